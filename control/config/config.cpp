@@ -1,0 +1,394 @@
+#include "control/config/config.hpp"
+
+#include <fmt/format.h>
+#include <getopt.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <sstream>
+
+namespace ferry {
+
+namespace {
+
+template <class Int>
+std::string read_number(std::string_view text, Int& target, Int low, Int high) {
+  Int number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number < low || number > high) {
+    return fmt::format("'{}' is no number from {} to {}", text, low, high);
+  }
+  target = number;
+  return {};
+}
+
+std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
+  std::int64_t seconds = 0;
+  if (auto wrong = read_number<std::int64_t>(text, seconds, 0, 31'536'000); !wrong.empty()) return wrong;
+  target = std::chrono::seconds(seconds);
+  return {};
+}
+
+std::string read_fraction(std::string_view text, double& target) {
+  char* end = nullptr;
+  const std::string copy(text);
+  const double number = std::strtod(copy.c_str(), &end);
+  if (copy.empty() || end != copy.c_str() + copy.size() || !(number >= 0 && number <= 1e9)) {
+    return fmt::format("'{}' is no number", text);
+  }
+  target = number;
+  return {};
+}
+
+bool read_switch(std::string_view text, bool& target) {
+  if (text.empty() || text == "yes" || text == "true" || text == "on" || text == "1") {
+    target = true;
+  } else if (text == "no" || text == "false" || text == "off" || text == "0") {
+    target = false;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::string set_switch(bool& target, std::string_view text) {
+  return read_switch(text, target) ? std::string() : fmt::format("'{}' is neither yes nor no", text);
+}
+
+/// `ADDRESS:PORT`, or a port alone: then on loopback (CTL-1).
+std::string add_endpoint(std::vector<Endpoint>& target, std::string_view text) {
+  std::string spelled(text);
+  if (spelled.find(':') == std::string::npos) spelled = "127.0.0.1:" + spelled;
+  if (spelled.starts_with("localhost:")) spelled.replace(0, 9, "127.0.0.1");
+  const auto endpoint = Endpoint::parse(spelled);
+  if (!endpoint || endpoint->port.value == 0) return fmt::format("'{}' is no ADDRESS:PORT", text);
+  target.push_back(*endpoint);
+  return {};
+}
+
+std::string notice(Config& config, std::string text) {
+  config.notices.push_back(std::move(text));
+  return {};
+}
+
+// clang-format off
+constexpr OptionRow kOptions[] = {
+  {"config-file", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_file = v; return std::string(); }, "FILE", "configuration file; 'none' = built-in values only"},
+  {"interface", 'i', OptionKind::kList, [](Config& c, std::string_view v) {
+     if (v.empty()) return std::string("is empty");
+     c.interfaces.push_back(parse_interface_spec(v));
+     return std::string();
+   }, "[NAME/]ADDR[!ADVERTISED]", "local address for media; NAME=OTHER makes an alias; ADDR may be a system interface"},
+  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP (default 127.0.0.1:2223)"},
+  {"listen-tcp-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_tcp_ng, v); }, "ADDR:PORT", "NG protocol over TCP"},
+  {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket"},
+  {"control-socket", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.control_socket = v; return std::string(); }, "PATH", "Unix socket of rtpferryctl (default /run/rtpferry/control.sock); 'none' = off"},
+  {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return notice(c, fmt::format("listen-cli={} is accepted but has no effect yet: use rtpferryctl", v)); }, "ADDR:PORT", "text command line (no effect yet)"},
+  {"listen-udp", 'u', OptionKind::kList, [](Config& c, std::string_view v) { return notice(c, fmt::format("listen-udp={} is accepted but has no effect yet: the rtpproxy protocol is not there", v)); }, "ADDR:PORT", "rtpproxy protocol over UDP (no effect yet)"},
+  {"port-min", 'm', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_min.value, 1, 65535); }, "PORT", "lowest media port (default 30000)"},
+  {"port-max", 'M', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_max.value, 1, 65535); }, "PORT", "highest media port (default 40000)"},
+  {"log-level", 'L', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.log_level, 0, 7); }, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
+  {"log-stderr", 'E', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.log_stderr, v); }, "", "log to stderr (default; 'no' when log-facility is used)"},
+  {"log-facility", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     static const std::set<std::string_view> known = {"daemon", "user", "auth", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"};
+     if (!known.contains(v)) return fmt::format("'{}' is no syslog facility", v);
+     c.log_facility = v;
+     return std::string();
+   }, "NAME", "log to syslog under this facility"},
+  {"log-format", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v == "text" || v == "default") c.log_format = LogFormat::kText;
+     else if (v == "json" || v == "parsable") c.log_format = LogFormat::kJson;
+     else return fmt::format("'{}' is neither text nor json", v);
+     return std::string();
+   }, "text|json", "form of log lines"},
+  {"foreground", 'f', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.foreground, v); }, "", "stay in the foreground (default)"},
+  {"pidfile", 'p', OptionKind::kValue, [](Config& c, std::string_view v) { c.pid_file = v; return std::string(); }, "FILE", "write the process id here"},
+  {"num-threads", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.threads, 0, 256); }, "N", "media workers (default 0 = one per core)"},
+  {"tos", 'T', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint8_t>(v, c.session.tos, 0, 255); }, "0-255", "DSCP octet of media packets"},
+  {"control-tos", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint8_t>(v, c.control_tos, 0, 255); }, "0-255", "DSCP octet of control replies"},
+  {"timeout", 'o', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.timeout); }, "S", "end a call without media after (default 60)"},
+  {"silent-timeout", 's', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.silent_timeout); }, "S", "the same while it is on hold (default 3600)"},
+  {"offer-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.offer_timeout); }, "S", "the same while it is not answered (default 3600)"},
+  {"final-timeout", 'a', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.final_timeout); }, "S", "end any call after (default 0 = never)"},
+  {"delete-delay", 'd', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.delete_delay); }, "S", "a deleted call lives on for (default 30)"},
+  {"max-sessions", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     std::int64_t n = 0;
+     auto wrong = read_number<std::int64_t>(v, n, -1, 100'000'000);
+     c.session.max_sessions = n > 0 ? static_cast<std::size_t>(n) : 0;
+     return wrong;
+   }, "N", "refuse new calls above (default 0 = no limit)"},
+  {"max-cpu", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_cpu_percent); }, "PERCENT", "refuse new calls while the host's CPU use is above"},
+  {"max-bandwidth", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint64_t>(v, c.session.max_bandwidth_bytes, 0, UINT64_MAX); }, "BYTES/S", "refuse new calls while media is above"},
+  {"max-load", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_fraction(v, c.session.max_load); }, "LOAD", "refuse new calls while the load average is above"},
+  {"endpoint-learning", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v == "off") c.session.latch = LatchPolicy::kOff;
+     else if (v == "immediate") c.session.learning = LearningAlgorithm::kImmediate;
+     else if (v == "delayed") c.session.learning = LearningAlgorithm::kDelayed;
+     else if (v == "heuristic") c.session.learning = LearningAlgorithm::kHeuristic;
+     else return fmt::format("'{}' is none of off, immediate, delayed, heuristic", v);
+     if (v != "off") c.notices.push_back(fmt::format("endpoint-learning={} accepts media from any source: unsafe", v));
+     return std::string();
+   }, "MODE", "off, or immediate, delayed, heuristic (all three unsafe: any source is accepted)"},
+  {"latch", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     const auto policy = parse_latch_policy(v);
+     if (!policy) return fmt::format("'{}' is none of off, signalled, uncontested, any", v);
+     c.session.latch = *policy;
+     if (*policy == LatchPolicy::kAny) c.notices.emplace_back("latch=any accepts media from any source: unsafe");
+     return std::string();
+   }, "POLICY", "sources that may be learned: off, signalled (default), uncontested, any (unsafe)"},
+  {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
+  {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);
+     c.session.software_name = v;
+     return std::string();
+   }, "NAME", "name in SDP of our own making (default rtpferry)"},
+  {"control-allow", 0, OptionKind::kList, [](Config& c, std::string_view v) {
+     const auto network = Network::parse(v);
+     if (!network) return fmt::format("'{}' is no network", v);
+     c.control_allow.push_back(*network);
+     return std::string();
+   }, "NETWORK", "networks that may use control listeners other than loopback"},
+  {"allow-open-control", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.allow_open_control, v); }, "", "let anybody who reaches a control listener use it (unsafe)"},
+  {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
+  {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
+  {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
+  {"help", 'h', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_help, v); }, "", "this text"},
+  {"version", 'v', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_version, v); }, "", "version"},
+};
+// clang-format on
+
+const OptionRow* find_option(std::string_view name) {
+  const auto found = std::ranges::find(kOptions, name, &OptionRow::name);
+  return found == std::end(kOptions) ? nullptr : &*found;
+}
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
+  return text;
+}
+
+/// Lists may stand in one value, divided by `;`.
+std::string apply_value(Config& config, const OptionRow& row, std::string_view value) {
+  if (row.kind != OptionKind::kList) return row.apply(config, value);
+  while (true) {
+    const auto end = std::min(value.find(';'), value.size());
+    const std::string_view part = trim(value.substr(0, end));
+    if (!part.empty()) {
+      if (auto wrong = row.apply(config, part); !wrong.empty()) return wrong;
+    }
+    if (end == value.size()) return {};
+    value.remove_prefix(end + 1);
+  }
+}
+
+std::string unknown_option(std::string_view name) {
+  const std::string_view close = closest_option(name);
+  if (close.empty()) return fmt::format("unknown option '{}' (--help lists them)", name);
+  return fmt::format("unknown option '{}': did you mean '{}'?", name, close);
+}
+
+/// One key of an `[interface-NAME]` section.
+std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::string_view value) {
+  if (key == "address") {
+    const InterfaceSpec parsed = parse_interface_spec(std::string("x/").append(value));
+    spec.address = parsed.address;
+    if (!parsed.advertised.empty()) spec.advertised = parsed.advertised;
+  } else if (key == "advertised" || key == "adv-addr") {
+    spec.advertised = value;
+  } else if (key == "port-min" || key == "port-max") {
+    UdpPort port;
+    if (auto wrong = read_number<std::uint16_t>(value, port.value, 1, 65535); !wrong.empty()) return wrong;
+    (key == "port-min" ? spec.port_min : spec.port_max) = port;
+  } else {
+    return fmt::format("unknown key '{}': an interface section has address, advertised, port-min, port-max", key);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const OptionRow> option_rows() { return kOptions; }
+
+std::string_view closest_option(std::string_view name) {
+  std::string_view best;
+  std::size_t best_distance = 3;
+  for (const OptionRow& row : kOptions) {
+    // Levenshtein distance, one row at a time.
+    std::vector<std::size_t> distance(name.size() + 1);
+    for (std::size_t j = 0; j <= name.size(); ++j) distance[j] = j;
+    for (std::size_t i = 1; i <= row.name.size(); ++i) {
+      std::size_t diagonal = distance[0];
+      distance[0] = i;
+      for (std::size_t j = 1; j <= name.size(); ++j) {
+        const std::size_t replaced = diagonal + (row.name[i - 1] == name[j - 1] ? 0 : 1);
+        diagonal = distance[j];
+        distance[j] = std::min({distance[j] + 1, distance[j - 1] + 1, replaced});
+      }
+    }
+    if (distance.back() < best_distance) {
+      best_distance = distance.back();
+      best = row.name;
+    }
+  }
+  return best;
+}
+
+Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file) {
+  std::string section = "rtpferry";
+  InterfaceSpec* interface = nullptr;
+  bool first_interface = true;
+  unsigned number = 0;
+  while (!text.empty()) {
+    ++number;
+    const auto end = std::min(text.find('\n'), text.size());
+    const std::string_view line = trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const auto wrong = [&](std::string_view what) { return fail(ConfigError{fmt::format("{}:{}: {}", file, number, what)}); };
+    if (line.empty() || line.front() == '#' || line.front() == ';') continue;
+    if (line.front() == '[') {
+      if (line.back() != ']') return wrong("a section ends with ']'");
+      section = line.substr(1, line.size() - 2);
+      interface = nullptr;
+      if (section.starts_with("interface-")) {
+        if (first_interface) config.interfaces.clear();
+        first_interface = false;
+        InterfaceSpec spec;
+        spec.name = section.substr(10);
+        config.interfaces.push_back(spec);
+        interface = &config.interfaces.back();
+      } else if (section != "rtpferry" && section != "rtpengine") {
+        return wrong(fmt::format("unknown section '[{}]': there are [rtpferry] and [interface-NAME]", section));
+      }
+      continue;
+    }
+    const auto equals = line.find('=');
+    const std::string_view key = trim(line.substr(0, equals));
+    const std::string_view value = equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
+    if (interface != nullptr) {
+      if (const auto bad = apply_interface_key(*interface, key, value); !bad.empty()) return wrong(bad);
+      continue;
+    }
+    const OptionRow* row = find_option(key);
+    if (row == nullptr) return wrong(unknown_option(key));
+    if (const auto bad = apply_value(config, *row, value); !bad.empty()) return wrong(fmt::format("{}: {}", key, bad));
+  }
+  return {};
+}
+
+namespace {
+
+/// Parses the command line; `only_file` looks for config-file and nothing else.
+Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const> arguments, bool only_file) {
+  std::vector<option> long_options;
+  std::string letters = ":";
+  for (const OptionRow& row : kOptions) {
+    const int has_argument = row.kind == OptionKind::kSwitch ? optional_argument : required_argument;
+    long_options.push_back({row.name.data(), has_argument, nullptr, 0});
+    if (row.letter != 0) {
+      letters += row.letter;
+      if (row.kind != OptionKind::kSwitch) letters += ':';
+    }
+  }
+  long_options.push_back({nullptr, 0, nullptr, 0});
+  // Lists given on the command line take the place of those in the file.
+  std::set<std::string_view> lists_seen;
+  optind = 0;
+  opterr = 0;
+  std::vector<char*> argv(arguments.begin(), arguments.end());
+  argv.push_back(nullptr);
+  while (true) {
+    int index = -1;
+    const int found = getopt_long(static_cast<int>(arguments.size()), argv.data(), letters.c_str(), long_options.data(), &index);
+    if (found == -1) break;
+    if (found == '?' || found == ':') {
+      std::string_view word = argv[static_cast<std::size_t>(std::max(1, optind - 1))];
+      const bool is_long = word.starts_with("--");
+      if (is_long) word = word.substr(2, word.find('=') == std::string_view::npos ? std::string_view::npos : word.find('=') - 2);
+      if (found == ':') return fail(ConfigError{fmt::format("option '{}' needs a value", is_long ? word : std::string_view(reinterpret_cast<const char*>(&optopt), 1))});
+      if (is_long) return fail(ConfigError{unknown_option(word)});
+      return fail(ConfigError{fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt))});
+    }
+    const auto row = found == 0 ? std::begin(kOptions) + index
+                                : std::ranges::find(kOptions, static_cast<char>(found), &OptionRow::letter);
+    if (only_file) {
+      if (row->name == "config-file") config.config_file = optarg;
+      continue;
+    }
+    if (row->kind == OptionKind::kList && lists_seen.insert(row->name).second) {
+      if (row->name == "interface") config.interfaces.clear();
+      if (row->name == "listen-ng") config.listen_ng.clear();
+      if (row->name == "listen-tcp-ng") config.listen_tcp_ng.clear();
+      if (row->name == "listen-unix-ng") config.listen_unix_ng.clear();
+      if (row->name == "control-allow") config.control_allow.clear();
+    }
+    const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);
+    if (const auto bad = apply_value(config, *row, value); !bad.empty()) {
+      return fail(ConfigError{fmt::format("--{}: {}", row->name, bad)});
+    }
+  }
+  if (optind < static_cast<int>(arguments.size())) {
+    return fail(ConfigError{fmt::format("unexpected argument '{}'", argv[static_cast<std::size_t>(optind)])});
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
+  Config config;
+  const std::string default_file = config.config_file;
+  if (auto ok = apply_arguments(config, arguments, true); !ok) return fail(ok.error());
+  const std::string file = config.config_file;
+  if (file != "none") {
+    std::ifstream in(file);
+    if (in) {
+      std::stringstream text;
+      text << in.rdbuf();
+      if (auto ok = apply_ini(config, text.str(), file); !ok) return fail(ok.error());
+    } else if (file != default_file) {
+      return fail(ConfigError{fmt::format("config-file: cannot read '{}'", file)});
+    }
+  }
+  config.config_file = file;
+  if (auto ok = apply_arguments(config, arguments, false); !ok) return fail(ok.error());
+  if (config.show_help || config.show_version) return config;
+  if (config.port_min.value >= config.port_max.value) {
+    return fail(ConfigError{fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value)});
+  }
+  if (config.interfaces.empty()) {
+    return fail(ConfigError{"no interface: give at least one, e.g. --interface=192.0.2.1"});
+  }
+  if (config.listen_ng.empty() && config.listen_tcp_ng.empty() && config.listen_unix_ng.empty()) {
+    config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
+  }
+  if (!config.allow_open_control && config.control_allow.empty()) {
+    for (const auto* list : {&config.listen_ng, &config.listen_tcp_ng}) {
+      for (const Endpoint& endpoint : *list) {
+        if (endpoint.address.is_loopback()) continue;
+        return fail(ConfigError{fmt::format(
+            "control listener {} is not on loopback: name who may use it with control-allow=NETWORK "
+            "(or accept anybody with allow-open-control)",
+            endpoint.to_string())});
+      }
+    }
+  }
+  return config;
+}
+
+std::string help_text() {
+  std::string text =
+      "Usage: rtpferryd [OPTIONS]\n\nRTP media relay for SIP proxies. Options may also stand in the configuration file,\n"
+      "one NAME = VALUE a line; lists may be repeated or divided by ';'.\n\n";
+  for (const OptionRow& row : kOptions) {
+    std::string left = row.letter != 0 ? fmt::format("  -{}, --{}", row.letter, row.name) : fmt::format("      --{}", row.name);
+    if (!row.argument.empty()) left += fmt::format("={}", row.argument);
+    text += fmt::format("{:<46} {}\n", left, row.help);
+  }
+  return text;
+}
+
+}  // namespace ferry

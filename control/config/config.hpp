@@ -1,0 +1,73 @@
+// Options of the daemon: one table for command line, configuration file, help and documents.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/session/manager.hpp"
+
+namespace ferry {
+
+enum class LogFormat : std::uint8_t { kText, kJson };
+
+/// Everything the daemon can be told. Modules get their slice, never the whole.
+struct Config {
+  std::string config_file = "/etc/rtpferry/rtpferry.conf";
+  std::vector<InterfaceSpec> interfaces;
+  std::vector<Endpoint> listen_ng;
+  std::vector<Endpoint> listen_tcp_ng;
+  std::vector<std::string> listen_unix_ng;
+  std::string control_socket = "/run/rtpferry/control.sock";
+  UdpPort port_min{30000};
+  UdpPort port_max{40000};
+  SessionConfig session;
+  std::size_t threads = 0;  // 0 = one per core
+  std::uint8_t control_tos = 0;
+  std::vector<Network> control_allow;
+  bool allow_open_control = false;
+  int log_level = 6;  // syslog numbers
+  bool log_stderr = true;
+  std::string log_facility;  // empty = no syslog
+  LogFormat log_format = LogFormat::kText;
+  bool foreground = true;
+  std::string pid_file;
+  bool check_only = false;
+  bool show_help = false;
+  bool show_version = false;
+  /// Sentences to log at start: options that are accepted but do nothing here.
+  std::vector<std::string> notices;
+};
+
+enum class OptionKind : std::uint8_t { kValue, kList, kSwitch };
+
+struct OptionRow {
+  std::string_view name;
+  char letter = 0;
+  OptionKind kind = OptionKind::kValue;
+  /// Takes the value in; returns a sentence if it is bad, else nothing.
+  std::string (*apply)(Config& config, std::string_view value) = nullptr;
+  std::string_view argument;
+  std::string_view help;
+};
+std::span<const OptionRow> option_rows();
+
+/// What is wrong, in one line: `FILE:LINE: …` or `--option: …`.
+struct ConfigError {
+  std::string text;
+};
+
+/// Applies the lines of an INI text. `file` is for messages.
+Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file);
+
+/// Command line first for `config-file`, then the file, then the command line over it.
+Result<Config, ConfigError> load_config(std::span<char* const> arguments);
+
+/// The text of `--help`.
+std::string help_text();
+
+/// Closest name within two letters, or empty.
+std::string_view closest_option(std::string_view name);
+
+}  // namespace ferry

@@ -1,0 +1,55 @@
+// The operator's socket: one JSON object a line in, one JSON object a line out (rtpferryctl).
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "control/protocol/event_loop.hpp"
+#include "control/protocol/ng/service.hpp"
+
+namespace ferry::cli {
+
+/// Carries out commands; no transport. Unknown ones and bad arguments give `{"error": "…"}`.
+class CliService {
+ public:
+  CliService(SessionManager& manager, ng::NgService& ng, std::function<Clock()> clock)
+      : manager_(manager), ng_(ng), clock_(std::move(clock)) {}
+  /// `peer` names who asks, for the audit line of destructive commands (CTL-7).
+  nlohmann::json execute(const nlohmann::json& request, std::string_view peer);
+
+ private:
+  nlohmann::json stats();
+  nlohmann::json ports();
+  nlohmann::json unknown_flags();
+
+  SessionManager& manager_;
+  ng::NgService& ng_;
+  std::function<Clock()> clock_;
+};
+
+/// Unix stream socket with mode 0660.
+class CliServer {
+ public:
+  CliServer(event_base* base, const std::string& path, CliService& service);
+  ~CliServer();
+  CliServer(const CliServer&) = delete;
+  CliServer& operator=(const CliServer&) = delete;
+
+ private:
+  struct Connection;
+  void accept(int fd);
+  void serve(Connection& connection);
+  void close(Connection& connection);
+
+  event_base* base_;
+  std::string path_;
+  CliService& service_;
+  StreamListener listener_;
+  std::list<std::unique_ptr<Connection>> connections_;
+};
+
+}  // namespace ferry::cli

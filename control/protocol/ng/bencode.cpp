@@ -1,0 +1,162 @@
+#include "control/protocol/ng/bencode.hpp"
+
+#include <charconv>
+#include <optional>
+#include <vector>
+
+namespace ferry::ng {
+
+std::string_view to_string(DecodeError error) noexcept {
+  switch (error) {
+    case DecodeError::kIncomplete: return "incomplete";
+    case DecodeError::kMalformed: return "malformed";
+    case DecodeError::kTooDeep: return "nested too deep";
+    case DecodeError::kTooManyElements: return "too many elements";
+    case DecodeError::kTooLarge: return "too large";
+  }
+  return "unknown";
+}
+
+namespace {
+
+/// A list or dictionary that is being filled.
+struct Open {
+  Value container;
+  std::optional<std::string> key;  // dictionaries: waits for its value
+};
+
+class Decoder {
+ public:
+  Decoder(std::string_view text, const DecodeLimits& limits) : text_(text), limits_(limits) {}
+
+  Result<Decoded, DecodeError> run() {
+    if (text_.size() > limits_.bytes) return fail(DecodeError::kTooLarge);
+    while (true) {
+      if (at_ >= text_.size()) return fail(DecodeError::kIncomplete);
+      const char c = text_[at_];
+      std::optional<Value> finished;
+      if (c == 'd' || c == 'l') {
+        ++at_;
+        if (open_.size() == limits_.depth) return fail(DecodeError::kTooDeep);
+        if (!open_.empty() && open_.back().container.dict() != nullptr && !open_.back().key) {
+          return fail(DecodeError::kMalformed);  // keys are strings
+        }
+        open_.push_back({c == 'd' ? Value(Dict{}) : Value(List{}), std::nullopt});
+        continue;
+      }
+      if (c == 'e') {
+        if (open_.empty() || open_.back().key) return fail(DecodeError::kMalformed);
+        ++at_;
+        finished = std::move(open_.back().container);
+        open_.pop_back();
+      } else if (c == 'i') {
+        auto number = read_integer();
+        if (!number) return fail(number.error());
+        finished = *number;
+      } else if (c >= '0' && c <= '9') {
+        auto string = read_string();
+        if (!string) return fail(string.error());
+        if (!open_.empty() && open_.back().container.dict() != nullptr && !open_.back().key) {
+          open_.back().key = std::move(*string);
+          continue;
+        }
+        finished = std::move(*string);
+      } else {
+        return fail(DecodeError::kMalformed);
+      }
+      if (++elements_ > limits_.elements) return fail(DecodeError::kTooManyElements);
+      if (open_.empty()) return Decoded{std::move(*finished), at_, repeated_};
+      if (!store(std::move(*finished))) return fail(DecodeError::kMalformed);
+    }
+  }
+
+ private:
+  bool store(Value value) {
+    Open& open = open_.back();
+    if (List* list = open.container.list()) {
+      list->push_back(std::move(value));
+      return true;
+    }
+    if (!open.key) return false;
+    if (open.container.dict()->find(*open.key) != nullptr) ++repeated_;
+    open.container.dict()->set(std::move(*open.key), std::move(value));
+    open.key.reset();
+    return true;
+  }
+
+  Result<Value, DecodeError> read_integer() {
+    const auto end = text_.find('e', at_);
+    // The longest 64-bit number has 20 characters; without an end in sight there is nothing to wait for.
+    if (end == std::string_view::npos) {
+      return fail(text_.size() - at_ > 21 ? DecodeError::kMalformed : DecodeError::kIncomplete);
+    }
+    std::int64_t number = 0;
+    const char* last = text_.data() + end;
+    const auto [stop, error] = std::from_chars(text_.data() + at_ + 1, last, number);
+    if (error != std::errc{} || stop != last) return fail(DecodeError::kMalformed);
+    at_ = end + 1;
+    return Value(number);
+  }
+
+  Result<std::string, DecodeError> read_string() {
+    std::uint64_t length = 0;
+    const char* end = text_.data() + text_.size();
+    const auto [stop, error] = std::from_chars(text_.data() + at_, end, length);
+    if (error != std::errc{}) return fail(DecodeError::kMalformed);
+    if (stop == end) return fail(DecodeError::kIncomplete);
+    if (*stop != ':') return fail(DecodeError::kMalformed);
+    if (length > limits_.bytes) return fail(DecodeError::kMalformed);
+    const std::size_t start = static_cast<std::size_t>(stop - text_.data()) + 1;
+    if (length > text_.size() - start) return fail(DecodeError::kIncomplete);
+    at_ = start + length;
+    return std::string(text_.substr(start, length));
+  }
+
+  std::string_view text_;
+  const DecodeLimits& limits_;
+  std::size_t at_ = 0;
+  std::size_t elements_ = 0;
+  std::size_t repeated_ = 0;
+  std::vector<Open> open_;
+};
+
+void append_string(std::string& out, std::string_view text) {
+  out += std::to_string(text.size());
+  out += ':';
+  out += text;
+}
+
+void append(std::string& out, const Value& value) {
+  if (const auto* number = value.integer()) {
+    out += 'i';
+    out += std::to_string(*number);
+    out += 'e';
+  } else if (const auto* text = value.string()) {
+    append_string(out, *text);
+  } else if (const auto* list = value.list()) {
+    out += 'l';
+    for (const Value& member : *list) append(out, member);
+    out += 'e';
+  } else if (const auto* dict = value.dict()) {
+    out += 'd';
+    for (const auto& [key, member] : *dict) {
+      append_string(out, key);
+      append(out, member);
+    }
+    out += 'e';
+  }
+}
+
+}  // namespace
+
+Result<Decoded, DecodeError> decode_bencode(std::string_view text, const DecodeLimits& limits) {
+  return Decoder(text, limits).run();
+}
+
+std::string encode_bencode(const Value& value) {
+  std::string out;
+  append(out, value);
+  return out;
+}
+
+}  // namespace ferry::ng

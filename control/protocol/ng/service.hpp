@@ -1,0 +1,80 @@
+// The NG protocol without its transports: message in, reply out (NG reference, sections 1-4).
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "control/protocol/ng/reply_cache.hpp"
+#include "control/session/manager.hpp"
+
+namespace ferry::ng {
+
+/// Count and time of one command, of one client or of all.
+struct CommandCount {
+  std::uint64_t count = 0;
+  Duration time{0};
+};
+
+/// Rates of the last second, measured by the daemon.
+struct TrafficRates {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t errors = 0;
+};
+
+/// A word that clients send and nobody knows, with the number of times it came.
+struct UnknownWord {
+  std::uint64_t count = 0;
+  std::string suggestion;
+};
+
+/// Control thread only. The reply must not leave before `SessionManager::flush`.
+class NgService {
+ public:
+  static constexpr std::size_t kCommands = 33;
+
+  NgService(SessionManager& manager, std::function<Clock()> clock);
+
+  /// One message with a cookie. Nothing if it deserves no reply (no cookie).
+  std::optional<std::string> handle(std::string_view message, const IpAddress& source);
+  /// One document without a cookie.
+  std::string handle_document(std::string_view document, const IpAddress& source);
+
+  /// Refuses offers of new calls until it is called with false: requests come faster than they can be served (CTL-5).
+  void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
+  void set_rates(const TrafficRates& rates) { rates_ = rates; }
+
+  [[nodiscard]] const std::map<std::string, UnknownWord>& unknown_words() const { return unknown_; }
+  [[nodiscard]] std::uint64_t repeated_keys() const { return repeated_keys_; }
+  [[nodiscard]] std::uint64_t errors() const { return errors_; }
+  [[nodiscard]] const ReplyCache& cache() const { return cache_; }
+  /// The `statistics` dictionary (NG reference, section 15).
+  Dict statistics() const;
+
+ private:
+  struct Client {
+    std::array<CommandCount, kCommands> commands;
+    std::uint64_t errors = 0;
+  };
+
+  Dict execute(const Dict& document, const IpAddress& source);
+  Dict dispatch(std::size_t command, const Request& request);
+  void count_unknown(const Request& request);
+
+  SessionManager& manager_;
+  std::function<Clock()> clock_;
+  ReplyCache cache_;
+  std::map<IpAddress, Client> clients_;
+  std::map<std::string, UnknownWord> unknown_;
+  Instant started_;
+  TrafficRates rates_;
+  std::uint64_t repeated_keys_ = 0;
+  std::uint64_t errors_ = 0;
+  bool overloaded_ = false;
+};
+
+}  // namespace ferry::ng

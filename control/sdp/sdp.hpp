@@ -1,0 +1,132 @@
+// SDP as views into its text (RFC 8866), with the attributes that a relay must understand interpreted.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "relay/base/address.hpp"
+#include "relay/base/result.hpp"
+
+namespace ferry::sdp {
+
+enum class SdpError : std::uint8_t { kTooLarge, kBadLine, kLineBeforeVersion, kTooManyMedia, kTooManyFormats };
+std::string_view to_string(SdpError error) noexcept;
+
+/// Who sends, from the point of view of the party whose SDP it is.
+struct Direction {
+  bool send = true;
+  bool receive = true;
+  bool operator==(const Direction&) const = default;
+};
+std::string_view to_string(Direction direction) noexcept;
+
+struct Attribute {
+  std::string_view name;
+  std::string_view value;  // after the colon; empty without one
+  std::string_view text;   // the whole line after "a="
+};
+
+struct Origin {
+  std::string_view username = "-";
+  std::string_view session_id = "0";
+  std::string_view version = "0";
+  std::string_view address_type = "IP4";
+  std::string_view address = "0.0.0.0";
+};
+
+/// One payload format of an RTP section.
+struct Codec {
+  std::uint8_t payload_type = 0;
+  std::string_view name;         // as written, or from RFC 3551 for a static type; empty if unknown
+  std::uint32_t clock_rate_hz = 0;
+  std::uint32_t channels = 1;
+  std::string_view rtpmap;       // value after the payload type; empty if there was no line
+  std::string_view fmtp;         // value after the payload type
+  std::vector<std::string_view> feedback;  // rtcp-fb values after the payload type
+};
+
+enum class ProtocolClass : std::uint8_t { kRtp, kUdptl, kOther };
+
+struct Protocol {
+  ProtocolClass kind = ProtocolClass::kOther;
+  bool secure = false;
+  bool feedback = false;
+  bool dtls = false;
+  /// Printed form; for unknown protocols the text of the SDP.
+  std::string_view text;
+};
+/// Looks a protocol up without regard to case (NG reference 7.7).
+Protocol parse_protocol(std::string_view text) noexcept;
+
+struct MediaSection {
+  std::string_view type;
+  std::uint16_t port = 0;
+  unsigned port_count = 1;
+  Protocol protocol;
+  std::vector<std::string_view> formats;
+  std::optional<IpAddress> connection;
+  std::vector<std::string_view> information;  // i= values
+  std::vector<std::string_view> bandwidth;    // b= values
+  std::vector<Attribute> attributes;
+
+  // Interpreted; media level first, session level as fallback where the RFCs say so.
+  Direction direction;
+  std::string_view mid;
+  std::string_view label;
+  std::optional<Endpoint> rtcp;  // a=rtcp; address unset = that of the media
+  bool rtcp_mux = false;
+  bool rtcp_reduced_size = false;
+  bool has_crypto = false;       // a=crypto or a=fingerprint: best-effort SRTP on a plain profile (OSRTP)
+  std::string_view ptime;
+  std::string_view maxptime;
+  std::vector<Codec> codecs;     // RTP only, in order of `formats`
+
+  [[nodiscard]] bool is_rtp() const { return protocol.kind == ProtocolClass::kRtp; }
+  [[nodiscard]] const Attribute* find(std::string_view name) const;
+};
+
+struct Session {
+  Origin origin;
+  std::string_view name = "-";
+  std::vector<std::string_view> descriptive;  // i=, u=, e=, p= lines, whole
+  std::vector<std::string_view> bandwidth;    // b= values
+  std::string_view timing;                    // t= value; empty = none
+  std::vector<Attribute> attributes;
+  std::vector<MediaSection> media;
+};
+
+/// Bounds of one body (media-security CTL-4, LIM-6).
+struct Limits {
+  std::size_t bytes = 128 * 1024;
+  std::size_t lines = 4096;
+  std::size_t line = 8 * 1024;
+  std::size_t media = 32;
+  std::size_t formats = 64;
+};
+
+/// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an empty line.
+/// The result points into `text`. A body without sections is not an error here.
+[[nodiscard]] Result<Session, SdpError> parse(std::string_view text, const Limits& limits = {});
+
+/// RFC 3551 §6; nullptr for dynamic and unassigned types.
+struct StaticCodec {
+  std::uint8_t payload_type;
+  std::string_view name;
+  std::uint32_t clock_rate_hz;
+  std::uint32_t channels;
+};
+const StaticCodec* static_codec(std::uint8_t payload_type) noexcept;
+
+/// ASCII, without regard to case.
+bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
+
+/// Whether an answered format is the offered one: name, clock rate and channels decide; format parameters do not,
+/// except that events of telephone-event must have been offered when the payload type changed (RFC 4733 §2.4.1).
+bool same_codec(const Codec& offered, const Codec& answered) noexcept;
+
+/// Largest octet rate a codec produces, for LIM-1; a generous value for unknown ones.
+std::uint32_t peak_octets_per_second(const Codec& codec) noexcept;
+
+}  // namespace ferry::sdp

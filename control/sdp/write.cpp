@@ -1,0 +1,224 @@
+#include "control/sdp/write.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace ferry::sdp {
+
+namespace {
+
+/// Attributes of a section that the relay consumes and prints itself, or not at all.
+constexpr std::array<std::string_view, 28> kConsumed = {
+    "rtcp",          "rtcp-mux",     "rtcp-mux-only",  "crypto",      "fingerprint",       "setup",
+    "tls-id",        "ice-ufrag",    "ice-pwd",        "ice-options", "ice-lite",          "ice-mismatch",
+    "candidate",     "remote-candidates", "end-of-candidates", "mid", "label",             "sendrecv",
+    "sendonly",      "recvonly",     "inactive",       "ptime",       "maxptime",          "rtpmap",
+    "fmtp",          "extmap",       "extmap-allow-mixed", "bundle-only",
+};
+
+constexpr std::array<std::string_view, 12> kConsumedInSession = {
+    "sendrecv", "sendonly", "recvonly", "inactive", "fingerprint", "setup",
+    "tls-id",   "ice-ufrag", "ice-pwd", "ice-options", "ice-lite", "ptime",
+};
+
+bool contains(std::span<const std::string_view> names, std::string_view name) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+bool is_direction(std::string_view name) {
+  return name == "sendrecv" || name == "sendonly" || name == "recvonly" || name == "inactive";
+}
+
+class Writer {
+ public:
+  template <class... Parts>
+  void line(char kind, const Parts&... parts) {
+    text_ += kind;
+    text_ += '=';
+    (append(parts), ...);
+    text_ += "\r\n";
+  }
+  template <class... Parts>
+  void attribute(const Parts&... parts) {
+    line('a', parts...);
+  }
+  void raw(std::string_view whole_line) {
+    text_ += whole_line;
+    text_ += "\r\n";
+  }
+  void reserve(std::size_t size) { text_.reserve(size); }
+  std::string take() { return std::move(text_); }
+
+ private:
+  void append(std::string_view part) { text_ += part; }
+  void append(std::uint32_t number) { text_ += std::to_string(number); }
+
+  std::string text_;
+};
+
+std::string_view address_type(const IpAddress& address) { return address.is_v6() ? "IP6" : "IP4"; }
+
+/// Section bandwidth: AS, RR, RS, then the rest (NG reference, section 8).
+std::vector<std::string_view> ordered_bandwidth(const std::vector<std::string_view>& values) {
+  const auto rank = [](std::string_view value) {
+    if (value.starts_with("AS:")) return 0;
+    if (value.starts_with("RR:")) return 1;
+    return value.starts_with("RS:") ? 2 : 3;
+  };
+  auto sorted = values;
+  std::ranges::stable_sort(sorted, {}, rank);
+  return sorted;
+}
+
+void write_codecs(Writer& out, const SectionEdit& section) {
+  for (const Codec& codec : section.codecs) {
+    const std::uint32_t type = codec.payload_type;
+    if (!codec.rtpmap.empty()) {
+      // "/1" says nothing; present relays leave it out.
+      std::string_view map = codec.rtpmap;
+      if (codec.channels == 1 && std::ranges::count(map, '/') == 2) map = map.substr(0, map.rfind('/'));
+      out.attribute("rtpmap:", type, " ", map);
+    } else {
+      out.attribute("rtpmap:", type, " ", codec.name, "/", codec.clock_rate_hz);
+    }
+    if (!codec.fmtp.empty()) {
+      const std::string opus = equal_ignoring_case(codec.name, "opus") ? canonical_opus_fmtp(codec.fmtp) : "";
+      out.attribute("fmtp:", type, " ", opus.empty() ? codec.fmtp : std::string_view(opus));
+    }
+    for (const std::string_view feedback : codec.feedback) out.attribute("rtcp-fb:", type, " ", feedback);
+  }
+}
+
+bool is_codec_feedback(const Attribute& attribute) {
+  return attribute.name == "rtcp-fb" && !attribute.value.starts_with('*');
+}
+
+void write_rejected(Writer& out, const SectionEdit& section) {
+  std::string formats;
+  if (section.source != nullptr) {
+    for (const auto format : section.source->formats) formats.append(" ").append(format);
+    out.line('m', section.source->type, " 0 ", section.protocol.text, formats);
+  } else {
+    for (const auto& format : section.formats) formats.append(" ").append(format);
+    out.line('m', section.type, " 0 ", section.protocol_text, formats);
+  }
+  out.line('c', "IN ", address_type(section.connection), " ",
+           IpAddress::unspecified(section.connection.is_v6() ? AddressFamily::kIpv6 : AddressFamily::kIpv4).to_string());
+  if (!section.mid.empty()) out.attribute("mid:", section.mid);
+  if (!section.label.empty()) out.attribute("label:", section.label);
+}
+
+void write_untouched(Writer& out, const MediaSection& media, const IpAddress& connection) {
+  std::string formats;
+  for (const auto format : media.formats) formats.append(" ").append(format);
+  out.line('m', media.type, " ", std::uint32_t{media.port}, " ", media.protocol.text, formats);
+  for (const auto information : media.information) out.line('i', information);
+  out.line('c', "IN ", address_type(connection), " ", connection.to_string());
+  for (const auto bandwidth : ordered_bandwidth(media.bandwidth)) out.line('b', bandwidth);
+  for (const Attribute& attribute : media.attributes) out.attribute(attribute.text);
+}
+
+void write_section(Writer& out, const SectionEdit& section) {
+  if (section.source == nullptr || section.port == 0) {
+    write_rejected(out, section);
+    return;
+  }
+  const MediaSection& media = *section.source;
+  if (section.untouched) {
+    write_untouched(out, media, section.connection);
+    return;
+  }
+  const bool rtp = media.is_rtp();
+  std::string formats;
+  if (rtp && !section.codecs.empty()) {
+    for (const Codec& codec : section.codecs) formats.append(" ").append(std::to_string(codec.payload_type));
+  } else if (rtp && media.formats.empty()) {
+    formats = " 0";
+  } else {
+    for (const auto format : media.formats) formats.append(" ").append(format);
+  }
+  out.line('m', media.type, " ", std::uint32_t{section.port}, " ", section.protocol.text, formats);
+  for (const auto information : media.information) out.line('i', information);
+  out.line('c', "IN ", address_type(section.connection), " ", section.connection.to_string());
+  for (const auto bandwidth : ordered_bandwidth(media.bandwidth)) out.line('b', bandwidth);
+  if (!section.mid.empty()) out.attribute("mid:", section.mid);
+  if (!section.label.empty()) out.attribute("label:", section.label);
+  if (rtp) write_codecs(out, section);
+  for (const Attribute& attribute : media.attributes) {
+    if (rtp && attribute.name == "extmap-allow-mixed") out.attribute(attribute.text);
+  }
+  for (const Attribute& attribute : media.attributes) {
+    if (rtp && attribute.name == "extmap") out.attribute(attribute.text);
+  }
+  for (const Attribute& attribute : media.attributes) {
+    if (is_direction(attribute.name)) {
+      if (section.original_direction || !rtp) out.attribute(attribute.text);
+      continue;
+    }
+    if (rtp ? contains(kConsumed, attribute.name) || is_codec_feedback(attribute)
+            : attribute.name == "mid" || attribute.name == "label") {
+      continue;
+    }
+    out.attribute(attribute.text);
+  }
+  if (rtp && section.print_direction && !section.original_direction) out.attribute(to_string(section.direction));
+  if (section.rtcp_port) {
+    if (section.rtcp_full_form) {
+      out.attribute("rtcp:", std::uint32_t{*section.rtcp_port}, " IN ", address_type(section.connection), " ",
+                    section.connection.to_string());
+    } else {
+      out.attribute("rtcp:", std::uint32_t{*section.rtcp_port});
+    }
+  }
+  if (section.rtcp_mux) out.attribute("rtcp-mux");
+  if (!section.ptime.empty()) out.attribute("ptime:", section.ptime);
+  if (!section.maxptime.empty()) out.attribute("maxptime:", section.maxptime);
+}
+
+}  // namespace
+
+std::string canonical_opus_fmtp(std::string_view fmtp) {
+  static constexpr std::array<std::string_view, 9> kOrder = {
+      "stereo", "sprop-stereo", "useinbandfec", "usedtx", "cbr", "maxplaybackrate", "maxaveragebitrate",
+      "sprop-maxcapturerate", "minptime"};
+  std::vector<std::string_view> members;
+  while (!fmtp.empty()) {
+    const auto end = std::min(fmtp.find(';'), fmtp.size());
+    std::string_view member = fmtp.substr(0, end);
+    fmtp.remove_prefix(std::min(end + 1, fmtp.size()));
+    member.remove_prefix(std::min(member.find_first_not_of(' '), member.size()));
+    while (member.ends_with(' ')) member.remove_suffix(1);
+    if (!member.empty()) members.push_back(member);
+  }
+  std::ranges::stable_sort(members, {}, [](std::string_view member) {
+    return std::ranges::find(kOrder, member.substr(0, member.find('='))) - kOrder.begin();
+  });
+  std::string text;
+  for (const auto member : members) text.append(text.empty() ? "" : "; ").append(member);
+  return text;
+}
+
+std::string write(const Session& source, const SessionEdit& edit) {
+  Writer out;
+  out.reserve(1024);
+  out.raw("v=0");
+  out.line('o', edit.origin.username, " ", edit.origin.session_id, " ", edit.origin.version, " IN ",
+           edit.origin.address_type, " ", edit.origin.address);
+  out.line('s', edit.name);
+  for (const auto line : source.descriptive) out.raw(line);
+  for (const auto bandwidth : source.bandwidth) out.line('b', bandwidth);
+  out.line('t', source.timing.empty() ? std::string_view("0 0") : source.timing);
+  for (const Attribute& attribute : source.attributes) {
+    if (contains(kConsumedInSession, attribute.name) || attribute.name == "extmap-allow-mixed" ||
+        (attribute.name == "group" && attribute.value.starts_with("BUNDLE"))) {
+      continue;
+    }
+    out.attribute(attribute.text);
+  }
+  for (const auto& extra : edit.extra_attributes) out.attribute(extra);
+  for (const SectionEdit& section : edit.sections) write_section(out, section);
+  return out.take();
+}
+
+}  // namespace ferry::sdp

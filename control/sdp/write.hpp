@@ -1,0 +1,54 @@
+// Writes the SDP that a party is shown, in the line order of the NG reference, section 8.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/sdp/sdp.hpp"
+
+namespace ferry::sdp {
+
+/// What the relay decided about one section; everything else is copied from the sender's section.
+struct SectionEdit {
+  /// Section of the sender that this one shows; nullptr = the sender left it out (printed with port 0).
+  const MediaSection* source = nullptr;
+  /// Type, protocol and formats of a section without source.
+  std::string type;
+  std::string protocol_text;
+  std::vector<std::string> formats;
+
+  std::uint16_t port = 0;          // 0 = rejected: nothing but m=, c=, mid and label is printed
+  /// Not relayed at all: address, port and attributes of the sender go out as they came (`message`).
+  bool untouched = false;
+  IpAddress connection;            // address to print
+  Protocol protocol;
+  std::string_view mid;            // empty = none
+  std::string_view label;
+  std::vector<Codec> codecs;       // RTP: what is left of the formats, in order
+  bool print_direction = true;
+  Direction direction;
+  /// Copy the sender's direction attributes instead of printing `direction` (flag original-sendrecv).
+  bool original_direction = false;
+  std::optional<std::uint16_t> rtcp_port;  // a=rtcp; nothing = no line
+  bool rtcp_full_form = false;
+  bool rtcp_mux = false;
+  std::string_view ptime;          // empty = none
+  std::string_view maxptime;
+};
+
+struct SessionEdit {
+  Origin origin;
+  std::string_view name;
+  std::vector<std::string> extra_attributes;  // whole lines after "a="
+  std::vector<SectionEdit> sections;
+};
+
+[[nodiscard]] std::string write(const Session& source, const SessionEdit& edit);
+
+/// An opus fmtp in the order that present relays print it; other parameters keep their place at the end.
+std::string canonical_opus_fmtp(std::string_view fmtp);
+
+}  // namespace ferry::sdp

@@ -1,0 +1,42 @@
+#include "control/session/call.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+Leg* Call::leg_by_tag(std::string_view tag) const {
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->is_called(tag); });
+  return found == legs.end() ? nullptr : found->get();
+}
+
+Leg* Call::leg_by_branch(std::string_view branch) const {
+  if (branch.empty()) return nullptr;
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->via_branch == branch; });
+  return found == legs.end() ? nullptr : found->get();
+}
+
+Leg* Call::partner_of(const Leg& leg) const {
+  for (const auto& media : leg.medias) {
+    for (const Subscription& subscription : media->subscriptions) {
+      if (subscription.kind == SubscriptionKind::kOfferAnswer) return subscription.source->leg;
+    }
+  }
+  const auto all = associated(leg);
+  return all.empty() ? nullptr : all.front();
+}
+
+bool Call::subscribes(const Leg& receiver, const Leg& sender) const {
+  return std::ranges::any_of(receiver.medias, [&](const auto& media) {
+    return std::ranges::any_of(media->subscriptions, [&](const Subscription& s) { return s.source->leg == &sender; });
+  });
+}
+
+std::vector<Leg*> Call::associated(const Leg& leg) const {
+  std::vector<Leg*> found;
+  for (const auto& other : legs) {
+    if (other.get() != &leg && (subscribes(leg, *other) || subscribes(*other, leg))) found.push_back(other.get());
+  }
+  return found;
+}
+
+}  // namespace ferry

@@ -1,0 +1,186 @@
+// The model that both control protocols share: call, leg, media (design section 4). Control thread only.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/session/interfaces.hpp"
+#include "control/session/request.hpp"
+#include "relay/worker/worker.hpp"
+
+namespace ferry {
+
+struct Leg;
+struct Media;
+
+/// One local transport of a media: its ports, and what the worker was told last.
+struct PortSet {
+  TransportId transport;
+  const LocalAddress* local = nullptr;
+  UdpPort port;  // RTP; RTCP is the next one
+  std::array<PortHandle, 2> handles;
+  /// Remote endpoint of the other side that this set was made for: the same remote gets the same port (NG 7.2).
+  Endpoint made_for;
+  std::shared_ptr<TransportActivity> activity;
+  std::shared_ptr<const TransportPlan> plan;
+  Endpoint barred;
+  /// State to install the transport with, once.
+  std::shared_ptr<const TransportSnapshot> restored;
+  /// Remote signature and epoch of the last plan (LAT-8a).
+  LatchConfig learned_with;
+  Endpoint learned_rtcp;
+  std::uint32_t epoch = 0;
+  std::uint32_t learned_signal = 0;
+  bool closed = false;
+};
+
+/// What signalling chose for the source rule of one media.
+struct SourceRules {
+  LatchPolicy policy = LatchPolicy::kSignalled;
+  LearningAlgorithm algorithm = LearningAlgorithm::kRules;
+  bool strict_source = false;
+  bool handover = false;
+  bool asymmetric = false;
+  bool unidirectional = false;
+};
+
+enum class SubscriptionKind : std::uint8_t { kOfferAnswer, kPubSub };
+
+/// The owner of the subscription receives what `source` sends.
+struct Subscription {
+  Media* source = nullptr;
+  SubscriptionKind kind = SubscriptionKind::kOfferAnswer;
+};
+
+/// One m-line of one leg.
+struct Media {
+  Leg* leg = nullptr;
+  MediaId id;
+  unsigned index = 0;  // from 1
+  std::string type;
+  std::string mid;
+  std::string label;
+  std::string protocol;          // as printed to and used with this leg
+  std::vector<std::string> formats;  // of the last section, to print it when it is left out
+  const LogicalInterface* interface = nullptr;
+  AddressFamily family = AddressFamily::kIpv4;
+  TransportKind kind = TransportKind::kRtp;
+
+  /// From this leg's SDP; unset before it came.
+  Endpoint remote_rtp;
+  Endpoint remote_rtcp;
+  bool remote_known = false;
+  bool rejected = false;
+  bool may_send = true;
+  bool may_receive = true;
+  bool reduced_size_rtcp = false;
+  std::string ptime;
+
+  // rtcp-mux (NG 7.6)
+  bool mux_offered_by_peer = false;
+  bool mux_offered_to_peer = false;
+  bool mux_used = false;
+  bool mux_accept = false;
+  bool mux_reject = false;
+
+  /// Payload types the peer may send, from the SDP that was shown to it (DMX-4).
+  std::vector<PayloadEntry> payloads;
+  /// Those of the last SDP alone.
+  std::vector<PayloadEntry> shown;
+  RateLimit rate;
+  bool is_video = false;
+
+  SourceRules rules;
+  /// Port sets in the order they were made; `active` is the one shown in SDP and sent from.
+  std::vector<PortSet> ports;
+  std::size_t active = 0;
+  /// Sent from until the peer knows of `active`.
+  std::size_t sending = 0;
+  bool answered = false;
+  bool untouched = false;  // `message`: not relayed
+  /// Shown in query for the answering side, with or without ICE (NG section 14).
+  bool ice_controlling = false;
+
+  std::vector<Subscription> subscriptions;
+
+  [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
+  [[nodiscard]] const PortSet* active_ports() const { return active < ports.size() ? &ports[active] : nullptr; }
+  [[nodiscard]] const PortSet* sending_ports() const { return sending < ports.size() ? &ports[sending] : nullptr; }
+};
+
+/// Version handling of `o=` toward one leg (NG section 8).
+struct OriginMemory {
+  std::string username;
+  std::string address_type;
+  std::string address;
+  std::optional<std::uint64_t> version;
+  std::size_t body_hash = 0;
+};
+
+/// One tag of the call.
+struct Leg {
+  std::string tag;  // empty = not known yet
+  std::vector<std::string> aliases;
+  std::string via_branch;
+  std::string label;
+  std::string metadata;
+  std::int64_t created_unix = 0;
+  unsigned number = 0;  // unique in the call; names untagged legs
+  IpAddress received_from;
+  bool final_response = false;
+  bool from_offer_answer = true;
+  /// The last SDP this leg sent; the answer to it is filtered by it.
+  std::string last_sdp;
+  OriginMemory origin;
+  std::string session_name;
+  std::vector<std::unique_ptr<Media>> medias;
+  /// Order of this leg's own last m-lines.
+  std::vector<unsigned> section_order;
+  std::optional<Instant> delete_at;
+
+  [[nodiscard]] bool is_called(std::string_view name) const {
+    return !name.empty() && (tag == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end());
+  }
+};
+
+/// One Call-ID.
+struct Call {
+  std::string id;
+  std::size_t worker = 0;
+  WallTime created{};
+  Instant created_at{};
+  std::int64_t last_signal_unix = 0;
+  Instant last_signal{};
+  std::string metadata;
+  std::vector<std::unique_ptr<Leg>> legs;
+  unsigned next_leg = 1;
+  std::uint32_t next_media = 1;
+  std::uint8_t tos = 0;
+  /// Chosen by a request of the call; unset = the daemon's default.
+  std::optional<LatchPolicy> latch;
+  std::optional<LearningAlgorithm> learning;
+  bool answered = false;
+  std::optional<Instant> delete_at;
+  /// Keys and flags of its requests that had no effect.
+  std::vector<std::string> not_in_force;
+  std::uint64_t serial = 0;
+  /// Number of offers and answers so far.
+  std::uint32_t signals = 0;
+  /// When the sweep looks at the call again.
+  Instant scheduled_at{};
+
+  [[nodiscard]] Leg* leg_by_tag(std::string_view tag) const;
+  [[nodiscard]] Leg* leg_by_branch(std::string_view branch) const;
+  /// The leg this one does offer/answer with, by its first media.
+  [[nodiscard]] Leg* partner_of(const Leg& leg) const;
+  /// All legs with an offer/answer subscription to or from `leg`, each once, in order.
+  [[nodiscard]] std::vector<Leg*> associated(const Leg& leg) const;
+  [[nodiscard]] bool subscribes(const Leg& receiver, const Leg& sender) const;
+};
+
+}  // namespace ferry

@@ -1,0 +1,432 @@
+// A call as versioned plain values, a section per component, and back (design seam 3). Times are ages: monotonic
+// clocks of two processes have nothing to do with each other.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "control/session/manager.hpp"
+#include "control/session/snapshots.hpp"
+
+namespace ferry {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr int kCallVersion = 1;
+
+/// Age in nanoseconds; -1 stands for "never".
+std::int64_t age(Instant then, Instant now) { return then == Instant{} ? -1 : (now - then).count(); }
+Instant from_age(const json& value, Instant now) {
+  const auto age_ns = value.get<std::int64_t>();
+  return age_ns < 0 ? Instant{} : now - Duration{age_ns};
+}
+
+json endpoint_json(const Endpoint& endpoint) { return endpoint.is_set() ? endpoint.to_string() : std::string(); }
+Endpoint endpoint_from(const json& value) { return Endpoint::parse(value.get<std::string>()).value_or(Endpoint{}); }
+IpAddress address_from(const json& value) { return IpAddress::parse(value.get<std::string>()).value_or(IpAddress{}); }
+
+json sample_json(const QualitySample& s, Instant now) {
+  return {s.mos_times_10, s.round_trip_us, s.round_trip_leg_us, s.jitter_ms, s.loss_percent, age(s.at, now)};
+}
+QualitySample sample_from(const json& j, Instant now) {
+  return {j[0], j[1], j[2], j[3], j[4], from_age(j[5], now)};
+}
+
+json counters_json(const SsrcCounters& c, Instant now) {
+  return {{"ssrc", c.ssrc.value}, {"packets", c.packets}, {"bytes", c.bytes}, {"base", c.base_extended},
+          {"highest", c.highest_extended}, {"timestamp", c.last_timestamp}, {"duplicates", c.duplicates},
+          {"reordered", c.reordered}, {"resets", c.resets}, {"expected_before_reset", c.expected_before_reset},
+          {"jitter_q4", c.jitter_q4}, {"clock_rate", c.clock_rate_hz}, {"g711", c.g711_packets},
+          {"silent", c.silent_packets}, {"payload_type", c.last_payload_type}, {"idle", c.idle_by_bye},
+          {"first", age(c.first_packet, now)}, {"last", age(c.last_packet, now)}, {"reported_loss", c.reported_loss},
+          {"has_report", c.has_report}};
+}
+SsrcCounters counters_from(const json& j, Instant now) {
+  SsrcCounters c;
+  c.ssrc = Ssrc{j.at("ssrc")};
+  c.packets = j.at("packets");
+  c.bytes = j.at("bytes");
+  c.base_extended = j.at("base");
+  c.highest_extended = j.at("highest");
+  c.last_timestamp = j.at("timestamp");
+  c.duplicates = j.at("duplicates");
+  c.reordered = j.at("reordered");
+  c.resets = j.at("resets");
+  c.expected_before_reset = j.at("expected_before_reset");
+  c.jitter_q4 = j.at("jitter_q4");
+  c.clock_rate_hz = j.at("clock_rate");
+  c.g711_packets = j.at("g711");
+  c.silent_packets = j.at("silent");
+  c.last_payload_type = j.at("payload_type");
+  c.idle_by_bye = j.at("idle");
+  c.first_packet = from_age(j.at("first"), now);
+  c.last_packet = from_age(j.at("last"), now);
+  c.reported_loss = j.at("reported_loss");
+  c.has_report = j.at("has_report");
+  return c;
+}
+
+json quality_json(const TransportSnapshot::Quality& quality, Instant now) {
+  if (!quality.present) return nullptr;
+  const QualityHistory& h = quality.history;
+  json progression = json::array();
+  for (std::size_t i = 0; i < h.progression_size; ++i) progression.push_back(sample_json(h.progression[i], now));
+  return {{"samples", h.samples}, {"sum", sample_json(h.sum, now)}, {"lowest", sample_json(h.lowest, now)},
+          {"highest", sample_json(h.highest, now)}, {"progression", std::move(progression)}};
+}
+TransportSnapshot::Quality quality_from(const json& j, Instant now) {
+  TransportSnapshot::Quality quality;
+  if (j.is_null()) return quality;
+  quality.present = true;
+  quality.history.samples = j.at("samples");
+  quality.history.sum = sample_from(j.at("sum"), now);
+  quality.history.lowest = sample_from(j.at("lowest"), now);
+  quality.history.highest = sample_from(j.at("highest"), now);
+  for (const json& entry : j.at("progression")) {
+    if (quality.history.progression_size == QualityHistory::kProgression) break;
+    quality.history.progression[quality.history.progression_size++] = sample_from(entry, now);
+  }
+  return quality;
+}
+
+json latch_json(const Latch::Snapshot& s, Instant now) {
+  return {{"state", static_cast<int>(s.state)}, {"rank", s.rank}, {"contested", s.contested},
+          {"better_rank_seen", s.better_rank_seen}, {"committed", s.committed}, {"peer", endpoint_json(s.peer)},
+          {"ssrc", s.last_ssrc.value}, {"sequence", s.last_sequence.value}, {"locked", age(s.locked_at, now)},
+          {"last", age(s.last_packet, now)}, {"signalled", age(s.signalled_at, now)}};
+}
+Latch::Snapshot latch_from(const json& j, Instant now) {
+  Latch::Snapshot s;
+  s.state = static_cast<Latch::State>(std::clamp(j.at("state").get<int>(), 0, 2));
+  s.rank = j.at("rank");
+  s.contested = j.at("contested");
+  s.better_rank_seen = j.at("better_rank_seen");
+  s.committed = j.at("committed");
+  s.peer = endpoint_from(j.at("peer"));
+  s.last_ssrc = Ssrc{j.at("ssrc")};
+  s.last_sequence = SeqNo{j.at("sequence")};
+  s.locked_at = from_age(j.at("locked"), now);
+  s.last_packet = from_age(j.at("last"), now);
+  s.signalled_at = from_age(j.at("signalled"), now);
+  return s;
+}
+
+json transport_json(const TransportSnapshot& s, Instant now) {
+  json j = {{"version", TransportSnapshot::kVersion}, {"verified", s.verified},
+            {"unverified_since", age(s.unverified_since, now)}};
+  json components = json::array();
+  for (std::size_t i = 0; i < 2; ++i) {
+    const ComponentCounters& c = s.counters[i];
+    components.push_back({{"latch", latch_json(s.latch[i], now)},
+                          {"in", {c.packets_in, c.bytes_in, c.errors_in}},
+                          {"out", {c.packets_out, c.bytes_out, c.errors_out}},
+                          {"last", age(s.last_packet[i], now)}});
+  }
+  j["components"] = std::move(components);
+  json drops = json::object();
+  for (const DropReasonRow& row : kDropReasonRows) {
+    if (s.drops[row.reason] != 0) drops[std::string(row.name)] = s.drops[row.reason];
+  }
+  j["drops"] = std::move(drops);
+  json sources = json::array();
+  for (const auto& source : s.sources) {
+    json one = {{"media", source.media.value}, {"ingress", json::array()}, {"quality", json::array()}, {"egress", json::array()}};
+    for (const auto& c : source.ingress) one["ingress"].push_back(counters_json(c, now));
+    for (const auto& q : source.quality) one["quality"].push_back(quality_json(q, now));
+    for (const auto& c : source.egress) one["egress"].push_back(counters_json(c, now));
+    sources.push_back(std::move(one));
+  }
+  j["sources"] = std::move(sources);
+  return j;
+}
+TransportSnapshot transport_from(const json& j, Instant now) {
+  TransportSnapshot s;
+  s.verified = j.at("verified");
+  s.unverified_since = from_age(j.at("unverified_since"), now);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const json& component = j.at("components").at(i);
+    s.latch[i] = latch_from(component.at("latch"), now);
+    const json& in = component.at("in");
+    const json& out = component.at("out");
+    s.counters[i] = {in.at(0), in.at(1), in.at(2), out.at(0), out.at(1), out.at(2)};
+    s.last_packet[i] = from_age(component.at("last"), now);
+  }
+  for (const DropReasonRow& row : kDropReasonRows) {
+    if (const auto found = j.at("drops").find(row.name); found != j.at("drops").end()) s.drops.set(row.reason, *found);
+  }
+  for (const json& one : j.at("sources")) {
+    auto& source = s.sources.emplace_back();
+    source.media = MediaId{one.at("media")};
+    for (const json& c : one.at("ingress")) source.ingress.push_back(counters_from(c, now));
+    for (const json& q : one.at("quality")) source.quality.push_back(quality_from(q, now));
+    for (const json& c : one.at("egress")) source.egress.push_back(counters_from(c, now));
+  }
+  return s;
+}
+
+json payloads_json(const std::vector<PayloadEntry>& payloads) {
+  json j = json::array();
+  for (const auto& p : payloads) j.push_back({p.type.value, static_cast<int>(p.g711), p.clock_rate_hz});
+  return j;
+}
+std::vector<PayloadEntry> payloads_from(const json& j) {
+  std::vector<PayloadEntry> payloads;
+  for (const json& p : j) {
+    payloads.push_back({PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)), p.at(2)});
+  }
+  return payloads;
+}
+
+json media_json(const Media& m) {
+  return {{"id", m.id.value}, {"index", m.index}, {"type", m.type}, {"mid", m.mid}, {"label", m.label},
+          {"protocol", m.protocol}, {"formats", m.formats}, {"interface", m.interface->name},
+          {"family", static_cast<int>(m.family)}, {"kind", static_cast<int>(m.kind)},
+          {"remote_rtp", endpoint_json(m.remote_rtp)}, {"remote_rtcp", endpoint_json(m.remote_rtcp)},
+          {"remote_known", m.remote_known}, {"rejected", m.rejected}, {"may_send", m.may_send},
+          {"may_receive", m.may_receive}, {"reduced_size", m.reduced_size_rtcp}, {"ptime", m.ptime},
+          {"mux", {m.mux_offered_by_peer, m.mux_offered_to_peer, m.mux_used, m.mux_accept, m.mux_reject}},
+          {"payloads", payloads_json(m.payloads)}, {"shown", payloads_json(m.shown)},
+          {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}}, {"video", m.is_video},
+          {"policy", static_cast<int>(m.rules.policy)}, {"algorithm", static_cast<int>(m.rules.algorithm)},
+          {"strict", m.rules.strict_source}, {"handover", m.rules.handover}, {"asymmetric", m.rules.asymmetric},
+          {"unidirectional", m.rules.unidirectional}, {"active", m.active}, {"sending", m.sending},
+          {"answered", m.answered}, {"untouched", m.untouched}, {"controlling", m.ice_controlling}};
+}
+
+void read_media(Media& m, const json& j) {
+  m.id = MediaId{j.at("id")};
+  m.index = j.at("index");
+  m.type = j.at("type");
+  m.mid = j.at("mid");
+  m.label = j.at("label");
+  m.protocol = j.at("protocol");
+  m.formats = j.at("formats").get<std::vector<std::string>>();
+  m.family = static_cast<AddressFamily>(std::clamp(j.at("family").get<int>(), 0, 2));
+  m.kind = static_cast<TransportKind>(std::clamp(j.at("kind").get<int>(), 0, 2));
+  m.remote_rtp = endpoint_from(j.at("remote_rtp"));
+  m.remote_rtcp = endpoint_from(j.at("remote_rtcp"));
+  m.remote_known = j.at("remote_known");
+  m.rejected = j.at("rejected");
+  m.may_send = j.at("may_send");
+  m.may_receive = j.at("may_receive");
+  m.reduced_size_rtcp = j.at("reduced_size");
+  m.ptime = j.at("ptime");
+  const json& mux = j.at("mux");
+  m.mux_offered_by_peer = mux.at(0);
+  m.mux_offered_to_peer = mux.at(1);
+  m.mux_used = mux.at(2);
+  m.mux_accept = mux.at(3);
+  m.mux_reject = mux.at(4);
+  m.payloads = payloads_from(j.at("payloads"));
+  m.shown = payloads_from(j.at("shown"));
+  m.rate = {j.at("rate").at(0), j.at("rate").at(1)};
+  m.is_video = j.at("video");
+  m.rules.policy = static_cast<LatchPolicy>(std::clamp(j.at("policy").get<int>(), 0, 3));
+  m.rules.algorithm = static_cast<LearningAlgorithm>(std::clamp(j.at("algorithm").get<int>(), 0, 3));
+  m.rules.strict_source = j.at("strict");
+  m.rules.handover = j.at("handover");
+  m.rules.asymmetric = j.at("asymmetric");
+  m.rules.unidirectional = j.at("unidirectional");
+  m.active = j.at("active");
+  m.sending = j.at("sending");
+  m.answered = j.at("answered");
+  m.untouched = j.at("untouched");
+  m.ice_controlling = j.at("controlling");
+}
+
+json optional_age(const std::optional<Instant>& at, Instant now) {
+  return at ? json((now - *at).count()) : json(nullptr);
+}
+std::optional<Instant> optional_from_age(const json& j, Instant now) {
+  if (j.is_null()) return std::nullopt;
+  return now - Duration{j.get<std::int64_t>()};
+}
+
+}  // namespace
+
+json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
+  Call* call = find(call_id);
+  if (call == nullptr) return nullptr;
+  std::map<std::pair<MediaId, std::size_t>, TransportSnapshot> snapshots;
+  for (auto& leg : call->legs) {
+    for (auto& media : leg->medias) {
+      for (std::size_t i = 0; i < media->ports.size(); ++i) {
+        plane_.post(call->worker, ReadTransport{media->ports[i].transport, &snapshots[{media->id, i}]}, true);
+      }
+    }
+  }
+  plane_.fence();
+  const Instant now = clock.now;
+  json legs = json::array();
+  for (const auto& leg : call->legs) {
+    json medias = json::array();
+    for (const auto& media : leg->medias) {
+      json m = media_json(*media);
+      json ports = json::array();
+      for (std::size_t i = 0; i < media->ports.size(); ++i) {
+        const PortSet& p = media->ports[i];
+        ports.push_back({{"address", p.local->address.to_string()},
+                         {"port", p.port.value},
+                         {"made_for", endpoint_json(p.made_for)},
+                         {"barred", endpoint_json(p.barred)},
+                         {"epoch", p.epoch},
+                         {"signal", p.learned_signal},
+                         {"state", transport_json(snapshots[{media->id, i}], now)}});
+      }
+      m["ports"] = std::move(ports);
+      json subscriptions = json::array();
+      for (const Subscription& s : media->subscriptions) {
+        subscriptions.push_back({{"source", s.source->id.value}, {"kind", static_cast<int>(s.kind)}});
+      }
+      m["subscriptions"] = std::move(subscriptions);
+      medias.push_back(std::move(m));
+    }
+    legs.push_back({{"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label},
+                    {"metadata", leg->metadata}, {"created", leg->created_unix}, {"number", leg->number},
+                    {"received_from", leg->received_from.to_string()}, {"final_response", leg->final_response},
+                    {"last_sdp", leg->last_sdp}, {"session_name", leg->session_name},
+                    {"origin", {{"username", leg->origin.username}, {"type", leg->origin.address_type},
+                                {"address", leg->origin.address}, {"hash", leg->origin.body_hash},
+                                {"version", leg->origin.version ? json(*leg->origin.version) : json(nullptr)}}},
+                    {"order", leg->section_order}, {"delete_at", optional_age(leg->delete_at, now)},
+                    {"medias", std::move(medias)}});
+  }
+  return {{"version", kCallVersion}, {"call_id", call->id},
+          {"created_us", std::chrono::duration_cast<std::chrono::microseconds>(call->created.time_since_epoch()).count()},
+          {"created_age", age(call->created_at, now)}, {"last_signal", call->last_signal_unix},
+          {"last_signal_age", age(call->last_signal, now)}, {"metadata", call->metadata}, {"next_leg", call->next_leg},
+          {"next_media", call->next_media}, {"tos", call->tos}, {"answered", call->answered}, {"signals", call->signals},
+          {"latch", call->latch ? json(static_cast<int>(*call->latch)) : json(nullptr)},
+          {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
+          {"delete_at", optional_age(call->delete_at, now)}, {"not_in_force", call->not_in_force}, {"legs", std::move(legs)}};
+}
+
+Result<void, std::string> SessionManager::restore_call(const json& record, const Clock& clock) {
+  const Instant now = clock.now;
+  Call* call = nullptr;
+  const auto undo = [&](std::string why) -> Result<void, std::string> {
+    if (call != nullptr) {
+      for (auto& leg : call->legs) {
+        for (auto& media : leg->medias) close_media(*call, *media);
+      }
+      calls_.erase(call->id);
+      flush(clock);
+    }
+    return fail(std::move(why));
+  };
+  try {
+    if (record.at("version") != kCallVersion) return undo("record of an unknown version");
+    const std::string id = record.at("call_id");
+    if (find(id) != nullptr) return undo("call exists");
+    call = &create(id, clock);
+    call->created = WallTime{std::chrono::microseconds(record.at("created_us").get<std::int64_t>())};
+    call->created_at = from_age(record.at("created_age"), now);
+    call->last_signal_unix = record.at("last_signal");
+    call->last_signal = from_age(record.at("last_signal_age"), now);
+    call->metadata = record.at("metadata");
+    call->next_leg = record.at("next_leg");
+    call->next_media = record.at("next_media");
+    call->tos = record.at("tos");
+    call->answered = record.at("answered");
+    call->signals = record.at("signals");
+    if (!record.at("latch").is_null()) call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));
+    if (!record.at("learning").is_null()) call->learning = static_cast<LearningAlgorithm>(std::clamp(record.at("learning").get<int>(), 0, 3));
+    call->delete_at = optional_from_age(record.at("delete_at"), now);
+    call->not_in_force = record.at("not_in_force").get<std::vector<std::string>>();
+    std::map<std::uint32_t, Media*> by_id;
+    for (const json& l : record.at("legs")) {
+      auto leg = std::make_unique<Leg>();
+      leg->tag = l.at("tag");
+      leg->aliases = l.at("aliases").get<std::vector<std::string>>();
+      leg->via_branch = l.at("via_branch");
+      leg->label = l.at("label");
+      leg->metadata = l.at("metadata");
+      leg->created_unix = l.at("created");
+      leg->number = l.at("number");
+      leg->received_from = address_from(l.at("received_from"));
+      leg->final_response = l.at("final_response");
+      leg->last_sdp = l.at("last_sdp");
+      leg->session_name = l.at("session_name");
+      const json& origin = l.at("origin");
+      leg->origin.username = origin.at("username");
+      leg->origin.address_type = origin.at("type");
+      leg->origin.address = origin.at("address");
+      leg->origin.body_hash = origin.at("hash");
+      if (!origin.at("version").is_null()) leg->origin.version = origin.at("version").get<std::uint64_t>();
+      leg->section_order = l.at("order").get<std::vector<unsigned>>();
+      leg->delete_at = optional_from_age(l.at("delete_at"), now);
+      call->legs.push_back(std::move(leg));
+      Leg& placed = *call->legs.back();
+      for (const json& m : l.at("medias")) {
+        placed.medias.push_back(std::make_unique<Media>());
+        Media& media = *placed.medias.back();
+        media.leg = &placed;
+        read_media(media, m);
+        by_id[media.id.value] = &media;
+        media.interface = interfaces_.find(m.at("interface").get<std::string>());
+        if (media.interface == nullptr) return undo("its interface is gone");
+        for (const json& p : m.at("ports")) {
+          const IpAddress address = address_from(p.at("address"));
+          const UdpPort port{p.at("port")};
+          const LocalAddress* local = nullptr;
+          for (const LogicalInterface& logical : interfaces_.all()) {
+            for (const LocalAddress& candidate : logical.addresses) {
+              if (candidate.address == address) local = &candidate;
+            }
+          }
+          if (local == nullptr) return undo("its address is gone");
+          if (!local->ports->take(port)) return undo(fmt::format("port {} is in use", port.value));
+          auto rtp = ports_.activate({address, port}, call->tos);
+          auto rtcp = rtp ? ports_.activate({address, UdpPort{static_cast<std::uint16_t>(port.value + 1)}}, call->tos) : rtp;
+          if (!rtcp) {
+            if (rtp) ports_.release(*rtp);
+            local->ports->give_back(port, {}, now);
+            return undo(fmt::format("port {} cannot be opened", port.value));
+          }
+          PortSet set;
+          set.local = local;
+          set.port = port;
+          set.handles = {*rtp, *rtcp};
+          set.made_for = endpoint_from(p.at("made_for"));
+          set.barred = endpoint_from(p.at("barred"));
+          set.activity = std::make_shared<TransportActivity>();
+          set.transport = plane_.allocate(call->worker);
+          media.ports.push_back(std::move(set));
+        }
+        if (!media.ports.empty() && (media.active >= media.ports.size() || media.sending >= media.ports.size())) {
+          return undo("damaged record");
+        }
+      }
+    }
+    for (std::size_t leg = 0; leg < call->legs.size(); ++leg) {
+      for (std::size_t i = 0; i < call->legs[leg]->medias.size(); ++i) {
+        const json& m = record.at("legs").at(leg).at("medias").at(i);
+        for (const json& s : m.at("subscriptions")) {
+          const auto source = by_id.find(s.at("source").get<std::uint32_t>());
+          if (source == by_id.end()) return undo("damaged record");
+          call->legs[leg]->medias[i]->subscriptions.push_back(
+              {source->second, static_cast<SubscriptionKind>(std::clamp(s.at("kind").get<int>(), 0, 1))});
+        }
+        for (std::size_t p = 0; p < call->legs[leg]->medias[i]->ports.size(); ++p) {
+          PortSet& set = call->legs[leg]->medias[i]->ports[p];
+          const json& saved = m.at("ports").at(p);
+          set.restored = std::make_shared<const TransportSnapshot>(transport_from(saved.at("state"), now));
+          set.epoch = saved.at("epoch");
+          set.learned_signal = saved.at("signal");
+        }
+      }
+    }
+    sync_plans(*call, now);
+    plane_.fence();
+    schedule(*call, due(*call).at);
+    return {};
+  } catch (const json::exception& e) {
+    return undo(fmt::format("damaged record: {}", e.what()));
+  }
+}
+
+}  // namespace ferry

@@ -1,0 +1,212 @@
+#include "control/session/interfaces.hpp"
+
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+
+#include "relay/base/random.hpp"
+#include "relay/io/portable/socket_address.hpp"
+
+namespace ferry {
+
+PortPool::PortPool(UdpPort first, UdpPort last) : first_(first), last_(last) {
+  std::vector<std::uint16_t> ports;
+  for (unsigned port = (first.value + 1u) & ~1u; port + 1 <= last.value; port += 2) {
+    ports.push_back(static_cast<std::uint16_t>(port));
+  }
+  // So that two daemons, or one after a restart, do not begin with the same pairs.
+  for (std::size_t i = ports.size(); i > 1; --i) {
+    std::swap(ports[i - 1], ports[random_below(static_cast<std::uint32_t>(i))]);
+  }
+  ready_.assign(ports.begin(), ports.end());
+  total_ = ports.size();
+}
+
+std::optional<PortPool::Pair> PortPool::draw(Instant now) {
+  while (!resting_.empty() && now - resting_.front().freed_at >= kRest) {
+    ready_.push_back(resting_.front().port);
+    resting_.pop_front();
+  }
+  if (!ready_.empty()) {
+    const auto half = static_cast<std::uint32_t>((ready_.size() + 1) / 2);
+    std::swap(ready_.front(), ready_[random_below(half)]);
+    const UdpPort port{ready_.front()};
+    ready_.pop_front();
+    return Pair{port, {}};
+  }
+  if (resting_.empty()) return std::nullopt;
+  const Resting oldest = resting_.front();
+  resting_.pop_front();
+  ++forced_reuses_;
+  return Pair{UdpPort{oldest.port}, oldest.peer};
+}
+
+bool PortPool::take(UdpPort rtp) {
+  if (const auto found = std::ranges::find(ready_, rtp.value); found != ready_.end()) {
+    ready_.erase(found);
+    return true;
+  }
+  const auto found = std::ranges::find(resting_, rtp.value, &Resting::port);
+  if (found == resting_.end()) return false;
+  resting_.erase(found);
+  return true;
+}
+
+void PortPool::give_back(UdpPort rtp, const Endpoint& last_peer, Instant now) {
+  resting_.push_back({rtp.value, now, last_peer});
+}
+
+const LocalAddress* LogicalInterface::address_of(AddressFamily family) const {
+  const auto found = std::ranges::find_if(addresses, [&](const LocalAddress& a) { return a.address.family() == family; });
+  return found == addresses.end() ? nullptr : &*found;
+}
+
+InterfaceSpec parse_interface_spec(std::string_view text) {
+  InterfaceSpec spec;
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    if (const auto equals = text.find('='); equals != std::string_view::npos) {
+      spec.name = text.substr(0, equals);
+      spec.alias_of = text.substr(equals + 1);
+      return spec;
+    }
+    spec.name = "default";
+  } else {
+    spec.name = text.substr(0, slash);
+    text.remove_prefix(slash + 1);
+  }
+  const auto mark = text.find('!');
+  spec.address = text.substr(0, mark);
+  if (mark != std::string_view::npos) spec.advertised = text.substr(mark + 1);
+  // Brackets are customary around IPv6 addresses.
+  for (std::string* address : {&spec.address, &spec.advertised}) {
+    if (address->starts_with('[') && address->ends_with(']')) *address = address->substr(1, address->size() - 2);
+  }
+  return spec;
+}
+
+namespace {
+
+/// Addresses of a system interface, those that can carry media only.
+std::vector<IpAddress> system_addresses(const std::string& name) {
+  std::vector<IpAddress> found;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return found;
+  for (const ifaddrs* entry = all; entry != nullptr; entry = entry->ifa_next) {
+    if (entry->ifa_addr == nullptr || name != entry->ifa_name) continue;
+    const int family = entry->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    SocketAddress address;
+    const std::size_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    std::copy_n(reinterpret_cast<const std::byte*>(entry->ifa_addr), size, reinterpret_cast<std::byte*>(address.get()));
+    const IpAddress ip = address.endpoint().address;
+    if (!ip.is_link_local()) found.push_back(ip);
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+bool is_local(const IpAddress& address) {
+  const SocketAddress socket_address(Endpoint{address, UdpPort{0}});
+  const int fd = socket(socket_address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool ok = bind(fd, socket_address.get(), socket_address.size()) == 0;
+  close(fd);
+  return ok;
+}
+
+}  // namespace
+
+Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<InterfaceSpec>& specs, UdpPort port_min,
+                                                      UdpPort port_max, bool check_local) {
+  InterfaceSet set;
+  // One pool per address: two names for one address share its ports.
+  std::map<IpAddress, std::shared_ptr<PortPool>> pools;
+  for (const InterfaceSpec& spec : specs) {
+    if (!spec.alias_of.empty()) {
+      set.aliases_.emplace_back(spec.name, spec.alias_of);
+      continue;
+    }
+    std::vector<IpAddress> addresses;
+    if (const auto address = IpAddress::parse(spec.address)) {
+      addresses.push_back(*address);
+    } else {
+      addresses = system_addresses(spec.address);
+    }
+    if (addresses.empty()) {
+      return fail(fmt::format("interface '{}': '{}' is neither an IP address nor a system interface with addresses",
+                              spec.name, spec.address));
+    }
+    std::optional<IpAddress> advertised;
+    if (!spec.advertised.empty()) {
+      advertised = IpAddress::parse(spec.advertised);
+      if (!advertised) return fail(fmt::format("interface '{}': advertised address '{}' is not an IP address", spec.name, spec.advertised));
+    }
+    const UdpPort first = spec.port_min.value_or(port_min);
+    const UdpPort last = spec.port_max.value_or(port_max);
+    if (first.value == 0 || PortPool(first, last).total() == 0) {
+      return fail(fmt::format("interface '{}': the port range {}-{} holds no even/odd pair", spec.name, first.value, last.value));
+    }
+    auto logical = std::ranges::find(set.interfaces_, spec.name, &LogicalInterface::name);
+    if (logical == set.interfaces_.end()) logical = set.interfaces_.insert(logical, LogicalInterface{spec.name, {}});
+    for (const IpAddress& address : addresses) {
+      if (advertised && advertised->family() != address.family()) {
+        return fail(fmt::format("interface '{}': {} and its advertised address {} are of different families", spec.name,
+                                address.to_string(), advertised->to_string()));
+      }
+      if (check_local && !is_local(address)) {
+        return fail(fmt::format("interface '{}': {} is not an address of this host", spec.name, address.to_string()));
+      }
+      auto& pool = pools[address];
+      if (!pool) pool = std::make_shared<PortPool>(first, last);
+      logical->addresses.push_back({address, advertised.value_or(address), pool});
+    }
+  }
+  if (set.interfaces_.empty()) return fail(std::string("no interface is configured"));
+  for (const auto& [name, target] : set.aliases_) {
+    if (std::ranges::find(set.interfaces_, target, &LogicalInterface::name) == set.interfaces_.end()) {
+      return fail(fmt::format("interface alias '{}': there is no interface '{}'", name, target));
+    }
+  }
+  return set;
+}
+
+const LogicalInterface* InterfaceSet::find(std::string_view name) const {
+  for (const auto& [alias, target] : aliases_) {
+    if (alias == name) name = target;
+  }
+  const auto found = std::ranges::find(interfaces_, name, &LogicalInterface::name);
+  if (found != interfaces_.end()) return &*found;
+  std::vector<const LogicalInterface*> group;
+  for (const LogicalInterface& logical : interfaces_) {
+    if (logical.name.size() > name.size() && logical.name.starts_with(name) && logical.name[name.size()] == ':') {
+      group.push_back(&logical);
+    }
+  }
+  return group.empty() ? nullptr : group[next_in_group_++ % group.size()];
+}
+
+std::shared_ptr<const OwnMedia> InterfaceSet::own_media() const {
+  std::vector<OwnMedia::Range> ranges;
+  for (const LogicalInterface& logical : interfaces_) {
+    for (const LocalAddress& local : logical.addresses) {
+      ranges.push_back({local.address, local.ports->first(), local.ports->last()});
+      if (local.advertised != local.address) ranges.push_back({local.advertised, local.ports->first(), local.ports->last()});
+    }
+  }
+  return std::make_shared<const OwnMedia>(std::move(ranges));
+}
+
+bool InterfaceSet::is_own_address(const IpAddress& address) const {
+  return std::ranges::any_of(interfaces_, [&](const LogicalInterface& logical) {
+    return std::ranges::any_of(logical.addresses, [&](const LocalAddress& local) {
+      return local.address == address || local.advertised == address;
+    });
+  });
+}
+
+}  // namespace ferry

@@ -1,0 +1,111 @@
+// Where media may live: local addresses, the names that signalling calls them by, and their ports.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "relay/base/address.hpp"
+#include "relay/base/result.hpp"
+#include "relay/core/latch/latch.hpp"
+#include "relay/io/port_provider.hpp"
+
+namespace ferry {
+
+/// Free even/odd port pairs of one address (media-security PRT-1, PRT-2). Control thread only.
+class PortPool {
+ public:
+  static constexpr Duration kRest = std::chrono::seconds(10);
+
+  /// `first`..`last` inclusive; only whole pairs starting at an even port are used.
+  PortPool(UdpPort first, UdpPort last);
+
+  struct Pair {
+    UdpPort rtp;
+    /// Who used the pair last and may still send; set only if the pair had no time to rest.
+    Endpoint barred;
+  };
+  /// Draws a pair at random from the least recently freed half. When nothing has rested, the pair that was freed
+  /// longest ago is used and `barred` tells whose late packets must not pass. Nothing if all are in use.
+  std::optional<Pair> draw(Instant now);
+  /// Takes a certain pair, for a restored call. False if it is in use.
+  bool take(UdpPort rtp);
+  /// Gives a pair back; it rests first. `last_peer` is the endpoint that sent to it.
+  void give_back(UdpPort rtp, const Endpoint& last_peer, Instant now);
+
+  [[nodiscard]] std::size_t used() const { return total_ - ready_.size() - resting_.size(); }
+  [[nodiscard]] std::size_t resting() const { return resting_.size(); }
+  [[nodiscard]] std::size_t total() const { return total_; }
+  [[nodiscard]] UdpPort first() const { return first_; }
+  [[nodiscard]] UdpPort last() const { return last_; }
+  /// Pairs that were reused before their rest was over.
+  [[nodiscard]] std::uint64_t forced_reuses() const { return forced_reuses_; }
+
+ private:
+  struct Resting {
+    std::uint16_t port = 0;
+    Instant freed_at{};
+    Endpoint peer;
+  };
+  UdpPort first_;
+  UdpPort last_;
+  std::size_t total_ = 0;
+  std::deque<std::uint16_t> ready_;  // longest unused first
+  std::deque<Resting> resting_;      // freed longest ago first
+  std::uint64_t forced_reuses_ = 0;
+};
+
+/// One address of one logical interface.
+struct LocalAddress {
+  IpAddress address;
+  /// What the far end is told; equal to `address` without `!advertised`.
+  IpAddress advertised;
+  std::shared_ptr<PortPool> ports;
+};
+
+struct LogicalInterface {
+  std::string name;
+  std::vector<LocalAddress> addresses;
+  /// First address of the family, or nullptr.
+  [[nodiscard]] const LocalAddress* address_of(AddressFamily family) const;
+};
+
+/// One `interface=` setting, taken apart.
+struct InterfaceSpec {
+  std::string name;
+  std::string address;     // numeric, or the name of a system interface
+  std::string advertised;  // empty = same
+  std::string alias_of;    // set for `name=other`
+  std::optional<UdpPort> port_min;
+  std::optional<UdpPort> port_max;
+};
+/// `[name/]addr[!advertised]` or `name=other`.
+InterfaceSpec parse_interface_spec(std::string_view text);
+
+/// All logical interfaces. The first one named is the default.
+class InterfaceSet {
+ public:
+  /// Checks that every address is local and every range has a pair. The error is a sentence for the operator.
+  static Result<InterfaceSet, std::string> build(const std::vector<InterfaceSpec>& specs, UdpPort port_min,
+                                                 UdpPort port_max, bool check_local = true);
+
+  /// The interface called `name`, or the group of round-robin members `name:…` in turn. nullptr if there is none.
+  [[nodiscard]] const LogicalInterface* find(std::string_view name) const;
+  [[nodiscard]] const LogicalInterface* default_interface() const { return &interfaces_.front(); }
+  [[nodiscard]] const std::vector<LogicalInterface>& all() const { return interfaces_; }
+  /// Media addresses and port ranges, for the rules about our own ports.
+  [[nodiscard]] std::shared_ptr<const OwnMedia> own_media() const;
+  /// True if a port of ours could be at `address`, as bound or as advertised.
+  [[nodiscard]] bool is_own_address(const IpAddress& address) const;
+
+ private:
+  std::vector<LogicalInterface> interfaces_;
+  std::vector<std::pair<std::string, std::string>> aliases_;
+  mutable std::size_t next_in_group_ = 0;
+};
+
+}  // namespace ferry

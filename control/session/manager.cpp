@@ -1,0 +1,562 @@
+#include "control/session/manager.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "control/session/offer_answer.hpp"
+#include "control/session/snapshots.hpp"
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int kMaxHairpins = 2;  // LIM-5: a third pass is refused
+constexpr unsigned kPortTries = 64;
+
+RequestError error(std::string text) { return {std::move(text), false, false}; }
+
+bool is_deleted(const Leg& leg) { return leg.delete_at.has_value(); }
+
+/// LAT-4: the address that we advertise is global and the peer's cannot be reached from there.
+bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
+  return advertised.is_global() && (signalled.is_private() || signalled.is_shared() || signalled.is_link_local() ||
+                                    signalled.is_unspecified());
+}
+
+}  // namespace
+
+std::string_view to_string(EndReason reason) noexcept {
+  switch (reason) {
+    case EndReason::kRegular: return "regular";
+    case EndReason::kForced: return "forced";
+    case EndReason::kTimeout: return "timeout";
+    case EndReason::kSilentTimeout: return "silent-timeout";
+    case EndReason::kOfferTimeout: return "offer-timeout";
+    case EndReason::kFinalTimeout: return "final-timeout";
+  }
+  return "unknown";
+}
+
+SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
+                               PortProvider& ports, Listener listener)
+    : config_(config), interfaces_(interfaces), plane_(plane), ports_(ports), listener_(std::move(listener)) {}
+
+SessionManager::~SessionManager() {
+  for (auto& [id, call] : calls_) {
+    for (auto& leg : call->legs) {
+      for (auto& media : leg->medias) close_media(*call, *media);
+    }
+  }
+  plane_.fence();
+  for (const Closing& closing : closing_) ports_.release(closing.handle);
+}
+
+Call* SessionManager::find(std::string_view call_id) {
+  const auto found = calls_.find(call_id);
+  return found == calls_.end() ? nullptr : found->second.get();
+}
+
+std::optional<RequestError> SessionManager::check_limits(const Request& request) {
+  const char* exceeded = nullptr;
+  if (config_.max_sessions != 0 && calls_.size() >= config_.max_sessions) {
+    exceeded = "Parallel session limit reached";
+  } else if (config_.max_cpu_percent > 0 && load_.cpu_percent > config_.max_cpu_percent) {
+    exceeded = "CPU usage limit exceeded";
+  } else if (config_.max_load > 0 && load_.load_average > config_.max_load) {
+    exceeded = "Load limit exceeded";
+  } else if (config_.max_bandwidth_bytes != 0 && load_.bytes_per_second > config_.max_bandwidth_bytes) {
+    exceeded = "Bandwidth limit exceeded";
+  }
+  if (exceeded == nullptr) return std::nullopt;
+  ++totals_.rejected;
+  if (request.supports_load_limit) return RequestError{exceeded, false, true};
+  return error("Parallel session limit reached");
+}
+
+Call& SessionManager::create(const std::string& id, const Clock& clock) {
+  auto call = std::make_unique<Call>();
+  call->id = id;
+  call->worker = plane_.least_loaded();
+  call->created = clock.wall;
+  call->created_at = call->last_signal = clock.now;
+  call->tos = config_.tos;
+  call->serial = next_serial_++;
+  Call& created = *call;
+  calls_.emplace(id, std::move(call));
+  return created;
+}
+
+Result<Dict, RequestError> SessionManager::offer(const Request& request, const Clock& clock) {
+  if (!request.sdp) return fail(error("No SDP body in message"));
+  if (!request.call_id) return fail(error("No call-id in message"));
+  if (!request.from_tag) return fail(error("No from-tag in message"));
+  return signal(request, false, clock);
+}
+
+Result<Dict, RequestError> SessionManager::answer(const Request& request, const Clock& clock) {
+  if (!request.sdp) return fail(error("No SDP body in message"));
+  if (!request.call_id) return fail(error("No call-id in message"));
+  if (!request.from_tag) return fail(error("No from-tag in message"));
+  if (!request.to_tag) return fail(error("No to-tag in message"));
+  return signal(request, true, clock);
+}
+
+Result<Dict, RequestError> SessionManager::signal(const Request& request, bool is_answer, const Clock& clock) {
+  Call* call = find(*request.call_id);
+  const bool is_new = call == nullptr;
+  if (is_new) {
+    if (is_answer) return fail(error("Unknown call-id"));
+    if (auto refused = check_limits(request)) return fail(*refused);
+    call = &create(*request.call_id, clock);
+  }
+  auto reply = OfferAnswer(*this, *call, request, is_answer, clock).run();
+  if (!reply) {
+    if (is_new) calls_.erase(*request.call_id);
+    return fail(std::move(reply.error()));
+  }
+  if (is_new) {
+    ++totals_.managed;
+    call->scheduled_at = Instant::max();
+  }
+  if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at);
+  Dict dict;
+  dict.set("sdp", std::move(*reply));
+  return dict;
+}
+
+Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const LocalAddress& local, Instant now) {
+  std::vector<UdpPort> foreign;  // held by another process
+  Result<PortSet, RequestError> result = fail(error("Ran out of ports"));
+  for (unsigned attempt = 0; attempt < kPortTries; ++attempt) {
+    const auto pair = local.ports->draw(now);
+    if (!pair) break;
+    PortSet ports;
+    ports.local = &local;
+    ports.port = pair->rtp;
+    ports.barred = pair->barred;
+    auto rtp = ports_.activate({local.address, pair->rtp}, call.tos);
+    auto rtcp = rtp ? ports_.activate({local.address, UdpPort{static_cast<std::uint16_t>(pair->rtp.value + 1)}}, call.tos)
+                    : rtp;
+    if (rtcp) {
+      ports.handles = {*rtp, *rtcp};
+      ports.activity = std::make_shared<TransportActivity>();
+      ports.transport = plane_.allocate(call.worker);
+      result = std::move(ports);
+      break;
+    }
+    if (rtp) ports_.release(*rtp);
+    foreign.push_back(pair->rtp);
+    if (rtcp.error() != PortError::kInUse) break;
+  }
+  for (const UdpPort port : foreign) local.ports->give_back(port, {}, now);
+  return result;
+}
+
+void SessionManager::close_ports(Call& call, PortSet& ports) {
+  if (ports.closed) return;
+  ports.closed = true;
+  const bool installed = ports.plan != nullptr;
+  if (installed) {
+    plane_.post(call.worker, RemoveTransport{ports.transport, nullptr}, true);
+    own_ports_.erase({ports.local->address, ports.port});
+    own_ports_.erase({ports.local->advertised, ports.port});
+  }
+  Endpoint last_peer = ports.learned_with.signalled;
+  closing_.push_back({ports.handles[0], ports.local->ports.get(), ports.port, last_peer, call.worker, ports.transport});
+  closing_.push_back({ports.handles[1], nullptr, {}, {}, 0, {}});
+}
+
+void SessionManager::close_media(Call& call, Media& media) {
+  for (PortSet& ports : media.ports) close_ports(call, ports);
+  media.ports.clear();
+  media.active = media.sending = 0;
+}
+
+void SessionManager::flush(const Clock& clock) {
+  plane_.fence();
+  for (const Closing& closing : closing_) {
+    ports_.release(closing.handle);
+    if (closing.pool == nullptr) continue;
+    closing.pool->give_back(closing.port, closing.peer, clock.now);
+    plane_.free(closing.worker, closing.transport);
+  }
+  closing_.clear();
+}
+
+bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const {
+  Endpoint ours{ports.local->advertised, ports.port};
+  Endpoint bound{ports.local->address, ports.port};
+  Endpoint next = media.remote_rtp;
+  for (int hops = 0; hops < kMaxHairpins; ++hops) {
+    const auto found = own_ports_.find(next);
+    if (found == own_ports_.end()) return hops > 0;  // a stranger, or a port that nobody has
+    const Media& other = *found->second.second;
+    // The other side must mean us, or the packet came here by mistake.
+    if (other.remote_rtp != ours && other.remote_rtp != bound) return false;
+    // Go on through the other call: whoever receives what arrives there.
+    const Media* through = nullptr;
+    for (const auto& leg : found->second.first->legs) {
+      for (const auto& candidate : leg->medias) {
+        for (const Subscription& subscription : candidate->subscriptions) {
+          if (subscription.source == &other) through = candidate.get();
+        }
+      }
+    }
+    if (through == nullptr || through->sending_ports() == nullptr || !through->remote_known) return true;
+    ours = {through->sending_ports()->local->advertised, through->sending_ports()->port};
+    bound = {through->sending_ports()->local->address, through->sending_ports()->port};
+    next = through->remote_rtp;
+  }
+  return own_ports_.find(next) == own_ports_.end();
+}
+
+std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call, Media& media, PortSet& ports) {
+  auto plan = std::make_shared<TransportPlan>();
+  plan->kind = media.kind;
+  plan->rtcp_mux = media.mux_used || media.mux_offered_to_peer;
+  plan->send_rtcp_muxed = media.mux_used;
+  plan->reduced_size_rtcp = media.reduced_size_rtcp;
+  plan->send_to_signalled = media.rules.asymmetric;
+  plan->limit_unverified = media.answered && !media.rules.unidirectional && !media.rules.asymmetric;
+
+  LatchConfig latch;
+  latch.policy = media.rules.policy;
+  latch.algorithm = media.rules.algorithm;
+  latch.strict_source = media.rules.strict_source;
+  latch.handover = media.rules.handover;
+  latch.signalling_source = media.leg->received_from;
+  if (media.remote_known) {
+    latch.signalled = media.remote_rtp;
+    latch.signalled_void = is_void(ports.local->advertised, media.remote_rtp.address);
+    if (own_ports_.contains(media.remote_rtp)) {
+      latch.hairpin = is_hairpin(ports, media);
+      if (!latch.hairpin) latch.signalled_void = true;  // LAT-11: never sent to, never learned
+    }
+  }
+  LatchConfig rtcp = latch;
+  rtcp.signalled = media.remote_known ? media.remote_rtcp : Endpoint{};
+
+  // LAT-8a: only a change of what we must learn opens the window again.
+  const bool source_matters = latch.signalled_void || !media.remote_known;
+  const LatchConfig& before = ports.learned_with;
+  // A restored transport was learned with what the record says; the first plan only writes it down again.
+  const bool changed = !ports.restored && (before.signalled != latch.signalled || ports.learned_rtcp != rtcp.signalled ||
+                       before.signalled_void != latch.signalled_void ||
+                       (source_matters && before.signalling_source != latch.signalling_source));
+  const bool restarts = media.rules.algorithm != LearningAlgorithm::kRules && ports.learned_signal != call.signals;
+  if (changed || restarts) ++ports.epoch;
+  ports.learned_with = latch;
+  ports.learned_rtcp = rtcp.signalled;
+  ports.learned_signal = call.signals;
+  plan->learning_epoch = ports.epoch;
+  plan->rtp_latch = latch;
+  plan->rtcp_latch = rtcp;
+
+  SourcePlan source;
+  source.media = media.id;
+  source.max_ssrcs = media.is_video ? 64 : 8;  // SSR-1
+  source.payloads = media.payloads;
+  source.rate = media.rate;
+  for (const auto& leg : call.legs) {
+    for (const auto& receiver : leg->medias) {
+      const bool listens = std::ranges::any_of(receiver->subscriptions,
+                                               [&](const Subscription& s) { return s.source == &media; });
+      const PortSet* out = receiver->sending_ports();
+      if (!listens || out == nullptr || out->closed || receiver->rejected || media.rejected) continue;
+      source.sinks.push_back({out->transport, receiver->id, Chain::kPass, media.may_send && receiver->may_receive});
+    }
+  }
+  plan->sources.push_back(std::move(source));
+  return plan;
+}
+
+void SessionManager::sync_plans(Call& call, Instant) {
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      for (PortSet& ports : media->ports) {
+        if (ports.closed) continue;
+        const bool is_new = ports.plan == nullptr;
+        if (is_new) {
+          own_ports_[{ports.local->address, ports.port}] = {&call, media.get()};
+          own_ports_[{ports.local->advertised, ports.port}] = {&call, media.get()};
+        }
+        auto plan = make_plan(call, *media, ports);
+        if (is_new) {
+          plane_.post(call.worker,
+                      InstallTransport{ports.transport, plan, ports.handles, std::exchange(ports.restored, nullptr),
+                                       ports.activity, ports.barred},
+                      false);
+        } else if (*plan != *ports.plan) {
+          plane_.post(call.worker, UpdatePlan{ports.transport, plan}, true);
+        } else {
+          continue;
+        }
+        ports.plan = std::move(plan);
+      }
+    }
+  }
+}
+
+SessionManager::Due SessionManager::due(const Call& call) const {
+  Due due{call.last_signal, EndReason::kTimeout};
+  bool has_stream = false;
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      Instant last = call.last_signal;
+      for (const PortSet& ports : media->ports) {
+        last = std::max(last, Instant{Duration{ports.activity->last_packet_ns.load(std::memory_order_relaxed)}});
+      }
+      if (media->untouched) continue;
+      has_stream = true;
+      Due end{last + config_.timeout, EndReason::kTimeout};
+      if (!media->remote_known) {
+        end = {last + config_.offer_timeout, EndReason::kOfferTimeout};
+      } else if (!media->may_send || media->rejected) {
+        end = {last + config_.silent_timeout, EndReason::kSilentTimeout};
+      }
+      if (end.at > due.at) due = end;
+    }
+  }
+  if (!has_stream) due = {Instant::max(), EndReason::kTimeout};
+  if (config_.final_timeout > 0s && call.created_at + config_.final_timeout < due.at) {
+    due = {call.created_at + config_.final_timeout, EndReason::kFinalTimeout};
+  }
+  if (call.delete_at && *call.delete_at < due.at) due = {*call.delete_at, EndReason::kRegular, true};
+  for (const auto& leg : call.legs) {
+    if (leg->delete_at && *leg->delete_at < due.at && !leg->medias.empty() && !leg->medias.front()->ports.empty()) {
+      due = {*leg->delete_at, EndReason::kRegular, true};
+    }
+  }
+  return due;
+}
+
+void SessionManager::schedule(Call& call, Instant at) {
+  if (at == Instant::max()) return;
+  call.scheduled_at = at;
+  expiries_.push({at, call.serial, call.id});
+}
+
+void SessionManager::sweep(const Clock& clock) {
+  std::vector<Expiry> again;
+  while (!expiries_.empty() && expiries_.top().at <= clock.now) {
+    const Expiry entry = expiries_.top();
+    expiries_.pop();
+    Call* call = find(entry.call_id);
+    if (call == nullptr || call->serial != entry.serial) continue;
+    const Due end = due(*call);
+    if (end.at > clock.now) {
+      // One live entry a call: those pushed by an earlier deletion come up here once and go.
+      if (call->scheduled_at <= clock.now) {
+        call->scheduled_at = end.at;
+        again.push_back({end.at, entry.serial, entry.call_id});
+      }
+      continue;
+    }
+    if (end.deleted && !call->delete_at) {
+      for (auto& leg : call->legs) {
+        if (leg->delete_at && *leg->delete_at <= clock.now) destroy_leg(*call, *leg);
+      }
+      sync_plans(*call, clock.now);
+      again.push_back({due(*call).at, entry.serial, entry.call_id});
+      continue;
+    }
+    destroy(*call, end.reason, clock);
+  }
+  for (Expiry& entry : again) {
+    if (entry.at != Instant::max()) expiries_.push(std::move(entry));
+  }
+  plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
+    if (!listener_.on_event) return;
+    for (const auto& [id, call] : calls_) {
+      if (call->worker != worker) continue;
+      for (const auto& leg : call->legs) {
+        for (const auto& media : leg->medias) {
+          for (const PortSet& ports : media->ports) {
+            if (ports.transport == event.id) listener_.on_event(*call, *leg, event.event);
+          }
+        }
+      }
+    }
+  });
+  flush(clock);
+}
+
+void SessionManager::count_ended(Call& call, EndReason reason, const Clock& clock) {
+  ++totals_.ended[static_cast<std::size_t>(reason)];
+  const double seconds = std::chrono::duration<double>(clock.now - call.created_at).count();
+  totals_.duration_sum_s += seconds;
+  totals_.duration_square_sum_s2 += seconds * seconds;
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      if (media->untouched || media->rejected || media->subscriptions.empty()) continue;
+      const auto heard = [](const Media& m) {
+        return std::ranges::any_of(m.ports, [](const PortSet& p) { return p.activity->last_rtp_ns.load() != 0; });
+      };
+      const Media& partner = *media->subscriptions.front().source;
+      if (media.get() > &partner) continue;  // each pair once
+      if (!heard(*media) && !heard(partner)) {
+        ++totals_.zero_way;
+      } else if (heard(*media) != heard(partner)) {
+        ++totals_.one_way;
+      }
+    }
+  }
+}
+
+void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
+  count_ended(call, reason, clock);
+  if (listener_.on_end) listener_.on_end(call, reason);
+  for (auto& leg : call.legs) {
+    for (auto& media : leg->medias) close_media(call, *media);
+  }
+  const std::string id = call.id;
+  calls_.erase(id);
+}
+
+void SessionManager::destroy_leg(Call& call, Leg& leg) {
+  for (auto& media : leg.medias) close_media(call, *media);
+}
+
+Result<Dict, RequestError> SessionManager::remove(const Request& request, const Clock& clock) {
+  if (!request.call_id) return fail(error("No call-id in message"));
+  static constexpr const char* kNothing = "Call-ID not found or tags didn't match";
+  const auto nothing = [&]() -> Result<Dict, RequestError> {
+    if (request.has_flag(Flag::kFatal)) return fail(error(kNothing));
+    Dict dict;
+    dict.set("warning", kNothing);
+    return dict;
+  };
+  Call* call = find(*request.call_id);
+  if (call == nullptr) return nothing();
+
+  const bool to_tag_counts = request.has_flag(Flag::kToTag) && request.to_tag;
+  Leg* leg = nullptr;
+  bool whole = false;
+  if (!request.from_tag) {
+    // A branch names the part to delete also when the proxy sends no tags (OpenSIPS).
+    leg = call->leg_by_branch(request.via_branch);
+    whole = request.via_branch.empty();
+  } else {
+    if (!to_tag_counts) leg = call->leg_by_branch(request.via_branch);
+    if (leg == nullptr) leg = call->leg_by_tag(to_tag_counts ? *request.to_tag : *request.from_tag);
+    if (leg == nullptr) leg = call->leg_by_branch(request.via_branch);
+    if (leg == nullptr && to_tag_counts) {
+      // A CANCEL names a callee that never answered.
+      if (const Leg* from = call->leg_by_tag(*request.from_tag)) {
+        const auto partners = call->associated(*from);
+        whole = partners.size() == 1 && partners.front()->tag.empty();
+      }
+    }
+  }
+  if (leg == nullptr && !whole) return nothing();
+
+  const auto delay = request.delete_delay_s && *request.delete_delay_s >= 0
+                         ? std::chrono::seconds(std::min<std::int64_t>(*request.delete_delay_s, 86'400))
+                         : config_.delete_delay;
+  const Instant at = clock.now + delay;
+  std::vector<Leg*> going;
+  if (whole) {
+    for (auto& each : call->legs) going.push_back(each.get());
+  } else {
+    going.push_back(leg);
+    for (Leg* partner : call->associated(*leg)) {
+      const auto left = call->associated(*partner);
+      const bool alone = std::ranges::all_of(left, [&](const Leg* other) {
+        return std::ranges::find(going, other) != going.end() || is_deleted(*other);
+      });
+      if (alone) going.push_back(partner);
+    }
+  }
+  Snapshots snapshots = read_snapshots(*call);
+  for (Leg* each : going) each->delete_at = at;
+  whole = std::ranges::all_of(call->legs, [](const auto& each) { return is_deleted(*each); });
+  if (whole) call->delete_at = at;
+
+  Dict reply;
+  if (delay > 0s) {
+    if (!request.has_flag(Flag::kFast)) reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
+    schedule(*call, at);
+    return reply;
+  }
+  if (whole) {
+    for (auto& each : call->legs) destroy_leg(*call, *each);
+  } else {
+    for (Leg* each : going) destroy_leg(*call, *each);
+    sync_plans(*call, clock.now);
+  }
+  if (!request.has_flag(Flag::kFast)) reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
+  if (whole) destroy(*call, EndReason::kRegular, clock);
+  return reply;
+}
+
+bool SessionManager::terminate(std::string_view call_id, const Clock& clock) {
+  Call* call = find(call_id);
+  if (call == nullptr) return false;
+  destroy(*call, EndReason::kForced, clock);
+  return true;
+}
+
+std::size_t SessionManager::terminate_all(const Clock& clock) {
+  const std::size_t count = calls_.size();
+  while (!calls_.empty()) destroy(*calls_.begin()->second, EndReason::kForced, clock);
+  return count;
+}
+
+Result<Dict, RequestError> SessionManager::list(const Request& request) const {
+  const std::int64_t limit = request.limit.value_or(32);
+  if (limit < 0) return fail(error("invalid limit, must be >= 0"));
+  List ids;
+  for (const auto& [id, call] : calls_) {
+    if (static_cast<std::int64_t>(ids.size()) >= limit) break;
+    ids.emplace_back(id);
+  }
+  Dict dict;
+  dict.set("calls", std::move(ids));
+  return dict;
+}
+
+bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
+  Call* call = find(call_id);
+  if (call == nullptr || worker >= plane_.workers() || call->worker == worker) return false;
+  struct Moving {
+    PortSet* ports;
+    std::unique_ptr<TransportEntry> entry;
+  };
+  std::vector<Moving> moving;
+  for (auto& leg : call->legs) {
+    for (auto& media : leg->medias) {
+      for (PortSet& ports : media->ports) {
+        if (!ports.closed) moving.push_back({&ports, nullptr});
+      }
+    }
+  }
+  // All leave the old worker before any arrives at the new one: meanwhile datagrams wait in their ports.
+  for (Moving& each : moving) plane_.post(call->worker, ExtractTransport{each.ports->transport, &each.entry}, true);
+  plane_.fence();
+  for (Moving& each : moving) {
+    plane_.free(call->worker, each.ports->transport);
+    each.ports->transport = plane_.allocate(worker);
+  }
+  call->worker = worker;
+  for (Moving& each : moving) {
+    if (!each.entry) continue;
+    // The plan names transports of the old worker; the new one is complete before packets flow.
+    Media* media = nullptr;
+    for (auto& leg : call->legs) {
+      for (auto& candidate : leg->medias) {
+        for (PortSet& ports : candidate->ports) {
+          if (&ports == each.ports) media = candidate.get();
+        }
+      }
+    }
+    each.ports->plan = make_plan(*call, *media, *each.ports);
+    each.entry->state.set_plan(each.ports->plan, plane_.worker(worker).now());
+    plane_.post(worker, AdoptTransport{each.ports->transport, std::move(each.entry)}, true);
+  }
+  plane_.fence();
+  return true;
+}
+
+}  // namespace ferry

@@ -1,0 +1,181 @@
+// All calls of this relay and everything signalling can do to them. Control thread only; sans-IO but for the ports.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "control/session/call.hpp"
+#include "control/session/interfaces.hpp"
+#include "control/session/media_plane.hpp"
+#include "control/session/request.hpp"
+#include "control/value/value.hpp"
+
+namespace ferry {
+
+struct SessionConfig {
+  std::chrono::seconds timeout{60};
+  std::chrono::seconds silent_timeout{3600};
+  std::chrono::seconds offer_timeout{3600};
+  std::chrono::seconds final_timeout{0};  // 0 = none
+  std::chrono::seconds delete_delay{30};
+  std::size_t max_sessions = 0;           // 0 = no limit
+  double max_cpu_percent = 0;
+  double max_load = 0;
+  std::uint64_t max_bandwidth_bytes = 0;  // per second, 0 = no limit
+  LatchPolicy latch = LatchPolicy::kSignalled;
+  LearningAlgorithm learning = LearningAlgorithm::kRules;
+  bool sip_source = false;
+  std::uint8_t tos = 0;
+  std::string software_name = "rtpferry";
+};
+
+enum class EndReason : std::uint8_t { kRegular, kForced, kTimeout, kSilentTimeout, kOfferTimeout, kFinalTimeout };
+std::string_view to_string(EndReason reason) noexcept;
+
+/// Both clocks of one request.
+struct Clock {
+  Instant now;
+  WallTime wall;
+};
+
+struct SessionTotals {
+  std::uint64_t managed = 0;
+  std::uint64_t rejected = 0;
+  std::array<std::uint64_t, 6> ended{};  // by EndReason
+  std::uint64_t one_way = 0;
+  std::uint64_t zero_way = 0;
+  double duration_sum_s = 0;
+  double duration_square_sum_s2 = 0;
+};
+
+/// What a limit looks at besides the number of calls; measured outside, once a second.
+struct LoadFigures {
+  double cpu_percent = 0;
+  double load_average = 0;
+  std::uint64_t bytes_per_second = 0;
+};
+
+class SessionManager {
+ public:
+  /// Told about calls that ended by themselves, and about events of their media. May be empty.
+  struct Listener {
+    std::function<void(const Call&, EndReason)> on_end;
+    std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
+  };
+
+  SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane, PortProvider& ports,
+                 Listener listener = {});
+  ~SessionManager();
+  SessionManager(const SessionManager&) = delete;
+  SessionManager& operator=(const SessionManager&) = delete;
+
+  // Each answers with what the reply holds besides `result`. Nothing of it may leave before `flush`.
+  Result<Dict, RequestError> offer(const Request& request, const Clock& clock);
+  Result<Dict, RequestError> answer(const Request& request, const Clock& clock);
+  Result<Dict, RequestError> remove(const Request& request, const Clock& clock);
+  Result<Dict, RequestError> query(const Request& request, const Clock& clock);
+  Result<Dict, RequestError> list(const Request& request) const;
+
+  /// Makes everything said to the workers complete, then closes the ports that are no longer used (LAT-13).
+  void flush(const Clock& clock);
+  /// Time-outs, delayed deletions, events. Call it about once a second.
+  void sweep(const Clock& clock);
+
+  bool terminate(std::string_view call_id, const Clock& clock);
+  std::size_t terminate_all(const Clock& clock);
+  /// For `rtpferryctl`: a call in full, with latch states and drops. Null if there is none.
+  nlohmann::json show(std::string_view call_id, const Clock& clock);
+  [[nodiscard]] nlohmann::json list_calls(const Clock& clock) const;
+
+  /// Versioned plain values of a call, a section per component (design seam 3).
+  nlohmann::json export_call(std::string_view call_id, const Clock& clock);
+  /// Brings an exported call to life on the same ports. The error is a sentence.
+  Result<void, std::string> restore_call(const nlohmann::json& record, const Clock& clock);
+  /// Moves all transports of a call to another worker in mid-stream (design seam 7).
+  bool move_call(std::string_view call_id, std::size_t worker);
+
+  [[nodiscard]] std::size_t size() const { return calls_.size(); }
+  [[nodiscard]] const SessionTotals& totals() const { return totals_; }
+  [[nodiscard]] const SessionConfig& config() const { return config_; }
+  void set_config(const SessionConfig& config) { config_ = config; }
+  void set_load(const LoadFigures& load) { load_ = load; }
+  [[nodiscard]] const InterfaceSet& interfaces() const { return interfaces_; }
+  [[nodiscard]] MediaPlane& plane() { return plane_; }
+  /// For tests of the seams and for later capabilities.
+  Call* find(std::string_view call_id);
+  /// Computes all plans of a call again and sends the workers what changed.
+  void sync_plans(Call& call, Instant now);
+
+ private:
+  friend class OfferAnswer;
+
+  struct Expiry {
+    Instant at;
+    std::uint64_t serial;
+    std::string call_id;
+    bool operator>(const Expiry& other) const { return at > other.at; }
+  };
+  struct Closing {
+    PortHandle handle;
+    PortPool* pool = nullptr;  // set on the RTP port of a pair
+    UdpPort port;
+    Endpoint peer;
+    std::size_t worker = 0;
+    TransportId transport;
+  };
+
+  Result<Dict, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
+  std::optional<RequestError> check_limits(const Request& request);
+  Call& create(const std::string& id, const Clock& clock);
+  Result<PortSet, RequestError> open_ports(Call& call, const LocalAddress& local, Instant now);
+  void close_ports(Call& call, PortSet& ports);
+  void close_media(Call& call, Media& media);
+  void destroy(Call& call, EndReason reason, const Clock& clock);
+  void destroy_leg(Call& call, Leg& leg);
+  void schedule(Call& call, Instant at);
+  /// Nothing if the call is alive; else why and since when it is over.
+  struct Due {
+    Instant at;
+    EndReason reason;
+    bool deleted = false;
+  };
+  [[nodiscard]] Due due(const Call& call) const;
+  void count_ended(Call& call, EndReason reason, const Clock& clock);
+
+  [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media, PortSet& ports);
+  /// LIM-5: the signalled endpoint is one of our ports; true if the way from there ends at a stranger.
+  [[nodiscard]] bool is_hairpin(const PortSet& ports, const Media& media) const;
+
+  /// Fresh state of every transport of the call, by transport id.
+  struct Snapshots;
+  Snapshots read_snapshots(Call& call);
+  Dict query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots, const Clock& clock) const;
+  [[nodiscard]] std::vector<Leg*> legs_for_query(Call& call, const Request& request) const;
+
+  SessionConfig config_;
+  const InterfaceSet& interfaces_;
+  MediaPlane& plane_;
+  PortProvider& ports_;
+  Listener listener_;
+  struct StringHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  std::unordered_map<std::string, std::unique_ptr<Call>, StringHash, std::equal_to<>> calls_;
+  std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
+  std::vector<Closing> closing_;
+  /// Which media has which of our ports, as bound and as advertised, for LIM-5 and events.
+  std::unordered_map<Endpoint, std::pair<Call*, Media*>> own_ports_;
+  SessionTotals totals_;
+  LoadFigures load_;
+  std::uint64_t next_serial_ = 1;
+};
+
+}  // namespace ferry

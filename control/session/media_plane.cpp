@@ -1,0 +1,87 @@
+#include "control/session/media_plane.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+namespace ferry {
+
+MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool threads) : threads_(threads) {
+  for (auto& worker : workers) {
+    auto slot = std::make_unique<Slot>();
+    slot->worker = std::move(worker);
+    workers_.push_back(std::move(slot));
+  }
+  if (!threads_) return;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    Worker* worker = workers_[i]->worker.get();
+    workers_[i]->thread = std::thread([this, worker] { worker->run(stop_); });
+    pthread_setname_np(workers_[i]->thread.native_handle(), ("worker-" + std::to_string(i)).c_str());
+  }
+}
+
+MediaPlane::~MediaPlane() {
+  stop_ = true;
+  for (auto& slot : workers_) {
+    if (!slot->thread.joinable()) continue;
+    slot->worker->wake();
+    slot->thread.join();
+  }
+}
+
+std::size_t MediaPlane::least_loaded() const {
+  const auto found = std::ranges::min_element(workers_, {}, [](const auto& slot) { return slot->live; });
+  return static_cast<std::size_t>(found - workers_.begin());
+}
+
+TransportId MediaPlane::allocate(std::size_t worker) {
+  Slot& slot = *workers_[worker];
+  ++slot.live;
+  if (slot.free_slots.empty()) {
+    slot.generations.push_back(0);
+    return {static_cast<std::uint32_t>(slot.generations.size() - 1), 0};
+  }
+  const std::uint32_t index = slot.free_slots.back();
+  slot.free_slots.pop_back();
+  return {index, ++slot.generations[index]};
+}
+
+void MediaPlane::free(std::size_t worker, TransportId id) {
+  Slot& slot = *workers_[worker];
+  --slot.live;
+  slot.free_slots.push_back(id.slot);
+}
+
+void MediaPlane::post(std::size_t worker, WorkerCommand command, bool must_complete) {
+  Slot& slot = *workers_[worker];
+  slot.must_wake = true;
+  slot.must_wait |= must_complete;
+  while (!slot.worker->post(std::move(command))) {
+    slot.must_wait = true;
+    fence();
+    slot.must_wake = true;
+  }
+}
+
+void MediaPlane::fence() {
+  for (auto& slot : workers_) {
+    if (!slot->must_wake) continue;
+    if (threads_) {
+      slot->worker->wake();
+    } else {
+      slot->worker->run_once();
+    }
+  }
+  for (auto& slot : workers_) {
+    if (threads_ && slot->must_wait) slot->worker->wait_completed();
+    slot->must_wake = slot->must_wait = false;
+  }
+}
+
+void MediaPlane::poll_events(const std::function<void(std::size_t, const WorkerEvent&)>& handle) {
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    for (WorkerEvent event; workers_[i]->worker->next_event(event);) handle(i, event);
+  }
+}
+
+}  // namespace ferry

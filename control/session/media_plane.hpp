@@ -1,0 +1,53 @@
+// Control's hand on the workers: which worker has a call, commands to it, and "everything I said is done".
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "relay/worker/worker.hpp"
+
+namespace ferry {
+
+/// Control thread only. With threads each worker runs on its own; without (tests, simulation) `fence` runs them.
+class MediaPlane {
+ public:
+  MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool threads);
+  ~MediaPlane();
+  MediaPlane(const MediaPlane&) = delete;
+  MediaPlane& operator=(const MediaPlane&) = delete;
+
+  [[nodiscard]] std::size_t workers() const { return workers_.size(); }
+  [[nodiscard]] Worker& worker(std::size_t index) { return *workers_[index]->worker; }
+  /// The worker with the fewest transports.
+  [[nodiscard]] std::size_t least_loaded() const;
+
+  TransportId allocate(std::size_t worker);
+  /// After the transport was removed or extracted.
+  void free(std::size_t worker, TransportId id);
+
+  /// `must_complete`: the next `fence` waits for it; else it is only on its way.
+  void post(std::size_t worker, WorkerCommand command, bool must_complete);
+  /// Wakes workers that have something to do and waits for what must be complete.
+  void fence();
+  /// Handles events of all workers.
+  void poll_events(const std::function<void(std::size_t worker, const WorkerEvent&)>& handle);
+
+ private:
+  struct Slot {
+    std::unique_ptr<Worker> worker;
+    std::vector<std::uint32_t> generations;
+    std::vector<std::uint32_t> free_slots;
+    std::size_t live = 0;
+    bool must_wake = false;
+    bool must_wait = false;
+    std::thread thread;
+  };
+  std::vector<std::unique_ptr<Slot>> workers_;
+  std::atomic<bool> stop_{false};
+  bool threads_;
+};
+
+}  // namespace ferry

@@ -1,0 +1,706 @@
+// One offer or answer: finds the parties, matches the sections, opens ports, then changes the call (NG sections 6-8).
+// Everything that can fail happens before the first change, so that a refused message leaves the call as it was (CTL-6).
+
+#include "control/session/offer_answer.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "control/sdp/write.hpp"
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kMaxLegs = 64;       // LIM-6
+constexpr std::size_t kMaxPortSets = 8;    // remembered ports of one media
+constexpr std::uint32_t kAudioPackets = 250;   // LIM-1
+constexpr std::uint32_t kVideoPackets = 5000;  // LIM-1
+
+RequestError error(std::string text) { return {std::move(text), false, false}; }
+
+AddressFamily family_of(const sdp::MediaSection& section) {
+  return section.connection ? section.connection->family() : AddressFamily::kIpv4;
+}
+
+/// LIM-1 for one section: of an audio stream twice the fastest codec, of video what its bandwidth line says.
+RateLimit rate_limit(const sdp::MediaSection& section, const std::vector<sdp::Codec>& codecs) {
+  if (section.type == "video") {
+    RateLimit limit{kVideoPackets, 0};
+    for (const std::string_view line : section.bandwidth) {
+      const auto colon = line.find(':');
+      if (colon == std::string_view::npos) continue;
+      const auto number = Value(line.substr(colon + 1)).as_integer();
+      if (!number || *number <= 0 || *number > 4'000'000'000) continue;
+      const std::uint64_t bits = line.starts_with("TIAS:") ? static_cast<std::uint64_t>(*number)
+                                 : line.starts_with("AS:") ? static_cast<std::uint64_t>(*number) * 1000
+                                                           : 0;
+      if (bits != 0) limit.bytes_per_second = static_cast<std::uint32_t>(std::min<std::uint64_t>(bits * 3 / 16, UINT32_MAX));
+    }
+    return limit;
+  }
+  if (!section.is_rtp()) return {kAudioPackets * 2, 0};
+  std::uint32_t octets = 0;
+  for (const sdp::Codec& codec : codecs) octets = std::max(octets, sdp::peak_octets_per_second(codec));
+  if (octets == 0) return {kAudioPackets, 0};
+  constexpr std::uint32_t kHeaders = 32;  // fixed header and a few extension elements
+  return {kAudioPackets, octets * 2 + kAudioPackets * kHeaders};
+}
+
+std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs) {
+  std::vector<PayloadEntry> entries;
+  entries.reserve(codecs.size());
+  for (const sdp::Codec& codec : codecs) {
+    PayloadEntry entry{PayloadType{codec.payload_type}, G711Law::kNone, codec.clock_rate_hz};
+    if (sdp::equal_ignoring_case(codec.name, "PCMU")) entry.g711 = G711Law::kMu;
+    if (sdp::equal_ignoring_case(codec.name, "PCMA")) entry.g711 = G711Law::kA;
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
+void add_missing(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& from) {
+  for (const PayloadEntry& entry : from) {
+    if (std::ranges::find(to, entry.type, &PayloadEntry::type) == to.end()) to.push_back(entry);
+  }
+}
+
+/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ, and
+/// without a codec in between both ends must speak of the same ones.
+std::vector<sdp::Codec> common_codecs(const std::vector<sdp::Codec>& answered, const std::vector<sdp::Codec>& offered) {
+  const auto matches_exactly = [&](const sdp::Codec& codec) {
+    return std::ranges::find_if(offered, [&](const sdp::Codec& o) {
+      return o.payload_type == codec.payload_type && sdp::same_codec(o, codec);
+    });
+  };
+  std::vector<sdp::Codec> kept;
+  for (const sdp::Codec& codec : answered) {
+    if (matches_exactly(codec) != offered.end()) {
+      kept.push_back(codec);
+      continue;
+    }
+    const bool known = std::ranges::any_of(offered, [&](const sdp::Codec& o) {
+      if (!sdp::same_codec(o, codec)) return false;
+      // The same codec may be answered under its own number as well; that one counts.
+      return std::ranges::none_of(answered, [&](const sdp::Codec& other) {
+        return other.payload_type == o.payload_type && sdp::same_codec(o, other);
+      });
+    });
+    if (known) kept.push_back(codec);
+  }
+  return kept.empty() ? answered : kept;
+}
+
+bool same_but_for_zero_address(const Endpoint& a, const Endpoint& b) {
+  if (a.address.is_unspecified() || b.address.is_unspecified()) return a.port == b.port;
+  return a == b;
+}
+
+}  // namespace
+
+OfferAnswer::OfferAnswer(SessionManager& manager, Call& call, const Request& request, bool is_answer,
+                         const Clock& clock)
+    : manager_(manager), call_(call), request_(request), is_answer_(is_answer), clock_(clock) {}
+
+Result<std::string, RequestError> OfferAnswer::run() {
+  if (auto ok = resolve_legs(); !ok) return fail(ok.error());
+  if (auto ok = read_sdp(); !ok) return fail(ok.error());
+  match_sections();
+  if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
+  if (auto ok = open_ports(); !ok) {
+    for (auto& [media, ports] : opened_) manager_.close_ports(call_, ports);
+    return fail(ok.error());
+  }
+  commit_legs();
+  commit_media();
+  std::string text = write_reply();
+  manager_.sync_plans(call_, clock_.now);
+  return text;
+}
+
+Result<void, RequestError> OfferAnswer::resolve_legs() {
+  const std::string& sender_tag = is_answer_ ? *request_.to_tag : *request_.from_tag;
+  const std::string receiver_tag = is_answer_ ? *request_.from_tag : request_.to_tag.value_or("");
+  const std::string& branch = request_.via_branch;
+  sender_ = call_.leg_by_tag(sender_tag);
+  Leg* known_receiver = receiver_tag.empty() ? nullptr : call_.leg_by_tag(receiver_tag);
+
+  if (known_receiver == nullptr) {
+    // An initial offer, or one that names a party we never saw.
+    if (sender_ == nullptr) {
+      new_sender_tag_ = sender_tag;
+    } else if (!branch.empty()) {
+      receiver_ = call_.leg_by_branch(branch);
+      if (receiver_ == sender_) receiver_ = nullptr;
+    } else {
+      receiver_ = call_.partner_of(*sender_);
+      if (receiver_ != nullptr && !receiver_tag.empty()) {
+        if (receiver_->tag.empty()) {
+          learned_receiver_tag_ = receiver_tag;
+        } else {
+          receiver_ = nullptr;
+        }
+      }
+    }
+    if (receiver_ == nullptr) new_receiver_branch_ = branch;
+  } else {
+    receiver_ = known_receiver;
+    if (sender_ == nullptr) {
+      Leg* candidate = call_.leg_by_branch(branch);
+      if (candidate == nullptr || candidate == receiver_) candidate = call_.partner_of(*receiver_);
+      const bool final_seen = candidate != nullptr && candidate->final_response && !request_.has_flag(Flag::kProvisional);
+      if (candidate != nullptr && candidate->tag.empty()) {
+        sender_ = candidate;
+        learned_sender_tag_ = sender_tag;
+      } else if (candidate != nullptr && is_answer_ && !request_.has_flag(Flag::kNewBranch) && !final_seen) {
+        sender_ = candidate;
+        learned_sender_tag_ = sender_tag;  // the former tag stays as an alias
+      } else {
+        new_sender_tag_ = sender_tag;
+        new_sender_branch_ = branch;
+      }
+    }
+  }
+  if (sender_ != nullptr && sender_ == receiver_) return fail(error("Invalid dialogue association"));
+  const std::size_t wanted = (sender_ == nullptr ? 1u : 0u) + (receiver_ == nullptr ? 1u : 0u);
+  if (call_.legs.size() + wanted > kMaxLegs) return fail(error("Too many parties in this call"));
+  return {};
+}
+
+Result<void, RequestError> OfferAnswer::read_sdp() {
+  text_ = *request_.sdp;
+  auto parsed = sdp::parse(text_);
+  if (!parsed) return fail(error("Failed to parse SDP"));
+  if (parsed->media.empty()) {
+    // Of a party that we know, a body without sections repeats the sections we know (NG section 3).
+    if (sender_ == nullptr || sender_->last_sdp.empty()) return fail(RequestError{"Error rewriting SDP", true, false});
+    text_ = sender_->last_sdp;
+    parsed = sdp::parse(text_);
+    if (!parsed) return fail(error("Failed to parse SDP"));
+  }
+  session_ = std::move(*parsed);
+  for (const sdp::MediaSection& section : session_.media) {
+    if (section.port == 0) continue;
+    if (!section.connection) return fail(error("Incomplete SDP specification"));
+    if (section.protocol.secure) {
+      // SRT-11: without keys nothing may pass, and pretending otherwise would be silence without a reason.
+      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+    }
+  }
+  if (!request_.transport_protocol.empty() && sdp::parse_protocol(request_.transport_protocol).secure) {
+    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
+  }
+  if (receiver_ != nullptr && is_answer_ && !receiver_->last_sdp.empty()) {
+    if (auto offered = sdp::parse(receiver_->last_sdp)) offered_ = std::move(*offered);
+  }
+  return {};
+}
+
+void OfferAnswer::match_sections() {
+  std::vector<const Media*> used;
+  const auto is_used = [&](const Media* media) { return std::ranges::find(used, media) != used.end(); };
+  unsigned next_sender_index = sender_ == nullptr ? 1 : static_cast<unsigned>(sender_->medias.size()) + 1;
+  unsigned next_receiver_index = receiver_ == nullptr ? 1 : static_cast<unsigned>(receiver_->medias.size()) + 1;
+  for (std::size_t i = 0; i < session_.media.size(); ++i) {
+    const sdp::MediaSection& section = session_.media[i];
+    Match match;
+    match.section = &section;
+    if (sender_ != nullptr) {
+      for (const auto& media : sender_->medias) {
+        if (!section.mid.empty() && media->mid == section.mid && media->type == section.type && !is_used(media.get())) {
+          match.sender = media.get();
+          break;
+        }
+      }
+      if (match.sender == nullptr) {
+        // In an answer the sections stand in the order of the offer that it answers.
+        const unsigned index = static_cast<unsigned>(i) + 1;
+        for (const auto& media : sender_->medias) {
+          if (media->index == index && !is_used(media.get())) match.sender = media.get();
+        }
+      }
+    }
+    if (match.sender == nullptr) match.new_sender_index = next_sender_index++;
+    used.push_back(match.sender);
+    if (receiver_ != nullptr && match.sender != nullptr) {
+      for (const auto& media : receiver_->medias) {
+        const bool subscribed = std::ranges::any_of(
+            media->subscriptions, [&](const Subscription& s) { return s.source == match.sender; });
+        if (subscribed && !is_used(media.get())) match.receiver = media.get();
+      }
+    }
+    if (receiver_ != nullptr && match.receiver == nullptr) {
+      for (const auto& media : receiver_->medias) {
+        if (media->index == i + 1 && !is_used(media.get())) match.receiver = media.get();
+      }
+    }
+    if (match.receiver == nullptr) match.new_receiver_index = next_receiver_index++;
+    if (match.receiver != nullptr) used.push_back(match.receiver);
+    matches_.push_back(match);
+  }
+}
+
+const LogicalInterface* OfferAnswer::interface_for(const std::string& wanted, const Media* known,
+                                                   const Leg* leg) const {
+  if (!wanted.empty()) {
+    if (const auto* found = manager_.interfaces_.find(wanted)) return found;
+  }
+  if (known != nullptr) return known->interface;
+  if (leg != nullptr && !leg->medias.empty()) return leg->medias.front()->interface;
+  return manager_.interfaces_.default_interface();
+}
+
+Result<void, RequestError> OfferAnswer::choose_interfaces() {
+  // "internal" and "external" without interfaces of that name mean the families (NG 9.2).
+  const auto legacy_family = [&](const std::string& name, AddressFamily fallback) {
+    if (name == "internal" && manager_.interfaces_.find(name) == nullptr) return AddressFamily::kIpv4;
+    if (name == "external" && manager_.interfaces_.find(name) == nullptr) return AddressFamily::kIpv6;
+    return fallback;
+  };
+  for (Match& match : matches_) {
+    match.untouched = match.section->type == "message" && !match.section->is_rtp();
+    match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_);
+    match.receiver_interface = interface_for(request_.receiver_interface, match.receiver, receiver_);
+    const AddressFamily offered = family_of(*match.section);
+    match.sender_family = legacy_family(request_.sender_interface, offered);
+    AddressFamily receiver_family = offered;
+    if (match.receiver != nullptr && (match.receiver->remote_known || !match.receiver->ports.empty())) {
+      receiver_family = match.receiver->family;
+    }
+    receiver_family = legacy_family(request_.receiver_interface, receiver_family);
+    if (request_.address_family != AddressFamily::kNone) receiver_family = request_.address_family;
+    match.receiver_family = receiver_family;
+  }
+  return {};
+}
+
+Endpoint OfferAnswer::remote_of(const sdp::MediaSection& section) const {
+  Endpoint remote{section.connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4)), UdpPort{section.port}};
+  const bool use_source = request_.has_flag(Flag::kSipSourceAddress) ||
+                          (manager_.config_.sip_source && !request_.has_flag(Flag::kTrustAddress));
+  if (use_source && request_.received_from && !remote.address.is_unspecified()) remote.address = *request_.received_from;
+  return remote;
+}
+
+bool OfferAnswer::keeps_port(const Match& match) const {
+  if (request_.has_flag(Flag::kPortLatching)) return true;
+  return !match.section->direction.receive && !request_.has_flag(Flag::kNoPortLatching);
+}
+
+Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_side) {
+  Media* media = receiver_side ? match.receiver : match.sender;
+  const LogicalInterface* interface = receiver_side ? match.receiver_interface : match.sender_interface;
+  const AddressFamily family = receiver_side ? match.receiver_family : match.sender_family;
+  std::optional<std::size_t>& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
+  const LocalAddress* local = interface->address_of(family);
+  if (local == nullptr) return fail(error("Ran out of ports"));
+
+  if (media != nullptr && !media->ports.empty()) {
+    const PortSet& active = media->ports[media->active];
+    const bool same_local = active.local == local;
+    const Endpoint remote = remote_of(*match.section);
+    if (same_local && (!receiver_side || keeps_port(match) || !active.made_for.is_set() ||
+                       same_but_for_zero_address(active.made_for, remote))) {
+      chosen = media->active;
+      return {};
+    }
+    for (std::size_t i = 0; i < media->ports.size(); ++i) {
+      const PortSet& ports = media->ports[i];
+      if (ports.local == local && (!receiver_side || same_but_for_zero_address(ports.made_for, remote))) {
+        chosen = i;
+        return {};
+      }
+    }
+  }
+  auto opened = manager_.open_ports(call_, *local, clock_.now);
+  if (!opened) return fail(opened.error());
+  (receiver_side ? match.new_receiver_ports : match.new_sender_ports) = opened_.size();
+  opened_.emplace_back(media, std::move(*opened));
+  return {};
+}
+
+Result<void, RequestError> OfferAnswer::open_ports() {
+  for (Match& match : matches_) {
+    if (match.section->port == 0 || match.untouched) continue;
+    if (auto ok = open_one(match, true); !ok) return ok;
+    if (auto ok = open_one(match, false); !ok) return ok;
+  }
+  return {};
+}
+
+Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
+  auto leg = std::make_unique<Leg>();
+  leg->tag = std::move(tag);
+  leg->via_branch = std::move(branch);
+  leg->number = call_.next_leg++;
+  leg->created_unix = std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
+  call_.legs.push_back(std::move(leg));
+  return *call_.legs.back();
+}
+
+void OfferAnswer::commit_legs() {
+  if (sender_ == nullptr) sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
+  if (receiver_ == nullptr) receiver_ = &add_leg("", new_receiver_branch_);
+  if (!learned_sender_tag_.empty()) {
+    if (!sender_->tag.empty()) sender_->aliases.push_back(sender_->tag);
+    sender_->tag = learned_sender_tag_;
+  }
+  if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
+  if (!request_.label.empty()) sender_->label = request_.label;
+  if (!request_.metadata.empty()) sender_->metadata = request_.metadata;
+  if (request_.received_from) sender_->received_from = *request_.received_from;
+  if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200) sender_->final_response = true;
+  // New signalling revives what was about to be deleted (NG section 13).
+  sender_->delete_at.reset();
+  receiver_->delete_at.reset();
+  call_.delete_at.reset();
+  if (is_answer_) call_.answered = true;
+  ++call_.signals;
+  if (request_.latch) call_.latch = request_.latch;
+  if (request_.learning) call_.learning = request_.learning;
+  call_.last_signal = clock_.now;
+  call_.last_signal_unix = std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
+  if (request_.tos) call_.tos = *request_.tos >= 0 && *request_.tos <= 255 ? static_cast<std::uint8_t>(*request_.tos) : call_.tos;
+  for (const std::string& word : request_.not_in_force) {
+    if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end()) call_.not_in_force.push_back(word);
+  }
+}
+
+Media& OfferAnswer::add_media(Leg& leg, unsigned index, const sdp::MediaSection& section) {
+  auto media = std::make_unique<Media>();
+  media->leg = &leg;
+  media->id = MediaId{call_.next_media++};
+  media->index = index;
+  media->type = section.type;
+  leg.medias.push_back(std::move(media));
+  return *leg.medias.back();
+}
+
+void OfferAnswer::choose_rules(Media& media) const {
+  SourceRules& rules = media.rules;
+  rules.algorithm = call_.learning.value_or(manager_.config_.learning);
+  rules.policy = call_.latch.value_or(manager_.config_.latch);
+  if (rules.algorithm != LearningAlgorithm::kRules) rules.policy = LatchPolicy::kAny;
+  // Both words together cancel each other (NG section 10).
+  const bool strict = request_.has_flag(Flag::kStrictSource);
+  const bool handover = request_.has_flag(Flag::kMediaHandover);
+  rules.strict_source = strict && !handover;
+  rules.handover = handover && !strict;
+  if (request_.has_flag(Flag::kAsymmetric)) rules.asymmetric = true;
+  if (request_.has_flag(Flag::kUnidirectional)) rules.unidirectional = true;
+}
+
+void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
+                              const LogicalInterface& interface, AddressFamily family) {
+  media.interface = &interface;
+  media.family = family;
+  if (opened) {
+    media.ports.push_back(std::move(opened_[*opened].second));
+    media.active = media.ports.size() - 1;
+    if (media.ports.size() == 1) media.sending = 0;
+    if (media.ports.size() > kMaxPortSets) {
+      // Cannot be the one in use: that is the newest or the one before it.
+      const std::size_t oldest = media.sending == 0 ? 1 : 0;
+      manager_.close_ports(call_, media.ports[oldest]);
+      media.ports.erase(media.ports.begin() + static_cast<std::ptrdiff_t>(oldest));
+      --media.active;
+      if (media.sending > oldest) --media.sending;
+    }
+  } else if (known) {
+    media.active = *known;
+  }
+}
+
+void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
+  media.type = section.type;
+  media.mid = section.mid;
+  media.label = section.label;
+  media.rejected = section.port == 0;
+  media.formats.clear();
+  if (!section.is_rtp()) media.formats.assign(section.formats.begin(), section.formats.end());
+  media.kind = section.is_rtp() ? TransportKind::kRtp
+               : section.protocol.kind == sdp::ProtocolClass::kUdptl ? TransportKind::kUdptl
+                                                                      : TransportKind::kOpaque;
+  media.may_send = section.direction.send;
+  media.may_receive = section.direction.receive;
+  media.is_video = section.type == "video";
+  media.ptime = section.ptime;
+  media.reduced_size_rtcp = section.rtcp_reduced_size;
+  if (media.rejected) return;
+
+  const Endpoint remote = remote_of(section);
+  if (remote.address.is_unspecified()) {
+    media.may_receive = false;  // classic hold; what was learned stays
+  } else {
+    media.remote_rtp = remote;
+    media.remote_known = true;
+    media.remote_rtcp = {remote.address, UdpPort{static_cast<std::uint16_t>(remote.port.value + 1)}};
+    if (section.rtcp && section.port_count <= 1) {
+      media.remote_rtcp.port = section.rtcp->port;
+      const bool own_address = section.rtcp->address.family() == remote.address.family();
+      if (own_address && remote.address == section.connection) media.remote_rtcp.address = section.rtcp->address;
+    }
+  }
+  const bool same_port = section.rtcp && media.remote_rtcp == media.remote_rtp;
+  media.mux_offered_by_peer = section.rtcp_mux || same_port;
+}
+
+void OfferAnswer::decide_mux(Media& sender, Media& receiver) const {
+  const auto wants = [&](RtcpMux word) { return has(request_.rtcp_mux, word); };
+  if (!is_answer_) {
+    const bool offer = wants(RtcpMux::kOffer) || wants(RtcpMux::kRequire);
+    if (wants(RtcpMux::kDemux)) receiver.mux_used = false;
+    if (wants(RtcpMux::kRequire)) receiver.mux_used = true;
+    receiver.mux_offered_to_peer =
+        !wants(RtcpMux::kDemux) && (offer || sender.mux_offered_by_peer || receiver.mux_used);
+    sender.mux_accept = wants(RtcpMux::kAccept);
+    sender.mux_reject = wants(RtcpMux::kReject);
+    return;
+  }
+  sender.mux_used = sender.mux_offered_by_peer && sender.mux_offered_to_peer;
+  const bool accept = wants(RtcpMux::kAccept) || receiver.mux_accept;
+  const bool reject = wants(RtcpMux::kReject) || receiver.mux_reject;
+  if (!receiver.mux_offered_by_peer) {
+    receiver.mux_used = false;
+  } else if (accept) {
+    receiver.mux_used = true;
+  } else if (reject) {
+    receiver.mux_used = false;
+  } else {
+    receiver.mux_used = sender.mux_offered_to_peer ? sender.mux_used : true;
+  }
+  // The receiver offered it; whatever it was answered, it may not go on with the other way.
+  receiver.mux_offered_to_peer = receiver.mux_used;
+}
+
+void OfferAnswer::choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const {
+  const std::string former = std::exchange(sender.protocol, std::string(section.protocol.text));
+  const sdp::Protocol wanted = sdp::parse_protocol(request_.transport_protocol);
+  if (is_answer_) {
+    const bool accept = request_.transport_protocol == "accept";
+    if (receiver.protocol.empty() || accept || !section.is_rtp()) receiver.protocol = section.protocol.text;
+    return;
+  }
+  if (section.is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) {
+    receiver.protocol = wanted.text;
+  } else if (receiver.protocol.empty() || former != sender.protocol) {
+    receiver.protocol = section.protocol.text;
+  }
+}
+
+void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
+  if (exclusive) {
+    std::erase_if(receiver.subscriptions, [&](const Subscription& s) {
+      return s.kind == SubscriptionKind::kOfferAnswer && s.source != &sender;
+    });
+  }
+  const bool known = std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) { return s.source == &sender; });
+  // The newest stands first: it is the one this leg talks to.
+  if (!known) receiver.subscriptions.insert(receiver.subscriptions.begin(), Subscription{&sender, SubscriptionKind::kOfferAnswer});
+}
+
+void OfferAnswer::commit_media() {
+  sender_->section_order.clear();
+  for (Match& match : matches_) {
+    const sdp::MediaSection& section = *match.section;
+    if (match.sender == nullptr) match.sender = &add_media(*sender_, match.new_sender_index, section);
+    if (match.receiver == nullptr) match.receiver = &add_media(*receiver_, match.new_receiver_index, section);
+    Media& sender = *match.sender;
+    Media& receiver = *match.receiver;
+    sender_->section_order.push_back(sender.index);
+    read_section(sender, section);
+    receiver.type = section.type;
+    receiver.is_video = sender.is_video;
+    receiver.kind = sender.kind;
+    receiver.rejected = sender.rejected;
+    sender.untouched = receiver.untouched = match.untouched;
+    choose_rules(sender);
+    choose_rules(receiver);
+    choose_protocol(sender, receiver, section);
+    decide_mux(sender, receiver);
+    place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface, match.sender_family);
+    place_ports(receiver, match.receiver_ports, match.new_receiver_ports, *match.receiver_interface,
+                match.receiver_family);
+    if (PortSet* ports = receiver.active_ports(); ports != nullptr && !sender.rejected && !ports->made_for.is_set()) {
+      ports->made_for = remote_of(section);
+    }
+    // The offerer goes on with its other branches until one of them answers.
+    subscribe(receiver, sender, true);
+    subscribe(sender, receiver, is_answer_);
+    if (is_answer_) {
+      sender.answered = receiver.answered = true;
+      sender.ice_controlling = true;
+      sender.sending = sender.active;
+      receiver.sending = receiver.active;
+    } else if (!receiver.remote_known) {
+      receiver.sending = receiver.active;
+    }
+  }
+  reject_left_out();
+}
+
+void OfferAnswer::reject_left_out() {
+  for (const auto& media : receiver_->medias) {
+    const bool matched = std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media.get(); });
+    const bool ours = std::ranges::any_of(
+        media->subscriptions, [&](const Subscription& s) { return s.source->leg == sender_; });
+    if (matched || !ours) continue;
+    media->rejected = true;
+    for (const Subscription& subscription : media->subscriptions) {
+      if (subscription.source->leg == sender_) subscription.source->rejected = true;
+    }
+  }
+}
+
+sdp::Origin OfferAnswer::choose_origin(const std::string& body_without_origin, OriginText& text) const {
+  OriginMemory& memory = receiver_->origin;
+  const Replaces& replaces = request_.replaces;
+  sdp::Origin origin = session_.origin;
+  if (has(replaces, Replace::kUsername)) {
+    if (memory.username.empty()) memory.username = origin.username;
+    origin.username = memory.username;
+  }
+  if (has(replaces, Replace::kOrigin)) {
+    if (memory.address.empty()) {
+      for (const auto& media : receiver_->medias) {
+        const PortSet* ports = media->active_ports();
+        if (ports == nullptr || media->rejected) continue;
+        memory.address_type = ports->local->advertised.is_v6() ? "IP6" : "IP4";
+        memory.address = ports->local->advertised.to_string();
+        break;
+      }
+    }
+    if (!memory.address.empty()) {
+      origin.address_type = memory.address_type;
+      origin.address = memory.address;
+    }
+  }
+  const auto received_version = Value(origin.version).as_integer();
+  const std::size_t hash = std::hash<std::string>{}(body_without_origin);
+  const bool take_over = has(replaces, Replace::kSdpVersion);
+  const bool force = has(replaces, Replace::kForceIncrementVersion);
+  if ((take_over || force) && received_version && *received_version >= 0) {
+    if (!memory.version) {
+      memory.version = static_cast<std::uint64_t>(*received_version);
+    } else if (force || hash != memory.body_hash) {
+      ++*memory.version;
+    }
+    memory.body_hash = hash;
+    text.version = std::to_string(*memory.version);
+    origin.version = text.version;
+  }
+  return origin;
+}
+
+sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
+  sdp::SectionEdit edit;
+  const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
+  const PortSet* ports = media.active_ports();
+  edit.connection = ports != nullptr ? ports->local->advertised : IpAddress::unspecified(media.family);
+  edit.mid = media.mid;
+  if (match == matches_.end()) {
+    edit.type = media.type;
+    edit.protocol_text = media.protocol;
+    edit.formats = media.formats;
+    if (edit.formats.empty()) {
+      for (const PayloadEntry& payload : media.shown) edit.formats.push_back(std::to_string(payload.type.value));
+    }
+    if (edit.formats.empty()) edit.formats.emplace_back("0");
+    return edit;
+  }
+  const sdp::MediaSection& section = *match->section;
+  edit.source = &section;
+  edit.protocol = sdp::parse_protocol(media.protocol);
+  // An answer speaks of the offerer's mids; an offer hands on the sender's.
+  edit.mid = is_answer_ ? std::string_view(media.mid) : section.mid;
+  if (!is_answer_ && edit.mid.empty() && request_.has_flag(Flag::kGenerateMid)) {
+    generated_mids_.push_back(std::to_string(media.index));
+    edit.mid = generated_mids_.back();
+  }
+  if (!is_answer_ && media.mid.empty()) media.mid = edit.mid;
+  edit.label = section.label;
+  if (match->untouched) {
+    edit.untouched = true;
+    edit.port = section.port;
+    edit.connection = section.connection.value_or(edit.connection);
+    return edit;
+  }
+  if (section.port == 0 || ports == nullptr) return edit;
+
+  edit.port = ports->port.value;
+  if (request_.media_address) edit.connection = *request_.media_address;
+  const bool zero = section.connection && section.connection->is_unspecified();
+  if (zero && !has(request_.replaces, Replace::kZeroAddress)) {
+    edit.connection = IpAddress::unspecified(edit.connection.family());
+  }
+  edit.codecs = section.codecs;
+  if (is_answer_) {
+    // Sections of the offer stand in the order in which the offerer's media were matched.
+    const auto& order = receiver_->section_order;
+    const auto place = std::ranges::find(order, media.index);
+    if (place != order.end()) {
+      const auto index = static_cast<std::size_t>(place - order.begin());
+      if (index < offered_.media.size()) edit.codecs = common_codecs(section.codecs, offered_.media[index].codecs);
+    }
+  }
+  const std::vector<PayloadEntry> shown = payload_entries(edit.codecs);
+  // Late packets of the former agreement are still good: the set shrinks with the next answer only.
+  auto allowed = shown;
+  add_missing(allowed, media.shown);
+  media.payloads = std::move(allowed);
+  media.shown = shown;
+  media.rate = rate_limit(section, edit.codecs);
+  if (is_answer_) match->sender->payloads = match->sender->shown;
+
+  edit.print_direction = section.is_rtp();
+  edit.direction = section.direction;
+  edit.original_direction = request_.has_flag(Flag::kOriginalSendrecv);
+  if (section.is_rtp()) {
+    const bool muxed = media.mux_used && (is_answer_ || media.mux_offered_to_peer);
+    if (!request_.has_flag(Flag::kNoRtcpAttribute)) {
+      edit.rtcp_port = static_cast<std::uint16_t>(muxed ? ports->port.value : ports->port.value + 1);
+      edit.rtcp_full_form = request_.has_flag(Flag::kFullRtcpAttribute);
+    }
+    edit.rtcp_mux = is_answer_ ? media.mux_used : media.mux_offered_to_peer;
+    edit.ptime = section.ptime;
+    if (edit.ptime.empty() && is_answer_) edit.ptime = media.ptime;
+    edit.maxptime = section.maxptime;
+  }
+  return edit;
+}
+
+std::string OfferAnswer::write_reply() {
+  sdp::SessionEdit edit;
+  edit.name = session_.name;
+  if (has(request_.replaces, Replace::kSessionName) && !receiver_->session_name.empty()) edit.name = receiver_->session_name;
+  std::vector<Media*> order;
+  if (is_answer_) {
+    for (const unsigned index : receiver_->section_order) {
+      for (const auto& media : receiver_->medias) {
+        if (media->index == index) order.push_back(media.get());
+      }
+    }
+  }
+  for (const auto& media : receiver_->medias) {
+    if (std::ranges::find(order, media.get()) == order.end()) order.push_back(media.get());
+  }
+  for (Media* media : order) {
+    const bool matched = std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
+    const bool ours = std::ranges::any_of(media->subscriptions, [&](const Subscription& s) { return s.source->leg == sender_; });
+    if (matched || ours) edit.sections.push_back(edit_section(*media));
+  }
+  // The version of o= depends on the rest of the text.
+  OriginText origin_text;
+  edit.origin = session_.origin;
+  edit.origin.version = "0";
+  edit.origin.session_id = "0";
+  const bool need_hash = has(request_.replaces, Replace::kSdpVersion) || has(request_.replaces, Replace::kForceIncrementVersion);
+  edit.origin = choose_origin(need_hash ? sdp::write(session_, edit) : std::string(), origin_text);
+  std::string reply = sdp::write(session_, edit);
+  if (has(request_.replaces, Replace::kSessionName) && receiver_->session_name.empty()) receiver_->session_name = session_.name;
+  sender_->last_sdp = text_;
+  sender_->last_sdp.shrink_to_fit();
+  return reply;
+}
+
+}  // namespace ferry

@@ -1,0 +1,91 @@
+// One offer or answer being carried out. Internal to the session library.
+#pragma once
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "control/sdp/write.hpp"
+#include "control/session/manager.hpp"
+
+namespace ferry {
+
+/// Lives for one message. `run` either changes the call and gives the SDP to send on, or changes nothing.
+class OfferAnswer {
+ public:
+  OfferAnswer(SessionManager& manager, Call& call, const Request& request, bool is_answer, const Clock& clock);
+  Result<std::string, RequestError> run();
+
+ private:
+  /// One section of the message and the two medias it is about.
+  struct Match {
+    const sdp::MediaSection* section = nullptr;
+    Media* sender = nullptr;
+    Media* receiver = nullptr;
+    unsigned new_sender_index = 0;
+    unsigned new_receiver_index = 0;
+    const LogicalInterface* sender_interface = nullptr;
+    const LogicalInterface* receiver_interface = nullptr;
+    AddressFamily sender_family = AddressFamily::kIpv4;
+    AddressFamily receiver_family = AddressFamily::kIpv4;
+    /// Index of a port set that the media has, or of a new one in `opened_`.
+    std::optional<std::size_t> sender_ports;
+    std::optional<std::size_t> receiver_ports;
+    std::optional<std::size_t> new_sender_ports;
+    std::optional<std::size_t> new_receiver_ports;
+    bool untouched = false;
+  };
+  struct OriginText {
+    std::string version;
+  };
+
+  Result<void, RequestError> resolve_legs();
+  Result<void, RequestError> read_sdp();
+  void match_sections();
+  Result<void, RequestError> choose_interfaces();
+  [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known, const Leg* leg) const;
+  [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
+  [[nodiscard]] bool keeps_port(const Match& match) const;
+  Result<void, RequestError> open_one(Match& match, bool receiver_side);
+  Result<void, RequestError> open_ports();
+
+  Leg& add_leg(std::string tag, std::string branch);
+  Media& add_media(Leg& leg, unsigned index, const sdp::MediaSection& section);
+  void commit_legs();
+  void commit_media();
+  void choose_rules(Media& media) const;
+  void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
+                   const LogicalInterface& interface, AddressFamily family);
+  void read_section(Media& media, const sdp::MediaSection& section);
+  void decide_mux(Media& sender, Media& receiver) const;
+  void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
+  void subscribe(Media& receiver, Media& sender, bool exclusive);
+  void reject_left_out();
+
+  [[nodiscard]] sdp::Origin choose_origin(const std::string& body_without_origin, OriginText& text) const;
+  sdp::SectionEdit edit_section(Media& media);
+  std::string write_reply();
+
+  SessionManager& manager_;
+  Call& call_;
+  const Request& request_;
+  bool is_answer_;
+  Clock clock_;
+
+  Leg* sender_ = nullptr;
+  Leg* receiver_ = nullptr;
+  std::string new_sender_tag_;
+  std::string new_sender_branch_;
+  std::string new_receiver_branch_;
+  std::string learned_sender_tag_;
+  std::string learned_receiver_tag_;
+
+  std::string text_;
+  sdp::Session session_;
+  sdp::Session offered_;  // points into the receiver's last SDP
+  std::vector<Match> matches_;
+  std::vector<std::pair<Media*, PortSet>> opened_;
+  std::deque<std::string> generated_mids_;
+};
+
+}  // namespace ferry

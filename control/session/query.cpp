@@ -1,0 +1,518 @@
+// The query reply (NG reference, section 14) and what `rtpferryctl` shows.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "control/sdp/sdp.hpp"
+#include "control/session/manager.hpp"
+#include "control/session/snapshots.hpp"
+
+namespace ferry {
+
+namespace {
+
+using nlohmann::json;
+
+std::int64_t unix_seconds(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+/// Unix seconds of a monotonic moment, seen from `clock`.
+std::int64_t unix_seconds(Instant then, const Clock& clock) {
+  return unix_seconds(clock.wall - std::chrono::duration_cast<Duration>(clock.now - then));
+}
+
+Dict endpoint_dict(const Endpoint& endpoint) {
+  Dict dict;
+  if (!endpoint.is_set() || endpoint.port.value == 0) return dict;
+  dict.set("family", endpoint.address.is_v6() ? "IPv6" : "IPv4");
+  dict.set("address", endpoint.address.to_string());
+  dict.set("port", std::int64_t{endpoint.port.value});
+  return dict;
+}
+
+Dict sample_dict(const QualitySample& sample, std::int64_t divisor) {
+  Dict dict;
+  dict.set("MOS", sample.mos_times_10 / divisor);
+  dict.set("round-trip time", sample.round_trip_us / divisor);
+  dict.set("round-trip time leg", sample.round_trip_leg_us / divisor);
+  dict.set("jitter", sample.jitter_ms / divisor);
+  dict.set("packet loss", sample.loss_percent / divisor);
+  return dict;
+}
+
+Dict reported_sample(const QualitySample& sample, const Clock& clock) {
+  Dict dict = sample_dict(sample, 1);
+  dict.set("reported at", unix_seconds(sample.at, clock));
+  return dict;
+}
+
+void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHistory* quality, const Clock& clock) {
+  dict.set("bytes", counters.bytes);
+  dict.set("packets", counters.packets);
+  dict.set("last RTP timestamp", counters.last_timestamp);
+  dict.set("last RTP seq", counters.highest_extended);
+  if (quality == nullptr) return;
+  dict.set("cumulative loss", counters.reported_loss);
+  Dict average = sample_dict(quality->sum, quality->samples);
+  average.set("samples", quality->samples);
+  dict.set("average MOS", std::move(average));
+  dict.set("lowest MOS", reported_sample(quality->lowest, clock));
+  dict.set("highest MOS", reported_sample(quality->highest, clock));
+  List entries;
+  for (std::size_t i = 0; i < quality->progression_size; ++i) {
+    entries.emplace_back(reported_sample(quality->progression[i], clock));
+  }
+  Dict progression;
+  progression.set("interval", std::int64_t{10});
+  progression.set("entries", std::move(entries));
+  dict.set("MOS progression", std::move(progression));
+}
+
+Dict counters_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors) {
+  Dict dict;
+  dict.set("packets", packets);
+  dict.set("bytes", bytes);
+  dict.set("errors", errors);
+  return dict;
+}
+
+/// What all port sets of a media counted together.
+struct MediaView {
+  struct Stream {
+    SsrcCounters counters;
+    const QualityHistory* quality = nullptr;
+  };
+  std::array<ComponentCounters, 2> counters;
+  std::array<Instant, 2> last_packet{};
+  std::vector<Stream> ingress;  // newest first
+  std::vector<SsrcCounters> egress;
+  DropCounters drops;
+  const TransportSnapshot* active = nullptr;
+};
+
+void merge(SsrcCounters& into, const SsrcCounters& from) {
+  into.packets += from.packets;
+  into.bytes += from.bytes;
+  into.duplicates += from.duplicates;
+  into.reordered += from.reordered;
+  if (from.last_packet > into.last_packet) {
+    into.highest_extended = from.highest_extended;
+    into.last_timestamp = from.last_timestamp;
+    into.last_packet = from.last_packet;
+    into.last_payload_type = from.last_payload_type;
+  }
+}
+
+void add_snapshot(MediaView& view, const Media& media, const TransportSnapshot& snapshot) {
+  for (std::size_t i = 0; i < 2; ++i) {
+    ComponentCounters& sum = view.counters[i];
+    const ComponentCounters& part = snapshot.counters[i];
+    sum.packets_in += part.packets_in;
+    sum.bytes_in += part.bytes_in;
+    sum.errors_in += part.errors_in;
+    sum.packets_out += part.packets_out;
+    sum.bytes_out += part.bytes_out;
+    sum.errors_out += part.errors_out;
+    view.last_packet[i] = std::max(view.last_packet[i], snapshot.last_packet[i]);
+  }
+  for (const DropReasonRow& row : kDropReasonRows) view.drops.set(row.reason, view.drops[row.reason] + snapshot.drops[row.reason]);
+  for (const TransportSnapshot::Source& source : snapshot.sources) {
+    if (source.media != media.id) continue;
+    for (std::size_t i = 0; i < source.ingress.size(); ++i) {
+      const QualityHistory* quality =
+          i < source.quality.size() && source.quality[i].present ? &source.quality[i].history : nullptr;
+      const auto known = std::ranges::find_if(
+          view.ingress, [&](const MediaView::Stream& s) { return s.counters.ssrc == source.ingress[i].ssrc; });
+      if (known == view.ingress.end()) {
+        view.ingress.insert(view.ingress.begin(), {source.ingress[i], quality});
+      } else {
+        merge(known->counters, source.ingress[i]);
+        if (quality != nullptr) known->quality = quality;
+      }
+    }
+    for (const SsrcCounters& out : source.egress) {
+      const auto known = std::ranges::find(view.egress, out.ssrc, &SsrcCounters::ssrc);
+      if (known == view.egress.end()) {
+        view.egress.insert(view.egress.begin(), out);
+      } else {
+        merge(*known, out);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
+  Snapshots snapshots;
+  for (auto& leg : call.legs) {
+    for (auto& media : leg->medias) {
+      for (PortSet& ports : media->ports) {
+        if (ports.closed || !ports.plan) continue;
+        auto& entry = snapshots.entries.emplace_back(media->id, &ports == media->active_ports(), TransportSnapshot{});
+        plane_.post(call.worker, ReadTransport{ports.transport, &entry.snapshot}, true);
+      }
+    }
+  }
+  plane_.fence();
+  return snapshots;
+}
+
+std::vector<Leg*> SessionManager::legs_for_query(Call& call, const Request& request) const {
+  std::vector<Leg*> legs;
+  const auto& tag = request.to_tag && !request.to_tag->empty() ? request.to_tag : request.from_tag;
+  if (!tag || tag->empty()) {
+    for (auto& leg : call.legs) legs.push_back(leg.get());
+    return legs;
+  }
+  Leg* wanted = call.leg_by_tag(*tag);
+  if (wanted == nullptr) return legs;
+  legs.push_back(wanted);
+  for (const auto& media : wanted->medias) {
+    for (const Subscription& subscription : media->subscriptions) {
+      if (std::ranges::find(legs, subscription.source->leg) == legs.end()) legs.push_back(subscription.source->leg);
+    }
+  }
+  return legs;
+}
+
+namespace {
+
+template <class Entries>
+MediaView view_of(const Media& media, const Entries& entries) {
+  MediaView view;
+  for (const auto& entry : entries) {
+    if (entry.media != media.id) continue;
+    add_snapshot(view, media, entry.snapshot);
+    if (entry.active) view.active = &entry.snapshot;
+  }
+  return view;
+}
+
+Dict stream_dict(const Call& call, const Media& media, const MediaView& view, std::size_t component,
+                 const Clock& clock) {
+  Dict stream;
+  const PortSet* ports = media.active_ports();
+  if (ports != nullptr && !ports->closed) {
+    stream.set("local port", std::int64_t{ports->port.value} + static_cast<std::int64_t>(component));
+    stream.set("local address", ports->local->address.to_string());
+    stream.set("family", ports->local->address.is_v6() ? "IPv6" : "IPv4");
+  }
+  const Endpoint advertised = !media.remote_known ? Endpoint{} : component == 0 ? media.remote_rtp : media.remote_rtcp;
+  Endpoint endpoint = advertised;
+  bool locked = false;
+  if (view.active != nullptr && view.active->latch[component].peer.is_set()) {
+    endpoint = media.rules.asymmetric ? advertised : view.active->latch[component].peer;
+    locked = view.active->latch[component].state == Latch::State::kLocked;
+  }
+  stream.set("endpoint", endpoint_dict(endpoint));
+  stream.set("advertised endpoint", endpoint_dict(advertised));
+  const std::int64_t last = view.last_packet[component] == Instant{} ? call.last_signal_unix
+                                                                     : unix_seconds(view.last_packet[component], clock);
+  stream.set("last packet", last);
+  stream.set("last kernel packet", std::int64_t{0});
+  stream.set("last user packet", last);
+  if (!view.ingress.empty()) stream.set("SSRC", view.ingress.front().counters.ssrc.value);
+  List flags;
+  flags.emplace_back(component == 0 ? "RTP" : "RTCP");
+  if (media.remote_known) flags.emplace_back("filled");
+  if (locked && ports != nullptr && !ports->closed) {
+    // Clients read the pair as "settled, and user space forwards it".
+    for (const char* flag : {"confirmed", "kernelized", "no kernel support"}) flags.emplace_back(flag);
+  }
+  if (media.rules.strict_source) flags.emplace_back("strict source address");
+  if (media.rules.handover) flags.emplace_back("media handover");
+  stream.set("flags", std::move(flags));
+  const ComponentCounters& counters = view.counters[component];
+  stream.set("stats", counters_dict(counters.packets_in, counters.bytes_in, counters.errors_in));
+  stream.set("stats_out", counters_dict(counters.packets_out, counters.bytes_out, counters.errors_out));
+  return stream;
+}
+
+List ssrc_list(const MediaView& view, const Clock& clock) {
+  List list;
+  for (const MediaView::Stream& stream : view.ingress) {
+    Dict dict;
+    dict.set("SSRC", stream.counters.ssrc.value);
+    add_ssrc_stats(dict, stream.counters, stream.quality, clock);
+    list.emplace_back(std::move(dict));
+  }
+  return list;
+}
+
+/// "PCMA/8000" of the payload type heard last on the busiest stream.
+std::string codec_name(const Media& media, const MediaView& view) {
+  const auto busiest = std::ranges::max_element(view.ingress, {}, [](const auto& s) { return s.counters.packets; });
+  if (busiest == view.ingress.end() || busiest->counters.packets == 0) return "";
+  if (const auto parsed = sdp::parse(media.leg->last_sdp)) {
+    for (const auto& section : parsed->media) {
+      if (section.type != media.type) continue;
+      for (const auto& codec : section.codecs) {
+        if (codec.payload_type == busiest->counters.last_payload_type) {
+          return fmt::format("{}/{}", codec.name, codec.clock_rate_hz);
+        }
+      }
+    }
+  }
+  if (const auto* known = sdp::static_codec(busiest->counters.last_payload_type)) {
+    return fmt::format("{}/{}", known->name, known->clock_rate_hz);
+  }
+  return "";
+}
+
+bool is_live(const Media& media) { return media.active_ports() != nullptr && !media.active_ports()->closed; }
+
+Dict media_dict(const Call& call, const Media& media, const MediaView& view, const Clock& clock) {
+  Dict dict;
+  dict.set("index", std::int64_t{media.index});
+  dict.set("type", media.type);
+  if (!media.protocol.empty()) dict.set("protocol", media.protocol);
+  if (const auto codec = codec_name(media, view); !codec.empty()) dict.set("codec", codec);
+  List streams;
+  streams.emplace_back(stream_dict(call, media, view, 0, clock));
+  streams.emplace_back(stream_dict(call, media, view, 1, clock));
+  dict.set("streams", std::move(streams));
+  List flags;
+  flags.emplace_back("initialized");
+  if (media.rules.asymmetric) flags.emplace_back("asymmetric");
+  bool send = media.may_send && !media.rejected;
+  bool receive = media.may_receive && !media.rejected;
+  for (const Subscription& subscription : media.subscriptions) {
+    if (subscription.kind != SubscriptionKind::kOfferAnswer) continue;
+    send = send && subscription.source->may_receive;
+    receive = receive && subscription.source->may_send;
+    break;
+  }
+  if (send) flags.emplace_back("send");
+  if (receive) flags.emplace_back("recv");
+  if (media.mux_used) flags.emplace_back("rtcp-mux");
+  if (media.rules.unidirectional) flags.emplace_back("unidirectional");
+  if (media.ice_controlling) flags.emplace_back("ICE controlling");
+  dict.set("flags", std::move(flags));
+  dict.set("ingress SSRCs", ssrc_list(view, clock));
+  List egress;
+  for (const SsrcCounters& counters : view.egress) {
+    Dict out;
+    out.set("SSRC", counters.ssrc.value);
+    add_ssrc_stats(out, counters, nullptr, clock);
+    egress.emplace_back(std::move(out));
+  }
+  dict.set("egress SSRCs", std::move(egress));
+  return dict;
+}
+
+std::string leg_name(const Leg& leg) {
+  return leg.tag.empty() ? fmt::format("<untagged {}>", leg.number) : leg.tag;
+}
+
+/// `{tag, type}` of each other leg once.
+List relations(const std::vector<std::pair<const Leg*, SubscriptionKind>>& legs) {
+  List list;
+  std::vector<const Leg*> seen;
+  for (const auto& [leg, kind] : legs) {
+    if (std::ranges::find(seen, leg) != seen.end()) continue;
+    seen.push_back(leg);
+    Dict dict;
+    dict.set("tag", leg->tag);
+    dict.set("type", kind == SubscriptionKind::kOfferAnswer ? "offer/answer" : "pub/sub");
+    list.emplace_back(std::move(dict));
+  }
+  return list;
+}
+
+}  // namespace
+
+Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots,
+                                 const Clock& clock) const {
+  Dict reply;
+  const auto created_us = std::chrono::duration_cast<std::chrono::microseconds>(call.created.time_since_epoch()).count();
+  reply.set("created", created_us / 1'000'000);
+  reply.set("created_us", created_us % 1'000'000);
+  reply.set("created_ts", created_us);
+  reply.set("last signal", call.last_signal_unix);
+  reply.set("last redis update", std::int64_t{0});
+  if (!call.metadata.empty()) reply.set("metadata", call.metadata);
+  Dict ssrcs;
+  Dict tags;
+  std::array<ComponentCounters, 2> totals;
+  for (const Leg* leg : legs) {
+    Dict party;
+    party.set("tag", leg->tag);
+    if (!leg->via_branch.empty()) party.set("via-branch", leg->via_branch);
+    if (!leg->aliases.empty()) party.set("tag-aliases", List(leg->aliases.begin(), leg->aliases.end()));
+    if (!leg->label.empty()) party.set("label", leg->label);
+    party.set("created", leg->created_unix);
+    if (!leg->metadata.empty()) party.set("metadata", leg->metadata);
+    std::vector<std::pair<const Leg*, SubscriptionKind>> sources;
+    std::vector<std::pair<const Leg*, SubscriptionKind>> receivers;
+    for (const auto& media : leg->medias) {
+      for (const Subscription& s : media->subscriptions) sources.emplace_back(s.source->leg, s.kind);
+    }
+    for (const auto& other : call.legs) {
+      for (const auto& media : other->medias) {
+        for (const Subscription& s : media->subscriptions) {
+          if (s.source->leg == leg) receivers.emplace_back(other.get(), s.kind);
+        }
+      }
+    }
+    std::ranges::reverse(receivers);
+    party.set("subscriptions", relations(sources));
+    party.set("subscribers", relations(receivers));
+    List medias;
+    for (const auto& media : leg->medias) {
+      const MediaView view = view_of(*media, snapshots.entries);
+      for (const MediaView::Stream& stream : view.ingress) {
+        Dict stats;
+        add_ssrc_stats(stats, stream.counters, stream.quality, clock);
+        ssrcs.set(std::to_string(stream.counters.ssrc.value), std::move(stats));
+      }
+      for (std::size_t i = 0; i < 2; ++i) {
+        totals[i].packets_in += view.counters[i].packets_in;
+        totals[i].bytes_in += view.counters[i].bytes_in;
+        totals[i].errors_in += view.counters[i].errors_in;
+      }
+      medias.emplace_back(media_dict(call, *media, view, clock));
+    }
+    party.set("medias", std::move(medias));
+    party.set("VSC", List{});
+    tags.set(leg_name(*leg), std::move(party));
+  }
+  reply.set("SSRC", std::move(ssrcs));
+  reply.set("tags", std::move(tags));
+  Dict total;
+  total.set("RTP", counters_dict(totals[0].packets_in, totals[0].bytes_in, totals[0].errors_in));
+  total.set("RTCP", counters_dict(totals[1].packets_in, totals[1].bytes_in, totals[1].errors_in));
+  reply.set("totals", std::move(total));
+  return reply;
+}
+
+Result<Dict, RequestError> SessionManager::query(const Request& request, const Clock& clock) {
+  if (!request.call_id) return fail(RequestError{"No call-id in message"});
+  Call* call = find(*request.call_id);
+  if (call == nullptr) return fail(RequestError{"Unknown call-id"});
+  const Snapshots snapshots = read_snapshots(*call);
+  return query_reply(*call, legs_for_query(*call, request), snapshots, clock);
+}
+
+namespace {
+
+double age_seconds(Instant then, const Clock& clock) { return std::chrono::duration<double>(clock.now - then).count(); }
+
+json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
+  const double loss = c.expected() == 0 ? 0.0 : 100.0 * static_cast<double>(c.lost()) / static_cast<double>(c.expected());
+  const double jitter_ms = static_cast<double>(c.jitter().count()) / 1e6;
+  json j = {{"ssrc", c.ssrc.value},         {"packets", c.packets},     {"bytes", c.bytes},
+            {"lost", c.lost()},             {"loss_percent", loss},     {"duplicates", c.duplicates},
+            {"reordered", c.reordered},     {"resets", c.resets},       {"jitter_ms", jitter_ms},
+            {"payload_type", c.last_payload_type}};
+  if (c.g711_packets > 0) {
+    j["silent_percent"] = 100.0 * static_cast<double>(c.silent_packets) / static_cast<double>(c.g711_packets);
+  }
+  // Reported by the receiver if it sends RTCP; else from what arrives here, without the way on.
+  if (quality != nullptr && quality->samples > 0) {
+    j["mos"] = static_cast<double>(quality->sum.mos_times_10) / static_cast<double>(quality->samples) / 10.0;
+    j["mos_source"] = "rtcp";
+    j["round_trip_ms"] = static_cast<double>(quality->sum.round_trip_us) / static_cast<double>(quality->samples) / 1000.0;
+  } else {
+    j["mos"] = static_cast<double>(estimate_mos_times_10(Duration{0}, c.jitter(), loss)) / 10.0;
+    j["mos_source"] = "rtp";
+  }
+  return j;
+}
+
+json media_json(const Media& media, const MediaView& view, const Clock& clock) {
+  json j = {{"index", media.index}, {"type", media.type}, {"protocol", media.protocol}, {"rejected", media.rejected}};
+  j["latch_policy"] = media.rules.algorithm == LearningAlgorithm::kRules ? std::string(to_string(media.rules.policy))
+                                                                        : "any (endpoint-learning)";
+  j["unsafe"] = media.rules.policy == LatchPolicy::kAny;
+  if (const PortSet* ports = media.active_ports(); ports != nullptr && is_live(media)) {
+    j["local"] = {{"address", ports->local->address.to_string()},
+                  {"advertised", ports->local->advertised.to_string()},
+                  {"rtp_port", ports->port.value},
+                  {"rtcp_port", media.mux_used ? ports->port.value : ports->port.value + 1}};
+  }
+  json streams = json::array();
+  for (std::size_t i = 0; i < 2; ++i) {
+    json s = {{"component", i == 0 ? "rtp" : "rtcp"}};
+    s["advertised"] = media.remote_known ? (i == 0 ? media.remote_rtp : media.remote_rtcp).to_string() : "";
+    if (view.active != nullptr) {
+      const Latch::Snapshot& latch = view.active->latch[i];
+      s["latch_state"] = latch.contested ? "contested" : std::string(to_string(latch.state));
+      s["latch_rank"] = latch.rank;
+      s["learned"] = latch.peer.is_set() ? latch.peer.to_string() : "";
+      s["sends_to"] = view.active->destination[i].is_set() ? view.active->destination[i].to_string() : "";
+    }
+    const ComponentCounters& c = view.counters[i];
+    s["in"] = {{"packets", c.packets_in}, {"bytes", c.bytes_in}, {"errors", c.errors_in}};
+    s["out"] = {{"packets", c.packets_out}, {"bytes", c.bytes_out}, {"errors", c.errors_out}};
+    if (view.last_packet[i] != Instant{}) s["last_packet_age_s"] = age_seconds(view.last_packet[i], clock);
+    streams.push_back(std::move(s));
+  }
+  j["streams"] = std::move(streams);
+  json ingress = json::array();
+  for (const auto& stream : view.ingress) ingress.push_back(stream_json(stream.counters, stream.quality));
+  j["received"] = std::move(ingress);
+  json egress = json::array();
+  for (const auto& c : view.egress) egress.push_back({{"ssrc", c.ssrc.value}, {"packets", c.packets}, {"bytes", c.bytes}});
+  j["sent"] = std::move(egress);
+  json drops = json::object();
+  for (const DropReasonRow& row : kDropReasonRows) {
+    if (view.drops[row.reason] != 0) drops[std::string(row.name)] = view.drops[row.reason];
+  }
+  j["drops"] = std::move(drops);
+  return j;
+}
+
+}  // namespace
+
+json SessionManager::show(std::string_view call_id, const Clock& clock) {
+  Call* call = find(call_id);
+  if (call == nullptr) return nullptr;
+  const Snapshots snapshots = read_snapshots(*call);
+  json j = {{"call_id", call->id},
+            {"created", unix_seconds(call->created)},
+            {"age_s", age_seconds(call->created_at, clock)},
+            {"worker", call->worker},
+            {"deleting", call->delete_at.has_value()},
+            {"not_in_force", call->not_in_force}};
+  json legs = json::array();
+  for (const auto& leg : call->legs) {
+    json l = {{"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label}};
+    l["received_from"] = leg->received_from.to_string();
+    json medias = json::array();
+    for (const auto& media : leg->medias) {
+      medias.push_back(media_json(*media, view_of(*media, snapshots.entries), clock));
+    }
+    l["medias"] = std::move(medias);
+    legs.push_back(std::move(l));
+  }
+  j["legs"] = std::move(legs);
+  return j;
+}
+
+json SessionManager::list_calls(const Clock& clock) const {
+  json calls = json::array();
+  for (const auto& [id, call] : calls_) {
+    json tags = json::array();
+    std::int64_t last_ns = 0;
+    std::size_t medias = 0;
+    for (const auto& leg : call->legs) {
+      tags.push_back(leg->tag);
+      for (const auto& media : leg->medias) {
+        ++medias;
+        for (const PortSet& ports : media->ports) last_ns = std::max(last_ns, ports.activity->last_packet_ns.load());
+      }
+    }
+    json c = {{"call_id", id},           {"age_s", age_seconds(call->created_at, clock)}, {"tags", std::move(tags)},
+              {"medias", medias},        {"answered", call->answered},                    {"worker", call->worker},
+              {"deleting", call->delete_at.has_value()}};
+    if (last_ns != 0) c["last_packet_age_s"] = age_seconds(Instant{Duration{last_ns}}, clock);
+    calls.push_back(std::move(c));
+  }
+  return calls;
+}
+
+}  // namespace ferry

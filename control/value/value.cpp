@@ -1,0 +1,43 @@
+#include "control/value/value.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace ferry {
+
+Value& Dict::set(std::string key, Value value) {
+  if (Value* known = find(key)) {
+    *known = std::move(value);
+    return *known;
+  }
+  return entries_.emplace_back(std::move(key), std::move(value)).second;
+}
+
+const Value* Dict::find(std::string_view key) const {
+  const auto found = std::ranges::find_if(entries_, [&](const auto& entry) { return entry.first == key; });
+  return found == entries_.end() ? nullptr : &found->second;
+}
+
+Value* Dict::find(std::string_view key) { return const_cast<Value*>(std::as_const(*this).find(key)); }
+
+bool Dict::operator==(const Dict& other) const { return entries_ == other.entries_; }
+
+std::optional<std::int64_t> Value::as_integer(bool based) const {
+  if (const auto* number = integer()) return *number;
+  const auto* text = string();
+  if (text == nullptr) return std::nullopt;
+  std::string_view digits = *text;
+  int base = 10;
+  if (based && digits.starts_with("0x")) {
+    base = 16;
+    digits.remove_prefix(2);
+  } else if (based && digits.size() > 1 && digits.starts_with('0')) {
+    base = 8;
+  }
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, base);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace ferry

@@ -1,0 +1,106 @@
+// IP addresses and endpoints as values, with the classes of address that media-security.md speaks of.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "relay/base/types.hpp"
+
+namespace ferry {
+
+enum class AddressFamily : std::uint8_t { kNone, kIpv4, kIpv6 };
+
+/// An IPv4 or IPv6 address, network order. 17 bytes, trivially copyable; default is "no address".
+class IpAddress {
+ public:
+  constexpr IpAddress() = default;
+  static constexpr IpAddress v4(std::array<std::uint8_t, 4> octets) {
+    IpAddress a;
+    a.family_ = AddressFamily::kIpv4;
+    for (std::size_t i = 0; i < 4; ++i) a.octets_[i] = octets[i];
+    return a;
+  }
+  static constexpr IpAddress v6(std::array<std::uint8_t, 16> octets) {
+    IpAddress a;
+    a.family_ = AddressFamily::kIpv6;
+    a.octets_ = octets;
+    return a;
+  }
+  /// `0.0.0.0` or `::`.
+  static IpAddress unspecified(AddressFamily family);
+  /// Numeric forms only; host names, zone ids and prefixes are refused.
+  static std::optional<IpAddress> parse(std::string_view text);
+
+  [[nodiscard]] AddressFamily family() const { return family_; }
+  [[nodiscard]] bool is_v4() const { return family_ == AddressFamily::kIpv4; }
+  [[nodiscard]] bool is_v6() const { return family_ == AddressFamily::kIpv6; }
+  /// First 4 (IPv4) or all 16 octets, network order.
+  [[nodiscard]] const std::array<std::uint8_t, 16>& octets() const { return octets_; }
+
+  [[nodiscard]] bool is_unspecified() const;
+  [[nodiscard]] bool is_loopback() const;
+  /// RFC 1918 or fc00::/7.
+  [[nodiscard]] bool is_private() const;
+  /// 100.64.0.0/10 (RFC 6598).
+  [[nodiscard]] bool is_shared() const;
+  [[nodiscard]] bool is_link_local() const;
+  [[nodiscard]] bool is_multicast() const;
+  [[nodiscard]] bool is_broadcast() const;
+  /// None of private, shared, link-local, loopback, unspecified (media-security LAT-4).
+  [[nodiscard]] bool is_global() const;
+
+  [[nodiscard]] std::string to_string() const;
+
+  auto operator<=>(const IpAddress&) const = default;
+
+ private:
+  std::array<std::uint8_t, 16> octets_{};
+  AddressFamily family_ = AddressFamily::kNone;
+};
+
+/// Where a datagram comes from or goes to.
+struct Endpoint {
+  IpAddress address;
+  UdpPort port;
+
+  [[nodiscard]] bool is_set() const { return address.family() != AddressFamily::kNone; }
+  /// A usable destination: an address that is not unspecified, and a port.
+  [[nodiscard]] bool is_reachable() const {
+    return is_set() && !address.is_unspecified() && port.value != 0;
+  }
+  /// `192.0.2.1:4000` or `[2001:db8::1]:4000`.
+  [[nodiscard]] std::string to_string() const;
+  static std::optional<Endpoint> parse(std::string_view text);
+
+  auto operator<=>(const Endpoint&) const = default;
+};
+
+/// A network in CIDR form, for allow-lists.
+struct Network {
+  IpAddress address;
+  unsigned prefix_length = 0;
+
+  [[nodiscard]] bool contains(const IpAddress& other) const;
+  static std::optional<Network> parse(std::string_view text);
+};
+
+}  // namespace ferry
+
+template <>
+struct std::hash<ferry::IpAddress> {
+  std::size_t operator()(const ferry::IpAddress& a) const noexcept {
+    return std::hash<std::string_view>{}(
+        {reinterpret_cast<const char*>(a.octets().data()), a.octets().size()});
+  }
+};
+
+template <>
+struct std::hash<ferry::Endpoint> {
+  std::size_t operator()(const ferry::Endpoint& e) const noexcept {
+    return std::hash<ferry::IpAddress>{}(e.address) * 31 + e.port.value;
+  }
+};

@@ -1,0 +1,88 @@
+// What control decided about one transport. Immutable, swapped whole; state lives in `Transport`.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "relay/core/latch/latch.hpp"
+#include "relay/core/limit/token_bucket.hpp"
+#include "relay/core/rtp/g711_level.hpp"
+
+namespace ferry {
+
+/// Names a transport in its worker: slot in the worker's table, and how often the slot was used before.
+struct TransportId {
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  auto operator<=>(const TransportId&) const = default;
+};
+
+/// Names one m-line of one leg in its call.
+struct MediaId {
+  std::uint32_t value = 0;
+  auto operator<=>(const MediaId&) const = default;
+};
+
+enum class Component : std::uint8_t { kRtp, kRtcp };
+
+/// How a transport's datagrams are told apart (media-security DMX).
+enum class TransportKind : std::uint8_t { kRtp, kUdptl, kOpaque };
+
+/// What happens to packets between a source and one sink. Only "pass" exists without keys and codecs.
+enum class Chain : std::uint8_t { kPass };
+
+/// One receiver of a source: the transport it is sent through and what may go there.
+struct Sink {
+  TransportId via;
+  /// The receiving media, for its statistics when several share the transport.
+  MediaId to;
+  Chain chain = Chain::kPass;
+  /// False while the source may not send or the sink may not receive; RTCP passes all the same.
+  bool media_allowed = true;
+  bool operator==(const Sink&) const = default;
+};
+
+/// One payload type that the peer may send.
+struct PayloadEntry {
+  PayloadType type;
+  G711Law g711 = G711Law::kNone;
+  std::uint32_t clock_rate_hz = 0;
+  bool operator==(const PayloadEntry&) const = default;
+};
+
+/// One media source on a transport and everybody who listens to it.
+struct SourcePlan {
+  MediaId media;
+  /// SSR-1: live SSRCs at a time.
+  std::uint8_t max_ssrcs = 8;
+  /// Negotiated payload types (DMX-4); empty = any.
+  std::vector<PayloadEntry> payloads;
+  RateLimit rate;
+  std::vector<Sink> sinks;
+  bool operator==(const SourcePlan&) const = default;
+};
+
+struct TransportPlan {
+  TransportKind kind = TransportKind::kRtp;
+  /// The peer may send RTCP on the RTP port (DMX-2): it was offered or agreed.
+  bool rtcp_mux = false;
+  /// RTCP to the peer goes out of the RTP port: it was agreed.
+  bool send_rtcp_muxed = false;
+  bool reduced_size_rtcp = false;
+  /// NG flag `asymmetric`: send to the signalled endpoint, whatever source was learned.
+  bool send_to_signalled = false;
+  /// LAT-12 runs: an answer went out, and the peer is not one that only ever receives.
+  bool limit_unverified = false;
+  LatchConfig rtp_latch;
+  LatchConfig rtcp_latch;
+  /// Rises when signalling changed what must be learned (LAT-8a).
+  std::uint32_t learning_epoch = 0;
+  /// At least one; several share one transport under BUNDLE or one-port ICE.
+  std::vector<SourcePlan> sources;
+
+  bool operator==(const TransportPlan&) const = default;
+};
+
+}  // namespace ferry

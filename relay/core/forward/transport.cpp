@@ -1,0 +1,469 @@
+#include "relay/core/forward/transport.hpp"
+
+#include <algorithm>
+
+#include "relay/core/classify.hpp"
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kUnverifiedTime = 10s;   // LAT-12
+constexpr Duration kEventInterval = 10s;    // LIM-4
+constexpr Duration kRestTime = 10s;         // PRT-2
+constexpr Duration kSsrcIdle = 1s;          // SSR-1
+constexpr unsigned kNewSsrcsPerSecond = 5;  // SSR-1
+constexpr RateLimit kRtcpLimit{50, 0};      // RTC-2; the octet share follows from the media limit
+constexpr std::uint32_t kRtcpFloor = 2000;  // octets/s, RTC-2
+
+using Decision = Latch::Judgement::Decision;
+
+/// ITU-T T.38 §9.1: sequence number, then the primary IFP packet as an open type with its length.
+bool is_udptl(Bytes datagram) noexcept {
+  if (datagram.size() < 4) return false;
+  std::size_t length = read_u8(datagram, 2);
+  std::size_t at = 3;
+  if ((length & 0x80) != 0) {  // PER length of two octets
+    if (datagram.size() < 5) return false;
+    length = ((length & 0x3f) << 8) | read_u8(datagram, 3);
+    at = 4;
+  }
+  return at + length < datagram.size() + 1;
+}
+
+}  // namespace
+
+Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
+                     std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
+    : id_(id), plan_(std::move(plan)), states_(plan_->sources.size()), activity_(std::move(activity)) {
+  // A phone that uses its port again for the next call is no late sender.
+  const Endpoint late = barred == plan_->rtp_latch.signalled ? Endpoint{} : barred;
+  latch_[0].restart(plan_->rtp_latch, now, late, kRestTime);
+  latch_[1].restart(plan_->rtcp_latch, now);
+}
+
+void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now) {
+  const auto old = std::exchange(plan_, std::move(plan));
+  if (plan_->learning_epoch != old->learning_epoch) {
+    // Late packets of the former peer must not win the new race (T-07).
+    const auto barred = [](const Latch& latch, const LatchConfig& config) {
+      return latch.learned() == config.signalled ? Endpoint{} : latch.learned();
+    };
+    latch_[0].restart(plan_->rtp_latch, now, barred(latch_[0], plan_->rtp_latch));
+    latch_[1].restart(plan_->rtcp_latch, now, barred(latch_[1], plan_->rtcp_latch));
+    verified_ = false;
+    unverified_since_ = {};
+  } else {
+    latch_[0].update(plan_->rtp_latch);
+    latch_[1].update(plan_->rtcp_latch);
+  }
+  rebuild_sources(*old);
+}
+
+void Transport::rebuild_sources(const TransportPlan& old) {
+  std::vector<SourceState> states(plan_->sources.size());
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const auto same = std::ranges::find(old.sources, plan_->sources[i].media, &SourcePlan::media);
+    if (same != old.sources.end()) states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
+  }
+  states_ = std::move(states);
+}
+
+Verdict Transport::drop(Component component, DropReason reason) noexcept {
+  drops_.add(reason);
+  ++counters_[index(component)].errors_in;
+  return {Verdict::Kind::kDrop, reason, 0, 0, false};
+}
+
+Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                               const OwnMedia& own) noexcept {
+  if (plan_->kind == TransportKind::kUdptl) return on_udptl(from, datagram, now, own);
+  if (plan_->kind == TransportKind::kOpaque) return on_opaque(from, datagram, now, own);
+  switch (classify(datagram)) {
+    case DatagramClass::kStun: return drop(component, DropReason::kStunUnexpected);
+    case DatagramClass::kDtls: return drop(component, DropReason::kDtlsUnexpected);
+    case DatagramClass::kUnknown: return drop(component, DropReason::kUnknownProtocol);
+    case DatagramClass::kRtcp: return on_rtcp(component, from, datagram, now, own);
+    case DatagramClass::kRtp: break;
+  }
+  if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
+  return on_rtp(component, from, datagram, now, own);
+}
+
+Verdict Transport::from_judgement(Component component, const Latch::Judgement& judgement,
+                                  std::size_t first_slot) noexcept {
+  Verdict verdict;
+  verdict.slot = static_cast<std::uint8_t>(first_slot + judgement.slot);
+  switch (judgement.decision) {
+    case Decision::kHold: verdict.kind = Verdict::Kind::kHold; return verdict;
+    case Decision::kRelease:
+      verdict.kind = Verdict::Kind::kRelease;
+      note(TransportEvent::kLocked);
+      return verdict;
+    case Decision::kAccept: verdict.kind = Verdict::Kind::kForward; return verdict;
+    case Decision::kReject: break;
+  }
+  if (judgement.reason == DropReason::kForeignSource) note(TransportEvent::kForeignSource);
+  if (judgement.reason == DropReason::kContested) note(TransportEvent::kContested);
+  return drop(component, judgement.reason);
+}
+
+std::optional<std::size_t> Transport::source_for(const RtpView& rtp, const PayloadEntry*& payload) const noexcept {
+  const auto payload_in = [&](const SourcePlan& source) -> const PayloadEntry* {
+    const auto found = std::ranges::find(source.payloads, rtp.payload_type, &PayloadEntry::type);
+    return found == source.payloads.end() ? nullptr : &*found;
+  };
+  std::optional<std::size_t> by_type;
+  for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
+    const SourcePlan& source = plan_->sources[i];
+    const PayloadEntry* entry = payload_in(source);
+    if (entry == nullptr && !source.payloads.empty()) continue;
+    // RFC 9143 §9.2: an SSRC that is known to a media stays there; else the payload type decides.
+    const bool known = plan_->sources.size() > 1 && std::ranges::any_of(states_[i].ingress, [&](const StreamStats& s) {
+      return s.counters().ssrc == rtp.ssrc;
+    });
+    if (known || !by_type) {
+      by_type = i;
+      payload = entry;
+    }
+    if (known) break;
+  }
+  return by_type;
+}
+
+Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                          const OwnMedia& own) noexcept {
+  const auto rtp = parse_rtp(datagram);
+  if (!rtp) return drop(component, DropReason::kMalformedRtp);
+  Latch& latch = latch_[index(component)];
+  const PayloadEntry* payload = nullptr;
+  const auto source = source_for(*rtp, payload);
+  if (!source) {
+    // Not the latch's business: a packet that was not negotiated must not teach us an address (DMX-4, DMX-5).
+    const bool foreign = latch.state() == Latch::State::kLocked && from != latch.learned();
+    note(foreign ? TransportEvent::kForeignSource : TransportEvent::kUnknownPayloadType);
+    return drop(component, foreign ? DropReason::kForeignSource : DropReason::kUnknownPayloadType);
+  }
+  const auto judgement = latch.on_rtp(from, rtp->ssrc, rtp->sequence, now, own);
+  if (judgement.decision != Decision::kAccept) return from_judgement(component, judgement, 0);
+
+  const SourcePlan& plan = plan_->sources[*source];
+  SourceState& state = states_[*source];
+  if (!state.bucket.take(plan.rate, datagram.size(), now)) {
+    note(TransportEvent::kRateLimited);
+    return drop(component, DropReason::kRateLimited);
+  }
+  Verdict verdict;
+  StreamStats* stats = admit(state, plan, *rtp, now, verdict);
+  if (stats == nullptr) return verdict;
+  if (stats->check(rtp->sequence) != StreamStats::Check::kOk) return drop(component, DropReason::kSequenceJump);
+  stats->count(*rtp, datagram.size(), payload != nullptr ? payload->clock_rate_hz : 0, now);
+  if (payload != nullptr && payload->g711 != G711Law::kNone) {
+    stats->count_g711(is_silent(payload->g711, rtp->payload));
+  }
+  activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  return deliver(component, *source, datagram, false, now);
+}
+
+StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
+                              Verdict& verdict) noexcept {
+  const auto known = std::ranges::find_if(
+      state.ingress, [&](const StreamStats& s) { return s.counters().ssrc == rtp.ssrc; });
+  if (known != state.ingress.end()) return &*known;
+  if (!state.ingress.empty()) {
+    auto pending = std::ranges::find_if(state.pending,
+                                        [&](const PendingSsrc& p) { return p.used && p.ssrc == rtp.ssrc; });
+    constexpr std::size_t kFirstSlot = Latch::kHoldSlots * 2;
+    if (pending == state.pending.end() || distance(rtp.sequence, pending->sequence) != 1) {
+      if (pending == state.pending.end()) {
+        pending = state.pending.begin() + state.next_pending;
+        state.next_pending = static_cast<std::uint8_t>((state.next_pending + 1) % state.pending.size());
+      }
+      *pending = {rtp.ssrc, rtp.sequence, true};
+      verdict.kind = Verdict::Kind::kHold;
+      verdict.slot = static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
+      return nullptr;
+    }
+    if (now - state.admission_second >= 1s) {
+      state.admission_second = now;
+      state.admitted_in_second = 0;
+    }
+    if (state.admitted_in_second >= kNewSsrcsPerSecond) {
+      verdict = drop(Component::kRtp, DropReason::kSsrcNotAdmitted);
+      return nullptr;
+    }
+    if (state.ingress.size() >= source.max_ssrcs) {
+      const auto oldest = std::ranges::min_element(
+          state.ingress, {}, [](const StreamStats& s) { return s.counters().last_packet; });
+      if (now - oldest->counters().last_packet < kSsrcIdle) {
+        verdict = drop(Component::kRtp, DropReason::kSsrcNotAdmitted);
+        return nullptr;
+      }
+      state.ingress.erase(oldest);
+    }
+    ++state.admitted_in_second;
+    pending->used = false;
+    SsrcCounters fresh;
+    fresh.ssrc = rtp.ssrc;
+    state.ingress.emplace_back(fresh);
+    verdict.kind = Verdict::Kind::kRelease;
+    verdict.slot = static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
+    return nullptr;
+  }
+  SsrcCounters first;
+  first.ssrc = rtp.ssrc;
+  return &state.ingress.emplace_back(first);
+}
+
+Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                           const OwnMedia& own) noexcept {
+  if (component == Component::kRtp && !plan_->rtcp_mux) return drop(component, DropReason::kRtcpNotMuxed);
+  if (!validate_rtcp(datagram, plan_->reduced_size_rtcp)) return drop(component, DropReason::kMalformedRtcp);
+  Latch& rtp_latch = latch_[0];
+  if (component == Component::kRtp) {
+    if (!rtp_latch.is_peer(from)) {
+      const bool locked = rtp_latch.state() == Latch::State::kLocked;
+      if (locked) note(TransportEvent::kForeignSource);
+      return drop(component, locked ? DropReason::kForeignSource : DropReason::kSourceNotAllowed);
+    }
+  } else {
+    const IpAddress rtp_peer =
+        rtp_latch.state() == Latch::State::kLocked ? rtp_latch.learned().address : IpAddress{};
+    const auto judgement = latch_[1].on_unsequenced(from, rtcp_sender(datagram), now, own, rtp_peer);
+    if (judgement.decision != Decision::kAccept) return from_judgement(component, judgement, Latch::kHoldSlots);
+  }
+  std::size_t source = 0;
+  for (std::size_t i = 1; i < states_.size(); ++i) {
+    if (std::ranges::any_of(states_[i].ingress, [&](const StreamStats& s) {
+          return s.counters().ssrc == rtcp_sender(datagram);
+        })) {
+      source = i;
+    }
+  }
+  const RateLimit& media = plan_->sources[source].rate;
+  const RateLimit limit{kRtcpLimit.packets_per_second,
+                        media.bytes_per_second == 0 ? 0 : media.bytes_per_second / 20 + kRtcpFloor};
+  if (!states_[source].rtcp_bucket.take(limit, datagram.size(), now)) {
+    return drop(component, DropReason::kRtcpRateLimited);
+  }
+  read_reports(source, datagram, now);
+  return deliver(component, source, datagram, true, now);
+}
+
+Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
+  if (!is_udptl(datagram)) return drop(Component::kRtp, DropReason::kMalformedUdptl);
+  const auto judgement = latch_[0].on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own);
+  if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, 0);
+  if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
+    note(TransportEvent::kRateLimited);
+    return drop(Component::kRtp, DropReason::kRateLimited);
+  }
+  activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  return deliver(Component::kRtp, 0, datagram, false, now);
+}
+
+Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
+  const auto judgement = latch_[0].on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
+  if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, 0);
+  if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
+    note(TransportEvent::kRateLimited);
+    return drop(Component::kRtp, DropReason::kRateLimited);
+  }
+  activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  return deliver(Component::kRtp, 0, datagram, false, now);
+}
+
+Verdict Transport::deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,
+                           Instant now) noexcept {
+  ComponentCounters& counters = counters_[index(component)];
+  ++counters.packets_in;
+  counters.bytes_in += datagram.size();
+  last_packet_[index(component)] = now;
+  verified_ = true;
+  activity_->last_packet_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  Verdict verdict;
+  verdict.kind = Verdict::Kind::kForward;
+  verdict.source = static_cast<std::uint8_t>(source);
+  verdict.is_rtcp = is_rtcp;
+  return verdict;
+}
+
+void Transport::read_reports(std::size_t source, Bytes compound, Instant now) noexcept {
+  struct Handler {
+    Transport& transport;
+    std::size_t source;
+    Instant now;
+    void on_sender_report(Ssrc, std::uint32_t) {}
+    void on_bye(Ssrc ssrc) {  // RTC-4: idle, nothing more
+      for (auto& stream : transport.states_[source].ingress) {
+        if (stream.counters().ssrc == ssrc) stream.counters().idle_by_bye = true;
+      }
+    }
+    void on_report(Ssrc reporter, const ReportBlock& block) {
+      for (const SentReport& sent : transport.sent_reports_) {
+        if (block.last_sr == 0 || sent.ssrc != block.about || sent.ntp_middle != block.last_sr) continue;
+        const Duration hold{static_cast<std::int64_t>(block.delay_since_last_sr) * 1'000'000'000 / 65536};
+        transport.round_trip_ = std::max(Duration{1}, now - sent.at - hold);
+      }
+      transport.pending_report_ = PendingReport{source, reporter, block};
+    }
+  };
+  pending_report_.reset();
+  walk_rtcp(compound, Handler{*this, source, now});
+}
+
+void Transport::complete_report(Duration far_round_trip, Instant now) {
+  if (!pending_report_) return;
+  const PendingReport report = *std::exchange(pending_report_, std::nullopt);
+  auto& streams = states_[report.source].ingress;
+  const auto reporter = std::ranges::find_if(
+      streams, [&](const StreamStats& s) { return s.counters().ssrc == report.reporter; });
+  if (reporter == streams.end()) return;
+  if (round_trip_ <= Duration{0} || far_round_trip <= Duration{0}) return;
+  SsrcCounters& counters = reporter->counters();
+  counters.reported_loss = report.block.cumulative_lost;
+  counters.has_report = true;
+  const std::uint32_t rate = counters.clock_rate_hz != 0 ? counters.clock_rate_hz : 8000;
+  const Duration jitter{static_cast<std::int64_t>(report.block.jitter) * 1'000'000'000 / rate};
+  const Duration round_trip = round_trip_ + far_round_trip;
+  const double loss = report.block.fraction_lost * 100.0 / 256.0;
+  QualitySample sample;
+  sample.mos_times_10 = estimate_mos_times_10(round_trip / 2, jitter, loss);
+  sample.round_trip_us = round_trip.count() / 1000;
+  sample.round_trip_leg_us = round_trip_.count() / 1000;
+  sample.jitter_ms = jitter.count() / 1'000'000;
+  sample.loss_percent = static_cast<std::int64_t>(loss);
+  sample.at = now;
+  reporter->add_quality(sample);
+}
+
+Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
+  const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
+  const LatchConfig& config = via == Component::kRtp ? plan_->rtp_latch : plan_->rtcp_latch;
+  Endpoint to = latch_[index(via)].destination();
+  if (plan_->send_to_signalled && !config.signalled_void && config.signalled.is_reachable() &&
+      !is_forbidden_peer(config.signalled)) {
+    to = config.signalled;
+  }
+  if (!to.is_set()) return {{}, via, DropReason::kNoDestination};
+  if (plan_->limit_unverified && !verified_) {
+    if (unverified_since_ == Instant{}) unverified_since_ = now;
+    if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified};
+  }
+  return {to, via, DropReason::kNone};
+}
+
+void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept {
+  ComponentCounters& counters = counters_[index(via)];
+  ++counters.packets_out;
+  counters.bytes_out += datagram.size();
+  if (plan_->kind != TransportKind::kRtp) return;
+  if (is_rtcp) {
+    struct Handler {
+      Transport& transport;
+      Instant now;
+      void on_sender_report(Ssrc ssrc, std::uint32_t ntp_middle) {
+        transport.sent_reports_[transport.next_sent_report_] = {ssrc, ntp_middle, now};
+        transport.next_sent_report_ =
+            static_cast<std::uint8_t>((transport.next_sent_report_ + 1) % transport.sent_reports_.size());
+      }
+      void on_report(Ssrc, const ReportBlock&) {}
+      void on_bye(Ssrc) {}
+    };
+    walk_rtcp(datagram, Handler{*this, now});
+    return;
+  }
+  const auto source = source_of(to);
+  if (!source || datagram.size() < kRtpFixedHeaderSize) return;
+  auto& egress = states_[*source].egress;
+  const Ssrc ssrc{read_u32(datagram, 8)};
+  auto entry = std::ranges::find(egress, ssrc, &SsrcCounters::ssrc);
+  const std::uint16_t sequence = read_u16(datagram, 2);
+  if (entry == egress.end()) {
+    if (egress.size() >= plan_->sources[*source].max_ssrcs) {
+      egress.erase(std::ranges::min_element(egress, {}, &SsrcCounters::last_packet));
+    }
+    SsrcCounters fresh;
+    fresh.ssrc = ssrc;
+    fresh.base_extended = fresh.highest_extended = sequence;
+    entry = egress.insert(egress.end(), fresh);
+  } else {
+    const int ahead = distance(SeqNo{sequence}, SeqNo{static_cast<std::uint16_t>(entry->highest_extended)});
+    if (ahead > 0) entry->highest_extended += static_cast<std::uint32_t>(ahead);
+  }
+  ++entry->packets;
+  entry->bytes += datagram.size();
+  entry->last_timestamp = read_u32(datagram, 4);
+  entry->last_packet = now;
+}
+
+std::optional<std::size_t> Transport::source_of(MediaId media) const noexcept {
+  const auto found = std::ranges::find(plan_->sources, media, &SourcePlan::media);
+  if (found == plan_->sources.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - plan_->sources.begin());
+}
+
+std::optional<TransportEvent> Transport::take_event(Instant now) noexcept {
+  if (events_ == 0) return std::nullopt;
+  for (std::size_t i = 0; i < event_sent_.size(); ++i) {
+    if ((events_ >> i & 1) == 0) continue;
+    events_ &= static_cast<std::uint8_t>(~(1u << i));
+    if (event_sent_[i] != Instant{} && now - event_sent_[i] < kEventInterval) continue;
+    event_sent_[i] = now;
+    return static_cast<TransportEvent>(i);
+  }
+  return std::nullopt;
+}
+
+TransportSnapshot Transport::snapshot() const {
+  TransportSnapshot s;
+  for (std::size_t i = 0; i < 2; ++i) {
+    s.latch[i] = latch_[i].snapshot();
+    s.destination[i] = latch_[i].destination();
+  }
+  s.counters = counters_;
+  s.last_packet = last_packet_;
+  s.drops = drops_;
+  s.verified = verified_;
+  s.unverified_since = unverified_since_;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    TransportSnapshot::Source& source = s.sources.emplace_back();
+    source.media = plan_->sources[i].media;
+    for (const StreamStats& stream : states_[i].ingress) {
+      source.ingress.push_back(stream.counters());
+      auto& quality = source.quality.emplace_back();
+      quality.present = stream.quality() != nullptr;
+      if (quality.present) quality.history = *stream.quality();
+    }
+    source.egress = states_[i].egress;
+  }
+  return s;
+}
+
+void Transport::restore(const TransportSnapshot& s) {
+  latch_[0].restore(plan_->rtp_latch, s.latch[0]);
+  latch_[1].restore(plan_->rtcp_latch, s.latch[1]);
+  counters_ = s.counters;
+  last_packet_ = s.last_packet;
+  drops_ = s.drops;
+  verified_ = s.verified;
+  unverified_since_ = s.unverified_since;
+  const auto latest = std::max(s.last_packet[0], s.last_packet[1]);
+  activity_->last_packet_ns.store(latest.time_since_epoch().count(), std::memory_order_relaxed);
+  activity_->last_rtp_ns.store(s.last_packet[0].time_since_epoch().count(), std::memory_order_relaxed);
+  for (const TransportSnapshot::Source& source : s.sources) {
+    const auto found = source_of(source.media);
+    if (!found) continue;
+    SourceState& state = states_[*found];
+    state.egress = source.egress;
+    state.ingress.clear();
+    for (std::size_t i = 0; i < source.ingress.size(); ++i) {
+      StreamStats& stream = state.ingress.emplace_back(source.ingress[i]);
+      if (i < source.quality.size() && source.quality[i].present) stream.restore_quality(source.quality[i].history);
+    }
+  }
+}
+
+}  // namespace ferry

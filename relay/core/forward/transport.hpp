@@ -1,0 +1,184 @@
+// One transport of a worker: source rule, counting and admission of what it receives, destination of what it sends.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "relay/core/forward/plan.hpp"
+#include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtp/stream_stats.hpp"
+
+namespace ferry {
+
+struct ComponentCounters {
+  std::uint64_t packets_in = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t errors_in = 0;
+  std::uint64_t packets_out = 0;
+  std::uint64_t bytes_out = 0;
+  std::uint64_t errors_out = 0;
+  bool operator==(const ComponentCounters&) const = default;
+};
+
+/// Written by the worker, read by control without locks: enough to decide about time-outs.
+struct alignas(64) TransportActivity {
+  std::atomic<std::int64_t> last_packet_ns{0};  // Instant since epoch, 0 = none yet
+  std::atomic<std::int64_t> last_rtp_ns{0};
+};
+
+/// Everything a transport knows, as plain values (design seam 3). Version it with `kVersion` when it changes.
+struct TransportSnapshot {
+  static constexpr int kVersion = 1;
+  struct Quality {
+    bool present = false;
+    QualityHistory history;
+    bool operator==(const Quality&) const = default;
+  };
+  struct Source {
+    MediaId media;
+    std::vector<SsrcCounters> ingress;
+    std::vector<Quality> quality;  // parallel to `ingress`
+    std::vector<SsrcCounters> egress;
+    bool operator==(const Source&) const = default;
+  };
+  std::array<Latch::Snapshot, 2> latch;
+  std::array<Endpoint, 2> destination;
+  std::array<ComponentCounters, 2> counters;
+  std::array<Instant, 2> last_packet{};
+  DropCounters drops;
+  std::vector<Source> sources;
+  bool verified = false;
+  Instant unverified_since{};
+  bool operator==(const TransportSnapshot&) const = default;
+};
+
+/// What the worker does with a received datagram.
+struct Verdict {
+  enum class Kind : std::uint8_t { kForward, kHold, kRelease, kDrop };
+  Kind kind = Kind::kDrop;
+  DropReason reason = DropReason::kNone;
+  /// kHold: where to keep it. kRelease: which kept packet to judge first, then this one again.
+  std::uint8_t slot = 0;
+  /// kForward: index into `plan().sources`.
+  std::uint8_t source = 0;
+  bool is_rtcp = false;
+};
+
+/// Rare things worth telling control; the worker passes them on, at most one per kind and 10 s (LIM-4).
+enum class TransportEvent : std::uint8_t { kForeignSource, kContested, kUnknownPayloadType, kRateLimited, kLocked, kCount };
+
+/// Sans-IO: bytes and a time in, a verdict out. One worker owns it; it moves between workers whole.
+class Transport {
+ public:
+  /// Slots that the worker must be able to hold packets in: RTP probation, RTCP probation, SSRC probation.
+  static constexpr std::size_t kHoldSlots = Latch::kHoldSlots * 2 + 2;
+
+  /// `activity` is shared with control. Packets of `barred` (if set) are refused for `PRT-2`'s rest time.
+  Transport(TransportId id, std::shared_ptr<const TransportPlan> plan, std::shared_ptr<TransportActivity> activity,
+            Instant now, const Endpoint& barred = {});
+
+  /// Swaps the plan. Learning starts again only if the plan's epoch rose; counters stay.
+  void set_plan(std::shared_ptr<const TransportPlan> plan, Instant now);
+  [[nodiscard]] const TransportPlan& plan() const noexcept { return *plan_; }
+  [[nodiscard]] TransportId id() const noexcept { return id_; }
+  void set_id(TransportId id) noexcept { id_ = id; }
+
+  /// Judges one datagram received on `component`. `own` are this relay's media ports.
+  [[nodiscard]] Verdict on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                                    const OwnMedia& own) noexcept;
+
+  /// Where a packet of `component` goes now; unset with a reason if nowhere.
+  struct NextHop {
+    Endpoint to;
+    Component via = Component::kRtp;
+    DropReason reason = DropReason::kNone;
+  };
+  [[nodiscard]] NextHop next_hop(Component component, Instant now) noexcept;
+  /// Counts a packet that left for media `to` through the port of `via`.
+  void on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept;
+  void on_send_failed(Component via) noexcept { ++counters_[index(via)].errors_out; }
+  void count_drop(DropReason reason) noexcept { drops_.add(reason); }
+
+  /// Round trip between this relay and the peer, from its last receiver report; zero if unknown.
+  [[nodiscard]] Duration round_trip() const noexcept { return round_trip_; }
+  /// Completes the quality sample of the RTCP packet just judged with the round trip of the other leg.
+  void complete_report(Duration far_round_trip, Instant now);
+
+  /// Source index for a media id; nothing if this transport does not carry it.
+  [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
+  /// Takes the next pending event, if any.
+  [[nodiscard]] std::optional<TransportEvent> take_event(Instant now) noexcept;
+
+  [[nodiscard]] const std::shared_ptr<TransportActivity>& activity() const noexcept { return activity_; }
+  [[nodiscard]] const Latch& latch(Component component) const noexcept { return latch_[index(component)]; }
+  [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
+  [[nodiscard]] TransportSnapshot snapshot() const;
+  void restore(const TransportSnapshot& snapshot);
+
+ private:
+  struct PendingSsrc {
+    Ssrc ssrc;
+    SeqNo sequence;
+    bool used = false;
+  };
+  struct SourceState {
+    std::vector<StreamStats> ingress;
+    std::vector<SsrcCounters> egress;
+    std::array<PendingSsrc, 2> pending;
+    std::uint8_t next_pending = 0;
+    TokenBucket bucket;
+    TokenBucket rtcp_bucket;
+    Instant admission_second{};
+    std::uint8_t admitted_in_second = 0;
+  };
+  /// A receiver report that waits for the other leg's round trip.
+  struct PendingReport {
+    std::size_t source = 0;
+    Ssrc reporter;
+    ReportBlock block;
+  };
+  struct SentReport {
+    Ssrc ssrc;
+    std::uint32_t ntp_middle = 0;
+    Instant at{};
+  };
+
+  static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
+  Verdict drop(Component component, DropReason reason) noexcept;
+  Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  Verdict on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  Verdict on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  Verdict from_judgement(Component component, const Latch::Judgement& judgement, std::size_t first_slot) noexcept;
+  Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp, Instant now) noexcept;
+  /// Finds the statistics of an SSRC or says how to go on without (SSR-1).
+  StreamStats* admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
+                     Verdict& verdict) noexcept;
+  void read_reports(std::size_t source, Bytes compound, Instant now) noexcept;
+  void note(TransportEvent event) noexcept { events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event)); }
+  [[nodiscard]] std::optional<std::size_t> source_for(const RtpView& rtp, const PayloadEntry*& payload) const noexcept;
+  void rebuild_sources(const TransportPlan& old);
+
+  TransportId id_;
+  std::shared_ptr<const TransportPlan> plan_;
+  std::array<Latch, 2> latch_;
+  std::vector<SourceState> states_;
+  std::array<ComponentCounters, 2> counters_;
+  std::array<Instant, 2> last_packet_{};
+  DropCounters drops_;
+  std::shared_ptr<TransportActivity> activity_;
+  /// Last sender reports that went out through this transport, to compute round-trip times when they come back.
+  std::array<SentReport, 2> sent_reports_{};
+  std::uint8_t next_sent_report_ = 0;
+  Duration round_trip_{0};
+  std::optional<PendingReport> pending_report_;
+  Instant unverified_since_{};
+  bool verified_ = false;
+  std::uint8_t events_ = 0;
+  std::array<Instant, static_cast<std::size_t>(TransportEvent::kCount)> event_sent_{};
+};
+
+}  // namespace ferry

@@ -1,0 +1,311 @@
+#include "relay/core/latch/latch.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kImproveTime = 3s;       // LAT-6
+constexpr Duration kWindowTime = 1s;        // LAT-3a
+constexpr unsigned kWindowPackets = 10;     // LAT-3a
+constexpr Duration kSilentTime = 500ms;     // LAT-8c
+constexpr int kMaxRebindAhead = 200;        // LAT-8c
+constexpr Duration kCommitTime = 3s;        // NG reference, section 21
+
+/// LAT-11.
+constexpr std::array<std::uint16_t, 11> kReflectorPorts = {19, 53, 111, 123, 137, 161, 389, 1900, 5353, 11211, 0};
+
+Latch::Judgement reject(DropReason reason) { return {Latch::Judgement::Decision::kReject, reason, 0}; }
+Latch::Judgement with_slot(Latch::Judgement::Decision decision, std::size_t slot) {
+  return {decision, DropReason::kNone, static_cast<std::uint8_t>(slot)};
+}
+
+}  // namespace
+
+std::string_view to_string(LatchPolicy policy) noexcept {
+  switch (policy) {
+    case LatchPolicy::kOff: return "off";
+    case LatchPolicy::kSignalled: return "signalled";
+    case LatchPolicy::kUncontested: return "uncontested";
+    case LatchPolicy::kAny: return "any";
+  }
+  return "unknown";
+}
+
+std::optional<LatchPolicy> parse_latch_policy(std::string_view text) noexcept {
+  for (const auto policy :
+       {LatchPolicy::kOff, LatchPolicy::kSignalled, LatchPolicy::kUncontested, LatchPolicy::kAny}) {
+    if (to_string(policy) == text) return policy;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(Latch::State state) noexcept {
+  switch (state) {
+    case Latch::State::kClosed: return "closed";
+    case Latch::State::kLearning: return "learning";
+    case Latch::State::kLocked: return "locked";
+  }
+  return "unknown";
+}
+
+bool OwnMedia::contains(const Endpoint& endpoint) const noexcept {
+  return std::ranges::any_of(ranges_, [&](const Range& range) {
+    return range.address == endpoint.address && range.first <= endpoint.port && endpoint.port <= range.last;
+  });
+}
+
+bool is_forbidden_peer(const Endpoint& endpoint) noexcept {
+  const IpAddress& address = endpoint.address;
+  return address.is_multicast() || address.is_broadcast() || address.is_unspecified() ||
+         std::ranges::find(kReflectorPorts, endpoint.port.value) != kReflectorPorts.end();
+}
+
+void Latch::restart(const LatchConfig& config, Instant now, const Endpoint& barred, Duration bar_time) {
+  config_ = config;
+  peer_ = {};
+  barred_ = barred;
+  barred_until_ = now + bar_time;
+  signalled_at_ = now;
+  locked_at_ = last_packet_ = {};
+  last_ssrc_ = {};
+  last_sequence_ = {};
+  state_ = State::kLearning;
+  rank_ = 0;
+  contested_ = better_rank_seen_ = committed_ = false;
+  probation_.reset();
+}
+
+std::uint8_t Latch::rank_of(const Endpoint& from) const noexcept {
+  if (!config_.signalled_void && config_.signalled.is_reachable() && from.address == config_.signalled.address) {
+    return from.port == config_.signalled.port ? 4 : 3;
+  }
+  return from.address == config_.signalling_source ? 2 : 1;
+}
+
+bool Latch::allowed(std::uint8_t rank) const noexcept {
+  switch (config_.policy) {
+    case LatchPolicy::kOff: return rank == 4;
+    case LatchPolicy::kSignalled:
+    case LatchPolicy::kUncontested: return rank >= 2;
+    case LatchPolicy::kAny: return true;
+  }
+  return false;
+}
+
+bool Latch::uncontested_learning() const noexcept {
+  return config_.policy == LatchPolicy::kUncontested ||
+         (config_.policy == LatchPolicy::kSignalled && config_.signalled_void);  // LAT-4
+}
+
+bool Latch::is_peer(const Endpoint& from) const noexcept {
+  if (config_.algorithm != LearningAlgorithm::kRules) return !committed_ || !config_.strict_source || from == peer_;
+  if (state_ == State::kLocked) return from == peer_;
+  return state_ == State::kLearning && rank_of(from) == 4 && !is_forbidden_peer(from);
+}
+
+Endpoint Latch::destination() const noexcept {
+  if (peer_.is_set()) return peer_;
+  if (config_.signalled_void || !config_.signalled.is_reachable() || is_forbidden_peer(config_.signalled)) return {};
+  return config_.signalled;
+}
+
+void Latch::lock(const Endpoint& from, std::uint8_t rank, Instant now) {
+  peer_ = from;
+  rank_ = rank;
+  state_ = State::kLocked;
+  contested_ = false;
+  locked_at_ = now;
+}
+
+Latch::Judgement Latch::accept(Ssrc ssrc, SeqNo sequence, Instant now) {
+  // A late packet does not move the mark that a rebinding must continue (LAT-8c).
+  if (ssrc != last_ssrc_ || last_packet_ == Instant{} || is_newer(sequence, last_sequence_)) {
+    last_ssrc_ = ssrc;
+    last_sequence_ = sequence;
+  }
+  last_packet_ = now;
+  if (probation_ && now - locked_at_ > kImproveTime) probation_.reset();  // LAT-6: the lock is final
+  return {Judgement::Decision::kAccept, DropReason::kNone, 0};
+}
+
+Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now, const OwnMedia& own) {
+  if (state_ == State::kLocked && from == peer_) return accept(ssrc, sequence, now);
+  if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
+  if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from == config_.signalled))) {
+    return reject(DropReason::kForbiddenSource);
+  }
+  if (config_.algorithm != LearningAlgorithm::kRules) {
+    const auto judgement = by_algorithm(from, now);
+    if (judgement.decision == Judgement::Decision::kAccept) accept(ssrc, sequence, now);
+    return judgement;
+  }
+  if (barred_.is_set() && from == barred_) {
+    if (now < barred_until_) return reject(DropReason::kBarredSource);
+    barred_ = {};
+  }
+  if (state_ == State::kLocked) {
+    const std::uint8_t rank = rank_of(from);
+    // LAT-8c: the NAT gave the same stream another port.
+    const bool same_place = from.address == peer_.address || (config_.handover && rank >= 2);
+    const int ahead = distance(sequence, last_sequence_);
+    if (same_place && ssrc == last_ssrc_ && ahead >= 1 && ahead <= kMaxRebindAhead &&
+        now - last_packet_ >= kSilentTime) {
+      peer_ = from;
+      return accept(ssrc, sequence, now);
+    }
+    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank)) return reject(DropReason::kForeignSource);
+  }
+  const auto judgement = learn(from, ssrc, sequence, true, now);
+  if (judgement.decision == Judgement::Decision::kAccept) accept(ssrc, sequence, now);
+  return judgement;
+}
+
+Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instant now, const OwnMedia& own,
+                                       const IpAddress& rtp_peer) {
+  if (state_ == State::kLocked && from == peer_) return accept(sender, SeqNo{}, now);
+  if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
+  if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from.address == config_.signalled.address))) {
+    return reject(DropReason::kForbiddenSource);
+  }
+  if (config_.algorithm != LearningAlgorithm::kRules) {
+    const auto judgement = by_algorithm(from, now);
+    if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);
+    return judgement;
+  }
+  if (rtp_peer.family() != AddressFamily::kNone && from.address != rtp_peer && rank_of(from) != 4) {
+    return reject(DropReason::kForeignSource);  // LAT-9
+  }
+  if (state_ == State::kLocked) {
+    const std::uint8_t rank = rank_of(from);
+    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank)) return reject(DropReason::kForeignSource);
+  }
+  const auto judgement = learn(from, sender, SeqNo{}, false, now);
+  if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);
+  return judgement;
+}
+
+Latch::Judgement Latch::learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, bool sequenced, Instant now) {
+  const std::uint8_t rank = rank_of(from);
+  if (rank == 4) {
+    lock(from, rank, now);
+    return {Judgement::Decision::kAccept, DropReason::kNone, 0};
+  }
+  if (rank >= 2) better_rank_seen_ = true;
+  if (allowed(rank)) return probe(from, rank, ssrc, sequence, sequenced, now);
+  if (rank == 1 && sequenced && uncontested_learning() && !better_rank_seen_) {
+    return watch_window(from, ssrc, sequence, now);
+  }
+  return reject(DropReason::kSourceNotAllowed);
+}
+
+Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced,
+                              Instant now) {
+  if (!probation_) probation_ = std::make_unique<Probation>();
+  auto& candidates = probation_->candidates;
+  auto slot = std::ranges::find_if(candidates, [&](const Candidate& c) { return c.used && c.from == from; });
+  if (slot != candidates.end()) {
+    const auto index = static_cast<std::size_t>(slot - candidates.begin());
+    if (slot->ssrc == ssrc && (!sequenced || distance(sequence, slot->sequence) == 1)) {
+      slot->used = false;
+      lock(from, rank, now);
+      return with_slot(Judgement::Decision::kRelease, index);
+    }
+    *slot = {from, ssrc, sequence, now, true};
+    return with_slot(Judgement::Decision::kHold, index);
+  }
+  slot = std::ranges::find_if(candidates, [](const Candidate& c) { return !c.used; });
+  if (slot == candidates.end()) slot = std::ranges::min_element(candidates, {}, &Candidate::seen);
+  *slot = {from, ssrc, sequence, now, true};
+  return with_slot(Judgement::Decision::kHold, static_cast<std::size_t>(slot - candidates.begin()));
+}
+
+Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now) {
+  if (contested_) return reject(DropReason::kContested);
+  if (!probation_) probation_ = std::make_unique<Probation>();
+  Window& window = probation_->window;
+  if (!window.from.is_set()) {
+    window = {from, ssrc, sequence, 1, now};
+    return reject(DropReason::kProbation);
+  }
+  if (window.from != from) {
+    contested_ = true;
+    return reject(DropReason::kContested);
+  }
+  if (window.ssrc != ssrc || distance(sequence, window.sequence) != 1) {
+    window = {from, ssrc, sequence, 1, now};
+    return reject(DropReason::kProbation);
+  }
+  window.sequence = sequence;
+  ++window.sequential;
+  if (window.sequential < kWindowPackets || now - window.started < kWindowTime) return reject(DropReason::kProbation);
+  lock(from, 1, now);
+  return {Judgement::Decision::kAccept, DropReason::kNone, 0};
+}
+
+Latch::Judgement Latch::by_algorithm(const Endpoint& from, Instant now) {
+  const Judgement accepted{Judgement::Decision::kAccept, DropReason::kNone, 0};
+  if (committed_) {
+    if (from == peer_) return accepted;
+    if (config_.strict_source && !config_.handover) return reject(DropReason::kForeignSource);
+    if (config_.handover && !config_.strict_source) peer_ = from;
+    return accepted;
+  }
+  state_ = State::kLocked;
+  const bool late = now - signalled_at_ > kCommitTime;
+  switch (config_.algorithm) {
+    case LearningAlgorithm::kRules: break;
+    case LearningAlgorithm::kImmediate:
+      peer_ = from;
+      committed_ = true;
+      break;
+    case LearningAlgorithm::kDelayed:
+      peer_ = from;
+      committed_ = late;
+      break;
+    case LearningAlgorithm::kHeuristic: {
+      std::uint8_t match = 1;
+      if (from.address == config_.signalled.address) {
+        match = from.port == config_.signalled.port ? 4 : 3;
+      } else if (from.port == config_.signalled.port) {
+        match = 2;
+      }
+      if (match < rank_) {
+        committed_ = late;
+        return config_.strict_source ? reject(DropReason::kForeignSource) : accepted;
+      }
+      peer_ = from;
+      rank_ = match;
+      committed_ = match == 4 || late;
+      break;
+    }
+  }
+  locked_at_ = now;
+  return accepted;
+}
+
+Latch::Snapshot Latch::snapshot() const {
+  return {state_,     rank_,          contested_, better_rank_seen_, committed_,   peer_,
+          last_ssrc_, last_sequence_, locked_at_, last_packet_,      signalled_at_};
+}
+
+void Latch::restore(const LatchConfig& config, const Snapshot& s) {
+  config_ = config;
+  state_ = s.state;
+  rank_ = s.rank;
+  contested_ = s.contested;
+  better_rank_seen_ = s.better_rank_seen;
+  committed_ = s.committed;
+  peer_ = s.peer;
+  last_ssrc_ = s.last_ssrc;
+  last_sequence_ = s.last_sequence;
+  locked_at_ = s.locked_at;
+  last_packet_ = s.last_packet;
+  signalled_at_ = s.signalled_at;
+  probation_.reset();
+}
+
+}  // namespace ferry

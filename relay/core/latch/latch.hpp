@@ -1,0 +1,178 @@
+// Learns where a peer really sends from and pins it (RFC 7362 §4 "latching"; media-security section 2).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "relay/base/address.hpp"
+#include "relay/base/types.hpp"
+#include "relay/core/forward/drop_reason.hpp"
+
+namespace ferry {
+
+/// Which sources may be learned (LAT-3). `kAny` is unsafe and shown as such.
+enum class LatchPolicy : std::uint8_t { kOff, kSignalled, kUncontested, kAny };
+std::string_view to_string(LatchPolicy policy) noexcept;
+std::optional<LatchPolicy> parse_latch_policy(std::string_view text) noexcept;
+
+/// `kRules` is media-security section 2. The others are the algorithms of the NG reference, section 21 (LAT-4a).
+enum class LearningAlgorithm : std::uint8_t { kRules, kImmediate, kDelayed, kHeuristic };
+
+/// Addresses and port ranges of this relay's own media (LAT-11, LIM-5). Immutable after start.
+class OwnMedia {
+ public:
+  struct Range {
+    IpAddress address;
+    UdpPort first;
+    UdpPort last;
+  };
+  explicit OwnMedia(std::vector<Range> ranges) : ranges_(std::move(ranges)) {}
+  [[nodiscard]] bool contains(const Endpoint& endpoint) const noexcept;
+
+ private:
+  std::vector<Range> ranges_;
+};
+
+/// LAT-11: multicast, broadcast, unspecified, port 0 and the ports that make reflectors.
+[[nodiscard]] bool is_forbidden_peer(const Endpoint& endpoint) noexcept;
+
+/// What signalling says about one component. Immutable part of a plan.
+struct LatchConfig {
+  LatchPolicy policy = LatchPolicy::kSignalled;
+  LearningAlgorithm algorithm = LearningAlgorithm::kRules;
+  /// Address and port of the peer from its SDP; unset if unknown.
+  Endpoint signalled;
+  /// LAT-4: the signalled address cannot be meant for us.
+  bool signalled_void = false;
+  /// The signalled endpoint is a port of this relay that belongs to the other leg of a known hairpin (LIM-5).
+  bool hairpin = false;
+  /// Where the signalling came from (`received-from`), or none.
+  IpAddress signalling_source;
+  /// NG flag `strict-source`; the rules are always strict, `any` and the NG algorithms only with it.
+  bool strict_source = false;
+  /// NG flag `media-handover`: re-learning may go to a new address of rank >= 2 (LAT-8).
+  bool handover = false;
+
+  bool operator==(const LatchConfig&) const = default;
+};
+
+/// Pure: no clock, no socket. Allocates once when a source other than the signalled one is under probation.
+/// One instance per component, owned by one worker.
+class Latch {
+ public:
+  enum class State : std::uint8_t { kClosed, kLearning, kLocked };
+
+  /// Slots for first packets held during probation (LAT-5).
+  static constexpr std::size_t kHoldSlots = 4;
+
+  struct Judgement {
+    enum class Decision : std::uint8_t {
+      kAccept,   ///< from the peer: deliver
+      kHold,     ///< first of two: keep it in `slot`, whatever was there is lost
+      kRelease,  ///< just locked: judge the packet in `slot` again, then this one
+      kReject,
+    };
+    Decision decision = Decision::kReject;
+    DropReason reason = DropReason::kNone;
+    std::uint8_t slot = 0;
+  };
+
+  Latch() = default;
+
+  /// Begins anew after signalling (LAT-8a). `barred` (if set) is refused for `bar_time` after `now`.
+  void restart(const LatchConfig& config, Instant now, const Endpoint& barred = {},
+               Duration bar_time = std::chrono::seconds(1));
+  /// Takes over a change of the configuration that does not reopen the window.
+  void update(const LatchConfig& config) { config_ = config; }
+
+  /// Judges one RTP (or UDPTL, with SSRC 0) datagram whose form was checked.
+  [[nodiscard]] Judgement on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now, const OwnMedia& own);
+  /// Judges one datagram without sequence number: RTCP on its own port, or a protocol we do not know.
+  /// `rtp_peer` (if set) is the locked RTP address that this source must share (LAT-9).
+  [[nodiscard]] Judgement on_unsequenced(const Endpoint& from, Ssrc sender, Instant now, const OwnMedia& own,
+                                         const IpAddress& rtp_peer);
+  /// True if a datagram from `from` passes the source rule without changing anything: RTCP on a muxed port,
+  /// which never moves RTP (LAT-9).
+  [[nodiscard]] bool is_peer(const Endpoint& from) const noexcept;
+
+  [[nodiscard]] State state() const noexcept { return state_; }
+  [[nodiscard]] bool contested() const noexcept { return contested_; }
+  [[nodiscard]] std::uint8_t rank() const noexcept { return rank_; }
+  /// The learned peer; unset before lock.
+  [[nodiscard]] const Endpoint& learned() const noexcept { return peer_; }
+  /// Where to send now: the learned peer, before lock the signalled one if it is usable; else unset.
+  [[nodiscard]] Endpoint destination() const noexcept;
+
+  /// Plain values for export; see `restore`.
+  struct Snapshot {
+    State state = State::kClosed;
+    std::uint8_t rank = 0;
+    bool contested = false;
+    bool better_rank_seen = false;
+    bool committed = false;
+    Endpoint peer;
+    Ssrc last_ssrc;
+    SeqNo last_sequence;
+    Instant locked_at{};
+    Instant last_packet{};
+    Instant signalled_at{};
+    bool operator==(const Snapshot&) const = default;
+  };
+  [[nodiscard]] Snapshot snapshot() const;
+  void restore(const LatchConfig& config, const Snapshot& snapshot);
+
+ private:
+  struct Candidate {
+    Endpoint from;
+    Ssrc ssrc;
+    SeqNo sequence;
+    Instant seen{};
+    bool used = false;
+  };
+  /// LAT-3a: the only source of rank 1.
+  struct Window {
+    Endpoint from;
+    Ssrc ssrc;
+    SeqNo sequence;
+    unsigned sequential = 0;
+    Instant started{};
+  };
+  struct Probation {
+    std::array<Candidate, kHoldSlots> candidates;
+    Window window;
+  };
+
+  [[nodiscard]] std::uint8_t rank_of(const Endpoint& from) const noexcept;
+  [[nodiscard]] bool allowed(std::uint8_t rank) const noexcept;
+  [[nodiscard]] bool uncontested_learning() const noexcept;
+  void lock(const Endpoint& from, std::uint8_t rank, Instant now);
+  Judgement probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced, Instant now);
+  Judgement watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now);
+  Judgement learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, bool sequenced, Instant now);
+  Judgement by_algorithm(const Endpoint& from, Instant now);
+  Judgement accept(Ssrc ssrc, SeqNo sequence, Instant now);
+
+  LatchConfig config_;
+  Endpoint peer_;
+  Endpoint barred_;
+  Instant barred_until_{};
+  Instant signalled_at_{};
+  Instant locked_at_{};
+  Instant last_packet_{};
+  Ssrc last_ssrc_;
+  SeqNo last_sequence_;
+  State state_ = State::kClosed;
+  std::uint8_t rank_ = 0;
+  bool contested_ = false;
+  bool better_rank_seen_ = false;  // a source of rank >= 2 came since signalling
+  bool committed_ = false;         // NG algorithms only
+  std::unique_ptr<Probation> probation_;
+};
+
+std::string_view to_string(Latch::State state) noexcept;
+
+}  // namespace ferry

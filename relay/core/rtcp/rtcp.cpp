@@ -1,0 +1,119 @@
+#include "relay/core/rtcp/rtcp.hpp"
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kMaxPackets = 64;
+
+/// `body` starts after the SSRC of the chunk and ends with the packet; returns the octets used, 0 on overrun.
+Result<std::size_t, RtcpError> sdes_items_size(Bytes body) noexcept {
+  std::size_t at = 0;
+  while (at < body.size()) {
+    if (read_u8(body, at) == 0) return (at + 4) & ~std::size_t{3};  // end marker, padded to 32 bits
+    if (at + 2 > body.size()) break;
+    at += 2u + read_u8(body, at + 1);
+  }
+  return fail(RtcpError::kItemPastChunk);
+}
+
+Result<void, RtcpError> validate_sdes(Bytes packet, std::size_t chunks) noexcept {
+  std::size_t at = 4;
+  for (std::size_t i = 0; i < chunks; ++i) {
+    if (at + 4 > packet.size()) return fail(RtcpError::kItemPastChunk);
+    const auto size = sdes_items_size(packet.subspan(at + 4));
+    if (!size) return fail(size.error());
+    at += 4 + *size;
+    if (at > packet.size()) return fail(RtcpError::kItemPastChunk);
+  }
+  return {};
+}
+
+Result<void, RtcpError> validate_bye(Bytes packet, std::size_t count) noexcept {
+  const std::size_t after = 4 + 4 * count;
+  if (after > packet.size()) return fail(RtcpError::kBlocksPastEnd);
+  if (after < packet.size() && after + 1u + read_u8(packet, after) > packet.size()) {
+    return fail(RtcpError::kReasonPastEnd);
+  }
+  return {};
+}
+
+Result<void, RtcpError> validate_xr(Bytes packet) noexcept {
+  std::size_t at = 8;
+  if (packet.size() < at) return fail(RtcpError::kXrPastEnd);
+  while (at < packet.size()) {
+    if (at + 4 > packet.size()) return fail(RtcpError::kXrPastEnd);
+    at += 4u + 4u * read_u16(packet, at + 2);
+  }
+  if (at != packet.size()) return fail(RtcpError::kXrPastEnd);
+  return {};
+}
+
+Result<void, RtcpError> validate_one(Bytes packet) noexcept {
+  const std::size_t count = read_u8(packet, 0) & 0x1f;
+  switch (read_u8(packet, 1)) {
+    case rtcp_type::kSr:
+      if (packet.size() < 28 + 24 * count) return fail(RtcpError::kBlocksPastEnd);
+      return {};
+    case rtcp_type::kRr:
+      if (packet.size() < 8 + 24 * count) return fail(RtcpError::kBlocksPastEnd);
+      return {};
+    case rtcp_type::kSdes: return validate_sdes(packet, count);
+    case rtcp_type::kBye: return validate_bye(packet, count);
+    case rtcp_type::kRtpFeedback:
+    case rtcp_type::kPayloadFeedback:
+      if (packet.size() < 12) return fail(RtcpError::kBlocksPastEnd);
+      return {};
+    case rtcp_type::kXr: return validate_xr(packet);
+    default: return {};
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(RtcpError error) noexcept {
+  switch (error) {
+    case RtcpError::kTooShort: return "too short";
+    case RtcpError::kBadVersion: return "bad version";
+    case RtcpError::kFirstNotReport: return "first packet is no report";
+    case RtcpError::kLengthPastEnd: return "length past the end";
+    case RtcpError::kBadPadding: return "bad padding";
+    case RtcpError::kBlocksPastEnd: return "blocks past the end";
+    case RtcpError::kItemPastChunk: return "SDES item past its chunk";
+    case RtcpError::kReasonPastEnd: return "BYE reason past the end";
+    case RtcpError::kXrPastEnd: return "XR block past the end";
+    case RtcpError::kTooManyPackets: return "too many packets";
+  }
+  return "unknown";
+}
+
+Result<void, RtcpError> validate_rtcp(Bytes compound, bool reduced_size) noexcept {
+  if (compound.size() < 8) return fail(RtcpError::kTooShort);
+  const std::uint8_t first_type = read_u8(compound, 1);
+  if (!reduced_size && first_type != rtcp_type::kSr && first_type != rtcp_type::kRr) {
+    return fail(RtcpError::kFirstNotReport);
+  }
+  for (std::size_t packets = 1; !compound.empty(); ++packets) {
+    if (packets > kMaxPackets) return fail(RtcpError::kTooManyPackets);
+    if (compound.size() < 4) return fail(RtcpError::kLengthPastEnd);
+    if ((read_u8(compound, 0) >> 6) != 2) return fail(RtcpError::kBadVersion);
+    const std::size_t size = 4u + 4u * read_u16(compound, 2);
+    if (size > compound.size()) return fail(RtcpError::kLengthPastEnd);
+    Bytes packet = compound.first(size);
+    compound = compound.subspan(size);
+    if ((read_u8(packet, 0) & 0x20) != 0) {
+      // Padding belongs to the last packet of the compound only (RFC 3550 §6.4.1).
+      const std::size_t padding = read_u8(packet, packet.size() - 1);
+      if (!compound.empty() || padding == 0 || padding % 4 != 0 || padding + 4 > packet.size()) {
+        return fail(RtcpError::kBadPadding);
+      }
+      packet = packet.first(packet.size() - padding);
+    }
+    if (const auto ok = validate_one(packet); !ok) return ok;
+  }
+  return {};
+}
+
+Ssrc rtcp_sender(Bytes compound) noexcept { return Ssrc{read_u32(compound, 4)}; }
+
+}  // namespace ferry

@@ -1,0 +1,52 @@
+// Loudness of G.711 octets, just enough to tell "packets but silence" from speech.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+
+#include "relay/base/bytes.hpp"
+
+namespace ferry {
+
+enum class G711Law : std::uint8_t { kNone, kMu, kA };
+
+namespace detail {
+
+/// Linear magnitude of one octet, 16-bit scale (ITU-T G.711 tables 2a and 1a).
+constexpr int mu_law_magnitude(std::uint8_t octet) {
+  const int inverted = ~octet & 0xff;
+  return ((((inverted & 0x0f) << 3) + 0x84) << ((inverted & 0x70) >> 4)) - 0x84;
+}
+constexpr int a_law_magnitude(std::uint8_t octet) {
+  const int value = octet ^ 0x55;
+  const int segment = (value & 0x70) >> 4;
+  const int step = ((value & 0x0f) << 4) + 8;
+  return segment == 0 ? step : (step + 0x100) << (segment - 1);
+}
+
+template <int (*kMagnitude)(std::uint8_t)>
+constexpr auto loud_octets(int threshold) {
+  std::array<bool, 256> loud{};
+  for (std::size_t i = 0; i < loud.size(); ++i) loud[i] = kMagnitude(static_cast<std::uint8_t>(i)) > threshold;
+  return loud;
+}
+
+}  // namespace detail
+
+/// About -60 dBov: below it people hear nothing.
+constexpr int kSilenceThreshold = 32;
+
+/// True if no sample of `payload` is louder than the threshold. Stops at the first loud one.
+inline bool is_silent(G711Law law, Bytes payload) noexcept {
+  static constexpr auto kMuLoud = detail::loud_octets<detail::mu_law_magnitude>(kSilenceThreshold);
+  static constexpr auto kALoud = detail::loud_octets<detail::a_law_magnitude>(kSilenceThreshold);
+  if (law == G711Law::kNone) return false;
+  const auto& loud = law == G711Law::kMu ? kMuLoud : kALoud;
+  for (const std::byte octet : payload) {
+    if (loud[std::to_integer<std::uint8_t>(octet)]) return false;
+  }
+  return true;
+}
+
+}  // namespace ferry

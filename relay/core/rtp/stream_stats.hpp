@@ -1,0 +1,122 @@
+// What one SSRC did: loss, reordering, duplicates, jitter (RFC 3550 app. A), and what its owner reports by RTCP.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "relay/base/types.hpp"
+#include "relay/core/rtp/rtp.hpp"
+
+namespace ferry {
+
+/// One quality sample. Units as in the NG query reply.
+struct QualitySample {
+  std::int64_t mos_times_10 = 0;
+  std::int64_t round_trip_us = 0;
+  std::int64_t round_trip_leg_us = 0;
+  std::int64_t jitter_ms = 0;
+  std::int64_t loss_percent = 0;
+  /// Monotonic time of the report.
+  Instant at{};
+
+  bool operator==(const QualitySample&) const = default;
+};
+
+/// Samples of one SSRC: sums for the average, extremes, and a short progression.
+struct QualityHistory {
+  static constexpr std::size_t kProgression = 10;
+  static constexpr Duration kInterval = std::chrono::seconds(10);
+
+  std::int64_t samples = 0;
+  QualitySample sum;
+  QualitySample lowest;
+  QualitySample highest;
+  std::array<QualitySample, kProgression> progression{};
+  std::uint8_t progression_size = 0;
+
+  void add(const QualitySample& sample) noexcept;
+  bool operator==(const QualityHistory&) const = default;
+};
+
+/// MOS times 10 from delay, jitter and loss: the simplified E-model (ITU-T G.107 with default values).
+/// `one_way` is mouth to ear without jitter buffer, `jitter` as in RFC 3550, `loss_percent` 0..100.
+std::int64_t estimate_mos_times_10(Duration one_way, Duration jitter, double loss_percent) noexcept;
+
+/// Plain values; copied whole for export and query.
+struct SsrcCounters {
+  Ssrc ssrc;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  /// Extended highest sequence number: cycles * 65536 + sequence, starting with cycle 0 at the first packet.
+  std::uint32_t base_extended = 0;
+  std::uint32_t highest_extended = 0;
+  std::uint32_t last_timestamp = 0;
+  std::uint32_t duplicates = 0;
+  std::uint32_t reordered = 0;
+  /// Times the sequence was restarted by the sender (SSR-4 confirmed).
+  std::uint32_t resets = 0;
+  /// Packets expected in segments before the last reset.
+  std::uint64_t expected_before_reset = 0;
+  std::uint32_t jitter_q4 = 0;  // RFC 3550 app. A.8: jitter in clock units, times 16
+  std::uint32_t clock_rate_hz = 0;
+  std::uint64_t g711_packets = 0;
+  std::uint64_t silent_packets = 0;
+  std::uint8_t last_payload_type = 0;
+  bool idle_by_bye = false;
+  Instant first_packet{};
+  Instant last_packet{};
+  // What this SSRC's owner reported about what it receives (RTCP SR/RR).
+  std::int64_t reported_loss = 0;
+  bool has_report = false;
+
+  [[nodiscard]] std::uint64_t expected() const noexcept {
+    return packets == 0 ? 0 : expected_before_reset + (highest_extended - base_extended) + 1;
+  }
+  /// Never negative: duplicates are taken out first (RFC 3550 app. A.3 without its negative case).
+  [[nodiscard]] std::uint64_t lost() const noexcept {
+    const std::uint64_t unique = packets - duplicates;
+    return expected() > unique ? expected() - unique : 0;
+  }
+  [[nodiscard]] Duration jitter() const noexcept {
+    return clock_rate_hz == 0
+               ? Duration{0}
+               : Duration{static_cast<std::int64_t>(jitter_q4) * 1'000'000'000 / 16 / clock_rate_hz};
+  }
+  bool operator==(const SsrcCounters&) const = default;
+};
+
+/// Sequence check and statistics of one SSRC from one source. Owned by a worker.
+class StreamStats {
+ public:
+  enum class Check : std::uint8_t { kOk, kJump };
+
+  StreamStats() = default;
+  explicit StreamStats(const SsrcCounters& counters) : counters_(counters), started_(counters.packets > 0) {}
+
+  /// SSR-4: a jump of 3000 or more ahead or over 100 behind is refused until two consecutive packets confirm it.
+  [[nodiscard]] Check check(SeqNo sequence) noexcept;
+  /// Counts a packet that passed `check`. `clock_rate_hz` 0 = unknown, then no jitter.
+  void count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz, Instant now) noexcept;
+  void count_g711(bool silent) noexcept;
+
+  [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
+  SsrcCounters& counters() noexcept { return counters_; }
+
+  /// Null until the owner's RTCP gave a sample.
+  [[nodiscard]] const QualityHistory* quality() const noexcept { return quality_.get(); }
+  void add_quality(const QualitySample& sample);
+  void restore_quality(const QualityHistory& history) { quality_ = std::make_unique<QualityHistory>(history); }
+
+ private:
+  SsrcCounters counters_;
+  std::unique_ptr<QualityHistory> quality_;
+  std::uint64_t seen_ = 0;  // bit n: highest - n was received
+  std::int64_t transit_ = 0;
+  std::uint32_t bad_sequence_ = kNone;
+  bool started_ = false;
+  bool resync_ = false;
+  static constexpr std::uint32_t kNone = 0x10000;
+};
+
+}  // namespace ferry

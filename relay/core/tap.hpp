@@ -1,0 +1,28 @@
+// The core declares what wants to see packets; recorder, forwarder and streams implement it (design section 6).
+#pragma once
+
+#include "relay/base/address.hpp"
+#include "relay/base/bytes.hpp"
+#include "relay/core/forward/plan.hpp"
+
+namespace ferry {
+
+/// One accepted packet as a tap sees it. Everything is borrowed for the call.
+struct TapPacket {
+  TransportId transport;
+  MediaId media;
+  bool is_rtcp = false;
+  Endpoint from;
+  Bytes datagram;
+  Instant received_at;
+};
+
+/// Sees every accepted packet of the sources it is attached to, on the worker's thread. Must not block or throw:
+/// implementations copy into a bounded queue of their own and count what does not fit.
+class PacketTap {
+ public:
+  virtual ~PacketTap() = default;
+  virtual void on_packet(const TapPacket& packet) noexcept = 0;
+};
+
+}  // namespace ferry

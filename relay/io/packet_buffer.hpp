@@ -1,0 +1,119 @@
+// Engine-owned packet memory behind a movable handle (design seam 4).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+#include <vector>
+#include <memory>
+
+#include "relay/base/address.hpp"
+#include "relay/base/bytes.hpp"
+
+namespace ferry {
+
+/// Room before and after the payload, so that SRTP tags and headers are written in place.
+constexpr std::size_t kHeadroom = 64;
+constexpr std::size_t kTailroom = 64;
+/// Longest datagram that is relayed; longer ones are counted as too long.
+constexpr std::size_t kMaxDatagram = 2048;
+
+/// Identifies a port to its engine: what `PortProvider::activate` returned.
+struct PortHandle {
+  std::int32_t native = -1;
+  [[nodiscard]] bool is_open() const { return native >= 0; }
+  bool operator==(const PortHandle&) const = default;
+};
+
+class PacketOwner;
+
+/// The memory of one datagram. Lives in the engine; everybody else moves `PacketBuffer` handles.
+struct PacketSlot {
+  PacketOwner* owner = nullptr;
+  PacketSlot* next_free = nullptr;
+  /// Receiving: source. Sending: destination.
+  Endpoint remote;
+  /// Receiving: the cookie of the local port. Sending: unused.
+  std::uint64_t cookie = 0;
+  /// Sending: the port that the datagram leaves from (LAT-1).
+  PortHandle via;
+  std::uint32_t offset = kHeadroom;
+  std::uint32_t length = 0;
+  bool truncated = false;
+  std::byte bytes[kHeadroom + kMaxDatagram + kTailroom];
+};
+
+/// Takes back slots. Implemented by each engine.
+class PacketOwner {
+ public:
+  virtual ~PacketOwner() = default;
+  virtual void release(PacketSlot* slot) noexcept = 0;
+};
+
+/// Move-only handle to one datagram; gives the memory back when it dies.
+class PacketBuffer {
+ public:
+  PacketBuffer() = default;
+  explicit PacketBuffer(PacketSlot* slot) : slot_(slot) {}
+  PacketBuffer(PacketBuffer&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+  PacketBuffer& operator=(PacketBuffer&& other) noexcept {
+    if (this != &other) {
+      reset();
+      slot_ = std::exchange(other.slot_, nullptr);
+    }
+    return *this;
+  }
+  PacketBuffer(const PacketBuffer&) = delete;
+  PacketBuffer& operator=(const PacketBuffer&) = delete;
+  ~PacketBuffer() { reset(); }
+
+  explicit operator bool() const { return slot_ != nullptr; }
+  PacketSlot* operator->() const { return slot_; }
+  void reset() noexcept {
+    if (slot_ != nullptr) slot_->owner->release(std::exchange(slot_, nullptr));
+  }
+
+  [[nodiscard]] MutableBytes data() const { return {slot_->bytes + slot_->offset, slot_->length}; }
+  /// Whole space for a datagram to be written, without head- and tailroom.
+  [[nodiscard]] MutableBytes space() const { return {slot_->bytes + kHeadroom, kMaxDatagram}; }
+  void set_data_size(std::size_t size) const {
+    slot_->offset = kHeadroom;
+    slot_->length = static_cast<std::uint32_t>(size);
+  }
+
+ private:
+  PacketSlot* slot_ = nullptr;
+};
+
+/// Fixed stock of slots for one worker thread. No lock, no allocation after construction.
+class PacketPool final : public PacketOwner {
+ public:
+  explicit PacketPool(std::size_t slots) : memory_(std::make_unique<PacketSlot[]>(slots)), free_count_(slots) {
+    for (std::size_t i = 0; i < slots; ++i) {
+      memory_[i].owner = this;
+      memory_[i].next_free = std::exchange(free_, &memory_[i]);
+    }
+  }
+  /// Empty handle when the stock is used up.
+  [[nodiscard]] PacketBuffer allocate() noexcept {
+    if (free_ == nullptr) return {};
+    PacketSlot* slot = std::exchange(free_, free_->next_free);
+    slot->offset = kHeadroom;
+    slot->length = 0;
+    slot->truncated = false;
+    --free_count_;
+    return PacketBuffer(slot);
+  }
+  void release(PacketSlot* slot) noexcept override {
+    slot->next_free = std::exchange(free_, slot);
+    ++free_count_;
+  }
+  [[nodiscard]] std::size_t free_count() const noexcept { return free_count_; }
+
+ private:
+  std::unique_ptr<PacketSlot[]> memory_;
+  PacketSlot* free_ = nullptr;
+  std::size_t free_count_;
+};
+
+}  // namespace ferry

@@ -1,0 +1,35 @@
+// The interface of an engine: it moves datagrams for one worker (style section 8).
+#pragma once
+
+#include <span>
+
+#include "relay/base/types.hpp"
+#include "relay/io/packet_buffer.hpp"
+
+namespace ferry {
+
+/// One instance per worker; all calls but `wake` on the worker's thread.
+class PacketIo {
+ public:
+  virtual ~PacketIo() = default;
+
+  /// Starts to deliver datagrams of `port`, marked with `cookie`. False if the engine cannot take another port.
+  virtual bool attach(PortHandle port, std::uint64_t cookie) noexcept = 0;
+  /// Stops to deliver. Datagrams that wait in the port stay there for the next worker that attaches it.
+  virtual void detach(PortHandle port) noexcept = 0;
+
+  /// Fills `batch` with up to its size; never blocks. Each handle says where it came from and to which port.
+  virtual std::size_t receive(std::span<PacketBuffer> batch) noexcept = 0;
+  /// Takes ownership of all handles and tries to send them in order. `failed[i]` tells what was not sent.
+  virtual void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept = 0;
+  /// An empty buffer for a copy; empty handle when the stock is used up.
+  virtual PacketBuffer allocate() noexcept = 0;
+
+  /// Sleeps until there is something to receive, `deadline` passes, or `wake` is called from another thread.
+  virtual void wait(Instant deadline) noexcept = 0;
+  virtual void wake() noexcept = 0;
+  /// The engine's time: the monotonic clock, or a simulator's.
+  [[nodiscard]] virtual Instant now() const noexcept = 0;
+};
+
+}  // namespace ferry

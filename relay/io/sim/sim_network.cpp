@@ -1,0 +1,73 @@
+#include "relay/io/sim/sim_network.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+Result<PortHandle, PortError> SimNetwork::activate(const Endpoint& local, std::uint8_t) {
+  if (ports_.size() >= descriptor_limit_) return fail(PortError::kNoDescriptors);
+  if (occupied_.contains(local) || by_endpoint_.contains(local)) return fail(PortError::kInUse);
+  const std::int32_t handle = next_handle_++;
+  ports_.emplace(handle, Port{local, {}});
+  by_endpoint_.emplace(local, handle);
+  return PortHandle{handle};
+}
+
+void SimNetwork::release(PortHandle port) {
+  const auto found = ports_.find(port.native);
+  if (found == ports_.end()) return;
+  by_endpoint_.erase(found->second.local);
+  ports_.erase(found);
+}
+
+bool SimNetwork::send_to_relay(const SimDatagram& datagram) {
+  const auto found = by_endpoint_.find(datagram.to);
+  if (found == by_endpoint_.end()) return false;
+  ports_.at(found->second).queue.push_back(datagram);
+  return true;
+}
+
+bool SimIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
+  attached_[port.native] = cookie;
+  return true;
+}
+
+std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
+  std::size_t filled = 0;
+  for (const auto& [native, cookie] : attached_) {
+    const auto port = network_.ports_.find(native);
+    if (port == network_.ports_.end()) continue;
+    while (filled < batch.size() && !port->second.queue.empty()) {
+      PacketBuffer buffer = pool_.allocate();
+      if (!buffer) return filled;
+      const SimDatagram& datagram = port->second.queue.front();
+      const MutableBytes space = buffer.space();
+      buffer->truncated = datagram.payload.size() > space.size();
+      const std::size_t size = std::min(datagram.payload.size(), space.size());
+      std::copy_n(datagram.payload.begin(), size, space.begin());
+      buffer.set_data_size(size);
+      buffer->remote = datagram.from;
+      buffer->cookie = cookie;
+      batch[filled++] = std::move(buffer);
+      port->second.queue.pop_front();
+    }
+  }
+  return filled;
+}
+
+void SimIo::send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const PacketBuffer buffer = std::move(batch[i]);
+    const auto port = network_.ports_.find(buffer->via.native);
+    if (port == network_.ports_.end()) {
+      failed[i] = true;
+      continue;
+    }
+    const MutableBytes data = buffer.data();
+    const SimDatagram datagram{port->second.local, buffer->remote, {data.begin(), data.end()}};
+    // A datagram to another port of the relay stays inside.
+    failed[i] = !network_.send_to_relay(datagram) && network_.outlet_ && !network_.outlet_(datagram);
+  }
+}
+
+}  // namespace ferry

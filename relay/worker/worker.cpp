@@ -1,0 +1,285 @@
+#include "relay/worker/worker.hpp"
+
+#include <algorithm>
+
+#include "relay/base/ensure.hpp"
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A port's cookie: slot of the transport, and which of its two components.
+constexpr std::uint64_t make_cookie(TransportId id, Component component) {
+  return (static_cast<std::uint64_t>(id.slot) << 1) | static_cast<std::uint64_t>(component);
+}
+
+template <class Counter>
+void bump(Counter& counter, std::uint64_t by = 1) noexcept {
+  // One writer: a plain load and store is enough and cheaper than a locked add.
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Worker::Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own)
+    : io_(std::move(io)), own_(std::move(own)) {}
+
+Worker::~Worker() {
+  // Held packets go back to the engine before it dies.
+  table_.clear();
+  for (auto& packet : received_) packet.reset();
+  for (auto& packet : outgoing_) packet.reset();
+}
+
+bool Worker::post(WorkerCommand&& command) {
+  if (!commands_.push(std::move(command))) return false;
+  ++posted_;
+  return true;
+}
+
+void Worker::wait_completed() const noexcept {
+  std::uint64_t done = completed_.load(std::memory_order_acquire);
+  while (done < posted_) {
+    completed_.wait(done, std::memory_order_acquire);
+    done = completed_.load(std::memory_order_acquire);
+  }
+}
+
+void Worker::run(const std::atomic<bool>& stop) noexcept {
+  while (!stop.load(std::memory_order_relaxed)) {
+    io_->wait(io_->now() + 1s);
+    run_once();
+  }
+  run_commands();
+}
+
+void Worker::run_until_idle() noexcept {
+  run_commands();
+  while (run_once() > 0) {
+  }
+}
+
+void Worker::run_commands() noexcept {
+  std::uint64_t done = 0;
+  for (WorkerCommand command; commands_.pop(command);) {
+    std::visit([this](auto& c) { execute(c); }, command);
+    ++done;
+  }
+  if (done == 0) return;
+  completed_.fetch_add(done, std::memory_order_release);
+  completed_.notify_all();
+}
+
+std::size_t Worker::run_once() noexcept {
+  run_commands();
+  const std::size_t count = io_->receive(received_);
+  if (count > 0) {
+    const Instant now = io_->now();
+    for (std::size_t i = 0; i < count; ++i) on_packet(std::move(received_[i]), now);
+    flush();
+  }
+  return count;
+}
+
+TransportEntry* Worker::find(TransportId id) noexcept {
+  if (id.slot >= table_.size() || !table_[id.slot] || table_[id.slot]->state.id() != id) return nullptr;
+  return table_[id.slot].get();
+}
+
+void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
+  if (id.slot >= table_.size()) table_.resize(id.slot + 1);
+  if (!table_[id.slot]) ++live_;
+  entry->state.set_id(id);
+  for (const auto component : {Component::kRtp, Component::kRtcp}) {
+    const PortHandle port = entry->ports[static_cast<std::size_t>(component)];
+    if (port.is_open()) io_->attach(port, make_cookie(id, component));
+  }
+  table_[id.slot] = std::move(entry);
+}
+
+std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
+  TransportEntry* entry = find(id);
+  if (entry == nullptr) return nullptr;
+  flush();  // nothing queued may point to it afterwards
+  for (const PortHandle port : entry->ports) {
+    if (port.is_open()) io_->detach(port);
+  }
+  entry->held.reset();  // buffers belong to this worker's engine
+  --live_;
+  return std::move(table_[id.slot]);
+}
+
+void Worker::execute(InstallTransport& command) {
+  auto entry = std::make_unique<TransportEntry>(command.id, std::move(command.plan), std::move(command.activity),
+                                                io_->now(), command.barred);
+  entry->ports = command.ports;
+  if (command.snapshot) entry->state.restore(*command.snapshot);
+  place(command.id, std::move(entry));
+}
+
+void Worker::execute(UpdatePlan& command) {
+  if (TransportEntry* entry = find(command.id)) entry->state.set_plan(std::move(command.plan), io_->now());
+}
+
+void Worker::execute(RemoveTransport& command) {
+  const auto entry = take(command.id);
+  if (entry && command.last != nullptr) *command.last = entry->state.snapshot();
+}
+
+void Worker::execute(ReadTransport& command) {
+  if (const TransportEntry* entry = find(command.id)) *command.into = entry->state.snapshot();
+}
+
+void Worker::execute(ExtractTransport& command) { *command.into = take(command.id); }
+
+void Worker::execute(AdoptTransport& command) { place(command.id, std::move(command.entry)); }
+
+void Worker::execute(AttachTap& command) {
+  if (TransportEntry* entry = find(command.id)) entry->taps.push_back(command.tap);
+}
+
+void Worker::execute(DetachTap& command) {
+  if (TransportEntry* entry = find(command.id)) std::erase(entry->taps, command.tap);
+}
+
+void Worker::count_total_drop(DropReason reason) noexcept {
+  bump(totals_.drops[static_cast<std::size_t>(reason)]);
+  bump(totals_.errors);
+}
+
+void Worker::drop(TransportEntry& entry, DropReason reason) noexcept {
+  entry.state.count_drop(reason);
+  count_total_drop(reason);
+}
+
+void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
+  const auto slot = static_cast<std::size_t>(packet->cookie >> 1);
+  const auto component = static_cast<Component>(packet->cookie & 1);
+  // Cannot fail: a port is detached before its transport leaves the table.
+  if (!FERRY_ENSURE(slot < table_.size() && table_[slot])) return;
+  TransportEntry& entry = *table_[slot];
+  if (packet->truncated) {
+    drop(entry, DropReason::kTooLong);
+    return;
+  }
+  judge(entry, component, std::move(packet), now, 0);
+  pass_events(entry, now);
+}
+
+void Worker::judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now, int depth) noexcept {
+  const Verdict verdict = entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_);
+  switch (verdict.kind) {
+    case Verdict::Kind::kForward:
+      forward(entry, verdict, std::move(packet), now);
+      return;
+    case Verdict::Kind::kDrop:
+      count_total_drop(verdict.reason);
+      return;
+    case Verdict::Kind::kHold: {
+      if (!entry.held) entry.held = std::make_unique<std::array<PacketBuffer, Transport::kHoldSlots>>();
+      PacketBuffer& held = (*entry.held)[verdict.slot];
+      if (held) {
+        const bool ssrc = verdict.slot >= Latch::kHoldSlots * 2;
+        drop(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
+      }
+      held = std::move(packet);
+      return;
+    }
+    case Verdict::Kind::kRelease: {
+      // Cannot loop: a release locks the source or admits the SSRC, so the second judgement is another one.
+      if (!FERRY_ENSURE(depth < 4)) return;
+      if (entry.held && (*entry.held)[verdict.slot]) {
+        judge(entry, component, std::move((*entry.held)[verdict.slot]), now, depth + 1);
+      }
+      judge(entry, component, std::move(packet), now, depth + 1);
+      return;
+    }
+  }
+}
+
+void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept {
+  bump(totals_.packets);
+  bump(totals_.bytes, packet.data().size());
+  const SourcePlan& source = entry.state.plan().sources[verdict.source];
+  if (!entry.taps.empty()) {
+    const TapPacket seen{entry.state.id(), source.media, verdict.is_rtcp, packet->remote, packet.data(), now};
+    for (PacketTap* tap : entry.taps) tap->on_packet(seen);
+  }
+  if (verdict.is_rtcp && !source.sinks.empty()) {
+    if (const TransportEntry* far = find(source.sinks.front().via)) {
+      entry.state.complete_report(far->state.round_trip(), now);
+    }
+  }
+  const Component component = verdict.is_rtcp ? Component::kRtcp : Component::kRtp;
+  std::size_t left = source.sinks.size();
+  if (left == 0) drop(entry, DropReason::kNoSink);
+  for (const Sink& sink : source.sinks) {
+    --left;
+    if (!sink.media_allowed && !verdict.is_rtcp) {
+      drop(entry, DropReason::kDirection);
+      continue;
+    }
+    TransportEntry* out = find(sink.via);
+    if (out == nullptr) {
+      drop(entry, DropReason::kNoSink);
+      continue;
+    }
+    const auto hop = out->state.next_hop(component, now);
+    if (hop.reason != DropReason::kNone) {
+      drop(*out, hop.reason);
+      continue;
+    }
+    PacketBuffer outgoing;
+    if (left == 0) {
+      outgoing = std::move(packet);
+    } else {
+      outgoing = io_->allocate();
+      if (!outgoing) {
+        drop(*out, DropReason::kNoBuffer);
+        continue;
+      }
+      const MutableBytes data = packet.data();
+      std::ranges::copy(data, outgoing.space().begin());
+      outgoing.set_data_size(data.size());
+    }
+    queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), now);
+  }
+}
+
+void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
+                        PacketBuffer packet, Instant now) noexcept {
+  const PortHandle port = out.ports[static_cast<std::size_t>(hop.via)];
+  if (!port.is_open()) {
+    drop(out, DropReason::kNoDestination);
+    return;
+  }
+  packet->remote = hop.to;
+  packet->via = port;
+  out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
+  outgoing_meta_[outgoing_count_] = {&out, hop.via};
+  outgoing_[outgoing_count_++] = std::move(packet);
+  if (outgoing_count_ == kBatch) flush();
+}
+
+void Worker::flush() noexcept {
+  if (outgoing_count_ == 0) return;
+  std::array<bool, kBatch> failed{};
+  io_->send({outgoing_.data(), outgoing_count_}, {failed.data(), outgoing_count_});
+  for (std::size_t i = 0; i < outgoing_count_; ++i) {
+    if (!failed[i]) continue;
+    outgoing_meta_[i].entry->state.on_send_failed(outgoing_meta_[i].via);
+    drop(*outgoing_meta_[i].entry, DropReason::kSendFailed);
+  }
+  outgoing_count_ = 0;
+}
+
+void Worker::pass_events(TransportEntry& entry, Instant now) noexcept {
+  while (const auto event = entry.state.take_event(now)) {
+    // A full ring loses the notice, not the counter behind it.
+    events_.push(WorkerEvent{entry.state.id(), *event});
+  }
+}
+
+}  // namespace ferry

@@ -1,0 +1,161 @@
+// One thread's share of the relay: transports, their ports and the run-to-completion loop (design section 3).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "relay/base/spsc_ring.hpp"
+#include "relay/core/forward/transport.hpp"
+#include "relay/core/tap.hpp"
+#include "relay/io/packet_io.hpp"
+
+namespace ferry {
+
+/// A transport with everything the worker keeps for it. Moves between workers whole (design seam 7).
+struct TransportEntry {
+  TransportEntry(TransportId id, std::shared_ptr<const TransportPlan> plan,
+                 std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
+      : state(id, std::move(plan), std::move(activity), now, barred) {}
+  Transport state;
+  std::array<PortHandle, 2> ports;
+  std::vector<PacketTap*> taps;
+  /// First packets under probation; made when the first one must wait.
+  std::unique_ptr<std::array<PacketBuffer, Transport::kHoldSlots>> held;
+};
+
+// What control tells a worker. Pointers to results stay valid until the worker passed the fence of the command.
+struct InstallTransport {
+  TransportId id;
+  std::shared_ptr<const TransportPlan> plan;
+  std::array<PortHandle, 2> ports;
+  /// State to begin with, from an export; may be null.
+  std::shared_ptr<const TransportSnapshot> snapshot;
+  /// What control reads without asking.
+  std::shared_ptr<TransportActivity> activity;
+  /// Last user of a pair that had no time to rest: its late packets are refused (PRT-2).
+  Endpoint barred;
+};
+struct UpdatePlan {
+  TransportId id;
+  std::shared_ptr<const TransportPlan> plan;
+};
+struct RemoveTransport {
+  TransportId id;
+  TransportSnapshot* last = nullptr;
+};
+struct ReadTransport {
+  TransportId id;
+  TransportSnapshot* into = nullptr;
+};
+struct ExtractTransport {
+  TransportId id;
+  std::unique_ptr<TransportEntry>* into = nullptr;
+};
+struct AdoptTransport {
+  TransportId id;
+  std::unique_ptr<TransportEntry> entry;
+};
+struct AttachTap {
+  TransportId id;
+  PacketTap* tap = nullptr;
+};
+struct DetachTap {
+  TransportId id;
+  PacketTap* tap = nullptr;
+};
+using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport,
+                                   ReadTransport, ExtractTransport, AdoptTransport, AttachTap, DetachTap>;
+
+/// What a worker tells control.
+struct WorkerEvent {
+  TransportId id;
+  TransportEvent event = TransportEvent::kForeignSource;
+};
+
+/// Totals of one worker, read by control without locks.
+struct alignas(64) WorkerTotals {
+  std::atomic<std::uint64_t> packets{0};
+  std::atomic<std::uint64_t> bytes{0};
+  std::atomic<std::uint64_t> errors{0};
+  std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
+};
+
+/// Owns transports and their state. `post`, `fence_*` and `next_event` belong to the control thread, the rest to
+/// the worker's own thread (which may be the same one in tests).
+class Worker {
+ public:
+  Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own);
+  ~Worker();
+
+  /// Queues a command. False when the ring is full: fence, then try again.
+  bool post(WorkerCommand&& command);
+  [[nodiscard]] std::uint64_t posted() const noexcept { return posted_; }
+  [[nodiscard]] std::uint64_t completed() const noexcept { return completed_.load(std::memory_order_acquire); }
+  void wake() noexcept { io_->wake(); }
+  /// Blocks until everything posted so far is done. Only with the worker on another thread.
+  void wait_completed() const noexcept;
+  bool next_event(WorkerEvent& event) { return events_.pop(event); }
+  [[nodiscard]] const WorkerTotals& totals() const noexcept { return totals_; }
+
+  /// Runs until `stop` becomes true.
+  void run(const std::atomic<bool>& stop) noexcept;
+  /// One turn: commands, then one batch of packets. Returns the number of packets received.
+  std::size_t run_once() noexcept;
+  /// Turns until nothing is left to do. For simulations.
+  void run_until_idle() noexcept;
+
+  [[nodiscard]] std::size_t transports() const noexcept { return live_; }
+  [[nodiscard]] Instant now() const noexcept { return io_->now(); }
+
+ private:
+  static constexpr std::size_t kBatch = 64;
+
+  void run_commands() noexcept;
+  void execute(InstallTransport& command);
+  void execute(UpdatePlan& command);
+  void execute(RemoveTransport& command);
+  void execute(ReadTransport& command);
+  void execute(ExtractTransport& command);
+  void execute(AdoptTransport& command);
+  void execute(AttachTap& command);
+  void execute(DetachTap& command);
+  void execute(std::monostate&) {}
+
+  TransportEntry* find(TransportId id) noexcept;
+  void place(TransportId id, std::unique_ptr<TransportEntry> entry);
+  std::unique_ptr<TransportEntry> take(TransportId id);
+  void on_packet(PacketBuffer packet, Instant now) noexcept;
+  void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now, int depth) noexcept;
+  void forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept;
+  void drop(TransportEntry& entry, DropReason reason) noexcept;
+  void count_total_drop(DropReason reason) noexcept;
+  void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to, PacketBuffer packet,
+                  Instant now) noexcept;
+  void flush() noexcept;
+  void pass_events(TransportEntry& entry, Instant now) noexcept;
+
+  std::unique_ptr<PacketIo> io_;
+  std::shared_ptr<const OwnMedia> own_;
+  SpscRing<WorkerCommand> commands_{4096};
+  SpscRing<WorkerEvent> events_{1024};
+  std::uint64_t posted_ = 0;
+  std::atomic<std::uint64_t> completed_{0};
+  std::vector<std::unique_ptr<TransportEntry>> table_;
+  std::size_t live_ = 0;
+  std::array<PacketBuffer, kBatch> received_;
+  struct Outgoing {
+    TransportEntry* entry = nullptr;
+    Component via = Component::kRtp;
+  };
+  std::array<PacketBuffer, kBatch> outgoing_;
+  std::array<Outgoing, kBatch> outgoing_meta_{};
+  std::size_t outgoing_count_ = 0;
+  WorkerTotals totals_;
+};
+
+}  // namespace ferry

@@ -1,0 +1,309 @@
+// The daemon: reads the configuration, builds the parts, hands them to each other, runs the control loop.
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <span>
+#include <thread>
+
+#include "control/config/config.hpp"
+#include "control/log/log.hpp"
+#include "control/protocol/cli/cli_server.hpp"
+#include "control/protocol/ng/listeners.hpp"
+#include "relay/io/portable/portable_io.hpp"
+
+namespace ferry {
+namespace {
+
+Clock system_clocks() {
+  return {std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()),
+          std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
+}
+
+/// The pid file; removed at the end only if it is still the regular file that we made.
+class PidFile {
+ public:
+  explicit PidFile(const std::string& path) : path_(path) {
+    if (path.empty()) return;
+    struct stat info {};
+    if (lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+      throw std::runtime_error(fmt::format("pidfile: '{}' exists and is no regular file", path));
+    }
+    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0) throw std::runtime_error(fmt::format("pidfile: cannot write '{}': {}", path, strerror(errno)));
+    const std::string text = fmt::format("{}\n", getpid());
+    const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    fstat(fd, &ours_);
+    close(fd);
+    if (!written) throw std::runtime_error(fmt::format("pidfile: cannot write '{}'", path));
+  }
+  ~PidFile() {
+    struct stat now {};
+    if (path_.empty() || lstat(path_.c_str(), &now) != 0) return;
+    if (S_ISREG(now.st_mode) && now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino) unlink(path_.c_str());
+  }
+  PidFile(const PidFile&) = delete;
+  PidFile& operator=(const PidFile&) = delete;
+
+ private:
+  std::string path_;
+  struct stat ours_ {};
+};
+
+/// As many descriptors as the kernel allows: each call needs four.
+void raise_descriptor_limit(const InterfaceSet& interfaces) {
+  std::size_t wanted = 1024;
+  for (const auto& logical : interfaces.all()) {
+    for (const auto& local : logical.addresses) wanted += local.ports->total() * 2;
+  }
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= wanted) return;
+  rlimit better = limit;
+  better.rlim_cur = wanted;
+  better.rlim_max = std::max<rlim_t>(limit.rlim_max, wanted);
+  if (setrlimit(RLIMIT_NOFILE, &better) == 0) return;
+  better = limit;
+  better.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &better);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < wanted) {
+    log::warn("descriptor limit is {}: enough for {} media ports, the port ranges have {}", limit.rlim_cur, limit.rlim_cur, wanted);
+  }
+}
+
+/// Share of CPU time the host spent working since the last call, and the load average.
+class HostLoad {
+ public:
+  LoadFigures read(std::uint64_t bytes_per_second) {
+    LoadFigures figures;
+    figures.bytes_per_second = bytes_per_second;
+    double average = 0;
+    if (getloadavg(&average, 1) == 1) figures.load_average = average;
+    std::ifstream stat("/proc/stat");
+    std::string cpu;
+    std::uint64_t field = 0;
+    std::uint64_t total = 0;
+    std::uint64_t idle = 0;
+    stat >> cpu;
+    for (int i = 0; i < 8 && stat >> field; ++i) {
+      total += field;
+      if (i == 3 || i == 4) idle += field;
+    }
+    if (total > total_) {
+      figures.cpu_percent = 100.0 * (1.0 - static_cast<double>(idle - idle_) / static_cast<double>(total - total_));
+    }
+    total_ = total;
+    idle_ = idle;
+    return figures;
+  }
+
+ private:
+  std::uint64_t total_ = 0;
+  std::uint64_t idle_ = 0;
+};
+
+std::string_view describe(TransportEvent event) {
+  switch (event) {
+    case TransportEvent::kForeignSource: return "packets from a source other than its peer are refused";
+    case TransportEvent::kContested: return "several sources claim its stream: it stays closed";
+    case TransportEvent::kUnknownPayloadType: return "packets with a payload type that was not negotiated are refused";
+    case TransportEvent::kRateLimited: return "it sends more than its stream may carry";
+    case TransportEvent::kLocked: return "its address was learned";
+    case TransportEvent::kCount: break;
+  }
+  return "unknown";
+}
+
+/// Everything that lives as long as the daemon serves.
+class Daemon {
+ public:
+  Daemon(const Config& config, const InterfaceSet& interfaces)
+      : config_(config),
+        interfaces_(interfaces),
+        base_(event_base_new()),
+        plane_(make_workers(), true),
+        manager_(config.session, interfaces_, plane_, provider_, make_listener()),
+        ng_(manager_, system_clocks),
+        access_(config.control_allow, config.allow_open_control),
+        cli_(manager_, ng_, system_clocks) {
+    for (const Endpoint& local : config.listen_ng) {
+      udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks, config.control_tos));
+      log::info("NG over UDP on {}{}", local.to_string(), access_note(local));
+    }
+    for (const Endpoint& local : config.listen_tcp_ng) {
+      streams_.push_back(std::make_unique<ng::StreamServer>(base_.get(), local, ng_, manager_, access_, system_clocks));
+      log::info("NG over TCP on {}{}", local.to_string(), access_note(local));
+    }
+    for (const std::string& path : config.listen_unix_ng) {
+      streams_.push_back(std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
+      log::info("NG on {}", path);
+    }
+    if (config.control_socket != "none") {
+      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), config.control_socket, cli_);
+      log::info("rtpferryctl on {}", config.control_socket);
+    }
+    add_timer();
+    for (const int number : {SIGTERM, SIGINT}) {
+      add_signal(number, [](evutil_socket_t, short, void* self) { event_base_loopexit(static_cast<Daemon*>(self)->base_.get(), nullptr); });
+    }
+    add_signal(SIGHUP, [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->reload(); });
+  }
+
+  void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
+  void run() { event_base_dispatch(base_.get()); }
+  std::size_t calls() const { return manager_.size(); }
+
+ private:
+  std::vector<std::unique_ptr<Worker>> make_workers() const {
+    const std::size_t count = config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (std::size_t i = 0; i < count; ++i) {
+      workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(), interfaces_.own_media()));
+    }
+    log::info("{} workers, engine portable (a socket per port)", count);
+    return workers;
+  }
+
+  SessionManager::Listener make_listener() {
+    SessionManager::Listener listener;
+    listener.on_end = [](const Call& call, EndReason reason) {
+      if (reason != EndReason::kRegular) log::info("call {} ended: {}", log::quote(call.id), to_string(reason));
+    };
+    listener.on_event = [](const Call& call, const Leg& leg, TransportEvent event) {
+      if (event == TransportEvent::kLocked) {
+        log::debug("call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
+      } else {
+        log::info("call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
+      }
+    };
+    return listener;
+  }
+
+  std::string access_note(const Endpoint& local) const {
+    if (local.address.is_loopback()) return "";
+    if (config_.allow_open_control) return ", open to anybody (allow-open-control): unsafe";
+    return fmt::format(", for {} allowed networks", config_.control_allow.size());
+  }
+
+  void add_signal(int number, event_callback_fn callback) {
+    events_.emplace_back(evsignal_new(base_.get(), number, callback, this));
+    event_add(events_.back().get(), nullptr);
+  }
+
+  void add_timer() {
+    events_.emplace_back(event_new(
+        base_.get(), -1, EV_PERSIST, [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
+    const timeval second{1, 0};
+    event_add(events_.back().get(), &second);
+  }
+
+  void tick() {
+    manager_.sweep(system_clocks());
+    ng::TrafficRates sum;
+    for (std::size_t i = 0; i < plane_.workers(); ++i) {
+      const WorkerTotals& totals = plane_.worker(i).totals();
+      sum.packets += totals.packets.load();
+      sum.bytes += totals.bytes.load();
+      sum.errors += totals.errors.load();
+    }
+    ng::TrafficRates rates{sum.packets - last_.packets, sum.bytes - last_.bytes, sum.errors - last_.errors};
+    last_ = sum;
+    ng_.set_rates(rates);
+    manager_.set_load(host_.read(rates.bytes));
+  }
+
+  /// SIGHUP: log level and limits of the file as it is now.
+  void reload() {
+    const auto config = load_config(arguments_);
+    if (!config) {
+      log::error("configuration not read again: {}", config.error().text);
+      return;
+    }
+    log::configure(config->log_level, config->log_stderr, config->log_facility, config->log_format == LogFormat::kJson);
+    SessionConfig session = manager_.config();
+    session.max_sessions = config->session.max_sessions;
+    session.max_cpu_percent = config->session.max_cpu_percent;
+    session.max_load = config->session.max_load;
+    session.max_bandwidth_bytes = config->session.max_bandwidth_bytes;
+    manager_.set_config(session);
+    log::info("log level and limits read again");
+  }
+
+  const Config& config_;
+  const InterfaceSet& interfaces_;
+  EventBase base_;
+  PortableProvider provider_;
+  MediaPlane plane_;
+  SessionManager manager_;
+  ng::NgService ng_;
+  AccessList access_;
+  cli::CliService cli_;
+  std::vector<std::unique_ptr<ng::UdpListener>> udp_;
+  std::vector<std::unique_ptr<ng::StreamServer>> streams_;
+  std::unique_ptr<cli::CliServer> cli_server_;
+  std::vector<Event> events_;
+  std::span<char* const> arguments_;
+  ng::TrafficRates last_;
+  HostLoad host_;
+};
+
+int run(std::span<char* const> arguments) {
+  const auto config = load_config(arguments);
+  if (!config) {
+    fmt::print(stderr, "rtpferryd: {}\n", config.error().text);
+    return 1;
+  }
+  if (config->show_help) {
+    fmt::print("{}", help_text());
+    return 0;
+  }
+  if (config->show_version) {
+    fmt::print("rtpferryd {}\n", FERRY_VERSION);
+    return 0;
+  }
+  const auto interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
+  if (!interfaces) {
+    fmt::print(stderr, "rtpferryd: {}\n", interfaces.error());
+    return 1;
+  }
+  if (config->check_only) {
+    fmt::print("configuration is good\n");
+    return 0;
+  }
+  if (!config->foreground && daemon(0, config->log_facility.empty() ? 1 : 0) != 0) {
+    fmt::print(stderr, "rtpferryd: cannot go to the background: {}\n", strerror(errno));
+    return 1;
+  }
+  log::configure(config->log_level, config->log_stderr && (config->foreground || config->log_facility.empty()),
+                 config->log_facility, config->log_format == LogFormat::kJson);
+  signal(SIGPIPE, SIG_IGN);
+  for (const std::string& notice : config->notices) log::warn("{}", notice);
+  raise_descriptor_limit(*interfaces);
+  const PidFile pid_file(config->pid_file);
+  Daemon daemon(*config, *interfaces);
+  daemon.set_arguments(arguments);
+  log::info("rtpferryd {} is ready", FERRY_VERSION);
+  daemon.run();
+  log::info("stopping with {} calls", daemon.calls());
+  return 0;
+}
+
+}  // namespace
+}  // namespace ferry
+
+int main(int argc, char** argv) {
+  try {
+    return ferry::run({argv, static_cast<std::size_t>(argc)});
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "rtpferryd: {}\n", e.what());
+    return 1;
+  }
+}
