@@ -304,6 +304,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
   Session session;
   std::optional<IpAddress> session_connection;
   bool version_seen = false;
+  bool in_media = false;
   std::size_t lines = 0;
   while (!text.empty()) {
     const std::string_view line = next_line(text);
@@ -313,16 +314,20 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
     const char kind = line[0];
     const std::string_view value = line.substr(2);
     if (kind == 'v') {
+      // A second session description in one body: its sections join the first ones.
       version_seen = true;
+      in_media = false;
       session_connection.reset();
       continue;
     }
     if (std::string_view("oscmtabiuep").find(kind) == std::string_view::npos) continue;
     if (!version_seen) return fail(SdpError::kLineBeforeVersion);
-    MediaSection* media = session.media.empty() ? nullptr : &session.media.back();
+    MediaSection* media = in_media ? &session.media.back() : nullptr;
+    if (media == nullptr && !session.media.empty() && kind != 'm' && kind != 'c' && kind != 'o') continue;
+    Origin second;
     switch (kind) {
       case 'o':
-        if (!parse_origin(value, session.origin)) return fail(SdpError::kBadLine);
+        if (!parse_origin(value, session.media.empty() ? session.origin : second)) return fail(SdpError::kBadLine);
         break;
       case 's':
         if (media == nullptr) session.name = value;
@@ -340,6 +345,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
         if (!parse_media(value, section, limits, error)) return fail(error);
         section.connection = session_connection;
         session.media.push_back(std::move(section));
+        in_media = true;
         break;
       }
       case 't':

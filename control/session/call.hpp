@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 
 namespace ferry {
 
+struct Call;
 struct Leg;
 struct Media;
 
@@ -31,9 +33,7 @@ struct PortSet {
   Endpoint barred;
   /// State to install the transport with, once.
   std::shared_ptr<const TransportSnapshot> restored;
-  /// Remote signature and epoch of the last plan (LAT-8a).
-  LatchConfig learned_with;
-  Endpoint learned_rtcp;
+  /// Rises when the peer must be learned anew (LAT-8a).
   std::uint32_t epoch = 0;
   std::uint32_t learned_signal = 0;
   bool closed = false;
@@ -59,14 +59,13 @@ struct Subscription {
 
 /// One m-line of one leg.
 struct Media {
+  Call* call = nullptr;
   Leg* leg = nullptr;
   MediaId id;
   unsigned index = 0;  // from 1
   std::string type;
   std::string mid;
-  std::string label;
-  std::string protocol;          // as printed to and used with this leg
-  std::vector<std::string> formats;  // of the last section, to print it when it is left out
+  std::string protocol;  // as printed to and used with this leg
   const LogicalInterface* interface = nullptr;
   AddressFamily family = AddressFamily::kIpv4;
   TransportKind kind = TransportKind::kRtp;
@@ -79,7 +78,6 @@ struct Media {
   bool may_send = true;
   bool may_receive = true;
   bool reduced_size_rtcp = false;
-  std::string ptime;
 
   // rtcp-mux (NG 7.6)
   bool mux_offered_by_peer = false;
@@ -90,8 +88,8 @@ struct Media {
 
   /// Payload types the peer may send, from the SDP that was shown to it (DMX-4).
   std::vector<PayloadEntry> payloads;
-  /// Those of the last SDP alone.
-  std::vector<PayloadEntry> shown;
+  /// Those of the last SDP alone, by number.
+  std::bitset<128> shown;
   RateLimit rate;
   bool is_video = false;
 
@@ -113,11 +111,11 @@ struct Media {
   [[nodiscard]] const PortSet* sending_ports() const { return sending < ports.size() ? &ports[sending] : nullptr; }
 };
 
-/// Version handling of `o=` toward one leg (NG section 8).
+/// What `o=` and `s=` toward one leg must go on with (NG section 8).
 struct OriginMemory {
   std::string username;
-  std::string address_type;
-  std::string address;
+  std::string session_name;
+  IpAddress address;
   std::optional<std::uint64_t> version;
   std::size_t body_hash = 0;
 };
@@ -136,8 +134,8 @@ struct Leg {
   bool from_offer_answer = true;
   /// The last SDP this leg sent; the answer to it is filtered by it.
   std::string last_sdp;
-  OriginMemory origin;
-  std::string session_name;
+  /// Made when a `replace` word asks for it.
+  std::unique_ptr<OriginMemory> origin;
   std::vector<std::unique_ptr<Media>> medias;
   /// Order of this leg's own last m-lines.
   std::vector<unsigned> section_order;

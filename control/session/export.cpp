@@ -182,14 +182,14 @@ std::vector<PayloadEntry> payloads_from(const json& j) {
 }
 
 json media_json(const Media& m) {
-  return {{"id", m.id.value}, {"index", m.index}, {"type", m.type}, {"mid", m.mid}, {"label", m.label},
-          {"protocol", m.protocol}, {"formats", m.formats}, {"interface", m.interface->name},
+  return {{"id", m.id.value}, {"index", m.index}, {"type", m.type}, {"mid", m.mid},
+          {"protocol", m.protocol}, {"interface", m.interface->name},
           {"family", static_cast<int>(m.family)}, {"kind", static_cast<int>(m.kind)},
           {"remote_rtp", endpoint_json(m.remote_rtp)}, {"remote_rtcp", endpoint_json(m.remote_rtcp)},
           {"remote_known", m.remote_known}, {"rejected", m.rejected}, {"may_send", m.may_send},
-          {"may_receive", m.may_receive}, {"reduced_size", m.reduced_size_rtcp}, {"ptime", m.ptime},
+          {"may_receive", m.may_receive}, {"reduced_size", m.reduced_size_rtcp},
           {"mux", {m.mux_offered_by_peer, m.mux_offered_to_peer, m.mux_used, m.mux_accept, m.mux_reject}},
-          {"payloads", payloads_json(m.payloads)}, {"shown", payloads_json(m.shown)},
+          {"payloads", payloads_json(m.payloads)}, {"shown", m.shown.to_string()},
           {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}}, {"video", m.is_video},
           {"policy", static_cast<int>(m.rules.policy)}, {"algorithm", static_cast<int>(m.rules.algorithm)},
           {"strict", m.rules.strict_source}, {"handover", m.rules.handover}, {"asymmetric", m.rules.asymmetric},
@@ -202,9 +202,7 @@ void read_media(Media& m, const json& j) {
   m.index = j.at("index");
   m.type = j.at("type");
   m.mid = j.at("mid");
-  m.label = j.at("label");
   m.protocol = j.at("protocol");
-  m.formats = j.at("formats").get<std::vector<std::string>>();
   m.family = static_cast<AddressFamily>(std::clamp(j.at("family").get<int>(), 0, 2));
   m.kind = static_cast<TransportKind>(std::clamp(j.at("kind").get<int>(), 0, 2));
   m.remote_rtp = endpoint_from(j.at("remote_rtp"));
@@ -214,7 +212,6 @@ void read_media(Media& m, const json& j) {
   m.may_send = j.at("may_send");
   m.may_receive = j.at("may_receive");
   m.reduced_size_rtcp = j.at("reduced_size");
-  m.ptime = j.at("ptime");
   const json& mux = j.at("mux");
   m.mux_offered_by_peer = mux.at(0);
   m.mux_offered_to_peer = mux.at(1);
@@ -222,7 +219,7 @@ void read_media(Media& m, const json& j) {
   m.mux_accept = mux.at(3);
   m.mux_reject = mux.at(4);
   m.payloads = payloads_from(j.at("payloads"));
-  m.shown = payloads_from(j.at("shown"));
+  m.shown = std::bitset<128>(j.at("shown").get<std::string>());
   m.rate = {j.at("rate").at(0), j.at("rate").at(1)};
   m.is_video = j.at("video");
   m.rules.policy = static_cast<LatchPolicy>(std::clamp(j.at("policy").get<int>(), 0, 3));
@@ -236,6 +233,22 @@ void read_media(Media& m, const json& j) {
   m.answered = j.at("answered");
   m.untouched = j.at("untouched");
   m.ice_controlling = j.at("controlling");
+}
+
+json origin_json(const OriginMemory* origin) {
+  if (origin == nullptr) return nullptr;
+  return {{"username", origin->username}, {"session_name", origin->session_name}, {"address", origin->address.to_string()},
+          {"hash", origin->body_hash}, {"version", origin->version ? json(*origin->version) : json(nullptr)}};
+}
+std::unique_ptr<OriginMemory> origin_from(const json& j) {
+  if (j.is_null()) return nullptr;
+  auto origin = std::make_unique<OriginMemory>();
+  origin->username = j.at("username");
+  origin->session_name = j.at("session_name");
+  origin->address = address_from(j.at("address"));
+  origin->body_hash = j.at("hash");
+  if (!j.at("version").is_null()) origin->version = j.at("version").get<std::uint64_t>();
+  return origin;
 }
 
 json optional_age(const std::optional<Instant>& at, Instant now) {
@@ -288,10 +301,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
     legs.push_back({{"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label},
                     {"metadata", leg->metadata}, {"created", leg->created_unix}, {"number", leg->number},
                     {"received_from", leg->received_from.to_string()}, {"final_response", leg->final_response},
-                    {"last_sdp", leg->last_sdp}, {"session_name", leg->session_name},
-                    {"origin", {{"username", leg->origin.username}, {"type", leg->origin.address_type},
-                                {"address", leg->origin.address}, {"hash", leg->origin.body_hash},
-                                {"version", leg->origin.version ? json(*leg->origin.version) : json(nullptr)}}},
+                    {"last_sdp", leg->last_sdp}, {"origin", origin_json(leg->origin.get())},
                     {"order", leg->section_order}, {"delete_at", optional_age(leg->delete_at, now)},
                     {"medias", std::move(medias)}});
   }
@@ -313,7 +323,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       for (auto& leg : call->legs) {
         for (auto& media : leg->medias) close_media(*call, *media);
       }
-      calls_.erase(call->id);
+      forget(*call);
       flush(clock);
     }
     return fail(std::move(why));
@@ -350,13 +360,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->received_from = address_from(l.at("received_from"));
       leg->final_response = l.at("final_response");
       leg->last_sdp = l.at("last_sdp");
-      leg->session_name = l.at("session_name");
-      const json& origin = l.at("origin");
-      leg->origin.username = origin.at("username");
-      leg->origin.address_type = origin.at("type");
-      leg->origin.address = origin.at("address");
-      leg->origin.body_hash = origin.at("hash");
-      if (!origin.at("version").is_null()) leg->origin.version = origin.at("version").get<std::uint64_t>();
+      leg->origin = origin_from(l.at("origin"));
       leg->section_order = l.at("order").get<std::vector<unsigned>>();
       leg->delete_at = optional_from_age(l.at("delete_at"), now);
       call->legs.push_back(std::move(leg));
@@ -364,6 +368,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       for (const json& m : l.at("medias")) {
         placed.medias.push_back(std::make_unique<Media>());
         Media& media = *placed.medias.back();
+        media.call = call;
         media.leg = &placed;
         read_media(media, m);
         by_id[media.id.value] = &media;
@@ -424,7 +429,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     plane_.fence();
     schedule(*call, due(*call).at);
     return {};
-  } catch (const json::exception& e) {
+  } catch (const std::exception& e) {  // of the JSON library or of a value out of its range
     return undo(fmt::format("damaged record: {}", e.what()));
   }
 }

@@ -24,6 +24,7 @@ PortPool::PortPool(UdpPort first, UdpPort last) : first_(first), last_(last) {
   }
   ready_.assign(ports.begin(), ports.end());
   total_ = ports.size();
+  owners_.resize((last.value - first.value) / 2u + 1);
 }
 
 std::optional<PortPool::Pair> PortPool::draw(Instant now) {

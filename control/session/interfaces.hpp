@@ -42,6 +42,12 @@ class PortPool {
   [[nodiscard]] std::size_t total() const { return total_; }
   [[nodiscard]] UdpPort first() const { return first_; }
   [[nodiscard]] UdpPort last() const { return last_; }
+  /// Who has a pair now: any pointer of the caller's, null if nobody.
+  void set_owner(UdpPort rtp, void* owner) { owners_[(rtp.value - first_.value) / 2] = owner; }
+  [[nodiscard]] void* owner(UdpPort rtp) const {
+    return rtp < first_ || last_ < rtp ? nullptr : owners_[(rtp.value - first_.value) / 2];
+  }
+
   /// Pairs that were reused before their rest was over.
   [[nodiscard]] std::uint64_t forced_reuses() const { return forced_reuses_; }
 
@@ -56,6 +62,7 @@ class PortPool {
   std::size_t total_ = 0;
   std::deque<std::uint16_t> ready_;  // longest unused first
   std::deque<Resting> resting_;      // freed longest ago first
+  std::vector<void*> owners_;
   std::uint64_t forced_reuses_ = 0;
 };
 

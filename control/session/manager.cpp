@@ -84,6 +84,7 @@ Call& SessionManager::create(const std::string& id, const Clock& clock) {
   call->tos = config_.tos;
   call->serial = next_serial_++;
   Call& created = *call;
+  by_serial_.emplace(call->serial, call.get());
   calls_.emplace(id, std::move(call));
   return created;
 }
@@ -113,7 +114,7 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
   }
   auto reply = OfferAnswer(*this, *call, request, is_answer, clock).run();
   if (!reply) {
-    if (is_new) calls_.erase(*request.call_id);
+    if (is_new) forget(*call);
     return fail(std::move(reply.error()));
   }
   if (is_new) {
@@ -160,10 +161,9 @@ void SessionManager::close_ports(Call& call, PortSet& ports) {
   const bool installed = ports.plan != nullptr;
   if (installed) {
     plane_.post(call.worker, RemoveTransport{ports.transport, nullptr}, true);
-    own_ports_.erase({ports.local->address, ports.port});
-    own_ports_.erase({ports.local->advertised, ports.port});
+    ports.local->ports->set_owner(ports.port, nullptr);
   }
-  Endpoint last_peer = ports.learned_with.signalled;
+  const Endpoint last_peer = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
   closing_.push_back({ports.handles[0], ports.local->ports.get(), ports.port, last_peer, call.worker, ports.transport});
   closing_.push_back({ports.handles[1], nullptr, {}, {}, 0, {}});
 }
@@ -185,19 +185,29 @@ void SessionManager::flush(const Clock& clock) {
   closing_.clear();
 }
 
+const Media* SessionManager::owner_of(const Endpoint& endpoint) const {
+  for (const LogicalInterface& logical : interfaces_.all()) {
+    for (const LocalAddress& local : logical.addresses) {
+      if (local.address != endpoint.address && local.advertised != endpoint.address) continue;
+      if (const void* owner = local.ports->owner(endpoint.port)) return static_cast<const Media*>(owner);
+    }
+  }
+  return nullptr;
+}
+
 bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const {
   Endpoint ours{ports.local->advertised, ports.port};
   Endpoint bound{ports.local->address, ports.port};
   Endpoint next = media.remote_rtp;
   for (int hops = 0; hops < kMaxHairpins; ++hops) {
-    const auto found = own_ports_.find(next);
-    if (found == own_ports_.end()) return hops > 0;  // a stranger, or a port that nobody has
-    const Media& other = *found->second.second;
+    const Media* found = owner_of(next);
+    if (found == nullptr) return hops > 0;  // a stranger, or a port that nobody has
+    const Media& other = *found;
     // The other side must mean us, or the packet came here by mistake.
     if (other.remote_rtp != ours && other.remote_rtp != bound) return false;
     // Go on through the other call: whoever receives what arrives there.
     const Media* through = nullptr;
-    for (const auto& leg : found->second.first->legs) {
+    for (const auto& leg : found->call->legs) {
       for (const auto& candidate : leg->medias) {
         for (const Subscription& subscription : candidate->subscriptions) {
           if (subscription.source == &other) through = candidate.get();
@@ -209,7 +219,7 @@ bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const 
     bound = {through->sending_ports()->local->address, through->sending_ports()->port};
     next = through->remote_rtp;
   }
-  return own_ports_.find(next) == own_ports_.end();
+  return owner_of(next) == nullptr;
 }
 
 std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call, Media& media, PortSet& ports) {
@@ -230,7 +240,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   if (media.remote_known) {
     latch.signalled = media.remote_rtp;
     latch.signalled_void = is_void(ports.local->advertised, media.remote_rtp.address);
-    if (own_ports_.contains(media.remote_rtp)) {
+    if (owner_of(media.remote_rtp) != nullptr) {
       latch.hairpin = is_hairpin(ports, media);
       if (!latch.hairpin) latch.signalled_void = true;  // LAT-11: never sent to, never learned
     }
@@ -240,15 +250,16 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
 
   // LAT-8a: only a change of what we must learn opens the window again.
   const bool source_matters = latch.signalled_void || !media.remote_known;
-  const LatchConfig& before = ports.learned_with;
-  // A restored transport was learned with what the record says; the first plan only writes it down again.
-  const bool changed = !ports.restored && (before.signalled != latch.signalled || ports.learned_rtcp != rtcp.signalled ||
-                       before.signalled_void != latch.signalled_void ||
-                       (source_matters && before.signalling_source != latch.signalling_source));
+  // The first plan opens the window anyway, and a restored transport goes on with what it learned.
+  bool changed = false;
+  if (ports.plan) {
+    const LatchConfig& before = ports.plan->rtp_latch;
+    changed = before.signalled != latch.signalled || ports.plan->rtcp_latch.signalled != rtcp.signalled ||
+              before.signalled_void != latch.signalled_void ||
+              (source_matters && before.signalling_source != latch.signalling_source);
+  }
   const bool restarts = media.rules.algorithm != LearningAlgorithm::kRules && ports.learned_signal != call.signals;
   if (changed || restarts) ++ports.epoch;
-  ports.learned_with = latch;
-  ports.learned_rtcp = rtcp.signalled;
   ports.learned_signal = call.signals;
   plan->learning_epoch = ports.epoch;
   plan->rtp_latch = latch;
@@ -278,10 +289,7 @@ void SessionManager::sync_plans(Call& call, Instant) {
       for (PortSet& ports : media->ports) {
         if (ports.closed) continue;
         const bool is_new = ports.plan == nullptr;
-        if (is_new) {
-          own_ports_[{ports.local->address, ports.port}] = {&call, media.get()};
-          own_ports_[{ports.local->advertised, ports.port}] = {&call, media.get()};
-        }
+        if (is_new) ports.local->ports->set_owner(ports.port, media.get());
         auto plan = make_plan(call, *media, ports);
         if (is_new) {
           plane_.post(call.worker,
@@ -335,7 +343,7 @@ SessionManager::Due SessionManager::due(const Call& call) const {
 void SessionManager::schedule(Call& call, Instant at) {
   if (at == Instant::max()) return;
   call.scheduled_at = at;
-  expiries_.push({at, call.serial, call.id});
+  expiries_.push({at, call.serial});
 }
 
 void SessionManager::sweep(const Clock& clock) {
@@ -343,14 +351,15 @@ void SessionManager::sweep(const Clock& clock) {
   while (!expiries_.empty() && expiries_.top().at <= clock.now) {
     const Expiry entry = expiries_.top();
     expiries_.pop();
-    Call* call = find(entry.call_id);
-    if (call == nullptr || call->serial != entry.serial) continue;
+    const auto found = by_serial_.find(entry.serial);
+    if (found == by_serial_.end()) continue;
+    Call* call = found->second;
     const Due end = due(*call);
     if (end.at > clock.now) {
       // One live entry a call: those pushed by an earlier deletion come up here once and go.
       if (call->scheduled_at <= clock.now) {
         call->scheduled_at = end.at;
-        again.push_back({end.at, entry.serial, entry.call_id});
+        again.push_back({end.at, entry.serial});
       }
       continue;
     }
@@ -359,13 +368,13 @@ void SessionManager::sweep(const Clock& clock) {
         if (leg->delete_at && *leg->delete_at <= clock.now) destroy_leg(*call, *leg);
       }
       sync_plans(*call, clock.now);
-      again.push_back({due(*call).at, entry.serial, entry.call_id});
+      again.push_back({due(*call).at, entry.serial});
       continue;
     }
     destroy(*call, end.reason, clock);
   }
-  for (Expiry& entry : again) {
-    if (entry.at != Instant::max()) expiries_.push(std::move(entry));
+  for (const Expiry& entry : again) {
+    if (entry.at != Instant::max()) expiries_.push(entry);
   }
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
     if (!listener_.on_event) return;
@@ -411,7 +420,12 @@ void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
   for (auto& leg : call.legs) {
     for (auto& media : leg->medias) close_media(call, *media);
   }
-  const std::string id = call.id;
+  forget(call);
+}
+
+void SessionManager::forget(Call& call) {
+  by_serial_.erase(call.serial);
+  const std::string id = call.id;  // the key must not die while it is looked for
   calls_.erase(id);
 }
 
@@ -462,6 +476,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   } else {
     going.push_back(leg);
     for (Leg* partner : call->associated(*leg)) {
+      if (is_deleted(*partner)) continue;
       const auto left = call->associated(*partner);
       const bool alone = std::ranges::all_of(left, [&](const Leg* other) {
         return std::ranges::find(going, other) != going.end() || is_deleted(*other);
@@ -480,9 +495,8 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
     schedule(*call, at);
     return reply;
   }
-  if (whole) {
-    for (auto& each : call->legs) destroy_leg(*call, *each);
-  } else {
+  // A whole call is shown as it was, a party as it is now: with its ports closed (NG section 13).
+  if (leg != nullptr) {
     for (Leg* each : going) destroy_leg(*call, *each);
     sync_plans(*call, clock.now);
   }

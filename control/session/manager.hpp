@@ -119,7 +119,6 @@ class SessionManager {
   struct Expiry {
     Instant at;
     std::uint64_t serial;
-    std::string call_id;
     bool operator>(const Expiry& other) const { return at > other.at; }
   };
   struct Closing {
@@ -139,6 +138,7 @@ class SessionManager {
   void close_media(Call& call, Media& media);
   void destroy(Call& call, EndReason reason, const Clock& clock);
   void destroy_leg(Call& call, Leg& leg);
+  void forget(Call& call);
   void schedule(Call& call, Instant at);
   /// Nothing if the call is alive; else why and since when it is over.
   struct Due {
@@ -150,6 +150,8 @@ class SessionManager {
   void count_ended(Call& call, EndReason reason, const Clock& clock);
 
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media, PortSet& ports);
+  /// The media that has the RTP port `endpoint`, as bound or as advertised; nullptr if it is none of ours.
+  [[nodiscard]] const Media* owner_of(const Endpoint& endpoint) const;
   /// LIM-5: the signalled endpoint is one of our ports; true if the way from there ends at a stranger.
   [[nodiscard]] bool is_hairpin(const PortSet& ports, const Media& media) const;
 
@@ -169,10 +171,9 @@ class SessionManager {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
   std::unordered_map<std::string, std::unique_ptr<Call>, StringHash, std::equal_to<>> calls_;
+  std::unordered_map<std::uint64_t, Call*> by_serial_;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
   std::vector<Closing> closing_;
-  /// Which media has which of our ports, as bound and as advertised, for LIM-5 and events.
-  std::unordered_map<Endpoint, std::pair<Call*, Media*>> own_ports_;
   SessionTotals totals_;
   LoadFigures load_;
   std::uint64_t next_serial_ = 1;

@@ -59,9 +59,11 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
   return entries;
 }
 
-void add_missing(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& from) {
+/// Adds those of `from` that were shown in the last SDP and are not in `to`.
+void add_shown(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& from, const std::bitset<128>& shown) {
   for (const PayloadEntry& entry : from) {
-    if (std::ranges::find(to, entry.type, &PayloadEntry::type) == to.end()) to.push_back(entry);
+    const bool known = std::ranges::find(to, entry.type, &PayloadEntry::type) != to.end();
+    if (!known && shown.test(entry.type.value)) to.push_back(entry);
   }
 }
 
@@ -190,8 +192,8 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   if (!request_.transport_protocol.empty() && sdp::parse_protocol(request_.transport_protocol).secure) {
     return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
   }
-  if (receiver_ != nullptr && is_answer_ && !receiver_->last_sdp.empty()) {
-    if (auto offered = sdp::parse(receiver_->last_sdp)) offered_ = std::move(*offered);
+  if (receiver_ != nullptr && !receiver_->last_sdp.empty()) {
+    if (auto own = sdp::parse(receiver_->last_sdp)) receiver_own_ = std::move(*own);
   }
   return {};
 }
@@ -347,7 +349,7 @@ void OfferAnswer::commit_legs() {
   }
   if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
   if (!request_.label.empty()) sender_->label = request_.label;
-  if (!request_.metadata.empty()) sender_->metadata = request_.metadata;
+  if (!request_.metadata.empty()) call_.metadata = sender_->metadata = request_.metadata;
   if (request_.received_from) sender_->received_from = *request_.received_from;
   if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200) sender_->final_response = true;
   // New signalling revives what was about to be deleted (NG section 13).
@@ -368,6 +370,7 @@ void OfferAnswer::commit_legs() {
 
 Media& OfferAnswer::add_media(Leg& leg, unsigned index, const sdp::MediaSection& section) {
   auto media = std::make_unique<Media>();
+  media->call = &call_;
   media->leg = &leg;
   media->id = MediaId{call_.next_media++};
   media->index = index;
@@ -414,17 +417,13 @@ void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known, st
 void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
   media.type = section.type;
   media.mid = section.mid;
-  media.label = section.label;
   media.rejected = section.port == 0;
-  media.formats.clear();
-  if (!section.is_rtp()) media.formats.assign(section.formats.begin(), section.formats.end());
   media.kind = section.is_rtp() ? TransportKind::kRtp
                : section.protocol.kind == sdp::ProtocolClass::kUdptl ? TransportKind::kUdptl
                                                                       : TransportKind::kOpaque;
   media.may_send = section.direction.send;
   media.may_receive = section.direction.receive;
   media.is_video = section.type == "video";
-  media.ptime = section.ptime;
   media.reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected) return;
 
@@ -499,12 +498,26 @@ void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
   if (!known) receiver.subscriptions.insert(receiver.subscriptions.begin(), Subscription{&sender, SubscriptionKind::kOfferAnswer});
 }
 
+void OfferAnswer::cut_off(Media& source, const Media& partner) {
+  for (const auto& leg : call_.legs) {
+    for (const auto& media : leg->medias) {
+      if (media.get() == &partner) continue;
+      std::erase_if(media->subscriptions, [&](const Subscription& s) {
+        return s.kind == SubscriptionKind::kOfferAnswer && s.source == &source;
+      });
+    }
+  }
+}
+
 void OfferAnswer::commit_media() {
   sender_->section_order.clear();
   for (Match& match : matches_) {
     const sdp::MediaSection& section = *match.section;
     if (match.sender == nullptr) match.sender = &add_media(*sender_, match.new_sender_index, section);
-    if (match.receiver == nullptr) match.receiver = &add_media(*receiver_, match.new_receiver_index, section);
+    if (match.receiver == nullptr) {
+      match.receiver = &add_media(*receiver_, match.new_receiver_index, section);
+      match.receiver->ice_controlling = !is_answer_;
+    }
     Media& sender = *match.sender;
     Media& receiver = *match.receiver;
     sender_->section_order.push_back(sender.index);
@@ -527,9 +540,10 @@ void OfferAnswer::commit_media() {
     // The offerer goes on with its other branches until one of them answers.
     subscribe(receiver, sender, true);
     subscribe(sender, receiver, is_answer_);
+    cut_off(receiver, sender);
+    if (is_answer_) cut_off(sender, receiver);
     if (is_answer_) {
       sender.answered = receiver.answered = true;
-      sender.ice_controlling = true;
       sender.sending = sender.active;
       receiver.sending = receiver.active;
     } else if (!receiver.remote_known) {
@@ -553,26 +567,28 @@ void OfferAnswer::reject_left_out() {
 }
 
 sdp::Origin OfferAnswer::choose_origin(const std::string& body_without_origin, OriginText& text) const {
-  OriginMemory& memory = receiver_->origin;
   const Replaces& replaces = request_.replaces;
+  if (replaces.any() && !receiver_->origin) receiver_->origin = std::make_unique<OriginMemory>();
+  if (!receiver_->origin) return session_.origin;
+  OriginMemory& memory = *receiver_->origin;
   sdp::Origin origin = session_.origin;
   if (has(replaces, Replace::kUsername)) {
     if (memory.username.empty()) memory.username = origin.username;
     origin.username = memory.username;
   }
   if (has(replaces, Replace::kOrigin)) {
-    if (memory.address.empty()) {
+    if (memory.address.family() == AddressFamily::kNone) {
       for (const auto& media : receiver_->medias) {
         const PortSet* ports = media->active_ports();
         if (ports == nullptr || media->rejected) continue;
-        memory.address_type = ports->local->advertised.is_v6() ? "IP6" : "IP4";
-        memory.address = ports->local->advertised.to_string();
+        memory.address = ports->local->advertised;
         break;
       }
     }
-    if (!memory.address.empty()) {
-      origin.address_type = memory.address_type;
-      origin.address = memory.address;
+    if (memory.address.family() != AddressFamily::kNone) {
+      text.address = memory.address.to_string();
+      origin.address_type = memory.address.is_v6() ? "IP6" : "IP4";
+      origin.address = text.address;
     }
   }
   const auto received_version = Value(origin.version).as_integer();
@@ -592,18 +608,28 @@ sdp::Origin OfferAnswer::choose_origin(const std::string& body_without_origin, O
   return origin;
 }
 
+const sdp::MediaSection* OfferAnswer::own_section(const Media& media) const {
+  // Sections of a leg's own SDP stand in the order in which its media were matched.
+  const auto& order = receiver_->section_order;
+  const auto place = std::ranges::find(order, media.index);
+  if (place == order.end()) return nullptr;
+  const auto index = static_cast<std::size_t>(place - order.begin());
+  return index < receiver_own_.media.size() ? &receiver_own_.media[index] : nullptr;
+}
+
 sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   sdp::SectionEdit edit;
   const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
   const PortSet* ports = media.active_ports();
   edit.connection = ports != nullptr ? ports->local->advertised : IpAddress::unspecified(media.family);
   edit.mid = media.mid;
+  const sdp::MediaSection* offered = is_answer_ ? own_section(media) : nullptr;
   if (match == matches_.end()) {
     edit.type = media.type;
     edit.protocol_text = media.protocol;
-    edit.formats = media.formats;
+    if (const sdp::MediaSection* own = own_section(media)) edit.formats.assign(own->formats.begin(), own->formats.end());
     if (edit.formats.empty()) {
-      for (const PayloadEntry& payload : media.shown) edit.formats.push_back(std::to_string(payload.type.value));
+      for (const PayloadEntry& payload : media.payloads) edit.formats.push_back(std::to_string(payload.type.value));
     }
     if (edit.formats.empty()) edit.formats.emplace_back("0");
     return edit;
@@ -634,23 +660,19 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     edit.connection = IpAddress::unspecified(edit.connection.family());
   }
   edit.codecs = section.codecs;
-  if (is_answer_) {
-    // Sections of the offer stand in the order in which the offerer's media were matched.
-    const auto& order = receiver_->section_order;
-    const auto place = std::ranges::find(order, media.index);
-    if (place != order.end()) {
-      const auto index = static_cast<std::size_t>(place - order.begin());
-      if (index < offered_.media.size()) edit.codecs = common_codecs(section.codecs, offered_.media[index].codecs);
-    }
-  }
-  const std::vector<PayloadEntry> shown = payload_entries(edit.codecs);
+  if (offered != nullptr) edit.codecs = common_codecs(section.codecs, offered->codecs);
   // Late packets of the former agreement are still good: the set shrinks with the next answer only.
-  auto allowed = shown;
-  add_missing(allowed, media.shown);
+  auto allowed = payload_entries(edit.codecs);
+  std::bitset<128> shown;
+  for (const PayloadEntry& entry : allowed) shown.set(entry.type.value);
+  add_shown(allowed, media.payloads, media.shown);
   media.payloads = std::move(allowed);
   media.shown = shown;
   media.rate = rate_limit(section, edit.codecs);
-  if (is_answer_) match->sender->payloads = match->sender->shown;
+  if (is_answer_) {
+    std::erase_if(match->sender->payloads,
+                  [&](const PayloadEntry& entry) { return !match->sender->shown.test(entry.type.value); });
+  }
 
   edit.print_direction = section.is_rtp();
   edit.direction = section.direction;
@@ -663,7 +685,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     }
     edit.rtcp_mux = is_answer_ ? media.mux_used : media.mux_offered_to_peer;
     edit.ptime = section.ptime;
-    if (edit.ptime.empty() && is_answer_) edit.ptime = media.ptime;
+    if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     edit.maxptime = section.maxptime;
   }
   return edit;
@@ -672,7 +694,9 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
 std::string OfferAnswer::write_reply() {
   sdp::SessionEdit edit;
   edit.name = session_.name;
-  if (has(request_.replaces, Replace::kSessionName) && !receiver_->session_name.empty()) edit.name = receiver_->session_name;
+  const OriginMemory* memory = receiver_->origin.get();
+  const bool keep_name = has(request_.replaces, Replace::kSessionName);
+  if (keep_name && memory != nullptr && !memory->session_name.empty()) edit.name = memory->session_name;
   std::vector<Media*> order;
   if (is_answer_) {
     for (const unsigned index : receiver_->section_order) {
@@ -697,7 +721,7 @@ std::string OfferAnswer::write_reply() {
   const bool need_hash = has(request_.replaces, Replace::kSdpVersion) || has(request_.replaces, Replace::kForceIncrementVersion);
   edit.origin = choose_origin(need_hash ? sdp::write(session_, edit) : std::string(), origin_text);
   std::string reply = sdp::write(session_, edit);
-  if (has(request_.replaces, Replace::kSessionName) && receiver_->session_name.empty()) receiver_->session_name = session_.name;
+  if (keep_name && receiver_->origin->session_name.empty()) receiver_->origin->session_name = session_.name;
   sender_->last_sdp = text_;
   sender_->last_sdp.shrink_to_fit();
   return reply;

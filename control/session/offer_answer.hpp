@@ -36,6 +36,7 @@ class OfferAnswer {
     bool untouched = false;
   };
   struct OriginText {
+    std::string address;
     std::string version;
   };
 
@@ -60,9 +61,13 @@ class OfferAnswer {
   void decide_mux(Media& sender, Media& receiver) const;
   void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
   void subscribe(Media& receiver, Media& sender, bool exclusive);
+  /// Nobody but `partner` goes on with offer/answer toward `source`.
+  void cut_off(Media& source, const Media& partner);
   void reject_left_out();
 
   [[nodiscard]] sdp::Origin choose_origin(const std::string& body_without_origin, OriginText& text) const;
+  /// The receiver's own section for one of its medias, from its last SDP.
+  [[nodiscard]] const sdp::MediaSection* own_section(const Media& media) const;
   sdp::SectionEdit edit_section(Media& media);
   std::string write_reply();
 
@@ -82,7 +87,7 @@ class OfferAnswer {
 
   std::string text_;
   sdp::Session session_;
-  sdp::Session offered_;  // points into the receiver's last SDP
+  sdp::Session receiver_own_;  // points into the receiver's last SDP
   std::vector<Match> matches_;
   std::vector<std::pair<Media*, PortSet>> opened_;
   std::deque<std::string> generated_mids_;

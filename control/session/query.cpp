@@ -218,6 +218,8 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   if (!view.ingress.empty()) stream.set("SSRC", view.ingress.front().counters.ssrc.value);
   List flags;
   flags.emplace_back(component == 0 ? "RTP" : "RTCP");
+  if (component == 0 && media.mux_used) flags.emplace_back("RTCP");
+  if (component == 1 && media.mux_used) flags.emplace_back("fallback RTCP");
   if (media.remote_known) flags.emplace_back("filled");
   if (locked && ports != nullptr && !ports->closed) {
     // Clients read the pair as "settled, and user space forwards it".
@@ -276,14 +278,15 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   streams.emplace_back(stream_dict(call, media, view, 1, clock));
   dict.set("streams", std::move(streams));
   List flags;
-  flags.emplace_back("initialized");
+  if (media.remote_known) flags.emplace_back("initialized");
   if (media.rules.asymmetric) flags.emplace_back("asymmetric");
-  bool send = media.may_send && !media.rejected;
-  bool receive = media.may_receive && !media.rejected;
+  // From the relay's point of view: "send" = to this party, "recv" = from it.
+  bool send = media.may_receive && !media.rejected;
+  bool receive = media.may_send && !media.rejected;
   for (const Subscription& subscription : media.subscriptions) {
     if (subscription.kind != SubscriptionKind::kOfferAnswer) continue;
-    send = send && subscription.source->may_receive;
-    receive = receive && subscription.source->may_send;
+    send = send && subscription.source->may_send;
+    receive = receive && subscription.source->may_receive;
     break;
   }
   if (send) flags.emplace_back("send");

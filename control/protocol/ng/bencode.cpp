@@ -32,8 +32,9 @@ class Decoder {
   Result<Decoded, DecodeError> run() {
     if (text_.size() > limits_.bytes) return fail(DecodeError::kTooLarge);
     while (true) {
-      if (at_ >= text_.size()) return fail(DecodeError::kIncomplete);
-      const char c = text_[at_];
+      const bool close = at_ >= text_.size() && limits_.close_at_end && !open_.empty();
+      if (at_ >= text_.size() && !close) return fail(DecodeError::kIncomplete);
+      const char c = close ? 'e' : text_[at_];
       std::optional<Value> finished;
       if (c == 'd' || c == 'l') {
         ++at_;
@@ -46,7 +47,7 @@ class Decoder {
       }
       if (c == 'e') {
         if (open_.empty() || open_.back().key) return fail(DecodeError::kMalformed);
-        ++at_;
+        if (!close) ++at_;
         finished = std::move(open_.back().container);
         open_.pop_back();
       } else if (c == 'i') {

@@ -15,6 +15,8 @@ struct DecodeLimits {
   std::size_t bytes = 256 * 1024;
   std::size_t depth = 16;
   std::size_t elements = 4096;
+  /// The end of the text closes what is still open, as present relays do with datagrams.
+  bool close_at_end = false;
 };
 
 enum class DecodeError : std::uint8_t { kIncomplete, kMalformed, kTooDeep, kTooManyElements, kTooLarge };

@@ -1,10 +1,12 @@
 // Replies by cookie, so that a retransmission gets the same bytes and nothing is done twice (CTL-3).
 #pragma once
 
+#include <algorithm>
 #include <deque>
-#include <string>
+#include <memory>
+#include <optional>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "relay/base/types.hpp"
 
@@ -17,16 +19,16 @@ class ReplyCache {
 
   explicit ReplyCache(std::size_t max_bytes = 256 * 1024 * 1024) : max_bytes_(max_bytes) {}
 
-  /// `key` is source address and cookie. nullptr if unknown.
-  [[nodiscard]] const std::string* find(std::string_view key) const {
+  /// `key` is source address and cookie. Valid until the next `store`.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const {
     const auto found = replies_.find(key);
-    return found == replies_.end() ? nullptr : &found->second;
+    if (found == replies_.end()) return std::nullopt;
+    return found->reply();
   }
 
-  void store(std::string key, std::string reply, Instant now) {
+  void store(std::string_view key, std::string_view reply, Instant now) {
     while (!order_.empty() && (now - order_.front().stored > kKeep || bytes_ > max_bytes_)) drop_oldest();
-    reply.shrink_to_fit();
-    const auto [entry, is_new] = replies_.insert_or_assign(std::move(key), std::move(reply));
+    const auto [entry, is_new] = replies_.emplace(key, reply);
     if (!is_new) return;
     bytes_ += cost(*entry);
     order_.push_back({&*entry, now});
@@ -36,25 +38,48 @@ class ReplyCache {
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
+  /// Key and reply in one piece of memory: there are two of these for each call of the last minute.
+  class Entry {
+   public:
+    Entry(std::string_view key, std::string_view reply)
+        : text_(std::make_unique<char[]>(key.size() + reply.size())),
+          key_size_(static_cast<std::uint32_t>(key.size())),
+          reply_size_(static_cast<std::uint32_t>(reply.size())) {
+      std::copy(reply.begin(), reply.end(), std::copy(key.begin(), key.end(), text_.get()));
+    }
+    [[nodiscard]] std::string_view key() const { return {text_.get(), key_size_}; }
+    [[nodiscard]] std::string_view reply() const { return {text_.get() + key_size_, reply_size_}; }
+
+   private:
+    std::unique_ptr<char[]> text_;
+    std::uint32_t key_size_;
+    std::uint32_t reply_size_;
+  };
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
+    std::size_t operator()(const Entry& entry) const { return (*this)(entry.key()); }
   };
-  using Map = std::unordered_map<std::string, std::string, Hash, std::equal_to<>>;
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const Entry& a, const Entry& b) const { return a.key() == b.key(); }
+    bool operator()(const Entry& a, std::string_view b) const { return a.key() == b; }
+    bool operator()(std::string_view a, const Entry& b) const { return a == b.key(); }
+  };
   struct Age {
-    const Map::value_type* entry;  // nodes of the map do not move
+    const Entry* entry;  // nodes of the set do not move
     Instant stored;
   };
 
-  static std::size_t cost(const Map::value_type& entry) { return entry.first.size() + entry.second.size() + 160; }
+  static std::size_t cost(const Entry& entry) { return entry.key().size() + entry.reply().size() + 80; }
   void drop_oldest() {
-    const auto found = replies_.find(order_.front().entry->first);
+    const auto found = replies_.find(*order_.front().entry);
     bytes_ -= cost(*found);
     replies_.erase(found);
     order_.pop_front();
   }
 
-  Map replies_;
+  std::unordered_set<Entry, Hash, Equal> replies_;
   std::deque<Age> order_;
   std::size_t bytes_ = 0;
   std::size_t max_bytes_;

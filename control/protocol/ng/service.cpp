@@ -81,11 +81,11 @@ std::optional<std::string> NgService::handle(std::string_view message, const IpA
   std::string key = source.to_string();
   key += ' ';
   key += cookie;
-  if (const std::string* known = cache_.find(key)) return *known;
+  if (const auto known = cache_.find(key)) return std::string(*known);
   std::string reply(cookie);
   reply += ' ';
   reply += handle_document(message.substr(blank + 1), source);
-  cache_.store(std::move(key), reply, clock_().now);
+  cache_.store(key, reply, clock_().now);
   return reply;
 }
 
@@ -103,7 +103,9 @@ std::string NgService::handle_document(std::string_view document, const IpAddres
     return encode_json(execute(*decoded->value.dict(), source));
   }
   if (document.front() != 'd') return encode_bencode(refuse("Invalid NG data format"));
-  auto decoded = decode_bencode(document);
+  DecodeLimits limits;
+  limits.close_at_end = true;
+  auto decoded = decode_bencode(document, limits);
   if (!decoded) return encode_bencode(refuse("Could not decode bencode dictionary"));
   repeated_keys_ += decoded->repeated_keys;
   return encode_bencode(execute(*decoded->value.dict(), source));
@@ -141,7 +143,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   const Request request = parse_request(document);
   count_unknown(request);
   const Instant before = std::chrono::steady_clock::now();
-  Dict reply = dispatch(index, request);
+  Dict reply = dispatch(index, request, document.find("body") != nullptr);
   const auto client = clients_.size() < kMaxClients || clients_.contains(source) ? source : IpAddress{};
   Client& counts = clients_[client];
   ++counts.commands[index].count;
@@ -154,7 +156,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   return reply;
 }
 
-Dict NgService::dispatch(std::size_t index, const Request& request) {
+Dict NgService::dispatch(std::size_t index, const Request& request, bool has_body) {
   const Clock clock = clock_();
   Result<Dict, RequestError> reply;
   switch (kRows[index].command) {
@@ -182,6 +184,7 @@ Dict NgService::dispatch(std::size_t index, const Request& request) {
       break;
     }
     case Command::kLater:
+      if (kRows[index].name == "cli" && !has_body) return error_reply("No 'body' in message");
       return error_reply(fmt::format("Command '{}' is not supported by this version", kRows[index].name));
   }
   if (reply) {

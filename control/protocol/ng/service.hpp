@@ -62,7 +62,7 @@ class NgService {
   };
 
   Dict execute(const Dict& document, const IpAddress& source);
-  Dict dispatch(std::size_t command, const Request& request);
+  Dict dispatch(std::size_t command, const Request& request, bool has_body);
   void count_unknown(const Request& request);
 
   SessionManager& manager_;

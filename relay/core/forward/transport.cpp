@@ -72,7 +72,7 @@ void Transport::rebuild_sources(const TransportPlan& old) {
 }
 
 Verdict Transport::drop(Component component, DropReason reason) noexcept {
-  drops_.add(reason);
+  count_drop(reason);
   ++counters_[index(component)].errors_in;
   return {Verdict::Kind::kDrop, reason, 0, 0, false};
 }
@@ -302,37 +302,39 @@ void Transport::read_reports(std::size_t source, Bytes compound, Instant now) no
       }
     }
     void on_report(Ssrc reporter, const ReportBlock& block) {
-      for (const SentReport& sent : transport.sent_reports_) {
+      RtcpState& state = transport.rtcp_state();
+      for (const SentReport& sent : state.sent) {
         if (block.last_sr == 0 || sent.ssrc != block.about || sent.ntp_middle != block.last_sr) continue;
         const Duration hold{static_cast<std::int64_t>(block.delay_since_last_sr) * 1'000'000'000 / 65536};
-        transport.round_trip_ = std::max(Duration{1}, now - sent.at - hold);
+        state.round_trip = std::max(Duration{1}, now - sent.at - hold);
       }
-      transport.pending_report_ = PendingReport{source, reporter, block};
+      state.pending = PendingReport{source, reporter, block};
     }
   };
-  pending_report_.reset();
+  rtcp_state().pending.reset();
   walk_rtcp(compound, Handler{*this, source, now});
 }
 
 void Transport::complete_report(Duration far_round_trip, Instant now) {
-  if (!pending_report_) return;
-  const PendingReport report = *std::exchange(pending_report_, std::nullopt);
+  if (!rtcp_ || !rtcp_->pending) return;
+  const PendingReport report = *std::exchange(rtcp_->pending, std::nullopt);
+  const Duration near_round_trip = rtcp_->round_trip;
   auto& streams = states_[report.source].ingress;
   const auto reporter = std::ranges::find_if(
       streams, [&](const StreamStats& s) { return s.counters().ssrc == report.reporter; });
   if (reporter == streams.end()) return;
-  if (round_trip_ <= Duration{0} || far_round_trip <= Duration{0}) return;
+  if (near_round_trip <= Duration{0} || far_round_trip <= Duration{0}) return;
   SsrcCounters& counters = reporter->counters();
   counters.reported_loss = report.block.cumulative_lost;
   counters.has_report = true;
   const std::uint32_t rate = counters.clock_rate_hz != 0 ? counters.clock_rate_hz : 8000;
   const Duration jitter{static_cast<std::int64_t>(report.block.jitter) * 1'000'000'000 / rate};
-  const Duration round_trip = round_trip_ + far_round_trip;
+  const Duration round_trip = near_round_trip + far_round_trip;
   const double loss = report.block.fraction_lost * 100.0 / 256.0;
   QualitySample sample;
   sample.mos_times_10 = estimate_mos_times_10(round_trip / 2, jitter, loss);
   sample.round_trip_us = round_trip.count() / 1000;
-  sample.round_trip_leg_us = round_trip_.count() / 1000;
+  sample.round_trip_leg_us = near_round_trip.count() / 1000;
   sample.jitter_ms = jitter.count() / 1'000'000;
   sample.loss_percent = static_cast<std::int64_t>(loss);
   sample.at = now;
@@ -365,9 +367,9 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
       Transport& transport;
       Instant now;
       void on_sender_report(Ssrc ssrc, std::uint32_t ntp_middle) {
-        transport.sent_reports_[transport.next_sent_report_] = {ssrc, ntp_middle, now};
-        transport.next_sent_report_ =
-            static_cast<std::uint8_t>((transport.next_sent_report_ + 1) % transport.sent_reports_.size());
+        RtcpState& state = transport.rtcp_state();
+        state.sent[state.next_sent] = {ssrc, ntp_middle, now};
+        state.next_sent = static_cast<std::uint8_t>((state.next_sent + 1) % state.sent.size());
       }
       void on_report(Ssrc, const ReportBlock&) {}
       void on_bye(Ssrc) {}
@@ -425,7 +427,7 @@ TransportSnapshot Transport::snapshot() const {
   }
   s.counters = counters_;
   s.last_packet = last_packet_;
-  s.drops = drops_;
+  s.drops = drops();
   s.verified = verified_;
   s.unverified_since = unverified_since_;
   for (std::size_t i = 0; i < states_.size(); ++i) {
@@ -447,7 +449,7 @@ void Transport::restore(const TransportSnapshot& s) {
   latch_[1].restore(plan_->rtcp_latch, s.latch[1]);
   counters_ = s.counters;
   last_packet_ = s.last_packet;
-  drops_ = s.drops;
+  if (s.drops.total() > 0) drops_ = std::make_unique<DropCounters>(s.drops);
   verified_ = s.verified;
   unverified_since_ = s.unverified_since;
   const auto latest = std::max(s.last_packet[0], s.last_packet[1]);

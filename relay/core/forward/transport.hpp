@@ -24,7 +24,7 @@ struct ComponentCounters {
 };
 
 /// Written by the worker, read by control without locks: enough to decide about time-outs.
-struct alignas(64) TransportActivity {
+struct TransportActivity {
   std::atomic<std::int64_t> last_packet_ns{0};  // Instant since epoch, 0 = none yet
   std::atomic<std::int64_t> last_rtp_ns{0};
 };
@@ -100,10 +100,13 @@ class Transport {
   /// Counts a packet that left for media `to` through the port of `via`.
   void on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept;
   void on_send_failed(Component via) noexcept { ++counters_[index(via)].errors_out; }
-  void count_drop(DropReason reason) noexcept { drops_.add(reason); }
+  void count_drop(DropReason reason) noexcept {
+    if (!drops_) drops_ = std::make_unique<DropCounters>();
+    drops_->add(reason);
+  }
 
   /// Round trip between this relay and the peer, from its last receiver report; zero if unknown.
-  [[nodiscard]] Duration round_trip() const noexcept { return round_trip_; }
+  [[nodiscard]] Duration round_trip() const noexcept { return rtcp_ ? rtcp_->round_trip : Duration{0}; }
   /// Completes the quality sample of the RTCP packet just judged with the round trip of the other leg.
   void complete_report(Duration far_round_trip, Instant now);
 
@@ -114,7 +117,7 @@ class Transport {
 
   [[nodiscard]] const std::shared_ptr<TransportActivity>& activity() const noexcept { return activity_; }
   [[nodiscard]] const Latch& latch(Component component) const noexcept { return latch_[index(component)]; }
-  [[nodiscard]] const DropCounters& drops() const noexcept { return drops_; }
+  [[nodiscard]] DropCounters drops() const noexcept { return drops_ ? *drops_ : DropCounters{}; }
   [[nodiscard]] TransportSnapshot snapshot() const;
   void restore(const TransportSnapshot& snapshot);
 
@@ -146,6 +149,19 @@ class Transport {
     Instant at{};
   };
 
+  /// Made when the first RTCP packet passes.
+  struct RtcpState {
+    /// Last sender reports that went out through this transport, to compute round-trip times when they come back.
+    std::array<SentReport, 2> sent{};
+    std::uint8_t next_sent = 0;
+    Duration round_trip{0};
+    std::optional<PendingReport> pending;
+  };
+  RtcpState& rtcp_state() {
+    if (!rtcp_) rtcp_ = std::make_unique<RtcpState>();
+    return *rtcp_;
+  }
+
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
   Verdict drop(Component component, DropReason reason) noexcept;
   Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
@@ -168,13 +184,9 @@ class Transport {
   std::vector<SourceState> states_;
   std::array<ComponentCounters, 2> counters_;
   std::array<Instant, 2> last_packet_{};
-  DropCounters drops_;
+  std::unique_ptr<DropCounters> drops_;  // made at the first drop
   std::shared_ptr<TransportActivity> activity_;
-  /// Last sender reports that went out through this transport, to compute round-trip times when they come back.
-  std::array<SentReport, 2> sent_reports_{};
-  std::uint8_t next_sent_report_ = 0;
-  Duration round_trip_{0};
-  std::optional<PendingReport> pending_report_;
+  std::unique_ptr<RtcpState> rtcp_;
   Instant unverified_since_{};
   bool verified_ = false;
   std::uint8_t events_ = 0;
