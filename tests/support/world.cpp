@@ -1,0 +1,249 @@
+#include "tests/support/world.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "relay/io/portable/portable_io.hpp"
+#include "relay/io/portable/socket_address.hpp"
+#include "relay/io/sim/sim_network.hpp"
+
+namespace ferry::test {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr WallTime kWallStart{std::chrono::hours(24 * 365 * 55)};
+
+IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
+
+std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::string_view plain, std::string_view global,
+                                              bool check_local) {
+  std::vector<InterfaceSpec> specs;
+  specs.push_back(parse_interface_spec(fmt::format("plain/{}", plain)));
+  // Advertised as a global address, so that private addresses in SDP are void (LAT-4).
+  specs.push_back(parse_interface_spec(fmt::format("global/{}!203.0.113.77", global)));
+  auto built = InterfaceSet::build(specs, options.port_min, options.port_max, check_local);
+  if (!built) throw std::runtime_error(built.error());
+  return std::make_unique<InterfaceSet>(std::move(*built));
+}
+
+}  // namespace
+
+std::size_t World::count(const Endpoint& at, char sender) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      received_, [&](const Received& r) { return r.at == at && sender_of(r.packet) == sender; }));
+}
+
+std::size_t World::count(const Endpoint& at) const {
+  return static_cast<std::size_t>(std::ranges::count_if(received_, [&](const Received& r) { return r.at == at; }));
+}
+
+json World::ng(const json& request) {
+  const std::string reply = service_->handle_document(request.dump(), address("127.0.0.1"));
+  manager_->flush(clock());
+  return json::parse(reply);
+}
+
+UdpPort World::port_of(const json& reply) {
+  const auto sdp = reply.at("sdp").get<std::string>();
+  const auto line = sdp.find("m=");
+  const auto start = sdp.find(' ', line) + 1;
+  return UdpPort{static_cast<std::uint16_t>(std::stoi(sdp.substr(start)))};
+}
+
+std::string audio_sdp(const Endpoint& media, const std::string& extra) {
+  const char* type = media.address.is_v6() ? "IP6" : "IP4";
+  return fmt::format(
+      "v=0\r\no=- 1 1 IN {0} {1}\r\ns=-\r\nc=IN {0} {1}\r\nt=0 0\r\nm=audio {2} RTP/AVP 8 0\r\na=rtpmap:8 PCMA/8000\r\n"
+      "a=rtpmap:0 PCMU/8000\r\n{3}",
+      type, media.address.to_string(), media.port.value, extra);
+}
+
+json offer(const std::string& call, const std::string& from, const std::string& sdp) {
+  return {{"command", "offer"}, {"call-id", call}, {"from-tag", from}, {"sdp", sdp}};
+}
+
+json answer(const std::string& call, const std::string& from, const std::string& to, const std::string& sdp) {
+  return {{"command", "answer"}, {"call-id", call}, {"from-tag", from}, {"to-tag", to}, {"sdp", sdp}};
+}
+
+namespace {
+
+class SimWorld final : public World {
+ public:
+  explicit SimWorld(const WorldOptions& options) {
+    interfaces_ = make_interfaces(options, "198.18.0.1", "198.18.0.2", false);
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (std::size_t i = 0; i < options.workers; ++i) {
+      workers.push_back(std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media()));
+    }
+    plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
+    manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, network_);
+    service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
+    network_.set_outlet([this](const SimDatagram& datagram) {
+      if (!peers_.contains(datagram.to)) return true;  // lost in the network
+      received_.push_back({datagram.to, datagram.from, datagram.payload, elapsed()});
+      return true;
+    });
+    start_ = network_.now();
+  }
+  ~SimWorld() override {
+    service_.reset();
+    manager_.reset();
+    plane_.reset();
+  }
+
+  void run(Duration end) override {
+    while (!schedule_.empty() && schedule_.top().when <= end) {
+      const Scheduled next = schedule_.top();
+      schedule_.pop();
+      pass_time(next.when);
+      next.action();
+      settle();
+    }
+    pass_time(end);
+    settle();
+  }
+  [[nodiscard]] Duration elapsed() const override { return network_.now() - start_; }
+  void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
+    peers_.insert(from);
+    network_.send_to_relay({from, to, packet});
+    settle();
+  }
+  void open(const Endpoint& peer) override { peers_.insert(peer); }
+  [[nodiscard]] Clock clock() const override { return {network_.now(), kWallStart + elapsed()}; }
+  [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
+    return address(interface == "plain" ? "198.18.0.1" : "198.18.0.2");
+  }
+  [[nodiscard]] std::string name() const override { return "sim"; }
+  [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
+    return IpAddress::v4({198, 51, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
+  }
+
+ private:
+  void pass_time(Duration until) {
+    while (swept_ + 1s <= until) {
+      swept_ += 1s;
+      network_.advance_to(start_ + swept_);
+      manager_->sweep(clock());
+    }
+    network_.advance_to(start_ + until);
+  }
+  void settle() {
+    // A packet may go round through several workers.
+    for (bool again = true; again;) {
+      again = false;
+      for (std::size_t i = 0; i < plane_->workers(); ++i) again |= plane_->worker(i).run_once() > 0;
+    }
+  }
+
+  SimNetwork network_;
+  Instant start_;
+  Duration swept_{0};
+  std::set<Endpoint> peers_;
+};
+
+class LiveWorld final : public World {
+ public:
+  explicit LiveWorld(const WorldOptions& options) : start_(std::chrono::steady_clock::now()) {
+    interfaces_ = make_interfaces(options, "127.250.0.1", "127.250.0.2", true);
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (std::size_t i = 0; i < options.workers; ++i) {
+      workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(), interfaces_->own_media()));
+    }
+    plane_ = std::make_unique<MediaPlane>(std::move(workers), true);
+    manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, provider_);
+    service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
+  }
+  ~LiveWorld() override {
+    service_.reset();
+    manager_.reset();
+    plane_.reset();
+    for (const auto& [endpoint, fd] : sockets_) close(fd);
+  }
+
+  void run(Duration end) override {
+    while (elapsed() < end) {
+      Duration next = end;
+      while (!schedule_.empty() && schedule_.top().when <= elapsed()) {
+        const Scheduled due = schedule_.top();
+        schedule_.pop();
+        due.action();
+      }
+      if (!schedule_.empty()) next = std::min(next, schedule_.top().when);
+      if (elapsed() >= swept_ + 1s) {
+        swept_ = elapsed();
+        manager_->sweep(clock());
+      }
+      collect(std::min<Duration>(next - elapsed(), 50ms));
+    }
+    collect(100ms);
+  }
+  [[nodiscard]] Duration elapsed() const override { return std::chrono::steady_clock::now() - start_; }
+  void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
+    const SocketAddress target(to);
+    sendto(socket_of(from), packet.data(), packet.size(), 0, target.get(), target.size());
+  }
+  void open(const Endpoint& peer) override { socket_of(peer); }
+  [[nodiscard]] Clock clock() const override {
+    return {std::chrono::steady_clock::now(), std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
+  }
+  [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
+    return address(interface == "plain" ? "127.250.0.1" : "127.250.0.2");
+  }
+  [[nodiscard]] std::string name() const override { return "portable"; }
+  [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
+    return IpAddress::v4({127, 51, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
+  }
+
+ private:
+  int socket_of(const Endpoint& endpoint) {
+    const auto known = sockets_.find(endpoint);
+    if (known != sockets_.end()) return known->second;
+    const SocketAddress local(endpoint);
+    const int fd = socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    const int size = 1 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (bind(fd, local.get(), local.size()) != 0) throw std::runtime_error("cannot bind " + endpoint.to_string());
+    sockets_[endpoint] = fd;
+    return fd;
+  }
+  void collect(Duration limit) {
+    std::vector<pollfd> waiting;
+    std::vector<Endpoint> endpoints;
+    for (const auto& [endpoint, fd] : sockets_) {
+      waiting.push_back({fd, POLLIN, 0});
+      endpoints.push_back(endpoint);
+    }
+    const auto ms = std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(limit).count());
+    if (poll(waiting.data(), waiting.size(), static_cast<int>(ms)) <= 0) return;
+    for (std::size_t i = 0; i < waiting.size(); ++i) {
+      if ((waiting[i].revents & POLLIN) == 0) continue;
+      Packet packet(65536);
+      SocketAddress from;
+      for (ssize_t n = 0; (n = recvfrom(waiting[i].fd, packet.data(), packet.size(), 0, from.get(), from.size_pointer())) >= 0;) {
+        received_.push_back({endpoints[i], from.endpoint(), {packet.begin(), packet.begin() + n}, elapsed()});
+      }
+    }
+  }
+
+  PortableProvider provider_;
+  Instant start_;
+  Duration swept_{0};
+  std::map<Endpoint, int> sockets_;
+};
+
+}  // namespace
+
+std::unique_ptr<World> make_sim_world(const WorldOptions& options) { return std::make_unique<SimWorld>(options); }
+std::unique_ptr<World> make_live_world(const WorldOptions& options) { return std::make_unique<LiveWorld>(options); }
+
+}  // namespace ferry::test

@@ -1,0 +1,93 @@
+// A relay and its peers for tests that script whole calls: once on the simulated engine in virtual time, once on
+// sockets of the loopback range in real time. A script does not know which.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "control/protocol/ng/service.hpp"
+#include "control/session/manager.hpp"
+#include "tests/support/packets.hpp"
+
+namespace ferry::test {
+
+/// A datagram that reached a peer.
+struct Received {
+  Endpoint at;
+  Endpoint from;
+  Packet packet;
+  Duration when{0};
+};
+
+struct WorldOptions {
+  std::size_t workers = 1;
+  SessionConfig session;
+  UdpPort port_min{30000};
+  UdpPort port_max{39999};
+};
+
+class World {
+ public:
+  using Action = std::function<void()>;
+  virtual ~World() = default;
+
+  /// Runs `action` `when` after the start.
+  void at(Duration when, Action action) { schedule_.push({when, next_++, std::move(action)}); }
+  /// Runs everything that was scheduled until `end`.
+  virtual void run(Duration end) = 0;
+  [[nodiscard]] virtual Duration elapsed() const = 0;
+
+  /// A peer sends; its endpoint receives from then on.
+  virtual void send(const Endpoint& from, const Endpoint& to, const Packet& packet) = 0;
+  /// Makes an endpoint receive without sending.
+  virtual void open(const Endpoint& peer) = 0;
+  [[nodiscard]] const std::vector<Received>& received() const { return received_; }
+  [[nodiscard]] std::size_t count(const Endpoint& at, char sender) const;
+  [[nodiscard]] std::size_t count(const Endpoint& at) const;
+
+  /// One NG request; the reply as JSON. Flushes like a listener.
+  nlohmann::json ng(const nlohmann::json& request);
+  /// Port of the first m-line in the SDP of a reply.
+  static UdpPort port_of(const nlohmann::json& reply);
+
+  [[nodiscard]] SessionManager& manager() { return *manager_; }
+  [[nodiscard]] virtual Clock clock() const = 0;
+  [[nodiscard]] ng::NgService& service() { return *service_; }
+  /// Address that relay ports live at.
+  [[nodiscard]] virtual IpAddress relay_address(std::string_view interface = "plain") const = 0;
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// An address for peer `who` of test row `row`.
+  [[nodiscard]] virtual IpAddress peer_address(unsigned row, char who) const = 0;
+
+ protected:
+  struct Scheduled {
+    Duration when;
+    std::uint64_t order;
+    Action action;
+    bool operator>(const Scheduled& other) const {
+      return when != other.when ? when > other.when : order > other.order;
+    }
+  };
+  std::priority_queue<Scheduled, std::vector<Scheduled>, std::greater<>> schedule_;
+  std::uint64_t next_ = 0;
+  std::vector<Received> received_;
+  std::unique_ptr<InterfaceSet> interfaces_;
+  std::unique_ptr<MediaPlane> plane_;
+  std::unique_ptr<SessionManager> manager_;
+  std::unique_ptr<ng::NgService> service_;
+};
+
+std::unique_ptr<World> make_sim_world(const WorldOptions& options = {});
+std::unique_ptr<World> make_live_world(const WorldOptions& options = {});
+
+/// An audio SDP.
+std::string audio_sdp(const Endpoint& media, const std::string& extra = "");
+nlohmann::json offer(const std::string& call, const std::string& from, const std::string& sdp);
+nlohmann::json answer(const std::string& call, const std::string& from, const std::string& to, const std::string& sdp);
+
+}  // namespace ferry::test
