@@ -425,7 +425,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         }
       }
     }
-    sync_plans(*call, now);
+    sync_plans(*call);
     plane_.fence();
     schedule(*call, due(*call).at);
     return {};

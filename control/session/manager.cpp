@@ -283,7 +283,18 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   return plan;
 }
 
-void SessionManager::sync_plans(Call& call, Instant) {
+void SessionManager::sync_plans(Call& call) {
+  sync_one(call);
+  // A call that a hairpin leads to may now know that it is one (LIM-5).
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      const Media* other = media->remote_known ? owner_of(media->remote_rtp) : nullptr;
+      if (other != nullptr && other->call != &call) sync_one(*other->call);
+    }
+  }
+}
+
+void SessionManager::sync_one(Call& call) {
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
       for (PortSet& ports : media->ports) {
@@ -367,7 +378,7 @@ void SessionManager::sweep(const Clock& clock) {
       for (auto& leg : call->legs) {
         if (leg->delete_at && *leg->delete_at <= clock.now) destroy_leg(*call, *leg);
       }
-      sync_plans(*call, clock.now);
+      sync_plans(*call);
       again.push_back({due(*call).at, entry.serial});
       continue;
     }
@@ -498,7 +509,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   // A whole call is shown as it was, a party as it is now: with its ports closed (NG section 13).
   if (leg != nullptr) {
     for (Leg* each : going) destroy_leg(*call, *each);
-    sync_plans(*call, clock.now);
+    sync_plans(*call);
   }
   if (!request.has_flag(Flag::kFast)) reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
   if (whole) destroy(*call, EndReason::kRegular, clock);

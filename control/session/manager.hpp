@@ -111,7 +111,7 @@ class SessionManager {
   /// For tests of the seams and for later capabilities.
   Call* find(std::string_view call_id);
   /// Computes all plans of a call again and sends the workers what changed.
-  void sync_plans(Call& call, Instant now);
+  void sync_plans(Call& call);
 
  private:
   friend class OfferAnswer;
@@ -149,6 +149,7 @@ class SessionManager {
   [[nodiscard]] Due due(const Call& call) const;
   void count_ended(Call& call, EndReason reason, const Clock& clock);
 
+  void sync_one(Call& call);
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media, PortSet& ports);
   /// The media that has the RTP port `endpoint`, as bound or as advertised; nullptr if it is none of ours.
   [[nodiscard]] const Media* owner_of(const Endpoint& endpoint) const;

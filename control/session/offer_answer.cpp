@@ -116,7 +116,7 @@ Result<std::string, RequestError> OfferAnswer::run() {
   commit_legs();
   commit_media();
   std::string text = write_reply();
-  manager_.sync_plans(call_, clock_.now);
+  manager_.sync_plans(call_);
   return text;
 }
 

@@ -119,7 +119,11 @@ class SimWorld final : public World {
     settle();
   }
   void open(const Endpoint& peer) override { peers_.insert(peer); }
-  [[nodiscard]] Clock clock() const override { return {network_.now(), kWallStart + elapsed()}; }
+  [[nodiscard]] Clock clock() const override { return {network_.now(), kWallStart + elapsed() + wall_step_}; }
+  void limit_descriptors(std::size_t limit) override { network_.set_descriptor_limit(limit); }
+  void step_wall_clock(Duration step) override { wall_step_ += step; }
+  void stop_for(Duration time) override { network_.advance_to(network_.now() + time); }
+  [[nodiscard]] std::size_t open_ports() const override { return network_.open_ports(); }
   [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
     return address(interface == "plain" ? "198.18.0.1" : "198.18.0.2");
   }
@@ -136,6 +140,7 @@ class SimWorld final : public World {
       manager_->sweep(clock());
     }
     network_.advance_to(start_ + until);
+    swept_ = std::max<Duration>(swept_, std::chrono::floor<std::chrono::seconds>(elapsed()) - 1s);
   }
   void settle() {
     // A packet may go round through several workers.
@@ -148,6 +153,7 @@ class SimWorld final : public World {
   SimNetwork network_;
   Instant start_;
   Duration swept_{0};
+  Duration wall_step_{0};
   std::set<Endpoint> peers_;
 };
 

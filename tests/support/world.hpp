@@ -64,6 +64,13 @@ class World {
   /// An address for peer `who` of test row `row`.
   [[nodiscard]] virtual IpAddress peer_address(unsigned row, char who) const = 0;
 
+  /// Simulation only: faults of the host.
+  virtual void limit_descriptors(std::size_t) {}
+  virtual void step_wall_clock(Duration) {}
+  /// The process stands still: time passes, nothing runs.
+  virtual void stop_for(Duration) {}
+  [[nodiscard]] virtual std::size_t open_ports() const { return 0; }
+
  protected:
   struct Scheduled {
     Duration when;

@@ -1,0 +1,240 @@
+// Rules LAT-2 … LAT-11 of media-security.md, one by one.
+
+#include "relay/core/latch/latch.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+using Decision = Latch::Judgement::Decision;
+
+constexpr Instant kStart{1h};
+const IpAddress kAliceHost = IpAddress::v4({192, 0, 2, 10});
+const Endpoint kAlice{kAliceHost, UdpPort{4000}};
+const Endpoint kAliceOtherPort{kAliceHost, UdpPort{4100}};
+const Endpoint kNat{IpAddress::v4({198, 51, 100, 7}), UdpPort{55000}};
+const Endpoint kMallory{IpAddress::v4({203, 0, 113, 66}), UdpPort{6000}};
+constexpr Ssrc kSsrc{0xA11CE};
+
+class LatchTest : public ::testing::Test {
+ protected:
+  void begin(LatchPolicy policy = LatchPolicy::kSignalled, IpAddress source = {}, bool void_address = false) {
+    config_.policy = policy;
+    config_.signalled = kAlice;
+    config_.signalling_source = source;
+    config_.signalled_void = void_address;
+    latch_.restart(config_, kStart);
+  }
+  Decision packet(const Endpoint& from, std::uint16_t sequence, Duration after, Ssrc ssrc = kSsrc) {
+    last_ = latch_.on_rtp(from, ssrc, SeqNo{sequence}, kStart + after, own_);
+    return last_.decision;
+  }
+
+  LatchConfig config_;
+  Latch latch_;
+  Latch::Judgement last_;
+  OwnMedia own_{{{IpAddress::v4({192, 0, 2, 1}), UdpPort{30000}, UdpPort{40000}}}};
+};
+
+TEST_F(LatchTest, LAT5_SignalledEndpointLocksOnItsFirstPacket) {
+  begin();
+  EXPECT_EQ(packet(kAlice, 1, 0ms), Decision::kAccept);
+  EXPECT_EQ(latch_.state(), Latch::State::kLocked);
+  EXPECT_EQ(latch_.learned(), kAlice);
+}
+
+TEST_F(LatchTest, LAT5_OtherPortLocksAfterTwoPacketsInSequence) {
+  begin();
+  EXPECT_EQ(packet(kAliceOtherPort, 5, 0ms), Decision::kHold);
+  EXPECT_EQ(latch_.destination(), kAlice) << "nothing goes to a source under probation";
+  EXPECT_EQ(packet(kAliceOtherPort, 7, 20ms), Decision::kHold) << "a gap starts the probation again";
+  EXPECT_EQ(packet(kAliceOtherPort, 8, 40ms), Decision::kRelease);
+  EXPECT_EQ(latch_.learned(), kAliceOtherPort);
+}
+
+TEST_F(LatchTest, LAT3_SignalledPolicyRefusesStrangers) {
+  begin();
+  for (std::uint16_t n = 1; n < 200; ++n) EXPECT_EQ(packet(kMallory, n, n * 20ms), Decision::kReject);
+  EXPECT_EQ(last_.reason, DropReason::kSourceNotAllowed);
+}
+
+TEST_F(LatchTest, LAT3_OffAcceptsTheSignalledEndpointOnly) {
+  begin(LatchPolicy::kOff, kNat.address);
+  EXPECT_EQ(packet(kAliceOtherPort, 1, 0ms), Decision::kReject);
+  EXPECT_EQ(packet(kNat, 1, 0ms), Decision::kReject);
+  EXPECT_EQ(packet(kAlice, 1, 0ms), Decision::kAccept);
+}
+
+TEST_F(LatchTest, LAT3_AnyTakesSourcesInTheOrderOfArrival) {
+  begin(LatchPolicy::kAny);
+  EXPECT_EQ(packet(kMallory, 1, 0ms), Decision::kHold);
+  EXPECT_EQ(packet(kMallory, 2, 20ms), Decision::kRelease);
+}
+
+TEST_F(LatchTest, LAT2_SignallingSourceIsRankTwo) {
+  begin(LatchPolicy::kSignalled, kNat.address);
+  EXPECT_EQ(packet(kNat, 1, 0ms), Decision::kHold);
+  EXPECT_EQ(packet(kNat, 2, 20ms), Decision::kRelease);
+  EXPECT_EQ(latch_.rank(), 2);
+}
+
+TEST_F(LatchTest, LAT4_VoidAddressIsNeitherLearnedNorSentTo) {
+  begin(LatchPolicy::kSignalled, kNat.address, true);
+  EXPECT_FALSE(latch_.destination().is_set());
+  EXPECT_EQ(packet(kAlice, 1, 0ms), Decision::kReject) << "the signalled address is worth nothing now";
+  EXPECT_EQ(packet(kNat, 1, 0ms), Decision::kHold);
+  EXPECT_EQ(packet(kNat, 2, 20ms), Decision::kRelease);
+}
+
+TEST_F(LatchTest, LAT3a_OnlySourceIsLearnedAfterASecondAndTenPackets) {
+  begin(LatchPolicy::kUncontested);
+  for (std::uint16_t n = 0; n < 50; ++n) EXPECT_EQ(packet(kMallory, n, n * 20ms), Decision::kReject) << n;
+  EXPECT_EQ(packet(kMallory, 50, 1000ms), Decision::kAccept);
+  EXPECT_EQ(latch_.rank(), 1);
+}
+
+TEST_F(LatchTest, LAT3a_SecondSourceContestsAndKeepsItClosedUntilABetterRank) {
+  begin(LatchPolicy::kUncontested);
+  EXPECT_EQ(packet(kMallory, 1, 0ms), Decision::kReject);
+  EXPECT_EQ(packet(kNat, 1, 100ms), Decision::kReject);
+  EXPECT_TRUE(latch_.contested());
+  for (std::uint16_t n = 2; n < 200; ++n) EXPECT_EQ(packet(kMallory, n, n * 20ms), Decision::kReject);
+  EXPECT_EQ(last_.reason, DropReason::kContested);
+  EXPECT_EQ(packet(kAlice, 1, 5s), Decision::kAccept);
+  EXPECT_FALSE(latch_.contested());
+}
+
+TEST_F(LatchTest, LAT6_BetterRankReplacesAWorseOneForThreeSeconds) {
+  begin();
+  packet(kAliceOtherPort, 1, 0ms);
+  packet(kAliceOtherPort, 2, 20ms);
+  EXPECT_EQ(packet(kAlice, 1, 2s, Ssrc{9}), Decision::kAccept);
+  EXPECT_EQ(latch_.learned(), kAlice);
+  EXPECT_EQ(packet(kAliceOtherPort, 3, 2020ms), Decision::kReject) << "never the reverse";
+}
+
+TEST_F(LatchTest, LAT6_AfterThreeSecondsTheLockIsFinal) {
+  begin();
+  packet(kAliceOtherPort, 1, 0ms);
+  packet(kAliceOtherPort, 2, 20ms);
+  packet(kAliceOtherPort, 3, 3900ms);
+  EXPECT_EQ(packet(kAlice, 1, 4s, Ssrc{9}), Decision::kReject);
+  EXPECT_EQ(last_.reason, DropReason::kForeignSource);
+}
+
+TEST_F(LatchTest, LAT7_SecondSourceIsRefusedOnceTheFirstWasLearned) {
+  begin();
+  packet(kAlice, 1, 0ms);
+  EXPECT_EQ(packet(kMallory, 2, 20ms), Decision::kReject);
+  EXPECT_EQ(latch_.learned(), kAlice);
+}
+
+TEST_F(LatchTest, LAT8c_NatRebindingContinuesTheStreamFromANewPort) {
+  begin();
+  packet(kAlice, 100, 0ms);
+  EXPECT_EQ(packet(kAliceOtherPort, 101, 400ms), Decision::kReject) << "the old port is not silent long enough";
+  EXPECT_EQ(packet(kAliceOtherPort, 126, 500ms), Decision::kAccept);
+  EXPECT_EQ(latch_.learned(), kAliceOtherPort);
+}
+
+TEST_F(LatchTest, LAT8c_RebindingNeedsSsrcSequenceAndAddress) {
+  begin();
+  packet(kAlice, 100, 0ms);
+  EXPECT_EQ(packet(kAliceOtherPort, 301, 600ms), Decision::kReject) << "201 ahead";
+  EXPECT_EQ(packet(kAliceOtherPort, 100, 600ms), Decision::kReject) << "not ahead";
+  EXPECT_EQ(packet(kAliceOtherPort, 101, 600ms, Ssrc{7}), Decision::kReject) << "another SSRC";
+  EXPECT_EQ(packet(kMallory, 101, 600ms), Decision::kReject) << "another address";
+}
+
+TEST_F(LatchTest, LAT8_HandoverWidensRebindingToTheSignallingSource) {
+  config_.handover = true;
+  begin(LatchPolicy::kSignalled, kNat.address);
+  packet(kAlice, 100, 0ms);
+  EXPECT_EQ(packet(kMallory, 101, 600ms), Decision::kReject);
+  EXPECT_EQ(packet(kNat, 101, 600ms), Decision::kAccept);
+}
+
+TEST_F(LatchTest, LAT8_LatePacketsOfTheFormerPeerAreBarredAfterSignalling) {
+  begin();
+  packet(kAliceOtherPort, 1, 0ms);
+  packet(kAliceOtherPort, 2, 20ms);
+  config_.signalled = {kAliceHost, UdpPort{4300}};
+  latch_.restart(config_, kStart + 1s, kAliceOtherPort);
+  EXPECT_EQ(packet(kAliceOtherPort, 3, 1100ms), Decision::kReject);
+  EXPECT_EQ(last_.reason, DropReason::kBarredSource);
+  EXPECT_EQ(packet(kAliceOtherPort, 60, 2100ms), Decision::kHold) << "a client that never moved is let in after a second";
+}
+
+TEST_F(LatchTest, LAT9_RtcpMustShareTheAddressOfLockedRtp) {
+  begin(LatchPolicy::kSignalled, kNat.address);
+  EXPECT_EQ(latch_.on_unsequenced(kNat, kSsrc, kStart, own_, kAliceHost).decision, Decision::kReject);
+  EXPECT_EQ(latch_.on_unsequenced(kAliceOtherPort, kSsrc, kStart, own_, kAliceHost).decision, Decision::kHold);
+  EXPECT_EQ(latch_.on_unsequenced(kAliceOtherPort, kSsrc, kStart + 5s, own_, kAliceHost).decision, Decision::kRelease);
+}
+
+TEST_F(LatchTest, LAT11_ReflectorPortsMulticastAndOwnPortsAreNeverLearned) {
+  begin(LatchPolicy::kAny);
+  for (const unsigned number : {19u, 53u, 123u, 1900u, 11211u, 0u}) {
+    const auto port = static_cast<std::uint16_t>(number);
+    EXPECT_EQ(packet({kMallory.address, UdpPort{port}}, 1, 0ms), Decision::kReject) << port;
+  }
+  EXPECT_EQ(packet({IpAddress::v4({224, 0, 0, 1}), UdpPort{4000}}, 1, 0ms), Decision::kReject);
+  EXPECT_EQ(packet({IpAddress::v4({192, 0, 2, 1}), UdpPort{30002}}, 1, 0ms), Decision::kReject);
+  EXPECT_EQ(last_.reason, DropReason::kForbiddenSource);
+}
+
+TEST_F(LatchTest, LIM5_OwnPortIsAcceptedOnAKnownHairpinOnly) {
+  begin();
+  config_.signalled = {IpAddress::v4({192, 0, 2, 1}), UdpPort{30002}};
+  latch_.restart(config_, kStart);
+  EXPECT_EQ(packet(config_.signalled, 1, 0ms), Decision::kReject);
+  config_.hairpin = true;
+  latch_.restart(config_, kStart);
+  EXPECT_EQ(packet(config_.signalled, 1, 0ms), Decision::kAccept);
+}
+
+TEST_F(LatchTest, LAT5_ManyNeighboursCannotPushACandidateOut) {
+  begin();
+  // Three neighbours at the same address keep trying; the honest one still gets its two packets in sequence.
+  for (std::uint16_t n = 1; n <= 1; ++n) {
+    for (std::uint16_t port = 1; port <= 3; ++port) packet({kAliceHost, UdpPort{static_cast<std::uint16_t>(7000 + port)}}, static_cast<std::uint16_t>(n * 10), n * 20ms, Ssrc{port});
+    EXPECT_EQ(packet(kAliceOtherPort, n, n * 20ms), Decision::kHold);
+  }
+  EXPECT_EQ(packet(kAliceOtherPort, 2, 40ms), Decision::kRelease);
+}
+
+TEST_F(LatchTest, NgHeuristic_PrefersTheBestMatchForThreeSeconds) {
+  config_.algorithm = LearningAlgorithm::kHeuristic;
+  begin(LatchPolicy::kAny);
+  EXPECT_EQ(packet(kMallory, 1, 0ms), Decision::kAccept);
+  EXPECT_EQ(latch_.learned(), kMallory);
+  EXPECT_EQ(packet(kAliceOtherPort, 1, 1s), Decision::kAccept);
+  EXPECT_EQ(latch_.learned(), kAliceOtherPort);
+  EXPECT_EQ(packet(kMallory, 2, 1100ms), Decision::kAccept) << "accepted, not followed";
+  EXPECT_EQ(latch_.learned(), kAliceOtherPort);
+  EXPECT_EQ(packet(kAlice, 1, 2s), Decision::kAccept);
+  EXPECT_EQ(latch_.learned(), kAlice);
+}
+
+TEST_F(LatchTest, NgImmediate_StrictSourceRefusesOthersAfterTheFirst) {
+  config_.algorithm = LearningAlgorithm::kImmediate;
+  config_.strict_source = true;
+  begin(LatchPolicy::kAny);
+  EXPECT_EQ(packet(kMallory, 1, 0ms), Decision::kAccept);
+  EXPECT_EQ(packet(kAlice, 1, 20ms), Decision::kReject);
+}
+
+TEST_F(LatchTest, SnapshotGoesOnWhereItStopped) {
+  begin();
+  packet(kAlice, 100, 0ms);
+  Latch other;
+  other.restore(config_, latch_.snapshot());
+  EXPECT_EQ(other.snapshot(), latch_.snapshot());
+  EXPECT_EQ(other.on_rtp(kMallory, kSsrc, SeqNo{101}, kStart + 20ms, own_).decision, Decision::kReject);
+  EXPECT_EQ(other.on_rtp(kAliceOtherPort, kSsrc, SeqNo{126}, kStart + 600ms, own_).decision, Decision::kAccept);
+}
+
+}  // namespace
+}  // namespace ferry

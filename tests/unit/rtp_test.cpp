@@ -1,0 +1,219 @@
+// RTP, RTCP, classification, statistics, token bucket, output timeline.
+
+#include "relay/core/rtp/rtp.hpp"
+
+#include <gtest/gtest.h>
+
+#include "relay/core/classify.hpp"
+#include "relay/core/limit/token_bucket.hpp"
+#include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtp/g711_level.hpp"
+#include "relay/core/rtp/stream_stats.hpp"
+#include "relay/core/timeline/output_timeline.hpp"
+#include "tests/support/packets.hpp"
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+using test::bytes_of;
+using test::Packet;
+using test::rtp;
+
+constexpr Instant kStart{1h};
+
+TEST(Rtp, Rfc3550FixedHeader_IsRead) {
+  const Packet packet = rtp('A', 0xCAFE, 513, 8);
+  const auto view = parse_rtp(packet);
+  ASSERT_TRUE(view);
+  EXPECT_EQ(view->ssrc, Ssrc{0xCAFE});
+  EXPECT_EQ(view->sequence, SeqNo{513});
+  EXPECT_EQ(view->payload_type, PayloadType{8});
+  EXPECT_EQ(view->payload.size(), 160u);
+}
+
+TEST(Rtp, DMX3_LengthsMustAddUp) {
+  EXPECT_EQ(parse_rtp(bytes_of({0x80, 0})).error(), RtpParseError::kTooShort);
+  Packet packet = rtp('A', 1, 1, 8, 4);
+  packet[0] = std::byte{0x8f};
+  EXPECT_EQ(parse_rtp(packet).error(), RtpParseError::kCsrcOverrun);
+  packet[0] = std::byte{0x90};
+  write_u16(packet, 14, 1);
+  EXPECT_EQ(parse_rtp(packet).error(), RtpParseError::kExtensionOverrun);
+  packet[0] = std::byte{0xa0};
+  packet.back() = std::byte{5};
+  EXPECT_EQ(parse_rtp(packet).error(), RtpParseError::kBadPadding);
+  packet.back() = std::byte{0};
+  EXPECT_EQ(parse_rtp(packet).error(), RtpParseError::kBadPadding);
+  packet.back() = std::byte{4};
+  EXPECT_EQ(parse_rtp(packet)->payload.size(), 0u);
+}
+
+TEST(Rtp, DMX4_VersionMustBeTwo) {
+  for (const int first : {0x00, 0x40, 0xc0}) {
+    Packet packet = rtp('A', 1, 1);
+    packet[0] = static_cast<std::byte>(first);
+    EXPECT_EQ(parse_rtp(packet).error(), RtpParseError::kBadVersion);
+  }
+}
+
+TEST(Classify, DMX1_FirstOctetDecides) {
+  EXPECT_EQ(classify(bytes_of({0, 1})), DatagramClass::kStun);
+  EXPECT_EQ(classify(bytes_of({3, 1})), DatagramClass::kStun);
+  EXPECT_EQ(classify(bytes_of({4, 1})), DatagramClass::kUnknown);
+  EXPECT_EQ(classify(bytes_of({22, 1})), DatagramClass::kDtls);
+  EXPECT_EQ(classify(bytes_of({64, 1})), DatagramClass::kUnknown);
+  EXPECT_EQ(classify(bytes_of({0x80, 8})), DatagramClass::kRtp);
+  EXPECT_EQ(classify(bytes_of({0xc0, 8})), DatagramClass::kUnknown);
+  EXPECT_EQ(classify({}), DatagramClass::kUnknown);
+}
+
+TEST(Classify, DMX2_SecondOctetTellsRtcp) {
+  EXPECT_EQ(classify(bytes_of({0x80, 192})), DatagramClass::kRtcp);
+  EXPECT_EQ(classify(bytes_of({0x80, 223})), DatagramClass::kRtcp);
+  EXPECT_EQ(classify(bytes_of({0x80, 191})), DatagramClass::kRtp);
+  EXPECT_EQ(classify(bytes_of({0x80, 224})), DatagramClass::kRtp);
+}
+
+TEST(Rtcp, RTC1_CompoundIsCheckedAsAWhole) {
+  EXPECT_TRUE(validate_rtcp(test::receiver_report(1), false));
+  EXPECT_TRUE(validate_rtcp(test::sender_report(1, 2), false));
+  EXPECT_EQ(validate_rtcp(bytes_of({0x80, 201, 0, 0}), false).error(), RtcpError::kTooShort);
+  EXPECT_EQ(validate_rtcp(bytes_of({0x80, 201, 0, 2, 0, 0, 0, 1}), false).error(), RtcpError::kLengthPastEnd);
+  EXPECT_EQ(validate_rtcp(bytes_of({0x81, 201, 0, 1, 0, 0, 0, 1}), false).error(), RtcpError::kBlocksPastEnd);
+  EXPECT_EQ(validate_rtcp(bytes_of({0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2}), false).error(), RtcpError::kFirstNotReport);
+  EXPECT_TRUE(validate_rtcp(bytes_of({0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2}), true)) << "reduced size, RFC 5506";
+  Packet many;
+  for (int i = 0; i < 65; ++i) {
+    const Packet one = test::receiver_report(1);
+    many.insert(many.end(), one.begin(), one.end());
+  }
+  EXPECT_EQ(validate_rtcp(many, false).error(), RtcpError::kTooManyPackets);
+}
+
+TEST(Rtcp, RTC1_SdesByeAndXrStayInside) {
+  const Packet report = test::receiver_report(1);
+  const auto with = [&](std::initializer_list<int> rest) {
+    Packet packet = report;
+    const Packet more = bytes_of(rest);
+    packet.insert(packet.end(), more.begin(), more.end());
+    return packet;
+  };
+  EXPECT_TRUE(validate_rtcp(with({0x81, 202, 0, 2, 0, 0, 0, 1, 1, 1, 'a', 0}), false));
+  EXPECT_EQ(validate_rtcp(with({0x81, 202, 0, 2, 0, 0, 0, 1, 1, 9, 'a', 0}), false).error(), RtcpError::kItemPastChunk);
+  EXPECT_TRUE(validate_rtcp(with({0x81, 203, 0, 1, 0, 0, 0, 1}), false));
+  EXPECT_EQ(validate_rtcp(with({0x85, 203, 0, 1, 0, 0, 0, 1}), false).error(), RtcpError::kBlocksPastEnd);
+  EXPECT_EQ(validate_rtcp(with({0x81, 203, 0, 2, 0, 0, 0, 1, 9, 'x', 0, 0}), false).error(), RtcpError::kReasonPastEnd);
+  EXPECT_EQ(validate_rtcp(with({0x80, 207, 0, 2, 0, 0, 0, 1, 4, 0, 0, 7}), false).error(), RtcpError::kXrPastEnd);
+}
+
+TEST(StreamStats, CountsLossReorderingAndDuplicates) {
+  StreamStats stats;
+  for (const unsigned number : {10u, 11u, 13u, 12u, 13u, 16u}) {
+    const auto n = static_cast<std::uint16_t>(number);
+    const Packet packet = rtp('A', 1, n);
+    ASSERT_EQ(stats.check(SeqNo{n}), StreamStats::Check::kOk);
+    stats.count(*parse_rtp(packet), packet.size(), 8000, kStart + n * 20ms);
+  }
+  EXPECT_EQ(stats.counters().packets, 6u);
+  EXPECT_EQ(stats.counters().expected(), 7u);
+  EXPECT_EQ(stats.counters().lost(), 2u);
+  EXPECT_EQ(stats.counters().duplicates, 1u);
+  EXPECT_EQ(stats.counters().reordered, 1u);
+}
+
+TEST(StreamStats, ExtendsTheSequenceOverAWrap) {
+  StreamStats stats;
+  for (std::uint32_t n = 65530; n < 65536 + 5; ++n) {
+    const Packet packet = rtp('A', 1, static_cast<std::uint16_t>(n));
+    ASSERT_EQ(stats.check(SeqNo{static_cast<std::uint16_t>(n)}), StreamStats::Check::kOk);
+    stats.count(*parse_rtp(packet), packet.size(), 0, kStart);
+  }
+  EXPECT_EQ(stats.counters().highest_extended, 65540u);
+  EXPECT_EQ(stats.counters().lost(), 0u);
+}
+
+TEST(StreamStats, SSR4_JumpNeedsTwoConsecutivePackets) {
+  StreamStats stats;
+  const auto count = [&](std::uint16_t n) {
+    const Packet packet = rtp('A', 1, n);
+    stats.count(*parse_rtp(packet), packet.size(), 0, kStart);
+  };
+  ASSERT_EQ(stats.check(SeqNo{100}), StreamStats::Check::kOk);
+  count(100);
+  EXPECT_EQ(stats.check(SeqNo{3099}), StreamStats::Check::kOk) << "2999 ahead is loss";
+  EXPECT_EQ(stats.check(SeqNo{5000}), StreamStats::Check::kJump);
+  EXPECT_EQ(stats.check(SeqNo{5002}), StreamStats::Check::kJump) << "not consecutive";
+  EXPECT_EQ(stats.check(SeqNo{5003}), StreamStats::Check::kOk);
+  count(5003);
+  EXPECT_EQ(stats.counters().resets, 1u);
+  EXPECT_EQ(stats.counters().lost(), 0u) << "a restart is no loss";
+}
+
+TEST(StreamStats, Rfc3550JitterOfAPerfectStreamIsZero) {
+  StreamStats steady;
+  StreamStats shaken;
+  for (std::uint16_t n = 1; n < 100; ++n) {
+    const Packet packet = rtp('A', 1, n);
+    steady.count(*parse_rtp(packet), packet.size(), 8000, kStart + n * 20ms);
+    shaken.count(*parse_rtp(packet), packet.size(), 8000, kStart + n * 20ms + (n % 2) * 10ms);
+  }
+  EXPECT_EQ(steady.counters().jitter(), 0ns);
+  EXPECT_NEAR(static_cast<double>(shaken.counters().jitter().count()) / 1e6, 10.0, 0.5);
+}
+
+TEST(Quality, MosFallsWithLossAndDelay) {
+  EXPECT_EQ(estimate_mos_times_10(0ms, 0ms, 0), 44);
+  EXPECT_LT(estimate_mos_times_10(300ms, 0ms, 0), 40);
+  EXPECT_LT(estimate_mos_times_10(0ms, 0ms, 10), 35);
+  EXPECT_GE(estimate_mos_times_10(10s, 1s, 100), 10);
+}
+
+TEST(G711Level, TellsSilenceFromSpeech) {
+  const Packet a_law_silence(160, std::byte{0xd5});
+  const Packet mu_law_silence(160, std::byte{0xff});
+  Packet speech = a_law_silence;
+  speech[80] = std::byte{0x2a};
+  EXPECT_TRUE(is_silent(G711Law::kA, a_law_silence));
+  EXPECT_TRUE(is_silent(G711Law::kMu, mu_law_silence));
+  EXPECT_FALSE(is_silent(G711Law::kA, speech));
+}
+
+TEST(TokenBucket, LIM1_AllowsABurstOfOneSecondAndThenTheRate) {
+  TokenBucket bucket;
+  const RateLimit limit{250, 0};
+  unsigned passed = 0;
+  for (int ms = 0; ms < 3000; ++ms) {
+    for (int i = 0; i < 10; ++i) passed += bucket.take(limit, 172, kStart + ms * 1ms) ? 1u : 0u;
+  }
+  EXPECT_NEAR(passed, 250u * 4u, 5u);
+}
+
+TEST(TokenBucket, LIM1_OctetsAreLimitedToo) {
+  TokenBucket bucket;
+  const RateLimit limit{0, 1000};
+  EXPECT_TRUE(bucket.take(limit, 900, kStart));
+  EXPECT_FALSE(bucket.take(limit, 200, kStart)) << "leaves the bucket as it was";
+  EXPECT_TRUE(bucket.take(limit, 100, kStart));
+}
+
+TEST(OutputTimeline, SSR2_ChangeOfInputContinuesWithoutAJump) {
+  OutputTimeline timeline(Ssrc{77}, SeqNo{65535}, 4'294'967'200u);
+  const auto first = timeline.map(Ssrc{1}, SeqNo{10}, 1000, false, 0);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->sequence, SeqNo{65535});
+  const auto second = timeline.map(Ssrc{1}, SeqNo{12}, 1320, false, 0);
+  EXPECT_EQ(second->sequence, SeqNo{1}) << "a gap of the input stays a gap, over the wrap";
+  EXPECT_EQ(second->timestamp - first->timestamp, 320u);
+  const auto prompt = timeline.generate(160, true);
+  EXPECT_EQ(prompt.sequence, SeqNo{2});
+  const auto other = timeline.map(Ssrc{2}, SeqNo{5000}, 99, false, 160);
+  EXPECT_EQ(other->sequence, SeqNo{3});
+  EXPECT_EQ(other->timestamp - prompt.timestamp, 160u);
+  EXPECT_TRUE(other->marker);
+  EXPECT_EQ(other->ssrc, Ssrc{77});
+  EXPECT_FALSE(timeline.map(Ssrc{2}, SeqNo{4999}, 0, false, 0)) << "late packets have no place";
+}
+
+}  // namespace
+}  // namespace ferry
