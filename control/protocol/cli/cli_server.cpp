@@ -1,6 +1,7 @@
 #include "control/protocol/cli/cli_server.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -45,6 +46,8 @@ json CliService::stats() {
                   {"cached_bytes", ng_.cache().bytes()},
                   {"errors", ng_.errors()},
                   {"repeated_keys", ng_.repeated_keys()}};
+  // In use, not what the allocator keeps: comparable before and after calls.
+  j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
   j["broken_invariants"] = g_broken_invariants.load();
   return j;
 }

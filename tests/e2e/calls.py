@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""Calls through a real Kamailio and the relay; the tone that each end hears is judged by sox.
+
+Variants: plain, caller behind NAT, hold and resume, IPv4 to IPv6, fifty calls at once.
+Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
+"""
+
+import argparse
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab import ALICE, BOB, BOB6, HOME, RELAY4, Capture, Lab, Relay, Skip, heard_frequency, inside, need, run, tone_pcap, wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CALLER_HZ, CALLEE_HZ = 440, 700
+
+SDP = """v=0
+      o=- 53655765 2353687637 IN IP[local_ip_type] [local_ip]
+      s=-
+      c=IN IP[media_ip_type] [media_ip]
+      t=0 0
+      m=audio [media_port] RTP/AVP 8
+      a=rtpmap:8 PCMA/8000
+      a={direction}
+"""
+
+INVITE = """<send retrans="500"><![CDATA[
+      INVITE sip:{callee}@{relay}:5060 SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      {route}From: <sip:alice@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+      To: <sip:{callee}@{relay}:5060>{to_tag}
+      Call-ID: [call_id]
+      CSeq: {cseq} INVITE
+      Contact: <sip:alice@[local_ip]:[local_port]>
+      Max-Forwards: 70
+      Content-Type: application/sdp
+      Content-Length: [len]
+
+      """
+
+REPLY = """{first} <send{retrans}><![CDATA[
+      SIP/2.0 {code}
+      [last_Via:]
+      [last_From:]
+      [last_To:]{tag}
+      [last_Call-ID:]
+      [last_CSeq:]
+      [last_Record-Route:]
+      Contact: <sip:bob@[local_ip]:[local_port]>
+"""
+
+
+def request(method, cseq, with_route=True):
+    route = "[routes]\n      " if with_route else ""
+    return f"""<send{' retrans="500"' if method != "ACK" else ""}><![CDATA[
+      {method} [next_url] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      {route}From: <sip:alice@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+      To: <sip:bob@relay>[peer_tag_param]
+      Call-ID: [call_id]
+      CSeq: {cseq} {method}
+      Max-Forwards: 70
+      Content-Length: 0
+
+    ]]></send>
+"""
+
+
+def reinvite(cseq, direction):
+    return f"""<send retrans="500"><![CDATA[
+      INVITE [next_url] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      [routes]
+      From: <sip:alice@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+      To: <sip:bob@relay>[peer_tag_param]
+      Call-ID: [call_id]
+      CSeq: {cseq} INVITE
+      Contact: <sip:alice@[local_ip]:[local_port]>
+      Max-Forwards: 70
+      Content-Type: application/sdp
+      Content-Length: [len]
+
+      {SDP.format(direction=direction)}
+    ]]></send>
+    <recv response="100" optional="true"/>
+    <recv response="200" rrs="true"/>
+    {request("ACK", cseq)}
+"""
+
+
+def caller_scenario(callee, tone, talk_ms, hold):
+    middle = f'<pause milliseconds="{talk_ms}"/>'
+    if hold:
+        middle = f"""<pause milliseconds="1500"/>{reinvite(2, "sendonly")}<pause milliseconds="2000"/>
+        {reinvite(3, "sendrecv")}<pause milliseconds="2500"/>"""
+    return f"""<?xml version="1.0" encoding="us-ascii"?><scenario name="caller">
+    {INVITE.format(callee=callee, relay=RELAY4, route="", to_tag="", cseq=1)}{SDP.format(direction="sendrecv")}
+    ]]></send>
+    <recv response="100" optional="true"/><recv response="180" optional="true"/>
+    <recv response="200" rrs="true"/>
+    {request("ACK", 1)}
+    <nop><action><exec play_pcap_audio="{tone}"/></action></nop>
+    {middle}
+    {request("BYE", 9)}
+    <recv response="200"/></scenario>"""
+
+
+def callee_scenario(tone, hold):
+    ok = """<send retrans="500"><![CDATA[
+      SIP/2.0 200 OK
+      [last_Via:]
+      [last_From:]
+      [last_To:]%s
+      [last_Call-ID:]
+      [last_CSeq:]
+      [last_Record-Route:]
+      Contact: <sip:bob@[local_ip]:[local_port]>
+      Content-Type: application/sdp
+      Content-Length: [len]
+
+      """
+    again = ""
+    if hold:
+        for direction in ("recvonly", "sendrecv"):
+            again += f"""<recv request="INVITE"/>{ok % ""}{SDP.format(direction=direction)}
+            ]]></send><recv request="ACK"/>"""
+    return f"""<?xml version="1.0" encoding="us-ascii"?><scenario name="callee">
+    <recv request="INVITE" rrs="true"/>
+    {ok % ";tag=[pid]B[call_number]"}{SDP.format(direction="sendrecv")}
+    ]]></send>
+    <recv request="ACK"/>
+    <nop><action><exec play_pcap_audio="{tone}"/></action></nop>
+    {again}
+    <recv request="BYE"/>
+    <send><![CDATA[
+      SIP/2.0 200 OK
+      [last_Via:]
+      [last_From:]
+      [last_To:]
+      [last_Call-ID:]
+      [last_CSeq:]
+      Content-Length: 0
+
+    ]]></send></scenario>"""
+
+
+class Result:
+    def __init__(self, name):
+        self.name, self.problems, self.facts = name, [], []
+
+    def check(self, good, text):
+        self.facts.append(text)
+        if not good:
+            self.problems.append(text)
+
+
+def near(found, wanted):
+    return found is not None and abs(found - wanted) <= wanted * 0.05
+
+
+def write(lab, name, text):
+    with open(lab.path(name), "w") as f:
+        f.write(text)
+    return lab.path(name)
+
+
+def call(lab, relay, name, where="alice", address=ALICE, callee="bob", callee_address=BOB, hold=False, calls=1, talk_ms=3000):
+    result = Result(name)
+    tones = (tone_pcap(lab, "caller", CALLER_HZ, 8 if hold else talk_ms / 1000, 0xA11CE),
+             tone_pcap(lab, "callee", CALLEE_HZ, 8 if hold else talk_ms / 1000, 0xB0B))
+    captures = (Capture(lab, where, "at-caller", "src host " + RELAY4), Capture(lab, "bob", "at-callee", "src port not 5060 and dst port not 5060"))
+    uas = lab.start("bob", "sipp", "-sf", write(lab, "callee.xml", callee_scenario(tones[1], hold)), "-i", callee_address, "-mi",
+                    callee_address, "-p", "5060", "-mp", "16000", "-m", str(calls), "-nostdin", "-trace_err", log="callee.log")
+    wait_for(lambda: "5060" in run(*inside("bob", "ss", "-lun")).stdout, 5, "the callee")
+    uac = lab.start(where, "sipp", "-sf", write(lab, "caller.xml", caller_scenario(callee, tones[0], talk_ms, hold)), f"{RELAY4}:5060",
+                    "-i", address, "-mi", address, "-p", "5070", "-mp", "14000", "-m", str(calls), "-l", str(calls), "-r", str(calls),
+                    "-nostdin", "-trace_err", "-timeout", "30", log="caller.log")
+    seen = 0
+    deadline = time.monotonic() + 40
+    while uac.poll() is None and time.monotonic() < deadline:
+        seen = max(seen, len(relay.ctl("list").get("calls", [])))
+        time.sleep(0.3)
+    result.check(uac.poll() == 0, f"caller's sipp ended with {uac.poll()}")
+    try:
+        uas.wait(5)
+    except Exception:
+        pass
+    result.check(uas.poll() == 0, f"callee's sipp ended with {uas.poll()}")
+    for capture in captures:
+        capture.stop()
+    result.check(seen == calls, f"{seen} calls seen at once by rtpferryctl")
+    for side, capture, hertz in (("caller", captures[0], CALLEE_HZ), ("callee", captures[1], CALLER_HZ)):
+        streams = capture.streams()
+        tones_heard = [heard_frequency(lab, audio) for audio in streams.values()]
+        good = sum(near(f, hertz) for f in tones_heard)
+        result.check(good == calls, f"{side} hears {hertz} Hz in {good} of {calls} streams {sorted(set(map(str, tones_heard)))[:4]}")
+        seconds = min((len(a) / 8000 for a in streams.values()), default=0)
+        wanted = (talk_ms / 1000) * 0.9 if not hold else 3
+        result.check(seconds >= wanted, f"{side} hears at least {seconds:.1f} s")
+        if hold and side == "caller":
+            longest = max((len(a) / 8000 for a in streams.values()), default=0)
+            result.check(longest <= 5.2, f"caller on hold hears nothing: {longest:.1f} s of 6 s")
+    wait_for(lambda: not relay.ctl("list")["calls"], 5, "the calls to be gone")
+    result.check(relay.used_pairs() == 0, f"{relay.used_pairs()} port pairs in use at the end")
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
+    parser.add_argument("--only", help="name of one variant")
+    parser.add_argument("--keep-logs", action="store_true", help="print the logs of a variant that failed")
+    arguments = parser.parse_args()
+    variants = {
+        "plain": {},
+        "nat": {"where": "home", "address": HOME},
+        "hold": {"hold": True},
+        "v4-to-v6": {"callee": "bob6", "callee_address": BOB6},
+        "fifty-at-once": {"calls": 50, "talk_ms": 4000},
+    }
+    try:
+        need("kamailio", "sipp", "sox", "tshark", "tcpdump", "nft", "ip", "pgrep")
+        failed = 0
+        for name, options in variants.items():
+            if arguments.only and arguments.only != name:
+                continue
+            with Lab() as lab:
+                lab.masquerade()
+                relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=2")
+                lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
+                          log="kamailio.log")
+                wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+                result = call(lab, relay, name, **options)
+                print(f"{'FAILED' if result.problems else 'passed'}  {name}: " + "; ".join(result.facts), flush=True)
+                if result.problems:
+                    failed += 1
+                    if arguments.keep_logs:
+                        for log in ("relay.log", "kamailio.log", "caller.log", "callee.log"):
+                            print(f"--- {log}\n" + lab.log(log)[-3000:])
+                        for extra in os.listdir(lab.directory):
+                            if "error" in extra:
+                                print(f"--- {extra}\n" + lab.log(extra)[-1500:])
+        return 1 if failed else 0
+    except Skip as why:
+        print(f"SKIP: {why}")
+        return 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())
