@@ -427,7 +427,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     }
     sync_plans(*call);
     plane_.fence();
-    schedule(*call, due(*call).at);
+    schedule(*call, due(*call).at, now);
     return {};
   } catch (const std::exception& e) {  // of the JSON library or of a value out of its range
     return undo(fmt::format("damaged record: {}", e.what()));

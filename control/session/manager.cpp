@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMaxHairpins = 2;  // LIM-5: a third pass is refused
 constexpr unsigned kPortTries = 64;
+constexpr Duration kLongestLook = 60s;
 
 RequestError error(std::string text) { return {std::move(text), false, false}; }
 
@@ -121,7 +122,7 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
     ++totals_.managed;
     call->scheduled_at = Instant::max();
   }
-  if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at);
+  if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at, clock.now);
   Dict dict;
   dict.set("sdp", std::move(*reply));
   return dict;
@@ -351,14 +352,14 @@ SessionManager::Due SessionManager::due(const Call& call) const {
   return due;
 }
 
-void SessionManager::schedule(Call& call, Instant at) {
-  if (at == Instant::max()) return;
-  call.scheduled_at = at;
-  expiries_.push({at, call.serial});
+void SessionManager::schedule(Call& call, Instant at, Instant now) {
+  // Looked at once a minute at least: an entry of a call that is gone does not stay for its hour.
+  call.scheduled_at = std::min(at, now + kLongestLook);
+  expiries_.push({call.scheduled_at, call.serial});
 }
 
 void SessionManager::sweep(const Clock& clock) {
-  std::vector<Expiry> again;
+  std::vector<Call*> again;
   while (!expiries_.empty() && expiries_.top().at <= clock.now) {
     const Expiry entry = expiries_.top();
     expiries_.pop();
@@ -368,10 +369,7 @@ void SessionManager::sweep(const Clock& clock) {
     const Due end = due(*call);
     if (end.at > clock.now) {
       // One live entry a call: those pushed by an earlier deletion come up here once and go.
-      if (call->scheduled_at <= clock.now) {
-        call->scheduled_at = end.at;
-        again.push_back({end.at, entry.serial});
-      }
+      if (call->scheduled_at <= clock.now) again.push_back(call);
       continue;
     }
     if (end.deleted && !call->delete_at) {
@@ -379,14 +377,12 @@ void SessionManager::sweep(const Clock& clock) {
         if (leg->delete_at && *leg->delete_at <= clock.now) destroy_leg(*call, *leg);
       }
       sync_plans(*call);
-      again.push_back({due(*call).at, entry.serial});
+      again.push_back(call);
       continue;
     }
     destroy(*call, end.reason, clock);
   }
-  for (const Expiry& entry : again) {
-    if (entry.at != Instant::max()) expiries_.push(entry);
-  }
+  for (Call* call : again) schedule(*call, due(*call).at, clock.now);
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
     if (!listener_.on_event) return;
     for (const auto& [id, call] : calls_) {
@@ -503,7 +499,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   Dict reply;
   if (delay > 0s) {
     if (!request.has_flag(Flag::kFast)) reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
-    schedule(*call, at);
+    schedule(*call, at, clock.now);
     return reply;
   }
   // A whole call is shown as it was, a party as it is now: with its ports closed (NG section 13).

@@ -139,7 +139,7 @@ class SessionManager {
   void destroy(Call& call, EndReason reason, const Clock& clock);
   void destroy_leg(Call& call, Leg& leg);
   void forget(Call& call);
-  void schedule(Call& call, Instant at);
+  void schedule(Call& call, Instant at, Instant now);
   /// Nothing if the call is alive; else why and since when it is over.
   struct Due {
     Instant at;

@@ -197,14 +197,14 @@ class Capture:
         self.process.wait(5)
 
     def streams(self):
-        """(destination port, SSRC) -> A-law octets in order of arrival."""
-        fields = run("tshark", "-r", self.file, "-d", "udp.port==1-65535,rtp", "-Y", "rtp", "-T", "fields", "-e", "udp.dstport",
-                     "-e", "rtp.ssrc", "-e", "rtp.p_type", "-e", "rtp.payload", "-e", "frame.time_epoch").stdout
+        """(source port, destination port, SSRC) -> A-law octets in order of arrival."""
+        fields = run("tshark", "-r", self.file, "-d", "udp.port==1-65535,rtp", "-Y", "rtp", "-T", "fields", "-e", "udp.srcport",
+                     "-e", "udp.dstport", "-e", "rtp.ssrc", "-e", "rtp.p_type", "-e", "rtp.payload").stdout
         streams = {}
         for line in fields.splitlines():
-            port, ssrc, payload_type, payload, _ = (line + "\t\t\t\t").split("\t")[:5]
+            source, port, ssrc, payload_type, payload = (line + "\t\t\t\t").split("\t")[:5]
             if payload and payload_type == "8":
-                streams.setdefault((int(port), ssrc), bytearray()).extend(bytes.fromhex(payload.replace(":", "")))
+                streams.setdefault((source, port, ssrc), bytearray()).extend(bytes.fromhex(payload.replace(":", "")))
         return streams
 
 

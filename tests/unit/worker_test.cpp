@@ -198,6 +198,7 @@ TEST_F(WorkerTest, LIM4_OneEventForManyForeignPackets) {
   EXPECT_EQ(events, 1u);
 }
 
+// Row I-07 without ICE: the SDP points at a host that never answers.
 TEST_F(WorkerTest, LAT12_SilentReceiverIsNotFedForever) {
   auto worker = make_worker(network_);
   auto out = plan(host(21), {source(11, {8}, {})});
@@ -230,6 +231,7 @@ TEST_F(WorkerTest, SSR1_NewSsrcNeedsTwoPacketsAndBothArrive) {
   EXPECT_EQ(arrived(host(21)), 3u);
 }
 
+// Row R-03: a forged BYE is at most an idle mark.
 TEST_F(WorkerTest, RTC4_ByeDoesNotEndAnything) {
   auto worker = make_worker(network_);
   install(*worker, 1, 30010, plan(host(21), {source(11, {8}, {})}));

@@ -1,0 +1,54 @@
+# The front door. Each target is one line of CMake or script.
+BUILD  ?= build/release
+JOBS   ?= $(shell nproc)
+CCACHE := $(shell command -v ccache)
+CONFIG := $(if $(CCACHE),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+
+.PHONY: setup build run test bench fuzz soak format lint ci-full rules clean asan
+
+setup:            ## install the Debian packages that are missing
+	@tools/setup.sh build test
+
+build:            ## release build in build/release/bin
+	@tools/setup.sh build
+	@cmake --preset release $(CONFIG) $(CMAKE_ARGS) > /dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+
+run: build        ## start the daemon on loopback and place a demonstration call (STAY=1 leaves it running)
+	@tools/demo/run.sh $(BUILD)/bin $(STAY)
+
+test:             ## build, then every test that this machine can run
+	@tools/setup.sh build test
+	@$(MAKE) --no-print-directory build
+	@ctest --test-dir $(BUILD) --output-on-failure $(CTEST_ARGS)
+
+asan:             ## unit tests with address and undefined-behaviour sanitizers
+	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) && ctest --test-dir build/asan -L unit --output-on-failure
+
+bench: build      ## set-up rate, CPU and memory beside rtpengine
+	@tools/setup.sh bench
+	@python3 bench/setup_rate.py --build $(BUILD)/bin --json $(BUILD)/setup_rate.json
+
+fuzz:             ## every parser, SECONDS each (default 30)
+	@tools/setup.sh build fuzz
+	@cmake --preset fuzz > /dev/null && cmake --build build/fuzz -j $(JOBS) && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
+
+soak: build       ## random calls over and over, leaks counted
+	@python3 tests/e2e/leaks.py --build $(BUILD)/bin
+
+format:           ## clang-format in place
+	@tools/format.sh fix
+
+lint:             ## format, include arrows, headers that compile alone
+	@tools/format.sh check
+	@python3 tools/check_includes.py
+	@cmake --preset release $(CONFIG) > /dev/null && cmake --build $(BUILD) -j $(JOBS) --target check_headers
+
+rules:            ## rules of docs/media-security-rules.txt and the tests that name them
+	@python3 tools/rules.py
+
+ci-full:          ## both compilers, thread sanitizer, clang-tidy, fuzzing
+	@tools/ci_full.sh
+
+clean:
+	@rm -rf build

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Set-up rate, CPU and memory of a call: rtpferryd beside Debian's rtpengine, interleaved in one run.
+
+The relay has one core, the generator the other. Both relays delete at once (delete-delay 0). Figures are medians of
+the rounds; kernel memory (sockets) is the growth of the slab, printed beside user memory.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+KEYS = ("offer_answer_per_s", "delete_per_s", "cycle_per_s", "cpu_us_offer_answer", "cpu_us_delete", "user_kb_per_call",
+        "kernel_kb_per_call", "errors")
+
+
+def cores():
+    available = sorted(os.sched_getaffinity(0))
+    return (str(available[0]), str(available[1])) if len(available) > 1 else (str(available[0]),) * 2
+
+
+def start(command, log):
+    return subprocess.Popen(["taskset", "-c", cores()[0], *command], stdout=log, stderr=subprocess.STDOUT)
+
+
+def rtpferryd(build, log):
+    return start([os.path.join(build, "rtpferryd"), "--config-file=none", "--interface=127.0.0.1", "--listen-ng=127.0.0.1:2777",
+                  "--control-socket=none", "--log-level=3", "--num-threads=1", "--port-min=20000", "--port-max=60000",
+                  "--delete-delay=0"], log)
+
+
+def rtpengine(log):
+    return start(["rtpengine", "--config-file=none", "--interface=127.0.0.1", "--listen-ng=127.0.0.1:2777", "--foreground",
+                  "--log-stderr", "--log-level=3", "--table=-1", "--num-threads=1", "--port-min=20000", "--port-max=60000",
+                  "--delete-delay=0"], log)
+
+
+def measure(generator, process, calls, window):
+    time.sleep(1.0)  # both answer well before that; the figure is no part of what is measured
+    if process.poll() is not None:
+        raise RuntimeError(f"relay ended with {process.returncode}")
+    result = subprocess.run(["taskset", "-c", cores()[1], generator, "--pid", str(process.pid), "--target", "127.0.0.1:2777",
+                             "--calls", str(calls), "--window", str(window)], capture_output=True, text=True, timeout=200)
+    process.terminate()
+    process.wait(20)
+    if result.returncode != 0:
+        raise RuntimeError(result.stderr)
+    return json.loads(result.stdout)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--calls", type=int, default=4500)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--window", type=int, default=16, help="calls under way at a time")
+    parser.add_argument("--json", help="write the result here")
+    arguments = parser.parse_args()
+    relays = {"rtpferryd": lambda log: rtpferryd(arguments.build, log)}
+    if shutil.which("rtpengine"):
+        relays["rtpengine"] = rtpengine
+    else:
+        print("rtpengine is not installed: no peer beside")
+    generator = os.path.join(arguments.build, "ngload")
+    rounds = {name: [] for name in relays}
+    with tempfile.TemporaryFile() as log:
+        for _ in range(arguments.rounds):
+            for name, launch in relays.items():
+                rounds[name].append(measure(generator, launch(log), arguments.calls, arguments.window))
+    medians = {name: {key: statistics.median(r[key] for r in results) for key in KEYS} for name, results in rounds.items()}
+    print(f"{arguments.calls} calls, {arguments.rounds} rounds, {arguments.window} under way, one core for the relay")
+    print(f"{'':<24}" + "".join(f"{name:>14}" for name in medians) + ("         ratio" if len(medians) > 1 else ""))
+    for key in KEYS:
+        values = [m[key] for m in medians.values()]
+        ratio = f"{values[0] / values[1]:>14.2f}" if len(values) > 1 and values[1] else ""
+        print(f"{key:<24}" + "".join(f"{v:>14.1f}" for v in values) + ratio)
+    goals = {"at least 9,000 offer+answer/s": medians["rtpferryd"]["offer_answer_per_s"] >= 9000,
+             "at most 6 kB of user memory a call": medians["rtpferryd"]["user_kb_per_call"] <= 6.0}
+    for goal, met in goals.items():
+        print(f"{'met     ' if met else 'NOT MET '} {goal}")
+    if arguments.json:
+        with open(arguments.json, "w") as f:
+            json.dump({"rounds": rounds, "medians": medians}, f, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""A thousand random calls leave nothing behind: ports, descriptors and heap are back where they began.
+
+Runs two daemons at once, with delete-delay 0 and with the default. Replies stay cached for a minute by rule
+(CTL-3), so the heap is compared after that minute. Exit status: 0 passed, 1 failed.
+"""
+
+import argparse
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+CALLS = 1000
+
+
+def sdp(port, extra=""):
+    return (f"v=0\r\no=- 1 1 IN IP4 127.9.0.1\r\ns=-\r\nc=IN IP4 127.9.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0 101\r\n"
+            f"a=rtpmap:101 telephone-event/8000\r\n{extra}")
+
+
+class Daemon:
+    def __init__(self, build, name, port, options):
+        self.name = name
+        self.directory = tempfile.mkdtemp(prefix="ferry-leaks-")
+        self.control = os.path.join(self.directory, "control.sock")
+        self.ctl_program = os.path.join(build, "rtpferryctl")
+        self.process = subprocess.Popen([os.path.join(build, "rtpferryd"), "--config-file=none", "--interface=127.9.0.2",
+                                         f"--listen-ng=127.0.0.1:{port}", f"--control-socket={self.control}", "--log-level=4",
+                                         f"--port-min={port * 2}", f"--port-max={port * 2 + 12000}", "--num-threads=2", *options])
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.settimeout(1)
+        self.cookie = 0
+        for _ in range(100):
+            try:
+                if self.ng({"command": "ping"})["result"] == "pong":
+                    return
+            except (ConnectionRefusedError, socket.timeout):
+                time.sleep(0.05)
+        raise RuntimeError("daemon does not answer")
+
+    def ng(self, request):
+        self.cookie += 1
+        cookie = f"{os.getpid()}_{self.cookie}_{time.monotonic_ns()}"
+        self.socket.send(f"{cookie} {json.dumps(request)}".encode())
+        while True:
+            got, _, document = self.socket.recv(65536).partition(b" ")
+            if got.decode() == cookie:
+                return json.loads(document)
+
+    def ctl(self, word):
+        return json.loads(subprocess.run([self.ctl_program, f"--socket={self.control}", "--json", word], capture_output=True, check=True).stdout)
+
+    def figures(self):
+        ports = self.ctl("ports")["ports"][0]
+        return {"pairs in use": ports["used"], "calls": len(self.ctl("list")["calls"]),
+                "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd")),
+                "heap": self.ctl("stats")["memory"]["heap_in_use"]}
+
+    def random_calls(self, seed):
+        rng = random.Random(seed)
+        for n in range(CALLS):
+            call = f"leak-{seed}-{n}"
+            port = rng.randrange(2000, 60000, 2)
+            self.ng({"command": "offer", "call-id": call, "from-tag": "A", "sdp": sdp(port)})
+            if rng.random() < 0.8:
+                self.ng({"command": "answer", "call-id": call, "from-tag": "A", "to-tag": "B", "sdp": sdp(port + 2, "a=rtcp-mux\r\n")})
+            for _ in range(rng.randrange(3)):
+                self.ng({"command": "offer", "call-id": call, "from-tag": "A", "to-tag": "B", "sdp": sdp(port + 4 * rng.randrange(3))})
+            if rng.random() < 0.2:
+                self.ng({"command": "offer", "call-id": call, "from-tag": "A", "via-branch": f"b{n % 3}", "sdp": sdp(port)})
+            if rng.random() < 0.1:
+                self.ng({"command": "query", "call-id": call})
+            if rng.random() < 0.1:
+                self.ng({"command": "offer", "call-id": call, "from-tag": "A", "sdp": "v=0\r\nm=broken\r\n"})
+            self.ng({"command": "delete", "call-id": call, "from-tag": rng.choice(["A", "B"]) if rng.random() < 0.9 else "A"})
+            if rng.random() < 0.2:
+                self.ng({"command": "delete", "call-id": call})
+
+    def finish(self, seed):
+        """What a delete with an unknown tag left goes now."""
+        for n in range(CALLS):
+            self.ng({"command": "delete", "call-id": f"leak-{seed}-{n}"})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    arguments = parser.parse_args()
+    daemons = [Daemon(arguments.build, "delete-delay 0", 2451, ["--delete-delay=0"]),
+               Daemon(arguments.build, "default delete-delay", 9451, [])]
+    failed = False
+    try:
+        # Tables that grow once and stay: let the first thousand make them.
+        marks = {}
+        for seed in (1, 2):
+            for daemon in daemons:
+                daemon.random_calls(seed)
+                daemon.finish(seed)
+            time.sleep(62)  # deletions of the default delay, then the replies
+            for daemon in daemons:
+                daemon.ng({"command": "ping"})
+                marks.setdefault(daemon.name, []).append(daemon.figures())
+        for name, (before, after) in marks.items():
+            good = (after["pairs in use"] == 0 and after["calls"] == 0 and after["descriptors"] == before["descriptors"] and
+                    after["heap"] - before["heap"] < 64 * 1024)
+            failed |= not good
+            print(f"{'passed' if good else 'FAILED'}  {name}: before {before}, after {CALLS} more calls {after}")
+    finally:
+        for daemon in daemons:
+            daemon.process.terminate()
+            if daemon.process.wait(10) != 0:
+                print(f"FAILED  {daemon.name}: exit status {daemon.process.returncode}")
+                failed = True
+            if os.path.exists(daemon.control):
+                print(f"FAILED  {daemon.name}: its control socket is still there")
+                failed = True
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

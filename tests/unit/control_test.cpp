@@ -1,0 +1,379 @@
+// Codecs of the NG protocol, configuration, access, and the rules that are seen from control.
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "control/config/config.hpp"
+#include "control/log/log.hpp"
+#include "control/protocol/access.hpp"
+#include "control/protocol/cli/cli_server.hpp"
+#include "control/protocol/ng/bencode.hpp"
+#include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/request_parser.hpp"
+#include "control/sdp/write.hpp"
+#include "tests/support/world.hpp"
+
+namespace ferry::test {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+Endpoint peer(std::uint8_t last, std::uint16_t port = 4000) { return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}}; }
+
+TEST(Bencode, RoundTripKeepsOrderAndTypes) {
+  const std::string text = "d1:bi-12e1:al3:xyzd1:ki0eee0:5:emptye";
+  const auto decoded = ng::decode_bencode(text);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->size, text.size());
+  EXPECT_EQ(ng::encode_bencode(decoded->value), text);
+}
+
+TEST(Bencode, CTL4_BoundsHold) {
+  using ng::DecodeError;
+  EXPECT_EQ(ng::decode_bencode(std::string(17, 'l')).error(), DecodeError::kTooDeep);
+  EXPECT_TRUE(ng::decode_bencode(std::string(16, 'l') + std::string(16, 'e')));
+  std::string many = "l";
+  for (int i = 0; i < 5000; ++i) many += "i1e";
+  EXPECT_EQ(ng::decode_bencode(many + "e").error(), DecodeError::kTooManyElements);
+  EXPECT_EQ(ng::decode_bencode("i9223372036854775808e").error(), DecodeError::kMalformed);
+  EXPECT_EQ(ng::decode_bencode("9223372036854775808:").error(), DecodeError::kMalformed);
+  EXPECT_EQ(ng::decode_bencode("5:abc").error(), DecodeError::kIncomplete);
+  EXPECT_EQ(ng::decode_bencode("di1e1:xe").error(), DecodeError::kMalformed) << "keys are strings";
+}
+
+TEST(Bencode, CTL4_RepeatedKeyLastOneWinsAndIsCounted) {
+  const auto decoded = ng::decode_bencode("d1:ai1e1:ai2ee");
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->repeated_keys, 1u);
+  EXPECT_EQ(*decoded->value.dict()->find("a")->integer(), 2);
+}
+
+TEST(Json, CTL4_BoundsHold) {
+  EXPECT_EQ(ng::decode_json(std::string(17, '[')).error(), ng::DecodeError::kTooDeep);
+  EXPECT_EQ(ng::decode_json("{\"a\":1}x").error(), ng::DecodeError::kMalformed);
+  EXPECT_EQ(ng::decode_json("{\"a\":1,\"a\":true}")->repeated_keys, 1u);
+  EXPECT_EQ(ng::encode_json(ng::decode_json("{\"a\":[1,\"x\\n\",{}],\"b\":false}")->value), "{\"a\":[1,\"x\\n\",{}],\"b\":0}");
+}
+
+TEST(Json, DocumentSizeFindsTheEndInAStream) {
+  const std::string one = R"({"a":"}\"{","b":[{}]})";
+  EXPECT_EQ(*ng::json_document_size(one + "next"), one.size());
+  for (std::size_t cut = 1; cut < one.size(); ++cut) {
+    EXPECT_EQ(ng::json_document_size(one.substr(0, cut)).error(), ng::DecodeError::kIncomplete) << cut;
+  }
+}
+
+TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
+  Dict dict;
+  dict.set("media_address", "192.0.2.9");
+  dict.set("Address Family", "ip6");
+  dict.set("delete delay", "20");
+  dict.set("replace", "origin, SDP version");
+  dict.set("flags", List{Value("Trust Address"), Value("rtcp-mux-require"), Value("strct-source")});
+  dict.set("received-from", List{});
+  dict.set("from-tag", 7);
+  dict.set("ICE", "remove");
+  dict.set("medya", "x");
+  const Request request = ng::parse_request(dict);
+  EXPECT_EQ(request.media_address->to_string(), "192.0.2.9");
+  EXPECT_EQ(request.address_family, AddressFamily::kIpv6);
+  EXPECT_EQ(request.delete_delay_s, 20);
+  EXPECT_TRUE(has(request.replaces, Replace::kOrigin) && has(request.replaces, Replace::kSdpVersion));
+  EXPECT_TRUE(request.has_flag(Flag::kTrustAddress));
+  EXPECT_TRUE(has(request.rtcp_mux, RtcpMux::kRequire));
+  EXPECT_FALSE(request.received_from.has_value());
+  EXPECT_FALSE(request.from_tag.has_value()) << "an integer is no tag";
+  EXPECT_EQ(request.not_in_force, std::vector<std::string>{"ice"});
+  EXPECT_EQ(request.unknown_keys, std::vector<std::string>{"medya"});
+  EXPECT_EQ(request.unknown_flags, std::vector<std::string>{"strct-source"});
+  EXPECT_EQ(ng::suggest("strct-source", true), "strict-source");
+  EXPECT_EQ(ng::suggest("medya", false), "media");
+}
+
+Result<Config, ConfigError> load(std::vector<std::string> words) {
+  words.insert(words.begin(), {"rtpferryd", "--config-file=none"});
+  std::vector<char*> arguments;
+  for (auto& word : words) arguments.push_back(word.data());
+  return load_config(arguments);
+}
+
+TEST(Config, CTL1_DefaultsAreLoopbackAndAUnixSocket) {
+  const auto config = load({"-i", "192.0.2.1"});
+  ASSERT_TRUE(config);
+  ASSERT_EQ(config->listen_ng.size(), 1u);
+  EXPECT_EQ(config->listen_ng[0].to_string(), "127.0.0.1:2223");
+  EXPECT_TRUE(config->listen_tcp_ng.empty());
+  EXPECT_EQ(config->control_socket.front(), '/');
+}
+
+TEST(Config, CTL2_OpenListenerNeedsAnAllowListOrTheExplicitOption) {
+  EXPECT_FALSE(load({"-i", "192.0.2.1", "-n", "192.0.2.1:2223"}));
+  EXPECT_FALSE(load({"-i", "192.0.2.1", "--listen-tcp-ng=[2001:db8::1]:2223"}));
+  EXPECT_TRUE(load({"-i", "192.0.2.1", "-n", "192.0.2.1:2223", "--control-allow=192.0.2.0/24"}));
+  EXPECT_TRUE(load({"-i", "192.0.2.1", "-n", "192.0.2.1:2223", "--allow-open-control"}));
+}
+
+TEST(Config, ListsMayBeRepeatedOrDividedBySemicolons) {
+  const auto config = load({"--interface=a/192.0.2.1;b/192.0.2.2!203.0.113.2", "--interface=c=a"});
+  ASSERT_TRUE(config);
+  ASSERT_EQ(config->interfaces.size(), 3u);
+  EXPECT_EQ(config->interfaces[1].advertised, "203.0.113.2");
+  EXPECT_EQ(config->interfaces[2].alias_of, "a");
+}
+
+TEST(Config, ErrorsAreOneLineWithAHint) {
+  EXPECT_EQ(load({"--timout=3"}).error().text, "unknown option 'timout': did you mean 'timeout'?");
+  EXPECT_EQ(load({"-i", "x", "--timeout=soon"}).error().text, "--timeout: 'soon' is no number from 0 to 31536000");
+  EXPECT_EQ(load({"--interface"}).error().text, "option 'interface' needs a value");
+  EXPECT_NE(load({"-i", "192.0.2.1", "-m", "5000", "-M", "4000"}).error().text.find("port-min"), std::string::npos);
+  Config config;
+  EXPECT_EQ(apply_ini(config, "[rtpferry]\n# c\ntimeout = 5\nlatsh = any\n", "f.conf").error().text,
+            "f.conf:4: unknown option 'latsh': did you mean 'latch'?");
+}
+
+TEST(Config, InterfaceSectionsHaveTheirOwnPorts) {
+  Config config;
+  ASSERT_TRUE(apply_ini(config, "timeout=7\n[interface-ext]\naddress = 192.0.2.1!203.0.113.9\nport-min=1000\nport-max = 2000\n", "f"));
+  EXPECT_EQ(config.session.timeout, 7s);
+  ASSERT_EQ(config.interfaces.size(), 1u);
+  EXPECT_EQ(config.interfaces[0].name, "ext");
+  EXPECT_EQ(config.interfaces[0].advertised, "203.0.113.9");
+  EXPECT_EQ(config.interfaces[0].port_max->value, 2000);
+}
+
+TEST(Interfaces, AliasesGroupsAndErrors) {
+  const auto specs = [](std::vector<std::string_view> texts) {
+    std::vector<InterfaceSpec> all;
+    for (const auto text : texts) all.push_back(parse_interface_spec(text));
+    return all;
+  };
+  const auto set = InterfaceSet::build(specs({"pub:1/192.0.2.1", "pub:2/192.0.2.2", "old=pub:1"}), UdpPort{30000}, UdpPort{30010}, false);
+  ASSERT_TRUE(set);
+  EXPECT_EQ(set->find("old")->name, "pub:1");
+  EXPECT_NE(set->find("pub"), set->find("pub")) << "members of a group in turn";
+  EXPECT_EQ(set->find("nothing"), nullptr);
+  EXPECT_FALSE(InterfaceSet::build(specs({"192.0.2.1"}), UdpPort{30001}, UdpPort{30002}, false)) << "no even/odd pair";
+  EXPECT_FALSE(InterfaceSet::build(specs({"no-such-device0"}), UdpPort{30000}, UdpPort{30010}, false));
+  EXPECT_FALSE(InterfaceSet::build(specs({"203.0.113.250"}), UdpPort{30000}, UdpPort{30010}, true)) << "not local";
+}
+
+TEST(Access, CTL5_BudgetOfStrangersOnAnOpenListener) {
+  AccessList open({}, true);
+  unsigned admitted = 0;
+  for (int i = 0; i < 5000; ++i) admitted += open.admit(IpAddress::v4({198, 51, 100, 1}), Instant{1h}) ? 1u : 0u;
+  EXPECT_EQ(admitted, 2000u);
+  EXPECT_TRUE(open.admit(IpAddress::v4({127, 0, 0, 1}), Instant{1h}));
+}
+
+TEST(Cli, CTL7_TerminateAllEndsEveryCallAndSaysSo) {
+  const auto world = make_sim_world();
+  cli::CliService service(world->manager(), world->service(), [&] { return world->clock(); });
+  for (const char* id : {"one", "two"}) world->ng(offer(id, "A", audio_sdp(peer(10))));
+  EXPECT_EQ(service.execute({{"command", "list"}}, "uid 0")["calls"].size(), 2u);
+  EXPECT_EQ(service.execute({{"command", "terminate"}, {"call_id", "nobody"}}, "uid 0")["error"], "no such call");
+  EXPECT_EQ(service.execute({{"command", "terminate"}, {"all", true}}, "uid 0")["terminated"], 2);
+  EXPECT_EQ(world->open_ports(), 0u);
+  EXPECT_EQ(service.execute({{"command", 5}}, "uid 0")["error"], "unknown command");
+}
+
+TEST(Sdp, LIM6_CountsAreBounded) {
+  const std::string head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
+  std::string media = head;
+  for (int i = 0; i < 32; ++i) media += "m=audio 4000 RTP/AVP 8\r\n";
+  EXPECT_TRUE(sdp::parse(media));
+  EXPECT_EQ(sdp::parse(media + "m=audio 4000 RTP/AVP 8\r\n").error(), sdp::SdpError::kTooManyMedia);
+  std::string formats = head + "m=audio 4000 RTP/AVP";
+  for (int i = 0; i < 65; ++i) formats += " " + std::to_string(i);
+  EXPECT_EQ(sdp::parse(formats + "\r\n").error(), sdp::SdpError::kTooManyFormats);
+  const auto world = make_sim_world();
+  json last;
+  for (int i = 0; i < 40; ++i) last = world->ng(offer("tags", "tag" + std::to_string(i), audio_sdp(peer(10))));
+  EXPECT_EQ(last["result"], "error") << "64 tags a call";
+}
+
+TEST(Sdp, CodecIdentityIsNameRateAndChannels) {
+  const auto codec = [](int type, std::string_view name, std::uint32_t rate, std::string_view fmtp) {
+    sdp::Codec c;
+    c.payload_type = static_cast<std::uint8_t>(type);
+    c.name = name;
+    c.clock_rate_hz = rate;
+    c.fmtp = fmtp;
+    return c;
+  };
+  EXPECT_TRUE(sdp::same_codec(codec(0, "PCMU", 8000, "abc=no"), codec(0, "pcmu", 8000, "")));
+  EXPECT_TRUE(sdp::same_codec(codec(96, "opus", 48000, ""), codec(107, "OPUS", 48000, "x")));
+  EXPECT_FALSE(sdp::same_codec(codec(96, "speex", 8000, ""), codec(96, "speex", 16000, "")));
+  EXPECT_TRUE(sdp::same_codec(codec(101, "telephone-event", 8000, "0-16"), codec(98, "telephone-event", 8000, "")));
+  EXPECT_FALSE(sdp::same_codec(codec(100, "telephone-event", 8000, "0-15"), codec(101, "telephone-event", 8000, "0-16")));
+}
+
+TEST(Sdp, WritingWhatWasWrittenChangesNothing) {
+  const auto world = make_sim_world();
+  const json first = world->ng(offer("one", "A", audio_sdp(peer(10), "a=X-odd:1\r\na=ptime:20\r\n")));
+  const json second = world->ng(offer("two", "A", first["sdp"].get<std::string>()));
+  const auto without_port = [](std::string text) {
+    text.erase(text.find("m=audio ") + 8, 5);
+    const auto rtcp = text.find("a=rtcp:") + 7;
+    text.erase(rtcp, text.find("\r\n", rtcp) - rtcp);
+    return text;
+  };
+  EXPECT_EQ(without_port(first["sdp"]), without_port(second["sdp"]));
+}
+
+class TwoParty : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    world_ = make_sim_world();
+    for (const Endpoint& e : {a_, b_, x_}) world_->open(e);
+  }
+  void set_up(const json& keys = {}) {
+    json o = offer("c", "A", audio_sdp(a_));
+    json w = answer("c", "A", "B", audio_sdp(b_));
+    if (!keys.is_null()) {
+      o.update(keys);
+      w.update(keys);
+    }
+    to_b_ = World::port_of(world_->ng(o));
+    to_a_ = World::port_of(world_->ng(w));
+  }
+  [[nodiscard]] Endpoint at(UdpPort port) const { return {world_->relay_address(), port}; }
+  json shown() { return world_->manager().show("c", world_->clock()); }
+
+  std::unique_ptr<World> world_;
+  Endpoint a_ = peer(10);
+  Endpoint b_ = peer(20);
+  Endpoint x_ = peer(66);
+  UdpPort to_a_;
+  UdpPort to_b_;
+};
+
+TEST_F(TwoParty, LAT1_MediaLeavesFromThePortThatWasAdvertised) {
+  set_up();
+  world_->send(a_, at(to_a_), rtp('A', 1, 1));
+  world_->send(b_, at(to_b_), rtp('B', 2, 1));
+  ASSERT_EQ(world_->received().size(), 2u);
+  EXPECT_EQ(world_->received()[0].from, at(to_b_));
+  EXPECT_EQ(world_->received()[1].from, at(to_a_));
+}
+
+TEST_F(TwoParty, DMX5_RefusedPacketsChangeNothingButDropCounters) {
+  set_up();
+  world_->send(a_, at(to_a_), rtp('A', 1, 1));
+  json before = shown();
+  for (std::uint16_t n = 2; n < 50; ++n) {
+    world_->send(x_, at(to_a_), rtp('X', 1, n));
+    world_->send(x_, at(to_a_), rtp('X', 99, static_cast<std::uint16_t>(n * 1000)));
+    world_->send(x_, at(UdpPort{static_cast<std::uint16_t>(to_a_.value + 1)}), receiver_report(1));
+    world_->send(x_, at(to_a_), bytes_of({22, 254, 253, 0, 0}));
+  }
+  json after = shown();
+  for (json* side : {&before, &after}) {
+    json& media = (*side)["legs"][0]["medias"][0];
+    media.erase("drops");
+    for (auto& stream : media["streams"]) stream["in"].erase("errors");
+  }
+  EXPECT_EQ(before, after) << json::diff(before, after);
+}
+
+TEST_F(TwoParty, SSR3_SameSsrcFromAnotherAddressIsRefusedTheFirstWins) {
+  set_up();
+  world_->send(a_, at(to_a_), rtp('A', 7, 1));
+  for (std::uint16_t n = 2; n < 20; ++n) world_->send(x_, at(to_a_), rtp('X', 7, n));
+  world_->send(a_, at(to_a_), rtp('A', 7, 2));
+  EXPECT_EQ(world_->count(b_, 'X'), 0u);
+  EXPECT_EQ(world_->count(b_, 'A'), 2u);
+}
+
+TEST_F(TwoParty, RTC2_RtcpIsLimitedToFiftyASecond) {
+  set_up();
+  const Endpoint rtcp_port = at(UdpPort{static_cast<std::uint16_t>(to_a_.value + 1)});
+  const Endpoint a_rtcp = peer(10, 4001);
+  const Endpoint b_rtcp = peer(20, 4001);
+  world_->open(b_rtcp);
+  for (int i = 0; i < 4000; ++i) {
+    world_->at(i * 1ms, [&, rtcp_port, a_rtcp] { world_->send(a_rtcp, rtcp_port, receiver_report(1)); });
+  }
+  world_->run(4s);
+  EXPECT_NEAR(static_cast<double>(world_->count(b_rtcp)), 50.0 * 5, 5.0) << "a burst of one second and 50/s";
+}
+
+TEST_F(TwoParty, LIM2_NothingAnswersJunkAndOutputNeverExceedsInput) {
+  set_up();
+  for (const int first : {0, 1, 20, 63, 64, 128, 191, 192, 255}) {
+    Packet junk(100, std::byte{0});
+    junk[0] = static_cast<std::byte>(first);
+    for (const UdpPort port : {to_a_, to_b_}) world_->send(x_, at(port), junk);
+  }
+  EXPECT_EQ(world_->received().size(), 0u);
+}
+
+TEST_F(TwoParty, LAT4a_WordsThatChooseThePolicy) {
+  const auto policy_with = [&](const json& keys) {
+    set_up(keys);
+    return shown()["legs"][0]["medias"][0]["latch_policy"].get<std::string>();
+  };
+  EXPECT_EQ(policy_with({}), "signalled");
+  EXPECT_EQ(policy_with({{"latch", "any"}}), "any");
+  EXPECT_EQ(policy_with({{"latch", "uncontested"}}), "uncontested");
+  EXPECT_EQ(policy_with({{"endpoint-learning", "off"}}), "off");
+  EXPECT_EQ(policy_with({{"flags", {"endpoint-learning-heuristic"}}}), "any (endpoint-learning)");
+  EXPECT_TRUE(shown()["legs"][0]["medias"][0]["unsafe"].get<bool>());
+}
+
+TEST_F(TwoParty, AsymmetricSendsToTheSdpAddressWhateverSourceIsSeen) {
+  set_up({{"flags", {"asymmetric"}}});
+  const Endpoint source = peer(10, 4444);
+  world_->open(source);
+  for (std::uint16_t n = 1; n < 4; ++n) world_->send(source, at(to_a_), rtp('A', 1, n));
+  world_->send(b_, at(to_b_), rtp('B', 2, 1));
+  EXPECT_EQ(world_->count(b_, 'A'), 3u);
+  EXPECT_EQ(world_->count(a_, 'B'), 1u);
+  EXPECT_EQ(world_->count(source, 'B'), 0u);
+}
+
+TEST_F(TwoParty, RtcpMuxCarriesBothOnOnePortBothWays) {
+  json o = offer("c", "A", audio_sdp(a_, "a=rtcp-mux\r\n"));
+  json w = answer("c", "A", "B", audio_sdp(b_, "a=rtcp-mux\r\n"));
+  to_b_ = World::port_of(world_->ng(o));
+  to_a_ = World::port_of(world_->ng(w));
+  world_->send(a_, at(to_a_), rtp('A', 1, 1));
+  world_->send(a_, at(to_a_), receiver_report(1));
+  ASSERT_EQ(world_->count(b_), 2u);
+  EXPECT_EQ(world_->received()[1].from, at(to_b_));
+}
+
+TEST_F(TwoParty, T38AndUnknownPayloadPassUnchanged) {
+  const std::string fax = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.{}\r\nt=0 0\r\nm=image 4000 udptl t38\r\na=T38FaxVersion:0\r\n";
+  const auto body = [&](const char* last) { std::string text = fax; return text.replace(text.find("{}"), 2, last); };
+  to_b_ = World::port_of(world_->ng(offer("c", "A", body("10"))));
+  to_a_ = World::port_of(world_->ng(answer("c", "A", "B", body("20"))));
+  const Packet udptl = bytes_of({0, 1, 2, 0xaa, 0xbb, 0, 0});
+  world_->send(a_, at(to_a_), udptl);
+  world_->send(a_, at(to_a_), bytes_of({0, 2, 90, 1}));
+  ASSERT_EQ(world_->received().size(), 1u);
+  EXPECT_EQ(world_->received()[0].packet, udptl);
+  EXPECT_EQ(shown()["legs"][0]["medias"][0]["drops"]["malformed-udptl"], 1);
+}
+
+TEST_F(TwoParty, HoldStopsMediaOfWhoMayNotSend) {
+  set_up();
+  world_->send(b_, at(to_b_), rtp('B', 2, 1));
+  json hold = offer("c", "A", audio_sdp(a_, "a=sendonly\r\n"));
+  hold["to-tag"] = "B";
+  world_->ng(hold);
+  world_->ng(answer("c", "A", "B", audio_sdp(b_, "a=recvonly\r\n")));
+  world_->send(b_, at(to_b_), rtp('B', 2, 2));
+  world_->send(a_, at(to_a_), rtp('A', 1, 1));
+  EXPECT_EQ(world_->count(a_, 'B'), 1u);
+  EXPECT_EQ(world_->count(b_, 'A'), 1u);
+}
+
+TEST(Log, PRC2_TextFromOutsideIsOneSafeLine) {
+  EXPECT_EQ(log::quote("a b\n\"\\%\x01"), "a%20b%0A%22%5C%25%01");
+  EXPECT_LT(log::quote(std::string(100'000, 'x')).size(), 210u);
+}
+
+}  // namespace
+}  // namespace ferry::test

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that a purpose needs: setup.sh build|test|bench|fuzz …
+# Quick when nothing is missing. Without the rights it says what to install and fails.
+set -eu
+
+build=(g++ cmake ninja-build make pkg-config ccache libevent-dev libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
+       libspandsp-dev libgtest-dev libgmock-dev python3)
+test=(kamailio kamailio-extra-modules sip-tester sox tshark tcpdump nftables iproute2 procps clang-format)
+bench=(rtpengine-daemon util-linux)
+fuzz=(clang libclang-rt-14-dev)
+
+wanted=()
+for purpose in "$@"; do
+  declare -n list="$purpose"
+  wanted+=("${list[@]}")
+done
+
+missing=()
+for package in "${wanted[@]}"; do
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$state" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+  root=()
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  root=(sudo)
+else
+  echo "These packages are missing: ${missing[*]}" >&2
+  echo "Install them with: apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+install() { "${root[@]}" apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; }
+# No service of these packages shall start: they are parts of tests here.
+policy=/usr/sbin/policy-rc.d
+made_policy=0
+if [ ! -e $policy ]; then
+  printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null && "${root[@]}" chmod +x $policy && made_policy=1
+fi
+trap '[ $made_policy = 0 ] || "${root[@]}" rm -f $policy; rm -f "$log"' EXIT
+install || { "${root[@]}" apt-get update >/dev/null 2>&1; install; } || { tail -n 20 "$log" >&2; exit 1; }
