@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""The daemon as a process: options, signals, pid file, sockets, wildcard replies, streams, hostile datagrams.
+
+Exit status: 0 passed, 1 failed.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+FAILED = []
+
+
+def check(good, what):
+    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
+    if not good:
+        FAILED.append(what)
+
+
+class Daemon:
+    def __init__(self, program, *options, port=2461):
+        self.directory = tempfile.mkdtemp(prefix="ferry-daemon-")
+        self.control = os.path.join(self.directory, "control.sock")
+        self.log = open(os.path.join(self.directory, "log"), "w+")
+        self.process = subprocess.Popen([program, "--config-file=none", "--interface=127.0.0.1", f"--control-socket={self.control}",
+                                         "--num-threads=1", *(options or [f"--listen-ng=127.0.0.1:{port}"])], stderr=self.log)
+        end = time.monotonic() + 5
+        while time.monotonic() < end and "is ready" not in self.text() and self.process.poll() is None:
+            time.sleep(0.02)
+
+    def text(self):
+        self.log.flush()
+        return open(self.log.name).read()
+
+    def stop(self, number=signal.SIGTERM):
+        start = time.monotonic()
+        self.process.send_signal(number)
+        try:
+            code = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = None
+        return code, time.monotonic() - start
+
+
+def ask(sock, text):
+    sock.send(text.encode() if isinstance(text, str) else text)
+    return sock.recv(65536)
+
+
+def udp(address, port):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect((address, port))
+    s.settimeout(2)
+    return s
+
+
+def options_and_files(program):
+    def run(*words):
+        return subprocess.run([program, "--config-file=none", *words], capture_output=True, text=True, timeout=10)
+    help_text = run("--help").stdout
+    check("--interface" in help_text and "--latch" in help_text, "--help lists the options")
+    result = run("--interfase=127.0.0.1")
+    check(result.returncode == 1 and "did you mean 'interface'" in result.stderr and result.stderr.count("\n") == 1,
+          "an unknown option is one line with a suggestion, exit 1")
+    result = run("--interface=203.0.113.250")
+    check(result.returncode == 1 and "not an address of this host" in result.stderr, "an address that is not local stops the start")
+    result = run("--interface=127.0.0.1", "--port-min=5001", "--port-max=5002")
+    check(result.returncode == 1 and "no even/odd pair" in result.stderr, "an impossible port range stops the start")
+    result = run("--interface=127.0.0.1", "--check-config")
+    check(result.returncode == 0 and "good" in result.stdout, "--check-config says good and exits")
+    result = run("--interface=127.0.0.1", "--listen-ng=0.0.0.0:2462")
+    check(result.returncode == 1 and "control-allow" in result.stderr, "C-04: control on 0.0.0.0 without an allow-list does not start")
+    result = run("--interface=127.0.0.1", "--pidfile=/dev/null", "--control-socket=none")
+    check(result.returncode == 1 and os.path.exists("/dev/null"), "a pid file that is a device is refused and left alone")
+
+
+def signals(program):
+    directory = tempfile.mkdtemp(prefix="ferry-pid-")
+    pid_file = os.path.join(directory, "pid")
+    for number, name in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
+        daemon = Daemon(program, "--listen-ng=127.0.0.1:2461", f"--pidfile={pid_file}", "--table=0", "--no-fallback")
+        written = open(pid_file).read().strip() == str(daemon.process.pid)
+        notices = daemon.text().count("has no effect")
+        s = udp("127.0.0.1", 2461)
+        for i in range(50):
+            ask(s, f"s{i} " + json.dumps({"command": "offer", "call-id": f"c{i}", "from-tag": "a", "sdp": SDP}))
+        code, seconds = daemon.stop(number)
+        check(written and code == 0 and seconds < 4 and not os.path.exists(pid_file) and not os.path.exists(daemon.control),
+              f"{name} with 50 calls: exit {code} in {seconds:.2f} s, pid file and socket gone")
+        check(notices == 2, "table and no-fallback are accepted with a notice")
+    daemon = Daemon(program, "--listen-ng=127.0.0.1:2461", f"--pidfile={pid_file}")
+    os.unlink(pid_file)
+    os.mkdir(pid_file)
+    daemon.stop()
+    check(os.path.isdir(pid_file), "something else at the pid file's path is not removed")
+    config = os.path.join(directory, "conf")
+    with open(config, "w") as f:
+        f.write("[rtpferry]\ninterface = 127.0.0.1\nlisten-ng = 127.0.0.1:2461\ncontrol-socket = none\nmax-sessions = 1\n")
+    process = subprocess.Popen([program, f"--config-file={config}"], stderr=subprocess.DEVNULL)
+    s = udp("127.0.0.1", 2461)
+    s.settimeout(0.2)
+    def offer(n):
+        for _ in range(25):
+            try:
+                return json.loads(ask(s, f"h{n} " + json.dumps({"command": "offer", "call-id": f"h{n}", "from-tag": "a", "sdp": SDP})).split(b" ", 1)[1])
+            except (OSError, socket.timeout):
+                time.sleep(0.1)
+        return {}
+    first, second = offer(1), offer(2)
+    with open(config, "a") as f:
+        f.write("max-sessions = 10\n")
+    process.send_signal(signal.SIGHUP)
+    raised = False
+    for n in range(3, 40):
+        raised = raised or offer(n).get("result") == "ok"
+        if raised:
+            break
+        time.sleep(0.05)
+    process.terminate()
+    process.wait(5)
+    check(first.get("result") == "ok" and second.get("error-reason") == "Parallel session limit reached" and raised,
+          "SIGHUP reads the limits again")
+
+
+SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"
+
+
+def transports(program):
+    unix = os.path.join(tempfile.mkdtemp(prefix="ferry-unix-"), "ng.sock")
+    daemon = Daemon(program, "--listen-ng=0.0.0.0:2463", "--listen-ng=[::1]:2463", "--listen-tcp-ng=127.0.0.1:2463", f"--listen-unix-ng={unix}",
+                    "--control-allow=127.0.0.0/8")
+    s = udp("127.0.0.7", 2463)
+    check(ask(s, "a1 d7:command4:pinge") == b"a1 d6:result4:ponge", "a reply leaves from the address the request came to (wildcard)")
+    check(ask(udp("::1", 2463), 'b1 {"command":"ping"}') == b'b1 {"result":"pong"}', "NG over IPv6, JSON")
+    big = json.dumps({"command": "offer", "call-id": "big", "from-tag": "a", "sdp": SDP + "a=x:" + "y" * 7000 + "\r\n" +
+                      "".join(f"a=n:{i}\r\n" for i in range(1000))})
+    for make, name in ((lambda: socket.create_connection(("127.0.0.1", 2463)), "TCP"), (lambda: unix_connect(unix), "a Unix stream")):
+        c = make()
+        c.settimeout(3)
+        c.sendall(b't1 d7:command4:pinget2 {"command":"ping"}')
+        check(read_until(c, b'"pong"}').startswith(b't1 d6:result4:ponget2 {"result":"pong"}'), f"two messages in one piece over {name}")
+        message = f"t3 {big}".encode()
+        for at in range(0, len(message), 1000):
+            c.sendall(message[at:at + 1000])
+            time.sleep(0.002)
+        check(b'"result":"ok"' in read_until(c, b'"ok"}'), f"{len(message)} octets in small pieces over {name}")
+        c.sendall(b"t4 i5e")
+        check(b"Invalid NG data format" in read_until(c, b"formate"), f"junk over {name} is answered and the stream given up")
+    code, _ = daemon.stop()
+    check(code == 0 and not os.path.exists(unix), "the Unix socket is gone at the end")
+
+
+def unix_connect(path):
+    c = socket.socket(socket.AF_UNIX)
+    c.connect(path)
+    return c
+
+
+def read_until(c, end):
+    data = b""
+    try:
+        while end not in data:
+            piece = c.recv(65536)
+            if not piece:
+                break
+            data += piece
+    except socket.timeout:
+        pass
+    return data
+
+
+def hostile(program, ctl):
+    daemon = Daemon(program, "--listen-ng=127.0.0.1:2464", "--log-level=6")
+    s = udp("127.0.0.1", 2464)
+    s.settimeout(0.01)
+    rng = random.Random(3)
+    good = b"x d7:command5:offer7:call-id1:h8:from-tag1:a3:sdp%d:%se" % (len(SDP), SDP.encode())
+    for i in range(5000):
+        data = bytearray(b"%d" % i + good)
+        for _ in range(rng.randrange(6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        s.send(bytes(data[:rng.randrange(1, len(data) + 1)]))
+    s.send(b"z d" + b"9" * 60000)
+    s.send(b"y " + b"l" * 60000)
+    for hostile_id in ("../../etc/x", "i" * 10000, "a\nb", "%n%s", "\u0000"):
+        s.send(f"q{len(hostile_id)}{hash(hostile_id)} ".encode() + json.dumps({"command": "offer", "call-id": hostile_id, "from-tag": "a", "sdp": SDP}).encode())
+    s.settimeout(3)
+    end = time.monotonic() + 10
+    alive = False
+    s.send(b"last d7:command4:pinge")
+    while time.monotonic() < end:
+        try:
+            if s.recv(65536).startswith(b"last "):
+                alive = True
+                break
+        except socket.timeout:
+            s.send(b"last d7:command4:pinge")
+    check(alive and daemon.process.poll() is None, "5,000 mutated datagrams, depth and lengths, hostile call-ids: alive")
+    listed = json.loads(subprocess.run([ctl, f"--socket={daemon.control}", "--json", "list"], capture_output=True, text=True).stdout)
+    check(len(listed["calls"]) >= 4, "C-06: hostile call-ids are calls like others and can be listed")
+    done = subprocess.run([ctl, f"--socket={daemon.control}", "terminate", "--all"], capture_output=True, text=True)
+    check(done.returncode == 0 and "terminated all" in daemon.text(), "CTL-7: terminate --all is audited with the peer's identity")
+    check(subprocess.run([ctl, f"--socket={daemon.control}", "show", "nobody"], capture_output=True).returncode == 1, "show of an unknown call exits 1")
+    check(subprocess.run([ctl, "--socket=/nonexistent", "list"], capture_output=True).returncode == 3, "no daemon exits 3")
+    for words in (["ports"], ["stats"], ["version"], ["list"], ["unknown-flags"]):
+        result = subprocess.run([ctl, f"--socket={daemon.control}", *words], capture_output=True, text=True)
+        check(result.returncode == 0 and result.stdout, f"rtpferryctl {words[0]}")
+    code, _ = daemon.stop()
+    check(code == 0, "clean end afterwards")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    build = parser.parse_args().build
+    program = os.path.join(build, "rtpferryd")
+    options_and_files(program)
+    signals(program)
+    transports(program)
+    hostile(program, os.path.join(build, "rtpferryctl"))
+    return 1 if FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
