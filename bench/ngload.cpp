@@ -1,22 +1,22 @@
-// Load generator for the NG protocol: sets calls up and takes them down, several requests under way at a time.
-// Prints one JSON object; the CPU time and memory of the relay are read from /proc by its pid.
-
-#include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <chrono>
-#include <cstdlib>
-#include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
-#include <string>
-#include <vector>
+// Load generator for the NG protocol: sets calls up and takes them down, several requests under way at a
+// time. Prints one JSON object; the CPU time and memory of the relay are read from /proc by its pid.
 
 #include "control/protocol/ng/bencode.hpp"
 #include "relay/base/random.hpp"
 #include "relay/io/portable/socket_address.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace {
 
@@ -36,7 +36,8 @@ struct Options {
 std::string sdp(const std::string& user, const std::string& address, unsigned port) {
   return fmt::format(
       "v=0\r\no={} 1001 1 IN IP4 {}\r\ns=-\r\nc=IN IP4 {}\r\nt=0 0\r\nm=audio {} RTP/AVP 8 0 101\r\n"
-      "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
+      "a=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 "
+      "0-15\r\n"
       "a=ptime:20\r\na=sendrecv\r\n",
       user, address, address, port);
 }
@@ -132,7 +133,8 @@ Phase run_phase(int fd, const Options& options, const std::vector<Kind>& kinds, 
     for (ssize_t n = 0; (n = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT)) > 0;) {
       const std::string_view reply(buffer.data(), static_cast<std::size_t>(n));
       const auto index = static_cast<std::size_t>(std::atoi(buffer.data()));
-      if (index >= slots.size() || !slots[index].busy || !reply.starts_with(slots[index].cookie + " ")) continue;
+      if (index >= slots.size() || !slots[index].busy || !reply.starts_with(slots[index].cookie + " "))
+        continue;
       if (reply.find("6:result2:ok") == std::string_view::npos) ++phase.errors;
       Slot& slot = slots[index];
       if (++slot.step < kinds.size()) {
@@ -158,11 +160,16 @@ int main(int argc, char** argv) {
   Options options;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
-    if (name == "--target") options.target = argv[i + 1];
-    else if (name == "--media") options.media = argv[i + 1];
-    else if (name == "--pid") options.pid = std::atoi(argv[i + 1]);
-    else if (name == "--calls") options.calls = static_cast<unsigned>(std::atoi(argv[i + 1]));
-    else if (name == "--window") options.window = static_cast<unsigned>(std::atoi(argv[i + 1]));
+    if (name == "--target")
+      options.target = argv[i + 1];
+    else if (name == "--media")
+      options.media = argv[i + 1];
+    else if (name == "--pid")
+      options.pid = std::atoi(argv[i + 1]);
+    else if (name == "--calls")
+      options.calls = static_cast<unsigned>(std::atoi(argv[i + 1]));
+    else if (name == "--window")
+      options.window = static_cast<unsigned>(std::atoi(argv[i + 1]));
     else {
       fmt::print(stderr, "ngload: unknown option {}\n", name);
       return 2;
@@ -170,7 +177,8 @@ int main(int argc, char** argv) {
   }
   const auto target = ferry::Endpoint::parse(options.target);
   if (!target || options.pid == 0) {
-    fmt::print(stderr, "usage: ngload --pid PID [--target ADDR:PORT] [--media ADDR] [--calls N] [--window N]\n");
+    fmt::print(stderr,
+               "usage: ngload --pid PID [--target ADDR:PORT] [--media ADDR] [--calls N] [--window N]\n");
     return 2;
   }
   const ferry::SocketAddress address(*target);

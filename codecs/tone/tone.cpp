@@ -1,13 +1,13 @@
 #include "codecs/tone/tone.hpp"
 
-#include <spandsp.h>
-
 #include <algorithm>
+
+#include <spandsp.h>
 
 namespace ferry {
 
 namespace {
-constexpr int kBlock = 800;        // 100 ms
+constexpr int kBlock = 800;  // 100 ms
 constexpr std::int16_t kLevel = 8000;
 }  // namespace
 
@@ -29,10 +29,12 @@ void ToneMeter::feed(Bytes a_law) {
     goertzel_state_t state;
     goertzel_init(&state, &descriptor);
     goertzel_update(&state, block_.data(), kBlock);
-    // For a pure tone of amplitude a both sides are (a * N)^2 / 2: the library's power, and N times the sum of squares.
+    // For a pure tone of amplitude a both sides are (a * N)^2 / 2: the library's power, and N times the sum
+    // of squares.
     const double found = goertzel_result(&state);
     double sum = 0;
-    for (int i = 0; i < kBlock; ++i) sum += static_cast<double>(block_[static_cast<std::size_t>(i)]) * block_[static_cast<std::size_t>(i)];
+    for (int i = 0; i < kBlock; ++i)
+      sum += static_cast<double>(block_[static_cast<std::size_t>(i)]) * block_[static_cast<std::size_t>(i)];
     energy_ += sum * kBlock;
     at_frequency_ += found;
     block_.erase(block_.begin(), block_.begin() + kBlock);

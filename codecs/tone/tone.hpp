@@ -1,11 +1,11 @@
 // Tones as G.711 frames and their detection, on spandsp: what demonstrations and tests send and listen for.
 #pragma once
 
+#include "relay/base/bytes.hpp"
+
 #include <cstdint>
 #include <span>
 #include <vector>
-
-#include "relay/base/bytes.hpp"
 
 namespace ferry {
 

@@ -1,14 +1,14 @@
 #include "control/config/config.hpp"
 
-#include <fmt/format.h>
-#include <getopt.h>
-
 #include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <functional>
 #include <set>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <getopt.h>
 
 namespace ferry {
 
@@ -167,7 +167,8 @@ const OptionRow* find_option(std::string_view name) {
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
+    text.remove_suffix(1);
   return text;
 }
 
@@ -204,7 +205,8 @@ std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::
     if (auto wrong = read_number<std::uint16_t>(value, port.value, 1, 65535); !wrong.empty()) return wrong;
     (key == "port-min" ? spec.port_min : spec.port_max) = port;
   } else {
-    return fmt::format("unknown key '{}': an interface section has address, advertised, port-min, port-max", key);
+    return fmt::format("unknown key '{}': an interface section has address, advertised, port-min, port-max",
+                       key);
   }
   return {};
 }
@@ -247,7 +249,9 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
     const auto end = std::min(text.find('\n'), text.size());
     const std::string_view line = trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
-    const auto wrong = [&](std::string_view what) { return fail(ConfigError{fmt::format("{}:{}: {}", file, number, what)}); };
+    const auto wrong = [&](std::string_view what) {
+      return fail(ConfigError{fmt::format("{}:{}: {}", file, number, what)});
+    };
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     if (line.front() == '[') {
       if (line.back() != ']') return wrong("a section ends with ']'");
@@ -261,20 +265,23 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
         config.interfaces.push_back(spec);
         interface = &config.interfaces.back();
       } else if (section != "rtpferry" && section != "rtpengine") {
-        return wrong(fmt::format("unknown section '[{}]': there are [rtpferry] and [interface-NAME]", section));
+        return wrong(
+            fmt::format("unknown section '[{}]': there are [rtpferry] and [interface-NAME]", section));
       }
       continue;
     }
     const auto equals = line.find('=');
     const std::string_view key = trim(line.substr(0, equals));
-    const std::string_view value = equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
+    const std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
     if (interface != nullptr) {
       if (const auto bad = apply_interface_key(*interface, key, value); !bad.empty()) return wrong(bad);
       continue;
     }
     const OptionRow* row = find_option(key);
     if (row == nullptr) return wrong(unknown_option(key));
-    if (const auto bad = apply_value(config, *row, value); !bad.empty()) return wrong(fmt::format("{}: {}", key, bad));
+    if (const auto bad = apply_value(config, *row, value); !bad.empty())
+      return wrong(fmt::format("{}: {}", key, bad));
   }
   return {};
 }
@@ -302,15 +309,22 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
   argv.push_back(nullptr);
   while (true) {
     int index = -1;
-    const int found = getopt_long(static_cast<int>(arguments.size()), argv.data(), letters.c_str(), long_options.data(), &index);
+    const int found = getopt_long(static_cast<int>(arguments.size()), argv.data(), letters.c_str(),
+                                  long_options.data(), &index);
     if (found == -1) break;
     if (found == '?' || found == ':') {
       std::string_view word = argv[static_cast<std::size_t>(std::max(1, optind - 1))];
       const bool is_long = word.starts_with("--");
-      if (is_long) word = word.substr(2, word.find('=') == std::string_view::npos ? std::string_view::npos : word.find('=') - 2);
-      if (found == ':') return fail(ConfigError{fmt::format("option '{}' needs a value", is_long ? word : std::string_view(reinterpret_cast<const char*>(&optopt), 1))});
+      if (is_long)
+        word = word.substr(
+            2, word.find('=') == std::string_view::npos ? std::string_view::npos : word.find('=') - 2);
+      if (found == ':')
+        return fail(ConfigError{
+            fmt::format("option '{}' needs a value",
+                        is_long ? word : std::string_view(reinterpret_cast<const char*>(&optopt), 1))});
       if (is_long) return fail(ConfigError{unknown_option(word)});
-      return fail(ConfigError{fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt))});
+      return fail(
+          ConfigError{fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt))});
     }
     const auto row = found == 0 ? std::begin(kOptions) + index
                                 : std::ranges::find(kOptions, static_cast<char>(found), &OptionRow::letter);
@@ -357,7 +371,8 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   if (auto ok = apply_arguments(config, arguments, false); !ok) return fail(ok.error());
   if (config.show_help || config.show_version) return config;
   if (config.port_min.value >= config.port_max.value) {
-    return fail(ConfigError{fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value)});
+    return fail(ConfigError{
+        fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value)});
   }
   if (config.interfaces.empty()) {
     return fail(ConfigError{"no interface: give at least one, e.g. --interface=192.0.2.1"});
@@ -381,10 +396,12 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
 
 std::string help_text() {
   std::string text =
-      "Usage: rtpferryd [OPTIONS]\n\nRTP media relay for SIP proxies. Options may also stand in the configuration file,\n"
+      "Usage: rtpferryd [OPTIONS]\n\nRTP media relay for SIP proxies. Options may also stand in the "
+      "configuration file,\n"
       "one NAME = VALUE a line; lists may be repeated or divided by ';'.\n\n";
   for (const OptionRow& row : kOptions) {
-    std::string left = row.letter != 0 ? fmt::format("  -{}, --{}", row.letter, row.name) : fmt::format("      --{}", row.name);
+    std::string left = row.letter != 0 ? fmt::format("  -{}, --{}", row.letter, row.name)
+                                       : fmt::format("      --{}", row.name);
     if (!row.argument.empty()) left += fmt::format("={}", row.argument);
     text += fmt::format("{:<46} {}\n", left, row.help);
   }

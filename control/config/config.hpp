@@ -1,12 +1,12 @@
 // Options of the daemon: one table for command line, configuration file, help and documents.
 #pragma once
 
+#include "control/session/manager.hpp"
+
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "control/session/manager.hpp"
 
 namespace ferry {
 

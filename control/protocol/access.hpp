@@ -1,11 +1,11 @@
 // Who may speak to a control listener (media-security CTL-2, CTL-3, CTL-5).
 #pragma once
 
-#include <map>
-#include <vector>
-
 #include "relay/base/address.hpp"
 #include "relay/core/limit/token_bucket.hpp"
+
+#include <map>
+#include <vector>
 
 namespace ferry {
 

@@ -1,12 +1,12 @@
 // libevent's objects with owners.
 #pragma once
 
+#include <memory>
+
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-
-#include <memory>
 
 namespace ferry {
 

@@ -1,10 +1,10 @@
+#include "control/sdp/sdp.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bitset>
-#include <charconv>
 #include <cctype>
-
-#include "control/sdp/sdp.hpp"
+#include <charconv>
 
 namespace ferry::sdp {
 
@@ -47,7 +47,8 @@ bool parse_origin(std::string_view value, Origin& origin) {
   const std::string_view network = next_word(value);
   origin.address_type = next_word(value);
   origin.address = next_word(value);
-  return network == "IN" && (origin.address_type == "IP4" || origin.address_type == "IP6") && !origin.address.empty();
+  return network == "IN" && (origin.address_type == "IP4" || origin.address_type == "IP6") &&
+         !origin.address.empty();
 }
 
 Attribute parse_attribute(std::string_view text) {
@@ -192,12 +193,12 @@ std::string_view next_line(std::string_view& text) {
 }
 
 constexpr std::array<StaticCodec, 25> kStaticCodecs = {{
-    {0, "PCMU", 8000, 1},   {3, "GSM", 8000, 1},   {4, "G723", 8000, 1},  {5, "DVI4", 8000, 1},
-    {6, "DVI4", 16000, 1},  {7, "LPC", 8000, 1},   {8, "PCMA", 8000, 1},  {9, "G722", 8000, 1},
-    {10, "L16", 44100, 2},  {11, "L16", 44100, 1}, {12, "QCELP", 8000, 1}, {13, "CN", 8000, 1},
-    {14, "MPA", 90000, 1},  {15, "G728", 8000, 1}, {16, "DVI4", 11025, 1}, {17, "DVI4", 22050, 1},
+    {0, "PCMU", 8000, 1},   {3, "GSM", 8000, 1},    {4, "G723", 8000, 1},   {5, "DVI4", 8000, 1},
+    {6, "DVI4", 16000, 1},  {7, "LPC", 8000, 1},    {8, "PCMA", 8000, 1},   {9, "G722", 8000, 1},
+    {10, "L16", 44100, 2},  {11, "L16", 44100, 1},  {12, "QCELP", 8000, 1}, {13, "CN", 8000, 1},
+    {14, "MPA", 90000, 1},  {15, "G728", 8000, 1},  {16, "DVI4", 11025, 1}, {17, "DVI4", 22050, 1},
     {18, "G729", 8000, 1},  {25, "CelB", 90000, 1}, {26, "JPEG", 90000, 1}, {28, "nv", 90000, 1},
-    {31, "H261", 90000, 1}, {32, "MPV", 90000, 1}, {33, "MP2T", 90000, 1}, {34, "H263", 90000, 1},
+    {31, "H261", 90000, 1}, {32, "MPV", 90000, 1},  {33, "MP2T", 90000, 1}, {34, "H263", 90000, 1},
     {19, "CN", 8000, 1},
 }};
 
@@ -223,11 +224,16 @@ std::bitset<256> telephone_events(std::string_view fmtp) {
 
 std::string_view to_string(SdpError error) noexcept {
   switch (error) {
-    case SdpError::kTooLarge: return "SDP body or line too large";
-    case SdpError::kBadLine: return "broken line";
-    case SdpError::kLineBeforeVersion: return "line before v=";
-    case SdpError::kTooManyMedia: return "too many media sections";
-    case SdpError::kTooManyFormats: return "too many formats in a section";
+    case SdpError::kTooLarge:
+      return "SDP body or line too large";
+    case SdpError::kBadLine:
+      return "broken line";
+    case SdpError::kLineBeforeVersion:
+      return "line before v=";
+    case SdpError::kTooManyMedia:
+      return "too many media sections";
+    case SdpError::kTooManyFormats:
+      return "too many formats in a section";
   }
   return "unknown";
 }
@@ -271,12 +277,14 @@ const Attribute* MediaSection::find(std::string_view name) const {
 }
 
 bool same_codec(const Codec& offered, const Codec& answered) noexcept {
-  if (offered.payload_type == answered.payload_type && (answered.name.empty() || offered.name.empty())) return true;
+  if (offered.payload_type == answered.payload_type && (answered.name.empty() || offered.name.empty()))
+    return true;
   if (!equal_ignoring_case(offered.name, answered.name) || offered.clock_rate_hz != answered.clock_rate_hz ||
       offered.channels != answered.channels) {
     return false;
   }
-  if (offered.payload_type == answered.payload_type || !equal_ignoring_case(offered.name, "telephone-event")) {
+  if (offered.payload_type == answered.payload_type ||
+      !equal_ignoring_case(offered.name, "telephone-event")) {
     return true;
   }
   return (telephone_events(answered.fmtp) & ~telephone_events(offered.fmtp)).none();
@@ -287,9 +295,18 @@ std::uint32_t peak_octets_per_second(const Codec& codec) noexcept {
     std::string_view name;
     std::uint32_t octets;
   };
-  static constexpr std::array<Row, 13> kRows = {{{"PCMU", 8000}, {"PCMA", 8000}, {"G722", 8000}, {"G729", 1000},
-                                                 {"G723", 800}, {"GSM", 1650}, {"iLBC", 1900}, {"AMR", 1600},
-                                                 {"AMR-WB", 3100}, {"EVS", 16000}, {"opus", 64000}, {"CN", 400},
+  static constexpr std::array<Row, 13> kRows = {{{"PCMU", 8000},
+                                                 {"PCMA", 8000},
+                                                 {"G722", 8000},
+                                                 {"G729", 1000},
+                                                 {"G723", 800},
+                                                 {"GSM", 1650},
+                                                 {"iLBC", 1900},
+                                                 {"AMR", 1600},
+                                                 {"AMR-WB", 3100},
+                                                 {"EVS", 16000},
+                                                 {"opus", 64000},
+                                                 {"CN", 400},
                                                  {"telephone-event", 800}}};
   for (const Row& row : kRows) {
     if (equal_ignoring_case(row.name, codec.name)) return row.octets;
@@ -327,7 +344,8 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
     Origin second;
     switch (kind) {
       case 'o':
-        if (!parse_origin(value, session.media.empty() ? session.origin : second)) return fail(SdpError::kBadLine);
+        if (!parse_origin(value, session.media.empty() ? session.origin : second))
+          return fail(SdpError::kBadLine);
         break;
       case 's':
         if (media == nullptr) session.name = value;
@@ -354,7 +372,9 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
       case 'a':
         (media != nullptr ? media->attributes : session.attributes).push_back(parse_attribute(value));
         break;
-      case 'b': (media != nullptr ? media->bandwidth : session.bandwidth).push_back(value); break;
+      case 'b':
+        (media != nullptr ? media->bandwidth : session.bandwidth).push_back(value);
+        break;
       case 'i':
         if (media != nullptr) {
           media->information.push_back(value);

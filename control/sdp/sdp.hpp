@@ -1,17 +1,23 @@
 // SDP as views into its text (RFC 8866), with the attributes that a relay must understand interpreted.
 #pragma once
 
+#include "relay/base/address.hpp"
+#include "relay/base/result.hpp"
+
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "relay/base/address.hpp"
-#include "relay/base/result.hpp"
-
 namespace ferry::sdp {
 
-enum class SdpError : std::uint8_t { kTooLarge, kBadLine, kLineBeforeVersion, kTooManyMedia, kTooManyFormats };
+enum class SdpError : std::uint8_t {
+  kTooLarge,
+  kBadLine,
+  kLineBeforeVersion,
+  kTooManyMedia,
+  kTooManyFormats
+};
 std::string_view to_string(SdpError error) noexcept;
 
 /// Who sends, from the point of view of the party whose SDP it is.
@@ -39,11 +45,11 @@ struct Origin {
 /// One payload format of an RTP section.
 struct Codec {
   std::uint8_t payload_type = 0;
-  std::string_view name;         // as written, or from RFC 3551 for a static type; empty if unknown
+  std::string_view name;  // as written, or from RFC 3551 for a static type; empty if unknown
   std::uint32_t clock_rate_hz = 0;
   std::uint32_t channels = 1;
-  std::string_view rtpmap;       // value after the payload type; empty if there was no line
-  std::string_view fmtp;         // value after the payload type
+  std::string_view rtpmap;                 // value after the payload type; empty if there was no line
+  std::string_view fmtp;                   // value after the payload type
   std::vector<std::string_view> feedback;  // rtcp-fb values after the payload type
 };
 
@@ -78,10 +84,10 @@ struct MediaSection {
   std::optional<Endpoint> rtcp;  // a=rtcp; address unset = that of the media
   bool rtcp_mux = false;
   bool rtcp_reduced_size = false;
-  bool has_crypto = false;       // a=crypto or a=fingerprint: best-effort SRTP on a plain profile (OSRTP)
+  bool has_crypto = false;  // a=crypto or a=fingerprint: best-effort SRTP on a plain profile (OSRTP)
   std::string_view ptime;
   std::string_view maxptime;
-  std::vector<Codec> codecs;     // RTP only, in order of `formats`
+  std::vector<Codec> codecs;  // RTP only, in order of `formats`
 
   [[nodiscard]] bool is_rtp() const { return protocol.kind == ProtocolClass::kRtp; }
   [[nodiscard]] const Attribute* find(std::string_view name) const;
@@ -106,8 +112,8 @@ struct Limits {
   std::size_t formats = 64;
 };
 
-/// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an empty line.
-/// The result points into `text`. A body without sections is not an error here.
+/// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an
+/// empty line. The result points into `text`. A body without sections is not an error here.
 [[nodiscard]] Result<Session, SdpError> parse(std::string_view text, const Limits& limits = {});
 
 /// RFC 3551 §6; nullptr for dynamic and unassigned types.
@@ -122,8 +128,9 @@ const StaticCodec* static_codec(std::uint8_t payload_type) noexcept;
 /// ASCII, without regard to case.
 bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 
-/// Whether an answered format is the offered one: name, clock rate and channels decide; format parameters do not,
-/// except that events of telephone-event must have been offered when the payload type changed (RFC 4733 §2.4.1).
+/// Whether an answered format is the offered one: name, clock rate and channels decide; format parameters do
+/// not, except that events of telephone-event must have been offered when the payload type changed (RFC 4733
+/// §2.4.1).
 bool same_codec(const Codec& offered, const Codec& answered) noexcept;
 
 /// Largest octet rate a codec produces, for LIM-1; a generous value for unknown ones.

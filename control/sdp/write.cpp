@@ -10,16 +10,39 @@ namespace {
 
 /// Attributes of a section that the relay consumes and prints itself, or not at all.
 constexpr std::array<std::string_view, 28> kConsumed = {
-    "rtcp",          "rtcp-mux",     "rtcp-mux-only",  "crypto",      "fingerprint",       "setup",
-    "tls-id",        "ice-ufrag",    "ice-pwd",        "ice-options", "ice-lite",          "ice-mismatch",
-    "candidate",     "remote-candidates", "end-of-candidates", "mid", "label",             "sendrecv",
-    "sendonly",      "recvonly",     "inactive",       "ptime",       "maxptime",          "rtpmap",
-    "fmtp",          "extmap",       "extmap-allow-mixed", "bundle-only",
+    "rtcp",
+    "rtcp-mux",
+    "rtcp-mux-only",
+    "crypto",
+    "fingerprint",
+    "setup",
+    "tls-id",
+    "ice-ufrag",
+    "ice-pwd",
+    "ice-options",
+    "ice-lite",
+    "ice-mismatch",
+    "candidate",
+    "remote-candidates",
+    "end-of-candidates",
+    "mid",
+    "label",
+    "sendrecv",
+    "sendonly",
+    "recvonly",
+    "inactive",
+    "ptime",
+    "maxptime",
+    "rtpmap",
+    "fmtp",
+    "extmap",
+    "extmap-allow-mixed",
+    "bundle-only",
 };
 
 constexpr std::array<std::string_view, 12> kConsumedInSession = {
-    "sendrecv", "sendonly", "recvonly", "inactive", "fingerprint", "setup",
-    "tls-id",   "ice-ufrag", "ice-pwd", "ice-options", "ice-lite", "ptime",
+    "sendrecv", "sendonly",  "recvonly", "inactive",    "fingerprint", "setup",
+    "tls-id",   "ice-ufrag", "ice-pwd",  "ice-options", "ice-lite",    "ptime",
 };
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
@@ -104,7 +127,8 @@ void write_rejected(Writer& out, const SectionEdit& section) {
     out.line('m', section.type, " 0 ", section.protocol_text, formats);
   }
   out.line('c', "IN ", address_type(section.connection), " ",
-           IpAddress::unspecified(section.connection.is_v6() ? AddressFamily::kIpv6 : AddressFamily::kIpv4).to_string());
+           IpAddress::unspecified(section.connection.is_v6() ? AddressFamily::kIpv6 : AddressFamily::kIpv4)
+               .to_string());
   if (!section.mid.empty()) out.attribute("mid:", section.mid);
   if (!section.label.empty()) out.attribute("label:", section.label);
 }
@@ -162,7 +186,8 @@ void write_section(Writer& out, const SectionEdit& section) {
     }
     out.attribute(attribute.text);
   }
-  if (rtp && section.print_direction && !section.original_direction) out.attribute(to_string(section.direction));
+  if (rtp && section.print_direction && !section.original_direction)
+    out.attribute(to_string(section.direction));
   if (section.rtcp_port) {
     if (section.rtcp_full_form) {
       out.attribute("rtcp:", std::uint32_t{*section.rtcp_port}, " IN ", address_type(section.connection), " ",
@@ -180,8 +205,8 @@ void write_section(Writer& out, const SectionEdit& section) {
 
 std::string canonical_opus_fmtp(std::string_view fmtp) {
   static constexpr std::array<std::string_view, 9> kOrder = {
-      "stereo", "sprop-stereo", "useinbandfec", "usedtx", "cbr", "maxplaybackrate", "maxaveragebitrate",
-      "sprop-maxcapturerate", "minptime"};
+      "stereo",          "sprop-stereo",      "useinbandfec",         "usedtx",  "cbr",
+      "maxplaybackrate", "maxaveragebitrate", "sprop-maxcapturerate", "minptime"};
   std::vector<std::string_view> members;
   while (!fmtp.empty()) {
     const auto end = std::min(fmtp.find(';'), fmtp.size());

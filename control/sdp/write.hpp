@@ -1,13 +1,13 @@
 // Writes the SDP that a party is shown, in the line order of the NG reference, section 8.
 #pragma once
 
+#include "control/sdp/sdp.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "control/sdp/sdp.hpp"
 
 namespace ferry::sdp {
 
@@ -20,14 +20,14 @@ struct SectionEdit {
   std::string protocol_text;
   std::vector<std::string> formats;
 
-  std::uint16_t port = 0;          // 0 = rejected: nothing but m=, c=, mid and label is printed
+  std::uint16_t port = 0;  // 0 = rejected: nothing but m=, c=, mid and label is printed
   /// Not relayed at all: address, port and attributes of the sender go out as they came (`message`).
   bool untouched = false;
-  IpAddress connection;            // address to print
+  IpAddress connection;  // address to print
   Protocol protocol;
-  std::string_view mid;            // empty = none
+  std::string_view mid;  // empty = none
   std::string_view label;
-  std::vector<Codec> codecs;       // RTP: what is left of the formats, in order
+  std::vector<Codec> codecs;  // RTP: what is left of the formats, in order
   bool print_direction = true;
   Direction direction;
   /// Copy the sender's direction attributes instead of printing `direction` (flag original-sendrecv).
@@ -35,7 +35,7 @@ struct SectionEdit {
   std::optional<std::uint16_t> rtcp_port;  // a=rtcp; nothing = no line
   bool rtcp_full_form = false;
   bool rtcp_mux = false;
-  std::string_view ptime;          // empty = none
+  std::string_view ptime;  // empty = none
   std::string_view maxptime;
 };
 

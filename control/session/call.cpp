@@ -27,14 +27,16 @@ Leg* Call::partner_of(const Leg& leg) const {
 
 bool Call::subscribes(const Leg& receiver, const Leg& sender) const {
   return std::ranges::any_of(receiver.medias, [&](const auto& media) {
-    return std::ranges::any_of(media->subscriptions, [&](const Subscription& s) { return s.source->leg == &sender; });
+    return std::ranges::any_of(media->subscriptions,
+                               [&](const Subscription& s) { return s.source->leg == &sender; });
   });
 }
 
 std::vector<Leg*> Call::associated(const Leg& leg) const {
   std::vector<Leg*> found;
   for (const auto& other : legs) {
-    if (other.get() != &leg && (subscribes(leg, *other) || subscribes(*other, leg))) found.push_back(other.get());
+    if (other.get() != &leg && (subscribes(leg, *other) || subscribes(*other, leg)))
+      found.push_back(other.get());
   }
   return found;
 }

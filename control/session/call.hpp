@@ -1,6 +1,10 @@
 // The model that both control protocols share: call, leg, media (design section 4). Control thread only.
 #pragma once
 
+#include "control/session/interfaces.hpp"
+#include "control/session/request.hpp"
+#include "relay/worker/worker.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bitset>
@@ -9,10 +13,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "control/session/interfaces.hpp"
-#include "control/session/request.hpp"
-#include "relay/worker/worker.hpp"
 
 namespace ferry {
 
@@ -26,7 +26,8 @@ struct PortSet {
   const LocalAddress* local = nullptr;
   UdpPort port;  // RTP; RTCP is the next one
   std::array<PortHandle, 2> handles;
-  /// Remote endpoint of the other side that this set was made for: the same remote gets the same port (NG 7.2).
+  /// Remote endpoint of the other side that this set was made for: the same remote gets the same port
+  /// (NG 7.2).
   Endpoint made_for;
   std::shared_ptr<TransportActivity> activity;
   std::shared_ptr<const TransportPlan> plan;
@@ -107,8 +108,12 @@ struct Media {
   std::vector<Subscription> subscriptions;
 
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
-  [[nodiscard]] const PortSet* active_ports() const { return active < ports.size() ? &ports[active] : nullptr; }
-  [[nodiscard]] const PortSet* sending_ports() const { return sending < ports.size() ? &ports[sending] : nullptr; }
+  [[nodiscard]] const PortSet* active_ports() const {
+    return active < ports.size() ? &ports[active] : nullptr;
+  }
+  [[nodiscard]] const PortSet* sending_ports() const {
+    return sending < ports.size() ? &ports[sending] : nullptr;
+  }
 };
 
 /// What `o=` and `s=` toward one leg must go on with (NG section 8).

@@ -1,14 +1,14 @@
-// A call as versioned plain values, a section per component, and back (design seam 3). Times are ages: monotonic
-// clocks of two processes have nothing to do with each other.
-
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <map>
-#include <nlohmann/json.hpp>
+// A call as versioned plain values, a section per component, and back (design seam 3). Times are ages:
+// monotonic clocks of two processes have nothing to do with each other.
 
 #include "control/session/manager.hpp"
 #include "control/session/snapshots.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace ferry {
 
@@ -25,9 +25,15 @@ Instant from_age(const json& value, Instant now) {
   return age_ns < 0 ? Instant{} : now - Duration{age_ns};
 }
 
-json endpoint_json(const Endpoint& endpoint) { return endpoint.is_set() ? endpoint.to_string() : std::string(); }
-Endpoint endpoint_from(const json& value) { return Endpoint::parse(value.get<std::string>()).value_or(Endpoint{}); }
-IpAddress address_from(const json& value) { return IpAddress::parse(value.get<std::string>()).value_or(IpAddress{}); }
+json endpoint_json(const Endpoint& endpoint) {
+  return endpoint.is_set() ? endpoint.to_string() : std::string();
+}
+Endpoint endpoint_from(const json& value) {
+  return Endpoint::parse(value.get<std::string>()).value_or(Endpoint{});
+}
+IpAddress address_from(const json& value) {
+  return IpAddress::parse(value.get<std::string>()).value_or(IpAddress{});
+}
 
 json sample_json(const QualitySample& s, Instant now) {
   return {s.mos_times_10, s.round_trip_us, s.round_trip_leg_us, s.jitter_ms, s.loss_percent, age(s.at, now)};
@@ -37,12 +43,25 @@ QualitySample sample_from(const json& j, Instant now) {
 }
 
 json counters_json(const SsrcCounters& c, Instant now) {
-  return {{"ssrc", c.ssrc.value}, {"packets", c.packets}, {"bytes", c.bytes}, {"base", c.base_extended},
-          {"highest", c.highest_extended}, {"timestamp", c.last_timestamp}, {"duplicates", c.duplicates},
-          {"reordered", c.reordered}, {"resets", c.resets}, {"expected_before_reset", c.expected_before_reset},
-          {"jitter_q4", c.jitter_q4}, {"clock_rate", c.clock_rate_hz}, {"g711", c.g711_packets},
-          {"silent", c.silent_packets}, {"payload_type", c.last_payload_type}, {"idle", c.idle_by_bye},
-          {"first", age(c.first_packet, now)}, {"last", age(c.last_packet, now)}, {"reported_loss", c.reported_loss},
+  return {{"ssrc", c.ssrc.value},
+          {"packets", c.packets},
+          {"bytes", c.bytes},
+          {"base", c.base_extended},
+          {"highest", c.highest_extended},
+          {"timestamp", c.last_timestamp},
+          {"duplicates", c.duplicates},
+          {"reordered", c.reordered},
+          {"resets", c.resets},
+          {"expected_before_reset", c.expected_before_reset},
+          {"jitter_q4", c.jitter_q4},
+          {"clock_rate", c.clock_rate_hz},
+          {"g711", c.g711_packets},
+          {"silent", c.silent_packets},
+          {"payload_type", c.last_payload_type},
+          {"idle", c.idle_by_bye},
+          {"first", age(c.first_packet, now)},
+          {"last", age(c.last_packet, now)},
+          {"reported_loss", c.reported_loss},
           {"has_report", c.has_report}};
 }
 SsrcCounters counters_from(const json& j, Instant now) {
@@ -74,9 +93,13 @@ json quality_json(const TransportSnapshot::Quality& quality, Instant now) {
   if (!quality.present) return nullptr;
   const QualityHistory& h = quality.history;
   json progression = json::array();
-  for (std::size_t i = 0; i < h.progression_size; ++i) progression.push_back(sample_json(h.progression[i], now));
-  return {{"samples", h.samples}, {"sum", sample_json(h.sum, now)}, {"lowest", sample_json(h.lowest, now)},
-          {"highest", sample_json(h.highest, now)}, {"progression", std::move(progression)}};
+  for (std::size_t i = 0; i < h.progression_size; ++i)
+    progression.push_back(sample_json(h.progression[i], now));
+  return {{"samples", h.samples},
+          {"sum", sample_json(h.sum, now)},
+          {"lowest", sample_json(h.lowest, now)},
+          {"highest", sample_json(h.highest, now)},
+          {"progression", std::move(progression)}};
 }
 TransportSnapshot::Quality quality_from(const json& j, Instant now) {
   TransportSnapshot::Quality quality;
@@ -94,10 +117,17 @@ TransportSnapshot::Quality quality_from(const json& j, Instant now) {
 }
 
 json latch_json(const Latch::Snapshot& s, Instant now) {
-  return {{"state", static_cast<int>(s.state)}, {"rank", s.rank}, {"contested", s.contested},
-          {"better_rank_seen", s.better_rank_seen}, {"committed", s.committed}, {"peer", endpoint_json(s.peer)},
-          {"ssrc", s.last_ssrc.value}, {"sequence", s.last_sequence.value}, {"locked", age(s.locked_at, now)},
-          {"last", age(s.last_packet, now)}, {"signalled", age(s.signalled_at, now)}};
+  return {{"state", static_cast<int>(s.state)},
+          {"rank", s.rank},
+          {"contested", s.contested},
+          {"better_rank_seen", s.better_rank_seen},
+          {"committed", s.committed},
+          {"peer", endpoint_json(s.peer)},
+          {"ssrc", s.last_ssrc.value},
+          {"sequence", s.last_sequence.value},
+          {"locked", age(s.locked_at, now)},
+          {"last", age(s.last_packet, now)},
+          {"signalled", age(s.signalled_at, now)}};
 }
 Latch::Snapshot latch_from(const json& j, Instant now) {
   Latch::Snapshot s;
@@ -116,7 +146,8 @@ Latch::Snapshot latch_from(const json& j, Instant now) {
 }
 
 json transport_json(const TransportSnapshot& s, Instant now) {
-  json j = {{"version", TransportSnapshot::kVersion}, {"verified", s.verified},
+  json j = {{"version", TransportSnapshot::kVersion},
+            {"verified", s.verified},
             {"unverified_since", age(s.unverified_since, now)}};
   json components = json::array();
   for (std::size_t i = 0; i < 2; ++i) {
@@ -134,7 +165,10 @@ json transport_json(const TransportSnapshot& s, Instant now) {
   j["drops"] = std::move(drops);
   json sources = json::array();
   for (const auto& source : s.sources) {
-    json one = {{"media", source.media.value}, {"ingress", json::array()}, {"quality", json::array()}, {"egress", json::array()}};
+    json one = {{"media", source.media.value},
+                {"ingress", json::array()},
+                {"quality", json::array()},
+                {"egress", json::array()}};
     for (const auto& c : source.ingress) one["ingress"].push_back(counters_json(c, now));
     for (const auto& q : source.quality) one["quality"].push_back(quality_json(q, now));
     for (const auto& c : source.egress) one["egress"].push_back(counters_json(c, now));
@@ -156,7 +190,8 @@ TransportSnapshot transport_from(const json& j, Instant now) {
     s.last_packet[i] = from_age(component.at("last"), now);
   }
   for (const DropReasonRow& row : kDropReasonRows) {
-    if (const auto found = j.at("drops").find(row.name); found != j.at("drops").end()) s.drops.set(row.reason, *found);
+    if (const auto found = j.at("drops").find(row.name); found != j.at("drops").end())
+      s.drops.set(row.reason, *found);
   }
   for (const json& one : j.at("sources")) {
     auto& source = s.sources.emplace_back();
@@ -176,25 +211,44 @@ json payloads_json(const std::vector<PayloadEntry>& payloads) {
 std::vector<PayloadEntry> payloads_from(const json& j) {
   std::vector<PayloadEntry> payloads;
   for (const json& p : j) {
-    payloads.push_back({PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)), p.at(2)});
+    payloads.push_back(
+        {PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)), p.at(2)});
   }
   return payloads;
 }
 
 json media_json(const Media& m) {
-  return {{"id", m.id.value}, {"index", m.index}, {"type", m.type}, {"mid", m.mid},
-          {"protocol", m.protocol}, {"interface", m.interface->name},
-          {"family", static_cast<int>(m.family)}, {"kind", static_cast<int>(m.kind)},
-          {"remote_rtp", endpoint_json(m.remote_rtp)}, {"remote_rtcp", endpoint_json(m.remote_rtcp)},
-          {"remote_known", m.remote_known}, {"rejected", m.rejected}, {"may_send", m.may_send},
-          {"may_receive", m.may_receive}, {"reduced_size", m.reduced_size_rtcp},
+  return {{"id", m.id.value},
+          {"index", m.index},
+          {"type", m.type},
+          {"mid", m.mid},
+          {"protocol", m.protocol},
+          {"interface", m.interface->name},
+          {"family", static_cast<int>(m.family)},
+          {"kind", static_cast<int>(m.kind)},
+          {"remote_rtp", endpoint_json(m.remote_rtp)},
+          {"remote_rtcp", endpoint_json(m.remote_rtcp)},
+          {"remote_known", m.remote_known},
+          {"rejected", m.rejected},
+          {"may_send", m.may_send},
+          {"may_receive", m.may_receive},
+          {"reduced_size", m.reduced_size_rtcp},
           {"mux", {m.mux_offered_by_peer, m.mux_offered_to_peer, m.mux_used, m.mux_accept, m.mux_reject}},
-          {"payloads", payloads_json(m.payloads)}, {"shown", m.shown.to_string()},
-          {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}}, {"video", m.is_video},
-          {"policy", static_cast<int>(m.rules.policy)}, {"algorithm", static_cast<int>(m.rules.algorithm)},
-          {"strict", m.rules.strict_source}, {"handover", m.rules.handover}, {"asymmetric", m.rules.asymmetric},
-          {"unidirectional", m.rules.unidirectional}, {"active", m.active}, {"sending", m.sending},
-          {"answered", m.answered}, {"untouched", m.untouched}, {"controlling", m.ice_controlling}};
+          {"payloads", payloads_json(m.payloads)},
+          {"shown", m.shown.to_string()},
+          {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}},
+          {"video", m.is_video},
+          {"policy", static_cast<int>(m.rules.policy)},
+          {"algorithm", static_cast<int>(m.rules.algorithm)},
+          {"strict", m.rules.strict_source},
+          {"handover", m.rules.handover},
+          {"asymmetric", m.rules.asymmetric},
+          {"unidirectional", m.rules.unidirectional},
+          {"active", m.active},
+          {"sending", m.sending},
+          {"answered", m.answered},
+          {"untouched", m.untouched},
+          {"controlling", m.ice_controlling}};
 }
 
 void read_media(Media& m, const json& j) {
@@ -237,8 +291,11 @@ void read_media(Media& m, const json& j) {
 
 json origin_json(const OriginMemory* origin) {
   if (origin == nullptr) return nullptr;
-  return {{"username", origin->username}, {"session_name", origin->session_name}, {"address", origin->address.to_string()},
-          {"hash", origin->body_hash}, {"version", origin->version ? json(*origin->version) : json(nullptr)}};
+  return {{"username", origin->username},
+          {"session_name", origin->session_name},
+          {"address", origin->address.to_string()},
+          {"hash", origin->body_hash},
+          {"version", origin->version ? json(*origin->version) : json(nullptr)}};
 }
 std::unique_ptr<OriginMemory> origin_from(const json& j) {
   if (j.is_null()) return nullptr;
@@ -298,21 +355,39 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
       m["subscriptions"] = std::move(subscriptions);
       medias.push_back(std::move(m));
     }
-    legs.push_back({{"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label},
-                    {"metadata", leg->metadata}, {"created", leg->created_unix}, {"number", leg->number},
-                    {"received_from", leg->received_from.to_string()}, {"final_response", leg->final_response},
-                    {"last_sdp", leg->last_sdp}, {"origin", origin_json(leg->origin.get())},
-                    {"order", leg->section_order}, {"delete_at", optional_age(leg->delete_at, now)},
+    legs.push_back({{"tag", leg->tag},
+                    {"aliases", leg->aliases},
+                    {"via_branch", leg->via_branch},
+                    {"label", leg->label},
+                    {"metadata", leg->metadata},
+                    {"created", leg->created_unix},
+                    {"number", leg->number},
+                    {"received_from", leg->received_from.to_string()},
+                    {"final_response", leg->final_response},
+                    {"last_sdp", leg->last_sdp},
+                    {"origin", origin_json(leg->origin.get())},
+                    {"order", leg->section_order},
+                    {"delete_at", optional_age(leg->delete_at, now)},
                     {"medias", std::move(medias)}});
   }
-  return {{"version", kCallVersion}, {"call_id", call->id},
-          {"created_us", std::chrono::duration_cast<std::chrono::microseconds>(call->created.time_since_epoch()).count()},
-          {"created_age", age(call->created_at, now)}, {"last_signal", call->last_signal_unix},
-          {"last_signal_age", age(call->last_signal, now)}, {"metadata", call->metadata}, {"next_leg", call->next_leg},
-          {"next_media", call->next_media}, {"tos", call->tos}, {"answered", call->answered}, {"signals", call->signals},
+  return {{"version", kCallVersion},
+          {"call_id", call->id},
+          {"created_us",
+           std::chrono::duration_cast<std::chrono::microseconds>(call->created.time_since_epoch()).count()},
+          {"created_age", age(call->created_at, now)},
+          {"last_signal", call->last_signal_unix},
+          {"last_signal_age", age(call->last_signal, now)},
+          {"metadata", call->metadata},
+          {"next_leg", call->next_leg},
+          {"next_media", call->next_media},
+          {"tos", call->tos},
+          {"answered", call->answered},
+          {"signals", call->signals},
           {"latch", call->latch ? json(static_cast<int>(*call->latch)) : json(nullptr)},
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
-          {"delete_at", optional_age(call->delete_at, now)}, {"not_in_force", call->not_in_force}, {"legs", std::move(legs)}};
+          {"delete_at", optional_age(call->delete_at, now)},
+          {"not_in_force", call->not_in_force},
+          {"legs", std::move(legs)}};
 }
 
 Result<void, std::string> SessionManager::restore_call(const json& record, const Clock& clock) {
@@ -343,8 +418,10 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->tos = record.at("tos");
     call->answered = record.at("answered");
     call->signals = record.at("signals");
-    if (!record.at("latch").is_null()) call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));
-    if (!record.at("learning").is_null()) call->learning = static_cast<LearningAlgorithm>(std::clamp(record.at("learning").get<int>(), 0, 3));
+    if (!record.at("latch").is_null())
+      call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));
+    if (!record.at("learning").is_null())
+      call->learning = static_cast<LearningAlgorithm>(std::clamp(record.at("learning").get<int>(), 0, 3));
     call->delete_at = optional_from_age(record.at("delete_at"), now);
     call->not_in_force = record.at("not_in_force").get<std::vector<std::string>>();
     std::map<std::uint32_t, Media*> by_id;
@@ -386,7 +463,9 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
           if (local == nullptr) return undo("its address is gone");
           if (!local->ports->take(port)) return undo(fmt::format("port {} is in use", port.value));
           auto rtp = ports_.activate({address, port}, call->tos);
-          auto rtcp = rtp ? ports_.activate({address, UdpPort{static_cast<std::uint16_t>(port.value + 1)}}, call->tos) : rtp;
+          auto rtcp =
+              rtp ? ports_.activate({address, UdpPort{static_cast<std::uint16_t>(port.value + 1)}}, call->tos)
+                  : rtp;
           if (!rtcp) {
             if (rtp) ports_.release(*rtp);
             local->ports->give_back(port, {}, now);
@@ -402,7 +481,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
           set.transport = plane_.allocate(call->worker);
           media.ports.push_back(std::move(set));
         }
-        if (!media.ports.empty() && (media.active >= media.ports.size() || media.sending >= media.ports.size())) {
+        if (!media.ports.empty() &&
+            (media.active >= media.ports.size() || media.sending >= media.ports.size())) {
           return undo("damaged record");
         }
       }

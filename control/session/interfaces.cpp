@@ -1,15 +1,15 @@
 #include "control/session/interfaces.hpp"
 
-#include <fmt/format.h>
-#include <ifaddrs.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "relay/base/random.hpp"
+#include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
 #include <map>
 
-#include "relay/base/random.hpp"
-#include "relay/io/portable/socket_address.hpp"
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace ferry {
 
@@ -62,7 +62,8 @@ void PortPool::give_back(UdpPort rtp, const Endpoint& last_peer, Instant now) {
 }
 
 const LocalAddress* LogicalInterface::address_of(AddressFamily family) const {
-  const auto found = std::ranges::find_if(addresses, [&](const LocalAddress& a) { return a.address.family() == family; });
+  const auto found =
+      std::ranges::find_if(addresses, [&](const LocalAddress& a) { return a.address.family() == family; });
   return found == addresses.end() ? nullptr : &*found;
 }
 
@@ -85,7 +86,8 @@ InterfaceSpec parse_interface_spec(std::string_view text) {
   if (mark != std::string_view::npos) spec.advertised = text.substr(mark + 1);
   // Brackets are customary around IPv6 addresses.
   for (std::string* address : {&spec.address, &spec.advertised}) {
-    if (address->starts_with('[') && address->ends_with(']')) *address = address->substr(1, address->size() - 2);
+    if (address->starts_with('[') && address->ends_with(']'))
+      *address = address->substr(1, address->size() - 2);
   }
   return spec;
 }
@@ -103,7 +105,8 @@ std::vector<IpAddress> system_addresses(const std::string& name) {
     if (family != AF_INET && family != AF_INET6) continue;
     SocketAddress address;
     const std::size_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    std::copy_n(reinterpret_cast<const std::byte*>(entry->ifa_addr), size, reinterpret_cast<std::byte*>(address.get()));
+    std::copy_n(reinterpret_cast<const std::byte*>(entry->ifa_addr), size,
+                reinterpret_cast<std::byte*>(address.get()));
     const IpAddress ip = address.endpoint().address;
     if (!ip.is_link_local()) found.push_back(ip);
   }
@@ -122,8 +125,8 @@ bool is_local(const IpAddress& address) {
 
 }  // namespace
 
-Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<InterfaceSpec>& specs, UdpPort port_min,
-                                                      UdpPort port_max, bool check_local) {
+Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<InterfaceSpec>& specs,
+                                                      UdpPort port_min, UdpPort port_max, bool check_local) {
   InterfaceSet set;
   // One pool per address: two names for one address share its ports.
   std::map<IpAddress, std::shared_ptr<PortPool>> pools;
@@ -139,28 +142,34 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
       addresses = system_addresses(spec.address);
     }
     if (addresses.empty()) {
-      return fail(fmt::format("interface '{}': '{}' is neither an IP address nor a system interface with addresses",
-                              spec.name, spec.address));
+      return fail(
+          fmt::format("interface '{}': '{}' is neither an IP address nor a system interface with addresses",
+                      spec.name, spec.address));
     }
     std::optional<IpAddress> advertised;
     if (!spec.advertised.empty()) {
       advertised = IpAddress::parse(spec.advertised);
-      if (!advertised) return fail(fmt::format("interface '{}': advertised address '{}' is not an IP address", spec.name, spec.advertised));
+      if (!advertised)
+        return fail(fmt::format("interface '{}': advertised address '{}' is not an IP address", spec.name,
+                                spec.advertised));
     }
     const UdpPort first = spec.port_min.value_or(port_min);
     const UdpPort last = spec.port_max.value_or(port_max);
     if (first.value == 0 || PortPool(first, last).total() == 0) {
-      return fail(fmt::format("interface '{}': the port range {}-{} holds no even/odd pair", spec.name, first.value, last.value));
+      return fail(fmt::format("interface '{}': the port range {}-{} holds no even/odd pair", spec.name,
+                              first.value, last.value));
     }
     auto logical = std::ranges::find(set.interfaces_, spec.name, &LogicalInterface::name);
-    if (logical == set.interfaces_.end()) logical = set.interfaces_.insert(logical, LogicalInterface{spec.name, {}});
+    if (logical == set.interfaces_.end())
+      logical = set.interfaces_.insert(logical, LogicalInterface{spec.name, {}});
     for (const IpAddress& address : addresses) {
       if (advertised && advertised->family() != address.family()) {
-        return fail(fmt::format("interface '{}': {} and its advertised address {} are of different families", spec.name,
-                                address.to_string(), advertised->to_string()));
+        return fail(fmt::format("interface '{}': {} and its advertised address {} are of different families",
+                                spec.name, address.to_string(), advertised->to_string()));
       }
       if (check_local && !is_local(address)) {
-        return fail(fmt::format("interface '{}': {} is not an address of this host", spec.name, address.to_string()));
+        return fail(
+            fmt::format("interface '{}': {} is not an address of this host", spec.name, address.to_string()));
       }
       auto& pool = pools[address];
       if (!pool) pool = std::make_shared<PortPool>(first, last);
@@ -184,7 +193,8 @@ const LogicalInterface* InterfaceSet::find(std::string_view name) const {
   if (found != interfaces_.end()) return &*found;
   std::vector<const LogicalInterface*> group;
   for (const LogicalInterface& logical : interfaces_) {
-    if (logical.name.size() > name.size() && logical.name.starts_with(name) && logical.name[name.size()] == ':') {
+    if (logical.name.size() > name.size() && logical.name.starts_with(name) &&
+        logical.name[name.size()] == ':') {
       group.push_back(&logical);
     }
   }
@@ -196,7 +206,8 @@ std::shared_ptr<const OwnMedia> InterfaceSet::own_media() const {
   for (const LogicalInterface& logical : interfaces_) {
     for (const LocalAddress& local : logical.addresses) {
       ranges.push_back({local.address, local.ports->first(), local.ports->last()});
-      if (local.advertised != local.address) ranges.push_back({local.advertised, local.ports->first(), local.ports->last()});
+      if (local.advertised != local.address)
+        ranges.push_back({local.advertised, local.ports->first(), local.ports->last()});
     }
   }
   return std::make_shared<const OwnMedia>(std::move(ranges));

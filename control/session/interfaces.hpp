@@ -1,6 +1,11 @@
 // Where media may live: local addresses, the names that signalling calls them by, and their ports.
 #pragma once
 
+#include "relay/base/address.hpp"
+#include "relay/base/result.hpp"
+#include "relay/core/latch/latch.hpp"
+#include "relay/io/port_provider.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -8,11 +13,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "relay/base/address.hpp"
-#include "relay/base/result.hpp"
-#include "relay/core/latch/latch.hpp"
-#include "relay/io/port_provider.hpp"
 
 namespace ferry {
 
@@ -29,8 +29,9 @@ class PortPool {
     /// Who used the pair last and may still send; set only if the pair had no time to rest.
     Endpoint barred;
   };
-  /// Draws a pair at random from the least recently freed half. When nothing has rested, the pair that was freed
-  /// longest ago is used and `barred` tells whose late packets must not pass. Nothing if all are in use.
+  /// Draws a pair at random from the least recently freed half. When nothing has rested, the pair that was
+  /// freed longest ago is used and `barred` tells whose late packets must not pass. Nothing if all are in
+  /// use.
   std::optional<Pair> draw(Instant now);
   /// Takes a certain pair, for a restored call. False if it is in use.
   bool take(UdpPort rtp);
@@ -100,7 +101,8 @@ class InterfaceSet {
   static Result<InterfaceSet, std::string> build(const std::vector<InterfaceSpec>& specs, UdpPort port_min,
                                                  UdpPort port_max, bool check_local = true);
 
-  /// The interface called `name`, or the group of round-robin members `name:…` in turn. nullptr if there is none.
+  /// The interface called `name`, or the group of round-robin members `name:…` in turn. nullptr if there is
+  /// none.
   [[nodiscard]] const LogicalInterface* find(std::string_view name) const;
   [[nodiscard]] const LogicalInterface* default_interface() const { return &interfaces_.front(); }
   [[nodiscard]] const std::vector<LogicalInterface>& all() const { return interfaces_; }

@@ -1,10 +1,10 @@
 #include "control/session/manager.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 #include "control/session/offer_answer.hpp"
 #include "control/session/snapshots.hpp"
+
+#include <algorithm>
+#include <cmath>
 
 namespace ferry {
 
@@ -22,27 +22,37 @@ bool is_deleted(const Leg& leg) { return leg.delete_at.has_value(); }
 
 /// LAT-4: the address that we advertise is global and the peer's cannot be reached from there.
 bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
-  return advertised.is_global() && (signalled.is_private() || signalled.is_shared() || signalled.is_link_local() ||
-                                    signalled.is_unspecified());
+  return advertised.is_global() && (signalled.is_private() || signalled.is_shared() ||
+                                    signalled.is_link_local() || signalled.is_unspecified());
 }
 
 }  // namespace
 
 std::string_view to_string(EndReason reason) noexcept {
   switch (reason) {
-    case EndReason::kRegular: return "regular";
-    case EndReason::kForced: return "forced";
-    case EndReason::kTimeout: return "timeout";
-    case EndReason::kSilentTimeout: return "silent-timeout";
-    case EndReason::kOfferTimeout: return "offer-timeout";
-    case EndReason::kFinalTimeout: return "final-timeout";
+    case EndReason::kRegular:
+      return "regular";
+    case EndReason::kForced:
+      return "forced";
+    case EndReason::kTimeout:
+      return "timeout";
+    case EndReason::kSilentTimeout:
+      return "silent-timeout";
+    case EndReason::kOfferTimeout:
+      return "offer-timeout";
+    case EndReason::kFinalTimeout:
+      return "final-timeout";
   }
   return "unknown";
 }
 
 SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
                                PortProvider& ports, Listener listener)
-    : config_(config), interfaces_(interfaces), plane_(plane), ports_(ports), listener_(std::move(listener)) {}
+    : config_(config),
+      interfaces_(interfaces),
+      plane_(plane),
+      ports_(ports),
+      listener_(std::move(listener)) {}
 
 SessionManager::~SessionManager() {
   for (auto& [id, call] : calls_) {
@@ -105,7 +115,8 @@ Result<Dict, RequestError> SessionManager::answer(const Request& request, const 
   return signal(request, true, clock);
 }
 
-Result<Dict, RequestError> SessionManager::signal(const Request& request, bool is_answer, const Clock& clock) {
+Result<Dict, RequestError> SessionManager::signal(const Request& request, bool is_answer,
+                                                  const Clock& clock) {
   Call* call = find(*request.call_id);
   const bool is_new = call == nullptr;
   if (is_new) {
@@ -139,7 +150,8 @@ Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const Local
     ports.port = pair->rtp;
     ports.barred = pair->barred;
     auto rtp = ports_.activate({local.address, pair->rtp}, call.tos);
-    auto rtcp = rtp ? ports_.activate({local.address, UdpPort{static_cast<std::uint16_t>(pair->rtp.value + 1)}}, call.tos)
+    auto rtcp = rtp ? ports_.activate(
+                          {local.address, UdpPort{static_cast<std::uint16_t>(pair->rtp.value + 1)}}, call.tos)
                     : rtp;
     if (rtcp) {
       ports.handles = {*rtp, *rtcp};
@@ -165,7 +177,8 @@ void SessionManager::close_ports(Call& call, PortSet& ports) {
     ports.local->ports->set_owner(ports.port, nullptr);
   }
   const Endpoint last_peer = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
-  closing_.push_back({ports.handles[0], ports.local->ports.get(), ports.port, last_peer, call.worker, ports.transport});
+  closing_.push_back(
+      {ports.handles[0], ports.local->ports.get(), ports.port, last_peer, call.worker, ports.transport});
   closing_.push_back({ports.handles[1], nullptr, {}, {}, 0, {}});
 }
 
@@ -223,7 +236,8 @@ bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const 
   return owner_of(next) == nullptr;
 }
 
-std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call, Media& media, PortSet& ports) {
+std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call, Media& media,
+                                                               PortSet& ports) {
   auto plan = std::make_shared<TransportPlan>();
   plan->kind = media.kind;
   plan->rtcp_mux = media.mux_used || media.mux_offered_to_peer;
@@ -259,7 +273,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
               before.signalled_void != latch.signalled_void ||
               (source_matters && before.signalling_source != latch.signalling_source);
   }
-  const bool restarts = media.rules.algorithm != LearningAlgorithm::kRules && ports.learned_signal != call.signals;
+  const bool restarts =
+      media.rules.algorithm != LearningAlgorithm::kRules && ports.learned_signal != call.signals;
   if (changed || restarts) ++ports.epoch;
   ports.learned_signal = call.signals;
   plan->learning_epoch = ports.epoch;
@@ -277,7 +292,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
                                                [&](const Subscription& s) { return s.source == &media; });
       const PortSet* out = receiver->sending_ports();
       if (!listens || out == nullptr || out->closed || receiver->rejected || media.rejected) continue;
-      source.sinks.push_back({out->transport, receiver->id, Chain::kPass, media.may_send && receiver->may_receive});
+      source.sinks.push_back(
+          {out->transport, receiver->id, Chain::kPass, media.may_send && receiver->may_receive});
     }
   }
   plan->sources.push_back(std::move(source));
@@ -305,8 +321,8 @@ void SessionManager::sync_one(Call& call) {
         auto plan = make_plan(call, *media, ports);
         if (is_new) {
           plane_.post(call.worker,
-                      InstallTransport{ports.transport, plan, ports.handles, std::exchange(ports.restored, nullptr),
-                                       ports.activity, ports.barred},
+                      InstallTransport{ports.transport, plan, ports.handles,
+                                       std::exchange(ports.restored, nullptr), ports.activity, ports.barred},
                       false);
         } else if (*plan != *ports.plan) {
           plane_.post(call.worker, UpdatePlan{ports.transport, plan}, true);
@@ -326,7 +342,8 @@ SessionManager::Due SessionManager::due(const Call& call) const {
     for (const auto& media : leg->medias) {
       Instant last = call.last_signal;
       for (const PortSet& ports : media->ports) {
-        last = std::max(last, Instant{Duration{ports.activity->last_packet_ns.load(std::memory_order_relaxed)}});
+        last =
+            std::max(last, Instant{Duration{ports.activity->last_packet_ns.load(std::memory_order_relaxed)}});
       }
       if (media->untouched) continue;
       has_stream = true;
@@ -345,7 +362,8 @@ SessionManager::Due SessionManager::due(const Call& call) const {
   }
   if (call.delete_at && *call.delete_at < due.at) due = {*call.delete_at, EndReason::kRegular, true};
   for (const auto& leg : call.legs) {
-    if (leg->delete_at && *leg->delete_at < due.at && !leg->medias.empty() && !leg->medias.front()->ports.empty()) {
+    if (leg->delete_at && *leg->delete_at < due.at && !leg->medias.empty() &&
+        !leg->medias.front()->ports.empty()) {
       due = {*leg->delete_at, EndReason::kRegular, true};
     }
   }
@@ -408,7 +426,8 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
     for (const auto& media : leg->medias) {
       if (media->untouched || media->rejected || media->subscriptions.empty()) continue;
       const auto heard = [](const Media& m) {
-        return std::ranges::any_of(m.ports, [](const PortSet& p) { return p.activity->last_rtp_ns.load() != 0; });
+        return std::ranges::any_of(m.ports,
+                                   [](const PortSet& p) { return p.activity->last_rtp_ns.load() != 0; });
       };
       const Media& partner = *media->subscriptions.front().source;
       if (media.get() > &partner) continue;  // each pair once
@@ -498,7 +517,8 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
 
   Dict reply;
   if (delay > 0s) {
-    if (!request.has_flag(Flag::kFast)) reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
+    if (!request.has_flag(Flag::kFast))
+      reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
     schedule(*call, at, clock.now);
     return reply;
   }
@@ -507,7 +527,8 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
     for (Leg* each : going) destroy_leg(*call, *each);
     sync_plans(*call);
   }
-  if (!request.has_flag(Flag::kFast)) reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
+  if (!request.has_flag(Flag::kFast))
+    reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
   if (whole) destroy(*call, EndReason::kRegular, clock);
   return reply;
 }
@@ -554,7 +575,8 @@ bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
     }
   }
   // All leave the old worker before any arrives at the new one: meanwhile datagrams wait in their ports.
-  for (Moving& each : moving) plane_.post(call->worker, ExtractTransport{each.ports->transport, &each.entry}, true);
+  for (Moving& each : moving)
+    plane_.post(call->worker, ExtractTransport{each.ports->transport, &each.entry}, true);
   plane_.fence();
   for (Moving& each : moving) {
     plane_.free(call->worker, each.ports->transport);

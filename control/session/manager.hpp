@@ -1,5 +1,12 @@
-// All calls of this relay and everything signalling can do to them. Control thread only; sans-IO but for the ports.
+// All calls of this relay and everything signalling can do to them. Control thread only; sans-IO but for the
+// ports.
 #pragma once
+
+#include "control/session/call.hpp"
+#include "control/session/interfaces.hpp"
+#include "control/session/media_plane.hpp"
+#include "control/session/request.hpp"
+#include "control/value/value.hpp"
 
 #include <functional>
 #include <memory>
@@ -11,12 +18,6 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "control/session/call.hpp"
-#include "control/session/interfaces.hpp"
-#include "control/session/media_plane.hpp"
-#include "control/session/request.hpp"
-#include "control/value/value.hpp"
-
 namespace ferry {
 
 struct SessionConfig {
@@ -25,7 +26,7 @@ struct SessionConfig {
   std::chrono::seconds offer_timeout{3600};
   std::chrono::seconds final_timeout{0};  // 0 = none
   std::chrono::seconds delete_delay{30};
-  std::size_t max_sessions = 0;           // 0 = no limit
+  std::size_t max_sessions = 0;  // 0 = no limit
   double max_cpu_percent = 0;
   double max_load = 0;
   std::uint64_t max_bandwidth_bytes = 0;  // per second, 0 = no limit
@@ -36,7 +37,14 @@ struct SessionConfig {
   std::string software_name = "rtpferry";
 };
 
-enum class EndReason : std::uint8_t { kRegular, kForced, kTimeout, kSilentTimeout, kOfferTimeout, kFinalTimeout };
+enum class EndReason : std::uint8_t {
+  kRegular,
+  kForced,
+  kTimeout,
+  kSilentTimeout,
+  kOfferTimeout,
+  kFinalTimeout
+};
 std::string_view to_string(EndReason reason) noexcept;
 
 /// Both clocks of one request.
@@ -70,8 +78,8 @@ class SessionManager {
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
   };
 
-  SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane, PortProvider& ports,
-                 Listener listener = {});
+  SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
+                 PortProvider& ports, Listener listener = {});
   ~SessionManager();
   SessionManager(const SessionManager&) = delete;
   SessionManager& operator=(const SessionManager&) = delete;
@@ -150,7 +158,8 @@ class SessionManager {
   void count_ended(Call& call, EndReason reason, const Clock& clock);
 
   void sync_one(Call& call);
-  [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media, PortSet& ports);
+  [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media,
+                                                               PortSet& ports);
   /// The media that has the RTP port `endpoint`, as bound or as advertised; nullptr if it is none of ours.
   [[nodiscard]] const Media* owner_of(const Endpoint& endpoint) const;
   /// LIM-5: the signalled endpoint is one of our ports; true if the way from there ends at a stranger.
@@ -159,7 +168,8 @@ class SessionManager {
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;
   Snapshots read_snapshots(Call& call);
-  Dict query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots, const Clock& clock) const;
+  Dict query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots,
+                   const Clock& clock) const;
   [[nodiscard]] std::vector<Leg*> legs_for_query(Call& call, const Request& request) const;
 
   SessionConfig config_;

@@ -1,8 +1,8 @@
 #include "control/session/media_plane.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
+
+#include <pthread.h>
 
 namespace ferry {
 

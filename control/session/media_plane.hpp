@@ -1,17 +1,18 @@
 // Control's hand on the workers: which worker has a call, commands to it, and "everything I said is done".
 #pragma once
 
+#include "relay/worker/worker.hpp"
+
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
-#include "relay/worker/worker.hpp"
-
 namespace ferry {
 
-/// Control thread only. With threads each worker runs on its own; without (tests, simulation) `fence` runs them.
+/// Control thread only. With threads each worker runs on its own; without (tests, simulation) `fence` runs
+/// them.
 class MediaPlane {
  public:
   MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool threads);

@@ -1,19 +1,20 @@
-// One offer or answer: finds the parties, matches the sections, opens ports, then changes the call (NG sections 6-8).
-// Everything that can fail happens before the first change, so that a refused message leaves the call as it was (CTL-6).
+// One offer or answer: finds the parties, matches the sections, opens ports, then changes the call (NG
+// sections 6-8). Everything that can fail happens before the first change, so that a refused message leaves
+// the call as it was (CTL-6).
 
 #include "control/session/offer_answer.hpp"
 
+#include "control/sdp/write.hpp"
+
 #include <algorithm>
 #include <functional>
-
-#include "control/sdp/write.hpp"
 
 namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMaxLegs = 64;       // LIM-6
-constexpr std::size_t kMaxPortSets = 8;    // remembered ports of one media
+constexpr std::size_t kMaxLegs = 64;           // LIM-6
+constexpr std::size_t kMaxPortSets = 8;        // remembered ports of one media
 constexpr std::uint32_t kAudioPackets = 250;   // LIM-1
 constexpr std::uint32_t kVideoPackets = 5000;  // LIM-1
 
@@ -35,7 +36,9 @@ RateLimit rate_limit(const sdp::MediaSection& section, const std::vector<sdp::Co
       const std::uint64_t bits = line.starts_with("TIAS:") ? static_cast<std::uint64_t>(*number)
                                  : line.starts_with("AS:") ? static_cast<std::uint64_t>(*number) * 1000
                                                            : 0;
-      if (bits != 0) limit.bytes_per_second = static_cast<std::uint32_t>(std::min<std::uint64_t>(bits * 3 / 16, UINT32_MAX));
+      if (bits != 0)
+        limit.bytes_per_second =
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(bits * 3 / 16, UINT32_MAX));
     }
     return limit;
   }
@@ -60,16 +63,18 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
 }
 
 /// Adds those of `from` that were shown in the last SDP and are not in `to`.
-void add_shown(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& from, const std::bitset<128>& shown) {
+void add_shown(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& from,
+               const std::bitset<128>& shown) {
   for (const PayloadEntry& entry : from) {
     const bool known = std::ranges::find(to, entry.type, &PayloadEntry::type) != to.end();
     if (!known && shown.test(entry.type.value)) to.push_back(entry);
   }
 }
 
-/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ, and
-/// without a codec in between both ends must speak of the same ones.
-std::vector<sdp::Codec> common_codecs(const std::vector<sdp::Codec>& answered, const std::vector<sdp::Codec>& offered) {
+/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ,
+/// and without a codec in between both ends must speak of the same ones.
+std::vector<sdp::Codec> common_codecs(const std::vector<sdp::Codec>& answered,
+                                      const std::vector<sdp::Codec>& offered) {
   const auto matches_exactly = [&](const sdp::Codec& codec) {
     return std::ranges::find_if(offered, [&](const sdp::Codec& o) {
       return o.payload_type == codec.payload_type && sdp::same_codec(o, codec);
@@ -150,7 +155,8 @@ Result<void, RequestError> OfferAnswer::resolve_legs() {
     if (sender_ == nullptr) {
       Leg* candidate = call_.leg_by_branch(branch);
       if (candidate == nullptr || candidate == receiver_) candidate = call_.partner_of(*receiver_);
-      const bool final_seen = candidate != nullptr && candidate->final_response && !request_.has_flag(Flag::kProvisional);
+      const bool final_seen =
+          candidate != nullptr && candidate->final_response && !request_.has_flag(Flag::kProvisional);
       if (candidate != nullptr && candidate->tag.empty()) {
         sender_ = candidate;
         learned_sender_tag_ = sender_tag;
@@ -175,7 +181,8 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   if (!parsed) return fail(error("Failed to parse SDP"));
   if (parsed->media.empty()) {
     // Of a party that we know, a body without sections repeats the sections we know (NG section 3).
-    if (sender_ == nullptr || sender_->last_sdp.empty()) return fail(RequestError{"Error rewriting SDP", true, false});
+    if (sender_ == nullptr || sender_->last_sdp.empty())
+      return fail(RequestError{"Error rewriting SDP", true, false});
     text_ = sender_->last_sdp;
     parsed = sdp::parse(text_);
     if (!parsed) return fail(error("Failed to parse SDP"));
@@ -202,14 +209,16 @@ void OfferAnswer::match_sections() {
   std::vector<const Media*> used;
   const auto is_used = [&](const Media* media) { return std::ranges::find(used, media) != used.end(); };
   unsigned next_sender_index = sender_ == nullptr ? 1 : static_cast<unsigned>(sender_->medias.size()) + 1;
-  unsigned next_receiver_index = receiver_ == nullptr ? 1 : static_cast<unsigned>(receiver_->medias.size()) + 1;
+  unsigned next_receiver_index =
+      receiver_ == nullptr ? 1 : static_cast<unsigned>(receiver_->medias.size()) + 1;
   for (std::size_t i = 0; i < session_.media.size(); ++i) {
     const sdp::MediaSection& section = session_.media[i];
     Match match;
     match.section = &section;
     if (sender_ != nullptr) {
       for (const auto& media : sender_->medias) {
-        if (!section.mid.empty() && media->mid == section.mid && media->type == section.type && !is_used(media.get())) {
+        if (!section.mid.empty() && media->mid == section.mid && media->type == section.type &&
+            !is_used(media.get())) {
           match.sender = media.get();
           break;
         }
@@ -277,10 +286,12 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
 }
 
 Endpoint OfferAnswer::remote_of(const sdp::MediaSection& section) const {
-  Endpoint remote{section.connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4)), UdpPort{section.port}};
+  Endpoint remote{section.connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4)),
+                  UdpPort{section.port}};
   const bool use_source = request_.has_flag(Flag::kSipSourceAddress) ||
                           (manager_.config_.sip_source && !request_.has_flag(Flag::kTrustAddress));
-  if (use_source && request_.received_from && !remote.address.is_unspecified()) remote.address = *request_.received_from;
+  if (use_source && request_.received_from && !remote.address.is_unspecified())
+    remote.address = *request_.received_from;
   return remote;
 }
 
@@ -335,7 +346,8 @@ Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
   leg->tag = std::move(tag);
   leg->via_branch = std::move(branch);
   leg->number = call_.next_leg++;
-  leg->created_unix = std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
+  leg->created_unix =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
   call_.legs.push_back(std::move(leg));
   return *call_.legs.back();
 }
@@ -351,7 +363,8 @@ void OfferAnswer::commit_legs() {
   if (!request_.label.empty()) sender_->label = request_.label;
   if (!request_.metadata.empty()) call_.metadata = sender_->metadata = request_.metadata;
   if (request_.received_from) sender_->received_from = *request_.received_from;
-  if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200) sender_->final_response = true;
+  if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200)
+    sender_->final_response = true;
   // New signalling revives what was about to be deleted (NG section 13).
   sender_->delete_at.reset();
   receiver_->delete_at.reset();
@@ -361,10 +374,14 @@ void OfferAnswer::commit_legs() {
   if (request_.latch) call_.latch = request_.latch;
   if (request_.learning) call_.learning = request_.learning;
   call_.last_signal = clock_.now;
-  call_.last_signal_unix = std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
-  if (request_.tos) call_.tos = *request_.tos >= 0 && *request_.tos <= 255 ? static_cast<std::uint8_t>(*request_.tos) : call_.tos;
+  call_.last_signal_unix =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
+  if (request_.tos)
+    call_.tos =
+        *request_.tos >= 0 && *request_.tos <= 255 ? static_cast<std::uint8_t>(*request_.tos) : call_.tos;
   for (const std::string& word : request_.not_in_force) {
-    if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end()) call_.not_in_force.push_back(word);
+    if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())
+      call_.not_in_force.push_back(word);
   }
 }
 
@@ -393,8 +410,9 @@ void OfferAnswer::choose_rules(Media& media) const {
   if (request_.has_flag(Flag::kUnidirectional)) rules.unidirectional = true;
 }
 
-void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
-                              const LogicalInterface& interface, AddressFamily family) {
+void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known,
+                              std::optional<std::size_t> opened, const LogicalInterface& interface,
+                              AddressFamily family) {
   media.interface = &interface;
   media.family = family;
   if (opened) {
@@ -418,9 +436,9 @@ void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
   media.type = section.type;
   media.mid = section.mid;
   media.rejected = section.port == 0;
-  media.kind = section.is_rtp() ? TransportKind::kRtp
+  media.kind = section.is_rtp()                                      ? TransportKind::kRtp
                : section.protocol.kind == sdp::ProtocolClass::kUdptl ? TransportKind::kUdptl
-                                                                      : TransportKind::kOpaque;
+                                                                     : TransportKind::kOpaque;
   media.may_send = section.direction.send;
   media.may_receive = section.direction.receive;
   media.is_video = section.type == "video";
@@ -437,7 +455,8 @@ void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
     if (section.rtcp && section.port_count <= 1) {
       media.remote_rtcp.port = section.rtcp->port;
       const bool own_address = section.rtcp->address.family() == remote.address.family();
-      if (own_address && remote.address == section.connection) media.remote_rtcp.address = section.rtcp->address;
+      if (own_address && remote.address == section.connection)
+        media.remote_rtcp.address = section.rtcp->address;
     }
   }
   const bool same_port = section.rtcp && media.remote_rtcp == media.remote_rtp;
@@ -493,9 +512,12 @@ void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
       return s.kind == SubscriptionKind::kOfferAnswer && s.source != &sender;
     });
   }
-  const bool known = std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) { return s.source == &sender; });
+  const bool known =
+      std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) { return s.source == &sender; });
   // The newest stands first: it is the one this leg talks to.
-  if (!known) receiver.subscriptions.insert(receiver.subscriptions.begin(), Subscription{&sender, SubscriptionKind::kOfferAnswer});
+  if (!known)
+    receiver.subscriptions.insert(receiver.subscriptions.begin(),
+                                  Subscription{&sender, SubscriptionKind::kOfferAnswer});
 }
 
 void OfferAnswer::cut_off(Media& source, const Media& partner) {
@@ -531,10 +553,12 @@ void OfferAnswer::commit_media() {
     choose_rules(receiver);
     choose_protocol(sender, receiver, section);
     decide_mux(sender, receiver);
-    place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface, match.sender_family);
+    place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface,
+                match.sender_family);
     place_ports(receiver, match.receiver_ports, match.new_receiver_ports, *match.receiver_interface,
                 match.receiver_family);
-    if (PortSet* ports = receiver.active_ports(); ports != nullptr && !sender.rejected && !ports->made_for.is_set()) {
+    if (PortSet* ports = receiver.active_ports();
+        ports != nullptr && !sender.rejected && !ports->made_for.is_set()) {
       ports->made_for = remote_of(section);
     }
     // The offerer goes on with its other branches until one of them answers.
@@ -555,9 +579,10 @@ void OfferAnswer::commit_media() {
 
 void OfferAnswer::reject_left_out() {
   for (const auto& media : receiver_->medias) {
-    const bool matched = std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media.get(); });
-    const bool ours = std::ranges::any_of(
-        media->subscriptions, [&](const Subscription& s) { return s.source->leg == sender_; });
+    const bool matched =
+        std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media.get(); });
+    const bool ours = std::ranges::any_of(media->subscriptions,
+                                          [&](const Subscription& s) { return s.source->leg == sender_; });
     if (matched || !ours) continue;
     media->rejected = true;
     for (const Subscription& subscription : media->subscriptions) {
@@ -627,9 +652,11 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   if (match == matches_.end()) {
     edit.type = media.type;
     edit.protocol_text = media.protocol;
-    if (const sdp::MediaSection* own = own_section(media)) edit.formats.assign(own->formats.begin(), own->formats.end());
+    if (const sdp::MediaSection* own = own_section(media))
+      edit.formats.assign(own->formats.begin(), own->formats.end());
     if (edit.formats.empty()) {
-      for (const PayloadEntry& payload : media.payloads) edit.formats.push_back(std::to_string(payload.type.value));
+      for (const PayloadEntry& payload : media.payloads)
+        edit.formats.push_back(std::to_string(payload.type.value));
     }
     if (edit.formats.empty()) edit.formats.emplace_back("0");
     return edit;
@@ -710,7 +737,8 @@ std::string OfferAnswer::write_reply() {
   }
   for (Media* media : order) {
     const bool matched = std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
-    const bool ours = std::ranges::any_of(media->subscriptions, [&](const Subscription& s) { return s.source->leg == sender_; });
+    const bool ours = std::ranges::any_of(media->subscriptions,
+                                          [&](const Subscription& s) { return s.source->leg == sender_; });
     if (matched || ours) edit.sections.push_back(edit_section(*media));
   }
   // The version of o= depends on the rest of the text.
@@ -718,7 +746,8 @@ std::string OfferAnswer::write_reply() {
   edit.origin = session_.origin;
   edit.origin.version = "0";
   edit.origin.session_id = "0";
-  const bool need_hash = has(request_.replaces, Replace::kSdpVersion) || has(request_.replaces, Replace::kForceIncrementVersion);
+  const bool need_hash =
+      has(request_.replaces, Replace::kSdpVersion) || has(request_.replaces, Replace::kForceIncrementVersion);
   edit.origin = choose_origin(need_hash ? sdp::write(session_, edit) : std::string(), origin_text);
   std::string reply = sdp::write(session_, edit);
   if (keep_name && receiver_->origin->session_name.empty()) receiver_->origin->session_name = session_.name;

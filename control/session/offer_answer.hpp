@@ -1,19 +1,20 @@
 // One offer or answer being carried out. Internal to the session library.
 #pragma once
 
+#include "control/sdp/write.hpp"
+#include "control/session/manager.hpp"
+
 #include <deque>
 #include <string>
 #include <vector>
-
-#include "control/sdp/write.hpp"
-#include "control/session/manager.hpp"
 
 namespace ferry {
 
 /// Lives for one message. `run` either changes the call and gives the SDP to send on, or changes nothing.
 class OfferAnswer {
  public:
-  OfferAnswer(SessionManager& manager, Call& call, const Request& request, bool is_answer, const Clock& clock);
+  OfferAnswer(SessionManager& manager, Call& call, const Request& request, bool is_answer,
+              const Clock& clock);
   Result<std::string, RequestError> run();
 
  private:
@@ -44,7 +45,8 @@ class OfferAnswer {
   Result<void, RequestError> read_sdp();
   void match_sections();
   Result<void, RequestError> choose_interfaces();
-  [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known, const Leg* leg) const;
+  [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known,
+                                                      const Leg* leg) const;
   [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
   [[nodiscard]] bool keeps_port(const Match& match) const;
   Result<void, RequestError> open_one(Match& match, bool receiver_side);

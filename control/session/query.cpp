@@ -1,13 +1,13 @@
 // The query reply (NG reference, section 14) and what `rtpferryctl` shows.
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
 #include "control/sdp/sdp.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/snapshots.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace ferry {
 
@@ -49,7 +49,8 @@ Dict reported_sample(const QualitySample& sample, const Clock& clock) {
   return dict;
 }
 
-void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHistory* quality, const Clock& clock) {
+void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHistory* quality,
+                    const Clock& clock) {
   dict.set("bytes", counters.bytes);
   dict.set("packets", counters.packets);
   dict.set("last RTP timestamp", counters.last_timestamp);
@@ -118,14 +119,16 @@ void add_snapshot(MediaView& view, const Media& media, const TransportSnapshot& 
     sum.errors_out += part.errors_out;
     view.last_packet[i] = std::max(view.last_packet[i], snapshot.last_packet[i]);
   }
-  for (const DropReasonRow& row : kDropReasonRows) view.drops.set(row.reason, view.drops[row.reason] + snapshot.drops[row.reason]);
+  for (const DropReasonRow& row : kDropReasonRows)
+    view.drops.set(row.reason, view.drops[row.reason] + snapshot.drops[row.reason]);
   for (const TransportSnapshot::Source& source : snapshot.sources) {
     if (source.media != media.id) continue;
     for (std::size_t i = 0; i < source.ingress.size(); ++i) {
       const QualityHistory* quality =
           i < source.quality.size() && source.quality[i].present ? &source.quality[i].history : nullptr;
-      const auto known = std::ranges::find_if(
-          view.ingress, [&](const MediaView::Stream& s) { return s.counters.ssrc == source.ingress[i].ssrc; });
+      const auto known = std::ranges::find_if(view.ingress, [&](const MediaView::Stream& s) {
+        return s.counters.ssrc == source.ingress[i].ssrc;
+      });
       if (known == view.ingress.end()) {
         view.ingress.insert(view.ingress.begin(), {source.ingress[i], quality});
       } else {
@@ -152,7 +155,8 @@ SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
     for (auto& media : leg->medias) {
       for (PortSet& ports : media->ports) {
         if (ports.closed || !ports.plan) continue;
-        auto& entry = snapshots.entries.emplace_back(media->id, &ports == media->active_ports(), TransportSnapshot{});
+        auto& entry =
+            snapshots.entries.emplace_back(media->id, &ports == media->active_ports(), TransportSnapshot{});
         plane_.post(call.worker, ReadTransport{ports.transport, &entry.snapshot}, true);
       }
     }
@@ -173,7 +177,8 @@ std::vector<Leg*> SessionManager::legs_for_query(Call& call, const Request& requ
   legs.push_back(wanted);
   for (const auto& media : wanted->medias) {
     for (const Subscription& subscription : media->subscriptions) {
-      if (std::ranges::find(legs, subscription.source->leg) == legs.end()) legs.push_back(subscription.source->leg);
+      if (std::ranges::find(legs, subscription.source->leg) == legs.end())
+        legs.push_back(subscription.source->leg);
     }
   }
   return legs;
@@ -201,7 +206,9 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
     stream.set("local address", ports->local->address.to_string());
     stream.set("family", ports->local->address.is_v6() ? "IPv6" : "IPv4");
   }
-  const Endpoint advertised = !media.remote_known ? Endpoint{} : component == 0 ? media.remote_rtp : media.remote_rtcp;
+  const Endpoint advertised = !media.remote_known ? Endpoint{}
+                              : component == 0    ? media.remote_rtp
+                                                  : media.remote_rtcp;
   Endpoint endpoint = advertised;
   bool locked = false;
   if (view.active != nullptr && view.active->latch[component].peer.is_set()) {
@@ -210,8 +217,9 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   }
   stream.set("endpoint", endpoint_dict(endpoint));
   stream.set("advertised endpoint", endpoint_dict(advertised));
-  const std::int64_t last = view.last_packet[component] == Instant{} ? call.last_signal_unix
-                                                                     : unix_seconds(view.last_packet[component], clock);
+  const std::int64_t last = view.last_packet[component] == Instant{}
+                                ? call.last_signal_unix
+                                : unix_seconds(view.last_packet[component], clock);
   stream.set("last packet", last);
   stream.set("last kernel packet", std::int64_t{0});
   stream.set("last user packet", last);
@@ -247,7 +255,8 @@ List ssrc_list(const MediaView& view, const Clock& clock) {
 
 /// "PCMA/8000" of the payload type heard last on the busiest stream.
 std::string codec_name(const Media& media, const MediaView& view) {
-  const auto busiest = std::ranges::max_element(view.ingress, {}, [](const auto& s) { return s.counters.packets; });
+  const auto busiest =
+      std::ranges::max_element(view.ingress, {}, [](const auto& s) { return s.counters.packets; });
   if (busiest == view.ingress.end() || busiest->counters.packets == 0) return "";
   if (const auto parsed = sdp::parse(media.leg->last_sdp)) {
     for (const auto& section : parsed->media) {
@@ -331,7 +340,8 @@ List relations(const std::vector<std::pair<const Leg*, SubscriptionKind>>& legs)
 Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots,
                                  const Clock& clock) const {
   Dict reply;
-  const auto created_us = std::chrono::duration_cast<std::chrono::microseconds>(call.created.time_since_epoch()).count();
+  const auto created_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(call.created.time_since_epoch()).count();
   reply.set("created", created_us / 1'000'000);
   reply.set("created_us", created_us % 1'000'000);
   reply.set("created_ts", created_us);
@@ -402,15 +412,19 @@ Result<Dict, RequestError> SessionManager::query(const Request& request, const C
 
 namespace {
 
-double age_seconds(Instant then, const Clock& clock) { return std::chrono::duration<double>(clock.now - then).count(); }
+double age_seconds(Instant then, const Clock& clock) {
+  return std::chrono::duration<double>(clock.now - then).count();
+}
 
 json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
-  const double loss = c.expected() == 0 ? 0.0 : 100.0 * static_cast<double>(c.lost()) / static_cast<double>(c.expected());
+  const double loss =
+      c.expected() == 0 ? 0.0 : 100.0 * static_cast<double>(c.lost()) / static_cast<double>(c.expected());
   const double jitter_ms = static_cast<double>(c.jitter().count()) / 1e6;
-  json j = {{"ssrc", c.ssrc.value},         {"packets", c.packets},     {"bytes", c.bytes},
-            {"lost", c.lost()},             {"loss_percent", loss},     {"duplicates", c.duplicates},
-            {"reordered", c.reordered},     {"resets", c.resets},       {"jitter_ms", jitter_ms},
-            {"payload_type", c.last_payload_type}};
+  json j = {{"ssrc", c.ssrc.value},     {"packets", c.packets},
+            {"bytes", c.bytes},         {"lost", c.lost()},
+            {"loss_percent", loss},     {"duplicates", c.duplicates},
+            {"reordered", c.reordered}, {"resets", c.resets},
+            {"jitter_ms", jitter_ms},   {"payload_type", c.last_payload_type}};
   if (c.g711_packets > 0) {
     j["silent_percent"] = 100.0 * static_cast<double>(c.silent_packets) / static_cast<double>(c.g711_packets);
   }
@@ -418,7 +432,8 @@ json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
   if (quality != nullptr && quality->samples > 0) {
     j["mos"] = static_cast<double>(quality->sum.mos_times_10) / static_cast<double>(quality->samples) / 10.0;
     j["mos_source"] = "rtcp";
-    j["round_trip_ms"] = static_cast<double>(quality->sum.round_trip_us) / static_cast<double>(quality->samples) / 1000.0;
+    j["round_trip_ms"] =
+        static_cast<double>(quality->sum.round_trip_us) / static_cast<double>(quality->samples) / 1000.0;
   } else {
     j["mos"] = static_cast<double>(estimate_mos_times_10(Duration{0}, c.jitter(), loss)) / 10.0;
     j["mos_source"] = "rtp";
@@ -427,9 +442,13 @@ json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
 }
 
 json media_json(const Media& media, const MediaView& view, const Clock& clock) {
-  json j = {{"index", media.index}, {"type", media.type}, {"protocol", media.protocol}, {"rejected", media.rejected}};
-  j["latch_policy"] = media.rules.algorithm == LearningAlgorithm::kRules ? std::string(to_string(media.rules.policy))
-                                                                        : "any (endpoint-learning)";
+  json j = {{"index", media.index},
+            {"type", media.type},
+            {"protocol", media.protocol},
+            {"rejected", media.rejected}};
+  j["latch_policy"] = media.rules.algorithm == LearningAlgorithm::kRules
+                          ? std::string(to_string(media.rules.policy))
+                          : "any (endpoint-learning)";
   j["unsafe"] = media.rules.policy == LatchPolicy::kAny;
   if (const PortSet* ports = media.active_ports(); ports != nullptr && is_live(media)) {
     j["local"] = {{"address", ports->local->address.to_string()},
@@ -459,7 +478,8 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   for (const auto& stream : view.ingress) ingress.push_back(stream_json(stream.counters, stream.quality));
   j["received"] = std::move(ingress);
   json egress = json::array();
-  for (const auto& c : view.egress) egress.push_back({{"ssrc", c.ssrc.value}, {"packets", c.packets}, {"bytes", c.bytes}});
+  for (const auto& c : view.egress)
+    egress.push_back({{"ssrc", c.ssrc.value}, {"packets", c.packets}, {"bytes", c.bytes}});
   j["sent"] = std::move(egress);
   json drops = json::object();
   for (const DropReasonRow& row : kDropReasonRows) {
@@ -483,7 +503,8 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
             {"not_in_force", call->not_in_force}};
   json legs = json::array();
   for (const auto& leg : call->legs) {
-    json l = {{"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label}};
+    json l = {
+        {"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label}};
     l["received_from"] = leg->received_from.to_string();
     json medias = json::array();
     for (const auto& media : leg->medias) {
@@ -506,11 +527,16 @@ json SessionManager::list_calls(const Clock& clock) const {
       tags.push_back(leg->tag);
       for (const auto& media : leg->medias) {
         ++medias;
-        for (const PortSet& ports : media->ports) last_ns = std::max(last_ns, ports.activity->last_packet_ns.load());
+        for (const PortSet& ports : media->ports)
+          last_ns = std::max(last_ns, ports.activity->last_packet_ns.load());
       }
     }
-    json c = {{"call_id", id},           {"age_s", age_seconds(call->created_at, clock)}, {"tags", std::move(tags)},
-              {"medias", medias},        {"answered", call->answered},                    {"worker", call->worker},
+    json c = {{"call_id", id},
+              {"age_s", age_seconds(call->created_at, clock)},
+              {"tags", std::move(tags)},
+              {"medias", medias},
+              {"answered", call->answered},
+              {"worker", call->worker},
               {"deleting", call->delete_at.has_value()}};
     if (last_ns != 0) c["last_packet_age_s"] = age_seconds(Instant{Duration{last_ns}}, clock);
     calls.push_back(std::move(c));

@@ -1,15 +1,15 @@
 // A signalling request as the session layer understands it, whatever protocol it came by.
 #pragma once
 
+#include "relay/base/address.hpp"
+#include "relay/core/latch/latch.hpp"
+
 #include <bitset>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "relay/base/address.hpp"
-#include "relay/core/latch/latch.hpp"
 
 namespace ferry {
 

@@ -1,9 +1,9 @@
 // State of all transports of one call, read from its worker. Internal to the session library.
 #pragma once
 
-#include <deque>
-
 #include "control/session/manager.hpp"
+
+#include <deque>
 
 namespace ferry {
 

@@ -2,20 +2,33 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace ferry {
+
+Dict::Dict() = default;
+Dict::Dict(const Dict& other) = default;
+Dict::Dict(Dict&& other) noexcept = default;
+Dict& Dict::operator=(const Dict& other) = default;
+Dict& Dict::operator=(Dict&& other) noexcept = default;
+Dict::~Dict() = default;
+
+bool Dict::empty() const { return entries_.empty(); }
+std::size_t Dict::size() const { return entries_.size(); }
+const DictEntry* Dict::begin() const { return entries_.data(); }
+const DictEntry* Dict::end() const { return entries_.data() + entries_.size(); }
 
 Value& Dict::set(std::string key, Value value) {
   if (Value* known = find(key)) {
     *known = std::move(value);
     return *known;
   }
-  return entries_.emplace_back(std::move(key), std::move(value)).second;
+  return entries_.emplace_back(DictEntry{std::move(key), std::move(value)}).value;
 }
 
 const Value* Dict::find(std::string_view key) const {
-  const auto found = std::ranges::find_if(entries_, [&](const auto& entry) { return entry.first == key; });
-  return found == entries_.end() ? nullptr : &found->second;
+  const auto found = std::ranges::find(entries_, key, &DictEntry::key);
+  return found == entries_.end() ? nullptr : &found->value;
 }
 
 Value* Dict::find(std::string_view key) { return const_cast<Value*>(std::as_const(*this).find(key)); }

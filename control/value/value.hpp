@@ -5,13 +5,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 namespace ferry {
 
 class Value;
+struct DictEntry;
 using List = std::vector<Value>;
 
 /// Dictionary in insertion order. A repeated key keeps its place and takes the last value (CTL-4).
@@ -21,28 +21,36 @@ class Dict {
   Value& set(std::string key, Value value);
   [[nodiscard]] const Value* find(std::string_view key) const;
   [[nodiscard]] Value* find(std::string_view key);
-  [[nodiscard]] bool empty() const { return entries_.empty(); }
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
-  [[nodiscard]] auto begin() const { return entries_.begin(); }
-  [[nodiscard]] auto end() const { return entries_.end(); }
+  [[nodiscard]] bool empty() const;
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] const DictEntry* begin() const;
+  [[nodiscard]] const DictEntry* end() const;
   bool operator==(const Dict& other) const;
 
+  Dict();
+  Dict(const Dict& other);
+  Dict(Dict&& other) noexcept;
+  Dict& operator=(const Dict& other);
+  Dict& operator=(Dict&& other) noexcept;
+  ~Dict();
+
  private:
-  std::vector<std::pair<std::string, Value>> entries_;
+  std::vector<DictEntry> entries_;
 };
 
 class Value {
  public:
   Value() = default;
-  Value(std::int64_t number) : data_(number) {}                             // NOLINT(google-explicit-constructor)
-  Value(int number) : data_(std::int64_t{number}) {}                        // NOLINT(google-explicit-constructor)
-  Value(std::uint64_t number) : data_(static_cast<std::int64_t>(number)) {}  // NOLINT(google-explicit-constructor)
-  Value(std::uint32_t number) : data_(std::int64_t{number}) {}              // NOLINT(google-explicit-constructor)
-  Value(std::string text) : data_(std::move(text)) {}                       // NOLINT(google-explicit-constructor)
-  Value(std::string_view text) : data_(std::string(text)) {}                // NOLINT(google-explicit-constructor)
-  Value(const char* text) : data_(std::string(text)) {}                     // NOLINT(google-explicit-constructor)
-  Value(List list) : data_(std::move(list)) {}                              // NOLINT(google-explicit-constructor)
-  Value(Dict dict) : data_(std::move(dict)) {}                              // NOLINT(google-explicit-constructor)
+  Value(std::int64_t number) : data_(number) {}       // NOLINT(google-explicit-constructor)
+  Value(int number) : data_(std::int64_t{number}) {}  // NOLINT(google-explicit-constructor)
+  Value(std::uint64_t number)
+      : data_(static_cast<std::int64_t>(number)) {}             // NOLINT(google-explicit-constructor)
+  Value(std::uint32_t number) : data_(std::int64_t{number}) {}  // NOLINT(google-explicit-constructor)
+  Value(std::string text) : data_(std::move(text)) {}           // NOLINT(google-explicit-constructor)
+  Value(std::string_view text) : data_(std::string(text)) {}    // NOLINT(google-explicit-constructor)
+  Value(const char* text) : data_(std::string(text)) {}         // NOLINT(google-explicit-constructor)
+  Value(List list) : data_(std::move(list)) {}                  // NOLINT(google-explicit-constructor)
+  Value(Dict dict) : data_(std::move(dict)) {}                  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] const std::int64_t* integer() const { return std::get_if<std::int64_t>(&data_); }
   [[nodiscard]] const std::string* string() const { return std::get_if<std::string>(&data_); }
@@ -58,6 +66,12 @@ class Value {
 
  private:
   std::variant<std::int64_t, std::string, List, Dict> data_;
+};
+
+struct DictEntry {
+  std::string key;
+  Value value;
+  bool operator==(const DictEntry&) const = default;
 };
 
 }  // namespace ferry

@@ -1,9 +1,9 @@
 #include "relay/base/address.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <charconv>
+
+#include <arpa/inet.h>
 
 namespace ferry {
 
@@ -37,7 +37,8 @@ bool IpAddress::is_unspecified() const {
 
 bool IpAddress::is_loopback() const {
   if (is_v4()) return octets_[0] == 127;
-  return is_v6() && octets_[15] == 1 && std::all_of(octets_.begin(), octets_.end() - 1, [](auto o) { return o == 0; });
+  return is_v6() && octets_[15] == 1 &&
+         std::all_of(octets_.begin(), octets_.end() - 1, [](auto o) { return o == 0; });
 }
 
 bool IpAddress::is_private() const {
@@ -62,8 +63,8 @@ bool IpAddress::is_broadcast() const {
 }
 
 bool IpAddress::is_global() const {
-  return family_ != AddressFamily::kNone && !is_private() && !is_shared() && !is_link_local() && !is_loopback() &&
-         !is_unspecified();
+  return family_ != AddressFamily::kNone && !is_private() && !is_shared() && !is_link_local() &&
+         !is_loopback() && !is_unspecified();
 }
 
 std::string IpAddress::to_string() const {

@@ -1,14 +1,14 @@
 // IP addresses and endpoints as values, with the classes of address that media-security.md speaks of.
 #pragma once
 
+#include "relay/base/types.hpp"
+
 #include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "relay/base/types.hpp"
 
 namespace ferry {
 
@@ -69,9 +69,7 @@ struct Endpoint {
 
   [[nodiscard]] bool is_set() const { return address.family() != AddressFamily::kNone; }
   /// A usable destination: an address that is not unspecified, and a port.
-  [[nodiscard]] bool is_reachable() const {
-    return is_set() && !address.is_unspecified() && port.value != 0;
-  }
+  [[nodiscard]] bool is_reachable() const { return is_set() && !address.is_unspecified() && port.value != 0; }
   /// `192.0.2.1:4000` or `[2001:db8::1]:4000`.
   [[nodiscard]] std::string to_string() const;
   static std::optional<Endpoint> parse(std::string_view text);

@@ -20,6 +20,6 @@ inline bool ensure_failed() noexcept {
 
 }  // namespace ferry
 
-/// True if `condition` holds. Otherwise aborts in debug builds; in release counts and yields false, and the caller
-/// gives up the one call concerned. Each use says why it cannot happen.
+/// True if `condition` holds. Otherwise aborts in debug builds; in release counts and yields false, and the
+/// caller gives up the one call concerned. Each use says why it cannot happen.
 #define FERRY_ENSURE(condition) ((condition) || ::ferry::ensure_failed())

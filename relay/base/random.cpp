@@ -1,11 +1,11 @@
 #include "relay/base/random.hpp"
 
-#include <sys/random.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
+
+#include <sys/random.h>
 
 namespace ferry {
 

@@ -1,9 +1,9 @@
 // First-octet demultiplexing of one port (RFC 7983 §7, RFC 9443; media-security DMX-1, DMX-2).
 #pragma once
 
-#include <cstdint>
-
 #include "relay/base/bytes.hpp"
+
+#include <cstdint>
 
 namespace ferry {
 

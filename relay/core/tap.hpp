@@ -1,4 +1,5 @@
-// The core declares what wants to see packets; recorder, forwarder and streams implement it (design section 6).
+// The core declares what wants to see packets; recorder, forwarder and streams implement it (design section
+// 6).
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -17,8 +18,8 @@ struct TapPacket {
   Instant received_at;
 };
 
-/// Sees every accepted packet of the sources it is attached to, on the worker's thread. Must not block or throw:
-/// implementations copy into a bounded queue of their own and count what does not fit.
+/// Sees every accepted packet of the sources it is attached to, on the worker's thread. Must not block or
+/// throw: implementations copy into a bounded queue of their own and count what does not fit.
 class PacketTap {
  public:
   virtual ~PacketTap() = default;

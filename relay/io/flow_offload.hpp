@@ -1,16 +1,17 @@
 // In-kernel forwarding as an optimisation that may always say no (design seam 6).
 #pragma once
 
+#include "relay/base/address.hpp"
+#include "relay/base/types.hpp"
+
 #include <cstdint>
 #include <functional>
 #include <span>
 
-#include "relay/base/address.hpp"
-#include "relay/base/types.hpp"
-
 namespace ferry {
 
-/// One locked plain flow: everything that arrives at `local` from `peer` leaves from `out_local` to `out_peer`.
+/// One locked plain flow: everything that arrives at `local` from `peer` leaves from `out_local` to
+/// `out_peer`.
 struct OffloadFlow {
   std::uint64_t key = 0;
   Endpoint local;
@@ -30,7 +31,8 @@ struct OffloadCounters {
 
 enum class OffloadAnswer : std::uint8_t { kTaken, kRefused };
 
-/// Installs flows below the sockets. What it takes it counts; what it refuses goes through user space as ever.
+/// Installs flows below the sockets. What it takes it counts; what it refuses goes through user space as
+/// ever.
 class FlowOffload {
  public:
   virtual ~FlowOffload() = default;

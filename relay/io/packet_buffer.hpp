@@ -1,14 +1,14 @@
 // Engine-owned packet memory behind a movable handle (design seam 4).
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-#include <utility>
-#include <vector>
-#include <memory>
-
 #include "relay/base/address.hpp"
 #include "relay/base/bytes.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace ferry {
 
@@ -88,7 +88,8 @@ class PacketBuffer {
 /// Fixed stock of slots for one worker thread. No lock, no allocation after construction.
 class PacketPool final : public PacketOwner {
  public:
-  explicit PacketPool(std::size_t slots) : memory_(std::make_unique<PacketSlot[]>(slots)), free_count_(slots) {
+  explicit PacketPool(std::size_t slots)
+      : memory_(std::make_unique<PacketSlot[]>(slots)), free_count_(slots) {
     for (std::size_t i = 0; i < slots; ++i) {
       memory_[i].owner = this;
       memory_[i].next_free = std::exchange(free_, &memory_[i]);

@@ -1,10 +1,10 @@
 // The interface of an engine: it moves datagrams for one worker (style section 8).
 #pragma once
 
-#include <span>
-
 #include "relay/base/types.hpp"
 #include "relay/io/packet_buffer.hpp"
+
+#include <span>
 
 namespace ferry {
 
@@ -13,7 +13,8 @@ class PacketIo {
  public:
   virtual ~PacketIo() = default;
 
-  /// Starts to deliver datagrams of `port`, marked with `cookie`. False if the engine cannot take another port.
+  /// Starts to deliver datagrams of `port`, marked with `cookie`. False if the engine cannot take another
+  /// port.
   virtual bool attach(PortHandle port, std::uint64_t cookie) noexcept = 0;
   /// Stops to deliver. Datagrams that wait in the port stay there for the next worker that attaches it.
   virtual void detach(PortHandle port) noexcept = 0;

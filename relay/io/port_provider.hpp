@@ -1,18 +1,18 @@
 // How ports come to life (design seam 5): reserved by the port plan, activated before the reply, released.
 #pragma once
 
-#include <string>
-
 #include "relay/base/address.hpp"
 #include "relay/base/result.hpp"
 #include "relay/io/packet_buffer.hpp"
+
+#include <string>
 
 namespace ferry {
 
 enum class PortError : std::uint8_t { kInUse, kNoAddress, kNoDescriptors, kOther };
 
-/// Opens and closes local ports. Called on the control thread only. Which number to try is the port plan's decision
-/// (control); whether it is really free is known here.
+/// Opens and closes local ports. Called on the control thread only. Which number to try is the port plan's
+/// decision (control); whether it is really free is known here.
 class PortProvider {
  public:
   virtual ~PortProvider() = default;

@@ -1,8 +1,8 @@
 #include "relay/worker/worker.hpp"
 
-#include <algorithm>
-
 #include "relay/base/ensure.hpp"
+
+#include <algorithm>
 
 namespace ferry {
 
@@ -112,8 +112,8 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
 }
 
 void Worker::execute(InstallTransport& command) {
-  auto entry = std::make_unique<TransportEntry>(command.id, std::move(command.plan), std::move(command.activity),
-                                                io_->now(), command.barred);
+  auto entry = std::make_unique<TransportEntry>(command.id, std::move(command.plan),
+                                                std::move(command.activity), io_->now(), command.barred);
   entry->ports = command.ports;
   if (command.snapshot) entry->state.restore(*command.snapshot);
   place(command.id, std::move(entry));
@@ -168,7 +168,8 @@ void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
   pass_events(entry, now);
 }
 
-void Worker::judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now, int depth) noexcept {
+void Worker::judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
+                   int depth) noexcept {
   const Verdict verdict = entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_);
   switch (verdict.kind) {
     case Verdict::Kind::kForward:
@@ -199,7 +200,8 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
   }
 }
 
-void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept {
+void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet,
+                     Instant now) noexcept {
   bump(totals_.packets);
   bump(totals_.bytes, packet.data().size());
   const SourcePlan& source = entry.state.plan().sources[verdict.source];

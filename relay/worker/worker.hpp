@@ -1,6 +1,11 @@
 // One thread's share of the relay: transports, their ports and the run-to-completion loop (design section 3).
 #pragma once
 
+#include "relay/base/spsc_ring.hpp"
+#include "relay/core/forward/transport.hpp"
+#include "relay/core/tap.hpp"
+#include "relay/io/packet_io.hpp"
+
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -8,11 +13,6 @@
 #include <memory>
 #include <variant>
 #include <vector>
-
-#include "relay/base/spsc_ring.hpp"
-#include "relay/core/forward/transport.hpp"
-#include "relay/core/tap.hpp"
-#include "relay/io/packet_io.hpp"
 
 namespace ferry {
 
@@ -28,7 +28,8 @@ struct TransportEntry {
   std::unique_ptr<std::array<PacketBuffer, Transport::kHoldSlots>> held;
 };
 
-// What control tells a worker. Pointers to results stay valid until the worker passed the fence of the command.
+// What control tells a worker. Pointers to results stay valid until the worker passed the fence of the
+// command.
 struct InstallTransport {
   TransportId id;
   std::shared_ptr<const TransportPlan> plan;
@@ -85,8 +86,8 @@ struct alignas(64) WorkerTotals {
   std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
 };
 
-/// Owns transports and their state. `post`, `fence_*` and `next_event` belong to the control thread, the rest to
-/// the worker's own thread (which may be the same one in tests).
+/// Owns transports and their state. `post`, `fence_*` and `next_event` belong to the control thread, the rest
+/// to the worker's own thread (which may be the same one in tests).
 class Worker {
  public:
   Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own);
@@ -95,7 +96,9 @@ class Worker {
   /// Queues a command. False when the ring is full: fence, then try again.
   bool post(WorkerCommand&& command);
   [[nodiscard]] std::uint64_t posted() const noexcept { return posted_; }
-  [[nodiscard]] std::uint64_t completed() const noexcept { return completed_.load(std::memory_order_acquire); }
+  [[nodiscard]] std::uint64_t completed() const noexcept {
+    return completed_.load(std::memory_order_acquire);
+  }
   void wake() noexcept { io_->wake(); }
   /// Blocks until everything posted so far is done. Only with the worker on another thread.
   void wait_completed() const noexcept;
@@ -130,12 +133,13 @@ class Worker {
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
   std::unique_ptr<TransportEntry> take(TransportId id);
   void on_packet(PacketBuffer packet, Instant now) noexcept;
-  void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now, int depth) noexcept;
+  void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
+             int depth) noexcept;
   void forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept;
   void drop(TransportEntry& entry, DropReason reason) noexcept;
   void count_total_drop(DropReason reason) noexcept;
-  void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to, PacketBuffer packet,
-                  Instant now) noexcept;
+  void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
+                  PacketBuffer packet, Instant now) noexcept;
   void flush() noexcept;
   void pass_events(TransportEntry& entry, Instant now) noexcept;
 

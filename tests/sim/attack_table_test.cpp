@@ -1,12 +1,13 @@
 // The attack rows of media-security.md section 13, as one table for each engine: leaked, injected, delivered.
-// Set-up of every row: caller A, callee B, stranger X, 50 packets/s for 7 s each, default settings unless said.
+// Set-up of every row: caller A, callee B, stranger X, 50 packets/s for 7 s each, default settings unless
+// said.
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
+#include "tests/support/world.hpp"
 
 #include <set>
 
-#include "tests/support/world.hpp"
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace ferry::test {
 namespace {
@@ -60,7 +61,8 @@ class Row {
   }
 
   /// Offer and answer with A and B at `a` and `b` of their SDP.
-  void set_up(const Endpoint& a, const Endpoint& b, const json& offer_keys = {}, const json& answer_keys = {}) {
+  void set_up(const Endpoint& a, const Endpoint& b, const json& offer_keys = {},
+              const json& answer_keys = {}) {
     json o = offer(call_, "A", audio_sdp(a));
     if (!offer_keys.is_null()) o.update(offer_keys);
     json w = answer(call_, "A", "B", audio_sdp(b));
@@ -113,7 +115,10 @@ class ScriptRow : public Row {
   using Body = std::function<void(ScriptRow&)>;
   ScriptRow(World& world, unsigned number, std::string id, std::string what, Body script, Body judge = {},
             Duration length = 8s)
-      : Row(world, number, std::move(id), std::move(what)), script_(std::move(script)), judge_(std::move(judge)), length_(length) {}
+      : Row(world, number, std::move(id), std::move(what)),
+        script_(std::move(script)),
+        judge_(std::move(judge)),
+        length_(length) {}
   void script() override { script_(*this); }
   void judge() override {
     if (judge_) {
@@ -159,8 +164,10 @@ Packet raw(std::size_t size, std::initializer_list<int> start) {
 std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
   std::vector<std::unique_ptr<ScriptRow>> rows;
   unsigned number = 1;
-  const auto add = [&](std::string id, std::string what, ScriptRow::Body script, ScriptRow::Body judge = {}, Duration length = 8s) {
-    rows.push_back(std::make_unique<ScriptRow>(world, number++, std::move(id), std::move(what), std::move(script), std::move(judge), length));
+  const auto add = [&](std::string id, std::string what, ScriptRow::Body script, ScriptRow::Body judge = {},
+                       Duration length = 8s) {
+    rows.push_back(std::make_unique<ScriptRow>(world, number++, std::move(id), std::move(what),
+                                               std::move(script), std::move(judge), length));
   };
   add("T-01", "honest SDP; A, B, X start together", [](ScriptRow& r) {
     r.set_up(r.peer('A'), r.peer('B'));
@@ -177,11 +184,14 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
     r.both(0s, 7s);
     r.spray(500ms, 7s);
   });
-  add("T-03b", "X starts 10 s after lock", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.both(0s, 12s);
-    r.spray(10s, 12s);
-  }, {}, 13s);
+  add(
+      "T-03b", "X starts 10 s after lock",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 12s);
+        r.spray(10s, 12s);
+      },
+      {}, 13s);
   add("T-04", "void SDP address, received-from is A, X first by 200 ms", [](ScriptRow& r) {
     r.set_up(kVoidA, r.peer('B'), from_address(r.peer('A').address), from_address(r.peer('B').address));
     r.stream('X', r.peer('X'), 'A', 0s, 7s, 0xEE, 1, "global");
@@ -190,46 +200,55 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
     r.stream('A', r.peer('A'), 'A', 200ms, 7s, 0xA, 1, "global");
     r.stream('B', r.peer('B'), 'B', 300ms, 7s, 0xB, 1, "global");
   });
-  add("T-04b", "void address, no received-from, X sprays", [](ScriptRow& r) {
-    r.set_up(kVoidA, r.peer('B'), global_interface(), global_interface());
-    r.stream('X', r.peer('X'), 'A', 0s, 7s, 0xEE, 1, "global");
-    r.stream('A', r.peer('A'), 'A', 200ms, 7s, 0xA, 1, "global");
-    r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB, 1, "global");
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const json shown = r.world_.manager().show(r.call_, r.world_.clock());
-    const std::string state = shown["legs"][0]["medias"][0]["streams"][0]["latch_state"];
-    r.outcome_.note = "A's component is " + state;
-    r.outcome_.holds = r.outcome_.leaked == 0 && r.outcome_.injected == 0 && state == "contested";
-  });
-  add("T-04c", "void address, no received-from, no X", [](ScriptRow& r) {
-    r.set_up(kVoidA, r.peer('B'), global_interface(), global_interface());
-    r.stream('A', r.peer('A'), 'A', 0s, 7s, 0xA, 1, "global");
-    r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB, 1, "global");
-  }, [](ScriptRow& r) {
-    r.outcome_.allowed_loss = 2 * 75;  // audio within 1.5 s
-    r.judge_as_usual();
-  });
-  add("T-05", "X shares A's address, other port, first", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    const Endpoint neighbour = r.peer('A', 4999);
-    r.world_.open(neighbour);
-    r.stream('X', neighbour, 'A', 0s, 7s, 0xEE);
-    r.stream('A', r.peer('A'), 'A', 1s, 7s, 0xA);
-    r.stream('B', r.peer('B'), 'B', 1s, 7s, 0xB);
-  }, [](ScriptRow& r) {
-    const Endpoint neighbour = r.peer('A', 4999);
-    std::size_t late = 0;
-    for (const Received& got : r.world_.received()) {
-      const bool of_x = got.at == neighbour || (got.at == r.peer('B') && sender_of(got.packet) == 'X');
-      if (of_x && got.when > 1100ms) ++late;
-    }
-    r.outcome_.allowed_loss = 2;
-    r.judge_as_usual();
-    r.outcome_.note = fmt::format("after A's first packet: {}", late);
-    r.outcome_.injected = 0;  // what passed before A came is what the row allows
-    r.outcome_.holds = late == 0 && r.outcome_.sent - r.outcome_.delivered <= r.outcome_.allowed_loss;
-  });
+  add(
+      "T-04b", "void address, no received-from, X sprays",
+      [](ScriptRow& r) {
+        r.set_up(kVoidA, r.peer('B'), global_interface(), global_interface());
+        r.stream('X', r.peer('X'), 'A', 0s, 7s, 0xEE, 1, "global");
+        r.stream('A', r.peer('A'), 'A', 200ms, 7s, 0xA, 1, "global");
+        r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB, 1, "global");
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const std::string state = shown["legs"][0]["medias"][0]["streams"][0]["latch_state"];
+        r.outcome_.note = "A's component is " + state;
+        r.outcome_.holds = r.outcome_.leaked == 0 && r.outcome_.injected == 0 && state == "contested";
+      });
+  add(
+      "T-04c", "void address, no received-from, no X",
+      [](ScriptRow& r) {
+        r.set_up(kVoidA, r.peer('B'), global_interface(), global_interface());
+        r.stream('A', r.peer('A'), 'A', 0s, 7s, 0xA, 1, "global");
+        r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB, 1, "global");
+      },
+      [](ScriptRow& r) {
+        r.outcome_.allowed_loss = 2 * 75;  // audio within 1.5 s
+        r.judge_as_usual();
+      });
+  add(
+      "T-05", "X shares A's address, other port, first",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        const Endpoint neighbour = r.peer('A', 4999);
+        r.world_.open(neighbour);
+        r.stream('X', neighbour, 'A', 0s, 7s, 0xEE);
+        r.stream('A', r.peer('A'), 'A', 1s, 7s, 0xA);
+        r.stream('B', r.peer('B'), 'B', 1s, 7s, 0xB);
+      },
+      [](ScriptRow& r) {
+        const Endpoint neighbour = r.peer('A', 4999);
+        std::size_t late = 0;
+        for (const Received& got : r.world_.received()) {
+          const bool of_x = got.at == neighbour || (got.at == r.peer('B') && sender_of(got.packet) == 'X');
+          if (of_x && got.when > 1100ms) ++late;
+        }
+        r.outcome_.allowed_loss = 2;
+        r.judge_as_usual();
+        r.outcome_.note = fmt::format("after A's first packet: {}", late);
+        r.outcome_.injected = 0;  // what passed before A came is what the row allows
+        r.outcome_.holds = late == 0 && r.outcome_.sent - r.outcome_.delivered <= r.outcome_.allowed_loss;
+      });
   add("T-06", "identical re-offer every 1 s while X sprays", [](ScriptRow& r) {
     r.set_up(r.peer('A'), r.peer('B'));
     r.both(0s, 7s);
@@ -243,223 +262,265 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       });
     }
   });
-  add("T-07", "re-offer with a new address; old one goes on for 300 ms", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.world_.open(r.peer('N'));
-    r.stream('A', r.peer('A'), 'A', 0s, 3s, 0xA);
-    r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB);
-    r.stream('X', r.peer('X'), 'A', 2s, 7s, 0xEE);
-    r.world_.at(3s, [&r] {
-      json o = offer(r.call_, "A", audio_sdp(r.peer('N')));
-      o["to-tag"] = "B";
-      o["flags"] = json::array({"port-latching"});
-      r.world_.ng(o);
-      r.world_.ng(answer(r.call_, "A", "B", audio_sdp(r.peer('B'))));
-    });
-    r.stream('L', r.peer('A'), 'A', 3s, 3300ms, 0xA, 151);  // late ones of the old place
-    r.stream('A', r.peer('N'), 'A', 3010ms, 7s, 0xA, 166);
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const std::size_t to_new = r.world_.count(r.peer('N'), 'B');
-    const std::size_t late = r.world_.count(r.peer('B'), 'L');
-    r.outcome_.delivered += to_new;
-    r.outcome_.sent -= 15;  // the late ones must not arrive
-    r.outcome_.note = fmt::format("late packets that passed: {}", late);
-    r.outcome_.holds = r.outcome_.leaked == 0 && r.outcome_.injected == 0 && late == 0 && to_new > 190 &&
-                       r.outcome_.sent - r.outcome_.delivered <= 2;
-  });
-  add("T-08", "A moves to a new port after 600 ms of silence", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.world_.open(r.peer('A', 4100));
-    r.stream('A', r.peer('A'), 'A', 0s, 3s, 0xA);
-    r.stream('A', r.peer('A', 4100), 'A', 3600ms, 7s, 0xA, 181);
-    r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB);
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const std::size_t moved = r.world_.count(r.peer('A', 4100), 'B');
-    r.outcome_.delivered += moved;
-    r.outcome_.note = fmt::format("{} packets to the new port", moved);
-    r.outcome_.holds = moved >= 168 && r.outcome_.sent - r.outcome_.delivered <= 2;
-  });
-  add("T-08b", "X imitates A from another port while A lives", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.both(0s, 7s);
-    r.world_.open(r.peer('A', 4100));
-    r.stream('X', r.peer('A', 4100), 'A', 3s, 7s, 0xA, 152);
-    r.stream('X', r.peer('X'), 'A', 3s, 7s, 0xA, 152);
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    r.outcome_.leaked += r.world_.count(r.peer('A', 4100));
-    r.outcome_.holds = r.outcome_.holds && r.outcome_.leaked == 0;
-  });
-  add("T-10", "X sends 4- and 8-octet RTCP to odd and muxed ports", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'), {{"sdp", audio_sdp(r.peer('A'), "a=rtcp-mux\r\n")}},
-             {{"sdp", audio_sdp(r.peer('B'), "a=rtcp-mux\r\n")}});
-    r.both(0s, 7s);
-    for (Duration t = 10ms; t < 7s; t += kGap) {
-      r.world_.at(t, [&r] {
-        for (const char target : {'A', 'B'}) {
-          for (const int plus : {0, 1}) {
-            Endpoint to = r.port_for(target);
-            to.port.value = static_cast<std::uint16_t>(to.port.value + plus);
-            r.world_.send(r.peer('X'), to, bytes_of({0x80, 201, 0, 0}));
-            r.world_.send(r.peer('X'), to, receiver_report(0xEE));
+  add(
+      "T-07", "re-offer with a new address; old one goes on for 300 ms",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.world_.open(r.peer('N'));
+        r.stream('A', r.peer('A'), 'A', 0s, 3s, 0xA);
+        r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB);
+        r.stream('X', r.peer('X'), 'A', 2s, 7s, 0xEE);
+        r.world_.at(3s, [&r] {
+          json o = offer(r.call_, "A", audio_sdp(r.peer('N')));
+          o["to-tag"] = "B";
+          o["flags"] = json::array({"port-latching"});
+          r.world_.ng(o);
+          r.world_.ng(answer(r.call_, "A", "B", audio_sdp(r.peer('B'))));
+        });
+        r.stream('L', r.peer('A'), 'A', 3s, 3300ms, 0xA, 151);  // late ones of the old place
+        r.stream('A', r.peer('N'), 'A', 3010ms, 7s, 0xA, 166);
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const std::size_t to_new = r.world_.count(r.peer('N'), 'B');
+        const std::size_t late = r.world_.count(r.peer('B'), 'L');
+        r.outcome_.delivered += to_new;
+        r.outcome_.sent -= 15;  // the late ones must not arrive
+        r.outcome_.note = fmt::format("late packets that passed: {}", late);
+        r.outcome_.holds = r.outcome_.leaked == 0 && r.outcome_.injected == 0 && late == 0 && to_new > 190 &&
+                           r.outcome_.sent - r.outcome_.delivered <= 2;
+      });
+  add(
+      "T-08", "A moves to a new port after 600 ms of silence",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.world_.open(r.peer('A', 4100));
+        r.stream('A', r.peer('A'), 'A', 0s, 3s, 0xA);
+        r.stream('A', r.peer('A', 4100), 'A', 3600ms, 7s, 0xA, 181);
+        r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB);
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const std::size_t moved = r.world_.count(r.peer('A', 4100), 'B');
+        r.outcome_.delivered += moved;
+        r.outcome_.note = fmt::format("{} packets to the new port", moved);
+        r.outcome_.holds = moved >= 168 && r.outcome_.sent - r.outcome_.delivered <= 2;
+      });
+  add(
+      "T-08b", "X imitates A from another port while A lives",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 7s);
+        r.world_.open(r.peer('A', 4100));
+        r.stream('X', r.peer('A', 4100), 'A', 3s, 7s, 0xA, 152);
+        r.stream('X', r.peer('X'), 'A', 3s, 7s, 0xA, 152);
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        r.outcome_.leaked += r.world_.count(r.peer('A', 4100));
+        r.outcome_.holds = r.outcome_.holds && r.outcome_.leaked == 0;
+      });
+  add(
+      "T-10", "X sends 4- and 8-octet RTCP to odd and muxed ports",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'), {{"sdp", audio_sdp(r.peer('A'), "a=rtcp-mux\r\n")}},
+                 {{"sdp", audio_sdp(r.peer('B'), "a=rtcp-mux\r\n")}});
+        r.both(0s, 7s);
+        for (Duration t = 10ms; t < 7s; t += kGap) {
+          r.world_.at(t, [&r] {
+            for (const char target : {'A', 'B'}) {
+              for (const int plus : {0, 1}) {
+                Endpoint to = r.port_for(target);
+                to.port.value = static_cast<std::uint16_t>(to.port.value + plus);
+                r.world_.send(r.peer('X'), to, bytes_of({0x80, 201, 0, 0}));
+                r.world_.send(r.peer('X'), to, receiver_report(0xEE));
+              }
+            }
+          });
+        }
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        for (const auto& leg : shown["legs"]) {
+          const auto learned = leg["medias"][0]["streams"][1]["learned"].get<std::string>();
+          r.outcome_.holds =
+              r.outcome_.holds && learned.find(r.peer('X').address.to_string()) == std::string::npos;
+        }
+        r.outcome_.holds = r.outcome_.holds &&
+                           r.world_.count(r.peer('A')) == r.world_.count(r.peer('A'), 'B') &&
+                           r.world_.count(r.peer('B')) == r.world_.count(r.peer('B'), 'A');
+      });
+  add(
+      "T-11", "X copies A's SSRC with sequence +1..+10 after lock",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 7s);
+        for (Duration t = 1s; t < 6s; t += kGap) {
+          const auto now = static_cast<std::uint16_t>(t / kGap);
+          r.world_.at(t + 3ms, [&r, now] {
+            for (std::uint16_t ahead = 1; ahead <= 10; ++ahead) {
+              r.world_.send(r.peer('X'), r.port_for('A'),
+                            rtp('X', 0xA, static_cast<std::uint16_t>(now + ahead)));
+            }
+          });
+        }
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const json& heard = shown["legs"][0]["medias"][0]["received"];
+        r.outcome_.note = fmt::format("A's stream: lost {}, duplicates {}", heard[0]["lost"].dump(),
+                                      heard[0]["duplicates"].dump());
+        r.outcome_.holds =
+            r.outcome_.holds && heard.size() == 1 && heard[0]["lost"] == 0 && heard[0]["duplicates"] == 0;
+      });
+  add(
+      "R-01", "malformed compound RTCP set from A",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 7s);
+        r.world_.at(3s, [&r] {
+          Endpoint to = r.port_for('A');
+          ++to.port.value;
+          const std::vector<Packet> bad = {
+              raw(8, {0x80, 201, 0, 0}),                                // length 0: the rest is no packet
+              raw(8, {0x80, 201, 0, 9}),                                // past the end
+              raw(32, {0x9f, 201, 0, 7}),                               // 31 blocks announced, one there
+              raw(16, {0x80, 201, 0, 1, 0, 0, 0, 1, 0x85, 203, 0, 1}),  // BYE with 5 sources in 8 octets
+              raw(20, {0x80, 201, 0, 1, 0, 0, 0, 1,   0x81, 202,
+                       0,    2,   0, 0, 0, 1, 1, 200, 'a',  'b'}),  // SDES item past the end
+              raw(20, {0x80, 201, 0, 1, 0, 0, 0,  1,   0x81, 203,
+                       0,    2,   0, 0, 0, 1, 99, 'x', 0,    0}),  // BYE reason past the end
+              raw(20, {0x80, 201, 0, 1, 0, 0, 0, 1, 0x80, 207,
+                       0,    2,   0, 0, 0, 1, 4, 0, 0,    7}),  // XR block past the end
+          };
+          for (const Packet& packet : bad) r.world_.send(r.peer('A', 4001), to, packet);
+        });
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const auto dropped = shown["legs"][0]["medias"][0]["drops"].value("malformed-rtcp", 0);
+        r.outcome_.note = fmt::format("{} of 7 dropped and counted", dropped);
+        r.outcome_.holds = r.outcome_.holds && dropped == 7 && r.world_.count(r.peer('B', 4001)) == 0;
+      });
+  add(
+      "R-04", "RTP header set from A",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 7s);
+        r.world_.at(3s + 5ms, [&r] {
+          std::vector<Packet> bad;
+          bad.push_back(raw(20, {0x8f, 8, 0, 1}));  // CC 15 in 20 octets
+          Packet extension = rtp('Z', 0xA, 1);
+          extension[0] = std::byte{0x90};
+          write_u16(extension, 14, 65535);
+          bad.push_back(extension);
+          Packet padding = rtp('Z', 0xA, 1);
+          padding[0] = std::byte{0xa0};
+          padding.back() = std::byte{250};
+          bad.push_back(padding);
+          for (const int version : {0x00, 0x40, 0xc0}) {
+            Packet other = rtp('Z', 0xA, 1);
+            other[0] = static_cast<std::byte>(version);
+            bad.push_back(other);
           }
-        }
+          bad.push_back(raw(11, {0x80, 8, 0, 1}));
+          bad.push_back(raw(65507, {0x80, 8, 0, 1}));
+          for (const Packet& packet : bad) r.world_.send(r.peer('A'), r.port_for('A'), packet);
+        });
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        std::uint64_t dropped = 0;
+        for (const auto& [reason, count] : shown["legs"][0]["medias"][0]["drops"].items())
+          dropped += count.get<std::uint64_t>();
+        r.outcome_.note = fmt::format("{} of 8 dropped and counted", dropped);
+        r.outcome_.holds = r.outcome_.holds && dropped == 8 && r.world_.count(r.peer('B'), 'Z') == 0;
       });
-    }
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const json shown = r.world_.manager().show(r.call_, r.world_.clock());
-    for (const auto& leg : shown["legs"]) {
-      const auto learned = leg["medias"][0]["streams"][1]["learned"].get<std::string>();
-      r.outcome_.holds = r.outcome_.holds && learned.find(r.peer('X').address.to_string()) == std::string::npos;
-    }
-    r.outcome_.holds = r.outcome_.holds && r.world_.count(r.peer('A')) == r.world_.count(r.peer('A'), 'B') &&
-                       r.world_.count(r.peer('B')) == r.world_.count(r.peer('B'), 'A');
-  });
-  add("T-11", "X copies A's SSRC with sequence +1..+10 after lock", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.both(0s, 7s);
-    for (Duration t = 1s; t < 6s; t += kGap) {
-      const auto now = static_cast<std::uint16_t>(t / kGap);
-      r.world_.at(t + 3ms, [&r, now] {
-        for (std::uint16_t ahead = 1; ahead <= 10; ++ahead) {
-          r.world_.send(r.peer('X'), r.port_for('A'), rtp('X', 0xA, static_cast<std::uint16_t>(now + ahead)));
+  add(
+      "R-10", "two calls pointing at each other's ports",
+      [](ScriptRow& r) {
+        // Call 1's parties are the ports of call 2 and the other way round: nothing but a circle.
+        const Endpoint nowhere = r.peer('A', 5000);
+        const auto ports_of = [&](const std::string& call) {
+          const UdpPort to_callee = World::port_of(r.world_.ng(offer(call, "A", audio_sdp(nowhere))));
+          const UdpPort to_caller =
+              World::port_of(r.world_.ng(answer(call, "A", "B", audio_sdp(r.peer('B', 5000)))));
+          return std::pair{to_caller, to_callee};
+        };
+        const auto [c1a, c1b] = ports_of(r.call_ + "-1");
+        const auto [c2a, c2b] = ports_of(r.call_ + "-2");
+        const IpAddress relay = r.world_.relay_address();
+        const auto point = [&, flags = json::array({"port-latching"})](const std::string& call, UdpPort a,
+                                                                       UdpPort b) {
+          json o = offer(call, "A", audio_sdp({relay, a}));
+          o["to-tag"] = "B";
+          o["flags"] = flags;
+          r.world_.ng(o);
+          json w = answer(call, "A", "B", audio_sdp({relay, b}));
+          w["flags"] = flags;
+          r.world_.ng(w);
+        };
+        point(r.call_ + "-1", c2a, c2b);
+        point(r.call_ + "-2", c1a, c1b);
+        for (Duration t = 0s; t < 2s; t += kGap) {
+          const auto n = static_cast<std::uint16_t>(t / kGap);
+          r.world_.at(t, [&r, n, to = Endpoint{relay, c1a}] {
+            r.world_.send(r.peer('A', 5000), to, rtp('A', 0xA, n));
+          });
         }
-      });
-    }
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const json shown = r.world_.manager().show(r.call_, r.world_.clock());
-    const json& heard = shown["legs"][0]["medias"][0]["received"];
-    r.outcome_.note = fmt::format("A's stream: lost {}, duplicates {}", heard[0]["lost"].dump(), heard[0]["duplicates"].dump());
-    r.outcome_.holds = r.outcome_.holds && heard.size() == 1 && heard[0]["lost"] == 0 && heard[0]["duplicates"] == 0;
-  });
-  add("R-01", "malformed compound RTCP set from A", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.both(0s, 7s);
-    r.world_.at(3s, [&r] {
-      Endpoint to = r.port_for('A');
-      ++to.port.value;
-      const std::vector<Packet> bad = {
-          raw(8, {0x80, 201, 0, 0}),                          // length 0: the rest is no packet
-          raw(8, {0x80, 201, 0, 9}),                          // past the end
-          raw(32, {0x9f, 201, 0, 7}),                         // 31 blocks announced, one there
-          raw(16, {0x80, 201, 0, 1, 0, 0, 0, 1, 0x85, 203, 0, 1}),        // BYE with 5 sources in 8 octets
-          raw(20, {0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, 202, 0, 2, 0, 0, 0, 1, 1, 200, 'a', 'b'}),  // SDES item past the end
-          raw(20, {0x80, 201, 0, 1, 0, 0, 0, 1, 0x81, 203, 0, 2, 0, 0, 0, 1, 99, 'x', 0, 0}),     // BYE reason past the end
-          raw(20, {0x80, 201, 0, 1, 0, 0, 0, 1, 0x80, 207, 0, 2, 0, 0, 0, 1, 4, 0, 0, 7}),        // XR block past the end
-      };
-      for (const Packet& packet : bad) r.world_.send(r.peer('A', 4001), to, packet);
-    });
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const json shown = r.world_.manager().show(r.call_, r.world_.clock());
-    const auto dropped = shown["legs"][0]["medias"][0]["drops"].value("malformed-rtcp", 0);
-    r.outcome_.note = fmt::format("{} of 7 dropped and counted", dropped);
-    r.outcome_.holds = r.outcome_.holds && dropped == 7 && r.world_.count(r.peer('B', 4001)) == 0;
-  });
-  add("R-04", "RTP header set from A", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.both(0s, 7s);
-    r.world_.at(3s + 5ms, [&r] {
-      std::vector<Packet> bad;
-      bad.push_back(raw(20, {0x8f, 8, 0, 1}));                    // CC 15 in 20 octets
-      Packet extension = rtp('Z', 0xA, 1);
-      extension[0] = std::byte{0x90};
-      write_u16(extension, 14, 65535);
-      bad.push_back(extension);
-      Packet padding = rtp('Z', 0xA, 1);
-      padding[0] = std::byte{0xa0};
-      padding.back() = std::byte{250};
-      bad.push_back(padding);
-      for (const int version : {0x00, 0x40, 0xc0}) {
-        Packet other = rtp('Z', 0xA, 1);
-        other[0] = static_cast<std::byte>(version);
-        bad.push_back(other);
-      }
-      bad.push_back(raw(11, {0x80, 8, 0, 1}));
-      bad.push_back(raw(65507, {0x80, 8, 0, 1}));
-      for (const Packet& packet : bad) r.world_.send(r.peer('A'), r.port_for('A'), packet);
-    });
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const json shown = r.world_.manager().show(r.call_, r.world_.clock());
-    std::uint64_t dropped = 0;
-    for (const auto& [reason, count] : shown["legs"][0]["medias"][0]["drops"].items()) dropped += count.get<std::uint64_t>();
-    r.outcome_.note = fmt::format("{} of 8 dropped and counted", dropped);
-    r.outcome_.holds = r.outcome_.holds && dropped == 8 && r.world_.count(r.peer('B'), 'Z') == 0;
-  });
-  add("R-10", "two calls pointing at each other's ports", [](ScriptRow& r) {
-    // Call 1's parties are the ports of call 2 and the other way round: nothing but a circle.
-    const Endpoint nowhere = r.peer('A', 5000);
-    const auto ports_of = [&](const std::string& call) {
-      const UdpPort to_callee = World::port_of(r.world_.ng(offer(call, "A", audio_sdp(nowhere))));
-      const UdpPort to_caller = World::port_of(r.world_.ng(answer(call, "A", "B", audio_sdp(r.peer('B', 5000)))));
-      return std::pair{to_caller, to_callee};
-    };
-    const auto [c1a, c1b] = ports_of(r.call_ + "-1");
-    const auto [c2a, c2b] = ports_of(r.call_ + "-2");
-    const IpAddress relay = r.world_.relay_address();
-    const auto point = [&, flags = json::array({"port-latching"})](const std::string& call, UdpPort a, UdpPort b) {
-      json o = offer(call, "A", audio_sdp({relay, a}));
-      o["to-tag"] = "B";
-      o["flags"] = flags;
-      r.world_.ng(o);
-      json w = answer(call, "A", "B", audio_sdp({relay, b}));
-      w["flags"] = flags;
-      r.world_.ng(w);
-    };
-    point(r.call_ + "-1", c2a, c2b);
-    point(r.call_ + "-2", c1a, c1b);
-    for (Duration t = 0s; t < 2s; t += kGap) {
-      const auto n = static_cast<std::uint16_t>(t / kGap);
-      r.world_.at(t, [&r, n, to = Endpoint{relay, c1a}] { r.world_.send(r.peer('A', 5000), to, rtp('A', 0xA, n)); });
-    }
-  }, [](ScriptRow& r) {
-    std::uint64_t packets = 0;
-    for (const char* suffix : {"-1", "-2"}) {
-      const json shown = r.world_.manager().show(r.call_ + suffix, r.world_.clock());
-      for (const auto& leg : shown["legs"]) packets += leg["medias"][0]["streams"][0]["out"]["packets"].get<std::uint64_t>();
-    }
-    r.outcome_.note = fmt::format("{} packets in the circle", packets);
-    r.outcome_.holds = packets == 0;
-  });
-  add("R-11", "one party floods; another call loses nothing", [](ScriptRow& r) {
-    r.set_up(r.peer('A'), r.peer('B'));
-    r.both(0s, 3s);
-    const json offered = r.world_.ng(offer(r.call_ + "-flood", "A", audio_sdp(r.peer('F'))));
-    const json answered = r.world_.ng(answer(r.call_ + "-flood", "A", "B", audio_sdp(r.peer('G'))));
-    r.world_.open(r.peer('G'));
-    const Endpoint to{r.world_.relay_address(), World::port_of(answered)};
-    for (Duration t = 0s; t < 2s; t += 1ms) {
-      r.world_.at(t, [&r, to, t] {
-        for (int i = 0; i < 100; ++i) {
-          r.world_.send(r.peer('F'), to, rtp('F', 0xF, static_cast<std::uint16_t>(t / 1ms * 100 + i)));
+      },
+      [](ScriptRow& r) {
+        std::uint64_t packets = 0;
+        for (const char* suffix : {"-1", "-2"}) {
+          const json shown = r.world_.manager().show(r.call_ + suffix, r.world_.clock());
+          for (const auto& leg : shown["legs"])
+            packets += leg["medias"][0]["streams"][0]["out"]["packets"].get<std::uint64_t>();
         }
+        r.outcome_.note = fmt::format("{} packets in the circle", packets);
+        r.outcome_.holds = packets == 0;
       });
-    }
-  }, [](ScriptRow& r) {
-    r.judge_as_usual();
-    const std::size_t passed = r.world_.count(r.peer('G'), 'F');
-    r.outcome_.note = fmt::format("{} packets of the flood passed in 2 s", passed);
-    // Burst of one second and 250/s after it (LIM-1).
-    r.outcome_.holds = r.outcome_.holds && passed <= 250 * 4;
-  });
+  add(
+      "R-11", "one party floods; another call loses nothing",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 3s);
+        const json offered = r.world_.ng(offer(r.call_ + "-flood", "A", audio_sdp(r.peer('F'))));
+        const json answered = r.world_.ng(answer(r.call_ + "-flood", "A", "B", audio_sdp(r.peer('G'))));
+        r.world_.open(r.peer('G'));
+        const Endpoint to{r.world_.relay_address(), World::port_of(answered)};
+        for (Duration t = 0s; t < 2s; t += 1ms) {
+          r.world_.at(t, [&r, to, t] {
+            for (int i = 0; i < 100; ++i) {
+              r.world_.send(r.peer('F'), to, rtp('F', 0xF, static_cast<std::uint16_t>(t / 1ms * 100 + i)));
+            }
+          });
+        }
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        const std::size_t passed = r.world_.count(r.peer('G'), 'F');
+        r.outcome_.note = fmt::format("{} packets of the flood passed in 2 s", passed);
+        // Burst of one second and 250/s after it (LIM-1).
+        r.outcome_.holds = r.outcome_.holds && passed <= 250 * 4;
+      });
   return rows;
 }
 
 void print_table(const std::string& engine, const std::vector<Outcome>& outcomes) {
-  fmt::print("\nAttack rows on engine {}\n{:<6} {:<56} {:>6} {:>8} {:>6} {:>9}  {}\n", engine, "row", "what happens", "leaked",
-             "injected", "sent", "delivered", "holds");
+  fmt::print("\nAttack rows on engine {}\n{:<6} {:<56} {:>6} {:>8} {:>6} {:>9}  {}\n", engine, "row",
+             "what happens", "leaked", "injected", "sent", "delivered", "holds");
   for (const Outcome& o : outcomes) {
-    fmt::print("{:<6} {:<56} {:>6} {:>8} {:>6} {:>9}  {}{}\n", o.id, o.what, o.leaked, o.injected, o.sent, o.delivered,
-               o.holds ? "yes" : "NO", o.note.empty() ? "" : "  (" + o.note + ")");
+    fmt::print("{:<6} {:<56} {:>6} {:>8} {:>6} {:>9}  {}{}\n", o.id, o.what, o.leaked, o.injected, o.sent,
+               o.delivered, o.holds ? "yes" : "NO", o.note.empty() ? "" : "  (" + o.note + ")");
   }
 }
 
-/// T-12: a relay with one pair a side, so that call 2 gets the ports of call 1 within a second (PRT-2, PRT-4).
+/// T-12: a relay with one pair a side, so that call 2 gets the ports of call 1 within a second (PRT-2,
+/// PRT-4).
 Outcome forced_reuse(std::unique_ptr<World> (*make)(const WorldOptions&)) {
   WorldOptions options;
   options.port_min = UdpPort{30100};
@@ -486,15 +547,22 @@ Outcome forced_reuse(std::unique_ptr<World> (*make)(const WorldOptions&)) {
     if (std::set{a1, b1} != std::set{a2, b2}) outcome.holds = false;
     for (Duration t = 1500ms; t < 4s; t += kGap) {
       const auto n = static_cast<std::uint16_t>(t / kGap);
-      world->at(t, [&, n, a2] { world->send(peer('C'), {relay, a2}, rtp('C', 0xC, n)); ++outcome.sent; });
-      world->at(t, [&, n, b2] { world->send(peer('D'), {relay, b2}, rtp('D', 0xD, n)); ++outcome.sent; });
+      world->at(t, [&, n, a2] {
+        world->send(peer('C'), {relay, a2}, rtp('C', 0xC, n));
+        ++outcome.sent;
+      });
+      world->at(t, [&, n, b2] {
+        world->send(peer('D'), {relay, b2}, rtp('D', 0xD, n));
+        ++outcome.sent;
+      });
     }
   });
   world->run(4500ms);
   outcome.leaked = world->count(peer('A')) - before;
   outcome.injected = world->count(peer('C'), 'X') + world->count(peer('D'), 'X');
   outcome.delivered = world->count(peer('C'), 'D') + world->count(peer('D'), 'C');
-  outcome.holds = outcome.holds && outcome.leaked == 0 && outcome.injected == 0 && outcome.sent == outcome.delivered;
+  outcome.holds =
+      outcome.holds && outcome.leaked == 0 && outcome.injected == 0 && outcome.sent == outcome.delivered;
   return outcome;
 }
 
@@ -538,7 +606,8 @@ void run_rows(std::unique_ptr<World> (*make)(const WorldOptions&)) {
   outcomes.push_back(forced_reuse(make));
   if (world->name() == "sim") outcomes.push_back(many_ssrcs());
   print_table(world->name(), outcomes);
-  for (const Outcome& outcome : outcomes) EXPECT_TRUE(outcome.holds) << outcome.id << ": " << outcome.what << " " << outcome.note;
+  for (const Outcome& outcome : outcomes)
+    EXPECT_TRUE(outcome.holds) << outcome.id << ": " << outcome.what << " " << outcome.note;
 }
 
 TEST(AttackTable, SimEngine) { run_rows(make_sim_world); }

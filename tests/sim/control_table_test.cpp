@@ -1,17 +1,5 @@
 // The control rows of media-security.md section 13 (C-01 … C-13) as one table.
 
-#include <event2/event.h>
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <atomic>
-#include <random>
-#include <set>
-#include <thread>
-
 #include "control/config/config.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/access.hpp"
@@ -19,6 +7,18 @@
 #include "control/protocol/ng/listeners.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "tests/support/world.hpp"
+
+#include <atomic>
+#include <random>
+#include <set>
+#include <thread>
+
+#include <event2/event.h>
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace ferry::test {
 namespace {
@@ -57,7 +57,8 @@ Line c01() {
   const std::string good = "c d7:command5:offer7:call-id1:x8:from-tag1:y3:sdp5:v=0\r\ne";
   for (int i = 0; i < 20'000; ++i) {
     std::string mutated = good;
-    for (unsigned n = random() % 4 + 1; n > 0; --n) mutated[random() % mutated.size()] = static_cast<char>(random());
+    for (unsigned n = random() % 4 + 1; n > 0; --n)
+      mutated[random() % mutated.size()] = static_cast<char>(random());
     mutated.resize(random() % (mutated.size() + 1));
     bad.push_back(mutated);
   }
@@ -67,8 +68,8 @@ Line c01() {
     if (world->service().handle(bad[i], kLocal)) ++replies;
     world->manager().flush(world->clock());
   }
-  return {"C-01", "broken bencode and JSON, nesting 10^5, length 2^63", fmt::format("{} of {} answered", replies, bad.size()),
-          alive(*world)};
+  return {"C-01", "broken bencode and JSON, nesting 10^5, length 2^63",
+          fmt::format("{} of {} answered", replies, bad.size()), alive(*world)};
 }
 
 Line c02() {
@@ -101,7 +102,9 @@ Line c02() {
       {std::string(130 * 1024, 'v'), false},
       {head + "m=audio 4000/999999999999 RTP/AVP 8\r\n", false},
       {head + "m=audio 4000 RTP/AVP 999 -5 x\r\n", true},
-      {head + audio + "a=rtcp:99999999\r\na=rtpmap:\r\na=rtpmap:8\r\na=rtpmap:300 x/1\r\na=fmtp:\r\na=\r\nb=\r\n", true},
+      {head + audio +
+           "a=rtcp:99999999\r\na=rtpmap:\r\na=rtpmap:8\r\na=rtpmap:300 x/1\r\na=fmtp:\r\na=\r\nb=\r\n",
+       true},
   };
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < bodies.size(); ++i) {
@@ -129,18 +132,21 @@ Line c03() {
   const auto first = world->service().handle("same " + request.dump(), kLocal);
   const auto second = world->service().handle("same {\"command\":\"list\"}", kLocal);
   bool ok = first && second && *first == *second;
-  const auto elsewhere = world->service().handle("same {\"command\":\"ping\"}", IpAddress::v4({192, 0, 2, 9}));
+  const auto elsewhere =
+      world->service().handle("same {\"command\":\"ping\"}", IpAddress::v4({192, 0, 2, 9}));
   ok = ok && elsewhere && elsewhere->find("pong") != std::string::npos;  // another client's cookie
   for (int i = 0; i < 1000; ++i) world->ng(request);
   const std::size_t ports = world->open_ports();
   const json orphan = world->ng(answer("nobody", "A", "B", audio_sdp(a)));
   return {"C-03", "same cookie, other body; 1,000 duplicate offers; answer without offer",
-          fmt::format("{} call, {} ports, '{}'", world->manager().size(), ports, orphan.value("error-reason", "")),
+          fmt::format("{} call, {} ports, '{}'", world->manager().size(), ports,
+                      orphan.value("error-reason", "")),
           ok && world->manager().size() == 1 && ports == 4 && orphan["error-reason"] == "Unknown call-id"};
 }
 
 Line c04() {
-  std::vector<std::string> words = {"rtpferryd", "--config-file=none", "--interface=127.0.0.1", "--listen-ng=0.0.0.0:2223"};
+  std::vector<std::string> words = {"rtpferryd", "--config-file=none", "--interface=127.0.0.1",
+                                    "--listen-ng=0.0.0.0:2223"};
   const auto load = [&] {
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
@@ -149,8 +155,8 @@ Line c04() {
   const auto open = load();
   words.push_back("--control-allow=192.0.2.0/24");
   const auto listed = load();
-  return {"C-04", "control on 0.0.0.0 without an allow-list", open ? "starts" : open.error().text.substr(0, 50) + "…",
-          !open && listed.has_value()};
+  return {"C-04", "control on 0.0.0.0 without an allow-list",
+          open ? "starts" : open.error().text.substr(0, 50) + "…", !open && listed.has_value()};
 }
 
 Line c05() {
@@ -161,14 +167,18 @@ Line c05() {
   AccessList open({}, true);
   std::size_t admitted = 0;
   for (int i = 0; i < 10'000; ++i) admitted += open.admit(IpAddress::v4({198, 51, 100, 1}), now) ? 1u : 0u;
-  return {"C-05", "command from a foreign address", fmt::format("foreign {}, budget of an open listener {}", stranger ? "admitted" : "silence", admitted),
-          !stranger && known && admitted == 2000};
+  return {
+      "C-05", "command from a foreign address",
+      fmt::format("foreign {}, budget of an open listener {}", stranger ? "admitted" : "silence", admitted),
+      !stranger && known && admitted == 2000};
 }
 
 Line c06() {
   const auto world = make_sim_world();
   const Endpoint a{IpAddress::v4({192, 0, 2, 1}), UdpPort{4000}};
-  const std::vector<std::string> ids = {"../../x", std::string(10'000, 'i'), std::string("nul\0inside", 10), "100%s%n", "two\nlines", "\xff\xfe"};
+  const std::vector<std::string> ids = {
+      "../../x", std::string(10'000, 'i'), std::string("nul\0inside", 10), "100%s%n", "two\nlines",
+      "\xff\xfe"};
   bool ok = true;
   for (const std::string& id : ids) {
     Dict request;
@@ -179,7 +189,8 @@ Line c06() {
     const std::string reply = world->service().handle_document(ng::encode_bencode(Value(request)), kLocal);
     ok = ok && reply.find("6:result2:ok") != std::string::npos;
     const std::string line = log::quote(id);
-    ok = ok && line.size() <= 700 && line.find_first_of("\n\r\"") == std::string::npos && line.find('\0') == std::string::npos;
+    ok = ok && line.size() <= 700 && line.find_first_of("\n\r\"") == std::string::npos &&
+         line.find('\0') == std::string::npos;
     ok = ok && !world->manager().show(id, world->clock()).is_null();
     Dict remove;
     remove.set("command", "delete");
@@ -187,7 +198,8 @@ Line c06() {
     remove.set("delete delay", 0);
     world->service().handle_document(ng::encode_bencode(Value(remove)), kLocal);
   }
-  return {"C-06", "hostile call-ids", fmt::format("{} calls left", world->manager().size()), ok && world->manager().size() == 0};
+  return {"C-06", "hostile call-ids", fmt::format("{} calls left", world->manager().size()),
+          ok && world->manager().size() == 0};
 }
 
 /// The real listener on a socket, in a thread of its own as in the daemon.
@@ -196,7 +208,8 @@ Line c11() {
   EventBase base(event_base_new());
   AccessList access({}, false);
   const auto clock = [&] { return world->clock(); };
-  ng::UdpListener listener(base.get(), {IpAddress::v4({127, 250, 0, 9}), UdpPort{0}}, world->service(), world->manager(), access, clock, 0);
+  ng::UdpListener listener(base.get(), {IpAddress::v4({127, 250, 0, 9}), UdpPort{0}}, world->service(),
+                           world->manager(), access, clock, 0);
   const SocketAddress target(listener.local());
   std::atomic<bool> stop{false};
   std::thread control([&] {
@@ -209,12 +222,13 @@ Line c11() {
   const int size = 16 << 20;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);
   connect(fd, target.get(), target.size());
-  // Offers of 6,000 new calls as fast as the socket takes them: many times what can be set up. What the kernel
-  // could not keep is sent again, as a proxy would.
+  // Offers of 6,000 new calls as fast as the socket takes them: many times what can be set up. What the
+  // kernel could not keep is sent again, as a proxy would.
   constexpr std::size_t kRequests = 6000;
   std::vector<std::string> requests;
   for (std::size_t i = 0; i < kRequests; ++i) {
-    json o = offer("c11-" + std::to_string(i), "A", audio_sdp({IpAddress::v4({192, 0, 2, 1}), UdpPort{4000}}));
+    json o =
+        offer("c11-" + std::to_string(i), "A", audio_sdp({IpAddress::v4({192, 0, 2, 1}), UdpPort{4000}}));
     requests.push_back(fmt::format("{} {}", i, o.dump()));
   }
   std::set<std::size_t> answered;
@@ -243,7 +257,8 @@ Line c11() {
   control.join();
   close(fd);
   return {"C-11", "offers many times faster than they can be set up",
-          fmt::format("{} of {} answered ({} refused) within {} tries", answered.size(), kRequests, refused, rounds),
+          fmt::format("{} of {} answered ({} refused) within {} tries", answered.size(), kRequests, refused,
+                      rounds),
           answered.size() == kRequests && rounds <= 5};
 }
 
@@ -254,7 +269,9 @@ Line c12() {
   options.session.delete_delay = 0s;
   const auto world = make_sim_world(options);
   const Endpoint a{IpAddress::v4({192, 0, 2, 1}), UdpPort{4000}};
-  const auto remove = [&](const char* id) { world->ng({{"command", "delete"}, {"call-id", id}, {"from-tag", "A"}}); };
+  const auto remove = [&](const char* id) {
+    world->ng({{"command", "delete"}, {"call-id", id}, {"from-tag", "A"}});
+  };
   bool ok = world->ng(offer("one", "A", audio_sdp(a)))["result"] == "ok";
   const json full = world->ng(offer("two", "A", audio_sdp(a)));
   ok = ok && full["error-reason"] == "Ran out of ports" && world->manager().size() == 1;
@@ -267,15 +284,16 @@ Line c12() {
   ok = ok && world->ng(offer("three", "A", audio_sdp(a)))["result"] == "ok";
   remove("three");
   world->limit_descriptors(3);
-  ok = ok && world->ng(offer("four", "A", audio_sdp(a)))["error-reason"] == "Ran out of ports" && world->open_ports() == 0;
+  ok = ok && world->ng(offer("four", "A", audio_sdp(a)))["error-reason"] == "Ran out of ports" &&
+       world->open_ports() == 0;
   world->limit_descriptors(100);
   ok = ok && world->ng(offer("five", "A", audio_sdp(a)))["result"] == "ok";
   remove("five");
   ng::ReplyCache cache(10'000);
   for (int i = 0; i < 1000; ++i) cache.store(std::to_string(i), std::string(500, 'r'), Instant{1h});
   ok = ok && cache.bytes() < 11'000 && cache.find("999").has_value();
-  return {"C-12", "ports, descriptors, memory for replies exhausted in turn", fmt::format("{} ports left", world->open_ports()),
-          ok && world->open_ports() == 0};
+  return {"C-12", "ports, descriptors, memory for replies exhausted in turn",
+          fmt::format("{} ports left", world->open_ports()), ok && world->open_ports() == 0};
 }
 
 Line c13() {
@@ -300,7 +318,8 @@ Line c13() {
   world->at(10s - 1ms, [&] { world->stop_for(5s); });
   world->run(30s);
   const std::size_t got = world->count(b, 'A');
-  return {"C-13", "wall clock steps of an hour; process stopped for 5 s", fmt::format("{} of {} packets, {} call", got, sent, world->manager().size()),
+  return {"C-13", "wall clock steps of an hour; process stopped for 5 s",
+          fmt::format("{} of {} packets, {} call", got, sent, world->manager().size()),
           got == sent && world->manager().size() == 1};
 }
 

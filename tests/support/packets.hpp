@@ -1,12 +1,12 @@
 // Test packets: RTP, RTCP and UDPTL with a payload that says who sent it.
 #pragma once
 
+#include "relay/base/bytes.hpp"
+#include "relay/core/rtp/rtp.hpp"
+
 #include <cstdint>
 #include <string_view>
 #include <vector>
-
-#include "relay/base/bytes.hpp"
-#include "relay/core/rtp/rtp.hpp"
 
 namespace ferry::test {
 

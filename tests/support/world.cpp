@@ -1,17 +1,17 @@
 #include "tests/support/world.hpp"
 
-#include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "relay/io/portable/portable_io.hpp"
+#include "relay/io/portable/socket_address.hpp"
+#include "relay/io/sim/sim_network.hpp"
 
 #include <algorithm>
 #include <set>
 #include <stdexcept>
 
-#include "relay/io/portable/portable_io.hpp"
-#include "relay/io/portable/socket_address.hpp"
-#include "relay/io/sim/sim_network.hpp"
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace ferry::test {
 
@@ -24,8 +24,8 @@ constexpr WallTime kWallStart{std::chrono::hours(24 * 365 * 55)};
 
 IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
 
-std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::string_view plain, std::string_view global,
-                                              bool check_local) {
+std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::string_view plain,
+                                              std::string_view global, bool check_local) {
   std::vector<InterfaceSpec> specs;
   specs.push_back(parse_interface_spec(fmt::format("plain/{}", plain)));
   // Advertised as a global address, so that private addresses in SDP are void (LAT-4).
@@ -43,7 +43,8 @@ std::size_t World::count(const Endpoint& at, char sender) const {
 }
 
 std::size_t World::count(const Endpoint& at) const {
-  return static_cast<std::size_t>(std::ranges::count_if(received_, [&](const Received& r) { return r.at == at; }));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(received_, [&](const Received& r) { return r.at == at; }));
 }
 
 json World::ng(const json& request) {
@@ -62,7 +63,8 @@ UdpPort World::port_of(const json& reply) {
 std::string audio_sdp(const Endpoint& media, const std::string& extra) {
   const char* type = media.address.is_v6() ? "IP6" : "IP4";
   return fmt::format(
-      "v=0\r\no=- 1 1 IN {0} {1}\r\ns=-\r\nc=IN {0} {1}\r\nt=0 0\r\nm=audio {2} RTP/AVP 8 0\r\na=rtpmap:8 PCMA/8000\r\n"
+      "v=0\r\no=- 1 1 IN {0} {1}\r\ns=-\r\nc=IN {0} {1}\r\nt=0 0\r\nm=audio {2} RTP/AVP 8 0\r\na=rtpmap:8 "
+      "PCMA/8000\r\n"
       "a=rtpmap:0 PCMU/8000\r\n{3}",
       type, media.address.to_string(), media.port.value, extra);
 }
@@ -83,7 +85,8 @@ class SimWorld final : public World {
     interfaces_ = make_interfaces(options, "198.18.0.1", "198.18.0.2", false);
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < options.workers; ++i) {
-      workers.push_back(std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media()));
+      workers.push_back(
+          std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media()));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
     manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, network_);
@@ -200,7 +203,8 @@ class LiveWorld final : public World {
   }
   void open(const Endpoint& peer) override { socket_of(peer); }
   [[nodiscard]] Clock clock() const override {
-    return {std::chrono::steady_clock::now(), std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
+    return {std::chrono::steady_clock::now(),
+            std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
   }
   [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
     return address(interface == "plain" ? "127.250.0.1" : "127.250.0.2");
@@ -218,7 +222,8 @@ class LiveWorld final : public World {
     const int fd = socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK, 0);
     const int size = 1 << 20;
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    if (bind(fd, local.get(), local.size()) != 0) throw std::runtime_error("cannot bind " + endpoint.to_string());
+    if (bind(fd, local.get(), local.size()) != 0)
+      throw std::runtime_error("cannot bind " + endpoint.to_string());
     sockets_[endpoint] = fd;
     return fd;
   }
@@ -229,13 +234,15 @@ class LiveWorld final : public World {
       waiting.push_back({fd, POLLIN, 0});
       endpoints.push_back(endpoint);
     }
-    const auto ms = std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(limit).count());
+    const auto ms =
+        std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(limit).count());
     if (poll(waiting.data(), waiting.size(), static_cast<int>(ms)) <= 0) return;
     for (std::size_t i = 0; i < waiting.size(); ++i) {
       if ((waiting[i].revents & POLLIN) == 0) continue;
       Packet packet(65536);
       SocketAddress from;
-      for (ssize_t n = 0; (n = recvfrom(waiting[i].fd, packet.data(), packet.size(), 0, from.get(), from.size_pointer())) >= 0;) {
+      for (ssize_t n = 0; (n = recvfrom(waiting[i].fd, packet.data(), packet.size(), 0, from.get(),
+                                        from.size_pointer())) >= 0;) {
         received_.push_back({endpoints[i], from.endpoint(), {packet.begin(), packet.begin() + n}, elapsed()});
       }
     }
@@ -249,7 +256,11 @@ class LiveWorld final : public World {
 
 }  // namespace
 
-std::unique_ptr<World> make_sim_world(const WorldOptions& options) { return std::make_unique<SimWorld>(options); }
-std::unique_ptr<World> make_live_world(const WorldOptions& options) { return std::make_unique<LiveWorld>(options); }
+std::unique_ptr<World> make_sim_world(const WorldOptions& options) {
+  return std::make_unique<SimWorld>(options);
+}
+std::unique_ptr<World> make_live_world(const WorldOptions& options) {
+  return std::make_unique<LiveWorld>(options);
+}
 
 }  // namespace ferry::test

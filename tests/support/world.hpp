@@ -1,18 +1,19 @@
-// A relay and its peers for tests that script whole calls: once on the simulated engine in virtual time, once on
-// sockets of the loopback range in real time. A script does not know which.
+// A relay and its peers for tests that script whole calls: once on the simulated engine in virtual time, once
+// on sockets of the loopback range in real time. A script does not know which.
 #pragma once
-
-#include <functional>
-#include <map>
-#include <memory>
-#include <nlohmann/json.hpp>
-#include <queue>
-#include <string>
-#include <vector>
 
 #include "control/protocol/ng/service.hpp"
 #include "control/session/manager.hpp"
 #include "tests/support/packets.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 namespace ferry::test {
 
@@ -95,6 +96,7 @@ std::unique_ptr<World> make_live_world(const WorldOptions& options = {});
 /// An audio SDP.
 std::string audio_sdp(const Endpoint& media, const std::string& extra = "");
 nlohmann::json offer(const std::string& call, const std::string& from, const std::string& sdp);
-nlohmann::json answer(const std::string& call, const std::string& from, const std::string& to, const std::string& sdp);
+nlohmann::json answer(const std::string& call, const std::string& from, const std::string& to,
+                      const std::string& sdp);
 
 }  // namespace ferry::test

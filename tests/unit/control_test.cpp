@@ -1,9 +1,5 @@
 // Codecs of the NG protocol, configuration, access, and the rules that are seen from control.
 
-#include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
-
 #include "control/config/config.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/access.hpp"
@@ -14,13 +10,18 @@
 #include "control/sdp/write.hpp"
 #include "tests/support/world.hpp"
 
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
 namespace ferry::test {
 namespace {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-Endpoint peer(std::uint8_t last, std::uint16_t port = 4000) { return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}}; }
+Endpoint peer(std::uint8_t last, std::uint16_t port = 4000) {
+  return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}};
+}
 
 TEST(Bencode, RoundTripKeepsOrderAndTypes) {
   const std::string text = "d1:bi-12e1:al3:xyzd1:ki0eee0:5:emptye";
@@ -54,7 +55,8 @@ TEST(Json, CTL4_BoundsHold) {
   EXPECT_EQ(ng::decode_json(std::string(17, '[')).error(), ng::DecodeError::kTooDeep);
   EXPECT_EQ(ng::decode_json("{\"a\":1}x").error(), ng::DecodeError::kMalformed);
   EXPECT_EQ(ng::decode_json("{\"a\":1,\"a\":true}")->repeated_keys, 1u);
-  EXPECT_EQ(ng::encode_json(ng::decode_json("{\"a\":[1,\"x\\n\",{}],\"b\":false}")->value), "{\"a\":[1,\"x\\n\",{}],\"b\":0}");
+  EXPECT_EQ(ng::encode_json(ng::decode_json("{\"a\":[1,\"x\\n\",{}],\"b\":false}")->value),
+            "{\"a\":[1,\"x\\n\",{}],\"b\":0}");
 }
 
 TEST(Json, DocumentSizeFindsTheEndInAStream) {
@@ -125,9 +127,11 @@ TEST(Config, ListsMayBeRepeatedOrDividedBySemicolons) {
 
 TEST(Config, ErrorsAreOneLineWithAHint) {
   EXPECT_EQ(load({"--timout=3"}).error().text, "unknown option 'timout': did you mean 'timeout'?");
-  EXPECT_EQ(load({"-i", "x", "--timeout=soon"}).error().text, "--timeout: 'soon' is no number from 0 to 31536000");
+  EXPECT_EQ(load({"-i", "x", "--timeout=soon"}).error().text,
+            "--timeout: 'soon' is no number from 0 to 31536000");
   EXPECT_EQ(load({"--interface"}).error().text, "option 'interface' needs a value");
-  EXPECT_NE(load({"-i", "192.0.2.1", "-m", "5000", "-M", "4000"}).error().text.find("port-min"), std::string::npos);
+  EXPECT_NE(load({"-i", "192.0.2.1", "-m", "5000", "-M", "4000"}).error().text.find("port-min"),
+            std::string::npos);
   Config config;
   EXPECT_EQ(apply_ini(config, "[rtpferry]\n# c\ntimeout = 5\nlatsh = any\n", "f.conf").error().text,
             "f.conf:4: unknown option 'latsh': did you mean 'latch'?");
@@ -135,7 +139,9 @@ TEST(Config, ErrorsAreOneLineWithAHint) {
 
 TEST(Config, InterfaceSectionsHaveTheirOwnPorts) {
   Config config;
-  ASSERT_TRUE(apply_ini(config, "timeout=7\n[interface-ext]\naddress = 192.0.2.1!203.0.113.9\nport-min=1000\nport-max = 2000\n", "f"));
+  ASSERT_TRUE(apply_ini(
+      config, "timeout=7\n[interface-ext]\naddress = 192.0.2.1!203.0.113.9\nport-min=1000\nport-max = 2000\n",
+      "f"));
   EXPECT_EQ(config.session.timeout, 7s);
   ASSERT_EQ(config.interfaces.size(), 1u);
   EXPECT_EQ(config.interfaces[0].name, "ext");
@@ -149,20 +155,24 @@ TEST(Interfaces, AliasesGroupsAndErrors) {
     for (const auto text : texts) all.push_back(parse_interface_spec(text));
     return all;
   };
-  const auto set = InterfaceSet::build(specs({"pub:1/192.0.2.1", "pub:2/192.0.2.2", "old=pub:1"}), UdpPort{30000}, UdpPort{30010}, false);
+  const auto set = InterfaceSet::build(specs({"pub:1/192.0.2.1", "pub:2/192.0.2.2", "old=pub:1"}),
+                                       UdpPort{30000}, UdpPort{30010}, false);
   ASSERT_TRUE(set);
   EXPECT_EQ(set->find("old")->name, "pub:1");
   EXPECT_NE(set->find("pub"), set->find("pub")) << "members of a group in turn";
   EXPECT_EQ(set->find("nothing"), nullptr);
-  EXPECT_FALSE(InterfaceSet::build(specs({"192.0.2.1"}), UdpPort{30001}, UdpPort{30002}, false)) << "no even/odd pair";
+  EXPECT_FALSE(InterfaceSet::build(specs({"192.0.2.1"}), UdpPort{30001}, UdpPort{30002}, false))
+      << "no even/odd pair";
   EXPECT_FALSE(InterfaceSet::build(specs({"no-such-device0"}), UdpPort{30000}, UdpPort{30010}, false));
-  EXPECT_FALSE(InterfaceSet::build(specs({"203.0.113.250"}), UdpPort{30000}, UdpPort{30010}, true)) << "not local";
+  EXPECT_FALSE(InterfaceSet::build(specs({"203.0.113.250"}), UdpPort{30000}, UdpPort{30010}, true))
+      << "not local";
 }
 
 TEST(Access, CTL5_BudgetOfStrangersOnAnOpenListener) {
   AccessList open({}, true);
   unsigned admitted = 0;
-  for (int i = 0; i < 5000; ++i) admitted += open.admit(IpAddress::v4({198, 51, 100, 1}), Instant{1h}) ? 1u : 0u;
+  for (int i = 0; i < 5000; ++i)
+    admitted += open.admit(IpAddress::v4({198, 51, 100, 1}), Instant{1h}) ? 1u : 0u;
   EXPECT_EQ(admitted, 2000u);
   EXPECT_TRUE(open.admit(IpAddress::v4({127, 0, 0, 1}), Instant{1h}));
 }
@@ -172,7 +182,8 @@ TEST(Cli, CTL7_TerminateAllEndsEveryCallAndSaysSo) {
   cli::CliService service(world->manager(), world->service(), [&] { return world->clock(); });
   for (const char* id : {"one", "two"}) world->ng(offer(id, "A", audio_sdp(peer(10))));
   EXPECT_EQ(service.execute({{"command", "list"}}, "uid 0")["calls"].size(), 2u);
-  EXPECT_EQ(service.execute({{"command", "terminate"}, {"call_id", "nobody"}}, "uid 0")["error"], "no such call");
+  EXPECT_EQ(service.execute({{"command", "terminate"}, {"call_id", "nobody"}}, "uid 0")["error"],
+            "no such call");
   EXPECT_EQ(service.execute({{"command", "terminate"}, {"all", true}}, "uid 0")["terminated"], 2);
   EXPECT_EQ(world->open_ports(), 0u);
   EXPECT_EQ(service.execute({{"command", 5}}, "uid 0")["error"], "unknown command");
@@ -189,7 +200,8 @@ TEST(Sdp, LIM6_CountsAreBounded) {
   EXPECT_EQ(sdp::parse(formats + "\r\n").error(), sdp::SdpError::kTooManyFormats);
   const auto world = make_sim_world();
   json last;
-  for (int i = 0; i < 40; ++i) last = world->ng(offer("tags", "tag" + std::to_string(i), audio_sdp(peer(10))));
+  for (int i = 0; i < 40; ++i)
+    last = world->ng(offer("tags", "tag" + std::to_string(i), audio_sdp(peer(10))));
   EXPECT_EQ(last["result"], "error") << "64 tags a call";
 }
 
@@ -205,8 +217,10 @@ TEST(Sdp, CodecIdentityIsNameRateAndChannels) {
   EXPECT_TRUE(sdp::same_codec(codec(0, "PCMU", 8000, "abc=no"), codec(0, "pcmu", 8000, "")));
   EXPECT_TRUE(sdp::same_codec(codec(96, "opus", 48000, ""), codec(107, "OPUS", 48000, "x")));
   EXPECT_FALSE(sdp::same_codec(codec(96, "speex", 8000, ""), codec(96, "speex", 16000, "")));
-  EXPECT_TRUE(sdp::same_codec(codec(101, "telephone-event", 8000, "0-16"), codec(98, "telephone-event", 8000, "")));
-  EXPECT_FALSE(sdp::same_codec(codec(100, "telephone-event", 8000, "0-15"), codec(101, "telephone-event", 8000, "0-16")));
+  EXPECT_TRUE(
+      sdp::same_codec(codec(101, "telephone-event", 8000, "0-16"), codec(98, "telephone-event", 8000, "")));
+  EXPECT_FALSE(sdp::same_codec(codec(100, "telephone-event", 8000, "0-15"),
+                               codec(101, "telephone-event", 8000, "0-16")));
 }
 
 TEST(Sdp, WritingWhatWasWrittenChangesNothing) {
@@ -345,8 +359,13 @@ TEST_F(TwoParty, RtcpMuxCarriesBothOnOnePortBothWays) {
 }
 
 TEST_F(TwoParty, T38AndUnknownPayloadPassUnchanged) {
-  const std::string fax = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.{}\r\nt=0 0\r\nm=image 4000 udptl t38\r\na=T38FaxVersion:0\r\n";
-  const auto body = [&](const char* last) { std::string text = fax; return text.replace(text.find("{}"), 2, last); };
+  const std::string fax =
+      "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.{}\r\nt=0 0\r\nm=image 4000 udptl "
+      "t38\r\na=T38FaxVersion:0\r\n";
+  const auto body = [&](const char* last) {
+    std::string text = fax;
+    return text.replace(text.find("{}"), 2, last);
+  };
   to_b_ = World::port_of(world_->ng(offer("c", "A", body("10"))));
   to_a_ = World::port_of(world_->ng(answer("c", "A", "B", body("20"))));
   const Packet udptl = bytes_of({0, 1, 2, 0xaa, 0xbb, 0, 0});

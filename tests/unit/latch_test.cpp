@@ -134,7 +134,8 @@ TEST_F(LatchTest, LAT7_SecondSourceIsRefusedOnceTheFirstWasLearned) {
 TEST_F(LatchTest, LAT8c_NatRebindingContinuesTheStreamFromANewPort) {
   begin();
   packet(kAlice, 100, 0ms);
-  EXPECT_EQ(packet(kAliceOtherPort, 101, 400ms), Decision::kReject) << "the old port is not silent long enough";
+  EXPECT_EQ(packet(kAliceOtherPort, 101, 400ms), Decision::kReject)
+      << "the old port is not silent long enough";
   EXPECT_EQ(packet(kAliceOtherPort, 126, 500ms), Decision::kAccept);
   EXPECT_EQ(latch_.learned(), kAliceOtherPort);
 }
@@ -164,14 +165,17 @@ TEST_F(LatchTest, LAT8_LatePacketsOfTheFormerPeerAreBarredAfterSignalling) {
   latch_.restart(config_, kStart + 1s, kAliceOtherPort);
   EXPECT_EQ(packet(kAliceOtherPort, 3, 1100ms), Decision::kReject);
   EXPECT_EQ(last_.reason, DropReason::kBarredSource);
-  EXPECT_EQ(packet(kAliceOtherPort, 60, 2100ms), Decision::kHold) << "a client that never moved is let in after a second";
+  EXPECT_EQ(packet(kAliceOtherPort, 60, 2100ms), Decision::kHold)
+      << "a client that never moved is let in after a second";
 }
 
 TEST_F(LatchTest, LAT9_RtcpMustShareTheAddressOfLockedRtp) {
   begin(LatchPolicy::kSignalled, kNat.address);
   EXPECT_EQ(latch_.on_unsequenced(kNat, kSsrc, kStart, own_, kAliceHost).decision, Decision::kReject);
-  EXPECT_EQ(latch_.on_unsequenced(kAliceOtherPort, kSsrc, kStart, own_, kAliceHost).decision, Decision::kHold);
-  EXPECT_EQ(latch_.on_unsequenced(kAliceOtherPort, kSsrc, kStart + 5s, own_, kAliceHost).decision, Decision::kRelease);
+  EXPECT_EQ(latch_.on_unsequenced(kAliceOtherPort, kSsrc, kStart, own_, kAliceHost).decision,
+            Decision::kHold);
+  EXPECT_EQ(latch_.on_unsequenced(kAliceOtherPort, kSsrc, kStart + 5s, own_, kAliceHost).decision,
+            Decision::kRelease);
 }
 
 TEST_F(LatchTest, LAT11_ReflectorPortsMulticastAndOwnPortsAreNeverLearned) {
@@ -199,7 +203,9 @@ TEST_F(LatchTest, LAT5_ManyNeighboursCannotPushACandidateOut) {
   begin();
   // Three neighbours at the same address keep trying; the honest one still gets its two packets in sequence.
   for (std::uint16_t n = 1; n <= 1; ++n) {
-    for (std::uint16_t port = 1; port <= 3; ++port) packet({kAliceHost, UdpPort{static_cast<std::uint16_t>(7000 + port)}}, static_cast<std::uint16_t>(n * 10), n * 20ms, Ssrc{port});
+    for (std::uint16_t port = 1; port <= 3; ++port)
+      packet({kAliceHost, UdpPort{static_cast<std::uint16_t>(7000 + port)}},
+             static_cast<std::uint16_t>(n * 10), n * 20ms, Ssrc{port});
     EXPECT_EQ(packet(kAliceOtherPort, n, n * 20ms), Decision::kHold);
   }
   EXPECT_EQ(packet(kAliceOtherPort, 2, 40ms), Decision::kRelease);
@@ -233,7 +239,8 @@ TEST_F(LatchTest, SnapshotGoesOnWhereItStopped) {
   other.restore(config_, latch_.snapshot());
   EXPECT_EQ(other.snapshot(), latch_.snapshot());
   EXPECT_EQ(other.on_rtp(kMallory, kSsrc, SeqNo{101}, kStart + 20ms, own_).decision, Decision::kReject);
-  EXPECT_EQ(other.on_rtp(kAliceOtherPort, kSsrc, SeqNo{126}, kStart + 600ms, own_).decision, Decision::kAccept);
+  EXPECT_EQ(other.on_rtp(kAliceOtherPort, kSsrc, SeqNo{126}, kStart + 600ms, own_).decision,
+            Decision::kAccept);
 }
 
 }  // namespace

@@ -2,8 +2,6 @@
 
 #include "relay/core/rtp/rtp.hpp"
 
-#include <gtest/gtest.h>
-
 #include "relay/core/classify.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
@@ -11,6 +9,8 @@
 #include "relay/core/rtp/stream_stats.hpp"
 #include "relay/core/timeline/output_timeline.hpp"
 #include "tests/support/packets.hpp"
+
+#include <gtest/gtest.h>
 
 namespace ferry {
 namespace {
@@ -81,8 +81,10 @@ TEST(Rtcp, RTC1_CompoundIsCheckedAsAWhole) {
   EXPECT_EQ(validate_rtcp(bytes_of({0x80, 201, 0, 0}), false).error(), RtcpError::kTooShort);
   EXPECT_EQ(validate_rtcp(bytes_of({0x80, 201, 0, 2, 0, 0, 0, 1}), false).error(), RtcpError::kLengthPastEnd);
   EXPECT_EQ(validate_rtcp(bytes_of({0x81, 201, 0, 1, 0, 0, 0, 1}), false).error(), RtcpError::kBlocksPastEnd);
-  EXPECT_EQ(validate_rtcp(bytes_of({0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2}), false).error(), RtcpError::kFirstNotReport);
-  EXPECT_TRUE(validate_rtcp(bytes_of({0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2}), true)) << "reduced size, RFC 5506";
+  EXPECT_EQ(validate_rtcp(bytes_of({0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2}), false).error(),
+            RtcpError::kFirstNotReport);
+  EXPECT_TRUE(validate_rtcp(bytes_of({0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2}), true))
+      << "reduced size, RFC 5506";
   Packet many;
   for (int i = 0; i < 65; ++i) {
     const Packet one = test::receiver_report(1);
@@ -100,11 +102,14 @@ TEST(Rtcp, RTC1_SdesByeAndXrStayInside) {
     return packet;
   };
   EXPECT_TRUE(validate_rtcp(with({0x81, 202, 0, 2, 0, 0, 0, 1, 1, 1, 'a', 0}), false));
-  EXPECT_EQ(validate_rtcp(with({0x81, 202, 0, 2, 0, 0, 0, 1, 1, 9, 'a', 0}), false).error(), RtcpError::kItemPastChunk);
+  EXPECT_EQ(validate_rtcp(with({0x81, 202, 0, 2, 0, 0, 0, 1, 1, 9, 'a', 0}), false).error(),
+            RtcpError::kItemPastChunk);
   EXPECT_TRUE(validate_rtcp(with({0x81, 203, 0, 1, 0, 0, 0, 1}), false));
   EXPECT_EQ(validate_rtcp(with({0x85, 203, 0, 1, 0, 0, 0, 1}), false).error(), RtcpError::kBlocksPastEnd);
-  EXPECT_EQ(validate_rtcp(with({0x81, 203, 0, 2, 0, 0, 0, 1, 9, 'x', 0, 0}), false).error(), RtcpError::kReasonPastEnd);
-  EXPECT_EQ(validate_rtcp(with({0x80, 207, 0, 2, 0, 0, 0, 1, 4, 0, 0, 7}), false).error(), RtcpError::kXrPastEnd);
+  EXPECT_EQ(validate_rtcp(with({0x81, 203, 0, 2, 0, 0, 0, 1, 9, 'x', 0, 0}), false).error(),
+            RtcpError::kReasonPastEnd);
+  EXPECT_EQ(validate_rtcp(with({0x80, 207, 0, 2, 0, 0, 0, 1, 4, 0, 0, 7}), false).error(),
+            RtcpError::kXrPastEnd);
 }
 
 TEST(StreamStats, CountsLossReorderingAndDuplicates) {

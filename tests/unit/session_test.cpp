@@ -1,14 +1,14 @@
 // Calls through the NG service on the simulated engine: seams, ports, properties.
 
-#include <gtest/gtest.h>
+#include "tests/support/world.hpp"
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <regex>
 
-#include "tests/support/world.hpp"
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 namespace ferry::test {
 namespace {
@@ -16,7 +16,9 @@ namespace {
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-Endpoint peer(std::uint8_t last, std::uint16_t port) { return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}}; }
+Endpoint peer(std::uint8_t last, std::uint16_t port) {
+  return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}};
+}
 
 /// A second relay that gets what the first one exports: its `query` must say the same.
 void expect_same_after_restore(World& world, const std::string& call, const std::string& where) {
@@ -54,11 +56,16 @@ TEST(Export, Seam3_RestoreGivesTheSameQueryAfterEveryStepOfARunningCall) {
   const Endpoint b_rtcp{b.address, UdpPort{5001}};
   const auto next = [](UdpPort port) { return UdpPort{static_cast<std::uint16_t>(port.value + 1)}; };
   // Sender reports both ways and the answers to them, so that quality samples exist.
-  world->at(3100ms, [&] { world->send(a_rtcp, {world->relay_address(), next(to_a)}, sender_report(1, 0x10000)); });
-  world->at(3150ms, [&] { world->send(b_rtcp, {world->relay_address(), next(to_b)}, sender_report(2, 0x20000, 1, 0x00000000, 0)); });
+  world->at(3100ms, [&] {
+    world->send(a_rtcp, {world->relay_address(), next(to_a)}, sender_report(1, 0x10000));
+  });
+  world->at(3150ms, [&] {
+    world->send(b_rtcp, {world->relay_address(), next(to_b)}, sender_report(2, 0x20000, 1, 0x00000000, 0));
+  });
   world->at(3200ms, [&] {
     // LSR is the middle of the NTP time: low half of the seconds, high half of the fraction.
-    world->send(b_rtcp, {world->relay_address(), next(to_b)}, sender_report(2, 0x20001, 1, 0x00010000u << 0, 0));
+    world->send(b_rtcp, {world->relay_address(), next(to_b)},
+                sender_report(2, 0x20001, 1, 0x00010000u << 0, 0));
     world->send(a_rtcp, {world->relay_address(), next(to_a)}, sender_report(1, 0x10001, 2, 0x00010000u, 0));
     expect_same_after_restore(*world, "c", "reports");
   });
@@ -73,7 +80,8 @@ json fill_in(const json& value, const std::map<std::string, std::string>& bound)
   if (value.is_string()) {
     std::string text = value;
     for (const auto& [name, replacement] : bound) {
-      for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos;) text.replace(at, name.size(), replacement);
+      for (std::size_t at = 0; (at = text.find(name, at)) != std::string::npos;)
+        text.replace(at, name.size(), replacement);
     }
     return text;
   }
@@ -122,9 +130,12 @@ TEST(Export, DamagedRecordsAreRefusedAndLeaveNothing) {
     json flat = record.flatten();
     auto entry = flat.begin();
     std::advance(entry, random() % flat.size());
-    if (i % 3 == 0) *entry = nullptr;
-    else if (i % 3 == 1) *entry = -7;
-    else *entry = "x";
+    if (i % 3 == 0)
+      *entry = nullptr;
+    else if (i % 3 == 1)
+      *entry = -7;
+    else
+      *entry = "x";
     json damaged;
     try {
       damaged = flat.unflatten();
@@ -238,13 +249,15 @@ TEST(Sessions, OfferThatFailsLeavesTheCallAsItWas) {
   world->ng(offer("c", "A", audio_sdp(peer(10, 4000))));
   world->ng(answer("c", "A", "B", audio_sdp(peer(20, 4000))));
   const json before = world->ng({{"command", "query"}, {"call-id", "c"}});
-  for (const std::string& body : {std::string("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"),
-                                  std::string("v=0\r\nm=audio x\r\n"), audio_sdp(peer(10, 4000)).replace(66, 7, "RTP/SAV")}) {
+  for (const std::string& body :
+       {std::string("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"),
+        std::string("v=0\r\nm=audio x\r\n"), audio_sdp(peer(10, 4000)).replace(66, 7, "RTP/SAV")}) {
     json bad = offer("c", "A", body);
     bad["to-tag"] = "B";
     world->ng(bad);
   }
-  json encrypted = offer("c", "A", std::regex_replace(audio_sdp(peer(10, 4002)), std::regex("RTP/AVP"), "RTP/SAVP"));
+  json encrypted =
+      offer("c", "A", std::regex_replace(audio_sdp(peer(10, 4002)), std::regex("RTP/AVP"), "RTP/SAVP"));
   EXPECT_EQ(world->ng(encrypted)["result"], "error") << "SRT-11: no keys, no media";
   EXPECT_EQ(world->ng({{"command", "query"}, {"call-id", "c"}}), before);
 }
@@ -252,8 +265,11 @@ TEST(Sessions, OfferThatFailsLeavesTheCallAsItWas) {
 TEST(Sessions, FmtpThatMeansNothingNeverChangesACodec) {
   const auto world = make_sim_world();
   const std::string head = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n";
-  world->ng(offer("c", "A", head + "m=audio 2000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:0 abc=no\r\na=fmtp:8 abc=no\r\n"));
-  const json reply = world->ng(answer("c", "A", "B", head + "m=audio 2002 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"));
+  world->ng(offer("c", "A",
+                  head + "m=audio 2000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:0 "
+                         "abc=no\r\na=fmtp:8 abc=no\r\n"));
+  const json reply = world->ng(
+      answer("c", "A", "B", head + "m=audio 2002 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"));
   EXPECT_NE(reply["sdp"].get<std::string>().find(" RTP/AVP 0 101\r\n"), std::string::npos) << reply;
 }
 
@@ -269,7 +285,8 @@ TEST(Sessions, LimitRefusesNewCallsOnly) {
   options.session.max_sessions = 1;
   const auto world = make_sim_world(options);
   EXPECT_EQ(world->ng(offer("one", "A", audio_sdp(peer(10, 4000))))["result"], "ok");
-  EXPECT_EQ(world->ng(offer("two", "A", audio_sdp(peer(10, 4000))))["error-reason"], "Parallel session limit reached");
+  EXPECT_EQ(world->ng(offer("two", "A", audio_sdp(peer(10, 4000))))["error-reason"],
+            "Parallel session limit reached");
   json polite = offer("two", "A", audio_sdp(peer(10, 4000)));
   polite["supports"] = json::array({"load limit"});
   EXPECT_EQ(world->ng(polite)["result"], "load limit");
@@ -312,15 +329,27 @@ TEST(Property, NoSequenceOfRequestsLeavesAPortBehind) {
       const std::string call = "c" + std::to_string(pick(4));
       const std::string from = std::string(1, "ABCD"[pick(4)]);
       const std::string to = std::string(1, "ABCD"[pick(4)]);
-      std::string body = audio_sdp(peer(static_cast<std::uint8_t>(pick(3) + 1), static_cast<std::uint16_t>(4000 + 2 * pick(3))),
-                                   pick(3) == 0 ? "a=sendonly\r\n" : "");
-      if (pick(4) == 0) body += "m=video " + std::to_string(pick(2) * 6000) + " RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n";
+      std::string body = audio_sdp(
+          peer(static_cast<std::uint8_t>(pick(3) + 1), static_cast<std::uint16_t>(4000 + 2 * pick(3))),
+          pick(3) == 0 ? "a=sendonly\r\n" : "");
+      if (pick(4) == 0)
+        body += "m=video " + std::to_string(pick(2) * 6000) + " RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n";
       json request;
       switch (pick(6)) {
-        case 0: case 1: request = offer(call, from, body); break;
-        case 2: case 3: request = answer(call, from, to, body); break;
-        case 4: request = {{"command", "delete"}, {"call-id", call}, {"from-tag", from}}; break;
-        default: request = {{"command", "query"}, {"call-id", call}}; break;
+        case 0:
+        case 1:
+          request = offer(call, from, body);
+          break;
+        case 2:
+        case 3:
+          request = answer(call, from, to, body);
+          break;
+        case 4:
+          request = {{"command", "delete"}, {"call-id", call}, {"from-tag", from}};
+          break;
+        default:
+          request = {{"command", "query"}, {"call-id", call}};
+          break;
       }
       if (pick(3) == 0) request["to-tag"] = to;
       if (pick(4) == 0) request["via-branch"] = "b" + std::to_string(pick(3));
@@ -338,7 +367,8 @@ TEST(Property, NoSequenceOfRequestsLeavesAPortBehind) {
     for (const auto& logical : world->manager().interfaces().all()) {
       for (const auto& local : logical.addresses) ASSERT_EQ(local.ports->used(), 0u) << "seed " << seed;
     }
-    for (std::size_t i = 0; i < 2; ++i) ASSERT_EQ(world->manager().plane().worker(i).transports(), 0u) << "seed " << seed;
+    for (std::size_t i = 0; i < 2; ++i)
+      ASSERT_EQ(world->manager().plane().worker(i).transports(), 0u) << "seed " << seed;
   }
 }
 

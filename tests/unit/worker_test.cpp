@@ -1,12 +1,13 @@
-// The seams of the worker: sources and sinks, several media on a transport, moving calls, buffers, taps, events.
+// The seams of the worker: sources and sinks, several media on a transport, moving calls, buffers, taps,
+// events.
 
 #include "relay/worker/worker.hpp"
-
-#include <gtest/gtest.h>
 
 #include "relay/io/flow_offload.hpp"
 #include "relay/io/sim/sim_network.hpp"
 #include "tests/support/packets.hpp"
+
+#include <gtest/gtest.h>
 
 namespace ferry {
 namespace {
@@ -20,12 +21,18 @@ Endpoint host(std::uint8_t n) { return {IpAddress::v4({192, 0, 2, n}), UdpPort{4
 
 class WorkerTest : public ::testing::Test {
  protected:
-  WorkerTest() { network_.set_outlet([this](const SimDatagram& d) { sent_.push_back(d); return true; }); }
+  WorkerTest() {
+    network_.set_outlet([this](const SimDatagram& d) {
+      sent_.push_back(d);
+      return true;
+    });
+  }
 
   static std::unique_ptr<Worker> make_worker(SimNetwork& network, SimIo** io = nullptr) {
     auto engine = std::make_unique<SimIo>(network, kBuffers);
     if (io != nullptr) *io = engine.get();
-    return std::make_unique<Worker>(std::move(engine), std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}));
+    return std::make_unique<Worker>(std::move(engine),
+                                    std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}));
   }
   TransportPlan plan(const Endpoint& peer, std::vector<SourcePlan> sources) {
     TransportPlan p;
@@ -38,7 +45,8 @@ class WorkerTest : public ::testing::Test {
     InstallTransport command;
     command.id = {slot, 0};
     command.plan = std::make_shared<const TransportPlan>(std::move(p));
-    command.ports = {*network_.activate({kRelay, UdpPort{port}}, 0), *network_.activate({kRelay, UdpPort{static_cast<std::uint16_t>(port + 1)}}, 0)};
+    command.ports = {*network_.activate({kRelay, UdpPort{port}}, 0),
+                     *network_.activate({kRelay, UdpPort{static_cast<std::uint16_t>(port + 1)}}, 0)};
     command.activity = std::make_shared<TransportActivity>();
     worker.post(std::move(command));
     worker.run_once();
@@ -50,9 +58,12 @@ class WorkerTest : public ::testing::Test {
     s.sinks = std::move(sinks);
     return s;
   }
-  static Sink to(std::uint32_t slot, std::uint32_t media) { return {{slot, 0}, MediaId{media}, Chain::kPass, true}; }
+  static Sink to(std::uint32_t slot, std::uint32_t media) {
+    return {{slot, 0}, MediaId{media}, Chain::kPass, true};
+  }
   std::size_t arrived(const Endpoint& at) const {
-    return static_cast<std::size_t>(std::count_if(sent_.begin(), sent_.end(), [&](const auto& d) { return d.to == at; }));
+    return static_cast<std::size_t>(
+        std::count_if(sent_.begin(), sent_.end(), [&](const auto& d) { return d.to == at; }));
   }
 
   SimNetwork network_;
@@ -62,12 +73,15 @@ class WorkerTest : public ::testing::Test {
 TEST_F(WorkerTest, Seam1_OneSourceFeedsThreeSinks) {
   auto worker = make_worker(network_);
   for (std::uint32_t i = 1; i <= 3; ++i) {
-    install(*worker, i, static_cast<std::uint16_t>(30000 + 10 * i), plan(host(static_cast<std::uint8_t>(20 + i)), {source(i + 1, {8}, {})}));
+    install(*worker, i, static_cast<std::uint16_t>(30000 + 10 * i),
+            plan(host(static_cast<std::uint8_t>(20 + i)), {source(i + 1, {8}, {})}));
   }
   install(*worker, 0, 30000, plan(host(10), {source(1, {8}, {to(1, 2), to(2, 3), to(3, 4)})}));
-  for (std::uint16_t n = 0; n < 50; ++n) network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+  for (std::uint16_t n = 0; n < 50; ++n)
+    network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
   worker->run_until_idle();
-  for (const auto* last : {"192.0.2.21:4000", "192.0.2.22:4000", "192.0.2.23:4000"}) EXPECT_EQ(arrived(*Endpoint::parse(last)), 50u);
+  for (const auto* last : {"192.0.2.21:4000", "192.0.2.22:4000", "192.0.2.23:4000"})
+    EXPECT_EQ(arrived(*Endpoint::parse(last)), 50u);
   EXPECT_EQ(sent_.front().payload, rtp('A', 1, 0)) << "nothing in a packet changes";
 }
 
@@ -96,11 +110,13 @@ TEST_F(WorkerTest, Seam3_PlanSwapKeepsWhatWasLearnedAndCounted) {
   install(*worker, 1, 30010, plan(host(21), {source(11, {8}, {})}));
   auto p = plan(host(10), {source(1, {8}, {to(1, 11)})});
   install(*worker, 0, 30000, p);
-  for (std::uint16_t n = 0; n < 10; ++n) network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+  for (std::uint16_t n = 0; n < 10; ++n)
+    network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
   worker->run_until_idle();
   p.sources[0].sinks[0].media_allowed = false;  // hold
   worker->post(UpdatePlan{{0, 0}, std::make_shared<const TransportPlan>(p)});
-  for (std::uint16_t n = 10; n < 20; ++n) network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+  for (std::uint16_t n = 10; n < 20; ++n)
+    network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
   worker->run_until_idle();
   EXPECT_EQ(arrived(host(21)), 10u);
   TransportSnapshot snapshot;
@@ -118,7 +134,9 @@ TEST_F(WorkerTest, Seam4_EveryBufferComesBack) {
   install(*worker, 0, 30000, plan(host(10), {source(1, {8}, {to(1, 11)})}));
   const Endpoint other{host(10).address, UdpPort{5555}};
   for (std::uint16_t n = 0; n < 500; ++n) {
-    network_.send_to_relay({other, {kRelay, UdpPort{30000}}, rtp('A', 1, static_cast<std::uint16_t>(n * 7))});  // held, never confirmed
+    network_.send_to_relay({other,
+                            {kRelay, UdpPort{30000}},
+                            rtp('A', 1, static_cast<std::uint16_t>(n * 7))});  // held, never confirmed
     network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 2, n)});
   }
   worker->run_until_idle();
@@ -134,7 +152,8 @@ TEST_F(WorkerTest, LAT5_HeldFirstPacketIsDeliveredInOrder) {
   install(*worker, 1, 30010, plan(host(21), {source(11, {8}, {})}));
   install(*worker, 0, 30000, plan(host(10), {source(1, {8}, {to(1, 11)})}));
   const Endpoint natted{host(10).address, UdpPort{5555}};
-  for (std::uint16_t n = 0; n < 5; ++n) network_.send_to_relay({natted, {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+  for (std::uint16_t n = 0; n < 5; ++n)
+    network_.send_to_relay({natted, {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
   worker->run_until_idle();
   ASSERT_EQ(sent_.size(), 5u);
   for (std::uint16_t n = 0; n < 5; ++n) EXPECT_EQ(sent_[n].payload, rtp('A', 1, n));
@@ -153,12 +172,14 @@ TEST_F(WorkerTest, Seam7_TransportsMoveToAnotherWorkerWithoutLoss) {
   auto second = make_worker(network_);
   install(*first, 1, 30010, plan(host(21), {source(11, {8}, {})}));
   install(*first, 0, 30000, plan(host(10), {source(1, {8}, {to(1, 11)})}));
-  for (std::uint16_t n = 0; n < 10; ++n) network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+  for (std::uint16_t n = 0; n < 10; ++n)
+    network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
   first->run_until_idle();
   std::array<std::unique_ptr<TransportEntry>, 2> moving;
   for (std::uint32_t i = 0; i < 2; ++i) first->post(ExtractTransport{{i, 0}, &moving[i]});
   first->run_once();
-  for (std::uint16_t n = 10; n < 20; ++n) network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+  for (std::uint16_t n = 10; n < 20; ++n)
+    network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
   for (std::uint32_t i = 0; i < 2; ++i) second->post(AdoptTransport{{i, 0}, std::move(moving[i])});
   second->run_until_idle();
   EXPECT_EQ(arrived(host(21)), 20u);
@@ -190,7 +211,8 @@ TEST_F(WorkerTest, LIM4_OneEventForManyForeignPackets) {
   auto worker = make_worker(network_);
   install(*worker, 0, 30000, plan(host(10), {source(1, {8}, {})}));
   network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, 1)});
-  for (std::uint16_t n = 0; n < 1000; ++n) network_.send_to_relay({host(66), {kRelay, UdpPort{30000}}, rtp('X', 1, n)});
+  for (std::uint16_t n = 0; n < 1000; ++n)
+    network_.send_to_relay({host(66), {kRelay, UdpPort{30000}}, rtp('X', 1, n)});
   worker->run_until_idle();
   WorkerEvent event;
   unsigned events = 0;

@@ -1,24 +1,24 @@
-// A demonstration call: two parties with real sockets talk through a running relay, from other ports than their SDP
-// says, and judge what they hear. Exit status 0 only if each heard the other's tone.
-
-#include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <string>
-#include <vector>
+// A demonstration call: two parties with real sockets talk through a running relay, from other ports than
+// their SDP says, and judge what they hear. Exit status 0 only if each heard the other's tone.
 
 #include "codecs/tone/tone.hpp"
 #include "relay/core/rtp/rtp.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 #include "relay/io/portable/socket_address.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace {
 
@@ -36,25 +36,31 @@ class Party {
       : name_(std::move(name)), source_(sends), meter_(listens), ssrc_(ssrc) {
     socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const ferry::SocketAddress address(Endpoint{host, ferry::UdpPort{0}});
-    if (bind(socket_, address.get(), address.size()) != 0) throw std::runtime_error("cannot open a socket for " + name_);
+    if (bind(socket_, address.get(), address.size()) != 0)
+      throw std::runtime_error("cannot open a socket for " + name_);
     ferry::SocketAddress bound;
     getsockname(socket_, bound.get(), bound.size_pointer());
     local_ = bound.endpoint();
     // The SDP names another port: the relay has to learn where the media really comes from.
-    signalled_ = {local_.address, ferry::UdpPort{static_cast<std::uint16_t>(local_.port.value > 60000 ? local_.port.value - 1000 : local_.port.value + 1000)}};
+    signalled_ = {local_.address,
+                  ferry::UdpPort{static_cast<std::uint16_t>(
+                      local_.port.value > 60000 ? local_.port.value - 1000 : local_.port.value + 1000)}};
   }
   ~Party() { close(socket_); }
   Party(const Party&) = delete;
   Party& operator=(const Party&) = delete;
 
   [[nodiscard]] std::string sdp() const {
-    return fmt::format("v=0\r\no={0} 1 1 IN IP4 {1}\r\ns=demo\r\nc=IN IP4 {1}\r\nt=0 0\r\nm=audio {2} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n",
-                       name_, signalled_.address.to_string(), signalled_.port.value);
+    return fmt::format(
+        "v=0\r\no={0} 1 1 IN IP4 {1}\r\ns=demo\r\nc=IN IP4 {1}\r\nt=0 0\r\nm=audio {2} RTP/AVP "
+        "8\r\na=rtpmap:8 PCMA/8000\r\n",
+        name_, signalled_.address.to_string(), signalled_.port.value);
   }
   void send_to(const Endpoint& relay) {
     const auto audio = source_.next(kSamples);
     std::vector<std::byte> packet(ferry::kRtpFixedHeaderSize);
-    ferry::write_rtp_header(packet, ferry::PayloadType{8}, sent_ == 0, ferry::SeqNo{static_cast<std::uint16_t>(sent_)},
+    ferry::write_rtp_header(packet, ferry::PayloadType{8}, sent_ == 0,
+                            ferry::SeqNo{static_cast<std::uint16_t>(sent_)},
                             static_cast<std::uint32_t>(sent_ * kSamples), ferry::Ssrc{ssrc_});
     packet.insert(packet.end(), audio.begin(), audio.end());
     const ferry::SocketAddress to(relay);
@@ -82,10 +88,13 @@ class Party {
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
   [[nodiscard]] std::uint64_t heard() const { return stats_.counters().packets; }
   [[nodiscard]] double tone_share() const { return meter_.share(); }
-  [[nodiscard]] double jitter_ms() const { return static_cast<double>(stats_.counters().jitter().count()) / 1e6; }
+  [[nodiscard]] double jitter_ms() const {
+    return static_cast<double>(stats_.counters().jitter().count()) / 1e6;
+  }
   [[nodiscard]] double latency_us() {
     if (latency_.empty()) return 0;
-    std::nth_element(latency_.begin(), latency_.begin() + static_cast<std::ptrdiff_t>(latency_.size() / 2), latency_.end());
+    std::nth_element(latency_.begin(), latency_.begin() + static_cast<std::ptrdiff_t>(latency_.size() / 2),
+                     latency_.end());
     return std::chrono::duration<double, std::micro>(latency_[latency_.size() / 2]).count();
   }
 
@@ -109,7 +118,8 @@ class Relay {
   explicit Relay(const Endpoint& target) {
     const ferry::SocketAddress address(target);
     socket_ = socket(address.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (connect(socket_, address.get(), address.size()) != 0) throw std::runtime_error("cannot reach " + target.to_string());
+    if (connect(socket_, address.get(), address.size()) != 0)
+      throw std::runtime_error("cannot reach " + target.to_string());
   }
   ~Relay() { close(socket_); }
   Relay(const Relay&) = delete;
@@ -131,7 +141,8 @@ class Relay {
       }
       const std::string_view reply(buffer.data(), static_cast<std::size_t>(n));
       const json parsed = json::parse(reply.substr(reply.find(' ') + 1));
-      if (parsed.value("result", "") == "error") throw std::runtime_error("relay: " + parsed.value("error-reason", ""));
+      if (parsed.value("result", "") == "error")
+        throw std::runtime_error("relay: " + parsed.value("error-reason", ""));
       return parsed;
     }
     throw std::runtime_error("the relay does not answer");
@@ -146,7 +157,8 @@ Endpoint media_of(const json& reply) {
   const auto sdp = reply.at("sdp").get<std::string>();
   const auto c = sdp.find("c=IN IP4 ") + 9;
   const auto m = sdp.find("m=audio ") + 8;
-  return Endpoint::parse(sdp.substr(c, sdp.find("\r\n", c) - c) + ":" + sdp.substr(m, sdp.find(' ', m) - m)).value();
+  return Endpoint::parse(sdp.substr(c, sdp.find("\r\n", c) - c) + ":" + sdp.substr(m, sdp.find(' ', m) - m))
+      .value();
 }
 
 json show(const std::string& path, const std::string& call) {
@@ -157,9 +169,11 @@ json show(const std::string& path, const std::string& call) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   std::string reply;
   const std::string line = json{{"command", "show"}, {"call_id", call}}.dump() + "\n";
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 && write(fd, line.data(), line.size()) > 0) {
+  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      write(fd, line.data(), line.size()) > 0) {
     char buffer[16384];
-    for (ssize_t n = 0; reply.find('\n') == std::string::npos && (n = read(fd, buffer, sizeof buffer)) > 0;) reply.append(buffer, static_cast<std::size_t>(n));
+    for (ssize_t n = 0; reply.find('\n') == std::string::npos && (n = read(fd, buffer, sizeof buffer)) > 0;)
+      reply.append(buffer, static_cast<std::size_t>(n));
   }
   close(fd);
   return json::parse(reply, nullptr, false);
@@ -172,11 +186,21 @@ int run(const Endpoint& target, const std::string& control, int seconds) {
   Relay relay(target);
   const std::string call = fmt::format("demo-{}@rtpferry", getpid());
   const json source = {"IP4", "127.0.0.1"};
-  const Endpoint for_bob = media_of(relay.ask({{"command", "offer"}, {"call-id", call}, {"from-tag", "alice"}, {"sdp", alice.sdp()},
-                                               {"replace", {"origin"}}, {"received-from", source}}));
-  const Endpoint for_alice = media_of(relay.ask({{"command", "answer"}, {"call-id", call}, {"from-tag", "alice"}, {"to-tag", "bob"},
-                                                 {"sdp", bob.sdp()}, {"replace", {"origin"}}, {"received-from", source}}));
-  fmt::print("call {} is up: alice talks to {}, bob to {}\n", call, for_alice.to_string(), for_bob.to_string());
+  const Endpoint for_bob = media_of(relay.ask({{"command", "offer"},
+                                               {"call-id", call},
+                                               {"from-tag", "alice"},
+                                               {"sdp", alice.sdp()},
+                                               {"replace", {"origin"}},
+                                               {"received-from", source}}));
+  const Endpoint for_alice = media_of(relay.ask({{"command", "answer"},
+                                                 {"call-id", call},
+                                                 {"from-tag", "alice"},
+                                                 {"to-tag", "bob"},
+                                                 {"sdp", bob.sdp()},
+                                                 {"replace", {"origin"}},
+                                                 {"received-from", source}}));
+  fmt::print("call {} is up: alice talks to {}, bob to {}\n", call, for_alice.to_string(),
+             for_bob.to_string());
   const auto start = SteadyClock::now();
   for (int packet = 0; packet < seconds * 50; ++packet) {
     alice.send_to(for_alice);
@@ -190,25 +214,32 @@ int run(const Endpoint& target, const std::string& control, int seconds) {
       bob.listen(alice);
     }
     if ((packet + 1) % 50 == 0) {
-      fmt::print("  {:>2} s: alice heard {} packets, bob {}\n", (packet + 1) / 50, alice.heard(), bob.heard());
+      fmt::print("  {:>2} s: alice heard {} packets, bob {}\n", (packet + 1) / 50, alice.heard(),
+                 bob.heard());
       std::fflush(stdout);
     }
   }
   const json shown = show(control, call);
-  fmt::print("\n{:<7} {:<22} {:<22} {:<22} {:>6} {:>6} {:>7} {:>9} {:>5} {:>11} {:>6}\n", "party", "SDP says", "relay learned", "relay port",
-             "sent", "heard", "loss %", "jitter ms", "MOS", "latency us", "tone");
+  fmt::print("\n{:<7} {:<22} {:<22} {:<22} {:>6} {:>6} {:>7} {:>9} {:>5} {:>11} {:>6}\n", "party", "SDP says",
+             "relay learned", "relay port", "sent", "heard", "loss %", "jitter ms", "MOS", "latency us",
+             "tone");
   bool good = true;
   for (std::size_t i = 0; i < 2; ++i) {
     Party& me = i == 0 ? alice : bob;
     const Party& other = i == 0 ? bob : alice;
     const double loss = 100.0 * (1.0 - static_cast<double>(me.heard()) / static_cast<double>(other.sent()));
-    const double mos = static_cast<double>(ferry::estimate_mos_times_10(0ms, std::chrono::nanoseconds(static_cast<long>(me.jitter_ms() * 1e6)), std::max(0.0, loss))) / 10;
+    const double mos =
+        static_cast<double>(ferry::estimate_mos_times_10(
+            0ms, std::chrono::nanoseconds(static_cast<long>(me.jitter_ms() * 1e6)), std::max(0.0, loss))) /
+        10;
     const bool tone = me.tone_share() > 0.5;
     std::string learned = "?";
-    if (shown.is_object() && shown.contains("legs")) learned = shown["legs"][i]["medias"][0]["streams"][0].value("learned", "?");
+    if (shown.is_object() && shown.contains("legs"))
+      learned = shown["legs"][i]["medias"][0]["streams"][0].value("learned", "?");
     good = good && tone && learned == me.local().to_string();
-    fmt::print("{:<7} {:<22} {:<22} {:<22} {:>6} {:>6} {:>7.2f} {:>9.2f} {:>5.1f} {:>11.0f} {:>6}\n", me.name(), me.signalled().to_string(), learned,
-               (i == 0 ? for_alice : for_bob).to_string(), me.sent(), me.heard(), loss, me.jitter_ms(), mos, me.latency_us(), tone ? "right" : "WRONG");
+    fmt::print("{:<7} {:<22} {:<22} {:<22} {:>6} {:>6} {:>7.2f} {:>9.2f} {:>5.1f} {:>11.0f} {:>6}\n",
+               me.name(), me.signalled().to_string(), learned, (i == 0 ? for_alice : for_bob).to_string(),
+               me.sent(), me.heard(), loss, me.jitter_ms(), mos, me.latency_us(), tone ? "right" : "WRONG");
   }
   relay.ask({{"command", "delete"}, {"call-id", call}, {"from-tag", "alice"}, {"delete delay", 0}});
   fmt::print("\n{}\n", good ? "Both parties heard each other." : "The call did NOT work.");
@@ -223,11 +254,16 @@ int main(int argc, char** argv) {
   int seconds = 5;
   for (int i = 1; i < argc; ++i) {
     const std::string_view word = argv[i];
-    if (word.starts_with("--ng=")) target = word.substr(5);
-    else if (word.starts_with("--socket=")) control = word.substr(9);
-    else if (word.starts_with("--seconds=")) seconds = std::max(1, std::atoi(argv[i] + 10));
+    if (word.starts_with("--ng="))
+      target = word.substr(5);
+    else if (word.starts_with("--socket="))
+      control = word.substr(9);
+    else if (word.starts_with("--seconds="))
+      seconds = std::max(1, std::atoi(argv[i] + 10));
     else {
-      fmt::print("Usage: rtpferry-demo [--ng=ADDR:PORT] [--socket=PATH] [--seconds=N]\nPlaces a call with tones through a running rtpferryd on this host.\n");
+      fmt::print(
+          "Usage: rtpferry-demo [--ng=ADDR:PORT] [--socket=PATH] [--seconds=N]\nPlaces a call with tones "
+          "through a running rtpferryd on this host.\n");
       return word == "--help" ? 0 : 2;
     }
   }

@@ -1,18 +1,18 @@
 // The operator's command line: asks the daemon over its control socket and prints tables or JSON.
 
-#include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace {
 
@@ -69,21 +69,24 @@ void print_list(const json& reply) {
       const auto text = tag.get<std::string>();
       tags += (tags.empty() ? "" : " ") + (text.empty() ? std::string("(none)") : text);
     }
-    const char* state = call["deleting"].get<bool>() ? "deleting" : call["answered"].get<bool>() ? "answered" : "offered";
+    const char* state = call["deleting"].get<bool>()   ? "deleting"
+                        : call["answered"].get<bool>() ? "answered"
+                                                       : "offered";
     fmt::print("{:<40} {:>9} {:>8} {:>10} {:<9} {}\n", call["call_id"].get<std::string>(), age(call, "age_s"),
                call["medias"].get<int>(), age(call, "last_packet_age_s"), state, tags);
   }
 }
 
 void print_stream(const json& stream) {
-  fmt::print("      {:<5} advertised {:<24} learned {:<24} latch {} (rank {})\n", stream["component"].get<std::string>(),
-             stream["advertised"].get<std::string>(), stream.value("learned", ""), stream.value("latch_state", "-"),
-             stream.value("latch_rank", 0));
-  fmt::print("            in {} packets {} bytes {} refused, out {} packets {} bytes {} failed, last packet {}\n",
-             stream["in"]["packets"].get<std::uint64_t>(), stream["in"]["bytes"].get<std::uint64_t>(),
-             stream["in"]["errors"].get<std::uint64_t>(), stream["out"]["packets"].get<std::uint64_t>(),
-             stream["out"]["bytes"].get<std::uint64_t>(), stream["out"]["errors"].get<std::uint64_t>(),
-             age(stream, "last_packet_age_s"));
+  fmt::print("      {:<5} advertised {:<24} learned {:<24} latch {} (rank {})\n",
+             stream["component"].get<std::string>(), stream["advertised"].get<std::string>(),
+             stream.value("learned", ""), stream.value("latch_state", "-"), stream.value("latch_rank", 0));
+  fmt::print(
+      "            in {} packets {} bytes {} refused, out {} packets {} bytes {} failed, last packet {}\n",
+      stream["in"]["packets"].get<std::uint64_t>(), stream["in"]["bytes"].get<std::uint64_t>(),
+      stream["in"]["errors"].get<std::uint64_t>(), stream["out"]["packets"].get<std::uint64_t>(),
+      stream["out"]["bytes"].get<std::uint64_t>(), stream["out"]["errors"].get<std::uint64_t>(),
+      age(stream, "last_packet_age_s"));
 }
 
 void print_media(const json& media) {
@@ -91,18 +94,23 @@ void print_media(const json& media) {
              media["protocol"].get<std::string>(), media["rejected"].get<bool>() ? " (rejected)" : "");
   if (media.contains("local")) {
     const json& local = media["local"];
-    fmt::print("      local {} ports {}/{}, advertised as {}, latch policy {}{}\n", local["address"].get<std::string>(),
-               local["rtp_port"].get<int>(), local["rtcp_port"].get<int>(), local["advertised"].get<std::string>(),
+    fmt::print("      local {} ports {}/{}, advertised as {}, latch policy {}{}\n",
+               local["address"].get<std::string>(), local["rtp_port"].get<int>(),
+               local["rtcp_port"].get<int>(), local["advertised"].get<std::string>(),
                media["latch_policy"].get<std::string>(), media["unsafe"].get<bool>() ? " (UNSAFE)" : "");
   }
   for (const json& stream : media["streams"]) print_stream(stream);
   for (const json& stream : media["received"]) {
-    fmt::print("      SSRC {:08x}: {} packets, lost {} ({:.1f} %), reordered {}, duplicates {}, jitter {:.1f} ms, MOS {:.1f} ({})",
-               stream["ssrc"].get<std::uint32_t>(), stream["packets"].get<std::uint64_t>(), stream["lost"].get<std::uint64_t>(),
-               stream["loss_percent"].get<double>(), stream["reordered"].get<std::uint64_t>(),
-               stream["duplicates"].get<std::uint64_t>(), stream["jitter_ms"].get<double>(), stream["mos"].get<double>(),
-               stream["mos_source"].get<std::string>());
-    if (stream.contains("silent_percent")) fmt::print(", silent {:.0f} %", stream["silent_percent"].get<double>());
+    fmt::print(
+        "      SSRC {:08x}: {} packets, lost {} ({:.1f} %), reordered {}, duplicates {}, jitter {:.1f} ms, "
+        "MOS {:.1f} ({})",
+        stream["ssrc"].get<std::uint32_t>(), stream["packets"].get<std::uint64_t>(),
+        stream["lost"].get<std::uint64_t>(), stream["loss_percent"].get<double>(),
+        stream["reordered"].get<std::uint64_t>(), stream["duplicates"].get<std::uint64_t>(),
+        stream["jitter_ms"].get<double>(), stream["mos"].get<double>(),
+        stream["mos_source"].get<std::string>());
+    if (stream.contains("silent_percent"))
+      fmt::print(", silent {:.0f} %", stream["silent_percent"].get<double>());
     fmt::print("\n");
   }
   for (const auto& [reason, count] : media["drops"].items()) {
@@ -116,9 +124,11 @@ void print_show(const json& call) {
   for (const json& leg : call["legs"]) {
     const auto tag = leg["tag"].get<std::string>();
     fmt::print("  leg {}", tag.empty() ? "(no tag yet)" : tag);
-    if (!leg["via_branch"].get<std::string>().empty()) fmt::print("  branch {}", leg["via_branch"].get<std::string>());
+    if (!leg["via_branch"].get<std::string>().empty())
+      fmt::print("  branch {}", leg["via_branch"].get<std::string>());
     if (!leg["label"].get<std::string>().empty()) fmt::print("  label {}", leg["label"].get<std::string>());
-    if (!leg["received_from"].get<std::string>().empty()) fmt::print("  signalling from {}", leg["received_from"].get<std::string>());
+    if (!leg["received_from"].get<std::string>().empty())
+      fmt::print("  signalling from {}", leg["received_from"].get<std::string>());
     fmt::print("\n");
     for (const json& media : leg["medias"]) print_media(media);
   }
@@ -126,11 +136,13 @@ void print_show(const json& call) {
 }
 
 void print_ports(const json& reply) {
-  fmt::print("{:<16} {:<28} {:>13} {:>8} {:>8} {:>8} {:>8}\n", "INTERFACE", "ADDRESS", "RANGE", "PAIRS", "USED", "RESTING", "REUSED");
+  fmt::print("{:<16} {:<28} {:>13} {:>8} {:>8} {:>8} {:>8}\n", "INTERFACE", "ADDRESS", "RANGE", "PAIRS",
+             "USED", "RESTING", "REUSED");
   for (const json& p : reply["ports"]) {
-    fmt::print("{:<16} {:<28} {:>13} {:>8} {:>8} {:>8} {:>8}\n", p["interface"].get<std::string>(), p["address"].get<std::string>(),
-               fmt::format("{}-{}", p["first"].get<int>(), p["last"].get<int>()), p["pairs"].get<int>(), p["used"].get<int>(),
-               p["resting"].get<int>(), p["forced_reuses"].get<int>());
+    fmt::print("{:<16} {:<28} {:>13} {:>8} {:>8} {:>8} {:>8}\n", p["interface"].get<std::string>(),
+               p["address"].get<std::string>(),
+               fmt::format("{}-{}", p["first"].get<int>(), p["last"].get<int>()), p["pairs"].get<int>(),
+               p["used"].get<int>(), p["resting"].get<int>(), p["forced_reuses"].get<int>());
   }
 }
 
@@ -148,8 +160,10 @@ void print_stats(const json& reply) {
       fmt::print("{:<32} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
     }
   }
-  for (const auto& [reason, count] : reply["drops"].items()) fmt::print("dropped {:<24} {}\n", reason, count.dump());
-  for (const auto& [key, value] : reply["control"].items()) fmt::print("control {:<24} {}\n", key, value.dump());
+  for (const auto& [reason, count] : reply["drops"].items())
+    fmt::print("dropped {:<24} {}\n", reason, count.dump());
+  for (const auto& [key, value] : reply["control"].items())
+    fmt::print("control {:<24} {}\n", key, value.dump());
 }
 
 int usage(std::string_view what) {
@@ -192,7 +206,8 @@ int run(std::span<char* const> arguments) {
   }
   const auto reply = ask(path, request);
   if (!reply) {
-    fmt::print(stderr, "rtpferryctl: no answer on {}: {}\n", path, errno != 0 ? std::strerror(errno) : "is rtpferryd running?");
+    fmt::print(stderr, "rtpferryctl: no answer on {}: {}\n", path,
+               errno != 0 ? std::strerror(errno) : "is rtpferryd running?");
     return kExitNoDaemon;
   }
   if (as_json) {

@@ -1,10 +1,10 @@
 // The daemon: reads the configuration, builds the parts, hands them to each other, runs the control loop.
 
-#include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <fcntl.h>
-#include <unistd.h>
+#include "control/config/config.hpp"
+#include "control/log/log.hpp"
+#include "control/protocol/cli/cli_server.hpp"
+#include "control/protocol/ng/listeners.hpp"
+#include "relay/io/portable/portable_io.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -13,11 +13,11 @@
 #include <span>
 #include <thread>
 
-#include "control/config/config.hpp"
-#include "control/log/log.hpp"
-#include "control/protocol/cli/cli_server.hpp"
-#include "control/protocol/ng/listeners.hpp"
-#include "relay/io/portable/portable_io.hpp"
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace ferry {
 namespace {
@@ -37,7 +37,8 @@ class PidFile {
       throw std::runtime_error(fmt::format("pidfile: '{}' exists and is no regular file", path));
     }
     const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-    if (fd < 0) throw std::runtime_error(fmt::format("pidfile: cannot write '{}': {}", path, strerror(errno)));
+    if (fd < 0)
+      throw std::runtime_error(fmt::format("pidfile: cannot write '{}': {}", path, strerror(errno)));
     const std::string text = fmt::format("{}\n", getpid());
     const bool written = write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
     fstat(fd, &ours_);
@@ -47,7 +48,8 @@ class PidFile {
   ~PidFile() {
     struct stat now {};
     if (path_.empty() || lstat(path_.c_str(), &now) != 0) return;
-    if (S_ISREG(now.st_mode) && now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino) unlink(path_.c_str());
+    if (S_ISREG(now.st_mode) && now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino)
+      unlink(path_.c_str());
   }
   PidFile(const PidFile&) = delete;
   PidFile& operator=(const PidFile&) = delete;
@@ -75,7 +77,8 @@ void raise_descriptor_limit(const InterfaceSet& interfaces) {
   setrlimit(RLIMIT_NOFILE, &better);
   getrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur < wanted) {
-    log::warn("descriptor limit is {}: enough for {} media ports, the port ranges have {}", limit.rlim_cur, limit.rlim_cur, wanted);
+    log::warn("descriptor limit is {}: enough for {} media ports, the port ranges have {}", limit.rlim_cur,
+              limit.rlim_cur, wanted);
   }
 }
 
@@ -98,7 +101,8 @@ class HostLoad {
       if (i == 3 || i == 4) idle += field;
     }
     if (total > total_) {
-      figures.cpu_percent = 100.0 * (1.0 - static_cast<double>(idle - idle_) / static_cast<double>(total - total_));
+      figures.cpu_percent =
+          100.0 * (1.0 - static_cast<double>(idle - idle_) / static_cast<double>(total - total_));
     }
     total_ = total;
     idle_ = idle;
@@ -112,12 +116,18 @@ class HostLoad {
 
 std::string_view describe(TransportEvent event) {
   switch (event) {
-    case TransportEvent::kForeignSource: return "packets from a source other than its peer are refused";
-    case TransportEvent::kContested: return "several sources claim its stream: it stays closed";
-    case TransportEvent::kUnknownPayloadType: return "packets with a payload type that was not negotiated are refused";
-    case TransportEvent::kRateLimited: return "it sends more than its stream may carry";
-    case TransportEvent::kLocked: return "its address was learned";
-    case TransportEvent::kCount: break;
+    case TransportEvent::kForeignSource:
+      return "packets from a source other than its peer are refused";
+    case TransportEvent::kContested:
+      return "several sources claim its stream: it stays closed";
+    case TransportEvent::kUnknownPayloadType:
+      return "packets with a payload type that was not negotiated are refused";
+    case TransportEvent::kRateLimited:
+      return "it sends more than its stream may carry";
+    case TransportEvent::kLocked:
+      return "its address was learned";
+    case TransportEvent::kCount:
+      break;
   }
   return "unknown";
 }
@@ -135,15 +145,18 @@ class Daemon {
         access_(config.control_allow, config.allow_open_control),
         cli_(manager_, ng_, system_clocks) {
     for (const Endpoint& local : config.listen_ng) {
-      udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks, config.control_tos));
+      udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_,
+                                                       system_clocks, config.control_tos));
       log::info("NG over UDP on {}{}", local.to_string(), access_note(local));
     }
     for (const Endpoint& local : config.listen_tcp_ng) {
-      streams_.push_back(std::make_unique<ng::StreamServer>(base_.get(), local, ng_, manager_, access_, system_clocks));
+      streams_.push_back(
+          std::make_unique<ng::StreamServer>(base_.get(), local, ng_, manager_, access_, system_clocks));
       log::info("NG over TCP on {}{}", local.to_string(), access_note(local));
     }
     for (const std::string& path : config.listen_unix_ng) {
-      streams_.push_back(std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
+      streams_.push_back(
+          std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
       log::info("NG on {}", path);
     }
     if (config.control_socket != "none") {
@@ -152,7 +165,9 @@ class Daemon {
     }
     add_timer();
     for (const int number : {SIGTERM, SIGINT}) {
-      add_signal(number, [](evutil_socket_t, short, void* self) { event_base_loopexit(static_cast<Daemon*>(self)->base_.get(), nullptr); });
+      add_signal(number, [](evutil_socket_t, short, void* self) {
+        event_base_loopexit(static_cast<Daemon*>(self)->base_.get(), nullptr);
+      });
     }
     add_signal(SIGHUP, [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->reload(); });
   }
@@ -163,7 +178,8 @@ class Daemon {
 
  private:
   std::vector<std::unique_ptr<Worker>> make_workers() const {
-    const std::size_t count = config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
+    const std::size_t count =
+        config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < count; ++i) {
       workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(), interfaces_.own_media()));
@@ -175,7 +191,8 @@ class Daemon {
   SessionManager::Listener make_listener() {
     SessionManager::Listener listener;
     listener.on_end = [](const Call& call, EndReason reason) {
-      if (reason != EndReason::kRegular) log::info("call {} ended: {}", log::quote(call.id), to_string(reason));
+      if (reason != EndReason::kRegular)
+        log::info("call {} ended: {}", log::quote(call.id), to_string(reason));
     };
     listener.on_event = [](const Call& call, const Leg& leg, TransportEvent event) {
       if (event == TransportEvent::kLocked) {
@@ -200,7 +217,8 @@ class Daemon {
 
   void add_timer() {
     events_.emplace_back(event_new(
-        base_.get(), -1, EV_PERSIST, [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
+        base_.get(), -1, EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
     const timeval second{1, 0};
     event_add(events_.back().get(), &second);
   }
@@ -227,7 +245,8 @@ class Daemon {
       log::error("configuration not read again: {}", config.error().text);
       return;
     }
-    log::configure(config->log_level, config->log_stderr, config->log_facility, config->log_format == LogFormat::kJson);
+    log::configure(config->log_level, config->log_stderr, config->log_facility,
+                   config->log_format == LogFormat::kJson);
     SessionConfig session = manager_.config();
     session.max_sessions = config->session.max_sessions;
     session.max_cpu_percent = config->session.max_cpu_percent;
@@ -282,7 +301,8 @@ int run(std::span<char* const> arguments) {
     fmt::print(stderr, "rtpferryd: cannot go to the background: {}\n", strerror(errno));
     return 1;
   }
-  log::configure(config->log_level, config->log_stderr && (config->foreground || config->log_facility.empty()),
+  log::configure(config->log_level,
+                 config->log_stderr && (config->foreground || config->log_facility.empty()),
                  config->log_facility, config->log_format == LogFormat::kJson);
   signal(SIGPIPE, SIG_IGN);
   for (const std::string& notice : config->notices) log::warn("{}", notice);

@@ -1,23 +1,23 @@
 #include "control/protocol/cli/cli_server.hpp"
 
-#include <fmt/format.h>
-#include <malloc.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "control/log/log.hpp"
+#include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/listeners.hpp"
+#include "relay/base/ensure.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <system_error>
 
-#include "control/log/log.hpp"
-#include "control/protocol/ng/json_codec.hpp"
-#include "control/protocol/ng/listeners.hpp"
-#include "relay/base/ensure.hpp"
+#include <fmt/format.h>
+#include <malloc.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace ferry::cli {
 
@@ -90,7 +90,8 @@ json CliService::execute(const json& request, std::string_view peer) {
   if (command == "stats") return stats();
   if (command == "ports") return ports();
   if (command == "unknown-flags") return unknown_flags();
-  if (command == "version") return {{"version", FERRY_VERSION}, {"software", manager_.config().software_name}};
+  if (command == "version")
+    return {{"version", FERRY_VERSION}, {"software", manager_.config().software_name}};
   if (command == "show") {
     json call = manager_.show(text("call_id"), clock);
     return call.is_null() ? error("no such call") : call;
@@ -128,8 +129,12 @@ CliServer::CliServer(event_base* base, const std::string& path, CliService& serv
   ng::prepare_socket_path(path);
   std::strcpy(address.sun_path, path.c_str());
   listener_.reset(evconnlistener_new_bind(
-      base, [](evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) { static_cast<CliServer*>(self)->accept(fd); },
-      this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, reinterpret_cast<sockaddr*>(&address), sizeof address));
+      base,
+      [](evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) {
+        static_cast<CliServer*>(self)->accept(fd);
+      },
+      this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, reinterpret_cast<sockaddr*>(&address),
+      sizeof address));
   if (!listener_) throw std::system_error(errno, std::generic_category(), "control socket " + path);
   chmod(path.c_str(), 0660);
 }
@@ -150,7 +155,8 @@ void CliServer::accept(int fd) {
   connection->stream = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
   bufferevent_setcb(
       connection->stream,
-      [](bufferevent*, void* c) { static_cast<Connection*>(c)->server->serve(*static_cast<Connection*>(c)); }, nullptr,
+      [](bufferevent*, void* c) { static_cast<Connection*>(c)->server->serve(*static_cast<Connection*>(c)); },
+      nullptr,
       [](bufferevent*, short what, void* c) {
         if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0) {
           static_cast<Connection*>(c)->server->close(*static_cast<Connection*>(c));
@@ -166,7 +172,8 @@ void CliServer::serve(Connection& connection) {
   while (char* line = evbuffer_readln(input, nullptr, EVBUFFER_EOL_LF)) {
     const json request = json::parse(line, nullptr, false);
     free(line);  // libevent's buffer is from malloc
-    const json reply = request.is_object() ? service_.execute(request, connection.peer) : error("not a JSON object");
+    const json reply =
+        request.is_object() ? service_.execute(request, connection.peer) : error("not a JSON object");
     const std::string text = reply.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
     bufferevent_write(connection.stream, text.data(), text.size());
   }

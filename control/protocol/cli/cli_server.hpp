@@ -1,15 +1,16 @@
 // The operator's socket: one JSON object a line in, one JSON object a line out (rtpferryctl).
 #pragma once
 
+#include "control/protocol/event_loop.hpp"
+#include "control/protocol/ng/service.hpp"
+
 #include <functional>
 #include <list>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 
-#include "control/protocol/event_loop.hpp"
-#include "control/protocol/ng/service.hpp"
+#include <nlohmann/json_fwd.hpp>
 
 namespace ferry::cli {
 

@@ -8,11 +8,16 @@ namespace ferry::ng {
 
 std::string_view to_string(DecodeError error) noexcept {
   switch (error) {
-    case DecodeError::kIncomplete: return "incomplete";
-    case DecodeError::kMalformed: return "malformed";
-    case DecodeError::kTooDeep: return "nested too deep";
-    case DecodeError::kTooManyElements: return "too many elements";
-    case DecodeError::kTooLarge: return "too large";
+    case DecodeError::kIncomplete:
+      return "incomplete";
+    case DecodeError::kMalformed:
+      return "malformed";
+    case DecodeError::kTooDeep:
+      return "nested too deep";
+    case DecodeError::kTooManyElements:
+      return "too many elements";
+    case DecodeError::kTooLarge:
+      return "too large";
   }
   return "unknown";
 }

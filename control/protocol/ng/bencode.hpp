@@ -1,12 +1,12 @@
 // bencode: integers, byte strings, lists, dictionaries. Lenient in what it reads (NG reference, section 2).
 #pragma once
 
+#include "control/value/value.hpp"
+#include "relay/base/result.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-#include "control/value/value.hpp"
-#include "relay/base/result.hpp"
 
 namespace ferry::ng {
 
@@ -30,9 +30,10 @@ struct Decoded {
   std::size_t repeated_keys = 0;
 };
 
-/// Decodes the document at the start of `text`. Iterative: depth costs no stack. `kIncomplete` means that more
-/// octets could complete it (streams wait, datagrams are malformed).
-[[nodiscard]] Result<Decoded, DecodeError> decode_bencode(std::string_view text, const DecodeLimits& limits = {});
+/// Decodes the document at the start of `text`. Iterative: depth costs no stack. `kIncomplete` means that
+/// more octets could complete it (streams wait, datagrams are malformed).
+[[nodiscard]] Result<Decoded, DecodeError> decode_bencode(std::string_view text,
+                                                          const DecodeLimits& limits = {});
 
 [[nodiscard]] std::string encode_bencode(const Value& value);
 

@@ -1,8 +1,9 @@
 #include "control/protocol/ng/json_codec.hpp"
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 namespace ferry::ng {
 

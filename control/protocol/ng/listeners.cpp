@@ -1,11 +1,7 @@
 #include "control/protocol/ng/listeners.hpp"
 
-#include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "control/protocol/ng/json_codec.hpp"
+#include "relay/io/portable/socket_address.hpp"
 
 #include <array>
 #include <cerrno>
@@ -13,8 +9,12 @@
 #include <filesystem>
 #include <system_error>
 
-#include "control/protocol/ng/json_codec.hpp"
-#include "relay/io/portable/socket_address.hpp"
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace ferry::ng {
 
@@ -46,7 +46,11 @@ struct UdpListener::Batch {
 
 UdpListener::UdpListener(event_base* base, const Endpoint& local, NgService& service, SessionManager& manager,
                          AccessList& access, std::function<Clock()> clock, std::uint8_t tos)
-    : service_(service), manager_(manager), access_(access), clock_(std::move(clock)), batch_(std::make_unique<Batch>()) {
+    : service_(service),
+      manager_(manager),
+      access_(access),
+      clock_(std::move(clock)),
+      batch_(std::make_unique<Batch>()) {
   const SocketAddress address(local);
   socket_ = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (socket_ < 0) throw_errno("NG listener " + local.to_string());
@@ -69,8 +73,8 @@ UdpListener::UdpListener(event_base* base, const Endpoint& local, NgService& ser
   }
   for (auto& buffer : batch_->data) buffer.resize(kMaxDatagramSize);
   event_.reset(event_new(
-      base, socket_, EV_READ | EV_PERSIST, [](evutil_socket_t, short, void* self) { static_cast<UdpListener*>(self)->on_readable(); },
-      this));
+      base, socket_, EV_READ | EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<UdpListener*>(self)->on_readable(); }, this));
   event_add(event_.get(), nullptr);
 }
 
@@ -99,7 +103,8 @@ std::size_t UdpListener::serve_batch() {
   for (std::size_t i = 0; i < kBatch; ++i) {
     b.peer[i] = SocketAddress();
     b.iov[i] = {b.data[i].data(), b.data[i].size()};
-    b.header[i].msg_hdr = {b.peer[i].get(), b.peer[i].size(), &b.iov[i], 1, b.control[i].data(), Batch::kControlSize, 0};
+    b.header[i].msg_hdr = {b.peer[i].get(),     b.peer[i].size(),    &b.iov[i], 1,
+                           b.control[i].data(), Batch::kControlSize, 0};
   }
   const int received = recvmmsg(socket_, b.header.data(), kBatch, MSG_DONTWAIT, nullptr);
   if (received <= 0) return 0;
@@ -176,16 +181,16 @@ void prepare_socket_path(const std::string& path) {
   unlink(path.c_str());
 }
 
-StreamServer::StreamServer(event_base* base, const Endpoint& local, NgService& service, SessionManager& manager,
-                           AccessList& access, std::function<Clock()> clock)
+StreamServer::StreamServer(event_base* base, const Endpoint& local, NgService& service,
+                           SessionManager& manager, AccessList& access, std::function<Clock()> clock)
     : base_(base), service_(service), manager_(manager), access_(access), clock_(std::move(clock)) {
   const SocketAddress address(local);
   listen(base, address.get(), static_cast<int>(address.size()));
   if (!listener_) throw_errno("NG listener tcp " + local.to_string());
 }
 
-StreamServer::StreamServer(event_base* base, const std::string& path, NgService& service, SessionManager& manager,
-                           AccessList& access, std::function<Clock()> clock)
+StreamServer::StreamServer(event_base* base, const std::string& path, NgService& service,
+                           SessionManager& manager, AccessList& access, std::function<Clock()> clock)
     : base_(base), service_(service), manager_(manager), access_(access), clock_(std::move(clock)) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -214,7 +219,8 @@ void StreamServer::listen(event_base* base, const sockaddr* address, int size) {
         if (from->sa_family == AF_INET || from->sa_family == AF_INET6) {
           std::memcpy(peer.get(), from, static_cast<std::size_t>(from_size));
         }
-        const IpAddress source = from->sa_family == AF_UNIX ? IpAddress::v4({127, 0, 0, 1}) : peer.endpoint().address;
+        const IpAddress source =
+            from->sa_family == AF_UNIX ? IpAddress::v4({127, 0, 0, 1}) : peer.endpoint().address;
         static_cast<StreamServer*>(self)->accept(fd, source);
       },
       this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 128, address, size));
@@ -231,7 +237,8 @@ void StreamServer::accept(int fd, const IpAddress& source) {
   connection->stream = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
   bufferevent_setcb(
       connection->stream,
-      [](bufferevent*, void* c) { static_cast<Connection*>(c)->server->serve(*static_cast<Connection*>(c)); }, nullptr,
+      [](bufferevent*, void* c) { static_cast<Connection*>(c)->server->serve(*static_cast<Connection*>(c)); },
+      nullptr,
       [](bufferevent*, short what, void* c) {
         if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT)) != 0) {
           static_cast<Connection*>(c)->server->close(*static_cast<Connection*>(c));
@@ -249,19 +256,24 @@ void StreamServer::serve(Connection& connection) {
     const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
     const auto blank = text.find(' ');
     if (blank == std::string_view::npos || blank + 1 == text.size()) {
-      if (available > 1024 && blank == std::string_view::npos) return close(connection);  // no cookie is that long
+      if (available > 1024 && blank == std::string_view::npos)
+        return close(connection);  // no cookie is that long
       return;
     }
     const std::string_view document = text.substr(blank + 1);
     std::size_t size = 0;
     if (document.front() == '{') {
       const auto end = json_document_size(document);
-      if (end) size = *end;
-      else if (end.error() != DecodeError::kIncomplete) size = document.size();
+      if (end)
+        size = *end;
+      else if (end.error() != DecodeError::kIncomplete)
+        size = document.size();
     } else {
       const auto decoded = decode_bencode(document);
-      if (decoded) size = decoded->size;
-      else if (decoded.error() != DecodeError::kIncomplete) size = document.size();
+      if (decoded)
+        size = decoded->size;
+      else if (decoded.error() != DecodeError::kIncomplete)
+        size = document.size();
     }
     if (size == 0) {
       if (available > kMaxMessage + 1024) close(connection);

@@ -1,15 +1,15 @@
 // NG over UDP and over streams (TCP, Unix sockets).
 #pragma once
 
+#include "control/protocol/access.hpp"
+#include "control/protocol/event_loop.hpp"
+#include "control/protocol/ng/service.hpp"
+
 #include <functional>
 #include <list>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "control/protocol/access.hpp"
-#include "control/protocol/event_loop.hpp"
-#include "control/protocol/ng/service.hpp"
 
 namespace ferry::ng {
 
@@ -18,8 +18,8 @@ namespace ferry::ng {
 class UdpListener {
  public:
   /// Throws std::system_error with the address in the text if it cannot be bound.
-  UdpListener(event_base* base, const Endpoint& local, NgService& service, SessionManager& manager, AccessList& access,
-              std::function<Clock()> clock, std::uint8_t tos);
+  UdpListener(event_base* base, const Endpoint& local, NgService& service, SessionManager& manager,
+              AccessList& access, std::function<Clock()> clock, std::uint8_t tos);
   ~UdpListener();
   UdpListener(const UdpListener&) = delete;
   UdpListener& operator=(const UdpListener&) = delete;
@@ -72,7 +72,8 @@ class StreamServer {
   std::list<std::unique_ptr<Connection>> connections_;
 };
 
-/// Makes the directory of a socket path if it is missing, removes a socket nobody listens on, refuses anything else.
+/// Makes the directory of a socket path if it is missing, removes a socket nobody listens on, refuses
+/// anything else.
 void prepare_socket_path(const std::string& path);
 
 }  // namespace ferry::ng

@@ -1,14 +1,14 @@
 // Replies by cookie, so that a retransmission gets the same bytes and nothing is done twice (CTL-3).
 #pragma once
 
+#include "relay/base/types.hpp"
+
 #include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <unordered_set>
-
-#include "relay/base/types.hpp"
 
 namespace ferry::ng {
 

@@ -360,7 +360,8 @@ void note_capability(Request& request, Capability capability, const std::string&
 void flag_word(Request& request, std::string_view word) {
   const std::string name = normalise(word);
   for (const FlagRow& row : kFlags) {
-    const bool matches = row.prefix ? name.starts_with(row.name) && name.size() > row.name.size() : name == row.name;
+    const bool matches =
+        row.prefix ? name.starts_with(row.name) && name.size() > row.name.size() : name == row.name;
     if (!matches) continue;
     if (row.apply != nullptr) row.apply(request, word.substr(row.prefix ? row.name.size() : 0));
     note_capability(request, row.capability, name);
@@ -375,7 +376,9 @@ bool differ_by_one(std::string_view a, std::string_view b) {
   if (b.size() - a.size() > 1) return false;
   std::size_t i = 0;
   while (i < a.size() && a[i] == b[i]) ++i;
-  const auto rest = [](std::string_view text, std::size_t at) { return text.substr(std::min(at, text.size())); };
+  const auto rest = [](std::string_view text, std::size_t at) {
+    return text.substr(std::min(at, text.size()));
+  };
   if (a.size() != b.size()) return rest(a, i) == rest(b, i + 1);
   if (rest(a, i + 1) == rest(b, i + 1)) return true;
   return i + 1 < a.size() && a[i] == b[i + 1] && a[i + 1] == b[i] && rest(a, i + 2) == rest(b, i + 2);
@@ -385,15 +388,24 @@ bool differ_by_one(std::string_view a, std::string_view b) {
 
 std::string_view to_string(Capability capability) noexcept {
   switch (capability) {
-    case C::kNow: return "now";
-    case C::kSignalling: return "signalling";
-    case C::kSrtp: return "SRTP";
-    case C::kIce: return "ICE/DTLS";
-    case C::kCodecs: return "codecs";
-    case C::kT38: return "T.38";
-    case C::kRecording: return "recording";
-    case C::kPlayback: return "playback";
-    case C::kPubSub: return "publish/subscribe";
+    case C::kNow:
+      return "now";
+    case C::kSignalling:
+      return "signalling";
+    case C::kSrtp:
+      return "SRTP";
+    case C::kIce:
+      return "ICE/DTLS";
+    case C::kCodecs:
+      return "codecs";
+    case C::kT38:
+      return "T.38";
+    case C::kRecording:
+      return "recording";
+    case C::kPlayback:
+      return "playback";
+    case C::kPubSub:
+      return "publish/subscribe";
   }
   return "unknown";
 }

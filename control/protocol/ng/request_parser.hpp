@@ -1,12 +1,13 @@
-// From a decoded NG dictionary to a typed request, by tables of keys, flags and words (NG reference, sections 9-11).
+// From a decoded NG dictionary to a typed request, by tables of keys, flags and words (NG reference, sections
+// 9-11).
 #pragma once
+
+#include "control/session/request.hpp"
+#include "control/value/value.hpp"
 
 #include <span>
 #include <string>
 #include <string_view>
-
-#include "control/session/request.hpp"
-#include "control/value/value.hpp"
 
 namespace ferry::ng {
 
@@ -14,7 +15,17 @@ namespace ferry::ng {
 std::string normalise(std::string_view name);
 
 /// What a key or flag belongs to. Everything but `kNow` is parsed, kept and shown as "not in force".
-enum class Capability : std::uint8_t { kNow, kSignalling, kSrtp, kIce, kCodecs, kT38, kRecording, kPlayback, kPubSub };
+enum class Capability : std::uint8_t {
+  kNow,
+  kSignalling,
+  kSrtp,
+  kIce,
+  kCodecs,
+  kT38,
+  kRecording,
+  kPlayback,
+  kPubSub
+};
 std::string_view to_string(Capability capability) noexcept;
 
 /// One top-level key of a request.

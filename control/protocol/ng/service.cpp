@@ -1,19 +1,19 @@
 #include "control/protocol/ng/service.hpp"
 
-#include <fmt/format.h>
+#include "control/protocol/ng/bencode.hpp"
+#include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/request_parser.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "control/protocol/ng/bencode.hpp"
-#include "control/protocol/ng/json_codec.hpp"
-#include "control/protocol/ng/request_parser.hpp"
+#include <fmt/format.h>
 
 namespace ferry::ng {
 
 namespace {
 
-constexpr std::size_t kMaxClients = 256;       // counted one by one; the rest together
+constexpr std::size_t kMaxClients = 256;  // counted one by one; the rest together
 constexpr std::size_t kMaxUnknownWords = 512;
 
 enum class Command : std::uint8_t { kPing, kOffer, kAnswer, kDelete, kQuery, kList, kStatistics, kLater };
@@ -167,16 +167,25 @@ Dict NgService::dispatch(std::size_t index, const Request& request, bool has_bod
     }
     case Command::kOffer:
       if (overloaded_ && request.call_id && manager_.find(*request.call_id) == nullptr) {
-        reply = fail(RequestError{request.supports_load_limit ? "Load limit exceeded" : "Parallel session limit reached", false,
-                                  request.supports_load_limit});
+        reply = fail(RequestError{
+            request.supports_load_limit ? "Load limit exceeded" : "Parallel session limit reached", false,
+            request.supports_load_limit});
       } else {
         reply = manager_.offer(request, clock);
       }
       break;
-    case Command::kAnswer: reply = manager_.answer(request, clock); break;
-    case Command::kDelete: reply = manager_.remove(request, clock); break;
-    case Command::kQuery: reply = manager_.query(request, clock); break;
-    case Command::kList: reply = manager_.list(request); break;
+    case Command::kAnswer:
+      reply = manager_.answer(request, clock);
+      break;
+    case Command::kDelete:
+      reply = manager_.remove(request, clock);
+      break;
+    case Command::kQuery:
+      reply = manager_.query(request, clock);
+      break;
+    case Command::kList:
+      reply = manager_.list(request);
+      break;
     case Command::kStatistics: {
       Dict dict;
       dict.set("statistics", statistics());
@@ -243,7 +252,8 @@ Dict NgService::statistics() const {
   const double variance =
       all_ended == 0 ? 0.0 : totals.duration_square_sum_s2 / static_cast<double>(all_ended) - mean * mean;
   Dict total;
-  total.set("uptime", std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count()));
+  total.set("uptime",
+            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count()));
   total.set("managedsessions", totals.managed);
   total.set("rejectedsessions", totals.rejected);
   total.set("timeoutsessions", ended(EndReason::kTimeout));
@@ -255,7 +265,8 @@ Dict NgService::statistics() const {
   total.set("relayedpackets_user", packets);
   total.set("relayedpacketerrors_user", errors);
   total.set("relayedbytes_user", bytes);
-  for (const char* key : {"relayedpackets_kernel", "relayedpacketerrors_kernel", "relayedbytes_kernel"}) total.set(key, 0);
+  for (const char* key : {"relayedpackets_kernel", "relayedpacketerrors_kernel", "relayedbytes_kernel"})
+    total.set(key, 0);
   total.set("relayedpackets", packets);
   total.set("relayedpacketerrors", errors);
   total.set("relayedbytes", bytes);
@@ -271,7 +282,8 @@ Dict NgService::statistics() const {
   std::array<std::uint64_t, kCommands> sums{};
   for (const auto& [address, client] : clients_) {
     Dict proxy;
-    proxy.set("proxy", address.family() == AddressFamily::kNone ? std::string("others") : address.to_string());
+    proxy.set("proxy",
+              address.family() == AddressFamily::kNone ? std::string("others") : address.to_string());
     for (std::size_t i = 0; i < kCommands; ++i) {
       proxy.set(fmt::format("{}count", kRows[i].short_name), client.commands[i].count);
       proxy.set(fmt::format("{}duration", kRows[i].short_name),
@@ -282,7 +294,8 @@ Dict NgService::statistics() const {
     proxies.emplace_back(std::move(proxy));
   }
   control.set("proxies", std::move(proxies));
-  for (std::size_t i = 0; i < kCommands; ++i) control.set(fmt::format("total{}count", kRows[i].short_name), sums[i]);
+  for (std::size_t i = 0; i < kCommands; ++i)
+    control.set(fmt::format("total{}count", kRows[i].short_name), sums[i]);
 
   List interfaces;
   for (const LogicalInterface& logical : manager_.interfaces().all()) {
@@ -294,7 +307,8 @@ Dict NgService::statistics() const {
       ports.set("min", std::int64_t{pool.first().value});
       ports.set("max", std::int64_t{pool.last().value});
       ports.set("used", used);
-      ports.set("used_pct", fmt::format("{:.2f}", 100.0 * static_cast<double>(used) / static_cast<double>(all)));
+      ports.set("used_pct",
+                fmt::format("{:.2f}", 100.0 * static_cast<double>(used) / static_cast<double>(all)));
       ports.set("free", all - used);
       ports.set("totals", all);
       Dict interface;

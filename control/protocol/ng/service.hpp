@@ -1,15 +1,15 @@
 // The NG protocol without its transports: message in, reply out (NG reference, sections 1-4).
 #pragma once
 
+#include "control/protocol/ng/reply_cache.hpp"
+#include "control/session/manager.hpp"
+
 #include <array>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include "control/protocol/ng/reply_cache.hpp"
-#include "control/session/manager.hpp"
 
 namespace ferry::ng {
 
@@ -44,7 +44,8 @@ class NgService {
   /// One document without a cookie.
   std::string handle_document(std::string_view document, const IpAddress& source);
 
-  /// Refuses offers of new calls until it is called with false: requests come faster than they can be served (CTL-5).
+  /// Refuses offers of new calls until it is called with false: requests come faster than they can be served
+  /// (CTL-5).
   void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
   void set_rates(const TrafficRates& rates) { rates_ = rates; }
 

@@ -86,12 +86,14 @@ constexpr std::string_view to_string(DropReason reason) noexcept {
   return kDropReasonRows[static_cast<std::size_t>(reason)].name;
 }
 
-static_assert([] {
-  for (std::size_t i = 0; i < kDropReasons; ++i) {
-    if (static_cast<std::size_t>(kDropReasonRows[i].reason) != i) return false;
-  }
-  return true;
-}(), "rows are in the order of the enum");
+static_assert(
+    [] {
+      for (std::size_t i = 0; i < kDropReasons; ++i) {
+        if (static_cast<std::size_t>(kDropReasonRows[i].reason) != i) return false;
+      }
+      return true;
+    }(),
+    "rows are in the order of the enum");
 
 /// Drops by reason. Owned by one worker; copied out for reading.
 class DropCounters {
@@ -105,7 +107,9 @@ class DropCounters {
     for (const auto count : counts_) sum += count;
     return sum;
   }
-  void set(DropReason reason, std::uint32_t value) noexcept { counts_[static_cast<std::size_t>(reason)] = value; }
+  void set(DropReason reason, std::uint32_t value) noexcept {
+    counts_[static_cast<std::size_t>(reason)] = value;
+  }
   bool operator==(const DropCounters&) const = default;
 
  private:

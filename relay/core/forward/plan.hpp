@@ -1,14 +1,14 @@
 // What control decided about one transport. Immutable, swapped whole; state lives in `Transport`.
 #pragma once
 
+#include "relay/core/latch/latch.hpp"
+#include "relay/core/limit/token_bucket.hpp"
+#include "relay/core/rtp/g711_level.hpp"
+
 #include <bitset>
 #include <cstdint>
 #include <memory>
 #include <vector>
-
-#include "relay/core/latch/latch.hpp"
-#include "relay/core/limit/token_bucket.hpp"
-#include "relay/core/rtp/g711_level.hpp"
 
 namespace ferry {
 

@@ -1,8 +1,8 @@
 #include "relay/core/forward/transport.hpp"
 
-#include <algorithm>
-
 #include "relay/core/classify.hpp"
+
+#include <algorithm>
 
 namespace ferry {
 
@@ -66,7 +66,8 @@ void Transport::rebuild_sources(const TransportPlan& old) {
   std::vector<SourceState> states(plan_->sources.size());
   for (std::size_t i = 0; i < states.size(); ++i) {
     const auto same = std::ranges::find(old.sources, plan_->sources[i].media, &SourcePlan::media);
-    if (same != old.sources.end()) states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
+    if (same != old.sources.end())
+      states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
   }
   states_ = std::move(states);
 }
@@ -82,11 +83,16 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
   if (plan_->kind == TransportKind::kUdptl) return on_udptl(from, datagram, now, own);
   if (plan_->kind == TransportKind::kOpaque) return on_opaque(from, datagram, now, own);
   switch (classify(datagram)) {
-    case DatagramClass::kStun: return drop(component, DropReason::kStunUnexpected);
-    case DatagramClass::kDtls: return drop(component, DropReason::kDtlsUnexpected);
-    case DatagramClass::kUnknown: return drop(component, DropReason::kUnknownProtocol);
-    case DatagramClass::kRtcp: return on_rtcp(component, from, datagram, now, own);
-    case DatagramClass::kRtp: break;
+    case DatagramClass::kStun:
+      return drop(component, DropReason::kStunUnexpected);
+    case DatagramClass::kDtls:
+      return drop(component, DropReason::kDtlsUnexpected);
+    case DatagramClass::kUnknown:
+      return drop(component, DropReason::kUnknownProtocol);
+    case DatagramClass::kRtcp:
+      return on_rtcp(component, from, datagram, now, own);
+    case DatagramClass::kRtp:
+      break;
   }
   if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
   return on_rtp(component, from, datagram, now, own);
@@ -97,20 +103,26 @@ Verdict Transport::from_judgement(Component component, const Latch::Judgement& j
   Verdict verdict;
   verdict.slot = static_cast<std::uint8_t>(first_slot + judgement.slot);
   switch (judgement.decision) {
-    case Decision::kHold: verdict.kind = Verdict::Kind::kHold; return verdict;
+    case Decision::kHold:
+      verdict.kind = Verdict::Kind::kHold;
+      return verdict;
     case Decision::kRelease:
       verdict.kind = Verdict::Kind::kRelease;
       note(TransportEvent::kLocked);
       return verdict;
-    case Decision::kAccept: verdict.kind = Verdict::Kind::kForward; return verdict;
-    case Decision::kReject: break;
+    case Decision::kAccept:
+      verdict.kind = Verdict::Kind::kForward;
+      return verdict;
+    case Decision::kReject:
+      break;
   }
   if (judgement.reason == DropReason::kForeignSource) note(TransportEvent::kForeignSource);
   if (judgement.reason == DropReason::kContested) note(TransportEvent::kContested);
   return drop(component, judgement.reason);
 }
 
-std::optional<std::size_t> Transport::source_for(const RtpView& rtp, const PayloadEntry*& payload) const noexcept {
+std::optional<std::size_t> Transport::source_for(const RtpView& rtp,
+                                                 const PayloadEntry*& payload) const noexcept {
   const auto payload_in = [&](const SourcePlan& source) -> const PayloadEntry* {
     const auto found = std::ranges::find(source.payloads, rtp.payload_type, &PayloadEntry::type);
     return found == source.payloads.end() ? nullptr : &*found;
@@ -121,9 +133,10 @@ std::optional<std::size_t> Transport::source_for(const RtpView& rtp, const Paylo
     const PayloadEntry* entry = payload_in(source);
     if (entry == nullptr && !source.payloads.empty()) continue;
     // RFC 9143 §9.2: an SSRC that is known to a media stays there; else the payload type decides.
-    const bool known = plan_->sources.size() > 1 && std::ranges::any_of(states_[i].ingress, [&](const StreamStats& s) {
-      return s.counters().ssrc == rtp.ssrc;
-    });
+    const bool known =
+        plan_->sources.size() > 1 && std::ranges::any_of(states_[i].ingress, [&](const StreamStats& s) {
+          return s.counters().ssrc == rtp.ssrc;
+        });
     if (known || !by_type) {
       by_type = i;
       payload = entry;
@@ -158,7 +171,8 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   Verdict verdict;
   StreamStats* stats = admit(state, plan, *rtp, now, verdict);
   if (stats == nullptr) return verdict;
-  if (stats->check(rtp->sequence) != StreamStats::Check::kOk) return drop(component, DropReason::kSequenceJump);
+  if (stats->check(rtp->sequence) != StreamStats::Check::kOk)
+    return drop(component, DropReason::kSequenceJump);
   stats->count(*rtp, datagram.size(), payload != nullptr ? payload->clock_rate_hz : 0, now);
   if (payload != nullptr && payload->g711 != G711Law::kNone) {
     stats->count_g711(is_silent(payload->g711, rtp->payload));
@@ -183,7 +197,8 @@ StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, cons
       }
       *pending = {rtp.ssrc, rtp.sequence, true};
       verdict.kind = Verdict::Kind::kHold;
-      verdict.slot = static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
+      verdict.slot =
+          static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
       return nullptr;
     }
     if (now - state.admission_second >= 1s) {
@@ -209,7 +224,8 @@ StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, cons
     fresh.ssrc = rtp.ssrc;
     state.ingress.emplace_back(fresh);
     verdict.kind = Verdict::Kind::kRelease;
-    verdict.slot = static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
+    verdict.slot =
+        static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
     return nullptr;
   }
   SsrcCounters first;
@@ -232,7 +248,8 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
     const IpAddress rtp_peer =
         rtp_latch.state() == Latch::State::kLocked ? rtp_latch.learned().address : IpAddress{};
     const auto judgement = latch_[1].on_unsequenced(from, rtcp_sender(datagram), now, own, rtp_peer);
-    if (judgement.decision != Decision::kAccept) return from_judgement(component, judgement, Latch::kHoldSlots);
+    if (judgement.decision != Decision::kAccept)
+      return from_judgement(component, judgement, Latch::kHoldSlots);
   }
   std::size_t source = 0;
   for (std::size_t i = 1; i < states_.size(); ++i) {
@@ -264,7 +281,8 @@ Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, c
   return deliver(Component::kRtp, 0, datagram, false, now);
 }
 
-Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
+Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now,
+                             const OwnMedia& own) noexcept {
   const auto judgement = latch_[0].on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
   if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, 0);
   if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
@@ -463,7 +481,8 @@ void Transport::restore(const TransportSnapshot& s) {
     state.ingress.clear();
     for (std::size_t i = 0; i < source.ingress.size(); ++i) {
       StreamStats& stream = state.ingress.emplace_back(source.ingress[i]);
-      if (i < source.quality.size() && source.quality[i].present) stream.restore_quality(source.quality[i].history);
+      if (i < source.quality.size() && source.quality[i].present)
+        stream.restore_quality(source.quality[i].history);
     }
   }
 }

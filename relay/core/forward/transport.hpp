@@ -1,15 +1,16 @@
-// One transport of a worker: source rule, counting and admission of what it receives, destination of what it sends.
+// One transport of a worker: source rule, counting and admission of what it receives, destination of what it
+// sends.
 #pragma once
+
+#include "relay/core/forward/plan.hpp"
+#include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtp/stream_stats.hpp"
 
 #include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <vector>
-
-#include "relay/core/forward/plan.hpp"
-#include "relay/core/rtcp/rtcp.hpp"
-#include "relay/core/rtp/stream_stats.hpp"
 
 namespace ferry {
 
@@ -68,7 +69,14 @@ struct Verdict {
 };
 
 /// Rare things worth telling control; the worker passes them on, at most one per kind and 10 s (LIM-4).
-enum class TransportEvent : std::uint8_t { kForeignSource, kContested, kUnknownPayloadType, kRateLimited, kLocked, kCount };
+enum class TransportEvent : std::uint8_t {
+  kForeignSource,
+  kContested,
+  kUnknownPayloadType,
+  kRateLimited,
+  kLocked,
+  kCount
+};
 
 /// Sans-IO: bytes and a time in, a verdict out. One worker owns it; it moves between workers whole.
 class Transport {
@@ -77,8 +85,8 @@ class Transport {
   static constexpr std::size_t kHoldSlots = Latch::kHoldSlots * 2 + 2;
 
   /// `activity` is shared with control. Packets of `barred` (if set) are refused for `PRT-2`'s rest time.
-  Transport(TransportId id, std::shared_ptr<const TransportPlan> plan, std::shared_ptr<TransportActivity> activity,
-            Instant now, const Endpoint& barred = {});
+  Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
+            std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred = {});
 
   /// Swaps the plan. Learning starts again only if the plan's epoch rose; counters stay.
   void set_plan(std::shared_ptr<const TransportPlan> plan, Instant now);
@@ -151,7 +159,8 @@ class Transport {
 
   /// Made when the first RTCP packet passes.
   struct RtcpState {
-    /// Last sender reports that went out through this transport, to compute round-trip times when they come back.
+    /// Last sender reports that went out through this transport, to compute round-trip times when they come
+    /// back.
     std::array<SentReport, 2> sent{};
     std::uint8_t next_sent = 0;
     Duration round_trip{0};
@@ -164,18 +173,25 @@ class Transport {
 
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
   Verdict drop(Component component, DropReason reason) noexcept;
-  Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
-  Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                 const OwnMedia& own) noexcept;
+  Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                  const OwnMedia& own) noexcept;
   Verdict on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
   Verdict on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
-  Verdict from_judgement(Component component, const Latch::Judgement& judgement, std::size_t first_slot) noexcept;
-  Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp, Instant now) noexcept;
+  Verdict from_judgement(Component component, const Latch::Judgement& judgement,
+                         std::size_t first_slot) noexcept;
+  Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,
+                  Instant now) noexcept;
   /// Finds the statistics of an SSRC or says how to go on without (SSR-1).
   StreamStats* admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
                      Verdict& verdict) noexcept;
   void read_reports(std::size_t source, Bytes compound, Instant now) noexcept;
-  void note(TransportEvent event) noexcept { events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event)); }
-  [[nodiscard]] std::optional<std::size_t> source_for(const RtpView& rtp, const PayloadEntry*& payload) const noexcept;
+  void note(TransportEvent event) noexcept {
+    events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event));
+  }
+  [[nodiscard]] std::optional<std::size_t> source_for(const RtpView& rtp,
+                                                      const PayloadEntry*& payload) const noexcept;
   void rebuild_sources(const TransportPlan& old);
 
   TransportId id_;

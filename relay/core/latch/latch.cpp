@@ -8,15 +8,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kImproveTime = 3s;       // LAT-6
-constexpr Duration kWindowTime = 1s;        // LAT-3a
-constexpr unsigned kWindowPackets = 10;     // LAT-3a
-constexpr Duration kSilentTime = 500ms;     // LAT-8c
-constexpr int kMaxRebindAhead = 200;        // LAT-8c
-constexpr Duration kCommitTime = 3s;        // NG reference, section 21
+constexpr Duration kImproveTime = 3s;    // LAT-6
+constexpr Duration kWindowTime = 1s;     // LAT-3a
+constexpr unsigned kWindowPackets = 10;  // LAT-3a
+constexpr Duration kSilentTime = 500ms;  // LAT-8c
+constexpr int kMaxRebindAhead = 200;     // LAT-8c
+constexpr Duration kCommitTime = 3s;     // NG reference, section 21
 
 /// LAT-11.
-constexpr std::array<std::uint16_t, 11> kReflectorPorts = {19, 53, 111, 123, 137, 161, 389, 1900, 5353, 11211, 0};
+constexpr std::array<std::uint16_t, 11> kReflectorPorts = {19,  53,   111,  123,   137, 161,
+                                                           389, 1900, 5353, 11211, 0};
 
 Latch::Judgement reject(DropReason reason) { return {Latch::Judgement::Decision::kReject, reason, 0}; }
 Latch::Judgement with_slot(Latch::Judgement::Decision decision, std::size_t slot) {
@@ -27,10 +28,14 @@ Latch::Judgement with_slot(Latch::Judgement::Decision decision, std::size_t slot
 
 std::string_view to_string(LatchPolicy policy) noexcept {
   switch (policy) {
-    case LatchPolicy::kOff: return "off";
-    case LatchPolicy::kSignalled: return "signalled";
-    case LatchPolicy::kUncontested: return "uncontested";
-    case LatchPolicy::kAny: return "any";
+    case LatchPolicy::kOff:
+      return "off";
+    case LatchPolicy::kSignalled:
+      return "signalled";
+    case LatchPolicy::kUncontested:
+      return "uncontested";
+    case LatchPolicy::kAny:
+      return "any";
   }
   return "unknown";
 }
@@ -45,9 +50,12 @@ std::optional<LatchPolicy> parse_latch_policy(std::string_view text) noexcept {
 
 std::string_view to_string(Latch::State state) noexcept {
   switch (state) {
-    case Latch::State::kClosed: return "closed";
-    case Latch::State::kLearning: return "learning";
-    case Latch::State::kLocked: return "locked";
+    case Latch::State::kClosed:
+      return "closed";
+    case Latch::State::kLearning:
+      return "learning";
+    case Latch::State::kLocked:
+      return "locked";
   }
   return "unknown";
 }
@@ -80,7 +88,8 @@ void Latch::restart(const LatchConfig& config, Instant now, const Endpoint& barr
 }
 
 std::uint8_t Latch::rank_of(const Endpoint& from) const noexcept {
-  if (!config_.signalled_void && config_.signalled.is_reachable() && from.address == config_.signalled.address) {
+  if (!config_.signalled_void && config_.signalled.is_reachable() &&
+      from.address == config_.signalled.address) {
     return from.port == config_.signalled.port ? 4 : 3;
   }
   return from.address == config_.signalling_source ? 2 : 1;
@@ -88,10 +97,13 @@ std::uint8_t Latch::rank_of(const Endpoint& from) const noexcept {
 
 bool Latch::allowed(std::uint8_t rank) const noexcept {
   switch (config_.policy) {
-    case LatchPolicy::kOff: return rank == 4;
+    case LatchPolicy::kOff:
+      return rank == 4;
     case LatchPolicy::kSignalled:
-    case LatchPolicy::kUncontested: return rank >= 2;
-    case LatchPolicy::kAny: return true;
+    case LatchPolicy::kUncontested:
+      return rank >= 2;
+    case LatchPolicy::kAny:
+      return true;
   }
   return false;
 }
@@ -102,14 +114,16 @@ bool Latch::uncontested_learning() const noexcept {
 }
 
 bool Latch::is_peer(const Endpoint& from) const noexcept {
-  if (config_.algorithm != LearningAlgorithm::kRules) return !committed_ || !config_.strict_source || from == peer_;
+  if (config_.algorithm != LearningAlgorithm::kRules)
+    return !committed_ || !config_.strict_source || from == peer_;
   if (state_ == State::kLocked) return from == peer_;
   return state_ == State::kLearning && rank_of(from) == 4 && !is_forbidden_peer(from);
 }
 
 Endpoint Latch::destination() const noexcept {
   if (peer_.is_set()) return peer_;
-  if (config_.signalled_void || !config_.signalled.is_reachable() || is_forbidden_peer(config_.signalled)) return {};
+  if (config_.signalled_void || !config_.signalled.is_reachable() || is_forbidden_peer(config_.signalled))
+    return {};
   return config_.signalled;
 }
 
@@ -132,7 +146,8 @@ Latch::Judgement Latch::accept(Ssrc ssrc, SeqNo sequence, Instant now) {
   return {Judgement::Decision::kAccept, DropReason::kNone, 0};
 }
 
-Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now, const OwnMedia& own) {
+Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now,
+                               const OwnMedia& own) {
   if (state_ == State::kLocked && from == peer_) return accept(ssrc, sequence, now);
   if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
   if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from == config_.signalled))) {
@@ -157,7 +172,8 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
       peer_ = from;
       return accept(ssrc, sequence, now);
     }
-    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank)) return reject(DropReason::kForeignSource);
+    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank))
+      return reject(DropReason::kForeignSource);
   }
   const auto judgement = learn(from, ssrc, sequence, true, now);
   if (judgement.decision == Judgement::Decision::kAccept) accept(ssrc, sequence, now);
@@ -168,7 +184,8 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
                                        const IpAddress& rtp_peer) {
   if (state_ == State::kLocked && from == peer_) return accept(sender, SeqNo{}, now);
   if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
-  if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from.address == config_.signalled.address))) {
+  if (is_forbidden_peer(from) ||
+      (own.contains(from) && !(config_.hairpin && from.address == config_.signalled.address))) {
     return reject(DropReason::kForbiddenSource);
   }
   if (config_.algorithm != LearningAlgorithm::kRules) {
@@ -181,7 +198,8 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
   }
   if (state_ == State::kLocked) {
     const std::uint8_t rank = rank_of(from);
-    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank)) return reject(DropReason::kForeignSource);
+    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank))
+      return reject(DropReason::kForeignSource);
   }
   const auto judgement = learn(from, sender, SeqNo{}, false, now);
   if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);
@@ -202,8 +220,8 @@ Latch::Judgement Latch::learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, b
   return reject(DropReason::kSourceNotAllowed);
 }
 
-Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced,
-                              Instant now) {
+Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence,
+                              bool sequenced, Instant now) {
   if (!probation_) probation_ = std::make_unique<Probation>();
   auto& candidates = probation_->candidates;
   auto slot = std::ranges::find_if(candidates, [&](const Candidate& c) { return c.used && c.from == from; });
@@ -241,7 +259,8 @@ Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequ
   }
   window.sequence = sequence;
   ++window.sequential;
-  if (window.sequential < kWindowPackets || now - window.started < kWindowTime) return reject(DropReason::kProbation);
+  if (window.sequential < kWindowPackets || now - window.started < kWindowTime)
+    return reject(DropReason::kProbation);
   lock(from, 1, now);
   return {Judgement::Decision::kAccept, DropReason::kNone, 0};
 }
@@ -257,7 +276,8 @@ Latch::Judgement Latch::by_algorithm(const Endpoint& from, Instant now) {
   state_ = State::kLocked;
   const bool late = now - signalled_at_ > kCommitTime;
   switch (config_.algorithm) {
-    case LearningAlgorithm::kRules: break;
+    case LearningAlgorithm::kRules:
+      break;
     case LearningAlgorithm::kImmediate:
       peer_ = from;
       committed_ = true;

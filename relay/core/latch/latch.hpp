@@ -1,16 +1,16 @@
 // Learns where a peer really sends from and pins it (RFC 7362 §4 "latching"; media-security section 2).
 #pragma once
 
+#include "relay/base/address.hpp"
+#include "relay/base/types.hpp"
+#include "relay/core/forward/drop_reason.hpp"
+
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include "relay/base/address.hpp"
-#include "relay/base/types.hpp"
-#include "relay/core/forward/drop_reason.hpp"
 
 namespace ferry {
 
@@ -19,7 +19,8 @@ enum class LatchPolicy : std::uint8_t { kOff, kSignalled, kUncontested, kAny };
 std::string_view to_string(LatchPolicy policy) noexcept;
 std::optional<LatchPolicy> parse_latch_policy(std::string_view text) noexcept;
 
-/// `kRules` is media-security section 2. The others are the algorithms of the NG reference, section 21 (LAT-4a).
+/// `kRules` is media-security section 2. The others are the algorithms of the NG reference, section 21
+/// (LAT-4a).
 enum class LearningAlgorithm : std::uint8_t { kRules, kImmediate, kDelayed, kHeuristic };
 
 /// Addresses and port ranges of this relay's own media (LAT-11, LIM-5). Immutable after start.
@@ -90,7 +91,8 @@ class Latch {
   void update(const LatchConfig& config) { config_ = config; }
 
   /// Judges one RTP (or UDPTL, with SSRC 0) datagram whose form was checked.
-  [[nodiscard]] Judgement on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now, const OwnMedia& own);
+  [[nodiscard]] Judgement on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now,
+                                 const OwnMedia& own);
   /// Judges one datagram without sequence number: RTCP on its own port, or a protocol we do not know.
   /// `rtp_peer` (if set) is the locked RTP address that this source must share (LAT-9).
   [[nodiscard]] Judgement on_unsequenced(const Endpoint& from, Ssrc sender, Instant now, const OwnMedia& own,
@@ -150,7 +152,8 @@ class Latch {
   [[nodiscard]] bool allowed(std::uint8_t rank) const noexcept;
   [[nodiscard]] bool uncontested_learning() const noexcept;
   void lock(const Endpoint& from, std::uint8_t rank, Instant now);
-  Judgement probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced, Instant now);
+  Judgement probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced,
+                  Instant now);
   Judgement watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now);
   Judgement learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, bool sequenced, Instant now);
   Judgement by_algorithm(const Endpoint& from, Instant now);

@@ -1,10 +1,10 @@
 // Token bucket with a burst of one second (media-security LIM-1, RTC-2).
 #pragma once
 
+#include "relay/base/types.hpp"
+
 #include <algorithm>
 #include <cstdint>
-
-#include "relay/base/types.hpp"
 
 namespace ferry {
 
@@ -41,8 +41,8 @@ class TokenBucket {
       last_ = now;
       return;
     }
-    const std::int64_t elapsed_us =
-        std::clamp<std::int64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now - last_).count(), 0, 1'000'000);
+    const std::int64_t elapsed_us = std::clamp<std::int64_t>(
+        std::chrono::duration_cast<std::chrono::microseconds>(now - last_).count(), 0, 1'000'000);
     if (elapsed_us == 0) return;
     last_ = now;
     packets_ = std::min(full_packets, packets_ + elapsed_us * limit.packets_per_second);

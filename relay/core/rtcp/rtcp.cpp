@@ -58,14 +58,18 @@ Result<void, RtcpError> validate_one(Bytes packet) noexcept {
     case rtcp_type::kRr:
       if (packet.size() < 8 + 24 * count) return fail(RtcpError::kBlocksPastEnd);
       return {};
-    case rtcp_type::kSdes: return validate_sdes(packet, count);
-    case rtcp_type::kBye: return validate_bye(packet, count);
+    case rtcp_type::kSdes:
+      return validate_sdes(packet, count);
+    case rtcp_type::kBye:
+      return validate_bye(packet, count);
     case rtcp_type::kRtpFeedback:
     case rtcp_type::kPayloadFeedback:
       if (packet.size() < 12) return fail(RtcpError::kBlocksPastEnd);
       return {};
-    case rtcp_type::kXr: return validate_xr(packet);
-    default: return {};
+    case rtcp_type::kXr:
+      return validate_xr(packet);
+    default:
+      return {};
   }
 }
 
@@ -73,16 +77,26 @@ Result<void, RtcpError> validate_one(Bytes packet) noexcept {
 
 std::string_view to_string(RtcpError error) noexcept {
   switch (error) {
-    case RtcpError::kTooShort: return "too short";
-    case RtcpError::kBadVersion: return "bad version";
-    case RtcpError::kFirstNotReport: return "first packet is no report";
-    case RtcpError::kLengthPastEnd: return "length past the end";
-    case RtcpError::kBadPadding: return "bad padding";
-    case RtcpError::kBlocksPastEnd: return "blocks past the end";
-    case RtcpError::kItemPastChunk: return "SDES item past its chunk";
-    case RtcpError::kReasonPastEnd: return "BYE reason past the end";
-    case RtcpError::kXrPastEnd: return "XR block past the end";
-    case RtcpError::kTooManyPackets: return "too many packets";
+    case RtcpError::kTooShort:
+      return "too short";
+    case RtcpError::kBadVersion:
+      return "bad version";
+    case RtcpError::kFirstNotReport:
+      return "first packet is no report";
+    case RtcpError::kLengthPastEnd:
+      return "length past the end";
+    case RtcpError::kBadPadding:
+      return "bad padding";
+    case RtcpError::kBlocksPastEnd:
+      return "blocks past the end";
+    case RtcpError::kItemPastChunk:
+      return "SDES item past its chunk";
+    case RtcpError::kReasonPastEnd:
+      return "BYE reason past the end";
+    case RtcpError::kXrPastEnd:
+      return "XR block past the end";
+    case RtcpError::kTooManyPackets:
+      return "too many packets";
   }
   return "unknown";
 }

@@ -1,12 +1,13 @@
-// RTCP compound packets: validation as a whole, then a walk over reports (RFC 3550 §6, app. A.2; RFC 3611; RFC 4585).
+// RTCP compound packets: validation as a whole, then a walk over reports (RFC 3550 §6, app. A.2; RFC 3611;
+// RFC 4585).
 #pragma once
-
-#include <cstdint>
-#include <string_view>
 
 #include "relay/base/bytes.hpp"
 #include "relay/base/result.hpp"
 #include "relay/base/types.hpp"
+
+#include <cstdint>
+#include <string_view>
 
 namespace ferry {
 

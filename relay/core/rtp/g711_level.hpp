@@ -1,11 +1,11 @@
 // Loudness of G.711 octets, just enough to tell "packets but silence" from speech.
 #pragma once
 
+#include "relay/base/bytes.hpp"
+
 #include <array>
 #include <cstdint>
 #include <cstdlib>
-
-#include "relay/base/bytes.hpp"
 
 namespace ferry {
 
@@ -28,7 +28,8 @@ constexpr int a_law_magnitude(std::uint8_t octet) {
 template <int (*kMagnitude)(std::uint8_t)>
 constexpr auto loud_octets(int threshold) {
   std::array<bool, 256> loud{};
-  for (std::size_t i = 0; i < loud.size(); ++i) loud[i] = kMagnitude(static_cast<std::uint8_t>(i)) > threshold;
+  for (std::size_t i = 0; i < loud.size(); ++i)
+    loud[i] = kMagnitude(static_cast<std::uint8_t>(i)) > threshold;
   return loud;
 }
 

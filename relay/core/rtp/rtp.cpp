@@ -4,11 +4,16 @@ namespace ferry {
 
 std::string_view to_string(RtpParseError error) noexcept {
   switch (error) {
-    case RtpParseError::kTooShort: return "too short";
-    case RtpParseError::kBadVersion: return "bad version";
-    case RtpParseError::kCsrcOverrun: return "CSRC list past the end";
-    case RtpParseError::kExtensionOverrun: return "extension past the end";
-    case RtpParseError::kBadPadding: return "bad padding";
+    case RtpParseError::kTooShort:
+      return "too short";
+    case RtpParseError::kBadVersion:
+      return "bad version";
+    case RtpParseError::kCsrcOverrun:
+      return "CSRC list past the end";
+    case RtpParseError::kExtensionOverrun:
+      return "extension past the end";
+    case RtpParseError::kBadPadding:
+      return "bad padding";
   }
   return "unknown";
 }
@@ -40,8 +45,8 @@ Result<RtpView, RtpParseError> parse_rtp(Bytes datagram) noexcept {
   return view;
 }
 
-void write_rtp_header(MutableBytes out, PayloadType type, bool marker, SeqNo sequence, std::uint32_t timestamp,
-                      Ssrc ssrc) noexcept {
+void write_rtp_header(MutableBytes out, PayloadType type, bool marker, SeqNo sequence,
+                      std::uint32_t timestamp, Ssrc ssrc) noexcept {
   write_u8(out, 0, 0x80);
   write_u8(out, 1, static_cast<std::uint8_t>((marker ? 0x80 : 0) | type.value));
   write_u16(out, 2, sequence.value);

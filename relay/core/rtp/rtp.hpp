@@ -1,12 +1,12 @@
 // RTP packets as views (RFC 3550 §5.1, extension block RFC 8285 §4). Nothing is copied.
 #pragma once
 
-#include <cstdint>
-#include <string_view>
-
 #include "relay/base/bytes.hpp"
 #include "relay/base/result.hpp"
 #include "relay/base/types.hpp"
+
+#include <cstdint>
+#include <string_view>
 
 namespace ferry {
 
@@ -23,7 +23,13 @@ struct RtpView {
   Bytes payload;
 };
 
-enum class RtpParseError : std::uint8_t { kTooShort, kBadVersion, kCsrcOverrun, kExtensionOverrun, kBadPadding };
+enum class RtpParseError : std::uint8_t {
+  kTooShort,
+  kBadVersion,
+  kCsrcOverrun,
+  kExtensionOverrun,
+  kBadPadding
+};
 std::string_view to_string(RtpParseError error) noexcept;
 
 /// Parses the fixed header, CSRCs, extension block and padding of one RTP packet.
@@ -34,8 +40,8 @@ std::string_view to_string(RtpParseError error) noexcept;
 [[nodiscard]] Result<RtpView, RtpParseError> parse_rtp(Bytes datagram) noexcept;
 
 /// Writes a fixed header (no CSRC, no extension) of 12 octets. `out` holds at least 12.
-void write_rtp_header(MutableBytes out, PayloadType type, bool marker, SeqNo sequence, std::uint32_t timestamp,
-                      Ssrc ssrc) noexcept;
+void write_rtp_header(MutableBytes out, PayloadType type, bool marker, SeqNo sequence,
+                      std::uint32_t timestamp, Ssrc ssrc) noexcept;
 
 constexpr std::size_t kRtpFixedHeaderSize = 12;
 

@@ -12,7 +12,8 @@ constexpr int kMaxMisorder = -100;  // SSR-4
 
 std::int64_t estimate_mos_times_10(Duration one_way, Duration jitter, double loss_percent) noexcept {
   // Delay as a talker feels it: network, twice the jitter for the receiver's buffer, 10 ms for the codec.
-  const double delay_ms = static_cast<double>(one_way.count()) / 1e6 + 2.0 * static_cast<double>(jitter.count()) / 1e6 + 10.0;
+  const double delay_ms =
+      static_cast<double>(one_way.count()) / 1e6 + 2.0 * static_cast<double>(jitter.count()) / 1e6 + 10.0;
   // Id of G.107 in the piecewise form of Cole and Rosenbluth, "Voice over IP performance monitoring" (2001).
   const double delay_impairment = 0.024 * delay_ms + (delay_ms > 177.3 ? 0.11 * (delay_ms - 177.3) : 0.0);
   const double loss_impairment = 30.0 * std::log(1.0 + 15.0 * loss_percent / 100.0);
@@ -103,7 +104,8 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   const auto transit = arrival - static_cast<std::int64_t>(rtp.timestamp);
   if (c.clock_rate_hz == clock_rate_hz) {
     // Modulo 2^32, as the timestamp wraps.
-    const auto difference = std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(transit - transit_)));
+    const auto difference =
+        std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(transit - transit_)));
     c.jitter_q4 = static_cast<std::uint32_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(c.jitter_q4) + difference - ((c.jitter_q4 + 8) >> 4)));
   }

@@ -1,12 +1,13 @@
-// What one SSRC did: loss, reordering, duplicates, jitter (RFC 3550 app. A), and what its owner reports by RTCP.
+// What one SSRC did: loss, reordering, duplicates, jitter (RFC 3550 app. A), and what its owner reports by
+// RTCP.
 #pragma once
+
+#include "relay/base/types.hpp"
+#include "relay/core/rtp/rtp.hpp"
 
 #include <array>
 #include <cstdint>
 #include <memory>
-
-#include "relay/base/types.hpp"
-#include "relay/core/rtp/rtp.hpp"
 
 namespace ferry {
 
@@ -94,10 +95,12 @@ class StreamStats {
   StreamStats() = default;
   explicit StreamStats(const SsrcCounters& counters) : counters_(counters), started_(counters.packets > 0) {}
 
-  /// SSR-4: a jump of 3000 or more ahead or over 100 behind is refused until two consecutive packets confirm it.
+  /// SSR-4: a jump of 3000 or more ahead or over 100 behind is refused until two consecutive packets confirm
+  /// it.
   [[nodiscard]] Check check(SeqNo sequence) noexcept;
   /// Counts a packet that passed `check`. `clock_rate_hz` 0 = unknown, then no jitter.
-  void count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz, Instant now) noexcept;
+  void count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz,
+             Instant now) noexcept;
   void count_g711(bool silent) noexcept;
 
   [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
@@ -106,7 +109,9 @@ class StreamStats {
   /// Null until the owner's RTCP gave a sample.
   [[nodiscard]] const QualityHistory* quality() const noexcept { return quality_.get(); }
   void add_quality(const QualitySample& sample);
-  void restore_quality(const QualityHistory& history) { quality_ = std::make_unique<QualityHistory>(history); }
+  void restore_quality(const QualityHistory& history) {
+    quality_ = std::make_unique<QualityHistory>(history);
+  }
 
  private:
   SsrcCounters counters_;

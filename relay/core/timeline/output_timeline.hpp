@@ -1,9 +1,10 @@
-// One continuous RTP timeline for a receiver, whatever sources feed it (design seam 8; media-security SSR-2, SSR-5).
+// One continuous RTP timeline for a receiver, whatever sources feed it (design seam 8; media-security SSR-2,
+// SSR-5).
 #pragma once
 
-#include <optional>
-
 #include "relay/base/types.hpp"
+
+#include <optional>
 
 namespace ferry {
 
@@ -15,16 +16,16 @@ struct TimelinePosition {
   bool marker = false;
 };
 
-/// Maps packets of changing inputs (another SSRC, a prompt, silence) to one SSRC whose sequence rises by one per
-/// packet and whose timestamp never goes back. Start values come from outside and are random (SSR-5).
+/// Maps packets of changing inputs (another SSRC, a prompt, silence) to one SSRC whose sequence rises by one
+/// per packet and whose timestamp never goes back. Start values come from outside and are random (SSR-5).
 class OutputTimeline {
  public:
   OutputTimeline(Ssrc ssrc, SeqNo first_sequence, std::uint32_t first_timestamp)
       : ssrc_(ssrc), next_sequence_(first_sequence), timestamp_(first_timestamp) {}
 
-  /// One packet of an input stream. Gaps of the input stay gaps in sequence and time; a change of `input_ssrc`
-  /// continues after `elapsed_units` (clock units since the previous packet left) with the marker set.
-  /// Packets older than the input's last one give nothing: the order on a timeline is final.
+  /// One packet of an input stream. Gaps of the input stay gaps in sequence and time; a change of
+  /// `input_ssrc` continues after `elapsed_units` (clock units since the previous packet left) with the
+  /// marker set. Packets older than the input's last one give nothing: the order on a timeline is final.
   std::optional<TimelinePosition> map(Ssrc input_ssrc, SeqNo input_sequence, std::uint32_t input_timestamp,
                                       bool input_marker, std::uint32_t elapsed_units) {
     TimelinePosition out{ssrc_, next_sequence_, timestamp_, input_marker};

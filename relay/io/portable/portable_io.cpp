@@ -1,16 +1,16 @@
 #include "relay/io/portable/portable_io.hpp"
 
-#include <netinet/in.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
-#include "relay/io/portable/socket_address.hpp"
+#include <netinet/in.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace ferry {
 
@@ -105,7 +105,8 @@ void PortableIo::send(std::span<PacketBuffer> batch, std::span<bool> failed) noe
     const SocketAddress to(buffer->remote);
     const Bytes data = buffer.data();
     ssize_t n = -1;
-    // A pending ICMP error of an earlier datagram is reported by the next call and says nothing about this one.
+    // A pending ICMP error of an earlier datagram is reported by the next call and says nothing about this
+    // one.
     for (int attempt = 0; attempt < 2 && n < 0; ++attempt) {
       n = sendto(buffer->via.native, data.data(), data.size(), MSG_NOSIGNAL, to.get(), to.size());
       if (n < 0 && errno != ECONNREFUSED && errno != EINTR) break;

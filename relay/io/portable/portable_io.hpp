@@ -1,13 +1,13 @@
 // The engine that works everywhere: a UDP socket per port, level-triggered epoll, one receive per event.
 #pragma once
 
-#include <sys/epoll.h>
+#include "relay/io/packet_io.hpp"
+#include "relay/io/port_provider.hpp"
 
 #include <array>
 #include <vector>
 
-#include "relay/io/packet_io.hpp"
-#include "relay/io/port_provider.hpp"
+#include <sys/epoll.h>
 
 namespace ferry {
 

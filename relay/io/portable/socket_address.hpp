@@ -1,12 +1,12 @@
 // Endpoint <-> sockaddr.
 #pragma once
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include "relay/base/address.hpp"
 
 #include <algorithm>
 
-#include "relay/base/address.hpp"
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 namespace ferry {
 
@@ -37,7 +37,8 @@ class SocketAddress {
       std::array<std::uint8_t, 16> octets{};
       std::copy_n(v6.sin6_addr.s6_addr, 16, octets.begin());
       if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-        return {IpAddress::v4({octets[12], octets[13], octets[14], octets[15]}), UdpPort{ntohs(v6.sin6_port)}};
+        return {IpAddress::v4({octets[12], octets[13], octets[14], octets[15]}),
+                UdpPort{ntohs(v6.sin6_port)}};
       }
       return {IpAddress::v6(octets), UdpPort{ntohs(v6.sin6_port)}};
     }

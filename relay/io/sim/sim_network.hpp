@@ -1,6 +1,9 @@
 // A network in memory with virtual time: the engine of unit tests and simulations.
 #pragma once
 
+#include "relay/io/packet_io.hpp"
+#include "relay/io/port_provider.hpp"
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -8,9 +11,6 @@
 #include <set>
 #include <unordered_map>
 #include <vector>
-
-#include "relay/io/packet_io.hpp"
-#include "relay/io/port_provider.hpp"
 
 namespace ferry {
 
@@ -37,7 +37,8 @@ class SimNetwork final : public PortProvider {
   void advance_to(Instant time) { now_ = std::max(now_, time); }
   void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
 
-  /// A peer sends. False if no relay port is open there: a real host would answer with ICMP, ours stays silent.
+  /// A peer sends. False if no relay port is open there: a real host would answer with ICMP, ours stays
+  /// silent.
   bool send_to_relay(const SimDatagram& datagram);
 
   [[nodiscard]] std::size_t open_ports() const { return ports_.size(); }

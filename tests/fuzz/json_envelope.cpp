@@ -1,0 +1,21 @@
+// PRC-3: the JSON envelope and the request tables behind it.
+#include "control/protocol/ng/json_codec.hpp"
+
+#include "control/protocol/ng/request_parser.hpp"
+#include "tests/fuzz/facts.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto length = ferry::ng::json_document_size(text);
+  if (length) fact(*length <= size && *length > 0);
+  const auto decoded = ferry::ng::decode_json(text);
+  if (!decoded) return 0;
+  const auto again = ferry::ng::decode_json(ferry::ng::encode_json(decoded->value));
+  fact(again.has_value());
+  fact(again->value == decoded->value);
+  if (const auto* dict = decoded->value.dict()) {
+    const auto request = ferry::ng::parse_request(*dict);
+    fact(request.unknown_keys.size() <= dict->size());
+  }
+  return 0;
+}

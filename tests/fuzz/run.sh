@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for a time, seeded from the recorded dialogues: run.sh FOLDER SECONDS
+set -eu
+bin=$1
+seconds=$2
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp"
+python3 - "$here/../golden" "$work" <<'PY'
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+import run_dialogues as golden
+n = 0
+for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
+    for step in json.load(open(os.path.join(sys.argv[1], "ng", name)))["steps"]:
+        request = step.get("request")
+        if isinstance(request, dict):
+            n += 1
+            if isinstance(request.get("sdp"), list):
+                request["sdp"] = golden.body(request["sdp"])
+            open(f"{sys.argv[2]}/bencode/{n}", "wb").write(golden.bencode(request))
+            open(f"{sys.argv[2]}/json_envelope/{n}", "w").write(json.dumps(request))
+            if isinstance(request.get("sdp"), str):
+                open(f"{sys.argv[2]}/sdp/{n}", "w").write(request["sdp"])
+        if isinstance(step.get("send"), dict) and "{{" not in str(step["send"].get("SSRC")):
+            n += 1
+            packets = list(golden.rtp_packets(step["send"]))
+            open(f"{sys.argv[2]}/rtp_rtcp/{n}", "wb").write(b"".join(b"\1" + bytes([min(len(p), 255)]) + p[:255] for p in packets))
+            open(f"{sys.argv[2]}/rtp_rtcp/{n}x", "wb").write(packets[0])
+PY
+for target in bencode json_envelope sdp rtp_rtcp; do
+  echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
+  "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
+    -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }
+  grep -E 'DONE|Done' "$work/log" | tail -n 1
+done
