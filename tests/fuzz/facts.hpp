@@ -10,5 +10,6 @@ inline void fact(bool holds) {
 
 /// True if `part` lies inside `whole` (an empty part may lie anywhere).
 inline bool inside(std::string_view part, std::string_view whole) {
-  return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
+  return part.empty() ||
+         (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }

@@ -1,6 +1,5 @@
 // PRC-3: the JSON envelope and the request tables behind it.
 #include "control/protocol/ng/json_codec.hpp"
-
 #include "control/protocol/ng/request_parser.hpp"
 #include "tests/fuzz/facts.hpp"
 

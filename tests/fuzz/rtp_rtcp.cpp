@@ -32,9 +32,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   Instant now{std::chrono::hours(1)};
   std::size_t accepted = 0;
   for (std::size_t at = 0; at + 2 <= size;) {
-    const std::size_t length = std::min<std::size_t>(std::to_integer<std::size_t>(datagram[at + 1]), size - at - 2);
+    const std::size_t length =
+        std::min<std::size_t>(std::to_integer<std::size_t>(datagram[at + 1]), size - at - 2);
     const auto who = std::to_integer<std::uint8_t>(datagram[at]);
-    const Endpoint from{IpAddress::v4({192, 0, 2, static_cast<std::uint8_t>(who & 3)}), UdpPort{static_cast<std::uint16_t>(4000 + (who >> 2 & 3))}};
+    const Endpoint from{IpAddress::v4({192, 0, 2, static_cast<std::uint8_t>(who & 3)}),
+                        UdpPort{static_cast<std::uint16_t>(4000 + (who >> 2 & 3))}};
     const auto verdict = transport.on_datagram((who & 0x80) != 0 ? Component::kRtcp : Component::kRtp, from,
                                                datagram.subspan(at + 2, length), now, own);
     fact(verdict.slot < Transport::kHoldSlots || verdict.kind != Verdict::Kind::kHold);

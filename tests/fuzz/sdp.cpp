@@ -16,8 +16,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   for (const auto& media : session->media) {
     fact(inside(media.type, text) && inside(media.mid, text) && inside(media.ptime, text));
     fact(media.formats.size() <= 64 && media.codecs.size() <= media.formats.size());
-    for (const auto& attribute : media.attributes) fact(inside(attribute.text, text) && inside(attribute.value, attribute.text));
-    for (const auto& codec : media.codecs) fact(inside(codec.fmtp, text) && inside(codec.rtpmap, text) && codec.payload_type < 128);
+    for (const auto& attribute : media.attributes)
+      fact(inside(attribute.text, text) && inside(attribute.value, attribute.text));
+    for (const auto& codec : media.codecs)
+      fact(inside(codec.fmtp, text) && inside(codec.rtpmap, text) && codec.payload_type < 128);
     sdp::SectionEdit section;
     section.source = &media;
     section.port = 30000;
@@ -36,7 +38,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const auto again = sdp::parse(written, wide);
   if (again) {
     fact(again->media.size() == session->media.size());
-    for (std::size_t i = 0; i < again->media.size(); ++i) fact(again->media[i].direction == session->media[i].direction || !session->media[i].is_rtp());
+    for (std::size_t i = 0; i < again->media.size(); ++i)
+      fact(again->media[i].direction == session->media[i].direction || !session->media[i].is_rtp());
   }
   return 0;
 }
