@@ -175,6 +175,7 @@ void SessionManager::close_ports(Call& call, PortSet& ports) {
   if (installed) {
     plane_.post(call.worker, RemoveTransport{ports.transport, nullptr}, true);
     ports.local->ports->set_owner(ports.port, nullptr);
+    plane_.set_owner(call.worker, ports.transport, nullptr);
   }
   const Endpoint last_peer = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
   closing_.push_back(
@@ -317,7 +318,10 @@ void SessionManager::sync_one(Call& call) {
       for (PortSet& ports : media->ports) {
         if (ports.closed) continue;
         const bool is_new = ports.plan == nullptr;
-        if (is_new) ports.local->ports->set_owner(ports.port, media.get());
+        if (is_new) {
+          ports.local->ports->set_owner(ports.port, media.get());
+          plane_.set_owner(call.worker, ports.transport, media.get());
+        }
         auto plan = make_plan(call, *media, ports);
         if (is_new) {
           plane_.post(call.worker,
@@ -402,17 +406,8 @@ void SessionManager::sweep(const Clock& clock) {
   }
   for (Call* call : again) schedule(*call, due(*call).at, clock.now);
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
-    if (!listener_.on_event) return;
-    for (const auto& [id, call] : calls_) {
-      if (call->worker != worker) continue;
-      for (const auto& leg : call->legs) {
-        for (const auto& media : leg->medias) {
-          for (const PortSet& ports : media->ports) {
-            if (ports.transport == event.id) listener_.on_event(*call, *leg, event.event);
-          }
-        }
-      }
-    }
+    const auto* media = static_cast<const Media*>(plane_.owner(worker, event.id));
+    if (media != nullptr && listener_.on_event) listener_.on_event(*media->call, *media->leg, event.event);
   });
   flush(clock);
 }
@@ -594,6 +589,7 @@ bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
         }
       }
     }
+    plane_.set_owner(worker, each.ports->transport, media);
     each.ports->plan = make_plan(*call, *media, *each.ports);
     each.entry->state.set_plan(each.ports->plan, plane_.worker(worker).now());
     plane_.post(worker, AdoptTransport{each.ports->transport, std::move(each.entry)}, true);

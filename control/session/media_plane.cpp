@@ -39,6 +39,7 @@ TransportId MediaPlane::allocate(std::size_t worker) {
   ++slot.live;
   if (slot.free_slots.empty()) {
     slot.generations.push_back(0);
+    slot.owners.emplace_back();
     return {static_cast<std::uint32_t>(slot.generations.size() - 1), 0};
   }
   const std::uint32_t index = slot.free_slots.back();
@@ -46,9 +47,16 @@ TransportId MediaPlane::allocate(std::size_t worker) {
   return {index, ++slot.generations[index]};
 }
 
+void* MediaPlane::owner(std::size_t worker, TransportId id) const {
+  const auto& owners = workers_[worker]->owners;
+  if (id.slot >= owners.size() || owners[id.slot].first != id.generation) return nullptr;
+  return owners[id.slot].second;
+}
+
 void MediaPlane::free(std::size_t worker, TransportId id) {
   Slot& slot = *workers_[worker];
   --slot.live;
+  slot.owners[id.slot].second = nullptr;
   slot.free_slots.push_back(id.slot);
 }
 

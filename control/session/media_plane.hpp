@@ -29,6 +29,12 @@ class MediaPlane {
   /// After the transport was removed or extracted.
   void free(std::size_t worker, TransportId id);
 
+  /// Whom the events of a transport concern: any pointer of the caller's.
+  void set_owner(std::size_t worker, TransportId id, void* owner) {
+    workers_[worker]->owners[id.slot] = {id.generation, owner};
+  }
+  [[nodiscard]] void* owner(std::size_t worker, TransportId id) const;
+
   /// `must_complete`: the next `fence` waits for it; else it is only on its way.
   void post(std::size_t worker, WorkerCommand command, bool must_complete);
   /// Wakes workers that have something to do and waits for what must be complete.
@@ -41,6 +47,7 @@ class MediaPlane {
     std::unique_ptr<Worker> worker;
     std::vector<std::uint32_t> generations;
     std::vector<std::uint32_t> free_slots;
+    std::vector<std::pair<std::uint32_t, void*>> owners;  // generation, owner
     std::size_t live = 0;
     bool must_wake = false;
     bool must_wait = false;

@@ -194,12 +194,11 @@ class Daemon {
       if (reason != EndReason::kRegular)
         log::info("call {} ended: {}", log::quote(call.id), to_string(reason));
     };
-    listener.on_event = [](const Call& call, const Leg& leg, TransportEvent event) {
-      if (event == TransportEvent::kLocked) {
-        log::debug("call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
-      } else {
-        log::info("call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
-      }
+    listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
+      // LIM-4 holds per stream; a spray over all ports must not fill the log either.
+      if (++events_logged_ > kEventsPerSecond) return;
+      const auto level = event == TransportEvent::kLocked ? spdlog::level::debug : spdlog::level::info;
+      spdlog::log(level, "call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
     };
     return listener;
   }
@@ -224,7 +223,10 @@ class Daemon {
   }
 
   void tick() {
+    events_logged_ = 0;
     manager_.sweep(system_clocks());
+    if (events_logged_ > kEventsPerSecond)
+      log::info("{} more events of media streams", events_logged_ - kEventsPerSecond);
     ng::TrafficRates sum;
     for (std::size_t i = 0; i < plane_.workers(); ++i) {
       const WorkerTotals& totals = plane_.worker(i).totals();
@@ -270,6 +272,8 @@ class Daemon {
   std::unique_ptr<cli::CliServer> cli_server_;
   std::vector<Event> events_;
   std::span<char* const> arguments_;
+  static constexpr unsigned kEventsPerSecond = 50;
+  unsigned events_logged_ = 0;
   ng::TrafficRates last_;
   HostLoad host_;
 };
