@@ -13,7 +13,8 @@
 
 namespace ferry {
 
-PortPool::PortPool(UdpPort first, UdpPort last) : first_(first), last_(last) {
+PortPool::PortPool(UdpPort first, UdpPort last)
+    : first_(first), last_(last), open_(std::make_shared<OpenPorts>(first, std::max(first, last))) {
   std::vector<std::uint16_t> ports;
   for (unsigned port = (first.value + 1u) & ~1u; port + 1 <= last.value; port += 2) {
     ports.push_back(static_cast<std::uint16_t>(port));
@@ -24,7 +25,7 @@ PortPool::PortPool(UdpPort first, UdpPort last) : first_(first), last_(last) {
   }
   ready_.assign(ports.begin(), ports.end());
   total_ = ports.size();
-  owners_.resize((last.value - first.value) / 2u + 1);
+  owners_.resize(first <= last ? (last.value - first.value) / 2u + 1 : 0);
 }
 
 std::optional<PortPool::Pair> PortPool::draw(Instant now) {
@@ -37,27 +38,32 @@ std::optional<PortPool::Pair> PortPool::draw(Instant now) {
     std::swap(ready_.front(), ready_[random_below(half)]);
     const UdpPort port{ready_.front()};
     ready_.pop_front();
+    mark(port, true);
     return Pair{port, {}};
   }
   if (resting_.empty()) return std::nullopt;
   const Resting oldest = resting_.front();
   resting_.pop_front();
   ++forced_reuses_;
+  mark(UdpPort{oldest.port}, true);
   return Pair{UdpPort{oldest.port}, oldest.peer};
 }
 
 bool PortPool::take(UdpPort rtp) {
   if (const auto found = std::ranges::find(ready_, rtp.value); found != ready_.end()) {
     ready_.erase(found);
+    mark(rtp, true);
     return true;
   }
   const auto found = std::ranges::find(resting_, rtp.value, &Resting::port);
   if (found == resting_.end()) return false;
   resting_.erase(found);
+  mark(rtp, true);
   return true;
 }
 
 void PortPool::give_back(UdpPort rtp, const Endpoint& last_peer, Instant now) {
+  mark(rtp, false);
   resting_.push_back({rtp.value, now, last_peer});
 }
 
@@ -205,9 +211,8 @@ std::shared_ptr<const OwnMedia> InterfaceSet::own_media() const {
   std::vector<OwnMedia::Range> ranges;
   for (const LogicalInterface& logical : interfaces_) {
     for (const LocalAddress& local : logical.addresses) {
-      ranges.push_back({local.address, local.ports->first(), local.ports->last()});
-      if (local.advertised != local.address)
-        ranges.push_back({local.advertised, local.ports->first(), local.ports->last()});
+      ranges.push_back({local.address, local.ports->open_ports()});
+      if (local.advertised != local.address) ranges.push_back({local.advertised, local.ports->open_ports()});
     }
   }
   return std::make_shared<const OwnMedia>(std::move(ranges));

@@ -38,6 +38,8 @@ class PortPool {
   /// Gives a pair back; it rests first. `last_peer` is the endpoint that sent to it.
   void give_back(UdpPort rtp, const Endpoint& last_peer, Instant now);
 
+  /// Ports that are drawn and not given back, for the workers.
+  [[nodiscard]] std::shared_ptr<const OpenPorts> open_ports() const { return open_; }
   [[nodiscard]] std::size_t used() const { return total_ - ready_.size() - resting_.size(); }
   [[nodiscard]] std::size_t resting() const { return resting_.size(); }
   [[nodiscard]] std::size_t total() const { return total_; }
@@ -58,12 +60,18 @@ class PortPool {
     Instant freed_at{};
     Endpoint peer;
   };
+  void mark(UdpPort rtp, bool open) {
+    open_->set(rtp, open);
+    open_->set(UdpPort{static_cast<std::uint16_t>(rtp.value + 1)}, open);
+  }
+
   UdpPort first_;
   UdpPort last_;
   std::size_t total_ = 0;
   std::deque<std::uint16_t> ready_;  // longest unused first
   std::deque<Resting> resting_;      // freed longest ago first
   std::vector<void*> owners_;
+  std::shared_ptr<OpenPorts> open_;
   std::uint64_t forced_reuses_ = 0;
 };
 

@@ -61,7 +61,9 @@ SessionManager::~SessionManager() {
     }
   }
   plane_.fence();
-  for (const Closing& closing : closing_) ports_.release(closing.handle);
+  for (const Closing& closing : closing_) {
+    for (const PortHandle handle : closing.handles) ports_.release(handle);
+  }
 }
 
 Call* SessionManager::find(std::string_view call_id) {
@@ -172,15 +174,13 @@ void SessionManager::close_ports(Call& call, PortSet& ports) {
   if (ports.closed) return;
   ports.closed = true;
   const bool installed = ports.plan != nullptr;
-  if (installed) {
-    plane_.post(call.worker, RemoveTransport{ports.transport, nullptr}, true);
-    ports.local->ports->set_owner(ports.port, nullptr);
-    plane_.set_owner(call.worker, ports.transport, nullptr);
-  }
-  const Endpoint last_peer = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
-  closing_.push_back(
-      {ports.handles[0], ports.local->ports.get(), ports.port, last_peer, call.worker, ports.transport});
-  closing_.push_back({ports.handles[1], nullptr, {}, {}, 0, {}});
+  const Endpoint signalled = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
+  Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
+                                           call.worker, ports.transport);
+  if (!installed) return;
+  plane_.post(call.worker, RemoveTransport{ports.transport, &closing.peer}, true);
+  ports.local->ports->set_owner(ports.port, nullptr);
+  plane_.set_owner(call.worker, ports.transport, nullptr);
 }
 
 void SessionManager::close_media(Call& call, Media& media) {
@@ -192,8 +192,7 @@ void SessionManager::close_media(Call& call, Media& media) {
 void SessionManager::flush(const Clock& clock) {
   plane_.fence();
   for (const Closing& closing : closing_) {
-    ports_.release(closing.handle);
-    if (closing.pool == nullptr) continue;
+    for (const PortHandle handle : closing.handles) ports_.release(handle);
     closing.pool->give_back(closing.port, closing.peer, clock.now);
     plane_.free(closing.worker, closing.transport);
   }

@@ -8,6 +8,7 @@
 #include "control/session/request.hpp"
 #include "control/value/value.hpp"
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <queue>
@@ -129,12 +130,16 @@ class SessionManager {
     std::uint64_t serial;
     bool operator>(const Expiry& other) const { return at > other.at; }
   };
+  /// Ports that close as soon as the worker has let go of them.
   struct Closing {
-    PortHandle handle;
-    PortPool* pool = nullptr;  // set on the RTP port of a pair
+    Closing(std::array<PortHandle, 2> h, PortPool* p, UdpPort first, const Endpoint& last, std::size_t w,
+            TransportId t)
+        : handles(h), pool(p), port(first), peer(last), worker(w), transport(t) {}
+    std::array<PortHandle, 2> handles;
+    PortPool* pool;
     UdpPort port;
-    Endpoint peer;
-    std::size_t worker = 0;
+    Endpoint peer;  // who sent to it; the worker writes it until the fence
+    std::size_t worker;
     TransportId transport;
   };
 
@@ -184,7 +189,7 @@ class SessionManager {
   std::unordered_map<std::string, std::unique_ptr<Call>, StringHash, std::equal_to<>> calls_;
   std::unordered_map<std::uint64_t, Call*> by_serial_;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
-  std::vector<Closing> closing_;
+  std::deque<Closing> closing_;  // addresses stay
   SessionTotals totals_;
   LoadFigures load_;
   std::uint64_t next_serial_ = 1;

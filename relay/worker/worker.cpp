@@ -125,7 +125,9 @@ void Worker::execute(UpdatePlan& command) {
 
 void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
-  if (entry && command.last != nullptr) *command.last = entry->state.snapshot();
+  if (!entry || command.last_peer == nullptr) return;
+  const Endpoint& learned = entry->state.latch(Component::kRtp).learned();
+  if (learned.is_set()) *command.last_peer = learned;
 }
 
 void Worker::execute(ReadTransport& command) {

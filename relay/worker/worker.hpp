@@ -47,7 +47,8 @@ struct UpdatePlan {
 };
 struct RemoveTransport {
   TransportId id;
-  TransportSnapshot* last = nullptr;
+  /// Receives the learned peer if there was one: its late packets are to be refused (PRT-2). May be null.
+  Endpoint* last_peer = nullptr;
 };
 struct ReadTransport {
   TransportId id;

@@ -35,7 +35,12 @@ class LatchTest : public ::testing::Test {
   LatchConfig config_;
   Latch latch_;
   Latch::Judgement last_;
-  OwnMedia own_{{{IpAddress::v4({192, 0, 2, 1}), UdpPort{30000}, UdpPort{40000}}}};
+  std::shared_ptr<OpenPorts> open_ = [] {
+    auto ports = std::make_shared<OpenPorts>(UdpPort{30000}, UdpPort{40000});
+    ports->set(UdpPort{30002}, true);
+    return ports;
+  }();
+  OwnMedia own_{{{IpAddress::v4({192, 0, 2, 1}), open_}}};
 };
 
 TEST_F(LatchTest, LAT5_SignalledEndpointLocksOnItsFirstPacket) {
@@ -187,6 +192,8 @@ TEST_F(LatchTest, LAT11_ReflectorPortsMulticastAndOwnPortsAreNeverLearned) {
   EXPECT_EQ(packet({IpAddress::v4({224, 0, 0, 1}), UdpPort{4000}}, 1, 0ms), Decision::kReject);
   EXPECT_EQ(packet({IpAddress::v4({192, 0, 2, 1}), UdpPort{30002}}, 1, 0ms), Decision::kReject);
   EXPECT_EQ(last_.reason, DropReason::kForbiddenSource);
+  EXPECT_EQ(packet({IpAddress::v4({192, 0, 2, 1}), UdpPort{30004}}, 1, 0ms), Decision::kHold)
+      << "a port of the range that is not ours at the moment is a port like others";
 }
 
 TEST_F(LatchTest, LIM5_OwnPortIsAcceptedOnAKnownHairpinOnly) {

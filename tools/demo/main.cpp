@@ -180,25 +180,22 @@ json show(const std::string& path, const std::string& call) {
 }
 
 int run(const Endpoint& target, const std::string& control, int seconds) {
-  const auto host = ferry::IpAddress::v4({127, 0, 0, 1});
-  Party alice("alice", host, 440, 700, 0xA11CE);
-  Party bob("bob", host, 700, 440, 0xB0B);
+  // Addresses of their own, so that no port of theirs can be one of the relay's.
+  Party alice("alice", ferry::IpAddress::v4({127, 0, 0, 2}), 440, 700, 0xA11CE);
+  Party bob("bob", ferry::IpAddress::v4({127, 0, 0, 3}), 700, 440, 0xB0B);
   Relay relay(target);
   const std::string call = fmt::format("demo-{}@rtpferry", getpid());
-  const json source = {"IP4", "127.0.0.1"};
   const Endpoint for_bob = media_of(relay.ask({{"command", "offer"},
                                                {"call-id", call},
                                                {"from-tag", "alice"},
                                                {"sdp", alice.sdp()},
-                                               {"replace", {"origin"}},
-                                               {"received-from", source}}));
+                                               {"replace", {"origin"}}}));
   const Endpoint for_alice = media_of(relay.ask({{"command", "answer"},
                                                  {"call-id", call},
                                                  {"from-tag", "alice"},
                                                  {"to-tag", "bob"},
                                                  {"sdp", bob.sdp()},
-                                                 {"replace", {"origin"}},
-                                                 {"received-from", source}}));
+                                                 {"replace", {"origin"}}}));
   fmt::print("call {} is up: alice talks to {}, bob to {}\n", call, for_alice.to_string(),
              for_bob.to_string());
   const auto start = SteadyClock::now();

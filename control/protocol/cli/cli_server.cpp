@@ -7,16 +7,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <system_error>
 
 #include <fmt/format.h>
 #include <malloc.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace ferry::cli {
@@ -121,22 +116,12 @@ struct CliServer::Connection {
 
 CliServer::CliServer(event_base* base, const std::string& path, CliService& service)
     : base_(base), path_(path), service_(service) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    throw std::system_error(ENAMETOOLONG, std::generic_category(), "control socket " + path);
-  }
-  ng::prepare_socket_path(path);
-  std::strcpy(address.sun_path, path.c_str());
-  listener_.reset(evconnlistener_new_bind(
-      base,
+  listener_ = ng::listen_on_path(
+      base, path,
       [](evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) {
         static_cast<CliServer*>(self)->accept(fd);
       },
-      this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 16, reinterpret_cast<sockaddr*>(&address),
-      sizeof address));
-  if (!listener_) throw std::system_error(errno, std::generic_category(), "control socket " + path);
-  chmod(path.c_str(), 0660);
+      this);
 }
 
 CliServer::~CliServer() {

@@ -155,7 +155,9 @@ struct StreamServer::Connection {
   IpAddress source;
 };
 
-void prepare_socket_path(const std::string& path) {
+namespace {
+
+void prepare_socket_path(const std::string& path, const sockaddr_un& address) {
   const std::filesystem::path file(path);
   if (file.has_parent_path()) {
     std::error_code ignored;
@@ -167,12 +169,9 @@ void prepare_socket_path(const std::string& path) {
     errno = EEXIST;
     throw_errno(fmt::format("socket path {} is taken by something that is no socket", path));
   }
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return;
-  std::strcpy(address.sun_path, path.c_str());
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool alive = probe >= 0 && connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  const bool alive =
+      probe >= 0 && connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   if (probe >= 0) ::close(probe);
   if (alive) {
     errno = EADDRINUSE;
@@ -181,49 +180,58 @@ void prepare_socket_path(const std::string& path) {
   unlink(path.c_str());
 }
 
+}  // namespace
+
+StreamListener listen_on_path(event_base* base, const std::string& path, evconnlistener_cb accept,
+                              void* self) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    throw_errno("socket " + path);
+  }
+  std::strcpy(address.sun_path, path.c_str());
+  prepare_socket_path(path, address);
+  StreamListener listener(evconnlistener_new_bind(base, accept, self,
+                                                  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128,
+                                                  reinterpret_cast<sockaddr*>(&address), sizeof address));
+  if (!listener) throw_errno("socket " + path);
+  chmod(path.c_str(), 0660);
+  return listener;
+}
+
 StreamServer::StreamServer(event_base* base, const Endpoint& local, NgService& service,
                            SessionManager& manager, AccessList& access, std::function<Clock()> clock)
     : base_(base), service_(service), manager_(manager), access_(access), clock_(std::move(clock)) {
   const SocketAddress address(local);
-  listen(base, address.get(), static_cast<int>(address.size()));
+  listener_.reset(evconnlistener_new_bind(base, on_accept, this,
+                                          LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE,
+                                          128, address.get(), static_cast<int>(address.size())));
   if (!listener_) throw_errno("NG listener tcp " + local.to_string());
 }
 
 StreamServer::StreamServer(event_base* base, const std::string& path, NgService& service,
                            SessionManager& manager, AccessList& access, std::function<Clock()> clock)
-    : base_(base), service_(service), manager_(manager), access_(access), clock_(std::move(clock)) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    throw_errno("NG listener " + path);
-  }
-  prepare_socket_path(path);
-  std::strcpy(address.sun_path, path.c_str());
-  listen(base, reinterpret_cast<sockaddr*>(&address), sizeof address);
-  if (!listener_) throw_errno("NG listener " + path);
-  chmod(path.c_str(), 0660);
-  unlink_path_ = path;
-}
+    : listener_(listen_on_path(base, path, on_accept, this)),
+      base_(base),
+      unlink_path_(path),
+      service_(service),
+      manager_(manager),
+      access_(access),
+      clock_(std::move(clock)) {}
 
 StreamServer::~StreamServer() {
   while (!connections_.empty()) close(*connections_.front());
   if (!unlink_path_.empty()) unlink(unlink_path_.c_str());
 }
 
-void StreamServer::listen(event_base* base, const sockaddr* address, int size) {
-  listener_.reset(evconnlistener_new_bind(
-      base,
-      [](evconnlistener*, evutil_socket_t fd, sockaddr* from, int from_size, void* self) {
-        SocketAddress peer;
-        if (from->sa_family == AF_INET || from->sa_family == AF_INET6) {
-          std::memcpy(peer.get(), from, static_cast<std::size_t>(from_size));
-        }
-        const IpAddress source =
-            from->sa_family == AF_UNIX ? IpAddress::v4({127, 0, 0, 1}) : peer.endpoint().address;
-        static_cast<StreamServer*>(self)->accept(fd, source);
-      },
-      this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 128, address, size));
+void StreamServer::on_accept(evconnlistener*, evutil_socket_t fd, sockaddr* from, int from_size, void* self) {
+  SocketAddress peer;
+  const bool is_ip = from->sa_family == AF_INET || from->sa_family == AF_INET6;
+  if (is_ip) std::memcpy(peer.get(), from, static_cast<std::size_t>(from_size));
+  // A peer on a Unix socket is this host.
+  static_cast<StreamServer*>(self)->accept(fd,
+                                           is_ip ? peer.endpoint().address : IpAddress::v4({127, 0, 0, 1}));
 }
 
 void StreamServer::accept(int fd, const IpAddress& source) {

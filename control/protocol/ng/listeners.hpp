@@ -57,7 +57,7 @@ class StreamServer {
 
  private:
   struct Connection;
-  void listen(event_base* base, const struct sockaddr* address, int size);
+  static void on_accept(evconnlistener*, evutil_socket_t fd, sockaddr* from, int from_size, void* self);
   void accept(int fd, const IpAddress& source);
   void serve(Connection& connection);
   void close(Connection& connection);
@@ -72,8 +72,10 @@ class StreamServer {
   std::list<std::unique_ptr<Connection>> connections_;
 };
 
-/// Makes the directory of a socket path if it is missing, removes a socket nobody listens on, refuses
-/// anything else.
-void prepare_socket_path(const std::string& path);
+/// Listens on a Unix stream socket with mode 0660. Makes the directory if it is missing and replaces a socket
+/// that nobody listens on; throws std::system_error for anything else. `accept` gets `self` as its last
+/// argument.
+StreamListener listen_on_path(event_base* base, const std::string& path, evconnlistener_cb accept,
+                              void* self);
 
 }  // namespace ferry::ng

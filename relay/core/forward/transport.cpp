@@ -271,19 +271,15 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
 
 Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
   if (!is_udptl(datagram)) return drop(Component::kRtp, DropReason::kMalformedUdptl);
-  const auto judgement = latch_[0].on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own);
-  if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, 0);
-  if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
-    note(TransportEvent::kRateLimited);
-    return drop(Component::kRtp, DropReason::kRateLimited);
-  }
-  activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  return deliver(Component::kRtp, 0, datagram, false, now);
+  return pass_whole(latch_[0].on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own), datagram, now);
 }
 
 Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now,
                              const OwnMedia& own) noexcept {
-  const auto judgement = latch_[0].on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
+  return pass_whole(latch_[0].on_unsequenced(from, Ssrc{}, now, own, IpAddress{}), datagram, now);
+}
+
+Verdict Transport::pass_whole(const Latch::Judgement& judgement, Bytes datagram, Instant now) noexcept {
   if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, 0);
   if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
     note(TransportEvent::kRateLimited);

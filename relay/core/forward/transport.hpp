@@ -179,6 +179,8 @@ class Transport {
                   const OwnMedia& own) noexcept;
   Verdict on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
   Verdict on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  /// A datagram that is not looked into any further.
+  Verdict pass_whole(const Latch::Judgement& judgement, Bytes datagram, Instant now) noexcept;
   Verdict from_judgement(Component component, const Latch::Judgement& judgement,
                          std::size_t first_slot) noexcept;
   Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,

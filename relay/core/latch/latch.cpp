@@ -62,7 +62,7 @@ std::string_view to_string(Latch::State state) noexcept {
 
 bool OwnMedia::contains(const Endpoint& endpoint) const noexcept {
   return std::ranges::any_of(ranges_, [&](const Range& range) {
-    return range.address == endpoint.address && range.first <= endpoint.port && endpoint.port <= range.last;
+    return range.address == endpoint.address && range.ports->contains(endpoint.port);
   });
 }
 

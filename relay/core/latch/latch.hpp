@@ -6,6 +6,7 @@
 #include "relay/core/forward/drop_reason.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,13 +24,41 @@ std::optional<LatchPolicy> parse_latch_policy(std::string_view text) noexcept;
 /// (LAT-4a).
 enum class LearningAlgorithm : std::uint8_t { kRules, kImmediate, kDelayed, kHeuristic };
 
-/// Addresses and port ranges of this relay's own media (LAT-11, LIM-5). Immutable after start.
+/// Which ports of one address are open for media. Written by control, read by every worker.
+class OpenPorts {
+ public:
+  OpenPorts(UdpPort first, UdpPort last)
+      : first_(first.value), count_(last.value - first.value + 1u), words_(count_ / 64 + 1) {}
+  void set(UdpPort port, bool open) noexcept {
+    if (!covers(port)) return;
+    const std::uint64_t bit = std::uint64_t{1} << (index(port) % 64);
+    auto& word = words_[index(port) / 64];
+    open ? word.fetch_or(bit, std::memory_order_relaxed) : word.fetch_and(~bit, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool contains(UdpPort port) const noexcept {
+    return covers(port) &&
+           (words_[index(port) / 64].load(std::memory_order_relaxed) >> (index(port) % 64) & 1) != 0;
+  }
+
+ private:
+  [[nodiscard]] bool covers(UdpPort port) const noexcept {
+    return port.value >= first_ && index(port) < count_;
+  }
+  [[nodiscard]] std::size_t index(UdpPort port) const noexcept {
+    return static_cast<std::size_t>(port.value) - first_;
+  }
+
+  std::uint16_t first_;
+  std::size_t count_;
+  std::vector<std::atomic<std::uint64_t>> words_;
+};
+
+/// The ports that this relay has open for media, by address (LAT-11, LIM-5).
 class OwnMedia {
  public:
   struct Range {
     IpAddress address;
-    UdpPort first;
-    UdpPort last;
+    std::shared_ptr<const OpenPorts> ports;
   };
   explicit OwnMedia(std::vector<Range> ranges) : ranges_(std::move(ranges)) {}
   [[nodiscard]] bool contains(const Endpoint& endpoint) const noexcept;
