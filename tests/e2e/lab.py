@@ -76,6 +76,9 @@ class Lab:
         probe = run("ip", "netns", "add", ns("core"), check=False)
         if probe.returncode != 0:
             raise Skip(f"cannot make a network namespace: {probe.stderr.strip()}")
+        probe = run(*inside("core", "true"), check=False)
+        if probe.returncode != 0:
+            raise Skip(f"cannot run programs in a network namespace: {probe.stderr.strip()}")
         for name in self.NAMES[1:]:
             run("ip", "netns", "add", ns(name))
         for name in self.NAMES:

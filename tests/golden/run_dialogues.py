@@ -415,7 +415,8 @@ def make_namespace(name):
     if ip("netns", "add", name).returncode != 0:
         return False
     inside = ["netns", "exec", name, "ip"]
-    ip(*inside, "link", "set", "lo", "up")
+    if ip(*inside, "link", "set", "lo", "up").returncode != 0:
+        return False
     for a in ADDRESSES:
         ip(*inside, "addr", "add", a + "/32", "dev", "lo")
     for a in ADDRESSES_V6:
@@ -435,10 +436,10 @@ def main():
         print("SKIP: needs root for a network namespace with the addresses of the dialogues")
         return 77
     namespace = f"ferry-golden-{os.getpid()}"
-    if not make_namespace(namespace):
-        print("SKIP: cannot make a network namespace here")
-        return 77
     try:
+        if not make_namespace(namespace):
+            print("SKIP: cannot make a network namespace and run programs in it here")
+            return 77
         # This process joins the namespace: its test sockets must live there too.
         fd = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
         import ctypes
@@ -447,7 +448,7 @@ def main():
             return 77
         return run_all(arguments, namespace)
     finally:
-        subprocess.run(["ip", "netns", "del", namespace], check=False)
+        subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True)
 
 
 def run_all(arguments, namespace):
