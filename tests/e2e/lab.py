@@ -190,12 +190,12 @@ class Capture:
 
     def __init__(self, lab, where, name, expression):
         self.lab, self.file = lab, lab.path(name + ".cap")
-        self.process = lab.start(where, "tcpdump", "-U", "-i", "any", "-n", "--immediate-mode", "-Q", "in", "-w", self.file,
+        self.process = lab.start(where, "tcpdump", "-U", "-i", "any", "-n", "-B", "65536", "-Q", "in", "-w", self.file,
                                  "udp and " + expression, log=name + ".log")
         wait_for(lambda: "listening" in lab.log(name + ".log"), 5, "tcpdump")
 
     def stop(self):
-        time.sleep(0.2)  # what the kernel still holds for tcpdump
+        time.sleep(1.2)  # tcpdump reads its buffer at least once a second
         subprocess.run(["pkill", "-INT", "-f", self.file], check=False)
         self.process.wait(5)
 
