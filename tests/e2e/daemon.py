@@ -133,6 +133,24 @@ def signals(program):
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n"
 
 
+def time_outs(program):
+    daemon = Daemon(program, "--listen-ng=127.0.0.1:2465", "--timeout=1")
+    s = udp("127.0.0.1", 2465)
+    ask(s, "t1 " + json.dumps({"command": "offer", "call-id": "quiet", "from-tag": "A", "sdp": SDP.replace("IP4 127.0.0.1", "IP4 127.0.0.2")}))
+    reply = json.loads(ask(s, "t2 " + json.dumps({"command": "answer", "call-id": "quiet", "from-tag": "A", "to-tag": "B",
+                                                  "sdp": SDP.replace("IP4 127.0.0.1", "IP4 127.0.0.3")})).split(b" ", 1)[1])
+    port = int(reply["sdp"].split("m=audio ")[1].split()[0])
+    a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    a.bind(("127.0.0.2", 4000))
+    a.sendto(bytes([0x80, 8, 0, 1]) + bytes(168), ("127.0.0.1", port))
+    end = time.monotonic() + 8
+    while time.monotonic() < end and "ended" not in daemon.text():
+        time.sleep(0.1)
+    line = next((line for line in daemon.text().splitlines() if "ended" in line), "")
+    check("call quiet ended: timeout; media from A: " in line and "from B: never" in line, "a time-out says which direction was silent: " + line[24:])
+    daemon.stop()
+
+
 def transports(program):
     unix = os.path.join(tempfile.mkdtemp(prefix="ferry-unix-"), "ng.sock")
     daemon = Daemon(program, "--listen-ng=0.0.0.0:2463", "--listen-ng=[::1]:2463", "--listen-tcp-ng=127.0.0.1:2463", f"--listen-unix-ng={unix}",
@@ -232,6 +250,7 @@ def main():
     program = os.path.join(build, "rtpferryd")
     options_and_files(program)
     signals(program)
+    time_outs(program)
     transports(program)
     hostile(program, os.path.join(build, "rtpferryctl"))
     return 1 if FAILED else 0

@@ -132,6 +132,26 @@ std::string_view describe(TransportEvent event) {
   return "unknown";
 }
 
+/// Which direction fell silent when: "; from A: 60 s ago, from B: never".
+std::string silence_of(const Call& call) {
+  std::string text;
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  for (const auto& leg : call.legs) {
+    std::int64_t last = 0;
+    for (const auto& media : leg->medias) {
+      for (const PortSet& ports : media->ports) last = std::max(last, ports.activity->last_rtp_ns.load());
+    }
+    text += fmt::format(
+        "{} from {}: {}", text.empty() ? "; media" : ",",
+        leg->tag.empty() ? "(no tag)" : log::quote(leg->tag),
+        last == 0
+            ? std::string("never")
+            : fmt::format("{} s ago",
+                          std::chrono::duration_cast<std::chrono::seconds>(now - Duration{last}).count()));
+  }
+  return text;
+}
+
 /// Everything that lives as long as the daemon serves.
 class Daemon {
  public:
@@ -191,8 +211,8 @@ class Daemon {
   SessionManager::Listener make_listener() {
     SessionManager::Listener listener;
     listener.on_end = [](const Call& call, EndReason reason) {
-      if (reason != EndReason::kRegular)
-        log::info("call {} ended: {}", log::quote(call.id), to_string(reason));
+      if (reason == EndReason::kRegular) return;
+      log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
     };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
       // LIM-4 holds per stream; a spray over all ports must not fill the log either.
