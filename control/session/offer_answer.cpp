@@ -252,13 +252,17 @@ void OfferAnswer::match_sections() {
 }
 
 const LogicalInterface* OfferAnswer::interface_for(const std::string& wanted, const Media* known,
-                                                   const Leg* leg) const {
+                                                   const Leg* leg, const LogicalInterface*& chosen) const {
+  const LogicalInterface* current = known != nullptr ? known->interface : nullptr;
+  if (current == nullptr && leg != nullptr && !leg->medias.empty()) current = leg->medias.front()->interface;
   if (!wanted.empty()) {
-    if (const auto* found = manager_.interfaces_.find(wanted)) return found;
+    // A member of a round-robin group stays: the group's name asks for any of them.
+    const bool member = current != nullptr && current->name.starts_with(wanted + ":");
+    if (member) return current;
+    if (chosen == nullptr) chosen = manager_.interfaces_.find(wanted);
+    if (chosen != nullptr) return chosen;
   }
-  if (known != nullptr) return known->interface;
-  if (leg != nullptr && !leg->medias.empty()) return leg->medias.front()->interface;
-  return manager_.interfaces_.default_interface();
+  return current != nullptr ? current : manager_.interfaces_.default_interface();
 }
 
 Result<void, RequestError> OfferAnswer::choose_interfaces() {
@@ -268,10 +272,16 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
     if (name == "external" && manager_.interfaces_.find(name) == nullptr) return AddressFamily::kIpv6;
     return fallback;
   };
+  // All sections of a message go to the same member of a group, and both sides if they name the same one.
+  const LogicalInterface* sender_side = nullptr;
+  const LogicalInterface* other_side = nullptr;
+  const LogicalInterface*& receiver_side =
+      request_.sender_interface == request_.receiver_interface ? sender_side : other_side;
   for (Match& match : matches_) {
     match.untouched = match.section->type == "message" && !match.section->is_rtp();
-    match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_);
-    match.receiver_interface = interface_for(request_.receiver_interface, match.receiver, receiver_);
+    match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_, sender_side);
+    match.receiver_interface =
+        interface_for(request_.receiver_interface, match.receiver, receiver_, receiver_side);
     const AddressFamily offered = family_of(*match.section);
     match.sender_family = legacy_family(request_.sender_interface, offered);
     AddressFamily receiver_family = offered;

@@ -45,8 +45,9 @@ class OfferAnswer {
   Result<void, RequestError> read_sdp();
   void match_sections();
   Result<void, RequestError> choose_interfaces();
+  /// `chosen` remembers what a name meant in this message.
   [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known,
-                                                      const Leg* leg) const;
+                                                      const Leg* leg, const LogicalInterface*& chosen) const;
   [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
   [[nodiscard]] bool keeps_port(const Match& match) const;
   Result<void, RequestError> open_one(Match& match, bool receiver_side);

@@ -30,6 +30,10 @@ std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::
   specs.push_back(parse_interface_spec(fmt::format("plain/{}", plain)));
   // Advertised as a global address, so that private addresses in SDP are void (LAT-4).
   specs.push_back(parse_interface_spec(fmt::format("global/{}!203.0.113.77", global)));
+  for (const int member : {3, 4}) {
+    const std::string network(plain.substr(0, plain.rfind('.')));
+    specs.push_back(parse_interface_spec(fmt::format("ring:{}/{}.{}", member, network, member)));
+  }
   auto built = InterfaceSet::build(specs, options.port_min, options.port_max, check_local);
   if (!built) throw std::runtime_error(built.error());
   return std::make_unique<InterfaceSet>(std::move(*built));

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <random>
 #include <regex>
+#include <set>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -314,6 +315,29 @@ TEST(Sessions, LIM5_HairpinThroughTwoCallsPassesMedia) {
   world->run(2s);
   EXPECT_EQ(world->count(b, 'A'), 50u);
   EXPECT_EQ(world->count(a, 'B'), 50u);
+}
+
+TEST(Sessions, MemberOfARoundRobinGroupStaysForTheWholeCall) {
+  const auto world = make_sim_world();
+  const auto relays_of = [](const json& reply) {
+    std::set<std::string> hosts;
+    const auto text = reply["sdp"].get<std::string>();
+    for (std::size_t at = 0; (at = text.find("c=IN IP4 ", at)) != std::string::npos; at += 9) {
+      hosts.insert(text.substr(at + 9, text.find("\r\n", at) - at - 9));
+    }
+    return hosts;
+  };
+  std::set<std::string> used;
+  for (const char* call : {"one", "two"}) {
+    const std::string video = "m=video 6000 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n";
+    json request = offer(call, "A", audio_sdp(peer(10, 4000), video));
+    request["direction"] = json::array({"ring", "ring"});
+    const auto first = relays_of(world->ng(request));
+    EXPECT_EQ(first.size(), 1u) << "audio and video on one member";
+    EXPECT_EQ(relays_of(world->ng(request)), first) << "a re-offer does not move the call";
+    used.insert(*first.begin());
+  }
+  EXPECT_EQ(used.size(), 2u) << "calls in turn";
 }
 
 /// A client that does anything at any time. Whatever it did, when its calls are gone nothing is left.
