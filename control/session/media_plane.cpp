@@ -64,7 +64,8 @@ void MediaPlane::post(std::size_t worker, WorkerCommand command, bool must_compl
   Slot& slot = *workers_[worker];
   slot.must_wake = true;
   slot.must_wait |= must_complete;
-  while (!slot.worker->post(std::move(command))) {
+  // A full ring leaves the command as it was.
+  while (!slot.worker->post(std::move(command))) {  // NOLINT(bugprone-use-after-move)
     slot.must_wait = true;
     fence();
     slot.must_wake = true;

@@ -157,12 +157,10 @@ Result<void, RequestError> OfferAnswer::resolve_legs() {
       if (candidate == nullptr || candidate == receiver_) candidate = call_.partner_of(*receiver_);
       const bool final_seen =
           candidate != nullptr && candidate->final_response && !request_.has_flag(Flag::kProvisional);
-      if (candidate != nullptr && candidate->tag.empty()) {
+      const bool renames = is_answer_ && !request_.has_flag(Flag::kNewBranch) && !final_seen;
+      if (candidate != nullptr && (candidate->tag.empty() || renames)) {
         sender_ = candidate;
-        learned_sender_tag_ = sender_tag;
-      } else if (candidate != nullptr && is_answer_ && !request_.has_flag(Flag::kNewBranch) && !final_seen) {
-        sender_ = candidate;
-        learned_sender_tag_ = sender_tag;  // the former tag stays as an alias
+        learned_sender_tag_ = sender_tag;  // a former tag stays as an alias
       } else {
         new_sender_tag_ = sender_tag;
         new_sender_branch_ = branch;
@@ -488,12 +486,10 @@ void OfferAnswer::decide_mux(Media& sender, Media& receiver) const {
   sender.mux_used = sender.mux_offered_by_peer && sender.mux_offered_to_peer;
   const bool accept = wants(RtcpMux::kAccept) || receiver.mux_accept;
   const bool reject = wants(RtcpMux::kReject) || receiver.mux_reject;
-  if (!receiver.mux_offered_by_peer) {
+  if (!receiver.mux_offered_by_peer || (reject && !accept)) {
     receiver.mux_used = false;
   } else if (accept) {
     receiver.mux_used = true;
-  } else if (reject) {
-    receiver.mux_used = false;
   } else {
     receiver.mux_used = sender.mux_offered_to_peer ? sender.mux_used : true;
   }

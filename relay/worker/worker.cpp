@@ -244,7 +244,8 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
         drop(*out, DropReason::kNoBuffer);
         continue;
       }
-      const MutableBytes data = packet.data();
+      const MutableBytes data =
+          packet.data();  // NOLINT(bugprone-use-after-move): moved for the last sink only
       std::ranges::copy(data, outgoing.space().begin());
       outgoing.set_data_size(data.size());
     }

@@ -140,7 +140,7 @@ class Relay {
         continue;
       }
       const std::string_view reply(buffer.data(), static_cast<std::size_t>(n));
-      const json parsed = json::parse(reply.substr(reply.find(' ') + 1));
+      json parsed = json::parse(reply.substr(reply.find(' ') + 1));
       if (parsed.value("result", "") == "error")
         throw std::runtime_error("relay: " + parsed.value("error-reason", ""));
       return parsed;
@@ -165,7 +165,7 @@ json show(const std::string& path, const std::string& call) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return nullptr;
-  std::strcpy(address.sun_path, path.c_str());
+  path.copy(address.sun_path, sizeof address.sun_path - 1);  // the rest is zero
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   std::string reply;
   const std::string line = json{{"command", "show"}, {"call_id", call}}.dump() + "\n";

@@ -190,7 +190,7 @@ StreamListener listen_on_path(event_base* base, const std::string& path, evconnl
     errno = ENAMETOOLONG;
     throw_errno("socket " + path);
   }
-  std::strcpy(address.sun_path, path.c_str());
+  path.copy(address.sun_path, sizeof address.sun_path - 1);  // the rest is zero
   prepare_socket_path(path, address);
   StreamListener listener(evconnlistener_new_bind(base, accept, self,
                                                   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128,

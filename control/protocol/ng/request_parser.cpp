@@ -49,7 +49,7 @@ void replace_word(Request& request, std::string_view word) {
     std::string_view name;
     std::initializer_list<Replace> words;
   };
-  static const std::array<Row, 8> kRows = {{
+  static const std::array<Row, 8> rows = {{
       {"origin", {Replace::kOrigin}},
       {"session-connection", {Replace::kSessionConnection}},
       {"sdp-version", {Replace::kSdpVersion}},
@@ -60,8 +60,8 @@ void replace_word(Request& request, std::string_view word) {
       {"force-increment-sdp-ver", {Replace::kForceIncrementVersion}},
   }};
   const std::string name = normalise(word);
-  const auto row = std::ranges::find(kRows, name, &Row::name);
-  if (row == kRows.end()) {
+  const auto row = std::ranges::find(rows, name, &Row::name);
+  if (row == rows.end()) {
     request.unknown_flags.push_back("replace-" + name);
     return;
   }
