@@ -236,16 +236,15 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
       continue;
     }
     PacketBuffer outgoing;
-    if (left == 0) {
-      outgoing = std::move(packet);
+    if (left == 0) {                 // the last sink takes the packet itself
+      outgoing = std::move(packet);  // NOLINT(bugprone-use-after-move)
     } else {
       outgoing = io_->allocate();
       if (!outgoing) {
         drop(*out, DropReason::kNoBuffer);
         continue;
       }
-      const MutableBytes data =
-          packet.data();  // NOLINT(bugprone-use-after-move): moved for the last sink only
+      const MutableBytes data = packet.data();
       std::ranges::copy(data, outgoing.space().begin());
       outgoing.set_data_size(data.size());
     }
