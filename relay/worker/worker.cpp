@@ -180,26 +180,37 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
     case Verdict::Kind::kDrop:
       count_total_drop(verdict.reason);
       return;
-    case Verdict::Kind::kHold: {
-      if (!entry.held) entry.held = std::make_unique<std::array<PacketBuffer, Transport::kHoldSlots>>();
-      PacketBuffer& held = (*entry.held)[verdict.slot];
-      if (held) {
-        const bool ssrc = verdict.slot >= Latch::kHoldSlots * 2;
-        drop(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
-      }
-      held = std::move(packet);
+    case Verdict::Kind::kHold:
+      hold(entry, verdict.slot, std::move(packet));
       return;
-    }
     case Verdict::Kind::kRelease: {
       // Cannot loop: a release locks the source or admits the SSRC, so the second judgement is another one.
       if (!FERRY_ENSURE(depth < 4)) return;
-      if (entry.held && (*entry.held)[verdict.slot]) {
-        judge(entry, component, std::move((*entry.held)[verdict.slot]), now, depth + 1);
+      if (entry.held && (*entry.held)[verdict.slot].packet) {
+        judge(entry, component, std::move((*entry.held)[verdict.slot].packet), now, depth + 1);
       }
       judge(entry, component, std::move(packet), now, depth + 1);
       return;
     }
   }
+}
+
+void Worker::give_up(TransportEntry& entry, std::uint8_t slot) noexcept {
+  const bool ssrc = slot >= Latch::kHoldSlots * 2;
+  drop(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
+  (*entry.held)[slot].packet.reset();
+}
+
+void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept {
+  if (!entry.held) entry.held = std::make_unique<std::array<TransportEntry::Held, Transport::kHoldSlots>>();
+  if ((*entry.held)[slot].packet) give_up(entry, slot);
+  HeldAt& place = held_[next_held_ % kMaxHeld];
+  if (TransportEntry* oldest = find(place.id); oldest != nullptr && oldest->held) {
+    const auto& waiting = (*oldest->held)[place.slot];
+    if (waiting.packet && waiting.serial == place.serial) give_up(*oldest, place.slot);
+  }
+  place = {entry.state.id(), slot, next_held_};
+  (*entry.held)[slot] = {std::move(packet), next_held_++};
 }
 
 void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet,

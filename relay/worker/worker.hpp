@@ -24,8 +24,13 @@ struct TransportEntry {
   Transport state;
   std::array<PortHandle, 2> ports;
   std::vector<PacketTap*> taps;
-  /// First packets under probation; made when the first one must wait.
-  std::unique_ptr<std::array<PacketBuffer, Transport::kHoldSlots>> held;
+  /// A first packet under probation, and which of the worker's held packets it is.
+  struct Held {
+    PacketBuffer packet;
+    std::uint64_t serial = 0;
+  };
+  /// Made when the first one must wait.
+  std::unique_ptr<std::array<Held, Transport::kHoldSlots>> held;
 };
 
 // What control tells a worker. Pointers to results stay valid until the worker passed the fence of the
@@ -91,6 +96,10 @@ struct alignas(64) WorkerTotals {
 /// to the worker's own thread (which may be the same one in tests).
 class Worker {
  public:
+  /// Packets under probation in all calls together. The oldest gives way: buffers that wait must never be
+  /// those that the other calls need. The engine has more than this and two batches.
+  static constexpr std::size_t kMaxHeld = 512;
+
   Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own);
   ~Worker();
 
@@ -119,6 +128,13 @@ class Worker {
  private:
   static constexpr std::size_t kBatch = 64;
 
+  /// Where the n-th held packet is; the packet may have left since.
+  struct HeldAt {
+    TransportId id;
+    std::uint8_t slot = 0;
+    std::uint64_t serial = 0;
+  };
+
   void run_commands() noexcept;
   void execute(InstallTransport& command);
   void execute(UpdatePlan& command);
@@ -142,6 +158,9 @@ class Worker {
   void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
                   PacketBuffer packet, Instant now) noexcept;
   void flush() noexcept;
+  void hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept;
+  /// Drops what is held in a slot, counted by what it waited for.
+  void give_up(TransportEntry& entry, std::uint8_t slot) noexcept;
   void pass_events(TransportEntry& entry, Instant now) noexcept;
 
   std::unique_ptr<PacketIo> io_;
@@ -152,6 +171,8 @@ class Worker {
   std::atomic<std::uint64_t> completed_{0};
   std::vector<std::unique_ptr<TransportEntry>> table_;
   std::size_t live_ = 0;
+  std::array<HeldAt, kMaxHeld> held_{};  // ring, by serial
+  std::uint64_t next_held_ = 1;
   std::array<PacketBuffer, kBatch> received_;
   struct Outgoing {
     TransportEntry* entry = nullptr;

@@ -206,16 +206,21 @@ TEST_F(LatchTest, LIM5_OwnPortIsAcceptedOnAKnownHairpinOnly) {
   EXPECT_EQ(packet(config_.signalled, 1, 0ms), Decision::kAccept);
 }
 
-TEST_F(LatchTest, LAT5_ManyNeighboursCannotPushACandidateOut) {
+TEST_F(LatchTest, LAT5_ThreeNeighboursAtTheSameAddressDoNotPushTheHonestOneOut) {
   begin();
-  // Three neighbours at the same address keep trying; the honest one still gets its two packets in sequence.
-  for (std::uint16_t n = 1; n <= 1; ++n) {
-    for (std::uint16_t port = 1; port <= 3; ++port)
-      packet({kAliceHost, UdpPort{static_cast<std::uint16_t>(7000 + port)}},
-             static_cast<std::uint16_t>(n * 10), n * 20ms, Ssrc{port});
-    EXPECT_EQ(packet(kAliceOtherPort, n, n * 20ms), Decision::kHold);
+  for (std::uint16_t n = 1; n <= 20; ++n) {
+    const auto jumping = static_cast<std::uint16_t>(n * 10);  // never two in sequence
+    for (const unsigned port : {7001u, 7002u, 7003u}) {
+      EXPECT_EQ(
+          packet({kAliceHost, UdpPort{static_cast<std::uint16_t>(port)}}, jumping, n * 20ms, Ssrc{port}),
+          Decision::kHold);
+    }
   }
-  EXPECT_EQ(packet(kAliceOtherPort, 2, 40ms), Decision::kRelease);
+  EXPECT_EQ(packet(kAliceOtherPort, 1, 500ms), Decision::kHold);
+  for (const unsigned port : {7001u, 7002u, 7003u}) {
+    packet({kAliceHost, UdpPort{static_cast<std::uint16_t>(port)}}, 900, 510ms, Ssrc{port});
+  }
+  EXPECT_EQ(packet(kAliceOtherPort, 2, 520ms), Decision::kRelease);
 }
 
 TEST_F(LatchTest, NgHeuristic_PrefersTheBestMatchForThreeSeconds) {

@@ -15,7 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::rtp;
 
-constexpr std::size_t kBuffers = 256;
+constexpr std::size_t kBuffers = 1024;
 const IpAddress kRelay = IpAddress::v4({198, 18, 0, 1});
 Endpoint host(std::uint8_t n) { return {IpAddress::v4({192, 0, 2, n}), UdpPort{4000}}; }
 
@@ -145,6 +145,26 @@ TEST_F(WorkerTest, Seam4_EveryBufferComesBack) {
   worker->run_once();
   EXPECT_EQ(io->free_buffers(), kBuffers);
   EXPECT_EQ(worker->transports(), 0u);
+}
+
+TEST_F(WorkerTest, LAT5_PacketsHeldForManyCallsNeverStopTheWorker) {
+  SimIo* io = nullptr;
+  auto worker = make_worker(network_, &io);
+  install(*worker, 1, 30010, plan(host(21), {source(11, {8}, {})}));
+  install(*worker, 0, 30000, plan(host(10), {source(1, {8}, {to(1, 11)})}));
+  // Each of these calls gets one packet that is held and never confirmed.
+  for (std::uint32_t i = 2; i < 2000; ++i) {
+    const auto port = static_cast<std::uint16_t>(30020 + 2 * i);
+    install(*worker, i, port, plan(host(10), {source(100 + i, {8}, {})}));
+    network_.send_to_relay({{host(10).address, UdpPort{5555}}, {kRelay, UdpPort{port}}, rtp('H', i, 1)});
+    worker->run_until_idle();
+  }
+  for (std::uint16_t n = 0; n < 50; ++n) {
+    network_.send_to_relay({host(10), {kRelay, UdpPort{30000}}, rtp('A', 1, n)});
+    worker->run_until_idle();
+  }
+  EXPECT_EQ(arrived(host(21)), 50u);
+  EXPECT_GE(io->free_buffers(), kBuffers - Worker::kMaxHeld);
 }
 
 TEST_F(WorkerTest, LAT5_HeldFirstPacketIsDeliveredInOrder) {

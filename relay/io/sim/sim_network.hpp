@@ -64,7 +64,7 @@ class SimNetwork final : public PortProvider {
 /// The engine of one worker on a `SimNetwork`.
 class SimIo final : public PacketIo {
  public:
-  explicit SimIo(SimNetwork& network, std::size_t buffers = 256) : network_(network), pool_(buffers) {}
+  explicit SimIo(SimNetwork& network, std::size_t buffers = 1024) : network_(network), pool_(buffers) {}
 
   bool attach(PortHandle port, std::uint64_t cookie) noexcept override;
   void detach(PortHandle port) noexcept override { attached_.erase(port.native); }
