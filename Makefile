@@ -28,6 +28,7 @@ asan:             ## unit tests with address and undefined-behaviour sanitizers
 bench: build      ## set-up rate, CPU and memory beside rtpengine
 	@tools/setup.sh bench
 	@python3 bench/setup_rate.py --build $(BUILD)/bin --json $(BUILD)/setup_rate.json
+	@$(BUILD)/bin/connected_send
 
 fuzz:             ## every parser, SECONDS each (default 30)
 	@tools/setup.sh build fuzz

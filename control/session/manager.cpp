@@ -81,6 +81,8 @@ std::optional<RequestError> SessionManager::check_limits(const Request& request)
     exceeded = "Load limit exceeded";
   } else if (config_.max_bandwidth_bytes != 0 && load_.bytes_per_second > config_.max_bandwidth_bytes) {
     exceeded = "Bandwidth limit exceeded";
+  } else if (listener_.memory_is_short && listener_.memory_is_short()) {
+    exceeded = "Memory limit exceeded";
   }
   if (exceeded == nullptr) return std::nullopt;
   ++totals_.rejected;

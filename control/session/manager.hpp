@@ -77,6 +77,8 @@ class SessionManager {
   struct Listener {
     std::function<void(const Call&, EndReason)> on_end;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
+    /// Asked before each new call: true refuses it, so that the running ones keep what memory is left.
+    std::function<bool()> memory_is_short;
   };
 
   SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,

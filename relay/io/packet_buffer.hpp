@@ -37,6 +37,8 @@ struct PacketSlot {
   std::uint64_t cookie = 0;
   /// Sending: the port that the datagram leaves from (LAT-1).
   PortHandle via;
+  /// Sending: `remote` is the locked peer of `via`; an engine may keep a path of its own to it.
+  bool to_locked_peer = false;
   std::uint32_t offset = kHeadroom;
   std::uint32_t length = 0;
   bool truncated = false;

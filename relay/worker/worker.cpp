@@ -94,8 +94,11 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
   entry->state.set_id(id);
   for (const auto component : {Component::kRtp, Component::kRtcp}) {
     const PortHandle port = entry->ports[static_cast<std::size_t>(component)];
-    if (port.is_open()) io_->attach(port, make_cookie(id, component));
+    if (!port.is_open() || io_->attach(port, make_cookie(id, component))) continue;
+    bump(totals_.unserved_ports);
+    entry->state.note(TransportEvent::kPortNotServed);
   }
+  pass_events(*entry, io_->now());
   table_[id.slot] = std::move(entry);
 }
 
@@ -272,6 +275,8 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   }
   packet->remote = hop.to;
   packet->via = port;
+  // RTCP is rare: a path of its own would cost more than it saves.
+  packet->to_locked_peer = hop.locked && hop.via == Component::kRtp;
   out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
   outgoing_meta_[outgoing_count_] = {&out, hop.via};
   outgoing_[outgoing_count_++] = std::move(packet);

@@ -89,6 +89,8 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> packets{0};
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<std::uint64_t> errors{0};
+  /// Ports that the engine would not take: nothing that arrives there is heard.
+  std::atomic<std::uint64_t> unserved_ports{0};
   std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
 };
 

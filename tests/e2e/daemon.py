@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -176,6 +177,59 @@ def transports(program):
     check(code == 0 and not os.path.exists(unix), "the Unix socket is gone at the end")
 
 
+def foreign(program):
+    """C-05 with a source that is not loopback: it needs a network namespace."""
+    import lab
+    try:
+        lab.need("ip")
+        with lab.Lab() as network:
+            network.start("core", program, "--config-file=none", f"--interface={lab.RELAY4}", f"--listen-ng={lab.RELAY4}:2466",
+                          f"--listen-tcp-ng={lab.RELAY4}:2466", f"--control-allow={lab.ALICE}/32", "--control-socket=none",
+                          "--num-threads=1", log="relay.log")
+            lab.wait_for(lambda: "is ready" in open(network.path("relay.log")).read(), 5, "the daemon")
+            script = ("import socket,sys\n"
+                      f"s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(0.5); s.connect(('{lab.RELAY4}',2466))\n"
+                      "for i in range(3):\n"
+                      "  s.send(b'c%d d7:command4:pinge'%i)\n"
+                      "  try: print(s.recv(99).decode())\n"
+                      "  except OSError as e: print(type(e).__name__)\n"
+                      f"try:\n  t=socket.create_connection(('{lab.RELAY4}',2466),1); t.settimeout(1); t.sendall(b't d7:command4:pinge'); print(t.recv(99).decode() or 'closed')\n"
+                      "except OSError as e: print(type(e).__name__)\n")
+            said = {who: lab.run(*lab.inside(who, sys.executable, "-c", script)).stdout.split("\n")[:4] for who in ("alice", "bob")}
+            check(said["alice"] == [f"c{i} d6:result4:ponge" for i in range(3)] + ["t d6:result4:ponge"], "a client of the allow-list is answered")
+            check(said["bob"][:3] == ["TimeoutError"] * 3 and "pong" not in said["bob"][3],
+                  f"C-05: a command from a foreign address meets silence (UDP: {said['bob'][:3]}, TCP: {said['bob'][3]})")
+    except lab.Skip as reason:
+        print(f"skipped C-05 over the network: {reason}", flush=True)
+
+
+def memory(program):
+    """C-12: new calls are refused before memory runs out, running ones go on, and it recovers."""
+    daemon = Daemon(program, "--listen-ng=127.0.0.1:2467", "--delete-delay=0")
+    s = udp("127.0.0.1", 2467)
+
+    def offer(n):
+        return json.loads(ask(s, f"m{n} " + json.dumps({"command": "offer", "call-id": f"m{n}", "from-tag": "a", "sdp": SDP})).split(b" ", 1)[1])
+    check(offer(0).get("result") == "ok", "a call before memory is short")
+    pages = int(open(f"/proc/{daemon.process.pid}/statm").read().split()[0])
+    limit = (pages * resource.getpagesize() + (8 << 20)) * 20 // 19
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    reason = ""
+    for n in range(1, 9000):
+        reply = offer(n)
+        if reply.get("result") != "ok":
+            reason = reply.get("error-reason")
+            break
+    query = json.loads(ask(s, b'mq {"command":"query","call-id":"m0"}').split(b" ", 1)[1])
+    check(n > 100 and reason == "Parallel session limit reached" and query["result"] == "ok" and daemon.process.poll() is None,
+          f"C-12: {n} calls fill the memory, the next is refused ({reason}), the running ones are there")
+    for i in range(n):
+        ask(s, f"d{i} " + json.dumps({"command": "delete", "call-id": f"m{i}", "from-tag": "a"}))
+    recovered = any(offer(n + 1 + i).get("result") == "ok" for i in range(64))
+    code, _ = daemon.stop()
+    check(recovered and code == 0, "C-12: when calls have ended, new ones are taken again")
+
+
 def unix_connect(path):
     c = socket.socket(socket.AF_UNIX)
     c.connect(path)
@@ -247,11 +301,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     build = parser.parse_args().build
-    program = os.path.join(build, "rtpferryd")
+    program = os.path.abspath(os.path.join(build, "rtpferryd"))
     options_and_files(program)
     signals(program)
     time_outs(program)
     transports(program)
+    foreign(program)
+    memory(program)
     hostile(program, os.path.join(build, "rtpferryctl"))
     return 1 if FAILED else 0
 

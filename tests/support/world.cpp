@@ -170,7 +170,8 @@ class LiveWorld final : public World {
     interfaces_ = make_interfaces(options, "127.250.0.1", "127.250.0.2", true);
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < options.workers; ++i) {
-      workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(), interfaces_->own_media()));
+      workers.push_back(
+          std::make_unique<Worker>(std::make_unique<PortableIo>(connected_), interfaces_->own_media()));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), true);
     manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, provider_);
@@ -252,7 +253,8 @@ class LiveWorld final : public World {
     }
   }
 
-  PortableProvider provider_;
+  std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
+  PortableProvider provider_{connected_};
   Instant start_;
   Duration swept_{0};
   std::map<Endpoint, int> sockets_;

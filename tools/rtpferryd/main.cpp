@@ -15,6 +15,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,11 +60,12 @@ class PidFile {
   struct stat ours_ {};
 };
 
-/// As many descriptors as the kernel allows: each call needs four.
+/// As many descriptors as the kernel allows: each call needs four, and two more once its peers are locked.
 void raise_descriptor_limit(const InterfaceSet& interfaces) {
   std::size_t wanted = 1024;
   for (const auto& logical : interfaces.all()) {
-    for (const auto& local : logical.addresses) wanted += local.ports->total() * 2;
+    for (const auto& local : logical.addresses)
+      wanted += local.ports->total() * 3;  // and one connected socket a pair
   }
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -114,6 +116,45 @@ class HostLoad {
   std::uint64_t idle_ = 0;
 };
 
+/// Whether this process comes near what it may use: its address space limit or its control group's.
+class MemoryWatch {
+ public:
+  MemoryWatch() {
+    std::ifstream groups("/proc/self/cgroup");
+    for (std::string line; std::getline(groups, line);) {
+      if (line.starts_with("0::")) group_file_ = "/sys/fs/cgroup" + line.substr(3) + "/memory.max";
+    }
+  }
+  bool is_short() {
+    // Looking costs some microseconds: not for every call.
+    if (asked_++ % kCallsBetween == 0) short_ = look();
+    return short_;
+  }
+
+ private:
+  static constexpr unsigned kCallsBetween = 32;
+  /// Freed memory that the allocator keeps counts as free.
+  static bool near(std::uint64_t used, std::uint64_t kept, std::uint64_t limit) {
+    return used > kept && used - kept > limit - limit / 20;
+  }
+  bool look() const {
+    std::ifstream file("/proc/self/statm");
+    std::uint64_t size = 0;
+    std::uint64_t resident = 0;
+    if (!(file >> size >> resident)) return false;
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    const std::uint64_t kept = mallinfo2().fordblks;
+    rlimit limit{};
+    getrlimit(RLIMIT_AS, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY && near(size * page, kept, limit.rlim_cur)) return true;
+    std::uint64_t group = 0;
+    return std::ifstream(group_file_) >> group && near(resident * page, kept, group);
+  }
+  std::string group_file_;
+  unsigned asked_ = 0;
+  bool short_ = false;
+};
+
 std::string_view describe(TransportEvent event) {
   switch (event) {
     case TransportEvent::kForeignSource:
@@ -126,6 +167,8 @@ std::string_view describe(TransportEvent event) {
       return "it sends more than its stream may carry";
     case TransportEvent::kLocked:
       return "its address was learned";
+    case TransportEvent::kPortNotServed:
+      return "a port of it cannot be served (fs.epoll.max_user_watches?): no media will be heard there";
     case TransportEvent::kCount:
       break;
   }
@@ -202,7 +245,8 @@ class Daemon {
         config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < count; ++i) {
-      workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(), interfaces_.own_media()));
+      workers.push_back(
+          std::make_unique<Worker>(std::make_unique<PortableIo>(connected_), interfaces_.own_media()));
     }
     log::info("{} workers, engine portable (a socket per port)", count);
     return workers;
@@ -214,6 +258,7 @@ class Daemon {
       if (reason == EndReason::kRegular) return;
       log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
     };
+    listener.memory_is_short = [this] { return memory_.is_short(); };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
       // LIM-4 holds per stream; a spray over all ports must not fill the log either.
       if (++events_logged_ > kEventsPerSecond) return;
@@ -281,7 +326,8 @@ class Daemon {
   const Config& config_;
   const InterfaceSet& interfaces_;
   EventBase base_;
-  PortableProvider provider_;
+  std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
+  PortableProvider provider_{connected_};
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;
@@ -296,6 +342,7 @@ class Daemon {
   unsigned events_logged_ = 0;
   ng::TrafficRates last_;
   HostLoad host_;
+  MemoryWatch memory_;
 };
 
 int run(std::span<char* const> arguments) {

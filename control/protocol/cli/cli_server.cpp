@@ -37,6 +37,11 @@ json CliService::stats() {
     if (sum != 0) drops[std::string(row.name)] = sum;
   }
   j["drops"] = std::move(drops);
+  std::uint64_t unserved = 0;
+  for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
+    unserved += manager_.plane().worker(i).totals().unserved_ports.load();
+  }
+  j["unserved_ports"] = unserved;
   j["control"] = {{"cached_replies", ng_.cache().size()},
                   {"cached_bytes", ng_.cache().bytes()},
                   {"errors", ng_.errors()},

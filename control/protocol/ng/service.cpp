@@ -143,7 +143,12 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   const Request request = parse_request(document);
   count_unknown(request);
   const Instant before = std::chrono::steady_clock::now();
-  Dict reply = dispatch(index, request, document.find("body") != nullptr);
+  Dict reply;
+  try {
+    reply = dispatch(index, request, document.find("body") != nullptr);
+  } catch (const std::bad_alloc&) {
+    reply = error_reply("Out of memory");
+  }
   const auto client = clients_.size() < kMaxClients || clients_.contains(source) ? source : IpAddress{};
   Client& counts = clients_[client];
   ++counts.commands[index].count;

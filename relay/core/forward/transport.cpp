@@ -363,12 +363,13 @@ Transport::NextHop Transport::next_hop(Component component, Instant now) noexcep
       !is_forbidden_peer(config.signalled)) {
     to = config.signalled;
   }
-  if (!to.is_set()) return {{}, via, DropReason::kNoDestination};
+  if (!to.is_set()) return {{}, via, DropReason::kNoDestination, false};
   if (plan_->limit_unverified && !verified_) {
     if (unverified_since_ == Instant{}) unverified_since_ = now;
-    if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified};
+    if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified, false};
   }
-  return {to, via, DropReason::kNone};
+  const Latch& latch = latch_[index(via)];
+  return {to, via, DropReason::kNone, latch.state() == Latch::State::kLocked && to == latch.learned()};
 }
 
 void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept {

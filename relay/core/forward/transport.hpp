@@ -75,6 +75,7 @@ enum class TransportEvent : std::uint8_t {
   kUnknownPayloadType,
   kRateLimited,
   kLocked,
+  kPortNotServed,
   kCount
 };
 
@@ -103,6 +104,8 @@ class Transport {
     Endpoint to;
     Component via = Component::kRtp;
     DropReason reason = DropReason::kNone;
+    /// `to` is the learned peer of a locked stream: it stays for many packets.
+    bool locked = false;
   };
   [[nodiscard]] NextHop next_hop(Component component, Instant now) noexcept;
   /// Counts a packet that left for media `to` through the port of `via`.
@@ -120,6 +123,9 @@ class Transport {
 
   /// Source index for a media id; nothing if this transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
+  void note(TransportEvent event) noexcept {
+    events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event));
+  }
   /// Takes the next pending event, if any.
   [[nodiscard]] std::optional<TransportEvent> take_event(Instant now) noexcept;
 
@@ -189,9 +195,6 @@ class Transport {
   StreamStats* admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
                      Verdict& verdict) noexcept;
   void read_reports(std::size_t source, Bytes compound, Instant now) noexcept;
-  void note(TransportEvent event) noexcept {
-    events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event));
-  }
   [[nodiscard]] std::optional<std::size_t> source_for(const RtpView& rtp,
                                                       const PayloadEntry*& payload) const noexcept;
   void rebuild_sources(const TransportPlan& old);

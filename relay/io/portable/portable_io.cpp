@@ -9,10 +9,24 @@
 
 #include <netinet/in.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 namespace ferry {
+
+namespace {
+
+void set_mark(int fd, AddressFamily family, std::uint8_t tos) noexcept {
+  const int value = tos;
+  if (family == AddressFamily::kIpv4) {
+    setsockopt(fd, IPPROTO_IP, IP_TOS, &value, sizeof value);
+  } else {
+    setsockopt(fd, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value);
+  }
+}
+
+}  // namespace
 
 Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, std::uint8_t tos) {
   const SocketAddress address(local);
@@ -29,18 +43,75 @@ Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, 
   return port;
 }
 
-void PortableProvider::release(PortHandle port) { close(port.native); }
+void PortableProvider::release(PortHandle port) {
+  if (connected_) connected_->close(port);
+  close(port.native);
+}
 
 void PortableProvider::set_tos(PortHandle port, AddressFamily family, std::uint8_t tos) {
-  const int value = tos;
-  if (family == AddressFamily::kIpv4) {
-    setsockopt(port.native, IPPROTO_IP, IP_TOS, &value, sizeof value);
-  } else {
-    setsockopt(port.native, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value);
+  set_mark(port.native, family, tos);
+  if (const int connected = connected_ ? connected_->of(port) : -1; connected >= 0) {
+    set_mark(connected, family, tos);
   }
 }
 
-PortableIo::PortableIo(std::size_t buffers) : pool_(buffers) {
+ConnectedSockets::ConnectedSockets() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  size_ = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 22));
+  twins_.reset(static_cast<int*>(std::calloc(static_cast<std::size_t>(size_), sizeof(int))));
+  if (!twins_) size_ = 0;
+}
+
+int ConnectedSockets::open_beside(PortHandle port) const noexcept {
+  SocketAddress local;
+  if (getsockname(port.native, local.get(), local.size_pointer()) != 0) return -1;
+  const int fd = socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  // The kernel lets a second socket on the port only if both say so. It is said just for this moment, so that
+  // no other process can join and a port in use is known as such.
+  const auto share = [](int socket, int value) {
+    return setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) == 0;
+  };
+  const bool bound = share(port.native, 1) && share(fd, 1) && bind(fd, local.get(), local.size()) == 0;
+  share(port.native, 0);
+  share(fd, 0);
+  // Descriptors are given out lowest first: above this mark they are for new calls.
+  if (!bound || fd >= size_ / 4 * 3) {
+    ::close(fd);
+    return -1;
+  }
+  int tos = 0;
+  socklen_t length = sizeof tos;
+  const bool v6 = local.family() == AF_INET6;
+  getsockopt(port.native, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos, &length);
+  if (tos > 0) set_mark(fd, v6 ? AddressFamily::kIpv6 : AddressFamily::kIpv4, static_cast<std::uint8_t>(tos));
+  return fd;
+}
+
+int ConnectedSockets::connect_to(PortHandle port, const Endpoint& peer) noexcept {
+  if (!covers(port.native)) return -1;
+  int fd = of(port);
+  if (fd < 0) fd = open_beside(port);
+  if (fd < 0) return -1;
+  const SocketAddress to(peer);
+  if (connect(fd, to.get(), to.size()) != 0) {
+    ::close(fd);
+    fd = -1;
+  }
+  std::atomic_ref(twins_[port.native]).store(fd + 1, std::memory_order_relaxed);
+  return fd;
+}
+
+void ConnectedSockets::close(PortHandle port) noexcept {
+  const int fd = of(port);
+  if (fd < 0) return;
+  std::atomic_ref(twins_[port.native]).store(0, std::memory_order_relaxed);
+  ::close(fd);
+}
+
+PortableIo::PortableIo(std::shared_ptr<ConnectedSockets> connected, std::size_t buffers)
+    : connected_(std::move(connected)), pool_(buffers) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   event_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (epoll_ < 0 || event_ < 0) throw std::system_error(errno, std::generic_category(), "epoll/eventfd");
@@ -55,22 +126,54 @@ PortableIo::~PortableIo() {
   if (event_ >= 0) close(event_);
 }
 
-bool PortableIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
-  const auto fd = static_cast<std::size_t>(port.native);
-  if (fd >= ports_.size()) ports_.resize(fd + 64);
+bool PortableIo::watch(int fd, std::uint64_t cookie) {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= ports_.size()) ports_.resize(index + 64);
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = port.native;
-  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, port.native, &event) != 0) return false;
-  ports_[fd] = {cookie, true};
+  event.data.fd = fd;
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return false;
+  ports_[index] = {cookie, true, false, {}};
+  return true;
+}
+
+void PortableIo::unwatch(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= ports_.size() || !ports_[index].attached) return;
+  ports_[index].attached = false;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+}
+
+bool PortableIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
+  if (!watch(port.native, cookie)) return false;
+  // It was connected on another worker. If it cannot be heard here it must go.
+  const int connected = connected_ ? connected_->of(port) : -1;
+  if (connected >= 0 && !watch(connected, cookie)) connected_->close(port);
   return true;
 }
 
 void PortableIo::detach(PortHandle port) noexcept {
-  const auto fd = static_cast<std::size_t>(port.native);
-  if (fd >= ports_.size() || !ports_[fd].attached) return;
-  ports_[fd].attached = false;
-  epoll_ctl(epoll_, EPOLL_CTL_DEL, port.native, nullptr);
+  unwatch(port.native);
+  if (const int connected = connected_ ? connected_->of(port) : -1; connected >= 0) unwatch(connected);
+}
+
+int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept {
+  if (!connected_ || !packet.to_locked_peer) return -1;
+  const auto index = static_cast<std::size_t>(port.native);
+  if (index >= ports_.size() || !ports_[index].attached) return -1;
+  if (ports_[index].refused) return -1;
+  if (ports_[index].peer == packet.remote) return connected_->of(port);
+  const int before = connected_->of(port);
+  const int fd = connected_->connect_to(port, packet.remote);
+  if (fd >= 0 && fd != before && !watch(fd, ports_[index].cookie)) {
+    connected_->close(port);
+    ports_[index].refused = true;
+    return -1;
+  }
+  if (fd < 0 && before >= 0) ports_[static_cast<std::size_t>(before)].attached = false;
+  ports_[index].refused = fd < 0;
+  ports_[index].peer = fd >= 0 ? packet.remote : Endpoint{};
+  return fd;
 }
 
 std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
@@ -102,13 +205,16 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
 void PortableIo::send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const PacketBuffer buffer = std::move(batch[i]);
+    const int connected = connected_to(buffer->via, *buffer.operator->());
     const SocketAddress to(buffer->remote);
     const Bytes data = buffer.data();
     ssize_t n = -1;
     // A pending ICMP error of an earlier datagram is reported by the next call and says nothing about this
     // one.
     for (int attempt = 0; attempt < 2 && n < 0; ++attempt) {
-      n = sendto(buffer->via.native, data.data(), data.size(), MSG_NOSIGNAL, to.get(), to.size());
+      n = connected >= 0
+              ? ::send(connected, data.data(), data.size(), MSG_NOSIGNAL)
+              : sendto(buffer->via.native, data.data(), data.size(), MSG_NOSIGNAL, to.get(), to.size());
       if (n < 0 && errno != ECONNREFUSED && errno != EINTR) break;
     }
     failed[i] = n < 0;

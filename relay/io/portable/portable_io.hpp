@@ -5,24 +5,61 @@
 #include "relay/io/port_provider.hpp"
 
 #include <array>
+#include <atomic>
+#include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include <sys/epoll.h>
 
 namespace ferry {
 
+/// The second, connected socket of each port whose peer is locked (docs/adr/0002). Shared by the provider and
+/// the engines of all workers: an element belongs to whoever has the port (a worker while it is attached,
+/// else control), so that it goes with the port when a call moves and nothing that waits in it is lost.
+class ConnectedSockets {
+ public:
+  ConnectedSockets();
+  /// Descriptor of the connected socket of `port`; -1 if it has none.
+  [[nodiscard]] int of(PortHandle port) const noexcept {
+    return covers(port.native) ? std::atomic_ref(twins_[port.native]).load(std::memory_order_relaxed) - 1
+                               : -1;
+  }
+  /// Connects to `peer`, opening the socket if needed. -1 if the kernel refuses or descriptors run low.
+  int connect_to(PortHandle port, const Endpoint& peer) noexcept;
+  void close(PortHandle port) noexcept;
+
+ private:
+  struct Free {
+    void operator()(int* memory) const noexcept { std::free(memory); }
+  };
+  [[nodiscard]] bool covers(int fd) const noexcept { return fd >= 0 && fd < size_; }
+  [[nodiscard]] int open_beside(PortHandle port) const noexcept;
+
+  int size_ = 0;
+  std::unique_ptr<int[], Free>
+      twins_;  // descriptor + 1 by the port's descriptor; pages untouched cost nothing
+};
+
 /// Sockets bound to the very address of the interface, never to the wildcard.
 class PortableProvider final : public PortProvider {
  public:
+  /// With `connected` it also closes what the engines connected.
+  explicit PortableProvider(std::shared_ptr<ConnectedSockets> connected = nullptr)
+      : connected_(std::move(connected)) {}
   Result<PortHandle, PortError> activate(const Endpoint& local, std::uint8_t tos) override;
   void release(PortHandle port) override;
   void set_tos(PortHandle port, AddressFamily family, std::uint8_t tos) override;
+
+ private:
+  std::shared_ptr<ConnectedSockets> connected_;
 };
 
 class PortableIo final : public PacketIo {
  public:
   /// Throws std::system_error if the kernel gives no epoll or event descriptor.
-  explicit PortableIo(std::size_t buffers = 1024);
+  /// Without `connected` every datagram leaves by `sendto`.
+  explicit PortableIo(std::shared_ptr<ConnectedSockets> connected = nullptr, std::size_t buffers = 1024);
   ~PortableIo() override;
   PortableIo(const PortableIo&) = delete;
   PortableIo& operator=(const PortableIo&) = delete;
@@ -40,7 +77,15 @@ class PortableIo final : public PacketIo {
   struct Port {
     std::uint64_t cookie = 0;
     bool attached = false;
+    bool refused = false;  // no connected socket to be had
+    Endpoint peer;         // whom the connected socket is connected to
   };
+  bool watch(int fd, std::uint64_t cookie);
+  void unwatch(int fd) noexcept;
+  /// Descriptor to send through without an address, or -1.
+  int connected_to(PortHandle port, const PacketSlot& packet) noexcept;
+
+  std::shared_ptr<ConnectedSockets> connected_;
   int epoll_ = -1;
   int event_ = -1;
   std::array<epoll_event, 256> ready_{};

@@ -1,0 +1,209 @@
+// The portable engine on real sockets: what a connected second socket may not change.
+
+#include "relay/io/portable/portable_io.hpp"
+#include "relay/io/portable/socket_address.hpp"
+
+#include <filesystem>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A peer's socket.
+class Peer {
+ public:
+  explicit Peer(const std::string& address) {
+    const Endpoint local = *Endpoint::parse(address);
+    const SocketAddress any(local);
+    fd_ = socket(any.family(), SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (bind(fd_, any.get(), any.size()) != 0) return;
+    SocketAddress bound;
+    getsockname(fd_, bound.get(), bound.size_pointer());
+    endpoint_ = bound.endpoint();
+  }
+  ~Peer() { close(fd_); }
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
+  void send(const Endpoint& to, char word) const {
+    const SocketAddress target(to);
+    sendto(fd_, &word, 1, 0, target.get(), target.size());
+  }
+  /// What came, as a string of first octets.
+  [[nodiscard]] std::string received() const {
+    std::string words;
+    char word = 0;
+    pollfd waiting{fd_, POLLIN, 0};
+    while (poll(&waiting, 1, 100) > 0 && recv(fd_, &word, 1, 0) == 1) words += word;
+    return words;
+  }
+  /// The error that the kernel reports after an ICMP message, or 0.
+  [[nodiscard]] int error() const {
+    int value = 0;
+    socklen_t size = sizeof value;
+    getsockopt(fd_, SOL_SOCKET, SO_ERROR, &value, &size);
+    return value;
+  }
+  void connect_to(const Endpoint& to) const {
+    const SocketAddress target(to);
+    connect(fd_, target.get(), target.size());
+  }
+
+ private:
+  int fd_ = -1;
+  Endpoint endpoint_;
+};
+
+std::size_t descriptors() {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
+  return count;
+}
+
+class PortableTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    address_ = GetParam();
+    Peer probe(address_ + ":0");
+    if (!probe.endpoint().is_set()) GTEST_SKIP() << "no loopback address " << address_;
+    for (std::uint16_t number = 41000; number < 42000 && !port_.is_open(); number += 2) {
+      local_ = *Endpoint::parse(address_ + ":" + std::to_string(number));
+      if (const auto port = provider_.activate(local_, 184)) port_ = *port;
+    }
+    ASSERT_TRUE(port_.is_open());
+  }
+  static void send(PortableIo& io, PortHandle via, const Endpoint& to, char word, bool locked) {
+    PacketBuffer buffer = io.allocate();
+    buffer.space()[0] = static_cast<std::byte>(word);
+    buffer.set_data_size(1);
+    buffer->remote = to;
+    buffer->via = via;
+    buffer->to_locked_peer = locked;
+    bool failed = true;
+    io.send({&buffer, 1}, {&failed, 1});
+    EXPECT_FALSE(failed);
+  }
+  static std::string receive(PortableIo& io) {
+    std::string words;
+    std::array<PacketBuffer, 8> batch;
+    for (bool more = true; more;) {
+      io.wait(io.now() + 100ms);
+      const std::size_t n = io.receive(batch);
+      more = n > 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        words += static_cast<char>(batch[i].data()[0]);
+        EXPECT_EQ(batch[i]->cookie, 7u);
+        batch[i].reset();
+      }
+    }
+    return words;
+  }
+
+  std::string address_;
+  std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
+  PortableProvider provider_{connected_};
+  Endpoint local_;
+  PortHandle port_;
+};
+
+TEST_P(PortableTest, LAT7_ConnectingToTheLockedPeerStillHearsAndSilencesStrangers) {
+  PortableIo io(connected_);
+  Peer peer(address_ + ":0");
+  Peer stranger(address_ + ":0");
+  ASSERT_TRUE(io.attach(port_, 7));
+  send(io, port_, peer.endpoint(), 'a', true);
+  ASSERT_GE(connected_->of(port_), 0) << "the port has a socket connected to its peer";
+  stranger.connect_to(local_);
+  peer.send(local_, 'p');
+  stranger.send(local_, 's');
+  std::string words = receive(io);
+  std::ranges::sort(words);
+  EXPECT_EQ(words, "ps") << "both reach the relay, which judges and counts them";
+  EXPECT_EQ(stranger.error(), 0) << "no ICMP tells a stranger about the port";
+  send(io, port_, stranger.endpoint(), 'b', false);
+  EXPECT_EQ(peer.received(), "a");
+  EXPECT_EQ(stranger.received(), "b") << "from the same port";
+  io.detach(port_);
+  provider_.release(port_);
+}
+
+TEST_P(PortableTest, NobodyElseCanJoinThePort) {
+  PortableIo io(connected_);
+  Peer peer(address_ + ":0");
+  ASSERT_TRUE(io.attach(port_, 7));
+  send(io, port_, peer.endpoint(), 'a', true);
+  ASSERT_GE(connected_->of(port_), 0);
+  const auto again = provider_.activate(local_, 0);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), PortError::kInUse);
+  const SocketAddress address(local_);
+  const int fd = socket(address.family(), SOCK_DGRAM, 0);
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  EXPECT_NE(bind(fd, address.get(), address.size()), 0) << "not even one that shares ports";
+  close(fd);
+  io.detach(port_);
+  provider_.release(port_);
+}
+
+TEST_P(PortableTest, PeerChangesAndPortMovesLoseNothing) {
+  const std::size_t before = descriptors();
+  {
+    PortableIo first(connected_);
+    PortableIo second(connected_);
+    Peer peer(address_ + ":0");
+    Peer next(address_ + ":0");
+    ASSERT_TRUE(first.attach(port_, 7));
+    send(first, port_, peer.endpoint(), 'a', true);
+    const int fd = connected_->of(port_);
+    send(first, port_, next.endpoint(), 'b', true);
+    EXPECT_EQ(connected_->of(port_), fd) << "the same socket goes to the new peer";
+    peer.send(local_, 'p');
+    next.send(local_, 'n');
+    first.detach(port_);
+    EXPECT_EQ(receive(first), "");
+    ASSERT_TRUE(second.attach(port_, 7));
+    std::string words = receive(second);
+    std::ranges::sort(words);
+    EXPECT_EQ(words, "np") << "what waited on either socket is heard on the next worker";
+    send(second, port_, next.endpoint(), 'c', true);
+    EXPECT_EQ(peer.received(), "a");
+    EXPECT_EQ(next.received(), "bc");
+    second.detach(port_);
+    provider_.release(port_);
+  }
+  EXPECT_EQ(descriptors(), before - 1) << "the port and its connected socket are closed";
+}
+
+TEST_P(PortableTest, TheConnectedSocketCarriesTheMark) {
+  PortableIo io(connected_);
+  Peer peer(address_ + ":0");
+  ASSERT_TRUE(io.attach(port_, 7));
+  send(io, port_, peer.endpoint(), 'a', true);
+  const bool v6 = local_.address.is_v6();
+  const auto mark = [&] {
+    int value = 0;
+    socklen_t size = sizeof value;
+    getsockopt(connected_->of(port_), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &value,
+               &size);
+    return value;
+  };
+  EXPECT_EQ(mark(), 184);
+  provider_.set_tos(port_, local_.address.family(), 40);
+  EXPECT_EQ(mark(), 40);
+  io.detach(port_);
+  provider_.release(port_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, PortableTest, testing::Values("127.0.0.1", "[::1]"),
+                         [](const auto& which) { return which.param.front() == '[' ? "v6" : "v4"; });
+
+}  // namespace
+}  // namespace ferry
