@@ -99,14 +99,14 @@ int ConnectedSockets::connect_to(PortHandle port, const Endpoint& peer) noexcept
     ::close(fd);
     fd = -1;
   }
-  std::atomic_ref(twins_[port.native]).store(fd + 1, std::memory_order_relaxed);
+  element(port).store(fd + 1, std::memory_order_relaxed);
   return fd;
 }
 
 void ConnectedSockets::close(PortHandle port) noexcept {
   const int fd = of(port);
   if (fd < 0) return;
-  std::atomic_ref(twins_[port.native]).store(0, std::memory_order_relaxed);
+  element(port).store(0, std::memory_order_relaxed);
   ::close(fd);
 }
 

@@ -22,8 +22,7 @@ class ConnectedSockets {
   ConnectedSockets();
   /// Descriptor of the connected socket of `port`; -1 if it has none.
   [[nodiscard]] int of(PortHandle port) const noexcept {
-    return covers(port.native) ? std::atomic_ref(twins_[port.native]).load(std::memory_order_relaxed) - 1
-                               : -1;
+    return covers(port.native) ? element(port).load(std::memory_order_relaxed) - 1 : -1;
   }
   /// Connects to `peer`, opening the socket if needed. -1 if the kernel refuses or descriptors run low.
   int connect_to(PortHandle port, const Endpoint& peer) noexcept;
@@ -34,6 +33,9 @@ class ConnectedSockets {
     void operator()(int* memory) const noexcept { std::free(memory); }
   };
   [[nodiscard]] bool covers(int fd) const noexcept { return fd >= 0 && fd < size_; }
+  [[nodiscard]] std::atomic_ref<int> element(PortHandle port) const noexcept {
+    return std::atomic_ref(twins_[static_cast<std::size_t>(port.native)]);
+  }
   [[nodiscard]] int open_beside(PortHandle port) const noexcept;
 
   int size_ = 0;
