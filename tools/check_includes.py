@@ -18,7 +18,7 @@ ARROWS = {
     "control/log": ["relay/base"],
     "control/session": ["control/sdp", "control/value", "relay/worker", "relay/core", "relay/io", "relay/base"],
     "control/config": ["control/session", "relay/core", "relay/base"],
-    "control/protocol": ["control/session", "control/value", "control/log", "relay/core", "relay/io", "relay/base"],
+    "control/protocol": ["control/session", "control/sdp", "control/value", "control/log", "relay/core", "relay/io", "relay/base"],
     "tools": ["control", "relay", "codecs", "recorder"],
 }
 # What the sans-IO core must never see.

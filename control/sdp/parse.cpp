@@ -290,6 +290,20 @@ bool same_codec(const Codec& offered, const Codec& answered) noexcept {
   return (telephone_events(answered.fmtp) & ~telephone_events(offered.fmtp)).none();
 }
 
+std::string_view extmap_uri(std::string_view value) noexcept {
+  const auto blank = value.find(' ');
+  if (blank == std::string_view::npos) return {};
+  value.remove_prefix(blank + 1);
+  return value.substr(0, value.find(' '));
+}
+
+std::uint8_t silence_octet(const Codec& codec) noexcept {
+  if (equal_ignoring_case(codec.name, "PCMU")) return 0xff;
+  if (equal_ignoring_case(codec.name, "PCMA")) return 0xd5;
+  if (equal_ignoring_case(codec.name, "G722")) return 0xfa;
+  return 0;
+}
+
 std::uint32_t peak_octets_per_second(const Codec& codec) noexcept {
   struct Row {
     std::string_view name;

@@ -133,6 +133,12 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
 /// §2.4.1).
 bool same_codec(const Codec& offered, const Codec& answered) noexcept;
 
+/// URI of the value of an `a=extmap` line (RFC 8285 §5): `ID[/direction] URI [attributes]`.
+std::string_view extmap_uri(std::string_view value) noexcept;
+
+/// Octet that repeated is silence of the codec; 0 = there is none.
+std::uint8_t silence_octet(const Codec& codec) noexcept;
+
 /// Largest octet rate a codec produces, for LIM-1; a generous value for unknown ones.
 std::uint32_t peak_octets_per_second(const Codec& codec) noexcept;
 

@@ -172,9 +172,7 @@ void write_section(Writer& out, const SectionEdit& section) {
   for (const Attribute& attribute : media.attributes) {
     if (rtp && attribute.name == "extmap-allow-mixed") out.attribute(attribute.text);
   }
-  for (const Attribute& attribute : media.attributes) {
-    if (rtp && attribute.name == "extmap") out.attribute(attribute.text);
-  }
+  for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {
     if (is_direction(attribute.name)) {
       if (section.original_direction || !rtp) out.attribute(attribute.text);

@@ -9,6 +9,12 @@ Leg* Call::leg_by_tag(std::string_view tag) const {
   return found == legs.end() ? nullptr : found->get();
 }
 
+Leg* Call::leg_by_label(std::string_view label) const {
+  if (label.empty()) return nullptr;
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->label == label; });
+  return found == legs.end() ? nullptr : found->get();
+}
+
 Leg* Call::leg_by_branch(std::string_view branch) const {
   if (branch.empty()) return nullptr;
   const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->via_branch == branch; });
@@ -28,7 +34,9 @@ Leg* Call::partner_of(const Leg& leg) const {
 bool Call::subscribes(const Leg& receiver, const Leg& sender) const {
   return std::ranges::any_of(receiver.medias, [&](const auto& media) {
     return std::ranges::any_of(media->subscriptions,
-                               [&](const Subscription& s) { return s.source->leg == &sender; });
+                               [&](const Subscription& s) {
+                                 return s.kind == SubscriptionKind::kOfferAnswer && s.source->leg == &sender;
+                               });
   });
 }
 

@@ -56,6 +56,23 @@ enum class SubscriptionKind : std::uint8_t { kOfferAnswer, kPubSub };
 struct Subscription {
   Media* source = nullptr;
   SubscriptionKind kind = SubscriptionKind::kOfferAnswer;
+  /// This flow alone, by command.
+  bool blocked = false;
+  bool silenced = false;
+  /// What is sent to `source` instead of what it sends.
+  bool egress = false;
+  /// RTCP that a subscriber sends back (flag `RTCP-mirror`).
+  bool rtcp_only = false;
+};
+
+/// What few medias have.
+struct MediaExtras {
+  /// `a=label` that we made.
+  std::string label;
+  /// Header extensions that the far side does not see: whole values of the lines.
+  std::vector<std::string> masked_extmaps;
+  /// Packet time to show this party in answers, ms; 0 = as the other side says.
+  std::int64_t ptime = 0;
 };
 
 /// One m-line of one leg.
@@ -105,8 +122,18 @@ struct Media {
   /// Shown in query for the answering side, with or without ICE (NG section 14).
   bool ice_controlling = false;
 
+  MediaEcho echo = MediaEcho::kOff;  // kBlackhole, or kForward for "what comes goes back"
+  /// Not shown to the far side (`sdp-media-remove`): answered as rejected.
+  bool hidden = false;
+  bool wait_for_peer = false;
+  std::unique_ptr<MediaExtras> extras;
+
   std::vector<Subscription> subscriptions;
 
+  MediaExtras& made_extras() {
+    if (!extras) extras = std::make_unique<MediaExtras>();
+    return *extras;
+  }
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
   [[nodiscard]] const PortSet* active_ports() const {
     return active < ports.size() ? &ports[active] : nullptr;
@@ -127,6 +154,7 @@ struct OriginMemory {
 
 /// One tag of the call.
 struct Leg {
+  Call* call = nullptr;
   std::string tag;  // empty = not known yet
   std::vector<std::string> aliases;
   std::string via_branch;
@@ -137,6 +165,14 @@ struct Leg {
   IpAddress received_from;
   bool final_response = false;
   bool from_offer_answer = true;
+  // Everything this leg sends, by command.
+  bool blocked = false;
+  bool silenced = false;
+  bool events_blocked = false;
+  /// Which of the call's ids the leg came under: 0 = the first, else index + 1 of `CallExtras::other_ids`.
+  std::uint8_t id_index = 0;
+  /// Digits that switch the DTMF mode (key `trigger`); null = none.
+  std::unique_ptr<std::string> dtmf_trigger;
   /// The last SDP this leg sent; the answer to it is filtered by it.
   std::string last_sdp;
   /// Made when a `replace` word asks for it.
@@ -151,7 +187,15 @@ struct Leg {
   }
 };
 
-/// One Call-ID.
+/// What few calls have.
+struct CallExtras {
+  /// Ids of calls that were merged into this one.
+  std::vector<std::string> other_ids;
+  std::string dtmf_log_destination;
+  std::string xmlrpc_callback;
+};
+
+/// One Call-ID, or several after a merge.
 struct Call {
   std::string id;
   std::size_t worker = 0;
@@ -159,15 +203,22 @@ struct Call {
   Instant created_at{};
   std::int64_t last_signal_unix = 0;
   Instant last_signal{};
+  /// Last command or message that changed who hears whom; a peer is shown as confirmed by a packet after it.
+  Instant touched{};
   std::string metadata;
   std::vector<std::unique_ptr<Leg>> legs;
   unsigned next_leg = 1;
-  std::uint32_t next_media = 1;
   std::uint8_t tos = 0;
   /// Chosen by a request of the call; unset = the daemon's default.
   std::optional<LatchPolicy> latch;
   std::optional<LearningAlgorithm> learning;
   bool answered = false;
+  // Everything in the call, by command or key.
+  bool blocked = false;
+  bool silenced = false;
+  bool events_blocked = false;
+  bool drop_traffic = false;
+  std::unique_ptr<CallExtras> extras;
   std::optional<Instant> delete_at;
   /// Keys and flags of its requests that had no effect.
   std::vector<std::string> not_in_force;
@@ -177,7 +228,12 @@ struct Call {
   /// When the sweep looks at the call again.
   Instant scheduled_at{};
 
+  CallExtras& made_extras() {
+    if (!extras) extras = std::make_unique<CallExtras>();
+    return *extras;
+  }
   [[nodiscard]] Leg* leg_by_tag(std::string_view tag) const;
+  [[nodiscard]] Leg* leg_by_label(std::string_view label) const;
   [[nodiscard]] Leg* leg_by_branch(std::string_view branch) const;
   /// The leg this one does offer/answer with, by its first media.
   [[nodiscard]] Leg* partner_of(const Leg& leg) const;

@@ -205,16 +205,44 @@ TransportSnapshot transport_from(const json& j, Instant now) {
 
 json payloads_json(const std::vector<PayloadEntry>& payloads) {
   json j = json::array();
-  for (const auto& p : payloads) j.push_back({p.type.value, static_cast<int>(p.g711), p.clock_rate_hz});
+  for (const auto& p : payloads) j.push_back({p.type.value, static_cast<int>(p.g711), p.clock_rate_hz, p.silence, p.is_event});
   return j;
 }
 std::vector<PayloadEntry> payloads_from(const json& j) {
   std::vector<PayloadEntry> payloads;
   for (const json& p : j) {
-    payloads.push_back(
-        {PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)), p.at(2)});
+    payloads.push_back({PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)), p.at(3),
+                        p.at(4), p.at(2)});
   }
   return payloads;
+}
+
+json extras_json(const MediaExtras* extras) {
+  if (extras == nullptr) return nullptr;
+  return {{"label", extras->label}, {"masked_extmaps", extras->masked_extmaps}, {"ptime", extras->ptime}};
+}
+std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
+  if (j.is_null()) return nullptr;
+  auto extras = std::make_unique<MediaExtras>();
+  extras->label = j.at("label");
+  extras->masked_extmaps = j.at("masked_extmaps").get<std::vector<std::string>>();
+  extras->ptime = j.at("ptime");
+  return extras;
+}
+
+json extras_json(const CallExtras* extras) {
+  if (extras == nullptr) return nullptr;
+  return {{"other_ids", extras->other_ids},
+          {"dtmf_log_destination", extras->dtmf_log_destination},
+          {"xmlrpc_callback", extras->xmlrpc_callback}};
+}
+std::unique_ptr<CallExtras> extras_from(const json& j) {
+  if (j.is_null()) return nullptr;
+  auto extras = std::make_unique<CallExtras>();
+  extras->other_ids = j.at("other_ids").get<std::vector<std::string>>();
+  extras->dtmf_log_destination = j.at("dtmf_log_destination");
+  extras->xmlrpc_callback = j.at("xmlrpc_callback");
+  return extras;
 }
 
 json media_json(const Media& m) {
@@ -248,6 +276,10 @@ json media_json(const Media& m) {
           {"sending", m.sending},
           {"answered", m.answered},
           {"untouched", m.untouched},
+          {"echo", static_cast<int>(m.echo)},
+          {"hidden", m.hidden},
+          {"wait_for_peer", m.wait_for_peer},
+          {"extras", extras_json(m.extras.get())},
           {"controlling", m.ice_controlling}};
 }
 
@@ -286,6 +318,10 @@ void read_media(Media& m, const json& j) {
   m.sending = j.at("sending");
   m.answered = j.at("answered");
   m.untouched = j.at("untouched");
+  m.echo = static_cast<MediaEcho>(std::clamp(j.at("echo").get<int>(), 0, 4));
+  m.hidden = j.at("hidden");
+  m.wait_for_peer = j.at("wait_for_peer");
+  m.extras = media_extras_from(j.at("extras"));
   m.ice_controlling = j.at("controlling");
 }
 
@@ -350,7 +386,9 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
       m["ports"] = std::move(ports);
       json subscriptions = json::array();
       for (const Subscription& s : media->subscriptions) {
-        subscriptions.push_back({{"source", s.source->id.value}, {"kind", static_cast<int>(s.kind)}});
+        subscriptions.push_back({{"source", s.source->id.value},
+                                 {"kind", static_cast<int>(s.kind)},
+                                 {"marks", {s.blocked, s.silenced, s.egress, s.rtcp_only}}});
       }
       m["subscriptions"] = std::move(subscriptions);
       medias.push_back(std::move(m));
@@ -364,6 +402,10 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
                     {"number", leg->number},
                     {"received_from", leg->received_from.to_string()},
                     {"final_response", leg->final_response},
+                    {"offer_answer", leg->from_offer_answer},
+                    {"marks", {leg->blocked, leg->silenced, leg->events_blocked}},
+                    {"id_index", leg->id_index},
+                    {"trigger", leg->dtmf_trigger ? json(*leg->dtmf_trigger) : json(nullptr)},
                     {"last_sdp", leg->last_sdp},
                     {"origin", origin_json(leg->origin.get())},
                     {"order", leg->section_order},
@@ -379,9 +421,11 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"last_signal_age", age(call->last_signal, now)},
           {"metadata", call->metadata},
           {"next_leg", call->next_leg},
-          {"next_media", call->next_media},
           {"tos", call->tos},
           {"answered", call->answered},
+          {"marks", {call->blocked, call->silenced, call->events_blocked, call->drop_traffic}},
+          {"touched_age", age(call->touched, now)},
+          {"extras", extras_json(call->extras.get())},
           {"signals", call->signals},
           {"latch", call->latch ? json(static_cast<int>(*call->latch)) : json(nullptr)},
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
@@ -414,9 +458,14 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->last_signal = from_age(record.at("last_signal_age"), now);
     call->metadata = record.at("metadata");
     call->next_leg = record.at("next_leg");
-    call->next_media = record.at("next_media");
     call->tos = record.at("tos");
     call->answered = record.at("answered");
+    call->blocked = record.at("marks").at(0);
+    call->silenced = record.at("marks").at(1);
+    call->events_blocked = record.at("marks").at(2);
+    call->drop_traffic = record.at("marks").at(3);
+    call->touched = from_age(record.at("touched_age"), now);
+    call->extras = extras_from(record.at("extras"));
     call->signals = record.at("signals");
     if (!record.at("latch").is_null())
       call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));
@@ -427,6 +476,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     std::map<std::uint32_t, Media*> by_id;
     for (const json& l : record.at("legs")) {
       auto leg = std::make_unique<Leg>();
+      leg->call = call;
       leg->tag = l.at("tag");
       leg->aliases = l.at("aliases").get<std::vector<std::string>>();
       leg->via_branch = l.at("via_branch");
@@ -436,6 +486,12 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->number = l.at("number");
       leg->received_from = address_from(l.at("received_from"));
       leg->final_response = l.at("final_response");
+      leg->from_offer_answer = l.at("offer_answer");
+      leg->blocked = l.at("marks").at(0);
+      leg->silenced = l.at("marks").at(1);
+      leg->events_blocked = l.at("marks").at(2);
+      leg->id_index = l.at("id_index");
+      if (!l.at("trigger").is_null()) leg->dtmf_trigger = std::make_unique<std::string>(l.at("trigger").get<std::string>());
       leg->last_sdp = l.at("last_sdp");
       leg->origin = origin_from(l.at("origin"));
       leg->section_order = l.at("order").get<std::vector<unsigned>>();
@@ -449,6 +505,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         media.leg = &placed;
         read_media(media, m);
         by_id[media.id.value] = &media;
+        next_media_ = std::max(next_media_, media.id.value + 1);
         media.interface = interfaces_.find(m.at("interface").get<std::string>());
         if (media.interface == nullptr) return undo("its interface is gone");
         for (const json& p : m.at("ports")) {
@@ -493,8 +550,10 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         for (const json& s : m.at("subscriptions")) {
           const auto source = by_id.find(s.at("source").get<std::uint32_t>());
           if (source == by_id.end()) return undo("damaged record");
+          const json& marks = s.at("marks");
           call->legs[leg]->medias[i]->subscriptions.push_back(
-              {source->second, static_cast<SubscriptionKind>(std::clamp(s.at("kind").get<int>(), 0, 1))});
+              {source->second, static_cast<SubscriptionKind>(std::clamp(s.at("kind").get<int>(), 0, 1)), marks.at(0),
+               marks.at(1), marks.at(2), marks.at(3)});
         }
         for (std::size_t p = 0; p < call->legs[leg]->medias[i]->ports.size(); ++p) {
           PortSet& set = call->legs[leg]->medias[i]->ports[p];

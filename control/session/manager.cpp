@@ -2,6 +2,7 @@
 
 #include "control/session/offer_answer.hpp"
 #include "control/session/snapshots.hpp"
+#include "relay/base/random.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -52,7 +53,8 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       interfaces_(interfaces),
       plane_(plane),
       ports_(ports),
-      listener_(std::move(listener)) {}
+      listener_(std::move(listener)),
+      loop_mark_(config.software_name + ":" + random_hex(16)) {}
 
 SessionManager::~SessionManager() {
   for (auto& [id, call] : calls_) {
@@ -104,6 +106,34 @@ Call& SessionManager::create(const std::string& id, const Clock& clock) {
   return created;
 }
 
+Leg& SessionManager::add_leg(Call& call, std::string tag, const Clock& clock) {
+  auto leg = std::make_unique<Leg>();
+  leg->call = &call;
+  leg->tag = std::move(tag);
+  leg->number = call.next_leg++;
+  leg->created_unix = std::chrono::duration_cast<std::chrono::seconds>(clock.wall.time_since_epoch()).count();
+  call.legs.push_back(std::move(leg));
+  return *call.legs.back();
+}
+
+Media& SessionManager::add_media(Leg& leg, unsigned index, std::string_view type) {
+  auto media = std::make_unique<Media>();
+  media->call = leg.call;
+  media->leg = &leg;
+  media->id = MediaId{next_media_++};
+  media->index = index;
+  media->type = type;
+  leg.medias.push_back(std::move(media));
+  return *leg.medias.back();
+}
+
+std::uint8_t SessionManager::id_index(const Call& call, std::string_view id) {
+  if (call.id == id || !call.extras) return 0;
+  const auto& others = call.extras->other_ids;
+  const auto found = std::ranges::find(others, id);
+  return found == others.end() ? std::uint8_t{0} : static_cast<std::uint8_t>(found - others.begin() + 1);
+}
+
 Result<Dict, RequestError> SessionManager::offer(const Request& request, const Clock& clock) {
   if (!request.sdp) return fail(error("No SDP body in message"));
   if (!request.call_id) return fail(error("No call-id in message"));
@@ -133,11 +163,15 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
     if (is_new) forget(*call);
     return fail(std::move(reply.error()));
   }
-  if (is_new) {
+  if (is_new && call->legs.empty()) {  // an SDP of ours that came back and is passed on untouched
+    forget(*call);
+  } else if (is_new) {
     ++totals_.managed;
     call->scheduled_at = Instant::max();
   }
-  if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at, clock.now);
+  if (call = find(*request.call_id); call != nullptr) {
+    if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at, clock.now);
+  }
   Dict dict;
   dict.set("sdp", std::move(*reply));
   return dict;
@@ -183,6 +217,19 @@ void SessionManager::close_ports(Call& call, PortSet& ports) {
   plane_.post(call.worker, RemoveTransport{ports.transport, &closing.peer}, true);
   ports.local->ports->set_owner(ports.port, nullptr);
   plane_.set_owner(call.worker, ports.transport, nullptr);
+}
+
+void SessionManager::set_tos(Call& call, std::uint8_t tos) {
+  if (call.tos == tos) return;
+  call.tos = tos;
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      for (const PortSet& ports : media->ports) {
+        if (ports.closed) continue;
+        for (const PortHandle handle : ports.handles) ports_.set_tos(handle, ports.local->address.family(), tos);
+      }
+    }
+  }
 }
 
 void SessionManager::close_media(Call& call, Media& media) {
@@ -246,6 +293,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->send_rtcp_muxed = media.mux_used;
   plan->reduced_size_rtcp = media.reduced_size_rtcp;
   plan->send_to_signalled = media.rules.asymmetric;
+  plan->wait_for_peer = media.wait_for_peer;
   plan->limit_unverified = media.answered && !media.rules.unidirectional && !media.rules.asymmetric;
 
   LatchConfig latch;
@@ -288,18 +336,50 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   source.max_ssrcs = media.is_video ? 64 : 8;  // SSR-1
   source.payloads = media.payloads;
   source.rate = media.rate;
-  for (const auto& leg : call.legs) {
-    for (const auto& receiver : leg->medias) {
-      const bool listens = std::ranges::any_of(receiver->subscriptions,
-                                               [&](const Subscription& s) { return s.source == &media; });
-      const PortSet* out = receiver->sending_ports();
-      if (!listens || out == nullptr || out->closed || receiver->rejected || media.rejected) continue;
-      source.sinks.push_back(
-          {out->transport, receiver->id, Chain::kPass, media.may_send && receiver->may_receive});
-    }
-  }
+  if (!media.rejected) add_sinks(call, media, ports, source);
+  source.inspects_payload = std::ranges::any_of(
+      source.sinks, [](const Sink& sink) { return sink.silenced || sink.events_blocked; });
   plan->sources.push_back(std::move(source));
   return plan;
+}
+
+void SessionManager::add_sinks(const Call& call, const Media& media, const PortSet& ports, SourcePlan& source) const {
+  Sink common;
+  common.blocked = call.blocked || call.drop_traffic || media.leg->blocked;
+  common.silenced = call.silenced || media.leg->silenced;
+  common.events_blocked = call.events_blocked || media.leg->events_blocked;
+  if (media.echo == MediaEcho::kForward) {
+    // What comes goes back to where it came from.
+    common.via = ports.transport;
+    common.to = media.id;
+    source.sinks.push_back(common);
+  }
+  for (const auto& leg : call.legs) {
+    for (const auto& receiver : leg->medias) {
+      const PortSet* out = receiver->sending_ports();
+      if (out == nullptr || out->closed || receiver->rejected) continue;
+      for (const Subscription& subscription : receiver->subscriptions) {
+        const bool listens =
+            subscription.egress
+                ? std::ranges::any_of(subscription.source->subscriptions,
+                                      [&](const Subscription& s) { return s.source == &media && !s.egress; })
+                : subscription.source == &media;
+        if (!listens) continue;
+        // A party in echo or black hole mode exchanges nothing with the other side.
+        const bool apart = media.echo != MediaEcho::kOff || receiver->echo != MediaEcho::kOff;
+        if (apart && subscription.kind == SubscriptionKind::kOfferAnswer) continue;
+        Sink sink = common;
+        sink.via = out->transport;
+        sink.to = receiver->id;
+        sink.media_allowed = media.may_send && receiver->may_receive;
+        sink.blocked = sink.blocked || subscription.blocked;
+        sink.silenced = sink.silenced || subscription.silenced;
+        sink.rtcp_only = subscription.rtcp_only;
+        source.sinks.push_back(sink);
+        break;
+      }
+    }
+  }
 }
 
 void SessionManager::sync_plans(Call& call) {

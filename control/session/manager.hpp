@@ -119,6 +119,8 @@ class SessionManager {
   void set_load(const LoadFigures& load) { load_ = load; }
   [[nodiscard]] const InterfaceSet& interfaces() const { return interfaces_; }
   [[nodiscard]] MediaPlane& plane() { return plane_; }
+  /// Session attribute that marks SDP which passed this relay (flag `loop-protect`).
+  [[nodiscard]] const std::string& loop_mark() const { return loop_mark_; }
   /// For tests of the seams and for later capabilities.
   Call* find(std::string_view call_id);
   /// Computes all plans of a call again and sends the workers what changed.
@@ -126,6 +128,9 @@ class SessionManager {
 
  private:
   friend class OfferAnswer;
+  friend class MediaControl;
+  friend class Subscriptions;
+  friend class Conference;
 
   struct Expiry {
     Instant at;
@@ -148,8 +153,14 @@ class SessionManager {
   Result<Dict, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
   std::optional<RequestError> check_limits(const Request& request);
   Call& create(const std::string& id, const Clock& clock);
+  Leg& add_leg(Call& call, std::string tag, const Clock& clock);
+  Media& add_media(Leg& leg, unsigned index, std::string_view type);
+  /// Value for `Leg::id_index` of a party that came under `id`.
+  [[nodiscard]] static std::uint8_t id_index(const Call& call, std::string_view id);
   Result<PortSet, RequestError> open_ports(Call& call, const LocalAddress& local, Instant now);
   void close_ports(Call& call, PortSet& ports);
+  /// Marks all packets of the call from now on.
+  void set_tos(Call& call, std::uint8_t tos);
   void close_media(Call& call, Media& media);
   void destroy(Call& call, EndReason reason, const Clock& clock);
   void destroy_leg(Call& call, Leg& leg);
@@ -167,6 +178,7 @@ class SessionManager {
   void sync_one(Call& call);
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media,
                                                                PortSet& ports);
+  void add_sinks(const Call& call, const Media& media, const PortSet& ports, SourcePlan& source) const;
   /// The media that has the RTP port `endpoint`, as bound or as advertised; nullptr if it is none of ours.
   [[nodiscard]] const Media* owner_of(const Endpoint& endpoint) const;
   /// LIM-5: the signalled endpoint is one of our ports; true if the way from there ends at a stranger.
@@ -195,6 +207,8 @@ class SessionManager {
   SessionTotals totals_;
   LoadFigures load_;
   std::uint64_t next_serial_ = 1;
+  std::uint32_t next_media_ = 1;
+  std::string loop_mark_;
 };
 
 }  // namespace ferry

@@ -54,9 +54,13 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
   std::vector<PayloadEntry> entries;
   entries.reserve(codecs.size());
   for (const sdp::Codec& codec : codecs) {
-    PayloadEntry entry{PayloadType{codec.payload_type}, G711Law::kNone, codec.clock_rate_hz};
+    PayloadEntry entry;
+    entry.type = PayloadType{codec.payload_type};
+    entry.clock_rate_hz = codec.clock_rate_hz;
     if (sdp::equal_ignoring_case(codec.name, "PCMU")) entry.g711 = G711Law::kMu;
     if (sdp::equal_ignoring_case(codec.name, "PCMA")) entry.g711 = G711Law::kA;
+    entry.silence = sdp::silence_octet(codec);
+    entry.is_event = sdp::equal_ignoring_case(codec.name, "telephone-event");
     entries.push_back(entry);
   }
   return entries;
@@ -112,7 +116,9 @@ OfferAnswer::OfferAnswer(SessionManager& manager, Call& call, const Request& req
 Result<std::string, RequestError> OfferAnswer::run() {
   if (auto ok = resolve_legs(); !ok) return fail(ok.error());
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
+  if (has_looped()) return text_;
   match_sections();
+  if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestError{"Error rewriting SDP", true, false});
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (auto& [media, ports] : opened_) manager_.close_ports(call_, ports);
@@ -120,6 +126,11 @@ Result<std::string, RequestError> OfferAnswer::run() {
   }
   commit_legs();
   commit_media();
+  if (!is_answer_) {
+    // Negative keeps the mark, none and everything too large goes back to the default (NG 9.2).
+    const int wanted = request_.tos.value_or(256);
+    if (wanted >= 0) manager_.set_tos(call_, wanted <= 255 ? static_cast<std::uint8_t>(wanted) : manager_.config_.tos);
+  }
   std::string text = write_reply();
   manager_.sync_plans(call_);
   return text;
@@ -134,6 +145,7 @@ Result<void, RequestError> OfferAnswer::resolve_legs() {
 
   if (known_receiver == nullptr) {
     // An initial offer, or one that names a party we never saw.
+    if (sender_ == nullptr) sender_ = aliased_sender(sender_tag);
     if (sender_ == nullptr) {
       new_sender_tag_ = sender_tag;
     } else if (!branch.empty()) {
@@ -171,6 +183,36 @@ Result<void, RequestError> OfferAnswer::resolve_legs() {
   const std::size_t wanted = (sender_ == nullptr ? 1u : 0u) + (receiver_ == nullptr ? 1u : 0u);
   if (call_.legs.size() + wanted > kMaxLegs) return fail(error("Too many parties in this call"));
   return {};
+}
+
+Leg* OfferAnswer::aliased_sender(const std::string& tag) {
+  if (is_answer_ || request_.alias_key == AliasKey::kOff) return nullptr;
+  const auto offered = sdp::parse(*request_.sdp);
+  if (!offered || offered->media.empty()) return nullptr;
+  const sdp::MediaSection& first = offered->media.front();
+  for (const auto& leg : call_.legs) {
+    const bool same = request_.alias_key == AliasKey::kSdp
+                          ? !leg->last_sdp.empty() && leg->last_sdp == *request_.sdp
+                          : !leg->medias.empty() && leg->medias.front()->remote_known &&
+                                leg->medias.front()->remote_rtp == remote_of(first);
+    if (!same) continue;
+    learned_sender_tag_ = tag;
+    return leg.get();
+  }
+  return nullptr;
+}
+
+bool OfferAnswer::has_looped() const {
+  if (!request_.has_flag(Flag::kLoopProtect)) return false;
+  return std::ranges::find(session_.attributes, manager_.loop_mark(), &sdp::Attribute::text) !=
+         session_.attributes.end();
+}
+
+bool OfferAnswer::is_hidden(const sdp::MediaSection& section) const {
+  if (is_answer_) return false;
+  return std::ranges::any_of(request_.media_remove, [&](const std::string& type) {
+    return type == "other" ? !sdp::is_known_media_type(section.type) : section.type == type;
+  });
 }
 
 Result<void, RequestError> OfferAnswer::read_sdp() {
@@ -231,6 +273,12 @@ void OfferAnswer::match_sections() {
     }
     if (match.sender == nullptr) match.new_sender_index = next_sender_index++;
     used.push_back(match.sender);
+    match.hidden = is_hidden(section);
+    if (match.hidden) {
+      matches_.push_back(match);
+      continue;
+    }
+    const auto hidden_before = static_cast<unsigned>(std::ranges::count_if(matches_, &Match::hidden));
     if (receiver_ != nullptr && match.sender != nullptr) {
       for (const auto& media : receiver_->medias) {
         const bool subscribed = std::ranges::any_of(
@@ -240,7 +288,7 @@ void OfferAnswer::match_sections() {
     }
     if (receiver_ != nullptr && match.receiver == nullptr) {
       for (const auto& media : receiver_->medias) {
-        if (media->index == i + 1 && !is_used(media.get())) match.receiver = media.get();
+        if (media->index + hidden_before == i + 1 && !is_used(media.get())) match.receiver = media.get();
       }
     }
     if (match.receiver == nullptr) match.new_receiver_index = next_receiver_index++;
@@ -342,7 +390,7 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
 
 Result<void, RequestError> OfferAnswer::open_ports() {
   for (Match& match : matches_) {
-    if (match.section->port == 0 || match.untouched) continue;
+    if (match.section->port == 0 || match.untouched || match.hidden) continue;
     if (auto ok = open_one(match, true); !ok) return ok;
     if (auto ok = open_one(match, false); !ok) return ok;
   }
@@ -350,14 +398,10 @@ Result<void, RequestError> OfferAnswer::open_ports() {
 }
 
 Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
-  auto leg = std::make_unique<Leg>();
-  leg->tag = std::move(tag);
-  leg->via_branch = std::move(branch);
-  leg->number = call_.next_leg++;
-  leg->created_unix =
-      std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
-  call_.legs.push_back(std::move(leg));
-  return *call_.legs.back();
+  Leg& leg = manager_.add_leg(call_, std::move(tag), clock_);
+  leg.via_branch = std::move(branch);
+  leg.id_index = manager_.id_index(call_, *request_.call_id);
+  return leg;
 }
 
 void OfferAnswer::commit_legs() {
@@ -369,6 +413,11 @@ void OfferAnswer::commit_legs() {
   }
   if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
   if (!request_.label.empty()) sender_->label = request_.label;
+  if (!request_.set_label.empty()) sender_->label = request_.set_label;
+  // A flag without the media, as of a client that only asks to forget.
+  if (request_.has_flag(Flag::kReset)) {
+    for (const auto& media : receiver_->medias) media->mux_used = media->mux_offered_to_peer = false;
+  }
   if (!request_.metadata.empty()) call_.metadata = sender_->metadata = request_.metadata;
   if (request_.received_from) sender_->received_from = *request_.received_from;
   if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200)
@@ -381,28 +430,19 @@ void OfferAnswer::commit_legs() {
   ++call_.signals;
   if (request_.latch) call_.latch = request_.latch;
   if (request_.learning) call_.learning = request_.learning;
-  call_.last_signal = clock_.now;
+  call_.last_signal = call_.touched = clock_.now;
   call_.last_signal_unix =
       std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
-  if (request_.tos)
-    call_.tos =
-        *request_.tos >= 0 && *request_.tos <= 255 ? static_cast<std::uint8_t>(*request_.tos) : call_.tos;
+  if (request_.drop_traffic) call_.drop_traffic = *request_.drop_traffic;
+  if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
+  if (!request_.dtmf_log_destination.empty()) call_.made_extras().dtmf_log_destination = request_.dtmf_log_destination;
+  if (!request_.xmlrpc_callback.empty()) call_.made_extras().xmlrpc_callback = request_.xmlrpc_callback;
   for (const std::string& word : request_.not_in_force) {
     if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())
       call_.not_in_force.push_back(word);
   }
 }
 
-Media& OfferAnswer::add_media(Leg& leg, unsigned index, const sdp::MediaSection& section) {
-  auto media = std::make_unique<Media>();
-  media->call = &call_;
-  media->leg = &leg;
-  media->id = MediaId{call_.next_media++};
-  media->index = index;
-  media->type = section.type;
-  leg.medias.push_back(std::move(media));
-  return *leg.medias.back();
-}
 
 void OfferAnswer::choose_rules(Media& media) const {
   SourceRules& rules = media.rules;
@@ -416,6 +456,20 @@ void OfferAnswer::choose_rules(Media& media) const {
   rules.handover = handover && !strict;
   if (request_.has_flag(Flag::kAsymmetric)) rules.asymmetric = true;
   if (request_.has_flag(Flag::kUnidirectional)) rules.unidirectional = true;
+  if (request_.has_flag(Flag::kNatWait)) media.wait_for_peer = true;
+}
+
+void OfferAnswer::choose_echo(Media& sender, Media& receiver) const {
+  if (!request_.echo) return;
+  const MediaEcho echo = *request_.echo;
+  if (echo == MediaEcho::kOff || echo == MediaEcho::kBlackhole) {
+    sender.echo = receiver.echo = echo;
+    return;
+  }
+  // What does not come back is discarded.
+  const auto side = [](bool on) { return on ? MediaEcho::kForward : MediaEcho::kBlackhole; };
+  receiver.echo = side(echo == MediaEcho::kForward || echo == MediaEcho::kBoth);
+  sender.echo = side(echo == MediaEcho::kBackwards || echo == MediaEcho::kBoth);
 }
 
 void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known,
@@ -541,9 +595,20 @@ void OfferAnswer::commit_media() {
   sender_->section_order.clear();
   for (Match& match : matches_) {
     const sdp::MediaSection& section = *match.section;
-    if (match.sender == nullptr) match.sender = &add_media(*sender_, match.new_sender_index, section);
+    if (match.sender == nullptr) match.sender = &manager_.add_media(*sender_, match.new_sender_index, section.type);
+    match.sender->hidden = match.hidden;
+    if (match.hidden) {
+      sender_->section_order.push_back(match.sender->index);
+      read_section(*match.sender, section);
+      match.sender->remote_known = false;
+      match.sender->interface = match.sender_interface;
+      match.sender->family = match.sender_family;
+      match.sender->protocol = section.protocol.text;
+      match.sender->rejected = true;
+      continue;
+    }
     if (match.receiver == nullptr) {
-      match.receiver = &add_media(*receiver_, match.new_receiver_index, section);
+      match.receiver = &manager_.add_media(*receiver_, match.new_receiver_index, section.type);
       match.receiver->ice_controlling = !is_answer_;
     }
     Media& sender = *match.sender;
@@ -557,6 +622,7 @@ void OfferAnswer::commit_media() {
     sender.untouched = receiver.untouched = match.untouched;
     choose_rules(sender);
     choose_rules(receiver);
+    choose_echo(sender, receiver);
     choose_protocol(sender, receiver, section);
     decide_mux(sender, receiver);
     place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface,
@@ -673,8 +739,8 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   // An answer speaks of the offerer's mids; an offer hands on the sender's.
   edit.mid = is_answer_ ? std::string_view(media.mid) : section.mid;
   if (!is_answer_ && edit.mid.empty() && request_.has_flag(Flag::kGenerateMid)) {
-    generated_mids_.push_back(std::to_string(media.index));
-    edit.mid = generated_mids_.back();
+    generated_texts_.push_back(std::to_string(media.index));
+    edit.mid = generated_texts_.back();
   }
   if (!is_answer_ && media.mid.empty()) media.mid = edit.mid;
   edit.label = section.label;
@@ -694,6 +760,15 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   }
   edit.codecs = section.codecs;
   if (offered != nullptr) edit.codecs = common_codecs(section.codecs, offered->codecs);
+  if (section.is_rtp()) {
+    edit.codecs = sdp::choose_codecs(edit.codecs, request_.codecs, request_.has_flag(Flag::kAllowNoCodecMedia));
+    if (edit.codecs.empty() && !section.codecs.empty()) {
+      edit.port = 0;
+      return edit;
+    }
+    if (is_answer_ && request_.has_flag(Flag::kSingleCodec)) sdp::keep_first_codec(edit.codecs);
+    filter_extmaps(edit, media, section);
+  }
   // Late packets of the former agreement are still good: the set shrinks with the next answer only.
   auto allowed = payload_entries(edit.codecs);
   std::bitset<128> shown;
@@ -720,8 +795,54 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     edit.ptime = section.ptime;
     if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     edit.maxptime = section.maxptime;
+    choose_ptime(edit, media, *match->sender);
   }
   return edit;
+}
+
+void OfferAnswer::choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender) {
+  const auto number = [&](std::int64_t value) {
+    generated_texts_.push_back(std::to_string(value));
+    edit.ptime = generated_texts_.back();
+  };
+  const auto usable = [](const std::optional<std::int64_t>& value) { return value && *value > 0 && *value <= 1000; };
+  if (is_answer_) {
+    if (media.extras && media.extras->ptime != 0) number(media.extras->ptime);
+    return;
+  }
+  if (usable(request_.ptime)) number(*request_.ptime);
+  if (usable(request_.ptime_reverse)) {
+    sender.made_extras().ptime = *request_.ptime_reverse;
+  } else if (sender.extras) {
+    sender.extras->ptime = 0;
+  }
+}
+
+void OfferAnswer::filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section) {
+  const auto named = [](const std::vector<std::string>& words, std::string_view uri) {
+    return std::ranges::any_of(words, [&](const std::string& word) { return word == uri || word == "all"; });
+  };
+  std::vector<std::string> masked;
+  for (const sdp::Attribute& attribute : section.attributes) {
+    if (attribute.name != "extmap") continue;
+    const std::string_view uri = sdp::extmap_uri(attribute.value);
+    if (named(request_.extmap_strip, uri)) continue;
+    if (!is_answer_ && named(request_.extmap_mask, uri)) {
+      masked.emplace_back(attribute.value);
+      continue;
+    }
+    edit.extmaps.push_back(attribute.value);
+  }
+  if (is_answer_ && media.extras) {
+    for (const std::string& line : media.extras->masked_extmaps) edit.extmaps.emplace_back(line);
+  }
+  if (is_answer_) return;
+  const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
+  if (!masked.empty()) {
+    match->sender->made_extras().masked_extmaps = std::move(masked);
+  } else if (match->sender->extras) {
+    match->sender->extras->masked_extmaps.clear();
+  }
 }
 
 std::string OfferAnswer::write_reply() {
@@ -742,7 +863,8 @@ std::string OfferAnswer::write_reply() {
     if (std::ranges::find(order, media.get()) == order.end()) order.push_back(media.get());
   }
   for (Media* media : order) {
-    const bool matched = std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
+    const bool matched =
+        media->hidden || std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
     const bool ours = std::ranges::any_of(media->subscriptions,
                                           [&](const Subscription& s) { return s.source->leg == sender_; });
     if (matched || ours) edit.sections.push_back(edit_section(*media));
@@ -754,8 +876,13 @@ std::string OfferAnswer::write_reply() {
   edit.origin.session_id = "0";
   const bool need_hash =
       has(request_.replaces, Replace::kSdpVersion) || has(request_.replaces, Replace::kForceIncrementVersion);
-  edit.origin = choose_origin(need_hash ? sdp::write(session_, edit) : std::string(), origin_text);
-  std::string reply = sdp::write(session_, edit);
+  if (request_.has_flag(Flag::kLoopProtect)) edit.extra_attributes.push_back(manager_.loop_mark());
+  const auto body = [&] {
+    std::string text = sdp::write(session_, edit);
+    return request_.sdp_attr.empty() ? text : sdp::apply(request_.sdp_attr, text);
+  };
+  edit.origin = choose_origin(need_hash ? body() : std::string(), origin_text);
+  std::string reply = body();
   if (keep_name && receiver_->origin->session_name.empty()) receiver_->origin->session_name = session_.name;
   sender_->last_sdp = text_;
   sender_->last_sdp.shrink_to_fit();

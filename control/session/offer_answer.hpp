@@ -35,6 +35,7 @@ class OfferAnswer {
     std::optional<std::size_t> new_sender_ports;
     std::optional<std::size_t> new_receiver_ports;
     bool untouched = false;
+    bool hidden = false;
   };
   struct OriginText {
     std::string address;
@@ -43,6 +44,11 @@ class OfferAnswer {
 
   Result<void, RequestError> resolve_legs();
   Result<void, RequestError> read_sdp();
+  /// The party that an earlier offer with the same SDP or address made (key `alias-key`).
+  Leg* aliased_sender(const std::string& tag);
+  /// The body carries our own loop mark.
+  [[nodiscard]] bool has_looped() const;
+  [[nodiscard]] bool is_hidden(const sdp::MediaSection& section) const;
   void match_sections();
   Result<void, RequestError> choose_interfaces();
   /// `chosen` remembers what a name meant in this message.
@@ -54,10 +60,10 @@ class OfferAnswer {
   Result<void, RequestError> open_ports();
 
   Leg& add_leg(std::string tag, std::string branch);
-  Media& add_media(Leg& leg, unsigned index, const sdp::MediaSection& section);
   void commit_legs();
   void commit_media();
   void choose_rules(Media& media) const;
+  void choose_echo(Media& sender, Media& receiver) const;
   void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
                    const LogicalInterface& interface, AddressFamily family);
   void read_section(Media& media, const sdp::MediaSection& section);
@@ -72,6 +78,8 @@ class OfferAnswer {
   /// The receiver's own section for one of its medias, from its last SDP.
   [[nodiscard]] const sdp::MediaSection* own_section(const Media& media) const;
   sdp::SectionEdit edit_section(Media& media);
+  void choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender);
+  void filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section);
   std::string write_reply();
 
   SessionManager& manager_;
@@ -93,7 +101,7 @@ class OfferAnswer {
   sdp::Session receiver_own_;  // points into the receiver's last SDP
   std::vector<Match> matches_;
   std::vector<std::pair<Media*, PortSet>> opened_;
-  std::deque<std::string> generated_mids_;
+  std::deque<std::string> generated_texts_;
 };
 
 }  // namespace ferry

@@ -213,7 +213,8 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   bool locked = false;
   if (view.active != nullptr && view.active->latch[component].peer.is_set()) {
     endpoint = media.rules.asymmetric ? advertised : view.active->latch[component].peer;
-    locked = view.active->latch[component].state == Latch::State::kLocked;
+    locked = view.active->latch[component].state == Latch::State::kLocked &&
+             view.last_packet[component] > call.touched;
   }
   stream.set("endpoint", endpoint_dict(endpoint));
   stream.set("advertised endpoint", endpoint_dict(advertised));
@@ -225,7 +226,7 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   stream.set("last user packet", last);
   if (!view.ingress.empty()) stream.set("SSRC", view.ingress.front().counters.ssrc.value);
   List flags;
-  flags.emplace_back(component == 0 ? "RTP" : "RTCP");
+  if (!media.hidden) flags.emplace_back(component == 0 ? "RTP" : "RTCP");
   if (component == 0 && media.mux_used) flags.emplace_back("RTCP");
   if (component == 1 && media.mux_used) flags.emplace_back("fallback RTCP");
   if (media.remote_known) flags.emplace_back("filled");
@@ -302,6 +303,8 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (receive) flags.emplace_back("recv");
   if (media.mux_used) flags.emplace_back("rtcp-mux");
   if (media.rules.unidirectional) flags.emplace_back("unidirectional");
+  if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
+  if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
   if (media.ice_controlling) flags.emplace_back("ICE controlling");
   dict.set("flags", std::move(flags));
   dict.set("ingress SSRCs", ssrc_list(view, clock));
@@ -371,7 +374,12 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
         }
       }
     }
+    // The newest of the dialogue first, then the subscribers in their order.
     std::ranges::reverse(receivers);
+    const auto first_extra =
+        std::ranges::stable_partition(receivers, [](const auto& r) { return r.second == SubscriptionKind::kOfferAnswer; });
+    std::ranges::reverse(first_extra);
+    std::ranges::stable_partition(sources, [](const auto& s) { return s.second == SubscriptionKind::kOfferAnswer; });
     party.set("subscriptions", relations(sources));
     party.set("subscribers", relations(receivers));
     List medias;
@@ -390,7 +398,15 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
       medias.emplace_back(media_dict(call, *media, view, clock));
     }
     party.set("medias", std::move(medias));
-    party.set("VSC", List{});
+    List codes;
+    if (leg->dtmf_trigger) {
+      Dict code;
+      code.set("type", "block DTMF");
+      code.set("trigger", *leg->dtmf_trigger);
+      code.set("active", 1);
+      codes.emplace_back(std::move(code));
+    }
+    party.set("VSC", std::move(codes));
     tags.set(leg_name(*leg), std::move(party));
   }
   reply.set("SSRC", std::move(ssrcs));

@@ -1,6 +1,9 @@
 // A signalling request as the session layer understands it, whatever protocol it came by.
 #pragma once
 
+#include "control/sdp/codec_list.hpp"
+#include "control/sdp/edit.hpp"
+#include "control/value/value.hpp"
 #include "relay/base/address.hpp"
 #include "relay/core/latch/latch.hpp"
 
@@ -36,6 +39,22 @@ enum class Flag : std::uint8_t {
   kLoopProtect,
   kGenerateMid,
   kFragment,
+  kReset,
+  kStripExtmap,
+  kAllowNoCodecMedia,
+  kSingleCodec,
+  kSiprec,
+  kMix,
+  kRtcpMirror,
+  kInactive,
+  kBidirectional,
+  kEgress,
+  kUnsubscribe,
+  kAllowTranscoding,
+  kBlockDtmf,
+  kDetectDtmf,
+  kNatWait,
+  kPierceNat,
   kCount,
 };
 using Flags = std::bitset<static_cast<std::size_t>(Flag::kCount)>;
@@ -61,6 +80,14 @@ template <class Set, class Word>
   return set.test(static_cast<std::size_t>(word));
 }
 
+/// Value of `all`, or of the flag of that name.
+enum class AllParties : std::uint8_t { kNone, kAll, kOfferAnswer, kExceptOfferAnswer, kFlows };
+
+enum class AliasKey : std::uint8_t { kOff, kSdp, kAddress };
+
+/// What happens to media instead of being relayed (key `media echo`).
+enum class MediaEcho : std::uint8_t { kOff, kBlackhole, kForward, kBackwards, kBoth };
+
 enum class SipMessage : std::uint8_t { kUnknown, kRequest, kReply };
 
 struct Request {
@@ -73,6 +100,29 @@ struct Request {
   std::string via_branch;
   std::string label;
   std::string set_label;
+  std::string to_label;
+  /// Selects the party whose first media advertised this address.
+  std::string address;
+  AllParties all = AllParties::kNone;
+  AliasKey alias_key = AliasKey::kOff;
+  std::vector<std::string> from_tags;
+  std::optional<std::string> to_call_id;
+  std::optional<std::string> source_tag;
+  std::optional<std::string> source_call_id;
+  /// `calls`, `tags`, `media`/`medias`, `body`, `instance` as they came; their commands read them.
+  Value calls;
+  Value tags;
+  Value medias;
+  std::optional<std::string> body;
+  std::string instance;
+  std::string xmlrpc_callback;
+  /// start forwarding: where to, `udp:ADDRESS:PORT`.
+  std::string destination;
+  /// block DTMF: digits that switch it.
+  std::string dtmf_trigger;
+  /// The client leaves its flags to us (`rtpp-flags`): `to-tag` counts only if its words say so.
+  bool by_rtpp_flags = false;
+  std::string dtmf_log_destination;
   std::string metadata;
 
   Flags flags;
@@ -85,6 +135,22 @@ struct Request {
   std::string sender_interface;
   std::string receiver_interface;
   std::string transport_protocol;
+  /// Interface of the only party of publish, subscribe request, create, transform.
+  std::string interface;
+  // Peers whose route chooses the interface.
+  std::optional<IpAddress> inbound_peer;
+  std::optional<IpAddress> outbound_peer;
+
+  sdp::CodecOperations codecs;
+  sdp::AttributeEdits sdp_attr;
+  /// Types of sections hidden from the far side; `other` = types nobody knows.
+  std::vector<std::string> media_remove;
+  std::vector<std::string> extmap_strip;  // URIs or `all`
+  std::vector<std::string> extmap_mask;
+  std::optional<std::int64_t> ptime;
+  std::optional<std::int64_t> ptime_reverse;
+  std::optional<bool> drop_traffic;
+  std::optional<MediaEcho> echo;
   std::optional<LatchPolicy> latch;
   std::optional<LearningAlgorithm> learning;
   std::optional<int> tos;
@@ -98,6 +164,8 @@ struct Request {
   std::vector<std::string> not_in_force;
   std::vector<std::string> unknown_keys;
   std::vector<std::string> unknown_flags;
+  /// The only problems of options that refuse a request (NG section 3); empty = none.
+  std::string option_error;
 
   [[nodiscard]] bool has_flag(Flag flag) const { return has(flags, flag); }
 };

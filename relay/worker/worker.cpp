@@ -1,6 +1,7 @@
 #include "relay/worker/worker.hpp"
 
 #include "relay/base/ensure.hpp"
+#include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
 
@@ -19,6 +20,28 @@ template <class Counter>
 void bump(Counter& counter, std::uint64_t by = 1) noexcept {
   // One writer: a plain load and store is enough and cheaper than a locked add.
   counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
+}
+
+const PayloadEntry* payload_of(const SourcePlan& source, Bytes rtp) noexcept {
+  const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
+  const auto found = std::ranges::find(source.payloads, type, &PayloadEntry::type);
+  return found == source.payloads.end() ? nullptr : &*found;
+}
+
+/// Why media may not go to this sink; kNone if it may.
+DropReason refuses(const Sink& sink, const PayloadEntry* payload) noexcept {
+  if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
+  if (sink.blocked) return DropReason::kBlocked;
+  if (payload != nullptr && payload->is_event) return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
+  // What cannot be silenced must not be heard.
+  const bool can_silence = payload != nullptr && payload->silence != 0;
+  return sink.silenced && !can_silence ? DropReason::kBlocked : DropReason::kNone;
+}
+
+void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
+  const auto view = parse_rtp(rtp);
+  if (!view) return;
+  std::ranges::fill(rtp.subspan(view->header_size, view->payload.size()), static_cast<std::byte>(octet));
 }
 
 }  // namespace
@@ -231,12 +254,15 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
     }
   }
   const Component component = verdict.is_rtcp ? Component::kRtcp : Component::kRtp;
+  const PayloadEntry* payload = nullptr;
+  if (!verdict.is_rtcp && source.inspects_payload) payload = payload_of(source, packet.data());
   std::size_t left = source.sinks.size();
   if (left == 0) drop(entry, DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
     --left;
-    if (!sink.media_allowed && !verdict.is_rtcp) {
-      drop(entry, DropReason::kDirection);
+    const DropReason refused = verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload);
+    if (refused != DropReason::kNone) {
+      drop(entry, refused);
       continue;
     }
     TransportEntry* out = find(sink.via);
@@ -262,6 +288,8 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
       std::ranges::copy(data, outgoing.space().begin());
       outgoing.set_data_size(data.size());
     }
+    if (sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp)
+      overwrite_payload(outgoing.data(), payload->silence);
     queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), now);
   }
 }

@@ -54,7 +54,7 @@ class WorkerTest : public ::testing::Test {
   static SourcePlan source(std::uint32_t id, std::vector<std::uint8_t> types, std::vector<Sink> sinks) {
     SourcePlan s;
     s.media = MediaId{id};
-    for (const auto type : types) s.payloads.push_back({PayloadType{type}, G711Law::kNone, 8000});
+    for (const auto type : types) s.payloads.push_back({PayloadType{type}, G711Law::kNone, 0, false, 8000});
     s.sinks = std::move(sinks);
     return s;
   }

@@ -1,5 +1,7 @@
 #include "control/protocol/ng/request_parser.hpp"
 
+#include "control/protocol/ng/rtpp_flags.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -111,6 +113,250 @@ AddressFamily family_of(std::string_view word) {
 }
 
 void flag_word(Request& request, std::string_view word);
+void rtpp_flags(Request& request, std::string_view text);
+
+void set_address(std::optional<IpAddress>& target, const Value& value) {
+  if (const auto* text = value.string()) target = IpAddress::parse(*text);
+}
+
+void all_word(Request& request, std::string_view word) {
+  struct Row {
+    std::string_view name;
+    AllParties all;
+  };
+  static constexpr std::array<Row, 7> kRows = {{{"none", AllParties::kNone},
+                                                {"all", AllParties::kAll},
+                                                {"offer-answer", AllParties::kOfferAnswer},
+                                                {"except-offer-answer", AllParties::kExceptOfferAnswer},
+                                                {"not-offer-answer", AllParties::kExceptOfferAnswer},
+                                                {"non-offer-answer", AllParties::kExceptOfferAnswer},
+                                                {"flows", AllParties::kFlows}}};
+  const std::string name = normalise(word);
+  const auto row = std::ranges::find(kRows, name, &Row::name);
+  if (row == kRows.end()) {
+    request.unknown_flags.push_back("all=" + name);
+  } else {
+    request.all = row->all;
+  }
+}
+
+void alias_key_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  if (name == "sdp") {
+    request.alias_key = AliasKey::kSdp;
+  } else if (name == "address" || name == "endpoint") {
+    request.alias_key = AliasKey::kAddress;
+  } else if (name == "off" || name == "none" || name == "no") {
+    request.alias_key = AliasKey::kOff;
+  } else {
+    request.unknown_flags.push_back("alias-key=" + name);
+  }
+}
+
+void echo_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  if (name == "blackhole" || name == "sinkhole") {
+    request.echo = MediaEcho::kBlackhole;
+  } else if (name == "forward") {
+    request.echo = MediaEcho::kForward;
+  } else if (name == "backwards") {
+    request.echo = MediaEcho::kBackwards;
+  } else if (name == "both") {
+    request.echo = MediaEcho::kBoth;
+  } else if (name == "off" || name == "none" || name == "no") {
+    request.echo = MediaEcho::kOff;
+  } else {
+    request.unknown_flags.push_back("media-echo=" + name);
+  }
+}
+
+/// One operation of `codec` or of a `codec-` flag.
+std::vector<std::string>* codec_operation(Request& request, std::string_view name) {
+  struct Row {
+    std::string_view name;
+    std::vector<std::string> sdp::CodecOperations::* list;
+  };
+  static constexpr std::array<Row, 9> kRows = {{{"strip", &sdp::CodecOperations::strip},
+                                                {"except", &sdp::CodecOperations::except},
+                                                {"offer", &sdp::CodecOperations::offer},
+                                                {"transcode", &sdp::CodecOperations::transcode},
+                                                {"mask", &sdp::CodecOperations::mask},
+                                                {"accept", &sdp::CodecOperations::accept},
+                                                {"consume", &sdp::CodecOperations::consume},
+                                                {"ignore", &sdp::CodecOperations::ignore},
+                                                {"set", &sdp::CodecOperations::set}}};
+  const auto row = std::ranges::find(kRows, name, &Row::name);
+  return row == kRows.end() ? nullptr : &(request.codecs.*(row->list));
+}
+
+/// Operations that take a codec engine: heard, but not done by SDP alone.
+void note_codec_operation(Request& request, std::string_view name) {
+  for (const std::string_view engine : {"transcode", "accept", "consume", "ignore", "set"}) {
+    if (name == engine) request.not_in_force.push_back("codec-" + std::string(name));
+  }
+}
+
+void codec_dict(Request& request, const Value& value) {
+  const Dict* dict = value.dict();
+  if (dict == nullptr) return;
+  for (const auto& [key, words] : *dict) {
+    const std::string name = normalise(key);
+    if (auto* list = codec_operation(request, name)) {
+      each_word(words, [&](std::string_view word) { list->push_back(unescape(word)); });
+      note_codec_operation(request, name);
+    } else {
+      request.unknown_flags.push_back("codec-" + name);
+    }
+  }
+}
+
+/// Rest of a flag such as `codec-strip-G729`.
+void codec_flag(Request& request, std::string_view rest) {
+  const auto dash = std::min(rest.find('-'), rest.size());
+  const std::string name = normalise(rest.substr(0, dash));
+  auto* list = codec_operation(request, name);
+  if (list == nullptr || dash + 1 >= rest.size()) {
+    request.unknown_flags.push_back("codec-" + normalise(rest));
+    return;
+  }
+  list->push_back(unescape(rest.substr(dash + 1)));
+  note_codec_operation(request, name);
+}
+
+void refuse_option(Request& request, const char* text) {
+  if (request.option_error.empty()) request.option_error = text;
+}
+
+/// `none` and `global` are the session level. False if the section is unknown.
+bool attr_section(Request& request, std::string_view name, std::string& section) {
+  section = normalise(name);
+  if (section == "none" || section == "global") {
+    section.clear();
+  } else if (!sdp::is_known_media_type(section)) {
+    refuse_option(request, "unsupported sdp section");
+    return false;
+  }
+  return true;
+}
+
+/// `from>to`; a text without the sign changes nothing.
+void add_substitution(Request& request, const std::string& section, std::string_view text) {
+  const auto arrow = text.find('>');
+  if (arrow == std::string_view::npos) return;
+  request.sdp_attr.push_back({sdp::AttributeEdit::Kind::kSubstitute, section, unescape(text.substr(0, arrow)),
+                              unescape(text.substr(arrow + 1))});
+}
+
+void attr_command(Request& request, const std::string& section, std::string_view command, const Value& value) {
+  using Kind = sdp::AttributeEdit::Kind;
+  if (command != "add" && command != "remove" && command != "substitute") {
+    refuse_option(request, "unknown manipulation command");
+    return;
+  }
+  const List* list = value.list();
+  if (list == nullptr) {
+    // A text instead of a list is put in as a line of its own.
+    if (const auto* text = value.string(); text != nullptr && command == "add")
+      request.sdp_attr.push_back({Kind::kAddLine, section, *text, {}});
+    return;
+  }
+  for (const Value& member : *list) {
+    const auto* text = member.string();
+    if (command == "substitute") {
+      const List* pair = member.list();
+      if (text != nullptr) {
+        add_substitution(request, section, *text);
+      } else if (pair != nullptr && pair->size() == 2 && (*pair)[0].string() != nullptr &&
+                 (*pair)[1].string() != nullptr) {
+        request.sdp_attr.push_back(
+            {Kind::kSubstitute, section, unescape(*(*pair)[0].string()), unescape(*(*pair)[1].string())});
+      }
+    } else if (text != nullptr) {
+      request.sdp_attr.push_back({command == "add" ? Kind::kAdd : Kind::kRemove, section, unescape(*text), {}});
+    }
+  }
+}
+
+void sdp_attr(Request& request, const Value& value) {
+  const Dict* sections = value.dict();
+  if (sections == nullptr) {
+    refuse_option(request, "wrong type used");
+    return;
+  }
+  for (const auto& [name, commands] : *sections) {
+    std::string section;
+    if (!attr_section(request, name, section)) return;
+    if (commands.dict() == nullptr) {
+      refuse_option(request, "wrong content given");
+      return;
+    }
+    for (const auto& [command, words] : *commands.dict()) attr_command(request, section, normalise(command), words);
+  }
+}
+
+/// `sdp-attr-COMMAND-SECTION-TEXT`
+void sdp_attr_flag(Request& request, std::string_view rest) {
+  const auto first = std::min(rest.find('-'), rest.size());
+  const auto second = std::min(rest.find('-', std::min(first + 1, rest.size())), rest.size());
+  std::string section;
+  if (second >= rest.size() || !attr_section(request, rest.substr(first + 1, second - first - 1), section)) return;
+  const std::string command = normalise(rest.substr(0, first));
+  attr_command(request, section, command, Value(List{Value(rest.substr(second + 1))}));
+}
+
+void media_remove(Request& request, const Value& value) {
+  const List* list = value.list();
+  if (list == nullptr) {
+    refuse_option(request, "wrong type used");
+    return;
+  }
+  for (const Value& member : *list) {
+    const auto* text = member.string();
+    const std::string type = text == nullptr ? std::string() : normalise(*text);
+    if (type != "other" && !sdp::is_known_media_type(type)) {
+      refuse_option(request, "unsupported sdp section");
+      return;
+    }
+    request.media_remove.push_back(type);
+  }
+}
+
+void extmap_dict(Request& request, const Value& value) {
+  if (value.dict() == nullptr) return;
+  for (const auto& [key, words] : *value.dict()) {
+    const std::string name = normalise(key);
+    auto* list = name == "strip" ? &request.extmap_strip : name == "mask" ? &request.extmap_mask : nullptr;
+    if (list == nullptr) {
+      request.unknown_flags.push_back("extmap-" + name);
+    } else {
+      each_word(words, [&](std::string_view word) { list->emplace_back(word); });
+    }
+  }
+}
+
+void drop_traffic_word(Request& request, const Value& value) {
+  each_word(value, [&](std::string_view word) {
+    const std::string name = normalise(word);
+    // A request that says both starts (NG 9.6).
+    if (name == "start") request.drop_traffic = true;
+    if (name == "stop" && !request.drop_traffic.value_or(false)) request.drop_traffic = false;
+  });
+}
+
+/// What a client module writes where it chooses the branch itself; never a real branch.
+bool is_branch_word(std::string_view text) {
+  while (!text.empty()) {
+    bool found = false;
+    for (const std::string_view word : {"auto", "extra", "next", "1", "2", "-", "_", ",", "|", "/"}) {
+      if (!text.starts_with(word)) continue;
+      text.remove_prefix(word.size());
+      found = true;
+      break;
+    }
+    if (!found) return false;
+  }
+  return true;
+}
 
 // clang-format off
 constexpr KeyRow kKeys[] = {
@@ -121,7 +367,7 @@ constexpr KeyRow kKeys[] = {
   {"via-branch", [](Request& r, const Value& v) { set_string(r.via_branch, v); }, C::kNow, "branch key of a forked call"},
   {"label", [](Request& r, const Value& v) { set_string(r.label, v); }, C::kNow, "names the party"},
   {"from-label", [](Request& r, const Value& v) { set_string(r.label, v); }, C::kNow, "same as label"},
-  {"set-label", [](Request& r, const Value& v) { set_string(r.set_label, v); }, C::kSignalling, "names the selected party"},
+  {"set-label", [](Request& r, const Value& v) { set_string(r.set_label, v); }, C::kNow, "names the selected party"},
   {"sdp", [](Request& r, const Value& v) { set_string(r.sdp, v); }, C::kNow, "the SDP body"},
   {"metadata", [](Request& r, const Value& v) { set_string(r.metadata, v); }, C::kNow, "free text kept with the party"},
   {"limit", [](Request& r, const Value& v) { r.limit = v.as_integer(true); }, C::kNow, "list: at most that many calls"},
@@ -162,41 +408,41 @@ constexpr KeyRow kKeys[] = {
    }, C::kNow, "sip-request or sip-reply"},
   {"sip-code", [](Request& r, const Value& v) { r.sip_code = v.as_integer(true).value_or(0); }, C::kNow, "response code"},
   {"sip-response-code", [](Request& r, const Value& v) { r.sip_code = v.as_integer(true).value_or(0); }, C::kNow, "response code"},
-  {"body", nullptr, C::kNow, "cli: command line"},
-  {"rtpp-flags", nullptr, C::kSignalling, "flags string parsed by the relay"},
-  {"template", nullptr, C::kSignalling, "name of a template"},
-  {"alias-key", nullptr, C::kSignalling, "aliases of from-tags"},
-  {"all", nullptr, C::kSignalling, "party selection"},
-  {"address", nullptr, C::kSignalling, "party selection"},
-  {"to-label", nullptr, C::kSignalling, "party selection"},
-  {"from-tags", nullptr, C::kPubSub, "party selection"},
-  {"to-call-id", nullptr, C::kPubSub, "connect"},
-  {"source-tag", nullptr, C::kPubSub, "inject"},
-  {"source-call-id", nullptr, C::kPubSub, "inject"},
-  {"calls", nullptr, C::kPubSub, "mesh"},
-  {"tags", nullptr, C::kPubSub, "mesh"},
-  {"media", nullptr, C::kPubSub, "transform"},
-  {"medias", nullptr, C::kPubSub, "create"},
-  {"instance", nullptr, C::kPubSub, "transform"},
-  {"interface", nullptr, C::kPubSub, "interface of one-party commands"},
-  {"peer", nullptr, C::kSignalling, "interface by route"},
-  {"inbound-peer", nullptr, C::kSignalling, "interface by route"},
-  {"outbound-peer", nullptr, C::kSignalling, "interface by route"},
-  {"xmlrpc-callback", nullptr, C::kSignalling, "time-out call-back"},
-  {"sdp-attr", nullptr, C::kSignalling, "SDP text edits"},
-  {"sdp-media-remove", nullptr, C::kSignalling, "sections hidden from the far side"},
-  {"extmap", nullptr, C::kSignalling, "header extensions"},
+  {"body", [](Request& r, const Value& v) { set_string(r.body, v); }, C::kNow, "cli: command line"},
+  {"rtpp-flags", [](Request& r, const Value& v) { if (const auto* t = v.string()) rtpp_flags(r, *t); }, C::kNow, "flags string parsed by the relay"},
+  {"template", [](Request&, const Value&) {}, C::kNow, "name of a template, applied before the request's own keys"},
+  {"alias-key", [](Request& r, const Value& v) { if (const auto* t = v.string()) alias_key_word(r, *t); }, C::kNow, "from-tags with the same sdp or address are one party"},
+  {"all", [](Request& r, const Value& v) { if (const auto* t = v.string()) all_word(r, *t); }, C::kNow, "party selection: all, offer-answer, except-offer-answer, flows"},
+  {"address", [](Request& r, const Value& v) { set_string(r.address, v); }, C::kNow, "selects the party that advertised this address"},
+  {"to-label", [](Request& r, const Value& v) { set_string(r.to_label, v); }, C::kNow, "second party by label"},
+  {"from-tags", [](Request& r, const Value& v) { each_word(v, [&](auto w) { r.from_tags.emplace_back(w); }); }, C::kNow, "source parties of a subscription"},
+  {"to-call-id", [](Request& r, const Value& v) { set_string(r.to_call_id, v); }, C::kNow, "connect: the other call"},
+  {"source-tag", [](Request& r, const Value& v) { set_string(r.source_tag, v); }, C::kPubSub, "inject: whose audio"},
+  {"source-call-id", [](Request& r, const Value& v) { set_string(r.source_call_id, v); }, C::kPubSub, "inject: call of that party"},
+  {"calls", [](Request& r, const Value& v) { r.calls = v; }, C::kNow, "mesh: calls to merge"},
+  {"tags", [](Request& r, const Value& v) { r.tags = v; }, C::kNow, "mesh: flows to make"},
+  {"media", [](Request& r, const Value& v) { r.medias = v; }, C::kNow, "transform: streams"},
+  {"medias", [](Request& r, const Value& v) { r.medias = v; }, C::kNow, "create: sections of the offer"},
+  {"instance", [](Request& r, const Value& v) { set_string(r.instance, v); }, C::kNow, "transform: who asks"},
+  {"interface", [](Request& r, const Value& v) { set_string(r.interface, v); }, C::kNow, "interface of one-party commands"},
+  {"peer", [](Request& r, const Value& v) { set_address(r.inbound_peer, v); }, C::kNow, "one-party commands: interface by route to this address"},
+  {"inbound-peer", [](Request& r, const Value& v) { set_address(r.inbound_peer, v); }, C::kNow, "sender's interface by route to this address"},
+  {"outbound-peer", [](Request& r, const Value& v) { set_address(r.outbound_peer, v); }, C::kNow, "receiver's interface by route to this address"},
+  {"xmlrpc-callback", [](Request& r, const Value& v) { set_string(r.xmlrpc_callback, v); }, C::kNow, "address for the time-out call-back"},
+  {"sdp-attr", sdp_attr, C::kNow, "SDP text edits: add, remove, substitute per section"},
+  {"sdp-media-remove", media_remove, C::kNow, "sections hidden from the far side"},
+  {"extmap", extmap_dict, C::kNow, "header extensions: strip, mask"},
   {"bundle", nullptr, C::kIce, "BUNDLE"},
-  {"drop-traffic", nullptr, C::kSignalling, "drop all RTP of the call"},
-  {"media-echo", nullptr, C::kSignalling, "echo or black hole"},
+  {"drop-traffic", drop_traffic_word, C::kNow, "start or stop dropping all RTP of the call"},
+  {"media-echo", [](Request& r, const Value& v) { each_word(v, [&](auto w) { echo_word(r, w); }); }, C::kNow, "blackhole, forward, backwards, both"},
   {"passthrough", nullptr, C::kSignalling, "relay unparsed"},
   {"passthru", nullptr, C::kSignalling, "relay unparsed"},
   {"repacketize", nullptr, C::kCodecs, "packet time"},
-  {"codec", nullptr, C::kCodecs, "codec operations"},
-  {"codecs", nullptr, C::kCodecs, "codec operations"},
-  {"ptime", nullptr, C::kCodecs, "packet time toward the answerer"},
-  {"ptime-reverse", nullptr, C::kCodecs, "packet time toward the offerer"},
-  {"reverse-ptime", nullptr, C::kCodecs, "packet time toward the offerer"},
+  {"codec", codec_dict, C::kNow, "codec operations"},
+  {"codecs", codec_dict, C::kNow, "codec operations"},
+  {"ptime", [](Request& r, const Value& v) { r.ptime = v.as_integer(true); }, C::kNow, "packet time toward the answerer, in the SDP"},
+  {"ptime-reverse", [](Request& r, const Value& v) { r.ptime_reverse = v.as_integer(true); }, C::kNow, "packet time toward the offerer, in the SDP"},
+  {"reverse-ptime", [](Request& r, const Value& v) { r.ptime_reverse = v.as_integer(true); }, C::kNow, "same as ptime-reverse"},
   {"generate-rtcp", nullptr, C::kCodecs, "RTCP of our own"},
   {"delay-buffer", nullptr, C::kCodecs, "delay of audio"},
   {"audio-player", nullptr, C::kPlayback, "mixing player"},
@@ -214,7 +460,7 @@ constexpr KeyRow kKeys[] = {
   {"record-call", nullptr, C::kRecording, "recording"},
   {"recording-file", nullptr, C::kRecording, "recording"},
   {"recording-destination", nullptr, C::kRecording, "recording"},
-  {"output-destination", nullptr, C::kRecording, "recording"},
+  {"output-destination", [](Request& r, const Value& v) { set_string(r.destination, v); }, C::kNow, "start forwarding: udp:ADDRESS:PORT"},
   {"output-file", nullptr, C::kRecording, "recording"},
   {"recording-dir", nullptr, C::kRecording, "recording"},
   {"recording-path", nullptr, C::kRecording, "recording"},
@@ -242,9 +488,9 @@ constexpr KeyRow kKeys[] = {
   {"dtmf-security-trigger", nullptr, C::kPlayback, "DTMF"},
   {"dtmf-security-trigger-end", nullptr, C::kPlayback, "DTMF"},
   {"dtmf-delay", nullptr, C::kPlayback, "DTMF"},
-  {"dtmf-log-dest", nullptr, C::kPlayback, "DTMF"},
-  {"dtmf-log-destination", nullptr, C::kPlayback, "DTMF"},
-  {"trigger", nullptr, C::kPlayback, "DTMF"},
+  {"dtmf-log-dest", [](Request& r, const Value& v) { set_string(r.dtmf_log_destination, v); }, C::kNow, "address:port that receives DTMF events of the call"},
+  {"dtmf-log-destination", [](Request& r, const Value& v) { set_string(r.dtmf_log_destination, v); }, C::kNow, "same as dtmf-log-dest"},
+  {"trigger", [](Request& r, const Value& v) { set_string(r.dtmf_trigger, v); }, C::kPlayback, "block DTMF: digits that switch it"},
   {"trigger-end", nullptr, C::kPlayback, "DTMF"},
   {"end-trigger", nullptr, C::kPlayback, "DTMF"},
   {"trigger-end-time", nullptr, C::kPlayback, "DTMF"},
@@ -267,39 +513,39 @@ constexpr FlagRow kFlags[] = {
   {"fatal", set_flag<Flag::kFatal>, false, C::kNow, "delete: no such call is an error"},
   {"fast", set_flag<Flag::kFast>, false, C::kNow, "delete: reply without statistics"},
   {"directional", set_flag<Flag::kDirectional>, false, C::kNow, "honour from-tag"},
-  {"all", set_flag<Flag::kAll>, false, C::kNow, "whole call"},
+  {"all", [](Request& r, std::string_view) { r.flags.set(static_cast<std::size_t>(Flag::kAll)); if (r.all == AllParties::kNone) r.all = AllParties::kAll; }, false, C::kNow, "whole call"},
   {"new-branch", set_flag<Flag::kNewBranch>, false, C::kNow, "answer with a new tag is a new party"},
   {"provisional", set_flag<Flag::kProvisional>, false, C::kNow, "answer is not final"},
   {"no-rtcp-attribute", set_flag<Flag::kNoRtcpAttribute>, false, C::kNow, "no a=rtcp"},
   {"full-rtcp-attribute", set_flag<Flag::kFullRtcpAttribute>, false, C::kNow, "a=rtcp with address"},
   {"original-sendrecv", set_flag<Flag::kOriginalSendrecv>, false, C::kNow, "copy direction attributes"},
   {"generate-mid", set_flag<Flag::kGenerateMid>, false, C::kNow, "add a=mid"},
-  {"loop-protect", set_flag<Flag::kLoopProtect>, false, C::kSignalling, "mark SDP that passed us"},
-  {"fragment", set_flag<Flag::kFragment>, false, C::kIce, "trickle ICE fragment"},
-  {"reset", nullptr, false, C::kSignalling, "forget what was learned"},
+  {"loop-protect", set_flag<Flag::kLoopProtect>, false, C::kNow, "mark SDP that passed us, return it untouched when it comes back"},
+  {"fragment", set_flag<Flag::kFragment>, false, C::kNow, "the body is a trickle ICE fragment"},
+  {"reset", set_flag<Flag::kReset>, false, C::kNow, "forget what was learned about the peer's rtcp-mux"},
   {"replace-", replace_word, true, C::kNow, "as replace"},
   {"rtcp-mux-", rtcp_mux_word, true, C::kNow, "as rtcp-mux"},
   {"endpoint-learning-", learning_word, true, C::kNow, "as endpoint-learning"},
   {"internal", [](Request& r, std::string_view) { add_direction(r, "internal"); }, false, C::kNow, "as direction"},
   {"external", [](Request& r, std::string_view) { add_direction(r, "external"); }, false, C::kNow, "as direction"},
-  {"nat-wait", nullptr, false, C::kSignalling, ""},
+  {"nat-wait", set_flag<Flag::kNatWait>, false, C::kNow, "send nothing to a peer before it has sent something"},
   {"pierce-nat", nullptr, false, C::kSignalling, ""},
-  {"strip-extmap", nullptr, false, C::kSignalling, ""},
+  {"strip-extmap", [](Request& r, std::string_view) { r.extmap_strip.emplace_back("all"); }, false, C::kNow, "no header extensions"},
   {"no-passthrough", nullptr, false, C::kSignalling, ""},
   {"passthrough", nullptr, false, C::kSignalling, ""},
-  {"sdp-attr-", nullptr, true, C::kSignalling, ""},
-  {"from-tags-", nullptr, true, C::kPubSub, ""},
-  {"siprec", nullptr, false, C::kPubSub, ""},
-  {"mix", nullptr, false, C::kPubSub, ""},
-  {"rtcp-mirror", nullptr, false, C::kPubSub, ""},
-  {"mirror-rtcp", nullptr, false, C::kPubSub, ""},
-  {"inactive", nullptr, false, C::kPubSub, ""},
-  {"bidirectional", nullptr, false, C::kPubSub, ""},
-  {"egress", nullptr, false, C::kPubSub, ""},
-  {"unsubscribe", nullptr, false, C::kPubSub, ""},
-  {"no-redis-update", nullptr, false, C::kSignalling, ""},
-  {"debug", nullptr, false, C::kSignalling, ""},
-  {"debugging", nullptr, false, C::kSignalling, ""},
+  {"sdp-attr-", sdp_attr_flag, true, C::kNow, "as sdp-attr"},
+  {"from-tags-", [](Request& r, std::string_view rest) { r.from_tags.push_back(unescape(rest)); }, true, C::kNow, "as from-tags"},
+  {"siprec", set_flag<Flag::kSiprec>, false, C::kNow, "subscription: reply with tag-medias and media-labels"},
+  {"mix", set_flag<Flag::kMix>, false, C::kNow, "subscription: one section per media type"},
+  {"rtcp-mirror", set_flag<Flag::kRtcpMirror>, false, C::kNow, "subscription: RTCP of the subscriber goes back to the source"},
+  {"mirror-rtcp", set_flag<Flag::kRtcpMirror>, false, C::kNow, "same as rtcp-mirror"},
+  {"inactive", set_flag<Flag::kInactive>, false, C::kNow, "subscription: inactive at first"},
+  {"bidirectional", set_flag<Flag::kBidirectional>, false, C::kNow, "flows both ways"},
+  {"egress", set_flag<Flag::kEgress>, false, C::kNow, "subscription: what is sent to the party"},
+  {"unsubscribe", set_flag<Flag::kUnsubscribe>, false, C::kNow, "mesh: clear first"},
+  {"no-redis-update", [](Request&, std::string_view) {}, false, C::kNow, "nothing is stored in this version"},
+  {"debug", [](Request&, std::string_view) {}, false, C::kSignalling, "debug log of the call"},
+  {"debugging", [](Request&, std::string_view) {}, false, C::kSignalling, "debug log of the call"},
   {"trickle-ice", nullptr, false, C::kIce, ""},
   {"ice-reject", nullptr, false, C::kIce, ""},
   {"reject-ice", nullptr, false, C::kIce, ""},
@@ -313,19 +559,19 @@ constexpr FlagRow kFlags[] = {
   {"generate-rtcp", nullptr, false, C::kCodecs, ""},
   {"always-transcode", nullptr, false, C::kCodecs, ""},
   {"force-transcoding", nullptr, false, C::kCodecs, ""},
-  {"allow-transcoding", nullptr, false, C::kCodecs, ""},
+  {"allow-transcoding", set_flag<Flag::kAllowTranscoding>, false, C::kNow, "subscribe answer: may leave codecs out"},
   {"allow-asymmetric-codecs", nullptr, false, C::kCodecs, ""},
-  {"allow-no-codec-media", nullptr, false, C::kCodecs, ""},
-  {"allow-empty-codec-media", nullptr, false, C::kCodecs, ""},
-  {"single-codec", nullptr, false, C::kCodecs, ""},
+  {"allow-no-codec-media", set_flag<Flag::kAllowNoCodecMedia>, false, C::kNow, "port 0 instead of restoring codecs"},
+  {"allow-empty-codec-media", set_flag<Flag::kAllowNoCodecMedia>, false, C::kNow, "same as allow-no-codec-media"},
+  {"single-codec", set_flag<Flag::kSingleCodec>, false, C::kNow, "answer: only the first codec"},
   {"reuse-codecs", nullptr, false, C::kCodecs, ""},
   {"no-codec-renegotiation", nullptr, false, C::kCodecs, ""},
   {"static-codecs", nullptr, false, C::kCodecs, ""},
   {"asymmetric-codecs", [](Request&, std::string_view) {}, false, C::kNow, "obsolete"},
   {"symmetric-codecs", [](Request&, std::string_view) {}, false, C::kNow, "obsolete"},
   {"reorder-codecs", [](Request&, std::string_view) {}, false, C::kNow, "obsolete"},
-  {"codec-", nullptr, true, C::kCodecs, ""},
-  {"transcode-", nullptr, true, C::kCodecs, ""},
+  {"codec-", codec_flag, true, C::kNow, "as codec"},
+  {"transcode-", [](Request& r, std::string_view rest) { r.codecs.transcode.push_back(unescape(rest)); r.not_in_force.emplace_back("codec-transcode"); }, true, C::kNow, "as codec transcode"},
   {"no-jitter-buffer", nullptr, false, C::kCodecs, ""},
   {"t38-", nullptr, true, C::kT38, ""},
   {"t.38-", nullptr, true, C::kT38, ""},
@@ -337,8 +583,8 @@ constexpr FlagRow kFlags[] = {
   {"recording-vsc", nullptr, false, C::kRecording, ""},
   {"pause", nullptr, false, C::kRecording, ""},
   {"inject-dtmf", nullptr, false, C::kPlayback, ""},
-  {"detect-dtmf", nullptr, false, C::kPlayback, ""},
-  {"block-dtmf", nullptr, false, C::kPlayback, ""},
+  {"detect-dtmf", set_flag<Flag::kDetectDtmf>, false, C::kPlayback, "detector for in-band tones"},
+  {"block-dtmf", set_flag<Flag::kBlockDtmf>, false, C::kNow, "event packets of the party are not forwarded"},
   {"block-short", nullptr, false, C::kPlayback, ""},
   {"block-short-packets", nullptr, false, C::kPlayback, ""},
   {"block-egress", nullptr, false, C::kPlayback, ""},
@@ -368,6 +614,54 @@ void flag_word(Request& request, std::string_view word) {
     return;
   }
   request.unknown_flags.push_back(name);
+}
+
+void apply_key(Request& request, std::string_view key, const Value& value) {
+  const std::string name = normalise(key);
+  const auto row = std::ranges::find(kKeys, name, &KeyRow::name);
+  if (row == std::end(kKeys)) {
+    if (is_vsc_key(name)) {
+      request.not_in_force.push_back(name);
+    } else {
+      request.unknown_keys.push_back(name);
+    }
+    return;
+  }
+  if (row->apply != nullptr) row->apply(request, value);
+  note_capability(request, row->capability, name);
+}
+
+/// NG section 12. Transport words count after all others.
+void rtpp_flags(Request& request, std::string_view text) {
+  request.by_rtpp_flags = true;
+  const RtppFlags words = parse_rtpp_flags(text);
+  for (const auto& [key, value] : words.keys) {
+    const std::string name = normalise(key);
+    const auto* single = value.string();
+    if (name == "to-tag") {
+      set_string(request.to_tag, value);
+      set_flag<Flag::kToTag>(request, {});
+    } else if (name == "from-tag") {
+      set_string(request.from_tag, value);
+      set_flag<Flag::kDirectional>(request, {});
+    } else if (name == "via-branch") {
+      if (single != nullptr && !is_branch_word(*single)) request.via_branch = *single;
+    } else if (name == "direction" && single != nullptr) {
+      add_direction(request, *single);
+    } else if (name == "rtpp-flags") {
+      request.unknown_keys.push_back(name);
+    } else if (name.starts_with("codec-") || name == "transcode") {
+      const std::string operation = name == "transcode" ? name : name.substr(6);
+      each_word(value, [&](std::string_view word) { codec_flag(request, operation + "-" + std::string(word)); });
+    } else {
+      apply_key(request, key, value);
+    }
+  }
+  TransportWords transport;
+  for (const std::string& flag : words.flags) {
+    if (!transport.take(flag)) flag_word(request, flag);
+  }
+  if (const std::string protocol = transport.protocol(); !protocol.empty()) request.transport_protocol = protocol;
 }
 
 /// True if one insertion, deletion, replacement or swap of neighbours makes the two equal.
@@ -422,21 +716,37 @@ std::string normalise(std::string_view name) {
 std::span<const KeyRow> key_rows() { return kKeys; }
 std::span<const FlagRow> flag_rows() { return kFlags; }
 
-Request parse_request(const Dict& dict) {
+Request parse_request(const Dict& dict, const Templates& templates) {
   Request request;
-  for (const auto& [key, value] : dict) {
-    const std::string name = normalise(key);
-    const auto row = std::ranges::find(kKeys, name, &KeyRow::name);
-    if (row == std::end(kKeys)) {
-      if (is_vsc_key(name)) {
-        request.not_in_force.push_back(name);
-      } else {
-        request.unknown_keys.push_back(name);
-      }
-      continue;
+  const auto text_of = [&](std::string_view wanted) -> const std::string* {
+    for (const auto& [key, value] : dict) {
+      if (normalise(key) == wanted) return value.string();
     }
-    if (row->apply != nullptr) row->apply(request, value);
-    note_capability(request, row->capability, name);
+    return nullptr;
+  };
+  if (!templates.empty()) {
+    const std::string* command = text_of("command");
+    const std::string* named = text_of("template");
+    const std::string wanted = command == nullptr ? std::string() : normalise(*command);
+    // These two read their few keys directly (NG section 2).
+    if (wanted != "list" && wanted != "query") {
+      for (const std::string_view name : {std::string_view("default"), std::string_view(wanted)}) {
+        const auto found = templates.find(name);
+        if (found != templates.end()) rtpp_flags(request, found->second);
+      }
+      if (named != nullptr) {
+        const auto found = templates.find(normalise(*named));
+        if (found != templates.end()) {
+          rtpp_flags(request, found->second);
+        } else {
+          request.unknown_flags.push_back("template=" + normalise(*named));
+        }
+      }
+    }
+    request.by_rtpp_flags = false;  // that was not the client
+  }
+  for (const auto& [key, value] : dict) {
+    apply_key(request, key, value);
   }
   return request;
 }

@@ -5,6 +5,7 @@
 #include "control/session/request.hpp"
 #include "control/value/value.hpp"
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,8 +49,13 @@ struct FlagRow {
 std::span<const KeyRow> key_rows();
 std::span<const FlagRow> flag_rows();
 
-/// Reads every key of the dictionary. Never fails: what is not understood is listed in the request.
-Request parse_request(const Dict& dict);
+/// Pre-set words by name (`default`, a command's name, or what the key `template` says), in the form of
+/// `rtpp-flags`. Names are normalised.
+using Templates = std::map<std::string, std::string, std::less<>>;
+
+/// Applies the templates, then every key of the dictionary. Never fails: what is not understood is listed in
+/// the request.
+Request parse_request(const Dict& dict, const Templates& templates = {});
 
 /// Closest known name within one letter, or empty; for "did you mean".
 std::string_view suggest(std::string_view name, bool flag);

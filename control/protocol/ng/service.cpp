@@ -2,7 +2,7 @@
 
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/json_codec.hpp"
-#include "control/protocol/ng/request_parser.hpp"
+#include "control/session/media_control.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +16,16 @@ namespace {
 constexpr std::size_t kMaxClients = 256;  // counted one by one; the rest together
 constexpr std::size_t kMaxUnknownWords = 512;
 
-enum class Command : std::uint8_t { kPing, kOffer, kAnswer, kDelete, kQuery, kList, kStatistics, kLater };
+enum class Command : std::uint8_t { kPing, kOffer, kAnswer, kDelete, kQuery, kList, kStatistics,
+  kBlockMedia,
+  kUnblockMedia,
+  kSilenceMedia,
+  kUnsilenceMedia,
+  kBlockDtmf,
+  kUnblockDtmf,
+  kStartForwarding,
+  kStopForwarding,
+  kLater };
 
 /// NG reference, section 4, in the order of section 15.
 struct CommandRow {
@@ -34,18 +43,18 @@ constexpr std::array<CommandRow, NgService::kCommands> kRows = {{
     {"start recording", "startrec"},
     {"stop recording", "stoprec"},
     {"pause recording", "pauserec"},
-    {"start forwarding", "startfwd"},
-    {"stop forwarding", "stopfwd"},
-    {"block DTMF", "blkdtmf"},
-    {"unblock DTMF", "unblkdtmf"},
-    {"block media", "blkmedia"},
-    {"unblock media", "unblkmedia"},
+    {"start forwarding", "startfwd", Command::kStartForwarding},
+    {"stop forwarding", "stopfwd", Command::kStopForwarding},
+    {"block DTMF", "blkdtmf", Command::kBlockDtmf},
+    {"unblock DTMF", "unblkdtmf", Command::kUnblockDtmf},
+    {"block media", "blkmedia", Command::kBlockMedia},
+    {"unblock media", "unblkmedia", Command::kUnblockMedia},
     {"play media", "playmedia"},
     {"stop media", "stopmedia"},
     {"play DTMF", "playdtmf"},
     {"statistics", "stats", Command::kStatistics},
-    {"silence media", "slnmedia"},
-    {"unsilence media", "unslnmedia"},
+    {"silence media", "slnmedia", Command::kSilenceMedia},
+    {"unsilence media", "unslnmedia", Command::kUnsilenceMedia},
     {"publish", "pub"},
     {"subscribe request", "subreq"},
     {"subscribe answer", "subans"},
@@ -71,8 +80,8 @@ std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds)
 
 }  // namespace
 
-NgService::NgService(SessionManager& manager, std::function<Clock()> clock)
-    : manager_(manager), clock_(std::move(clock)), started_(clock_().now) {}
+NgService::NgService(SessionManager& manager, std::function<Clock()> clock, Templates templates)
+    : manager_(manager), clock_(std::move(clock)), templates_(std::move(templates)), started_(clock_().now) {}
 
 std::optional<std::string> NgService::handle(std::string_view message, const IpAddress& source) {
   const auto blank = message.find(' ');
@@ -140,7 +149,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
     return error_reply("Unrecognized command");
   }
   const auto index = static_cast<std::size_t>(row - kRows.begin());
-  const Request request = parse_request(document);
+  const Request request = parse_request(document, templates_);
   count_unknown(request);
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;
@@ -164,6 +173,8 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
 Dict NgService::dispatch(std::size_t index, const Request& request, bool has_body) {
   const Clock clock = clock_();
   Result<Dict, RequestError> reply;
+  MediaControl media(manager_, request, clock);
+  if (!request.option_error.empty()) return error_reply(request.option_error);
   switch (kRows[index].command) {
     case Command::kPing: {
       Dict pong;
@@ -197,6 +208,24 @@ Dict NgService::dispatch(std::size_t index, const Request& request, bool has_bod
       reply = std::move(dict);
       break;
     }
+    case Command::kBlockMedia:
+    case Command::kUnblockMedia:
+      reply = media.mark(MediaMark::kBlock, kRows[index].command == Command::kBlockMedia);
+      break;
+    case Command::kSilenceMedia:
+    case Command::kUnsilenceMedia:
+      reply = media.mark(MediaMark::kSilence, kRows[index].command == Command::kSilenceMedia);
+      break;
+    case Command::kBlockDtmf:
+    case Command::kUnblockDtmf:
+      reply = media.mark(MediaMark::kBlockEvents, kRows[index].command == Command::kBlockDtmf);
+      break;
+    case Command::kStartForwarding:
+      reply = media.start_forwarding();
+      break;
+    case Command::kStopForwarding:
+      reply = media.stop_forwarding();
+      break;
     case Command::kLater:
       if (kRows[index].name == "cli" && !has_body) return error_reply("No 'body' in message");
       return error_reply(fmt::format("Command '{}' is not supported by this version", kRows[index].name));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/protocol/ng/reply_cache.hpp"
+#include "control/protocol/ng/request_parser.hpp"
 #include "control/session/manager.hpp"
 
 #include <array>
@@ -37,7 +38,7 @@ class NgService {
  public:
   static constexpr std::size_t kCommands = 33;
 
-  NgService(SessionManager& manager, std::function<Clock()> clock);
+  NgService(SessionManager& manager, std::function<Clock()> clock, Templates templates = {});
 
   /// One message with a cookie. Nothing if it deserves no reply (no cookie).
   std::optional<std::string> handle(std::string_view message, const IpAddress& source);
@@ -68,6 +69,7 @@ class NgService {
 
   SessionManager& manager_;
   std::function<Clock()> clock_;
+  Templates templates_;
   ReplyCache cache_;
   std::map<IpAddress, Client> clients_;
   std::map<std::string, UnknownWord> unknown_;

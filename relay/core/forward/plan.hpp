@@ -41,6 +41,14 @@ struct Sink {
   Chain chain = Chain::kPass;
   /// False while the source may not send or the sink may not receive; RTCP passes all the same.
   bool media_allowed = true;
+  /// Blocked by a command or option; RTCP passes all the same.
+  bool blocked = false;
+  /// Payloads of codecs with a fixed silence are overwritten with it; audio of other codecs is dropped.
+  bool silenced = false;
+  /// Event packets (RFC 4733) are not forwarded.
+  bool events_blocked = false;
+  /// RTCP of the receiver that goes back to its source; no media.
+  bool rtcp_only = false;
   bool operator==(const Sink&) const = default;
 };
 
@@ -48,6 +56,10 @@ struct Sink {
 struct PayloadEntry {
   PayloadType type;
   G711Law g711 = G711Law::kNone;
+  /// Octet that repeated is silence of this codec; 0 = it has none.
+  std::uint8_t silence = 0;
+  /// telephone-event (RFC 4733).
+  bool is_event = false;
   std::uint32_t clock_rate_hz = 0;
   bool operator==(const PayloadEntry&) const = default;
 };
@@ -60,6 +72,8 @@ struct SourcePlan {
   /// Negotiated payload types (DMX-4); empty = any.
   std::vector<PayloadEntry> payloads;
   RateLimit rate;
+  /// A sink needs to know the payload type: events are blocked or media is silenced.
+  bool inspects_payload = false;
   std::vector<Sink> sinks;
   bool operator==(const SourcePlan&) const = default;
 };
@@ -75,6 +89,8 @@ struct TransportPlan {
   bool send_to_signalled = false;
   /// LAT-12 runs: an answer went out, and the peer is not one that only ever receives.
   bool limit_unverified = false;
+  /// NG flag `NAT-wait`: nothing is sent to the peer before something came from it.
+  bool wait_for_peer = false;
   LatchConfig rtp_latch;
   LatchConfig rtcp_latch;
   /// Rises when signalling changed what must be learned (LAT-8a).

@@ -364,6 +364,7 @@ Transport::NextHop Transport::next_hop(Component component, Instant now) noexcep
     to = config.signalled;
   }
   if (!to.is_set()) return {{}, via, DropReason::kNoDestination, false};
+  if (plan_->wait_for_peer && !verified_) return {{}, via, DropReason::kNoDestination, false};
   if (plan_->limit_unverified && !verified_) {
     if (unverified_since_ == Instant{}) unverified_since_ = now;
     if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified, false};

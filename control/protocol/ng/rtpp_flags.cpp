@@ -1,0 +1,171 @@
+#include "control/protocol/ng/rtpp_flags.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace ferry::ng {
+
+namespace {
+
+constexpr unsigned kMaxDepth = 8;
+
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : rest_(text) {}
+
+  void skip_blanks() {
+    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
+  }
+  [[nodiscard]] bool at_end() const { return rest_.empty(); }
+  bool take(char wanted) {
+    if (rest_.empty() || rest_.front() != wanted) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  /// Up to a blank or one of `stops`.
+  std::string_view word(std::string_view stops) {
+    const auto end = std::min(rest_.find_first_of(std::string(" \t").append(stops)), rest_.size());
+    const std::string_view found = rest_.substr(0, end);
+    rest_.remove_prefix(end);
+    return found;
+  }
+  [[nodiscard]] bool next_is(char wanted) const { return rest_.starts_with(wanted); }
+
+  /// After the opening bracket: a dictionary if the first member has the form `key=`, else a list.
+  Value bracketed(unsigned depth) {
+    List list;
+    Dict dict;
+    bool is_dict = false;
+    for (bool first = true;; first = false) {
+      skip_blanks();
+      if (at_end() || take(']')) break;
+      if (first) {
+        const auto end = std::min(rest_.find_first_of(" ]"), rest_.size());
+        const std::string_view member = rest_.substr(0, end);
+        const auto equals = member.find('=');
+        is_dict = equals != std::string_view::npos && equals > 0;
+      }
+      if (!is_dict) {
+        if (take('[')) {
+          Value inner = depth < kMaxDepth ? bracketed(depth + 1) : Value();
+          list.push_back(std::move(inner));
+        } else {
+          list.emplace_back(word("]"));
+        }
+        continue;
+      }
+      const std::string_view key = word("=]");
+      if (!take('=')) continue;
+      Value value;
+      if (take('[')) {
+        if (depth >= kMaxDepth) break;
+        value = bracketed(depth + 1);
+      } else {
+        value = Value(word("]"));
+      }
+      if (!key.empty()) dict.set(std::string(key), std::move(value));
+    }
+    if (is_dict) return Value(std::move(dict));
+    return Value(std::move(list));
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace
+
+RtppFlags parse_rtpp_flags(std::string_view text) {
+  RtppFlags result;
+  Reader in(text);
+  for (in.skip_blanks(); !in.at_end(); in.skip_blanks()) {
+    const std::string_view word = in.word("=");
+    if (!in.take('=')) {
+      if (!word.empty() && word.find_first_of("[]") == std::string_view::npos) result.flags.emplace_back(word);
+      continue;
+    }
+    Value value;
+    if (in.take('[')) {
+      value = in.bracketed(0);
+    } else {
+      value = Value(in.word(""));
+    }
+    // `internal=`, stray brackets and `===` say nothing.
+    if (word.empty() || word.find_first_of("[]") != std::string_view::npos) continue;
+    Value* known = result.keys.find(word);
+    if (known == nullptr) {
+      result.keys.set(std::string(word), std::move(value));
+      continue;
+    }
+    // A repeated key collects: `direction=a direction=b`.
+    List list;
+    if (const auto* before = known->list()) {
+      list = *before;
+    } else {
+      list.push_back(*known);
+    }
+    if (const auto* more = value.list()) {
+      list.insert(list.end(), more->begin(), more->end());
+    } else {
+      list.push_back(std::move(value));
+    }
+    *known = Value(std::move(list));
+  }
+  return result;
+}
+
+std::string unescape(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool twice = i + 1 < text.size() && text[i] == text[i + 1];
+    if (twice && (text[i] == '-' || text[i] == '.')) {
+      out += text[i] == '-' ? '=' : ' ';
+      ++i;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+bool TransportWords::take(std::string_view word) {
+  enum class Bit : std::uint8_t { kKeep, kClear, kSet };
+  struct Row {
+    std::string_view word;
+    Bit secure;
+    Bit feedback;
+    Bit dtls;
+  };
+  static constexpr std::array<Row, 11> kRows = {{
+      {"RTP/AVP", Bit::kClear, Bit::kClear, Bit::kClear},
+      {"RTP/AVPF", Bit::kClear, Bit::kSet, Bit::kClear},
+      {"RTP/SAVP", Bit::kSet, Bit::kClear, Bit::kClear},
+      {"RTP/SAVPF", Bit::kSet, Bit::kSet, Bit::kClear},
+      {"UDP/TLS/RTP/SAVP", Bit::kSet, Bit::kClear, Bit::kSet},
+      {"UDP/TLS/RTP/SAVPF", Bit::kSet, Bit::kSet, Bit::kSet},
+      {"RTP", Bit::kClear, Bit::kKeep, Bit::kKeep},
+      {"SRTP", Bit::kSet, Bit::kKeep, Bit::kKeep},
+      {"AVP", Bit::kKeep, Bit::kClear, Bit::kKeep},
+      {"AVPF", Bit::kKeep, Bit::kSet, Bit::kKeep},
+      {"DTLS", Bit::kKeep, Bit::kKeep, Bit::kSet},
+  }};
+  const auto row = std::ranges::find(kRows, word, &Row::word);
+  if (row == kRows.end()) return false;
+  any_ = true;
+  const auto apply = [](Bit bit, bool& target) {
+    if (bit != Bit::kKeep) target = bit == Bit::kSet;
+  };
+  apply(row->secure, secure_);
+  apply(row->feedback, feedback_);
+  apply(row->dtls, dtls_);
+  return true;
+}
+
+std::string TransportWords::protocol() const {
+  if (!any_) return {};
+  // DTLS without encryption means nothing: it keys SRTP.
+  const bool secure = secure_ || dtls_;
+  return std::string(dtls_ ? "UDP/TLS/" : "") + "RTP/" + (secure ? "SAVP" : "AVP") + (feedback_ ? "F" : "");
+}
+
+}  // namespace ferry::ng
