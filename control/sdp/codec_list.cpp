@@ -9,7 +9,8 @@ namespace ferry::sdp {
 namespace {
 
 bool any_matches(const std::vector<std::string>& specifications, const Codec& codec) {
-  return std::ranges::any_of(specifications, [&](const std::string& s) { return matches_specification(s, codec); });
+  return std::ranges::any_of(specifications,
+                             [&](const std::string& s) { return matches_specification(s, codec); });
 }
 
 bool names(const std::vector<std::string>& words, std::string_view word) {
@@ -30,7 +31,8 @@ bool matches_specification(std::string_view specification, const Codec& codec) n
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     return error == std::errc{} && end == text.data() + text.size() && value == wanted;
   };
-  return equal_ignoring_case(parts[0], codec.name) && (parts[1].empty() || is_number(parts[1], codec.clock_rate_hz)) &&
+  return equal_ignoring_case(parts[0], codec.name) &&
+         (parts[1].empty() || is_number(parts[1], codec.clock_rate_hz)) &&
          (parts[2].empty() || is_number(parts[2], codec.channels));
 }
 
@@ -65,9 +67,10 @@ std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecO
   const auto bring_back = [&](const std::vector<std::string>& specifications) {
     for (const std::string& specification : specifications) {
       for (const Codec& codec : offered) {
-        const bool known = std::ranges::any_of(
-            kept, [&](const Codec& k) { return k.payload_type == codec.payload_type; });
-        const bool named = matches_specification(specification, codec) || equal_ignoring_case(specification, "all");
+        const bool known =
+            std::ranges::any_of(kept, [&](const Codec& k) { return k.payload_type == codec.payload_type; });
+        const bool named =
+            matches_specification(specification, codec) || equal_ignoring_case(specification, "all");
         if (!known && named && !any_matches(operations.strip, codec)) kept.push_back(codec);
       }
     }
@@ -76,7 +79,14 @@ std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecO
     bring_back(operations.offer);
     bring_back(operations.transcode);
   }
-  if (kept.empty() && !may_be_empty) return offered;
+  // Events and comfort noise alone are no media.
+  const auto is_supplemental = [](const Codec& codec) {
+    return equal_ignoring_case(codec.name, "telephone-event") || equal_ignoring_case(codec.name, "CN");
+  };
+  if (std::ranges::all_of(kept, is_supplemental)) {
+    if (!may_be_empty) return offered;
+    kept.clear();
+  }
   return kept;
 }
 

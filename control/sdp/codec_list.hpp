@@ -29,10 +29,11 @@ struct CodecOperations {
 /// Whether `codec` is what `specification` names. Names are compared without regard to case.
 [[nodiscard]] bool matches_specification(std::string_view specification, const Codec& codec) noexcept;
 
-/// The codecs to show, in order: copy, strip and mask, bring back what `offer` and `transcode` name, restore the
-/// list if nothing is left (unless `may_be_empty`). Nothing is added that was not offered: that takes codecs.
-[[nodiscard]] std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecOperations& operations,
-                                               bool may_be_empty);
+/// The codecs to show, in order: copy, strip and mask, bring back what `offer` and `transcode` name, restore
+/// the list if nothing is left (unless `may_be_empty`). Nothing is added that was not offered: that takes
+/// codecs.
+[[nodiscard]] std::vector<Codec> choose_codecs(const std::vector<Codec>& offered,
+                                               const CodecOperations& operations, bool may_be_empty);
 
 /// Leaves the first codec and the events and comfort noise of its clock rate.
 void keep_first_codec(std::vector<Codec>& codecs);

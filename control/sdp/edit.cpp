@@ -39,7 +39,8 @@ std::string edited(const AttributeEdits& edits, std::string_view section, std::s
 }  // namespace
 
 bool is_known_media_type(std::string_view type) noexcept {
-  static constexpr std::array<std::string_view, 6> kTypes = {"audio", "video", "image", "message", "text", "application"};
+  static constexpr std::array<std::string_view, 6> kTypes = {"audio",   "video", "image",
+                                                             "message", "text",  "application"};
   return std::ranges::find(kTypes, type) != kTypes.end();
 }
 

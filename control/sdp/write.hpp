@@ -28,7 +28,7 @@ struct SectionEdit {
   std::string_view mid;  // empty = none
   std::string_view label;
   std::vector<std::string_view> extmaps;  // RTP: values of the a=extmap lines that stay
-  std::vector<Codec> codecs;  // RTP: what is left of the formats, in order
+  std::vector<Codec> codecs;              // RTP: what is left of the formats, in order
   bool print_direction = true;
   Direction direction;
   /// Copy the sender's direction attributes instead of printing `direction` (flag original-sendrecv).

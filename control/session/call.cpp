@@ -33,10 +33,9 @@ Leg* Call::partner_of(const Leg& leg) const {
 
 bool Call::subscribes(const Leg& receiver, const Leg& sender) const {
   return std::ranges::any_of(receiver.medias, [&](const auto& media) {
-    return std::ranges::any_of(media->subscriptions,
-                               [&](const Subscription& s) {
-                                 return s.kind == SubscriptionKind::kOfferAnswer && s.source->leg == &sender;
-                               });
+    return std::ranges::any_of(media->subscriptions, [&](const Subscription& s) {
+      return s.kind == SubscriptionKind::kOfferAnswer && s.source->leg == &sender;
+    });
   });
 }
 

@@ -71,6 +71,8 @@ struct MediaExtras {
   std::string label;
   /// Header extensions that the far side does not see: whole values of the lines.
   std::vector<std::string> masked_extmaps;
+  /// State of its ports when they were closed.
+  std::vector<std::unique_ptr<TransportSnapshot>> last;
   /// Packet time to show this party in answers, ms; 0 = as the other side says.
   std::int64_t ptime = 0;
 };

@@ -205,14 +205,15 @@ TransportSnapshot transport_from(const json& j, Instant now) {
 
 json payloads_json(const std::vector<PayloadEntry>& payloads) {
   json j = json::array();
-  for (const auto& p : payloads) j.push_back({p.type.value, static_cast<int>(p.g711), p.clock_rate_hz, p.silence, p.is_event});
+  for (const auto& p : payloads)
+    j.push_back({p.type.value, static_cast<int>(p.g711), p.clock_rate_hz, p.silence, p.is_event});
   return j;
 }
 std::vector<PayloadEntry> payloads_from(const json& j) {
   std::vector<PayloadEntry> payloads;
   for (const json& p : j) {
-    payloads.push_back({PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)), p.at(3),
-                        p.at(4), p.at(2)});
+    payloads.push_back({PayloadType{p.at(0)}, static_cast<G711Law>(std::clamp(p.at(1).get<int>(), 0, 2)),
+                        p.at(3), p.at(4), p.at(2)});
   }
   return payloads;
 }
@@ -491,7 +492,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->silenced = l.at("marks").at(1);
       leg->events_blocked = l.at("marks").at(2);
       leg->id_index = l.at("id_index");
-      if (!l.at("trigger").is_null()) leg->dtmf_trigger = std::make_unique<std::string>(l.at("trigger").get<std::string>());
+      if (!l.at("trigger").is_null())
+        leg->dtmf_trigger = std::make_unique<std::string>(l.at("trigger").get<std::string>());
       leg->last_sdp = l.at("last_sdp");
       leg->origin = origin_from(l.at("origin"));
       leg->section_order = l.at("order").get<std::vector<unsigned>>();
@@ -552,8 +554,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
           if (source == by_id.end()) return undo("damaged record");
           const json& marks = s.at("marks");
           call->legs[leg]->medias[i]->subscriptions.push_back(
-              {source->second, static_cast<SubscriptionKind>(std::clamp(s.at("kind").get<int>(), 0, 1)), marks.at(0),
-               marks.at(1), marks.at(2), marks.at(3)});
+              {source->second, static_cast<SubscriptionKind>(std::clamp(s.at("kind").get<int>(), 0, 1)),
+               marks.at(0), marks.at(1), marks.at(2), marks.at(3)});
         }
         for (std::size_t p = 0; p < call->legs[leg]->medias[i]->ports.size(); ++p) {
           PortSet& set = call->legs[leg]->medias[i]->ports[p];

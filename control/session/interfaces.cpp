@@ -207,6 +207,17 @@ const LogicalInterface* InterfaceSet::find(std::string_view name) const {
   return group.empty() ? nullptr : group[next_in_group_++ % group.size()];
 }
 
+const LogicalInterface* InterfaceSet::toward(const IpAddress& peer) const {
+  const auto own = route_lookup_ ? route_lookup_(peer) : std::nullopt;
+  if (!own) return nullptr;
+  for (const LogicalInterface& logical : interfaces_) {
+    for (const LocalAddress& local : logical.addresses) {
+      if (local.address == *own) return &logical;
+    }
+  }
+  return nullptr;
+}
+
 std::shared_ptr<const OwnMedia> InterfaceSet::own_media() const {
   std::vector<OwnMedia::Range> ranges;
   for (const LogicalInterface& logical : interfaces_) {

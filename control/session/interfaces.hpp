@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -112,6 +113,13 @@ class InterfaceSet {
   /// The interface called `name`, or the group of round-robin members `name:…` in turn. nullptr if there is
   /// none.
   [[nodiscard]] const LogicalInterface* find(std::string_view name) const;
+  /// The interface from whose address the host would send to `peer`; nullptr if that is none of ours or
+  /// unknown.
+  [[nodiscard]] const LogicalInterface* toward(const IpAddress& peer) const;
+  /// How the host routes: its own address toward a peer. Set once, by the program.
+  void set_route_lookup(std::function<std::optional<IpAddress>(const IpAddress&)> lookup) {
+    route_lookup_ = std::move(lookup);
+  }
   [[nodiscard]] const LogicalInterface* default_interface() const { return &interfaces_.front(); }
   [[nodiscard]] const std::vector<LogicalInterface>& all() const { return interfaces_; }
   /// Media addresses and port ranges, for the rules about our own ports.
@@ -122,6 +130,7 @@ class InterfaceSet {
  private:
   std::vector<LogicalInterface> interfaces_;
   std::vector<std::pair<std::string, std::string>> aliases_;
+  std::function<std::optional<IpAddress>(const IpAddress&)> route_lookup_;
   mutable std::size_t next_in_group_ = 0;
 };
 

@@ -1,5 +1,6 @@
 #include "control/session/manager.hpp"
 
+#include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
 #include "control/session/snapshots.hpp"
 #include "relay/base/random.hpp"
@@ -25,6 +26,17 @@ bool is_deleted(const Leg& leg) { return leg.delete_at.has_value(); }
 bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
   return advertised.is_global() && (signalled.is_private() || signalled.is_shared() ||
                                     signalled.is_link_local() || signalled.is_unspecified());
+}
+
+/// Anybody left whom another party could hear.
+bool has_source(const Call& call) {
+  return std::ranges::any_of(call.legs, [](const auto& leg) {
+    const bool open = std::ranges::any_of(leg->medias, [](const auto& m) { return !m->ports.empty(); });
+    const bool subscriber = !leg->from_offer_answer && std::ranges::all_of(leg->medias, [](const auto& m) {
+      return !m->may_send || m->remote_rtp == Endpoint{};
+    });
+    return open && !is_deleted(*leg) && !subscriber;
+  });
 }
 
 }  // namespace
@@ -69,8 +81,9 @@ SessionManager::~SessionManager() {
 }
 
 Call* SessionManager::find(std::string_view call_id) {
-  const auto found = calls_.find(call_id);
-  return found == calls_.end() ? nullptr : found->second.get();
+  if (const auto found = calls_.find(call_id); found != calls_.end()) return found->second.get();
+  const auto merged = merged_ids_.find(call_id);
+  return merged == merged_ids_.end() ? nullptr : merged->second;
 }
 
 std::optional<RequestError> SessionManager::check_limits(const Request& request) {
@@ -226,7 +239,8 @@ void SessionManager::set_tos(Call& call, std::uint8_t tos) {
     for (const auto& media : leg->medias) {
       for (const PortSet& ports : media->ports) {
         if (ports.closed) continue;
-        for (const PortHandle handle : ports.handles) ports_.set_tos(handle, ports.local->address.family(), tos);
+        for (const PortHandle handle : ports.handles)
+          ports_.set_tos(handle, ports.local->address.family(), tos);
       }
     }
   }
@@ -343,7 +357,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   return plan;
 }
 
-void SessionManager::add_sinks(const Call& call, const Media& media, const PortSet& ports, SourcePlan& source) const {
+void SessionManager::add_sinks(const Call& call, const Media& media, const PortSet& ports,
+                               SourcePlan& source) const {
   Sink common;
   common.blocked = call.blocked || call.drop_traffic || media.leg->blocked;
   common.silenced = call.silenced || media.leg->silenced;
@@ -527,12 +542,60 @@ void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
 
 void SessionManager::forget(Call& call) {
   by_serial_.erase(call.serial);
+  if (call.extras) {
+    for (const std::string& other : call.extras->other_ids) merged_ids_.erase(other);
+  }
   const std::string id = call.id;  // the key must not die while it is looked for
   calls_.erase(id);
 }
 
+bool SessionManager::merge(Call& call, Call& other) {
+  auto& ids = call.made_extras().other_ids;
+  std::vector<std::string> more = {other.id};
+  if (other.extras) more.insert(more.end(), other.extras->other_ids.begin(), other.extras->other_ids.end());
+  if (call.legs.size() + other.legs.size() > kMaxLegs || ids.size() + more.size() > 100) return false;
+  // Numbers of medias are unique in this process; two restored calls may come from two others.
+  for (const auto& a : call.legs) {
+    for (const auto& b : other.legs) {
+      for (const auto& x : a->medias) {
+        if (std::ranges::any_of(b->medias, [&](const auto& y) { return x->id == y->id; })) return false;
+      }
+    }
+  }
+  if (other.worker != call.worker && !move_call(other.id, call.worker)) return false;
+  const auto offset = static_cast<std::uint8_t>(ids.size() + 1);
+  for (auto& leg : other.legs) {
+    leg->call = &call;
+    leg->number = call.next_leg++;
+    leg->id_index = static_cast<std::uint8_t>(leg->id_index + offset);
+    // What was said about its whole call goes on for it.
+    leg->blocked = leg->blocked || other.blocked || other.drop_traffic;
+    leg->silenced = leg->silenced || other.silenced;
+    leg->events_blocked = leg->events_blocked || other.events_blocked;
+    for (auto& media : leg->medias) media->call = &call;
+    call.legs.push_back(std::move(leg));
+  }
+  other.legs.clear();
+  call.answered = call.answered || other.answered;
+  if (call.metadata.empty()) call.metadata = other.metadata;
+  forget(other);
+  for (const std::string& id : more) merged_ids_.emplace(id, &call);
+  ids.insert(ids.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  return true;
+}
+
 void SessionManager::destroy_leg(Call& call, Leg& leg) {
-  for (auto& media : leg.medias) close_media(call, *media);
+  // What it counted is shown as long as the call lives.
+  for (auto& media : leg.medias) {
+    for (const PortSet& ports : media->ports) {
+      if (ports.closed || !ports.plan) continue;
+      auto& last = media->made_extras().last;
+      last.push_back(std::make_unique<TransportSnapshot>());
+      plane_.post(call.worker, ReadTransport{ports.transport, last.back().get()}, true);
+    }
+    close_media(call, *media);
+  }
+  plane_.fence();  // the worker writes into what may die next
 }
 
 Result<Dict, RequestError> SessionManager::remove(const Request& request, const Clock& clock) {
@@ -573,7 +636,13 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
                          : config_.delete_delay;
   const Instant at = clock.now + delay;
   std::vector<Leg*> going;
-  if (whole) {
+  if (whole && call->extras && !call->extras->other_ids.empty()) {
+    // Of merged calls only the parties that came under this id go (NG section 13).
+    const std::uint8_t index = id_index(*call, *request.call_id);
+    for (auto& each : call->legs) {
+      if (each->id_index == index) going.push_back(each.get());
+    }
+  } else if (whole) {
     for (auto& each : call->legs) going.push_back(each.get());
   } else {
     going.push_back(leg);
@@ -599,13 +668,19 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
     return reply;
   }
   // A whole call is shown as it was, a party as it is now: with its ports closed (NG section 13).
-  if (leg != nullptr) {
+  if (leg != nullptr || !whole) {
     for (Leg* each : going) destroy_leg(*call, *each);
     sync_plans(*call);
   }
   if (!request.has_flag(Flag::kFast))
     reply = query_reply(*call, legs_for_query(*call, Request{}), snapshots, clock);
-  if (whole) destroy(*call, EndReason::kRegular, clock);
+  if (whole) {
+    destroy(*call, EndReason::kRegular, clock);
+  } else if (!has_source(*call)) {
+    // Subscribers alone would wait for their time-out.
+    call->delete_at = clock.now + config_.delete_delay;
+    schedule(*call, *call->delete_at, clock.now);
+  }
   return reply;
 }
 
@@ -626,9 +701,13 @@ Result<Dict, RequestError> SessionManager::list(const Request& request) const {
   const std::int64_t limit = request.limit.value_or(32);
   if (limit < 0) return fail(error("invalid limit, must be >= 0"));
   List ids;
+  const auto add = [&](const std::string& id) {
+    if (static_cast<std::int64_t>(ids.size()) < limit) ids.emplace_back(id);
+  };
   for (const auto& [id, call] : calls_) {
     if (static_cast<std::int64_t>(ids.size()) >= limit) break;
-    ids.emplace_back(id);
+    add(id);
+    if (call->extras) std::ranges::for_each(call->extras->other_ids, add);
   }
   Dict dict;
   dict.set("calls", std::move(ids));

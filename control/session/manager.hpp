@@ -165,6 +165,9 @@ class SessionManager {
   void destroy(Call& call, EndReason reason, const Clock& clock);
   void destroy_leg(Call& call, Leg& leg);
   void forget(Call& call);
+  /// Takes all parties of `other` into `call`, which then has both ids. False, and nothing changed, if that
+  /// cannot be. Tags must not collide.
+  bool merge(Call& call, Call& other);
   void schedule(Call& call, Instant at, Instant now);
   /// Nothing if the call is alive; else why and since when it is over.
   struct Due {
@@ -201,6 +204,7 @@ class SessionManager {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
   };
   std::unordered_map<std::string, std::unique_ptr<Call>, StringHash, std::equal_to<>> calls_;
+  std::unordered_map<std::string, Call*, StringHash, std::equal_to<>> merged_ids_;
   std::unordered_map<std::uint64_t, Call*> by_serial_;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
   std::deque<Closing> closing_;  // addresses stay

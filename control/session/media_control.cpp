@@ -81,7 +81,8 @@ Result<void, RequestError> MediaControl::mark_flows(Call& call, Leg& from, Media
     }
   }
   if (marked != 0) return {};
-  return fail(error(to != nullptr ? "Media flow not found (to-tag not subscribed)" : "No eligible media subscriptions found"));
+  return fail(error(to != nullptr ? "Media flow not found (to-tag not subscribed)"
+                                  : "No eligible media subscriptions found"));
 }
 
 Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
@@ -109,8 +110,8 @@ Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
   Leg& leg = **party;
   if (what != MediaMark::kBlockEvents) {
     const bool one = (request_.to_tag && !request_.to_tag->empty()) || !request_.to_label.empty();
-    const bool group = request_.all == AllParties::kOfferAnswer || request_.all == AllParties::kExceptOfferAnswer ||
-                       request_.all == AllParties::kFlows;
+    const bool group = request_.all == AllParties::kOfferAnswer ||
+                       request_.all == AllParties::kExceptOfferAnswer || request_.all == AllParties::kFlows;
     if (one || group) {
       if (auto ok = mark_flows(**call, leg, what, on); !ok) return fail(ok.error());
       done(**call);
@@ -121,7 +122,8 @@ Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
     // With a trigger the digits switch it, and it is off until then.
     leg.events_blocked = on && request_.dtmf_trigger.empty();
     leg.dtmf_trigger.reset();
-    if (on && !request_.dtmf_trigger.empty()) leg.dtmf_trigger = std::make_unique<std::string>(request_.dtmf_trigger);
+    if (on && !request_.dtmf_trigger.empty())
+      leg.dtmf_trigger = std::make_unique<std::string>(request_.dtmf_trigger);
   }
   done(**call);
   return Dict{};
@@ -140,15 +142,18 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
   std::string_view text = request_.destination;
   if (text.starts_with("udp:")) text.remove_prefix(4);
   const auto destination = Endpoint::parse(text);
-  if (!destination || is_forbidden_peer(*destination)) return fail(error("Failed to parse destination address"));
-  if (manager_.owner_of(*destination) != nullptr) return fail(error("Destination is a media port of this relay"));
+  if (!destination || is_forbidden_peer(*destination))
+    return fail(error("Failed to parse destination address"));
+  if (manager_.owner_of(*destination) != nullptr)
+    return fail(error("Destination is a media port of this relay"));
 
   // A leg of our own that listens to each media, on consecutive pairs of ports from the one given.
   std::vector<Media*> sources;
   for (const auto& leg : (*call)->legs) {
     if (*party != nullptr ? leg.get() != *party : !leg->from_offer_answer) continue;
     for (const auto& media : leg->medias) {
-      if (media->interface != nullptr && !media->rejected && !media->untouched) sources.push_back(media.get());
+      if (media->interface != nullptr && !media->rejected && !media->untouched)
+        sources.push_back(media.get());
     }
   }
   if (sources.empty()) return fail(error("No medias found (no monologues matched)"));
@@ -201,13 +206,16 @@ Result<Dict, RequestError> MediaControl::stop_forwarding() {
   }
   std::vector<std::unique_ptr<Leg>>& legs = (*call)->legs;
   for (const auto& leg : legs) {
-    const bool idle = is_forward(*leg) &&
-                      std::ranges::all_of(leg->medias, [](const auto& m) { return m->subscriptions.empty(); });
+    const bool idle = is_forward(*leg) && std::ranges::all_of(leg->medias, [](const auto& m) {
+                        return m->subscriptions.empty();
+                      });
     if (idle) manager_.destroy_leg(**call, *leg);
   }
   done(**call);
+  manager_.flush(clock_);  // the workers let go of what is erased now
   std::erase_if(legs, [](const auto& leg) {
-    return is_forward(*leg) && std::ranges::all_of(leg->medias, [](const auto& m) { return m->ports.empty(); });
+    return is_forward(*leg) &&
+           std::ranges::all_of(leg->medias, [](const auto& m) { return m->ports.empty(); });
   });
   return Dict{};
 }

@@ -5,6 +5,7 @@
 #include "control/session/offer_answer.hpp"
 
 #include "control/sdp/write.hpp"
+#include "control/session/media_rules.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -13,57 +14,12 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMaxLegs = 64;           // LIM-6
-constexpr std::size_t kMaxPortSets = 8;        // remembered ports of one media
-constexpr std::uint32_t kAudioPackets = 250;   // LIM-1
-constexpr std::uint32_t kVideoPackets = 5000;  // LIM-1
+constexpr std::size_t kMaxPortSets = 8;  // remembered ports of one media
 
 RequestError error(std::string text) { return {std::move(text), false, false}; }
 
 AddressFamily family_of(const sdp::MediaSection& section) {
   return section.connection ? section.connection->family() : AddressFamily::kIpv4;
-}
-
-/// LIM-1 for one section: of an audio stream twice the fastest codec, of video what its bandwidth line says.
-RateLimit rate_limit(const sdp::MediaSection& section, const std::vector<sdp::Codec>& codecs) {
-  if (section.type == "video") {
-    RateLimit limit{kVideoPackets, 0};
-    for (const std::string_view line : section.bandwidth) {
-      const auto colon = line.find(':');
-      if (colon == std::string_view::npos) continue;
-      const auto number = Value(line.substr(colon + 1)).as_integer();
-      if (!number || *number <= 0 || *number > 4'000'000'000) continue;
-      const std::uint64_t bits = line.starts_with("TIAS:") ? static_cast<std::uint64_t>(*number)
-                                 : line.starts_with("AS:") ? static_cast<std::uint64_t>(*number) * 1000
-                                                           : 0;
-      if (bits != 0)
-        limit.bytes_per_second =
-            static_cast<std::uint32_t>(std::min<std::uint64_t>(bits * 3 / 16, UINT32_MAX));
-    }
-    return limit;
-  }
-  if (!section.is_rtp()) return {kAudioPackets * 2, 0};
-  std::uint32_t octets = 0;
-  for (const sdp::Codec& codec : codecs) octets = std::max(octets, sdp::peak_octets_per_second(codec));
-  if (octets == 0) return {kAudioPackets, 0};
-  constexpr std::uint32_t kHeaders = 32;  // fixed header and a few extension elements
-  return {kAudioPackets, octets * 2 + kAudioPackets * kHeaders};
-}
-
-std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs) {
-  std::vector<PayloadEntry> entries;
-  entries.reserve(codecs.size());
-  for (const sdp::Codec& codec : codecs) {
-    PayloadEntry entry;
-    entry.type = PayloadType{codec.payload_type};
-    entry.clock_rate_hz = codec.clock_rate_hz;
-    if (sdp::equal_ignoring_case(codec.name, "PCMU")) entry.g711 = G711Law::kMu;
-    if (sdp::equal_ignoring_case(codec.name, "PCMA")) entry.g711 = G711Law::kA;
-    entry.silence = sdp::silence_octet(codec);
-    entry.is_event = sdp::equal_ignoring_case(codec.name, "telephone-event");
-    entries.push_back(entry);
-  }
-  return entries;
 }
 
 /// Adds those of `from` that were shown in the last SDP and are not in `to`.
@@ -118,7 +74,8 @@ Result<std::string, RequestError> OfferAnswer::run() {
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
   if (has_looped()) return text_;
   match_sections();
-  if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestError{"Error rewriting SDP", true, false});
+  if (std::ranges::all_of(matches_, &Match::hidden))
+    return fail(RequestError{"Error rewriting SDP", true, false});
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (auto& [media, ports] : opened_) manager_.close_ports(call_, ports);
@@ -129,7 +86,8 @@ Result<std::string, RequestError> OfferAnswer::run() {
   if (!is_answer_) {
     // Negative keeps the mark, none and everything too large goes back to the default (NG 9.2).
     const int wanted = request_.tos.value_or(256);
-    if (wanted >= 0) manager_.set_tos(call_, wanted <= 255 ? static_cast<std::uint8_t>(wanted) : manager_.config_.tos);
+    if (wanted >= 0)
+      manager_.set_tos(call_, wanted <= 255 ? static_cast<std::uint8_t>(wanted) : manager_.config_.tos);
   }
   std::string text = write_reply();
   manager_.sync_plans(call_);
@@ -306,8 +264,8 @@ const LogicalInterface* OfferAnswer::interface_for(const std::string& wanted, co
     const bool member = current != nullptr && current->name.starts_with(wanted + ":");
     if (member) return current;
     if (chosen == nullptr) chosen = manager_.interfaces_.find(wanted);
-    if (chosen != nullptr) return chosen;
   }
+  if (chosen != nullptr) return chosen;
   return current != nullptr ? current : manager_.interfaces_.default_interface();
 }
 
@@ -321,8 +279,14 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
   // All sections of a message go to the same member of a group, and both sides if they name the same one.
   const LogicalInterface* sender_side = nullptr;
   const LogicalInterface* other_side = nullptr;
-  const LogicalInterface*& receiver_side =
-      request_.sender_interface == request_.receiver_interface ? sender_side : other_side;
+  const bool same = request_.sender_interface == request_.receiver_interface && !request_.inbound_peer &&
+                    !request_.outbound_peer;
+  const LogicalInterface*& receiver_side = same ? sender_side : other_side;
+  // A peer's route chooses where no name does.
+  if (request_.sender_interface.empty() && request_.inbound_peer)
+    sender_side = manager_.interfaces_.toward(*request_.inbound_peer);
+  if (request_.receiver_interface.empty() && request_.outbound_peer)
+    receiver_side = manager_.interfaces_.toward(*request_.outbound_peer);
   for (Match& match : matches_) {
     match.untouched = match.section->type == "message" && !match.section->is_rtp();
     match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_, sender_side);
@@ -435,14 +399,14 @@ void OfferAnswer::commit_legs() {
       std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
   if (request_.drop_traffic) call_.drop_traffic = *request_.drop_traffic;
   if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
-  if (!request_.dtmf_log_destination.empty()) call_.made_extras().dtmf_log_destination = request_.dtmf_log_destination;
+  if (!request_.dtmf_log_destination.empty())
+    call_.made_extras().dtmf_log_destination = request_.dtmf_log_destination;
   if (!request_.xmlrpc_callback.empty()) call_.made_extras().xmlrpc_callback = request_.xmlrpc_callback;
   for (const std::string& word : request_.not_in_force) {
     if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())
       call_.not_in_force.push_back(word);
   }
 }
-
 
 void OfferAnswer::choose_rules(Media& media) const {
   SourceRules& rules = media.rules;
@@ -498,9 +462,7 @@ void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
   media.type = section.type;
   media.mid = section.mid;
   media.rejected = section.port == 0;
-  media.kind = section.is_rtp()                                      ? TransportKind::kRtp
-               : section.protocol.kind == sdp::ProtocolClass::kUdptl ? TransportKind::kUdptl
-                                                                     : TransportKind::kOpaque;
+  media.kind = transport_kind(section);
   media.may_send = section.direction.send;
   media.may_receive = section.direction.receive;
   media.is_video = section.type == "video";
@@ -595,7 +557,8 @@ void OfferAnswer::commit_media() {
   sender_->section_order.clear();
   for (Match& match : matches_) {
     const sdp::MediaSection& section = *match.section;
-    if (match.sender == nullptr) match.sender = &manager_.add_media(*sender_, match.new_sender_index, section.type);
+    if (match.sender == nullptr)
+      match.sender = &manager_.add_media(*sender_, match.new_sender_index, section.type);
     match.sender->hidden = match.hidden;
     if (match.hidden) {
       sender_->section_order.push_back(match.sender->index);
@@ -761,7 +724,8 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   edit.codecs = section.codecs;
   if (offered != nullptr) edit.codecs = common_codecs(section.codecs, offered->codecs);
   if (section.is_rtp()) {
-    edit.codecs = sdp::choose_codecs(edit.codecs, request_.codecs, request_.has_flag(Flag::kAllowNoCodecMedia));
+    edit.codecs =
+        sdp::choose_codecs(edit.codecs, request_.codecs, request_.has_flag(Flag::kAllowNoCodecMedia));
     if (edit.codecs.empty() && !section.codecs.empty()) {
       edit.port = 0;
       return edit;
@@ -805,7 +769,9 @@ void OfferAnswer::choose_ptime(sdp::SectionEdit& edit, Media& media, Media& send
     generated_texts_.push_back(std::to_string(value));
     edit.ptime = generated_texts_.back();
   };
-  const auto usable = [](const std::optional<std::int64_t>& value) { return value && *value > 0 && *value <= 1000; };
+  const auto usable = [](const std::optional<std::int64_t>& value) {
+    return value && *value > 0 && *value <= 1000;
+  };
   if (is_answer_) {
     if (media.extras && media.extras->ptime != 0) number(media.extras->ptime);
     return;

@@ -159,6 +159,8 @@ SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
             snapshots.entries.emplace_back(media->id, &ports == media->active_ports(), TransportSnapshot{});
         plane_.post(call.worker, ReadTransport{ports.transport, &entry.snapshot}, true);
       }
+      if (!media->extras || media->extras->last.empty()) continue;
+      for (const auto& last : media->extras->last) snapshots.entries.emplace_back(media->id, false, *last);
     }
   }
   plane_.fence();
@@ -376,10 +378,11 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
     }
     // The newest of the dialogue first, then the subscribers in their order.
     std::ranges::reverse(receivers);
-    const auto first_extra =
-        std::ranges::stable_partition(receivers, [](const auto& r) { return r.second == SubscriptionKind::kOfferAnswer; });
+    const auto first_extra = std::ranges::stable_partition(
+        receivers, [](const auto& r) { return r.second == SubscriptionKind::kOfferAnswer; });
     std::ranges::reverse(first_extra);
-    std::ranges::stable_partition(sources, [](const auto& s) { return s.second == SubscriptionKind::kOfferAnswer; });
+    std::ranges::stable_partition(sources,
+                                  [](const auto& s) { return s.second == SubscriptionKind::kOfferAnswer; });
     party.set("subscriptions", relations(sources));
     party.set("subscribers", relations(receivers));
     List medias;

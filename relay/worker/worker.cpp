@@ -32,7 +32,8 @@ const PayloadEntry* payload_of(const SourcePlan& source, Bytes rtp) noexcept {
 DropReason refuses(const Sink& sink, const PayloadEntry* payload) noexcept {
   if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
   if (sink.blocked) return DropReason::kBlocked;
-  if (payload != nullptr && payload->is_event) return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
+  if (payload != nullptr && payload->is_event)
+    return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
   // What cannot be silenced must not be heard.
   const bool can_silence = payload != nullptr && payload->silence != 0;
   return sink.silenced && !can_silence ? DropReason::kBlocked : DropReason::kNone;

@@ -137,7 +137,7 @@ class MemoryWatch {
   static bool near(std::uint64_t used, std::uint64_t kept, std::uint64_t limit) {
     return used > kept && used - kept > limit - limit / 20;
   }
-  bool look() const {
+  [[nodiscard]] bool look() const {
     std::ifstream file("/proc/self/statm");
     std::uint64_t size = 0;
     std::uint64_t resident = 0;

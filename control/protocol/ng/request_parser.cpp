@@ -174,7 +174,7 @@ void echo_word(Request& request, std::string_view word) {
 std::vector<std::string>* codec_operation(Request& request, std::string_view name) {
   struct Row {
     std::string_view name;
-    std::vector<std::string> sdp::CodecOperations::* list;
+    std::vector<std::string> sdp::CodecOperations::*list;
   };
   static constexpr std::array<Row, 9> kRows = {{{"strip", &sdp::CodecOperations::strip},
                                                 {"except", &sdp::CodecOperations::except},
@@ -247,7 +247,8 @@ void add_substitution(Request& request, const std::string& section, std::string_
                               unescape(text.substr(arrow + 1))});
 }
 
-void attr_command(Request& request, const std::string& section, std::string_view command, const Value& value) {
+void attr_command(Request& request, const std::string& section, std::string_view command,
+                  const Value& value) {
   using Kind = sdp::AttributeEdit::Kind;
   if (command != "add" && command != "remove" && command != "substitute") {
     refuse_option(request, "unknown manipulation command");
@@ -272,7 +273,8 @@ void attr_command(Request& request, const std::string& section, std::string_view
             {Kind::kSubstitute, section, unescape(*(*pair)[0].string()), unescape(*(*pair)[1].string())});
       }
     } else if (text != nullptr) {
-      request.sdp_attr.push_back({command == "add" ? Kind::kAdd : Kind::kRemove, section, unescape(*text), {}});
+      request.sdp_attr.push_back(
+          {command == "add" ? Kind::kAdd : Kind::kRemove, section, unescape(*text), {}});
     }
   }
 }
@@ -290,7 +292,8 @@ void sdp_attr(Request& request, const Value& value) {
       refuse_option(request, "wrong content given");
       return;
     }
-    for (const auto& [command, words] : *commands.dict()) attr_command(request, section, normalise(command), words);
+    for (const auto& [command, words] : *commands.dict())
+      attr_command(request, section, normalise(command), words);
   }
 }
 
@@ -299,7 +302,8 @@ void sdp_attr_flag(Request& request, std::string_view rest) {
   const auto first = std::min(rest.find('-'), rest.size());
   const auto second = std::min(rest.find('-', std::min(first + 1, rest.size())), rest.size());
   std::string section;
-  if (second >= rest.size() || !attr_section(request, rest.substr(first + 1, second - first - 1), section)) return;
+  if (second >= rest.size() || !attr_section(request, rest.substr(first + 1, second - first - 1), section))
+    return;
   const std::string command = normalise(rest.substr(0, first));
   attr_command(request, section, command, Value(List{Value(rest.substr(second + 1))}));
 }
@@ -652,7 +656,8 @@ void rtpp_flags(Request& request, std::string_view text) {
       request.unknown_keys.push_back(name);
     } else if (name.starts_with("codec-") || name == "transcode") {
       const std::string operation = name == "transcode" ? name : name.substr(6);
-      each_word(value, [&](std::string_view word) { codec_flag(request, operation + "-" + std::string(word)); });
+      each_word(value,
+                [&](std::string_view word) { codec_flag(request, operation + "-" + std::string(word)); });
     } else {
       apply_key(request, key, value);
     }
@@ -661,7 +666,8 @@ void rtpp_flags(Request& request, std::string_view text) {
   for (const std::string& flag : words.flags) {
     if (!transport.take(flag)) flag_word(request, flag);
   }
-  if (const std::string protocol = transport.protocol(); !protocol.empty()) request.transport_protocol = protocol;
+  if (const std::string protocol = transport.protocol(); !protocol.empty())
+    request.transport_protocol = protocol;
 }
 
 /// True if one insertion, deletion, replacement or swap of neighbours makes the two equal.

@@ -81,7 +81,8 @@ RtppFlags parse_rtpp_flags(std::string_view text) {
   for (in.skip_blanks(); !in.at_end(); in.skip_blanks()) {
     const std::string_view word = in.word("=");
     if (!in.take('=')) {
-      if (!word.empty() && word.find_first_of("[]") == std::string_view::npos) result.flags.emplace_back(word);
+      if (!word.empty() && word.find_first_of("[]") == std::string_view::npos)
+        result.flags.emplace_back(word);
       continue;
     }
     Value value;

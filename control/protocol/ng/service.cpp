@@ -2,7 +2,10 @@
 
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/text_command.hpp"
+#include "control/session/conference.hpp"
 #include "control/session/media_control.hpp"
+#include "control/session/subscriptions.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +19,14 @@ namespace {
 constexpr std::size_t kMaxClients = 256;  // counted one by one; the rest together
 constexpr std::size_t kMaxUnknownWords = 512;
 
-enum class Command : std::uint8_t { kPing, kOffer, kAnswer, kDelete, kQuery, kList, kStatistics,
+enum class Command : std::uint8_t {
+  kPing,
+  kOffer,
+  kAnswer,
+  kDelete,
+  kQuery,
+  kList,
+  kStatistics,
   kBlockMedia,
   kUnblockMedia,
   kSilenceMedia,
@@ -25,7 +35,20 @@ enum class Command : std::uint8_t { kPing, kOffer, kAnswer, kDelete, kQuery, kLi
   kUnblockDtmf,
   kStartForwarding,
   kStopForwarding,
-  kLater };
+  kPublish,
+  kSubscribeRequest,
+  kSubscribeAnswer,
+  kUnsubscribe,
+  kCreate,
+  kCreateAnswer,
+  kTransform,
+  kConnect,
+  kMesh,
+  kInjectStart,
+  kInjectStop,
+  kCli,
+  kLater
+};
 
 /// NG reference, section 4, in the order of section 15.
 struct CommandRow {
@@ -55,18 +78,18 @@ constexpr std::array<CommandRow, NgService::kCommands> kRows = {{
     {"statistics", "stats", Command::kStatistics},
     {"silence media", "slnmedia", Command::kSilenceMedia},
     {"unsilence media", "unslnmedia", Command::kUnsilenceMedia},
-    {"publish", "pub"},
-    {"subscribe request", "subreq"},
-    {"subscribe answer", "subans"},
-    {"unsubscribe", "unsub"},
-    {"inject start", "injstart"},
-    {"inject stop", "injstop"},
-    {"connect", "conn"},
-    {"cli", "cli"},
-    {"transform", "trnsfm"},
-    {"create", "create"},
-    {"create answer", "crtansw"},
-    {"mesh", "mesh"},
+    {"publish", "pub", Command::kPublish},
+    {"subscribe request", "subreq", Command::kSubscribeRequest},
+    {"subscribe answer", "subans", Command::kSubscribeAnswer},
+    {"unsubscribe", "unsub", Command::kUnsubscribe},
+    {"inject start", "injstart", Command::kInjectStart},
+    {"inject stop", "injstop", Command::kInjectStop},
+    {"connect", "conn", Command::kConnect},
+    {"cli", "cli", Command::kCli},
+    {"transform", "trnsfm", Command::kTransform},
+    {"create", "create", Command::kCreate},
+    {"create answer", "crtansw", Command::kCreateAnswer},
+    {"mesh", "mesh", Command::kMesh},
 }};
 
 Dict error_reply(std::string_view reason) {
@@ -154,7 +177,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;
   try {
-    reply = dispatch(index, request, document.find("body") != nullptr);
+    reply = dispatch(index, request);
   } catch (const std::bad_alloc&) {
     reply = error_reply("Out of memory");
   }
@@ -170,10 +193,12 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   return reply;
 }
 
-Dict NgService::dispatch(std::size_t index, const Request& request, bool has_body) {
+Dict NgService::dispatch(std::size_t index, const Request& request) {
   const Clock clock = clock_();
   Result<Dict, RequestError> reply;
   MediaControl media(manager_, request, clock);
+  Conference conference(manager_, request, clock);
+  Subscriptions one_party(manager_, request, clock);
   if (!request.option_error.empty()) return error_reply(request.option_error);
   switch (kRows[index].command) {
     case Command::kPing: {
@@ -226,8 +251,47 @@ Dict NgService::dispatch(std::size_t index, const Request& request, bool has_bod
     case Command::kStopForwarding:
       reply = media.stop_forwarding();
       break;
+    case Command::kPublish:
+      reply = one_party.publish();
+      break;
+    case Command::kSubscribeRequest:
+      reply = one_party.subscribe_request();
+      break;
+    case Command::kSubscribeAnswer:
+      reply = one_party.subscribe_answer();
+      break;
+    case Command::kUnsubscribe:
+      reply = one_party.unsubscribe();
+      break;
+    case Command::kCreate:
+      reply = one_party.create();
+      break;
+    case Command::kCreateAnswer:
+      reply = one_party.create_answer();
+      break;
+    case Command::kTransform:
+      reply = one_party.transform();
+      break;
+    case Command::kConnect:
+      reply = conference.connect();
+      break;
+    case Command::kMesh:
+      reply = conference.mesh();
+      break;
+    case Command::kInjectStart:
+      reply = conference.inject_start();
+      break;
+    case Command::kInjectStop:
+      reply = conference.inject_stop();
+      break;
+    case Command::kCli: {
+      if (!request.body) return error_reply("No 'body' in message");
+      Dict dict;
+      dict.set("response", run_text_command(*request.body, manager_, clock));
+      reply = std::move(dict);
+      break;
+    }
     case Command::kLater:
-      if (kRows[index].name == "cli" && !has_body) return error_reply("No 'body' in message");
       return error_reply(fmt::format("Command '{}' is not supported by this version", kRows[index].name));
   }
   if (reply) {

@@ -64,7 +64,7 @@ class NgService {
   };
 
   Dict execute(const Dict& document, const IpAddress& source);
-  Dict dispatch(std::size_t command, const Request& request, bool has_body);
+  Dict dispatch(std::size_t command, const Request& request);
   void count_unknown(const Request& request);
 
   SessionManager& manager_;

@@ -1,0 +1,813 @@
+#include "control/session/subscriptions.hpp"
+
+#include "control/session/media_control.hpp"
+#include "control/session/media_rules.hpp"
+#include "relay/base/random.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kGeneratedId = 64;  // hexadecimal digits
+
+RequestError error(std::string text) { return {std::move(text), false, false}; }
+
+bool is_supplemental(const sdp::Codec& codec) {
+  return sdp::equal_ignoring_case(codec.name, "telephone-event") ||
+         sdp::equal_ignoring_case(codec.name, "CN");
+}
+
+/// Codecs that a publisher may be told to send: those this relay will be able to decode.
+bool is_supported(const sdp::Codec& codec) {
+  static constexpr std::array<std::string_view, 9> kNames = {"opus", "G722", "PCMA",  "PCMU", "G729",
+                                                             "G723", "GSM",  "speex", "L16"};
+  return std::ranges::any_of(
+      kNames, [&](std::string_view name) { return sdp::equal_ignoring_case(name, codec.name); });
+}
+
+/// Codecs of the answer to a publisher: the first supported, or by the list `codec accept` (NG section 18).
+std::vector<sdp::Codec> accepted_codecs(const std::vector<sdp::Codec>& offered,
+                                        const std::vector<std::string>& accept) {
+  const auto says = [&](std::string_view word) {
+    return std::ranges::any_of(accept,
+                               [&](const std::string& a) { return sdp::equal_ignoring_case(a, word); });
+  };
+  const bool any = says("any");
+  const bool all = says("all");
+  std::vector<sdp::Codec> chosen;
+  if (all) {
+    std::ranges::copy_if(offered, std::back_inserter(chosen), [&](const sdp::Codec& codec) {
+      return is_supplemental(codec) || any || is_supported(codec);
+    });
+    return chosen;
+  }
+  const auto first = [&](auto wanted) {
+    const auto found =
+        std::ranges::find_if(offered, [&](const sdp::Codec& c) { return !is_supplemental(c) && wanted(c); });
+    if (chosen.empty() && found != offered.end()) chosen.push_back(*found);
+  };
+  for (const std::string& specification : accept) {
+    first([&](const sdp::Codec& codec) { return sdp::matches_specification(specification, codec); });
+  }
+  first([&](const sdp::Codec& codec) { return any || is_supported(codec); });
+  first([](const sdp::Codec&) { return true; });  // better passed on than refused
+  if (chosen.empty()) return offered;
+  for (const sdp::Codec& codec : offered) {
+    if (is_supplemental(codec) && codec.clock_rate_hz == chosen.front().clock_rate_hz)
+      chosen.push_back(codec);
+  }
+  return chosen;
+}
+
+bool is_usable(const Media& media) {
+  return media.interface != nullptr && !media.hidden && !media.rejected && !media.untouched;
+}
+
+void drop_pub_sub(Leg& subscriber, const Leg* only_source) {
+  for (const auto& media : subscriber.medias) {
+    std::erase_if(media->subscriptions, [&](const Subscription& s) {
+      return s.kind == SubscriptionKind::kPubSub && (only_source == nullptr || s.source->leg == only_source);
+    });
+  }
+  // What goes back: mirrored RTCP and the other direction of a bidirectional subscription.
+  for (const auto& leg : subscriber.call->legs) {
+    if (only_source != nullptr && leg.get() != only_source) continue;
+    for (const auto& media : leg->medias) {
+      std::erase_if(media->subscriptions, [&](const Subscription& s) {
+        return s.kind == SubscriptionKind::kPubSub && s.source->leg == &subscriber;
+      });
+    }
+  }
+}
+
+}  // namespace
+
+Result<Call*, RequestError> Subscriptions::call_or_new(bool& is_new) {
+  const std::string id = request_.call_id.value_or(random_hex(kGeneratedId));
+  Call* call = manager_.find(id);
+  is_new = call == nullptr;
+  if (is_new) call = &manager_.create(id, clock_);
+  return call;
+}
+
+void Subscriptions::finish(Call& call, bool is_new) {
+  call.touched = clock_.now;
+  call.delete_at.reset();
+  manager_.sync_plans(call);
+  if (is_new) {
+    ++manager_.totals_.managed;
+    call.scheduled_at = Instant::max();
+  }
+  if (const Instant at = manager_.due(call).at; at < call.scheduled_at)
+    manager_.schedule(call, at, clock_.now);
+}
+
+const LogicalInterface* Subscriptions::choose_interface(const LogicalInterface* otherwise) const {
+  if (!request_.interface.empty()) {
+    if (const auto* found = manager_.interfaces_.find(request_.interface)) return found;
+  }
+  if (request_.inbound_peer) {
+    if (const auto* found = manager_.interfaces_.toward(*request_.inbound_peer)) return found;
+  }
+  return otherwise != nullptr ? otherwise : manager_.interfaces_.default_interface();
+}
+
+std::vector<sdp::Codec> Subscriptions::sent_codecs(const Media& media, const sdp::MediaSection*& section) {
+  section = nullptr;
+  auto parsed = sdp::parse(media.leg->last_sdp);
+  if (!parsed) return {};
+  parsed_.push_back(std::move(*parsed));
+  const auto& order = media.leg->section_order;
+  const auto place = static_cast<std::size_t>(std::ranges::find(order, media.index) - order.begin());
+  if (place >= parsed_.back().media.size()) return {};
+  section = &parsed_.back().media[place];
+  std::vector<sdp::Codec> codecs;
+  for (const sdp::Codec& codec : section->codecs) {
+    if (media.shown.none() || media.shown.test(codec.payload_type)) codecs.push_back(codec);
+  }
+  return codecs;
+}
+
+Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Section>& sections) {
+  for (Section& section : sections) {
+    const LocalAddress* local = section.interface->address_of(section.family);
+    const PortSet* known = section.media == nullptr ? nullptr : section.media->active_ports();
+    if (known != nullptr && !known->closed && known->local == local) continue;
+    if (local == nullptr) return fail(error("Ran out of ports"));
+    auto opened = manager_.open_ports(call, *local, clock_.now);
+    if (!opened) return fail(opened.error());
+    section.opened = std::move(*opened);
+  }
+  return {};
+}
+
+void Subscriptions::close_all(Call& call, std::vector<Section>& sections) {
+  for (Section& section : sections) {
+    if (section.opened) manager_.close_ports(call, *section.opened);
+  }
+}
+
+Media& Subscriptions::place(Leg& leg, Section& section) {
+  if (section.media == nullptr)
+    section.media = &manager_.add_media(leg, static_cast<unsigned>(leg.medias.size()) + 1, section.type);
+  Media& media = *section.media;
+  media.type = section.type;
+  media.protocol = section.protocol;
+  media.interface = section.interface;
+  media.family = section.family;
+  media.is_video = section.type == "video";
+  media.rejected = false;
+  media.rules.policy = call_policy(leg);
+  media.payloads = payload_entries(section.codecs);
+  media.shown.reset();
+  for (const PayloadEntry& entry : media.payloads) media.shown.set(entry.type.value);
+  if (section.source != nullptr) {
+    media.kind = transport_kind(*section.source);
+    media.rate = rate_limit(*section.source, section.codecs);
+  }
+  if (section.opened) {
+    media.ports.push_back(std::move(*section.opened));
+    section.opened.reset();
+    media.active = media.sending = media.ports.size() - 1;
+  }
+  const bool require = has(request_.rtcp_mux, RtcpMux::kRequire);
+  media.mux_offered_to_peer = require || has(request_.rtcp_mux, RtcpMux::kOffer);
+  media.mux_used = require;
+  return media;
+}
+
+LatchPolicy Subscriptions::call_policy(const Leg& leg) const {
+  return request_.latch.value_or(leg.call->latch.value_or(manager_.config_.latch));
+}
+
+void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section) {
+  media.mid = section.mid;
+  media.rejected = section.port == 0;
+  media.reduced_size_rtcp = section.rtcp_reduced_size;
+  if (media.rejected || !section.connection) return;
+  IpAddress address = *section.connection;
+  if (request_.has_flag(Flag::kSipSourceAddress) && request_.received_from && !address.is_unspecified())
+    address = *request_.received_from;
+  if (!address.is_unspecified()) {
+    media.remote_rtp = {address, UdpPort{section.port}};
+    media.remote_rtcp = {address, UdpPort{static_cast<std::uint16_t>(section.port + 1)}};
+    if (section.rtcp) media.remote_rtcp.port = section.rtcp->port;
+    media.remote_known = true;
+  }
+  media.mux_offered_by_peer = section.rtcp_mux;
+  media.answered = true;
+  if (request_.received_from) media.leg->received_from = *request_.received_from;
+}
+
+std::string Subscriptions::write(const sdp::Session& session, const std::vector<Media*>& medias,
+                                 const std::vector<Section>& sections, sdp::Direction direction,
+                                 bool own_origin) {
+  sdp::SessionEdit edit;
+  edit.origin = session.origin;
+  edit.name = session.name;
+  const auto text = [&](std::string value) -> std::string_view {
+    texts_.push_back(std::move(value));
+    return texts_.back();
+  };
+  for (std::size_t i = 0; i < medias.size(); ++i) {
+    const Media& media = *medias[i];
+    sdp::SectionEdit& section = edit.sections.emplace_back();
+    section.source = sections[i].source;
+    section.type = media.type;
+    section.protocol_text = media.protocol;
+    const PortSet* ports = media.active_ports();
+    section.connection = ports != nullptr ? ports->local->advertised : IpAddress::unspecified(media.family);
+    section.protocol = sdp::parse_protocol(media.protocol);
+    section.mid = media.mid;
+    if (section.mid.empty() && request_.has_flag(Flag::kGenerateMid))
+      section.mid = text(std::to_string(media.index));
+    if (media.extras) section.label = media.extras->label;
+    if (media.rejected || ports == nullptr) continue;
+    section.port = ports->port.value;
+    if (request_.media_address) section.connection = *request_.media_address;
+    section.codecs = sections[i].codecs;
+    section.direction = direction;
+    section.print_direction = section.source->is_rtp();
+    if (!section.source->is_rtp()) continue;
+    if (!request_.has_flag(Flag::kNoRtcpAttribute)) {
+      section.rtcp_port =
+          static_cast<std::uint16_t>(media.mux_used ? ports->port.value : ports->port.value + 1);
+      section.rtcp_full_form = request_.has_flag(Flag::kFullRtcpAttribute);
+    }
+    section.rtcp_mux = media.mux_used || media.mux_offered_to_peer;
+    section.ptime = section.source->ptime;
+    section.maxptime = section.source->maxptime;
+    for (const sdp::Attribute& attribute : section.source->attributes) {
+      if (attribute.name == "extmap" && request_.extmap_strip.empty())
+        section.extmaps.push_back(attribute.value);
+    }
+  }
+  if (own_origin || has(request_.replaces, Replace::kOrigin)) {
+    const IpAddress& address = edit.sections.front().connection;
+    edit.origin.address = text(address.to_string());
+    edit.origin.address_type = address.is_v6() ? "IP6" : "IP4";
+  }
+  if (own_origin) {
+    edit.origin.username = "-";
+    edit.origin.session_id = edit.origin.version = text(std::to_string(random_u64() >> 2));
+    edit.name = manager_.config_.software_name;
+  }
+  if (request_.has_flag(Flag::kLoopProtect)) edit.extra_attributes.push_back(manager_.loop_mark());
+  std::string body = sdp::write(session, edit);
+  return request_.sdp_attr.empty() ? body : sdp::apply(request_.sdp_attr, body);
+}
+
+Result<Dict, RequestError> Subscriptions::publish() {
+  if (!request_.sdp) return fail(error("No SDP body in message"));
+  auto parsed = sdp::parse(*request_.sdp);
+  if (!parsed) return fail(error("Failed to parse SDP"));
+  parsed_.push_back(std::move(*parsed));
+  const sdp::Session& offer = parsed_.back();
+  for (const sdp::MediaSection& section : offer.media) {
+    if (section.port == 0) continue;
+    if (!section.connection) return fail(error("Incomplete SDP specification"));
+    if (section.protocol.secure)
+      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+  }
+  bool is_new = false;
+  Call* call = *call_or_new(is_new);
+  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
+  Leg* leg = call->leg_by_tag(tag);
+  const auto give_up = [&](const char* why) -> Result<Dict, RequestError> {
+    if (is_new) manager_.forget(*call);
+    return fail(error(why));
+  };
+  if (leg != nullptr && leg->from_offer_answer) return give_up("Invalid dialogue association");
+  if (leg == nullptr && call->legs.size() >= kMaxLegs) return give_up("Too many parties in this call");
+
+  // The answer says nothing of the publisher's own attributes.
+  std::deque<sdp::MediaSection> bare;
+  std::vector<Section> sections;
+  bool usable = false;
+  for (const sdp::MediaSection& offered : offer.media) {
+    sdp::MediaSection& copy = bare.emplace_back(offered);
+    copy.attributes.clear();
+    copy.bandwidth.clear();
+    copy.information.clear();
+    Section& section = sections.emplace_back();
+    section.source = &copy;
+    section.type = offered.type;
+    section.protocol = offered.protocol.text;
+    section.interface = choose_interface(nullptr);
+    section.family = request_.address_family != AddressFamily::kNone ? request_.address_family
+                     : offered.connection                            ? offered.connection->family()
+                                                                     : AddressFamily::kIpv4;
+    if (leg != nullptr && sections.size() <= leg->medias.size())
+      section.media = leg->medias[sections.size() - 1].get();
+    section.codecs = accepted_codecs(offered.codecs, request_.codecs.accept);
+    usable = usable || offered.port != 0;
+  }
+  if (!usable) return give_up("Failed to create SDP");
+  if (!open_all(*call, sections)) {
+    close_all(*call, sections);
+    return give_up("Failed to create SDP");
+  }
+  if (leg == nullptr) leg = &manager_.add_leg(*call, tag, clock_);
+  leg->from_offer_answer = false;
+  leg->id_index = manager_.id_index(*call, call->id);
+  leg->last_sdp = *request_.sdp;
+  leg->section_order.clear();
+  if (!request_.label.empty()) leg->label = request_.label;
+  if (!request_.metadata.empty()) leg->metadata = request_.metadata;
+  const bool both = request_.has_flag(Flag::kBidirectional);
+  std::vector<Media*> medias;
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    const sdp::MediaSection& offered = offer.media[i];
+    Media& media = place(*leg, sections[i]);
+    leg->section_order.push_back(media.index);
+    read_answer(media, offered);
+    media.may_send = offered.direction.send;
+    media.may_receive = both && offered.direction.receive;
+    media.mux_used = media.mux_offered_to_peer =
+        offered.rtcp_mux && !has(request_.rtcp_mux, RtcpMux::kReject);
+    medias.push_back(&media);
+  }
+  call->last_signal = clock_.now;
+  call->last_signal_unix =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
+  sdp::Session own;
+  Dict reply;
+  reply.set("call-id", call->id);
+  reply.set("from-tag", tag);
+  reply.set("sdp", write(own, medias, sections, {both, true}, true));
+  finish(*call, is_new);
+  return reply;
+}
+
+Result<std::vector<Media*>, RequestError> Subscriptions::select_sources(Call& call) {
+  std::vector<Leg*> parties;
+  if (request_.all == AllParties::kAll) {
+    for (const auto& leg : call.legs) {
+      if (leg->from_offer_answer) parties.push_back(leg.get());
+    }
+  } else if (!request_.from_tags.empty()) {
+    for (const std::string& tag : request_.from_tags) {
+      Leg* leg = call.leg_by_tag(tag);
+      if (leg != nullptr && std::ranges::find(parties, leg) == parties.end()) parties.push_back(leg);
+    }
+  } else {
+    const auto party = select_party(call, without_set_label(), true);
+    if (!party) return fail(party.error());
+    if (*party != nullptr) parties.push_back(*party);
+  }
+  std::vector<Media*> medias;
+  for (Leg* leg : parties) {
+    for (const auto& media : leg->medias) {
+      if (is_usable(*media)) medias.push_back(media.get());
+    }
+  }
+  if (medias.empty()) return fail(error("No medias found (no monologues matched)"));
+  return medias;
+}
+
+Request Subscriptions::without_set_label() const {
+  // Here the label is for the subscriber, not for the party that is looked for.
+  Request plain;
+  plain.label = request_.label;
+  plain.address = request_.address;
+  plain.from_tag = request_.from_tag;
+  return plain;
+}
+
+Result<Dict, RequestError> Subscriptions::subscribe_request() {
+  if (!request_.call_id) return fail(error("No call-id in message"));
+  Call* call = manager_.find(*request_.call_id);
+  if (call == nullptr) return fail(error("Unknown call-ID(s)"));
+  const auto sources = select_sources(*call);
+  if (!sources) return fail(sources.error());
+  if (sdp::parse_protocol(request_.transport_protocol).secure)
+    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
+
+  const bool named = request_.to_tag && !request_.to_tag->empty() &&
+                     (!request_.by_rtpp_flags || request_.has_flag(Flag::kToTag));
+  const std::string tag = named ? *request_.to_tag : random_hex(kGeneratedId);
+  Leg* leg = call->leg_by_tag(tag);
+  if (leg != nullptr && leg->from_offer_answer) return fail(error("Failed to request subscription"));
+  if (leg == nullptr && call->legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
+
+  std::vector<Section> sections;
+  const bool mix = request_.has_flag(Flag::kMix);
+  for (Media* source : *sources) {
+    if (source->leg == leg) return fail(error("Failed to request subscription"));
+    if (mix) {
+      const auto same = std::ranges::find(sections, source->type, &Section::type);
+      if (same != sections.end()) {
+        same->sources.push_back(source);
+        continue;
+      }
+    }
+    Section section;
+    section.sources.push_back(source);
+    section.type = source->type;
+    section.codecs = sdp::choose_codecs(sent_codecs(*source, section.source), request_.codecs, false);
+    if (section.source == nullptr) return fail(error("Failed to request subscription"));
+    const bool has_protocol =
+        sdp::parse_protocol(request_.transport_protocol).kind == sdp::ProtocolClass::kRtp;
+    section.protocol = has_protocol && section.source->is_rtp()
+                           ? std::string_view(request_.transport_protocol)
+                           : std::string_view(source->protocol);
+    section.interface = choose_interface(source->interface);
+    section.family =
+        request_.address_family != AddressFamily::kNone ? request_.address_family : source->family;
+    if (leg != nullptr && sections.size() < leg->medias.size() &&
+        leg->medias[sections.size()]->type == source->type)
+      section.media = leg->medias[sections.size()].get();
+    sections.push_back(std::move(section));
+  }
+  if (auto ok = open_all(*call, sections); !ok) {
+    close_all(*call, sections);
+    return fail(ok.error());
+  }
+  if (leg == nullptr) leg = &manager_.add_leg(*call, tag, clock_);
+  leg->from_offer_answer = false;
+  leg->id_index = manager_.id_index(*call, *request_.call_id);
+  const std::string& label = !request_.set_label.empty() ? request_.set_label : request_.to_label;
+  if (!label.empty()) leg->label = label;
+  drop_pub_sub(*leg, nullptr);
+
+  const bool inactive = request_.has_flag(Flag::kInactive);
+  const bool both = request_.has_flag(Flag::kBidirectional) && !inactive;
+  const bool siprec = request_.has_flag(Flag::kSiprec);
+  std::vector<Media*> medias;
+  List from_tags;
+  List tag_medias;
+  Dict media_labels;
+  for (Section& section : sections) {
+    Media& media = place(*leg, section);
+    media.ice_controlling = true;
+    media.may_receive = !inactive;
+    media.may_send = both;
+    for (Media* source : section.sources) {
+      Subscription subscription{source, SubscriptionKind::kPubSub};
+      subscription.egress = request_.has_flag(Flag::kEgress);
+      media.subscriptions.push_back(subscription);
+      if (request_.has_flag(Flag::kRtcpMirror)) {
+        Subscription back{&media, SubscriptionKind::kPubSub};
+        back.rtcp_only = true;
+        source->subscriptions.push_back(back);
+      }
+    }
+    const Media& first = *section.sources.front();
+    from_tags.emplace_back(first.leg->tag);
+    if (siprec) {
+      media.made_extras().label = std::to_string(media.id.value);
+      const std::string mode(to_string(sdp::Direction{first.may_send, first.may_receive}));
+      Dict one;
+      one.set("index", std::int64_t{first.index});
+      one.set("type", first.type);
+      one.set("label", media.extras->label);
+      one.set("mode", mode);
+      Dict party;
+      party.set("tag", first.leg->tag);
+      if (!first.leg->label.empty()) party.set("label", first.leg->label);
+      party.set("medias", List{Value(one)});
+      tag_medias.emplace_back(std::move(party));
+      Dict labelled;
+      labelled.set("tag", first.leg->tag);
+      labelled.set("index", std::int64_t{first.index});
+      labelled.set("type", first.type);
+      if (!first.leg->label.empty()) labelled.set("label", first.leg->label);
+      labelled.set("mode", mode);
+      media_labels.set(media.extras->label, std::move(labelled));
+    }
+    medias.push_back(&media);
+  }
+  // Session level of the first source, as parsed for its codecs.
+  const sdp::Session& session = parsed_.front();
+  Dict reply;
+  reply.set("sdp", write(session, medias, sections, {!inactive, both}, false));
+  if (siprec) {
+    reply.set("tag-medias", std::move(tag_medias));
+    reply.set("media-labels", std::move(media_labels));
+  }
+  if (from_tags.size() == 1) reply.set("from-tag", from_tags.front());
+  reply.set("from-tags", std::move(from_tags));
+  reply.set("to-tag", tag);
+  finish(*call, false);
+  return reply;
+}
+
+Result<Dict, RequestError> Subscriptions::subscribe_answer() {
+  if (!request_.call_id) return fail(error("No call-id in message"));
+  if (!request_.to_tag) return fail(error("No to-tag in message"));
+  if (!request_.sdp) return fail(error("No SDP body in message"));
+  Call* call = manager_.find(*request_.call_id);
+  if (call == nullptr) return fail(error("Unknown call-ID"));
+  Leg* leg = call->leg_by_tag(*request_.to_tag);
+  if (leg == nullptr || leg->from_offer_answer) return fail(error("To-tag not found"));
+  const auto answer = sdp::parse(*request_.sdp);
+  if (!answer) return fail(error("Failed to parse SDP"));
+  const auto failed = [] { return fail(error("Failed to process subscription answer")); };
+
+  std::vector<std::pair<Media*, const sdp::MediaSection*>> matched;
+  for (std::size_t i = 0; i < answer->media.size(); ++i) {
+    const sdp::MediaSection& section = answer->media[i];
+    const auto by_mid = std::ranges::find_if(leg->medias, [&](const auto& m) {
+      return !section.mid.empty() && m->mid == section.mid && m->type == section.type;
+    });
+    Media* media = by_mid != leg->medias.end() ? by_mid->get()
+                   : i < leg->medias.size()    ? leg->medias[i].get()
+                                               : nullptr;
+    if (media == nullptr || media->type != section.type) return failed();
+    if (section.port == 0) {
+      matched.emplace_back(media, &section);
+      continue;
+    }
+    if (!section.connection) return fail(error("Incomplete SDP specification"));
+    if (section.protocol.secure)
+      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+    // Events and comfort noise may go, codecs only with `allow-transcoding`, and one must be left: nothing
+    // here makes one codec out of another.
+    std::size_t kept = 0;
+    for (const PayloadEntry& offered : media->payloads) {
+      const bool taken = std::ranges::any_of(
+          section.codecs, [&](const sdp::Codec& c) { return c.payload_type == offered.type.value; });
+      if (taken) {
+        ++kept;
+      } else if (!offered.is_event && offered.type.value != 13 &&
+                 !request_.has_flag(Flag::kAllowTranscoding)) {
+        return failed();
+      }
+    }
+    if (section.is_rtp() && kept == 0 && !media->payloads.empty()) return failed();
+    matched.emplace_back(media, &section);
+  }
+  for (auto& [media, section] : matched) {
+    read_answer(*media, *section);
+    media->may_receive = section->direction.receive;
+    media->may_send = media->may_send && section->direction.send;
+    media->mux_used = media->mux_offered_to_peer && section->rtcp_mux;
+    media->mux_offered_to_peer = media->mux_used;
+    if (!media->may_send) continue;
+    for (const Subscription& s : media->subscriptions) {
+      auto& back = s.source->subscriptions;
+      const bool known = std::ranges::any_of(back, [&](const Subscription& b) { return b.source == media; });
+      if (!known) back.push_back({media, SubscriptionKind::kPubSub});
+    }
+  }
+  leg->last_sdp = *request_.sdp;
+  leg->section_order.clear();
+  for (const auto& [media, section] : matched) leg->section_order.push_back(media->index);
+  finish(*call, false);
+  return Dict{};
+}
+
+Result<Dict, RequestError> Subscriptions::unsubscribe() {
+  if (!request_.call_id) return fail(error("No call-id in message"));
+  if (!request_.to_tag) return fail(error("No to-tag in message"));
+  Call* call = manager_.find(*request_.call_id);
+  if (call == nullptr) return fail(error("Unknown call-ID"));
+  Leg* leg = call->leg_by_tag(*request_.to_tag);
+  const auto subscribes = [](const Leg& party) {
+    return std::ranges::any_of(party.medias, [](const auto& media) {
+      return std::ranges::any_of(media->subscriptions,
+                                 [](const Subscription& s) { return s.kind == SubscriptionKind::kPubSub; });
+    });
+  };
+  if (leg == nullptr || !subscribes(*leg)) return fail(error("To-tag not found"));
+  Leg* source = nullptr;
+  if (request_.has_flag(Flag::kDirectional) && request_.from_tag) {
+    source = call->leg_by_tag(*request_.from_tag);
+    if (source == nullptr) return fail(error("From-tag not found"));
+  }
+  drop_pub_sub(*leg, source);
+  // A party of a dialogue that only listened in goes on with it.
+  if (!leg->from_offer_answer && !subscribes(*leg)) manager_.destroy_leg(*call, *leg);
+  call->touched = clock_.now;
+  manager_.sync_plans(*call);
+  return Dict{};
+}
+
+Result<Dict, RequestError> Subscriptions::create() {
+  struct Wanted {
+    std::string type;
+    std::vector<std::string> codecs;
+  };
+  std::vector<Wanted> wanted;
+  if (const List* list = request_.medias.list()) {
+    for (const Value& member : *list) {
+      const Dict* dict = member.dict();
+      const Value* type = dict == nullptr ? nullptr : dict->find("type");
+      if (type == nullptr || type->string() == nullptr) return fail(error("wrong content given"));
+      Wanted one{*type->string(), {}};
+      const Value* codecs = dict->find("codecs");
+      if (codecs != nullptr && codecs->list() != nullptr) {
+        for (const Value& codec : *codecs->list()) {
+          if (codec.string() != nullptr) one.codecs.push_back(*codec.string());
+        }
+      }
+      wanted.push_back(std::move(one));
+    }
+  } else if (request_.medias.string() != nullptr || request_.medias.dict() != nullptr) {
+    return fail(error("wrong type used"));
+  }
+  if (wanted.empty()) wanted.push_back({"audio", request_.codecs.offer});
+  if (wanted.size() > 32) return fail(error("failed to create SDP"));
+  if (sdp::parse_protocol(request_.transport_protocol).secure)
+    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
+
+  std::deque<sdp::MediaSection> made;
+  std::vector<Section> sections;
+  for (Wanted& one : wanted) {
+    if (one.codecs.empty() && one.type == "audio") one.codecs = {"PCMU", "PCMA"};
+    if (one.codecs.empty()) one.codecs = {"H264/90000"};
+    sdp::MediaSection& section = made.emplace_back();
+    texts_.push_back(one.type);
+    section.type = texts_.back();
+    section.protocol = sdp::parse_protocol("RTP/AVP");
+    std::uint8_t dynamic = 96;
+    for (const std::string& specification : one.codecs) {
+      sdp::Codec codec;
+      for (std::uint8_t type = 0; type < 96 && codec.name.empty(); ++type) {
+        const sdp::StaticCodec* known = sdp::static_codec(type);
+        if (known == nullptr) continue;
+        codec = {type, known->name, known->clock_rate_hz, known->channels, {}, {}, {}};
+        if (!sdp::matches_specification(specification, codec)) codec = {};
+      }
+      if (codec.name.empty()) {
+        if (dynamic > 127) continue;
+        const auto slash = specification.find('/');
+        texts_.push_back(slash == std::string::npos
+                             ? specification +
+                                   (sdp::equal_ignoring_case(specification, "opus") ? "/48000/2" : "/8000")
+                             : specification);
+        codec.payload_type = dynamic++;
+        codec.rtpmap = texts_.back();
+        codec.name = codec.rtpmap.substr(0, codec.rtpmap.find('/'));
+      }
+      section.codecs.push_back(codec);
+    }
+    Section& each = sections.emplace_back();
+    each.source = &section;
+    each.type = section.type;
+    each.protocol =
+        request_.transport_protocol.empty() ? std::string_view("RTP/AVP") : request_.transport_protocol;
+    each.codecs = section.codecs;
+    each.interface = choose_interface(nullptr);
+    each.family = request_.address_family != AddressFamily::kNone               ? request_.address_family
+                  : each.interface->address_of(AddressFamily::kIpv4) != nullptr ? AddressFamily::kIpv4
+                                                                                : AddressFamily::kIpv6;
+  }
+  bool is_new = false;
+  Call* call = *call_or_new(is_new);
+  const auto give_up = [&](std::string why) -> Result<Dict, RequestError> {
+    if (is_new) manager_.forget(*call);
+    return fail(error(std::move(why)));
+  };
+  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
+  if (call->leg_by_tag(tag) != nullptr || call->legs.size() >= kMaxLegs)
+    return give_up("failed to set up call/monologue");
+  if (!open_all(*call, sections)) {
+    close_all(*call, sections);
+    return give_up("failed to create SDP");
+  }
+  Leg& leg = manager_.add_leg(*call, tag, clock_);
+  leg.from_offer_answer = false;
+  leg.id_index = manager_.id_index(*call, call->id);
+  if (!request_.label.empty()) leg.label = request_.label;
+  std::vector<Media*> medias;
+  for (Section& section : sections) {
+    medias.push_back(&place(leg, section));
+    leg.section_order.push_back(medias.back()->index);
+  }
+  sdp::Session own;
+  Dict reply;
+  reply.set("call-id", call->id);
+  reply.set("from-tag", tag);
+  reply.set("sdp", write(own, medias, sections, {true, true}, true));
+  finish(*call, is_new);
+  return reply;
+}
+
+Result<Dict, RequestError> Subscriptions::create_answer() {
+  if (!request_.sdp) return fail(error("No SDP body in message"));
+  if (!request_.call_id) return fail(error("No call-id in message"));
+  if (!request_.from_tag) return fail(error("No from-tag in message"));
+  Call* call = manager_.find(*request_.call_id);
+  if (call == nullptr) return fail(error("unknown call-ID"));
+  Leg* leg = call->leg_by_tag(*request_.from_tag);
+  if (leg == nullptr) return fail(error("from-tag not found"));
+  if (leg->from_offer_answer) return fail(error("failed to perform answer"));
+  const auto answer = sdp::parse(*request_.sdp);
+  if (!answer) return fail(error("Failed to parse SDP"));
+  for (const sdp::MediaSection& section : answer->media) {
+    if (section.port != 0 && !section.connection) return fail(error("Incomplete SDP specification"));
+    if (section.protocol.secure)
+      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+  }
+  if (answer->media.empty()) return Dict{};  // nothing new, as of a party that repeats itself
+  for (std::size_t i = 0; i < leg->medias.size(); ++i) {
+    Media& media = *leg->medias[i];
+    if (i >= answer->media.size()) {
+      media.rejected = true;
+      continue;
+    }
+    const sdp::MediaSection& section = answer->media[i];
+    read_answer(media, section);
+    media.may_send = section.direction.send;
+    media.may_receive = section.direction.receive;
+    media.mux_used = media.mux_offered_to_peer && section.rtcp_mux;
+    media.mux_offered_to_peer = media.mux_used;
+  }
+  leg->last_sdp = *request_.sdp;
+  finish(*call, false);
+  return Dict{};
+}
+
+Result<Dict, RequestError> Subscriptions::transform() {
+  if (!request_.instance.empty() && manager_.loop_mark().ends_with(":" + request_.instance))
+    return fail(error("Transform loop detected"));
+  struct Stream {
+    std::string id;
+    Endpoint destination;
+  };
+  std::vector<Stream> streams;
+  std::vector<Section> sections;
+  if (const List* list = request_.medias.list()) {
+    for (const Value& member : *list) {
+      const Dict* dict = member.dict();
+      if (dict == nullptr) return fail(error("wrong content given"));
+      const auto text = [](const Dict* from, std::string_view key) -> std::string_view {
+        const Value* value = from == nullptr ? nullptr : from->find(key);
+        return value != nullptr && value->string() != nullptr ? std::string_view(*value->string())
+                                                              : std::string_view();
+      };
+      const Value* destination = dict->find("destination");
+      const Dict* where = destination == nullptr ? nullptr : destination->dict();
+      if (where == nullptr || text(where, "family").empty()) return fail(error("Failed to set up transform"));
+      const auto address = IpAddress::parse(text(where, "address"));
+      const Value* port = where->find("port");
+      const auto number = port == nullptr ? std::nullopt : port->as_integer(true);
+      if (!address || !number || *number <= 0 || *number > 65535)
+        return fail(error("Failed to parse destination address"));
+      Stream& stream = streams.emplace_back();
+      stream.id = text(dict, "id");
+      stream.destination = {*address, UdpPort{static_cast<std::uint16_t>(*number)}};
+      if (is_forbidden_peer(stream.destination)) return fail(error("Failed to parse destination address"));
+      // What goes in must come out: there is no codec in between.
+      const Value* codecs = dict->find("codec");
+      if (codecs != nullptr && codecs->list() != nullptr) {
+        for (const Value& pair : *codecs->list()) {
+          const Value* input = pair.dict() == nullptr ? nullptr : pair.dict()->find("input");
+          const Value* output = pair.dict() == nullptr ? nullptr : pair.dict()->find("output");
+          if (input == nullptr || output == nullptr || !(*input == *output))
+            return fail(error("Failed to set up transform"));
+        }
+      }
+      Section& section = sections.emplace_back();
+      section.type = text(dict, "type").empty() ? std::string_view("audio") : text(dict, "type");
+      section.protocol = "RTP/AVP";
+      section.interface = choose_interface(nullptr);
+      section.family = address->family();
+    }
+  } else if (request_.medias.string() != nullptr) {
+    return fail(error("wrong type used"));
+  }
+  bool is_new = false;
+  Call* call = *call_or_new(is_new);
+  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
+  if (sections.size() > 32 || call->leg_by_tag(tag) != nullptr || !open_all(*call, sections)) {
+    close_all(*call, sections);
+    if (is_new) manager_.forget(*call);
+    return fail(error("Failed to set up transform"));
+  }
+  Leg& leg = manager_.add_leg(*call, tag, clock_);
+  leg.from_offer_answer = false;
+  leg.id_index = manager_.id_index(*call, call->id);
+  List medias;
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    Media& media = place(leg, sections[i]);
+    // Whoever sends here is heard if nobody else does; it goes to the destination, not back.
+    media.rules.policy = LatchPolicy::kUncontested;
+    media.rules.asymmetric = true;
+    media.rules.unidirectional = true;
+    media.remote_rtp = media.remote_rtcp = streams[i].destination;
+    media.mux_used = true;
+    media.rate = {500, 0};
+    media.subscriptions.push_back({&media, SubscriptionKind::kPubSub});
+    const PortSet& ports = *media.active_ports();
+    media.remote_known = true;
+    Dict one;
+    one.set("id", streams[i].id);
+    one.set("family", ports.local->advertised.is_v6() ? "IP6" : "IP4");
+    one.set("address", ports.local->advertised.to_string());
+    one.set("port", std::int64_t{ports.port.value});
+    medias.emplace_back(std::move(one));
+  }
+  Dict reply;
+  reply.set("call-id", call->id);
+  reply.set("from-tag", tag);
+  reply.set("media", std::move(medias));
+  finish(*call, is_new);
+  return reply;
+}
+
+}  // namespace ferry

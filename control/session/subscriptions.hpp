@@ -1,0 +1,64 @@
+// One-party signalling: publish, subscribe, create, transform (NG reference, sections 18 and 19).
+#pragma once
+
+#include "control/sdp/write.hpp"
+#include "control/session/manager.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// Lives for one command. Either changes the call or nothing.
+class Subscriptions {
+ public:
+  Subscriptions(SessionManager& manager, const Request& request, const Clock& clock)
+      : manager_(manager), request_(request), clock_(clock) {}
+
+  Result<Dict, RequestError> publish();
+  Result<Dict, RequestError> subscribe_request();
+  Result<Dict, RequestError> subscribe_answer();
+  Result<Dict, RequestError> unsubscribe();
+  Result<Dict, RequestError> create();
+  Result<Dict, RequestError> create_answer();
+  /// Only for streams that need no codec work: input and output are the same.
+  Result<Dict, RequestError> transform();
+
+ private:
+  /// One section to be made: what it is, and whom it listens to.
+  struct Section {
+    Media* media = nullptr;  // of the party, if it has it already
+    std::string_view type;
+    std::string_view protocol;
+    const sdp::MediaSection* source = nullptr;
+    std::vector<sdp::Codec> codecs;
+    std::vector<Media*> sources;
+    const LogicalInterface* interface = nullptr;
+    AddressFamily family = AddressFamily::kIpv4;
+    std::optional<PortSet> opened;
+  };
+
+  Result<Call*, RequestError> call_or_new(bool& is_new);
+  Result<std::vector<Media*>, RequestError> select_sources(Call& call);
+  [[nodiscard]] const LogicalInterface* choose_interface(const LogicalInterface* otherwise) const;
+  /// Codecs that `media` sends: of its last SDP, without those it was not shown.
+  [[nodiscard]] std::vector<sdp::Codec> sent_codecs(const Media& media, const sdp::MediaSection*& section);
+  Result<void, RequestError> open_all(Call& call, std::vector<Section>& sections);
+  void close_all(Call& call, std::vector<Section>& sections);
+  Media& place(Leg& leg, Section& section);
+  [[nodiscard]] LatchPolicy call_policy(const Leg& leg) const;
+  [[nodiscard]] Request without_set_label() const;
+  std::string write(const sdp::Session& session, const std::vector<Media*>& medias,
+                    const std::vector<Section>& sections, sdp::Direction direction, bool own_origin);
+  void read_answer(Media& media, const sdp::MediaSection& section);
+  void finish(Call& call, bool is_new);
+
+  SessionManager& manager_;
+  const Request& request_;
+  Clock clock_;
+  std::deque<sdp::Session> parsed_;  // sections point into the SDP that legs keep
+  std::deque<std::string> texts_;
+};
+
+}  // namespace ferry
