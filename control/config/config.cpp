@@ -152,6 +152,39 @@ constexpr OptionRow kOptions[] = {
      return std::string();
    }, "NETWORK", "networks that may use control listeners other than loopback"},
   {"allow-open-control", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.allow_open_control, v); }, "", "let anybody who reaches a control listener use it (unsafe)"},
+  {"templates", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.templates_section = v; return std::string(); }, "SECTION", "section of the file with pre-set words of requests (default templates)"},
+  {"reject-invalid-sdp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.reject_invalid_sdp, v); }, "", "refuse SDP with lines that are none instead of skipping them"},
+  {"ssrc-reporting", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v == "full" || v == "all") c.session.ssrc_reporting = SsrcReporting::kFull;
+     else if (v == "global") c.session.ssrc_reporting = SsrcReporting::kGlobal;
+     else if (v == "inline") c.session.ssrc_reporting = SsrcReporting::kInline;
+     else if (v == "none") c.session.ssrc_reporting = SsrcReporting::kNone;
+     else return fmt::format("'{}' is none of full, global, inline, none", v);
+     return std::string();
+   }, "WHERE", "statistics by SSRC in query: full (default), global, inline, none"},
+  {"measure-rtp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.measure_rtp, v); }, "", "MOS in query from RTP itself where no RTCP says it"},
+  {"mos", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v == "CQ" || v == "cq") c.session.listening_quality = false;
+     else if (v == "LQ" || v == "lq") c.session.listening_quality = true;
+     else return fmt::format("'{}' is neither CQ nor LQ", v);
+     return std::string();
+   }, "CQ|LQ", "MOS with (CQ, default) or without the delay"},
+  {"listen-http", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_http, v); }, "ADDR:PORT", "NG protocol over HTTP and WebSocket"},
+  {"listen-https", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_https, v); }, "ADDR:PORT", "the same over TLS; needs https-cert and https-key"},
+  {"https-cert", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_cert = v; return std::string(); }, "FILE", "certificate chain (PEM) of listen-https"},
+  {"https-key", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_key = v; return std::string(); }, "FILE", "its private key (PEM); default: in https-cert"},
+  {"http-idle-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.http_idle_timeout); }, "S", "close HTTP connections without traffic after (default 60, 0 = never)"},
+  {"b2b-url", 'b', OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (!v.starts_with("http://")) return fmt::format("'{}' is no http:// URL", v);
+     c.b2b_url = v;
+     return std::string();
+   }, "URL", "XML-RPC server told about calls that timed out; %% = the signalling client's address"},
+  {"xmlrpc-format", 'x', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.xmlrpc_format, 0, 2); }, "0-2", "form of that: 0 SEMS, 1 call-id only, 2 Kamailio"},
+  {"dtmf-log-dest", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     c.dtmf_log_dest = Endpoint::parse(v);
+     return c.dtmf_log_dest ? std::string() : fmt::format("'{}' is no ADDRESS:PORT", v);
+   }, "ADDR:PORT", "receives DTMF events as JSON over UDP"},
+  {"dtmf-log-ng-tcp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.dtmf_log_ng_tcp, v); }, "", "send DTMF events to all clients of listen-tcp-ng"},
   {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
   {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
@@ -241,6 +274,8 @@ std::string_view closest_option(std::string_view name) {
 
 Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file) {
   std::string section = "rtpferry";
+  // The name of the section may stand after it.
+  std::map<std::string, std::map<std::string, std::string, std::less<>>> templates;
   InterfaceSpec* interface = nullptr;
   bool first_interface = true;
   unsigned number = 0;
@@ -264,9 +299,10 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
         spec.name = section.substr(10);
         config.interfaces.push_back(spec);
         interface = &config.interfaces.back();
-      } else if (section != "rtpferry" && section != "rtpengine") {
-        return wrong(
-            fmt::format("unknown section '[{}]': there are [rtpferry] and [interface-NAME]", section));
+      } else if (section != "rtpferry" && section != "rtpengine" &&
+                 section.find("templates") == std::string::npos) {
+        return wrong(fmt::format(
+            "unknown section '[{}]': there are [rtpferry], [interface-NAME] and [templates]", section));
       }
       continue;
     }
@@ -278,11 +314,21 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
       if (const auto bad = apply_interface_key(*interface, key, value); !bad.empty()) return wrong(bad);
       continue;
     }
+    if (section.find("templates") != std::string::npos) {
+      std::string name(key);
+      std::ranges::transform(name, name.begin(), [](char c) {
+        return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == ' ' || c == '_' ? '-' : c;
+      });
+      templates[section][name] = value;
+      continue;
+    }
     const OptionRow* row = find_option(key);
     if (row == nullptr) return wrong(unknown_option(key));
     if (const auto bad = apply_value(config, *row, value); !bad.empty())
       return wrong(fmt::format("{}: {}", key, bad));
   }
+  if (const auto found = templates.find(config.templates_section); found != templates.end())
+    config.templates = found->second;
   return {};
 }
 
@@ -377,11 +423,17 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   if (config.interfaces.empty()) {
     return fail(ConfigError{"no interface: give at least one, e.g. --interface=192.0.2.1"});
   }
-  if (config.listen_ng.empty() && config.listen_tcp_ng.empty() && config.listen_unix_ng.empty()) {
+  if (!config.listen_https.empty() && config.https_cert.empty())
+    return fail(
+        ConfigError{"listen-https needs https-cert=FILE (and https-key=FILE if the key is not in it)"});
+  config.session.remember_client = config.b2b_url.find("%%") != std::string::npos;
+  if (config.listen_ng.empty() && config.listen_http.empty() && config.listen_https.empty() &&
+      config.listen_tcp_ng.empty() && config.listen_unix_ng.empty()) {
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
   }
   if (!config.allow_open_control && config.control_allow.empty()) {
-    for (const auto* list : {&config.listen_ng, &config.listen_tcp_ng}) {
+    for (const auto* list :
+         {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http, &config.listen_https}) {
       for (const Endpoint& endpoint : *list) {
         if (endpoint.address.is_loopback()) continue;
         return fail(ConfigError{fmt::format(

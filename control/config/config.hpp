@@ -3,6 +3,9 @@
 
 #include "control/session/manager.hpp"
 
+#include <chrono>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +26,19 @@ struct Config {
   UdpPort port_min{30000};
   UdpPort port_max{40000};
   SessionConfig session;
+  /// Pre-set words of requests by name: section `[templates]`, or the one that `templates` names.
+  std::map<std::string, std::string, std::less<>> templates;
+  std::string templates_section = "templates";
+  std::vector<Endpoint> listen_http;
+  std::vector<Endpoint> listen_https;
+  std::string https_cert;
+  std::string https_key;
+  std::chrono::seconds http_idle_timeout{60};
+  /// Time-out call-back: empty = none.
+  std::string b2b_url;
+  int xmlrpc_format = 0;
+  std::optional<Endpoint> dtmf_log_dest;
+  bool dtmf_log_ng_tcp = false;
   std::size_t threads = 0;  // 0 = one per core
   std::uint8_t control_tos = 0;
   std::vector<Network> control_allow;

@@ -341,6 +341,9 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
     const std::string_view line = next_line(text);
     if (line.empty()) break;
     if (++lines > limits.lines || line.size() > limits.line) return fail(SdpError::kTooLarge);
+    const bool is_line = line.size() >= 2 && line[1] == '=' &&
+                         std::string_view("vosiuepcbtrzkam").find(line[0]) != std::string_view::npos;
+    if (limits.strict && !is_line) return fail(SdpError::kBadLine);
     if (line.size() < 2 || line[1] != '=') continue;
     const char kind = line[0];
     const std::string_view value = line.substr(2);

@@ -110,6 +110,8 @@ struct Limits {
   std::size_t line = 8 * 1024;
   std::size_t media = 32;
   std::size_t formats = 64;
+  /// Refuse lines that are none of SDP's instead of skipping them.
+  bool strict = false;
 };
 
 /// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an

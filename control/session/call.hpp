@@ -195,6 +195,7 @@ struct CallExtras {
   std::vector<std::string> other_ids;
   std::string dtmf_log_destination;
   std::string xmlrpc_callback;
+  IpAddress client;
 };
 
 /// One Call-ID, or several after a merge.

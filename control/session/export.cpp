@@ -235,7 +235,8 @@ json extras_json(const CallExtras* extras) {
   if (extras == nullptr) return nullptr;
   return {{"other_ids", extras->other_ids},
           {"dtmf_log_destination", extras->dtmf_log_destination},
-          {"xmlrpc_callback", extras->xmlrpc_callback}};
+          {"xmlrpc_callback", extras->xmlrpc_callback},
+          {"client", extras->client.to_string()}};
 }
 std::unique_ptr<CallExtras> extras_from(const json& j) {
   if (j.is_null()) return nullptr;
@@ -243,6 +244,7 @@ std::unique_ptr<CallExtras> extras_from(const json& j) {
   extras->other_ids = j.at("other_ids").get<std::vector<std::string>>();
   extras->dtmf_log_destination = j.at("dtmf_log_destination");
   extras->xmlrpc_callback = j.at("xmlrpc_callback");
+  extras->client = address_from(j.at("client"));
   return extras;
 }
 

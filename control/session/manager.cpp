@@ -151,7 +151,30 @@ Result<Dict, RequestError> SessionManager::offer(const Request& request, const C
   if (!request.sdp) return fail(error("No SDP body in message"));
   if (!request.call_id) return fail(error("No call-id in message"));
   if (!request.from_tag) return fail(error("No from-tag in message"));
+  if (request.has_flag(Flag::kFragment)) return fragment(request);
   return signal(request, false, clock);
+}
+
+Result<Dict, RequestError> SessionManager::fragment(const Request& request) {
+  // RFC 8840 §9: lines of attributes and media, no session. Candidates matter to ICE alone, which is not in
+  // force; the party may not be known yet, and nothing is kept for it.
+  std::string_view text = *request.sdp;
+  bool any = false;
+  while (!text.empty()) {
+    const auto end = std::min(text.find_first_of("\r\n"), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty()) continue;
+    if (line.size() < 2 || line[1] != '=' || line[0] < 'a' || line[0] > 'z')
+      return fail(error("Failed to parse SDP"));
+    any = true;
+  }
+  if (!any) return fail(error("Failed to parse SDP"));
+  if (Call* call = find(*request.call_id)) {
+    if (std::ranges::find(call->not_in_force, "fragment") == call->not_in_force.end())
+      call->not_in_force.emplace_back("fragment");
+  }
+  return Dict{};
 }
 
 Result<Dict, RequestError> SessionManager::answer(const Request& request, const Clock& clock) {
@@ -308,6 +331,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->reduced_size_rtcp = media.reduced_size_rtcp;
   plan->send_to_signalled = media.rules.asymmetric;
   plan->wait_for_peer = media.wait_for_peer;
+  plan->listening_quality = config_.listening_quality;
   plan->limit_unverified = media.answered && !media.rules.unidirectional && !media.rules.asymmetric;
 
   LatchConfig latch;
@@ -351,6 +375,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   source.payloads = media.payloads;
   source.rate = media.rate;
   if (!media.rejected) add_sinks(call, media, ports, source);
+  source.has_events = std::ranges::any_of(source.payloads, &PayloadEntry::is_event);
   source.inspects_payload = std::ranges::any_of(
       source.sinks, [](const Sink& sink) { return sink.silenced || sink.events_blocked; });
   plan->sources.push_back(std::move(source));
@@ -501,11 +526,20 @@ void SessionManager::sweep(const Clock& clock) {
     destroy(*call, end.reason, clock);
   }
   for (Call* call : again) schedule(*call, due(*call).at, clock.now);
+  poll_events();
+  flush(clock);
+}
+
+void SessionManager::poll_events() {
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
     const auto* media = static_cast<const Media*>(plane_.owner(worker, event.id));
-    if (media != nullptr && listener_.on_event) listener_.on_event(*media->call, *media->leg, event.event);
+    if (media == nullptr) return;
+    if (event.event == TransportEvent::kDtmf) {
+      if (listener_.on_dtmf) listener_.on_dtmf(*media->call, *media->leg, event.dtmf);
+    } else if (listener_.on_event) {
+      listener_.on_event(*media->call, *media->leg, event.event);
+    }
   });
-  flush(clock);
 }
 
 void SessionManager::count_ended(Call& call, EndReason reason, const Clock& clock) {

@@ -21,6 +21,9 @@
 
 namespace ferry {
 
+/// Where `query` shows statistics by SSRC.
+enum class SsrcReporting : std::uint8_t { kFull, kGlobal, kInline, kNone };
+
 struct SessionConfig {
   std::chrono::seconds timeout{60};
   std::chrono::seconds silent_timeout{3600};
@@ -36,6 +39,14 @@ struct SessionConfig {
   bool sip_source = false;
   std::uint8_t tos = 0;
   std::string software_name = "rtpferry";
+  bool reject_invalid_sdp = false;
+  SsrcReporting ssrc_reporting = SsrcReporting::kFull;
+  /// Quality from RTP itself where no RTCP tells it.
+  bool measure_rtp = false;
+  /// MOS without the delay.
+  bool listening_quality = false;
+  /// Requests come with the address of their client, for the time-out call-back.
+  bool remember_client = false;
 };
 
 enum class EndReason : std::uint8_t {
@@ -77,6 +88,7 @@ class SessionManager {
   struct Listener {
     std::function<void(const Call&, EndReason)> on_end;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
+    std::function<void(const Call&, const Leg&, const DtmfEvent&)> on_dtmf;
     /// Asked before each new call: true refuses it, so that the running ones keep what memory is left.
     std::function<bool()> memory_is_short;
   };
@@ -98,6 +110,8 @@ class SessionManager {
   void flush(const Clock& clock);
   /// Time-outs, delayed deletions, events. Call it about once a second.
   void sweep(const Clock& clock);
+  /// Passes on what the workers noticed. `sweep` does it too; DTMF is wanted sooner.
+  void poll_events();
 
   bool terminate(std::string_view call_id, const Clock& clock);
   std::size_t terminate_all(const Clock& clock);
@@ -150,6 +164,7 @@ class SessionManager {
     TransportId transport;
   };
 
+  Result<Dict, RequestError> fragment(const Request& request);
   Result<Dict, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
   std::optional<RequestError> check_limits(const Request& request);
   Call& create(const std::string& id, const Clock& clock);

@@ -175,7 +175,9 @@ bool OfferAnswer::is_hidden(const sdp::MediaSection& section) const {
 
 Result<void, RequestError> OfferAnswer::read_sdp() {
   text_ = *request_.sdp;
-  auto parsed = sdp::parse(text_);
+  sdp::Limits limits;
+  limits.strict = manager_.config_.reject_invalid_sdp;
+  auto parsed = sdp::parse(text_, limits);
   if (!parsed) return fail(error("Failed to parse SDP"));
   if (parsed->media.empty()) {
     // Of a party that we know, a body without sections repeats the sections we know (NG section 3).
@@ -401,6 +403,7 @@ void OfferAnswer::commit_legs() {
   if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
   if (!request_.dtmf_log_destination.empty())
     call_.made_extras().dtmf_log_destination = request_.dtmf_log_destination;
+  if (manager_.config_.remember_client) call_.made_extras().client = request_.client;
   if (!request_.xmlrpc_callback.empty()) call_.made_extras().xmlrpc_callback = request_.xmlrpc_callback;
   for (const std::string& word : request_.not_in_force) {
     if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())

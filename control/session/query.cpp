@@ -245,12 +245,34 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   return stream;
 }
 
-List ssrc_list(const MediaView& view, const Clock& clock) {
+/// With `measure` a stream without reports gets its quality from what arrived here.
+void add_ssrc_stats(Dict& dict, const MediaView::Stream& stream, bool measure, const Clock& clock) {
+  constexpr std::uint64_t kEnough = 250;  // packets: five seconds of audio
+  if (stream.quality != nullptr || !measure || stream.counters.packets < kEnough) {
+    add_ssrc_stats(dict, stream.counters, stream.quality, clock);
+    return;
+  }
+  const SsrcCounters& c = stream.counters;
+  const double loss =
+      c.expected() == 0 ? 0.0 : 100.0 * static_cast<double>(c.lost()) / static_cast<double>(c.expected());
+  QualityHistory history;
+  QualitySample sample;
+  sample.mos_times_10 = estimate_mos_times_10(Duration{0}, c.jitter(), loss);
+  sample.jitter_ms = c.jitter().count() / 1'000'000;
+  sample.loss_percent = static_cast<std::int64_t>(loss);
+  sample.at = c.last_packet;
+  history.sum = history.lowest = history.highest = sample;
+  history.samples = 1;
+  add_ssrc_stats(dict, c, &history, clock);
+  dict.set("cumulative loss", static_cast<std::int64_t>(c.lost()));
+}
+
+List ssrc_list(const MediaView& view, bool with_stats, bool measure, const Clock& clock) {
   List list;
   for (const MediaView::Stream& stream : view.ingress) {
     Dict dict;
     dict.set("SSRC", stream.counters.ssrc.value);
-    add_ssrc_stats(dict, stream.counters, stream.quality, clock);
+    if (with_stats) add_ssrc_stats(dict, stream, measure, clock);
     list.emplace_back(std::move(dict));
   }
   return list;
@@ -279,7 +301,8 @@ std::string codec_name(const Media& media, const MediaView& view) {
 
 bool is_live(const Media& media) { return media.active_ports() != nullptr && !media.active_ports()->closed; }
 
-Dict media_dict(const Call& call, const Media& media, const MediaView& view, const Clock& clock) {
+Dict media_dict(const Call& call, const Media& media, const MediaView& view, const SessionConfig& config,
+                const Clock& clock) {
   Dict dict;
   dict.set("index", std::int64_t{media.index});
   dict.set("type", media.type);
@@ -309,12 +332,14 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
   if (media.ice_controlling) flags.emplace_back("ICE controlling");
   dict.set("flags", std::move(flags));
-  dict.set("ingress SSRCs", ssrc_list(view, clock));
+  const bool inline_stats =
+      config.ssrc_reporting == SsrcReporting::kFull || config.ssrc_reporting == SsrcReporting::kInline;
+  dict.set("ingress SSRCs", ssrc_list(view, inline_stats, config.measure_rtp, clock));
   List egress;
   for (const SsrcCounters& counters : view.egress) {
     Dict out;
     out.set("SSRC", counters.ssrc.value);
-    add_ssrc_stats(out, counters, nullptr, clock);
+    if (inline_stats) add_ssrc_stats(out, counters, nullptr, clock);
     egress.emplace_back(std::move(out));
   }
   dict.set("egress SSRCs", std::move(egress));
@@ -390,7 +415,7 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
       const MediaView view = view_of(*media, snapshots.entries);
       for (const MediaView::Stream& stream : view.ingress) {
         Dict stats;
-        add_ssrc_stats(stats, stream.counters, stream.quality, clock);
+        add_ssrc_stats(stats, stream, config_.measure_rtp, clock);
         ssrcs.set(std::to_string(stream.counters.ssrc.value), std::move(stats));
       }
       for (std::size_t i = 0; i < 2; ++i) {
@@ -398,7 +423,7 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
         totals[i].bytes_in += view.counters[i].bytes_in;
         totals[i].errors_in += view.counters[i].errors_in;
       }
-      medias.emplace_back(media_dict(call, *media, view, clock));
+      medias.emplace_back(media_dict(call, *media, view, config_, clock));
     }
     party.set("medias", std::move(medias));
     List codes;
@@ -412,7 +437,8 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
     party.set("VSC", std::move(codes));
     tags.set(leg_name(*leg), std::move(party));
   }
-  reply.set("SSRC", std::move(ssrcs));
+  if (config_.ssrc_reporting == SsrcReporting::kFull || config_.ssrc_reporting == SsrcReporting::kGlobal)
+    reply.set("SSRC", std::move(ssrcs));
   reply.set("tags", std::move(tags));
   Dict total;
   total.set("RTP", counters_dict(totals[0].packets_in, totals[0].bytes_in, totals[0].errors_in));

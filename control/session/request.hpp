@@ -160,6 +160,9 @@ struct Request {
   std::int64_t sip_code = 0;
   bool supports_load_limit = false;
 
+  /// Who sent the request.
+  IpAddress client;
+
   /// Keys and flags that are understood but belong to a capability this build does not have.
   std::vector<std::string> not_in_force;
   std::vector<std::string> unknown_keys;

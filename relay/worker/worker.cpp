@@ -256,7 +256,13 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
   }
   const Component component = verdict.is_rtcp ? Component::kRtcp : Component::kRtp;
   const PayloadEntry* payload = nullptr;
-  if (!verdict.is_rtcp && source.inspects_payload) payload = payload_of(source, packet.data());
+  if (!verdict.is_rtcp && (source.inspects_payload || source.has_events)) {
+    payload = payload_of(source, packet.data());
+    if (payload != nullptr && payload->is_event) {
+      if (const auto dtmf = entry.state.dtmf_of(verdict.source, *payload, packet->remote, packet.data()))
+        events_.push(WorkerEvent{entry.state.id(), TransportEvent::kDtmf, *dtmf});
+    }
+  }
   std::size_t left = source.sinks.size();
   if (left == 0) drop(entry, DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
@@ -327,7 +333,7 @@ void Worker::flush() noexcept {
 void Worker::pass_events(TransportEntry& entry, Instant now) noexcept {
   while (const auto event = entry.state.take_event(now)) {
     // A full ring loses the notice, not the counter behind it.
-    events_.push(WorkerEvent{entry.state.id(), *event});
+    events_.push(WorkerEvent{entry.state.id(), *event, {}});
   }
 }
 

@@ -82,6 +82,7 @@ using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan,
 struct WorkerEvent {
   TransportId id;
   TransportEvent event = TransportEvent::kForeignSource;
+  DtmfEvent dtmf;  // kDtmf
 };
 
 /// Totals of one worker, read by control without locks.

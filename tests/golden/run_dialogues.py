@@ -314,10 +314,15 @@ class Daemon:
     def __init__(self, program, namespace, profile_options):
         self.directory = tempfile.mkdtemp(prefix="ferry-golden-")
         options = [o.replace("{{spool}}", self.directory) for o in profile_options if not o.startswith("@")]
+        templates = [o[1:] for o in profile_options if o.startswith("@")]
+        config = os.path.join(self.directory, "rtpferry.conf")
+        if templates:
+            with open(config, "w") as file:
+                file.write("[templates]\n" + "\n".join(templates) + "\n")
         interfaces = []
         for name, v4, v6 in (("int", ADDRESSES[0], ADDRESSES_V6[0]), ("ext", ADDRESSES[1], ADDRESSES_V6[1])):
             interfaces += [f"--interface={name}/{v4}", f"--interface={name}/{v6}"]
-        command = ["ip", "netns", "exec", namespace, program, "--config-file=none", *interfaces, "--listen-ng=127.0.0.1:2223",
+        command = ["ip", "netns", "exec", namespace, program, "--config-file=" + (config if templates else "none"), *interfaces, "--listen-ng=127.0.0.1:2223",
                    "--port-min=30000", "--port-max=39999", "--control-socket=none", "--num-threads=1", "--log-level=4", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.socket = None

@@ -3,8 +3,11 @@
 #include "control/config/config.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/cli/cli_server.hpp"
+#include "control/protocol/ng/http_server.hpp"
 #include "control/protocol/ng/listeners.hpp"
+#include "control/protocol/ng/notifier.hpp"
 #include "relay/io/portable/portable_io.hpp"
+#include "relay/io/portable/socket_address.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -155,6 +158,20 @@ class MemoryWatch {
   bool short_ = false;
 };
 
+/// The host's own address on the way to `peer`.
+std::optional<IpAddress> route_to(const IpAddress& peer) {
+  const SocketAddress to(Endpoint{peer, UdpPort{9}});
+  const int fd = socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::nullopt;
+  SocketAddress own;
+  // Connecting a datagram socket sends nothing: it only looks the route up.
+  const bool found =
+      connect(fd, to.get(), to.size()) == 0 && getsockname(fd, own.get(), own.size_pointer()) == 0;
+  close(fd);
+  if (!found) return std::nullopt;
+  return own.endpoint().address;
+}
+
 std::string_view describe(TransportEvent event) {
   switch (event) {
     case TransportEvent::kForeignSource:
@@ -169,6 +186,7 @@ std::string_view describe(TransportEvent event) {
       return "its address was learned";
     case TransportEvent::kPortNotServed:
       return "a port of it cannot be served (fs.epoll.max_user_watches?): no media will be heard there";
+    case TransportEvent::kDtmf:
     case TransportEvent::kCount:
       break;
   }
@@ -204,7 +222,9 @@ class Daemon {
         base_(event_base_new()),
         plane_(make_workers(), true),
         manager_(config.session, interfaces_, plane_, provider_, make_listener()),
-        ng_(manager_, system_clocks),
+        ng_(manager_, system_clocks, config.templates),
+        notifier_(base_.get(), {config.dtmf_log_dest, config.b2b_url,
+                                static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)}),
         access_(config.control_allow, config.allow_open_control),
         cli_(manager_, ng_, system_clocks) {
     for (const Endpoint& local : config.listen_ng) {
@@ -221,6 +241,21 @@ class Daemon {
       streams_.push_back(
           std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
       log::info("NG on {}", path);
+    }
+    if (!config.listen_https.empty())
+      tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key);
+    const auto add_http = [&](const Endpoint& local, const ng::TlsContext* tls) {
+      http_.push_back(std::make_unique<ng::HttpServer>(base_.get(), local, tls, ng_, manager_, access_,
+                                                       system_clocks, config.http_idle_timeout));
+      log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
+                access_note(local));
+    };
+    for (const Endpoint& local : config.listen_http) add_http(local, nullptr);
+    for (const Endpoint& local : config.listen_https) add_http(local, tls_.get());
+    if (config.dtmf_log_ng_tcp) {
+      notifier_.set_ng_clients([this](const Dict& message) {
+        for (const auto& server : streams_) server->broadcast(message);
+      });
     }
     if (config.control_socket != "none") {
       cli_server_ = std::make_unique<cli::CliServer>(base_.get(), config.control_socket, cli_);
@@ -254,9 +289,13 @@ class Daemon {
 
   SessionManager::Listener make_listener() {
     SessionManager::Listener listener;
-    listener.on_end = [](const Call& call, EndReason reason) {
+    listener.on_end = [this](const Call& call, EndReason reason) {
       if (reason == EndReason::kRegular) return;
+      if (reason != EndReason::kForced) notifier_.on_time_out(call);
       log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
+    };
+    listener.on_dtmf = [this](const Call& call, const Leg& leg, const DtmfEvent& event) {
+      notifier_.on_dtmf(call, leg, event, system_clocks().wall);
     };
     listener.memory_is_short = [this] { return memory_.is_short(); };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
@@ -285,6 +324,13 @@ class Daemon {
         [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
     const timeval second{1, 0};
     event_add(events_.back().get(), &second);
+    // DTMF is wanted while the key still rings in the ear.
+    events_.emplace_back(event_new(
+        base_.get(), -1, EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->manager_.poll_events(); },
+        this));
+    const timeval soon{0, 50'000};
+    event_add(events_.back().get(), &soon);
   }
 
   void tick() {
@@ -331,10 +377,13 @@ class Daemon {
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;
+  ng::Notifier notifier_;
   AccessList access_;
   cli::CliService cli_;
   std::vector<std::unique_ptr<ng::UdpListener>> udp_;
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;
+  std::unique_ptr<ng::TlsContext> tls_;
+  std::vector<std::unique_ptr<ng::HttpServer>> http_;
   std::unique_ptr<cli::CliServer> cli_server_;
   std::vector<Event> events_;
   std::span<char* const> arguments_;
@@ -359,11 +408,12 @@ int run(std::span<char* const> arguments) {
     fmt::print("rtpferryd {}\n", FERRY_VERSION);
     return 0;
   }
-  const auto interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
+  auto interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
   if (!interfaces) {
     fmt::print(stderr, "rtpferryd: {}\n", interfaces.error());
     return 1;
   }
+  interfaces->set_route_lookup(route_to);
   if (config->check_only) {
     fmt::print("configuration is good\n");
     return 0;

@@ -1,6 +1,7 @@
 #include "control/protocol/ng/listeners.hpp"
 
 #include "control/protocol/ng/json_codec.hpp"
+#include "relay/base/random.hpp"
 #include "relay/io/portable/socket_address.hpp"
 
 #include <array>
@@ -298,6 +299,11 @@ void StreamServer::serve(Connection& connection) {
       return close(connection);
     }
   }
+}
+
+void StreamServer::broadcast(const Dict& message) {
+  const std::string text = random_hex(16) + " " + encode_bencode(Value(message));
+  for (const auto& connection : connections_) bufferevent_write(connection->stream, text.data(), text.size());
 }
 
 void StreamServer::close(Connection& connection) {

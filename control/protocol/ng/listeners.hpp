@@ -53,6 +53,8 @@ class StreamServer {
                AccessList& access, std::function<Clock()> clock);
   ~StreamServer();
   StreamServer(const StreamServer&) = delete;
+  /// Sends a message of our own, with a cookie of our own, to every client.
+  void broadcast(const Dict& message);
   StreamServer& operator=(const StreamServer&) = delete;
 
  private:

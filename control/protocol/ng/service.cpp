@@ -172,7 +172,8 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
     return error_reply("Unrecognized command");
   }
   const auto index = static_cast<std::size_t>(row - kRows.begin());
-  const Request request = parse_request(document, templates_);
+  Request request = parse_request(document, templates_);
+  request.client = source;
   count_unknown(request);
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;

@@ -74,6 +74,8 @@ struct SourcePlan {
   RateLimit rate;
   /// A sink needs to know the payload type: events are blocked or media is silenced.
   bool inspects_payload = false;
+  /// telephone-event was negotiated: DTMF is reported to control.
+  bool has_events = false;
   std::vector<Sink> sinks;
   bool operator==(const SourcePlan&) const = default;
 };
@@ -91,6 +93,8 @@ struct TransportPlan {
   bool limit_unverified = false;
   /// NG flag `NAT-wait`: nothing is sent to the peer before something came from it.
   bool wait_for_peer = false;
+  /// MOS of RTCP reports without the delay.
+  bool listening_quality = false;
   LatchConfig rtp_latch;
   LatchConfig rtcp_latch;
   /// Rises when signalling changed what must be learned (LAT-8a).

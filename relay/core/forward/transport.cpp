@@ -346,7 +346,8 @@ void Transport::complete_report(Duration far_round_trip, Instant now) {
   const Duration round_trip = near_round_trip + far_round_trip;
   const double loss = report.block.fraction_lost * 100.0 / 256.0;
   QualitySample sample;
-  sample.mos_times_10 = estimate_mos_times_10(round_trip / 2, jitter, loss);
+  sample.mos_times_10 =
+      estimate_mos_times_10(plan_->listening_quality ? Duration{0} : round_trip / 2, jitter, loss);
   sample.round_trip_us = round_trip.count() / 1000;
   sample.round_trip_leg_us = near_round_trip.count() / 1000;
   sample.jitter_ms = jitter.count() / 1'000'000;
@@ -371,6 +372,26 @@ Transport::NextHop Transport::next_hop(Component component, Instant now) noexcep
   }
   const Latch& latch = latch_[index(via)];
   return {to, via, DropReason::kNone, latch.state() == Latch::State::kLocked && to == latch.learned()};
+}
+
+std::optional<DtmfEvent> Transport::dtmf_of(std::size_t source, const PayloadEntry& payload,
+                                            const Endpoint& from, Bytes datagram) noexcept {
+  const auto rtp = parse_rtp(datagram);
+  if (!rtp || rtp->payload.size() < 4) return std::nullopt;
+  const std::uint8_t flags = read_u8(rtp->payload, 1);
+  const bool end = (flags & 0x80) != 0;
+  SourceState& state = states_[source];
+  // The end comes three times with the timestamp of the beginning (RFC 4733 §2.5.1.4).
+  if (!end || (state.event_reported && state.event_timestamp == rtp->timestamp)) return std::nullopt;
+  state.event_reported = true;
+  state.event_timestamp = rtp->timestamp;
+  DtmfEvent event;
+  event.event = read_u8(rtp->payload, 0);
+  event.volume = flags & 0x3f;
+  const std::uint32_t rate = payload.clock_rate_hz != 0 ? payload.clock_rate_hz : 8000;
+  event.duration_ms = static_cast<std::uint32_t>(std::uint64_t{read_u16(rtp->payload, 2)} * 1000 / rate);
+  event.source = from.address;
+  return event;
 }
 
 void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept {

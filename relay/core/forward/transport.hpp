@@ -76,7 +76,16 @@ enum class TransportEvent : std::uint8_t {
   kRateLimited,
   kLocked,
   kPortNotServed,
+  kDtmf,
   kCount
+};
+
+/// A key that was pressed and released (RFC 4733 §2.3).
+struct DtmfEvent {
+  std::uint8_t event = 0;   // 0-15: digits, *, #, A-D
+  std::uint8_t volume = 0;  // negative dBm0
+  std::uint32_t duration_ms = 0;
+  IpAddress source;
 };
 
 /// Sans-IO: bytes and a time in, a verdict out. One worker owns it; it moves between workers whole.
@@ -123,6 +132,9 @@ class Transport {
 
   /// Source index for a media id; nothing if this transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
+  /// The event that this packet ends, once.
+  [[nodiscard]] std::optional<DtmfEvent> dtmf_of(std::size_t source, const PayloadEntry& payload,
+                                                 const Endpoint& from, Bytes datagram) noexcept;
   void note(TransportEvent event) noexcept {
     events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event));
   }
@@ -146,6 +158,8 @@ class Transport {
     std::vector<SsrcCounters> egress;
     std::array<PendingSsrc, 2> pending;
     std::uint8_t next_pending = 0;
+    bool event_reported = false;
+    std::uint32_t event_timestamp = 0;
     TokenBucket bucket;
     TokenBucket rtcp_bucket;
     Instant admission_second{};

@@ -1,0 +1,72 @@
+// NG over HTTP(S) and WebSocket (NG reference, section 1).
+#pragma once
+
+#include "control/protocol/access.hpp"
+#include "control/protocol/event_loop.hpp"
+#include "control/protocol/ng/service.hpp"
+
+#include <chrono>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+
+#include <event2/http.h>
+
+struct ssl_ctx_st;
+
+namespace ferry::ng {
+
+/// Certificate and key of a listener. The files are PEM; the chain may hold the key.
+class TlsContext {
+ public:
+  /// Throws std::runtime_error with OpenSSL's reason.
+  TlsContext(const std::string& certificate, const std::string& key);
+  ~TlsContext();
+  TlsContext(const TlsContext&) = delete;
+  TlsContext& operator=(const TlsContext&) = delete;
+  [[nodiscard]] ssl_ctx_st* get() const { return context_; }
+
+ private:
+  ssl_ctx_st* context_ = nullptr;
+};
+
+/// `POST /ng` (with cookie), `POST /ng-plain` (without), `GET /ping`, and WebSocket with the subprotocols
+/// `ng.rtpengine.com`, `ng-plain.rtpengine.com`, `cli.rtpengine.com`, `echo.rtpengine.com`. Control thread
+/// only.
+class HttpServer {
+ public:
+  /// Plain HTTP without `tls`. `tls` must outlive the server. Throws std::system_error if the address cannot
+  /// be bound.
+  HttpServer(event_base* base, const Endpoint& local, const TlsContext* tls, NgService& service,
+             SessionManager& manager, AccessList& access, std::function<Clock()> clock,
+             std::chrono::seconds idle);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Port that was bound: for tests that ask for any.
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  class WebSocket;
+  void on_request(evhttp_request* request);
+  void post(evhttp_request* request, const IpAddress& source, bool with_cookie);
+  bool upgrade(evhttp_request* request, const IpAddress& source);
+  void close(WebSocket& socket);
+  /// Reply to one message of a subprotocol; nothing if it deserves none.
+  std::optional<std::string> serve(std::string_view protocol, std::string_view message,
+                                   const IpAddress& source);
+
+  std::unique_ptr<evhttp, FreeWith<evhttp_free>> http_;
+  const TlsContext* tls_;
+  NgService& service_;
+  SessionManager& manager_;
+  AccessList& access_;
+  std::function<Clock()> clock_;
+  std::chrono::seconds idle_;
+  std::uint16_t port_ = 0;
+  std::list<std::unique_ptr<WebSocket>> sockets_;
+};
+
+}  // namespace ferry::ng

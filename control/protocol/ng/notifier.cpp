@@ -1,0 +1,190 @@
+#include "control/protocol/ng/notifier.hpp"
+
+#include "control/log/log.hpp"
+#include "control/protocol/ng/json_codec.hpp"
+#include "relay/io/portable/socket_address.hpp"
+
+#include <unistd.h>
+
+namespace ferry::ng {
+
+namespace {
+
+constexpr std::size_t kMaxPosts = 64;  // under way at a time
+constexpr int kPostTimeout = 5;        // seconds
+
+std::string xml_escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else if (c == '&') {
+      out += "&amp;";
+    } else if (static_cast<unsigned char>(c) >= 0x20) {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string xml_call(std::string_view method, const std::vector<std::string_view>& parameters) {
+  std::string body = "<?xml version=\"1.0\"?>\r\n<methodCall><methodName>";
+  body.append(method).append("</methodName><params>");
+  for (const std::string_view parameter : parameters)
+    body.append("<param><value><string>").append(xml_escape(parameter)).append("</string></value></param>");
+  return body.append("</params></methodCall>\r\n");
+}
+
+}  // namespace
+
+std::vector<std::string> time_out_bodies(const Call& call, XmlRpcFormat format) {
+  std::vector<std::string> bodies;
+  switch (format) {
+    case XmlRpcFormat::kCallId:
+      bodies.push_back(xml_call("teardown", {call.id}));
+      break;
+    case XmlRpcFormat::kSems:
+      for (const auto& leg : call.legs) {
+        if (leg->from_offer_answer && !leg->tag.empty())
+          bodies.push_back(xml_call("di", {"sbc", "postControlCmd", leg->tag, "teardown"}));
+      }
+      break;
+    case XmlRpcFormat::kKamailio:
+      for (const auto& leg : call.legs) {
+        if (!leg->from_offer_answer || leg->tag.empty()) continue;
+        const Leg* partner = call.partner_of(*leg);
+        // Each dialogue once, from the side that made the offer.
+        if (partner == nullptr || partner->tag.empty() || partner->number < leg->number) continue;
+        bodies.push_back(xml_call("dlg.terminate_dlg", {call.id, leg->tag, partner->tag}));
+      }
+      break;
+  }
+  return bodies;
+}
+
+Dict dtmf_dict(const Call& call, const Leg& leg, const DtmfEvent& event, WallTime now) {
+  Dict dict;
+  dict.set("callid", call.id);
+  dict.set("source_tag", leg.tag);
+  if (!leg.label.empty()) dict.set("source_label", leg.label);
+  List tags;
+  for (const auto& each : call.legs) {
+    if (each->from_offer_answer && !each->tag.empty()) tags.emplace_back(each->tag);
+  }
+  dict.set("tags", std::move(tags));
+  dict.set("type", "DTMF");
+  dict.set("timestamp", std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
+  dict.set("source_ip", event.source.to_string());
+  dict.set("event", std::int64_t{event.event});
+  dict.set("duration", std::int64_t{event.duration_ms});
+  dict.set("volume", std::int64_t{event.volume});
+  return dict;
+}
+
+/// One POST under way.
+struct Notifier::Post {
+  Notifier* owner = nullptr;
+  evhttp_connection* connection = nullptr;
+};
+
+Notifier::Notifier(event_base* base, NotifierConfig config)
+    : base_(base),
+      config_(std::move(config)),
+      udp4_(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
+      udp6_(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {}
+
+Notifier::~Notifier() {
+  for (const auto& post : posts_) evhttp_connection_free(post->connection);
+  if (udp4_ >= 0) ::close(udp4_);
+  if (udp6_ >= 0) ::close(udp6_);
+}
+
+void Notifier::send_udp(const Endpoint& to, const std::string& text) {
+  const SocketAddress address(to);
+  const int fd = to.address.is_v6() ? udp6_ : udp4_;
+  // Lost is lost: events are not worth waiting for.
+  sendto(fd, text.data(), text.size(), MSG_NOSIGNAL, address.get(), address.size());
+}
+
+void Notifier::on_dtmf(const Call& call, const Leg& leg, const DtmfEvent& event, WallTime now) {
+  std::optional<Endpoint> to = config_.dtmf_destination;
+  if (call.extras && !call.extras->dtmf_log_destination.empty())
+    to = Endpoint::parse(call.extras->dtmf_log_destination);
+  if (!to && !ng_clients_) return;
+  const Dict dict = dtmf_dict(call, leg, event, now);
+  if (to) send_udp(*to, encode_json(Value(dict)));
+  if (!ng_clients_) return;
+  Dict message;
+  message.set("notify", "onDTMF");
+  message.set("data", dict);
+  ng_clients_(message);
+}
+
+void Notifier::on_time_out(const Call& call) {
+  if (config_.b2b_url.empty()) return;
+  std::string url = config_.b2b_url;
+  if (const auto mark = url.find("%%"); mark != std::string::npos) {
+    std::string host = call.extras ? call.extras->xmlrpc_callback : std::string();
+    if (host.empty() && call.extras) host = call.extras->client.to_string();
+    const auto address = IpAddress::parse(host);
+    if (!address) {
+      log::warn("call {}: no address for the time-out call-back", log::quote(call.id));
+      return;
+    }
+    url.replace(mark, 2, address->is_v6() ? "[" + host + "]" : host);
+  }
+  for (const std::string& body : time_out_bodies(call, config_.format)) post(url, body);
+}
+
+void Notifier::post(const std::string& url, const std::string& body) {
+  const std::unique_ptr<evhttp_uri, FreeWith<evhttp_uri_free>> uri(evhttp_uri_parse(url.c_str()));
+  if (!uri || evhttp_uri_get_host(uri.get()) == nullptr || posts_.size() >= kMaxPosts) {
+    log::warn("time-out call-back to {} not sent", log::quote(url));
+    return;
+  }
+  std::string host = evhttp_uri_get_host(uri.get());
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  // A name would have to be looked up, and control does not wait for DNS.
+  if (!IpAddress::parse(host) && host != "localhost") {
+    log::warn("time-out call-back: {} is no address", log::quote(host));
+    return;
+  }
+  if (host == "localhost") host = "127.0.0.1";
+  const int port = evhttp_uri_get_port(uri.get());
+  auto post = std::make_unique<Post>();
+  post->owner = this;
+  post->connection = evhttp_connection_base_new(base_, nullptr, host.c_str(),
+                                                static_cast<std::uint16_t>(port < 0 ? 80 : port));
+  evhttp_connection_set_timeout(post->connection, kPostTimeout);
+  evhttp_request* request = evhttp_request_new(
+      [](evhttp_request* done, void* self) {
+        auto* finished = static_cast<Post*>(self);
+        const int code = done == nullptr ? 0 : evhttp_request_get_response_code(done);
+        if (code != 200) log::warn("time-out call-back: answer {}", code);
+        // The connection may not be freed inside its own callback.
+        event_base_once(
+            finished->owner->base_, -1, EV_TIMEOUT,
+            [](evutil_socket_t, short, void* p) {
+              auto* old = static_cast<Post*>(p);
+              evhttp_connection_free(old->connection);
+              old->owner->posts_.remove_if([&](const auto& each) { return each.get() == old; });
+            },
+            finished, nullptr);
+      },
+      post.get());
+  evkeyvalq* headers = evhttp_request_get_output_headers(request);
+  evhttp_add_header(headers, "Host", evhttp_uri_get_host(uri.get()));
+  evhttp_add_header(headers, "Content-Type", "text/xml");
+  evbuffer_add(evhttp_request_get_output_buffer(request), body.data(), body.size());
+  std::string path = evhttp_uri_get_path(uri.get());
+  if (path.empty()) path = "/";
+  if (evhttp_make_request(post->connection, request, EVHTTP_REQ_POST, path.c_str()) != 0) {
+    evhttp_connection_free(post->connection);
+    return;
+  }
+  posts_.push_back(std::move(post));
+}
+
+}  // namespace ferry::ng
