@@ -62,7 +62,9 @@ std::vector<sdp::Codec> accepted_codecs(const std::vector<sdp::Codec>& offered,
   return chosen;
 }
 
+/// It has said what it sends, and goes on doing so.
 bool is_usable(const Media& media) {
+  if (media.leg->last_sdp.empty() || media.leg->delete_at) return false;
   return media.interface != nullptr && !media.hidden && !media.rejected && !media.untouched;
 }
 
