@@ -11,7 +11,7 @@ Leg* Call::leg_by_tag(std::string_view tag) const {
 
 Leg* Call::leg_by_label(std::string_view label) const {
   if (label.empty()) return nullptr;
-  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->label == label; });
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->label() == label; });
   return found == legs.end() ? nullptr : found->get();
 }
 

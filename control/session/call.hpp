@@ -128,6 +128,7 @@ struct Media {
   /// Not shown to the far side (`sdp-media-remove`): answered as rejected.
   bool hidden = false;
   bool wait_for_peer = false;
+  bool pierce = false;
   std::unique_ptr<MediaExtras> extras;
 
   std::vector<Subscription> subscriptions;
@@ -154,14 +155,20 @@ struct OriginMemory {
   std::size_t body_hash = 0;
 };
 
+/// What few legs have.
+struct LegExtras {
+  std::string label;
+  std::string metadata;
+  /// Digits that switch the DTMF mode (key `trigger`); empty = none.
+  std::string dtmf_trigger;
+};
+
 /// One tag of the call.
 struct Leg {
   Call* call = nullptr;
   std::string tag;  // empty = not known yet
   std::vector<std::string> aliases;
   std::string via_branch;
-  std::string label;
-  std::string metadata;
   std::int64_t created_unix = 0;
   unsigned number = 0;  // unique in the call; names untagged legs
   IpAddress received_from;
@@ -173,8 +180,7 @@ struct Leg {
   bool events_blocked = false;
   /// Which of the call's ids the leg came under: 0 = the first, else index + 1 of `CallExtras::other_ids`.
   std::uint8_t id_index = 0;
-  /// Digits that switch the DTMF mode (key `trigger`); null = none.
-  std::unique_ptr<std::string> dtmf_trigger;
+  std::unique_ptr<LegExtras> extras;
   /// The last SDP this leg sent; the answer to it is filtered by it.
   std::string last_sdp;
   /// Made when a `replace` word asks for it.
@@ -184,6 +190,19 @@ struct Leg {
   std::vector<unsigned> section_order;
   std::optional<Instant> delete_at;
 
+  LegExtras& made_extras() {
+    if (!extras) extras = std::make_unique<LegExtras>();
+    return *extras;
+  }
+  [[nodiscard]] std::string_view label() const {
+    return extras ? std::string_view(extras->label) : std::string_view();
+  }
+  [[nodiscard]] std::string_view metadata() const {
+    return extras ? std::string_view(extras->metadata) : std::string_view();
+  }
+  [[nodiscard]] std::string_view dtmf_trigger() const {
+    return extras ? std::string_view(extras->dtmf_trigger) : std::string_view();
+  }
   [[nodiscard]] bool is_called(std::string_view name) const {
     return !name.empty() && (tag == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end());
   }

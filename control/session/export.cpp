@@ -282,6 +282,7 @@ json media_json(const Media& m) {
           {"echo", static_cast<int>(m.echo)},
           {"hidden", m.hidden},
           {"wait_for_peer", m.wait_for_peer},
+          {"pierce", m.pierce},
           {"extras", extras_json(m.extras.get())},
           {"controlling", m.ice_controlling}};
 }
@@ -324,6 +325,7 @@ void read_media(Media& m, const json& j) {
   m.echo = static_cast<MediaEcho>(std::clamp(j.at("echo").get<int>(), 0, 4));
   m.hidden = j.at("hidden");
   m.wait_for_peer = j.at("wait_for_peer");
+  m.pierce = j.at("pierce");
   m.extras = media_extras_from(j.at("extras"));
   m.ice_controlling = j.at("controlling");
 }
@@ -399,8 +401,8 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
     legs.push_back({{"tag", leg->tag},
                     {"aliases", leg->aliases},
                     {"via_branch", leg->via_branch},
-                    {"label", leg->label},
-                    {"metadata", leg->metadata},
+                    {"label", leg->label()},
+                    {"metadata", leg->metadata()},
                     {"created", leg->created_unix},
                     {"number", leg->number},
                     {"received_from", leg->received_from.to_string()},
@@ -408,7 +410,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
                     {"offer_answer", leg->from_offer_answer},
                     {"marks", {leg->blocked, leg->silenced, leg->events_blocked}},
                     {"id_index", leg->id_index},
-                    {"trigger", leg->dtmf_trigger ? json(*leg->dtmf_trigger) : json(nullptr)},
+                    {"trigger", leg->dtmf_trigger()},
                     {"last_sdp", leg->last_sdp},
                     {"origin", origin_json(leg->origin.get())},
                     {"order", leg->section_order},
@@ -483,8 +485,9 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->tag = l.at("tag");
       leg->aliases = l.at("aliases").get<std::vector<std::string>>();
       leg->via_branch = l.at("via_branch");
-      leg->label = l.at("label");
-      leg->metadata = l.at("metadata");
+      LegExtras extras{l.at("label"), l.at("metadata"), l.at("trigger")};
+      if (!extras.label.empty() || !extras.metadata.empty() || !extras.dtmf_trigger.empty())
+        leg->extras = std::make_unique<LegExtras>(std::move(extras));
       leg->created_unix = l.at("created");
       leg->number = l.at("number");
       leg->received_from = address_from(l.at("received_from"));
@@ -494,8 +497,6 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->silenced = l.at("marks").at(1);
       leg->events_blocked = l.at("marks").at(2);
       leg->id_index = l.at("id_index");
-      if (!l.at("trigger").is_null())
-        leg->dtmf_trigger = std::make_unique<std::string>(l.at("trigger").get<std::string>());
       leg->last_sdp = l.at("last_sdp");
       leg->origin = origin_from(l.at("origin"));
       leg->section_order = l.at("order").get<std::vector<unsigned>>();

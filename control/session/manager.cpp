@@ -527,7 +527,38 @@ void SessionManager::sweep(const Clock& clock) {
   }
   for (Call* call : again) schedule(*call, due(*call).at, clock.now);
   poll_events();
+  if (!piercing_.empty()) pierce(clock.now);
   flush(clock);
+}
+
+void SessionManager::start_piercing(Call& call, Instant now) {
+  constexpr Duration kPierceTime = 10s;  // as long as anything may go to a peer that is silent (LAT-12)
+  std::erase_if(piercing_, [&](const Piercing& p) { return p.call == call.serial; });
+  piercing_.push_back({call.serial, now + kPierceTime});
+  pierce(now);
+}
+
+void SessionManager::pierce(Instant now) {
+  std::erase_if(piercing_, [&](const Piercing& each) {
+    const auto found = by_serial_.find(each.call);
+    if (found == by_serial_.end() || now > each.until) return true;
+    Call& call = *found->second;
+    bool waiting = false;
+    for (const auto& leg : call.legs) {
+      for (const auto& media : leg->medias) {
+        PortSet* ports = media->active_ports();
+        if (ports == nullptr || ports->closed || !ports->plan || !media->pierce || !media->remote_known)
+          continue;
+        if (ports->activity->last_packet_ns.load(std::memory_order_relaxed) != 0) continue;
+        waiting = true;
+        plane_.post(call.worker,
+                    SendProbe{ports->transport, Ssrc{static_cast<std::uint32_t>(random_u64())},
+                              SeqNo{static_cast<std::uint16_t>(random_u64())}},
+                    false);
+      }
+    }
+    return !waiting;
+  });
 }
 
 void SessionManager::poll_events() {
@@ -618,18 +649,18 @@ bool SessionManager::merge(Call& call, Call& other) {
   return true;
 }
 
-void SessionManager::destroy_leg(Call& call, Leg& leg) {
+void SessionManager::destroy_leg(Call& call, Leg& leg, bool keep_counts) {
   // What it counted is shown as long as the call lives.
   for (auto& media : leg.medias) {
     for (const PortSet& ports : media->ports) {
-      if (ports.closed || !ports.plan) continue;
+      if (!keep_counts || ports.closed || !ports.plan) continue;
       auto& last = media->made_extras().last;
       last.push_back(std::make_unique<TransportSnapshot>());
       plane_.post(call.worker, ReadTransport{ports.transport, last.back().get()}, true);
     }
     close_media(call, *media);
   }
-  plane_.fence();  // the worker writes into what may die next
+  if (keep_counts) plane_.fence();  // the worker writes into what may die next
 }
 
 Result<Dict, RequestError> SessionManager::remove(const Request& request, const Clock& clock) {
@@ -703,7 +734,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   }
   // A whole call is shown as it was, a party as it is now: with its ports closed (NG section 13).
   if (leg != nullptr || !whole) {
-    for (Leg* each : going) destroy_leg(*call, *each);
+    for (Leg* each : going) destroy_leg(*call, *each, !whole);
     sync_plans(*call);
   }
   if (!request.has_flag(Flag::kFast))

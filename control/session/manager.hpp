@@ -176,9 +176,12 @@ class SessionManager {
   void close_ports(Call& call, PortSet& ports);
   /// Marks all packets of the call from now on.
   void set_tos(Call& call, std::uint8_t tos);
+  void start_piercing(Call& call, Instant now);
+  void pierce(Instant now);
   void close_media(Call& call, Media& media);
   void destroy(Call& call, EndReason reason, const Clock& clock);
-  void destroy_leg(Call& call, Leg& leg);
+  /// Closes its ports. With `keep_counts` what they counted stays in sight: the call goes on.
+  void destroy_leg(Call& call, Leg& leg, bool keep_counts = true);
   void forget(Call& call);
   /// Takes all parties of `other` into `call`, which then has both ids. False, and nothing changed, if that
   /// cannot be. Tags must not collide.
@@ -222,6 +225,12 @@ class SessionManager {
   std::unordered_map<std::string, Call*, StringHash, std::equal_to<>> merged_ids_;
   std::unordered_map<std::uint64_t, Call*> by_serial_;
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
+  /// Calls whose peers are sent empty packets until something arrives from them, and until when.
+  struct Piercing {
+    std::uint64_t call;
+    Instant until;
+  };
+  std::vector<Piercing> piercing_;
   std::deque<Closing> closing_;  // addresses stay
   SessionTotals totals_;
   LoadFigures load_;

@@ -34,7 +34,7 @@ Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool
     leg = call.leg_by_tag(*request.from_tag);
     if (leg == nullptr) return fail(error("From-tag given, but no such tag exists"));
   }
-  if (leg != nullptr && !request.set_label.empty()) leg->label = request.set_label;
+  if (leg != nullptr && !request.set_label.empty()) leg->made_extras().label = request.set_label;
   return leg;
 }
 
@@ -101,7 +101,7 @@ Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
     if (!on && request_.all == AllParties::kAll) {
       for (const auto& leg : (*call)->legs) {
         mark_of(*leg) = false;
-        if (what == MediaMark::kBlockEvents) leg->dtmf_trigger.reset();
+        if (what == MediaMark::kBlockEvents && leg->extras) leg->extras->dtmf_trigger.clear();
       }
     }
     done(**call);
@@ -121,9 +121,7 @@ Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
   } else {
     // With a trigger the digits switch it, and it is off until then.
     leg.events_blocked = on && request_.dtmf_trigger.empty();
-    leg.dtmf_trigger.reset();
-    if (on && !request_.dtmf_trigger.empty())
-      leg.dtmf_trigger = std::make_unique<std::string>(request_.dtmf_trigger);
+    if (on || leg.extras) leg.made_extras().dtmf_trigger = on ? request_.dtmf_trigger : std::string();
   }
   done(**call);
   return Dict{};

@@ -91,6 +91,7 @@ Result<std::string, RequestError> OfferAnswer::run() {
   }
   std::string text = write_reply();
   manager_.sync_plans(call_);
+  if (request_.has_flag(Flag::kPierceNat)) manager_.start_piercing(call_, clock_.now);
   return text;
 }
 
@@ -378,13 +379,13 @@ void OfferAnswer::commit_legs() {
     sender_->tag = learned_sender_tag_;
   }
   if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
-  if (!request_.label.empty()) sender_->label = request_.label;
-  if (!request_.set_label.empty()) sender_->label = request_.set_label;
+  if (!request_.label.empty()) sender_->made_extras().label = request_.label;
+  if (!request_.set_label.empty()) sender_->made_extras().label = request_.set_label;
   // A flag without the media, as of a client that only asks to forget.
   if (request_.has_flag(Flag::kReset)) {
     for (const auto& media : receiver_->medias) media->mux_used = media->mux_offered_to_peer = false;
   }
-  if (!request_.metadata.empty()) call_.metadata = sender_->metadata = request_.metadata;
+  if (!request_.metadata.empty()) call_.metadata = sender_->made_extras().metadata = request_.metadata;
   if (request_.received_from) sender_->received_from = *request_.received_from;
   if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200)
     sender_->final_response = true;
@@ -424,6 +425,7 @@ void OfferAnswer::choose_rules(Media& media) const {
   if (request_.has_flag(Flag::kAsymmetric)) rules.asymmetric = true;
   if (request_.has_flag(Flag::kUnidirectional)) rules.unidirectional = true;
   if (request_.has_flag(Flag::kNatWait)) media.wait_for_peer = true;
+  if (request_.has_flag(Flag::kPierceNat)) media.pierce = true;
 }
 
 void OfferAnswer::choose_echo(Media& sender, Media& receiver) const {

@@ -386,9 +386,9 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
     party.set("tag", leg->tag);
     if (!leg->via_branch.empty()) party.set("via-branch", leg->via_branch);
     if (!leg->aliases.empty()) party.set("tag-aliases", List(leg->aliases.begin(), leg->aliases.end()));
-    if (!leg->label.empty()) party.set("label", leg->label);
+    if (!leg->label().empty()) party.set("label", leg->label());
     party.set("created", leg->created_unix);
-    if (!leg->metadata.empty()) party.set("metadata", leg->metadata);
+    if (!leg->metadata().empty()) party.set("metadata", leg->metadata());
     std::vector<std::pair<const Leg*, SubscriptionKind>> sources;
     std::vector<std::pair<const Leg*, SubscriptionKind>> receivers;
     for (const auto& media : leg->medias) {
@@ -427,10 +427,10 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
     }
     party.set("medias", std::move(medias));
     List codes;
-    if (leg->dtmf_trigger) {
+    if (!leg->dtmf_trigger().empty()) {
       Dict code;
       code.set("type", "block DTMF");
-      code.set("trigger", *leg->dtmf_trigger);
+      code.set("trigger", leg->dtmf_trigger());
       code.set("active", 1);
       codes.emplace_back(std::move(code));
     }
@@ -548,8 +548,10 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
             {"not_in_force", call->not_in_force}};
   json legs = json::array();
   for (const auto& leg : call->legs) {
-    json l = {
-        {"tag", leg->tag}, {"aliases", leg->aliases}, {"via_branch", leg->via_branch}, {"label", leg->label}};
+    json l = {{"tag", leg->tag},
+              {"aliases", leg->aliases},
+              {"via_branch", leg->via_branch},
+              {"label", leg->label()}};
     l["received_from"] = leg->received_from.to_string();
     json medias = json::array();
     for (const auto& media : leg->medias) {

@@ -317,8 +317,8 @@ Result<Dict, RequestError> Subscriptions::publish() {
   leg->id_index = manager_.id_index(*call, call->id);
   leg->last_sdp = *request_.sdp;
   leg->section_order.clear();
-  if (!request_.label.empty()) leg->label = request_.label;
-  if (!request_.metadata.empty()) leg->metadata = request_.metadata;
+  if (!request_.label.empty()) leg->made_extras().label = request_.label;
+  if (!request_.metadata.empty()) leg->made_extras().metadata = request_.metadata;
   const bool both = request_.has_flag(Flag::kBidirectional);
   std::vector<Media*> medias;
   for (std::size_t i = 0; i < sections.size(); ++i) {
@@ -432,7 +432,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   leg->from_offer_answer = false;
   leg->id_index = manager_.id_index(*call, *request_.call_id);
   const std::string& label = !request_.set_label.empty() ? request_.set_label : request_.to_label;
-  if (!label.empty()) leg->label = label;
+  if (!label.empty()) leg->made_extras().label = label;
   drop_pub_sub(*leg, nullptr);
 
   const bool inactive = request_.has_flag(Flag::kInactive);
@@ -469,14 +469,14 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
       one.set("mode", mode);
       Dict party;
       party.set("tag", first.leg->tag);
-      if (!first.leg->label.empty()) party.set("label", first.leg->label);
+      if (!first.leg->label().empty()) party.set("label", first.leg->label());
       party.set("medias", List{Value(one)});
       tag_medias.emplace_back(std::move(party));
       Dict labelled;
       labelled.set("tag", first.leg->tag);
       labelled.set("index", std::int64_t{first.index});
       labelled.set("type", first.type);
-      if (!first.leg->label.empty()) labelled.set("label", first.leg->label);
+      if (!first.leg->label().empty()) labelled.set("label", first.leg->label());
       labelled.set("mode", mode);
       media_labels.set(media.extras->label, std::move(labelled));
     }
@@ -674,7 +674,7 @@ Result<Dict, RequestError> Subscriptions::create() {
   Leg& leg = manager_.add_leg(*call, tag, clock_);
   leg.from_offer_answer = false;
   leg.id_index = manager_.id_index(*call, call->id);
-  if (!request_.label.empty()) leg.label = request_.label;
+  if (!request_.label.empty()) leg.made_extras().label = request_.label;
   std::vector<Media*> medias;
   for (Section& section : sections) {
     medias.push_back(&place(leg, section));

@@ -173,6 +173,25 @@ void Worker::execute(DetachTap& command) {
   if (TransportEntry* entry = find(command.id)) std::erase(entry->taps, command.tap);
 }
 
+void Worker::execute(SendProbe& command) {
+  TransportEntry* entry = find(command.id);
+  if (entry == nullptr || entry->state.plan().sources.empty()) return;
+  const SourcePlan& source = entry->state.plan().sources.front();
+  const auto hop = entry->state.next_hop(Component::kRtp, io_->now());
+  PacketBuffer packet = hop.reason == DropReason::kNone ? io_->allocate() : PacketBuffer{};
+  if (!packet) return;
+  const std::uint8_t type = source.payloads.empty() ? 0 : source.payloads.front().type.value;
+  packet.set_data_size(kRtpFixedHeaderSize);
+  const MutableBytes data = packet.data();
+  std::ranges::fill(data, std::byte{0});
+  data[0] = std::byte{0x80};
+  data[1] = static_cast<std::byte>(type);
+  write_u16(data, 2, command.sequence.value);
+  write_u32(data, 8, command.ssrc.value);
+  queue_send(*entry, hop, false, source.media, std::move(packet), io_->now());
+  flush();
+}
+
 void Worker::count_total_drop(DropReason reason) noexcept {
   bump(totals_.drops[static_cast<std::size_t>(reason)]);
   bump(totals_.errors);

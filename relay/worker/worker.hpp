@@ -75,8 +75,15 @@ struct DetachTap {
   TransportId id;
   PacketTap* tap = nullptr;
 };
-using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport,
-                                   ReadTransport, ExtractTransport, AdoptTransport, AttachTap, DetachTap>;
+/// Sends an RTP packet without payload to the peer, to open a way through its NAT (NG flag `pierce-NAT`).
+struct SendProbe {
+  TransportId id;
+  Ssrc ssrc;
+  SeqNo sequence;
+};
+using WorkerCommand =
+    std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport, ReadTransport,
+                 ExtractTransport, AdoptTransport, AttachTap, DetachTap, SendProbe>;
 
 /// What a worker tells control.
 struct WorkerEvent {
@@ -147,6 +154,7 @@ class Worker {
   void execute(AdoptTransport& command);
   void execute(AttachTap& command);
   void execute(DetachTap& command);
+  void execute(SendProbe& command);
   void execute(std::monostate&) {}
 
   TransportEntry* find(TransportId id) noexcept;

@@ -68,7 +68,7 @@ Dict dtmf_dict(const Call& call, const Leg& leg, const DtmfEvent& event, WallTim
   Dict dict;
   dict.set("callid", call.id);
   dict.set("source_tag", leg.tag);
-  if (!leg.label.empty()) dict.set("source_label", leg.label);
+  if (!leg.label().empty()) dict.set("source_label", leg.label());
   List tags;
   for (const auto& each : call.legs) {
     if (each->from_offer_answer && !each->tag.empty()) tags.emplace_back(each->tag);

@@ -533,7 +533,7 @@ constexpr FlagRow kFlags[] = {
   {"internal", [](Request& r, std::string_view) { add_direction(r, "internal"); }, false, C::kNow, "as direction"},
   {"external", [](Request& r, std::string_view) { add_direction(r, "external"); }, false, C::kNow, "as direction"},
   {"nat-wait", set_flag<Flag::kNatWait>, false, C::kNow, "send nothing to a peer before it has sent something"},
-  {"pierce-nat", nullptr, false, C::kSignalling, ""},
+  {"pierce-nat", set_flag<Flag::kPierceNat>, false, C::kNow, "send empty RTP packets to the SDP address until something arrives, for 10 s"},
   {"strip-extmap", [](Request& r, std::string_view) { r.extmap_strip.emplace_back("all"); }, false, C::kNow, "no header extensions"},
   {"no-passthrough", nullptr, false, C::kSignalling, ""},
   {"passthrough", nullptr, false, C::kSignalling, ""},

@@ -446,11 +446,13 @@ std::optional<std::size_t> Transport::source_of(MediaId media) const noexcept {
 
 std::optional<TransportEvent> Transport::take_event(Instant now) noexcept {
   if (events_ == 0) return std::nullopt;
-  for (std::size_t i = 0; i < event_sent_.size(); ++i) {
+  if (!event_sent_) event_sent_ = std::make_unique<std::remove_cvref_t<decltype(*event_sent_)>>();
+  auto& sent = *event_sent_;
+  for (std::size_t i = 0; i < sent.size(); ++i) {
     if ((events_ >> i & 1) == 0) continue;
     events_ &= static_cast<std::uint8_t>(~(1u << i));
-    if (event_sent_[i] != Instant{} && now - event_sent_[i] < kEventInterval) continue;
-    event_sent_[i] = now;
+    if (sent[i] != Instant{} && now - sent[i] < kEventInterval) continue;
+    sent[i] = now;
     return static_cast<TransportEvent>(i);
   }
   return std::nullopt;

@@ -225,7 +225,8 @@ class Transport {
   Instant unverified_since_{};
   bool verified_ = false;
   std::uint8_t events_ = 0;
-  std::array<Instant, static_cast<std::size_t>(TransportEvent::kCount)> event_sent_{};
+  /// When each event was passed on last; made at the first one.
+  std::unique_ptr<std::array<Instant, static_cast<std::size_t>(TransportEvent::kCount)>> event_sent_;
 };
 
 }  // namespace ferry

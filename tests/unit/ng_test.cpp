@@ -1,0 +1,497 @@
+// The NG protocol beyond offer and answer: flag strings, templates, SDP edits, and what commands do to media.
+
+#include "control/protocol/ng/request_parser.hpp"
+#include "control/protocol/ng/rtpp_flags.hpp"
+#include "control/sdp/write.hpp"
+#include "tests/support/world.hpp"
+
+#include <random>
+
+#include <gtest/gtest.h>
+
+namespace ferry::test {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+ng::Templates no_templates;
+
+Request parse(std::initializer_list<std::pair<const char*, Value>> keys,
+              const ng::Templates& templates = no_templates) {
+  Dict dict;
+  for (const auto& [key, value] : keys) dict.set(key, value);
+  return ng::parse_request(dict, templates);
+}
+
+TEST(RtppFlags, WordsKeysListsAndDictionaries) {
+  const Request r = parse(
+      {{"rtpp-flags",
+        "replace-origin ICE=remove codec=[strip=[G729 opus/48000/2] offer=[PCMA]] to-tag=tt from-tag=ff "
+        "direction=a direction=b media-address=192.0.2.9 sdp-attr=[audio=[add=[x--1..2]]] strange=1 "
+        "oddword"}});
+  EXPECT_TRUE(has(r.replaces, Replace::kOrigin));
+  EXPECT_EQ(r.codecs.strip, (std::vector<std::string>{"G729", "opus/48000/2"}));
+  EXPECT_EQ(r.codecs.offer, (std::vector<std::string>{"PCMA"}));
+  EXPECT_EQ(r.to_tag, "tt");
+  EXPECT_TRUE(r.has_flag(Flag::kToTag)) << "to-tag= marks the tag as meant";
+  EXPECT_EQ(r.from_tag, "ff");
+  EXPECT_TRUE(r.has_flag(Flag::kDirectional)) << "from-tag= makes it directional";
+  EXPECT_EQ(r.media_address, IpAddress::parse("192.0.2.9"));
+  ASSERT_EQ(r.sdp_attr.size(), 1u);
+  EXPECT_EQ(r.sdp_attr[0].text, "x=1 2") << "escapes";
+  EXPECT_EQ(r.unknown_keys, (std::vector<std::string>{"strange"}));
+  EXPECT_EQ(r.unknown_flags, (std::vector<std::string>{"oddword"}));
+  EXPECT_TRUE(r.by_rtpp_flags);
+}
+
+TEST(RtppFlags, TransportWordsCombineBitByBitAfterAllOthers) {
+  const auto protocol = [](const char* words) { return parse({{"rtpp-flags", words}}).transport_protocol; };
+  EXPECT_EQ(protocol("SRTP AVPF"), "RTP/SAVPF");
+  EXPECT_EQ(protocol("RTP/SAVPF RTP"), "RTP/AVPF");
+  EXPECT_EQ(protocol("UDP/TLS/RTP/SAVPF AVP"), "UDP/TLS/RTP/SAVP");
+  EXPECT_EQ(protocol("RTP/AVP transport-protocol=RTP/SAVP"), "RTP/AVP");
+  EXPECT_EQ(protocol("replace-origin"), "");
+}
+
+TEST(RtppFlags, BranchWordsOfTheClientModuleAreNoBranch) {
+  for (const char* word : {"via-branch=1", "via-branch=auto", "via-branch=auto-next", "via-branch=extra"})
+    EXPECT_EQ(parse({{"via-branch", "z9hG4bKreal"}, {"rtpp-flags", word}}).via_branch, "z9hG4bKreal") << word;
+  EXPECT_EQ(parse({{"rtpp-flags", "via-branch=z9hG4bKmine"}}).via_branch, "z9hG4bKmine");
+}
+
+TEST(RtppFlags, NoTextIsTooBroken) {
+  std::mt19937 random(5);
+  const std::string letters = "ab=[] -.\t\"{}/";
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text;
+    for (auto n = random() % 40; n > 0; --n) text += letters[random() % letters.size()];
+    parse({{"rtpp-flags", Value(text)}});
+  }
+  parse({{"rtpp-flags", Value(std::string(100'000, '['))}});
+  std::string deep;
+  for (int i = 0; i < 50'000; ++i) deep += "a=[";
+  parse({{"rtpp-flags", Value(deep)}});
+}
+
+TEST(Templates, DefaultThenCommandThenNamedThenTheRequest) {
+  const ng::Templates templates = {{"default", "media-address=192.0.2.1 replace-origin"},
+                                   {"offer", "media-address=192.0.2.2 address-family=IP6"},
+                                   {"special", "label=special"}};
+  const Request plain = parse({{"command", "offer"}}, templates);
+  EXPECT_EQ(plain.media_address, IpAddress::parse("192.0.2.2"));
+  EXPECT_EQ(plain.address_family, AddressFamily::kIpv6);
+  EXPECT_TRUE(has(plain.replaces, Replace::kOrigin));
+  EXPECT_FALSE(plain.by_rtpp_flags) << "that was not the client";
+  const Request own =
+      parse({{"command", "offer"}, {"media-address", "192.0.2.3"}, {"template", "special"}}, templates);
+  EXPECT_EQ(own.media_address, IpAddress::parse("192.0.2.3")) << "the request overrides";
+  EXPECT_EQ(own.label, "special");
+  EXPECT_FALSE(parse({{"command", "query"}}, templates).media_address) << "query reads its few keys alone";
+}
+
+TEST(Keys, NoKeyOrFlagOfAnyTypeFails) {
+  const std::vector<Value> values = {Value("x"),
+                                     Value(5),
+                                     Value(List{}),
+                                     Value(Dict{}),
+                                     Value(List{Value("a"), Value(7), Value(Dict{})}),
+                                     Value("a,b, c"),
+                                     Value(std::string(300, '-'))};
+  for (const ng::KeyRow& row : ng::key_rows()) {
+    for (const Value& value : values) {
+      Dict dict;
+      dict.set(std::string(row.name), value);
+      ng::parse_request(dict);
+    }
+  }
+  for (const ng::FlagRow& row : ng::flag_rows()) {
+    for (const char* rest : {"", "x", "-", "audio-", "audio-a>b"}) {
+      Dict dict;
+      dict.set("flags", Value(List{Value(std::string(row.name) + rest)}));
+      ng::parse_request(dict);
+    }
+  }
+}
+
+TEST(SdpProperty, UnknownLinesSurviveAndRewritingTwiceIsStable) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 200; ++round) {
+    const auto world = make_sim_world();
+    std::string extra;
+    std::vector<std::string> unknown;
+    for (auto n = random() % 8; n > 0; --n) {
+      std::string line = "a=x-" + std::to_string(random() % 1000);
+      if (random() % 2 == 0) {
+        line += ":";
+        for (auto k = random() % 30; k > 0; --k) line += static_cast<char>(' ' + random() % 95);
+      }
+      unknown.push_back(line);
+      extra += line + "\r\n";
+    }
+    const Endpoint a{world->peer_address(1, 'A'), UdpPort{4000}};
+    const json first = world->ng(offer("p", "A", audio_sdp(a, extra)));
+    ASSERT_EQ(first["result"], "ok") << extra;
+    const std::string once = first["sdp"];
+    for (const std::string& line : unknown) EXPECT_NE(once.find(line + "\r\n"), std::string::npos) << line;
+    // The result of a rewriting, offered again, comes out as it went in but for addresses and ports.
+    const json second = world->ng(offer("q", "A", once));
+    ASSERT_EQ(second["result"], "ok");
+    const std::string twice = second["sdp"];
+    const auto shape = [](std::string text) {
+      for (const char* part : {"m=audio ", "a=rtcp:"}) {
+        const auto at = text.find(part);
+        if (at == std::string::npos) continue;
+        const auto digits = at + std::string(part).size();
+        text.erase(digits, text.find_first_not_of("0123456789", digits) - digits);
+      }
+      return text;
+    };
+    EXPECT_EQ(shape(once), shape(twice));
+  }
+}
+
+/// Two parties that talk, on the simulated network.
+class Talk : public testing::Test {
+ protected:
+  void SetUp() override {
+    world_ = make_sim_world(options_);
+    a_ = {world_->peer_address(1, 'A'), UdpPort{4000}};
+    b_ = {world_->peer_address(1, 'B'), UdpPort{4000}};
+    world_->open(a_);
+    world_->open(b_);
+    to_b_ = World::port_of(world_->ng(offer("talk", "A", with_events(a_))));
+    to_a_ = World::port_of(world_->ng(answer("talk", "A", "B", with_events(b_))));
+  }
+  static std::string with_events(const Endpoint& media) {
+    std::string text = audio_sdp(media, kEvents);
+    const auto line = text.find("\r\n", text.find("m=audio"));
+    return text.insert(line, " 101");
+  }
+  json command(const char* name, json more = json::object()) {
+    more["command"] = name;
+    if (!more.contains("call-id")) more["call-id"] = "talk";
+    return world_->ng(more);
+  }
+  /// Packets of both parties; how many of them arrived at the other one.
+  std::pair<std::size_t, std::size_t> exchange(std::uint8_t payload_type = 8) {
+    const std::size_t before_a = world_->count(a_, 'B');
+    const std::size_t before_b = world_->count(b_, 'A');
+    for (int i = 0; i < 10; ++i) {
+      world_->send(a_, {world_->relay_address(), to_a_}, rtp('A', 1, sequence_, payload_type));
+      world_->send(b_, {world_->relay_address(), to_b_}, rtp('B', 2, sequence_, payload_type));
+      ++sequence_;
+    }
+    world_->run(world_->elapsed() + 100ms);
+    return {world_->count(a_, 'B') - before_a, world_->count(b_, 'A') - before_b};
+  }
+
+  static constexpr const char* kEvents = "a=rtpmap:101 telephone-event/8000\r\n";
+  using Counts = std::pair<std::size_t, std::size_t>;
+  WorldOptions options_;
+  std::unique_ptr<World> world_;
+  Endpoint a_, b_;
+  UdpPort to_a_, to_b_;
+  std::uint16_t sequence_ = 1;
+};
+
+TEST_F(Talk, BlockMediaOfCallPartyAndFlow) {
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  EXPECT_EQ(command("block media")["result"], "ok");
+  EXPECT_EQ(exchange(), Counts(0, 0));
+  EXPECT_EQ(command("unblock media")["result"], "ok");
+  const json directional = {{"from-tag", "A"}, {"flags", {"directional"}}};
+  command("block media", directional);
+  EXPECT_EQ(exchange(), Counts(10, 0)) << "what A sends is blocked";
+  command("unblock media", {{"all", "all"}, {"flags", {"all"}}});
+  EXPECT_EQ(exchange(), Counts(10, 10)) << "all clears the party marks too";
+  json flow = directional;
+  flow["to-tag"] = "B";
+  command("block media", flow);
+  EXPECT_EQ(exchange(), Counts(10, 0)) << "one flow";
+  command("unblock media", flow);
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  EXPECT_EQ(command("block media", {{"from-tag", "A"}})["result"], "ok");
+  EXPECT_EQ(exchange(), Counts(0, 0)) << "without directional the tag means nothing";
+}
+
+TEST_F(Talk, DropTrafficStopsAndStarts) {
+  json again = offer("talk", "A", with_events(a_));
+  again["to-tag"] = "B";
+  again["drop-traffic"] = "start";
+  world_->ng(again);
+  EXPECT_EQ(exchange(), Counts(0, 0));
+  again["drop-traffic"] = "stop";
+  world_->ng(again);
+  EXPECT_EQ(exchange(), Counts(10, 10));
+}
+
+TEST_F(Talk, SilenceOverwritesThePayloadAndNothingElse) {
+  exchange();
+  command("silence media", {{"from-tag", "A"}});
+  EXPECT_EQ(exchange(), Counts(10, 0)) << "no packet with A's octets arrives";
+  const auto& last = world_->received();
+  const auto at_b = std::find_if(last.rbegin(), last.rend(), [&](const Received& r) { return r.at == b_; });
+  ASSERT_NE(at_b, last.rend());
+  const Packet sent = rtp('A', 1, static_cast<std::uint16_t>(sequence_ - 1), 8);
+  ASSERT_EQ(at_b->packet.size(), sent.size());
+  EXPECT_TRUE(std::equal(sent.begin(), sent.begin() + 12, at_b->packet.begin())) << "the header stays";
+  EXPECT_TRUE(std::all_of(at_b->packet.begin() + 12, at_b->packet.end(),
+                          [](std::byte b) { return b == std::byte{0xd5}; }));
+  command("unsilence media", {{"from-tag", "A"}});
+  EXPECT_EQ(exchange(), Counts(10, 10));
+}
+
+TEST_F(Talk, BlockDtmfStopsEventsAndLetsAudioPass) {
+  exchange();
+  command("block DTMF");
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  EXPECT_EQ(exchange(101), Counts(0, 0));
+  command("unblock DTMF");
+  EXPECT_EQ(exchange(101), Counts(10, 10));
+}
+
+TEST_F(Talk, ForwardingCopiesToAnAddressUntilItStops) {
+  const Endpoint copy{world_->peer_address(1, 'F'), UdpPort{5000}};
+  const Endpoint second{copy.address, UdpPort{5002}};
+  world_->open(copy);
+  world_->open(second);
+  EXPECT_EQ(command("start forwarding", {{"output-destination", "udp:" + copy.to_string()}})["result"], "ok");
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  EXPECT_EQ(world_->count(copy, 'A'), 10u);
+  EXPECT_EQ(world_->count(second, 'B'), 10u);
+  EXPECT_EQ(command("stop forwarding")["result"], "ok");
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  EXPECT_EQ(world_->count(copy) + world_->count(second), 20u);
+  EXPECT_EQ(command("start forwarding", {{"output-destination", "udp:224.0.0.1:5000"}})["error-reason"],
+            "Failed to parse destination address")
+      << "LAT-11: never to multicast";
+}
+
+TEST_F(Talk, ASubscriberHearsItsSourceOnlyAfterItsAnswer) {
+  const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
+  world_->open(listener);
+  const json asked = command("subscribe request", {{"from-tag", "A"}, {"to-tag", "S"}});
+  ASSERT_EQ(asked["result"], "ok") << asked;
+  exchange();
+  EXPECT_EQ(world_->count(listener), 0u);
+  EXPECT_EQ(command("subscribe answer",
+                    {{"to-tag", "S"}, {"sdp", with_events(listener) + "a=recvonly\r\n"}})["result"],
+            "ok");
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  EXPECT_EQ(world_->count(listener, 'A'), 10u);
+  EXPECT_EQ(world_->count(listener, 'B'), 0u);
+  // What the subscriber sends reaches nobody.
+  world_->send(listener, {world_->relay_address(), World::port_of(asked)}, rtp('S', 9, 1));
+  world_->run(world_->elapsed() + 100ms);
+  EXPECT_EQ(world_->count(a_, 'S') + world_->count(b_, 'S'), 0u);
+  command("unsubscribe", {{"to-tag", "S"}});
+  exchange();
+  EXPECT_EQ(world_->count(listener), 10u);
+}
+
+TEST_F(Talk, EgressIsWhatThePartyHears) {
+  const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
+  world_->open(listener);
+  command("subscribe request", {{"from-tag", "A"}, {"to-tag", "S"}, {"flags", {"egress"}}});
+  command("subscribe answer", {{"to-tag", "S"}, {"sdp", with_events(listener) + "a=recvonly\r\n"}});
+  exchange();
+  EXPECT_EQ(world_->count(listener, 'B'), 10u);
+  EXPECT_EQ(world_->count(listener, 'A'), 0u);
+}
+
+TEST_F(Talk, APublisherIsHeardBySubscribers) {
+  const Endpoint source{world_->peer_address(1, 'P'), UdpPort{7000}};
+  const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
+  world_->open(listener);
+  const json published = command(
+      "publish", {{"call-id", "stage"}, {"from-tag", "P"}, {"sdp", audio_sdp(source, "a=sendonly\r\n")}});
+  ASSERT_EQ(published["result"], "ok") << published;
+  command("subscribe request", {{"call-id", "stage"}, {"from-tag", "P"}, {"to-tag", "S"}});
+  command("subscribe answer",
+          {{"call-id", "stage"}, {"to-tag", "S"}, {"sdp", audio_sdp(listener, "a=recvonly\r\n")}});
+  for (std::uint16_t n = 0; n < 10; ++n)
+    world_->send(source, {world_->relay_address(), World::port_of(published)}, rtp('P', 3, n));
+  world_->run(world_->elapsed() + 100ms);
+  EXPECT_EQ(world_->count(listener, 'P'), 10u);
+}
+
+class TwoWorkers : public Talk {
+ protected:
+  TwoWorkers() { options_.workers = 2; }
+};
+
+TEST_F(TwoWorkers, ConnectJoinsTwoCallsOnOneWorkerInMidStream) {
+  EXPECT_EQ(exchange(), Counts(10, 10));
+  const Endpoint c{world_->peer_address(1, 'C'), UdpPort{4000}};
+  const Endpoint d{world_->peer_address(1, 'D'), UdpPort{4000}};
+  world_->open(c);
+  world_->open(d);
+  world_->ng(offer("other", "C", audio_sdp(c, kEvents)));
+  const UdpPort to_c = World::port_of(world_->ng(answer("other", "C", "D", audio_sdp(d, kEvents))));
+  ASSERT_EQ(command("connect", {{"from-tag", "A"}, {"to-tag", "C"}, {"to-call-id", "other"}})["result"],
+            "ok");
+  for (std::uint16_t n = 0; n < 10; ++n) {
+    world_->send(a_, {world_->relay_address(), to_a_}, rtp('A', 1, sequence_++));
+    world_->send(c, {world_->relay_address(), to_c}, rtp('C', 3, n));
+  }
+  world_->run(world_->elapsed() + 100ms);
+  EXPECT_EQ(world_->count(c, 'A'), 10u);
+  EXPECT_EQ(world_->count(a_, 'C'), 10u);
+  EXPECT_EQ(world_->count(d, 'A'), 0u);
+  EXPECT_EQ(command("list")["calls"].size(), 2u) << "both ids name the merged call";
+  EXPECT_EQ(command("query", {{"call-id", "other"}})["tags"].size(), 4u);
+  // Deleting one id ends its own parties only.
+  command("delete", {{"call-id", "other"}, {"delete delay", 0}});
+  EXPECT_EQ(command("query")["result"], "ok");
+  command("delete", {{"delete delay", 0}});
+  EXPECT_EQ(command("list")["calls"].size(), 0u);
+  EXPECT_EQ(world_->open_ports(), 0u);
+}
+
+TEST_F(TwoWorkers, MeshLetsEverybodyHearEverybody) {
+  const Endpoint c{world_->peer_address(1, 'C'), UdpPort{4000}};
+  world_->open(c);
+  const json made = command("publish", {{"call-id", "third"},
+                                        {"from-tag", "C"},
+                                        {"flags", {"bidirectional"}},
+                                        {"sdp", audio_sdp(c, kEvents)}});
+  const json tags = {
+      {{"from", "A"}, {"to", {"C"}}}, {{"from", "B"}, {"to", {"C"}}}, {{"from", "C"}, {"to", {"A", "B"}}}};
+  ASSERT_EQ(command("mesh", {{"calls", {"talk", "third"}}, {"tags", tags}})["result"], "ok");
+  exchange();
+  EXPECT_EQ(world_->count(c, 'A'), 10u);
+  EXPECT_EQ(world_->count(c, 'B'), 10u);
+  for (std::uint16_t n = 0; n < 10; ++n)
+    world_->send(c, {world_->relay_address(), World::port_of(made)}, rtp('C', 3, n));
+  world_->run(world_->elapsed() + 100ms);
+  EXPECT_EQ(world_->count(a_, 'C'), 10u);
+  EXPECT_EQ(world_->count(b_, 'C'), 10u);
+}
+
+TEST_F(Talk, TransformPassesWhatComesToItsDestination) {
+  const Endpoint destination{world_->peer_address(1, 'T'), UdpPort{8000}};
+  const Endpoint sender{world_->peer_address(1, 'U'), UdpPort{8100}};
+  world_->open(destination);
+  const json media = {
+      {{"id", "m1"},
+       {"type", "audio"},
+       {"destination", {{"family", "IP4"}, {"address", destination.address.to_string()}, {"port", 8000}}}}};
+  const json made = command("transform", {{"call-id", "tr"}, {"from-tag", "T"}, {"media", media}});
+  ASSERT_EQ(made["result"], "ok") << made;
+  EXPECT_EQ(made["media"][0]["id"], "m1");
+  const UdpPort port{made["media"][0]["port"].get<std::uint16_t>()};
+  // LAT-3a: a source that nobody signalled is heard after a second without another one.
+  for (std::uint16_t n = 0; n < 200; ++n) {
+    world_->at(world_->elapsed() + n * 20ms, [=, this] {
+      world_->send(sender, {world_->relay_address(), port}, rtp('U', 4, n));
+    });
+  }
+  world_->run(world_->elapsed() + 5s);
+  EXPECT_GT(world_->count(destination, 'U'), 100u);
+  EXPECT_EQ(
+      command("transform",
+              {{"call-id", "tr2"},
+               {"media",
+                {{{"destination", {{"family", "IP4"}, {"address", "x"}, {"port", 1}}}}}}})["error-reason"],
+      "Failed to parse destination address");
+}
+
+TEST_F(Talk, PierceNatSendsEmptyPacketsUntilTheFirstArrives) {
+  const Endpoint c{world_->peer_address(1, 'C'), UdpPort{4000}};
+  const Endpoint d{world_->peer_address(1, 'D'), UdpPort{4000}};
+  world_->open(c);
+  json first = offer("pierce", "C", audio_sdp(c));
+  first["flags"] = {"pierce-NAT"};
+  world_->ng(first);
+  const UdpPort to_c = World::port_of(world_->ng(answer("pierce", "C", "D", audio_sdp(d))));
+  world_->run(world_->elapsed() + 3s);
+  const std::size_t probes = world_->count(c);
+  EXPECT_GE(probes, 2u);
+  EXPECT_EQ(world_->received().back().packet.size(), 12u);
+  world_->send(c, {world_->relay_address(), to_c}, rtp('C', 1, 1));
+  world_->run(world_->elapsed() + 5s);
+  EXPECT_EQ(world_->count(c), probes) << "nothing more once it speaks";
+}
+
+TEST_F(Talk, NatWaitSendsNothingToAPeerThatIsSilent) {
+  const Endpoint c{world_->peer_address(1, 'C'), UdpPort{4000}};
+  const Endpoint d{world_->peer_address(1, 'D'), UdpPort{4000}};
+  world_->open(c);
+  json first = offer("wait", "C", audio_sdp(c));
+  first["flags"] = {"NAT-wait"};
+  const UdpPort to_d = World::port_of(world_->ng(first));
+  const UdpPort to_c = World::port_of(world_->ng(answer("wait", "C", "D", audio_sdp(d))));
+  const auto burst = [&](std::uint16_t from) {
+    for (std::uint16_t n = 0; n < 10; ++n)
+      world_->send(d, {world_->relay_address(), to_d}, rtp('D', 2, static_cast<std::uint16_t>(from + n)));
+    world_->run(world_->elapsed() + 100ms);
+  };
+  burst(0);
+  EXPECT_EQ(world_->count(c, 'D'), 0u);
+  world_->send(c, {world_->relay_address(), to_c}, rtp('C', 1, 1));
+  burst(10);
+  EXPECT_EQ(world_->count(c, 'D'), 10u);
+}
+
+TEST_F(Talk, LoopProtectReturnsOurOwnSdpUntouched) {
+  json request = offer("loop", "X", audio_sdp({world_->peer_address(1, 'X'), UdpPort{4000}}));
+  request["flags"] = {"loop-protect"};
+  const std::string marked = world_->ng(request)["sdp"];
+  EXPECT_NE(marked.find("a=rtpferry:"), std::string::npos);
+  json again = offer("loop2", "X", marked);
+  again["flags"] = {"loop-protect"};
+  EXPECT_EQ(world_->ng(again)["sdp"], marked);
+  EXPECT_EQ(command("query", {{"call-id", "loop2"}})["error-reason"], "Unknown call-id")
+      << "nothing was set up for it";
+}
+
+TEST_F(Talk, PtimeIsShownToTheFarSideAndBack) {
+  json request = offer("pt", "X", audio_sdp({world_->peer_address(1, 'X'), UdpPort{4000}}, "a=ptime:20\r\n"));
+  request["ptime"] = "40";
+  request["ptime-reverse"] = 30;
+  EXPECT_NE(std::string(world_->ng(request)["sdp"]).find("a=ptime:40\r\n"), std::string::npos);
+  const std::string back =
+      world_->ng(answer("pt", "X", "Y", audio_sdp({world_->peer_address(1, 'Y'), UdpPort{4000}})))["sdp"];
+  EXPECT_NE(back.find("a=ptime:30\r\n"), std::string::npos) << back;
+}
+
+TEST_F(Talk, InvalidLinesAreSkippedOrRefused) {
+  const std::string broken = audio_sdp(a_, "not a line\r\n");
+  EXPECT_EQ(world_->ng(offer("lenient", "X", broken))["result"], "ok");
+  WorldOptions strict;
+  strict.session.reject_invalid_sdp = true;
+  const auto other = make_sim_world(strict);
+  EXPECT_EQ(other->ng(offer("strict", "X", broken))["error-reason"], "Failed to parse SDP");
+}
+
+TEST_F(Talk, AFragmentIsAnsweredWithoutSdp) {
+  const json fragment = {
+      {"command", "offer"},
+      {"call-id", "talk"},
+      {"from-tag", "A"},
+      {"flags", {"fragment"}},
+      {"sdp",
+       "a=ice-ufrag:x\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 UDP 1 192.0.2.1 9 typ host\r\n"}};
+  const json reply = world_->ng(fragment);
+  EXPECT_EQ(reply, json({{"result", "ok"}}));
+  json broken = fragment;
+  broken["sdp"] = "garbage";
+  EXPECT_EQ(world_->ng(broken)["error-reason"], "Failed to parse SDP");
+  EXPECT_EQ(exchange(), Counts(10, 10)) << "the call goes on";
+}
+
+TEST_F(Talk, UnknownWordsNeverFailAndAreCountedWithASuggestion) {
+  json request = offer("words", "X", audio_sdp({world_->peer_address(1, 'X'), UdpPort{4000}}));
+  request["flags"] = {"trust-adress", "frobnicate"};
+  request["codex"] = "x";
+  EXPECT_EQ(world_->ng(request)["result"], "ok");
+  const auto& unknown = world_->service().unknown_words();
+  ASSERT_TRUE(unknown.contains("flag trust-adress"));
+  EXPECT_EQ(unknown.at("flag trust-adress").suggestion, "trust-address");
+  EXPECT_EQ(unknown.at("key codex").suggestion, "codec");
+  EXPECT_EQ(unknown.at("flag frobnicate").suggestion, "");
+}
+
+}  // namespace
+}  // namespace ferry::test
