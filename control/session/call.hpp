@@ -240,6 +240,8 @@ struct Call {
   bool silenced = false;
   bool events_blocked = false;
   bool drop_traffic = false;
+  /// Its events are logged whatever the rate and the level.
+  bool debug = false;
   std::unique_ptr<CallExtras> extras;
   std::optional<Instant> delete_at;
   /// Keys and flags of its requests that had no effect.

@@ -428,7 +428,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"next_leg", call->next_leg},
           {"tos", call->tos},
           {"answered", call->answered},
-          {"marks", {call->blocked, call->silenced, call->events_blocked, call->drop_traffic}},
+          {"marks", {call->blocked, call->silenced, call->events_blocked, call->drop_traffic, call->debug}},
           {"touched_age", age(call->touched, now)},
           {"extras", extras_json(call->extras.get())},
           {"signals", call->signals},
@@ -469,6 +469,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->silenced = record.at("marks").at(1);
     call->events_blocked = record.at("marks").at(2);
     call->drop_traffic = record.at("marks").at(3);
+    call->debug = record.at("marks").at(4);
     call->touched = from_age(record.at("touched_age"), now);
     call->extras = extras_from(record.at("extras"));
     call->signals = record.at("signals");

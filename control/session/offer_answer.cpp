@@ -400,6 +400,7 @@ void OfferAnswer::commit_legs() {
   call_.last_signal = call_.touched = clock_.now;
   call_.last_signal_unix =
       std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
+  if (request_.has_flag(Flag::kDebug)) call_.debug = true;
   if (request_.drop_traffic) call_.drop_traffic = *request_.drop_traffic;
   if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
   if (!request_.dtmf_log_destination.empty())

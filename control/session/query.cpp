@@ -216,7 +216,7 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   if (view.active != nullptr && view.active->latch[component].peer.is_set()) {
     endpoint = media.rules.asymmetric ? advertised : view.active->latch[component].peer;
     locked = view.active->latch[component].state == Latch::State::kLocked &&
-             view.last_packet[component] > call.touched;
+             view.active->last_packet[component] > call.touched;
   }
   stream.set("endpoint", endpoint_dict(endpoint));
   stream.set("advertised endpoint", endpoint_dict(advertised));
@@ -232,9 +232,12 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   if (component == 0 && media.mux_used) flags.emplace_back("RTCP");
   if (component == 1 && media.mux_used) flags.emplace_back("fallback RTCP");
   if (media.remote_known) flags.emplace_back("filled");
-  if (locked && ports != nullptr && !ports->closed) {
-    // Clients read the pair as "settled, and user space forwards it".
-    for (const char* flag : {"confirmed", "kernelized", "no kernel support"}) flags.emplace_back(flag);
+  if (ports != nullptr && !ports->closed) {
+    if (locked) flags.emplace_back("confirmed");
+    // Clients read the pair as "media flows, and user space forwards it".
+    if (view.last_packet[component] > call.touched) {
+      for (const char* flag : {"kernelized", "no kernel support"}) flags.emplace_back(flag);
+    }
   }
   if (media.rules.strict_source) flags.emplace_back("strict source address");
   if (media.rules.handover) flags.emplace_back("media handover");

@@ -55,6 +55,7 @@ enum class Flag : std::uint8_t {
   kDetectDtmf,
   kNatWait,
   kPierceNat,
+  kDebug,
   kCount,
 };
 using Flags = std::bitset<static_cast<std::size_t>(Flag::kCount)>;

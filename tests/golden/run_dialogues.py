@@ -434,7 +434,7 @@ def make_namespace(name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--daemon", required=True)
-    parser.add_argument("--dialogues", default=os.path.join(HERE, "ng"))
+    parser.add_argument("--dialogues", nargs="*", default=[os.path.join(HERE, "ng"), os.path.join(HERE, "own")], help="folders")
     parser.add_argument("--expectations", default=os.path.join(HERE, "expectations.json"))
     parser.add_argument("--only", help="regular expression on names")
     parser.add_argument("--verbose", action="store_true", help="print why a dialogue differs")
@@ -462,10 +462,11 @@ def run_all(arguments, namespace):
     with open(arguments.expectations) as f:
         expected_differences = json.load(f)
     groups = collections.OrderedDict()
-    for name in sorted(os.listdir(arguments.dialogues)):
+    files = sorted((name, folder) for folder in arguments.dialogues for name in os.listdir(folder))
+    for name, folder in files:
         if not name.endswith(".json"):
             continue
-        with open(os.path.join(arguments.dialogues, name)) as f:
+        with open(os.path.join(folder, name)) as f:
             dialogue = json.load(f)
         if arguments.only and not re.search(arguments.only, dialogue["name"]):
             continue

@@ -300,8 +300,9 @@ class Daemon {
     listener.memory_is_short = [this] { return memory_.is_short(); };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
       // LIM-4 holds per stream; a spray over all ports must not fill the log either.
-      if (++events_logged_ > kEventsPerSecond) return;
-      const auto level = event == TransportEvent::kLocked ? spdlog::level::debug : spdlog::level::info;
+      if (!call.debug && ++events_logged_ > kEventsPerSecond) return;
+      const auto level =
+          event == TransportEvent::kLocked && !call.debug ? spdlog::level::debug : spdlog::level::info;
       spdlog::log(level, "call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
     };
     return listener;
