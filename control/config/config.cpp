@@ -173,6 +173,8 @@ constexpr OptionRow kOptions[] = {
   {"listen-https", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_https, v); }, "ADDR:PORT", "the same over TLS; needs https-cert and https-key"},
   {"https-cert", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_cert = v; return std::string(); }, "FILE", "certificate chain (PEM) of listen-https"},
   {"https-key", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_key = v; return std::string(); }, "FILE", "its private key (PEM); default: in https-cert"},
+  {"https-client-ca", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_client_ca = v; return std::string(); }, "FILE", "clients of listen-https must show a certificate of this authority (PEM)"},
+  {"http-token", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.http_token = v; return std::string(); }, "TEXT", "bearer token that HTTP and WebSocket clients must send; better in the file than on the command line"},
   {"http-idle-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.http_idle_timeout); }, "S", "close HTTP connections without traffic after (default 60, 0 = never)"},
   {"b2b-url", 'b', OptionKind::kValue, [](Config& c, std::string_view v) {
      if (!v.starts_with("http://")) return fmt::format("'{}' is no http:// URL", v);

@@ -33,6 +33,8 @@ struct Config {
   std::vector<Endpoint> listen_https;
   std::string https_cert;
   std::string https_key;
+  std::string https_client_ca;
+  std::string http_token;
   std::chrono::seconds http_idle_timeout{60};
   /// Time-out call-back: empty = none.
   std::string b2b_url;

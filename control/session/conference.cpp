@@ -66,7 +66,7 @@ std::size_t Conference::exchange(Leg& a, Leg& b) const {
   for (const auto& [one, other] : all) {
     for (const auto& leg : a.call->legs) {
       for (const auto& media : leg->medias) {
-        std::erase_if(media->subscriptions, [&](const Subscription& s) {
+        std::erase_if(media->subscriptions, [&, one = one, other = other](const Subscription& s) {
           const bool theirs =
               media.get() == one || media.get() == other || s.source == one || s.source == other;
           return theirs && s.kind == SubscriptionKind::kOfferAnswer;

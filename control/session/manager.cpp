@@ -332,7 +332,13 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->send_to_signalled = media.rules.asymmetric;
   plan->wait_for_peer = media.wait_for_peer;
   plan->listening_quality = config_.listening_quality;
-  plan->limit_unverified = media.answered && !media.rules.unidirectional && !media.rules.asymmetric;
+  // A subscriber only ever listens (LAT-12).
+  const bool listener =
+      !media.leg->from_offer_answer && std::ranges::any_of(media.subscriptions, [](const Subscription& s) {
+        return s.kind == SubscriptionKind::kPubSub;
+      });
+  plan->limit_unverified =
+      media.answered && !listener && !media.rules.unidirectional && !media.rules.asymmetric;
 
   LatchConfig latch;
   latch.policy = media.rules.policy;
@@ -463,8 +469,14 @@ void SessionManager::sync_one(Call& call) {
 SessionManager::Due SessionManager::due(const Call& call) const {
   Due due{call.last_signal, EndReason::kTimeout};
   bool has_stream = false;
+  bool has_listener = false;
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
+      // Who only listens does not keep a call alive whose parties are gone.
+      if (!leg->from_offer_answer && !media->may_send) {
+        has_listener = true;
+        continue;
+      }
       Instant last = call.last_signal;
       for (const PortSet& ports : media->ports) {
         last =
@@ -481,7 +493,8 @@ SessionManager::Due SessionManager::due(const Call& call) const {
       if (end.at > due.at) due = end;
     }
   }
-  if (!has_stream) due = {Instant::max(), EndReason::kTimeout};
+  if (!has_stream && !has_listener) due = {Instant::max(), EndReason::kTimeout};
+  if (!has_stream && has_listener) due = {call.touched + config_.timeout, EndReason::kTimeout};
   if (config_.final_timeout > 0s && call.created_at + config_.final_timeout < due.at) {
     due = {call.created_at + config_.final_timeout, EndReason::kFinalTimeout};
   }

@@ -1,5 +1,6 @@
 #include "control/session/media_control.hpp"
 
+#include "control/session/media_rules.hpp"
 #include "relay/base/random.hpp"
 
 #include <algorithm>
@@ -155,6 +156,7 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
     }
   }
   if (sources.empty()) return fail(error("No medias found (no monologues matched)"));
+  if ((*call)->legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
   std::vector<PortSet> opened;
   for (const Media* source : sources) {
     const LocalAddress* local = source->interface->address_of(destination->address.family());
@@ -211,10 +213,14 @@ Result<Dict, RequestError> MediaControl::stop_forwarding() {
   }
   done(**call);
   manager_.flush(clock_);  // the workers let go of what is erased now
-  std::erase_if(legs, [](const auto& leg) {
-    return is_forward(*leg) &&
-           std::ranges::all_of(leg->medias, [](const auto& m) { return m->ports.empty(); });
-  });
+  const auto is_over = [](const Leg& leg) {
+    return is_forward(leg) && std::ranges::all_of(leg.medias, [](const auto& m) { return m->ports.empty(); });
+  };
+  for (const auto& leg : legs) {
+    for (const auto& media : leg->medias)
+      std::erase_if(media->subscriptions, [&](const Subscription& s) { return is_over(*s.source->leg); });
+  }
+  std::erase_if(legs, [&](const auto& leg) { return is_over(*leg); });
   return Dict{};
 }
 

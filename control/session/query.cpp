@@ -406,11 +406,11 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
     }
     // The newest of the dialogue first, then the subscribers in their order.
     std::ranges::reverse(receivers);
-    const auto first_extra = std::ranges::stable_partition(
-        receivers, [](const auto& r) { return r.second == SubscriptionKind::kOfferAnswer; });
-    std::ranges::reverse(first_extra);
-    std::ranges::stable_partition(sources,
-                                  [](const auto& s) { return s.second == SubscriptionKind::kOfferAnswer; });
+    // std:: and not std::ranges:: here: clang 14 does not compile the latter's subranges.
+    const auto is_dialogue = [](const auto& r) { return r.second == SubscriptionKind::kOfferAnswer; };
+    const auto first_extra = std::stable_partition(receivers.begin(), receivers.end(), is_dialogue);
+    std::reverse(first_extra, receivers.end());
+    std::stable_partition(sources.begin(), sources.end(), is_dialogue);
     party.set("subscriptions", relations(sources));
     party.set("subscribers", relations(receivers));
     List medias;

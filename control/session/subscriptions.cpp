@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 
 namespace ferry {
 
@@ -91,8 +92,11 @@ Result<Call*, RequestError> Subscriptions::call_or_new(bool& is_new) {
   const std::string id = request_.call_id.value_or(random_hex(kGeneratedId));
   Call* call = manager_.find(id);
   is_new = call == nullptr;
-  if (is_new) call = &manager_.create(id, clock_);
-  return call;
+  if (!is_new) return call;
+  // No limit of sessions holds here (NG section 6), but what memory is left belongs to the running calls.
+  if (manager_.listener_.memory_is_short && manager_.listener_.memory_is_short())
+    return fail(error("Parallel session limit reached"));
+  return &manager_.create(id, clock_);
 }
 
 void Subscriptions::finish(Call& call, bool is_new) {
@@ -275,7 +279,9 @@ Result<Dict, RequestError> Subscriptions::publish() {
       return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
   }
   bool is_new = false;
-  Call* call = *call_or_new(is_new);
+  const auto found = call_or_new(is_new);
+  if (!found) return fail(found.error());
+  Call* call = *found;
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
   Leg* leg = call->leg_by_tag(tag);
   const auto give_up = [&](const char* why) -> Result<Dict, RequestError> {
@@ -551,7 +557,8 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
     if (!media->may_send) continue;
     for (const Subscription& s : media->subscriptions) {
       auto& back = s.source->subscriptions;
-      const bool known = std::ranges::any_of(back, [&](const Subscription& b) { return b.source == media; });
+      const bool known =
+          std::ranges::any_of(back, [media = media](const Subscription& b) { return b.source == media; });
       if (!known) back.push_back({media, SubscriptionKind::kPubSub});
     }
   }
@@ -600,6 +607,7 @@ Result<Dict, RequestError> Subscriptions::create() {
       const Value* type = dict == nullptr ? nullptr : dict->find("type");
       if (type == nullptr || type->string() == nullptr) return fail(error("wrong content given"));
       Wanted one{*type->string(), {}};
+      if (!sdp::is_known_media_type(one.type)) return fail(error("unsupported sdp section"));
       const Value* codecs = dict->find("codecs");
       if (codecs != nullptr && codecs->list() != nullptr) {
         for (const Value& codec : *codecs->list()) {
@@ -612,6 +620,14 @@ Result<Dict, RequestError> Subscriptions::create() {
     return fail(error("wrong type used"));
   }
   if (wanted.empty()) wanted.push_back({"audio", request_.codecs.offer});
+  for (Wanted& one : wanted) {
+    // They become text of an SDP: nothing but names and numbers.
+    std::erase_if(one.codecs, [](const std::string& codec) {
+      return codec.empty() || codec.size() > 64 || std::ranges::any_of(codec, [](unsigned char c) {
+               return std::isalnum(c) == 0 && c != '-' && c != '.' && c != '_' && c != '/';
+             });
+    });
+  }
   if (wanted.size() > 32) return fail(error("failed to create SDP"));
   if (sdp::parse_protocol(request_.transport_protocol).secure)
     return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
@@ -650,8 +666,8 @@ Result<Dict, RequestError> Subscriptions::create() {
     Section& each = sections.emplace_back();
     each.source = &section;
     each.type = section.type;
-    each.protocol =
-        request_.transport_protocol.empty() ? std::string_view("RTP/AVP") : request_.transport_protocol;
+    const sdp::Protocol wished = sdp::parse_protocol(request_.transport_protocol);
+    each.protocol = wished.kind == sdp::ProtocolClass::kRtp ? wished.text : std::string_view("RTP/AVP");
     each.codecs = section.codecs;
     each.interface = choose_interface(nullptr);
     each.family = request_.address_family != AddressFamily::kNone               ? request_.address_family
@@ -659,7 +675,9 @@ Result<Dict, RequestError> Subscriptions::create() {
                                                                                 : AddressFamily::kIpv6;
   }
   bool is_new = false;
-  Call* call = *call_or_new(is_new);
+  const auto found = call_or_new(is_new);
+  if (!found) return fail(found.error());
+  Call* call = *found;
   const auto give_up = [&](std::string why) -> Result<Dict, RequestError> {
     if (is_new) manager_.forget(*call);
     return fail(error(std::move(why)));
@@ -774,9 +792,12 @@ Result<Dict, RequestError> Subscriptions::transform() {
     return fail(error("wrong type used"));
   }
   bool is_new = false;
-  Call* call = *call_or_new(is_new);
+  const auto found = call_or_new(is_new);
+  if (!found) return fail(found.error());
+  Call* call = *found;
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
-  if (sections.size() > 32 || call->leg_by_tag(tag) != nullptr || !open_all(*call, sections)) {
+  if (sections.size() > 32 || call->legs.size() >= kMaxLegs || call->leg_by_tag(tag) != nullptr ||
+      !open_all(*call, sections)) {
     close_all(*call, sections);
     if (is_new) manager_.forget(*call);
     return fail(error("Failed to set up transform"));

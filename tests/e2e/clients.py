@@ -135,6 +135,13 @@ def web(program):
     early = WebSocket("ng.rtpengine.com", early=WebSocket.frame(b"w9 d7:command4:pinge"))
     check(early.receive()[1] == b"w9 d6:result4:ponge", "a frame that comes with the handshake")
     check(b"404" in WebSocket("unknown.example").head, "an unknown subprotocol is refused")
+    def refused(port, *headers):
+        raw = socket.create_connection(("127.0.0.1", port), 3)
+        raw.settimeout(3)
+        raw.sendall(("GET /ping HTTP/1.1\r\nHost: 127.0.0.1:1\r\n" + "".join(h + "\r\n" for h in headers) + "\r\n").encode())
+        return raw.recv(64).split(b"\r\n")[0].split()[1] in (b"401", b"403")
+    check(refused(HTTP, "Origin: https://evil.example") and not refused(HTTP, "Origin: http://127.0.0.1:9"),
+          "CTL-8: a page of another site is refused")
     idle = socket.create_connection(("127.0.0.1", HTTP), 3)
     idle.settimeout(4)
     check(idle.recv(10) == b"", "an idle connection is closed")
@@ -149,6 +156,22 @@ def web(program):
     check(closed and post("/ng", b"c9 d7:command4:pinge")[0] == 200, "junk frames end their connection, nothing else")
     code, _ = daemon.stop()
     check(code == 0, "clean end with WebSockets open")
+    daemon = Daemon(program, f"--listen-http=127.0.0.1:{HTTP}", f"--listen-https=127.0.0.1:{HTTPS}", f"--https-cert={certificate}",
+                    f"--https-key={key}", f"--https-client-ca={certificate}", "--http-token=secret")
+    check(refused(HTTP) and refused(HTTP, "Authorization: Bearer wrong1") and not refused(HTTP, "Authorization: Bearer secret"),
+          "CTL-8: with http-token only its bearer is served")
+    try:
+        post("/ng", b"c1 d7:command4:pinge", tls=True)
+        served = True
+    except (OSError, http.client.HTTPException):
+        served = False
+    check(not served, "CTL-8: with https-client-ca nobody without a certificate is served")
+    with_certificate = ssl._create_unverified_context()
+    with_certificate.load_cert_chain(certificate, key)
+    connection = http.client.HTTPSConnection("127.0.0.1", HTTPS, timeout=3, context=with_certificate)
+    connection.request("GET", "/ping", headers={"Authorization": "Bearer secret"})
+    check(connection.getresponse().read() == b"pong\n", "CTL-8: with one it is")
+    daemon.stop()
 
 
 def events(program):

@@ -290,6 +290,70 @@ TEST_F(Talk, ASubscriberHearsItsSourceOnlyAfterItsAnswer) {
   EXPECT_EQ(world_->count(listener), 10u);
 }
 
+TEST_F(Talk, LAT12_ASubscriberThatNeverSendsGoesOnHearing) {
+  const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
+  world_->open(listener);
+  command("subscribe request", {{"from-tag", "A"}, {"to-tag", "S"}});
+  command("subscribe answer", {{"to-tag", "S"}, {"sdp", with_events(listener) + "a=recvonly\r\n"}});
+  for (Duration t = 0s; t < 20s; t += 20ms) {
+    world_->at(t, [this] { world_->send(a_, {world_->relay_address(), to_a_}, rtp('A', 1, sequence_++)); });
+  }
+  world_->run(20s);
+  EXPECT_EQ(world_->count(listener, 'A'), 1000u);
+}
+
+TEST_F(Talk, ASubscriberDoesNotKeepADeadCallAlive) {
+  const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
+  command("subscribe request", {{"from-tag", "A"}, {"to-tag", "S"}});
+  command("subscribe answer", {{"to-tag", "S"}, {"sdp", with_events(listener) + "a=recvonly\r\n"}});
+  exchange();
+  world_->run(world_->elapsed() + 70s);
+  EXPECT_EQ(world_->manager().size(), 0u);
+  EXPECT_EQ(world_->open_ports(), 0u);
+}
+
+TEST_F(Talk, ForwardingIsBoundedAndItsPartyCanGoWhoeverListensToIt) {
+  unsigned started = 0;
+  for (int i = 0; i < 100; ++i)
+    started += command("start forwarding", {{"output-destination", "udp:192.0.2.77:5000"}})["result"] == "ok"
+                   ? 1u
+                   : 0u;
+  EXPECT_LT(started, 64u);
+  const json query = command("query");
+  for (const auto& [tag, party] : query["tags"].items()) {
+    if (tag.starts_with("forward-")) command("connect", {{"from-tag", "A"}, {"to-tag", tag}});
+  }
+  EXPECT_EQ(command("stop forwarding")["result"], "ok");
+  exchange();
+  EXPECT_EQ(command("delete", {{"delete delay", 0}})["result"], "ok");
+  EXPECT_EQ(world_->open_ports(), 0u);
+}
+
+TEST_F(Talk, CTL7_NothingEndsAllCallsByAControlProtocol) {
+  for (const char* line : {"terminate all", "terminate own"}) command("cli", {{"body", line}});
+  EXPECT_EQ(world_->manager().size(), 1u);
+  EXPECT_NE(std::string(command("cli", {{"body", "terminate talk"}})["response"]).find("terminated"),
+            std::string::npos);
+  EXPECT_EQ(world_->manager().size(), 0u);
+}
+
+TEST_F(Talk, NoTextOfARequestBecomesALineOfAnSdp) {
+  const json made = command("create", {{"call-id", "made"},
+                                       {"transport-protocol", "RTP/AVP\r\na=evil:1"},
+                                       {"codec", {{"offer", {"PCMA", "x/8000\r\na=evil:2"}}}}});
+  ASSERT_EQ(made["result"], "ok") << made;
+  EXPECT_EQ(std::string(made["sdp"]).find("evil"), std::string::npos) << made["sdp"];
+  EXPECT_EQ(
+      command("create", {{"call-id", "made2"}, {"media", {{{"type", "audio\r\na=evil:3"}}}}})["error-reason"],
+      "unsupported sdp section");
+  json edited = offer("edited", "X", audio_sdp(a_));
+  edited["sdp-attr"] = {
+      {"audio",
+       {{"add", {"x:1\r\na=evil:4"}}, {"substitute", {json::array({"sendrecv", "y\r\na=evil:5"})}}}}};
+  edited["label"] = "l\r\na=evil:6";
+  EXPECT_EQ(std::string(world_->ng(edited)["sdp"]).find("evil"), std::string::npos);
+}
+
 TEST_F(Talk, EgressIsWhatThePartyHears) {
   const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
   world_->open(listener);

@@ -243,10 +243,11 @@ class Daemon {
       log::info("NG on {}", path);
     }
     if (!config.listen_https.empty())
-      tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key);
+      tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key, config.https_client_ca);
     const auto add_http = [&](const Endpoint& local, const ng::TlsContext* tls) {
       http_.push_back(std::make_unique<ng::HttpServer>(base_.get(), local, tls, ng_, manager_, access_,
-                                                       system_clocks, config.http_idle_timeout));
+                                                       system_clocks, config.http_idle_timeout,
+                                                       config.http_token));
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
     };

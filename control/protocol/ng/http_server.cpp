@@ -66,7 +66,7 @@ void not_found(evhttp_request* request) { reply(request, 404, "Not found", "text
 
 }  // namespace
 
-TlsContext::TlsContext(const std::string& certificate, const std::string& key)
+TlsContext::TlsContext(const std::string& certificate, const std::string& key, const std::string& client_ca)
     : context_(SSL_CTX_new(TLS_server_method())) {
   const auto refuse = [&](const std::string& what) {
     std::array<char, 256> reason{};
@@ -82,6 +82,10 @@ TlsContext::TlsContext(const std::string& certificate, const std::string& key)
   if (SSL_CTX_use_PrivateKey_file(context_, key_file.c_str(), SSL_FILETYPE_PEM) != 1)
     refuse("https-key " + key_file);
   if (SSL_CTX_check_private_key(context_) != 1) refuse("https-key " + key_file);
+  if (client_ca.empty()) return;
+  if (SSL_CTX_load_verify_locations(context_, client_ca.c_str(), nullptr) != 1)
+    refuse("https-client-ca " + client_ca);
+  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
@@ -171,14 +175,15 @@ class HttpServer::WebSocket {
 
 HttpServer::HttpServer(event_base* base, const Endpoint& local, const TlsContext* tls, NgService& service,
                        SessionManager& manager, AccessList& access, std::function<Clock()> clock,
-                       std::chrono::seconds idle)
+                       std::chrono::seconds idle, std::string token)
     : http_(evhttp_new(base)),
       tls_(tls),
       service_(service),
       manager_(manager),
       access_(access),
       clock_(std::move(clock)),
-      idle_(idle) {
+      idle_(idle),
+      token_(std::move(token)) {
   evhttp_set_max_body_size(http_.get(), kMaxBody);
   evhttp_set_max_headers_size(http_.get(), kMaxHeaders);
   evhttp_set_allowed_methods(http_.get(),
@@ -228,6 +233,25 @@ std::optional<std::string> HttpServer::serve(std::string_view protocol, std::str
   return answer;
 }
 
+bool HttpServer::may(evhttp_request* request) const {
+  if (!token_.empty()) {
+    const std::string wanted = "Bearer " + token_;
+    const std::string_view given = header(request, "Authorization");
+    if (given.size() != wanted.size() || CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) != 0)
+      return false;
+  }
+  // A browser names the page that asks; programs name none.
+  std::string_view origin = header(request, "Origin");
+  if (origin.empty()) return true;
+  if (const auto scheme = origin.find("://"); scheme != std::string_view::npos)
+    origin.remove_prefix(scheme + 3);
+  const auto host_of = [](std::string_view text) {
+    const auto bracket = text.starts_with('[') ? text.find(']') : std::string_view::npos;
+    return bracket != std::string_view::npos ? text.substr(0, bracket + 1) : text.substr(0, text.find(':'));
+  };
+  return sdp::equal_ignoring_case(host_of(origin), host_of(header(request, "Host")));
+}
+
 void HttpServer::on_request(evhttp_request* request) {
   char* host = nullptr;
   std::uint16_t port = 0;
@@ -235,6 +259,10 @@ void HttpServer::on_request(evhttp_request* request) {
   const auto source = host == nullptr ? std::nullopt : IpAddress::parse(host);
   if (!source || !access_.admit(*source, clock_().now)) {
     reply(request, 403, "Forbidden", "text/plain", "forbidden\n");
+    return;
+  }
+  if (!may(request)) {
+    reply(request, token_.empty() ? 403 : 401, "Refused", "text/plain", "refused\n");
     return;
   }
   const std::string_view uri = evhttp_request_get_uri(request);

@@ -20,8 +20,8 @@ namespace ferry::ng {
 /// Certificate and key of a listener. The files are PEM; the chain may hold the key.
 class TlsContext {
  public:
-  /// Throws std::runtime_error with OpenSSL's reason.
-  TlsContext(const std::string& certificate, const std::string& key);
+  /// With `client_ca` clients must show a certificate of it. Throws std::runtime_error with OpenSSL's reason.
+  TlsContext(const std::string& certificate, const std::string& key, const std::string& client_ca = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -40,7 +40,7 @@ class HttpServer {
   /// be bound.
   HttpServer(event_base* base, const Endpoint& local, const TlsContext* tls, NgService& service,
              SessionManager& manager, AccessList& access, std::function<Clock()> clock,
-             std::chrono::seconds idle);
+             std::chrono::seconds idle, std::string token = {});
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -51,6 +51,8 @@ class HttpServer {
  private:
   class WebSocket;
   void on_request(evhttp_request* request);
+  /// CTL-8: the bearer token if one is set, and no page of another site.
+  [[nodiscard]] bool may(evhttp_request* request) const;
   void post(evhttp_request* request, const IpAddress& source, bool with_cookie);
   bool upgrade(evhttp_request* request, const IpAddress& source);
   void close(WebSocket& socket);
@@ -65,6 +67,7 @@ class HttpServer {
   AccessList& access_;
   std::function<Clock()> clock_;
   std::chrono::seconds idle_;
+  std::string token_;
   std::uint16_t port_ = 0;
   std::list<std::unique_ptr<WebSocket>> sockets_;
 };

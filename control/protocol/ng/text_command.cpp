@@ -92,9 +92,9 @@ std::string interfaces(const Context& context, std::string_view) {
 }
 
 std::string terminate(const Context& context, std::string_view rest) {
-  if (rest == "all" || rest == "own") {
-    return fmt::format("Terminated {} calls\n", context.manager.terminate_all(context.clock));
-  }
+  // CTL-7: nothing that ends everything comes by a control protocol.
+  if (rest == "all" || rest == "own")
+    return "Refused: terminate --all is for rtpferryctl on the local socket\n";
   if (context.manager.terminate(rest, context.clock)) return fmt::format("Call {} terminated\n", rest);
   return fmt::format("Call Id not found ({})\n", rest);
 }

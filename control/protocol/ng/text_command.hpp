@@ -9,7 +9,7 @@
 namespace ferry::ng {
 
 /// Executes one line (`list numsessions`, `list sessions`, `list totals`, `list interfaces`, `list
-/// maxsessions`, `terminate CALL-ID|all`) and gives its text. Unknown lines say so. Control thread only.
+/// maxsessions`, `terminate CALL-ID`) and gives its text. Unknown lines say so. Control thread only.
 std::string run_text_command(std::string_view line, SessionManager& manager, const Clock& clock);
 
 }  // namespace ferry::ng
