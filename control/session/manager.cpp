@@ -388,6 +388,21 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   return plan;
 }
 
+namespace {
+
+/// IDs of `a=extmap` values (RFC 8285 §5: `ID[/direction] URI`) as bits.
+std::uint16_t extension_ids(const Media& media) {
+  std::uint16_t ids = 0;
+  if (!media.extras) return ids;
+  for (const std::string& line : media.extras->masked_extmaps) {
+    const auto id = Value(std::string_view(line).substr(0, line.find_first_of("/ "))).as_integer();
+    if (id && *id > 0 && *id < 16) ids = static_cast<std::uint16_t>(ids | (1u << *id));
+  }
+  return ids;
+}
+
+}  // namespace
+
 void SessionManager::add_sinks(const Call& call, const Media& media, const PortSet& ports,
                                SourcePlan& source) const {
   Sink common;
@@ -421,6 +436,8 @@ void SessionManager::add_sinks(const Call& call, const Media& media, const PortS
         sink.blocked = sink.blocked || subscription.blocked;
         sink.silenced = sink.silenced || subscription.silenced;
         sink.rtcp_only = subscription.rtcp_only;
+        // Both know an extension that the answer gave back to the one who offered it.
+        sink.masked_extensions = extension_ids(media);
         source.sinks.push_back(sink);
         break;
       }

@@ -316,6 +316,8 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
     }
     if (sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp)
       overwrite_payload(outgoing.data(), payload->silence);
+    if (sink.masked_extensions != 0 && !verdict.is_rtcp)
+      blank_extensions(outgoing.data(), sink.masked_extensions);
     queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), now);
   }
 }

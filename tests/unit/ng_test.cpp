@@ -3,8 +3,11 @@
 #include "control/protocol/ng/request_parser.hpp"
 #include "control/protocol/ng/rtpp_flags.hpp"
 #include "control/sdp/write.hpp"
+#include "relay/core/rtp/rtp.hpp"
 #include "tests/support/world.hpp"
 
+#include <array>
+#include <cstring>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -352,6 +355,71 @@ TEST_F(Talk, NoTextOfARequestBecomesALineOfAnSdp) {
        {{"add", {"x:1\r\na=evil:4"}}, {"substitute", {json::array({"sendrecv", "y\r\na=evil:5"})}}}}};
   edited["label"] = "l\r\na=evil:6";
   EXPECT_EQ(std::string(world_->ng(edited)["sdp"]).find("evil"), std::string::npos);
+}
+
+TEST_F(Talk, ExtmapStripAndMask) {
+  const std::string lines = "a=extmap:1 urn:one\r\na=extmap:2/sendonly urn:two\r\na=extmap:3 urn:three\r\n";
+  const Endpoint c{world_->peer_address(1, 'C'), UdpPort{4000}};
+  const Endpoint d{world_->peer_address(1, 'D'), UdpPort{4000}};
+  world_->open(d);
+  json request = offer("ext", "C", audio_sdp(c, lines));
+  request["extmap"] = {{"strip", {"urn:one"}}, {"mask", {"urn:two"}}};
+  const json offered = world_->ng(request);
+  const std::string shown = offered["sdp"];
+  EXPECT_EQ(shown.find("urn:one"), std::string::npos);
+  EXPECT_EQ(shown.find("urn:two"), std::string::npos);
+  EXPECT_NE(shown.find("a=extmap:3 urn:three"), std::string::npos);
+  const json answered = world_->ng(answer("ext", "C", "D", audio_sdp(d, "a=extmap:3 urn:three\r\n")));
+  const std::string back = answered["sdp"];
+  EXPECT_NE(back.find("a=extmap:2/sendonly urn:two"), std::string::npos)
+      << "the offerer is told that it is taken";
+  EXPECT_EQ(back.find("urn:one"), std::string::npos);
+  // A packet with elements 2 and 3: the masked one is blank at the far side, the size stays.
+  Packet packet = rtp('C', 1, 1);
+  packet[0] = std::byte{0x90};
+  const std::array<unsigned char, 12> extension = {0xbe, 0xde, 0, 2, 0x21, 0xaa, 0xbb, 0x30, 0xcc, 0, 0, 0};
+  packet.insert(packet.begin() + 12, reinterpret_cast<const std::byte*>(extension.data()),
+                reinterpret_cast<const std::byte*>(extension.data()) + extension.size());
+  world_->send(c, {world_->relay_address(), World::port_of(answered)}, packet);
+  world_->run(world_->elapsed() + 100ms);
+  const Packet& got = world_->received().back().packet;
+  ASSERT_EQ(got.size(), packet.size());
+  const std::array<unsigned char, 12> wanted = {0xbe, 0xde, 0, 2, 0, 0, 0, 0x30, 0xcc, 0, 0, 0};
+  EXPECT_EQ(std::memcmp(got.data() + 12, wanted.data(), wanted.size()), 0);
+  EXPECT_TRUE(std::equal(got.begin() + 24, got.end(), packet.begin() + 24));
+}
+
+TEST(Rtp, BlankingBrokenExtensionsTouchesNothingElse) {
+  std::mt19937 random(3);
+  for (int i = 0; i < 20'000; ++i) {
+    std::vector<std::byte> packet(12 + random() % 60);
+    for (std::byte& b : packet) b = static_cast<std::byte>(random());
+    if (packet.size() >= 16 && random() % 2 == 0) {
+      packet[0] = std::byte{0x90};
+      packet[12] = std::byte{0xbe};
+      packet[13] = std::byte{0xde};
+    }
+    const auto before = packet;
+    blank_extensions(packet, static_cast<std::uint16_t>(random()));
+    EXPECT_TRUE(std::equal(packet.begin(), packet.begin() + 12, before.begin()));
+  }
+}
+
+TEST_F(Talk, AReplyStaysBelowWhatClientsRead) {
+  std::string many;
+  for (int i = 0; i < 30; ++i) many += "m=audio " + std::to_string(5000 + 2 * i) + " RTP/AVP 8\r\n";
+  for (int i = 0; i < 20; ++i) {
+    json request = offer("large", "T" + std::to_string(i), audio_sdp(a_, many));
+    request["via-branch"] = "b" + std::to_string(i);
+    ASSERT_EQ(world_->ng(request)["result"], "ok");
+  }
+  for (const std::string document :
+       {R"({"command":"query","call-id":"large"})", R"({"command":"delete","call-id":"large"})"}) {
+    const std::string reply = world_->service().handle_document(document, IpAddress::v4({127, 0, 0, 1}));
+    EXPECT_LT(reply.size(), 65'000u);
+    EXPECT_NE(reply.find("query one tag"), std::string::npos);
+    EXPECT_NE(reply.find("\"totals\""), std::string::npos);
+  }
 }
 
 TEST_F(Talk, EgressIsWhatThePartyHears) {

@@ -99,6 +99,23 @@ Dict error_reply(std::string_view reason) {
   return reply;
 }
 
+/// A reply that no client could read is worth less than one without the parties.
+std::string encode_bounded(Dict reply, std::string (*encode)(const Value&)) {
+  constexpr std::size_t kMaxReply = 60'000;  // a datagram, and what OpenSIPS reads
+  std::string text = encode(Value(reply));
+  const Value* tags = reply.find("tags");
+  if (text.size() <= kMaxReply || tags == nullptr || tags->dict() == nullptr) return text;
+  Dict names;
+  for (const auto& [tag, party] : *tags->dict()) {
+    Dict brief;
+    brief.set("tag", tag);
+    names.set(tag, std::move(brief));
+  }
+  reply.set("tags", std::move(names));
+  reply.set("warning", "Too large for one reply: query one tag for its medias");
+  return encode(Value(reply));
+}
+
 std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds); }
 
 }  // namespace
@@ -132,7 +149,7 @@ std::string NgService::handle_document(std::string_view document, const IpAddres
     if (!decoded) return encode_json(refuse("Failed to parse JSON document"));
     if (decoded->value.dict() == nullptr) return encode_json(refuse("Could not decode JSON dictionary"));
     repeated_keys_ += decoded->repeated_keys;
-    return encode_json(execute(*decoded->value.dict(), source));
+    return encode_bounded(execute(*decoded->value.dict(), source), encode_json);
   }
   if (document.front() != 'd') return encode_bencode(refuse("Invalid NG data format"));
   DecodeLimits limits;
@@ -140,7 +157,7 @@ std::string NgService::handle_document(std::string_view document, const IpAddres
   auto decoded = decode_bencode(document, limits);
   if (!decoded) return encode_bencode(refuse("Could not decode bencode dictionary"));
   repeated_keys_ += decoded->repeated_keys;
-  return encode_bencode(execute(*decoded->value.dict(), source));
+  return encode_bounded(execute(*decoded->value.dict(), source), encode_bencode);
 }
 
 void NgService::count_unknown(const Request& request) {

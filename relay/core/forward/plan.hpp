@@ -49,6 +49,9 @@ struct Sink {
   bool events_blocked = false;
   /// RTCP of the receiver that goes back to its source; no media.
   bool rtcp_only = false;
+  /// Bit N: header extension elements with ID N (1-15) are blanked, this receiver was not told of them (RFC
+  /// 8285).
+  std::uint16_t masked_extensions = 0;
   bool operator==(const Sink&) const = default;
 };
 
