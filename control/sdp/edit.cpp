@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace ferry::sdp {
 
@@ -26,11 +27,12 @@ void add_all(const AttributeEdits& edits, std::string_view section, std::string&
 }
 
 /// The attribute after removals and substitutions; nothing if it is gone.
-std::string edited(const AttributeEdits& edits, std::string_view section, std::string_view attribute) {
+std::optional<std::string> edited(const AttributeEdits& edits, std::string_view section,
+                                  std::string_view attribute) {
   std::string text(attribute);
   for (const AttributeEdit& edit : edits) {
     if (edit.section != section || !matches(edit.text, text)) continue;
-    if (edit.kind == AttributeEdit::Kind::kRemove) return {};
+    if (edit.kind == AttributeEdit::Kind::kRemove) return std::nullopt;
     if (edit.kind == AttributeEdit::Kind::kSubstitute && is_clean(edit.replacement)) text = edit.replacement;
   }
   return text;
@@ -60,8 +62,8 @@ std::string apply(const AttributeEdits& edits, std::string_view body) {
       out.append(line).append("\r\n");
       continue;
     }
-    const std::string text = edited(edits, section, line.substr(2));
-    if (!text.empty()) out.append("a=").append(text).append("\r\n");
+    if (const auto text = edited(edits, section, line.substr(2)))
+      out.append("a=").append(*text).append("\r\n");
   }
   add_all(edits, section, out);
   return out;

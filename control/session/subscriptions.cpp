@@ -140,8 +140,15 @@ std::vector<sdp::Codec> Subscriptions::sent_codecs(const Media& media, const sdp
 Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Section>& sections) {
   for (Section& section : sections) {
     const LocalAddress* local = section.interface->address_of(section.family);
-    const PortSet* known = section.media == nullptr ? nullptr : section.media->active_ports();
-    if (known != nullptr && !known->closed && known->local == local) continue;
+    if (section.media != nullptr) {
+      const auto& ports = section.media->ports;
+      const auto known =
+          std::ranges::find_if(ports, [&](const PortSet& p) { return !p.closed && p.local == local; });
+      if (known != ports.end()) {
+        section.known = static_cast<std::size_t>(known - ports.begin());
+        continue;
+      }
+    }
     if (local == nullptr) return fail(error("Ran out of ports"));
     auto opened = manager_.open_ports(call, *local, clock_.now);
     if (!opened) return fail(opened.error());
@@ -178,6 +185,8 @@ Media& Subscriptions::place(Leg& leg, Section& section) {
     media.ports.push_back(std::move(*section.opened));
     section.opened.reset();
     media.active = media.sending = media.ports.size() - 1;
+  } else if (section.known) {
+    media.active = media.sending = *section.known;
   }
   const bool require = has(request_.rtcp_mux, RtcpMux::kRequire);
   media.mux_offered_to_peer = require || has(request_.rtcp_mux, RtcpMux::kOffer);

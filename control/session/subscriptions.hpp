@@ -36,6 +36,7 @@ class Subscriptions {
     std::vector<Media*> sources;
     const LogicalInterface* interface = nullptr;
     AddressFamily family = AddressFamily::kIpv4;
+    std::optional<std::size_t> known;  // which of the media's port sets serves already
     std::optional<PortSet> opened;
   };
 

@@ -13,8 +13,14 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   fact(again.has_value());
   fact(again->value == decoded->value);
   if (const auto* dict = decoded->value.dict()) {
+    // A key of its own, or a word of `rtpp-flags`, where each takes an octet at least.
     const auto request = ferry::ng::parse_request(*dict);
-    fact(request.unknown_keys.size() <= dict->size());
+    fact(request.unknown_keys.size() + request.unknown_flags.size() <= size);
+    for (const auto& edit : request.sdp_attr)
+      fact(edit.text.size() <= size && edit.replacement.size() <= size);
+    // What the daemon reads as a template is what a client may send.
+    const ferry::ng::Templates templates = {{"default", std::string(text)}};
+    ferry::ng::parse_request(*dict, templates);
   }
   return 0;
 }

@@ -1,6 +1,8 @@
 // PRC-3: SDP. Views lie inside the text, bounds hold, and what was written parses to as many sections.
 #include "control/sdp/sdp.hpp"
 
+#include "control/sdp/codec_list.hpp"
+#include "control/sdp/edit.hpp"
 #include "control/sdp/write.hpp"
 #include "tests/fuzz/facts.hpp"
 
@@ -26,11 +28,20 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     section.connection = IpAddress::v4({192, 0, 2, 1});
     section.protocol = media.protocol;
     section.codecs = media.codecs;
+    sdp::CodecOperations operations;
+    operations.strip = {"all"};
+    operations.offer = {"PCMA", "opus/48000/2"};
+    const auto chosen = sdp::choose_codecs(media.codecs, operations, false);
+    fact(chosen.size() <= media.codecs.size() && chosen.empty() == media.codecs.empty());
     section.direction = media.direction;
     section.mid = media.mid;
     edit.sections.push_back(section);
   }
   const std::string written = sdp::write(*session, edit);
+  fact(sdp::apply({}, written) == written);
+  const sdp::AttributeEdits edits = {{sdp::AttributeEdit::Kind::kRemove, "audio", "rtpmap", {}},
+                                     {sdp::AttributeEdit::Kind::kAdd, "", "added", {}}};
+  fact(sdp::apply(edits, written).find("a=added\r\n") != std::string::npos);
   sdp::Limits wide;
   wide.bytes = 1 << 24;
   wide.line = 1 << 20;

@@ -422,6 +422,18 @@ TEST_F(Talk, AReplyStaysBelowWhatClientsRead) {
   }
 }
 
+TEST_F(Talk, SubscribingAgainAndAgainTakesNoMorePorts) {
+  const json request = {{"from-tag", "A"}, {"to-tag", "S"}, {"interface", "plain"}};
+  json other = request;
+  other["interface"] = "global";
+  command("subscribe request", request);
+  command("subscribe request", other);
+  const std::size_t ports = world_->open_ports();
+  for (int i = 0; i < 20; ++i)
+    ASSERT_EQ(command("subscribe request", i % 2 == 0 ? request : other)["result"], "ok");
+  EXPECT_EQ(world_->open_ports(), ports);
+}
+
 TEST_F(Talk, EgressIsWhatThePartyHears) {
   const Endpoint listener{world_->peer_address(1, 'S'), UdpPort{6000}};
   world_->open(listener);
