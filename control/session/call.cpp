@@ -4,6 +4,8 @@
 
 namespace ferry {
 
+bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
+
 Leg* Call::leg_by_tag(std::string_view tag) const {
   const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->is_called(tag); });
   return found == legs.end() ? nullptr : found->get();

@@ -133,6 +133,9 @@ struct Media {
 
   std::vector<Subscription> subscriptions;
 
+  /// Receives and never sends: a subscriber, a copy. It keeps no call alive and is not expected to speak
+  /// (LAT-12).
+  [[nodiscard]] bool only_listens() const;
   MediaExtras& made_extras() {
     if (!extras) extras = std::make_unique<MediaExtras>();
     return *extras;

@@ -83,7 +83,6 @@ std::size_t Conference::exchange(Leg& a, Leg& b) const {
 
 void Conference::finish(Call& call) {
   call.touched = clock_.now;
-  call.delete_at.reset();
   manager_.sync_plans(call);
   if (const Instant at = manager_.due(call).at; at < call.scheduled_at)
     manager_.schedule(call, at, clock_.now);

@@ -31,11 +31,9 @@ bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
 /// Anybody left whom another party could hear.
 bool has_source(const Call& call) {
   return std::ranges::any_of(call.legs, [](const auto& leg) {
-    const bool open = std::ranges::any_of(leg->medias, [](const auto& m) { return !m->ports.empty(); });
-    const bool subscriber = !leg->from_offer_answer && std::ranges::all_of(leg->medias, [](const auto& m) {
-      return !m->may_send || m->remote_rtp == Endpoint{};
+    return !is_deleted(*leg) && std::ranges::any_of(leg->medias, [](const auto& media) {
+      return !media->ports.empty() && !media->only_listens();
     });
-    return open && !is_deleted(*leg) && !subscriber;
   });
 }
 
@@ -332,13 +330,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->send_to_signalled = media.rules.asymmetric;
   plan->wait_for_peer = media.wait_for_peer;
   plan->listening_quality = config_.listening_quality;
-  // A subscriber only ever listens (LAT-12).
-  const bool listener =
-      !media.leg->from_offer_answer && std::ranges::any_of(media.subscriptions, [](const Subscription& s) {
-        return s.kind == SubscriptionKind::kPubSub;
-      });
   plan->limit_unverified =
-      media.answered && !listener && !media.rules.unidirectional && !media.rules.asymmetric;
+      media.answered && !media.only_listens() && !media.rules.unidirectional && !media.rules.asymmetric;
 
   LatchConfig latch;
   latch.policy = media.rules.policy;
@@ -490,7 +483,7 @@ SessionManager::Due SessionManager::due(const Call& call) const {
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
       // Who only listens does not keep a call alive whose parties are gone.
-      if (!leg->from_offer_answer && !media->may_send) {
+      if (media->only_listens()) {
         has_listener = true;
         continue;
       }

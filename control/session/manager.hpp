@@ -118,6 +118,11 @@ class SessionManager {
   /// For `rtpferryctl`: a call in full, with latch states and drops. Null if there is none.
   nlohmann::json show(std::string_view call_id, const Clock& clock);
   [[nodiscard]] nlohmann::json list_calls(const Clock& clock) const;
+  /// Every call once, in no order.
+  template <class Visit>
+  void each_call(Visit visit) const {
+    for (const auto& [id, call] : calls_) visit(*call);
+  }
 
   /// Versioned plain values of a call, a section per component (design seam 3).
   nlohmann::json export_call(std::string_view call_id, const Clock& clock);

@@ -187,7 +187,6 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
     media.ports.push_back(std::move(opened[i]));
     media.subscriptions.push_back({sources[i], SubscriptionKind::kPubSub});
   }
-  (*call)->delete_at.reset();
   done(**call);
   return reply;
 }

@@ -101,7 +101,6 @@ Result<Call*, RequestError> Subscriptions::call_or_new(bool& is_new) {
 
 void Subscriptions::finish(Call& call, bool is_new) {
   call.touched = clock_.now;
-  call.delete_at.reset();
   manager_.sync_plans(call);
   if (is_new) {
     ++manager_.totals_.managed;
@@ -330,6 +329,8 @@ Result<Dict, RequestError> Subscriptions::publish() {
   if (leg == nullptr) leg = &manager_.add_leg(*call, tag, clock_);
   leg->from_offer_answer = false;
   leg->id_index = manager_.id_index(*call, call->id);
+  leg->delete_at.reset();
+  call->delete_at.reset();  // signalling of a party revives (NG section 13)
   leg->last_sdp = *request_.sdp;
   leg->section_order.clear();
   if (!request_.label.empty()) leg->made_extras().label = request_.label;

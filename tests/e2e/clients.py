@@ -11,6 +11,7 @@ import http.client
 import http.server
 import json
 import os
+import queue
 import socket
 import ssl
 import struct
@@ -175,11 +176,11 @@ def web(program):
 
 
 def events(program):
-    heard = []
+    heard = queue.Queue()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            heard.append((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            heard.put((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
             self.send_response(200)
             self.end_headers()
 
@@ -221,10 +222,10 @@ def events(program):
     except socket.timeout:
         again = False
     check(not again, "its three end packets are one event")
-    end = time.monotonic() + 8
-    while time.monotonic() < end and not heard:
-        time.sleep(0.1)
-    path, body = heard[0] if heard else ("", "")
+    try:
+        path, body = heard.get(timeout=8)
+    except queue.Empty:
+        path, body = "", ""
     check(path == "/RPC2" and "<methodName>dlg.terminate_dlg</methodName>" in body and
           body.index("<string>ev<") < body.index("<string>A<") < body.index("<string>B<"), "a time-out is told by XML-RPC to the signalling client")
     server.shutdown()

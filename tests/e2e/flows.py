@@ -72,7 +72,6 @@ class Rtp:
             self.sequence += 1
             packet = struct.pack("!BBHII", 0x80, 8, self.sequence & 0xffff, self.sequence * 160, self.ssrc) + b"\xd5" * 160
             self.socket.sendto(packet, self.to)
-            time.sleep(0.002)
 
     def received(self, wait=0.3):
         counts = {}

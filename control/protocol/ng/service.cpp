@@ -19,78 +19,84 @@ namespace {
 constexpr std::size_t kMaxClients = 256;  // counted one by one; the rest together
 constexpr std::size_t kMaxUnknownWords = 512;
 
-enum class Command : std::uint8_t {
-  kPing,
-  kOffer,
-  kAnswer,
-  kDelete,
-  kQuery,
-  kList,
-  kStatistics,
-  kBlockMedia,
-  kUnblockMedia,
-  kSilenceMedia,
-  kUnsilenceMedia,
-  kBlockDtmf,
-  kUnblockDtmf,
-  kStartForwarding,
-  kStopForwarding,
-  kPublish,
-  kSubscribeRequest,
-  kSubscribeAnswer,
-  kUnsubscribe,
-  kCreate,
-  kCreateAnswer,
-  kTransform,
-  kConnect,
-  kMesh,
-  kInjectStart,
-  kInjectStop,
-  kCli,
-  kLater
+struct Context {
+  NgService& service;
+  SessionManager& manager;
+  const Request& request;
+  const Clock& clock;
 };
+using Outcome = Result<Dict, RequestError>;
 
-/// NG reference, section 4, in the order of section 15.
+Outcome ping(Context&) {
+  Dict pong;
+  pong.set("result", "pong");
+  return pong;
+}
+
+Outcome offer(Context& c) {
+  const bool is_new = c.request.call_id && c.manager.find(*c.request.call_id) == nullptr;
+  if (!c.service.overloaded() || !is_new) return c.manager.offer(c.request, c.clock);
+  const bool announced = c.request.supports_load_limit;
+  return fail(
+      RequestError{announced ? "Load limit exceeded" : "Parallel session limit reached", false, announced});
+}
+
+Outcome statistics(Context& c) {
+  Dict dict;
+  dict.set("statistics", c.service.statistics());
+  return dict;
+}
+
+Outcome cli(Context& c) {
+  if (!c.request.body) return fail(RequestError{"No 'body' in message", false, false});
+  Dict dict;
+  dict.set("response", run_text_command(*c.request.body, c.manager, c.clock));
+  return dict;
+}
+
+/// NG reference, section 4, in the order of section 15. Without `run` it is not supported by this version.
 struct CommandRow {
   std::string_view name;
   std::string_view short_name;
-  Command command = Command::kLater;
+  Outcome (*run)(Context&) = nullptr;
 };
+// clang-format off
 constexpr std::array<CommandRow, NgService::kCommands> kRows = {{
-    {"ping", "ping", Command::kPing},
-    {"offer", "offer", Command::kOffer},
-    {"answer", "answer", Command::kAnswer},
-    {"delete", "delete", Command::kDelete},
-    {"query", "query", Command::kQuery},
-    {"list", "list", Command::kList},
+    {"ping", "ping", ping},
+    {"offer", "offer", offer},
+    {"answer", "answer", [](Context& c) { return c.manager.answer(c.request, c.clock); }},
+    {"delete", "delete", [](Context& c) { return c.manager.remove(c.request, c.clock); }},
+    {"query", "query", [](Context& c) { return c.manager.query(c.request, c.clock); }},
+    {"list", "list", [](Context& c) { return c.manager.list(c.request); }},
     {"start recording", "startrec"},
     {"stop recording", "stoprec"},
     {"pause recording", "pauserec"},
-    {"start forwarding", "startfwd", Command::kStartForwarding},
-    {"stop forwarding", "stopfwd", Command::kStopForwarding},
-    {"block DTMF", "blkdtmf", Command::kBlockDtmf},
-    {"unblock DTMF", "unblkdtmf", Command::kUnblockDtmf},
-    {"block media", "blkmedia", Command::kBlockMedia},
-    {"unblock media", "unblkmedia", Command::kUnblockMedia},
+    {"start forwarding", "startfwd", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).start_forwarding(); }},
+    {"stop forwarding", "stopfwd", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).stop_forwarding(); }},
+    {"block DTMF", "blkdtmf", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlockEvents, true); }},
+    {"unblock DTMF", "unblkdtmf", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlockEvents, false); }},
+    {"block media", "blkmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlock, true); }},
+    {"unblock media", "unblkmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlock, false); }},
     {"play media", "playmedia"},
     {"stop media", "stopmedia"},
     {"play DTMF", "playdtmf"},
-    {"statistics", "stats", Command::kStatistics},
-    {"silence media", "slnmedia", Command::kSilenceMedia},
-    {"unsilence media", "unslnmedia", Command::kUnsilenceMedia},
-    {"publish", "pub", Command::kPublish},
-    {"subscribe request", "subreq", Command::kSubscribeRequest},
-    {"subscribe answer", "subans", Command::kSubscribeAnswer},
-    {"unsubscribe", "unsub", Command::kUnsubscribe},
-    {"inject start", "injstart", Command::kInjectStart},
-    {"inject stop", "injstop", Command::kInjectStop},
-    {"connect", "conn", Command::kConnect},
-    {"cli", "cli", Command::kCli},
-    {"transform", "trnsfm", Command::kTransform},
-    {"create", "create", Command::kCreate},
-    {"create answer", "crtansw", Command::kCreateAnswer},
-    {"mesh", "mesh", Command::kMesh},
+    {"statistics", "stats", statistics},
+    {"silence media", "slnmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kSilence, true); }},
+    {"unsilence media", "unslnmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kSilence, false); }},
+    {"publish", "pub", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).publish(); }},
+    {"subscribe request", "subreq", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).subscribe_request(); }},
+    {"subscribe answer", "subans", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).subscribe_answer(); }},
+    {"unsubscribe", "unsub", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).unsubscribe(); }},
+    {"inject start", "injstart", [](Context& c) { return Conference(c.manager, c.request, c.clock).inject_start(); }},
+    {"inject stop", "injstop", [](Context& c) { return Conference(c.manager, c.request, c.clock).inject_stop(); }},
+    {"connect", "conn", [](Context& c) { return Conference(c.manager, c.request, c.clock).connect(); }},
+    {"cli", "cli", cli},
+    {"transform", "trnsfm", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).transform(); }},
+    {"create", "create", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).create(); }},
+    {"create answer", "crtansw", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).create_answer(); }},
+    {"mesh", "mesh", [](Context& c) { return Conference(c.manager, c.request, c.clock).mesh(); }},
 }};
+// clang-format on
 
 Dict error_reply(std::string_view reason) {
   Dict reply;
@@ -102,8 +108,9 @@ Dict error_reply(std::string_view reason) {
 /// A reply that no client could read is worth less than one without the parties.
 std::string encode_bounded(Dict reply, std::string (*encode)(const Value&)) {
   constexpr std::size_t kMaxReply = 60'000;  // a datagram, and what OpenSIPS reads
-  std::string text = encode(Value(reply));
-  const Value* tags = reply.find("tags");
+  Value whole(std::move(reply));
+  std::string text = encode(whole);
+  const Value* tags = whole.dict()->find("tags");
   if (text.size() <= kMaxReply || tags == nullptr || tags->dict() == nullptr) return text;
   Dict names;
   for (const auto& [tag, party] : *tags->dict()) {
@@ -111,9 +118,9 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&)) {
     brief.set("tag", tag);
     names.set(tag, std::move(brief));
   }
-  reply.set("tags", std::move(names));
-  reply.set("warning", "Too large for one reply: query one tag for its medias");
-  return encode(Value(reply));
+  whole.dict()->set("tags", std::move(names));
+  whole.dict()->set("warning", "Too large for one reply: query one tag for its medias");
+  return encode(whole);
 }
 
 std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds); }
@@ -212,108 +219,15 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
 }
 
 Dict NgService::dispatch(std::size_t index, const Request& request) {
-  const Clock clock = clock_();
-  Result<Dict, RequestError> reply;
-  MediaControl media(manager_, request, clock);
-  Conference conference(manager_, request, clock);
-  Subscriptions one_party(manager_, request, clock);
+  const CommandRow& row = kRows[index];
   if (!request.option_error.empty()) return error_reply(request.option_error);
-  switch (kRows[index].command) {
-    case Command::kPing: {
-      Dict pong;
-      pong.set("result", "pong");
-      return pong;
-    }
-    case Command::kOffer:
-      if (overloaded_ && request.call_id && manager_.find(*request.call_id) == nullptr) {
-        reply = fail(RequestError{
-            request.supports_load_limit ? "Load limit exceeded" : "Parallel session limit reached", false,
-            request.supports_load_limit});
-      } else {
-        reply = manager_.offer(request, clock);
-      }
-      break;
-    case Command::kAnswer:
-      reply = manager_.answer(request, clock);
-      break;
-    case Command::kDelete:
-      reply = manager_.remove(request, clock);
-      break;
-    case Command::kQuery:
-      reply = manager_.query(request, clock);
-      break;
-    case Command::kList:
-      reply = manager_.list(request);
-      break;
-    case Command::kStatistics: {
-      Dict dict;
-      dict.set("statistics", statistics());
-      reply = std::move(dict);
-      break;
-    }
-    case Command::kBlockMedia:
-    case Command::kUnblockMedia:
-      reply = media.mark(MediaMark::kBlock, kRows[index].command == Command::kBlockMedia);
-      break;
-    case Command::kSilenceMedia:
-    case Command::kUnsilenceMedia:
-      reply = media.mark(MediaMark::kSilence, kRows[index].command == Command::kSilenceMedia);
-      break;
-    case Command::kBlockDtmf:
-    case Command::kUnblockDtmf:
-      reply = media.mark(MediaMark::kBlockEvents, kRows[index].command == Command::kBlockDtmf);
-      break;
-    case Command::kStartForwarding:
-      reply = media.start_forwarding();
-      break;
-    case Command::kStopForwarding:
-      reply = media.stop_forwarding();
-      break;
-    case Command::kPublish:
-      reply = one_party.publish();
-      break;
-    case Command::kSubscribeRequest:
-      reply = one_party.subscribe_request();
-      break;
-    case Command::kSubscribeAnswer:
-      reply = one_party.subscribe_answer();
-      break;
-    case Command::kUnsubscribe:
-      reply = one_party.unsubscribe();
-      break;
-    case Command::kCreate:
-      reply = one_party.create();
-      break;
-    case Command::kCreateAnswer:
-      reply = one_party.create_answer();
-      break;
-    case Command::kTransform:
-      reply = one_party.transform();
-      break;
-    case Command::kConnect:
-      reply = conference.connect();
-      break;
-    case Command::kMesh:
-      reply = conference.mesh();
-      break;
-    case Command::kInjectStart:
-      reply = conference.inject_start();
-      break;
-    case Command::kInjectStop:
-      reply = conference.inject_stop();
-      break;
-    case Command::kCli: {
-      if (!request.body) return error_reply("No 'body' in message");
-      Dict dict;
-      dict.set("response", run_text_command(*request.body, manager_, clock));
-      reply = std::move(dict);
-      break;
-    }
-    case Command::kLater:
-      return error_reply(fmt::format("Command '{}' is not supported by this version", kRows[index].name));
-  }
+  if (row.run == nullptr)
+    return error_reply(fmt::format("Command '{}' is not supported by this version", row.name));
+  const Clock clock = clock_();
+  Context context{*this, manager_, request, clock};
+  Outcome reply = row.run(context);
   if (reply) {
-    reply->set("result", "ok");
+    if (reply->find("result") == nullptr) reply->set("result", "ok");
     return std::move(*reply);
   }
   const RequestError& refused = reply.error();

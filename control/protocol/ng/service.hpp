@@ -48,6 +48,7 @@ class NgService {
   /// Refuses offers of new calls until it is called with false: requests come faster than they can be served
   /// (CTL-5).
   void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
+  [[nodiscard]] bool overloaded() const { return overloaded_; }
   void set_rates(const TrafficRates& rates) { rates_ = rates; }
 
   [[nodiscard]] const std::map<std::string, UnknownWord>& unknown_words() const { return unknown_; }

@@ -1,10 +1,9 @@
 #include "control/protocol/ng/text_command.hpp"
 
 #include <array>
-#include <functional>
+#include <utility>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace ferry::ng {
 
@@ -15,46 +14,42 @@ struct Context {
   const Clock& clock;
 };
 
-/// Family of a call's media: 4, 6, 10 for both, 0 for none.
-int family_of(const nlohmann::json& call) {
-  int family = 0;
-  for (const auto& leg : call.at("legs")) {
-    for (const auto& media : leg.at("medias")) {
-      if (!media.contains("local")) continue;
-      const int found = media["local"]["address"].get<std::string>().find(':') == std::string::npos ? 4 : 6;
-      if (family != 0 && family != found) return 10;
-      family = found;
+/// Whether the call's open ports are of IPv4, of IPv6.
+std::pair<bool, bool> families_of(const Call& call) {
+  std::pair<bool, bool> found;
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      const PortSet* ports = media->active_ports();
+      if (ports == nullptr || ports->closed) continue;
+      (ports->local->address.is_v6() ? found.second : found.first) = true;
     }
   }
-  return family;
-}
-
-std::vector<std::string> call_ids(const Context& context) {
-  std::vector<std::string> ids;
-  const auto calls = context.manager.list_calls(context.clock);
-  for (const auto& call : calls) ids.push_back(call.at("call_id"));
-  return ids;
+  return found;
 }
 
 std::string num_sessions(const Context& context, std::string_view) {
-  std::array<std::size_t, 11> families{};
-  for (const std::string& id : call_ids(context)) {
-    const auto call = context.manager.show(id, context.clock);
-    if (!call.is_null()) ++families[static_cast<std::size_t>(family_of(call))];
-  }
+  std::size_t only_v4 = 0;
+  std::size_t only_v6 = 0;
+  std::size_t mixed = 0;
+  context.manager.each_call([&](const Call& call) {
+    const auto [v4, v6] = families_of(call);
+    only_v4 += v4 && !v6 ? 1u : 0u;
+    only_v6 += v6 && !v4 ? 1u : 0u;
+    mixed += v4 && v6 ? 1u : 0u;
+  });
   const std::size_t all = context.manager.size();
   return fmt::format(
       "Current sessions own: {}\nCurrent sessions foreign: 0\nCurrent sessions total: {}\nCurrent transcoded "
-      "media: 0\n"
-      "Current sessions ipv4 only media: {}\nCurrent sessions ipv6 only media: {}\nCurrent sessions ip mixed "
-      " media: {}\n",
-      all, all, families[4], families[6], families[10]);
+      "media: "
+      "0\nCurrent sessions ipv4 only media: {}\nCurrent sessions ipv6 only media: {}\nCurrent sessions ip "
+      "mixed  "
+      "media: {}\n",
+      all, all, only_v4, only_v6, mixed);
 }
 
 std::string sessions(const Context& context, std::string_view) {
   std::string text;
-  const auto calls = context.manager.list_calls(context.clock);
-  for (const auto& call : calls) text += fmt::format("callid: {}\n", call.at("call_id").get<std::string>());
+  context.manager.each_call([&](const Call& call) { text += fmt::format("callid: {}\n", call.id); });
   return text.empty() ? "No sessions on this media relay.\n" : text;
 }
 
