@@ -16,29 +16,6 @@ constexpr std::uint64_t make_cookie(TransportId id, Component component) {
   return (static_cast<std::uint64_t>(id.slot) << 1) | static_cast<std::uint64_t>(component);
 }
 
-template <class Counter>
-void bump(Counter& counter, std::uint64_t by = 1) noexcept {
-  // One writer: a plain load and store is enough and cheaper than a locked add.
-  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
-}
-
-const PayloadEntry* payload_of(const SourcePlan& source, Bytes rtp) noexcept {
-  const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
-  const auto found = std::ranges::find(source.payloads, type, &PayloadEntry::type);
-  return found == source.payloads.end() ? nullptr : &*found;
-}
-
-/// Why media may not go to this sink; kNone if it may.
-DropReason refuses(const Sink& sink, const PayloadEntry* payload) noexcept {
-  if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
-  if (sink.blocked) return DropReason::kBlocked;
-  if (payload != nullptr && payload->is_event)
-    return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
-  // What cannot be silenced must not be heard.
-  const bool can_silence = payload != nullptr && payload->silence != 0;
-  return sink.silenced && !can_silence ? DropReason::kBlocked : DropReason::kNone;
-}
-
 void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
   if (!view) return;
@@ -47,8 +24,11 @@ void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
 
 }  // namespace
 
-Worker::Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own)
-    : io_(std::move(io)), own_(std::move(own)) {}
+Worker::Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own,
+               std::unique_ptr<FlowOffload> offload)
+    : io_(std::move(io)), own_(std::move(own)) {
+  if (offload) offloader_ = std::make_unique<Offloader>(std::move(offload), *io_, table_, totals_);
+}
 
 Worker::~Worker() {
   // Held packets go back to the engine before it dies.
@@ -73,7 +53,8 @@ void Worker::wait_completed() const noexcept {
 
 void Worker::run(const std::atomic<bool>& stop) noexcept {
   while (!stop.load(std::memory_order_relaxed)) {
-    io_->wait(io_->now() + 1s);
+    const Instant latest = io_->now() + 1s;
+    io_->wait(offloader_ ? offloader_->next_turn(latest) : latest);
     run_once();
   }
   run_commands();
@@ -104,38 +85,32 @@ std::size_t Worker::run_once() noexcept {
     for (std::size_t i = 0; i < count; ++i) on_packet(std::move(received_[i]), now);
     flush();
   }
+  if (offloader_) offloader_->turn(io_->now());
   return count;
 }
 
-TransportEntry* Worker::find(TransportId id) noexcept {
-  if (id.slot >= table_.size() || !table_[id.slot] || table_[id.slot]->state.id() != id) return nullptr;
-  return table_[id.slot].get();
-}
-
 void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
-  if (id.slot >= table_.size()) table_.resize(id.slot + 1);
-  if (!table_[id.slot]) ++live_;
-  entry->state.set_id(id);
   for (const auto component : {Component::kRtp, Component::kRtcp}) {
     const PortHandle port = entry->ports[static_cast<std::size_t>(component)];
     if (!port.is_open() || io_->attach(port, make_cookie(id, component))) continue;
     bump(totals_.unserved_ports);
     entry->state.note(TransportEvent::kPortNotServed);
   }
-  pass_events(*entry, io_->now());
-  table_[id.slot] = std::move(entry);
+  TransportEntry& placed = *entry;
+  table_.put(id, std::move(entry));
+  pass_events(placed, io_->now());
 }
 
 std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
-  TransportEntry* entry = find(id);
+  TransportEntry* entry = table_.find(id);
   if (entry == nullptr) return nullptr;
+  if (offloader_) offloader_->withdraw_all(*entry);
   flush();  // nothing queued may point to it afterwards
   for (const PortHandle port : entry->ports) {
     if (port.is_open()) io_->detach(port);
   }
   entry->held.reset();  // buffers belong to this worker's engine
-  --live_;
-  return std::move(table_[id.slot]);
+  return table_.take(id);
 }
 
 void Worker::execute(InstallTransport& command) {
@@ -147,7 +122,11 @@ void Worker::execute(InstallTransport& command) {
 }
 
 void Worker::execute(UpdatePlan& command) {
-  if (TransportEntry* entry = find(command.id)) entry->state.set_plan(std::move(command.plan), io_->now());
+  TransportEntry* entry = table_.find(command.id);
+  if (entry == nullptr) return;
+  if (offloader_) offloader_->before_plan(*entry, *command.plan);
+  entry->state.set_plan(std::move(command.plan), io_->now());
+  if (offloader_) offloader_->reconsider(*entry);
 }
 
 void Worker::execute(RemoveTransport& command) {
@@ -158,7 +137,10 @@ void Worker::execute(RemoveTransport& command) {
 }
 
 void Worker::execute(ReadTransport& command) {
-  if (const TransportEntry* entry = find(command.id)) *command.into = entry->state.snapshot();
+  TransportEntry* entry = table_.find(command.id);
+  if (entry == nullptr) return;
+  if (offloader_) offloader_->refresh(*entry);
+  *command.into = entry->state.snapshot();
 }
 
 void Worker::execute(ExtractTransport& command) { *command.into = take(command.id); }
@@ -166,15 +148,18 @@ void Worker::execute(ExtractTransport& command) { *command.into = take(command.i
 void Worker::execute(AdoptTransport& command) { place(command.id, std::move(command.entry)); }
 
 void Worker::execute(AttachTap& command) {
-  if (TransportEntry* entry = find(command.id)) entry->taps.push_back(command.tap);
+  TransportEntry* entry = table_.find(command.id);
+  if (entry == nullptr) return;
+  entry->taps.push_back(command.tap);
+  if (offloader_) offloader_->reconsider(*entry);
 }
 
 void Worker::execute(DetachTap& command) {
-  if (TransportEntry* entry = find(command.id)) std::erase(entry->taps, command.tap);
+  if (TransportEntry* entry = table_.find(command.id)) std::erase(entry->taps, command.tap);
 }
 
 void Worker::execute(SendProbe& command) {
-  TransportEntry* entry = find(command.id);
+  TransportEntry* entry = table_.find(command.id);
   if (entry == nullptr || entry->state.plan().sources.empty()) return;
   const SourcePlan& source = entry->state.plan().sources.front();
   const auto hop = entry->state.next_hop(Component::kRtp, io_->now());
@@ -192,27 +177,32 @@ void Worker::execute(SendProbe& command) {
   flush();
 }
 
-void Worker::count_total_drop(DropReason reason) noexcept {
-  bump(totals_.drops[static_cast<std::size_t>(reason)]);
-  bump(totals_.errors);
-}
-
 void Worker::drop(TransportEntry& entry, DropReason reason) noexcept {
   entry.state.count_drop(reason);
-  count_total_drop(reason);
+  count_drops(totals_, reason);
 }
 
 void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
   const auto slot = static_cast<std::size_t>(packet->cookie >> 1);
   const auto component = static_cast<Component>(packet->cookie & 1);
   // Cannot fail: a port is detached before its transport leaves the table.
-  if (!FERRY_ENSURE(slot < table_.size() && table_[slot])) return;
-  TransportEntry& entry = *table_[slot];
+  TransportEntry* found = table_.at(slot);
+  if (!FERRY_ENSURE(found != nullptr)) return;
+  TransportEntry& entry = *found;
   if (packet->truncated) {
     drop(entry, DropReason::kTooLong);
     return;
   }
-  judge(entry, component, std::move(packet), now, 0);
+  if (offloader_ && component == Component::kRtp) {
+    offloader_->before_judgement(entry, packet->remote, packet.data(), now);
+    const Endpoint peer = entry.state.latch(Component::kRtp).learned();
+    forwarded_ssrc_.reset();
+    judge(entry, component, std::move(packet), now, 0);
+    if (peer != entry.state.latch(Component::kRtp).learned()) offloader_->reconsider(entry);
+    if (forwarded_ssrc_) offloader_->offer(entry, *forwarded_ssrc_, now);
+  } else {
+    judge(entry, component, std::move(packet), now, 0);
+  }
   pass_events(entry, now);
 }
 
@@ -224,7 +214,7 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       forward(entry, verdict, std::move(packet), now);
       return;
     case Verdict::Kind::kDrop:
-      count_total_drop(verdict.reason);
+      count_drops(totals_, verdict.reason);
       return;
     case Verdict::Kind::kHold:
       hold(entry, verdict.slot, std::move(packet));
@@ -251,7 +241,7 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
   if (!entry.held) entry.held = std::make_unique<std::array<TransportEntry::Held, Transport::kHoldSlots>>();
   if ((*entry.held)[slot].packet) give_up(entry, slot);
   HeldAt& place = held_[next_held_ % kMaxHeld];
-  if (TransportEntry* oldest = find(place.id); oldest != nullptr && oldest->held) {
+  if (TransportEntry* oldest = table_.find(place.id); oldest != nullptr && oldest->held) {
     const auto& waiting = (*oldest->held)[place.slot];
     if (waiting.packet && waiting.serial == place.serial) give_up(*oldest, place.slot);
   }
@@ -269,19 +259,20 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
     for (PacketTap* tap : entry.taps) tap->on_packet(seen);
   }
   if (verdict.is_rtcp && !source.sinks.empty()) {
-    if (const TransportEntry* far = find(source.sinks.front().via)) {
+    if (const TransportEntry* far = table_.find(source.sinks.front().via)) {
       entry.state.complete_report(far->state.round_trip(), now);
     }
   }
   const Component component = verdict.is_rtcp ? Component::kRtcp : Component::kRtp;
   const PayloadEntry* payload = nullptr;
   if (!verdict.is_rtcp && (source.inspects_payload || source.has_events)) {
-    payload = payload_of(source, packet.data());
+    payload = source.payload_of(packet.data());
     if (payload != nullptr && payload->is_event) {
       if (const auto dtmf = entry.state.dtmf_of(verdict.source, *payload, packet->remote, packet.data()))
         events_.push(WorkerEvent{entry.state.id(), TransportEvent::kDtmf, *dtmf});
     }
   }
+  if (!verdict.is_rtcp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
   std::size_t left = source.sinks.size();
   if (left == 0) drop(entry, DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
@@ -291,7 +282,7 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
       drop(entry, refused);
       continue;
     }
-    TransportEntry* out = find(sink.via);
+    TransportEntry* out = table_.find(sink.via);
     if (out == nullptr) {
       drop(entry, DropReason::kNoSink);
       continue;

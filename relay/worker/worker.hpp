@@ -5,33 +5,20 @@
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_io.hpp"
+#include "relay/worker/offloader.hpp"
+#include "relay/worker/transport_table.hpp"
+#include "relay/worker/worker_totals.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
 namespace ferry {
-
-/// A transport with everything the worker keeps for it. Moves between workers whole (design seam 7).
-struct TransportEntry {
-  TransportEntry(TransportId id, std::shared_ptr<const TransportPlan> plan,
-                 std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
-      : state(id, std::move(plan), std::move(activity), now, barred) {}
-  Transport state;
-  std::array<PortHandle, 2> ports;
-  std::vector<PacketTap*> taps;
-  /// A first packet under probation, and which of the worker's held packets it is.
-  struct Held {
-    PacketBuffer packet;
-    std::uint64_t serial = 0;
-  };
-  /// Made when the first one must wait.
-  std::unique_ptr<std::array<Held, Transport::kHoldSlots>> held;
-};
 
 // What control tells a worker. Pointers to results stay valid until the worker passed the fence of the
 // command.
@@ -92,16 +79,6 @@ struct WorkerEvent {
   DtmfEvent dtmf;  // kDtmf
 };
 
-/// Totals of one worker, read by control without locks.
-struct alignas(64) WorkerTotals {
-  std::atomic<std::uint64_t> packets{0};
-  std::atomic<std::uint64_t> bytes{0};
-  std::atomic<std::uint64_t> errors{0};
-  /// Ports that the engine would not take: nothing that arrives there is heard.
-  std::atomic<std::uint64_t> unserved_ports{0};
-  std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
-};
-
 /// Owns transports and their state. `post`, `fence_*` and `next_event` belong to the control thread, the rest
 /// to the worker's own thread (which may be the same one in tests).
 class Worker {
@@ -110,7 +87,9 @@ class Worker {
   /// those that the other calls need. The engine has more than this and two batches.
   static constexpr std::size_t kMaxHeld = 512;
 
-  Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own);
+  /// Without `offload` every packet goes through `io`.
+  Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own,
+         std::unique_ptr<FlowOffload> offload = nullptr);
   ~Worker();
 
   /// Queues a command. False when the ring is full: fence, then try again.
@@ -132,7 +111,9 @@ class Worker {
   /// Turns until nothing is left to do. For simulations.
   void run_until_idle() noexcept;
 
-  [[nodiscard]] std::size_t transports() const noexcept { return live_; }
+  [[nodiscard]] std::size_t transports() const noexcept { return table_.size(); }
+  /// Streams that are forwarded below the sockets now.
+  [[nodiscard]] std::size_t offloaded_flows() const noexcept { return offloader_ ? offloader_->flows() : 0; }
   [[nodiscard]] Instant now() const noexcept { return io_->now(); }
 
  private:
@@ -157,7 +138,6 @@ class Worker {
   void execute(SendProbe& command);
   void execute(std::monostate&) {}
 
-  TransportEntry* find(TransportId id) noexcept;
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
   std::unique_ptr<TransportEntry> take(TransportId id);
   void on_packet(PacketBuffer packet, Instant now) noexcept;
@@ -165,7 +145,6 @@ class Worker {
              int depth) noexcept;
   void forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept;
   void drop(TransportEntry& entry, DropReason reason) noexcept;
-  void count_total_drop(DropReason reason) noexcept;
   void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
                   PacketBuffer packet, Instant now) noexcept;
   void flush() noexcept;
@@ -176,12 +155,14 @@ class Worker {
 
   std::unique_ptr<PacketIo> io_;
   std::shared_ptr<const OwnMedia> own_;
+  WorkerTotals totals_;
   SpscRing<WorkerCommand> commands_{4096};
   SpscRing<WorkerEvent> events_{1024};
   std::uint64_t posted_ = 0;
   std::atomic<std::uint64_t> completed_{0};
-  std::vector<std::unique_ptr<TransportEntry>> table_;
-  std::size_t live_ = 0;
+  TransportTable table_;
+  std::unique_ptr<Offloader> offloader_;
+  std::optional<Ssrc> forwarded_ssrc_;   // of the packet that is being judged, if media of it went on
   std::array<HeldAt, kMaxHeld> held_{};  // ring, by serial
   std::uint64_t next_held_ = 1;
   std::array<PacketBuffer, kBatch> received_;
@@ -192,7 +173,6 @@ class Worker {
   std::array<PacketBuffer, kBatch> outgoing_;
   std::array<Outgoing, kBatch> outgoing_meta_{};
   std::size_t outgoing_count_ = 0;
-  WorkerTotals totals_;
 };
 
 }  // namespace ferry

@@ -587,6 +587,12 @@ Outcome many_ssrcs() {
   return outcome;
 }
 
+std::unique_ptr<World> make_offload_world(const WorldOptions& options) {
+  WorldOptions with = options;
+  with.offload = true;
+  return make_sim_world(with);
+}
+
 void run_rows(std::unique_ptr<World> (*make)(const WorldOptions&)) {
   const auto world = make({});
   auto rows = media_rows(*world);
@@ -606,11 +612,15 @@ void run_rows(std::unique_ptr<World> (*make)(const WorldOptions&)) {
   outcomes.push_back(forced_reuse(make));
   if (world->name() == "sim") outcomes.push_back(many_ssrcs());
   print_table(world->name(), outcomes);
+  if (make == make_offload_world) {
+    EXPECT_GT(world->forwarded_below(), 10'000u) << "the rows were to be forwarded below";
+  }
   for (const Outcome& outcome : outcomes)
     EXPECT_TRUE(outcome.holds) << outcome.id << ": " << outcome.what << " " << outcome.note;
 }
 
 TEST(AttackTable, SimEngine) { run_rows(make_sim_world); }
+TEST(AttackTable, SimEngineWithOffload) { run_rows(make_offload_world); }
 TEST(AttackTable, PortableEngine) { run_rows(make_live_world); }
 
 }  // namespace

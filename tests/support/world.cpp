@@ -3,6 +3,7 @@
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "relay/io/sim/sim_network.hpp"
+#include "tests/support/kernel_model.hpp"
 
 #include <algorithm>
 #include <set>
@@ -89,8 +90,13 @@ class SimWorld final : public World {
     interfaces_ = make_interfaces(options, "198.18.0.1", "198.18.0.2", false);
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < options.workers; ++i) {
-      workers.push_back(
-          std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media()));
+      std::unique_ptr<KernelModel> kernel;
+      if (options.offload && i == 0) {
+        kernel = std::make_unique<KernelModel>(network_);
+        kernel_ = kernel.get();
+      }
+      workers.push_back(std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media(),
+                                                 std::move(kernel)));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
     manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, network_);
@@ -134,7 +140,10 @@ class SimWorld final : public World {
   [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
     return address(interface == "plain" ? "198.18.0.1" : "198.18.0.2");
   }
-  [[nodiscard]] std::string name() const override { return "sim"; }
+  [[nodiscard]] std::string name() const override { return kernel_ != nullptr ? "sim+offload" : "sim"; }
+  [[nodiscard]] std::uint64_t forwarded_below() const override {
+    return kernel_ != nullptr ? kernel_->forwarded() : 0;
+  }
   [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
     return IpAddress::v4({198, 51, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
   }
@@ -158,6 +167,7 @@ class SimWorld final : public World {
   }
 
   SimNetwork network_;
+  KernelModel* kernel_ = nullptr;
   Instant start_;
   Duration swept_{0};
   Duration wall_step_{0};
@@ -216,7 +226,9 @@ class LiveWorld final : public World {
   }
   [[nodiscard]] std::string name() const override { return "portable"; }
   [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
-    return IpAddress::v4({127, 51, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
+    // Test programs run side by side.
+    const auto program = static_cast<std::uint8_t>(20 + getpid() % 200);
+    return IpAddress::v4({127, program, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
   }
 
  private:

@@ -30,6 +30,8 @@ struct WorldOptions {
   SessionConfig session;
   UdpPort port_min{30000};
   UdpPort port_max{39999};
+  /// Simulation only: locked plain streams of the first worker go below the sockets.
+  bool offload = false;
 };
 
 class World {
@@ -71,6 +73,8 @@ class World {
   /// The process stands still: time passes, nothing runs.
   virtual void stop_for(Duration) {}
   [[nodiscard]] virtual std::size_t open_ports() const { return 0; }
+  /// Packets that no worker saw.
+  [[nodiscard]] virtual std::uint64_t forwarded_below() const { return 0; }
 
  protected:
   struct Scheduled {

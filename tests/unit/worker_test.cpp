@@ -3,7 +3,6 @@
 
 #include "relay/worker/worker.hpp"
 
-#include "relay/io/flow_offload.hpp"
 #include "relay/io/sim/sim_network.hpp"
 #include "tests/support/packets.hpp"
 
@@ -177,14 +176,6 @@ TEST_F(WorkerTest, LAT5_HeldFirstPacketIsDeliveredInOrder) {
   worker->run_until_idle();
   ASSERT_EQ(sent_.size(), 5u);
   for (std::uint16_t n = 0; n < 5; ++n) EXPECT_EQ(sent_[n].payload, rtp('A', 1, n));
-}
-
-TEST_F(WorkerTest, Seam6_OffloadMayAlwaysSayNo) {
-  NoOffload offload;
-  EXPECT_EQ(offload.install({}), OffloadAnswer::kRefused);
-  unsigned seen = 0;
-  offload.enumerate([&](const OffloadFlow&) { ++seen; });
-  EXPECT_EQ(seen, 0u);
 }
 
 TEST_F(WorkerTest, Seam7_TransportsMoveToAnotherWorkerWithoutLoss) {

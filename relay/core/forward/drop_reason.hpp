@@ -102,7 +102,9 @@ static_assert(
 /// Drops by reason. Owned by one worker; copied out for reading.
 class DropCounters {
  public:
-  void add(DropReason reason) noexcept { ++counts_[static_cast<std::size_t>(reason)]; }
+  void add(DropReason reason, std::uint32_t times = 1) noexcept {
+    counts_[static_cast<std::size_t>(reason)] += times;
+  }
   [[nodiscard]] std::uint32_t operator[](DropReason reason) const noexcept {
     return counts_[static_cast<std::size_t>(reason)];
   }

@@ -5,7 +5,7 @@
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
 
-#include <bitset>
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -67,6 +67,18 @@ struct PayloadEntry {
   bool operator==(const PayloadEntry&) const = default;
 };
 
+/// Why media may not go to this sink; kNone if it may. `payload` is the packet's, or null if it does not
+/// matter.
+inline DropReason refuses(const Sink& sink, const PayloadEntry* payload) noexcept {
+  if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
+  if (sink.blocked) return DropReason::kBlocked;
+  if (payload != nullptr && payload->is_event)
+    return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
+  // What cannot be silenced must not be heard.
+  const bool can_silence = payload != nullptr && payload->silence != 0;
+  return sink.silenced && !can_silence ? DropReason::kBlocked : DropReason::kNone;
+}
+
 /// One media source on a transport and everybody who listens to it.
 struct SourcePlan {
   MediaId media;
@@ -80,6 +92,13 @@ struct SourcePlan {
   /// telephone-event was negotiated: DTMF is reported to control.
   bool has_events = false;
   std::vector<Sink> sinks;
+
+  /// The entry of an RTP packet's payload type; null if it was not negotiated. `rtp` is at least a header.
+  [[nodiscard]] const PayloadEntry* payload_of(Bytes rtp) const noexcept {
+    const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
+    const auto found = std::ranges::find(payloads, type, &PayloadEntry::type);
+    return found == payloads.end() ? nullptr : &*found;
+  }
   bool operator==(const SourcePlan&) const = default;
 };
 

@@ -356,14 +356,18 @@ void Transport::complete_report(Duration far_round_trip, Instant now) {
   reporter->add_quality(sample);
 }
 
-Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
-  const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
+Endpoint Transport::destination(Component via) const noexcept {
   const LatchConfig& config = via == Component::kRtp ? plan_->rtp_latch : plan_->rtcp_latch;
-  Endpoint to = latch_[index(via)].destination();
   if (plan_->send_to_signalled && !config.signalled_void && config.signalled.is_reachable() &&
       !is_forbidden_peer(config.signalled)) {
-    to = config.signalled;
+    return config.signalled;
   }
+  return latch_[index(via)].destination();
+}
+
+Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
+  const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
+  const Endpoint to = destination(via);
   if (!to.is_set()) return {{}, via, DropReason::kNoDestination, false};
   if (plan_->wait_for_peer && !verified_) return {{}, via, DropReason::kNoDestination, false};
   if (plan_->limit_unverified && !verified_) {
@@ -372,6 +376,11 @@ Transport::NextHop Transport::next_hop(Component component, Instant now) noexcep
   }
   const Latch& latch = latch_[index(via)];
   return {to, via, DropReason::kNone, latch.state() == Latch::State::kLocked && to == latch.learned()};
+}
+
+Endpoint Transport::lasting_hop() const noexcept {
+  const bool packet_decides = !verified_ && (plan_->wait_for_peer || plan_->limit_unverified);
+  return packet_decides ? Endpoint{} : destination(Component::kRtp);
 }
 
 std::optional<DtmfEvent> Transport::dtmf_of(std::size_t source, const PayloadEntry& payload,
@@ -416,26 +425,102 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
   }
   const auto source = source_of(to);
   if (!source || datagram.size() < kRtpFixedHeaderSize) return;
-  auto& egress = states_[*source].egress;
-  const Ssrc ssrc{read_u32(datagram, 8)};
-  auto entry = std::ranges::find(egress, ssrc, &SsrcCounters::ssrc);
-  const std::uint16_t sequence = read_u16(datagram, 2);
-  if (entry == egress.end()) {
-    if (egress.size() >= plan_->sources[*source].max_ssrcs) {
-      egress.erase(std::ranges::min_element(egress, {}, &SsrcCounters::last_packet));
-    }
-    SsrcCounters fresh;
-    fresh.ssrc = ssrc;
-    fresh.base_extended = fresh.highest_extended = sequence;
-    entry = egress.insert(egress.end(), fresh);
-  } else {
-    const int ahead = distance(SeqNo{sequence}, SeqNo{static_cast<std::uint16_t>(entry->highest_extended)});
-    if (ahead > 0) entry->highest_extended += static_cast<std::uint32_t>(ahead);
+  const SeqNo sequence{read_u16(datagram, 2)};
+  SsrcCounters& egress = egress_of(*source, Ssrc{read_u32(datagram, 8)}, sequence);
+  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(egress.highest_extended)});
+  if (ahead > 0) egress.highest_extended += static_cast<std::uint32_t>(ahead);
+  ++egress.packets;
+  egress.bytes += datagram.size();
+  egress.last_timestamp = read_u32(datagram, 4);
+  egress.last_packet = now;
+}
+
+SsrcCounters& Transport::egress_of(std::size_t source, Ssrc ssrc, SeqNo first) {
+  auto& egress = states_[source].egress;
+  const auto entry = std::ranges::find(egress, ssrc, &SsrcCounters::ssrc);
+  if (entry != egress.end()) return *entry;
+  if (egress.size() >= plan_->sources[source].max_ssrcs)
+    egress.erase(std::ranges::min_element(egress, {}, &SsrcCounters::last_packet));
+  SsrcCounters fresh;
+  fresh.ssrc = ssrc;
+  fresh.base_extended = fresh.highest_extended = first.value;
+  return egress.emplace_back(fresh);
+}
+
+std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) const {
+  if (plan_->kind != TransportKind::kRtp || plan_->sources.size() != 1 || !latch_[0].is_exclusive())
+    return std::nullopt;
+  const auto& streams = states_[0].ingress;
+  const auto stream =
+      std::ranges::find_if(streams, [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
+  if (stream == streams.end() || stream->is_disturbed()) return std::nullopt;
+  const SourcePlan& source = plan_->sources[0];
+  OffloadFlow flow;
+  flow.peer = latch_[0].learned();
+  flow.ssrc = ssrc;
+  flow.rate = source.rate;
+  flow.open_until = latch_[0].open_until();
+  flow.handover = plan_->rtp_latch.handover;
+  const bool events_matter = source.has_events || source.inspects_payload;
+  for (const PayloadEntry& payload : source.payloads) {
+    if (!(payload.is_event && events_matter)) flow.payloads.push_back(payload);
   }
-  ++entry->packets;
-  entry->bytes += datagram.size();
-  entry->last_timestamp = read_u32(datagram, 4);
-  entry->last_packet = now;
+  if (flow.payloads.empty() && !source.payloads.empty()) return std::nullopt;
+  OffloadState state;
+  state.stream = stream->state();
+  state.bucket = states_[0].bucket.state();
+  state.heard_sequence = latch_[0].last_sequence();
+  state.heard_at = latch_[0].last_packet();
+  return std::pair{std::move(flow), state};
+}
+
+Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadState& seen) {
+  const auto count = [&](DropReason reason, std::uint32_t times) {
+    if (times == 0) return;
+    count_drop(reason, times);
+    counters_[0].errors_in += times;
+  };
+  if (state.foreign != seen.foreign) note(TransportEvent::kForeignSource);
+  if (state.rate_limited != seen.rate_limited) note(TransportEvent::kRateLimited);
+  count(DropReason::kForeignSource, state.foreign - seen.foreign);
+  count(DropReason::kRateLimited, state.rate_limited - seen.rate_limited);
+  const SsrcCounters& now = state.stream.counters;
+  if (state.heard_at >= latch_[0].last_packet())
+    latch_[0].note_passed(now.ssrc, state.heard_sequence, state.heard_at);
+  states_[0].bucket.set_state(state.bucket);
+  auto& streams = states_[0].ingress;
+  const auto stream =
+      std::ranges::find_if(streams, [&](const StreamStats& s) { return s.counters().ssrc == now.ssrc; });
+  if (stream == streams.end()) return {};
+  const SsrcCounters before = stream->counters();
+  stream->set_state(state.stream);
+  Absorbed done{now.packets - before.packets, now.bytes - before.bytes,
+                now.highest_extended != before.highest_extended, &stream->counters()};
+  if (done.packets == 0) return done;
+  counters_[0].packets_in += done.packets;
+  counters_[0].bytes_in += done.bytes;
+  last_packet_[0] = now.last_packet;
+  verified_ = true;
+  const std::int64_t at = now.last_packet.time_since_epoch().count();
+  activity_->last_packet_ns.store(at, std::memory_order_relaxed);
+  activity_->last_rtp_ns.store(at, std::memory_order_relaxed);
+  return done;
+}
+
+void Transport::on_sent_below(const Absorbed& what, MediaId to) {
+  const auto source = source_of(to);
+  if (what.packets == 0 || !source) return;
+  counters_[0].packets_out += what.packets;
+  counters_[0].bytes_out += what.bytes;
+  const SeqNo newest{static_cast<std::uint16_t>(what.stream->highest_extended)};
+  SsrcCounters& egress = egress_of(*source, what.stream->ssrc, newest);
+  egress.packets += what.packets;
+  egress.bytes += what.bytes;
+  // What nobody received in between (hold) is skipped here as well.
+  const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(egress.highest_extended)});
+  if (what.advanced && ahead > 0) egress.highest_extended += static_cast<std::uint32_t>(ahead);
+  egress.last_timestamp = what.stream->last_timestamp;
+  egress.last_packet = what.stream->last_packet;
 }
 
 std::optional<std::size_t> Transport::source_of(MediaId media) const noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "relay/core/forward/plan.hpp"
+#include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 
@@ -119,10 +120,29 @@ class Transport {
   [[nodiscard]] NextHop next_hop(Component component, Instant now) noexcept;
   /// Counts a packet that left for media `to` through the port of `via`.
   void on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept;
+
+  // A flow below the sockets (design seam 6).
+  /// Describes the flow of the only source's stream `ssrc` as far as this transport knows it (`local`,
+  /// `out_*` and `tos` are left unset) and lends its state. Nothing if user space must see the packets.
+  [[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> lend(Ssrc ssrc) const;
+  /// What happened to a lent stream since it was lent or absorbed last.
+  struct Absorbed {
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    bool advanced = false;  // the highest sequence number rose
+    const SsrcCounters* stream = nullptr;
+  };
+  /// Counts what was counted below. Drops since the installation are `state`'s less those of `seen`.
+  Absorbed absorb(const OffloadState& state, const OffloadState& seen);
+  /// Counts what left below the sockets, as `on_sent` does for packets.
+  void on_sent_below(const Absorbed& what, MediaId to);
+  /// Where media goes until the plan or the latch changes; unset if a packet must decide.
+  [[nodiscard]] Endpoint lasting_hop() const noexcept;
+
   void on_send_failed(Component via) noexcept { ++counters_[index(via)].errors_out; }
-  void count_drop(DropReason reason) noexcept {
+  void count_drop(DropReason reason, std::uint32_t times = 1) noexcept {
     if (!drops_) drops_ = std::make_unique<DropCounters>();
-    drops_->add(reason);
+    drops_->add(reason, times);
   }
 
   /// Round trip between this relay and the peer, from its last receiver report; zero if unknown.
@@ -193,6 +213,8 @@ class Transport {
 
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
   Verdict drop(Component component, DropReason reason) noexcept;
+  [[nodiscard]] Endpoint destination(Component via) const noexcept;
+  SsrcCounters& egress_of(std::size_t source, Ssrc ssrc, SeqNo first);
   Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
                  const OwnMedia& own) noexcept;
   Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,

@@ -120,6 +120,23 @@ bool Latch::is_peer(const Endpoint& from) const noexcept {
   return state_ == State::kLearning && rank_of(from) == 4 && !is_forbidden_peer(from);
 }
 
+bool Latch::improves(std::uint8_t rank, Instant now) const noexcept {
+  return rank > rank_ && now - locked_at_ <= kImproveTime && allowed(rank);
+}
+
+bool Latch::is_same_place(const Endpoint& from) const noexcept {
+  return from.address == peer_.address || (config_.handover && rank_of(from) >= 2);
+}
+
+bool Latch::may_move_to(const Endpoint& from, Instant now) const noexcept {
+  return from != peer_ && (is_same_place(from) || improves(rank_of(from), now));
+}
+
+Instant Latch::open_until() const noexcept {
+  const Instant improvable = rank_ == 4 ? locked_at_ : locked_at_ + kImproveTime;
+  return barred_.is_set() ? std::max(improvable, barred_until_) : improvable;
+}
+
 Endpoint Latch::destination() const noexcept {
   if (peer_.is_set()) return peer_;
   if (config_.signalled_void || !config_.signalled.is_reachable() || is_forbidden_peer(config_.signalled))
@@ -163,17 +180,14 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
     barred_ = {};
   }
   if (state_ == State::kLocked) {
-    const std::uint8_t rank = rank_of(from);
     // LAT-8c: the NAT gave the same stream another port.
-    const bool same_place = from.address == peer_.address || (config_.handover && rank >= 2);
     const int ahead = distance(sequence, last_sequence_);
-    if (same_place && ssrc == last_ssrc_ && ahead >= 1 && ahead <= kMaxRebindAhead &&
+    if (is_same_place(from) && ssrc == last_ssrc_ && ahead >= 1 && ahead <= kMaxRebindAhead &&
         now - last_packet_ >= kSilentTime) {
       peer_ = from;
       return accept(ssrc, sequence, now);
     }
-    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank))
-      return reject(DropReason::kForeignSource);
+    if (!improves(rank_of(from), now)) return reject(DropReason::kForeignSource);
   }
   const auto judgement = learn(from, ssrc, sequence, true, now);
   if (judgement.decision == Judgement::Decision::kAccept) accept(ssrc, sequence, now);
@@ -197,9 +211,7 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
     return reject(DropReason::kForeignSource);  // LAT-9
   }
   if (state_ == State::kLocked) {
-    const std::uint8_t rank = rank_of(from);
-    if (rank <= rank_ || now - locked_at_ > kImproveTime || !allowed(rank))
-      return reject(DropReason::kForeignSource);
+    if (!improves(rank_of(from), now)) return reject(DropReason::kForeignSource);
   }
   const auto judgement = learn(from, sender, SeqNo{}, false, now);
   if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);

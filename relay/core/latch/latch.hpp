@@ -130,6 +130,20 @@ class Latch {
   /// which never moves RTP (LAT-9).
   [[nodiscard]] bool is_peer(const Endpoint& from) const noexcept;
 
+  /// A packet of the locked peer passed without being judged here: rebinding must continue it (LAT-8c).
+  void note_passed(Ssrc ssrc, SeqNo sequence, Instant when) { accept(ssrc, sequence, when); }
+  /// Until then other sources than the peer need to be judged: a better rank replaces it (LAT-6), or an
+  /// earlier peer is barred. Afterwards they are foreign but for `LAT-8c`.
+  [[nodiscard]] Instant open_until() const noexcept;
+  /// A packet from `from` could make it the peer of this locked latch (LAT-6, LAT-8c).
+  [[nodiscard]] bool may_move_to(const Endpoint& from, Instant now) const noexcept;
+  [[nodiscard]] SeqNo last_sequence() const noexcept { return last_sequence_; }
+  [[nodiscard]] Instant last_packet() const noexcept { return last_packet_; }
+  /// Only the learned peer is heard, by the rules of this class and not by an NG algorithm.
+  [[nodiscard]] bool is_exclusive() const noexcept {
+    return state_ == State::kLocked && config_.algorithm == LearningAlgorithm::kRules;
+  }
+
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool contested() const noexcept { return contested_; }
   [[nodiscard]] std::uint8_t rank() const noexcept { return rank_; }
@@ -179,6 +193,8 @@ class Latch {
 
   [[nodiscard]] std::uint8_t rank_of(const Endpoint& from) const noexcept;
   [[nodiscard]] bool allowed(std::uint8_t rank) const noexcept;
+  [[nodiscard]] bool improves(std::uint8_t rank, Instant now) const noexcept;
+  [[nodiscard]] bool is_same_place(const Endpoint& from) const noexcept;
   [[nodiscard]] bool uncontested_learning() const noexcept;
   void lock(const Endpoint& from, std::uint8_t rank, Instant now);
   Judgement probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced,

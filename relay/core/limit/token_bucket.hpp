@@ -18,40 +18,49 @@ struct RateLimit {
 /// Pure: time comes in, a yes or no goes out. Starts full.
 class TokenBucket {
  public:
+  /// One packet or octet. Microseconds divide evenly.
+  static constexpr std::int64_t kUnit = 1'000'000;
+
+  /// Plain values; a zero `last` means full.
+  struct State {
+    std::int64_t packets = 0;  // in kUnit
+    std::int64_t bytes = 0;    // in kUnit
+    Instant last{};
+    bool operator==(const State&) const = default;
+  };
+  [[nodiscard]] const State& state() const noexcept { return state_; }
+  void set_state(const State& state) noexcept { state_ = state; }
+
   /// Takes one packet of `bytes` out of the bucket; false leaves the bucket as it was.
   bool take(const RateLimit& limit, std::size_t bytes, Instant now) noexcept {
     refill(limit, now);
     const auto size = static_cast<std::int64_t>(bytes) * kUnit;
-    if (limit.packets_per_second != 0 && packets_ < kUnit) return false;
-    if (limit.bytes_per_second != 0 && bytes_ < size) return false;
-    packets_ -= kUnit;
-    bytes_ -= size;
+    if (limit.packets_per_second != 0 && state_.packets < kUnit) return false;
+    if (limit.bytes_per_second != 0 && state_.bytes < size) return false;
+    state_.packets -= kUnit;
+    state_.bytes -= size;
     return true;
   }
 
  private:
-  static constexpr std::int64_t kUnit = 1'000'000;  // tokens per packet or octet: microseconds divide evenly
-
   void refill(const RateLimit& limit, Instant now) noexcept {
     const std::int64_t full_packets = std::int64_t{limit.packets_per_second} * kUnit;
     const std::int64_t full_bytes = std::int64_t{limit.bytes_per_second} * kUnit;
-    if (last_ == Instant{}) {
-      packets_ = full_packets;
-      bytes_ = full_bytes;
-      last_ = now;
+    if (state_.last == Instant{}) {
+      state_.packets = full_packets;
+      state_.bytes = full_bytes;
+      state_.last = now;
       return;
     }
     const std::int64_t elapsed_us = std::clamp<std::int64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(now - last_).count(), 0, 1'000'000);
+        std::chrono::duration_cast<std::chrono::microseconds>(now - state_.last).count(), 0, 1'000'000);
     if (elapsed_us == 0) return;
-    last_ = now;
-    packets_ = std::min(full_packets, packets_ + elapsed_us * limit.packets_per_second);
-    bytes_ = std::min(full_bytes, bytes_ + elapsed_us * limit.bytes_per_second);
+    state_.last = now;
+    state_.packets = std::min(full_packets, state_.packets + elapsed_us * limit.packets_per_second);
+    state_.bytes = std::min(full_bytes, state_.bytes + elapsed_us * limit.bytes_per_second);
   }
 
-  std::int64_t packets_ = 0;
-  std::int64_t bytes_ = 0;
-  Instant last_{};
+  State state_;
 };
 
 }  // namespace ferry

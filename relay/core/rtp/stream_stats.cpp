@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace ferry {
 
@@ -111,6 +112,17 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   }
   c.clock_rate_hz = clock_rate_hz;
   transit_ = transit;
+}
+
+void StreamStats::set_state(const State& state) noexcept {
+  const SsrcCounters before = std::exchange(counters_, state.counters);
+  counters_.g711_packets = before.g711_packets;
+  counters_.silent_packets = before.silent_packets;
+  counters_.reported_loss = before.reported_loss;
+  counters_.has_report = before.has_report;
+  counters_.idle_by_bye = before.idle_by_bye && counters_.packets == before.packets;
+  seen_ = state.seen;
+  transit_ = state.transit;
 }
 
 void StreamStats::count_g711(bool silent) noexcept {

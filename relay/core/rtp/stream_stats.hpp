@@ -92,6 +92,22 @@ class StreamStats {
  public:
   enum class Check : std::uint8_t { kOk, kJump };
 
+  /// Everything that counting needs, between two packets of an undisturbed stream.
+  struct State {
+    SsrcCounters counters;
+    /// Bit n: highest - n was received.
+    std::uint64_t seen = 0;
+    /// Arrival minus timestamp of the last packet, in clock units.
+    std::int64_t transit = 0;
+    bool operator==(const State&) const = default;
+  };
+  /// A jump waits for its confirmation or nothing was counted yet: such a stream has no `state`.
+  [[nodiscard]] bool is_disturbed() const noexcept { return !started_ || resync_ || bad_sequence_ != kNone; }
+  [[nodiscard]] State state() const noexcept { return {counters_, seen_, transit_}; }
+  /// Goes on with what somebody else counted in the meantime. What RTCP said and how loud the packets were
+  /// counts only here, and stays.
+  void set_state(const State& state) noexcept;
+
   StreamStats() = default;
   explicit StreamStats(const SsrcCounters& counters) : counters_(counters), started_(counters.packets > 0) {}
 
@@ -116,7 +132,7 @@ class StreamStats {
  private:
   SsrcCounters counters_;
   std::unique_ptr<QualityHistory> quality_;
-  std::uint64_t seen_ = 0;  // bit n: highest - n was received
+  std::uint64_t seen_ = 0;  // as in State
   std::int64_t transit_ = 0;
   std::uint32_t bad_sequence_ = kNone;
   bool started_ = false;

@@ -26,6 +26,14 @@ void set_mark(int fd, AddressFamily family, std::uint8_t tos) noexcept {
   }
 }
 
+std::uint8_t mark_of(int fd, AddressFamily family) noexcept {
+  int tos = 0;
+  socklen_t length = sizeof tos;
+  const bool v6 = family == AddressFamily::kIpv6;
+  getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos, &length);
+  return static_cast<std::uint8_t>(std::max(tos, 0));
+}
+
 }  // namespace
 
 Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, std::uint8_t tos) {
@@ -81,11 +89,8 @@ int ConnectedSockets::open_beside(PortHandle port) const noexcept {
     ::close(fd);
     return -1;
   }
-  int tos = 0;
-  socklen_t length = sizeof tos;
-  const bool v6 = local.family() == AF_INET6;
-  getsockopt(port.native, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS, &tos, &length);
-  if (tos > 0) set_mark(fd, v6 ? AddressFamily::kIpv6 : AddressFamily::kIpv4, static_cast<std::uint8_t>(tos));
+  const AddressFamily family = local.endpoint().address.family();
+  if (const std::uint8_t tos = mark_of(port.native, family); tos != 0) set_mark(fd, family, tos);
   return fd;
 }
 
@@ -155,6 +160,13 @@ bool PortableIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
 void PortableIo::detach(PortHandle port) noexcept {
   unwatch(port.native);
   if (const int connected = connected_ ? connected_->of(port) : -1; connected >= 0) unwatch(connected);
+}
+
+LocalPort PortableIo::describe(PortHandle port) const noexcept {
+  SocketAddress local;
+  if (getsockname(port.native, local.get(), local.size_pointer()) != 0) return {};
+  const Endpoint endpoint = local.endpoint();
+  return {endpoint, mark_of(port.native, endpoint.address.family())};
 }
 
 int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept {

@@ -21,15 +21,26 @@ void SimNetwork::release(PortHandle port) {
 }
 
 bool SimNetwork::send_to_relay(const SimDatagram& datagram) {
+  if (below_ && below_(datagram)) return true;
   const auto found = by_endpoint_.find(datagram.to);
   if (found == by_endpoint_.end()) return false;
   ports_.at(found->second).queue.push_back(datagram);
   return true;
 }
 
+bool SimNetwork::send_from_relay(const SimDatagram& datagram) {
+  // A datagram to another port of the relay stays inside.
+  return send_to_relay(datagram) || !outlet_ || outlet_(datagram);
+}
+
 bool SimIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
   attached_[port.native] = cookie;
   return true;
+}
+
+LocalPort SimIo::describe(PortHandle port) const noexcept {
+  const auto found = network_.ports_.find(port.native);
+  return found == network_.ports_.end() ? LocalPort{} : LocalPort{found->second.local, 0};
 }
 
 std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
@@ -64,9 +75,7 @@ void SimIo::send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept
       continue;
     }
     const MutableBytes data = buffer.data();
-    const SimDatagram datagram{port->second.local, buffer->remote, {data.begin(), data.end()}};
-    // A datagram to another port of the relay stays inside.
-    failed[i] = !network_.send_to_relay(datagram) && network_.outlet_ && !network_.outlet_(datagram);
+    failed[i] = !network_.send_from_relay({port->second.local, buffer->remote, {data.begin(), data.end()}});
   }
 }
 

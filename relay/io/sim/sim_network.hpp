@@ -37,6 +37,12 @@ class SimNetwork final : public PortProvider {
   void advance_to(Instant time) { now_ = std::max(now_, time); }
   void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
 
+  /// Sees every datagram before the ports do; true = it took it (a model of forwarding below the sockets).
+  using Below = std::function<bool(const SimDatagram&)>;
+  void set_below(Below below) { below_ = std::move(below); }
+
+  /// The relay sends: to another port of it, or out. False if the wire did not take it.
+  bool send_from_relay(const SimDatagram& datagram);
   /// A peer sends. False if no relay port is open there: a real host would answer with ICMP, ours stays
   /// silent.
   bool send_to_relay(const SimDatagram& datagram);
@@ -59,6 +65,7 @@ class SimNetwork final : public PortProvider {
   std::int32_t next_handle_ = 1;
   Instant now_;
   Outlet outlet_;
+  Below below_;
 };
 
 /// The engine of one worker on a `SimNetwork`.
@@ -68,6 +75,7 @@ class SimIo final : public PacketIo {
 
   bool attach(PortHandle port, std::uint64_t cookie) noexcept override;
   void detach(PortHandle port) noexcept override { attached_.erase(port.native); }
+  [[nodiscard]] LocalPort describe(PortHandle port) const noexcept override;
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
   void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }

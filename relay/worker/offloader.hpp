@@ -1,0 +1,77 @@
+// Which of a worker's streams are forwarded below the sockets, kept in step with plans and latches.
+#pragma once
+
+#include "relay/core/offload/flow_offload.hpp"
+#include "relay/io/packet_io.hpp"
+#include "relay/worker/transport_table.hpp"
+#include "relay/worker/worker_totals.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace ferry {
+
+/// On the worker's thread. A stream is offered as soon as a packet of it was forwarded to a peer that is
+/// locked; a packet of it that reaches user space nevertheless takes it back, so that only one side counts at
+/// a time.
+class Offloader {
+ public:
+  Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table, WorkerTotals& totals);
+
+  /// A packet of the stream `ssrc` was just forwarded.
+  void offer(TransportEntry& entry, Ssrc ssrc, Instant now);
+  /// `datagram` came to the RTP port of `entry` and is about to be judged.
+  void before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now);
+  /// `next` is about to become the plan of `entry`.
+  void before_plan(TransportEntry& entry, const TransportPlan& next);
+  /// The plan, the taps or the learned peer of `entry` changed: flows from it and to it follow. Complete when
+  /// it returns.
+  void reconsider(TransportEntry& entry);
+  /// `entry` leaves: no flow from it or to it is left.
+  void withdraw_all(TransportEntry& entry);
+  /// Brings the counters of `entry` up to date.
+  void refresh(TransportEntry& entry);
+  /// Reads some of the flows, so that each is read about every two seconds.
+  void turn(Instant now);
+  /// When `turn` wants to be called again at the latest.
+  [[nodiscard]] Instant next_turn(Instant otherwise) const noexcept {
+    return flows_.empty() ? otherwise : std::min(otherwise, last_turn_ + kTurn);
+  }
+  [[nodiscard]] std::size_t flows() const noexcept { return flows_.size(); }
+
+ private:
+  static constexpr Duration kTurn = std::chrono::milliseconds(100);
+  static constexpr std::size_t kTurnsPerRound = 20;
+
+  /// The flow of `entry`'s stream as it should be now; nothing if user space must forward it.
+  struct Wanted {
+    OffloadFlow flow;
+    OffloadState state;
+    DropReason refusal = DropReason::kNone;
+    TransportId out;
+    MediaId to;
+  };
+  [[nodiscard]] std::optional<Wanted> wanted(const TransportEntry& entry, Ssrc ssrc) const;
+  void follow(TransportEntry& entry);
+  void withdraw(TransportEntry& entry);
+  void absorb(TransportEntry& entry, const OffloadState& state);
+  void forget(TransportEntry& entry);
+  /// Transports whose flows go to `out`.
+  [[nodiscard]] std::vector<TransportId> feeding(TransportId out) const;
+
+  std::unique_ptr<FlowOffload> offload_;
+  PacketIo& io_;
+  TransportTable& table_;
+  WorkerTotals& totals_;
+  std::vector<TransportId> flows_;
+  std::unordered_multimap<std::uint32_t, TransportId> feeding_;  // by the receiver's slot
+  std::vector<OffloadReading> readings_;
+  std::size_t next_read_ = 0;
+  Instant last_turn_{};
+};
+
+}  // namespace ferry

@@ -1,0 +1,79 @@
+// A worker's transports and what it keeps for each of them.
+#pragma once
+
+#include "relay/core/forward/transport.hpp"
+#include "relay/core/tap.hpp"
+#include "relay/io/packet_buffer.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ferry {
+
+/// A flow that the kernel forwards, and what was counted for it when it was read last.
+struct Offloaded {
+  OffloadFlow flow;
+  OffloadState seen;
+  /// Why nothing leaves, if nothing does.
+  DropReason refusal = DropReason::kNone;
+  /// Who receives it.
+  TransportId out;
+  MediaId to;
+  /// Index in the offloader's list.
+  std::size_t place = 0;
+};
+
+/// A transport with everything the worker keeps for it. Moves between workers whole (design seam 7).
+struct TransportEntry {
+  TransportEntry(TransportId id, std::shared_ptr<const TransportPlan> plan,
+                 std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
+      : state(id, std::move(plan), std::move(activity), now, barred) {}
+  Transport state;
+  std::array<PortHandle, 2> ports;
+  std::vector<PacketTap*> taps;
+  /// A first packet under probation, and which of the worker's held packets it is.
+  struct Held {
+    PacketBuffer packet;
+    std::uint64_t serial = 0;
+  };
+  /// Made when the first one must wait.
+  std::unique_ptr<std::array<Held, Transport::kHoldSlots>> held;
+  /// Its media is forwarded below the sockets; `Offloader`'s.
+  std::unique_ptr<Offloaded> offloaded;
+  /// Before that its media is not offered to the kernel.
+  Instant offer_after{};
+};
+
+/// By slot. Owned by one worker.
+class TransportTable {
+ public:
+  [[nodiscard]] TransportEntry* find(TransportId id) const noexcept {
+    TransportEntry* entry = at(id.slot);
+    return entry != nullptr && entry->state.id() == id ? entry : nullptr;
+  }
+  /// Whoever has the slot now; null if nobody has.
+  [[nodiscard]] TransportEntry* at(std::size_t slot) const noexcept {
+    return slot < entries_.size() ? entries_[slot].get() : nullptr;
+  }
+  void put(TransportId id, std::unique_ptr<TransportEntry> entry) {
+    if (id.slot >= entries_.size()) entries_.resize(id.slot + 1);
+    if (!entries_[id.slot]) ++size_;
+    entry->state.set_id(id);
+    entries_[id.slot] = std::move(entry);
+  }
+  std::unique_ptr<TransportEntry> take(TransportId id) {
+    if (find(id) == nullptr) return nullptr;
+    --size_;
+    return std::move(entries_[id.slot]);
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  void clear() noexcept { entries_.clear(); }
+
+ private:
+  std::vector<std::unique_ptr<TransportEntry>> entries_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace ferry
