@@ -4,6 +4,7 @@
 #include "relay/base/address.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -17,13 +18,15 @@ class AccessList {
 
   /// False: drop without a reply.
   bool admit(const IpAddress& source, Instant now) {
-    if (source.is_loopback()) return true;
-    for (const Network& network : allowed_) {
-      if (network.contains(source)) return true;
-    }
+    if (is_trusted(source)) return true;
     if (!open_) return false;
     if (budgets_.size() > kMaxSources) budgets_.clear();  // a spray of forged sources must not cost memory
     return budgets_[source].take(RateLimit{kRequestsPerSecond, 0}, 1, now);
+  }
+  /// Local or on the list: also whom a call may name as receiver of what the relay sends unasked (CTL-9).
+  [[nodiscard]] bool is_trusted(const IpAddress& address) const {
+    return address.is_loopback() ||
+           std::ranges::any_of(allowed_, [&](const Network& network) { return network.contains(address); });
   }
   [[nodiscard]] bool may_listen_on(const IpAddress& address) const {
     return address.is_loopback() || open_ || !allowed_.empty();

@@ -6,6 +6,7 @@
 #include "control/protocol/cli/cli_server.hpp"
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/notifier.hpp"
 #include "control/protocol/ng/request_parser.hpp"
 #include "control/sdp/write.hpp"
 #include "tests/support/world.hpp"
@@ -175,6 +176,33 @@ TEST(Access, CTL5_BudgetOfStrangersOnAnOpenListener) {
     admitted += open.admit(IpAddress::v4({198, 51, 100, 1}), Instant{1h}) ? 1u : 0u;
   EXPECT_EQ(admitted, 2000u);
   EXPECT_TRUE(open.admit(IpAddress::v4({127, 0, 0, 1}), Instant{1h}));
+}
+
+// A client of the control socket must not make the relay speak to any host of its choice.
+TEST(Notifier, CTL9_CallsNameOnlyTrustedReceivers) {
+  const AccessList access({*Network::parse("192.0.2.0/24")}, true);
+  ng::NotifierConfig config;
+  config.dtmf_destination = Endpoint::parse("203.0.113.5:3000");
+  config.b2b_url = "http://%%:8080/RPC2";
+  Call call;
+  EXPECT_EQ(ng::dtmf_receiver(config, call, access), config.dtmf_destination) << "the operator's choice";
+  EXPECT_EQ(ng::time_out_url(config, call, access), "") << "no client, no address";
+  CallExtras& extras = call.made_extras();
+  extras.client = IpAddress::v4({198, 51, 100, 7});
+  EXPECT_EQ(ng::time_out_url(config, call, access), "http://198.51.100.7:8080/RPC2") << "who asked";
+  const struct {
+    const char* address;
+    bool trusted;
+  } rows[] = {{"192.0.2.9", true}, {"127.0.0.1", true}, {"10.0.0.1", false}, {"169.254.169.254", false}};
+  for (const auto& row : rows) {
+    extras.dtmf_log_destination = std::string(row.address) + ":4000";
+    extras.xmlrpc_callback = row.address;
+    const auto receiver = ng::dtmf_receiver(config, call, access);
+    EXPECT_EQ(receiver->to_string() == extras.dtmf_log_destination, row.trusted) << row.address;
+    EXPECT_EQ(ng::time_out_url(config, call, access).empty(), !row.trusted) << row.address;
+  }
+  extras.xmlrpc_callback = "metadata.example";
+  EXPECT_EQ(ng::time_out_url(config, call, access), "") << "names are not looked up";
 }
 
 TEST(Cli, CTL7_TerminateAllEndsEveryCallAndSaysSo) {

@@ -223,9 +223,10 @@ class Daemon {
         plane_(make_workers(), true),
         manager_(config.session, interfaces_, plane_, provider_, make_listener()),
         ng_(manager_, system_clocks, config.templates),
-        notifier_(base_.get(), {config.dtmf_log_dest, config.b2b_url,
-                                static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)}),
         access_(config.control_allow, config.allow_open_control),
+        notifier_(base_.get(),
+                  {config.dtmf_log_dest, config.b2b_url, static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)},
+                  access_),
         cli_(manager_, ng_, system_clocks) {
     for (const Endpoint& local : config.listen_ng) {
       udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_,
@@ -379,8 +380,8 @@ class Daemon {
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;
-  ng::Notifier notifier_;
   AccessList access_;
+  ng::Notifier notifier_;
   cli::CliService cli_;
   std::vector<std::unique_ptr<ng::UdpListener>> udp_;
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;

@@ -89,9 +89,37 @@ struct Notifier::Post {
   evhttp_connection* connection = nullptr;
 };
 
-Notifier::Notifier(event_base* base, NotifierConfig config)
+std::optional<Endpoint> dtmf_receiver(const NotifierConfig& config, const Call& call,
+                                      const AccessList& access) {
+  if (!call.extras || call.extras->dtmf_log_destination.empty()) return config.dtmf_destination;
+  const auto named = Endpoint::parse(call.extras->dtmf_log_destination);
+  if (named && (named == config.dtmf_destination || access.is_trusted(named->address))) return named;
+  log::warn("call {}: DTMF events do not go to {}: not in control-allow", log::quote(call.id),
+            log::quote(call.extras->dtmf_log_destination));
+  return config.dtmf_destination;
+}
+
+std::string time_out_url(const NotifierConfig& config, const Call& call, const AccessList& access) {
+  std::string url = config.b2b_url;
+  const auto mark = url.find("%%");
+  if (mark == std::string::npos) return url;
+  const std::string named = call.extras ? call.extras->xmlrpc_callback : std::string();
+  const IpAddress client = call.extras ? call.extras->client : IpAddress{};
+  const auto address = named.empty() ? std::optional(client) : IpAddress::parse(named);
+  if (!address || address->family() == AddressFamily::kNone ||
+      (*address != client && !access.is_trusted(*address))) {
+    log::warn("call {}: the time-out call-back does not go to {}: no address in control-allow",
+              log::quote(call.id), log::quote(named));
+    return {};
+  }
+  const std::string host = address->to_string();
+  return url.replace(mark, 2, address->is_v6() ? "[" + host + "]" : host);
+}
+
+Notifier::Notifier(event_base* base, NotifierConfig config, const AccessList& access)
     : base_(base),
       config_(std::move(config)),
+      access_(access),
       udp4_(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)),
       udp6_(socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {}
 
@@ -109,9 +137,7 @@ void Notifier::send_udp(const Endpoint& to, const std::string& text) {
 }
 
 void Notifier::on_dtmf(const Call& call, const Leg& leg, const DtmfEvent& event, WallTime now) {
-  std::optional<Endpoint> to = config_.dtmf_destination;
-  if (call.extras && !call.extras->dtmf_log_destination.empty())
-    to = Endpoint::parse(call.extras->dtmf_log_destination);
+  const auto to = dtmf_receiver(config_, call, access_);
   if (!to && !ng_clients_) return;
   const Dict dict = dtmf_dict(call, leg, event, now);
   if (to) send_udp(*to, encode_json(Value(dict)));
@@ -123,18 +149,8 @@ void Notifier::on_dtmf(const Call& call, const Leg& leg, const DtmfEvent& event,
 }
 
 void Notifier::on_time_out(const Call& call) {
-  if (config_.b2b_url.empty()) return;
-  std::string url = config_.b2b_url;
-  if (const auto mark = url.find("%%"); mark != std::string::npos) {
-    std::string host = call.extras ? call.extras->xmlrpc_callback : std::string();
-    if (host.empty() && call.extras) host = call.extras->client.to_string();
-    const auto address = IpAddress::parse(host);
-    if (!address) {
-      log::warn("call {}: no address for the time-out call-back", log::quote(call.id));
-      return;
-    }
-    url.replace(mark, 2, address->is_v6() ? "[" + host + "]" : host);
-  }
+  const std::string url = time_out_url(config_, call, access_);
+  if (url.empty()) return;
   for (const std::string& body : time_out_bodies(call, config_.format)) post(url, body);
 }
 

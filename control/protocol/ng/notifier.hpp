@@ -2,6 +2,7 @@
 // out.
 #pragma once
 
+#include "control/protocol/access.hpp"
 #include "control/protocol/event_loop.hpp"
 #include "control/session/manager.hpp"
 
@@ -28,7 +29,7 @@ struct NotifierConfig {
 /// Sends and forgets: nothing here waits for a peer. Control thread only.
 class Notifier {
  public:
-  Notifier(event_base* base, NotifierConfig config);
+  Notifier(event_base* base, NotifierConfig config, const AccessList& access);
   ~Notifier();
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
@@ -45,12 +46,21 @@ class Notifier {
 
   event_base* base_;
   NotifierConfig config_;
+  const AccessList& access_;
   std::function<void(const Dict&)> ng_clients_;
   int udp4_ = -1;
   int udp6_ = -1;
   std::list<std::unique_ptr<Post>> posts_;
 };
 
+/// Where DTMF events of a call go over UDP: the daemon's receiver or the call's, if `access` lets it be one
+/// (CTL-9).
+[[nodiscard]] std::optional<Endpoint> dtmf_receiver(const NotifierConfig& config, const Call& call,
+                                                    const AccessList& access);
+/// The URL of the time-out call-back; empty if there is none to be made. An address that the call names
+/// instead of its client's must be one that `access` trusts (CTL-9).
+[[nodiscard]] std::string time_out_url(const NotifierConfig& config, const Call& call,
+                                       const AccessList& access);
 /// The XML-RPC bodies for a call, one per request to be made.
 [[nodiscard]] std::vector<std::string> time_out_bodies(const Call& call, XmlRpcFormat format);
 /// The DTMF event as a dictionary (section 23).
