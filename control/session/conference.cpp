@@ -8,8 +8,6 @@ namespace ferry {
 
 namespace {
 
-RequestError error(std::string text) { return {std::move(text), false, false}; }
-
 /// Medias of two parties that belong together: by mid, else by type in order, the shorter list going round.
 std::vector<std::pair<Media*, Media*>> pairs(Leg& from, Leg& to) {
   std::vector<std::pair<Media*, Media*>> found;

@@ -9,8 +9,6 @@ namespace ferry {
 
 namespace {
 
-RequestError error(std::string text) { return {std::move(text), false, false}; }
-
 constexpr std::string_view kForwardTag = "forward-";
 
 bool is_forward(const Leg& leg) { return !leg.from_offer_answer && leg.tag.starts_with(kForwardTag); }

@@ -59,4 +59,12 @@ TransportKind transport_kind(const sdp::MediaSection& section) {
   return section.protocol.kind == sdp::ProtocolClass::kUdptl ? TransportKind::kUdptl : TransportKind::kOpaque;
 }
 
+Result<void, RequestError> check_section(const sdp::MediaSection& section) {
+  if (section.port == 0) return {};
+  if (!section.connection) return fail(error("Incomplete SDP specification"));
+  if (section.protocol.secure)
+    return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+  return {};
+}
+
 }  // namespace ferry

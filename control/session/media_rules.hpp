@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/sdp/sdp.hpp"
+#include "control/session/request.hpp"
 #include "relay/core/forward/plan.hpp"
 
 #include <vector>
@@ -18,5 +19,9 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
 
 /// How datagrams of the section are told apart.
 TransportKind transport_kind(const sdp::MediaSection& section);
+
+/// Refuses a section that cannot be served: no address, or keys that we do not have (SRT-11: pretending
+/// otherwise would be silence without a reason). A rejected section (port 0) is always fine.
+[[nodiscard]] Result<void, RequestError> check_section(const sdp::MediaSection& section);
 
 }  // namespace ferry

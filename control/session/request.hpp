@@ -182,5 +182,6 @@ struct RequestError {
   /// Answer with `result` = `load limit` and this message instead of an error.
   bool load_limit = false;
 };
+inline RequestError error(std::string text) { return {std::move(text), false, false}; }
 
 }  // namespace ferry

@@ -12,10 +12,6 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kGeneratedId = 64;  // hexadecimal digits
-
-RequestError error(std::string text) { return {std::move(text), false, false}; }
-
 bool is_supplemental(const sdp::Codec& codec) {
   return sdp::equal_ignoring_case(codec.name, "telephone-event") ||
          sdp::equal_ignoring_case(codec.name, "CN");
@@ -281,10 +277,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
   parsed_.push_back(std::move(*parsed));
   const sdp::Session& offer = parsed_.back();
   for (const sdp::MediaSection& section : offer.media) {
-    if (section.port == 0) continue;
-    if (!section.connection) return fail(error("Incomplete SDP specification"));
-    if (section.protocol.secure)
-      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+    if (const auto served = check_section(section); !served) return fail(served.error());
   }
   bool is_new = false;
   const auto found = call_or_new(is_new);
@@ -539,9 +532,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
       matched.emplace_back(media, &section);
       continue;
     }
-    if (!section.connection) return fail(error("Incomplete SDP specification"));
-    if (section.protocol.secure)
-      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+    if (const auto served = check_section(section); !served) return fail(served.error());
     // Events and comfort noise may go, codecs only with `allow-transcoding`, and one must be left: nothing
     // here makes one codec out of another.
     std::size_t kept = 0;
@@ -603,244 +594,6 @@ Result<Dict, RequestError> Subscriptions::unsubscribe() {
   call->touched = clock_.now;
   manager_.sync_plans(*call);
   return Dict{};
-}
-
-Result<Dict, RequestError> Subscriptions::create() {
-  struct Wanted {
-    std::string type;
-    std::vector<std::string> codecs;
-  };
-  std::vector<Wanted> wanted;
-  if (const List* list = request_.medias.list()) {
-    for (const Value& member : *list) {
-      const Dict* dict = member.dict();
-      const Value* type = dict == nullptr ? nullptr : dict->find("type");
-      if (type == nullptr || type->string() == nullptr) return fail(error("wrong content given"));
-      Wanted one{*type->string(), {}};
-      if (!sdp::is_known_media_type(one.type)) return fail(error("unsupported sdp section"));
-      const Value* codecs = dict->find("codecs");
-      if (codecs != nullptr && codecs->list() != nullptr) {
-        for (const Value& codec : *codecs->list()) {
-          if (codec.string() != nullptr) one.codecs.push_back(*codec.string());
-        }
-      }
-      wanted.push_back(std::move(one));
-    }
-  } else if (request_.medias.string() != nullptr || request_.medias.dict() != nullptr) {
-    return fail(error("wrong type used"));
-  }
-  if (wanted.empty()) wanted.push_back({"audio", request_.codecs.offer});
-  for (Wanted& one : wanted) {
-    // They become text of an SDP: nothing but names and numbers.
-    std::erase_if(one.codecs, [](const std::string& codec) {
-      return codec.empty() || codec.size() > 64 || std::ranges::any_of(codec, [](unsigned char c) {
-               return std::isalnum(c) == 0 && c != '-' && c != '.' && c != '_' && c != '/';
-             });
-    });
-  }
-  if (wanted.size() > 32) return fail(error("failed to create SDP"));
-  if (sdp::parse_protocol(request_.transport_protocol).secure)
-    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
-
-  std::deque<sdp::MediaSection> made;
-  std::vector<Section> sections;
-  for (Wanted& one : wanted) {
-    if (one.codecs.empty() && one.type == "audio") one.codecs = {"PCMU", "PCMA"};
-    if (one.codecs.empty()) one.codecs = {"H264/90000"};
-    sdp::MediaSection& section = made.emplace_back();
-    texts_.push_back(one.type);
-    section.type = texts_.back();
-    section.protocol = sdp::parse_protocol("RTP/AVP");
-    std::uint8_t dynamic = 96;
-    for (const std::string& specification : one.codecs) {
-      sdp::Codec codec;
-      for (std::uint8_t type = 0; type < 96 && codec.name.empty(); ++type) {
-        const sdp::StaticCodec* known = sdp::static_codec(type);
-        if (known == nullptr) continue;
-        codec = {type, known->name, known->clock_rate_hz, known->channels, {}, {}, {}};
-        if (!sdp::matches_specification(specification, codec)) codec = {};
-      }
-      if (codec.name.empty()) {
-        if (dynamic > 127) continue;
-        const auto slash = specification.find('/');
-        texts_.push_back(slash == std::string::npos
-                             ? specification +
-                                   (sdp::equal_ignoring_case(specification, "opus") ? "/48000/2" : "/8000")
-                             : specification);
-        codec.payload_type = dynamic++;
-        codec.rtpmap = texts_.back();
-        codec.name = codec.rtpmap.substr(0, codec.rtpmap.find('/'));
-      }
-      section.codecs.push_back(codec);
-    }
-    Section& each = sections.emplace_back();
-    each.source = &section;
-    each.type = section.type;
-    const sdp::Protocol wished = sdp::parse_protocol(request_.transport_protocol);
-    each.protocol = wished.kind == sdp::ProtocolClass::kRtp ? wished.text : std::string_view("RTP/AVP");
-    each.codecs = section.codecs;
-    each.interface = choose_interface(nullptr);
-    each.family = request_.address_family != AddressFamily::kNone               ? request_.address_family
-                  : each.interface->address_of(AddressFamily::kIpv4) != nullptr ? AddressFamily::kIpv4
-                                                                                : AddressFamily::kIpv6;
-  }
-  bool is_new = false;
-  const auto found = call_or_new(is_new);
-  if (!found) return fail(found.error());
-  Call* call = *found;
-  const auto give_up = [&](std::string why) -> Result<Dict, RequestError> {
-    if (is_new) manager_.forget(*call);
-    return fail(error(std::move(why)));
-  };
-  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
-  if (call->leg_by_tag(tag) != nullptr || call->legs.size() >= kMaxLegs)
-    return give_up("failed to set up call/monologue");
-  if (!open_all(*call, sections)) {
-    close_all(*call, sections);
-    return give_up("failed to create SDP");
-  }
-  Leg& leg = manager_.add_leg(*call, tag, clock_);
-  leg.from_offer_answer = false;
-  leg.id_index = manager_.id_index(*call, call->id);
-  if (!request_.label.empty()) leg.made_extras().label = request_.label;
-  std::vector<Media*> medias;
-  for (Section& section : sections) {
-    medias.push_back(&place(leg, section));
-    leg.section_order.push_back(medias.back()->index);
-  }
-  sdp::Session own;
-  Dict reply;
-  reply.set("call-id", call->id);
-  reply.set("from-tag", tag);
-  reply.set("sdp", write(own, medias, sections, {true, true}, true));
-  finish(*call, is_new);
-  return reply;
-}
-
-Result<Dict, RequestError> Subscriptions::create_answer() {
-  if (!request_.sdp) return fail(error("No SDP body in message"));
-  if (!request_.call_id) return fail(error("No call-id in message"));
-  if (!request_.from_tag) return fail(error("No from-tag in message"));
-  Call* call = manager_.find(*request_.call_id);
-  if (call == nullptr) return fail(error("unknown call-ID"));
-  Leg* leg = call->leg_by_tag(*request_.from_tag);
-  if (leg == nullptr) return fail(error("from-tag not found"));
-  if (leg->from_offer_answer) return fail(error("failed to perform answer"));
-  const auto answer = sdp::parse(*request_.sdp);
-  if (!answer) return fail(error("Failed to parse SDP"));
-  for (const sdp::MediaSection& section : answer->media) {
-    if (section.port != 0 && !section.connection) return fail(error("Incomplete SDP specification"));
-    if (section.protocol.secure)
-      return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
-  }
-  if (answer->media.empty()) return Dict{};  // nothing new, as of a party that repeats itself
-  for (std::size_t i = 0; i < leg->medias.size(); ++i) {
-    Media& media = *leg->medias[i];
-    if (i >= answer->media.size()) {
-      media.rejected = true;
-      continue;
-    }
-    const sdp::MediaSection& section = answer->media[i];
-    read_answer(media, section);
-    media.may_send = section.direction.send;
-    media.may_receive = section.direction.receive;
-    media.mux_used = media.mux_offered_to_peer && section.rtcp_mux;
-    media.mux_offered_to_peer = media.mux_used;
-  }
-  leg->last_sdp = *request_.sdp;
-  finish(*call, false);
-  return Dict{};
-}
-
-Result<Dict, RequestError> Subscriptions::transform() {
-  if (!request_.instance.empty() && manager_.loop_mark().ends_with(":" + request_.instance))
-    return fail(error("Transform loop detected"));
-  struct Stream {
-    std::string id;
-    Endpoint destination;
-  };
-  std::vector<Stream> streams;
-  std::vector<Section> sections;
-  if (const List* list = request_.medias.list()) {
-    for (const Value& member : *list) {
-      const Dict* dict = member.dict();
-      if (dict == nullptr) return fail(error("wrong content given"));
-      const auto text = [](const Dict* from, std::string_view key) -> std::string_view {
-        const Value* value = from == nullptr ? nullptr : from->find(key);
-        return value != nullptr && value->string() != nullptr ? std::string_view(*value->string())
-                                                              : std::string_view();
-      };
-      const Value* destination = dict->find("destination");
-      const Dict* where = destination == nullptr ? nullptr : destination->dict();
-      if (where == nullptr || text(where, "family").empty()) return fail(error("Failed to set up transform"));
-      const auto address = IpAddress::parse(text(where, "address"));
-      const Value* port = where->find("port");
-      const auto number = port == nullptr ? std::nullopt : port->as_integer(true);
-      if (!address || !number || *number <= 0 || *number > 65535)
-        return fail(error("Failed to parse destination address"));
-      Stream& stream = streams.emplace_back();
-      stream.id = text(dict, "id");
-      stream.destination = {*address, UdpPort{static_cast<std::uint16_t>(*number)}};
-      if (is_forbidden_peer(stream.destination)) return fail(error("Failed to parse destination address"));
-      // What goes in must come out: there is no codec in between.
-      const Value* codecs = dict->find("codec");
-      if (codecs != nullptr && codecs->list() != nullptr) {
-        for (const Value& pair : *codecs->list()) {
-          const Value* input = pair.dict() == nullptr ? nullptr : pair.dict()->find("input");
-          const Value* output = pair.dict() == nullptr ? nullptr : pair.dict()->find("output");
-          if (input == nullptr || output == nullptr || !(*input == *output))
-            return fail(error("Failed to set up transform"));
-        }
-      }
-      Section& section = sections.emplace_back();
-      section.type = text(dict, "type").empty() ? std::string_view("audio") : text(dict, "type");
-      section.protocol = "RTP/AVP";
-      section.interface = choose_interface(nullptr);
-      section.family = address->family();
-    }
-  } else if (request_.medias.string() != nullptr) {
-    return fail(error("wrong type used"));
-  }
-  bool is_new = false;
-  const auto found = call_or_new(is_new);
-  if (!found) return fail(found.error());
-  Call* call = *found;
-  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
-  if (sections.size() > 32 || call->legs.size() >= kMaxLegs || call->leg_by_tag(tag) != nullptr ||
-      !open_all(*call, sections)) {
-    close_all(*call, sections);
-    if (is_new) manager_.forget(*call);
-    return fail(error("Failed to set up transform"));
-  }
-  Leg& leg = manager_.add_leg(*call, tag, clock_);
-  leg.from_offer_answer = false;
-  leg.id_index = manager_.id_index(*call, call->id);
-  List medias;
-  for (std::size_t i = 0; i < sections.size(); ++i) {
-    Media& media = place(leg, sections[i]);
-    // Whoever sends here is heard if nobody else does; it goes to the destination, not back.
-    media.rules.policy = LatchPolicy::kUncontested;
-    media.rules.asymmetric = true;
-    media.rules.unidirectional = true;
-    media.remote_rtp = media.remote_rtcp = streams[i].destination;
-    media.mux_used = true;
-    media.rate = {500, 0};
-    media.subscriptions.push_back({&media, SubscriptionKind::kPubSub});
-    const PortSet& ports = *media.active_ports();
-    media.remote_known = true;
-    Dict one;
-    one.set("id", streams[i].id);
-    one.set("family", ports.local->advertised.is_v6() ? "IP6" : "IP4");
-    one.set("address", ports.local->advertised.to_string());
-    one.set("port", std::int64_t{ports.port.value});
-    medias.emplace_back(std::move(one));
-  }
-  Dict reply;
-  reply.set("call-id", call->id);
-  reply.set("from-tag", tag);
-  reply.set("media", std::move(medias));
-  finish(*call, is_new);
-  return reply;
 }
 
 }  // namespace ferry

@@ -26,6 +26,8 @@ class Subscriptions {
   Result<Dict, RequestError> transform();
 
  private:
+  static constexpr std::size_t kGeneratedId = 64;  // hexadecimal digits of ids and tags that we choose
+
   /// One section to be made: what it is, and whom it listens to.
   struct Section {
     Media* media = nullptr;  // of the party, if it has it already

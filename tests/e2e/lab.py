@@ -190,12 +190,11 @@ class Capture:
 
     def __init__(self, lab, where, name, expression):
         self.lab, self.file = lab, lab.path(name + ".cap")
-        self.process = lab.start(where, "tcpdump", "-U", "-i", "any", "-n", "-B", "65536", "-Q", "in", "-w", self.file,
+        self.process = lab.start(where, "tcpdump", "-U", "--immediate-mode", "-i", "any", "-n", "-B", "65536", "-Q", "in", "-w", self.file,
                                  "udp and " + expression, log=name + ".log")
         wait_for(lambda: "listening" in lab.log(name + ".log"), 5, "tcpdump")
 
     def stop(self):
-        time.sleep(1.2)  # tcpdump reads its buffer at least once a second
         subprocess.run(["pkill", "-INT", "-f", self.file], check=False)
         self.process.wait(5)
 

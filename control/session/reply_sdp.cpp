@@ -1,0 +1,283 @@
+// The SDP that goes on to the other party: what an offer or answer becomes after the call was changed (NG
+// sections 9-11).
+
+#include "control/sdp/write.hpp"
+#include "control/session/media_rules.hpp"
+#include "control/session/offer_answer.hpp"
+
+#include <algorithm>
+#include <bitset>
+#include <functional>
+
+namespace ferry {
+
+namespace {
+
+/// Adds those of `from` that were shown in the last SDP and are not in `to`.
+void add_shown(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& from,
+               const std::bitset<128>& shown) {
+  for (const PayloadEntry& entry : from) {
+    const bool known = std::ranges::find(to, entry.type, &PayloadEntry::type) != to.end();
+    if (!known && shown.test(entry.type.value)) to.push_back(entry);
+  }
+}
+
+/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ,
+/// and without a codec in between both ends must speak of the same ones.
+std::vector<sdp::Codec> common_codecs(const std::vector<sdp::Codec>& answered,
+                                      const std::vector<sdp::Codec>& offered) {
+  const auto matches_exactly = [&](const sdp::Codec& codec) {
+    return std::ranges::find_if(offered, [&](const sdp::Codec& o) {
+      return o.payload_type == codec.payload_type && sdp::same_codec(o, codec);
+    });
+  };
+  std::vector<sdp::Codec> kept;
+  for (const sdp::Codec& codec : answered) {
+    if (matches_exactly(codec) != offered.end()) {
+      kept.push_back(codec);
+      continue;
+    }
+    const bool known = std::ranges::any_of(offered, [&](const sdp::Codec& o) {
+      if (!sdp::same_codec(o, codec)) return false;
+      // The same codec may be answered under its own number as well; that one counts.
+      return std::ranges::none_of(answered, [&](const sdp::Codec& other) {
+        return other.payload_type == o.payload_type && sdp::same_codec(o, other);
+      });
+    });
+    if (known) kept.push_back(codec);
+  }
+  return kept.empty() ? answered : kept;
+}
+
+}  // namespace
+
+sdp::Origin OfferAnswer::choose_origin(const std::string& body_without_origin, OriginText& text) const {
+  const Replaces& replaces = request_.replaces;
+  if (replaces.any() && !receiver_->origin) receiver_->origin = std::make_unique<OriginMemory>();
+  if (!receiver_->origin) return session_.origin;
+  OriginMemory& memory = *receiver_->origin;
+  sdp::Origin origin = session_.origin;
+  if (has(replaces, Replace::kUsername)) {
+    if (memory.username.empty()) memory.username = origin.username;
+    origin.username = memory.username;
+  }
+  if (has(replaces, Replace::kOrigin)) {
+    if (memory.address.family() == AddressFamily::kNone) {
+      for (const auto& media : receiver_->medias) {
+        const PortSet* ports = media->active_ports();
+        if (ports == nullptr || media->rejected) continue;
+        memory.address = ports->local->advertised;
+        break;
+      }
+    }
+    if (memory.address.family() != AddressFamily::kNone) {
+      text.address = memory.address.to_string();
+      origin.address_type = memory.address.is_v6() ? "IP6" : "IP4";
+      origin.address = text.address;
+    }
+  }
+  const auto received_version = Value(origin.version).as_integer();
+  const std::size_t hash = std::hash<std::string>{}(body_without_origin);
+  const bool take_over = has(replaces, Replace::kSdpVersion);
+  const bool force = has(replaces, Replace::kForceIncrementVersion);
+  if ((take_over || force) && received_version && *received_version >= 0) {
+    if (!memory.version) {
+      memory.version = static_cast<std::uint64_t>(*received_version);
+    } else if (force || hash != memory.body_hash) {
+      ++*memory.version;
+    }
+    memory.body_hash = hash;
+    text.version = std::to_string(*memory.version);
+    origin.version = text.version;
+  }
+  return origin;
+}
+
+const sdp::MediaSection* OfferAnswer::own_section(const Media& media) const {
+  // Sections of a leg's own SDP stand in the order in which its media were matched.
+  const auto& order = receiver_->section_order;
+  const auto place = std::ranges::find(order, media.index);
+  if (place == order.end()) return nullptr;
+  const auto index = static_cast<std::size_t>(place - order.begin());
+  return index < receiver_own_.media.size() ? &receiver_own_.media[index] : nullptr;
+}
+
+sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
+  sdp::SectionEdit edit;
+  const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
+  const PortSet* ports = media.active_ports();
+  edit.connection = ports != nullptr ? ports->local->advertised : IpAddress::unspecified(media.family);
+  edit.mid = media.mid;
+  const sdp::MediaSection* offered = is_answer_ ? own_section(media) : nullptr;
+  if (match == matches_.end()) {
+    edit.type = media.type;
+    edit.protocol_text = media.protocol;
+    if (const sdp::MediaSection* own = own_section(media))
+      edit.formats.assign(own->formats.begin(), own->formats.end());
+    if (edit.formats.empty()) {
+      for (const PayloadEntry& payload : media.payloads)
+        edit.formats.push_back(std::to_string(payload.type.value));
+    }
+    if (edit.formats.empty()) edit.formats.emplace_back("0");
+    return edit;
+  }
+  const sdp::MediaSection& section = *match->section;
+  edit.source = &section;
+  edit.protocol = sdp::parse_protocol(media.protocol);
+  // An answer speaks of the offerer's mids; an offer hands on the sender's.
+  edit.mid = is_answer_ ? std::string_view(media.mid) : section.mid;
+  if (!is_answer_ && edit.mid.empty() && request_.has_flag(Flag::kGenerateMid)) {
+    generated_texts_.push_back(std::to_string(media.index));
+    edit.mid = generated_texts_.back();
+  }
+  if (!is_answer_ && media.mid.empty()) media.mid = edit.mid;
+  edit.label = section.label;
+  if (match->untouched) {
+    edit.untouched = true;
+    edit.port = section.port;
+    edit.connection = section.connection.value_or(edit.connection);
+    return edit;
+  }
+  if (section.port == 0 || ports == nullptr) return edit;
+
+  edit.port = ports->port.value;
+  if (request_.media_address) edit.connection = *request_.media_address;
+  const bool zero = section.connection && section.connection->is_unspecified();
+  if (zero && !has(request_.replaces, Replace::kZeroAddress)) {
+    edit.connection = IpAddress::unspecified(edit.connection.family());
+  }
+  edit.codecs = section.codecs;
+  if (offered != nullptr) edit.codecs = common_codecs(section.codecs, offered->codecs);
+  if (section.is_rtp()) {
+    edit.codecs =
+        sdp::choose_codecs(edit.codecs, request_.codecs, request_.has_flag(Flag::kAllowNoCodecMedia));
+    if (edit.codecs.empty() && !section.codecs.empty()) {
+      edit.port = 0;
+      return edit;
+    }
+    if (is_answer_ && request_.has_flag(Flag::kSingleCodec)) sdp::keep_first_codec(edit.codecs);
+    filter_extmaps(edit, media, section);
+  }
+  // Late packets of the former agreement are still good: the set shrinks with the next answer only.
+  auto allowed = payload_entries(edit.codecs);
+  std::bitset<128> shown;
+  for (const PayloadEntry& entry : allowed) shown.set(entry.type.value);
+  add_shown(allowed, media.payloads, media.shown);
+  media.payloads = std::move(allowed);
+  media.shown = shown;
+  media.rate = rate_limit(section, edit.codecs);
+  if (is_answer_) {
+    std::erase_if(match->sender->payloads,
+                  [&](const PayloadEntry& entry) { return !match->sender->shown.test(entry.type.value); });
+  }
+
+  edit.print_direction = section.is_rtp();
+  edit.direction = section.direction;
+  edit.original_direction = request_.has_flag(Flag::kOriginalSendrecv);
+  if (section.is_rtp()) {
+    const bool muxed = media.mux_used && (is_answer_ || media.mux_offered_to_peer);
+    if (!request_.has_flag(Flag::kNoRtcpAttribute)) {
+      edit.rtcp_port = static_cast<std::uint16_t>(muxed ? ports->port.value : ports->port.value + 1);
+      edit.rtcp_full_form = request_.has_flag(Flag::kFullRtcpAttribute);
+    }
+    edit.rtcp_mux = is_answer_ ? media.mux_used : media.mux_offered_to_peer;
+    edit.ptime = section.ptime;
+    if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
+    edit.maxptime = section.maxptime;
+    choose_ptime(edit, media, *match->sender);
+  }
+  return edit;
+}
+
+void OfferAnswer::choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender) {
+  const auto number = [&](std::int64_t value) {
+    generated_texts_.push_back(std::to_string(value));
+    edit.ptime = generated_texts_.back();
+  };
+  const auto usable = [](const std::optional<std::int64_t>& value) {
+    return value && *value > 0 && *value <= 1000;
+  };
+  if (is_answer_) {
+    if (media.extras && media.extras->ptime != 0) number(media.extras->ptime);
+    return;
+  }
+  if (usable(request_.ptime)) number(*request_.ptime);
+  if (usable(request_.ptime_reverse)) {
+    sender.made_extras().ptime = *request_.ptime_reverse;
+  } else if (sender.extras) {
+    sender.extras->ptime = 0;
+  }
+}
+
+void OfferAnswer::filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section) {
+  const auto named = [](const std::vector<std::string>& words, std::string_view uri) {
+    return std::ranges::any_of(words, [&](const std::string& word) { return word == uri || word == "all"; });
+  };
+  std::vector<std::string> masked;
+  for (const sdp::Attribute& attribute : section.attributes) {
+    if (attribute.name != "extmap") continue;
+    const std::string_view uri = sdp::extmap_uri(attribute.value);
+    if (named(request_.extmap_strip, uri)) continue;
+    if (!is_answer_ && named(request_.extmap_mask, uri)) {
+      masked.emplace_back(attribute.value);
+      continue;
+    }
+    edit.extmaps.push_back(attribute.value);
+  }
+  if (is_answer_ && media.extras) {
+    for (const std::string& line : media.extras->masked_extmaps) edit.extmaps.emplace_back(line);
+  }
+  if (is_answer_) return;
+  const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
+  if (!masked.empty()) {
+    match->sender->made_extras().masked_extmaps = std::move(masked);
+  } else if (match->sender->extras) {
+    match->sender->extras->masked_extmaps.clear();
+  }
+}
+
+std::string OfferAnswer::write_reply() {
+  sdp::SessionEdit edit;
+  edit.name = session_.name;
+  const OriginMemory* memory = receiver_->origin.get();
+  const bool keep_name = has(request_.replaces, Replace::kSessionName);
+  if (keep_name && memory != nullptr && !memory->session_name.empty()) edit.name = memory->session_name;
+  std::vector<Media*> order;
+  if (is_answer_) {
+    for (const unsigned index : receiver_->section_order) {
+      for (const auto& media : receiver_->medias) {
+        if (media->index == index) order.push_back(media.get());
+      }
+    }
+  }
+  for (const auto& media : receiver_->medias) {
+    if (std::ranges::find(order, media.get()) == order.end()) order.push_back(media.get());
+  }
+  for (Media* media : order) {
+    const bool matched =
+        media->hidden || std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
+    const bool ours = std::ranges::any_of(media->subscriptions,
+                                          [&](const Subscription& s) { return s.source->leg == sender_; });
+    if (matched || ours) edit.sections.push_back(edit_section(*media));
+  }
+  // The version of o= depends on the rest of the text.
+  OriginText origin_text;
+  edit.origin = session_.origin;
+  edit.origin.version = "0";
+  edit.origin.session_id = "0";
+  const bool need_hash =
+      has(request_.replaces, Replace::kSdpVersion) || has(request_.replaces, Replace::kForceIncrementVersion);
+  if (request_.has_flag(Flag::kLoopProtect)) edit.extra_attributes.push_back(manager_.loop_mark());
+  const auto body = [&] {
+    std::string text = sdp::write(session_, edit);
+    return request_.sdp_attr.empty() ? text : sdp::apply(request_.sdp_attr, text);
+  };
+  edit.origin = choose_origin(need_hash ? body() : std::string(), origin_text);
+  std::string reply = body();
+  if (keep_name && receiver_->origin->session_name.empty()) receiver_->origin->session_name = session_.name;
+  sender_->last_sdp = text_;
+  sender_->last_sdp.shrink_to_fit();
+  return reply;
+}
+
+}  // namespace ferry
