@@ -136,6 +136,7 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
   InterfaceSet set;
   // One pool per address: two names for one address share its ports.
   std::map<IpAddress, std::shared_ptr<PortPool>> pools;
+  std::uint8_t index = 0;
   for (const InterfaceSpec& spec : specs) {
     if (!spec.alias_of.empty()) {
       set.aliases_.emplace_back(spec.name, spec.alias_of);
@@ -179,7 +180,8 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
       }
       auto& pool = pools[address];
       if (!pool) pool = std::make_shared<PortPool>(first, last);
-      logical->addresses.push_back({address, advertised.value_or(address), pool});
+      logical->addresses.push_back({address, advertised.value_or(address), pool, index});
+      if (index < UINT8_MAX) ++index;
     }
   }
   if (set.interfaces_.empty()) return fail(std::string("no interface is configured"));

@@ -82,6 +82,8 @@ struct LocalAddress {
   /// What the far end is told; equal to `address` without `!advertised`.
   IpAddress advertised;
   std::shared_ptr<PortPool> ports;
+  /// Counts through all addresses of all interfaces.
+  std::uint8_t index = 0;
 };
 
 struct LogicalInterface {

@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::string_view kForwardTag = "forward-";
 
-bool is_forward(const Leg& leg) { return !leg.from_offer_answer && leg.tag.starts_with(kForwardTag); }
-
 }  // namespace
+
+bool is_forward(const Leg& leg) { return !leg.from_offer_answer && leg.tag.starts_with(kForwardTag); }
 
 Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool use_from_tag) {
   Leg* leg = nullptr;

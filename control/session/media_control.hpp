@@ -37,4 +37,7 @@ class MediaControl {
 /// The party that `label`, `address` or `from-tag` name, in this order; nullptr if none of them is given.
 Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool use_from_tag);
 
+/// A party of our own that `start forwarding` made.
+[[nodiscard]] bool is_forward(const Leg& leg);
+
 }  // namespace ferry

@@ -104,6 +104,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   if (changed || restarts) ++ports.epoch;
   ports.learned_signal = call.signals;
   plan->learning_epoch = ports.epoch;
+  plan->interface = ports.local->index;
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
 

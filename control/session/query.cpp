@@ -2,6 +2,7 @@
 
 #include "control/sdp/sdp.hpp"
 #include "control/session/manager.hpp"
+#include "control/session/media_control.hpp"
 #include "control/session/snapshots.hpp"
 
 #include <algorithm>
@@ -381,6 +382,14 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
   reply.set("last signal", call.last_signal_unix);
   reply.set("last redis update", std::int64_t{0});
   if (!call.metadata.empty()) reply.set("metadata", call.metadata);
+  const bool forwards_media =
+      std::ranges::any_of(call.legs, [](const auto& leg) { return is_forward(*leg) && !leg->delete_at; });
+  if (forwards_media) {
+    Dict recording;
+    recording.set("call recording", 0);
+    recording.set("forwarding", 1);
+    reply.set("recording", std::move(recording));
+  }
   Dict ssrcs;
   Dict tags;
   std::array<ComponentCounters, 2> totals;
@@ -438,6 +447,14 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
       codes.emplace_back(std::move(code));
     }
     party.set("VSC", std::move(codes));
+    if (forwards_media) {
+      Dict recording;
+      recording.set("excluded", 0);
+      recording.set(
+          "forwarding",
+          std::ranges::any_of(receivers, [](const auto& r) { return is_forward(*r.first); }) ? 1 : 0);
+      party.set("recording", std::move(recording));
+    }
     tags.set(leg_name(*leg), std::move(party));
   }
   if (config_.ssrc_reporting == SsrcReporting::kFull || config_.ssrc_reporting == SsrcReporting::kGlobal)

@@ -91,7 +91,7 @@ class PacketBuffer {
 class PacketPool final : public PacketOwner {
  public:
   explicit PacketPool(std::size_t slots)
-      : memory_(std::make_unique<PacketSlot[]>(slots)), free_count_(slots) {
+      : memory_(std::make_unique<PacketSlot[]>(slots)), size_(slots), free_count_(slots) {
     for (std::size_t i = 0; i < slots; ++i) {
       memory_[i].owner = this;
       memory_[i].next_free = std::exchange(free_, &memory_[i]);
@@ -112,10 +112,12 @@ class PacketPool final : public PacketOwner {
     ++free_count_;
   }
   [[nodiscard]] std::size_t free_count() const noexcept { return free_count_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
   std::unique_ptr<PacketSlot[]> memory_;
   PacketSlot* free_ = nullptr;
+  std::size_t size_;
   std::size_t free_count_;
 };
 

@@ -34,6 +34,12 @@ class PacketIo {
   virtual void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept = 0;
   /// An empty buffer for a copy; empty handle when the stock is used up.
   virtual PacketBuffer allocate() noexcept = 0;
+  /// Packet buffers in all, and how many of them are free.
+  struct Stock {
+    std::size_t total = 0;
+    std::size_t free = 0;
+  };
+  [[nodiscard]] virtual Stock stock() const noexcept = 0;
 
   /// Sleeps until there is something to receive, `deadline` passes, or `wake` is called from another thread.
   virtual void wait(Instant deadline) noexcept = 0;

@@ -168,16 +168,28 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   bump(totals_.packets, done.packets);
   bump(totals_.bytes, done.bytes);
   bump(totals_.offloaded_packets, done.packets);
+  bump(totals_.offloaded_bytes, done.bytes);
+  InterfaceTotals& interface = interface_totals(totals_, entry.state.plan());
+  bump(interface.ingress.packets, done.packets);
+  bump(interface.ingress.bytes, done.bytes);
   count_drops(totals_, DropReason::kForeignSource, state.foreign - known.seen.foreign);
   count_drops(totals_, DropReason::kRateLimited, state.rate_limited - known.seen.rate_limited);
+  bump(interface.ingress.errors,
+       state.foreign - known.seen.foreign + state.rate_limited - known.seen.rate_limited);
   const std::uint32_t refused = state.refused - known.seen.refused;
   if (refused != 0) {
     entry.state.count_drop(known.refusal, refused);
     count_drops(totals_, known.refusal, refused);
+    bump(interface.ingress.errors, refused);
   }
   known.seen = state;
   if (known.refusal != DropReason::kNone) return;
-  if (TransportEntry* out = table_.find(known.out)) out->state.on_sent_below(done, known.to);
+  TransportEntry* out = table_.find(known.out);
+  if (out == nullptr) return;
+  out->state.on_sent_below(done, known.to);
+  InterfaceTotals& left_by = interface_totals(totals_, out->state.plan());
+  bump(left_by.egress.packets, done.packets);
+  bump(left_by.egress.bytes, done.bytes);
 }
 
 void Offloader::refresh(TransportEntry& entry) {

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 namespace ferry {
 
 using namespace std::chrono_literals;
@@ -20,6 +22,15 @@ void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
   if (!view) return;
   std::ranges::fill(rtp.subspan(view->header_size, view->payload.size()), static_cast<std::byte>(octet));
+}
+
+void count_quality(QualityTotals& totals, const Transport::Report& report) noexcept {
+  totals.mos.add(static_cast<double>(report.sample.mos_times_10) / 10.0);
+  totals.jitter.add(static_cast<double>(report.sample.jitter_ms));
+  totals.round_trip.add(static_cast<double>(report.sample.round_trip_us));
+  totals.round_trip_leg.add(static_cast<double>(report.sample.round_trip_leg_us));
+  totals.loss.add(static_cast<double>(report.sample.loss_percent));
+  totals.jitter_measured.add(static_cast<double>(report.jitter_measured.count()) / 1e6);
 }
 
 }  // namespace
@@ -52,9 +63,11 @@ void Worker::wait_completed() const noexcept {
 }
 
 void Worker::run(const std::atomic<bool>& stop) noexcept {
+  totals_.thread_id.store(gettid(), std::memory_order_relaxed);
   while (!stop.load(std::memory_order_relaxed)) {
     const Instant latest = io_->now() + 1s;
     io_->wait(offloader_ ? offloader_->next_turn(latest) : latest);
+    bump(totals_.wakeups);
     run_once();
   }
   run_commands();
@@ -86,6 +99,9 @@ std::size_t Worker::run_once() noexcept {
     flush();
   }
   if (offloader_) offloader_->turn(io_->now());
+  const PacketIo::Stock stock = io_->stock();
+  totals_.buffers.store(stock.total, std::memory_order_relaxed);
+  totals_.buffers_free.store(stock.free, std::memory_order_relaxed);
   return count;
 }
 
@@ -98,6 +114,7 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
   }
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
+  totals_.transports.store(table_.size(), std::memory_order_relaxed);
   pass_events(placed, io_->now());
 }
 
@@ -110,7 +127,9 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
     if (port.is_open()) io_->detach(port);
   }
   entry->held.reset();  // buffers belong to this worker's engine
-  return table_.take(id);
+  auto taken = table_.take(id);
+  totals_.transports.store(table_.size(), std::memory_order_relaxed);
+  return taken;
 }
 
 void Worker::execute(InstallTransport& command) {
@@ -131,6 +150,7 @@ void Worker::execute(UpdatePlan& command) {
 
 void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
+  if (entry) count_ended(*entry);
   if (!entry || command.last_peer == nullptr) return;
   const Endpoint& learned = entry->state.latch(Component::kRtp).learned();
   if (learned.is_set()) *command.last_peer = learned;
@@ -177,8 +197,19 @@ void Worker::execute(SendProbe& command) {
   flush();
 }
 
+void Worker::count_ended(const TransportEntry& entry) noexcept {
+  InterfaceTotals& totals = interface_of(entry);
+  entry.state.for_each_stream([&](const SsrcCounters& stream) {
+    bump(totals.lost, stream.lost());
+    bump(totals.duplicates, stream.duplicates);
+    bump(totals.reordered, stream.reordered);
+    bump(totals.resets, stream.resets);
+  });
+}
+
 void Worker::drop(TransportEntry& entry, DropReason reason) noexcept {
   entry.state.count_drop(reason);
+  bump(interface_of(entry).ingress.errors);
   count_drops(totals_, reason);
 }
 
@@ -215,6 +246,7 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       return;
     case Verdict::Kind::kDrop:
       count_drops(totals_, verdict.reason);
+      bump(interface_of(entry).ingress.errors);
       return;
     case Verdict::Kind::kHold:
       hold(entry, verdict.slot, std::move(packet));
@@ -253,6 +285,9 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
                      Instant now) noexcept {
   bump(totals_.packets);
   bump(totals_.bytes, packet.data().size());
+  InterfaceTotals::Direction& ingress = interface_of(entry).ingress;
+  bump(ingress.packets);
+  bump(ingress.bytes, packet.data().size());
   const SourcePlan& source = entry.state.plan().sources[verdict.source];
   if (!entry.taps.empty()) {
     const TapPacket seen{entry.state.id(), source.media, verdict.is_rtcp, packet->remote, packet.data(), now};
@@ -260,7 +295,8 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
   }
   if (verdict.is_rtcp && !source.sinks.empty()) {
     if (const TransportEntry* far = table_.find(source.sinks.front().via)) {
-      entry.state.complete_report(far->state.round_trip(), now);
+      if (const auto report = entry.state.complete_report(far->state.round_trip(), now))
+        count_quality(interface_of(entry).quality, *report);
     }
   }
   const Component component = verdict.is_rtcp ? Component::kRtcp : Component::kRtp;
@@ -325,6 +361,9 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   // RTCP is rare: a path of its own would cost more than it saves.
   packet->to_locked_peer = hop.locked && hop.via == Component::kRtp;
   out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
+  InterfaceTotals::Direction& egress = interface_of(out).egress;
+  bump(egress.packets);
+  bump(egress.bytes, packet.data().size());
   outgoing_meta_[outgoing_count_] = {&out, hop.via};
   outgoing_[outgoing_count_++] = std::move(packet);
   if (outgoing_count_ == kBatch) flush();
@@ -338,6 +377,7 @@ void Worker::flush() noexcept {
     if (!failed[i]) continue;
     outgoing_meta_[i].entry->state.on_send_failed(outgoing_meta_[i].via);
     drop(*outgoing_meta_[i].entry, DropReason::kSendFailed);
+    bump(interface_of(*outgoing_meta_[i].entry).egress.errors);
   }
   outgoing_count_ = 0;
 }

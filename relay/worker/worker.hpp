@@ -145,6 +145,11 @@ class Worker {
              int depth) noexcept;
   void forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept;
   void drop(TransportEntry& entry, DropReason reason) noexcept;
+  InterfaceTotals& interface_of(const TransportEntry& entry) noexcept {
+    return interface_totals(totals_, entry.state.plan());
+  }
+  /// The transport is gone: what its streams lost counts for the local address.
+  void count_ended(const TransportEntry& entry) noexcept;
   void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
                   PacketBuffer packet, Instant now) noexcept;
   void flush() noexcept;

@@ -218,6 +218,51 @@ TEST_F(Talk, BlockMediaOfCallPartyAndFlow) {
   EXPECT_EQ(exchange(), Counts(0, 0)) << "without directional the tag means nothing";
 }
 
+// NG reference, section 15: names, types and units.
+TEST_F(Talk, StatisticsHoldWhatMonitoringToolsRead) {
+  exchange();
+  const Endpoint a_rtcp{a_.address, UdpPort{static_cast<std::uint16_t>(a_.port.value + 1)}};
+  const Endpoint b_rtcp{b_.address, UdpPort{static_cast<std::uint16_t>(b_.port.value + 1)}};
+  const auto rtcp_of = [&](UdpPort port) {
+    return Endpoint{world_->relay_address(), UdpPort{static_cast<std::uint16_t>(port.value + 1)}};
+  };
+  // Each side reports about the other's sender report, 20 ms after it came.
+  std::uint32_t seconds = 0x10001;
+  for (int round = 0; round < 3; ++round, seconds += 0x10) {
+    const std::uint32_t middle = (seconds & 0xffff) << 16;
+    world_->send(a_rtcp, rtcp_of(to_a_), sender_report(1, seconds));
+    world_->send(b_rtcp, rtcp_of(to_b_), sender_report(2, seconds));
+    world_->run(world_->elapsed() + 20ms);
+    world_->send(b_rtcp, rtcp_of(to_b_), sender_report(2, seconds + 1, 1, middle, 0, 64));
+    world_->send(a_rtcp, rtcp_of(to_a_), sender_report(1, seconds + 1, 2, middle, 0, 64));
+    world_->run(world_->elapsed() + 20ms);
+  }
+  command("delete");
+  world_->run(world_->elapsed() + 40s);
+  const json s = command("statistics")["statistics"];
+  const int samples = s["mos"]["mos_samples_total"];
+  EXPECT_EQ(samples, 5) << "all but the first, when only one round trip was known";
+  const double mos = std::stod(s["mos"]["mos_average"].get<std::string>());
+  EXPECT_TRUE(mos > 1.0 && mos < 4.3) << "a quarter was lost: " << mos;
+  EXPECT_NEAR(std::stod(s["voip_metrics"]["packetloss_average"].get<std::string>()), 25.0, 1.0);
+  EXPECT_NEAR(std::stod(s["voip_metrics"]["rtt_dsct_average"].get<std::string>()), 20'000.0, 2'000.0);
+  for (const char* name : {"jitter", "rtt_e2e", "rtt_dsct", "packetloss", "jitter_measured"}) {
+    const std::string prefix = name;
+    for (const char* text : {"_total", "2_total", "_average", "_stddev"})
+      EXPECT_TRUE(s["voip_metrics"][prefix + text].is_string()) << name << text;
+    EXPECT_EQ(s["voip_metrics"][prefix + "_samples_total"], samples) << name;
+  }
+  for (const char* name : {"packets_lost", "rtp_duplicates", "rtp_skips", "rtp_seq_resets", "rtp_reordered"})
+    EXPECT_TRUE(s["voip_metrics"][name].is_number_integer()) << name;
+  const json& interface = s["interfaces"][0];
+  EXPECT_EQ(interface["ingress"]["packets"], 20 + 12);
+  EXPECT_EQ(interface["egress"]["packets"], 20 + 12);
+  EXPECT_EQ(interface["voip_metrics"]["mos_samples_total"], samples);
+  EXPECT_EQ(s["poller_threads"].size(), 1u);
+  EXPECT_GT(s["bufferpools"]["worker 0"]["free"], 0);
+  EXPECT_EQ(s["totalstatistics"]["relayedpackets_kernel"], 0);
+}
+
 TEST_F(Talk, DropTrafficStopsAndStarts) {
   json again = offer("talk", "A", with_events(a_));
   again["to-tag"] = "B";
@@ -263,7 +308,11 @@ TEST_F(Talk, ForwardingCopiesToAnAddressUntilItStops) {
   EXPECT_EQ(exchange(), Counts(10, 10));
   EXPECT_EQ(world_->count(copy, 'A'), 10u);
   EXPECT_EQ(world_->count(second, 'B'), 10u);
+  const json query = command("query");
+  EXPECT_EQ(query["recording"], (json{{"call recording", 0}, {"forwarding", 1}}));
+  EXPECT_EQ(query["tags"]["A"]["recording"], (json{{"excluded", 0}, {"forwarding", 1}}));
   EXPECT_EQ(command("stop forwarding")["result"], "ok");
+  EXPECT_FALSE(command("query").contains("recording"));
   EXPECT_EQ(exchange(), Counts(10, 10));
   EXPECT_EQ(world_->count(copy) + world_->count(second), 20u);
   EXPECT_EQ(command("start forwarding", {{"output-destination", "udp:224.0.0.1:5000"}})["error-reason"],

@@ -525,7 +525,7 @@ constexpr FlagRow kFlags[] = {
   {"original-sendrecv", set_flag<Flag::kOriginalSendrecv>, false, C::kNow, "copy direction attributes"},
   {"generate-mid", set_flag<Flag::kGenerateMid>, false, C::kNow, "add a=mid"},
   {"loop-protect", set_flag<Flag::kLoopProtect>, false, C::kNow, "mark SDP that passed us, return it untouched when it comes back"},
-  {"fragment", set_flag<Flag::kFragment>, false, C::kNow, "the body is a trickle ICE fragment"},
+  {"fragment", set_flag<Flag::kFragment>, false, C::kNow, "the body is a trickle ICE fragment: checked and answered without `sdp`; its candidates count once ICE is there"},
   {"reset", set_flag<Flag::kReset>, false, C::kNow, "forget what was learned about the peer's rtcp-mux"},
   {"replace-", replace_word, true, C::kNow, "as replace"},
   {"rtcp-mux-", rtcp_mux_word, true, C::kNow, "as rtcp-mux"},

@@ -125,6 +125,74 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&)) {
 
 std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds); }
 
+/// Sums of all workers, of one local address or of all.
+struct Samples {
+  std::uint64_t count = 0;
+  double sum = 0;
+  double square_sum = 0;
+  void add(const SampleTotals& totals) {
+    count += totals.samples.load();
+    sum += totals.sum.load();
+    square_sum += totals.square_sum.load();
+  }
+};
+
+struct InterfaceSums {
+  Samples mos, jitter, round_trip, round_trip_leg, loss, jitter_measured;
+  ComponentCounters counters;
+  std::uint64_t lost = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t reordered = 0;
+  std::uint64_t resets = 0;
+
+  void add(const InterfaceTotals& totals) {
+    mos.add(totals.quality.mos);
+    jitter.add(totals.quality.jitter);
+    round_trip.add(totals.quality.round_trip);
+    round_trip_leg.add(totals.quality.round_trip_leg);
+    loss.add(totals.quality.loss);
+    jitter_measured.add(totals.quality.jitter_measured);
+    counters.packets_in += totals.ingress.packets.load();
+    counters.bytes_in += totals.ingress.bytes.load();
+    counters.errors_in += totals.ingress.errors.load();
+    counters.packets_out += totals.egress.packets.load();
+    counters.bytes_out += totals.egress.bytes.load();
+    counters.errors_out += totals.egress.errors.load();
+    lost += totals.lost.load();
+    duplicates += totals.duplicates.load();
+    reordered += totals.reordered.load();
+    resets += totals.resets.load();
+  }
+};
+
+/// The five values of a measurement (NG reference, section 15).
+void add_samples(Dict& dict, const std::string& name, const Samples& samples) {
+  const auto count = static_cast<double>(samples.count);
+  const double mean = samples.count == 0 ? 0.0 : samples.sum / count;
+  const double variance = samples.count == 0 ? 0.0 : samples.square_sum / count - mean * mean;
+  dict.set(name + "_total", seconds_text(samples.sum));
+  dict.set(name + "2_total", seconds_text(samples.square_sum));
+  dict.set(name + "_samples_total", samples.count);
+  dict.set(name + "_average", seconds_text(mean));
+  dict.set(name + "_stddev", seconds_text(std::sqrt(std::max(0.0, variance))));
+}
+
+void add_voip_metrics(Dict& dict, const InterfaceSums& sums) {
+  add_samples(dict, "jitter", sums.jitter);
+  add_samples(dict, "rtt_e2e", sums.round_trip);
+  add_samples(dict, "rtt_dsct", sums.round_trip_leg);
+  add_samples(dict, "packetloss", sums.loss);
+  add_samples(dict, "jitter_measured", sums.jitter_measured);
+}
+
+Dict direction_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors) {
+  Dict dict;
+  dict.set("packets", packets);
+  dict.set("bytes", bytes);
+  dict.set("errors", errors);
+  return dict;
+}
+
 }  // namespace
 
 NgService::NgService(SessionManager& manager, std::function<Clock()> clock, Templates templates)
@@ -250,8 +318,12 @@ Dict NgService::statistics() const {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
   std::uint64_t errors = 0;
+  std::uint64_t kernel_packets = 0;
+  std::uint64_t kernel_bytes = 0;
   for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
     const WorkerTotals& worker = manager_.plane().worker(i).totals();
+    kernel_packets += worker.offloaded_packets.load();
+    kernel_bytes += worker.offloaded_bytes.load();
     packets += worker.packets.load();
     bytes += worker.bytes.load();
     errors += worker.errors.load();
@@ -292,11 +364,12 @@ Dict NgService::statistics() const {
   total.set("offertimeoutsessions", ended(EndReason::kOfferTimeout));
   total.set("regularterminatedsessions", ended(EndReason::kRegular));
   total.set("forcedterminatedsessions", ended(EndReason::kForced));
-  total.set("relayedpackets_user", packets);
+  total.set("relayedpackets_user", packets - kernel_packets);
   total.set("relayedpacketerrors_user", errors);
-  total.set("relayedbytes_user", bytes);
-  for (const char* key : {"relayedpackets_kernel", "relayedpacketerrors_kernel", "relayedbytes_kernel"})
-    total.set(key, 0);
+  total.set("relayedbytes_user", bytes - kernel_bytes);
+  total.set("relayedpackets_kernel", kernel_packets);
+  total.set("relayedpacketerrors_kernel", 0);
+  total.set("relayedbytes_kernel", kernel_bytes);
   total.set("relayedpackets", packets);
   total.set("relayedpacketerrors", errors);
   total.set("relayedbytes", bytes);
@@ -327,6 +400,37 @@ Dict NgService::statistics() const {
   for (std::size_t i = 0; i < kCommands; ++i)
     control.set(fmt::format("total{}count", kRows[i].short_name), sums[i]);
 
+  std::array<InterfaceSums, kMaxInterfaces> sums_of{};
+  InterfaceSums whole;
+  List pollers;
+  Dict buffer_pools;
+  for (std::size_t w = 0; w < manager_.plane().workers(); ++w) {
+    const WorkerTotals& worker = manager_.plane().worker(w).totals();
+    for (std::size_t i = 0; i < kMaxInterfaces; ++i) {
+      sums_of[i].add(worker.interfaces[i]);
+      whole.add(worker.interfaces[i]);
+    }
+    Dict poller;
+    poller.set("index", w);
+    poller.set("pid", worker.thread_id.load());
+    poller.set("wakeups", worker.wakeups.load());
+    poller.set("items", worker.transports.load());
+    pollers.emplace_back(std::move(poller));
+    Dict pool;
+    pool.set("buffers", worker.buffers.load());
+    pool.set("free", worker.buffers_free.load());
+    buffer_pools.set(fmt::format("worker {}", w), std::move(pool));
+  }
+  Dict mos;
+  add_samples(mos, "mos", whole.mos);
+  Dict voip;
+  add_voip_metrics(voip, whole);
+  voip.set("packets_lost", whole.lost);
+  voip.set("rtp_duplicates", whole.duplicates);
+  voip.set("rtp_skips", whole.lost);
+  voip.set("rtp_seq_resets", whole.resets);
+  voip.set("rtp_reordered", whole.reordered);
+
   List interfaces;
   for (const LogicalInterface& logical : manager_.interfaces().all()) {
     for (const LocalAddress& local : logical.addresses) {
@@ -345,15 +449,29 @@ Dict NgService::statistics() const {
       interface.set("name", logical.name);
       interface.set("address", local.address.to_string());
       interface.set("ports", std::move(ports));
+      const InterfaceSums& part = sums_of[std::min<std::size_t>(local.index, kMaxInterfaces - 1)];
+      interface.set("packets_lost", part.lost);
+      interface.set("duplicates", part.duplicates);
+      Dict quality;
+      add_samples(quality, "mos", part.mos);
+      add_voip_metrics(quality, part);
+      interface.set("voip_metrics", std::move(quality));
+      const ComponentCounters& c = part.counters;
+      interface.set("ingress", direction_dict(c.packets_in, c.bytes_in, c.errors_in));
+      interface.set("egress", direction_dict(c.packets_out, c.bytes_out, c.errors_out));
       interfaces.emplace_back(std::move(interface));
     }
   }
   Dict statistics;
   statistics.set("currentstatistics", std::move(current));
   statistics.set("totalstatistics", std::move(total));
+  statistics.set("mos", std::move(mos));
+  statistics.set("voip_metrics", std::move(voip));
   statistics.set("controlstatistics", std::move(control));
   statistics.set("interfaces", std::move(interfaces));
   statistics.set("transcoders", List{});
+  statistics.set("poller_threads", std::move(pollers));
+  statistics.set("bufferpools", std::move(buffer_pools));
   return statistics;
 }
 

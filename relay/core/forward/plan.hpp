@@ -117,6 +117,8 @@ struct TransportPlan {
   bool wait_for_peer = false;
   /// MOS of RTCP reports without the delay.
   bool listening_quality = false;
+  /// Which local address the ports belong to, for totals.
+  std::uint8_t interface = 0;
   LatchConfig rtp_latch;
   LatchConfig rtcp_latch;
   /// Rises when signalling changed what must be learned (LAT-8a).

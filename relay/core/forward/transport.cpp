@@ -316,6 +316,9 @@ void Transport::read_reports(std::size_t source, Bytes compound, Instant now) no
       }
     }
     void on_report(Ssrc reporter, const ReportBlock& block) {
+      // What is said about streams that never went there is no measurement.
+      const auto& egress = transport.states_[source].egress;
+      if (std::ranges::find(egress, block.about, &SsrcCounters::ssrc) == egress.end()) return;
       RtcpState& state = transport.rtcp_state();
       for (const SentReport& sent : state.sent) {
         if (block.last_sr == 0 || sent.ssrc != block.about || sent.ntp_middle != block.last_sr) continue;
@@ -329,15 +332,15 @@ void Transport::read_reports(std::size_t source, Bytes compound, Instant now) no
   walk_rtcp(compound, Handler{*this, source, now});
 }
 
-void Transport::complete_report(Duration far_round_trip, Instant now) {
-  if (!rtcp_ || !rtcp_->pending) return;
+std::optional<Transport::Report> Transport::complete_report(Duration far_round_trip, Instant now) {
+  if (!rtcp_ || !rtcp_->pending) return std::nullopt;
   const PendingReport report = *std::exchange(rtcp_->pending, std::nullopt);
   const Duration near_round_trip = rtcp_->round_trip;
   auto& streams = states_[report.source].ingress;
   const auto reporter = std::ranges::find_if(
       streams, [&](const StreamStats& s) { return s.counters().ssrc == report.reporter; });
-  if (reporter == streams.end()) return;
-  if (near_round_trip <= Duration{0} || far_round_trip <= Duration{0}) return;
+  if (reporter == streams.end()) return std::nullopt;
+  if (near_round_trip <= Duration{0} || far_round_trip <= Duration{0}) return std::nullopt;
   SsrcCounters& counters = reporter->counters();
   counters.reported_loss = report.block.cumulative_lost;
   counters.has_report = true;
@@ -354,6 +357,7 @@ void Transport::complete_report(Duration far_round_trip, Instant now) {
   sample.loss_percent = static_cast<std::int64_t>(loss);
   sample.at = now;
   reporter->add_quality(sample);
+  return Report{sample, counters.jitter()};
 }
 
 Endpoint Transport::destination(Component via) const noexcept {

@@ -148,7 +148,12 @@ class Transport {
   /// Round trip between this relay and the peer, from its last receiver report; zero if unknown.
   [[nodiscard]] Duration round_trip() const noexcept { return rtcp_ ? rtcp_->round_trip : Duration{0}; }
   /// Completes the quality sample of the RTCP packet just judged with the round trip of the other leg.
-  void complete_report(Duration far_round_trip, Instant now);
+  struct Report {
+    QualitySample sample;
+    /// Of the reporter's own stream, as it arrived here.
+    Duration jitter_measured{0};
+  };
+  std::optional<Report> complete_report(Duration far_round_trip, Instant now);
 
   /// Source index for a media id; nothing if this transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
@@ -164,6 +169,13 @@ class Transport {
   [[nodiscard]] const std::shared_ptr<TransportActivity>& activity() const noexcept { return activity_; }
   [[nodiscard]] const Latch& latch(Component component) const noexcept { return latch_[index(component)]; }
   [[nodiscard]] DropCounters drops() const noexcept { return drops_ ? *drops_ : DropCounters{}; }
+  /// Visits what is counted of each SSRC that arrives.
+  template <class Visit>
+  void for_each_stream(Visit visit) const {
+    for (const SourceState& source : states_) {
+      for (const StreamStats& stream : source.ingress) visit(stream.counters());
+    }
+  }
   [[nodiscard]] TransportSnapshot snapshot() const;
   void restore(const TransportSnapshot& snapshot);
 

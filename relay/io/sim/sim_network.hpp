@@ -79,6 +79,7 @@ class SimIo final : public PacketIo {
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
   void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }
+  [[nodiscard]] Stock stock() const noexcept override { return {pool_.size(), pool_.free_count()}; }
   void wait(Instant) noexcept override {}
   void wake() noexcept override {}
   [[nodiscard]] Instant now() const noexcept override { return network_.now(); }
