@@ -10,6 +10,7 @@ ARROWS = {
     "relay/base": [],
     "relay/core": ["relay/base"],
     "relay/io": ["relay/base"],
+    "relay/bpf": ["relay/core", "relay/base"],
     "relay/worker": ["relay/core", "relay/io", "relay/base"],
     "codecs": ["relay/core", "relay/base"],
     "recorder": ["relay/core", "relay/base"],

@@ -74,6 +74,22 @@ std::string notice(Config& config, std::string text) {
   return {};
 }
 
+std::string add_offload(Config& c, std::string_view text) {
+  const auto equals = text.find('=');
+  const std::string_view name =
+      equals == std::string_view::npos ? std::string_view() : text.substr(0, equals);
+  const auto mode = parse_offload_mode(equals == std::string_view::npos ? text : text.substr(equals + 1));
+  if (!mode || (equals != std::string_view::npos && name.empty()))
+    return fmt::format("'{}' is neither auto, xdp, xdp-generic, tc, off nor INTERFACE= and one of them",
+                       text);
+  if (name.empty()) {
+    c.offload = *mode;
+  } else {
+    c.offload_of[std::string(name)] = *mode;
+  }
+  return {};
+}
+
 // clang-format off
 constexpr OptionRow kOptions[] = {
   {"config-file", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_file = v; return std::string(); }, "FILE", "configuration file; 'none' = built-in values only"},
@@ -187,6 +203,7 @@ constexpr OptionRow kOptions[] = {
      return c.dtmf_log_dest ? std::string() : fmt::format("'{}' is no ADDRESS:PORT", v);
    }, "ADDR:PORT", "receives DTMF events as JSON over UDP"},
   {"dtmf-log-ng-tcp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.dtmf_log_ng_tcp, v); }, "", "send DTMF events to all clients of listen-tcp-ng"},
+  {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto, xdp, xdp-generic, tc, off (default); for all interfaces or for one, as in eth0=tc"},
   {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
   {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/session/manager.hpp"
+#include "relay/core/offload/offload_mode.hpp"
 
 #include <chrono>
 #include <map>
@@ -40,6 +41,9 @@ struct Config {
   std::string b2b_url;
   int xmlrpc_format = 0;
   std::optional<Endpoint> dtmf_log_dest;
+  /// For interfaces that are not named in `offload_of`.
+  OffloadMode offload = OffloadMode::kOff;
+  std::map<std::string, OffloadMode> offload_of;
   bool dtmf_log_ng_tcp = false;
   std::size_t threads = 0;  // 0 = one per core
   std::uint8_t control_tos = 0;

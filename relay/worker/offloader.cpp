@@ -61,8 +61,9 @@ void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) {
     entry.offer_after = now + kAskAgain;
     return;
   }
-  if (offload_->install(flow->flow, flow->state) != OffloadAnswer::kTaken) {
-    entry.offer_after = now + kOfferAfterRefusal;
+  const OffloadAnswer answer = offload_->install(flow->flow, flow->state);
+  if (answer != OffloadAnswer::kTaken) {
+    entry.offer_after = now + (answer == OffloadAnswer::kLater ? kAskAgain : kOfferAfterRefusal);
     return;
   }
   const TransportId id = entry.state.id();

@@ -31,6 +31,7 @@ constexpr std::string_view kHelp =
     "  terminate --all       end every call now\n"
     "  stats                 totals, drops by reason, control counters\n"
     "  ports                 use of the port ranges\n"
+    "  engines               what moves the media, in the kernel and beside it, and why\n"
     "  unknown-flags         words of NG clients that nobody knows, with suggestions\n"
     "  version               version of the daemon\n\n"
     "Exit status: 0 done, 1 refused (no such call), 2 wrong usage, 3 no daemon.\n";
@@ -154,6 +155,20 @@ void print_unknown(const json& reply) {
   }
 }
 
+void print_engines(const json& reply) {
+  fmt::print("engine   {} with {} workers ({})\n", reply["engine"].get<std::string>(),
+             reply["workers"].dump(), reply["reason"].get<std::string>());
+  for (const json& each : reply["offload"]) {
+    fmt::print("offload  {:<16} {:<12} {}\n", each["interface"].get<std::string>(),
+               each["mode"].get<std::string>(), each["reason"].get<std::string>());
+  }
+  if (reply["offload"].empty()) fmt::print("offload  off\n");
+  fmt::print("streams in the kernel {}, packets in the kernel {}, in user space {}\n", reply["flows"].dump(),
+             reply["packets_kernel"].dump(), reply["packets_user"].dump());
+  for (const auto& [reason, count] : reply["punted"].items())
+    fmt::print("left to user space {:<14} {}\n", reason, count.dump());
+}
+
 void print_stats(const json& reply) {
   for (const char* section : {"currentstatistics", "totalstatistics"}) {
     for (const auto& [key, value] : reply[section].items()) {
@@ -225,6 +240,7 @@ int run(std::span<char* const> arguments) {
   if (command == "show") print_show(*reply);
   if (command == "ports") print_ports(*reply);
   if (command == "stats") print_stats(*reply);
+  if (command == "engines") print_engines(*reply);
   if (command == "unknown-flags") print_unknown(*reply);
   if (command == "version") fmt::print("rtpferryd {}\n", (*reply)["version"].get<std::string>());
   if (command == "terminate") fmt::print("{} calls ended\n", (*reply)["terminated"].get<std::size_t>());

@@ -6,19 +6,24 @@
 #include "control/protocol/ng/http_server.hpp"
 #include "control/protocol/ng/listeners.hpp"
 #include "control/protocol/ng/notifier.hpp"
+#include "relay/bpf/bpf_engine.hpp"
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <set>
 #include <span>
 #include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <malloc.h>
+#include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -213,6 +218,23 @@ std::string silence_of(const Call& call) {
   return text;
 }
 
+/// Names of the system's interfaces that have `address`.
+std::vector<std::string> system_interfaces_of(const IpAddress& address) {
+  std::vector<std::string> names;
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return names;
+  for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr) continue;
+    const int family = each->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    SocketAddress known;
+    std::memcpy(known.get(), each->ifa_addr, family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+    if (known.endpoint().address == address) names.emplace_back(each->ifa_name);
+  }
+  freeifaddrs(all);
+  return names;
+}
+
 /// Everything that lives as long as the daemon serves.
 class Daemon {
  public:
@@ -220,6 +242,7 @@ class Daemon {
       : config_(config),
         interfaces_(interfaces),
         base_(event_base_new()),
+        bpf_(make_offload()),
         plane_(make_workers(), true),
         manager_(config.session, interfaces_, plane_, provider_, make_listener()),
         ng_(manager_, system_clocks, config.templates),
@@ -228,6 +251,7 @@ class Daemon {
                   {config.dtmf_log_dest, config.b2b_url, static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)},
                   access_),
         cli_(manager_, ng_, system_clocks) {
+    cli_.set_engines([this] { return engines(); });
     for (const Endpoint& local : config.listen_ng) {
       udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_,
                                                        system_clocks, config.control_tos));
@@ -282,11 +306,76 @@ class Daemon {
         config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < count; ++i) {
-      workers.push_back(
-          std::make_unique<Worker>(std::make_unique<PortableIo>(connected_), interfaces_.own_media()));
+      workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(connected_),
+                                                 interfaces_.own_media(),
+                                                 bpf_ ? bpf_->make_offload() : nullptr));
     }
     log::info("{} workers, engine portable (a socket per port)", count);
     return workers;
+  }
+
+  /// In-kernel forwarding on the interfaces of our addresses; null where it is not wanted or not to be had.
+  std::unique_ptr<bpf::BpfEngine> make_offload() const {
+    const auto mode_of = [&](const std::string& name) {
+      const auto named = config_.offload_of.find(name);
+      return named == config_.offload_of.end() ? config_.offload : named->second;
+    };
+    std::set<std::string> names;
+    for (const auto& [name, mode] : config_.offload_of) {
+      if (mode != OffloadMode::kOff) names.insert(name);
+    }
+    UdpPort first{0xffff};
+    UdpPort last{0};
+    for (const LogicalInterface& logical : interfaces_.all()) {
+      for (const LocalAddress& local : logical.addresses) {
+        first = std::min(first, local.ports->first());
+        last = std::max(last, local.ports->last());
+        for (const std::string& name : system_interfaces_of(local.address)) {
+          if (mode_of(name) != OffloadMode::kOff) names.insert(name);
+        }
+      }
+    }
+    if (names.empty()) return nullptr;
+    auto engine = bpf::BpfEngine::load(first, last);
+    if (!engine) {
+      log::warn("offload: {}; all media goes through user space", engine.error());
+      return nullptr;
+    }
+    for (const std::string& name : names) {
+      const auto& got = (*engine)->attach(name, mode_of(name), config_.offload_of.contains(name));
+      log::info("offload on {}: {} ({})", name, to_string(got.mode), got.reason);
+    }
+    return std::move(*engine);
+  }
+
+  nlohmann::json engines() {
+    nlohmann::json offload = nlohmann::json::array();
+    nlohmann::json punts = nlohmann::json::object();
+    if (bpf_) {
+      for (const bpf::Attachment& each : bpf_->attachments())
+        offload.push_back(
+            {{"interface", each.interface}, {"mode", to_string(each.mode)}, {"reason", each.reason}});
+      for (const bpf::PuntCount& count : bpf_->punts()) {
+        if (count.packets != 0) punts[std::string(count.reason)] = count.packets;
+      }
+    }
+    std::uint64_t flows = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t user_packets = 0;
+    for (std::size_t i = 0; i < plane_.workers(); ++i) {
+      const WorkerTotals& totals = plane_.worker(i).totals();
+      flows += totals.offloaded_flows.load();
+      packets += totals.offloaded_packets.load();
+      user_packets += totals.packets.load() - totals.offloaded_packets.load();
+    }
+    return {{"engine", "portable"},
+            {"reason", "the only one in this version"},
+            {"workers", plane_.workers()},
+            {"offload", std::move(offload)},
+            {"flows", flows},
+            {"packets_kernel", packets},
+            {"packets_user", user_packets},
+            {"punted", std::move(punts)}};
   }
 
   SessionManager::Listener make_listener() {
@@ -377,6 +466,7 @@ class Daemon {
   EventBase base_;
   std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
   PortableProvider provider_{connected_};
+  std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;

@@ -89,6 +89,7 @@ json CliService::execute(const json& request, std::string_view peer) {
   if (command == "list") return {{"calls", manager_.list_calls(clock)}};
   if (command == "stats") return stats();
   if (command == "ports") return ports();
+  if (command == "engines" && engines_) return engines_();
   if (command == "unknown-flags") return unknown_flags();
   if (command == "version")
     return {{"version", FERRY_VERSION}, {"software", manager_.config().software_name}};

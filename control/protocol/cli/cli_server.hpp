@@ -19,6 +19,8 @@ class CliService {
  public:
   CliService(SessionManager& manager, ng::NgService& ng, std::function<Clock()> clock)
       : manager_(manager), ng_(ng), clock_(std::move(clock)) {}
+  /// What `engines` answers: the engines that move media and why they were chosen.
+  void set_engines(std::function<nlohmann::json()> engines) { engines_ = std::move(engines); }
   /// `peer` names who asks, for the audit line of destructive commands (CTL-7).
   nlohmann::json execute(const nlohmann::json& request, std::string_view peer);
 
@@ -30,6 +32,7 @@ class CliService {
   SessionManager& manager_;
   ng::NgService& ng_;
   std::function<Clock()> clock_;
+  std::function<nlohmann::json()> engines_;
 };
 
 /// Unix stream socket with mode 0660.

@@ -61,7 +61,8 @@ struct OffloadReading {
   OffloadState state;
 };
 
-enum class OffloadAnswer : std::uint8_t { kTaken, kRefused };
+/// `kLater`: not now, but perhaps when the packet just forwarded has found its neighbour.
+enum class OffloadAnswer : std::uint8_t { kTaken, kLater, kRefused };
 
 /// Takes flows below the sockets. One instance per worker, called on the worker's thread.
 ///

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
+/* Forwards locked plain RTP streams below the sockets (media-security LAT-13): XDP where the driver can, tc
+ * beside it for what XDP passes on. What it counts is what StreamStats, TokenBucket and Latch would count. */
+#include "abi.h"
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Set before loading. */
+const volatile __u32 abi_version = FERRY_ABI_VERSION;
+/* Foreign traffic leaves after one comparison. */
+volatile __u16 port_first = 0;
+volatile __u16 port_last = 0;
+
+struct ferry_flow {
+  struct bpf_spin_lock lock;
+  __u32 zero;
+  struct ferry_plan plan;
+  struct ferry_state state;
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 131072);
+  __type(key, struct ferry_key);
+  __type(value, struct ferry_flow);
+} flows SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 131072);
+  __type(key, struct ferry_hop_key);
+  __type(value, struct ferry_hop);
+} hops SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, FERRY_PUNT_REASONS);
+  __type(key, __u32);
+  __type(value, __u64);
+} punts SEC(".maps");
+
+/* What to do with a frame. */
+enum action {
+  ACTION_PASS, /* to the sockets, or from XDP to tc */
+  ACTION_DROP,
+  ACTION_SEND,
+};
+
+/* Where a frame goes, copied out of the flow. */
+struct route {
+  __u8 local[16];
+  __u8 peer[16];
+  __be16 local_port_be;
+  __be16 peer_port_be;
+  __u8 tos;
+};
+
+/* Octets of the datagram that its checks need. */
+struct rtp_facts {
+  __u32 ssrc;
+  __u32 timestamp;
+  __u32 size; /* of the UDP payload */
+  __u16 sequence;
+  __u8 type;
+};
+
+static __always_inline int punt(__u32 reason) {
+  __u64 *count = bpf_map_lookup_elem(&punts, &reason);
+  if (count) ++*count;
+  return ACTION_PASS;
+}
+
+static __always_inline int same_address(const __u8 *a, const __u8 *b) {
+  const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
+  return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
+}
+
+static __always_inline void map_ipv4(__u8 *to, __be32 address) {
+  __u32 *words = (__u32 *)to;
+  words[0] = words[1] = 0;
+  words[2] = bpf_htonl(0xffff);
+  words[3] = address;
+}
+
+/* TokenBucket::take */
+static __always_inline int take_tokens(struct ferry_state *s, const struct ferry_plan *p, __u32 size, __u64 now) {
+  const __s64 full_packets = (__s64)p->packets_per_second * 1000000;
+  const __s64 full_bytes = (__s64)p->bytes_per_second * 1000000;
+  if (s->bucket_last == 0) {
+    s->bucket_packets = full_packets;
+    s->bucket_bytes = full_bytes;
+    s->bucket_last = now;
+  } else if (now > s->bucket_last) {
+    __u64 elapsed = (now - s->bucket_last) / 1000;
+    if (elapsed > 1000000) elapsed = 1000000;
+    if (elapsed != 0) {
+      s->bucket_last = now;
+      s->bucket_packets += (__s64)elapsed * p->packets_per_second;
+      s->bucket_bytes += (__s64)elapsed * p->bytes_per_second;
+      if (s->bucket_packets > full_packets) s->bucket_packets = full_packets;
+      if (s->bucket_bytes > full_bytes) s->bucket_bytes = full_bytes;
+    }
+  }
+  const __s64 cost = (__s64)size * 1000000;
+  if (p->packets_per_second != 0 && s->bucket_packets < 1000000) return 0;
+  if (p->bytes_per_second != 0 && s->bucket_bytes < cost) return 0;
+  s->bucket_packets -= 1000000;
+  s->bucket_bytes -= cost;
+  return 1;
+}
+
+/* StreamStats::count, RFC 3550 appendix A */
+static __always_inline void count(struct ferry_state *s, const struct rtp_facts *rtp, __s32 ahead, __u32 clock,
+                                  __u64 now) {
+  if (ahead > 0) {
+    s->highest_extended += ahead;
+    s->seen = ahead < 64 ? (s->seen << ahead) | 1 : 1;
+  } else {
+    const __u32 behind = -ahead;
+    if (behind < 64 && (s->seen >> behind & 1)) {
+      ++s->duplicates;
+    } else {
+      ++s->reordered;
+      if (behind < 64) s->seen |= 1ull << behind;
+      const __u32 extended = s->highest_extended - behind;
+      if ((__s32)(extended - s->base_extended) < 0) s->base_extended = extended;
+    }
+  }
+  ++s->packets;
+  s->bytes += rtp->size;
+  s->last_timestamp = rtp->timestamp;
+  s->last_payload_type = rtp->type;
+  s->last_packet = now;
+  if (clock == 0) return;
+  const __s64 arrival = now / 1000000000 * clock + now % 1000000000 * clock / 1000000000;
+  const __s64 transit = arrival - (__s64)rtp->timestamp;
+  if (s->clock_rate == clock) {
+    __s32 difference = (__s32)(transit - s->transit);
+    if (difference < 0) difference = -difference;
+    const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
+    s->jitter_q4 = jitter < 0 ? 0 : jitter;
+  }
+  s->clock_rate = clock;
+  s->transit = transit;
+}
+
+/* Judges a datagram of a known port that is RTP in form. `route` is set if it is to be sent. */
+static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be16 from_port,
+                                 const struct rtp_facts *rtp, struct route *route) {
+  const __u64 now = bpf_ktime_get_ns();
+  int action = ACTION_DROP;
+  __u32 reason = FERRY_PUNT_NONE;
+  bpf_spin_lock(&flow->lock);
+  struct ferry_plan *p = &flow->plan;
+  struct ferry_state *s = &flow->state;
+  const __u32 flags = p->flags;
+  const __s32 continued = (__s16)(rtp->sequence - (__u16)s->heard_sequence);
+  const __u8 clock_index = p->clock_of[rtp->type & 127];
+  if (flags & FERRY_CLOSED) {
+    action = ACTION_PASS;
+  } else if (from_port != p->peer_port_be || !same_address(from, p->peer)) {
+    const int may_continue = ((flags & FERRY_HANDOVER) || same_address(from, p->peer)) && rtp->ssrc == p->ssrc &&
+                             continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
+    if (now <= p->open_until || may_continue) {
+      const __u32 second = now / 1000000000;
+      if (s->punt_second != second) {
+        s->punt_second = second;
+        s->punts = 0;
+      }
+      if (s->punts < FERRY_PUNTS_PER_SECOND) {
+        ++s->punts;
+        reason = FERRY_PUNT_SOURCE;
+      } else {
+        ++s->foreign;
+      }
+    } else {
+      ++s->foreign;
+    }
+  } else if (clock_index == 0 && !(flags & FERRY_ANY_TYPE)) {
+    reason = FERRY_PUNT_TYPE;
+  } else if (rtp->ssrc != p->ssrc) {
+    reason = FERRY_PUNT_SSRC;
+  } else {
+    const __s32 ahead = (__s16)(rtp->sequence - (__u16)s->highest_extended);
+    if (ahead >= 3000 || ahead < -100) { /* SSR-4 */
+      reason = FERRY_PUNT_SEQUENCE;
+    } else {
+      if (continued > 0) s->heard_sequence = rtp->sequence;
+      s->heard_at = now;
+      if (!take_tokens(s, p, rtp->size, now)) {
+        ++s->rate_limited;
+      } else {
+        count(s, rtp, ahead, p->clocks[clock_index & (FERRY_CLOCKS - 1)], now);
+        if (flags & FERRY_FORWARDS) {
+          action = ACTION_SEND;
+          __builtin_memcpy(route->local, p->out_local, 16);
+          __builtin_memcpy(route->peer, p->out_peer, 16);
+          route->local_port_be = p->out_local_port_be;
+          route->peer_port_be = p->out_peer_port_be;
+          route->tos = p->tos;
+        } else {
+          ++s->refused;
+        }
+      }
+    }
+  }
+  bpf_spin_unlock(&flow->lock);
+  if (reason != FERRY_PUNT_NONE) return punt(reason);
+  return action;
+}
+
+/* A frame taken apart. Offsets count from its first octet. */
+struct frame {
+  struct ferry_key key; /* where it came to */
+  __u8 from[16];
+  __be16 from_port_be;
+  __u32 l3_size; /* IP header and all behind it */
+  __u32 udp;     /* offset of the UDP header */
+  __u32 is_ipv6;
+  __be16 checksum;
+};
+
+#define RTP_MIN 12
+
+/* 0: not ours, or not to be looked at further. */
+static __always_inline int parse(void *data, void *data_end, struct frame *f) {
+  struct ethhdr *eth = data;
+  if ((void *)(eth + 1) > data_end) return 0;
+  struct udphdr *udp;
+  if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+    struct iphdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) + sizeof *udp > data_end || ip->protocol != IPPROTO_UDP || ip->ihl != 5) return 0;
+    udp = (void *)(ip + 1);
+    const __u16 port = bpf_ntohs(udp->dest);
+    if (port < port_first || port > port_last) return 0;
+    if (ip->frag_off & bpf_htons(0x3fff)) return 0;
+    map_ipv4(f->key.address, ip->daddr);
+    map_ipv4(f->from, ip->saddr);
+    f->l3_size = bpf_ntohs(ip->tot_len);
+    f->udp = sizeof *eth + sizeof *ip;
+    f->is_ipv6 = 0;
+  } else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) + sizeof *udp > data_end || ip->nexthdr != IPPROTO_UDP) return 0;
+    udp = (void *)(ip + 1);
+    const __u16 port = bpf_ntohs(udp->dest);
+    if (port < port_first || port > port_last) return 0;
+    __builtin_memcpy(f->key.address, &ip->daddr, 16);
+    __builtin_memcpy(f->from, &ip->saddr, 16);
+    f->l3_size = bpf_ntohs(ip->payload_len) + sizeof *ip;
+    f->udp = sizeof *eth + sizeof *ip;
+    f->is_ipv6 = 1;
+  } else {
+    return 0;
+  }
+  f->key.port_be = udp->dest;
+  f->key.zero = 0;
+  f->from_port_be = udp->source;
+  f->checksum = udp->check;
+  return 1;
+}
+
+/* RFC 3550 section 5.1, app. A.1 (DMX-3): header, CSRCs, extension and padding inside the packet. `load` reads
+ * octets at an offset of the frame. */
+#define READ_RTP(ctx, load, f, rtp, ok)                                                           \
+  do {                                                                                            \
+    __u8 head[8 + RTP_MIN];                                                                       \
+    ok = 0;                                                                                       \
+    if (load(ctx, (f)->udp, head, sizeof head) != 0) break;                                       \
+    const __u32 udp_size = (head[4] << 8) | head[5];                                              \
+    /* Less than the IP packet holds would be odd, more a lie. */                                 \
+    if (udp_size < sizeof head || udp_size != (f)->l3_size - ((f)->udp - sizeof(struct ethhdr)))  \
+      break;                                                                                      \
+    const __u8 *h = head + 8;                                                                     \
+    if (h[0] >> 6 != 2 || (h[1] >= 192 && h[1] <= 223)) break;                                    \
+    (rtp)->size = udp_size - 8;                                                                   \
+    (rtp)->type = h[1] & 127;                                                                     \
+    (rtp)->sequence = (__u16)((h[2] << 8) | h[3]);                                                \
+    (rtp)->timestamp = ((__u32)h[4] << 24) | (h[5] << 16) | (h[6] << 8) | h[7];                   \
+    (rtp)->ssrc = ((__u32)h[8] << 24) | (h[9] << 16) | (h[10] << 8) | h[11];                      \
+    __u32 header = RTP_MIN + 4 * (h[0] & 15);                                                     \
+    if (h[0] & 16) {                                                                              \
+      __u8 extension[4];                                                                          \
+      if (header + 4 > (rtp)->size || load(ctx, (f)->udp + 8 + header, extension, 4) != 0) break; \
+      header += 4 + 4 * ((extension[2] << 8) | extension[3]);                                     \
+    }                                                                                             \
+    if (header > (rtp)->size) break;                                                              \
+    if (h[0] & 32) {                                                                              \
+      __u8 padding;                                                                               \
+      if (load(ctx, (f)->udp + 8 + (rtp)->size - 1, &padding, 1) != 0) break;                     \
+      if (padding == 0 || header + padding > (rtp)->size) break;                                  \
+    }                                                                                             \
+    ok = 1;                                                                                       \
+  } while (0)
+
+/* The way to a flow's receiver, or null with the packet punted. */
+static __always_inline struct ferry_hop *find_hop(const struct ferry_flow *flow, const struct frame *f) {
+  struct ferry_hop_key key;
+  __builtin_memcpy(key.local, flow->plan.out_local, 16);
+  __builtin_memcpy(key.remote, flow->plan.out_peer, 16);
+  struct ferry_hop *hop = bpf_map_lookup_elem(&hops, &key);
+  if (!hop) {
+    punt(FERRY_PUNT_HOP);
+    return 0;
+  }
+  if (f->l3_size > hop->mtu) {
+    punt(FERRY_PUNT_MTU);
+    return 0;
+  }
+  return hop;
+}
+
+static __always_inline __u16 fold(__u64 sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return sum;
+}
+
+static __always_inline __u64 sum_words(const void *from, __u32 words) {
+  const __u32 *w = from;
+  __u64 sum = 0;
+#pragma unroll
+  for (__u32 i = 0; i < words; ++i) sum += w[i];
+  return sum;
+}
+
+static __always_inline void write_macs(struct ethhdr *eth, const struct ferry_hop *hop) {
+  __builtin_memcpy(eth->h_dest, hop->destination_mac, 6);
+  __builtin_memcpy(eth->h_source, hop->source_mac, 6);
+}
+
+/* Writes the IP header for its new ends. TTL: the relay is an end of its own (LAT-1), not a router. */
+static __always_inline void write_ipv4(struct iphdr *ip, const struct route *route) {
+  ip->saddr = ((const __be32 *)route->local)[3];
+  ip->daddr = ((const __be32 *)route->peer)[3];
+  ip->tos = route->tos;
+  ip->ttl = 64;
+  ip->check = 0;
+  ip->check = (__u16)~fold(sum_words(ip, 5));
+}
+
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct route *route) {
+  __builtin_memcpy(&ip->saddr, route->local, 16);
+  __builtin_memcpy(&ip->daddr, route->peer, 16);
+  *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)route->tos << 20));
+  ip->hop_limit = 64;
+}
+
+/* The sums of addresses and ports that the UDP checksum covers. */
+static __always_inline __u64 ends_sum(const __u8 *a, const __u8 *b, __be16 x, __be16 y) {
+  return sum_words(a, 4) + sum_words(b, 4) + x + y;
+}
+
+/* A sender on this host may have written the sum of the pseudo header alone, for hardware that a veth is not.
+ * A whole checksum looks the same once in 65,536 packets. */
+static __always_inline int is_partial(const struct frame *f, __be16 udp_size_be) {
+  const __u64 prefix = f->is_ipv6 ? 0 : 2ull * bpf_htonl(0xffff);
+  return f->checksum == fold(sum_words(f->from, 4) + sum_words(f->key.address, 4) - prefix +
+                             bpf_htons(IPPROTO_UDP) + udp_size_be);
+}
+
+SEC("xdp")
+int ferry_xdp(struct xdp_md *ctx) {
+  void *data = (void *)(long)ctx->data;
+  void *data_end = (void *)(long)ctx->data_end;
+  struct frame f;
+  if (!parse(data, data_end, &f)) return XDP_PASS;
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
+  if (!flow) return XDP_PASS;
+  struct rtp_facts rtp;
+  int is_rtp;
+  READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
+  if (!is_rtp) return XDP_PASS; /* tc counts it */
+  struct ferry_hop hop = {};
+  if (flow->plan.flags & FERRY_FORWARDS) {
+    struct ferry_hop *found = find_hop(flow, &f);
+    if (!found) return XDP_PASS;
+    hop = *found;
+    /* tc reaches every interface. */
+    if (hop.ifindex != ctx->ingress_ifindex && !hop.xdp) return XDP_PASS;
+    if (f.is_ipv6 && (f.checksum == 0 || is_partial(&f, bpf_htons(f.l3_size - sizeof(struct ipv6hdr)))))
+      return XDP_PASS;
+  }
+  struct route route = {};
+  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route);
+  if (action == ACTION_DROP) return XDP_DROP;
+  if (action != ACTION_SEND) return XDP_PASS;
+
+  data = (void *)(long)ctx->data;
+  data_end = (void *)(long)ctx->data_end;
+  struct ethhdr *eth = data;
+  struct udphdr *udp;
+  const __u64 old_sum = ends_sum(f.from, f.key.address, f.from_port_be, f.key.port_be);
+  const __u64 new_sum = ends_sum(route.local, route.peer, route.local_port_be, route.peer_port_be);
+  if (f.is_ipv6) {
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    udp = (void *)(ip + 1);
+    if ((void *)(udp + 1) > data_end) return XDP_DROP;
+    write_ipv6(ip, &route);
+  } else {
+    struct iphdr *ip = (void *)(eth + 1);
+    udp = (void *)(ip + 1);
+    if ((void *)(udp + 1) > data_end) return XDP_DROP;
+    write_ipv4(ip, &route);
+  }
+  if (f.checksum != 0) {
+    /* RFC 1624: HC' = ~(~HC + ~m + m'). The mapped prefix of IPv4 addresses is in both sums. */
+    __u16 check = (__u16)~fold((__u64)(__u16)~f.checksum + (__u16)~fold(old_sum) + fold(new_sum));
+    if (check == 0) check = 0xffff;
+    /* RFC 768: no checksum, which IPv4 allows. */
+    udp->check = !f.is_ipv6 && is_partial(&f, udp->len) ? 0 : check;
+  }
+  udp->source = route.local_port_be;
+  udp->dest = route.peer_port_be;
+  write_macs(eth, &hop);
+  return hop.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop.ifindex, 0);
+}
+
+SEC("tc")
+int ferry_tc(struct __sk_buff *skb) {
+  void *data = (void *)(long)skb->data;
+  void *data_end = (void *)(long)skb->data_end;
+  const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr);
+  if (data + headers > data_end) {
+    if (skb->len < headers || bpf_skb_pull_data(skb, headers) != 0) return TC_ACT_UNSPEC;
+    data = (void *)(long)skb->data;
+    data_end = (void *)(long)skb->data_end;
+  }
+  struct frame f;
+  if (!parse(data, data_end, &f)) return TC_ACT_UNSPEC;
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
+  if (!flow) return TC_ACT_UNSPEC;
+  if (skb->vlan_present || skb->gso_size != 0) {
+    punt(FERRY_PUNT_FORM);
+    return TC_ACT_UNSPEC;
+  }
+  struct rtp_facts rtp;
+  int is_rtp;
+  READ_RTP(skb, bpf_skb_load_bytes, &f, &rtp, is_rtp);
+  if (!is_rtp) {
+    punt(FERRY_PUNT_NOT_RTP);
+    return TC_ACT_UNSPEC;
+  }
+  struct ferry_hop hop = {};
+  if (flow->plan.flags & FERRY_FORWARDS) {
+    struct ferry_hop *found = find_hop(flow, &f);
+    if (!found) return TC_ACT_UNSPEC;
+    hop = *found;
+  }
+  struct route route = {};
+  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route);
+  if (action == ACTION_DROP) return TC_ACT_SHOT;
+  if (action != ACTION_SEND) return TC_ACT_UNSPEC;
+
+  /* The kernel knows whether the checksum is still partial. */
+  const __u32 check_at = f.udp + __builtin_offsetof(struct udphdr, check);
+  const __u64 address_flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
+  const __u32 old_ports = f.from_port_be | ((__u32)f.key.port_be << 16);
+  const __u32 new_ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
+  if (f.checksum != 0) {
+    __u32 before[8], after[8];
+    __builtin_memcpy(before, f.from, 16);
+    __builtin_memcpy(before + 4, f.key.address, 16);
+    __builtin_memcpy(after, route.local, 16);
+    __builtin_memcpy(after + 4, route.peer, 16);
+    const __s64 addresses = bpf_csum_diff(before, 32, after, 32, 0);
+    bpf_l4_csum_replace(skb, check_at, 0, addresses, address_flags);
+    bpf_l4_csum_replace(skb, check_at, old_ports, new_ports, BPF_F_MARK_MANGLED_0 | 4);
+  }
+  bpf_skb_store_bytes(skb, f.udp, &new_ports, 4, 0);
+  data = (void *)(long)skb->data;
+  data_end = (void *)(long)skb->data_end;
+  struct ethhdr *eth = data;
+  if (f.is_ipv6) {
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) > data_end) return TC_ACT_SHOT;
+    write_ipv6(ip, &route);
+  } else {
+    struct iphdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) > data_end) return TC_ACT_SHOT;
+    write_ipv4(ip, &route);
+  }
+  write_macs(eth, &hop);
+  return bpf_redirect(hop.ifindex, 0);
+}
+
+/* Run by user space with a `ferry_command` behind an Ethernet header; never attached. */
+SEC("tc")
+int ferry_control(struct __sk_buff *skb) {
+  void *data = (void *)(long)skb->data;
+  void *data_end = (void *)(long)skb->data_end;
+  struct ferry_command *command = data + sizeof(struct ethhdr);
+  if ((void *)(command + 1) > data_end) return -1;
+  struct ferry_key key;
+  __builtin_memcpy(&key, &command->key, sizeof key);
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &key);
+  if (!flow) return 0;
+  const __u32 what = command->what;
+  bpf_spin_lock(&flow->lock);
+  if (what == FERRY_UPDATE) {
+    __builtin_memcpy(&flow->plan, &command->plan, sizeof flow->plan);
+  } else {
+    flow->plan.flags |= FERRY_CLOSED;
+    __builtin_memcpy(&command->state, &flow->state, sizeof flow->state);
+  }
+  bpf_spin_unlock(&flow->lock);
+  if (what == FERRY_WITHDRAW) bpf_map_delete_elem(&flows, &key);
+  return 1;
+}

@@ -1,0 +1,282 @@
+#include "relay/bpf/next_hops.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <vector>
+
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_arp.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace ferry::bpf {
+
+namespace {
+
+constexpr std::uint16_t kUsableNeighbour =
+    NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+
+std::uint8_t family_of(const IpAddress& address) {
+  return static_cast<std::uint8_t>(address.is_v6() ? AF_INET6 : AF_INET);
+}
+std::uint16_t size_of(const IpAddress& address) { return address.is_v6() ? 16 : 4; }
+
+IpAddress address_from(const nlattr* attribute) {
+  const auto* octets = static_cast<const std::uint8_t*>(mnl_attr_get_payload(attribute));
+  if (mnl_attr_get_payload_len(attribute) == 4)
+    return IpAddress::v4({octets[0], octets[1], octets[2], octets[3]});
+  std::array<std::uint8_t, 16> all{};
+  if (mnl_attr_get_payload_len(attribute) == 16) std::copy_n(octets, 16, all.begin());
+  return IpAddress::v6(all);
+}
+
+std::optional<std::array<std::uint8_t, 6>> mac_from(const nlattr* attribute) {
+  if (mnl_attr_get_payload_len(attribute) != 6) return std::nullopt;
+  std::array<std::uint8_t, 6> mac{};
+  std::memcpy(mac.data(), mnl_attr_get_payload(attribute), mac.size());
+  return mac;
+}
+
+template <class Visit>
+void each_between(const void* begin, const void* end, Visit visit) {
+  const auto* attribute = static_cast<const nlattr*>(begin);
+  const auto left = [&] {
+    return static_cast<int>(static_cast<const char*>(end) - reinterpret_cast<const char*>(attribute));
+  };
+  for (; mnl_attr_ok(attribute, left()); attribute = mnl_attr_next(attribute)) visit(attribute);
+}
+
+/// Calls `visit` with each attribute behind a fixed header of `offset` octets.
+template <class Visit>
+void each_attribute(const nlmsghdr* header, std::size_t offset, Visit visit) {
+  each_between(mnl_nlmsg_get_payload_offset(header, offset), mnl_nlmsg_get_payload_tail(header), visit);
+}
+
+using Message = std::array<char, 512>;
+
+}  // namespace
+
+RouteQuery::RouteQuery() : socket_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)) {
+  if (socket_ == nullptr || mnl_socket_bind(socket_, 0, MNL_SOCKET_AUTOPID) < 0)
+    throw std::system_error(errno, std::generic_category(), "netlink");
+  // Questions are answered at once; a kernel that does not must not hold a worker up.
+  const timeval limit{0, 200'000};
+  setsockopt(mnl_socket_get_fd(socket_), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+RouteQuery::~RouteQuery() {
+  if (socket_ != nullptr) mnl_socket_close(socket_);
+}
+
+bool RouteQuery::ask(void* message, int (*handle)(const void*, void*), void* data) {
+  auto* header = static_cast<nlmsghdr*>(message);
+  header->nlmsg_seq = ++sequence_;
+  header->nlmsg_flags = static_cast<std::uint16_t>(header->nlmsg_flags | NLM_F_REQUEST);
+  if (mnl_socket_sendto(socket_, header, header->nlmsg_len) < 0) return false;
+  std::vector<char> buffer(static_cast<std::size_t>(MNL_SOCKET_BUFFER_SIZE));
+  struct Context {
+    int (*handle)(const void*, void*);
+    void* data;
+  } context{handle, data};
+  const auto received = mnl_socket_recvfrom(socket_, buffer.data(), buffer.size());
+  if (received < 0) return false;
+  const int result = mnl_cb_run(
+      buffer.data(), static_cast<std::size_t>(received), sequence_, mnl_socket_get_portid(socket_),
+      [](const nlmsghdr* answer, void* p) {
+        const auto* c = static_cast<Context*>(p);
+        return c->handle(answer, c->data);
+      },
+      &context);
+  return result >= 0;
+}
+
+std::optional<RouteQuery::Link> RouteQuery::link(unsigned ifindex) {
+  Message memory{};
+  nlmsghdr* header = mnl_nlmsg_put_header(memory.data());
+  header->nlmsg_type = RTM_GETLINK;
+  auto* info = static_cast<ifinfomsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg)));
+  info->ifi_index = static_cast<int>(ifindex);
+  Link found;
+  const bool asked = ask(
+      header,
+      [](const void* answer, void* data) {
+        const auto* message = static_cast<const nlmsghdr*>(answer);
+        auto& link = *static_cast<Link*>(data);
+        const auto* head = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+        link.usable = head->ifi_type == ARPHRD_ETHER && (head->ifi_flags & IFF_UP) != 0 &&
+                      (head->ifi_flags & IFF_LOOPBACK) == 0;
+        each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
+          if (mnl_attr_get_type(attribute) == IFLA_MTU) link.mtu = mnl_attr_get_u32(attribute);
+          if (mnl_attr_get_type(attribute) == IFLA_ADDRESS) {
+            const auto mac = mac_from(attribute);
+            link.usable = link.usable && mac.has_value();
+            if (mac) link.address = *mac;
+          }
+        });
+        return MNL_CB_OK;
+      },
+      &found);
+  return asked && found.usable ? std::optional(found) : std::nullopt;
+}
+
+std::optional<std::array<std::uint8_t, 6>> RouteQuery::neighbour(unsigned ifindex, const IpAddress& address) {
+  Message memory{};
+  nlmsghdr* header = mnl_nlmsg_put_header(memory.data());
+  header->nlmsg_type = RTM_GETNEIGH;
+  auto* question = static_cast<ndmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(ndmsg)));
+  question->ndm_family = family_of(address);
+  question->ndm_ifindex = static_cast<int>(ifindex);
+  mnl_attr_put(header, NDA_DST, size_of(address), address.octets().data());
+  std::optional<std::array<std::uint8_t, 6>> found;
+  ask(
+      header,
+      [](const void* answer, void* data) {
+        const auto* message = static_cast<const nlmsghdr*>(answer);
+        const auto* head = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(message));
+        if ((head->ndm_state & kUsableNeighbour) == 0) return MNL_CB_OK;
+        each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
+          if (mnl_attr_get_type(attribute) == NDA_LLADDR)
+            *static_cast<std::optional<std::array<std::uint8_t, 6>>*>(data) = mac_from(attribute);
+        });
+        return MNL_CB_OK;
+      },
+      &found);
+  return found;
+}
+
+std::optional<NextHop> RouteQuery::resolve(const IpAddress& local, const IpAddress& remote) {
+  if (local.family() != remote.family()) return std::nullopt;
+  Message memory{};
+  nlmsghdr* header = mnl_nlmsg_put_header(memory.data());
+  header->nlmsg_type = RTM_GETROUTE;
+  auto* question = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(rtmsg)));
+  question->rtm_family = family_of(remote);
+  question->rtm_dst_len = static_cast<std::uint8_t>(size_of(remote) * 8);
+  question->rtm_src_len = question->rtm_dst_len;
+  mnl_attr_put(header, RTA_DST, size_of(remote), remote.octets().data());
+  mnl_attr_put(header, RTA_SRC, size_of(local), local.octets().data());
+  struct Route {
+    unsigned ifindex = 0;
+    IpAddress gateway;
+    unsigned mtu = 0;
+    bool usable = false;
+  } route;
+  const bool asked = ask(
+      header,
+      [](const void* answer, void* data) {
+        const auto* message = static_cast<const nlmsghdr*>(answer);
+        auto& found = *static_cast<Route*>(data);
+        const auto* head = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+        found.usable = head->rtm_type == RTN_UNICAST;
+        each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
+          switch (mnl_attr_get_type(attribute)) {
+            case RTA_OIF:
+              found.ifindex = mnl_attr_get_u32(attribute);
+              break;
+            case RTA_GATEWAY:
+              found.gateway = address_from(attribute);
+              break;
+            case RTA_VIA:    // an IPv4 route by an IPv6 neighbour
+            case RTA_ENCAP:  // a tunnel
+              found.usable = false;
+              break;
+            case RTA_METRICS: {
+              const auto* begin = static_cast<const char*>(mnl_attr_get_payload(attribute));
+              each_between(begin, begin + mnl_attr_get_payload_len(attribute), [&](const nlattr* metric) {
+                if (mnl_attr_get_type(metric) == RTAX_MTU) found.mtu = mnl_attr_get_u32(metric);
+              });
+              break;
+            }
+            default:
+              break;
+          }
+        });
+        return MNL_CB_OK;
+      },
+      &route);
+  if (!asked || !route.usable || route.ifindex == 0) return std::nullopt;
+  const auto out = link(route.ifindex);
+  if (!out) return std::nullopt;
+  const bool routed = route.gateway.family() != AddressFamily::kNone;
+  const auto mac = neighbour(route.ifindex, routed ? route.gateway : remote);
+  if (!mac) return std::nullopt;
+  return NextHop{route.ifindex, route.mtu != 0 ? std::min(route.mtu, out->mtu) : out->mtu, *mac,
+                 out->address};
+}
+
+NextHops::NextHops(Publish publish) : publish_(std::move(publish)), stop_(eventfd(0, EFD_CLOEXEC)) {
+  if (stop_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  watcher_ = std::thread([this] { watch(); });
+}
+
+NextHops::~NextHops() {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto n = write(stop_, &one, sizeof one);
+  watcher_.join();
+  close(stop_);
+}
+
+bool NextHops::acquire(const Pair& pair) {
+  const std::lock_guard lock(mutex_);
+  auto [known, is_new] = entries_.try_emplace(pair);
+  Entry& entry = known->second;
+  if (!entry.hop) entry.hop = query_.resolve(pair.first, pair.second);
+  if (!entry.hop) {
+    if (entry.users == 0) entries_.erase(known);
+    return false;
+  }
+  if (entry.users++ == 0 || is_new) publish_(pair, &*entry.hop);
+  return true;
+}
+
+void NextHops::release(const Pair& pair) {
+  const std::lock_guard lock(mutex_);
+  const auto known = entries_.find(pair);
+  if (known == entries_.end() || --known->second.users > 0) return;
+  publish_(pair, nullptr);
+  entries_.erase(known);
+}
+
+std::size_t NextHops::size() const {
+  const std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+void NextHops::refresh() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [pair, entry] : entries_) {
+    auto now = query_.resolve(pair.first, pair.second);
+    if (now == entry.hop) continue;
+    entry.hop = now;
+    publish_(pair, now ? &*now : nullptr);
+  }
+}
+
+void NextHops::watch() {
+  mnl_socket* events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (events == nullptr) return;
+  constexpr unsigned kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
+                               RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+  mnl_socket_bind(events, kGroups, MNL_SOCKET_AUTOPID);
+  std::array<char, 16384> ignored;
+  for (;;) {
+    std::array<pollfd, 2> wait = {{{mnl_socket_get_fd(events), POLLIN, 0}, {stop_, POLLIN, 0}}};
+    if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) break;
+    if (wait[1].revents != 0) break;
+    // What changed does not matter: the few addresses that many flows share are asked for again. A lost
+    // message (ENOBUFS) means the same.
+    while (mnl_socket_recvfrom(events, ignored.data(), ignored.size()) > 0) {
+    }
+    refresh();
+  }
+  mnl_socket_close(events);
+}
+
+}  // namespace ferry::bpf

@@ -1,0 +1,94 @@
+// How to reach a flow's receiver on the link: asked of the kernel's routes and neighbours, and kept current.
+#pragma once
+
+#include "relay/base/address.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <thread>
+#include <utility>
+
+struct mnl_socket;
+
+namespace ferry::bpf {
+
+/// The frame that carries a packet of a route. Ethernet only.
+struct NextHop {
+  unsigned ifindex = 0;
+  unsigned mtu = 0;
+  std::array<std::uint8_t, 6> destination{};
+  std::array<std::uint8_t, 6> source{};
+  bool operator==(const NextHop&) const = default;
+};
+
+/// One netlink socket for questions. Not for two threads at a time.
+class RouteQuery {
+ public:
+  /// Throws std::system_error if the kernel gives no netlink socket.
+  RouteQuery();
+  ~RouteQuery();
+  RouteQuery(const RouteQuery&) = delete;
+  RouteQuery& operator=(const RouteQuery&) = delete;
+
+  /// Nothing if there is no unicast route off this host over Ethernet, or the neighbour's address is not
+  /// known yet (a datagram sent there makes the kernel find out).
+  [[nodiscard]] std::optional<NextHop> resolve(const IpAddress& local, const IpAddress& remote);
+
+ private:
+  struct Link {
+    unsigned mtu = 0;
+    std::array<std::uint8_t, 6> address{};
+    bool usable = false;
+  };
+  [[nodiscard]] std::optional<Link> link(unsigned ifindex);
+  [[nodiscard]] std::optional<std::array<std::uint8_t, 6>> neighbour(unsigned ifindex,
+                                                                     const IpAddress& address);
+  bool ask(void* message, int (*handle)(const void* header, void* data), void* data);
+
+  mnl_socket* socket_ = nullptr;
+  unsigned sequence_ = 0;
+};
+
+/// Hops in use, by pair of addresses. Written to the kernel's map through `publish` whenever something about
+/// them changes; any thread may call.
+class NextHops {
+ public:
+  using Pair = std::pair<IpAddress, IpAddress>;  // local, remote
+  /// `hop` null: no way now, packets are to be punted.
+  using Publish = std::function<void(const Pair&, const NextHop* hop)>;
+
+  explicit NextHops(Publish publish);
+  ~NextHops();
+  NextHops(const NextHops&) = delete;
+  NextHops& operator=(const NextHops&) = delete;
+
+  /// True if the way is known; each true needs its `release`.
+  bool acquire(const Pair& pair);
+  void release(const Pair& pair);
+  [[nodiscard]] std::size_t size() const;
+
+ private:
+  struct Entry {
+    std::size_t users = 0;
+    std::optional<NextHop> hop;
+  };
+  /// Listens to changes of routes, links, addresses and neighbours.
+  void watch();
+  void refresh();
+
+  Publish publish_;
+  mutable std::mutex mutex_;
+  RouteQuery query_;  // under the mutex
+  std::map<Pair, Entry> entries_;
+  int stop_ = -1;
+  std::thread watcher_;
+};
+
+}  // namespace ferry::bpf

@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""In-kernel forwarding between namespaces: tc, native and generic XDP on veth, judged by real UDP sockets.
+
+Exit status: 0 passed, 1 failed, 77 this machine cannot run it (and why).
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import select
+import socket
+import struct
+import sys
+import time
+
+import lab
+from lab import ALICE, BOB, BOB6, RELAY4, RELAY6, Lab, Relay, Skip, inside, ns, run, wait_for
+
+FAILED = []
+LIBC = ctypes.CDLL("libc.so.6", use_errno=True)
+CLONE_NEWNET = 0x40000000
+
+
+def check(good, what):
+    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
+    if not good:
+        FAILED.append(what)
+
+
+def socket_in(name, address, port=0):
+    """A UDP socket that lives in a namespace; the process stays where it is."""
+    here = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{ns(name)}", os.O_RDONLY)
+    try:
+        if LIBC.setns(there, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((address, port))
+    finally:
+        LIBC.setns(here, CLONE_NEWNET)
+        os.close(here)
+        os.close(there)
+    s.settimeout(2)
+    return s
+
+
+def rtp(ssrc, sequence, payload_type=8, text=b"", size=160):
+    return struct.pack("!BBHII", 0x80, payload_type, sequence & 0xffff, 160 * sequence, ssrc) + (text + bytes(size))[:size]
+
+
+def sdp(address, port, attributes="sendrecv"):
+    kind = "IP6" if ":" in address else "IP4"
+    return (f"v=0\r\no=- 1 1 IN {kind} {address}\r\ns=-\r\nc=IN {kind} {address}\r\nt=0 0\r\n"
+            f"m=audio {port} RTP/AVP 8\r\na={attributes}\r\n")
+
+
+class Party:
+    def __init__(self, name, address, ssrc):
+        self.name, self.address, self.ssrc = name, address, ssrc
+        self.socket = socket_in(name, address)
+        self.port = self.socket.getsockname()[1]
+        self.sequence = 1
+        self.relay = None
+
+    def send(self, count=1, to=None, **how):
+        for _ in range(count):
+            self.socket.sendto(rtp(self.ssrc, self.sequence, text=f"{self.name} {self.sequence} ".encode(), **how), to or self.relay)
+            self.sequence += 1
+
+    def heard(self, count, seconds=2):
+        """What arrives until there are `count` packets or time is up."""
+        packets = []
+        end = time.monotonic() + seconds
+        while len(packets) < count and (left := end - time.monotonic()) > 0:
+            if select.select([self.socket], [], [], left)[0]:
+                packets.append(self.socket.recvfrom(2048))
+        return packets
+
+
+class Call:
+    """Offer and answer between two parties by the NG protocol."""
+
+    number = 0
+
+    def __init__(self, control, a, b, relay_a=RELAY4, relay_b=RELAY4, options=None):
+        Call.number += 1
+        self.id, self.control, self.a, self.b, self.options = f"call-{Call.number}", control, a, b, options or {}
+        self.relay_a, self.relay_b = relay_a, relay_b
+        self.signal()
+
+    def ng(self, command, **keys):
+        request = {"command": command, "call-id": self.id, "from-tag": "A", **keys}
+        self.control.send(f"{self.id}-{time.monotonic_ns()} {json.dumps(request)}".encode())
+        return json.loads(self.control.recv(65536).split(b" ", 1)[1])
+
+    def signal(self, direction="sendrecv"):
+        offered = self.ng("offer", sdp=sdp(self.a.address, self.a.port, direction), **self.options)
+        answered = self.ng("answer", **{"to-tag": "B"}, sdp=sdp(self.b.address, self.b.port, {"sendonly": "recvonly"}.get(direction, direction)))
+        port = lambda reply: int(reply["sdp"].split("m=audio ")[1].split()[0])
+        self.b.relay, self.a.relay = (self.relay_b, port(offered)), (self.relay_a, port(answered))
+
+    def talk(self, packets=50):
+        """Both speak; returns what each heard."""
+        for _ in range(packets):
+            self.a.send()
+            self.b.send()
+            time.sleep(0.004)  # the pace of the media, not a wait for something
+        return self.a.heard(packets), self.b.heard(packets)
+
+
+def engines(relay):
+    return relay.ctl("engines")
+
+
+def scenarios(relay, control, mode):
+    alice, bob = Party("alice", ALICE, 1), Party("bob", BOB, 2)
+    call = Call(control, alice, bob)
+    heard = call.talk(5)
+    check(len(heard[0]) == 5 and len(heard[1]) == 5, f"{mode}: the first packets arrive")
+    wait_for(lambda: engines(relay)["flows"] == 2 or (alice.send(), bob.send(), alice.heard(1), bob.heard(1), False)[-1], 3, "both streams in the kernel")
+    call.ng("query")  # the kernel's counters are read now
+    before = engines(relay)
+    a_first, b_first = alice.sequence, bob.sequence
+    heard_a, heard_b = call.talk(100)
+    check([p[0][12:172] for p in heard_b] == [rtp(1, 0, text=f"alice {a_first + i} ".encode())[12:] for i in range(100)] and
+          len(heard_a) == 100, f"{mode}: 100 packets each way, whole and in order")
+    check({p[1] for p in heard_b} == {bob.relay} and {p[1] for p in heard_a} == {alice.relay}, f"{mode}: they come from the advertised port (LAT-1)")
+    query = call.ng("query")
+    after = engines(relay)
+    check(after["packets_user"] == before["packets_user"] and after["packets_kernel"] == before["packets_kernel"] + 200,
+          f"{mode}: user space saw none of them")
+    total = alice.sequence - 1 + bob.sequence - 1
+    medias = [query["tags"][t]["medias"][0]["streams"][0] for t in "AB"]
+    check(query["totals"]["RTP"] == {"packets": total, "bytes": total * 172, "errors": 0} and
+          all(m["stats_out"]["packets"] == total // 2 for m in medias), f"{mode}: query counts them all ({total})")
+
+    # A stranger while the peer may still be learned, and one packet of an unknown type.
+    stranger = Party("bob", BOB, 9)
+    stranger.send(20, to=alice.relay)
+    alice.send(1, payload_type=77)
+    a, b = call.talk(20)
+    check(len(a) == 20 and len(b) == 20 and stranger.heard(1, 0.2) == [], f"{mode}: a stranger adds nothing and hears nothing")
+    stats = relay.ctl("show", call.id)["legs"]
+    drops = [d for leg in stats for media in leg["medias"] for d in media.get("drops", {}).items()]
+    check(("foreign-source", 20) in drops and ("unknown-payload-type", 1) in drops, f"{mode}: both are counted by reason: {drops}")
+
+    call.signal("sendonly")
+    bob.send(10)
+    alice.send(10)
+    check(len(bob.heard(10)) == 10 and alice.heard(1, 0.2) == [], f"{mode}: hold is one-way")
+    call.signal("sendrecv")
+    a, b = call.talk(10)
+    check(len(a) == 10 and len(b) == 10, f"{mode}: and both ways again")
+
+    # Another port of the same phone goes on after half a second (LAT-8c).
+    wait_for(lambda: engines(relay)["flows"] == 2 or (alice.send(), bob.send(), alice.heard(1), bob.heard(1), False)[-1], 3, "both streams in the kernel again")
+    moved = Party("alice", ALICE, 1)
+    moved.relay, moved.sequence = alice.relay, alice.sequence + 3
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        bob.send()
+        alice.heard(1, 0.05)
+    moved.send(3)
+    bob.heard(3)
+    bob.send(3)
+    check(len(moved.heard(3)) == 3, f"{mode}: a peer that rebinds is followed")
+
+    old = moved.relay
+    call.ng("delete", **{"delete delay": 0})
+    check(engines(relay)["flows"] == 0, f"{mode}: delete leaves no flow")
+    moved.send(5, to=old)
+    check(bob.heard(1, 0.3) == [], f"{mode}: and nothing passes any more")
+
+    # Between families the sockets do it.
+    alice, bob = Party("alice", ALICE, 3), Party("bob", BOB6, 4)
+    call = Call(control, alice, bob, relay_b=RELAY6, options={"address-family": "IP6"})
+    a, b = call.talk(10)
+    check(len(a) == 10 and len(b) == 10, f"{mode}: IPv4 to IPv6 passes (in user space)")
+    call.ng("delete", **{"delete delay": 0})
+
+    # Both behind one interface, IPv6.
+    first, second = Party("bob", BOB6, 5), Party("bob", BOB6, 6)
+    call = Call(control, first, second, RELAY6, RELAY6)
+    call.talk(5)
+    wait_for(lambda: engines(relay)["flows"] == 2 or (first.send(), second.send(), first.heard(1), second.heard(1), False)[-1], 3, "the IPv6 streams in the kernel")
+    call.ng("query")
+    before = engines(relay)["packets_kernel"]
+    a, b = call.talk(50)
+    call.ng("query")
+    check(len(a) == 50 and len(b) == 50 and engines(relay)["packets_kernel"] == before + 100, f"{mode}: IPv6 out of the interface it came in by")
+    call.ng("delete", **{"delete delay": 0})
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--mode", action="append")
+    arguments = parser.parse_args()
+    try:
+        lab.need("ip", "ethtool")
+        for mode in arguments.mode or ["tc", "xdp", "xdp-generic"]:
+            with Lab() as network:
+                for name, device in (("alice", "eth0"), ("bob", "eth0"), ("core", "c-alice"), ("core", "c-bob")):
+                    run(*inside(name, "ethtool", "-K", device, "gro", "on"), check=False)
+                relay = Relay(network, os.path.abspath(arguments.build), f"--offload=c-alice={mode}", f"--offload=c-bob={mode}", "--num-threads=1")
+                got = engines(relay)["offload"]
+                if not got:
+                    raise Skip("no rights to load BPF programs: " + network.log("relay.log"))
+                check({each["mode"] for each in got} == {mode}, f"{mode}: attached ({got[0]['reason']})")
+                control = socket_in("core", "127.0.0.1")
+                control.connect(("127.0.0.1", 2223))
+                scenarios(relay, control, mode)
+    except Skip as why:
+        print(f"skipped: {why}")
+        return 77
+    return 1 if FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
