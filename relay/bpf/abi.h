@@ -19,7 +19,7 @@ enum ferry_flow_flags {
   FERRY_HANDOVER = 1 << 1, /* LAT-8c also from other addresses */
   FERRY_ANY_TYPE = 1 << 2, /* no list of payload types */
   FERRY_CLOSED = 1 << 3,   /* being removed: nothing is forwarded any more (LAT-13) */
-  FERRY_IPV6 = 1 << 4,     /* both sides */
+  FERRY_OUT_IPV6 = 1 << 4, /* it leaves as IPv6 */
 };
 
 #define FERRY_CLOCKS 8 /* the first is 0: unknown, no jitter */
@@ -84,7 +84,7 @@ struct ferry_hop_key {
   __u8 remote[16];
 };
 
-/* Why a packet of a known port went to the sockets; index of the counters. */
+/* Index of the counters: why a packet of a known port went to the sockets. */
 enum ferry_punt {
   FERRY_PUNT_NONE,
   FERRY_PUNT_FORM,     /* IP options, fragment, VLAN, lengths that do not agree */
@@ -96,6 +96,10 @@ enum ferry_punt {
   FERRY_PUNT_HOP,      /* no neighbour, or another interface than this program can reach */
   FERRY_PUNT_MTU,
   FERRY_PUNT_REASONS,
+  /* Behind them: what each program sent on. */
+  FERRY_SENT_XDP = FERRY_PUNT_REASONS,
+  FERRY_SENT_TC,
+  FERRY_COUNTERS,
 };
 
 enum ferry_what { FERRY_UPDATE, FERRY_WITHDRAW };

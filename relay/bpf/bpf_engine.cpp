@@ -145,6 +145,33 @@ bool BpfEngine::attach_tc(unsigned ifindex, std::string& why) {
 }
 
 const Attachment& BpfEngine::attach(const std::string& interface, OffloadMode wanted, bool is_named) {
+  wanted_.push_back({wanted, is_named});
+  return attachments_.emplace_back(try_attach(interface, wanted_.back()));
+}
+
+std::vector<Attachment> BpfEngine::check_interfaces() {
+  std::vector<Attachment> back;
+  for (std::size_t i = 0; i < attachments_.size(); ++i) {
+    Attachment& known = attachments_[i];
+    const unsigned now = if_nametoindex(known.interface.c_str());
+    if (now == known.ifindex) continue;
+    // The programs went with the old interface.
+    std::erase_if(holds_, [&](const Hold& hold) {
+      if (hold.ifindex == known.ifindex && hold.xdp_link >= 0) close(hold.xdp_link);
+      return hold.ifindex == known.ifindex;
+    });
+    {
+      const std::lock_guard lock(xdp_mutex_);
+      xdp_interfaces_.erase(known.ifindex);
+    }
+    known = try_attach(known.interface, wanted_[i]);
+    back.push_back(known);
+  }
+  return back;
+}
+
+Attachment BpfEngine::try_attach(const std::string& interface, Wanted asked) {
+  const auto [wanted, is_named] = asked;
   Attachment result{interface, if_nametoindex(interface.c_str()), OffloadMode::kOff, {}};
   const std::string driver = driver_of(interface);
   std::string why;
@@ -165,7 +192,10 @@ const Attachment& BpfEngine::attach(const std::string& interface, OffloadMode wa
     } else if (wanted == OffloadMode::kXdpGeneric && attach_xdp(result.ifindex, true, why)) {
       result.mode = OffloadMode::kXdpGeneric;
     }
-    if (result.mode == OffloadMode::kXdp) xdp_interfaces_.insert(result.ifindex);
+    if (result.mode != OffloadMode::kOff) {
+      const std::lock_guard lock(xdp_mutex_);
+      xdp_interfaces_[result.ifindex] = result.mode;
+    }
     // Beside XDP it takes what leaves by another interface.
     std::string no_tc;
     const bool has_tc = attach_tc(result.ifindex, no_tc);
@@ -173,21 +203,22 @@ const Attachment& BpfEngine::attach(const std::string& interface, OffloadMode wa
     result.reason = !why.empty() ? why : wanted == OffloadMode::kAuto ? "the best it offers" : "asked for";
     if (!has_tc) result.reason += fmt::format("; {}", no_tc);
   }
-  return attachments_.emplace_back(std::move(result));
+  return result;
 }
 
-std::vector<PuntCount> BpfEngine::punts() const {
-  static constexpr std::array<std::string_view, FERRY_PUNT_REASONS> kNames = {
-      "none", "form", "not-rtp", "payload-type", "ssrc", "sequence", "source", "next-hop", "mtu"};
-  std::vector<PuntCount> counts;
+std::vector<PacketCount> BpfEngine::counts() const {
+  static constexpr std::array<std::string_view, FERRY_COUNTERS> kNames = {
+      "none",   "form",     "not-rtp", "payload-type", "ssrc", "sequence",
+      "source", "next-hop", "mtu",     "xdp",          "tc"};
+  std::vector<PacketCount> counts;
   std::vector<std::uint64_t> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
-  const int map = bpf_map__fd(skeleton_->maps.punts);
-  for (std::uint32_t reason = 1; reason < FERRY_PUNT_REASONS; ++reason) {
+  const int map = bpf_map__fd(skeleton_->maps.counters);
+  for (std::uint32_t reason = 1; reason < FERRY_COUNTERS; ++reason) {
     std::uint64_t sum = 0;
     if (bpf_map_lookup_elem(map, &reason, cpus.data()) == 0) {
       for (const std::uint64_t cpu : cpus) sum += cpu;
     }
-    counts.push_back({kNames[reason], sum});
+    counts.push_back({kNames[reason], sum, reason < FERRY_PUNT_REASONS});
   }
   return counts;
 }
@@ -212,7 +243,11 @@ void BpfEngine::publish(const NextHops::Pair& pair, const NextHop* hop) const {
   value.mtu = hop->mtu;
   std::copy(hop->destination.begin(), hop->destination.end(), value.destination_mac);
   std::copy(hop->source.begin(), hop->source.end(), value.source_mac);
-  value.xdp = xdp_interfaces_.contains(hop->ifindex) ? 1 : 0;
+  const std::lock_guard lock(xdp_mutex_);
+  // A driver takes redirected frames if it has a program itself; native and generic XDP do not mix.
+  const bool one_mode = std::ranges::all_of(
+      xdp_interfaces_, [&](const auto& each) { return each.second == xdp_interfaces_.begin()->second; });
+  value.xdp = one_mode && xdp_interfaces_.contains(hop->ifindex) ? 1 : 0;
   bpf_map_update_elem(map, &key, &value, BPF_ANY);
 }
 

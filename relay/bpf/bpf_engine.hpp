@@ -25,10 +25,11 @@ struct Attachment {
   std::string reason;
 };
 
-/// Packets of known ports that were left to the sockets, by reason.
-struct PuntCount {
-  std::string_view reason;
+/// Packets of known ports: left to the sockets, by reason, or sent on, by program.
+struct PacketCount {
+  std::string_view name;
   std::uint64_t packets = 0;
+  bool is_punt = true;
 };
 
 /// One per process. Control thread, but for what `make_offload` returns, which belongs to one worker each.
@@ -44,20 +45,30 @@ class BpfEngine {
   /// `is_named`: the operator asked for this interface, so that loopback and veth get what was asked for.
   const Attachment& attach(const std::string& interface, OffloadMode wanted, bool is_named);
   [[nodiscard]] const std::vector<Attachment>& attachments() const noexcept { return attachments_; }
-  [[nodiscard]] std::vector<PuntCount> punts() const;
+  [[nodiscard]] std::vector<PacketCount> counts() const;
+  /// Interfaces that went and came back under their name get their programs again. Returns those that did.
+  std::vector<Attachment> check_interfaces();
   [[nodiscard]] std::unique_ptr<FlowOffload> make_offload();
 
  private:
   explicit BpfEngine(ferry_bpf* skeleton);
   struct Hold;
+  /// What was asked for an interface.
+  struct Wanted {
+    OffloadMode mode = OffloadMode::kAuto;
+    bool is_named = false;
+  };
+  [[nodiscard]] Attachment try_attach(const std::string& interface, Wanted wanted);
   bool attach_xdp(unsigned ifindex, bool generic, std::string& why);
   bool attach_tc(unsigned ifindex, std::string& why);
   void publish(const NextHops::Pair& pair, const NextHop* hop) const;
 
   ferry_bpf* skeleton_;
   std::vector<Attachment> attachments_;
+  std::vector<Wanted> wanted_;  // parallel
   std::vector<Hold> holds_;
-  std::set<unsigned> xdp_interfaces_;
+  mutable std::mutex xdp_mutex_;  // hops are published by other threads
+  std::map<unsigned, OffloadMode> xdp_interfaces_;
   std::unique_ptr<NextHops> hops_;
 };
 

@@ -50,10 +50,10 @@ std::optional<ferry_plan> plan_of(const OffloadFlow& flow) {
   plan.bytes_per_second = flow.rate.bytes_per_second;
   plan.open_until = ns(flow.open_until);
   if (flow.handover) plan.flags |= FERRY_HANDOVER;
-  if (flow.local.address.is_v6()) plan.flags |= FERRY_IPV6;
   if (flow.payloads.empty()) plan.flags |= FERRY_ANY_TYPE;
   if (flow.forwards) {
     plan.flags |= FERRY_FORWARDS;
+    if (flow.out_local.address.is_v6()) plan.flags |= FERRY_OUT_IPV6;
     write_address(plan.out_local, flow.out_local.address);
     write_address(plan.out_peer, flow.out_peer.address);
     plan.out_local_port_be = htons(flow.out_local.port.value);
@@ -156,9 +156,6 @@ void BpfOffload::release_hop(const OffloadFlow& flow) {
 OffloadAnswer BpfOffload::install(const OffloadFlow& flow, const OffloadState& state) {
   const auto plan = plan_of(flow);
   if (!plan || installed_.contains(flow.local)) return OffloadAnswer::kRefused;
-  // Between families the packet's size changes: not in this version of the programs.
-  if (flow.forwards && flow.local.address.family() != flow.out_local.address.family())
-    return OffloadAnswer::kRefused;
   if (!acquire_hop(flow)) return OffloadAnswer::kLater;
   FlowValue value;
   value.plan = *plan;

@@ -47,10 +47,10 @@ struct {
 
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, FERRY_PUNT_REASONS);
+  __uint(max_entries, FERRY_COUNTERS);
   __type(key, __u32);
   __type(value, __u64);
-} punts SEC(".maps");
+} counters SEC(".maps");
 
 /* What to do with a frame. */
 enum action {
@@ -66,6 +66,7 @@ struct route {
   __be16 local_port_be;
   __be16 peer_port_be;
   __u8 tos;
+  __u8 is_ipv6;
 };
 
 /* Octets of the datagram that its checks need. */
@@ -77,9 +78,13 @@ struct rtp_facts {
   __u8 type;
 };
 
-static __always_inline int punt(__u32 reason) {
-  __u64 *count = bpf_map_lookup_elem(&punts, &reason);
+static __always_inline void add_one(__u32 counter) {
+  __u64 *count = bpf_map_lookup_elem(&counters, &counter);
   if (count) ++*count;
+}
+
+static __always_inline int punt(__u32 reason) {
+  add_one(reason);
   return ACTION_PASS;
 }
 
@@ -211,6 +216,7 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
           route->local_port_be = p->out_local_port_be;
           route->peer_port_be = p->out_peer_port_be;
           route->tos = p->tos;
+          route->is_ipv6 = (flags & FERRY_OUT_IPV6) != 0;
         } else {
           ++s->refused;
         }
@@ -306,6 +312,10 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
     ok = 1;                                                                                       \
   } while (0)
 
+static __always_inline __u32 ip_size(const struct frame *f) {
+  return f->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
+
 /* The way to a flow's receiver, or null with the packet punted. */
 static __always_inline struct ferry_hop *find_hop(const struct ferry_flow *flow, const struct frame *f) {
   struct ferry_hop_key key;
@@ -316,7 +326,8 @@ static __always_inline struct ferry_hop *find_hop(const struct ferry_flow *flow,
     punt(FERRY_PUNT_HOP);
     return 0;
   }
-  if (f->l3_size > hop->mtu) {
+  const __u32 out_header = flow->plan.flags & FERRY_OUT_IPV6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+  if (f->l3_size - ip_size(f) + out_header > hop->mtu) {
     punt(FERRY_PUNT_MTU);
     return 0;
   }
@@ -345,7 +356,14 @@ static __always_inline void write_macs(struct ethhdr *eth, const struct ferry_ho
 }
 
 /* Writes the IP header for its new ends. TTL: the relay is an end of its own (LAT-1), not a router. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct route *route) {
+static __always_inline void write_ipv4(struct iphdr *ip, const struct route *route, __u32 udp_size, int is_new) {
+  if (is_new) {
+    *(__u8 *)ip = 0x45;
+    ip->tot_len = bpf_htons(sizeof *ip + udp_size);
+    ip->id = 0; /* RFC 6864: may not be fragmented, so it needs none */
+    ip->frag_off = bpf_htons(0x4000);
+    ip->protocol = IPPROTO_UDP;
+  }
   ip->saddr = ((const __be32 *)route->local)[3];
   ip->daddr = ((const __be32 *)route->peer)[3];
   ip->tos = route->tos;
@@ -354,24 +372,26 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct route *rou
   ip->check = (__u16)~fold(sum_words(ip, 5));
 }
 
-static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct route *route) {
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct route *route, __u32 udp_size) {
+  *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)route->tos << 20));
+  ip->payload_len = bpf_htons(udp_size);
+  ip->nexthdr = IPPROTO_UDP;
+  ip->hop_limit = 64;
   __builtin_memcpy(&ip->saddr, route->local, 16);
   __builtin_memcpy(&ip->daddr, route->peer, 16);
-  *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)route->tos << 20));
-  ip->hop_limit = 64;
 }
 
-/* The sums of addresses and ports that the UDP checksum covers. */
-static __always_inline __u64 ends_sum(const __u8 *a, const __u8 *b, __be16 x, __be16 y) {
-  return sum_words(a, 4) + sum_words(b, 4) + x + y;
+/* The sum of two addresses as the pseudo header has them: of an IPv4 address without its mapped prefix. */
+static __always_inline __u64 address_sum(const __u8 *a, const __u8 *b, int is_ipv6) {
+  const __u64 prefix = is_ipv6 ? 0 : 2ull * bpf_htonl(0xffff);
+  return sum_words(a, 4) + sum_words(b, 4) - prefix;
 }
 
 /* A sender on this host may have written the sum of the pseudo header alone, for hardware that a veth is not.
  * A whole checksum looks the same once in 65,536 packets. */
-static __always_inline int is_partial(const struct frame *f, __be16 udp_size_be) {
-  const __u64 prefix = f->is_ipv6 ? 0 : 2ull * bpf_htonl(0xffff);
-  return f->checksum == fold(sum_words(f->from, 4) + sum_words(f->key.address, 4) - prefix +
-                             bpf_htons(IPPROTO_UDP) + udp_size_be);
+static __always_inline int is_partial(const struct frame *f) {
+  return f->checksum == fold(address_sum(f->from, f->key.address, f->is_ipv6) + bpf_htons(IPPROTO_UDP) +
+                             bpf_htons(f->l3_size - ip_size(f)));
 }
 
 SEC("xdp")
@@ -393,41 +413,49 @@ int ferry_xdp(struct xdp_md *ctx) {
     hop = *found;
     /* tc reaches every interface. */
     if (hop.ifindex != ctx->ingress_ifindex && !hop.xdp) return XDP_PASS;
-    if (f.is_ipv6 && (f.checksum == 0 || is_partial(&f, bpf_htons(f.l3_size - sizeof(struct ipv6hdr)))))
-      return XDP_PASS;
+    /* IPv6 needs a checksum, and a partial one cannot be completed from here. */
+    const int out_ipv6 = (flow->plan.flags & FERRY_OUT_IPV6) != 0;
+    if (out_ipv6 && (f.checksum == 0 || is_partial(&f))) return XDP_PASS;
   }
   struct route route = {};
   const int action = judge(flow, f.from, f.from_port_be, &rtp, &route);
   if (action == ACTION_DROP) return XDP_DROP;
   if (action != ACTION_SEND) return XDP_PASS;
 
+  const __u32 udp_size = rtp.size + sizeof(struct udphdr);
+  __u16 check = f.checksum;
+  if (check != 0) {
+    const __u64 before = address_sum(f.from, f.key.address, f.is_ipv6) + f.from_port_be + f.key.port_be;
+    const __u64 after = address_sum(route.local, route.peer, route.is_ipv6) + route.local_port_be + route.peer_port_be;
+    /* RFC 768: none, which IPv4 allows. RFC 1624: HC' = ~(~HC + ~m + m'). */
+    check = is_partial(&f) ? 0 : (__u16)~fold((__u64)(__u16)~check + (__u16)~fold(before) + fold(after));
+    if (check == 0 && !is_partial(&f)) check = 0xffff;
+  }
+  const int grows = (int)sizeof(struct ipv6hdr) - (int)sizeof(struct iphdr);
+  if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;
+  if (f.is_ipv6 && !route.is_ipv6 && bpf_xdp_adjust_head(ctx, grows) != 0) return XDP_DROP;
   data = (void *)(long)ctx->data;
   data_end = (void *)(long)ctx->data_end;
   struct ethhdr *eth = data;
   struct udphdr *udp;
-  const __u64 old_sum = ends_sum(f.from, f.key.address, f.from_port_be, f.key.port_be);
-  const __u64 new_sum = ends_sum(route.local, route.peer, route.local_port_be, route.peer_port_be);
-  if (f.is_ipv6) {
+  if (route.is_ipv6) {
     struct ipv6hdr *ip = (void *)(eth + 1);
     udp = (void *)(ip + 1);
     if ((void *)(udp + 1) > data_end) return XDP_DROP;
-    write_ipv6(ip, &route);
+    write_ipv6(ip, &route, udp_size);
+    eth->h_proto = bpf_htons(ETH_P_IPV6);
   } else {
     struct iphdr *ip = (void *)(eth + 1);
     udp = (void *)(ip + 1);
     if ((void *)(udp + 1) > data_end) return XDP_DROP;
-    write_ipv4(ip, &route);
+    write_ipv4(ip, &route, udp_size, f.is_ipv6);
+    eth->h_proto = bpf_htons(ETH_P_IP);
   }
-  if (f.checksum != 0) {
-    /* RFC 1624: HC' = ~(~HC + ~m + m'). The mapped prefix of IPv4 addresses is in both sums. */
-    __u16 check = (__u16)~fold((__u64)(__u16)~f.checksum + (__u16)~fold(old_sum) + fold(new_sum));
-    if (check == 0) check = 0xffff;
-    /* RFC 768: no checksum, which IPv4 allows. */
-    udp->check = !f.is_ipv6 && is_partial(&f, udp->len) ? 0 : check;
-  }
+  udp->check = check;
   udp->source = route.local_port_be;
   udp->dest = route.peer_port_be;
   write_macs(eth, &hop);
+  add_one(FERRY_SENT_XDP);
   return hop.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop.ifindex, 0);
 }
 
@@ -461,15 +489,23 @@ int ferry_tc(struct __sk_buff *skb) {
     struct ferry_hop *found = find_hop(flow, &f);
     if (!found) return TC_ACT_UNSPEC;
     hop = *found;
+    if (f.checksum == 0 && (flow->plan.flags & FERRY_OUT_IPV6)) {
+      punt(FERRY_PUNT_FORM);
+      return TC_ACT_UNSPEC;
+    }
   }
   struct route route = {};
   const int action = judge(flow, f.from, f.from_port_be, &rtp, &route);
   if (action == ACTION_DROP) return TC_ACT_SHOT;
   if (action != ACTION_SEND) return TC_ACT_UNSPEC;
 
+  const __u32 udp_size = rtp.size + sizeof(struct udphdr);
+  const int changes = f.is_ipv6 != route.is_ipv6;
+  if (changes && bpf_skb_change_proto(skb, route.is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0)
+    return TC_ACT_SHOT;
+  const __u32 udp = sizeof(struct ethhdr) + (route.is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
   /* The kernel knows whether the checksum is still partial. */
-  const __u32 check_at = f.udp + __builtin_offsetof(struct udphdr, check);
-  const __u64 address_flags = BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0;
+  const __u32 check_at = udp + __builtin_offsetof(struct udphdr, check);
   const __u32 old_ports = f.from_port_be | ((__u32)f.key.port_be << 16);
   const __u32 new_ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
   if (f.checksum != 0) {
@@ -478,24 +514,30 @@ int ferry_tc(struct __sk_buff *skb) {
     __builtin_memcpy(before + 4, f.key.address, 16);
     __builtin_memcpy(after, route.local, 16);
     __builtin_memcpy(after + 4, route.peer, 16);
-    const __s64 addresses = bpf_csum_diff(before, 32, after, 32, 0);
-    bpf_l4_csum_replace(skb, check_at, 0, addresses, address_flags);
+    /* The mapped prefixes are no part of what is summed. */
+    if (!f.is_ipv6) before[2] = before[6] = 0;
+    if (!route.is_ipv6) after[2] = after[6] = 0;
+    const __s64 addresses = bpf_csum_diff(before, sizeof before, after, sizeof after, 0);
+    bpf_l4_csum_replace(skb, check_at, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
     bpf_l4_csum_replace(skb, check_at, old_ports, new_ports, BPF_F_MARK_MANGLED_0 | 4);
   }
-  bpf_skb_store_bytes(skb, f.udp, &new_ports, 4, 0);
+  bpf_skb_store_bytes(skb, udp, &new_ports, 4, 0);
   data = (void *)(long)skb->data;
   data_end = (void *)(long)skb->data_end;
   struct ethhdr *eth = data;
-  if (f.is_ipv6) {
+  if (route.is_ipv6) {
     struct ipv6hdr *ip = (void *)(eth + 1);
     if ((void *)(ip + 1) > data_end) return TC_ACT_SHOT;
-    write_ipv6(ip, &route);
+    write_ipv6(ip, &route, udp_size);
+    eth->h_proto = bpf_htons(ETH_P_IPV6);
   } else {
     struct iphdr *ip = (void *)(eth + 1);
     if ((void *)(ip + 1) > data_end) return TC_ACT_SHOT;
-    write_ipv4(ip, &route);
+    write_ipv4(ip, &route, udp_size, f.is_ipv6);
+    eth->h_proto = bpf_htons(ETH_P_IP);
   }
   write_macs(eth, &hop);
+  add_one(FERRY_SENT_TC);
   return bpf_redirect(hop.ifindex, 0);
 }
 

@@ -206,6 +206,12 @@ def call(lab, relay, name, where="alice", address=ALICE, callee="bob", callee_ad
     wait_for(lambda: not relay.ctl("list")["calls"], 5, "the calls to be gone")
     stats = relay.ctl("stats")
     result.facts.append(f"relayed {stats['totalstatistics']['relayedpackets']}, dropped {stats['drops']}")
+    engines = relay.ctl("engines")
+    if engines["offload"]:
+        kernel, user = engines["packets_kernel"], engines["packets_user"]
+        # What leads to the lock.
+        result.check(user <= 8 * calls, f"{kernel} packets in the kernel, {user} in user space")
+        result.check(engines["flows"] == 0, "no stream is left in the kernel")
     result.check(relay.used_pairs() == 0, f"{relay.used_pairs()} port pairs in use at the end")
     return result
 
@@ -214,6 +220,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
     parser.add_argument("--only", help="name of one variant")
+    parser.add_argument("--offload", help="forward in the kernel: tc, xdp, xdp-generic")
     parser.add_argument("--keep-logs", action="store_true", help="print the logs of a variant that failed")
     arguments = parser.parse_args()
     variants = {
@@ -231,7 +238,10 @@ def main():
                 continue
             with Lab() as lab:
                 lab.masquerade()
-                relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=2")
+                offload = [f"--offload={device}={arguments.offload}" for device in ("c-alice", "c-bob", "c-nat") if arguments.offload]
+                relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=2", *offload)
+                if arguments.offload and not relay.ctl("engines")["offload"]:
+                    raise Skip("no rights to load BPF programs: " + lab.log("relay.log"))
                 lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
                           log="kamailio.log")
                 wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")

@@ -113,7 +113,7 @@ def engines(relay):
     return relay.ctl("engines")
 
 
-def scenarios(relay, control, mode):
+def scenarios(network, relay, control, mode):
     alice, bob = Party("alice", ALICE, 1), Party("bob", BOB, 2)
     call = Call(control, alice, bob)
     heard = call.talk(5)
@@ -135,6 +135,8 @@ def scenarios(relay, control, mode):
     check(query["totals"]["RTP"] == {"packets": total, "bytes": total * 172, "errors": 0} and
           all(m["stats_out"]["packets"] == total // 2 for m in medias), f"{mode}: query counts them all ({total})")
 
+    check(set(after["sent_by"]) == {"tc" if mode == "tc" else "xdp"}, f"{mode}: sent by {after['sent_by']}")
+
     # A stranger while the peer may still be learned, and one packet of an unknown type.
     stranger = Party("bob", BOB, 9)
     stranger.send(20, to=alice.relay)
@@ -152,6 +154,27 @@ def scenarios(relay, control, mode):
     call.signal("sendrecv")
     a, b = call.talk(10)
     check(len(a) == 10 and len(b) == 10, f"{mode}: and both ways again")
+
+    # LIM-1: a flood of one party ends at its limit and is counted.
+    alice.send(1000)
+    arrived = len(bob.heard(1000, 0.5))
+    call.ng("query")
+    refused = [d.get("rate-limited", 0) for leg in relay.ctl("show", call.id)["legs"] for d in [leg["medias"][0]["drops"]]]
+    check(arrived < 900 and arrived + sum(refused) == 1000, f"{mode}: of a flood of 1000 pass {arrived}, {sum(refused)} are counted as refused")
+    time.sleep(1.1)  # the limit is per second
+
+    # The receiver's neighbour entry, its link and its MTU come and go: packets pass by the socket, then return.
+    for what, *commands in (("neighbour", ["ip", "neigh", "flush", "dev", "c-bob"]),
+                            ("link", ["ip", "link", "set", "c-bob", "down"], ["ip", "link", "set", "c-bob", "up"],
+                             ["ip", "addr", "add", "2001:db8:20::1/64", "dev", "c-bob", "nodad"])):
+        for command in commands:
+            run(*inside("core", *command))
+        wait_for(lambda: (alice.send(), bob.heard(1, 0.1))[-1], 3, f"media after the {what} was lost")
+        wait_for(lambda: engines(relay)["flows"] == 2 or (alice.send(), bob.send(), alice.heard(1), bob.heard(1), False)[-1], 3, f"the kernel after the {what} was lost")
+    while bob.heard(1, 0.1) or alice.heard(1, 0.1):
+        pass
+    a, b = call.talk(20)
+    check(len(a) == 20 and len(b) == 20, f"{mode}: neighbour and link were lost and found")
 
     # Another port of the same phone goes on after half a second (LAT-8c).
     wait_for(lambda: engines(relay)["flows"] == 2 or (alice.send(), bob.send(), alice.heard(1), bob.heard(1), False)[-1], 3, "both streams in the kernel again")
@@ -172,11 +195,18 @@ def scenarios(relay, control, mode):
     moved.send(5, to=old)
     check(bob.heard(1, 0.3) == [], f"{mode}: and nothing passes any more")
 
-    # Between families the sockets do it.
+    # Between families: the header grows one way and shrinks the other.
     alice, bob = Party("alice", ALICE, 3), Party("bob", BOB6, 4)
     call = Call(control, alice, bob, relay_b=RELAY6, options={"address-family": "IP6"})
-    a, b = call.talk(10)
-    check(len(a) == 10 and len(b) == 10, f"{mode}: IPv4 to IPv6 passes (in user space)")
+    call.talk(5)
+    wait_for(lambda: engines(relay)["flows"] == 2 or (alice.send(), bob.send(), alice.heard(1), bob.heard(1), False)[-1], 3, "the streams in the kernel")
+    call.ng("query")
+    before = engines(relay)["packets_kernel"]
+    first = alice.sequence
+    a, b = call.talk(50)
+    call.ng("query")
+    check([p[0][12:172] for p in b] == [rtp(3, 0, text=f"alice {first + i} ".encode())[12:] for i in range(50)] and len(a) == 50 and
+          engines(relay)["packets_kernel"] == before + 100, f"{mode}: IPv4 to IPv6 and back in the kernel")
     call.ng("delete", **{"delete delay": 0})
 
     # Both behind one interface, IPv6.
@@ -189,6 +219,22 @@ def scenarios(relay, control, mode):
     a, b = call.talk(50)
     call.ng("query")
     check(len(a) == 50 and len(b) == 50 and engines(relay)["packets_kernel"] == before + 100, f"{mode}: IPv6 out of the interface it came in by")
+    call.ng("delete", **{"delete delay": 0})
+
+    # The interface goes and another comes under its name.
+    run(*inside("core", "ip", "link", "del", "c-alice"))
+    network.link("core", "c-alice", "192.0.2.1/24", "alice", "eth0", ALICE + "/24")
+    run(*inside("alice", "ip", "route", "add", "default", "via", "192.0.2.1"))
+    for name, device in (("alice", "eth0"), ("core", "c-alice")):
+        run(*inside(name, "ethtool", "-K", device, "gro", "on"), check=False)
+    wait_for(lambda: network.log("relay.log").count("offload on c-alice: " + mode) == 2, 5, "the programs on the new interface")
+    alice, bob = Party("alice", ALICE, 7), Party("bob", BOB, 8)
+    call = Call(control, alice, bob)
+    call.talk(5)
+    wait_for(lambda: engines(relay)["flows"] == 2 or (alice.send(), bob.send(), alice.heard(1), bob.heard(1), False)[-1], 3, "streams of the new interface in the kernel")
+    before = sum(engines(relay)["sent_by"].values())
+    a, b = call.talk(20)
+    check(len(a) == 20 and len(b) == 20 and sum(engines(relay)["sent_by"].values()) == before + 40, f"{mode}: an interface that came back forwards again")
     call.ng("delete", **{"delete delay": 0})
 
 
@@ -210,7 +256,7 @@ def main():
                 check({each["mode"] for each in got} == {mode}, f"{mode}: attached ({got[0]['reason']})")
                 control = socket_in("core", "127.0.0.1")
                 control.connect(("127.0.0.1", 2223))
-                scenarios(relay, control, mode)
+                scenarios(network, relay, control, mode)
     except Skip as why:
         print(f"skipped: {why}")
         return 77

@@ -165,6 +165,8 @@ void print_engines(const json& reply) {
   if (reply["offload"].empty()) fmt::print("offload  off\n");
   fmt::print("streams in the kernel {}, packets in the kernel {}, in user space {}\n", reply["flows"].dump(),
              reply["packets_kernel"].dump(), reply["packets_user"].dump());
+  for (const auto& [program, count] : reply["sent_by"].items())
+    fmt::print("sent by {:<24} {}\n", program, count.dump());
   for (const auto& [reason, count] : reply["punted"].items())
     fmt::print("left to user space {:<14} {}\n", reason, count.dump());
 }

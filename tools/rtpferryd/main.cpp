@@ -351,12 +351,13 @@ class Daemon {
   nlohmann::json engines() {
     nlohmann::json offload = nlohmann::json::array();
     nlohmann::json punts = nlohmann::json::object();
+    nlohmann::json sent = nlohmann::json::object();
     if (bpf_) {
       for (const bpf::Attachment& each : bpf_->attachments())
         offload.push_back(
             {{"interface", each.interface}, {"mode", to_string(each.mode)}, {"reason", each.reason}});
-      for (const bpf::PuntCount& count : bpf_->punts()) {
-        if (count.packets != 0) punts[std::string(count.reason)] = count.packets;
+      for (const bpf::PacketCount& count : bpf_->counts()) {
+        if (count.packets != 0) (count.is_punt ? punts : sent)[std::string(count.name)] = count.packets;
       }
     }
     std::uint64_t flows = 0;
@@ -375,6 +376,7 @@ class Daemon {
             {"flows", flows},
             {"packets_kernel", packets},
             {"packets_user", user_packets},
+            {"sent_by", std::move(sent)},
             {"punted", std::move(punts)}};
   }
 
@@ -428,6 +430,10 @@ class Daemon {
   void tick() {
     events_logged_ = 0;
     manager_.sweep(system_clocks());
+    if (bpf_) {
+      for (const bpf::Attachment& back : bpf_->check_interfaces())
+        log::info("offload on {}: {} ({})", back.interface, to_string(back.mode), back.reason);
+    }
     if (events_logged_ > kEventsPerSecond)
       log::info("{} more events of media streams", events_logged_ - kEventsPerSecond);
     ng::TrafficRates sum;
