@@ -48,3 +48,23 @@ function(ferry_check_headers name)
   target_link_libraries(${name} PRIVATE ferry_options fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json
                         PkgConfig::LIBEVENT PkgConfig::SPANDSP)
 endfunction()
+
+# Compiles DIR/STEM.bpf.c for BPF and makes STEM.skel.h of it in the binary folder: ferry_bpf_skeleton(a/x.bpf.c name DEPENDS y.h)
+function(ferry_bpf_skeleton source name)
+  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
+  get_filename_component(stem ${source} NAME_WE)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-multiarch OUTPUT_VARIABLE multiarch OUTPUT_STRIP_TRAILING_WHITESPACE
+                  ERROR_QUIET)
+  if(NOT multiarch)
+    set(multiarch ${CMAKE_LIBRARY_ARCHITECTURE})
+  endif()
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${stem}.bpf.o)
+  set(skeleton ${CMAKE_CURRENT_BINARY_DIR}/${stem}.skel.h)
+  add_custom_command(
+    OUTPUT ${skeleton}
+    COMMAND ${BPF_CLANG} -O2 -g -Wall -Werror -fno-strict-aliasing -target bpf -mcpu=v3 -isystem /usr/include/${multiarch}
+            -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
+    COMMAND ${BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
+    DEPENDS ${source} ${arg_DEPENDS}
+    COMMENT "BPF programs of ${source}")
+endfunction()

@@ -16,7 +16,7 @@ struct KernelHandles {
 
 class BpfOffload final : public FlowOffload {
  public:
-  BpfOffload(KernelHandles kernel, NextHops& hops) : kernel_(kernel), hops_(hops) {}
+  BpfOffload(KernelHandles kernel, HopSource& hops) : kernel_(kernel), hops_(hops) {}
   ~BpfOffload() override;
   BpfOffload(const BpfOffload&) = delete;
   BpfOffload& operator=(const BpfOffload&) = delete;
@@ -39,7 +39,7 @@ class BpfOffload final : public FlowOffload {
   void release_hop(const OffloadFlow& flow);
 
   KernelHandles kernel_;
-  NextHops& hops_;
+  HopSource& hops_;
   std::unordered_map<Endpoint, Installed> installed_;
 };
 

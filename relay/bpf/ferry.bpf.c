@@ -464,8 +464,8 @@ int ferry_tc(struct __sk_buff *skb) {
   void *data = (void *)(long)skb->data;
   void *data_end = (void *)(long)skb->data_end;
   const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr);
-  if (data + headers > data_end) {
-    if (skb->len < headers || bpf_skb_pull_data(skb, headers) != 0) return TC_ACT_UNSPEC;
+  if (data + headers > data_end && skb->len > data_end - data) {
+    if (bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers) != 0) return TC_ACT_UNSPEC;
     data = (void *)(long)skb->data;
     data_end = (void *)(long)skb->data_end;
   }

@@ -56,22 +56,30 @@ class RouteQuery {
   unsigned sequence_ = 0;
 };
 
-/// Hops in use, by pair of addresses. Written to the kernel's map through `publish` whenever something about
-/// them changes; any thread may call.
-class NextHops {
+/// Who can tell the way between two addresses.
+class HopSource {
  public:
   using Pair = std::pair<IpAddress, IpAddress>;  // local, remote
+  virtual ~HopSource() = default;
+  /// True if the way is known; each true needs its `release`.
+  virtual bool acquire(const Pair& pair) = 0;
+  virtual void release(const Pair& pair) = 0;
+};
+
+/// Hops in use, by pair of addresses. Written to the kernel's map through `publish` whenever something about
+/// them changes; any thread may call.
+class NextHops final : public HopSource {
+ public:
   /// `hop` null: no way now, packets are to be punted.
   using Publish = std::function<void(const Pair&, const NextHop* hop)>;
 
   explicit NextHops(Publish publish);
-  ~NextHops();
+  ~NextHops() override;
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
 
-  /// True if the way is known; each true needs its `release`.
-  bool acquire(const Pair& pair);
-  void release(const Pair& pair);
+  bool acquire(const Pair& pair) override;
+  void release(const Pair& pair) override;
   [[nodiscard]] std::size_t size() const;
 
  private:

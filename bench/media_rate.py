@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""Forwarding between two namespaces over veth: rtpferryd in user space, with tc and with XDP, beside Debian's rtpengine (user
+space) and a bare XDP forwarder, interleaved in one run.
+
+One core has the generator and the sink, the other everything of the relay: its process and the kernel thread that takes
+frames from its interface (threaded NAPI), whose CPU time is added. Frames are 172-octet RTP in IPv4. Figures are medians of
+the rounds. "Loss-free" is the highest rate with at most 0.1 % lost in a second. A rate above two thirds of what the generator
+can send at all is marked: there the generator is the limit.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+GEN, CORE = "ferry-bench-gen", "ferry-bench-core"
+RELAY, PEERS = "10.99.0.1", "10.99.0.2"
+LIBC = ctypes.CDLL("libc.so.6", use_errno=True)
+CPU = {"generator": "0", "relay": "1"}
+
+
+def run(*command, check=True):
+    return subprocess.run(command, check=check, capture_output=True, text=True)
+
+
+def inside(name, *command):
+    return ["ip", "netns", "exec", name, *command]
+
+
+def shell(name, line):
+    return run(*inside(name, "sh", "-c", line), check=False).stdout.strip()
+
+
+def socket_in(name):
+    here = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    try:
+        if LIBC.setns(there, 0x40000000) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    finally:
+        LIBC.setns(here, 0x40000000)
+        os.close(here)
+        os.close(there)
+
+
+class Network:
+    """A veth pair: g0 (generator and sink) and c0 (relay)."""
+
+    def __enter__(self):
+        self.__exit__()
+        for name in (GEN, CORE):
+            run("ip", "netns", "add", name)
+            run(*inside(name, "ip", "link", "set", "lo", "up"))
+        run("ip", "link", "add", "g0", "netns", GEN, "type", "veth", "peer", "name", "c0", "netns", CORE)
+        for name, device, address in ((GEN, "g0", PEERS), (CORE, "c0", RELAY)):
+            run(*inside(name, "ip", "addr", "add", address + "/24", "dev", device))
+            run(*inside(name, "ethtool", "-K", device, "gro", "on"))
+            run(*inside(name, "ip", "link", "set", device, "up"))
+        self.macs = {d: shell(n, f"cat /sys/class/net/{d}/address") for n, d in ((GEN, "g0"), (CORE, "c0"))}
+        run(*inside(GEN, "ip", "neigh", "replace", RELAY, "lladdr", self.macs["c0"], "dev", "g0", "nud", "permanent"))
+        run(*inside(CORE, "ip", "neigh", "replace", PEERS, "lladdr", self.macs["g0"], "dev", "c0", "nud", "permanent"))
+        # Only the bare program needs it, for its route look-up.
+        shell(CORE, "sysctl -qw net.ipv4.ip_forward=1")
+        return self
+
+    def pin(self):
+        """Kernel threads of the two interfaces to their cores; returns that of the relay."""
+        threads = {}
+        for name, device, core in ((GEN, "g0", "generator"), (CORE, "c0", "relay")):
+            shell(name, f"echo 1 > /sys/class/net/{device}/threaded")
+            for pid in filter(str.isdigit, os.listdir("/proc")):
+                try:
+                    comm = open(f"/proc/{pid}/comm").read()
+                except OSError:
+                    continue
+                if comm.startswith(f"napi/{device}-"):
+                    run("taskset", "-pc", CPU[core], pid, check=False)
+                    threads.setdefault(device, []).append(int(pid))
+        if "c0" not in threads:
+            raise RuntimeError("no NAPI thread for c0")
+        return threads["c0"]
+
+    def __exit__(self, *_):
+        for name in (GEN, CORE):
+            subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+class Lines:
+    """A program that answers JSON lines with JSON lines."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, question):
+        self.process.stdin.write(json.dumps(question) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the generator ended")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+def cpu_ns(pids):
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            total += int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[0])
+    return total
+
+
+def rss_kb(pid):
+    return next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS"))
+
+
+def sdp(port):
+    return (f"v=0\r\no=- 1 1 IN IP4 {PEERS}\r\ns=-\r\nc=IN IP4 {PEERS}\r\nt=0 0\r\nm=video {port} RTP/AVP 96\r\n"
+            "a=rtpmap:96 H264/90000\r\n")
+
+
+class Relay:
+    def __init__(self, kind, build, log, calls):
+        self.kind, self.pids, self.process, self.helper = kind, [], None, None
+        common = ["--config-file=none", f"--interface={RELAY}", "--listen-ng=127.0.0.1:2223", "--log-level=4", "--num-threads=1",
+                  "--port-min=20000", "--port-max=40000", "--delete-delay=0", "--timeout=3600"]
+        if kind == "bare XDP":
+            self.helper = Lines(inside(CORE, "taskset", "-c", CPU["relay"], os.path.join(build, "mediagen"), "bare", "c0"))
+            ports = [(20000 + 4 * i, 20002 + 4 * i) for i in range(calls)]
+            flows = []
+            for i, (a, b) in enumerate(ports):
+                flows += [[RELAY, a, RELAY, b, PEERS, 10002 + 4 * i], [RELAY, b, RELAY, a, PEERS, 10000 + 4 * i]]
+            self.helper.ask({"flows": flows})
+            self.ports = ports
+            return
+        if kind == "rtpengine":
+            command = ["rtpengine", *common, "--foreground", "--log-stderr", "--table=-1"]
+        else:
+            self.socket = os.path.join(os.path.dirname(log.name), "control.sock")
+            mode = kind.split()[1]
+            command = [os.path.join(build, "rtpferryd"), *common, f"--control-socket={self.socket}",
+                       *([] if mode == "sockets" else [f"--offload=c0={mode}"])]
+        self.process = subprocess.Popen(inside(CORE, "taskset", "-c", CPU["relay"], *command), stdout=log, stderr=log)
+        control = socket_in(CORE)
+        control.settimeout(0.5)
+        control.connect(("127.0.0.1", 2223))
+        number = 0
+
+        def ng(**request):
+            nonlocal number
+            for _ in range(20):
+                number += 1
+                control.send(f"{number} {json.dumps(request)}".encode())
+                try:
+                    return json.loads(control.recv(65536).split(b" ", 1)[1])
+                except (ConnectionRefusedError, socket.timeout):
+                    time.sleep(0.1)
+            raise RuntimeError(f"{kind} does not answer")
+
+        ng(command="ping")
+        self.pids = [self.process.pid]
+        before = rss_kb(self.process.pid)
+        port = lambda reply: int(reply["sdp"].split("m=video ")[1].split()[0])
+        self.ports = []
+        for i in range(calls):
+            keys = {"call-id": f"c{i}", "from-tag": "A"}
+            to_b = port(ng(command="offer", sdp=sdp(10000 + 4 * i), **keys))
+            to_a = port(ng(command="answer", **{"to-tag": "B"}, sdp=sdp(10002 + 4 * i), **keys))
+            self.ports.append((to_a, to_b))
+        self.kb_per_call = (rss_kb(self.process.pid) - before) / calls
+
+    def stop(self):
+        if self.helper:
+            self.helper.close()
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+def measure(kind, build, calls, directory):
+    with Network() as network, open(os.path.join(directory, "relay.log"), "a") as log:
+        relay = Relay(kind, build, log, calls)
+        flows = []
+        for i, (to_a, to_b) in enumerate(relay.ports):
+            flows += [[PEERS, 10000 + 4 * i, RELAY, to_a, network.macs["g0"], network.macs["c0"]],
+                      [PEERS, 10002 + 4 * i, RELAY, to_b, network.macs["g0"], network.macs["c0"]]]
+        generator = Lines(inside(GEN, "taskset", "-c", CPU["generator"], os.path.join(build, "mediagen"), "gen", "g0"))
+        try:
+            generator.ask({"flows": flows})
+            napi = network.pin()
+            generator.ask({"rate": 20000, "seconds": 1.0})  # locks, and goes to the kernel
+            before = cpu_ns(relay.pids + napi)
+            steady = generator.ask({"rate": 50000, "seconds": 3})
+            result = {"us_per_packet": (cpu_ns(relay.pids + napi) - before) / 1000 / steady["sent"],
+                      "p50_us": steady["p50_us"], "p99_us": steady["p99_us"], "p999_us": steady["p999_us"],
+                      "lost_at_50k": 1 - steady["received"] / steady["sent"]}
+            good, bad, rate = 0, None, 40000
+            for _ in range(12):
+                step = generator.ask({"rate": rate, "seconds": 1})
+                asked_too_much = step["sent"] / step["seconds"] < 0.97 * rate
+                if not asked_too_much and step["received"] >= 0.999 * step["sent"]:
+                    good = rate
+                else:
+                    bad = rate
+                rate = good * 1.5 if bad is None else (good + bad) / 2
+                if bad is not None and bad - good < 0.05 * bad:
+                    break
+            result["loss_free"] = good
+            result["ceiling"] = (lambda s: s["sent"] / s["seconds"])(generator.ask({"rate": 1e9, "seconds": 1}))
+            if relay.process:
+                result["kb_per_call"] = relay.kb_per_call
+            return result
+        finally:
+            generator.close()
+            relay.stop()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json")
+    parser.add_argument("--only", action="append")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("needs root: it makes network namespaces")
+        return 1
+    if len(os.sched_getaffinity(0)) < 2:
+        print("needs two cores: one for the generator")
+        return 1
+    kinds = ["rtpferryd sockets", "rtpferryd tc", "rtpferryd xdp", "bare XDP"]
+    if shutil.which("rtpengine"):
+        kinds.append("rtpengine")
+    kinds = arguments.only or kinds
+    rounds = {kind: [] for kind in kinds}
+    with tempfile.TemporaryDirectory() as directory:
+        for _ in range(arguments.rounds):
+            for kind in kinds:
+                rounds[kind].append(measure(kind, os.path.abspath(arguments.build), arguments.calls, directory))
+    medians = {kind: {key: statistics.median(r[key] for r in results) for key in results[0]} for kind, results in rounds.items()}
+    ceiling = max(m["ceiling"] for m in medians.values())
+    base = medians.get("rtpengine")
+    print(f"{arguments.calls} calls, {arguments.rounds} rounds, 172 octets, one core for the relay; the generator sends at most {ceiling:,.0f}/s")
+    print(f"{'':18}{'loss-free/s':>13}{'ratio':>7}{'us CPU/packet':>15}{'ratio':>7}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'kB/call':>9}")
+    for kind, m in medians.items():
+        of = lambda key, down=False: f"{(base[key] / m[key] if down else m[key] / base[key]):.1f}" if base and m[key] and base[key] else "-"
+        print(f"{kind:18}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}{m['p50_us']:>9.1f}"
+              f"{m['p99_us']:>9.1f}{m['p999_us']:>9.1f}{m.get('kb_per_call', 0):>9.1f}"
+              f"{'  generator-bound' if m['loss_free'] > ceiling * 2 / 3 else ''}")
+    if arguments.json:
+        with open(arguments.json, "w") as f:
+            json.dump({"calls": arguments.calls, "ceiling": ceiling, "medians": medians, "rounds": rounds}, f, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

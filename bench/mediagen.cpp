@@ -1,0 +1,251 @@
+// The two ends of the media bench: `mediagen gen INTERFACE` sends prepared RTP frames at a rate and counts
+// and times what comes back, `mediagen bare INTERFACE` attaches the least that a forwarder must do. Both read
+// JSON lines.
+//
+//   gen   {"flows": [["SRC", PORT, "DST", PORT, "SRC-MAC", "DST-MAC"], …]}, then {"rate": N, "seconds": S} as
+//   often as
+//         wanted; each answers {"sent": …, "received": …, "p50_us": …, "p99_us": …, "p999_us": …}
+//   bare  {"flows": [["LOCAL", PORT, "OUT-LOCAL", PORT, "OUT-PEER", PORT], …]}, then waits for the end of its
+//   input
+
+#include "media.skel.h"  // generated
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <nlohmann/json.hpp>
+#include <sys/socket.h>
+#include <unistd.h>
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kBuckets = 1024;
+constexpr std::size_t kPayload = 172;
+constexpr std::size_t kBatch = 32;
+
+struct Frame {
+  ethhdr eth;
+  iphdr ip;
+  udphdr udp;
+  std::array<std::uint8_t, kPayload> rtp;
+} __attribute__((packed));
+
+std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+void read_mac(const std::string& text, unsigned char* to) {
+  if (std::sscanf(text.c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", to, to + 1, to + 2, to + 3, to + 4,
+                  to + 5) != 6)
+    throw std::runtime_error("no MAC address: " + text);
+}
+
+Frame make_frame(const json& flow, std::uint32_t ssrc) {
+  Frame frame{};
+  read_mac(flow[4], frame.eth.h_source);
+  read_mac(flow[5], frame.eth.h_dest);
+  frame.eth.h_proto = htons(ETH_P_IP);
+  frame.ip.version = 4;
+  frame.ip.ihl = 5;
+  frame.ip.tot_len = htons(sizeof(iphdr) + sizeof(udphdr) + kPayload);
+  frame.ip.frag_off = htons(0x4000);
+  frame.ip.ttl = 64;
+  frame.ip.protocol = IPPROTO_UDP;
+  inet_pton(AF_INET, flow[0].get<std::string>().c_str(), &frame.ip.saddr);
+  inet_pton(AF_INET, flow[2].get<std::string>().c_str(), &frame.ip.daddr);
+  std::uint32_t sum = 0;
+  std::array<std::uint16_t, 10> words;
+  std::memcpy(words.data(), &frame.ip, sizeof words);
+  for (const auto word : words) sum += word;
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  frame.ip.check = static_cast<std::uint16_t>(~sum);
+  frame.udp.source = htons(flow[1].get<std::uint16_t>());
+  frame.udp.dest = htons(flow[3].get<std::uint16_t>());
+  frame.udp.len = htons(sizeof(udphdr) + kPayload);
+  frame.rtp[0] = 0x80;
+  frame.rtp[1] = 96;
+  const std::uint32_t ssrc_be = htonl(ssrc);
+  std::memcpy(frame.rtp.data() + 8, &ssrc_be, 4);
+  return frame;
+}
+
+std::vector<std::uint64_t> read_buckets(int map) {
+  std::vector<std::uint64_t> sums(kBuckets);
+  std::vector<std::uint64_t> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+  for (std::uint32_t i = 0; i < kBuckets; ++i) {
+    if (bpf_map_lookup_elem(map, &i, cpus.data()) != 0) continue;
+    for (const auto cpu : cpus) sums[i] += cpu;
+  }
+  return sums;
+}
+
+double quantile_us(const std::vector<std::uint64_t>& counts, std::uint64_t total, double share) {
+  std::uint64_t seen = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    seen += counts[i];
+    if (total > 0 && static_cast<double>(seen) >= share * static_cast<double>(total))
+      return static_cast<double>(16 + i % 16) * static_cast<double>(1ull << (i / 16)) / 16.0 / 1000.0;
+  }
+  return 0;
+}
+
+int attach(const bpf_program* program, unsigned ifindex) {
+  bpf_link_create_opts options{};
+  options.sz = sizeof options;
+  options.flags = XDP_FLAGS_DRV_MODE;
+  const int link = bpf_link_create(bpf_program__fd(program), static_cast<int>(ifindex), BPF_XDP, &options);
+  if (link < 0) throw std::runtime_error(std::string("cannot attach: ") + std::strerror(-link));
+  return link;
+}
+
+json read_line() {
+  std::string line;
+  return std::getline(std::cin, line) ? json::parse(line) : json();
+}
+
+class Generator {
+ public:
+  Generator(const std::string& interface, const json& flows, int latencies) : latencies_(latencies) {
+    for (std::size_t i = 0; i < flows.size(); ++i)
+      frames_.push_back(make_frame(flows[i], 1000 + static_cast<std::uint32_t>(i)));
+    socket_ = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
+    const int one = 1;
+    setsockopt(socket_, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one);
+    if (socket_ < 0 || bind(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
+      throw std::runtime_error("no packet socket");
+  }
+  ~Generator() { close(socket_); }
+  Generator(const Generator&) = delete;
+  Generator& operator=(const Generator&) = delete;
+
+  json run(double rate, double seconds) {
+    const auto before = read_buckets(latencies_);
+    const std::int64_t start = now_ns();
+    const auto end = start + static_cast<std::int64_t>(seconds * 1e9);
+    std::uint64_t sent = 0;
+    std::array<mmsghdr, kBatch> messages{};
+    std::array<iovec, kBatch> pieces{};
+    for (std::int64_t now = start; now < end; now = now_ns()) {
+      const auto due = static_cast<std::uint64_t>(static_cast<double>(now - start) * rate / 1e9);
+      if (due < sent + kBatch) continue;
+      for (std::size_t i = 0; i < kBatch; ++i) {
+        Frame& frame = frames_[next_];
+        if (++next_ == frames_.size()) {
+          next_ = 0;
+          ++sequence_;
+        }
+        const std::uint16_t sequence = htons(sequence_);
+        const std::int64_t at = now_ns();
+        std::memcpy(frame.rtp.data() + 2, &sequence, 2);
+        std::memcpy(frame.rtp.data() + 12, &at, 8);
+        pieces[i] = {&frame, sizeof frame};
+        messages[i].msg_hdr.msg_iov = &pieces[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+      }
+      const int n = sendmmsg(socket_, messages.data(), kBatch, 0);
+      // What the interface does not take was never sent.
+      if (n > 0) sent += static_cast<std::uint64_t>(n);
+    }
+    const double took = static_cast<double>(now_ns() - start) / 1e9;
+    // What is under way arrives.
+    auto after = read_buckets(latencies_);
+    for (int quiet = 0; quiet < 3;) {
+      usleep(20'000);
+      auto again = read_buckets(latencies_);
+      quiet = again == after ? quiet + 1 : 0;
+      after = std::move(again);
+    }
+    std::uint64_t received = 0;
+    for (std::size_t i = 0; i < kBuckets; ++i) received += after[i] -= before[i];
+    return {{"sent", sent},
+            {"seconds", took},
+            {"received", received},
+            {"p50_us", quantile_us(after, received, 0.5)},
+            {"p99_us", quantile_us(after, received, 0.99)},
+            {"p999_us", quantile_us(after, received, 0.999)}};
+  }
+
+ private:
+  int latencies_;
+  int socket_ = -1;
+  std::vector<Frame> frames_;
+  std::size_t next_ = 0;
+  std::uint16_t sequence_ = 1;
+};
+
+struct End {
+  std::uint32_t address = 0;
+  std::uint16_t port = 0;
+  std::uint16_t zero = 0;
+};
+struct Rewrite {
+  std::uint32_t source = 0;
+  std::uint32_t destination = 0;
+  std::uint16_t source_port = 0;
+  std::uint16_t destination_port = 0;
+  std::uint64_t packets = 0;
+};
+
+std::uint32_t address_be(const json& text) {
+  std::uint32_t address = 0;
+  inet_pton(AF_INET, text.get<std::string>().c_str(), &address);
+  return address;
+}
+
+int run(const std::string& what, const std::string& interface) {
+  media_bpf* skeleton = media_bpf__open_and_load();
+  if (skeleton == nullptr) throw std::runtime_error("the kernel refuses the programs of the bench");
+  const unsigned ifindex = if_nametoindex(interface.c_str());
+  const json flows = read_line().at("flows");
+  if (what == "bare") {
+    for (const json& flow : flows) {
+      const End key{address_be(flow[0]), htons(flow[1].get<std::uint16_t>()), 0};
+      const Rewrite to{address_be(flow[2]), address_be(flow[4]), htons(flow[3].get<std::uint16_t>()),
+                       htons(flow[5].get<std::uint16_t>()), 0};
+      bpf_map_update_elem(bpf_map__fd(skeleton->maps.rewrites), &key, &to, BPF_ANY);
+    }
+    attach(skeleton->progs.bare, ifindex);
+    std::cout << json{{"attached", true}}.dump() << std::endl;
+    while (!read_line().is_null()) {
+    }
+  } else {
+    attach(skeleton->progs.sink, ifindex);
+    Generator generator(interface, flows, bpf_map__fd(skeleton->maps.latencies));
+    std::cout << json{{"attached", true}}.dump() << std::endl;
+    for (json order = read_line(); !order.is_null(); order = read_line())
+      std::cout << generator.run(order.at("rate"), order.at("seconds")).dump() << std::endl;
+  }
+  media_bpf__destroy(skeleton);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc != 3) throw std::runtime_error("usage: mediagen gen|bare INTERFACE");
+    return run(argv[1], argv[2]);
+  } catch (const std::exception& e) {
+    std::cerr << "mediagen: " << e.what() << "\n";
+    return 1;
+  }
+}
