@@ -25,10 +25,11 @@ test:             ## build, then every test that this machine can run
 asan:             ## unit tests with address and undefined-behaviour sanitizers
 	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) && ctest --test-dir build/asan -L unit --output-on-failure
 
-bench: build      ## set-up rate, CPU and memory beside rtpengine
+bench: build      ## set-up rate, forwarding rate, CPU, latency and memory beside rtpengine
 	@tools/setup.sh bench
 	@python3 bench/setup_rate.py --build $(BUILD)/bin --json $(BUILD)/setup_rate.json
 	@$(BUILD)/bin/connected_send
+	@python3 bench/media_rate.py --build $(BUILD)/bin --json $(BUILD)/media_rate.json
 
 fuzz:             ## every parser, SECONDS each (default 30)
 	@tools/setup.sh build fuzz
