@@ -17,6 +17,7 @@
 #include <linux/if_link.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,21 +26,31 @@ namespace ferry::bpf {
 
 namespace {
 
+constexpr Duration kAlive = std::chrono::minutes(1);
 constexpr std::uint32_t kTcHandle = 0xfe44;
 constexpr std::uint32_t kTcPriority = 0xfe44;
 
-/// Name of an interface's driver; empty if it has none.
-std::string driver_of(const std::string& interface) {
+/// What kind of interface it is.
+struct Kind {
+  std::string driver;  // empty if it has none
+  bool has_ethernet_frames = false;
+};
+Kind kind_of(const std::string& interface) {
+  Kind kind;
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return {};
-  ethtool_drvinfo info{};
-  info.cmd = ETHTOOL_GDRVINFO;
+  if (fd < 0) return kind;
   ifreq request{};
   std::strncpy(request.ifr_name, interface.c_str(), IFNAMSIZ - 1);
+  if (ioctl(fd, SIOCGIFHWADDR, &request) == 0) {
+    const auto type = request.ifr_hwaddr.sa_family;
+    kind.has_ethernet_frames = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
+  }
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
   request.ifr_data = reinterpret_cast<char*>(&info);
-  const bool ok = ioctl(fd, SIOCETHTOOL, &request) == 0;
+  if (ioctl(fd, SIOCETHTOOL, &request) == 0) kind.driver = info.driver;
   close(fd);
-  return ok ? std::string(info.driver) : std::string();
+  return kind;
 }
 
 bpf_tc_hook ingress_of(unsigned ifindex) {
@@ -149,6 +160,10 @@ const Attachment& BpfEngine::attach(const std::string& interface, OffloadMode wa
   return attachments_.emplace_back(try_attach(interface, wanted_.back()));
 }
 
+void BpfEngine::keep_alive(Instant now) {
+  skeleton_->bss->alive_until = static_cast<std::uint64_t>((now + kAlive).time_since_epoch().count());
+}
+
 std::vector<Attachment> BpfEngine::check_interfaces() {
   std::vector<Attachment> back;
   for (std::size_t i = 0; i < attachments_.size(); ++i) {
@@ -173,10 +188,12 @@ std::vector<Attachment> BpfEngine::check_interfaces() {
 Attachment BpfEngine::try_attach(const std::string& interface, Wanted asked) {
   const auto [wanted, is_named] = asked;
   Attachment result{interface, if_nametoindex(interface.c_str()), OffloadMode::kOff, {}};
-  const std::string driver = driver_of(interface);
+  const auto [driver, has_ethernet_frames] = kind_of(interface);
   std::string why;
   if (result.ifindex == 0) {
     result.reason = "there is no such interface";
+  } else if (!has_ethernet_frames) {
+    result.reason = "its frames are not Ethernet";
   } else if (wanted == OffloadMode::kOff) {
     result.reason = "switched off";
   } else if (interface == "lo" && !is_named) {

@@ -46,6 +46,8 @@ class BpfEngine {
   const Attachment& attach(const std::string& interface, OffloadMode wanted, bool is_named);
   [[nodiscard]] const std::vector<Attachment>& attachments() const noexcept { return attachments_; }
   [[nodiscard]] std::vector<PacketCount> counts() const;
+  /// To be called every few seconds: without it the programs leave everything to the sockets after a minute.
+  void keep_alive(Instant now);
   /// Interfaces that went and came back under their name get their programs again. Returns those that did.
   std::vector<Attachment> check_interfaces();
   [[nodiscard]] std::unique_ptr<FlowOffload> make_offload();

@@ -21,6 +21,8 @@ const volatile __u32 abi_version = FERRY_ABI_VERSION;
 /* Foreign traffic leaves after one comparison. */
 volatile __u16 port_first = 0;
 volatile __u16 port_last = 0;
+/* A tc filter outlives a daemon that was killed. Without a word from one for so long nothing is forwarded. */
+volatile __u64 alive_until = 0;
 
 struct ferry_flow {
   struct bpf_spin_lock lock;
@@ -174,7 +176,7 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
   const __u32 flags = p->flags;
   const __s32 continued = (__s16)(rtp->sequence - (__u16)s->heard_sequence);
   const __u8 clock_index = p->clock_of[rtp->type & 127];
-  if (flags & FERRY_CLOSED) {
+  if ((flags & FERRY_CLOSED) || now > alive_until) {
     action = ACTION_PASS;
   } else if (from_port != p->peer_port_be || !same_address(from, p->peer)) {
     const int may_continue = ((flags & FERRY_HANDOVER) || same_address(from, p->peer)) && rtp->ssrc == p->ssrc &&

@@ -152,6 +152,8 @@ class BpfTest : public ::testing::TestWithParam<Program> {
     skeleton_->bss->port_last = 39999;
     if (const int error = ferry_bpf__load(skeleton_); error != 0)
       GTEST_SKIP() << "the programs cannot be loaded here: " << std::strerror(-error);
+    skeleton_->bss->alive_until =
+        static_cast<std::uint64_t>(now().time_since_epoch().count()) + 60'000'000'000;
     hops_ = std::make_unique<FakeHops>(bpf_map__fd(skeleton_->maps.hops));
     offload_ = std::make_unique<BpfOffload>(
         KernelHandles{bpf_map__fd(skeleton_->maps.flows), bpf_program__fd(skeleton_->progs.ferry_control)},
@@ -361,6 +363,14 @@ TEST_P(BpfTest, LAT13_OnlyTheLockedPeerPassesAndNothingAfterRemoval) {
   const Outcome after = run(frame(kPeer4, kLocal4, media(101)));
   EXPECT_FALSE(after.sent || after.dropped);
   EXPECT_FALSE(offload_->remove(kLocal4, last));
+}
+
+TEST_P(BpfTest, NothingIsForwardedForADaemonThatWasKilled) {
+  ASSERT_EQ(offload_->install(flow4(), state()), OffloadAnswer::kTaken);
+  skeleton_->bss->alive_until = static_cast<std::uint64_t>(now().time_since_epoch().count());
+  const Outcome outcome = run(frame(kPeer4, kLocal4, media()));
+  EXPECT_FALSE(outcome.sent || outcome.dropped);
+  EXPECT_EQ(read(kLocal4).stream.counters.packets, 1u);
 }
 
 TEST_P(BpfTest, LAT6_OthersArePuntedWhileThePeerMayImproveAndAtMostSoMany) {

@@ -341,6 +341,7 @@ class Daemon {
       log::warn("offload: {}; all media goes through user space", engine.error());
       return nullptr;
     }
+    (*engine)->keep_alive(system_clocks().now);
     for (const std::string& name : names) {
       const auto& got = (*engine)->attach(name, mode_of(name), config_.offload_of.contains(name));
       log::info("offload on {}: {} ({})", name, to_string(got.mode), got.reason);
@@ -431,6 +432,7 @@ class Daemon {
     events_logged_ = 0;
     manager_.sweep(system_clocks());
     if (bpf_) {
+      bpf_->keep_alive(system_clocks().now);
       for (const bpf::Attachment& back : bpf_->check_interfaces())
         log::info("offload on {}: {} ({})", back.interface, to_string(back.mode), back.reason);
     }
