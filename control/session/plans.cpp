@@ -105,6 +105,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   ports.learned_signal = call.signals;
   plan->learning_epoch = ports.epoch;
   plan->interface = ports.local->index;
+  plan->tos = call.tos;
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
 

@@ -145,8 +145,9 @@ BpfOffload::~BpfOffload() {
   }
 }
 
-bool BpfOffload::acquire_hop(const OffloadFlow& flow) {
-  return !flow.forwards || hops_.acquire({flow.out_local.address, flow.out_peer.address});
+OffloadAnswer BpfOffload::acquire_hop(const OffloadFlow& flow) {
+  return flow.forwards ? hops_.acquire({flow.out_local.address, flow.out_peer.address})
+                       : OffloadAnswer::kTaken;
 }
 
 void BpfOffload::release_hop(const OffloadFlow& flow) {
@@ -156,7 +157,7 @@ void BpfOffload::release_hop(const OffloadFlow& flow) {
 OffloadAnswer BpfOffload::install(const OffloadFlow& flow, const OffloadState& state) {
   const auto plan = plan_of(flow);
   if (!plan || installed_.contains(flow.local)) return OffloadAnswer::kRefused;
-  if (!acquire_hop(flow)) return OffloadAnswer::kLater;
+  if (const OffloadAnswer way = acquire_hop(flow); way != OffloadAnswer::kTaken) return way;
   FlowValue value;
   value.plan = *plan;
   value.state = state_of(state);
@@ -172,7 +173,8 @@ OffloadAnswer BpfOffload::install(const OffloadFlow& flow, const OffloadState& s
 OffloadAnswer BpfOffload::update(const OffloadFlow& flow) {
   const auto known = installed_.find(flow.local);
   const auto plan = plan_of(flow);
-  if (known == installed_.end() || !plan || !acquire_hop(flow)) return OffloadAnswer::kRefused;
+  if (known == installed_.end() || !plan || acquire_hop(flow) != OffloadAnswer::kTaken)
+    return OffloadAnswer::kRefused;
   ferry_command command{};
   command.key = key_of(flow.local);
   command.what = FERRY_UPDATE;

@@ -35,7 +35,7 @@ class BpfOffload final : public FlowOffload {
     /// What the kernel does not count goes back as it came.
     OffloadState given;
   };
-  [[nodiscard]] bool acquire_hop(const OffloadFlow& flow);
+  [[nodiscard]] OffloadAnswer acquire_hop(const OffloadFlow& flow);
   void release_hop(const OffloadFlow& flow);
 
   KernelHandles kernel_;

@@ -151,8 +151,8 @@ std::optional<std::array<std::uint8_t, 6>> RouteQuery::neighbour(unsigned ifinde
   return found;
 }
 
-std::optional<NextHop> RouteQuery::resolve(const IpAddress& local, const IpAddress& remote) {
-  if (local.family() != remote.family()) return std::nullopt;
+OffloadAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, NextHop& hop) {
+  if (local.family() != remote.family()) return OffloadAnswer::kRefused;
   Message memory{};
   nlmsghdr* header = mnl_nlmsg_put_header(memory.data());
   header->nlmsg_type = RTM_GETROUTE;
@@ -201,14 +201,18 @@ std::optional<NextHop> RouteQuery::resolve(const IpAddress& local, const IpAddre
         return MNL_CB_OK;
       },
       &route);
-  if (!asked || !route.usable || route.ifindex == 0) return std::nullopt;
+  if (!asked || !route.usable || route.ifindex == 0) return OffloadAnswer::kRefused;
   const auto out = link(route.ifindex);
-  if (!out) return std::nullopt;
+  if (!out) return OffloadAnswer::kRefused;
   const bool routed = route.gateway.family() != AddressFamily::kNone;
-  const auto mac = neighbour(route.ifindex, routed ? route.gateway : remote);
-  if (!mac) return std::nullopt;
-  return NextHop{route.ifindex, route.mtu != 0 ? std::min(route.mtu, out->mtu) : out->mtu, *mac,
-                 out->address};
+  hop.neighbour = routed ? route.gateway : remote;
+  const auto mac = neighbour(route.ifindex, hop.neighbour);
+  if (!mac) return OffloadAnswer::kLater;
+  hop.ifindex = route.ifindex;
+  hop.mtu = route.mtu != 0 ? std::min(route.mtu, out->mtu) : out->mtu;
+  hop.destination = *mac;
+  hop.source = out->address;
+  return OffloadAnswer::kTaken;
 }
 
 NextHops::NextHops(Publish publish) : publish_(std::move(publish)), stop_(eventfd(0, EFD_CLOEXEC)) {
@@ -223,17 +227,22 @@ NextHops::~NextHops() {
   close(stop_);
 }
 
-bool NextHops::acquire(const Pair& pair) {
+OffloadAnswer NextHops::acquire(const Pair& pair) {
   const std::lock_guard lock(mutex_);
-  auto [known, is_new] = entries_.try_emplace(pair);
+  const auto known = entries_.try_emplace(pair).first;
   Entry& entry = known->second;
-  if (!entry.hop) entry.hop = query_.resolve(pair.first, pair.second);
   if (!entry.hop) {
-    if (entry.users == 0) entries_.erase(known);
-    return false;
+    NextHop hop;
+    const OffloadAnswer answer = query_.resolve(pair.first, pair.second, hop);
+    if (answer != OffloadAnswer::kTaken) {
+      if (entry.users == 0) entries_.erase(known);
+      return answer;
+    }
+    entry.hop = hop;
+    publish_(pair, &hop);
   }
-  if (entry.users++ == 0 || is_new) publish_(pair, &*entry.hop);
-  return true;
+  ++entry.users;
+  return OffloadAnswer::kTaken;
 }
 
 void NextHops::release(const Pair& pair) {
@@ -249,13 +258,19 @@ std::size_t NextHops::size() const {
   return entries_.size();
 }
 
-void NextHops::refresh() {
-  const std::lock_guard lock(mutex_);
-  for (auto& [pair, entry] : entries_) {
-    auto now = query_.resolve(pair.first, pair.second);
-    if (now == entry.hop) continue;
-    entry.hop = now;
-    publish_(pair, now ? &*now : nullptr);
+void NextHops::refresh(const std::function<bool(const Entry&)>& concerns) {
+  for (Pair at;;) {
+    const std::lock_guard lock(mutex_);
+    auto next = entries_.upper_bound(at);
+    while (next != entries_.end() && !concerns(next->second)) ++next;
+    if (next == entries_.end()) return;
+    at = next->first;
+    NextHop hop;
+    const bool found = query_.resolve(at.first, at.second, hop) == OffloadAnswer::kTaken;
+    const auto now = found ? std::optional(hop) : std::nullopt;
+    if (now == next->second.hop) continue;
+    next->second.hop = now;
+    publish_(at, found ? &hop : nullptr);
   }
 }
 
@@ -265,16 +280,31 @@ void NextHops::watch() {
   constexpr unsigned kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
                                RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
   mnl_socket_bind(events, kGroups, MNL_SOCKET_AUTOPID);
-  std::array<char, 16384> ignored;
+  alignas(nlmsghdr) std::array<char, 16384> buffer;
   for (;;) {
     std::array<pollfd, 2> wait = {{{mnl_socket_get_fd(events), POLLIN, 0}, {stop_, POLLIN, 0}}};
     if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) break;
     if (wait[1].revents != 0) break;
-    // What changed does not matter: the few addresses that many flows share are asked for again. A lost
-    // message (ENOBUFS) means the same.
-    while (mnl_socket_recvfrom(events, ignored.data(), ignored.size()) > 0) {
+    std::set<IpAddress> neighbours;
+    bool everything = false;
+    ssize_t size = 0;
+    while ((size = mnl_socket_recvfrom(events, buffer.data(), buffer.size())) > 0) {
+      int left = static_cast<int>(size);
+      for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
+           mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+        if (message->nlmsg_type != RTM_NEWNEIGH && message->nlmsg_type != RTM_DELNEIGH) {
+          everything = true;
+          continue;
+        }
+        each_attribute(message, sizeof(ndmsg), [&](const nlattr* attribute) {
+          if (mnl_attr_get_type(attribute) == NDA_DST) neighbours.insert(address_from(attribute));
+        });
+      }
     }
-    refresh();
+    everything = everything || (size < 0 && errno == ENOBUFS);  // messages were lost
+    refresh([&](const Entry& entry) {
+      return everything || !entry.hop || neighbours.contains(entry.hop->neighbour);
+    });
   }
   mnl_socket_close(events);
 }

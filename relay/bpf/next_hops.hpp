@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/base/address.hpp"
+#include "relay/core/offload/flow_offload.hpp"
 
 #include <array>
 #include <atomic>
@@ -25,6 +26,8 @@ struct NextHop {
   unsigned mtu = 0;
   std::array<std::uint8_t, 6> destination{};
   std::array<std::uint8_t, 6> source{};
+  /// Whose address `destination` is: the receiver or a router.
+  IpAddress neighbour;
   bool operator==(const NextHop&) const = default;
 };
 
@@ -37,9 +40,9 @@ class RouteQuery {
   RouteQuery(const RouteQuery&) = delete;
   RouteQuery& operator=(const RouteQuery&) = delete;
 
-  /// Nothing if there is no unicast route off this host over Ethernet, or the neighbour's address is not
-  /// known yet (a datagram sent there makes the kernel find out).
-  [[nodiscard]] std::optional<NextHop> resolve(const IpAddress& local, const IpAddress& remote);
+  /// `kRefused` if there is no unicast route off this host over Ethernet, `kLater` if the neighbour's address
+  /// is not known yet (a datagram sent there makes the kernel find out).
+  [[nodiscard]] OffloadAnswer resolve(const IpAddress& local, const IpAddress& remote, NextHop& hop);
 
  private:
   struct Link {
@@ -61,8 +64,8 @@ class HopSource {
  public:
   using Pair = std::pair<IpAddress, IpAddress>;  // local, remote
   virtual ~HopSource() = default;
-  /// True if the way is known; each true needs its `release`.
-  virtual bool acquire(const Pair& pair) = 0;
+  /// `kTaken` if the way is known; each needs its `release`.
+  [[nodiscard]] virtual OffloadAnswer acquire(const Pair& pair) = 0;
   virtual void release(const Pair& pair) = 0;
 };
 
@@ -78,7 +81,7 @@ class NextHops final : public HopSource {
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
 
-  bool acquire(const Pair& pair) override;
+  [[nodiscard]] OffloadAnswer acquire(const Pair& pair) override;
   void release(const Pair& pair) override;
   [[nodiscard]] std::size_t size() const;
 
@@ -89,7 +92,8 @@ class NextHops final : public HopSource {
   };
   /// Listens to changes of routes, links, addresses and neighbours.
   void watch();
-  void refresh();
+  /// Asks again for the hops that `concerns`, one at a time: workers wait for one at most.
+  void refresh(const std::function<bool(const Entry&)>& concerns);
 
   Publish publish_;
   mutable std::mutex mutex_;

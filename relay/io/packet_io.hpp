@@ -8,13 +8,6 @@
 
 namespace ferry {
 
-/// How a port stands in the network.
-struct LocalPort {
-  Endpoint endpoint;
-  /// Octet of DSCP and ECN of what leaves.
-  std::uint8_t tos = 0;
-};
-
 /// One instance per worker; all calls but `wake` on the worker's thread.
 class PacketIo {
  public:
@@ -25,8 +18,8 @@ class PacketIo {
   virtual bool attach(PortHandle port, std::uint64_t cookie) noexcept = 0;
   /// Stops to deliver. Datagrams that wait in the port stay there for the next worker that attaches it.
   virtual void detach(PortHandle port) noexcept = 0;
-  /// An endpoint that is not set if the port is not open. Asks the kernel: not for every packet.
-  [[nodiscard]] virtual LocalPort describe(PortHandle port) const noexcept = 0;
+  /// Where a port is; not set if it is not open. Asks the kernel: not for every packet.
+  [[nodiscard]] virtual Endpoint local_of(PortHandle port) const noexcept = 0;
 
   /// Fills `batch` with up to its size; never blocks. Each handle says where it came from and to which port.
   virtual std::size_t receive(std::span<PacketBuffer> batch) noexcept = 0;

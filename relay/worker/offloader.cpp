@@ -43,14 +43,13 @@ std::optional<Offloader::Wanted> Offloader::wanted(const TransportEntry& entry, 
   wanted.flow = std::move(lent->first);
   wanted.state = lent->second;
   wanted.flow.forwards = wanted.refusal == DropReason::kNone;
-  wanted.flow.local = io_.describe(entry.ports[0]).endpoint;
+  wanted.flow.local = io_.local_of(entry.ports[0]);
   if (!wanted.flow.local.is_set()) return std::nullopt;
   if (!wanted.flow.forwards) return wanted;
-  const LocalPort from = io_.describe(out->ports[0]);
-  if (!from.endpoint.is_set()) return std::nullopt;
-  wanted.flow.out_local = from.endpoint;
+  wanted.flow.out_local = io_.local_of(out->ports[0]);
+  if (!wanted.flow.out_local.is_set()) return std::nullopt;
   wanted.flow.out_peer = hop;
-  wanted.flow.tos = from.tos;
+  wanted.flow.tos = out->state.plan().tos;
   return wanted;
 }
 

@@ -111,8 +111,8 @@ Packet media(std::uint16_t sequence = 100, std::uint8_t type = 8, std::uint32_t 
 class FakeHops final : public HopSource {
  public:
   explicit FakeHops(int map) : map_(map) {}
-  bool acquire(const Pair& pair) override {
-    if (!known) return false;
+  OffloadAnswer acquire(const Pair& pair) override {
+    if (!known) return OffloadAnswer::kLater;
     ferry_hop hop{};
     hop.ifindex = 1;  // the interface that test runs come in by
     hop.mtu = mtu;
@@ -120,7 +120,8 @@ class FakeHops final : public HopSource {
     std::ranges::copy(kGateway, hop.destination_mac);
     std::ranges::copy(kOwn, hop.source_mac);
     const auto key = key_of(pair);
-    return bpf_map_update_elem(map_, &key, &hop, BPF_ANY) == 0;
+    return bpf_map_update_elem(map_, &key, &hop, BPF_ANY) == 0 ? OffloadAnswer::kTaken
+                                                               : OffloadAnswer::kRefused;
   }
   void release(const Pair& pair) override {
     const auto key = key_of(pair);

@@ -177,6 +177,17 @@ TEST(OffloadTest, Seam6_AReofferThatChangesNothingKeepsTheFlow) {
   EXPECT_EQ(relay.kernel->flows().size(), 2u);
 }
 
+TEST(OffloadTest, Seam6_AMarkThatChangesReachesTheFlow) {
+  Relay relay(true);
+  relay.install_both();
+  relay.talk();
+  auto marked = Relay::plan(21, 2, 0, 1);
+  marked.tos = 0xb8;
+  relay.update(1, marked);
+  EXPECT_EQ(relay.kernel->flows().at(port(30000)).tos, 0xb8) << "of the port it leaves from";
+  EXPECT_EQ(relay.kernel->flows().at(port(30010)).tos, 0);
+}
+
 TEST(OffloadTest, Seam6_HoldIsCountedBelowAsAbove) {
   Relay relay(true);
   relay.install_both();

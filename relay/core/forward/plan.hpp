@@ -117,6 +117,8 @@ struct TransportPlan {
   bool wait_for_peer = false;
   /// MOS of RTCP reports without the delay.
   bool listening_quality = false;
+  /// DSCP and ECN octet of what leaves; the ports have it set already.
+  std::uint8_t tos = 0;
   /// Which local address the ports belong to, for totals.
   std::uint8_t interface = 0;
   LatchConfig rtp_latch;

@@ -162,11 +162,9 @@ void PortableIo::detach(PortHandle port) noexcept {
   if (const int connected = connected_ ? connected_->of(port) : -1; connected >= 0) unwatch(connected);
 }
 
-LocalPort PortableIo::describe(PortHandle port) const noexcept {
+Endpoint PortableIo::local_of(PortHandle port) const noexcept {
   SocketAddress local;
-  if (getsockname(port.native, local.get(), local.size_pointer()) != 0) return {};
-  const Endpoint endpoint = local.endpoint();
-  return {endpoint, mark_of(port.native, endpoint.address.family())};
+  return getsockname(port.native, local.get(), local.size_pointer()) == 0 ? local.endpoint() : Endpoint{};
 }
 
 int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept {

@@ -68,7 +68,7 @@ class PortableIo final : public PacketIo {
 
   bool attach(PortHandle port, std::uint64_t cookie) noexcept override;
   void detach(PortHandle port) noexcept override;
-  [[nodiscard]] LocalPort describe(PortHandle port) const noexcept override;
+  [[nodiscard]] Endpoint local_of(PortHandle port) const noexcept override;
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
   void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }

@@ -38,9 +38,9 @@ bool SimIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
   return true;
 }
 
-LocalPort SimIo::describe(PortHandle port) const noexcept {
+Endpoint SimIo::local_of(PortHandle port) const noexcept {
   const auto found = network_.ports_.find(port.native);
-  return found == network_.ports_.end() ? LocalPort{} : LocalPort{found->second.local, 0};
+  return found == network_.ports_.end() ? Endpoint{} : found->second.local;
 }
 
 std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
