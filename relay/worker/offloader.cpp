@@ -85,12 +85,13 @@ void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, By
 }
 
 void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
+  refresh(entry);
   if (!entry.offloaded) return;
   const TransportPlan& plan = entry.state.plan();
   const bool same_stream = next.learning_epoch == plan.learning_epoch && next.sources.size() == 1 &&
                            next.sources.front().media == plan.sources.front().media;
-  // What was counted for the old peer must not count for the new one.
-  same_stream ? refresh(entry) : withdraw(entry);
+  // What is counted for the old peer must not count for the new one.
+  if (!same_stream) withdraw(entry);
 }
 
 void Offloader::reconsider(TransportEntry& entry) {
@@ -114,12 +115,7 @@ void Offloader::follow(TransportEntry& entry) {
   known.refusal = now->refusal;
   known.to = now->to;
   if (known.out == now->out) return;
-  const auto [first, last] = feeding_.equal_range(known.out.slot);
-  for (auto i = first; i != last; ++i) {
-    if (i->second != entry.state.id()) continue;
-    feeding_.erase(i);
-    break;
-  }
+  unlink(entry);
   known.out = now->out;
   feeding_.emplace(known.out.slot, entry.state.id());
 }
@@ -138,14 +134,15 @@ void Offloader::withdraw(TransportEntry& entry) {
   forget(entry);
 }
 
-void Offloader::forget(TransportEntry& entry) {
-  const TransportId id = entry.state.id();
+void Offloader::unlink(const TransportEntry& entry) {
   const auto [first, last] = feeding_.equal_range(entry.offloaded->out.slot);
-  for (auto i = first; i != last; ++i) {
-    if (i->second != id) continue;
-    feeding_.erase(i);
-    break;
-  }
+  const auto own =
+      std::find_if(first, last, [&](const auto& each) { return each.second == entry.state.id(); });
+  if (own != last) feeding_.erase(own);
+}
+
+void Offloader::forget(TransportEntry& entry) {
+  unlink(entry);
   const std::size_t place = entry.offloaded->place;
   flows_[place] = flows_.back();
   if (TransportEntry* moved = table_.find(flows_[place]); moved != nullptr && moved->offloaded)

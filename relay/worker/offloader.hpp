@@ -60,6 +60,7 @@ class Offloader {
   void withdraw(TransportEntry& entry);
   void absorb(TransportEntry& entry, const OffloadState& state);
   void forget(TransportEntry& entry);
+  void unlink(const TransportEntry& entry);
   /// Transports whose flows go to `out`.
   [[nodiscard]] std::vector<TransportId> feeding(TransportId out) const;
 

@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import select
+import shutil
 import socket
 import struct
 import sys
@@ -238,6 +239,23 @@ def scenarios(network, relay, control, mode):
     call.ng("delete", **{"delete delay": 0})
 
 
+def privileges(network, build):
+    """As an unprivileged user: with the three capabilities it attaches, without them one line says so."""
+    os.chmod(network.directory, 0o755)
+    program = shutil.copy(os.path.join(build, "rtpferryd"), network.directory)  # the build may lie where nobody else may look
+    for number, (capabilities, wanted) in enumerate((("+bpf,+net_admin,+perfmon", "offload on c-alice: tc (asked for)"),
+                                                      ("-all", "offload: no rights: it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"))):
+        log = f"unprivileged-{number}.log"
+        process = network.start("core", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={capabilities}",
+                                f"--ambient-caps={capabilities}", "--no-new-privs", program, "--config-file=none",
+                                f"--interface={RELAY4}", "--listen-ng=127.0.0.1:2224", "--control-socket=none", "--offload=c-alice=tc", log=log)
+        wait_for(lambda: "is ready" in network.log(log), 5, "the unprivileged relay")
+        lines = [line for line in network.log(log).splitlines() if "offload" in line]
+        check(len(lines) == 1 and wanted in lines[0], f"unprivileged with {capabilities}: {lines}")
+        process.terminate()
+        process.wait(5)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
@@ -257,6 +275,8 @@ def main():
                 control = socket_in("core", "127.0.0.1")
                 control.connect(("127.0.0.1", 2223))
                 scenarios(network, relay, control, mode)
+                if mode == "tc":
+                    privileges(network, os.path.abspath(arguments.build))
     except Skip as why:
         print(f"skipped: {why}")
         return 77
