@@ -18,7 +18,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 GEN, CORE = "ferry-bench-gen", "ferry-bench-core"
 RELAY, PEERS = "10.99.0.1", "10.99.0.2"
@@ -153,20 +152,19 @@ class Relay:
             command = [os.path.join(build, "rtpferryd"), *common, f"--control-socket={self.socket}",
                        *([] if mode == "sockets" else [f"--offload=c0={mode}"])]
         self.process = subprocess.Popen(inside(CORE, "taskset", "-c", CPU["relay"], *command), stdout=log, stderr=log)
-        control = socket_in(CORE)
-        control.settimeout(0.5)
-        control.connect(("127.0.0.1", 2223))
+        control = socket_in(CORE)  # not connected: nobody there yet is silence, and the request is repeated
+        control.settimeout(0.1)
         number = 0
 
         def ng(**request):
             nonlocal number
-            for _ in range(20):
-                number += 1
-                control.send(f"{number} {json.dumps(request)}".encode())
+            number += 1
+            for _ in range(100):
+                control.sendto(f"{number} {json.dumps(request)}".encode(), ("127.0.0.1", 2223))
                 try:
                     return json.loads(control.recv(65536).split(b" ", 1)[1])
-                except (ConnectionRefusedError, socket.timeout):
-                    time.sleep(0.1)
+                except socket.timeout:
+                    pass
             raise RuntimeError(f"{kind} does not answer")
 
         ng(command="ping")

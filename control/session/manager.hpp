@@ -82,6 +82,9 @@ struct LoadFigures {
   std::uint64_t bytes_per_second = 0;
 };
 
+/// `{packets, bytes, errors}` of replies (NG reference, sections 14 and 15).
+[[nodiscard]] Dict counters_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors);
+
 class SessionManager {
  public:
   /// Told about calls that ended by themselves, and about events of their media. May be empty.

@@ -73,14 +73,6 @@ void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHisto
   dict.set("MOS progression", std::move(progression));
 }
 
-Dict counters_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors) {
-  Dict dict;
-  dict.set("packets", packets);
-  dict.set("bytes", bytes);
-  dict.set("errors", errors);
-  return dict;
-}
-
 /// What all port sets of a media counted together.
 struct MediaView {
   struct Stream {
@@ -370,6 +362,14 @@ List relations(const std::vector<std::pair<const Leg*, SubscriptionKind>>& legs)
 }
 
 }  // namespace
+
+Dict counters_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors) {
+  Dict dict;
+  dict.set("packets", packets);
+  dict.set("bytes", bytes);
+  dict.set("errors", errors);
+  return dict;
+}
 
 Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots,
                                  const Clock& clock) const {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* What user space and the kernel programs share. Both compile this file; a change of a structure is a new
- * FERRY_ABI_VERSION. Numbers are in host order unless a name says `be`. */
+/* What user space and the kernel programs share. Both compile this file. Numbers are in host order unless a name
+ * says `be`. */
 #pragma once
 
 #include <linux/types.h>
-
-#define FERRY_ABI_VERSION 1
 
 /* An IPv4 address is written as ::ffff:a.b.c.d. */
 struct ferry_key {
@@ -19,7 +17,6 @@ enum ferry_flow_flags {
   FERRY_HANDOVER = 1 << 1, /* LAT-8c also from other addresses */
   FERRY_ANY_TYPE = 1 << 2, /* no list of payload types */
   FERRY_CLOSED = 1 << 3,   /* being removed: nothing is forwarded any more (LAT-13) */
-  FERRY_OUT_IPV6 = 1 << 4, /* it leaves as IPv6 */
 };
 
 #define FERRY_CLOCKS 8 /* the first is 0: unknown, no jitter */
@@ -87,7 +84,7 @@ struct ferry_hop_key {
 /* Index of the counters: why a packet of a known port went to the sockets. */
 enum ferry_punt {
   FERRY_PUNT_NONE,
-  FERRY_PUNT_FORM,     /* IP options, fragment, VLAN, lengths that do not agree */
+  FERRY_PUNT_FORM,     /* VLAN, joined by GRO, no checksum where IPv6 wants one */
   FERRY_PUNT_NOT_RTP,  /* STUN, DTLS, RTCP, malformed RTP */
   FERRY_PUNT_TYPE,     /* payload type */
   FERRY_PUNT_SSRC,     /* another SSRC */

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -77,10 +78,7 @@ struct BpfEngine::Hold {
   bool made_hook = false;
 };
 
-BpfEngine::BpfEngine(ferry_bpf* skeleton) : skeleton_(skeleton) {
-  hops_ = std::make_unique<NextHops>(
-      [this](const NextHops::Pair& pair, const NextHop* hop) { publish(pair, hop); });
-}
+BpfEngine::BpfEngine(ferry_bpf* skeleton) : skeleton_(skeleton) {}
 
 BpfEngine::~BpfEngine() {
   for (const Hold& hold : holds_) {
@@ -112,7 +110,14 @@ Result<std::unique_ptr<BpfEngine>, std::string> BpfEngine::load(UdpPort first, U
       return fail(std::string("no rights: it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"));
     return fail(fmt::format("the kernel refuses the BPF programs: {}", std::strerror(-error)));
   }
-  return std::unique_ptr<BpfEngine>(new BpfEngine(skeleton));
+  std::unique_ptr<BpfEngine> engine(new BpfEngine(skeleton));
+  try {
+    engine->hops_ = std::make_unique<NextHops>(
+        [self = engine.get()](const NextHops::Pair& pair, const NextHop* hop) { self->publish(pair, hop); });
+  } catch (const std::system_error& e) {
+    return fail(fmt::format("routes cannot be asked for: {}", e.what()));
+  }
+  return engine;
 }
 
 bool BpfEngine::attach_xdp(unsigned ifindex, bool generic, std::string& why) {
@@ -198,27 +203,23 @@ Attachment BpfEngine::try_attach(const std::string& interface, Wanted asked) {
     result.reason = "switched off";
   } else if (interface == "lo" && !is_named) {
     result.reason = "loopback, not named in offload";
+  } else if (!attach_tc(result.ifindex, why)) {
+    // XDP needs it beside: it takes what leaves by another interface, and counts and limits what is punted.
+    result.reason = why;
   } else {
+    result.mode = OffloadMode::kTc;
     // Whoever receives from XDP over a veth must do NAPI, and nothing tells whether it does.
-    const bool try_native = wanted == OffloadMode::kXdp ||
-                            (wanted == OffloadMode::kAuto && driver != "veth" && interface != "lo");
-    if (wanted == OffloadMode::kAuto && driver == "veth")
-      why = "veth loses what XDP sends to a peer without NAPI";
-    if (try_native && attach_xdp(result.ifindex, false, why)) {
-      result.mode = OffloadMode::kXdp;
-    } else if (wanted == OffloadMode::kXdpGeneric && attach_xdp(result.ifindex, true, why)) {
-      result.mode = OffloadMode::kXdpGeneric;
-    }
-    if (result.mode != OffloadMode::kOff) {
+    const bool is_veth = wanted == OffloadMode::kAuto && driver == "veth";
+    if (is_veth) why = "veth loses what XDP sends to a peer without NAPI";
+    const bool native =
+        wanted == OffloadMode::kXdp || (wanted == OffloadMode::kAuto && !is_veth && interface != "lo");
+    const bool generic = wanted == OffloadMode::kXdpGeneric;
+    if ((native || generic) && attach_xdp(result.ifindex, generic, why)) {
+      result.mode = generic ? OffloadMode::kXdpGeneric : OffloadMode::kXdp;
       const std::lock_guard lock(xdp_mutex_);
       xdp_interfaces_[result.ifindex] = result.mode;
     }
-    // Beside XDP it takes what leaves by another interface.
-    std::string no_tc;
-    const bool has_tc = attach_tc(result.ifindex, no_tc);
-    if (result.mode == OffloadMode::kOff && has_tc) result.mode = OffloadMode::kTc;
     result.reason = !why.empty() ? why : wanted == OffloadMode::kAuto ? "the best it offers" : "asked for";
-    if (!has_tc) result.reason += fmt::format("; {}", no_tc);
   }
   return result;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstring>
 #include <optional>
 
@@ -25,7 +26,7 @@ struct FlowValue {
 };
 static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_plan) == 240 && sizeof(ferry_state) == 128 &&
                   sizeof(ferry_hop) == 24 && sizeof(FlowValue) == 376,
-              "relay/bpf/abi.h changed: raise FERRY_ABI_VERSION");
+              "the kernel programs lay these out alike");
 
 ferry_key key_of(const Endpoint& local) {
   ferry_key key{};
@@ -53,7 +54,6 @@ std::optional<ferry_plan> plan_of(const OffloadFlow& flow) {
   if (flow.payloads.empty()) plan.flags |= FERRY_ANY_TYPE;
   if (flow.forwards) {
     plan.flags |= FERRY_FORWARDS;
-    if (flow.out_local.address.is_v6()) plan.flags |= FERRY_OUT_IPV6;
     write_address(plan.out_local, flow.out_local.address);
     write_address(plan.out_peer, flow.out_peer.address);
     plan.out_local_port_be = htons(flow.out_local.port.value);
@@ -73,53 +73,57 @@ std::optional<ferry_plan> plan_of(const OffloadFlow& flow) {
   return plan;
 }
 
+// A value in the kernel's form, and back.
+std::uint64_t raw(Instant time) { return ns(time); }
+std::uint64_t raw(SeqNo sequence) { return sequence.value; }
+template <std::integral Number>
+auto raw(Number number) {
+  return number;
+}
+void assign(Instant& to, std::uint64_t from) { to = instant(from); }
+void assign(SeqNo& to, std::uint32_t from) { to = SeqNo{static_cast<std::uint16_t>(from)}; }
+template <std::integral To, std::integral From>
+void assign(To& to, From from) {
+  to = static_cast<To>(from);
+}
+
+/// Calls `copy(kernel's, ours)` for each value that the kernel counts.
+template <class Kernel, class Ours, class Copy>
+void each_value(Kernel& kernel, Ours& ours, Copy copy) {
+  auto& c = ours.stream.counters;
+  copy(kernel.packets, c.packets);
+  copy(kernel.bytes, c.bytes);
+  copy(kernel.last_packet, c.last_packet);
+  copy(kernel.seen, ours.stream.seen);
+  copy(kernel.transit, ours.stream.transit);
+  copy(kernel.base_extended, c.base_extended);
+  copy(kernel.highest_extended, c.highest_extended);
+  copy(kernel.last_timestamp, c.last_timestamp);
+  copy(kernel.duplicates, c.duplicates);
+  copy(kernel.reordered, c.reordered);
+  copy(kernel.jitter_q4, c.jitter_q4);
+  copy(kernel.clock_rate, c.clock_rate_hz);
+  copy(kernel.last_payload_type, c.last_payload_type);
+  copy(kernel.bucket_packets, ours.bucket.packets);
+  copy(kernel.bucket_bytes, ours.bucket.bytes);
+  copy(kernel.bucket_last, ours.bucket.last);
+  copy(kernel.heard_at, ours.heard_at);
+  copy(kernel.heard_sequence, ours.heard_sequence);
+  copy(kernel.refused, ours.refused);
+  copy(kernel.rate_limited, ours.rate_limited);
+  copy(kernel.foreign, ours.foreign);
+}
+
 ferry_state state_of(const OffloadState& from) {
-  const SsrcCounters& c = from.stream.counters;
   ferry_state state{};
-  state.packets = c.packets;
-  state.bytes = c.bytes;
-  state.last_packet = ns(c.last_packet);
-  state.seen = from.stream.seen;
-  state.transit = from.stream.transit;
-  state.base_extended = c.base_extended;
-  state.highest_extended = c.highest_extended;
-  state.last_timestamp = c.last_timestamp;
-  state.duplicates = c.duplicates;
-  state.reordered = c.reordered;
-  state.jitter_q4 = c.jitter_q4;
-  state.clock_rate = c.clock_rate_hz;
-  state.last_payload_type = c.last_payload_type;
-  state.bucket_packets = from.bucket.packets;
-  state.bucket_bytes = from.bucket.bytes;
-  state.bucket_last = ns(from.bucket.last);
-  state.heard_at = ns(from.heard_at);
-  state.heard_sequence = from.heard_sequence.value;
+  each_value(state, from, [](auto& kernel, const auto& ours) { assign(kernel, raw(ours)); });
   return state;
 }
 
-OffloadState merged(const OffloadState& given, const ferry_state& counted) {
-  OffloadState state = given;
-  SsrcCounters& c = state.stream.counters;
-  c.packets = counted.packets;
-  c.bytes = counted.bytes;
-  c.last_packet = instant(counted.last_packet);
-  state.stream.seen = counted.seen;
-  state.stream.transit = counted.transit;
-  c.base_extended = counted.base_extended;
-  c.highest_extended = counted.highest_extended;
-  c.last_timestamp = counted.last_timestamp;
-  c.duplicates = counted.duplicates;
-  c.reordered = counted.reordered;
-  c.jitter_q4 = counted.jitter_q4;
-  c.clock_rate_hz = counted.clock_rate;
-  c.last_payload_type = static_cast<std::uint8_t>(counted.last_payload_type);
-  state.bucket = {counted.bucket_packets, counted.bucket_bytes, instant(counted.bucket_last)};
-  state.heard_at = instant(counted.heard_at);
-  state.heard_sequence = SeqNo{static_cast<std::uint16_t>(counted.heard_sequence)};
-  state.refused = counted.refused;
-  state.rate_limited = counted.rate_limited;
-  state.foreign = counted.foreign;
-  return state;
+/// `given`, with what the kernel counted since.
+OffloadState merged(OffloadState given, const ferry_state& counted) {
+  each_value(counted, given, [](const auto& kernel, auto& ours) { assign(ours, kernel); });
+  return given;
 }
 
 /// Runs the control program on `command`; true if the flow was there.
@@ -216,12 +220,5 @@ void BpfOffload::read(std::span<OffloadReading> readings) {
     if (reading.found) reading.state = merged(known->second.given, value.state);
   }
 }
-
-// What an earlier process left: nothing, its programs and maps went with it.
-void BpfOffload::enumerate(const std::function<void(const OffloadFlow&)>&) {}
-
-OffloadAnswer BpfOffload::adopt(const OffloadFlow&) { return OffloadAnswer::kRefused; }
-
-OffloadAnswer BpfOffload::sample(const Endpoint&, bool) { return OffloadAnswer::kRefused; }
 
 }  // namespace ferry::bpf

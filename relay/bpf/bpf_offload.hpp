@@ -25,9 +25,6 @@ class BpfOffload final : public FlowOffload {
   [[nodiscard]] OffloadAnswer update(const OffloadFlow& flow) override;
   bool remove(const Endpoint& local, OffloadState& last) override;
   void read(std::span<OffloadReading> readings) override;
-  void enumerate(const std::function<void(const OffloadFlow&)>& visit) override;
-  [[nodiscard]] OffloadAnswer adopt(const OffloadFlow& flow) override;
-  [[nodiscard]] OffloadAnswer sample(const Endpoint& local, bool on) override;
 
  private:
   struct Installed {

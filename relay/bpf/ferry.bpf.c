@@ -16,9 +16,7 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Set before loading. */
-const volatile __u32 abi_version = FERRY_ABI_VERSION;
-/* Foreign traffic leaves after one comparison. */
+/* Set before loading. Foreign traffic leaves after one comparison. */
 volatile __u16 port_first = 0;
 volatile __u16 port_last = 0;
 /* A tc filter outlives a daemon that was killed. Without a word from one for so long nothing is forwarded. */
@@ -61,10 +59,10 @@ enum action {
   ACTION_SEND,
 };
 
-/* Where a frame goes, copied out of the flow. */
+/* Where a frame goes. The ends are read before the hop is looked up, and hold only if the judge finds them in
+ * the plan under its lock. */
 struct route {
-  __u8 local[16];
-  __u8 peer[16];
+  struct ferry_hop_key ends;
   __be16 local_port_be;
   __be16 peer_port_be;
   __u8 tos;
@@ -83,11 +81,6 @@ struct rtp_facts {
 static __always_inline void add_one(__u32 counter) {
   __u64 *count = bpf_map_lookup_elem(&counters, &counter);
   if (count) ++*count;
-}
-
-static __always_inline int punt(__u32 reason) {
-  add_one(reason);
-  return ACTION_PASS;
 }
 
 static __always_inline int same_address(const __u8 *a, const __u8 *b) {
@@ -164,9 +157,10 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   s->transit = transit;
 }
 
-/* Judges a datagram of a known port that is RTP in form. `route` is set if it is to be sent. */
+/* Judges a datagram of a known port that is RTP in form. `route` is completed if it is to be sent. What XDP passes
+ * comes to tc, which judges again: `is_last` alone counts what is punted. */
 static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be16 from_port,
-                                 const struct rtp_facts *rtp, struct route *route) {
+                                 const struct rtp_facts *rtp, struct route *route, int is_last) {
   const __u64 now = bpf_ktime_get_ns();
   int action = ACTION_DROP;
   __u32 reason = FERRY_PUNT_NONE;
@@ -183,12 +177,10 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
                              continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
     if (now <= p->open_until || may_continue) {
       const __u32 second = now / 1000000000;
-      if (s->punt_second != second) {
+      const __u32 punts = s->punt_second == second ? s->punts : 0;
+      if (punts < FERRY_PUNTS_PER_SECOND) {
         s->punt_second = second;
-        s->punts = 0;
-      }
-      if (s->punts < FERRY_PUNTS_PER_SECOND) {
-        ++s->punts;
+        s->punts = punts + is_last;
         reason = FERRY_PUNT_SOURCE;
       } else {
         ++s->foreign;
@@ -200,6 +192,9 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
     reason = FERRY_PUNT_TYPE;
   } else if (rtp->ssrc != p->ssrc) {
     reason = FERRY_PUNT_SSRC;
+  } else if ((flags & FERRY_FORWARDS) && !(same_address(route->ends.local, p->out_local) &&
+                                           same_address(route->ends.remote, p->out_peer))) {
+    reason = FERRY_PUNT_HOP; /* the plan changed in between */
   } else {
     const __s32 ahead = (__s16)(rtp->sequence - (__u16)s->highest_extended);
     if (ahead >= 3000 || ahead < -100) { /* SSR-4 */
@@ -213,12 +208,9 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
         count(s, rtp, ahead, p->clocks[clock_index & (FERRY_CLOCKS - 1)], now);
         if (flags & FERRY_FORWARDS) {
           action = ACTION_SEND;
-          __builtin_memcpy(route->local, p->out_local, 16);
-          __builtin_memcpy(route->peer, p->out_peer, 16);
           route->local_port_be = p->out_local_port_be;
           route->peer_port_be = p->out_peer_port_be;
           route->tos = p->tos;
-          route->is_ipv6 = (flags & FERRY_OUT_IPV6) != 0;
         } else {
           ++s->refused;
         }
@@ -226,8 +218,9 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
     }
   }
   bpf_spin_unlock(&flow->lock);
-  if (reason != FERRY_PUNT_NONE) return punt(reason);
-  return action;
+  if (reason == FERRY_PUNT_NONE) return action;
+  if (is_last) add_one(reason);
+  return ACTION_PASS;
 }
 
 /* A frame taken apart. Offsets count from its first octet. */
@@ -318,22 +311,23 @@ static __always_inline __u32 ip_size(const struct frame *f) {
   return f->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 }
 
-/* The way to a flow's receiver, or null with the packet punted. */
-static __always_inline struct ferry_hop *find_hop(const struct ferry_flow *flow, const struct frame *f) {
-  struct ferry_hop_key key;
-  __builtin_memcpy(key.local, flow->plan.out_local, 16);
-  __builtin_memcpy(key.remote, flow->plan.out_peer, 16);
-  struct ferry_hop *hop = bpf_map_lookup_elem(&hops, &key);
-  if (!hop) {
-    punt(FERRY_PUNT_HOP);
-    return 0;
-  }
-  const __u32 out_header = flow->plan.flags & FERRY_OUT_IPV6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-  if (f->l3_size - ip_size(f) + out_header > hop->mtu) {
-    punt(FERRY_PUNT_MTU);
-    return 0;
-  }
-  return hop;
+static __always_inline int is_mapped_ipv4(const __u8 *address) {
+  const __u32 *words = (const __u32 *)address;
+  return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
+}
+
+/* The way to a flow's receiver. The reason why there is none, or FERRY_PUNT_NONE with `hop` and the ends of
+ * `route` set. */
+static __always_inline __u32 find_hop(const struct ferry_flow *flow, const struct frame *f, struct route *route,
+                                      struct ferry_hop *hop) {
+  __builtin_memcpy(route->ends.local, flow->plan.out_local, 16);
+  __builtin_memcpy(route->ends.remote, flow->plan.out_peer, 16);
+  route->is_ipv6 = !is_mapped_ipv4(route->ends.local);
+  const struct ferry_hop *found = bpf_map_lookup_elem(&hops, &route->ends);
+  if (!found) return FERRY_PUNT_HOP;
+  *hop = *found;
+  const __u32 out_header = route->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+  return f->l3_size - ip_size(f) + out_header > hop->mtu ? FERRY_PUNT_MTU : FERRY_PUNT_NONE;
 }
 
 static __always_inline __u16 fold(__u64 sum) {
@@ -366,8 +360,8 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct route *rou
     ip->frag_off = bpf_htons(0x4000);
     ip->protocol = IPPROTO_UDP;
   }
-  ip->saddr = ((const __be32 *)route->local)[3];
-  ip->daddr = ((const __be32 *)route->peer)[3];
+  ip->saddr = ((const __be32 *)route->ends.local)[3];
+  ip->daddr = ((const __be32 *)route->ends.remote)[3];
   ip->tos = route->tos;
   ip->ttl = 64;
   ip->check = 0;
@@ -379,8 +373,8 @@ static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct route *r
   ip->payload_len = bpf_htons(udp_size);
   ip->nexthdr = IPPROTO_UDP;
   ip->hop_limit = 64;
-  __builtin_memcpy(&ip->saddr, route->local, 16);
-  __builtin_memcpy(&ip->daddr, route->peer, 16);
+  __builtin_memcpy(&ip->saddr, route->ends.local, 16);
+  __builtin_memcpy(&ip->daddr, route->ends.remote, 16);
 }
 
 /* The sum of two addresses as the pseudo header has them: of an IPv4 address without its mapped prefix. */
@@ -404,34 +398,33 @@ int ferry_xdp(struct xdp_md *ctx) {
   if (!parse(data, data_end, &f)) return XDP_PASS;
   struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
   if (!flow) return XDP_PASS;
-  struct rtp_facts rtp;
+  struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
-  if (!is_rtp) return XDP_PASS; /* tc counts it */
+  if (!is_rtp) return XDP_PASS;
   struct ferry_hop hop = {};
+  struct route route = {};
+  const int partial = is_partial(&f);
   if (flow->plan.flags & FERRY_FORWARDS) {
-    struct ferry_hop *found = find_hop(flow, &f);
-    if (!found) return XDP_PASS;
-    hop = *found;
+    if (find_hop(flow, &f, &route, &hop) != FERRY_PUNT_NONE) return XDP_PASS;
     /* tc reaches every interface. */
     if (hop.ifindex != ctx->ingress_ifindex && !hop.xdp) return XDP_PASS;
     /* IPv6 needs a checksum, and a partial one cannot be completed from here. */
-    const int out_ipv6 = (flow->plan.flags & FERRY_OUT_IPV6) != 0;
-    if (out_ipv6 && (f.checksum == 0 || is_partial(&f))) return XDP_PASS;
+    if (route.is_ipv6 && (f.checksum == 0 || partial)) return XDP_PASS;
   }
-  struct route route = {};
-  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route);
+  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route, 0);
   if (action == ACTION_DROP) return XDP_DROP;
   if (action != ACTION_SEND) return XDP_PASS;
 
   const __u32 udp_size = rtp.size + sizeof(struct udphdr);
-  __u16 check = f.checksum;
-  if (check != 0) {
+  __u16 check = 0; /* RFC 768: none, which IPv4 allows */
+  if (f.checksum != 0 && !partial) {
     const __u64 before = address_sum(f.from, f.key.address, f.is_ipv6) + f.from_port_be + f.key.port_be;
-    const __u64 after = address_sum(route.local, route.peer, route.is_ipv6) + route.local_port_be + route.peer_port_be;
-    /* RFC 768: none, which IPv4 allows. RFC 1624: HC' = ~(~HC + ~m + m'). */
-    check = is_partial(&f) ? 0 : (__u16)~fold((__u64)(__u16)~check + (__u16)~fold(before) + fold(after));
-    if (check == 0 && !is_partial(&f)) check = 0xffff;
+    const __u64 after = address_sum(route.ends.local, route.ends.remote, route.is_ipv6) + route.local_port_be +
+                        route.peer_port_be;
+    /* RFC 1624: HC' = ~(~HC + ~m + m'). */
+    check = (__u16)~fold((__u64)(__u16)~f.checksum + (__u16)~fold(before) + fold(after));
+    if (check == 0) check = 0xffff;
   }
   const int grows = (int)sizeof(struct ipv6hdr) - (int)sizeof(struct iphdr);
   if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;
@@ -475,29 +468,25 @@ int ferry_tc(struct __sk_buff *skb) {
   if (!parse(data, data_end, &f)) return TC_ACT_UNSPEC;
   struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
   if (!flow) return TC_ACT_UNSPEC;
-  if (skb->vlan_present || skb->gso_size != 0) {
-    punt(FERRY_PUNT_FORM);
-    return TC_ACT_UNSPEC;
-  }
-  struct rtp_facts rtp;
+  struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(skb, bpf_skb_load_bytes, &f, &rtp, is_rtp);
-  if (!is_rtp) {
-    punt(FERRY_PUNT_NOT_RTP);
+  __u32 reason = FERRY_PUNT_NONE;
+  struct ferry_hop hop = {};
+  struct route route = {};
+  if (skb->vlan_present || skb->gso_size != 0) {
+    reason = FERRY_PUNT_FORM;
+  } else if (!is_rtp) {
+    reason = FERRY_PUNT_NOT_RTP;
+  } else if (flow->plan.flags & FERRY_FORWARDS) {
+    reason = find_hop(flow, &f, &route, &hop);
+    if (reason == FERRY_PUNT_NONE && f.checksum == 0 && route.is_ipv6) reason = FERRY_PUNT_FORM;
+  }
+  if (reason != FERRY_PUNT_NONE) {
+    add_one(reason);
     return TC_ACT_UNSPEC;
   }
-  struct ferry_hop hop = {};
-  if (flow->plan.flags & FERRY_FORWARDS) {
-    struct ferry_hop *found = find_hop(flow, &f);
-    if (!found) return TC_ACT_UNSPEC;
-    hop = *found;
-    if (f.checksum == 0 && (flow->plan.flags & FERRY_OUT_IPV6)) {
-      punt(FERRY_PUNT_FORM);
-      return TC_ACT_UNSPEC;
-    }
-  }
-  struct route route = {};
-  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route);
+  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route, 1);
   if (action == ACTION_DROP) return TC_ACT_SHOT;
   if (action != ACTION_SEND) return TC_ACT_UNSPEC;
 
@@ -514,8 +503,8 @@ int ferry_tc(struct __sk_buff *skb) {
     __u32 before[8], after[8];
     __builtin_memcpy(before, f.from, 16);
     __builtin_memcpy(before + 4, f.key.address, 16);
-    __builtin_memcpy(after, route.local, 16);
-    __builtin_memcpy(after + 4, route.peer, 16);
+    __builtin_memcpy(after, route.ends.local, 16);
+    __builtin_memcpy(after + 4, route.ends.remote, 16);
     /* The mapped prefixes are no part of what is summed. */
     if (!f.is_ipv6) before[2] = before[6] = 0;
     if (!route.is_ipv6) after[2] = after[6] = 0;

@@ -63,32 +63,30 @@ using Message = std::array<char, 512>;
 
 }  // namespace
 
+void CloseNetlink::operator()(mnl_socket* socket) const noexcept { mnl_socket_close(socket); }
+
 RouteQuery::RouteQuery() : socket_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)) {
-  if (socket_ == nullptr || mnl_socket_bind(socket_, 0, MNL_SOCKET_AUTOPID) < 0)
+  if (!socket_ || mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0)
     throw std::system_error(errno, std::generic_category(), "netlink");
   // Questions are answered at once; a kernel that does not must not hold a worker up.
   const timeval limit{0, 200'000};
-  setsockopt(mnl_socket_get_fd(socket_), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-}
-
-RouteQuery::~RouteQuery() {
-  if (socket_ != nullptr) mnl_socket_close(socket_);
+  setsockopt(mnl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
 
 bool RouteQuery::ask(void* message, int (*handle)(const void*, void*), void* data) {
   auto* header = static_cast<nlmsghdr*>(message);
   header->nlmsg_seq = ++sequence_;
   header->nlmsg_flags = static_cast<std::uint16_t>(header->nlmsg_flags | NLM_F_REQUEST);
-  if (mnl_socket_sendto(socket_, header, header->nlmsg_len) < 0) return false;
+  if (mnl_socket_sendto(socket_.get(), header, header->nlmsg_len) < 0) return false;
   std::vector<char> buffer(static_cast<std::size_t>(MNL_SOCKET_BUFFER_SIZE));
   struct Context {
     int (*handle)(const void*, void*);
     void* data;
   } context{handle, data};
-  const auto received = mnl_socket_recvfrom(socket_, buffer.data(), buffer.size());
+  const auto received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
   if (received < 0) return false;
   const int result = mnl_cb_run(
-      buffer.data(), static_cast<std::size_t>(received), sequence_, mnl_socket_get_portid(socket_),
+      buffer.data(), static_cast<std::size_t>(received), sequence_, mnl_socket_get_portid(socket_.get()),
       [](const nlmsghdr* answer, void* p) {
         const auto* c = static_cast<Context*>(p);
         return c->handle(answer, c->data);
@@ -215,8 +213,17 @@ OffloadAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remot
   return OffloadAnswer::kTaken;
 }
 
-NextHops::NextHops(Publish publish) : publish_(std::move(publish)), stop_(eventfd(0, EFD_CLOEXEC)) {
-  if (stop_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+NextHops::NextHops(Publish publish)
+    : publish_(std::move(publish)),
+      events_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK)),
+      stop_(eventfd(0, EFD_CLOEXEC)) {
+  constexpr unsigned kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
+                               RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+  if (stop_ < 0 || !events_ || mnl_socket_bind(events_.get(), kGroups, MNL_SOCKET_AUTOPID) < 0) {
+    const int error = errno;
+    if (stop_ >= 0) close(stop_);
+    throw std::system_error(error, std::generic_category(), "netlink");
+  }
   watcher_ = std::thread([this] { watch(); });
 }
 
@@ -275,11 +282,7 @@ void NextHops::refresh(const std::function<bool(const Entry&)>& concerns) {
 }
 
 void NextHops::watch() {
-  mnl_socket* events = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (events == nullptr) return;
-  constexpr unsigned kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
-                               RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
-  mnl_socket_bind(events, kGroups, MNL_SOCKET_AUTOPID);
+  mnl_socket* events = events_.get();
   alignas(nlmsghdr) std::array<char, 16384> buffer;
   for (;;) {
     std::array<pollfd, 2> wait = {{{mnl_socket_get_fd(events), POLLIN, 0}, {stop_, POLLIN, 0}}};
@@ -306,7 +309,6 @@ void NextHops::watch() {
       return everything || !entry.hop || neighbours.contains(entry.hop->neighbour);
     });
   }
-  mnl_socket_close(events);
 }
 
 }  // namespace ferry::bpf

@@ -31,14 +31,16 @@ struct NextHop {
   bool operator==(const NextHop&) const = default;
 };
 
+struct CloseNetlink {
+  void operator()(mnl_socket* socket) const noexcept;
+};
+using NetlinkSocket = std::unique_ptr<mnl_socket, CloseNetlink>;
+
 /// One netlink socket for questions. Not for two threads at a time.
 class RouteQuery {
  public:
   /// Throws std::system_error if the kernel gives no netlink socket.
   RouteQuery();
-  ~RouteQuery();
-  RouteQuery(const RouteQuery&) = delete;
-  RouteQuery& operator=(const RouteQuery&) = delete;
 
   /// `kRefused` if there is no unicast route off this host over Ethernet, `kLater` if the neighbour's address
   /// is not known yet (a datagram sent there makes the kernel find out).
@@ -55,7 +57,7 @@ class RouteQuery {
                                                                      const IpAddress& address);
   bool ask(void* message, int (*handle)(const void* header, void* data), void* data);
 
-  mnl_socket* socket_ = nullptr;
+  NetlinkSocket socket_;
   unsigned sequence_ = 0;
 };
 
@@ -76,6 +78,7 @@ class NextHops final : public HopSource {
   /// `hop` null: no way now, packets are to be punted.
   using Publish = std::function<void(const Pair&, const NextHop* hop)>;
 
+  /// Throws std::system_error if the kernel gives no netlink socket.
   explicit NextHops(Publish publish);
   ~NextHops() override;
   NextHops(const NextHops&) = delete;
@@ -99,6 +102,7 @@ class NextHops final : public HopSource {
   mutable std::mutex mutex_;
   RouteQuery query_;  // under the mutex
   std::map<Pair, Entry> entries_;
+  NetlinkSocket events_;
   int stop_ = -1;
   std::thread watcher_;
 };

@@ -58,13 +58,6 @@ class KernelModel final : public FlowOffload {
       if (reading.found) reading.state = known->second;
     }
   }
-  void enumerate(const std::function<void(const OffloadFlow&)>& visit) override {
-    for (const auto& [local, flow] : flows_) visit(flow);
-  }
-  OffloadAnswer adopt(const OffloadFlow& flow) override {
-    return flows_.contains(flow.local) ? OffloadAnswer::kTaken : OffloadAnswer::kRefused;
-  }
-  OffloadAnswer sample(const Endpoint&, bool) override { return OffloadAnswer::kRefused; }
 
  private:
   bool take(const SimDatagram& datagram) {

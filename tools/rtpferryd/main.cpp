@@ -444,8 +444,12 @@ class Daemon {
       sum.packets += totals.packets.load();
       sum.bytes += totals.bytes.load();
       sum.errors += totals.errors.load();
+      sum.kernel_packets += totals.offloaded_packets.load();
+      sum.kernel_bytes += totals.offloaded_bytes.load();
     }
-    ng::TrafficRates rates{sum.packets - last_.packets, sum.bytes - last_.bytes, sum.errors - last_.errors};
+    const ng::TrafficRates rates{sum.packets - last_.packets, sum.bytes - last_.bytes,
+                                 sum.errors - last_.errors, sum.kernel_packets - last_.kernel_packets,
+                                 sum.kernel_bytes - last_.kernel_bytes};
     last_ = sum;
     ng_.set_rates(rates);
     manager_.set_load(host_.read(rates.bytes));

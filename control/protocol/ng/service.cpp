@@ -130,6 +130,11 @@ struct Samples {
   std::uint64_t count = 0;
   double sum = 0;
   double square_sum = 0;
+  [[nodiscard]] double mean() const { return count == 0 ? 0.0 : sum / static_cast<double>(count); }
+  [[nodiscard]] double deviation() const {
+    const double variance = count == 0 ? 0.0 : square_sum / static_cast<double>(count) - mean() * mean();
+    return std::sqrt(std::max(0.0, variance));
+  }
   void add(const SampleTotals& totals) {
     count += totals.samples.load();
     sum += totals.sum.load();
@@ -167,14 +172,11 @@ struct InterfaceSums {
 
 /// The five values of a measurement (NG reference, section 15).
 void add_samples(Dict& dict, const std::string& name, const Samples& samples) {
-  const auto count = static_cast<double>(samples.count);
-  const double mean = samples.count == 0 ? 0.0 : samples.sum / count;
-  const double variance = samples.count == 0 ? 0.0 : samples.square_sum / count - mean * mean;
   dict.set(name + "_total", seconds_text(samples.sum));
   dict.set(name + "2_total", seconds_text(samples.square_sum));
   dict.set(name + "_samples_total", samples.count);
-  dict.set(name + "_average", seconds_text(mean));
-  dict.set(name + "_stddev", seconds_text(std::sqrt(std::max(0.0, variance))));
+  dict.set(name + "_average", seconds_text(samples.mean()));
+  dict.set(name + "_stddev", seconds_text(samples.deviation()));
 }
 
 void add_voip_metrics(Dict& dict, const InterfaceSums& sums) {
@@ -183,14 +185,6 @@ void add_voip_metrics(Dict& dict, const InterfaceSums& sums) {
   add_samples(dict, "rtt_dsct", sums.round_trip_leg);
   add_samples(dict, "packetloss", sums.loss);
   add_samples(dict, "jitter_measured", sums.jitter_measured);
-}
-
-Dict direction_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors) {
-  Dict dict;
-  dict.set("packets", packets);
-  dict.set("bytes", bytes);
-  dict.set("errors", errors);
-  return dict;
 }
 
 }  // namespace
@@ -336,10 +330,12 @@ Dict NgService::statistics() const {
   current.set("transcodedmedia", 0);
   current.set("mediacache", 0);
   current.set("playercache", 0);
-  current.set("packetrate_user", rates_.packets);
-  current.set("byterate_user", rates_.bytes);
+  current.set("packetrate_user", rates_.packets - rates_.kernel_packets);
+  current.set("byterate_user", rates_.bytes - rates_.kernel_bytes);
   current.set("errorrate_user", rates_.errors);
-  for (const char* key : {"packetrate_kernel", "byterate_kernel", "errorrate_kernel"}) current.set(key, 0);
+  current.set("packetrate_kernel", rates_.kernel_packets);
+  current.set("byterate_kernel", rates_.kernel_bytes);
+  current.set("errorrate_kernel", 0);
   current.set("packetrate", rates_.packets);
   current.set("byterate", rates_.bytes);
   current.set("errorrate", rates_.errors);
@@ -350,9 +346,7 @@ Dict NgService::statistics() const {
   const auto ended = [&](EndReason reason) { return totals.ended[static_cast<std::size_t>(reason)]; };
   std::uint64_t all_ended = 0;
   for (const auto count : totals.ended) all_ended += count;
-  const double mean = all_ended == 0 ? 0.0 : totals.duration_sum_s / static_cast<double>(all_ended);
-  const double variance =
-      all_ended == 0 ? 0.0 : totals.duration_square_sum_s2 / static_cast<double>(all_ended) - mean * mean;
+  const Samples durations{all_ended, totals.duration_sum_s, totals.duration_square_sum_s2};
   Dict total;
   total.set("uptime",
             std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count()));
@@ -375,10 +369,10 @@ Dict NgService::statistics() const {
   total.set("relayedbytes", bytes);
   total.set("zerowaystreams", totals.zero_way);
   total.set("onewaystreams", totals.one_way);
-  total.set("avgcallduration", seconds_text(mean));
+  total.set("avgcallduration", seconds_text(durations.mean()));
   total.set("totalcallsduration", seconds_text(totals.duration_sum_s));
   total.set("totalcallsduration2", seconds_text(totals.duration_square_sum_s2));
-  total.set("totalcallsduration_stddev", seconds_text(std::sqrt(std::max(0.0, variance))));
+  total.set("totalcallsduration_stddev", seconds_text(durations.deviation()));
 
   Dict control;
   List proxies;
@@ -457,8 +451,8 @@ Dict NgService::statistics() const {
       add_voip_metrics(quality, part);
       interface.set("voip_metrics", std::move(quality));
       const ComponentCounters& c = part.counters;
-      interface.set("ingress", direction_dict(c.packets_in, c.bytes_in, c.errors_in));
-      interface.set("egress", direction_dict(c.packets_out, c.bytes_out, c.errors_out));
+      interface.set("ingress", counters_dict(c.packets_in, c.bytes_in, c.errors_in));
+      interface.set("egress", counters_dict(c.packets_out, c.bytes_out, c.errors_out));
       interfaces.emplace_back(std::move(interface));
     }
   }

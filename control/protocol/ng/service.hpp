@@ -25,6 +25,9 @@ struct TrafficRates {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
   std::uint64_t errors = 0;
+  // Of these, forwarded below the sockets.
+  std::uint64_t kernel_packets = 0;
+  std::uint64_t kernel_bytes = 0;
 };
 
 /// A word that clients send and nobody knows, with the number of times it came.

@@ -78,13 +78,15 @@ class FlowOffload {
   /// False if there is no such flow.
   virtual bool remove(const Endpoint& local, OffloadState& last) = 0;
   virtual void read(std::span<OffloadReading> readings) = 0;
+
+  // Said no to unless an engine can. Nothing asks yet: adoption comes with calls that survive the daemon,
+  // samples with what wants them (a tap takes its stream back to user space).
   /// Flows that an earlier process left behind.
-  virtual void enumerate(const std::function<void(const OffloadFlow&)>& visit) = 0;
+  virtual void enumerate(const std::function<void(const OffloadFlow&)>&) {}
   /// Takes over a flow found by `enumerate`, as if this instance had installed it.
-  [[nodiscard]] virtual OffloadAnswer adopt(const OffloadFlow& flow) = 0;
-  /// Copies of the flow's packets to user space, on or off. A refusal means the flow must be removed for them
-  /// to be seen.
-  [[nodiscard]] virtual OffloadAnswer sample(const Endpoint& local, bool on) = 0;
+  [[nodiscard]] virtual OffloadAnswer adopt(const OffloadFlow&) { return OffloadAnswer::kRefused; }
+  /// Copies of the flow's packets to user space, on or off.
+  [[nodiscard]] virtual OffloadAnswer sample(const Endpoint&, bool) { return OffloadAnswer::kRefused; }
 };
 
 }  // namespace ferry
