@@ -205,5 +205,17 @@ TEST_P(PortableTest, TheConnectedSocketCarriesTheMark) {
 INSTANTIATE_TEST_SUITE_P(Families, PortableTest, testing::Values("127.0.0.1", "[::1]"),
                          [](const auto& which) { return which.param.front() == '[' ? "v6" : "v4"; });
 
+TEST(PortableIoTest, AWakeDuringATurnEndsTheNextWait) {
+  PortableIo io(std::make_shared<ConnectedSockets>());
+  std::array<PacketBuffer, 4> batch;
+  io.wake();
+  io.wait(io.now() + 10s);
+  io.wake();  // the commands of this turn were already run
+  EXPECT_EQ(io.receive(batch), 0u);
+  const Instant deadline = io.now() + 10s;
+  io.wait(deadline);
+  EXPECT_LT(io.now(), deadline) << "the command waits for the deadline, and control with it";
+}
+
 }  // namespace
 }  // namespace ferry

@@ -190,11 +190,7 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
   std::size_t filled = 0;
   while (filled < batch.size() && ready_next_ < ready_count_) {
     const int fd = ready_[ready_next_++].data.fd;
-    if (fd == event_) {
-      std::uint64_t count = 0;
-      [[maybe_unused]] const auto n = read(event_, &count, sizeof count);
-      continue;
-    }
+    if (fd == event_) continue;
     // Detached between the wait and now: whatever waits belongs to the next owner of the port.
     if (!ports_[static_cast<std::size_t>(fd)].attached) continue;
     PacketBuffer buffer = pool_.allocate();
@@ -238,6 +234,13 @@ void PortableIo::wait(Instant deadline) noexcept {
                            static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
   ready_count_ = n > 0 ? static_cast<std::size_t>(n) : 0;
   ready_next_ = 0;
+  // Here and not where packets are received: what is posted after the commands were run must end the next
+  // wait.
+  for (std::size_t i = 0; i < ready_count_; ++i) {
+    if (ready_[i].data.fd != event_) continue;
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto size = read(event_, &count, sizeof count);
+  }
 }
 
 void PortableIo::wake() noexcept {
