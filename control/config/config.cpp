@@ -80,8 +80,8 @@ std::string add_offload(Config& c, std::string_view text) {
       equals == std::string_view::npos ? std::string_view() : text.substr(0, equals);
   const auto mode = parse_offload_mode(equals == std::string_view::npos ? text : text.substr(equals + 1));
   if (!mode || (equals != std::string_view::npos && name.empty()))
-    return fmt::format("'{}' is neither auto, xdp, xdp-generic, tc, off nor INTERFACE= and one of them",
-                       text);
+    return fmt::format(
+        "'{}' is neither auto, xdp, xdp-generic, tc, clsact, off nor INTERFACE= and one of them", text);
   if (name.empty()) {
     c.offload = *mode;
   } else {
@@ -203,9 +203,11 @@ constexpr OptionRow kOptions[] = {
      return c.dtmf_log_dest ? std::string() : fmt::format("'{}' is no ADDRESS:PORT", v);
    }, "ADDR:PORT", "receives DTMF events as JSON over UDP"},
   {"dtmf-log-ng-tcp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.dtmf_log_ng_tcp, v); }, "", "send DTMF events to all clients of listen-tcp-ng"},
-  {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto, xdp, xdp-generic, tc, off (default); for all interfaces or for one, as in eth0=tc"},
+  {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto (default), xdp, xdp-generic, tc, clsact (tc without tcx), off; for all interfaces or for one, as in eth0=tc"},
   {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
   {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
+  {"user", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.user = v; return std::string(); }, "NAME", "become this user once started (default: stay)"},
+  {"group", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.group = v; return std::string(); }, "NAME", "and this group (default: the user's)"},
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
   {"help", 'h', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_help, v); }, "", "this text"},
   {"version", 'v', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_version, v); }, "", "version"},

@@ -42,7 +42,7 @@ struct Config {
   int xmlrpc_format = 0;
   std::optional<Endpoint> dtmf_log_dest;
   /// For interfaces that are not named in `offload_of`.
-  OffloadMode offload = OffloadMode::kOff;
+  OffloadMode offload = OffloadMode::kAuto;
   std::map<std::string, OffloadMode> offload_of;
   bool dtmf_log_ng_tcp = false;
   std::size_t threads = 0;  // 0 = one per core
@@ -54,6 +54,9 @@ struct Config {
   std::string log_facility;  // empty = no syslog
   LogFormat log_format = LogFormat::kText;
   bool foreground = true;
+  /// Whom the daemon becomes once it has started; empty = stays who it is.
+  std::string user;
+  std::string group;
   std::string pid_file;
   bool check_only = false;
   bool show_help = false;

@@ -85,6 +85,13 @@ struct LoadFigures {
 /// `{packets, bytes, errors}` of replies (NG reference, sections 14 and 15).
 [[nodiscard]] Dict counters_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors);
 
+/// Calls by who forwards their media now; those without media count as user space's.
+struct KernelShare {
+  std::size_t user = 0;
+  std::size_t kernel = 0;
+  std::size_t mixed = 0;
+};
+
 class SessionManager {
  public:
   /// Told about calls that ended by themselves, and about events of their media. May be empty.
@@ -135,6 +142,7 @@ class SessionManager {
   bool move_call(std::string_view call_id, std::size_t worker);
 
   [[nodiscard]] std::size_t size() const { return calls_.size(); }
+  [[nodiscard]] KernelShare kernel_share() const;
   [[nodiscard]] const SessionTotals& totals() const { return totals_; }
   [[nodiscard]] const SessionConfig& config() const { return config_; }
   void set_config(const SessionConfig& config) { config_ = config; }

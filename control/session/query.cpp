@@ -217,8 +217,11 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
                                 ? call.last_signal_unix
                                 : unix_seconds(view.last_packet[component], clock);
   stream.set("last packet", last);
-  stream.set("last kernel packet", std::int64_t{0});
-  stream.set("last user packet", last);
+  const TransportActivity* activity = ports != nullptr && component == 0 ? ports->activity.get() : nullptr;
+  const std::int64_t kernel_ns = activity != nullptr ? activity->last_kernel_ns.load() : 0;
+  const std::int64_t user_ns = kernel_ns != 0 ? activity->last_user_ns.load() : 0;
+  stream.set("last kernel packet", kernel_ns != 0 ? unix_seconds(Instant{Duration{kernel_ns}}, clock) : 0);
+  stream.set("last user packet", user_ns != 0 ? unix_seconds(Instant{Duration{user_ns}}, clock) : last);
   if (!view.ingress.empty()) stream.set("SSRC", view.ingress.front().counters.ssrc.value);
   List flags;
   if (!media.hidden) flags.emplace_back(component == 0 ? "RTP" : "RTCP");
@@ -228,9 +231,9 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   if (ports != nullptr && !ports->closed) {
     if (locked) flags.emplace_back("confirmed");
     // Clients read the pair as "media flows, and user space forwards it".
-    if (view.last_packet[component] > call.touched) {
-      for (const char* flag : {"kernelized", "no kernel support"}) flags.emplace_back(flag);
-    }
+    const bool is_below = activity != nullptr && activity->is_below.load();
+    if (is_below || view.last_packet[component] > call.touched) flags.emplace_back("kernelized");
+    if (!is_below && view.last_packet[component] > call.touched) flags.emplace_back("no kernel support");
   }
   if (media.rules.strict_source) flags.emplace_back("strict source address");
   if (media.rules.handover) flags.emplace_back("media handover");
@@ -582,6 +585,24 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
   }
   j["legs"] = std::move(legs);
   return j;
+}
+
+KernelShare SessionManager::kernel_share() const {
+  KernelShare share;
+  for (const auto& each : calls_) {
+    std::size_t below = 0;
+    std::size_t above = 0;
+    for (const auto& leg : each.second->legs) {
+      for (const auto& media : leg->medias) {
+        for (const PortSet& ports : media->ports) {
+          if (ports.activity->last_rtp_ns.load() == 0) continue;
+          ++(ports.activity->is_below.load() ? below : above);
+        }
+      }
+    }
+    ++(below == 0 ? share.user : above == 0 ? share.kernel : share.mixed);
+  }
+  return share;
 }
 
 json SessionManager::list_calls(const Clock& clock) const {

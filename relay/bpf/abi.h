@@ -13,32 +13,56 @@ struct ferry_key {
 };
 
 enum ferry_flow_flags {
-  FERRY_FORWARDS = 1 << 0, /* else: count as refused and drop */
-  FERRY_HANDOVER = 1 << 1, /* LAT-8c also from other addresses */
-  FERRY_ANY_TYPE = 1 << 2, /* no list of payload types */
-  FERRY_CLOSED = 1 << 3,   /* being removed: nothing is forwarded any more (LAT-13) */
+  FERRY_HANDOVER = 1 << 0, /* LAT-8c also from other addresses */
+  FERRY_ANY_TYPE = 1 << 1, /* no list of payload types */
+  FERRY_CLOSED = 1 << 2,   /* being removed: nothing is forwarded any more (LAT-13) */
+  FERRY_TC_ONLY = 1 << 3,  /* several receivers, or silence: XDP can neither copy a frame nor grow its sums */
+  FERRY_HEADERS = 1 << 4,  /* samples carry FERRY_HEADER_SAMPLE octets, else whole datagrams */
+  FERRY_SAMPLED = 1 << 5,  /* a copy of every counted packet goes to user space */
 };
 
-#define FERRY_CLOCKS 8 /* the first is 0: unknown, no jitter */
-#define FERRY_PUNTS_PER_SECOND 2000 /* LIM-3, of unmatched sources */
+#define FERRY_KINDS 8                /* the first is 0: unknown, no jitter */
+#define FERRY_SINKS 4                /* receivers of a flow */
+#define FERRY_PUNTS_PER_SECOND 2000  /* LIM-3, of unmatched sources, for each port */
+#define FERRY_INTERFACE_PUNTS 50000  /* and for each interface */
+#define FERRY_INTERFACE_SLOTS 64     /* interfaces share a limit if their indices differ by a multiple */
+#define FERRY_ORDERS 64              /* of one worker */
+#define FERRY_WORKERS 64
+#define FERRY_HEADER_SAMPLE 128      /* octets of a datagram */
+#define FERRY_SHORT_SAMPLE 256
+#define FERRY_LONG_SAMPLE 1536
+
+/* A payload type's clock rate, and the octet that is its silence (0: it has none). */
+struct ferry_kind {
+  __u32 clock;
+  __u32 silence;
+};
+
+/* A receiver: from which end, to which. */
+struct ferry_sink {
+  __u8 local[16];
+  __u8 peer[16];
+  __be16 local_port_be;
+  __be16 peer_port_be;
+  __u8 tos;
+  __u8 silenced; /* hears silence instead of the payload */
+  __u16 zero;
+};
 
 /* What a flow is. Written by user space only. */
 struct ferry_plan {
   __u8 peer[16];
-  __u8 out_local[16];
-  __u8 out_peer[16];
   __be16 peer_port_be;
-  __be16 out_local_port_be;
-  __be16 out_peer_port_be;
-  __u8 tos;
-  __u8 zero;
+  __u16 ring; /* of its worker, for samples */
   __u32 ssrc;
   __u32 flags;
   __u32 packets_per_second; /* 0 = no limit */
   __u32 bytes_per_second;
+  __u32 sink_count; /* 0: packets are counted and go nowhere */
   __u64 open_until; /* CLOCK_MONOTONIC, ns */
-  __u32 clocks[FERRY_CLOCKS];
-  __u8 clock_of[128]; /* by payload type: 0 = not in the list, else index of `clocks`, 0x80 set */
+  struct ferry_sink sinks[FERRY_SINKS];
+  struct ferry_kind kinds[FERRY_KINDS];
+  __u8 kind_of[128]; /* by payload type: 0 = not in the list, else index of `kinds`, 0x80 set */
 };
 
 /* What is counted for it. Whoever forwards owns it. Times are CLOCK_MONOTONIC in ns. */
@@ -61,9 +85,9 @@ struct ferry_state {
   __u64 bucket_last;
   __u64 heard_at;
   __u32 heard_sequence;
-  __u32 refused;
   __u32 rate_limited;
   __u32 foreign;
+  __u32 unsampled; /* samples that found no room */
   __u32 punt_second;
   __u32 punts;
 };
@@ -99,12 +123,30 @@ enum ferry_punt {
   FERRY_COUNTERS,
 };
 
-enum ferry_what { FERRY_UPDATE, FERRY_WITHDRAW };
+enum ferry_what { FERRY_INSTALL = 1, FERRY_UPDATE, FERRY_WITHDRAW, FERRY_READ };
 
-/* What the control program is run with, behind an Ethernet header. It returns 1 if the flow was there. */
-struct ferry_command {
+/* One entry of the table that user space fills and the control program works off. */
+struct ferry_order {
   struct ferry_key key;
   __u32 what;
-  struct ferry_plan plan;   /* FERRY_UPDATE: in */
-  struct ferry_state state; /* FERRY_WITHDRAW: out */
+  __u64 done;               /* out: 1 if the flow was there, or for FERRY_INSTALL if it is there now */
+  struct ferry_plan plan;   /* FERRY_INSTALL, FERRY_UPDATE: in */
+  struct ferry_state state; /* FERRY_INSTALL: in; all others: out, as it was at that moment */
+};
+
+/* What the control program is run with, behind an Ethernet header: which orders. */
+struct ferry_run {
+  __u32 first;
+  __u32 count;
+};
+
+/* In the ring of its worker, followed by `kept` octets from the start of the datagram. */
+struct ferry_sample {
+  struct ferry_key key;
+  __u8 from[16];
+  __be16 from_port_be;
+  __u16 kept;
+  __u16 size;
+  __u16 zero;
+  __u64 time; /* CLOCK_MONOTONIC, ns */
 };

@@ -1,11 +1,13 @@
-// In-kernel forwarding: loads the programs, attaches them to network interfaces, and takes flows for workers.
+// In-kernel forwarding as the daemon sees it: has the helper load and attach the programs, and takes flows
+// for workers.
 #pragma once
 
 #include "relay/base/result.hpp"
 #include "relay/base/types.hpp"
+#include "relay/bpf/helper.hpp"
+#include "relay/bpf/kernel_forms.hpp"
 #include "relay/bpf/next_hops.hpp"
 #include "relay/core/offload/flow_offload.hpp"
-#include "relay/core/offload/offload_mode.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -13,17 +15,7 @@
 #include <string_view>
 #include <vector>
 
-struct ferry_bpf;
-
 namespace ferry::bpf {
-
-/// What an interface got, and why.
-struct Attachment {
-  std::string interface;
-  unsigned ifindex = 0;
-  OffloadMode mode = OffloadMode::kOff;
-  std::string reason;
-};
 
 /// Packets of known ports: left to the sockets, by reason, or sent on, by program.
 struct PacketCount {
@@ -33,11 +25,12 @@ struct PacketCount {
 };
 
 /// One per process. Control thread, but for what `make_offload` returns, which belongs to one worker each.
-/// Everything attached goes when it dies.
+/// Needs no rights itself.
 class BpfEngine {
  public:
-  /// Fails with a sentence for the operator: no rights, or a kernel that refuses the programs.
-  static Result<std::unique_ptr<BpfEngine>, std::string> load(UdpPort first, UdpPort last);
+  /// Fails with a sentence for the operator.
+  static Result<std::unique_ptr<BpfEngine>, std::string> load(std::unique_ptr<Helper> helper,
+                                                              const ProgramSettings& settings);
   ~BpfEngine();
   BpfEngine(const BpfEngine&) = delete;
   BpfEngine& operator=(const BpfEngine&) = delete;
@@ -50,25 +43,25 @@ class BpfEngine {
   void keep_alive(Instant now);
   /// Interfaces that went and came back under their name get their programs again. Returns those that did.
   std::vector<Attachment> check_interfaces();
+  /// Starts the thread that watches routes and neighbours, with the first.
   [[nodiscard]] std::unique_ptr<FlowOffload> make_offload();
 
  private:
-  explicit BpfEngine(ferry_bpf* skeleton);
-  struct Hold;
+  BpfEngine(std::unique_ptr<Helper> helper, ProgramHandles handles);
   /// What was asked for an interface.
   struct Wanted {
     OffloadMode mode = OffloadMode::kAuto;
     bool is_named = false;
   };
-  [[nodiscard]] Attachment try_attach(const std::string& interface, Wanted wanted);
-  bool attach_xdp(unsigned ifindex, bool generic, std::string& why);
-  bool attach_tc(unsigned ifindex, std::string& why);
+  Attachment try_attach(const std::string& interface, Wanted wanted);
   void publish(const NextHops::Pair& pair, const NextHop* hop) const;
 
-  ferry_bpf* skeleton_;
+  std::unique_ptr<Helper> helper_;
+  ProgramHandles handles_;
+  MappedMap variables_;
+  unsigned workers_ = 0;
   std::vector<Attachment> attachments_;
-  std::vector<Wanted> wanted_;  // parallel
-  std::vector<Hold> holds_;
+  std::vector<Wanted> wanted_;    // parallel
   mutable std::mutex xdp_mutex_;  // hops are published by other threads
   std::map<unsigned, OffloadMode> xdp_interfaces_;
   std::unique_ptr<NextHops> hops_;

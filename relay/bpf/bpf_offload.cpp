@@ -6,26 +6,25 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstring>
 #include <optional>
+#include <system_error>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <net/ethernet.h>
 
 namespace ferry::bpf {
 
 namespace {
 
-/// The layout that the kernel programs use: lock, plan, state.
-struct FlowValue {
-  std::uint32_t lock = 0;
-  std::uint32_t zero = 0;
-  ferry_plan plan{};
-  ferry_state state{};
-};
-static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_plan) == 240 && sizeof(ferry_state) == 128 &&
-                  sizeof(ferry_hop) == 24 && sizeof(FlowValue) == 376,
+static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 40 && sizeof(ferry_plan) == 400 &&
+                  sizeof(ferry_state) == 128 && sizeof(ferry_hop) == 24 && sizeof(ferry_order) == 560 &&
+                  sizeof(ferry_sample) == 56 &&
+                  offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
 
 ferry_key key_of(const Endpoint& local) {
@@ -40,35 +39,44 @@ Instant instant(std::uint64_t nanoseconds) {
   return Instant{Duration{static_cast<std::int64_t>(nanoseconds)}};
 }
 
-/// Nothing if the flow has more clock rates than the kernel's table.
-std::optional<ferry_plan> plan_of(const OffloadFlow& flow) {
+/// Nothing if the flow has more receivers or kinds of payload than the kernel's tables.
+std::optional<ferry_plan> plan_of(const OffloadFlow& flow, unsigned ring) {
   ferry_plan plan{};
+  if (flow.sinks.size() > FERRY_SINKS) return std::nullopt;
   write_address(plan.peer, flow.peer.address);
   plan.peer_port_be = htons(flow.peer.port.value);
-  plan.tos = flow.tos;
+  plan.ring = static_cast<std::uint16_t>(ring);
   plan.ssrc = flow.ssrc.value;
   plan.packets_per_second = flow.rate.packets_per_second;
   plan.bytes_per_second = flow.rate.bytes_per_second;
   plan.open_until = ns(flow.open_until);
   if (flow.handover) plan.flags |= FERRY_HANDOVER;
   if (flow.payloads.empty()) plan.flags |= FERRY_ANY_TYPE;
-  if (flow.forwards) {
-    plan.flags |= FERRY_FORWARDS;
-    write_address(plan.out_local, flow.out_local.address);
-    write_address(plan.out_peer, flow.out_peer.address);
-    plan.out_local_port_be = htons(flow.out_local.port.value);
-    plan.out_peer_port_be = htons(flow.out_peer.port.value);
+  if (flow.sampling != Sampling::kNone) plan.flags |= FERRY_SAMPLED;
+  if (flow.sampling == Sampling::kHeaders) plan.flags |= FERRY_HEADERS;
+  if (flow.sinks.size() > 1) plan.flags |= FERRY_TC_ONLY;
+  for (const OffloadSink& from : flow.sinks) {
+    ferry_sink& sink = plan.sinks[plan.sink_count++];
+    write_address(sink.local, from.local.address);
+    write_address(sink.peer, from.peer.address);
+    sink.local_port_be = htons(from.local.port.value);
+    sink.peer_port_be = htons(from.peer.port.value);
+    sink.tos = from.tos;
+    sink.silenced = from.silenced ? 1 : 0;
+    if (from.silenced) plan.flags |= FERRY_TC_ONLY;
   }
-  std::size_t clocks = 1;
+  std::size_t kinds = 1;
   for (const PayloadEntry& payload : flow.payloads) {
-    auto* const end = plan.clocks + clocks;
-    auto* known = std::find(plan.clocks, end, payload.clock_rate_hz);
+    auto* const end = plan.kinds + kinds;
+    auto* known = std::find_if(plan.kinds, end, [&](const ferry_kind& kind) {
+      return kind.clock == payload.clock_rate_hz && kind.silence == payload.silence;
+    });
     if (known == end) {
-      if (clocks == FERRY_CLOCKS) return std::nullopt;
-      *known = payload.clock_rate_hz;
-      ++clocks;
+      if (kinds == FERRY_KINDS) return std::nullopt;
+      *known = {payload.clock_rate_hz, payload.silence};
+      ++kinds;
     }
-    plan.clock_of[payload.type.value & 127] = static_cast<std::uint8_t>(0x80 | (known - plan.clocks));
+    plan.kind_of[payload.type.value & 127] = static_cast<std::uint8_t>(0x80 | (known - plan.kinds));
   }
   return plan;
 }
@@ -109,9 +117,9 @@ void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   copy(kernel.bucket_last, ours.bucket.last);
   copy(kernel.heard_at, ours.heard_at);
   copy(kernel.heard_sequence, ours.heard_sequence);
-  copy(kernel.refused, ours.refused);
   copy(kernel.rate_limited, ours.rate_limited);
   copy(kernel.foreign, ours.foreign);
+  copy(kernel.unsampled, ours.unsampled);
 }
 
 ferry_state state_of(const OffloadState& from) {
@@ -126,99 +134,150 @@ OffloadState merged(OffloadState given, const ferry_state& counted) {
   return given;
 }
 
-/// Runs the control program on `command`; true if the flow was there.
-bool run_control(int program, ferry_command& command) {
-  std::array<std::byte, sizeof(ether_header) + sizeof(ferry_command)> packet{};
-  std::memcpy(packet.data() + sizeof(ether_header), &command, sizeof command);
-  auto options = sized<bpf_test_run_opts>();
-  options.data_in = packet.data();
-  options.data_out = packet.data();
-  options.data_size_in = options.data_size_out = packet.size();
-  if (bpf_prog_test_run_opts(program, &options) != 0 || options.retval != 1) return false;
-  std::memcpy(&command, packet.data() + sizeof(ether_header), sizeof command);
-  return true;
-}
-
 }  // namespace
 
+BpfOffload::BpfOffload(KernelHandles kernel, HopSource& hops)
+    : kernel_(kernel),
+      hops_(hops),
+      memory_(kernel.orders, std::size_t{kernel.worker + 1} * FERRY_ORDERS * sizeof(ferry_order)),
+      orders_(static_cast<ferry_order*>(memory_.get()) + std::size_t{kernel.worker} * FERRY_ORDERS,
+              FERRY_ORDERS) {
+  if (kernel.ring < 0) return;
+  ring_ = ring_buffer__new(kernel.ring, on_sample, this, nullptr);
+  if (ring_ == nullptr)
+    throw std::system_error(errno, std::generic_category(), "the ring of a BPF program cannot be mapped");
+}
+
 BpfOffload::~BpfOffload() {
-  OffloadState last;
-  while (!installed_.empty()) {
-    const Endpoint local = installed_.begin()->first;
-    remove(local, last);
+  std::vector<OffloadReading> all;
+  for (const auto& each : installed_) all.push_back({each.first, false, {}});
+  remove(all);
+  ring_buffer__free(ring_);
+}
+
+bool BpfOffload::run(std::size_t count) {
+  const ferry_run which{kernel_.worker * FERRY_ORDERS, static_cast<std::uint32_t>(count)};
+  std::array<std::byte, sizeof(ether_header) + sizeof which> packet{};
+  std::memcpy(packet.data() + sizeof(ether_header), &which, sizeof which);
+  auto options = sized<bpf_test_run_opts>();
+  options.data_in = packet.data();
+  options.data_size_in = packet.size();
+  return bpf_prog_test_run_opts(kernel_.control, &options) == 0 && options.retval == 1;
+}
+
+OffloadAnswer BpfOffload::acquire_hops(const OffloadFlow& flow) {
+  for (std::size_t i = 0; i < flow.sinks.size(); ++i) {
+    const OffloadSink& sink = flow.sinks[i];
+    const OffloadAnswer answer = hops_.acquire({sink.local.address, sink.peer.address});
+    if (answer == OffloadAnswer::kTaken) continue;
+    release_hops(flow, i);
+    return answer;
   }
-}
-
-OffloadAnswer BpfOffload::acquire_hop(const OffloadFlow& flow) {
-  return flow.forwards ? hops_.acquire({flow.out_local.address, flow.out_peer.address})
-                       : OffloadAnswer::kTaken;
-}
-
-void BpfOffload::release_hop(const OffloadFlow& flow) {
-  if (flow.forwards) hops_.release({flow.out_local.address, flow.out_peer.address});
-}
-
-OffloadAnswer BpfOffload::install(const OffloadFlow& flow, const OffloadState& state) {
-  const auto plan = plan_of(flow);
-  if (!plan || installed_.contains(flow.local)) return OffloadAnswer::kRefused;
-  if (const OffloadAnswer way = acquire_hop(flow); way != OffloadAnswer::kTaken) return way;
-  FlowValue value;
-  value.plan = *plan;
-  value.state = state_of(state);
-  const ferry_key key = key_of(flow.local);
-  if (bpf_map_update_elem(kernel_.flows, &key, &value, BPF_NOEXIST) != 0) {
-    release_hop(flow);
-    return OffloadAnswer::kRefused;
-  }
-  installed_.emplace(flow.local, Installed{flow, state});
   return OffloadAnswer::kTaken;
 }
 
-OffloadAnswer BpfOffload::update(const OffloadFlow& flow) {
+void BpfOffload::release_hops(const OffloadFlow& flow, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    hops_.release({flow.sinks[i].local.address, flow.sinks[i].peer.address});
+}
+
+void BpfOffload::install(std::span<OffloadInstallation> flows) {
+  for (; !flows.empty(); flows = flows.subspan(std::min(flows.size(), orders_.size()))) {
+    const auto batch = flows.first(std::min(flows.size(), orders_.size()));
+    std::size_t count = 0;
+    std::array<OffloadInstallation*, FERRY_ORDERS> ordered{};
+    for (OffloadInstallation& each : batch) {
+      each.answer = OffloadAnswer::kRefused;
+      const auto plan = plan_of(*each.flow, kernel_.worker);
+      if (!plan || installed_.contains(each.flow->local) ||
+          (each.flow->sampling != Sampling::kNone && ring_ == nullptr))
+        continue;
+      each.answer = acquire_hops(*each.flow);
+      if (each.answer != OffloadAnswer::kTaken) continue;
+      orders_[count] = {key_of(each.flow->local), FERRY_INSTALL, 0, *plan, state_of(*each.state)};
+      ordered[count++] = &each;
+    }
+    const bool ran = count != 0 && run(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (ran && orders_[i].done == 1) {
+        installed_.emplace(ordered[i]->flow->local, Installed{*ordered[i]->flow, *ordered[i]->state});
+        continue;
+      }
+      release_hops(*ordered[i]->flow);
+      ordered[i]->answer = OffloadAnswer::kRefused;
+    }
+  }
+}
+
+OffloadAnswer BpfOffload::update(const OffloadFlow& flow, OffloadState& before) {
   const auto known = installed_.find(flow.local);
-  const auto plan = plan_of(flow);
-  if (known == installed_.end() || !plan || acquire_hop(flow) != OffloadAnswer::kTaken)
+  const auto plan = plan_of(flow, kernel_.worker);
+  if (known == installed_.end() || !plan || (flow.sampling != Sampling::kNone && ring_ == nullptr) ||
+      acquire_hops(flow) != OffloadAnswer::kTaken)
     return OffloadAnswer::kRefused;
-  ferry_command command{};
-  command.key = key_of(flow.local);
-  command.what = FERRY_UPDATE;
-  command.plan = *plan;
-  if (!run_control(kernel_.control, command)) {
-    release_hop(flow);
+  orders_[0] = {key_of(flow.local), FERRY_UPDATE, 0, *plan, {}};
+  if (!run(1) || orders_[0].done != 1) {
+    release_hops(flow);
     return OffloadAnswer::kRefused;
   }
-  release_hop(known->second.flow);
+  before = merged(known->second.given, orders_[0].state);
+  release_hops(known->second.flow);
   known->second.flow = flow;
   return OffloadAnswer::kTaken;
 }
 
-bool BpfOffload::remove(const Endpoint& local, OffloadState& last) {
-  const auto known = installed_.find(local);
-  if (known == installed_.end()) return false;
-  ferry_command command{};
-  command.key = key_of(local);
-  command.what = FERRY_WITHDRAW;
-  if (run_control(kernel_.control, command)) {
-    last = merged(known->second.given, command.state);
-  } else {
-    // Whatever happened to the program, the flow must go.
-    bpf_map_delete_elem(kernel_.flows, &command.key);
-    last = known->second.given;
+void BpfOffload::read_or_withdraw(std::span<OffloadReading> flows, unsigned what) {
+  for (; !flows.empty(); flows = flows.subspan(std::min(flows.size(), orders_.size()))) {
+    const auto batch = flows.first(std::min(flows.size(), orders_.size()));
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      orders_[i].key = key_of(batch[i].local);
+      orders_[i].what = what;
+      orders_[i].done = 0;
+    }
+    const bool ran = run(batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto known = installed_.find(batch[i].local);
+      batch[i].found = ran && orders_[i].done == 1 && known != installed_.end();
+      if (batch[i].found) batch[i].state = merged(known->second.given, orders_[i].state);
+    }
   }
-  release_hop(known->second.flow);
-  installed_.erase(known);
-  return true;
 }
 
-void BpfOffload::read(std::span<OffloadReading> readings) {
-  for (OffloadReading& reading : readings) {
-    const auto known = installed_.find(reading.local);
-    FlowValue value;
-    const ferry_key key = key_of(reading.local);
-    reading.found =
-        known != installed_.end() && bpf_map_lookup_elem_flags(kernel_.flows, &key, &value, BPF_F_LOCK) == 0;
-    if (reading.found) reading.state = merged(known->second.given, value.state);
+void BpfOffload::remove(std::span<OffloadReading> flows) {
+  read_or_withdraw(flows, FERRY_WITHDRAW);
+  for (const OffloadReading& each : flows) {
+    const auto known = installed_.find(each.local);
+    if (known == installed_.end()) continue;
+    // Whatever happened to the program, the flow must go.
+    const ferry_key key = key_of(each.local);
+    if (!each.found) bpf_map_delete_elem(kernel_.flows, &key);
+    release_hops(known->second.flow);
+    installed_.erase(known);
   }
+}
+
+void BpfOffload::read(std::span<OffloadReading> flows) { read_or_withdraw(flows, FERRY_READ); }
+
+int BpfOffload::on_sample(void* self, void* data, std::size_t size) {
+  const auto& visit = *static_cast<BpfOffload*>(self)->visit_;
+  ferry_sample head{};
+  if (size < sizeof head) return 0;
+  std::memcpy(&head, data, sizeof head);
+  const auto* octets = static_cast<const std::byte*>(data) + sizeof head;
+  const std::size_t kept = std::min<std::size_t>(head.kept, size - sizeof head);
+  visit({{read_address(head.key.address), UdpPort{ntohs(head.key.port_be)}},
+         {read_address(head.from), UdpPort{ntohs(head.from_port_be)}},
+         {octets, kept},
+         head.size,
+         instant(head.time)});
+  return 0;
+}
+
+void BpfOffload::collect(const std::function<void(const OffloadSample&)>& visit) {
+  if (ring_ == nullptr) return;
+  visit_ = &visit;
+  ring_buffer__consume(ring_);
+  visit_ = nullptr;
 }
 
 }  // namespace ferry::bpf

@@ -21,6 +21,9 @@ volatile __u16 port_first = 0;
 volatile __u16 port_last = 0;
 /* A tc filter outlives a daemon that was killed. Without a word from one for so long nothing is forwarded. */
 volatile __u64 alive_until = 0;
+/* Tests bring their own time. */
+const volatile __u8 has_test_clock = 0;
+volatile __u64 test_clock = 0;
 
 struct ferry_flow {
   struct bpf_spin_lock lock;
@@ -52,6 +55,54 @@ struct {
   __type(value, __u64);
 } counters SEC(".maps");
 
+/* As many as there are workers times FERRY_ORDERS; set before loading. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, FERRY_ORDERS);
+  __type(key, __u32);
+  __type(value, struct ferry_order);
+} orders SEC(".maps");
+
+/* Samples for each worker. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, FERRY_WORKERS);
+  __type(key, __u32);
+  __array(
+      values, struct {
+        __uint(type, BPF_MAP_TYPE_RINGBUF);
+        __uint(max_entries, 4096);
+      });
+} rings SEC(".maps");
+
+/* LIM-3 of an interface. */
+struct budget {
+  __u32 second;
+  __u32 punts;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, FERRY_INTERFACE_SLOTS);
+  __type(key, __u32);
+  __type(value, struct budget);
+} budgets SEC(".maps");
+
+/* What is too big for the stack. */
+#define SILENCE_CHUNK 64
+#define SILENCE_CHUNKS 24
+struct scratch {
+  struct ferry_sink sinks[FERRY_SINKS];
+  __u32 before[SILENCE_CHUNK / 4];
+  __u32 after[SILENCE_CHUNK / 4];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} scratches SEC(".maps");
+
 /* What to do with a frame. */
 enum action {
   ACTION_PASS, /* to the sockets, or from XDP to tc */
@@ -59,14 +110,21 @@ enum action {
   ACTION_SEND,
 };
 
-/* Where a frame goes. The ends are read before the hop is looked up, and hold only if the judge finds them in
- * the plan under its lock. */
+/* Where a frame goes first. The ends are read before the hop is looked up, and hold only if the judge finds them
+ * in the plan under its lock. */
 struct route {
   struct ferry_hop_key ends;
   __be16 local_port_be;
   __be16 peer_port_be;
   __u8 tos;
   __u8 is_ipv6;
+  __u16 ring;
+  /* Of the plan that judged. */
+  __u32 flags;
+  __u32 sink_count;
+  __u32 silence;
+  __u32 counted;
+  __u64 time;
 };
 
 /* Octets of the datagram that its checks need. */
@@ -74,6 +132,8 @@ struct rtp_facts {
   __u32 ssrc;
   __u32 timestamp;
   __u32 size; /* of the UDP payload */
+  __u32 header;
+  __u32 padding;
   __u16 sequence;
   __u8 type;
 };
@@ -157,43 +217,80 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   s->transit = transit;
 }
 
-/* Judges a datagram of a known port that is RTP in form. `route` is completed if it is to be sent. What XDP passes
- * comes to tc, which judges again: `is_last` alone counts what is punted. */
-static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be16 from_port,
-                                 const struct rtp_facts *rtp, struct route *route, int is_last) {
-  const __u64 now = bpf_ktime_get_ns();
+/* A frame taken apart. Offsets count from its first octet. */
+struct frame {
+  struct ferry_key key; /* where it came to */
+  __u8 from[16];
+  __be16 from_port_be;
+  __be16 checksum;
+  __u32 l3_size; /* IP header and all behind it */
+  __u32 udp;     /* offset of the UDP header */
+  __u32 is_ipv6;
+  __u32 udp_size;
+  __u32 has_rtp_header; /* and these are its words, if so */
+  __be32 rtp[3];
+};
+
+/* LIM-3: whether one more packet of an unknown source may go up. */
+static __always_inline int may_punt(struct ferry_state *s, struct budget *budget, __u64 now, int is_last) {
+  const __u32 second = now / 1000000000;
+  const __u32 punts = s->punt_second == second ? s->punts : 0;
+  if (punts >= FERRY_PUNTS_PER_SECOND) return 0;
+  if (budget) {
+    if (budget->second != second) {
+      budget->second = second;
+      budget->punts = 0;
+    }
+    if (budget->punts >= FERRY_INTERFACE_PUNTS) return 0;
+    if (is_last) __sync_fetch_and_add(&budget->punts, 1);
+  }
+  s->punt_second = second;
+  s->punts = punts + is_last;
+  return 1;
+}
+
+static __always_inline int is_from_peer(const struct ferry_plan *p, const struct frame *f) {
+  return f->from_port_be == p->peer_port_be && same_address(f->from, p->peer);
+}
+
+/* Judges a datagram of a known port. `route` is completed if it is to be sent. What XDP passes comes to tc, which
+ * judges again: `is_last` alone counts what is punted. `others` takes the receivers if there are several. */
+static __always_inline int judge(struct ferry_flow *flow, const struct frame *f, const struct rtp_facts *rtp,
+                                 int is_rtp, struct route *route, __u32 ifindex, struct scratch *others,
+                                 int is_last) {
+  const __u64 now = has_test_clock ? test_clock : bpf_ktime_get_ns();
   int action = ACTION_DROP;
   __u32 reason = FERRY_PUNT_NONE;
+  struct budget *budget = 0;
+  if (!is_from_peer(&flow->plan, f)) {
+    const __u32 slot = ifindex & (FERRY_INTERFACE_SLOTS - 1);
+    budget = bpf_map_lookup_elem(&budgets, &slot);
+  }
+  route->counted = 0;
   bpf_spin_lock(&flow->lock);
   struct ferry_plan *p = &flow->plan;
   struct ferry_state *s = &flow->state;
   const __u32 flags = p->flags;
+  const __u32 sink_count = p->sink_count;
   const __s32 continued = (__s16)(rtp->sequence - (__u16)s->heard_sequence);
-  const __u8 clock_index = p->clock_of[rtp->type & 127];
-  if ((flags & FERRY_CLOSED) || now > alive_until) {
+  const __u8 kind_index = p->kind_of[rtp->type & 127];
+  if ((flags & FERRY_CLOSED) || now > alive_until || (!is_last && (flags & FERRY_TC_ONLY))) {
     action = ACTION_PASS;
-  } else if (from_port != p->peer_port_be || !same_address(from, p->peer)) {
-    const int may_continue = ((flags & FERRY_HANDOVER) || same_address(from, p->peer)) && rtp->ssrc == p->ssrc &&
+  } else if (!is_from_peer(p, f)) {
+    const int may_continue = ((flags & FERRY_HANDOVER) || same_address(f->from, p->peer)) && rtp->ssrc == p->ssrc &&
                              continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
-    if (now <= p->open_until || may_continue) {
-      const __u32 second = now / 1000000000;
-      const __u32 punts = s->punt_second == second ? s->punts : 0;
-      if (punts < FERRY_PUNTS_PER_SECOND) {
-        s->punt_second = second;
-        s->punts = punts + is_last;
-        reason = FERRY_PUNT_SOURCE;
-      } else {
-        ++s->foreign;
-      }
-    } else {
+    if ((!is_rtp || now <= p->open_until || may_continue) && may_punt(s, budget, now, is_last))
+      reason = is_rtp ? FERRY_PUNT_SOURCE : FERRY_PUNT_NOT_RTP;
+    else
       ++s->foreign;
-    }
-  } else if (clock_index == 0 && !(flags & FERRY_ANY_TYPE)) {
+  } else if (!is_rtp) {
+    reason = FERRY_PUNT_NOT_RTP;
+  } else if (kind_index == 0 && !(flags & FERRY_ANY_TYPE)) {
     reason = FERRY_PUNT_TYPE;
   } else if (rtp->ssrc != p->ssrc) {
     reason = FERRY_PUNT_SSRC;
-  } else if ((flags & FERRY_FORWARDS) && !(same_address(route->ends.local, p->out_local) &&
-                                           same_address(route->ends.remote, p->out_peer))) {
+  } else if (sink_count != 0 && !(same_address(route->ends.local, p->sinks[0].local) &&
+                                  same_address(route->ends.remote, p->sinks[0].peer))) {
     reason = FERRY_PUNT_HOP; /* the plan changed in between */
   } else {
     const __s32 ahead = (__s16)(rtp->sequence - (__u16)s->highest_extended);
@@ -205,34 +302,31 @@ static __always_inline int judge(struct ferry_flow *flow, const __u8 *from, __be
       if (!take_tokens(s, p, rtp->size, now)) {
         ++s->rate_limited;
       } else {
-        count(s, rtp, ahead, p->clocks[clock_index & (FERRY_CLOCKS - 1)], now);
-        if (flags & FERRY_FORWARDS) {
+        const struct ferry_kind *kind = &p->kinds[kind_index & (FERRY_KINDS - 1)];
+        count(s, rtp, ahead, kind->clock, now);
+        route->counted = 1;
+        route->ring = p->ring;
+        route->flags = flags;
+        if (sink_count != 0) {
           action = ACTION_SEND;
-          route->local_port_be = p->out_local_port_be;
-          route->peer_port_be = p->out_peer_port_be;
-          route->tos = p->tos;
-        } else {
-          ++s->refused;
+          route->local_port_be = p->sinks[0].local_port_be;
+          route->peer_port_be = p->sinks[0].peer_port_be;
+          route->tos = p->sinks[0].tos;
+          if (is_last && others && (flags & FERRY_TC_ONLY)) {
+            __builtin_memcpy(others->sinks, p->sinks, sizeof others->sinks);
+            route->silence = kind->silence;
+          }
         }
       }
     }
   }
   bpf_spin_unlock(&flow->lock);
+  route->sink_count = sink_count;
+  route->time = now;
   if (reason == FERRY_PUNT_NONE) return action;
   if (is_last) add_one(reason);
   return ACTION_PASS;
 }
-
-/* A frame taken apart. Offsets count from its first octet. */
-struct frame {
-  struct ferry_key key; /* where it came to */
-  __u8 from[16];
-  __be16 from_port_be;
-  __u32 l3_size; /* IP header and all behind it */
-  __u32 udp;     /* offset of the UDP header */
-  __u32 is_ipv6;
-  __be16 checksum;
-};
 
 #define RTP_MIN 12
 
@@ -271,40 +365,86 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
   f->key.zero = 0;
   f->from_port_be = udp->source;
   f->checksum = udp->check;
+  f->udp_size = bpf_ntohs(udp->len);
+  f->has_rtp_header = 0;
+  if ((void *)(udp + 1) + RTP_MIN <= data_end) {
+    const __be32 *words = (void *)(udp + 1);
+    f->has_rtp_header = 1;
+    f->rtp[0] = words[0];
+    f->rtp[1] = words[1];
+    f->rtp[2] = words[2];
+  }
   return 1;
 }
 
 /* RFC 3550 section 5.1, app. A.1 (DMX-3): header, CSRCs, extension and padding inside the packet. `load` reads
  * octets at an offset of the frame. */
-#define READ_RTP(ctx, load, f, rtp, ok)                                                           \
-  do {                                                                                            \
-    __u8 head[8 + RTP_MIN];                                                                       \
-    ok = 0;                                                                                       \
-    if (load(ctx, (f)->udp, head, sizeof head) != 0) break;                                       \
-    const __u32 udp_size = (head[4] << 8) | head[5];                                              \
-    /* Less than the IP packet holds would be odd, more a lie. */                                 \
-    if (udp_size < sizeof head || udp_size != (f)->l3_size - ((f)->udp - sizeof(struct ethhdr)))  \
-      break;                                                                                      \
-    const __u8 *h = head + 8;                                                                     \
-    if (h[0] >> 6 != 2 || (h[1] >= 192 && h[1] <= 223)) break;                                    \
-    (rtp)->size = udp_size - 8;                                                                   \
-    (rtp)->type = h[1] & 127;                                                                     \
-    (rtp)->sequence = (__u16)((h[2] << 8) | h[3]);                                                \
-    (rtp)->timestamp = ((__u32)h[4] << 24) | (h[5] << 16) | (h[6] << 8) | h[7];                   \
-    (rtp)->ssrc = ((__u32)h[8] << 24) | (h[9] << 16) | (h[10] << 8) | h[11];                      \
-    __u32 header = RTP_MIN + 4 * (h[0] & 15);                                                     \
-    if (h[0] & 16) {                                                                              \
-      __u8 extension[4];                                                                          \
-      if (header + 4 > (rtp)->size || load(ctx, (f)->udp + 8 + header, extension, 4) != 0) break; \
-      header += 4 + 4 * ((extension[2] << 8) | extension[3]);                                     \
-    }                                                                                             \
-    if (header > (rtp)->size) break;                                                              \
-    if (h[0] & 32) {                                                                              \
-      __u8 padding;                                                                               \
-      if (load(ctx, (f)->udp + 8 + (rtp)->size - 1, &padding, 1) != 0) break;                     \
-      if (padding == 0 || header + padding > (rtp)->size) break;                                  \
-    }                                                                                             \
-    ok = 1;                                                                                       \
+#define READ_RTP(ctx, load, f, facts, ok)                                                           \
+  do {                                                                                              \
+    ok = 0;                                                                                         \
+    if (!(f)->has_rtp_header || (f)->udp_size < sizeof(struct udphdr) + RTP_MIN) break;             \
+    /* Less than the IP packet holds would be odd, more a lie. */                                   \
+    if ((f)->udp_size != (f)->l3_size - ((f)->udp - sizeof(struct ethhdr))) break;                  \
+    const __u32 first = bpf_ntohl((f)->rtp[0]);                                                     \
+    const __u8 second = first >> 16;                                                                \
+    if (first >> 30 != 2 || (second >= 192 && second <= 223)) break;                                \
+    (facts)->size = (f)->udp_size - sizeof(struct udphdr);                                          \
+    (facts)->type = second & 127;                                                                   \
+    (facts)->sequence = (__u16)first;                                                               \
+    (facts)->timestamp = bpf_ntohl((f)->rtp[1]);                                                    \
+    (facts)->ssrc = bpf_ntohl((f)->rtp[2]);                                                         \
+    const __u32 start = (f)->udp + sizeof(struct udphdr);                                           \
+    __u32 header = RTP_MIN + 4 * (first >> 24 & 15);                                                \
+    if (first & 0x10000000) {                                                                       \
+      __u8 extension[4];                                                                            \
+      if (header + 4 > (facts)->size || load(ctx, start + header, extension, 4) != 0) break;        \
+      header += 4 + 4 * ((extension[2] << 8) | extension[3]);                                       \
+    }                                                                                               \
+    if (header > (facts)->size) break;                                                              \
+    (facts)->header = header;                                                                       \
+    if (first & 0x20000000) {                                                                       \
+      __u8 padding;                                                                                 \
+      if (load(ctx, start + (facts)->size - 1, &padding, 1) != 0) break;                            \
+      if (padding == 0 || header + padding > (facts)->size) break;                                  \
+      (facts)->padding = padding;                                                                   \
+    }                                                                                               \
+    ok = 1;                                                                                         \
+  } while (0)
+
+/* Copies a counted datagram, or its start, for user space. */
+#define TAKE_SAMPLE(ctx, load, flow, f, route, taken)                                                  \
+  do {                                                                                                 \
+    const __u32 ring_index = (route)->ring;                                                            \
+    void *ring = bpf_map_lookup_elem(&rings, &ring_index);                                             \
+    const __u32 whole = (f)->udp_size - sizeof(struct udphdr);                                         \
+    __u32 kept = (route)->flags & FERRY_HEADERS && whole > FERRY_HEADER_SAMPLE ? FERRY_HEADER_SAMPLE : whole; \
+    if (ring && kept <= FERRY_SHORT_SAMPLE) {                                                          \
+      struct ferry_sample *sample = bpf_ringbuf_reserve(ring, sizeof *sample + FERRY_SHORT_SAMPLE, 0); \
+      FILL_SAMPLE(ctx, load, f, route, sample, FERRY_SHORT_SAMPLE, taken);                             \
+    } else if (ring && kept <= FERRY_LONG_SAMPLE) {                                                    \
+      struct ferry_sample *sample = bpf_ringbuf_reserve(ring, sizeof *sample + FERRY_LONG_SAMPLE, 0);  \
+      FILL_SAMPLE(ctx, load, f, route, sample, FERRY_LONG_SAMPLE, taken);                              \
+    }                                                                                                  \
+    if (!taken) __sync_fetch_and_add(&(flow)->state.unsampled, 1);                                     \
+  } while (0)
+
+/* User space empties its ring by the clock: no wake-up. */
+#define FILL_SAMPLE(ctx, load, f, route, sample, room, taken)                                   \
+  do {                                                                                          \
+    if (!sample) break;                                                                         \
+    __builtin_memcpy(&sample->key, &(f)->key, sizeof sample->key);                              \
+    __builtin_memcpy(sample->from, (f)->from, 16);                                              \
+    sample->from_port_be = (f)->from_port_be;                                                   \
+    sample->size = whole;                                                                       \
+    sample->kept = kept;                                                                        \
+    sample->zero = 0;                                                                           \
+    sample->time = (route)->time;                                                               \
+    if (kept >= 1 && kept <= room && load(ctx, (f)->udp + 8, (void *)(sample + 1), kept) == 0) { \
+      bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);                                             \
+      taken = 1;                                                                                \
+    } else {                                                                                    \
+      bpf_ringbuf_discard(sample, BPF_RB_NO_WAKEUP);                                            \
+    }                                                                                           \
   } while (0)
 
 static __always_inline __u32 ip_size(const struct frame *f) {
@@ -316,18 +456,18 @@ static __always_inline int is_mapped_ipv4(const __u8 *address) {
   return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
 }
 
-/* The way to a flow's receiver. The reason why there is none, or FERRY_PUNT_NONE with `hop` and the ends of
- * `route` set. */
-static __always_inline __u32 find_hop(const struct ferry_flow *flow, const struct frame *f, struct route *route,
-                                      struct ferry_hop *hop) {
-  __builtin_memcpy(route->ends.local, flow->plan.out_local, 16);
-  __builtin_memcpy(route->ends.remote, flow->plan.out_peer, 16);
-  route->is_ipv6 = !is_mapped_ipv4(route->ends.local);
-  const struct ferry_hop *found = bpf_map_lookup_elem(&hops, &route->ends);
+/* The way between two ends. The reason why there is none, or FERRY_PUNT_NONE with `hop` set. */
+static __always_inline __u32 find_hop(const struct ferry_hop_key *ends, const struct frame *f, struct ferry_hop *hop) {
+  const struct ferry_hop *found = bpf_map_lookup_elem(&hops, ends);
   if (!found) return FERRY_PUNT_HOP;
   *hop = *found;
-  const __u32 out_header = route->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+  const __u32 out_header = is_mapped_ipv4(ends->local) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   return f->l3_size - ip_size(f) + out_header > hop->mtu ? FERRY_PUNT_MTU : FERRY_PUNT_NONE;
+}
+
+static __always_inline void read_ends(struct ferry_hop_key *ends, const struct ferry_sink *sink) {
+  __builtin_memcpy(ends->local, sink->local, 16);
+  __builtin_memcpy(ends->remote, sink->peer, 16);
 }
 
 static __always_inline __u16 fold(__u64 sum) {
@@ -352,7 +492,8 @@ static __always_inline void write_macs(struct ethhdr *eth, const struct ferry_ho
 }
 
 /* Writes the IP header for its new ends. TTL: the relay is an end of its own (LAT-1), not a router. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct route *route, __u32 udp_size, int is_new) {
+static __always_inline void write_ipv4(struct iphdr *ip, const struct ferry_hop_key *ends, __u8 tos,
+                                       __u32 udp_size, int is_new) {
   if (is_new) {
     *(__u8 *)ip = 0x45;
     ip->tot_len = bpf_htons(sizeof *ip + udp_size);
@@ -360,21 +501,22 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct route *rou
     ip->frag_off = bpf_htons(0x4000);
     ip->protocol = IPPROTO_UDP;
   }
-  ip->saddr = ((const __be32 *)route->ends.local)[3];
-  ip->daddr = ((const __be32 *)route->ends.remote)[3];
-  ip->tos = route->tos;
+  ip->saddr = ((const __be32 *)ends->local)[3];
+  ip->daddr = ((const __be32 *)ends->remote)[3];
+  ip->tos = tos;
   ip->ttl = 64;
   ip->check = 0;
   ip->check = (__u16)~fold(sum_words(ip, 5));
 }
 
-static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct route *route, __u32 udp_size) {
-  *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)route->tos << 20));
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct ferry_hop_key *ends, __u8 tos,
+                                       __u32 udp_size) {
+  *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)tos << 20));
   ip->payload_len = bpf_htons(udp_size);
   ip->nexthdr = IPPROTO_UDP;
   ip->hop_limit = 64;
-  __builtin_memcpy(&ip->saddr, route->ends.local, 16);
-  __builtin_memcpy(&ip->daddr, route->ends.remote, 16);
+  __builtin_memcpy(&ip->saddr, ends->local, 16);
+  __builtin_memcpy(&ip->daddr, ends->remote, 16);
 }
 
 /* The sum of two addresses as the pseudo header has them: of an IPv4 address without its mapped prefix. */
@@ -397,26 +539,32 @@ int ferry_xdp(struct xdp_md *ctx) {
   struct frame f;
   if (!parse(data, data_end, &f)) return XDP_PASS;
   struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
-  if (!flow) return XDP_PASS;
+  if (!flow || (flow->plan.flags & FERRY_TC_ONLY)) return XDP_PASS;
   struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
-  if (!is_rtp) return XDP_PASS;
+  if (!is_rtp) return XDP_PASS; /* tc limits them (LIM-3) */
   struct ferry_hop hop = {};
   struct route route = {};
   const int partial = is_partial(&f);
-  if (flow->plan.flags & FERRY_FORWARDS) {
-    if (find_hop(flow, &f, &route, &hop) != FERRY_PUNT_NONE) return XDP_PASS;
+  if (flow->plan.sink_count != 0) {
+    read_ends(&route.ends, &flow->plan.sinks[0]);
+    route.is_ipv6 = !is_mapped_ipv4(route.ends.local);
+    if (find_hop(&route.ends, &f, &hop) != FERRY_PUNT_NONE) return XDP_PASS;
     /* tc reaches every interface. */
     if (hop.ifindex != ctx->ingress_ifindex && !hop.xdp) return XDP_PASS;
     /* IPv6 needs a checksum, and a partial one cannot be completed from here. */
     if (route.is_ipv6 && (f.checksum == 0 || partial)) return XDP_PASS;
   }
-  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route, 0);
+  const int action = judge(flow, &f, &rtp, 1, &route, ctx->ingress_ifindex, 0, 0);
+  if (route.counted && (route.flags & FERRY_SAMPLED)) {
+    int taken = 0;
+    TAKE_SAMPLE(ctx, bpf_xdp_load_bytes, flow, &f, &route, taken);
+  }
   if (action == ACTION_DROP) return XDP_DROP;
   if (action != ACTION_SEND) return XDP_PASS;
 
-  const __u32 udp_size = rtp.size + sizeof(struct udphdr);
+  const __u32 udp_size = f.udp_size;
   __u16 check = 0; /* RFC 768: none, which IPv4 allows */
   if (f.checksum != 0 && !partial) {
     const __u64 before = address_sum(f.from, f.key.address, f.is_ipv6) + f.from_port_be + f.key.port_be;
@@ -437,13 +585,13 @@ int ferry_xdp(struct xdp_md *ctx) {
     struct ipv6hdr *ip = (void *)(eth + 1);
     udp = (void *)(ip + 1);
     if ((void *)(udp + 1) > data_end) return XDP_DROP;
-    write_ipv6(ip, &route, udp_size);
+    write_ipv6(ip, &route.ends, route.tos, udp_size);
     eth->h_proto = bpf_htons(ETH_P_IPV6);
   } else {
     struct iphdr *ip = (void *)(eth + 1);
     udp = (void *)(ip + 1);
     if ((void *)(udp + 1) > data_end) return XDP_DROP;
-    write_ipv4(ip, &route, udp_size, f.is_ipv6);
+    write_ipv4(ip, &route.ends, route.tos, udp_size, f.is_ipv6);
     eth->h_proto = bpf_htons(ETH_P_IP);
   }
   udp->check = check;
@@ -454,11 +602,85 @@ int ferry_xdp(struct xdp_md *ctx) {
   return hop.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop.ifindex, 0);
 }
 
+/* The ends that a frame has at the moment. */
+struct ends {
+  struct ferry_hop_key addresses;
+  __u32 ports; /* as in the UDP header */
+  __u32 is_ipv6;
+};
+
+/* Rewrites a frame from the ends that it has to others. 0 if the kernel would not let it. */
+static __always_inline int rewrite(struct __sk_buff *skb, struct ends *from, const struct ends *to, __u8 tos,
+                                   __u32 udp_size, int has_checksum, const struct ferry_hop *hop) {
+  const int changes = from->is_ipv6 != to->is_ipv6;
+  if (changes && bpf_skb_change_proto(skb, to->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0) return 0;
+  const __u32 udp = sizeof(struct ethhdr) + (to->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+  if (has_checksum) {
+    /* The kernel knows whether the checksum is still partial. */
+    const __u32 check_at = udp + __builtin_offsetof(struct udphdr, check);
+    __u32 before[8], after[8];
+    __builtin_memcpy(before, &from->addresses, 32);
+    __builtin_memcpy(after, &to->addresses, 32);
+    /* The mapped prefixes are no part of what is summed. */
+    if (!from->is_ipv6) before[2] = before[6] = 0;
+    if (!to->is_ipv6) after[2] = after[6] = 0;
+    const __s64 addresses = bpf_csum_diff(before, sizeof before, after, sizeof after, 0);
+    bpf_l4_csum_replace(skb, check_at, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+    bpf_l4_csum_replace(skb, check_at, from->ports, to->ports, BPF_F_MARK_MANGLED_0 | 4);
+  }
+  bpf_skb_store_bytes(skb, udp, &to->ports, 4, 0);
+  void *data = (void *)(long)skb->data;
+  void *data_end = (void *)(long)skb->data_end;
+  struct ethhdr *eth = data;
+  if (to->is_ipv6) {
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) > data_end) return 0;
+    write_ipv6(ip, &to->addresses, tos, udp_size);
+    eth->h_proto = bpf_htons(ETH_P_IPV6);
+  } else {
+    struct iphdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) > data_end) return 0;
+    write_ipv4(ip, &to->addresses, tos, udp_size, changes);
+    eth->h_proto = bpf_htons(ETH_P_IP);
+  }
+  write_macs(eth, hop);
+  *from = *to;
+  return 1;
+}
+
+/* Overwrites `size` octets of a frame at `at` with `octet`; the checksum at `check_at` follows, unless that is 0.
+ * Not static: the verifier then looks at it once. */
+__noinline int silence(struct __sk_buff *skb, __u32 at, __u32 size, __u32 octet, __u32 check_at) {
+  const __u32 zero = 0;
+  struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
+  if (!s) return -1;
+  const __u32 word = octet | octet << 8 | octet << 16 | octet << 24;
+  for (int i = 0; i < SILENCE_CHUNKS; ++i) {
+    __u32 now = size < SILENCE_CHUNK ? size : SILENCE_CHUNK;
+    asm volatile("" : "+r"(now)); /* the verifier must see both comparisons */
+    if (now < 1 || now > SILENCE_CHUNK) break;
+    /* Octets behind the end of an odd payload sum as zero. */
+    __builtin_memset(s->before, 0, sizeof s->before);
+    if (bpf_skb_load_bytes(skb, at, s->before, now) != 0) return -1;
+    for (int n = 0; n < SILENCE_CHUNK / 4; ++n) s->after[n] = word;
+    if (bpf_skb_store_bytes(skb, at, s->after, now, 0) != 0) return -1;
+    if (check_at != 0) {
+      __builtin_memset(s->after, 0, sizeof s->after);
+      if (bpf_skb_load_bytes(skb, at, s->after, now) != 0) return -1;
+      const __s64 change = bpf_csum_diff(s->before, sizeof s->before, s->after, sizeof s->after, 0);
+      bpf_l4_csum_replace(skb, check_at, 0, change, BPF_F_MARK_MANGLED_0);
+    }
+    at += now;
+    size -= now;
+  }
+  return size == 0 ? 0 : -1;
+}
+
 SEC("tc")
 int ferry_tc(struct __sk_buff *skb) {
   void *data = (void *)(long)skb->data;
   void *data_end = (void *)(long)skb->data_end;
-  const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr);
+  const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr) + RTP_MIN;
   if (data + headers > data_end && skb->len > data_end - data) {
     if (bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers) != 0) return TC_ACT_UNSPEC;
     data = (void *)(long)skb->data;
@@ -474,84 +696,105 @@ int ferry_tc(struct __sk_buff *skb) {
   __u32 reason = FERRY_PUNT_NONE;
   struct ferry_hop hop = {};
   struct route route = {};
+  const __u32 zero = 0;
+  struct scratch *others = bpf_map_lookup_elem(&scratches, &zero);
+  if (!others) return TC_ACT_UNSPEC;
   if (skb->vlan_present || skb->gso_size != 0) {
     reason = FERRY_PUNT_FORM;
-  } else if (!is_rtp) {
-    reason = FERRY_PUNT_NOT_RTP;
-  } else if (flow->plan.flags & FERRY_FORWARDS) {
-    reason = find_hop(flow, &f, &route, &hop);
-    if (reason == FERRY_PUNT_NONE && f.checksum == 0 && route.is_ipv6) reason = FERRY_PUNT_FORM;
+  } else if (is_rtp && is_from_peer(&flow->plan, &f) && flow->plan.sink_count != 0) {
+    /* The first receiver's hop is looked up last, and kept. */
+    for (int i = FERRY_SINKS - 1; i >= 0; --i) {
+      if (i >= flow->plan.sink_count || reason != FERRY_PUNT_NONE) continue;
+      read_ends(&route.ends, &flow->plan.sinks[i]);
+      reason = find_hop(&route.ends, &f, &hop);
+      if (f.checksum == 0 && !is_mapped_ipv4(route.ends.local)) reason = FERRY_PUNT_FORM;
+    }
+    if ((flow->plan.flags & FERRY_TC_ONLY) && rtp.size > SILENCE_CHUNK * SILENCE_CHUNKS) reason = FERRY_PUNT_MTU;
   }
   if (reason != FERRY_PUNT_NONE) {
     add_one(reason);
     return TC_ACT_UNSPEC;
   }
-  const int action = judge(flow, f.from, f.from_port_be, &rtp, &route, 1);
+  const int action = judge(flow, &f, &rtp, is_rtp, &route, skb->ifindex, others, 1);
+  if (route.counted && (route.flags & FERRY_SAMPLED)) {
+    int taken = 0;
+    TAKE_SAMPLE(skb, bpf_skb_load_bytes, flow, &f, &route, taken);
+  }
   if (action == ACTION_DROP) return TC_ACT_SHOT;
   if (action != ACTION_SEND) return TC_ACT_UNSPEC;
 
-  const __u32 udp_size = rtp.size + sizeof(struct udphdr);
-  const int changes = f.is_ipv6 != route.is_ipv6;
-  if (changes && bpf_skb_change_proto(skb, route.is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0)
-    return TC_ACT_SHOT;
-  const __u32 udp = sizeof(struct ethhdr) + (route.is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-  /* The kernel knows whether the checksum is still partial. */
-  const __u32 check_at = udp + __builtin_offsetof(struct udphdr, check);
-  const __u32 old_ports = f.from_port_be | ((__u32)f.key.port_be << 16);
-  const __u32 new_ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
-  if (f.checksum != 0) {
-    __u32 before[8], after[8];
-    __builtin_memcpy(before, f.from, 16);
-    __builtin_memcpy(before + 4, f.key.address, 16);
-    __builtin_memcpy(after, route.ends.local, 16);
-    __builtin_memcpy(after + 4, route.ends.remote, 16);
-    /* The mapped prefixes are no part of what is summed. */
-    if (!f.is_ipv6) before[2] = before[6] = 0;
-    if (!route.is_ipv6) after[2] = after[6] = 0;
-    const __s64 addresses = bpf_csum_diff(before, sizeof before, after, sizeof after, 0);
-    bpf_l4_csum_replace(skb, check_at, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
-    bpf_l4_csum_replace(skb, check_at, old_ports, new_ports, BPF_F_MARK_MANGLED_0 | 4);
+  struct ends now = {};
+  __builtin_memcpy(now.addresses.local, f.from, 16);
+  __builtin_memcpy(now.addresses.remote, f.key.address, 16);
+  now.ports = f.from_port_be | ((__u32)f.key.port_be << 16);
+  now.is_ipv6 = f.is_ipv6;
+  struct ends next = {};
+  if (!(route.flags & FERRY_TC_ONLY)) {
+    next.addresses = route.ends;
+    next.ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
+    next.is_ipv6 = !is_mapped_ipv4(route.ends.local);
+    if (!rewrite(skb, &now, &next, route.tos, f.udp_size, f.checksum != 0, &hop)) return TC_ACT_SHOT;
+    add_one(FERRY_SENT_TC);
+    return bpf_redirect(hop.ifindex, 0);
   }
-  bpf_skb_store_bytes(skb, udp, &new_ports, 4, 0);
-  data = (void *)(long)skb->data;
-  data_end = (void *)(long)skb->data_end;
-  struct ethhdr *eth = data;
-  if (route.is_ipv6) {
-    struct ipv6hdr *ip = (void *)(eth + 1);
-    if ((void *)(ip + 1) > data_end) return TC_ACT_SHOT;
-    write_ipv6(ip, &route, udp_size);
-    eth->h_proto = bpf_htons(ETH_P_IPV6);
-  } else {
-    struct iphdr *ip = (void *)(eth + 1);
-    if ((void *)(ip + 1) > data_end) return TC_ACT_SHOT;
-    write_ipv4(ip, &route, udp_size, f.is_ipv6);
-    eth->h_proto = bpf_htons(ETH_P_IP);
+  /* Who hears silence comes behind those who do not. */
+  int is_silent = 0;
+  for (__u32 i = 0; i < FERRY_SINKS; ++i) {
+    if (i >= route.sink_count) break;
+    const struct ferry_sink *sink = &others->sinks[i];
+    read_ends(&next.addresses, sink);
+    next.ports = sink->local_port_be | ((__u32)sink->peer_port_be << 16);
+    next.is_ipv6 = !is_mapped_ipv4(next.addresses.local);
+    const struct ferry_hop *way = bpf_map_lookup_elem(&hops, &next.addresses);
+    if (!way) continue;
+    hop = *way;
+    if (sink->silenced && !is_silent) {
+      const __u32 udp = sizeof(struct ethhdr) + (now.is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+      if (silence(skb, udp + sizeof(struct udphdr) + rtp.header, rtp.size - rtp.padding - rtp.header, route.silence,
+                  f.checksum != 0 ? udp + __builtin_offsetof(struct udphdr, check) : 0) != 0)
+        return TC_ACT_SHOT;
+      is_silent = 1;
+    }
+    if (!rewrite(skb, &now, &next, sink->tos, f.udp_size, f.checksum != 0, &hop)) return TC_ACT_SHOT;
+    add_one(FERRY_SENT_TC);
+    if (i + 1 >= route.sink_count) return bpf_redirect(hop.ifindex, 0);
+    bpf_clone_redirect(skb, hop.ifindex, 0);
   }
-  write_macs(eth, &hop);
-  add_one(FERRY_SENT_TC);
-  return bpf_redirect(hop.ifindex, 0);
+  return TC_ACT_SHOT;
 }
 
-/* Run by user space with a `ferry_command` behind an Ethernet header; never attached. */
-SEC("tc")
-int ferry_control(struct __sk_buff *skb) {
-  void *data = (void *)(long)skb->data;
-  void *data_end = (void *)(long)skb->data_end;
-  struct ferry_command *command = data + sizeof(struct ethhdr);
-  if ((void *)(command + 1) > data_end) return -1;
+static __noinline int carry_out(__u32 index) {
+  struct ferry_order *order = bpf_map_lookup_elem(&orders, &index);
+  if (!order) return 0;
   struct ferry_key key;
-  __builtin_memcpy(&key, &command->key, sizeof key);
-  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &key);
-  if (!flow) return 0;
-  const __u32 what = command->what;
-  bpf_spin_lock(&flow->lock);
-  if (what == FERRY_UPDATE) {
-    __builtin_memcpy(&flow->plan, &command->plan, sizeof flow->plan);
-  } else {
-    flow->plan.flags |= FERRY_CLOSED;
-    __builtin_memcpy(&command->state, &flow->state, sizeof flow->state);
+  __builtin_memcpy(&key, &order->key, sizeof key);
+  const __u32 what = order->what;
+  if (what == FERRY_INSTALL) {
+    /* From `done` on an order is laid out as a flow. */
+    order->done = 0;
+    order->done = bpf_map_update_elem(&flows, &key, &order->done, BPF_NOEXIST) == 0;
+    return 0;
   }
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &key);
+  order->done = flow != 0;
+  if (!flow) return 0;
+  bpf_spin_lock(&flow->lock);
+  __builtin_memcpy(&order->state, &flow->state, sizeof flow->state);
+  if (what == FERRY_UPDATE) __builtin_memcpy(&flow->plan, &order->plan, sizeof flow->plan);
+  if (what == FERRY_WITHDRAW) flow->plan.flags |= FERRY_CLOSED;
   bpf_spin_unlock(&flow->lock);
   if (what == FERRY_WITHDRAW) bpf_map_delete_elem(&flows, &key);
+  return 0;
+}
+
+/* Run by user space with a `ferry_run` behind an Ethernet header; never attached. */
+SEC("tc")
+int ferry_control(struct __sk_buff *skb) {
+  struct ferry_run run;
+  if (bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &run, sizeof run) != 0) return -1;
+  for (__u32 i = 0; i < FERRY_ORDERS; ++i) {
+    if (i >= run.count) break;
+    carry_out(run.first + i);
+  }
   return 1;
 }

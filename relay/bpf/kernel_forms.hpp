@@ -4,7 +4,13 @@
 #include "relay/base/address.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace ferry::bpf {
 
@@ -27,5 +33,42 @@ inline void write_address(std::uint8_t* to, const IpAddress& address) {
   to[10] = to[11] = 0xff;
   std::copy_n(octets.begin(), 4, to + 12);
 }
+
+inline IpAddress read_address(const std::uint8_t* from) {
+  const bool is_v4 = std::all_of(from, from + 10, [](auto octet) { return octet == 0; }) &&
+                     from[10] == 0xff && from[11] == 0xff;
+  if (is_v4) return IpAddress::v4({from[12], from[13], from[14], from[15]});
+  std::array<std::uint8_t, 16> octets{};
+  std::copy_n(from, 16, octets.begin());
+  return IpAddress::v6(octets);
+}
+
+/// Memory of a map's entries, shared with the kernel.
+class MappedMap {
+ public:
+  MappedMap() = default;
+  /// Throws std::system_error.
+  MappedMap(int map, std::size_t size) : size_(size) {
+    memory_ = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+    if (memory_ != MAP_FAILED) return;
+    memory_ = nullptr;
+    throw std::system_error(errno, std::generic_category(), "the memory of a BPF map cannot be mapped");
+  }
+  ~MappedMap() {
+    if (memory_ != nullptr) munmap(memory_, size_);
+  }
+  MappedMap(MappedMap&& other) noexcept
+      : memory_(std::exchange(other.memory_, nullptr)), size_(other.size_) {}
+  MappedMap& operator=(MappedMap&& other) noexcept {
+    std::swap(memory_, other.memory_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  [[nodiscard]] void* get() const noexcept { return memory_; }
+
+ private:
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
 
 }  // namespace ferry::bpf

@@ -14,7 +14,10 @@ struct TapPacket {
   MediaId media;
   bool is_rtcp = false;
   Endpoint from;
+  /// Its start only, if all taps of its transport asked for headers and the kernel forwarded it.
   Bytes datagram;
+  /// Octets of the datagram as it came.
+  std::size_t size = 0;
   Instant received_at;
 };
 
@@ -24,6 +27,10 @@ class PacketTap {
  public:
   virtual ~PacketTap() = default;
   virtual void on_packet(const TapPacket& packet) noexcept = 0;
+  /// Packets that were forwarded below the sockets and whose copies found no room on the way here.
+  virtual void on_lost(TransportId, std::uint32_t) noexcept {}
+  /// The start of each packet is enough.
+  [[nodiscard]] virtual bool wants_headers_only() const noexcept { return false; }
 };
 
 }  // namespace ferry

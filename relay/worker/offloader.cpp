@@ -12,75 +12,100 @@ constexpr Duration kAskAgain = 20ms;         // user space has to forward it for
 constexpr Duration kOfferAgain = 50ms;       // a packet needed user space
 constexpr Duration kOfferAfterRefusal = 5s;  // the kernel would not have it
 
+Sampling sampling_for(const std::vector<PacketTap*>& taps) {
+  if (taps.empty()) return Sampling::kNone;
+  return std::ranges::all_of(taps, &PacketTap::wants_headers_only) ? Sampling::kHeaders : Sampling::kWhole;
+}
+
 }  // namespace
 
 Offloader::Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table,
                      WorkerTotals& totals)
     : offload_(std::move(offload)), io_(io), table_(table), totals_(totals) {}
 
-std::optional<Offloader::Wanted> Offloader::wanted(const TransportEntry& entry, Ssrc ssrc) const {
-  if (!entry.taps.empty() || entry.state.plan().sources.size() != 1) return std::nullopt;
+std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssrc) const {
+  if (entry.state.plan().sources.size() != 1) return std::nullopt;
   const SourcePlan& source = entry.state.plan().sources.front();
-  if (source.sinks.size() > 1) return std::nullopt;
-  Wanted wanted;
-  const TransportEntry* out = nullptr;
-  Endpoint hop;
-  if (source.sinks.empty()) {
-    wanted.refusal = DropReason::kNoSink;
-  } else {
-    const Sink& sink = source.sinks.front();
-    if (sink.silenced || sink.masked_extensions != 0) return std::nullopt;
-    wanted.refusal = refuses(sink, nullptr);
-    wanted.out = sink.via;
-    wanted.to = sink.to;
-    out = table_.find(sink.via);
-    if (out == nullptr) return std::nullopt;
-    hop = out->state.lasting_hop();
-    if (wanted.refusal == DropReason::kNone && !hop.is_set()) return std::nullopt;
+  Offloaded wanted;
+  if (source.sinks.empty()) wanted.refusals.push_back(DropReason::kNoSink);
+  std::vector<OffloadSink> sinks;
+  // Who hears silence comes behind those who do not.
+  for (const bool silenced : {false, true}) {
+    for (const Sink& sink : source.sinks) {
+      if (sink.silenced != silenced) continue;
+      if (sink.masked_extensions != 0) return std::nullopt;
+      const TransportEntry* out = table_.find(sink.via);
+      if (out == nullptr) return std::nullopt;
+      Sink audible = sink;
+      audible.silenced = false;  // the flow has only payloads that can be silenced
+      if (const DropReason refusal = refuses(audible, nullptr); refusal != DropReason::kNone) {
+        wanted.refusals.push_back(refusal);
+        continue;
+      }
+      const OffloadSink next{io_.local_of(out->ports[0]), out->state.lasting_hop(), out->state.plan().tos,
+                             silenced};
+      if (!next.local.is_set() || !next.peer.is_set()) return std::nullopt;
+      sinks.push_back(next);
+      wanted.receivers.push_back({sink.via, sink.to});
+    }
   }
   auto lent = entry.state.lend(ssrc);
   if (!lent) return std::nullopt;
   wanted.flow = std::move(lent->first);
-  wanted.state = lent->second;
-  wanted.flow.forwards = wanted.refusal == DropReason::kNone;
+  wanted.seen = lent->second;
+  wanted.flow.sinks = std::move(sinks);
+  wanted.flow.sampling = sampling_for(entry.taps);
   wanted.flow.local = io_.local_of(entry.ports[0]);
   if (!wanted.flow.local.is_set()) return std::nullopt;
-  if (!wanted.flow.forwards) return wanted;
-  wanted.flow.out_local = io_.local_of(out->ports[0]);
-  if (!wanted.flow.out_local.is_set()) return std::nullopt;
-  wanted.flow.out_peer = hop;
-  wanted.flow.tos = out->state.plan().tos;
   return wanted;
 }
 
 void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) {
   if (entry.offloaded || now < entry.offer_after) return;
-  auto flow = wanted(entry, ssrc);
-  if (!flow) {
-    entry.offer_after = now + kAskAgain;
-    return;
+  entry.offer_after = now + kAskAgain;
+  offers_.push_back({entry.state.id(), ssrc});
+}
+
+void Offloader::install_offered(Instant now) {
+  if (offers_.empty()) return;
+  std::vector<Offloaded> flows;
+  std::vector<TransportEntry*> entries;
+  for (const Offer& offer : offers_) {
+    TransportEntry* entry = table_.find(offer.id);
+    if (entry == nullptr || entry->offloaded) continue;
+    auto flow = wanted(*entry, offer.ssrc);
+    if (!flow) continue;
+    flows.push_back(std::move(*flow));
+    entries.push_back(entry);
   }
-  const OffloadAnswer answer = offload_->install(flow->flow, flow->state);
-  if (answer != OffloadAnswer::kTaken) {
-    entry.offer_after = now + (answer == OffloadAnswer::kLater ? kAskAgain : kOfferAfterRefusal);
-    return;
+  offers_.clear();
+  std::vector<OffloadInstallation> batch;
+  batch.reserve(flows.size());
+  for (const Offloaded& each : flows) batch.push_back({&each.flow, &each.seen, OffloadAnswer::kRefused});
+  offload_->install(batch);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    TransportEntry& entry = *entries[i];
+    if (batch[i].answer != OffloadAnswer::kTaken) {
+      if (batch[i].answer == OffloadAnswer::kRefused) entry.offer_after = now + kOfferAfterRefusal;
+      continue;
+    }
+    flows[i].place = flows_.size();
+    entry.offloaded = std::make_unique<Offloaded>(std::move(flows[i]));
+    flows_.push_back(entry.state.id());
+    link(entry);
   }
-  const TransportId id = entry.state.id();
-  entry.offloaded = std::make_unique<Offloaded>(
-      Offloaded{std::move(flow->flow), flow->state, flow->refusal, flow->out, flow->to, flows_.size()});
-  flows_.push_back(id);
-  feeding_.emplace(flow->out.slot, id);
   totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
 
 void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now) {
   if (!entry.offloaded) return;
   if (classify(datagram) != DatagramClass::kRtp) return;
-  const bool from_peer = from == entry.offloaded->flow.peer;
+  const Offloaded& known = *entry.offloaded;
+  const bool from_peer = from == known.flow.peer;
   if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(from, now)) return;
   const SourcePlan& source = entry.state.plan().sources.front();
   if (!source.payloads.empty() && source.payload_of(datagram) == nullptr) return;
-  withdraw(entry);
+  withdraw({entry.state.id()});
   entry.offer_after = now + kOfferAgain;
 }
 
@@ -91,73 +116,95 @@ void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
   const bool same_stream = next.learning_epoch == plan.learning_epoch && next.sources.size() == 1 &&
                            next.sources.front().media == plan.sources.front().media;
   // What is counted for the old peer must not count for the new one.
-  if (!same_stream) withdraw(entry);
+  if (!same_stream) withdraw({entry.state.id()});
 }
 
 void Offloader::reconsider(TransportEntry& entry) {
   entry.offer_after = {};
-  follow(entry);
-  for (const TransportId id : feeding(entry.state.id())) {
+  for (const TransportId id : around(entry)) {
     if (TransportEntry* source = table_.find(id)) follow(*source);
   }
 }
 
 void Offloader::follow(TransportEntry& entry) {
-  if (!entry.offloaded) return;
-  refresh(entry);
   auto now = wanted(entry, entry.offloaded->flow.ssrc);
   Offloaded& known = *entry.offloaded;
-  if (!now || (now->flow != known.flow && offload_->update(now->flow) != OffloadAnswer::kTaken)) {
-    withdraw(entry);
+  if (!now) {
+    withdraw({entry.state.id()});
     return;
   }
-  known.flow = std::move(now->flow);
-  known.refusal = now->refusal;
-  known.to = now->to;
-  if (known.out == now->out) return;
+  if (now->flow == known.flow && now->receivers == known.receivers && now->refusals == known.refusals) return;
+  // Copies and counts of the time before belong to the receivers of then.
+  collect();
+  OffloadState before;
+  if (offload_->update(now->flow, before) != OffloadAnswer::kTaken) {
+    withdraw({entry.state.id()});
+    return;
+  }
+  absorb(entry, before);
   unlink(entry);
-  known.out = now->out;
-  feeding_.emplace(known.out.slot, entry.state.id());
+  known.flow = std::move(now->flow);
+  known.receivers = std::move(now->receivers);
+  known.refusals = std::move(now->refusals);
+  link(entry);
 }
 
-std::vector<TransportId> Offloader::feeding(TransportId out) const {
+std::vector<TransportId> Offloader::around(const TransportEntry& entry) const {
   std::vector<TransportId> ids;
-  const auto [first, last] = feeding_.equal_range(out.slot);
-  for (auto i = first; i != last; ++i) ids.push_back(i->second);
+  if (entry.offloaded) ids.push_back(entry.state.id());
+  const auto [first, last] = feeding_.equal_range(entry.state.id().slot);
+  for (auto i = first; i != last; ++i) {
+    if (std::ranges::find(ids, i->second) == ids.end()) ids.push_back(i->second);
+  }
   return ids;
 }
 
-void Offloader::withdraw(TransportEntry& entry) {
-  if (!entry.offloaded) return;
-  OffloadState last;
-  if (offload_->remove(entry.offloaded->flow.local, last)) absorb(entry, last);
-  forget(entry);
-}
-
-void Offloader::unlink(const TransportEntry& entry) {
-  const auto [first, last] = feeding_.equal_range(entry.offloaded->out.slot);
-  const auto own =
-      std::find_if(first, last, [&](const auto& each) { return each.second == entry.state.id(); });
-  if (own != last) feeding_.erase(own);
-}
-
-void Offloader::forget(TransportEntry& entry) {
-  unlink(entry);
-  const std::size_t place = entry.offloaded->place;
-  flows_[place] = flows_.back();
-  if (TransportEntry* moved = table_.find(flows_[place]); moved != nullptr && moved->offloaded)
-    moved->offloaded->place = place;
-  flows_.pop_back();
-  entry.offloaded.reset();
+void Offloader::withdraw(const std::vector<TransportId>& ids) {
+  std::vector<OffloadReading> batch;
+  for (const TransportId id : ids) {
+    const TransportEntry* entry = table_.find(id);
+    if (entry != nullptr && entry->offloaded) batch.push_back({entry->offloaded->flow.local, false, {}});
+  }
+  if (batch.empty()) return;
+  offload_->remove(batch);
+  collect();
+  std::size_t n = 0;
+  for (const TransportId id : ids) {
+    TransportEntry* entry = table_.find(id);
+    if (entry == nullptr || !entry->offloaded) continue;
+    const OffloadReading& reading = batch[n++];
+    if (reading.found) absorb(*entry, reading.state);
+    unlink(*entry);
+    const std::size_t place = entry->offloaded->place;
+    flows_[place] = flows_.back();
+    if (TransportEntry* moved = table_.find(flows_[place]); moved != nullptr && moved->offloaded)
+      moved->offloaded->place = place;
+    flows_.pop_back();
+    entry->offloaded.reset();
+  }
   totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
 
-void Offloader::withdraw_all(TransportEntry& entry) {
-  withdraw(entry);
-  for (const TransportId id : feeding(entry.state.id())) {
-    if (TransportEntry* source = table_.find(id)) withdraw(*source);
-  }
+void Offloader::link(const TransportEntry& entry) {
+  const Offloaded& known = *entry.offloaded;
+  entry.state.activity()->is_below.store(true, std::memory_order_relaxed);
+  for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
+  if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
 }
+
+void Offloader::unlink(const TransportEntry& entry) {
+  const Offloaded& known = *entry.offloaded;
+  entry.state.activity()->is_below.store(false, std::memory_order_relaxed);
+  for (const Offloaded::Receiver& each : known.receivers) {
+    const auto [first, last] = feeding_.equal_range(each.via.slot);
+    const auto own =
+        std::find_if(first, last, [&](const auto& one) { return one.second == entry.state.id(); });
+    if (own != last) feeding_.erase(own);
+  }
+  sampled_.erase(known.flow.local);
+}
+
+void Offloader::withdraw_all(TransportEntry& entry) { withdraw(around(entry)); }
 
 void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   Offloaded& known = *entry.offloaded;
@@ -173,52 +220,73 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   count_drops(totals_, DropReason::kRateLimited, state.rate_limited - known.seen.rate_limited);
   bump(interface.ingress.errors,
        state.foreign - known.seen.foreign + state.rate_limited - known.seen.rate_limited);
-  const std::uint32_t refused = state.refused - known.seen.refused;
-  if (refused != 0) {
-    entry.state.count_drop(known.refusal, refused);
-    count_drops(totals_, known.refusal, refused);
-    bump(interface.ingress.errors, refused);
+  if (done.packets != 0) {
+    for (const DropReason refusal : known.refusals) {
+      entry.state.count_drop(refusal, static_cast<std::uint32_t>(done.packets));
+      count_drops(totals_, refusal, done.packets);
+      bump(interface.ingress.errors, done.packets);
+    }
+  }
+  if (state.unsampled != known.seen.unsampled) {
+    for (PacketTap* tap : entry.taps) tap->on_lost(entry.state.id(), state.unsampled - known.seen.unsampled);
   }
   known.seen = state;
-  if (known.refusal != DropReason::kNone) return;
-  TransportEntry* out = table_.find(known.out);
-  if (out == nullptr) return;
-  out->state.on_sent_below(done, known.to);
-  InterfaceTotals& left_by = interface_totals(totals_, out->state.plan());
-  bump(left_by.egress.packets, done.packets);
-  bump(left_by.egress.bytes, done.bytes);
+  for (const Offloaded::Receiver& each : known.receivers) {
+    TransportEntry* out = table_.find(each.via);
+    if (out == nullptr) continue;
+    out->state.on_sent_below(done, each.to);
+    InterfaceTotals& left_by = interface_totals(totals_, out->state.plan());
+    bump(left_by.egress.packets, done.packets);
+    bump(left_by.egress.bytes, done.bytes);
+  }
+}
+
+void Offloader::read(const std::vector<TransportId>& ids) {
+  std::vector<OffloadReading> readings;
+  readings.reserve(ids.size());
+  for (const TransportId id : ids) readings.push_back({table_.find(id)->offloaded->flow.local, false, {}});
+  offload_->read(readings);
+  for (std::size_t i = 0; i < readings.size(); ++i) {
+    if (readings[i].found) absorb(*table_.find(ids[i]), readings[i].state);
+  }
 }
 
 void Offloader::refresh(TransportEntry& entry) {
-  const auto read = [this](TransportEntry& source) {
-    if (!source.offloaded) return;
-    OffloadReading reading{source.offloaded->flow.local, false, {}};
-    offload_->read({&reading, 1});
-    if (reading.found) absorb(source, reading.state);
-  };
-  read(entry);
-  for (const TransportId id : feeding(entry.state.id())) {
-    if (TransportEntry* source = table_.find(id)) read(*source);
-  }
+  if (const auto ids = around(entry); !ids.empty()) read(ids);
+}
+
+void Offloader::collect() {
+  if (sampled_.empty()) return;
+  offload_->collect([this](const OffloadSample& sample) {
+    const auto known = sampled_.find(sample.local);
+    const TransportEntry* entry = known == sampled_.end() ? nullptr : table_.find(known->second);
+    if (entry == nullptr) return;
+    const TapPacket seen{entry->state.id(),
+                         entry->state.plan().sources.front().media,
+                         false,
+                         sample.from,
+                         sample.datagram,
+                         sample.size,
+                         sample.received_at};
+    for (PacketTap* tap : entry->taps) tap->on_packet(seen);
+  });
 }
 
 void Offloader::turn(Instant now) {
+  if (!sampled_.empty() && now - last_collection_ >= kCollection) {
+    last_collection_ = now;
+    collect();
+  }
   if (flows_.empty() || now - last_turn_ < kTurn) return;
   last_turn_ = now;
   const std::size_t count = (flows_.size() + kTurnsPerRound - 1) / kTurnsPerRound;
-  readings_.clear();
   std::vector<TransportId> asked;
+  asked.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     next_read_ = (next_read_ + 1) % flows_.size();
-    const TransportEntry* entry = table_.find(flows_[next_read_]);
-    if (entry == nullptr || !entry->offloaded) continue;
-    readings_.push_back({entry->offloaded->flow.local, false, {}});
     asked.push_back(flows_[next_read_]);
   }
-  offload_->read(readings_);
-  for (std::size_t i = 0; i < readings_.size(); ++i) {
-    if (readings_[i].found) absorb(*table_.find(asked[i]), readings_[i].state);
-  }
+  read(asked);
 }
 
 }  // namespace ferry

@@ -24,6 +24,8 @@ class Offloader {
 
   /// A packet of the stream `ssrc` was just forwarded.
   void offer(TransportEntry& entry, Ssrc ssrc, Instant now);
+  /// Installs what was offered since the last call, all at once.
+  void install_offered(Instant now);
   /// `datagram` came to the RTP port of `entry` and is about to be judged.
   void before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now);
   /// `next` is about to become the plan of `entry`.
@@ -35,34 +37,32 @@ class Offloader {
   void withdraw_all(TransportEntry& entry);
   /// Brings the counters of `entry` up to date.
   void refresh(TransportEntry& entry);
-  /// Reads some of the flows, so that each is read about every two seconds.
+  /// Hands copies of packets that came to the taps.
+  void collect();
+  /// Reads some of the flows, so that each is read about every two seconds, and collects.
   void turn(Instant now);
   /// When `turn` wants to be called again at the latest.
   [[nodiscard]] Instant next_turn(Instant otherwise) const noexcept {
+    if (!sampled_.empty()) return std::min(otherwise, last_collection_ + kCollection);
     return flows_.empty() ? otherwise : std::min(otherwise, last_turn_ + kTurn);
   }
   [[nodiscard]] std::size_t flows() const noexcept { return flows_.size(); }
 
  private:
   static constexpr Duration kTurn = std::chrono::milliseconds(100);
+  static constexpr Duration kCollection = std::chrono::milliseconds(10);
   static constexpr std::size_t kTurnsPerRound = 20;
 
-  /// The flow of `entry`'s stream as it should be now; nothing if user space must forward it.
-  struct Wanted {
-    OffloadFlow flow;
-    OffloadState state;
-    DropReason refusal = DropReason::kNone;
-    TransportId out;
-    MediaId to;
-  };
-  [[nodiscard]] std::optional<Wanted> wanted(const TransportEntry& entry, Ssrc ssrc) const;
+  /// The flow of `entry`'s stream as it should be now, with its state; nothing if user space must forward it.
+  [[nodiscard]] std::optional<Offloaded> wanted(const TransportEntry& entry, Ssrc ssrc) const;
   void follow(TransportEntry& entry);
-  void withdraw(TransportEntry& entry);
+  void read(const std::vector<TransportId>& ids);
+  void withdraw(const std::vector<TransportId>& ids);
   void absorb(TransportEntry& entry, const OffloadState& state);
-  void forget(TransportEntry& entry);
+  void link(const TransportEntry& entry);
   void unlink(const TransportEntry& entry);
-  /// Transports whose flows go to `out`.
-  [[nodiscard]] std::vector<TransportId> feeding(TransportId out) const;
+  /// `entry`, if its stream is below, and transports whose flows go to it.
+  [[nodiscard]] std::vector<TransportId> around(const TransportEntry& entry) const;
 
   std::unique_ptr<FlowOffload> offload_;
   PacketIo& io_;
@@ -70,9 +70,15 @@ class Offloader {
   WorkerTotals& totals_;
   std::vector<TransportId> flows_;
   std::unordered_multimap<std::uint32_t, TransportId> feeding_;  // by the receiver's slot
-  std::vector<OffloadReading> readings_;
+  std::unordered_map<Endpoint, TransportId> sampled_;            // by the local end
+  struct Offer {
+    TransportId id;
+    Ssrc ssrc;
+  };
+  std::vector<Offer> offers_;
   std::size_t next_read_ = 0;
   Instant last_turn_{};
+  Instant last_collection_{};
 };
 
 }  // namespace ferry

@@ -16,11 +16,15 @@ namespace ferry {
 struct Offloaded {
   OffloadFlow flow;
   OffloadState seen;
-  /// Why nothing leaves, if nothing does.
-  DropReason refusal = DropReason::kNone;
-  /// Who receives it.
-  TransportId out;
-  MediaId to;
+  /// One for each sink that gets nothing: why.
+  std::vector<DropReason> refusals;
+  struct Receiver {
+    TransportId via;
+    MediaId to;
+    bool operator==(const Receiver&) const = default;
+  };
+  /// In the order of the flow's sinks.
+  std::vector<Receiver> receivers;
   /// Index in the offloader's list.
   std::size_t place = 0;
 };

@@ -98,7 +98,10 @@ std::size_t Worker::run_once() noexcept {
     for (std::size_t i = 0; i < count; ++i) on_packet(std::move(received_[i]), now);
     flush();
   }
-  if (offloader_) offloader_->turn(io_->now());
+  if (offloader_) {
+    offloader_->install_offered(io_->now());
+    offloader_->turn(io_->now());
+  }
   const PacketIo::Stock stock = io_->stock();
   totals_.buffers.store(stock.total, std::memory_order_relaxed);
   totals_.buffers_free.store(stock.free, std::memory_order_relaxed);
@@ -175,7 +178,12 @@ void Worker::execute(AttachTap& command) {
 }
 
 void Worker::execute(DetachTap& command) {
-  if (TransportEntry* entry = table_.find(command.id)) std::erase(entry->taps, command.tap);
+  TransportEntry* entry = table_.find(command.id);
+  if (entry == nullptr) return;
+  // It sees what was forwarded until now.
+  if (offloader_) offloader_->collect();
+  std::erase(entry->taps, command.tap);
+  if (offloader_) offloader_->reconsider(*entry);
 }
 
 void Worker::execute(SendProbe& command) {
@@ -290,7 +298,8 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
   bump(ingress.bytes, packet.data().size());
   const SourcePlan& source = entry.state.plan().sources[verdict.source];
   if (!entry.taps.empty()) {
-    const TapPacket seen{entry.state.id(), source.media, verdict.is_rtcp, packet->remote, packet.data(), now};
+    const TapPacket seen{entry.state.id(),     source.media, verdict.is_rtcp, packet->remote, packet.data(),
+                         packet.data().size(), now};
     for (PacketTap* tap : entry.taps) tap->on_packet(seen);
   }
   if (verdict.is_rtcp && !source.sinks.empty()) {

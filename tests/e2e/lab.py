@@ -148,7 +148,7 @@ class Relay:
                                  f"--interface={RELAY6}", "--listen-ng=127.0.0.1:2223", f"--control-socket={self.socket}",
                                  "--port-min=30000", "--port-max=32000", *options, log="relay.log")
         wait_for(lambda: "is ready" in lab.log("relay.log"), 5, "the relay")
-        self.pid = int(run("pgrep", "-f", self.socket).stdout.split()[0])
+        self.pid = int(run("pgrep", "-o", "-f", self.socket).stdout.split()[0])
 
     def ctl(self, *words):
         result = run(os.path.join(self.build, "rtpferryctl"), f"--socket={self.socket}", "--json", *words, check=False)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""In-kernel forwarding between namespaces: tc, native and generic XDP on veth, judged by real UDP sockets.
+"""One list of scenarios on the portable engine alone and with in-kernel forwarding by tc, by native and by generic XDP, between
+namespaces joined by veth and judged by real UDP sockets; then what in-kernel forwarding has to do besides.
 
 Exit status: 0 passed, 1 failed, 77 this machine cannot run it (and why).
 """
@@ -10,6 +11,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import socket
 import struct
 import sys
@@ -122,6 +124,131 @@ def engines(relay):
     return relay.ctl("engines")
 
 
+def conformance(relay, control, kernel):
+    """What the parties hear and what is counted, scenario by scenario: the same whoever forwards. `kernel`: streams go there."""
+    seen = {}
+
+    def both(call, packets=20):
+        a, b = call.talk(packets)
+        return len(a), len(b)
+
+    def settle(call):
+        call.talk(5)
+        if kernel:
+            call.reach_kernel(relay, "the streams")
+
+    def counted(call):
+        drops = {}
+        for leg in relay.ctl("show", call.id)["legs"]:
+            for media in leg["medias"]:
+                for reason, number in media.get("drops", {}).items():
+                    drops[reason] = drops.get(reason, 0) + number
+        return drops
+
+    def payloads(packets):
+        return {p[0][12:] for p in packets}
+
+    # Two parties.
+    alice, bob = Party("alice", ALICE, 21), Party("bob", BOB, 22)
+    call = Call(control, alice, bob)
+    settle(call)
+    seen["two parties"] = both(call, 50)
+    flows = engines(relay)["flows"]
+    before = engines(relay)["packets_user"]
+    for _ in range(3):
+        call.signal()
+        seen["re-offer"] = both(call)
+    check(not kernel or (engines(relay)["flows"], engines(relay)["packets_user"]) == (flows, before), "re-offers that change nothing leave the streams in the kernel")
+    call.signal("sendonly")
+    alice.send(10)
+    bob.send(10)
+    seen["hold"] = (len(bob.heard(10)), len(alice.heard(1, 0.2)), counted(call))
+    call.signal()
+    seen["resume"] = both(call)
+    call.ng("block media", **{"from-tag": "A"})
+    alice.send(10)
+    bob.send(10)
+    seen["block"] = (len(bob.heard(1, 0.2)), len(alice.heard(10)), counted(call))
+    call.ng("unblock media", **{"from-tag": "A"})
+    seen["unblock"] = both(call)
+    # A second branch answers from elsewhere: it is the call's other side from then on.
+    carol = Party("bob", BOB, 23)
+    call.ng("answer", **{"to-tag": "C"}, sdp=sdp(carol.address, carol.port))
+    carol.relay = bob.relay
+    for _ in range(20):
+        alice.send()
+        carol.send()
+        time.sleep(0.005)
+    seen["fork"] = (len(carol.heard(20, 1)) > 0, len(alice.heard(20, 1)) > 0)
+    call.ng("delete", **{"delete delay": 0})
+    alice.send(5)
+    seen["delete"] = (len(bob.heard(1, 0.2)), engines(relay)["flows"])
+
+    # Behind a NAT: the SDP shows another address and port, the proxy tells where the request came from.
+    alice, bob = Party("alice", ALICE, 24), Party("bob", BOB, 25)
+    call = Call.__new__(Call)
+    call.id, call.control, call.media = "nat", control, "video"
+    offered = call.ng("offer", sdp=sdp("10.9.9.9", 7777), flags=["SIP-source-address"], **{"received-from": ["IP4", ALICE]})
+    answered = call.ng("answer", **{"to-tag": "B"}, sdp=sdp(BOB, bob.port))
+    call.a, call.b = alice, bob
+    bob.relay, alice.relay = ((RELAY4, int(r["sdp"].split("m=video ")[1].split()[0])) for r in (offered, answered))
+    alice.send()
+    bob.heard(1)
+    settle(call)
+    seen["NAT"] = both(call)
+    call.ng("delete", **{"delete delay": 0})
+
+    # Between address families.
+    alice, bob = Party("alice", ALICE, 26), Party("bob", BOB6, 27)
+    call = Call(control, alice, bob, relay_b=RELAY6, options={"address-family": "IP6"})
+    settle(call)
+    seen["IPv4 to IPv6"] = both(call, 50)
+    call.ng("delete", **{"delete delay": 0})
+
+    # A third party listens: a copy of each packet, in the kernel too.
+    alice, bob, recorder = Party("alice", ALICE, 28), Party("bob", BOB, 29), Party("bob", BOB, 30)
+    call = Call(control, alice, bob, media="audio")
+    alice.payload_type = bob.payload_type = 8
+    settle(call)
+    offered = call.ng("subscribe request", **{"from-tag": "A"})
+    call.ng("subscribe answer", **{"from-tag": "", "to-tag": offered["to-tag"]}, sdp=sdp(BOB, recorder.port, "audio", "recvonly"))
+    if kernel:
+        call.reach_kernel(relay, "the streams with a listener")
+    while recorder.heard(1, 0.1):
+        pass
+    before = engines(relay)["packets_user"]
+    first = alice.sequence
+    seen["listener"] = both(call, 30)
+    copies = recorder.heard(30)
+    seen["copies"] = [p[0] for p in copies] == [rtp(28, first + i, 8, f"alice {first + i} ".encode()) for i in range(30)]
+    check(not kernel or engines(relay)["packets_user"] == before, "a stream with two receivers is copied in the kernel")
+    call.ng("unsubscribe", **{"from-tag": "", "to-tag": offered["to-tag"]})
+    seen["no listener"] = both(call), len(recorder.heard(1, 0.2))
+
+    call.ng("silence media", **{"from-tag": "A"})
+    if kernel:
+        call.reach_kernel(relay, "a silenced stream")
+    a, b = call.talk(20)
+    seen["silence"] = (payloads(b) == {bytes([0xd5]) * 160}, len(a), len(b))
+    call.ng("unsilence media", **{"from-tag": "A"})
+    a, b = call.talk(20)
+    seen["no silence"] = (len(payloads(b)), len(a))
+
+    # LIM-1. What passes depends on how fast the sender was; what did not is counted.
+    time.sleep(1)
+    arrived = 0
+    for _ in range(40):
+        alice.send(25)
+        arrived += len(bob.heard(25, 0.002))
+    arrived += len(bob.heard(1000, 0.3))
+    seen["rate"] = (arrived < 900, arrived + counted(call).get("rate-limited", 0))
+    query = call.ng("query")
+    total = alice.sequence - 1 + bob.sequence - 1
+    seen["totals"] = query["totals"]["RTP"]["packets"] + counted(call).get("rate-limited", 0) == total
+    call.ng("delete", **{"delete delay": 0})
+    return seen
+
+
 def scenarios(network, relay, control, mode):
     alice, bob = Party("alice", ALICE, 1), Party("bob", BOB, 2)
     call = Call(control, alice, bob)
@@ -144,7 +271,11 @@ def scenarios(network, relay, control, mode):
     check(query["totals"]["RTP"] == {"packets": total, "bytes": total * 172, "errors": 0} and
           all(m["stats_out"]["packets"] == total // 2 for m in medias), f"{mode}: query counts them all ({total})")
 
-    check(set(after["sent_by"]) == {"tc" if mode == "tc" else "xdp"}, f"{mode}: sent by {after['sent_by']}")
+    check(all("kernelized" in s["flags"] and "no kernel support" not in s["flags"] and s["last kernel packet"] >= s["last user packet"] > 0 for s in medias),
+          f"{mode}: query says that the kernel forwards them")
+    shares = call.ng("statistics")["statistics"]["currentstatistics"]
+    check((shares["media_kernel"], shares["media_mixed"]) == (1, 0), f"{mode}: statistics too")
+    check({k for k, v in after["sent_by"].items() if v > before["sent_by"].get(k, 0)} == {"tc" if mode in ("tc", "clsact") else "xdp"}, f"{mode}: sent by {after['sent_by']}")
 
     # A stranger while the peer may still be learned, and one packet of an unknown type.
     stranger = Party("bob", BOB, 9)
@@ -253,20 +384,49 @@ def scenarios(network, relay, control, mode):
 
 
 def privileges(network, build):
-    """As an unprivileged user: with the three capabilities it attaches, without them one line says so."""
+    """The daemon has no rights of its own: a helper process attaches the programs, and they go with the daemon."""
     os.chmod(network.directory, 0o755)
     program = shutil.copy(os.path.join(build, "rtpferryd"), network.directory)  # the build may lie where nobody else may look
-    for number, (capabilities, wanted) in enumerate((("+bpf,+net_admin,+perfmon", "offload on c-alice: tc (asked for)"),
-                                                      ("-all", "offload: no rights: it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"))):
-        log = f"unprivileged-{number}.log"
-        process = network.start("core", "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={capabilities}",
-                                f"--ambient-caps={capabilities}", "--no-new-privs", program, "--config-file=none",
-                                f"--interface={RELAY4}", "--listen-ng=127.0.0.1:2224", "--control-socket=none", "--offload=c-alice=tc", log=log)
-        wait_for(lambda: "is ready" in network.log(log), 5, "the unprivileged relay")
+    as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+    def status(pid):
+        with open(f"/proc/{pid}/status") as f:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in f)
+
+    def programs():
+        return run(*inside("core", "tc", "filter", "show", "dev", "c-alice", "ingress")).stdout.count("direct-action")
+
+    rights = "+bpf,+net_admin,+perfmon"
+    for number, (what, prefix, options, wanted, uid) in enumerate((
+            ("as nobody with three capabilities", (*as_nobody, f"--inh-caps={rights}", f"--ambient-caps={rights}", "--no-new-privs"), (),
+             "offload on c-alice: clsact (asked for; by clsact)", "65534"),
+            ("as root that becomes nobody", (), ("--user=nobody", "--group=nogroup"), "offload on c-alice: clsact (asked for; by clsact)", "65534"),
+            ("as root", (), (), "offload on c-alice: clsact (asked for; by clsact)", "0"),
+            ("as nobody without rights", (*as_nobody, "--inh-caps=-all", "--ambient-caps=-all"), (),
+             "offload: no rights: it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON; all media goes through user space", "65534"))):
+        log = f"rights-{number}.log"
+        process = network.start("core", *prefix, program, "--config-file=none", f"--interface={RELAY4}", "--listen-ng=127.0.0.1:2224",
+                                "--control-socket=none", "--offload=c-alice=clsact", *options, log=log)
+        wait_for(lambda: "is ready" in network.log(log), 5, "the relay")
         lines = [line for line in network.log(log).splitlines() if "offload" in line]
-        check(len(lines) == 1 and wanted in lines[0], f"unprivileged with {capabilities}: {lines}")
-        process.terminate()
+        check(len(lines) == 1 and wanted in lines[0], f"{what}: {lines}")
+        daemon = int(run("pgrep", "-o", "-f", "listen-ng=127.0.0.1:2224").stdout)
+        facts = status(daemon)
+        files = sum(1 << bit for bit in (0, 1, 3))  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER
+        check(facts["NoNewPrivs"] == "1" and facts["Uid"].split() == [uid] * 4 and int(facts["CapPrm"], 16) == (files if uid == "0" else 0),
+              f"{what}: the daemon is user {uid} with capabilities {facts['CapPrm']} and no way to more")
+        if "no rights" in wanted:
+            check(programs() == 0, f"{what}: nothing is attached")
+        else:
+            helper = int(run("pgrep", "-P", str(daemon)).stdout)
+            needed = sum(1 << bit for bit in (12, 13, 38, 39))  # CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON, CAP_BPF
+            facts = status(helper)
+            check(facts["Name"] == "rtpferry-helper" and int(facts["CapPrm"], 16) & ~needed == 0 and facts["NoNewPrivs"] == "1",
+                  f"{what}: the helper has capabilities {facts['CapPrm']}, no more than four")
+            check(programs() == 1, f"{what}: the program is on the interface")
+        os.kill(daemon, signal.SIGKILL)
         process.wait(5)
+        wait_for(lambda: programs() == 0, 3, "the programs gone with a killed daemon")
 
 
 def main():
@@ -276,17 +436,26 @@ def main():
     arguments = parser.parse_args()
     try:
         lab.need("ip", "ethtool")
-        for mode in arguments.mode or ["tc", "xdp", "xdp-generic"]:
+        reference = None
+        for mode in arguments.mode or ["off", "tc", "clsact", "xdp", "xdp-generic"]:
             with Lab() as network:
                 for name, device in (("alice", "eth0"), ("bob", "eth0"), ("core", "c-alice"), ("core", "c-bob")):
                     run(*inside(name, "ethtool", "-K", device, "gro", "on"), check=False)
-                relay = Relay(network, os.path.abspath(arguments.build), f"--offload=c-alice={mode}", f"--offload=c-bob={mode}", "--num-threads=1")
+                relay = Relay(network, os.path.abspath(arguments.build), f"--offload={mode}", f"--offload=c-alice={mode}", f"--offload=c-bob={mode}",
+                              "--num-threads=1")
+                control = socket_in("core", "127.0.0.1")
+                control.connect(("127.0.0.1", 2223))
                 got = engines(relay)["offload"]
+                if mode == "off":
+                    reference = conformance(relay, control, False)
+                    print("\n".join(f"        portable  {what}: {found}" for what, found in reference.items()))
+                    continue
                 if not got:
                     raise Skip("no rights to load BPF programs: " + network.log("relay.log"))
                 check({each["mode"] for each in got} == {mode}, f"{mode}: attached ({got[0]['reason']})")
-                control = socket_in("core", "127.0.0.1")
-                control.connect(("127.0.0.1", 2223))
+                found = conformance(relay, control, True)
+                differences = [f"{what}: {found[what]} instead of {reference[what]}" for what in found if reference and found[what] != reference[what]]
+                check(not differences, f"{mode}: {len(found)} scenarios give what the portable engine gives {differences or ''}")
                 scenarios(network, relay, control, mode)
                 if mode == "tc":
                     privileges(network, os.path.abspath(arguments.build))

@@ -2,6 +2,8 @@
 // Set-up of every row: caller A, callee B, stranger X, 50 packets/s for 7 s each, default settings unless
 // said.
 
+#include "tests/support/kernel_model.hpp"
+#include "tests/support/kernel_programs.hpp"
 #include "tests/support/world.hpp"
 
 #include <set>
@@ -521,7 +523,9 @@ void print_table(const std::string& engine, const std::vector<Outcome>& outcomes
 
 /// T-12: a relay with one pair a side, so that call 2 gets the ports of call 1 within a second (PRT-2,
 /// PRT-4).
-Outcome forced_reuse(std::unique_ptr<World> (*make)(const WorldOptions&)) {
+using MakeWorld = std::function<std::unique_ptr<World>(const WorldOptions&)>;
+
+Outcome forced_reuse(const MakeWorld& make) {
   WorldOptions options;
   options.port_min = UdpPort{30100};
   options.port_max = UdpPort{30103};
@@ -587,13 +591,17 @@ Outcome many_ssrcs() {
   return outcome;
 }
 
-std::unique_ptr<World> make_offload_world(const WorldOptions& options) {
-  WorldOptions with = options;
-  with.offload = true;
-  return make_sim_world(with);
+/// A simulation with something below the sockets.
+MakeWorld with_offload(std::string name, std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload) {
+  return [name = std::move(name), offload = std::move(offload)](const WorldOptions& options) {
+    WorldOptions with = options;
+    with.offload = offload;
+    with.name = name;
+    return make_sim_world(with);
+  };
 }
 
-void run_rows(std::unique_ptr<World> (*make)(const WorldOptions&)) {
+void run_rows(const MakeWorld& make) {
   const auto world = make({});
   auto rows = media_rows(*world);
   Duration end{0};
@@ -612,7 +620,7 @@ void run_rows(std::unique_ptr<World> (*make)(const WorldOptions&)) {
   outcomes.push_back(forced_reuse(make));
   if (world->name() == "sim") outcomes.push_back(many_ssrcs());
   print_table(world->name(), outcomes);
-  if (make == make_offload_world) {
+  if (world->name().starts_with("sim+")) {
     EXPECT_GT(world->forwarded_below(), 10'000u) << "the rows were to be forwarded below";
   }
   for (const Outcome& outcome : outcomes)
@@ -620,7 +628,21 @@ void run_rows(std::unique_ptr<World> (*make)(const WorldOptions&)) {
 }
 
 TEST(AttackTable, SimEngine) { run_rows(make_sim_world); }
-TEST(AttackTable, SimEngineWithOffload) { run_rows(make_offload_world); }
+TEST(AttackTable, SimEngineWithOffload) {
+  run_rows(
+      with_offload("sim+model", [](SimNetwork& network) { return std::make_unique<KernelModel>(network); }));
+}
+void run_rows_on_programs(bool with_xdp) {
+  std::string why;
+  {
+    SimNetwork network;
+    if (!SimKernel::make(network, with_xdp, why)) GTEST_SKIP() << why;
+  }
+  run_rows(with_offload(with_xdp ? "sim+xdp" : "sim+tc",
+                        [&](SimNetwork& network) { return SimKernel::make(network, with_xdp, why); }));
+}
+TEST(AttackTable, SimEngineWithTcProgram) { run_rows_on_programs(false); }
+TEST(AttackTable, SimEngineWithXdpAndTcPrograms) { run_rows_on_programs(true); }
 TEST(AttackTable, PortableEngine) { run_rows(make_live_world); }
 
 }  // namespace

@@ -32,24 +32,29 @@ class KernelModel final : public FlowOffload {
   [[nodiscard]] const Calls& calls() const { return calls_; }
   [[nodiscard]] std::uint64_t forwarded() const { return forwarded_; }
 
-  OffloadAnswer install(const OffloadFlow& flow, const OffloadState& state) override {
-    if (refuses_ || !flows_.try_emplace(flow.local, flow).second) return OffloadAnswer::kRefused;
-    ++calls_.installs;
-    states_[flow.local] = state;
-    return OffloadAnswer::kTaken;
+  void install(std::span<OffloadInstallation> batch) override {
+    for (OffloadInstallation& each : batch) {
+      each.answer = OffloadAnswer::kRefused;
+      if (refuses_ || !flows_.try_emplace(each.flow->local, *each.flow).second) continue;
+      ++calls_.installs;
+      states_[each.flow->local] = *each.state;
+      each.answer = OffloadAnswer::kTaken;
+    }
   }
-  OffloadAnswer update(const OffloadFlow& flow) override {
+  OffloadAnswer update(const OffloadFlow& flow, OffloadState& before) override {
     const auto known = flows_.find(flow.local);
     if (refuses_ || known == flows_.end()) return OffloadAnswer::kRefused;
     ++calls_.updates;
     known->second = flow;
+    before = states_.at(flow.local);
     return OffloadAnswer::kTaken;
   }
-  bool remove(const Endpoint& local, OffloadState& last) override {
-    if (flows_.erase(local) == 0) return false;
-    ++calls_.removals;
-    last = states_.extract(local).mapped();
-    return true;
+  void remove(std::span<OffloadReading> batch) override {
+    read(batch);
+    for (const OffloadReading& each : batch) {
+      calls_.removals += static_cast<unsigned>(flows_.erase(each.local));
+      states_.erase(each.local);
+    }
   }
   void read(std::span<OffloadReading> readings) override {
     for (auto& reading : readings) {
@@ -57,6 +62,13 @@ class KernelModel final : public FlowOffload {
       reading.found = known != states_.end();
       if (reading.found) reading.state = known->second;
     }
+  }
+  /// Copies that may wait for `collect`; more are lost.
+  void set_room(std::size_t samples) { room_ = samples; }
+  void collect(const std::function<void(const OffloadSample&)>& visit) override {
+    for (const auto& [datagram, at] : samples_)
+      visit({datagram.to, datagram.from, datagram.payload, datagram.payload.size(), at});
+    samples_.clear();
   }
 
  private:
@@ -97,12 +109,22 @@ class KernelModel final : public FlowOffload {
     stats.set_state(state.stream);
     stats.count(*rtp, datagram.payload.size(), known_type ? payload->clock_rate_hz : 0, now);
     state.stream = stats.state();
-    if (!flow.forwards) {
-      ++state.refused;
-      return true;
+    if (flow.sampling != Sampling::kNone) {
+      if (samples_.size() < room_)
+        samples_.emplace_back(datagram, now);
+      else
+        ++state.unsampled;
     }
-    ++forwarded_;
-    network_.send_from_relay({flow.out_local, flow.out_peer, datagram.payload});
+    for (const OffloadSink& sink : flow.sinks) {
+      auto packet = datagram.payload;
+      if (sink.silenced) {
+        std::fill(packet.begin() + static_cast<std::ptrdiff_t>(rtp->header_size),
+                  packet.begin() + static_cast<std::ptrdiff_t>(rtp->header_size + rtp->payload.size()),
+                  static_cast<std::byte>(payload->silence));
+      }
+      ++forwarded_;
+      network_.send_from_relay({sink.local, sink.peer, std::move(packet)});
+    }
     return true;
   }
 
@@ -110,6 +132,8 @@ class KernelModel final : public FlowOffload {
   std::unordered_map<Endpoint, OffloadFlow> flows_;
   std::unordered_map<Endpoint, OffloadState> states_;
   Calls calls_;
+  std::vector<std::pair<SimDatagram, Instant>> samples_;
+  std::size_t room_ = SIZE_MAX;
   std::uint64_t forwarded_ = 0;
   bool refuses_ = false;
 };

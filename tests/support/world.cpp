@@ -3,7 +3,6 @@
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "relay/io/sim/sim_network.hpp"
-#include "tests/support/kernel_model.hpp"
 
 #include <algorithm>
 #include <set>
@@ -86,15 +85,12 @@ namespace {
 
 class SimWorld final : public World {
  public:
-  explicit SimWorld(const WorldOptions& options) {
+  explicit SimWorld(const WorldOptions& options) : name_(options.name) {
     interfaces_ = make_interfaces(options, "198.18.0.1", "198.18.0.2", false);
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < options.workers; ++i) {
-      std::unique_ptr<KernelModel> kernel;
-      if (options.offload && i == 0) {
-        kernel = std::make_unique<KernelModel>(network_);
-        kernel_ = kernel.get();
-      }
+      std::unique_ptr<FlowOffload> kernel;
+      if (options.offload && i == 0) kernel = options.offload(network_);
       workers.push_back(std::make_unique<Worker>(std::make_unique<SimIo>(network_), interfaces_->own_media(),
                                                  std::move(kernel)));
     }
@@ -140,9 +136,9 @@ class SimWorld final : public World {
   [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
     return address(interface == "plain" ? "198.18.0.1" : "198.18.0.2");
   }
-  [[nodiscard]] std::string name() const override { return kernel_ != nullptr ? "sim+offload" : "sim"; }
+  [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] std::uint64_t forwarded_below() const override {
-    return kernel_ != nullptr ? kernel_->forwarded() : 0;
+    return plane_->worker(0).totals().offloaded_packets.load();
   }
   [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
     return IpAddress::v4({198, 51, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
@@ -167,7 +163,7 @@ class SimWorld final : public World {
   }
 
   SimNetwork network_;
-  KernelModel* kernel_ = nullptr;
+  std::string name_;
   Instant start_;
   Duration swept_{0};
   Duration wall_step_{0};

@@ -4,6 +4,7 @@
 
 #include "control/protocol/ng/service.hpp"
 #include "control/session/manager.hpp"
+#include "relay/io/sim/sim_network.hpp"
 #include "tests/support/packets.hpp"
 
 #include <functional>
@@ -30,8 +31,9 @@ struct WorldOptions {
   SessionConfig session;
   UdpPort port_min{30000};
   UdpPort port_max{39999};
-  /// Simulation only: locked plain streams of the first worker go below the sockets.
-  bool offload = false;
+  /// Simulation only: what locked plain streams of the first worker go to, and the engine's name with it.
+  std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload;
+  std::string name = "sim";
 };
 
 class World {

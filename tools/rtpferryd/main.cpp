@@ -9,6 +9,7 @@
 #include "relay/bpf/bpf_engine.hpp"
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
+#include "tools/rtpferryd/rights.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -238,11 +239,12 @@ std::vector<std::string> system_interfaces_of(const IpAddress& address) {
 /// Everything that lives as long as the daemon serves.
 class Daemon {
  public:
-  Daemon(const Config& config, const InterfaceSet& interfaces)
+  /// `helper` may be null: no in-kernel forwarding.
+  Daemon(const Config& config, const InterfaceSet& interfaces, std::unique_ptr<bpf::Helper> helper)
       : config_(config),
         interfaces_(interfaces),
         base_(event_base_new()),
-        bpf_(make_offload()),
+        bpf_(make_offload(std::move(helper))),
         plane_(make_workers(), true),
         manager_(config.session, interfaces_, plane_, provider_, make_listener()),
         ng_(manager_, system_clocks, config.templates),
@@ -301,9 +303,12 @@ class Daemon {
   std::size_t calls() const { return manager_.size(); }
 
  private:
+  std::size_t worker_count() const {
+    return config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
+  }
+
   std::vector<std::unique_ptr<Worker>> make_workers() const {
-    const std::size_t count =
-        config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
+    const std::size_t count = worker_count();
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < count; ++i) {
       workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(connected_),
@@ -315,7 +320,7 @@ class Daemon {
   }
 
   /// In-kernel forwarding on the interfaces of our addresses; null where it is not wanted or not to be had.
-  std::unique_ptr<bpf::BpfEngine> make_offload() const {
+  std::unique_ptr<bpf::BpfEngine> make_offload(std::unique_ptr<bpf::Helper> helper) const {
     const auto mode_of = [&](const std::string& name) {
       const auto named = config_.offload_of.find(name);
       return named == config_.offload_of.end() ? config_.offload : named->second;
@@ -324,19 +329,22 @@ class Daemon {
     for (const auto& [name, mode] : config_.offload_of) {
       if (mode != OffloadMode::kOff) names.insert(name);
     }
-    UdpPort first{0xffff};
-    UdpPort last{0};
+    bpf::ProgramSettings settings;
+    settings.first = UdpPort{0xffff};
+    settings.last = UdpPort{0};
+    settings.workers = static_cast<unsigned>(worker_count());
     for (const LogicalInterface& logical : interfaces_.all()) {
       for (const LocalAddress& local : logical.addresses) {
-        first = std::min(first, local.ports->first());
-        last = std::max(last, local.ports->last());
+        settings.first = std::min(settings.first, local.ports->first());
+        settings.last = std::max(settings.last, local.ports->last());
         for (const std::string& name : system_interfaces_of(local.address)) {
-          if (mode_of(name) != OffloadMode::kOff) names.insert(name);
+          const bool named = config_.offload_of.contains(name);
+          if (mode_of(name) != OffloadMode::kOff && (name != "lo" || named)) names.insert(name);
         }
       }
     }
-    if (names.empty()) return nullptr;
-    auto engine = bpf::BpfEngine::load(first, last);
+    if (names.empty() || !helper) return nullptr;
+    auto engine = bpf::BpfEngine::load(std::move(helper), settings);
     if (!engine) {
       log::warn("offload: {}; all media goes through user space", engine.error());
       return nullptr;
@@ -499,6 +507,18 @@ class Daemon {
   MemoryWatch memory_;
 };
 
+/// The process that attaches programs for us. Null where in-kernel forwarding is off or it cannot be started.
+std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
+  const bool wanted = config.offload != OffloadMode::kOff ||
+                      std::ranges::any_of(config.offload_of,
+                                          [](const auto& each) { return each.second != OffloadMode::kOff; });
+  if (!wanted) return nullptr;
+  auto helper = bpf::Helper::start();
+  if (helper) return std::move(*helper);
+  log::warn("offload: {}; all media goes through user space", helper.error());
+  return nullptr;
+}
+
 int run(std::span<char* const> arguments) {
   const auto config = load_config(arguments);
   if (!config) {
@@ -534,7 +554,11 @@ int run(std::span<char* const> arguments) {
   for (const std::string& notice : config->notices) log::warn("{}", notice);
   raise_descriptor_limit(*interfaces);
   const PidFile pid_file(config->pid_file);
-  Daemon daemon(*config, *interfaces);
+  auto helper = start_helper(*config);
+  std::vector<std::string> files = config->listen_unix_ng;
+  if (config->control_socket != "none") files.push_back(config->control_socket);
+  give_up_rights(config->user, config->group, files);
+  Daemon daemon(*config, *interfaces, std::move(helper));
   daemon.set_arguments(arguments);
   log::info("rtpferryd {} is ready", FERRY_VERSION);
   daemon.run();

@@ -339,9 +339,10 @@ Dict NgService::statistics() const {
   current.set("packetrate", rates_.packets);
   current.set("byterate", rates_.bytes);
   current.set("errorrate", rates_.errors);
-  current.set("media_userspace", sessions);
-  current.set("media_kernel", 0);
-  current.set("media_mixed", 0);
+  const KernelShare share = manager_.kernel_share();
+  current.set("media_userspace", static_cast<std::int64_t>(share.user));
+  current.set("media_kernel", static_cast<std::int64_t>(share.kernel));
+  current.set("media_mixed", static_cast<std::int64_t>(share.mixed));
 
   const auto ended = [&](EndReason reason) { return totals.ended[static_cast<std::size_t>(reason)]; };
   std::uint64_t all_ended = 0;

@@ -297,6 +297,7 @@ Verdict Transport::deliver(Component component, std::size_t source, Bytes datagr
   last_packet_[index(component)] = now;
   verified_ = true;
   activity_->last_packet_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  activity_->last_user_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   Verdict verdict;
   verdict.kind = Verdict::Kind::kForward;
   verdict.source = static_cast<std::uint8_t>(source);
@@ -466,9 +467,12 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   flow.open_until = latch_[0].open_until();
   flow.handover = plan_->rtp_latch.handover;
   const bool events_matter = source.has_events || source.inspects_payload;
+  const bool silenced = std::ranges::any_of(source.sinks, &Sink::silenced);
   for (const PayloadEntry& payload : source.payloads) {
-    if (!(payload.is_event && events_matter)) flow.payloads.push_back(payload);
+    if (payload.is_event ? events_matter : silenced && payload.silence == 0) continue;
+    flow.payloads.push_back(payload);
   }
+  if (silenced && source.payloads.empty()) return std::nullopt;
   if (flow.payloads.empty() && !source.payloads.empty()) return std::nullopt;
   OffloadState state;
   state.stream = stream->state();
@@ -508,6 +512,7 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
   const std::int64_t at = now.last_packet.time_since_epoch().count();
   activity_->last_packet_ns.store(at, std::memory_order_relaxed);
   activity_->last_rtp_ns.store(at, std::memory_order_relaxed);
+  activity_->last_kernel_ns.store(at, std::memory_order_relaxed);
   return done;
 }
 

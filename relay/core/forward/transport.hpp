@@ -29,6 +29,9 @@ struct ComponentCounters {
 struct TransportActivity {
   std::atomic<std::int64_t> last_packet_ns{0};  // Instant since epoch, 0 = none yet
   std::atomic<std::int64_t> last_rtp_ns{0};
+  std::atomic<std::int64_t> last_user_ns{0};    // that user space saw
+  std::atomic<std::int64_t> last_kernel_ns{0};  // that was forwarded below the sockets
+  std::atomic<bool> is_below{false};            // its media is forwarded below now
 };
 
 /// Everything a transport knows, as plain values (design seam 3). Version it with `kVersion` when it changes.

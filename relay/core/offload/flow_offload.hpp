@@ -14,27 +14,39 @@
 
 namespace ferry {
 
-/// One direction of a locked plain stream: RTP that arrives at `local` from `peer` leaves from `out_local` to
-/// `out_peer` as it came. Everything else that arrives at `local` is punted to the sockets, but for what the
-/// members below say. Plain values; `local` names the flow.
+/// A receiver of a flow: from which end to which other, and how.
+struct OffloadSink {
+  Endpoint local;
+  Endpoint peer;
+  /// DSCP and ECN octet of what leaves.
+  std::uint8_t tos = 0;
+  /// The payload is overwritten with its codec's silence.
+  bool silenced = false;
+
+  bool operator==(const OffloadSink&) const = default;
+};
+
+/// Whether copies of a flow's packets come to user space.
+enum class Sampling : std::uint8_t { kNone, kHeaders, kWhole };
+
+/// One direction of a locked plain stream: RTP that arrives at `local` from `peer` leaves for `sinks` as it
+/// came. Everything else that arrives at `local` is punted to the sockets, but for what the members below
+/// say. Plain values; `local` names the flow.
 struct OffloadFlow {
   Endpoint local;
   Endpoint peer;
-  Endpoint out_local;
-  Endpoint out_peer;
-  /// DSCP and ECN octet of what leaves.
-  std::uint8_t tos = 0;
+  /// Those that are silenced come last. None: packets are counted and go nowhere (hold, block).
+  std::vector<OffloadSink> sinks;
   /// The only SSRC; packets of others are punted (SSR-1).
   Ssrc ssrc;
   /// What is taken and its clock rates; other types are punted. Empty = any.
   std::vector<PayloadEntry> payloads;
   RateLimit rate;
-  /// False: packets are counted as `OffloadState::refused` and go nowhere (hold, block).
-  bool forwards = true;
   /// Until then packets of other sources are punted, afterwards dropped and counted (LAT-6).
   Instant open_until{};
   /// Other addresses may continue the stream, not only other ports of the same one (LAT-8c).
   bool handover = false;
+  Sampling sampling = Sampling::kNone;
 
   bool operator==(const OffloadFlow&) const = default;
 };
@@ -47,22 +59,41 @@ struct OffloadState {
   SeqNo heard_sequence;
   Instant heard_at{};
   // Since the installation.
-  std::uint32_t refused = 0;
   std::uint32_t rate_limited = 0;
   std::uint32_t foreign = 0;
+  /// Copies that found no room.
+  std::uint32_t unsampled = 0;
 
   bool operator==(const OffloadState&) const = default;
 };
 
-/// A reading of one flow: `local` in; the rest out.
+/// What one flow has counted: `local` in; the rest out.
 struct OffloadReading {
   Endpoint local;
   bool found = false;
   OffloadState state;
 };
 
+/// A copy of a packet that was counted.
+struct OffloadSample {
+  Endpoint local;
+  Endpoint from;
+  /// All of it, or its start. Borrowed for the call.
+  Bytes datagram;
+  /// Octets of the datagram.
+  std::size_t size = 0;
+  Instant received_at{};
+};
+
 /// `kLater`: not now, but perhaps when the packet just forwarded has found its neighbour.
 enum class OffloadAnswer : std::uint8_t { kTaken, kLater, kRefused };
+
+/// A flow to install: `flow` and `state` in, borrowed for the call; `answer` out.
+struct OffloadInstallation {
+  const OffloadFlow* flow = nullptr;
+  const OffloadState* state = nullptr;
+  OffloadAnswer answer = OffloadAnswer::kRefused;
+};
 
 /// Takes flows below the sockets. One instance per worker, called on the worker's thread.
 ///
@@ -71,22 +102,21 @@ enum class OffloadAnswer : std::uint8_t { kTaken, kLater, kRefused };
 class FlowOffload {
  public:
   virtual ~FlowOffload() = default;
-  [[nodiscard]] virtual OffloadAnswer install(const OffloadFlow& flow, const OffloadState& state) = 0;
-  /// Changes an installed flow; the state stays. After a refusal the old flow is still there.
-  [[nodiscard]] virtual OffloadAnswer update(const OffloadFlow& flow) = 0;
-  /// Complete when it returns (LAT-13): no packet is forwarded any more, and `last` is what was counted.
-  /// False if there is no such flow.
-  virtual bool remove(const Endpoint& local, OffloadState& last) = 0;
-  virtual void read(std::span<OffloadReading> readings) = 0;
+  virtual void install(std::span<OffloadInstallation> flows) = 0;
+  /// Changes an installed flow; the state stays, and `before` is what it was at the change. After a refusal
+  /// the old flow is still there.
+  [[nodiscard]] virtual OffloadAnswer update(const OffloadFlow& flow, OffloadState& before) = 0;
+  /// Complete when it returns (LAT-13): no packet is forwarded any more, and the readings are final.
+  virtual void remove(std::span<OffloadReading> flows) = 0;
+  virtual void read(std::span<OffloadReading> flows) = 0;
+  /// Hands over the copies that have come since the last call.
+  virtual void collect(const std::function<void(const OffloadSample&)>& visit) = 0;
 
-  // Said no to unless an engine can. Nothing asks yet: adoption comes with calls that survive the daemon,
-  // samples with what wants them (a tap takes its stream back to user space).
+  // Said no to unless an engine can. Nothing asks yet: adoption comes with calls that survive the daemon.
   /// Flows that an earlier process left behind.
   virtual void enumerate(const std::function<void(const OffloadFlow&)>&) {}
   /// Takes over a flow found by `enumerate`, as if this instance had installed it.
   [[nodiscard]] virtual OffloadAnswer adopt(const OffloadFlow&) { return OffloadAnswer::kRefused; }
-  /// Copies of the flow's packets to user space, on or off.
-  [[nodiscard]] virtual OffloadAnswer sample(const Endpoint&, bool) { return OffloadAnswer::kRefused; }
 };
 
 }  // namespace ferry

@@ -8,17 +8,18 @@
 
 namespace ferry {
 
-enum class OffloadMode : std::uint8_t { kAuto, kXdp, kXdpGeneric, kTc, kOff };
+enum class OffloadMode : std::uint8_t { kAuto, kXdp, kXdpGeneric, kTc, kClsact, kOff };
 
 struct OffloadModeRow {
   OffloadMode mode;
   std::string_view name;
 };
 // In the order of the enum.
-inline constexpr std::array<OffloadModeRow, 5> kOffloadModes = {{{OffloadMode::kAuto, "auto"},
+inline constexpr std::array<OffloadModeRow, 6> kOffloadModes = {{{OffloadMode::kAuto, "auto"},
                                                                  {OffloadMode::kXdp, "xdp"},
                                                                  {OffloadMode::kXdpGeneric, "xdp-generic"},
                                                                  {OffloadMode::kTc, "tc"},
+                                                                 {OffloadMode::kClsact, "clsact"},
                                                                  {OffloadMode::kOff, "off"}}};
 
 constexpr std::string_view to_string(OffloadMode mode) noexcept {

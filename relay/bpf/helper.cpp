@@ -1,0 +1,205 @@
+#include "relay/bpf/helper.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <span>
+
+#include <fmt/format.h>
+#include <net/if.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ferry::bpf {
+
+namespace {
+
+enum class Command : std::uint32_t { kLoad, kAttach };
+
+struct Request {
+  Command command = Command::kLoad;
+  std::uint16_t first_port = 0;
+  std::uint16_t last_port = 0;
+  std::uint32_t workers = 0;
+  std::uint32_t ring_octets = 0;
+  OffloadMode mode = OffloadMode::kOff;
+  bool is_named = false;
+  std::array<char, IFNAMSIZ> interface {};
+};
+
+struct Reply {
+  bool good = false;
+  OffloadMode mode = OffloadMode::kOff;
+  std::uint32_t ifindex = 0;
+  /// An error, or a reason.
+  std::array<char, 240> text{};
+};
+
+constexpr std::size_t kMaxDescriptors = 128;
+using ControlSpace = std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)>;
+
+void set_text(Reply& reply, const std::string& text) {
+  std::copy_n(text.begin(), std::min(text.size(), reply.text.size() - 1), reply.text.begin());
+}
+
+bool send_reply(int socket, Reply& reply, std::span<const int> descriptors) {
+  iovec data{&reply, sizeof reply};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) ControlSpace control{};
+  if (!descriptors.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
+  }
+  return sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof reply);
+}
+
+bool receive_reply(int socket, Reply& reply, std::vector<int>& descriptors) {
+  iovec data{&reply, sizeof reply};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) ControlSpace control{};
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  ssize_t size = 0;
+  do size = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    descriptors.resize((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(descriptors.data(), CMSG_DATA(header), descriptors.size() * sizeof(int));
+  }
+  reply.text.back() = '\0';
+  return size == static_cast<ssize_t>(sizeof reply);
+}
+
+/// Keeps what loading and attaching need, as far as this process has it.
+void keep_needed_rights() {
+  constexpr std::array<cap_value_t, 4> kNeeded = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON};
+  cap_t mine = cap_get_proc();
+  cap_t kept = cap_init();
+  for (const cap_value_t each : kNeeded) {
+    cap_flag_value_t has = CAP_CLEAR;
+    if (cap_get_flag(mine, each, CAP_PERMITTED, &has) != 0 || has != CAP_SET) continue;
+    cap_set_flag(kept, CAP_PERMITTED, 1, &each, CAP_SET);
+    cap_set_flag(kept, CAP_EFFECTIVE, 1, &each, CAP_SET);
+  }
+  cap_set_proc(kept);
+  cap_free(kept);
+  cap_free(mine);
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/// The helper's life: until the daemon's end of the socket closes.
+void serve(int socket) {
+  std::unique_ptr<Programs> programs;
+  Request request;
+  while (recv(socket, &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request)) {
+    Reply reply;
+    std::vector<int> descriptors;
+    if (request.command == Command::kLoad) {
+      programs.reset();
+      auto loaded = Programs::load(
+          {UdpPort{request.first_port}, UdpPort{request.last_port}, request.workers, request.ring_octets});
+      reply.good = loaded.has_value();
+      if (loaded) {
+        programs = std::move(*loaded);
+        const ProgramHandles has = programs->handles();
+        descriptors = {has.flows, has.hops, has.counters, has.orders, has.variables, has.control};
+        descriptors.insert(descriptors.end(), has.rings.begin(), has.rings.end());
+      } else {
+        set_text(reply, loaded.error());
+      }
+    } else if (programs) {
+      request.interface.back() = '\0';
+      const Attachment got = programs->attach(request.interface.data(), request.mode, request.is_named);
+      reply.good = true;
+      reply.mode = got.mode;
+      reply.ifindex = got.ifindex;
+      set_text(reply, got.reason);
+    }
+    if (!send_reply(socket, reply, descriptors)) break;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Helper>, std::string> Helper::start() {
+  std::array<int, 2> sockets{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0)
+    return fail(fmt::format("no helper process: {}", std::strerror(errno)));
+  const pid_t process = fork();
+  if (process < 0) {
+    const int error = errno;
+    close(sockets[0]);
+    close(sockets[1]);
+    return fail(fmt::format("no helper process: {}", std::strerror(error)));
+  }
+  if (process == 0) {
+    close(sockets[0]);
+    prctl(PR_SET_NAME, "rtpferry-helper");
+    // The daemon says when to end, not the terminal.
+    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
+    keep_needed_rights();
+    serve(sockets[1]);
+    _exit(0);
+  }
+  close(sockets[1]);
+  return std::unique_ptr<Helper>(new Helper(sockets[0], process));
+}
+
+Helper::~Helper() {
+  close(socket_);
+  while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Result<ProgramHandles, std::string> Helper::load(const ProgramSettings& settings) {
+  Request request;
+  request.first_port = settings.first.value;
+  request.last_port = settings.last.value;
+  request.workers = settings.workers;
+  request.ring_octets = settings.ring_octets;
+  Reply reply;
+  std::vector<int> descriptors;
+  constexpr std::size_t kFixed = 6;
+  if (send(socket_, &request, sizeof request, MSG_NOSIGNAL) < 0 ||
+      !receive_reply(socket_, reply, descriptors))
+    return fail(std::string("the helper process is gone"));
+  if (!reply.good || descriptors.size() < kFixed) return fail(std::string(reply.text.data()));
+  ProgramHandles handles;
+  const std::array<int*, kFixed> to = {&handles.flows,  &handles.hops,      &handles.counters,
+                                       &handles.orders, &handles.variables, &handles.control};
+  for (std::size_t i = 0; i < kFixed; ++i) *to[i] = descriptors[i];
+  handles.rings.assign(descriptors.begin() + kFixed, descriptors.end());
+  return handles;
+}
+
+Attachment Helper::attach(const std::string& interface, OffloadMode wanted, bool is_named) {
+  Request request;
+  request.command = Command::kAttach;
+  request.mode = wanted;
+  request.is_named = is_named;
+  std::copy_n(interface.begin(), std::min(interface.size(), request.interface.size() - 1),
+              request.interface.begin());
+  Reply reply;
+  std::vector<int> none;
+  if (send(socket_, &request, sizeof request, MSG_NOSIGNAL) < 0 || !receive_reply(socket_, reply, none) ||
+      !reply.good)
+    return {interface, 0, OffloadMode::kOff, "the helper process is gone"};
+  return {interface, reply.ifindex, reply.mode, reply.text.data()};
+}
+
+}  // namespace ferry::bpf

@@ -1,0 +1,75 @@
+#include "tools/rtpferryd/rights.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+namespace ferry {
+
+namespace {
+
+[[noreturn]] void fail_with(const std::string& what) {
+  throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+void make_folders(const std::vector<std::string>& files, uid_t user, gid_t group) {
+  for (const std::string& file : files) {
+    const auto folder = std::filesystem::path(file).parent_path();
+    std::error_code error;
+    if (folder.empty() || !std::filesystem::create_directories(folder, error)) continue;
+    if (chown(folder.c_str(), user, group) != 0) fail_with(fmt::format("chown {}", folder.string()));
+  }
+}
+
+void change_user(const std::string& user, const std::string& group, const std::vector<std::string>& files) {
+  uid_t uid = getuid();
+  gid_t gid = getgid();
+  if (!user.empty()) {
+    errno = 0;
+    const passwd* known = getpwnam(user.c_str());
+    if (known == nullptr) throw std::runtime_error(fmt::format("user: there is no user '{}'", user));
+    uid = known->pw_uid;
+    gid = known->pw_gid;
+  }
+  if (!group.empty()) {
+    const ::group* known = getgrnam(group.c_str());
+    if (known == nullptr) throw std::runtime_error(fmt::format("group: there is no group '{}'", group));
+    gid = known->gr_gid;
+  }
+  if (uid == getuid() && gid == getgid()) return;
+  make_folders(files, uid, gid);
+  const bool done = (user.empty() ? setgroups(1, &gid) : initgroups(user.c_str(), gid)) == 0 &&
+                    setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
+  if (!done) fail_with(fmt::format("cannot become user {} and group {}", uid, gid));
+}
+
+}  // namespace
+
+void give_up_rights(const std::string& user, const std::string& group,
+                    const std::vector<std::string>& files) {
+  change_user(user, group, files);
+  cap_t kept = cap_init();
+  if (geteuid() == 0) {
+    constexpr std::array<cap_value_t, 3> kFiles = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER};
+    cap_set_flag(kept, CAP_PERMITTED, kFiles.size(), kFiles.data(), CAP_SET);
+    cap_set_flag(kept, CAP_EFFECTIVE, kFiles.size(), kFiles.data(), CAP_SET);
+  }
+  // A process of root that never had them keeps nothing.
+  if (cap_set_proc(kept) != 0) {
+    cap_clear(kept);
+    cap_set_proc(kept);
+  }
+  cap_free(kept);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail_with("no_new_privs");
+}
+
+}  // namespace ferry
