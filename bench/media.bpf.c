@@ -5,6 +5,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
@@ -48,8 +49,7 @@ struct parsed {
   struct udphdr *udp;
 };
 
-static __always_inline int parse(struct xdp_md *ctx, struct parsed *p) {
-  void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+static __always_inline int parse(void *data, void *end, struct parsed *p) {
   p->eth = data;
   p->ip = (void *)(p->eth + 1);
   p->udp = (void *)(p->ip + 1);
@@ -63,7 +63,7 @@ static __always_inline int parse(struct xdp_md *ctx, struct parsed *p) {
 SEC("xdp")
 int sink(struct xdp_md *ctx) {
   struct parsed p;
-  if (!parse(ctx, &p) || p.udp->dest == bpf_htons(2223)) return XDP_PASS;
+  if (!parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p) || p.udp->dest == bpf_htons(2223)) return XDP_PASS;
   __u64 *sent = (void *)(p.udp + 1) + 12;
   if ((void *)(sent + 1) > (void *)(long)ctx->data_end || *(__u8 *)(p.udp + 1) >> 6 != 2) return XDP_PASS;
   __u64 took = bpf_ktime_get_ns() - *sent;
@@ -79,35 +79,50 @@ int sink(struct xdp_md *ctx) {
   return XDP_DROP;
 }
 
-SEC("xdp")
-int bare(struct xdp_md *ctx) {
-  struct parsed p;
-  if (!parse(ctx, &p)) return XDP_PASS;
-  struct end key = {.address = p.ip->daddr, .port = p.udp->dest};
+/* Rewrites a frame; the interface that it leaves by, or 0. */
+static __always_inline __u32 forward(void *ctx, const struct parsed *p, __u32 ifindex) {
+  struct end key = {.address = p->ip->daddr, .port = p->udp->dest};
   struct rewrite *to = bpf_map_lookup_elem(&rewrites, &key);
-  if (!to) return XDP_PASS;
+  if (!to) return 0;
   struct bpf_fib_lookup fib = {};
   fib.family = AF_INET;
   fib.l4_protocol = IPPROTO_UDP;
-  fib.tot_len = bpf_ntohs(p.ip->tot_len);
+  fib.tot_len = bpf_ntohs(p->ip->tot_len);
   fib.ipv4_src = to->source;
   fib.ipv4_dst = to->destination;
-  fib.ifindex = ctx->ingress_ifindex;
-  if (bpf_fib_lookup(ctx, &fib, sizeof fib, 0) != BPF_FIB_LKUP_RET_SUCCESS) return XDP_PASS;
+  fib.ifindex = ifindex;
+  if (bpf_fib_lookup(ctx, &fib, sizeof fib, 0) != BPF_FIB_LKUP_RET_SUCCESS) return 0;
   __sync_fetch_and_add(&to->packets, 1);
-  p.ip->saddr = to->source;
-  p.ip->daddr = to->destination;
-  p.ip->check = 0;
+  p->ip->saddr = to->source;
+  p->ip->daddr = to->destination;
+  p->ip->check = 0;
   __u32 sum = 0;
-  const __u16 *w = (const __u16 *)p.ip;
+  const __u16 *w = (const __u16 *)p->ip;
 #pragma unroll
   for (int i = 0; i < 10; ++i) sum += w[i];
   sum = (sum & 0xffff) + (sum >> 16);
   sum = (sum & 0xffff) + (sum >> 16);
-  p.ip->check = ~sum;
-  p.udp->source = to->source_port;
-  p.udp->dest = to->destination_port;
-  __builtin_memcpy(p.eth->h_dest, fib.dmac, 6);
-  __builtin_memcpy(p.eth->h_source, fib.smac, 6);
-  return fib.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(fib.ifindex, 0);
+  p->ip->check = ~sum;
+  p->udp->source = to->source_port;
+  p->udp->dest = to->destination_port;
+  __builtin_memcpy(p->eth->h_dest, fib.dmac, 6);
+  __builtin_memcpy(p->eth->h_source, fib.smac, 6);
+  return fib.ifindex;
+}
+
+SEC("xdp")
+int bare(struct xdp_md *ctx) {
+  struct parsed p;
+  if (!parse((void *)(long)ctx->data, (void *)(long)ctx->data_end, &p)) return XDP_PASS;
+  const __u32 out = forward(ctx, &p, ctx->ingress_ifindex);
+  if (out == 0) return XDP_PASS;
+  return out == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(out, 0);
+}
+
+SEC("tc")
+int bare_tc(struct __sk_buff *skb) {
+  struct parsed p;
+  if (!parse((void *)(long)skb->data, (void *)(long)skb->data_end, &p)) return TC_ACT_UNSPEC;
+  const __u32 out = forward(skb, &p, skb->ifindex);
+  return out == 0 ? TC_ACT_UNSPEC : bpf_redirect(out, 0);
 }

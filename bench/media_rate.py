@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Forwarding between two namespaces over veth: rtpferryd in user space, with tc and with XDP, beside Debian's rtpengine (user
-space) and a bare XDP forwarder, interleaved in one run.
+space) and bare tc and XDP forwarders, interleaved in one run.
 
 One core has the generator and the sink, the other everything of the relay: its process and the kernel thread that takes
 frames from its interface (threaded NAPI), whose CPU time is added. Frames are 172-octet RTP in IPv4. Figures are medians of
@@ -135,8 +135,8 @@ class Relay:
         self.kind, self.pids, self.process, self.helper = kind, [], None, None
         common = ["--config-file=none", f"--interface={RELAY}", "--listen-ng=127.0.0.1:2223", "--log-level=4", "--num-threads=1",
                   "--port-min=20000", "--port-max=40000", "--delete-delay=0", "--timeout=3600"]
-        if kind == "bare XDP":
-            self.helper = Lines(inside(CORE, "taskset", "-c", CPU["relay"], os.path.join(build, "mediagen"), "bare", "c0"))
+        if kind.startswith("bare"):
+            self.helper = Lines(inside(CORE, "taskset", "-c", CPU["relay"], os.path.join(build, "mediagen"), "bare-tc" if kind == "bare tc" else "bare", "c0"))
             ports = [(20000 + 4 * i, 20002 + 4 * i) for i in range(calls)]
             flows = []
             for i, (a, b) in enumerate(ports):
@@ -150,7 +150,7 @@ class Relay:
             self.socket = os.path.join(os.path.dirname(log.name), "control.sock")
             mode = kind.split()[1]
             command = [os.path.join(build, "rtpferryd"), *common, f"--control-socket={self.socket}",
-                       *([] if mode == "sockets" else [f"--offload=c0={mode}"])]
+                       f"--offload=c0={'off' if mode == 'sockets' else mode}"]
         self.process = subprocess.Popen(inside(CORE, "taskset", "-c", CPU["relay"], *command), stdout=log, stderr=log)
         control = socket_in(CORE)  # not connected: nobody there yet is silence, and the request is repeated
         control.settimeout(0.1)
@@ -239,7 +239,7 @@ def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("needs two cores: one for the generator")
         return 1
-    kinds = ["rtpferryd sockets", "rtpferryd tc", "rtpferryd xdp", "bare XDP"]
+    kinds = ["rtpferryd sockets", "rtpferryd tc", "rtpferryd xdp", "bare tc", "bare XDP"]
     if shutil.which("rtpengine"):
         kinds.append("rtpengine")
     kinds = arguments.only or kinds

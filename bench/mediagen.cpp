@@ -1,6 +1,6 @@
 // The two ends of the media bench: `mediagen gen INTERFACE` sends prepared RTP frames at a rate and counts
-// and times what comes back, `mediagen bare INTERFACE` attaches the least that a forwarder must do. Both read
-// JSON lines.
+// and times what comes back, `mediagen bare|bare-tc INTERFACE` attaches the least that a forwarder must do.
+// Both read JSON lines.
 //
 //   gen   {"flows": [["SRC", PORT, "DST", PORT, "SRC-MAC", "DST-MAC"], …]}, then {"rate": N, "seconds": S} as
 //   often as
@@ -103,6 +103,22 @@ double quantile_us(const std::vector<std::uint64_t>& counts, std::uint64_t total
       return static_cast<double>(16 + i % 16) * static_cast<double>(1ull << (i / 16)) / 16.0 / 1000.0;
   }
   return 0;
+}
+
+void attach_tc(const bpf_program* program, unsigned ifindex) {
+  bpf_tc_hook hook{};
+  hook.sz = sizeof hook;
+  hook.ifindex = static_cast<int>(ifindex);
+  hook.attach_point = BPF_TC_INGRESS;
+  bpf_tc_hook_create(&hook);
+  bpf_tc_opts options{};
+  options.sz = sizeof options;
+  options.prog_fd = bpf_program__fd(program);
+  options.flags = BPF_TC_F_REPLACE;
+  options.handle = 1;
+  options.priority = 1;
+  if (const int error = bpf_tc_attach(&hook, &options); error != 0)
+    throw std::runtime_error(std::string("cannot attach: ") + std::strerror(-error));
 }
 
 int attach(const bpf_program* program, unsigned ifindex) {
@@ -217,14 +233,15 @@ int run(const std::string& what, const std::string& interface) {
   if (skeleton == nullptr) throw std::runtime_error("the kernel refuses the programs of the bench");
   const unsigned ifindex = if_nametoindex(interface.c_str());
   const json flows = read_line().at("flows");
-  if (what == "bare") {
+  if (what.starts_with("bare")) {
     for (const json& flow : flows) {
       const End key{address_be(flow[0]), htons(flow[1].get<std::uint16_t>()), 0};
       const Rewrite to{address_be(flow[2]), address_be(flow[4]), htons(flow[3].get<std::uint16_t>()),
                        htons(flow[5].get<std::uint16_t>()), 0};
       bpf_map_update_elem(bpf_map__fd(skeleton->maps.rewrites), &key, &to, BPF_ANY);
     }
-    attach(skeleton->progs.bare, ifindex);
+    if (what == "bare") attach(skeleton->progs.bare, ifindex);
+    if (what == "bare-tc") attach_tc(skeleton->progs.bare_tc, ifindex);
     std::cout << json{{"attached", true}}.dump() << std::endl;
     while (!read_line().is_null()) {
     }
@@ -243,7 +260,7 @@ int run(const std::string& what, const std::string& interface) {
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 3) throw std::runtime_error("usage: mediagen gen|bare INTERFACE");
+    if (argc != 3) throw std::runtime_error("usage: mediagen gen|bare|bare-tc INTERFACE");
     return run(argv[1], argv[2]);
   } catch (const std::exception& e) {
     std::cerr << "mediagen: " << e.what() << "\n";

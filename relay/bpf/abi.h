@@ -21,6 +21,7 @@ enum ferry_flow_flags {
   FERRY_SAMPLED = 1 << 5,  /* a copy of every counted packet goes to user space */
 };
 
+#define FERRY_TOKEN (1000000000 >> 10) /* one packet or octet: ticks of 1,024 ns in a second */
 #define FERRY_KINDS 8                /* the first is 0: unknown, no jitter */
 #define FERRY_SINKS 4                /* receivers of a flow */
 #define FERRY_PUNTS_PER_SECOND 2000  /* LIM-3, of unmatched sources, for each port */
@@ -32,24 +33,28 @@ enum ferry_flow_flags {
 #define FERRY_SHORT_SAMPLE 256
 #define FERRY_LONG_SAMPLE 1536
 
-/* A payload type's clock rate, and the octet that is its silence (0: it has none). */
+/* A payload type's clock rate, the same in 64 ns times 2^32, and the octet that is its silence (0: it has none). */
 struct ferry_kind {
   __u32 clock;
-  __u32 silence;
+  __u8 silence;
+  __u8 type; /* in ferry_plan */
+  __u16 zero;
+  __u64 scale;
 };
 
-/* A receiver: from which end, to which. */
+#define FERRY_HOPS 65536 /* the first is none */
+
+/* A receiver. */
 struct ferry_sink {
-  __u8 local[16];
-  __u8 peer[16];
+  __u32 hop; /* which has the addresses */
   __be16 local_port_be;
   __be16 peer_port_be;
   __u8 tos;
   __u8 silenced; /* hears silence instead of the payload */
-  __u16 zero;
+  __u16 address_change; /* of the checksum (RFC 1624), from the flow's addresses to these */
 };
 
-/* What a flow is. Written by user space only. */
+/* What a flow is, as far as every packet needs it: few lines of the cache. Written by user space only. */
 struct ferry_plan {
   __u8 peer[16];
   __be16 peer_port_be;
@@ -58,9 +63,17 @@ struct ferry_plan {
   __u32 flags;
   __u32 packets_per_second; /* 0 = no limit */
   __u32 bytes_per_second;
-  __u32 sink_count; /* 0: packets are counted and go nowhere */
+  __u16 sink_count; /* 0: packets are counted and go nowhere */
+  __u16 pseudo_sum; /* of the addresses and the protocol that packets of the flow come with */
   __u64 open_until; /* CLOCK_MONOTONIC, ns */
-  struct ferry_sink sinks[FERRY_SINKS];
+  struct ferry_sink sink;
+  __u32 zero;
+  struct ferry_kind kind; /* of the type that is expected most; 255: of none */
+};
+
+/* The rest of it. */
+struct ferry_more {
+  struct ferry_sink sinks[FERRY_SINKS - 1]; /* from the second on */
   struct ferry_kind kinds[FERRY_KINDS];
   __u8 kind_of[128]; /* by payload type: 0 = not in the list, else index of `kinds`, 0x80 set */
 };
@@ -70,39 +83,47 @@ struct ferry_state {
   __u64 packets;
   __u64 bytes;
   __u64 last_packet;
-  __u64 seen;    /* bit n: highest - n was received */
-  __s64 transit; /* arrival minus timestamp, in clock units */
-  __u32 base_extended;
-  __u32 highest_extended;
-  __u32 last_timestamp;
-  __u32 duplicates;
-  __u32 reordered;
-  __u32 jitter_q4;
-  __u32 clock_rate;
-  __u32 last_payload_type;
-  __s64 bucket_packets; /* millionths */
+  __u64 seen;           /* bit n: highest - n was received */
+  __s64 bucket_packets; /* in FERRY_TOKEN */
   __s64 bucket_bytes;
   __u64 bucket_last;
   __u64 heard_at;
-  __u32 heard_sequence;
+  __s32 transit; /* arrival minus timestamp, in clock units */
+  __u32 highest_extended;
+  __u32 base_extended;
+  __u32 last_timestamp;
+  __u32 jitter_q4;
+  __u32 clock_rate;
+  __u16 heard_sequence;
+  __u8 last_payload_type;
+  __u8 zero[5];
+  /* What most packets leave alone. */
+  __u32 duplicates;
+  __u32 reordered;
   __u32 rate_limited;
   __u32 foreign;
   __u32 unsampled; /* samples that found no room */
   __u32 punt_second;
   __u32 punts;
+  __u32 zero2;
 };
 
-/* How to reach an address: made and kept current by user space. */
+/* How to get from one of our addresses to a receiver's: made and kept current by user space. */
 struct ferry_hop {
-  __u32 ifindex;
+  __u8 local[16];
+  __u8 remote[16];
+  __u32 ifindex; /* 0: there is no way now */
   __u32 mtu;
   __u8 destination_mac[6];
   __u8 source_mac[6];
   __u32 xdp; /* frames may be redirected to this interface from XDP */
 };
-struct ferry_hop_key {
-  __u8 local[16];
-  __u8 remote[16];
+
+/* Nobody sees a hop half written: user space fills the other copy, then says that it is the one. */
+struct ferry_hop_copies {
+  __u32 current;
+  __u32 zero;
+  struct ferry_hop copies[2];
 };
 
 /* Index of the counters: why a packet of a known port went to the sockets. */
@@ -132,6 +153,7 @@ struct ferry_order {
   __u64 done;               /* out: 1 if the flow was there, or for FERRY_INSTALL if it is there now */
   struct ferry_plan plan;   /* FERRY_INSTALL, FERRY_UPDATE: in */
   struct ferry_state state; /* FERRY_INSTALL: in; all others: out, as it was at that moment */
+  struct ferry_more more;   /* as plan */
 };
 
 /* What the control program is run with, behind an Ethernet header: which orders. */

@@ -27,7 +27,8 @@ using Variables = std::remove_pointer_t<decltype(ferry_bpf::bss)>;
 BpfEngine::BpfEngine(std::unique_ptr<Helper> helper, ProgramHandles handles)
     : helper_(std::move(helper)),
       handles_(std::move(handles)),
-      variables_(handles_.variables, sizeof(Variables)) {}
+      variables_(handles_.variables, sizeof(Variables)),
+      hop_memory_(handles_.hops, sizeof(ferry_hop_copies) * FERRY_HOPS) {}
 
 BpfEngine::~BpfEngine() {
   hops_.reset();
@@ -103,8 +104,9 @@ std::unique_ptr<FlowOffload> BpfEngine::make_offload() {
   if (workers_ >= handles_.rings.size()) return nullptr;
   try {
     if (!hops_) {
-      hops_ = std::make_unique<NextHops>(
-          [this](const NextHops::Pair& pair, const NextHop* hop) { publish(pair, hop); });
+      hops_ =
+          std::make_unique<NextHops>(FERRY_HOPS - 1, [this](std::uint32_t id, const NextHops::Pair& pair,
+                                                            const NextHop* hop) { publish(id, pair, hop); });
     }
     KernelHandles mine;
     mine.flows = handles_.flows;
@@ -120,25 +122,22 @@ std::unique_ptr<FlowOffload> BpfEngine::make_offload() {
   }
 }
 
-void BpfEngine::publish(const NextHops::Pair& pair, const NextHop* hop) const {
-  ferry_hop_key key{};
-  write_address(key.local, pair.first);
-  write_address(key.remote, pair.second);
-  if (hop == nullptr) {
-    bpf_map_delete_elem(handles_.hops, &key);
-    return;
-  }
+void BpfEngine::publish(std::uint32_t id, const NextHops::Pair& pair, const NextHop* hop) const {
   ferry_hop value{};
-  value.ifindex = hop->ifindex;
-  value.mtu = hop->mtu;
-  std::copy(hop->destination.begin(), hop->destination.end(), value.destination_mac);
-  std::copy(hop->source.begin(), hop->source.end(), value.source_mac);
-  const std::lock_guard lock(xdp_mutex_);
-  // A driver takes redirected frames if it has a program itself; native and generic XDP do not mix.
-  const bool one_mode = std::ranges::all_of(
-      xdp_interfaces_, [&](const auto& each) { return each.second == xdp_interfaces_.begin()->second; });
-  value.xdp = one_mode && xdp_interfaces_.contains(hop->ifindex) ? 1 : 0;
-  bpf_map_update_elem(handles_.hops, &key, &value, BPF_ANY);
+  if (hop != nullptr) {
+    write_address(value.local, pair.first);
+    write_address(value.remote, pair.second);
+    value.ifindex = hop->ifindex;
+    value.mtu = hop->mtu;
+    std::copy(hop->destination.begin(), hop->destination.end(), value.destination_mac);
+    std::copy(hop->source.begin(), hop->source.end(), value.source_mac);
+    const std::lock_guard lock(xdp_mutex_);
+    // A driver takes redirected frames if it has a program itself; native and generic XDP do not mix.
+    const bool one_mode = std::ranges::all_of(
+        xdp_interfaces_, [&](const auto& each) { return each.second == xdp_interfaces_.begin()->second; });
+    value.xdp = one_mode && xdp_interfaces_.contains(hop->ifindex) ? 1 : 0;
+  }
+  publish_hop(static_cast<ferry_hop_copies*>(hop_memory_.get())[id], value);
 }
 
 }  // namespace ferry::bpf

@@ -54,11 +54,12 @@ class BpfEngine {
     bool is_named = false;
   };
   Attachment try_attach(const std::string& interface, Wanted wanted);
-  void publish(const NextHops::Pair& pair, const NextHop* hop) const;
+  void publish(std::uint32_t id, const NextHops::Pair& pair, const NextHop* hop) const;
 
   std::unique_ptr<Helper> helper_;
   ProgramHandles handles_;
   MappedMap variables_;
+  MappedMap hop_memory_;
   unsigned workers_ = 0;
   std::vector<Attachment> attachments_;
   std::vector<Wanted> wanted_;    // parallel

@@ -21,9 +21,9 @@ namespace ferry::bpf {
 
 namespace {
 
-static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 40 && sizeof(ferry_plan) == 400 &&
-                  sizeof(ferry_state) == 128 && sizeof(ferry_hop) == 24 && sizeof(ferry_order) == 560 &&
-                  sizeof(ferry_sample) == 56 &&
+static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferry_plan) == 80 &&
+                  sizeof(ferry_state) == 128 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 532 + 4 &&
+                  sizeof(ferry_more) == 296 && sizeof(ferry_sample) == 56 &&
                   offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
 
@@ -39,10 +39,35 @@ Instant instant(std::uint64_t nanoseconds) {
   return Instant{Duration{static_cast<std::int64_t>(nanoseconds)}};
 }
 
+std::uint16_t folded(std::uint64_t sum) {
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(sum);
+}
+
+/// Of the addresses as the pseudo header has them, in network byte order (RFC 768, RFC 8200 section 8.1).
+std::uint16_t sum_of(const IpAddress& a, const IpAddress& b) {
+  std::uint64_t sum = 0;
+  for (const IpAddress* address : {&a, &b}) {
+    for (std::size_t i = 0; i < (address->is_v6() ? 16u : 4u); i += 2) {
+      std::uint16_t word = 0;
+      std::memcpy(&word, address->octets().data() + i, sizeof word);
+      sum += word;
+    }
+  }
+  return folded(sum);
+}
+
+/// Of the receivers.
+using Hops = std::array<std::uint32_t, FERRY_SINKS>;
+
 /// Nothing if the flow has more receivers or kinds of payload than the kernel's tables.
-std::optional<ferry_plan> plan_of(const OffloadFlow& flow, unsigned ring) {
-  ferry_plan plan{};
-  if (flow.sinks.size() > FERRY_SINKS) return std::nullopt;
+std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, unsigned ring,
+                                    ferry_what what) {
+  ferry_order order{};
+  order.key = key_of(flow.local);
+  order.what = what;
+  ferry_plan& plan = order.plan;
+  ferry_more& more = order.more;
   write_address(plan.peer, flow.peer.address);
   plan.peer_port_be = htons(flow.peer.port.value);
   plan.ring = static_cast<std::uint16_t>(ring);
@@ -55,30 +80,39 @@ std::optional<ferry_plan> plan_of(const OffloadFlow& flow, unsigned ring) {
   if (flow.sampling != Sampling::kNone) plan.flags |= FERRY_SAMPLED;
   if (flow.sampling == Sampling::kHeaders) plan.flags |= FERRY_HEADERS;
   if (flow.sinks.size() > 1) plan.flags |= FERRY_TC_ONLY;
+  const std::uint16_t addresses = sum_of(flow.peer.address, flow.local.address);
+  plan.pseudo_sum = folded(std::uint64_t{addresses} + htons(IPPROTO_UDP));
   for (const OffloadSink& from : flow.sinks) {
-    ferry_sink& sink = plan.sinks[plan.sink_count++];
-    write_address(sink.local, from.local.address);
-    write_address(sink.peer, from.peer.address);
+    ferry_sink& sink = plan.sink_count == 0 ? plan.sink : more.sinks[plan.sink_count - 1];
+    ++plan.sink_count;
+    sink.hop = hops[plan.sink_count - 1u];
     sink.local_port_be = htons(from.local.port.value);
     sink.peer_port_be = htons(from.peer.port.value);
     sink.tos = from.tos;
     sink.silenced = from.silenced ? 1 : 0;
+    sink.address_change = folded(std::uint64_t{static_cast<std::uint16_t>(~addresses)} +
+                                 sum_of(from.local.address, from.peer.address));
     if (from.silenced) plan.flags |= FERRY_TC_ONLY;
   }
+  // Signalling lists the preferred type first.
+  plan.kind.type = 255;
   std::size_t kinds = 1;
   for (const PayloadEntry& payload : flow.payloads) {
-    auto* const end = plan.kinds + kinds;
-    auto* known = std::find_if(plan.kinds, end, [&](const ferry_kind& kind) {
+    auto* const end = more.kinds + kinds;
+    auto* known = std::find_if(more.kinds, end, [&](const ferry_kind& kind) {
       return kind.clock == payload.clock_rate_hz && kind.silence == payload.silence;
     });
     if (known == end) {
       if (kinds == FERRY_KINDS) return std::nullopt;
-      *known = {payload.clock_rate_hz, payload.silence};
+      *known = {payload.clock_rate_hz, payload.silence, 0, 0, clock_scale(payload.clock_rate_hz)};
       ++kinds;
     }
-    plan.kind_of[payload.type.value & 127] = static_cast<std::uint8_t>(0x80 | (known - plan.kinds));
+    more.kind_of[payload.type.value & 127] = static_cast<std::uint8_t>(0x80 | (known - more.kinds));
+    if (plan.kind.type != 255) continue;
+    plan.kind = *known;
+    plan.kind.type = payload.type.value & 127;
   }
-  return plan;
+  return order;
 }
 
 // A value in the kernel's form, and back.
@@ -165,10 +199,11 @@ bool BpfOffload::run(std::size_t count) {
   return bpf_prog_test_run_opts(kernel_.control, &options) == 0 && options.retval == 1;
 }
 
-OffloadAnswer BpfOffload::acquire_hops(const OffloadFlow& flow) {
+OffloadAnswer BpfOffload::acquire_hops(const OffloadFlow& flow, std::span<std::uint32_t> ids) {
+  if (flow.sinks.size() > ids.size()) return OffloadAnswer::kRefused;
   for (std::size_t i = 0; i < flow.sinks.size(); ++i) {
     const OffloadSink& sink = flow.sinks[i];
-    const OffloadAnswer answer = hops_.acquire({sink.local.address, sink.peer.address});
+    const OffloadAnswer answer = hops_.acquire({sink.local.address, sink.peer.address}, ids[i]);
     if (answer == OffloadAnswer::kTaken) continue;
     release_hops(flow, i);
     return answer;
@@ -188,13 +223,20 @@ void BpfOffload::install(std::span<OffloadInstallation> flows) {
     std::array<OffloadInstallation*, FERRY_ORDERS> ordered{};
     for (OffloadInstallation& each : batch) {
       each.answer = OffloadAnswer::kRefused;
-      const auto plan = plan_of(*each.flow, kernel_.worker);
-      if (!plan || installed_.contains(each.flow->local) ||
+      if (installed_.contains(each.flow->local) ||
           (each.flow->sampling != Sampling::kNone && ring_ == nullptr))
         continue;
-      each.answer = acquire_hops(*each.flow);
+      Hops hops{};
+      each.answer = acquire_hops(*each.flow, hops);
       if (each.answer != OffloadAnswer::kTaken) continue;
-      orders_[count] = {key_of(each.flow->local), FERRY_INSTALL, 0, *plan, state_of(*each.state)};
+      auto order = order_of(*each.flow, hops, kernel_.worker, FERRY_INSTALL);
+      if (!order) {
+        release_hops(*each.flow);
+        each.answer = OffloadAnswer::kRefused;
+        continue;
+      }
+      order->state = state_of(*each.state);
+      orders_[count] = *order;
       ordered[count++] = &each;
     }
     const bool ran = count != 0 && run(count);
@@ -211,12 +253,13 @@ void BpfOffload::install(std::span<OffloadInstallation> flows) {
 
 OffloadAnswer BpfOffload::update(const OffloadFlow& flow, OffloadState& before) {
   const auto known = installed_.find(flow.local);
-  const auto plan = plan_of(flow, kernel_.worker);
-  if (known == installed_.end() || !plan || (flow.sampling != Sampling::kNone && ring_ == nullptr) ||
-      acquire_hops(flow) != OffloadAnswer::kTaken)
+  Hops hops{};
+  if (known == installed_.end() || (flow.sampling != Sampling::kNone && ring_ == nullptr) ||
+      acquire_hops(flow, hops) != OffloadAnswer::kTaken)
     return OffloadAnswer::kRefused;
-  orders_[0] = {key_of(flow.local), FERRY_UPDATE, 0, *plan, {}};
-  if (!run(1) || orders_[0].done != 1) {
+  const auto order = order_of(flow, hops, kernel_.worker, FERRY_UPDATE);
+  if (order) orders_[0] = *order;
+  if (!order || !run(1) || orders_[0].done != 1) {
     release_hops(flow);
     return OffloadAnswer::kRefused;
   }

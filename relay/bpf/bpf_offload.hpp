@@ -41,7 +41,7 @@ class BpfOffload final : public FlowOffload {
     /// What the kernel does not count goes back as it came.
     OffloadState given;
   };
-  [[nodiscard]] OffloadAnswer acquire_hops(const OffloadFlow& flow);
+  [[nodiscard]] OffloadAnswer acquire_hops(const OffloadFlow& flow, std::span<std::uint32_t> ids);
   void release_hops(const OffloadFlow& flow, std::size_t count);
   void release_hops(const OffloadFlow& flow) { release_hops(flow, flow.sinks.size()); }
   /// Has the kernel carry out the first `count` orders.

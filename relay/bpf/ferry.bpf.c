@@ -30,6 +30,7 @@ struct ferry_flow {
   __u32 zero;
   struct ferry_plan plan;
   struct ferry_state state;
+  struct ferry_more more;
 };
 
 struct {
@@ -41,11 +42,11 @@ struct {
 } flows SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_HASH);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 131072);
-  __type(key, struct ferry_hop_key);
-  __type(value, struct ferry_hop);
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, FERRY_HOPS);
+  __type(key, __u32);
+  __type(value, struct ferry_hop_copies);
 } hops SEC(".maps");
 
 struct {
@@ -92,7 +93,7 @@ struct {
 #define SILENCE_CHUNK 64
 #define SILENCE_CHUNKS 24
 struct scratch {
-  struct ferry_sink sinks[FERRY_SINKS];
+  struct ferry_sink sinks[FERRY_SINKS - 1];
   __u32 before[SILENCE_CHUNK / 4];
   __u32 after[SILENCE_CHUNK / 4];
 };
@@ -110,10 +111,17 @@ enum action {
   ACTION_SEND,
 };
 
-/* Where a frame goes first. The ends are read before the hop is looked up, and hold only if the judge finds them
- * in the plan under its lock. */
+/* Addresses, IPv4 ones mapped. */
+struct pair {
+  __u8 local[16];
+  __u8 remote[16];
+};
+
+/* Where a frame goes first. The hop is read before, and holds only if the judge finds it in the plan under its
+ * lock. */
 struct route {
-  struct ferry_hop_key ends;
+  struct pair ends;
+  __u32 hop;
   __be16 local_port_be;
   __be16 peer_port_be;
   __u8 tos;
@@ -122,8 +130,11 @@ struct route {
   /* Of the plan that judged. */
   __u32 flags;
   __u32 sink_count;
-  __u32 silence;
-  __u32 counted;
+  __u8 silence;
+  __u8 silenced;
+  __u16 address_change;
+  __u8 counted;
+  __u8 partial;
   __u64 time;
 };
 
@@ -157,34 +168,34 @@ static __always_inline void map_ipv4(__u8 *to, __be32 address) {
 
 /* TokenBucket::take */
 static __always_inline int take_tokens(struct ferry_state *s, const struct ferry_plan *p, __u32 size, __u64 now) {
-  const __s64 full_packets = (__s64)p->packets_per_second * 1000000;
-  const __s64 full_bytes = (__s64)p->bytes_per_second * 1000000;
+  const __s64 full_packets = (__s64)p->packets_per_second * FERRY_TOKEN;
+  const __s64 full_bytes = (__s64)p->bytes_per_second * FERRY_TOKEN;
   if (s->bucket_last == 0) {
     s->bucket_packets = full_packets;
     s->bucket_bytes = full_bytes;
     s->bucket_last = now;
   } else if (now > s->bucket_last) {
-    __u64 elapsed = (now - s->bucket_last) / 1000;
-    if (elapsed > 1000000) elapsed = 1000000;
-    if (elapsed != 0) {
+    __u64 ticks = (now - s->bucket_last) >> 10;
+    if (ticks > FERRY_TOKEN) ticks = FERRY_TOKEN;
+    if (ticks != 0) {
       s->bucket_last = now;
-      s->bucket_packets += (__s64)elapsed * p->packets_per_second;
-      s->bucket_bytes += (__s64)elapsed * p->bytes_per_second;
+      s->bucket_packets += (__s64)ticks * p->packets_per_second;
+      s->bucket_bytes += (__s64)ticks * p->bytes_per_second;
       if (s->bucket_packets > full_packets) s->bucket_packets = full_packets;
       if (s->bucket_bytes > full_bytes) s->bucket_bytes = full_bytes;
     }
   }
-  const __s64 cost = (__s64)size * 1000000;
-  if (p->packets_per_second != 0 && s->bucket_packets < 1000000) return 0;
+  const __s64 cost = (__s64)size * FERRY_TOKEN;
+  if (p->packets_per_second != 0 && s->bucket_packets < FERRY_TOKEN) return 0;
   if (p->bytes_per_second != 0 && s->bucket_bytes < cost) return 0;
-  s->bucket_packets -= 1000000;
+  s->bucket_packets -= FERRY_TOKEN;
   s->bucket_bytes -= cost;
   return 1;
 }
 
 /* StreamStats::count, RFC 3550 appendix A */
-static __always_inline void count(struct ferry_state *s, const struct rtp_facts *rtp, __s32 ahead, __u32 clock,
-                                  __u64 now) {
+static __always_inline void count(struct ferry_state *s, const struct rtp_facts *rtp, __s32 ahead,
+                                  const struct ferry_kind *kind, __u64 now) {
   if (ahead > 0) {
     s->highest_extended += ahead;
     s->seen = ahead < 64 ? (s->seen << ahead) | 1 : 1;
@@ -204,16 +215,15 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   s->last_timestamp = rtp->timestamp;
   s->last_payload_type = rtp->type;
   s->last_packet = now;
-  if (clock == 0) return;
-  const __s64 arrival = now / 1000000000 * clock + now % 1000000000 * clock / 1000000000;
-  const __s64 transit = arrival - (__s64)rtp->timestamp;
-  if (s->clock_rate == clock) {
-    __s32 difference = (__s32)(transit - s->transit);
+  if (kind->clock == 0) return;
+  const __s32 transit = (__s32)(((now >> 6) * kind->scale) >> 32) - (__s32)rtp->timestamp;
+  if (s->clock_rate == kind->clock) {
+    __s32 difference = (__s32)((__u32)transit - (__u32)s->transit);
     if (difference < 0) difference = -difference;
     const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
     s->jitter_q4 = jitter < 0 ? 0 : jitter;
   }
-  s->clock_rate = clock;
+  s->clock_rate = kind->clock;
   s->transit = transit;
 }
 
@@ -230,6 +240,24 @@ struct frame {
   __u32 has_rtp_header; /* and these are its words, if so */
   __be32 rtp[3];
 };
+
+static __always_inline __u16 fold(__u64 sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return sum;
+}
+
+static __always_inline __u32 ip_size(const struct frame *f) {
+  return f->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
+}
+
+/* A sender on this host may have written the sum of the pseudo header alone, for hardware that a veth is not.
+ * A whole checksum looks the same once in 65,536 packets. */
+static __always_inline int is_partial(const struct ferry_plan *p, const struct frame *f) {
+  return f->checksum == fold((__u64)p->pseudo_sum + bpf_htons(f->l3_size - ip_size(f)));
+}
 
 /* LIM-3: whether one more packet of an unknown source may go up. */
 static __always_inline int may_punt(struct ferry_state *s, struct budget *budget, __u64 now, int is_last) {
@@ -272,8 +300,12 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   struct ferry_state *s = &flow->state;
   const __u32 flags = p->flags;
   const __u32 sink_count = p->sink_count;
-  const __s32 continued = (__s16)(rtp->sequence - (__u16)s->heard_sequence);
-  const __u8 kind_index = p->kind_of[rtp->type & 127];
+  const __s32 continued = (__s16)(rtp->sequence - s->heard_sequence);
+  const struct ferry_kind *kind = &p->kind;
+  if (rtp->type != p->kind.type) {
+    const __u8 index = flow->more.kind_of[rtp->type & 127];
+    kind = index != 0 || (flags & FERRY_ANY_TYPE) ? &flow->more.kinds[index & (FERRY_KINDS - 1)] : 0;
+  }
   if ((flags & FERRY_CLOSED) || now > alive_until || (!is_last && (flags & FERRY_TC_ONLY))) {
     action = ACTION_PASS;
   } else if (!is_from_peer(p, f)) {
@@ -285,12 +317,13 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
       ++s->foreign;
   } else if (!is_rtp) {
     reason = FERRY_PUNT_NOT_RTP;
-  } else if (kind_index == 0 && !(flags & FERRY_ANY_TYPE)) {
+  } else if (!kind) {
     reason = FERRY_PUNT_TYPE;
   } else if (rtp->ssrc != p->ssrc) {
     reason = FERRY_PUNT_SSRC;
-  } else if (sink_count != 0 && !(same_address(route->ends.local, p->sinks[0].local) &&
-                                  same_address(route->ends.remote, p->sinks[0].peer))) {
+  } else if (!is_last && route->is_ipv6 && (f->checksum == 0 || is_partial(p, f))) {
+    reason = FERRY_PUNT_FORM; /* IPv6 needs a checksum, and XDP cannot complete a partial one */
+  } else if (sink_count != 0 && route->hop != p->sink.hop) {
     reason = FERRY_PUNT_HOP; /* the plan changed in between */
   } else {
     const __s32 ahead = (__s16)(rtp->sequence - (__u16)s->highest_extended);
@@ -302,19 +335,21 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
       if (!take_tokens(s, p, rtp->size, now)) {
         ++s->rate_limited;
       } else {
-        const struct ferry_kind *kind = &p->kinds[kind_index & (FERRY_KINDS - 1)];
-        count(s, rtp, ahead, kind->clock, now);
+        count(s, rtp, ahead, kind, now);
         route->counted = 1;
         route->ring = p->ring;
         route->flags = flags;
         if (sink_count != 0) {
           action = ACTION_SEND;
-          route->local_port_be = p->sinks[0].local_port_be;
-          route->peer_port_be = p->sinks[0].peer_port_be;
-          route->tos = p->sinks[0].tos;
+          route->local_port_be = p->sink.local_port_be;
+          route->peer_port_be = p->sink.peer_port_be;
+          route->tos = p->sink.tos;
+          route->address_change = p->sink.address_change;
+          route->partial = is_partial(p, f);
           if (is_last && others && (flags & FERRY_TC_ONLY)) {
-            __builtin_memcpy(others->sinks, p->sinks, sizeof others->sinks);
+            __builtin_memcpy(others->sinks, flow->more.sinks, sizeof others->sinks);
             route->silence = kind->silence;
+            route->silenced = p->sink.silenced;
           }
         }
       }
@@ -447,35 +482,25 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
     }                                                                                           \
   } while (0)
 
-static __always_inline __u32 ip_size(const struct frame *f) {
-  return f->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
-}
-
 static __always_inline int is_mapped_ipv4(const __u8 *address) {
   const __u32 *words = (const __u32 *)address;
   return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
 }
 
-/* The way between two ends. The reason why there is none, or FERRY_PUNT_NONE with `hop` set. */
-static __always_inline __u32 find_hop(const struct ferry_hop_key *ends, const struct frame *f, struct ferry_hop *hop) {
-  const struct ferry_hop *found = bpf_map_lookup_elem(&hops, ends);
-  if (!found) return FERRY_PUNT_HOP;
-  *hop = *found;
-  const __u32 out_header = is_mapped_ipv4(ends->local) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-  return f->l3_size - ip_size(f) + out_header > hop->mtu ? FERRY_PUNT_MTU : FERRY_PUNT_NONE;
+/* The way to a receiver. The reason why there is none, or FERRY_PUNT_NONE with `hop` set. */
+static __always_inline __u32 find_hop(__u32 id, const struct frame *f, const struct ferry_hop **hop) {
+  const struct ferry_hop_copies *copies = bpf_map_lookup_elem(&hops, &id);
+  if (!copies) return FERRY_PUNT_HOP;
+  const struct ferry_hop *found = &copies->copies[copies->current & 1];
+  if (found->ifindex == 0) return FERRY_PUNT_HOP;
+  *hop = found;
+  const __u32 out_header = is_mapped_ipv4(found->local) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+  return f->l3_size - ip_size(f) + out_header > found->mtu ? FERRY_PUNT_MTU : FERRY_PUNT_NONE;
 }
 
-static __always_inline void read_ends(struct ferry_hop_key *ends, const struct ferry_sink *sink) {
-  __builtin_memcpy(ends->local, sink->local, 16);
-  __builtin_memcpy(ends->remote, sink->peer, 16);
-}
-
-static __always_inline __u16 fold(__u64 sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return sum;
+static __always_inline void read_pair(struct pair *to, const struct ferry_hop *hop) {
+  __builtin_memcpy(to->local, hop->local, 16);
+  __builtin_memcpy(to->remote, hop->remote, 16);
 }
 
 static __always_inline __u64 sum_words(const void *from, __u32 words) {
@@ -492,7 +517,7 @@ static __always_inline void write_macs(struct ethhdr *eth, const struct ferry_ho
 }
 
 /* Writes the IP header for its new ends. TTL: the relay is an end of its own (LAT-1), not a router. */
-static __always_inline void write_ipv4(struct iphdr *ip, const struct ferry_hop_key *ends, __u8 tos,
+static __always_inline void write_ipv4(struct iphdr *ip, const struct pair *ends, __u8 tos,
                                        __u32 udp_size, int is_new) {
   if (is_new) {
     *(__u8 *)ip = 0x45;
@@ -509,7 +534,7 @@ static __always_inline void write_ipv4(struct iphdr *ip, const struct ferry_hop_
   ip->check = (__u16)~fold(sum_words(ip, 5));
 }
 
-static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct ferry_hop_key *ends, __u8 tos,
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct pair *ends, __u8 tos,
                                        __u32 udp_size) {
   *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)tos << 20));
   ip->payload_len = bpf_htons(udp_size);
@@ -519,17 +544,50 @@ static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct ferry_ho
   __builtin_memcpy(&ip->daddr, ends->remote, 16);
 }
 
-/* The sum of two addresses as the pseudo header has them: of an IPv4 address without its mapped prefix. */
-static __always_inline __u64 address_sum(const __u8 *a, const __u8 *b, int is_ipv6) {
-  const __u64 prefix = is_ipv6 ? 0 : 2ull * bpf_htonl(0xffff);
-  return sum_words(a, 4) + sum_words(b, 4) - prefix;
+/* Of a datagram whose checksum is whole, in its new frame. RFC 1624: HC' = ~(~HC + ~m + m'). */
+static __always_inline __u16 new_checksum(const struct frame *f, const struct route *route) {
+  const __u16 check = (__u16)~fold((__u64)(__u16)~f->checksum + route->address_change + (__u16)~f->from_port_be +
+                                   (__u16)~f->key.port_be + route->local_port_be + route->peer_port_be);
+  return check == 0 ? 0xffff : check;
 }
 
-/* A sender on this host may have written the sum of the pseudo header alone, for hardware that a veth is not.
- * A whole checksum looks the same once in 65,536 packets. */
-static __always_inline int is_partial(const struct frame *f) {
-  return f->checksum == fold(address_sum(f->from, f->key.address, f->is_ipv6) + bpf_htons(IPPROTO_UDP) +
-                             bpf_htons(f->l3_size - ip_size(f)));
+/* Writes the headers of a frame that has room for them. 0 if it has not. */
+static __always_inline int write_headers(void *data, void *data_end, const struct frame *f, const struct route *route,
+                                         const struct ferry_hop *hop, __u16 check) {
+  struct ethhdr *eth = data;
+  struct udphdr *udp;
+  if (route->is_ipv6) {
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    udp = (void *)(ip + 1);
+    if ((void *)(udp + 1) > data_end) return 0;
+    write_ipv6(ip, &route->ends, route->tos, f->udp_size);
+    eth->h_proto = bpf_htons(ETH_P_IPV6);
+  } else {
+    struct iphdr *ip = (void *)(eth + 1);
+    udp = (void *)(ip + 1);
+    if ((void *)(udp + 1) > data_end) return 0;
+    write_ipv4(ip, &route->ends, route->tos, f->udp_size, f->is_ipv6);
+    eth->h_proto = bpf_htons(ETH_P_IP);
+  }
+  udp->check = check;
+  udp->source = route->local_port_be;
+  udp->dest = route->peer_port_be;
+  write_macs(eth, hop);
+  return 1;
+}
+
+/* Rare, and big: not in the way of the others. */
+static __noinline int sample_xdp(struct xdp_md *ctx, struct ferry_flow *flow, const struct frame *f,
+                                 const struct route *route) {
+  int taken = 0;
+  TAKE_SAMPLE(ctx, bpf_xdp_load_bytes, flow, f, route, taken);
+  return taken;
+}
+static __noinline int sample_tc(struct __sk_buff *skb, struct ferry_flow *flow, const struct frame *f,
+                                const struct route *route) {
+  int taken = 0;
+  TAKE_SAMPLE(skb, bpf_skb_load_bytes, flow, f, route, taken);
+  return taken;
 }
 
 SEC("xdp")
@@ -544,88 +602,49 @@ int ferry_xdp(struct xdp_md *ctx) {
   int is_rtp;
   READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
   if (!is_rtp) return XDP_PASS; /* tc limits them (LIM-3) */
-  struct ferry_hop hop = {};
+  const struct ferry_hop *hop = 0;
   struct route route = {};
-  const int partial = is_partial(&f);
   if (flow->plan.sink_count != 0) {
-    read_ends(&route.ends, &flow->plan.sinks[0]);
-    route.is_ipv6 = !is_mapped_ipv4(route.ends.local);
-    if (find_hop(&route.ends, &f, &hop) != FERRY_PUNT_NONE) return XDP_PASS;
+    route.hop = flow->plan.sink.hop;
+    if (find_hop(route.hop, &f, &hop) != FERRY_PUNT_NONE) return XDP_PASS;
     /* tc reaches every interface. */
-    if (hop.ifindex != ctx->ingress_ifindex && !hop.xdp) return XDP_PASS;
-    /* IPv6 needs a checksum, and a partial one cannot be completed from here. */
-    if (route.is_ipv6 && (f.checksum == 0 || partial)) return XDP_PASS;
+    if (hop->ifindex != ctx->ingress_ifindex && !hop->xdp) return XDP_PASS;
+    read_pair(&route.ends, hop);
+    route.is_ipv6 = !is_mapped_ipv4(route.ends.local);
   }
   const int action = judge(flow, &f, &rtp, 1, &route, ctx->ingress_ifindex, 0, 0);
-  if (route.counted && (route.flags & FERRY_SAMPLED)) {
-    int taken = 0;
-    TAKE_SAMPLE(ctx, bpf_xdp_load_bytes, flow, &f, &route, taken);
-  }
+  if (route.counted && (route.flags & FERRY_SAMPLED)) sample_xdp(ctx, flow, &f, &route);
   if (action == ACTION_DROP) return XDP_DROP;
-  if (action != ACTION_SEND) return XDP_PASS;
+  if (action != ACTION_SEND || !hop) return XDP_PASS;
 
-  const __u32 udp_size = f.udp_size;
-  __u16 check = 0; /* RFC 768: none, which IPv4 allows */
-  if (f.checksum != 0 && !partial) {
-    const __u64 before = address_sum(f.from, f.key.address, f.is_ipv6) + f.from_port_be + f.key.port_be;
-    const __u64 after = address_sum(route.ends.local, route.ends.remote, route.is_ipv6) + route.local_port_be +
-                        route.peer_port_be;
-    /* RFC 1624: HC' = ~(~HC + ~m + m'). */
-    check = (__u16)~fold((__u64)(__u16)~f.checksum + (__u16)~fold(before) + fold(after));
-    if (check == 0) check = 0xffff;
-  }
+  /* RFC 768: none, which IPv4 allows */
+  const __u16 check = f.checksum != 0 && !route.partial ? new_checksum(&f, &route) : 0;
   const int grows = (int)sizeof(struct ipv6hdr) - (int)sizeof(struct iphdr);
   if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;
   if (f.is_ipv6 && !route.is_ipv6 && bpf_xdp_adjust_head(ctx, grows) != 0) return XDP_DROP;
-  data = (void *)(long)ctx->data;
-  data_end = (void *)(long)ctx->data_end;
-  struct ethhdr *eth = data;
-  struct udphdr *udp;
-  if (route.is_ipv6) {
-    struct ipv6hdr *ip = (void *)(eth + 1);
-    udp = (void *)(ip + 1);
-    if ((void *)(udp + 1) > data_end) return XDP_DROP;
-    write_ipv6(ip, &route.ends, route.tos, udp_size);
-    eth->h_proto = bpf_htons(ETH_P_IPV6);
-  } else {
-    struct iphdr *ip = (void *)(eth + 1);
-    udp = (void *)(ip + 1);
-    if ((void *)(udp + 1) > data_end) return XDP_DROP;
-    write_ipv4(ip, &route.ends, route.tos, udp_size, f.is_ipv6);
-    eth->h_proto = bpf_htons(ETH_P_IP);
-  }
-  udp->check = check;
-  udp->source = route.local_port_be;
-  udp->dest = route.peer_port_be;
-  write_macs(eth, &hop);
+  if (!write_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, &f, &route, hop, check)) return XDP_DROP;
   add_one(FERRY_SENT_XDP);
-  return hop.ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop.ifindex, 0);
+  return hop->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop->ifindex, 0);
 }
 
 /* The ends that a frame has at the moment. */
 struct ends {
-  struct ferry_hop_key addresses;
+  struct pair addresses;
   __u32 ports; /* as in the UDP header */
   __u32 is_ipv6;
 };
 
 /* Rewrites a frame from the ends that it has to others. 0 if the kernel would not let it. */
 static __always_inline int rewrite(struct __sk_buff *skb, struct ends *from, const struct ends *to, __u8 tos,
-                                   __u32 udp_size, int has_checksum, const struct ferry_hop *hop) {
+                                   __u32 udp_size, int has_checksum, __s64 address_change,
+                                   const struct ferry_hop *hop) {
   const int changes = from->is_ipv6 != to->is_ipv6;
   if (changes && bpf_skb_change_proto(skb, to->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0) return 0;
   const __u32 udp = sizeof(struct ethhdr) + (to->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
   if (has_checksum) {
     /* The kernel knows whether the checksum is still partial. */
     const __u32 check_at = udp + __builtin_offsetof(struct udphdr, check);
-    __u32 before[8], after[8];
-    __builtin_memcpy(before, &from->addresses, 32);
-    __builtin_memcpy(after, &to->addresses, 32);
-    /* The mapped prefixes are no part of what is summed. */
-    if (!from->is_ipv6) before[2] = before[6] = 0;
-    if (!to->is_ipv6) after[2] = after[6] = 0;
-    const __s64 addresses = bpf_csum_diff(before, sizeof before, after, sizeof after, 0);
-    bpf_l4_csum_replace(skb, check_at, 0, addresses, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+    bpf_l4_csum_replace(skb, check_at, 0, address_change, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
     bpf_l4_csum_replace(skb, check_at, from->ports, to->ports, BPF_F_MARK_MANGLED_0 | 4);
   }
   bpf_skb_store_bytes(skb, udp, &to->ports, 4, 0);
@@ -694,35 +713,52 @@ int ferry_tc(struct __sk_buff *skb) {
   int is_rtp;
   READ_RTP(skb, bpf_skb_load_bytes, &f, &rtp, is_rtp);
   __u32 reason = FERRY_PUNT_NONE;
-  struct ferry_hop hop = {};
+  const struct ferry_hop *hop = 0;
   struct route route = {};
-  const __u32 zero = 0;
-  struct scratch *others = bpf_map_lookup_elem(&scratches, &zero);
-  if (!others) return TC_ACT_UNSPEC;
+  struct scratch *others = 0;
+  if (flow->plan.flags & FERRY_TC_ONLY) {
+    const __u32 zero = 0;
+    others = bpf_map_lookup_elem(&scratches, &zero);
+    if (!others) return TC_ACT_UNSPEC;
+  }
   if (skb->vlan_present || skb->gso_size != 0) {
     reason = FERRY_PUNT_FORM;
   } else if (is_rtp && is_from_peer(&flow->plan, &f) && flow->plan.sink_count != 0) {
-    /* The first receiver's hop is looked up last, and kept. */
-    for (int i = FERRY_SINKS - 1; i >= 0; --i) {
-      if (i >= flow->plan.sink_count || reason != FERRY_PUNT_NONE) continue;
-      read_ends(&route.ends, &flow->plan.sinks[i]);
-      reason = find_hop(&route.ends, &f, &hop);
-      if (f.checksum == 0 && !is_mapped_ipv4(route.ends.local)) reason = FERRY_PUNT_FORM;
+    if (others) {
+      for (int i = 1; i < FERRY_SINKS; ++i) {
+        if (i >= flow->plan.sink_count || reason != FERRY_PUNT_NONE) break;
+        reason = find_hop(flow->more.sinks[i - 1].hop, &f, &hop);
+        if (reason == FERRY_PUNT_NONE && f.checksum == 0 && !is_mapped_ipv4(hop->local)) reason = FERRY_PUNT_FORM;
+      }
+      if (rtp.size > SILENCE_CHUNK * SILENCE_CHUNKS) reason = FERRY_PUNT_MTU;
     }
-    if ((flow->plan.flags & FERRY_TC_ONLY) && rtp.size > SILENCE_CHUNK * SILENCE_CHUNKS) reason = FERRY_PUNT_MTU;
+    if (reason == FERRY_PUNT_NONE) {
+      route.hop = flow->plan.sink.hop;
+      reason = find_hop(route.hop, &f, &hop);
+      if (reason == FERRY_PUNT_NONE) {
+        read_pair(&route.ends, hop);
+        route.is_ipv6 = !is_mapped_ipv4(route.ends.local);
+        if (f.checksum == 0 && route.is_ipv6) reason = FERRY_PUNT_FORM;
+      }
+    }
   }
   if (reason != FERRY_PUNT_NONE) {
     add_one(reason);
     return TC_ACT_UNSPEC;
   }
   const int action = judge(flow, &f, &rtp, is_rtp, &route, skb->ifindex, others, 1);
-  if (route.counted && (route.flags & FERRY_SAMPLED)) {
-    int taken = 0;
-    TAKE_SAMPLE(skb, bpf_skb_load_bytes, flow, &f, &route, taken);
-  }
+  if (route.counted && (route.flags & FERRY_SAMPLED)) sample_tc(skb, flow, &f, &route);
   if (action == ACTION_DROP) return TC_ACT_SHOT;
-  if (action != ACTION_SEND) return TC_ACT_UNSPEC;
+  if (action != ACTION_SEND || !hop) return TC_ACT_UNSPEC;
 
+  if (!(route.flags & FERRY_TC_ONLY) && route.is_ipv6 == f.is_ipv6 && f.checksum != 0 && !route.partial) {
+    /* Nothing that only the kernel can do. A sum that the driver made of the whole frame follows. */
+    bpf_csum_update(skb, (__u16)~route.address_change);
+    if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, &f, &route, hop, new_checksum(&f, &route)))
+      return TC_ACT_SHOT;
+    add_one(FERRY_SENT_TC);
+    return bpf_redirect(hop->ifindex, 0);
+  }
   struct ends now = {};
   __builtin_memcpy(now.addresses.local, f.from, 16);
   __builtin_memcpy(now.addresses.remote, f.key.address, 16);
@@ -732,33 +768,48 @@ int ferry_tc(struct __sk_buff *skb) {
   if (!(route.flags & FERRY_TC_ONLY)) {
     next.addresses = route.ends;
     next.ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
-    next.is_ipv6 = !is_mapped_ipv4(route.ends.local);
-    if (!rewrite(skb, &now, &next, route.tos, f.udp_size, f.checksum != 0, &hop)) return TC_ACT_SHOT;
+    next.is_ipv6 = route.is_ipv6;
+    if (!rewrite(skb, &now, &next, route.tos, f.udp_size, f.checksum != 0, route.address_change, hop))
+      return TC_ACT_SHOT;
     add_one(FERRY_SENT_TC);
-    return bpf_redirect(hop.ifindex, 0);
+    return bpf_redirect(hop->ifindex, 0);
   }
+  if (!others) return TC_ACT_SHOT; /* for the verifier */
   /* Who hears silence comes behind those who do not. */
   int is_silent = 0;
+  __u16 last_change = 0;
   for (__u32 i = 0; i < FERRY_SINKS; ++i) {
     if (i >= route.sink_count) break;
-    const struct ferry_sink *sink = &others->sinks[i];
-    read_ends(&next.addresses, sink);
-    next.ports = sink->local_port_be | ((__u32)sink->peer_port_be << 16);
+    __u16 change_now = route.address_change;
+    __u8 tos = route.tos;
+    __u8 silenced = route.silenced;
+    if (i == 0) {
+      next.addresses = route.ends;
+      next.ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
+    } else {
+      const struct ferry_sink *sink = &others->sinks[i - 1];
+      if (find_hop(sink->hop, &f, &hop) != FERRY_PUNT_NONE) continue; /* lost since the look before */
+      read_pair(&next.addresses, hop);
+      next.ports = sink->local_port_be | ((__u32)sink->peer_port_be << 16);
+      change_now = sink->address_change;
+      tos = sink->tos;
+      silenced = sink->silenced;
+    }
     next.is_ipv6 = !is_mapped_ipv4(next.addresses.local);
-    const struct ferry_hop *way = bpf_map_lookup_elem(&hops, &next.addresses);
-    if (!way) continue;
-    hop = *way;
-    if (sink->silenced && !is_silent) {
+    if (silenced && !is_silent) {
       const __u32 udp = sizeof(struct ethhdr) + (now.is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
       if (silence(skb, udp + sizeof(struct udphdr) + rtp.header, rtp.size - rtp.padding - rtp.header, route.silence,
                   f.checksum != 0 ? udp + __builtin_offsetof(struct udphdr, check) : 0) != 0)
         return TC_ACT_SHOT;
       is_silent = 1;
     }
-    if (!rewrite(skb, &now, &next, sink->tos, f.udp_size, f.checksum != 0, &hop)) return TC_ACT_SHOT;
+    /* From the sink before: both changes are from the flow's own addresses. */
+    const __u16 change = fold((__u64)change_now + (__u16)~last_change);
+    last_change = change_now;
+    if (!rewrite(skb, &now, &next, tos, f.udp_size, f.checksum != 0, change, hop)) return TC_ACT_SHOT;
     add_one(FERRY_SENT_TC);
-    if (i + 1 >= route.sink_count) return bpf_redirect(hop.ifindex, 0);
-    bpf_clone_redirect(skb, hop.ifindex, 0);
+    if (i + 1 >= route.sink_count) return bpf_redirect(hop->ifindex, 0);
+    bpf_clone_redirect(skb, hop->ifindex, 0);
   }
   return TC_ACT_SHOT;
 }
@@ -780,7 +831,10 @@ static __noinline int carry_out(__u32 index) {
   if (!flow) return 0;
   bpf_spin_lock(&flow->lock);
   __builtin_memcpy(&order->state, &flow->state, sizeof flow->state);
-  if (what == FERRY_UPDATE) __builtin_memcpy(&flow->plan, &order->plan, sizeof flow->plan);
+  if (what == FERRY_UPDATE) {
+    __builtin_memcpy(&flow->plan, &order->plan, sizeof flow->plan);
+    __builtin_memcpy(&flow->more, &order->more, sizeof flow->more);
+  }
   if (what == FERRY_WITHDRAW) flow->plan.flags |= FERRY_CLOSED;
   bpf_spin_unlock(&flow->lock);
   if (what == FERRY_WITHDRAW) bpf_map_delete_elem(&flows, &key);

@@ -2,8 +2,11 @@
 #pragma once
 
 #include "relay/base/address.hpp"
+#include "relay/bpf/abi.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
@@ -41,6 +44,13 @@ inline IpAddress read_address(const std::uint8_t* from) {
   std::array<std::uint8_t, 16> octets{};
   std::copy_n(from, 16, octets.begin());
   return IpAddress::v6(octets);
+}
+
+/// The kernel programs see the old hop or the new one, never half of each. One writer at a time.
+inline void publish_hop(ferry_hop_copies& to, const ferry_hop& hop) {
+  const std::uint32_t next = 1 - (to.current & 1);
+  to.copies[next] = hop;
+  std::atomic_ref(to.current).store(next, std::memory_order_release);
 }
 
 /// Memory of a map's entries, shared with the kernel.

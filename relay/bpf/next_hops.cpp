@@ -213,8 +213,9 @@ OffloadAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remot
   return OffloadAnswer::kTaken;
 }
 
-NextHops::NextHops(Publish publish)
+NextHops::NextHops(std::uint32_t ids, Publish publish)
     : publish_(std::move(publish)),
+      ids_(ids),
       events_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK)),
       stop_(eventfd(0, EFD_CLOEXEC)) {
   constexpr unsigned kGroups = RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE |
@@ -234,7 +235,7 @@ NextHops::~NextHops() {
   close(stop_);
 }
 
-OffloadAnswer NextHops::acquire(const Pair& pair) {
+OffloadAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
   const std::lock_guard lock(mutex_);
   const auto known = entries_.try_emplace(pair).first;
   Entry& entry = known->second;
@@ -245,9 +246,19 @@ OffloadAnswer NextHops::acquire(const Pair& pair) {
       if (entry.users == 0) entries_.erase(known);
       return answer;
     }
+    if (entry.id == 0 && free_ids_.empty() && next_id_ > ids_) {
+      entries_.erase(known);
+      return OffloadAnswer::kRefused;
+    }
+    if (entry.id == 0 && free_ids_.empty()) free_ids_.push_back(next_id_++);
+    if (entry.id == 0) {
+      entry.id = free_ids_.back();
+      free_ids_.pop_back();
+    }
     entry.hop = hop;
-    publish_(pair, &hop);
+    publish_(entry.id, pair, &hop);
   }
+  id = entry.id;
   ++entry.users;
   return OffloadAnswer::kTaken;
 }
@@ -256,7 +267,8 @@ void NextHops::release(const Pair& pair) {
   const std::lock_guard lock(mutex_);
   const auto known = entries_.find(pair);
   if (known == entries_.end() || --known->second.users > 0) return;
-  publish_(pair, nullptr);
+  publish_(known->second.id, pair, nullptr);
+  free_ids_.push_back(known->second.id);
   entries_.erase(known);
 }
 
@@ -277,7 +289,7 @@ void NextHops::refresh(const std::function<bool(const Entry&)>& concerns) {
     const auto now = found ? std::optional(hop) : std::nullopt;
     if (now == next->second.hop) continue;
     next->second.hop = now;
-    publish_(at, found ? &hop : nullptr);
+    publish_(next->second.id, at, found ? &hop : nullptr);
   }
 }
 

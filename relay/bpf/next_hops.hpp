@@ -15,6 +15,7 @@
 #include <set>
 #include <thread>
 #include <utility>
+#include <vector>
 
 struct mnl_socket;
 
@@ -66,8 +67,8 @@ class HopSource {
  public:
   using Pair = std::pair<IpAddress, IpAddress>;  // local, remote
   virtual ~HopSource() = default;
-  /// `kTaken` if the way is known; each needs its `release`.
-  [[nodiscard]] virtual OffloadAnswer acquire(const Pair& pair) = 0;
+  /// `kTaken` if the way is known: `id` names it to the kernel programs. Each needs its `release`.
+  [[nodiscard]] virtual OffloadAnswer acquire(const Pair& pair, std::uint32_t& id) = 0;
   virtual void release(const Pair& pair) = 0;
 };
 
@@ -76,21 +77,22 @@ class HopSource {
 class NextHops final : public HopSource {
  public:
   /// `hop` null: no way now, packets are to be punted.
-  using Publish = std::function<void(const Pair&, const NextHop* hop)>;
+  using Publish = std::function<void(std::uint32_t id, const Pair&, const NextHop* hop)>;
 
-  /// Throws std::system_error if the kernel gives no netlink socket.
-  explicit NextHops(Publish publish);
+  /// Ids from 1 to `ids`. Throws std::system_error if the kernel gives no netlink socket.
+  NextHops(std::uint32_t ids, Publish publish);
   ~NextHops() override;
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
 
-  [[nodiscard]] OffloadAnswer acquire(const Pair& pair) override;
+  [[nodiscard]] OffloadAnswer acquire(const Pair& pair, std::uint32_t& id) override;
   void release(const Pair& pair) override;
   [[nodiscard]] std::size_t size() const;
 
  private:
   struct Entry {
     std::size_t users = 0;
+    std::uint32_t id = 0;
     std::optional<NextHop> hop;
   };
   /// Listens to changes of routes, links, addresses and neighbours.
@@ -99,9 +101,12 @@ class NextHops final : public HopSource {
   void refresh(const std::function<bool(const Entry&)>& concerns);
 
   Publish publish_;
+  std::uint32_t ids_;
   mutable std::mutex mutex_;
   RouteQuery query_;  // under the mutex
   std::map<Pair, Entry> entries_;
+  std::vector<std::uint32_t> free_ids_;
+  std::uint32_t next_id_ = 1;
   NetlinkSocket events_;
   int stop_ = -1;
   std::thread watcher_;

@@ -308,6 +308,19 @@ def scenarios(network, relay, control, mode):
     a, b = call.talk(20)
     check(len(a) == 20 and len(b) == 20, f"{mode}: neighbour and link were lost and found")
 
+    # A smaller MTU: the kernel does not fragment, so the packets go by the sockets until it is back.
+    call.reach_kernel(relay, "both streams")
+    run(*inside("core", "ip", "link", "set", "c-bob", "mtu", "190"))
+    wait_for(lambda: (alice.send(), bob.heard(1, 0.1), engines(relay)["flows"] < 2)[-1], 3, "the sockets' turn with an MTU of 190")
+    while bob.heard(1, 0.1):
+        pass
+    # The other way round the link itself drops what is longer than its MTU.
+    alice.send(20)
+    check(len(bob.heard(20)) == 20 and engines(relay)["punted"].get("mtu", 0) > 0, f"{mode}: packets that would not fit go by the sockets")
+    run(*inside("core", "ip", "link", "set", "c-bob", "mtu", "1500"))
+    run(*inside("core", "ip", "addr", "replace", "2001:db8:20::1/64", "dev", "c-bob", "nodad"))
+    call.reach_kernel(relay, "both streams after the MTU grew")
+
     # Another port of the same phone goes on after half a second (LAT-8c).
     call.reach_kernel(relay, "both streams")
     moved = Party("alice", ALICE, 1)

@@ -115,36 +115,29 @@ inline std::optional<SimDatagram> datagram_of(Bytes frame) {
 /// Every address is behind the same gateway.
 class FakeHops final : public bpf::HopSource {
  public:
-  explicit FakeHops(int map) : map_(map) {}
-  OffloadAnswer acquire(const Pair& pair) override {
+  explicit FakeHops(int map) : memory_(map, sizeof(ferry_hop_copies) * FERRY_HOPS) {}
+  OffloadAnswer acquire(const Pair& pair, std::uint32_t& id) override {
     if (!known) return OffloadAnswer::kLater;
+    const auto entry = ids_.try_emplace(pair, static_cast<std::uint32_t>(ids_.size() + 1)).first;
+    id = entry->second;
     ferry_hop hop{};
+    bpf::write_address(hop.local, pair.first);
+    bpf::write_address(hop.remote, pair.second);
     hop.ifindex = 1;  // the interface that test runs come in by
     hop.mtu = mtu;
     hop.xdp = 1;
     std::ranges::copy(kGateway, hop.destination_mac);
     std::ranges::copy(kOwn, hop.source_mac);
-    const auto key = key_of(pair);
-    ++users_[pair];
-    return bpf_map_update_elem(map_, &key, &hop, BPF_ANY) == 0 ? OffloadAnswer::kTaken
-                                                               : OffloadAnswer::kRefused;
+    bpf::publish_hop(static_cast<ferry_hop_copies*>(memory_.get())[id], hop);
+    return OffloadAnswer::kTaken;
   }
-  void release(const Pair& pair) override {
-    const auto key = key_of(pair);
-    if (--users_[pair] == 0) bpf_map_delete_elem(map_, &key);
-  }
+  void release(const Pair&) override {}
   bool known = true;
   std::uint32_t mtu = 1500;
 
  private:
-  static ferry_hop_key key_of(const Pair& pair) {
-    ferry_hop_key key{};
-    bpf::write_address(key.local, pair.first);
-    bpf::write_address(key.remote, pair.second);
-    return key;
-  }
-  int map_;
-  std::map<Pair, int> users_;
+  bpf::MappedMap memory_;
+  std::map<Pair, std::uint32_t> ids_;
 };
 
 enum class Program { kXdp, kTc };

@@ -18,8 +18,8 @@ struct RateLimit {
 /// Pure: time comes in, a yes or no goes out. Starts full.
 class TokenBucket {
  public:
-  /// One packet or octet. Microseconds divide evenly.
-  static constexpr std::int64_t kUnit = 1'000'000;
+  /// One packet or octet: ticks of 1,024 ns in a second, which the kernel programs count without dividing.
+  static constexpr std::int64_t kUnit = 1'000'000'000 >> 10;
 
   /// Plain values; a zero `last` means full.
   struct State {
@@ -52,12 +52,11 @@ class TokenBucket {
       state_.last = now;
       return;
     }
-    const std::int64_t elapsed_us = std::clamp<std::int64_t>(
-        std::chrono::duration_cast<std::chrono::microseconds>(now - state_.last).count(), 0, 1'000'000);
-    if (elapsed_us == 0) return;
+    const std::int64_t ticks = std::min(std::max<std::int64_t>((now - state_.last).count(), 0) >> 10, kUnit);
+    if (ticks == 0) return;
     state_.last = now;
-    state_.packets = std::min(full_packets, state_.packets + elapsed_us * limit.packets_per_second);
-    state_.bytes = std::min(full_bytes, state_.bytes + elapsed_us * limit.bytes_per_second);
+    state_.packets = std::min(full_packets, state_.packets + ticks * limit.packets_per_second);
+    state_.bytes = std::min(full_bytes, state_.bytes + ticks * limit.bytes_per_second);
   }
 
   State state_;

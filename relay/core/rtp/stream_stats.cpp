@@ -99,14 +99,14 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   c.last_packet = now;
   c.idle_by_bye = false;
   if (clock_rate_hz == 0) return;
-  const std::int64_t since_epoch = now.time_since_epoch().count();
-  const std::int64_t arrival = since_epoch / 1'000'000'000 * clock_rate_hz +
-                               since_epoch % 1'000'000'000 * clock_rate_hz / 1'000'000'000;
-  const auto transit = arrival - static_cast<std::int64_t>(rtp.timestamp);
+  // The low 32 bits of the time in clock units: the kernel programs must not divide for each packet.
+  const std::uint64_t arrival =
+      ((static_cast<std::uint64_t>(now.time_since_epoch().count()) >> 6) * clock_scale(clock_rate_hz)) >> 32;
+  const auto transit = static_cast<std::int32_t>(static_cast<std::uint32_t>(arrival) - rtp.timestamp);
   if (c.clock_rate_hz == clock_rate_hz) {
     // Modulo 2^32, as the timestamp wraps.
-    const auto difference =
-        std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(transit - transit_)));
+    const auto difference = std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(
+        static_cast<std::uint32_t>(transit) - static_cast<std::uint32_t>(transit_))));
     c.jitter_q4 = static_cast<std::uint32_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(c.jitter_q4) + difference - ((c.jitter_q4 + 8) >> 4)));
   }

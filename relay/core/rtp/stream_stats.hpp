@@ -87,6 +87,11 @@ struct SsrcCounters {
   bool operator==(const SsrcCounters&) const = default;
 };
 
+/// Clock units in 64 ns, times 2^32.
+constexpr std::uint64_t clock_scale(std::uint32_t clock_rate_hz) noexcept {
+  return (std::uint64_t{clock_rate_hz} << 38) / 1'000'000'000;
+}
+
 /// Sequence check and statistics of one SSRC from one source. Owned by a worker.
 class StreamStats {
  public:
