@@ -1,5 +1,7 @@
 #include "relay/bpf/helper.hpp"
 
+#include "relay/base/capabilities.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -8,8 +10,8 @@
 #include <span>
 
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <net/if.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -85,28 +87,14 @@ bool receive_reply(int socket, Reply& reply, std::vector<int>& descriptors) {
   return size == static_cast<ssize_t>(sizeof reply);
 }
 
-/// Keeps what loading and attaching need, as far as this process has it.
-void keep_needed_rights() {
-  constexpr std::array<cap_value_t, 4> kNeeded = {CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON};
-  cap_t mine = cap_get_proc();
-  cap_t kept = cap_init();
-  for (const cap_value_t each : kNeeded) {
-    cap_flag_value_t has = CAP_CLEAR;
-    if (cap_get_flag(mine, each, CAP_PERMITTED, &has) != 0 || has != CAP_SET) continue;
-    cap_set_flag(kept, CAP_PERMITTED, 1, &each, CAP_SET);
-    cap_set_flag(kept, CAP_EFFECTIVE, 1, &each, CAP_SET);
-  }
-  cap_set_proc(kept);
-  cap_free(kept);
-  cap_free(mine);
-  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
 /// The helper's life: until the daemon's end of the socket closes.
 void serve(int socket) {
   std::unique_ptr<Programs> programs;
   Request request;
-  while (recv(socket, &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request)) {
+  for (;;) {
+    const ssize_t size = recv(socket, &request, sizeof request, 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size != static_cast<ssize_t>(sizeof request)) return;
     Reply reply;
     std::vector<int> descriptors;
     if (request.command == Command::kLoad) {
@@ -130,7 +118,7 @@ void serve(int socket) {
       reply.ifindex = got.ifindex;
       set_text(reply, got.reason);
     }
-    if (!send_reply(socket, reply, descriptors)) break;
+    if (!send_reply(socket, reply, descriptors)) return;
   }
 }
 
@@ -152,7 +140,7 @@ Result<std::unique_ptr<Helper>, std::string> Helper::start() {
     prctl(PR_SET_NAME, "rtpferry-helper");
     // The daemon says when to end, not the terminal.
     for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
-    keep_needed_rights();
+    keep_only(std::array<int, 4>{CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON});
     serve(sockets[1]);
     _exit(0);
   }
@@ -198,7 +186,7 @@ Attachment Helper::attach(const std::string& interface, OffloadMode wanted, bool
   std::vector<int> none;
   if (send(socket_, &request, sizeof request, MSG_NOSIGNAL) < 0 || !receive_reply(socket_, reply, none) ||
       !reply.good)
-    return {interface, 0, OffloadMode::kOff, "the helper process is gone"};
+    return {interface, if_nametoindex(interface.c_str()), OffloadMode::kOff, "the helper process is gone"};
   return {interface, reply.ifindex, reply.mode, reply.text.data()};
 }
 

@@ -425,8 +425,8 @@ def privileges(network, build):
         check(len(lines) == 1 and wanted in lines[0], f"{what}: {lines}")
         daemon = int(run("pgrep", "-o", "-f", "listen-ng=127.0.0.1:2224").stdout)
         facts = status(daemon)
-        files = sum(1 << bit for bit in (0, 1, 3))  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER
-        check(facts["NoNewPrivs"] == "1" and facts["Uid"].split() == [uid] * 4 and int(facts["CapPrm"], 16) == (files if uid == "0" else 0),
+        files, bind = sum(1 << bit for bit in (0, 1, 3)), 1 << 10  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER; CAP_NET_BIND_SERVICE
+        check(facts["NoNewPrivs"] == "1" and facts["Uid"].split() == [uid] * 4 and int(facts["CapPrm"], 16) & ~bind == (files if uid == "0" else 0),
               f"{what}: the daemon is user {uid} with capabilities {facts['CapPrm']} and no way to more")
         if "no rights" in wanted:
             check(programs() == 0, f"{what}: nothing is attached")

@@ -30,6 +30,14 @@ const Endpoint kOut6 = *Endpoint::parse("[2001:db8:1::1]:30010");
 const Endpoint kFar6 = *Endpoint::parse("[2001:db8:20::20]:5000");
 constexpr std::uint32_t kSsrc = 0x1234;
 
+/// Within and between address families.
+const struct {
+  Endpoint local, peer, out, far;
+} kFamilies[] = {{kLocal4, kPeer4, kOut4, kFar4},
+                 {kLocal6, kPeer6, kOut6, kFar6},
+                 {kLocal4, kPeer4, kOut6, kFar6},
+                 {kLocal6, kPeer6, kOut4, kFar4}};
+
 Packet media(std::uint16_t sequence = 100, std::uint8_t type = 8, std::uint32_t ssrc = kSsrc,
              std::size_t payload = 160) {
   return test::rtp('A', ssrc, sequence, type, payload);
@@ -118,13 +126,7 @@ INSTANTIATE_TEST_SUITE_P(Programs, BpfTest, ::testing::Values(Program::kXdp, Pro
                          [](const auto& each) { return each.param == Program::kXdp ? "Xdp" : "Tc"; });
 
 TEST_P(BpfTest, RewritesWithinAndBetweenAddressFamilies) {
-  const struct {
-    Endpoint local, peer, out, far;
-  } rows[] = {{kLocal4, kPeer4, kOut4, kFar4},
-              {kLocal6, kPeer6, kOut6, kFar6},
-              {kLocal4, kPeer4, kOut6, kFar6},
-              {kLocal6, kPeer6, kOut4, kFar4}};
-  for (const auto& row : rows) {
+  for (const auto& row : kFamilies) {
     ASSERT_EQ(install(flow(row.local, row.peer, row.out, row.far), state()), OffloadAnswer::kTaken);
     std::mt19937 random(7);
     for (std::uint16_t n = 100; n < 300; ++n) {
@@ -347,13 +349,7 @@ TEST_P(BpfTest, WithoutAWayOrWithTooSmallAnMtuItIsTheSocketsTurn) {
 }
 
 TEST_P(BpfTest, SilenceReplacesThePayloadAndTheChecksumFollows) {
-  const struct {
-    Endpoint local, peer, out, far;
-  } rows[] = {{kLocal4, kPeer4, kOut4, kFar4},
-              {kLocal6, kPeer6, kOut6, kFar6},
-              {kLocal4, kPeer4, kOut6, kFar6},
-              {kLocal6, kPeer6, kOut4, kFar4}};
-  for (const auto& row : rows) {
+  for (const auto& row : kFamilies) {
     auto silent = flow(row.local, row.peer, row.out, row.far);
     silent.payloads = {{PayloadType{8}, G711Law::kNone, 0xd5, false, 8000}};
     silent.sinks[0].silenced = true;

@@ -1,6 +1,7 @@
 #include "tools/rtpferryd/rights.hpp"
 
-#include <array>
+#include "relay/base/capabilities.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -8,8 +9,8 @@
 
 #include <fmt/format.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ void change_user(const std::string& user, const std::string& group, const std::v
   }
   if (uid == getuid() && gid == getgid()) return;
   make_folders(files, uid, gid);
+  prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   const bool done = (user.empty() ? setgroups(1, &gid) : initgroups(user.c_str(), gid)) == 0 &&
                     setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
   if (!done) fail_with(fmt::format("cannot become user {} and group {}", uid, gid));
@@ -57,19 +59,9 @@ void change_user(const std::string& user, const std::string& group, const std::v
 void give_up_rights(const std::string& user, const std::string& group,
                     const std::vector<std::string>& files) {
   change_user(user, group, files);
-  cap_t kept = cap_init();
-  if (geteuid() == 0) {
-    constexpr std::array<cap_value_t, 3> kFiles = {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER};
-    cap_set_flag(kept, CAP_PERMITTED, kFiles.size(), kFiles.data(), CAP_SET);
-    cap_set_flag(kept, CAP_EFFECTIVE, kFiles.size(), kFiles.data(), CAP_SET);
-  }
-  // A process of root that never had them keeps nothing.
-  if (cap_set_proc(kept) != 0) {
-    cap_clear(kept);
-    cap_set_proc(kept);
-  }
-  cap_free(kept);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail_with("no_new_privs");
+  std::vector<int> kept = {CAP_NET_BIND_SERVICE};
+  if (geteuid() == 0) kept.insert(kept.end(), {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER});
+  keep_only(kept);
 }
 
 }  // namespace ferry
