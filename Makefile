@@ -29,6 +29,7 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 	@tools/setup.sh bench
 	@python3 bench/setup_rate.py --build $(BUILD)/bin --json $(BUILD)/setup_rate.json
 	@$(BUILD)/bin/connected_send
+	@$(BUILD)/bin/srtp_cost
 	@python3 bench/media_rate.py --build $(BUILD)/bin --json $(BUILD)/media_rate.json
 
 fuzz:             ## every parser, SECONDS each (default 30)

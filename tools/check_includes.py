@@ -11,6 +11,7 @@ ARROWS = {
     "relay/core": ["relay/base"],
     "relay/io": ["relay/base"],
     "relay/bpf": ["relay/core", "relay/base"],
+    "relay/srtp": ["relay/core", "relay/base"],
     "relay/worker": ["relay/core", "relay/io", "relay/base"],
     "codecs": ["relay/core", "relay/base"],
     "recorder": ["relay/core", "relay/base"],

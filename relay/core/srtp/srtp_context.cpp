@@ -1,0 +1,131 @@
+#include "relay/core/srtp/srtp_context.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kRtpHeader = 12;
+constexpr std::size_t kRtcpHeader = 8;
+
+SrtpStream* find_in(std::vector<SrtpStream>& streams, Ssrc ssrc) noexcept {
+  const auto found = std::ranges::find(streams, ssrc, &SrtpStream::ssrc);
+  return found == streams.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::size_t srtp_header_size(Bytes packet) noexcept {
+  if (packet.size() < kRtpHeader) return 0;
+  const std::uint8_t first = read_u8(packet, 0);
+  if (first >> 6 != 2) return 0;
+  std::size_t size = kRtpHeader + std::size_t{4} * (first & 15);
+  if ((first & 0x10) != 0) {
+    if (size + 4 > packet.size()) return 0;
+    size += 4 + std::size_t{4} * read_u16(packet, size + 2);
+  }
+  return size <= packet.size() ? size : 0;
+}
+
+SrtpStream* SrtpReceiver::find(Ssrc ssrc) noexcept { return find_in(streams_, ssrc); }
+
+SrtpStream& SrtpReceiver::stream_of(Ssrc ssrc) {
+  if (SrtpStream* known = find(ssrc)) return *known;
+  return streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128)});
+}
+
+SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexcept {
+  const std::size_t header = srtp_header_size(packet);
+  if (header == 0) return SrtpResult::kMalformed;
+  const Ssrc ssrc{read_u32(packet, 8)};
+  const SeqNo sequence{read_u16(packet, 2)};
+  const SrtpStream* known = find(ssrc);
+  if (known == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
+  const bool started = known != nullptr && known->rtp.started();
+  const std::int64_t guess =
+      started ? estimate_index(known->rtp.highest(), sequence) : static_cast<std::int64_t>(sequence.value);
+  // A stream that is new to us begins at a roll-over counter of 0; of a known one the neighbours are tried
+  // too (SRT-3).
+  const std::array<std::int64_t, 3> guesses = {guess, guess - 65536, guess + 65536};
+  SrtpResult result = SrtpResult::kNotAuthentic;
+  for (std::size_t i = 0; i < (started ? guesses.size() : 1); ++i) {
+    if (guesses[i] < 0) continue;
+    const auto index = static_cast<std::uint64_t>(guesses[i]);
+    if (started && known->rtp.check(index) != ReplayWindow::Answer::kNew) {
+      // The likeliest index was there: no reason to look for another meaning of the packet.
+      if (i == 0) return SrtpResult::kReplayed;
+      continue;
+    }
+    if (!cipher_->open_rtp(packet, size, header, ssrc, index)) continue;
+    stream_of(ssrc).rtp.accept(index);
+    result = SrtpResult::kOk;
+    break;
+  }
+  return result;
+}
+
+SrtpResult SrtpReceiver::open_rtcp(MutableBytes packet, std::size_t& size) noexcept {
+  std::uint32_t index = 0;
+  if (packet.size() < kRtcpHeader || !cipher_->rtcp_index(packet, index)) return SrtpResult::kMalformed;
+  const Ssrc ssrc{read_u32(packet, 4)};
+  const SrtpStream* known = find(ssrc);
+  if (known == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
+  if (known != nullptr && known->rtcp.check(index) != ReplayWindow::Answer::kNew)
+    return SrtpResult::kReplayed;
+  if (!cipher_->open_rtcp(packet, size, ssrc)) return SrtpResult::kNotAuthentic;
+  stream_of(ssrc).rtcp.accept(index);
+  return SrtpResult::kOk;
+}
+
+std::uint64_t SrtpReceiver::highest_index(Ssrc ssrc) const noexcept {
+  const auto found = std::ranges::find(streams_, ssrc, &SrtpStream::ssrc);
+  return found == streams_.end() ? 0 : found->rtp.highest();
+}
+
+SrtpResult SrtpSender::seal_rtp(MutableBytes space, std::size_t& size) noexcept {
+  const std::size_t header = srtp_header_size(space.first(size));
+  if (header == 0) return SrtpResult::kMalformed;
+  const Ssrc ssrc{read_u32(space, 8)};
+  const SeqNo sequence{read_u16(space, 2)};
+  SrtpStream* known = find_in(streams_, ssrc);
+  if (known == nullptr) {
+    if (streams_.size() >= SrtpReceiver::kMaxSsrcs) return SrtpResult::kTooManySsrcs;
+    known = &streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(64)});
+  }
+  const std::int64_t index = known->rtp.started() ? estimate_index(known->rtp.highest(), sequence)
+                                                  : static_cast<std::int64_t>(sequence.value);
+  if (index < 0 || known->rtp.check(static_cast<std::uint64_t>(index)) != ReplayWindow::Answer::kNew)
+    return SrtpResult::kReplayed;
+  if (static_cast<std::uint64_t>(index) > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
+  if (!cipher_->seal_rtp(space, size, header, ssrc, static_cast<std::uint64_t>(index)))
+    return SrtpResult::kNoRoom;
+  known->rtp.accept(static_cast<std::uint64_t>(index));
+  return SrtpResult::kOk;
+}
+
+SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept {
+  if (size < kRtcpHeader) return SrtpResult::kMalformed;
+  if (next_rtcp_ > kMaxRtcpIndex) return SrtpResult::kKeyExhausted;
+  if (!cipher_->seal_rtcp(space, size, Ssrc{read_u32(space, 4)}, next_rtcp_)) return SrtpResult::kNoRoom;
+  ++next_rtcp_;
+  return SrtpResult::kOk;
+}
+
+double SrtpSender::used() const noexcept {
+  std::uint64_t highest = 0;
+  for (const SrtpStream& stream : streams_) highest = std::max(highest, stream.rtp.highest());
+  return std::max(static_cast<double>(highest) / static_cast<double>(kMaxRtpIndex),
+                  static_cast<double>(next_rtcp_) / static_cast<double>(kMaxRtcpIndex));
+}
+
+void SrtpSender::restore(const State& state) {
+  streams_ = state.streams;
+  // A receiver follows the sequence numbers of the source, so an index cannot be skipped: what may have gone
+  // is not sent again instead.
+  for (SrtpStream& stream : streams_) stream.rtp.forbid_until(stream.rtp.highest());
+  next_rtcp_ = std::min(state.next_rtcp + kSkip, kMaxRtcpIndex + 1);
+}
+
+}  // namespace ferry

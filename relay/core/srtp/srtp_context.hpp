@@ -1,0 +1,119 @@
+// SRTP and SRTCP of one key in one direction: indices, replay lists, limits (RFC 3711 §3.2-3.4).
+#pragma once
+
+#include "relay/base/bytes.hpp"
+#include "relay/base/types.hpp"
+#include "relay/core/srtp/replay_window.hpp"
+#include "relay/core/srtp/srtp_cipher.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ferry {
+
+enum class SrtpResult : std::uint8_t {
+  kOk,
+  kMalformed,     // too short for its headers, MKI and tag
+  kReplayed,      // was there, or is too old to tell (SRT-4)
+  kNotAuthentic,  // wrong key, changed on the way, or an index out of reach (SRT-3)
+  kTooManySsrcs,  // more than one key may have
+  kKeyExhausted,  // SRT-7
+  kNoRoom,        // for the tag
+};
+
+/// The index of a packet with sequence number `sequence` when the highest so far is `highest` (RFC 3711
+/// §3.3.1). Negative if it would lie before the first roll-over.
+constexpr std::int64_t estimate_index(std::uint64_t highest, SeqNo sequence) noexcept {
+  const auto roll_over = static_cast<std::int64_t>(highest >> 16);
+  const auto last = static_cast<std::int32_t>(highest & 0xffff);
+  std::int64_t guess = roll_over;
+  if (last < 32768) {
+    if (sequence.value - last > 32768) guess = roll_over - 1;
+  } else if (last - 32768 > sequence.value) {
+    guess = roll_over + 1;
+  }
+  return guess * 65536 + sequence.value;
+}
+
+/// Octets before the encrypted part of an SRTP packet: fixed header, CSRCs, extension. 0 if they do not fit.
+[[nodiscard]] std::size_t srtp_header_size(Bytes packet) noexcept;
+
+/// What one SSRC has received or sent under a key. Plain values.
+struct SrtpStream {
+  Ssrc ssrc;
+  ReplayWindow rtp;
+  ReplayWindow rtcp;  // received indices
+  bool operator==(const SrtpStream&) const = default;
+};
+
+/// Receives. Nothing changes before a packet was authenticated (SRT-2); nothing a sender does without the key
+/// ends or resets it (SRT-14).
+class SrtpReceiver {
+ public:
+  /// A key has few senders. Replay lists are kept for its life, so there is no making room.
+  static constexpr std::size_t kMaxSsrcs = 64;
+  struct State {
+    std::vector<SrtpStream> streams;
+    bool operator==(const State&) const = default;
+  };
+
+  /// `window`: packets in the replay list, 128 for audio, 1024 for video (SRT-4).
+  explicit SrtpReceiver(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
+      : cipher_(std::move(cipher)), window_(window) {}
+
+  /// Decrypts in place; `size` becomes that of the plain packet. `packet` is whole.
+  SrtpResult open_rtp(MutableBytes packet, std::size_t& size) noexcept;
+  SrtpResult open_rtcp(MutableBytes packet, std::size_t& size) noexcept;
+
+  /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
+  [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
+  [[nodiscard]] State state() const { return {streams_}; }
+  void restore(const State& state) { streams_ = state.streams; }
+
+ private:
+  [[nodiscard]] SrtpStream* find(Ssrc ssrc) noexcept;
+  SrtpStream& stream_of(Ssrc ssrc);
+
+  std::unique_ptr<SrtpCipher> cipher_;
+  std::size_t window_;
+  std::vector<SrtpStream> streams_;
+};
+
+/// Sends. No pair of SSRC and index is used twice for the life of the key (SRT-9).
+class SrtpSender {
+ public:
+  /// Of 2^48 and 2^31 packets (SRT-7).
+  static constexpr std::uint64_t kMaxRtpIndex = (std::uint64_t{1} << 48) - 1;
+  static constexpr std::uint32_t kMaxRtcpIndex = 0x7fffffff;
+  /// What a restored sender leaves out, as packets may have gone after the export.
+  static constexpr std::uint32_t kSkip = 1 << 16;
+  struct State {
+    std::vector<SrtpStream> streams;
+    std::uint32_t next_rtcp = 0;
+    bool operator==(const State&) const = default;
+  };
+
+  explicit SrtpSender(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
+      : cipher_(std::move(cipher)), window_(window) {}
+
+  [[nodiscard]] std::size_t overhead() const noexcept { return cipher_->overhead(); }
+  /// Encrypts in place; `space` begins with the plain packet of `size` octets. kReplayed: this index was
+  /// used, or is too old to tell.
+  SrtpResult seal_rtp(MutableBytes space, std::size_t& size) noexcept;
+  SrtpResult seal_rtcp(MutableBytes space, std::size_t& size) noexcept;
+
+  /// Share of the key that is used up, 0 to 1.
+  [[nodiscard]] double used() const noexcept;
+  [[nodiscard]] State state() const { return {streams_, next_rtcp_}; }
+  /// Goes on behind everything that may have been sent since `state` was taken.
+  void restore(const State& state);
+
+ private:
+  std::unique_ptr<SrtpCipher> cipher_;
+  std::size_t window_;
+  std::vector<SrtpStream> streams_;
+  std::uint32_t next_rtcp_ = 0;
+};
+
+}  // namespace ferry

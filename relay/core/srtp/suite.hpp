@@ -1,0 +1,58 @@
+// The crypto suites of SDES (RFC 4568 §6.2, RFC 6188, RFC 7714 §14) that this relay uses.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace ferry {
+
+/// In the order of preference of an offer (media-security SRT-8).
+enum class SrtpSuite : std::uint8_t {
+  kAeadAes256Gcm,
+  kAeadAes128Gcm,
+  kAes256Cm80,
+  kAes256Cm32,
+  kAes192Cm80,
+  kAes192Cm32,
+  kAes128Cm80,
+  kAes128Cm32,
+};
+
+/// Sizes in octets.
+struct SrtpSuiteRow {
+  SrtpSuite suite;
+  std::string_view name;
+  std::uint8_t key = 16;
+  std::uint8_t salt = 14;
+  std::uint8_t rtp_tag = 10;
+  /// 80 bits also where RTP has 32 (RFC 4568 §6.2.2).
+  std::uint8_t rtcp_tag = 10;
+  bool is_aead = false;
+};
+
+inline constexpr std::array<SrtpSuiteRow, 8> kSrtpSuites = {{
+    {SrtpSuite::kAeadAes256Gcm, "AEAD_AES_256_GCM", 32, 12, 16, 16, true},
+    {SrtpSuite::kAeadAes128Gcm, "AEAD_AES_128_GCM", 16, 12, 16, 16, true},
+    {SrtpSuite::kAes256Cm80, "AES_256_CM_HMAC_SHA1_80", 32, 14, 10, 10, false},
+    {SrtpSuite::kAes256Cm32, "AES_256_CM_HMAC_SHA1_32", 32, 14, 4, 10, false},
+    {SrtpSuite::kAes192Cm80, "AES_192_CM_HMAC_SHA1_80", 24, 14, 10, 10, false},
+    {SrtpSuite::kAes192Cm32, "AES_192_CM_HMAC_SHA1_32", 24, 14, 4, 10, false},
+    {SrtpSuite::kAes128Cm80, "AES_CM_128_HMAC_SHA1_80", 16, 14, 10, 10, false},
+    {SrtpSuite::kAes128Cm32, "AES_CM_128_HMAC_SHA1_32", 16, 14, 4, 10, false},
+}};
+
+constexpr const SrtpSuiteRow& row_of(SrtpSuite suite) noexcept {
+  return kSrtpSuites[static_cast<std::size_t>(suite)];
+}
+
+constexpr std::optional<SrtpSuite> parse_srtp_suite(std::string_view name) noexcept {
+  for (const SrtpSuiteRow& row : kSrtpSuites) {
+    if (row.name == name) return row.suite;
+  }
+  return std::nullopt;
+}
+
+}  // namespace ferry

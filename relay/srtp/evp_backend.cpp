@@ -1,0 +1,309 @@
+// The SHA-1 functions below EVP are the only ones whose state can be stored; OpenSSL 3 marks them old.
+#define OPENSSL_SUPPRESS_DEPRECATED
+
+#include "relay/srtp/evp_backend.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/sha.h>
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kAuthKey = 20;
+constexpr std::size_t kGcmTag = 16;
+constexpr std::size_t kRtcpHeader = 8;
+constexpr std::uint32_t kEncrypted = 0x80000000;  // the E bit
+using Salt = std::array<std::uint8_t, 14>;
+using Iv = std::array<std::uint8_t, 16>;
+
+unsigned char* raw(std::byte* octets) { return reinterpret_cast<unsigned char*>(octets); }
+const unsigned char* raw(const std::byte* octets) { return reinterpret_cast<const unsigned char*>(octets); }
+int length(std::size_t size) { return static_cast<int>(size); }
+
+struct FreeContext {
+  void operator()(EVP_CIPHER_CTX* context) const noexcept { EVP_CIPHER_CTX_free(context); }
+};
+using Context = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
+
+/// Fetched once: looking an algorithm up takes longer than a packet.
+const EVP_CIPHER* ctr_of(std::size_t key_size) {
+  static const std::array<const EVP_CIPHER*, 3> kCiphers = {
+      EVP_CIPHER_fetch(nullptr, "AES-128-CTR", nullptr), EVP_CIPHER_fetch(nullptr, "AES-192-CTR", nullptr),
+      EVP_CIPHER_fetch(nullptr, "AES-256-CTR", nullptr)};
+  return kCiphers[(key_size - 16) / 8];
+}
+const EVP_CIPHER* gcm_of(std::size_t key_size) {
+  static const std::array<const EVP_CIPHER*, 2> kCiphers = {
+      EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr), EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr)};
+  return kCiphers[key_size == 16 ? 0 : 1];
+}
+
+/// RFC 3711 §4.3.1, RFC 6188 §3, RFC 7714 §11: `size` octets for `label`.
+void derive(const SrtpMasterKey& master, std::uint8_t label, unsigned char* out, std::size_t size) {
+  Iv iv{};
+  const Bytes salt = master.salt.get();  // shorter ones are padded on the right
+  std::memcpy(iv.data(), salt.data(), salt.size());
+  iv[7] ^= label;
+  const Bytes key = master.key.get();
+  const Context context(EVP_CIPHER_CTX_new());
+  const std::array<unsigned char, 64> zeros{};
+  int written = 0;
+  EVP_EncryptInit_ex2(context.get(), ctr_of(key.size()), raw(key.data()), iv.data(), nullptr);
+  EVP_EncryptUpdate(context.get(), out, &written, zeros.data(), length(size));
+}
+
+/// XORs the low `size` octets of `value`, in network order.
+void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept {
+  for (std::size_t i = 0; i < size; ++i)
+    iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
+}
+
+/// Keys of one of the two protocols.
+class SessionKeys {
+ public:
+  /// `first_label`: 0 for SRTP, 3 for SRTCP.
+  SessionKeys(const SrtpMasterKey& master, std::uint8_t first_label) : row_(row_of(master.suite)) {
+    std::array<unsigned char, 32> key{};
+    derive(master, first_label, key.data(), row_.key);
+    derive(master, static_cast<std::uint8_t>(first_label + 2), salt_.data(), row_.salt);
+    const EVP_CIPHER* cipher = row_.is_aead ? gcm_of(row_.key) : ctr_of(row_.key);
+    for (Context* context : {&seal_, &open_}) {
+      context->reset(EVP_CIPHER_CTX_new());
+      EVP_CipherInit_ex(context->get(), cipher, nullptr, key.data(), nullptr, context == &seal_ ? 1 : 0);
+      if (!row_.is_aead) break;  // counter mode has no direction
+    }
+    OPENSSL_cleanse(key.data(), key.size());
+    if (row_.is_aead) return;
+    std::array<unsigned char, kAuthKey> auth{};
+    derive(master, static_cast<std::uint8_t>(first_label + 1), auth.data(), auth.size());
+    std::array<unsigned char, SHA_CBLOCK> pad{};
+    const auto start = [&](SHA_CTX& state, unsigned char octet) {
+      pad.fill(octet);
+      for (std::size_t i = 0; i < auth.size(); ++i) pad[i] ^= auth[i];
+      SHA1_Init(&state);
+      SHA1_Update(&state, pad.data(), pad.size());
+    };
+    start(inner_, 0x36);
+    start(outer_, 0x5c);
+    OPENSSL_cleanse(auth.data(), auth.size());
+    OPENSSL_cleanse(pad.data(), pad.size());
+  }
+  ~SessionKeys() {
+    OPENSSL_cleanse(salt_.data(), salt_.size());
+    OPENSSL_cleanse(&inner_, sizeof inner_);
+    OPENSSL_cleanse(&outer_, sizeof outer_);
+  }
+  SessionKeys(const SessionKeys&) = delete;
+  SessionKeys& operator=(const SessionKeys&) = delete;
+
+  /// RFC 3711 §4.1.1. Encrypts and decrypts.
+  void counter_mode(MutableBytes data, Ssrc ssrc, std::uint64_t index) noexcept {
+    Iv iv{};
+    std::ranges::copy(salt_, iv.begin());
+    put(iv, 4, ssrc.value, 4);
+    put(iv, 8, index, 6);
+    int written = 0;
+    EVP_EncryptInit_ex2(seal_.get(), nullptr, nullptr, iv.data(), nullptr);
+    EVP_EncryptUpdate(seal_.get(), raw(data.data()), &written, raw(data.data()), length(data.size()));
+  }
+
+  /// HMAC-SHA1 over the parts (RFC 2104).
+  void tag(Bytes first, Bytes second, std::array<unsigned char, SHA_DIGEST_LENGTH>& out) const noexcept {
+    SHA_CTX state = inner_;
+    SHA1_Update(&state, first.data(), first.size());
+    SHA1_Update(&state, second.data(), second.size());
+    SHA1_Final(out.data(), &state);
+    state = outer_;
+    SHA1_Update(&state, out.data(), out.size());
+    SHA1_Final(out.data(), &state);
+  }
+
+  /// RFC 7714 §8.1, §9.1: `index` is ROC and sequence number, or the SRTCP index.
+  [[nodiscard]] Iv gcm_iv(Ssrc ssrc, std::uint64_t index) const noexcept {
+    Iv iv{};  // 12 octets of it
+    std::copy_n(salt_.begin(), 12, iv.begin());
+    put(iv, 2, ssrc.value, 4);
+    put(iv, 6, index, 6);
+    return iv;
+  }
+  void gcm_seal(Bytes first, Bytes second, MutableBytes data, const Iv& iv, std::byte* tag) noexcept {
+    int written = 0;
+    EVP_EncryptInit_ex2(seal_.get(), nullptr, nullptr, iv.data(), nullptr);
+    EVP_EncryptUpdate(seal_.get(), nullptr, &written, raw(first.data()), length(first.size()));
+    if (!second.empty())
+      EVP_EncryptUpdate(seal_.get(), nullptr, &written, raw(second.data()), length(second.size()));
+    EVP_EncryptUpdate(seal_.get(), raw(data.data()), &written, raw(data.data()), length(data.size()));
+    EVP_EncryptFinal_ex(seal_.get(), raw(data.data()) + written, &written);
+    EVP_CIPHER_CTX_ctrl(seal_.get(), EVP_CTRL_AEAD_GET_TAG, kGcmTag, tag);
+  }
+  /// Into memory aside, as nothing may change if the tag is wrong.
+  bool gcm_open(Bytes first, Bytes second, MutableBytes data, const Iv& iv, const std::byte* tag) noexcept {
+    thread_local std::vector<unsigned char> plain;
+    plain.resize(std::max(plain.size(), data.size() + 16));
+    int written = 0;
+    int last = 0;
+    EVP_DecryptInit_ex2(open_.get(), nullptr, nullptr, iv.data(), nullptr);
+    EVP_DecryptUpdate(open_.get(), nullptr, &written, raw(first.data()), length(first.size()));
+    if (!second.empty())
+      EVP_DecryptUpdate(open_.get(), nullptr, &written, raw(second.data()), length(second.size()));
+    written = 0;
+    EVP_DecryptUpdate(open_.get(), plain.data(), &written, raw(data.data()), length(data.size()));
+    std::array<std::byte, kGcmTag> wanted{};
+    std::copy_n(tag, kGcmTag, wanted.begin());
+    EVP_CIPHER_CTX_ctrl(open_.get(), EVP_CTRL_AEAD_SET_TAG, kGcmTag, wanted.data());
+    const bool good = EVP_DecryptFinal_ex(open_.get(), plain.data() + written, &last) == 1;
+    if (good) std::memcpy(data.data(), plain.data(), data.size());
+    return good;
+  }
+
+ private:
+  const SrtpSuiteRow& row_;
+  Salt salt_{};
+  Context seal_;
+  Context open_;  // GCM only
+  SHA_CTX inner_{};
+  SHA_CTX outer_{};
+};
+
+class EvpCipher final : public SrtpCipher {
+ public:
+  explicit EvpCipher(const SrtpMasterKey& key)
+      : row_(row_of(key.suite)), mki_(key.mki), rtp_(key, 0), rtcp_(key, 3) {}
+
+  [[nodiscard]] std::size_t overhead() const noexcept override {
+    return std::max(row_.rtp_tag, row_.rtcp_tag) + mki_.size() + sizeof(std::uint32_t);
+  }
+
+  bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
+                std::uint64_t index) noexcept override {
+    const std::size_t sealed = size + row_.rtp_tag + mki_.size();
+    if (sealed > space.size()) return false;
+    const MutableBytes payload = space.subspan(header, size - header);
+    if (row_.is_aead) {
+      rtp_.gcm_seal(space.first(header), {}, payload, rtp_.gcm_iv(ssrc, index), space.data() + size);
+      std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(size + kGcmTag));
+    } else {
+      rtp_.counter_mode(payload, ssrc, index);
+      const auto tag = rtp_tag(space.first(size), index);
+      std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(size));
+      std::memcpy(space.data() + size + mki_.size(), tag.data(), row_.rtp_tag);
+    }
+    size = sealed;
+    return true;
+  }
+
+  bool open_rtp(MutableBytes packet, std::size_t& size, std::size_t header, Ssrc ssrc,
+                std::uint64_t index) noexcept override {
+    const std::size_t trailer = row_.rtp_tag + mki_.size();
+    if (packet.size() < header + trailer) return false;
+    const std::size_t plain = packet.size() - trailer;
+    const std::size_t tag_at = plain + (row_.is_aead ? 0 : mki_.size());
+    const std::size_t mki_at = plain + (row_.is_aead ? kGcmTag : 0);
+    if (!std::ranges::equal(packet.subspan(mki_at, mki_.size()), mki_)) return false;
+    const MutableBytes payload = packet.subspan(header, plain - header);
+    if (row_.is_aead) {
+      if (!rtp_.gcm_open(packet.first(header), {}, payload, rtp_.gcm_iv(ssrc, index), packet.data() + tag_at))
+        return false;
+    } else {
+      const auto tag = rtp_tag(packet.first(plain), index);
+      if (CRYPTO_memcmp(tag.data(), packet.data() + tag_at, row_.rtp_tag) != 0) return false;
+      rtp_.counter_mode(payload, ssrc, index);
+    }
+    size = plain;
+    return true;
+  }
+
+  bool seal_rtcp(MutableBytes space, std::size_t& size, Ssrc ssrc, std::uint32_t index) noexcept override {
+    const std::size_t sealed = size + row_.rtcp_tag + sizeof index + mki_.size();
+    if (sealed > space.size()) return false;
+    const MutableBytes payload = space.subspan(kRtcpHeader, size - kRtcpHeader);
+    std::size_t at = size;
+    if (row_.is_aead) {
+      std::array<std::byte, sizeof index> word{};
+      write_u32(word, 0, index | kEncrypted);
+      rtcp_.gcm_seal(space.first(kRtcpHeader), word, payload, rtcp_.gcm_iv(ssrc, index), space.data() + size);
+      at += kGcmTag;
+    } else {
+      rtcp_.counter_mode(payload, ssrc, index);
+    }
+    write_u32(space, at, index | kEncrypted);
+    at += sizeof index;
+    const Bytes covered = space.first(at);
+    std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(at));
+    at += mki_.size();
+    if (!row_.is_aead) {
+      std::array<unsigned char, SHA_DIGEST_LENGTH> tag{};
+      rtcp_.tag(covered, {}, tag);
+      std::memcpy(space.data() + at, tag.data(), row_.rtcp_tag);
+    }
+    size = sealed;
+    return true;
+  }
+
+  bool rtcp_index(Bytes packet, std::uint32_t& index) const noexcept override {
+    if (packet.size() < kRtcpHeader + rtcp_trailer()) return false;
+    index = read_u32(packet, index_at(packet)) & ~kEncrypted;
+    return true;
+  }
+
+  bool open_rtcp(MutableBytes packet, std::size_t& size, Ssrc ssrc) noexcept override {
+    if (packet.size() < kRtcpHeader + rtcp_trailer()) return false;
+    const std::size_t plain = packet.size() - rtcp_trailer();
+    const std::size_t word_at = index_at(packet);
+    const std::uint32_t word = read_u32(packet, word_at);
+    const std::uint32_t index = word & ~kEncrypted;
+    if ((word & kEncrypted) == 0 || !std::ranges::equal(packet.subspan(word_at + 4, mki_.size()), mki_))
+      return false;
+    const MutableBytes payload = packet.subspan(kRtcpHeader, plain - kRtcpHeader);
+    if (row_.is_aead) {
+      if (!rtcp_.gcm_open(packet.first(kRtcpHeader), packet.subspan(word_at, 4), payload,
+                          rtcp_.gcm_iv(ssrc, index), packet.data() + plain))
+        return false;
+    } else {
+      std::array<unsigned char, SHA_DIGEST_LENGTH> tag{};
+      rtcp_.tag(packet.first(word_at + 4), {}, tag);
+      if (CRYPTO_memcmp(tag.data(), packet.data() + word_at + 4 + mki_.size(), row_.rtcp_tag) != 0)
+        return false;
+      rtcp_.counter_mode(payload, ssrc, index);
+    }
+    size = plain;
+    return true;
+  }
+
+ private:
+  [[nodiscard]] std::array<unsigned char, SHA_DIGEST_LENGTH> rtp_tag(Bytes packet,
+                                                                     std::uint64_t index) const noexcept {
+    std::array<std::byte, 4> roll_over{};
+    write_u32(roll_over, 0, static_cast<std::uint32_t>(index >> 16));
+    std::array<unsigned char, SHA_DIGEST_LENGTH> tag{};
+    rtp_.tag(packet, roll_over, tag);
+    return tag;
+  }
+  [[nodiscard]] std::size_t rtcp_trailer() const noexcept { return row_.rtcp_tag + 4 + mki_.size(); }
+  /// Of the word with the E bit and the index.
+  [[nodiscard]] std::size_t index_at(Bytes packet) const noexcept {
+    return packet.size() - mki_.size() - 4 - (row_.is_aead ? 0 : row_.rtcp_tag);
+  }
+
+  const SrtpSuiteRow& row_;
+  std::vector<std::byte> mki_;
+  SessionKeys rtp_;
+  SessionKeys rtcp_;
+};
+
+}  // namespace
+
+std::unique_ptr<SrtpCipher> EvpBackend::make(const SrtpMasterKey& key) const {
+  const SrtpSuiteRow& row = row_of(key.suite);
+  if (key.key.get().size() != row.key || key.salt.get().size() != row.salt) return nullptr;
+  return std::make_unique<EvpCipher>(key);
+}
+
+}  // namespace ferry

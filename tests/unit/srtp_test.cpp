@@ -1,0 +1,420 @@
+// SRTP against libsrtp2, which knows nothing of ours: every suite both ways, random schedules, forgeries.
+
+#include "relay/core/srtp/srtp_context.hpp"
+#include "relay/srtp/evp_backend.hpp"
+#include "tests/support/packets.hpp"
+
+#include <map>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <srtp2/srtp.h>
+
+namespace ferry {
+namespace {
+
+using test::Packet;
+
+constexpr std::uint32_t kSsrc = 0x12345678;
+
+Packet random_octets(std::mt19937& random, std::size_t size) {
+  Packet octets(size);
+  for (auto& each : octets) each = static_cast<std::byte>(random());
+  return octets;
+}
+
+SrtpMasterKey random_key(std::mt19937& random, SrtpSuite suite, std::size_t mki = 0) {
+  SrtpMasterKey key;
+  key.suite = suite;
+  key.key = SecretBytes<32>(random_octets(random, row_of(suite).key));
+  key.salt = SecretBytes<14>(random_octets(random, row_of(suite).salt));
+  key.mki = random_octets(random, mki);
+  return key;
+}
+
+/// The other end, by libsrtp2: one direction.
+class Judge {
+ public:
+  Judge(const SrtpMasterKey& key, bool receives) : mki_(key.mki) {
+    static const bool kReady = srtp_init() == srtp_err_status_ok;
+    EXPECT_TRUE(kReady);
+    srtp_policy_t policy{};
+    const auto set = [&](auto rtp, auto rtcp) {
+      rtp(&policy.rtp);
+      rtcp(&policy.rtcp);
+    };
+    switch (key.suite) {
+      case SrtpSuite::kAeadAes256Gcm:
+        set(srtp_crypto_policy_set_aes_gcm_256_16_auth, srtp_crypto_policy_set_aes_gcm_256_16_auth);
+        break;
+      case SrtpSuite::kAeadAes128Gcm:
+        set(srtp_crypto_policy_set_aes_gcm_128_16_auth, srtp_crypto_policy_set_aes_gcm_128_16_auth);
+        break;
+      case SrtpSuite::kAes256Cm80:
+        set(srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80, srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80);
+        break;
+      case SrtpSuite::kAes256Cm32:
+        set(srtp_crypto_policy_set_aes_cm_256_hmac_sha1_32, srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80);
+        break;
+      case SrtpSuite::kAes192Cm80:
+        set(srtp_crypto_policy_set_aes_cm_192_hmac_sha1_80, srtp_crypto_policy_set_aes_cm_192_hmac_sha1_80);
+        break;
+      case SrtpSuite::kAes192Cm32:
+        set(srtp_crypto_policy_set_aes_cm_192_hmac_sha1_32, srtp_crypto_policy_set_aes_cm_192_hmac_sha1_80);
+        break;
+      case SrtpSuite::kAes128Cm80:
+        set(srtp_crypto_policy_set_rtp_default, srtp_crypto_policy_set_rtcp_default);
+        break;
+      case SrtpSuite::kAes128Cm32:
+        set(srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32, srtp_crypto_policy_set_rtcp_default);
+        break;
+    }
+    for (const Bytes part : {key.key.get(), key.salt.get()}) {
+      for (const std::byte each : part) octets_.push_back(std::to_integer<unsigned char>(each));
+    }
+    policy.ssrc.type = receives ? ssrc_any_inbound : ssrc_any_outbound;
+    policy.window_size = 1024;
+    srtp_master_key_t master{octets_.data(), reinterpret_cast<unsigned char*>(mki_.data()),
+                             static_cast<unsigned>(mki_.size())};
+    srtp_master_key_t* keys[] = {&master};
+    if (mki_.empty()) {
+      policy.key = octets_.data();
+    } else {
+      policy.keys = keys;
+      policy.num_master_keys = 1;
+    }
+    status = srtp_create(&session_, &policy);
+  }
+  ~Judge() {
+    if (session_ != nullptr) srtp_dealloc(session_);
+  }
+  Judge(const Judge&) = delete;
+  Judge& operator=(const Judge&) = delete;
+
+  srtp_err_status_t protect(Packet& packet, bool rtcp = false) {
+    return run(packet, rtcp ? srtp_protect_rtcp_mki : srtp_protect_mki, SRTP_MAX_TRAILER_LEN + 128);
+  }
+  srtp_err_status_t unprotect(Packet& packet, bool rtcp = false) {
+    int size = static_cast<int>(packet.size());
+    const auto result = rtcp ? srtp_unprotect_rtcp_mki(session_, packet.data(), &size, mki_.empty() ? 0 : 1)
+                             : srtp_unprotect_mki(session_, packet.data(), &size, mki_.empty() ? 0 : 1);
+    if (result == srtp_err_status_ok) packet.resize(static_cast<std::size_t>(size));
+    return result;
+  }
+  srtp_err_status_t status = srtp_err_status_fail;
+
+ private:
+  template <class Function>
+  srtp_err_status_t run(Packet& packet, Function function, std::size_t room) {
+    int size = static_cast<int>(packet.size());
+    packet.resize(packet.size() + room);
+    const auto result = function(session_, packet.data(), &size, mki_.empty() ? 0 : 1, 0);
+    packet.resize(static_cast<std::size_t>(size));
+    return result;
+  }
+
+  std::vector<unsigned char> octets_;
+  std::vector<std::byte> mki_;
+  srtp_t session_ = nullptr;
+};
+
+SrtpResult seal(SrtpSender& sender, Packet& packet, bool rtcp = false) {
+  std::size_t size = packet.size();
+  packet.resize(size + sender.overhead());
+  const SrtpResult result = rtcp ? sender.seal_rtcp(packet, size) : sender.seal_rtp(packet, size);
+  packet.resize(size);
+  return result;
+}
+SrtpResult open(SrtpReceiver& receiver, Packet& packet, bool rtcp = false) {
+  std::size_t size = packet.size();
+  const SrtpResult result = rtcp ? receiver.open_rtcp(packet, size) : receiver.open_rtp(packet, size);
+  if (result == SrtpResult::kOk) packet.resize(size);
+  return result;
+}
+
+/// RTP with now and then CSRCs, an extension, padding, or nothing at all behind the header.
+Packet rtp_packet(std::mt19937& random, std::uint16_t sequence, std::uint32_t ssrc = kSsrc) {
+  Packet packet = random_octets(random, 12 + random() % 400);
+  const unsigned form = random() % 8;
+  packet[0] = std::byte{0x80};
+  if (form == 1 && packet.size() >= 20) packet[0] = std::byte{0x82};
+  if (form == 2 && packet.size() >= 40) {
+    packet[0] = std::byte{0x90};
+    write_u16(packet, 14, 3);
+  }
+  if (form == 3 && packet.size() > 60) {
+    packet[0] = std::byte{0xa0};
+    packet.back() = std::byte{9};
+  }
+  if (form == 4) packet.resize(12);
+  packet[1] = std::byte{8};
+  write_u16(packet, 2, sequence);
+  write_u32(packet, 8, ssrc);
+  return packet;
+}
+Packet rtcp_packet(std::mt19937& random, std::uint32_t ssrc = kSsrc) {
+  Packet packet = random_octets(random, 8 + 4 * (random() % 40));
+  packet[0] = std::byte{0x80};
+  packet[1] = std::byte{200};
+  write_u32(packet, 4, ssrc);
+  return packet;
+}
+
+class SrtpTest : public ::testing::TestWithParam<SrtpSuite> {
+ protected:
+  std::unique_ptr<SrtpCipher> cipher(const SrtpMasterKey& key) { return EvpBackend().make(key); }
+  std::mt19937 random_{static_cast<std::uint32_t>(GetParam()) + 1};
+};
+
+INSTANTIATE_TEST_SUITE_P(Suites, SrtpTest,
+                         ::testing::Values(SrtpSuite::kAeadAes256Gcm, SrtpSuite::kAeadAes128Gcm,
+                                           SrtpSuite::kAes256Cm80, SrtpSuite::kAes256Cm32,
+                                           SrtpSuite::kAes192Cm80, SrtpSuite::kAes192Cm32,
+                                           SrtpSuite::kAes128Cm80, SrtpSuite::kAes128Cm32),
+                         [](const auto& each) { return std::string(row_of(each.param).name); });
+
+/// The keystream of counter mode (RFC 3711 §4.1.1), block by block with the bare cipher.
+Packet keystream(Bytes key, std::array<unsigned char, 16> iv, std::size_t size) {
+  const EVP_CIPHER* cipher = key.size() == 16   ? EVP_aes_128_ecb()
+                             : key.size() == 24 ? EVP_aes_192_ecb()
+                                                : EVP_aes_256_ecb();
+  EVP_CIPHER_CTX* context = EVP_CIPHER_CTX_new();
+  EVP_EncryptInit_ex(context, cipher, nullptr, reinterpret_cast<const unsigned char*>(key.data()), nullptr);
+  EVP_CIPHER_CTX_set_padding(context, 0);
+  Packet stream;
+  for (unsigned block = 0; stream.size() < size; ++block) {
+    iv[14] = static_cast<unsigned char>(block >> 8);
+    iv[15] = static_cast<unsigned char>(block);
+    std::array<unsigned char, 16> out{};
+    int written = 0;
+    EVP_EncryptUpdate(context, out.data(), &written, iv.data(), 16);
+    for (const unsigned char each : out) stream.push_back(static_cast<std::byte>(each));
+  }
+  EVP_CIPHER_CTX_free(context);
+  stream.resize(size);
+  return stream;
+}
+
+/// RFC 3711 §4.3: the key with this label.
+Packet derived(const SrtpMasterKey& master, unsigned label, std::size_t size) {
+  std::array<unsigned char, 16> iv{};
+  for (std::size_t i = 0; i < 14; ++i) iv[i] = std::to_integer<unsigned char>(master.salt.get()[i]);
+  iv[7] = static_cast<unsigned char>(iv[7] ^ label);
+  return keystream(master.key.get(), iv, size);
+}
+
+TEST_P(SrtpTest, CounterModeIsThatOfTheRfcsText) {
+  if (row_of(GetParam()).is_aead) GTEST_SKIP() << "another mode; libsrtp2 judges it";
+  const SrtpMasterKey key = random_key(random_, GetParam());
+  SrtpSender sender(cipher(key));
+  for (std::uint32_t n = 0; n < 200; ++n) {
+    const std::uint64_t index = 65'450 + n;
+    const Packet plain = rtp_packet(random_, static_cast<std::uint16_t>(index));
+    Packet sealed = plain;
+    ASSERT_EQ(seal(sender, sealed), SrtpResult::kOk);
+    std::array<unsigned char, 16> iv{};
+    const Packet salt = derived(key, 2, 14);
+    for (std::size_t i = 0; i < 14; ++i) iv[i] = std::to_integer<unsigned char>(salt[i]);
+    for (unsigned i = 0; i < 4; ++i)
+      iv[4 + i] = static_cast<unsigned char>(iv[4 + i] ^ (kSsrc >> (24 - 8 * i)));
+    for (unsigned i = 0; i < 6; ++i)
+      iv[8 + i] = static_cast<unsigned char>(iv[8 + i] ^ (index >> (40 - 8 * i)));
+    Packet expected = plain;
+    const std::size_t header = srtp_header_size(plain);
+    const Packet stream = keystream(derived(key, 0, row_of(GetParam()).key), iv, plain.size() - header);
+    for (std::size_t i = header; i < plain.size(); ++i) expected[i] ^= stream[i - header];
+    Packet covered = expected;
+    for (const unsigned shift : {40u, 32u, 24u, 16u})
+      covered.push_back(static_cast<std::byte>(index >> shift));
+    const Packet auth = derived(key, 1, 20);
+    std::array<unsigned char, 20> tag{};
+    HMAC(EVP_sha1(), auth.data(), 20, reinterpret_cast<const unsigned char*>(covered.data()), covered.size(),
+         tag.data(), nullptr);
+    for (std::size_t i = 0; i < row_of(GetParam()).rtp_tag; ++i)
+      expected.push_back(static_cast<std::byte>(tag[i]));
+    ASSERT_EQ(sealed, expected) << "packet " << n;
+  }
+}
+
+TEST_P(SrtpTest, AnIndependentEndUnderstandsUsAndWeIt) {
+  if (row_of(GetParam()).key == 24)
+    GTEST_SKIP()
+        << "libsrtp2 without OpenSSL's KDF derives AES-192 keys with AES-256, against RFC 6188 section 3";
+  for (const std::size_t mki : {0u, 1u, 4u}) {
+    const SrtpMasterKey key = random_key(random_, GetParam(), mki);
+    Judge receives(key, true);
+    Judge sends(key, false);
+    ASSERT_EQ(receives.status, srtp_err_status_ok);
+    SrtpSender sender(cipher(key));
+    SrtpReceiver receiver(cipher(key));
+    for (std::uint32_t n = 0; n < 300; ++n) {
+      const auto sequence = static_cast<std::uint16_t>(65'400 + n);  // over a wrap
+      const Packet plain = rtp_packet(random_, sequence);
+      Packet ours = plain;
+      ASSERT_EQ(seal(sender, ours), SrtpResult::kOk);
+      ASSERT_NE(ours, plain);
+      ASSERT_EQ(receives.unprotect(ours), srtp_err_status_ok) << n << " mki " << mki;
+      ASSERT_EQ(ours, plain);
+      Packet theirs = plain;
+      ASSERT_EQ(sends.protect(theirs), srtp_err_status_ok);
+      ASSERT_EQ(open(receiver, theirs), SrtpResult::kOk) << n << " mki " << mki;
+      ASSERT_EQ(theirs, plain);
+      // libsrtp2 looks for the MKI of SRTCP where that of SRTP with its shorter tag would be.
+      if (mki != 0 && row_of(GetParam()).rtp_tag == 4) continue;
+      const Packet report = rtcp_packet(random_);
+      ours = theirs = report;
+      ASSERT_EQ(seal(sender, ours, true), SrtpResult::kOk);
+      ASSERT_EQ(receives.unprotect(ours, true), srtp_err_status_ok) << n << " mki " << mki;
+      ASSERT_EQ(ours, report);
+      ASSERT_EQ(sends.protect(theirs, true), srtp_err_status_ok);
+      ASSERT_EQ(open(receiver, theirs, true), SrtpResult::kOk) << n << " mki " << mki;
+      ASSERT_EQ(theirs, report);
+    }
+    EXPECT_EQ(receiver.highest_index(Ssrc{kSsrc}) >> 16, 1u);
+  }
+}
+
+TEST_P(SrtpTest, SRT2_AForgeryChangesNothing) {
+  const SrtpMasterKey key = random_key(random_, GetParam());
+  SrtpSender sender(cipher(key));
+  SrtpReceiver receiver(cipher(key));
+  for (std::uint16_t n = 0; n < 40; ++n) {
+    Packet packet = rtp_packet(random_, n);
+    ASSERT_EQ(seal(sender, packet), SrtpResult::kOk);
+    Packet report = rtcp_packet(random_);
+    ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk);
+    const auto before = receiver.state();
+    for (unsigned i = 0; i < 30; ++i) {
+      for (const bool rtcp : {false, true}) {
+        Packet forged = rtcp ? report : packet;
+        forged[2 + random_() % (forged.size() - 2)] ^= static_cast<std::byte>(1u << random_() % 8);
+        const Packet kept = forged;
+        EXPECT_NE(open(receiver, forged, rtcp), SrtpResult::kOk);
+        EXPECT_EQ(forged, kept) << "not even the packet";
+        ASSERT_EQ(receiver.state(), before);
+      }
+    }
+    ASSERT_EQ(open(receiver, packet), SrtpResult::kOk);
+    ASSERT_EQ(open(receiver, report, true), SrtpResult::kOk);
+  }
+}
+
+TEST_P(SrtpTest, SRT3_ForgedHeadersOverTheWholeSequenceSpaceDoNotMoveTheIndex) {
+  const SrtpMasterKey key = random_key(random_, GetParam());
+  SrtpSender sender(cipher(key));
+  SrtpReceiver receiver(cipher(key));
+  std::uint32_t sent = 65'000;
+  const auto valid = [&](unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+      Packet packet = rtp_packet(random_, static_cast<std::uint16_t>(sent++));
+      if (seal(sender, packet) != SrtpResult::kOk || open(receiver, packet) != SrtpResult::kOk) return i;
+    }
+    return count;
+  };
+  ASSERT_EQ(valid(1000), 1000u);  // past a wrap
+  for (std::uint32_t sequence = 0; sequence < 65'536; sequence += 7) {
+    Packet forged = rtp_packet(random_, static_cast<std::uint16_t>(sequence));
+    forged.resize(60);
+    forged[0] = std::byte{0x80};
+    EXPECT_NE(open(receiver, forged), SrtpResult::kOk);
+  }
+  EXPECT_EQ(valid(100), 100u) << "row S-04";
+}
+
+TEST_P(SrtpTest, SRT4_ReplaysAreFoundUnderAnySchedule) {
+  // Row S-05: what starts anywhere, is lost, reordered and doubled arrives once.
+  for (const std::uint32_t start : {0u, 1u, 65'500u, 65'535u}) {
+    const SrtpMasterKey key = random_key(random_, GetParam());
+    SrtpSender sender(cipher(key));
+    SrtpReceiver receiver(cipher(key));
+    std::vector<Packet> wire;
+    std::map<std::uint16_t, Packet> plain;
+    std::uint32_t sequence = start;
+    for (unsigned n = 0; n < 400; ++n, ++sequence) {
+      if (n > 0 && random_() % 20 == 0) sequence += static_cast<std::uint32_t>(random_() % 300);
+      Packet packet = rtp_packet(random_, static_cast<std::uint16_t>(sequence));
+      plain[static_cast<std::uint16_t>(sequence)] = packet;
+      ASSERT_EQ(seal(sender, packet), SrtpResult::kOk);
+      wire.push_back(packet);
+    }
+    // Neighbours change places, but the first stays the first, and nobody falls out of the window.
+    for (std::size_t i = 2; i + 1 < wire.size(); i += 2) {
+      const int apart = distance(SeqNo{read_u16(wire[i + 1], 2)}, SeqNo{read_u16(wire[i], 2)});
+      if (random_() % 3 == 0 && apart < 128) std::swap(wire[i], wire[i + 1]);
+    }
+    std::size_t arrived = 0;
+    for (std::size_t i = 0; i < wire.size(); ++i) {
+      Packet packet = wire[i];
+      ASSERT_EQ(open(receiver, packet), SrtpResult::kOk) << "start " << start << " packet " << i;
+      ASSERT_EQ(packet, plain.at(read_u16(packet, 2)));
+      ++arrived;
+      Packet again = wire[random_() % (i + 1)];
+      EXPECT_NE(open(receiver, again), SrtpResult::kOk);
+    }
+    EXPECT_EQ(arrived, wire.size());
+  }
+}
+
+TEST_P(SrtpTest, SRT9_NoIndexIsUsedTwiceAlsoAfterARestore) {
+  const SrtpMasterKey key = random_key(random_, GetParam());
+  SrtpReceiver receives(cipher(key));
+  std::set<Packet> seen;  // equal plain packets become equal bytes only under an equal index
+  auto sender = std::make_unique<SrtpSender>(cipher(key));
+  const Packet report = rtcp_packet(random_);
+  std::uint32_t sequence = 60'000;
+  SrtpSender::State exported;
+  for (unsigned round = 0; round < 20; ++round) {
+    for (unsigned n = 0; n < 100; ++n, ++sequence) {
+      if (n == 60) exported = sender->state();  // the rest is lost with the process
+      Packet packet = test::rtp('A', kSsrc, static_cast<std::uint16_t>(sequence));
+      Packet same = packet;
+      ASSERT_EQ(seal(*sender, packet), SrtpResult::kOk);
+      EXPECT_EQ(seal(*sender, same), SrtpResult::kReplayed);
+      EXPECT_EQ(open(receives, packet), SrtpResult::kOk) << "round " << round << " packet " << n;
+      Packet sealed = report;
+      ASSERT_EQ(seal(*sender, sealed, true), SrtpResult::kOk);
+      EXPECT_TRUE(seen.insert(sealed).second);
+      EXPECT_EQ(open(receives, sealed, true), SrtpResult::kOk);
+    }
+    sender = std::make_unique<SrtpSender>(cipher(key));
+    sender->restore(exported);
+    Packet late = test::rtp('A', kSsrc, static_cast<std::uint16_t>(sequence - 50));
+    EXPECT_EQ(seal(*sender, late), SrtpResult::kReplayed) << "it may have gone before";
+  }
+}
+
+TEST_P(SrtpTest, ShortPacketsAreMalformedOrNotAuthentic) {
+  const SrtpMasterKey key = random_key(random_, GetParam());
+  SrtpReceiver receiver(cipher(key));
+  for (std::size_t size = 0; size < 60; ++size) {
+    Packet packet = rtp_packet(random_, 1);
+    packet.resize(size);
+    EXPECT_NE(open(receiver, packet), SrtpResult::kOk) << size;
+    Packet report = rtcp_packet(random_);
+    report.resize(size);
+    EXPECT_NE(open(receiver, report, true), SrtpResult::kOk) << size;
+  }
+  EXPECT_TRUE(receiver.state().streams.empty());
+}
+
+TEST(SrtpKeys, KeysOfAnotherSizeAreRefused) {
+  SrtpMasterKey key;
+  key.suite = SrtpSuite::kAes256Cm80;
+  key.key = SecretBytes<32>(Packet(16));
+  key.salt = SecretBytes<14>(Packet(14));
+  EXPECT_EQ(EvpBackend().make(key), nullptr);
+}
+
+TEST(SrtpIndex, EstimatesAsTheRfcSays) {
+  EXPECT_EQ(estimate_index(65'535, SeqNo{0}), 65'536);
+  EXPECT_EQ(estimate_index(0, SeqNo{65'535}), -1);
+  EXPECT_EQ(estimate_index(65'536, SeqNo{65'535}), 65'535);
+  EXPECT_EQ(estimate_index(3 * 65'536 + 40'000, SeqNo{7'000}), 4 * 65'536 + 7'000);
+  EXPECT_EQ(estimate_index(3 * 65'536 + 40'000, SeqNo{8'000}), 3 * 65'536 + 8'000);
+}
+
+}  // namespace
+}  // namespace ferry
