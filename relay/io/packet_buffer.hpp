@@ -78,6 +78,10 @@ class PacketBuffer {
   [[nodiscard]] MutableBytes data() const { return {slot_->bytes + slot_->offset, slot_->length}; }
   /// Whole space for a datagram to be written, without head- and tailroom.
   [[nodiscard]] MutableBytes space() const { return {slot_->bytes + kHeadroom, kMaxDatagram}; }
+  /// The datagram and all the room behind it.
+  [[nodiscard]] MutableBytes data_and_tailroom() const {
+    return {slot_->bytes + slot_->offset, sizeof slot_->bytes - slot_->offset};
+  }
   void set_data_size(std::size_t size) const {
     slot_->offset = kHeadroom;
     slot_->length = static_cast<std::uint32_t>(size);

@@ -35,7 +35,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
       if (sink.silenced != silenced) continue;
       if (sink.masked_extensions != 0) return std::nullopt;
       const TransportEntry* out = table_.find(sink.via);
-      if (out == nullptr) return std::nullopt;
+      if (out == nullptr || out->state.is_protected()) return std::nullopt;  // SRT-4
       Sink audible = sink;
       audible.silenced = false;  // the flow has only payloads that can be silenced
       if (const DropReason refusal = refuses(audible, nullptr); refusal != DropReason::kNone) {

@@ -232,6 +232,18 @@ void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
     drop(entry, DropReason::kTooLong);
     return;
   }
+  if (entry.state.is_protected()) {
+    std::size_t size = 0;
+    const DropReason reason =
+        entry.state.unprotect(component, packet->remote, packet.data(), size, now, *own_);
+    if (reason != DropReason::kNone) {
+      count_drops(totals_, reason);
+      bump(interface_of(entry).ingress.errors);
+      pass_events(entry, now);
+      return;
+    }
+    packet.set_data_size(size);
+  }
   if (offloader_ && component == Component::kRtp) {
     offloader_->before_judgement(entry, packet->remote, packet.data(), now);
     const Endpoint peer = entry.state.latch(Component::kRtp).learned();
@@ -369,7 +381,20 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   packet->via = port;
   // RTCP is rare: a path of its own would cost more than it saves.
   packet->to_locked_peer = hop.locked && hop.via == Component::kRtp;
-  out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
+  const std::size_t plain = packet.data().size();
+  // What RTCP says is read before it is encrypted; of RTP the header stays readable, and a copy may be
+  // refused.
+  if (is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
+  if (out.state.is_protected()) {
+    std::size_t size = plain;
+    const DropReason reason = out.state.protect(is_rtcp, packet.data_and_tailroom(), size);
+    if (reason != DropReason::kNone) {
+      drop(out, reason);
+      return;
+    }
+    packet->length = static_cast<std::uint32_t>(size);
+  }
+  if (!is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data().first(plain), to, now);
   InterfaceTotals::Direction& egress = interface_of(out).egress;
   bump(egress.packets);
   bump(egress.bytes, packet.data().size());

@@ -4,10 +4,12 @@
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
+#include "relay/core/srtp/srtp_cipher.hpp"
 
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ferry {
@@ -102,6 +104,16 @@ struct SourcePlan {
   bool operator==(const SourcePlan&) const = default;
 };
 
+/// Keys of a protected transport. Without a usable one nothing passes (SRT-11).
+struct SrtpPlan {
+  std::shared_ptr<const SrtpBackend> backend;
+  /// What the peer may encrypt with.
+  std::vector<SrtpMasterKey> receive;
+  std::optional<SrtpMasterKey> send;
+  /// Packets in the replay lists (SRT-4).
+  std::uint16_t window = 128;
+};
+
 struct TransportPlan {
   TransportKind kind = TransportKind::kRtp;
   /// The peer may send RTCP on the RTP port (DMX-2): it was offered or agreed.
@@ -127,6 +139,8 @@ struct TransportPlan {
   std::uint32_t learning_epoch = 0;
   /// At least one; several share one transport under BUNDLE or one-port ICE.
   std::vector<SourcePlan> sources;
+  /// Null: plain RTP. Two plans are different if they do not share it, even if its keys are the same.
+  std::shared_ptr<const SrtpPlan> srtp;
 
   bool operator==(const TransportPlan&) const = default;
 };

@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr Duration kKeyDrain = 2s;          // SRT-6
 constexpr Duration kUnverifiedTime = 10s;   // LAT-12
 constexpr Duration kEventInterval = 10s;    // LIM-4
 constexpr Duration kRestTime = 10s;         // PRT-2
@@ -42,6 +43,104 @@ Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
   const Endpoint late = barred == plan_->rtp_latch.signalled ? Endpoint{} : barred;
   latch_[0].restart(plan_->rtp_latch, now, late, kRestTime);
   latch_[1].restart(plan_->rtcp_latch, now);
+  follow_keys(now);
+}
+
+void Transport::follow_keys(Instant now) {
+  const SrtpPlan* plan = plan_->srtp.get();
+  if (plan == nullptr) {
+    protection_.reset();
+    return;
+  }
+  if (!protection_) protection_ = std::make_unique<Protection>();
+  auto& incoming = protection_->incoming;
+  std::erase_if(incoming, [&](const auto& each) { return each.until != Instant{} && now >= each.until; });
+  // SRT-6: the same key keeps its counters and replay lists, another one runs out.
+  for (auto& each : incoming) {
+    if (std::ranges::find(plan->receive, each.key) != plan->receive.end())
+      each.until = {};
+    else if (each.until == Instant{})
+      each.until = now + kKeyDrain;
+  }
+  for (const SrtpMasterKey& key : plan->receive) {
+    if (std::ranges::find(incoming, key, &Protection::Incoming::key) != incoming.end()) continue;
+    if (auto cipher = plan->backend->make(key)) {
+      // The newest is tried first.
+      incoming.insert(incoming.begin(), {key, SrtpReceiver(std::move(cipher), plan->window), {}});
+    }
+  }
+  if (protection_->sender && protection_->key == plan->send) return;
+  protection_->key = plan->send;
+  protection_->sender.reset();
+  if (!plan->send) return;
+  if (auto cipher = plan->backend->make(*plan->send))
+    protection_->sender = std::make_unique<SrtpSender>(std::move(cipher), plan->window);
+}
+
+DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
+                                std::size_t& size, Instant now, const OwnMedia& own) noexcept {
+  size = datagram.size();
+  const DatagramClass kind = classify(datagram);
+  if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
+    return DropReason::kNone;
+  const auto refuse = [&](DropReason reason) {
+    drop(component, reason);
+    return reason;
+  };
+  // The cheap check first: nobody but the peer, and whoever may become it, is worth a checksum.
+  Latch& latch = latch_[index(component)];
+  if (latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now)) {
+    note(TransportEvent::kForeignSource);
+    return refuse(DropReason::kForeignSource);
+  }
+  if (!protection_) return refuse(DropReason::kNoKey);
+  bool any = false;
+  SrtpResult result = SrtpResult::kNotAuthentic;
+  for (auto& each : protection_->incoming) {
+    if (each.until != Instant{} && now >= each.until) continue;
+    any = true;
+    const SrtpResult now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
+                                                             : each.receiver.open_rtcp(datagram, size);
+    if (now_found != SrtpResult::kNotAuthentic) result = now_found;
+    if (result == SrtpResult::kOk) break;
+  }
+  if (!any) return refuse(DropReason::kNoKey);
+  switch (result) {
+    case SrtpResult::kOk:
+      break;
+    case SrtpResult::kReplayed:
+      return refuse(DropReason::kReplayed);
+    case SrtpResult::kTooManySsrcs:
+    case SrtpResult::kKeyExhausted:
+      return refuse(DropReason::kKeyExhausted);
+    case SrtpResult::kMalformed:
+      return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
+    case SrtpResult::kNotAuthentic:
+    case SrtpResult::kNoRoom:
+      return refuse(DropReason::kNotAuthentic);
+  }
+  if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
+  return latch.lock_authenticated(from, now, own) ? DropReason::kNone : refuse(DropReason::kForbiddenSource);
+}
+
+DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size) noexcept {
+  if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
+  if (!protection_ || !protection_->sender) return DropReason::kNoKey;
+  SrtpSender& sender = *protection_->sender;
+  switch (is_rtcp ? sender.seal_rtcp(space, size) : sender.seal_rtp(space, size)) {
+    case SrtpResult::kOk:
+      return DropReason::kNone;
+    case SrtpResult::kReplayed:
+      return DropReason::kReplayed;
+    case SrtpResult::kTooManySsrcs:
+    case SrtpResult::kKeyExhausted:
+      return DropReason::kKeyExhausted;
+    case SrtpResult::kMalformed:
+    case SrtpResult::kNotAuthentic:
+    case SrtpResult::kNoRoom:
+      break;
+  }
+  return DropReason::kTooLong;
 }
 
 void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now) {
@@ -60,6 +159,7 @@ void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now)
     latch_[1].update(plan_->rtcp_latch);
   }
   rebuild_sources(*old);
+  if (plan_->srtp != old->srtp) follow_keys(now);
 }
 
 void Transport::rebuild_sources(const TransportPlan& old) {
@@ -171,7 +271,8 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   Verdict verdict;
   StreamStats* stats = admit(state, plan, *rtp, now, verdict);
   if (stats == nullptr) return verdict;
-  if (stats->check(rtp->sequence) != StreamStats::Check::kOk)
+  // SRTP has judged the index of a protected packet (SSR-4).
+  if (!is_protected() && stats->check(rtp->sequence) != StreamStats::Check::kOk)
     return drop(component, DropReason::kSequenceJump);
   stats->count(*rtp, datagram.size(), payload != nullptr ? payload->clock_rate_hz : 0, now);
   if (payload != nullptr && payload->g711 != G711Law::kNone) {
@@ -453,7 +554,8 @@ SsrcCounters& Transport::egress_of(std::size_t source, Ssrc ssrc, SeqNo first) {
 }
 
 std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) const {
-  if (plan_->kind != TransportKind::kRtp || plan_->sources.size() != 1 || !latch_[0].is_exclusive())
+  if (plan_->kind != TransportKind::kRtp || is_protected() || plan_->sources.size() != 1 ||
+      !latch_[0].is_exclusive())
     return std::nullopt;
   const auto& streams = states_[0].ingress;
   const auto stream =

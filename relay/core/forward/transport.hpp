@@ -6,6 +6,7 @@
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
+#include "relay/core/srtp/srtp_context.hpp"
 
 #include <array>
 #include <atomic>
@@ -111,6 +112,16 @@ class Transport {
   /// Judges one datagram received on `component`. `own` are this relay's media ports.
   [[nodiscard]] Verdict on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
                                     const OwnMedia& own) noexcept;
+
+  /// Its packets are SRTP and SRTCP.
+  [[nodiscard]] bool is_protected() const noexcept { return plan_->srtp != nullptr; }
+  /// Takes the protection off a received datagram, in place; `size` becomes that of the plain one, which is
+  /// to be judged by `on_datagram`. Else why it is dropped, counted here; nothing was changed (DMX-5, SRT-2).
+  /// What is neither RTP nor RTCP stays as it is.
+  [[nodiscard]] DropReason unprotect(Component component, const Endpoint& from, MutableBytes datagram,
+                                     std::size_t& size, Instant now, const OwnMedia& own) noexcept;
+  /// Protects a packet of `size` octets that is about to leave; `space` has room behind it.
+  [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size) noexcept;
 
   /// Where a packet of `component` goes now; unset with a reason if nowhere.
   struct NextHop {
@@ -257,7 +268,21 @@ class Transport {
   std::array<ComponentCounters, 2> counters_;
   std::array<Instant, 2> last_packet_{};
   std::unique_ptr<DropCounters> drops_;  // made at the first drop
+  /// The keys of the plan, and those of earlier ones that run out.
+  struct Protection {
+    struct Incoming {
+      SrtpMasterKey key;
+      SrtpReceiver receiver;
+      Instant until{};  // not set: in the plan
+    };
+    std::vector<Incoming> incoming;
+    std::optional<SrtpMasterKey> key;
+    std::unique_ptr<SrtpSender> sender;
+  };
+  void follow_keys(Instant now);
+
   std::shared_ptr<TransportActivity> activity_;
+  std::unique_ptr<Protection> protection_;
   std::unique_ptr<RtcpState> rtcp_;
   Instant unverified_since_{};
   bool verified_ = false;

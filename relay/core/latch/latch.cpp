@@ -152,6 +152,15 @@ void Latch::lock(const Endpoint& from, std::uint8_t rank, Instant now) {
   locked_at_ = now;
 }
 
+bool Latch::lock_authenticated(const Endpoint& from, Instant now, const OwnMedia& own) {
+  if (state_ == State::kLocked) return true;
+  if (state_ == State::kClosed || is_forbidden_peer(from) ||
+      (own.contains(from) && !(config_.hairpin && from == config_.signalled)))
+    return false;
+  lock(from, rank_of(from), now);
+  return true;
+}
+
 Latch::Judgement Latch::accept(Ssrc ssrc, SeqNo sequence, Instant now) {
   // A late packet does not move the mark that a rebinding must continue (LAT-8c).
   if (ssrc != last_ssrc_ || last_packet_ == Instant{} || is_newer(sequence, last_sequence_)) {

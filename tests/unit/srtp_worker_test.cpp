@@ -1,0 +1,315 @@
+// Protected transports in the worker: every combination of two sides, with independent ends, and the attack
+// rows.
+
+#include "relay/io/sim/sim_network.hpp"
+#include "relay/worker/worker.hpp"
+#include "tests/support/kernel_model.hpp"
+#include "tests/support/srtp_judge.hpp"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Judge;
+using test::Packet;
+using test::random_key;
+using test::rtp;
+
+const IpAddress kRelay = IpAddress::v4({198, 18, 0, 1});
+Endpoint host(std::uint8_t n, std::uint16_t port = 4000) {
+  return {IpAddress::v4({192, 0, 2, n}), UdpPort{port}};
+}
+Endpoint relay_port(std::uint16_t port) { return {kRelay, UdpPort{port}}; }
+
+/// What a side is keyed with; nothing = plain.
+struct Keys {
+  SrtpMasterKey to_relay;
+  SrtpMasterKey from_relay;
+};
+
+/// A party's SRTP: libsrtp2, but for AES-192, where that one is wrong.
+class End {
+ public:
+  explicit End(const Keys& keys) {
+    if (row_of(keys.to_relay.suite).key == 24) {
+      sender_ = std::make_unique<SrtpSender>(EvpBackend().make(keys.to_relay));
+      receiver_ = std::make_unique<SrtpReceiver>(EvpBackend().make(keys.from_relay));
+    } else {
+      sends_ = std::make_unique<Judge>(keys.to_relay, false);
+      receives_ = std::make_unique<Judge>(keys.from_relay, true);
+    }
+  }
+  Packet sealed(Packet packet, bool rtcp = false) {
+    const bool good = sends_ ? sends_->protect(packet, rtcp) == srtp_err_status_ok
+                             : test::seal(*sender_, packet, rtcp) == SrtpResult::kOk;
+    EXPECT_TRUE(good);
+    return packet;
+  }
+  /// Empty if it is not authentic.
+  Packet opened(Packet packet, bool rtcp = false) {
+    const bool good = receives_ ? receives_->unprotect(packet, rtcp) == srtp_err_status_ok
+                                : test::open(*receiver_, packet, rtcp) == SrtpResult::kOk;
+    return good ? packet : Packet{};
+  }
+
+ private:
+  std::unique_ptr<Judge> sends_, receives_;
+  std::unique_ptr<SrtpSender> sender_;
+  std::unique_ptr<SrtpReceiver> receiver_;
+};
+
+/// A call between A (host 10, port 30000) and B (host 21, port 30010).
+class SrtpCall {
+ public:
+  SrtpCall(std::optional<Keys> a, std::optional<Keys> b) : keys_{std::move(a), std::move(b)} {
+    network_.set_outlet([this](const SimDatagram& d) {
+      sent.push_back(d);
+      return true;
+    });
+    auto kernel = std::make_unique<test::KernelModel>(network_);
+    kernel_ = kernel.get();
+    worker_ = std::make_unique<Worker>(std::make_unique<SimIo>(network_),
+                                       std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}),
+                                       std::move(kernel));
+    for (std::uint32_t side = 0; side < 2; ++side) {
+      if (keys_[side]) ends_[side] = std::make_unique<End>(*keys_[side]);
+      InstallTransport command;
+      command.id = {side, 0};
+      command.plan = std::make_shared<const TransportPlan>(plan(side));
+      const auto port = static_cast<std::uint16_t>(30000 + 10 * side);
+      command.ports = {*network_.activate(relay_port(port), 0),
+                       *network_.activate(relay_port(static_cast<std::uint16_t>(port + 1)), 0)};
+      command.activity = std::make_shared<TransportActivity>();
+      run(std::move(command));
+    }
+  }
+  ~SrtpCall() { worker_.reset(); }
+  SrtpCall(const SrtpCall&) = delete;
+  SrtpCall& operator=(const SrtpCall&) = delete;
+
+  TransportPlan plan(std::uint32_t side) const {
+    TransportPlan p;
+    const Endpoint peer = side == 0 ? host(10) : host(21);
+    p.rtp_latch.signalled = peer;
+    p.rtcp_latch.signalled = {peer.address, UdpPort{4001}};
+    SourcePlan source;
+    source.media = MediaId{side + 1};
+    source.payloads = {{PayloadType{8}, G711Law::kNone, 0, false, 8000}};
+    source.sinks = {{{1 - side, 0}, MediaId{2 - side}}};
+    p.sources = {source};
+    if (keys_[side]) {
+      auto srtp = std::make_shared<SrtpPlan>();
+      srtp->backend = std::make_shared<EvpBackend>();
+      srtp->receive = {keys_[side]->to_relay};
+      srtp->send = keys_[side]->from_relay;
+      p.srtp = srtp;
+    }
+    return p;
+  }
+  void update(std::uint32_t side, TransportPlan p) {
+    run(UpdatePlan{{side, 0}, std::make_shared<const TransportPlan>(std::move(p))});
+  }
+  void run(WorkerCommand command) {
+    worker_->post(std::move(command));
+    worker_->run_until_idle();
+  }
+  void pass(Duration time) { network_.advance_to(network_.now() + time); }
+  void arrives(const Endpoint& from, std::uint32_t side, Packet packet, bool rtcp = false) {
+    const auto port = static_cast<std::uint16_t>(30000 + 10 * side + (rtcp ? 1 : 0));
+    network_.send_to_relay({from, relay_port(port), std::move(packet)});
+    worker_->run_until_idle();
+  }
+  /// A party sends a plain packet in its own protection; returns what the other one made of it.
+  Packet across(std::uint32_t side, const Packet& plain, bool rtcp = false) {
+    const std::size_t before = sent.size();
+    arrives(host(side == 0 ? 10 : 21, rtcp ? 4001 : 4000), side,
+            ends_[side] ? ends_[side]->sealed(plain, rtcp) : plain, rtcp);
+    if (sent.size() != before + 1) return {};
+    const Packet got = sent.back().payload;
+    return ends_[1 - side] ? ends_[1 - side]->opened(got, rtcp) : got;
+  }
+  TransportSnapshot read(std::uint32_t side) {
+    TransportSnapshot snapshot;
+    run(ReadTransport{{side, 0}, &snapshot});
+    return snapshot;
+  }
+  End& end(std::uint32_t side) { return *ends_[side]; }
+  void set_keys(std::uint32_t side, const Keys& keys) {
+    keys_[side] = keys;
+    ends_[side] = std::make_unique<End>(keys);
+  }
+  [[nodiscard]] std::size_t flows() const { return kernel_->flows().size(); }
+
+  std::vector<SimDatagram> sent;
+
+ private:
+  SimNetwork network_;
+  std::array<std::optional<Keys>, 2> keys_;
+  std::array<std::unique_ptr<End>, 2> ends_;
+  test::KernelModel* kernel_ = nullptr;
+  std::unique_ptr<Worker> worker_;
+};
+
+std::vector<std::optional<SrtpSuite>> all_sides() {
+  std::vector<std::optional<SrtpSuite>> sides = {std::nullopt};
+  for (const SrtpSuiteRow& row : kSrtpSuites) sides.emplace_back(row.suite);
+  return sides;
+}
+
+std::optional<Keys> keys_for(std::mt19937& random, std::optional<SrtpSuite> suite) {
+  if (!suite) return std::nullopt;
+  return Keys{random_key(random, *suite), random_key(random, *suite)};
+}
+Keys cm80(std::mt19937& random) { return *keys_for(random, SrtpSuite::kAes128Cm80); }
+
+TEST(SrtpWorker, EveryCombinationOfTwoSidesBothWaysRtpAndRtcp) {
+  std::mt19937 random(5);
+  for (const auto a : all_sides()) {
+    for (const auto b : all_sides()) {
+      SrtpCall call(keys_for(random, a), keys_for(random, b));
+      const std::string what =
+          std::string(a ? row_of(*a).name : "plain") + " and " + std::string(b ? row_of(*b).name : "plain");
+      for (std::uint16_t n = 0; n < 30; ++n) {
+        call.pass(20ms);
+        const auto sequence = static_cast<std::uint16_t>(65'520 + n);
+        for (const std::uint32_t side : {0u, 1u}) {
+          const Packet packet = rtp(side == 0 ? 'A' : 'B', side + 1, sequence);
+          ASSERT_EQ(call.across(side, packet), packet) << what << " packet " << n << " from " << side;
+        }
+      }
+      for (const std::uint32_t side : {0u, 1u}) {
+        const Packet report = test::sender_report(side + 1, 1);
+        ASSERT_EQ(call.across(side, report, true), report) << what << " RTCP from " << side;
+        EXPECT_EQ(call.read(side).counters[0].packets_in, 30u) << what;
+      }
+      EXPECT_EQ(call.flows(), a || b ? 0u : 2u) << what << ": SRT-4, nothing with keys goes below";
+    }
+  }
+}
+
+TEST(SrtpWorker, S01_ReplaysAreDroppedAndCounted) {
+  std::mt19937 random(6);
+  SrtpCall call(cm80(random), std::nullopt);
+  std::vector<Packet> wire;
+  for (std::uint16_t n = 0; n < 50; ++n) {
+    wire.push_back(call.end(0).sealed(rtp('A', 1, n)));
+    call.arrives(host(10), 0, wire.back());
+  }
+  EXPECT_EQ(call.sent.size(), 50u);
+  for (std::size_t n = 30; n < 50; ++n) call.arrives(host(10), 0, wire[n]);
+  for (int i = 0; i < 20; ++i) call.arrives(host(10), 0, wire[40]);
+  call.update(0, call.plan(0));  // S-02: a re-offer with the same key
+  for (const Packet& packet : wire) call.arrives(host(10), 0, packet);
+  EXPECT_EQ(call.sent.size(), 50u);
+  EXPECT_EQ(call.read(0).drops[DropReason::kReplayed], 90u);
+}
+
+TEST(SrtpWorker, S03_AFlippedBitPassesNothingAndChangesNothing) {
+  std::mt19937 random(7);
+  SrtpCall call(cm80(random), std::nullopt);
+  call.across(0, rtp('A', 1, 1));
+  const Packet good = call.end(0).sealed(rtp('A', 1, 2));
+  auto before = call.read(0);
+  for (std::size_t bit = 8; bit < good.size() * 8; bit += 5) {
+    Packet bad = good;
+    bad[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
+    call.arrives(host(10), 0, bad);
+  }
+  EXPECT_EQ(call.sent.size(), 1u);
+  auto after = call.read(0);
+  EXPECT_GT(after.drops[DropReason::kNotAuthentic], 200u);
+  after.drops = before.drops;
+  for (auto* each : {&before, &after}) each->counters[0].errors_in = 0;
+  EXPECT_EQ(after, before) << "but for the drop counters";
+  call.arrives(host(10), 0, good);
+  EXPECT_EQ(call.sent.size(), 2u);
+}
+
+TEST(SrtpWorker, LAT10_TheFirstPacketThatAuthenticatesLocksAndNoOther) {
+  std::mt19937 random(8);
+  SrtpCall call(cm80(random), std::nullopt);
+  // X is first, also from A's own address, with another key and without any.
+  End stranger(cm80(random));
+  for (std::uint16_t n = 0; n < 20; ++n) {
+    call.arrives(host(66), 0, stranger.sealed(rtp('X', 9, n)));
+    call.arrives(host(66), 0, rtp('X', 9, n));
+    call.arrives(host(10), 0, rtp('X', 9, n));
+  }
+  EXPECT_TRUE(call.sent.empty());
+  EXPECT_EQ(call.read(0).latch[0].state, Latch::State::kLearning);
+  // A comes from a port that nobody signalled: the key is proof enough.
+  call.arrives(host(10, 5555), 0, call.end(0).sealed(rtp('A', 1, 1)));
+  EXPECT_EQ(call.sent.size(), 1u);
+  EXPECT_EQ(call.read(0).latch[0].peer, host(10, 5555));
+  for (std::uint16_t n = 0; n < 20; ++n) call.arrives(host(66), 0, stranger.sealed(rtp('X', 1, n)));
+  EXPECT_EQ(call.sent.size(), 1u);
+}
+
+TEST(SrtpWorker, SRT11_WithoutKeysNothingPassesEitherWay) {
+  std::mt19937 random(9);
+  SrtpCall call(std::nullopt, std::nullopt);
+  auto keyless = call.plan(1);
+  keyless.srtp = std::make_shared<SrtpPlan>();  // row S-10
+  call.update(1, keyless);
+  for (std::uint16_t n = 0; n < 10; ++n) {
+    call.arrives(host(10), 0, rtp('A', 1, n));
+    call.arrives(host(21), 1, rtp('B', 2, n));
+  }
+  EXPECT_TRUE(call.sent.empty());
+  EXPECT_EQ(call.read(1).drops[DropReason::kNoKey], 20u);
+}
+
+TEST(SrtpWorker, SRT6_ANewKeyTakesOverAndTheOldOneRunsOut) {
+  std::mt19937 random(10);
+  SrtpCall call(cm80(random), std::nullopt);
+  for (std::uint16_t n = 0; n < 5; ++n) ASSERT_FALSE(call.across(0, rtp('A', 1, n)).empty());
+  const Packet on_the_way = call.end(0).sealed(rtp('A', 1, 5));
+  const Packet too_late = call.end(0).sealed(rtp('A', 1, 6));
+  call.set_keys(0, cm80(random));
+  call.update(0, call.plan(0));
+  EXPECT_FALSE(call.across(0, rtp('A', 1, 7)).empty()) << "by the new key";
+  call.arrives(host(10), 0, on_the_way);
+  EXPECT_EQ(call.sent.size(), 7u) << "by the old one, for two seconds";
+  call.pass(2100ms);
+  call.arrives(host(10), 0, too_late);
+  EXPECT_EQ(call.sent.size(), 7u);
+}
+
+TEST(SrtpWorker, S08_OneKeyOnBothLegsIsCheckedAllTheSame) {
+  std::mt19937 random(11);
+  const Keys keys = cm80(random);
+  SrtpCall call(keys, Keys{keys.from_relay, keys.to_relay});
+  ASSERT_FALSE(call.across(0, rtp('A', 1, 1)).empty());
+  Packet garbage = call.end(0).sealed(rtp('A', 1, 2));
+  garbage[100] ^= std::byte{1};
+  call.arrives(host(10), 0, garbage);
+  EXPECT_EQ(call.sent.size(), 1u) << "SRT-10";
+}
+
+TEST(SrtpWorker, S12_NoIndexLeavesTwiceUnderOneKey) {
+  std::mt19937 random(12);
+  SrtpCall call(std::nullopt, cm80(random));
+  std::uint16_t sequence = 65'000;
+  for (unsigned n = 0; n < 2000; ++n) {
+    if (n % 400 == 0) call.update(1, call.plan(1));
+    const auto jump = static_cast<std::uint16_t>(random() % 10 == 0 ? random() % 60 : 0);
+    call.arrives(host(10), 0, rtp('A', 1, static_cast<std::uint16_t>(sequence - jump)));
+    if (jump == 0) ++sequence;
+  }
+  std::set<Packet>
+      heads;  // SSRC and sequence number; the wrap makes a new roll-over counter, 2,000 packets one at most
+  std::size_t repeated = 0;
+  for (const SimDatagram& each : call.sent) {
+    if (each.to == host(21))
+      repeated += heads.insert(Packet(each.payload.begin(), each.payload.begin() + 4)).second ? 0 : 1;
+  }
+  EXPECT_GT(heads.size(), 1000u);
+  EXPECT_EQ(repeated, 0u);
+}
+
+}  // namespace
+}  // namespace ferry
