@@ -242,7 +242,7 @@ void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
       pass_events(entry, now);
       return;
     }
-    packet.set_data_size(size);
+    packet->length = static_cast<std::uint32_t>(size);
   }
   if (offloader_ && component == Component::kRtp) {
     offloader_->before_judgement(entry, packet->remote, packet.data(), now);
