@@ -21,8 +21,8 @@ namespace {
 using namespace ferry;
 
 constexpr std::size_t kPacket = 172;
-constexpr int kRounds = 7;
-constexpr std::uint32_t kPackets = 20'000;
+constexpr int kRounds = 5;
+constexpr std::uint32_t kPackets = 8'000;
 using Buffer = std::array<std::byte, 256>;
 
 double cpu_ns() {
@@ -184,7 +184,7 @@ int main() {
         for (const auto& [at, value] :
              {std::pair{0u, a->protect}, {1u, a->unprotect}, {2u, b->protect}, {3u, b->unprotect}})
           all[at].push_back(value);
-        sequence += 20'001;
+        sequence += 8'001;
       }
       for (const unsigned way : {0u, 1u}) {
         const double own = median(all[way]);
