@@ -11,7 +11,7 @@ namespace ferry::sdp {
 
 namespace {
 
-bool lists(const std::vector<std::string>& names, const CryptoSuite& suite) {
+bool lists(const std::vector<std::string>& names, const SrtpSuiteRow& suite) {
   return std::ranges::any_of(names,
                              [&](const std::string& name) { return equal_ignoring_case(name, suite.name); });
 }
@@ -69,10 +69,10 @@ bool is_lifetime(std::string_view text) {
 
 }  // namespace
 
-const CryptoSuite* find_crypto_suite(std::string_view name) noexcept {
+const SrtpSuiteRow* find_crypto_suite(std::string_view name) noexcept {
   const auto found = std::ranges::find_if(
-      kCryptoSuites, [&](const CryptoSuite& suite) { return equal_ignoring_case(suite.name, name); });
-  return found == kCryptoSuites.end() ? nullptr : &*found;
+      kSrtpSuites, [&](const SrtpSuiteRow& suite) { return equal_ignoring_case(suite.name, name); });
+  return found == kSrtpSuites.end() ? nullptr : &*found;
 }
 
 std::optional<CryptoLine> parse_crypto(std::string_view value) {
@@ -124,7 +124,7 @@ std::string write_crypto(const CryptoLine& line, CryptoStyle style) {
   return text;
 }
 
-bool SdesPolicy::allows(const CryptoSuite& suite) const {
+bool SdesPolicy::allows(const SrtpSuiteRow& suite) const {
   if (!only.empty()) return lists(only, suite);
   return !lists(without, suite);
 }
@@ -133,7 +133,7 @@ std::vector<CryptoLine> sdes_offer(std::span<const CryptoLine> offerers, const S
                                    bool legacy, const FreshKey& fresh) {
   std::vector<CryptoLine> lines;
   if (policy.off) return lines;
-  const auto usable = [&](const CryptoSuite& suite) {
+  const auto usable = [&](const SrtpSuiteRow& suite) {
     return policy.allows(suite) && (legacy || !suite.is_legacy);
   };
   std::uint32_t highest = 0;
@@ -142,7 +142,7 @@ std::vector<CryptoLine> sdes_offer(std::span<const CryptoLine> offerers, const S
     lines.push_back(line);
     highest = std::max(highest, line.tag);
   }
-  for (const CryptoSuite& suite : kCryptoSuites) {
+  for (const SrtpSuiteRow& suite : kSrtpSuites) {
     const bool known =
         std::ranges::any_of(lines, [&](const CryptoLine& line) { return line.suite == &suite; });
     if (policy.no_new || known || !usable(suite)) continue;

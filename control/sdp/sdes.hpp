@@ -2,8 +2,8 @@
 #pragma once
 
 #include "relay/base/bytes.hpp"
+#include "relay/base/srtp_suite.hpp"
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -14,34 +14,13 @@
 
 namespace ferry::sdp {
 
-/// The suites that lines may name, in the order of an offer.
-struct CryptoSuite {
-  std::string_view name;
-  std::uint8_t key = 16;
-  std::uint8_t salt = 14;
-  /// Named for literal compatibility only: F8 and no encryption are never used (media-security SRT-8).
-  bool is_legacy = false;
-};
-inline constexpr std::array<CryptoSuite, 12> kCryptoSuites = {{{"AEAD_AES_256_GCM", 32, 12},
-                                                               {"AEAD_AES_128_GCM", 16, 12},
-                                                               {"AES_256_CM_HMAC_SHA1_80", 32, 14},
-                                                               {"AES_256_CM_HMAC_SHA1_32", 32, 14},
-                                                               {"AES_192_CM_HMAC_SHA1_80", 24, 14},
-                                                               {"AES_192_CM_HMAC_SHA1_32", 24, 14},
-                                                               {"AES_CM_128_HMAC_SHA1_80", 16, 14},
-                                                               {"AES_CM_128_HMAC_SHA1_32", 16, 14},
-                                                               {"F8_128_HMAC_SHA1_80", 16, 14, true},
-                                                               {"F8_128_HMAC_SHA1_32", 16, 14, true},
-                                                               {"NULL_HMAC_SHA1_80", 16, 14, true},
-                                                               {"NULL_HMAC_SHA1_32", 16, 14, true}}};
-
 /// Without case; null if nobody knows it.
-const CryptoSuite* find_crypto_suite(std::string_view name) noexcept;
+const SrtpSuiteRow* find_crypto_suite(std::string_view name) noexcept;
 
 /// One usable line. Holds a key: never logged (SRT-15).
 struct CryptoLine {
   std::uint32_t tag = 0;
-  const CryptoSuite* suite = nullptr;
+  const SrtpSuiteRow* suite = nullptr;
   /// Master key and salt, of the suite's sizes.
   std::vector<std::byte> key_and_salt;
   /// As packets carry it, 1 to 8 octets; empty = none.
@@ -78,7 +57,7 @@ struct SdesPolicy {
   /// Session parameters that every line gets.
   std::vector<std::string> parameters;
 
-  [[nodiscard]] bool allows(const CryptoSuite& suite) const;
+  [[nodiscard]] bool allows(const SrtpSuiteRow& suite) const;
 };
 
 /// Octets for a key and a salt.

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <system_error>
-#include <utility>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -56,7 +55,6 @@ inline void publish_hop(ferry_hop_copies& to, const ferry_hop& hop) {
 /// Memory of a map's entries, shared with the kernel.
 class MappedMap {
  public:
-  MappedMap() = default;
   /// Throws std::system_error.
   MappedMap(int map, std::size_t size) : size_(size) {
     memory_ = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
@@ -67,13 +65,8 @@ class MappedMap {
   ~MappedMap() {
     if (memory_ != nullptr) munmap(memory_, size_);
   }
-  MappedMap(MappedMap&& other) noexcept
-      : memory_(std::exchange(other.memory_, nullptr)), size_(other.size_) {}
-  MappedMap& operator=(MappedMap&& other) noexcept {
-    std::swap(memory_, other.memory_);
-    std::swap(size_, other.size_);
-    return *this;
-  }
+  MappedMap(const MappedMap&) = delete;
+  MappedMap& operator=(const MappedMap&) = delete;
   [[nodiscard]] void* get() const noexcept { return memory_; }
 
  private:

@@ -302,7 +302,7 @@ class EvpCipher final : public SrtpCipher {
 
 std::unique_ptr<SrtpCipher> EvpBackend::make(const SrtpMasterKey& key) const {
   const SrtpSuiteRow& row = row_of(key.suite);
-  if (key.key.get().size() != row.key || key.salt.get().size() != row.salt) return nullptr;
+  if (key.key.get().size() != row.key || key.salt.get().size() != row.salt || row.is_legacy) return nullptr;
   return std::make_unique<EvpCipher>(key);
 }
 

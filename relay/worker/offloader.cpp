@@ -23,8 +23,17 @@ Offloader::Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, Transpo
                      WorkerTotals& totals)
     : offload_(std::move(offload)), io_(io), table_(table), totals_(totals) {}
 
+/// Cheap: asked again and again for streams that never go below.
+bool Offloader::may_go_below(const TransportEntry& entry) const {
+  if (entry.state.is_protected() || entry.state.plan().sources.size() != 1) return false;
+  return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
+    const TransportEntry* out = table_.find(sink.via);
+    return out != nullptr && !out->state.is_protected() && sink.masked_extensions == 0;  // SRT-4
+  });
+}
+
 std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssrc) const {
-  if (entry.state.plan().sources.size() != 1) return std::nullopt;
+  if (!may_go_below(entry)) return std::nullopt;
   const SourcePlan& source = entry.state.plan().sources.front();
   Offloaded wanted;
   if (source.sinks.empty()) wanted.refusals.push_back(DropReason::kNoSink);
@@ -33,9 +42,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   for (const bool silenced : {false, true}) {
     for (const Sink& sink : source.sinks) {
       if (sink.silenced != silenced) continue;
-      if (sink.masked_extensions != 0) return std::nullopt;
       const TransportEntry* out = table_.find(sink.via);
-      if (out == nullptr || out->state.is_protected()) return std::nullopt;  // SRT-4
       Sink audible = sink;
       audible.silenced = false;  // the flow has only payloads that can be silenced
       if (const DropReason refusal = refuses(audible, nullptr); refusal != DropReason::kNone) {
@@ -61,7 +68,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
 }
 
 void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) {
-  if (entry.offloaded || now < entry.offer_after) return;
+  if (entry.offloaded || now < entry.offer_after || !may_go_below(entry)) return;
   entry.offer_after = now + kAskAgain;
   offers_.push_back({entry.state.id(), ssrc});
 }

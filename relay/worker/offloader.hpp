@@ -53,6 +53,7 @@ class Offloader {
   static constexpr Duration kCollection = std::chrono::milliseconds(10);
   static constexpr std::size_t kTurnsPerRound = 20;
 
+  [[nodiscard]] bool may_go_below(const TransportEntry& entry) const;
   /// The flow of `entry`'s stream as it should be now, with its state; nothing if user space must forward it.
   [[nodiscard]] std::optional<Offloaded> wanted(const TransportEntry& entry, Ssrc ssrc) const;
   void follow(TransportEntry& entry);

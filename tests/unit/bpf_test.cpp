@@ -3,6 +3,7 @@
 #include "relay/core/rtp/stream_stats.hpp"
 #include "tests/support/kernel_programs.hpp"
 
+#include <fstream>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -467,6 +468,14 @@ TEST_P(BpfTest, AHundredThousandFlowsInstallReadForwardAndLeave) {
       for (const auto& each : batch) ASSERT_EQ(each.answer, OffloadAnswer::kTaken);
     }
   });
+  const std::string folder = "/proc/self/fdinfo/";
+  for (const auto& [what, map] : {std::pair{"flows", programs_->handles().flows},
+                                  std::pair{"next hops", bpf_map__fd(skeleton_->maps.hops)}}) {
+    std::ifstream facts(folder + std::to_string(map));
+    for (std::string line; std::getline(facts, line);) {
+      if (line.starts_with("memlock")) std::printf("kernel memory of the %s: %s\n", what, line.c_str() + 8);
+    }
+  }
   for (std::size_t n = 0; n < kFlows; n += 997)
     EXPECT_TRUE(run(frame(kPeer4, local_of(n), media())).sent) << n;
   std::vector<OffloadReading> all;

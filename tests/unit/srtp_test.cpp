@@ -242,6 +242,10 @@ TEST_P(SrtpTest, SRT4_ReplaysAreFoundUnderAnySchedule) {
       EXPECT_NE(open(receiver, again), SrtpResult::kOk);
     }
     EXPECT_EQ(arrived, wire.size());
+    SrtpReceiver restored(cipher(key));
+    restored.restore(receiver.state());
+    for (Packet packet : wire)
+      EXPECT_EQ(open(restored, packet), SrtpResult::kReplayed) << "after a restore too";
   }
 }
 
@@ -293,6 +297,8 @@ TEST(SrtpKeys, KeysOfAnotherSizeAreRefused) {
   key.key = SecretBytes<32>(Packet(16));
   key.salt = SecretBytes<14>(Packet(14));
   EXPECT_EQ(EvpBackend().make(key), nullptr);
+  key.suite = SrtpSuite::kNullWith80;
+  EXPECT_EQ(EvpBackend().make(key), nullptr) << "SRT-8: the sizes are right";
 }
 
 TEST(SrtpIndex, EstimatesAsTheRfcSays) {

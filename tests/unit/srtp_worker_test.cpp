@@ -156,7 +156,7 @@ class SrtpCall {
 
 std::vector<std::optional<SrtpSuite>> all_sides() {
   std::vector<std::optional<SrtpSuite>> sides = {std::nullopt};
-  for (const SrtpSuiteRow& row : kSrtpSuites) sides.emplace_back(row.suite);
+  for (const SrtpSuiteRow& row : kUsableSrtpSuites) sides.emplace_back(row.suite);
   return sides;
 }
 

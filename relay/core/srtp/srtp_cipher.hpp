@@ -40,7 +40,7 @@ class SrtpCipher {
 class SrtpBackend {
  public:
   virtual ~SrtpBackend() = default;
-  /// Null if the key has not the sizes of its suite.
+  /// Null if the key has not the sizes of its suite, or the suite is not to be used.
   [[nodiscard]] virtual std::unique_ptr<SrtpCipher> make(const SrtpMasterKey& key) const = 0;
 };
 

@@ -113,13 +113,6 @@ SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept
   return SrtpResult::kOk;
 }
 
-double SrtpSender::used() const noexcept {
-  std::uint64_t highest = 0;
-  for (const SrtpStream& stream : streams_) highest = std::max(highest, stream.rtp.highest());
-  return std::max(static_cast<double>(highest) / static_cast<double>(kMaxRtpIndex),
-                  static_cast<double>(next_rtcp_) / static_cast<double>(kMaxRtcpIndex));
-}
-
 void SrtpSender::restore(const State& state) {
   streams_ = state.streams;
   // A receiver follows the sequence numbers of the source, so an index cannot be skipped: what may have gone

@@ -103,8 +103,6 @@ class SrtpSender {
   SrtpResult seal_rtp(MutableBytes space, std::size_t& size) noexcept;
   SrtpResult seal_rtcp(MutableBytes space, std::size_t& size) noexcept;
 
-  /// Share of the key that is used up, 0 to 1.
-  [[nodiscard]] double used() const noexcept;
   [[nodiscard]] State state() const { return {streams_, next_rtcp_}; }
   /// Goes on behind everything that may have been sent since `state` was taken.
   void restore(const State& state);

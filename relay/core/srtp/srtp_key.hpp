@@ -2,7 +2,7 @@
 #pragma once
 
 #include "relay/base/bytes.hpp"
-#include "relay/core/srtp/suite.hpp"
+#include "relay/base/srtp_suite.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,10 +1,10 @@
-// The crypto suites of SDES (RFC 4568 §6.2, RFC 6188, RFC 7714 §14) that this relay uses.
+// The crypto suites of SDES (RFC 4568 §6.2, RFC 6188, RFC 7714 §14).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string_view>
 
 namespace ferry {
@@ -19,6 +19,11 @@ enum class SrtpSuite : std::uint8_t {
   kAes192Cm32,
   kAes128Cm80,
   kAes128Cm32,
+  // Named for literal compatibility, never used.
+  kF8With80,
+  kF8With32,
+  kNullWith80,
+  kNullWith32,
 };
 
 /// Sizes in octets.
@@ -31,9 +36,11 @@ struct SrtpSuiteRow {
   /// 80 bits also where RTP has 32 (RFC 4568 §6.2.2).
   std::uint8_t rtcp_tag = 10;
   bool is_aead = false;
+  /// F8 and no encryption: may stand in an offer, is never chosen.
+  bool is_legacy = false;
 };
 
-inline constexpr std::array<SrtpSuiteRow, 8> kSrtpSuites = {{
+inline constexpr std::array<SrtpSuiteRow, 12> kSrtpSuites = {{
     {SrtpSuite::kAeadAes256Gcm, "AEAD_AES_256_GCM", 32, 12, 16, 16, true},
     {SrtpSuite::kAeadAes128Gcm, "AEAD_AES_128_GCM", 16, 12, 16, 16, true},
     {SrtpSuite::kAes256Cm80, "AES_256_CM_HMAC_SHA1_80", 32, 14, 10, 10, false},
@@ -42,17 +49,16 @@ inline constexpr std::array<SrtpSuiteRow, 8> kSrtpSuites = {{
     {SrtpSuite::kAes192Cm32, "AES_192_CM_HMAC_SHA1_32", 24, 14, 4, 10, false},
     {SrtpSuite::kAes128Cm80, "AES_CM_128_HMAC_SHA1_80", 16, 14, 10, 10, false},
     {SrtpSuite::kAes128Cm32, "AES_CM_128_HMAC_SHA1_32", 16, 14, 4, 10, false},
+    {SrtpSuite::kF8With80, "F8_128_HMAC_SHA1_80", 16, 14, 10, 10, false, true},
+    {SrtpSuite::kF8With32, "F8_128_HMAC_SHA1_32", 16, 14, 4, 10, false, true},
+    {SrtpSuite::kNullWith80, "NULL_HMAC_SHA1_80", 16, 14, 10, 10, false, true},
+    {SrtpSuite::kNullWith32, "NULL_HMAC_SHA1_32", 16, 14, 4, 10, false, true},
 }};
+/// Those that are used.
+inline constexpr std::span<const SrtpSuiteRow> kUsableSrtpSuites{kSrtpSuites.data(), 8};
 
 constexpr const SrtpSuiteRow& row_of(SrtpSuite suite) noexcept {
   return kSrtpSuites[static_cast<std::size_t>(suite)];
-}
-
-constexpr std::optional<SrtpSuite> parse_srtp_suite(std::string_view name) noexcept {
-  for (const SrtpSuiteRow& row : kSrtpSuites) {
-    if (row.name == name) return row.suite;
-  }
-  return std::nullopt;
 }
 
 }  // namespace ferry
