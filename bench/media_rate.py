@@ -23,6 +23,7 @@ GEN, CORE = "ferry-bench-gen", "ferry-bench-core"
 RELAY, PEERS = "10.99.0.1", "10.99.0.2"
 LIBC = ctypes.CDLL("libc.so.6", use_errno=True)
 CPU = {"generator": "0", "relay": "1"}
+RATES = (10000, 50000, 100000)  # for latencies; CPU time at the middle one
 
 
 def run(*command, check=True):
@@ -199,11 +200,14 @@ def measure(kind, build, calls, directory):
             generator.ask({"flows": flows})
             napi = network.pin()
             generator.ask({"rate": 20000, "seconds": 1.0})  # locks, and goes to the kernel
-            before = cpu_ns(relay.pids + napi)
-            steady = generator.ask({"rate": 50000, "seconds": 3})
-            result = {"us_per_packet": (cpu_ns(relay.pids + napi) - before) / 1000 / steady["sent"],
-                      "p50_us": steady["p50_us"], "p99_us": steady["p99_us"], "p999_us": steady["p999_us"],
-                      "lost_at_50k": 1 - steady["received"] / steady["sent"]}
+            result = {}
+            for rate in RATES:
+                before = cpu_ns(relay.pids + napi)
+                steady = generator.ask({"rate": rate, "seconds": 3 if rate == 50000 else 1})
+                result |= {f"{key} at {rate}": steady[key] for key in ("p50_us", "p99_us", "p999_us")}
+                result[f"lost at {rate}"] = 1 - steady["received"] / steady["sent"]
+                if rate == 50000:
+                    result["us_per_packet"] = (cpu_ns(relay.pids + napi) - before) / 1000 / steady["sent"]
             good, bad, rate = 0, None, 40000
             for _ in range(12):
                 step = generator.ask({"rate": rate, "seconds": 1})
@@ -255,9 +259,13 @@ def main():
     print(f"{'':18}{'loss-free/s':>13}{'ratio':>7}{'us CPU/packet':>15}{'ratio':>7}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'kB/call':>9}")
     for kind, m in medians.items():
         of = lambda key, down=False: f"{(base[key] / m[key] if down else m[key] / base[key]):.1f}" if base and m[key] and base[key] else "-"
-        print(f"{kind:18}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}{m['p50_us']:>9.1f}"
-              f"{m['p99_us']:>9.1f}{m['p999_us']:>9.1f}{m.get('kb_per_call', 0):>9.1f}"
+        print(f"{kind:18}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}{m['p50_us at 50000']:>9.1f}"
+              f"{m['p99_us at 50000']:>9.1f}{m['p999_us at 50000']:>9.1f}{m.get('kb_per_call', 0):>9.1f}"
               f"{'  generator-bound' if m['loss_free'] > ceiling * 2 / 3 else ''}")
+    print(f"\n{'us at packets/s':18}" + "".join(f"{f'{rate:,}: p50':>15}{'p99':>9}{'p99.9':>9}{'lost':>8}" for rate in RATES))
+    for kind, m in medians.items():
+        print(f"{kind:18}" + "".join(f"{m[f'p50_us at {rate}']:>15.1f}{m[f'p99_us at {rate}']:>9.1f}{m[f'p999_us at {rate}']:>9.1f}"
+                                     f"{m[f'lost at {rate}']:>8.2%}" for rate in RATES))
     if arguments.json:
         with open(arguments.json, "w") as f:
             json.dump({"calls": arguments.calls, "ceiling": ceiling, "medians": medians, "rounds": rounds}, f, indent=1)

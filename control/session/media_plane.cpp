@@ -10,6 +10,7 @@ MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool thread
   for (auto& worker : workers) {
     auto slot = std::make_unique<Slot>();
     slot->worker = std::move(worker);
+    slot->worker->set_bell(&bell_);
     workers_.push_back(std::move(slot));
   }
   if (!threads_) return;
@@ -88,6 +89,7 @@ void MediaPlane::fence() {
 }
 
 void MediaPlane::poll_events(const std::function<void(std::size_t, const WorkerEvent&)>& handle) {
+  bell_.quiet();
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     for (WorkerEvent event; workers_[i]->worker->next_event(event);) handle(i, event);
   }

@@ -1,6 +1,7 @@
 // Control's hand on the workers: which worker has a call, commands to it, and "everything I said is done".
 #pragma once
 
+#include "relay/base/bell.hpp"
 #include "relay/worker/worker.hpp"
 
 #include <atomic>
@@ -39,6 +40,8 @@ class MediaPlane {
   void post(std::size_t worker, WorkerCommand command, bool must_complete);
   /// Wakes workers that have something to do and waits for what must be complete.
   void fence();
+  /// Readable while workers have events.
+  [[nodiscard]] int event_fd() const { return bell_.fd(); }
   /// Handles events of all workers.
   void poll_events(const std::function<void(std::size_t worker, const WorkerEvent&)>& handle);
 
@@ -53,6 +56,7 @@ class MediaPlane {
     bool must_wait = false;
     std::thread thread;
   };
+  Bell bell_;
   std::vector<std::unique_ptr<Slot>> workers_;
   std::atomic<bool> stop_{false};
   bool threads_;

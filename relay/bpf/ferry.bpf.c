@@ -281,11 +281,17 @@ static __always_inline int is_from_peer(const struct ferry_plan *p, const struct
   return f->from_port_be == p->peer_port_be && same_address(f->from, p->peer);
 }
 
-/* Judges a datagram of a known port. `route` is completed if it is to be sent. What XDP passes comes to tc, which
- * judges again: `is_last` alone counts what is punted. `others` takes the receivers if there are several. */
+/* Which program judges. What STAGE_XDP passes comes to tc, which judges again; the others are last, and count and
+ * limit what goes to the sockets. */
+enum stage { STAGE_XDP, STAGE_XDP_ALONE, STAGE_TC };
+
+/* Judges a datagram of a known port. `route` is completed if it is to be sent. `others` takes the receivers if
+ * there are several. */
 static __always_inline int judge(struct ferry_flow *flow, const struct frame *f, const struct rtp_facts *rtp,
                                  int is_rtp, struct route *route, __u32 ifindex, struct scratch *others,
-                                 int is_last) {
+                                 enum stage stage) {
+  const int is_last = stage != STAGE_XDP;
+  const int is_tc = stage == STAGE_TC;
   const __u64 now = has_test_clock ? test_clock : bpf_ktime_get_ns();
   int action = ACTION_DROP;
   __u32 reason = FERRY_PUNT_NONE;
@@ -321,7 +327,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
     reason = FERRY_PUNT_TYPE;
   } else if (rtp->ssrc != p->ssrc) {
     reason = FERRY_PUNT_SSRC;
-  } else if (!is_last && route->is_ipv6 && (f->checksum == 0 || is_partial(p, f))) {
+  } else if (!is_tc && ((flags & FERRY_TC_ONLY) || (route->is_ipv6 && (f->checksum == 0 || is_partial(p, f))))) {
     reason = FERRY_PUNT_FORM; /* IPv6 needs a checksum, and XDP cannot complete a partial one */
   } else if (sink_count != 0 && route->hop != p->sink.hop) {
     reason = FERRY_PUNT_HOP; /* the plan changed in between */
@@ -346,7 +352,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
           route->tos = p->sink.tos;
           route->address_change = p->sink.address_change;
           route->partial = is_partial(p, f);
-          if (is_last && others && (flags & FERRY_TC_ONLY)) {
+          if (is_tc && others && (flags & FERRY_TC_ONLY)) {
             __builtin_memcpy(others->sinks, flow->more.sinks, sizeof others->sinks);
             route->silence = kind->silence;
             route->silenced = p->sink.silenced;
@@ -590,29 +596,33 @@ static __noinline int sample_tc(struct __sk_buff *skb, struct ferry_flow *flow, 
   return taken;
 }
 
-SEC("xdp")
-int ferry_xdp(struct xdp_md *ctx) {
+static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
+  const int alone = stage == STAGE_XDP_ALONE;
   void *data = (void *)(long)ctx->data;
   void *data_end = (void *)(long)ctx->data_end;
   struct frame f;
   if (!parse(data, data_end, &f)) return XDP_PASS;
   struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
-  if (!flow || (flow->plan.flags & FERRY_TC_ONLY)) return XDP_PASS;
+  if (!flow || (!alone && (flow->plan.flags & FERRY_TC_ONLY))) return XDP_PASS;
   struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
-  if (!is_rtp) return XDP_PASS; /* tc limits them (LIM-3) */
+  if (!is_rtp && !alone) return XDP_PASS; /* tc limits them (LIM-3) */
   const struct ferry_hop *hop = 0;
   struct route route = {};
-  if (flow->plan.sink_count != 0) {
+  if (is_rtp && flow->plan.sink_count != 0) {
     route.hop = flow->plan.sink.hop;
-    if (find_hop(route.hop, &f, &hop) != FERRY_PUNT_NONE) return XDP_PASS;
+    __u32 reason = find_hop(route.hop, &f, &hop);
     /* tc reaches every interface. */
-    if (hop->ifindex != ctx->ingress_ifindex && !hop->xdp) return XDP_PASS;
+    if (reason == FERRY_PUNT_NONE && hop->ifindex != ctx->ingress_ifindex && !hop->xdp) reason = FERRY_PUNT_HOP;
+    if (reason != FERRY_PUNT_NONE) {
+      if (alone) add_one(reason);
+      return XDP_PASS;
+    }
     read_pair(&route.ends, hop);
     route.is_ipv6 = !is_mapped_ipv4(route.ends.local);
   }
-  const int action = judge(flow, &f, &rtp, 1, &route, ctx->ingress_ifindex, 0, 0);
+  const int action = judge(flow, &f, &rtp, is_rtp, &route, ctx->ingress_ifindex, 0, stage);
   if (route.counted && (route.flags & FERRY_SAMPLED)) sample_xdp(ctx, flow, &f, &route);
   if (action == ACTION_DROP) return XDP_DROP;
   if (action != ACTION_SEND || !hop) return XDP_PASS;
@@ -626,6 +636,13 @@ int ferry_xdp(struct xdp_md *ctx) {
   add_one(FERRY_SENT_XDP);
   return hop->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop->ifindex, 0);
 }
+
+SEC("xdp")
+int ferry_xdp(struct xdp_md *ctx) { return forward_xdp(ctx, STAGE_XDP); }
+
+/* Where the kernel has no tc. */
+SEC("xdp")
+int ferry_xdp_alone(struct xdp_md *ctx) { return forward_xdp(ctx, STAGE_XDP_ALONE); }
 
 /* The ends that a frame has at the moment. */
 struct ends {
@@ -746,7 +763,7 @@ int ferry_tc(struct __sk_buff *skb) {
     add_one(reason);
     return TC_ACT_UNSPEC;
   }
-  const int action = judge(flow, &f, &rtp, is_rtp, &route, skb->ifindex, others, 1);
+  const int action = judge(flow, &f, &rtp, is_rtp, &route, skb->ifindex, others, STAGE_TC);
   if (route.counted && (route.flags & FERRY_SAMPLED)) sample_tc(skb, flow, &f, &route);
   if (action == ACTION_DROP) return TC_ACT_SHOT;
   if (action != ACTION_SEND || !hop) return TC_ACT_UNSPEC;

@@ -123,11 +123,12 @@ ProgramHandles Programs::handles() const {
   return handles;
 }
 
-bool Programs::attach_xdp(Hold& hold, bool generic, std::string& why) {
+bool Programs::attach_xdp(Hold& hold, bool generic, bool is_alone, std::string& why) {
   auto options = sized<bpf_link_create_opts>();
   options.flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
-  const int link = bpf_link_create(bpf_program__fd(skeleton_->progs.ferry_xdp),
-                                   static_cast<int>(hold.ifindex), BPF_XDP, &options);
+  const bpf_program* program = is_alone ? skeleton_->progs.ferry_xdp_alone : skeleton_->progs.ferry_xdp;
+  const int link =
+      bpf_link_create(bpf_program__fd(program), static_cast<int>(hold.ifindex), BPF_XDP, &options);
   if (link < 0) {
     why = link == -EBUSY ? std::string("another XDP program is on the interface")
                          : fmt::format("no {} XDP: {}", generic ? "generic" : "native", std::strerror(-link));
@@ -187,22 +188,24 @@ Attachment Programs::attach(const std::string& interface, OffloadMode wanted, bo
     result.reason = "switched off";
   } else if (interface == "lo" && !is_named) {
     result.reason = "loopback, not named in offload";
-  } else if (!attach_tc(hold, classic, how)) {
-    // XDP needs it beside: it takes what leaves by another interface, and counts and limits what is punted.
-    result.reason = how;
   } else {
-    result.mode = classic ? OffloadMode::kClsact : OffloadMode::kTc;
+    // XDP wants it beside: it takes what leaves by another interface, and several receivers.
+    const bool has_tc = attach_tc(hold, classic, how);
+    if (has_tc) result.mode = classic ? OffloadMode::kClsact : OffloadMode::kTc;
     // Whoever receives from XDP over a veth must do NAPI, and nothing tells whether it does.
-    const bool is_veth = wanted == OffloadMode::kAuto && driver == "veth";
+    const bool is_auto = wanted == OffloadMode::kAuto;
+    const bool is_veth = is_auto && driver == "veth";
     std::string why = is_veth ? "veth loses what XDP sends to a peer without NAPI" : "";
-    const bool native =
-        wanted == OffloadMode::kXdp || (wanted == OffloadMode::kAuto && !is_veth && interface != "lo");
-    const bool generic = wanted == OffloadMode::kXdpGeneric;
-    if ((native || generic) && attach_xdp(hold, generic, why))
-      result.mode = generic ? OffloadMode::kXdpGeneric : OffloadMode::kXdp;
-    const bool is_tc = result.mode == OffloadMode::kTc || classic;
-    if (why.empty()) why = wanted == OffloadMode::kAuto ? "the best it offers" : "asked for";
-    result.reason = is_tc ? fmt::format("{}; by {}", why, how) : why;
+    const bool native = wanted == OffloadMode::kXdp || (is_auto && !is_veth && interface != "lo");
+    const bool generic = wanted == OffloadMode::kXdpGeneric || (is_auto && !has_tc);
+    if (native && attach_xdp(hold, false, !has_tc, why))
+      result.mode = OffloadMode::kXdp;
+    else if (generic && attach_xdp(hold, true, !has_tc, why))
+      result.mode = OffloadMode::kXdpGeneric;
+    const bool is_tc = result.mode == OffloadMode::kTc || result.mode == OffloadMode::kClsact;
+    if (why.empty()) why = is_auto ? "the best it offers" : "asked for";
+    if (is_tc) how = "by " + how;
+    result.reason = is_tc || !has_tc ? fmt::format("{}; {}", why, how) : why;
   }
   if (result.mode != OffloadMode::kOff) holds_[interface] = std::move(hold);
   return result;

@@ -68,7 +68,8 @@ class Programs {
     bool made_hook = false;
   };
   void let_go(const Hold& hold);
-  bool attach_xdp(Hold& hold, bool generic, std::string& why);
+  /// `is_alone`: without a tc program behind it.
+  bool attach_xdp(Hold& hold, bool generic, bool is_alone, std::string& why);
   bool attach_tc(Hold& hold, bool classic, std::string& how);
 
   ferry_bpf* skeleton_;

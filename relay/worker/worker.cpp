@@ -326,7 +326,7 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
     payload = source.payload_of(packet.data());
     if (payload != nullptr && payload->is_event) {
       if (const auto dtmf = entry.state.dtmf_of(verdict.source, *payload, packet->remote, packet.data()))
-        events_.push(WorkerEvent{entry.state.id(), TransportEvent::kDtmf, *dtmf});
+        tell({entry.state.id(), TransportEvent::kDtmf, *dtmf});
     }
   }
   if (!verdict.is_rtcp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
@@ -418,9 +418,14 @@ void Worker::flush() noexcept {
 
 void Worker::pass_events(TransportEntry& entry, Instant now) noexcept {
   while (const auto event = entry.state.take_event(now)) {
-    // A full ring loses the notice, not the counter behind it.
-    events_.push(WorkerEvent{entry.state.id(), *event, {}});
+    tell({entry.state.id(), *event, {}});
   }
+}
+
+void Worker::tell(WorkerEvent event) noexcept {
+  // A full ring loses the notice, not the counter behind it.
+  events_.push(std::move(event));
+  if (bell_ != nullptr) bell_->ring();
 }
 
 }  // namespace ferry

@@ -1,6 +1,7 @@
 // One thread's share of the relay: transports, their ports and the run-to-completion loop (design section 3).
 #pragma once
 
+#include "relay/base/bell.hpp"
 #include "relay/base/spsc_ring.hpp"
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/tap.hpp"
@@ -102,6 +103,8 @@ class Worker {
   /// Blocks until everything posted so far is done. Only with the worker on another thread.
   void wait_completed() const noexcept;
   bool next_event(WorkerEvent& event) { return events_.pop(event); }
+  /// What rings when there are events, or null. Before `run`; outlives the worker.
+  void set_bell(Bell* bell) noexcept { bell_ = bell; }
   [[nodiscard]] const WorkerTotals& totals() const noexcept { return totals_; }
 
   /// Runs until `stop` becomes true.
@@ -157,12 +160,14 @@ class Worker {
   /// Drops what is held in a slot, counted by what it waited for.
   void give_up(TransportEntry& entry, std::uint8_t slot) noexcept;
   void pass_events(TransportEntry& entry, Instant now) noexcept;
+  void tell(WorkerEvent event) noexcept;
 
   std::unique_ptr<PacketIo> io_;
   std::shared_ptr<const OwnMedia> own_;
   WorkerTotals totals_;
   SpscRing<WorkerCommand> commands_{4096};
   SpscRing<WorkerEvent> events_{1024};
+  Bell* bell_ = nullptr;
   std::uint64_t posted_ = 0;
   std::atomic<std::uint64_t> completed_{0};
   TransportTable table_;

@@ -31,21 +31,35 @@ def check(good, what):
         FAILED.append(what)
 
 
-def socket_in(name, address, port=0):
-    """A UDP socket that lives in a namespace; the process stays where it is."""
+def socket_in(name, address=None, port=0):
+    """A UDP socket that lives in a namespace, without an address a raw one; the process stays where it is."""
     here = os.open("/proc/self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{ns(name)}", os.O_RDONLY)
     try:
         if LIBC.setns(there, CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "setns")
-        s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind((address, port))
+        if address is None:
+            s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        else:
+            s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind((address, port))
     finally:
         LIBC.setns(here, CLONE_NEWNET)
         os.close(here)
         os.close(there)
     s.settimeout(2)
     return s
+
+
+def forge(raw, source, to, packet):
+    """Sends a datagram under somebody else's address and port."""
+    addresses = socket.inet_aton(source[0]) + socket.inet_aton(to[0])
+    udp = struct.pack("!HHHH", source[1], to[1], 8 + len(packet), 0) + packet
+    words = addresses + struct.pack("!HH", socket.IPPROTO_UDP, len(udp)) + udp + bytes(len(udp) % 2)
+    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+    total = (total & 0xffff) + (total >> 16)
+    udp = udp[:6] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff or 0xffff) + udp[8:]
+    raw.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + addresses + udp, (to[0], 0))
 
 
 def rtp(ssrc, sequence, payload_type=96, text=b"", size=160):
@@ -159,6 +173,17 @@ def conformance(relay, control, kernel):
         call.signal()
         seen["re-offer"] = both(call)
     check(not kernel or (engines(relay)["flows"], engines(relay)["packets_user"]) == (flows, before), "re-offers that change nothing leave the streams in the kernel")
+    # Somebody on the way of the packets writes under Alice's address: from another port, under another address from her
+    # port, and from her port with SSRCs that are not hers.
+    raw = socket_in("alice")
+    for n in range(20):
+        packet = lambda ssrc: rtp(ssrc, alice.sequence + n, text=b"forged")
+        forge(raw, (ALICE, alice.port ^ 1), alice.relay, packet(21))
+        forge(raw, ("192.0.2.77", alice.port), alice.relay, packet(21))
+        forge(raw, (ALICE, alice.port), alice.relay, packet(1000 + n))
+        forge(raw, (ALICE, alice.port), bob.relay, packet(21))
+    seen["forged"] = (len([p for p in bob.heard(80, 0.3) if b"forged" in p[0]]), len(alice.heard(1, 0.1)), both(call), counted(call))
+    raw.close()
     call.signal("sendonly")
     alice.send(10)
     bob.send(10)

@@ -632,17 +632,21 @@ TEST(AttackTable, SimEngineWithOffload) {
   run_rows(
       with_offload("sim+model", [](SimNetwork& network) { return std::make_unique<KernelModel>(network); }));
 }
-void run_rows_on_programs(bool with_xdp) {
+void run_rows_on_programs(const char* name, const Attached& attached) {
   std::string why;
   {
     SimNetwork network;
-    if (!SimKernel::make(network, with_xdp, why)) GTEST_SKIP() << why;
+    if (!SimKernel::make(network, attached, why)) GTEST_SKIP() << why;
   }
-  run_rows(with_offload(with_xdp ? "sim+xdp" : "sim+tc",
-                        [&](SimNetwork& network) { return SimKernel::make(network, with_xdp, why); }));
+  run_rows(with_offload(name, [&](SimNetwork& network) { return SimKernel::make(network, attached, why); }));
 }
-TEST(AttackTable, SimEngineWithTcProgram) { run_rows_on_programs(false); }
-TEST(AttackTable, SimEngineWithXdpAndTcPrograms) { run_rows_on_programs(true); }
+TEST(AttackTable, SimEngineWithTcProgram) { run_rows_on_programs("sim+tc", {Program::kTc}); }
+TEST(AttackTable, SimEngineWithXdpAndTcPrograms) {
+  run_rows_on_programs("sim+xdp", {Program::kXdp, Program::kTc});
+}
+TEST(AttackTable, SimEngineWithXdpProgramAlone) {
+  run_rows_on_programs("sim+xdp alone", {Program::kXdpAlone});
+}
 TEST(AttackTable, PortableEngine) { run_rows(make_live_world); }
 
 }  // namespace

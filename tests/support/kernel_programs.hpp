@@ -140,7 +140,10 @@ class FakeHops final : public bpf::HopSource {
   std::map<Pair, std::uint32_t> ids_;
 };
 
-enum class Program { kXdp, kTc };
+enum class Program { kXdp, kXdpAlone, kTc };
+
+/// What an interface may have, in the order in which packets come by.
+using Attached = std::vector<Program>;
 
 struct Outcome {
   bool sent = false;
@@ -197,8 +200,10 @@ class LoadedPrograms {
     options.data_out = out.data();
     options.data_size_out = static_cast<std::uint32_t>(out.size());
     options.repeat = repeat;
-    const bool xdp = which == Program::kXdp;
-    const int program = bpf_program__fd(xdp ? skeleton_->progs.ferry_xdp : skeleton_->progs.ferry_tc);
+    const bool xdp = which != Program::kTc;
+    const int program = bpf_program__fd(which == Program::kXdp        ? skeleton_->progs.ferry_xdp
+                                        : which == Program::kXdpAlone ? skeleton_->progs.ferry_xdp_alone
+                                                                      : skeleton_->progs.ferry_tc);
     Outcome outcome;
     if (bpf_prog_test_run_opts(program, &options) != 0) return outcome;
     outcome.sent =
@@ -223,12 +228,12 @@ class LoadedPrograms {
 class SimKernel final : public FlowOffload {
  public:
   /// Null where the programs cannot be loaded: `why`. The network must outlive it.
-  static std::unique_ptr<SimKernel> make(SimNetwork& network, bool with_xdp, std::string& why) {
+  static std::unique_ptr<SimKernel> make(SimNetwork& network, const Attached& attached, std::string& why) {
     // Loading takes longer than most tests.
     static std::shared_ptr<LoadedPrograms> programs;
     if (!programs) programs = LoadedPrograms::load(why);
     if (!programs) return nullptr;
-    return std::unique_ptr<SimKernel>(new SimKernel(network, with_xdp, programs));
+    return std::unique_ptr<SimKernel>(new SimKernel(network, attached, programs));
   }
   ~SimKernel() override { network_.set_below({}); }
   SimKernel(const SimKernel&) = delete;
@@ -249,9 +254,9 @@ class SimKernel final : public FlowOffload {
   void collect(const std::function<void(const OffloadSample&)>& visit) override { offload_.collect(visit); }
 
  private:
-  SimKernel(SimNetwork& network, bool with_xdp, std::shared_ptr<LoadedPrograms> programs)
+  SimKernel(SimNetwork& network, Attached attached, std::shared_ptr<LoadedPrograms> programs)
       : network_(network),
-        with_xdp_(with_xdp),
+        attached_(std::move(attached)),
         programs_(std::move(programs)),
         offload_(programs_->handles(), programs_->hops()) {
     network_.set_below([this](const SimDatagram& datagram) { return take(datagram); });
@@ -260,8 +265,10 @@ class SimKernel final : public FlowOffload {
     programs_->set_time(network_.now());
     const Packet in = frame(datagram.from, datagram.to, datagram.payload);
     Outcome outcome;
-    if (with_xdp_) outcome = programs_->run(Program::kXdp, in);
-    if (!outcome.sent && !outcome.dropped) outcome = programs_->run(Program::kTc, in);
+    for (const Program each : attached_) {
+      outcome = programs_->run(each, in);
+      if (outcome.sent || outcome.dropped) break;
+    }
     if (outcome.sent) {
       ++forwarded_;
       if (const auto out = datagram_of(outcome.packet)) network_.send_from_relay(*out);
@@ -270,7 +277,7 @@ class SimKernel final : public FlowOffload {
   }
 
   SimNetwork& network_;
-  bool with_xdp_;
+  Attached attached_;
   std::shared_ptr<LoadedPrograms> programs_;
   bpf::BpfOffload offload_;
   std::uint64_t forwarded_ = 0;

@@ -23,7 +23,13 @@ Endpoint natted(std::uint8_t n) { return {host(n).address, UdpPort{5555}}; }
 Endpoint port(std::uint16_t n) { return {kRelay, UdpPort{n}}; }
 
 /// What is below the sockets.
-enum class Below { kNothing, kModel, kTc, kXdpAndTc };
+enum class Below { kNothing, kModel, kTc, kXdpAndTc, kXdpAlone };
+
+test::Attached programs_of(Below below) {
+  using enum test::Program;
+  if (below == Below::kXdpAlone) return {kXdpAlone};
+  return below == Below::kTc ? test::Attached{kTc} : test::Attached{kXdp, kTc};
+}
 
 /// A relay between two parties: 0 (host 10, port 30000) and 1 (host 21, port 30010).
 class Relay {
@@ -39,7 +45,7 @@ class Relay {
       kernel = model.get();
       offload = std::move(model);
     } else if (below != Below::kNothing) {
-      auto real = test::SimKernel::make(network_, below == Below::kXdpAndTc, why_not);
+      auto real = test::SimKernel::make(network_, programs_of(below), why_not);
       programs = real.get();
       offload = std::move(real);
     }
@@ -286,7 +292,7 @@ std::vector<std::uint16_t> range(std::uint16_t first, std::uint16_t end) {
 }
 
 TEST(OffloadTest, Seam6_ATapHearsAStreamThatStaysBelow) {
-  for (const Below below : {Below::kModel, Below::kTc, Below::kXdpAndTc}) {
+  for (const Below below : {Below::kModel, Below::kTc, Below::kXdpAndTc, Below::kXdpAlone}) {
     Relay relay(below);
     if (!relay.why_not.empty()) GTEST_SKIP() << relay.why_not;
     relay.install_both();
@@ -316,7 +322,7 @@ TEST(OffloadTest, Seam6_ATapHearsAStreamThatStaysBelow) {
 }
 
 TEST(OffloadTest, Seam6_ATapMayWantHeadersOnly) {
-  for (const Below below : {Below::kTc, Below::kXdpAndTc}) {
+  for (const Below below : {Below::kTc, Below::kXdpAndTc, Below::kXdpAlone}) {
     Relay relay(below);
     if (!relay.why_not.empty()) GTEST_SKIP() << relay.why_not;
     relay.install_both();
@@ -332,7 +338,7 @@ TEST(OffloadTest, Seam6_ATapMayWantHeadersOnly) {
 }
 
 TEST(OffloadTest, Seam6_CopiesWithoutRoomAreCountedAndTheCallGoesOn) {
-  for (const Below below : {Below::kModel, Below::kTc, Below::kXdpAndTc}) {
+  for (const Below below : {Below::kModel, Below::kTc, Below::kXdpAndTc, Below::kXdpAlone}) {
     Relay relay(below);
     if (!relay.why_not.empty()) GTEST_SKIP() << relay.why_not;
     relay.install_both();
@@ -494,11 +500,13 @@ void random_call(Relay& relay, std::uint32_t seed) {
 }
 
 class BothWays : public ::testing::TestWithParam<Below> {};
-INSTANTIATE_TEST_SUITE_P(Kernels, BothWays, ::testing::Values(Below::kModel, Below::kTc, Below::kXdpAndTc),
+INSTANTIATE_TEST_SUITE_P(Kernels, BothWays,
+                         ::testing::Values(Below::kModel, Below::kTc, Below::kXdpAndTc, Below::kXdpAlone),
                          [](const auto& each) {
-                           return each.param == Below::kModel ? "Model"
-                                  : each.param == Below::kTc  ? "Tc"
-                                                              : "XdpAndTc";
+                           return each.param == Below::kModel      ? "Model"
+                                  : each.param == Below::kTc       ? "Tc"
+                                  : each.param == Below::kXdpAlone ? "XdpAlone"
+                                                                   : "XdpAndTc";
                          });
 
 TEST_P(BothWays, Seam6_CountAndForwardTheSame) {

@@ -429,11 +429,10 @@ class Daemon {
     event_add(events_.back().get(), &second);
     // DTMF is wanted while the key still rings in the ear.
     events_.emplace_back(event_new(
-        base_.get(), -1, EV_PERSIST,
+        base_.get(), plane_.event_fd(), EV_READ | EV_PERSIST,
         [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->manager_.poll_events(); },
         this));
-    const timeval soon{0, 50'000};
-    event_add(events_.back().get(), &soon);
+    event_add(events_.back().get(), nullptr);
   }
 
   void tick() {
