@@ -169,6 +169,13 @@ constexpr OptionRow kOptions[] = {
    }, "NETWORK", "networks that may use control listeners other than loopback"},
   {"allow-open-control", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.allow_open_control, v); }, "", "let anybody who reaches a control listener use it (unsafe)"},
   {"templates", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.templates_section = v; return std::string(); }, "SECTION", "section of the file with pre-set words of requests (default templates)"},
+  {"srtp", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v == "require") c.session.srtp.policy = SrtpPolicy::kRequire;
+     else if (v == "allow") c.session.srtp.policy = SrtpPolicy::kAllow;
+     else return fmt::format("'{}' is neither require nor allow", v);
+     return std::string();
+   }, "require|allow", "answers that do not take offered encryption: an error (default), or plain media"},
+  {"sdes-legacy-suites", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.srtp.legacy_suites, v); }, "", "offer F8 and NULL suites too, which are never chosen"},
   {"reject-invalid-sdp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.reject_invalid_sdp, v); }, "", "refuse SDP with lines that are none instead of skipping them"},
   {"ssrc-reporting", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v == "full" || v == "all") c.session.ssrc_reporting = SsrcReporting::kFull;

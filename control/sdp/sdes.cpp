@@ -3,8 +3,10 @@
 #include "control/sdp/sdp.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 namespace ferry::sdp {
@@ -33,7 +35,7 @@ std::optional<Number> number_of(std::string_view text) {
 }
 
 /// Of exactly `size` octets, with or without its padding.
-std::optional<std::vector<std::byte>> decoded(std::string_view base64, std::size_t size) {
+std::optional<SecretBytes<46>> decoded(std::string_view base64, std::size_t size) {
   std::string whole(base64);
   while (whole.ends_with('=')) whole.pop_back();
   const std::size_t padding = base64.size() - whole.size();
@@ -41,12 +43,13 @@ std::optional<std::vector<std::byte>> decoded(std::string_view base64, std::size
   if (padding != 0 && padding != wanted) return std::nullopt;
   if (whole.size() != (size * 8 + 5) / 6) return std::nullopt;
   whole.append(wanted, '=');
-  std::vector<unsigned char> octets(whole.size());
+  std::array<unsigned char, 72> octets{};
+  if (whole.size() > octets.size()) return std::nullopt;
   const int written = EVP_DecodeBlock(octets.data(), reinterpret_cast<const unsigned char*>(whole.data()),
                                       static_cast<int>(whole.size()));
   if (written < 0 || static_cast<std::size_t>(written) != size + wanted) return std::nullopt;
-  std::vector<std::byte> key;
-  for (std::size_t i = 0; i < size; ++i) key.push_back(static_cast<std::byte>(octets[i]));
+  const SecretBytes<46> key(std::as_bytes(std::span(octets)).first(size));
+  OPENSSL_cleanse(octets.data(), octets.size());
   return key;
 }
 
@@ -90,7 +93,7 @@ std::optional<CryptoLine> parse_crypto(std::string_view value) {
   key.remove_prefix(kInline.size());
   auto octets = decoded(take_word(key, '|'), std::size_t{line.suite->key} + line.suite->salt);
   if (!octets) return std::nullopt;
-  line.key_and_salt = std::move(*octets);
+  line.key_and_salt = *octets;
   while (!key.empty()) {
     const std::string_view word = take_word(key, '|');
     if (is_lifetime(word)) continue;
@@ -109,7 +112,7 @@ std::string write_crypto(const CryptoLine& line, CryptoStyle style) {
   std::string text = std::to_string(line.tag) + ' ' + std::string(line.suite->name) + " inline:";
   std::vector<unsigned char> base64(line.key_and_salt.size() * 4 / 3 + 8);
   const int size =
-      EVP_EncodeBlock(base64.data(), reinterpret_cast<const unsigned char*>(line.key_and_salt.data()),
+      EVP_EncodeBlock(base64.data(), reinterpret_cast<const unsigned char*>(line.key_and_salt.get().data()),
                       static_cast<int>(line.key_and_salt.size()));
   std::string key(base64.begin(), base64.begin() + size);
   while (!style.pad && key.ends_with('=')) key.pop_back();
@@ -124,35 +127,39 @@ std::string write_crypto(const CryptoLine& line, CryptoStyle style) {
   return text;
 }
 
+bool CryptoLine::weakens() const noexcept {
+  return std::ranges::any_of(parameters, [](const std::string& parameter) {
+    return parameter == "UNENCRYPTED_SRTP" || parameter == "UNENCRYPTED_SRTCP" ||
+           parameter == "UNAUTHENTICATED_SRTP";
+  });
+}
+
 bool SdesPolicy::allows(const SrtpSuiteRow& suite) const {
   if (!only.empty()) return lists(only, suite);
   return !lists(without, suite);
 }
 
 std::vector<CryptoLine> sdes_offer(std::span<const CryptoLine> offerers, const SdesPolicy& policy,
-                                   bool legacy, const FreshKey& fresh) {
+                                   SdesOfferRules rules, const FreshKey& fresh) {
   std::vector<CryptoLine> lines;
   if (policy.off) return lines;
   const auto usable = [&](const SrtpSuiteRow& suite) {
-    return policy.allows(suite) && (legacy || !suite.is_legacy);
+    return policy.allows(suite) && (rules.legacy || !suite.is_legacy);
   };
   std::uint32_t highest = 0;
   for (const CryptoLine& line : offerers) {
     if (!usable(*line.suite)) continue;
-    lines.push_back(line);
+    if (rules.recrypt)
+      lines.push_back({line.tag, line.suite, fresh(*line.suite), {}, {}});
+    else
+      lines.emplace_back(line).is_offerers = true;
     highest = std::max(highest, line.tag);
   }
   for (const SrtpSuiteRow& suite : kSrtpSuites) {
     const bool known =
         std::ranges::any_of(lines, [&](const CryptoLine& line) { return line.suite == &suite; });
     if (policy.no_new || known || !usable(suite)) continue;
-    lines.push_back({++highest, &suite, fresh(std::size_t{suite.key} + suite.salt), {}, {}});
-  }
-  for (CryptoLine& line : lines) {
-    for (const std::string& parameter : policy.parameters) {
-      if (std::ranges::find(line.parameters, parameter) == line.parameters.end())
-        line.parameters.push_back(parameter);
-    }
+    lines.push_back({++highest, &suite, fresh(suite), {}, {}});
   }
   const auto rank = [&](const CryptoLine& line) {
     const auto at = std::ranges::find_if(

@@ -1,7 +1,7 @@
 // a=crypto lines (RFC 4568), and which of them go into an offer.
 #pragma once
 
-#include "relay/base/bytes.hpp"
+#include "relay/base/secret_bytes.hpp"
 #include "relay/base/srtp_suite.hpp"
 
 #include <cstdint>
@@ -22,12 +22,16 @@ struct CryptoLine {
   std::uint32_t tag = 0;
   const SrtpSuiteRow* suite = nullptr;
   /// Master key and salt, of the suite's sizes.
-  std::vector<std::byte> key_and_salt;
+  SecretBytes<46> key_and_salt;
   /// As packets carry it, 1 to 8 octets; empty = none.
   std::vector<std::byte> mki;
   /// UNENCRYPTED_SRTP and so on, as written.
   std::vector<std::string> parameters;
+  /// In an offer: the key is the offerer's, not ours.
+  bool is_offerers = false;
 
+  /// RFC 4568 §6.3: left plain or unauthenticated by agreement, which we do not agree to (SRT-12).
+  [[nodiscard]] bool weakens() const noexcept;
   bool operator==(const CryptoLine&) const = default;
 };
 
@@ -54,18 +58,22 @@ struct SdesPolicy {
   bool no_new = false;
   /// These come first.
   std::vector<std::string> order;
-  /// Session parameters that every line gets.
-  std::vector<std::string> parameters;
 
   [[nodiscard]] bool allows(const SrtpSuiteRow& suite) const;
 };
 
-/// Octets for a key and a salt.
-using FreshKey = std::function<std::vector<std::byte>(std::size_t)>;
+/// Key and salt for a line of our own.
+using FreshKey = std::function<SecretBytes<46>(const SrtpSuiteRow&)>;
 
+struct SdesOfferRules {
+  /// Also suites that are never chosen.
+  bool legacy = false;
+  /// Lines of the offerer get keys of our own.
+  bool recrypt = false;
+};
 /// The lines of an offer: those of the offerer with their tags and keys, then new ones behind its highest
-/// tag. `legacy`: also suites that are never chosen.
+/// tag.
 std::vector<CryptoLine> sdes_offer(std::span<const CryptoLine> offerers, const SdesPolicy& policy,
-                                   bool legacy, const FreshKey& fresh);
+                                   SdesOfferRules rules, const FreshKey& fresh);
 
 }  // namespace ferry::sdp

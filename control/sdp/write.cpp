@@ -126,6 +126,7 @@ void write_rejected(Writer& out, const SectionEdit& section) {
     for (const auto& format : section.formats) formats.append(" ").append(format);
     out.line('m', section.type, " 0 ", section.protocol_text, formats);
   }
+  if (section.merged) return;
   out.line('c', "IN ", address_type(section.connection), " ",
            IpAddress::unspecified(section.connection.is_v6() ? AddressFamily::kIpv6 : AddressFamily::kIpv4)
                .to_string());
@@ -195,6 +196,7 @@ void write_section(Writer& out, const SectionEdit& section) {
     }
   }
   if (section.rtcp_mux) out.attribute("rtcp-mux");
+  for (const std::string& line : section.crypto) out.attribute("crypto:", line);
   if (!section.ptime.empty()) out.attribute("ptime:", section.ptime);
   if (!section.maxptime.empty()) out.attribute("maxptime:", section.maxptime);
 }

@@ -21,6 +21,8 @@ struct SectionEdit {
   std::vector<std::string> formats;
 
   std::uint16_t port = 0;  // 0 = rejected: nothing but m=, c=, mid and label is printed
+  /// Rejected without a c= line: its media is in the section beside it.
+  bool merged = false;
   /// Not relayed at all: address, port and attributes of the sender go out as they came (`message`).
   bool untouched = false;
   IpAddress connection;  // address to print
@@ -36,6 +38,8 @@ struct SectionEdit {
   std::optional<std::uint16_t> rtcp_port;  // a=rtcp; nothing = no line
   bool rtcp_full_form = false;
   bool rtcp_mux = false;
+  /// RTP: values of a=crypto lines.
+  std::vector<std::string> crypto;
   std::string_view ptime;  // empty = none
   std::string_view maxptime;
 };

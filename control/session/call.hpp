@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/session/interfaces.hpp"
+#include "control/session/media_keys.hpp"
 #include "control/session/request.hpp"
 #include "relay/worker/worker.hpp"
 
@@ -130,6 +131,8 @@ struct Media {
   bool wait_for_peer = false;
   bool pierce = false;
   std::unique_ptr<MediaExtras> extras;
+  /// Of encrypted media, and of media that may become so.
+  std::unique_ptr<MediaKeys> keys;
 
   std::vector<Subscription> subscriptions;
 
@@ -140,6 +143,12 @@ struct Media {
     if (!extras) extras = std::make_unique<MediaExtras>();
     return *extras;
   }
+  MediaKeys& made_keys() {
+    if (!keys) keys = std::make_unique<MediaKeys>();
+    return *keys;
+  }
+  /// Its packets are SRTP, with or without keys so far.
+  [[nodiscard]] bool is_encrypted() const;
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
   [[nodiscard]] const PortSet* active_ports() const {
     return active < ports.size() ? &ports[active] : nullptr;

@@ -43,8 +43,8 @@ Result<Dict, RequestError> Subscriptions::create() {
     });
   }
   if (wanted.size() > 32) return fail(error("failed to create SDP"));
-  if (sdp::parse_protocol(request_.transport_protocol).secure)
-    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
+  if (sdp::parse_protocol(request_.transport_protocol).dtls)
+    return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
 
   std::deque<sdp::MediaSection> made;
   std::vector<Section> sections;
@@ -110,6 +110,7 @@ Result<Dict, RequestError> Subscriptions::create() {
   std::vector<Media*> medias;
   for (Section& section : sections) {
     medias.push_back(&place(leg, section));
+    offer_crypto(*medias.back());
     leg.section_order.push_back(medias.back()->index);
   }
   sdp::Session own;
@@ -132,8 +133,11 @@ Result<Dict, RequestError> Subscriptions::create_answer() {
   if (leg->from_offer_answer) return fail(error("failed to perform answer"));
   const auto answer = sdp::parse(*request_.sdp);
   if (!answer) return fail(error("Failed to parse SDP"));
-  for (const sdp::MediaSection& section : answer->media) {
+  for (std::size_t i = 0; i < answer->media.size(); ++i) {
+    const sdp::MediaSection& section = answer->media[i];
     if (const auto served = check_section(section); !served) return fail(served.error());
+    if (i >= leg->medias.size()) continue;
+    if (const auto keyed = check_crypto(*leg->medias[i], section); !keyed) return fail(keyed.error());
   }
   if (answer->media.empty()) return Dict{};  // nothing new, as of a party that repeats itself
   for (std::size_t i = 0; i < leg->medias.size(); ++i) {
@@ -144,6 +148,7 @@ Result<Dict, RequestError> Subscriptions::create_answer() {
     }
     const sdp::MediaSection& section = answer->media[i];
     read_answer(media, section);
+    take_crypto(media, section);
     media.may_send = section.direction.send;
     media.may_receive = section.direction.receive;
     media.mux_used = media.mux_offered_to_peer && section.rtcp_mux;

@@ -1,6 +1,7 @@
 // A call as versioned plain values, a section per component, and back (design seam 3). Times are ages:
 // monotonic clocks of two processes have nothing to do with each other.
 
+#include "control/session/export_keys.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/snapshots.hpp"
 
@@ -175,6 +176,7 @@ json transport_json(const TransportSnapshot& s, Instant now) {
     sources.push_back(std::move(one));
   }
   j["sources"] = std::move(sources);
+  j["srtp"] = srtp_json(s.srtp);
   return j;
 }
 TransportSnapshot transport_from(const json& j, Instant now) {
@@ -200,6 +202,7 @@ TransportSnapshot transport_from(const json& j, Instant now) {
     for (const json& q : one.at("quality")) source.quality.push_back(quality_from(q, now));
     for (const json& c : one.at("egress")) source.egress.push_back(counters_from(c, now));
   }
+  s.srtp = srtp_from(j.at("srtp"));
   return s;
 }
 
@@ -284,6 +287,7 @@ json media_json(const Media& m) {
           {"wait_for_peer", m.wait_for_peer},
           {"pierce", m.pierce},
           {"extras", extras_json(m.extras.get())},
+          {"keys", keys_json(m.keys.get())},
           {"controlling", m.ice_controlling}};
 }
 
@@ -327,6 +331,7 @@ void read_media(Media& m, const json& j) {
   m.wait_for_peer = j.at("wait_for_peer");
   m.pierce = j.at("pierce");
   m.extras = media_extras_from(j.at("extras"));
+  m.keys = keys_from(j.at("keys"));
   m.ice_controlling = j.at("controlling");
 }
 

@@ -45,6 +45,7 @@ struct SessionConfig {
   bool measure_rtp = false;
   /// MOS without the delay.
   bool listening_quality = false;
+  SrtpConfig srtp;
   /// Requests come with the address of their client, for the time-out call-back.
   bool remember_client = false;
 };

@@ -1,5 +1,6 @@
 #include "control/session/media_rules.hpp"
 
+#include "control/session/media_keys.hpp"
 #include "control/value/value.hpp"
 
 #include <algorithm>
@@ -62,8 +63,10 @@ TransportKind transport_kind(const sdp::MediaSection& section) {
 Result<void, RequestError> check_section(const sdp::MediaSection& section) {
   if (section.port == 0) return {};
   if (!section.connection) return fail(error("Incomplete SDP specification"));
-  if (section.protocol.secure)
-    return fail(error("Encrypted media is not supported: " + std::string(section.protocol.text)));
+  if (section.protocol.dtls)
+    return fail(error("DTLS-SRTP is not supported: " + std::string(section.protocol.text)));
+  if (section.protocol.secure && section.find("fingerprint") != nullptr && usable_crypto(section).empty())
+    return fail(error("DTLS-SRTP is not supported, and there is no usable a=crypto line"));
   return {};
 }
 

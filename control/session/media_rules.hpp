@@ -20,8 +20,8 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
 /// How datagrams of the section are told apart.
 TransportKind transport_kind(const sdp::MediaSection& section);
 
-/// Refuses a section that cannot be served: no address, or keys that we do not have (SRT-11: pretending
-/// otherwise would be silence without a reason). A rejected section (port 0) is always fine.
+/// Refuses a section that cannot be served: no address, or keys by DTLS alone (pretending otherwise would be
+/// silence without a reason). A rejected section (port 0) is always fine.
 [[nodiscard]] Result<void, RequestError> check_section(const sdp::MediaSection& section);
 
 }  // namespace ferry

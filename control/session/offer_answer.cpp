@@ -39,6 +39,7 @@ Result<std::string, RequestError> OfferAnswer::run() {
   if (std::ranges::all_of(matches_, &Match::hidden))
     return fail(RequestError{"Error rewriting SDP", true, false});
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
+  if (auto ok = check_keys(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (auto& [media, ports] : opened_) manager_.close_ports(call_, ports);
     return fail(ok.error());
@@ -129,8 +130,20 @@ bool OfferAnswer::has_looped() const {
          session_.attributes.end();
 }
 
+bool OfferAnswer::is_doubled(const sdp::MediaSection& section) const {
+  if (!request_.osrtp.accept_doubled || !section.is_rtp() || section.protocol.secure) return false;
+  const std::size_t at = static_cast<std::size_t>(&section - session_.media.data());
+  const auto is_twin = [&](std::size_t other) {
+    if (other >= session_.media.size()) return false;
+    const sdp::MediaSection& twin = session_.media[other];
+    return twin.type == section.type && twin.is_rtp() && twin.protocol.secure && twin.port != 0;
+  };
+  return is_twin(at + 1) || (at > 0 && is_twin(at - 1));
+}
+
 bool OfferAnswer::is_hidden(const sdp::MediaSection& section) const {
   if (is_answer_) return false;
+  if (is_doubled(section)) return true;
   return std::ranges::any_of(request_.media_remove, [&](const std::string& type) {
     return type == "other" ? !sdp::is_known_media_type(section.type) : section.type == type;
   });
@@ -154,9 +167,8 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   for (const sdp::MediaSection& section : session_.media) {
     if (const auto served = check_section(section); !served) return fail(served.error());
   }
-  if (!request_.transport_protocol.empty() && sdp::parse_protocol(request_.transport_protocol).secure) {
-    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
-  }
+  if (sdp::parse_protocol(request_.transport_protocol).dtls)
+    return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
   if (receiver_ != nullptr && !receiver_->last_sdp.empty()) {
     if (auto own = sdp::parse(receiver_->last_sdp)) receiver_own_ = std::move(*own);
   }
@@ -491,6 +503,76 @@ void OfferAnswer::choose_protocol(Media& sender, Media& receiver, const sdp::Med
   }
 }
 
+const MediaKeys* OfferAnswer::keys_offered(const Match& match) const {
+  if (match.sender != nullptr && match.sender->keys) return match.sender->keys.get();
+  if (match.receiver == nullptr) return nullptr;
+  for (const Subscription& subscription : match.receiver->subscriptions) {
+    if (subscription.kind == SubscriptionKind::kOfferAnswer && subscription.source->keys)
+      return subscription.source->keys.get();
+  }
+  return nullptr;
+}
+
+Result<void, RequestError> OfferAnswer::check_keys() const {
+  if (!is_answer_) return {};
+  for (const Match& match : matches_) {
+    if (match.hidden || match.untouched) continue;
+    const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure;
+    if (auto ok = check_answer(*match.section, offered, keys_offered(match), manager_.config_.srtp); !ok)
+      return ok;
+  }
+  return {};
+}
+
+void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section) const {
+  auto lines = usable_crypto(section);
+  // RFC 8643: keys on a plain profile are used if both have them.
+  const bool from_opportunistic = !section.protocol.secure && !lines.empty();
+  const bool to_encrypted = sdp::parse_protocol(receiver.protocol).secure;
+  const bool to_opportunistic =
+      !to_encrypted && (request_.osrtp.offer || (from_opportunistic && request_.transport_protocol.empty()));
+  if (to_encrypted || to_opportunistic || receiver.keys) {
+    MediaKeys& keys = receiver.made_keys();
+    keys.offered_to_peer = to_opportunistic;
+    const bool changes_packets = !request_.extmap_mask.empty() || request_.echo || call_.silenced ||
+                                 sender.leg->silenced || receiver.leg->silenced;
+    const sdp::SdesOfferRules rules{manager_.config_.srtp.legacy_suites,
+                                    request_.has_flag(Flag::kRecrypt) || changes_packets};
+    if (to_encrypted || to_opportunistic)
+      offer_keys(keys, lines, request_.sdes.policy, rules);
+    else
+      keys.shown.clear();
+  }
+  if (section.protocol.secure || from_opportunistic || sender.keys) {
+    MediaKeys& keys = sender.made_keys();
+    keys.theirs = std::move(lines);
+    keys.offered_by_peer = from_opportunistic;
+    keys.accept = request_.osrtp.accept;
+  }
+}
+
+void OfferAnswer::answer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section,
+                                const MediaKeys* offered) const {
+  MediaKeys* partner = nullptr;
+  if (section.protocol.secure || sender.keys) {
+    MediaKeys& keys = sender.made_keys();
+    if (offered != nullptr && offered != &keys) {
+      keys.shown = offered->shown;
+      keys.offered_to_peer = offered->offered_to_peer;
+    }
+    if (take_answer(keys, section)) partner = &keys;
+  }
+  if (!receiver.keys) return;
+  MediaKeys& keys = *receiver.keys;
+  const bool is_secure = sdp::parse_protocol(receiver.protocol).secure;
+  const bool accepts = partner != nullptr || request_.osrtp.accept || keys.accept;
+  if (is_secure || (keys.offered_by_peer && accepts))
+    answer_offerer(keys, partner, request_.sdes);
+  else
+    forget_agreement(keys);
+  keys.agreed = !is_secure && keys.out.has_value();
+}
+
 void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
   if (exclusive) {
     std::erase_if(receiver.subscriptions, [&](const Subscription& s) {
@@ -531,6 +613,7 @@ void OfferAnswer::commit_media() {
       match.sender->family = match.sender_family;
       match.sender->protocol = section.protocol.text;
       match.sender->rejected = true;
+      if (is_doubled(section) || match.sender->keys) match.sender->made_keys().merged = is_doubled(section);
       continue;
     }
     if (match.receiver == nullptr) {
@@ -551,6 +634,12 @@ void OfferAnswer::commit_media() {
     choose_echo(sender, receiver);
     choose_protocol(sender, receiver, section);
     decide_mux(sender, receiver);
+    if (sender.kind == TransportKind::kRtp && !sender.rejected && !match.untouched) {
+      if (is_answer_)
+        answer_crypto(sender, receiver, section, keys_offered(match));
+      else
+        offer_crypto(sender, receiver, section);
+    }
     place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface,
                 match.sender_family);
     place_ports(receiver, match.receiver_ports, match.new_receiver_ports, *match.receiver_interface,

@@ -49,8 +49,14 @@ class OfferAnswer {
   /// The body carries our own loop mark.
   [[nodiscard]] bool has_looped() const;
   [[nodiscard]] bool is_hidden(const sdp::MediaSection& section) const;
+  /// A plain section beside an encrypted one for the same media (key `OSRTP`, accept-legacy).
+  [[nodiscard]] bool is_doubled(const sdp::MediaSection& section) const;
   void match_sections();
   Result<void, RequestError> choose_interfaces();
+  /// SRT-13: refuses an answer that takes nothing of an encrypted offer.
+  [[nodiscard]] Result<void, RequestError> check_keys() const;
+  /// What the answering media was offered; a new branch got what the other one did.
+  [[nodiscard]] const MediaKeys* keys_offered(const Match& match) const;
   /// `chosen` remembers what a name meant in this message.
   [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known,
                                                       const Leg* leg, const LogicalInterface*& chosen) const;
@@ -68,6 +74,9 @@ class OfferAnswer {
                    const LogicalInterface& interface, AddressFamily family);
   void read_section(Media& media, const sdp::MediaSection& section);
   void decide_mux(Media& sender, Media& receiver) const;
+  void offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
+  void answer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section,
+                     const MediaKeys* offered) const;
   void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
   void subscribe(Media& receiver, Media& sender, bool exclusive);
   /// Nobody but `partner` goes on with offer/answer toward `source`.

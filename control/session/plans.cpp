@@ -108,6 +108,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->tos = call.tos;
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
+  if (media.is_encrypted())
+    plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.is_video ? 1024 : 128);
 
   SourcePlan source;
   source.media = media.id;

@@ -213,6 +213,8 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   }
   stream.set("endpoint", endpoint_dict(endpoint));
   stream.set("advertised endpoint", endpoint_dict(advertised));
+  if (media.is_encrypted() && media.keys && media.keys->in)
+    stream.set("crypto suite", std::string(media.keys->in->suite->name));
   const std::int64_t last = view.last_packet[component] == Instant{}
                                 ? call.last_signal_unix
                                 : unix_seconds(view.last_packet[component], clock);
@@ -326,6 +328,7 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (send) flags.emplace_back("send");
   if (receive) flags.emplace_back("recv");
   if (media.mux_used) flags.emplace_back("rtcp-mux");
+  if (media.is_encrypted() && media.keys && media.keys->in) flags.emplace_back("SDES");
   if (media.rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
@@ -509,6 +512,41 @@ json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
   return j;
 }
 
+/// What protects an encrypted media; never the keys (SRT-15).
+json srtp_json(const Media& media, const MediaView& view) {
+  const MediaKeys* keys = media.keys.get();
+  const bool keyed = keys != nullptr && keys->in && keys->out;
+  json j = {{"state", keyed ? "keyed" : "no key yet"},
+            {"keyed_by", keyed ? "SDES" : ""},
+            {"authentication_failures", view.drops[DropReason::kNotAuthentic]},
+            {"replays", view.drops[DropReason::kReplayed]}};
+  if (!keyed) return j;
+  j["suite"] = keys->in->suite->name;
+  j["suite_out"] = keys->out->suite->name;
+  j["mki"] = !keys->in->mki.empty();
+  j["keys_of_other_side"] = keys->out_is_relayed;
+  j["opportunistic"] = keys->agreed;
+  json received = json::array();
+  json sent = json::array();
+  if (view.active != nullptr && view.active->srtp) {
+    for (const auto& state : view.active->srtp->received) {
+      for (const SrtpStream& stream : state.streams) {
+        received.push_back({{"ssrc", stream.ssrc.value},
+                            {"roll_over_counter", stream.rtp.highest() >> 16},
+                            {"sequence", stream.rtp.highest() & 0xffff},
+                            {"rtcp_index", stream.rtcp.highest()}});
+      }
+    }
+    for (const SrtpStream& stream : view.active->srtp->sent.streams)
+      sent.push_back({{"ssrc", stream.ssrc.value},
+                      {"roll_over_counter", stream.rtp.highest() >> 16},
+                      {"sequence", stream.rtp.highest() & 0xffff}});
+  }
+  j["received"] = std::move(received);
+  j["sent"] = std::move(sent);
+  return j;
+}
+
 json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   json j = {{"index", media.index},
             {"type", media.type},
@@ -554,6 +592,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
     if (view.drops[row.reason] != 0) drops[std::string(row.name)] = view.drops[row.reason];
   }
   j["drops"] = std::move(drops);
+  if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
   return j;
 }
 

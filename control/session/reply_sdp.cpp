@@ -110,6 +110,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   edit.mid = media.mid;
   const sdp::MediaSection* offered = is_answer_ ? own_section(media) : nullptr;
   if (match == matches_.end()) {
+    edit.merged = media.keys && media.keys->merged;
     edit.type = media.type;
     edit.protocol_text = media.protocol;
     if (const sdp::MediaSection* own = own_section(media))
@@ -181,6 +182,14 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
       edit.rtcp_full_form = request_.has_flag(Flag::kFullRtcpAttribute);
     }
     edit.rtcp_mux = is_answer_ ? media.mux_used : media.mux_offered_to_peer;
+    if (media.keys) {
+      const MediaKeys& keys = *media.keys;
+      if (is_answer_ && keys.out) edit.crypto.push_back(sdp::write_crypto(*keys.out, request_.sdes.style));
+      if (!is_answer_) {
+        for (const sdp::CryptoLine& line : keys.shown)
+          edit.crypto.push_back(sdp::write_crypto(line, request_.sdes.style));
+      }
+    }
     edit.ptime = section.ptime;
     if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     edit.maxptime = section.maxptime;

@@ -3,6 +3,7 @@
 
 #include "control/sdp/codec_list.hpp"
 #include "control/sdp/edit.hpp"
+#include "control/sdp/sdes.hpp"
 #include "control/value/value.hpp"
 #include "relay/base/address.hpp"
 #include "relay/core/latch/latch.hpp"
@@ -53,6 +54,7 @@ enum class Flag : std::uint8_t {
   kAllowTranscoding,
   kBlockDtmf,
   kDetectDtmf,
+  kRecrypt,
   kNatWait,
   kPierceNat,
   kDebug,
@@ -88,6 +90,26 @@ enum class AliasKey : std::uint8_t { kOff, kSdp, kAddress };
 
 /// What happens to media instead of being relayed (key `media echo`).
 enum class MediaEcho : std::uint8_t { kOff, kBlackhole, kForward, kBackwards, kBoth };
+
+/// Key `SDES` and its flags (NG 9.4).
+struct Sdes {
+  sdp::SdesPolicy policy;
+  sdp::CryptoStyle style;
+  /// Suites for the offerer's leg, in order of preference.
+  std::vector<std::string> for_offerer;
+  /// The offerer's leg keeps its suite if it is offered again.
+  bool keeps_suite = false;
+};
+
+/// Key `OSRTP`: encryption on a plain profile if the peer can (RFC 8643).
+struct Osrtp {
+  bool offer = false;
+  /// By an encrypted section beside each plain one, instead of keys on a plain profile.
+  bool offer_doubled = false;
+  /// Whatever the answerer made of its own offer.
+  bool accept = false;
+  bool accept_doubled = false;
+};
 
 enum class SipMessage : std::uint8_t { kUnknown, kRequest, kReply };
 
@@ -136,6 +158,8 @@ struct Request {
   std::string sender_interface;
   std::string receiver_interface;
   std::string transport_protocol;
+  Sdes sdes;
+  Osrtp osrtp;
   /// Interface of the only party of publish, subscribe request, create, transform.
   std::string interface;
   // Peers whose route chooses the interface.

@@ -212,6 +212,37 @@ void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section) 
   if (request_.received_from) media.leg->received_from = *request_.received_from;
 }
 
+void Subscriptions::offer_crypto(Media& media) {
+  if (media.kind != TransportKind::kRtp) return;
+  const bool is_secure = sdp::parse_protocol(media.protocol).secure;
+  if (!is_secure && !request_.osrtp.offer) return;
+  MediaKeys& keys = media.made_keys();
+  keys.offered_to_peer = !is_secure;
+  ferry::offer_keys(keys, {}, request_.sdes.policy, {manager_.config_.srtp.legacy_suites, false});
+}
+
+Result<void, RequestError> Subscriptions::check_crypto(const Media& media,
+                                                       const sdp::MediaSection& answer) const {
+  return check_answer(answer, sdp::parse_protocol(media.protocol).secure, media.keys.get(),
+                      manager_.config_.srtp);
+}
+
+void Subscriptions::take_crypto(Media& media, const sdp::MediaSection& answer) {
+  if (answer.port == 0 || media.kind != TransportKind::kRtp) return;
+  media.protocol = answer.protocol.text;
+  if (media.keys || answer.protocol.secure) take_answer(media.made_keys(), answer);
+}
+
+void Subscriptions::answer_crypto(Media& media, const sdp::MediaSection& offer) {
+  if (offer.port == 0 || media.kind != TransportKind::kRtp) return;
+  auto lines = usable_crypto(offer);
+  if (!offer.protocol.secure && lines.empty() && !media.keys) return;
+  MediaKeys& keys = media.made_keys();
+  keys.theirs = std::move(lines);
+  answer_offerer(keys, nullptr, request_.sdes);
+  keys.agreed = !offer.protocol.secure && keys.out;
+}
+
 std::string Subscriptions::write(const sdp::Session& session, const std::vector<Media*>& medias,
                                  const std::vector<Section>& sections, sdp::Direction direction,
                                  bool own_origin) {
@@ -248,6 +279,13 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
       section.rtcp_full_form = request_.has_flag(Flag::kFullRtcpAttribute);
     }
     section.rtcp_mux = media.mux_used || media.mux_offered_to_peer;
+    if (media.keys) {
+      // What was never offered to the party is answered.
+      for (const sdp::CryptoLine& line : media.keys->shown)
+        section.crypto.push_back(sdp::write_crypto(line, request_.sdes.style));
+      if (media.keys->shown.empty() && media.keys->out)
+        section.crypto.push_back(sdp::write_crypto(*media.keys->out, request_.sdes.style));
+    }
     section.ptime = section.source->ptime;
     section.maxptime = section.source->maxptime;
     for (const sdp::Attribute& attribute : section.source->attributes) {
@@ -335,6 +373,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
     Media& media = place(*leg, sections[i]);
     leg->section_order.push_back(media.index);
     read_answer(media, offered);
+    answer_crypto(media, offered);
     media.may_send = offered.direction.send;
     media.may_receive = both && offered.direction.receive;
     media.mux_used = media.mux_offered_to_peer =
@@ -394,8 +433,8 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   if (call == nullptr) return fail(error("Unknown call-ID(s)"));
   const auto sources = select_sources(*call);
   if (!sources) return fail(sources.error());
-  if (sdp::parse_protocol(request_.transport_protocol).secure)
-    return fail(error("Encrypted media is not supported: " + request_.transport_protocol));
+  if (sdp::parse_protocol(request_.transport_protocol).dtls)
+    return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
 
   const bool named = request_.to_tag && !request_.to_tag->empty() &&
                      (!request_.by_rtpp_flags || request_.has_flag(Flag::kToTag));
@@ -453,6 +492,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   Dict media_labels;
   for (Section& section : sections) {
     Media& media = place(*leg, section);
+    offer_crypto(media);
     media.ice_controlling = true;
     media.may_receive = !inactive;
     media.may_send = both;
@@ -533,6 +573,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
       continue;
     }
     if (const auto served = check_section(section); !served) return fail(served.error());
+    if (const auto keyed = check_crypto(*media, section); !keyed) return fail(keyed.error());
     // Events and comfort noise may go, codecs only with `allow-transcoding`, and one must be left: nothing
     // here makes one codec out of another.
     std::size_t kept = 0;
@@ -551,6 +592,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
   }
   for (auto& [media, section] : matched) {
     read_answer(*media, *section);
+    take_crypto(*media, *section);
     media->may_receive = section->direction.receive;
     media->may_send = media->may_send && section->direction.send;
     media->mux_used = media->mux_offered_to_peer && section->rtcp_mux;

@@ -55,6 +55,13 @@ class Subscriptions {
   std::string write(const sdp::Session& session, const std::vector<Media*>& medias,
                     const std::vector<Section>& sections, sdp::Direction direction, bool own_origin);
   void read_answer(Media& media, const sdp::MediaSection& section);
+  /// Keys of ours for a party that is offered encrypted media.
+  void offer_crypto(Media& media);
+  [[nodiscard]] Result<void, RequestError> check_crypto(const Media& media,
+                                                        const sdp::MediaSection& answer) const;
+  void take_crypto(Media& media, const sdp::MediaSection& answer);
+  /// Chooses among the lines of a party that offers.
+  void answer_crypto(Media& media, const sdp::MediaSection& offer);
   void finish(Call& call, bool is_new);
 
   SessionManager& manager_;

@@ -1,8 +1,10 @@
 #include "relay/base/random.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include <sys/random.h>
@@ -24,6 +26,15 @@ std::uint64_t random_u64() {
     left = stock.size();
   }
   return std::exchange(stock[--left], 0);
+}
+
+void random_octets(MutableBytes to) {
+  while (!to.empty()) {
+    const std::uint64_t bits = random_u64();
+    const std::size_t now = std::min(to.size(), sizeof bits);
+    std::memcpy(to.data(), &bits, now);
+    to = to.subspan(now);
+  }
 }
 
 std::uint32_t random_below(std::uint32_t bound) {

@@ -42,6 +42,9 @@ struct PacketSlot {
   std::uint32_t offset = kHeadroom;
   std::uint32_t length = 0;
   bool truncated = false;
+  /// Of a packet that came encrypted: which of its transport's keys (0 = none), and its index.
+  std::uint32_t srtp_key = 0;
+  std::uint64_t srtp_index = 0;
   std::byte bytes[kHeadroom + kMaxDatagram + kTailroom];
 };
 

@@ -201,7 +201,7 @@ void Worker::execute(SendProbe& command) {
   data[1] = static_cast<std::byte>(type);
   write_u16(data, 2, command.sequence.value);
   write_u32(data, 8, command.ssrc.value);
-  queue_send(*entry, hop, false, source.media, std::move(packet), io_->now());
+  queue_send(*entry, hop, false, source.media, std::move(packet), nullptr, io_->now());
   flush();
 }
 
@@ -234,8 +234,9 @@ void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
   }
   if (entry.state.is_protected()) {
     std::size_t size = 0;
+    SrtpOrigin origin;
     const DropReason reason =
-        entry.state.unprotect(component, packet->remote, packet.data(), size, now, *own_);
+        entry.state.unprotect(component, packet->remote, packet.data(), size, origin, now, *own_);
     if (reason != DropReason::kNone) {
       count_drops(totals_, reason);
       bump(interface_of(entry).ingress.errors);
@@ -243,6 +244,8 @@ void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
       return;
     }
     packet->length = static_cast<std::uint32_t>(size);
+    packet->srtp_key = origin.key;
+    packet->srtp_index = origin.index;
   }
   if (offloader_ && component == Component::kRtp) {
     offloader_->before_judgement(entry, packet->remote, packet.data(), now);
@@ -330,6 +333,7 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
     }
   }
   if (!verdict.is_rtcp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
+  const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
   std::size_t left = source.sinks.size();
   if (left == 0) drop(entry, DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
@@ -361,17 +365,23 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
       const MutableBytes data = packet.data();
       std::ranges::copy(data, outgoing.space().begin());
       outgoing.set_data_size(data.size());
+      outgoing->srtp_key = srtp_origin.key;
+      outgoing->srtp_index = srtp_origin.index;
     }
-    if (sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp)
-      overwrite_payload(outgoing.data(), payload->silence);
-    if (sink.masked_extensions != 0 && !verdict.is_rtcp)
-      blank_extensions(outgoing.data(), sink.masked_extensions);
-    queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), now);
+    const bool silences = sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp;
+    const bool blanks = sink.masked_extensions != 0 && !verdict.is_rtcp;
+    if ((silences || blanks) && out->state.relays_key_of(entry.state)) {
+      drop(*out, DropReason::kSharedKey);
+      continue;
+    }
+    if (silences) overwrite_payload(outgoing.data(), payload->silence);
+    if (blanks) blank_extensions(outgoing.data(), sink.masked_extensions);
+    queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), &entry.state, now);
   }
 }
 
 void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
-                        PacketBuffer packet, Instant now) noexcept {
+                        PacketBuffer packet, const Transport* source, Instant now) noexcept {
   const PortHandle port = out.ports[static_cast<std::size_t>(hop.via)];
   if (!port.is_open()) {
     drop(out, DropReason::kNoDestination);
@@ -387,7 +397,8 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   if (is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
   if (out.state.is_protected()) {
     std::size_t size = plain;
-    const DropReason reason = out.state.protect(is_rtcp, packet.data_and_tailroom(), size);
+    const DropReason reason = out.state.protect(is_rtcp, packet.data_and_tailroom(), size, source,
+                                                {packet->srtp_index, packet->srtp_key});
     if (reason != DropReason::kNone) {
       drop(out, reason);
       return;

@@ -154,7 +154,7 @@ class Worker {
   /// The transport is gone: what its streams lost counts for the local address.
   void count_ended(const TransportEntry& entry) noexcept;
   void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
-                  PacketBuffer packet, Instant now) noexcept;
+                  PacketBuffer packet, const Transport* source, Instant now) noexcept;
   void flush() noexcept;
   void hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept;
   /// Drops what is held in a slot, counted by what it waited for.

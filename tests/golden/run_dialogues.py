@@ -322,7 +322,7 @@ class Daemon:
         interfaces = []
         for name, v4, v6 in (("int", ADDRESSES[0], ADDRESSES_V6[0]), ("ext", ADDRESSES[1], ADDRESSES_V6[1])):
             interfaces += [f"--interface={name}/{v4}", f"--interface={name}/{v6}"]
-        command = ["ip", "netns", "exec", namespace, program, "--config-file=" + (config if templates else "none"), *interfaces, "--listen-ng=127.0.0.1:2223",
+        command = ["ip", "netns", "exec", namespace, program, "--config-file=" + (config if templates else "none"), *interfaces, "--listen-ng=127.0.0.1:2223", "--sdes-legacy-suites",
                    "--port-min=30000", "--port-max=39999", "--control-socket=none", "--num-threads=1", "--log-level=4", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.socket = None

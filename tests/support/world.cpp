@@ -3,6 +3,7 @@
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "relay/io/sim/sim_network.hpp"
+#include "relay/srtp/evp_backend.hpp"
 
 #include <algorithm>
 #include <set>
@@ -23,6 +24,11 @@ namespace {
 constexpr WallTime kWallStart{std::chrono::hours(24 * 365 * 55)};
 
 IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
+
+SessionConfig with_srtp(SessionConfig session) {
+  session.srtp.backend = std::make_shared<EvpBackend>();
+  return session;
+}
 
 std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::string_view plain,
                                               std::string_view global, bool check_local) {
@@ -95,7 +101,7 @@ class SimWorld final : public World {
                                                  std::move(kernel)));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
-    manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, network_);
+    manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, network_);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
     network_.set_outlet([this](const SimDatagram& datagram) {
       if (!peers_.contains(datagram.to)) return true;  // lost in the network
@@ -180,7 +186,7 @@ class LiveWorld final : public World {
           std::make_unique<Worker>(std::make_unique<PortableIo>(connected_), interfaces_->own_media()));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), true);
-    manager_ = std::make_unique<SessionManager>(options.session, *interfaces_, *plane_, provider_);
+    manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, provider_);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
   }
   ~LiveWorld() override {

@@ -16,14 +16,16 @@ CryptoLine line(const std::string& value) {
   return parsed.value_or(CryptoLine{});
 }
 
-std::vector<std::byte> zeros(std::size_t size) { return std::vector<std::byte>(size); }
+SecretBytes<46> zeros(const SrtpSuiteRow& suite) {
+  return SecretBytes<46>(std::vector<std::byte>(std::size_t{suite.key} + suite.salt));
+}
 
 /// "TAG SUITE", and "*" behind lines that have the offerer's key.
 std::vector<std::string> summary(const std::vector<CryptoLine>& lines) {
   std::vector<std::string> all;
   for (const CryptoLine& each : lines) {
     all.push_back(std::to_string(each.tag) + " " + std::string(each.suite->name) +
-                  (each.key_and_salt == zeros(each.key_and_salt.size()) ? "" : "*"));
+                  (each.key_and_salt == zeros(*each.suite) ? "" : "*"));
   }
   return all;
 }
@@ -37,7 +39,7 @@ TEST(SdesLine, ReadsAndWritesAllParts) {
   const CryptoLine parsed = line(value);
   EXPECT_EQ(parsed.tag, 1u);
   EXPECT_EQ(parsed.key_and_salt.size(), 30u);
-  EXPECT_EQ(std::to_integer<char>(parsed.key_and_salt[0]), '1');
+  EXPECT_EQ(std::to_integer<char>(parsed.key_and_salt.get()[0]), '1');
   EXPECT_EQ(parsed.mki, (std::vector<std::byte>{{}, {}, {}, std::byte{1}}));
   EXPECT_EQ(parsed.parameters, (std::vector<std::string>{"UNENCRYPTED_SRTCP", "KDR=3"}));
   EXPECT_EQ(write_crypto(parsed, {}),
@@ -52,7 +54,7 @@ TEST(SdesLine, PaddingIsTakenAndGivenWhenAsked) {
   CryptoLine wide;
   wide.tag = 3;
   wide.suite = find_crypto_suite("AES_256_CM_HMAC_SHA1_80");
-  wide.key_and_salt.assign(46, std::byte{0x41});
+  wide.key_and_salt = SecretBytes<46>(std::vector<std::byte>(46, std::byte{0x41}));
   const std::string padded = write_crypto(wide, {true, false});
   const std::string bare = write_crypto(wide, {});
   EXPECT_TRUE(padded.ends_with("=="));
@@ -78,24 +80,24 @@ TEST(SdesLine, WhatIsWrongIsPassedOver) {
 }
 
 TEST(SdesOffer, TheOfferersLinesComeFirstThenNewOnesBehindItsHighestTag) {
-  const auto lines = summary(sdes_offer(kTwo, {}, true, zeros));
+  const auto lines = summary(sdes_offer(kTwo, {}, {.legacy = true}, zeros));
   ASSERT_EQ(lines.size(), 12u);
   EXPECT_EQ(lines[0], "1 AES_CM_128_HMAC_SHA1_80*");
   EXPECT_EQ(lines[1], "2 AES_CM_128_HMAC_SHA1_32*");
   EXPECT_EQ(lines[2], "3 AEAD_AES_256_GCM");
   EXPECT_EQ(lines[11], "12 NULL_HMAC_SHA1_32");
-  EXPECT_EQ(sdes_offer({}, {}, true, zeros).front().key_and_salt.size(), 44u);
+  EXPECT_EQ(sdes_offer({}, {}, {.legacy = true}, zeros).front().key_and_salt.size(), 44u);
 }
 
 TEST(SdesOffer, SRT8_LegacySuitesAreOfferedOnRequestOnly) {
-  EXPECT_EQ(sdes_offer({}, {}, false, zeros).size(), 8u);
-  EXPECT_EQ(sdes_offer({}, {}, true, zeros).size(), 12u);
+  EXPECT_EQ(sdes_offer({}, {}, {}, zeros).size(), 8u);
+  EXPECT_EQ(sdes_offer({}, {}, {.legacy = true}, zeros).size(), 12u);
 }
 
 TEST(SdesOffer, RemovedSuitesLeaveTheirNumberToTheNext) {
   SdesPolicy policy;
   policy.without = {"AES_CM_128_HMAC_SHA1_32", "NULL_HMAC_SHA1_80"};
-  const auto lines = summary(sdes_offer(kTwo, policy, true, zeros));
+  const auto lines = summary(sdes_offer(kTwo, policy, {.legacy = true}, zeros));
   ASSERT_EQ(lines.size(), 10u);
   EXPECT_EQ(lines[0], "1 AES_CM_128_HMAC_SHA1_80*");
   EXPECT_EQ(lines[1], "2 AEAD_AES_256_GCM");
@@ -106,26 +108,31 @@ TEST(SdesOffer, OnlyWinsAndOrderMovesLinesButNotNumbers) {
   SdesPolicy only;
   only.only = {"AES_CM_128_HMAC_SHA1_32", "aead_aes_256_gcm"};
   only.without = {"AEAD_AES_256_GCM"};
-  EXPECT_EQ(summary(sdes_offer(kTwo, only, true, zeros)),
+  EXPECT_EQ(summary(sdes_offer(kTwo, only, {.legacy = true}, zeros)),
             (std::vector<std::string>{"2 AES_CM_128_HMAC_SHA1_32*", "3 AEAD_AES_256_GCM"}));
   SdesPolicy order;
   order.order = {"AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"};
-  const auto lines = summary(sdes_offer(kTwo, order, true, zeros));
+  const auto lines = summary(sdes_offer(kTwo, order, {.legacy = true}, zeros));
   EXPECT_EQ((std::vector<std::string>(lines.begin(), lines.begin() + 4)),
             (std::vector<std::string>{"2 AES_CM_128_HMAC_SHA1_32*", "4 AEAD_AES_128_GCM",
                                       "1 AES_CM_128_HMAC_SHA1_80*", "3 AEAD_AES_256_GCM"}));
 }
 
-TEST(SdesOffer, NoNewNoneAtAllAndParameters) {
+TEST(SdesOffer, WithRecryptTheOfferersLinesGetKeysOfOurOwn) {
+  const auto lines = summary(sdes_offer(kTwo, {}, {.recrypt = true}, zeros));
+  ASSERT_EQ(lines.size(), 8u);
+  EXPECT_EQ(lines[0], "1 AES_CM_128_HMAC_SHA1_80");
+  EXPECT_EQ(lines[1], "2 AES_CM_128_HMAC_SHA1_32");
+}
+
+TEST(SdesOffer, NoNewNoneAtAll) {
   SdesPolicy none;
   none.off = true;
-  EXPECT_TRUE(sdes_offer(kTwo, none, true, zeros).empty());
+  EXPECT_TRUE(sdes_offer(kTwo, none, {.legacy = true}, zeros).empty());
   SdesPolicy theirs;
   theirs.no_new = true;
-  theirs.parameters = {"UNENCRYPTED_SRTP"};
-  const auto lines = sdes_offer(kTwo, theirs, true, zeros);
-  ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[1].parameters, theirs.parameters);
+  const auto lines = sdes_offer(kTwo, theirs, {.legacy = true}, zeros);
+  EXPECT_EQ(lines.size(), 2u);
 }
 
 }  // namespace

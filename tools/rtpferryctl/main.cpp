@@ -90,6 +90,23 @@ void print_stream(const json& stream) {
       age(stream, "last_packet_age_s"));
 }
 
+void print_srtp(const json& srtp) {
+  if (!srtp.contains("suite")) {
+    fmt::print("      SRTP: {}\n", srtp["state"].get<std::string>());
+    return;
+  }
+  fmt::print("      SRTP: {} in, {} out, keyed by {}{}{}; not authentic {}, replays {}\n",
+             srtp["suite"].get<std::string>(), srtp["suite_out"].get<std::string>(),
+             srtp["keyed_by"].get<std::string>(), srtp["opportunistic"].get<bool>() ? " (OSRTP)" : "",
+             srtp["keys_of_other_side"].get<bool>() ? ", with the keys of the other side" : "",
+             srtp["authentication_failures"].get<std::uint64_t>(), srtp["replays"].get<std::uint64_t>());
+  for (const json& stream : srtp["received"]) {
+    fmt::print("        SSRC {:08x}: ROC {}, sequence {}, SRTCP index {}\n",
+               stream["ssrc"].get<std::uint32_t>(), stream["roll_over_counter"].get<std::uint64_t>(),
+               stream["sequence"].get<std::uint64_t>(), stream["rtcp_index"].get<std::uint64_t>());
+  }
+}
+
 void print_media(const json& media) {
   fmt::print("    media {} {} {}{}\n", media["index"].get<int>(), media["type"].get<std::string>(),
              media["protocol"].get<std::string>(), media["rejected"].get<bool>() ? " (rejected)" : "");
@@ -114,6 +131,7 @@ void print_media(const json& media) {
       fmt::print(", silent {:.0f} %", stream["silent_percent"].get<double>());
     fmt::print("\n");
   }
+  if (media.contains("srtp")) print_srtp(media["srtp"]);
   for (const auto& [reason, count] : media["drops"].items()) {
     fmt::print("      dropped {}: {}\n", reason, count.get<std::uint64_t>());
   }

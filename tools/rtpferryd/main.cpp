@@ -9,6 +9,7 @@
 #include "relay/bpf/bpf_engine.hpp"
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
+#include "relay/srtp/evp_backend.hpp"
 #include "tools/rtpferryd/rights.hpp"
 
 #include <csignal>
@@ -192,6 +193,10 @@ std::string_view describe(TransportEvent event) {
       return "its address was learned";
     case TransportEvent::kPortNotServed:
       return "a port of it cannot be served (fs.epoll.max_user_watches?): no media will be heard there";
+    case TransportEvent::kNotAuthentic:
+      return "encrypted packets that do not authenticate are refused: another key, or forged";
+    case TransportEvent::kKeyWearsOut:
+      return "its key has protected nine tenths of what one key may: it needs a new one";
     case TransportEvent::kDtmf:
     case TransportEvent::kCount:
       break;
@@ -236,6 +241,11 @@ std::vector<std::string> system_interfaces_of(const IpAddress& address) {
   return names;
 }
 
+SessionConfig with_srtp(SessionConfig session) {
+  session.srtp.backend = std::make_shared<EvpBackend>();
+  return session;
+}
+
 /// Everything that lives as long as the daemon serves.
 class Daemon {
  public:
@@ -246,7 +256,7 @@ class Daemon {
         base_(event_base_new()),
         bpf_(make_offload(std::move(helper))),
         plane_(make_workers(), true),
-        manager_(config.session, interfaces_, plane_, provider_, make_listener()),
+        manager_(with_srtp(config.session), interfaces_, plane_, provider_, make_listener()),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control),
         notifier_(base_.get(),

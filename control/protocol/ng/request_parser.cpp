@@ -97,6 +97,70 @@ void learning_word(Request& request, std::string_view word) {
   }
 }
 
+/// Names between semicolons.
+std::vector<std::string> names_of(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const auto end = std::min(text.find(';'), text.size());
+    if (end != 0) names.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return names;
+}
+
+void sdes_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  Sdes& sdes = request.sdes;
+  const auto behind = [&](std::string_view prefix) { return word.substr(prefix.size()); };
+  // Encryption and authentication are not left out (SRT-12), so there is nothing to ask for or against.
+  static constexpr std::array<std::string_view, 3> kParameters = {"encrypted-srtp", "encrypted-srtcp",
+                                                                  "authenticated-srtp"};
+  const std::string_view positive = std::string_view(name).substr(name.starts_with("un") ? 2 : 0);
+  if (name == "off" || name == "no" || name == "disable" || name == "disabled") {
+    sdes.policy.off = true;
+  } else if (std::ranges::find(kParameters, positive) != kParameters.end()) {
+    if (name.starts_with("un")) request.not_in_force.push_back("sdes-" + name);
+  } else if (name == "nonew") {
+    sdes.policy.no_new = true;
+  } else if (name == "pad") {
+    sdes.style.pad = true;
+  } else if (name == "lifetime") {
+    sdes.style.lifetime = true;
+  } else if (name == "static") {
+    sdes.keeps_suite = true;
+  } else if (name == "prefer" || name == "priority") {
+    // The other way to key is DTLS, which is not there yet.
+  } else if (name.starts_with("no-")) {
+    sdes.policy.without.emplace_back(behind("no-"));
+  } else if (name.starts_with("only-")) {
+    sdes.policy.only.emplace_back(behind("only-"));
+  } else if (name.starts_with("order:")) {
+    sdes.policy.order = names_of(behind("order:"));
+  } else if (name.starts_with("offerer-pref:")) {
+    sdes.for_offerer = names_of(behind("offerer-pref:"));
+  } else {
+    request.unknown_flags.push_back("sdes-" + name);
+  }
+}
+
+void osrtp_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  Osrtp& osrtp = request.osrtp;
+  if (name == "offer" || name == "offer-rfc") {
+    osrtp.offer = true;
+  } else if (name == "offer-legacy") {
+    osrtp.offer_doubled = true;
+  } else if (name == "accept-rfc") {
+    osrtp.accept = true;
+  } else if (name == "accept-legacy") {
+    osrtp.accept_doubled = true;
+  } else if (name == "accept") {
+    osrtp.accept = osrtp.accept_doubled = true;
+  } else {
+    request.unknown_flags.push_back("osrtp-" + name);
+  }
+}
+
 void add_direction(Request& request, std::string_view name) {
   if (request.sender_interface.empty()) {
     request.sender_interface = name;
@@ -456,8 +520,8 @@ constexpr KeyRow kKeys[] = {
   {"dtls-fingerprint", nullptr, C::kIce, "DTLS"},
   {"ice", nullptr, C::kIce, "ICE"},
   {"ice-lite", nullptr, C::kIce, "ICE"},
-  {"sdes", nullptr, C::kSrtp, "SDES"},
-  {"osrtp", nullptr, C::kSrtp, "OSRTP"},
+  {"sdes", [](Request& r, const Value& v) { each_word(v, [&](auto w) { sdes_word(r, w); }); }, C::kNow, "off, no-SUITE, only-SUITE, nonew, order:S1;S2, offerer_pref:S1;S2, pad, lifetime, static, prefer; leaving out encryption or authentication is refused (SRT-12)"},
+  {"osrtp", [](Request& r, const Value& v) { each_word(v, [&](auto w) { osrtp_word(r, w); }); }, C::kNow, "encryption if the peer can (RFC 8643): offer, accept, and the forms with two sections, offer-legacy and accept-legacy"},
   {"t.38", nullptr, C::kT38, "T.38 gateway"},
   {"t38", nullptr, C::kT38, "T.38 gateway"},
   {"t.38-version", nullptr, C::kT38, "T.38 gateway"},
@@ -556,10 +620,10 @@ constexpr FlagRow kFlags[] = {
   {"webrtc", nullptr, false, C::kIce, ""},
   {"no-tls-id", nullptr, false, C::kIce, ""},
   {"bundle-", nullptr, true, C::kIce, ""},
-  {"sdes-", nullptr, true, C::kSrtp, ""},
-  {"osrtp-", nullptr, true, C::kSrtp, ""},
-  {"pad-crypto", nullptr, false, C::kSrtp, ""},
-  {"recrypt", nullptr, false, C::kSrtp, ""},
+  {"sdes-", sdes_word, true, C::kNow, "as SDES"},
+  {"osrtp-", osrtp_word, true, C::kNow, "as OSRTP"},
+  {"pad-crypto", [](Request& r, std::string_view) { r.sdes.style.pad = true; }, false, C::kNow, "SDES: pad"},
+  {"recrypt", set_flag<Flag::kRecrypt>, false, C::kNow, "SDES: both sides get keys of our own, even where the same suite would do"},
   {"generate-rtcp", nullptr, false, C::kCodecs, ""},
   {"always-transcode", nullptr, false, C::kCodecs, ""},
   {"force-transcoding", nullptr, false, C::kCodecs, ""},

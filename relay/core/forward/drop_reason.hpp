@@ -41,6 +41,7 @@ enum class DropReason : std::uint8_t {
   kNotAuthentic,
   kReplayed,
   kKeyExhausted,
+  kSharedKey,
   kNoBuffer,
   kSendFailed,
   kCount,
@@ -89,6 +90,7 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kNotAuthentic, "not-authentic", "SRTP that does not authenticate: another key, changed on the way, or forged (SRT-2)"},
   {DropReason::kReplayed, "replayed", "SRTP packet that was there already, or is too old to tell (SRT-4)"},
   {DropReason::kKeyExhausted, "key-exhausted", "more packets or SSRCs than one key may protect (SRT-7)"},
+  {DropReason::kSharedKey, "shared-key", "changed packet for a receiver that uses the sender's own key: only what came goes out under it (SRT-9)"},
   {DropReason::kNoBuffer, "no-buffer", "packet buffers exhausted"},
   {DropReason::kSendFailed, "send-failed", "the kernel refused to send"},
 }};

@@ -110,6 +110,8 @@ struct SrtpPlan {
   /// What the peer may encrypt with.
   std::vector<SrtpMasterKey> receive;
   std::optional<SrtpMasterKey> send;
+  /// `send` is the key of the party whose packets go to this peer: they leave as they came, or not at all.
+  bool send_is_relayed = false;
   /// Packets in the replay lists (SRT-4).
   std::uint16_t window = 128;
 };

@@ -66,7 +66,8 @@ void Transport::follow_keys(Instant now) {
     if (std::ranges::find(incoming, key, &Protection::Incoming::key) != incoming.end()) continue;
     if (auto cipher = plan->backend->make(key)) {
       // The newest is tried first.
-      incoming.insert(incoming.begin(), {key, SrtpReceiver(std::move(cipher), plan->window), {}});
+      incoming.insert(incoming.begin(),
+                      {key, SrtpReceiver(std::move(cipher), plan->window), {}, ++protection_->last_number});
     }
   }
   if (protection_->sender && protection_->key == plan->send) return;
@@ -78,7 +79,8 @@ void Transport::follow_keys(Instant now) {
 }
 
 DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                std::size_t& size, Instant now, const OwnMedia& own) noexcept {
+                                std::size_t& size, SrtpOrigin& origin, Instant now,
+                                const OwnMedia& own) noexcept {
   size = datagram.size();
   const DatagramClass kind = classify(datagram);
   if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
@@ -102,7 +104,9 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     const SrtpResult now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
                                                              : each.receiver.open_rtcp(datagram, size);
     if (now_found != SrtpResult::kNotAuthentic) result = now_found;
-    if (result == SrtpResult::kOk) break;
+    if (result != SrtpResult::kOk) continue;
+    origin = {each.receiver.opened_index(), each.number};
+    break;
   }
   if (!any) return refuse(DropReason::kNoKey);
   switch (result) {
@@ -117,17 +121,37 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
       return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
     case SrtpResult::kNotAuthentic:
     case SrtpResult::kNoRoom:
+      note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
       return refuse(DropReason::kNotAuthentic);
   }
   if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
   return latch.lock_authenticated(from, now, own) ? DropReason::kNone : refuse(DropReason::kForbiddenSource);
 }
 
-DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size) noexcept {
+bool Transport::relays_key_of(const Transport& source) const noexcept {
+  if (plan_->srtp == nullptr || !plan_->srtp->send_is_relayed || !source.protection_) return false;
+  return std::ranges::any_of(source.protection_->incoming,
+                             [&](const auto& each) { return each.key == plan_->srtp->send; });
+}
+
+DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size, const Transport* source,
+                              SrtpOrigin origin) noexcept {
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   if (!protection_ || !protection_->sender) return DropReason::kNoKey;
   SrtpSender& sender = *protection_->sender;
-  switch (is_rtcp ? sender.seal_rtcp(space, size) : sender.seal_rtp(space, size)) {
+  SrtpResult result = SrtpResult::kOk;
+  if (source != nullptr && relays_key_of(*source)) {
+    // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.
+    const auto& known = source->protection_->incoming;
+    const auto under = std::ranges::find(known, origin.key, &Protection::Incoming::number);
+    if (under == known.end() || under->key != protection_->key) return DropReason::kSharedKey;
+    result = is_rtcp ? sender.seal_rtcp_as(space, size, static_cast<std::uint32_t>(origin.index))
+                     : sender.seal_rtp_as(space, size, origin.index);
+  } else {
+    result = is_rtcp ? sender.seal_rtcp(space, size) : sender.seal_rtp(space, size);
+  }
+  if (sender.wears_out()) note(TransportEvent::kKeyWearsOut);
+  switch (result) {
     case SrtpResult::kOk:
       return DropReason::kNone;
     case SrtpResult::kReplayed:
@@ -646,7 +670,7 @@ std::optional<TransportEvent> Transport::take_event(Instant now) noexcept {
   auto& sent = *event_sent_;
   for (std::size_t i = 0; i < sent.size(); ++i) {
     if ((events_ >> i & 1) == 0) continue;
-    events_ &= static_cast<std::uint8_t>(~(1u << i));
+    events_ &= static_cast<std::uint16_t>(~(1u << i));
     if (sent[i] != Instant{} && now - sent[i] < kEventInterval) continue;
     sent[i] = now;
     return static_cast<TransportEvent>(i);
@@ -676,6 +700,15 @@ TransportSnapshot Transport::snapshot() const {
     }
     source.egress = states_[i].egress;
   }
+  if (protection_ && plan_->srtp) {
+    s.srtp.emplace();
+    for (const SrtpMasterKey& key : plan_->srtp->receive) {
+      const auto found = std::ranges::find(protection_->incoming, key, &Protection::Incoming::key);
+      s.srtp->received.push_back(found == protection_->incoming.end() ? SrtpReceiver::State{}
+                                                                      : found->receiver.state());
+    }
+    if (protection_->sender) s.srtp->sent = protection_->sender->state();
+  }
   return s;
 }
 
@@ -702,6 +735,13 @@ void Transport::restore(const TransportSnapshot& s) {
         stream.restore_quality(source.quality[i].history);
     }
   }
+  if (!s.srtp || !protection_ || !plan_->srtp) return;
+  const auto& keys = plan_->srtp->receive;
+  for (std::size_t i = 0; i < std::min(keys.size(), s.srtp->received.size()); ++i) {
+    const auto found = std::ranges::find(protection_->incoming, keys[i], &Protection::Incoming::key);
+    if (found != protection_->incoming.end()) found->receiver.restore(s.srtp->received[i]);
+  }
+  if (protection_->sender) protection_->sender->restore(s.srtp->sent);
 }
 
 }  // namespace ferry

@@ -50,12 +50,19 @@ struct TransportSnapshot {
     std::vector<SsrcCounters> egress;
     bool operator==(const Source&) const = default;
   };
+  /// By key of the plan. The keys themselves are not here.
+  struct Srtp {
+    std::vector<SrtpReceiver::State> received;
+    SrtpSender::State sent;
+    bool operator==(const Srtp&) const = default;
+  };
   std::array<Latch::Snapshot, 2> latch;
   std::array<Endpoint, 2> destination;
   std::array<ComponentCounters, 2> counters;
   std::array<Instant, 2> last_packet{};
   DropCounters drops;
   std::vector<Source> sources;
+  std::optional<Srtp> srtp;
   bool verified = false;
   Instant unverified_since{};
   bool operator==(const TransportSnapshot&) const = default;
@@ -81,6 +88,8 @@ enum class TransportEvent : std::uint8_t {
   kRateLimited,
   kLocked,
   kPortNotServed,
+  kNotAuthentic,
+  kKeyWearsOut,
   kDtmf,
   kCount
 };
@@ -119,9 +128,14 @@ class Transport {
   /// to be judged by `on_datagram`. Else why it is dropped, counted here; nothing was changed (DMX-5, SRT-2).
   /// What is neither RTP nor RTCP stays as it is.
   [[nodiscard]] DropReason unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                     std::size_t& size, Instant now, const OwnMedia& own) noexcept;
-  /// Protects a packet of `size` octets that is about to leave; `space` has room behind it.
-  [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size) noexcept;
+                                     std::size_t& size, SrtpOrigin& origin, Instant now,
+                                     const OwnMedia& own) noexcept;
+  /// Protects a packet of `size` octets that is about to leave; `space` has room behind it. `source`: whose
+  /// packet it is, and how it came there; null if it is our own.
+  [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size,
+                                   const Transport* source, SrtpOrigin origin) noexcept;
+  /// It sends under the very key that `source` receives with: changed packets of it cannot go out.
+  [[nodiscard]] bool relays_key_of(const Transport& source) const noexcept;
 
   /// Where a packet of `component` goes now; unset with a reason if nowhere.
   struct NextHop {
@@ -274,8 +288,10 @@ class Transport {
       SrtpMasterKey key;
       SrtpReceiver receiver;
       Instant until{};  // not set: in the plan
+      std::uint32_t number = 0;
     };
     std::vector<Incoming> incoming;
+    std::uint32_t last_number = 0;
     std::optional<SrtpMasterKey> key;
     std::unique_ptr<SrtpSender> sender;
   };
@@ -286,7 +302,7 @@ class Transport {
   std::unique_ptr<RtcpState> rtcp_;
   Instant unverified_since_{};
   bool verified_ = false;
-  std::uint8_t events_ = 0;
+  std::uint16_t events_ = 0;
   /// When each event was passed on last; made at the first one.
   std::unique_ptr<std::array<Instant, static_cast<std::size_t>(TransportEvent::kCount)>> event_sent_;
 };

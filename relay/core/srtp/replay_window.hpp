@@ -41,6 +41,16 @@ class ReplayWindow {
     words_.fill(~std::uint64_t{0});
   }
 
+  using Words = std::array<std::uint64_t, kMaxBits / 64>;
+  /// As `words` and `highest` gave it, into a window of the same size.
+  void restore(std::uint64_t highest, const Words& words) noexcept {
+    highest_ = highest;
+    words_ = words;
+    started_ = true;
+  }
+  [[nodiscard]] const Words& words() const noexcept { return words_; }
+  [[nodiscard]] std::size_t size() const noexcept { return bits_; }
+
   [[nodiscard]] bool started() const noexcept { return started_; }
   [[nodiscard]] std::uint64_t highest() const noexcept { return highest_; }
   bool operator==(const ReplayWindow&) const = default;
@@ -53,7 +63,7 @@ class ReplayWindow {
   std::size_t bits_;
   bool started_ = false;
   std::uint64_t highest_ = 0;
-  std::array<std::uint64_t, kMaxBits / 64> words_{};
+  Words words_{};
 };
 
 }  // namespace ferry

@@ -60,6 +60,7 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexce
     }
     if (!cipher_->open_rtp(packet, size, header, ssrc, index)) continue;
     stream_of(ssrc).rtp.accept(index);
+    opened_index_ = index;
     result = SrtpResult::kOk;
     break;
   }
@@ -76,6 +77,7 @@ SrtpResult SrtpReceiver::open_rtcp(MutableBytes packet, std::size_t& size) noexc
     return SrtpResult::kReplayed;
   if (!cipher_->open_rtcp(packet, size, ssrc)) return SrtpResult::kNotAuthentic;
   stream_of(ssrc).rtcp.accept(index);
+  opened_index_ = index;
   return SrtpResult::kOk;
 }
 
@@ -84,32 +86,70 @@ std::uint64_t SrtpReceiver::highest_index(Ssrc ssrc) const noexcept {
   return found == streams_.end() ? 0 : found->rtp.highest();
 }
 
+SrtpStream* SrtpSender::stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why) {
+  SrtpStream* known = find_in(streams_, ssrc);
+  if (known == nullptr) {
+    why = SrtpResult::kTooManySsrcs;
+    if (streams_.size() >= SrtpReceiver::kMaxSsrcs) return nullptr;
+    known = &streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128), is_relayed});
+  }
+  why = SrtpResult::kReplayed;
+  return known->is_relayed == is_relayed ? known : nullptr;
+}
+
+SrtpResult SrtpSender::seal_rtp_at(SrtpStream& stream, MutableBytes space, std::size_t& size,
+                                   std::size_t header, std::uint64_t index) noexcept {
+  if (stream.rtp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
+  if (index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
+  if (!cipher_->seal_rtp(space, size, header, stream.ssrc, index)) return SrtpResult::kNoRoom;
+  stream.rtp.accept(index);
+  wears_out_ |= index > kMaxRtpIndex / 10 * 9;
+  return SrtpResult::kOk;
+}
+
 SrtpResult SrtpSender::seal_rtp(MutableBytes space, std::size_t& size) noexcept {
   const std::size_t header = srtp_header_size(space.first(size));
   if (header == 0) return SrtpResult::kMalformed;
-  const Ssrc ssrc{read_u32(space, 8)};
+  SrtpResult why{};
+  SrtpStream* stream = stream_of(Ssrc{read_u32(space, 8)}, false, why);
+  if (stream == nullptr) return why;
   const SeqNo sequence{read_u16(space, 2)};
-  SrtpStream* known = find_in(streams_, ssrc);
-  if (known == nullptr) {
-    if (streams_.size() >= SrtpReceiver::kMaxSsrcs) return SrtpResult::kTooManySsrcs;
-    known = &streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(64)});
-  }
-  const std::int64_t index = known->rtp.started() ? estimate_index(known->rtp.highest(), sequence)
-                                                  : static_cast<std::int64_t>(sequence.value);
-  if (index < 0 || known->rtp.check(static_cast<std::uint64_t>(index)) != ReplayWindow::Answer::kNew)
-    return SrtpResult::kReplayed;
-  if (static_cast<std::uint64_t>(index) > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
-  if (!cipher_->seal_rtp(space, size, header, ssrc, static_cast<std::uint64_t>(index)))
-    return SrtpResult::kNoRoom;
-  known->rtp.accept(static_cast<std::uint64_t>(index));
-  return SrtpResult::kOk;
+  const std::int64_t index = stream->rtp.started() ? estimate_index(stream->rtp.highest(), sequence)
+                                                   : static_cast<std::int64_t>(sequence.value);
+  if (index < 0) return SrtpResult::kReplayed;
+  return seal_rtp_at(*stream, space, size, header, static_cast<std::uint64_t>(index));
+}
+
+SrtpResult SrtpSender::seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept {
+  const std::size_t header = srtp_header_size(space.first(size));
+  if (header == 0) return SrtpResult::kMalformed;
+  SrtpResult why{};
+  SrtpStream* stream = stream_of(Ssrc{read_u32(space, 8)}, true, why);
+  return stream == nullptr ? why : seal_rtp_at(*stream, space, size, header, index);
 }
 
 SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept {
   if (size < kRtcpHeader) return SrtpResult::kMalformed;
   if (next_rtcp_ > kMaxRtcpIndex) return SrtpResult::kKeyExhausted;
-  if (!cipher_->seal_rtcp(space, size, Ssrc{read_u32(space, 4)}, next_rtcp_)) return SrtpResult::kNoRoom;
+  const Ssrc ssrc{read_u32(space, 4)};
+  if (const SrtpStream* known = find_in(streams_, ssrc); known != nullptr && known->is_relayed)
+    return SrtpResult::kReplayed;
+  if (!cipher_->seal_rtcp(space, size, ssrc, next_rtcp_)) return SrtpResult::kNoRoom;
+  wears_out_ |= next_rtcp_ > kMaxRtcpIndex / 10 * 9;
   ++next_rtcp_;
+  return SrtpResult::kOk;
+}
+
+SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::uint32_t index) noexcept {
+  if (size < kRtcpHeader) return SrtpResult::kMalformed;
+  if (index > kMaxRtcpIndex) return SrtpResult::kKeyExhausted;
+  SrtpResult why{};
+  SrtpStream* stream = stream_of(Ssrc{read_u32(space, 4)}, true, why);
+  if (stream == nullptr) return why;
+  if (stream->rtcp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
+  if (!cipher_->seal_rtcp(space, size, stream->ssrc, index)) return SrtpResult::kNoRoom;
+  stream->rtcp.accept(index);
+  wears_out_ |= index > kMaxRtcpIndex / 10 * 9;
   return SrtpResult::kOk;
 }
 
@@ -117,7 +157,10 @@ void SrtpSender::restore(const State& state) {
   streams_ = state.streams;
   // A receiver follows the sequence numbers of the source, so an index cannot be skipped: what may have gone
   // is not sent again instead.
-  for (SrtpStream& stream : streams_) stream.rtp.forbid_until(stream.rtp.highest());
+  for (SrtpStream& stream : streams_) {
+    stream.rtp.forbid_until(stream.rtp.highest());
+    if (stream.rtcp.started()) stream.rtcp.forbid_until(stream.rtcp.highest());
+  }
   next_rtcp_ = std::min(state.next_rtcp + kSkip, kMaxRtcpIndex + 1);
 }
 

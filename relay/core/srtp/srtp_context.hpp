@@ -39,11 +39,19 @@ constexpr std::int64_t estimate_index(std::uint64_t highest, SeqNo sequence) noe
 /// Octets before the encrypted part of an SRTP packet: fixed header, CSRCs, extension. 0 if they do not fit.
 [[nodiscard]] std::size_t srtp_header_size(Bytes packet) noexcept;
 
+/// Which key of its transport a packet came under, and with which index.
+struct SrtpOrigin {
+  std::uint64_t index = 0;
+  std::uint32_t key = 0;  // 0: it came plain
+};
+
 /// What one SSRC has received or sent under a key. Plain values.
 struct SrtpStream {
   Ssrc ssrc;
   ReplayWindow rtp;
-  ReplayWindow rtcp;  // received indices
+  ReplayWindow rtcp;  // received indices, or sent ones of another party
+  /// Sending: its packets are those of another party, which chose their indices.
+  bool is_relayed = false;
   bool operator==(const SrtpStream&) const = default;
 };
 
@@ -68,6 +76,8 @@ class SrtpReceiver {
 
   /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
   [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
+  /// Of the packet that was opened last.
+  [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
   [[nodiscard]] State state() const { return {streams_}; }
   void restore(const State& state) { streams_ = state.streams; }
 
@@ -78,6 +88,7 @@ class SrtpReceiver {
   std::unique_ptr<SrtpCipher> cipher_;
   std::size_t window_;
   std::vector<SrtpStream> streams_;
+  std::uint64_t opened_index_ = 0;
 };
 
 /// Sends. No pair of SSRC and index is used twice for the life of the key (SRT-9).
@@ -102,16 +113,28 @@ class SrtpSender {
   /// used, or is too old to tell.
   SrtpResult seal_rtp(MutableBytes space, std::size_t& size) noexcept;
   SrtpResult seal_rtcp(MutableBytes space, std::size_t& size) noexcept;
+  /// For a key of another party, whose unchanged packet came with `index`: what leaves is what came. An SSRC
+  /// whose packets we numbered ourselves is kReplayed, and the other way round.
+  SrtpResult seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept;
+  SrtpResult seal_rtcp_as(MutableBytes space, std::size_t& size, std::uint32_t index) noexcept;
+  /// At nine tenths of what the key may protect (SRT-7).
+  [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
 
   [[nodiscard]] State state() const { return {streams_, next_rtcp_}; }
   /// Goes on behind everything that may have been sent since `state` was taken.
   void restore(const State& state);
 
  private:
+  /// The stream of `ssrc`; null if it is numbered by the other kind, or there are too many: `why`.
+  SrtpStream* stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why);
+  SrtpResult seal_rtp_at(SrtpStream& stream, MutableBytes space, std::size_t& size, std::size_t header,
+                         std::uint64_t index) noexcept;
+
   std::unique_ptr<SrtpCipher> cipher_;
   std::size_t window_;
   std::vector<SrtpStream> streams_;
   std::uint32_t next_rtcp_ = 0;
+  bool wears_out_ = false;
 };
 
 }  // namespace ferry

@@ -1,0 +1,23 @@
+// The part of an exported call that is secret. Internal to the session library.
+#pragma once
+
+#include "control/session/media_keys.hpp"
+#include "relay/core/forward/transport.hpp"
+
+#include <memory>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+namespace ferry {
+
+/// With the keys: whoever stores or sends it must encrypt it (SRT-15).
+nlohmann::json keys_json(const MediaKeys* keys);
+/// Throws std::exception on a damaged record.
+std::unique_ptr<MediaKeys> keys_from(const nlohmann::json& j);
+
+/// Indices and replay lists.
+nlohmann::json srtp_json(const std::optional<TransportSnapshot::Srtp>& srtp);
+std::optional<TransportSnapshot::Srtp> srtp_from(const nlohmann::json& j);
+
+}  // namespace ferry

@@ -1,0 +1,197 @@
+#include "control/session/media_keys.hpp"
+
+#include "relay/base/random.hpp"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include <string.h>
+
+namespace ferry {
+
+namespace {
+
+using sdp::CryptoLine;
+
+SecretBytes<46> fresh_key(const SrtpSuiteRow& suite) {
+  std::array<std::byte, 46> octets{};
+  const auto used = std::span(octets).first(std::size_t{suite.key} + suite.salt);
+  random_octets(used);
+  const SecretBytes<46> key(used);
+  explicit_bzero(octets.data(), octets.size());
+  return key;
+}
+
+SrtpMasterKey master_key(const CryptoLine& line) {
+  const Bytes octets = line.key_and_salt.get();
+  SrtpMasterKey key;
+  key.suite = line.suite->suite;
+  key.key = SecretBytes<32>(octets.first(line.suite->key));
+  key.salt = SecretBytes<14>(octets.subspan(line.suite->key));
+  key.mki = line.mki;
+  return key;
+}
+
+/// The first usable line whose suite `wanted` accepts.
+template <class Wanted>
+const CryptoLine* first_of(const std::vector<CryptoLine>& lines, Wanted wanted) {
+  const auto found = std::ranges::find_if(
+      lines, [&](const CryptoLine& line) { return !line.suite->is_legacy && wanted(*line.suite); });
+  return found == lines.end() ? nullptr : &*found;
+}
+
+const CryptoLine* choose(const MediaKeys& offerer, const Sdes& wishes) {
+  const auto& lines = offerer.theirs;
+  for (const std::string& name : wishes.for_offerer) {
+    const SrtpSuiteRow* suite = sdp::find_crypto_suite(name);
+    if (const CryptoLine* line = first_of(lines, [&](const auto& each) { return &each == suite; }))
+      return line;
+  }
+  if (wishes.keeps_suite && offerer.in) {
+    if (const CryptoLine* line =
+            first_of(lines, [&](const auto& each) { return &each == offerer.in->suite; }))
+      return line;
+  }
+  if (const CryptoLine* line = first_of(lines, [&](const auto& each) { return wishes.policy.allows(each); }))
+    return line;
+  // A policy that leaves nothing is not kept here (NG 9.4).
+  return first_of(lines, [](const auto&) { return true; });
+}
+
+/// The offerer's line that the answerer uses as well; null if it uses none of them.
+const CryptoLine* line_taken_by(const MediaKeys& answerer, const MediaKeys& offerer) {
+  if (!answerer.in || !answerer.out || !answerer.out->is_offerers) return nullptr;
+  const auto found = std::ranges::find_if(offerer.theirs, [&](const CryptoLine& line) {
+    return line.suite == answerer.out->suite && line.key_and_salt == answerer.out->key_and_salt &&
+           line.mki == answerer.out->mki;
+  });
+  return found == offerer.theirs.end() ? nullptr : &*found;
+}
+
+/// The offered line that one of `lines` takes; null if none does. `answer`: out, that one.
+const CryptoLine* taken_line(const MediaKeys& answerer, const std::vector<CryptoLine>& lines,
+                             CryptoLine& answer) {
+  for (const bool by_tag : {true, false}) {  // some answer with a tag of their own
+    for (const CryptoLine& line : lines) {
+      if (line.suite->is_legacy) continue;
+      const auto found = std::ranges::find_if(answerer.shown, [&](const CryptoLine& shown) {
+        return shown.suite == line.suite && (!by_tag || shown.tag == line.tag);
+      });
+      if (found == answerer.shown.end()) continue;
+      answer = line;
+      return &*found;
+    }
+  }
+  return nullptr;
+}
+
+void set_agreement(MediaKeys& keys, const CryptoLine& in, const CryptoLine& out, bool out_is_relayed) {
+  if (keys.in != in || keys.out != out || keys.out_is_relayed != out_is_relayed) keys.plan.reset();
+  keys.in = in;
+  keys.out = out;
+  keys.out_is_relayed = out_is_relayed;
+}
+
+}  // namespace
+
+std::vector<CryptoLine> usable_crypto(const sdp::MediaSection& section) {
+  std::vector<CryptoLine> lines;
+  for (const sdp::Attribute& attribute : section.attributes) {
+    if (attribute.name != "crypto") continue;
+    auto line = sdp::parse_crypto(attribute.value);
+    if (line && !line->weakens()) lines.push_back(std::move(*line));
+  }
+  return lines;
+}
+
+void offer_keys(MediaKeys& receiver, const std::vector<CryptoLine>& offerer, const sdp::SdesPolicy& policy,
+                sdp::SdesOfferRules rules) {
+  const std::vector<CryptoLine> before = std::move(receiver.shown);
+  receiver.shown = sdp::sdes_offer(offerer, policy, rules, [&](const SrtpSuiteRow& suite) {
+    const auto known = std::ranges::find_if(
+        before, [&](const CryptoLine& line) { return line.suite == &suite && !line.is_offerers; });
+    if (known != before.end()) return known->key_and_salt;
+    // The party offered before, and was answered with a key of ours.
+    if (receiver.out && receiver.out->suite == &suite && !receiver.out_is_relayed)
+      return receiver.out->key_and_salt;
+    return fresh_key(suite);
+  });
+}
+
+Result<void, RequestError> check_answer(const sdp::MediaSection& answer, bool offered_secure,
+                                        const MediaKeys* offered, const SrtpConfig& config) {
+  if (config.policy == SrtpPolicy::kAllow || answer.port == 0 || !answer.is_rtp()) return {};
+  if (!answer.protocol.secure) {
+    if (!offered_secure) return {};
+    return fail(
+        error("Plain answer to an encrypted offer (srtp=require): " + std::string(answer.protocol.text)));
+  }
+  const auto lines = usable_crypto(answer);
+  if (lines.empty()) return fail(error("Encrypted answer without a usable a=crypto line (srtp=require)"));
+  CryptoLine own;
+  if (offered == nullptr || taken_line(*offered, lines, own) == nullptr)
+    return fail(error("The answer takes no a=crypto line that was offered (srtp=require)"));
+  return {};
+}
+
+bool take_answer(MediaKeys& answerer, const sdp::MediaSection& answer) {
+  answerer.theirs = usable_crypto(answer);
+  CryptoLine own;
+  const bool may_take = answer.protocol.secure || answerer.offered_to_peer;
+  const CryptoLine* taken = may_take ? taken_line(answerer, answerer.theirs, own) : nullptr;
+  answerer.agreed = !answer.protocol.secure && taken != nullptr;
+  if (taken == nullptr) {
+    forget_agreement(answerer);
+    return false;
+  }
+  // Whether the offerer will use the line too, so that its packets can go through, its answer decides.
+  const bool as_before = answerer.out && *answerer.out == *taken && answerer.out_is_relayed;
+  set_agreement(answerer, own, *taken, as_before);
+  return true;
+}
+
+void answer_offerer(MediaKeys& offerer, MediaKeys* answerer, const Sdes& wishes) {
+  const CryptoLine* through = answerer == nullptr ? nullptr : line_taken_by(*answerer, offerer);
+  const bool may_go_through =
+      through != nullptr && wishes.for_offerer.empty() && wishes.policy.allows(*through->suite);
+  const CryptoLine* line = may_go_through ? through : choose(offerer, wishes);
+  if (line == nullptr) {
+    forget_agreement(offerer);
+    return;
+  }
+  if (line == through) {
+    CryptoLine out = *answerer->in;
+    out.tag = line->tag;
+    set_agreement(offerer, *line, out, true);
+    set_agreement(*answerer, *answerer->in, *answerer->out, true);
+    return;
+  }
+  if (answerer != nullptr && answerer->out_is_relayed)
+    set_agreement(*answerer, *answerer->in, *answerer->out, false);
+  CryptoLine out{line->tag, line->suite, {}, {}, {}};
+  const bool keeps = offerer.out && offerer.out->suite == line->suite && !offerer.out_is_relayed;
+  out.key_and_salt = keeps ? offerer.out->key_and_salt : fresh_key(*line->suite);
+  set_agreement(offerer, *line, out, false);
+}
+
+void forget_agreement(MediaKeys& keys) {
+  if (keys.in || keys.out) keys.plan.reset();
+  keys.in.reset();
+  keys.out.reset();
+  keys.out_is_relayed = false;
+}
+
+std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& config, std::uint16_t window) {
+  if (keys.plan) return keys.plan;
+  auto plan = std::make_shared<SrtpPlan>();
+  plan->backend = config.backend;
+  if (keys.in) plan->receive.push_back(master_key(*keys.in));
+  if (keys.out) plan->send = master_key(*keys.out);
+  plan->send_is_relayed = keys.out_is_relayed;
+  plan->window = window;
+  keys.plan = std::move(plan);
+  return keys.plan;
+}
+
+}  // namespace ferry
