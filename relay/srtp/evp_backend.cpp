@@ -46,17 +46,32 @@ const EVP_CIPHER* gcm_of(std::size_t key_size) {
 }
 
 /// RFC 3711 §4.3.1, RFC 6188 §3, RFC 7714 §11: `size` octets for `label`.
-void derive(const SrtpMasterKey& master, std::uint8_t label, unsigned char* out, std::size_t size) {
+template <std::size_t Size>
+SecretBytes<Size> derive(const SrtpMasterKey& master, unsigned label, std::size_t size) {
+  std::array<std::byte, Size> out{};
   Iv iv{};
   const Bytes salt = master.salt.get();  // shorter ones are padded on the right
   std::memcpy(iv.data(), salt.data(), salt.size());
-  iv[7] ^= label;
+  iv[7] = static_cast<std::uint8_t>(iv[7] ^ label);
   const Bytes key = master.key.get();
   const Context context(EVP_CIPHER_CTX_new());
   const std::array<unsigned char, 64> zeros{};
   int written = 0;
   EVP_EncryptInit_ex2(context.get(), ctr_of(key.size()), raw(key.data()), iv.data(), nullptr);
-  EVP_EncryptUpdate(context.get(), out, &written, zeros.data(), length(size));
+  EVP_EncryptUpdate(context.get(), raw(out.data()), &written, zeros.data(), length(size));
+  const SecretBytes<Size> derived(Bytes(out).first(size));
+  OPENSSL_cleanse(out.data(), out.size());
+  return derived;
+}
+
+/// `first_label`: 0 for SRTP, 3 for SRTCP.
+SrtpSessionKeys derive_all(const SrtpMasterKey& master, unsigned first_label) {
+  const SrtpSuiteRow& row = row_of(master.suite);
+  SrtpSessionKeys keys;
+  keys.key = derive<32>(master, first_label, row.key);
+  if (!row.is_aead) keys.auth = derive<20>(master, first_label + 1, kAuthKey);
+  keys.salt = derive<14>(master, first_label + 2, row.salt);
+  return keys;
 }
 
 /// XORs the low `size` octets of `value`, in network order.
@@ -65,34 +80,29 @@ void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
-/// Keys of one of the two protocols.
+/// Session keys ready for use.
 class SessionKeys {
  public:
-  /// `first_label`: 0 for SRTP, 3 for SRTCP.
-  SessionKeys(const SrtpMasterKey& master, std::uint8_t first_label) : row_(row_of(master.suite)) {
-    std::array<unsigned char, 32> key{};
-    derive(master, first_label, key.data(), row_.key);
-    derive(master, static_cast<std::uint8_t>(first_label + 2), salt_.data(), row_.salt);
+  SessionKeys(const SrtpSuiteRow& row, const SrtpSessionKeys& keys) : row_(row) {
+    std::memcpy(salt_.data(), keys.salt.get().data(), keys.salt.size());
     const EVP_CIPHER* cipher = row_.is_aead ? gcm_of(row_.key) : ctr_of(row_.key);
     for (Context* context : {&seal_, &open_}) {
       context->reset(EVP_CIPHER_CTX_new());
-      EVP_CipherInit_ex(context->get(), cipher, nullptr, key.data(), nullptr, context == &seal_ ? 1 : 0);
+      EVP_CipherInit_ex(context->get(), cipher, nullptr, raw(keys.key.get().data()), nullptr,
+                        context == &seal_ ? 1 : 0);
       if (!row_.is_aead) break;  // counter mode has no direction
     }
-    OPENSSL_cleanse(key.data(), key.size());
     if (row_.is_aead) return;
-    std::array<unsigned char, kAuthKey> auth{};
-    derive(master, static_cast<std::uint8_t>(first_label + 1), auth.data(), auth.size());
+    const Bytes auth = keys.auth.get();
     std::array<unsigned char, SHA_CBLOCK> pad{};
     const auto start = [&](SHA_CTX& state, unsigned char octet) {
       pad.fill(octet);
-      for (std::size_t i = 0; i < auth.size(); ++i) pad[i] ^= auth[i];
+      for (std::size_t i = 0; i < auth.size(); ++i) pad[i] ^= std::to_integer<unsigned char>(auth[i]);
       SHA1_Init(&state);
       SHA1_Update(&state, pad.data(), pad.size());
     };
     start(inner_, 0x36);
     start(outer_, 0x5c);
-    OPENSSL_cleanse(auth.data(), auth.size());
     OPENSSL_cleanse(pad.data(), pad.size());
   }
   ~SessionKeys() {
@@ -174,8 +184,9 @@ class SessionKeys {
 
 class EvpCipher final : public SrtpCipher {
  public:
-  explicit EvpCipher(const SrtpMasterKey& key)
-      : row_(row_of(key.suite)), mki_(key.mki), rtp_(key, 0), rtcp_(key, 3) {}
+  EvpCipher(SrtpSuite suite, std::vector<std::byte> mki, const SrtpSessionKeys& rtp,
+            const SrtpSessionKeys& rtcp)
+      : row_(row_of(suite)), mki_(std::move(mki)), rtp_(row_, rtp), rtcp_(row_, rtcp) {}
 
   [[nodiscard]] std::size_t overhead() const noexcept override {
     return std::max(row_.rtp_tag, row_.rtcp_tag) + mki_.size() + sizeof(std::uint32_t);
@@ -303,7 +314,12 @@ class EvpCipher final : public SrtpCipher {
 std::unique_ptr<SrtpCipher> EvpBackend::make(const SrtpMasterKey& key) const {
   const SrtpSuiteRow& row = row_of(key.suite);
   if (key.key.get().size() != row.key || key.salt.get().size() != row.salt || row.is_legacy) return nullptr;
-  return std::make_unique<EvpCipher>(key);
+  return std::make_unique<EvpCipher>(key.suite, key.mki, derive_all(key, 0), derive_all(key, 3));
+}
+
+std::unique_ptr<SrtpCipher> EvpBackend::make(SrtpSuite suite, const SrtpSessionKeys& rtp,
+                                             const SrtpSessionKeys& rtcp) {
+  return std::make_unique<EvpCipher>(suite, std::vector<std::byte>{}, rtp, rtcp);
 }
 
 }  // namespace ferry

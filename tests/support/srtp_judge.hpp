@@ -5,6 +5,7 @@
 #include "relay/srtp/evp_backend.hpp"
 #include "tests/support/packets.hpp"
 
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -132,5 +133,42 @@ inline SrtpResult open(SrtpReceiver& receiver, Packet& packet, bool rtcp = false
   if (result == SrtpResult::kOk) packet.resize(size);
   return result;
 }
+
+/// What a party is keyed with, as it sees it.
+struct SrtpKeys {
+  SrtpMasterKey to_relay;
+  SrtpMasterKey from_relay;
+};
+
+/// A party's SRTP: libsrtp2, but for AES-192, where that one is wrong.
+class SrtpEnd {
+ public:
+  explicit SrtpEnd(const SrtpKeys& keys) {
+    if (row_of(keys.to_relay.suite).key == 24) {
+      sender_ = std::make_unique<SrtpSender>(EvpBackend().make(keys.to_relay));
+      receiver_ = std::make_unique<SrtpReceiver>(EvpBackend().make(keys.from_relay));
+    } else {
+      sends_ = std::make_unique<Judge>(keys.to_relay, false);
+      receives_ = std::make_unique<Judge>(keys.from_relay, true);
+    }
+  }
+  Packet sealed(Packet packet, bool rtcp = false) {
+    const bool good = sends_ ? sends_->protect(packet, rtcp) == srtp_err_status_ok
+                             : seal(*sender_, packet, rtcp) == SrtpResult::kOk;
+    EXPECT_TRUE(good);
+    return packet;
+  }
+  /// Empty if it is not authentic.
+  Packet opened(Packet packet, bool rtcp = false) {
+    const bool good = receives_ ? receives_->unprotect(packet, rtcp) == srtp_err_status_ok
+                                : open(*receiver_, packet, rtcp) == SrtpResult::kOk;
+    return good ? packet : Packet{};
+  }
+
+ private:
+  std::unique_ptr<Judge> sends_, receives_;
+  std::unique_ptr<SrtpSender> sender_;
+  std::unique_ptr<SrtpReceiver> receiver_;
+};
 
 }  // namespace ferry::test

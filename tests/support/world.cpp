@@ -101,7 +101,8 @@ class SimWorld final : public World {
                                                  std::move(kernel)));
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
-    manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, network_);
+    manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, network_,
+                                                options.listener);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
     network_.set_outlet([this](const SimDatagram& datagram) {
       if (!peers_.contains(datagram.to)) return true;  // lost in the network

@@ -34,6 +34,8 @@ struct WorldOptions {
   /// Simulation only: what locked plain streams of the first worker go to, and the engine's name with it.
   std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload;
   std::string name = "sim";
+  /// Simulation only: who is told what happens.
+  SessionManager::Listener listener;
 };
 
 class World {

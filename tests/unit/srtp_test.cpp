@@ -291,6 +291,94 @@ TEST_P(SrtpTest, ShortPacketsAreMalformedOrNotAuthentic) {
   EXPECT_TRUE(receiver.state().streams.empty());
 }
 
+Packet from_hex(std::string_view text) {
+  Packet packet;
+  for (std::size_t i = 0; i + 1 < text.size(); i += 2)
+    packet.push_back(static_cast<std::byte>(std::stoi(std::string(text.substr(i, 2)), nullptr, 16)));
+  return packet;
+}
+
+TEST(SrtpVectors, S13_ThoseOfRfc7714) {
+  const Packet rtp = from_hex(
+      "8040f17b8041f8d35501a0b247616c6c696120657374206f6d6e69732064697669736120696e2070617274657320747265"
+      "73");
+  const Packet rtcp = from_hex(
+      "81c8000d4d6172734e5450314e545032525450200000042a0000e9304c756e61deadbeefdeadbeefdeadbeefdeadbeefdea"
+      "dbeef");
+  const struct {
+    SrtpSuite suite;
+    std::string_view rtp;   // section 16.1.1, 16.2.1
+    std::string_view rtcp;  // section 17.1, 17.2
+  } rows[] = {
+      {SrtpSuite::kAeadAes128Gcm,
+       "8040f17b8041f8d35501a0b2f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833"
+       "899d7f27beb16a9152cf765ee4390cce",
+       "81c8000d4d61727363e94885dcdab67ca727d7662f6b7e997ff5c0f76c06f32dc676a5f1730d6fda4ce09b4686303ded0bb9"
+       "275bc84aa45896cf4d2fc5abf87245d9eade800005d4"},
+      {SrtpSuite::kAeadAes256Gcm,
+       "8040f17b8041f8d35501a0b232b1de78a822fe12ef9f78fa332e33aab18012389a58e2f3b50b2a0276ffae0f1ba63799b87b"
+       "7aa3db36dfffd6b0f9bb7878d7a76c13",
+       "81c8000d4d617273d50ae4d1f5ce5d304ba297e47d470c282c3ece5dbffe0a50a2eaa5c1110555be8415f658c61de0476f1b"
+       "6fad1d1eb30c4446839f57ff6f6cb26ac3be800005d4"}};
+  for (const auto& row : rows) {
+    Packet key;
+    for (int i = 0; i < row_of(row.suite).key; ++i) key.push_back(static_cast<std::byte>(i));
+    SrtpSessionKeys keys;
+    keys.key = SecretBytes<32>(key);
+    keys.salt = SecretBytes<14>(from_hex("517569642070726f2071756f"));
+    const auto cipher = EvpBackend::make(row.suite, keys, keys);
+    Packet packet = rtp;
+    std::size_t size = packet.size();
+    packet.resize(size + cipher->overhead());
+    ASSERT_TRUE(cipher->seal_rtp(packet, size, 12, Ssrc{0x5501a0b2}, 0xf17b));
+    packet.resize(size);
+    EXPECT_EQ(packet, from_hex(row.rtp));
+    ASSERT_TRUE(cipher->open_rtp(packet, size, 12, Ssrc{0x5501a0b2}, 0xf17b));
+    packet.resize(size);
+    EXPECT_EQ(packet, rtp);
+    Packet report = rtcp;
+    size = report.size();
+    report.resize(size + cipher->overhead());
+    ASSERT_TRUE(cipher->seal_rtcp(report, size, Ssrc{0x4d617273}, 0x5d4));
+    report.resize(size);
+    EXPECT_EQ(report, from_hex(row.rtcp));
+    ASSERT_TRUE(cipher->open_rtcp(report, size, Ssrc{0x4d617273}));
+    report.resize(size);
+    EXPECT_EQ(report, rtcp);
+  }
+}
+
+TEST(SrtpKeys, SRT7_AKeyThatHasProtectedAllItMayStopsAndSaysSoBefore) {
+  std::mt19937 random(3);
+  const SrtpMasterKey key = random_key(random, SrtpSuite::kAes128Cm80);
+  SrtpSender sender(EvpBackend().make(key));
+  Packet report = rtcp_packet(random);
+  ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk);
+  EXPECT_FALSE(sender.wears_out());
+  SrtpSender::State state = sender.state();
+  state.next_rtcp = SrtpSender::kMaxRtcpIndex / 10 * 9;
+  sender.restore(state);
+  report = rtcp_packet(random);
+  ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk);
+  EXPECT_TRUE(sender.wears_out());
+  state.next_rtcp = SrtpSender::kMaxRtcpIndex - SrtpSender::kSkip;
+  sender.restore(state);
+  report = rtcp_packet(random);
+  ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk) << "the last one";
+  report = rtcp_packet(random);
+  EXPECT_EQ(seal(sender, report, true), SrtpResult::kKeyExhausted);
+  // RTP: the roll-over counter at its end.
+  SrtpStream last{Ssrc{9}, ReplayWindow(128), ReplayWindow(128)};
+  last.rtp.forbid_until(SrtpSender::kMaxRtpIndex - 1);
+  SrtpSender old(EvpBackend().make(key));
+  old.restore({{last}, 0});
+  Packet packet = test::rtp('A', 9, 0xffff);
+  EXPECT_EQ(seal(old, packet), SrtpResult::kOk);
+  EXPECT_TRUE(old.wears_out());
+  packet = test::rtp('A', 9, 0);
+  EXPECT_EQ(seal(old, packet), SrtpResult::kKeyExhausted);
+}
+
 TEST(SrtpKeys, KeysOfAnotherSizeAreRefused) {
   SrtpMasterKey key;
   key.suite = SrtpSuite::kAes256Cm80;

@@ -14,7 +14,8 @@ namespace ferry {
 namespace {
 
 using namespace std::chrono_literals;
-using test::Judge;
+using End = test::SrtpEnd;
+using Keys = test::SrtpKeys;
 using test::Packet;
 using test::random_key;
 using test::rtp;
@@ -24,43 +25,6 @@ Endpoint host(std::uint8_t n, std::uint16_t port = 4000) {
   return {IpAddress::v4({192, 0, 2, n}), UdpPort{port}};
 }
 Endpoint relay_port(std::uint16_t port) { return {kRelay, UdpPort{port}}; }
-
-/// What a side is keyed with; nothing = plain.
-struct Keys {
-  SrtpMasterKey to_relay;
-  SrtpMasterKey from_relay;
-};
-
-/// A party's SRTP: libsrtp2, but for AES-192, where that one is wrong.
-class End {
- public:
-  explicit End(const Keys& keys) {
-    if (row_of(keys.to_relay.suite).key == 24) {
-      sender_ = std::make_unique<SrtpSender>(EvpBackend().make(keys.to_relay));
-      receiver_ = std::make_unique<SrtpReceiver>(EvpBackend().make(keys.from_relay));
-    } else {
-      sends_ = std::make_unique<Judge>(keys.to_relay, false);
-      receives_ = std::make_unique<Judge>(keys.from_relay, true);
-    }
-  }
-  Packet sealed(Packet packet, bool rtcp = false) {
-    const bool good = sends_ ? sends_->protect(packet, rtcp) == srtp_err_status_ok
-                             : test::seal(*sender_, packet, rtcp) == SrtpResult::kOk;
-    EXPECT_TRUE(good);
-    return packet;
-  }
-  /// Empty if it is not authentic.
-  Packet opened(Packet packet, bool rtcp = false) {
-    const bool good = receives_ ? receives_->unprotect(packet, rtcp) == srtp_err_status_ok
-                                : test::open(*receiver_, packet, rtcp) == SrtpResult::kOk;
-    return good ? packet : Packet{};
-  }
-
- private:
-  std::unique_ptr<Judge> sends_, receives_;
-  std::unique_ptr<SrtpSender> sender_;
-  std::unique_ptr<SrtpReceiver> receiver_;
-};
 
 /// A call between A (host 10, port 30000) and B (host 21, port 30010).
 class SrtpCall {
