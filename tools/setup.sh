@@ -5,7 +5,7 @@ set -eu
 
 build=(g++ cmake ninja-build make pkg-config ccache libevent-dev libexpected-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
        libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libsrtp2-dev clang bpftool libspandsp-dev libgtest-dev libgmock-dev python3)
-test=(openssl kamailio kamailio-extra-modules sip-tester sox tshark tcpdump nftables iproute2 ethtool procps clang-format)
+test=(openssl kamailio kamailio-extra-modules sip-tester baresip-core ffmpeg sox tshark tcpdump nftables iproute2 ethtool procps clang-format)
 bench=(rtpengine-daemon util-linux iproute2 ethtool procps)
 fuzz=(clang libclang-rt-14-dev)
 

@@ -120,6 +120,7 @@ constexpr OptionRow kOptions[] = {
      else return fmt::format("'{}' is neither text nor json", v);
      return std::string();
    }, "text|json", "form of log lines"},
+  {"core-dumps", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.core_dumps, v); }, "", "allow core dumps, which contain the keys of encrypted calls (default no)"},
   {"foreground", 'f', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.foreground, v); }, "", "stay in the foreground (default)"},
   {"pidfile", 'p', OptionKind::kValue, [](Config& c, std::string_view v) { c.pid_file = v; return std::string(); }, "FILE", "write the process id here"},
   {"num-threads", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.threads, 0, 256); }, "N", "media workers (default 0 = one per core)"},

@@ -453,6 +453,8 @@ def privileges(network, build):
         files, bind = sum(1 << bit for bit in (0, 1, 3)), 1 << 10  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER; CAP_NET_BIND_SERVICE
         check(facts["NoNewPrivs"] == "1" and facts["Uid"].split() == [uid] * 4 and int(facts["CapPrm"], 16) & ~bind == (files if uid == "0" else 0),
               f"{what}: the daemon is user {uid} with capabilities {facts['CapPrm']} and no way to more")
+        # Linux gives what is in /proc of a process that must not be dumped to root.
+        check(os.stat(f"/proc/{daemon}/environ").st_uid == 0, f"{what}: no core dump can have its keys (SRT-15)")
         if "no rights" in wanted:
             check(programs() == 0, f"{what}: nothing is attached")
         else:

@@ -567,6 +567,7 @@ int run(std::span<char* const> arguments) {
   std::vector<std::string> files = config->listen_unix_ng;
   if (config->control_socket != "none") files.push_back(config->control_socket);
   give_up_rights(config->user, config->group, files);
+  if (!config->core_dumps) hide_memory();
   Daemon daemon(*config, *interfaces, std::move(helper));
   daemon.set_arguments(arguments);
   log::info("rtpferryd {} is ready", FERRY_VERSION);

@@ -64,4 +64,8 @@ void give_up_rights(const std::string& user, const std::string& group,
   keep_only(kept);
 }
 
+void hide_memory() {
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail_with("cannot exclude keys from core dumps");
+}
+
 }  // namespace ferry

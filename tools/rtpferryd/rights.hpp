@@ -12,4 +12,8 @@ namespace ferry {
 /// before any thread starts. Throws std::runtime_error with a sentence.
 void give_up_rights(const std::string& user, const std::string& group, const std::vector<std::string>& files);
 
+/// No core dump and no debugger of another user sees the keys of calls (media-security SRT-15). After the
+/// last change of user, which resets it.
+void hide_memory();
+
 }  // namespace ferry

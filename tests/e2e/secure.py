@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""Encrypted calls with programs that others wrote: baresip through Kamailio, and ffmpeg's srtp:// by the NG protocol.
+What each end decrypted is judged by sox.
+
+Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
+"""
+
+import argparse
+import base64
+import json
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, inside, need, run, wait_for
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MODULES = "/usr/lib/baresip/modules"
+ALICE_HZ, BOB_HZ = 440, 700
+FAILED = []
+
+
+def check(good, what):
+    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
+    if not good:
+        FAILED.append(what)
+
+
+def frequency(path):
+    """Of a WAV file; None if there is too little in it."""
+    if not os.path.exists(path) or os.path.getsize(path) < 16000:
+        return None
+    stat = run("sox", path, "-n", "stat", check=False).stderr
+    values = dict(line.split(":", 1) for line in stat.splitlines() if ":" in line)
+    if float(values.get("RMS     amplitude", "0")) < 0.05:
+        return None
+    return int(values["Rough   frequency"])
+
+
+def near(found, wanted):
+    return found is not None and abs(found - wanted) <= 0.06 * wanted
+
+
+class Phone:
+    """A baresip that speaks a tone and writes down what it hears."""
+
+    def __init__(self, lab, who, address, encryption, hertz, *arguments):
+        self.lab, self.who, self.heard = lab, who, lab.path(f"{who}-heard")
+        folder = lab.path(f"{who}-phone")
+        for path in (folder, self.heard):
+            os.makedirs(path)
+        tone = lab.path(f"{who}.wav")
+        run("sox", "-n", "-r", "8000", "-c", "1", "-b", "16", tone, "synth", "30", "sine", str(hertz), "gain", "-6")
+        with open(os.path.join(folder, "config"), "w") as f:
+            f.write(f"module_path {MODULES}\nsip_listen {address}:5060\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
+                    f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports 16000-16100\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"
+                    "module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\n"
+                    "module_app account.so\nmodule_app menu.so\n")
+        media = f";mediaenc={encryption}" if encryption else ""
+        with open(os.path.join(folder, "accounts"), "w") as f:
+            f.write(f'<sip:{who}@{address}>;regint=0;answermode=auto;audio_codecs=PCMA{media};outbound="sip:{RELAY4}:5060"\n')
+        self.process = lab.start("alice" if who == "alice" else "bob", "baresip", "-f", folder, *arguments, log=f"{who}.log")
+
+    def hangs_up(self):
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(5)
+        except Exception:
+            self.process.kill()
+
+    def hears(self):
+        """What the longest file with decoded audio sounds like."""
+        files = [os.path.join(self.heard, name) for name in os.listdir(self.heard) if name.endswith("dec.wav")]
+        return frequency(max(files, key=os.path.getsize)) if files else None
+
+
+def srtp_of(relay):
+    """What rtpferryctl shows of each leg of the only call."""
+    calls = relay.ctl("list")["calls"]
+    if len(calls) != 1:
+        return []
+    shown = relay.ctl("show", calls[0]["call_id"])
+    return [leg["medias"][0].get("srtp") for leg in shown["legs"]]
+
+
+def phones(lab, relay, caller, callee, called):
+    """`caller`, `callee`: baresip's word for their encryption. `called`: the user that tells the proxy what the callee gets."""
+    what = f"{caller or 'plain'} calls {callee or 'plain'} ({called})"
+    bob = Phone(lab, "bob", BOB, callee, BOB_HZ)
+    wait_for(lambda: "5060" in run(*inside("bob", "ss", "-lun")).stdout, 5, "the callee")
+    alice = Phone(lab, "alice", ALICE, caller, ALICE_HZ, "-e", f"/dial sip:{called}@{RELAY4}")
+    wait_for(lambda: relay.ctl("list").get("calls"), 5, "the call")
+    seen = wait_for(lambda: (lambda s: s if len(s) == 2 and all(x is None or x.get("received") for x in s) else None)(srtp_of(relay)), 8,
+                    "keys on both legs")
+    show = lambda: relay.ctl("show", relay.ctl("list")["calls"][0]["call_id"])
+    wait_for(lambda: all(sum(s["packets"] for s in leg["medias"][0]["received"]) >= 150 for leg in show()["legs"]), 8, "three seconds of audio each way")
+    shown = show()
+    drops = [leg["medias"][0]["drops"] for leg in shown["legs"]]
+    suites = [x["suite"] if x else "plain" for x in seen]
+    alice.hangs_up()
+    wait_for(lambda: not relay.ctl("list")["calls"], 8, "the end of the call")
+    bob.hangs_up()
+    heard = (alice.hears(), bob.hears())
+    wanted = ["plain" if not side else "A" for side in (caller, callee)]
+    good = near(heard[0], BOB_HZ) and near(heard[1], ALICE_HZ) and all(s.startswith(w) for s, w in zip(suites, wanted))
+    check(good and not any(d.get("not-authentic") or d.get("replayed") for d in drops),
+          f"baresip: {what}: caller hears {heard[0]} Hz, callee {heard[1]} Hz, {suites[0]} and {suites[1]}, dropped {drops}")
+    for name in ("alice", "bob"):
+        for folder in (f"{name}-phone", f"{name}-heard"):
+            run("rm", "-rf", lab.path(folder))
+
+
+def ng(lab, request):
+    """One request from inside the core namespace."""
+    text = json.dumps(request)
+    program = ("import socket,sys; s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM); s.settimeout(5); s.connect(('127.0.0.1',2223)); "
+               "s.send(b'%d '%__import__('time').monotonic_ns()+sys.stdin.buffer.read()); sys.stdout.buffer.write(s.recv(65536).split(b' ',1)[1])")
+    return json.loads(run(*inside("core", sys.executable, "-c", program), input=text).stdout)
+
+
+def sdp(address, port, profile, lines=()):
+    return (f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\nm=audio {port} {profile} 8\r\n"
+            "a=rtpmap:8 PCMA/8000\r\n" + "".join(f"a=crypto:{line}\r\n" for line in lines))
+
+
+def crypto(reply):
+    return [line.split(":", 1)[1] for line in reply["sdp"].split("\r\n") if line.startswith("a=crypto:")]
+
+
+def port(reply):
+    return int(reply["sdp"].split("m=audio ")[1].split()[0])
+
+
+def streams(lab, relay, number, a_suite, b_suite):
+    """ffmpeg sends from A and another one receives at B; a suite of None is plain RTP."""
+    what = f"ffmpeg: {a_suite or 'plain'} to {b_suite or 'plain'}"
+    key = lambda: base64.b64encode(os.urandom(30)).decode()
+    a_key, b_key = key(), key()
+    call = {"call-id": f"stream-{number}", "from-tag": "A"}
+    offered = ng(lab, {"command": "offer", **call, "sdp": sdp(ALICE, 40000, "RTP/SAVP" if a_suite else "RTP/AVP", [f"1 {a_suite} inline:{a_key}"] if a_suite else []),
+                       "transport-protocol": "RTP/SAVP" if b_suite else "RTP/AVP", "SDES": [f"only-{b_suite}"] if b_suite else [], "DTLS": "off"})
+    lines = crypto(offered)
+    taken = next((line for line in lines if b_suite and line.split()[1] == b_suite), None)
+    answered = ng(lab, {"command": "answer", **call, "to-tag": "B",
+                        "sdp": sdp(BOB, 42000, "RTP/SAVP" if b_suite else "RTP/AVP", [f"{taken.split()[0]} {b_suite} inline:{b_key}"] if b_suite else [])})
+    check(answered["result"] == "ok" and len(crypto(answered)) == (1 if a_suite else 0), f"{what}: signalled")
+    with open(lab.path(f"b-{number}.sdp"), "w") as f:
+        f.write(sdp(BOB, 42000, "RTP/SAVP" if b_suite else "RTP/AVP", [taken] if taken else []))
+    heard = lab.path(f"b-{number}.wav")
+    receiver = lab.start("bob", "ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-protocol_whitelist", "file,crypto,srtp,rtp,udp", "-i", lab.path(f"b-{number}.sdp"),
+                         "-t", "3", heard, log=f"receiver-{number}.log")
+    wait_for(lambda: ":42000 " in run(*inside("bob", "ss", "-lun")).stdout, 5, "the receiver")
+    # Under the SDES name it would shorten the tags of SRTCP too (RFC 4568 section 6.2.2 does not).
+    own_name = {"AES_CM_128_HMAC_SHA1_32": "SRTP_AES128_CM_HMAC_SHA1_32"}.get(a_suite, a_suite)
+    protection = ["-srtp_out_suite", own_name, "-srtp_out_params", a_key] if a_suite else []
+    sender = lab.start("alice", "ffmpeg", "-nostdin", "-loglevel", "error", "-re", "-f", "lavfi", "-i", f"sine=frequency={ALICE_HZ}:sample_rate=8000:duration=6", "-af",
+                       "volume=6", "-c:a", "pcm_alaw", "-payload_type", "8", "-f", "rtp", *protection,
+                       f"{'srtp' if a_suite else 'rtp'}://{RELAY4}:{port(answered)}?localport=40000&pkt_size=172", log=f"sender-{number}.log")
+    sender.wait(20)
+    try:
+        receiver.wait(5)
+    except Exception:
+        receiver.send_signal(signal.SIGINT)
+        receiver.wait(5)
+    shown = relay.ctl("show", call["call-id"])
+    drops = [leg["medias"][0]["drops"] for leg in shown["legs"]]
+    found = frequency(heard)
+    check(near(found, ALICE_HZ) and not any(d.get("not-authentic") for d in drops), f"{what}: {found} Hz decrypted, dropped {drops}")
+    ng(lab, {"command": "delete", **call, "delete delay": 0})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
+    arguments = parser.parse_args()
+    try:
+        need("kamailio", "baresip", "ffmpeg", "sox", "ip", "pgrep")
+        with Lab() as lab:
+            relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=1")
+            lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio-secure.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
+                      log="kamailio.log")
+            wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+            try:
+                for number, (a, b) in enumerate((("AES_CM_128_HMAC_SHA1_80", None), (None, "AES_CM_128_HMAC_SHA1_32"), ("AES_CM_128_HMAC_SHA1_32", "AES_CM_128_HMAC_SHA1_80"),
+                                                 ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80"))):
+                    streams(lab, relay, number, a, b)
+                phones(lab, relay, "srtp-mand", "", "plain")
+                phones(lab, relay, "", "srtp-mand", "encrypted")
+                phones(lab, relay, "srtp-mand", "srtp-mand", "same")
+                phones(lab, relay, "srtp-mandf", "srtp-mand", "encrypted")
+                phones(lab, relay, "srtp", "srtp", "same")  # RFC 8643
+            except RuntimeError as problem:
+                check(False, str(problem))
+            check(relay.used_pairs() == 0, "no port is left in use")
+            check("inline:" not in lab.log("relay.log"), "no key is in the log (SRT-15)")
+            if FAILED:
+                for log in sorted(os.listdir(lab.directory)):
+                    if log.endswith(".log"):
+                        print(f"--- {log}\n" + lab.log(log)[-1500:])
+    except Skip as why:
+        print(f"SKIP: {why}")
+        return 77
+    return 1 if FAILED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
