@@ -4,11 +4,12 @@ space) and bare tc and XDP forwarders, interleaved in one run.
 
 One core has the generator and the sink, the other everything of the relay: its process and the kernel thread that takes
 frames from its interface (threaded NAPI), whose CPU time is added. Frames are 172-octet RTP in IPv4. Figures are medians of
-the rounds. "Loss-free" is the highest rate with at most 0.1 % lost in a second. A rate above two thirds of what the generator
+the rounds. With "SRTP" the caller of each call is encrypted (AES_CM_128_HMAC_SHA1_80), the callee plain. "Loss-free" is the highest rate with at most 0.1 % lost in a second. A rate above two thirds of what the generator
 can send at all is marked: there the generator is the limit.
 """
 
 import argparse
+import base64
 import ctypes
 import json
 import os
@@ -126,13 +127,15 @@ def rss_kb(pid):
     return next(int(line.split()[1]) for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS"))
 
 
-def sdp(port):
-    return (f"v=0\r\no=- 1 1 IN IP4 {PEERS}\r\ns=-\r\nc=IN IP4 {PEERS}\r\nt=0 0\r\nm=video {port} RTP/AVP 96\r\n"
-            "a=rtpmap:96 H264/90000\r\n")
+def sdp(port, crypto=""):
+    return (f"v=0\r\no=- 1 1 IN IP4 {PEERS}\r\ns=-\r\nc=IN IP4 {PEERS}\r\nt=0 0\r\nm=video {port} RTP/{'S' if crypto else ''}AVP 96\r\n"
+            "a=rtpmap:96 H264/90000\r\n" + (f"a=crypto:{crypto}\r\n" if crypto else ""))
 
 
 class Relay:
     def __init__(self, kind, build, log, calls):
+        """`kind`: the program, what it forwards by, and "SRTP" if one side of each call is encrypted."""
+        self.crypto = [""] * calls
         self.kind, self.pids, self.process, self.helper = kind, [], None, None
         common = ["--config-file=none", f"--interface={RELAY}", "--listen-ng=127.0.0.1:2223", "--log-level=4", "--num-threads=1",
                   "--port-min=20000", "--port-max=40000", "--delete-delay=0", "--timeout=3600"]
@@ -145,7 +148,9 @@ class Relay:
             self.helper.ask({"flows": flows})
             self.ports = ports
             return
-        if kind == "rtpengine":
+        if "SRTP" in kind:
+            self.crypto = ["1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.b64encode(os.urandom(30)).decode() for _ in range(calls)]
+        if kind.startswith("rtpengine"):
             command = ["rtpengine", *common, "--foreground", "--log-stderr", "--table=-1"]
         else:
             self.socket = os.path.join(os.path.dirname(log.name), "control.sock")
@@ -175,7 +180,7 @@ class Relay:
         self.ports = []
         for i in range(calls):
             keys = {"call-id": f"c{i}", "from-tag": "A"}
-            to_b = port(ng(command="offer", sdp=sdp(10000 + 4 * i), **keys))
+            to_b = port(ng(command="offer", sdp=sdp(10000 + 4 * i, self.crypto[i]), **{"transport-protocol": "RTP/AVP"}, **keys))
             to_a = port(ng(command="answer", **{"to-tag": "B"}, sdp=sdp(10002 + 4 * i), **keys))
             self.ports.append((to_a, to_b))
         self.kb_per_call = (rss_kb(self.process.pid) - before) / calls
@@ -193,8 +198,8 @@ def measure(kind, build, calls, directory):
         relay = Relay(kind, build, log, calls)
         flows = []
         for i, (to_a, to_b) in enumerate(relay.ports):
-            flows += [[PEERS, 10000 + 4 * i, RELAY, to_a, network.macs["g0"], network.macs["c0"]],
-                      [PEERS, 10002 + 4 * i, RELAY, to_b, network.macs["g0"], network.macs["c0"]]]
+            flows += [[PEERS, 10000 + 4 * i, RELAY, to_a, network.macs["g0"], network.macs["c0"], relay.crypto[i]],
+                      [PEERS, 10002 + 4 * i, RELAY, to_b, network.macs["g0"], network.macs["c0"], ""]]
         generator = Lines(inside(GEN, "taskset", "-c", CPU["generator"], os.path.join(build, "mediagen"), "gen", "g0"))
         try:
             generator.ask({"flows": flows})
@@ -243,9 +248,9 @@ def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("needs two cores: one for the generator")
         return 1
-    kinds = ["rtpferryd sockets", "rtpferryd tc", "rtpferryd xdp", "bare tc", "bare XDP"]
+    kinds = ["rtpferryd sockets", "rtpferryd tc", "rtpferryd xdp", "bare tc", "bare XDP", "rtpferryd sockets SRTP"]
     if shutil.which("rtpengine"):
-        kinds.append("rtpengine")
+        kinds += ["rtpengine", "rtpengine SRTP"]
     kinds = arguments.only or kinds
     rounds = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as directory:
@@ -256,16 +261,22 @@ def main():
     ceiling = max(m["ceiling"] for m in medians.values())
     base = medians.get("rtpengine")
     print(f"{arguments.calls} calls, {arguments.rounds} rounds, 172 octets, one core for the relay; the generator sends at most {ceiling:,.0f}/s")
-    print(f"{'':18}{'loss-free/s':>13}{'ratio':>7}{'us CPU/packet':>15}{'ratio':>7}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'kB/call':>9}")
+    # What comes back encrypted does not say when it was sent.
+    latency = lambda kind, m, key: f"{'-':>9}" if "SRTP" in kind else f"{m[key]:>9.1f}"
+    print(f"{'':23}{'loss-free/s':>13}{'ratio':>7}{'us CPU/packet':>15}{'ratio':>7}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'kB/call':>9}")
     for kind, m in medians.items():
         of = lambda key, down=False: f"{(base[key] / m[key] if down else m[key] / base[key]):.1f}" if base and m[key] and base[key] else "-"
-        print(f"{kind:18}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}{m['p50_us at 50000']:>9.1f}"
-              f"{m['p99_us at 50000']:>9.1f}{m['p999_us at 50000']:>9.1f}{m.get('kb_per_call', 0):>9.1f}"
-              f"{'  generator-bound' if m['loss_free'] > ceiling * 2 / 3 else ''}")
-    print(f"\n{'us at packets/s':18}" + "".join(f"{f'{rate:,}: p50':>15}{'p99':>9}{'p99.9':>9}{'lost':>8}" for rate in RATES))
+        print(f"{kind:23}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}"
+              + "".join(latency(kind, m, f"{which}_us at 50000") for which in ("p50", "p99", "p999"))
+              + f"{m.get('kb_per_call', 0):>9.1f}{'  generator-bound' if m['loss_free'] > ceiling * 2 / 3 else ''}")
+    print(f"\n{'us at packets/s':23}" + "".join(f"{f'{rate:,}: p50':>15}{'p99':>9}{'p99.9':>9}{'lost':>8}" for rate in RATES))
     for kind, m in medians.items():
-        print(f"{kind:18}" + "".join(f"{m[f'p50_us at {rate}']:>15.1f}{m[f'p99_us at {rate}']:>9.1f}{m[f'p999_us at {rate}']:>9.1f}"
-                                     f"{m[f'lost at {rate}']:>8.2%}" for rate in RATES))
+        print(f"{kind:23}" + "".join(" " * 6 + "".join(latency(kind, m, f"{which}_us at {rate}") for which in ("p50", "p99", "p999"))
+                                     + f"{m[f'lost at {rate}']:>8.2%}" for rate in RATES))
+    for name in ("rtpferryd sockets", "rtpengine"):
+        if name in medians and name + " SRTP" in medians:
+            plain, secure = (medians[name + which]["loss_free"] / 100 for which in ("", " SRTP"))
+            print(f"{name}: {secure:,.0f} calls between SRTP and RTP on one core, {secure / plain:.2f} of {plain:,.0f} plain ones" if plain else name)
     if arguments.json:
         with open(arguments.json, "w") as f:
             json.dump({"calls": arguments.calls, "ceiling": ceiling, "medians": medians, "rounds": rounds}, f, indent=1)

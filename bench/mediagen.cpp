@@ -2,19 +2,25 @@
 // and times what comes back, `mediagen bare|bare-tc INTERFACE` attaches the least that a forwarder must do.
 // Both read JSON lines.
 //
-//   gen   {"flows": [["SRC", PORT, "DST", PORT, "SRC-MAC", "DST-MAC"], …]}, then {"rate": N, "seconds": S} as
+//   gen   {"flows": [["SRC", PORT, "DST", PORT, "SRC-MAC", "DST-MAC", "CRYPTO"], …]} (CRYPTO: a value of
+//         a=crypto that the stream is encrypted by, or empty), then {"rate": N, "seconds": S} as
 //   often as
 //         wanted; each answers {"sent": …, "received": …, "p50_us": …, "p99_us": …, "p999_us": …}
 //   bare  {"flows": [["LOCAL", PORT, "OUT-LOCAL", PORT, "OUT-PEER", PORT], …]}, then waits for the end of its
 //   input
 
+#include "control/sdp/sdes.hpp"
 #include "media.skel.h"  // generated
+#include "relay/core/srtp/srtp_context.hpp"
+#include "relay/srtp/evp_backend.hpp"
 
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <iostream>
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -34,18 +40,22 @@
 
 namespace {
 
+using namespace ferry;
 using nlohmann::json;
 
 constexpr std::size_t kBuckets = 1024;
 constexpr std::size_t kPayload = 172;
+constexpr std::size_t kTag = 10;
 constexpr std::size_t kBatch = 32;
 
 struct Frame {
   ethhdr eth;
   iphdr ip;
   udphdr udp;
-  std::array<std::uint8_t, kPayload> rtp;
+  std::array<std::uint8_t, kPayload + kTag + 4> rtp;
 } __attribute__((packed));
+/// Of a frame whose RTP packet has this size.
+constexpr std::size_t frame_size(std::size_t rtp) { return sizeof(Frame) - sizeof(Frame::rtp) + rtp; }
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
@@ -55,14 +65,14 @@ void read_mac(const std::string& text, unsigned char* to) {
     throw std::runtime_error("no MAC address: " + text);
 }
 
-Frame make_frame(const json& flow, std::uint32_t ssrc) {
+Frame make_frame(const json& flow, std::uint32_t ssrc, std::size_t size) {
   Frame frame{};
   read_mac(flow[4], frame.eth.h_source);
   read_mac(flow[5], frame.eth.h_dest);
   frame.eth.h_proto = htons(ETH_P_IP);
   frame.ip.version = 4;
   frame.ip.ihl = 5;
-  frame.ip.tot_len = htons(sizeof(iphdr) + sizeof(udphdr) + kPayload);
+  frame.ip.tot_len = htons(static_cast<std::uint16_t>(sizeof(iphdr) + sizeof(udphdr) + size));
   frame.ip.frag_off = htons(0x4000);
   frame.ip.ttl = 64;
   frame.ip.protocol = IPPROTO_UDP;
@@ -77,7 +87,7 @@ Frame make_frame(const json& flow, std::uint32_t ssrc) {
   frame.ip.check = static_cast<std::uint16_t>(~sum);
   frame.udp.source = htons(flow[1].get<std::uint16_t>());
   frame.udp.dest = htons(flow[3].get<std::uint16_t>());
-  frame.udp.len = htons(sizeof(udphdr) + kPayload);
+  frame.udp.len = htons(static_cast<std::uint16_t>(sizeof(udphdr) + size));
   frame.rtp[0] = 0x80;
   frame.rtp[1] = 96;
   const std::uint32_t ssrc_be = htonl(ssrc);
@@ -138,8 +148,12 @@ json read_line() {
 class Generator {
  public:
   Generator(const std::string& interface, const json& flows, int latencies) : latencies_(latencies) {
-    for (std::size_t i = 0; i < flows.size(); ++i)
-      frames_.push_back(make_frame(flows[i], 1000 + static_cast<std::uint32_t>(i)));
+    for (std::size_t i = 0; i < flows.size(); ++i) {
+      senders_.push_back(sender_of(flows[i][6].get<std::string>()));
+      const std::size_t size = kPayload + (senders_.back() ? kTag : 0);
+      frames_.push_back(make_frame(flows[i], 1000 + static_cast<std::uint32_t>(i), size));
+    }
+    sealed_.resize(kBatch);
     socket_ = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     sockaddr_ll to{};
     to.sll_family = AF_PACKET;
@@ -164,16 +178,23 @@ class Generator {
       const auto due = static_cast<std::uint64_t>(static_cast<double>(now - start) * rate / 1e9);
       if (due < sent + kBatch) continue;
       for (std::size_t i = 0; i < kBatch; ++i) {
-        Frame& frame = frames_[next_];
+        Frame* frame = &frames_[next_];
+        SrtpSender* sender = senders_[next_].get();
         if (++next_ == frames_.size()) {
           next_ = 0;
           ++sequence_;
         }
         const std::uint16_t sequence = htons(sequence_);
         const std::int64_t at = now_ns();
-        std::memcpy(frame.rtp.data() + 2, &sequence, 2);
-        std::memcpy(frame.rtp.data() + 12, &at, 8);
-        pieces[i] = {&frame, sizeof frame};
+        std::memcpy(frame->rtp.data() + 2, &sequence, 2);
+        std::memcpy(frame->rtp.data() + 12, &at, 8);
+        std::size_t size = kPayload;
+        if (sender != nullptr) {
+          sealed_[i] = *frame;
+          frame = &sealed_[i];
+          sender->seal_rtp(std::as_writable_bytes(std::span(frame->rtp)), size);
+        }
+        pieces[i] = {frame, frame_size(size)};
         messages[i].msg_hdr.msg_iov = &pieces[i];
         messages[i].msg_hdr.msg_iovlen = 1;
       }
@@ -202,9 +223,23 @@ class Generator {
   }
 
  private:
+  static std::unique_ptr<SrtpSender> sender_of(const std::string& crypto) {
+    if (crypto.empty()) return nullptr;
+    const auto line = sdp::parse_crypto(crypto);
+    if (!line || line->suite->suite != SrtpSuite::kAes128Cm80)
+      throw std::runtime_error("the generator knows one suite");
+    SrtpMasterKey key;
+    key.suite = line->suite->suite;
+    key.key = SecretBytes<32>(line->key_and_salt.get().first(line->suite->key));
+    key.salt = SecretBytes<14>(line->key_and_salt.get().subspan(line->suite->key));
+    return std::make_unique<SrtpSender>(EvpBackend().make(key));
+  }
+
   int latencies_;
   int socket_ = -1;
   std::vector<Frame> frames_;
+  std::vector<std::unique_ptr<SrtpSender>> senders_;  // null: plain
+  std::vector<Frame> sealed_;
   std::size_t next_ = 0;
   std::uint16_t sequence_ = 1;
 };
