@@ -54,6 +54,7 @@ struct Config {
   std::string log_facility;  // empty = no syslog
   LogFormat log_format = LogFormat::kText;
   bool foreground = true;
+  std::string srtp_backend = "openssl";
   /// Core dumps contain the keys of encrypted calls.
   bool core_dumps = false;
   /// Whom the daemon becomes once it has started; empty = stays who it is.

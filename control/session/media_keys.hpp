@@ -45,6 +45,10 @@ struct MediaKeys {
   bool accept = false;
   /// A plain section whose media is in the encrypted one beside it.
   bool merged = false;
+  /// Offered twice, plain and encrypted in this order; the party chooses (key `OSRTP`, offer-legacy).
+  bool doubled = false;
+  /// Its last SDP has both sections too.
+  bool paired = false;
   bool agreed = false;
   /// Of the above; null after a change.
   std::shared_ptr<const SrtpPlan> plan;

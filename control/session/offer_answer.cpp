@@ -171,8 +171,31 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
     return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
   if (receiver_ != nullptr && !receiver_->last_sdp.empty()) {
     if (auto own = sdp::parse(receiver_->last_sdp)) receiver_own_ = std::move(*own);
+    fold_doubled(receiver_own_, *receiver_);
   }
+  if (sender_ != nullptr) fold_doubled(session_, *sender_);
   return {};
+}
+
+void OfferAnswer::fold_doubled(sdp::Session& session, const Leg& leg) {
+  const auto is_doubled = [](const auto& media) { return media->keys && media->keys->doubled; };
+  const auto doubled = static_cast<std::size_t>(std::ranges::count_if(leg.medias, is_doubled));
+  if (doubled == 0) return;
+  const bool paired = session.media.size() == leg.medias.size() + doubled;
+  std::vector<sdp::MediaSection> folded;
+  auto next = session.media.begin();
+  for (const auto& media : leg.medias) {
+    if (is_doubled(media)) media->keys->paired = paired;
+    if (!paired) continue;
+    auto& first = *next++;
+    if (!is_doubled(media)) {
+      folded.push_back(std::move(first));
+      continue;
+    }
+    auto& encrypted = *next++;
+    folded.push_back(std::move(encrypted.port != 0 ? encrypted : first));
+  }
+  if (paired) session.media = std::move(folded);
 }
 
 void OfferAnswer::match_sections() {
@@ -517,7 +540,8 @@ Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
     if (match.hidden || match.untouched) continue;
-    const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure;
+    const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
+                         !(match.sender->keys && match.sender->keys->doubled);
     if (auto ok = check_answer(*match.section, offered, keys_offered(match), manager_.config_.srtp); !ok)
       return ok;
   }
@@ -534,6 +558,7 @@ void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaS
   if (to_encrypted || to_opportunistic || receiver.keys) {
     MediaKeys& keys = receiver.made_keys();
     keys.offered_to_peer = to_opportunistic;
+    keys.doubled = to_encrypted && request_.osrtp.offer_doubled;
     const bool changes_packets = !request_.extmap_mask.empty() || request_.echo || call_.silenced ||
                                  sender.leg->silenced || receiver.leg->silenced;
     const sdp::SdesOfferRules rules{manager_.config_.srtp.legacy_suites,

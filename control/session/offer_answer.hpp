@@ -51,6 +51,8 @@ class OfferAnswer {
   [[nodiscard]] bool is_hidden(const sdp::MediaSection& section) const;
   /// A plain section beside an encrypted one for the same media (key `OSRTP`, accept-legacy).
   [[nodiscard]] bool is_doubled(const sdp::MediaSection& section) const;
+  /// Of two sections for one media of `leg` only the one that the party chose stays.
+  static void fold_doubled(sdp::Session& session, const Leg& leg);
   void match_sections();
   Result<void, RequestError> choose_interfaces();
   /// SRT-13: refuses an answer that takes nothing of an encrypted offer.
@@ -89,6 +91,8 @@ class OfferAnswer {
   sdp::SectionEdit edit_section(Media& media);
   void choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender);
   void filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section);
+  /// One section, or two for a media that is offered plain and encrypted.
+  void add_sections(std::vector<sdp::SectionEdit>& sections, Media& media);
   std::string write_reply();
 
   SessionManager& manager_;

@@ -198,6 +198,21 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   return edit;
 }
 
+void OfferAnswer::add_sections(std::vector<sdp::SectionEdit>& sections, Media& media) {
+  sections.push_back(edit_section(media));
+  if (!media.keys || !(is_answer_ ? media.keys->paired : media.keys->doubled)) return;
+  sdp::SectionEdit other = sections.back();
+  const sdp::Protocol chosen = other.protocol;
+  const auto with = [&](bool secure) {
+    return sdp::parse_protocol(secure ? (chosen.feedback ? "RTP/SAVPF" : "RTP/SAVP")
+                                      : (chosen.feedback ? "RTP/AVPF" : "RTP/AVP"));
+  };
+  other.protocol = with(!chosen.secure);
+  other.crypto.clear();
+  if (is_answer_) other.port = 0;  // the party has chosen
+  sections.insert(chosen.secure ? sections.end() - 1 : sections.end(), std::move(other));
+}
+
 void OfferAnswer::choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender) {
   const auto number = [&](std::int64_t value) {
     generated_texts_.push_back(std::to_string(value));
@@ -267,7 +282,7 @@ std::string OfferAnswer::write_reply() {
         media->hidden || std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
     const bool ours = std::ranges::any_of(media->subscriptions,
                                           [&](const Subscription& s) { return s.source->leg == sender_; });
-    if (matched || ours) edit.sections.push_back(edit_section(*media));
+    if (matched || ours) add_sections(edit.sections, *media);
   }
   // The version of o= depends on the rest of the text.
   OriginText origin_text;

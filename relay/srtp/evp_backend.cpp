@@ -64,8 +64,9 @@ SecretBytes<Size> derive(const SrtpMasterKey& master, unsigned label, std::size_
   return derived;
 }
 
-/// `first_label`: 0 for SRTP, 3 for SRTCP.
-SrtpSessionKeys derive_all(const SrtpMasterKey& master, unsigned first_label) {
+}  // namespace
+
+SrtpSessionKeys derive_session_keys(const SrtpMasterKey& master, unsigned first_label) {
   const SrtpSuiteRow& row = row_of(master.suite);
   SrtpSessionKeys keys;
   keys.key = derive<32>(master, first_label, row.key);
@@ -73,6 +74,8 @@ SrtpSessionKeys derive_all(const SrtpMasterKey& master, unsigned first_label) {
   keys.salt = derive<14>(master, first_label + 2, row.salt);
   return keys;
 }
+
+namespace {
 
 /// XORs the low `size` octets of `value`, in network order.
 void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept {
@@ -191,6 +194,8 @@ class EvpCipher final : public SrtpCipher {
   [[nodiscard]] std::size_t overhead() const noexcept override {
     return std::max(row_.rtp_tag, row_.rtcp_tag) + mki_.size() + sizeof(std::uint32_t);
   }
+
+  [[nodiscard]] std::size_t rtp_overhead() const noexcept override { return row_.rtp_tag + mki_.size(); }
 
   bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
                 std::uint64_t index) noexcept override {
@@ -314,7 +319,8 @@ class EvpCipher final : public SrtpCipher {
 std::unique_ptr<SrtpCipher> EvpBackend::make(const SrtpMasterKey& key) const {
   const SrtpSuiteRow& row = row_of(key.suite);
   if (key.key.get().size() != row.key || key.salt.get().size() != row.salt || row.is_legacy) return nullptr;
-  return std::make_unique<EvpCipher>(key.suite, key.mki, derive_all(key, 0), derive_all(key, 3));
+  return std::make_unique<EvpCipher>(key.suite, key.mki, derive_session_keys(key, 0),
+                                     derive_session_keys(key, 3));
 }
 
 std::unique_ptr<SrtpCipher> EvpBackend::make(SrtpSuite suite, const SrtpSessionKeys& rtp,

@@ -12,6 +12,9 @@ struct SrtpSessionKeys {
   SecretBytes<20> auth;  // empty for AEAD
 };
 
+/// RFC 3711 §4.3 at a key derivation rate of 0. `first_label`: 0 for SRTP, 3 for SRTCP.
+SrtpSessionKeys derive_session_keys(const SrtpMasterKey& master, unsigned first_label);
+
 /// Stateless; any thread.
 class EvpBackend final : public SrtpBackend {
  public:

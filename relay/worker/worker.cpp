@@ -95,7 +95,11 @@ std::size_t Worker::run_once() noexcept {
   const std::size_t count = io_->receive(received_);
   if (count > 0) {
     const Instant now = io_->now();
-    for (std::size_t i = 0; i < count; ++i) on_packet(std::move(received_[i]), now);
+    if (batching_ != nullptr) open_batch(count, now);
+    for (std::size_t i = 0; i < count; ++i) {
+      const bool is_opened = batching_ != nullptr && opened_[i].origin.key != 0;
+      on_packet(std::move(received_[i]), now, is_opened ? &opened_[i] : nullptr);
+    }
     flush();
   }
   if (offloader_) {
@@ -115,6 +119,7 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
     bump(totals_.unserved_ports);
     entry->state.note(TransportEvent::kPortNotServed);
   }
+  note_backend(entry->state.plan());
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
@@ -148,6 +153,7 @@ void Worker::execute(UpdatePlan& command) {
   if (entry == nullptr) return;
   if (offloader_) offloader_->before_plan(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), io_->now());
+  note_backend(entry->state.plan());
   if (offloader_) offloader_->reconsider(*entry);
 }
 
@@ -221,7 +227,38 @@ void Worker::drop(TransportEntry& entry, DropReason reason) noexcept {
   count_drops(totals_, reason);
 }
 
-void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
+void Worker::open_batch(std::size_t count, Instant now) noexcept {
+  std::size_t works = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    opened_[i] = {};
+    const PacketBuffer& packet = received_[i];
+    const TransportEntry* entry = table_.at(static_cast<std::size_t>(packet->cookie >> 1));
+    if (entry == nullptr || packet->truncated || !is_batched(entry->state.plan())) continue;
+    const auto component = static_cast<Component>(packet->cookie & 1);
+    SrtpOpened opened;
+    if (!entry->state.prepare_unprotect(component, packet->remote, packet.data(), now, work_[works], opened))
+      continue;
+    work_of_[works++] = i;
+    opened_[i] = opened;
+  }
+  batching_->open_rtp({work_.data(), works});
+  for (std::size_t n = 0; n < works; ++n) {
+    SrtpOpened& opened = opened_[work_of_[n]];
+    if (work_[n].done)
+      opened.size = work_[n].size;
+    else
+      opened = {};  // another index or key, or a forgery: one by one
+  }
+}
+
+void Worker::seal_batch() noexcept {
+  if (work_count_ == 0) return;
+  batching_->seal_rtp({work_.data(), work_count_});
+  for (std::size_t n = 0; n < work_count_; ++n) FERRY_ENSURE(work_[n].done);
+  work_count_ = 0;
+}
+
+void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept {
   const auto slot = static_cast<std::size_t>(packet->cookie >> 1);
   const auto component = static_cast<Component>(packet->cookie & 1);
   // Cannot fail: a port is detached before its transport leaves the table.
@@ -236,7 +273,7 @@ void Worker::on_packet(PacketBuffer packet, Instant now) noexcept {
     std::size_t size = 0;
     SrtpOrigin origin;
     const DropReason reason =
-        entry.state.unprotect(component, packet->remote, packet.data(), size, origin, now, *own_);
+        entry.state.unprotect(component, packet->remote, packet.data(), size, origin, now, *own_, opened);
     if (reason != DropReason::kNone) {
       count_drops(totals_, reason);
       bump(interface_of(entry).ingress.errors);
@@ -397,12 +434,14 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   if (is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
   if (out.state.is_protected()) {
     std::size_t size = plain;
+    SrtpWork* later = !is_rtcp && is_batched(out.state.plan()) ? &work_[work_count_] : nullptr;
     const DropReason reason = out.state.protect(is_rtcp, packet.data_and_tailroom(), size, source,
-                                                {packet->srtp_index, packet->srtp_key});
+                                                {packet->srtp_index, packet->srtp_key}, later);
     if (reason != DropReason::kNone) {
       drop(out, reason);
       return;
     }
+    if (later != nullptr) ++work_count_;
     packet->length = static_cast<std::uint32_t>(size);
   }
   if (!is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data().first(plain), to, now);
@@ -415,6 +454,7 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
 }
 
 void Worker::flush() noexcept {
+  seal_batch();
   if (outgoing_count_ == 0) return;
   std::array<bool, kBatch> failed{};
   io_->send({outgoing_.data(), outgoing_count_}, {failed.data(), outgoing_count_});

@@ -143,7 +143,17 @@ class Worker {
 
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
   std::unique_ptr<TransportEntry> take(TransportId id);
-  void on_packet(PacketBuffer packet, Instant now) noexcept;
+  void on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
+  /// Opens those of the received packets that a back end likes to have at once.
+  void open_batch(std::size_t count, Instant now) noexcept;
+  void seal_batch() noexcept;
+  void note_backend(const TransportPlan& plan) noexcept {
+    if (plan.srtp && plan.srtp->backend && plan.srtp->backend->is_batching())
+      batching_ = plan.srtp->backend.get();
+  }
+  [[nodiscard]] bool is_batched(const TransportPlan& plan) const noexcept {
+    return batching_ != nullptr && plan.srtp && plan.srtp->backend.get() == batching_;
+  }
   void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
              int depth) noexcept;
   void forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept;
@@ -176,6 +186,12 @@ class Worker {
   std::array<HeldAt, kMaxHeld> held_{};  // ring, by serial
   std::uint64_t next_held_ = 1;
   std::array<PacketBuffer, kBatch> received_;
+  std::array<SrtpOpened, kBatch> opened_{};  // of `received_`; key 0: was not opened
+  std::array<SrtpWork, kBatch> work_{};
+  std::array<std::size_t, kBatch> work_of_{};  // which of `received_`
+  std::size_t work_count_ = 0;
+  /// The back end of transports with keys, if it wants batches. It outlives the calls.
+  const SrtpBackend* batching_ = nullptr;
   struct Outgoing {
     TransportEntry* entry = nullptr;
     Component via = Component::kRtp;

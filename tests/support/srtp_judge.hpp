@@ -6,6 +6,7 @@
 #include "tests/support/packets.hpp"
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -143,14 +144,20 @@ struct SrtpKeys {
 /// A party's SRTP: libsrtp2, but for AES-192, where that one is wrong.
 class SrtpEnd {
  public:
-  explicit SrtpEnd(const SrtpKeys& keys) {
-    if (row_of(keys.to_relay.suite).key == 24) {
-      sender_ = std::make_unique<SrtpSender>(EvpBackend().make(keys.to_relay));
-      receiver_ = std::make_unique<SrtpReceiver>(EvpBackend().make(keys.from_relay));
-    } else {
-      sends_ = std::make_unique<Judge>(keys.to_relay, false);
-      receives_ = std::make_unique<Judge>(keys.from_relay, true);
+  explicit SrtpEnd(const SrtpKeys& keys) { follow(keys); }
+  /// A direction whose key stays goes on with its counters.
+  void follow(const SrtpKeys& keys) {
+    // Not libsrtp2, which is wrong there.
+    const bool ours = row_of(keys.to_relay.suite).key == 24;
+    if (!keys_ || keys_->to_relay != keys.to_relay) {
+      sends_ = ours ? nullptr : std::make_unique<Judge>(keys.to_relay, false);
+      sender_ = ours ? std::make_unique<SrtpSender>(EvpBackend().make(keys.to_relay)) : nullptr;
     }
+    if (!keys_ || keys_->from_relay != keys.from_relay) {
+      receives_ = ours ? nullptr : std::make_unique<Judge>(keys.from_relay, true);
+      receiver_ = ours ? std::make_unique<SrtpReceiver>(EvpBackend().make(keys.from_relay)) : nullptr;
+    }
+    keys_ = keys;
   }
   Packet sealed(Packet packet, bool rtcp = false) {
     const bool good = sends_ ? sends_->protect(packet, rtcp) == srtp_err_status_ok
@@ -166,6 +173,7 @@ class SrtpEnd {
   }
 
  private:
+  std::optional<SrtpKeys> keys_;
   std::unique_ptr<Judge> sends_, receives_;
   std::unique_ptr<SrtpSender> sender_;
   std::unique_ptr<SrtpReceiver> receiver_;

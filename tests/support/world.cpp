@@ -26,7 +26,7 @@ constexpr WallTime kWallStart{std::chrono::hours(24 * 365 * 55)};
 IpAddress address(std::string_view text) { return IpAddress::parse(text).value(); }
 
 SessionConfig with_srtp(SessionConfig session) {
-  session.srtp.backend = std::make_shared<EvpBackend>();
+  if (!session.srtp.backend) session.srtp.backend = std::make_shared<EvpBackend>();
   return session;
 }
 

@@ -1,5 +1,6 @@
 // SRTP against libsrtp2, which knows nothing of ours: every suite both ways, random schedules, forgeries.
 
+#include "relay/srtp/backends.hpp"
 #include "tests/support/srtp_judge.hpp"
 
 #include <map>
@@ -50,18 +51,27 @@ Packet rtcp_packet(std::mt19937& random, std::uint32_t ssrc = kSsrc) {
   return packet;
 }
 
-class SrtpTest : public ::testing::TestWithParam<SrtpSuite> {
+class SrtpTest : public ::testing::TestWithParam<std::tuple<SrtpSuite, std::string_view>> {
  protected:
-  std::unique_ptr<SrtpCipher> cipher(const SrtpMasterKey& key) { return EvpBackend().make(key); }
-  std::mt19937 random_{static_cast<std::uint32_t>(GetParam()) + 1};
+  static SrtpSuite suite() { return std::get<0>(GetParam()); }
+  std::unique_ptr<SrtpCipher> cipher(const SrtpMasterKey& key) { return backend_->make(key); }
+  std::shared_ptr<const SrtpBackend> backend_ = make_srtp_backend(std::get<1>(GetParam()));
+  std::mt19937 random_{static_cast<std::uint32_t>(suite()) + 1};
 };
 
-INSTANTIATE_TEST_SUITE_P(Suites, SrtpTest,
-                         ::testing::Values(SrtpSuite::kAeadAes256Gcm, SrtpSuite::kAeadAes128Gcm,
-                                           SrtpSuite::kAes256Cm80, SrtpSuite::kAes256Cm32,
-                                           SrtpSuite::kAes192Cm80, SrtpSuite::kAes192Cm32,
-                                           SrtpSuite::kAes128Cm80, SrtpSuite::kAes128Cm32),
-                         [](const auto& each) { return std::string(row_of(each.param).name); });
+INSTANTIATE_TEST_SUITE_P(
+    Suites, SrtpTest,
+    ::testing::Combine(::testing::Values(SrtpSuite::kAeadAes256Gcm, SrtpSuite::kAeadAes128Gcm,
+                                         SrtpSuite::kAes256Cm80, SrtpSuite::kAes256Cm32,
+                                         SrtpSuite::kAes192Cm80, SrtpSuite::kAes192Cm32,
+                                         SrtpSuite::kAes128Cm80, SrtpSuite::kAes128Cm32),
+                       ::testing::ValuesIn(srtp_backend_names().begin(), srtp_backend_names().end())),
+    [](const auto& each) {
+      std::string name(row_of(std::get<0>(each.param)).name);
+      name += '_';
+      for (const char c : std::get<1>(each.param)) name += c == '-' ? '_' : c;
+      return name;
+    });
 
 /// The keystream of counter mode (RFC 3711 §4.1.1), block by block with the bare cipher.
 Packet keystream(Bytes key, std::array<unsigned char, 16> iv, std::size_t size) {
@@ -94,8 +104,8 @@ Packet derived(const SrtpMasterKey& master, unsigned label, std::size_t size) {
 }
 
 TEST_P(SrtpTest, CounterModeIsThatOfTheRfcsText) {
-  if (row_of(GetParam()).is_aead) GTEST_SKIP() << "another mode; libsrtp2 judges it";
-  const SrtpMasterKey key = random_key(random_, GetParam());
+  if (row_of(suite()).is_aead) GTEST_SKIP() << "another mode; libsrtp2 judges it";
+  const SrtpMasterKey key = random_key(random_, suite());
   SrtpSender sender(cipher(key));
   for (std::uint32_t n = 0; n < 200; ++n) {
     const std::uint64_t index = 65'450 + n;
@@ -111,7 +121,7 @@ TEST_P(SrtpTest, CounterModeIsThatOfTheRfcsText) {
       iv[8 + i] = static_cast<unsigned char>(iv[8 + i] ^ (index >> (40 - 8 * i)));
     Packet expected = plain;
     const std::size_t header = srtp_header_size(plain);
-    const Packet stream = keystream(derived(key, 0, row_of(GetParam()).key), iv, plain.size() - header);
+    const Packet stream = keystream(derived(key, 0, row_of(suite()).key), iv, plain.size() - header);
     for (std::size_t i = header; i < plain.size(); ++i) expected[i] ^= stream[i - header];
     Packet covered = expected;
     for (const unsigned shift : {40u, 32u, 24u, 16u})
@@ -120,18 +130,18 @@ TEST_P(SrtpTest, CounterModeIsThatOfTheRfcsText) {
     std::array<unsigned char, 20> tag{};
     HMAC(EVP_sha1(), auth.data(), 20, reinterpret_cast<const unsigned char*>(covered.data()), covered.size(),
          tag.data(), nullptr);
-    for (std::size_t i = 0; i < row_of(GetParam()).rtp_tag; ++i)
+    for (std::size_t i = 0; i < row_of(suite()).rtp_tag; ++i)
       expected.push_back(static_cast<std::byte>(tag[i]));
     ASSERT_EQ(sealed, expected) << "packet " << n;
   }
 }
 
 TEST_P(SrtpTest, AnIndependentEndUnderstandsUsAndWeIt) {
-  if (row_of(GetParam()).key == 24)
+  if (row_of(suite()).key == 24)
     GTEST_SKIP()
         << "libsrtp2 without OpenSSL's KDF derives AES-192 keys with AES-256, against RFC 6188 section 3";
   for (const std::size_t mki : {0u, 1u, 4u}) {
-    const SrtpMasterKey key = random_key(random_, GetParam(), mki);
+    const SrtpMasterKey key = random_key(random_, suite(), mki);
     Judge receives(key, true);
     Judge sends(key, false);
     ASSERT_EQ(receives.status, srtp_err_status_ok);
@@ -150,7 +160,7 @@ TEST_P(SrtpTest, AnIndependentEndUnderstandsUsAndWeIt) {
       ASSERT_EQ(open(receiver, theirs), SrtpResult::kOk) << n << " mki " << mki;
       ASSERT_EQ(theirs, plain);
       // libsrtp2 looks for the MKI of SRTCP where that of SRTP with its shorter tag would be.
-      if (mki != 0 && row_of(GetParam()).rtp_tag == 4) continue;
+      if (mki != 0 && row_of(suite()).rtp_tag == 4) continue;
       const Packet report = rtcp_packet(random_);
       ours = theirs = report;
       ASSERT_EQ(seal(sender, ours, true), SrtpResult::kOk);
@@ -165,7 +175,7 @@ TEST_P(SrtpTest, AnIndependentEndUnderstandsUsAndWeIt) {
 }
 
 TEST_P(SrtpTest, SRT2_AForgeryChangesNothing) {
-  const SrtpMasterKey key = random_key(random_, GetParam());
+  const SrtpMasterKey key = random_key(random_, suite());
   SrtpSender sender(cipher(key));
   SrtpReceiver receiver(cipher(key));
   for (std::uint16_t n = 0; n < 40; ++n) {
@@ -190,7 +200,7 @@ TEST_P(SrtpTest, SRT2_AForgeryChangesNothing) {
 }
 
 TEST_P(SrtpTest, SRT3_ForgedHeadersOverTheWholeSequenceSpaceDoNotMoveTheIndex) {
-  const SrtpMasterKey key = random_key(random_, GetParam());
+  const SrtpMasterKey key = random_key(random_, suite());
   SrtpSender sender(cipher(key));
   SrtpReceiver receiver(cipher(key));
   std::uint32_t sent = 65'000;
@@ -214,7 +224,7 @@ TEST_P(SrtpTest, SRT3_ForgedHeadersOverTheWholeSequenceSpaceDoNotMoveTheIndex) {
 TEST_P(SrtpTest, SRT4_ReplaysAreFoundUnderAnySchedule) {
   // Row S-05: what starts anywhere, is lost, reordered and doubled arrives once.
   for (const std::uint32_t start : {0u, 1u, 65'500u, 65'535u}) {
-    const SrtpMasterKey key = random_key(random_, GetParam());
+    const SrtpMasterKey key = random_key(random_, suite());
     SrtpSender sender(cipher(key));
     SrtpReceiver receiver(cipher(key));
     std::vector<Packet> wire;
@@ -250,7 +260,7 @@ TEST_P(SrtpTest, SRT4_ReplaysAreFoundUnderAnySchedule) {
 }
 
 TEST_P(SrtpTest, SRT9_NoIndexIsUsedTwiceAlsoAfterARestore) {
-  const SrtpMasterKey key = random_key(random_, GetParam());
+  const SrtpMasterKey key = random_key(random_, suite());
   SrtpReceiver receives(cipher(key));
   std::set<Packet> seen;  // equal plain packets become equal bytes only under an equal index
   auto sender = std::make_unique<SrtpSender>(cipher(key));
@@ -278,7 +288,7 @@ TEST_P(SrtpTest, SRT9_NoIndexIsUsedTwiceAlsoAfterARestore) {
 }
 
 TEST_P(SrtpTest, ShortPacketsAreMalformedOrNotAuthentic) {
-  const SrtpMasterKey key = random_key(random_, GetParam());
+  const SrtpMasterKey key = random_key(random_, suite());
   SrtpReceiver receiver(cipher(key));
   for (std::size_t size = 0; size < 60; ++size) {
     Packet packet = rtp_packet(random_, 1);

@@ -2,6 +2,7 @@
 // rows.
 
 #include "relay/io/sim/sim_network.hpp"
+#include "relay/srtp/backends.hpp"
 #include "relay/worker/worker.hpp"
 #include "tests/support/kernel_model.hpp"
 #include "tests/support/srtp_judge.hpp"
@@ -29,7 +30,8 @@ Endpoint relay_port(std::uint16_t port) { return {kRelay, UdpPort{port}}; }
 /// A call between A (host 10, port 30000) and B (host 21, port 30010).
 class SrtpCall {
  public:
-  SrtpCall(std::optional<Keys> a, std::optional<Keys> b) : keys_{std::move(a), std::move(b)} {
+  SrtpCall(std::optional<Keys> a, std::optional<Keys> b, std::string_view backend = "openssl")
+      : backend_(make_srtp_backend(backend)), keys_{std::move(a), std::move(b)} {
     network_.set_outlet([this](const SimDatagram& d) {
       sent.push_back(d);
       return true;
@@ -67,7 +69,7 @@ class SrtpCall {
     p.sources = {source};
     if (keys_[side]) {
       auto srtp = std::make_shared<SrtpPlan>();
-      srtp->backend = std::make_shared<EvpBackend>();
+      srtp->backend = backend_;
       srtp->receive = {keys_[side]->to_relay};
       srtp->send = keys_[side]->from_relay;
       p.srtp = srtp;
@@ -85,6 +87,11 @@ class SrtpCall {
   void arrives(const Endpoint& from, std::uint32_t side, Packet packet, bool rtcp = false) {
     const auto port = static_cast<std::uint16_t>(30000 + 10 * side + (rtcp ? 1 : 0));
     network_.send_to_relay({from, relay_port(port), std::move(packet)});
+    worker_->run_until_idle();
+  }
+  /// Several datagrams for side 0 at once, from A.
+  void arrive_at_once(const std::vector<Packet>& packets) {
+    for (const Packet& packet : packets) network_.send_to_relay({host(10), relay_port(30000), packet});
     worker_->run_until_idle();
   }
   /// A party sends a plain packet in its own protection; returns what the other one made of it.
@@ -111,6 +118,7 @@ class SrtpCall {
   std::vector<SimDatagram> sent;
 
  private:
+  std::shared_ptr<const SrtpBackend> backend_;
   SimNetwork network_;
   std::array<std::optional<Keys>, 2> keys_;
   std::array<std::unique_ptr<End>, 2> ends_;
@@ -151,6 +159,44 @@ TEST(SrtpWorker, EveryCombinationOfTwoSidesBothWaysRtpAndRtcp) {
         EXPECT_EQ(call.read(side).counters[0].packets_in, 30u) << what;
       }
       EXPECT_EQ(call.flows(), a || b ? 0u : 2u) << what << ": SRT-4, nothing with keys goes below";
+    }
+  }
+}
+
+TEST(SrtpWorker, SRT4_BatchesAreOpenedAndSealedLikeOneByOne) {
+  for (const std::string_view backend : srtp_backend_names()) {
+    std::mt19937 random(8);
+    for (const auto a : all_sides()) {
+      for (const auto b : {std::optional<SrtpSuite>(), std::optional(SrtpSuite::kAes128Cm80),
+                           std::optional(SrtpSuite::kAeadAes256Gcm), std::optional(SrtpSuite::kAes192Cm32)}) {
+        SrtpCall call(keys_for(random, a), keys_for(random, b), backend);
+        std::set<Packet> wanted;
+        std::uint16_t sequence = 65'400;
+        for (int burst = 0; burst < 8; ++burst) {
+          std::vector<Packet> wire;
+          for (int n = 0; n < 30; ++n) {
+            const Packet packet = rtp('A', 1, sequence++, 8, random() % 1000);
+            wire.push_back(a ? call.end(0).sealed(packet) : packet);
+            wanted.insert(packet);
+            if (a && n % 7 == 0) wire.push_back(wire.back());  // there twice
+            if (a && n % 5 == 0 && packet.size() > 40) {
+              wire.push_back(wire.back());
+              wire.back()[30] ^= std::byte{1};
+              std::swap(wire.back(), wire[wire.size() - 2]);  // the forged one comes first
+            }
+          }
+          if (a) std::shuffle(wire.begin() + 1, wire.begin() + 9, random);
+          call.arrive_at_once(wire);
+          call.pass(20ms * 30);
+        }
+        const std::string what = std::string(backend) + ": " + std::string(a ? row_of(*a).name : "plain") +
+                                 " and " + std::string(b ? row_of(*b).name : "plain");
+        for (const SimDatagram& each : call.sent) {
+          const Packet got = b ? call.end(1).opened(each.payload) : each.payload;
+          EXPECT_EQ(wanted.erase(got), 1u) << what;
+        }
+        ASSERT_TRUE(wanted.empty()) << what << ": " << wanted.size() << " of 240 lost";
+      }
     }
   }
 }

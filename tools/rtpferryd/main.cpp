@@ -9,7 +9,7 @@
 #include "relay/bpf/bpf_engine.hpp"
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
-#include "relay/srtp/evp_backend.hpp"
+#include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/rights.hpp"
 
 #include <csignal>
@@ -241,8 +241,9 @@ std::vector<std::string> system_interfaces_of(const IpAddress& address) {
   return names;
 }
 
-SessionConfig with_srtp(SessionConfig session) {
-  session.srtp.backend = std::make_shared<EvpBackend>();
+SessionConfig with_srtp(const Config& config) {
+  SessionConfig session = config.session;
+  session.srtp.backend = make_srtp_backend(config.srtp_backend);
   return session;
 }
 
@@ -256,7 +257,7 @@ class Daemon {
         base_(event_base_new()),
         bpf_(make_offload(std::move(helper))),
         plane_(make_workers(), true),
-        manager_(with_srtp(config.session), interfaces_, plane_, provider_, make_listener()),
+        manager_(with_srtp(config), interfaces_, plane_, provider_, make_listener()),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control),
         notifier_(base_.get(),
@@ -554,6 +555,14 @@ int run(std::span<char* const> arguments) {
   }
   if (!config->foreground && daemon(0, config->log_facility.empty() ? 1 : 0) != 0) {
     fmt::print(stderr, "rtpferryd: cannot go to the background: {}\n", strerror(errno));
+    return 1;
+  }
+  if (make_srtp_backend(config->srtp_backend) == nullptr) {
+    std::string names;
+    for (const std::string_view name : srtp_backend_names())
+      names.append(names.empty() ? "" : ", ").append(name);
+    fmt::print(stderr, "rtpferryd: srtp-backend: '{}' is not part of this build, which has {}\n",
+               config->srtp_backend, names);
     return 1;
   }
   log::configure(config->log_level,

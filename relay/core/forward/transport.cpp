@@ -79,8 +79,8 @@ void Transport::follow_keys(Instant now) {
 }
 
 DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                std::size_t& size, SrtpOrigin& origin, Instant now,
-                                const OwnMedia& own) noexcept {
+                                std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
+                                const SrtpOpened* opened) noexcept {
   size = datagram.size();
   const DatagramClass kind = classify(datagram);
   if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
@@ -90,8 +90,7 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     return reason;
   };
   // The cheap check first: nobody but the peer, and whoever may become it, is worth a checksum.
-  Latch& latch = latch_[index(component)];
-  if (latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now)) {
+  if (is_foreign(component, from, now)) {
     note(TransportEvent::kForeignSource);
     return refuse(DropReason::kForeignSource);
   }
@@ -101,8 +100,15 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   for (auto& each : protection_->incoming) {
     if (each.until != Instant{} && now >= each.until) continue;
     any = true;
-    const SrtpResult now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
-                                                             : each.receiver.open_rtcp(datagram, size);
+    if (opened != nullptr && opened->origin.key != each.number) continue;
+    SrtpResult now_found{};
+    if (opened != nullptr) {
+      now_found = each.receiver.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
+      size = opened->size;
+    } else {
+      now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
+                                              : each.receiver.open_rtcp(datagram, size);
+    }
     if (now_found != SrtpResult::kNotAuthentic) result = now_found;
     if (result != SrtpResult::kOk) continue;
     origin = {each.receiver.opened_index(), each.number};
@@ -125,7 +131,26 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
       return refuse(DropReason::kNotAuthentic);
   }
   if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
-  return latch.lock_authenticated(from, now, own) ? DropReason::kNone : refuse(DropReason::kForbiddenSource);
+  return latch_[index(component)].lock_authenticated(from, now, own) ? DropReason::kNone
+                                                                     : refuse(DropReason::kForbiddenSource);
+}
+
+bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
+  const Latch& latch = latch_[index(component)];
+  return latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now);
+}
+
+bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
+                                  Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept {
+  if (!protection_ || plan_->kind != TransportKind::kRtp || classify(datagram) != DatagramClass::kRtp ||
+      is_foreign(component, from, now))
+    return false;
+  for (const auto& each : protection_->incoming) {
+    if (each.until != Instant{} || !each.receiver.prepare_rtp(datagram, work)) continue;
+    opened.origin = {work.index, each.number};
+    return true;
+  }
+  return false;
 }
 
 bool Transport::relays_key_of(const Transport& source) const noexcept {
@@ -135,20 +160,27 @@ bool Transport::relays_key_of(const Transport& source) const noexcept {
 }
 
 DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size, const Transport* source,
-                              SrtpOrigin origin) noexcept {
+                              SrtpOrigin origin, SrtpWork* later) noexcept {
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   if (!protection_ || !protection_->sender) return DropReason::kNoKey;
   SrtpSender& sender = *protection_->sender;
-  SrtpResult result = SrtpResult::kOk;
+  std::optional<std::uint64_t> index;  // chosen by the sender
   if (source != nullptr && relays_key_of(*source)) {
     // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.
     const auto& known = source->protection_->incoming;
     const auto under = std::ranges::find(known, origin.key, &Protection::Incoming::number);
     if (under == known.end() || under->key != protection_->key) return DropReason::kSharedKey;
-    result = is_rtcp ? sender.seal_rtcp_as(space, size, static_cast<std::uint32_t>(origin.index))
-                     : sender.seal_rtp_as(space, size, origin.index);
+    index = origin.index;
+  }
+  SrtpResult result{};
+  if (is_rtcp) {
+    result = index ? sender.seal_rtcp_as(space, size, static_cast<std::uint32_t>(*index))
+                   : sender.seal_rtcp(space, size);
+  } else if (later != nullptr) {
+    result = sender.prepare_rtp(space, size, index, *later);
+    if (result == SrtpResult::kOk) size += later->cipher->rtp_overhead();
   } else {
-    result = is_rtcp ? sender.seal_rtcp(space, size) : sender.seal_rtp(space, size);
+    result = index ? sender.seal_rtp_as(space, size, *index) : sender.seal_rtp(space, size);
   }
   if (sender.wears_out()) note(TransportEvent::kKeyWearsOut);
   switch (result) {

@@ -128,12 +128,18 @@ class Transport {
   /// to be judged by `on_datagram`. Else why it is dropped, counted here; nothing was changed (DMX-5, SRT-2).
   /// What is neither RTP nor RTCP stays as it is.
   [[nodiscard]] DropReason unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                     std::size_t& size, SrtpOrigin& origin, Instant now,
-                                     const OwnMedia& own) noexcept;
+                                     std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
+                                     const SrtpOpened* opened = nullptr) noexcept;
+  /// For batches: whether it is worth opening a datagram beforehand, and with what. `unprotect` then gets
+  /// what came of it, if it was authentic, and does everything that changes state.
+  [[nodiscard]] bool prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
+                                       Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept;
   /// Protects a packet of `size` octets that is about to leave; `space` has room behind it. `source`: whose
-  /// packet it is, and how it came there; null if it is our own.
+  /// packet it is, and how it came there; null if it is our own. With `later` an RTP packet is sealed by
+  /// whoever does that work before it is sent; `size` is then what it will be.
   [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size,
-                                   const Transport* source, SrtpOrigin origin) noexcept;
+                                   const Transport* source, SrtpOrigin origin,
+                                   SrtpWork* later = nullptr) noexcept;
   /// It sends under the very key that `source` receives with: changed packets of it cannot go out.
   [[nodiscard]] bool relays_key_of(const Transport& source) const noexcept;
 
@@ -296,6 +302,8 @@ class Transport {
     std::unique_ptr<SrtpSender> sender;
   };
   void follow_keys(Instant now);
+  /// Somebody who is not the peer and may not become it.
+  [[nodiscard]] bool is_foreign(Component component, const Endpoint& from, Instant now) const noexcept;
 
   std::shared_ptr<TransportActivity> activity_;
   std::unique_ptr<Protection> protection_;

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 namespace ferry {
 
@@ -19,6 +20,9 @@ class SrtpCipher {
 
   /// Most octets that sealing adds to a packet.
   [[nodiscard]] virtual std::size_t overhead() const noexcept = 0;
+
+  /// What sealing adds to an RTP packet.
+  [[nodiscard]] virtual std::size_t rtp_overhead() const noexcept = 0;
 
   /// Encrypts behind the first `header` octets and appends the tag; `size` grows within `space`. False if
   /// there is no room: nothing was written.
@@ -36,10 +40,32 @@ class SrtpCipher {
   virtual bool open_rtcp(MutableBytes packet, std::size_t& size, Ssrc ssrc) noexcept = 0;
 };
 
-/// Makes ciphers; one for the process.
+/// One RTP packet of a batch: the arguments of `seal_rtp` or `open_rtp`, and what came of it.
+struct SrtpWork {
+  SrtpCipher* cipher = nullptr;
+  MutableBytes space;  // opening: the packet
+  std::size_t size = 0;
+  std::size_t header = 0;
+  Ssrc ssrc;
+  std::uint64_t index = 0;
+  bool done = false;
+};
+
+/// Makes ciphers; one for the process. Any thread.
 class SrtpBackend {
  public:
   virtual ~SrtpBackend() = default;
+  /// Several packets at once are cheaper than one after the other: worth collecting them.
+  [[nodiscard]] virtual bool is_batching() const noexcept { return false; }
+  /// Of ciphers that this back end made.
+  virtual void seal_rtp(std::span<SrtpWork> batch) const noexcept {
+    for (SrtpWork& each : batch)
+      each.done = each.cipher->seal_rtp(each.space, each.size, each.header, each.ssrc, each.index);
+  }
+  virtual void open_rtp(std::span<SrtpWork> batch) const noexcept {
+    for (SrtpWork& each : batch)
+      each.done = each.cipher->open_rtp(each.space, each.size, each.header, each.ssrc, each.index);
+  }
   /// Null if the key has not the sizes of its suite, or the suite is not to be used.
   [[nodiscard]] virtual std::unique_ptr<SrtpCipher> make(const SrtpMasterKey& key) const = 0;
 };

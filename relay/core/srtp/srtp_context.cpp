@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 namespace ferry {
 
@@ -10,9 +11,10 @@ namespace {
 constexpr std::size_t kRtpHeader = 12;
 constexpr std::size_t kRtcpHeader = 8;
 
-SrtpStream* find_in(std::vector<SrtpStream>& streams, Ssrc ssrc) noexcept {
+template <class Streams>
+auto* find_in(Streams& streams, Ssrc ssrc) noexcept {
   const auto found = std::ranges::find(streams, ssrc, &SrtpStream::ssrc);
-  return found == streams.end() ? nullptr : &*found;
+  return found == streams.end() ? nullptr : std::to_address(found);
 }
 
 }  // namespace
@@ -29,10 +31,10 @@ std::size_t srtp_header_size(Bytes packet) noexcept {
   return size <= packet.size() ? size : 0;
 }
 
-SrtpStream* SrtpReceiver::find(Ssrc ssrc) noexcept { return find_in(streams_, ssrc); }
+const SrtpStream* SrtpReceiver::find(Ssrc ssrc) const noexcept { return find_in(streams_, ssrc); }
 
 SrtpStream& SrtpReceiver::stream_of(Ssrc ssrc) {
-  if (SrtpStream* known = find(ssrc)) return *known;
+  if (SrtpStream* known = find_in(streams_, ssrc)) return *known;
   return streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128)});
 }
 
@@ -67,6 +69,31 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexce
   return result;
 }
 
+bool SrtpReceiver::prepare_rtp(MutableBytes packet, SrtpWork& work) const noexcept {
+  const std::size_t header = srtp_header_size(packet);
+  if (header == 0) return false;
+  const Ssrc ssrc{read_u32(packet, 8)};
+  const SeqNo sequence{read_u16(packet, 2)};
+  const SrtpStream* known = find(ssrc);
+  const std::int64_t guess = known != nullptr && known->rtp.started()
+                                 ? estimate_index(known->rtp.highest(), sequence)
+                                 : static_cast<std::int64_t>(sequence.value);
+  if (guess < 0 || (known == nullptr && streams_.size() >= kMaxSsrcs)) return false;
+  const auto index = static_cast<std::uint64_t>(guess);
+  if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) return false;
+  work = {cipher_.get(), packet, packet.size(), header, ssrc, index, false};
+  return true;
+}
+
+SrtpResult SrtpReceiver::accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept {
+  if (find(ssrc) == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
+  ReplayWindow& window = stream_of(ssrc).rtp;
+  if (window.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
+  window.accept(index);
+  opened_index_ = index;
+  return SrtpResult::kOk;
+}
+
 SrtpResult SrtpReceiver::open_rtcp(MutableBytes packet, std::size_t& size) noexcept {
   std::uint32_t index = 0;
   if (packet.size() < kRtcpHeader || !cipher_->rtcp_index(packet, index)) return SrtpResult::kMalformed;
@@ -97,35 +124,42 @@ SrtpStream* SrtpSender::stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why) {
   return known->is_relayed == is_relayed ? known : nullptr;
 }
 
-SrtpResult SrtpSender::seal_rtp_at(SrtpStream& stream, MutableBytes space, std::size_t& size,
-                                   std::size_t header, std::uint64_t index) noexcept {
-  if (stream.rtp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
-  if (index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
-  if (!cipher_->seal_rtp(space, size, header, stream.ssrc, index)) return SrtpResult::kNoRoom;
-  stream.rtp.accept(index);
-  wears_out_ |= index > kMaxRtpIndex / 10 * 9;
+SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::optional<std::uint64_t> index,
+                                   SrtpWork& work) noexcept {
+  const std::size_t header = srtp_header_size(space.first(size));
+  if (header == 0) return SrtpResult::kMalformed;
+  const Ssrc ssrc{read_u32(space, 8)};
+  SrtpResult why{};
+  SrtpStream* stream = stream_of(ssrc, index.has_value(), why);
+  if (stream == nullptr) return why;
+  if (!index) {
+    const SeqNo sequence{read_u16(space, 2)};
+    const std::int64_t guess = stream->rtp.started() ? estimate_index(stream->rtp.highest(), sequence)
+                                                     : static_cast<std::int64_t>(sequence.value);
+    if (guess < 0) return SrtpResult::kReplayed;
+    index = static_cast<std::uint64_t>(guess);
+  }
+  if (stream->rtp.check(*index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
+  if (*index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
+  if (size + cipher_->rtp_overhead() > space.size()) return SrtpResult::kNoRoom;
+  stream->rtp.accept(*index);
+  wears_out_ |= *index > kMaxRtpIndex / 10 * 9;
+  work = {cipher_.get(), space, size, header, ssrc, *index, false};
   return SrtpResult::kOk;
 }
 
 SrtpResult SrtpSender::seal_rtp(MutableBytes space, std::size_t& size) noexcept {
-  const std::size_t header = srtp_header_size(space.first(size));
-  if (header == 0) return SrtpResult::kMalformed;
-  SrtpResult why{};
-  SrtpStream* stream = stream_of(Ssrc{read_u32(space, 8)}, false, why);
-  if (stream == nullptr) return why;
-  const SeqNo sequence{read_u16(space, 2)};
-  const std::int64_t index = stream->rtp.started() ? estimate_index(stream->rtp.highest(), sequence)
-                                                   : static_cast<std::int64_t>(sequence.value);
-  if (index < 0) return SrtpResult::kReplayed;
-  return seal_rtp_at(*stream, space, size, header, static_cast<std::uint64_t>(index));
+  SrtpWork work;
+  const SrtpResult result = prepare_rtp(space, size, std::nullopt, work);
+  if (result == SrtpResult::kOk) cipher_->seal_rtp(space, size, work.header, work.ssrc, work.index);
+  return result;
 }
 
 SrtpResult SrtpSender::seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept {
-  const std::size_t header = srtp_header_size(space.first(size));
-  if (header == 0) return SrtpResult::kMalformed;
-  SrtpResult why{};
-  SrtpStream* stream = stream_of(Ssrc{read_u32(space, 8)}, true, why);
-  return stream == nullptr ? why : seal_rtp_at(*stream, space, size, header, index);
+  SrtpWork work;
+  const SrtpResult result = prepare_rtp(space, size, index, work);
+  if (result == SrtpResult::kOk) cipher_->seal_rtp(space, size, work.header, work.ssrc, work.index);
+  return result;
 }
 
 SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept {

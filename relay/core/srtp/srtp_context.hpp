@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ferry {
@@ -45,6 +46,12 @@ struct SrtpOrigin {
   std::uint32_t key = 0;  // 0: it came plain
 };
 
+/// A packet that was opened in a batch, before anybody judged it.
+struct SrtpOpened {
+  SrtpOrigin origin;
+  std::size_t size = 0;
+};
+
 /// What one SSRC has received or sent under a key. Plain values.
 struct SrtpStream {
   Ssrc ssrc;
@@ -73,6 +80,10 @@ class SrtpReceiver {
   /// Decrypts in place; `size` becomes that of the plain packet. `packet` is whole.
   SrtpResult open_rtp(MutableBytes packet, std::size_t& size) noexcept;
   SrtpResult open_rtcp(MutableBytes packet, std::size_t& size) noexcept;
+  /// For batches: what `open_rtp` would try first. False: there is nothing to try.
+  bool prepare_rtp(MutableBytes packet, SrtpWork& work) const noexcept;
+  /// Commits what was opened so. The same packet may have been there twice in a batch.
+  SrtpResult accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept;
 
   /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
   [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
@@ -82,7 +93,7 @@ class SrtpReceiver {
   void restore(const State& state) { streams_ = state.streams; }
 
  private:
-  [[nodiscard]] SrtpStream* find(Ssrc ssrc) noexcept;
+  [[nodiscard]] const SrtpStream* find(Ssrc ssrc) const noexcept;
   SrtpStream& stream_of(Ssrc ssrc);
 
   std::unique_ptr<SrtpCipher> cipher_;
@@ -113,6 +124,10 @@ class SrtpSender {
   /// used, or is too old to tell.
   SrtpResult seal_rtp(MutableBytes space, std::size_t& size) noexcept;
   SrtpResult seal_rtcp(MutableBytes space, std::size_t& size) noexcept;
+  /// For batches: everything of `seal_rtp` (or with `index` of `seal_rtp_as`) but the sealing, which must
+  /// follow. `work.size` is that of the plain packet.
+  SrtpResult prepare_rtp(MutableBytes space, std::size_t size, std::optional<std::uint64_t> index,
+                         SrtpWork& work) noexcept;
   /// For a key of another party, whose unchanged packet came with `index`: what leaves is what came. An SSRC
   /// whose packets we numbered ourselves is kReplayed, and the other way round.
   SrtpResult seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept;
@@ -127,8 +142,6 @@ class SrtpSender {
  private:
   /// The stream of `ssrc`; null if it is numbered by the other kind, or there are too many: `why`.
   SrtpStream* stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why);
-  SrtpResult seal_rtp_at(SrtpStream& stream, MutableBytes space, std::size_t& size, std::size_t header,
-                         std::uint64_t index) noexcept;
 
   std::unique_ptr<SrtpCipher> cipher_;
   std::size_t window_;

@@ -1,0 +1,164 @@
+#include "relay/srtp/libsrtp_backend.hpp"
+
+#include "relay/core/srtp/srtp_context.hpp"
+#include "relay/srtp/evp_backend.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <vector>
+
+#include <openssl/crypto.h>
+#include <srtp2/srtp.h>
+
+namespace ferry {
+
+namespace {
+
+constexpr unsigned long kWindow = 1024;
+
+class LibsrtpCipher final : public SrtpCipher {
+ public:
+  explicit LibsrtpCipher(const SrtpMasterKey& key)
+      : row_(row_of(key.suite)), mki_(key.mki), rtcp_(EvpBackend().make(key)) {
+    for (const Bytes part : {key.key.get(), key.salt.get()}) {
+      for (const std::byte each : part) octets_.push_back(std::to_integer<unsigned char>(each));
+    }
+  }
+  ~LibsrtpCipher() override {
+    for (Direction* each : {&sending_, &receiving_}) {
+      if (each->session != nullptr) srtp_dealloc(each->session);
+    }
+    OPENSSL_cleanse(octets_.data(), octets_.size());
+  }
+  LibsrtpCipher(const LibsrtpCipher&) = delete;
+  LibsrtpCipher& operator=(const LibsrtpCipher&) = delete;
+
+  [[nodiscard]] std::size_t overhead() const noexcept override { return rtcp_->overhead(); }
+  [[nodiscard]] std::size_t rtp_overhead() const noexcept override { return row_.rtp_tag + mki_.size(); }
+
+  bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t, Ssrc ssrc,
+                std::uint64_t index) noexcept override {
+    if (size + rtp_overhead() > space.size() || !follow(sending_, ssrc, index)) return false;
+    int length = static_cast<int>(size);
+    if (srtp_protect_mki(sending_.session, space.data(), &length, mki_.empty() ? 0 : 1, 0) !=
+        srtp_err_status_ok)
+      return false;
+    size = static_cast<std::size_t>(length);
+    note(sending_, ssrc, index);
+    return true;
+  }
+  bool open_rtp(MutableBytes packet, std::size_t& size, std::size_t, Ssrc ssrc,
+                std::uint64_t index) noexcept override {
+    std::array<std::byte, 4096> before;  // nothing may change if it is not authentic
+    if (packet.size() > before.size() || !follow(receiving_, ssrc, index)) return false;
+    std::ranges::copy(packet, before.begin());
+    int length = static_cast<int>(packet.size());
+    if (srtp_unprotect_mki(receiving_.session, packet.data(), &length, mki_.empty() ? 0 : 1) !=
+        srtp_err_status_ok) {
+      std::copy_n(before.begin(), packet.size(), packet.begin());
+      forget_wish(receiving_, ssrc);
+      return false;
+    }
+    size = static_cast<std::size_t>(length);
+    note(receiving_, ssrc, index);
+    return true;
+  }
+  bool seal_rtcp(MutableBytes space, std::size_t& size, Ssrc ssrc, std::uint32_t index) noexcept override {
+    return rtcp_->seal_rtcp(space, size, ssrc, index);
+  }
+  bool rtcp_index(Bytes packet, std::uint32_t& index) const noexcept override {
+    return rtcp_->rtcp_index(packet, index);
+  }
+  bool open_rtcp(MutableBytes packet, std::size_t& size, Ssrc ssrc) noexcept override {
+    return rtcp_->open_rtcp(packet, size, ssrc);
+  }
+
+ private:
+  /// libsrtp keeps an index of its own for each SSRC; it must come to the one that was decided on.
+  struct Known {
+    Ssrc ssrc;
+    std::uint64_t highest = 0;
+    bool started = false;
+  };
+  struct Direction {
+    srtp_t session = nullptr;
+    std::vector<Known> streams;
+  };
+
+  bool follow(Direction& direction, Ssrc ssrc, std::uint64_t index) {
+    auto known = std::ranges::find(direction.streams, ssrc, &Known::ssrc);
+    if (known == direction.streams.end()) {
+      if (!add(direction, ssrc)) return false;
+      known = direction.streams.insert(direction.streams.end(), Known{ssrc});
+    }
+    const SeqNo sequence{static_cast<std::uint16_t>(index)};
+    const std::int64_t guess =
+        known->started ? estimate_index(known->highest, sequence) : static_cast<std::int64_t>(sequence.value);
+    if (guess == static_cast<std::int64_t>(index)) return true;
+    return srtp_set_stream_roc(direction.session, ssrc.value, static_cast<std::uint32_t>(index >> 16)) ==
+           srtp_err_status_ok;
+  }
+  void forget_wish(Direction& direction, Ssrc ssrc) {
+    const auto known = std::ranges::find(direction.streams, ssrc, &Known::ssrc);
+    srtp_set_stream_roc(direction.session, ssrc.value, static_cast<std::uint32_t>(known->highest >> 16));
+  }
+  static void note(Direction& direction, Ssrc ssrc, std::uint64_t index) {
+    Known& known = *std::ranges::find(direction.streams, ssrc, &Known::ssrc);
+    known.highest = std::max(known.highest, index);
+    known.started = true;
+  }
+  bool add(Direction& direction, Ssrc ssrc) {
+    srtp_policy_t policy{};
+    if (row_.is_aead && row_.key == 16)
+      srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp);
+    else if (row_.is_aead)
+      srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtp);
+    else if (row_.key == 16 && row_.rtp_tag == 10)
+      srtp_crypto_policy_set_rtp_default(&policy.rtp);
+    else if (row_.key == 16)
+      srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32(&policy.rtp);
+    else if (row_.rtp_tag == 10)
+      srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80(&policy.rtp);
+    else
+      srtp_crypto_policy_set_aes_cm_256_hmac_sha1_32(&policy.rtp);
+    policy.rtcp = policy.rtp;  // not used
+    policy.ssrc = {ssrc_specific, ssrc.value};
+    policy.window_size = kWindow;
+    policy.allow_repeat_tx = 1;  // the context above decides what is a repetition
+    srtp_master_key_t master{octets_.data(), reinterpret_cast<unsigned char*>(mki_.data()),
+                             static_cast<unsigned>(mki_.size())};
+    srtp_master_key_t* keys[] = {&master};
+    if (mki_.empty()) {
+      policy.key = octets_.data();
+    } else {
+      policy.keys = keys;
+      policy.num_master_keys = 1;
+    }
+    if (direction.session == nullptr) return srtp_create(&direction.session, &policy) == srtp_err_status_ok;
+    return srtp_add_stream(direction.session, &policy) == srtp_err_status_ok;
+  }
+
+  const SrtpSuiteRow& row_;
+  std::vector<std::byte> mki_;
+  std::unique_ptr<SrtpCipher> rtcp_;
+  std::vector<unsigned char> octets_;
+  Direction sending_;
+  Direction receiving_;
+};
+
+}  // namespace
+
+LibsrtpBackend::LibsrtpBackend() {
+  static const bool ready = srtp_init() == srtp_err_status_ok;
+  (void)ready;
+}
+
+std::unique_ptr<SrtpCipher> LibsrtpBackend::make(const SrtpMasterKey& key) const {
+  const SrtpSuiteRow& row = row_of(key.suite);
+  if (key.key.size() != row.key || key.salt.size() != row.salt || row.is_legacy) return nullptr;
+  if (row.key == 24) return EvpBackend().make(key);
+  return std::make_unique<LibsrtpCipher>(key);
+}
+
+}  // namespace ferry
