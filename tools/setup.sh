@@ -9,6 +9,9 @@ test=(openssl kamailio kamailio-extra-modules sip-tester baresip-core ffmpeg sox
 bench=(rtpengine-daemon util-linux iproute2 ethtool procps)
 fuzz=(clang libclang-rt-14-dev)
 
+# Where it exists: an SRTP back end more.
+[ "$(dpkg --print-architecture)" != amd64 ] || build+=(libipsec-mb-dev)
+
 wanted=()
 for purpose in "$@"; do
   declare -n list="$purpose"

@@ -78,6 +78,7 @@ json keys_json(const MediaKeys* keys) {
           {"in", line_json(keys->in)},
           {"out", line_json(keys->out)},
           {"relayed", keys->out_is_relayed},
+          {"sections", {keys->merged, keys->doubled, keys->paired}},
           {"opportunistic", {keys->offered_by_peer, keys->offered_to_peer, keys->accept, keys->agreed}}};
 }
 
@@ -89,6 +90,10 @@ std::unique_ptr<MediaKeys> keys_from(const json& j) {
   keys->in = line_from(j.at("in"));
   keys->out = line_from(j.at("out"));
   keys->out_is_relayed = j.at("relayed");
+  const json& sections = j.at("sections");
+  keys->merged = sections.at(0);
+  keys->doubled = sections.at(1);
+  keys->paired = sections.at(2);
   const json& opportunistic = j.at("opportunistic");
   keys->offered_by_peer = opportunistic.at(0);
   keys->offered_to_peer = opportunistic.at(1);

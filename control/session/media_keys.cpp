@@ -14,6 +14,8 @@ namespace {
 
 using sdp::CryptoLine;
 
+constexpr std::size_t kMaxLines = 24;  // twice what there is of suites
+
 SecretBytes<46> fresh_key(const SrtpSuiteRow& suite) {
   std::array<std::byte, 46> octets{};
   const auto used = std::span(octets).first(std::size_t{suite.key} + suite.salt);
@@ -78,7 +80,8 @@ const CryptoLine* taken_line(const MediaKeys& answerer, const std::vector<Crypto
       const auto found = std::ranges::find_if(answerer.shown, [&](const CryptoLine& shown) {
         return shown.suite == line.suite && (!by_tag || shown.tag == line.tag);
       });
-      if (found == answerer.shown.end()) continue;
+      // A key that comes back as the answerer's own would be used for both directions (SRT-1).
+      if (found == answerer.shown.end() || found->key_and_salt == line.key_and_salt) continue;
       answer = line;
       return &*found;
     }
@@ -100,7 +103,7 @@ std::vector<CryptoLine> usable_crypto(const sdp::MediaSection& section) {
   for (const sdp::Attribute& attribute : section.attributes) {
     if (attribute.name != "crypto") continue;
     auto line = sdp::parse_crypto(attribute.value);
-    if (line && !line->weakens()) lines.push_back(std::move(*line));
+    if (line && !line->weakens() && lines.size() < kMaxLines) lines.push_back(std::move(*line));
   }
   return lines;
 }
@@ -186,12 +189,13 @@ std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& con
   if (keys.plan) return keys.plan;
   auto plan = std::make_shared<SrtpPlan>();
   plan->backend = config.backend;
+  plan->window = window;
+  keys.plan = plan;
+  if (!config.backend) return plan;
   if (keys.in) plan->receive.push_back(master_key(*keys.in));
   if (keys.out) plan->send = master_key(*keys.out);
   plan->send_is_relayed = keys.out_is_relayed;
-  plan->window = window;
-  keys.plan = std::move(plan);
-  return keys.plan;
+  return plan;
 }
 
 }  // namespace ferry

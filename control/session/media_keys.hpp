@@ -24,7 +24,7 @@ struct SrtpConfig {
   SrtpPolicy policy = SrtpPolicy::kRequire;
   /// F8 and NULL stand in offers (literal compatibility; they are never chosen).
   bool legacy_suites = false;
-  /// Null: no encrypted media.
+  /// Null: encrypted media has no keys, so that nothing of it passes.
   std::shared_ptr<const SrtpBackend> backend;
 };
 
@@ -54,8 +54,8 @@ struct MediaKeys {
   std::shared_ptr<const SrtpPlan> plan;
 };
 
-/// Lines that we could agree to, in order, with those for compatibility only: parsed, and not weakened
-/// (SRT-12).
+/// Lines that we could agree to, in order, a bounded number, with those for compatibility only: parsed, and
+/// not weakened (SRT-12).
 std::vector<sdp::CryptoLine> usable_crypto(const sdp::MediaSection& section);
 
 /// Fills `shown` of the receiver of an offer. `offerer`: the lines it brought. Keys of ours stay from offer

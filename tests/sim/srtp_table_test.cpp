@@ -3,6 +3,7 @@
 
 #include "control/sdp/sdes.hpp"
 #include "relay/srtp/backends.hpp"
+#include "tests/support/kernel_model.hpp"
 #include "tests/support/srtp_judge.hpp"
 #include "tests/support/world.hpp"
 
@@ -318,6 +319,91 @@ TEST(SrtpCalls, S09_AnAnswerThatTakesLessThanItWasOfferedIsAnError) {
     EXPECT_EQ(call.answer()["result"], "ok") << row.what;
     EXPECT_FALSE(call.across(0, rtp('A', 1, 1)).empty()) << row.what;
   }
+}
+
+TEST(SrtpCalls, SRT1_AKeyThatComesBackIsNoAnswer) {
+  const auto world = make_sim_world();
+  for (const Suite a : {Suite(), Suite(kCm80)}) {  // a key of ours, and A's
+    SecureCall call(*world, a ? 1 : 2, a, kCm80);
+    const auto lines = lines_of(call.offer());
+    ASSERT_FALSE(lines.empty());
+    call.b().own = lines.front();
+    EXPECT_EQ(world->ng(answer(call.id(), "A", "B", call.sdp_of(call.b())))["result"], "error");
+  }
+}
+
+TEST(SrtpCalls, SRT4_AStreamThatBecomesEncryptedLeavesTheKernel) {
+  WorldOptions options;
+  options.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
+  const auto world = make_sim_world(options);
+  SecureCall call(*world, 1, std::nullopt, std::nullopt);
+  call.set_up();
+  const auto talk = [&] {
+    std::size_t arrived = 0;
+    for (int n = 0; n < 20; ++n) {
+      for (const std::size_t side : {0u, 1u}) {
+        Party& party = call.party(side);
+        arrived += call.across(side, rtp(party.tag[0], party.ssrc, party.sequence++)).empty() ? 0 : 1;
+      }
+      call.pass();
+    }
+    return arrived;
+  };
+  EXPECT_EQ(talk(), 40u);
+  const auto below_now = [&] {
+    world->ng({{"command", "query"}, {"call-id", call.id()}});  // reads the kernel's counters
+    return world->forwarded_below();
+  };
+  const auto below = below_now();
+  EXPECT_GT(below, 20u);
+  call.a().suite = kCm80;
+  call.a().own = call.fresh_line(kCm80);
+  call.set_up();
+  EXPECT_EQ(talk(), 40u);
+  call.deliver(call.a(), rtp('A', call.a().ssrc, call.a().sequence));
+  EXPECT_TRUE(call.heard(call.b()).empty()) << "plain, on an encrypted leg";
+  EXPECT_EQ(below_now(), below) << "nothing with keys goes below";
+  call.a().suite.reset();
+  call.a().end.reset();
+  call.set_up();
+  EXPECT_EQ(talk(), 40u);
+  EXPECT_GT(below_now(), below) << "plain again";
+}
+
+TEST(SrtpCalls, MasterKeyIdentifiersAreCarriedWhereTheyAreSignalled) {
+  const auto world = make_sim_world();
+  unsigned row = 0;
+  // libsrtp2 puts the identifier in another place for tags of 32 bits in SRTCP, so 80 bits and GCM only.
+  for (const SrtpSuite suite : {kCm80, kGcm}) {
+    for (const Suite b : {Suite(), Suite(suite), Suite(SrtpSuite::kAes256Cm80)}) {
+      ++row;
+      SecureCall call(*world, row, suite, b);
+      for (Party* party : {&call.a(), &call.b()}) party->own.mki = {std::byte{0}, std::byte{7}};
+      call.set_up();
+      for (std::uint16_t n = 0; n < 10; ++n) {
+        EXPECT_EQ(call.across(0, rtp('A', 1, n)), rtp('A', 1, n)) << row;
+        EXPECT_EQ(call.across(1, rtp('B', 2, n)), rtp('B', 2, n)) << row;
+      }
+      const Packet report = sender_report(1, 1);
+      EXPECT_EQ(call.across(0, report, true), report) << row;
+    }
+  }
+}
+
+TEST(SrtpCalls, ManyLinesAreBounded) {
+  const auto world = make_sim_world();
+  SecureCall call(*world, 1, kCm80, kCm80);
+  std::string lines;
+  for (unsigned tag = 1; tag <= 1000; ++tag) {
+    sdp::CryptoLine line = call.fresh_line(kCm80);
+    line.tag = tag;
+    lines += "a=crypto:" + sdp::write_crypto(line, {}) + "\r\n";
+  }
+  std::string sdp = audio_sdp(call.a().rtp, lines);
+  sdp.replace(sdp.find("RTP/AVP"), 7, "RTP/SAVP");
+  const json reply = world->ng(offer(call.id(), "A", sdp));
+  EXPECT_EQ(reply["result"], "ok");
+  EXPECT_LT(lines_of(reply).size(), 40u);
 }
 
 TEST(SrtpCalls, SRT13_AllowTakesAPlainAnswer) {

@@ -148,18 +148,22 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
   return SrtpResult::kOk;
 }
 
+SrtpResult SrtpSender::seal(const SrtpWork& work, std::size_t& size) noexcept {
+  // Room there is; whoever cannot encrypt must not send.
+  return cipher_->seal_rtp(work.space, size, work.header, work.ssrc, work.index) ? SrtpResult::kOk
+                                                                                 : SrtpResult::kNoRoom;
+}
+
 SrtpResult SrtpSender::seal_rtp(MutableBytes space, std::size_t& size) noexcept {
   SrtpWork work;
   const SrtpResult result = prepare_rtp(space, size, std::nullopt, work);
-  if (result == SrtpResult::kOk) cipher_->seal_rtp(space, size, work.header, work.ssrc, work.index);
-  return result;
+  return result == SrtpResult::kOk ? seal(work, size) : result;
 }
 
 SrtpResult SrtpSender::seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept {
   SrtpWork work;
   const SrtpResult result = prepare_rtp(space, size, index, work);
-  if (result == SrtpResult::kOk) cipher_->seal_rtp(space, size, work.header, work.ssrc, work.index);
-  return result;
+  return result == SrtpResult::kOk ? seal(work, size) : result;
 }
 
 SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept {

@@ -142,6 +142,7 @@ class SrtpSender {
  private:
   /// The stream of `ssrc`; null if it is numbered by the other kind, or there are too many: `why`.
   SrtpStream* stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why);
+  SrtpResult seal(const SrtpWork& work, std::size_t& size) noexcept;
 
   std::unique_ptr<SrtpCipher> cipher_;
   std::size_t window_;
