@@ -1,6 +1,6 @@
 #include "relay/srtp/ipsec_mb_backend.hpp"
 
-#include "relay/srtp/evp_backend.hpp"
+#include "relay/srtp/openssl_rtcp.hpp"
 
 #include <algorithm>
 #include <array>
@@ -40,25 +40,25 @@ void put(std::array<std::uint8_t, 16>& iv, std::size_t at, std::uint64_t value, 
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
-class IpsecMbCipher final : public SrtpCipher {
+class IpsecMbCipher final : public OpensslRtcpCipher {
  public:
   IpsecMbCipher(const SrtpMasterKey& key, const IpsecMbBackend& backend)
-      : row_(row_of(key.suite)), mki_(key.mki), backend_(backend), rtcp_(EvpBackend().make(key)) {
+      : OpensslRtcpCipher(key), backend_(backend) {
     const SrtpSessionKeys keys = derive_session_keys(key, 0);
     std::memcpy(salt_.data(), keys.salt.get().data(), keys.salt.size());
     const auto* octets = reinterpret_cast<const std::uint8_t*>(keys.key.get().data());
     IMB_MGR* mb = manager();
-    if (row_.is_aead) {
-      if (row_.key == 16)
+    if (row().is_aead) {
+      if (row().key == 16)
         IMB_AES128_GCM_PRE(mb, octets, &gcm_);
       else
         IMB_AES256_GCM_PRE(mb, octets, &gcm_);
       return;
     }
     alignas(16) std::array<std::uint8_t, 240> unused{};
-    if (row_.key == 16)
+    if (row().key == 16)
       IMB_AES_KEYEXP_128(mb, octets, expanded_.data(), unused.data());
-    else if (row_.key == 24)
+    else if (row().key == 24)
       IMB_AES_KEYEXP_192(mb, octets, expanded_.data(), unused.data());
     else
       IMB_AES_KEYEXP_256(mb, octets, expanded_.data(), unused.data());
@@ -85,8 +85,6 @@ class IpsecMbCipher final : public SrtpCipher {
   IpsecMbCipher(const IpsecMbCipher&) = delete;
   IpsecMbCipher& operator=(const IpsecMbCipher&) = delete;
 
-  [[nodiscard]] std::size_t overhead() const noexcept override { return rtcp_->overhead(); }
-  [[nodiscard]] std::size_t rtp_overhead() const noexcept override { return row_.rtp_tag + mki_.size(); }
 
   bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
                 std::uint64_t index) noexcept override {
@@ -102,23 +100,12 @@ class IpsecMbCipher final : public SrtpCipher {
     if (one.done) size = one.size;
     return one.done;
   }
-  bool seal_rtcp(MutableBytes space, std::size_t& size, Ssrc ssrc, std::uint32_t index) noexcept override {
-    return rtcp_->seal_rtcp(space, size, ssrc, index);
-  }
-  bool rtcp_index(Bytes packet, std::uint32_t& index) const noexcept override {
-    return rtcp_->rtcp_index(packet, index);
-  }
-  bool open_rtcp(MutableBytes packet, std::size_t& size, Ssrc ssrc) noexcept override {
-    return rtcp_->open_rtcp(packet, size, ssrc);
-  }
 
-  [[nodiscard]] const SrtpSuiteRow& row() const noexcept { return row_; }
-  [[nodiscard]] const std::vector<std::byte>& mki() const noexcept { return mki_; }
   /// RFC 3711 §4.1.1, RFC 7714 §8.1.
   [[nodiscard]] std::array<std::uint8_t, 16> iv(Ssrc ssrc, std::uint64_t index) const noexcept {
     std::array<std::uint8_t, 16> iv{};
     std::ranges::copy(salt_, iv.begin());
-    const std::size_t at = row_.is_aead ? 2 : 4;
+    const std::size_t at = row().is_aead ? 2 : 4;
     put(iv, at, ssrc.value, 4);
     put(iv, at + 4, index, 6);
     return iv;
@@ -127,7 +114,7 @@ class IpsecMbCipher final : public SrtpCipher {
     gcm_context_data context;
     std::uint8_t* data = raw(work.space.data());
     const auto nonce = iv(work.ssrc, work.index);
-    const auto run = row_.key == 16 ? manager()->gcm128_enc : manager()->gcm256_enc;
+    const auto run = row().key == 16 ? manager()->gcm128_enc : manager()->gcm256_enc;
     run(&gcm_, &context, data + work.header, data + work.header, payload, nonce.data(), data, work.header,
         data + work.header + payload, kGcmTag);
   }
@@ -138,7 +125,7 @@ class IpsecMbCipher final : public SrtpCipher {
     std::uint8_t* data = raw(work.space.data());
     const auto nonce = iv(work.ssrc, work.index);
     std::array<std::uint8_t, kGcmTag> found{};
-    const auto run = row_.key == 16 ? manager()->gcm128_dec : manager()->gcm256_dec;
+    const auto run = row().key == 16 ? manager()->gcm128_dec : manager()->gcm256_dec;
     run(&gcm_, &context, plain.data(), data + work.header, payload, nonce.data(), data, work.header,
         found.data(), kGcmTag);
     if (CRYPTO_memcmp(found.data(), tag, kGcmTag) != 0) return false;
@@ -149,7 +136,7 @@ class IpsecMbCipher final : public SrtpCipher {
                        const std::array<std::uint8_t, 16>& nonce) const noexcept {
     job = {};
     job.enc_keys = job.dec_keys = expanded_.data();
-    job.key_len_in_bytes = row_.key;
+    job.key_len_in_bytes = row().key;
     job.src = raw(work.space.data());
     job.dst = raw(work.space.data()) + work.header;
     job.cipher_start_src_offset_in_bytes = work.header;
@@ -172,10 +159,7 @@ class IpsecMbCipher final : public SrtpCipher {
   }
 
  private:
-  const SrtpSuiteRow& row_;
-  std::vector<std::byte> mki_;
   const IpsecMbBackend& backend_;
-  std::unique_ptr<SrtpCipher> rtcp_;
   std::array<std::uint8_t, 14> salt_{};
   alignas(64) gcm_key_data gcm_{};
   alignas(16) std::array<std::uint8_t, 240> expanded_{};

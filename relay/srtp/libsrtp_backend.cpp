@@ -1,7 +1,7 @@
 #include "relay/srtp/libsrtp_backend.hpp"
 
 #include "relay/core/srtp/srtp_context.hpp"
-#include "relay/srtp/evp_backend.hpp"
+#include "relay/srtp/openssl_rtcp.hpp"
 
 #include <algorithm>
 #include <array>
@@ -17,10 +17,10 @@ namespace {
 
 constexpr unsigned long kWindow = 1024;
 
-class LibsrtpCipher final : public SrtpCipher {
+class LibsrtpCipher final : public OpensslRtcpCipher {
  public:
   explicit LibsrtpCipher(const SrtpMasterKey& key)
-      : row_(row_of(key.suite)), mki_(key.mki), rtcp_(EvpBackend().make(key)) {
+      : OpensslRtcpCipher(key), mki_(key.mki) {
     for (const Bytes part : {key.key.get(), key.salt.get()}) {
       for (const std::byte each : part) octets_.push_back(std::to_integer<unsigned char>(each));
     }
@@ -34,8 +34,6 @@ class LibsrtpCipher final : public SrtpCipher {
   LibsrtpCipher(const LibsrtpCipher&) = delete;
   LibsrtpCipher& operator=(const LibsrtpCipher&) = delete;
 
-  [[nodiscard]] std::size_t overhead() const noexcept override { return rtcp_->overhead(); }
-  [[nodiscard]] std::size_t rtp_overhead() const noexcept override { return row_.rtp_tag + mki_.size(); }
 
   bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t, Ssrc ssrc,
                 std::uint64_t index) noexcept override {
@@ -63,15 +61,6 @@ class LibsrtpCipher final : public SrtpCipher {
     size = static_cast<std::size_t>(length);
     note(receiving_, ssrc, index);
     return true;
-  }
-  bool seal_rtcp(MutableBytes space, std::size_t& size, Ssrc ssrc, std::uint32_t index) noexcept override {
-    return rtcp_->seal_rtcp(space, size, ssrc, index);
-  }
-  bool rtcp_index(Bytes packet, std::uint32_t& index) const noexcept override {
-    return rtcp_->rtcp_index(packet, index);
-  }
-  bool open_rtcp(MutableBytes packet, std::size_t& size, Ssrc ssrc) noexcept override {
-    return rtcp_->open_rtcp(packet, size, ssrc);
   }
 
  private:
@@ -109,16 +98,17 @@ class LibsrtpCipher final : public SrtpCipher {
     known.started = true;
   }
   bool add(Direction& direction, Ssrc ssrc) {
+    const SrtpSuiteRow& suite = row();
     srtp_policy_t policy{};
-    if (row_.is_aead && row_.key == 16)
+    if (suite.is_aead && suite.key == 16)
       srtp_crypto_policy_set_aes_gcm_128_16_auth(&policy.rtp);
-    else if (row_.is_aead)
+    else if (suite.is_aead)
       srtp_crypto_policy_set_aes_gcm_256_16_auth(&policy.rtp);
-    else if (row_.key == 16 && row_.rtp_tag == 10)
+    else if (suite.key == 16 && suite.rtp_tag == 10)
       srtp_crypto_policy_set_rtp_default(&policy.rtp);
-    else if (row_.key == 16)
+    else if (suite.key == 16)
       srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32(&policy.rtp);
-    else if (row_.rtp_tag == 10)
+    else if (suite.rtp_tag == 10)
       srtp_crypto_policy_set_aes_cm_256_hmac_sha1_80(&policy.rtp);
     else
       srtp_crypto_policy_set_aes_cm_256_hmac_sha1_32(&policy.rtp);
@@ -139,9 +129,7 @@ class LibsrtpCipher final : public SrtpCipher {
     return srtp_add_stream(direction.session, &policy) == srtp_err_status_ok;
   }
 
-  const SrtpSuiteRow& row_;
-  std::vector<std::byte> mki_;
-  std::unique_ptr<SrtpCipher> rtcp_;
+  std::vector<std::byte> mki_;  // libsrtp wants to write to it
   std::vector<unsigned char> octets_;
   Direction sending_;
   Direction receiving_;
