@@ -80,8 +80,7 @@ const CryptoLine* taken_line(const MediaKeys& answerer, const std::vector<Crypto
       const auto found = std::ranges::find_if(answerer.shown, [&](const CryptoLine& shown) {
         return shown.suite == line.suite && (!by_tag || shown.tag == line.tag);
       });
-      // A key that comes back as the answerer's own would be used for both directions (SRT-1).
-      if (found == answerer.shown.end() || found->key_and_salt == line.key_and_salt) continue;
+      if (found == answerer.shown.end()) continue;
       answer = line;
       return &*found;
     }

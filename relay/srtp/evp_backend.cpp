@@ -83,19 +83,30 @@ void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
+/// Of this thread, for all keys of a suite (ADR 0005).
+EVP_CIPHER_CTX* shared(const SrtpSuiteRow& row, bool seals) {
+  thread_local std::array<std::array<Context, 2>, kSrtpSuites.size()> contexts;
+  Context& context = contexts[static_cast<std::size_t>(row.suite)][seals ? 1 : 0];
+  if (!context) {
+    context.reset(EVP_CIPHER_CTX_new());
+    EVP_CipherInit_ex2(context.get(), row.is_aead ? gcm_of(row.key) : ctr_of(row.key), nullptr, nullptr,
+                       seals ? 1 : 0, nullptr);
+  }
+  return context.get();
+}
+
 /// Session keys ready for use.
 class SessionKeys {
  public:
-  SessionKeys(const SrtpSuiteRow& row, const SrtpSessionKeys& keys) : row_(row) {
+  /// `is_busy`: for many packets.
+  SessionKeys(const SrtpSuiteRow& row, const SrtpSessionKeys& keys, bool is_busy)
+      : row_(row), key_(keys.key) {
     std::memcpy(salt_.data(), keys.salt.get().data(), keys.salt.size());
-    const EVP_CIPHER* cipher = row_.is_aead ? gcm_of(row_.key) : ctr_of(row_.key);
-    for (Context* context : {&seal_, &open_}) {
-      context->reset(EVP_CIPHER_CTX_new());
-      EVP_CipherInit_ex(context->get(), cipher, nullptr, raw(keys.key.get().data()), nullptr,
-                        context == &seal_ ? 1 : 0);
-      if (!row_.is_aead) break;  // counter mode has no direction
-    }
     if (row_.is_aead) return;
+    if (is_busy) {
+      counter_.reset(EVP_CIPHER_CTX_new());
+      EVP_EncryptInit_ex2(counter_.get(), ctr_of(row_.key), raw(key_.get().data()), nullptr, nullptr);
+    }
     const Bytes auth = keys.auth.get();
     std::array<unsigned char, SHA_CBLOCK> pad{};
     const auto start = [&](SHA_CTX& state, unsigned char octet) {
@@ -123,8 +134,10 @@ class SessionKeys {
     put(iv, 4, ssrc.value, 4);
     put(iv, 8, index, 6);
     int written = 0;
-    EVP_EncryptInit_ex2(seal_.get(), nullptr, nullptr, iv.data(), nullptr);
-    EVP_EncryptUpdate(seal_.get(), raw(data.data()), &written, raw(data.data()), length(data.size()));
+    EVP_CIPHER_CTX* context = counter_ ? counter_.get() : shared(row_, true);
+    const unsigned char* key = counter_ ? nullptr : raw(key_.get().data());
+    EVP_EncryptInit_ex2(context, nullptr, key, iv.data(), nullptr);
+    EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size()));
   }
 
   /// HMAC-SHA1 over the parts (RFC 2104).
@@ -148,13 +161,14 @@ class SessionKeys {
   }
   void gcm_seal(Bytes first, Bytes second, MutableBytes data, const Iv& iv, std::byte* tag) noexcept {
     int written = 0;
-    EVP_EncryptInit_ex2(seal_.get(), nullptr, nullptr, iv.data(), nullptr);
-    EVP_EncryptUpdate(seal_.get(), nullptr, &written, raw(first.data()), length(first.size()));
+    EVP_CIPHER_CTX* context = shared(row_, true);
+    EVP_EncryptInit_ex2(context, nullptr, raw(key_.get().data()), iv.data(), nullptr);
+    EVP_EncryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size()));
     if (!second.empty())
-      EVP_EncryptUpdate(seal_.get(), nullptr, &written, raw(second.data()), length(second.size()));
-    EVP_EncryptUpdate(seal_.get(), raw(data.data()), &written, raw(data.data()), length(data.size()));
-    EVP_EncryptFinal_ex(seal_.get(), raw(data.data()) + written, &written);
-    EVP_CIPHER_CTX_ctrl(seal_.get(), EVP_CTRL_AEAD_GET_TAG, kGcmTag, tag);
+      EVP_EncryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size()));
+    EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size()));
+    EVP_EncryptFinal_ex(context, raw(data.data()) + written, &written);
+    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kGcmTag, tag);
   }
   /// Into memory aside, as nothing may change if the tag is wrong.
   bool gcm_open(Bytes first, Bytes second, MutableBytes data, const Iv& iv, const std::byte* tag) noexcept {
@@ -162,16 +176,17 @@ class SessionKeys {
     plain.resize(std::max(plain.size(), data.size() + 16));
     int written = 0;
     int last = 0;
-    EVP_DecryptInit_ex2(open_.get(), nullptr, nullptr, iv.data(), nullptr);
-    EVP_DecryptUpdate(open_.get(), nullptr, &written, raw(first.data()), length(first.size()));
+    EVP_CIPHER_CTX* context = shared(row_, false);
+    EVP_DecryptInit_ex2(context, nullptr, raw(key_.get().data()), iv.data(), nullptr);
+    EVP_DecryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size()));
     if (!second.empty())
-      EVP_DecryptUpdate(open_.get(), nullptr, &written, raw(second.data()), length(second.size()));
+      EVP_DecryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size()));
     written = 0;
-    EVP_DecryptUpdate(open_.get(), plain.data(), &written, raw(data.data()), length(data.size()));
+    EVP_DecryptUpdate(context, plain.data(), &written, raw(data.data()), length(data.size()));
     std::array<std::byte, kGcmTag> wanted{};
     std::copy_n(tag, kGcmTag, wanted.begin());
-    EVP_CIPHER_CTX_ctrl(open_.get(), EVP_CTRL_AEAD_SET_TAG, kGcmTag, wanted.data());
-    const bool good = EVP_DecryptFinal_ex(open_.get(), plain.data() + written, &last) == 1;
+    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kGcmTag, wanted.data());
+    const bool good = EVP_DecryptFinal_ex(context, plain.data() + written, &last) == 1;
     if (good) std::memcpy(data.data(), plain.data(), data.size());
     return good;
   }
@@ -179,8 +194,8 @@ class SessionKeys {
  private:
   const SrtpSuiteRow& row_;
   Salt salt_{};
-  Context seal_;
-  Context open_;  // GCM only
+  SecretBytes<32> key_;
+  Context counter_;  // counter mode of a busy protocol, with its key
   SHA_CTX inner_{};
   SHA_CTX outer_{};
 };
@@ -189,7 +204,7 @@ class EvpCipher final : public SrtpCipher {
  public:
   EvpCipher(SrtpSuite suite, std::vector<std::byte> mki, const SrtpSessionKeys& rtp,
             const SrtpSessionKeys& rtcp)
-      : row_(row_of(suite)), mki_(std::move(mki)), rtp_(row_, rtp), rtcp_(row_, rtcp) {}
+      : row_(row_of(suite)), mki_(std::move(mki)), rtp_(row_, rtp, true), rtcp_(row_, rtcp, false) {}
 
   [[nodiscard]] std::size_t overhead() const noexcept override {
     return std::max(row_.rtp_tag, row_.rtcp_tag) + mki_.size() + sizeof(std::uint32_t);

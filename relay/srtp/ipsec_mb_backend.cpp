@@ -85,7 +85,6 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
   IpsecMbCipher(const IpsecMbCipher&) = delete;
   IpsecMbCipher& operator=(const IpsecMbCipher&) = delete;
 
-
   bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
                 std::uint64_t index) noexcept override {
     SrtpWork one{this, space, size, header, ssrc, index, false};

@@ -19,8 +19,7 @@ constexpr unsigned long kWindow = 1024;
 
 class LibsrtpCipher final : public OpensslRtcpCipher {
  public:
-  explicit LibsrtpCipher(const SrtpMasterKey& key)
-      : OpensslRtcpCipher(key), mki_(key.mki) {
+  explicit LibsrtpCipher(const SrtpMasterKey& key) : OpensslRtcpCipher(key), mki_(key.mki) {
     for (const Bytes part : {key.key.get(), key.salt.get()}) {
       for (const std::byte each : part) octets_.push_back(std::to_integer<unsigned char>(each));
     }
@@ -33,7 +32,6 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
   }
   LibsrtpCipher(const LibsrtpCipher&) = delete;
   LibsrtpCipher& operator=(const LibsrtpCipher&) = delete;
-
 
   bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t, Ssrc ssrc,
                 std::uint64_t index) noexcept override {

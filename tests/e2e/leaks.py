@@ -6,6 +6,7 @@ Runs two daemons at once, with delete-delay 0 and with the default. Replies stay
 """
 
 import argparse
+import base64
 import json
 import os
 import random
@@ -18,9 +19,13 @@ import time
 CALLS = 1000
 
 
-def sdp(port, extra=""):
-    return (f"v=0\r\no=- 1 1 IN IP4 127.9.0.1\r\ns=-\r\nc=IN IP4 127.9.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8 0 101\r\n"
-            f"a=rtpmap:101 telephone-event/8000\r\n{extra}")
+def sdp(port, extra="", crypto=""):
+    return (f"v=0\r\no=- 1 1 IN IP4 127.9.0.1\r\ns=-\r\nc=IN IP4 127.9.0.1\r\nt=0 0\r\nm=audio {port} RTP/{'S' if crypto else ''}AVP 8 0 101\r\n"
+            f"a=rtpmap:101 telephone-event/8000\r\n{crypto}{extra}")
+
+
+def crypto_line(rng, tag=1):
+    return f"a=crypto:{tag} AES_CM_128_HMAC_SHA1_80 inline:{base64.b64encode(rng.randbytes(30)).decode()}\r\n"
 
 
 class Daemon:
@@ -67,11 +72,18 @@ class Daemon:
         for n in range(CALLS):
             call = f"leak-{seed}-{n}"
             port = rng.randrange(2000, 60000, 2)
-            self.ng({"command": "offer", "call-id": call, "from-tag": "A", "sdp": sdp(port)})
+            # A third is encrypted on one side or on both.
+            a_key = crypto_line(rng) if rng.random() < 0.33 else ""
+            wish = {"transport-protocol": rng.choice(["RTP/AVP", "RTP/SAVP"])} if rng.random() < 0.33 else {}
+            offered = self.ng({"command": "offer", "call-id": call, "from-tag": "A", "sdp": sdp(port, crypto=a_key), **wish})
+            b_line = next((line for line in offered["sdp"].split("\r\n") if "AES_CM_128_HMAC_SHA1_80" in line), "")
+            b_key = crypto_line(rng, int(b_line[len("a=crypto:"):].split()[0])) if b_line else ""
             if rng.random() < 0.8:
-                self.ng({"command": "answer", "call-id": call, "from-tag": "A", "to-tag": "B", "sdp": sdp(port + 2, "a=rtcp-mux\r\n")})
+                self.ng({"command": "answer", "call-id": call, "from-tag": "A", "to-tag": "B", "sdp": sdp(port + 2, "a=rtcp-mux\r\n", b_key)})
             for _ in range(rng.randrange(3)):
-                self.ng({"command": "offer", "call-id": call, "from-tag": "A", "to-tag": "B", "sdp": sdp(port + 4 * rng.randrange(3))})
+                if a_key and rng.random() < 0.3:
+                    a_key = crypto_line(rng)
+                self.ng({"command": "offer", "call-id": call, "from-tag": "A", "to-tag": "B", "sdp": sdp(port + 4 * rng.randrange(3), crypto=a_key)})
             if rng.random() < 0.2:
                 self.ng({"command": "offer", "call-id": call, "from-tag": "A", "via-branch": f"b{n % 3}", "sdp": sdp(port)})
             if rng.random() < 0.1:

@@ -21,6 +21,12 @@ constexpr std::uint32_t kRtcpFloor = 2000;  // octets/s, RTC-2
 
 using Decision = Latch::Judgement::Decision;
 
+/// Of whoever sent an RTP or RTCP packet; 0 if it is too short to say.
+Ssrc ssrc_of(Bytes packet, bool is_rtcp) noexcept {
+  const std::size_t at = is_rtcp ? 4 : 8;
+  return Ssrc{packet.size() < at + 4 ? 0 : read_u32(packet, at)};
+}
+
 /// ITU-T T.38 §9.1: sequence number, then the primary IFP packet as an open type with its length.
 bool is_udptl(Bytes datagram) noexcept {
   if (datagram.size() < 4) return false;
@@ -70,6 +76,10 @@ void Transport::follow_keys(Instant now) {
                       {key, SrtpReceiver(std::move(cipher), plan->window), {}, ++protection_->last_number});
     }
   }
+  protection_->is_reflected =
+      plan->send && std::ranges::find_if(incoming, [&](const auto& each) {
+                      return each.key.key == plan->send->key && each.key.salt == plan->send->salt;
+                    }) != incoming.end();
   if (protection_->sender && protection_->key == plan->send) return;
   protection_->key = plan->send;
   protection_->sender.reset();
@@ -95,6 +105,10 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     return refuse(DropReason::kForeignSource);
   }
   if (!protection_) return refuse(DropReason::kNoKey);
+  // Our own packet, sent back.
+  if (protection_->is_reflected && protection_->sender &&
+      protection_->sender->knows(ssrc_of(datagram, kind == DatagramClass::kRtcp)))
+    return refuse(DropReason::kReplayed);
   bool any = false;
   SrtpResult result = SrtpResult::kNotAuthentic;
   for (auto& each : protection_->incoming) {
@@ -164,6 +178,11 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   if (!protection_ || !protection_->sender) return DropReason::kNoKey;
   SrtpSender& sender = *protection_->sender;
+  if (protection_->is_reflected && std::ranges::any_of(protection_->incoming, [&](const auto& each) {
+        return each.key.key == protection_->key->key &&
+               each.receiver.knows(ssrc_of(space.first(size), is_rtcp));
+      }))
+    return DropReason::kSharedKey;
   std::optional<std::uint64_t> index;  // chosen by the sender
   if (source != nullptr && relays_key_of(*source)) {
     // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.

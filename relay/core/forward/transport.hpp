@@ -300,6 +300,8 @@ class Transport {
     std::uint32_t last_number = 0;
     std::optional<SrtpMasterKey> key;
     std::unique_ptr<SrtpSender> sender;
+    /// The peer gave the key back that it was given: each SSRC then has one direction (SRT-1).
+    bool is_reflected = false;
   };
   void follow_keys(Instant now);
   /// Somebody who is not the peer and may not become it.

@@ -113,6 +113,8 @@ std::uint64_t SrtpReceiver::highest_index(Ssrc ssrc) const noexcept {
   return found == streams_.end() ? 0 : found->rtp.highest();
 }
 
+bool SrtpSender::knows(Ssrc ssrc) const noexcept { return find_in(streams_, ssrc) != nullptr; }
+
 SrtpStream* SrtpSender::stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why) {
   SrtpStream* known = find_in(streams_, ssrc);
   if (known == nullptr) {

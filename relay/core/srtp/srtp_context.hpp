@@ -87,6 +87,7 @@ class SrtpReceiver {
 
   /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
   [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
+  [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return find(ssrc) != nullptr; }
   /// Of the packet that was opened last.
   [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
   [[nodiscard]] State state() const { return {streams_}; }
@@ -132,6 +133,7 @@ class SrtpSender {
   /// whose packets we numbered ourselves is kReplayed, and the other way round.
   SrtpResult seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept;
   SrtpResult seal_rtcp_as(MutableBytes space, std::size_t& size, std::uint32_t index) noexcept;
+  [[nodiscard]] bool knows(Ssrc ssrc) const noexcept;
   /// At nine tenths of what the key may protect (SRT-7).
   [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
 
