@@ -289,6 +289,32 @@ TEST(SrtpWorker, SRT6_ANewKeyTakesOverAndTheOldOneRunsOut) {
   EXPECT_EQ(call.sent.size(), 7u);
 }
 
+TEST(SrtpWorker, SRT9_AKeyThatComesBackGoesOnWithItsIndices) {
+  std::mt19937 random(13);
+  const Keys first = cm80(random);
+  const Keys second = cm80(random);
+  SrtpCall call(std::nullopt, first);
+  Packet wire;
+  for (int round = 0; round < 3; ++round) {
+    for (const Keys& keys : {first, second}) {
+      call.set_keys(1, keys);
+      call.update(1, call.plan(1));
+      call.pass(3s);
+      call.arrives(host(10, 4001), 0, test::sender_report(1, 1), true);
+      const Packet& report = call.sent.back().payload;
+      const std::uint32_t index = read_u32(report, report.size() - 14) & 0x7fffffff;
+      EXPECT_EQ(index, static_cast<std::uint32_t>(round));
+    }
+    // Under the first key, B sends one packet; when the key is back, nobody can send it again.
+    call.set_keys(1, first);
+    call.update(1, call.plan(1));
+    const std::size_t before = call.sent.size();
+    if (round == 0) wire = call.end(1).sealed(rtp('B', 2, 77));
+    call.arrives(host(21), 1, wire);
+    EXPECT_EQ(call.sent.size() - before, round == 0 ? 1u : 0u) << "round " << round;
+  }
+}
+
 TEST(SrtpWorker, S08_OneKeyOnBothLegsIsCheckedAllTheSame) {
   std::mt19937 random(11);
   const Keys keys = cm80(random);

@@ -548,6 +548,14 @@ int run(std::span<char* const> arguments) {
     fmt::print(stderr, "rtpferryd: {}\n", interfaces.error());
     return 1;
   }
+  if (make_srtp_backend(config->srtp_backend) == nullptr) {
+    std::string names;
+    for (const std::string_view name : srtp_backend_names())
+      names.append(names.empty() ? "" : ", ").append(name);
+    fmt::print(stderr, "rtpferryd: srtp-backend: '{}' is not part of this build, which has {}\n",
+               config->srtp_backend, names);
+    return 1;
+  }
   interfaces->set_route_lookup(route_to);
   if (config->check_only) {
     fmt::print("configuration is good\n");
@@ -555,14 +563,6 @@ int run(std::span<char* const> arguments) {
   }
   if (!config->foreground && daemon(0, config->log_facility.empty() ? 1 : 0) != 0) {
     fmt::print(stderr, "rtpferryd: cannot go to the background: {}\n", strerror(errno));
-    return 1;
-  }
-  if (make_srtp_backend(config->srtp_backend) == nullptr) {
-    std::string names;
-    for (const std::string_view name : srtp_backend_names())
-      names.append(names.empty() ? "" : ", ").append(name);
-    fmt::print(stderr, "rtpferryd: srtp-backend: '{}' is not part of this build, which has {}\n",
-               config->srtp_backend, names);
     return 1;
   }
   log::configure(config->log_level,

@@ -11,6 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration kKeyDrain = 2s;          // SRT-6
+constexpr std::size_t kKeptKeys = 8;        // SRT-6, SRT-9: of earlier agreements
 constexpr Duration kUnverifiedTime = 10s;   // LAT-12
 constexpr Duration kEventInterval = 10s;    // LIM-4
 constexpr Duration kRestTime = 10s;         // PRT-2
@@ -60,7 +61,14 @@ void Transport::follow_keys(Instant now) {
   }
   if (!protection_) protection_ = std::make_unique<Protection>();
   auto& incoming = protection_->incoming;
-  std::erase_if(incoming, [&](const auto& each) { return each.until != Instant{} && now >= each.until; });
+  // What has run out is kept for its replay list, in case its key comes back.
+  while (incoming.size() > kKeptKeys) {
+    const auto oldest = std::ranges::find_if(incoming.rbegin(), incoming.rend(), [&](const auto& each) {
+      return each.until != Instant{} && now >= each.until;
+    });
+    if (oldest == incoming.rend()) break;
+    incoming.erase(std::next(oldest).base());
+  }
   // SRT-6: the same key keeps its counters and replay lists, another one runs out.
   for (auto& each : incoming) {
     if (std::ranges::find(plan->receive, each.key) != plan->receive.end())
@@ -81,9 +89,17 @@ void Transport::follow_keys(Instant now) {
                       return each.key.key == plan->send->key && each.key.salt == plan->send->salt;
                     }) != incoming.end();
   if (protection_->sender && protection_->key == plan->send) return;
+  auto& former = protection_->former;
+  if (protection_->sender) former.emplace_back(*protection_->key, std::move(protection_->sender));
   protection_->key = plan->send;
-  protection_->sender.reset();
   if (!plan->send) return;
+  const auto back = std::ranges::find_if(former, [&](const auto& each) { return each.first == *plan->send; });
+  if (back != former.end()) {
+    protection_->sender = std::move(back->second);
+    former.erase(back);
+    return;
+  }
+  if (former.size() > kKeptKeys) former.erase(former.begin());
   if (auto cipher = plan->backend->make(*plan->send))
     protection_->sender = std::make_unique<SrtpSender>(std::move(cipher), plan->window);
 }

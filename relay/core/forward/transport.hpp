@@ -288,7 +288,7 @@ class Transport {
   std::array<ComponentCounters, 2> counters_;
   std::array<Instant, 2> last_packet_{};
   std::unique_ptr<DropCounters> drops_;  // made at the first drop
-  /// The keys of the plan, and those of earlier ones that run out.
+  /// The keys of the plan, and those of earlier ones, which run out and may come back.
   struct Protection {
     struct Incoming {
       SrtpMasterKey key;
@@ -300,6 +300,8 @@ class Transport {
     std::uint32_t last_number = 0;
     std::optional<SrtpMasterKey> key;
     std::unique_ptr<SrtpSender> sender;
+    /// Of earlier keys: a branch that answers again brings its key back, whose indices go on (SRT-5, SRT-9).
+    std::vector<std::pair<SrtpMasterKey, std::unique_ptr<SrtpSender>>> former;
     /// The peer gave the key back that it was given: each SSRC then has one direction (SRT-1).
     bool is_reflected = false;
   };
