@@ -10,8 +10,10 @@ bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; 
 
 bool Media::is_encrypted() const {
   if (kind != TransportKind::kRtp) return false;
-  return (keys && keys->agreed) || sdp::parse_protocol(protocol).secure;
+  return answered ? encrypted : sdp::parse_protocol(protocol).secure;
 }
+
+void Media::settle_encryption() { encrypted = (keys && keys->in) || sdp::parse_protocol(protocol).secure; }
 
 Leg* Call::leg_by_tag(std::string_view tag) const {
   const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->is_called(tag); });

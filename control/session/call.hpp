@@ -121,6 +121,7 @@ struct Media {
   /// Sent from until the peer knows of `active`.
   std::size_t sending = 0;
   bool answered = false;
+  bool encrypted = false;  // by the last answer
   bool untouched = false;  // `message`: not relayed
   /// Shown in query for the answering side, with or without ICE (NG section 14).
   bool ice_controlling = false;
@@ -147,8 +148,10 @@ struct Media {
     if (!keys) keys = std::make_unique<MediaKeys>();
     return *keys;
   }
-  /// Its packets are SRTP, with or without keys so far.
+  /// Its packets are SRTP, with or without keys so far. What was answered stays until the next answer.
   [[nodiscard]] bool is_encrypted() const;
+  /// An answer came: what its SDP says is in force.
+  void settle_encryption();
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
   [[nodiscard]] const PortSet* active_ports() const {
     return active < ports.size() ? &ports[active] : nullptr;

@@ -281,6 +281,7 @@ json media_json(const Media& m) {
           {"active", m.active},
           {"sending", m.sending},
           {"answered", m.answered},
+          {"encrypted", m.encrypted},
           {"untouched", m.untouched},
           {"echo", static_cast<int>(m.echo)},
           {"hidden", m.hidden},
@@ -325,6 +326,7 @@ void read_media(Media& m, const json& j) {
   m.active = j.at("active");
   m.sending = j.at("sending");
   m.answered = j.at("answered");
+  m.encrypted = j.at("encrypted");
   m.untouched = j.at("untouched");
   m.echo = static_cast<MediaEcho>(std::clamp(j.at("echo").get<int>(), 0, 4));
   m.hidden = j.at("hidden");

@@ -79,7 +79,7 @@ json keys_json(const MediaKeys* keys) {
           {"out", line_json(keys->out)},
           {"relayed", keys->out_is_relayed},
           {"sections", {keys->merged, keys->doubled, keys->paired}},
-          {"opportunistic", {keys->offered_by_peer, keys->offered_to_peer, keys->accept, keys->agreed}}};
+          {"opportunistic", {keys->offered_by_peer, keys->offered_to_peer, keys->accept}}};
 }
 
 std::unique_ptr<MediaKeys> keys_from(const json& j) {
@@ -98,7 +98,6 @@ std::unique_ptr<MediaKeys> keys_from(const json& j) {
   keys->offered_by_peer = opportunistic.at(0);
   keys->offered_to_peer = opportunistic.at(1);
   keys->accept = opportunistic.at(2);
-  keys->agreed = opportunistic.at(3);
   return keys;
 }
 

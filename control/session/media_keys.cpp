@@ -142,7 +142,6 @@ bool take_answer(MediaKeys& answerer, const sdp::MediaSection& answer) {
   CryptoLine own;
   const bool may_take = answer.protocol.secure || answerer.offered_to_peer;
   const CryptoLine* taken = may_take ? taken_line(answerer, answerer.theirs, own) : nullptr;
-  answerer.agreed = !answer.protocol.secure && taken != nullptr;
   if (taken == nullptr) {
     forget_agreement(answerer);
     return false;

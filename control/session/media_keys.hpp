@@ -34,7 +34,8 @@ struct MediaKeys {
   std::vector<sdp::CryptoLine> theirs;
   /// Lines of the last offer to it.
   std::vector<sdp::CryptoLine> shown;
-  /// Agreed: what it sends with, and what it receives with.
+  /// Agreed: what it sends with, and what it receives with. In force until the next answer, whatever is
+  /// offered.
   std::optional<sdp::CryptoLine> in;
   std::optional<sdp::CryptoLine> out;
   /// `out` has the key of the party on the other side: its packets go through as they are.
@@ -49,7 +50,6 @@ struct MediaKeys {
   bool doubled = false;
   /// Its last SDP has both sections too.
   bool paired = false;
-  bool agreed = false;
   /// Of the above; null after a change.
   std::shared_ptr<const SrtpPlan> plan;
 };

@@ -595,7 +595,6 @@ void OfferAnswer::answer_crypto(Media& sender, Media& receiver, const sdp::Media
     answer_offerer(keys, partner, request_.sdes);
   else
     forget_agreement(keys);
-  keys.agreed = !is_secure && keys.out.has_value();
 }
 
 void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
@@ -680,6 +679,8 @@ void OfferAnswer::commit_media() {
     if (is_answer_) cut_off(sender, receiver);
     if (is_answer_) {
       sender.answered = receiver.answered = true;
+      sender.settle_encryption();
+      receiver.settle_encryption();
       sender.sending = sender.active;
       receiver.sending = receiver.active;
     } else if (!receiver.remote_known) {

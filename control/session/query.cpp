@@ -525,7 +525,7 @@ json srtp_json(const Media& media, const MediaView& view) {
   j["suite_out"] = keys->out->suite->name;
   j["mki"] = !keys->in->mki.empty();
   j["keys_of_other_side"] = keys->out_is_relayed;
-  j["opportunistic"] = keys->agreed;
+  j["opportunistic"] = !sdp::parse_protocol(media.protocol).secure;
   json received = json::array();
   json sent = json::array();
   if (view.active != nullptr && view.active->srtp) {

@@ -231,16 +231,18 @@ void Subscriptions::take_crypto(Media& media, const sdp::MediaSection& answer) {
   if (answer.port == 0 || media.kind != TransportKind::kRtp) return;
   media.protocol = answer.protocol.text;
   if (media.keys || answer.protocol.secure) take_answer(media.made_keys(), answer);
+  media.settle_encryption();
 }
 
 void Subscriptions::answer_crypto(Media& media, const sdp::MediaSection& offer) {
   if (offer.port == 0 || media.kind != TransportKind::kRtp) return;
   auto lines = usable_crypto(offer);
-  if (!offer.protocol.secure && lines.empty() && !media.keys) return;
-  MediaKeys& keys = media.made_keys();
-  keys.theirs = std::move(lines);
-  answer_offerer(keys, nullptr, request_.sdes);
-  keys.agreed = !offer.protocol.secure && keys.out;
+  if (offer.protocol.secure || !lines.empty() || media.keys) {
+    MediaKeys& keys = media.made_keys();
+    keys.theirs = std::move(lines);
+    answer_offerer(keys, nullptr, request_.sdes);
+  }
+  media.settle_encryption();
 }
 
 std::string Subscriptions::write(const sdp::Session& session, const std::vector<Media*>& medias,

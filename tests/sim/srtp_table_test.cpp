@@ -423,6 +423,49 @@ TEST(SrtpCalls, ManyLinesAreBounded) {
   EXPECT_LT(lines_of(reply).size(), 40u);
 }
 
+TEST(SrtpCalls, SRT11_AnOfferChangesNothingBeforeItsAnswer) {
+  const auto world = make_sim_world();
+  SecureCall call(*world, 1, kCm80, kGcm);
+  call.set_up();
+  ASSERT_FALSE(call.across(0, rtp('A', 1, 1)).empty());
+  ASSERT_FALSE(call.across(1, rtp('B', 2, 1)).empty());
+  // Plain is offered to B, by A or by the proxy, and nobody answers.
+  json plain = offer(call.id(), "A", audio_sdp(call.a().rtp));
+  plain["to-tag"] = "B";
+  plain["transport-protocol"] = "RTP/AVP";
+  EXPECT_EQ(world->ng(plain)["result"], "ok");
+  EXPECT_EQ(call.across(0, rtp('A', 1, 2)), rtp('A', 1, 2));
+  EXPECT_EQ(call.across(1, rtp('B', 2, 2)), rtp('B', 2, 2));
+  call.deliver(call.a(), rtp('A', 1, 3));
+  EXPECT_TRUE(call.heard(call.b()).empty()) << "nothing plain yet";
+  // And answered.
+  EXPECT_EQ(world->ng(answer(call.id(), "A", "B", audio_sdp(call.b().rtp)))["result"], "ok");
+  call.a().end.reset();
+  call.b().end.reset();
+  EXPECT_EQ(call.across(0, rtp('A', 1, 4)), rtp('A', 1, 4));
+  EXPECT_EQ(call.across(1, rtp('B', 2, 3)), rtp('B', 2, 3));
+}
+
+TEST(SrtpCalls, AnUpgradeThatIsRefusedLeavesThePlainCallAsItWas) {
+  const auto world = make_sim_world();
+  SecureCall call(*world, 1, std::nullopt, std::nullopt);
+  call.set_up();
+  ASSERT_FALSE(call.across(0, rtp('A', 1, 1)).empty());
+  json encrypted = offer(call.id(), "A", audio_sdp(call.a().rtp));
+  encrypted["to-tag"] = "B";
+  encrypted["transport-protocol"] = "RTP/SAVP";
+  EXPECT_EQ(world->ng(encrypted)["result"], "ok");
+  EXPECT_EQ(call.across(0, rtp('A', 1, 2)), rtp('A', 1, 2));
+  EXPECT_EQ(world->ng(answer(call.id(), "A", "B", audio_sdp(call.b().rtp)))["result"], "error");
+  EXPECT_EQ(call.across(0, rtp('A', 1, 3)), rtp('A', 1, 3));
+  call.b().suite = kCm80;
+  call.b().own = call.fresh_line(kCm80);
+  call.set_up();
+  EXPECT_EQ(call.across(0, rtp('A', 1, 4)), rtp('A', 1, 4));
+  call.deliver(call.b(), rtp('B', 2, 1));
+  EXPECT_TRUE(call.heard(call.a()).empty()) << "plain, on what is encrypted now";
+}
+
 TEST(SrtpCalls, SRT13_AllowTakesAPlainAnswer) {
   WorldOptions options;
   options.session.srtp.policy = SrtpPolicy::kAllow;
