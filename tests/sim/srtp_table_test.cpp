@@ -705,7 +705,9 @@ TEST_P(Backends, RandomSchedulesLoseNothingAndRepeatNothing) {
           call.deliver(party, forged);
         }
         if (chance(5))
-          call.deliver(party, call.sealed(party, sender_report(party.ssrc, step + 1u), true), true);
+          call.deliver(party,
+                       call.sealed(party, sender_report(party.ssrc, static_cast<std::uint32_t>(step)), true),
+                       true);
       }
       for (Late& each : late) {
         if (--each.steps == 0) call.deliver(call.party(each.from), each.wire);
