@@ -169,6 +169,10 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
 /// Counter mode of all packets of one batch, in bursts of one key size.
 class CipherBurst {
  public:
+  void clear() {
+    for (Burst& burst : bursts_) burst.count = 0;
+    used_ = 0;
+  }
   void add(const SrtpWork& work, std::size_t payload) {
     if (payload == 0) return;
     const auto& cipher = static_cast<const IpsecMbCipher&>(*work.cipher);
@@ -198,6 +202,7 @@ class CipherBurst {
 /// HMAC-SHA1 of packets, each followed by its roll-over counter.
 class HashBurst {
  public:
+  void clear() { count_ = 0; }
   /// The roll-over counter lies where the tag is, or will be.
   std::size_t add(const SrtpWork& work, std::size_t size) {
     write_u32(work.space, size, static_cast<std::uint32_t>(work.index >> 16));
@@ -221,8 +226,8 @@ class HashBurst {
 void seal_some(std::span<SrtpWork> batch) noexcept {
   thread_local CipherBurst ciphers;
   thread_local HashBurst hashes;
-  ciphers = {};
-  hashes = {};
+  ciphers.clear();
+  hashes.clear();
   std::array<std::size_t, kMaxBatch> places{};
   for (SrtpWork& work : batch) {
     auto& cipher = static_cast<IpsecMbCipher&>(*work.cipher);
@@ -258,8 +263,8 @@ void seal_some(std::span<SrtpWork> batch) noexcept {
 void open_some(std::span<SrtpWork> batch) noexcept {
   thread_local CipherBurst ciphers;
   thread_local HashBurst hashes;
-  ciphers = {};
-  hashes = {};
+  ciphers.clear();
+  hashes.clear();
   std::array<std::size_t, kMaxBatch> places{};
   std::array<std::array<std::byte, kRollOver>, kMaxBatch> overwritten{};
   for (std::size_t i = 0; i < batch.size(); ++i) {

@@ -272,6 +272,7 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     drop(entry, DropReason::kTooLong);
     return;
   }
+  packet->srtp_key = 0;
   if (entry.state.is_protected()) {
     std::size_t size = 0;
     SrtpOrigin origin;

@@ -315,6 +315,25 @@ TEST(SrtpWorker, SRT9_AKeyThatComesBackGoesOnWithItsIndices) {
   }
 }
 
+TEST(SrtpWorker, SRT6_PlainForAWhileForgetsNoReplayList) {
+  std::mt19937 random(14);
+  const Keys keys = cm80(random);
+  SrtpCall call(keys, std::nullopt);
+  const Packet wire = call.end(0).sealed(rtp('A', 1, 5));
+  call.arrives(host(10), 0, wire);
+  EXPECT_EQ(call.sent.size(), 1u);
+  TransportPlan plain = call.plan(0);
+  plain.srtp.reset();
+  call.update(0, plain);
+  call.arrives(host(10), 0, rtp('A', 1, 6));
+  EXPECT_EQ(call.sent.size(), 2u);
+  call.pass(3s);
+  call.update(0, call.plan(0));
+  call.arrives(host(10), 0, wire);
+  EXPECT_EQ(call.sent.size(), 2u);
+  EXPECT_EQ(call.across(0, rtp('A', 1, 7)), rtp('A', 1, 7));
+}
+
 TEST(SrtpWorker, S08_OneKeyOnBothLegsIsCheckedAllTheSame) {
   std::mt19937 random(11);
   const Keys keys = cm80(random);

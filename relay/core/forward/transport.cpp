@@ -54,11 +54,10 @@ Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
 }
 
 void Transport::follow_keys(Instant now) {
-  const SrtpPlan* plan = plan_->srtp.get();
-  if (plan == nullptr) {
-    protection_.reset();
-    return;
-  }
+  // Plain for a while is a plan without keys: what the earlier ones have seen is not forgotten.
+  static const SrtpPlan kNoKeys;
+  if (!plan_->srtp && !protection_) return;
+  const SrtpPlan* plan = plan_->srtp ? plan_->srtp.get() : &kNoKeys;
   if (!protection_) protection_ = std::make_unique<Protection>();
   auto& incoming = protection_->incoming;
   // What has run out is kept for its replay list, in case its key comes back.

@@ -17,6 +17,12 @@ auto* find_in(Streams& streams, Ssrc ssrc) noexcept {
   return found == streams.end() ? nullptr : std::to_address(found);
 }
 
+/// The likeliest index of the next packet; a stream that is new begins at a roll-over counter of 0.
+std::int64_t guess_index(const SrtpStream* stream, SeqNo sequence) noexcept {
+  if (stream == nullptr || !stream->rtp.started()) return sequence.value;
+  return estimate_index(stream->rtp.highest(), sequence);
+}
+
 }  // namespace
 
 std::size_t srtp_header_size(Bytes packet) noexcept {
@@ -46,10 +52,8 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexce
   const SrtpStream* known = find(ssrc);
   if (known == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
   const bool started = known != nullptr && known->rtp.started();
-  const std::int64_t guess =
-      started ? estimate_index(known->rtp.highest(), sequence) : static_cast<std::int64_t>(sequence.value);
-  // A stream that is new to us begins at a roll-over counter of 0; of a known one the neighbours are tried
-  // too (SRT-3).
+  const std::int64_t guess = guess_index(known, sequence);
+  // Of a known stream the neighbours are tried too (SRT-3).
   const std::array<std::int64_t, 3> guesses = {guess, guess - 65536, guess + 65536};
   SrtpResult result = SrtpResult::kNotAuthentic;
   for (std::size_t i = 0; i < (started ? guesses.size() : 1); ++i) {
@@ -75,9 +79,7 @@ bool SrtpReceiver::prepare_rtp(MutableBytes packet, SrtpWork& work) const noexce
   const Ssrc ssrc{read_u32(packet, 8)};
   const SeqNo sequence{read_u16(packet, 2)};
   const SrtpStream* known = find(ssrc);
-  const std::int64_t guess = known != nullptr && known->rtp.started()
-                                 ? estimate_index(known->rtp.highest(), sequence)
-                                 : static_cast<std::int64_t>(sequence.value);
+  const std::int64_t guess = guess_index(known, sequence);
   if (guess < 0 || (known == nullptr && streams_.size() >= kMaxSsrcs)) return false;
   const auto index = static_cast<std::uint64_t>(guess);
   if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) return false;
@@ -135,9 +137,7 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
   SrtpStream* stream = stream_of(ssrc, index.has_value(), why);
   if (stream == nullptr) return why;
   if (!index) {
-    const SeqNo sequence{read_u16(space, 2)};
-    const std::int64_t guess = stream->rtp.started() ? estimate_index(stream->rtp.highest(), sequence)
-                                                     : static_cast<std::int64_t>(sequence.value);
+    const std::int64_t guess = guess_index(stream, SeqNo{read_u16(space, 2)});
     if (guess < 0) return SrtpResult::kReplayed;
     index = static_cast<std::uint64_t>(guess);
   }
