@@ -487,11 +487,9 @@ TEST(SrtpCalls, SRT15_KeysAreInNoReplyButTheSdp) {
   all += world->ng({{"command", "query"}, {"call-id", call.id()}}).dump();
   all += world->ng({{"command", "statistics"}}).dump();
   for (const Party* party : {&call.a(), &call.b()}) {
-    for (const auto& line : {party->own}) {
-      std::string text = sdp::write_crypto(line, {});
-      text = text.substr(text.find("inline:") + 7);
-      EXPECT_EQ(all.find(text), std::string::npos);
-    }
+    std::string text = sdp::write_crypto(party->own, {});
+    text = text.substr(text.find("inline:") + 7);
+    EXPECT_EQ(all.find(text), std::string::npos);
   }
   EXPECT_NE(all.find("AEAD_AES_128_GCM"), std::string::npos) << "the suite is no secret";
 }
