@@ -1,7 +1,8 @@
 #include "control/config/config.hpp"
 
+#include "control/config/readers.hpp"
+
 #include <algorithm>
-#include <charconv>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -13,17 +14,6 @@
 namespace ferry {
 
 namespace {
-
-template <class Int>
-std::string read_number(std::string_view text, Int& target, Int low, Int high) {
-  Int number{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size() || number < low || number > high) {
-    return fmt::format("'{}' is no number from {} to {}", text, low, high);
-  }
-  target = number;
-  return {};
-}
 
 std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
   std::int64_t seconds = 0;
@@ -52,10 +42,6 @@ bool read_switch(std::string_view text, bool& target) {
     return false;
   }
   return true;
-}
-
-std::string set_switch(bool& target, std::string_view text) {
-  return read_switch(text, target) ? std::string() : fmt::format("'{}' is neither yes nor no", text);
 }
 
 /// `ADDRESS:PORT`, or a port alone: then on loopback (CTL-1).
@@ -224,8 +210,9 @@ constexpr OptionRow kOptions[] = {
 // clang-format on
 
 const OptionRow* find_option(std::string_view name) {
-  const auto found = std::ranges::find(kOptions, name, &OptionRow::name);
-  return found == std::end(kOptions) ? nullptr : &*found;
+  const auto rows = option_rows();
+  const auto found = std::ranges::find(rows, name, &OptionRow::name);
+  return found == rows.end() ? nullptr : &*found;
 }
 
 std::string_view trim(std::string_view text) {
@@ -276,12 +263,26 @@ std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::
 
 }  // namespace
 
-std::span<const OptionRow> option_rows() { return kOptions; }
+std::string set_switch(bool& target, std::string_view text) {
+  return read_switch(text, target) ? std::string() : fmt::format("'{}' is neither yes nor no", text);
+}
+
+std::span<const OptionRow> option_rows() {
+  static const std::vector<OptionRow> all = [] {
+    std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
+    // Those that end the daemon's life at once stay at the end of the help.
+    const auto more = recording_option_rows();
+    rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
+                more.end());
+    return rows;
+  }();
+  return all;
+}
 
 std::string_view closest_option(std::string_view name) {
   std::string_view best;
   std::size_t best_distance = 3;
-  for (const OptionRow& row : kOptions) {
+  for (const OptionRow& row : option_rows()) {
     // Levenshtein distance, one row at a time.
     std::vector<std::size_t> distance(name.size() + 1);
     for (std::size_t j = 0; j <= name.size(); ++j) distance[j] = j;
@@ -368,7 +369,7 @@ namespace {
 Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const> arguments, bool only_file) {
   std::vector<option> long_options;
   std::string letters = ":";
-  for (const OptionRow& row : kOptions) {
+  for (const OptionRow& row : option_rows()) {
     const int has_argument = row.kind == OptionKind::kSwitch ? optional_argument : required_argument;
     long_options.push_back({row.name.data(), has_argument, nullptr, 0});
     if (row.letter != 0) {
@@ -402,8 +403,9 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
       return fail(
           ConfigError{fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt))});
     }
-    const auto row = found == 0 ? std::begin(kOptions) + index
-                                : std::ranges::find(kOptions, static_cast<char>(found), &OptionRow::letter);
+    const auto rows = option_rows();
+    const auto row = found == 0 ? rows.begin() + index
+                                : std::ranges::find(rows, static_cast<char>(found), &OptionRow::letter);
     if (only_file) {
       if (row->name == "config-file") config.config_file = optarg;
       continue;
@@ -414,6 +416,7 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
       if (row->name == "listen-tcp-ng") config.listen_tcp_ng.clear();
       if (row->name == "listen-unix-ng") config.listen_unix_ng.clear();
       if (row->name == "control-allow") config.control_allow.clear();
+      if (row->name == "recording-method") config.recording_methods_named = false;
     }
     const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);
     if (const auto bad = apply_value(config, *row, value); !bad.empty()) {
@@ -456,6 +459,12 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   if (!config.listen_https.empty() && config.https_cert.empty())
     return fail(
         ConfigError{"listen-https needs https-cert=FILE (and https-key=FILE if the key is not in it)"});
+  const UploadSettings& upload = config.recorder.upload;
+  if (!upload.endpoint.empty() &&
+      (upload.bucket.empty() || upload.access_key.empty() || upload.secret_key.empty()))
+    return fail(
+        ConfigError{"recording-upload-url needs recording-upload-bucket, recording-upload-access-key and "
+                    "recording-upload-secret-key"});
   config.session.remember_client = config.b2b_url.find("%%") != std::string::npos;
   if (config.listen_ng.empty() && config.listen_http.empty() && config.listen_https.empty() &&
       config.listen_tcp_ng.empty() && config.listen_unix_ng.empty()) {
@@ -481,7 +490,7 @@ std::string help_text() {
       "Usage: rtpferryd [OPTIONS]\n\nRTP media relay for SIP proxies. Options may also stand in the "
       "configuration file,\n"
       "one NAME = VALUE a line; lists may be repeated or divided by ';'.\n\n";
-  for (const OptionRow& row : kOptions) {
+  for (const OptionRow& row : option_rows()) {
     std::string left = row.letter != 0 ? fmt::format("  -{}, --{}", row.letter, row.name)
                                        : fmt::format("      --{}", row.name);
     if (!row.argument.empty()) left += fmt::format("={}", row.argument);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/session/manager.hpp"
+#include "recorder/settings.hpp"
 #include "relay/core/offload/offload_mode.hpp"
 
 #include <chrono>
@@ -54,6 +55,10 @@ struct Config {
   std::string log_facility;  // empty = no syslog
   LogFormat log_format = LogFormat::kText;
   bool foreground = true;
+  RecorderSettings recorder;
+  bool recording_methods_named = false;
+  /// Empty = the installed place.
+  std::string codec_plugins;
   std::string srtp_backend = "openssl";
   /// Core dumps contain the keys of encrypted calls.
   bool core_dumps = false;

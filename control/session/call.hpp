@@ -4,6 +4,7 @@
 #include "control/session/interfaces.hpp"
 #include "control/session/media_keys.hpp"
 #include "control/session/request.hpp"
+#include "relay/core/recording.hpp"
 #include "relay/worker/worker.hpp"
 
 #include <algorithm>
@@ -39,6 +40,8 @@ struct PortSet {
   std::uint32_t epoch = 0;
   std::uint32_t learned_signal = 0;
   bool closed = false;
+  /// The recording of the call hears it.
+  bool tapped = false;
 };
 
 /// What signalling chose for the source rule of one media.
@@ -170,12 +173,21 @@ struct OriginMemory {
   std::size_t body_hash = 0;
 };
 
+/// Digits of one party that control the recording.
+struct RecordingCodes {
+  RecordingDigits digits;
+  std::string pressed;
+};
+
 /// What few legs have.
 struct LegExtras {
   std::string label;
   std::string metadata;
   /// Digits that switch the DTMF mode (key `trigger`); empty = none.
   std::string dtmf_trigger;
+  /// It is left out of recordings (flag `exclude-recording`).
+  bool unrecorded = false;
+  std::unique_ptr<RecordingCodes> vsc;
 };
 
 /// One tag of the call.
@@ -230,6 +242,7 @@ struct CallExtras {
   std::string dtmf_log_destination;
   std::string xmlrpc_callback;
   IpAddress client;
+  std::unique_ptr<CallRecording> recording;
 };
 
 /// One Call-ID, or several after a merge.
@@ -257,6 +270,8 @@ struct Call {
   bool drop_traffic = false;
   /// Its events are logged whatever the rate and the level.
   bool debug = false;
+  /// Recorded now or before, or told not to be: `recording-all` leaves it alone.
+  bool is_recording_decided = false;
   std::unique_ptr<CallExtras> extras;
   std::optional<Instant> delete_at;
   /// Keys and flags of its requests that had no effect.
@@ -271,6 +286,8 @@ struct Call {
     if (!extras) extras = std::make_unique<CallExtras>();
     return *extras;
   }
+  /// Null if it is not recorded.
+  [[nodiscard]] CallRecording* recording() const { return extras ? extras->recording.get() : nullptr; }
   [[nodiscard]] Leg* leg_by_tag(std::string_view tag) const;
   [[nodiscard]] Leg* leg_by_label(std::string_view label) const;
   [[nodiscard]] Leg* leg_by_branch(std::string_view branch) const;

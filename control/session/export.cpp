@@ -493,7 +493,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->tag = l.at("tag");
       leg->aliases = l.at("aliases").get<std::vector<std::string>>();
       leg->via_branch = l.at("via_branch");
-      LegExtras extras{l.at("label"), l.at("metadata"), l.at("trigger")};
+      LegExtras extras{l.at("label"), l.at("metadata"), l.at("trigger"), false, nullptr};
       if (!extras.label.empty() || !extras.metadata.empty() || !extras.dtmf_trigger.empty())
         leg->extras = std::make_unique<LegExtras>(std::move(extras));
       leg->created_unix = l.at("created");

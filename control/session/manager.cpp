@@ -2,6 +2,7 @@
 
 #include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
+#include "control/session/recordings.hpp"
 #include "control/session/snapshots.hpp"
 #include "relay/base/random.hpp"
 
@@ -49,21 +50,24 @@ std::string_view to_string(EndReason reason) noexcept {
 }
 
 SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
-                               PortProvider& ports, Listener listener)
+                               PortProvider& ports, Listener listener, CallRecorder* recorder)
     : config_(config),
       interfaces_(interfaces),
       plane_(plane),
       ports_(ports),
       listener_(std::move(listener)),
+      recorder_(recorder),
       loop_mark_(config.software_name + ":" + random_hex(16)) {}
 
 SessionManager::~SessionManager() {
   for (auto& [id, call] : calls_) {
+    Recordings(*this).end(*call, "the relay stopped");
     for (auto& leg : call->legs) {
       for (auto& media : leg->medias) close_media(*call, *media);
     }
   }
   plane_.fence();
+  finish_recordings();
   for (const Closing& closing : closing_) {
     for (const PortHandle handle : closing.handles) ports_.release(handle);
   }
@@ -198,7 +202,9 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
     if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at, clock.now);
   }
   Dict dict;
-  dict.set("sdp", std::move(*reply));
+  dict.set("sdp", std::move(reply->sdp));
+  if (reply->sender != nullptr)
+    Recordings(*this).note_message(*call, *reply->sender, is_answer ? "answer" : "offer", *request.sdp, dict);
   return dict;
 }
 
@@ -264,8 +270,14 @@ void SessionManager::close_media(Call& call, Media& media) {
   media.active = media.sending = 0;
 }
 
+void SessionManager::finish_recordings() {
+  for (const auto& recording : ended_recordings_) recording->finish();
+  ended_recordings_.clear();
+}
+
 void SessionManager::flush(const Clock& clock) {
   plane_.fence();
+  finish_recordings();
   for (const Closing& closing : closing_) {
     for (const PortHandle handle : closing.handles) ports_.release(handle);
     closing.pool->give_back(closing.port, closing.peer, clock.now);
@@ -354,14 +366,20 @@ void SessionManager::sweep(const Clock& clock) {
 
 void SessionManager::poll_events() {
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
-    const auto* media = static_cast<const Media*>(plane_.owner(worker, event.id));
+    const auto* media = static_cast<Media*>(plane_.owner(worker, event.id));
     if (media == nullptr) return;
     if (event.event == TransportEvent::kDtmf) {
+      static constexpr std::string_view kDigits = "0123456789*#ABCD";
+      if (event.dtmf.event < kDigits.size())
+        Recordings(*this).on_digit(*media->call, *media->leg, kDigits[event.dtmf.event]);
       if (listener_.on_dtmf) listener_.on_dtmf(*media->call, *media->leg, event.dtmf);
     } else if (listener_.on_event) {
       listener_.on_event(*media->call, *media->leg, event.event);
     }
   });
+  if (ended_recordings_.empty()) return;
+  plane_.fence();
+  finish_recordings();
 }
 
 void SessionManager::count_ended(Call& call, EndReason reason, const Clock& clock) {
@@ -390,6 +408,7 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
 void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
   count_ended(call, reason, clock);
   if (listener_.on_end) listener_.on_end(call, reason);
+  Recordings(*this).end(call, std::string("the call ended: ").append(to_string(reason)));
   for (auto& leg : call.legs) {
     for (auto& media : leg->medias) close_media(call, *media);
   }
@@ -419,6 +438,8 @@ bool SessionManager::merge(Call& call, Call& other) {
     }
   }
   if (other.worker != call.worker && !move_call(other.id, call.worker)) return false;
+  if (call.recording() != nullptr && other.recording() != nullptr)
+    Recordings(*this).end(other, "the call became part of another");
   const auto offset = static_cast<std::uint8_t>(ids.size() + 1);
   for (auto& leg : other.legs) {
     leg->call = &call;
@@ -432,6 +453,7 @@ bool SessionManager::merge(Call& call, Call& other) {
     call.legs.push_back(std::move(leg));
   }
   other.legs.clear();
+  Recordings(*this).merge(call, other);
   call.answered = call.answered || other.answered;
   if (call.metadata.empty()) call.metadata = other.metadata;
   forget(other);
@@ -512,6 +534,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
     }
   }
   Snapshots snapshots = read_snapshots(*call);
+  if (call->recording() != nullptr && request.has_flag(Flag::kDiscardRecording)) call->recording()->discard();
   for (Leg* each : going) each->delete_at = at;
   whole = std::ranges::all_of(call->legs, [](const auto& each) { return is_deleted(*each); });
   if (whole) call->delete_at = at;
@@ -610,6 +633,7 @@ bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
     each.entry->state.set_plan(each.ports->plan, plane_.worker(worker).now());
     plane_.post(worker, AdoptTransport{each.ports->transport, std::move(each.entry)}, true);
   }
+  Recordings(*this).follow(*call);
   plane_.fence();
   return true;
 }

@@ -46,6 +46,8 @@ struct SessionConfig {
   /// MOS without the delay.
   bool listening_quality = false;
   SrtpConfig srtp;
+  /// What digits do to recordings of parties with `recording-vsc` that named no others.
+  RecordingDigits recording_codes;
   /// Requests come with the address of their client, for the time-out call-back.
   bool remember_client = false;
 };
@@ -100,12 +102,15 @@ class SessionManager {
     std::function<void(const Call&, EndReason)> on_end;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
     std::function<void(const Call&, const Leg&, const DtmfEvent&)> on_dtmf;
+    /// A recording was asked for and there is no recorder.
+    std::function<void(const Call&)> on_unrecorded;
     /// Asked before each new call: true refuses it, so that the running ones keep what memory is left.
     std::function<bool()> memory_is_short;
   };
 
+  /// `recorder` may be null; it outlives the manager.
   SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
-                 PortProvider& ports, Listener listener = {});
+                 PortProvider& ports, Listener listener = {}, CallRecorder* recorder = nullptr);
   ~SessionManager();
   SessionManager(const SessionManager&) = delete;
   SessionManager& operator=(const SessionManager&) = delete;
@@ -162,6 +167,7 @@ class SessionManager {
   friend class MediaControl;
   friend class Subscriptions;
   friend class Conference;
+  friend class Recordings;
 
   struct Expiry {
     Instant at;
@@ -200,6 +206,8 @@ class SessionManager {
   /// Closes its ports. With `keep_counts` what they counted stays in sight: the call goes on.
   void destroy_leg(Call& call, Leg& leg, bool keep_counts = true);
   void forget(Call& call);
+  /// The workers have let go of what ended: its files may be closed.
+  void finish_recordings();
   /// Takes all parties of `other` into `call`, which then has both ids. False, and nothing changed, if that
   /// cannot be. Tags must not collide.
   bool merge(Call& call, Call& other);
@@ -234,6 +242,7 @@ class SessionManager {
   MediaPlane& plane_;
   PortProvider& ports_;
   Listener listener_;
+  CallRecorder* recorder_;
   struct StringHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
@@ -249,6 +258,8 @@ class SessionManager {
   };
   std::vector<Piercing> piercing_;
   std::deque<Closing> closing_;  // addresses stay
+  /// Over, but the workers may not know it yet.
+  std::vector<std::unique_ptr<CallRecording>> ended_recordings_;
   SessionTotals totals_;
   LoadFigures load_;
   std::uint64_t next_serial_ = 1;

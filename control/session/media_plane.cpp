@@ -11,6 +11,7 @@ MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool thread
     auto slot = std::make_unique<Slot>();
     slot->worker = std::move(worker);
     slot->worker->set_bell(&bell_);
+    slot->worker->set_number(static_cast<unsigned>(workers_.size()));
     workers_.push_back(std::move(slot));
   }
   if (!threads_) return;

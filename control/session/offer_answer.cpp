@@ -6,6 +6,7 @@
 
 #include "control/sdp/write.hpp"
 #include "control/session/media_rules.hpp"
+#include "control/session/recordings.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -31,10 +32,10 @@ OfferAnswer::OfferAnswer(SessionManager& manager, Call& call, const Request& req
                          const Clock& clock)
     : manager_(manager), call_(call), request_(request), is_answer_(is_answer), clock_(clock) {}
 
-Result<std::string, RequestError> OfferAnswer::run() {
+Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = resolve_legs(); !ok) return fail(ok.error());
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
-  if (has_looped()) return text_;
+  if (has_looped()) return Taken{text_, nullptr};
   match_sections();
   if (std::ranges::all_of(matches_, &Match::hidden))
     return fail(RequestError{"Error rewriting SDP", true, false});
@@ -52,10 +53,11 @@ Result<std::string, RequestError> OfferAnswer::run() {
     if (wanted >= 0)
       manager_.set_tos(call_, wanted <= 255 ? static_cast<std::uint8_t>(wanted) : manager_.config_.tos);
   }
+  Recordings(manager_).read_message(call_, *sender_, request_);
   std::string text = write_reply();
   manager_.sync_plans(call_);
   if (request_.has_flag(Flag::kPierceNat)) manager_.start_piercing(call_, clock_.now);
-  return text;
+  return Taken{std::move(text), sender_};
 }
 
 Result<void, RequestError> OfferAnswer::resolve_legs() {

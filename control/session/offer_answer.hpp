@@ -15,7 +15,12 @@ class OfferAnswer {
  public:
   OfferAnswer(SessionManager& manager, Call& call, const Request& request, bool is_answer,
               const Clock& clock);
-  Result<std::string, RequestError> run();
+  struct Taken {
+    std::string sdp;
+    /// Null if the message came back to us and changed nothing.
+    Leg* sender = nullptr;
+  };
+  Result<Taken, RequestError> run();
 
  private:
   /// One section of the message and the two medias it is about.

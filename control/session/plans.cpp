@@ -2,6 +2,7 @@
 
 #include "control/session/manager.hpp"
 #include "control/session/media_rules.hpp"
+#include "control/session/recordings.hpp"
 #include "relay/base/random.hpp"
 
 #include <algorithm>
@@ -217,6 +218,7 @@ void SessionManager::sync_one(Call& call) {
       }
     }
   }
+  Recordings(*this).follow(call);
 }
 
 void SessionManager::start_piercing(Call& call, Instant now) {

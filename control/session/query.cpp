@@ -390,10 +390,11 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
   if (!call.metadata.empty()) reply.set("metadata", call.metadata);
   const bool forwards_media =
       std::ranges::any_of(call.legs, [](const auto& leg) { return is_forward(*leg) && !leg->delete_at; });
-  if (forwards_media) {
+  const bool is_tapped = forwards_media || call.recording() != nullptr;
+  if (is_tapped) {
     Dict recording;
-    recording.set("call recording", 0);
-    recording.set("forwarding", 1);
+    recording.set("call recording", call.recording() != nullptr && !call.recording()->is_paused() ? 1 : 0);
+    recording.set("forwarding", forwards_media ? 1 : 0);
     reply.set("recording", std::move(recording));
   }
   Dict ssrcs;
@@ -452,10 +453,23 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
       code.set("active", 1);
       codes.emplace_back(std::move(code));
     }
+    if (leg->extras && leg->extras->vsc) {
+      static constexpr std::array<std::string_view, kRecordingActions> kActions = {
+          "start recording",      "stop recording",         "pause recording",
+          "start/stop recording", "pause/resume recording", "start/pause/resume recording"};
+      for (std::size_t i = 0; i < kRecordingActions; ++i) {
+        if (leg->extras->vsc->digits[i].empty()) continue;
+        Dict code;
+        code.set("type", kActions[i]);
+        code.set("trigger", leg->extras->vsc->digits[i]);
+        code.set("active", 1);
+        codes.emplace_back(std::move(code));
+      }
+    }
     party.set("VSC", std::move(codes));
-    if (forwards_media) {
+    if (is_tapped) {
       Dict recording;
-      recording.set("excluded", 0);
+      recording.set("excluded", leg->extras && leg->extras->unrecorded ? 1 : 0);
       recording.set(
           "forwarding",
           std::ranges::any_of(receivers, [](const auto& r) { return is_forward(*r.first); }) ? 1 : 0);
@@ -608,6 +622,7 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
             {"worker", call->worker},
             {"deleting", call->delete_at.has_value()},
             {"not_in_force", call->not_in_force}};
+  if (call->recording() != nullptr) j["recording"] = json::parse(call->recording()->status());
   json legs = json::array();
   for (const auto& leg : call->legs) {
     json l = {{"tag", leg->tag},

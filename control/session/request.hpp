@@ -8,6 +8,7 @@
 #include "relay/base/address.hpp"
 #include "relay/core/latch/latch.hpp"
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <optional>
@@ -58,6 +59,10 @@ enum class Flag : std::uint8_t {
   kNatWait,
   kPierceNat,
   kDebug,
+  kPauseRecording,
+  kDiscardRecording,
+  kExcludeRecording,
+  kRecordingVsc,
   kCount,
 };
 using Flags = std::bitset<static_cast<std::size_t>(Flag::kCount)>;
@@ -111,6 +116,25 @@ struct Osrtp {
   bool accept_doubled = false;
 };
 
+enum class RecordCall : std::uint8_t { kUnsaid, kYes, kNo, kDiscard };
+
+/// What digits that a party presses do to the recording (keys `vsc-…`).
+enum class RecordingAction : std::uint8_t {
+  kStart,
+  kStop,
+  kPause,
+  kStartStop,
+  kPauseResume,
+  kStartPauseResume,
+  kCount
+};
+constexpr std::size_t kRecordingActions = static_cast<std::size_t>(RecordingAction::kCount);
+/// Digits by action; empty = none.
+using RecordingDigits = std::array<std::string, kRecordingActions>;
+
+/// The action of a key or option `vsc-start-rec` and the like, in any of their spellings.
+[[nodiscard]] std::optional<RecordingAction> recording_action(std::string_view name) noexcept;
+
 enum class SipMessage : std::uint8_t { kUnknown, kRequest, kReply };
 
 struct Request {
@@ -147,6 +171,13 @@ struct Request {
   bool by_rtpp_flags = false;
   std::string dtmf_log_destination;
   std::string metadata;
+  RecordCall record = RecordCall::kUnsaid;
+  std::string recording_file;
+  std::string recording_dir;
+  std::string recording_pattern;
+  RecordingDigits recording_codes;
+  /// Key of `stop recording`.
+  bool pause = false;
 
   Flags flags;
   Replaces replaces;

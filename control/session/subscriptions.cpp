@@ -2,6 +2,7 @@
 
 #include "control/session/media_control.hpp"
 #include "control/session/media_rules.hpp"
+#include "control/session/recordings.hpp"
 #include "relay/base/random.hpp"
 
 #include <algorithm>
@@ -390,7 +391,9 @@ Result<Dict, RequestError> Subscriptions::publish() {
   reply.set("call-id", call->id);
   reply.set("from-tag", tag);
   reply.set("sdp", write(own, medias, sections, {both, true}, true));
+  Recordings(manager_).read_message(*call, *leg, request_);
   finish(*call, is_new);
+  Recordings(manager_).note_message(*call, *leg, "publish", *request_.sdp, reply);
   return reply;
 }
 

@@ -13,8 +13,13 @@ constexpr Duration kOfferAgain = 50ms;       // a packet needed user space
 constexpr Duration kOfferAfterRefusal = 5s;  // the kernel would not have it
 
 Sampling sampling_for(const std::vector<PacketTap*>& taps) {
-  if (taps.empty()) return Sampling::kNone;
-  return std::ranges::all_of(taps, &PacketTap::wants_headers_only) ? Sampling::kHeaders : Sampling::kWhole;
+  Sampling sampling = Sampling::kNone;
+  for (const PacketTap* tap : taps) {
+    if (tap->wants_egress()) continue;
+    if (!tap->wants_headers_only()) return Sampling::kWhole;
+    sampling = Sampling::kHeaders;
+  }
+  return sampling;
 }
 
 }  // namespace
@@ -28,7 +33,8 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
   if (entry.state.is_protected() || entry.state.plan().sources.size() != 1) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
-    return out != nullptr && !out->state.is_protected() && sink.masked_extensions == 0;  // SRT-4
+    return out != nullptr && !out->state.is_protected() && sink.masked_extensions == 0 &&  // SRT-4
+           std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
 
@@ -272,10 +278,14 @@ void Offloader::collect() {
                          entry->state.plan().sources.front().media,
                          false,
                          sample.from,
+                         {},
                          sample.datagram,
                          sample.size,
-                         sample.received_at};
-    for (PacketTap* tap : entry->taps) tap->on_packet(seen);
+                         sample.received_at,
+                         worker_};
+    for (PacketTap* tap : entry->taps) {
+      if (!tap->wants_egress()) tap->on_packet(seen);
+    }
   });
 }
 

@@ -22,6 +22,8 @@ class Offloader {
  public:
   Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table, WorkerTotals& totals);
 
+  /// Number of the worker, for taps.
+  void set_worker(unsigned number) noexcept { worker_ = number; }
   /// A packet of the stream `ssrc` was just forwarded.
   void offer(TransportEntry& entry, Ssrc ssrc, Instant now);
   /// Installs what was offered since the last call, all at once.
@@ -78,6 +80,7 @@ class Offloader {
   };
   std::vector<Offer> offers_;
   std::size_t next_read_ = 0;
+  unsigned worker_ = 0;
   Instant last_turn_{};
   Instant last_collection_{};
 };

@@ -354,9 +354,12 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
   bump(ingress.bytes, packet.data().size());
   const SourcePlan& source = entry.state.plan().sources[verdict.source];
   if (!entry.taps.empty()) {
-    const TapPacket seen{entry.state.id(),     source.media, verdict.is_rtcp, packet->remote, packet.data(),
-                         packet.data().size(), now};
-    for (PacketTap* tap : entry.taps) tap->on_packet(seen);
+    const TapPacket seen{entry.state.id(),     source.media, verdict.is_rtcp,
+                         packet->remote,       {},           packet.data(),
+                         packet.data().size(), now,          number_};
+    for (PacketTap* tap : entry.taps) {
+      if (!tap->wants_egress()) tap->on_packet(seen);
+    }
   }
   if (verdict.is_rtcp && !source.sinks.empty()) {
     if (const TransportEntry* far = table_.find(source.sinks.front().via)) {
@@ -427,6 +430,13 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   if (!port.is_open()) {
     drop(out, DropReason::kNoDestination);
     return;
+  }
+  if (!out.taps.empty()) {
+    const TapPacket seen{out.state.id(),       to,  is_rtcp, {}, hop.to, packet.data(),
+                         packet.data().size(), now, number_};
+    for (PacketTap* tap : out.taps) {
+      if (tap->wants_egress()) tap->on_packet(seen);
+    }
   }
   packet->remote = hop.to;
   packet->via = port;

@@ -105,6 +105,11 @@ class Worker {
   bool next_event(WorkerEvent& event) { return events_.pop(event); }
   /// What rings when there are events, or null. Before `run`; outlives the worker.
   void set_bell(Bell* bell) noexcept { bell_ = bell; }
+  /// Which worker it is, for taps. Before `run`.
+  void set_number(unsigned number) noexcept {
+    number_ = number;
+    if (offloader_) offloader_->set_worker(number);
+  }
   [[nodiscard]] const WorkerTotals& totals() const noexcept { return totals_; }
 
   /// Runs until `stop` becomes true.
@@ -178,6 +183,7 @@ class Worker {
   SpscRing<WorkerCommand> commands_{4096};
   SpscRing<WorkerEvent> events_{1024};
   Bell* bell_ = nullptr;
+  unsigned number_ = 0;
   std::uint64_t posted_ = 0;
   std::atomic<std::uint64_t> completed_{0};
   TransportTable table_;

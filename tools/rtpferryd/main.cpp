@@ -1,11 +1,13 @@
 // The daemon: reads the configuration, builds the parts, hands them to each other, runs the control loop.
 
+#include "codecs/audio/audio_decoder.hpp"
 #include "control/config/config.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/cli/cli_server.hpp"
 #include "control/protocol/ng/http_server.hpp"
 #include "control/protocol/ng/listeners.hpp"
 #include "control/protocol/ng/notifier.hpp"
+#include "recorder/recorder.hpp"
 #include "relay/bpf/bpf_engine.hpp"
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
@@ -256,8 +258,9 @@ class Daemon {
         interfaces_(interfaces),
         base_(event_base_new()),
         bpf_(make_offload(std::move(helper))),
+        recorder_(make_recorder()),
         plane_(make_workers(), true),
-        manager_(with_srtp(config), interfaces_, plane_, provider_, make_listener()),
+        manager_(with_srtp(config), interfaces_, plane_, provider_, make_listener(), recorder_.get()),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control),
         notifier_(base_.get(),
@@ -328,6 +331,22 @@ class Daemon {
     }
     log::info("{} workers, engine portable (a socket per port)", count);
     return workers;
+  }
+
+  /// Null where nothing is recorded.
+  std::unique_ptr<Recorder> make_recorder() const {
+    if (!config_.codec_plugins.empty()) set_codec_plugin_folder(config_.codec_plugins);
+    if (config_.recorder.directory.empty()) return nullptr;
+    auto recorder = Recorder::make(config_.recorder, static_cast<unsigned>(worker_count()),
+                                   [](RecorderLogLevel level, const std::string& line) {
+                                     if (level == RecorderLogLevel::kWarning)
+                                       log::warn("{}", line);
+                                     else
+                                       log::info("{}", line);
+                                   });
+    if (!recorder) throw std::runtime_error("recording-dir: " + recorder.error());
+    log::info("recordings go to {}", config_.recorder.directory);
+    return std::move(*recorder);
   }
 
   /// In-kernel forwarding on the interfaces of our addresses; null where it is not wanted or not to be had.
@@ -409,6 +428,9 @@ class Daemon {
     };
     listener.on_dtmf = [this](const Call& call, const Leg& leg, const DtmfEvent& event) {
       notifier_.on_dtmf(call, leg, event, system_clocks().wall);
+    };
+    listener.on_unrecorded = [](const Call& call) {
+      log::error("call {}: not recorded, there is no recording-dir", log::quote(call.id));
     };
     listener.memory_is_short = [this] { return memory_.is_short(); };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
@@ -497,6 +519,7 @@ class Daemon {
   std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
   PortableProvider provider_{connected_};
   std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers
+  std::unique_ptr<Recorder> recorder_;   // outlives the workers, which feed it
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;

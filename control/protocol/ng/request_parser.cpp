@@ -108,6 +108,25 @@ std::vector<std::string> names_of(std::string_view text) {
   return names;
 }
 
+bool is_yes(std::string_view word) {
+  const std::string name = normalise(word);
+  return name == "yes" || name == "on" || name == "true";
+}
+
+void record_word(Request& request, const Value& value) {
+  const auto* text = value.string();
+  if (text == nullptr) return;
+  const std::string name = normalise(*text);
+  if (is_yes(name))
+    request.record = RecordCall::kYes;
+  else if (name == "no" || name == "off")
+    request.record = RecordCall::kNo;
+  else if (name == "discard" || name == "discard-recording")
+    request.record = RecordCall::kDiscard;
+  else
+    request.unknown_flags.push_back("record-call=" + name);
+}
+
 void sdes_word(Request& request, std::string_view word) {
   const std::string name = normalise(word);
   Sdes& sdes = request.sdes;
@@ -525,21 +544,21 @@ constexpr KeyRow kKeys[] = {
   {"t.38", nullptr, C::kT38, "T.38 gateway"},
   {"t38", nullptr, C::kT38, "T.38 gateway"},
   {"t.38-version", nullptr, C::kT38, "T.38 gateway"},
-  {"record-call", nullptr, C::kRecording, "recording"},
-  {"recording-file", nullptr, C::kRecording, "recording"},
-  {"recording-destination", nullptr, C::kRecording, "recording"},
-  {"output-destination", [](Request& r, const Value& v) { set_string(r.destination, v); }, C::kNow, "start forwarding: udp:ADDRESS:PORT"},
-  {"output-file", nullptr, C::kRecording, "recording"},
-  {"recording-dir", nullptr, C::kRecording, "recording"},
-  {"recording-path", nullptr, C::kRecording, "recording"},
-  {"recording-directory", nullptr, C::kRecording, "recording"},
-  {"recording-folder", nullptr, C::kRecording, "recording"},
-  {"recording-pattern", nullptr, C::kRecording, "recording"},
-  {"output-pattern", nullptr, C::kRecording, "recording"},
+  {"record-call", record_word, C::kNow, "yes, no or discard: record the call, end it, throw it away"},
+  {"recording-file", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
+  {"recording-destination", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
+  {"output-destination", [](Request& r, const Value& v) { set_string(r.destination, v); }, C::kNow, "start forwarding: udp:ADDRESS:PORT; start recording: as recording-file"},
+  {"output-file", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
+  {"recording-dir", [](Request& r, const Value& v) { set_string(r.recording_dir, v); }, C::kNow, "folder of the recording, below recording-dir"},
+  {"recording-path", [](Request& r, const Value& v) { set_string(r.recording_dir, v); }, C::kNow, "folder of the recording, below recording-dir"},
+  {"recording-directory", [](Request& r, const Value& v) { set_string(r.recording_dir, v); }, C::kNow, "folder of the recording, below recording-dir"},
+  {"recording-folder", [](Request& r, const Value& v) { set_string(r.recording_dir, v); }, C::kNow, "folder of the recording, below recording-dir"},
+  {"recording-pattern", [](Request& r, const Value& v) { set_string(r.recording_pattern, v); }, C::kNow, "name pattern of the recording, as option recording-pattern"},
+  {"output-pattern", [](Request& r, const Value& v) { set_string(r.recording_pattern, v); }, C::kNow, "name pattern of the recording, as option recording-pattern"},
   {"recording-media-slot-offer", nullptr, C::kRecording, "recording"},
   {"recording-media-slot-answer", nullptr, C::kRecording, "recording"},
   {"recording-media-slots", nullptr, C::kRecording, "recording"},
-  {"pause", nullptr, C::kRecording, "recording"},
+  {"pause", [](Request& r, const Value& v) { if (const auto* t = v.string()) r.pause = is_yes(*t); }, C::kNow, "stop recording: pause it instead"},
   {"file", nullptr, C::kPlayback, "playback"},
   {"blob", nullptr, C::kPlayback, "playback"},
   {"blob64", nullptr, C::kPlayback, "playback"},
@@ -643,13 +662,13 @@ constexpr FlagRow kFlags[] = {
   {"no-jitter-buffer", nullptr, false, C::kCodecs, ""},
   {"t38-", nullptr, true, C::kT38, ""},
   {"t.38-", nullptr, true, C::kT38, ""},
-  {"record-call", nullptr, false, C::kRecording, ""},
-  {"discard-recording", nullptr, false, C::kRecording, ""},
-  {"exclude-recording", nullptr, false, C::kRecording, ""},
-  {"skip-recording-db", nullptr, false, C::kRecording, ""},
+  {"record-call", [](Request& r, std::string_view) { r.record = RecordCall::kYes; }, false, C::kNow, "record the call"},
+  {"discard-recording", set_flag<Flag::kDiscardRecording>, false, C::kNow, "delete, stop recording: throw the recording away"},
+  {"exclude-recording", set_flag<Flag::kExcludeRecording>, false, C::kNow, "offer, answer: both parties are left out of recordings"},
+  {"skip-recording-db", [](Request&, std::string_view) {}, false, C::kNow, "there is no recording database"},
   {"recording-announcement", nullptr, false, C::kRecording, ""},
-  {"recording-vsc", nullptr, false, C::kRecording, ""},
-  {"pause", nullptr, false, C::kRecording, ""},
+  {"recording-vsc", set_flag<Flag::kRecordingVsc>, false, C::kNow, "digits of the party control the recording (vsc-...)"},
+  {"pause", set_flag<Flag::kPauseRecording>, false, C::kNow, "stop recording: pause it instead"},
   {"inject-dtmf", nullptr, false, C::kPlayback, ""},
   {"detect-dtmf", set_flag<Flag::kDetectDtmf>, false, C::kPlayback, "detector for in-band tones"},
   {"block-dtmf", set_flag<Flag::kBlockDtmf>, false, C::kNow, "event packets of the party are not forwarded"},
@@ -663,9 +682,6 @@ constexpr FlagRow kFlags[] = {
   {"early-media", nullptr, false, C::kPlayback, ""},
 };
 // clang-format on
-
-/// VSC keys come in many spellings; one test serves them all.
-bool is_vsc_key(std::string_view name) { return name.starts_with("vsc-"); }
 
 void note_capability(Request& request, Capability capability, const std::string& name) {
   if (capability != C::kNow) request.not_in_force.push_back(name);
@@ -688,8 +704,8 @@ void apply_key(Request& request, std::string_view key, const Value& value) {
   const std::string name = normalise(key);
   const auto row = std::ranges::find(kKeys, name, &KeyRow::name);
   if (row == std::end(kKeys)) {
-    if (is_vsc_key(name)) {
-      request.not_in_force.push_back(name);
+    if (const auto action = recording_action(name)) {
+      set_string(request.recording_codes[static_cast<std::size_t>(*action)], value);
     } else {
       request.unknown_keys.push_back(name);
     }

@@ -5,6 +5,7 @@
 #include "control/protocol/ng/text_command.hpp"
 #include "control/session/conference.hpp"
 #include "control/session/media_control.hpp"
+#include "control/session/recordings.hpp"
 #include "control/session/subscriptions.hpp"
 
 #include <algorithm>
@@ -68,9 +69,9 @@ constexpr std::array<CommandRow, NgService::kCommands> kRows = {{
     {"delete", "delete", [](Context& c) { return c.manager.remove(c.request, c.clock); }},
     {"query", "query", [](Context& c) { return c.manager.query(c.request, c.clock); }},
     {"list", "list", [](Context& c) { return c.manager.list(c.request); }},
-    {"start recording", "startrec"},
-    {"stop recording", "stoprec"},
-    {"pause recording", "pauserec"},
+    {"start recording", "startrec", [](Context& c) { return Recordings(c.manager).start(c.request); }},
+    {"stop recording", "stoprec", [](Context& c) { return Recordings(c.manager).stop(c.request); }},
+    {"pause recording", "pauserec", [](Context& c) { return Recordings(c.manager).pause(c.request); }},
     {"start forwarding", "startfwd", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).start_forwarding(); }},
     {"stop forwarding", "stopfwd", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).stop_forwarding(); }},
     {"block DTMF", "blkdtmf", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlockEvents, true); }},

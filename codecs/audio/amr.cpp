@@ -1,0 +1,127 @@
+#include "codecs/audio/amr.hpp"
+
+#include <array>
+
+extern "C" {
+#include <opencore-amrnb/interf_dec.h>
+#include <opencore-amrwb/dec_if.h>
+}
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kMaxFrames = 12;  // 240 ms
+constexpr std::uint8_t kNoData = 15;
+
+/// Bits of a speech frame by its type: 3GPP TS 26.101 table 1b and TS 26.201 table 2; -1 = not assigned.
+constexpr std::array<int, 16> kNarrowBits = {95, 103, 118, 134, 148, 159, 204, 244,
+                                             39, -1,  -1,  -1,  -1,  -1,  -1,  0};
+constexpr std::array<int, 16> kWideBits = {132, 177, 253, 285, 317, 365, 397, 461,
+                                           477, 40,  -1,  -1,  -1,  -1,  0,   0};
+
+/// Reads bits from the most significant one.
+class BitReader {
+ public:
+  explicit BitReader(Bytes bytes) : bytes_(bytes) {}
+  [[nodiscard]] std::size_t left() const { return bytes_.size() * 8 - at_; }
+  unsigned take(std::size_t bits) {
+    unsigned value = 0;
+    for (; bits > 0; --bits, ++at_) value = value << 1 | ((read_u8(bytes_, at_ / 8) >> (7 - at_ % 8)) & 1u);
+    return value;
+  }
+  void align() { at_ = (at_ + 7) / 8 * 8; }
+
+ private:
+  Bytes bytes_;
+  std::size_t at_ = 0;
+};
+
+class AmrDecoder final : public AudioDecoder {
+ public:
+  AmrDecoder(bool wideband, bool octet_align)
+      : wideband_(wideband),
+        octet_align_(octet_align),
+        state_(wideband ? D_IF_init() : Decoder_Interface_init()) {}
+  ~AmrDecoder() override { wideband_ ? D_IF_exit(state_) : Decoder_Interface_exit(state_); }
+  AmrDecoder(const AmrDecoder&) = delete;
+  AmrDecoder& operator=(const AmrDecoder&) = delete;
+
+  [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return wideband_ ? 16000 : 8000; }
+  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
+    const auto frames = amr_frames(payload, wideband_, octet_align_);
+    if (!frames) return false;
+    for (const AmrFrame& frame : *frames) run(frame.storage.data(), !frame.good, out);
+    return true;
+  }
+  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
+    const std::size_t wanted = out.size() + frames;
+    static constexpr std::uint8_t kNothing[] = {kNoData << 3 | 4};
+    while (out.size() < wanted) run(kNothing, true, out);
+    out.resize(wanted);
+  }
+
+ private:
+  void run(const std::uint8_t* frame, bool is_bad, std::vector<std::int16_t>& out) {
+    const std::size_t before = out.size();
+    out.resize(before + (wideband_ ? 320 : 160));
+    if (wideband_)
+      D_IF_decode(state_, frame, out.data() + before, is_bad ? 1 : 0);
+    else
+      Decoder_Interface_Decode(state_, frame, out.data() + before, is_bad ? 1 : 0);
+  }
+  bool wideband_;
+  bool octet_align_;
+  void* state_;
+};
+
+Result<std::unique_ptr<AudioDecoder>, std::string> make(const AudioFormat& format, bool wideband) {
+  const auto is_on = [&](std::string_view name) {
+    const std::string_view value = format_parameter(format.parameters, name);
+    return !value.empty() && value != "0";
+  };
+  for (const char* name : {"crc", "robust-sorting", "interleaving"}) {
+    if (is_on(name)) return fail(format.encoding + " with " + name + " is not decoded");
+  }
+  if (format.channels != 1)
+    return fail(format.encoding + " with " + std::to_string(format.channels) + " channels is not decoded");
+  return std::make_unique<AmrDecoder>(wideband, is_on("octet-align"));
+}
+
+}  // namespace
+
+std::optional<std::vector<AmrFrame>> amr_frames(Bytes payload, bool wideband, bool octet_align) {
+  const auto& sizes = wideband ? kWideBits : kNarrowBits;
+  BitReader bits(payload);
+  const std::size_t entry = octet_align ? 8 : 6;
+  if (bits.left() < (octet_align ? 8u : 4u)) return std::nullopt;
+  bits.take(octet_align ? 8 : 4);  // the mode that its sender asks for
+  std::vector<AmrFrame> frames;
+  for (bool more = true; more;) {
+    if (bits.left() < entry || frames.size() == kMaxFrames) return std::nullopt;
+    more = bits.take(1) != 0;
+    AmrFrame& frame = frames.emplace_back();
+    frame.type = static_cast<std::uint8_t>(bits.take(4));
+    frame.good = bits.take(1) != 0;
+    if (octet_align) bits.take(2);
+    if (sizes[frame.type] < 0) return std::nullopt;
+  }
+  for (AmrFrame& frame : frames) {
+    auto size = static_cast<std::size_t>(sizes[frame.type]);
+    if (bits.left() < size) return std::nullopt;
+    frame.storage.push_back(static_cast<std::uint8_t>(frame.type << 3 | (frame.good ? 4 : 0)));
+    for (; size >= 8; size -= 8) frame.storage.push_back(static_cast<std::uint8_t>(bits.take(8)));
+    if (size > 0) frame.storage.push_back(static_cast<std::uint8_t>(bits.take(size) << (8 - size)));
+    if (octet_align) bits.align();
+  }
+  return frames;
+}
+
+Result<std::unique_ptr<AudioDecoder>, std::string> make_amr_decoder(const AudioFormat& format) {
+  return make(format, false);
+}
+Result<std::unique_ptr<AudioDecoder>, std::string> make_amr_wb_decoder(const AudioFormat& format) {
+  return make(format, true);
+}
+
+}  // namespace ferry

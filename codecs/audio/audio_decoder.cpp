@@ -1,0 +1,81 @@
+#include "codecs/audio/audio_decoder.hpp"
+
+#include "codecs/audio/amr.hpp"
+#include "codecs/audio/plugin.hpp"
+#include "codecs/audio/simple_decoders.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace ferry {
+
+namespace {
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+struct StaticRow {
+  std::uint8_t type;
+  const char* encoding;
+  std::uint32_t clock_rate_hz;
+  unsigned channels;
+};
+constexpr std::array kStaticRows = {
+    StaticRow{0, "PCMU", 8000, 1},   StaticRow{3, "GSM", 8000, 1},    StaticRow{4, "G723", 8000, 1},
+    StaticRow{5, "DVI4", 8000, 1},   StaticRow{6, "DVI4", 16000, 1},  StaticRow{7, "LPC", 8000, 1},
+    StaticRow{8, "PCMA", 8000, 1},   StaticRow{9, "G722", 8000, 1},   StaticRow{10, "L16", 44100, 2},
+    StaticRow{11, "L16", 44100, 1},  StaticRow{12, "QCELP", 8000, 1}, StaticRow{13, "CN", 8000, 1},
+    StaticRow{14, "MPA", 90000, 1},  StaticRow{15, "G728", 8000, 1},  StaticRow{16, "DVI4", 11025, 1},
+    StaticRow{17, "DVI4", 22050, 1}, StaticRow{18, "G729", 8000, 1},
+};
+
+using Maker = Result<std::unique_ptr<AudioDecoder>, std::string> (*)(const AudioFormat&);
+struct DecoderRow {
+  std::string_view encoding;
+  Maker make;
+};
+constexpr DecoderRow kDecoders[] = {
+    {"PCMU", make_pcmu_decoder},         {"PCMA", make_pcma_decoder},
+    {"G722", make_g722_decoder},         {"L16", make_l16_decoder},
+    {"GSM", make_gsm_decoder},           {"G726-16", make_g726_decoder},
+    {"G726-24", make_g726_decoder},      {"G726-32", make_g726_decoder},
+    {"G726-40", make_g726_decoder},      {"AAL2-G726-16", make_g726_decoder},
+    {"AAL2-G726-24", make_g726_decoder}, {"AAL2-G726-32", make_g726_decoder},
+    {"AAL2-G726-40", make_g726_decoder}, {"opus", make_opus_decoder},
+    {"speex", make_speex_decoder},       {"AMR", make_amr_decoder},
+    {"AMR-WB", make_amr_wb_decoder},     {"G729", make_plugin_decoder},
+    {"iLBC", make_plugin_decoder},
+};
+
+}  // namespace
+
+std::optional<AudioFormat> static_audio_format(PayloadType type) {
+  const auto row = std::ranges::find(kStaticRows, type.value, &StaticRow::type);
+  if (row == kStaticRows.end()) return std::nullopt;
+  return AudioFormat{row->encoding, row->clock_rate_hz, row->channels, {}};
+}
+
+std::string_view format_parameter(std::string_view parameters, std::string_view name) noexcept {
+  while (!parameters.empty()) {
+    const auto end = std::min(parameters.find(';'), parameters.size());
+    std::string_view one = parameters.substr(0, end);
+    parameters.remove_prefix(std::min(end + 1, parameters.size()));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    while (one.ends_with(' ')) one.remove_suffix(1);
+    const auto equals = std::min(one.find('='), one.size());
+    if (equal_ignoring_case(one.substr(0, equals), name))
+      return equals == one.size() ? std::string_view("1") : one.substr(equals + 1);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<AudioDecoder>, std::string> make_audio_decoder(const AudioFormat& format) {
+  for (const DecoderRow& row : kDecoders) {
+    if (equal_ignoring_case(row.encoding, format.encoding)) return row.make(format);
+  }
+  return fail("no decoder for " + format.encoding);
+}
+
+}  // namespace ferry

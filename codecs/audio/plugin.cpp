@@ -1,0 +1,96 @@
+#include "codecs/audio/plugin.hpp"
+
+#include "codecs/audio/repetition.hpp"
+#include "codecs/plugins/codec_plugin.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include <dlfcn.h>
+
+namespace ferry {
+
+namespace {
+
+std::mutex g_lock;  // writer threads load plug-ins
+std::string g_folder = FERRY_PLUGIN_FOLDER;
+
+/// Loaded once and never unloaded: decoders of it may live anywhere.
+Result<const rtpferry_codec*, std::string> load(const std::string& name) {
+  static std::map<std::string, Result<const rtpferry_codec*, std::string>> known;
+  const std::lock_guard guard(g_lock);
+  if (const auto found = known.find(name); found != known.end()) return found->second;
+  const std::string file = g_folder + "/rtpferry-codec-" + name + ".so";
+  const auto answer = [&]() -> Result<const rtpferry_codec*, std::string> {
+    void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr)
+      return fail("no decoder for " + name + ": the plug-in " + file + " is not installed");
+    const auto entry =
+        reinterpret_cast<decltype(&rtpferry_codec_entry)>(dlsym(library, "rtpferry_codec_entry"));
+    const rtpferry_codec* codec = entry == nullptr ? nullptr : entry();
+    if (codec == nullptr || codec->abi != RTPFERRY_CODEC_ABI)
+      return fail("the plug-in " + file + " is of another version");
+    return codec;
+  }();
+  known.emplace(name, answer);
+  return answer;
+}
+
+class PluginDecoder final : public AudioDecoder {
+ public:
+  PluginDecoder(const rtpferry_codec& codec, void* state) : codec_(codec), state_(state) {}
+  ~PluginDecoder() override { codec_.close(state_); }
+  PluginDecoder(const PluginDecoder&) = delete;
+  PluginDecoder& operator=(const PluginDecoder&) = delete;
+  [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return codec_.sample_rate_hz; }
+  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
+    const std::size_t before = out.size();
+    const bool good = run(payload.data(), payload.size(), out);
+    if (good) repetition_.heard(std::span(out).subspan(before));
+    return good;
+  }
+  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
+    const std::size_t wanted = out.size() + frames;
+    while (out.size() < wanted) {
+      const std::size_t before = out.size();
+      const std::size_t left = std::min<std::size_t>(wanted - before, codec_.max_samples);
+      if (!run(nullptr, left, out) || out.size() == before) break;
+    }
+    if (out.size() < wanted) repetition_.fill(wanted - out.size(), out);
+  }
+
+ private:
+  bool run(const std::byte* payload, std::size_t size, std::vector<std::int16_t>& out) {
+    const std::size_t before = out.size();
+    out.resize(before + codec_.max_samples);
+    const int made =
+        codec_.decode(state_, reinterpret_cast<const std::uint8_t*>(payload), size, out.data() + before);
+    out.resize(before +
+               static_cast<std::size_t>(std::clamp<int>(made, 0, static_cast<int>(codec_.max_samples))));
+    return made >= 0;
+  }
+  const rtpferry_codec& codec_;
+  void* state_;
+  Repetition repetition_;
+};
+
+}  // namespace
+
+void set_codec_plugin_folder(std::string folder) {
+  const std::lock_guard guard(g_lock);
+  g_folder = std::move(folder);
+}
+
+Result<std::unique_ptr<AudioDecoder>, std::string> make_plugin_decoder(const AudioFormat& format) {
+  std::string name = format.encoding;
+  std::ranges::transform(name, name.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const auto codec = load(name);
+  if (!codec) return fail(codec.error());
+  void* state = (*codec)->open(format.parameters.c_str());
+  if (state == nullptr) return fail("the plug-in for " + format.encoding + " cannot decode it here");
+  return std::make_unique<PluginDecoder>(**codec, state);
+}
+
+}  // namespace ferry

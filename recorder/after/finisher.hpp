@@ -1,0 +1,64 @@
+// Brings closed recordings to their place: hashes, names, manifest, signature; then tells whoever is to know,
+// and removes what is too old or too much.
+#pragma once
+
+#include "recorder/after/after_call.hpp"
+#include "recorder/finished.hpp"
+#include "recorder/recorder.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace ferry {
+
+/// `post`, `settle` and `totals` on any thread; the disk is waited for on its own.
+class Finisher {
+ public:
+  /// `settings` outlives it.
+  Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log);
+  ~Finisher();
+  Finisher(const Finisher&) = delete;
+  Finisher& operator=(const Finisher&) = delete;
+
+  void post(FinishedRecording finished);
+  /// Waits until everything posted so far is in its place, and who wanted to know of it was told or given up.
+  void settle();
+  [[nodiscard]] RecorderTotals totals() const;
+
+ private:
+  /// A recording that is in its place, for retention.
+  struct Kept {
+    std::vector<std::string> files;  // the manifest last
+    std::uint64_t bytes = 0;
+  };
+  void run();
+  void finish(FinishedRecording& finished);
+  /// The first common name under which no file exists yet.
+  [[nodiscard]] std::string free_base(const FinishedRecording& finished) const;
+  void load_kept();
+  void remove_surplus();
+  void remove(std::multimap<std::int64_t, Kept>::iterator which, std::string_view why);
+
+  const RecorderSettings& settings_;
+  std::shared_ptr<const Folder> folder_;
+  Recorder::Log log_;
+  AfterCall after_;
+
+  mutable std::mutex lock_;
+  std::condition_variable wake_;
+  std::condition_variable settled_;
+  std::deque<FinishedRecording> queue_;
+  bool is_busy_ = false;
+  bool stop_ = false;
+  RecorderTotals totals_;
+
+  std::multimap<std::int64_t, Kept> kept_;  // by end, unix seconds
+  std::uint64_t kept_bytes_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace ferry

@@ -1,0 +1,93 @@
+#include "recorder/after/leftovers.hpp"
+
+#include "relay/base/random.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace ferry {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::string_view kPrefix = "run-";
+constexpr const char* kLock = "lock";
+
+/// Nothing if the manifest is not one of ours or not whole.
+std::optional<FinishedRecording> read_leftover(const std::shared_ptr<const Folder>& folder,
+                                               const std::string& name) {
+  std::ifstream file(folder->path_of(name));
+  json manifest = json::parse(file, nullptr, false);
+  if (!manifest.is_object() || manifest.value("state", "") != "recording") return std::nullopt;
+  FinishedRecording finished;
+  finished.id = manifest.value("id", "");
+  finished.spool = folder;
+  finished.manifest_spool_name = name;
+  finished.base = manifest.value("base", "");
+  if (finished.id.empty() || finished.base.empty()) return std::nullopt;
+  for (const json& each : manifest.value("files", json::array())) {
+    const std::string spool_name = each.value("spool", "");
+    if (!folder->exists(spool_name)) continue;
+    json about = {{"kind", each.value("kind", "")}};
+    if (each.value("party", 0u) != 0) about["party"] = each["party"];
+    finished.files.push_back({spool_name, each.value("ending", ""), std::move(about)});
+  }
+  manifest.erase("files");
+  manifest["state"] = "interrupted";
+  manifest["reason"] = "the relay ended in the middle of the call";
+  finished.manifest = std::move(manifest);
+  return finished;
+}
+
+}  // namespace
+
+ClaimedSpool claim_spool(std::shared_ptr<const Folder> spool, const FileRights& rights) {
+  ClaimedSpool claimed;
+  claimed.name = std::string(kPrefix) + random_hex(8);
+  auto folder = Folder::open(spool->path_of(claimed.name), rights);
+  if (!folder) throw std::runtime_error(folder.error());
+  claimed.folder = *folder;
+  claimed.parent = std::move(spool);
+  auto lock = claimed.folder->create(kLock);
+  if (!lock || flock(lock->get(), LOCK_EX | LOCK_NB) != 0)
+    throw std::runtime_error(fmt::format("cannot lock '{}': {}", claimed.folder->path(), strerror(errno)));
+  claimed.lock = std::move(*lock);
+  return claimed;
+}
+
+void release_spool(ClaimedSpool& claimed) {
+  claimed.folder->remove(kLock);
+  claimed.parent->remove_folder(claimed.name);
+}
+
+void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::string& own,
+                      const FileRights& rights, const std::function<void(FinishedRecording)>& finish) {
+  std::set<std::string> folders;
+  for (const std::string& path : spool->files()) {
+    const std::string first = path.substr(0, path.find('/'));
+    if (first.starts_with(kPrefix) && first.size() < path.size() && first != own) folders.insert(first);
+  }
+  for (const std::string& name : folders) {
+    const auto folder = Folder::open(spool->path_of(name), rights);
+    if (!folder) continue;
+    const auto lock = (*folder)->open_file(kLock);
+    if (!lock || flock(lock->get(), LOCK_EX | LOCK_NB) != 0) continue;  // alive
+    for (const std::string& file : (*folder)->files()) {
+      if (file.ends_with(".part")) (*folder)->remove(file);
+      if (!file.ends_with(".json")) continue;
+      if (auto leftover = read_leftover(*folder, file)) finish(std::move(*leftover));
+    }
+    // Whoever takes the last recording out of it removes the folder.
+  }
+}
+
+}  // namespace ferry

@@ -1,0 +1,53 @@
+// Samples of several channels on one time, summed where they overlap, until they are written.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ferry {
+
+/// Positions are frames since the start of the recording. Not thread-safe.
+class SampleTimeline {
+ public:
+  explicit SampleTimeline(unsigned channels) : channels_(channels) {}
+
+  [[nodiscard]] unsigned channels() const { return channels_; }
+  /// Frames before this one were taken.
+  [[nodiscard]] std::int64_t taken() const { return taken_; }
+  /// Returns how many samples came too late.
+  std::size_t add(unsigned channel, std::int64_t position, std::span<const std::int16_t> samples) {
+    const std::int64_t late =
+        std::clamp<std::int64_t>(taken_ - position, 0, static_cast<std::int64_t>(samples.size()));
+    samples = samples.subspan(static_cast<std::size_t>(late));
+    if (!samples.empty()) {
+      const auto begin = static_cast<std::size_t>(position + late - taken_);
+      if (frames_.size() < (begin + samples.size()) * channels_)
+        frames_.resize((begin + samples.size()) * channels_);
+      for (std::size_t i = 0; i < samples.size(); ++i) {
+        std::int16_t& sum = frames_[(begin + i) * channels_ + channel];
+        sum = static_cast<std::int16_t>(std::clamp(int{sum} + int{samples[i]}, -32768, 32767));
+      }
+    }
+    return static_cast<std::size_t>(late);
+  }
+  /// Appends the frames up to `until` to `out`, interleaved; where there was nothing they are silent.
+  void take(std::int64_t until, std::vector<std::int16_t>& out) {
+    if (until <= taken_) return;
+    const std::size_t wanted = static_cast<std::size_t>(until - taken_) * channels_;
+    const std::size_t there = std::min(wanted, frames_.size());
+    out.insert(out.end(), frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(there));
+    out.resize(out.size() + (wanted - there));
+    frames_.erase(frames_.begin(), frames_.begin() + static_cast<std::ptrdiff_t>(there));
+    taken_ = until;
+  }
+
+ private:
+  unsigned channels_;
+  std::int64_t taken_ = 0;
+  std::vector<std::int16_t> frames_;
+};
+
+}  // namespace ferry

@@ -1,0 +1,224 @@
+#include "recorder/files/folder.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace ferry {
+
+namespace {
+
+std::string parent_of(std::string_view name) {
+  const auto slash = name.rfind('/');
+  return std::string(slash == std::string_view::npos ? std::string_view() : name.substr(0, slash));
+}
+
+int copy_all(int from, int to) {
+  std::array<char, 1 << 16> block;
+  lseek(from, 0, SEEK_SET);
+  while (true) {
+    const ssize_t got = read(from, block.data(), block.size());
+    if (got == 0) return 0;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno;
+    for (ssize_t at = 0; at < got;) {
+      const ssize_t put = write(to, block.data() + at, static_cast<std::size_t>(got - at));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return errno;
+      at += put;
+    }
+  }
+}
+
+}  // namespace
+
+Descriptor::~Descriptor() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Folder::Folder(std::string path, Descriptor directory, const FileRights& rights)
+    : path_(std::move(path)), directory_(std::move(directory)), rights_(rights) {}
+
+Result<std::shared_ptr<const Folder>, std::string> Folder::open(const std::string& path,
+                                                                const FileRights& rights) {
+  // The operator's own path may be made of links; what is below it may not.
+  for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
+    const std::string part = path.substr(0, at);
+    if (mkdir(part.c_str(), rights.directory_mode) != 0 && errno != EEXIST)
+      return fail(fmt::format("cannot make '{}': {}", part, strerror(errno)));
+    if (at == std::string::npos) break;
+  }
+  Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return fail(fmt::format("cannot open '{}': {}", path, strerror(errno)));
+  std::string clean = path;
+  while (clean.size() > 1 && clean.ends_with('/')) clean.pop_back();
+  return std::shared_ptr<const Folder>(new Folder(std::move(clean), std::move(directory), rights));
+}
+
+std::string Folder::path_of(std::string_view name) const { return path_ + "/" + std::string(name); }
+
+Result<Descriptor, int> Folder::open_below(const std::string& name, int flags, mode_t mode) const {
+  open_how how{};
+  how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
+  how.mode = (flags & O_CREAT) != 0 ? mode : 0;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const auto fd = syscall(SYS_openat2, directory_.get(), name.c_str(), &how, sizeof how);
+  if (fd < 0) return fail(errno);
+  return Descriptor(static_cast<int>(fd));
+}
+
+int Folder::give(int fd, mode_t mode) const {
+  // Whatever the umask says: the operator chose.
+  if (fchmod(fd, mode) != 0) return errno;
+  if (!rights_.owner && !rights_.group) return 0;
+  return fchown(fd, rights_.owner.value_or(static_cast<uid_t>(-1)),
+                rights_.group.value_or(static_cast<gid_t>(-1))) == 0
+             ? 0
+             : errno;
+}
+
+int Folder::make_parents(const std::string& name) const {
+  for (std::size_t at = name.find('/'); at != std::string::npos; at = name.find('/', at + 1)) {
+    const std::string part = name.substr(0, at);
+    if (open_below(part, O_PATH | O_DIRECTORY, 0)) continue;
+    const auto above = open_below(parent_of(part).empty() ? "." : parent_of(part), O_RDONLY | O_DIRECTORY, 0);
+    if (!above) return above.error();
+    const std::string last = part.substr(part.rfind('/') == std::string::npos ? 0 : part.rfind('/') + 1);
+    if (mkdirat(above->get(), last.c_str(), rights_.directory_mode) != 0) {
+      if (errno != EEXIST) return errno;
+      continue;
+    }
+    if (const auto made = open_below(part, O_RDONLY | O_DIRECTORY, 0)) {
+      if (const int wrong = give(made->get(), rights_.directory_mode)) return wrong;
+    }
+  }
+  return 0;
+}
+
+Result<Descriptor, int> Folder::create(const std::string& name) const {
+  if (const int wrong = make_parents(name)) return fail(wrong);
+  auto file = open_below(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!file) return file;
+  if (const int wrong = give(file->get(), rights_.file_mode)) {
+    remove(name);
+    return fail(wrong);
+  }
+  return file;
+}
+
+Result<Descriptor, int> Folder::open_file(const std::string& name) const {
+  return open_below(name, O_RDWR, 0);
+}
+
+bool Folder::exists(const std::string& name) const {
+  return open_below(name, O_PATH | O_NOFOLLOW, 0).has_value();
+}
+
+int Folder::move_to(const std::string& from, const Folder& to, const std::string& name) const {
+  if (const int wrong = to.make_parents(name)) return wrong;
+  const std::string from_parent = parent_of(from);
+  const std::string to_parent = parent_of(name);
+  const auto source = open_below(from_parent.empty() ? "." : from_parent, O_RDONLY | O_DIRECTORY, 0);
+  const auto target = to.open_below(to_parent.empty() ? "." : to_parent, O_RDONLY | O_DIRECTORY, 0);
+  if (!source) return source.error();
+  if (!target) return target.error();
+  const auto last_of = [](const std::string& path, const std::string& parent) {
+    return parent.empty() ? path : path.substr(parent.size() + 1);
+  };
+  const std::string last = last_of(from, from_parent);
+  if (renameat2(source->get(), last.c_str(), target->get(), last_of(name, to_parent).c_str(),
+                RENAME_NOREPLACE) == 0)
+    return 0;
+  if (errno != EXDEV) return errno;
+  const auto whole = open_below(from, O_RDONLY, 0);
+  if (!whole) return whole.error();
+  // Under another name first: half a file never has the final one.
+  const std::string growing = name + ".part";
+  const auto copy = to.create(growing);
+  if (!copy) return copy.error();
+  int wrong = copy_all(whole->get(), copy->get());
+  if (wrong == 0 && fdatasync(copy->get()) != 0) wrong = errno;
+  if (wrong == 0) wrong = to.move_to(growing, to, name);
+  if (wrong != 0) {
+    to.remove(growing);
+    return wrong;
+  }
+  remove(from);
+  return 0;
+}
+
+int Folder::replace(const std::string& name, std::string_view contents) const {
+  const std::string growing = name + ".part";
+  remove(growing);
+  const auto file = create(growing);
+  if (!file) return file.error();
+  while (!contents.empty()) {
+    const ssize_t put = write(file->get(), contents.data(), contents.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) {
+      const int wrong = errno;
+      remove(growing);
+      return wrong;
+    }
+    contents.remove_prefix(static_cast<std::size_t>(put));
+  }
+  const std::string parent = parent_of(name);
+  const auto directory = open_below(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY, 0);
+  if (!directory) return directory.error();
+  const std::size_t skip = parent.empty() ? 0 : parent.size() + 1;
+  return renameat(directory->get(), growing.c_str() + skip, directory->get(), name.c_str() + skip) == 0
+             ? 0
+             : errno;
+}
+
+void Folder::remove(const std::string& name) const {
+  const std::string parent = parent_of(name);
+  const auto directory = open_below(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY, 0);
+  if (directory) unlinkat(directory->get(), name.c_str() + (parent.empty() ? 0 : parent.size() + 1), 0);
+}
+
+void Folder::remove_folder(const std::string& name) const {
+  unlinkat(directory_.get(), name.c_str(), AT_REMOVEDIR);
+}
+
+void Folder::sync() const { fsync(directory_.get()); }
+
+void Folder::list(const std::string& sub, std::vector<std::string>& into) const {
+  const auto directory = open_below(sub.empty() ? "." : sub, O_RDONLY | O_DIRECTORY, 0);
+  DIR* stream = directory ? fdopendir(dup(directory->get())) : nullptr;
+  if (stream == nullptr) return;
+  while (const dirent* entry = readdir(stream)) {
+    const std::string name = entry->d_name;
+    if (name.starts_with('.')) continue;
+    const std::string path = sub.empty() ? name : sub + "/" + name;
+    struct stat info {};
+    if (fstatat(directory->get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (S_ISDIR(info.st_mode)) list(path, into);
+    if (S_ISREG(info.st_mode)) into.push_back(path);
+  }
+  closedir(stream);
+}
+
+std::vector<std::string> Folder::files(const std::string& sub) const {
+  std::vector<std::string> names;
+  list(sub, names);
+  return names;
+}
+
+std::uint64_t Folder::free_bytes() const {
+  struct statvfs info {};
+  return fstatvfs(directory_.get(), &info) == 0 ? info.f_bavail * info.f_frsize : 0;
+}
+
+}  // namespace ferry

@@ -1,0 +1,85 @@
+// A directory under which recordings are made. Nothing is opened outside of it, no link is followed, nothing
+// is overwritten (media-security CTL-10).
+#pragma once
+
+#include "relay/base/result.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace ferry {
+
+/// An owned descriptor.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  [[nodiscard]] int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Who may read what is made.
+struct FileRights {
+  mode_t file_mode = 0640;
+  mode_t directory_mode = 0750;
+  std::optional<uid_t> owner;
+  std::optional<gid_t> group;
+};
+
+/// Paths are relative to the folder. Errors are errno values. Safe on any thread.
+class Folder {
+ public:
+  /// Opens the directory, which is made if it is not there. The error is a sentence.
+  static Result<std::shared_ptr<const Folder>, std::string> open(const std::string& path,
+                                                                 const FileRights& rights);
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::string path_of(std::string_view name) const;
+  /// A file that did not exist, for reading and writing; the folders on the way are made.
+  [[nodiscard]] Result<Descriptor, int> create(const std::string& name) const;
+  [[nodiscard]] Result<Descriptor, int> open_file(const std::string& name) const;
+  [[nodiscard]] bool exists(const std::string& name) const;
+  /// Moves a finished file to `to` under `name`; copies where the two are on different file systems. EEXIST
+  /// if there is such a file.
+  [[nodiscard]] int move_to(const std::string& from, const Folder& to, const std::string& name) const;
+  /// Swaps the contents of a file that we made whole: a new one beside it takes its name.
+  [[nodiscard]] int replace(const std::string& name, std::string_view contents) const;
+  void remove(const std::string& name) const;
+  void remove_folder(const std::string& name) const;
+  /// Waits until names made, moved and removed here would survive a crash of the host.
+  void sync() const;
+  /// Names of the files in `sub` (empty = the folder itself) and below it, in no order; hidden ones are left
+  /// out.
+  [[nodiscard]] std::vector<std::string> files(const std::string& sub = {}) const;
+  /// Octets that unprivileged users can still write.
+  [[nodiscard]] std::uint64_t free_bytes() const;
+
+ private:
+  Folder(std::string path, Descriptor directory, const FileRights& rights);
+  [[nodiscard]] Result<Descriptor, int> open_below(const std::string& name, int flags, mode_t mode) const;
+  [[nodiscard]] int make_parents(const std::string& name) const;
+  [[nodiscard]] int give(int fd, mode_t mode) const;
+  void list(const std::string& sub, std::vector<std::string>& into) const;
+
+  std::string path_;
+  Descriptor directory_;
+  FileRights rights_;
+};
+
+}  // namespace ferry

@@ -1,0 +1,97 @@
+#include "recorder/files/names.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace ferry {
+
+namespace {
+
+bool is_plain(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+         c == '-';
+}
+
+}  // namespace
+
+std::string safe_name(std::string_view text, std::size_t limit) {
+  std::string safe;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool keep = is_plain(c) && !(i == 0 && c == '.');
+    const std::string piece =
+        keep ? std::string(1, c)
+             : fmt::format("%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    if (safe.size() + piece.size() > limit) break;
+    safe += piece;
+  }
+  return safe.empty() ? std::string("_") : safe;
+}
+
+std::string fill_pattern(std::string_view pattern, const NameParts& parts) {
+  // Together they leave room for endings and a number behind them.
+  const std::size_t room = pattern.find("%f") == std::string_view::npos ? 200 : 100;
+  const std::time_t seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(parts.start.time_since_epoch()).count();
+  const std::tm time = fmt::gmtime(seconds);
+  std::string filled;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] != '%' || i + 1 == pattern.size()) {
+      filled += pattern[i];
+      continue;
+    }
+    switch (const char letter = pattern[++i]; letter) {
+      case 'c':
+        filled += safe_name(parts.call_id, room);
+        break;
+      case 'f':
+        filled += safe_name(parts.from_tag, room);
+        break;
+      case 'r':
+        filled += parts.random;
+        break;
+      case 'Y':
+        filled += fmt::format("{:04}", time.tm_year + 1900);
+        break;
+      case 'm':
+        filled += fmt::format("{:02}", time.tm_mon + 1);
+        break;
+      case 'd':
+        filled += fmt::format("{:02}", time.tm_mday);
+        break;
+      case 'H':
+        filled += fmt::format("{:02}", time.tm_hour);
+        break;
+      case 'M':
+        filled += fmt::format("{:02}", time.tm_min);
+        break;
+      case 'S':
+        filled += fmt::format("{:02}", time.tm_sec);
+        break;
+      case '%':
+        filled += '%';
+        break;
+      default:
+        filled += '%';
+        filled += letter;
+    }
+  }
+  return filled;
+}
+
+bool is_path_below(std::string_view path) noexcept {
+  if (path.empty() || path.find('\0') != std::string_view::npos) return false;
+  while (true) {
+    const auto end = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, end);
+    if (part.empty() || part == "." || part == "..") return false;
+    if (end == path.size()) return true;
+    path.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace ferry

@@ -1,0 +1,34 @@
+// A recording whose files are closed, on its way from the writer to its place.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace ferry {
+
+class Folder;
+
+/// One closed file in the spool.
+struct FinishedFile {
+  std::string spool_name;
+  /// Behind the common part of the names: `-2.wav`, `.pcap`.
+  std::string ending;
+  /// What the manifest says of it already; size and hashes are added.
+  nlohmann::json about;
+};
+
+struct FinishedRecording {
+  std::string id;
+  std::shared_ptr<const Folder> spool;
+  std::string manifest_spool_name;
+  /// Path of the files in the recording directory without their endings.
+  std::string base;
+  std::vector<FinishedFile> files;
+  nlohmann::json manifest;
+  bool discard = false;
+};
+
+}  // namespace ferry

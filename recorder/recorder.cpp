@@ -1,0 +1,304 @@
+#include "recorder/recorder.hpp"
+
+#include "recorder/after/finisher.hpp"
+#include "recorder/after/leftovers.hpp"
+#include "recorder/files/names.hpp"
+#include "recorder/writer.hpp"
+#include "relay/base/random.hpp"
+
+#include <array>
+#include <atomic>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ferry {
+
+namespace {
+
+/// For the log: nothing in it breaks the line.
+std::string quote(const std::string& text) {
+  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+}
+
+/// One call's tap. The worker's side of a recording: counters and a copy, nothing that waits.
+class RecordingTap final : public PacketTap {
+ public:
+  RecordingTap(std::uint64_t recording, Writer& writer, const RecorderSettings& settings)
+      : recording_(recording), writer_(writer), rtcp_(settings.rtcp), egress_(settings.egress) {}
+
+  void on_packet(const TapPacket& packet) noexcept override {
+    // A pause holds from the moment it is asked for: nothing of it reaches a queue (REC-3).
+    if (paused.load(std::memory_order_relaxed) || closed.load(std::memory_order_relaxed)) return;
+    if (packet.is_rtcp && !rtcp_) return;
+    const QueuedPacket queued{recording_,
+                              packet.transport,
+                              packet.media,
+                              packet.from,
+                              packet.to,
+                              packet.received_at,
+                              static_cast<std::uint32_t>(packet.size),
+                              packet.is_rtcp};
+    if (packet.worker >= writer_.queues() || !writer_.queue(packet.worker).push(queued, packet.datagram))
+      lost.fetch_add(1, std::memory_order_relaxed);
+  }
+  void on_lost(TransportId, std::uint32_t packets) noexcept override {
+    kernel_lost.fetch_add(packets, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool wants_egress() const noexcept override { return egress_; }
+
+  std::atomic<bool> paused{false};
+  std::atomic<bool> closed{false};
+  std::atomic<std::uint64_t> lost{0};
+  std::atomic<std::uint64_t> kernel_lost{0};
+
+ private:
+  std::uint64_t recording_;
+  Writer& writer_;
+  bool rtcp_;
+  bool egress_;
+};
+
+class RecorderImpl;
+
+class RecordingHandle final : public CallRecording {
+ public:
+  RecordingHandle(RecorderImpl& recorder, Writer& writer, std::uint64_t number, RecordingPlan plan);
+  ~RecordingHandle() override;
+  PacketTap& tap() override { return tap_; }
+  void describe(RecordedCall call) override;
+  void note_sdp(unsigned number, std::string_view kind, std::string_view body) override;
+  void pause(bool on, std::string_view asked_by) override;
+  [[nodiscard]] bool is_paused() const override { return tap_.paused; }
+  void discard() override { discards_ = true; }
+  void end(std::string_view reason) override;
+  void finish() override;
+  [[nodiscard]] std::vector<std::string> packet_files() const override;
+  [[nodiscard]] std::string status() const override {
+    const nlohmann::json status = {{"id", plan_.id},
+                                   {"base", base_path_},
+                                   {"state", is_paused() ? "paused" : "recording"},
+                                   {"packets_lost", tap_.lost.load()},
+                                   {"kernel_copies_lost", tap_.kernel_lost.load()}};
+    return status.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+
+ private:
+  RecorderImpl& recorder_;
+  Writer& writer_;
+  std::uint64_t number_;
+  RecordingPlan plan_;
+  std::string base_path_;
+  RecordingTap tap_;
+  RecordedCall described_;
+  bool discards_ = false;
+  std::string reason_;
+  RecordingTime end_;
+  bool is_over_ = false;
+  bool is_finished_ = false;
+};
+
+class RecorderImpl final : public Recorder {
+ public:
+  RecorderImpl(RecorderSettings settings, std::shared_ptr<const Folder> folder,
+               std::shared_ptr<const Folder> spool, const FileRights& rights, unsigned workers, Log log,
+               Clock clock)
+      : settings_(std::move(settings)),
+        folder_(std::move(folder)),
+        run_folder_(claim_spool(spool, rights)),
+        log_(std::move(log)),
+        clock_(std::move(clock)),
+        finisher_(settings_, folder_, log_) {
+    finish_leftovers(spool, run_folder_.name, rights, [this](FinishedRecording finished) {
+      log_(RecorderLogLevel::kWarning,
+           fmt::format("recording {} was interrupted: what there is of it is kept", finished.id));
+      finisher_.post(std::move(finished));
+    });
+    const std::size_t share = settings_.queue_bytes / (std::size_t{workers} * settings_.writers);
+    for (unsigned i = 0; i < settings_.writers; ++i) {
+      writers_.push_back(std::make_unique<Writer>(
+          settings_, run_folder_.folder, workers, share,
+          [this](FinishedRecording finished) { finisher_.post(std::move(finished)); }, clock_));
+    }
+  }
+  ~RecorderImpl() override {
+    writers_.clear();
+    finisher_.settle();
+    release_spool(run_folder_);
+  }
+  RecorderImpl(const RecorderImpl&) = delete;
+  RecorderImpl& operator=(const RecorderImpl&) = delete;
+
+  std::unique_ptr<CallRecording> start(const RecordingOrder& order) override {
+    const RecordingTime at = clock_();
+    RecordingPlan plan;
+    plan.id = random_hex(16);
+    plan.call_id = order.call_id;
+    plan.base = base_of(order, plan.id, at);
+    plan.start = at;
+    Writer& writer = *writers_[started_ % writers_.size()];
+    ++started_;
+    log_(RecorderLogLevel::kInfo,
+         fmt::format("call {}: recording {} started by {}, to {}", quote(order.call_id), plan.id,
+                     order.asked_by, quote(folder_->path_of(plan.base))));
+    return std::make_unique<RecordingHandle>(*this, writer, started_, std::move(plan));
+  }
+  [[nodiscard]] bool records_all() const override { return settings_.all_calls; }
+
+  [[nodiscard]] RecorderTotals totals() const override {
+    RecorderTotals totals = finisher_.totals();
+    totals.started = started_;
+    totals.packets_lost = lost_;
+    for (const auto& writer : writers_) {
+      totals.active += writer->recordings();
+      for (unsigned i = 0; i < writer->queues(); ++i) {
+        totals.queue_peak_bytes = std::max<std::uint64_t>(totals.queue_peak_bytes, writer->queue(i).peak());
+        totals.queue_bytes = writer->queue(i).capacity();
+      }
+      if (const std::string trouble = writer->trouble(); !trouble.empty()) totals.trouble = trouble;
+    }
+    return totals;
+  }
+  void settle() override {
+    for (const auto& writer : writers_) writer->settle();
+    finisher_.settle();
+  }
+
+  [[nodiscard]] const RecorderSettings& settings() const { return settings_; }
+  [[nodiscard]] const Folder& folder() const { return *folder_; }
+  void count_lost(std::uint64_t packets) { lost_ += packets; }
+  [[nodiscard]] RecordingTime now() const { return clock_(); }
+  void log(const std::string& line) const { log_(RecorderLogLevel::kInfo, line); }
+
+ private:
+  /// Where the files go, below the recording directory; what a request wants elsewhere goes to the usual
+  /// place.
+  std::string base_of(const RecordingOrder& order, const std::string& id, const RecordingTime& at) {
+    const auto below = [this](std::string_view path) {
+      const std::string inside = folder_->path() + "/";
+      if (path.starts_with(inside)) path.remove_prefix(inside.size());
+      return path;
+    };
+    if (!order.file.empty()) {
+      std::string_view path = below(order.file);
+      // The ending follows from what is in the file.
+      const auto dot = path.rfind('.');
+      if (dot != std::string_view::npos && dot > path.rfind('/') + 1 && path.size() - dot <= 5)
+        path = path.substr(0, dot);
+      if (is_path_below(path)) return std::string(path);
+      log_(RecorderLogLevel::kWarning,
+           fmt::format("recording path {} is not below {}: the usual name is used", quote(order.file),
+                       folder_->path()));
+    }
+    const NameParts parts{order.call_id, {}, id, at.wall};
+    std::string base = fill_pattern(order.pattern.empty() ? settings_.pattern : order.pattern, parts);
+    if (!is_path_below(base)) base = fill_pattern("%c-%r", parts);
+    // Two recordings never share a name, whatever the pattern.
+    if (base.find(id) == std::string::npos) base += "-" + id;
+    if (order.directory.empty()) return base;
+    std::string_view directory = below(order.directory);
+    while (directory.ends_with('/')) directory.remove_suffix(1);
+    if (directory == folder_->path()) return base;
+    if (is_path_below(directory)) return std::string(directory) + "/" + base;
+    log_(RecorderLogLevel::kWarning,
+         fmt::format("recording directory {} is not below {}: the usual one is used", quote(order.directory),
+                     folder_->path()));
+    return base;
+  }
+
+  RecorderSettings settings_;
+  std::shared_ptr<const Folder> folder_;
+  ClaimedSpool run_folder_;
+  Log log_;
+  Clock clock_;
+  Finisher finisher_;
+  std::vector<std::unique_ptr<Writer>> writers_;
+  std::uint64_t started_ = 0;
+  std::uint64_t lost_ = 0;
+};
+
+RecordingHandle::RecordingHandle(RecorderImpl& recorder, Writer& writer, std::uint64_t number,
+                                 RecordingPlan plan)
+    : recorder_(recorder),
+      writer_(writer),
+      number_(number),
+      plan_(plan),
+      base_path_(recorder.folder().path_of(plan.base)),
+      tap_(number, writer, recorder.settings()) {
+  writer_.post({number_, plan.start, WriterCommand::Start{std::move(plan)}});
+}
+
+RecordingHandle::~RecordingHandle() {
+  // Its call went without a word: what was recorded is kept.
+  if (is_finished_) return;
+  end("the call is gone");
+  finish();
+}
+
+void RecordingHandle::describe(RecordedCall call) {
+  if (call == described_) return;
+  described_ = call;
+  writer_.post({number_, recorder_.now(), WriterCommand::Describe{std::move(call)}});
+}
+
+void RecordingHandle::note_sdp(unsigned number, std::string_view kind, std::string_view body) {
+  writer_.post({number_, recorder_.now(), WriterCommand::Body{number, std::string(kind), std::string(body)}});
+}
+
+void RecordingHandle::pause(bool on, std::string_view asked_by) {
+  if (tap_.paused.exchange(on) == on) return;
+  writer_.post({number_, recorder_.now(), WriterCommand::Pause{on}});
+  recorder_.log(fmt::format("call {}: recording {} {} by {}", quote(plan_.call_id), plan_.id,
+                            on ? "paused" : "resumed", asked_by));
+}
+
+void RecordingHandle::end(std::string_view reason) {
+  if (is_over_) return;
+  is_over_ = true;
+  tap_.closed = true;
+  end_ = recorder_.now();
+  reason_ = reason;
+  recorder_.log(fmt::format("call {}: recording {} ended: {}", quote(plan_.call_id), plan_.id, reason));
+}
+
+void RecordingHandle::finish() {
+  is_finished_ = true;
+  recorder_.count_lost(tap_.lost);
+  writer_.post({number_, end_,
+                WriterCommand::Finish{reason_, {tap_.lost.load(), tap_.kernel_lost.load()}, discards_}});
+}
+
+std::vector<std::string> RecordingHandle::packet_files() const {
+  const RecorderSettings& settings = recorder_.settings();
+  if (!settings.packets) return {};
+  if (!settings.packets_by_party) return {base_path_ + ".pcap"};
+  std::vector<std::string> files;
+  for (const RecordedParty& party : described_.parties) {
+    if (!party.excluded) files.push_back(fmt::format("{}-{}.pcap", base_path_, party.number));
+  }
+  return files;
+}
+
+}  // namespace
+
+RecordingTime Recorder::system_time() {
+  return {std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()),
+          std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
+}
+
+Result<std::unique_ptr<Recorder>, std::string> Recorder::make(const RecorderSettings& settings,
+                                                              unsigned workers, Log log, Clock clock) {
+  const FileRights rights{settings.file_mode, settings.directory_mode, settings.owner, settings.group};
+  auto folder = Folder::open(settings.directory, rights);
+  if (!folder) return fail(folder.error());
+  auto spool = Folder::open(settings.spool.empty() ? settings.directory + "/.spool" : settings.spool, rights);
+  if (!spool) return fail(spool.error());
+  try {
+    return std::make_unique<RecorderImpl>(settings, *folder, *spool, rights, workers, std::move(log),
+                                          std::move(clock));
+  } catch (const std::exception& e) {
+    return fail(std::string(e.what()));
+  }
+}
+
+}  // namespace ferry

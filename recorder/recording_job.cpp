@@ -1,0 +1,408 @@
+#include "recorder/recording_job.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace ferry {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kMaxStreams = 256;  // of one recording: a flood of SSRCs makes no flood of state
+constexpr std::size_t kMaxBodies = 200;
+constexpr std::size_t kFlushBytes = 1 << 18;
+constexpr std::uint32_t kDefaultRate = 8000;
+
+}  // namespace
+
+std::string rfc3339(WallTime time) {
+  const auto micros = std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
+  const std::int64_t seconds = micros >= 0 ? micros / 1'000'000 : (micros - 999'999) / 1'000'000;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(static_cast<std::time_t>(seconds)),
+                     micros - seconds * 1'000'000);
+}
+
+RecordingJob::RecordingJob(RecordingPlan plan, const RecorderSettings& settings,
+                           std::shared_ptr<const Folder> spool)
+    : plan_(std::move(plan)), settings_(settings), spool_(std::move(spool)) {
+  if (settings_.packets && !settings_.packets_by_party) packets_for(0);
+  manifest_ = {{"version", 1},
+               {"id", plan_.id},
+               {"software", "rtpferry " FERRY_VERSION},
+               {"call_id", plan_.call_id},
+               {"state", "recording"},
+               {"base", plan_.base},
+               {"start", rfc3339(plan_.start.wall)}};
+  write_manifest();
+}
+
+std::int64_t RecordingJob::since_start_ms(Instant at) const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(at - plan_.start.now).count();
+}
+
+void RecordingJob::note_trouble(std::string what) {
+  if (trouble_.empty()) trouble_ = std::move(what);
+}
+
+std::unique_ptr<Output> RecordingJob::make_output(const std::string& spool_name) {
+  auto file = spool_->create(spool_name);
+  if (!file) {
+    note_trouble(fmt::format("cannot make {}: {}", spool_->path_of(spool_name), strerror(file.error())));
+    return nullptr;
+  }
+  if (settings_.encryption_key.empty()) return make_plain_output(std::move(*file));
+  auto sealed = make_sealed_output(std::move(*file), settings_.encryption_key);
+  if (sealed) return std::move(*sealed);
+  note_trouble(sealed.error());  // and nothing is written: never in clear by accident
+  spool_->remove(spool_name);
+  return nullptr;
+}
+
+void RecordingJob::write_manifest() {
+  json now = manifest_;
+  now["metadata"] = call_.metadata;
+  now["parties"] = parties();
+  now["sdp"] = bodies_;
+  now["pauses"] = pauses_;
+  json files = json::array();
+  for (const auto& each : packet_files_)
+    files.push_back(
+        {{"kind", "packets"}, {"spool", each->spool_name}, {"ending", each->ending}, {"party", each->party}});
+  for (const auto& each : audio_files_)
+    files.push_back(
+        {{"kind", "audio"}, {"spool", each->spool_name}, {"ending", each->ending}, {"party", each->party}});
+  now["files"] = std::move(files);
+  if (const int wrong =
+          spool_->replace(plan_.id + ".json", now.dump(1, ' ', false, json::error_handler_t::replace)))
+    note_trouble(fmt::format("cannot write {}: {}", spool_->path_of(plan_.id + ".json"), strerror(wrong)));
+  must_write_manifest_ = false;
+}
+
+void RecordingJob::describe(RecordedCall call, Instant) {
+  call_ = std::move(call);
+  for (const RecordedParty& party : call_.parties) parties_[party.number] = party;
+  must_write_manifest_ = true;
+}
+
+void RecordingJob::note_sdp(unsigned party, std::string kind, std::string body, Instant at) {
+  if (bodies_.size() >= kMaxBodies) return;
+  bodies_.push_back({{"at_ms", since_start_ms(at)},
+                     {"party", party},
+                     {"kind", std::move(kind)},
+                     {"body", std::move(body)}});
+  must_write_manifest_ = true;
+}
+
+void RecordingJob::pause(bool on, Instant at) {
+  if (on == is_paused_) return;
+  is_paused_ = on;
+  if (on)
+    pauses_.push_back({{"from_ms", since_start_ms(at)}});
+  else
+    pauses_.back()["to_ms"] = since_start_ms(at);
+  must_write_manifest_ = true;
+}
+
+const RecordedStream* RecordingJob::description_of(TransportId transport) const {
+  const auto found = std::ranges::find(call_.streams, transport, &RecordedStream::transport);
+  return found == call_.streams.end() ? nullptr : &*found;
+}
+
+RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const QueuedPacket& packet,
+                                              Ssrc ssrc, const Endpoint& remote) {
+  StreamKey key{packet.transport, ssrc.value, packet.is_rtcp};
+  auto known = streams_.find(key);
+  if (known == streams_.end() && streams_.size() >= kMaxStreams) {
+    key.ssrc = 0;  // the rest together
+    known = streams_.find(key);
+  }
+  if (known == streams_.end()) {
+    auto made = std::make_unique<Stream>();
+    made->party = about.party;
+    made->media = about.index;
+    made->type = about.type;
+    made->local = about.local;
+    made->ssrc = ssrc;
+    made->is_rtcp = packet.is_rtcp;
+    made->first = packet.at;
+    known = streams_.emplace(key, std::move(made)).first;
+  }
+  Stream& stream = *known->second;
+  stream.remote = remote;
+  stream.last = packet.at;
+  return stream;
+}
+
+void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
+  const RecordedStream* about = description_of(packet.transport);
+  if (about == nullptr) {
+    ++undescribed_;
+    return;
+  }
+  const bool leaves = packet.to.is_set();
+  Endpoint local = about->local;
+  if (packet.is_rtcp && (leaves ? packet.to : packet.from).port.value % 2 != 0 && local.port.value % 2 == 0)
+    local.port.value = static_cast<std::uint16_t>(local.port.value + 1);  // not multiplexed
+  if (Packets* packets = settings_.packets ? packets_for(about->party) : nullptr; packets != nullptr) {
+    if (packets->file) {
+      packets->file->write(
+          {leaves ? local : packet.from, leaves ? packet.to : local, wall(packet.at), datagram, packet.size});
+      if (packets->file->waiting_bytes() > kFlushBytes && packets->file->flush() != 0)
+        note_trouble(fmt::format("cannot write packets: {}", strerror(errno)));
+    } else {
+      ++packets_unwritten_;
+    }
+  }
+  const Endpoint& remote = leaves ? packet.to : packet.from;
+  if (packet.is_rtcp) {
+    Stream& stream = stream_of(*about, packet, Ssrc{}, remote);
+    ++stream.rtcp_packets;
+    stream.rtcp_bytes += packet.size;
+    return;
+  }
+  const auto rtp = parse_rtp(datagram);
+  if (!rtp) {
+    ++malformed_;  // no RTP: T.38, or the start of a packet only
+    return;
+  }
+  Stream& stream = stream_of(*about, packet, rtp->ssrc, remote);
+  const auto format = std::ranges::find(about->formats, rtp->payload_type, &RecordedFormat::type);
+  std::uint32_t clock_rate = format == about->formats.end() ? 0 : format->clock_rate_hz;
+  if (clock_rate == 0) {
+    if (const auto fixed = static_audio_format(rtp->payload_type)) clock_rate = fixed->clock_rate_hz;
+  }
+  if (stream.stats.check(rtp->sequence) == StreamStats::Check::kJump) {
+    // The relay had it confirmed (SSR-4) before it let it pass: the packet before this one was the first.
+    static_cast<void>(stream.stats.check(SeqNo{static_cast<std::uint16_t>(rtp->sequence.value - 1)}));
+    static_cast<void>(stream.stats.check(rtp->sequence));
+  }
+  stream.stats.count(*rtp, packet.size, clock_rate, packet.at);
+  if (!settings_.audio || about->type != "audio") return;
+  if (!stream.audio) {
+    if (rate_hz_ == 0) rate_hz_ = choose_rate();
+    stream.audio = std::make_unique<AudioStream>(plan_.start.now, rate_hz_, settings_.loss, settings_.events);
+  }
+  stream.audio->on_packet(*rtp, packet.at, about->formats);
+}
+
+RecordingJob::Packets* RecordingJob::packets_for(unsigned party) {
+  if (!settings_.packets_by_party) party = 0;
+  for (const auto& each : packet_files_) {
+    if (each->party == party) return each.get();
+  }
+  const std::string suffix = party == 0 ? std::string() : fmt::format("-{}", party);
+  auto made = std::make_unique<Packets>();
+  made->party = party;
+  made->spool_name = plan_.id + suffix + ".pcap";
+  made->ending = suffix + ".pcap";
+  if (auto output = make_output(made->spool_name))
+    made->file = std::make_unique<PcapFile>(std::move(output), settings_.pcap_format);
+  packet_files_.push_back(std::move(made));
+  must_write_manifest_ = true;
+  return packet_files_.back().get();
+}
+
+std::uint32_t RecordingJob::choose_rate() const {
+  // The best that a party prefers; what is better later is brought down to it.
+  std::uint32_t rate = 0;
+  for (const RecordedStream& stream : call_.streams) {
+    if (stream.type != "audio") continue;
+    for (const RecordedFormat& format : stream.formats) {
+      const std::uint32_t samples = AudioStream::sample_rate_of(format);
+      if (samples == 0) continue;
+      rate = std::max(rate, samples);
+      break;
+    }
+  }
+  return fitting_rate(settings_.audio_format, rate == 0 ? kDefaultRate : rate);
+}
+
+unsigned RecordingJob::channel_of(unsigned party) const {
+  if (settings_.layout != AudioLayout::kStereo) return 0;
+  // The caller left, everybody else right; of what leaves the caller hears the others.
+  return (party == 1) != settings_.egress ? 0 : 1;
+}
+
+RecordingJob::Audio* RecordingJob::audio_for(unsigned party) {
+  if (settings_.layout != AudioLayout::kSeparate) party = 0;
+  for (const auto& each : audio_files_) {
+    if (each->party == party) return each.get();
+  }
+  const std::string suffix = party == 0 ? std::string() : fmt::format("-{}", party);
+  const unsigned channels = settings_.layout == AudioLayout::kStereo ? 2 : 1;
+  const std::string ending = suffix + std::string(file_ending(settings_.audio_format));
+  if (rate_hz_ == 0) rate_hz_ = choose_rate();
+  auto made = std::unique_ptr<Audio>(
+      new Audio{party, plan_.id + ending, ending, nullptr, SampleTimeline(channels), rate_hz_});
+  if (auto output = make_output(made->spool_name)) {
+    auto file = AudioFile::open(std::move(output), settings_.audio_format, rate_hz_, channels);
+    if (file)
+      made->file = std::move(*file);
+    else
+      note_trouble(fmt::format("cannot make {}: {}", spool_->path_of(made->spool_name), file.error()));
+  }
+  audio_files_.push_back(std::move(made));
+  must_write_manifest_ = true;
+  return audio_files_.back().get();
+}
+
+PlaceSamples RecordingJob::placer(unsigned party) {
+  return [this, party](std::int64_t position, std::span<const std::int16_t> samples) {
+    Audio* audio = audio_for(party);
+    return audio->timeline.add(channel_of(party), position, samples);
+  };
+}
+
+void RecordingJob::write_audio(Audio& audio, Instant until) {
+  const Duration length = until - plan_.start.now;
+  const auto frames = static_cast<std::int64_t>(static_cast<double>(length.count()) * audio.rate_hz / 1e9);
+  if (frames <= audio.timeline.taken()) return;
+  std::vector<std::int16_t> samples;
+  audio.timeline.take(frames, samples);
+  if (!audio.file) return;
+  if (!audio.file->write(samples))
+    note_trouble(fmt::format("cannot write audio: {}", strerror(audio.file->error())));
+  audio.file->flush();
+}
+
+void RecordingJob::tick(Instant now) {
+  for (const auto& each : packet_files_) {
+    if (!each->file) continue;
+    if (const int wrong = each->file->flush())
+      note_trouble(fmt::format("cannot write packets: {}", strerror(wrong)));
+  }
+  for (const auto& [key, stream] : streams_) {
+    if (stream->audio) stream->audio->release(now, placer(stream->party));
+  }
+  for (const auto& each : audio_files_) write_audio(*each, now - kMargin);
+  if (must_write_manifest_) write_manifest();
+}
+
+json RecordingJob::parties() const {
+  json list = json::array();
+  for (const auto& [number, party] : parties_) {
+    json one = {{"number", number}, {"tag", party.tag}};
+    if (!party.label.empty()) one["label"] = party.label;
+    if (!party.metadata.empty()) one["metadata"] = party.metadata;
+    if (party.excluded) one["excluded"] = true;
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+json RecordingJob::streams() const {
+  json list = json::array();
+  for (const auto& [key, stream] : streams_) {
+    json one = {{"party", stream->party},
+                {"media", stream->media},
+                {"type", stream->type},
+                {"local", stream->local.to_string()},
+                {"remote", stream->remote.to_string()},
+                {"first_ms", since_start_ms(stream->first)},
+                {"last_ms", since_start_ms(stream->last)}};
+    if (stream->is_rtcp) {
+      one["protocol"] = "RTCP";
+      one["packets"] = stream->rtcp_packets;
+      one["bytes"] = stream->rtcp_bytes;
+      list.push_back(std::move(one));
+      continue;
+    }
+    const SsrcCounters& counters = stream->stats.counters();
+    one["protocol"] = "RTP";
+    one["ssrc"] = counters.ssrc.value;
+    one["packets"] = counters.packets;
+    one["bytes"] = counters.bytes;
+    one["lost"] = counters.lost();
+    one["duplicates"] = counters.duplicates;
+    one["reordered"] = counters.reordered;
+    one["restarts"] = counters.resets;
+    one["jitter_ms"] = std::chrono::duration<double, std::milli>(counters.jitter()).count();
+    if (stream->audio) {
+      const AudioStreamReport& report = stream->audio->report();
+      json gaps = json::array();
+      for (const AudioGap& gap : report.gaps)
+        gaps.push_back({{"at_ms", gap.at.count()}, {"packets", gap.packets}});
+      json codecs = json::array();
+      for (const CodecChange& codec : report.codecs)
+        codecs.push_back(
+            {{"at_ms", codec.at.count()}, {"payload_type", codec.payload_type}, {"codec", codec.name}});
+      one["gaps"] = std::move(gaps);
+      if (report.gaps_left_out != 0) one["gaps_left_out"] = report.gaps_left_out;
+      one["codecs"] = std::move(codecs);
+      one["late_packets"] = report.late_packets;
+      one["damaged_packets"] = report.damaged_packets;
+      if (report.anchors > 1) one["clock_jumps"] = report.anchors - 1;
+      if (!report.problems.empty()) one["problems"] = report.problems;
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingTime& at,
+                                       const RecordingLosses& losses, bool discard) {
+  for (const auto& [key, stream] : streams_) {
+    if (stream->audio) stream->audio->finish(placer(stream->party));
+  }
+  // A recording without a packet is as long as the call and silent.
+  if (settings_.audio && audio_files_.empty()) audio_for(settings_.layout == AudioLayout::kSeparate ? 1 : 0);
+  FinishedRecording finished;
+  std::uint64_t packets_lost = packets_unwritten_;
+  std::uint64_t frames_lost = 0;
+  for (const auto& each : packet_files_) {
+    if (!each->file) continue;
+    if (const int wrong = each->file->flush())
+      note_trouble(fmt::format("cannot write packets: {}", strerror(wrong)));
+    packets_lost += each->file->lost();
+    json about = {{"kind", "packets"}, {"packets", each->file->packets()}};
+    if (each->party != 0) about["party"] = each->party;
+    each->file.reset();
+    finished.files.push_back({each->spool_name, each->ending, std::move(about)});
+  }
+  for (const auto& each : audio_files_) {
+    write_audio(*each, at.now);
+    if (!each->file) continue;
+    if (!each->file->close())
+      note_trouble(fmt::format("cannot write audio: {}", strerror(each->file->error())));
+    frames_lost += each->file->frames_lost();
+    json about = {{"kind", "audio"},
+                  {"rate_hz", each->rate_hz},
+                  {"channels", each->timeline.channels()},
+                  {"frames", each->file->frames()}};
+    if (each->party != 0) about["party"] = each->party;
+    if (settings_.layout == AudioLayout::kStereo) about["layout"] = "caller left, others right";
+    each->file.reset();
+    finished.files.push_back({each->spool_name, each->ending, std::move(about)});
+  }
+  if (is_paused_) pauses_.back()["to_ms"] = since_start_ms(at.now);
+  json lost = {{"queue_packets", losses.queue},
+               {"kernel_copies", losses.kernel_copies},
+               {"disk_packets", packets_lost},
+               {"disk_frames", frames_lost}};
+  if (!trouble_.empty()) lost["first_error"] = trouble_;
+  manifest_["state"] = "complete";
+  manifest_["reason"] = reason;
+  manifest_["end"] = rfc3339(at.wall);
+  manifest_["duration_ms"] = since_start_ms(at.now);
+  manifest_["metadata"] = call_.metadata;
+  manifest_["parties"] = parties();
+  manifest_["streams"] = streams();
+  manifest_["pauses"] = pauses_;
+  manifest_["sdp"] = bodies_;
+  manifest_["losses"] = std::move(lost);
+  if (undescribed_ != 0) manifest_["packets_of_no_media"] = undescribed_;
+  if (malformed_ != 0) manifest_["packets_not_rtp"] = malformed_;
+  finished.id = plan_.id;
+  finished.spool = spool_;
+  finished.manifest_spool_name = plan_.id + ".json";
+  finished.base = plan_.base;
+  finished.manifest = std::move(manifest_);
+  finished.discard = discard;
+  return finished;
+}
+
+}  // namespace ferry

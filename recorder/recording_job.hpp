@@ -1,0 +1,133 @@
+// One recording as its writer thread sees it: packets in, files and a manifest out.
+#pragma once
+
+#include "recorder/audio/audio_file.hpp"
+#include "recorder/audio/audio_stream.hpp"
+#include "recorder/audio/sample_timeline.hpp"
+#include "recorder/finished.hpp"
+#include "recorder/packet_queue.hpp"
+#include "recorder/pcap_file.hpp"
+#include "recorder/settings.hpp"
+#include "relay/core/recording.hpp"
+#include "relay/core/rtp/stream_stats.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// What is fixed when a recording starts.
+struct RecordingPlan {
+  std::string id;  // 16 hexadecimal digits
+  std::string call_id;
+  std::string base;  // path of its files in the recording directory, without endings
+  RecordingTime start;
+};
+
+/// What was lost before it came to the writer.
+struct RecordingLosses {
+  std::uint64_t queue = 0;
+  std::uint64_t kernel_copies = 0;
+};
+
+/// Owned by one writer thread.
+class RecordingJob {
+ public:
+  RecordingJob(RecordingPlan plan, const RecorderSettings& settings, std::shared_ptr<const Folder> spool);
+
+  void describe(RecordedCall call, Instant at);
+  void note_sdp(unsigned party, std::string kind, std::string body, Instant at);
+  void pause(bool on, Instant at);
+  void on_packet(const QueuedPacket& packet, Bytes datagram);
+  /// Writes what is old enough. Everything that came before `now` was handed over.
+  void tick(Instant now);
+  /// Ends the files. `losses` as the tap counted them.
+  [[nodiscard]] FinishedRecording finish(std::string_view reason, const RecordingTime& at,
+                                         const RecordingLosses& losses, bool discard);
+  /// The first thing that went wrong with the disk; empty = nothing.
+  [[nodiscard]] const std::string& trouble() const { return trouble_; }
+
+ private:
+  /// Frames younger than this may still change.
+  static constexpr Duration kMargin = AudioStream::kHold + std::chrono::milliseconds(200);
+
+  struct Stream {
+    unsigned party = 0;
+    unsigned media = 0;
+    std::string type;
+    Endpoint local;
+    Endpoint remote;
+    Ssrc ssrc;
+    bool is_rtcp = false;  // all RTCP of a transport together
+    StreamStats stats;
+    std::uint64_t rtcp_packets = 0;
+    std::uint64_t rtcp_bytes = 0;
+    Instant first{};
+    Instant last{};
+    std::unique_ptr<AudioStream> audio;
+  };
+  struct StreamKey {
+    TransportId transport;
+    std::uint32_t ssrc = 0;
+    bool is_rtcp = false;
+    auto operator<=>(const StreamKey&) const = default;
+  };
+  struct Packets {
+    unsigned party = 0;  // 0 = everybody
+    std::string spool_name;
+    std::string ending;
+    std::unique_ptr<PcapFile> file;
+  };
+  struct Audio {
+    unsigned party = 0;  // 0 = everybody
+    std::string spool_name;
+    std::string ending;
+    std::unique_ptr<AudioFile> file;
+    SampleTimeline timeline;
+    std::uint32_t rate_hz = 0;
+  };
+
+  Packets* packets_for(unsigned party);
+  Audio* audio_for(unsigned party);
+  [[nodiscard]] unsigned channel_of(unsigned party) const;
+  [[nodiscard]] std::uint32_t choose_rate() const;
+  [[nodiscard]] const RecordedStream* description_of(TransportId transport) const;
+  Stream& stream_of(const RecordedStream& about, const QueuedPacket& packet, Ssrc ssrc,
+                    const Endpoint& remote);
+  std::unique_ptr<Output> make_output(const std::string& spool_name);
+  [[nodiscard]] PlaceSamples placer(unsigned party);
+  void write_audio(Audio& audio, Instant until);
+  void write_manifest();
+  void note_trouble(std::string what);
+  [[nodiscard]] WallTime wall(Instant at) const { return plan_.start.wall + (at - plan_.start.now); }
+  [[nodiscard]] std::int64_t since_start_ms(Instant at) const;
+  [[nodiscard]] nlohmann::json parties() const;
+  [[nodiscard]] nlohmann::json streams() const;
+
+  RecordingPlan plan_;
+  const RecorderSettings& settings_;
+  std::shared_ptr<const Folder> spool_;
+  RecordedCall call_;
+  /// Parties that are gone stay in the manifest.
+  std::map<unsigned, RecordedParty> parties_;
+  std::map<StreamKey, std::unique_ptr<Stream>> streams_;
+  std::vector<std::unique_ptr<Packets>> packet_files_;
+  std::vector<std::unique_ptr<Audio>> audio_files_;
+  std::uint32_t rate_hz_ = 0;
+  nlohmann::json manifest_;
+  nlohmann::json pauses_ = nlohmann::json::array();
+  nlohmann::json bodies_ = nlohmann::json::array();
+  bool is_paused_ = false;
+  std::uint64_t undescribed_ = 0;
+  std::uint64_t malformed_ = 0;
+  std::uint64_t packets_unwritten_ = 0;
+  bool must_write_manifest_ = false;
+  std::string trouble_;
+};
+
+/// UTC with microseconds, RFC 3339.
+[[nodiscard]] std::string rfc3339(WallTime time);
+
+}  // namespace ferry
