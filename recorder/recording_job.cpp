@@ -85,6 +85,8 @@ void RecordingJob::write_manifest() {
 void RecordingJob::describe(RecordedCall call, Instant) {
   call_ = std::move(call);
   for (const RecordedParty& party : call_.parties) parties_[party.number] = party;
+  for (const RecordedStream& stream : call_.streams) described_[stream.media].clear();
+  for (const RecordedStream& stream : call_.streams) described_[stream.media].push_back(stream);
   must_write_manifest_ = true;
 }
 
@@ -107,14 +109,17 @@ void RecordingJob::pause(bool on, Instant at) {
   must_write_manifest_ = true;
 }
 
-const RecordedStream* RecordingJob::description_of(TransportId transport) const {
-  const auto found = std::ranges::find(call_.streams, transport, &RecordedStream::transport);
-  return found == call_.streams.end() ? nullptr : &*found;
+const RecordedStream* RecordingJob::description_of(const QueuedPacket& packet) const {
+  const auto known = described_.find(packet.media);
+  if (known == described_.end()) return nullptr;
+  // A call that moves to another worker has other transports there.
+  const auto same = std::ranges::find(known->second, packet.transport, &RecordedStream::transport);
+  return same == known->second.end() ? &known->second.back() : &*same;
 }
 
 RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const QueuedPacket& packet,
                                               Ssrc ssrc, const Endpoint& remote) {
-  StreamKey key{packet.transport, ssrc.value, packet.is_rtcp};
+  StreamKey key{packet.media, ssrc.value, packet.is_rtcp};
   auto known = streams_.find(key);
   if (known == streams_.end() && streams_.size() >= kMaxStreams) {
     key.ssrc = 0;  // the rest together
@@ -138,7 +143,7 @@ RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const
 }
 
 void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
-  const RecordedStream* about = description_of(packet.transport);
+  const RecordedStream* about = description_of(packet);
   if (about == nullptr) {
     ++undescribed_;
     return;

@@ -60,7 +60,7 @@ class RecordingJob {
     Endpoint local;
     Endpoint remote;
     Ssrc ssrc;
-    bool is_rtcp = false;  // all RTCP of a transport together
+    bool is_rtcp = false;  // all RTCP of a media together
     StreamStats stats;
     std::uint64_t rtcp_packets = 0;
     std::uint64_t rtcp_bytes = 0;
@@ -69,7 +69,7 @@ class RecordingJob {
     std::unique_ptr<AudioStream> audio;
   };
   struct StreamKey {
-    TransportId transport;
+    MediaId media;
     std::uint32_t ssrc = 0;
     bool is_rtcp = false;
     auto operator<=>(const StreamKey&) const = default;
@@ -93,7 +93,7 @@ class RecordingJob {
   Audio* audio_for(unsigned party);
   [[nodiscard]] unsigned channel_of(unsigned party) const;
   [[nodiscard]] std::uint32_t choose_rate() const;
-  [[nodiscard]] const RecordedStream* description_of(TransportId transport) const;
+  [[nodiscard]] const RecordedStream* description_of(const QueuedPacket& packet) const;
   Stream& stream_of(const RecordedStream& about, const QueuedPacket& packet, Ssrc ssrc,
                     const Endpoint& remote);
   std::unique_ptr<Output> make_output(const std::string& spool_name);
@@ -112,6 +112,8 @@ class RecordingJob {
   RecordedCall call_;
   /// Parties that are gone stay in the manifest.
   std::map<unsigned, RecordedParty> parties_;
+  /// As the call says now; medias that are gone stay, packets of them may be on their way.
+  std::map<MediaId, std::vector<RecordedStream>> described_;
   std::map<StreamKey, std::unique_ptr<Stream>> streams_;
   std::vector<std::unique_ptr<Packets>> packet_files_;
   std::vector<std::unique_ptr<Audio>> audio_files_;

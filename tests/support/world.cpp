@@ -91,7 +91,7 @@ namespace {
 
 class SimWorld final : public World {
  public:
-  explicit SimWorld(const WorldOptions& options) : name_(options.name) {
+  explicit SimWorld(const WorldOptions& options) : on_time_(options.on_time), name_(options.name) {
     interfaces_ = make_interfaces(options, "198.18.0.1", "198.18.0.2", false);
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < options.workers; ++i) {
@@ -102,7 +102,7 @@ class SimWorld final : public World {
     }
     plane_ = std::make_unique<MediaPlane>(std::move(workers), false);
     manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, network_,
-                                                options.listener);
+                                                options.listener, options.recorder);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
     network_.set_outlet([this](const SimDatagram& datagram) {
       if (!peers_.contains(datagram.to)) return true;  // lost in the network
@@ -110,6 +110,7 @@ class SimWorld final : public World {
       return true;
     });
     start_ = network_.now();
+    if (on_time_) on_time_(start_);
   }
   ~SimWorld() override {
     service_.reset();
@@ -152,13 +153,17 @@ class SimWorld final : public World {
   }
 
  private:
+  void advance_to(Instant time) {
+    network_.advance_to(time);
+    if (on_time_) on_time_(network_.now());
+  }
   void pass_time(Duration until) {
     while (swept_ + 1s <= until) {
       swept_ += 1s;
-      network_.advance_to(start_ + swept_);
+      advance_to(start_ + swept_);
       manager_->sweep(clock());
     }
-    network_.advance_to(start_ + until);
+    advance_to(start_ + until);
     swept_ = std::max<Duration>(swept_, std::chrono::floor<std::chrono::seconds>(elapsed()) - 1s);
   }
   void settle() {
@@ -170,6 +175,7 @@ class SimWorld final : public World {
   }
 
   SimNetwork network_;
+  std::function<void(Instant)> on_time_;
   std::string name_;
   Instant start_;
   Duration swept_{0};

@@ -36,6 +36,9 @@ struct WorldOptions {
   std::string name = "sim";
   /// Simulation only: who is told what happens.
   SessionManager::Listener listener;
+  /// Simulation only: records calls; told of the time first whenever it moves.
+  CallRecorder* recorder = nullptr;
+  std::function<void(Instant)> on_time;
 };
 
 class World {

@@ -1,0 +1,888 @@
+// Files, queue and clocks of the recorder, and whole recordings in virtual time.
+
+#include "recorder/after/digest.hpp"
+#include "recorder/audio/sample_timeline.hpp"
+#include "recorder/audio/stream_clock.hpp"
+#include "recorder/files/folder.hpp"
+#include "recorder/files/names.hpp"
+#include "recorder/files/output.hpp"
+#include "recorder/packet_queue.hpp"
+#include "relay/base/random.hpp"
+#include "tests/support/recordings.hpp"
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+using nlohmann::json;
+using test::Sound;
+using test::TemporaryFolder;
+namespace fs = std::filesystem;
+
+// --- names
+
+TEST(RecordingNames, CTL10_CallDataBecomesPlainCharacters) {
+  EXPECT_EQ(safe_name("a/../b c%\n"), "a%2F..%2Fb%20c%25%0A");
+  EXPECT_EQ(safe_name(".hidden"), "%2Ehidden");
+  EXPECT_EQ(safe_name("..").substr(0, 3), "%2E");
+  EXPECT_EQ(safe_name(""), "_");
+  const std::string longest = safe_name(std::string(500, '/'));
+  EXPECT_LE(longest.size(), 200u);
+  EXPECT_EQ(longest.size() % 3, 0u) << "no half of an encoded character";
+}
+
+TEST(RecordingNames, PatternMakesFoldersButCallDataNever) {
+  const NameParts parts{"x/y", "tag", "0123456789abcdef", WallTime{std::chrono::seconds(1'700'000'000)}};
+  EXPECT_EQ(fill_pattern("%Y/%m/%d/%c-%r", parts), "2023/11/14/x%2Fy-0123456789abcdef");
+  EXPECT_EQ(fill_pattern("%H%M%S%%%f%q", parts), "221320%tag%q");
+}
+
+TEST(RecordingNames, OnlyPathsBelow) {
+  EXPECT_TRUE(is_path_below("a/b.wav"));
+  for (const char* bad : {"", "/a", "a//b", "../a", "a/../b", "a/.", "a/"}) EXPECT_FALSE(is_path_below(bad)) << bad;
+}
+
+// --- folders
+
+class FolderTest : public testing::Test {
+ protected:
+  TemporaryFolder home_;
+  std::shared_ptr<const Folder> folder_ = *Folder::open(home_.path("rec"), {});
+};
+
+TEST_F(FolderTest, CTL10_LinksAreNotFollowed) {
+  fs::create_directory(home_.path("outside"));
+  fs::create_directory_symlink(home_.path("outside"), folder_->path_of("link"));
+  fs::create_symlink(home_.path("outside/target"), folder_->path_of("file"));
+  EXPECT_FALSE(folder_->create("link/x"));
+  EXPECT_FALSE(folder_->create("file"));
+  EXPECT_FALSE(folder_->create("../x"));
+  EXPECT_FALSE(folder_->create("/tmp/x"));
+  EXPECT_TRUE(fs::is_empty(home_.path("outside")));
+}
+
+TEST_F(FolderTest, CTL10_NothingIsOverwritten) {
+  ASSERT_TRUE(folder_->create("a"));
+  const auto again = folder_->create("a");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), EEXIST);
+  ASSERT_TRUE(folder_->create("b"));
+  EXPECT_EQ(folder_->move_to("b", *folder_, "a"), EEXIST);
+  EXPECT_TRUE(folder_->exists("b"));
+}
+
+TEST_F(FolderTest, REC4_ModesAreThoseThatWereChosen) {
+  const mode_t before = umask(0);
+  ASSERT_TRUE(folder_->create("sub/a"));
+  umask(0777);
+  ASSERT_TRUE(folder_->create("b"));
+  umask(before);
+  EXPECT_EQ(fs::status(folder_->path_of("sub/a")).permissions(), fs::perms(0640));
+  EXPECT_EQ(fs::status(folder_->path_of("b")).permissions(), fs::perms(0640));
+  EXPECT_EQ(fs::status(folder_->path_of("sub")).permissions(), fs::perms(0750));
+}
+
+TEST_F(FolderTest, MovesToAnotherFileSystem) {
+  if (!fs::exists("/dev/shm")) GTEST_SKIP() << "there is no second file system";
+  const std::string path = "/dev/shm/ferry-test-" + std::to_string(getpid());
+  const auto other = Folder::open(path, {});
+  ASSERT_TRUE(other);
+  {
+    const auto file = folder_->create("a");
+    ASSERT_TRUE(file);
+    ASSERT_EQ(write(file->get(), "hello", 5), 5);
+  }
+  EXPECT_EQ(folder_->move_to("a", **other, "sub/b"), 0);
+  EXPECT_FALSE(folder_->exists("a"));
+  EXPECT_EQ(fs::file_size(path + "/sub/b"), 5u);
+  EXPECT_FALSE((*other)->exists("sub/b.part"));
+  fs::remove_all(path);
+}
+
+// --- encryption
+
+class SealTest : public FolderTest {
+ protected:
+  void SetUp() override {
+    const std::string command = fmt::format(
+        "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
+        "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out {0}/sign.pem && "
+        "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
+        home_.path());
+    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "openssl is not there";
+  }
+  static std::vector<std::byte> noise(std::size_t size) {
+    std::mt19937 random(7);
+    std::vector<std::byte> octets(size);
+    for (std::byte& octet : octets) octet = static_cast<std::byte>(random());
+    return octets;
+  }
+  std::vector<std::byte> unsealed() {
+    fs::remove(home_.path("plain"));
+    const auto done = unseal(folder_->path_of("a"), home_.path("plain"), home_.path("key.pem"));
+    if (!done) return {};
+    std::ifstream file(home_.path("plain"), std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    const auto* data = reinterpret_cast<const std::byte*>(text.data());
+    return {data, data + text.size()};
+  }
+};
+
+TEST_F(SealTest, REC4_OnlyThePrivateKeyReadsWhatWasWritten) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65535}, std::size_t{65536}, std::size_t{65537},
+                                 std::size_t{131072}, std::size_t{400'001}}) {
+    folder_->remove("a");
+    auto content = noise(size);
+    {
+      auto output = make_sealed_output(*folder_->create("a"), home_.path("pub.pem"));
+      ASSERT_TRUE(output) << output.error();
+      for (std::size_t at = 0; at < size; at += 5000) {
+        ASSERT_EQ((*output)->write_at(at, Bytes(content).subspan(at, std::min<std::size_t>(5000, size - at))), 0);
+        if (at % 20000 == 0) {
+          ASSERT_EQ((*output)->flush(), 0);
+        }
+      }
+      if (size > 100) {  // a header that is written again
+        for (std::size_t i = 0; i < 44; ++i) content[i] = std::byte{0xaa};
+        ASSERT_EQ((*output)->write_at(0, Bytes(content).first(44)), 0);
+      }
+      ASSERT_EQ((*output)->size(), size);
+    }
+    EXPECT_EQ(unsealed(), content) << size;
+    std::ifstream file(folder_->path_of("a"), std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    if (size > 100) {
+      EXPECT_EQ(text.find(std::string(44, '\xaa')), std::string::npos) << "in clear";
+    }
+  }
+}
+
+TEST_F(SealTest, REC4_ChangesAndCutsShow) {
+  const auto content = noise(200'000);
+  {
+    auto output = make_sealed_output(*folder_->create("a"), home_.path("pub.pem"));
+    ASSERT_TRUE(output);
+    ASSERT_EQ((*output)->write_at(0, content), 0);
+  }
+  ASSERT_EQ(unsealed(), content);
+  const auto size = fs::file_size(folder_->path_of("a"));
+  fs::resize_file(folder_->path_of("a"), size - 65564 / 2);
+  EXPECT_TRUE(unsealed().empty()) << "a cut in a chunk";
+  fs::resize_file(folder_->path_of("a"), size - (200'000 - 3 * 65536 + 28));
+  EXPECT_TRUE(unsealed().empty()) << "a cut between two chunks";
+  fs::resize_file(folder_->path_of("a"), size);
+  std::fstream file(folder_->path_of("a"), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(70'000);
+  file.put('x');
+  file.close();
+  EXPECT_TRUE(unsealed().empty()) << "an octet";
+  EXPECT_FALSE(make_sealed_output(*folder_->create("b"), home_.path("key.pem"))) << "no public key";
+}
+
+// --- queue
+
+TEST(PacketQueue, OrderAndContentOverManyRounds) {
+  PacketQueue queue(1 << 16);
+  std::mt19937 random(3);
+  std::uint64_t pushed = 0;
+  std::uint64_t popped = 0;
+  std::uint64_t refused = 0;
+  std::vector<std::byte> datagram(1500);
+  for (int round = 0; round < 20'000; ++round) {
+    for (auto i = random() % 40; i > 0; --i) {
+      const std::size_t size = random() % datagram.size();
+      for (std::size_t k = 0; k < size; ++k) datagram[k] = static_cast<std::byte>(pushed + k);
+      QueuedPacket packet;
+      packet.recording = pushed;
+      packet.size = static_cast<std::uint32_t>(size);
+      queue.push(packet, Bytes(datagram).first(size)) ? ++pushed : ++refused;
+    }
+    QueuedPacket packet;
+    Bytes got;
+    for (auto i = random() % 40; i > 0 && queue.front(packet, got); --i) {
+      ASSERT_EQ(packet.recording, popped);
+      ASSERT_EQ(got.size(), packet.size);
+      if (!got.empty()) {
+        ASSERT_EQ(got.back(), static_cast<std::byte>(popped + got.size() - 1));
+      }
+      queue.pop();
+      ++popped;
+    }
+  }
+  EXPECT_GT(refused, 0u) << "it was full at times";
+  EXPECT_LE(queue.peak(), queue.capacity());
+}
+
+TEST(PacketQueue, TwoThreads) {
+  PacketQueue queue(1 << 16);
+  constexpr std::uint64_t kPackets = 200'000;
+  std::thread producer([&] {
+    std::vector<std::byte> datagram(172);
+    for (std::uint64_t i = 0; i < kPackets;) {
+      QueuedPacket packet;
+      packet.recording = i;
+      std::memcpy(datagram.data(), &i, sizeof i);
+      if (queue.push(packet, datagram)) ++i;
+    }
+  });
+  QueuedPacket packet;
+  Bytes got;
+  for (std::uint64_t i = 0; i < kPackets;) {
+    if (!queue.front(packet, got)) continue;
+    std::uint64_t inside = 0;
+    std::memcpy(&inside, got.data(), sizeof inside);
+    if (packet.recording != i || inside != i) {
+      ADD_FAILURE() << i;
+      break;
+    }
+    queue.pop();
+    ++i;
+  }
+  producer.join();
+}
+
+// --- clock of a stream
+
+/// Feeds a stream of 20 ms packets; `delay` is how late each comes. Returns where each was laid.
+std::vector<Duration> lay(StreamClock& clock, const std::vector<Duration>& sent, const std::vector<Duration>& delay,
+                          const std::vector<std::int64_t>& timestamps, std::size_t ahead = 20) {
+  std::vector<ClockedArrival> all;
+  for (std::size_t i = 0; i < sent.size(); ++i) all.push_back({timestamps[i], Instant{sent[i] + delay[i]}});
+  std::vector<Duration> laid;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const std::span<const ClockedArrival> waiting(all.data() + i, std::min(ahead, all.size() - i));
+    laid.push_back(clock.time_of(waiting, 125us).time_since_epoch());
+  }
+  return laid;
+}
+
+struct Schedule {
+  std::vector<Duration> sent;
+  std::vector<Duration> delay;
+  std::vector<std::int64_t> timestamps;
+  void add(Duration at, Duration late, std::int64_t timestamp) {
+    sent.push_back(at);
+    delay.push_back(late);
+    timestamps.push_back(timestamp);
+  }
+};
+
+TEST(StreamClock, JitterDoesNotMoveTheAudio) {
+  StreamClock clock(8000);
+  Schedule s;
+  std::mt19937 random(1);
+  for (int i = 0; i < 3000; ++i) s.add(10s + 20ms * i, i % 10 == 3 ? 1ms : std::chrono::milliseconds(1 + static_cast<int>(random() % 60)), 160 * i);
+  const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
+  for (std::size_t i = 1; i < laid.size(); ++i) ASSERT_EQ(laid[i] - laid[i - 1], 20ms) << i;
+  EXPECT_EQ(laid[0], 10s + 1ms) << "by the packet that was delayed least";
+}
+
+TEST(StreamClock, AStallIsNoJump) {
+  StreamClock clock(8000);
+  Schedule s;
+  // The network holds everything back for a second, then delivers it at once.
+  for (int i = 0; i < 500; ++i) s.add(20ms * i, i >= 200 && i < 250 ? 20ms * (250 - i) : 0ms, 160 * i);
+  const auto laid = lay(clock, s.sent, s.delay, s.timestamps, 60);
+  for (std::size_t i = 0; i < laid.size(); ++i) ASSERT_EQ(laid[i], 20ms * static_cast<int>(i)) << i;
+}
+
+TEST(StreamClock, AStoppedClockOnHoldAndARandomOffset) {
+  StreamClock clock(8000);
+  Schedule s;
+  for (int i = 0; i < 100; ++i) s.add(20ms * i, 0ms, 160 * i);
+  for (int i = 0; i < 100; ++i) s.add(12s + 20ms * i, 0ms, 160 * (100 + i));           // ten seconds without a clock
+  for (int i = 0; i < 100; ++i) s.add(14s + 20ms * i, 0ms, 1'000'000 + 160 * i);       // ahead
+  for (int i = 0; i < 100; ++i) s.add(16s + 20ms * i, 0ms, 5000 + 160 * i);            // back
+  const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
+  for (std::size_t i = 0; i < laid.size(); ++i) ASSERT_EQ(laid[i], s.sent[i]) << i;
+}
+
+TEST(StreamClock, AFastClockIsFollowedInSmallSteps) {
+  for (const int ppm : {200, -200}) {
+    StreamClock clock(8000);
+    Schedule s;
+    for (int i = 0; i < 30'000; ++i) s.add(Duration(20ms) * i + Duration(20 * ppm) * i, 0ms, 160 * i);
+    const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
+    for (std::size_t i = 1; i < laid.size(); ++i) {
+      ASSERT_LE(std::chrono::abs(laid[i] - laid[i - 1] - 20ms), 126us) << "a sample at a time";
+      ASSERT_LE(std::chrono::abs(laid[i] - s.sent[i]), 6ms) << i;
+    }
+  }
+}
+
+TEST(SampleTimeline, SumsAndSilence) {
+  SampleTimeline line(2);
+  const std::vector<std::int16_t> loud(4, 30000);
+  EXPECT_EQ(line.add(0, 2, loud), 0u);
+  EXPECT_EQ(line.add(0, 4, loud), 0u);
+  EXPECT_EQ(line.add(1, 0, std::vector<std::int16_t>{1}), 0u);
+  std::vector<std::int16_t> out;
+  line.take(10, out);
+  const std::vector<std::int16_t> wanted = {0, 1, 0, 0, 30000, 0, 30000, 0, 32767, 0, 32767, 0, 30000, 0, 30000, 0, 0, 0, 0, 0};
+  EXPECT_EQ(out, wanted);
+  EXPECT_EQ(line.add(0, 8, loud), 2u) << "two came too late";
+}
+
+// --- whole recordings
+
+constexpr double kLeftHertz = 400;
+constexpr double kRightHertz = 1000;
+
+/// A-law as ITU-T G.711 has it, written for the tests.
+std::uint8_t a_law(int sample) {
+  const int sign = sample >= 0 ? 0x80 : 0;
+  int magnitude = std::min(std::abs(sample) >> 4, 2047);
+  int exponent = 0;
+  for (int m = magnitude; m >= 32; m >>= 1) ++exponent;
+  const int mantissa = exponent == 0 ? magnitude >> 1 : magnitude >> exponent & 0x0f;
+  const int segment = magnitude < 32 ? (magnitude >> 4) : exponent + 1;
+  const int code = magnitude < 32 ? magnitude >> 1 : segment << 4 | (mantissa & 0x0f);
+  return static_cast<std::uint8_t>((sign | code) ^ 0x55);
+}
+
+/// One sender in virtual time: a tone in A-law that goes on with the clock.
+struct Sender {
+  TransportId transport;
+  MediaId media;
+  Endpoint from;
+  double hertz = kLeftHertz;
+  std::uint32_t ssrc = 1;
+  std::uint16_t sequence = 65000;
+  std::uint32_t timestamp = 0xfffff000;
+  std::uint8_t payload_type = 8;
+  std::size_t samples = 160;
+  std::uint64_t phase = 0;
+
+  std::vector<std::byte> packet() {
+    std::vector<std::byte> datagram(kRtpFixedHeaderSize + samples);
+    write_rtp_header(datagram, PayloadType{payload_type}, false, SeqNo{sequence}, timestamp, Ssrc{ssrc});
+    for (std::size_t i = 0; i < samples; ++i)
+      datagram[kRtpFixedHeaderSize + i] = static_cast<std::byte>(
+          a_law(static_cast<int>(8000 * std::sin(2 * std::numbers::pi * hertz * static_cast<double>(phase + i) / 8000))));
+    skip();
+    return datagram;
+  }
+  /// A packet that is not sent, or is lost.
+  void skip() {
+    ++sequence;
+    silence();
+  }
+  /// Time goes on without a packet (DTX).
+  void silence() {
+    timestamp += static_cast<std::uint32_t>(samples);
+    phase += samples;
+  }
+};
+
+class RecordingTest : public testing::Test {
+ protected:
+  RecordingTest() {
+    settings_.directory = home_.path("rec");
+    settings_.audio = true;
+    settings_.queue_bytes = 8u << 20;
+  }
+  void start() {
+    auto made = Recorder::make(settings_, 1, [this](RecorderLogLevel, const std::string& line) {
+      const std::lock_guard guard(lock_);
+      log_ += line + "\n";
+    }, time_.clock());
+    ASSERT_TRUE(made) << made.error();
+    recorder_ = std::move(*made);
+  }
+  void begin(const std::string& call = "call", const RecordingOrder& order = {}) {
+    if (!recorder_) start();
+    RecordingOrder whole = order;
+    whole.call_id = call;
+    whole.asked_by = "test";
+    recording_ = recorder_->start(whole);
+    recording_->describe(described());
+    begin_ = time_.now();
+  }
+  RecordedCall described() const {
+    RecordedCall call;
+    call.parties = {{1, "A", "", "", false}, {2, "B", "", "", false}};
+    const std::vector<RecordedFormat> formats = {{PayloadType{8}, "PCMA", 8000, 1, ""},
+                                                 {PayloadType{0}, "PCMU", 8000, 1, ""},
+                                                 {PayloadType{101}, "telephone-event", 8000, 1, ""}};
+    for (const unsigned n : {1u, 2u})
+      call.streams.push_back({TransportId{n, 0}, MediaId{n}, n, 1, "audio",
+                              {*IpAddress::parse("203.0.113.1"), UdpPort{static_cast<std::uint16_t>(30000 + 2 * n)}}, formats});
+    return call;
+  }
+  static Sender sender(unsigned n) {
+    Sender sender;
+    sender.transport = TransportId{n, 0};
+    sender.media = MediaId{n};
+    sender.from = {*IpAddress::parse(n == 1 ? "192.0.2.10" : "198.51.100.20"), UdpPort{static_cast<std::uint16_t>(4000 * n)}};
+    sender.hertz = n == 1 ? kLeftHertz : kRightHertz;
+    sender.ssrc = n * 1000;
+    return sender;
+  }
+  void arrive(const Sender& from, Bytes datagram, Duration late = 0ms, bool is_rtcp = false) {
+    TapPacket packet;
+    packet.transport = from.transport;
+    packet.media = from.media;
+    packet.is_rtcp = is_rtcp;
+    packet.from = from.from;
+    packet.datagram = datagram;
+    packet.size = datagram.size();
+    packet.received_at = time_.now() + late;
+    recording_->tap().on_packet(packet);
+  }
+  /// Both speak for `packets` times 20 ms.
+  void talk(int packets) {
+    for (int i = 0; i < packets; ++i) {
+      arrive(a_, a_.packet());
+      arrive(b_, b_.packet());
+      time_.advance(20ms);
+    }
+  }
+  json end(std::string_view reason = "test") {
+    recording_->end(reason);
+    recording_->finish();
+    recording_.reset();
+    recorder_->settle();
+    const auto all = test::manifests(settings_.directory);
+    return all.empty() ? json() : all.back();
+  }
+  Sound sound(const json& manifest, std::size_t n = 0) const {
+    for (const json& file : manifest["files"]) {
+      if (file["kind"] == "audio" && n-- == 0) return test::read_sound(settings_.directory + "/" + file["name"].get<std::string>());
+    }
+    return {};
+  }
+  static json stream(const json& manifest, unsigned party) {
+    for (const json& each : manifest["streams"]) {
+      if (each["party"] == party && each["protocol"] == "RTP") return each;
+    }
+    return {};
+  }
+
+  TemporaryFolder home_;
+  test::VirtualTime time_;
+  RecorderSettings settings_;
+  std::mutex lock_;
+  std::string log_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<CallRecording> recording_;
+  Instant begin_{};
+  Sender a_ = sender(1);
+  Sender b_ = sender(2);
+};
+
+TEST_F(RecordingTest, CallerLeftCalleeRightAsLongAsTheCall) {
+  begin();
+  time_.advance(1s);
+  talk(100);
+  time_.advance(500ms);
+  const json manifest = end();
+  const Sound heard = sound(manifest);
+  EXPECT_EQ(heard.channels, 2);
+  EXPECT_NEAR(heard.seconds(), 3.5, 0.001);
+  EXPECT_NEAR(heard.first_sound(0), 1, 0.001);
+  EXPECT_NEAR(heard.first_sound(1), 1, 0.001);
+  EXPECT_GT(heard.share(0, kLeftHertz, 1.01, 2.99), 0.99);
+  EXPECT_GT(heard.share(1, kRightHertz, 1.01, 2.99), 0.99);
+  EXPECT_LT(heard.level(0, 3.01, 3.5), 1);
+  EXPECT_EQ(manifest["state"], "complete");
+  EXPECT_EQ(manifest["duration_ms"], 3500);
+  EXPECT_EQ(stream(manifest, 1)["packets"], 100);
+  EXPECT_EQ(stream(manifest, 1)["lost"], 0);
+}
+
+TEST_F(RecordingTest, LossIsSilenceAndMarked) {
+  begin();
+  for (int i = 0; i < 100; ++i) {
+    if (i >= 40 && i < 50)
+      a_.skip();
+    else
+      arrive(a_, a_.packet());
+    arrive(b_, b_.packet());
+    time_.advance(20ms);
+  }
+  const json manifest = end();
+  const Sound heard = sound(manifest);
+  EXPECT_LT(heard.level(0, 0.81, 0.99), 1);
+  EXPECT_GT(heard.share(0, kLeftHertz, 1.01, 1.99), 0.99) << "what follows is in its place";
+  EXPECT_GT(heard.share(1, kRightHertz, 0.01, 1.99), 0.99);
+  const json gaps = stream(manifest, 1)["gaps"];
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_EQ(gaps[0]["packets"], 10);
+  EXPECT_NEAR(gaps[0]["at_ms"].get<double>(), 1000, 1);
+  EXPECT_EQ(stream(manifest, 1)["lost"], 10);
+}
+
+TEST_F(RecordingTest, LossIsHiddenIfWanted) {
+  settings_.loss = LossPolicy::kConceal;
+  begin();
+  for (int i = 0; i < 100; ++i) {
+    if (i == 40)
+      a_.skip();
+    else
+      arrive(a_, a_.packet());
+    time_.advance(20ms);
+  }
+  const Sound heard = sound(end());
+  EXPECT_GT(heard.level(0, 0.801, 0.819), 2000);
+  EXPECT_GT(heard.share(0, kLeftHertz, 1.01, 1.99), 0.99);
+}
+
+TEST_F(RecordingTest, DtxReorderingAndDuplicates) {
+  begin();
+  std::vector<std::byte> late;
+  for (int i = 0; i < 200; ++i) {
+    if (i >= 50 && i < 100) {
+      a_.silence();  // nothing is sent, nothing is lost
+    } else if (i % 10 == 5) {
+      late = a_.packet();
+    } else {
+      arrive(a_, a_.packet());
+      if (i % 10 == 7 && !late.empty()) {
+        arrive(a_, late);
+        arrive(a_, late);
+      }
+    }
+    time_.advance(20ms);
+  }
+  const json manifest = end();
+  const Sound heard = sound(manifest);
+  EXPECT_GT(heard.share(0, kLeftHertz, 0.01, 0.99), 0.99);
+  EXPECT_LT(heard.level(0, 1.01, 1.99), 1);
+  EXPECT_GT(heard.share(0, kLeftHertz, 2.01, 3.99), 0.99);
+  const json told = stream(manifest, 1);
+  EXPECT_EQ(told["lost"], 0);
+  EXPECT_EQ(told["duplicates"], 15);
+  EXPECT_EQ(told["packets"], 165);
+  EXPECT_TRUE(told["gaps"].empty());
+}
+
+TEST_F(RecordingTest, HoldSsrcAndPayloadChangesLeaveChannelsInStep) {
+  begin();
+  talk(50);
+  for (int i = 0; i < 250; ++i) {  // on hold: the caller's clock stands still
+    arrive(b_, b_.packet());
+    time_.advance(20ms);
+  }
+  talk(50);
+  a_.ssrc = 77;
+  a_.sequence = 5;
+  a_.timestamp = 12345;
+  a_.samples = 240;  // 30 ms
+  for (int i = 0; i < 300; ++i) {
+    if (i % 3 == 0) arrive(a_, a_.packet());
+    if (i % 2 == 0) arrive(b_, b_.packet());
+    time_.advance(10ms);
+  }
+  const json manifest = end();
+  const Sound heard = sound(manifest);
+  EXPECT_NEAR(heard.seconds(), 10, 0.001);
+  EXPECT_GT(heard.share(1, kRightHertz, 0.01, 9.99), 0.99);
+  EXPECT_GT(heard.share(0, kLeftHertz, 0.01, 0.99), 0.99);
+  EXPECT_LT(heard.level(0, 1.01, 5.99), 1) << "hold";
+  EXPECT_NEAR(heard.first_sound(0, 500, 1.01), 6, 0.001);
+  EXPECT_GT(heard.share(0, kLeftHertz, 6.01, 6.99), 0.99);
+  EXPECT_GT(heard.share(0, kLeftHertz, 7.01, 9.95), 0.99);
+}
+
+TEST_F(RecordingTest, ADriftingClockStaysInStep) {
+  settings_.queue_bytes = 64u << 20;
+  begin();
+  // Ten minutes; the callee's clock is 100 ppm slow: its packets come a little later each time.
+  Duration behind{0};
+  for (int i = 0; i < 30'000; ++i) {
+    arrive(a_, a_.packet());
+    arrive(b_, b_.packet(), behind);
+    behind += 2us;
+    time_.advance(20ms);
+  }
+  const json manifest = end();
+  const Sound heard = sound(manifest);
+  EXPECT_NEAR(heard.seconds(), 600, 0.02);
+  EXPECT_GT(heard.level(1, 599.9, 599.99), 3000) << "the slow one is heard to the end";
+  EXPECT_EQ(stream(manifest, 2)["packets"], 30'000);
+}
+
+TEST_F(RecordingTest, REC3_APauseRemovesAudioEventsAndPackets) {
+  begin();
+  talk(50);
+  recording_->pause(true, "test");
+  Sender key = a_;
+  key.payload_type = 101;
+  for (int i = 0; i < 50; ++i) {
+    arrive(a_, a_.packet());
+    std::vector<std::byte> event(kRtpFixedHeaderSize + 4);
+    write_rtp_header(event, PayloadType{101}, false, SeqNo{key.sequence++}, key.timestamp, Ssrc{a_.ssrc});
+    event[kRtpFixedHeaderSize] = std::byte{5};
+    write_u16(event, kRtpFixedHeaderSize + 2, static_cast<std::uint16_t>(160 * i));
+    arrive(a_, event);
+    time_.advance(20ms);
+  }
+  recording_->pause(false, "test");
+  talk(50);
+  const json manifest = end();
+  const Sound heard = sound(manifest);
+  EXPECT_NEAR(heard.seconds(), 3, 0.001);
+  EXPECT_LT(heard.level(0, 1.001, 1.999), 1);
+  EXPECT_GT(heard.share(0, kLeftHertz, 2.01, 2.99), 0.99);
+  ASSERT_EQ(manifest["pauses"].size(), 1u);
+  EXPECT_EQ(manifest["pauses"][0], (json{{"from_ms", 1000}, {"to_ms", 2000}}));
+  EXPECT_EQ(stream(manifest, 1)["packets"], 100) << "nothing of the pause was counted either";
+}
+
+TEST_F(RecordingTest, EventsAreTonesAtTheirPlace) {
+  begin();
+  talk(50);
+  const std::uint32_t timestamp = a_.timestamp;
+  for (int i = 1; i <= 10; ++i) {
+    std::vector<std::byte> event(kRtpFixedHeaderSize + 4);
+    write_rtp_header(event, PayloadType{101}, i == 1, SeqNo{a_.sequence++}, timestamp, Ssrc{a_.ssrc});
+    event[kRtpFixedHeaderSize] = std::byte{5};
+    event[kRtpFixedHeaderSize + 1] = std::byte{10};
+    write_u16(event, kRtpFixedHeaderSize + 2, static_cast<std::uint16_t>(160 * i));
+    arrive(a_, event);
+    a_.silence();
+    arrive(b_, b_.packet());
+    time_.advance(20ms);
+  }
+  talk(50);
+  const Sound heard = sound(end());
+  EXPECT_GT(heard.share(0, 770, 1.01, 1.19) + heard.share(0, 1336, 1.01, 1.19), 0.9) << "a five";
+  EXPECT_GT(heard.share(0, kLeftHertz, 1.21, 2.19), 0.99);
+}
+
+TEST_F(RecordingTest, LayoutsAndPacketFilesByParty) {
+  settings_.layout = AudioLayout::kSeparate;
+  settings_.packets_by_party = true;
+  begin();
+  talk(50);
+  const json manifest = end();
+  const Sound one = sound(manifest, 0);
+  const Sound two = sound(manifest, 1);
+  EXPECT_EQ(one.channels, 1);
+  EXPECT_GT(std::max(one.share(0, kLeftHertz, 0.01, 0.99), two.share(0, kLeftHertz, 0.01, 0.99)), 0.99);
+  EXPECT_GT(std::max(one.share(0, kRightHertz, 0.01, 0.99), two.share(0, kRightHertz, 0.01, 0.99)), 0.99);
+  EXPECT_EQ(manifest["files"].size(), 4u);
+}
+
+TEST_F(RecordingTest, AMixHasBothInOneChannel) {
+  settings_.layout = AudioLayout::kMixed;
+  begin();
+  talk(50);
+  const Sound heard = sound(end());
+  EXPECT_EQ(heard.channels, 1);
+  EXPECT_GT(heard.share(0, kLeftHertz, 0.01, 0.99), 0.4);
+  EXPECT_GT(heard.share(0, kRightHertz, 0.01, 0.99), 0.4);
+}
+
+TEST_F(RecordingTest, WithoutAPacketThereIsAManifestAndSilence) {
+  begin("nobody spoke");
+  time_.advance(2s);
+  const json manifest = end("timeout");
+  EXPECT_EQ(manifest["call_id"], "nobody spoke");
+  EXPECT_EQ(manifest["reason"], "timeout");
+  EXPECT_NEAR(sound(manifest).seconds(), 2, 0.001);
+  EXPECT_EQ(manifest["files"].size(), 2u);
+}
+
+TEST_F(RecordingTest, ExcludedAndDiscarded) {
+  begin();
+  talk(10);
+  recording_->discard();
+  EXPECT_TRUE(end().is_null());
+  EXPECT_TRUE(fs::is_empty(settings_.directory) || fs::directory_iterator(settings_.directory)->path().filename() == ".spool");
+}
+
+TEST_F(RecordingTest, CTL10_NamesStayBelowAndNothingIsOverwritten) {
+  start();
+  for (const auto& [file, directory] : {std::pair{"/etc/passwd", ""}, std::pair{"../../x.wav", ""}, std::pair{"", "/etc"},
+                                        std::pair{"", "../.."}, std::pair{"", ""}}) {
+    RecordingOrder order;
+    order.file = file;
+    order.directory = directory;
+    begin("../../evil", order);
+    EXPECT_THAT(recording_->packet_files().front(), testing::StartsWith(settings_.directory + "/%2E.%2F..%2Fevil-")) << file << directory;
+    end();
+  }
+  RecordingOrder order;
+  order.file = settings_.directory + "/2026/case 7.pcap";
+  for (int i = 0; i < 3; ++i) {
+    begin("again", order);
+    talk(i + 1);
+    end();
+  }
+  std::vector<std::uint64_t> packets;
+  for (const char* name : {"case 7", "case 7-2", "case 7-3"}) {
+    const json manifest = test::read_json(settings_.directory + "/2026/" + name + ".json");
+    packets.push_back(stream(manifest, 1)["packets"]);
+    EXPECT_TRUE(fs::exists(settings_.directory + "/2026/" + name + ".pcap"));
+  }
+  EXPECT_EQ(packets, (std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+TEST_F(RecordingTest, AFullQueueCostsRecordingOnlyAndIsTold) {
+  settings_.queue_bytes = 1;  // the least there is
+  begin();
+  std::uint64_t sent = 0;
+  for (; sent < 3000; ++sent) arrive(a_, a_.packet());  // faster than any thread takes them
+  const json manifest = end();
+  const std::uint64_t lost = manifest["losses"]["queue_packets"];
+  EXPECT_EQ(stream(manifest, 1)["packets"].get<std::uint64_t>() + lost, sent);
+  EXPECT_EQ(recorder_->totals().packets_lost, lost);
+}
+
+TEST_F(RecordingTest, C08_ADiskThatIsGoneCostsRecordingOnly) {
+  begin();
+  // Nothing can be made in the spool any more.
+  fs::remove_all(settings_.directory + "/.spool");
+  RecordingOrder order;
+  order.call_id = "unlucky";
+  auto unlucky = recorder_->start(order);
+  unlucky->describe(described());
+  std::swap(recording_, unlucky);
+  talk(50);
+  std::swap(recording_, unlucky);
+  unlucky->end("test");
+  unlucky->finish();
+  end();
+  const RecorderTotals totals = recorder_->totals();
+  EXPECT_EQ(totals.failed, 2u);
+  EXPECT_THAT(totals.trouble, testing::HasSubstr("cannot make"));
+}
+
+TEST_F(RecordingTest, AnInterruptedRecordingIsFinishedByTheNextProcess) {
+  const pid_t child = fork();
+  if (child == 0) {
+    begin("cut off");
+    for (int i = 0; i < 100; ++i) {
+      arrive(a_, a_.packet());
+      time_.advance(20ms);
+    }
+    // Everything up to a second ago is on the disk once the writer has looked at the clock again.
+    for (int tries = 0; tries < 400; ++tries) {
+      usleep(10'000);
+      time_.advance(5ms);
+      for (const auto& entry : fs::recursive_directory_iterator(settings_.directory)) {
+        if (entry.path().extension() == ".wav" && test::read_sound(entry.path()).seconds() > 1.2) _exit(0);
+      }
+    }
+    _exit(1);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_TRUE(test::manifests(settings_.directory).empty());
+  random_hex(64);  // the child had the same random numbers before it
+  start();
+  recorder_->settle();
+  const auto all = test::manifests(settings_.directory);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0]["state"], "interrupted");
+  EXPECT_EQ(all[0]["call_id"], "cut off");
+  const Sound heard = sound(all[0]);
+  EXPECT_GT(heard.seconds(), 1.2);
+  EXPECT_GT(heard.share(0, kLeftHertz, 0.1, 1.1), 0.99);
+}
+
+TEST_F(RecordingTest, RetentionAndQuotaRemoveTheOldestAndSaySo) {
+  settings_.audio = false;
+  begin("first");
+  talk(100);
+  end();
+  begin("second");
+  talk(100);
+  end();
+  recorder_.reset();
+  settings_.quota_bytes = 60'000;  // room for one
+  begin("third");
+  talk(100);
+  end();
+  const auto left = test::manifests(settings_.directory);
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0]["call_id"], "third");
+  const std::lock_guard guard(lock_);
+  EXPECT_THAT(log_, testing::HasSubstr("removed recording first-"));
+}
+
+TEST_F(RecordingTest, REC4_EncryptedFilesHashChainAndSignature) {
+  const std::string command = fmt::format(
+      "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
+      "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out {0}/sign.pem && "
+      "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
+      home_.path());
+  if (std::system(command.c_str()) != 0) GTEST_SKIP() << "openssl is not there";
+  settings_.encryption_key = home_.path("pub.pem");
+  settings_.signing_key = home_.path("sign.pem");
+  begin();
+  talk(100);
+  const json manifest = end();
+  for (const json& file : manifest["files"]) {
+    EXPECT_TRUE(file["encrypted"]);
+    const std::string path = settings_.directory + "/" + file["name"].get<std::string>();
+    const std::string plain = home_.path(file["name"].get<std::string>());
+    const auto done = unseal(path, plain, home_.path("key.pem"));
+    ASSERT_TRUE(done) << done.error();
+    if (file["kind"] == "audio") {
+      EXPECT_GT(test::read_sound(plain).share(0, kLeftHertz, 0.01, 1.9), 0.99);
+    }
+    const Descriptor opened(open(path.c_str(), O_RDONLY));
+    const auto digest = digest_file(opened.get(), manifest["id"]);
+    ASSERT_TRUE(digest);
+    EXPECT_EQ(file["chain"]["sha256"], json(digest->chain));
+    EXPECT_EQ(file["sha256"], digest->sha256);
+  }
+  std::string name;
+  for (const auto& entry : fs::directory_iterator(settings_.directory)) {
+    if (entry.path().extension() == ".json") name = entry.path();
+  }
+  const auto verify = [&] {
+    return std::system(fmt::format("openssl pkeyutl -verify -pubin -inkey {} -rawin -in '{}' -sigfile '{}.sig' >/dev/null 2>&1",
+                                   home_.path("verify.pem"), name, name).c_str());
+  };
+  EXPECT_EQ(verify(), 0);
+  std::fstream file(name, std::ios::in | std::ios::out);
+  file.seekp(20);
+  file.put('X');
+  file.close();
+  EXPECT_NE(verify(), 0) << "a changed manifest";
+}
+
+TEST_F(RecordingTest, HooksRunBoundedInNumberAndTime) {
+  settings_.audio = false;
+  settings_.hook = home_.path("hook.sh");
+  settings_.hook_limit = 2;
+  settings_.hook_timeout = 1s;
+  settings_.owner = getuid();
+  settings_.group = getgid();
+  std::ofstream(settings_.hook) << "#!/bin/sh\necho \"$1\" >> " << home_.path("called")
+                                << "\ncase \"$1\" in *stuck*) sleep 600;; *bad*) exit 3;; esac\n";
+  fs::permissions(settings_.hook, fs::perms(0755));
+  for (const char* name : {"good", "stuck", "bad", "good2"}) {
+    begin(name);
+    end();
+  }
+  recorder_->settle();
+  const RecorderTotals totals = recorder_->totals();
+  EXPECT_EQ(totals.hooks_run, 4u);
+  EXPECT_EQ(totals.hooks_failed, 2u) << "the stuck one was ended, the bad one said so";
+  std::ifstream called(home_.path("called"));
+  const std::string text((std::istreambuf_iterator<char>(called)), {});
+  EXPECT_EQ(std::ranges::count(text, '\n'), 4);
+  EXPECT_THAT(text, testing::HasSubstr(settings_.directory + "/good-"));
+}
+
+}  // namespace
+}  // namespace ferry
