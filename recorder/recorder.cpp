@@ -118,7 +118,8 @@ class RecorderImpl final : public Recorder {
     for (unsigned i = 0; i < settings_.writers; ++i) {
       writers_.push_back(std::make_unique<Writer>(
           settings_, run_folder_.folder, workers, share,
-          [this](FinishedRecording finished) { finisher_.post(std::move(finished)); }, clock_));
+          [this](FinishedRecording finished) { finisher_.post(std::move(finished)); },
+          [this](const std::string& line) { log_(RecorderLogLevel::kWarning, line); }, clock_));
     }
   }
   ~RecorderImpl() override {

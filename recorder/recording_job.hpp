@@ -46,6 +46,7 @@ class RecordingJob {
   /// Ends the files. `losses` as the tap counted them.
   [[nodiscard]] FinishedRecording finish(std::string_view reason, const RecordingTime& at,
                                          const RecordingLosses& losses, bool discard);
+  [[nodiscard]] const std::string& id() const { return plan_.id; }
   /// The first thing that went wrong with the disk; empty = nothing.
   [[nodiscard]] const std::string& trouble() const { return trouble_; }
 

@@ -18,8 +18,12 @@ constexpr Duration kTick = 250ms;
 
 Writer::Writer(const RecorderSettings& settings, std::shared_ptr<const Folder> spool, unsigned workers,
                std::size_t queue_bytes, std::function<void(FinishedRecording)> done,
-               std::function<RecordingTime()> clock)
-    : settings_(settings), spool_(std::move(spool)), done_(std::move(done)), clock_(std::move(clock)) {
+               std::function<void(const std::string&)> on_trouble, std::function<RecordingTime()> clock)
+    : settings_(settings),
+      spool_(std::move(spool)),
+      done_(std::move(done)),
+      on_trouble_(std::move(on_trouble)),
+      clock_(std::move(clock)) {
   for (unsigned i = 0; i < workers; ++i) queues_.push_back(std::make_unique<PacketQueue>(queue_bytes));
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "recorder");
@@ -119,6 +123,7 @@ void Writer::attempt(Active& active, const std::function<void(RecordingJob&)>& w
   }
   if (wrong.empty() || active.is_troubled) return;
   active.is_troubled = true;
+  on_trouble_("recording " + active.job->id() + ": " + wrong);
   const std::lock_guard guard(lock_);
   trouble_ = std::move(wrong);
 }

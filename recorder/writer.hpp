@@ -48,10 +48,11 @@ struct WriterCommand {
 /// worker.
 class Writer {
  public:
-  /// `done` gets each finished recording, on the writer's thread. `settings` outlives the writer.
+  /// `done` gets each finished recording, `on_trouble` the first trouble of each, on the writer's thread.
+  /// `settings` outlives the writer.
   Writer(const RecorderSettings& settings, std::shared_ptr<const Folder> spool, unsigned workers,
          std::size_t queue_bytes, std::function<void(FinishedRecording)> done,
-         std::function<RecordingTime()> clock);
+         std::function<void(const std::string&)> on_trouble, std::function<RecordingTime()> clock);
   /// Ends what is still being recorded.
   ~Writer();
   Writer(const Writer&) = delete;
@@ -85,6 +86,7 @@ class Writer {
   std::shared_ptr<const Folder> spool_;
   std::vector<std::unique_ptr<PacketQueue>> queues_;
   std::function<void(FinishedRecording)> done_;
+  std::function<void(const std::string&)> on_trouble_;
   std::function<RecordingTime()> clock_;
 
   mutable std::mutex lock_;

@@ -196,7 +196,13 @@ void Finisher::finish(FinishedRecording& finished) {
   }
   // The manifest comes last: who sees it finds the rest.
   int wrong = finished.spool->replace(finished.manifest_spool_name, text);
-  if (wrong == 0) wrong = finished.spool->move_to(finished.manifest_spool_name, *folder_, base + ".json");
+  if (wrong != 0 && !folder_->exists(base + ".json")) {
+    // The spool may be full where the recordings are not.
+    wrong = folder_->replace(base + ".json", text);
+    finished.spool->remove(finished.manifest_spool_name);
+  } else if (wrong == 0) {
+    wrong = finished.spool->move_to(finished.manifest_spool_name, *folder_, base + ".json");
+  }
   if (wrong != 0)
     trouble(fmt::format("cannot write {}: {}", folder_->path_of(base + ".json"), strerror(wrong)));
   folder_->sync();

@@ -17,6 +17,10 @@ class SampleTimeline {
   [[nodiscard]] unsigned channels() const { return channels_; }
   /// Frames before this one were taken.
   [[nodiscard]] std::int64_t taken() const { return taken_; }
+  /// Frames up to here have a sound.
+  [[nodiscard]] std::int64_t filled() const {
+    return taken_ + static_cast<std::int64_t>(frames_.size() / channels_);
+  }
   /// Returns how many samples came too late.
   std::size_t add(unsigned channel, std::int64_t position, std::span<const std::int16_t> samples) {
     const std::int64_t late =

@@ -144,9 +144,9 @@ def offset_of(heard, source, around, window=800, reach=1600):
 def snr_db(lab, heard_path, channel, shift, source_path, seconds):
     """Signal to difference, by sox: the recording from `shift` on, less the source."""
     cut, wanted = os.path.join(lab, "cut.wav"), os.path.join(lab, "wanted.wav")
-    begin = f"{max(shift, 0)}s"
-    tool("sox", heard_path, cut, "remix", str(channel + 1), "trim", begin, str(seconds))
-    tool("sox", source_path, wanted, "trim", "0", str(seconds))
+    skip = RATE // 10  # the callee's first packet is not sent
+    tool("sox", heard_path, cut, "remix", str(channel + 1), "trim", f"{shift + skip}s", str(seconds))
+    tool("sox", source_path, wanted, "trim", f"{skip}s", str(seconds))
 
     def rms(*words):
         out = tool("sox", *words, "-n", "stat").stderr.decode()
@@ -197,7 +197,10 @@ def fidelity(program, lab):
 
     def each(n):
         for party, audio in zip((call.a, call.b), coded):
-            party.send(audio[160 * n:160 * (n + 1)])
+            if n == 0 and party is call.b:
+                party.step()  # the caller speaks first: who hears only a capture takes it for that
+            else:
+                party.send(audio[160 * n:160 * (n + 1)])
     paced(6, each)
     time.sleep(0.3)
     call.end()
@@ -217,7 +220,7 @@ def fidelity(program, lab):
     check(all(r >= 30 for r in ratios), f"left is the caller, right the callee: signal to noise {ratios[0]:.1f} and {ratios[1]:.1f} dB (source in 16 bits)")
     check(abs(shifts[0] - shifts[1]) <= RATE / 1000, f"channels are in step: {abs(shifts[0] - shifts[1]) / 8:.2f} ms apart")
     judge_packets(packets, manifest, {call.a.ssrc: call.a.sent, call.b.ssrc: call.b.sent})
-    check(call.b.received() == 300 and call.a.received() == 300, "everything was relayed")
+    check(call.b.received() == 300 and call.a.received() == 299, "everything was relayed")
     check(manifest["state"] == "complete" and manifest["metadata"] == "k:v" and [b["kind"] for b in manifest["sdp"]] == ["offer", "answer"],
           f"manifest: {manifest['state']}, {manifest['reason']}, bodies {[b['kind'] for b in manifest['sdp']]}")
     for f in manifest["files"]:
@@ -226,6 +229,7 @@ def fidelity(program, lab):
             data = opened.read()
         check(len(data) == f["size"] and hashlib.sha256(data).hexdigest() == f["sha256"] and os.stat(path).st_mode & 0o777 == 0o640,
               f"{f['name']}: {f['size']} octets, hash and mode as told")
+    judge_conversion(program, lab, packets, sources)
     daemon.stop()
     left = [os.path.join(d, f) for d, _, fs in os.walk(folder + "/.spool") for f in fs]
     check(not left, f"nothing stays in the spool {left}")
@@ -278,6 +282,46 @@ def codecs(program, lab):
         daemon.stop()
 
 
+def judge_conversion(program, lab, packets, sources):
+    """`rtpferryctl convert` of our capture, of tcpdump's forms of it, and of rtpproxy's ad-hoc files."""
+    ctl = os.path.join(os.path.dirname(program), "rtpferryctl")
+    raw = open(packets, "rb").read()[24:]
+    eth, sll, ad_hoc = os.path.join(lab, "eth.pcap"), os.path.join(lab, "sll.pcap"), [os.path.join(lab, "x.a.rtp"), os.path.join(lab, "x.o.rtp")]
+    head = lambda link: struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, link)
+    ends = {}
+    with open(eth, "wb") as e, open(sll, "wb") as c:
+        e.write(head(1))
+        c.write(head(113))
+        while raw:
+            seconds, micros, size, _ = struct.unpack("<IIII", raw[:16])
+            ip, raw = raw[16:16 + size], raw[16 + size:]
+            frame = b"\x02" * 12 + b"\x81\x00\x00\x05\x08\x00" + ip  # with a VLAN tag
+            e.write(struct.pack("<IIII", seconds, micros, len(frame), len(frame)) + frame)
+            frame = struct.pack("!HHH8sH", 0, 1, 6, b"", 0x0800) + ip
+            c.write(struct.pack("<IIII", seconds, micros, len(frame), len(frame)) + frame)
+            port = ip[20:22]
+            if port not in ends:
+                ends[port] = open(ad_hoc[len(ends)], "wb")
+            ends[port].write(struct.pack("=H", 2) + port + ip[12:16] + b"\0" * 12 + struct.pack("=dH", seconds + micros / 1e6, len(ip) - 28) + ip[28:])
+    for out in ends.values():
+        out.close()
+    wav = ""
+    for name, inputs in (("ours", [packets]), ("Ethernet with VLAN", [eth]), ("Linux cooked", [sll]), ("rtpproxy's two files", ad_hoc)):
+        wav = os.path.join(lab, f"converted-{len(inputs)}-{os.path.basename(inputs[0])}.wav")
+        done = subprocess.run([ctl, "convert", *inputs, "-o", wav], capture_output=True, text=True, timeout=60)
+        heard = []
+        if done.returncode == 0:
+            for channel, path in enumerate(sources):
+                shift = offset_of(samples_of(wav, channel), samples_of(path), 0)
+                heard.append((snr_db(lab, wav, channel, shift, path, 5.8), shift))
+        check(done.returncode == 0 and all(r >= 30 for r, _ in heard) and abs(heard[0][1] - heard[1][1]) <= RATE / 1000,
+              f"convert {name}: signal to noise {[round(r, 1) for r, _ in heard]} dB, {abs(heard[0][1] - heard[1][1]) / 8 if heard else '?'} ms apart {done.stderr.strip()}")
+    again = subprocess.run([ctl, "convert", packets, "-o", wav], capture_output=True, text=True)
+    check(again.returncode == 1 and "exists" in again.stderr, f"convert overwrites nothing: {again.stderr.strip()}")
+    listed = subprocess.run([ctl, "convert", packets, "--list"], capture_output=True, text=True).stdout
+    check(listed.count(" 300 ") == 1 and listed.count(" 299 ") == 1 and "left" in listed and "right" in listed, "convert --list shows two streams of 300 packets")
+
+
 def judge_packets(path, manifest, wanted):
     """tshark's list of RTP streams against what was sent, and the manifest's."""
     out = tool("tshark", "-r", path, "-d", "udp.port==1-65535,rtp", "-q", "-z", "rtp,streams").stdout.decode()
@@ -293,6 +337,263 @@ def judge_packets(path, manifest, wanted):
     check(told == wanted, f"the manifest has the same counts {sorted(told.values())}")
 
 
+def start(program, folder, *options, threads=1, **kwargs):
+    return Daemon(program, f"--listen-ng=127.0.0.1:{PORT}", "--config-file=none", "--interface=127.0.0.1", "--control-socket=none", f"--num-threads={threads}",
+                  f"--recording-dir={folder}", "--recording-method=all", "--record-all", "--delete-delay=0", *options, defaults=False, **kwargs)
+
+
+def interrupted(program, lab):
+    """kill -9 in the middle of calls, and the next start."""
+    folder = os.path.join(lab, "interrupted")
+    daemon = start(program, folder)
+    client = Client()
+    calls = [Call(client, f"cut-{n}") for n in range(20)]
+    source = os.path.join(lab, "tone.wav")
+    tool("sox", "-n", "-r", str(RATE), "-c", "1", "-b", "16", source, "synth", "4", "sine", "500", "gain", "-6")
+    coded = a_law(source)
+    begin = time.monotonic()
+
+    def each(n):
+        for call in calls:
+            for party in (call.a, call.b):
+                party.send(coded[160 * n:160 * (n + 1)])
+    paced(4, each)
+    took = time.monotonic() - begin
+    daemon.stop(signal.SIGKILL)
+    check(not glob.glob(f"{folder}/*.json"), "a killed daemon leaves the recording in the spool")
+    readable = []
+    for path in glob.glob(f"{folder}/.spool/*/*.wav"):
+        with wave.open(path) as w:
+            readable.append(w.getnframes() / RATE)
+    check(len(readable) == 20 and min(readable) >= took - 1, f"20 WAV files are readable up to {took - min(readable):.2f} s before the end")
+    daemon = start(program, folder)
+    told = [wait_manifest(folder, call.name) for call in calls]
+    check(all(m["state"] == "interrupted" for m in told) and len(glob.glob(f"{folder}/*.wav")) == 20, f"the next start finishes them: {sorted({m['state'] for m in told})}, {len(told)}")
+    counts = [len(tool("tshark", "-r", file_of(folder, m, "packets"), "-T", "fields", "-e", "frame.number").stdout.split()) for m in told[:3]]
+    check(all(c >= 2 * 50 * (took - 1) for c in counts), f"packet files have {counts} of 400 packets")
+    daemon.stop()
+
+
+def full_disk(program, lab):
+    """A small file system: it fills up, media goes on, the manifest tells."""
+    small = os.path.join(lab, "small")
+    os.makedirs(small)
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True).returncode != 0:
+        print("SKIP: full disk: cannot mount a small file system here")
+        return
+    try:
+        daemon = start(program, os.path.join(lab, "full"), f"--recording-spool={small}")
+        client = Client()
+        calls = [Call(client, f"full-{n}") for n in range(20)]
+
+        def each(n):
+            for call in calls:
+                for party in (call.a, call.b):
+                    party.send(b"\x55" * 160)
+        paced(4, each)
+        time.sleep(0.2)
+        lost = sum(c.a.sent - c.b.received() + c.b.sent - c.a.received() for c in calls)
+        check(lost == 0, f"disk full under 20 recorded calls: {lost} packets not relayed")
+        for call in calls:
+            call.end()
+        check("No space left" in daemon.logged("No space left", 5), "the log says that there is no space")
+        told = [m for m in (json.load(open(p)) for p in glob.glob(f"{lab}/full/*.json"))]
+        damaged = [m for m in told if "No space left" in m["losses"].get("first_error", "")]
+        check(len(told) == 0 or len(damaged) > 0, f"{len(damaged)} of {len(told)} manifests that found room tell it")
+        daemon.stop()
+    finally:
+        subprocess.run(["umount", small], check=False)
+
+
+STALL = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <sys/types.h>
+#include <unistd.h>
+static ssize_t (*real)(int, const void*, size_t, off_t);
+ssize_t pwrite64(int fd, const void* data, size_t size, off_t at) {
+  if (!real) real = dlsym(RTLD_NEXT, "pwrite64");
+  while (access(STALL_FILE, F_OK) == 0) usleep(10000);
+  return real(fd, data, size, at);
+}
+ssize_t pwrite(int fd, const void* data, size_t size, off_t at) { return pwrite64(fd, data, size, at); }
+"""
+
+
+def stall(program, lab):
+    """The disk stands still for five seconds under 200 recorded calls: writing hangs, relaying and recording do not."""
+    flag, library = os.path.join(lab, "stall"), os.path.join(lab, "stall.so")
+    source = os.path.join(lab, "stall.c")
+    with open(source, "w") as f:
+        f.write(f'#define STALL_FILE "{flag}"\n' + STALL)
+    compiler = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
+    if compiler is None:
+        print("SKIP: stall: no C compiler")
+        return
+    tool(compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl")
+    folder = os.path.join(lab, "stalled")
+    os.environ["LD_PRELOAD"] = library
+    try:
+        daemon = start(program, folder, "--port-min=30000", "--port-max=40000")
+    finally:
+        del os.environ["LD_PRELOAD"]
+    client = Client()
+    calls = [Call(client, f"stall-{n}") for n in range(200)]
+    payload = b"\x55" * 160
+
+    def each(n):
+        if n == 25:
+            open(flag, "w").close()
+        if n == 25 + 125:  # of 40 ms
+            os.unlink(flag)
+        for call in calls:
+            for party in (call.a, call.b):
+                party.send(payload)
+    paced(7, each, step=0.04)
+    answered = []
+    time.sleep(0.3)
+    lost = sum(c.a.sent - c.b.received() + c.b.sent - c.a.received() for c in calls)
+    sent = sum(c.a.sent + c.b.sent for c in calls)
+    begin = time.monotonic()
+    for call in calls:
+        before = time.monotonic()
+        call.end()
+        answered.append(time.monotonic() - before)
+    told = [wait_manifest(folder, call.name, 30) for call in calls]
+    unrecorded = sum(m["losses"]["queue_packets"] + m["losses"]["disk_packets"] for m in told)
+    recorded = sum(s["packets"] for m in told for s in m["streams"])
+    check(lost == 0, f"a stall of 5 s under 200 recorded calls: {lost} of {sent} packets not relayed, slowest reply {max(answered) * 1000:.0f} ms")
+    check(recorded + unrecorded == sent and unrecorded == 0, f"and {recorded} of {sent} packets recorded, {unrecorded} lost on the way to the disk")
+    daemon.stop()
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """A web server that refuses the first two."""
+    seen = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        Receiver.seen.append(json.loads(body))
+        self.send_response(503 if len(Receiver.seen) <= 2 else 204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def s3_server(lab):
+    """s3rver from npm, if it can be had."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        return None, "npm is not installed"
+    home = os.path.join(lab, "npm")
+    os.makedirs(home)
+    got = subprocess.run([npm, "install", "--prefix", home, "--no-audit", "--no-fund", "--silent", "s3rver@3.7.1"], capture_output=True, text=True, timeout=120)
+    if got.returncode != 0:
+        return None, "s3rver cannot be installed from npm"
+    server = subprocess.Popen([os.path.join(home, "node_modules/.bin/s3rver"), "-d", os.path.join(lab, "s3"), "-a", "127.0.0.1", "-p", "4568", "--configure-bucket", "calls"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", 4568), 0.2).close()
+            return server, ""
+        except OSError:
+            time.sleep(0.05)
+    server.kill()
+    return None, "s3rver did not start"
+
+
+def after(program, lab):
+    """Hook, notification with retries, upload to an S3 server; encryption and the tool that takes it off."""
+    folder, called = os.path.join(lab, "after"), os.path.join(lab, "called")
+    hook = os.path.join(lab, "hook.sh")
+    with open(called, "w"):
+        os.chmod(called, 0o666)
+    os.chmod(lab, 0o755)
+    with open(hook, "w") as f:
+        f.write(f"#!/bin/sh\n(echo \"$1\"; id -u; grep -E 'CapEff|NoNewPrivs' /proc/self/status) >> {called}\n")
+    os.chmod(hook, 0o755)
+    key, public = os.path.join(lab, "key.pem"), os.path.join(lab, "public.pem")
+    tool("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", key)
+    tool("openssl", "pkey", "-in", key, "-pubout", "-out", public)
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    server, why = s3_server(lab)
+    upload = ["--recording-upload-url=http://127.0.0.1:4568", "--recording-upload-bucket=calls", "--recording-upload-access-key=S3RVER", "--recording-upload-secret-key=S3RVER",
+              "--recording-upload-prefix=site 1/"] if server else []
+    try:
+        daemon = start(program, folder, f"--recording-hook={hook}", f"--recording-notify-url=http://127.0.0.1:{web.server_port}/x", f"--recording-encryption-key={public}", *upload)
+        call = Call(Client(), "after")
+        paced(1, lambda n: call.a.send(b"\x55" * 160))
+        call.end()
+        manifest = wait_manifest(folder, "after")
+        end = time.monotonic() + 15
+        while time.monotonic() < end and (len(Receiver.seen) < 3 or not open(called).read().endswith("1\n")):
+            time.sleep(0.05)
+        check(len(Receiver.seen) == 3 and all(m["id"] == manifest["id"] for m in Receiver.seen), f"notified at the {len(Receiver.seen)}rd try")
+        words = open(called).read().split()
+        unprivileged = os.geteuid() != 0 or ("65534" in words and "0000000000000000" in words)
+        check(words and words[0].endswith(".json") and unprivileged and words[-1] == "1", f"the hook ran without rights: {words[1:]}")
+        for f in manifest["files"]:
+            clear = os.path.join(lab, "clear-" + f["name"])
+            done = subprocess.run([os.path.join(os.path.dirname(program), "rtpferryctl"), "decrypt", os.path.join(folder, f["name"]), "-o", clear, f"--key={key}"], capture_output=True, text=True)
+            what = tool("file", "-b", clear).stdout.decode() if shutil.which("file") else open(clear, "rb").read(4).hex()
+            check(f["encrypted"] and done.returncode == 0, f"decrypted {f['kind']}: {what.strip()[:40]} {done.stderr}")
+        if server:
+            wanted = {f["name"]: f["size"] for f in manifest["files"]}
+            end = time.monotonic() + 10
+            stored = {}
+            while time.monotonic() < end and not wanted.keys() <= stored.keys():
+                stored = {os.path.basename(p).replace("._S3rver_object", ""): os.path.getsize(p) for p in glob.glob(f"{lab}/s3/calls/**/*", recursive=True) if p.endswith("_object")}
+                time.sleep(0.05)
+            check(all(stored.get(n) == size for n, size in wanted.items()), f"stored at the S3 server: {sorted(stored)}")
+        else:
+            print(f"SKIP: upload: {why}")
+        daemon.stop()
+    finally:
+        web.shutdown()
+        if server:
+            server.kill()
+
+
+def kamailio(program, lab, offload=None):
+    """A call of sipp through Kamailio, recorded; in the kernel if asked for. Each end's tone is on its side."""
+    import calls
+    from lab import Lab, Relay, Skip, inside, need, run, wait_for
+    what = f"Kamailio{', ' + offload if offload else ''}"
+    try:
+        need("kamailio", "sipp", "sox", "tshark", "tcpdump", "ip", "pgrep")
+        with Lab() as place:
+            folder = place.path("rec")
+            words = [f"--offload={device}={offload}" for device in ("c-alice", "c-bob") if offload] or ["--offload=off"]
+            relay = Relay(place, os.path.dirname(program), "--delete-delay=0", "--num-threads=1", f"--recording-dir={folder}", "--recording-method=all", "--record-all", *words)
+            if offload and not relay.ctl("engines")["offload"]:
+                raise Skip("no rights to load BPF programs")
+            place.start("core", "kamailio", "-f", os.path.join(os.path.dirname(os.path.abspath(__file__)), "kamailio.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", place.directory,
+                        log="kamailio.log")
+            wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
+            result = calls.call(place, relay, "recorded", talk_ms=5000)
+            check(not result.problems, f"{what}: the call itself: {result.problems or result.facts[-3:]}")
+            manifest = [json.load(open(p)) for p in glob.glob(f"{folder}/*.json")][0]
+            judge_packets(file_of(folder, manifest, "packets"), manifest, {0xA11CE: 200, 0xB0B: 200})
+            heard = []
+            for channel in (1, 2):
+                cut = place.path("cut.wav")
+                begin = next(s["first_ms"] for s in manifest["streams"] if s["ssrc"] == (0xA11CE if channel == 1 else 0xB0B)) / 1000 + 0.1
+                tool("sox", file_of(folder, manifest, "audio"), cut, "remix", str(channel), "trim", str(begin), "3.5")
+                values = dict(line.split(":", 1) for line in tool("sox", cut, "-n", "stat").stderr.decode().splitlines() if ":" in line)
+                heard.append(int(values["Rough   frequency"]))
+            check(abs(heard[0] - calls.CALLER_HZ) < 25 and abs(heard[1] - calls.CALLEE_HZ) < 35, f"{what}: {heard[0]} Hz left, {heard[1]} Hz right")
+            check(manifest["losses"]["kernel_copies"] == 0 and manifest["losses"]["queue_packets"] == 0, f"{what}: nothing lost on the way to the disk")
+    except Skip as why:
+        print(f"SKIP: {what}: {why}")
+
+
+def kernel(program, lab):
+    kamailio(program, lab, "tc")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
@@ -303,7 +604,7 @@ def main():
             print(f"SKIP: {program} is not installed")
             return 77
     program = os.path.join(os.path.abspath(arguments.build), "rtpferryd")
-    parts = {"fidelity": fidelity, "codecs": codecs}
+    parts = {"fidelity": fidelity, "codecs": codecs, "interrupted": interrupted, "full disk": full_disk, "stall": stall, "after": after, "kamailio": kamailio, "kernel": kernel}
     for name, part in parts.items():
         if arguments.only and arguments.only != name:
             continue

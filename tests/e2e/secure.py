@@ -7,6 +7,7 @@ Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
 
 import argparse
 import base64
+import glob
 import json
 import os
 import signal
@@ -168,6 +169,19 @@ def streams(lab, relay, number, a_suite, b_suite):
     found = frequency(heard)
     check(near(found, ALICE_HZ) and not any(d.get("not-authentic") for d in drops), f"{what}: {found} Hz decrypted, dropped {drops}")
     ng(lab, {"command": "delete", **call, "delete delay": 0})
+    manifest = wait_for(lambda: glob.glob(lab.path(f"rec/{call['call-id']}-*.json")), 5, "the manifest")[0]
+    with open(manifest) as f:
+        text = f.read()
+    cut = lab.path("recorded.wav")
+    run("sox", manifest.replace(".json", ".wav"), cut, "remix", "1", "trim", "1", "2")
+    recorded = frequency(cut)
+    converted = lab.path("converted.wav")
+    run(os.path.join(relay.build, "rtpferryctl"), "convert", manifest.replace(".json", ".pcap"), "-o", converted)
+    packets = frequency(converted)
+    os.unlink(converted)
+    check(near(recorded, ALICE_HZ) and near(packets, ALICE_HZ) and a_key not in text and b_key not in text,
+          f"{what}: recorded in clear: {recorded} Hz in the WAV, {packets} Hz in the packets, no key in the manifest")
+
 
 
 def main():
@@ -177,7 +191,7 @@ def main():
     try:
         need("kamailio", "baresip", "ffmpeg", "sox", "ip", "pgrep")
         with Lab() as lab:
-            relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=1")
+            relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=1", f"--recording-dir={lab.path('rec')}", "--recording-method=all", "--record-all")
             lab.start("core", "kamailio", "-f", os.path.join(HERE, "kamailio-secure.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", lab.directory,
                       log="kamailio.log")
             wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")

@@ -23,7 +23,8 @@ class RecordedWorld : public testing::Test {
     settings_.audio = true;
     settings_.all_calls = all;
     settings_.queue_bytes = 256u << 20;
-    auto made = Recorder::make(settings_, 1, [](RecorderLogLevel, const std::string&) {}, time_.clock());
+    auto made = Recorder::make(
+        settings_, 1, [](RecorderLogLevel, const std::string&) {}, time_.clock());
     ASSERT_TRUE(made) << made.error();
     recorder_ = std::move(*made);
     WorldOptions options;
@@ -89,8 +90,10 @@ TEST_F(RecordedWorld, ThousandCallsWithRandomTroubleHaveCompleteManifestsWithThe
       auto call = std::make_shared<RandomCall>();
       call->id = fmt::format("random-{}-{}", batch, n);
       calls[call->id] = call;
-      call->a.own = {world_->peer_address(1, static_cast<char>(n + 1)), UdpPort{static_cast<std::uint16_t>(4000 + 2 * batch)}};
-      call->b.own = {world_->peer_address(2, static_cast<char>(n + 1)), UdpPort{static_cast<std::uint16_t>(6000 + 2 * batch)}};
+      call->a.own = {world_->peer_address(1, static_cast<char>(n + 1)),
+                     UdpPort{static_cast<std::uint16_t>(4000 + 2 * batch)}};
+      call->b.own = {world_->peer_address(2, static_cast<char>(n + 1)),
+                     UdpPort{static_cast<std::uint16_t>(6000 + 2 * batch)}};
       for (RandomParty* party : {&call->a, &call->b}) {
         party->ssrc = static_cast<std::uint32_t>(random());
         party->sequence = static_cast<std::uint16_t>(random());
@@ -179,7 +182,9 @@ TEST_F(RecordedWorld, ThousandCallsWithRandomTroubleHaveCompleteManifestsWithThe
   std::uint64_t packets = 0;
   for (const auto& [id, call] : calls) {
     const json& manifest = told.at(id);
-    EXPECT_EQ(manifest["losses"], (json{{"queue_packets", 0}, {"kernel_copies", 0}, {"disk_packets", 0}, {"disk_frames", 0}})) << id;
+    EXPECT_EQ(manifest["losses"],
+              (json{{"queue_packets", 0}, {"kernel_copies", 0}, {"disk_packets", 0}, {"disk_frames", 0}}))
+        << id;
     EXPECT_EQ(manifest["files"].size(), 2u);
     complete += manifest["state"] == "complete" ? 1 : 0;
     std::map<std::uint32_t, std::uint64_t> counted;
@@ -194,7 +199,9 @@ TEST_F(RecordedWorld, ThousandCallsWithRandomTroubleHaveCompleteManifestsWithThe
     for (const json& file : manifest["files"]) {
       if (file["kind"] != "audio") continue;
       const double wanted = std::chrono::duration<double>(call->end - call->begin).count();
-      EXPECT_NEAR(read_sound(settings_.directory + "/" + file["name"].get<std::string>()).seconds(), wanted, 0.02) << id;
+      EXPECT_NEAR(read_sound(settings_.directory + "/" + file["name"].get<std::string>()).seconds(), wanted,
+                  0.02)
+          << id;
     }
   }
   fmt::print("{} complete manifests, {} packets, counts equal the generator's\n", complete, packets);
@@ -216,7 +223,8 @@ class RecordingCommands : public RecordedWorld {
     json o = offer(id, "A", audio_sdp(call.a, events));
     if (more.is_object()) o.update(more);
     call.to_a = {world_->relay_address(), World::port_of(world_->ng(o))};
-    call.to_b = {world_->relay_address(), World::port_of(world_->ng(answer(id, "A", "B", audio_sdp(call.b))))};
+    call.to_b = {world_->relay_address(),
+                 World::port_of(world_->ng(answer(id, "A", "B", audio_sdp(call.b))))};
     return call;
   }
   void talk(const PlainCall& call, int packets, std::uint16_t& sequence) {
@@ -322,7 +330,8 @@ TEST_F(RecordingCommands, DigitsControlTheRecording) {
       const auto event = static_cast<std::uint8_t>(digit == '*' ? 10 : digit - '0');
       for (int i = 0; i < 3; ++i) {
         Packet packet(kRtpFixedHeaderSize + 4);
-        write_rtp_header(packet, PayloadType{101}, i == 0, SeqNo{sequence}, 1000u * digit + sequence / 3 * 1000u, Ssrc{9});
+        write_rtp_header(packet, PayloadType{101}, i == 0, SeqNo{sequence},
+                         1000u * digit + sequence / 3 * 1000u, Ssrc{9});
         ++sequence;
         packet[kRtpFixedHeaderSize] = std::byte{event};
         packet[kRtpFixedHeaderSize + 1] = std::byte{0x8a};
@@ -349,7 +358,11 @@ TEST_F(RecordingCommands, DigitsControlTheRecording) {
 TEST_F(RecordingCommands, REC2_AndKeysOfBodiesAreLeftOut) {
   start();
   const Endpoint a = {world_->peer_address(1, 1), UdpPort{4000}};
-  json o = offer("c", "A", audio_sdp(a, "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\na=ice-pwd:secretsecretsecretsecret\r\n"));
+  json o = offer(
+      "c", "A",
+      audio_sdp(a,
+                "a=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+                "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\na=ice-pwd:secretsecretsecretsecret\r\n"));
   o["flags"] = {"record-call"};
   world_->ng(o);
   hang_up("c");
@@ -379,7 +392,8 @@ TEST_F(RecordingCommands, EgressIsWhatLeavesTowardTheParties) {
 
 TEST_F(RecordingCommands, AMovedCallIsRecordedOn) {
   settings_.directory = home_.path("rec");
-  auto made = Recorder::make(settings_, 2, [](RecorderLogLevel, const std::string&) {}, time_.clock());
+  auto made = Recorder::make(
+      settings_, 2, [](RecorderLogLevel, const std::string&) {}, time_.clock());
   ASSERT_TRUE(made);
   recorder_ = std::move(*made);
   WorldOptions options;

@@ -63,7 +63,8 @@ struct Sound {
   /// One channel from `begin` to `end`, seconds.
   [[nodiscard]] std::vector<double> part(int channel, double begin, double end) const {
     std::vector<double> values;
-    for (auto frame = static_cast<std::size_t>(begin * rate_hz); frame < static_cast<std::size_t>(end * rate_hz); ++frame) {
+    for (auto frame = static_cast<std::size_t>(begin * rate_hz);
+         frame < static_cast<std::size_t>(end * rate_hz); ++frame) {
       const std::size_t at = frame * static_cast<std::size_t>(channels) + static_cast<std::size_t>(channel);
       values.push_back(at < samples.size() ? samples[at] : 0);
     }
@@ -93,7 +94,8 @@ struct Sound {
   [[nodiscard]] double first_sound(int channel, int limit = 500, double from = 0) const {
     for (auto frame = static_cast<std::size_t>(from * rate_hz);
          frame * static_cast<std::size_t>(channels) < samples.size(); ++frame) {
-      if (std::abs(samples[frame * static_cast<std::size_t>(channels) + static_cast<std::size_t>(channel)]) > limit)
+      if (std::abs(samples[frame * static_cast<std::size_t>(channels) + static_cast<std::size_t>(channel)]) >
+          limit)
         return static_cast<double>(frame) / rate_hz;
     }
     return -1;
@@ -119,7 +121,9 @@ class VirtualTime {
   void advance(Duration by) { now_ += by.count(); }
   void set(Instant now) { now_ = now.time_since_epoch().count(); }
   [[nodiscard]] Recorder::Clock clock() const {
-    return [this] { return RecordingTime{now(), WallTime{std::chrono::hours(480'000)} + now().time_since_epoch()}; };
+    return [this] {
+      return RecordingTime{now(), WallTime{std::chrono::hours(480'000)} + now().time_since_epoch()};
+    };
   }
 
  private:

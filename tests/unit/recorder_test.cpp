@@ -53,7 +53,8 @@ TEST(RecordingNames, PatternMakesFoldersButCallDataNever) {
 
 TEST(RecordingNames, OnlyPathsBelow) {
   EXPECT_TRUE(is_path_below("a/b.wav"));
-  for (const char* bad : {"", "/a", "a//b", "../a", "a/../b", "a/.", "a/"}) EXPECT_FALSE(is_path_below(bad)) << bad;
+  for (const char* bad : {"", "/a", "a//b", "../a", "a/../b", "a/.", "a/"})
+    EXPECT_FALSE(is_path_below(bad)) << bad;
 }
 
 // --- folders
@@ -120,7 +121,8 @@ class SealTest : public FolderTest {
   void SetUp() override {
     const std::string command = fmt::format(
         "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
-        "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out {0}/sign.pem && "
+        "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out "
+        "{0}/sign.pem && "
         "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
         home_.path());
     if (std::system(command.c_str()) != 0) GTEST_SKIP() << "openssl is not there";
@@ -143,15 +145,16 @@ class SealTest : public FolderTest {
 };
 
 TEST_F(SealTest, REC4_OnlyThePrivateKeyReadsWhatWasWritten) {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65535}, std::size_t{65536}, std::size_t{65537},
-                                 std::size_t{131072}, std::size_t{400'001}}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{65535}, std::size_t{65536},
+                                 std::size_t{65537}, std::size_t{131072}, std::size_t{400'001}}) {
     folder_->remove("a");
     auto content = noise(size);
     {
       auto output = make_sealed_output(*folder_->create("a"), home_.path("pub.pem"));
       ASSERT_TRUE(output) << output.error();
       for (std::size_t at = 0; at < size; at += 5000) {
-        ASSERT_EQ((*output)->write_at(at, Bytes(content).subspan(at, std::min<std::size_t>(5000, size - at))), 0);
+        ASSERT_EQ((*output)->write_at(at, Bytes(content).subspan(at, std::min<std::size_t>(5000, size - at))),
+                  0);
         if (at % 20000 == 0) {
           ASSERT_EQ((*output)->flush(), 0);
         }
@@ -258,8 +261,9 @@ TEST(PacketQueue, TwoThreads) {
 // --- clock of a stream
 
 /// Feeds a stream of 20 ms packets; `delay` is how late each comes. Returns where each was laid.
-std::vector<Duration> lay(StreamClock& clock, const std::vector<Duration>& sent, const std::vector<Duration>& delay,
-                          const std::vector<std::int64_t>& timestamps, std::size_t ahead = 20) {
+std::vector<Duration> lay(StreamClock& clock, const std::vector<Duration>& sent,
+                          const std::vector<Duration>& delay, const std::vector<std::int64_t>& timestamps,
+                          std::size_t ahead = 20) {
   std::vector<ClockedArrival> all;
   for (std::size_t i = 0; i < sent.size(); ++i) all.push_back({timestamps[i], Instant{sent[i] + delay[i]}});
   std::vector<Duration> laid;
@@ -285,7 +289,9 @@ TEST(StreamClock, JitterDoesNotMoveTheAudio) {
   StreamClock clock(8000);
   Schedule s;
   std::mt19937 random(1);
-  for (int i = 0; i < 3000; ++i) s.add(10s + 20ms * i, i % 10 == 3 ? 1ms : std::chrono::milliseconds(1 + static_cast<int>(random() % 60)), 160 * i);
+  for (int i = 0; i < 3000; ++i)
+    s.add(10s + 20ms * i, i % 10 == 3 ? 1ms : std::chrono::milliseconds(1 + static_cast<int>(random() % 60)),
+          160 * i);
   const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
   for (std::size_t i = 1; i < laid.size(); ++i) ASSERT_EQ(laid[i] - laid[i - 1], 20ms) << i;
   EXPECT_EQ(laid[0], 10s + 1ms) << "by the packet that was delayed least";
@@ -304,9 +310,9 @@ TEST(StreamClock, AStoppedClockOnHoldAndARandomOffset) {
   StreamClock clock(8000);
   Schedule s;
   for (int i = 0; i < 100; ++i) s.add(20ms * i, 0ms, 160 * i);
-  for (int i = 0; i < 100; ++i) s.add(12s + 20ms * i, 0ms, 160 * (100 + i));           // ten seconds without a clock
-  for (int i = 0; i < 100; ++i) s.add(14s + 20ms * i, 0ms, 1'000'000 + 160 * i);       // ahead
-  for (int i = 0; i < 100; ++i) s.add(16s + 20ms * i, 0ms, 5000 + 160 * i);            // back
+  for (int i = 0; i < 100; ++i) s.add(12s + 20ms * i, 0ms, 160 * (100 + i));  // ten seconds without a clock
+  for (int i = 0; i < 100; ++i) s.add(14s + 20ms * i, 0ms, 1'000'000 + 160 * i);  // ahead
+  for (int i = 0; i < 100; ++i) s.add(16s + 20ms * i, 0ms, 5000 + 160 * i);       // back
   const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
   for (std::size_t i = 0; i < laid.size(); ++i) ASSERT_EQ(laid[i], s.sent[i]) << i;
 }
@@ -332,7 +338,8 @@ TEST(SampleTimeline, SumsAndSilence) {
   EXPECT_EQ(line.add(1, 0, std::vector<std::int16_t>{1}), 0u);
   std::vector<std::int16_t> out;
   line.take(10, out);
-  const std::vector<std::int16_t> wanted = {0, 1, 0, 0, 30000, 0, 30000, 0, 32767, 0, 32767, 0, 30000, 0, 30000, 0, 0, 0, 0, 0};
+  const std::vector<std::int16_t> wanted = {0,     1, 0,     0, 30000, 0, 30000, 0, 32767, 0,
+                                            32767, 0, 30000, 0, 30000, 0, 0,     0, 0,     0};
   EXPECT_EQ(out, wanted);
   EXPECT_EQ(line.add(0, 8, loud), 2u) << "two came too late";
 }
@@ -371,8 +378,8 @@ struct Sender {
     std::vector<std::byte> datagram(kRtpFixedHeaderSize + samples);
     write_rtp_header(datagram, PayloadType{payload_type}, false, SeqNo{sequence}, timestamp, Ssrc{ssrc});
     for (std::size_t i = 0; i < samples; ++i)
-      datagram[kRtpFixedHeaderSize + i] = static_cast<std::byte>(
-          a_law(static_cast<int>(8000 * std::sin(2 * std::numbers::pi * hertz * static_cast<double>(phase + i) / 8000))));
+      datagram[kRtpFixedHeaderSize + i] = static_cast<std::byte>(a_law(static_cast<int>(
+          8000 * std::sin(2 * std::numbers::pi * hertz * static_cast<double>(phase + i) / 8000))));
     skip();
     return datagram;
   }
@@ -396,10 +403,13 @@ class RecordingTest : public testing::Test {
     settings_.queue_bytes = 8u << 20;
   }
   void start() {
-    auto made = Recorder::make(settings_, 1, [this](RecorderLogLevel, const std::string& line) {
-      const std::lock_guard guard(lock_);
-      log_ += line + "\n";
-    }, time_.clock());
+    auto made = Recorder::make(
+        settings_, 1,
+        [this](RecorderLogLevel, const std::string& line) {
+          const std::lock_guard guard(lock_);
+          log_ += line + "\n";
+        },
+        time_.clock());
     ASSERT_TRUE(made) << made.error();
     recorder_ = std::move(*made);
   }
@@ -419,15 +429,22 @@ class RecordingTest : public testing::Test {
                                                  {PayloadType{0}, "PCMU", 8000, 1, ""},
                                                  {PayloadType{101}, "telephone-event", 8000, 1, ""}};
     for (const unsigned n : {1u, 2u})
-      call.streams.push_back({TransportId{n, 0}, MediaId{n}, n, 1, "audio",
-                              {*IpAddress::parse("203.0.113.1"), UdpPort{static_cast<std::uint16_t>(30000 + 2 * n)}}, formats});
+      call.streams.push_back(
+          {TransportId{n, 0},
+           MediaId{n},
+           n,
+           1,
+           "audio",
+           {*IpAddress::parse("203.0.113.1"), UdpPort{static_cast<std::uint16_t>(30000 + 2 * n)}},
+           formats});
     return call;
   }
   static Sender sender(unsigned n) {
     Sender sender;
     sender.transport = TransportId{n, 0};
     sender.media = MediaId{n};
-    sender.from = {*IpAddress::parse(n == 1 ? "192.0.2.10" : "198.51.100.20"), UdpPort{static_cast<std::uint16_t>(4000 * n)}};
+    sender.from = {*IpAddress::parse(n == 1 ? "192.0.2.10" : "198.51.100.20"),
+                   UdpPort{static_cast<std::uint16_t>(4000 * n)}};
     sender.hertz = n == 1 ? kLeftHertz : kRightHertz;
     sender.ssrc = n * 1000;
     return sender;
@@ -461,7 +478,8 @@ class RecordingTest : public testing::Test {
   }
   Sound sound(const json& manifest, std::size_t n = 0) const {
     for (const json& file : manifest["files"]) {
-      if (file["kind"] == "audio" && n-- == 0) return test::read_sound(settings_.directory + "/" + file["name"].get<std::string>());
+      if (file["kind"] == "audio" && n-- == 0)
+        return test::read_sound(settings_.directory + "/" + file["name"].get<std::string>());
     }
     return {};
   }
@@ -703,18 +721,21 @@ TEST_F(RecordingTest, ExcludedAndDiscarded) {
   talk(10);
   recording_->discard();
   EXPECT_TRUE(end().is_null());
-  EXPECT_TRUE(fs::is_empty(settings_.directory) || fs::directory_iterator(settings_.directory)->path().filename() == ".spool");
+  EXPECT_TRUE(fs::is_empty(settings_.directory) ||
+              fs::directory_iterator(settings_.directory)->path().filename() == ".spool");
 }
 
 TEST_F(RecordingTest, CTL10_NamesStayBelowAndNothingIsOverwritten) {
   start();
-  for (const auto& [file, directory] : {std::pair{"/etc/passwd", ""}, std::pair{"../../x.wav", ""}, std::pair{"", "/etc"},
-                                        std::pair{"", "../.."}, std::pair{"", ""}}) {
+  for (const auto& [file, directory] : {std::pair{"/etc/passwd", ""}, std::pair{"../../x.wav", ""},
+                                        std::pair{"", "/etc"}, std::pair{"", "../.."}, std::pair{"", ""}}) {
     RecordingOrder order;
     order.file = file;
     order.directory = directory;
     begin("../../evil", order);
-    EXPECT_THAT(recording_->packet_files().front(), testing::StartsWith(settings_.directory + "/%2E.%2F..%2Fevil-")) << file << directory;
+    EXPECT_THAT(recording_->packet_files().front(),
+                testing::StartsWith(settings_.directory + "/%2E.%2F..%2Fevil-"))
+        << file << directory;
     end();
   }
   RecordingOrder order;
@@ -746,6 +767,7 @@ TEST_F(RecordingTest, AFullQueueCostsRecordingOnlyAndIsTold) {
 
 TEST_F(RecordingTest, C08_ADiskThatIsGoneCostsRecordingOnly) {
   begin();
+  recorder_->settle();
   // Nothing can be made in the spool any more.
   fs::remove_all(settings_.directory + "/.spool");
   RecordingOrder order;
@@ -820,7 +842,8 @@ TEST_F(RecordingTest, RetentionAndQuotaRemoveTheOldestAndSaySo) {
 TEST_F(RecordingTest, REC4_EncryptedFilesHashChainAndSignature) {
   const std::string command = fmt::format(
       "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
-      "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out {0}/sign.pem && "
+      "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out "
+      "{0}/sign.pem && "
       "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
       home_.path());
   if (std::system(command.c_str()) != 0) GTEST_SKIP() << "openssl is not there";
@@ -849,8 +872,11 @@ TEST_F(RecordingTest, REC4_EncryptedFilesHashChainAndSignature) {
     if (entry.path().extension() == ".json") name = entry.path();
   }
   const auto verify = [&] {
-    return std::system(fmt::format("openssl pkeyutl -verify -pubin -inkey {} -rawin -in '{}' -sigfile '{}.sig' >/dev/null 2>&1",
-                                   home_.path("verify.pem"), name, name).c_str());
+    return std::system(
+        fmt::format(
+            "openssl pkeyutl -verify -pubin -inkey {} -rawin -in '{}' -sigfile '{}.sig' >/dev/null 2>&1",
+            home_.path("verify.pem"), name, name)
+            .c_str());
   };
   EXPECT_EQ(verify(), 0);
   std::fstream file(name, std::ios::in | std::ios::out);

@@ -1,5 +1,8 @@
 // The operator's command line: asks the daemon over its control socket and prints tables or JSON.
 
+#include "tools/rtpferryctl/files.hpp"
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -30,10 +33,14 @@ constexpr std::string_view kHelp =
     "  terminate CALL-ID     end a call now\n"
     "  terminate --all       end every call now\n"
     "  stats                 totals, drops by reason, control counters\n"
+    "  record start|stop|pause CALL-ID\n"
+    "                        recording of one call\n"
     "  ports                 use of the port ranges\n"
     "  engines               what moves the media, in the kernel and beside it, and why\n"
     "  unknown-flags         words of NG clients that nobody knows, with suggestions\n"
     "  version               version of the daemon\n\n"
+    "Without a daemon:\n"
+    "{}\n"
     "Exit status: 0 done, 1 refused (no such call), 2 wrong usage, 3 no daemon.\n";
 
 std::optional<json> ask(const std::string& path, const json& request) {
@@ -151,6 +158,14 @@ void print_show(const json& call) {
     fmt::print("\n");
     for (const json& media : leg["medias"]) print_media(media);
   }
+  if (call.contains("recording")) {
+    const json& recording = call["recording"];
+    fmt::print("  recording: {} to {}", recording["state"].get<std::string>(),
+               recording["base"].get<std::string>());
+    const auto lost =
+        recording["packets_lost"].get<std::uint64_t>() + recording["kernel_copies_lost"].get<std::uint64_t>();
+    fmt::print("{}\n", lost == 0 ? "" : fmt::format(", {} packets lost on the way to the disk", lost));
+  }
   for (const json& word : call["not_in_force"]) fmt::print("  not in force: {}\n", word.get<std::string>());
 }
 
@@ -197,12 +212,17 @@ void print_stats(const json& reply) {
   }
   for (const auto& [reason, count] : reply["drops"].items())
     fmt::print("dropped {:<24} {}\n", reason, count.dump());
+  if (reply.contains("recorder")) {
+    for (const auto& [key, value] : reply["recorder"].items())
+      fmt::print("recorder {:<23} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
   for (const auto& [key, value] : reply["control"].items())
     fmt::print("control {:<24} {}\n", key, value.dump());
 }
 
 int usage(std::string_view what) {
-  fmt::print(stderr, "rtpferryctl: {}\n\n{}", what, kHelp);
+  fmt::print(stderr, "rtpferryctl: {}\n\n", what);
+  fmt::print(stderr, kHelp, ferry::ctl::kFileHelp);
   return kExitUsage;
 }
 
@@ -211,6 +231,13 @@ int run(std::span<char* const> arguments) {
   bool as_json = false;
   bool all = false;
   std::vector<std::string> words;
+  if (arguments.size() > 1) {
+    const std::string_view command = arguments[1];
+    const std::vector<std::string> rest(arguments.begin() + 2, arguments.end());
+    const bool wants_help = std::ranges::find(rest, "--help") != rest.end();
+    if (command == "convert" && !wants_help) return ferry::ctl::run_convert(rest);
+    if (command == "decrypt" && !wants_help) return ferry::ctl::run_decrypt(rest);
+  }
   for (const char* argument : arguments.subspan(1)) {
     const std::string_view word = argument;
     if (word == "--json") {
@@ -220,7 +247,7 @@ int run(std::span<char* const> arguments) {
     } else if (word.starts_with("--socket=")) {
       path = word.substr(9);
     } else if (word == "--help" || word == "-h") {
-      fmt::print("{}", kHelp);
+      fmt::print(kHelp, ferry::ctl::kFileHelp);
       return kExitOk;
     } else if (word.starts_with("--")) {
       return usage(fmt::format("unknown option '{}'", word));
@@ -236,6 +263,10 @@ int run(std::span<char* const> arguments) {
   } else if (wants_call) {
     if (words.size() != 2) return usage(fmt::format("{} needs a CALL-ID", words[0]));
     request["call_id"] = words[1];
+  } else if (words[0] == "record") {
+    if (words.size() != 3) return usage("record needs start, stop or pause and a CALL-ID");
+    request["action"] = words[1];
+    request["call_id"] = words[2];
   } else if (words.size() != 1) {
     return usage(fmt::format("{} takes no arguments", words[0]));
   }
@@ -263,6 +294,7 @@ int run(std::span<char* const> arguments) {
   if (command == "engines") print_engines(*reply);
   if (command == "unknown-flags") print_unknown(*reply);
   if (command == "version") fmt::print("rtpferryd {}\n", (*reply)["version"].get<std::string>());
+  if (command == "record") fmt::print("{}\n", (*reply)["recording"].get<std::string>());
   if (command == "terminate") fmt::print("{} calls ended\n", (*reply)["terminated"].get<std::size_t>());
   return kExitOk;
 }

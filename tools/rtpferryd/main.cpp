@@ -268,6 +268,7 @@ class Daemon {
                   access_),
         cli_(manager_, ng_, system_clocks) {
     cli_.set_engines([this] { return engines(); });
+    if (recorder_) cli_.set_recorder([this] { return recorder_figures(); });
     for (const Endpoint& local : config.listen_ng) {
       udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_,
                                                        system_clocks, config.control_tos));
@@ -385,6 +386,24 @@ class Daemon {
       log::info("offload on {}: {} ({})", name, to_string(got.mode), got.reason);
     }
     return std::move(*engine);
+  }
+
+  nlohmann::json recorder_figures() {
+    const RecorderTotals totals = recorder_->totals();
+    nlohmann::json figures = {{"started", totals.started},
+                              {"finished", totals.finished},
+                              {"failed", totals.failed},
+                              {"active", totals.active},
+                              {"packets_lost", totals.packets_lost},
+                              {"queue_bytes", totals.queue_bytes},
+                              {"queue_peak_bytes", totals.queue_peak_bytes},
+                              {"files_removed", totals.files_removed},
+                              {"hooks_run", totals.hooks_run},
+                              {"hooks_failed", totals.hooks_failed},
+                              {"notifications_failed", totals.notifications_failed},
+                              {"uploads_failed", totals.uploads_failed}};
+    if (!totals.trouble.empty()) figures["trouble"] = totals.trouble;
+    return figures;
   }
 
   nlohmann::json engines() {
@@ -598,7 +617,7 @@ int run(std::span<char* const> arguments) {
   auto helper = start_helper(*config);
   std::vector<std::string> files = config->listen_unix_ng;
   if (config->control_socket != "none") files.push_back(config->control_socket);
-  give_up_rights(config->user, config->group, files);
+  give_up_rights(config->user, config->group, files, !config->recorder.hook.empty());
   if (!config->core_dumps) hide_memory();
   Daemon daemon(*config, *interfaces, std::move(helper));
   daemon.set_arguments(arguments);

@@ -10,7 +10,8 @@ namespace ferry {
 /// it had it; a process that stays root keeps what files need too (CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER).
 /// It can gain none. The folders of `files` are made for the user first where they are missing. To be called
 /// before any thread starts. Throws std::runtime_error with a sentence.
-void give_up_rights(const std::string& user, const std::string& group, const std::vector<std::string>& files);
+void give_up_rights(const std::string& user, const std::string& group, const std::vector<std::string>& files,
+                    bool runs_programs);
 
 /// No core dump and no debugger of another user sees the keys of calls (media-security SRT-15). After the
 /// last change of user, which resets it.

@@ -3,6 +3,7 @@
 #include "control/log/log.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/listeners.hpp"
+#include "control/session/recordings.hpp"
 #include "relay/base/ensure.hpp"
 
 #include <algorithm>
@@ -48,6 +49,7 @@ json CliService::stats() {
                   {"repeated_keys", ng_.repeated_keys()}};
   // In use, not what the allocator keeps: comparable before and after calls.
   j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
+  if (recorder_) j["recorder"] = recorder_();
   j["broken_invariants"] = g_broken_invariants.load();
   return j;
 }
@@ -79,6 +81,26 @@ json CliService::unknown_flags() {
   return {{"unknown", std::move(list)}};
 }
 
+json CliService::record(const std::string& action, const std::string& call_id) {
+  Request request;
+  request.call_id = call_id;
+  Recordings recordings(manager_);
+  if (manager_.find(call_id) == nullptr) return error("no such call");
+  if (action == "start") {
+    recordings.start(request);
+  } else if (action == "stop") {
+    recordings.stop(request);
+  } else if (action == "pause") {
+    recordings.pause(request);
+  } else {
+    return error("record needs start, stop or pause");
+  }
+  manager_.flush(clock_());
+  const CallRecording* recording = manager_.find(call_id)->recording();
+  if (recording == nullptr && action == "start") return error("the daemon has no recording-dir");
+  return {{"recording", recording == nullptr ? "off" : recording->is_paused() ? "paused" : "on"}};
+}
+
 json CliService::execute(const json& request, std::string_view peer) {
   const auto text = [&](const char* key) {
     const auto found = request.find(key);
@@ -97,6 +119,7 @@ json CliService::execute(const json& request, std::string_view peer) {
     json call = manager_.show(text("call_id"), clock);
     return call.is_null() ? error("no such call") : call;
   }
+  if (command == "record") return record(text("action"), text("call_id"));
   if (command == "terminate") {
     if (request.value("all", false)) {
       const std::size_t count = manager_.terminate_all(clock);

@@ -21,6 +21,8 @@ class CliService {
       : manager_(manager), ng_(ng), clock_(std::move(clock)) {}
   /// What `engines` answers: the engines that move media and why they were chosen.
   void set_engines(std::function<nlohmann::json()> engines) { engines_ = std::move(engines); }
+  /// What `stats` says of recordings.
+  void set_recorder(std::function<nlohmann::json()> recorder) { recorder_ = std::move(recorder); }
   /// `peer` names who asks, for the audit line of destructive commands (CTL-7).
   nlohmann::json execute(const nlohmann::json& request, std::string_view peer);
 
@@ -28,11 +30,13 @@ class CliService {
   nlohmann::json stats();
   nlohmann::json ports();
   nlohmann::json unknown_flags();
+  nlohmann::json record(const std::string& action, const std::string& call_id);
 
   SessionManager& manager_;
   ng::NgService& ng_;
   std::function<Clock()> clock_;
   std::function<nlohmann::json()> engines_;
+  std::function<nlohmann::json()> recorder_;
 };
 
 /// Unix stream socket with mode 0660.
