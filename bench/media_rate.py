@@ -133,8 +133,8 @@ def sdp(port, crypto=""):
 
 
 class Relay:
-    def __init__(self, kind, build, log, calls):
-        """`kind`: the program, what it forwards by, and "SRTP" if one side of each call is encrypted."""
+    def __init__(self, kind, build, log, calls, options=(), media="m=video "):
+        """`kind`: the program, what it forwards by, and "SRTP" if one side of each call is encrypted. `options`: more of the relay's own."""
         self.crypto = [""] * calls
         self.kind, self.pids, self.process, self.helper = kind, [], None, None
         common = ["--config-file=none", f"--interface={RELAY}", "--listen-ng=127.0.0.1:2223", "--log-level=4", "--num-threads=1",
@@ -156,7 +156,7 @@ class Relay:
             self.socket = os.path.join(os.path.dirname(log.name), "control.sock")
             mode = kind.split()[1]
             command = [os.path.join(build, "rtpferryd"), *common, f"--control-socket={self.socket}",
-                       f"--offload=c0={'off' if mode == 'sockets' else mode}"]
+                       f"--offload=c0={'off' if mode == 'sockets' else mode}", *options]
         self.process = subprocess.Popen(inside(CORE, "taskset", "-c", CPU["relay"], *command), stdout=log, stderr=log)
         control = socket_in(CORE)  # not connected: nobody there yet is silence, and the request is repeated
         control.settimeout(0.1)
@@ -176,7 +176,7 @@ class Relay:
         ng(command="ping")
         self.pids = [self.process.pid]
         before = rss_kb(self.process.pid)
-        port = lambda reply: int(reply["sdp"].split("m=video ")[1].split()[0])
+        port = lambda reply: int(reply["sdp"].split(media)[1].split()[0])
         self.ports = []
         for i in range(calls):
             keys = {"call-id": f"c{i}", "from-tag": "A"}

@@ -183,10 +183,13 @@ class Generator {
         if (++next_ == frames_.size()) {
           next_ = 0;
           ++sequence_;
+          timestamp_ += 160;  // 20 ms at 8 kHz
         }
         const std::uint16_t sequence = htons(sequence_);
+        const std::uint32_t timestamp = htonl(timestamp_);
         const std::int64_t at = now_ns();
         std::memcpy(frame->rtp.data() + 2, &sequence, 2);
+        std::memcpy(frame->rtp.data() + 4, &timestamp, 4);
         std::memcpy(frame->rtp.data() + 12, &at, 8);
         std::size_t size = kPayload;
         if (sender != nullptr) {
@@ -242,6 +245,7 @@ class Generator {
   std::vector<Frame> sealed_;
   std::size_t next_ = 0;
   std::uint16_t sequence_ = 1;
+  std::uint32_t timestamp_ = 0;
 };
 
 struct End {

@@ -124,7 +124,7 @@ class RecorderImpl final : public Recorder {
   }
   ~RecorderImpl() override {
     writers_.clear();
-    finisher_.settle();
+    finisher_.settle_files();
     release_spool(run_folder_);
   }
   RecorderImpl(const RecorderImpl&) = delete;

@@ -86,8 +86,12 @@ void Writer::turn(Instant now) {
   for (const auto& queue : queues_) heads.push_back(queue->head());
   for (WriterCommand& command : commands) {
     if (auto* start = std::get_if<WriterCommand::Start>(&command.what)) {
-      auto job = std::make_unique<RecordingJob>(std::move(start->plan), settings_, spool_);
-      recordings_[command.recording].job = std::move(job);
+      try {
+        auto job = std::make_unique<RecordingJob>(std::move(start->plan), settings_, spool_);
+        recordings_[command.recording].job = std::move(job);
+      } catch (const std::exception& e) {
+        on_trouble_(std::string("a recording cannot be started: ") + e.what());
+      }
     } else if (const auto known = recordings_.find(command.recording); known != recordings_.end()) {
       known->second.later.push_back(std::move(command));
     }

@@ -270,7 +270,7 @@ struct Call {
   bool drop_traffic = false;
   /// Its events are logged whatever the rate and the level.
   bool debug = false;
-  /// Recorded now or before, or told not to be: `recording-all` leaves it alone.
+  /// Recorded now or before, or told not to be: `record-all` leaves it alone.
   bool is_recording_decided = false;
   std::unique_ptr<CallExtras> extras;
   std::optional<Instant> delete_at;

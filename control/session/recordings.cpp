@@ -167,6 +167,7 @@ void Recordings::read_message(Call& call, Leg& sender, const Request& request) {
     }
   }
   if (request.record == RecordCall::kNo || request.record == RecordCall::kDiscard) {
+    call.is_recording_decided = true;
     if (call.recording() != nullptr && request.record == RecordCall::kDiscard) call.recording()->discard();
     end(call, "stopped by " + asked_by(request));
   }
@@ -215,7 +216,7 @@ void Recordings::follow(Call& call) {
     if (manager_.recorder_ == nullptr || !manager_.recorder_->records_all() || call.is_recording_decided)
       return;
     call.is_recording_decided = true;
-    begin(call, nullptr, "recording-all");
+    begin(call, nullptr, "record-all");
     return;
   }
   call.is_recording_decided = true;

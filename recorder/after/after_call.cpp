@@ -28,6 +28,8 @@ using std::chrono::steady_clock;
 constexpr std::size_t kMaxTasks = 100'000;
 constexpr auto kHookPoll = 50ms;
 constexpr auto kHookGrace = 5s;
+/// How long the end of the daemon waits for what is left to do.
+constexpr auto kStopTime = 5s;
 constexpr long kConnectSeconds = 10;
 constexpr long kTransferSeconds = 300;
 constexpr uid_t kNobody = 65534;
@@ -45,7 +47,8 @@ using Curl = std::unique_ptr<CURL, FreeCurl>;
 using Headers = std::unique_ptr<curl_slist, FreeList>;
 
 /// Certificates are checked (the default), redirects are not followed, nothing waits for ever (CTL-9).
-Curl make_request(const std::string& url, const Headers& headers) {
+Curl make_request(const std::string& url, const Headers& headers, curl_xferinfo_callback must_end,
+                  const void* whose) {
   Curl handle(curl_easy_init());
   curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
@@ -54,6 +57,9 @@ Curl make_request(const std::string& url, const Headers& headers) {
   curl_easy_setopt(handle.get(), CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT, kTransferSeconds);
   curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(handle.get(), CURLOPT_XFERINFOFUNCTION, must_end);
+  curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, whose);
   curl_easy_setopt(
       handle.get(), CURLOPT_WRITEFUNCTION,
       +[](char*, std::size_t size, std::size_t count, void*) { return size * count; });
@@ -99,9 +105,13 @@ AfterCall::~AfterCall() {
   {
     const std::lock_guard guard(lock_);
     stop_ = true;
+    stop_at_ = steady_clock::now() + kStopTime;
   }
   wake_.notify_one();
   thread_.join();
+  if (!tasks_.empty())
+    log_(RecorderLogLevel::kWarning,
+         fmt::format("{} hooks, notifications and uploads were left undone", tasks_.size()));
   curl_global_cleanup();
 }
 
@@ -138,13 +148,18 @@ void AfterCall::run() {
       std::unique_lock guard(lock_);
       is_busy_ = !hooks_.empty();
       if (!is_busy_) settled_.notify_all();
-      if (stop_ && hooks_.empty()) return;
       const auto now = steady_clock::now();
+      const bool is_late = stop_ && now >= stop_at_;
+      if (is_late && hooks_.empty()) return;
+      if (is_late) {
+        for (Hook& hook : hooks_) hook.until = std::min(hook.until, stop_at_);
+      }
       const bool may_hook = hooks_.size() < settings_.hook_limit;
       const auto due = std::ranges::find_if(tasks_, [&](const Task& each) {
-        return (each.due <= now || stop_) && (each.kind != Task::Kind::kHook || may_hook);
+        return (each.due <= now || stop_) && !(stop_ && each.tries > 0) &&
+               (each.kind != Task::Kind::kHook || may_hook);
       });
-      if (due != tasks_.end() && !(stop_ && due->tries > 0)) {
+      if (due != tasks_.end() && !is_late) {
         task = std::move(*due);
         tasks_.erase(due);
         has_one = is_busy_ = true;
@@ -237,11 +252,17 @@ bool AfterCall::start_hook(const Task& task) {
   return true;
 }
 
+int AfterCall::must_end(void* whose, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  const auto& self = *static_cast<const AfterCall*>(whose);
+  const std::lock_guard guard(self.lock_);
+  return self.stop_ && steady_clock::now() >= self.stop_at_ ? 1 : 0;
+}
+
 std::string AfterCall::notify(const Task& task) const {
   Headers headers;
   add(headers, "Content-Type: application/json");
   add(headers, "Expect:");
-  const Curl handle = make_request(settings_.notify_url, headers);
+  const Curl handle = make_request(settings_.notify_url, headers, &must_end, this);
   curl_easy_setopt(handle.get(), CURLOPT_POST, 1L);
   curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(task.recording->manifest.size()));
   curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDS, task.recording->manifest.data());
@@ -271,7 +292,8 @@ std::string AfterCall::upload(const std::string& name) const {
   add(headers, "Expect:");
   const std::string key = to.prefix + name;
   const Curl handle =
-      make_request(fmt::format("{}/{}/{}", to.endpoint, escape_path(to.bucket), escape_path(key)), headers);
+      make_request(fmt::format("{}/{}/{}", to.endpoint, escape_path(to.bucket), escape_path(key)), headers,
+                   &must_end, this);
   const std::unique_ptr<FILE, CloseFile> stream(fdopen(dup(file->get()), "r"));
   rewind(stream.get());
   curl_easy_setopt(handle.get(), CURLOPT_UPLOAD, 1L);

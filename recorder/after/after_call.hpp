@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include <curl/curl.h>
 #include <sys/types.h>
 
 namespace ferry {
@@ -64,6 +65,8 @@ class AfterCall {
   [[nodiscard]] std::string notify(const Task& task) const;
   [[nodiscard]] std::string upload(const std::string& name) const;
   [[nodiscard]] std::string upload_all(Task& task) const;
+  /// Asked by libcurl while it transfers: true ends that.
+  static int must_end(void* whose, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
   void give_up(const Task& task, const std::string& why);
 
   const RecorderSettings& settings_;
@@ -76,6 +79,7 @@ class AfterCall {
   std::vector<Hook> hooks_;  // the thread's own
   bool is_busy_ = false;
   bool stop_ = false;
+  std::chrono::steady_clock::time_point stop_at_;
   RecorderTotals totals_;
   std::thread thread_;
 };

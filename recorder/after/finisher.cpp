@@ -66,11 +66,13 @@ void Finisher::post(FinishedRecording finished) {
   wake_.notify_one();
 }
 
+void Finisher::settle_files() {
+  std::unique_lock guard(lock_);
+  settled_.wait(guard, [this] { return queue_.empty() && !is_busy_; });
+}
+
 void Finisher::settle() {
-  {
-    std::unique_lock guard(lock_);
-    settled_.wait(guard, [this] { return queue_.empty() && !is_busy_; });
-  }
+  settle_files();
   after_.settle();
 }
 
@@ -206,6 +208,7 @@ void Finisher::finish(FinishedRecording& finished) {
   if (wrong != 0)
     trouble(fmt::format("cannot write {}: {}", folder_->path_of(base + ".json"), strerror(wrong)));
   folder_->sync();
+  good = good && !(manifest.contains("losses") && manifest["losses"].contains("first_error"));
   kept.files.push_back(base + ".json");
   kept.bytes += text.size();
   {

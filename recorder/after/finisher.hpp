@@ -25,7 +25,9 @@ class Finisher {
   Finisher& operator=(const Finisher&) = delete;
 
   void post(FinishedRecording finished);
-  /// Waits until everything posted so far is in its place, and who wanted to know of it was told or given up.
+  /// Waits until everything posted so far is in its place.
+  void settle_files();
+  /// And until who wanted to know of it was told or given up.
   void settle();
   [[nodiscard]] RecorderTotals totals() const;
 

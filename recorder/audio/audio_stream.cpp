@@ -13,6 +13,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxPending = 1024;
+/// Packets behind one that are asked about the delay.
+constexpr std::size_t kMaxArrivals = 100;
 constexpr std::size_t kMaxGaps = 500;
 constexpr std::size_t kMaxCodecs = 64;
 constexpr std::size_t kMaxProblems = 16;
@@ -204,8 +206,9 @@ void AudioStream::play(Pending& packet, const PlaceSamples& place) {
     in_spurt_ = false;
   }
   std::vector<ClockedArrival> arrivals;
-  arrivals.reserve(pending_.size());
+  arrivals.reserve(std::min(pending_.size(), kMaxArrivals));
   for (const Pending& each : pending_) {
+    if (arrivals.size() == kMaxArrivals) break;
     const bool same_clock = each.format && each.format->clock_rate_hz == packet.format->clock_rate_hz;
     if (!same_clock) break;
     // Packets of one event share a timestamp: they say nothing about the clock.

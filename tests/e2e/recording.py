@@ -375,7 +375,7 @@ def interrupted(program, lab):
 
 
 def full_disk(program, lab):
-    """A small file system: it fills up, media goes on, the manifest tells."""
+    """Row C-08. A small file system: it fills up, media goes on, the manifest tells."""
     small = os.path.join(lab, "small")
     os.makedirs(small)
     if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], capture_output=True).returncode != 0:

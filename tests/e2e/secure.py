@@ -176,7 +176,7 @@ def streams(lab, relay, number, a_suite, b_suite):
     run("sox", manifest.replace(".json", ".wav"), cut, "remix", "1", "trim", "1", "2")
     recorded = frequency(cut)
     converted = lab.path("converted.wav")
-    run(os.path.join(relay.build, "rtpferryctl"), "convert", manifest.replace(".json", ".pcap"), "-o", converted)
+    run(os.path.join(relay.build, "rtpferryctl"), "convert", "--mixed", manifest.replace(".json", ".pcap"), "-o", converted)
     packets = frequency(converted)
     os.unlink(converted)
     check(near(recorded, ALICE_HZ) and near(packets, ALICE_HZ) and a_key not in text and b_key not in text,

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp"
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio"
 python3 - "$here/../golden" "$work" <<'PY'
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -31,9 +31,10 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             packets = list(golden.rtp_packets(step["send"]))
             open(f"{sys.argv[2]}/rtp_rtcp/{n}", "wb").write(b"".join(b"\1" + bytes([min(len(p), 255)]) + p[:255] for p in packets))
             open(f"{sys.argv[2]}/rtp_rtcp/{n}x", "wb").write(packets[0])
+            open(f"{sys.argv[2]}/audio/{n}x", "wb").write(bytes([n % 256]) + packets[0][12:] + b"\x50\1\0\2\1\x14" * 3)
             open(f"{sys.argv[2]}/srtp/{n}x", "wb").write(bytes([n % 256]) + packets[0])
 PY
-for target in bencode json_envelope sdp rtp_rtcp srtp; do
+for target in bencode json_envelope sdp rtp_rtcp srtp audio; do
   echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
   "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
     -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }

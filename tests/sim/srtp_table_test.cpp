@@ -4,6 +4,7 @@
 #include "control/sdp/sdes.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tests/support/kernel_model.hpp"
+#include "tests/support/recordings.hpp"
 #include "tests/support/srtp_judge.hpp"
 #include "tests/support/world.hpp"
 
@@ -798,13 +799,14 @@ Row s01(World& world) {
 Row s02(World& world) {
   SecureCall call(world, 2, kCm80, std::nullopt);
   call.set_up();
-  Row row{"S-02", "the same after re-offers with the same key, listener on and off"};
+  Row row{"S-02", "the same after re-offers with the same key, recording and listener on and off"};
   std::vector<Packet> wire;
   for (int n = 0; n < 50; ++n) {
     wire.push_back(call.next(call.a()));
     call.deliver(call.a(), wire.back());
     call.pass();
     if (n % 10 == 5) call.set_up();
+    world.ng({{"command", n % 2 == 0 ? "start recording" : "stop recording"}, {"call-id", call.id()}});
     if (n % 10 == 7)
       world.ng({{"command", "subscribe request"},
                 {"call-id", call.id()},
@@ -995,7 +997,7 @@ Row s10(World& world) {
 Row s11(World& world) {
   SecureCall call(world, 11, std::nullopt, kCm80);
   call.set_up();
-  Row row{"S-11", "listeners, silence and plans toggled 100 times: the SRTCP index strictly rises (SRT-5)"};
+  Row row{"S-11", "recording, listeners, silence, plans toggled 100 times: the SRTCP index rises (SRT-5)"};
   std::int64_t last = -1;
   for (int n = 0; n < 100; ++n) {
     if (n % 4 == 0)
@@ -1008,6 +1010,7 @@ Row s11(World& world) {
     if (n % 4 == 2)
       world.ng({{"command", n % 8 == 2 ? "silence media" : "unsilence media"}, {"call-id", call.id()}});
     if (n % 4 == 3) call.set_up();
+    world.ng({{"command", n % 2 == 0 ? "start recording" : "stop recording"}, {"call-id", call.id()}});
     call.deliver(call.a(), call.next(call.a()));
     call.deliver(call.b(), call.next(call.b()));
     const std::size_t before = call.captured.size();
@@ -1074,7 +1077,20 @@ Row s12(World& world) {
 }
 
 TEST_P(Backends, AttackTable) {
-  const auto world = make_sim_world(options());
+  // Every call is recorded, and none of it may show.
+  const TemporaryFolder home;
+  VirtualTime time;
+  RecorderSettings settings;
+  settings.directory = home.path("rec");
+  settings.audio = true;
+  settings.all_calls = true;
+  const auto recorder = Recorder::make(
+      settings, 1, [](RecorderLogLevel, const std::string&) {}, time.clock());
+  ASSERT_TRUE(recorder) << recorder.error();
+  WorldOptions recorded = options();
+  recorded.recorder = recorder->get();
+  recorded.on_time = [&time](Instant now) { time.set(now); };
+  const auto world = make_sim_world(recorded);
   std::vector<Row> rows = {s01(*world), s02(*world), s03(*world), s04(*world), s05(*world), s06(*world)};
   rows.push_back(s07([](SessionManager::Listener listener) {
     WorldOptions with_listener = options();

@@ -1,0 +1,67 @@
+// PRC-3: payloads of recorded audio. Each decoder takes or refuses whatever a peer may send, and what it
+// makes of it is bounded; a stream puts any order of packets onto its time.
+#include "codecs/audio/amr.hpp"
+#include "codecs/audio/audio_decoder.hpp"
+#include "recorder/audio/audio_stream.hpp"
+#include "tests/fuzz/facts.hpp"
+
+#include <array>
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  using namespace ferry;
+  if (size < 4) return 0;
+  static const std::array<AudioFormat, 12> formats = {{{"PCMU", 8000, 1, ""},
+                                                       {"PCMA", 8000, 1, ""},
+                                                       {"G722", 8000, 1, ""},
+                                                       {"L16", 16000, 2, ""},
+                                                       {"GSM", 8000, 1, ""},
+                                                       {"G726-24", 8000, 1, ""},
+                                                       {"AAL2-G726-40", 8000, 1, ""},
+                                                       {"opus", 48000, 2, "sprop-stereo=1"},
+                                                       {"speex", 16000, 1, ""},
+                                                       {"AMR", 8000, 1, "octet-align=1"},
+                                                       {"AMR", 8000, 1, ""},
+                                                       {"AMR-WB", 16000, 1, ""}}};
+  const AudioFormat& format = formats[data[0] % formats.size()];
+  const Bytes rest(reinterpret_cast<const std::byte*>(data + 1), size - 1);
+  const bool is_amr = format.encoding.starts_with("AMR");
+  if (is_amr) {
+    const auto frames = amr_frames(rest, format.clock_rate_hz == 16000, !format.parameters.empty());
+    fact(!frames || (!frames->empty() && frames->size() <= 12));
+  }
+  const auto decoder = make_audio_decoder(format);
+  fact(decoder.has_value());
+  // The libraries behind AMR trust the bits of a frame; only its shape is ours to check.
+  std::vector<std::int16_t> samples;
+  if (!is_amr) {
+    const bool good = (*decoder)->decode(rest, samples);
+    fact(good || samples.empty());
+    fact(samples.size() <= 96'000 || format.encoding == "L16");
+  }
+
+  // The same octets as packets: a length, then sequence and timestamp, then the payload.
+  const std::vector<RecordedFormat> known = {
+      {PayloadType{96}, format.encoding, format.clock_rate_hz, format.channels, format.parameters},
+      {PayloadType{101}, "telephone-event", 8000, 1, ""}};
+  if (is_amr) return 0;
+  AudioStream stream(Instant{}, 8000, LossPolicy::kConceal, EventPolicy::kTone);
+  const auto place = [](std::int64_t, std::span<const std::int16_t> placed) {
+    fact(placed.size() <= 200'000);
+    return std::size_t{0};
+  };
+  Instant now{};
+  for (Bytes left = rest; left.size() >= 6;) {
+    const std::size_t length = std::min<std::size_t>(read_u8(left, 0), left.size() - 6);
+    RtpView packet;
+    packet.sequence = SeqNo{static_cast<std::uint16_t>(read_u8(left, 1) * 16)};
+    packet.timestamp = read_u16(left, 2) * 80u;
+    packet.payload_type = PayloadType{read_u8(left, 4) % 3 == 0 ? std::uint8_t{101} : std::uint8_t{96}};
+    packet.payload = left.subspan(6, length);
+    now += std::chrono::milliseconds(read_u8(left, 5));
+    stream.on_packet(packet, now, known);
+    stream.release(now, place);
+    left = left.subspan(6 + length);
+  }
+  stream.finish(place);
+  return 0;
+}
