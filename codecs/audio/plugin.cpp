@@ -39,7 +39,8 @@ Result<const rtpferry_codec*, std::string> load(const std::string& name) {
 
 class PluginDecoder final : public AudioDecoder {
  public:
-  PluginDecoder(const rtpferry_codec& codec, void* state) : codec_(codec), state_(state) {}
+  PluginDecoder(const rtpferry_codec& codec, void* state)
+      : codec_(codec), state_(state), repetition_(codec.sample_rate_hz) {}
   ~PluginDecoder() override { codec_.close(state_); }
   PluginDecoder(const PluginDecoder&) = delete;
   PluginDecoder& operator=(const PluginDecoder&) = delete;

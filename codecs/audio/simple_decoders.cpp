@@ -12,23 +12,6 @@
 
 namespace ferry {
 
-struct Repetition::State {
-  plc_state_t plc;
-};
-
-Repetition::Repetition() : state_(std::make_unique<State>()) { plc_init(&state_->plc); }
-Repetition::~Repetition() = default;
-
-void Repetition::heard(std::span<std::int16_t> samples) {
-  plc_rx(&state_->plc, samples.data(), static_cast<int>(samples.size()));
-}
-
-void Repetition::fill(std::size_t frames, std::vector<std::int16_t>& out) {
-  const std::size_t before = out.size();
-  out.resize(before + frames);
-  plc_fillin(&state_->plc, out.data() + before, static_cast<int>(frames));
-}
-
 namespace {
 
 /// Longest time of one packet that is believed, ms.
@@ -39,7 +22,7 @@ const std::uint8_t* octets(Bytes bytes) { return reinterpret_cast<const std::uin
 /// Mono codecs without an answer to loss.
 class RepeatingDecoder : public AudioDecoder {
  public:
-  explicit RepeatingDecoder(std::uint32_t rate_hz) : rate_hz_(rate_hz) {}
+  explicit RepeatingDecoder(std::uint32_t rate_hz) : rate_hz_(rate_hz), repetition_(rate_hz) {}
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return rate_hz_; }
   [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) final {
     const std::size_t before = out.size();

@@ -37,7 +37,7 @@ std::vector<RecordedFormat> formats_of(const Media& media) {
   const auto own = codecs_of(media);
   std::vector<sdp::Codec> all;
   if (!media.subscriptions.empty()) all = codecs_of(*media.subscriptions.front().source);
-  std::ranges::stable_partition(all, [&](const sdp::Codec& shown) {
+  std::stable_partition(all.begin(), all.end(), [&](const sdp::Codec& shown) {
     return std::ranges::any_of(own, [&](const sdp::Codec& codec) { return sdp::same_codec(shown, codec); });
   });
   for (const sdp::Codec& codec : own) {

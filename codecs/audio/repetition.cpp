@@ -1,0 +1,57 @@
+#include "codecs/audio/repetition.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ferry {
+
+Repetition::Repetition(std::uint32_t rate_hz)
+    : shortest_(rate_hz / 400), longest_(rate_hz / 66), fade_(rate_hz * 60 / 1000) {}  // 2.5 and 15 ms
+
+void Repetition::heard(std::span<const std::int16_t> samples) {
+  period_ = made_ = 0;
+  const std::size_t room = 2 * longest_;
+  if (samples.size() >= room) {
+    history_.assign(samples.end() - static_cast<std::ptrdiff_t>(room), samples.end());
+    return;
+  }
+  history_.insert(history_.end(), samples.begin(), samples.end());
+  if (history_.size() > room)
+    history_.erase(history_.begin(), history_.end() - static_cast<std::ptrdiff_t>(room));
+}
+
+std::size_t Repetition::pitch() const {
+  // Where the end of what was heard looks most like what came before it.
+  std::size_t best = longest_;
+  double best_score = -1;
+  const std::size_t window = longest_;
+  const std::size_t end = history_.size();
+  for (std::size_t lag = shortest_; lag <= longest_ && lag + window <= end; ++lag) {
+    double product = 0;
+    double energy = 1;
+    for (std::size_t i = end - window; i < end; ++i) {
+      product += static_cast<double>(history_[i]) * history_[i - lag];
+      energy += static_cast<double>(history_[i - lag]) * history_[i - lag];
+    }
+    const double score = product / std::sqrt(energy);
+    if (score <= best_score) continue;
+    best_score = score;
+    best = lag;
+  }
+  return best;
+}
+
+void Repetition::fill(std::size_t frames, std::vector<std::int16_t>& out) {
+  if (period_ == 0 && history_.size() == 2 * longest_) period_ = pitch();
+  for (; frames > 0; --frames, ++made_) {
+    if (period_ == 0 || made_ >= fade_) {
+      out.push_back(0);
+      continue;
+    }
+    const std::int16_t again = history_[history_.size() - period_ + made_ % period_];
+    out.push_back(static_cast<std::int16_t>(again * static_cast<std::int64_t>(fade_ - made_) /
+                                            static_cast<std::int64_t>(fade_)));
+  }
+}
+
+}  // namespace ferry
