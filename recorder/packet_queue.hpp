@@ -22,6 +22,8 @@ struct QueuedPacket {
   /// Of the whole datagram.
   std::uint32_t size = 0;
   bool is_rtcp = false;
+  /// Of the relay's port.
+  Component port = Component::kRtp;
 };
 
 /// Lock-free between one producer thread and one consumer thread. Memory is touched as it is used.

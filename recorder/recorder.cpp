@@ -31,14 +31,15 @@ class RecordingTap final : public PacketTap {
     // A pause holds from the moment it is asked for: nothing of it reaches a queue (REC-3).
     if (paused.load(std::memory_order_relaxed) || closed.load(std::memory_order_relaxed)) return;
     if (packet.is_rtcp && !rtcp_) return;
-    const QueuedPacket queued{recording_,
-                              packet.transport,
-                              packet.media,
-                              packet.from,
-                              packet.to,
-                              packet.received_at,
-                              static_cast<std::uint32_t>(packet.size),
-                              packet.is_rtcp};
+    const QueuedPacket queued{.recording = recording_,
+                              .transport = packet.transport,
+                              .media = packet.media,
+                              .from = packet.from,
+                              .to = packet.to,
+                              .at = packet.received_at,
+                              .size = static_cast<std::uint32_t>(packet.size),
+                              .is_rtcp = packet.is_rtcp,
+                              .port = packet.port};
     if (packet.worker >= writer_.queues() || !writer_.queue(packet.worker).push(queued, packet.datagram))
       lost.fetch_add(1, std::memory_order_relaxed);
   }

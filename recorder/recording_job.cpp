@@ -150,8 +150,7 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
   }
   const bool leaves = packet.to.is_set();
   Endpoint local = about->local;
-  if (packet.is_rtcp && (leaves ? packet.to : packet.from).port.value % 2 != 0 && local.port.value % 2 == 0)
-    local.port.value = static_cast<std::uint16_t>(local.port.value + 1);  // not multiplexed
+  if (packet.port == Component::kRtcp) local.port.value = static_cast<std::uint16_t>(local.port.value + 1);
   if (Packets* packets = settings_.packets ? packets_for(about->party) : nullptr; packets != nullptr) {
     if (packets->file) {
       packets->file->write(

@@ -13,6 +13,8 @@ struct TapPacket {
   TransportId transport;
   MediaId media;
   bool is_rtcp = false;
+  /// Of the port that it came to, or leaves from.
+  Component port = Component::kRtp;
   Endpoint from;
   /// Set if it leaves this relay: whom it goes to, and `from` says nothing.
   Endpoint to;

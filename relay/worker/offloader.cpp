@@ -274,15 +274,14 @@ void Offloader::collect() {
     const auto known = sampled_.find(sample.local);
     const TransportEntry* entry = known == sampled_.end() ? nullptr : table_.find(known->second);
     if (entry == nullptr) return;
-    const TapPacket seen{entry->state.id(),
-                         entry->state.plan().sources.front().media,
-                         false,
-                         sample.from,
-                         {},
-                         sample.datagram,
-                         sample.size,
-                         sample.received_at,
-                         worker_};
+    const TapPacket seen{.transport = entry->state.id(),
+                         .media = entry->state.plan().sources.front().media,
+                         .from = sample.from,
+                         .to = {},
+                         .datagram = sample.datagram,
+                         .size = sample.size,
+                         .received_at = sample.received_at,
+                         .worker = worker_};
     for (PacketTap* tap : entry->taps) {
       if (!tap->wants_egress()) tap->on_packet(seen);
     }

@@ -306,7 +306,7 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
   const Verdict verdict = entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_);
   switch (verdict.kind) {
     case Verdict::Kind::kForward:
-      forward(entry, verdict, std::move(packet), now);
+      forward(entry, component, verdict, std::move(packet), now);
       return;
     case Verdict::Kind::kDrop:
       count_drops(totals_, verdict.reason);
@@ -345,7 +345,7 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
   (*entry.held)[slot] = {std::move(packet), next_held_++};
 }
 
-void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet,
+void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
                      Instant now) noexcept {
   bump(totals_.packets);
   bump(totals_.bytes, packet.data().size());
@@ -354,9 +354,16 @@ void Worker::forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer
   bump(ingress.bytes, packet.data().size());
   const SourcePlan& source = entry.state.plan().sources[verdict.source];
   if (!entry.taps.empty()) {
-    const TapPacket seen{entry.state.id(),     source.media, verdict.is_rtcp,
-                         packet->remote,       {},           packet.data(),
-                         packet.data().size(), now,          number_};
+    const TapPacket seen{.transport = entry.state.id(),
+                         .media = source.media,
+                         .is_rtcp = verdict.is_rtcp,
+                         .port = arrived_at,
+                         .from = packet->remote,
+                         .to = {},
+                         .datagram = packet.data(),
+                         .size = packet.data().size(),
+                         .received_at = now,
+                         .worker = number_};
     for (PacketTap* tap : entry.taps) {
       if (!tap->wants_egress()) tap->on_packet(seen);
     }
@@ -432,8 +439,16 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
     return;
   }
   if (!out.taps.empty()) {
-    const TapPacket seen{out.state.id(),       to,  is_rtcp, {}, hop.to, packet.data(),
-                         packet.data().size(), now, number_};
+    const TapPacket seen{.transport = out.state.id(),
+                         .media = to,
+                         .is_rtcp = is_rtcp,
+                         .port = hop.via,
+                         .from = {},
+                         .to = hop.to,
+                         .datagram = packet.data(),
+                         .size = packet.data().size(),
+                         .received_at = now,
+                         .worker = number_};
     for (PacketTap* tap : out.taps) {
       if (tap->wants_egress()) tap->on_packet(seen);
     }

@@ -161,7 +161,8 @@ class Worker {
   }
   void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
              int depth) noexcept;
-  void forward(TransportEntry& entry, const Verdict& verdict, PacketBuffer packet, Instant now) noexcept;
+  void forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
+               Instant now) noexcept;
   void drop(TransportEntry& entry, DropReason reason) noexcept;
   InterfaceTotals& interface_of(const TransportEntry& entry) noexcept {
     return interface_totals(totals_, entry.state.plan());

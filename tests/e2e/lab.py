@@ -169,8 +169,11 @@ def tone_file(path, hertz, seconds):
 
 
 def tone_pcap(lab, name, hertz, seconds, ssrc):
-    """An RTP stream of the tone as a capture file for sipp's play_pcap_audio."""
-    audio = tone_file(lab.path(name + ".al"), hertz, seconds)
+    return audio_pcap(lab, name, tone_file(lab.path(name + ".al"), hertz, seconds), ssrc)
+
+
+def audio_pcap(lab, name, audio, ssrc):
+    """An RTP stream of A-law octets as a capture file for sipp's play_pcap_audio."""
     path = lab.path(name + ".pcap")
     with open(path, "wb") as f:
         f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))

@@ -1,5 +1,6 @@
 // Recorded calls through the whole relay in virtual time: signalling, workers, taps, files.
 
+#include "recorder/convert/capture.hpp"
 #include "tests/support/recordings.hpp"
 #include "tests/support/world.hpp"
 
@@ -290,6 +291,42 @@ TEST_F(RecordingCommands, RecordAllRecordsFromTheFirstMessageAndStopsForGood) {
   ASSERT_EQ(told.size(), 1u);
   EXPECT_EQ(packets_of(told.at("c")), 20u);
   EXPECT_EQ(told.at("c")["parties"].size(), 2u);
+}
+
+TEST_F(RecordingCommands, RecordAllLeavesACallAloneThatSaysNo) {
+  start(true);
+  std::uint16_t sequence = 1;
+  const PlainCall call = set_up("c", {{"record call", "no"}});
+  talk(call, 10, sequence);
+  hang_up("c");
+  EXPECT_TRUE(by_call().empty());
+}
+
+TEST_F(RecordingCommands, RtcpHasThePortThatItCameTo) {
+  start(true);
+  std::uint16_t sequence = 1;
+  const PlainCall call = set_up("c");
+  talk(call, 5, sequence);
+  const auto next = [](Endpoint endpoint) {
+    return Endpoint{endpoint.address, UdpPort{static_cast<std::uint16_t>(endpoint.port.value + 1)}};
+  };
+  world_->send(next(call.a), next(call.to_b), receiver_report(1));
+  hang_up("c");
+  const json manifest = by_call().at("c");
+  std::string path;
+  for (const json& file : manifest["files"]) {
+    if (file["kind"] == "packets") path = settings_.directory + "/" + file["name"].get<std::string>();
+  }
+  auto reader = CaptureReader::open(path);
+  ASSERT_TRUE(reader) << reader.error();
+  CapturedDatagram datagram;
+  std::set<std::pair<Endpoint, Endpoint>> ends;
+  std::size_t packets = 0;
+  for (; (*reader)->next(datagram); ++packets) ends.insert({datagram.from, datagram.to});
+  const std::set<std::pair<Endpoint, Endpoint>> wanted = {
+      {call.a, call.to_b}, {call.b, call.to_a}, {next(call.a), next(call.to_b)}};
+  EXPECT_EQ(ends, wanted);
+  EXPECT_EQ(packets, 11u);
 }
 
 TEST_F(RecordingCommands, ExcludedPartiesAndDiscardedCallsLeaveNothing) {

@@ -842,6 +842,20 @@ TEST_F(RecordingTest, RetentionAndQuotaRemoveTheOldestAndSaySo) {
   EXPECT_THAT(log_, testing::HasSubstr("removed recording first-"));
 }
 
+TEST_F(RecordingTest, RetentionRemovesWhatIsTooOld) {
+  settings_.retention = std::chrono::hours(24);  // the virtual time of these recordings is years ago
+  begin();
+  talk(10);
+  recording_->end("test");
+  recording_->finish();
+  recording_.reset();
+  recorder_->settle();
+  recorder_.reset();
+  EXPECT_TRUE(test::manifests(settings_.directory).empty());
+  const std::lock_guard guard(lock_);
+  EXPECT_THAT(log_, testing::HasSubstr("older than recording-retention"));
+}
+
 TEST_F(RecordingTest, REC4_EncryptedFilesHashChainAndSignature) {
   const std::string command = fmt::format(
       "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
