@@ -23,7 +23,7 @@ test:             ## build, then every test that this machine can run
 	@ctest --test-dir $(BUILD) --output-on-failure $(CTEST_ARGS)
 
 asan:             ## unit tests with address and undefined-behaviour sanitizers
-	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) && ctest --test-dir build/asan -L unit --output-on-failure
+	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) --target unit_tests && ctest --test-dir build/asan -L unit --output-on-failure
 
 bench: build      ## set-up rate, forwarding rate, CPU, latency and memory beside rtpengine
 	@tools/setup.sh bench
@@ -31,6 +31,7 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 	@$(BUILD)/bin/connected_send
 	@$(BUILD)/bin/srtp_cost
 	@python3 bench/media_rate.py --build $(BUILD)/bin --json $(BUILD)/media_rate.json
+	@python3 bench/recording_rate.py --build $(BUILD)/bin
 
 fuzz:             ## every parser, SECONDS each (default 30)
 	@tools/setup.sh build fuzz

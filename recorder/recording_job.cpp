@@ -338,6 +338,7 @@ json RecordingJob::streams() const {
       if (report.gaps_left_out != 0) one["gaps_left_out"] = report.gaps_left_out;
       one["codecs"] = std::move(codecs);
       one["late_packets"] = report.late_packets;
+      if (report.late_samples != 0) one["late_samples"] = report.late_samples;
       one["damaged_packets"] = report.damaged_packets;
       if (report.anchors > 1) one["clock_jumps"] = report.anchors - 1;
       if (!report.problems.empty()) one["problems"] = report.problems;

@@ -253,38 +253,40 @@ CODECS = {  # what ffmpeg can send; the others are in audio_test; name: (ffmpeg'
 
 
 def codecs(program, lab):
-    """Each codec as ffmpeg encodes it; what is in the file is judged by sox."""
-    for form, options in (("wav", []), ("flac", []), ("opus", []), ("mp3", [])):
-        folder = os.path.join(lab, form)
-        chosen = CODECS if form == "wav" else {"PCMU": CODECS["PCMU"], "opus": CODECS["opus"]}
-        daemon = Daemon(program, f"--listen-ng=127.0.0.1:{PORT}", "--config-file=none", "--interface=127.0.0.1", "--control-socket=none", "--num-threads=1",
-                        f"--recording-dir={folder}", "--recording-method=audio", f"--recording-audio-format={form}", "--recording-audio-layout=mixed", "--record-all",
-                        *options, defaults=False)
-        client = Client()
-        running = []
-        for name, (words, lines, kind, _) in chosen.items():
+    """Each codec as ffmpeg encodes it, and each form of file; what is in it is judged by sox."""
+    daemons, running = [], []
+    for number, form in enumerate(("wav", "flac", "opus", "mp3")):
+        folder, port = os.path.join(lab, form), PORT + number
+        daemons.append(Daemon(program, f"--listen-ng=127.0.0.1:{port}", "--config-file=none", "--interface=127.0.0.1", "--control-socket=none", "--num-threads=1",
+                              f"--port-min={30000 + 2000 * number}", f"--port-max={31998 + 2000 * number}", f"--recording-dir={folder}", "--recording-method=audio",
+                              f"--recording-audio-format={form}", "--recording-audio-layout=mixed", "--record-all", defaults=False))
+        client = Client(port)
+        for name in CODECS if form == "wav" else ("PCMU", "opus"):
+            words, lines, kind, _ = CODECS[name]
             call = Call(client, name, codecs=str(kind), extra=lines + "\r\n" if lines else "")
             call.a.socket.close()
-            running.append((call, subprocess.Popen(
-                ["ffmpeg", "-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i", "sine=frequency=700:duration=3", "-af", "volume=6", "-ac", "1", *words.split(), "-strict", "experimental",
+            running.append((form, call, subprocess.Popen(
+                ["ffmpeg", "-nostdin", "-v", "error", "-re", "-f", "lavfi", "-i", "sine=frequency=700:duration=3", "-af", "volume=6", "-ac", "1", *words.split(),
                  "-payload_type", str(kind), "-f", "rtp", f"rtp://127.0.0.1:{call.a.to[1]}?localport={call.a.port}&pkt_size=412"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)))
-        for call, sender in running:
-            _, err = sender.communicate(timeout=20)
-            if sender.returncode != 0:
-                check(False, f"ffmpeg cannot send {call.name}: {err.decode().strip()[:200]}")
-            call.end()
-        for call, _ in running:
-            manifest = wait_manifest(folder, call.name)
-            path = file_of(folder, manifest, "audio")
-            info = json.loads(tool("ffprobe", "-v", "error", "-show_streams", "-of", "json", path).stdout)["streams"][0]
-            cut = os.path.join(lab, "tone.wav")
-            tool("ffmpeg", "-v", "error", "-y", "-ss", "0.7", "-t", "1.5", "-i", path, cut)
-            values = dict(line.split(":", 1) for line in tool("sox", cut, "-n", "stat").stderr.decode().splitlines() if ":" in line)
-            heard, level = int(values["Rough   frequency"]), float(values["RMS     amplitude"])
-            wanted = 48000 if form == "opus" else CODECS[call.name][3]
-            stream = next((s for s in manifest["streams"] if s["protocol"] == "RTP"), {})
-            check(abs(heard - 700) <= 35 and level > 0.1 and int(info["sample_rate"]) == wanted and not stream.get("problems") and not stream.get("damaged_packets"),
-                  f"{call.name} in {form}: {heard} Hz at {info['sample_rate']} Hz, level {level:.2f}, {stream.get('packets')} packets, {stream.get('codecs')}, {stream.get('problems', '')}")
+    for form, call, sender in running:
+        _, err = sender.communicate(timeout=20)
+        if sender.returncode != 0:
+            check(False, f"ffmpeg cannot send {call.name}: {err.decode().strip()[:200]}")
+        call.end()
+    for form, call, _ in running:
+        folder = os.path.join(lab, form)
+        manifest = wait_manifest(folder, call.name)
+        path = file_of(folder, manifest, "audio")
+        info = json.loads(tool("ffprobe", "-v", "error", "-show_streams", "-of", "json", path).stdout)["streams"][0]
+        cut = os.path.join(lab, "tone.wav")
+        tool("ffmpeg", "-v", "error", "-y", "-ss", "1", "-t", "1.5", "-i", path, cut)
+        values = dict(line.split(":", 1) for line in tool("sox", cut, "-n", "stat").stderr.decode().splitlines() if ":" in line)
+        heard, level = int(values["Rough   frequency"]), float(values["RMS     amplitude"])
+        wanted = 48000 if form == "opus" else CODECS[call.name][3]
+        stream = next((s for s in manifest["streams"] if s["protocol"] == "RTP"), {})
+        check(abs(heard - 700) <= 35 and level > 0.1 and int(info["sample_rate"]) == wanted and not stream.get("problems") and not stream.get("damaged_packets"),
+              f"{call.name} in {form}: {heard} Hz at {info['sample_rate']} Hz, level {level:.2f}, {stream.get('packets')} packets, {[c['codec'] for c in stream.get('codecs', [])]}")
+    for daemon in daemons:
         daemon.stop()
 
 
@@ -563,18 +565,18 @@ def after(program, lab):
             server.kill()
 
 
-def kamailio(program, lab, offload=None):
-    """A call of sipp through Kamailio, recorded; in the kernel if asked for. Each end's tone is on its side."""
+def in_kernel(program, lab):
+    """A call of sipp through Kamailio that the kernel forwards, recorded by its copies. Each end's tone is on its side."""
     import calls
     from lab import Lab, Relay, Skip, inside, need, run, wait_for
-    what = f"Kamailio{', ' + offload if offload else ''}"
+    what = "Kamailio, tc"
     try:
         need("kamailio", "sipp", "sox", "tshark", "tcpdump", "ip", "pgrep")
         with Lab() as place:
             folder = place.path("rec")
-            words = [f"--offload={device}={offload}" for device in ("c-alice", "c-bob") if offload] or ["--offload=off"]
+            words = [f"--offload={device}=tc" for device in ("c-alice", "c-bob")]
             relay = Relay(place, os.path.dirname(program), "--delete-delay=0", "--num-threads=1", f"--recording-dir={folder}", "--recording-method=all", "--record-all", *words)
-            if offload and not relay.ctl("engines")["offload"]:
+            if not relay.ctl("engines")["offload"]:
                 raise Skip("no rights to load BPF programs")
             place.start("core", "kamailio", "-f", os.path.join(os.path.dirname(os.path.abspath(__file__)), "kamailio.cfg"), "-DD", "-m", "64", "-M", "8", "-Y", place.directory,
                         log="kamailio.log")
@@ -651,10 +653,6 @@ def speech_through_kamailio(program, lab):
         print(f"SKIP: speech through Kamailio: {why}")
 
 
-def kernel(program, lab):
-    kamailio(program, lab, "tc")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
@@ -665,7 +663,7 @@ def main():
             print(f"SKIP: {program} is not installed")
             return 77
     program = os.path.join(os.path.abspath(arguments.build), "rtpferryd")
-    parts = {"fidelity": fidelity, "codecs": codecs, "interrupted": interrupted, "full disk": full_disk, "stall": stall, "after": after, "speech": speech_through_kamailio, "kamailio": kamailio, "kernel": kernel}
+    parts = {"fidelity": fidelity, "codecs": codecs, "interrupted": interrupted, "full disk": full_disk, "stall": stall, "after": after, "speech": speech_through_kamailio, "kernel": in_kernel}
     for name, part in parts.items():
         if arguments.only and arguments.only != name:
             continue

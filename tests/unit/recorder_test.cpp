@@ -116,16 +116,22 @@ TEST_F(FolderTest, MovesToAnotherFileSystem) {
 
 // --- encryption
 
+/// Keys of an operator: key.pem and pub.pem (RSA), sign.pem and verify.pem (Ed25519). False: there is no
+/// openssl.
+bool make_keys(const std::string& folder) {
+  const std::string command = fmt::format(
+      "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
+      "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out "
+      "{0}/sign.pem && "
+      "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
+      folder);
+  return std::system(command.c_str()) == 0;
+}
+
 class SealTest : public FolderTest {
  protected:
   void SetUp() override {
-    const std::string command = fmt::format(
-        "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
-        "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out "
-        "{0}/sign.pem && "
-        "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
-        home_.path());
-    if (std::system(command.c_str()) != 0) GTEST_SKIP() << "openssl is not there";
+    if (!make_keys(home_.path())) GTEST_SKIP() << "openssl is not there";
   }
   static std::vector<std::byte> noise(std::size_t size) {
     std::mt19937 random(7);
@@ -857,13 +863,7 @@ TEST_F(RecordingTest, RetentionRemovesWhatIsTooOld) {
 }
 
 TEST_F(RecordingTest, REC4_EncryptedFilesHashChainAndSignature) {
-  const std::string command = fmt::format(
-      "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
-      "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out "
-      "{0}/sign.pem && "
-      "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
-      home_.path());
-  if (std::system(command.c_str()) != 0) GTEST_SKIP() << "openssl is not there";
+  if (!make_keys(home_.path())) GTEST_SKIP() << "openssl is not there";
   settings_.encryption_key = home_.path("pub.pem");
   settings_.signing_key = home_.path("sign.pem");
   begin();

@@ -617,6 +617,10 @@ int run(std::span<char* const> arguments) {
   auto helper = start_helper(*config);
   std::vector<std::string> files = config->listen_unix_ng;
   if (config->control_socket != "none") files.push_back(config->control_socket);
+  // Their folders are made for the user that records.
+  for (const std::string& folder : {config->recorder.directory, config->recorder.spool}) {
+    if (!folder.empty()) files.push_back(folder + "/recordings");
+  }
   give_up_rights(config->user, config->group, files, !config->recorder.hook.empty());
   if (!config->core_dumps) hide_memory();
   Daemon daemon(*config, *interfaces, std::move(helper));
