@@ -104,7 +104,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     arguments = parser.parse_args()
-    daemons = [Daemon(arguments.build, "delete-delay 0", 2451, ["--delete-delay=0"]),
+    recordings = tempfile.TemporaryDirectory(prefix="ferry-leaks-")
+    daemons = [Daemon(arguments.build, "delete-delay 0, every call recorded", 2451,
+                      ["--delete-delay=0", "--record-all", f"--recording-dir={recordings.name}", "--recording-method=all"]),
                Daemon(arguments.build, "default delete-delay", 9451, [])]
     failed = False
     try:
@@ -121,6 +123,10 @@ def main():
         for name, (before, after) in marks.items():
             good = (after["pairs in use"] == 0 and after["calls"] == 0 and after["descriptors"] == before["descriptors"] and
                     after["heap"] - before["heap"] < 64 * 1024)
+            if "recorded" in name:
+                manifests = len([f for f in os.listdir(recordings.name) if f.endswith(".json")])
+                good = good and manifests == 2 * CALLS
+                name += f" ({manifests} manifests)"
             failed |= not good
             print(f"{'passed' if good else 'FAILED'}  {name}: before {before}, after {CALLS} more calls {after}")
     finally:
