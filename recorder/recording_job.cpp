@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -102,11 +103,36 @@ void RecordingJob::note_sdp(unsigned party, std::string kind, std::string body, 
 void RecordingJob::pause(bool on, Instant at) {
   if (on == is_paused_) return;
   is_paused_ = on;
-  if (on)
-    pauses_.push_back({{"from_ms", since_start_ms(at)}});
-  else
-    pauses_.back()["to_ms"] = since_start_ms(at);
   must_write_manifest_ = true;
+  if (on) {
+    pauses_.push_back({{"from_ms", since_start_ms(at)}});
+    silences_.emplace_back(at, Instant::max());
+    for (const auto& [key, stream] : streams_) {
+      stream->was_paused = true;
+      if (stream->audio) stream->audio->excuse_gap();
+    }
+    return;
+  }
+  pauses_.back()["to_ms"] = since_start_ms(at);
+  silences_.back().second = at;
+}
+
+std::int64_t RecordingJob::frame_at(Instant time, std::uint32_t rate_hz) const {
+  return static_cast<std::int64_t>(std::chrono::duration<double>(time - plan_.start.now).count() * rate_hz);
+}
+
+std::span<const std::int16_t> RecordingJob::masked(std::int64_t position,
+                                                   std::span<const std::int16_t> samples) {
+  const std::int64_t end = position + static_cast<std::int64_t>(samples.size());
+  bool is_copied = false;
+  for (const auto& [from, to] : silences_) {
+    const std::int64_t first = std::max(position, frame_at(from, rate_hz_));
+    const std::int64_t last = to == Instant::max() ? end : std::min(end, frame_at(to, rate_hz_));
+    if (first >= last) continue;
+    if (!std::exchange(is_copied, true)) masked_.assign(samples.begin(), samples.end());
+    std::fill(masked_.begin() + (first - position), masked_.begin() + (last - position), std::int16_t{0});
+  }
+  return is_copied ? std::span<const std::int16_t>(masked_) : samples;
 }
 
 const RecordedStream* RecordingJob::description_of(const QueuedPacket& packet) const {
@@ -179,10 +205,14 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
   if (clock_rate == 0) {
     if (const auto fixed = static_audio_format(rtp->payload_type)) clock_rate = fixed->clock_rate_hz;
   }
+  const bool is_first_again = std::exchange(stream.was_paused, is_paused_);
+  const SeqNo newest{static_cast<std::uint16_t>(stream.stats.counters().highest_extended)};
   if (stream.stats.check(rtp->sequence) == StreamStats::Check::kJump) {
     // The relay had it confirmed (SSR-4) before it let it pass: the packet before this one was the first.
     static_cast<void>(stream.stats.check(SeqNo{static_cast<std::uint16_t>(rtp->sequence.value - 1)}));
     static_cast<void>(stream.stats.check(rtp->sequence));
+  } else if (is_first_again && stream.stats.counters().packets != 0 && is_newer(rtp->sequence, newest)) {
+    stream.unwanted += static_cast<std::uint64_t>(distance(rtp->sequence, newest) - 1);
   }
   stream.stats.count(*rtp, packet.size, clock_rate, packet.at);
   if (!settings_.audio || about->type != "audio") return;
@@ -257,13 +287,12 @@ RecordingJob::Audio* RecordingJob::audio_for(unsigned party) {
 PlaceSamples RecordingJob::placer(unsigned party) {
   return [this, party](std::int64_t position, std::span<const std::int16_t> samples) {
     Audio* audio = audio_for(party);
-    return audio->timeline.add(channel_of(party), position, samples);
+    return audio->timeline.add(channel_of(party), position, masked(position, samples));
   };
 }
 
 void RecordingJob::write_audio(Audio& audio, Instant until) {
-  const Duration length = until - plan_.start.now;
-  const auto frames = static_cast<std::int64_t>(static_cast<double>(length.count()) * audio.rate_hz / 1e9);
+  const std::int64_t frames = frame_at(until, audio.rate_hz);
   if (frames <= audio.timeline.taken()) return;
   std::vector<std::int16_t> samples;
   audio.timeline.take(frames, samples);
@@ -320,7 +349,7 @@ json RecordingJob::streams() const {
     one["ssrc"] = counters.ssrc.value;
     one["packets"] = counters.packets;
     one["bytes"] = counters.bytes;
-    one["lost"] = counters.lost();
+    one["lost"] = counters.lost() - std::min(counters.lost(), stream->unwanted);
     one["duplicates"] = counters.duplicates;
     one["reordered"] = counters.reordered;
     one["restarts"] = counters.resets;

@@ -63,6 +63,9 @@ class RecordingJob {
     Ssrc ssrc;
     bool is_rtcp = false;  // all RTCP of a media together
     StreamStats stats;
+    /// Not recorded in pauses; the sequence numbers count them as lost.
+    std::uint64_t unwanted = 0;
+    bool was_paused = false;
     std::uint64_t rtcp_packets = 0;
     std::uint64_t rtcp_bytes = 0;
     Instant first{};
@@ -99,6 +102,10 @@ class RecordingJob {
                     const Endpoint& remote);
   std::unique_ptr<Output> make_output(const std::string& spool_name);
   [[nodiscard]] PlaceSamples placer(unsigned party);
+  /// Samples without those that lie in a pause.
+  [[nodiscard]] std::span<const std::int16_t> masked(std::int64_t position,
+                                                     std::span<const std::int16_t> samples);
+  [[nodiscard]] std::int64_t frame_at(Instant time, std::uint32_t rate_hz) const;
   void write_audio(Audio& audio, Instant until);
   void write_manifest();
   void note_trouble(std::string what);
@@ -119,10 +126,14 @@ class RecordingJob {
   std::vector<std::unique_ptr<Packets>> packet_files_;
   std::vector<std::unique_ptr<Audio>> audio_files_;
   std::uint32_t rate_hz_ = 0;
+  std::vector<std::int16_t> masked_;
   nlohmann::json manifest_;
   nlohmann::json pauses_ = nlohmann::json::array();
   nlohmann::json bodies_ = nlohmann::json::array();
   bool is_paused_ = false;
+  /// Nothing sounds there, whatever a packet before or behind it says (REC-3). The last may be without an
+  /// end.
+  std::vector<std::pair<Instant, Instant>> silences_;
   std::uint64_t undescribed_ = 0;
   std::uint64_t malformed_ = 0;
   std::uint64_t packets_unwritten_ = 0;

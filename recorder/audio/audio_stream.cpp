@@ -191,7 +191,7 @@ AudioStream::Codec& AudioStream::codec_of(const Pending& packet) {
 
 void AudioStream::play(Pending& packet, const PlaceSamples& place) {
   std::int64_t missing = has_played_ ? packet.sequence - played_sequence_ - 1 : 0;
-  if (missing > kMaxLoss) missing = 0;
+  if (missing > kMaxLoss || played_sequence_ == excused_) missing = 0;
   if (!packet.format || packet.format->clock_rate_hz == 0) {
     const std::string problem =
         "payload type " + std::to_string(packet.payload_type) + " was never described";

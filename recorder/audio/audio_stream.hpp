@@ -60,6 +60,8 @@ class AudioStream {
   void on_packet(const RtpView& rtp, Instant at, const std::vector<RecordedFormat>& formats);
   /// Decodes what has waited long enough.
   void release(Instant now, const PlaceSamples& place);
+  /// Packets are missing now because nobody wanted them: no loss.
+  void excuse_gap() { excused_ = highest_sequence_; }
   /// Decodes everything.
   void finish(const PlaceSamples& place) { release(Instant::max(), place); }
   [[nodiscard]] const AudioStreamReport& report() const { return report_; }
@@ -105,6 +107,7 @@ class AudioStream {
   bool has_played_ = false;
   std::int64_t played_sequence_ = 0;
   std::int64_t restart_ = INT64_MIN;
+  std::int64_t excused_ = INT64_MIN;
   std::unique_ptr<StreamClock> clock_;
   std::vector<std::shared_ptr<const RecordedFormat>> known_formats_;
 

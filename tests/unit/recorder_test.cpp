@@ -665,6 +665,35 @@ TEST_F(RecordingTest, REC3_APauseRemovesAudioEventsAndPackets) {
   ASSERT_EQ(manifest["pauses"].size(), 1u);
   EXPECT_EQ(manifest["pauses"][0], (json{{"from_ms", 1000}, {"to_ms", 2000}}));
   EXPECT_EQ(stream(manifest, 1)["packets"], 100) << "nothing of the pause was counted either";
+  EXPECT_EQ(stream(manifest, 1)["lost"], 0) << "and nothing of it was lost";
+  EXPECT_TRUE(stream(manifest, 1)["gaps"].empty());
+}
+
+TEST_F(RecordingTest, REC3_AKeyThatIsHeldOverAPauseIsNotHeardInIt) {
+  settings_.loss = LossPolicy::kConceal;
+  begin();
+  talk(50);
+  const std::uint32_t timestamp = a_.timestamp;
+  for (int i = 1; i <= 30; ++i) {
+    if (i == 6) recording_->pause(true, "test");
+    if (i == 26) recording_->pause(false, "test");
+    std::vector<std::byte> event(kRtpFixedHeaderSize + 4);
+    write_rtp_header(event, PayloadType{101}, i == 1, SeqNo{a_.sequence++}, timestamp, Ssrc{a_.ssrc});
+    event[kRtpFixedHeaderSize] = std::byte{5};
+    event[kRtpFixedHeaderSize + 1] = std::byte{10};
+    write_u16(event, kRtpFixedHeaderSize + 2, static_cast<std::uint16_t>(160 * i));
+    arrive(a_, event);
+    arrive(b_, b_.packet());
+    a_.silence();
+    time_.advance(20ms);
+  }
+  talk(50);
+  const Sound heard = sound(end());
+  EXPECT_GT(heard.level(0, 1.01, 1.09), 1000);
+  EXPECT_LT(heard.level(0, 1.101, 1.499), 1) << "the pause";
+  EXPECT_LT(heard.level(1, 1.101, 1.499), 1) << "nothing stands for what was not wanted";
+  EXPECT_GT(heard.level(0, 1.51, 1.59), 1000);
+  EXPECT_GT(heard.share(1, kRightHertz, 1.51, 2.5), 0.99);
 }
 
 TEST_F(RecordingTest, EventsAreTonesAtTheirPlace) {
