@@ -1,6 +1,8 @@
 // A recording whose files are closed, on its way from the writer to its place.
 #pragma once
 
+#include "recorder/files/folder.hpp"
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,8 +10,6 @@
 #include <nlohmann/json.hpp>
 
 namespace ferry {
-
-class Folder;
 
 /// One closed file in the spool.
 struct FinishedFile {
@@ -29,6 +29,8 @@ struct FinishedRecording {
   std::vector<FinishedFile> files;
   nlohmann::json manifest;
   bool discard = false;
+  /// Of what a dead process left: nobody else takes it meanwhile.
+  std::shared_ptr<const Descriptor> lock;
 };
 
 }  // namespace ferry

@@ -65,7 +65,7 @@ std::unique_ptr<Output> RecordingJob::make_output(const std::string& spool_name)
 
 void RecordingJob::write_manifest() {
   json now = manifest_;
-  now["metadata"] = call_.metadata;
+  now["metadata"] = metadata_;
   now["parties"] = parties();
   now["sdp"] = bodies_;
   now["pauses"] = pauses_;
@@ -83,11 +83,17 @@ void RecordingJob::write_manifest() {
   must_write_manifest_ = false;
 }
 
+void RecordingJob::flush(Packets& packets) {
+  if (!packets.file) return;
+  if (const int wrong = packets.file->flush())
+    note_trouble(fmt::format("cannot write packets: {}", strerror(wrong)));
+}
+
 void RecordingJob::describe(RecordedCall call, Instant) {
-  call_ = std::move(call);
-  for (const RecordedParty& party : call_.parties) parties_[party.number] = party;
-  for (const RecordedStream& stream : call_.streams) described_[stream.media].clear();
-  for (const RecordedStream& stream : call_.streams) described_[stream.media].push_back(stream);
+  metadata_ = std::move(call.metadata);
+  for (const RecordedParty& party : call.parties) parties_[party.number] = party;
+  for (const RecordedStream& stream : call.streams) described_[stream.media].clear();
+  for (RecordedStream& stream : call.streams) described_[stream.media].push_back(std::move(stream));
   must_write_manifest_ = true;
 }
 
@@ -181,8 +187,7 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
     if (packets->file) {
       packets->file->write(
           {leaves ? local : packet.from, leaves ? packet.to : local, wall(packet.at), datagram, packet.size});
-      if (packets->file->waiting_bytes() > kFlushBytes && packets->file->flush() != 0)
-        note_trouble(fmt::format("cannot write packets: {}", strerror(errno)));
+      if (packets->file->waiting_bytes() > kFlushBytes) flush(*packets);
     } else {
       ++packets_unwritten_;
     }
@@ -243,9 +248,9 @@ RecordingJob::Packets* RecordingJob::packets_for(unsigned party) {
 std::uint32_t RecordingJob::choose_rate() const {
   // The best that a party prefers; what is better later is brought down to it.
   std::uint32_t rate = 0;
-  for (const RecordedStream& stream : call_.streams) {
-    if (stream.type != "audio") continue;
-    for (const RecordedFormat& format : stream.formats) {
+  for (const auto& [media, streams] : described_) {
+    if (streams.front().type != "audio") continue;
+    for (const RecordedFormat& format : streams.front().formats) {
       const std::uint32_t samples = AudioStream::sample_rate_of(format);
       if (samples == 0) continue;
       rate = std::max(rate, samples);
@@ -303,11 +308,7 @@ void RecordingJob::write_audio(Audio& audio, Instant until) {
 }
 
 void RecordingJob::tick(Instant now) {
-  for (const auto& each : packet_files_) {
-    if (!each->file) continue;
-    if (const int wrong = each->file->flush())
-      note_trouble(fmt::format("cannot write packets: {}", strerror(wrong)));
-  }
+  for (const auto& each : packet_files_) flush(*each);
   for (const auto& [key, stream] : streams_) {
     if (stream->audio) stream->audio->release(now, placer(stream->party));
   }
@@ -389,8 +390,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
   std::uint64_t frames_lost = 0;
   for (const auto& each : packet_files_) {
     if (!each->file) continue;
-    if (const int wrong = each->file->flush())
-      note_trouble(fmt::format("cannot write packets: {}", strerror(wrong)));
+    flush(*each);
     packets_lost += each->file->lost();
     json about = {{"kind", "packets"}, {"packets", each->file->packets()}};
     if (each->party != 0) about["party"] = each->party;
@@ -422,7 +422,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
   manifest_["reason"] = reason;
   manifest_["end"] = rfc3339(at.wall);
   manifest_["duration_ms"] = since_start_ms(at.now);
-  manifest_["metadata"] = call_.metadata;
+  manifest_["metadata"] = metadata_;
   manifest_["parties"] = parties();
   manifest_["streams"] = streams();
   manifest_["pauses"] = pauses_;

@@ -107,6 +107,7 @@ class RecordingJob {
                                                      std::span<const std::int16_t> samples);
   [[nodiscard]] std::int64_t frame_at(Instant time, std::uint32_t rate_hz) const;
   void write_audio(Audio& audio, Instant until);
+  void flush(Packets& packets);
   void write_manifest();
   void note_trouble(std::string what);
   [[nodiscard]] WallTime wall(Instant at) const { return plan_.start.wall + (at - plan_.start.now); }
@@ -117,7 +118,7 @@ class RecordingJob {
   RecordingPlan plan_;
   const RecorderSettings& settings_;
   std::shared_ptr<const Folder> spool_;
-  RecordedCall call_;
+  std::string metadata_;
   /// Parties that are gone stay in the manifest.
   std::map<unsigned, RecordedParty> parties_;
   /// As the call says now; medias that are gone stay, packets of them may be on their way.

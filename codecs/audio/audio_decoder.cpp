@@ -3,6 +3,7 @@
 #include "codecs/audio/amr.hpp"
 #include "codecs/audio/plugin.hpp"
 #include "codecs/audio/simple_decoders.hpp"
+#include "relay/base/text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -10,11 +11,6 @@
 namespace ferry {
 
 namespace {
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 struct StaticRow {
   std::uint8_t type;

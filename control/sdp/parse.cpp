@@ -248,11 +248,6 @@ const StaticCodec* static_codec(std::uint8_t payload_type) noexcept {
   return found == kStaticCodecs.end() ? nullptr : &*found;
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 Protocol parse_protocol(std::string_view text) noexcept {
   static constexpr std::array<Protocol, 7> kKnown = {{
       {ProtocolClass::kRtp, false, false, false, "RTP/AVP"},

@@ -3,6 +3,7 @@
 
 #include "relay/base/address.hpp"
 #include "relay/base/result.hpp"
+#include "relay/base/text.hpp"
 
 #include <optional>
 #include <string>
@@ -127,8 +128,7 @@ struct StaticCodec {
 };
 const StaticCodec* static_codec(std::uint8_t payload_type) noexcept;
 
-/// ASCII, without regard to case.
-bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept;
+using ferry::equal_ignoring_case;
 
 /// Whether an answered format is the offered one: name, clock rate and channels decide; format parameters do
 /// not, except that events of telephone-event must have been offered when the payload type changed (RFC 4733

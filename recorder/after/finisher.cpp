@@ -224,20 +224,27 @@ void Finisher::finish(FinishedRecording& finished) {
 void Finisher::load_kept() {
   for (const std::string& name : folder_->files()) {
     if (!name.ends_with(".json")) continue;
-    std::ifstream file(folder_->path_of(name));
-    const json manifest = json::parse(file, nullptr, false);
-    if (!manifest.is_object() || !manifest.contains("files") || !manifest.contains("call_id")) continue;
-    Kept kept;
-    for (const json& each : manifest["files"]) {
-      if (!each.contains("name") || !each["name"].is_string()) continue;
-      kept.files.push_back(folder_of(name) + each["name"].get<std::string>());
-      kept.bytes += each.value("size", std::uint64_t{0});
+    try {
+      load_one(name);
+    } catch (const json::exception&) {
+      // No manifest of ours: it is left alone.
     }
-    if (folder_->exists(name + ".sig")) kept.files.push_back(name + ".sig");
-    kept.files.push_back(name);
-    kept_bytes_ += kept.bytes;
-    kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
   }
+}
+
+void Finisher::load_one(const std::string& name) {
+  std::ifstream file(folder_->path_of(name));
+  const json manifest = json::parse(file, nullptr, false);
+  if (!manifest.is_object() || !manifest.contains("files") || !manifest.contains("call_id")) return;
+  Kept kept;
+  for (const json& each : manifest["files"]) {
+    kept.files.push_back(folder_of(name) + each.at("name").get<std::string>());
+    kept.bytes += each.value("size", std::uint64_t{0});
+  }
+  if (folder_->exists(name + ".sig")) kept.files.push_back(name + ".sig");
+  kept.files.push_back(name);
+  kept_bytes_ += kept.bytes;
+  kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
 }
 
 void Finisher::remove(std::multimap<std::int64_t, Kept>::iterator which, std::string_view why) {

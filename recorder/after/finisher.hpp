@@ -42,6 +42,8 @@ class Finisher {
   /// The first common name under which no file exists yet.
   [[nodiscard]] std::string free_base(const FinishedRecording& finished) const;
   void load_kept();
+  /// Throws what the JSON library throws if it is no manifest.
+  void load_one(const std::string& name);
   void remove_surplus();
   void remove(std::multimap<std::int64_t, Kept>::iterator which, std::string_view why);
 

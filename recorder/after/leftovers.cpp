@@ -79,14 +79,27 @@ void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::str
   for (const std::string& name : folders) {
     const auto folder = Folder::open(spool->path_of(name), rights);
     if (!folder) continue;
-    const auto lock = (*folder)->open_file(kLock);
-    if (!lock || flock(lock->get(), LOCK_EX | LOCK_NB) != 0) continue;  // alive
+    auto opened = (*folder)->open_file(kLock);
+    if (!opened || flock(opened->get(), LOCK_EX | LOCK_NB) != 0) continue;  // alive
+    const auto lock = std::make_shared<const Descriptor>(std::move(*opened));
+    bool is_empty = true;
     for (const std::string& file : (*folder)->files()) {
       if (file.ends_with(".part")) (*folder)->remove(file);
       if (!file.ends_with(".json")) continue;
-      if (auto leftover = read_leftover(*folder, file)) finish(std::move(*leftover));
+      is_empty = false;
+      // Whatever else lies there is none of ours, and stays.
+      try {
+        if (auto leftover = read_leftover(*folder, file)) {
+          leftover->lock = lock;
+          finish(std::move(*leftover));
+        }
+      } catch (const json::exception&) {
+      }
     }
-    // Whoever takes the last recording out of it removes the folder.
+    // One whose recordings were taken out at an earlier start.
+    if (!is_empty) continue;
+    (*folder)->remove(kLock);
+    spool->remove_folder(name);
   }
 }
 

@@ -1,8 +1,9 @@
 #include "recorder/audio/audio_stream.hpp"
 
+#include "relay/base/text.hpp"
+
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cmath>
 #include <numbers>
 
@@ -25,9 +26,7 @@ constexpr std::int64_t kRestart = 100;
 constexpr std::int64_t kMaxLoss = 3000;
 
 bool is_named(const RecordedFormat& format, std::string_view name) {
-  return std::ranges::equal(
-      format.encoding, name, {}, [](char c) { return std::tolower(c); },
-      [](char c) { return std::tolower(c); });
+  return equal_ignoring_case(format.encoding, name);
 }
 
 AudioFormat audio_format(const RecordedFormat& format) {

@@ -124,6 +124,16 @@ def paced(seconds, each, step=0.02):
         each(n)
 
 
+def lost_of(calls, seconds=5):
+    """Packets that did not arrive, once all have or the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        lost = sum(c.a.sent - c.b.received() + c.b.sent - c.a.received() for c in calls)
+        if lost == 0 or time.monotonic() > end:
+            return lost
+        time.sleep(0.01)
+
+
 def a_law(path):
     return tool("sox", path, "-t", "al", "-r", str(RATE), "-c", "1", "-").stdout
 
@@ -208,7 +218,7 @@ def fidelity(program, lab):
             else:
                 party.send(audio[160 * n:160 * (n + 1)])
     paced(6, each)
-    time.sleep(0.3)
+    lost_of([call])
     call.end()
     took = time.monotonic() - begin
     manifest = wait_manifest(folder, call.name)
@@ -399,8 +409,7 @@ def full_disk(program, lab):
                 for party in (call.a, call.b):
                     party.send(b"\x55" * 160)
         paced(4, each, step=0.04)
-        time.sleep(0.3)
-        lost = sum(c.a.sent - c.b.received() + c.b.sent - c.a.received() for c in calls)
+        lost = lost_of(calls)
         check(lost == 0, f"disk full under 200 recorded calls: {lost} packets not relayed")
         for call in calls:
             call.end()
@@ -459,8 +468,7 @@ def stall(program, lab):
                 party.send(payload)
     paced(7, each, step=0.04)
     answered = []
-    time.sleep(0.3)
-    lost = sum(c.a.sent - c.b.received() + c.b.sent - c.a.received() for c in calls)
+    lost = lost_of(calls)
     sent = sum(c.a.sent + c.b.sent for c in calls)
     begin = time.monotonic()
     for call in calls:

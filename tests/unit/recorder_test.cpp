@@ -857,6 +857,26 @@ TEST_F(RecordingTest, AnInterruptedRecordingIsFinishedByTheNextProcess) {
   EXPECT_GT(heard.share(0, kLeftHertz, 0.1, 1.1), 0.99);
 }
 
+TEST_F(RecordingTest, JsonOfOthersStopsNothing) {
+  settings_.quota_bytes = 1 << 30;
+  fs::create_directories(settings_.directory + "/.spool/run-00000000");
+  std::ofstream(settings_.directory + "/.spool/run-00000000/lock");
+  for (const char* name : {"/a.json", "/.spool/run-00000000/a.json"})
+    std::ofstream(settings_.directory + name)
+        << R"({"state":"recording","id":7,"base":[],"call_id":1,"files":[{"name":3,"size":"x"}],"end":2})";
+  fs::create_directories(settings_.directory + "/.spool/run-11111111");
+  std::ofstream(settings_.directory + "/.spool/run-11111111/lock");
+  begin();
+  talk(10);
+  recording_->end("test");
+  recording_->finish();
+  recording_.reset();
+  recorder_->settle();
+  EXPECT_EQ(test::manifests(settings_.directory).size(), 2u) << "the foreign one is left alone";
+  EXPECT_FALSE(fs::exists(settings_.directory + "/.spool/run-11111111")) << "nothing was left in it";
+  EXPECT_TRUE(fs::exists(settings_.directory + "/.spool/run-00000000/a.json"));
+}
+
 TEST_F(RecordingTest, RetentionAndQuotaRemoveTheOldestAndSaySo) {
   settings_.audio = false;
   begin("first");
