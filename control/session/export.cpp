@@ -55,6 +55,9 @@ json counters_json(const SsrcCounters& c, Instant now) {
           {"resets", c.resets},
           {"expected_before_reset", c.expected_before_reset},
           {"jitter_q4", c.jitter_q4},
+          {"jitter_max_q4", c.jitter_max_q4},
+          {"jitter_sum_q4", c.jitter_sum_q4},
+          {"longest_gap", c.longest_gap_ticks},
           {"clock_rate", c.clock_rate_hz},
           {"g711", c.g711_packets},
           {"silent", c.silent_packets},
@@ -78,6 +81,9 @@ SsrcCounters counters_from(const json& j, Instant now) {
   c.resets = j.at("resets");
   c.expected_before_reset = j.at("expected_before_reset");
   c.jitter_q4 = j.at("jitter_q4");
+  c.jitter_max_q4 = j.value("jitter_max_q4", 0u);
+  c.jitter_sum_q4 = j.value("jitter_sum_q4", std::uint64_t{0});
+  c.longest_gap_ticks = j.value("longest_gap", 0u);
   c.clock_rate_hz = j.at("clock_rate");
   c.g711_packets = j.at("g711");
   c.silent_packets = j.at("silent");

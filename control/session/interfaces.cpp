@@ -100,13 +100,13 @@ InterfaceSpec parse_interface_spec(std::string_view text) {
 
 namespace {
 
-/// Addresses of a system interface, those that can carry media only.
+/// Addresses of a system interface (empty = of all), those that can carry media only.
 std::vector<IpAddress> system_addresses(const std::string& name) {
   std::vector<IpAddress> found;
   ifaddrs* all = nullptr;
   if (getifaddrs(&all) != 0) return found;
   for (const ifaddrs* entry = all; entry != nullptr; entry = entry->ifa_next) {
-    if (entry->ifa_addr == nullptr || name != entry->ifa_name) continue;
+    if (entry->ifa_addr == nullptr || (!name.empty() && name != entry->ifa_name)) continue;
     const int family = entry->ifa_addr->sa_family;
     if (family != AF_INET && family != AF_INET6) continue;
     SocketAddress address;
@@ -190,6 +190,10 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
       return fail(fmt::format("interface alias '{}': there is no interface '{}'", name, target));
     }
   }
+  set.port_min_ = port_min;
+  set.port_max_ = port_max;
+  set.check_local_ = check_local;
+  set.collect_own_media();
   return set;
 }
 
@@ -220,15 +224,57 @@ const LogicalInterface* InterfaceSet::toward(const IpAddress& peer) const {
   return nullptr;
 }
 
-std::shared_ptr<const OwnMedia> InterfaceSet::own_media() const {
+void InterfaceSet::collect_own_media() {
   std::vector<OwnMedia::Range> ranges;
   for (const LogicalInterface& logical : interfaces_) {
     for (const LocalAddress& local : logical.addresses) {
       ranges.push_back({local.address, local.ports->open_ports()});
       if (local.advertised != local.address) ranges.push_back({local.advertised, local.ports->open_ports()});
+      if (!local.address.is_unspecified()) continue;
+      for (const IpAddress& address : system_addresses({})) {
+        if (address.family() == local.address.family())
+          ranges.push_back({address, local.ports->open_ports()});
+      }
     }
   }
-  return std::make_shared<const OwnMedia>(std::move(ranges));
+  own_ = std::make_shared<OwnMedia>(std::move(ranges));
+}
+
+const LocalAddress* InterfaceSet::local_address(const IpAddress& address) {
+  const LocalAddress* highest = nullptr;
+  for (const LogicalInterface& logical : interfaces_) {
+    for (const LocalAddress& local : logical.addresses) {
+      if (local.address == address) return &local;
+      if (highest == nullptr || local.index > highest->index) highest = &local;
+    }
+  }
+  const auto known = std::ranges::find(asked_for_, address, &LocalAddress::address);
+  if (known != asked_for_.end()) return &*known;
+  if (address.is_unspecified() || address.is_multicast() || (check_local_ && !is_local(address)))
+    return nullptr;
+  auto ports = std::make_shared<PortPool>(port_min_, port_max_);
+  if (!own_->add({address, ports->open_ports()})) return nullptr;
+  const auto index =
+      static_cast<std::uint8_t>(std::min<std::size_t>(UINT8_MAX, highest->index + asked_for_.size() + 1));
+  return &asked_for_.emplace_back(LocalAddress{address, address, std::move(ports), index});
+}
+
+void* InterfaceSet::owner_of(const Endpoint& endpoint) const {
+  if (!own_->contains(endpoint)) return nullptr;  // as most are
+  const auto owner = [&](const LocalAddress& local) -> void* {
+    const bool here = local.address == endpoint.address || local.advertised == endpoint.address ||
+                      (local.address.is_unspecified() && local.address.family() == endpoint.address.family());
+    return here ? local.ports->owner(endpoint.port) : nullptr;
+  };
+  for (const LogicalInterface& logical : interfaces_) {
+    for (const LocalAddress& local : logical.addresses) {
+      if (void* found = owner(local)) return found;
+    }
+  }
+  for (const LocalAddress& local : asked_for_) {
+    if (void* found = owner(local)) return found;
+  }
+  return nullptr;
 }
 
 bool InterfaceSet::is_own_address(const IpAddress& address) const {

@@ -125,12 +125,28 @@ class InterfaceSet {
   [[nodiscard]] const LogicalInterface* default_interface() const { return &interfaces_.front(); }
   [[nodiscard]] const std::vector<LogicalInterface>& all() const { return interfaces_; }
   /// Media addresses and port ranges, for the rules about our own ports.
-  [[nodiscard]] std::shared_ptr<const OwnMedia> own_media() const;
+  [[nodiscard]] std::shared_ptr<const OwnMedia> own_media() const { return own_; }
+  /// An address of this host that a command asks for, with the usual port range; nullptr if it is none of
+  /// this host's, or if there were too many of them. The result stays where it is.
+  const LocalAddress* local_address(const IpAddress& address);
+  /// The host's own address toward a peer.
+  [[nodiscard]] std::optional<IpAddress> route_to(const IpAddress& peer) const {
+    return route_lookup_ ? route_lookup_(peer) : std::nullopt;
+  }
+  /// Whose port `endpoint` is, as bound or as advertised; null if it is none of ours.
+  [[nodiscard]] void* owner_of(const Endpoint& endpoint) const;
   /// True if a port of ours could be at `address`, as bound or as advertised.
   [[nodiscard]] bool is_own_address(const IpAddress& address) const;
 
  private:
+  void collect_own_media();
+
   std::vector<LogicalInterface> interfaces_;
+  std::deque<LocalAddress> asked_for_;
+  std::shared_ptr<OwnMedia> own_;
+  UdpPort port_min_;
+  UdpPort port_max_;
+  bool check_local_ = true;
   std::vector<std::pair<std::string, std::string>> aliases_;
   std::function<std::optional<IpAddress>(const IpAddress&)> route_lookup_;
   mutable std::size_t next_in_group_ = 0;

@@ -97,6 +97,9 @@ struct ferry_state {
   __u16 heard_sequence;
   __u8 last_payload_type;
   __u8 zero[5];
+  __u64 jitter_sum_q4;
+  __u32 jitter_max_q4;
+  __u32 longest_gap; /* between two packets, in ticks of 1,024 ns */
   /* What most packets leave alone. */
   __u32 duplicates;
   __u32 reordered;
@@ -143,6 +146,9 @@ enum ferry_punt {
   FERRY_SENT_TC,
   FERRY_COUNTERS,
 };
+
+/* `done` of FERRY_WITHDRAW: the flow forwards nothing any more, but it is still in the map. */
+#define FERRY_LEFT 2
 
 enum ferry_what { FERRY_INSTALL = 1, FERRY_UPDATE, FERRY_WITHDRAW, FERRY_READ };
 

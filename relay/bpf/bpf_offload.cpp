@@ -22,7 +22,7 @@ namespace ferry::bpf {
 namespace {
 
 static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferry_plan) == 80 &&
-                  sizeof(ferry_state) == 128 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 532 + 4 &&
+                  sizeof(ferry_state) == 144 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 552 &&
                   sizeof(ferry_more) == 296 && sizeof(ferry_sample) == 56 &&
                   offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
@@ -76,7 +76,7 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
   plan.bytes_per_second = flow.rate.bytes_per_second;
   plan.open_until = ns(flow.open_until);
   if (flow.handover) plan.flags |= FERRY_HANDOVER;
-  if (flow.payloads.empty()) plan.flags |= FERRY_ANY_TYPE;
+  if (flow.payloads.empty() && flow.refused_types.none()) plan.flags |= FERRY_ANY_TYPE;
   if (flow.sampling != Sampling::kNone) plan.flags |= FERRY_SAMPLED;
   if (flow.sampling == Sampling::kHeaders) plan.flags |= FERRY_HEADERS;
   if (flow.sinks.size() > 1) plan.flags |= FERRY_TC_ONLY;
@@ -93,6 +93,10 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
     sink.address_change = folded(std::uint64_t{static_cast<std::uint16_t>(~addresses)} +
                                  sum_of(from.local.address, from.peer.address));
     if (from.silenced) plan.flags |= FERRY_TC_ONLY;
+  }
+  if (flow.takes_any_type) {
+    for (std::size_t type = 0; type < flow.refused_types.size(); ++type)
+      more.kind_of[type] = flow.refused_types.test(type) ? 0 : 0x80;
   }
   // Signalling lists the preferred type first.
   plan.kind.type = 255;
@@ -144,6 +148,9 @@ void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   copy(kernel.duplicates, c.duplicates);
   copy(kernel.reordered, c.reordered);
   copy(kernel.jitter_q4, c.jitter_q4);
+  copy(kernel.jitter_max_q4, c.jitter_max_q4);
+  copy(kernel.jitter_sum_q4, c.jitter_sum_q4);
+  copy(kernel.longest_gap, c.longest_gap_ticks);
   copy(kernel.clock_rate, c.clock_rate_hz);
   copy(kernel.last_payload_type, c.last_payload_type);
   copy(kernel.bucket_packets, ours.bucket.packets);
@@ -280,9 +287,18 @@ void BpfOffload::read_or_withdraw(std::span<OffloadReading> flows, unsigned what
     const bool ran = run(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const auto known = installed_.find(batch[i].local);
-      batch[i].found = ran && orders_[i].done == 1 && known != installed_.end();
+      batch[i].found = ran && orders_[i].done != 0 && known != installed_.end();
+      if (what == FERRY_WITHDRAW && (!ran || orders_[i].done != 1)) take_out(orders_[i].key);
       if (batch[i].found) batch[i].state = merged(known->second.given, orders_[i].state);
     }
+  }
+}
+
+void BpfOffload::take_out(const ferry_key& key) const {
+  // Whatever happened to the program, the flow must go: it would hold up the port's next owner.
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    if (bpf_map_delete_elem(kernel_.flows, &key) == 0 || errno == ENOENT) return;
   }
 }
 
@@ -291,9 +307,6 @@ void BpfOffload::remove(std::span<OffloadReading> flows) {
   for (const OffloadReading& each : flows) {
     const auto known = installed_.find(each.local);
     if (known == installed_.end()) continue;
-    // Whatever happened to the program, the flow must go.
-    const ferry_key key = key_of(each.local);
-    if (!each.found) bpf_map_delete_elem(kernel_.flows, &key);
     release_hops(known->second.flow);
     installed_.erase(known);
   }

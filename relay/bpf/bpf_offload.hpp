@@ -48,6 +48,8 @@ class BpfOffload final : public FlowOffload {
   bool run(std::size_t count);
   /// Orders `what` for those of `flows` that are installed, and takes over what was counted.
   void read_or_withdraw(std::span<OffloadReading> flows, unsigned what);
+  /// From the map itself, without the control program.
+  void take_out(const ferry_key& key) const;
   static int on_sample(void* self, void* data, std::size_t size);
 
   KernelHandles kernel_;

@@ -210,6 +210,10 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
       if ((__s32)(extended - s->base_extended) < 0) s->base_extended = extended;
     }
   }
+  if (s->packets != 0) {
+    const __u32 gap = (now - s->last_packet) >> 10;
+    if (gap > s->longest_gap) s->longest_gap = gap;
+  }
   ++s->packets;
   s->bytes += rtp->size;
   s->last_timestamp = rtp->timestamp;
@@ -222,6 +226,8 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
     if (difference < 0) difference = -difference;
     const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
     s->jitter_q4 = jitter < 0 ? 0 : jitter;
+    if (s->jitter_q4 > s->jitter_max_q4) s->jitter_max_q4 = s->jitter_q4;
+    s->jitter_sum_q4 += s->jitter_q4;
   }
   s->clock_rate = kind->clock;
   s->transit = transit;
@@ -854,7 +860,8 @@ static __noinline int carry_out(__u32 index) {
   }
   if (what == FERRY_WITHDRAW) flow->plan.flags |= FERRY_CLOSED;
   bpf_spin_unlock(&flow->lock);
-  if (what == FERRY_WITHDRAW) bpf_map_delete_elem(&flows, &key);
+  /* The kernel may say no, if it cannot have the lock of the bucket now. */
+  if (what == FERRY_WITHDRAW && bpf_map_delete_elem(&flows, &key) != 0) order->done = FERRY_LEFT;
   return 0;
 }
 

@@ -51,8 +51,24 @@ struct RecordedCall {
   bool operator==(const RecordedCall&) const = default;
 };
 
+/// What a recording is made of.
+enum class RecordingForm : std::uint8_t {
+  /// The daemon's options decide.
+  kCall,
+  // Files of the classic rtpproxy protocol: one for RTP and one for RTCP.
+  kAdHoc,
+  kPcap,
+  /// One pcap file for both.
+  kPcapSingle,
+};
+
 /// What a request asks of one recording beyond the daemon's options. Empty = those.
 struct RecordingOrder {
+  RecordingForm form = RecordingForm::kCall;
+  /// Of the party whose packets are kept, and what tells its files from those of the other. Forms of the
+  /// classic protocol only.
+  std::string tag;
+  std::string suffix;
   std::string call_id;
   /// Whole path of the file; its ending chooses nothing.
   std::string file;

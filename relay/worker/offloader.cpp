@@ -34,6 +34,7 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
     return out != nullptr && !out->state.is_protected() && sink.masked_extensions == 0 &&  // SRT-4
+           sink.ptime_ms == 0 && !out->repacketizer &&
            std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
@@ -55,9 +56,13 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
         wanted.refusals.push_back(refusal);
         continue;
       }
+      if (out->player) {
+        wanted.refusals.push_back(DropReason::kPromptPlaying);
+        continue;
+      }
       const OffloadSink next{io_.local_of(out->ports[0]), out->state.lasting_hop(), out->state.plan().tos,
                              silenced};
-      if (!next.local.is_set() || !next.peer.is_set()) return std::nullopt;
+      if (!next.local.is_reachable() || !next.peer.is_set()) return std::nullopt;
       sinks.push_back(next);
       wanted.receivers.push_back({sink.via, sink.to});
     }
@@ -69,7 +74,8 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   wanted.flow.sinks = std::move(sinks);
   wanted.flow.sampling = sampling_for(entry.taps);
   wanted.flow.local = io_.local_of(entry.ports[0]);
-  if (!wanted.flow.local.is_set()) return std::nullopt;
+  // A port of every address is none that the kernel's tables could name.
+  if (!wanted.flow.local.is_reachable()) return std::nullopt;
   return wanted;
 }
 
@@ -117,7 +123,7 @@ void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, By
   const bool from_peer = from == known.flow.peer;
   if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(from, now)) return;
   const SourcePlan& source = entry.state.plan().sources.front();
-  if (!source.payloads.empty() && source.payload_of(datagram) == nullptr) return;
+  if (!source.is_open() && source.payload_of(datagram) == nullptr) return;
   withdraw({entry.state.id()});
   entry.offer_after = now + kOfferAgain;
 }

@@ -1,6 +1,7 @@
 #include "relay/worker/worker.hpp"
 
 #include "relay/base/ensure.hpp"
+#include "relay/core/classify.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
@@ -65,7 +66,8 @@ void Worker::wait_completed() const noexcept {
 void Worker::run(const std::atomic<bool>& stop) noexcept {
   totals_.thread_id.store(gettid(), std::memory_order_relaxed);
   while (!stop.load(std::memory_order_relaxed)) {
-    const Instant latest = io_->now() + 1s;
+    Instant latest = io_->now() + 1s;
+    if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
     io_->wait(offloader_ ? offloader_->next_turn(latest) : latest);
     bump(totals_.wakeups);
     run_once();
@@ -102,6 +104,7 @@ std::size_t Worker::run_once() noexcept {
     }
     flush();
   }
+  if (!turns_.empty()) play(io_->now());
   if (offloader_) {
     offloader_->install_offered(io_->now());
     offloader_->turn(io_->now());
@@ -120,6 +123,7 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
     entry->state.note(TransportEvent::kPortNotServed);
   }
   note_backend(entry->state.plan());
+  if (entry->player) turns_.push({entry->player->next, id, entry->player->number});
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
@@ -160,6 +164,8 @@ void Worker::execute(UpdatePlan& command) {
 void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
   if (entry) count_ended(*entry);
+  if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
+  if (entry && entry->player) tell({command.id, TransportEvent::kPromptEnded, {}});
   if (!entry || command.last_peer == nullptr) return;
   const Endpoint& learned = entry->state.latch(Component::kRtp).learned();
   if (learned.is_set()) *command.last_peer = learned;
@@ -170,6 +176,18 @@ void Worker::execute(ReadTransport& command) {
   if (entry == nullptr) return;
   if (offloader_) offloader_->refresh(*entry);
   *command.into = entry->state.snapshot();
+}
+
+TransportFigures Worker::figures_of(TransportEntry& entry) {
+  if (offloader_) offloader_->refresh(entry);
+  TransportFigures figures = entry.state.figures();
+  figures.played = entry.played;
+  figures.joined = entry.repacketized_in - std::min(entry.repacketized_in, entry.repacketized_out);
+  return figures;
+}
+
+void Worker::execute(ReadFigures& command) {
+  if (TransportEntry* entry = table_.find(command.id)) *command.into = figures_of(*entry);
 }
 
 void Worker::execute(ExtractTransport& command) { *command.into = take(command.id); }
@@ -209,6 +227,112 @@ void Worker::execute(SendProbe& command) {
   write_u32(data, 8, command.ssrc.value);
   queue_send(*entry, hop, false, source.media, std::move(packet), nullptr, io_->now());
   flush();
+}
+
+void Worker::execute(StartPrompt& command) {
+  TransportEntry* entry = table_.find(command.id);
+  if (entry == nullptr) return;
+  if (!entry->own_stream) {
+    entry->own_stream = std::make_unique<OwnStream>(
+        OwnStream{OutputTimeline(command.ssrc, command.sequence, command.timestamp), {}});
+  }
+  if (entry->player) tell({entry->state.id(), TransportEvent::kPromptEnded, {}});
+  entry->player = std::make_unique<Player>();
+  Player& player = *entry->player;
+  player.prompt = std::move(command.prompt);
+  player.rounds = command.rounds;
+  player.number = next_player_++;
+  player.next = io_->now();
+  turns_.push({player.next, command.id, player.number});
+  if (offloader_) offloader_->reconsider(*entry);
+}
+
+void Worker::execute(StopPrompt& command) {
+  TransportEntry* entry = table_.find(command.id);
+  if (entry != nullptr && entry->player) end_prompt(*entry);
+}
+
+void Worker::end_prompt(TransportEntry& entry) noexcept {
+  entry.player.reset();
+  tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+  if (offloader_) offloader_->reconsider(entry);
+}
+
+void Worker::play(Instant now) noexcept {
+  while (!turns_.empty() && turns_.top().at <= now) {
+    const Turn turn = turns_.top();
+    turns_.pop();
+    TransportEntry* entry = table_.find(turn.id);
+    if (entry == nullptr || !entry->player || entry->player->number != turn.number) continue;
+    play_next(*entry, now);
+    if (entry->player) turns_.push({entry->player->next, turn.id, turn.number});
+  }
+  flush();
+}
+
+void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
+  constexpr Duration kLatest = 200ms;  // behind: what was missed is not sent all at once
+  Player& player = *entry.player;
+  const Prompt& prompt = *player.prompt;
+  player.next = now - player.next > kLatest ? now + prompt.packet_time : player.next + prompt.packet_time;
+  const auto hop = entry.state.next_hop(Component::kRtp, now);
+  if (hop.reason != DropReason::kNone) return;  // it waits for the party's address
+  PacketBuffer packet = io_->allocate();
+  if (!packet) {
+    drop(entry, DropReason::kNoBuffer);
+    return;
+  }
+  OwnStream& stream = *entry.own_stream;
+  std::uint32_t units = prompt.units;
+  if (player.is_first && stream.last != Instant{}) {
+    units = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - stream.last).count() * kFrameClockPerMs);
+  }
+  const TimelinePosition at = stream.timeline.generate(units, player.is_first);
+  stream.last = now;
+  player.is_first = false;
+  packet.set_data_size(kRtpFixedHeaderSize + prompt.packet_octets);
+  write_rtp_header(packet.data(), prompt.type, at.marker, at.sequence, at.timestamp, at.ssrc);
+  std::copy_n(prompt.payloads.begin() + static_cast<std::ptrdiff_t>(player.position), prompt.packet_octets,
+              packet.data().begin() + kRtpFixedHeaderSize);
+  bump(totals_.played_packets);
+  ++entry.played;
+  queue_send(entry, hop, false, entry.state.plan().sources.front().media, std::move(packet), nullptr, now);
+  player.position += prompt.packet_octets;
+  if (player.position < prompt.payloads.size()) return;
+  player.position = 0;
+  if (player.rounds == Prompt::kForEver || --player.rounds > 0) return;
+  end_prompt(entry);
+}
+
+void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink& sink,
+                         const Transport::NextHop& hop, Bytes datagram, Instant now) noexcept {
+  const auto rtp = parse_rtp(datagram);
+  if (!rtp) {
+    drop(entry, DropReason::kMalformedRtp);
+    return;
+  }
+  if (!out.repacketizer) {
+    out.repacketizer = std::make_unique<Repacketizer>();
+    if (offloader_) offloader_->reconsider(out);
+  }
+  bump(totals_.repacketizer_in);
+  ++out.repacketized_in;
+  const bool in_time = out.repacketizer->take(*rtp, sink.ptime_ms, [&](const Repacketizer::Out& next) {
+    PacketBuffer packet = io_->allocate();
+    if (!packet) {
+      drop(out, DropReason::kNoBuffer);
+      return;
+    }
+    packet.set_data_size(kRtpFixedHeaderSize + next.payload.size());
+    const TimelinePosition& at = next.position;
+    write_rtp_header(packet.data(), next.type, at.marker, at.sequence, at.timestamp, at.ssrc);
+    std::ranges::copy(next.payload, packet.data().begin() + kRtpFixedHeaderSize);
+    bump(totals_.repacketizer_out);
+    ++out.repacketized_out;
+    queue_send(out, hop, false, sink.to, std::move(packet), nullptr, now);
+  });
+  if (!in_time) drop(out, DropReason::kTooLate);
 }
 
 void Worker::count_ended(const TransportEntry& entry) noexcept {
@@ -383,7 +507,9 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
         tell({entry.state.id(), TransportEvent::kDtmf, *dtmf});
     }
   }
-  if (!verdict.is_rtcp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
+  const bool is_rtp = !verdict.is_rtcp && packet.data().size() >= kRtpFixedHeaderSize &&
+                      classify(packet.data()) == DatagramClass::kRtp;
+  if (is_rtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
   const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
   std::size_t left = source.sinks.size();
   if (left == 0) drop(entry, DropReason::kNoSink);
@@ -402,6 +528,17 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
     const auto hop = out->state.next_hop(component, now);
     if (hop.reason != DropReason::kNone) {
       drop(*out, hop.reason);
+      continue;
+    }
+    if (!verdict.is_rtcp && out->player) {
+      drop(*out, DropReason::kPromptPlaying);
+      continue;
+    }
+    if (is_rtp && (sink.ptime_ms != 0 || out->repacketizer)) {
+      if (out->state.relays_key_of(entry.state))
+        drop(*out, DropReason::kSharedKey);
+      else
+        repacketize(entry, *out, sink, hop, packet.data(), now);
       continue;
     }
     PacketBuffer outgoing;

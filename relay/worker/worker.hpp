@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <variant>
 #include <vector>
 
@@ -42,10 +43,17 @@ struct RemoveTransport {
   TransportId id;
   /// Receives the learned peer if there was one: its late packets are to be refused (PRT-2). May be null.
   Endpoint* last_peer = nullptr;
+  /// Receives what it counted. May be null.
+  TransportFigures* figures = nullptr;
 };
 struct ReadTransport {
   TransportId id;
   TransportSnapshot* into = nullptr;
+};
+/// Statistics alone: cheaper than `ReadTransport`.
+struct ReadFigures {
+  TransportId id;
+  TransportFigures* into = nullptr;
 };
 struct ExtractTransport {
   TransportId id;
@@ -69,9 +77,22 @@ struct SendProbe {
   Ssrc ssrc;
   SeqNo sequence;
 };
+/// Plays a prompt to the party, in place of one that is being played. It starts when its address is known.
+struct StartPrompt {
+  TransportId id;
+  std::shared_ptr<const Prompt> prompt;
+  std::int64_t rounds = 1;  // or Prompt::kForEver
+  // Of the stream to begin with, if this relay has sent nothing of its own yet.
+  Ssrc ssrc;
+  SeqNo sequence;
+  std::uint32_t timestamp = 0;
+};
+struct StopPrompt {
+  TransportId id;
+};
 using WorkerCommand =
-    std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport, ReadTransport,
-                 ExtractTransport, AdoptTransport, AttachTap, DetachTap, SendProbe>;
+    std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport, ReadTransport, ReadFigures,
+                 ExtractTransport, AdoptTransport, AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
 
 /// What a worker tells control.
 struct WorkerEvent {
@@ -139,11 +160,14 @@ class Worker {
   void execute(UpdatePlan& command);
   void execute(RemoveTransport& command);
   void execute(ReadTransport& command);
+  void execute(ReadFigures& command);
   void execute(ExtractTransport& command);
   void execute(AdoptTransport& command);
   void execute(AttachTap& command);
   void execute(DetachTap& command);
   void execute(SendProbe& command);
+  void execute(StartPrompt& command);
+  void execute(StopPrompt& command);
   void execute(std::monostate&) {}
 
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
@@ -163,6 +187,14 @@ class Worker {
              int depth) noexcept;
   void forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
                Instant now) noexcept;
+  /// Another packet time for the party of `out`.
+  void repacketize(TransportEntry& entry, TransportEntry& out, const Sink& sink,
+                   const Transport::NextHop& hop, Bytes datagram, Instant now) noexcept;
+  /// Sends what prompts have due.
+  void play(Instant now) noexcept;
+  void play_next(TransportEntry& entry, Instant now) noexcept;
+  void end_prompt(TransportEntry& entry) noexcept;
+  [[nodiscard]] TransportFigures figures_of(TransportEntry& entry);
   void drop(TransportEntry& entry, DropReason reason) noexcept;
   InterfaceTotals& interface_of(const TransportEntry& entry) noexcept {
     return interface_totals(totals_, entry.state.plan());
@@ -206,6 +238,15 @@ class Worker {
   std::array<PacketBuffer, kBatch> outgoing_;
   std::array<Outgoing, kBatch> outgoing_meta_{};
   std::size_t outgoing_count_ = 0;
+  /// When a player wants to go on. Entries of players that are gone come up once and go.
+  struct Turn {
+    Instant at;
+    TransportId id;
+    std::uint64_t number;
+    bool operator>(const Turn& other) const { return at > other.at; }
+  };
+  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns_;
+  std::uint64_t next_player_ = 1;
 };
 
 }  // namespace ferry

@@ -65,6 +65,11 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> offloaded_packets{0};
   std::atomic<std::uint64_t> offloaded_bytes{0};
   std::atomic<std::uint64_t> offloaded_flows{0};
+  /// Of prompts.
+  std::atomic<std::uint64_t> played_packets{0};
+  // To and from those who get another packet time.
+  std::atomic<std::uint64_t> repacketizer_in{0};
+  std::atomic<std::uint64_t> repacketizer_out{0};
   std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
   /// Thread of the worker, and how often it woke up.
   std::atomic<std::int64_t> thread_id{0};

@@ -93,7 +93,9 @@ class KernelModel final : public FlowOffload {
     }
     const auto payload = std::ranges::find(flow.payloads, rtp->payload_type, &PayloadEntry::type);
     const bool known_type = payload != flow.payloads.end();
-    if ((!known_type && !flow.payloads.empty()) || rtp->ssrc != flow.ssrc) return false;
+    const bool taken = flow.takes_any_type ? !flow.refused_types.test(rtp->payload_type.value)
+                                           : known_type || flow.payloads.empty();
+    if (!taken || rtp->ssrc != flow.ssrc) return false;
     if (ahead >= 3000 || ahead < -100) return false;
     if (continued > 0) state.heard_sequence = rtp->sequence;
     state.heard_at = now;

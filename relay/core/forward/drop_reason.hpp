@@ -42,6 +42,8 @@ enum class DropReason : std::uint8_t {
   kReplayed,
   kKeyExhausted,
   kSharedKey,
+  kPromptPlaying,
+  kTooLate,
   kNoBuffer,
   kSendFailed,
   kCount,
@@ -91,6 +93,8 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kReplayed, "replayed", "SRTP packet that was there already, or is too old to tell (SRT-4)"},
   {DropReason::kKeyExhausted, "key-exhausted", "more packets or SSRCs than one key may protect (SRT-7)"},
   {DropReason::kSharedKey, "shared-key", "changed packet for a receiver that uses the sender's own key: only what came goes out under it (SRT-9)"},
+  {DropReason::kPromptPlaying, "prompt-playing", "the receiver hears a prompt instead"},
+  {DropReason::kTooLate, "too-late", "packet that came after its place in a repacketized stream was over"},
   {DropReason::kNoBuffer, "no-buffer", "packet buffers exhausted"},
   {DropReason::kSendFailed, "send-failed", "the kernel refused to send"},
 }};

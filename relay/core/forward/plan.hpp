@@ -54,6 +54,8 @@ struct Sink {
   /// Bit N: header extension elements with ID N (1-15) are blanked, this receiver was not told of them (RFC
   /// 8285).
   std::uint16_t masked_extensions = 0;
+  /// Packet time that the receiver is to get, ms; 0 = as it comes.
+  std::uint16_t ptime_ms = 0;
   bool operator==(const Sink&) const = default;
 };
 
@@ -88,6 +90,8 @@ struct SourcePlan {
   std::uint8_t max_ssrcs = 8;
   /// Negotiated payload types (DMX-4); empty = any.
   std::vector<PayloadEntry> payloads;
+  /// `payloads` only says what some types are: signalling never named them, and others pass as well.
+  bool takes_any_type = false;
   RateLimit rate;
   /// A sink needs to know the payload type: events are blocked or media is silenced.
   bool inspects_payload = false;
@@ -96,6 +100,8 @@ struct SourcePlan {
   std::vector<Sink> sinks;
 
   /// The entry of an RTP packet's payload type; null if it was not negotiated. `rtp` is at least a header.
+  /// Packets of types that are not in `payloads` pass.
+  [[nodiscard]] bool is_open() const noexcept { return payloads.empty() || takes_any_type; }
   [[nodiscard]] const PayloadEntry* payload_of(Bytes rtp) const noexcept {
     const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
     const auto found = std::ranges::find(payloads, type, &PayloadEntry::type);
@@ -123,6 +129,8 @@ struct TransportPlan {
   /// RTCP to the peer goes out of the RTP port: it was agreed.
   bool send_rtcp_muxed = false;
   bool reduced_size_rtcp = false;
+  /// Signalling does not say what kind of media this is: UDPTL passes beside RTP.
+  bool takes_udptl = false;
   /// NG flag `asymmetric`: send to the signalled endpoint, whatever source was learned.
   bool send_to_signalled = false;
   /// LAT-12 runs: an answer went out, and the peer is not one that only ever receives.

@@ -41,6 +41,9 @@ bool is_udptl(Bytes datagram) noexcept {
   return at + length < datagram.size() + 1;
 }
 
+/// With the magic cookie of RFC 8489 §5.
+bool is_stun(Bytes datagram) noexcept { return datagram.size() >= 20 && read_u32(datagram, 4) == 0x2112a442; }
+
 }  // namespace
 
 Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
@@ -272,7 +275,12 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
                                const OwnMedia& own) noexcept {
   if (plan_->kind == TransportKind::kUdptl) return on_udptl(from, datagram, now, own);
   if (plan_->kind == TransportKind::kOpaque) return on_opaque(from, datagram, now, own);
-  switch (classify(datagram)) {
+  const DatagramClass kind = classify(datagram);
+  const bool is_rtp = kind == DatagramClass::kRtp || kind == DatagramClass::kRtcp;
+  if (plan_->takes_udptl && !is_rtp && component == Component::kRtp && !is_protected() &&
+      !is_stun(datagram) && is_udptl(datagram))
+    return on_udptl(from, datagram, now, own);
+  switch (kind) {
     case DatagramClass::kStun:
       return drop(component, DropReason::kStunUnexpected);
     case DatagramClass::kDtls:
@@ -321,7 +329,7 @@ std::optional<std::size_t> Transport::source_for(const RtpView& rtp,
   for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
     const SourcePlan& source = plan_->sources[i];
     const PayloadEntry* entry = payload_in(source);
-    if (entry == nullptr && !source.payloads.empty()) continue;
+    if (entry == nullptr && !source.is_open()) continue;
     // RFC 9143 §9.2: an SSRC that is known to a media stays there; else the payload type decides.
     const bool known =
         plan_->sources.size() > 1 && std::ranges::any_of(states_[i].ingress, [&](const StreamStats& s) {
@@ -477,6 +485,7 @@ Verdict Transport::pass_whole(const Latch::Judgement& judgement, Bytes datagram,
     return drop(Component::kRtp, DropReason::kRateLimited);
   }
   activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  ++not_rtp_;
   return deliver(Component::kRtp, 0, datagram, false, now);
 }
 
@@ -593,8 +602,9 @@ std::optional<DtmfEvent> Transport::dtmf_of(std::size_t source, const PayloadEnt
   DtmfEvent event;
   event.event = read_u8(rtp->payload, 0);
   event.volume = flags & 0x3f;
+  event.duration = read_u16(rtp->payload, 2);
   const std::uint32_t rate = payload.clock_rate_hz != 0 ? payload.clock_rate_hz : 8000;
-  event.duration_ms = static_cast<std::uint32_t>(std::uint64_t{read_u16(rtp->payload, 2)} * 1000 / rate);
+  event.duration_ms = static_cast<std::uint32_t>(std::uint64_t{event.duration} * 1000 / rate);
   event.source = from.address;
   return event;
 }
@@ -620,7 +630,7 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
     return;
   }
   const auto source = source_of(to);
-  if (!source || datagram.size() < kRtpFixedHeaderSize) return;
+  if (!source || datagram.size() < kRtpFixedHeaderSize || classify(datagram) != DatagramClass::kRtp) return;
   const SeqNo sequence{read_u16(datagram, 2)};
   SsrcCounters& egress = egress_of(*source, Ssrc{read_u32(datagram, 8)}, sequence);
   const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(egress.highest_extended)});
@@ -661,11 +671,15 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   const bool events_matter = source.has_events || source.inspects_payload;
   const bool silenced = std::ranges::any_of(source.sinks, &Sink::silenced);
   for (const PayloadEntry& payload : source.payloads) {
-    if (payload.is_event ? events_matter : silenced && payload.silence == 0) continue;
+    if (payload.is_event ? events_matter : silenced && payload.silence == 0) {
+      flow.refused_types.set(payload.type.value & 127);
+      continue;
+    }
     flow.payloads.push_back(payload);
   }
-  if (silenced && source.payloads.empty()) return std::nullopt;
-  if (flow.payloads.empty() && !source.payloads.empty()) return std::nullopt;
+  if (silenced && source.is_open()) return std::nullopt;
+  if (flow.payloads.empty() && !source.is_open()) return std::nullopt;
+  flow.takes_any_type = source.takes_any_type;
   OffloadState state;
   state.stream = stream->state();
   state.bucket = states_[0].bucket.state();
@@ -776,6 +790,28 @@ TransportSnapshot Transport::snapshot() const {
     if (protection_->sender) s.srtp->sent = protection_->sender->state();
   }
   return s;
+}
+
+TransportFigures Transport::figures() const {
+  TransportFigures f;
+  f.counters = counters_;
+  f.not_rtp = not_rtp_ + drops()[DropReason::kMalformedRtp];
+  Instant latest{};
+  for_each_stream([&](const SsrcCounters& stream) {
+    f.expected += stream.expected();
+    f.received += stream.packets - stream.duplicates;
+    f.duplicates += stream.duplicates;
+    f.lost += stream.lost();
+    f.longest_gap = std::max(f.longest_gap, stream.longest_gap());
+    if (stream.clock_rate_hz == 0 || stream.last_packet < latest) return;
+    latest = stream.last_packet;
+    f.jitter = stream.jitter_q4 / 16.0;
+    f.jitter_max = stream.jitter_max_q4 / 16.0;
+    f.jitter_mean = stream.packets < 2 ? 0
+                                       : static_cast<double>(stream.jitter_sum_q4) / 16.0 /
+                                             static_cast<double>(stream.packets - 1);
+  });
+  return f;
 }
 
 void Transport::restore(const TransportSnapshot& s) {

@@ -68,6 +68,27 @@ struct TransportSnapshot {
   bool operator==(const TransportSnapshot&) const = default;
 };
 
+/// What a transport counted, all its streams together.
+struct TransportFigures {
+  std::array<ComponentCounters, 2> counters;
+  std::uint64_t expected = 0;
+  std::uint64_t received = 0;  // without duplicates
+  std::uint64_t duplicates = 0;
+  std::uint64_t lost = 0;
+  /// UDPTL, or packets that are no RTP.
+  std::uint64_t not_rtp = 0;
+  /// Longest time between two packets of one SSRC.
+  Duration longest_gap{0};
+  // In clock units, of the SSRC that sent last.
+  double jitter = 0;
+  double jitter_max = 0;
+  double jitter_mean = 0;
+  /// Packets of prompts, which `counters` have as well.
+  std::uint64_t played = 0;
+  /// Packets that went into others for the peer, less those that came of them.
+  std::uint64_t joined = 0;
+};
+
 /// What the worker does with a received datagram.
 struct Verdict {
   enum class Kind : std::uint8_t { kForward, kHold, kRelease, kDrop };
@@ -91,13 +112,15 @@ enum class TransportEvent : std::uint8_t {
   kNotAuthentic,
   kKeyWearsOut,
   kDtmf,
+  kPromptEnded,
   kCount
 };
 
 /// A key that was pressed and released (RFC 4733 §2.3).
 struct DtmfEvent {
-  std::uint8_t event = 0;   // 0-15: digits, *, #, A-D
-  std::uint8_t volume = 0;  // negative dBm0
+  std::uint8_t event = 0;      // 0-15: digits, *, #, A-D
+  std::uint8_t volume = 0;     // negative dBm0
+  std::uint16_t duration = 0;  // in units of the stream's clock
   std::uint32_t duration_ms = 0;
   IpAddress source;
 };
@@ -195,7 +218,7 @@ class Transport {
   [[nodiscard]] std::optional<DtmfEvent> dtmf_of(std::size_t source, const PayloadEntry& payload,
                                                  const Endpoint& from, Bytes datagram) noexcept;
   void note(TransportEvent event) noexcept {
-    events_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(event));
+    events_ |= static_cast<std::uint16_t>(1u << static_cast<unsigned>(event));
   }
   /// Takes the next pending event, if any.
   [[nodiscard]] std::optional<TransportEvent> take_event(Instant now) noexcept;
@@ -211,6 +234,8 @@ class Transport {
     }
   }
   [[nodiscard]] TransportSnapshot snapshot() const;
+  /// The same for statistics alone: cheap.
+  [[nodiscard]] TransportFigures figures() const;
   void restore(const TransportSnapshot& snapshot);
 
  private:
@@ -287,6 +312,7 @@ class Transport {
   std::vector<SourceState> states_;
   std::array<ComponentCounters, 2> counters_;
   std::array<Instant, 2> last_packet_{};
+  std::uint64_t not_rtp_ = 0;
   std::unique_ptr<DropCounters> drops_;  // made at the first drop
   /// The keys of the plan, and those of earlier ones, which run out and may come back.
   struct Protection {

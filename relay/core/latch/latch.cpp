@@ -1,6 +1,7 @@
 #include "relay/core/latch/latch.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace ferry {
 
@@ -61,8 +62,12 @@ std::string_view to_string(Latch::State state) noexcept {
 }
 
 bool OwnMedia::contains(const Endpoint& endpoint) const noexcept {
-  return std::ranges::any_of(ranges_, [&](const Range& range) {
-    return range.address == endpoint.address && range.ports->contains(endpoint.port);
+  const std::span ranges(ranges_.data(), count_.load(std::memory_order_acquire));
+  return std::ranges::any_of(ranges, [&](const Range& range) {
+    // A port of every address is at each loopback address too; the host's others are listed.
+    const bool here = range.address == endpoint.address ||
+                      (range.address.is_unspecified() && endpoint.address.is_loopback());
+    return here && range.ports->contains(endpoint.port);
   });
 }
 

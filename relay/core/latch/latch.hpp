@@ -60,11 +60,22 @@ class OwnMedia {
     IpAddress address;
     std::shared_ptr<const OpenPorts> ports;
   };
-  explicit OwnMedia(std::vector<Range> ranges) : ranges_(std::move(ranges)) {}
+  explicit OwnMedia(std::vector<Range> ranges) : ranges_(std::move(ranges)), count_(ranges_.size()) {
+    ranges_.reserve(ranges_.size() + kMaxAdded);
+  }
   [[nodiscard]] bool contains(const Endpoint& endpoint) const noexcept;
+  /// One more address, while workers read. Control thread only; false if there were too many.
+  bool add(Range range) {
+    if (ranges_.size() == ranges_.capacity()) return false;  // what workers read must not move
+    ranges_.push_back(std::move(range));
+    count_.store(ranges_.size(), std::memory_order_release);
+    return true;
+  }
 
  private:
+  static constexpr std::size_t kMaxAdded = 64;
   std::vector<Range> ranges_;
+  std::atomic<std::size_t> count_;
 };
 
 /// LAT-11: multicast, broadcast, unspecified, port 0 and the ports that make reflectors.

@@ -7,6 +7,7 @@
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -41,6 +42,9 @@ struct OffloadFlow {
   Ssrc ssrc;
   /// What is taken and its clock rates; other types are punted. Empty = any.
   std::vector<PayloadEntry> payloads;
+  /// Types that are not in `payloads` are taken too, but for `refused_types`.
+  bool takes_any_type = false;
+  std::bitset<128> refused_types;
   RateLimit rate;
   /// Until then packets of other sources are punted, afterwards dropped and counted (LAT-6).
   Instant open_until{};

@@ -92,6 +92,10 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
       }
     }
   }
+  if (c.packets != 0) {
+    const auto gap = static_cast<std::uint64_t>((now - c.last_packet).count()) >> 10;
+    c.longest_gap_ticks = std::max(c.longest_gap_ticks, static_cast<std::uint32_t>(gap));
+  }
   ++c.packets;
   c.bytes += datagram_size;
   c.last_timestamp = rtp.timestamp;
@@ -109,6 +113,8 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
         static_cast<std::uint32_t>(transit) - static_cast<std::uint32_t>(transit_))));
     c.jitter_q4 = static_cast<std::uint32_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(c.jitter_q4) + difference - ((c.jitter_q4 + 8) >> 4)));
+    c.jitter_max_q4 = std::max(c.jitter_max_q4, c.jitter_q4);
+    c.jitter_sum_q4 += c.jitter_q4;
   }
   c.clock_rate_hz = clock_rate_hz;
   transit_ = transit;

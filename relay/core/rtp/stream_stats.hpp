@@ -61,6 +61,9 @@ struct SsrcCounters {
   std::uint64_t expected_before_reset = 0;
   std::uint32_t jitter_q4 = 0;  // RFC 3550 app. A.8: jitter in clock units, times 16
   std::uint32_t clock_rate_hz = 0;
+  std::uint32_t jitter_max_q4 = 0;
+  std::uint32_t longest_gap_ticks = 0;  // of 1,024 ns, between two packets
+  std::uint64_t jitter_sum_q4 = 0;      // of its value at each packet but the first
   std::uint64_t g711_packets = 0;
   std::uint64_t silent_packets = 0;
   std::uint8_t last_payload_type = 0;
@@ -83,6 +86,9 @@ struct SsrcCounters {
     return clock_rate_hz == 0
                ? Duration{0}
                : Duration{static_cast<std::int64_t>(jitter_q4) * 1'000'000'000 / 16 / clock_rate_hz};
+  }
+  [[nodiscard]] Duration longest_gap() const noexcept {
+    return Duration{static_cast<std::int64_t>(longest_gap_ticks) << 10};
   }
   bool operator==(const SsrcCounters&) const = default;
 };
