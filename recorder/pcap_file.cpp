@@ -70,13 +70,11 @@ void write_udp(MutableBytes udp, const CapturedDatagram& datagram, Bytes address
 }  // namespace
 
 PcapFile::PcapFile(std::unique_ptr<Output> output, PcapFormat format)
-    : output_(std::move(output)), format_(format) {
+    : PacketFile(std::move(output), kFileHead), format_(format) {
   handle_ = pcap_open_dead(format == PcapFormat::kRaw ? DLT_RAW : DLT_EN10MB, 65535);
   cookie_io_functions_t calls{};
   calls.write = [](void* self, const char* from, std::size_t size) {
-    auto& waiting = static_cast<PcapFile*>(self)->waiting_;
-    const auto* octets = reinterpret_cast<const std::byte*>(from);
-    waiting.insert(waiting.end(), octets, octets + size);
+    static_cast<PcapFile*>(self)->append({reinterpret_cast<const std::byte*>(from), size});
     return static_cast<ssize_t>(size);
   };
   FILE* file = fopencookie(this, "w", calls);
@@ -121,18 +119,7 @@ void PcapFile::write(const CapturedDatagram& datagram) {
   header.caplen = static_cast<bpf_u_int32>(frame_.size());
   header.len = static_cast<bpf_u_int32>(link + ip + kUdp + datagram.size);
   pcap_dump(reinterpret_cast<u_char*>(dumper_), &header, reinterpret_cast<const u_char*>(frame_.data()));
-  ++waiting_packets_;
-}
-
-int PcapFile::flush() {
-  if (waiting_.empty()) return output_->flush();
-  const bool is_first = output_->size() == 0;
-  const int wrong = output_->write_at(output_->size(), waiting_);
-  (wrong == 0 ? written_ : lost_) += waiting_packets_;
-  waiting_packets_ = 0;
-  // Without its head it is no file: that one waits.
-  waiting_.resize(wrong != 0 && is_first ? kFileHead : 0);
-  return wrong != 0 ? wrong : output_->flush();
+  count();
 }
 
 }  // namespace ferry

@@ -24,8 +24,11 @@ std::string quote(const std::string& text) {
 /// One call's tap. The worker's side of a recording: counters and a copy, nothing that waits.
 class RecordingTap final : public PacketTap {
  public:
-  RecordingTap(std::uint64_t recording, Writer& writer, const RecorderSettings& settings)
-      : recording_(recording), writer_(writer), rtcp_(settings.rtcp), egress_(settings.egress) {}
+  RecordingTap(std::uint64_t recording, Writer& writer, const RecorderSettings& settings, RecordingForm form)
+      : recording_(recording),
+        writer_(writer),
+        rtcp_(settings.rtcp),
+        egress_(settings.egress && form == RecordingForm::kCall) {}
 
   void on_packet(const TapPacket& packet) noexcept override {
     // A pause holds from the moment it is asked for: nothing of it reaches a queue (REC-3).
@@ -136,7 +139,10 @@ class RecorderImpl final : public Recorder {
     RecordingPlan plan;
     plan.id = random_hex(16);
     plan.call_id = order.call_id;
-    plan.base = base_of(order, plan.id, at);
+    plan.form = order.form;
+    plan.base = order.form == RecordingForm::kCall ? base_of(order, plan.id, at) : classic_base(order);
+    if (order.form == RecordingForm::kPcapSingle && !order.file.empty())
+      plan.ending = order.file.ends_with(".pcap") ? ".pcap" : "";
     plan.start = at;
     Writer& writer = *writers_[started_ % writers_.size()];
     ++started_;
@@ -173,6 +179,16 @@ class RecorderImpl final : public Recorder {
   void log(const std::string& line) const { log_(RecorderLogLevel::kInfo, line); }
 
  private:
+  /// The names of rtpproxy: `CALL-ID=TAG` and what tells directions apart, or the name that was asked for.
+  static std::string classic_base(const RecordingOrder& order) {
+    constexpr std::size_t kLongest = 90;  // of each part: the whole stays below 200 octets
+    if (order.file.empty())
+      return safe_name(order.call_id, kLongest) + "=" + safe_name(order.tag, kLongest) + order.suffix;
+    std::string_view name = order.file;
+    if (order.form == RecordingForm::kPcapSingle && name.ends_with(".pcap")) name.remove_suffix(5);
+    return safe_name(name);
+  }
+
   /// Where the files go, below the recording directory; what a request wants elsewhere goes to the usual
   /// place.
   std::string base_of(const RecordingOrder& order, const std::string& id, const RecordingTime& at) {
@@ -226,7 +242,7 @@ RecordingHandle::RecordingHandle(RecorderImpl& recorder, Writer& writer, std::ui
       number_(number),
       plan_(plan),
       base_path_(recorder.folder().path_of(plan.base)),
-      tap_(number, writer, recorder.settings()) {
+      tap_(number, writer, recorder.settings(), plan_.form) {
   writer_.post({number_, plan.start, WriterCommand::Start{std::move(plan)}});
 }
 

@@ -30,7 +30,19 @@ std::string rfc3339(WallTime time) {
 RecordingJob::RecordingJob(RecordingPlan plan, const RecorderSettings& settings,
                            std::shared_ptr<const Folder> spool)
     : plan_(std::move(plan)), settings_(settings), spool_(std::move(spool)) {
-  if (settings_.packets && !settings_.packets_by_party) packets_for(0);
+  switch (plan_.form) {
+    case RecordingForm::kCall:
+      if (settings_.packets && !settings_.packets_by_party) add_packets(0, false, "", ".pcap");
+      break;
+    case RecordingForm::kPcapSingle:
+      add_packets(0, false, "", plan_.ending);
+      break;
+    case RecordingForm::kAdHoc:
+    case RecordingForm::kPcap:
+      add_packets(0, false, "-rtp", ".rtp");
+      if (settings_.rtcp) add_packets(0, true, "-rtcp", ".rtcp");
+      break;
+  }
   manifest_ = {{"version", 1},
                {"id", plan_.id},
                {"software", "rtpferry " FERRY_VERSION},
@@ -183,7 +195,7 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
   const bool leaves = packet.to.is_set();
   Endpoint local = about->local;
   if (packet.port == Component::kRtcp) local.port.value = static_cast<std::uint16_t>(local.port.value + 1);
-  if (Packets* packets = settings_.packets ? packets_for(about->party) : nullptr; packets != nullptr) {
+  if (Packets* packets = packets_for(about->party, packet.is_rtcp); packets != nullptr) {
     if (packets->file) {
       packets->file->write(
           {leaves ? local : packet.from, leaves ? packet.to : local, wall(packet.at), datagram, packet.size});
@@ -220,7 +232,7 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
     stream.unwanted += static_cast<std::uint64_t>(distance(rtp->sequence, newest) - 1);
   }
   stream.stats.count(*rtp, packet.size, clock_rate, packet.at);
-  if (!settings_.audio || about->type != "audio") return;
+  if (!has_audio() || about->type != "audio") return;
   if (!stream.audio) {
     if (rate_hz_ == 0) rate_hz_ = choose_rate();
     stream.audio = std::make_unique<AudioStream>(plan_.start.now, rate_hz_, settings_.loss, settings_.events);
@@ -228,21 +240,36 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
   stream.audio->on_packet(*rtp, packet.at, about->formats);
 }
 
-RecordingJob::Packets* RecordingJob::packets_for(unsigned party) {
-  if (!settings_.packets_by_party) party = 0;
-  for (const auto& each : packet_files_) {
-    if (each->party == party) return each.get();
-  }
-  const std::string suffix = party == 0 ? std::string() : fmt::format("-{}", party);
+RecordingJob::Packets* RecordingJob::packets_for(unsigned party, bool is_rtcp) {
+  const bool has_pair = plan_.form == RecordingForm::kAdHoc || plan_.form == RecordingForm::kPcap;
+  if (plan_.form == RecordingForm::kCall && !settings_.packets) return nullptr;
+  if (plan_.form != RecordingForm::kCall || !settings_.packets_by_party) party = 0;
+  is_rtcp = is_rtcp && has_pair;
+  const auto found = std::ranges::find_if(
+      packet_files_, [&](const auto& each) { return each->party == party && each->is_rtcp == is_rtcp; });
+  if (found != packet_files_.end()) return found->get();
+  if (has_pair) return nullptr;  // RTCP that is not wanted
+  const std::string suffix = fmt::format("-{}", party);
+  add_packets(party, false, suffix, suffix + ".pcap");
+  return packet_files_.back().get();
+}
+
+void RecordingJob::add_packets(unsigned party, bool is_rtcp, const std::string& suffix, std::string ending) {
   auto made = std::make_unique<Packets>();
   made->party = party;
-  made->spool_name = plan_.id + suffix + ".pcap";
-  made->ending = suffix + ".pcap";
-  if (auto output = make_output(made->spool_name))
-    made->file = std::make_unique<PcapFile>(std::move(output), settings_.pcap_format);
+  made->is_rtcp = is_rtcp;
+  made->spool_name = plan_.id + suffix + ".packets";
+  made->ending = std::move(ending);
+  if (auto output = make_output(made->spool_name)) {
+    if (plan_.form == RecordingForm::kAdHoc)
+      made->file = std::make_unique<AdHocFile>(std::move(output));
+    else
+      made->file = std::make_unique<PcapFile>(std::move(output), plan_.form == RecordingForm::kCall
+                                                                     ? settings_.pcap_format
+                                                                     : PcapFormat::kEthernet);
+  }
   packet_files_.push_back(std::move(made));
   must_write_manifest_ = true;
-  return packet_files_.back().get();
 }
 
 std::uint32_t RecordingJob::choose_rate() const {
@@ -384,7 +411,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
     if (stream->audio) stream->audio->finish(placer(stream->party));
   }
   // A recording without a packet is as long as the call and silent.
-  if (settings_.audio && audio_files_.empty()) audio_for(settings_.layout == AudioLayout::kSeparate ? 1 : 0);
+  if (has_audio() && audio_files_.empty()) audio_for(settings_.layout == AudioLayout::kSeparate ? 1 : 0);
   FinishedRecording finished;
   std::uint64_t packets_lost = packets_unwritten_;
   std::uint64_t frames_lost = 0;

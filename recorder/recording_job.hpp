@@ -20,9 +20,12 @@ namespace ferry {
 
 /// What is fixed when a recording starts.
 struct RecordingPlan {
+  RecordingForm form = RecordingForm::kCall;
   std::string id;  // 16 hexadecimal digits
   std::string call_id;
   std::string base;  // path of its files in the recording directory, without endings
+  /// kPcapSingle: of its file.
+  std::string ending = ".pcap";
   RecordingTime start;
 };
 
@@ -79,10 +82,11 @@ class RecordingJob {
     auto operator<=>(const StreamKey&) const = default;
   };
   struct Packets {
-    unsigned party = 0;  // 0 = everybody
+    unsigned party = 0;    // 0 = everybody
+    bool is_rtcp = false;  // of forms that have a file for it
     std::string spool_name;
     std::string ending;
-    std::unique_ptr<PcapFile> file;
+    std::unique_ptr<PacketFile> file;
   };
   struct Audio {
     unsigned party = 0;  // 0 = everybody
@@ -93,7 +97,9 @@ class RecordingJob {
     std::uint32_t rate_hz = 0;
   };
 
-  Packets* packets_for(unsigned party);
+  /// Null if such packets are not written.
+  Packets* packets_for(unsigned party, bool is_rtcp);
+  void add_packets(unsigned party, bool is_rtcp, const std::string& suffix, std::string ending);
   Audio* audio_for(unsigned party);
   [[nodiscard]] unsigned channel_of(unsigned party) const;
   [[nodiscard]] std::uint32_t choose_rate() const;
@@ -108,6 +114,7 @@ class RecordingJob {
   [[nodiscard]] std::int64_t frame_at(Instant time, std::uint32_t rate_hz) const;
   void write_audio(Audio& audio, Instant until);
   void flush(Packets& packets);
+  [[nodiscard]] bool has_audio() const { return settings_.audio && plan_.form == RecordingForm::kCall; }
   void write_manifest();
   void note_trouble(std::string what);
   [[nodiscard]] WallTime wall(Instant at) const { return plan_.start.wall + (at - plan_.start.now); }

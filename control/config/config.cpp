@@ -15,13 +15,6 @@ namespace ferry {
 
 namespace {
 
-std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
-  std::int64_t seconds = 0;
-  if (auto wrong = read_number<std::int64_t>(text, seconds, 0, 31'536'000); !wrong.empty()) return wrong;
-  target = std::chrono::seconds(seconds);
-  return {};
-}
-
 std::string read_fraction(std::string_view text, double& target) {
   char* end = nullptr;
   const std::string copy(text);
@@ -89,7 +82,6 @@ constexpr OptionRow kOptions[] = {
   {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket"},
   {"control-socket", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.control_socket = v; return std::string(); }, "PATH", "Unix socket of rtpferryctl (default /run/rtpferry/control.sock); 'none' = off"},
   {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return notice(c, fmt::format("listen-cli={} is accepted but has no effect yet: use rtpferryctl", v)); }, "ADDR:PORT", "text command line (no effect yet)"},
-  {"listen-udp", 'u', OptionKind::kList, [](Config& c, std::string_view v) { return notice(c, fmt::format("listen-udp={} is accepted but has no effect yet: the rtpproxy protocol is not there", v)); }, "ADDR:PORT", "rtpproxy protocol over UDP (no effect yet)"},
   {"port-min", 'm', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_min.value, 1, 65535); }, "PORT", "lowest media port (default 30000)"},
   {"port-max", 'M', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_max.value, 1, 65535); }, "PORT", "highest media port (default 40000)"},
   {"log-level", 'L', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.log_level, 0, 7); }, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
@@ -263,6 +255,13 @@ std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::
 
 }  // namespace
 
+std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
+  std::int64_t seconds = 0;
+  if (auto wrong = read_number<std::int64_t>(text, seconds, 0, 31'536'000); !wrong.empty()) return wrong;
+  target = std::chrono::seconds(seconds);
+  return {};
+}
+
 std::string set_switch(bool& target, std::string_view text) {
   return read_switch(text, target) ? std::string() : fmt::format("'{}' is neither yes nor no", text);
 }
@@ -271,9 +270,10 @@ std::span<const OptionRow> option_rows() {
   static const std::vector<OptionRow> all = [] {
     std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
     // Those that end the daemon's life at once stay at the end of the help.
-    const auto more = recording_option_rows();
-    rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
-                more.end());
+    for (const auto& more : {classic_option_rows(), recording_option_rows()}) {
+      rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
+                  more.end());
+    }
     return rows;
   }();
   return all;
@@ -410,11 +410,16 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
       if (row->name == "config-file") config.config_file = optarg;
       continue;
     }
-    if (row->kind == OptionKind::kList && lists_seen.insert(row->name).second) {
+    // Both fill one list.
+    const std::string_view list = row->name == "listen-udp" ? "listen-rtpp" : row->name;
+    if (row->kind == OptionKind::kList && lists_seen.insert(list).second) {
       if (row->name == "interface") config.interfaces.clear();
       if (row->name == "listen-ng") config.listen_ng.clear();
       if (row->name == "listen-tcp-ng") config.listen_tcp_ng.clear();
       if (row->name == "listen-unix-ng") config.listen_unix_ng.clear();
+      if (list == "listen-rtpp") config.listen_rtpp.clear();
+      if (row->name == "rtpp-notify") config.rtpp_notify.clear();
+      if (row->name == "rtpp-prompts") config.rtpp_prompts.clear();
       if (row->name == "control-allow") config.control_allow.clear();
       if (row->name == "recording-method") config.recording_methods_named = false;
     }
@@ -465,9 +470,12 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
     return fail(
         ConfigError{"recording-upload-url needs recording-upload-bucket, recording-upload-access-key and "
                     "recording-upload-secret-key"});
+  if (!config.rtpp_timeout_named) config.session.classic.timeout = config.session.timeout;
+  if (!config.rtpp_internal.empty() && !config.rtpp_bridge_symmetric)
+    config.session.classic.asymmetric = true;
   config.session.remember_client = config.b2b_url.find("%%") != std::string::npos;
   if (config.listen_ng.empty() && config.listen_http.empty() && config.listen_https.empty() &&
-      config.listen_tcp_ng.empty() && config.listen_unix_ng.empty()) {
+      config.listen_tcp_ng.empty() && config.listen_unix_ng.empty() && config.listen_rtpp.empty()) {
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
   }
   if (!config.allow_open_control && config.control_allow.empty()) {

@@ -24,6 +24,19 @@ struct Config {
   std::vector<Endpoint> listen_ng;
   std::vector<Endpoint> listen_tcp_ng;
   std::vector<std::string> listen_unix_ng;
+  // The classic rtpproxy protocol.
+  /// Control sockets as their option spells them.
+  std::vector<std::string> listen_rtpp;
+  unsigned rtpp_socket_mode = 0660;
+  bool rtpp_timeout_named = false;
+  /// Interfaces that its modifiers `i` and `e` mean; empty = there is no bridging.
+  std::string rtpp_internal;
+  std::string rtpp_external;
+  bool rtpp_bridge_symmetric = false;
+  std::vector<std::string> rtpp_notify;
+  std::vector<std::string> rtpp_prompts;
+  /// SIGHUP ends the daemon once its last call is over, instead of reading the file again.
+  bool drains_on_sighup = false;
   std::string control_socket = "/run/rtpferry/control.sock";
   UdpPort port_min{30000};
   UdpPort port_max{40000};

@@ -3,7 +3,9 @@
 
 #include "control/config/config.hpp"
 
+#include <array>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,10 +22,28 @@ std::string read_number(std::string_view text, Int& target, Int low, Int high) {
   return {};
 }
 
+/// One of several words.
+template <class Value, std::size_t kCount>
+std::string read_word(std::string_view text, Value& target,
+                      const std::array<std::pair<std::string_view, Value>, kCount>& words) {
+  std::string names;
+  for (const auto& [name, value] : words) {
+    if (name == text) {
+      target = value;
+      return {};
+    }
+    names.append(names.empty() ? "" : ", ").append(name);
+  }
+  return fmt::format("'{}' is none of {}", text, names);
+}
+
 /// yes, true, on, 1, nothing at all, and their opposites.
 std::string set_switch(bool& target, std::string_view text);
 
-/// Rows of the table that are about recordings.
+std::string read_seconds(std::string_view text, std::chrono::seconds& target);
+
+/// Rows of the table that are about recordings, and about the classic rtpproxy protocol.
 std::span<const OptionRow> recording_option_rows();
+std::span<const OptionRow> classic_option_rows();
 
 }  // namespace ferry

@@ -15,21 +15,6 @@ namespace {
 using std::string;
 using std::string_view;
 
-/// One of several words.
-template <class Value, std::size_t kCount>
-string read_word(string_view text, Value& target,
-                 const std::array<std::pair<string_view, Value>, kCount>& words) {
-  string names;
-  for (const auto& [name, value] : words) {
-    if (name == text) {
-      target = value;
-      return {};
-    }
-    names.append(names.empty() ? "" : ", ").append(name);
-  }
-  return fmt::format("'{}' is none of {}", text, names);
-}
-
 /// Octets, with K, M, G or T behind the number.
 string read_size(string_view text, std::uint64_t& target) {
   static constexpr string_view kUnits = "KMGT";

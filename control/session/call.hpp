@@ -19,6 +19,7 @@
 namespace ferry {
 
 struct Call;
+struct ClassicSession;
 struct Leg;
 struct Media;
 
@@ -39,6 +40,8 @@ struct PortSet {
   /// Rises when the peer must be learned anew (LAT-8a).
   std::uint32_t epoch = 0;
   std::uint32_t learned_signal = 0;
+  /// DSCP octet of its own; else the call's.
+  std::optional<std::uint8_t> tos;
   bool closed = false;
   /// The recording of the call hears it.
   bool tapped = false;
@@ -79,6 +82,13 @@ struct MediaExtras {
   std::vector<std::unique_ptr<TransportSnapshot>> last;
   /// Packet time to show this party in answers, ms; 0 = as the other side says.
   std::int64_t ptime = 0;
+  /// Ports of another call on the same worker that send copies of this media.
+  struct Feed {
+    std::uint64_t call = 0;  // its serial number
+    TransportId via;
+    MediaId to;
+  };
+  std::vector<Feed> feeds;
 };
 
 /// One m-line of one leg.
@@ -243,6 +253,10 @@ struct CallExtras {
   std::string xmlrpc_callback;
   IpAddress client;
   std::unique_ptr<CallRecording> recording;
+  /// Of a call that the classic protocol made.
+  std::unique_ptr<ClassicSession> classic;
+  CallExtras();
+  ~CallExtras();
 };
 
 /// One Call-ID, or several after a merge.
@@ -286,6 +300,8 @@ struct Call {
     if (!extras) extras = std::make_unique<CallExtras>();
     return *extras;
   }
+  /// Null if it was not made by the classic protocol.
+  [[nodiscard]] ClassicSession* classic() const { return extras ? extras->classic.get() : nullptr; }
   /// Null if it is not recorded.
   [[nodiscard]] CallRecording* recording() const { return extras ? extras->recording.get() : nullptr; }
   [[nodiscard]] Leg* leg_by_tag(std::string_view tag) const;

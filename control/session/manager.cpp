@@ -1,5 +1,6 @@
 #include "control/session/manager.hpp"
 
+#include "control/session/classic.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
 #include "control/session/recordings.hpp"
@@ -79,9 +80,11 @@ Call* SessionManager::find(std::string_view call_id) {
   return merged == merged_ids_.end() ? nullptr : merged->second;
 }
 
-std::optional<RequestError> SessionManager::check_limits(const Request& request) {
+const char* SessionManager::exceeded_limit() {
   const char* exceeded = nullptr;
-  if (config_.max_sessions != 0 && calls_.size() >= config_.max_sessions) {
+  if (draining_) {
+    exceeded = "The relay is about to stop";
+  } else if (config_.max_sessions != 0 && calls_.size() >= config_.max_sessions) {
     exceeded = "Parallel session limit reached";
   } else if (config_.max_cpu_percent > 0 && load_.cpu_percent > config_.max_cpu_percent) {
     exceeded = "CPU usage limit exceeded";
@@ -92,8 +95,13 @@ std::optional<RequestError> SessionManager::check_limits(const Request& request)
   } else if (listener_.memory_is_short && listener_.memory_is_short()) {
     exceeded = "Memory limit exceeded";
   }
+  if (exceeded != nullptr) ++totals_.rejected;
+  return exceeded;
+}
+
+std::optional<RequestError> SessionManager::check_limits(const Request& request) {
+  const char* exceeded = exceeded_limit();
   if (exceeded == nullptr) return std::nullopt;
-  ++totals_.rejected;
   if (request.supports_load_limit) return RequestError{exceeded, false, true};
   return error("Parallel session limit reached");
 }
@@ -182,6 +190,7 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
                                                   const Clock& clock) {
   Call* call = find(*request.call_id);
   const bool is_new = call == nullptr;
+  if (!is_new && call->classic() != nullptr) return fail(error("The call belongs to the rtpproxy protocol"));
   if (is_new) {
     if (is_answer) return fail(error("Unknown call-id"));
     if (auto refused = check_limits(request)) return fail(*refused);
@@ -237,7 +246,7 @@ Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const Local
   return result;
 }
 
-void SessionManager::close_ports(Call& call, PortSet& ports) {
+void SessionManager::close_ports(Call& call, PortSet& ports, TransportFigures* figures) {
   if (ports.closed) return;
   ports.closed = true;
   const bool installed = ports.plan != nullptr;
@@ -245,7 +254,7 @@ void SessionManager::close_ports(Call& call, PortSet& ports) {
   Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
                                            call.worker, ports.transport);
   if (!installed) return;
-  plane_.post(call.worker, RemoveTransport{ports.transport, &closing.peer}, true);
+  plane_.post(call.worker, RemoveTransport{ports.transport, &closing.peer, figures}, true);
   ports.local->ports->set_owner(ports.port, nullptr);
   plane_.set_owner(call.worker, ports.transport, nullptr);
 }
@@ -284,9 +293,26 @@ void SessionManager::flush(const Clock& clock) {
     plane_.free(closing.worker, closing.transport);
   }
   closing_.clear();
+  for (const ClassicEnd& end : classic_ended_) ClassicSessions::count(classic_totals_, end);
+  classic_ended_.clear();
 }
 
 SessionManager::Due SessionManager::due(const Call& call) const {
+  Due due = call.classic() != nullptr ? ClassicSessions::due(call, config_.classic) : media_due(call);
+  if (config_.final_timeout > 0s && call.created_at + config_.final_timeout < due.at) {
+    due = {call.created_at + config_.final_timeout, EndReason::kFinalTimeout};
+  }
+  if (call.delete_at && *call.delete_at < due.at) due = {*call.delete_at, EndReason::kRegular, true};
+  for (const auto& leg : call.legs) {
+    if (leg->delete_at && *leg->delete_at < due.at && !leg->medias.empty() &&
+        !leg->medias.front()->ports.empty()) {
+      due = {*leg->delete_at, EndReason::kRegular, true};
+    }
+  }
+  return due;
+}
+
+SessionManager::Due SessionManager::media_due(const Call& call) const {
   Due due{call.last_signal, EndReason::kTimeout};
   bool has_stream = false;
   bool has_listener = false;
@@ -315,16 +341,6 @@ SessionManager::Due SessionManager::due(const Call& call) const {
   }
   if (!has_stream && !has_listener) due = {Instant::max(), EndReason::kTimeout};
   if (!has_stream && has_listener) due = {call.touched + config_.timeout, EndReason::kTimeout};
-  if (config_.final_timeout > 0s && call.created_at + config_.final_timeout < due.at) {
-    due = {call.created_at + config_.final_timeout, EndReason::kFinalTimeout};
-  }
-  if (call.delete_at && *call.delete_at < due.at) due = {*call.delete_at, EndReason::kRegular, true};
-  for (const auto& leg : call.legs) {
-    if (leg->delete_at && *leg->delete_at < due.at && !leg->medias.empty() &&
-        !leg->medias.front()->ports.empty()) {
-      due = {*leg->delete_at, EndReason::kRegular, true};
-    }
-  }
   return due;
 }
 
@@ -366,6 +382,10 @@ void SessionManager::sweep(const Clock& clock) {
 
 void SessionManager::poll_events() {
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
+    if (event.event == TransportEvent::kPromptEnded) {
+      ++classic_totals_.prompts_ended;
+      return;
+    }
     const auto* media = static_cast<Media*>(plane_.owner(worker, event.id));
     if (media == nullptr) return;
     if (event.event == TransportEvent::kDtmf) {
@@ -408,6 +428,7 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
 void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
   count_ended(call, reason, clock);
   if (listener_.on_end) listener_.on_end(call, reason);
+  if (call.classic() != nullptr) ClassicSessions(*this).end(call, reason, clock);
   Recordings(*this).end(call, std::string("the call ended: ").append(to_string(reason)));
   for (auto& leg : call.legs) {
     for (auto& media : leg->medias) close_media(call, *media);
@@ -417,6 +438,11 @@ void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
 
 void SessionManager::forget(Call& call) {
   by_serial_.erase(call.serial);
+  if (const ClassicSession* classic = call.classic()) {
+    const auto [first, last] = classic_calls_.equal_range(classic->call_id);
+    const auto found = std::find_if(first, last, [&](const auto& each) { return each.second == &call; });
+    if (found != last) classic_calls_.erase(found);
+  }
   if (call.extras) {
     for (const std::string& other : call.extras->other_ids) merged_ids_.erase(other);
   }

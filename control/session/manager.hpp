@@ -24,6 +24,19 @@ namespace ferry {
 /// Where `query` shows statistics by SSRC.
 enum class SsrcReporting : std::uint8_t { kFull, kGlobal, kInline, kNone };
 
+/// Sessions of the classic protocol, where they differ.
+struct ClassicConfig {
+  LatchPolicy latch = LatchPolicy::kUncontested;
+  std::chrono::seconds timeout{60};
+  /// While the other party has no port yet; 0 = as `timeout`.
+  std::chrono::seconds setup_timeout{0};
+  /// Each party has a time-out of its own, else any packet keeps the session.
+  bool independent_legs = false;
+  /// Parties send and receive at the address that signalling named unless a command says otherwise.
+  bool asymmetric = false;
+  RecordingForm recording = RecordingForm::kAdHoc;
+};
+
 struct SessionConfig {
   std::chrono::seconds timeout{60};
   std::chrono::seconds silent_timeout{3600};
@@ -50,6 +63,7 @@ struct SessionConfig {
   RecordingDigits recording_codes;
   /// Requests come with the address of their client, for the time-out call-back.
   bool remember_client = false;
+  ClassicConfig classic;
 };
 
 enum class EndReason : std::uint8_t {
@@ -76,6 +90,28 @@ struct SessionTotals {
   std::uint64_t zero_way = 0;
   double duration_sum_s = 0;
   double duration_square_sum_s2 = 0;
+};
+
+/// Of sessions of the classic protocol.
+struct ClassicTotals {
+  std::uint64_t created = 0;
+  std::uint64_t destroyed = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t completed = 0;
+  // Of complete sessions that ended.
+  std::uint64_t without_rtp = 0;
+  std::uint64_t one_way_rtp = 0;
+  std::uint64_t without_rtcp = 0;
+  std::uint64_t one_way_rtcp = 0;
+  std::uint64_t prompts_started = 0;
+  std::uint64_t prompts_ended = 0;
+  double duration_s = 0;
+  // Of sessions that ended.
+  std::uint64_t expected = 0;
+  std::uint64_t received = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t not_rtp = 0;
 };
 
 /// What a limit looks at besides the number of calls; measured outside, once a second.
@@ -150,9 +186,15 @@ class SessionManager {
   [[nodiscard]] std::size_t size() const { return calls_.size(); }
   [[nodiscard]] KernelShare kernel_share() const;
   [[nodiscard]] const SessionTotals& totals() const { return totals_; }
+  [[nodiscard]] const ClassicTotals& classic_totals() const { return classic_totals_; }
+  /// Sessions of the classic protocol now.
+  [[nodiscard]] std::size_t classic_size() const { return classic_calls_.size(); }
   [[nodiscard]] const SessionConfig& config() const { return config_; }
   void set_config(const SessionConfig& config) { config_ = config; }
   void set_load(const LoadFigures& load) { load_ = load; }
+  /// No new calls from now on; those that there are go on.
+  void set_draining() { draining_ = true; }
+  [[nodiscard]] bool is_draining() const { return draining_; }
   [[nodiscard]] const InterfaceSet& interfaces() const { return interfaces_; }
   [[nodiscard]] MediaPlane& plane() { return plane_; }
   /// Session attribute that marks SDP which passed this relay (flag `loop-protect`).
@@ -168,6 +210,7 @@ class SessionManager {
   friend class Subscriptions;
   friend class Conference;
   friend class Recordings;
+  friend class ClassicSessions;
 
   struct Expiry {
     Instant at;
@@ -190,13 +233,21 @@ class SessionManager {
   Result<Dict, RequestError> fragment(const Request& request);
   Result<Dict, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
   std::optional<RequestError> check_limits(const Request& request);
+  /// Which limit does not let a new call in; null if none. Counts it.
+  const char* exceeded_limit();
   Call& create(const std::string& id, const Clock& clock);
   Leg& add_leg(Call& call, std::string tag, const Clock& clock);
   Media& add_media(Leg& leg, unsigned index, std::string_view type);
   /// Value for `Leg::id_index` of a party that came under `id`.
   [[nodiscard]] static std::uint8_t id_index(const Call& call, std::string_view id);
   Result<PortSet, RequestError> open_ports(Call& call, const LocalAddress& local, Instant now);
-  void close_ports(Call& call, PortSet& ports);
+  /// `figures`, if given, receives what the ports counted; valid after `flush`.
+  void close_ports(Call& call, PortSet& ports, TransportFigures* figures = nullptr);
+  /// A party of our own that sends copies of what `sources` send, on consecutive pairs of ports from `to`.
+  Result<Leg*, RequestError> forward_to(Call& call, const std::vector<Media*>& sources, const Endpoint& to,
+                                        const Clock& clock);
+  /// Ends copies of what `party` sends, or of everybody (null). False if there were none.
+  bool stop_forwarding(Call& call, const Leg* party, const Clock& clock);
   /// Marks all packets of the call from now on.
   void set_tos(Call& call, std::uint8_t tos);
   void start_piercing(Call& call, Instant now);
@@ -219,6 +270,8 @@ class SessionManager {
     bool deleted = false;
   };
   [[nodiscard]] Due due(const Call& call) const;
+  /// The same by its media alone.
+  [[nodiscard]] Due media_due(const Call& call) const;
   void count_ended(Call& call, EndReason reason, const Clock& clock);
 
   void sync_one(Call& call);
@@ -250,6 +303,15 @@ class SessionManager {
   std::unordered_map<std::string, std::unique_ptr<Call>, StringHash, std::equal_to<>> calls_;
   std::unordered_map<std::string, Call*, StringHash, std::equal_to<>> merged_ids_;
   std::unordered_map<std::uint64_t, Call*> by_serial_;
+  /// By the call-id of their requests; the keys are views into the sessions.
+  std::unordered_multimap<std::string_view, Call*> classic_calls_;
+  ClassicTotals classic_totals_;
+  /// Sessions that are over, as soon as the workers have told what they counted.
+  struct ClassicEnd {
+    std::array<TransportFigures, 2> figures;
+    bool was_complete = false;
+  };
+  std::deque<ClassicEnd> classic_ended_;  // addresses stay
   std::priority_queue<Expiry, std::vector<Expiry>, std::greater<>> expiries_;
   /// Calls whose peers are sent empty packets until something arrives from them, and until when.
   struct Piercing {
@@ -262,6 +324,7 @@ class SessionManager {
   std::vector<std::unique_ptr<CallRecording>> ended_recordings_;
   SessionTotals totals_;
   LoadFigures load_;
+  bool draining_ = false;
   std::uint64_t next_serial_ = 1;
   std::uint32_t next_media_ = 1;
   std::string loop_mark_;

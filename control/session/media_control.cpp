@@ -154,30 +154,38 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
     }
   }
   if (sources.empty()) return fail(error("No medias found (no monologues matched)"));
-  if ((*call)->legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
+  const auto made = manager_.forward_to(**call, sources, *destination, clock_);
+  if (!made) return fail(made.error());
+  done(**call);
+  return reply;
+}
+
+Result<Leg*, RequestError> SessionManager::forward_to(Call& call, const std::vector<Media*>& sources,
+                                                      const Endpoint& to, const Clock& clock) {
+  if (call.legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
   std::vector<PortSet> opened;
   for (const Media* source : sources) {
-    const LocalAddress* local = source->interface->address_of(destination->address.family());
+    const LocalAddress* local = source->interface->address_of(to.address.family());
     auto ports = local == nullptr ? Result<PortSet, RequestError>(fail(error("Ran out of ports")))
-                                  : manager_.open_ports(**call, *local, clock_.now);
+                                  : open_ports(call, *local, clock.now);
     if (!ports) {
-      for (PortSet& each : opened) manager_.close_ports(**call, each);
+      for (PortSet& each : opened) close_ports(call, each);
       return fail(ports.error());
     }
     opened.push_back(std::move(*ports));
   }
-  Leg& leg = manager_.add_leg(**call, std::string(kForwardTag) + random_hex(8), clock_);
+  Leg& leg = add_leg(call, std::string(kForwardTag) + random_hex(8), clock);
   leg.from_offer_answer = false;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    Media& media = manager_.add_media(leg, static_cast<unsigned>(i) + 1, sources[i]->type);
+    Media& media = add_media(leg, static_cast<unsigned>(i) + 1, sources[i]->type);
     media.protocol = sources[i]->protocol;
     media.interface = sources[i]->interface;
-    media.family = destination->address.family();
+    media.family = to.address.family();
     media.kind = sources[i]->kind;
     media.is_video = sources[i]->is_video;
-    const auto port = static_cast<std::uint16_t>(destination->port.value + 2 * i);
-    media.remote_rtp = {destination->address, UdpPort{port}};
-    media.remote_rtcp = {destination->address, UdpPort{static_cast<std::uint16_t>(port + 1)}};
+    const auto port = static_cast<std::uint16_t>(to.port.value + 2 * i);
+    media.remote_rtp = {to.address, UdpPort{port}};
+    media.remote_rtcp = {to.address, UdpPort{static_cast<std::uint16_t>(port + 1)}};
     media.remote_known = true;
     media.may_send = false;
     media.rules.policy = LatchPolicy::kOff;
@@ -185,8 +193,7 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
     media.ports.push_back(std::move(opened[i]));
     media.subscriptions.push_back({sources[i], SubscriptionKind::kPubSub});
   }
-  done(**call);
-  return reply;
+  return &leg;
 }
 
 Result<Dict, RequestError> MediaControl::stop_forwarding() {
@@ -194,22 +201,30 @@ Result<Dict, RequestError> MediaControl::stop_forwarding() {
   if (!call) return fail(call.error());
   const auto party = select(**call, true);
   if (!party) return fail(party.error());
-  for (const auto& leg : (*call)->legs) {
+  manager_.stop_forwarding(**call, *party, clock_);
+  call.value()->touched = clock_.now;
+  return Dict{};
+}
+
+bool SessionManager::stop_forwarding(Call& call, const Leg* party, const Clock& clock) {
+  bool any = false;
+  for (const auto& leg : call.legs) {
     if (!is_forward(*leg)) continue;
     for (const auto& media : leg->medias) {
-      std::erase_if(media->subscriptions,
-                    [&](const Subscription& s) { return *party == nullptr || s.source->leg == *party; });
+      any |= std::erase_if(media->subscriptions, [&](const Subscription& s) {
+               return party == nullptr || s.source->leg == party;
+             }) != 0;
     }
   }
-  std::vector<std::unique_ptr<Leg>>& legs = (*call)->legs;
+  std::vector<std::unique_ptr<Leg>>& legs = call.legs;
   for (const auto& leg : legs) {
     const bool idle = is_forward(*leg) && std::ranges::all_of(leg->medias, [](const auto& m) {
                         return m->subscriptions.empty();
                       });
-    if (idle) manager_.destroy_leg(**call, *leg);
+    if (idle) destroy_leg(call, *leg);
   }
-  done(**call);
-  manager_.flush(clock_);  // the workers let go of what is erased now
+  sync_plans(call);
+  flush(clock);  // the workers let go of what is erased now
   const auto is_over = [](const Leg& leg) {
     return is_forward(leg) && std::ranges::all_of(leg.medias, [](const auto& m) { return m->ports.empty(); });
   };
@@ -218,7 +233,7 @@ Result<Dict, RequestError> MediaControl::stop_forwarding() {
       std::erase_if(media->subscriptions, [&](const Subscription& s) { return is_over(*s.source->leg); });
   }
   std::erase_if(legs, [&](const auto& leg) { return is_over(*leg); });
-  return Dict{};
+  return any;
 }
 
 }  // namespace ferry

@@ -1,5 +1,6 @@
 // From calls to what workers are told: transport plans, and who may be sent to.
 
+#include "control/session/classic.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/recordings.hpp"
@@ -24,13 +25,7 @@ bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
 }  // namespace
 
 const Media* SessionManager::owner_of(const Endpoint& endpoint) const {
-  for (const LogicalInterface& logical : interfaces_.all()) {
-    for (const LocalAddress& local : logical.addresses) {
-      if (local.address != endpoint.address && local.advertised != endpoint.address) continue;
-      if (const void* owner = local.ports->owner(endpoint.port)) return static_cast<const Media*>(owner);
-    }
-  }
-  return nullptr;
+  return static_cast<const Media*>(interfaces_.owner_of(endpoint));
 }
 
 bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const {
@@ -106,7 +101,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   ports.learned_signal = call.signals;
   plan->learning_epoch = ports.epoch;
   plan->interface = ports.local->index;
-  plan->tos = call.tos;
+  plan->tos = ports.tos.value_or(call.tos);
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
   if (media.is_encrypted())
@@ -118,10 +113,12 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   source.payloads = media.payloads;
   source.rate = media.rate;
   if (!media.rejected) add_sinks(call, media, ports, source);
-  source.has_events = std::ranges::any_of(source.payloads, &PayloadEntry::is_event);
-  source.inspects_payload = std::ranges::any_of(
-      source.sinks, [](const Sink& sink) { return sink.silenced || sink.events_blocked; });
   plan->sources.push_back(std::move(source));
+  if (call.classic() != nullptr) ClassicSessions::refine(call, media, *plan);
+  SourcePlan& last = plan->sources.back();
+  last.has_events = std::ranges::any_of(last.payloads, &PayloadEntry::is_event);
+  last.inspects_payload =
+      std::ranges::any_of(last.sinks, [](const Sink& sink) { return sink.silenced || sink.events_blocked; });
   return plan;
 }
 
@@ -180,6 +177,13 @@ void SessionManager::add_sinks(const Call& call, const Media& media, const PortS
       }
     }
   }
+  if (!media.extras) return;
+  for (const MediaExtras::Feed& feed : media.extras->feeds) {
+    Sink copy = common;
+    copy.via = feed.via;
+    copy.to = feed.to;
+    source.sinks.push_back(copy);
+  }
 }
 
 void SessionManager::sync_plans(Call& call) {
@@ -218,6 +222,7 @@ void SessionManager::sync_one(Call& call) {
       }
     }
   }
+  if (call.classic() != nullptr) ClassicSessions(*this).follow_recordings(call);
   Recordings(*this).follow(call);
 }
 

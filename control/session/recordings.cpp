@@ -215,6 +215,8 @@ void Recordings::follow(Call& call) {
   if (recording == nullptr) {
     if (manager_.recorder_ == nullptr || !manager_.recorder_->records_all() || call.is_recording_decided)
       return;
+    // Those of the classic protocol have files of their own form.
+    if (call.classic() != nullptr && manager_.config_.classic.recording != RecordingForm::kCall) return;
     call.is_recording_decided = true;
     begin(call, nullptr, "record-all");
     return;

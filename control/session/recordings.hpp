@@ -26,6 +26,12 @@ class Recordings {
   /// A message was taken: its body is noted, and the reply shows where packets are written.
   void note_message(Call& call, const Leg& sender, std::string_view kind, const std::string& body,
                     Dict& reply);
+  /// Records the call, if it is not recorded yet. False without a recorder.
+  bool record(Call& call, std::string_view asked_by) {
+    const bool is_recorded = begin(call, nullptr, asked_by);
+    if (is_recorded) follow(call);
+    return is_recorded;
+  }
   /// The plans of the call changed: new ports are recorded, and the recorder knows whose they are.
   void follow(Call& call);
   /// A party pressed a key: digits that control the recording.

@@ -4,7 +4,7 @@
 #include "control/log/log.hpp"
 #include "control/protocol/access.hpp"
 #include "control/protocol/ng/bencode.hpp"
-#include "control/protocol/ng/listeners.hpp"
+#include "control/protocol/udp_listener.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "tests/support/world.hpp"
 
@@ -208,8 +208,8 @@ Line c11() {
   EventBase base(event_base_new());
   AccessList access({}, false);
   const auto clock = [&] { return world->clock(); };
-  ng::UdpListener listener(base.get(), {IpAddress::v4({127, 250, 0, 9}), UdpPort{0}}, world->service(),
-                           world->manager(), access, clock, 0);
+  UdpListener listener(base.get(), {IpAddress::v4({127, 250, 0, 9}), UdpPort{0}}, world->service(),
+                       world->manager(), access, clock, 0);
   const SocketAddress target(listener.local());
   std::atomic<bool> stop{false};
   std::thread control([&] {
@@ -289,7 +289,7 @@ Line c12() {
   world->limit_descriptors(100);
   ok = ok && world->ng(offer("five", "A", audio_sdp(a)))["result"] == "ok";
   remove("five");
-  ng::ReplyCache cache(10'000);
+  ReplyCache cache(10'000);
   for (int i = 0; i < 1000; ++i) cache.store(std::to_string(i), std::string(500, 'r'), Instant{1h});
   ok = ok && cache.bytes() < 11'000 && cache.find("999").has_value();
   return {"C-12", "ports, descriptors, memory for replies exhausted in turn",

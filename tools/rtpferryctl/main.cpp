@@ -1,6 +1,7 @@
 // The operator's command line: asks the daemon over its control socket and prints tables or JSON.
 
 #include "tools/rtpferryctl/files.hpp"
+#include "tools/rtpferryctl/prompts.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -40,7 +41,7 @@ constexpr std::string_view kHelp =
     "  unknown-flags         words of NG clients that nobody knows, with suggestions\n"
     "  version               version of the daemon\n\n"
     "Without a daemon:\n"
-    "{}\n"
+    "{}{}\n"
     "Exit status: 0 done, 1 refused (no such call), 2 wrong usage, 3 no daemon.\n";
 
 std::optional<json> ask(const std::string& path, const json& request) {
@@ -222,7 +223,7 @@ void print_stats(const json& reply) {
 
 int usage(std::string_view what) {
   fmt::print(stderr, "rtpferryctl: {}\n\n", what);
-  fmt::print(stderr, kHelp, ferry::ctl::kFileHelp);
+  fmt::print(stderr, kHelp, ferry::ctl::kFileHelp, ferry::ctl::kPromptHelp);
   return kExitUsage;
 }
 
@@ -236,6 +237,7 @@ int run(std::span<char* const> arguments) {
     const std::vector<std::string> rest(arguments.begin() + 2, arguments.end());
     const bool wants_help = std::ranges::find(rest, "--help") != rest.end();
     if (command == "convert" && !wants_help) return ferry::ctl::run_convert(rest);
+    if (command == "makeprompt" && !wants_help) return ferry::ctl::run_makeprompt(rest);
     if (command == "decrypt" && !wants_help) return ferry::ctl::run_decrypt(rest);
   }
   for (const char* argument : arguments.subspan(1)) {
@@ -247,7 +249,7 @@ int run(std::span<char* const> arguments) {
     } else if (word.starts_with("--socket=")) {
       path = word.substr(9);
     } else if (word == "--help" || word == "-h") {
-      fmt::print(kHelp, ferry::ctl::kFileHelp);
+      fmt::print(kHelp, ferry::ctl::kFileHelp, ferry::ctl::kPromptHelp);
       return kExitOk;
     } else if (word.starts_with("--")) {
       return usage(fmt::format("unknown option '{}'", word));

@@ -7,6 +7,9 @@
 #include "control/protocol/ng/http_server.hpp"
 #include "control/protocol/ng/listeners.hpp"
 #include "control/protocol/ng/notifier.hpp"
+#include "control/protocol/rtpp/listeners.hpp"
+#include "control/protocol/rtpp/notifier.hpp"
+#include "control/protocol/udp_listener.hpp"
 #include "recorder/recorder.hpp"
 #include "relay/bpf/bpf_engine.hpp"
 #include "relay/io/portable/portable_io.hpp"
@@ -200,6 +203,7 @@ std::string_view describe(TransportEvent event) {
     case TransportEvent::kKeyWearsOut:
       return "its key has protected nine tenths of what one key may: it needs a new one";
     case TransportEvent::kDtmf:
+    case TransportEvent::kPromptEnded:
     case TransportEvent::kCount:
       break;
   }
@@ -253,7 +257,8 @@ SessionConfig with_srtp(const Config& config) {
 class Daemon {
  public:
   /// `helper` may be null: no in-kernel forwarding.
-  Daemon(const Config& config, const InterfaceSet& interfaces, std::unique_ptr<bpf::Helper> helper)
+  Daemon(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
+         std::unique_ptr<bpf::Helper> helper)
       : config_(config),
         interfaces_(interfaces),
         base_(event_base_new()),
@@ -266,12 +271,15 @@ class Daemon {
         notifier_(base_.get(),
                   {config.dtmf_log_dest, config.b2b_url, static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)},
                   access_),
+        rtpp_notifier_(base_.get(), config.rtpp_notify),
+        rtpp_(manager_, interfaces, system_clocks,
+              {config.rtpp_internal, config.rtpp_external, config.rtpp_prompts}, rtpp_notifier_),
         cli_(manager_, ng_, system_clocks) {
     cli_.set_engines([this] { return engines(); });
     if (recorder_) cli_.set_recorder([this] { return recorder_figures(); });
     for (const Endpoint& local : config.listen_ng) {
-      udp_.push_back(std::make_unique<ng::UdpListener>(base_.get(), local, ng_, manager_, access_,
-                                                       system_clocks, config.control_tos));
+      udp_.push_back(std::make_unique<UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks,
+                                                   config.control_tos));
       log::info("NG over UDP on {}{}", local.to_string(), access_note(local));
     }
     for (const Endpoint& local : config.listen_tcp_ng) {
@@ -284,6 +292,7 @@ class Daemon {
           std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
       log::info("NG on {}", path);
     }
+    for (const rtpp::ListenSpec& spec : classic) listen(spec, classic.size() == 1 && has_no_ng());
     if (!config.listen_https.empty())
       tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key, config.https_client_ca);
     const auto add_http = [&](const Endpoint& local, const ng::TlsContext* tls) {
@@ -310,7 +319,10 @@ class Daemon {
         event_base_loopexit(static_cast<Daemon*>(self)->base_.get(), nullptr);
       });
     }
-    add_signal(SIGHUP, [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->reload(); });
+    add_signal(SIGHUP, [](evutil_socket_t, short, void* self) {
+      auto& daemon = *static_cast<Daemon*>(self);
+      daemon.config_.drains_on_sighup ? daemon.drain() : daemon.reload();
+    });
   }
 
   void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
@@ -318,6 +330,40 @@ class Daemon {
   std::size_t calls() const { return manager_.size(); }
 
  private:
+  bool has_no_ng() const {
+    return config_.listen_ng.empty() && config_.listen_tcp_ng.empty() && config_.listen_unix_ng.empty() &&
+           config_.listen_http.empty() && config_.listen_https.empty();
+  }
+
+  void listen(const rtpp::ListenSpec& spec, bool is_only) {
+    if (spec.kind == rtpp::ListenSpec::Kind::kUdp) {
+      udp_.push_back(std::make_unique<UdpListener>(base_.get(), spec.endpoint, rtpp_, manager_, access_,
+                                                   system_clocks, config_.control_tos));
+      log::info("rtpproxy protocol over UDP on {}{}", spec.endpoint.to_string(), access_note(spec.endpoint));
+      return;
+    }
+    rtpp_streams_.push_back(std::make_unique<rtpp::StreamListeners>(
+        base_.get(), spec, rtpp_, manager_, access_, system_clocks, config_.rtpp_socket_mode,
+        [this, ends = spec.ends_daemon || is_only] {
+          if (ends) drain();
+        }));
+    log::info("rtpproxy protocol on {}", !spec.path.empty()       ? spec.path
+                                         : spec.endpoint.is_set() ? "tcp " + spec.endpoint.to_string()
+                                         : spec.kind == rtpp::ListenSpec::Kind::kStdio
+                                             ? "standard input"
+                                             : "a socket from systemd");
+  }
+
+  /// No new calls; the end comes with the last one.
+  void drain() {
+    manager_.set_draining();
+    log::info("draining: {} calls go on, new ones are refused", manager_.size());
+    end_if_drained();
+  }
+  void end_if_drained() {
+    if (manager_.is_draining() && manager_.size() == 0) event_base_loopexit(base_.get(), nullptr);
+  }
+
   std::size_t worker_count() const {
     return config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
   }
@@ -442,11 +488,18 @@ class Daemon {
     SessionManager::Listener listener;
     listener.on_end = [this](const Call& call, EndReason reason) {
       if (reason == EndReason::kRegular) return;
-      if (reason != EndReason::kForced) notifier_.on_time_out(call);
+      if (reason != EndReason::kForced) {
+        notifier_.on_time_out(call);
+        const ClassicSession* classic = call.classic();
+        if (classic != nullptr && !classic->notify_target.empty())
+          rtpp_notifier_.send(classic->notify_target, classic->notify_tag + "\n");
+      }
       log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
     };
     listener.on_dtmf = [this](const Call& call, const Leg& leg, const DtmfEvent& event) {
       notifier_.on_dtmf(call, leg, event, system_clocks().wall);
+      if (const std::string line = rtpp::dtmf_line(call, leg, event); !line.empty())
+        rtpp_notifier_.send(call.classic()->notify_target, line);
     };
     listener.on_unrecorded = [](const Call& call) {
       log::error("call {}: not recorded, there is no recording-dir", log::quote(call.id));
@@ -511,7 +564,11 @@ class Daemon {
                                  sum.kernel_bytes - last_.kernel_bytes};
     last_ = sum;
     ng_.set_rates(rates);
-    manager_.set_load(host_.read(rates.bytes));
+    rtpp_.set_packet_rate(static_cast<double>(rates.packets + rates.errors));
+    const LoadFigures load = host_.read(rates.bytes);
+    manager_.set_load(load);
+    rtpp_.set_load(load.cpu_percent / 100);
+    end_if_drained();
   }
 
   /// SIGHUP: log level and limits of the file as it is now.
@@ -544,9 +601,12 @@ class Daemon {
   ng::NgService ng_;
   AccessList access_;
   ng::Notifier notifier_;
+  rtpp::Notifier rtpp_notifier_;
+  rtpp::Service rtpp_;
   cli::CliService cli_;
-  std::vector<std::unique_ptr<ng::UdpListener>> udp_;
+  std::vector<std::unique_ptr<UdpListener>> udp_;
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;
+  std::vector<std::unique_ptr<rtpp::StreamListeners>> rtpp_streams_;
   std::unique_ptr<ng::TlsContext> tls_;
   std::vector<std::unique_ptr<ng::HttpServer>> http_;
   std::unique_ptr<cli::CliServer> cli_server_;
@@ -569,6 +629,33 @@ std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
   if (helper) return std::move(*helper);
   log::warn("offload: {}; all media goes through user space", helper.error());
   return nullptr;
+}
+
+/// The sockets of the classic protocol; the error is a sentence.
+Result<std::vector<rtpp::ListenSpec>, std::string> classic_listeners(const Config& config,
+                                                                     const InterfaceSet& interfaces) {
+  const AccessList access(config.control_allow, config.allow_open_control);
+  std::vector<rtpp::ListenSpec> specs;
+  for (const std::string& text : config.listen_rtpp) {
+    auto spec = rtpp::parse_listen_spec(text);
+    if (!spec) return fail("listen-rtpp: " + spec.error());
+    if (spec->endpoint.is_set() && !access.may_listen_on(spec->endpoint.address))
+      return fail(
+          fmt::format("control listener {} is not on loopback: name who may use it with "
+                      "control-allow=NETWORK, or say allow-open-control",
+                      spec->endpoint.to_string()));
+    specs.push_back(std::move(*spec));
+  }
+  for (const std::string& name : {config.rtpp_internal, config.rtpp_external}) {
+    if (!name.empty() && interfaces.find(name) == nullptr)
+      return fail(fmt::format("rtpp-bridge: there is no interface '{}'", name));
+  }
+  for (const std::string& target : config.rtpp_notify) {
+    if (!rtpp::is_notify_target(target))
+      return fail(
+          fmt::format("rtpp-notify: '{}' is none of unix:PATH, tcp:ADDRESS:PORT, udp:ADDRESS:PORT", target));
+  }
+  return specs;
 }
 
 int run(std::span<char* const> arguments) {
@@ -599,6 +686,11 @@ int run(std::span<char* const> arguments) {
     return 1;
   }
   interfaces->set_route_lookup(route_to);
+  const auto classic = classic_listeners(*config, *interfaces);
+  if (!classic) {
+    fmt::print(stderr, "rtpferryd: {}\n", classic.error());
+    return 1;
+  }
   if (config->check_only) {
     fmt::print("configuration is good\n");
     return 0;
@@ -616,6 +708,9 @@ int run(std::span<char* const> arguments) {
   const PidFile pid_file(config->pid_file);
   auto helper = start_helper(*config);
   std::vector<std::string> files = config->listen_unix_ng;
+  for (const rtpp::ListenSpec& spec : *classic) {
+    if (!spec.path.empty()) files.push_back(spec.path);
+  }
   if (config->control_socket != "none") files.push_back(config->control_socket);
   // Their folders are made for the user that records.
   for (const std::string& folder : {config->recorder.directory, config->recorder.spool}) {
@@ -623,7 +718,7 @@ int run(std::span<char* const> arguments) {
   }
   give_up_rights(config->user, config->group, files, !config->recorder.hook.empty());
   if (!config->core_dumps) hide_memory();
-  Daemon daemon(*config, *interfaces, std::move(helper));
+  Daemon daemon(*config, *interfaces, *classic, std::move(helper));
   daemon.set_arguments(arguments);
   log::info("rtpferryd {} is ready", FERRY_VERSION);
   daemon.run();

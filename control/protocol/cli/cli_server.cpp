@@ -2,7 +2,7 @@
 
 #include "control/log/log.hpp"
 #include "control/protocol/ng/json_codec.hpp"
-#include "control/protocol/ng/listeners.hpp"
+#include "control/protocol/stream_listener.hpp"
 #include "control/session/recordings.hpp"
 #include "relay/base/ensure.hpp"
 
@@ -145,7 +145,7 @@ struct CliServer::Connection {
 
 CliServer::CliServer(event_base* base, const std::string& path, CliService& service)
     : base_(base), path_(path), service_(service) {
-  listener_ = ng::listen_on_path(
+  listener_ = listen_on_path(
       base, path,
       [](evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) {
         static_cast<CliServer*>(self)->accept(fd);

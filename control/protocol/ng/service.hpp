@@ -1,8 +1,9 @@
 // The NG protocol without its transports: message in, reply out (NG reference, sections 1-4).
 #pragma once
 
-#include "control/protocol/ng/reply_cache.hpp"
+#include "control/protocol/datagram_service.hpp"
 #include "control/protocol/ng/request_parser.hpp"
+#include "control/protocol/reply_cache.hpp"
 #include "control/session/manager.hpp"
 
 #include <array>
@@ -37,20 +38,20 @@ struct UnknownWord {
 };
 
 /// Control thread only. The reply must not leave before `SessionManager::flush`.
-class NgService {
+class NgService final : public DatagramService {
  public:
   static constexpr std::size_t kCommands = 33;
 
   NgService(SessionManager& manager, std::function<Clock()> clock, Templates templates = {});
 
   /// One message with a cookie. Nothing if it deserves no reply (no cookie).
-  std::optional<std::string> handle(std::string_view message, const IpAddress& source);
+  std::optional<std::string> handle(std::string_view message, const IpAddress& source) override;
   /// One document without a cookie.
   std::string handle_document(std::string_view document, const IpAddress& source);
 
   /// Refuses offers of new calls until it is called with false: requests come faster than they can be served
   /// (CTL-5).
-  void set_overloaded(bool overloaded) { overloaded_ = overloaded; }
+  void set_overloaded(bool overloaded) override { overloaded_ = overloaded; }
   [[nodiscard]] bool overloaded() const { return overloaded_; }
   void set_rates(const TrafficRates& rates) { rates_ = rates; }
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <unordered_set>
 
-namespace ferry::ng {
+namespace ferry {
 
 /// Keeps each reply for `kKeep`, less only if the memory bound is reached: then the oldest goes first.
 class ReplyCache {
@@ -85,4 +85,4 @@ class ReplyCache {
   std::size_t max_bytes_;
 };
 
-}  // namespace ferry::ng
+}  // namespace ferry

@@ -1,0 +1,219 @@
+#include "control/protocol/rtpp/listeners.hpp"
+
+#include "control/protocol/stream_listener.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace ferry::rtpp {
+
+namespace {
+
+constexpr UdpPort kDefaultPort{22222};
+constexpr std::size_t kMaxConnections = 1024;
+constexpr int kFirstSystemdSocket = 3;  // sd_listen_fds(3)
+
+[[noreturn]] void throw_errno(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+/// The last colon stands before the port; a host alone, IPv6 too, has the usual port.
+std::optional<Endpoint> parse_host(std::string_view text, bool is_v6) {
+  const auto colon = text.rfind(':');
+  std::string_view host = text;
+  std::optional<std::int64_t> port = kDefaultPort.value;
+  const bool has_port =
+      colon != std::string_view::npos &&
+      (!is_v6 || !IpAddress::parse(text).has_value() || IpAddress::parse(text.substr(0, colon)).has_value());
+  if (has_port) {
+    host = text.substr(0, colon);
+    port = parse_number(text.substr(colon + 1), 1, 65535);
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host == "localhost") host = is_v6 ? "::1" : "127.0.0.1";
+  const AddressFamily family = is_v6 ? AddressFamily::kIpv6 : AddressFamily::kIpv4;
+  const auto address = host == "*" ? IpAddress::unspecified(family) : IpAddress::parse(host);
+  if (!address || address->family() != family || !port) return std::nullopt;
+  return Endpoint{*address, UdpPort{static_cast<std::uint16_t>(*port)}};
+}
+
+}  // namespace
+
+Result<ListenSpec, std::string> parse_listen_spec(std::string_view text) {
+  using Kind = ListenSpec::Kind;
+  ListenSpec spec;
+  const auto colon = text.find(':');
+  const std::string_view scheme = text.starts_with('/') ? "unix" : text.substr(0, colon);
+  const std::string_view rest = text.starts_with('/')             ? text
+                                : colon == std::string_view::npos ? ""
+                                                                  : text.substr(colon + 1);
+  if (scheme == "udp" || scheme == "udp6" || scheme == "tcp" || scheme == "tcp6") {
+    const auto endpoint = parse_host(rest, scheme.ends_with('6'));
+    if (!endpoint) return fail(fmt::format("'{}' is no {}:ADDRESS[:PORT]", text, scheme));
+    spec.kind = scheme.starts_with("udp") ? Kind::kUdp : Kind::kTcp;
+    spec.endpoint = *endpoint;
+  } else if ((scheme == "unix" || scheme == "cunix") && !rest.empty()) {
+    spec.kind = scheme == "unix" ? Kind::kUnix : Kind::kUnixLines;
+    spec.path = rest;
+  } else if ((scheme == "stdio" || scheme == "stdioc") && rest.empty()) {
+    spec.kind = Kind::kStdio;
+    spec.ends_daemon = scheme == "stdioc";
+  } else if (scheme == "systemd" && rest.empty()) {
+    spec.kind = Kind::kSystemd;
+  } else {
+    return fail(fmt::format(
+        "'{}' is none of udp:, udp6:, tcp:, tcp6:ADDRESS[:PORT], unix:, cunix:PATH, stdio:, systemd:", text));
+  }
+  return spec;
+}
+
+struct StreamListeners::Connection {
+  StreamListeners* owner = nullptr;
+  bufferevent* stream = nullptr;
+  IpAddress source;
+  /// Its only command was answered: it closes once the reply has left.
+  bool is_done = false;
+  ~Connection() { bufferevent_free(stream); }
+};
+
+StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Service& service,
+                                 SessionManager& manager, AccessList& access, std::function<Clock()> clock,
+                                 unsigned mode, OnEnd on_end)
+    : spec_(spec),
+      base_(base),
+      service_(service),
+      manager_(manager),
+      access_(access),
+      clock_(std::move(clock)),
+      on_end_(std::move(on_end)) {
+  switch (spec_.kind) {
+    case ListenSpec::Kind::kUdp:
+      break;
+    case ListenSpec::Kind::kUnix:
+    case ListenSpec::Kind::kUnixLines:
+      listener_ = listen_on_path(base, spec_.path, on_accept, this);
+      chmod(spec_.path.c_str(), mode);
+      break;
+    case ListenSpec::Kind::kTcp:
+      listener_ = listen_on_tcp(base, spec_.endpoint, on_accept, this);
+      break;
+    case ListenSpec::Kind::kSystemd: {
+      const char* count = getenv("LISTEN_FDS");
+      if (count == nullptr || parse_number(count, 1, 64) == std::nullopt) {
+        errno = ENOENT;
+        throw_errno("control listener systemd: there is no socket from systemd (LISTEN_FDS)");
+      }
+      evutil_make_socket_nonblocking(kFirstSystemdSocket);
+      listener_.reset(evconnlistener_new(base, on_accept, this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                                         0, kFirstSystemdSocket));
+      if (!listener_) throw_errno("control listener systemd");
+      break;
+    }
+    case ListenSpec::Kind::kStdio:
+      input_.reset(event_new(
+          base, STDIN_FILENO, EV_READ | EV_PERSIST,
+          [](evutil_socket_t, short, void* self) { static_cast<StreamListeners*>(self)->serve_stdin(); },
+          this));
+      if (!input_ || event_add(input_.get(), nullptr) != 0)
+        throw_errno("control listener stdio: standard input can only be a pipe, a socket or a terminal");
+      break;
+  }
+}
+
+StreamListeners::~StreamListeners() {
+  connections_.clear();
+  if (!spec_.path.empty()) unlink(spec_.path.c_str());
+}
+
+std::string StreamListeners::answer(std::string_view line, const IpAddress& source) {
+  std::string reply = service_.handle_line(line, source);
+  manager_.flush(clock_());
+  return reply;
+}
+
+void StreamListeners::on_accept(evconnlistener*, evutil_socket_t fd, sockaddr* from, int size, void* self) {
+  static_cast<StreamListeners*>(self)->accept(fd, stream_source(from, size));
+}
+
+void StreamListeners::accept(int fd, const IpAddress& source) {
+  if (connections_.size() >= kMaxConnections || !access_.admit(source, clock_().now)) {
+    ::close(fd);
+    return;
+  }
+  auto connection = std::make_unique<Connection>();
+  connection->owner = this;
+  connection->source = source;
+  connection->stream = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
+  bufferevent_setcb(
+      connection->stream,
+      [](bufferevent*, void* c) { static_cast<Connection*>(c)->owner->serve(*static_cast<Connection*>(c)); },
+      [](bufferevent*, void* c) {
+        auto& done = *static_cast<Connection*>(c);
+        if (done.is_done) done.owner->close(done);
+      },
+      [](bufferevent*, short what, void* c) {
+        if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
+          static_cast<Connection*>(c)->owner->close(*static_cast<Connection*>(c));
+      },
+      connection.get());
+  bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
+  connections_.push_back(std::move(connection));
+}
+
+void StreamListeners::serve(Connection& connection) {
+  evbuffer* input = bufferevent_get_input(connection.stream);
+  if (connection.is_done) {
+    evbuffer_drain(input, evbuffer_get_length(input));
+    return;
+  }
+  while (const std::size_t available = evbuffer_get_length(input)) {
+    const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
+    std::size_t size = available;  // what came at once is a command
+    if (spec_.kind != ListenSpec::Kind::kUnix) {
+      const auto end = text.find('\n');
+      if (end == std::string_view::npos && available <= kMaxCommand) return;  // the rest is on its way
+      if (end == std::string_view::npos) return close(connection);            // no command is that long
+      size = end + 1;
+    }
+    const std::string reply = answer(text.substr(0, size), connection.source);
+    evbuffer_drain(input, size);
+    connection.is_done = spec_.kind == ListenSpec::Kind::kUnix;
+    bufferevent_write(connection.stream, reply.data(), reply.size());
+    if (connection.is_done) return;
+  }
+}
+
+void StreamListeners::close(Connection& connection) {
+  connections_.remove_if([&](const auto& each) { return each.get() == &connection; });
+}
+
+void StreamListeners::serve_stdin() {
+  std::array<char, 4096> buffer{};
+  const ssize_t got = read(STDIN_FILENO, buffer.data(), buffer.size());
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (got <= 0) {
+    event_del(input_.get());
+    if (on_end_) on_end_();
+    return;
+  }
+  typed_.append(buffer.data(), static_cast<std::size_t>(got));
+  const IpAddress here = IpAddress::v4({127, 0, 0, 1});
+  for (auto end = typed_.find('\n'); end != std::string::npos; end = typed_.find('\n')) {
+    std::string reply = answer(std::string_view(typed_).substr(0, end), here);
+    typed_.erase(0, end + 1);
+    for (std::string_view rest = reply; !rest.empty();) {
+      const ssize_t sent = write(STDOUT_FILENO, rest.data(), rest.size());
+      if (sent <= 0) break;
+      rest.remove_prefix(static_cast<std::size_t>(sent));
+    }
+  }
+  if (typed_.size() > kMaxCommand) typed_.clear();
+}
+
+}  // namespace ferry::rtpp
