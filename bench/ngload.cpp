@@ -1,5 +1,6 @@
-// Load generator for the NG protocol: sets calls up and takes them down, several requests under way at a
-// time. Prints one JSON object; the CPU time and memory of the relay are read from /proc by its pid.
+// Load generator for the NG protocol and the classic rtpproxy protocol: sets calls up and takes them down,
+// several requests under way at a time. Prints one JSON object; the CPU time and memory of the relay are read
+// from /proc by its pid.
 
 #include "control/protocol/ng/bencode.hpp"
 #include "relay/base/random.hpp"
@@ -31,6 +32,7 @@ struct Options {
   int pid = 0;
   unsigned calls = 4500;
   unsigned window = 16;
+  bool classic = false;
 };
 
 std::string sdp(const std::string& user, const std::string& address, unsigned port) {
@@ -58,6 +60,29 @@ std::string make_request(const Options& options, Kind kind, unsigned call, const
   }
   dict.set("command", kind == Kind::kOffer ? "offer" : kind == Kind::kAnswer ? "answer" : "delete");
   return cookie + " " + ferry::ng::encode_bencode(Value(std::move(dict)));
+}
+
+/// The same call in the classic protocol.
+std::string make_command(const Options& options, Kind kind, unsigned call, const std::string& cookie) {
+  const std::string names = fmt::format("{:08x}-bench-{}@192.0.2.1", call * 2654435761u, call);
+  switch (kind) {
+    case Kind::kOffer:
+      return fmt::format("{} Uc8,0,101 {} {} {} from{};1", cookie, names, options.media,
+                         2000 + call % 10000 * 2, call);
+    case Kind::kAnswer:
+      return fmt::format("{} Lc8,0,101 {} {} {} from{};1 to{};1", cookie, names, options.media,
+                         22000 + call % 10000 * 2, call, call);
+    case Kind::kDelete:
+      break;
+  }
+  return fmt::format("{} D {} from{} to{}", cookie, names, call, call);
+}
+
+/// A good reply of either protocol.
+bool is_good(const Options& options, Kind kind, std::string_view reply) {
+  if (!options.classic) return reply.find("6:result2:ok") != std::string_view::npos;
+  const std::string_view text = reply.substr(reply.find(' ') + 1);
+  return kind == Kind::kDelete ? text == "0\n" : !text.starts_with('E') && text != "0\n";
 }
 
 /// CPU seconds of a process, all threads.
@@ -108,7 +133,8 @@ Phase run_phase(int fd, const Options& options, const std::vector<Kind>& kinds, 
   const auto send_request = [&](std::size_t index) {
     Slot& slot = slots[index];
     slot.cookie = fmt::format("{}_{}", index, serial++);
-    slot.request = make_request(options, kinds[slot.step], slot.call, slot.cookie);
+    slot.request = options.classic ? make_command(options, kinds[slot.step], slot.call, slot.cookie)
+                                   : make_request(options, kinds[slot.step], slot.call, slot.cookie);
     slot.sent = SteadyClock::now();
     if (send(fd, slot.request.data(), slot.request.size(), 0) < 0) ++phase.errors;
   };
@@ -135,8 +161,8 @@ Phase run_phase(int fd, const Options& options, const std::vector<Kind>& kinds, 
       const auto index = static_cast<std::size_t>(std::atoi(buffer.data()));
       if (index >= slots.size() || !slots[index].busy || !reply.starts_with(slots[index].cookie + " "))
         continue;
-      if (reply.find("6:result2:ok") == std::string_view::npos) ++phase.errors;
       Slot& slot = slots[index];
+      if (!is_good(options, kinds[slot.step], reply)) ++phase.errors;
       if (++slot.step < kinds.size()) {
         send_request(index);
         continue;
@@ -168,6 +194,8 @@ int main(int argc, char** argv) {
       options.pid = std::atoi(argv[i + 1]);
     else if (name == "--calls")
       options.calls = static_cast<unsigned>(std::atoi(argv[i + 1]));
+    else if (name == "--protocol")
+      options.classic = std::string_view(argv[i + 1]) == "rtpproxy";
     else if (name == "--window")
       options.window = static_cast<unsigned>(std::atoi(argv[i + 1]));
     else {
@@ -178,7 +206,8 @@ int main(int argc, char** argv) {
   const auto target = ferry::Endpoint::parse(options.target);
   if (!target || options.pid == 0) {
     fmt::print(stderr,
-               "usage: ngload --pid PID [--target ADDR:PORT] [--media ADDR] [--calls N] [--window N]\n");
+               "usage: ngload --pid PID [--target ADDR:PORT] [--media ADDR] [--calls N] [--window N] "
+               "[--protocol ng|rtpproxy]\n");
     return 2;
   }
   const ferry::SocketAddress address(*target);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Set-up rate, CPU and memory of a call: rtpferryd beside Debian's rtpengine, interleaved in one run.
+"""Set-up rate, CPU and memory of a call: rtpferryd, by NG and by the rtpproxy protocol (U+L, D), beside Debian's
+rtpengine, interleaved in one run.
 
 The relay has one core, the generator the other. Both relays delete at once (delete-delay 0). Figures are medians of
 the rounds; kernel memory (sockets) is the growth of the slab, printed beside user memory.
@@ -29,8 +30,8 @@ def start(command, log):
     return subprocess.Popen(["taskset", "-c", cores()[0], *command], stdout=log, stderr=subprocess.STDOUT)
 
 
-def rtpferryd(build, log):
-    return start([os.path.join(build, "rtpferryd"), "--config-file=none", "--interface=127.0.0.1", "--listen-ng=127.0.0.1:2777",
+def rtpferryd(build, log, listen="--listen-ng=127.0.0.1:2777"):
+    return start([os.path.join(build, "rtpferryd"), "--config-file=none", "--interface=127.0.0.1", listen,
                   "--control-socket=none", "--log-level=3", "--num-threads=1", "--port-min=20000", "--port-max=60000",
                   "--delete-delay=0"], log)
 
@@ -41,12 +42,12 @@ def rtpengine(log):
                   "--delete-delay=0"], log)
 
 
-def measure(generator, process, calls, window):
+def measure(generator, process, calls, window, protocol):
     time.sleep(1.0)  # both answer well before that; the figure is no part of what is measured
     if process.poll() is not None:
         raise RuntimeError(f"relay ended with {process.returncode}")
     result = subprocess.run(["taskset", "-c", cores()[1], generator, "--pid", str(process.pid), "--target", "127.0.0.1:2777",
-                             "--calls", str(calls), "--window", str(window)], capture_output=True, text=True, timeout=200)
+                             "--calls", str(calls), "--window", str(window), "--protocol", protocol], capture_output=True, text=True, timeout=200)
     process.terminate()
     process.wait(20)
     if result.returncode != 0:
@@ -62,7 +63,8 @@ def main():
     parser.add_argument("--window", type=int, default=16, help="calls under way at a time")
     parser.add_argument("--json", help="write the result here")
     arguments = parser.parse_args()
-    relays = {"rtpferryd": lambda log: rtpferryd(arguments.build, log)}
+    relays = {"rtpferryd": lambda log: rtpferryd(arguments.build, log),
+              "by rtpproxy's": lambda log: rtpferryd(arguments.build, log, "--listen-rtpp=udp:127.0.0.1:2777")}
     if shutil.which("rtpengine"):
         relays["rtpengine"] = rtpengine
     else:
@@ -72,16 +74,19 @@ def main():
     with tempfile.TemporaryFile() as log:
         for _ in range(arguments.rounds):
             for name, launch in relays.items():
-                rounds[name].append(measure(generator, launch(log), arguments.calls, arguments.window))
+                rounds[name].append(measure(generator, launch(log), arguments.calls, arguments.window,
+                                            "rtpproxy" if name == "by rtpproxy's" else "ng"))
     medians = {name: {key: statistics.median(r[key] for r in results) for key in KEYS} for name, results in rounds.items()}
     print(f"{arguments.calls} calls, {arguments.rounds} rounds, {arguments.window} under way, one core for the relay")
-    print(f"{'':<24}" + "".join(f"{name:>14}" for name in medians) + ("         ratio" if len(medians) > 1 else ""))
+    print(f"{'':<24}" + "".join(f"{name:>14}" for name in medians) + ("         ratio" if "rtpengine" in medians else ""))
     for key in KEYS:
         values = [m[key] for m in medians.values()]
-        ratio = f"{values[0] / values[1]:>14.2f}" if len(values) > 1 and values[1] else ""
+        ratio = f"{values[0] / values[2]:>14.2f}" if len(values) > 2 and values[2] else ""
         print(f"{key:<24}" + "".join(f"{v:>14.1f}" for v in values) + ratio)
     goals = {"at least 9,000 offer+answer/s": medians["rtpferryd"]["offer_answer_per_s"] >= 9000,
-             "at most 6 kB of user memory a call": medians["rtpferryd"]["user_kb_per_call"] <= 6.0}
+             "at most 6 kB of user memory a call": medians["rtpferryd"]["user_kb_per_call"] <= 6.0,
+             "at least 9,000 U+L/s by the rtpproxy protocol": medians["by rtpproxy's"]["offer_answer_per_s"] >= 9000,
+             "at most 6 kB of user memory a call by it": medians["by rtpproxy's"]["user_kb_per_call"] <= 6.0}
     for goal, met in goals.items():
         print(f"{'met     ' if met else 'NOT MET '} {goal}")
     if arguments.json:

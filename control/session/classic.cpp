@@ -6,7 +6,10 @@
 #include "relay/core/rtp/g711_level.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
+
+#include <nlohmann/json.hpp>
 
 namespace ferry {
 
@@ -99,17 +102,78 @@ std::vector<ClassicMatch> ClassicSessions::find_all(const ClassicNames& names) c
   return found;
 }
 
+ClassicSession& ClassicSessions::register_session(Call& call, std::size_t call_id_size) {
+  call.made_extras().classic = std::make_unique<ClassicSession>();
+  ClassicSession& session = *call.classic();
+  session.call_id = std::string_view(call.id).substr(0, call_id_size);
+  session.tag = std::string_view(call.id).substr(call_id_size + 1);
+  manager_.classic_calls_.emplace(session.call_id, &call);
+  return session;
+}
+
+nlohmann::json ClassicSessions::to_json(const Call& call, Instant now) {
+  const ClassicSession* session = call.classic();
+  if (session == nullptr) return nullptr;
+  nlohmann::json parties = nlohmann::json::array();
+  for (const ClassicParty& party : session->parties) {
+    nlohmann::json codecs = nlohmann::json::array();
+    for (const PayloadType type : party.codecs) codecs.push_back(type.value);
+    nlohmann::json one = {{"codecs", std::move(codecs)}, {"local", party.local->address.to_string()},
+                          {"ttl", party.ttl.count()},    {"refreshed_age", (now - party.refreshed).count()},
+                          {"ptime", party.ptime_ms},     {"hold", party.is_on_hold},
+                          {"weak", party.is_weak}};
+    if (party.tos) one["tos"] = *party.tos;
+    if (party.rare && !party.rare->dtmf_tag.empty()) {
+      one["dtmf_tag"] = party.rare->dtmf_tag;
+      one["dtmf_type"] = party.rare->dtmf_type.value;
+      one["dtmf_hidden"] = party.rare->hides_dtmf;
+    }
+    parties.push_back(std::move(one));
+  }
+  return {{"call_id_size", session->call_id.size()},
+          {"parties", std::move(parties)},
+          {"notify_target", session->notify_target},
+          {"notify_tag", session->notify_tag},
+          {"strong", session->is_strong},
+          {"complete", session->is_complete}};
+}
+
+void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant now) {
+  const std::size_t size = from.at("call_id_size");
+  if (size >= call.id.size() || call.id[size] != ' ') throw std::invalid_argument("damaged record");
+  ClassicSession& session = register_session(call, size);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const nlohmann::json& one = from.at("parties").at(i);
+    ClassicParty& party = session.parties[i];
+    for (const nlohmann::json& type : one.at("codecs")) party.codecs.push_back(PayloadType{type});
+    const auto address = IpAddress::parse(one.at("local").get<std::string>());
+    party.local = address ? manager_.interfaces_.known_address(*address) : nullptr;
+    if (party.local == nullptr) throw std::invalid_argument("its address is gone");
+    party.ttl = std::chrono::seconds(one.at("ttl").get<std::int64_t>());
+    party.refreshed = now - Duration{one.at("refreshed_age").get<std::int64_t>()};
+    party.ptime_ms = one.at("ptime");
+    party.is_on_hold = one.at("hold");
+    party.is_weak = one.at("weak");
+    if (one.contains("tos")) party.tos = one.at("tos").get<std::uint8_t>();
+    if (!one.contains("dtmf_tag")) continue;
+    ClassicParty::Rare& rare = party.made_rare();
+    rare.dtmf_tag = one.at("dtmf_tag");
+    rare.dtmf_type = PayloadType{one.at("dtmf_type")};
+    rare.hides_dtmf = one.at("dtmf_hidden");
+  }
+  session.notify_target = from.at("notify_target");
+  session.notify_tag = from.at("notify_tag");
+  session.is_strong = from.at("strong");
+  session.is_complete = from.at("complete");
+}
+
 Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, const Clock& clock) {
   const std::string id = id_of(signal.names.call_id, signal.names.from_tag);
   if (manager_.find(id) != nullptr) return fail(ClassicError::kNoPort);
   if (manager_.exceeded_limit() != nullptr) return fail(ClassicError::kLimit);
   Call& call = manager_.create(id, clock);
-  call.made_extras().classic = std::make_unique<ClassicSession>();
-  ClassicSession& session = *call.classic();
-  session.call_id = std::string_view(call.id).substr(0, signal.names.call_id.size());
-  session.tag = std::string_view(call.id).substr(session.call_id.size() + 1);
+  ClassicSession& session = register_session(call, signal.names.call_id.size());
   session.is_strong = !signal.is_weak;
-  manager_.classic_calls_.emplace(session.call_id, &call);
   for (const std::string_view tag : {session.tag, signal.names.to_tag}) {
     Leg& leg = manager_.add_leg(call, std::string(tag), clock);
     Media& media = manager_.add_media(leg, 1, "audio");
@@ -413,7 +477,8 @@ void ClassicSessions::renew_feeds(Call& call) {
 }
 
 void ClassicSessions::count(ClassicTotals& totals, const SessionManager::ClassicEnd& end) {
-  const auto& [a, b] = end.figures;
+  const TransportFigures& a = end.figures[0];
+  const TransportFigures& b = end.figures[1];
   const auto how_many = [&](std::size_t component) {
     return (a.counters[component].packets_in != 0 ? 1 : 0) + (b.counters[component].packets_in != 0 ? 1 : 0);
   };

@@ -185,9 +185,15 @@ class ClassicSessions {
   /// The session ends: its recordings too, and its ports close.
   void end(Call& call, EndReason reason, const Clock& clock);
   static void count(ClassicTotals& totals, const SessionManager::ClassicEnd& end);
+  /// Plain values of what is special, null for other calls; and back, before the legs are there. Prompts and
+  /// recordings are not among them.
+  [[nodiscard]] static nlohmann::json to_json(const Call& call, Instant now);
+  void restore(Call& call, const nlohmann::json& from, Instant now);
 
  private:
   Call* by_id(std::string_view call_id, std::string_view tag) const;
+  /// Makes the call one of the classic protocol and known as such.
+  ClassicSession& register_session(Call& call, std::size_t call_id_size);
   Result<Call*, ClassicError> make(const ClassicSignal& signal, const Clock& clock);
   void complete(Call& call);
   /// A prompt is to start once the party has a port.

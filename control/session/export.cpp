@@ -1,6 +1,7 @@
 // A call as versioned plain values, a section per component, and back (design seam 3). Times are ages:
 // monotonic clocks of two processes have nothing to do with each other.
 
+#include "control/session/classic.hpp"
 #include "control/session/export_keys.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/snapshots.hpp"
@@ -444,6 +445,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"marks", {call->blocked, call->silenced, call->events_blocked, call->drop_traffic, call->debug}},
           {"touched_age", age(call->touched, now)},
           {"extras", extras_json(call->extras.get())},
+          {"classic", ClassicSessions::to_json(*call, now)},
           {"signals", call->signals},
           {"latch", call->latch ? json(static_cast<int>(*call->latch)) : json(nullptr)},
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
@@ -493,6 +495,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->delete_at = optional_from_age(record.at("delete_at"), now);
     call->not_in_force = record.at("not_in_force").get<std::vector<std::string>>();
     std::map<std::uint32_t, Media*> by_id;
+    if (const json classic = record.value("classic", json()); !classic.is_null())
+      ClassicSessions(*this).restore(*call, classic, now);
     for (const json& l : record.at("legs")) {
       auto leg = std::make_unique<Leg>();
       leg->call = call;
@@ -530,12 +534,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         for (const json& p : m.at("ports")) {
           const IpAddress address = address_from(p.at("address"));
           const UdpPort port{p.at("port")};
-          const LocalAddress* local = nullptr;
-          for (const LogicalInterface& logical : interfaces_.all()) {
-            for (const LocalAddress& candidate : logical.addresses) {
-              if (candidate.address == address) local = &candidate;
-            }
-          }
+          const LocalAddress* local = interfaces_.known_address(address);
           if (local == nullptr) return undo("its address is gone");
           if (!local->ports->take(port)) return undo(fmt::format("port {} is in use", port.value));
           auto rtp = ports_.activate({address, port}, call->tos);
@@ -583,6 +582,9 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         }
       }
     }
+    if (call->classic() != nullptr &&
+        (call->legs.size() < 2 || call->legs[0]->medias.empty() || call->legs[1]->medias.empty()))
+      return undo("damaged record");
     sync_plans(*call);
     plane_.fence();
     schedule(*call, due(*call).at, now);

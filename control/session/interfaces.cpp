@@ -240,23 +240,26 @@ void InterfaceSet::collect_own_media() {
   own_ = std::make_shared<OwnMedia>(std::move(ranges));
 }
 
-const LocalAddress* InterfaceSet::local_address(const IpAddress& address) {
-  const LocalAddress* highest = nullptr;
+const LocalAddress* InterfaceSet::known_address(const IpAddress& address) const {
   for (const LogicalInterface& logical : interfaces_) {
-    for (const LocalAddress& local : logical.addresses) {
-      if (local.address == address) return &local;
-      if (highest == nullptr || local.index > highest->index) highest = &local;
-    }
+    const auto found = std::ranges::find(logical.addresses, address, &LocalAddress::address);
+    if (found != logical.addresses.end()) return &*found;
   }
-  const auto known = std::ranges::find(asked_for_, address, &LocalAddress::address);
-  if (known != asked_for_.end()) return &*known;
+  const auto found = std::ranges::find(asked_for_, address, &LocalAddress::address);
+  return found == asked_for_.end() ? nullptr : &*found;
+}
+
+const LocalAddress* InterfaceSet::local_address(const IpAddress& address) {
+  if (const LocalAddress* known = known_address(address)) return known;
   if (address.is_unspecified() || address.is_multicast() || (check_local_ && !is_local(address)))
     return nullptr;
   auto ports = std::make_shared<PortPool>(port_min_, port_max_);
   if (!own_->add({address, ports->open_ports()})) return nullptr;
-  const auto index =
-      static_cast<std::uint8_t>(std::min<std::size_t>(UINT8_MAX, highest->index + asked_for_.size() + 1));
-  return &asked_for_.emplace_back(LocalAddress{address, address, std::move(ports), index});
+  std::size_t index = asked_for_.size();
+  for (const LogicalInterface& logical : interfaces_) index += logical.addresses.size();
+  return &asked_for_.emplace_back(
+      LocalAddress{address, address, std::move(ports),
+                   static_cast<std::uint8_t>(std::min<std::size_t>(UINT8_MAX, index))});
 }
 
 void* InterfaceSet::owner_of(const Endpoint& endpoint) const {

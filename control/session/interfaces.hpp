@@ -129,6 +129,8 @@ class InterfaceSet {
   /// An address of this host that a command asks for, with the usual port range; nullptr if it is none of
   /// this host's, or if there were too many of them. The result stays where it is.
   const LocalAddress* local_address(const IpAddress& address);
+  /// One that there is already; nullptr if there is none.
+  [[nodiscard]] const LocalAddress* known_address(const IpAddress& address) const;
   /// The host's own address toward a peer.
   [[nodiscard]] std::optional<IpAddress> route_to(const IpAddress& peer) const {
     return route_lookup_ ? route_lookup_(peer) : std::nullopt;

@@ -34,7 +34,7 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
     return out != nullptr && !out->state.is_protected() && sink.masked_extensions == 0 &&  // SRT-4
-           sink.ptime_ms == 0 && !out->repacketizer &&
+           sink.ptime_ms == 0 && !out->is_repacketized() &&
            std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
@@ -56,7 +56,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
         wanted.refusals.push_back(refusal);
         continue;
       }
-      if (out->player) {
+      if (out->hears_prompt()) {
         wanted.refusals.push_back(DropReason::kPromptPlaying);
         continue;
       }

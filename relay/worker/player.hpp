@@ -3,9 +3,11 @@
 
 #include "relay/core/timeline/output_timeline.hpp"
 #include "relay/core/timeline/prompt.hpp"
+#include "relay/core/timeline/repacketizer.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace ferry {
 
@@ -25,6 +27,17 @@ struct Player {
 struct OwnStream {
   OutputTimeline timeline;
   Instant last{};
+};
+
+/// What a party gets besides, or instead of, what the other one sends as it came.
+struct OutputStage {
+  std::unique_ptr<Player> player;
+  std::optional<OwnStream> own_stream;
+  std::uint64_t played = 0;  // packets
+  /// Once there, it stays: numbers go on where they are.
+  std::unique_ptr<Repacketizer> repacketizer;
+  std::uint64_t repacketized_in = 0;
+  std::uint64_t repacketized_out = 0;
 };
 
 }  // namespace ferry

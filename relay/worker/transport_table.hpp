@@ -3,7 +3,6 @@
 
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/tap.hpp"
-#include "relay/core/timeline/repacketizer.hpp"
 #include "relay/io/packet_buffer.hpp"
 #include "relay/worker/player.hpp"
 
@@ -50,14 +49,15 @@ struct TransportEntry {
   std::unique_ptr<Offloaded> offloaded;
   /// Before that its media is not offered to the kernel.
   Instant offer_after{};
-  /// What its party hears instead of the other one.
-  std::unique_ptr<Player> player;
-  std::unique_ptr<OwnStream> own_stream;
-  /// Of what is sent to its party. Once there, it stays: numbers go on where they are.
-  std::unique_ptr<Repacketizer> repacketizer;
-  std::uint64_t played = 0;  // packets
-  std::uint64_t repacketized_in = 0;
-  std::uint64_t repacketized_out = 0;
+  /// Made for those whose party gets something else than what the other one sends.
+  std::unique_ptr<OutputStage> output;
+
+  OutputStage& made_output() {
+    if (!output) output = std::make_unique<OutputStage>();
+    return *output;
+  }
+  [[nodiscard]] bool hears_prompt() const noexcept { return output && output->player; }
+  [[nodiscard]] bool is_repacketized() const noexcept { return output && output->repacketizer; }
 };
 
 /// By slot. Owned by one worker.

@@ -123,7 +123,7 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
     entry->state.note(TransportEvent::kPortNotServed);
   }
   note_backend(entry->state.plan());
-  if (entry->player) turns_.push({entry->player->next, id, entry->player->number});
+  if (entry->hears_prompt()) turns_.push({entry->output->player->next, id, entry->output->player->number});
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
@@ -165,7 +165,7 @@ void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
   if (entry) count_ended(*entry);
   if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
-  if (entry && entry->player) tell({command.id, TransportEvent::kPromptEnded, {}});
+  if (entry && entry->hears_prompt()) tell({command.id, TransportEvent::kPromptEnded, {}});
   if (!entry || command.last_peer == nullptr) return;
   const Endpoint& learned = entry->state.latch(Component::kRtp).learned();
   if (learned.is_set()) *command.last_peer = learned;
@@ -181,8 +181,11 @@ void Worker::execute(ReadTransport& command) {
 TransportFigures Worker::figures_of(TransportEntry& entry) {
   if (offloader_) offloader_->refresh(entry);
   TransportFigures figures = entry.state.figures();
-  figures.played = entry.played;
-  figures.joined = entry.repacketized_in - std::min(entry.repacketized_in, entry.repacketized_out);
+  if (entry.output) {
+    const OutputStage& output = *entry.output;
+    figures.played = output.played;
+    figures.joined = output.repacketized_in - std::min(output.repacketized_in, output.repacketized_out);
+  }
   return figures;
 }
 
@@ -232,13 +235,13 @@ void Worker::execute(SendProbe& command) {
 void Worker::execute(StartPrompt& command) {
   TransportEntry* entry = table_.find(command.id);
   if (entry == nullptr) return;
-  if (!entry->own_stream) {
-    entry->own_stream = std::make_unique<OwnStream>(
+  OutputStage& output = entry->made_output();
+  if (!output.own_stream)
+    output.own_stream.emplace(
         OwnStream{OutputTimeline(command.ssrc, command.sequence, command.timestamp), {}});
-  }
-  if (entry->player) tell({entry->state.id(), TransportEvent::kPromptEnded, {}});
-  entry->player = std::make_unique<Player>();
-  Player& player = *entry->player;
+  if (output.player) tell({entry->state.id(), TransportEvent::kPromptEnded, {}});
+  output.player = std::make_unique<Player>();
+  Player& player = *output.player;
   player.prompt = std::move(command.prompt);
   player.rounds = command.rounds;
   player.number = next_player_++;
@@ -249,11 +252,11 @@ void Worker::execute(StartPrompt& command) {
 
 void Worker::execute(StopPrompt& command) {
   TransportEntry* entry = table_.find(command.id);
-  if (entry != nullptr && entry->player) end_prompt(*entry);
+  if (entry != nullptr && entry->hears_prompt()) end_prompt(*entry);
 }
 
 void Worker::end_prompt(TransportEntry& entry) noexcept {
-  entry.player.reset();
+  entry.output->player.reset();
   tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
   if (offloader_) offloader_->reconsider(entry);
 }
@@ -263,16 +266,17 @@ void Worker::play(Instant now) noexcept {
     const Turn turn = turns_.top();
     turns_.pop();
     TransportEntry* entry = table_.find(turn.id);
-    if (entry == nullptr || !entry->player || entry->player->number != turn.number) continue;
+    if (entry == nullptr || !entry->hears_prompt() || entry->output->player->number != turn.number) continue;
     play_next(*entry, now);
-    if (entry->player) turns_.push({entry->player->next, turn.id, turn.number});
+    if (entry->hears_prompt()) turns_.push({entry->output->player->next, turn.id, turn.number});
   }
   flush();
 }
 
 void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
   constexpr Duration kLatest = 200ms;  // behind: what was missed is not sent all at once
-  Player& player = *entry.player;
+  OutputStage& output = *entry.output;
+  Player& player = *output.player;
   const Prompt& prompt = *player.prompt;
   player.next = now - player.next > kLatest ? now + prompt.packet_time : player.next + prompt.packet_time;
   const auto hop = entry.state.next_hop(Component::kRtp, now);
@@ -282,7 +286,7 @@ void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
     drop(entry, DropReason::kNoBuffer);
     return;
   }
-  OwnStream& stream = *entry.own_stream;
+  OwnStream& stream = *output.own_stream;
   std::uint32_t units = prompt.units;
   if (player.is_first && stream.last != Instant{}) {
     units = static_cast<std::uint32_t>(
@@ -296,7 +300,7 @@ void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
   std::copy_n(prompt.payloads.begin() + static_cast<std::ptrdiff_t>(player.position), prompt.packet_octets,
               packet.data().begin() + kRtpFixedHeaderSize);
   bump(totals_.played_packets);
-  ++entry.played;
+  ++output.played;
   queue_send(entry, hop, false, entry.state.plan().sources.front().media, std::move(packet), nullptr, now);
   player.position += prompt.packet_octets;
   if (player.position < prompt.payloads.size()) return;
@@ -312,13 +316,14 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
     drop(entry, DropReason::kMalformedRtp);
     return;
   }
-  if (!out.repacketizer) {
-    out.repacketizer = std::make_unique<Repacketizer>();
+  OutputStage& output = out.made_output();
+  if (!output.repacketizer) {
+    output.repacketizer = std::make_unique<Repacketizer>();
     if (offloader_) offloader_->reconsider(out);
   }
   bump(totals_.repacketizer_in);
-  ++out.repacketized_in;
-  const bool in_time = out.repacketizer->take(*rtp, sink.ptime_ms, [&](const Repacketizer::Out& next) {
+  ++output.repacketized_in;
+  const bool in_time = output.repacketizer->take(*rtp, sink.ptime_ms, [&](const Repacketizer::Out& next) {
     PacketBuffer packet = io_->allocate();
     if (!packet) {
       drop(out, DropReason::kNoBuffer);
@@ -329,7 +334,7 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
     write_rtp_header(packet.data(), next.type, at.marker, at.sequence, at.timestamp, at.ssrc);
     std::ranges::copy(next.payload, packet.data().begin() + kRtpFixedHeaderSize);
     bump(totals_.repacketizer_out);
-    ++out.repacketized_out;
+    ++output.repacketized_out;
     queue_send(out, hop, false, sink.to, std::move(packet), nullptr, now);
   });
   if (!in_time) drop(out, DropReason::kTooLate);
@@ -530,11 +535,11 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
       drop(*out, hop.reason);
       continue;
     }
-    if (!verdict.is_rtcp && out->player) {
+    if (!verdict.is_rtcp && out->hears_prompt()) {
       drop(*out, DropReason::kPromptPlaying);
       continue;
     }
-    if (is_rtp && (sink.ptime_ms != 0 || out->repacketizer)) {
+    if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {
       if (out->state.relays_key_of(entry.state))
         drop(*out, DropReason::kSharedKey);
       else

@@ -6,7 +6,11 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio"
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp"
+for file in "$here"/../golden/rtpproxy/*.txt; do
+  sed -n 's/^> //p' "$file" >"$work/rtpp/$(basename "$file")"
+  sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpp/$(basename "$file")."
+done
 python3 - "$here/../golden" "$work" <<'PY'
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
@@ -34,7 +38,7 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             open(f"{sys.argv[2]}/audio/{n}x", "wb").write(bytes([n % 256]) + packets[0][12:] + b"\x50\1\0\2\1\x14" * 3)
             open(f"{sys.argv[2]}/srtp/{n}x", "wb").write(bytes([n % 256]) + packets[0])
 PY
-for target in bencode json_envelope sdp rtp_rtcp srtp audio; do
+for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp; do
   echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
   "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
     -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }

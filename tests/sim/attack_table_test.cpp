@@ -55,7 +55,7 @@ class Row {
   }
   [[nodiscard]] const Outcome& outcome() const { return outcome_; }
   [[nodiscard]] virtual Duration length() const { return 8s; }
-  [[nodiscard]] const std::string& call() const { return call_; }
+  [[nodiscard]] std::string call() const { return world_.is_classic() ? call_ + " A" : call_; }
 
  protected:
   [[nodiscard]] Endpoint peer(char who, std::uint16_t port = 4000) const {
@@ -65,6 +65,17 @@ class Row {
   /// Offer and answer with A and B at `a` and `b` of their SDP.
   void set_up(const Endpoint& a, const Endpoint& b, const json& offer_keys = {},
               const json& answer_keys = {}) {
+    if (world_.is_classic()) {
+      const bool global = offer_keys.is_object() && offer_keys.contains("direction");
+      const std::string offered = classic(global ? "Ul{global}" : "U", a);
+      const std::string answered = classic("L", b);
+      to_b_ = World::port_of(offered);
+      to_a_ = World::port_of(answered);
+      if (to_a_.value != 0 && to_b_.value != 0) return;
+      outcome_.holds = false;
+      outcome_.note = offered + " " + answered;
+      return;
+    }
     json o = offer(call_, "A", audio_sdp(a));
     if (!offer_keys.is_null()) o.update(offer_keys);
     json w = answer(call_, "A", "B", audio_sdp(b));
@@ -78,6 +89,24 @@ class Row {
     }
     to_b_ = World::port_of(offered);
     to_a_ = World::port_of(answered);
+  }
+  /// A re-offer and its answer; `a` and `b` as in `set_up`.
+  void again(const Endpoint& a, const Endpoint& b, const json& offer_keys = {}) {
+    if (world_.is_classic()) {
+      classic("U", a);
+      classic("L", b);
+      return;
+    }
+    json o = offer(call_, "A", audio_sdp(a));
+    o["to-tag"] = "B";
+    if (!offer_keys.is_null()) o.update(offer_keys);
+    world_.ng(o);
+    world_.ng(answer(call_, "A", "B", audio_sdp(b)));
+  }
+  /// One command of the classic protocol about a media address.
+  std::string classic(const std::string& command, const Endpoint& media) {
+    return world_.rtpp(
+        fmt::format("{} {} {} {} A B", command, call_, media.address.to_string(), media.port.value));
   }
   /// Relay port that A (B) sends to.
   [[nodiscard]] Endpoint port_for(char who, std::string_view interface = "plain") const {
@@ -131,7 +160,9 @@ class ScriptRow : public Row {
   }
   void judge_as_usual() { Row::judge(); }
   [[nodiscard]] Duration length() const override { return length_; }
+  using Row::again;
   using Row::both;
+  using Row::call;
   using Row::call_;
   using Row::outcome_;
   using Row::peer;
@@ -212,7 +243,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       },
       [](ScriptRow& r) {
         r.judge_as_usual();
-        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const json shown = r.world_.manager().show(r.call(), r.world_.clock());
         const std::string state = shown["legs"][0]["medias"][0]["streams"][0]["latch_state"];
         r.outcome_.note = "A's component is " + state;
         r.outcome_.holds = r.outcome_.leaked == 0 && r.outcome_.injected == 0 && state == "contested";
@@ -256,12 +287,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
     r.both(0s, 7s);
     r.spray(500ms, 7s);
     for (int i = 1; i <= 6; ++i) {
-      r.world_.at(std::chrono::seconds(i) + 7ms, [&r] {
-        json o = offer(r.call_, "A", audio_sdp(r.peer('A')));
-        o["to-tag"] = "B";
-        r.world_.ng(o);
-        r.world_.ng(answer(r.call_, "A", "B", audio_sdp(r.peer('B'))));
-      });
+      r.world_.at(std::chrono::seconds(i) + 7ms, [&r] { r.again(r.peer('A'), r.peer('B')); });
     }
   });
   add(
@@ -272,13 +298,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         r.stream('A', r.peer('A'), 'A', 0s, 3s, 0xA);
         r.stream('B', r.peer('B'), 'B', 0s, 7s, 0xB);
         r.stream('X', r.peer('X'), 'A', 2s, 7s, 0xEE);
-        r.world_.at(3s, [&r] {
-          json o = offer(r.call_, "A", audio_sdp(r.peer('N')));
-          o["to-tag"] = "B";
-          o["flags"] = json::array({"port-latching"});
-          r.world_.ng(o);
-          r.world_.ng(answer(r.call_, "A", "B", audio_sdp(r.peer('B'))));
-        });
+        r.world_.at(3s, [&r] { r.again(r.peer('N'), r.peer('B'), {{"flags", {"port-latching"}}}); });
         r.stream('L', r.peer('A'), 'A', 3s, 3300ms, 0xA, 151);  // late ones of the old place
         r.stream('A', r.peer('N'), 'A', 3010ms, 7s, 0xA, 166);
       },
@@ -322,6 +342,26 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         r.outcome_.leaked += r.world_.count(r.peer('A', 4100));
         r.outcome_.holds = r.outcome_.holds && r.outcome_.leaked == 0;
       });
+  add("T-09", "X sprays 4 packets to each of 10,000 ports, 5 rounds", [](ScriptRow& r) {
+    r.set_up(r.peer('A'), r.peer('B'));
+    r.both(0s, 7s);
+    // Spread over the round: a burst of them all would be a test of buffers.
+    constexpr int kPorts = 10'000;
+    constexpr int kPortsAtATime = 50;
+    for (int round = 0; round < 5; ++round) {
+      for (int first = 0; first < kPorts; first += kPortsAtATime) {
+        r.world_.at(std::chrono::seconds(round) + std::chrono::milliseconds(first / kPortsAtATime * 5),
+                    [&r, first] {
+                      for (int port = first; port < first + kPortsAtATime; ++port) {
+                        const Endpoint to{r.world_.relay_address(),
+                                          UdpPort{static_cast<std::uint16_t>(30'000 + port)}};
+                        for (std::uint16_t n = 0; n < 4; ++n)
+                          r.world_.send(r.peer('X'), to, rtp('X', 0xEE, n));
+                      }
+                    });
+      }
+    }
+  });
   add(
       "T-10", "X sends 4- and 8-octet RTCP to odd and muxed ports",
       [](ScriptRow& r) {
@@ -343,7 +383,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       },
       [](ScriptRow& r) {
         r.judge_as_usual();
-        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const json shown = r.world_.manager().show(r.call(), r.world_.clock());
         for (const auto& leg : shown["legs"]) {
           const auto learned = leg["medias"][0]["streams"][1]["learned"].get<std::string>();
           r.outcome_.holds =
@@ -370,7 +410,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       },
       [](ScriptRow& r) {
         r.judge_as_usual();
-        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const json shown = r.world_.manager().show(r.call(), r.world_.clock());
         const json& heard = shown["legs"][0]["medias"][0]["received"];
         r.outcome_.note = fmt::format("A's stream: lost {}, duplicates {}", heard[0]["lost"].dump(),
                                       heard[0]["duplicates"].dump());
@@ -402,7 +442,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       },
       [](ScriptRow& r) {
         r.judge_as_usual();
-        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const json shown = r.world_.manager().show(r.call(), r.world_.clock());
         const auto dropped = shown["legs"][0]["medias"][0]["drops"].value("malformed-rtcp", 0);
         r.outcome_.note = fmt::format("{} of 7 dropped and counted", dropped);
         r.outcome_.holds = r.outcome_.holds && dropped == 7 && r.world_.count(r.peer('B', 4001)) == 0;
@@ -435,10 +475,12 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       },
       [](ScriptRow& r) {
         r.judge_as_usual();
-        const json shown = r.world_.manager().show(r.call_, r.world_.clock());
+        const json shown = r.world_.manager().show(r.call(), r.world_.clock());
         std::uint64_t dropped = 0;
-        for (const auto& [reason, count] : shown["legs"][0]["medias"][0]["drops"].items())
-          dropped += count.get<std::uint64_t>();
+        for (const auto& [reason, count] : shown["legs"][0]["medias"][0]["drops"].items()) {
+          // Not what X of row T-09 sent here.
+          if (reason != "foreign-source" && reason != "not-rtcp") dropped += count.get<std::uint64_t>();
+        }
         r.outcome_.note = fmt::format("{} of 8 dropped and counted", dropped);
         r.outcome_.holds = r.outcome_.holds && dropped == 8 && r.world_.count(r.peer('B'), 'Z') == 0;
       });
@@ -535,28 +577,45 @@ Outcome forced_reuse(const MakeWorld& make) {
   Outcome outcome{.id = "T-12", .what = "call 2 on the ports of call 1, whose party goes on", .note = {}};
   const auto peer = [&](char who) { return Endpoint{world->peer_address(99, who), UdpPort{4000}}; };
   for (const char who : {'A', 'B', 'C', 'D'}) world->open(peer(who));
-  const UdpPort b1 = World::port_of(world->ng(offer("one", "A", audio_sdp(peer('A')))));
-  const UdpPort a1 = World::port_of(world->ng(answer("one", "A", "B", audio_sdp(peer('B')))));
+  // Ports that the second party and the first one send to.
+  const auto set_up = [&](const std::string& call, char from, char to) {
+    if (world->is_classic()) {
+      const auto port = [&](char command, char who) {
+        return World::port_of(
+            world->rtpp(fmt::format("{} {} {} {} {} {}", command, call, peer(who).address.to_string(),
+                                    peer(who).port.value, from, to)));
+      };
+      const UdpPort to_second = port('U', from);
+      return std::pair{to_second, port('L', to)};
+    }
+    const UdpPort to_second =
+        World::port_of(world->ng(offer(call, std::string(1, from), audio_sdp(peer(from)))));
+    return std::pair{to_second, World::port_of(world->ng(answer(call, std::string(1, from),
+                                                                std::string(1, to), audio_sdp(peer(to)))))};
+  };
+  const auto [b1, a1] = set_up("one", 'A', 'B');
   const IpAddress relay = world->relay_address();
   for (Duration t = 0s; t < 4s; t += kGap) {
     const auto n = static_cast<std::uint16_t>(t / kGap + 1);
-    world->at(t, [&, n] { world->send(peer('A'), {relay, a1}, rtp('X', 0xA, n)); });
-    world->at(t, [&, n] { world->send(peer('A'), {relay, b1}, rtp('X', 0xA, n)); });
+    for (const UdpPort port : {a1, b1})
+      world->at(t, [&, n, port] { world->send(peer('A'), {relay, port}, rtp('X', 0xA, n)); });
   }
   std::size_t before = 0;
-  world->at(1s + 1ms, [&] {
-    world->ng({{"command", "delete"}, {"call-id", "one"}, {"from-tag", "A"}});
+  world->at(1s + 1ms, [&, b1 = b1, a1 = a1] {
+    if (world->is_classic())
+      world->rtpp("D one A B");
+    else
+      world->ng({{"command", "delete"}, {"call-id", "one"}, {"from-tag", "A"}});
     before = world->count(peer('A'));
-    const UdpPort b2 = World::port_of(world->ng(offer("two", "C", audio_sdp(peer('C')))));
-    const UdpPort a2 = World::port_of(world->ng(answer("two", "C", "D", audio_sdp(peer('D')))));
+    const auto [b2, a2] = set_up("two", 'C', 'D');
     if (std::set{a1, b1} != std::set{a2, b2}) outcome.holds = false;
     for (Duration t = 1500ms; t < 4s; t += kGap) {
       const auto n = static_cast<std::uint16_t>(t / kGap);
-      world->at(t, [&, n, a2] {
+      world->at(t, [&, n, a2 = a2] {
         world->send(peer('C'), {relay, a2}, rtp('C', 0xC, n));
         ++outcome.sent;
       });
-      world->at(t, [&, n, b2] {
+      world->at(t, [&, n, b2 = b2] {
         world->send(peer('D'), {relay, b2}, rtp('D', 0xD, n));
         ++outcome.sent;
       });
@@ -602,9 +661,16 @@ MakeWorld with_offload(std::string name, std::function<std::unique_ptr<FlowOfflo
   };
 }
 
-void run_rows(const MakeWorld& make) {
+/// The classic protocol signals no media of its own kind and no `received-from`: the rows about sources, and
+/// T-04 is judged as T-04b.
+bool is_for_classic(const ScriptRow& row) {
+  return row.outcome().id.starts_with("T-") && row.outcome().id != "T-04";
+}
+
+void run_rows_of(const MakeWorld& make) {
   const auto world = make({});
   auto rows = media_rows(*world);
+  if (world->is_classic()) std::erase_if(rows, [](const auto& row) { return !is_for_classic(*row); });
   Duration end{0};
   for (auto& row : rows) {
     row->script();
@@ -619,13 +685,23 @@ void run_rows(const MakeWorld& make) {
     outcomes.push_back(row->outcome());
   }
   outcomes.push_back(forced_reuse(make));
-  if (world->name() == "sim") outcomes.push_back(many_ssrcs());
-  print_table(world->name(), outcomes);
+  if (world->name() == "sim" && !world->is_classic()) outcomes.push_back(many_ssrcs());
+  print_table(world->name() + (world->is_classic() ? ", classic protocol" : ""), outcomes);
   if (world->name().starts_with("sim+")) {
-    EXPECT_GT(world->forwarded_below(), 10'000u) << "the rows were to be forwarded below";
+    EXPECT_GT(world->forwarded_below(), 8'000u) << "the rows were to be forwarded below";
   }
   for (const Outcome& outcome : outcomes)
     EXPECT_TRUE(outcome.holds) << outcome.id << ": " << outcome.what << " " << outcome.note;
+}
+
+/// Over both control protocols.
+void run_rows(const MakeWorld& make) {
+  run_rows_of(make);
+  run_rows_of([&](const WorldOptions& options) {
+    WorldOptions classic = options;
+    classic.classic = true;
+    return make(classic);
+  });
 }
 
 TEST(AttackTable, SimEngine) { run_rows(make_sim_world); }

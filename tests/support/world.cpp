@@ -63,6 +63,17 @@ json World::ng(const json& request) {
   return json::parse(reply);
 }
 
+std::string World::rtpp(const std::string& command) {
+  std::string reply = rtpp_->handle_line(command, address("127.0.0.1"));
+  manager_->flush(clock());
+  reply.pop_back();
+  return reply;
+}
+
+UdpPort World::port_of(const std::string& reply) {
+  return UdpPort{static_cast<std::uint16_t>(std::atoi(reply.c_str()))};
+}
+
 UdpPort World::port_of(const json& reply) {
   const auto sdp = reply.at("sdp").get<std::string>();
   const auto line = sdp.find("m=");
@@ -104,6 +115,7 @@ class SimWorld final : public World {
     manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, network_,
                                                 options.listener, options.recorder);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
+    make_rtpp(options);
     network_.set_outlet([this](const SimDatagram& datagram) {
       if (!peers_.contains(datagram.to)) return true;  // lost in the network
       received_.push_back({datagram.to, datagram.from, datagram.payload, elapsed()});
@@ -113,6 +125,7 @@ class SimWorld final : public World {
     if (on_time_) on_time_(start_);
   }
   ~SimWorld() override {
+    rtpp_.reset();
     service_.reset();
     manager_.reset();
     plane_.reset();
@@ -195,8 +208,10 @@ class LiveWorld final : public World {
     plane_ = std::make_unique<MediaPlane>(std::move(workers), true);
     manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, provider_);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
+    make_rtpp(options);
   }
   ~LiveWorld() override {
+    rtpp_.reset();
     service_.reset();
     manager_.reset();
     plane_.reset();

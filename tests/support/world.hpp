@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/protocol/ng/service.hpp"
+#include "control/protocol/rtpp/service.hpp"
 #include "control/session/manager.hpp"
 #include "relay/io/sim/sim_network.hpp"
 #include "tests/support/packets.hpp"
@@ -34,6 +35,10 @@ struct WorldOptions {
   /// Simulation only: what locked plain streams of the first worker go to, and the engine's name with it.
   std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload;
   std::string name = "sim";
+  /// Scripts speak the classic protocol instead of NG where they can.
+  bool classic = false;
+  /// Directories with prompts.
+  std::vector<std::string> prompts;
   /// Simulation only: who is told what happens.
   SessionManager::Listener listener;
   /// Simulation only: records calls; told of the time first whenever it moves.
@@ -62,6 +67,11 @@ class World {
 
   /// One NG request; the reply as JSON. Flushes like a listener.
   nlohmann::json ng(const nlohmann::json& request);
+  /// One command of the classic protocol; the reply without its newline.
+  std::string rtpp(const std::string& command);
+  [[nodiscard]] bool is_classic() const { return is_classic_; }
+  /// Port in its reply; 0 if it is an error.
+  static UdpPort port_of(const std::string& reply);
   /// Port of the first m-line in the SDP of a reply.
   static UdpPort port_of(const nlohmann::json& reply);
 
@@ -84,6 +94,12 @@ class World {
   [[nodiscard]] virtual std::uint64_t forwarded_below() const { return 0; }
 
  protected:
+  void make_rtpp(const WorldOptions& options) {
+    is_classic_ = options.classic;
+    rtpp_ = std::make_unique<rtpp::Service>(
+        *manager_, *interfaces_, [this] { return clock(); }, rtpp::ServiceConfig{{}, {}, options.prompts},
+        no_targets_);
+  }
   struct Scheduled {
     Duration when;
     std::uint64_t order;
@@ -99,6 +115,14 @@ class World {
   std::unique_ptr<MediaPlane> plane_;
   std::unique_ptr<SessionManager> manager_;
   std::unique_ptr<ng::NgService> service_;
+  /// Nobody is told.
+  struct NoTargets final : rtpp::NotifyTargets {
+    [[nodiscard]] bool any() const override { return false; }
+    [[nodiscard]] std::string allowed(std::string_view, const IpAddress&) const override { return {}; }
+  };
+  NoTargets no_targets_;
+  std::unique_ptr<rtpp::Service> rtpp_;
+  bool is_classic_ = false;
 };
 
 std::unique_ptr<World> make_sim_world(const WorldOptions& options = {});

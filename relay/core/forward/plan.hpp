@@ -88,10 +88,10 @@ struct SourcePlan {
   MediaId media;
   /// SSR-1: live SSRCs at a time.
   std::uint8_t max_ssrcs = 8;
-  /// Negotiated payload types (DMX-4); empty = any.
-  std::vector<PayloadEntry> payloads;
   /// `payloads` only says what some types are: signalling never named them, and others pass as well.
   bool takes_any_type = false;
+  /// Negotiated payload types (DMX-4); empty = any.
+  std::vector<PayloadEntry> payloads;
   RateLimit rate;
   /// A sink needs to know the payload type: events are blocked or media is silenced.
   bool inspects_payload = false;
