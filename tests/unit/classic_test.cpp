@@ -162,7 +162,7 @@ TEST_F(Classic, TimeOutsOfBothKinds) {
     world_->at(10s + n * 1s, [this, n, to = for_a] { world_->send(peer('A'), to, rtp('A', 0xA, n)); });
   }
   world_->run(50s);
-  EXPECT_EQ(ask("Q both a").substr(0, 3), "19 ");
+  EXPECT_EQ(ask("Q both a").substr(0, 3), "20 ");
   config.classic.independent_legs = true;
   world_->manager().set_config(config);
   call("both");  // B has 20 s again, and never sends anything
