@@ -76,8 +76,10 @@ SessionManager::~SessionManager() {
 
 Call* SessionManager::find(std::string_view call_id) {
   if (const auto found = calls_.find(call_id); found != calls_.end()) return found->second.get();
-  const auto merged = merged_ids_.find(call_id);
-  return merged == merged_ids_.end() ? nullptr : merged->second;
+  if (const auto merged = merged_ids_.find(call_id); merged != merged_ids_.end()) return merged->second;
+  // A session of the classic protocol by its Call-ID, if there is but one.
+  const auto [first, last] = classic_calls_.equal_range(call_id);
+  return first != last && std::next(first) == last ? first->second : nullptr;
 }
 
 const char* SessionManager::exceeded_limit() {

@@ -199,7 +199,8 @@ class SessionManager {
   [[nodiscard]] MediaPlane& plane() { return plane_; }
   /// Session attribute that marks SDP which passed this relay (flag `loop-protect`).
   [[nodiscard]] const std::string& loop_mark() const { return loop_mark_; }
-  /// For tests of the seams and for later capabilities.
+  /// By its id, one of its ids after a merge, or the Call-ID of the only classic session that has it. Null if
+  /// there is none.
   Call* find(std::string_view call_id);
   /// Computes all plans of a call again and sends the workers what changed.
   void sync_plans(Call& call);

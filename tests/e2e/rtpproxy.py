@@ -509,6 +509,25 @@ class Suite:
         d.ask("X")
         self.check(d.process.wait(PATIENCE) == 0, "it ends with the last one")
         d.close()
+        # More than it was told to take.
+        d = self.daemon(more=["--max-sessions=1"])
+        self.check(re.match(r"\d+ ", d.ask("U g1 127.0.0.1 30000 ft")) is not None, "one session")
+        self.check(d.ask("U g2 127.0.0.1 30000 ft") == "E98", "and no second one")
+        self.check(re.match(r"\d+ ", d.ask("L g1 127.0.0.1 30002 ft tt")) is not None, "the first one goes on")
+        d.close()
+        # A thousand sessions, again and again: nothing stays.
+        d = self.daemon()
+        used = []
+        for _ in range(3):
+            for n in range(1000):
+                d.ask(f"U h{n} 127.0.0.1 30000 ft tt && L 127.0.0.1 30002")
+            for n in range(1000):
+                self.check(d.ask(f"D h{n} ft tt") == "0", f"D h{n}")
+            used.append((len(os.listdir(f"/proc/{d.process.pid}/fd")), int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{d.process.pid}/status").read())[1])))
+        self.check(used[0][0] == used[2][0] < 60, f"descriptors {used}")
+        # The replies of a minute are kept for those who ask again, on UDP alone.
+        self.check(used[2][1] - used[0][1] < 2000, f"memory {used}")
+        d.close()
 
 
 def main():

@@ -288,6 +288,9 @@ TEST_F(Classic, NgDoesNotTouchItsCalls) {
   call("c");
   const auto reply = world_->ng(offer("c a", "x", audio_sdp(peer('A'))));
   EXPECT_EQ(reply.value("result", ""), "error") << reply;
+  // By its Call-ID alone as well, and there it can be asked for.
+  EXPECT_EQ(world_->ng(offer("c", "x", audio_sdp(peer('A')))).value("result", ""), "error");
+  EXPECT_EQ(world_->ng({{"command", "query"}, {"call-id", "c"}}).value("result", ""), "ok");
   EXPECT_NE(ask("Q c a b"), "E50");
 }
 

@@ -631,6 +631,23 @@ std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
   return nullptr;
 }
 
+/// SDP needs an address: why these interfaces have none to show; empty = they have.
+std::string unusable_for_ng(const Config& config, const InterfaceSet& interfaces) {
+  if (config.listen_ng.empty() && config.listen_tcp_ng.empty() && config.listen_unix_ng.empty() &&
+      config.listen_http.empty() && config.listen_https.empty())
+    return {};
+  for (const LogicalInterface& logical : interfaces.all()) {
+    for (const LocalAddress& local : logical.addresses) {
+      if (local.advertised.is_unspecified())
+        return fmt::format(
+            "interface '{}': {} cannot stand in SDP: name an address, or what to advertise "
+            "({}!ADDRESS)",
+            logical.name, local.address.to_string(), local.address.to_string());
+    }
+  }
+  return {};
+}
+
 /// The sockets of the classic protocol; the error is a sentence.
 Result<std::vector<rtpp::ListenSpec>, std::string> classic_listeners(const Config& config,
                                                                      const InterfaceSet& interfaces) {
@@ -683,6 +700,10 @@ int run(std::span<char* const> arguments) {
       names.append(names.empty() ? "" : ", ").append(name);
     fmt::print(stderr, "rtpferryd: srtp-backend: '{}' is not part of this build, which has {}\n",
                config->srtp_backend, names);
+    return 1;
+  }
+  if (const std::string wrong = unusable_for_ng(*config, *interfaces); !wrong.empty()) {
+    fmt::print(stderr, "rtpferryd: {}\n", wrong);
     return 1;
   }
   interfaces->set_route_lookup(route_to);
