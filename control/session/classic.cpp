@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr std::size_t kMaxSessionsOfCall = 64;  // LIM-6
 constexpr std::string_view kOwnerSuffix = ".o";
 constexpr std::string_view kOtherSuffix = ".a";
 /// What the media of a session is, nobody says: the limit of LIM-1 for video.
@@ -170,6 +171,9 @@ void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant no
 Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, const Clock& clock) {
   const std::string id = id_of(signal.names.call_id, signal.names.from_tag);
   if (manager_.find(id) != nullptr) return fail(ClassicError::kNoPort);
+  // A caller chooses Call-ID and tag: many sessions of one Call-ID would slow every look for one of them.
+  if (manager_.classic_calls_.count(signal.names.call_id) >= kMaxSessionsOfCall)
+    return fail(ClassicError::kLimit);
   if (manager_.exceeded_limit() != nullptr) return fail(ClassicError::kLimit);
   Call& call = manager_.create(id, clock);
   ClassicSession& session = register_session(call, signal.names.call_id.size());
@@ -501,9 +505,7 @@ void ClassicSessions::count(ClassicTotals& totals, const SessionManager::Classic
 
 void ClassicSessions::end(Call& call, EndReason reason, const Clock& clock) {
   ClassicSession& session = *call.classic();
-  for (ClassicRecording& recording : session.recordings)
-    end_recording(call, recording, std::string("the call ended: ").append(to_string(reason)));
-  session.recordings.clear();
+  end_recordings(call, std::string("the call ended: ").append(to_string(reason)));
   if (session.fed_by != 0) stop_feeds(call);
   ClassicTotals& totals = manager_.classic_totals_;
   ++totals.destroyed;
@@ -597,6 +599,11 @@ void ClassicSessions::end_recording(Call& call, ClassicRecording& recording, std
     manager_.plane_.post(call.worker, DetachTap{transport, &recording.recording->tap()}, true);
   recording.recording->end(reason);
   manager_.ended_recordings_.push_back(std::move(recording.recording));
+}
+
+void ClassicSessions::end_recordings(Call& call, std::string_view reason) {
+  for (ClassicRecording& recording : call.classic()->recordings) end_recording(call, recording, reason);
+  call.classic()->recordings.clear();
 }
 
 bool ClassicSessions::stop_recording(const ClassicMatch& match, bool both, const Clock& clock) {

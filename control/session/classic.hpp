@@ -182,6 +182,7 @@ class ClassicSessions {
   /// What is special in the plan of a party's transport.
   static void refine(const Call& call, const Media& media, TransportPlan& plan);
   void follow_recordings(Call& call);
+  void end_recordings(Call& call, std::string_view reason);
   /// The session ends: its recordings too, and its ports close.
   void end(Call& call, EndReason reason, const Clock& clock);
   static void count(ClassicTotals& totals, const SessionManager::ClassicEnd& end);

@@ -63,6 +63,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
 SessionManager::~SessionManager() {
   for (auto& [id, call] : calls_) {
     Recordings(*this).end(*call, "the relay stopped");
+    if (call->classic() != nullptr) ClassicSessions(*this).end_recordings(*call, "the relay stopped");
     for (auto& leg : call->legs) {
       for (auto& media : leg->medias) close_media(*call, *media);
     }
@@ -631,6 +632,8 @@ bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
   std::vector<Moving> moving;
   for (auto& leg : call->legs) {
     for (auto& media : leg->medias) {
+      // Ids of transports mean something in one worker alone.
+      if (media->extras) media->extras->feeds.clear();
       for (PortSet& ports : media->ports) {
         if (!ports.closed) moving.push_back({&ports, nullptr});
       }

@@ -58,6 +58,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
       }
       if (out->hears_prompt()) {
         wanted.refusals.push_back(DropReason::kPromptPlaying);
+        wanted.distracted.push_back(sink.via);
         continue;
       }
       const OffloadSink next{io_.local_of(out->ports[0]), out->state.lasting_hop(), out->state.plan().tos,
@@ -152,7 +153,9 @@ void Offloader::follow(TransportEntry& entry) {
     withdraw({entry.state.id()});
     return;
   }
-  if (now->flow == known.flow && now->receivers == known.receivers && now->refusals == known.refusals) return;
+  if (now->flow == known.flow && now->receivers == known.receivers && now->refusals == known.refusals &&
+      now->distracted == known.distracted)
+    return;
   // Copies and counts of the time before belong to the receivers of then.
   collect();
   OffloadState before;
@@ -165,6 +168,7 @@ void Offloader::follow(TransportEntry& entry) {
   known.flow = std::move(now->flow);
   known.receivers = std::move(now->receivers);
   known.refusals = std::move(now->refusals);
+  known.distracted = std::move(now->distracted);
   link(entry);
 }
 
@@ -208,18 +212,21 @@ void Offloader::link(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
   entry.state.activity()->is_below.store(true, std::memory_order_relaxed);
   for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
+  for (const TransportId each : known.distracted) feeding_.emplace(each.slot, entry.state.id());
   if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
 }
 
 void Offloader::unlink(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
   entry.state.activity()->is_below.store(false, std::memory_order_relaxed);
-  for (const Offloaded::Receiver& each : known.receivers) {
-    const auto [first, last] = feeding_.equal_range(each.via.slot);
+  const auto forget = [&](TransportId receiver) {
+    const auto [first, last] = feeding_.equal_range(receiver.slot);
     const auto own =
         std::find_if(first, last, [&](const auto& one) { return one.second == entry.state.id(); });
     if (own != last) feeding_.erase(own);
-  }
+  };
+  for (const Offloaded::Receiver& each : known.receivers) forget(each.via);
+  for (const TransportId each : known.distracted) forget(each);
   sampled_.erase(known.flow.local);
 }
 

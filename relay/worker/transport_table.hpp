@@ -26,6 +26,8 @@ struct Offloaded {
   };
   /// In the order of the flow's sinks.
   std::vector<Receiver> receivers;
+  /// Those who would receive it, but hear a prompt instead.
+  std::vector<TransportId> distracted;
   /// Index in the offloader's list.
   std::size_t place = 0;
 };

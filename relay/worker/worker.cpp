@@ -536,7 +536,7 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
       continue;
     }
     if (!verdict.is_rtcp && out->hears_prompt()) {
-      drop(*out, DropReason::kPromptPlaying);
+      drop(entry, DropReason::kPromptPlaying);
       continue;
     }
     if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {

@@ -1,6 +1,7 @@
 // Sessions of the classic protocol in virtual time, and the parts of the packet path that were made for it.
 
 #include "relay/core/timeline/repacketizer.hpp"
+#include "tests/support/kernel_model.hpp"
 #include "tests/support/world.hpp"
 #include "tools/rtpferry-rtpproxy/translate.hpp"
 
@@ -319,6 +320,7 @@ class ClassicPrompts : public Classic {
     }
     return all;
   }
+  void other_party_during_prompt();
   /// Something happens every 5 ms: virtual time moves in steps as an engine wakes up.
   void tick(Duration from, Duration to) {
     for (Duration t = from; t < to; t += 5ms) world_->at(t, [] {});
@@ -352,7 +354,18 @@ TEST_F(ClassicPrompts, SSR5_OneStreamWithRandomBeginningsAForACall) {
   EXPECT_NE(more[30].timestamp, packets[0].timestamp);
 }
 
-TEST_F(ClassicPrompts, TheOtherPartyIsNotHeardMeanwhileAndCounted) {
+TEST_F(ClassicPrompts, TheOtherPartyIsNotHeardMeanwhileAndCounted) { other_party_during_prompt(); }
+
+TEST_F(ClassicPrompts, TheSameWithTheStreamsBelowTheSockets) {
+  WorldOptions below = options();
+  below.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
+  world_ = make_sim_world(below);
+  other_party_during_prompt();
+  // All but what led to the lock, the 20 that nobody heard included.
+  EXPECT_GE(world_->forwarded_below(), 90u);
+}
+
+void ClassicPrompts::other_party_during_prompt() {
   const auto [for_a, for_b] = call("p");
   tick(0s, 1s);
   for (std::uint16_t n = 0; n < 50; ++n) {
@@ -368,7 +381,8 @@ TEST_F(ClassicPrompts, TheOtherPartyIsNotHeardMeanwhileAndCounted) {
   EXPECT_NEAR(static_cast<double>(heard), 30, 1);
   EXPECT_EQ(world_->count(peer('B'), 'A'), 50u);
   const auto shown = world_->manager().show("p a", world_->clock());
-  EXPECT_EQ(shown["legs"][0]["medias"][0]["drops"].value("prompt-playing", 0u), 50 - heard);
+  EXPECT_EQ(shown["legs"][1]["medias"][0]["drops"].value("prompt-playing", 0u), 50 - heard);
+  EXPECT_EQ(ask("Q p a b").substr(3), fmt::format("50 50 {} {}", 50 + heard, 50 - heard));
   EXPECT_EQ(ask("G nplrs_created nplrs_destroyed npkts_played"), "1 1 40");
   ask("P-1 p ring 0 a b");
   ask("D p a b");

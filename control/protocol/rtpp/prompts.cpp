@@ -60,7 +60,10 @@ std::shared_ptr<const Prompt> PromptStore::find(std::string_view name, PayloadTy
     fstat(file, &info);
     const std::int64_t changed = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
     const std::string key = directory + "/" + std::string(inside) + ending + " " + std::to_string(frames);
-    if (kept_.size() >= kMaxKept && !kept_.contains(key)) kept_.clear();
+    if ((kept_.size() >= kMaxKept && !kept_.contains(key)) || kept_octets_ > kMaxKeptOctets) {
+      kept_.clear();
+      kept_octets_ = 0;
+    }
     Kept& kept = kept_[key];
     if (!kept.prompt || kept.changed_ns != changed || kept.size != info.st_size ||
         kept.inode != info.st_ino) {
@@ -73,6 +76,8 @@ std::shared_ptr<const Prompt> PromptStore::find(std::string_view name, PayloadTy
       prompt->units = frames * frame->ms * kFrameClockPerMs;
       // What does not fill a packet at the end is not played.
       prompt->payloads.resize(prompt->payloads.size() / prompt->packet_octets * prompt->packet_octets);
+      kept_octets_ += prompt->payloads.size();
+      if (kept.prompt) kept_octets_ -= kept.prompt->payloads.size();
       kept = {changed, info.st_size, info.st_ino, std::move(prompt)};
     }
     close(file);

@@ -33,9 +33,11 @@ class PromptStore {
     std::shared_ptr<const Prompt> prompt;
   };
   static constexpr std::size_t kMaxKept = 256;
+  static constexpr std::size_t kMaxKeptOctets = 256u << 20;
 
   std::vector<std::string> directories_;
   std::map<std::string, Kept, std::less<>> kept_;
+  std::size_t kept_octets_ = 0;
 };
 
 }  // namespace ferry::rtpp
