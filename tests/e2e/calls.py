@@ -248,6 +248,18 @@ def call(lab, relay, name, where="alice", address=ALICE, callee="bob", callee_ad
     return result
 
 
+def report(lab, result, name, keep_logs):
+    """Prints what was found; 1 if it is not what was wanted."""
+    print(f"{'FAILED' if result.problems else 'passed'}  {name}: " + "; ".join(result.facts), flush=True)
+    if result.problems and keep_logs:
+        for log in ("relay.log", "kamailio.log", "caller.log", "callee.log"):
+            print(f"--- {log}\n" + lab.log(log)[-3000:])
+        for extra in os.listdir(lab.directory):
+            if "error" in extra:
+                print(f"--- {extra}\n" + lab.log(extra)[-1500:])
+    return 1 if result.problems else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
@@ -278,15 +290,7 @@ def main():
                           log="kamailio.log")
                 wait_for(lambda: "5060" in run(*inside("core", "ss", "-lun")).stdout, 10, "Kamailio")
                 result = call(lab, relay, name, **options)
-                print(f"{'FAILED' if result.problems else 'passed'}  {name}: " + "; ".join(result.facts), flush=True)
-                if result.problems:
-                    failed += 1
-                    if arguments.keep_logs:
-                        for log in ("relay.log", "kamailio.log", "caller.log", "callee.log"):
-                            print(f"--- {log}\n" + lab.log(log)[-3000:])
-                        for extra in os.listdir(lab.directory):
-                            if "error" in extra:
-                                print(f"--- {extra}\n" + lab.log(extra)[-1500:])
+                failed += report(lab, result, name, arguments.keep_logs)
         return 1 if failed else 0
     except Skip as why:
         print(f"SKIP: {why}")

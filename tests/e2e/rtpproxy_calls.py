@@ -12,7 +12,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from calls import CALLEE_HZ, CALLER_HZ, SDP, Result, call, caller_scenario, callee_scenario, near, write
+from calls import CALLEE_HZ, CALLER_HZ, SDP, Result, call, caller_scenario, callee_scenario, near, report, write
 from lab import ALICE, BOB, HOME, RELAY4, Lab, Relay, Skip, heard_frequency, inside, need, run, tone_pcap, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -139,15 +139,7 @@ def main():
                     statistics(lab, result, 50)
                     if name == "recorded":
                         recorded(lab, result, folder)
-                print(f"{'FAILED' if result.problems else 'passed'}  {name}: " + "; ".join(result.facts), flush=True)
-                if result.problems:
-                    failed += 1
-                    if args.keep_logs:
-                        for log in ("relay.log", "kamailio.log", "caller.log", "callee.log"):
-                            print(f"--- {log}\n" + lab.log(log)[-3000:])
-                        for extra in os.listdir(lab.directory):
-                            if "error" in extra:
-                                print(f"--- {extra}\n" + lab.log(extra)[-1500:])
+                failed += report(lab, result, name, args.keep_logs)
         return 1 if failed else 0
     except Skip as why:
         print(f"SKIP: {why}")

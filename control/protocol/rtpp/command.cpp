@@ -34,7 +34,6 @@ constexpr std::array<Shape, 14> kShapes = {{
 
 constexpr char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 Result<std::vector<std::string_view>, ErrorCode> words_of(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
