@@ -139,6 +139,31 @@ nlohmann::json ClassicSessions::to_json(const Call& call, Instant now) {
           {"complete", session->is_complete}};
 }
 
+nlohmann::json ClassicSessions::show(const Call& call, const Clock& clock) const {
+  const ClassicSession& session = *call.classic();
+  const auto left = std::chrono::ceil<std::chrono::seconds>(manager_.due(call).at - clock.now);
+  nlohmann::json shown = {{"call_id", session.call_id},
+                          {"tag", session.tag},
+                          {"answered", session.is_complete},
+                          {"strong", session.is_strong},
+                          {"seconds_left", std::max<std::int64_t>(0, left.count())},
+                          {"hears_another", session.fed_by != 0},
+                          {"notifies", session.notify_target}};
+  nlohmann::json recordings = nlohmann::json::array();
+  for (const ClassicRecording& each : session.recordings)
+    recordings.push_back(nlohmann::json::parse(each.recording->status()));
+  shown["recordings"] = std::move(recordings);
+  nlohmann::json parties = nlohmann::json::array();
+  for (const ClassicParty& party : session.parties) {
+    parties.push_back({{"on_hold", party.is_on_hold},
+                       {"weak", party.is_weak},
+                       {"packet_time_ms", party.ptime_ms},
+                       {"dtmf_caught", party.rare && !party.rare->dtmf_tag.empty()}});
+  }
+  shown["parties"] = std::move(parties);
+  return shown;
+}
+
 void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant now) {
   const std::size_t size = from.at("call_id_size");
   if (size >= call.id.size() || call.id[size] != ' ') throw std::invalid_argument("damaged record");

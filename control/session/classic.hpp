@@ -190,6 +190,8 @@ class ClassicSessions {
   /// recordings are not among them.
   [[nodiscard]] static nlohmann::json to_json(const Call& call, Instant now);
   void restore(Call& call, const nlohmann::json& from, Instant now);
+  /// What an operator wants to see of it.
+  [[nodiscard]] nlohmann::json show(const Call& call, const Clock& clock) const;
 
  private:
   Call* by_id(std::string_view call_id, std::string_view tag) const;

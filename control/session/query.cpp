@@ -1,6 +1,7 @@
 // The query reply (NG reference, section 14) and what `rtpferryctl` shows.
 
 #include "control/sdp/sdp.hpp"
+#include "control/session/classic.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/media_control.hpp"
 #include "control/session/snapshots.hpp"
@@ -623,6 +624,7 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
             {"deleting", call->delete_at.has_value()},
             {"not_in_force", call->not_in_force}};
   if (call->recording() != nullptr) j["recording"] = json::parse(call->recording()->status());
+  if (call->classic() != nullptr) j["rtpproxy"] = ClassicSessions(*this).show(*call, clock);
   json legs = json::array();
   for (const auto& leg : call->legs) {
     json l = {{"tag", leg->tag},

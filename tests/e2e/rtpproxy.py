@@ -22,7 +22,7 @@ import wave
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "golden"))
-from run_rtpproxy import PATIENCE, Daemon
+from run_rtpproxy import PATIENCE, TRANSPORTS, Daemon, has_ipv6
 
 LOCAL = "127.0.0.1"
 
@@ -71,15 +71,15 @@ class Phone:
 
 
 class Suite:
-    def __init__(self, build, folder):
-        self.build, self.folder, self.problems, self.facts = build, folder, [], []
+    def __init__(self, build, folder, transport):
+        self.build, self.folder, self.transport, self.problems = build, folder, transport, []
 
     def check(self, good, text):
         if not good:
             self.problems.append(text)
 
     def daemon(self, *options, more=()):
-        return Daemon(self.build, "cunix", ["-l", LOCAL, *options, "--", *more], self.folder)
+        return Daemon(self.build, self.transport, ["-l", LOCAL, *options, "--", *more], self.folder)
 
     def session(self, d, call, a, b, modifiers_a="", modifiers_b="", extra=""):
         """Ports that A and B send to."""
@@ -534,19 +534,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     parser.add_argument("--only")
+    parser.add_argument("--all-transports", action="store_true", help="every scenario over every transport (four minutes)")
     args = parser.parse_args()
+    transports = [t for t in TRANSPORTS if has_ipv6() or not t.endswith("6")]
     failed = 0
-    for name in ("counters", "prompts", "recordings", "copies", "notifications", "packet_time", "sources", "ends"):
+    for number, name in enumerate(("counters", "prompts", "recordings", "copies", "notifications", "packet_time", "sources", "ends")):
         if args.only and name != args.only:
             continue
-        with tempfile.TemporaryDirectory() as folder:
-            suite = Suite(os.path.abspath(args.build), folder)
-            started = time.monotonic()
-            getattr(suite, name)()
-        print(f"{'FAILED' if suite.problems else 'passed'}  {name} ({time.monotonic() - started:.1f} s)", flush=True)
-        for problem in suite.problems:
-            print(f"    {problem}")
-        failed += bool(suite.problems)
+        everywhere = args.all_transports or name == "counters"
+        for transport in transports if everywhere else [transports[number % len(transports)]]:
+            with tempfile.TemporaryDirectory() as folder:
+                suite = Suite(os.path.abspath(args.build), folder, transport)
+                started = time.monotonic()
+                getattr(suite, name)()
+            print(f"{'FAILED' if suite.problems else 'passed'}  {name} over {transport} ({time.monotonic() - started:.1f} s)", flush=True)
+            for problem in suite.problems:
+                print(f"    {problem}")
+            failed += bool(suite.problems)
     return 1 if failed else 0
 
 

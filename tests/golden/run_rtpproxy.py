@@ -56,6 +56,8 @@ class Daemon:
         elif transport == "systemd":
             spec = "systemd:"
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            if os.path.exists(self.path):
+                os.unlink(self.path)  # of the daemon before
             listener.bind(self.path)
             listener.listen()
             environment["LISTEN_FDS"] = "1"

@@ -213,9 +213,10 @@ void print_stats(const json& reply) {
   }
   for (const auto& [reason, count] : reply["drops"].items())
     fmt::print("dropped {:<24} {}\n", reason, count.dump());
-  if (reply.contains("recorder")) {
-    for (const auto& [key, value] : reply["recorder"].items())
-      fmt::print("recorder {:<23} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  for (const char* section : {"recorder", "rtpproxy"}) {
+    if (!reply.contains(section)) continue;
+    for (const auto& [key, value] : reply[section].items())
+      fmt::print("{} {:<23} {}\n", section, key, value.is_string() ? value.get<std::string>() : value.dump());
   }
   for (const auto& [key, value] : reply["control"].items())
     fmt::print("control {:<24} {}\n", key, value.dump());

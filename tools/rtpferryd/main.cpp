@@ -277,6 +277,7 @@ class Daemon {
         cli_(manager_, ng_, system_clocks) {
     cli_.set_engines([this] { return engines(); });
     if (recorder_) cli_.set_recorder([this] { return recorder_figures(); });
+    if (!classic.empty()) cli_.set_rtpproxy([this] { return rtpproxy_figures(); });
     for (const Endpoint& local : config.listen_ng) {
       udp_.push_back(std::make_unique<UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks,
                                                    config.control_tos));
@@ -432,6 +433,16 @@ class Daemon {
       log::info("offload on {}: {} ({})", name, to_string(got.mode), got.reason);
     }
     return std::move(*engine);
+  }
+
+  nlohmann::json rtpproxy_figures() {
+    const rtpp::CommandTotals& commands = rtpp_.totals();
+    return {{"sessions", manager_.classic_size()},
+            {"commands", commands.received},
+            {"repeated", commands.repeated},
+            {"refused", commands.failed},
+            {"prompts_started", manager_.classic_totals().prompts_started},
+            {"notifications_lost", rtpp_notifier_.lost()}};
   }
 
   nlohmann::json recorder_figures() {

@@ -50,6 +50,7 @@ json CliService::stats() {
   // In use, not what the allocator keeps: comparable before and after calls.
   j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
   if (recorder_) j["recorder"] = recorder_();
+  if (rtpproxy_) j["rtpproxy"] = rtpproxy_();
   j["broken_invariants"] = g_broken_invariants.load();
   return j;
 }

@@ -23,6 +23,8 @@ class CliService {
   void set_engines(std::function<nlohmann::json()> engines) { engines_ = std::move(engines); }
   /// What `stats` says of recordings.
   void set_recorder(std::function<nlohmann::json()> recorder) { recorder_ = std::move(recorder); }
+  /// What `stats` says of the classic protocol.
+  void set_rtpproxy(std::function<nlohmann::json()> rtpproxy) { rtpproxy_ = std::move(rtpproxy); }
   /// `peer` names who asks, for the audit line of destructive commands (CTL-7).
   nlohmann::json execute(const nlohmann::json& request, std::string_view peer);
 
@@ -37,6 +39,7 @@ class CliService {
   std::function<Clock()> clock_;
   std::function<nlohmann::json()> engines_;
   std::function<nlohmann::json()> recorder_;
+  std::function<nlohmann::json()> rtpproxy_;
 };
 
 /// Unix stream socket with mode 0660.
