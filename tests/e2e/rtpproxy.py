@@ -72,14 +72,15 @@ class Phone:
 
 class Suite:
     def __init__(self, build, folder, transport):
-        self.build, self.folder, self.transport, self.problems = build, folder, transport, []
+        self.build, self.folder, self.transport, self.problems, self.daemons = build, folder, transport, [], []
 
     def check(self, good, text):
         if not good:
             self.problems.append(text)
 
     def daemon(self, *options, more=()):
-        return Daemon(self.build, self.transport, ["-l", LOCAL, *options, "--", *more], self.folder)
+        self.daemons.append(Daemon(self.build, self.transport, ["-l", LOCAL, *options, "--", *more], self.folder))
+        return self.daemons[-1]
 
     def session(self, d, call, a, b, modifiers_a="", modifiers_b="", extra=""):
         """Ports that A and B send to."""
@@ -547,6 +548,8 @@ def main():
                 suite = Suite(os.path.abspath(args.build), folder, transport)
                 started = time.monotonic()
                 getattr(suite, name)()
+            ends = [d.process.returncode for d in suite.daemons]
+            suite.check(set(ends) == {0}, f"daemons ended with {ends}")
             print(f"{'FAILED' if suite.problems else 'passed'}  {name} over {transport} ({time.monotonic() - started:.1f} s)", flush=True)
             for problem in suite.problems:
                 print(f"    {problem}")

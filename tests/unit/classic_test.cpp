@@ -478,6 +478,7 @@ TEST(RtpproxyStart, EveryLetter) {
                            "--rtpp-asymmetric=yes",
                            "--threads=1"})
     EXPECT_TRUE(has(all, word)) << word;
+  EXPECT_TRUE(has(all, "--rtpp-prompts=" + std::filesystem::current_path().string()));
   const auto plain = translated({});
   for (const char* word : {"--interface=internal/0.0.0.0", "--listen-rtpp=unix:/var/run/rtpproxy.sock",
                            "--port-min=35000", "--port-max=65000", "--tos=184", "--foreground=no",

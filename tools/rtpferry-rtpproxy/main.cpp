@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kHelp = R"(Usage: rtpferry-rtpproxy [rtpproxy's options] [-- options of rtpferryd]
 
-  -f               stay in the foreground
+  -f               stay in the foreground; -D: prompts may be in the directory it is started in
   -l A[/B]         local address, and that of the external interface; LABEL@A[=ADVERTISED] for more
   -6 A[/B]         the same for IPv6
   -A A[/B]         advertised addresses

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <filesystem>
 #include <map>
 #include <string_view>
 
@@ -77,7 +78,10 @@ class Translation {
       case 'f':
         foreground_ = true;
         return {};
-      case 'D':  // every path here is absolute
+      case 'D':
+        // It stays in its directory, and so do prompts; other paths here are absolute.
+        if (const string here = std::filesystem::current_path(); here != "/") add("rtpp-prompts", here);
+        return {};
       case 'F':  // there is -u, and control listeners have their allow-list
         return {};
       case 'l':
