@@ -407,6 +407,11 @@ class Suite:
         to_b = int(d.ask(f"U d1 {a.host} {a.port} ft unix:{path} to && M3:1 dt%20mf 101").split()[0])
         to_a = int(d.ask(f"L d1 {b.host} {b.port} ft tt && M3:1 dtB 101 h").split()[0])
 
+        # The line of OpenSIPS' module with a dialog to end and digits to report.
+        c, e = Phone(ssrc=0x33), Phone(ssrc=0x44)
+        d.ask(f"USc0,101 os@host {c.host} {c.port} from;1 tcp:{LOCAL}:{tcp_port} T77.1 && M3:1 Dd77.1 101")
+        for_c = int(d.ask(f"LSc0,101 os@host {e.host} {e.port} from;1 to;1").split()[0])
+
         def press(phone, port, digit, volume=10):
             for end, duration in ((0, 160), (0, 320), (1, 640), (1, 640), (1, 640)):
                 event = struct.pack("!BBH", digit, end << 7 | volume, duration)
@@ -419,19 +424,20 @@ class Suite:
         b.listen(), a.listen()
         press(a, to_a, 5)
         press(b, to_b, 11)
+        press(c, for_c, 3)
         self.check(len(b.listen()) == 5, "events are forwarded")
         self.check(a.listen(0.2) == [], "hidden events are not")
         deadline = time.monotonic() + PATIENCE + 5
         udp.settimeout(PATIENCE)
         lines["udp"] = udp.recv(100).decode().splitlines()
-        while time.monotonic() < deadline and not {"a tag/1", "t2", "to"} <= set(lines["unix"]) or len(lines["tcp"]) < 2:
+        while time.monotonic() < deadline and not {"a tag/1", "t2", "to"} <= set(lines["unix"]) or len(lines["tcp"]) < 4:
             time.sleep(0.05)
         took = time.monotonic() - started
         self.check(sorted(lines["unix"]) == sorted(["a tag/1", "t2", "dt mf 5 10 640 0", "dtB # 10 640 1", "to"]), f"unix: {lines['unix']}")
-        self.check(sorted(lines["tcp"]) == ["t3", "t4"] and lines["udp"] == ["t8"], f"tcp: {lines['tcp']}, udp: {lines['udp']}")
+        self.check(sorted(lines["tcp"]) == ["Dd77.1 3 10 640 0", "T77.1", "t3", "t4"] and lines["udp"] == ["t8"], f"tcp: {lines['tcp']}, udp: {lines['udp']}")
         self.check(connections["unix"] == 1, f"{connections} connections")
         self.check(3.5 < took < 12, f"after {took:.1f} s")
-        self.check(d.ask("Q n1 ft") == "E50" and d.ask("G nsess_timeout") == "8", f"timed out: {d.ask('G nsess_timeout')}")
+        self.check(d.ask("Q n1 ft") == "E50" and d.ask("G nsess_timeout") == "9", f"timed out: {d.ask('G nsess_timeout')}")
         stop.set()
         for thread in threads:
             thread.join()
