@@ -17,13 +17,13 @@ import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
 from daemon import FAILED, Daemon, check, udp
+from lab import temporary
 from run_dialogues import bdecode, bencode
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -93,7 +93,7 @@ class WebSocket:
 
 
 def web(program):
-    directory = tempfile.mkdtemp(prefix="ferry-tls-")
+    directory = temporary("ferry-tls-")
     certificate, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
                     "-subj", "/CN=localhost"], capture_output=True, check=True)

@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
+
+from lab import temporary
 
 FAILED = []
 
@@ -28,7 +29,7 @@ def check(good, what):
 
 class Daemon:
     def __init__(self, program, *options, port=2461, defaults=True):
-        self.directory = tempfile.mkdtemp(prefix="ferry-daemon-")
+        self.directory = temporary("ferry-daemon-")
         self.control = os.path.join(self.directory, "control.sock")
         usual = ["--config-file=none", "--interface=127.0.0.1", f"--control-socket={self.control}", "--num-threads=1"] if defaults else []
         self.process = subprocess.Popen([program, *usual, *(options or [f"--listen-ng=127.0.0.1:{port}"])], stderr=subprocess.PIPE, text=True)
@@ -103,7 +104,7 @@ def options_and_files(program):
 
 
 def signals(program):
-    directory = tempfile.mkdtemp(prefix="ferry-pid-")
+    directory = temporary("ferry-pid-")
     pid_file = os.path.join(directory, "pid")
     for number, name in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
         daemon = Daemon(program, "--listen-ng=127.0.0.1:2461", f"--pidfile={pid_file}", "--table=0", "--no-fallback")
@@ -158,7 +159,7 @@ def time_outs(program):
 
 
 def transports(program):
-    unix = os.path.join(tempfile.mkdtemp(prefix="ferry-unix-"), "ng.sock")
+    unix = os.path.join(temporary("ferry-unix-"), "ng.sock")
     daemon = Daemon(program, "--listen-ng=0.0.0.0:2463", "--listen-ng=[::1]:2463", "--listen-tcp-ng=127.0.0.1:2463", f"--listen-unix-ng={unix}",
                     "--control-allow=127.0.0.0/8")
     s = udp("127.0.0.7", 2463)

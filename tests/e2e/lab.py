@@ -5,6 +5,7 @@
     bob 198.51.100.20, 2001:db8:20::20 ┘
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -18,6 +19,13 @@ import time
 RELAY4, RELAY6 = "203.0.113.1", "2001:db8:1::1"
 ALICE, BOB, BOB6, HOME = "192.0.2.10", "198.51.100.20", "2001:db8:20::20", "10.0.0.5"
 PREFIX = f"fe{os.getpid() % 10000}"
+
+
+def temporary(prefix):
+    """A directory that goes with this program."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 class Skip(Exception):

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+from lab import temporary
+
 CALLS = 1000
 
 
@@ -31,7 +33,7 @@ def crypto_line(rng, tag=1):
 class Daemon:
     def __init__(self, build, name, port, options):
         self.name = name
-        self.directory = tempfile.mkdtemp(prefix="ferry-leaks-")
+        self.directory = temporary("ferry-leaks-")
         self.control = os.path.join(self.directory, "control.sock")
         self.ctl_program = os.path.join(build, "rtpferryctl")
         self.process = subprocess.Popen([os.path.join(build, "rtpferryd"), "--config-file=none", "--interface=127.9.0.2",

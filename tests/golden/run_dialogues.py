@@ -10,11 +10,13 @@ Exit status: 0 if every dialogue that is not listed in expectations.json passes 
 """
 
 import argparse
+import atexit
 import collections
 import json
 import os
 import re
 import select
+import shutil
 import socket
 import struct
 import subprocess
@@ -32,6 +34,13 @@ FORMS = {
     "loopid": r".+", "software-name": r".+", "software": r".+", "ufrag": r"\S+", "icepwd": r"\S+", "foundation": r"\S+",
     "key": r"\S+", "fingerprint": r"\S+", "tlsid": r"\S+",
 }
+
+
+def temporary(prefix):
+    """A directory that goes with this program."""
+    path = tempfile.mkdtemp(prefix=prefix)
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
 
 
 def bencode(value):
@@ -312,7 +321,7 @@ def rtp_packets(step):
 
 class Daemon:
     def __init__(self, program, namespace, profile_options):
-        self.directory = tempfile.mkdtemp(prefix="ferry-golden-")
+        self.directory = temporary("ferry-golden-")
         options = [o.replace("{{spool}}", self.directory) for o in profile_options if not o.startswith("@")]
         templates = [o[1:] for o in profile_options if o.startswith("@")]
         config = os.path.join(self.directory, "rtpferry.conf")
