@@ -483,6 +483,15 @@ class Suite:
             a.send(to_a, 1)
             x.send(to_a, 1, paced=False)
         self.check(b.listen(0.2) == [], "a contested port stays closed")
+        # Asymmetric: heard from any port of its address, spoken to at the signalled one.
+        a, elsewhere, stranger = Phone(), Phone(ssrc=0x55), Phone("127.0.0.77", 0x66)
+        to_b = int(d.ask(f"Ua s1 {a.host} {a.port} ft").split()[0])
+        to_a = int(d.ask(f"L s1 {b.host} {b.port} ft tt").split()[0])
+        stranger.send(to_a, 5)
+        elsewhere.send(to_a, 5)
+        self.check(len(b.listen()) == 5, "heard from another port, a stranger is not")
+        b.send(to_b, 5)
+        self.check(len(a.listen()) == 5 and elsewhere.listen(0.1) == [], "spoken to where it was signalled")
         # T.38: no RTP, from the right place.
         to_b = int(d.ask(f"U t1 {b.host} {b.port} ft").split()[0])
         c = Phone()
