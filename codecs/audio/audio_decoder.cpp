@@ -3,6 +3,7 @@
 #include "codecs/audio/amr.hpp"
 #include "codecs/audio/plugin.hpp"
 #include "codecs/audio/simple_decoders.hpp"
+#include "relay/base/static_types.hpp"
 #include "relay/base/text.hpp"
 
 #include <algorithm>
@@ -11,21 +12,6 @@
 namespace ferry {
 
 namespace {
-
-struct StaticRow {
-  std::uint8_t type;
-  const char* encoding;
-  std::uint32_t clock_rate_hz;
-  unsigned channels;
-};
-constexpr std::array kStaticRows = {
-    StaticRow{0, "PCMU", 8000, 1},   StaticRow{3, "GSM", 8000, 1},    StaticRow{4, "G723", 8000, 1},
-    StaticRow{5, "DVI4", 8000, 1},   StaticRow{6, "DVI4", 16000, 1},  StaticRow{7, "LPC", 8000, 1},
-    StaticRow{8, "PCMA", 8000, 1},   StaticRow{9, "G722", 8000, 1},   StaticRow{10, "L16", 44100, 2},
-    StaticRow{11, "L16", 44100, 1},  StaticRow{12, "QCELP", 8000, 1}, StaticRow{13, "CN", 8000, 1},
-    StaticRow{14, "MPA", 90000, 1},  StaticRow{15, "G728", 8000, 1},  StaticRow{16, "DVI4", 11025, 1},
-    StaticRow{17, "DVI4", 22050, 1}, StaticRow{18, "G729", 8000, 1},
-};
 
 using Maker = Result<std::unique_ptr<AudioDecoder>, std::string> (*)(const AudioFormat&);
 struct DecoderRow {
@@ -48,9 +34,9 @@ constexpr DecoderRow kDecoders[] = {
 }  // namespace
 
 std::optional<AudioFormat> static_audio_format(PayloadType type) {
-  const auto row = std::ranges::find(kStaticRows, type.value, &StaticRow::type);
-  if (row == kStaticRows.end()) return std::nullopt;
-  return AudioFormat{row->encoding, row->clock_rate_hz, row->channels, {}};
+  const StaticType* known = static_type(type.value);
+  if (known == nullptr || !known->is_audio) return std::nullopt;
+  return AudioFormat{std::string(known->name), known->clock_rate_hz, known->channels, {}};
 }
 
 std::string_view format_parameter(std::string_view parameters, std::string_view name) noexcept {

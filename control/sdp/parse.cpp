@@ -1,4 +1,5 @@
 #include "control/sdp/sdp.hpp"
+#include "relay/base/static_types.hpp"
 
 #include <algorithm>
 #include <array>
@@ -94,7 +95,7 @@ void interpret_codecs(MediaSection& media) {
     unsigned type = 0;
     if (!read_number(format, type) || type > 127) continue;
     codec.payload_type = static_cast<std::uint8_t>(type);
-    if (const StaticCodec* known = static_codec(codec.payload_type)) {
+    if (const StaticType* known = static_type(codec.payload_type)) {
       codec.name = known->name;
       codec.clock_rate_hz = known->clock_rate_hz;
       codec.channels = known->channels;
@@ -192,16 +193,6 @@ std::string_view next_line(std::string_view& text) {
   return line;
 }
 
-constexpr std::array<StaticCodec, 25> kStaticCodecs = {{
-    {0, "PCMU", 8000, 1},   {3, "GSM", 8000, 1},    {4, "G723", 8000, 1},   {5, "DVI4", 8000, 1},
-    {6, "DVI4", 16000, 1},  {7, "LPC", 8000, 1},    {8, "PCMA", 8000, 1},   {9, "G722", 8000, 1},
-    {10, "L16", 44100, 2},  {11, "L16", 44100, 1},  {12, "QCELP", 8000, 1}, {13, "CN", 8000, 1},
-    {14, "MPA", 90000, 1},  {15, "G728", 8000, 1},  {16, "DVI4", 11025, 1}, {17, "DVI4", 22050, 1},
-    {18, "G729", 8000, 1},  {25, "CelB", 90000, 1}, {26, "JPEG", 90000, 1}, {28, "nv", 90000, 1},
-    {31, "H261", 90000, 1}, {32, "MPV", 90000, 1},  {33, "MP2T", 90000, 1}, {34, "H263", 90000, 1},
-    {19, "CN", 8000, 1},
-}};
-
 /// Event numbers of a telephone-event fmtp such as `0-15,66,70`; RFC 4733 §2.4.1: without it 0-15.
 std::bitset<256> telephone_events(std::string_view fmtp) {
   std::bitset<256> events;
@@ -241,11 +232,6 @@ std::string_view to_string(SdpError error) noexcept {
 std::string_view to_string(Direction direction) noexcept {
   if (direction.send) return direction.receive ? "sendrecv" : "sendonly";
   return direction.receive ? "recvonly" : "inactive";
-}
-
-const StaticCodec* static_codec(std::uint8_t payload_type) noexcept {
-  const auto found = std::ranges::find(kStaticCodecs, payload_type, &StaticCodec::payload_type);
-  return found == kStaticCodecs.end() ? nullptr : &*found;
 }
 
 Protocol parse_protocol(std::string_view text) noexcept {

@@ -119,15 +119,6 @@ struct Limits {
 /// empty line. The result points into `text`. A body without sections is not an error here.
 [[nodiscard]] Result<Session, SdpError> parse(std::string_view text, const Limits& limits = {});
 
-/// RFC 3551 §6; nullptr for dynamic and unassigned types.
-struct StaticCodec {
-  std::uint8_t payload_type;
-  std::string_view name;
-  std::uint32_t clock_rate_hz;
-  std::uint32_t channels;
-};
-const StaticCodec* static_codec(std::uint8_t payload_type) noexcept;
-
 using ferry::equal_ignoring_case;
 
 /// Whether an answered format is the offered one: name, clock rate and channels decide; format parameters do

@@ -1,9 +1,10 @@
 #include "control/session/classic.hpp"
 
 #include "control/session/media_control.hpp"
+#include "control/session/media_rules.hpp"
 #include "control/session/recordings.hpp"
 #include "relay/base/random.hpp"
-#include "relay/core/rtp/g711_level.hpp"
+#include "relay/base/static_types.hpp"
 
 #include <algorithm>
 #include <stdexcept>
@@ -23,16 +24,19 @@ constexpr std::string_view kOtherSuffix = ".a";
 /// What the media of a session is, nobody says: the limit of LIM-1 for video.
 constexpr RateLimit kRate{5000, 0};
 
-/// What static payload types are (RFC 3551 §6). The one that is expected most comes first.
-constexpr std::array<PayloadEntry, 7> kStaticTypes = {{
-    {PayloadType{8}, G711Law::kA, 0xd5, false, 8000},
-    {PayloadType{0}, G711Law::kMu, 0xff, false, 8000},
-    {PayloadType{18}, G711Law::kNone, 0, false, 8000},
-    {PayloadType{9}, G711Law::kNone, 0, false, 8000},
-    {PayloadType{3}, G711Law::kNone, 0, false, 8000},
-    {PayloadType{4}, G711Law::kNone, 0, false, 8000},
-    {PayloadType{13}, G711Law::kNone, 0, false, 8000},
-}};
+/// What static types of audio are. Those that are expected most come first.
+const std::vector<PayloadEntry>& known_types() {
+  static const std::vector<PayloadEntry> entries = [] {
+    std::vector<sdp::Codec> codecs;
+    constexpr std::array<std::uint8_t, 7> kUsual = {8, 0, 18, 9, 3, 4, 13};
+    for (const std::uint8_t type : kUsual) {
+      const StaticType* known = static_type(type);
+      codecs.push_back({type, known->name, known->clock_rate_hz, known->channels, {}, {}, {}});
+    }
+    return payload_entries(codecs);
+  }();
+  return entries;
+}
 
 /// `stored` is `tag`, or a media of it.
 bool is_media_of(std::string_view stored, std::string_view tag) {
@@ -444,7 +448,7 @@ void ClassicSessions::refine(const Call& call, const Media& media, TransportPlan
   plan.takes_udptl = true;
   SourcePlan& source = plan.sources.back();
   source.takes_any_type = true;
-  source.payloads.assign(kStaticTypes.begin(), kStaticTypes.end());
+  source.payloads = known_types();
   const bool catches = party.rare && !party.rare->dtmf_tag.empty();
   if (catches) {
     std::erase_if(source.payloads, [&](const PayloadEntry& e) { return e.type == party.rare->dtmf_type; });

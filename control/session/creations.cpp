@@ -4,6 +4,7 @@
 #include "control/session/media_rules.hpp"
 #include "control/session/subscriptions.hpp"
 #include "relay/base/random.hpp"
+#include "relay/base/static_types.hpp"
 
 #include <algorithm>
 
@@ -59,7 +60,7 @@ Result<Dict, RequestError> Subscriptions::create() {
     for (const std::string& specification : one.codecs) {
       sdp::Codec codec;
       for (std::uint8_t type = 0; type < 96 && codec.name.empty(); ++type) {
-        const sdp::StaticCodec* known = sdp::static_codec(type);
+        const StaticType* known = static_type(type);
         if (known == nullptr) continue;
         codec = {type, known->name, known->clock_rate_hz, known->channels, {}, {}, {}};
         if (!sdp::matches_specification(specification, codec)) codec = {};

@@ -5,6 +5,7 @@
 #include "control/session/manager.hpp"
 #include "control/session/media_control.hpp"
 #include "control/session/snapshots.hpp"
+#include "relay/base/static_types.hpp"
 
 #include <algorithm>
 
@@ -295,7 +296,7 @@ std::string codec_name(const Media& media, const MediaView& view) {
       }
     }
   }
-  if (const auto* known = sdp::static_codec(busiest->counters.last_payload_type)) {
+  if (const StaticType* known = static_type(busiest->counters.last_payload_type)) {
     return fmt::format("{}/{}", known->name, known->clock_rate_hz);
   }
   return "";
