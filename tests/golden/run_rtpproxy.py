@@ -182,17 +182,17 @@ class Transcript:
         for number, command, wanted in self.steps:
             got = daemon.ask(command)
             pattern, names = "", []
-            for part in re.split(r"(\$\w+)", wanted):
-                if part.startswith("$"):
-                    pattern += r"(\d+)"
-                    names.append(part)
-                else:
-                    pattern += re.escape(part)
-            match = re.fullmatch(pattern, got)
+            # Names at the odd places, what stands behind them (the address) at the even ones.
+            parts = re.split(r"(\$\w+)", wanted)
+            for name, behind in zip(parts[1::2], parts[2::2]):
+                pattern += r"(\d+)" + re.escape(behind)
+                names.append((name, behind.split("&&")[0].strip()))
+            match = re.fullmatch(re.escape(parts[0]) + pattern, got)
             good = match is not None
-            for name, port in zip(names, match.groups() if match else ()):
-                # A name is one port, and two names are two.
-                if name not in ports and port in ports.values() or ports.setdefault(name, port) != port:
+            for (name, address), port in zip(names, match.groups() if match else ()):
+                # A name is one port, and two names are two; each address has its own numbers.
+                place = (address, port)
+                if name not in ports and place in ports.values() or ports.setdefault(name, place)[1] != port:
                     good = False
                 good = good and int(port) % 2 == 0
             if not good:
