@@ -139,8 +139,7 @@ nlohmann::json ClassicSessions::to_json(const Call& call, Instant now) {
           {"parties", std::move(parties)},
           {"notify_target", session->notify_target},
           {"notify_tag", session->notify_tag},
-          {"strong", session->is_strong},
-          {"complete", session->is_complete}};
+          {"strong", session->is_strong}};
 }
 
 nlohmann::json ClassicSessions::show(const Call& call, const Clock& clock) const {
@@ -148,7 +147,7 @@ nlohmann::json ClassicSessions::show(const Call& call, const Clock& clock) const
   const auto left = std::chrono::ceil<std::chrono::seconds>(manager_.due(call).at - clock.now);
   nlohmann::json shown = {{"call_id", session.call_id},
                           {"tag", session.tag},
-                          {"answered", session.is_complete},
+                          {"answered", call.answered},
                           {"strong", session.is_strong},
                           {"seconds_left", std::max<std::int64_t>(0, left.count())},
                           {"hears_another", session.fed_by != 0},
@@ -194,7 +193,6 @@ void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant no
   session.notify_target = from.at("notify_target");
   session.notify_tag = from.at("notify_tag");
   session.is_strong = from.at("strong");
-  session.is_complete = from.at("complete");
 }
 
 Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, const Clock& clock) {
@@ -272,18 +270,17 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
   }
   if (match->from == 0 && !signal.names.to_tag.empty()) call.legs[1]->tag = signal.names.to_tag;
   if (match->from == 1) call.legs[1]->tag = signal.names.from_tag;
-  const bool was_complete = session.is_complete;
-  session.is_complete = !media_of(call, 0).ports.empty() && !media_of(call, 1).ports.empty();
+  const bool was_answered = call.answered;
+  call.answered = !media_of(call, 0).ports.empty() && !media_of(call, 1).ports.empty();
   heard.rules.asymmetric = signal.asymmetric.value_or(manager_.config_.classic.asymmetric);
   for (std::size_t i = 0; i < 2; ++i) {
     Media& each = media_of(call, i);
     session.parties[i].refreshed = clock.now;
-    each.answered = session.is_complete;
+    each.answered = call.answered;
     // Who sends while the other side is not known yet is not listened to.
-    each.rules.policy = session.is_complete ? manager_.config_.classic.latch : LatchPolicy::kOff;
+    each.rules.policy = call.answered ? manager_.config_.classic.latch : LatchPolicy::kOff;
     if (each.rules.asymmetric) each.rules.policy = std::min(each.rules.policy, LatchPolicy::kSignalled);
   }
-  call.answered = session.is_complete;
   call.touched = call.last_signal = clock.now;
   call.last_signal_unix =
       std::chrono::duration_cast<std::chrono::seconds>(clock.wall.time_since_epoch()).count();
@@ -293,7 +290,7 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
     ++manager_.classic_totals_.created;
     call.scheduled_at = Instant::max();
   }
-  if (session.is_complete && !was_complete) complete(call);
+  if (call.answered && !was_answered) complete(call);
   manager_.sync_plans(call);
   if (wants_port && session.fed_by != 0) renew_feeds(call);
   if (party_waits(session, receiver)) {
@@ -330,17 +327,15 @@ void ClassicSessions::release(const ClassicMatch& match, bool weak, const Clock&
   manager_.destroy(*match.call, EndReason::kRegular, clock);
 }
 
-std::size_t ClassicSessions::remove_all(const Clock& clock) {
-  const std::size_t count = manager_.classic_calls_.size();
+void ClassicSessions::remove_all(const Clock& clock) {
   while (!manager_.classic_calls_.empty())
     manager_.destroy(*manager_.classic_calls_.begin()->second, EndReason::kForced, clock);
-  return count;
 }
 
-std::chrono::seconds ClassicSessions::ttl_of(const ClassicSession& session, std::size_t party,
+std::chrono::seconds ClassicSessions::ttl_of(const Call& call, std::size_t party,
                                              const ClassicConfig& config) {
-  if (session.parties[party].ttl > 0s) return session.parties[party].ttl;
-  return !session.is_complete && config.setup_timeout > 0s ? config.setup_timeout : config.timeout;
+  if (const auto own = call.classic()->parties[party].ttl; own > 0s) return own;
+  return !call.answered && config.setup_timeout > 0s ? config.setup_timeout : config.timeout;
 }
 
 SessionManager::Due ClassicSessions::due(const Call& call, const ClassicConfig& config) {
@@ -349,14 +344,14 @@ SessionManager::Due ClassicSessions::due(const Call& call, const ClassicConfig& 
   for (std::size_t i = 0; i < 2; ++i) {
     Instant last = session.parties[i].refreshed;
     const PortSet* ports = ports_of(call, i);
-    if (session.is_complete && ports != nullptr) {
+    if (call.answered && ports != nullptr) {
       const Duration heard{ports->activity->last_packet_ns.load(std::memory_order_relaxed)};
       last = std::max(last, Instant{heard});
     }
-    ends[i] = last + ttl_of(session, i, config);
+    ends[i] = last + ttl_of(call, i, config);
   }
-  const Instant end = config.independent_legs && session.is_complete ? std::min(ends[0], ends[1])
-                                                                     : std::max(ends[0], ends[1]);
+  const Instant end =
+      config.independent_legs && call.answered ? std::min(ends[0], ends[1]) : std::max(ends[0], ends[1]);
   return {end, EndReason::kTimeout};
 }
 
@@ -541,7 +536,7 @@ void ClassicSessions::end(Call& call, EndReason reason, const Clock& clock) {
   if (reason != EndReason::kRegular && reason != EndReason::kForced) ++totals.timed_out;
   totals.duration_s += std::chrono::duration<double>(clock.now - call.created_at).count();
   auto& ended = manager_.classic_ended_.emplace_back();
-  ended.was_complete = session.is_complete;
+  ended.was_complete = call.answered;
   for (std::size_t i = 0; i < 2; ++i) {
     if (party_waits(session, i)) ++totals.prompts_ended;
     PortSet* ports = media_of(call, i).active_ports();

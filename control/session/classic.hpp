@@ -56,8 +56,9 @@ struct ClassicRecording {
   std::unique_ptr<CallRecording> recording;
 };
 
-/// Of a call that the classic protocol made. Its legs 0 and 1 are the party that it began with (the owner of
-/// the session's tag) and the other one; copies have legs behind them.
+/// Of a call that the classic protocol made; it is answered once both parties have ports. Its legs 0 and 1
+/// are the party that it began with (the owner of the session's tag) and the other one; copies have legs
+/// behind them.
 struct ClassicSession {
   // Both views are into the call's id.
   std::string_view call_id;
@@ -71,8 +72,6 @@ struct ClassicSession {
   std::uint64_t fed_by = 0;
   bool is_fed_swapped = false;
   bool is_strong = true;
-  /// Both parties have ports: media passes.
-  bool is_complete = false;
 };
 
 /// How a command names a session, with the tags as it gives them.
@@ -151,7 +150,7 @@ class ClassicSessions {
   Result<ClassicPort, ClassicError> signal(const ClassicSignal& signal, const Clock& clock);
   /// Gives one reference up. The sessions without any end.
   void release(const ClassicMatch& match, bool weak, const Clock& clock);
-  std::size_t remove_all(const Clock& clock);
+  void remove_all(const Clock& clock);
 
   /// Seconds without media until the session ends, counted from now. `party` counts without
   /// `rtpp-independent` for both.
@@ -201,7 +200,7 @@ class ClassicSessions {
   void complete(Call& call);
   /// A prompt is to start once the party has a port.
   [[nodiscard]] static bool party_waits(const ClassicSession& session, std::size_t party);
-  [[nodiscard]] static std::chrono::seconds ttl_of(const ClassicSession& session, std::size_t party,
+  [[nodiscard]] static std::chrono::seconds ttl_of(const Call& call, std::size_t party,
                                                    const ClassicConfig& config);
   void post_prompt(Call& call, std::size_t party, std::shared_ptr<const Prompt> prompt, std::int64_t rounds);
   /// What leaves by these ports is marked from now on.

@@ -280,12 +280,4 @@ void* InterfaceSet::owner_of(const Endpoint& endpoint) const {
   return nullptr;
 }
 
-bool InterfaceSet::is_own_address(const IpAddress& address) const {
-  return std::ranges::any_of(interfaces_, [&](const LogicalInterface& logical) {
-    return std::ranges::any_of(logical.addresses, [&](const LocalAddress& local) {
-      return local.address == address || local.advertised == address;
-    });
-  });
-}
-
 }  // namespace ferry

@@ -137,8 +137,6 @@ class InterfaceSet {
   }
   /// Whose port `endpoint` is, as bound or as advertised; null if it is none of ours.
   [[nodiscard]] void* owner_of(const Endpoint& endpoint) const;
-  /// True if a port of ours could be at `address`, as bound or as advertised.
-  [[nodiscard]] bool is_own_address(const IpAddress& address) const;
 
  private:
   void collect_own_media();

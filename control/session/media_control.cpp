@@ -216,6 +216,7 @@ bool SessionManager::stop_forwarding(Call& call, const Leg* party, const Clock& 
              }) != 0;
     }
   }
+  if (!any) return false;
   std::vector<std::unique_ptr<Leg>>& legs = call.legs;
   for (const auto& leg : legs) {
     const bool idle = is_forward(*leg) && std::ranges::all_of(leg->medias, [](const auto& m) {
@@ -233,7 +234,7 @@ bool SessionManager::stop_forwarding(Call& call, const Leg* party, const Clock& 
       std::erase_if(media->subscriptions, [&](const Subscription& s) { return is_over(*s.source->leg); });
   }
   std::erase_if(legs, [&](const auto& leg) { return is_over(*leg); });
-  return any;
+  return true;
 }
 
 }  // namespace ferry
