@@ -48,7 +48,7 @@ struct Leg {
 double round(PortableIo& io, std::vector<Leg>& legs, bool connected) {
   std::array<std::byte, kPayload> payload{};
   std::array<PacketBuffer, 64> batch;
-  std::array<bool, 64> failed{};
+  std::array<SendError, 64> errors{};
   double used = 0;
   std::size_t relayed = 0;
   for (int turn = 0; turn < kTurns; ++turn) {
@@ -64,7 +64,7 @@ double round(PortableIo& io, std::vector<Leg>& legs, bool connected) {
         batch[i]->remote = leg.peer;
         batch[i]->to_locked_peer = connected;
       }
-      io.send({batch.data(), got}, {failed.data(), got});
+      io.send({batch.data(), got}, {errors.data(), got});
       relayed += got;
       n -= std::min(got, n);
     }

@@ -24,11 +24,14 @@ def sdp(port, crypto=""):
     return (f"v=0\r\no=- 1 1 IN IP4 {m.PEERS}\r\ns=-\r\nc=IN IP4 {m.PEERS}\r\nt=0 0\r\nm=audio {port} RTP/AVP 96\r\na=rtpmap:96 PCMA/8000\r\n")
 
 
-def measure(engine, method, build, calls, directory):
+def recording_options(method, directory):
     folder = os.path.join(directory, "rec")
     shutil.rmtree(folder, ignore_errors=True)
+    return [] if method == "-" else [f"--recording-dir={folder}", "--record-all", f"--recording-method={method}"]
+
+
+def measure(engine, options, build, calls, directory):
     m.sdp = sdp
-    options = [] if method == "-" else [f"--recording-dir={folder}", "--record-all", f"--recording-method={method}"]
     with m.Network() as network, open(os.path.join(directory, "relay.log"), "a") as log:
         relay = m.Relay(f"rtpferryd {engine}", build, log, calls, options=options, media="m=audio ")
         flows = []
@@ -47,7 +50,7 @@ def measure(engine, method, build, calls, directory):
             used = m.cpu_ns(relay.pids + napi) - before
             stats = json.loads(m.run(os.path.join(build, "rtpferryctl"), f"--socket={relay.socket}", "--json", "stats").stdout)
             return {"us": used / 1000 / steady["sent"], "lost": 1 - steady["received"] / steady["sent"],
-                    "unrecorded": stats.get("recorder", {}).get("packets_lost", 0), "p99_us": steady["p99_us"]}
+                    "kb_per_call": m.rss_kb(relay.pids[0]) / calls, "unrecorded": stats.get("recorder", {}).get("packets_lost", 0), "p99_us": steady["p99_us"]}
         finally:
             generator.close()
             relay.stop()
@@ -70,7 +73,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
             for kind in kinds:
-                rounds[kind].append(measure(*kind, os.path.abspath(arguments.build), arguments.calls, directory))
+                rounds[kind].append(measure(kind[0], recording_options(kind[1], directory), os.path.abspath(arguments.build), arguments.calls, directory))
     print(f"{arguments.calls} calls in real time, {arguments.rounds} rounds of {SECONDS} s, 172 octets, one core for relay and recorder")
     print(f"{'engine':10}{'recorded':>10}{'us CPU/packet':>15}{'calls/core':>12}{'of unrecorded':>15}{'lost':>8}{'not recorded':>14}{'p99 us':>9}")
     for kind, results in rounds.items():

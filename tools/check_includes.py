@@ -18,9 +18,10 @@ ARROWS = {
     "control/value": ["relay/base"],
     "control/sdp": ["relay/base"],
     "control/log": ["relay/base"],
-    "control/session": ["control/sdp", "control/value", "relay/worker", "relay/core", "relay/io", "relay/base"],
+    "control/diagnose": ["relay/core", "relay/base"],
+    "control/session": ["control/sdp", "control/value", "control/diagnose", "relay/worker", "relay/core", "relay/io", "relay/base"],
     "control/config": ["control/session", "recorder/settings.hpp", "relay/core", "relay/base"],
-    "control/protocol": ["control/session", "control/sdp", "control/value", "control/log", "relay/core", "relay/io", "relay/base"],
+    "control/protocol": ["control/diagnose", "control/session", "control/sdp", "control/value", "control/log", "relay/core", "relay/io", "relay/base"],
     "tools": ["control", "relay", "codecs", "recorder"],
 }
 # What the sans-IO core must never see.

@@ -69,6 +69,12 @@ std::string add_offload(Config& c, std::string_view text) {
   return {};
 }
 
+constexpr std::array<std::pair<std::string_view, FlightMode>, 3> kFlightModes = {{
+    {"off", FlightMode::kOff},
+    {"user", FlightMode::kUser},
+    {"all", FlightMode::kAll},
+}};
+
 // clang-format off
 constexpr OptionRow kOptions[] = {
   {"config-file", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_file = v; return std::string(); }, "FILE", "configuration file; 'none' = built-in values only"},
@@ -81,7 +87,7 @@ constexpr OptionRow kOptions[] = {
   {"listen-tcp-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_tcp_ng, v); }, "ADDR:PORT", "NG protocol over TCP"},
   {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket"},
   {"control-socket", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.control_socket = v; return std::string(); }, "PATH", "Unix socket of rtpferryctl (default /run/rtpferry/control.sock); 'none' = off"},
-  {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return notice(c, fmt::format("listen-cli={} is accepted but has no effect yet: use rtpferryctl", v)); }, "ADDR:PORT", "text command line (no effect yet)"},
+  {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_cli, v); }, "ADDR:PORT", "text commands over TCP, for scripts made for rtpengine"},
   {"port-min", 'm', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_min.value, 1, 65535); }, "PORT", "lowest media port (default 30000)"},
   {"port-max", 'M', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_max.value, 1, 65535); }, "PORT", "highest media port (default 40000)"},
   {"log-level", 'L', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.log_level, 0, 7); }, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
@@ -98,6 +104,8 @@ constexpr OptionRow kOptions[] = {
      else return fmt::format("'{}' is neither text nor json", v);
      return std::string();
    }, "text|json", "form of log lines"},
+  {"cdr", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.cdr, v); }, "", "log a line with quality and verdicts for each call that is over (default yes)"},
+  {"flight-recorder", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_word(v, c.flight, kFlightModes); }, "off|user|all", "keep headers of the last 10 s of packets for explain: of those that user space sees (default), or of all"},
   {"core-dumps", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.core_dumps, v); }, "", "allow core dumps, which contain the keys of encrypted calls (default no)"},
   {"foreground", 'f', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.foreground, v); }, "", "stay in the foreground (default)"},
   {"pidfile", 'p', OptionKind::kValue, [](Config& c, std::string_view v) { c.pid_file = v; return std::string(); }, "FILE", "write the process id here"},
@@ -197,6 +205,7 @@ constexpr OptionRow kOptions[] = {
   {"group", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.group = v; return std::string(); }, "NAME", "and this group (default: the user's)"},
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
   {"help", 'h', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_help, v); }, "", "this text"},
+  {"manual", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_manual, v); }, "", "this program's manual page (man -l -)"},
   {"version", 'v', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_version, v); }, "", "version"},
 };
 // clang-format on
@@ -414,6 +423,7 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
     const std::string_view list = row->name == "listen-udp" ? "listen-rtpp" : row->name;
     if (row->kind == OptionKind::kList && lists_seen.insert(list).second) {
       if (row->name == "interface") config.interfaces.clear();
+      if (row->name == "listen-cli") config.listen_cli.clear();
       if (row->name == "listen-ng") config.listen_ng.clear();
       if (row->name == "listen-tcp-ng") config.listen_tcp_ng.clear();
       if (row->name == "listen-unix-ng") config.listen_unix_ng.clear();
@@ -453,7 +463,7 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   }
   config.config_file = file;
   if (auto ok = apply_arguments(config, arguments, false); !ok) return fail(ok.error());
-  if (config.show_help || config.show_version) return config;
+  if (config.show_help || config.show_version || config.show_manual) return config;
   if (config.port_min.value >= config.port_max.value) {
     return fail(ConfigError{
         fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value)});
@@ -479,8 +489,8 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
   }
   if (!config.allow_open_control && config.control_allow.empty()) {
-    for (const auto* list :
-         {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http, &config.listen_https}) {
+    for (const auto* list : {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http,
+                             &config.listen_https, &config.listen_cli}) {
       for (const Endpoint& endpoint : *list) {
         if (endpoint.address.is_loopback()) continue;
         return fail(ConfigError{fmt::format(
@@ -491,6 +501,34 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
     }
   }
   return config;
+}
+
+std::string manual_page() {
+  const auto roff = [](std::string_view text) {
+    std::string safe;
+    for (const char c : text) {
+      if (c == '-' || c == '\\') safe += '\\';
+      safe += c;
+    }
+    return safe;
+  };
+  std::string page = fmt::format(
+      ".TH RTPFERRYD 8 \"\" \"rtpferry {}\" \"System Manager's Manual\"\n.SH NAME\nrtpferryd \\- RTP media "
+      "relay for SIP "
+      "proxies\n.SH SYNOPSIS\n.B rtpferryd\n[OPTIONS]\n.SH DESCRIPTION\nRelays RTP and RTCP between the "
+      "parties of calls that a "
+      "SIP proxy names over rtpengine's NG protocol or the rtpproxy protocol. Options may also stand in the "
+      "configuration "
+      "file, one NAME = VALUE a line; lists may be repeated or divided by ';'.\n.SH OPTIONS\n",
+      FERRY_VERSION);
+  for (const OptionRow& row : option_rows()) {
+    page += fmt::format(".TP\n.B {}\\-\\-{}{}\n{}\n",
+                        row.letter != 0 ? fmt::format("\\-{}, ", row.letter) : "", roff(row.name),
+                        row.argument.empty() ? std::string() : "=" + roff(row.argument), roff(row.help));
+  }
+  return page +
+         ".SH FILES\n/etc/rtpferry/rtpferry.conf, /run/rtpferry/control.sock\n.SH \"SEE ALSO\"\n.BR "
+         "rtpferryctl (1)\n";
 }
 
 std::string help_text() {

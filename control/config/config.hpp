@@ -67,6 +67,10 @@ struct Config {
   bool log_stderr = true;
   std::string log_facility;  // empty = no syslog
   LogFormat log_format = LogFormat::kText;
+  /// A line for each call that is over.
+  bool cdr = true;
+  FlightMode flight = FlightMode::kUser;
+  std::vector<Endpoint> listen_cli;
   bool foreground = true;
   RecorderSettings recorder;
   bool recording_methods_named = false;
@@ -82,6 +86,7 @@ struct Config {
   bool check_only = false;
   bool show_help = false;
   bool show_version = false;
+  bool show_manual = false;
   /// Sentences to log at start: options that are accepted but do nothing here.
   std::vector<std::string> notices;
 };
@@ -109,6 +114,9 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
 
 /// Command line first for `config-file`, then the file, then the command line over it.
 Result<Config, ConfigError> load_config(std::span<char* const> arguments);
+
+/// The manual page of the daemon, roff for man(1).
+std::string manual_page();
 
 /// The text of `--help`.
 std::string help_text();

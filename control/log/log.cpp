@@ -1,10 +1,14 @@
 #include "control/log/log.hpp"
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
-#include <vector>
 
 #include <fmt/format.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <syslog.h>
@@ -42,20 +46,128 @@ spdlog::level::level_enum level_of(int syslog_number) {
   return syslog_number == 3 ? spdlog::level::err : spdlog::level::critical;
 }
 
+/// What the lines of this thread are about.
+struct Context {
+  Subsystem subsystem = Subsystem::kCore;
+  std::string call_id;
+  bool is_debugged = false;
+  std::string_view record_name;  // the message is a JSON object under this name
+};
+thread_local Context g_context;  // one a thread: spdlog hands formatters nothing else
+std::array<std::atomic<int>, static_cast<std::size_t>(Subsystem::kCount)> g_levels{};
+
+bool is_wanted(spdlog::level::level_enum level) {
+  if (g_context.is_debugged) return true;
+  return level >=
+         level_of(g_levels[static_cast<std::size_t>(g_context.subsystem)].load(std::memory_order_relaxed));
+}
+
+void append(spdlog::memory_buf_t& to, std::string_view text) {
+  to.append(text.data(), text.data() + text.size());
+}
+
+std::string escaped(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      safe += fmt::format("\\{}", c);
+    else if (static_cast<unsigned char>(c) < 0x20)
+      safe += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    else
+      safe += c;
+  }
+  return safe;
+}
+
+/// Fields of a JSON line: subsystem, call, and the message or the record.
+class JsonFields final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& to) override {
+    const std::string_view text(message.payload.data(), message.payload.size());
+    append(to,
+           fmt::format(R"("subsystem":"{}")", kSubsystems[static_cast<std::size_t>(g_context.subsystem)]));
+    if (!g_context.call_id.empty()) append(to, fmt::format(R"(,"call_id":"{}")", escaped(g_context.call_id)));
+    if (g_context.record_name.empty())
+      append(to, fmt::format(R"(,"message":"{}")", escaped(text)));
+    else
+      append(to, fmt::format(R"(,"message":"{0}","{0}":{1})", g_context.record_name, text));
+  }
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonFields>();
+  }
+};
+
+class TextFields final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& to) override {
+    if (!g_context.call_id.empty()) append(to, fmt::format("[{}] ", quote(g_context.call_id)));
+    if (!g_context.record_name.empty()) append(to, fmt::format("{} ", g_context.record_name));
+    append(to, {message.payload.data(), message.payload.size()});
+  }
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<TextFields>();
+  }
+};
+
+/// Lets through what its subsystem or its call wants.
+class Filter final : public spdlog::sinks::dist_sink<spdlog::details::null_mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    if (is_wanted(message.level)) dist_sink::sink_it_(message);
+  }
+};
+
 }  // namespace
 
+std::optional<Subsystem> parse_subsystem(std::string_view name) noexcept {
+  const auto found = std::ranges::find(kSubsystems, name);
+  if (found == kSubsystems.end()) return std::nullopt;
+  return static_cast<Subsystem>(found - kSubsystems.begin());
+}
+
+Scope::Scope(Subsystem subsystem, std::string_view call_id, bool is_debugged)
+    : subsystem_(g_context.subsystem),
+      call_id_(std::move(g_context.call_id)),
+      is_debugged_(g_context.is_debugged) {
+  g_context.subsystem = subsystem;
+  g_context.call_id = call_id;
+  g_context.is_debugged = is_debugged;
+}
+
+Scope::~Scope() {
+  g_context.subsystem = subsystem_;
+  g_context.call_id = std::move(call_id_);
+  g_context.is_debugged = is_debugged_;
+}
+
+void set_level(int level) {
+  for (auto& each : g_levels) each.store(level);
+}
+void set_level(Subsystem subsystem, int level) { g_levels[static_cast<std::size_t>(subsystem)].store(level); }
+int level_of(Subsystem subsystem) noexcept { return g_levels[static_cast<std::size_t>(subsystem)].load(); }
+
+void record(std::string_view name, const std::string& json_object) {
+  g_context.record_name = name;
+  info(fmt::runtime("{}"), json_object);
+  g_context.record_name = {};
+}
+
 void configure(int level, bool to_stderr, std::string_view facility, bool json) {
-  std::vector<spdlog::sink_ptr> sinks;
-  if (to_stderr || facility.empty()) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto filter = std::make_shared<Filter>();
+  if (to_stderr || facility.empty()) filter->add_sink(std::make_shared<spdlog::sinks::stderr_sink_mt>());
   if (!facility.empty()) {
-    sinks.push_back(std::make_shared<spdlog::sinks::syslog_sink_mt>("rtpferryd", LOG_PID,
-                                                                    facility_number(facility), false));
+    filter->add_sink(std::make_shared<spdlog::sinks::syslog_sink_mt>("rtpferryd", LOG_PID,
+                                                                     facility_number(facility), false));
   }
-  auto logger = std::make_shared<spdlog::logger>("rtpferryd", sinks.begin(), sinks.end());
-  logger->set_level(level_of(level));
-  // Messages hold no quotes or control characters from outside: see `quote`.
-  logger->set_pattern(json ? R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"%v"})"
-                           : "%Y-%m-%d %H:%M:%S.%e %l %v");
+  set_level(level);
+  auto logger = std::make_shared<spdlog::logger>("rtpferryd", std::move(filter));
+  logger->set_level(spdlog::level::debug);  // the filter decides
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  if (json)
+    formatter->add_flag<JsonFields>('*').set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l",%*})");
+  else
+    formatter->add_flag<TextFields>('*').set_pattern("%Y-%m-%d %H:%M:%S.%e %l %*");
+  logger->set_formatter(std::move(formatter));
   logger->flush_on(spdlog::level::info);
   spdlog::set_default_logger(std::move(logger));
 }

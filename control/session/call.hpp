@@ -1,6 +1,7 @@
 // The model that both control protocols share: call, leg, media (design section 4). Control thread only.
 #pragma once
 
+#include "control/diagnose/explain.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_keys.hpp"
 #include "control/session/request.hpp"
@@ -122,8 +123,9 @@ struct Media {
 
   /// Payload types the peer may send, from the SDP that was shown to it (DMX-4).
   std::vector<PayloadEntry> payloads;
-  /// Those of the last SDP alone, by number.
+  /// Those of the last SDP alone, by number, and those of earlier ones that it has no more.
   std::bitset<128> shown;
+  std::bitset<128> earlier;
   RateLimit rate;
   bool is_video = false;
 
@@ -253,6 +255,10 @@ struct CallExtras {
   std::string xmlrpc_callback;
   IpAddress client;
   std::unique_ptr<CallRecording> recording;
+  /// The newest offer or answer that was not taken, if none was taken since.
+  std::optional<RefusedMessage> refused;
+  /// How it was when it was deleted: afterwards its parties fall silent.
+  std::unique_ptr<Explanation> at_deletion;
   /// Of a call that the classic protocol made.
   std::unique_ptr<ClassicSession> classic;
   CallExtras();

@@ -60,6 +60,12 @@ json counters_json(const SsrcCounters& c, Instant now) {
           {"jitter_sum_q4", c.jitter_sum_q4},
           {"longest_gap", c.longest_gap_ticks},
           {"clock_rate", c.clock_rate_hz},
+          {"transit", c.transit},
+          {"drift_transit", c.drift_transit},
+          {"drift_since", age(c.drift_since, now)},
+          {"loss_bursts", c.loss_bursts},
+          {"longest_loss_burst", c.longest_loss_burst},
+          {"audible", age(c.last_audible, now)},
           {"g711", c.g711_packets},
           {"silent", c.silent_packets},
           {"payload_type", c.last_payload_type},
@@ -86,6 +92,12 @@ SsrcCounters counters_from(const json& j, Instant now) {
   c.jitter_sum_q4 = j.value("jitter_sum_q4", std::uint64_t{0});
   c.longest_gap_ticks = j.value("longest_gap", 0u);
   c.clock_rate_hz = j.at("clock_rate");
+  c.transit = j.value("transit", 0);
+  c.drift_transit = j.value("drift_transit", 0);
+  c.drift_since = from_age(j.value("drift_since", json(-1)), now);
+  c.loss_bursts = j.value("loss_bursts", 0u);
+  c.longest_loss_burst = j.value("longest_loss_burst", 0u);
+  c.last_audible = from_age(j.value("audible", json(-1)), now);
   c.g711_packets = j.at("g711");
   c.silent_packets = j.at("silent");
   c.last_payload_type = j.at("payload_type");
@@ -277,6 +289,7 @@ json media_json(const Media& m) {
           {"mux", {m.mux_offered_by_peer, m.mux_offered_to_peer, m.mux_used, m.mux_accept, m.mux_reject}},
           {"payloads", payloads_json(m.payloads)},
           {"shown", m.shown.to_string()},
+          {"earlier", m.earlier.to_string()},
           {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}},
           {"video", m.is_video},
           {"policy", static_cast<int>(m.rules.policy)},
@@ -322,6 +335,7 @@ void read_media(Media& m, const json& j) {
   m.mux_reject = mux.at(4);
   m.payloads = payloads_from(j.at("payloads"));
   m.shown = std::bitset<128>(j.at("shown").get<std::string>());
+  m.earlier = std::bitset<128>(j.value("earlier", std::string()));
   m.rate = {j.at("rate").at(0), j.at("rate").at(1)};
   m.is_video = j.at("video");
   m.rules.policy = static_cast<LatchPolicy>(std::clamp(j.at("policy").get<int>(), 0, 3));

@@ -1,6 +1,7 @@
 #include "control/session/manager.hpp"
 
 #include "control/session/classic.hpp"
+#include "control/session/endings.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
 #include "control/session/recordings.hpp"
@@ -201,9 +202,14 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
   }
   auto reply = OfferAnswer(*this, *call, request, is_answer, clock).run();
   if (!reply) {
-    if (is_new) forget(*call);
+    const RequestError& refused = reply.error();
+    if (is_new)
+      forget(*call);
+    else
+      call->made_extras().refused = RefusedMessage{is_answer, refused.wrong_family, refused.text, clock.now};
     return fail(std::move(reply.error()));
   }
+  if (!is_new && call->extras) call->extras->refused.reset();
   if (is_new && call->legs.empty()) {  // an SDP of ours that came back and is passed on untouched
     forget(*call);
   } else if (is_new) {
@@ -257,7 +263,9 @@ void SessionManager::close_ports(Call& call, PortSet& ports, TransportFigures* f
   Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
                                            call.worker, ports.transport);
   if (!installed) return;
-  plane_.post(call.worker, RemoveTransport{ports.transport, &closing.peer, figures}, true);
+  RemoveTransport removal{ports.transport, &closing.peer, figures};
+  if (current_ending_ != nullptr) current_ending_->expect(ports, removal);
+  plane_.post(call.worker, removal, true);
   ports.local->ports->set_owner(ports.port, nullptr);
   plane_.set_owner(call.worker, ports.transport, nullptr);
 }
@@ -298,6 +306,7 @@ void SessionManager::flush(const Clock& clock) {
   closing_.clear();
   for (const ClassicEnd& end : classic_ended_) ClassicSessions::count(classic_totals_, end);
   classic_ended_.clear();
+  finish_endings();
 }
 
 SessionManager::Due SessionManager::due(const Call& call) const {
@@ -429,13 +438,14 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
 }
 
 void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
-  count_ended(call, reason, clock);
+  begin_ending(call, reason, clock);
   if (listener_.on_end) listener_.on_end(call, reason);
   if (call.classic() != nullptr) ClassicSessions(*this).end(call, reason, clock);
   Recordings(*this).end(call, std::string("the call ended: ").append(to_string(reason)));
   for (auto& leg : call.legs) {
     for (auto& media : leg->medias) close_media(call, *media);
   }
+  current_ending_ = nullptr;
   forget(call);
 }
 
@@ -567,6 +577,9 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   for (Leg* each : going) each->delete_at = at;
   whole = std::ranges::all_of(call->legs, [](const auto& each) { return is_deleted(*each); });
   if (whole) call->delete_at = at;
+  if (whole && !call->made_extras().at_deletion)
+    call->extras->at_deletion =
+        std::make_unique<Explanation>(ferry::explain(evidence_of(*call, snapshots, clock)));
 
   Dict reply;
   if (delay > 0s) {
@@ -575,6 +588,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
     schedule(*call, at, clock.now);
     return reply;
   }
+  if (whole) begin_ending(*call, EndReason::kRegular, clock);
   // A whole call is shown as it was, a party as it is now: with its ports closed (NG section 13).
   if (leg != nullptr || !whole) {
     for (Leg* each : going) destroy_leg(*call, *each, !whole);

@@ -114,6 +114,42 @@ struct ClassicTotals {
   std::uint64_t not_rtp = 0;
 };
 
+/// What one party sent and got in a call that is over.
+struct StreamReport {
+  std::string leg;
+  unsigned media = 0;
+  std::string type;
+  SsrcCounters stream;  // that was heard last; no packets if none was
+  double mos = 0;
+  std::uint64_t packets_in = 0;
+  std::uint64_t packets_out = 0;
+  std::uint64_t refused = 0;
+  Cause from = Cause::kFine;
+  Cause to = Cause::kFine;
+};
+
+/// A call that is over, for its record, metrics and explanations.
+struct CallReport {
+  std::string call_id;
+  WallTime created{};
+  WallTime ended{};
+  Duration duration{0};
+  EndReason reason = EndReason::kRegular;
+  Explanation explanation;
+  std::vector<StreamReport> streams;
+};
+
+/// A packet that somebody asks about.
+struct WherePacket {
+  Endpoint from;
+  UdpPort to;  // a port of the relay
+  /// Whole, or made of what follows if it is empty.
+  std::vector<std::byte> datagram;
+  PayloadType type;
+  Ssrc ssrc;
+  SeqNo sequence;
+};
+
 /// What a limit looks at besides the number of calls; measured outside, once a second.
 struct LoadFigures {
   double cpu_percent = 0;
@@ -136,6 +172,8 @@ class SessionManager {
   /// Told about calls that ended by themselves, and about events of their media. May be empty.
   struct Listener {
     std::function<void(const Call&, EndReason)> on_end;
+    /// The same later, when the workers have told what they counted.
+    std::function<void(const CallReport&)> on_report;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
     std::function<void(const Call&, const Leg&, const DtmfEvent&)> on_dtmf;
     /// A recording was asked for and there is no recorder.
@@ -170,6 +208,19 @@ class SessionManager {
   /// For `rtpferryctl`: a call in full, with latch states and drops. Null if there is none.
   nlohmann::json show(std::string_view call_id, const Clock& clock);
   [[nodiscard]] nlohmann::json list_calls(const Clock& clock) const;
+  /// Why who hears whom, or not: of a running call, or of one that ended badly not long ago. Null if there is
+  /// none. With `packets` the flight recorders too.
+  nlohmann::json explain(std::string_view call_id, bool packets, const Clock& clock);
+  /// Verdicts of a running call; null if there is none.
+  [[nodiscard]] std::optional<Explanation> explanation(std::string_view call_id, const Clock& clock);
+  /// What would become of `packet` now. Changes nothing. Null if there is no such call.
+  nlohmann::json where(std::string_view call_id, const WherePacket& packet, const Clock& clock);
+  /// Octets that flight recorders of ended calls take, and how many calls they are of.
+  struct KeptSize {
+    std::size_t calls = 0;
+    std::size_t bytes = 0;
+  };
+  [[nodiscard]] KeptSize kept_size() const;
   /// Every call once, in no order.
   template <class Visit>
   void each_call(Visit visit) const {
@@ -193,7 +244,7 @@ class SessionManager {
   void set_config(const SessionConfig& config) { config_ = config; }
   void set_load(const LoadFigures& load) { load_ = load; }
   /// No new calls from now on; those that there are go on.
-  void set_draining() { draining_ = true; }
+  void set_draining(bool on = true) { draining_ = on; }
   [[nodiscard]] bool is_draining() const { return draining_; }
   [[nodiscard]] const InterfaceSet& interfaces() const { return interfaces_; }
   [[nodiscard]] MediaPlane& plane() { return plane_; }
@@ -287,6 +338,15 @@ class SessionManager {
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;
   Snapshots read_snapshots(Call& call);
+  /// What an explanation needs to know; borrows from `snapshots`.
+  [[nodiscard]] CallEvidence evidence_of(const Call& call, const Snapshots& snapshots,
+                                         const Clock& clock) const;
+  /// Calls whose ports are closing, until the workers have told what they knew.
+  struct Ending;
+  struct Kept;
+  void begin_ending(Call& call, EndReason reason, const Clock& clock);
+  void finish_endings();
+  void keep(std::unique_ptr<Ending> ending, const CallReport& report);
   Dict query_reply(Call& call, const std::vector<Leg*>& legs, const Snapshots& snapshots,
                    const Clock& clock) const;
   [[nodiscard]] std::vector<Leg*> legs_for_query(Call& call, const Request& request) const;
@@ -321,6 +381,10 @@ class SessionManager {
   };
   std::vector<Piercing> piercing_;
   std::deque<Closing> closing_;  // addresses stay
+  std::deque<std::unique_ptr<Ending>> endings_;
+  Ending* current_ending_ = nullptr;        // of the call whose ports are being closed
+  std::deque<std::unique_ptr<Kept>> kept_;  // newest last
+  std::size_t kept_bytes_ = 0;
   /// Over, but the workers may not know it yet.
   std::vector<std::unique_ptr<CallRecording>> ended_recordings_;
   SessionTotals totals_;

@@ -323,7 +323,11 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
   const AddressFamily family = receiver_side ? match.receiver_family : match.sender_family;
   std::optional<std::size_t>& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
   const LocalAddress* local = interface->address_of(family);
-  if (local == nullptr) return fail(error("Ran out of ports"));
+  if (local == nullptr) {
+    RequestError refused = error("Ran out of ports");
+    refused.wrong_family = true;
+    return fail(std::move(refused));
+  }
 
   if (media != nullptr && !media->ports.empty()) {
     const PortSet& active = media->ports[media->active];

@@ -79,7 +79,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
     latch.signalled_void = is_void(ports.local->advertised, media.remote_rtp.address);
     if (owner_of(media.remote_rtp) != nullptr) {
       latch.hairpin = is_hairpin(ports, media);
-      if (!latch.hairpin) latch.signalled_void = true;  // LAT-11: never sent to, never learned
+      latch.loops = !latch.hairpin;
+      if (latch.loops) latch.signalled_void = true;  // LAT-11: never sent to, never learned
     }
   }
   LatchConfig rtcp = latch;

@@ -1,5 +1,6 @@
 // The query reply (NG reference, section 14) and what `rtpferryctl` shows.
 
+#include "control/diagnose/explain.hpp"
 #include "control/sdp/sdp.hpp"
 #include "control/session/classic.hpp"
 #include "control/session/manager.hpp"
@@ -75,73 +76,6 @@ void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHisto
   dict.set("MOS progression", std::move(progression));
 }
 
-/// What all port sets of a media counted together.
-struct MediaView {
-  struct Stream {
-    SsrcCounters counters;
-    const QualityHistory* quality = nullptr;
-  };
-  std::array<ComponentCounters, 2> counters;
-  std::array<Instant, 2> last_packet{};
-  std::vector<Stream> ingress;  // newest first
-  std::vector<SsrcCounters> egress;
-  DropCounters drops;
-  const TransportSnapshot* active = nullptr;
-};
-
-void merge(SsrcCounters& into, const SsrcCounters& from) {
-  into.packets += from.packets;
-  into.bytes += from.bytes;
-  into.duplicates += from.duplicates;
-  into.reordered += from.reordered;
-  if (from.last_packet > into.last_packet) {
-    into.highest_extended = from.highest_extended;
-    into.last_timestamp = from.last_timestamp;
-    into.last_packet = from.last_packet;
-    into.last_payload_type = from.last_payload_type;
-  }
-}
-
-void add_snapshot(MediaView& view, const Media& media, const TransportSnapshot& snapshot) {
-  for (std::size_t i = 0; i < 2; ++i) {
-    ComponentCounters& sum = view.counters[i];
-    const ComponentCounters& part = snapshot.counters[i];
-    sum.packets_in += part.packets_in;
-    sum.bytes_in += part.bytes_in;
-    sum.errors_in += part.errors_in;
-    sum.packets_out += part.packets_out;
-    sum.bytes_out += part.bytes_out;
-    sum.errors_out += part.errors_out;
-    view.last_packet[i] = std::max(view.last_packet[i], snapshot.last_packet[i]);
-  }
-  for (const DropReasonRow& row : kDropReasonRows)
-    view.drops.set(row.reason, view.drops[row.reason] + snapshot.drops[row.reason]);
-  for (const TransportSnapshot::Source& source : snapshot.sources) {
-    if (source.media != media.id) continue;
-    for (std::size_t i = 0; i < source.ingress.size(); ++i) {
-      const QualityHistory* quality =
-          i < source.quality.size() && source.quality[i].present ? &source.quality[i].history : nullptr;
-      const auto known = std::ranges::find_if(view.ingress, [&](const MediaView::Stream& s) {
-        return s.counters.ssrc == source.ingress[i].ssrc;
-      });
-      if (known == view.ingress.end()) {
-        view.ingress.insert(view.ingress.begin(), {source.ingress[i], quality});
-      } else {
-        merge(known->counters, source.ingress[i]);
-        if (quality != nullptr) known->quality = quality;
-      }
-    }
-    for (const SsrcCounters& out : source.egress) {
-      const auto known = std::ranges::find(view.egress, out.ssrc, &SsrcCounters::ssrc);
-      if (known == view.egress.end()) {
-        view.egress.insert(view.egress.begin(), out);
-      } else {
-        merge(*known, out);
-      }
-    }
-  }
-}
-
 }  // namespace
 
 SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
@@ -150,12 +84,13 @@ SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
     for (auto& media : leg->medias) {
       for (PortSet& ports : media->ports) {
         if (ports.closed || !ports.plan) continue;
-        auto& entry =
-            snapshots.entries.emplace_back(media->id, &ports == media->active_ports(), TransportSnapshot{});
+        auto& entry = snapshots.entries.emplace_back(media->id, &ports == media->active_ports(),
+                                                     Endpoint{ports.local->address, ports.port});
         plane_.post(call.worker, ReadTransport{ports.transport, &entry.snapshot}, true);
       }
       if (!media->extras || media->extras->last.empty()) continue;
-      for (const auto& last : media->extras->last) snapshots.entries.emplace_back(media->id, false, *last);
+      for (const auto& last : media->extras->last)
+        snapshots.entries.emplace_back(media->id, false, Endpoint{}).snapshot = *last;
     }
   }
   plane_.fence();
@@ -182,17 +117,6 @@ std::vector<Leg*> SessionManager::legs_for_query(Call& call, const Request& requ
 }
 
 namespace {
-
-template <class Entries>
-MediaView view_of(const Media& media, const Entries& entries) {
-  MediaView view;
-  for (const auto& entry : entries) {
-    if (entry.media != media.id) continue;
-    add_snapshot(view, media, entry.snapshot);
-    if (entry.active) view.active = &entry.snapshot;
-  }
-  return view;
-}
 
 Dict stream_dict(const Call& call, const Media& media, const MediaView& view, std::size_t component,
                  const Clock& clock) {
@@ -256,8 +180,7 @@ void add_ssrc_stats(Dict& dict, const MediaView::Stream& stream, bool measure, c
     return;
   }
   const SsrcCounters& c = stream.counters;
-  const double loss =
-      c.expected() == 0 ? 0.0 : 100.0 * static_cast<double>(c.lost()) / static_cast<double>(c.expected());
+  const double loss = c.loss_percent();
   QualityHistory history;
   QualitySample sample;
   sample.mos_times_10 = estimate_mos_times_10(Duration{0}, c.jitter(), loss);
@@ -433,7 +356,7 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
     party.set("subscribers", relations(receivers));
     List medias;
     for (const auto& media : leg->medias) {
-      const MediaView view = view_of(*media, snapshots.entries);
+      const MediaView view = snapshots.view_of(media->id);
       for (const MediaView::Stream& stream : view.ingress) {
         Dict stats;
         add_ssrc_stats(stats, stream, config_.measure_rtp, clock);
@@ -504,14 +427,21 @@ double age_seconds(Instant then, const Clock& clock) {
 }
 
 json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
-  const double loss =
-      c.expected() == 0 ? 0.0 : 100.0 * static_cast<double>(c.lost()) / static_cast<double>(c.expected());
+  const double loss = c.loss_percent();
   const double jitter_ms = static_cast<double>(c.jitter().count()) / 1e6;
   json j = {{"ssrc", c.ssrc.value},     {"packets", c.packets},
             {"bytes", c.bytes},         {"lost", c.lost()},
             {"loss_percent", loss},     {"duplicates", c.duplicates},
             {"reordered", c.reordered}, {"resets", c.resets},
             {"jitter_ms", jitter_ms},   {"payload_type", c.last_payload_type}};
+  j["loss_bursts"] = c.loss_bursts;
+  j["longest_loss_burst"] = c.longest_loss_burst;
+  j["burst_ratio"] = c.burst_ratio();
+  j["longest_gap_ms"] = static_cast<double>(c.longest_gap().count()) / 1e6;
+  if (const auto drift = c.drift()) {
+    j["clock_drift_ppm"] = drift->ppm;
+    j["clock_drift_error_ppm"] = drift->error_ppm;
+  }
   if (c.g711_packets > 0) {
     j["silent_percent"] = 100.0 * static_cast<double>(c.silent_packets) / static_cast<double>(c.g711_packets);
   }
@@ -522,7 +452,7 @@ json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
     j["round_trip_ms"] =
         static_cast<double>(quality->sum.round_trip_us) / static_cast<double>(quality->samples) / 1000.0;
   } else {
-    j["mos"] = static_cast<double>(estimate_mos_times_10(Duration{0}, c.jitter(), loss)) / 10.0;
+    j["mos"] = mos_of(c);
     j["mos_source"] = "rtp";
   }
   return j;
@@ -635,7 +565,7 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
     l["received_from"] = leg->received_from.to_string();
     json medias = json::array();
     for (const auto& media : leg->medias) {
-      medias.push_back(media_json(*media, view_of(*media, snapshots.entries), clock));
+      medias.push_back(media_json(*media, snapshots.view_of(media->id), clock));
     }
     l["medias"] = std::move(medias);
     legs.push_back(std::move(l));
@@ -668,12 +598,30 @@ json SessionManager::list_calls(const Clock& clock) const {
     json tags = json::array();
     std::int64_t last_ns = 0;
     std::size_t medias = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t lost = 0;
+    std::uint64_t refused = 0;
+    std::uint32_t jitter_us = 0;
+    double loss = 0;  // of the worst direction
+    std::size_t below = 0;
     for (const auto& leg : call->legs) {
       tags.push_back(leg->tag);
       for (const auto& media : leg->medias) {
         ++medias;
-        for (const PortSet& ports : media->ports)
-          last_ns = std::max(last_ns, ports.activity->last_packet_ns.load());
+        for (const PortSet& ports : media->ports) {
+          const TransportActivity& activity = *ports.activity;
+          last_ns = std::max(last_ns, activity.last_packet_ns.load());
+          const std::uint64_t arrived = activity.rtp_packets.load();
+          const std::uint64_t missing = activity.rtp_lost.load();
+          packets += arrived;
+          lost += missing;
+          refused += activity.refused.load();
+          jitter_us = std::max(jitter_us, activity.jitter_us.load());
+          below += activity.is_below.load() ? 1u : 0u;
+          if (arrived + missing != 0)
+            loss =
+                std::max(loss, 100.0 * static_cast<double>(missing) / static_cast<double>(arrived + missing));
+        }
       }
     }
     json c = {{"call_id", id},
@@ -682,7 +630,13 @@ json SessionManager::list_calls(const Clock& clock) const {
               {"medias", medias},
               {"answered", call->answered},
               {"worker", call->worker},
-              {"deleting", call->delete_at.has_value()}};
+              {"deleting", call->delete_at.has_value()},
+              {"packets", packets},
+              {"lost", lost},
+              {"loss_percent", loss},
+              {"jitter_ms", static_cast<double>(jitter_us) / 1000.0},
+              {"refused", refused},
+              {"kernel_streams", below}};
     if (last_ns != 0) c["last_packet_age_s"] = age_seconds(Instant{Duration{last_ns}}, clock);
     calls.push_back(std::move(c));
   }

@@ -165,6 +165,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   for (const PayloadEntry& entry : allowed) shown.set(entry.type.value);
   add_shown(allowed, media.payloads, media.shown);
   media.payloads = std::move(allowed);
+  media.earlier = (media.earlier | media.shown) & ~shown;
   media.shown = shown;
   media.rate = rate_limit(section, edit.codecs);
   if (is_answer_) {

@@ -236,6 +236,8 @@ struct RequestError {
   bool with_empty_sdp = false;
   /// Answer with `result` = `load limit` and this message instead of an error.
   bool load_limit = false;
+  /// The side has no local address of the IP version that its SDP names.
+  bool wrong_family = false;
 };
 inline RequestError error(std::string text) { return {std::move(text), false, false}; }
 

@@ -19,6 +19,7 @@ enum ferry_flow_flags {
   FERRY_TC_ONLY = 1 << 3,  /* several receivers, or silence: XDP can neither copy a frame nor grow its sums */
   FERRY_HEADERS = 1 << 4,  /* samples carry FERRY_HEADER_SAMPLE octets, else whole datagrams */
   FERRY_SAMPLED = 1 << 5,  /* a copy of every counted packet goes to user space */
+  FERRY_SPARSE = 1 << 6,   /* of one in FERRY_SPARSE_SHARE */
 };
 
 #define FERRY_TOKEN (1000000000 >> 10) /* one packet or octet: ticks of 1,024 ns in a second */
@@ -30,6 +31,7 @@ enum ferry_flow_flags {
 #define FERRY_ORDERS 64              /* of one worker */
 #define FERRY_WORKERS 64
 #define FERRY_HEADER_SAMPLE 128      /* octets of a datagram */
+#define FERRY_SPARSE_SHARE 64        /* a power of two */
 #define FERRY_SHORT_SAMPLE 256
 #define FERRY_LONG_SAMPLE 1536
 
@@ -108,7 +110,14 @@ struct ferry_state {
   __u32 unsampled; /* samples that found no room */
   __u32 punt_second;
   __u32 punts;
-  __u32 zero2;
+  __u32 loss_bursts;
+  __u64 drift_since;
+  __s32 drift_transit;
+  __u32 longest_loss_burst;
+  __u64 foreign_at; /* newest packet of another source than the peer */
+  __u8 foreign_from[16];
+  __be16 foreign_port_be;
+  __u16 zero2[3];
 };
 
 /* How to get from one of our addresses to a receiver's: made and kept current by user space. */

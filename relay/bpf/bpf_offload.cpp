@@ -22,7 +22,7 @@ namespace ferry::bpf {
 namespace {
 
 static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferry_plan) == 80 &&
-                  sizeof(ferry_state) == 144 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 552 &&
+                  sizeof(ferry_state) == 192 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 600 &&
                   sizeof(ferry_more) == 296 && sizeof(ferry_sample) == 56 &&
                   offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
@@ -78,7 +78,8 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
   if (flow.handover) plan.flags |= FERRY_HANDOVER;
   if (flow.payloads.empty() && flow.refused_types.none()) plan.flags |= FERRY_ANY_TYPE;
   if (flow.sampling != Sampling::kNone) plan.flags |= FERRY_SAMPLED;
-  if (flow.sampling == Sampling::kHeaders) plan.flags |= FERRY_HEADERS;
+  if (flow.sampling == Sampling::kHeaders || flow.sampling == Sampling::kSparse) plan.flags |= FERRY_HEADERS;
+  if (flow.sampling == Sampling::kSparse) plan.flags |= FERRY_SPARSE;
   if (flow.sinks.size() > 1) plan.flags |= FERRY_TC_ONLY;
   const std::uint16_t addresses = sum_of(flow.peer.address, flow.local.address);
   plan.pseudo_sum = folded(std::uint64_t{addresses} + htons(IPPROTO_UDP));
@@ -141,7 +142,11 @@ void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   copy(kernel.bytes, c.bytes);
   copy(kernel.last_packet, c.last_packet);
   copy(kernel.seen, ours.stream.seen);
-  copy(kernel.transit, ours.stream.transit);
+  copy(kernel.transit, c.transit);
+  copy(kernel.drift_transit, c.drift_transit);
+  copy(kernel.drift_since, c.drift_since);
+  copy(kernel.loss_bursts, c.loss_bursts);
+  copy(kernel.longest_loss_burst, c.longest_loss_burst);
   copy(kernel.base_extended, c.base_extended);
   copy(kernel.highest_extended, c.highest_extended);
   copy(kernel.last_timestamp, c.last_timestamp);
@@ -172,6 +177,10 @@ ferry_state state_of(const OffloadState& from) {
 /// `given`, with what the kernel counted since.
 OffloadState merged(OffloadState given, const ferry_state& counted) {
   each_value(counted, given, [](const auto& kernel, auto& ours) { assign(ours, kernel); });
+  if (counted.foreign_at != 0) {
+    given.foreign_at = instant(counted.foreign_at);
+    given.foreign_from = {read_address(counted.foreign_from), UdpPort{ntohs(counted.foreign_port_be)}};
+  }
   return given;
 }
 

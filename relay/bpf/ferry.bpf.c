@@ -199,15 +199,26 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   if (ahead > 0) {
     s->highest_extended += ahead;
     s->seen = ahead < 64 ? (s->seen << ahead) | 1 : 1;
+    if (ahead > 1) {
+      ++s->loss_bursts;
+      if ((__u32)ahead - 1 > s->longest_loss_burst) s->longest_loss_burst = ahead - 1;
+    }
   } else {
     const __u32 behind = -ahead;
     if (behind < 64 && (s->seen >> behind & 1)) {
       ++s->duplicates;
     } else {
       ++s->reordered;
-      if (behind < 64) s->seen |= 1ull << behind;
       const __u32 extended = s->highest_extended - behind;
-      if ((__s32)(extended - s->base_extended) < 0) s->base_extended = extended;
+      const int is_first = (__s32)(extended - s->base_extended) < 0;
+      if (behind >= 1 && behind < 63) {
+        const int after = s->seen >> (behind - 1) & 1;
+        const int before = is_first ? after : (int)(s->seen >> (behind + 1) & 1);
+        if (!is_first && before && after && s->loss_bursts > 0) --s->loss_bursts;
+        if (!before && !after) ++s->loss_bursts;
+      }
+      if (behind < 64) s->seen |= 1ull << behind;
+      if (is_first) s->base_extended = extended;
     }
   }
   if (s->packets != 0) {
@@ -221,13 +232,19 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   s->last_packet = now;
   if (kind->clock == 0) return;
   const __s32 transit = (__s32)(((now >> 6) * kind->scale) >> 32) - (__s32)rtp->timestamp;
-  if (s->clock_rate == kind->clock) {
+  int restarts = s->clock_rate != kind->clock;
+  if (!restarts) {
     __s32 difference = (__s32)((__u32)transit - (__u32)s->transit);
     if (difference < 0) difference = -difference;
     const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
     s->jitter_q4 = jitter < 0 ? 0 : jitter;
     if (s->jitter_q4 > s->jitter_max_q4) s->jitter_max_q4 = s->jitter_q4;
     s->jitter_sum_q4 += s->jitter_q4;
+    restarts = difference > (__s32)kind->clock;
+  }
+  if (restarts) {
+    s->drift_transit = transit;
+    s->drift_since = now;
   }
   s->clock_rate = kind->clock;
   s->transit = transit;
@@ -325,8 +342,12 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
                              continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
     if ((!is_rtp || now <= p->open_until || may_continue) && may_punt(s, budget, now, is_last))
       reason = is_rtp ? FERRY_PUNT_SOURCE : FERRY_PUNT_NOT_RTP;
-    else
+    else {
       ++s->foreign;
+      s->foreign_at = now;
+      __builtin_memcpy(s->foreign_from, f->from, 16);
+      s->foreign_port_be = f->from_port_be;
+    }
   } else if (!is_rtp) {
     reason = FERRY_PUNT_NOT_RTP;
   } else if (!kind) {
@@ -351,6 +372,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
         route->counted = 1;
         route->ring = p->ring;
         route->flags = flags;
+        if ((flags & FERRY_SPARSE) && (s->packets & (FERRY_SPARSE_SHARE - 1)) != 0) route->flags &= ~FERRY_SAMPLED;
         if (sink_count != 0) {
           action = ACTION_SEND;
           route->local_port_be = p->sink.local_port_be;

@@ -4,6 +4,7 @@
 
 #include "relay/base/address.hpp"
 #include "relay/base/bytes.hpp"
+#include "relay/core/forward/drop_reason.hpp"
 #include "relay/core/forward/plan.hpp"
 
 namespace ferry {
@@ -35,6 +36,8 @@ class PacketTap {
   virtual void on_packet(const TapPacket& packet) noexcept = 0;
   /// Packets that were forwarded below the sockets and whose copies found no room on the way here.
   virtual void on_lost(TransportId, std::uint32_t) noexcept {}
+  /// What became of a received packet: `reason` is kNone if somebody gets it. `datagram` is its start.
+  virtual void on_judged(const TapPacket&, DropReason) noexcept {}
   /// It wants what is sent through its transports, as it was before it was encrypted, not what arrives there.
   /// Such transports are not sent from below the sockets.
   [[nodiscard]] virtual bool wants_egress() const noexcept { return false; }

@@ -1,12 +1,22 @@
 // The interface of an engine: it moves datagrams for one worker (style section 8).
 #pragma once
 
+#include "relay/base/send_error.hpp"
 #include "relay/base/types.hpp"
 #include "relay/io/packet_buffer.hpp"
 
 #include <span>
 
 namespace ferry {
+
+/// What came back later about a datagram that had been sent.
+struct PortProblem {
+  std::uint64_t cookie = 0;  // of the port
+  Endpoint to;
+  SendError error = SendError::kOther;
+  /// Who said so; unset if it was this host.
+  IpAddress reporter;
+};
 
 /// One instance per worker; all calls but `wake` on the worker's thread.
 class PacketIo {
@@ -23,8 +33,10 @@ class PacketIo {
 
   /// Fills `batch` with up to its size; never blocks. Each handle says where it came from and to which port.
   virtual std::size_t receive(std::span<PacketBuffer> batch) noexcept = 0;
-  /// Takes ownership of all handles and tries to send them in order. `failed[i]` tells what was not sent.
-  virtual void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept = 0;
+  /// Takes ownership of all handles and tries to send them in order. `errors[i]` tells what was not sent.
+  virtual void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept = 0;
+  /// Hands over what came back about earlier datagrams since the last call, as far as it was kept.
+  virtual std::size_t take_problems(std::span<PortProblem>) noexcept { return 0; }
   /// An empty buffer for a copy; empty handle when the stock is used up.
   virtual PacketBuffer allocate() noexcept = 0;
   /// Packet buffers in all, and how many of them are free.

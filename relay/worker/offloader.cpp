@@ -12,8 +12,13 @@ constexpr Duration kAskAgain = 20ms;         // user space has to forward it for
 constexpr Duration kOfferAgain = 50ms;       // a packet needed user space
 constexpr Duration kOfferAfterRefusal = 5s;  // the kernel would not have it
 
-Sampling sampling_for(const std::vector<PacketTap*>& taps) {
-  Sampling sampling = Sampling::kNone;
+/// What taps and the flight recorder need; else now and then one, to hear whether there is sound.
+Sampling sampling_for(const std::vector<PacketTap*>& taps, const SourcePlan& source, FlightMode flight) {
+  const bool has_sound = std::ranges::any_of(
+      source.payloads, [](const PayloadEntry& payload) { return payload.g711 != G711Law::kNone; });
+  Sampling sampling = flight == FlightMode::kAll ? Sampling::kHeaders
+                      : has_sound                ? Sampling::kSparse
+                                                 : Sampling::kNone;
   for (const PacketTap* tap : taps) {
     if (tap->wants_egress()) continue;
     if (!tap->wants_headers_only()) return Sampling::kWhole;
@@ -25,8 +30,8 @@ Sampling sampling_for(const std::vector<PacketTap*>& taps) {
 }  // namespace
 
 Offloader::Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table,
-                     WorkerTotals& totals)
-    : offload_(std::move(offload)), io_(io), table_(table), totals_(totals) {}
+                     WorkerTotals& totals, const std::atomic<FlightMode>& flight_mode)
+    : offload_(std::move(offload)), io_(io), table_(table), totals_(totals), flight_mode_(flight_mode) {}
 
 /// Cheap: asked again and again for streams that never go below.
 bool Offloader::may_go_below(const TransportEntry& entry) const {
@@ -73,7 +78,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   wanted.flow = std::move(lent->first);
   wanted.seen = lent->second;
   wanted.flow.sinks = std::move(sinks);
-  wanted.flow.sampling = sampling_for(entry.taps);
+  wanted.flow.sampling = sampling_for(entry.taps, source, flight_mode_.load(std::memory_order_relaxed));
   wanted.flow.local = io_.local_of(entry.ports[0]);
   // A port of every address is none that the kernel's tables could name.
   if (!wanted.flow.local.is_reachable()) return std::nullopt;
@@ -214,6 +219,7 @@ void Offloader::link(const TransportEntry& entry) {
   for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
   for (const TransportId each : known.distracted) feeding_.emplace(each.slot, entry.state.id());
   if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
+  if (known.flow.sampling > Sampling::kSparse) ++dense_;
 }
 
 void Offloader::unlink(const TransportEntry& entry) {
@@ -228,6 +234,7 @@ void Offloader::unlink(const TransportEntry& entry) {
   for (const Offloaded::Receiver& each : known.receivers) forget(each.via);
   for (const TransportId each : known.distracted) forget(each);
   sampled_.erase(known.flow.local);
+  if (known.flow.sampling > Sampling::kSparse) --dense_;
 }
 
 void Offloader::withdraw_all(TransportEntry& entry) { withdraw(around(entry)); }
@@ -285,8 +292,17 @@ void Offloader::collect() {
   if (sampled_.empty()) return;
   offload_->collect([this](const OffloadSample& sample) {
     const auto known = sampled_.find(sample.local);
-    const TransportEntry* entry = known == sampled_.end() ? nullptr : table_.find(known->second);
+    TransportEntry* entry = known == sampled_.end() ? nullptr : table_.find(known->second);
     if (entry == nullptr) return;
+    entry->state.on_sample(sample.datagram, sample.received_at);
+    const Offloaded* flow = entry->offloaded.get();
+    const bool is_sparse = flow != nullptr && flow->flow.sampling == Sampling::kSparse;
+    const DropReason outcome = flow == nullptr || !flow->receivers.empty() || flow->refusals.empty()
+                                   ? DropReason::kNone
+                                   : flow->refusals.front();
+    if (!is_sparse && flight_mode_.load(std::memory_order_relaxed) == FlightMode::kAll)
+      entry->state.record_flight(Component::kRtp, sample.from, sample.datagram, sample.size, outcome, true,
+                                 sample.received_at);
     const TapPacket seen{.transport = entry->state.id(),
                          .media = entry->state.plan().sources.front().media,
                          .from = sample.from,
@@ -297,12 +313,14 @@ void Offloader::collect() {
                          .worker = worker_};
     for (PacketTap* tap : entry->taps) {
       if (!tap->wants_egress()) tap->on_packet(seen);
+      tap->on_judged(seen, outcome);
     }
   });
 }
 
 void Offloader::turn(Instant now) {
-  if (!sampled_.empty() && now - last_collection_ >= kCollection) {
+  const Duration interval = dense_ != 0 ? kCollection : kTurn;
+  if (!sampled_.empty() && now - last_collection_ >= interval) {
     last_collection_ = now;
     collect();
   }

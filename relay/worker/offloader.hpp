@@ -7,6 +7,7 @@
 #include "relay/worker/worker_totals.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,7 +21,8 @@ namespace ferry {
 /// a time.
 class Offloader {
  public:
-  Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table, WorkerTotals& totals);
+  Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table, WorkerTotals& totals,
+            const std::atomic<FlightMode>& flight_mode);
 
   /// Number of the worker, for taps.
   void set_worker(unsigned number) noexcept { worker_ = number; }
@@ -45,7 +47,7 @@ class Offloader {
   void turn(Instant now);
   /// When `turn` wants to be called again at the latest.
   [[nodiscard]] Instant next_turn(Instant otherwise) const noexcept {
-    if (!sampled_.empty()) return std::min(otherwise, last_collection_ + kCollection);
+    if (dense_ != 0) return std::min(otherwise, last_collection_ + kCollection);
     return flows_.empty() ? otherwise : std::min(otherwise, last_turn_ + kTurn);
   }
   [[nodiscard]] std::size_t flows() const noexcept { return flows_.size(); }
@@ -71,6 +73,8 @@ class Offloader {
   PacketIo& io_;
   TransportTable& table_;
   WorkerTotals& totals_;
+  const std::atomic<FlightMode>& flight_mode_;
+  std::size_t dense_ = 0;  // flows whose packets are copied one by one
   std::vector<TransportId> flows_;
   std::unordered_multimap<std::uint32_t, TransportId> feeding_;  // by the receiver's slot
   std::unordered_map<Endpoint, TransportId> sampled_;            // by the local end

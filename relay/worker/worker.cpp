@@ -19,6 +19,9 @@ constexpr std::uint64_t make_cookie(TransportId id, Component component) {
   return (static_cast<std::uint64_t>(id.slot) << 1) | static_cast<std::uint64_t>(component);
 }
 
+/// Octets of a packet that its verdict is told with.
+constexpr std::size_t kWitnessed = 64;
+
 void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
   if (!view) return;
@@ -39,7 +42,8 @@ void count_quality(QualityTotals& totals, const Transport::Report& report) noexc
 Worker::Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own,
                std::unique_ptr<FlowOffload> offload)
     : io_(std::move(io)), own_(std::move(own)) {
-  if (offload) offloader_ = std::make_unique<Offloader>(std::move(offload), *io_, table_, totals_);
+  if (offload)
+    offloader_ = std::make_unique<Offloader>(std::move(offload), *io_, table_, totals_, flight_mode_);
 }
 
 Worker::~Worker() {
@@ -104,6 +108,7 @@ std::size_t Worker::run_once() noexcept {
     }
     flush();
   }
+  note_problems(io_->now());
   if (!turns_.empty()) play(io_->now());
   if (offloader_) {
     offloader_->install_offered(io_->now());
@@ -120,6 +125,8 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
     const PortHandle port = entry->ports[static_cast<std::size_t>(component)];
     if (!port.is_open() || io_->attach(port, make_cookie(id, component))) continue;
     bump(totals_.unserved_ports);
+    if (component == Component::kRtp)
+      entry->state.activity()->is_unserved.store(true, std::memory_order_relaxed);
     entry->state.note(TransportEvent::kPortNotServed);
   }
   note_backend(entry->state.plan());
@@ -164,6 +171,8 @@ void Worker::execute(UpdatePlan& command) {
 void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
   if (entry) count_ended(*entry);
+  if (entry && command.last != nullptr) *command.last = entry->state.snapshot();
+  if (entry && command.flight != nullptr) *command.flight = entry->state.take_flight();
   if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
   if (entry && entry->hears_prompt()) tell({command.id, TransportEvent::kPromptEnded, {}});
   if (!entry || command.last_peer == nullptr) return;
@@ -191,6 +200,11 @@ TransportFigures Worker::figures_of(TransportEntry& entry) {
 
 void Worker::execute(ReadFigures& command) {
   if (TransportEntry* entry = table_.find(command.id)) *command.into = figures_of(*entry);
+}
+
+void Worker::execute(ReadFlight& command) {
+  const TransportEntry* entry = table_.find(command.id);
+  if (entry != nullptr && entry->state.flight() != nullptr) *command.into = *entry->state.flight();
 }
 
 void Worker::execute(ExtractTransport& command) { *command.into = take(command.id); }
@@ -410,6 +424,8 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     if (reason != DropReason::kNone) {
       count_drops(totals_, reason);
       bump(interface_of(entry).ingress.errors);
+      entry.state.note_refusal(component, packet->remote, packet.data(), reason, now);
+      witness(entry, component, packet->remote, packet.data(), packet.data().size(), false, reason, now);
       pass_events(entry, now);
       return;
     }
@@ -434,12 +450,23 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
                    int depth) noexcept {
   const Verdict verdict = entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_);
   switch (verdict.kind) {
-    case Verdict::Kind::kForward:
-      forward(entry, component, verdict, std::move(packet), now);
+    case Verdict::Kind::kForward: {
+      // The packet leaves with whoever gets it.
+      std::array<std::byte, kWitnessed> start;
+      const Endpoint from = packet->remote;
+      const std::size_t size = packet.data().size();
+      const std::size_t kept = std::min(size, start.size());
+      std::copy_n(packet.data().begin(), kept, start.begin());
+      const DropReason outcome = forward(entry, component, verdict, std::move(packet), now);
+      witness(entry, component, from, Bytes(start).first(kept), size, verdict.is_rtcp, outcome, now);
       return;
+    }
     case Verdict::Kind::kDrop:
       count_drops(totals_, verdict.reason);
       bump(interface_of(entry).ingress.errors);
+      entry.state.note_refusal(component, packet->remote, packet.data(), verdict.reason, now);
+      witness(entry, component, packet->remote, packet.data(), packet.data().size(), verdict.is_rtcp,
+              verdict.reason, now);
       return;
     case Verdict::Kind::kHold:
       hold(entry, verdict.slot, std::move(packet));
@@ -452,6 +479,37 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       }
       judge(entry, component, std::move(packet), now, depth + 1);
       return;
+    }
+  }
+}
+
+void Worker::witness(TransportEntry& entry, Component component, const Endpoint& from, Bytes start,
+                     std::size_t size, bool is_rtcp, DropReason reason, Instant now) noexcept {
+  if (flight_mode_.load(std::memory_order_relaxed) != FlightMode::kOff)
+    entry.state.record_flight(component, from, start, size, reason, false, now);
+  if (entry.taps.empty()) return;
+  const TapPacket seen{.transport = entry.state.id(),
+                       .media = entry.state.plan().sources.front().media,
+                       .is_rtcp = is_rtcp,
+                       .port = component,
+                       .from = from,
+                       .to = {},
+                       .datagram = start,
+                       .size = size,
+                       .received_at = now,
+                       .worker = number_};
+  for (PacketTap* tap : entry.taps) tap->on_judged(seen, reason);
+}
+
+void Worker::note_problems(Instant now) noexcept {
+  std::array<PortProblem, 16> problems;
+  for (std::size_t count = 0; (count = io_->take_problems(problems)) > 0;) {
+    for (const PortProblem& each : std::span(problems).first(count)) {
+      TransportEntry* entry = table_.at(static_cast<std::size_t>(each.cookie >> 1));
+      if (entry == nullptr) continue;
+      bump(totals_.send_errors[static_cast<std::size_t>(each.error)]);
+      entry->state.on_send_failed(static_cast<Component>(each.cookie & 1),
+                                  {each.error, each.to, each.reporter, 1, now, now}, false);
     }
   }
 }
@@ -474,8 +532,14 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
   (*entry.held)[slot] = {std::move(packet), next_held_++};
 }
 
-void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
-                     Instant now) noexcept {
+DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict,
+                           PacketBuffer packet, Instant now) noexcept {
+  bool is_taken = false;
+  DropReason last = DropReason::kNoSink;
+  const auto refuse = [&](TransportEntry& where, DropReason reason) {
+    drop(where, reason);
+    last = reason;
+  };
   bump(totals_.packets);
   bump(totals_.bytes, packet.data().size());
   InterfaceTotals::Direction& ingress = interface_of(entry).ingress;
@@ -517,33 +581,35 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
   if (is_rtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
   const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
   std::size_t left = source.sinks.size();
-  if (left == 0) drop(entry, DropReason::kNoSink);
+  if (left == 0) refuse(entry, DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
     --left;
     const DropReason refused = verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload);
     if (refused != DropReason::kNone) {
-      drop(entry, refused);
+      refuse(entry, refused);
       continue;
     }
     TransportEntry* out = table_.find(sink.via);
     if (out == nullptr) {
-      drop(entry, DropReason::kNoSink);
+      refuse(entry, DropReason::kNoSink);
       continue;
     }
     const auto hop = out->state.next_hop(component, now);
     if (hop.reason != DropReason::kNone) {
-      drop(*out, hop.reason);
+      refuse(*out, hop.reason);
       continue;
     }
     if (!verdict.is_rtcp && out->hears_prompt()) {
-      drop(entry, DropReason::kPromptPlaying);
+      refuse(entry, DropReason::kPromptPlaying);
       continue;
     }
     if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {
-      if (out->state.relays_key_of(entry.state))
-        drop(*out, DropReason::kSharedKey);
-      else
+      if (out->state.relays_key_of(entry.state)) {
+        refuse(*out, DropReason::kSharedKey);
+      } else {
         repacketize(entry, *out, sink, hop, packet.data(), now);
+        is_taken = true;
+      }
       continue;
     }
     PacketBuffer outgoing;
@@ -552,7 +618,7 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
     } else {
       outgoing = io_->allocate();
       if (!outgoing) {
-        drop(*out, DropReason::kNoBuffer);
+        refuse(*out, DropReason::kNoBuffer);
         continue;
       }
       const MutableBytes data = packet.data();
@@ -564,13 +630,15 @@ void Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict&
     const bool silences = sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp;
     const bool blanks = sink.masked_extensions != 0 && !verdict.is_rtcp;
     if ((silences || blanks) && out->state.relays_key_of(entry.state)) {
-      drop(*out, DropReason::kSharedKey);
+      refuse(*out, DropReason::kSharedKey);
       continue;
     }
     if (silences) overwrite_payload(outgoing.data(), payload->silence);
     if (blanks) blank_extensions(outgoing.data(), sink.masked_extensions);
     queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), &entry.state, now);
+    is_taken = true;
   }
+  return is_taken ? DropReason::kNone : last;
 }
 
 void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
@@ -627,11 +695,16 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
 void Worker::flush() noexcept {
   seal_batch();
   if (outgoing_count_ == 0) return;
-  std::array<bool, kBatch> failed{};
-  io_->send({outgoing_.data(), outgoing_count_}, {failed.data(), outgoing_count_});
+  std::array<SendError, kBatch> errors{};
+  std::array<Endpoint, kBatch> to;
+  for (std::size_t i = 0; i < outgoing_count_; ++i) to[i] = outgoing_[i]->remote;
+  io_->send({outgoing_.data(), outgoing_count_}, {errors.data(), outgoing_count_});
   for (std::size_t i = 0; i < outgoing_count_; ++i) {
-    if (!failed[i]) continue;
-    outgoing_meta_[i].entry->state.on_send_failed(outgoing_meta_[i].via);
+    if (errors[i] == SendError::kNone) continue;
+    bump(totals_.send_errors[static_cast<std::size_t>(errors[i])]);
+    const Instant now = io_->now();
+    outgoing_meta_[i].entry->state.on_send_failed(outgoing_meta_[i].via, {errors[i], to[i], {}, 1, now, now},
+                                                  true);
     drop(*outgoing_meta_[i].entry, DropReason::kSendFailed);
     bump(interface_of(*outgoing_meta_[i].entry).egress.errors);
   }

@@ -45,6 +45,9 @@ struct RemoveTransport {
   Endpoint* last_peer = nullptr;
   /// Receives what it counted. May be null.
   TransportFigures* figures = nullptr;
+  /// Receive everything it knew at the end, and its flight recorder. May be null.
+  TransportSnapshot* last = nullptr;
+  std::unique_ptr<FlightRing>* flight = nullptr;
 };
 struct ReadTransport {
   TransportId id;
@@ -54,6 +57,11 @@ struct ReadTransport {
 struct ReadFigures {
   TransportId id;
   TransportFigures* into = nullptr;
+};
+/// A copy of its flight recorder; left as it is if there is none.
+struct ReadFlight {
+  TransportId id;
+  FlightRing* into = nullptr;
 };
 struct ExtractTransport {
   TransportId id;
@@ -90,9 +98,9 @@ struct StartPrompt {
 struct StopPrompt {
   TransportId id;
 };
-using WorkerCommand =
-    std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport, ReadTransport, ReadFigures,
-                 ExtractTransport, AdoptTransport, AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
+using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport,
+                                   ReadTransport, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport,
+                                   AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
 
 /// What a worker tells control.
 struct WorkerEvent {
@@ -126,6 +134,8 @@ class Worker {
   bool next_event(WorkerEvent& event) { return events_.pop(event); }
   /// What rings when there are events, or null. Before `run`; outlives the worker.
   void set_bell(Bell* bell) noexcept { bell_ = bell; }
+  /// What the flight recorders take in from now on. Any thread.
+  void set_flight_mode(FlightMode mode) noexcept { flight_mode_.store(mode, std::memory_order_relaxed); }
   /// Which worker it is, for taps. Before `run`.
   void set_number(unsigned number) noexcept {
     number_ = number;
@@ -161,6 +171,7 @@ class Worker {
   void execute(RemoveTransport& command);
   void execute(ReadTransport& command);
   void execute(ReadFigures& command);
+  void execute(ReadFlight& command);
   void execute(ExtractTransport& command);
   void execute(AdoptTransport& command);
   void execute(AttachTap& command);
@@ -185,8 +196,15 @@ class Worker {
   }
   void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
              int depth) noexcept;
-  void forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
-               Instant now) noexcept;
+  /// kNone if somebody gets it, else why the last receiver does not.
+  DropReason forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
+                     Instant now) noexcept;
+  /// Tells the flight recorder and the taps of `entry` what became of a received packet, of
+  /// which `start` is the beginning.
+  void witness(TransportEntry& entry, Component component, const Endpoint& from, Bytes start,
+               std::size_t size, bool is_rtcp, DropReason reason, Instant now) noexcept;
+  /// Notes what came back about packets that had left.
+  void note_problems(Instant now) noexcept;
   /// Another packet time for the party of `out`.
   void repacketize(TransportEntry& entry, TransportEntry& out, const Sink& sink,
                    const Transport::NextHop& hop, Bytes datagram, Instant now) noexcept;
@@ -220,6 +238,7 @@ class Worker {
   std::uint64_t posted_ = 0;
   std::atomic<std::uint64_t> completed_{0};
   TransportTable table_;
+  std::atomic<FlightMode> flight_mode_{FlightMode::kOff};
   std::unique_ptr<Offloader> offloader_;
   std::optional<Ssrc> forwarded_ssrc_;   // of the packet that is being judged, if media of it went on
   std::array<HeldAt, kMaxHeld> held_{};  // ring, by serial

@@ -1,6 +1,7 @@
 // Totals of one worker.
 #pragma once
 
+#include "relay/base/send_error.hpp"
 #include "relay/core/forward/plan.hpp"
 
 #include <algorithm>
@@ -71,6 +72,7 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> repacketizer_in{0};
   std::atomic<std::uint64_t> repacketizer_out{0};
   std::array<std::atomic<std::uint64_t>, kDropReasons> drops{};
+  std::array<std::atomic<std::uint64_t>, kSendErrors> send_errors{};
   /// Thread of the worker, and how often it woke up.
   std::atomic<std::int64_t> thread_id{0};
   std::atomic<std::uint64_t> wakeups{0};

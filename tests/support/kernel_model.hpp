@@ -89,6 +89,8 @@ class KernelModel final : public FlowOffload {
                                 now - state.heard_at >= std::chrono::milliseconds(500);
       if (now <= flow.open_until || may_continue) return false;
       ++state.foreign;
+      state.foreign_from = datagram.from;
+      state.foreign_at = now;
       return true;
     }
     const auto payload = std::ranges::find(flow.payloads, rtp->payload_type, &PayloadEntry::type);
@@ -111,7 +113,8 @@ class KernelModel final : public FlowOffload {
     stats.set_state(state.stream);
     stats.count(*rtp, datagram.payload.size(), known_type ? payload->clock_rate_hz : 0, now);
     state.stream = stats.state();
-    if (flow.sampling != Sampling::kNone) {
+    const bool is_sampled = flow.sampling != Sampling::kSparse || stats.counters().packets % 64 == 0;
+    if (flow.sampling != Sampling::kNone && is_sampled) {
       if (samples_.size() < room_)
         samples_.emplace_back(datagram, now);
       else

@@ -117,6 +117,7 @@ class SimWorld final : public World {
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
     make_rtpp(options);
     network_.set_outlet([this](const SimDatagram& datagram) {
+      if (is_broken_) return false;
       if (!peers_.contains(datagram.to)) return true;  // lost in the network
       received_.push_back({datagram.to, datagram.from, datagram.payload, elapsed()});
       return true;
@@ -151,6 +152,8 @@ class SimWorld final : public World {
   void open(const Endpoint& peer) override { peers_.insert(peer); }
   [[nodiscard]] Clock clock() const override { return {network_.now(), kWallStart + elapsed() + wall_step_}; }
   void limit_descriptors(std::size_t limit) override { network_.set_descriptor_limit(limit); }
+  void refuse_ports(bool on) override { network_.set_refuses_ports(on); }
+  void break_wire(bool on) override { is_broken_ = on; }
   void step_wall_clock(Duration step) override { wall_step_ += step; }
   void stop_for(Duration time) override { network_.advance_to(network_.now() + time); }
   [[nodiscard]] std::size_t open_ports() const override { return network_.open_ports(); }
@@ -188,6 +191,7 @@ class SimWorld final : public World {
   }
 
   SimNetwork network_;
+  bool is_broken_ = false;
   std::function<void(Instant)> on_time_;
   std::string name_;
   Instant start_;

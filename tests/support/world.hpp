@@ -86,6 +86,9 @@ class World {
 
   /// Simulation only: faults of the host.
   virtual void limit_descriptors(std::size_t) {}
+  /// The engine takes no port, or the wire no packet, while this is on.
+  virtual void refuse_ports(bool) {}
+  virtual void break_wire(bool) {}
   virtual void step_wall_clock(Duration) {}
   /// The process stands still: time passes, nothing runs.
   virtual void stop_for(Duration) {}

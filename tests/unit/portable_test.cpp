@@ -86,9 +86,9 @@ class PortableTest : public testing::TestWithParam<std::string> {
     buffer->remote = to;
     buffer->via = via;
     buffer->to_locked_peer = locked;
-    bool failed = true;
-    io.send({&buffer, 1}, {&failed, 1});
-    EXPECT_FALSE(failed);
+    SendError error = SendError::kOther;
+    io.send({&buffer, 1}, {&error, 1});
+    EXPECT_EQ(error, SendError::kNone);
   }
   static std::string receive(PortableIo& io) {
     std::string words;

@@ -2,8 +2,11 @@
 
 #include "codecs/audio/audio_decoder.hpp"
 #include "control/config/config.hpp"
+#include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/cli/cli_server.hpp"
+#include "control/protocol/cli/text_listener.hpp"
+#include "control/protocol/http/pages.hpp"
 #include "control/protocol/ng/http_server.hpp"
 #include "control/protocol/ng/listeners.hpp"
 #include "control/protocol/ng/notifier.hpp"
@@ -75,13 +78,19 @@ class PidFile {
   struct stat ours_ {};
 };
 
-/// As many descriptors as the kernel allows: each call needs four, and two more once its peers are locked.
-void raise_descriptor_limit(const InterfaceSet& interfaces) {
+/// For all media ports: each call needs four, and two more once its peers are locked.
+std::size_t wanted_descriptors(const InterfaceSet& interfaces) {
   std::size_t wanted = 1024;
   for (const auto& logical : interfaces.all()) {
     for (const auto& local : logical.addresses)
       wanted += local.ports->total() * 3;  // and one connected socket a pair
   }
+  return wanted;
+}
+
+/// As many descriptors as the kernel allows.
+void raise_descriptor_limit(const InterfaceSet& interfaces) {
+  const std::size_t wanted = wanted_descriptors(interfaces);
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur >= wanted) return;
@@ -230,6 +239,43 @@ std::string silence_of(const Call& call) {
   return text;
 }
 
+/// The record of a call that is over: text of a JSON object. It has no addresses and no digits (CTL-11).
+std::string call_record(const CallReport& report) {
+  const auto ms = [](WallTime time) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+  };
+  nlohmann::json streams = nlohmann::json::array();
+  for (const StreamReport& each : report.streams) {
+    const SsrcCounters& c = each.stream;
+    nlohmann::json stream = {{"leg", each.leg},
+                             {"media", each.media},
+                             {"type", each.type},
+                             {"packets_in", each.packets_in},
+                             {"packets_out", each.packets_out},
+                             {"refused", each.refused},
+                             {"from", to_string(each.from)},
+                             {"to", to_string(each.to)}};
+    if (c.packets != 0) {
+      stream["payload_type"] = c.last_payload_type;
+      stream["lost"] = c.lost();
+      stream["loss_bursts"] = c.loss_bursts;
+      stream["jitter_ms"] = static_cast<double>(c.jitter().count()) / 1e6;
+      stream["mos"] = each.mos;
+    }
+    streams.push_back(std::move(stream));
+  }
+  const MediaVerdict* main = report.explanation.main();
+  const nlohmann::json record = {{"call_id", report.call_id},
+                                 {"created_ms", ms(report.created)},
+                                 {"ended_ms", ms(report.ended)},
+                                 {"duration_s", std::chrono::duration<double>(report.duration).count()},
+                                 {"ended", to_string(report.reason)},
+                                 {"verdict", main == nullptr ? "fine" : to_string(main->cause)},
+                                 {"severity", to_string(report.explanation.worst())},
+                                 {"streams", std::move(streams)}};
+  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 /// Names of the system's interfaces that have `address`.
 std::vector<std::string> system_interfaces_of(const IpAddress& address) {
   std::vector<std::string> names;
@@ -274,10 +320,12 @@ class Daemon {
         rtpp_notifier_(base_.get(), config.rtpp_notify),
         rtpp_(manager_, interfaces, system_clocks,
               {config.rtpp_internal, config.rtpp_external, config.rtpp_prompts}, rtpp_notifier_),
-        cli_(manager_, ng_, system_clocks) {
-    cli_.set_engines([this] { return engines(); });
-    if (recorder_) cli_.set_recorder([this] { return recorder_figures(); });
-    if (!classic.empty()) cli_.set_rtpproxy([this] { return rtpproxy_figures(); });
+        parameters_(config, [this](const Config& changed) { apply(changed); }),
+        cli_(manager_, ng_, system_clocks),
+        metrics_(manager_, ng_, system_clocks),
+        pages_(cli_, metrics_, manager_) {
+    give_access(!classic.empty());
+    set_flight_mode(config.flight);
     for (const Endpoint& local : config.listen_ng) {
       udp_.push_back(std::make_unique<UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks,
                                                    config.control_tos));
@@ -300,6 +348,7 @@ class Daemon {
       http_.push_back(std::make_unique<ng::HttpServer>(base_.get(), local, tls, ng_, manager_, access_,
                                                        system_clocks, config.http_idle_timeout,
                                                        config.http_token));
+      http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
     };
@@ -311,8 +360,13 @@ class Daemon {
       });
     }
     if (config.control_socket != "none") {
-      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), config.control_socket, cli_);
+      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), config.control_socket, cli_, manager_);
       log::info("rtpferryctl on {}", config.control_socket);
+    }
+    for (const Endpoint& local : config.listen_cli) {
+      text_.push_back(
+          std::make_unique<cli::TextListener>(base_.get(), local, ng_, manager_, access_, system_clocks));
+      log::info("text commands on {}{}", local.to_string(), access_note(local));
     }
     add_timer();
     for (const int number : {SIGTERM, SIGINT}) {
@@ -387,6 +441,7 @@ class Daemon {
     if (config_.recorder.directory.empty()) return nullptr;
     auto recorder = Recorder::make(config_.recorder, static_cast<unsigned>(worker_count()),
                                    [](RecorderLogLevel level, const std::string& line) {
+                                     const log::Scope scope(log::Subsystem::kRecorder);
                                      if (level == RecorderLogLevel::kWarning)
                                        log::warn("{}", line);
                                      else
@@ -505,7 +560,14 @@ class Daemon {
         if (classic != nullptr && !classic->notify_target.empty())
           rtpp_notifier_.send(classic->notify_target, classic->notify_tag + "\n");
       }
+      const log::Scope scope(log::Subsystem::kCalls, call.id, call.debug);
       log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
+    };
+    listener.on_report = [this](const CallReport& report) {
+      metrics_.observe(report);
+      if (!writes_cdr_) return;
+      const log::Scope scope(log::Subsystem::kCalls, report.call_id);
+      log::record("cdr", call_record(report));
     };
     listener.on_dtmf = [this](const Call& call, const Leg& leg, const DtmfEvent& event) {
       notifier_.on_dtmf(call, leg, event, system_clocks().wall);
@@ -513,12 +575,14 @@ class Daemon {
         rtpp_notifier_.send(call.classic()->notify_target, line);
     };
     listener.on_unrecorded = [](const Call& call) {
+      const log::Scope scope(log::Subsystem::kRecorder, call.id, call.debug);
       log::error("call {}: not recorded, there is no recording-dir", log::quote(call.id));
     };
     listener.memory_is_short = [this] { return memory_.is_short(); };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
       // LIM-4 holds per stream; a spray over all ports must not fill the log either.
       if (!call.debug && ++events_logged_ > kEventsPerSecond) return;
+      const log::Scope scope(log::Subsystem::kMedia, call.id, call.debug);
       const auto level =
           event == TransportEvent::kLocked && !call.debug ? spdlog::level::debug : spdlog::level::info;
       spdlog::log(level, "call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
@@ -591,13 +655,118 @@ class Daemon {
     }
     log::configure(config->log_level, config->log_stderr, config->log_facility,
                    config->log_format == LogFormat::kJson);
+    parameters_.take(*config);
+    log::info("log level, limits and time-outs read again");
+  }
+
+  /// What may change while the daemon runs.
+  void apply(const Config& config) {
     SessionConfig session = manager_.config();
-    session.max_sessions = config->session.max_sessions;
-    session.max_cpu_percent = config->session.max_cpu_percent;
-    session.max_load = config->session.max_load;
-    session.max_bandwidth_bytes = config->session.max_bandwidth_bytes;
+    session.max_sessions = config.session.max_sessions;
+    session.max_cpu_percent = config.session.max_cpu_percent;
+    session.max_load = config.session.max_load;
+    session.max_bandwidth_bytes = config.session.max_bandwidth_bytes;
+    session.timeout = config.session.timeout;
+    session.silent_timeout = config.session.silent_timeout;
+    session.offer_timeout = config.session.offer_timeout;
+    session.final_timeout = config.session.final_timeout;
+    session.delete_delay = config.session.delete_delay;
+    session.measure_rtp = config.session.measure_rtp;
     manager_.set_config(session);
-    log::info("log level and limits read again");
+    log::set_level(config.log_level);
+    writes_cdr_ = config.cdr;
+    set_flight_mode(config.flight);
+  }
+
+  void set_flight_mode(FlightMode mode) {
+    for (std::size_t i = 0; i < plane_.workers(); ++i) plane_.worker(i).set_flight_mode(mode);
+  }
+
+  void give_access(bool has_classic) {
+    cli::DaemonAccess access;
+    metrics::Sources sources;
+    access.engines = sources.engines = [this] { return engines(); };
+    if (recorder_) access.recorder = sources.recorder = [this] { return recorder_figures(); };
+    if (has_classic) access.rtpproxy = sources.rtpproxy = [this] { return rtpproxy_figures(); };
+    access.facts = [this] { return facts(); };
+    access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
+    access.parameters = &parameters_;
+    sources.exposure = exposure();
+    cli_.set_daemon(std::move(access));
+    metrics_.set_sources(std::move(sources));
+    ng_.set_parameters(&parameters_);
+    ng_.set_observer(
+        [this](std::string_view command, Duration time) { metrics_.observe_request(command, time); });
+  }
+
+  /// How control listeners are guarded (CTL-2).
+  std::vector<std::string> exposure() const {
+    std::set<std::string> ways;
+    const auto note = [&](const std::vector<Endpoint>& listeners, bool is_http, bool is_tls) {
+      for (const Endpoint& local : listeners) {
+        if (local.address.is_loopback())
+          ways.insert("loopback");
+        else
+          ways.insert(config_.allow_open_control ? "open" : "allow-list");
+        if (is_http && !config_.http_token.empty()) ways.insert("token");
+        if (is_tls && !config_.https_client_ca.empty()) ways.insert("client-certificate");
+      }
+    };
+    note(config_.listen_ng, false, false);
+    note(config_.listen_tcp_ng, false, false);
+    note(config_.listen_cli, false, false);
+    note(config_.listen_http, true, false);
+    note(config_.listen_https, true, true);
+    return {ways.begin(), ways.end()};
+  }
+
+  /// What `rtpferryctl doctor` looks at.
+  nlohmann::json facts() {
+    const auto texts = [](const std::vector<Endpoint>& endpoints) {
+      nlohmann::json list = nlohmann::json::array();
+      for (const Endpoint& each : endpoints) list.push_back(each.to_string());
+      return list;
+    };
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    nlohmann::json ranges = nlohmann::json::array();
+    for (const LogicalInterface& logical : interfaces_.all()) {
+      for (const LocalAddress& local : logical.addresses) {
+        ranges.push_back({{"interface", logical.name},
+                          {"address", local.address.to_string()},
+                          {"advertised", local.advertised.to_string()},
+                          {"first", local.ports->first().value},
+                          {"last", local.ports->last().value},
+                          {"used", local.ports->used()},
+                          {"pairs", local.ports->total()},
+                          {"links", system_interfaces_of(local.address)}});
+      }
+    }
+    return {{"version", FERRY_VERSION},
+            {"pid", getpid()},
+            {"workers", plane_.workers()},
+            {"descriptor_limit", files.rlim_cur},
+            {"descriptors_wanted", wanted_descriptors(interfaces_)},
+            {"ranges", std::move(ranges)},
+            {"engines", engines()},
+            {"exposure", exposure()},
+            {"listeners",
+             {{"ng", texts(config_.listen_ng)},
+              {"ng_tcp", texts(config_.listen_tcp_ng)},
+              {"http", texts(config_.listen_http)},
+              {"https", texts(config_.listen_https)},
+              {"cli", texts(config_.listen_cli)}}},
+            {"has_http_token", !config_.http_token.empty()},
+            {"asks_client_certificate", !config_.https_client_ca.empty()},
+            {"allow_open_control", config_.allow_open_control},
+            {"latch", to_string(config_.session.latch)},
+            {"latch_by_rules", config_.session.learning == LearningAlgorithm::kRules},
+            {"offload_wanted", config_.offload != OffloadMode::kOff || !config_.offload_of.empty()},
+            {"recording_dir", config_.recorder.directory},
+            {"core_dumps", config_.core_dumps},
+            {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
+                            std::chrono::system_clock::now().time_since_epoch())
+                            .count()}};
   }
 
   const Config& config_;
@@ -614,7 +783,12 @@ class Daemon {
   ng::Notifier notifier_;
   rtpp::Notifier rtpp_notifier_;
   rtpp::Service rtpp_;
+  Parameters parameters_;
   cli::CliService cli_;
+  metrics::Metrics metrics_;
+  http::Pages pages_;
+  bool writes_cdr_ = config_.cdr;
+  std::vector<std::unique_ptr<cli::TextListener>> text_;
   std::vector<std::unique_ptr<UdpListener>> udp_;
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;
   std::vector<std::unique_ptr<rtpp::StreamListeners>> rtpp_streams_;
@@ -694,6 +868,10 @@ int run(std::span<char* const> arguments) {
   }
   if (config->show_help) {
     fmt::print("{}", help_text());
+    return 0;
+  }
+  if (config->show_manual) {
+    fmt::print("{}", manual_page());
     return 0;
   }
   if (config->show_version) {

@@ -1,16 +1,11 @@
 #include "control/protocol/cli/cli_server.hpp"
 
-#include "control/log/log.hpp"
-#include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/stream_listener.hpp"
-#include "control/session/recordings.hpp"
-#include "relay/base/ensure.hpp"
+#include "control/session/trace.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
-#include <malloc.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,130 +17,43 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kMaxLine = 64 * 1024;
+constexpr std::size_t kMaxTraces = 8;
+constexpr std::size_t kMaxUnread = 4 * 1024 * 1024;  // octets that a reader of a trace has not taken
+constexpr timeval kTraceInterval{0, 50'000};
 
 json error(std::string text) { return {{"error", std::move(text)}}; }
 
+std::string line_of(const json& reply) {
+  return reply.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+std::string hex_of(Bytes octets) {
+  std::string text;
+  for (const std::byte octet : octets) text += fmt::format("{:02x}", std::to_integer<unsigned>(octet));
+  return text;
+}
+
 }  // namespace
-
-json CliService::stats() {
-  json j = json::parse(ng::encode_json(Value(ng_.statistics())));
-  json drops = json::object();
-  for (const DropReasonRow& row : kDropReasonRows) {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
-      sum += manager_.plane().worker(i).totals().drops[static_cast<std::size_t>(row.reason)].load();
-    }
-    if (sum != 0) drops[std::string(row.name)] = sum;
-  }
-  j["drops"] = std::move(drops);
-  std::uint64_t unserved = 0;
-  for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
-    unserved += manager_.plane().worker(i).totals().unserved_ports.load();
-  }
-  j["unserved_ports"] = unserved;
-  j["control"] = {{"cached_replies", ng_.cache().size()},
-                  {"cached_bytes", ng_.cache().bytes()},
-                  {"errors", ng_.errors()},
-                  {"repeated_keys", ng_.repeated_keys()}};
-  // In use, not what the allocator keeps: comparable before and after calls.
-  j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
-  if (recorder_) j["recorder"] = recorder_();
-  if (rtpproxy_) j["rtpproxy"] = rtpproxy_();
-  j["broken_invariants"] = g_broken_invariants.load();
-  return j;
-}
-
-json CliService::ports() {
-  json list = json::array();
-  for (const LogicalInterface& logical : manager_.interfaces().all()) {
-    for (const LocalAddress& local : logical.addresses) {
-      const PortPool& pool = *local.ports;
-      list.push_back({{"interface", logical.name},
-                      {"address", local.address.to_string()},
-                      {"advertised", local.advertised.to_string()},
-                      {"first", pool.first().value},
-                      {"last", pool.last().value},
-                      {"pairs", pool.total()},
-                      {"used", pool.used()},
-                      {"resting", pool.resting()},
-                      {"forced_reuses", pool.forced_reuses()}});
-    }
-  }
-  return {{"ports", std::move(list)}};
-}
-
-json CliService::unknown_flags() {
-  json list = json::array();
-  for (const auto& [word, seen] : ng_.unknown_words()) {
-    list.push_back({{"word", word}, {"count", seen.count}, {"did_you_mean", seen.suggestion}});
-  }
-  return {{"unknown", std::move(list)}};
-}
-
-json CliService::record(const std::string& action, const std::string& call_id) {
-  Request request;
-  request.call_id = call_id;
-  Recordings recordings(manager_);
-  if (manager_.find(call_id) == nullptr) return error("no such call");
-  if (action == "start") {
-    recordings.start(request);
-  } else if (action == "stop") {
-    recordings.stop(request);
-  } else if (action == "pause") {
-    recordings.pause(request);
-  } else {
-    return error("record needs start, stop or pause");
-  }
-  manager_.flush(clock_());
-  const CallRecording* recording = manager_.find(call_id)->recording();
-  if (recording == nullptr && action == "start") return error("the daemon has no recording-dir");
-  return {{"recording", recording == nullptr ? "off" : recording->is_paused() ? "paused" : "on"}};
-}
-
-json CliService::execute(const json& request, std::string_view peer) {
-  const auto text = [&](const char* key) {
-    const auto found = request.find(key);
-    return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
-  };
-  const Clock clock = clock_();
-  const std::string command = text("command");
-  if (command == "list") return {{"calls", manager_.list_calls(clock)}};
-  if (command == "stats") return stats();
-  if (command == "ports") return ports();
-  if (command == "engines" && engines_) return engines_();
-  if (command == "unknown-flags") return unknown_flags();
-  if (command == "version")
-    return {{"version", FERRY_VERSION}, {"software", manager_.config().software_name}};
-  if (command == "show") {
-    json call = manager_.show(text("call_id"), clock);
-    return call.is_null() ? error("no such call") : call;
-  }
-  if (command == "record") return record(text("action"), text("call_id"));
-  if (command == "terminate") {
-    if (request.value("all", false)) {
-      const std::size_t count = manager_.terminate_all(clock);
-      manager_.flush(clock);
-      log::warn("{} terminated all {} calls", peer, count);
-      return {{"terminated", count}};
-    }
-    const std::string call_id = text("call_id");
-    const bool found = manager_.terminate(call_id, clock);
-    manager_.flush(clock);
-    if (!found) return error("no such call");
-    log::warn("{} terminated call {}", peer, log::quote(call_id));
-    return {{"terminated", 1}};
-  }
-  return error("unknown command");
-}
 
 struct CliServer::Connection {
   CliServer* server = nullptr;
   bufferevent* stream = nullptr;
   std::string peer;
+  // Of a trace.
+  std::unique_ptr<Trace> trace;
+  Event timer;
+  std::uint64_t packets_left = 0;
+  Instant until{};
+  Instant started{};
+
+  void write(const json& reply) const {
+    const std::string text = line_of(reply);
+    bufferevent_write(stream, text.data(), text.size());
+  }
 };
 
-CliServer::CliServer(event_base* base, const std::string& path, CliService& service)
-    : base_(base), path_(path), service_(service) {
+CliServer::CliServer(event_base* base, const std::string& path, CliService& service, SessionManager& manager)
+    : base_(base), path_(path), service_(service), manager_(manager) {
   listener_ = listen_on_path(
       base, path,
       [](evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) {
@@ -187,12 +95,80 @@ void CliServer::serve(Connection& connection) {
   while (char* line = evbuffer_readln(input, nullptr, EVBUFFER_EOL_LF)) {
     const json request = json::parse(line, nullptr, false);
     free(line);  // libevent's buffer is from malloc
-    const json reply =
-        request.is_object() ? service_.execute(request, connection.peer) : error("not a JSON object");
-    const std::string text = reply.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    bufferevent_write(connection.stream, text.data(), text.size());
+    if (!request.is_object()) {
+      connection.write(error("not a JSON object"));
+    } else if (request.value("command", json()) == "trace") {
+      start_trace(connection, request);
+    } else {
+      connection.write(service_.execute(request, connection.peer));
+    }
   }
   if (evbuffer_get_length(input) > kMaxLine) close(connection);
+}
+
+void CliServer::start_trace(Connection& connection, const json& request) {
+  constexpr std::uint64_t kUsualPackets = 100;
+  constexpr std::int64_t kLongest = 3600;  // seconds
+  const auto text = [&](const char* key) { return request.value(key, json()); };
+  const std::string call_id =
+      text("call_id").is_string() ? text("call_id").get<std::string>() : std::string();
+  if (manager_.find(call_id) == nullptr) {
+    connection.write(error("no such call"));
+    return;
+  }
+  const auto running =
+      std::ranges::count_if(connections_, [](const auto& each) { return each->trace != nullptr; });
+  if (connection.trace || static_cast<std::size_t>(running) >= kMaxTraces) {
+    connection.write(error("too many traces are running"));
+    return;
+  }
+  const auto seconds = text("seconds").is_number() ? text("seconds").get<std::int64_t>() : 30;
+  connection.packets_left =
+      text("count").is_number_unsigned() ? text("count").get<std::uint64_t>() : kUsualPackets;
+  connection.started = service_.now().now;
+  connection.until =
+      connection.started + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 1, kLongest));
+  connection.trace = std::make_unique<Trace>(manager_, call_id);
+  connection.timer.reset(event_new(
+      base_, -1, EV_PERSIST,
+      [](evutil_socket_t, short, void* c) {
+        auto& self = *static_cast<Connection*>(c);
+        self.server->follow_trace(self);
+      },
+      &connection));
+  event_add(connection.timer.get(), &kTraceInterval);
+  connection.write({{"tracing", call_id}});
+  follow_trace(connection);
+}
+
+void CliServer::follow_trace(Connection& connection) {
+  const bool is_alive = connection.trace->poll([&](const Trace::Seen& seen) {
+    if (connection.packets_left == 0) return;
+    --connection.packets_left;
+    const TracedPacket& packet = seen.packet;
+    connection.write(
+        {{"t", std::chrono::duration<double>(packet.at - connection.started).count()},
+         {"leg", seen.leg},
+         {"media", seen.media},
+         {"port", packet.port == Component::kRtp ? "rtp" : "rtcp"},
+         {"is_rtcp", packet.is_rtcp},
+         {"from", packet.from.to_string()},
+         {"to", Endpoint{seen.local.address,
+                         UdpPort{static_cast<std::uint16_t>(seen.local.port.value +
+                                                            (packet.port == Component::kRtcp ? 1 : 0))}}
+                    .to_string()},
+         {"size", packet.size},
+         {"verdict", packet.reason == DropReason::kNone ? "forwarded" : to_string(packet.reason)},
+         {"start", hex_of(Bytes(packet.start).first(packet.kept))}});
+  });
+  const bool is_slow = evbuffer_get_length(bufferevent_get_output(connection.stream)) > kMaxUnread;
+  if (is_alive && !is_slow && connection.packets_left > 0 && service_.now().now < connection.until) return;
+  connection.write({{"end", !is_alive ? "the call ended"
+                            : is_slow ? "the reader is too slow"
+                                      : "done"},
+                    {"lost", connection.trace->lost()}});
+  connection.timer.reset();
+  connection.trace.reset();
 }
 
 void CliServer::close(Connection& connection) {

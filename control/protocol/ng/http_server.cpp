@@ -82,6 +82,7 @@ TlsContext::TlsContext(const std::string& certificate, const std::string& key, c
   if (SSL_CTX_use_PrivateKey_file(context_, key_file.c_str(), SSL_FILETYPE_PEM) != 1)
     refuse("https-key " + key_file);
   if (SSL_CTX_check_private_key(context_) != 1) refuse("https-key " + key_file);
+  asks_for_certificate_ = !client_ca.empty();
   if (client_ca.empty()) return;
   if (SSL_CTX_load_verify_locations(context_, client_ca.c_str(), nullptr) != 1)
     refuse("https-client-ca " + client_ca);
@@ -225,7 +226,7 @@ std::optional<std::string> HttpServer::serve(std::string_view protocol, std::str
   } else if (protocol == kProtocols[1]) {
     answer = service_.handle_document(message, source);
   } else if (protocol == kProtocols[2]) {
-    answer = run_text_command(message, manager_, clock_());
+    answer = run_text_command(message, manager_, service_, clock_());
   } else {
     answer = std::string(message);
   }
@@ -283,6 +284,15 @@ void HttpServer::on_request(evhttp_request* request) {
       if (path == "/ping") {
         reply(request, 200, "OK", "text/plain", "pong\n");
         return;
+      }
+      if (pages_) {
+        // Beyond this host nobody reads about calls without a secret (CTL-8).
+        const bool has_secret = !token_.empty() || (tls_ != nullptr && tls_->asks_for_certificate());
+        const auto page = has_secret || source->is_loopback() ? pages_(uri) : std::nullopt;
+        if (page) {
+          reply(request, page->status, page->status == 200 ? "OK" : "Failed", page->type.c_str(), page->body);
+          return;
+        }
       }
       not_found(request);
       return;

@@ -26,10 +26,21 @@ class TlsContext {
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
   [[nodiscard]] ssl_ctx_st* get() const { return context_; }
+  [[nodiscard]] bool asks_for_certificate() const { return asks_for_certificate_; }
 
  private:
+  bool asks_for_certificate_ = false;
   ssl_ctx_st* context_ = nullptr;
 };
+
+/// What a listener shows besides the protocol.
+struct HttpPage {
+  int status = 200;
+  std::string type;
+  std::string body;
+};
+/// By path and query; nothing if there is no such page.
+using HttpPages = std::function<std::optional<HttpPage>(std::string_view target)>;
 
 /// `POST /ng` (with cookie), `POST /ng-plain` (without), `GET /ping`, and WebSocket with the subprotocols
 /// `ng.rtpengine.com`, `ng-plain.rtpengine.com`, `cli.rtpengine.com`, `echo.rtpengine.com`. Control thread
@@ -45,6 +56,8 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
+  /// Shown to this host, and to others if a token or a client certificate is asked for.
+  void set_pages(HttpPages pages) { pages_ = std::move(pages); }
   /// Port that was bound: for tests that ask for any.
   [[nodiscard]] std::uint16_t port() const { return port_; }
 
@@ -68,6 +81,7 @@ class HttpServer {
   std::function<Clock()> clock_;
   std::chrono::seconds idle_;
   std::string token_;
+  HttpPages pages_;
   std::uint16_t port_ = 0;
   std::list<std::unique_ptr<WebSocket>> sockets_;
 };

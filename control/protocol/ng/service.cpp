@@ -1,5 +1,6 @@
 #include "control/protocol/ng/service.hpp"
 
+#include "control/log/log.hpp"
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/text_command.hpp"
@@ -51,7 +52,7 @@ Outcome statistics(Context& c) {
 Outcome cli(Context& c) {
   if (!c.request.body) return fail(RequestError{"No 'body' in message", false, false});
   Dict dict;
-  dict.set("response", run_text_command(*c.request.body, c.manager, c.clock));
+  dict.set("response", run_text_command(*c.request.body, c.manager, c.service, c.clock));
   return dict;
 }
 
@@ -261,6 +262,8 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   const auto index = static_cast<std::size_t>(row - kRows.begin());
   Request request = parse_request(document, templates_);
   request.client = source;
+  const log::Scope scope(log::Subsystem::kControl,
+                         request.call_id ? std::string_view(*request.call_id) : std::string_view());
   count_unknown(request);
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;
@@ -271,8 +274,12 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   }
   const auto client = clients_.size() < kMaxClients || clients_.contains(source) ? source : IpAddress{};
   Client& counts = clients_[client];
-  ++counts.commands[index].count;
-  counts.commands[index].time += std::chrono::steady_clock::now() - before;
+  const Duration time = std::chrono::steady_clock::now() - before;
+  for (CommandCount* count : {&counts.commands[index], &totals_[index]}) {
+    ++count->count;
+    count->time += time;
+  }
+  if (observer_) observer_(row->name, time);
   const Value* result = reply.find("result");
   if (result != nullptr && *result == Value("error")) {
     ++counts.errors;
@@ -280,6 +287,8 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   }
   return reply;
 }
+
+std::string_view NgService::command_name(std::size_t index) { return kRows[index].name; }
 
 Dict NgService::dispatch(std::size_t index, const Request& request) {
   const CommandRow& row = kRows[index];

@@ -5,6 +5,7 @@
 #include "control/protocol/ng/request_parser.hpp"
 #include "control/protocol/reply_cache.hpp"
 #include "control/session/manager.hpp"
+#include "control/session/parameter_access.hpp"
 
 #include <array>
 #include <functional>
@@ -59,6 +60,18 @@ class NgService final : public DatagramService {
   [[nodiscard]] std::uint64_t repeated_keys() const { return repeated_keys_; }
   [[nodiscard]] std::uint64_t errors() const { return errors_; }
   [[nodiscard]] const ReplyCache& cache() const { return cache_; }
+  /// `visit(name, count)` for each command, all clients together.
+  template <class Visit>
+  void each_command(Visit visit) const {
+    for (std::size_t i = 0; i < kCommands; ++i) visit(command_name(i), totals_[i]);
+  }
+  /// Told of each command that was carried out, and how long it took.
+  void set_observer(std::function<void(std::string_view command, Duration time)> observer) {
+    observer_ = std::move(observer);
+  }
+  /// For `cli`: run-time parameters may be read and set.
+  void set_parameters(ParameterAccess* parameters) { parameters_ = parameters; }
+  [[nodiscard]] ParameterAccess* parameters() const { return parameters_; }
   /// The `statistics` dictionary (NG reference, section 15).
   Dict statistics() const;
 
@@ -68,6 +81,7 @@ class NgService final : public DatagramService {
     std::uint64_t errors = 0;
   };
 
+  static std::string_view command_name(std::size_t index);
   Dict execute(const Dict& document, const IpAddress& source);
   Dict dispatch(std::size_t command, const Request& request);
   void count_unknown(const Request& request);
@@ -78,6 +92,9 @@ class NgService final : public DatagramService {
   ReplyCache cache_;
   std::map<IpAddress, Client> clients_;
   std::map<std::string, UnknownWord> unknown_;
+  std::array<CommandCount, kCommands> totals_;
+  std::function<void(std::string_view, Duration)> observer_;
+  ParameterAccess* parameters_ = nullptr;
   Instant started_;
   TrafficRates rates_;
   std::uint64_t repeated_keys_ = 0;

@@ -1,9 +1,14 @@
 #include "control/protocol/ng/text_command.hpp"
 
+#include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/service.hpp"
+
 #include <array>
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
 
 namespace ferry::ng {
 
@@ -11,6 +16,7 @@ namespace {
 
 struct Context {
   SessionManager& manager;
+  NgService& service;
   const Clock& clock;
 };
 
@@ -47,7 +53,107 @@ std::string num_sessions(const Context& context, std::string_view) {
       all, all, only_v4, only_v6, mixed);
 }
 
-std::string sessions(const Context& context, std::string_view) {
+/// What rtpengine calls a run-time parameter, and its option here.
+struct ParameterRow {
+  std::string_view word;
+  std::string_view option;
+  std::string_view label;
+};
+constexpr std::array<ParameterRow, 8> kParameters = {{
+    {"maxsessions", "max-sessions", "Maximum sessions"},
+    {"maxcpu", "max-cpu", "Maximum CPU usage"},
+    {"maxload", "max-load", "Maximum load average"},
+    {"maxbw", "max-bandwidth", "Maximum bandwidth"},
+    {"timeout", "timeout", "TIMEOUT"},
+    {"silenttimeout", "silent-timeout", "SILENT_TIMEOUT"},
+    {"finaltimeout", "final-timeout", "FINAL_TIMEOUT"},
+    {"offertimeout", "offer-timeout", "OFFER_TIMEOUT"},
+}};
+
+std::string_view option_of(std::string_view word) {
+  if (word == "loglevel") return "log-level";
+  for (const ParameterRow& row : kParameters) {
+    if (row.word == word) return row.option;
+  }
+  return word;  // our own names are known too
+}
+
+std::string no_parameters() { return "This relay has no run-time parameters\n"; }
+
+std::string get_parameter(const Context& context, std::string_view word) {
+  const ParameterAccess* parameters = context.service.parameters();
+  if (parameters == nullptr) return no_parameters();
+  const auto value = parameters->get(option_of(word));
+  if (!value) return fmt::format("Unknown parameter '{}'\n", word);
+  for (const ParameterRow& row : kParameters) {
+    const bool is_unlimited = *value == "0" && word.starts_with("max");
+    if (row.word == word) return fmt::format("{}: {}\n", row.label, is_unlimited ? "unlimited" : *value);
+  }
+  return fmt::format("{}: {}\n", word, *value);
+}
+
+std::string set_parameter(const Context& context, std::string_view rest) {
+  ParameterAccess* parameters = context.service.parameters();
+  if (parameters == nullptr) return no_parameters();
+  const auto blank = rest.find(' ');
+  if (blank == std::string_view::npos) return "Missing parameter or value\n";
+  const std::string_view word = rest.substr(0, blank);
+  std::string_view value = rest.substr(blank + 1);
+  if (value == "-1" || value == "unlimited") value = "0";
+  if (const std::string wrong = parameters->set(option_of(word), value); !wrong.empty())
+    return fmt::format("{}\n", wrong);
+  return fmt::format("Success setting {} to {}\n", word, parameters->get(option_of(word)).value_or(""));
+}
+
+std::string parameters(const Context& context, std::string_view what) {
+  const ParameterAccess* access = context.service.parameters();
+  if (access == nullptr) return no_parameters();
+  std::string text;
+  for (const auto& each : access->list()) {
+    if (what == "start") {
+      text += fmt::format("{} = {}\n", each.name, each.at_start);
+    } else if (what == "current" || what.empty()) {
+      text += fmt::format("{} = {}\n", each.name, each.value);
+    } else if (what == "diff") {
+      if (each.value != each.at_start)
+        text += fmt::format("{}: {} => {}\n", each.name, each.at_start, each.value);
+    } else {
+      return "params takes start, current or diff\n";
+    }
+  }
+  return text;
+}
+
+std::string json_statistics(const Context& context, std::string_view) {
+  return encode_json(Value(context.service.statistics())) + "\n";
+}
+
+std::string session(const Context& context, std::string_view call_id) {
+  const Call* call = context.manager.find(call_id);
+  if (call == nullptr) return fmt::format("Call Id not found ({})\n", call_id);
+  std::string text =
+      fmt::format("callid: {}\ncreated: {}\nlast signal: {}\n", call->id,
+                  std::chrono::duration_cast<std::chrono::seconds>(call->created.time_since_epoch()).count(),
+                  call->last_signal_unix);
+  for (const auto& leg : call->legs) {
+    text += fmt::format("--- Tag '{}', type: {}, label '{}'\n", leg->tag,
+                        leg->from_offer_answer ? "offer/answer" : "pub/sub", leg->label());
+    for (const auto& media : leg->medias) {
+      text += fmt::format("------ Media #{} ({} over {})\n", media->index, media->type, media->protocol);
+      const PortSet* ports = std::as_const(*media).active_ports();
+      if (ports == nullptr || ports->closed) continue;
+      text += fmt::format("-------- Port {:>5} <> {} ({} packets, {} lost, {} refused)\n", ports->port.value,
+                          media->remote_known ? media->remote_rtp.to_string() : std::string("unknown"),
+                          ports->activity->rtp_packets.load(), ports->activity->rtp_lost.load(),
+                          ports->activity->refused.load());
+    }
+  }
+  return text;
+}
+
+std::string sessions(const Context& context, std::string_view rest) {
+  if (rest == "own" || rest == "all" || rest == "foreign") rest = {};
+  if (!rest.empty()) return session(context, rest);
   std::string text;
   context.manager.each_call([&](const Call& call) { text += fmt::format("callid: {}\n", call.id); });
   return text.empty() ? "No sessions on this media relay.\n" : text;
@@ -98,18 +204,49 @@ struct Row {
   std::string_view words;
   std::string (*run)(const Context&, std::string_view rest);
 };
-constexpr std::array<Row, 6> kRows = {{{"list numsessions", num_sessions},
-                                       {"list sessions", sessions},
-                                       {"list totals", totals},
-                                       {"list maxsessions", max_sessions},
-                                       {"list interfaces", interfaces},
-                                       {"terminate", terminate}}};
+std::string help(const Context&, std::string_view);
+
+constexpr auto kRows = std::to_array<Row>({
+    {"list numsessions", num_sessions},
+    {"list sessions", sessions},
+    {"list totals", totals},
+    {"list interfaces", interfaces},
+    {"list jsonstats", json_statistics},
+    {"list maxsessions", max_sessions},
+    {"list maxopenfiles",
+     [](const Context&, std::string_view) {
+       return fmt::format("Maximum open files configured: {}\n", sysconf(_SC_OPEN_MAX));
+     }},
+    {"list timeout", [](const Context& c, std::string_view) { return get_parameter(c, "timeout"); }},
+    {"list silenttimeout",
+     [](const Context& c, std::string_view) { return get_parameter(c, "silenttimeout"); }},
+    {"list finaltimeout",
+     [](const Context& c, std::string_view) { return get_parameter(c, "finaltimeout"); }},
+    {"list offertimeout",
+     [](const Context& c, std::string_view) { return get_parameter(c, "offertimeout"); }},
+    {"list loglevels", [](const Context& c, std::string_view) { return get_parameter(c, "loglevel"); }},
+    {"get", get_parameter},
+    {"set", set_parameter},
+    {"params", parameters},
+    {"call list", sessions},
+    {"call info", session},
+    {"call terminate", terminate},
+    {"terminate", terminate},
+    {"help", help},
+});
+
+std::string help(const Context&, std::string_view) {
+  std::string text;
+  for (const Row& row : kRows) text += fmt::format("{}\n", row.words);
+  return text;
+}
 
 }  // namespace
 
-std::string run_text_command(std::string_view line, SessionManager& manager, const Clock& clock) {
+std::string run_text_command(std::string_view line, SessionManager& manager, NgService& service,
+                             const Clock& clock) {
   while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-  const Context context{manager, clock};
+  const Context context{manager, service, clock};
   for (const Row& row : kRows) {
     if (!line.starts_with(row.words)) continue;
     std::string_view rest = line.substr(row.words.size());
@@ -117,7 +254,7 @@ std::string run_text_command(std::string_view line, SessionManager& manager, con
     while (rest.starts_with(' ')) rest.remove_prefix(1);
     return row.run(context, rest);
   }
-  return fmt::format("Unknown or incomplete command: '{}'\n", line.substr(0, 200));
+  return fmt::format("Unknown or incomplete command: '{}' (help lists them)\n", line.substr(0, 200));
 }
 
 }  // namespace ferry::ng

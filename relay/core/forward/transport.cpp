@@ -160,11 +160,24 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     case SrtpResult::kNotAuthentic:
     case SrtpResult::kNoRoom:
       note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
+      if (kind == DatagramClass::kRtp) look_for_roll_over(datagram, now);
       return refuse(DropReason::kNotAuthentic);
   }
   if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
   return latch_[index(component)].lock_authenticated(from, now, own) ? DropReason::kNone
                                                                      : refuse(DropReason::kForbiddenSource);
+}
+
+void Transport::look_for_roll_over(Bytes datagram, Instant now) {
+  constexpr Duration kInterval = 1s;  // a forger must not make us work
+  if (roll_over_tried_ != Instant{} && now - roll_over_tried_ < kInterval) return;
+  roll_over_tried_ = now;
+  for (const auto& each : protection_->incoming) {
+    const auto other = each.receiver.find_roll_over(datagram);
+    if (!other) continue;
+    made_evidence().roll_over = {other->expected, other->used, Ssrc{read_u32(datagram, 8)}, now};
+    return;
+  }
 }
 
 bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
@@ -268,6 +281,7 @@ void Transport::rebuild_sources(const TransportPlan& old) {
 Verdict Transport::drop(Component component, DropReason reason) noexcept {
   count_drop(reason);
   ++counters_[index(component)].errors_in;
+  activity_->refused.store(activity_->refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   return {Verdict::Kind::kDrop, reason, 0, 0, false};
 }
 
@@ -372,10 +386,12 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   // SRTP has judged the index of a protected packet (SSR-4).
   if (!is_protected() && stats->check(rtp->sequence) != StreamStats::Check::kOk)
     return drop(component, DropReason::kSequenceJump);
+  const std::uint64_t lost = stats->counters().lost();
   stats->count(*rtp, datagram.size(), payload != nullptr ? payload->clock_rate_hz : 0, now);
   if (payload != nullptr && payload->g711 != G711Law::kNone) {
-    stats->count_g711(is_silent(payload->g711, rtp->payload));
+    stats->count_g711(is_silent(payload->g711, rtp->payload), now);
   }
+  publish(stats->counters(), 1, lost);
   activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   return deliver(component, *source, datagram, false, now);
 }
@@ -466,6 +482,48 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
   }
   read_reports(source, datagram, now);
   return deliver(component, source, datagram, true, now);
+}
+
+void Transport::publish(const SsrcCounters& stream, std::uint64_t packets,
+                        std::uint64_t lost_before) noexcept {
+  const auto add = [](std::atomic<std::uint64_t>& to, std::uint64_t what) {
+    to.store(to.load(std::memory_order_relaxed) + what, std::memory_order_relaxed);
+  };
+  add(activity_->rtp_packets, packets);
+  add(activity_->rtp_lost, stream.lost() - lost_before);  // may wrap: a late packet makes it less
+  activity_->jitter_us.store(static_cast<std::uint32_t>(stream.jitter().count() / 1000),
+                             std::memory_order_relaxed);
+}
+
+void Transport::record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
+                              DropReason reason, bool is_below, Instant now) {
+  if (!flight_) flight_ = std::make_unique<FlightRing>();
+  flight_->add(from, component == Component::kRtcp, start, size, reason, is_below, now);
+}
+
+void Transport::note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason,
+                             Instant now) {
+  Refusal refusal;
+  refusal.reason = reason;
+  refusal.component = static_cast<std::uint8_t>(component);
+  refusal.from = from;
+  refusal.last = now;
+  if (start.size() >= kRtpFixedHeaderSize) {
+    refusal.type = PayloadType{static_cast<std::uint8_t>(read_u8(start, 1) & 0x7f)};
+    refusal.sequence = SeqNo{read_u16(start, 2)};
+    refusal.ssrc = Ssrc{read_u32(start, 8)};
+  }
+  made_evidence().note(refusal);
+}
+
+void Transport::on_sample(Bytes start, Instant now) noexcept {
+  const auto rtp = parse_rtp(start);  // one whose padding lies further on is left alone
+  if (!rtp || plan_->sources.size() != 1) return;
+  const PayloadEntry* payload = plan_->sources.front().payload_of(start);
+  if (payload == nullptr || payload->g711 == G711Law::kNone) return;
+  for (StreamStats& stream : states_.front().ingress) {
+    if (stream.counters().ssrc == rtp->ssrc) stream.count_g711(is_silent(payload->g711, rtp->payload), now);
+  }
 }
 
 Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
@@ -693,9 +751,28 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
     if (times == 0) return;
     count_drop(reason, times);
     counters_[0].errors_in += times;
+    activity_->refused.store(activity_->refused.load(std::memory_order_relaxed) + times,
+                             std::memory_order_relaxed);
   };
   if (state.foreign != seen.foreign) note(TransportEvent::kForeignSource);
-  if (state.rate_limited != seen.rate_limited) note(TransportEvent::kRateLimited);
+  if (state.foreign != seen.foreign && state.foreign_from.is_set()) {
+    Refusal refusal;
+    refusal.reason = DropReason::kForeignSource;
+    refusal.from = state.foreign_from;
+    refusal.last = state.foreign_at;
+    refusal.times = state.foreign - seen.foreign;
+    made_evidence().note(refusal);
+  }
+  if (state.rate_limited != seen.rate_limited) {
+    note(TransportEvent::kRateLimited);
+    Refusal refusal;
+    refusal.reason = DropReason::kRateLimited;
+    refusal.from = latch_[0].learned();
+    refusal.ssrc = state.stream.counters.ssrc;
+    refusal.last = state.heard_at;
+    refusal.times = state.rate_limited - seen.rate_limited;
+    made_evidence().note(refusal);
+  }
   count(DropReason::kForeignSource, state.foreign - seen.foreign);
   count(DropReason::kRateLimited, state.rate_limited - seen.rate_limited);
   const SsrcCounters& now = state.stream.counters;
@@ -711,6 +788,7 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
   Absorbed done{now.packets - before.packets, now.bytes - before.bytes,
                 now.highest_extended != before.highest_extended, &stream->counters()};
   if (done.packets == 0) return done;
+  publish(now, done.packets, before.lost());
   counters_[0].packets_in += done.packets;
   counters_[0].bytes_in += done.bytes;
   last_packet_[0] = now.last_packet;
@@ -769,6 +847,7 @@ TransportSnapshot Transport::snapshot() const {
   s.drops = drops();
   s.verified = verified_;
   s.unverified_since = unverified_since_;
+  if (evidence_) s.evidence = *evidence_;
   for (std::size_t i = 0; i < states_.size(); ++i) {
     TransportSnapshot::Source& source = s.sources.emplace_back();
     source.media = plan_->sources[i].media;

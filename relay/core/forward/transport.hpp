@@ -2,6 +2,8 @@
 // sends.
 #pragma once
 
+#include "relay/core/evidence/evidence.hpp"
+#include "relay/core/evidence/flight_ring.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
@@ -26,13 +28,19 @@ struct ComponentCounters {
   bool operator==(const ComponentCounters&) const = default;
 };
 
-/// Written by the worker, read by control without locks: enough to decide about time-outs.
+/// Written by the worker, read by control without locks: enough to decide about time-outs and to sort calls.
 struct TransportActivity {
   std::atomic<std::int64_t> last_packet_ns{0};  // Instant since epoch, 0 = none yet
   std::atomic<std::int64_t> last_rtp_ns{0};
   std::atomic<std::int64_t> last_user_ns{0};    // that user space saw
   std::atomic<std::int64_t> last_kernel_ns{0};  // that was forwarded below the sockets
   std::atomic<bool> is_below{false};            // its media is forwarded below now
+  std::atomic<bool> is_unserved{false};         // the engine would not take its RTP port
+  // RTP that was taken and what is missing of it, and whatever was refused; one writer.
+  std::atomic<std::uint64_t> rtp_packets{0};
+  std::atomic<std::uint64_t> rtp_lost{0};
+  std::atomic<std::uint64_t> refused{0};
+  std::atomic<std::uint32_t> jitter_us{0};  // of the stream heard last
 };
 
 /// Everything a transport knows, as plain values (design seam 3). Version it with `kVersion` when it changes.
@@ -63,6 +71,7 @@ struct TransportSnapshot {
   DropCounters drops;
   std::vector<Source> sources;
   std::optional<Srtp> srtp;
+  std::optional<Evidence> evidence;  // not part of an export
   bool verified = false;
   Instant unverified_since{};
   bool operator==(const TransportSnapshot&) const = default;
@@ -196,7 +205,22 @@ class Transport {
   /// Where media goes until the plan or the latch changes; unset if a packet must decide.
   [[nodiscard]] Endpoint lasting_hop() const noexcept;
 
-  void on_send_failed(Component via) noexcept { ++counters_[index(via)].errors_out; }
+  /// A packet to `to` did not get there, as `reporter` said (unset: this host). Counted as an error only if
+  /// it never left.
+  void on_send_failed(Component via, const SendFailure& failure, bool never_left) {
+    if (never_left) ++counters_[index(via)].errors_out;
+    made_evidence().note(failure);
+  }
+  /// A received datagram, of which `start` is the beginning, was refused: kept for explanations.
+  void note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason, Instant now);
+  /// What became of a received datagram goes into the flight recorder.
+  void record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
+                     DropReason reason, bool is_below, Instant now);
+  /// Looks at the sound of a packet that was forwarded below, by its start.
+  void on_sample(Bytes start, Instant now) noexcept;
+  /// Null if nothing was kept.
+  [[nodiscard]] const FlightRing* flight() const noexcept { return flight_.get(); }
+  [[nodiscard]] std::unique_ptr<FlightRing> take_flight() noexcept { return std::move(flight_); }
   void count_drop(DropReason reason, std::uint32_t times = 1) noexcept {
     if (!drops_) drops_ = std::make_unique<DropCounters>();
     drops_->add(reason, times);
@@ -283,6 +307,14 @@ class Transport {
   }
 
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
+  Evidence& made_evidence() {
+    if (!evidence_) evidence_ = std::make_unique<Evidence>();
+    return *evidence_;
+  }
+  /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
+  void look_for_roll_over(Bytes datagram, Instant now);
+  /// Tells control without being asked: `stream` has just counted `packets`.
+  void publish(const SsrcCounters& stream, std::uint64_t packets, std::uint64_t lost_before) noexcept;
   Verdict drop(Component component, DropReason reason) noexcept;
   [[nodiscard]] Endpoint destination(Component via) const noexcept;
   SsrcCounters& egress_of(std::size_t source, Ssrc ssrc, SeqNo first);
@@ -338,6 +370,9 @@ class Transport {
   std::shared_ptr<TransportActivity> activity_;
   std::unique_ptr<Protection> protection_;
   std::unique_ptr<RtcpState> rtcp_;
+  std::unique_ptr<Evidence> evidence_;
+  std::unique_ptr<FlightRing> flight_;
+  Instant roll_over_tried_{};
   Instant unverified_since_{};
   bool verified_ = false;
   std::uint16_t events_ = 0;

@@ -91,6 +91,8 @@ struct LatchConfig {
   bool signalled_void = false;
   /// The signalled endpoint is a port of this relay that belongs to the other leg of a known hairpin (LIM-5).
   bool hairpin = false;
+  /// The signalled endpoint is a port of this relay that leads to no party (LIM-5); it is void then.
+  bool loops = false;
   /// Where the signalling came from (`received-from`), or none.
   IpAddress signalling_source;
   /// NG flag `strict-source`; the rules are always strict, `any` and the NG algorithms only with it.

@@ -27,8 +27,8 @@ struct OffloadSink {
   bool operator==(const OffloadSink&) const = default;
 };
 
-/// Whether copies of a flow's packets come to user space.
-enum class Sampling : std::uint8_t { kNone, kHeaders, kWhole };
+/// Whether copies of a flow's packets come to user space: of one in 64 the start, of all the start, all.
+enum class Sampling : std::uint8_t { kNone, kSparse, kHeaders, kWhole };
 
 /// One direction of a locked plain stream: RTP that arrives at `local` from `peer` leaves for `sinks` as it
 /// came. Everything else that arrives at `local` is punted to the sockets, but for what the members below
@@ -65,6 +65,9 @@ struct OffloadState {
   // Since the installation.
   std::uint32_t rate_limited = 0;
   std::uint32_t foreign = 0;
+  /// The newest of those; unset if there was none.
+  Endpoint foreign_from;
+  Instant foreign_at{};
   /// Copies that found no room.
   std::uint32_t unsampled = 0;
 

@@ -11,16 +11,54 @@ constexpr int kMaxDropout = 3000;   // SSR-4
 constexpr int kMaxMisorder = -100;  // SSR-4
 }  // namespace
 
-std::int64_t estimate_mos_times_10(Duration one_way, Duration jitter, double loss_percent) noexcept {
+namespace {
+
+/// Id of G.107 in the piecewise form of Cole and Rosenbluth, "Voice over IP performance monitoring" (2001).
+double delay_impairment(Duration one_way, Duration jitter) noexcept {
   // Delay as a talker feels it: network, twice the jitter for the receiver's buffer, 10 ms for the codec.
-  const double delay_ms =
+  const double ms =
       static_cast<double>(one_way.count()) / 1e6 + 2.0 * static_cast<double>(jitter.count()) / 1e6 + 10.0;
-  // Id of G.107 in the piecewise form of Cole and Rosenbluth, "Voice over IP performance monitoring" (2001).
-  const double delay_impairment = 0.024 * delay_ms + (delay_ms > 177.3 ? 0.11 * (delay_ms - 177.3) : 0.0);
+  return 0.024 * ms + (ms > 177.3 ? 0.11 * (ms - 177.3) : 0.0);
+}
+
+/// Annex B of G.107 for the rating `r` less its impairments.
+double mos_of(double impairments) noexcept {
+  const double r = std::clamp(93.2 - impairments, 0.0, 100.0);
+  return 1.0 + 0.035 * r + 7.0e-6 * r * (r - 60.0) * (100.0 - r);
+}
+
+}  // namespace
+
+std::int64_t estimate_mos_times_10(Duration one_way, Duration jitter, double loss_percent) noexcept {
   const double loss_impairment = 30.0 * std::log(1.0 + 15.0 * loss_percent / 100.0);
-  const double r = std::clamp(93.2 - delay_impairment - loss_impairment, 0.0, 100.0);
-  const double mos = 1.0 + 0.035 * r + 7.0e-6 * r * (r - 60.0) * (100.0 - r);
+  const double mos = mos_of(delay_impairment(one_way, jitter) + loss_impairment);
   return std::clamp<std::int64_t>(std::lround(mos * 10.0), 10, 50);
+}
+
+double estimate_mos(const QualityFigures& f) noexcept {
+  // Ie-eff of G.107 §7.5.
+  const double loss = std::clamp(f.loss_percent, 0.0, 100.0);
+  const double effective =
+      f.equipment_impairment +
+      (95.0 - f.equipment_impairment) * loss / (loss / std::max(1.0, f.burst_ratio) + f.loss_robustness);
+  return std::max(1.0, mos_of(delay_impairment(f.one_way, f.jitter) + effective));
+}
+
+double SsrcCounters::burst_ratio() const noexcept {
+  const double loss = loss_percent() / 100.0;
+  if (loss_bursts == 0 || loss <= 0 || loss >= 1) return 1.0;
+  const double mean = static_cast<double>(lost()) / static_cast<double>(loss_bursts);
+  return std::max(1.0, mean * (1.0 - loss));
+}
+
+std::optional<SsrcCounters::Drift> SsrcCounters::drift() const noexcept {
+  constexpr auto kLeast = std::chrono::seconds(5);
+  const Duration time = last_packet - drift_since;
+  if (clock_rate_hz == 0 || drift_since == Instant{} || time < kLeast) return std::nullopt;
+  const double units = static_cast<double>(clock_rate_hz) * std::chrono::duration<double>(time).count();
+  const auto moved = static_cast<std::int32_t>(static_cast<std::uint32_t>(transit) -
+                                               static_cast<std::uint32_t>(drift_transit));
+  return Drift{1e6 * moved / units, 1e6 * 2.0 * (static_cast<double>(jitter_q4) / 16.0) / units};
 }
 
 void QualityHistory::add(const QualitySample& sample) noexcept {
@@ -68,7 +106,7 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
     }
     c.base_extended = c.highest_extended = rtp.sequence.value;
     seen_ = 1;
-    transit_ = 0;
+    c.transit = 0;
     c.clock_rate_hz = 0;
     started_ = true;
     resync_ = false;
@@ -78,6 +116,10 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
     if (ahead > 0) {
       c.highest_extended += static_cast<std::uint32_t>(ahead);
       seen_ = ahead < 64 ? (seen_ << ahead) | 1 : 1;
+      if (ahead > 1) {
+        ++c.loss_bursts;
+        c.longest_loss_burst = std::max(c.longest_loss_burst, static_cast<std::uint32_t>(ahead) - 1);
+      }
     } else {
       const unsigned behind = static_cast<unsigned>(-ahead);
       const bool duplicate = behind < 64 && ((seen_ >> behind) & 1) != 0;
@@ -85,10 +127,18 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
         ++c.duplicates;
       } else {
         ++c.reordered;
-        if (behind < 64) seen_ |= std::uint64_t{1} << behind;
         // Older than the first packet: it came before the one that we took for the first.
         const std::uint32_t extended = c.highest_extended - behind;
-        if (static_cast<std::int32_t>(extended - c.base_extended) < 0) c.base_extended = extended;
+        const bool is_first = static_cast<std::int32_t>(extended - c.base_extended) < 0;
+        // What was missing is one run less if this was all of it, and two if it stood in its midst.
+        if (behind < 63) {
+          const bool after = ((seen_ >> (behind - 1)) & 1) != 0;
+          const bool before = is_first ? after : ((seen_ >> (behind + 1)) & 1) != 0;
+          if (!is_first && before && after && c.loss_bursts > 0) --c.loss_bursts;
+          if (!before && !after) ++c.loss_bursts;
+        }
+        if (behind < 64) seen_ |= std::uint64_t{1} << behind;
+        if (is_first) c.base_extended = extended;
       }
     }
   }
@@ -107,33 +157,42 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   const std::uint64_t arrival =
       ((static_cast<std::uint64_t>(now.time_since_epoch().count()) >> 6) * clock_scale(clock_rate_hz)) >> 32;
   const auto transit = static_cast<std::int32_t>(static_cast<std::uint32_t>(arrival) - rtp.timestamp);
-  if (c.clock_rate_hz == clock_rate_hz) {
+  bool restarts = c.clock_rate_hz != clock_rate_hz;
+  if (!restarts) {
     // Modulo 2^32, as the timestamp wraps.
     const auto difference = std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(
-        static_cast<std::uint32_t>(transit) - static_cast<std::uint32_t>(transit_))));
+        static_cast<std::uint32_t>(transit) - static_cast<std::uint32_t>(c.transit))));
     c.jitter_q4 = static_cast<std::uint32_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(c.jitter_q4) + difference - ((c.jitter_q4 + 8) >> 4)));
     c.jitter_max_q4 = std::max(c.jitter_max_q4, c.jitter_q4);
     c.jitter_sum_q4 += c.jitter_q4;
+    restarts = difference > static_cast<std::int64_t>(clock_rate_hz);  // the sender began to count elsewhere
+  }
+  if (restarts) {
+    c.drift_transit = transit;
+    c.drift_since = now;
   }
   c.clock_rate_hz = clock_rate_hz;
-  transit_ = transit;
+  c.transit = transit;
 }
 
 void StreamStats::set_state(const State& state) noexcept {
   const SsrcCounters before = std::exchange(counters_, state.counters);
   counters_.g711_packets = before.g711_packets;
   counters_.silent_packets = before.silent_packets;
+  counters_.last_audible = before.last_audible;
   counters_.reported_loss = before.reported_loss;
   counters_.has_report = before.has_report;
   counters_.idle_by_bye = before.idle_by_bye && counters_.packets == before.packets;
   seen_ = state.seen;
-  transit_ = state.transit;
 }
 
-void StreamStats::count_g711(bool silent) noexcept {
+void StreamStats::count_g711(bool silent, Instant now) noexcept {
   ++counters_.g711_packets;
-  if (silent) ++counters_.silent_packets;
+  if (silent)
+    ++counters_.silent_packets;
+  else
+    counters_.last_audible = now;
 }
 
 void StreamStats::add_quality(const QualitySample& sample) {

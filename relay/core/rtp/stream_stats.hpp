@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace ferry {
 
@@ -44,6 +45,20 @@ struct QualityHistory {
 /// `one_way` is mouth to ear without jitter buffer, `jitter` as in RFC 3550, `loss_percent` 0..100.
 std::int64_t estimate_mos_times_10(Duration one_way, Duration jitter, double loss_percent) noexcept;
 
+/// What the E-model needs to know of one direction (ITU-T G.107 with its default values for all else).
+struct QualityFigures {
+  /// Mouth to ear without the receiver's buffer.
+  Duration one_way{0};
+  Duration jitter{0};  // RFC 3550
+  double loss_percent = 0;
+  double burst_ratio = 1;
+  /// Of the codec, as ITU-T G.113 appendix I has them: G.711 with concealment.
+  double equipment_impairment = 0;
+  double loss_robustness = 25.1;
+};
+/// MOS, 1 to 4.5.
+double estimate_mos(const QualityFigures& figures) noexcept;
+
 /// Plain values; copied whole for export and query.
 struct SsrcCounters {
   Ssrc ssrc;
@@ -64,8 +79,18 @@ struct SsrcCounters {
   std::uint32_t jitter_max_q4 = 0;
   std::uint32_t longest_gap_ticks = 0;  // of 1,024 ns, between two packets
   std::uint64_t jitter_sum_q4 = 0;      // of its value at each packet but the first
+  /// Arrival minus timestamp of the last packet, in clock units, modulo 2^32.
+  std::int32_t transit = 0;
+  /// The same when the measurement of the sender's clock began, and when that was.
+  std::int32_t drift_transit = 0;
+  Instant drift_since{};
+  /// Runs of missing sequence numbers, and the longest when it appeared.
+  std::uint32_t loss_bursts = 0;
+  std::uint32_t longest_loss_burst = 0;
+  /// Packets whose loudness was looked at, and those below hearing. Of streams in the kernel one of many.
   std::uint64_t g711_packets = 0;
   std::uint64_t silent_packets = 0;
+  Instant last_audible{};
   std::uint8_t last_payload_type = 0;
   bool idle_by_bye = false;
   Instant first_packet{};
@@ -90,6 +115,19 @@ struct SsrcCounters {
   [[nodiscard]] Duration longest_gap() const noexcept {
     return Duration{static_cast<std::int64_t>(longest_gap_ticks) << 10};
   }
+  [[nodiscard]] double loss_percent() const noexcept {
+    const std::uint64_t all = expected();
+    return all == 0 ? 0.0 : 100.0 * static_cast<double>(lost()) / static_cast<double>(all);
+  }
+  /// How much longer losses last than single random ones would (ITU-T G.107 §3.5, BurstR). 1 = random.
+  [[nodiscard]] double burst_ratio() const noexcept;
+  /// The sender's clock against ours, parts per million; positive: the sender is slow. `error_ppm` is how far
+  /// off that may be, by the jitter of the stream; nothing can be said if there was no time to measure.
+  struct Drift {
+    double ppm = 0;
+    double error_ppm = 0;
+  };
+  [[nodiscard]] std::optional<Drift> drift() const noexcept;
   bool operator==(const SsrcCounters&) const = default;
 };
 
@@ -108,13 +146,11 @@ class StreamStats {
     SsrcCounters counters;
     /// Bit n: highest - n was received.
     std::uint64_t seen = 0;
-    /// Arrival minus timestamp of the last packet, in clock units.
-    std::int64_t transit = 0;
     bool operator==(const State&) const = default;
   };
   /// A jump waits for its confirmation or nothing was counted yet: such a stream has no `state`.
   [[nodiscard]] bool is_disturbed() const noexcept { return !started_ || resync_ || bad_sequence_ != kNone; }
-  [[nodiscard]] State state() const noexcept { return {counters_, seen_, transit_}; }
+  [[nodiscard]] State state() const noexcept { return {counters_, seen_}; }
   /// Goes on with what somebody else counted in the meantime. What RTCP said and how loud the packets were
   /// counts only here, and stays.
   void set_state(const State& state) noexcept;
@@ -128,7 +164,7 @@ class StreamStats {
   /// Counts a packet that passed `check`. `clock_rate_hz` 0 = unknown, then no jitter.
   void count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz,
              Instant now) noexcept;
-  void count_g711(bool silent) noexcept;
+  void count_g711(bool silent, Instant now) noexcept;
 
   [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
   SsrcCounters& counters() noexcept { return counters_; }
@@ -144,7 +180,6 @@ class StreamStats {
   SsrcCounters counters_;
   std::unique_ptr<QualityHistory> quality_;
   std::uint64_t seen_ = 0;  // as in State
-  std::int64_t transit_ = 0;
   std::uint32_t bad_sequence_ = kNone;
   bool started_ = false;
   bool resync_ = false;

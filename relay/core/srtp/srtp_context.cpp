@@ -73,6 +73,27 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexce
   return result;
 }
 
+std::optional<SrtpReceiver::RollOver> SrtpReceiver::find_roll_over(Bytes packet) const {
+  constexpr std::int64_t kFirst = 8;  // counters from 0, and so far from the expected one
+  constexpr std::int64_t kAround = 4;
+  const std::size_t header = srtp_header_size(packet);
+  if (header == 0) return std::nullopt;
+  const Ssrc ssrc{read_u32(packet, 8)};
+  const SeqNo sequence{read_u16(packet, 2)};
+  const std::int64_t expected = std::max<std::int64_t>(0, guess_index(find(ssrc), sequence)) >> 16;
+  std::vector<std::byte> copy;
+  for (std::int64_t used = 0; used <= expected + kAround || used < kFirst; ++used) {
+    if (used == kFirst && expected - kAround > used) used = expected - kAround;
+    if (used == expected) continue;
+    copy.assign(packet.begin(), packet.end());  // opening writes
+    std::size_t size = 0;
+    const auto index = static_cast<std::uint64_t>(used << 16 | sequence.value);
+    if (cipher_->open_rtp(copy, size, header, ssrc, index))
+      return RollOver{static_cast<std::uint32_t>(expected), static_cast<std::uint32_t>(used)};
+  }
+  return std::nullopt;
+}
+
 bool SrtpReceiver::prepare_rtp(MutableBytes packet, SrtpWork& work) const noexcept {
   const std::size_t header = srtp_header_size(packet);
   if (header == 0) return false;

@@ -85,6 +85,13 @@ class SrtpReceiver {
   /// Commits what was opened so. The same packet may have been there twice in a batch.
   SrtpResult accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept;
 
+  /// For a packet that did not authenticate: the roll-over counter that was expected, and another one at
+  /// which it does. Changes nothing; tries some counters, so not for every packet.
+  struct RollOver {
+    std::uint32_t expected = 0;
+    std::uint32_t used = 0;
+  };
+  [[nodiscard]] std::optional<RollOver> find_roll_over(Bytes packet) const;
   /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
   [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return find(ssrc) != nullptr; }

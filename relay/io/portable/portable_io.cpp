@@ -7,7 +7,10 @@
 #include <cstring>
 #include <system_error>
 
+#include <linux/errqueue.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -34,6 +37,53 @@ std::uint8_t mark_of(int fd, AddressFamily family) noexcept {
   return static_cast<std::uint8_t>(std::max(tos, 0));
 }
 
+/// What the network answers is kept for us, with whom it was about.
+void hear_errors(int fd, AddressFamily family) noexcept {
+  const int on = 1;
+  if (family == AddressFamily::kIpv4)
+    setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+  else
+    setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+}
+
+SendError send_error_of(int error) noexcept {
+  switch (error) {
+    case ECONNREFUSED:
+      return SendError::kPortUnreachable;
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+      return SendError::kHostUnreachable;
+    case ENETUNREACH:
+    case ENETDOWN:
+      return SendError::kNoRoute;
+    case EPERM:
+    case EACCES:
+      return SendError::kNotPermitted;
+    case EAFNOSUPPORT:
+      return SendError::kWrongFamily;
+    case EMSGSIZE:
+      return SendError::kTooLong;
+    case ENOBUFS:
+    case ENOMEM:
+    case EAGAIN:
+      return SendError::kNoBuffers;
+    default:
+      return SendError::kOther;
+  }
+}
+
+/// By what came back as ICMP; `is_own` if this host said so itself: nobody answered for the next hop.
+SendError send_error_of(const sock_extended_err& error, bool is_own) noexcept {
+  const bool v4 = error.ee_origin == SO_EE_ORIGIN_ICMP && error.ee_type == ICMP_DEST_UNREACH;
+  const bool v6 = error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMP6_DST_UNREACH;
+  if (!v4 && !v6) return send_error_of(static_cast<int>(error.ee_errno));
+  if (error.ee_code == (v4 ? ICMP_PORT_UNREACH : ICMP6_DST_UNREACH_NOPORT))
+    return SendError::kPortUnreachable;
+  if (v4 && error.ee_code == ICMP_FRAG_NEEDED) return SendError::kTooLong;
+  const bool on_link = error.ee_code == (v4 ? ICMP_HOST_UNREACH : ICMP6_DST_UNREACH_ADDR);
+  return is_own && on_link ? SendError::kNoNeighbour : SendError::kHostUnreachable;
+}
+
 }  // namespace
 
 Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, std::uint8_t tos) {
@@ -47,6 +97,7 @@ Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, 
     if (error == EADDRINUSE) return fail(PortError::kInUse);
     return fail(error == EADDRNOTAVAIL ? PortError::kNoAddress : PortError::kOther);
   }
+  hear_errors(fd, local.address.family());
   if (tos != 0) set_tos(port, local.address.family(), tos);
   return port;
 }
@@ -90,6 +141,7 @@ int ConnectedSockets::open_beside(PortHandle port) const noexcept {
     return -1;
   }
   const AddressFamily family = local.endpoint().address.family();
+  hear_errors(fd, family);
   if (const std::uint8_t tos = mark_of(port.native, family); tos != 0) set_mark(fd, family, tos);
   return fd;
 }
@@ -189,10 +241,13 @@ int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept
 std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
   std::size_t filled = 0;
   while (filled < batch.size() && ready_next_ < ready_count_) {
-    const int fd = ready_[ready_next_++].data.fd;
+    const epoll_event& ready = ready_[ready_next_++];
+    const int fd = ready.data.fd;
     if (fd == event_) continue;
     // Detached between the wait and now: whatever waits belongs to the next owner of the port.
     if (!ports_[static_cast<std::size_t>(fd)].attached) continue;
+    if ((ready.events & EPOLLERR) != 0) read_errors(fd);
+    if ((ready.events & EPOLLIN) == 0) continue;
     PacketBuffer buffer = pool_.allocate();
     if (!buffer) return filled;
     SocketAddress from;
@@ -208,22 +263,61 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
   return filled;
 }
 
-void PortableIo::send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept {
+void PortableIo::read_errors(int fd) noexcept {
+  constexpr int kAtOnce = 8;  // the rest is there at the next wait
+  for (int i = 0; i < kAtOnce; ++i) {
+    SocketAddress to;
+    alignas(cmsghdr) std::array<char, 256> control{};
+    msghdr message{};
+    message.msg_name = to.get();
+    message.msg_namelen = to.size();
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+      const bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+      const bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+      if ((!v4 && !v6) || problem_count_ == problems_.size()) continue;
+      sock_extended_err error{};
+      std::memcpy(&error, CMSG_DATA(c), sizeof error);
+      SocketAddress reporter;
+      std::memcpy(reporter.get(), CMSG_DATA(c) + sizeof error,
+                  v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
+      const IpAddress by = reporter.endpoint().address;
+      SocketAddress local;
+      const bool is_own = getsockname(fd, local.get(), local.size_pointer()) == 0 &&
+                          (by == local.endpoint().address || by.is_unspecified() || by.is_loopback());
+      const SendError what = send_error_of(error, is_own);
+      const bool names_reporter = what != SendError::kNoNeighbour && by.family() != AddressFamily::kNone;
+      problems_[problem_count_++] = {ports_[static_cast<std::size_t>(fd)].cookie, to.endpoint(), what,
+                                     names_reporter ? by : IpAddress{}};
+    }
+  }
+}
+
+std::size_t PortableIo::take_problems(std::span<PortProblem> into) noexcept {
+  const std::size_t count = std::min(into.size(), problem_count_);
+  std::copy_n(problems_.begin(), count, into.begin());
+  std::copy(problems_.begin() + static_cast<std::ptrdiff_t>(count),
+            problems_.begin() + static_cast<std::ptrdiff_t>(problem_count_), problems_.begin());
+  problem_count_ -= count;
+  return count;
+}
+
+void PortableIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const PacketBuffer buffer = std::move(batch[i]);
     const int connected = connected_to(buffer->via, *buffer.operator->());
     const SocketAddress to(buffer->remote);
     const Bytes data = buffer.data();
     ssize_t n = -1;
-    // A pending ICMP error of an earlier datagram is reported by the next call and says nothing about this
-    // one.
+    // A pending error of an earlier datagram is reported by the next call and says nothing about this one.
     for (int attempt = 0; attempt < 2 && n < 0; ++attempt) {
       n = connected >= 0
               ? ::send(connected, data.data(), data.size(), MSG_NOSIGNAL)
               : sendto(buffer->via.native, data.data(), data.size(), MSG_NOSIGNAL, to.get(), to.size());
-      if (n < 0 && errno != ECONNREFUSED && errno != EINTR) break;
     }
-    failed[i] = n < 0;
+    errors[i] = n < 0 ? send_error_of(errno) : SendError::kNone;
   }
 }
 

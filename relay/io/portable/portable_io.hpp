@@ -70,7 +70,8 @@ class PortableIo final : public PacketIo {
   void detach(PortHandle port) noexcept override;
   [[nodiscard]] Endpoint local_of(PortHandle port) const noexcept override;
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
-  void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept override;
+  void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
+  std::size_t take_problems(std::span<PortProblem> into) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }
   [[nodiscard]] Stock stock() const noexcept override { return {pool_.size(), pool_.free_count()}; }
   void wait(Instant deadline) noexcept override;
@@ -86,6 +87,8 @@ class PortableIo final : public PacketIo {
   };
   bool watch(int fd, std::uint64_t cookie);
   void unwatch(int fd) noexcept;
+  /// Takes what the network said about datagrams of `fd` out of its error queue (ip(7), IP_RECVERR).
+  void read_errors(int fd) noexcept;
   /// Descriptor to send through without an address, or -1.
   int connected_to(PortHandle port, const PacketSlot& packet) noexcept;
 
@@ -96,6 +99,8 @@ class PortableIo final : public PacketIo {
   std::size_t ready_count_ = 0;
   std::size_t ready_next_ = 0;
   std::vector<Port> ports_;  // by descriptor
+  std::array<PortProblem, 64> problems_{};
+  std::size_t problem_count_ = 0;
   PacketPool pool_;
 };
 

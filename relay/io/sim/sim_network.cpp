@@ -34,6 +34,7 @@ bool SimNetwork::send_from_relay(const SimDatagram& datagram) {
 }
 
 bool SimIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
+  if (network_.refuses_ports_) return false;
   attached_[port.native] = cookie;
   return true;
 }
@@ -66,16 +67,18 @@ std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
   return filled;
 }
 
-void SimIo::send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept {
+void SimIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const PacketBuffer buffer = std::move(batch[i]);
     const auto port = network_.ports_.find(buffer->via.native);
     if (port == network_.ports_.end()) {
-      failed[i] = true;
+      errors[i] = SendError::kOther;
       continue;
     }
     const MutableBytes data = buffer.data();
-    failed[i] = !network_.send_from_relay({port->second.local, buffer->remote, {data.begin(), data.end()}});
+    const bool sent =
+        network_.send_from_relay({port->second.local, buffer->remote, {data.begin(), data.end()}});
+    errors[i] = sent ? SendError::kNone : SendError::kOther;
   }
 }
 

@@ -50,6 +50,8 @@ class SimNetwork final : public PortProvider {
   [[nodiscard]] std::size_t open_ports() const { return ports_.size(); }
   /// Makes `activate` fail for these endpoints, or for all when descriptors "run out".
   void occupy(const Endpoint& endpoint) { occupied_.insert(endpoint); }
+  /// Engines then take no port more.
+  void set_refuses_ports(bool refuses) { refuses_ports_ = refuses; }
   void set_descriptor_limit(std::size_t limit) { descriptor_limit_ = limit; }
 
  private:
@@ -62,6 +64,7 @@ class SimNetwork final : public PortProvider {
   std::unordered_map<Endpoint, std::int32_t> by_endpoint_;
   std::set<Endpoint> occupied_;
   std::size_t descriptor_limit_ = SIZE_MAX;
+  bool refuses_ports_ = false;
   std::int32_t next_handle_ = 1;
   Instant now_;
   Outlet outlet_;
@@ -77,7 +80,7 @@ class SimIo final : public PacketIo {
   void detach(PortHandle port) noexcept override { attached_.erase(port.native); }
   [[nodiscard]] Endpoint local_of(PortHandle port) const noexcept override;
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
-  void send(std::span<PacketBuffer> batch, std::span<bool> failed) noexcept override;
+  void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }
   [[nodiscard]] Stock stock() const noexcept override { return {pool_.size(), pool_.free_count()}; }
   void wait(Instant) noexcept override {}

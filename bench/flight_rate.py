@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""What the flight recorder costs: calls in real time through sockets and through the kernel (tc), with flight-recorder=off, user and
+all, interleaved in one run: CPU a packet of relay and interface thread, and memory of the whole process by call.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from recording_rate import PER_CALL, SECONDS, measure
+
+MODES = ("off", "user", "all")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--calls", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("needs root: it makes network namespaces")
+        return 1
+    if len(os.sched_getaffinity(0)) < 2:
+        print("needs two cores: one for the generator")
+        return 1
+    rounds = {(engine, mode): [] for engine in ("sockets", "tc") for mode in MODES}
+    with tempfile.TemporaryDirectory() as directory:
+        for _ in range(arguments.rounds):
+            for (engine, mode), results in rounds.items():
+                results.append(measure(engine, [f"--flight-recorder={mode}"], os.path.abspath(arguments.build), arguments.calls, directory))
+    print(f"{arguments.calls} calls in real time, {arguments.rounds} rounds of {SECONDS} s, 172 octets, one core for the relay")
+    print(f"{'engine':10}{'flight':>8}{'us CPU/packet':>15}{'calls/core':>12}{'of off':>8}{'lost':>8}{'process kB/call':>17}{'p99 us':>9}")
+    for (engine, mode), results in rounds.items():
+        median = {key: statistics.median(r[key] for r in results) for key in results[0]}
+        base = statistics.median(r["us"] for r in rounds[(engine, "off")])
+        print(f"{engine:10}{mode:>8}{median['us']:>15.2f}{1e6 / median['us'] / PER_CALL:>12,.0f}{base / median['us']:>8.2f}{median['lost']:>8.2%}"
+              f"{median['kb_per_call']:>17.1f}{median['p99_us']:>9.0f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

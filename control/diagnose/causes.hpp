@@ -1,0 +1,112 @@
+// Why a party is not heard, or hears nothing: one row each for `explain`, metrics and documents.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace ferry {
+
+/// How bad it is. A note explains something that is as signalling or the parties want it.
+enum class Severity : std::uint8_t { kFine, kNote, kFault };
+
+enum class Cause : std::uint8_t {
+  kFine,
+  kWaiting,
+  kNothingToSend,
+  kHold,
+  kBlocked,
+  kDeclined,
+  kSilenceSuppressed,
+  kOtherSourceToo,
+  kLossy,
+  // Faults.
+  kVoidAddress,
+  kSourceRefused,
+  kContested,
+  kOldPort,
+  kNeverSent,
+  kStopped,
+  kOnlyRtcp,
+  kUnknownPayloadType,
+  kCodecMismatch,
+  kSilence,
+  kNoKey,
+  kNotAuthentic,
+  kRollOverMismatch,
+  kUnreachable,
+  kNoRoute,
+  kWrongFamily,
+  kLoop,
+  kRateLimited,
+  kLocalFirewall,
+  kPortNotServed,
+  kSendFailed,
+  kMalformed,
+  kAnswerRefused,
+  kCount,
+};
+
+constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::kCount);
+
+struct CauseRow {
+  Cause cause;
+  std::string_view name;
+  Severity severity;
+  std::string_view meaning;
+  std::string_view advice;
+};
+
+// clang-format off
+inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
+  {Cause::kFine, "fine", Severity::kFine, "media arrives, or is sent", "nothing"},
+  {Cause::kWaiting, "waiting", Severity::kNote, "not answered yet, or just answered: media may still come", "wait"},
+  {Cause::kNothingToSend, "nothing-to-send", Severity::kNote, "the other side sends nothing that could be passed on", "look at the verdict of the other side"},
+  {Cause::kHold, "hold", Severity::kNote, "signalling put this direction on hold", "nothing: who held it has to resume it"},
+  {Cause::kBlocked, "blocked", Severity::kNote, "a command or a flag blocks or silences this media", "unblock media, unsilence media"},
+  {Cause::kDeclined, "declined", Severity::kNote, "the m-line was declined (port 0)", "nothing"},
+  {Cause::kSilenceSuppressed, "silence-suppressed", Severity::kNote, "the party said that it is silent (comfort noise, RFC 3389, or RTCP BYE) or is muted", "nothing"},
+  {Cause::kOtherSourceToo, "other-source-too", Severity::kNote, "beside the party somebody else sends to its port and is refused", "an attack, or a second device of the party"},
+  {Cause::kLossy, "lossy", Severity::kNote, "media arrives with loss or jitter that people hear", "look at the network between that party and the relay"},
+  {Cause::kVoidAddress, "void-address", Severity::kFault, "the SDP has an address that nobody can send to from here, and nothing arrived that would tell another", "the client is behind NAT and sends nothing: its firewall, or it waits for media itself; give the relay received-from"},
+  {Cause::kSourceRefused, "source-refused", Severity::kFault, "media comes from an address that neither SDP nor signalling named", "if it is the party: received-from from the proxy, latch=uncontested for the call, media-handover if it moves"},
+  {Cause::kContested, "contested", Severity::kFault, "several sources claim a stream whose address signalling did not name", "give the relay received-from, so that it need not guess"},
+  {Cause::kOldPort, "old-port", Severity::kFault, "the party sends to a port that a later SDP took back", "the client ignores the new SDP: check that the last answer or re-INVITE reached it"},
+  {Cause::kNeverSent, "never-sent", Severity::kFault, "nothing has ever arrived from the party", "its firewall or NAT, a wrong address in the SDP it got, a microphone that was not allowed, or this host's input rules (doctor)"},
+  {Cause::kStopped, "stopped", Severity::kFault, "media came and stopped", "the client or its network went away, or moved to another address without a re-INVITE"},
+  {Cause::kOnlyRtcp, "only-rtcp", Severity::kFault, "RTCP arrives, RTP never", "the client sends no media: muted device, one-way SDP on its side, or a firewall that passes odd ports only"},
+  {Cause::kUnknownPayloadType, "unknown-payload-type", Severity::kFault, "packets have a payload type that no SDP of the call has", "the client sends another codec than was negotiated"},
+  {Cause::kCodecMismatch, "codec-mismatch", Severity::kFault, "the party goes on with a codec that an earlier SDP had and the last one has not", "the client ignores the codecs of the last re-INVITE"},
+  {Cause::kSilence, "silence", Severity::kFault, "packets arrive, and there has never been sound in them", "muted or wrong microphone on that side"},
+  {Cause::kNoKey, "no-key", Severity::kFault, "media is encrypted and no key was agreed", "the answer took none of the offered a=crypto lines: compare suites"},
+  {Cause::kNotAuthentic, "not-authentic", Severity::kFault, "encrypted packets do not authenticate: another key than was signalled", "a proxy in between changed the a=crypto lines, or the client keyed anew without telling"},
+  {Cause::kRollOverMismatch, "roll-over-mismatch", Severity::kFault, "packets authenticate only at another roll-over counter: the sender's stream is older than what the relay knows of it", "the relay was restarted or the call moved without its state: a re-INVITE with new keys starts at zero"},
+  {Cause::kUnreachable, "unreachable", Severity::kFault, "the network answers that the party cannot be reached (ICMP)", "the client closed its port, signalled a wrong one, or a firewall rejects"},
+  {Cause::kNoRoute, "no-route", Severity::kFault, "this host has no route to the party, or nobody on the link answers for it", "ip route get ADDRESS; ip neigh; another interface for that side (direction=)"},
+  {Cause::kWrongFamily, "wrong-family", Severity::kFault, "the party's address is of another IP version than its port at the relay", "address-family=IP4 or IP6 for that side"},
+  {Cause::kLoop, "loop", Severity::kFault, "the address in the party's SDP is a media port of this relay that does not lead back to a party", "the proxy sends a call in circles, or hands the relay its own SDP as the party's"},
+  {Cause::kRateLimited, "rate-limited", Severity::kFault, "more packets come than the stream may carry, and the excess is dropped", "the client floods; for video, b= in the SDP must say what it needs"},
+  {Cause::kLocalFirewall, "local-firewall", Severity::kFault, "this host's own firewall does not let media out", "nft list ruleset: allow UDP from the port range"},
+  {Cause::kPortNotServed, "port-not-served", Severity::kFault, "the relay could not listen on the port", "fs.epoll.max_user_watches, descriptor limit: see doctor"},
+  {Cause::kSendFailed, "send-failed", Severity::kFault, "the host refuses to send", "doctor; the kernel's log"},
+  {Cause::kMalformed, "malformed", Severity::kFault, "what arrives is not what was negotiated: broken RTP, STUN, DTLS or something else", "a client that speaks WebRTC was offered plain RTP, or the other way round"},
+  {Cause::kAnswerRefused, "answer-refused", Severity::kFault, "the proxy got an error for the party's answer, and the parties may not know", "the reason is in the verdict; the proxy must not pass such an answer on"},
+}};
+// clang-format on
+
+constexpr const CauseRow& row_of(Cause cause) noexcept { return kCauseRows[static_cast<std::size_t>(cause)]; }
+constexpr std::string_view to_string(Cause cause) noexcept { return row_of(cause).name; }
+constexpr std::string_view to_string(Severity severity) noexcept {
+  return severity == Severity::kFine ? "fine" : severity == Severity::kNote ? "note" : "fault";
+}
+
+static_assert(
+    [] {
+      for (std::size_t i = 0; i < kCauses; ++i) {
+        if (static_cast<std::size_t>(kCauseRows[i].cause) != i) return false;
+      }
+      return true;
+    }(),
+    "rows are in the order of the enum");
+
+}  // namespace ferry

@@ -1,0 +1,104 @@
+// From what was signalled and what was seen to a sentence for each party and direction.
+#pragma once
+
+#include "control/diagnose/causes.hpp"
+#include "control/diagnose/media_view.hpp"
+
+#include <bitset>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// One m-line of one party: what signalling said, and what the relay saw. Plain values.
+struct MediaEvidence {
+  unsigned index = 0;
+  std::string type;
+  Endpoint local;       // RTP, as the relay binds it
+  Endpoint advertised;  // as the party was told
+  Endpoint signalled;   // RTP, from its SDP; unset if it has sent none
+  IpAddress signalling_source;
+  LatchPolicy policy = LatchPolicy::kSignalled;
+  bool is_rejected = false;
+  bool is_void = false;
+  bool loops = false;
+  bool may_send = true;
+  bool may_receive = true;
+  bool only_listens = false;
+  bool is_unidirectional = false;
+  bool is_encrypted = false;
+  bool is_keyed = false;
+  bool is_blocked = false;  // what it sends, by command or flag
+  bool is_served = true;
+  bool is_rtp = true;
+  /// RTCP comes to the RTP port.
+  bool is_muxed = false;
+  /// Payload types that its last SDP from us has, and those that earlier ones had. None shown = any.
+  std::bitset<128> shown;
+  std::bitset<128> earlier;
+  /// Who sends to it: places in `CallEvidence::legs` and of their medias.
+  struct Source {
+    std::size_t leg = 0;
+    std::size_t media = 0;
+  };
+  std::vector<Source> sources;
+  MediaView seen;
+};
+
+struct LegEvidence {
+  std::string name;  // its tag, or what stands for it
+  std::vector<MediaEvidence> medias;
+};
+
+/// A message of signalling that was answered with an error.
+struct RefusedMessage {
+  bool is_answer = false;
+  bool wrong_family = false;
+  std::string reason;
+  Instant at{};
+};
+
+struct CallEvidence {
+  std::string call_id;
+  Instant now{};
+  WallTime wall{};
+  Instant created{};
+  Instant last_signal{};
+  bool is_answered = false;
+  std::optional<RefusedMessage> refused;
+  std::vector<LegEvidence> legs;
+};
+
+enum class MediaDirection : std::uint8_t { kFrom, kTo };
+constexpr std::string_view to_string(MediaDirection direction) noexcept {
+  return direction == MediaDirection::kFrom ? "from" : "to";
+}
+
+struct MediaVerdict {
+  std::string leg;
+  unsigned media = 0;
+  std::string type;
+  MediaDirection direction = MediaDirection::kFrom;
+  Cause cause = Cause::kFine;
+  std::string sentence;
+  std::vector<std::string> evidence;
+
+  [[nodiscard]] Severity severity() const noexcept { return row_of(cause).severity; }
+};
+
+struct Explanation {
+  std::string call_id;
+  std::vector<MediaVerdict> verdicts;
+  [[nodiscard]] Severity worst() const noexcept;
+  /// The worst verdict; null if there is none.
+  [[nodiscard]] const MediaVerdict* main() const noexcept;
+};
+
+/// Pure. Two verdicts for each m-line of each party: what comes from it, and what is sent to it.
+[[nodiscard]] Explanation explain(const CallEvidence& call);
+
+/// MOS of a stream from what arrived here, the way on not counted (ITU-T G.107).
+[[nodiscard]] double mos_of(const SsrcCounters& stream);
+
+}  // namespace ferry

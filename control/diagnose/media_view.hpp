@@ -1,0 +1,42 @@
+// What all ports of one media counted together.
+#pragma once
+
+#include "relay/core/forward/transport.hpp"
+
+#include <array>
+#include <vector>
+
+namespace ferry {
+
+struct MediaView {
+  struct Stream {
+    SsrcCounters counters;
+    const QualityHistory* quality = nullptr;
+  };
+  /// Ports that the peer was told of earlier.
+  struct FormerPort {
+    Endpoint local;
+    std::uint64_t packets = 0;
+    Instant last_packet{};
+  };
+  std::array<ComponentCounters, 2> counters;
+  std::array<Instant, 2> last_packet{};
+  std::vector<Stream> ingress;  // newest first
+  std::vector<SsrcCounters> egress;
+  DropCounters drops;
+  std::vector<Refusal> refusals;      // newest first
+  std::vector<SendFailure> failures;  // newest first
+  RollOverMismatch roll_over;
+  std::vector<FormerPort> former;
+  const TransportSnapshot* active = nullptr;
+
+  /// Adds what `snapshot` says of `media`; it is borrowed as long as this lives. `local`: the RTP port, unset
+  /// if it is closed.
+  void add(MediaId media, const TransportSnapshot& snapshot, bool is_active, const Endpoint& local);
+
+  [[nodiscard]] const Refusal* refusal(DropReason reason) const noexcept;
+  /// The stream that was heard last; null if there was none.
+  [[nodiscard]] const Stream* newest_stream() const noexcept;
+};
+
+}  // namespace ferry

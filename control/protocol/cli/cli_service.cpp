@@ -1,0 +1,404 @@
+#include "control/protocol/cli/cli_service.hpp"
+
+#include "control/log/log.hpp"
+#include "control/protocol/ng/json_codec.hpp"
+#include "control/session/recordings.hpp"
+#include "relay/base/ensure.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <malloc.h>
+#include <nlohmann/json.hpp>
+
+namespace ferry::cli {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kTopCalls = 200;
+
+json error(std::string text) { return {{"error", std::move(text)}}; }
+
+std::string text_of(const json& request, const char* key) {
+  const auto found = request.find(key);
+  return found != request.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+bool flag_of(const json& request, const char* key) {
+  const auto found = request.find(key);
+  return found != request.end() && found->is_boolean() && found->get<bool>();
+}
+/// Numbers come as such, or as text from a command line.
+std::optional<std::int64_t> number_of(const json& request, const char* key) {
+  const auto found = request.find(key);
+  if (found == request.end()) return std::nullopt;
+  if (found->is_number_integer()) return found->get<std::int64_t>();
+  if (!found->is_string()) return std::nullopt;
+  return Value(std::string_view(found->get_ref<const std::string&>())).as_integer();
+}
+
+/// By which calls can be sorted, worst or largest first; `age` is oldest first.
+struct SortRow {
+  std::string_view name;
+  double (*key)(const json& call);
+};
+constexpr std::array<SortRow, 6> kSorts = {{
+    {"age", [](const json& c) { return c["age_s"].get<double>(); }},
+    {"loss", [](const json& c) { return c["loss_percent"].get<double>(); }},
+    {"packets", [](const json& c) { return c["packets"].get<double>(); }},
+    {"refused", [](const json& c) { return c["refused"].get<double>(); }},
+    {"jitter", [](const json& c) { return c["jitter_ms"].get<double>(); }},
+    {"idle", [](const json& c) { return c.value("last_packet_age_s", c["age_s"].get<double>()); }},
+}};
+
+std::string sort_calls(json& calls, const std::string& by, bool reverse) {
+  const auto row =
+      std::ranges::find(kSorts, by.empty() ? std::string_view("age") : std::string_view(by), &SortRow::name);
+  if (row == kSorts.end())
+    return fmt::format("cannot sort by '{}': age, loss, packets, refused, jitter, idle", by);
+  auto& list = calls.get_ref<json::array_t&>();
+  std::stable_sort(list.begin(), list.end(), [&](const json& a, const json& b) {
+    return reverse ? row->key(a) < row->key(b) : row->key(a) > row->key(b);
+  });
+  return {};
+}
+
+bool is_in_state(const json& call, const std::string& state) {
+  if (state == "deleting") return call["deleting"].get<bool>();
+  if (state == "answered") return call["answered"].get<bool>() && !call["deleting"].get<bool>();
+  if (state == "offered") return !call["answered"].get<bool>() && !call["deleting"].get<bool>();
+  constexpr double kSilent = 5.0;  // seconds
+  return call.value("last_packet_age_s", kSilent + 1) > kSilent;
+}
+
+}  // namespace
+
+struct CliService::Row {
+  std::string_view name;
+  json (CliService::*run)(const json& request);
+};
+const CliService::Row CliService::kRows[] = {
+    {"list", &CliService::list},
+    {"top", &CliService::top},
+    {"show", &CliService::show},
+    {"explain", &CliService::explain},
+    {"where", &CliService::where},
+    {"terminate", &CliService::terminate},
+    {"record", &CliService::record},
+    {"stats", &CliService::stats},
+    {"interfaces", &CliService::interfaces},
+    {"ports", &CliService::ports},
+    {"engines", &CliService::engines},
+    {"get", &CliService::get},
+    {"set", &CliService::set},
+    {"params", &CliService::params},
+    {"log", &CliService::log_level},
+    {"drain", &CliService::drain},
+    {"facts", &CliService::facts},
+    {"unknown-flags", &CliService::unknown_flags},
+    {"version", &CliService::version},
+};
+
+json CliService::execute(const json& request, std::string_view peer) {
+  const std::string command = text_of(request, "command");
+  const auto* const row = std::ranges::find(kRows, std::string_view(command), &Row::name);
+  if (row == std::end(kRows)) return error("unknown command");
+  const std::string call_id = text_of(request, "call_id");
+  const log::Scope scope(log::Subsystem::kControl, call_id);
+  peer_ = peer;
+  try {
+    return (this->*row->run)(request);
+  } catch (const json::exception& e) {
+    return error(e.what());
+  }
+}
+
+json CliService::list(const json& request) {
+  json calls = manager_.list_calls(clock_());
+  const std::string state = text_of(request, "state");
+  static constexpr std::array<std::string_view, 5> kStates = {"", "offered", "answered", "deleting",
+                                                              "silent"};
+  if (std::ranges::find(kStates, state) == kStates.end())
+    return error(fmt::format("no such state '{}': offered, answered, deleting, silent", state));
+  const std::string match = text_of(request, "match");
+  json kept = json::array();
+  for (json& call : calls) {
+    if (!state.empty() && !is_in_state(call, state)) continue;
+    const bool matches = match.empty() ||
+                         call["call_id"].get_ref<const std::string&>().find(match) != std::string::npos ||
+                         std::ranges::any_of(call["tags"], [&](const json& tag) {
+                           return tag.get_ref<const std::string&>().find(match) != std::string::npos;
+                         });
+    if (matches) kept.push_back(std::move(call));
+  }
+  const std::size_t found = kept.size();
+  if (auto wrong = sort_calls(kept, text_of(request, "sort"), flag_of(request, "reverse")); !wrong.empty())
+    return error(std::move(wrong));
+  if (const auto limit = number_of(request, "limit");
+      limit && *limit >= 0 && static_cast<std::size_t>(*limit) < kept.size())
+    kept.erase(kept.begin() + *limit, kept.end());
+  return {{"calls", std::move(kept)}, {"found", found}, {"total", manager_.size()}};
+}
+
+json CliService::top(const json& request) {
+  json asked = request;
+  if (text_of(request, "sort").empty()) asked["sort"] = "loss";
+  if (!number_of(request, "limit")) asked["limit"] = kTopCalls;
+  json reply = list(asked);
+  if (reply.contains("error")) return reply;
+  std::uint64_t packets = 0;
+  std::uint64_t kernel = 0;
+  std::uint64_t errors = 0;
+  for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
+    const WorkerTotals& totals = manager_.plane().worker(i).totals();
+    packets += totals.packets.load();
+    kernel += totals.offloaded_packets.load();
+    errors += totals.errors.load();
+  }
+  reply["packets"] = packets;
+  reply["kernel_packets"] = kernel;
+  reply["refused"] = errors;
+  const auto now = clock_().now.time_since_epoch();
+  reply["at_s"] = std::chrono::duration<double>(now).count();
+  reply["software"] = fmt::format("{} {}", manager_.config().software_name, FERRY_VERSION);
+  return reply;
+}
+
+json CliService::show(const json& request) {
+  json call = manager_.show(text_of(request, "call_id"), clock_());
+  return call.is_null() ? error("no such call") : call;
+}
+
+json CliService::explain(const json& request) {
+  json reply = manager_.explain(text_of(request, "call_id"), flag_of(request, "packets"), clock_());
+  return reply.is_null() ? error("no such call, and none that ended badly is kept under this name") : reply;
+}
+
+json CliService::where(const json& request) {
+  WherePacket packet;
+  const auto from = Endpoint::parse(text_of(request, "from"));
+  const auto to = number_of(request, "to");
+  if (!from || !to || *to < 1 || *to > 65535)
+    return error("where needs from=ADDRESS:PORT and to=PORT of the relay");
+  packet.from = *from;
+  packet.to = UdpPort{static_cast<std::uint16_t>(*to)};
+  packet.type = PayloadType{static_cast<std::uint8_t>(number_of(request, "type").value_or(0) & 127)};
+  packet.ssrc = Ssrc{static_cast<std::uint32_t>(number_of(request, "ssrc").value_or(0))};
+  packet.sequence = SeqNo{static_cast<std::uint16_t>(number_of(request, "seq").value_or(0))};
+  const std::string hex = text_of(request, "hex");
+  if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
+    return error("hex= takes pairs of hexadecimal digits");
+  for (std::size_t i = 0; i < hex.size(); i += 2)
+    packet.datagram.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  json reply = manager_.where(text_of(request, "call_id"), packet, clock_());
+  return reply.is_null() ? error("no such call") : reply;
+}
+
+json CliService::terminate(const json& request) {
+  const Clock clock = clock_();
+  if (flag_of(request, "all")) {
+    const std::size_t count = manager_.terminate_all(clock);
+    manager_.flush(clock);
+    log::warn("{} terminated all {} calls", peer_, count);
+    return {{"terminated", count}};
+  }
+  const std::string call_id = text_of(request, "call_id");
+  const bool found = manager_.terminate(call_id, clock);
+  manager_.flush(clock);
+  if (!found) return error("no such call");
+  log::warn("{} terminated call {}", peer_, log::quote(call_id));
+  return {{"terminated", 1}};
+}
+
+json CliService::record(const json& request) {
+  const std::string action = text_of(request, "action");
+  Request order;
+  order.call_id = text_of(request, "call_id");
+  Recordings recordings(manager_);
+  if (manager_.find(*order.call_id) == nullptr) return error("no such call");
+  if (action == "start") {
+    recordings.start(order);
+  } else if (action == "stop") {
+    recordings.stop(order);
+  } else if (action == "pause") {
+    recordings.pause(order);
+  } else {
+    return error("record needs start, stop or pause");
+  }
+  manager_.flush(clock_());
+  const CallRecording* recording = manager_.find(*order.call_id)->recording();
+  if (recording == nullptr && action == "start") return error("the daemon has no recording-dir");
+  return {{"recording", recording == nullptr ? "off" : recording->is_paused() ? "paused" : "on"}};
+}
+
+json CliService::stats(const json&) {
+  json j = json::parse(ng::encode_json(Value(ng_.statistics())));
+  json drops = json::object();
+  json send_errors = json::object();
+  std::uint64_t unserved = 0;
+  for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
+    const WorkerTotals& totals = manager_.plane().worker(i).totals();
+    unserved += totals.unserved_ports.load();
+    for (const DropReasonRow& row : kDropReasonRows) {
+      const std::uint64_t count = totals.drops[static_cast<std::size_t>(row.reason)].load();
+      if (count != 0)
+        drops[std::string(row.name)] = drops.value(std::string(row.name), std::uint64_t{0}) + count;
+    }
+    for (const SendErrorRow& row : kSendErrorRows) {
+      const std::uint64_t count = totals.send_errors[static_cast<std::size_t>(row.error)].load();
+      if (count != 0)
+        send_errors[std::string(row.name)] =
+            send_errors.value(std::string(row.name), std::uint64_t{0}) + count;
+    }
+  }
+  j["drops"] = std::move(drops);
+  j["send_errors"] = std::move(send_errors);
+  j["unserved_ports"] = unserved;
+  j["control"] = {{"cached_replies", ng_.cache().size()},
+                  {"cached_bytes", ng_.cache().bytes()},
+                  {"errors", ng_.errors()},
+                  {"repeated_keys", ng_.repeated_keys()}};
+  const auto kept = manager_.kept_size();
+  j["kept_calls"] = {{"calls", kept.calls}, {"bytes", kept.bytes}};
+  // In use, not what the allocator keeps: comparable before and after calls.
+  j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
+  if (daemon_.recorder) j["recorder"] = daemon_.recorder();
+  if (daemon_.rtpproxy) j["rtpproxy"] = daemon_.rtpproxy();
+  j["draining"] = manager_.is_draining();
+  j["broken_invariants"] = g_broken_invariants.load();
+  return j;
+}
+
+json CliService::interfaces(const json&) {
+  const json statistics = json::parse(ng::encode_json(Value(ng_.statistics())));
+  return {{"interfaces", statistics["interfaces"]}};
+}
+
+json CliService::ports(const json& request) {
+  json list = json::array();
+  for (const LogicalInterface& logical : manager_.interfaces().all()) {
+    for (const LocalAddress& local : logical.addresses) {
+      const PortPool& pool = *local.ports;
+      list.push_back({{"interface", logical.name},
+                      {"address", local.address.to_string()},
+                      {"advertised", local.advertised.to_string()},
+                      {"first", pool.first().value},
+                      {"last", pool.last().value},
+                      {"pairs", pool.total()},
+                      {"used", pool.used()},
+                      {"resting", pool.resting()},
+                      {"forced_reuses", pool.forced_reuses()}});
+    }
+  }
+  json reply = {{"ports", std::move(list)}};
+  if (!flag_of(request, "holders")) return reply;
+  json holders = json::array();
+  manager_.each_call([&](const Call& call) {
+    for (const auto& leg : call.legs) {
+      for (const auto& media : leg->medias) {
+        for (const PortSet& ports : media->ports) {
+          if (ports.closed) continue;
+          holders.push_back({{"address", ports.local->address.to_string()},
+                             {"port", ports.port.value},
+                             {"call_id", call.id},
+                             {"leg", leg->tag},
+                             {"media", media->index},
+                             {"active", &ports == std::as_const(*media).active_ports()}});
+        }
+      }
+    }
+  });
+  std::ranges::sort(holders.get_ref<json::array_t&>(),
+                    [](const json& a, const json& b) { return a["port"] < b["port"]; });
+  reply["holders"] = std::move(holders);
+  return reply;
+}
+
+json CliService::engines(const json&) {
+  return daemon_.engines ? daemon_.engines() : error("there is no engine");
+}
+
+json CliService::get(const json& request) {
+  if (daemon_.parameters == nullptr) return error("there are no parameters");
+  const std::string name = text_of(request, "name");
+  json values = json::object();
+  for (const auto& each : daemon_.parameters->list()) {
+    if (name.empty() || each.name == name) values[std::string(each.name)] = each.value;
+  }
+  if (values.empty()) return error(fmt::format("no run-time parameter is called '{}'", name));
+  return {{"parameters", std::move(values)}};
+}
+
+json CliService::set(const json& request) {
+  if (daemon_.parameters == nullptr) return error("there are no parameters");
+  const std::string name = text_of(request, "name");
+  const std::string value = text_of(request, "value");
+  const std::string before = daemon_.parameters->get(name).value_or("");
+  if (std::string wrong = daemon_.parameters->set(name, value); !wrong.empty())
+    return error(std::move(wrong));
+  const std::string after = daemon_.parameters->get(name).value_or("");
+  log::warn("{} set {} from {} to {}", peer_, name, log::quote(before), log::quote(after));
+  return {{"parameters", {{name, after}}}};
+}
+
+json CliService::params(const json& request) {
+  if (daemon_.parameters == nullptr) return error("there are no parameters");
+  const std::string what = text_of(request, "what");
+  if (!what.empty() && what != "diff") return error("params takes nothing, or diff");
+  json list = json::array();
+  for (const auto& each : daemon_.parameters->list()) {
+    if (what == "diff" && each.value == each.at_start) continue;
+    list.push_back(
+        {{"name", each.name}, {"value", each.value}, {"at_start", each.at_start}, {"help", each.help}});
+  }
+  return {{"params", std::move(list)}};
+}
+
+json CliService::log_level(const json& request) {
+  const std::string what = text_of(request, "what");
+  const auto level = number_of(request, "level");
+  if (level && (*level < 0 || *level > 7)) return error("levels are 0 to 7");
+  const auto subsystem = log::parse_subsystem(what);
+  if (level && what.empty()) {
+    log::set_level(static_cast<int>(*level));
+  } else if (level && subsystem) {
+    log::set_level(*subsystem, static_cast<int>(*level));
+  } else if (!what.empty() && !subsystem) {
+    Call* call = manager_.find(what);
+    if (call == nullptr) return error(fmt::format("'{}' is neither a subsystem nor a call", what));
+    if (level) call->debug = *level >= 7;
+    return {{"levels", {{what, call->debug ? 7 : log::level_of(log::Subsystem::kMedia)}}}};
+  }
+  if (level) log::warn("{} set the log level of {} to {}", peer_, what.empty() ? "everything" : what, *level);
+  json levels = json::object();
+  for (std::size_t i = 0; i < log::kSubsystems.size(); ++i)
+    levels[std::string(log::kSubsystems[i])] = log::level_of(static_cast<log::Subsystem>(i));
+  return {{"levels", std::move(levels)}};
+}
+
+json CliService::drain(const json& request) {
+  if (!daemon_.drain) return error("this daemon does not drain");
+  const bool on = text_of(request, "what") != "off";
+  log::warn("{} {}", peer_,
+            on ? "drains the relay: no new calls, it ends after the last one" : "lets new calls in again");
+  daemon_.drain(on);
+  return {{"draining", on}, {"calls", manager_.size()}};
+}
+
+json CliService::facts(const json&) { return daemon_.facts ? daemon_.facts() : json::object(); }
+
+json CliService::unknown_flags(const json&) {
+  json list = json::array();
+  for (const auto& [word, seen] : ng_.unknown_words()) {
+    list.push_back({{"word", word}, {"count", seen.count}, {"did_you_mean", seen.suggestion}});
+  }
+  return {{"unknown", std::move(list)}};
+}
+
+json CliService::version(const json&) {
+  return {{"version", FERRY_VERSION}, {"software", manager_.config().software_name}};
+}
+
+}  // namespace ferry::cli

@@ -1,0 +1,301 @@
+// Why who hears whom: what is known of a call, made ready for the verdicts; and calls that ended badly.
+
+#include "control/diagnose/explain.hpp"
+
+#include "control/session/endings.hpp"
+#include "control/session/manager.hpp"
+#include "control/session/media_control.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace ferry {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::size_t kKeptCalls = 256;
+constexpr std::size_t kKeptBytes = 8 * 1024 * 1024;
+
+std::string name_of(const Leg& leg) {
+  if (!leg.tag.empty()) return leg.tag;
+  return leg.label().empty() ? fmt::format("party {}", leg.number) : std::string(leg.label());
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::int64_t unix_ms(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+json to_json(const Explanation& explanation) {
+  json verdicts = json::array();
+  for (const MediaVerdict& verdict : explanation.verdicts) {
+    verdicts.push_back({{"leg", verdict.leg},
+                        {"media", verdict.media},
+                        {"type", verdict.type},
+                        {"direction", to_string(verdict.direction)},
+                        {"cause", to_string(verdict.cause)},
+                        {"severity", to_string(verdict.severity())},
+                        {"sentence", verdict.sentence},
+                        {"evidence", verdict.evidence},
+                        {"advice", row_of(verdict.cause).advice}});
+  }
+  json j = {{"call_id", explanation.call_id},
+            {"severity", to_string(explanation.worst())},
+            {"verdicts", std::move(verdicts)}};
+  if (const MediaVerdict* main = explanation.main())
+    j["summary"] =
+        main->severity() == Severity::kFine ? std::string("everybody hears everybody") : main->sentence;
+  return j;
+}
+
+json flight_json(const FlightRing& ring) {
+  json packets = json::array();
+  Instant newest{};
+  ring.for_each([&](const FlightEntry&, Instant at) { newest = at; });
+  ring.for_each([&](const FlightEntry& entry, Instant at) {
+    const bool is_rtcp = entry.second_octet >= 192 && entry.second_octet <= 223;
+    json packet = {{"t", -seconds(newest - at)},
+                   {"from", ring.source(entry).to_string()},
+                   {"port", entry.on_rtcp_port ? "rtcp" : "rtp"},
+                   {"size", entry.size},
+                   {"verdict", entry.reason == DropReason::kNone ? "forwarded" : to_string(entry.reason)}};
+    if (is_rtcp) {
+      packet["rtcp"] = entry.second_octet;
+    } else {
+      packet["payload_type"] = entry.second_octet & 127;
+      packet["marker"] = entry.second_octet > 127;
+      packet["sequence"] = entry.sequence;
+      packet["timestamp"] = entry.timestamp;
+    }
+    if (entry.is_below) packet["kernel"] = true;
+    packets.push_back(std::move(packet));
+  });
+  return packets;
+}
+
+json flight_json(std::string_view leg, unsigned media, const Endpoint& local, const FlightRing& ring) {
+  return {{"leg", leg}, {"media", media}, {"local", local.to_string()}, {"packets", flight_json(ring)}};
+}
+
+MediaEvidence signalling_of(const Call& call, const Media& media) {
+  MediaEvidence e;
+  e.index = media.index;
+  e.type = media.type;
+  e.signalling_source = media.leg->received_from;
+  e.policy = media.rules.algorithm == LearningAlgorithm::kRules ? media.rules.policy : LatchPolicy::kAny;
+  e.is_rejected = media.rejected;
+  e.may_send = media.may_send;
+  e.may_receive = media.may_receive;
+  e.only_listens = media.only_listens();
+  e.is_unidirectional = media.rules.unidirectional;
+  e.is_encrypted = media.is_encrypted();
+  e.is_keyed = media.keys && media.keys->in && media.keys->out;
+  e.is_blocked =
+      call.blocked || call.silenced || call.drop_traffic || media.leg->blocked || media.leg->silenced;
+  e.is_rtp = media.kind == TransportKind::kRtp;
+  e.is_muxed = media.mux_used;
+  e.shown = media.shown;
+  e.earlier = media.earlier;
+  if (media.remote_known) e.signalled = media.remote_rtp;
+  const PortSet* ports = media.active_ports();
+  if (ports == nullptr || ports->closed) return e;
+  e.local = {ports->local->address, ports->port};
+  e.advertised = {ports->local->advertised, ports->port};
+  e.is_served = !ports->activity->is_unserved.load(std::memory_order_relaxed);
+  if (!ports->plan) return e;
+  e.loops = ports->plan->rtp_latch.loops;
+  e.is_void = ports->plan->rtp_latch.signalled_void && !e.loops;
+  return e;
+}
+
+}  // namespace
+
+CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snapshots,
+                                         const Clock& clock) const {
+  CallEvidence evidence;
+  evidence.call_id = call.id;
+  evidence.now = clock.now;
+  evidence.wall = clock.wall;
+  evidence.created = call.created_at;
+  evidence.last_signal = call.last_signal;
+  evidence.is_answered = call.answered || call.classic() != nullptr;
+  if (call.extras) evidence.refused = call.extras->refused;
+  std::vector<std::pair<const Media*, MediaEvidence::Source>> places;
+  for (const auto& leg : call.legs) {
+    LegEvidence& party = evidence.legs.emplace_back();
+    party.name = name_of(*leg);
+    for (const auto& media : leg->medias) {
+      if (media->untouched || media->hidden) continue;
+      places.push_back({media.get(), {evidence.legs.size() - 1, party.medias.size()}});
+      party.medias.push_back(signalling_of(call, *media));
+      party.medias.back().seen = snapshots.view_of(media->id);
+    }
+  }
+  for (const auto& [media, place] : places) {
+    for (const Subscription& subscription : media->subscriptions) {
+      if (subscription.rtcp_only || subscription.egress) continue;
+      const auto source =
+          std::ranges::find(places, subscription.source, [](const auto& each) { return each.first; });
+      if (source != places.end())
+        evidence.legs[place.leg].medias[place.media].sources.push_back(source->second);
+    }
+  }
+  return evidence;
+}
+
+std::optional<Explanation> SessionManager::explanation(std::string_view call_id, const Clock& clock) {
+  Call* call = find(call_id);
+  if (call == nullptr) return std::nullopt;
+  const Snapshots snapshots = read_snapshots(*call);
+  return ferry::explain(evidence_of(*call, snapshots, clock));
+}
+
+json SessionManager::explain(std::string_view call_id, bool packets, const Clock& clock) {
+  Call* call = find(call_id);
+  if (call == nullptr) {
+    // The newest of that name.
+    const auto kept = std::find_if(kept_.rbegin(), kept_.rend(),
+                                   [&](const auto& each) { return each->call_id == call_id; });
+    if (kept == kept_.rend()) return nullptr;
+    json j = (*kept)->explanation;
+    if (!packets) return j;
+    for (const Kept::Flight& flight : (*kept)->flights)
+      j["flight"].push_back(flight_json(flight.leg, flight.media, flight.local, *flight.ring));
+    return j;
+  }
+  const Snapshots snapshots = read_snapshots(*call);
+  json j = to_json(call->extras && call->extras->at_deletion
+                       ? *call->extras->at_deletion
+                       : ferry::explain(evidence_of(*call, snapshots, clock)));
+  j["state"] = call->delete_at ? "deleted" : "running";
+  j["age_s"] = seconds(clock.now - call->created_at);
+  if (!packets) return j;
+  struct Reading {
+    const Media* media;
+    Endpoint local;
+    FlightRing ring;
+  };
+  std::deque<Reading> readings;
+  for (const auto& leg : call->legs) {
+    for (const auto& media : leg->medias) {
+      for (const PortSet& ports : media->ports) {
+        if (ports.closed || !ports.plan) continue;
+        readings.push_back({media.get(), {ports.local->address, ports.port}, {}});
+        plane_.post(call->worker, ReadFlight{ports.transport, &readings.back().ring}, true);
+      }
+    }
+  }
+  plane_.fence();
+  json flight = json::array();
+  for (const Reading& each : readings) {
+    if (!each.ring.empty())
+      flight.push_back(flight_json(name_of(*each.media->leg), each.media->index, each.local, each.ring));
+  }
+  j["flight"] = std::move(flight);
+  return j;
+}
+
+void SessionManager::begin_ending(Call& call, EndReason reason, const Clock& clock) {
+  if (current_ending_ != nullptr && current_ending_->call == &call) return;  // its ports are closing already
+  count_ended(call, reason, clock);
+  auto ending = std::make_unique<Ending>();
+  ending->call = &call;
+  ending->report.call_id = call.id;
+  ending->report.created = call.created;
+  ending->report.ended = clock.wall;
+  ending->report.duration = clock.now - call.created_at;
+  ending->report.reason = reason;
+  if (call.extras && call.extras->at_deletion) {
+    ending->report.explanation = *call.extras->at_deletion;
+    ending->has_verdict = true;
+  }
+  ending->evidence = evidence_of(call, {}, clock);
+  for (const auto& leg : call.legs) {
+    auto& ids = ending->medias.emplace_back();
+    for (const auto& media : leg->medias) {
+      if (media->untouched || media->hidden) continue;
+      ids.push_back(media->id);
+      if (const PortSet* ports = std::as_const(*media).active_ports())
+        ending->active.emplace_back(media->id, ports->transport);
+      if (!media->extras) continue;
+      for (const auto& last : media->extras->last)
+        ending->snapshots.entries.emplace_back(media->id, false, Endpoint{}).snapshot = *last;
+    }
+  }
+  endings_.push_back(std::move(ending));
+  current_ending_ = endings_.back().get();
+}
+
+void SessionManager::finish_endings() {
+  while (!endings_.empty()) {
+    auto ending = std::move(endings_.front());
+    endings_.pop_front();
+    CallReport& report = ending->report;
+    for (std::size_t l = 0; l < ending->medias.size(); ++l) {
+      for (std::size_t m = 0; m < ending->medias[l].size(); ++m)
+        ending->evidence.legs[l].medias[m].seen = ending->snapshots.view_of(ending->medias[l][m]);
+    }
+    if (!ending->has_verdict) report.explanation = ferry::explain(ending->evidence);
+    for (const LegEvidence& leg : ending->evidence.legs) {
+      for (const MediaEvidence& media : leg.medias) {
+        StreamReport stream;
+        stream.leg = leg.name;
+        stream.media = media.index;
+        stream.type = media.type;
+        if (const MediaView::Stream* newest = media.seen.newest_stream()) {
+          stream.stream = newest->counters;
+          stream.mos = newest->counters.packets == 0 ? 0 : mos_of(newest->counters);
+        }
+        stream.packets_in = media.seen.counters[0].packets_in;
+        stream.packets_out = media.seen.counters[0].packets_out;
+        stream.refused = media.seen.drops.total();
+        for (const MediaVerdict& verdict : report.explanation.verdicts) {
+          if (verdict.leg != leg.name || verdict.media != media.index) continue;
+          (verdict.direction == MediaDirection::kFrom ? stream.from : stream.to) = verdict.cause;
+        }
+        report.streams.push_back(std::move(stream));
+      }
+    }
+    if (listener_.on_report) listener_.on_report(report);
+    const bool ended_badly =
+        report.explanation.worst() == Severity::kFault || report.reason == EndReason::kTimeout;
+    if (ended_badly) keep(std::move(ending), report);
+  }
+}
+
+void SessionManager::keep(std::unique_ptr<Ending> ending, const CallReport& report) {
+  auto kept = std::make_unique<Kept>();
+  kept->call_id = report.call_id;
+  kept->explanation = to_json(report.explanation);
+  kept->explanation["state"] = "ended";
+  kept->explanation["ended"] = to_string(report.reason);
+  kept->explanation["ended_at_ms"] = unix_ms(report.ended);
+  kept->explanation["age_s"] = seconds(report.duration);
+  kept->bytes = sizeof *kept + kept->explanation.dump().size() * 4;  // as a tree it is larger than as text
+  for (Ending::Flight& flight : ending->flights) {
+    if (!flight.ring) continue;
+    kept->bytes += flight.ring->footprint();
+    for (std::size_t l = 0; l < ending->medias.size(); ++l) {
+      const auto found = std::ranges::find(ending->medias[l], flight.media);
+      if (found == ending->medias[l].end()) continue;
+      const LegEvidence& leg = ending->evidence.legs[l];
+      const auto m = static_cast<std::size_t>(found - ending->medias[l].begin());
+      kept->flights.push_back({leg.name, leg.medias[m].index, flight.local, std::move(flight.ring)});
+      break;
+    }
+  }
+  kept_bytes_ += kept->bytes;
+  kept_.push_back(std::move(kept));
+  while (kept_.size() > kKeptCalls || (kept_bytes_ > kKeptBytes && kept_.size() > 1)) {
+    kept_bytes_ -= kept_.front()->bytes;
+    kept_.pop_front();
+  }
+}
+
+SessionManager::KeptSize SessionManager::kept_size() const { return {kept_.size(), kept_bytes_}; }
+
+}  // namespace ferry

@@ -1,0 +1,120 @@
+// What would happen to a packet, found out on copies of the state (the core is pure).
+
+#include "control/session/snapshots.hpp"
+#include "relay/core/rtp/rtp.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+namespace ferry {
+
+using nlohmann::json;
+
+namespace {
+
+std::vector<std::byte> datagram_of(const WherePacket& packet) {
+  if (!packet.datagram.empty()) return packet.datagram;
+  constexpr std::size_t kPayload = 160;
+  std::vector<std::byte> datagram(kRtpFixedHeaderSize + kPayload, std::byte{0xd5});
+  write_rtp_header(datagram, packet.type, false, packet.sequence, 0, packet.ssrc);
+  return datagram;
+}
+
+/// A transport that is in nobody's way.
+std::unique_ptr<Transport> copy_of(const PortSet& ports, const TransportSnapshot& snapshot, Instant now) {
+  auto copy =
+      std::make_unique<Transport>(ports.transport, ports.plan, std::make_shared<TransportActivity>(), now);
+  copy->restore(snapshot);
+  return copy;
+}
+
+}  // namespace
+
+json SessionManager::where(std::string_view call_id, const WherePacket& packet, const Clock& clock) {
+  Call* call = find(call_id);
+  if (call == nullptr) return nullptr;
+  const Snapshots snapshots = read_snapshots(*call);
+  const auto snapshot_of = [&](const Media& media, const PortSet& ports) -> const TransportSnapshot* {
+    for (const auto& entry : snapshots.entries) {
+      if (entry.media == media.id && entry.local == Endpoint{ports.local->address, ports.port})
+        return &entry.snapshot;
+    }
+    return nullptr;
+  };
+  for (const auto& leg : call->legs) {
+    for (const auto& media : leg->medias) {
+      for (const PortSet& ports : media->ports) {
+        const bool is_rtcp_port = packet.to.value == ports.port.value + 1;
+        const TransportSnapshot* snapshot = snapshot_of(*media, ports);
+        if (ports.closed || !ports.plan || snapshot == nullptr || (packet.to != ports.port && !is_rtcp_port))
+          continue;
+        json j = {{"arrives_at", Endpoint{ports.local->address, packet.to}.to_string()},
+                  {"leg", leg->tag},
+                  {"media", media->index},
+                  {"latch", to_string(snapshot->latch[is_rtcp_port ? 1 : 0].state)}};
+        const auto component = is_rtcp_port ? Component::kRtcp : Component::kRtp;
+        auto datagram = datagram_of(packet);
+        const auto transport = copy_of(ports, *snapshot, clock.now);
+        const auto drop = [&](DropReason reason) {
+          j["verdict"] = "drop";
+          j["reason"] = to_string(reason);
+          j["meaning"] = kDropReasonRows[static_cast<std::size_t>(reason)].meaning;
+          return j;
+        };
+        if (transport->is_protected()) {
+          std::size_t size = 0;
+          SrtpOrigin origin;
+          const DropReason reason = transport->unprotect(component, packet.from, datagram, size, origin,
+                                                         clock.now, *interfaces_.own_media());
+          if (reason != DropReason::kNone) return drop(reason);
+          datagram.resize(size);
+        }
+        const Verdict verdict =
+            transport->on_datagram(component, packet.from, datagram, clock.now, *interfaces_.own_media());
+        if (verdict.kind == Verdict::Kind::kDrop) return drop(verdict.reason);
+        if (verdict.kind == Verdict::Kind::kHold) {
+          j["verdict"] = "hold";
+          j["reason"] = to_string(DropReason::kProbation);
+          j["meaning"] = "kept until the next packet in sequence confirms the source or the SSRC";
+          return j;
+        }
+        j["verdict"] = verdict.kind == Verdict::Kind::kRelease ? "confirm" : "forward";
+        json sinks = json::array();
+        const SourcePlan& source = ports.plan->sources[verdict.source];
+        for (const Sink& sink : source.sinks) {
+          const PayloadEntry* payload = verdict.is_rtcp ? nullptr : source.payload_of(datagram);
+          json s;
+          for (const auto& other : call->legs) {
+            for (const auto& receiver : other->medias) {
+              for (const PortSet& out : receiver->ports) {
+                if (out.closed || out.transport != sink.via) continue;
+                s["leg"] = other->tag;
+                s["media"] = receiver->index;
+                s["leaves_from"] = Endpoint{out.local->address, out.port}.to_string();
+                DropReason refused = verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload);
+                const TransportSnapshot* state = snapshot_of(*receiver, out);
+                if (refused == DropReason::kNone && state != nullptr) {
+                  const auto hop =
+                      copy_of(out, *state, clock.now)
+                          ->next_hop(verdict.is_rtcp ? Component::kRtcp : Component::kRtp, clock.now);
+                  refused = hop.reason;
+                  if (hop.to.is_set()) s["to"] = hop.to.to_string();
+                }
+                s["verdict"] = refused == DropReason::kNone ? "send" : "drop";
+                if (refused != DropReason::kNone) s["reason"] = to_string(refused);
+              }
+            }
+          }
+          if (!s.is_null()) sinks.push_back(std::move(s));
+        }
+        if (source.sinks.empty()) return drop(DropReason::kNoSink);
+        j["sinks"] = std::move(sinks);
+        return j;
+      }
+    }
+  }
+  return {{"verdict", "drop"}, {"reason", "no-such-port"}, {"meaning", "the call has no such port"}};
+}
+
+}  // namespace ferry

@@ -1,0 +1,365 @@
+#include "tools/rtpferryctl/doctor.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+namespace ferry::ctl {
+
+using nlohmann::json;
+
+std::string Host::text(const std::string& path) const {
+  std::ifstream file(root_ + path);
+  std::stringstream all;
+  if (file) all << file.rdbuf();
+  return all.str();
+}
+
+std::optional<std::string> Host::line(const std::string& path) const {
+  std::ifstream file(root_ + path);
+  std::string first;
+  if (!file || !std::getline(file, first)) return std::nullopt;
+  return first;
+}
+
+std::optional<std::int64_t> Host::number(const std::string& path) const {
+  const auto first = line(path);
+  if (!first) return std::nullopt;
+  std::int64_t value = 0;
+  return std::sscanf(first->c_str(), "%ld", &value) == 1 ? std::optional(value) : std::nullopt;
+}
+
+std::size_t Host::count(const std::string& path, std::string_view prefix) const {
+  std::error_code ignored;
+  std::size_t found = 0;
+  for (const auto& each : std::filesystem::directory_iterator(root_ + path, ignored))
+    found += each.path().filename().string().starts_with(prefix) ? 1u : 0u;
+  return found;
+}
+
+bool Host::exists(const std::string& path) const {
+  std::error_code ignored;
+  return std::filesystem::exists(root_ + path, ignored);
+}
+
+std::optional<std::string> Host::firewall() const {
+  if (!root_.empty()) return exists("/nftables") ? std::optional(text("/nftables")) : std::nullopt;
+  if (geteuid() != 0) return std::nullopt;
+  FILE* program = popen("nft list ruleset 2>/dev/null", "r");
+  if (program == nullptr) return std::nullopt;
+  std::string all;
+  char piece[4096];
+  for (std::size_t n = 0; (n = fread(piece, 1, sizeof piece, program)) > 0;) all.append(piece, n);
+  return pclose(program) == 0 ? std::optional(all) : std::nullopt;
+}
+
+std::optional<bool> Host::is_clock_synchronized() const {
+  if (!root_.empty()) {
+    const auto told = number("/clock_synchronized");
+    return told ? std::optional(*told != 0) : std::nullopt;
+  }
+  timex status{};
+  const int state = adjtimex(&status);
+  if (state < 0) return std::nullopt;
+  return state != TIME_ERROR && (status.status & STA_UNSYNC) == 0;
+}
+
+namespace {
+
+class Doctor {
+ public:
+  Doctor(const json& facts, const Host& host) : facts_(facts), host_(host) {}
+
+  std::vector<Check> run() {
+    offload();
+    bpf_files();
+    queues();
+    socket_buffers();
+    descriptors();
+    watches();
+    port_range();
+    ports_left();
+    conntrack();
+    firewall();
+    mtu();
+    clock();
+    exposure();
+    safety();
+    recordings();
+    return std::move(checks_);
+  }
+
+ private:
+  void say(std::string name, Health health, std::string finding, std::string advice = {}) {
+    checks_.push_back({std::move(name), health, std::move(finding),
+                       health == Health::kOk ? std::string() : std::move(advice)});
+  }
+  /// System interfaces with our addresses, each once, without loopback.
+  [[nodiscard]] std::vector<std::string> links() const {
+    std::vector<std::string> found;
+    for (const json& range : facts_["ranges"]) {
+      for (const json& link : range["links"]) {
+        const auto name = link.get<std::string>();
+        if (name != "lo" && std::ranges::find(found, name) == found.end()) found.push_back(name);
+      }
+    }
+    return found;
+  }
+  [[nodiscard]] bool forwards_below() const {
+    return std::ranges::any_of(facts_["engines"]["offload"],
+                               [](const json& each) { return each["mode"] != "off"; });
+  }
+
+  void offload() {
+    if (!facts_["offload_wanted"].get<bool>()) {
+      say("offload", Health::kWarn, "in-kernel forwarding is switched off (offload=off)",
+          "offload=auto forwards plain calls at a seventh of the CPU");
+      return;
+    }
+    if (facts_["engines"]["offload"].empty()) {
+      say("offload", Health::kWarn,
+          "no interface has in-kernel forwarding: no rights, or only loopback addresses",
+          "give CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (AmbientCapabilities=), or start as root with user=");
+      return;
+    }
+    for (const json& each : facts_["engines"]["offload"]) {
+      const auto mode = each["mode"].get<std::string>();
+      say("offload on " + each["interface"].get<std::string>(), mode == "off" ? Health::kWarn : Health::kOk,
+          fmt::format("{}: {}", mode, each["reason"].get<std::string>()),
+          "all media of that interface goes through user space");
+    }
+  }
+
+  void bpf_files() {
+    const std::string mounts = host_.text("/proc/mounts");
+    const bool is_mounted = mounts.find(" bpf ") != std::string::npos;
+    if (host_.line("/proc/sys/kernel/unprivileged_bpf_disabled").value_or("") == "1" && !forwards_below())
+      say("bpf", Health::kWarn, "BPF is closed to programs without rights", "see offload");
+    else
+      say("bpf", Health::kOk,
+          is_mounted ? "bpffs is mounted" : "bpffs is not mounted; nothing of ours is pinned");
+  }
+
+  void queues() {
+    const auto workers = facts_["workers"].get<std::size_t>();
+    for (const std::string& link : links()) {
+      const std::string base = "/sys/class/net/" + link;
+      const std::size_t queues = host_.count(base + "/queues", "rx-");
+      if (queues == 0) continue;
+      const bool is_real = host_.exists(base + "/device");
+      const std::string interrupts = host_.text("/proc/interrupts");
+      std::size_t lines = 0;
+      for (std::size_t at = 0; (at = interrupts.find(link, at)) != std::string::npos; ++at) ++lines;
+      const bool is_narrow = is_real && queues < workers;
+      say("queues of " + link, is_narrow ? Health::kWarn : Health::kOk,
+          fmt::format("{} receive queues{}, {} workers", queues,
+                      lines > 0 ? fmt::format(", {} interrupts", lines) : "", workers),
+          fmt::format("ethtool -L {} combined {}: else one core receives everything", link, workers));
+    }
+  }
+
+  void socket_buffers() {
+    constexpr std::int64_t kLeast = 212'992;
+    const auto size = host_.number("/proc/sys/net/core/rmem_default");
+    if (!size) return;
+    say("socket buffers", *size < kLeast ? Health::kWarn : Health::kOk,
+        fmt::format("net.core.rmem_default is {}", *size),
+        fmt::format("sysctl -w net.core.rmem_default={}: bursts are lost before they are read", kLeast));
+  }
+
+  void descriptors() {
+    const auto limit = facts_["descriptor_limit"].get<std::uint64_t>();
+    const auto wanted = facts_["descriptors_wanted"].get<std::uint64_t>();
+    say("descriptors", limit < wanted ? Health::kWarn : Health::kOk,
+        fmt::format("the limit is {}, the port ranges can use {}", limit, wanted),
+        fmt::format("LimitNOFILE={} in the unit: {} calls fit now", wanted, limit / 6));
+  }
+
+  void watches() {
+    const auto limit = host_.number("/proc/sys/fs/epoll/max_user_watches");
+    const auto wanted = facts_["descriptors_wanted"].get<std::int64_t>();
+    if (limit)
+      say("epoll watches", *limit < wanted ? Health::kWarn : Health::kOk,
+          fmt::format("fs.epoll.max_user_watches is {}", *limit),
+          fmt::format("sysctl -w fs.epoll.max_user_watches={}: ports beyond it are not heard", wanted));
+  }
+
+  void port_range() {
+    const auto local = host_.line("/proc/sys/net/ipv4/ip_local_port_range");
+    long first = 0;
+    long last = 0;
+    if (!local || std::sscanf(local->c_str(), "%ld %ld", &first, &last) != 2) return;
+    for (const json& range : facts_["ranges"]) {
+      const auto low = range["first"].get<long>();
+      const auto high = range["last"].get<long>();
+      const std::string name =
+          fmt::format("ports {}-{} of {}", low, high, range["address"].get<std::string>());
+      if (high < first || low > last) {
+        say(name, Health::kOk, fmt::format("outside the host's own range {}-{}", first, last));
+        continue;
+      }
+      const bool is_reserved = reserves(low, high);
+      say(name, is_reserved ? Health::kOk : Health::kWarn,
+          is_reserved ? "inside the host's own range, and reserved"
+                      : fmt::format("other programs may take ports of it: the host's own range is {}-{}",
+                                    first, last),
+          fmt::format("sysctl -w net.ipv4.ip_local_reserved_ports={}-{}", low, high));
+    }
+  }
+  [[nodiscard]] bool reserves(long low, long high) const {
+    std::stringstream list(host_.line("/proc/sys/net/ipv4/ip_local_reserved_ports").value_or(""));
+    for (std::string part; std::getline(list, part, ',');) {
+      long from = 0;
+      long to = 0;
+      const int read = std::sscanf(part.c_str(), "%ld-%ld", &from, &to);
+      if (read == 1) to = from;
+      if (read >= 1 && from <= low && to >= high) return true;
+    }
+    return false;
+  }
+
+  void ports_left() {
+    for (const json& range : facts_["ranges"]) {
+      const auto used = range["used"].get<double>();
+      const auto pairs = range["pairs"].get<double>();
+      const double share = pairs > 0 ? used / pairs : 1;
+      if (share < 0.8) continue;
+      say("ports of " + range["address"].get<std::string>(), share < 0.95 ? Health::kWarn : Health::kFail,
+          fmt::format("{:.0f} of {:.0f} pairs are in use", used, pairs),
+          "widen port-min to port-max, or add an address");
+    }
+  }
+
+  void conntrack() {
+    const auto count = host_.number("/proc/sys/net/netfilter/nf_conntrack_count");
+    const auto limit = host_.number("/proc/sys/net/netfilter/nf_conntrack_max");
+    if (!count || !limit) {
+      say("conntrack", Health::kOk, "connection tracking is not loaded");
+      return;
+    }
+    const bool is_full = *count * 10 > *limit * 9;
+    say("conntrack",
+        is_full      ? Health::kFail
+        : *count > 0 ? Health::kWarn
+                     : Health::kOk,
+        fmt::format("{} of {} connections are tracked", *count, *limit),
+        is_full ? "new streams are dropped: raise nf_conntrack_max, or notrack the media ports"
+                : "each stream costs a lookup: nft add rule … udp dport PORTS notrack");
+  }
+
+  void firewall() {
+    const auto rules = host_.firewall();
+    if (!rules) {
+      say("firewall", Health::kOk, "rules cannot be read without rights: run doctor as root");
+      return;
+    }
+    const bool filters = rules->find("hook input") != std::string::npos ||
+                         rules->find("hook prerouting") != std::string::npos ||
+                         rules->find("hook ingress") != std::string::npos;
+    if (!filters) {
+      say("firewall", Health::kOk, "no rules for what arrives");
+      return;
+    }
+    const bool is_passed_by = forwards_below();
+    say("firewall", Health::kWarn,
+        is_passed_by ? "there are input rules, and streams in the kernel pass before them (XDP, tc)"
+                     : "there are input rules",
+        is_passed_by ? "what must be filtered needs the peer's address in signalling, or offload=off; and "
+                       "the rules must accept UDP to the port range"
+                     : "they must accept UDP to the port range");
+  }
+
+  void mtu() {
+    constexpr std::int64_t kUsual = 1500;
+    for (const std::string& link : links()) {
+      const auto size = host_.number("/sys/class/net/" + link + "/mtu");
+      if (size)
+        say("mtu of " + link, *size < kUsual ? Health::kWarn : Health::kOk, fmt::format("{}", *size),
+            "large video packets will be fragmented or lost");
+    }
+  }
+
+  void clock() {
+    const auto is_synchronized = host_.is_clock_synchronized();
+    if (is_synchronized)
+      say("clock", *is_synchronized ? Health::kOk : Health::kWarn,
+          *is_synchronized ? "follows a time server" : "follows no time server",
+          "run chrony or systemd-timesyncd: records and captures of several hosts do not fit together else");
+    const auto source = host_.line("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+    if (source) {
+      const bool is_slow = *source == "hpet" || *source == "acpi_pm" || *source == "refined-jiffies";
+      say("clock source", is_slow ? Health::kWarn : Health::kOk, *source,
+          "each look at the clock is a slow access: boot with clocksource=tsc if the host allows");
+    }
+  }
+
+  void exposure() {
+    const auto& ways = facts_["exposure"];
+    const auto has = [&](std::string_view way) {
+      return std::ranges::any_of(ways, [&](const json& each) { return each == way; });
+    };
+    if (has("open"))
+      say("control", Health::kFail, "anybody who reaches a control listener may use it (allow-open-control)",
+          "name networks with control-allow");
+    else
+      say("control", Health::kOk,
+          has("allow-list") ? "for the networks of control-allow" : "on loopback and Unix sockets");
+    const auto is_remote = [](const json& listener) {
+      return !listener.get_ref<const std::string&>().starts_with("127.") &&
+             !listener.get_ref<const std::string&>().starts_with("[::1]");
+    };
+    const bool has_secret =
+        facts_["has_http_token"].get<bool>() || facts_["asks_client_certificate"].get<bool>();
+    const bool is_http_remote = std::ranges::any_of(facts_["listeners"]["http"], is_remote) ||
+                                std::ranges::any_of(facts_["listeners"]["https"], is_remote);
+    if (is_http_remote && !has_secret)
+      say("http", Health::kWarn, "HTTP is reachable from other hosts without a secret",
+          "http-token, or https-client-ca; metrics and the API answer this host alone until then");
+    if (std::ranges::any_of(facts_["listeners"]["http"], is_remote) && has_secret)
+      say("http", Health::kWarn, "the token travels in the clear", "use listen-https");
+  }
+
+  void safety() {
+    if (facts_["latch"] == "any" || !facts_["latch_by_rules"].get<bool>())
+      say("latch", Health::kFail, "media is accepted from any source",
+          "latch=signalled; received-from from the proxy for clients behind NAT");
+    if (facts_["core_dumps"].get<bool>())
+      say("core dumps", Health::kWarn, "they contain the keys of encrypted calls", "core-dumps=no");
+  }
+
+  void recordings() {
+    const auto folder = facts_["recording_dir"].get<std::string>();
+    if (folder.empty()) return;
+    std::error_code failed;
+    const auto space = std::filesystem::space(folder, failed);
+    if (failed) {
+      say("recordings", Health::kWarn, fmt::format("{}: {}", folder, failed.message()),
+          "run doctor as the daemon's user, or look at the folder");
+      return;
+    }
+    const double share =
+        space.capacity == 0 ? 0 : static_cast<double>(space.available) / static_cast<double>(space.capacity);
+    say("recordings",
+        share < 0.05   ? Health::kFail
+        : share < 0.15 ? Health::kWarn
+                       : Health::kOk,
+        fmt::format("{:.0f} % of the disk of {} is free", 100 * share, folder),
+        "recording-retention, recording-quota, or a larger disk");
+  }
+
+  const json& facts_;
+  const Host& host_;
+  std::vector<Check> checks_;
+};
+
+}  // namespace
+
+std::vector<Check> examine(const json& facts, const Host& host) { return Doctor(facts, host).run(); }
+
+}  // namespace ferry::ctl

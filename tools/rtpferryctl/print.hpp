@@ -1,0 +1,13 @@
+// Replies of the daemon as tables for people.
+#pragma once
+
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace ferry::ctl {
+
+/// Prints the reply to `command`; colours only on a terminal. False if there is no table for it.
+bool print_reply(std::string_view command, const nlohmann::json& reply);
+
+}  // namespace ferry::ctl
