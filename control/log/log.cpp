@@ -3,15 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <climits>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/dist_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/syslog_sink.h>
+#include <poll.h>
 #include <syslog.h>
+#include <unistd.h>
 
 namespace ferry::log {
 
@@ -109,6 +114,44 @@ class TextFields final : public spdlog::custom_flag_formatter {
   }
 };
 
+/// Standard error, if whoever reads it keeps up: a full pipe must not hold up calls. What does not fit is
+/// lost, and told when there is room again.
+class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    if (!has_room()) {
+      ++lost_;
+      return;
+    }
+    if (lost_ > 0) {
+      const std::string note = fmt::format("{} log lines before this were lost: nobody read them\n", std::exchange(lost_, 0));
+      put({note.data(), note.size()});
+      if (!has_room()) {
+        ++lost_;
+        return;
+      }
+    }
+    put({line.data(), line.size()});
+  }
+  void flush_() override {}
+  static bool has_room() {
+    pollfd out{STDERR_FILENO, POLLOUT, 0};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
+  }
+  static void put(std::string_view text) {
+    // A pipe with room takes so much at once (PIPE_BUF) without waiting.
+    while (!text.empty() && has_room()) {
+      const auto n = write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
+      if (n <= 0) return;
+      text.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+
+  std::uint64_t lost_ = 0;
+};
+
 /// Lets through what its subsystem or its call wants.
 class Filter final : public spdlog::sinks::dist_sink<spdlog::details::null_mutex> {
  private:
@@ -154,7 +197,7 @@ void record(std::string_view name, const std::string& json_object) {
 
 void configure(int level, bool to_stderr, std::string_view facility, bool json) {
   auto filter = std::make_shared<Filter>();
-  if (to_stderr || facility.empty()) filter->add_sink(std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  if (to_stderr || facility.empty()) filter->add_sink(std::make_shared<StandardError>());
   if (!facility.empty()) {
     filter->add_sink(std::make_shared<spdlog::sinks::syslog_sink_mt>("rtpferryd", LOG_PID,
                                                                      facility_number(facility), false));

@@ -50,7 +50,7 @@ struct SessionManager::Ending {
 /// A call that ended badly.
 struct SessionManager::Kept {
   std::string call_id;
-  nlohmann::json explanation;
+  std::string explanation;  // text of JSON: a tree of it would take several times as much
   std::size_t bytes = 0;
   /// Named as in the explanation.
   struct Flight {

@@ -161,7 +161,7 @@ json SessionManager::explain(std::string_view call_id, bool packets, const Clock
     const auto kept = std::find_if(kept_.rbegin(), kept_.rend(),
                                    [&](const auto& each) { return each->call_id == call_id; });
     if (kept == kept_.rend()) return nullptr;
-    json j = (*kept)->explanation;
+    json j = json::parse((*kept)->explanation);
     if (!packets) return j;
     for (const Kept::Flight& flight : (*kept)->flights)
       j["flight"].push_back(flight_json(flight.leg, flight.media, flight.local, *flight.ring));
@@ -270,15 +270,16 @@ void SessionManager::finish_endings() {
 void SessionManager::keep(std::unique_ptr<Ending> ending, const CallReport& report) {
   auto kept = std::make_unique<Kept>();
   kept->call_id = report.call_id;
-  kept->explanation = to_json(report.explanation);
-  kept->explanation["state"] = "ended";
-  kept->explanation["ended"] = to_string(report.reason);
-  kept->explanation["ended_at_ms"] = unix_ms(report.ended);
-  kept->explanation["age_s"] = seconds(report.duration);
-  kept->bytes = sizeof *kept + kept->explanation.dump().size() * 4;  // as a tree it is larger than as text
+  json explanation = to_json(report.explanation);
+  explanation["state"] = "ended";
+  explanation["ended"] = to_string(report.reason);
+  explanation["ended_at_ms"] = unix_ms(report.ended);
+  explanation["age_s"] = seconds(report.duration);
+  kept->explanation = explanation.dump(-1, ' ', false, json::error_handler_t::replace);
+  kept->bytes = sizeof *kept + kept->explanation.capacity();
   for (Ending::Flight& flight : ending->flights) {
     if (!flight.ring) continue;
-    kept->bytes += flight.ring->footprint();
+    kept->bytes += sizeof(Kept::Flight) + flight.ring->footprint();
     for (std::size_t l = 0; l < ending->medias.size(); ++l) {
       const auto found = std::ranges::find(ending->medias[l], flight.media);
       if (found == ending->medias[l].end()) continue;

@@ -592,55 +592,37 @@ KernelShare SessionManager::kernel_share() const {
   return share;
 }
 
-json SessionManager::list_calls(const Clock& clock) const {
-  json calls = json::array();
-  for (const auto& [id, call] : calls_) {
-    json tags = json::array();
+std::vector<CallSummary> SessionManager::summaries(const Clock& clock) const {
+  std::vector<CallSummary> all;
+  all.reserve(calls_.size());
+  for (const auto& each : calls_) {
+    const Call& call = *each.second;
+    CallSummary& summary = all.emplace_back();
+    summary.call = &call;
+    summary.age_s = age_seconds(call.created_at, clock);
     std::int64_t last_ns = 0;
-    std::size_t medias = 0;
-    std::uint64_t packets = 0;
-    std::uint64_t lost = 0;
-    std::uint64_t refused = 0;
-    std::uint32_t jitter_us = 0;
-    double loss = 0;  // of the worst direction
-    std::size_t below = 0;
-    for (const auto& leg : call->legs) {
-      tags.push_back(leg->tag);
+    for (const auto& leg : call.legs) {
+      summary.medias += leg->medias.size();
       for (const auto& media : leg->medias) {
-        ++medias;
         for (const PortSet& ports : media->ports) {
           const TransportActivity& activity = *ports.activity;
           last_ns = std::max(last_ns, activity.last_packet_ns.load());
-          const std::uint64_t arrived = activity.rtp_packets.load();
-          const std::uint64_t missing = activity.rtp_lost.load();
-          packets += arrived;
-          lost += missing;
-          refused += activity.refused.load();
-          jitter_us = std::max(jitter_us, activity.jitter_us.load());
-          below += activity.is_below.load() ? 1u : 0u;
-          if (arrived + missing != 0)
-            loss =
-                std::max(loss, 100.0 * static_cast<double>(missing) / static_cast<double>(arrived + missing));
+          const auto arrived = activity.rtp_packets.load();
+          const auto missing = activity.rtp_lost.load();
+          summary.packets += arrived;
+          summary.lost += missing;
+          summary.refused += activity.refused.load();
+          summary.jitter_ms = std::max(summary.jitter_ms, activity.jitter_us.load() / 1000.0);
+          summary.kernel_streams += activity.is_below.load() ? 1u : 0u;
+          const auto sent = static_cast<double>(arrived + missing);
+          if (sent > 0)
+            summary.loss_percent = std::max(summary.loss_percent, 100.0 * static_cast<double>(missing) / sent);
         }
       }
     }
-    json c = {{"call_id", id},
-              {"age_s", age_seconds(call->created_at, clock)},
-              {"tags", std::move(tags)},
-              {"medias", medias},
-              {"answered", call->answered},
-              {"worker", call->worker},
-              {"deleting", call->delete_at.has_value()},
-              {"packets", packets},
-              {"lost", lost},
-              {"loss_percent", loss},
-              {"jitter_ms", static_cast<double>(jitter_us) / 1000.0},
-              {"refused", refused},
-              {"kernel_streams", below}};
-    if (last_ns != 0) c["last_packet_age_s"] = age_seconds(Instant{Duration{last_ns}}, clock);
-    calls.push_back(std::move(c));
+    if (last_ns != 0) summary.last_packet_age_s = age_seconds(Instant{Duration{last_ns}}, clock);
   }
-  return calls;
+  return all;
 }
 
 }  // namespace ferry

@@ -210,7 +210,7 @@ def foreign(program):
 
 def memory(program):
     """C-12: new calls are refused before memory runs out, running ones go on, and it recovers."""
-    daemon = Daemon(program, "--listen-ng=127.0.0.1:2467", "--delete-delay=0")
+    daemon = Daemon(program, "--listen-ng=127.0.0.1:2467", "--delete-delay=0", "--port-min=20000", "--port-max=60000")
     s = udp("127.0.0.1", 2467)
 
     def offer(n):

@@ -63,11 +63,16 @@ class Daemon:
     def ctl(self, word):
         return json.loads(subprocess.run([self.ctl_program, f"--socket={self.control}", "--json", word], capture_output=True, check=True).stdout)
 
+    def heap(self):
+        """Without what is kept on purpose, within its bounds, of calls that ended badly."""
+        stats = self.ctl("stats")
+        return stats["memory"]["heap_in_use"] - stats["kept_calls"]["bytes"]
+
     def figures(self):
         ports = self.ctl("ports")["ports"][0]
         return {"pairs in use": ports["used"], "calls": len(self.ctl("list")["calls"]),
                 "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd")),
-                "heap": self.ctl("stats")["memory"]["heap_in_use"]}
+                "heap": self.heap()}
 
     def random_calls(self, seed):
         rng = random.Random(seed)
@@ -123,7 +128,7 @@ def main():
                 daemon.ng({"command": "ping"})
                 marks.setdefault(daemon.name, []).append(daemon.figures())
         for name, (before, after) in marks.items():
-            good = (after["pairs in use"] == 0 and after["calls"] == 0 and after["descriptors"] == before["descriptors"] and
+            good = (after["pairs in use"] == 0 and after["calls"] == 0 and after["descriptors"] <= before["descriptors"] and
                     after["heap"] - before["heap"] < 64 * 1024)
             if "recorded" in name:
                 manifests = len([f for f in os.listdir(recordings.name) if f.endswith(".json")])

@@ -6,7 +6,15 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp"
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator"
+n=0
+for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
+  /metrics /health/ready "/api/v1/calls?sort=loss&limit=3" "/api/v1/explain/c?packets=true" /api/v1/stats \
+  '{"command":"where","call_id":"c","from":"192.0.2.10:4000","to":30000,"hex":"80080001"}' '{"command":"list","match":"c","state":"answered"}' \
+  '{"command":"log","what":"media","level":7}' '{"command":"set","name":"max-load","value":"0.5"}' '{"command":"ports","holders":true}'; do
+  n=$((n + 1))
+  printf '%s' "$line" >"$work/operator/$n"
+done
 for file in "$here"/../golden/rtpproxy/*.txt; do
   sed -n 's/^> //p' "$file" >"$work/rtpp/$(basename "$file")"
   sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpp/$(basename "$file")."
@@ -38,7 +46,7 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             open(f"{sys.argv[2]}/audio/{n}x", "wb").write(bytes([n % 256]) + packets[0][12:] + b"\x50\1\0\2\1\x14" * 3)
             open(f"{sys.argv[2]}/srtp/{n}x", "wb").write(bytes([n % 256]) + packets[0])
 PY
-for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp; do
+for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator; do
   echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
   "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
     -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }

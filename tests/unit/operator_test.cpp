@@ -134,6 +134,146 @@ TEST(Quality, MosOfG107) {
   EXPECT_GE(estimate_mos(nothing), 1.0);
 }
 
+// --- Verdicts, pure
+
+/// Two parties that talk to each other, as a worker would tell it.
+class Verdicts : public ::testing::Test {
+ protected:
+  Verdicts() {
+    call_.call_id = "c";
+    call_.now = now_;
+    call_.last_signal = now_ - 60s;
+    call_.is_answered = true;
+    for (std::uint8_t n = 1; n <= 2; ++n) {
+      LegEvidence& leg = call_.legs.emplace_back();
+      leg.name = n == 1 ? "A" : "B";
+      MediaEvidence& media = leg.medias.emplace_back();
+      media.index = 1;
+      media.type = "audio";
+      media.signalled = {IpAddress::v4({192, 0, 2, n}), UdpPort{4000}};
+      media.local = {IpAddress::v4({198, 51, 100, 1}), UdpPort{static_cast<std::uint16_t>(30000 + n * 2)}};
+      media.shown.set(8);
+      media.sources.push_back({n == 1 ? 1u : 0u, 0});
+      snapshots_[n - 1].latch[0].state = Latch::State::kLocked;
+      snapshots_[n - 1].latch[0].peer = snapshots_[n - 1].destination[0] = media.signalled;
+      snapshots_[n - 1].verified = true;
+      media.seen.active = &snapshots_[n - 1];
+      MediaView::Stream stream;
+      stream.counters.packets = 3000;
+      stream.counters.highest_extended = 2999;
+      stream.counters.last_payload_type = 8;
+      stream.counters.first_packet = now_ - 60s;
+      stream.counters.last_packet = now_;
+      media.seen.ingress.push_back(stream);
+      media.seen.counters[0].packets_in = 3000;
+      media.seen.last_packet[0] = now_;
+    }
+  }
+  MediaEvidence& a() { return call_.legs[0].medias[0]; }
+  void heard_last(Instant when) {
+    a().seen.last_packet[0] = a().seen.ingress[0].counters.last_packet = when;
+  }
+  Cause from(std::size_t leg = 0) { return explain(call_).verdicts[leg * 2].cause; }
+  Cause to(std::size_t leg = 0) { return explain(call_).verdicts[leg * 2 + 1].cause; }
+  void refuse(DropReason reason, std::uint8_t type, Instant last, std::uint32_t times = 1000) {
+    Refusal refusal;
+    refusal.reason = reason;
+    refusal.type = PayloadType{type};
+    refusal.last = last;
+    refusal.times = times;
+    refusal.from = {IpAddress::v4({203, 0, 113, 9}), UdpPort{9}};
+    a().seen.refusals.push_back(refusal);
+  }
+
+  Instant now_{1h};
+  CallEvidence call_;
+  std::array<TransportSnapshot, 2> snapshots_;
+};
+
+TEST_F(Verdicts, BothHearEachOther) {
+  EXPECT_EQ(explain(call_).worst(), Severity::kFine);
+  EXPECT_EQ(explain(call_).verdicts.size(), 4u);
+}
+
+TEST_F(Verdicts, SilenceIsAFaultOnlyIfNobodyWantedIt) {
+  heard_last(now_ - 20s);
+  EXPECT_EQ(from(), Cause::kStopped);
+  EXPECT_EQ(to(1), Cause::kNothingToSend) << "and B's side says where to look";
+  call_.last_signal = now_ - 2s;
+  EXPECT_EQ(from(), Cause::kWaiting) << "just resumed";
+  call_.last_signal = now_ - 60s;
+  a().seen.ingress[0].counters.last_payload_type = 13;
+  EXPECT_EQ(from(), Cause::kSilenceSuppressed) << "comfort noise";
+  a().seen.ingress[0].counters.last_payload_type = 8;
+  a().seen.ingress[0].counters.idle_by_bye = true;
+  EXPECT_EQ(from(), Cause::kSilenceSuppressed) << "RTCP BYE";
+  a().seen.ingress[0].counters.idle_by_bye = false;
+  a().may_send = false;
+  EXPECT_EQ(from(), Cause::kHold);
+  a().may_send = true;
+  call_.legs[1].medias[0].may_receive = false;
+  EXPECT_EQ(from(), Cause::kHold) << "B holds";
+}
+
+TEST_F(Verdicts, PacketsInFlightWhenTheCodecChangedAreNoFault) {
+  a().shown.reset();
+  a().shown.set(0);
+  a().earlier.set(8);
+  call_.last_signal = now_ - 500ms;
+  EXPECT_EQ(from(), Cause::kFine);
+  refuse(DropReason::kUnknownPayloadType, 8, now_ - 400ms);
+  EXPECT_EQ(from(), Cause::kFine);
+  call_.last_signal = now_ - 3s;
+  EXPECT_EQ(from(), Cause::kCodecMismatch);
+}
+
+TEST_F(Verdicts, AFewRefusedPacketsOfAHealthyStreamAreNoFault) {
+  refuse(DropReason::kUnknownPayloadType, 126, now_, 20);
+  EXPECT_EQ(from(), Cause::kFine) << "events that nobody negotiated";
+  a().seen.refusals.clear();
+  refuse(DropReason::kForeignSource, 8, now_, 500);
+  EXPECT_EQ(from(), Cause::kOtherSourceToo) << "who is heard is not to blame";
+  heard_last(now_ - 6s);
+  EXPECT_EQ(from(), Cause::kSourceRefused);
+}
+
+TEST_F(Verdicts, RtcpOnTheRtpPortIsNoMedia) {
+  a().is_muxed = true;
+  a().seen.ingress.clear();
+  EXPECT_EQ(from(), Cause::kOnlyRtcp);
+  a().is_muxed = false;
+  EXPECT_EQ(from(), Cause::kFine) << "something that is no RTP was taken there: T.38";
+}
+
+TEST_F(Verdicts, WhoHangsUpIsNotUnreachable) {
+  a().seen.failures.push_back({SendError::kPortUnreachable, a().signalled, {}, 1, now_, now_});
+  EXPECT_EQ(to(), Cause::kFine) << "one message";
+  a().seen.failures[0].times = 50;
+  EXPECT_EQ(to(), Cause::kUnreachable);
+  a().seen.failures[0].last = now_ - 10s;
+  EXPECT_EQ(to(), Cause::kFine) << "over";
+  snapshots_[0].verified = false;
+  EXPECT_EQ(to(), Cause::kUnreachable) << "nothing is sent any more, as it never answered (LAT-12)";
+}
+
+TEST_F(Verdicts, KeysAreMissedFromTheAnswerOn) {
+  a().is_encrypted = true;
+  EXPECT_EQ(from(), Cause::kNoKey);
+  call_.is_answered = false;
+  EXPECT_EQ(from(), Cause::kFine);
+}
+
+TEST_F(Verdicts, ARefusedAnswerIsNamed) {
+  call_.is_answered = false;
+  MediaEvidence& b = call_.legs[1].medias[0];
+  b.signalled = {};
+  EXPECT_EQ(from(1), Cause::kWaiting);
+  call_.refused = RefusedMessage{true, false, "Ran out of ports", now_};
+  EXPECT_EQ(to(1), Cause::kAnswerRefused);
+  call_.refused->wrong_family = true;
+  EXPECT_EQ(to(1), Cause::kWrongFamily);
+}
+
 // --- Flight recorder
 
 TEST(FlightRing, KeepsTheLastTenSecondsInAFixedPlace) {

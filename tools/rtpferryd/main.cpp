@@ -416,7 +416,8 @@ class Daemon {
     end_if_drained();
   }
   void end_if_drained() {
-    if (manager_.is_draining() && manager_.size() == 0) event_base_loopexit(base_.get(), nullptr);
+    const timeval soon{0, 200'000};  // whoever asked for it gets his answer
+    if (manager_.is_draining() && manager_.size() == 0) event_base_loopexit(base_.get(), &soon);
   }
 
   std::size_t worker_count() const {

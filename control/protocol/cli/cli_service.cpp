@@ -42,35 +42,51 @@ std::optional<std::int64_t> number_of(const json& request, const char* key) {
 /// By which calls can be sorted, worst or largest first; `age` is oldest first.
 struct SortRow {
   std::string_view name;
-  double (*key)(const json& call);
+  double (*key)(const CallSummary& call);
 };
 constexpr std::array<SortRow, 6> kSorts = {{
-    {"age", [](const json& c) { return c["age_s"].get<double>(); }},
-    {"loss", [](const json& c) { return c["loss_percent"].get<double>(); }},
-    {"packets", [](const json& c) { return c["packets"].get<double>(); }},
-    {"refused", [](const json& c) { return c["refused"].get<double>(); }},
-    {"jitter", [](const json& c) { return c["jitter_ms"].get<double>(); }},
-    {"idle", [](const json& c) { return c.value("last_packet_age_s", c["age_s"].get<double>()); }},
+    {"age", [](const CallSummary& c) { return c.age_s; }},
+    {"loss", [](const CallSummary& c) { return c.loss_percent; }},
+    {"packets", [](const CallSummary& c) { return static_cast<double>(c.packets); }},
+    {"refused", [](const CallSummary& c) { return static_cast<double>(c.refused); }},
+    {"jitter", [](const CallSummary& c) { return c.jitter_ms; }},
+    {"idle", [](const CallSummary& c) { return c.last_packet_age_s.value_or(c.age_s); }},
 }};
 
-std::string sort_calls(json& calls, const std::string& by, bool reverse) {
-  const auto row =
-      std::ranges::find(kSorts, by.empty() ? std::string_view("age") : std::string_view(by), &SortRow::name);
-  if (row == kSorts.end())
-    return fmt::format("cannot sort by '{}': age, loss, packets, refused, jitter, idle", by);
-  auto& list = calls.get_ref<json::array_t&>();
-  std::stable_sort(list.begin(), list.end(), [&](const json& a, const json& b) {
-    return reverse ? row->key(a) < row->key(b) : row->key(a) > row->key(b);
-  });
-  return {};
+bool is_in_state(const CallSummary& summary, std::string_view state) {
+  constexpr double kSilent = 5.0;  // seconds
+  const Call& call = *summary.call;
+  if (state == "deleting") return call.delete_at.has_value();
+  if (state == "answered") return call.answered && !call.delete_at;
+  if (state == "offered") return !call.answered && !call.delete_at;
+  return summary.last_packet_age_s.value_or(kSilent + 1) > kSilent;
 }
 
-bool is_in_state(const json& call, const std::string& state) {
-  if (state == "deleting") return call["deleting"].get<bool>();
-  if (state == "answered") return call["answered"].get<bool>() && !call["deleting"].get<bool>();
-  if (state == "offered") return !call["answered"].get<bool>() && !call["deleting"].get<bool>();
-  constexpr double kSilent = 5.0;  // seconds
-  return call.value("last_packet_age_s", kSilent + 1) > kSilent;
+bool matches(const Call& call, const std::string& text) {
+  return call.id.find(text) != std::string::npos || std::ranges::any_of(call.legs, [&](const auto& leg) {
+           return leg->tag.find(text) != std::string::npos;
+         });
+}
+
+json summary_json(const CallSummary& summary) {
+  const Call& call = *summary.call;
+  json tags = json::array();
+  for (const auto& leg : call.legs) tags.push_back(leg->tag);
+  json j = {{"call_id", call.id},
+            {"age_s", summary.age_s},
+            {"tags", std::move(tags)},
+            {"medias", summary.medias},
+            {"answered", call.answered},
+            {"worker", call.worker},
+            {"deleting", call.delete_at.has_value()},
+            {"packets", summary.packets},
+            {"lost", summary.lost},
+            {"loss_percent", summary.loss_percent},
+            {"jitter_ms", summary.jitter_ms},
+            {"refused", summary.refused},
+            {"kernel_streams", summary.kernel_streams}};
+  if (summary.last_packet_age_s) j["last_packet_age_s"] = *summary.last_packet_age_s;
+  return j;
 }
 
 }  // namespace
@@ -116,30 +132,33 @@ json CliService::execute(const json& request, std::string_view peer) {
 }
 
 json CliService::list(const json& request) {
-  json calls = manager_.list_calls(clock_());
-  const std::string state = text_of(request, "state");
   static constexpr std::array<std::string_view, 5> kStates = {"", "offered", "answered", "deleting",
                                                               "silent"};
+  const std::string state = text_of(request, "state");
   if (std::ranges::find(kStates, state) == kStates.end())
-    return error(fmt::format("no such state '{}': offered, answered, deleting, silent", state));
+    return error(fmt::format("no state '{}': offered, answered, deleting, silent", state));
+  const std::string by = text_of(request, "sort");
+  const auto* const sort = std::ranges::find(kSorts, by.empty() ? "age" : std::string_view(by), &SortRow::name);
+  if (sort == kSorts.end())
+    return error(fmt::format("cannot sort by '{}': age, loss, packets, refused, jitter, idle", by));
   const std::string match = text_of(request, "match");
-  json kept = json::array();
-  for (json& call : calls) {
-    if (!state.empty() && !is_in_state(call, state)) continue;
-    const bool matches = match.empty() ||
-                         call["call_id"].get_ref<const std::string&>().find(match) != std::string::npos ||
-                         std::ranges::any_of(call["tags"], [&](const json& tag) {
-                           return tag.get_ref<const std::string&>().find(match) != std::string::npos;
-                         });
-    if (matches) kept.push_back(std::move(call));
-  }
-  const std::size_t found = kept.size();
-  if (auto wrong = sort_calls(kept, text_of(request, "sort"), flag_of(request, "reverse")); !wrong.empty())
-    return error(std::move(wrong));
-  if (const auto limit = number_of(request, "limit");
-      limit && *limit >= 0 && static_cast<std::size_t>(*limit) < kept.size())
-    kept.erase(kept.begin() + *limit, kept.end());
-  return {{"calls", std::move(kept)}, {"found", found}, {"total", manager_.size()}};
+  auto calls = manager_.summaries(clock_());
+  std::erase_if(calls, [&](const CallSummary& call) {
+    return (!state.empty() && !is_in_state(call, state)) || (!match.empty() && !matches(*call.call, match));
+  });
+  const bool reverse = flag_of(request, "reverse");
+  std::ranges::sort(calls, [&](const CallSummary& a, const CallSummary& b) {
+    const double x = sort->key(a);
+    const double y = sort->key(b);
+    if (x != y) return reverse ? x < y : x > y;
+    return a.call->serial < b.call->serial;
+  });
+  const std::size_t found = calls.size();
+  const auto limit = number_of(request, "limit");
+  if (limit && *limit >= 0) calls.resize(std::min(calls.size(), static_cast<std::size_t>(*limit)));
+  json list = json::array();
+  for (const CallSummary& call : calls) list.push_back(summary_json(call));
+  return {{"calls", std::move(list)}, {"found", found}, {"total", manager_.size()}};
 }
 
 json CliService::top(const json& request) {

@@ -1,5 +1,6 @@
 #include "control/protocol/ng/text_command.hpp"
 
+#include "control/log/log.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/service.hpp"
 
@@ -102,6 +103,7 @@ std::string set_parameter(const Context& context, std::string_view rest) {
   if (value == "-1" || value == "unlimited") value = "0";
   if (const std::string wrong = parameters->set(option_of(word), value); !wrong.empty())
     return fmt::format("{}\n", wrong);
+  log::warn("text command: {} is {} now", option_of(word), parameters->get(option_of(word)).value_or(""));
   return fmt::format("Success setting {} to {}\n", word, parameters->get(option_of(word)).value_or(""));
 }
 

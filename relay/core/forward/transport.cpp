@@ -174,8 +174,9 @@ void Transport::look_for_roll_over(Bytes datagram, Instant now) {
   roll_over_tried_ = now;
   for (const auto& each : protection_->incoming) {
     const auto other = each.receiver.find_roll_over(datagram);
-    if (!other) continue;
-    made_evidence().roll_over = {other->expected, other->used, Ssrc{read_u32(datagram, 8)}, now};
+    Evidence* evidence = other ? made_evidence() : nullptr;
+    if (evidence == nullptr) continue;
+    evidence->roll_over = {other->expected, other->used, Ssrc{read_u32(datagram, 8)}, now};
     return;
   }
 }
@@ -496,13 +497,17 @@ void Transport::publish(const SsrcCounters& stream, std::uint64_t packets,
 }
 
 void Transport::record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
-                              DropReason reason, bool is_below, Instant now) {
-  if (!flight_) flight_ = std::make_unique<FlightRing>();
-  flight_->add(from, component == Component::kRtcp, start, size, reason, is_below, now);
+                              DropReason reason, bool is_below, Instant now) noexcept {
+  try {
+    if (!flight_) flight_ = std::make_unique<FlightRing>();
+    flight_->add(from, component == Component::kRtcp, start, size, reason, is_below, now);
+  } catch (const std::bad_alloc&) {
+    return;  // without memory nothing is kept, and calls go on (C-12)
+  }
 }
 
 void Transport::note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason,
-                             Instant now) {
+                             Instant now) noexcept {
   Refusal refusal;
   refusal.reason = reason;
   refusal.component = static_cast<std::uint8_t>(component);
@@ -513,7 +518,7 @@ void Transport::note_refusal(Component component, const Endpoint& from, Bytes st
     refusal.sequence = SeqNo{read_u16(start, 2)};
     refusal.ssrc = Ssrc{read_u32(start, 8)};
   }
-  made_evidence().note(refusal);
+  if (Evidence* evidence = made_evidence()) evidence->note(refusal);
 }
 
 void Transport::on_sample(Bytes start, Instant now) noexcept {
@@ -761,7 +766,7 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
     refusal.from = state.foreign_from;
     refusal.last = state.foreign_at;
     refusal.times = state.foreign - seen.foreign;
-    made_evidence().note(refusal);
+    if (Evidence* evidence = made_evidence()) evidence->note(refusal);
   }
   if (state.rate_limited != seen.rate_limited) {
     note(TransportEvent::kRateLimited);
@@ -771,7 +776,7 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
     refusal.ssrc = state.stream.counters.ssrc;
     refusal.last = state.heard_at;
     refusal.times = state.rate_limited - seen.rate_limited;
-    made_evidence().note(refusal);
+    if (Evidence* evidence = made_evidence()) evidence->note(refusal);
   }
   count(DropReason::kForeignSource, state.foreign - seen.foreign);
   count(DropReason::kRateLimited, state.rate_limited - seen.rate_limited);

@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <optional>
 #include <vector>
 
@@ -207,15 +208,16 @@ class Transport {
 
   /// A packet to `to` did not get there, as `reporter` said (unset: this host). Counted as an error only if
   /// it never left.
-  void on_send_failed(Component via, const SendFailure& failure, bool never_left) {
+  void on_send_failed(Component via, const SendFailure& failure, bool never_left) noexcept {
     if (never_left) ++counters_[index(via)].errors_out;
-    made_evidence().note(failure);
+    if (Evidence* evidence = made_evidence()) evidence->note(failure);
   }
   /// A received datagram, of which `start` is the beginning, was refused: kept for explanations.
-  void note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason, Instant now);
+  void note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason,
+                    Instant now) noexcept;
   /// What became of a received datagram goes into the flight recorder.
   void record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
-                     DropReason reason, bool is_below, Instant now);
+                     DropReason reason, bool is_below, Instant now) noexcept;
   /// Looks at the sound of a packet that was forwarded below, by its start.
   void on_sample(Bytes start, Instant now) noexcept;
   /// Null if nothing was kept.
@@ -307,9 +309,10 @@ class Transport {
   }
 
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
-  Evidence& made_evidence() {
-    if (!evidence_) evidence_ = std::make_unique<Evidence>();
-    return *evidence_;
+  /// Null if there is no memory for it.
+  Evidence* made_evidence() noexcept {
+    if (!evidence_) evidence_.reset(new (std::nothrow) Evidence);
+    return evidence_.get();
   }
   /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
   void look_for_roll_over(Bytes datagram, Instant now);
