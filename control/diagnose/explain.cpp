@@ -1,5 +1,6 @@
 #include "control/diagnose/explain.hpp"
 
+#include "control/diagnose/glance.hpp"
 #include "relay/base/static_types.hpp"
 
 #include <algorithm>
@@ -40,8 +41,8 @@ std::string times(std::uint64_t count) { return count == 1 ? "once" : fmt::forma
 /// One media while its verdicts are made.
 class Judge {
  public:
-  Judge(const CallEvidence& call, const LegEvidence& leg, const MediaEvidence& media)
-      : call_(call), leg_(leg), media_(media), seen_(media.seen) {}
+  Judge(const CallEvidence& call, const LegEvidence& leg, const MediaEvidence& media, bool with_words)
+      : call_(call), leg_(leg), media_(media), seen_(media.seen), with_words_(with_words) {}
 
   MediaVerdict from() {
     begin(MediaDirection::kFrom);
@@ -63,15 +64,20 @@ class Judge {
     verdict_.type = media_.type;
     verdict_.direction = direction;
   }
-  void say(Cause cause, std::string sentence) {
+  template <class... Arguments>
+  void say(Cause cause, fmt::format_string<const Arguments&...> sentence, const Arguments&... arguments) {
     verdict_.cause = cause;
-    verdict_.sentence = std::move(sentence);
+    if (with_words_) verdict_.sentence = fmt::format(sentence, arguments...);
   }
-  void add(std::string line) { verdict_.evidence.push_back(std::move(line)); }
+  template <class... Arguments>
+  void add(fmt::format_string<const Arguments&...> line, const Arguments&... arguments) {
+    if (with_words_) verdict_.evidence.push_back(fmt::format(line, arguments...));
+  }
 
   [[nodiscard]] Duration age(Instant then) const { return call_.now - then; }
   [[nodiscard]] bool is_recent(Instant then) const { return then != Instant{} && age(then) < kRecent; }
   [[nodiscard]] std::string ago(Instant then) const {
+    if (!with_words_) return {};
     const auto wall = call_.wall - age(then);
     return fmt::format("{:%H:%M:%S} UTC ({:.0f} s ago)",
                        std::chrono::time_point_cast<std::chrono::seconds>(wall),
@@ -108,34 +114,36 @@ class Judge {
   }
 
   void describe_address() {
+    if (!with_words_) return;
     if (media_.signalled.is_set())
-      add(fmt::format("its SDP says {}", media_.signalled.to_string()) +
-          (media_.is_void ? ", which is of no use from here" : ""));
+      add("its SDP says {}{}", media_.signalled.to_string(),
+          media_.is_void ? ", which is of no use from here" : "");
     if (media_.signalling_source.family() != AddressFamily::kNone)
-      add(fmt::format("its signalling came from {}", media_.signalling_source.to_string()));
-    if (media_.advertised.is_set())
-      add(fmt::format("it was told to send to {}", media_.advertised.to_string()));
-    add(fmt::format("sources that may be learned: {}", to_string(media_.policy)));
+      add("its signalling came from {}", media_.signalling_source.to_string());
+    if (media_.advertised.is_set()) add("it was told to send to {}", media_.advertised.to_string());
+    add("sources that may be learned: {}", to_string(media_.policy));
   }
 
   /// True if a verdict was found.
   bool judge_signalling() {
     if (media_.is_rejected) {
-      say(Cause::kDeclined, fmt::format("{} declined this {}", name(), what()));
+      say(Cause::kDeclined, "{} declined this {}", name(), what());
       return true;
     }
     if (!media_.signalled.is_set() && call_.refused && call_.refused->is_answer) {
       const bool by_family = call_.refused->wrong_family;
-      say(by_family ? Cause::kWrongFamily : Cause::kAnswerRefused,
-          by_family ? fmt::format("the answer of {} was refused: its address is of an IP version that its "
-                                  "side of the relay has not",
-                                  name())
-                    : fmt::format("the answer of {} was refused: {}", name(), call_.refused->reason));
-      add(fmt::format("at {}, with '{}'", ago(call_.refused->at), call_.refused->reason));
+      if (by_family)
+        say(Cause::kWrongFamily,
+            "the answer of {} was refused: its address is of an IP version that its side of the relay has "
+            "not",
+            name());
+      else
+        say(Cause::kAnswerRefused, "the answer of {} was refused: {}", name(), call_.refused->reason);
+      add("at {}, with '{}'", ago(call_.refused->at), call_.refused->reason);
       return true;
     }
     if (!media_.signalled.is_set()) {
-      say(Cause::kWaiting, fmt::format("{} has not answered with an address yet", name()));
+      say(Cause::kWaiting, "{} has not answered with an address yet", name());
       return true;
     }
     return false;
@@ -146,35 +154,35 @@ class Judge {
     if (!media_.is_keyed) {
       // Before the answer there is none, and nothing to encrypt either.
       if (!call_.is_answered && recent(DropReason::kNoKey) == nullptr) return false;
-      say(Cause::kNoKey, fmt::format("the {} of {} is encrypted, and there is no key for it: nothing passes",
-                                     what(), name()));
-      add(fmt::format("{} packets dropped for want of a key", seen_.drops[DropReason::kNoKey]));
+      say(Cause::kNoKey, "the {} of {} is encrypted, and there is no key for it: nothing passes", what(),
+          name());
+      add("{} packets dropped for want of a key", seen_.drops[DropReason::kNoKey]);
       return true;
     }
     const Refusal* refusal = recent(DropReason::kNotAuthentic);
     if (refusal == nullptr || !matters(*refusal)) return false;
     if (is_recent(seen_.roll_over.last)) {
       say(Cause::kRollOverMismatch,
-          fmt::format("what {} sends authenticates only at roll-over counter {}, and {} was expected", name(),
-                      seen_.roll_over.used, seen_.roll_over.expected));
-      add(fmt::format("SSRC {:08x}", seen_.roll_over.ssrc.value));
+          "what {} sends authenticates only at roll-over counter {}, and {} was expected", name(),
+          seen_.roll_over.used, seen_.roll_over.expected);
+      add("SSRC {:08x}", seen_.roll_over.ssrc.value);
     } else {
-      say(Cause::kNotAuthentic,
-          fmt::format("what {} sends does not authenticate with the key that was signalled", name()));
+      say(Cause::kNotAuthentic, "what {} sends does not authenticate with the key that was signalled",
+          name());
     }
     describe(*refusal);
     return true;
   }
 
   void describe(const Refusal& refusal) {
-    add(fmt::format("{}: {}{}, last at {}", to_string(refusal.reason), times(refusal.times),
-                    refusal.from.is_set() ? " from " + refusal.from.to_string() : "", ago(refusal.last)));
+    if (!with_words_) return;
+    add("{}: {}{}, last at {}", to_string(refusal.reason), times(refusal.times),
+        refusal.from.is_set() ? " from " + refusal.from.to_string() : "", ago(refusal.last));
   }
 
   bool judge_sources() {
     if (seen_.active != nullptr && seen_.active->latch[0].contested) {
-      say(Cause::kContested,
-          fmt::format("several sources send {} as {}, and none of them was signalled", what(), name()));
+      say(Cause::kContested, "several sources send {} as {}, and none of them was signalled", what(), name());
       if (const Refusal* refusal = seen_.refusal(DropReason::kContested)) describe(*refusal);
       describe_address();
       return true;
@@ -184,17 +192,19 @@ class Judge {
       const Refusal* refusal = recent(reason);
       if (refusal == nullptr) continue;
       if (is_heard()) {
-        say(Cause::kOtherSourceToo, fmt::format("{} is heard; {} sends to its port as well and is refused",
-                                                name(), refusal->from.to_string()));
+        say(Cause::kOtherSourceToo, "{} is heard; {} sends to its port as well and is refused", name(),
+            refusal->from.to_string());
         describe(*refusal);
         return true;
       }
       const std::string whom =
           is_locked() ? fmt::format(", while {} is believed", learned().to_string()) : std::string();
-      say(Cause::kSourceRefused, fmt::format("{} for {} comes from {} and is refused{}", what(), name(),
-                                             refusal->from.to_string(), whom));
-      add(is_locked() ? "flag media-handover lets a stream go on from another address of its party"
-                      : "received-from, or latch=uncontested for this call, would allow it");
+      say(Cause::kSourceRefused, "{} for {} comes from {} and is refused{}", what(), name(),
+          refusal->from.to_string(), whom);
+      if (is_locked())
+        add("flag media-handover lets a stream go on from another address of its party");
+      else
+        add("received-from, or latch=uncontested for this call, would allow it");
       describe(*refusal);
       describe_address();
       return true;
@@ -212,11 +222,9 @@ class Judge {
     if (refusal != nullptr && matters(*refusal) && refusal->last > call_.last_signal + 1s) {
       const std::uint8_t type = refusal->type.value;
       if (media_.earlier.test(type))
-        say(Cause::kCodecMismatch,
-            fmt::format("{} still sends {}, which the last SDP took away", name(), codec_of(type)));
+        say(Cause::kCodecMismatch, "{} still sends {}, which the last SDP took away", name(), codec_of(type));
       else
-        say(Cause::kUnknownPayloadType,
-            fmt::format("{} sends {}, which was never negotiated", name(), codec_of(type)));
+        say(Cause::kUnknownPayloadType, "{} sends {}, which was never negotiated", name(), codec_of(type));
       describe(*refusal);
       describe_codecs();
       return true;
@@ -227,18 +235,18 @@ class Judge {
     if (media_.shown.test(type) || !media_.earlier.test(type) ||
         stream->counters.last_packet < call_.last_signal + 1s)
       return false;
-    say(Cause::kCodecMismatch,
-        fmt::format("{} still sends {}, which the last SDP took away", name(), codec_of(type)));
+    say(Cause::kCodecMismatch, "{} still sends {}, which the last SDP took away", name(), codec_of(type));
     describe_codecs();
     return true;
   }
 
   void describe_codecs() {
+    if (!with_words_) return;
     std::string list;
     for (std::size_t i = 0; i < 128; ++i) {
       if (media_.shown.test(i)) list += (list.empty() ? "" : ", ") + codec_of(static_cast<std::uint8_t>(i));
     }
-    add("negotiated: " + (list.empty() ? std::string("any") : list));
+    add("negotiated: {}", list.empty() ? std::string("any") : list);
   }
 
   bool judge_ports() {
@@ -247,9 +255,9 @@ class Judge {
     // Late packets are no fault, and neither is one who is heard at the new port since.
     const Instant at_new = seen_.active == nullptr ? Instant{} : seen_.active->last_packet[0];
     if (newest->last_packet < call_.last_signal + 1s || at_new > newest->last_packet) return false;
-    say(Cause::kOldPort, fmt::format("{} still sends to port {}, which the last SDP replaced by {}", name(),
-                                     newest->local.port.value, media_.advertised.port.value));
-    add(fmt::format("{} packets at the old port, the last at {}", newest->packets, ago(newest->last_packet)));
+    say(Cause::kOldPort, "{} still sends to port {}, which the last SDP replaced by {}", name(),
+        newest->local.port.value, media_.advertised.port.value);
+    add("{} packets at the old port, the last at {}", newest->packets, ago(newest->last_packet));
     return true;
   }
 
@@ -257,29 +265,29 @@ class Judge {
     if (was_heard()) return false;
     const bool is_late = age(call_.last_signal) >= kPatience && call_.is_answered;
     if (media_.is_unidirectional) {
-      say(Cause::kWaiting, fmt::format("{} is not expected to send", name()));
+      say(Cause::kWaiting, "{} is not expected to send", name());
       return true;
     }
     if (const Refusal* probation = recent(DropReason::kProbation)) {
-      say(Cause::kWaiting, fmt::format("the source of {}'s {} is being confirmed", name(), what()));
+      say(Cause::kWaiting, "the source of {}'s {} is being confirmed", name(), what());
       describe(*probation);
       return true;
     }
     if (!is_late) {
-      say(Cause::kWaiting, fmt::format("nothing from {} yet", name()));
+      say(Cause::kWaiting, "nothing from {} yet", name());
       return true;
     }
     if (last_rtcp() != Instant{}) {
-      say(Cause::kOnlyRtcp, fmt::format("RTCP of {} arrives, {} never did", name(), what()));
-      add(fmt::format("{} RTCP packets, the last at {}", seen_.counters[media_.is_muxed ? 0 : 1].packets_in,
-                      ago(last_rtcp())));
+      say(Cause::kOnlyRtcp, "RTCP of {} arrives, {} never did", name(), what());
+      add("{} RTCP packets, the last at {}", seen_.counters[media_.is_muxed ? 0 : 1].packets_in,
+          ago(last_rtcp()));
     } else if (media_.is_void) {
       say(Cause::kVoidAddress,
-          fmt::format("the SDP of {} has the address {}, which cannot be reached from here, and "
-                      "nothing has arrived that would tell another",
-                      name(), media_.signalled.address.to_string()));
+          "the SDP of {} has the address {}, which cannot be reached from here, and "
+          "nothing has arrived that would tell another",
+          name(), media_.signalled.address.to_string());
     } else {
-      say(Cause::kNeverSent, fmt::format("{} has never sent anything", name()));
+      say(Cause::kNeverSent, "{} has never sent anything", name());
     }
     describe_address();
     return true;
@@ -292,18 +300,17 @@ class Judge {
     const bool said_goodbye = stream != nullptr && stream->counters.idle_by_bye;
     const bool is_pausing = type == kComfortNoise && age(last_media()) < kComfortPause;
     if (said_goodbye || is_pausing) {
-      say(Cause::kSilenceSuppressed,
-          fmt::format("{} {} at {}", name(),
-                      said_goodbye ? "ended its stream (RTCP BYE)" : "is silent, as its comfort noise said",
-                      ago(last_media())));
+      say(Cause::kSilenceSuppressed, "{} {} at {}", name(),
+          said_goodbye ? "ended its stream (RTCP BYE)" : "is silent, as its comfort noise said",
+          ago(last_media()));
       return true;
     }
     if (age(call_.last_signal) < kPatience) {
-      say(Cause::kWaiting, fmt::format("nothing from {} since the last message of signalling", name()));
+      say(Cause::kWaiting, "nothing from {} since the last message of signalling", name());
       return true;
     }
-    say(Cause::kStopped, fmt::format("{} of {} stopped at {}", what(), name(), ago(last_media())));
-    add(fmt::format("{} packets before", seen_.counters[0].packets_in));
+    say(Cause::kStopped, "{} of {} stopped at {}", what(), name(), ago(last_media()));
+    add("{} packets before", seen_.counters[0].packets_in);
     if (is_recent(last_rtcp())) add("its RTCP goes on");
     return true;
   }
@@ -316,28 +323,27 @@ class Judge {
     const Instant since = std::max(c.first_packet, c.last_audible);
     const Duration quiet = c.last_packet - since;
     if (c.last_audible == Instant{} && c.g711_packets >= kSoundless && quiet >= kSoundlessTime) {
-      say(Cause::kSilence, fmt::format("{} sends packets, and there has never been sound in them", name()));
+      say(Cause::kSilence, "{} sends packets, and there has never been sound in them", name());
     } else if (quiet >= kMute && c.last_audible != Instant{}) {
-      say(Cause::kSilenceSuppressed,
-          fmt::format("{} sends packets without sound since {}", name(), ago(since)));
+      say(Cause::kSilenceSuppressed, "{} sends packets without sound since {}", name(), ago(since));
     } else {
       return false;
     }
-    add(fmt::format("{} of {} packets that were listened to are silent", c.silent_packets, c.g711_packets));
+    add("{} of {} packets that were listened to are silent", c.silent_packets, c.g711_packets);
     return true;
   }
 
   void judge_from() {
     if (judge_signalling()) return;
     if (!media_.is_served) {
-      say(Cause::kPortNotServed,
-          fmt::format("the relay does not hear its own port {} for {}", media_.local.port.value, name()));
+      say(Cause::kPortNotServed, "the relay does not hear its own port {} for {}", media_.local.port.value,
+          name());
       return;
     }
     if (judge_hold()) return;
     if (judge_keys() || judge_ports() || judge_payloads() || judge_sources()) return;
     if (const Refusal* refusal = recent(DropReason::kRateLimited); refusal != nullptr && matters(*refusal)) {
-      say(Cause::kRateLimited, fmt::format("{} sends more than its {} stream may carry", name(), what()));
+      say(Cause::kRateLimited, "{} sends more than its {} stream may carry", name(), what());
       describe(*refusal);
       return;
     }
@@ -346,36 +352,37 @@ class Judge {
           DropReason::kUnknownProtocol, DropReason::kTooLong}) {
       const Refusal* refusal = recent(reason);
       if (refusal == nullptr || is_heard()) continue;
-      say(Cause::kMalformed,
-          fmt::format("what {} sends is no {} of this call: {}", name(), what(), to_string(reason)));
+      say(Cause::kMalformed, "what {} sends is no {} of this call: {}", name(), what(), to_string(reason));
       describe(*refusal);
       return;
     }
     if (judge_absence() || judge_stop() || judge_sound()) return;
     if (media_.is_blocked) {
-      say(Cause::kBlocked, fmt::format("what {} sends is blocked or silenced by a command", name()));
+      say(Cause::kBlocked, "what {} sends is blocked or silenced by a command", name());
       return;
     }
     const MediaView::Stream* stream = seen_.newest_stream();
     if (stream == nullptr) {
-      say(Cause::kFine, fmt::format("{} sends {}", name(), what()));
+      say(Cause::kFine, "{} sends {}", name(), what());
       return;
     }
     const SsrcCounters& c = stream->counters;
     const bool is_lossy =
         c.packets >= kEnough && (c.loss_percent() > kLossyPercent || c.jitter() > kLossyJitter);
-    say(is_lossy ? Cause::kLossy : Cause::kFine,
-        fmt::format("{} sends {} from {}{}", name(), codec_of(c.last_payload_type), learned().to_string(),
-                    is_lossy ? ", with loss or jitter" : ""));
+    if (is_lossy)
+      say(Cause::kLossy, "{} sends {} from {}, with loss or jitter", name(), codec_of(c.last_payload_type),
+          learned().to_string());
+    else
+      say(Cause::kFine, "{} sends {} from {}", name(), codec_of(c.last_payload_type), learned().to_string());
   }
 
   bool judge_hold() {
     if (media_.only_listens) {
-      say(Cause::kFine, fmt::format("{} only listens", name()));
+      say(Cause::kFine, "{} only listens", name());
       return true;
     }
     if (!media_.may_send) {
-      say(Cause::kHold, fmt::format("{} said that it sends nothing (hold)", name()));
+      say(Cause::kHold, "{} said that it sends nothing (hold)", name());
       return true;
     }
     // Somebody put this party on hold if nobody who would hear it wants to.
@@ -393,39 +400,37 @@ class Judge {
       }
     }
     if (!any) return false;
-    say(Cause::kHold,
-        fmt::format("{} put {} on hold: what {} sends is not passed on", holder, name(), name()));
+    say(Cause::kHold, "{} put {} on hold: what {} sends is not passed on", holder, name(), name());
     return true;
   }
 
   void judge_to() {
     if (judge_signalling()) return;
     if (media_.sources.empty()) {
-      say(Cause::kNothingToSend, fmt::format("nobody sends to {}", name()));
+      say(Cause::kNothingToSend, "nobody sends to {}", name());
       return;
     }
     if (!media_.may_receive) {
-      say(Cause::kHold, fmt::format("{} said that it receives nothing (hold)", name()));
+      say(Cause::kHold, "{} said that it receives nothing (hold)", name());
       return;
     }
     if (media_.loops) {
-      say(Cause::kLoop, fmt::format("the SDP of {} names {}, a port of this relay that leads to no party",
-                                    name(), media_.signalled.to_string()));
+      say(Cause::kLoop, "the SDP of {} names {}, a port of this relay that leads to no party", name(),
+          media_.signalled.to_string());
       return;
     }
     if (media_.local.is_set() && media_.signalled.address.family() != media_.local.address.family()) {
-      say(Cause::kWrongFamily, fmt::format("{} is to be reached at {}, but its port here is {}", name(),
-                                           media_.signalled.to_string(), media_.local.to_string()));
+      say(Cause::kWrongFamily, "{} is to be reached at {}, but its port here is {}", name(),
+          media_.signalled.to_string(), media_.local.to_string());
       return;
     }
     if (media_.is_encrypted && !media_.is_keyed && call_.is_answered) {
-      say(Cause::kNoKey,
-          fmt::format("{} may only be sent encrypted media, and there is no key for it", name()));
+      say(Cause::kNoKey, "{} may only be sent encrypted media, and there is no key for it", name());
       return;
     }
     if (judge_failures()) return;
     if (seen_.active != nullptr && !seen_.active->destination[0].is_set()) {
-      say(Cause::kNothingToSend, fmt::format("where {} is will be known when it sends", name()));
+      say(Cause::kNothingToSend, "where {} is will be known when it sends", name());
       describe_address();
       return;
     }
@@ -439,16 +444,14 @@ class Judge {
       from += (from.empty() ? "" : ", ") + call_.legs[source.leg].name;
     }
     if (held) {
-      say(Cause::kHold, fmt::format("{} said that it sends nothing (hold)", from));
+      say(Cause::kHold, "{} said that it sends nothing (hold)", from);
     } else if (!arrives) {
-      say(Cause::kNothingToSend,
-          fmt::format("nothing arrives from {} that could be sent to {}", from, name()));
+      say(Cause::kNothingToSend, "nothing arrives from {} that could be sent to {}", from, name());
     } else {
-      say(Cause::kFine, fmt::format("{} is sent what {} sends, to {}", name(), from,
-                                    seen_.active == nullptr ? std::string("nowhere")
-                                                            : seen_.active->destination[0].to_string()));
+      say(Cause::kFine, "{} is sent what {} sends, to {}", name(), from,
+          seen_.active == nullptr ? std::string("nowhere") : seen_.active->destination[0].to_string());
     }
-    add(fmt::format("{} packets sent, {} not", seen_.counters[0].packets_out, seen_.counters[0].errors_out));
+    add("{} packets sent, {} not", seen_.counters[0].packets_out, seen_.counters[0].errors_out);
   }
 
   bool judge_failures() {
@@ -460,34 +463,30 @@ class Judge {
       switch (failure.error) {
         case SendError::kPortUnreachable:
         case SendError::kHostUnreachable:
-          say(Cause::kUnreachable,
-              fmt::format("{} cannot be reached at {}: {}{}", name(), where, row(failure).meaning,
-                          failure.reporter.family() == AddressFamily::kNone
-                              ? std::string()
-                              : fmt::format(", says {}", failure.reporter.to_string())));
+          say(Cause::kUnreachable, "{} cannot be reached at {}: {}{}", name(), where, row(failure).meaning,
+              failure.reporter.family() == AddressFamily::kNone
+                  ? std::string()
+                  : fmt::format(", says {}", failure.reporter.to_string()));
           break;
         case SendError::kNoRoute:
         case SendError::kNoNeighbour:
-          say(Cause::kNoRoute,
-              fmt::format("{} cannot be reached at {}: {}", name(), where, row(failure).meaning));
+          say(Cause::kNoRoute, "{} cannot be reached at {}: {}", name(), where, row(failure).meaning);
           break;
         case SendError::kNotPermitted:
-          say(Cause::kLocalFirewall,
-              fmt::format("this host's firewall does not let media out to {} at {}", name(), where));
+          say(Cause::kLocalFirewall, "this host's firewall does not let media out to {} at {}", name(),
+              where);
           break;
         case SendError::kWrongFamily:
-          say(Cause::kWrongFamily,
-              fmt::format("{} is to be reached at {}, which is of another IP version", name(), where));
+          say(Cause::kWrongFamily, "{} is to be reached at {}, which is of another IP version", name(),
+              where);
           break;
         case SendError::kNone:
           continue;
         default:
-          say(Cause::kSendFailed,
-              fmt::format("packets to {} are not sent: {}", name(), row(failure).meaning));
+          say(Cause::kSendFailed, "packets to {} are not sent: {}", name(), row(failure).meaning);
           break;
       }
-      add(fmt::format("{}: {}, last at {}", to_string(failure.error), times(failure.times),
-                      ago(failure.last)));
+      add("{}: {}, last at {}", to_string(failure.error), times(failure.times), ago(failure.last));
       return true;
     }
     return false;
@@ -498,19 +497,19 @@ class Judge {
   }
 
   void note_quality() {
+    if (!with_words_) return;
     const MediaView::Stream* stream = seen_.newest_stream();
     if (stream == nullptr || stream->counters.packets == 0) return;
     const SsrcCounters& c = stream->counters;
-    std::string line = fmt::format(
-        "{} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, MOS {:.1f}", c.packets, c.lost(),
+    add("{} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, MOS {:.1f}", c.packets, c.lost(),
         c.loss_percent(), c.loss_bursts, static_cast<double>(c.jitter().count()) / 1e6, mos_of(c));
-    add(std::move(line));
   }
 
   const CallEvidence& call_;
   const LegEvidence& leg_;
   const MediaEvidence& media_;
   const MediaView& seen_;
+  bool with_words_;
   MediaVerdict verdict_;
 };
 
@@ -542,17 +541,24 @@ Severity Explanation::worst() const noexcept {
   return found == nullptr ? Severity::kFine : found->severity();
 }
 
-Explanation explain(const CallEvidence& call) {
+namespace {
+
+Explanation judge_all(const CallEvidence& call, bool with_words) {
   Explanation explanation;
   explanation.call_id = call.call_id;
   for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias) {
-      Judge judge(call, leg, media);
+      Judge judge(call, leg, media, with_words);
       explanation.verdicts.push_back(judge.from());
       explanation.verdicts.push_back(judge.to());
     }
   }
   return explanation;
 }
+
+}  // namespace
+
+Explanation explain(const CallEvidence& call) { return judge_all(call, true); }
+Explanation glance(const CallEvidence& call) { return judge_all(call, false); }
 
 }  // namespace ferry

@@ -9,12 +9,12 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/base_sink.h>
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/syslog_sink.h>
-#include <poll.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -126,7 +126,8 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
       return;
     }
     if (lost_ > 0) {
-      const std::string note = fmt::format("{} log lines before this were lost: nobody read them\n", std::exchange(lost_, 0));
+      const std::string note =
+          fmt::format("{} log lines before this were lost: nobody read them\n", std::exchange(lost_, 0));
       put({note.data(), note.size()});
       if (!has_room()) {
         ++lost_;

@@ -2,6 +2,7 @@
 
 #include "control/diagnose/explain.hpp"
 
+#include "control/diagnose/glance.hpp"
 #include "control/session/endings.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/media_control.hpp"
@@ -239,7 +240,10 @@ void SessionManager::finish_endings() {
       for (std::size_t m = 0; m < ending->medias[l].size(); ++m)
         ending->evidence.legs[l].medias[m].seen = ending->snapshots.view_of(ending->medias[l][m]);
     }
-    if (!ending->has_verdict) report.explanation = ferry::explain(ending->evidence);
+    if (!ending->has_verdict) report.explanation = glance(ending->evidence);
+    const bool ended_badly =
+        report.explanation.worst() == Severity::kFault || report.reason == EndReason::kTimeout;
+    if (ended_badly && !ending->has_verdict) report.explanation = ferry::explain(ending->evidence);
     for (const LegEvidence& leg : ending->evidence.legs) {
       for (const MediaEvidence& media : leg.medias) {
         StreamReport stream;
@@ -261,8 +265,6 @@ void SessionManager::finish_endings() {
       }
     }
     if (listener_.on_report) listener_.on_report(report);
-    const bool ended_badly =
-        report.explanation.worst() == Severity::kFault || report.reason == EndReason::kTimeout;
     if (ended_badly) keep(std::move(ending), report);
   }
 }

@@ -577,7 +577,8 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   for (Leg* each : going) each->delete_at = at;
   whole = std::ranges::all_of(call->legs, [](const auto& each) { return is_deleted(*each); });
   if (whole) call->delete_at = at;
-  if (whole && !call->made_extras().at_deletion)
+  // Without a delay it is judged as it ends, which is now.
+  if (whole && delay > 0s && !call->made_extras().at_deletion)
     call->extras->at_deletion =
         std::make_unique<Explanation>(ferry::explain(evidence_of(*call, snapshots, clock)));
 

@@ -614,9 +614,8 @@ std::vector<CallSummary> SessionManager::summaries(const Clock& clock) const {
           summary.refused += activity.refused.load();
           summary.jitter_ms = std::max(summary.jitter_ms, activity.jitter_us.load() / 1000.0);
           summary.kernel_streams += activity.is_below.load() ? 1u : 0u;
-          const auto sent = static_cast<double>(arrived + missing);
-          if (sent > 0)
-            summary.loss_percent = std::max(summary.loss_percent, 100.0 * static_cast<double>(missing) / sent);
+          const double sent = static_cast<double>(arrived) + missing;
+          if (sent > 0) summary.loss_percent = std::max(summary.loss_percent, 100.0 * missing / sent);
         }
       }
     }

@@ -170,9 +170,7 @@ class Verdicts : public ::testing::Test {
     }
   }
   MediaEvidence& a() { return call_.legs[0].medias[0]; }
-  void heard_last(Instant when) {
-    a().seen.last_packet[0] = a().seen.ingress[0].counters.last_packet = when;
-  }
+  void heard_last(Instant when) { a().seen.last_packet[0] = a().seen.ingress[0].counters.last_packet = when; }
   Cause from(std::size_t leg = 0) { return explain(call_).verdicts[leg * 2].cause; }
   Cause to(std::size_t leg = 0) { return explain(call_).verdicts[leg * 2 + 1].cause; }
   void refuse(DropReason reason, std::uint8_t type, Instant last, std::uint32_t times = 1000) {

@@ -566,7 +566,8 @@ class Daemon {
     };
     listener.on_report = [this](const CallReport& report) {
       metrics_.observe(report);
-      if (!writes_cdr_) return;
+      constexpr int kInfo = 6;
+      if (!writes_cdr_ || log::level_of(log::Subsystem::kCalls) < kInfo) return;
       const log::Scope scope(log::Subsystem::kCalls, report.call_id);
       log::record("cdr", call_record(report));
     };

@@ -138,7 +138,8 @@ json CliService::list(const json& request) {
   if (std::ranges::find(kStates, state) == kStates.end())
     return error(fmt::format("no state '{}': offered, answered, deleting, silent", state));
   const std::string by = text_of(request, "sort");
-  const auto* const sort = std::ranges::find(kSorts, by.empty() ? "age" : std::string_view(by), &SortRow::name);
+  const auto* const sort =
+      std::ranges::find(kSorts, by.empty() ? "age" : std::string_view(by), &SortRow::name);
   if (sort == kSorts.end())
     return error(fmt::format("cannot sort by '{}': age, loss, packets, refused, jitter, idle", by));
   const std::string match = text_of(request, "match");

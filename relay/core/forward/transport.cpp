@@ -170,8 +170,8 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
 
 void Transport::look_for_roll_over(Bytes datagram, Instant now) {
   constexpr Duration kInterval = 1s;  // a forger must not make us work
-  if (roll_over_tried_ != Instant{} && now - roll_over_tried_ < kInterval) return;
-  roll_over_tried_ = now;
+  if (protection_->roll_over_tried != Instant{} && now - protection_->roll_over_tried < kInterval) return;
+  protection_->roll_over_tried = now;
   for (const auto& each : protection_->incoming) {
     const auto other = each.receiver.find_roll_over(datagram);
     Evidence* evidence = other ? made_evidence() : nullptr;
@@ -487,8 +487,9 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
 
 void Transport::publish(const SsrcCounters& stream, std::uint64_t packets,
                         std::uint64_t lost_before) noexcept {
-  const auto add = [](std::atomic<std::uint64_t>& to, std::uint64_t what) {
-    to.store(to.load(std::memory_order_relaxed) + what, std::memory_order_relaxed);
+  const auto add = [](std::atomic<std::uint32_t>& to, std::uint64_t what) {
+    to.store(to.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(what),
+             std::memory_order_relaxed);
   };
   add(activity_->rtp_packets, packets);
   add(activity_->rtp_lost, stream.lost() - lost_before);  // may wrap: a late packet makes it less

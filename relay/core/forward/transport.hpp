@@ -38,9 +38,9 @@ struct TransportActivity {
   std::atomic<bool> is_below{false};            // its media is forwarded below now
   std::atomic<bool> is_unserved{false};         // the engine would not take its RTP port
   // RTP that was taken and what is missing of it, and whatever was refused; one writer.
-  std::atomic<std::uint64_t> rtp_packets{0};
-  std::atomic<std::uint64_t> rtp_lost{0};
-  std::atomic<std::uint64_t> refused{0};
+  std::atomic<std::uint32_t> rtp_packets{0};
+  std::atomic<std::uint32_t> rtp_lost{0};
+  std::atomic<std::uint32_t> refused{0};
   std::atomic<std::uint32_t> jitter_us{0};  // of the stream heard last
 };
 
@@ -363,6 +363,8 @@ class Transport {
     std::unique_ptr<SrtpSender> sender;
     /// Of earlier keys: a branch that answers again brings its key back, whose indices go on (SRT-5, SRT-9).
     std::vector<std::pair<SrtpMasterKey, std::unique_ptr<SrtpSender>>> former;
+    /// When a packet was tried at other roll-over counters last.
+    Instant roll_over_tried{};
     /// The peer gave the key back that it was given: each SSRC then has one direction (SRT-1).
     bool is_reflected = false;
   };
@@ -375,7 +377,6 @@ class Transport {
   std::unique_ptr<RtcpState> rtcp_;
   std::unique_ptr<Evidence> evidence_;
   std::unique_ptr<FlightRing> flight_;
-  Instant roll_over_tried_{};
   Instant unverified_since_{};
   bool verified_ = false;
   std::uint16_t events_ = 0;
