@@ -97,7 +97,6 @@ Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, 
     if (error == EADDRINUSE) return fail(PortError::kInUse);
     return fail(error == EADDRNOTAVAIL ? PortError::kNoAddress : PortError::kOther);
   }
-  hear_errors(fd, local.address.family());
   if (tos != 0) set_tos(port, local.address.family(), tos);
   return port;
 }
@@ -190,7 +189,7 @@ bool PortableIo::watch(int fd, std::uint64_t cookie) {
   event.events = EPOLLIN;
   event.data.fd = fd;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return false;
-  ports_[index] = {cookie, true, false, {}};
+  ports_[index] = {cookie, true, false, false, {}};
   return true;
 }
 
@@ -309,6 +308,12 @@ void PortableIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors
     const PacketBuffer buffer = std::move(batch[i]);
     const int connected = connected_to(buffer->via, *buffer.operator->());
     const SocketAddress to(buffer->remote);
+    // With the first packet: a system call for each port of each call would be felt at set-up.
+    Port& port = ports_[static_cast<std::size_t>(buffer->via.native)];
+    if (!port.hears_errors) {
+      hear_errors(buffer->via.native, buffer->remote.address.family());
+      port.hears_errors = true;
+    }
     const Bytes data = buffer.data();
     ssize_t n = -1;
     // A pending error of an earlier datagram is reported by the next call and says nothing about this one.

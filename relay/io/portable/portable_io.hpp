@@ -82,7 +82,8 @@ class PortableIo final : public PacketIo {
   struct Port {
     std::uint64_t cookie = 0;
     bool attached = false;
-    bool refused = false;  // no connected socket to be had
+    bool refused = false;       // no connected socket to be had
+    bool hears_errors = false;  // what the network answers is kept for us
     Endpoint peer;         // whom the connected socket is connected to
   };
   bool watch(int fd, std::uint64_t cookie);
