@@ -84,7 +84,7 @@ class PortableIo final : public PacketIo {
     bool attached = false;
     bool refused = false;       // no connected socket to be had
     bool hears_errors = false;  // what the network answers is kept for us
-    Endpoint peer;         // whom the connected socket is connected to
+    Endpoint peer;              // whom the connected socket is connected to
   };
   bool watch(int fd, std::uint64_t cookie);
   void unwatch(int fd) noexcept;
