@@ -9,12 +9,13 @@ import argparse
 import base64
 import json
 import os
+import subprocess
 import sys
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, BOB6, RELAY4, Lab, Relay, Skip, inside, need, ns, run
-from parties import SILENT, Ng, Party, Srtp, Stage, address_of, port_of
+from parties import SILENT, Ng, Party, Srtp, Stage, port_of, socket_in
 
 FAILED = []
 OTHER = "192.0.2.11"     # a second host beside alice
@@ -81,7 +82,6 @@ def source_refused(t, name):
 
 
 def other(t, party):
-    from parties import socket_in
     return socket_in(party.where, OTHER, party.port)
 
 
@@ -299,7 +299,6 @@ def trace_and_where(t):
     where = t.relay.ctl("where", "traced", f"from={ALICE}:{a.port}", f"to={a.to[1]}", "type=77", f"ssrc={a.ssrc}", f"seq={a.sequence + 1}")
     check(where.get("reason") == "unknown-payload-type", "where: an unknown payload type")
     path = t.lab.path("traced.pcap")
-    import subprocess
     tracing = [subprocess.Popen([os.path.join(t.relay.build, "rtpferryctl"), f"--socket={t.relay.socket}", *words, "trace", "traced", "--count=150", "--seconds=5"],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for words in (["--json"],)]
     tracing.append(subprocess.Popen([os.path.join(t.relay.build, "rtpferryctl"), f"--socket={t.relay.socket}", "trace", "traced", "--count=150", "--seconds=5", f"--pcap={path}"],

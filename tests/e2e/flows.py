@@ -7,7 +7,6 @@ Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
 """
 
 import argparse
-import ctypes
 import json
 import os
 import re
@@ -19,11 +18,10 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, inside, need, ns, run, wait_for
+from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, entered, inside, need, ns, run, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FAILED = []
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def check(good, what):
@@ -34,18 +32,10 @@ def check(good, what):
 
 def socket_in(name, address, port, kind=socket.SOCK_DGRAM):
     """A socket belongs to the namespace in which it was made, wherever the process goes next."""
-    own = os.open("/proc/self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{ns(name)}", os.O_RDONLY)
-    try:
-        if LIBC.setns(there, 0) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
+    with entered(f"/run/netns/{ns(name)}"):
         s = socket.socket(socket.AF_INET, kind)
         s.bind((address, port))
         return s
-    finally:
-        LIBC.setns(own, 0)
-        os.close(own)
-        os.close(there)
 
 
 class Rtp:

@@ -6,6 +6,8 @@
 """
 
 import atexit
+import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -53,6 +55,22 @@ def ns(name):
 
 def inside(name, *command):
     return ["ip", "netns", "exec", ns(name), *command]
+
+
+@contextlib.contextmanager
+def entered(path):
+    """This thread in another network namespace. Sockets and devices that are made there stay there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    own = os.open("/proc/self/ns/net", os.O_RDONLY)
+    there = os.open(path, os.O_RDONLY)
+    try:
+        if libc.setns(there, 0) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        yield
+    finally:
+        libc.setns(own, 0)
+        os.close(own)
+        os.close(there)
 
 
 def wait_for(condition, seconds, what):

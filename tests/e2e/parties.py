@@ -1,5 +1,6 @@
 """Media parties of tests: sockets in namespaces or on loopback, a clock that lets all of them talk, SRTP by libcrypto."""
 
+import contextlib
 import ctypes
 import ctypes.util
 import hashlib
@@ -11,7 +12,8 @@ import socket
 import struct
 import time
 
-LIBC = ctypes.CDLL(None, use_errno=True)
+from lab import entered
+
 CRYPTO = ctypes.CDLL(ctypes.util.find_library("crypto") or "libcrypto.so.3")
 for name, result in (("EVP_CIPHER_CTX_new", ctypes.c_void_p), ("EVP_aes_128_ctr", ctypes.c_void_p)):
     getattr(CRYPTO, name).restype = result
@@ -19,20 +21,11 @@ for name, result in (("EVP_CIPHER_CTX_new", ctypes.c_void_p), ("EVP_aes_128_ctr"
 
 def socket_in(namespace, address, port):
     """A UDP socket of a network namespace (None: ours), wherever the process goes next."""
-    own = os.open("/proc/self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY) if namespace else None
-    try:
-        if there is not None and LIBC.setns(there, 0) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
+    with entered(f"/run/netns/{namespace}") if namespace else contextlib.nullcontext():
         s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         s.bind((address, port))
         s.setblocking(False)
         return s
-    finally:
-        if there is not None:
-            LIBC.setns(own, 0)
-            os.close(there)
-        os.close(own)
 
 
 def aes_ctr(key, counter, size):
@@ -89,6 +82,7 @@ class Party:
         self.rtcp = False
         self.extra = []           # other sockets that send the same
         self.sent = 0
+        self.log = None           # a list takes (time, sequence, timestamp) of what is sent
 
     def close(self):
         for s in [self.socket, self.rtcp_socket, *self.extra]:
@@ -125,6 +119,8 @@ class Party:
                 try:
                     s.sendto(packet, self.to)
                     self.sent += 1
+                    if self.log is not None:
+                        self.log.append((time.monotonic(), self.sequence, self.timestamp))
                 except OSError:
                     pass          # what the network answers is the relay's business
 
@@ -178,7 +174,3 @@ class Ng:
 
 def port_of(reply):
     return int(reply["sdp"].split("m=audio ")[1].split()[0])
-
-
-def address_of(reply):
-    return reply["sdp"].split("c=IN IP")[1].split()[1]
