@@ -113,6 +113,40 @@ class PortableTest : public testing::TestWithParam<std::string> {
   PortHandle port_;
 };
 
+TEST_P(PortableTest, WhatTheNetworkAnswersIsToldOnceAndDoesNotKeepItAwake) {
+  PortableIo io(connected_);
+  ASSERT_TRUE(io.attach(port_, 7));
+  Endpoint closed;
+  {
+    const Peer gone(address_ + ":0");
+    closed = gone.endpoint();
+  }
+  std::array<PortProblem, 4> problems;
+  std::array<PacketBuffer, 8> batch;
+  for (const bool locked : {false, true}) {
+    send(io, port_, closed, 'a', locked);
+    std::size_t count = 0;
+    for (const Instant end = io.now() + 2s; count == 0 && io.now() < end;
+         count = io.take_problems(problems)) {
+      io.wait(end);
+      EXPECT_EQ(io.receive(batch), 0u);
+    }
+    ASSERT_EQ(count, 1u);
+    EXPECT_EQ(problems[0].error, SendError::kPortUnreachable);
+    EXPECT_EQ(problems[0].to, closed);
+    EXPECT_EQ(problems[0].cookie, 7u);
+    EXPECT_EQ(io.take_problems(problems), 0u);
+    // Nothing is left that would end a wait: the next one lasts until the peer sends.
+    Peer peer(address_ + ":0");
+    const Instant until = io.now() + 20ms;
+    io.wait(until);
+    EXPECT_GE(io.now(), until);
+    EXPECT_EQ(io.receive(batch), 0u);
+    peer.send(local_, 'p');
+    EXPECT_EQ(receive(io), "p");
+  }
+}
+
 TEST_P(PortableTest, LAT7_ConnectingToTheLockedPeerStillHearsAndSilencesStrangers) {
   PortableIo io(connected_);
   Peer peer(address_ + ":0");

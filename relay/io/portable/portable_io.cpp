@@ -272,7 +272,13 @@ void PortableIo::read_errors(int fd) noexcept {
     message.msg_namelen = to.size();
     message.msg_control = control.data();
     message.msg_controllen = control.size();
-    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+    if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+      // An error without a message would be reported again and again.
+      int error = 0;
+      socklen_t length = sizeof error;
+      getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
+      return;
+    }
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
       const bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
       const bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
@@ -309,10 +315,10 @@ void PortableIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors
     const int connected = connected_to(buffer->via, *buffer.operator->());
     const SocketAddress to(buffer->remote);
     // With the first packet: a system call for each port of each call would be felt at set-up.
-    Port& port = ports_[static_cast<std::size_t>(buffer->via.native)];
-    if (!port.hears_errors) {
+    const auto index = static_cast<std::size_t>(buffer->via.native);
+    if (index < ports_.size() && !ports_[index].hears_errors) {
       hear_errors(buffer->via.native, buffer->remote.address.family());
-      port.hears_errors = true;
+      ports_[index].hears_errors = true;
     }
     const Bytes data = buffer.data();
     ssize_t n = -1;
