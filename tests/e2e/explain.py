@@ -410,7 +410,7 @@ def play(build, offload, count):
     with Lab() as lab:
         run(*inside("alice", "ip", "addr", "add", OTHER + "/24", "dev", "eth0"))
         run(*inside("core", "ip", "addr", "add", RELAY4_ONLY + "/32", "dev", "lo"))
-        options = ["--log-format=json", *offload_options(offload), "--timeout=60", "--delete-delay=0", "--num-threads=1", f"--interface=only4/{RELAY4_ONLY}"]
+        options = ["--log-format=json", *offload_options(offload), "--log-level=7", "--timeout=60", "--delete-delay=0", "--num-threads=1", f"--interface=only4/{RELAY4_ONLY}"]
         relay = Relay(lab, build, *options)
         relay.offload = offload
         t = Theatre(lab, relay)
@@ -425,6 +425,9 @@ def play(build, offload, count):
             party.close()
         t.stage.parties.clear()
         healthy(t, count)
+        logged = lab.log("relay.log")
+        shown = [address for address in (ALICE, BOB, BOB6, OTHER, "10.9.9.9") if address in logged]
+        check('"cdr":' in logged and not shown, f"CTL-11: no address of a party in the log, not in its records either {shown}")
         print(f"the clock of the parties was late by {t.stage.late * 1000:.0f} ms at most", flush=True)
 
 
