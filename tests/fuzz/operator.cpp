@@ -1,6 +1,7 @@
 // PRC-3: text commands of rtpengine's field (listen-cli), paths of the HTTP API and requests of the
 // operator's socket, on a relay with a call in it.
 #include "control/config/parameters.hpp"
+#include "control/log/log.hpp"
 #include "control/protocol/http/pages.hpp"
 #include "control/protocol/ng/text_command.hpp"
 #include "tests/fuzz/facts.hpp"
