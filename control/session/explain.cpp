@@ -148,13 +148,6 @@ CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snap
   return evidence;
 }
 
-std::optional<Explanation> SessionManager::explanation(std::string_view call_id, const Clock& clock) {
-  Call* call = find(call_id);
-  if (call == nullptr) return std::nullopt;
-  const Snapshots snapshots = read_snapshots(*call);
-  return ferry::explain(evidence_of(*call, snapshots, clock));
-}
-
 json SessionManager::explain(std::string_view call_id, bool packets, const Clock& clock) {
   Call* call = find(call_id);
   if (call == nullptr) {

@@ -227,8 +227,6 @@ class SessionManager {
   /// Why who hears whom, or not: of a running call, or of one that ended badly not long ago. Null if there is
   /// none. With `packets` the flight recorders too.
   nlohmann::json explain(std::string_view call_id, bool packets, const Clock& clock);
-  /// Verdicts of a running call; null if there is none.
-  [[nodiscard]] std::optional<Explanation> explanation(std::string_view call_id, const Clock& clock);
   /// What would become of `packet` now. Changes nothing. Null if there is no such call.
   nlohmann::json where(std::string_view call_id, const WherePacket& packet, const Clock& clock);
   /// Octets that flight recorders of ended calls take, and how many calls they are of.

@@ -119,6 +119,9 @@ def parameters(relay):
     check(relay.daemon.logged("set timeout from 60 to 50", 2) != "", "the change is audited with who made it")
     check("flight-recorder" in relay.ctl("params").stdout and "7" in relay.ctl("log", "level", "media", "7").stdout and
           relay.ctl("log", "level", "metric", "7").returncode == 0 and relay.ctl("log", "level", "weather", "7").returncode == 1, "log levels by subsystem and call")
+    relay.ctl("set", "timeout", "55")
+    levels = json.loads(relay.ctl("--json", "log", "level").stdout)["levels"]
+    check(levels["media"] == 7 and levels["calls"] == 6, f"they stay when something else is set {levels}")
 
 
 def tables(relay):

@@ -675,7 +675,8 @@ class Daemon {
     session.delete_delay = config.session.delete_delay;
     session.measure_rtp = config.session.measure_rtp;
     manager_.set_config(session);
-    log::set_level(config.log_level);
+    // Levels of subsystems stay when something else is set.
+    if (std::exchange(log_level_, config.log_level) != config.log_level) log::set_level(config.log_level);
     writes_cdr_ = config.cdr;
     set_flight_mode(config.flight);
   }
@@ -790,6 +791,7 @@ class Daemon {
   metrics::Metrics metrics_;
   http::Pages pages_;
   bool writes_cdr_ = config_.cdr;
+  int log_level_ = config_.log_level;
   std::vector<std::unique_ptr<cli::TextListener>> text_;
   std::vector<std::unique_ptr<UdpListener>> udp_;
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;
