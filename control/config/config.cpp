@@ -279,7 +279,7 @@ std::span<const OptionRow> option_rows() {
   static const std::vector<OptionRow> all = [] {
     std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
     // Those that end the daemon's life at once stay at the end of the help.
-    for (const auto& more : {classic_option_rows(), recording_option_rows()}) {
+    for (const auto& more : {dpdk_option_rows(), classic_option_rows(), recording_option_rows()}) {
       rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
                   more.end());
     }

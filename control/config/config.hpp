@@ -17,6 +17,20 @@ namespace ferry {
 
 enum class LogFormat : std::uint8_t { kText, kJson };
 
+enum class EngineKind : std::uint8_t { kAuto, kPortable, kDpdk };
+
+/// For the engine that has network ports of its own.
+struct DpdkOptions {
+  std::vector<std::string> eal;
+  struct Port {
+    std::string device;
+    std::string interface;  // empty = by number
+  };
+  std::vector<Port> ports;
+  bool sleeps = true;
+  std::size_t buffers = 0;  // 0 = enough
+};
+
 /// Everything the daemon can be told. Modules get their slice, never the whole.
 struct Config {
   std::string config_file = "/etc/rtpferry/rtpferry.conf";
@@ -58,8 +72,10 @@ struct Config {
   /// For interfaces that are not named in `offload_of`.
   OffloadMode offload = OffloadMode::kAuto;
   std::map<std::string, OffloadMode> offload_of;
+  EngineKind engine = EngineKind::kAuto;
+  DpdkOptions dpdk;
   bool dtmf_log_ng_tcp = false;
-  std::size_t threads = 0;  // 0 = one per core
+  std::size_t threads = 0;  // 0 = one per core, or per lcore of DPDK
   std::uint8_t control_tos = 0;
   std::vector<Network> control_allow;
   bool allow_open_control = false;

@@ -45,5 +45,6 @@ std::string read_seconds(std::string_view text, std::chrono::seconds& target);
 /// Rows of the table that are about recordings, and about the classic rtpproxy protocol.
 std::span<const OptionRow> recording_option_rows();
 std::span<const OptionRow> classic_option_rows();
+std::span<const OptionRow> dpdk_option_rows();
 
 }  // namespace ferry

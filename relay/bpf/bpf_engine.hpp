@@ -6,8 +6,8 @@
 #include "relay/base/types.hpp"
 #include "relay/bpf/helper.hpp"
 #include "relay/bpf/kernel_forms.hpp"
-#include "relay/bpf/next_hops.hpp"
 #include "relay/core/offload/flow_offload.hpp"
+#include "relay/netlink/next_hops.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -219,10 +219,10 @@ OffloadAnswer BpfOffload::acquire_hops(const OffloadFlow& flow, std::span<std::u
   if (flow.sinks.size() > ids.size()) return OffloadAnswer::kRefused;
   for (std::size_t i = 0; i < flow.sinks.size(); ++i) {
     const OffloadSink& sink = flow.sinks[i];
-    const OffloadAnswer answer = hops_.acquire({sink.local.address, sink.peer.address}, ids[i]);
-    if (answer == OffloadAnswer::kTaken) continue;
+    const HopAnswer answer = hops_.acquire({sink.local.address, sink.peer.address}, ids[i]);
+    if (answer == HopAnswer::kFound) continue;
     release_hops(flow, i);
-    return answer;
+    return answer == HopAnswer::kLater ? OffloadAnswer::kLater : OffloadAnswer::kRefused;
   }
   return OffloadAnswer::kTaken;
 }

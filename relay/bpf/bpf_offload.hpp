@@ -2,8 +2,8 @@
 #pragma once
 
 #include "relay/bpf/kernel_forms.hpp"
-#include "relay/bpf/next_hops.hpp"
 #include "relay/core/offload/flow_offload.hpp"
+#include "relay/netlink/next_hops.hpp"
 
 #include <unordered_map>
 

@@ -45,7 +45,16 @@ struct PacketSlot {
   /// Of a packet that came encrypted: which of its transport's keys (0 = none), and its index.
   std::uint32_t srtp_key = 0;
   std::uint64_t srtp_index = 0;
-  std::byte bytes[kHeadroom + kMaxDatagram + kTailroom];
+  /// The octets, `capacity` of them; `offset` counts from here.
+  std::byte* bytes = nullptr;
+  std::uint32_t capacity = 0;
+
+  /// As if nobody had used it.
+  void clear() noexcept {
+    offset = kHeadroom;
+    length = 0;
+    truncated = false;
+  }
 };
 
 /// Takes back slots. Implemented by each engine.
@@ -83,34 +92,45 @@ class PacketBuffer {
   [[nodiscard]] MutableBytes space() const { return {slot_->bytes + kHeadroom, kMaxDatagram}; }
   /// The datagram and all the room behind it.
   [[nodiscard]] MutableBytes data_and_tailroom() const {
-    return {slot_->bytes + slot_->offset, sizeof slot_->bytes - slot_->offset};
+    return {slot_->bytes + slot_->offset, slot_->capacity - slot_->offset};
   }
   void set_data_size(std::size_t size) const {
     slot_->offset = kHeadroom;
     slot_->length = static_cast<std::uint32_t>(size);
   }
+  /// The slot is the caller's from now on.
+  [[nodiscard]] PacketSlot* release() noexcept { return std::exchange(slot_, nullptr); }
 
  private:
   PacketSlot* slot_ = nullptr;
 };
 
+/// Where an engine has its buffers from. One worker's thread.
+class PacketStock : public PacketOwner {
+ public:
+  /// Empty handle when the stock is used up.
+  [[nodiscard]] virtual PacketBuffer allocate() noexcept = 0;
+  [[nodiscard]] virtual std::size_t free_count() const noexcept = 0;
+  [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+};
+
 /// Fixed stock of slots for one worker thread. No lock, no allocation after construction.
-class PacketPool final : public PacketOwner {
+class PacketPool final : public PacketStock {
  public:
   explicit PacketPool(std::size_t slots)
-      : memory_(std::make_unique<PacketSlot[]>(slots)), size_(slots), free_count_(slots) {
+      : memory_(std::make_unique<Memory[]>(slots)), size_(slots), free_count_(slots) {
     for (std::size_t i = 0; i < slots; ++i) {
-      memory_[i].owner = this;
-      memory_[i].next_free = std::exchange(free_, &memory_[i]);
+      PacketSlot& slot = memory_[i].slot;
+      slot.owner = this;
+      slot.bytes = memory_[i].bytes;
+      slot.capacity = sizeof memory_[i].bytes;
+      slot.next_free = std::exchange(free_, &slot);
     }
   }
-  /// Empty handle when the stock is used up.
-  [[nodiscard]] PacketBuffer allocate() noexcept {
+  [[nodiscard]] PacketBuffer allocate() noexcept override {
     if (free_ == nullptr) return {};
     PacketSlot* slot = std::exchange(free_, free_->next_free);
-    slot->offset = kHeadroom;
-    slot->length = 0;
-    slot->truncated = false;
+    slot->clear();
     --free_count_;
     return PacketBuffer(slot);
   }
@@ -118,11 +138,15 @@ class PacketPool final : public PacketOwner {
     slot->next_free = std::exchange(free_, slot);
     ++free_count_;
   }
-  [[nodiscard]] std::size_t free_count() const noexcept { return free_count_; }
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t free_count() const noexcept override { return free_count_; }
+  [[nodiscard]] std::size_t size() const noexcept override { return size_; }
 
  private:
-  std::unique_ptr<PacketSlot[]> memory_;
+  struct Memory {
+    PacketSlot slot;
+    std::byte bytes[kHeadroom + kMaxDatagram + kTailroom];
+  };
+  std::unique_ptr<Memory[]> memory_;
   PacketSlot* free_ = nullptr;
   std::size_t size_;
   std::size_t free_count_;

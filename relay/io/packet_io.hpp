@@ -23,6 +23,10 @@ class PacketIo {
  public:
   virtual ~PacketIo() = default;
 
+  /// The worker's thread begins and ends with these.
+  virtual void enter_thread() noexcept {}
+  virtual void leave_thread() noexcept {}
+
   /// Starts to deliver datagrams of `port`, marked with `cookie`. False if the engine cannot take another
   /// port.
   virtual bool attach(PortHandle port, std::uint64_t cookie) noexcept = 0;

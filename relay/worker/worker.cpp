@@ -69,6 +69,7 @@ void Worker::wait_completed() const noexcept {
 
 void Worker::run(const std::atomic<bool>& stop) noexcept {
   totals_.thread_id.store(gettid(), std::memory_order_relaxed);
+  io_->enter_thread();
   while (!stop.load(std::memory_order_relaxed)) {
     Instant latest = io_->now() + 1s;
     if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
@@ -77,6 +78,7 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
     run_once();
   }
   run_commands();
+  io_->leave_thread();
 }
 
 void Worker::run_until_idle() noexcept {

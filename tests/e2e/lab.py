@@ -3,6 +3,9 @@
     home 10.0.0.5 ── nat 192.0.2.99 ─┐
     alice 192.0.2.10 ────────────────┤ core: SIP proxy and relay at 203.0.113.1, 2001:db8:1::1
     bob 198.51.100.20, 2001:db8:20::20 ┘
+
+With an engine of DPDK the relay has core's ends of the links (d-alice, d-bob, d-nat); core's kernel has the TAP interfaces of the
+usual names instead.
 """
 
 import atexit
@@ -86,7 +89,9 @@ def wait_for(condition, seconds, what):
 class Lab:
     NAMES = ("core", "alice", "bob", "nat", "home")
 
-    def __init__(self):
+    def __init__(self, engine=None):
+        """`engine`: None for sockets, else the DPDK driver of the relay's ports: af_packet or af_xdp."""
+        self.engine = engine
         self.directory = tempfile.mkdtemp(prefix="ferry-e2e-")
         self.processes = []
 
@@ -132,9 +137,35 @@ class Lab:
         run("ip", "link", "add", left, "type", "veth", "peer", "name", right)
         for name, device, old, address in ((a, a_device, left, a_address), (b, b_device, right, b_address)):
             run("ip", "link", "set", old, "netns", ns(name))
-            run(*inside(name, "ip", "link", "set", old, "name", device))
+            if self.engine and name == "core":
+                self.give_away(old, device)
+            else:
+                run(*inside(name, "ip", "link", "set", old, "name", device))
             run(*inside(name, "ip", "addr", "add", address, "dev", device))
             run(*inside(name, "ip", "link", "set", device, "up"))
+        if self.engine and "core" in (a, b):
+            # A packet larger than the link is for a network device, not for a program that reads frames.
+            run(*inside(*((b, "ethtool", "-K", b_device) if a == "core" else (a, "ethtool", "-K", a_device)), "tso", "off", "gso", "off"))
+
+    def give_away(self, link, device):
+        """The link is the relay's alone: the kernel has a TAP interface under its name."""
+        own = device.replace("c-", "d-")
+        run(*inside("core", "ip", "link", "set", link, "name", own))
+        run(*inside("core", "sysctl", "-qw", f"net.ipv6.conf.{own}.disable_ipv6=1"))
+        run(*inside("core", "ip", "link", "set", own, "arp", "off", "up"))
+        if self.engine == "af_packet":  # sees a copy of what the kernel gets, which is to get nothing
+            rules = f"table netdev {own.replace('-', '_')} {{ chain in {{ type filter hook ingress device {own} priority 0; policy drop; }}; }}"
+            run(*inside("core", "nft", "-f", "-"), input=rules)
+        run(*inside("core", "ip", "tuntap", "add", device, "mode", "tap"))
+
+    def engine_options(self, links=("c-alice", "c-bob", "c-nat"), workers=2):
+        if not self.engine:
+            return []
+        lcores = ",".join(f"{n}@(0-{os.cpu_count() - 1})" for n in range(workers + 1))
+        eal = [f"--lcores={lcores}", "--no-huge", "-m", "192", "--no-pci", "--log-level=lib.eal:warning"]
+        names = [f"net_{self.engine}{n}" for n in range(len(links))]
+        eal += [f"--vdev={name},iface={link.replace('c-', 'd-')}" for name, link in zip(names, links)]
+        return ["--engine=dpdk", "--dpdk-eal=" + " ".join(eal), *(f"--dpdk-port={name}={link}" for name, link in zip(names, links))]
 
     def start(self, name, *command, log=None):
         out = open(os.path.join(self.directory, log or f"{len(self.processes)}.log"), "wb")
@@ -172,8 +203,11 @@ class Relay:
         self.socket = lab.path("control.sock")
         self.process = lab.start("core", os.path.join(build, "rtpferryd"), "--config-file=none", f"--interface={RELAY4}",
                                  f"--interface={RELAY6}", "--listen-ng=127.0.0.1:2223", f"--control-socket={self.socket}",
-                                 "--port-min=30000", "--port-max=32000", *options, log="relay.log")
-        wait_for(lambda: "is ready" in lab.log("relay.log"), 5, "the relay")
+                                 "--port-min=30000", "--port-max=32000", *lab.engine_options(), *options, log="relay.log")
+        try:
+            wait_for(lambda: "is ready" in lab.log("relay.log"), 10, "the relay")
+        except RuntimeError as why:
+            raise RuntimeError(f"{why}: {lab.log('relay.log')[-1000:]}") from None
         self.pid = int(run("pgrep", "-o", "-f", self.socket).stdout.split()[0])
 
     def ctl(self, *words):

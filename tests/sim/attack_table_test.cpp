@@ -2,6 +2,9 @@
 // Set-up of every row: caller A, callee B, stranger X, 50 packets/s for 7 s each, default settings unless
 // said.
 
+#ifdef FERRY_HAS_DPDK
+#include "tests/support/dpdk_ring.hpp"
+#endif
 #include "tests/support/kernel_model.hpp"
 #include "tests/support/kernel_programs.hpp"
 #include "tests/support/world.hpp"
@@ -271,10 +274,17 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
       },
       [](ScriptRow& r) {
         const Endpoint neighbour = r.peer('A', 4999);
+        // On a busy machine A's first packet may itself be late.
+        Duration since{1s};
+        for (const Received& got : r.world_.received()) {
+          if (got.at != r.peer('B') || sender_of(got.packet) != 'A') continue;
+          since = std::max(since, got.when);
+          break;
+        }
         std::size_t late = 0;
         for (const Received& got : r.world_.received()) {
           const bool of_x = got.at == neighbour || (got.at == r.peer('B') && sender_of(got.packet) == 'X');
-          if (of_x && got.when > 1100ms) ++late;
+          if (of_x && got.when > since + 100ms) ++late;
         }
         r.outcome_.allowed_loss = 2;
         r.judge_as_usual();
@@ -469,7 +479,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
             bad.push_back(other);
           }
           bad.push_back(raw(11, {0x80, 8, 0, 1}));
-          bad.push_back(raw(65507, {0x80, 8, 0, 1}));
+          bad.push_back(raw(r.world_.longest_datagram(), {0x80, 8, 0, 1}));
           for (const Packet& packet : bad) r.world_.send(r.peer('A'), r.port_for('A'), packet);
         });
       },
@@ -729,7 +739,23 @@ TEST(AttackTable, SimEngineWithXdpAndTcPrograms) {
 TEST(AttackTable, SimEngineWithXdpProgramAlone) {
   run_rows_on_programs("sim+xdp alone", {Program::kXdpAlone});
 }
-TEST(AttackTable, PortableEngine) { run_rows(make_live_world); }
+TEST(AttackTable, PortableEngine) {
+  run_rows([](const WorldOptions& options) { return make_live_world(options); });
+}
+#ifdef FERRY_HAS_DPDK
+TEST(AttackTable, DpdkEngine) {
+  std::string why;
+  const std::vector<IpAddress> addresses = {IpAddress::v4({127, 250, 0, 1}), IpAddress::v4({127, 250, 0, 2})};
+  if (!RingPort::make(2, addresses, why)) GTEST_SKIP() << why;
+  std::uint64_t by_socket = 0;
+  run_rows([&](const WorldOptions& options) {
+    auto port = RingPort::make(2, addresses, why);
+    if (!port) throw std::runtime_error(why);
+    return make_live_world(options, std::make_unique<RingEngine>(std::move(port), by_socket));
+  });
+  EXPECT_EQ(by_socket, 0u) << "nothing was to leave by a socket";
+}
+#endif
 
 }  // namespace
 }  // namespace ferry::test

@@ -113,11 +113,11 @@ inline std::optional<SimDatagram> datagram_of(Bytes frame) {
 }
 
 /// Every address is behind the same gateway.
-class FakeHops final : public bpf::HopSource {
+class FakeHops final : public HopSource {
  public:
   explicit FakeHops(int map) : memory_(map, sizeof(ferry_hop_copies) * FERRY_HOPS) {}
-  OffloadAnswer acquire(const Pair& pair, std::uint32_t& id) override {
-    if (!known) return OffloadAnswer::kLater;
+  HopAnswer acquire(const Pair& pair, std::uint32_t& id) override {
+    if (!known) return HopAnswer::kLater;
     const auto entry = ids_.try_emplace(pair, static_cast<std::uint32_t>(ids_.size() + 1)).first;
     id = entry->second;
     ferry_hop hop{};
@@ -129,7 +129,7 @@ class FakeHops final : public bpf::HopSource {
     std::ranges::copy(kGateway, hop.destination_mac);
     std::ranges::copy(kOwn, hop.source_mac);
     bpf::publish_hop(static_cast<ferry_hop_copies*>(memory_.get())[id], hop);
-    return OffloadAnswer::kTaken;
+    return HopAnswer::kFound;
   }
   void release(const Pair&) override {}
   bool known = true;

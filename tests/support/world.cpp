@@ -202,15 +202,15 @@ class SimWorld final : public World {
 
 class LiveWorld final : public World {
  public:
-  explicit LiveWorld(const WorldOptions& options) : start_(std::chrono::steady_clock::now()) {
+  LiveWorld(const WorldOptions& options, std::unique_ptr<LiveEngine> engine)
+      : engine_(std::move(engine)), start_(std::chrono::steady_clock::now()) {
     interfaces_ = make_interfaces(options, "127.250.0.1", "127.250.0.2", true);
     std::vector<std::unique_ptr<Worker>> workers;
-    for (std::size_t i = 0; i < options.workers; ++i) {
-      workers.push_back(
-          std::make_unique<Worker>(std::make_unique<PortableIo>(connected_), interfaces_->own_media()));
-    }
+    for (unsigned i = 0; i < engine_->workers(options.workers); ++i)
+      workers.push_back(std::make_unique<Worker>(engine_->make_io(i), interfaces_->own_media()));
     plane_ = std::make_unique<MediaPlane>(std::move(workers), true);
-    manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_, provider_);
+    manager_ = std::make_unique<SessionManager>(with_srtp(options.session), *interfaces_, *plane_,
+                                                engine_->provider(), options.listener);
     service_ = std::make_unique<ng::NgService>(*manager_, [this] { return clock(); });
     make_rtpp(options);
   }
@@ -219,7 +219,6 @@ class LiveWorld final : public World {
     service_.reset();
     manager_.reset();
     plane_.reset();
-    for (const auto& [endpoint, fd] : sockets_) close(fd);
   }
 
   void run(Duration end) override {
@@ -241,10 +240,9 @@ class LiveWorld final : public World {
   }
   [[nodiscard]] Duration elapsed() const override { return std::chrono::steady_clock::now() - start_; }
   void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
-    const SocketAddress target(to);
-    sendto(socket_of(from), packet.data(), packet.size(), 0, target.get(), target.size());
+    engine_->send(from, to, packet);
   }
-  void open(const Endpoint& peer) override { socket_of(peer); }
+  void open(const Endpoint& peer) override { engine_->open(peer); }
   [[nodiscard]] Clock clock() const override {
     return {std::chrono::steady_clock::now(),
             std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
@@ -252,27 +250,47 @@ class LiveWorld final : public World {
   [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
     return address(interface == "plain" ? "127.250.0.1" : "127.250.0.2");
   }
+  [[nodiscard]] std::string name() const override { return engine_->name(); }
+  [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
+    return engine_->peer_address(row, who);
+  }
+  [[nodiscard]] std::size_t longest_datagram() const override { return engine_->longest_datagram(); }
+
+ private:
+  void collect(Duration limit) {
+    engine_->collect(limit, [this](Received got) {
+      got.when = elapsed();
+      received_.push_back(std::move(got));
+    });
+  }
+
+  std::unique_ptr<LiveEngine> engine_;
+  Instant start_;
+  Duration swept_{0};
+};
+
+/// Sockets of the loopback range on both sides.
+class SocketEngine final : public LiveEngine {
+ public:
+  ~SocketEngine() override {
+    for (const auto& [endpoint, fd] : sockets_) close(fd);
+  }
   [[nodiscard]] std::string name() const override { return "portable"; }
+  [[nodiscard]] PortProvider& provider() override { return provider_; }
+  [[nodiscard]] std::unique_ptr<PacketIo> make_io(unsigned) override {
+    return std::make_unique<PortableIo>(connected_);
+  }
   [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {
     // Test programs run side by side.
     const auto program = static_cast<std::uint8_t>(20 + getpid() % 200);
     return IpAddress::v4({127, program, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
   }
-
- private:
-  int socket_of(const Endpoint& endpoint) {
-    const auto known = sockets_.find(endpoint);
-    if (known != sockets_.end()) return known->second;
-    const SocketAddress local(endpoint);
-    const int fd = socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    const int size = 1 << 20;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    if (bind(fd, local.get(), local.size()) != 0)
-      throw std::runtime_error("cannot bind " + endpoint.to_string());
-    sockets_[endpoint] = fd;
-    return fd;
+  void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
+    const SocketAddress target(to);
+    sendto(socket_of(from), packet.data(), packet.size(), 0, target.get(), target.size());
   }
-  void collect(Duration limit) {
+  void open(const Endpoint& peer) override { socket_of(peer); }
+  void collect(Duration limit, const std::function<void(Received)>& take) override {
     std::vector<pollfd> waiting;
     std::vector<Endpoint> endpoints;
     for (const auto& [endpoint, fd] : sockets_) {
@@ -288,15 +306,27 @@ class LiveWorld final : public World {
       SocketAddress from;
       for (ssize_t n = 0; (n = recvfrom(waiting[i].fd, packet.data(), packet.size(), 0, from.get(),
                                         from.size_pointer())) >= 0;) {
-        received_.push_back({endpoints[i], from.endpoint(), {packet.begin(), packet.begin() + n}, elapsed()});
+        take({endpoints[i], from.endpoint(), {packet.begin(), packet.begin() + n}, {}});
       }
     }
   }
 
+ private:
+  int socket_of(const Endpoint& endpoint) {
+    const auto known = sockets_.find(endpoint);
+    if (known != sockets_.end()) return known->second;
+    const SocketAddress local(endpoint);
+    const int fd = socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    const int size = 1 << 20;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (bind(fd, local.get(), local.size()) != 0)
+      throw std::runtime_error("cannot bind " + endpoint.to_string());
+    sockets_[endpoint] = fd;
+    return fd;
+  }
+
   std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
   PortableProvider provider_{connected_};
-  Instant start_;
-  Duration swept_{0};
   std::map<Endpoint, int> sockets_;
 };
 
@@ -306,7 +336,10 @@ std::unique_ptr<World> make_sim_world(const WorldOptions& options) {
   return std::make_unique<SimWorld>(options);
 }
 std::unique_ptr<World> make_live_world(const WorldOptions& options) {
-  return std::make_unique<LiveWorld>(options);
+  return make_live_world(options, std::make_unique<SocketEngine>());
+}
+std::unique_ptr<World> make_live_world(const WorldOptions& options, std::unique_ptr<LiveEngine> engine) {
+  return std::make_unique<LiveWorld>(options, std::move(engine));
 }
 
 }  // namespace ferry::test

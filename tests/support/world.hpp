@@ -84,6 +84,9 @@ class World {
   /// An address for peer `who` of test row `row`.
   [[nodiscard]] virtual IpAddress peer_address(unsigned row, char who) const = 0;
 
+  /// What a peer can send at all.
+  [[nodiscard]] virtual std::size_t longest_datagram() const { return 65507; }
+
   /// Simulation only: faults of the host.
   virtual void limit_descriptors(std::size_t) {}
   /// The engine takes no port, or the wire no packet, while this is on.
@@ -128,8 +131,26 @@ class World {
   bool is_classic_ = false;
 };
 
+/// The relay's engine of a live world, and the network on its other side.
+class LiveEngine {
+ public:
+  virtual ~LiveEngine() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  [[nodiscard]] virtual std::size_t workers(std::size_t wanted) const { return wanted; }
+  [[nodiscard]] virtual PortProvider& provider() = 0;
+  [[nodiscard]] virtual std::unique_ptr<PacketIo> make_io(unsigned worker) = 0;
+  /// An address for peer `who` of test row `row`.
+  [[nodiscard]] virtual IpAddress peer_address(unsigned row, char who) const = 0;
+  [[nodiscard]] virtual std::size_t longest_datagram() const { return 65507; }
+  virtual void send(const Endpoint& from, const Endpoint& to, const Packet& packet) = 0;
+  virtual void open(const Endpoint& peer) = 0;
+  /// Waits for `limit` at most and hands over what reached open peers, `when` left out.
+  virtual void collect(Duration limit, const std::function<void(Received)>& take) = 0;
+};
+
 std::unique_ptr<World> make_sim_world(const WorldOptions& options = {});
 std::unique_ptr<World> make_live_world(const WorldOptions& options = {});
+std::unique_ptr<World> make_live_world(const WorldOptions& options, std::unique_ptr<LiveEngine> engine);
 
 /// An audio SDP.
 std::string audio_sdp(const Endpoint& media, const std::string& extra = "");

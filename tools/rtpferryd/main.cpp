@@ -15,9 +15,9 @@
 #include "control/protocol/udp_listener.hpp"
 #include "recorder/recorder.hpp"
 #include "relay/bpf/bpf_engine.hpp"
-#include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "relay/srtp/backends.hpp"
+#include "tools/rtpferryd/engine.hpp"
 #include "tools/rtpferryd/rights.hpp"
 
 #include <csignal>
@@ -304,14 +304,16 @@ class Daemon {
  public:
   /// `helper` may be null: no in-kernel forwarding.
   Daemon(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
-         std::unique_ptr<bpf::Helper> helper)
+         std::unique_ptr<Engine> engine, std::unique_ptr<bpf::Helper> helper)
       : config_(config),
         interfaces_(interfaces),
+        engine_(std::move(engine)),
         base_(event_base_new()),
         bpf_(make_offload(std::move(helper))),
         recorder_(make_recorder()),
         plane_(make_workers(), true),
-        manager_(with_srtp(config), interfaces_, plane_, provider_, make_listener(), recorder_.get()),
+        manager_(with_srtp(config), interfaces_, plane_, engine_->provider(), make_listener(),
+                 recorder_.get()),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control),
         notifier_(base_.get(),
@@ -420,19 +422,15 @@ class Daemon {
     if (manager_.is_draining() && manager_.size() == 0) event_base_loopexit(base_.get(), &soon);
   }
 
-  std::size_t worker_count() const {
-    return config_.threads != 0 ? config_.threads : std::max(1u, std::thread::hardware_concurrency());
-  }
-
   std::vector<std::unique_ptr<Worker>> make_workers() const {
-    const std::size_t count = worker_count();
     std::vector<std::unique_ptr<Worker>> workers;
-    for (std::size_t i = 0; i < count; ++i) {
-      workers.push_back(std::make_unique<Worker>(std::make_unique<PortableIo>(connected_),
-                                                 interfaces_.own_media(),
+    for (unsigned i = 0; i < engine_->workers(); ++i) {
+      workers.push_back(std::make_unique<Worker>(engine_->make_io(i), interfaces_.own_media(),
                                                  bpf_ ? bpf_->make_offload() : nullptr));
     }
-    log::info("{} workers, engine portable (a socket per port)", count);
+    const nlohmann::json engine = engine_->describe();
+    log::info("{} workers, engine {} ({})", workers.size(), engine["engine"].get<std::string>(),
+              engine["reason"].get<std::string>());
     return workers;
   }
 
@@ -440,7 +438,7 @@ class Daemon {
   std::unique_ptr<Recorder> make_recorder() const {
     if (!config_.codec_plugins.empty()) set_codec_plugin_folder(config_.codec_plugins);
     if (config_.recorder.directory.empty()) return nullptr;
-    auto recorder = Recorder::make(config_.recorder, static_cast<unsigned>(worker_count()),
+    auto recorder = Recorder::make(config_.recorder, engine_->workers(),
                                    [](RecorderLogLevel level, const std::string& line) {
                                      const log::Scope scope(log::Subsystem::kRecorder);
                                      if (level == RecorderLogLevel::kWarning)
@@ -466,7 +464,7 @@ class Daemon {
     bpf::ProgramSettings settings;
     settings.first = UdpPort{0xffff};
     settings.last = UdpPort{0};
-    settings.workers = static_cast<unsigned>(worker_count());
+    settings.workers = engine_->workers();
     for (const LogicalInterface& logical : interfaces_.all()) {
       for (const LocalAddress& local : logical.addresses) {
         settings.first = std::min(settings.first, local.ports->first());
@@ -540,15 +538,15 @@ class Daemon {
       packets += totals.offloaded_packets.load();
       user_packets += totals.packets.load() - totals.offloaded_packets.load();
     }
-    return {{"engine", "portable"},
-            {"reason", "the only one in this version"},
-            {"workers", plane_.workers()},
-            {"offload", std::move(offload)},
-            {"flows", flows},
-            {"packets_kernel", packets},
-            {"packets_user", user_packets},
-            {"sent_by", std::move(sent)},
-            {"punted", std::move(punts)}};
+    nlohmann::json all = engine_->describe();
+    all.update({{"workers", plane_.workers()},
+                {"offload", std::move(offload)},
+                {"flows", flows},
+                {"packets_kernel", packets},
+                {"packets_user", user_packets},
+                {"sent_by", std::move(sent)},
+                {"punted", std::move(punts)}});
+    return all;
   }
 
   SessionManager::Listener make_listener() {
@@ -764,7 +762,8 @@ class Daemon {
             {"allow_open_control", config_.allow_open_control},
             {"latch", to_string(config_.session.latch)},
             {"latch_by_rules", config_.session.learning == LearningAlgorithm::kRules},
-            {"offload_wanted", config_.offload != OffloadMode::kOff || !config_.offload_of.empty()},
+            {"offload_wanted",
+             !engine_->owns_ports() && (config_.offload != OffloadMode::kOff || !config_.offload_of.empty())},
             {"recording_dir", config_.recorder.directory},
             {"core_dumps", config_.core_dumps},
             {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -774,9 +773,8 @@ class Daemon {
 
   const Config& config_;
   const InterfaceSet& interfaces_;
+  std::unique_ptr<Engine> engine_;  // outlives the workers
   EventBase base_;
-  std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
-  PortableProvider provider_{connected_};
   std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers
   std::unique_ptr<Recorder> recorder_;   // outlives the workers, which feed it
   MediaPlane plane_;
@@ -814,6 +812,10 @@ std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
                       std::ranges::any_of(config.offload_of,
                                           [](const auto& each) { return each.second != OffloadMode::kOff; });
   if (!wanted) return nullptr;
+  if (config.engine == EngineKind::kDpdk) {
+    log::info("offload: off, engine dpdk has the packets before the kernel");
+    return nullptr;
+  }
   auto helper = bpf::Helper::start();
   if (helper) return std::move(*helper);
   log::warn("offload: {}; all media goes through user space", helper.error());
@@ -899,6 +901,10 @@ int run(std::span<char* const> arguments) {
     fmt::print(stderr, "rtpferryd: {}\n", wrong);
     return 1;
   }
+  if (const std::string wrong = missing_engine(*config); !wrong.empty()) {
+    fmt::print(stderr, "rtpferryd: {}\n", wrong);
+    return 1;
+  }
   interfaces->set_route_lookup(route_to);
   const auto classic = classic_listeners(*config, *interfaces);
   if (!classic) {
@@ -921,6 +927,8 @@ int run(std::span<char* const> arguments) {
   raise_descriptor_limit(*interfaces);
   const PidFile pid_file(config->pid_file);
   auto helper = start_helper(*config);
+  auto engine = make_engine(*config, *interfaces);
+  if (!engine) throw std::runtime_error(engine.error());
   std::vector<std::string> files = config->listen_unix_ng;
   for (const rtpp::ListenSpec& spec : *classic) {
     if (!spec.path.empty()) files.push_back(spec.path);
@@ -930,9 +938,11 @@ int run(std::span<char* const> arguments) {
   for (const std::string& folder : {config->recorder.directory, config->recorder.spool}) {
     if (!folder.empty()) files.push_back(folder + "/recordings");
   }
-  give_up_rights(config->user, config->group, files, !config->recorder.hook.empty());
+  give_up_rights(config->user, config->group, files, !config->recorder.hook.empty(),
+                 [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
   if (!config->core_dumps) hide_memory();
-  Daemon daemon(*config, *interfaces, *classic, std::move(helper));
+  (*engine)->serve();
+  Daemon daemon(*config, *interfaces, *classic, std::move(*engine), std::move(helper));
   daemon.set_arguments(arguments);
   log::info("rtpferryd {} is ready", FERRY_VERSION);
   daemon.run();

@@ -57,12 +57,14 @@ void change_user(const std::string& user, const std::string& group, const std::v
 }  // namespace
 
 void give_up_rights(const std::string& user, const std::string& group, const std::vector<std::string>& files,
-                    bool runs_programs) {
+                    bool runs_programs,
+                    const std::function<void(const std::function<void()>&)>& on_other_threads) {
   change_user(user, group, files);
   std::vector<int> kept = {CAP_NET_BIND_SERVICE};
   if (geteuid() == 0) kept.insert(kept.end(), {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER});
   // What is run for it must not be root.
   if (geteuid() == 0 && runs_programs) kept.insert(kept.end(), {CAP_SETUID, CAP_SETGID});
+  if (on_other_threads) on_other_threads([&] { keep_only(kept); });
   keep_only(kept);
 }
 

@@ -167,7 +167,15 @@ void ConnectedSockets::close(PortHandle port) noexcept {
 }
 
 PortableIo::PortableIo(std::shared_ptr<ConnectedSockets> connected, std::size_t buffers)
-    : connected_(std::move(connected)), pool_(buffers) {
+    : PortableIo(std::move(connected), std::make_unique<PacketPool>(buffers)) {}
+
+PortableIo::PortableIo(std::shared_ptr<ConnectedSockets> connected, std::unique_ptr<PacketPool> pool)
+    : PortableIo(std::move(connected), *pool) {
+  pool_ = std::move(pool);
+}
+
+PortableIo::PortableIo(std::shared_ptr<ConnectedSockets> connected, PacketStock& stock)
+    : connected_(std::move(connected)), stock_(stock) {
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   event_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (epoll_ < 0 || event_ < 0) throw std::system_error(errno, std::generic_category(), "epoll/eventfd");
@@ -247,7 +255,7 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
     if (!ports_[static_cast<std::size_t>(fd)].attached) continue;
     if ((ready.events & EPOLLERR) != 0) read_errors(fd);
     if ((ready.events & EPOLLIN) == 0) continue;
-    PacketBuffer buffer = pool_.allocate();
+    PacketBuffer buffer = stock_.allocate();
     if (!buffer) return filled;
     SocketAddress from;
     const MutableBytes space = buffer.space();
@@ -300,6 +308,13 @@ void PortableIo::read_errors(int fd) noexcept {
   }
 }
 
+void PortableIo::hear_problems(PortHandle port, AddressFamily family) noexcept {
+  const auto index = static_cast<std::size_t>(port.native);
+  if (index >= ports_.size() || ports_[index].hears_errors) return;
+  hear_errors(port.native, family);
+  ports_[index].hears_errors = true;
+}
+
 std::size_t PortableIo::take_problems(std::span<PortProblem> into) noexcept {
   const std::size_t count = std::min(into.size(), problem_count_);
   std::copy_n(problems_.begin(), count, into.begin());
@@ -315,11 +330,7 @@ void PortableIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors
     const int connected = connected_to(buffer->via, *buffer.operator->());
     const SocketAddress to(buffer->remote);
     // With the first packet: a system call for each port of each call would be felt at set-up.
-    const auto index = static_cast<std::size_t>(buffer->via.native);
-    if (index < ports_.size() && !ports_[index].hears_errors) {
-      hear_errors(buffer->via.native, buffer->remote.address.family());
-      ports_[index].hears_errors = true;
-    }
+    hear_problems(buffer->via, buffer->remote.address.family());
     const Bytes data = buffer.data();
     ssize_t n = -1;
     // A pending error of an earlier datagram is reported by the next call and says nothing about this one.

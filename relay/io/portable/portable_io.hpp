@@ -62,6 +62,8 @@ class PortableIo final : public PacketIo {
   /// Throws std::system_error if the kernel gives no epoll or event descriptor.
   /// Without `connected` every datagram leaves by `sendto`.
   explicit PortableIo(std::shared_ptr<ConnectedSockets> connected = nullptr, std::size_t buffers = 1024);
+  /// With buffers of somebody else, who outlives it.
+  PortableIo(std::shared_ptr<ConnectedSockets> connected, PacketStock& stock);
   ~PortableIo() override;
   PortableIo(const PortableIo&) = delete;
   PortableIo& operator=(const PortableIo&) = delete;
@@ -72,11 +74,15 @@ class PortableIo final : public PacketIo {
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
   void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
   std::size_t take_problems(std::span<PortProblem> into) noexcept override;
-  PacketBuffer allocate() noexcept override { return pool_.allocate(); }
-  [[nodiscard]] Stock stock() const noexcept override { return {pool_.size(), pool_.free_count()}; }
+  PacketBuffer allocate() noexcept override { return stock_.allocate(); }
+  [[nodiscard]] Stock stock() const noexcept override { return {stock_.size(), stock_.free_count()}; }
   void wait(Instant deadline) noexcept override;
   void wake() noexcept override;
   [[nodiscard]] Instant now() const noexcept override { return std::chrono::steady_clock::now(); }
+  /// The last `wait` found something that was not received yet.
+  [[nodiscard]] bool is_ready() const noexcept { return ready_next_ < ready_count_; }
+  /// What the network answers about datagrams of an attached port is kept from now on, whoever sends them.
+  void hear_problems(PortHandle port, AddressFamily family) noexcept;
 
  private:
   struct Port {
@@ -86,6 +92,7 @@ class PortableIo final : public PacketIo {
     bool hears_errors = false;  // what the network answers is kept for us
     Endpoint peer;              // whom the connected socket is connected to
   };
+  PortableIo(std::shared_ptr<ConnectedSockets> connected, std::unique_ptr<PacketPool> pool);
   bool watch(int fd, std::uint64_t cookie);
   void unwatch(int fd) noexcept;
   /// Takes what the network said about datagrams of `fd` out of its error queue (ip(7), IP_RECVERR).
@@ -102,7 +109,8 @@ class PortableIo final : public PacketIo {
   std::vector<Port> ports_;  // by descriptor
   std::array<PortProblem, 64> problems_{};
   std::size_t problem_count_ = 0;
-  PacketPool pool_;
+  std::unique_ptr<PacketPool> pool_;
+  PacketStock& stock_;
 };
 
 }  // namespace ferry

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "relay/base/address.hpp"
-#include "relay/core/offload/flow_offload.hpp"
 
 #include <array>
 #include <atomic>
@@ -19,11 +18,14 @@
 
 struct mnl_socket;
 
-namespace ferry::bpf {
+namespace ferry {
 
 /// The frame that carries a packet of a route. Ethernet only.
 struct NextHop {
   unsigned ifindex = 0;
+  /// If that is a VLAN of another link: which one, and its number (IEEE 802.1Q). Else 0.
+  unsigned lower_ifindex = 0;
+  std::uint16_t vlan = 0;
   unsigned mtu = 0;
   std::array<std::uint8_t, 6> destination{};
   std::array<std::uint8_t, 6> source{};
@@ -31,6 +33,9 @@ struct NextHop {
   IpAddress neighbour;
   bool operator==(const NextHop&) const = default;
 };
+
+/// `kLater`: a neighbour does not answer yet. `kNone`: there is no way over Ethernet.
+enum class HopAnswer : std::uint8_t { kFound, kLater, kNone };
 
 struct CloseNetlink {
   void operator()(mnl_socket* socket) const noexcept;
@@ -43,15 +48,19 @@ class RouteQuery {
   /// Throws std::system_error if the kernel gives no netlink socket.
   RouteQuery();
 
-  /// `kRefused` if there is no unicast route off this host over Ethernet, `kLater` if the neighbour's address
-  /// is not known yet (a datagram sent there makes the kernel find out).
-  [[nodiscard]] OffloadAnswer resolve(const IpAddress& local, const IpAddress& remote, NextHop& hop);
+  /// `kNone` if there is no unicast route off this host over Ethernet, `kLater` if the neighbour's address is
+  /// not known yet (a datagram sent there makes the kernel find out).
+  [[nodiscard]] HopAnswer resolve(const IpAddress& local, const IpAddress& remote, NextHop& hop);
+  /// Numbers of the VLANs that are set up on a link.
+  [[nodiscard]] std::vector<std::uint16_t> vlans_on(unsigned ifindex);
 
  private:
   struct Link {
     unsigned mtu = 0;
     std::array<std::uint8_t, 6> address{};
     bool usable = false;
+    unsigned lower = 0;
+    std::uint16_t vlan = 0;
   };
   [[nodiscard]] std::optional<Link> link(unsigned ifindex);
   [[nodiscard]] std::optional<std::array<std::uint8_t, 6>> neighbour(unsigned ifindex,
@@ -67,13 +76,13 @@ class HopSource {
  public:
   using Pair = std::pair<IpAddress, IpAddress>;  // local, remote
   virtual ~HopSource() = default;
-  /// `kTaken` if the way is known: `id` names it to the kernel programs. Each needs its `release`.
-  [[nodiscard]] virtual OffloadAnswer acquire(const Pair& pair, std::uint32_t& id) = 0;
+  /// `kFound` if the way is known: `id` names it to whoever sends. Each needs its `release`.
+  [[nodiscard]] virtual HopAnswer acquire(const Pair& pair, std::uint32_t& id) = 0;
   virtual void release(const Pair& pair) = 0;
 };
 
-/// Hops in use, by pair of addresses. Written to the kernel's map through `publish` whenever something about
-/// them changes; any thread may call.
+/// Hops in use, by pair of addresses. Told to `publish` whenever something about them changes; any thread may
+/// call.
 class NextHops final : public HopSource {
  public:
   /// `hop` null: no way now, packets are to be punted.
@@ -85,7 +94,7 @@ class NextHops final : public HopSource {
   NextHops(const NextHops&) = delete;
   NextHops& operator=(const NextHops&) = delete;
 
-  [[nodiscard]] OffloadAnswer acquire(const Pair& pair, std::uint32_t& id) override;
+  [[nodiscard]] HopAnswer acquire(const Pair& pair, std::uint32_t& id) override;
   void release(const Pair& pair) override;
   [[nodiscard]] std::size_t size() const;
 
@@ -112,4 +121,4 @@ class NextHops final : public HopSource {
   std::thread watcher_;
 };
 
-}  // namespace ferry::bpf
+}  // namespace ferry

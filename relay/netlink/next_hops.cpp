@@ -1,22 +1,26 @@
-#include "relay/bpf/next_hops.hpp"
+#include "relay/netlink/next_hops.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-namespace ferry::bpf {
+namespace ferry {
 
 namespace {
 
@@ -53,6 +57,29 @@ void each_between(const void* begin, const void* end, Visit visit) {
   for (; mnl_attr_ok(attribute, left()); attribute = mnl_attr_next(attribute)) visit(attribute);
 }
 
+template <class Visit>
+void each_nested(const nlattr* attribute, Visit visit) {
+  const auto* begin = static_cast<const char*>(mnl_attr_get_payload(attribute));
+  each_between(begin, begin + mnl_attr_get_payload_len(attribute), visit);
+}
+
+/// Number of the VLAN that a link is; 0 if it is something else. 802.1Q alone, no 802.1ad.
+std::uint16_t vlan_in(const nlattr* link_info) {
+  bool is_vlan = false;
+  std::uint16_t number = 0;
+  each_nested(link_info, [&](const nlattr* attribute) {
+    if (mnl_attr_get_type(attribute) == IFLA_INFO_KIND)
+      is_vlan = std::string_view(mnl_attr_get_str(attribute)) == "vlan";
+    if (mnl_attr_get_type(attribute) != IFLA_INFO_DATA || !is_vlan) return;
+    each_nested(attribute, [&](const nlattr* data) {
+      if (mnl_attr_get_type(data) == IFLA_VLAN_ID) number = mnl_attr_get_u16(data);
+      if (mnl_attr_get_type(data) == IFLA_VLAN_PROTOCOL && ntohs(mnl_attr_get_u16(data)) != ETH_P_8021Q)
+        is_vlan = false;
+    });
+  });
+  return is_vlan ? number : std::uint16_t{0};
+}
+
 /// Calls `visit` with each attribute behind a fixed header of `offset` octets.
 template <class Visit>
 void each_attribute(const nlmsghdr* header, std::size_t offset, Visit visit) {
@@ -83,15 +110,19 @@ bool RouteQuery::ask(void* message, int (*handle)(const void*, void*), void* dat
     int (*handle)(const void*, void*);
     void* data;
   } context{handle, data};
-  const auto received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
-  if (received < 0) return false;
-  const int result = mnl_cb_run(
-      buffer.data(), static_cast<std::size_t>(received), sequence_, mnl_socket_get_portid(socket_.get()),
-      [](const nlmsghdr* answer, void* p) {
-        const auto* c = static_cast<Context*>(p);
-        return c->handle(answer, c->data);
-      },
-      &context);
+  const bool is_dump = (header->nlmsg_flags & NLM_F_DUMP) != 0;
+  int result = MNL_CB_OK;
+  do {  // a dump comes in several parts and ends with a message of its own
+    const auto received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
+    if (received < 0) return false;
+    result = mnl_cb_run(
+        buffer.data(), static_cast<std::size_t>(received), sequence_, mnl_socket_get_portid(socket_.get()),
+        [](const nlmsghdr* answer, void* p) {
+          const auto* c = static_cast<Context*>(p);
+          return c->handle(answer, c->data);
+        },
+        &context);
+  } while (is_dump && result > MNL_CB_STOP);
   return result >= 0;
 }
 
@@ -112,6 +143,8 @@ std::optional<RouteQuery::Link> RouteQuery::link(unsigned ifindex) {
                       (head->ifi_flags & IFF_LOOPBACK) == 0;
         each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
           if (mnl_attr_get_type(attribute) == IFLA_MTU) link.mtu = mnl_attr_get_u32(attribute);
+          if (mnl_attr_get_type(attribute) == IFLA_LINK) link.lower = mnl_attr_get_u32(attribute);
+          if (mnl_attr_get_type(attribute) == IFLA_LINKINFO) link.vlan = vlan_in(attribute);
           if (mnl_attr_get_type(attribute) == IFLA_ADDRESS) {
             const auto mac = mac_from(attribute);
             link.usable = link.usable && mac.has_value();
@@ -121,6 +154,7 @@ std::optional<RouteQuery::Link> RouteQuery::link(unsigned ifindex) {
         return MNL_CB_OK;
       },
       &found);
+  if (found.vlan == 0) found.lower = 0;  // the other end of a veth
   return asked && found.usable ? std::optional(found) : std::nullopt;
 }
 
@@ -149,8 +183,36 @@ std::optional<std::array<std::uint8_t, 6>> RouteQuery::neighbour(unsigned ifinde
   return found;
 }
 
-OffloadAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, NextHop& hop) {
-  if (local.family() != remote.family()) return OffloadAnswer::kRefused;
+std::vector<std::uint16_t> RouteQuery::vlans_on(unsigned ifindex) {
+  Message memory{};
+  nlmsghdr* header = mnl_nlmsg_put_header(memory.data());
+  header->nlmsg_type = RTM_GETLINK;
+  header->nlmsg_flags = NLM_F_DUMP;
+  mnl_nlmsg_put_extra_header(header, sizeof(ifinfomsg));
+  struct Search {
+    unsigned lower;
+    std::vector<std::uint16_t> found;
+  } search{ifindex, {}};
+  ask(
+      header,
+      [](const void* answer, void* data) {
+        const auto* message = static_cast<const nlmsghdr*>(answer);
+        auto& s = *static_cast<Search*>(data);
+        unsigned lower = 0;
+        std::uint16_t vlan = 0;
+        each_attribute(message, sizeof(ifinfomsg), [&](const nlattr* attribute) {
+          if (mnl_attr_get_type(attribute) == IFLA_LINK) lower = mnl_attr_get_u32(attribute);
+          if (mnl_attr_get_type(attribute) == IFLA_LINKINFO) vlan = vlan_in(attribute);
+        });
+        if (lower == s.lower && vlan != 0) s.found.push_back(vlan);
+        return MNL_CB_OK;
+      },
+      &search);
+  return search.found;
+}
+
+HopAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, NextHop& hop) {
+  if (local.family() != remote.family()) return HopAnswer::kNone;
   Message memory{};
   nlmsghdr* header = mnl_nlmsg_put_header(memory.data());
   header->nlmsg_type = RTM_GETROUTE;
@@ -186,8 +248,7 @@ OffloadAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remot
               found.usable = false;
               break;
             case RTA_METRICS: {
-              const auto* begin = static_cast<const char*>(mnl_attr_get_payload(attribute));
-              each_between(begin, begin + mnl_attr_get_payload_len(attribute), [&](const nlattr* metric) {
+              each_nested(attribute, [&](const nlattr* metric) {
                 if (mnl_attr_get_type(metric) == RTAX_MTU) found.mtu = mnl_attr_get_u32(metric);
               });
               break;
@@ -199,18 +260,20 @@ OffloadAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remot
         return MNL_CB_OK;
       },
       &route);
-  if (!asked || !route.usable || route.ifindex == 0) return OffloadAnswer::kRefused;
+  if (!asked || !route.usable || route.ifindex == 0) return HopAnswer::kNone;
   const auto out = link(route.ifindex);
-  if (!out) return OffloadAnswer::kRefused;
+  if (!out) return HopAnswer::kNone;
   const bool routed = route.gateway.family() != AddressFamily::kNone;
   hop.neighbour = routed ? route.gateway : remote;
   const auto mac = neighbour(route.ifindex, hop.neighbour);
-  if (!mac) return OffloadAnswer::kLater;
+  if (!mac) return HopAnswer::kLater;
   hop.ifindex = route.ifindex;
+  hop.lower_ifindex = out->lower;
+  hop.vlan = out->vlan;
   hop.mtu = route.mtu != 0 ? std::min(route.mtu, out->mtu) : out->mtu;
   hop.destination = *mac;
   hop.source = out->address;
-  return OffloadAnswer::kTaken;
+  return HopAnswer::kFound;
 }
 
 NextHops::NextHops(std::uint32_t ids, Publish publish)
@@ -235,20 +298,20 @@ NextHops::~NextHops() {
   close(stop_);
 }
 
-OffloadAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
+HopAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
   const std::lock_guard lock(mutex_);
   const auto known = entries_.try_emplace(pair).first;
   Entry& entry = known->second;
   if (!entry.hop) {
     NextHop hop;
-    const OffloadAnswer answer = query_.resolve(pair.first, pair.second, hop);
-    if (answer != OffloadAnswer::kTaken) {
+    const HopAnswer answer = query_.resolve(pair.first, pair.second, hop);
+    if (answer != HopAnswer::kFound) {
       if (entry.users == 0) entries_.erase(known);
       return answer;
     }
     if (entry.id == 0 && free_ids_.empty() && next_id_ > ids_) {
       entries_.erase(known);
-      return OffloadAnswer::kRefused;
+      return HopAnswer::kNone;
     }
     if (entry.id == 0 && free_ids_.empty()) free_ids_.push_back(next_id_++);
     if (entry.id == 0) {
@@ -260,7 +323,7 @@ OffloadAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
   }
   id = entry.id;
   ++entry.users;
-  return OffloadAnswer::kTaken;
+  return HopAnswer::kFound;
 }
 
 void NextHops::release(const Pair& pair) {
@@ -285,7 +348,7 @@ void NextHops::refresh(const std::function<bool(const Entry&)>& concerns) {
     if (next == entries_.end()) return;
     at = next->first;
     NextHop hop;
-    const bool found = query_.resolve(at.first, at.second, hop) == OffloadAnswer::kTaken;
+    const bool found = query_.resolve(at.first, at.second, hop) == HopAnswer::kFound;
     const auto now = found ? std::optional(hop) : std::nullopt;
     if (now == next->second.hop) continue;
     next->second.hop = now;
@@ -323,4 +386,4 @@ void NextHops::watch() {
   }
 }
 
-}  // namespace ferry::bpf
+}  // namespace ferry
