@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 GEN, CORE = "ferry-bench-gen", "ferry-bench-core"
 RELAY, PEERS = "10.99.0.1", "10.99.0.2"
@@ -53,7 +54,11 @@ def socket_in(name):
 
 
 class Network:
-    """A veth pair: g0 (generator and sink) and c0 (relay)."""
+    """A veth pair: g0 (generator and sink) and c0 (relay). With a driver of DPDK c0 is a program's alone, and the kernel has a TAP interface
+    instead."""
+
+    def __init__(self, driver=None):
+        self.driver = driver
 
     def __enter__(self):
         self.__exit__()
@@ -61,14 +66,25 @@ class Network:
             run("ip", "netns", "add", name)
             run(*inside(name, "ip", "link", "set", "lo", "up"))
         run("ip", "link", "add", "g0", "netns", GEN, "type", "veth", "peer", "name", "c0", "netns", CORE)
-        for name, device, address in ((GEN, "g0", PEERS), (CORE, "c0", RELAY)):
-            run(*inside(name, "ip", "addr", "add", address + "/24", "dev", device))
+        own = "c0"
+        if self.driver:
+            own = "k0"
+            run(*inside(CORE, "ip", "tuntap", "add", own, "mode", "tap"))
+            run(*inside(CORE, "ip", "link", "set", own, "up"))
+            run(*inside(CORE, "sysctl", "-qw", "net.ipv6.conf.c0.disable_ipv6=1"))
+            run(*inside(CORE, "ip", "link", "set", "c0", "arp", "off"))
+        if self.driver == "af_packet":  # sees a copy of what the kernel gets, which is to get nothing
+            rules = "table netdev d { chain in { type filter hook ingress device c0 priority 0; policy drop; }; }"
+            subprocess.run(inside(CORE, "nft", "-f", "-"), input=rules, text=True, check=True)
+        run(*inside(GEN, "ip", "addr", "add", PEERS + "/24", "dev", "g0"))
+        run(*inside(CORE, "ip", "addr", "add", RELAY + "/24", "dev", own))
+        for name, device in ((GEN, "g0"), (CORE, "c0")):
             # A veth without TSO takes every frame by NAPI, with and without XDP: in all modes the same kernel thread.
             run(*inside(name, "ethtool", "-K", device, "gro", "on", "tso", "off"))
             run(*inside(name, "ip", "link", "set", device, "up"))
         self.macs = {d: shell(n, f"cat /sys/class/net/{d}/address") for n, d in ((GEN, "g0"), (CORE, "c0"))}
         run(*inside(GEN, "ip", "neigh", "replace", RELAY, "lladdr", self.macs["c0"], "dev", "g0", "nud", "permanent"))
-        run(*inside(CORE, "ip", "neigh", "replace", PEERS, "lladdr", self.macs["g0"], "dev", "c0", "nud", "permanent"))
+        run(*inside(CORE, "ip", "neigh", "replace", PEERS, "lladdr", self.macs["g0"], "dev", own, "nud", "permanent"))
         # Only the bare program needs it, for its route look-up.
         shell(CORE, "sysctl -qw net.ipv4.ip_forward=1")
         return self
@@ -132,6 +148,15 @@ def sdp(port, crypto=""):
             "a=rtpmap:96 H264/90000\r\n" + (f"a=crypto:{crypto}\r\n" if crypto else ""))
 
 
+def eal(driver):
+    """Arguments of DPDK's environment: the worker has the relay's core to itself, no hugepages, c0."""
+    return [f"--lcores=0@{CPU['generator']},1@{CPU['relay']}", "--no-huge", "-m", "256", "--no-pci", "--log-level=lib.eal:warning", f"--vdev=net_{driver}0,iface=c0"]
+
+
+def driver_of(kind):
+    return next((d for d in ("af_packet", "af_xdp") if d in kind), None)
+
+
 class Relay:
     def __init__(self, kind, build, log, calls, options=(), media="m=video "):
         """`kind`: the program, what it forwards by, and "SRTP" if one side of each call is encrypted. `options`: more of the relay's own."""
@@ -148,6 +173,14 @@ class Relay:
             self.helper.ask({"flows": flows})
             self.ports = ports
             return
+        if kind.startswith("testpmd"):  # swaps the two ends of each packet: all come back to whom they came from
+            command = ["dpdk-testpmd", *eal(kind.split()[1]), "--no-telemetry", "--no-shconf", "--", "--forward-mode=5tswap", "--auto-start", "--nb-cores=1",
+                       "--rxd=1024", "--txd=1024", "--burst=64", "--total-num-mbufs=16384", "--stats-period=60"]
+            self.process = subprocess.Popen(inside(CORE, "taskset", "-c", CPU["generator"], *command), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.pids, self.kb_per_call = [self.process.pid], 0
+            self.ports = [(20000 + 4 * i, 20002 + 4 * i) for i in range(calls)]
+            time.sleep(2)
+            return
         if "SRTP" in kind:
             self.crypto = ["1 AES_CM_128_HMAC_SHA1_80 inline:" + base64.b64encode(os.urandom(30)).decode() for _ in range(calls)]
         if kind.startswith("rtpengine"):
@@ -155,9 +188,12 @@ class Relay:
         else:
             self.socket = os.path.join(os.path.dirname(log.name), "control.sock")
             mode = kind.split()[1]
-            command = [os.path.join(build, "rtpferryd"), *common, f"--control-socket={self.socket}",
-                       f"--offload=c0={'off' if mode == 'sockets' else mode}", *options]
-        self.process = subprocess.Popen(inside(CORE, "taskset", "-c", CPU["relay"], *command), stdout=log, stderr=log)
+            by = [f"--offload=c0={'off' if mode == 'sockets' else mode}"]
+            if mode == "dpdk":
+                by = ["--engine=dpdk", "--dpdk-eal=" + " ".join(eal(kind.split()[2])), f"--dpdk-port=net_{kind.split()[2]}0=k0"]
+            command = [os.path.join(build, "rtpferryd"), *common, f"--control-socket={self.socket}", *by, *options]
+        home = CPU["generator" if driver_of(kind) else "relay"]  # lcores go to their cores by themselves
+        self.process = subprocess.Popen(inside(CORE, "taskset", "-c", home, *command), stdout=log, stderr=log)
         control = socket_in(CORE)  # not connected: nobody there yet is silence, and the request is repeated
         control.settimeout(0.1)
         number = 0
@@ -194,7 +230,7 @@ class Relay:
 
 
 def measure(kind, build, calls, directory):
-    with Network() as network, open(os.path.join(directory, "relay.log"), "a") as log:
+    with Network(driver_of(kind)) as network, open(os.path.join(directory, "relay.log"), "a") as log:
         relay = Relay(kind, build, log, calls)
         flows = []
         for i, (to_a, to_b) in enumerate(relay.ports):
@@ -225,13 +261,26 @@ def measure(kind, build, calls, directory):
                 if bad is not None and bad - good < 0.05 * bad:
                     break
             result["loss_free"] = good
-            result["ceiling"] = (lambda s: s["sent"] / s["seconds"])(generator.ask({"rate": 1e9, "seconds": 1}))
+            before = cpu_ns(relay.pids + napi)
+            most = generator.ask({"rate": 1e9, "seconds": 1})
+            result["ceiling"] = most["sent"] / most["seconds"]
+            result["overloaded"] = most["received"] / most["seconds"]
+            result["us_per_packet_overloaded"] = (cpu_ns(relay.pids + napi) - before) / 1000 / max(most["received"], 1)
             if relay.process:
                 result["kb_per_call"] = relay.kb_per_call
             return result
         finally:
             generator.close()
             relay.stop()
+
+
+def unusable(*programs):
+    """Why this machine cannot run it; nothing if it can."""
+    if os.geteuid() != 0:
+        return "needs root: it makes network namespaces"
+    if len(os.sched_getaffinity(0)) < 2:
+        return "needs two cores: one for the generator"
+    return next((f"needs {program}: tools/setup.sh bench" for program in programs if shutil.which(program) is None), None)
 
 
 def main():
@@ -242,11 +291,8 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--only", action="append")
     arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        print("needs root: it makes network namespaces")
-        return 1
-    if len(os.sched_getaffinity(0)) < 2:
-        print("needs two cores: one for the generator")
+    if problem := unusable():
+        print(problem)
         return 1
     kinds = ["rtpferryd sockets", "rtpferryd tc", "rtpferryd xdp", "bare tc", "bare XDP", "rtpferryd sockets SRTP"]
     if shutil.which("rtpengine"):

@@ -4,6 +4,7 @@
 #include "relay/dpdk/eal.hpp"
 #include "relay/dpdk/kernel_path.hpp"
 #include "relay/dpdk/shared.hpp"
+#include "relay/dpdk/stale_programs.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,11 +12,13 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_version.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -54,14 +57,44 @@ class DpdkProvider final : public PortProvider {
   PortableProvider sockets_;
 };
 
-Ring make_ring(const std::string& name, unsigned size, unsigned flags) {
-  return Ring(rte_ring_create(name.c_str(), size, SOCKET_ID_ANY, flags));
-}
-
 /// Names of DPDK's objects are unique in the process.
 std::string unique(std::string_view what) {
   static unsigned number = 0;
   return fmt::format("ferry_{}_{}", what, number++);
+}
+
+constexpr std::size_t kPrivate = RTE_ALIGN(sizeof(PacketSlot), RTE_MBUF_PRIV_ALIGN);
+constexpr std::size_t kObject = sizeof(rte_mbuf) + kPrivate + kMbufRoom;
+
+/// As `rte_pktmbuf_pool_create`, but for its pages: objects of that one keep off the ends of pages, and
+/// net_af_xdp, which shows the kernel the pool as one piece without gaps, would lose those at its end.
+rte_mempool* make_pool(std::size_t buffers, int node) {
+  const unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
+  rte_mempool* pool =
+      rte_mempool_create_empty(unique("pool").c_str(), static_cast<unsigned>(buffers), kObject, kCache,
+                               sizeof(rte_pktmbuf_pool_private), node, flags);
+  if (pool == nullptr) return nullptr;
+  rte_pktmbuf_pool_private sizes{};
+  sizes.mbuf_data_room_size = static_cast<std::uint16_t>(kMbufRoom);
+  sizes.mbuf_priv_size = static_cast<std::uint16_t>(kPrivate);
+  rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
+  rte_pktmbuf_pool_init(pool, &sizes);
+  if (rte_mempool_populate_default(pool) < 0) {
+    rte_mempool_free(pool);
+    return nullptr;
+  }
+  rte_mempool_obj_iter(
+      pool,
+      [](rte_mempool* mempool, void*, void* object, unsigned index) {
+        rte_pktmbuf_init(mempool, nullptr, object, index);
+        new (rte_mbuf_to_priv(static_cast<rte_mbuf*>(object))) PacketSlot;
+      },
+      nullptr);
+  return pool;
+}
+
+Ring make_ring(const std::string& name, unsigned size, unsigned flags) {
+  return Ring(rte_ring_create(name.c_str(), size, SOCKET_ID_ANY, flags));
 }
 
 std::vector<std::pair<std::uint16_t, std::string>> devices() {
@@ -102,7 +135,8 @@ Result<std::vector<std::unique_ptr<EtherPort>>, std::string> choose_ports(
     for (const auto& device : found) add(device, "");
   }
   if (chosen.empty())
-    return fail(std::string("engine=dpdk: DPDK has found no port: name one with dpdk-eal, as --vdev=… or --allow=…"));
+    return fail(
+        std::string("engine=dpdk: DPDK has found no port: name one with dpdk-eal, as --vdev=… or --allow=…"));
   return chosen;
 }
 
@@ -111,9 +145,12 @@ Result<void, std::string> configure(EtherPort& port, unsigned workers) {
     return fail(fmt::format("dpdk-port: {}: {}: {}", port.device, what, of(error)));
   };
   rte_eth_dev_info info{};
-  if (const int error = rte_eth_dev_info_get(port.id, &info); error != 0) return failed("no information", error);
+  if (const int error = rte_eth_dev_info_get(port.id, &info); error != 0)
+    return failed("no information", error);
   port.driver = info.driver_name;
   port.numa_node = rte_eth_dev_socket_id(port.id);
+  const rte_bus* bus = info.device != nullptr ? rte_dev_bus(info.device) : nullptr;
+  port.is_virtual = bus == nullptr || std::string_view(rte_bus_name(bus)) == "vdev";
   port.rx_queues = static_cast<std::uint16_t>(std::min<unsigned>(workers, info.max_rx_queues));
   port.tx_queues = static_cast<std::uint16_t>(std::min<unsigned>(workers, info.max_tx_queues));
   port.rx_offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
@@ -130,7 +167,8 @@ Result<void, std::string> configure(EtherPort& port, unsigned workers) {
   if (const int error = rte_eth_dev_configure(port.id, port.rx_queues, port.tx_queues, &conf); error != 0)
     return failed("cannot be configured", error);
   rte_ether_addr mac{};
-  if (const int error = rte_eth_macaddr_get(port.id, &mac); error != 0) return failed("no MAC address", error);
+  if (const int error = rte_eth_macaddr_get(port.id, &mac); error != 0)
+    return failed("no MAC address", error);
   std::ranges::copy(mac.addr_bytes, port.mac.begin());
   return {};
 }
@@ -205,38 +243,37 @@ DpdkEngine::~DpdkEngine() {
 
 Result<std::unique_ptr<DpdkEngine>, std::string> DpdkEngine::start(
     const DpdkSettings& settings, std::function<void(std::string_view)> log) {
+  remove_stale_programs(settings.eal);
   if (auto started = start_eal(settings.eal, std::move(log)); !started) return fail(started.error());
   auto shared = std::make_unique<Shared>(settings);
   unsigned lcore = 0;
-  RTE_LCORE_FOREACH_WORKER(lcore) { shared->cpus.push_back(rte_lcore_cpuset(lcore)); }
+  const auto add_lcore = [&](unsigned number) {
+    shared->cpus.push_back(rte_lcore_cpuset(number));
+    shared->nodes.push_back(static_cast<int>(rte_lcore_to_socket_id(number)));
+  };
+  RTE_LCORE_FOREACH_WORKER(lcore) { add_lcore(lcore); }
   // With a single lcore the worker shares it with control.
-  if (shared->cpus.empty()) shared->cpus.push_back(rte_lcore_cpuset(rte_get_main_lcore()));
+  if (shared->cpus.empty()) add_lcore(rte_get_main_lcore());
   shared->workers = settings.workers != 0 ? settings.workers : static_cast<unsigned>(shared->cpus.size());
   if (shared->workers > shared->cpus.size())
-    return fail(fmt::format("num-threads: {} workers need as many lcores beside the main one, dpdk-eal gives {}",
-                            shared->workers, shared->cpus.size()));
+    return fail(
+        fmt::format("num-threads: {} workers need as many lcores beside the main one, dpdk-eal gives {}",
+                    shared->workers, shared->cpus.size()));
 
   auto ports = choose_ports(settings.ports);
   if (!ports) return fail(ports.error());
   std::size_t buffers = settings.buffers;
   for (auto& port : *ports) {
     if (auto done = configure(*port, shared->workers); !done) return fail(done.error());
-    buffers += settings.buffers != 0 ? 0 : std::size_t{kDescriptors} * (port->rx_queues + port->tx_queues);
+    // Some drivers fill rings of their own besides.
+    buffers +=
+        settings.buffers != 0 ? 0 : 2 * std::size_t{kDescriptors} * (port->rx_queues + port->tx_queues);
   }
   if (settings.buffers == 0) buffers += kBuffersOfWorker * shared->workers + kKernelQueue + kInbox;
-  const auto private_size = static_cast<std::uint16_t>(RTE_ALIGN(sizeof(PacketSlot), RTE_MBUF_PRIV_ALIGN));
-  shared->pool = rte_pktmbuf_pool_create(unique("pool").c_str(), static_cast<unsigned>(buffers), kCache,
-                                         private_size, static_cast<std::uint16_t>(kMbufRoom),
-                                         (*ports)[0]->numa_node);
+  shared->pool = make_pool(buffers, (*ports)[0]->numa_node);
   if (shared->pool == nullptr)
     return fail(fmt::format("engine=dpdk: no memory for {} packet buffers ({} MB): {}", buffers,
-                            buffers * (kMbufRoom + private_size + sizeof(rte_mbuf)) >> 20, of(rte_errno)));
-  rte_mempool_obj_iter(
-      shared->pool,
-      [](rte_mempool*, void*, void* object, unsigned) {
-        new (rte_mbuf_to_priv(static_cast<rte_mbuf*>(object))) PacketSlot;
-      },
-      nullptr);
+                            buffers * kObject >> 20, of(rte_errno)));
 
   for (unsigned worker = 0; worker < shared->workers; ++worker) {
     shared->inboxes.push_back(make_ring(unique("inbox"), kInbox, RING_F_SC_DEQ));
@@ -252,6 +289,7 @@ Result<std::unique_ptr<DpdkEngine>, std::string> DpdkEngine::start(
     if (placed.id < shared->by_id.size()) shared->by_id[placed.id] = &placed;
     if (auto done = bring_up(placed, shared->pool); !done) return fail(done.error());
     placed.ifindex = placed.id + 1u;
+    placed.vlans.set(settings.vlans);
     if (!settings.has_kernel_path) continue;
     if (auto done = open_tap(placed); !done) return fail(done.error());
   }
@@ -297,6 +335,7 @@ DpdkFigures DpdkEngine::figures() const {
   figures.memory = rte_eal_has_hugepages() != 0 ? "hugepages" : "no hugepages";
   figures.iova = rte_eal_iova_mode() == RTE_IOVA_PA ? "physical" : "virtual";
   figures.buffers = shared_->pool->size;
+  figures.worker_nodes.assign(shared_->nodes.begin(), shared_->nodes.begin() + shared_->workers);
   bool has_all_queues = true;
   for (const auto& port : shared_->ports) {
     DpdkPortFigures& one = figures.ports.emplace_back();
@@ -305,6 +344,7 @@ DpdkFigures DpdkEngine::figures() const {
     one.kernel_interface = port->tap >= 0 ? port->interface : "";
     one.mac = fmt::format("{:02x}", fmt::join(port->mac, ":"));
     one.numa_node = port->numa_node;
+    one.is_virtual = port->is_virtual;
     one.mtu = port->mtu;
     one.rx_queues = port->rx_queues;
     one.tx_queues = port->tx_queues;

@@ -37,6 +37,8 @@ struct DpdkSettings {
   // For tests.
   /// Without it nothing goes to the kernel and interface number N of a hop is DPDK's port N - 1.
   bool has_kernel_path = true;
+  /// What the kernel would have on each port then.
+  std::vector<std::uint16_t> vlans;
   std::function<std::unique_ptr<HopSource>(std::uint32_t ids, NextHops::Publish publish)> make_hops;
 };
 
@@ -51,6 +53,8 @@ struct DpdkPortFigures {
   std::string kernel_interface;
   std::string mac;
   int numa_node = -1;  // -1: the device does not say
+  /// No device of the host's bus: the driver is software.
+  bool is_virtual = false;
   unsigned mtu = 0;
   unsigned rx_queues = 0;
   unsigned tx_queues = 0;
@@ -70,6 +74,8 @@ struct DpdkFigures {
   std::string memory;  // "hugepages" or "no hugepages"
   std::string iova;
   std::size_t buffers = 0;
+  /// Of the lcores that the workers run on; -1: not known.
+  std::vector<int> worker_nodes;
   /// How a packet comes to the worker of its call.
   std::string distribution;
 };
@@ -83,8 +89,8 @@ class DpdkEngine {
  public:
   /// Starts the environment and the ports; needs the rights that the devices and TAP interfaces need. `log`
   /// gets DPDK's own lines. Fails with a sentence for the operator.
-  static Result<std::unique_ptr<DpdkEngine>, std::string> start(
-      const DpdkSettings& settings, std::function<void(std::string_view)> log);
+  static Result<std::unique_ptr<DpdkEngine>, std::string> start(const DpdkSettings& settings,
+                                                                std::function<void(std::string_view)> log);
   ~DpdkEngine();
   DpdkEngine(const DpdkEngine&) = delete;
   DpdkEngine& operator=(const DpdkEngine&) = delete;

@@ -143,7 +143,8 @@ void DpdkIo::poll() noexcept {
         rte_eth_rx_burst(device.id, static_cast<std::uint16_t>(worker_), staged_.data() + staged_count_,
                          static_cast<std::uint16_t>(kBurst));
     counts_.add(Count::kReceived, count);
-    for (std::uint16_t n = 0; n < count; ++n) staged_[staged_count_ + n]->port = device.id;  // net_ring does not
+    for (std::uint16_t n = 0; n < count; ++n)
+      staged_[staged_count_ + n]->port = device.id;  // net_ring does not
     staged_count_ += count;
   }
   if (devices != 0) next_device_ = (next_device_ + 1) % devices;
@@ -228,9 +229,8 @@ void DpdkIo::take(rte_mbuf* frame, std::span<PacketBuffer> batch, std::size_t& f
     return;
   }
   const auto checked = frame->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-  const bool is_bad = checked == RTE_MBUF_F_RX_L4_CKSUM_BAD ||
-                      (checked == RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN &&
-                       check_udp(octets, udp) == UdpChecksum::kBad);
+  const bool is_bad = checked == RTE_MBUF_F_RX_L4_CKSUM_BAD || (checked == RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN &&
+                                                                check_udp(octets, udp) == UdpChecksum::kBad);
   if (is_bad) {
     drop(frame, Count::kDropBadChecksum);
     return;
@@ -324,8 +324,8 @@ void DpdkIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors) no
     FrameAddresses addresses;
     std::size_t headers = 0;
     if (device != nullptr) {
-      addresses = {way.source, way.destination,       way.vlan,
-                   from->local, packet->remote, shared_.claims.tos_of(packet->via)};
+      addresses = {way.source,  way.destination, way.vlan,
+                   from->local, packet->remote,  shared_.claims.tos_of(packet->via)};
       headers = headers_size(addresses);
       const std::size_t link = 14u + (way.vlan != 0 ? 4u : 0u);
       if (headers - link + packet->length > way.mtu) device = nullptr;  // the kernel fragments
@@ -391,9 +391,8 @@ std::size_t DpdkIo::take_problems(std::span<PortProblem> into) noexcept {
   for (const PortProblem& problem : into.first(count)) {
     if (problem.error != SendError::kTooLong) continue;
     const Instant time = now();
-    std::erase_if(narrow_, [&](const Narrow& each) {
-      return each.until <= time || each.remote == problem.to.address;
-    });
+    std::erase_if(
+        narrow_, [&](const Narrow& each) { return each.until <= time || each.remote == problem.to.address; });
     if (narrow_.size() < kMostNarrow) narrow_.push_back({problem.to.address, time + kNarrowFor});
   }
   return count;

@@ -34,7 +34,8 @@ struct LogStream {
       }
       if (stream.line.empty()) continue;
       if (stream.log) stream.log(stream.line);
-      if (stream.first.empty() && stream.is_starting && rte_log_cur_msg_loglevel() <= static_cast<int>(RTE_LOG_ERR))
+      if (stream.first.empty() && stream.is_starting &&
+          rte_log_cur_msg_loglevel() <= static_cast<int>(RTE_LOG_ERR))
         stream.first = stream.line;
       stream.line.clear();
     }

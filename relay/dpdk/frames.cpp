@@ -89,8 +89,8 @@ FrameKind parse_ip(Bytes frame, IpFrame& ip) noexcept {
   const Bytes packet = frame.subspan(ip.ip_at);
   if (type == kTypeIpv4) {
     if (packet.size() < kIpv4) return FrameKind::kMalformed;
-    if (read_u8(packet, 0) != 0x45) return FrameKind::kOther;               // options
-    if ((read_u16(packet, 6) & 0x3fff) != 0) return FrameKind::kOther;      // a fragment
+    if (read_u8(packet, 0) != 0x45) return FrameKind::kOther;           // options
+    if ((read_u16(packet, 6) & 0x3fff) != 0) return FrameKind::kOther;  // a fragment
     const std::size_t size = read_u16(packet, 2);
     if (size < kIpv4 || size > packet.size()) return FrameKind::kMalformed;
     Sum sum;

@@ -46,8 +46,7 @@ class HopTable {
     const std::uint64_t version = std::atomic_ref(slot.version).load(std::memory_order_acquire);
     const std::uint64_t first = std::atomic_ref(slot.words[0]).load(std::memory_order_acquire);
     const std::uint64_t second = std::atomic_ref(slot.words[1]).load(std::memory_order_acquire);
-    way.mtu =
-        static_cast<std::uint16_t>(std::atomic_ref(slot.words[2]).load(std::memory_order_acquire));
+    way.mtu = static_cast<std::uint16_t>(std::atomic_ref(slot.words[2]).load(std::memory_order_acquire));
     if (version == 0 || (version & 1) != 0 ||
         std::atomic_ref(slot.version).load(std::memory_order_acquire) != version)
       return false;

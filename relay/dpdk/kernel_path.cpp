@@ -132,8 +132,8 @@ void KernelPath::to_kernel() {
   // Before the queue is looked into: what comes afterwards rings again.
   shared_.kernel_is_rung.store(false, std::memory_order_seq_cst);
   void* frames[kFramesAtOnce];
-  for (unsigned count = 0; (count = rte_ring_sc_dequeue_burst(shared_.kernel_queue.get(), frames,
-                                                              kFramesAtOnce, nullptr)) > 0;) {
+  for (unsigned count = 0;
+       (count = rte_ring_sc_dequeue_burst(shared_.kernel_queue.get(), frames, kFramesAtOnce, nullptr)) > 0;) {
     for (unsigned i = 0; i < count; ++i) {
       auto* frame = static_cast<rte_mbuf*>(frames[i]);
       const EtherPort* port = shared_.port_of(frame->port);

@@ -42,10 +42,10 @@ enum class Count : std::uint8_t {
   kCount
 };
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Count::kCount)> kCountNames = {
-    "received",       "media",         "handed_over",         "to_kernel",
-    "from_kernel",    "sent",          "sent_by_socket",      "drop_bad_checksum",
-    "drop_malformed", "drop_other_mac", "drop_martian", "drop_no_buffer", "drop_hand_over_full", "drop_kernel_full",
-    "drop_outbox_full", "drop_send_full"};
+    "received",      "media",          "handed_over",         "to_kernel",        "from_kernel",
+    "sent",          "sent_by_socket", "drop_bad_checksum",   "drop_malformed",   "drop_other_mac",
+    "drop_martian",  "drop_no_buffer", "drop_hand_over_full", "drop_kernel_full", "drop_outbox_full",
+    "drop_send_full"};
 
 /// One thread writes, any reads.
 struct alignas(64) Counts {
@@ -89,7 +89,9 @@ struct EtherPort {
   std::uint64_t rx_offloads = 0;
   std::uint64_t tx_offloads = 0;
   int numa_node = -1;
-  /// Frames of those who have no transmit queue: workers beyond the last one, the kernel. Worker 0 sends them.
+  bool is_virtual = false;
+  /// Frames of those who have no transmit queue: workers beyond the last one, the kernel. Worker 0 sends
+  /// them.
   Ring outbox;
   // The kernel's end.
   std::string interface;
@@ -117,7 +119,8 @@ struct Shared {
   std::array<EtherPort*, 256> by_id{};
   rte_mempool* pool = nullptr;
   unsigned workers = 1;
-  std::vector<cpu_set_t> cpus;  // of the workers
+  std::vector<cpu_set_t> cpus;  // of the lcores that workers may have
+  std::vector<int> nodes;       // parallel
   std::vector<Ring> inboxes;    // of the workers: frames that another one received
   std::vector<std::unique_ptr<Counts>> counts;
   Counts kernel_counts;
@@ -137,7 +140,9 @@ static_assert(kBeforeSlot + kHeadroom >= kLongestHeaders, "headers are written b
 constexpr std::size_t kMbufRoom = RTE_PKTMBUF_HEADROOM + kLongestHeaders + kMaxDatagram + kTailroom;
 
 /// A slot stands in the private area of its mbuf.
-inline PacketSlot* slot_of(rte_mbuf* mbuf) noexcept { return static_cast<PacketSlot*>(rte_mbuf_to_priv(mbuf)); }
+inline PacketSlot* slot_of(rte_mbuf* mbuf) noexcept {
+  return static_cast<PacketSlot*>(rte_mbuf_to_priv(mbuf));
+}
 inline rte_mbuf* mbuf_of(PacketSlot* slot) noexcept { return reinterpret_cast<rte_mbuf*>(slot) - 1; }
 
 }  // namespace ferry::dpdk

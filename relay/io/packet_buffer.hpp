@@ -57,6 +57,9 @@ struct PacketSlot {
   }
 };
 
+/// About what one buffer takes in memory.
+constexpr std::size_t kBufferMemory = sizeof(PacketSlot) + kHeadroom + kMaxDatagram + kTailroom;
+
 /// Takes back slots. Implemented by each engine.
 class PacketOwner {
  public:

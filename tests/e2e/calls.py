@@ -11,7 +11,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lab import ALICE, BOB, BOB6, HOME, RELAY4, Capture, Lab, Relay, Skip, heard_frequency, inside, need, run, tone_pcap, wait_for
+from lab import ALICE, BOB, BOB6, HOME, RELAY4, Capture, Lab, Relay, Skip, add_engine, heard_frequency, inside, need, need_engine, run, tone_pcap, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CALLER_HZ, CALLEE_HZ = 440, 700
@@ -244,6 +244,10 @@ def call(lab, relay, name, where="alice", address=ALICE, callee="bob", callee_ad
         # What leads to the lock, and to the address of the neighbour.
         result.check(user <= 12 * calls, f"{kernel} packets in the kernel, {user} in user space")
         result.check(engines["flows"] == 0, "no stream is left in the kernel")
+    if "dpdk" in engines:
+        counts = engines["dpdk"]["counts"]
+        result.check(counts["sent_by_socket"] <= 12 * calls and counts["sent"] > 100 * calls,
+                     f"{counts['sent']} packets left by DPDK's ports, {counts['sent_by_socket']} by sockets")
     result.check(relay.used_pairs() == 0, f"{relay.used_pairs()} port pairs in use at the end")
     return result
 
@@ -263,7 +267,8 @@ def report(lab, result, name, keep_logs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
-    parser.add_argument("--only", help="name of one variant")
+    parser.add_argument("--only", action="append", help="name of a variant")
+    add_engine(parser)
     parser.add_argument("--offload", help="forward in the kernel: tc, xdp, xdp-generic")
     parser.add_argument("--keep-logs", action="store_true", help="print the logs of a variant that failed")
     arguments = parser.parse_args()
@@ -276,11 +281,12 @@ def main():
     }
     try:
         need("kamailio", "sipp", "sox", "tshark", "tcpdump", "nft", "ip", "pgrep")
+        need_engine(arguments.build, arguments.engine)
         failed = 0
         for name, options in variants.items():
-            if arguments.only and arguments.only != name:
+            if arguments.only and name not in arguments.only:
                 continue
-            with Lab() as lab:
+            with Lab(arguments.engine) as lab:
                 lab.masquerade()
                 offload = [f"--offload={device}={arguments.offload}" for device in ("c-alice", "c-bob", "c-nat") if arguments.offload]
                 relay = Relay(lab, os.path.abspath(arguments.build), "--delete-delay=0", "--num-threads=2", *offload)

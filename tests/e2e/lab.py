@@ -86,6 +86,17 @@ def wait_for(condition, seconds, what):
     raise RuntimeError(f"waited {seconds} s for {what}")
 
 
+def add_engine(parser):
+    parser.add_argument("--engine", choices=("af_packet", "af_xdp"), help="the relay's ports are DPDK's, with this driver")
+
+
+def need_engine(build, engine):
+    """Skips where the build has no such engine."""
+    if engine and "not part of this build" in run(os.path.join(build, "rtpferryd"), "--config-file=none", f"--interface={RELAY4}!192.0.2.1", "--engine=dpdk",
+                                                  "--check-config", check=False).stderr:
+        raise Skip("this build has no engine dpdk: libdpdk-dev was not installed")
+
+
 class Lab:
     NAMES = ("core", "alice", "bob", "nat", "home")
 

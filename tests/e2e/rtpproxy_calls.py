@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from calls import CALLEE_HZ, CALLER_HZ, SDP, Result, call, caller_scenario, callee_scenario, near, report, write
-from lab import ALICE, BOB, HOME, RELAY4, Lab, Relay, Skip, heard_frequency, inside, need, run, tone_pcap, wait_for
+from lab import ALICE, BOB, HOME, RELAY4, Lab, Relay, Skip, add_engine, heard_frequency, inside, need, need_engine, run, tone_pcap, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROMPT_HZ = 1000
@@ -98,7 +98,8 @@ def vanished(lab, relay, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
-    parser.add_argument("--only")
+    parser.add_argument("--only", action="append")
+    add_engine(parser)
     parser.add_argument("--offload", help="forward in the kernel: tc, xdp, xdp-generic")
     parser.add_argument("--keep-logs", action="store_true")
     args = parser.parse_args()
@@ -117,12 +118,13 @@ def main():
     }
     try:
         need("kamailio", "sipp", "sox", "tshark", "tcpdump", "nft", "ip", "pgrep")
+        need_engine(build, args.engine)
         failed = 0
         for name, options in variants.items():
             # Below the sockets what matters is what changes there in a call.
-            if args.only and args.only != name or args.offload and not args.only and name not in IN_KERNEL:
+            if args.only and name not in args.only or args.offload and not args.only and name not in IN_KERNEL:
                 continue
-            with Lab() as lab:
+            with Lab(args.engine) as lab:
                 lab.masquerade()
                 offload = [f"--offload={device}={args.offload}" for device in ("c-alice", "c-bob", "c-nat") if args.offload]
                 folder = lab.path("recordings")

@@ -77,10 +77,11 @@ class RingHops final : public HopSource {
 class RingPort {
  public:
   /// Empty = made; else why DPDK cannot be used here.
-  static std::unique_ptr<RingPort> make(unsigned workers, std::vector<IpAddress> addresses, std::string& why) {
+  static std::unique_ptr<RingPort> make(unsigned workers, std::vector<IpAddress> addresses,
+                                        std::string& why) {
     static unsigned number = 0;
-    const std::vector<std::string> eal = {"--no-huge", "-m", "192", "--no-pci",
-                                          "--lcores=0@(0-1),1@(0-1),2@(0-1)", "--log-level=error"};
+    const std::vector<std::string> eal = {
+        "--no-huge", "-m", "192", "--no-pci", "--lcores=0@(0-1),1@(0-1),2@(0-1)", "--log-level=error"};
     if (auto started = dpdk::start_eal(eal, nullptr); !started) {
       why = started.error();
       return nullptr;
@@ -106,6 +107,7 @@ class RingPort {
     settings.addresses = std::move(addresses);
     settings.buffers = 8191;
     settings.has_kernel_path = false;
+    settings.vlans = {7, 4094};
     settings.make_hops = [&port, id](std::uint32_t, NextHops::Publish publish) {
       auto hops = std::make_unique<RingHops>(std::move(publish), static_cast<unsigned>(id) + 1, port->mac_);
       port->hops_ = hops.get();

@@ -143,8 +143,10 @@ TEST_F(DpdkTest, EveryFrameThatIsNotTakenIsCountedByItsReason) {
   ASSERT_TRUE(port_->put(bad));
   ASSERT_TRUE(port_->put(frame_to({2, 9, 9, 9, 9, 9}, kPeer, local, text("not ours"))));
   ASSERT_TRUE(port_->put(Bytes(bad).first(20)));
-  ASSERT_TRUE(port_->put(frame_to(port_->mac(), {IpAddress::v4({127, 0, 0, 1}), UdpPort{1}}, local, text("x"))));
-  ASSERT_TRUE(port_->put(frame_to(port_->mac(), {IpAddress::v4({224, 0, 0, 1}), UdpPort{1}}, local, text("x"))));
+  ASSERT_TRUE(
+      port_->put(frame_to(port_->mac(), {IpAddress::v4({127, 0, 0, 1}), UdpPort{1}}, local, text("x"))));
+  ASSERT_TRUE(
+      port_->put(frame_to(port_->mac(), {IpAddress::v4({224, 0, 0, 1}), UdpPort{1}}, local, text("x"))));
   // The device says that the sum is wrong, whatever it looks like.
   ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, text("x")), ~std::size_t{0},
                          RTE_MBUF_F_RX_L4_CKSUM_BAD));
@@ -156,10 +158,15 @@ TEST_F(DpdkTest, EveryFrameThatIsNotTakenIsCountedByItsReason) {
   EXPECT_EQ(port_->count("received"), 6u);
 }
 
-TEST_F(DpdkTest, AVlanThatTheKernelHasNotSetUpIsNotMedia) {
+TEST_F(DpdkTest, TaggedFramesAreMediaIfTheKernelHasTheirVlan) {
   const auto [handle, local] = open(1);
-  ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, text("tagged"), 7)));
-  EXPECT_TRUE(receive().empty());
+  ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, text("known"), 7)));
+  ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, text("unknown"), 8)));
+  ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, text("known too"), 4094)));
+  const auto got = receive();
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(Packet(got[0].data().begin(), got[0].data().end()), text("known"));
+  EXPECT_EQ(Packet(got[1].data().begin(), got[1].data().end()), text("known too"));
 }
 
 TEST_F(DpdkTest, AFrameInSeveralPiecesBecomesOne) {

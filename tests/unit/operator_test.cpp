@@ -586,7 +586,12 @@ TEST_F(Operated, EveryMetricMoves) {
   double figure = 0;
   const auto pairs = [&] { return json{{"one", figure}}; };
   metrics::Sources sources;
-  sources.engines = [&] { return json{{"punted", pairs()}, {"sent_by", pairs()}}; };
+  sources.engines = [&] {
+    const json port = {{"device", "0000:01:00.0"}, {"counts", pairs()}, {"up", figure != 0}};
+    return json{{"punted", pairs()},
+                {"sent_by", pairs()},
+                {"dpdk", {{"counts", pairs()}, {"ports", json::array({port})}}}};
+  };
   sources.recorder = [&] {
     return json{{"active", figure},       {"finished", figure},     {"failed", figure},
                 {"packets_lost", figure}, {"hooks_failed", figure}, {"queue_bytes", figure}};
@@ -736,6 +741,54 @@ TEST_F(DoctorTest, AHealthyHostHasNoComplaint) {
   file("/clock_synchronized", "1");
   file("/nftables", "table inet x { chain output { type filter hook output priority 0; } }");
   for (const auto& [name, health] : examine()) EXPECT_EQ(health, ctl::Health::kOk) << name;
+}
+
+/// An engine with a port of its own, as `engines` shows it.
+json dpdk_engine() {
+  const json port = {{"device", "0000:01:00.0"}, {"driver", "net_ice"},  {"virtual", false},
+                     {"numa_node", 0},           {"up", true},           {"rx_queues", 4},
+                     {"tx_queues", 4},           {"interface", "ferry0"}};
+  return {
+      {"engine", "dpdk"},
+      {"offload", json::array()},
+      {"dpdk",
+       {{"memory", "hugepages"}, {"iova", "virtual"}, {"worker_nodes", {0, 0, 0, 0}}, {"ports", {port}}}}};
+}
+
+TEST_F(DoctorTest, DpdkOnAHostThatIsMadeForIt) {
+  file("/sys/class/iommu/dmar0/x", "");
+  file("/clock_synchronized", "1");
+  file("/nftables", "");
+  facts_["offload_wanted"] = false;
+  facts_["engines"] = dpdk_engine();
+  const auto found = examine();
+  for (const auto& [name, health] : found) EXPECT_EQ(health, ctl::Health::kOk) << name;
+  for (const char* name : {"offload", "dpdk memory", "dpdk iommu", "dpdk port 0000:01:00.0"})
+    EXPECT_TRUE(found.contains(name)) << name;
+}
+
+TEST_F(DoctorTest, DpdkOnAHostThatIsNot) {
+  facts_["offload_wanted"] = false;
+  facts_["engines"] = dpdk_engine();
+  json& dpdk = facts_["engines"]["dpdk"];
+  dpdk["memory"] = "no hugepages";
+  auto found = examine();
+  EXPECT_EQ(found["dpdk memory"], ctl::Health::kWarn);
+  EXPECT_EQ(found["dpdk iommu"], ctl::Health::kWarn) << "a device may write anywhere";
+  dpdk["worker_nodes"] = {0, 0, 1, 0};
+  EXPECT_EQ(examine()["dpdk port 0000:01:00.0"], ctl::Health::kWarn) << "a worker on another NUMA node";
+  dpdk["worker_nodes"] = {0, 0, 0, 0};
+  dpdk["ports"][0]["rx_queues"] = 1;
+  EXPECT_EQ(examine()["dpdk port 0000:01:00.0"], ctl::Health::kWarn) << "fewer queues than workers";
+  dpdk["ports"][0]["up"] = false;
+  EXPECT_EQ(examine()["dpdk port 0000:01:00.0"], ctl::Health::kFail) << "no link";
+  dpdk["ports"][0]["up"] = true;
+  dpdk["ports"][0]["virtual"] = true;
+  dpdk["ports"][0]["driver"] = "net_af_packet";
+  found = examine();
+  EXPECT_EQ(found["dpdk port 0000:01:00.0"], ctl::Health::kWarn) << "the kernel is below all the same";
+  EXPECT_EQ(found["dpdk memory"], ctl::Health::kOk) << "such a driver gains nothing by hugepages";
+  EXPECT_EQ(found["dpdk iommu"], ctl::Health::kOk) << "no device of the bus";
 }
 
 TEST_F(DoctorTest, EachComplaintHasItsCause) {

@@ -78,6 +78,7 @@ class Doctor {
 
   std::vector<Check> run() {
     offload();
+    dpdk();
     bpf_files();
     queues();
     socket_buffers();
@@ -117,6 +118,10 @@ class Doctor {
   }
 
   void offload() {
+    if (facts_["engines"].contains("dpdk")) {
+      say("offload", Health::kOk, "not used: the engine dpdk has the packets before the kernel");
+      return;
+    }
     if (!facts_["offload_wanted"].get<bool>()) {
       say("offload", Health::kWarn, "in-kernel forwarding is switched off (offload=off)",
           "offload=auto forwards plain calls at a seventh of the CPU");
@@ -134,6 +139,51 @@ class Doctor {
           fmt::format("{}: {}", mode, each["reason"].get<std::string>()),
           "all media of that interface goes through user space");
     }
+  }
+
+  /// The engine with ports of its own, and what it wants of the host.
+  void dpdk() {
+    if (!facts_["engines"].contains("dpdk")) return;
+    const json& dpdk = facts_["engines"]["dpdk"];
+    const bool is_real =
+        std::ranges::any_of(dpdk["ports"], [](const json& port) { return !port["virtual"].get<bool>(); });
+    const auto memory = dpdk["memory"].get<std::string>();
+    const bool lacks_pages = is_real && memory != "hugepages";
+    say("dpdk memory", lacks_pages ? Health::kWarn : Health::kOk,
+        fmt::format("{}{}", memory,
+                    is_real || memory == "hugepages" ? "" : ", which software drivers do not need"),
+        "dpdk-hugepages.py --setup 1G, and take --no-huge out of dpdk-eal");
+    const bool has_iommu = host_.count("/sys/class/iommu", "") != 0;
+    say("dpdk iommu", is_real && !has_iommu ? Health::kWarn : Health::kOk,
+        has_iommu ? "the host has one"
+        : is_real ? "the host has none: a device may write to any memory"
+                  : "no device of the bus is used",
+        "boot with intel_iommu=on (or amd_iommu=on) iommu=pt, and bind devices to vfio-pci");
+    for (const json& port : dpdk["ports"]) dpdk_port(port, dpdk["worker_nodes"]);
+  }
+  void dpdk_port(const json& port, const json& worker_nodes) {
+    const auto workers = facts_["workers"].get<unsigned>();
+    const auto driver = port["driver"].get<std::string>();
+    const auto node = port["numa_node"].get<int>();
+    const std::string name = "dpdk port " + port["device"].get<std::string>();
+    const std::string what =
+        fmt::format("{}, for the kernel {}", driver, port["interface"].get<std::string>());
+    if (!port["up"].get<bool>())
+      say(name, Health::kFail, what + ": no link", "look at cable, switch and driver");
+    else if (driver == "net_af_packet" || driver == "net_af_xdp" || driver == "net_tap" ||
+             driver == "net_pcap")
+      say(name, Health::kWarn, what + ": each packet passes the kernel all the same",
+          "engine=portable with offload=auto is faster; DPDK gains with a device of its own");
+    else if (std::ranges::any_of(worker_nodes, [&](const json& each) { return node >= 0 && each != node; }))
+      say(name, Health::kWarn, fmt::format("{}: on NUMA node {}, workers are on others too", what, node),
+          "choose lcores of that node with --lcores in dpdk-eal");
+    else if (port["rx_queues"].get<unsigned>() < workers || port["tx_queues"].get<unsigned>() < workers)
+      say(name, Health::kWarn,
+          fmt::format("{}: {} receive and {} transmit queues for {} workers", what, port["rx_queues"].dump(),
+                      port["tx_queues"].dump(), workers),
+          "worker 0 receives or sends for others: fewer workers, or a device with more queues");
+    else
+      say(name, Health::kOk, what);
   }
 
   void bpf_files() {

@@ -149,9 +149,29 @@ void print_unknown(const json& reply) {
   }
 }
 
+void print_dpdk(const json& dpdk) {
+  fmt::print("{}, {}, {} addresses, {} buffers, packets distributed {}\n", dpdk["version"].get<std::string>(),
+             dpdk["memory"].get<std::string>(), dpdk["iova"].get<std::string>(), dpdk["buffers"].dump(),
+             dpdk["distribution"].get<std::string>());
+  for (const json& port : dpdk["ports"]) {
+    fmt::print(
+        "port     {:<16} {} {} {}, mtu {}, {} receive and {} transmit queues, NUMA node {}, kernel: {}\n",
+        port["device"].get<std::string>(), port["driver"].get<std::string>(), port["mac"].get<std::string>(),
+        port["up"].get<bool>() ? "up" : "DOWN", port["mtu"].dump(), port["rx_queues"].dump(),
+        port["tx_queues"].dump(), port["numa_node"].dump(), port["interface"].get<std::string>());
+    for (const json& each : port["offloads"]) fmt::print("  {}\n", each.get<std::string>());
+    for (const auto& [counter, count] : port["counts"].items()) {
+      if (count != 0) fmt::print("  {:<30} {}\n", counter, count.dump());
+    }
+  }
+  for (const auto& [what, count] : dpdk["counts"].items())
+    fmt::print("frames {:<25} {}\n", what, count.dump());
+}
+
 void print_engines(const json& reply) {
   fmt::print("engine   {} with {} workers ({})\n", reply["engine"].get<std::string>(),
              reply["workers"].dump(), reply["reason"].get<std::string>());
+  if (reply.contains("dpdk")) print_dpdk(reply["dpdk"]);
   for (const json& each : reply["offload"]) {
     fmt::print("offload  {:<16} {:<12} {}\n", each["interface"].get<std::string>(),
                each["mode"].get<std::string>(), each["reason"].get<std::string>());

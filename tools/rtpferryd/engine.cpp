@@ -61,6 +61,7 @@ class OwnPortsEngine final : public Engine {
                        {"interface", port.kernel_interface},
                        {"mac", port.mac},
                        {"numa_node", port.numa_node},
+                       {"virtual", port.is_virtual},
                        {"mtu", port.mtu},
                        {"rx_queues", port.rx_queues},
                        {"tx_queues", port.tx_queues},
@@ -76,6 +77,7 @@ class OwnPortsEngine final : public Engine {
               {"memory", figures.memory},
               {"iova", figures.iova},
               {"buffers", figures.buffers},
+              {"worker_nodes", figures.worker_nodes},
               {"distribution", figures.distribution},
               {"ports", std::move(ports)},
               {"counts", counts_of(figures.counts)}}}};
@@ -116,7 +118,8 @@ std::string missing_engine(const Config& config) {
   return {};
 }
 
-Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config, const InterfaceSet& interfaces) {
+Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config,
+                                                         const InterfaceSet& interfaces) {
 #ifdef FERRY_HAS_DPDK
   if (config.engine == EngineKind::kDpdk) return make_dpdk(config, interfaces);
 #else
@@ -124,10 +127,10 @@ Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config, c
 #endif
   const auto workers =
       config.threads != 0 ? config.threads : std::max(1u, std::thread::hardware_concurrency());
-  return std::make_unique<PortableEngine>(
-      static_cast<unsigned>(workers),
-      config.engine == EngineKind::kAuto ? "auto: works everywhere, and plain streams go below it"
-                                         : "asked for");
+  return std::make_unique<PortableEngine>(static_cast<unsigned>(workers),
+                                          config.engine == EngineKind::kAuto
+                                              ? "auto: works everywhere, and plain streams go below it"
+                                              : "asked for");
 }
 
 }  // namespace ferry

@@ -33,7 +33,8 @@ class Engine {
 };
 
 /// The engine that the configuration asks for. Fails with a sentence for the operator.
-Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config, const InterfaceSet& interfaces);
+Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config,
+                                                         const InterfaceSet& interfaces);
 
 /// Empty, or why this build has not the engine that the configuration asks for.
 std::string missing_engine(const Config& config);

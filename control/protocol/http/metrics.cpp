@@ -102,6 +102,14 @@ void rtcp_samples(const Input& in, Values& out, SampleTotals QualityTotals::*whi
                [&](const InterfaceTotals& totals) { return (totals.quality.*which).sum.load() * unit; });
 }
 
+/// Calls `take` with each port of DPDK and its labels.
+template <class Take>
+void each_dpdk_port(const Input& in, Take take) {
+  const auto dpdk = in.engines.find("dpdk");
+  if (dpdk == in.engines.end()) return;
+  for (const json& port : (*dpdk)["ports"]) take(port, port["device"].get<std::string>());
+}
+
 // clang-format off
 constexpr std::array kRows = std::to_array<Row>({
   {{"rtpferry_build_info", Kind::kGauge, "version", "1, with the version of the daemon", "nothing"},
@@ -168,6 +176,21 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { add_pairs(in.engines, "punted", "reason", out); }},
   {{"rtpferry_offload_sent_total", Kind::kCounter, "program", "packets that each kernel program sent on", "nothing"},
    [](const Input& in, Values& out) { add_pairs(in.engines, "sent_by", "program", out); }},
+  {{"rtpferry_dpdk_frames_total", Kind::kCounter, "what", "frames of the engine dpdk: received, media, handed_over (to another worker), to_kernel, from_kernel, sent, sent_by_socket, and drop_… by reason", "drop_kernel_full: a flood of what is not media; drop_send_full: the device is at its limit; sent_by_socket that goes on rising: rtpferryctl doctor"},
+   [](const Input& in, Values& out) {
+     const auto dpdk = in.engines.find("dpdk");
+     if (dpdk != in.engines.end()) add_pairs(*dpdk, "counts", "what", out);
+   }},
+  {{"rtpferry_dpdk_port_total", Kind::kCounter, "port,counter", "what a port of DPDK and its queues counted, by DPDK's names", "rx_missed_errors: the workers do not keep up; rx_mbuf_allocation_errors: raise dpdk-buffers"},
+   [](const Input& in, Values& out) {
+     each_dpdk_port(in, [&](const json& port, const std::string& device) {
+       for (const auto& [counter, count] : port["counts"].items()) out.add(count.get<double>(), {{"port", device}, {"counter", counter}});
+     });
+   }},
+  {{"rtpferry_dpdk_port_up", Kind::kGauge, "port", "1 while a port of DPDK has a link", "0: cable, switch, or the device's driver"},
+   [](const Input& in, Values& out) {
+     each_dpdk_port(in, [&](const json& port, const std::string& device) { out.add(port["up"].get<bool>() ? 1 : 0, {{"port", device}}); });
+   }},
   {{"rtpferry_interface_packets_total", Kind::kCounter, "interface,direction", "packets of each local interface", "nothing"},
    [](const Input& in, Values& out) { by_direction(in, out, [](const auto& d) { return d.packets.load(); }); }},
   {{"rtpferry_interface_bytes_total", Kind::kCounter, "interface,direction", "octets of each local interface", "nothing"},
@@ -249,7 +272,7 @@ constexpr std::array kRows = std::to_array<Row>({
      out.add(static_cast<double>(info.uordblks + info.hblkhd), {{"owner", "heap"}});
      out.add(static_cast<double>(in.ng.cache().bytes()), {{"owner", "reply_cache"}});
      out.add(static_cast<double>(in.manager.kept_size().bytes), {{"owner", "kept_calls"}});
-     out.add(in.sum([](const WorkerTotals& t) { return t.buffers.load(); }) * sizeof(PacketSlot), {{"owner", "packet_buffers"}});
+     out.add(in.sum([](const WorkerTotals& t) { return t.buffers.load(); }) * kBufferMemory, {{"owner", "packet_buffers"}});
      add_figure(in.recorder, "queue_bytes", out, {{"owner", "recorder_queue"}});
    }},
   {{"rtpferry_packet_buffers", Kind::kGauge, "state", "packet buffers of the workers: used, free", "none free: the workers are overloaded"},
