@@ -25,6 +25,8 @@ GEN, CORE = "ferry-bench-gen", "ferry-bench-core"
 RELAY, PEERS = "10.99.0.1", "10.99.0.2"
 LIBC = ctypes.CDLL("libc.so.6", use_errno=True)
 CPU = {"generator": "0", "relay": "1"}
+# The ring that net_af_packet makes by itself (512 frames) is full after 3 ms of somebody else's work.
+RINGS = {"af_packet": ",framesz=2048,blocksz=65536,framecnt=4096", "af_xdp": ""}
 RATES = (10000, 50000, 100000)  # for latencies; CPU time at the middle one
 
 
@@ -150,7 +152,7 @@ def sdp(port, crypto=""):
 
 def eal(driver):
     """Arguments of DPDK's environment: the worker has the relay's core to itself, no hugepages, c0."""
-    return [f"--lcores=0@{CPU['generator']},1@{CPU['relay']}", "--no-huge", "-m", "256", "--no-pci", "--log-level=lib.eal:warning", f"--vdev=net_{driver}0,iface=c0"]
+    return [f"--lcores=0@{CPU['generator']},1@{CPU['relay']}", "--no-huge", "-m", "256", "--no-pci", "--log-level=lib.eal:warning", f"--vdev=net_{driver}0,iface=c0{RINGS[driver]}"]
 
 
 def driver_of(kind):
@@ -249,9 +251,11 @@ def measure(kind, build, calls, directory):
                 result[f"lost at {rate}"] = 1 - steady["received"] / steady["sent"]
                 if rate == 50000:
                     result["us_per_packet"] = (cpu_ns(relay.pids + napi) - before) / 1000 / steady["sent"]
-            good, bad, rate = 0, None, 40000
+            good, bad, rate, most = 0, None, 40000, (0, 0)
             for _ in range(12):
+                before = cpu_ns(relay.pids + napi)
                 step = generator.ask({"rate": rate, "seconds": 1})
+                most = max(most, (step["received"] / step["seconds"], (cpu_ns(relay.pids + napi) - before) / 1000 / max(step["received"], 1)))
                 asked_too_much = step["sent"] / step["seconds"] < 0.97 * rate
                 if not asked_too_much and step["received"] >= 0.999 * step["sent"]:
                     good = rate
@@ -261,11 +265,8 @@ def measure(kind, build, calls, directory):
                 if bad is not None and bad - good < 0.05 * bad:
                     break
             result["loss_free"] = good
-            before = cpu_ns(relay.pids + napi)
-            most = generator.ask({"rate": 1e9, "seconds": 1})
-            result["ceiling"] = most["sent"] / most["seconds"]
-            result["overloaded"] = most["received"] / most["seconds"]
-            result["us_per_packet_overloaded"] = (cpu_ns(relay.pids + napi) - before) / 1000 / max(most["received"], 1)
+            result["most"], result["us_per_packet_at_most"] = most
+            result["ceiling"] = (lambda s: s["sent"] / s["seconds"])(generator.ask({"rate": 1e9, "seconds": 1}))
             if relay.process:
                 result["kb_per_call"] = relay.kb_per_call
             return result

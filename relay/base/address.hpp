@@ -4,6 +4,7 @@
 #include "relay/base/types.hpp"
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -56,6 +57,13 @@ class IpAddress {
   [[nodiscard]] std::string to_string() const;
 
   auto operator<=>(const IpAddress&) const = default;
+  /// Several times for each packet: two words are compared, not octets by a function of the C library.
+  constexpr bool operator==(const IpAddress& other) const noexcept {
+    using Words = std::array<std::uint64_t, 2>;
+    const auto a = std::bit_cast<Words>(octets_);
+    const auto b = std::bit_cast<Words>(other.octets_);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) == 0 && family_ == other.family_;
+  }
 
  private:
   std::array<std::uint8_t, 16> octets_{};

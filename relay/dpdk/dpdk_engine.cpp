@@ -285,6 +285,7 @@ Result<std::unique_ptr<DpdkEngine>, std::string> DpdkEngine::start(
   for (auto& port : *ports) {
     port->outbox = make_ring(unique("outbox"), kOutbox, RING_F_SC_DEQ);
     if (!port->outbox) return fail("engine=dpdk: no memory for a ring: " + of(rte_errno));
+    port->index = shared->ports.size();
     EtherPort& placed = *shared->ports.emplace_back(std::move(port));
     if (placed.id < shared->by_id.size()) shared->by_id[placed.id] = &placed;
     if (auto done = bring_up(placed, shared->pool); !done) return fail(done.error());

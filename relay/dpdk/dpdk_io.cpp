@@ -66,10 +66,13 @@ DpdkIo::DpdkIo(Shared& shared, unsigned worker)
       counts_(*shared.counts[worker]),
       stock_(shared.pool),
       sockets_(nullptr, stock_),
-      outgoing_(shared.ports.size()) {}
+      outgoing_(shared.ports.size()) {
+  look_at_clock();
+}
 
 DpdkIo::~DpdkIo() {
   for (Port& port : ports_) forget_way(port);
+  transmit_all();
   while (staged_next_ < staged_count_) rte_pktmbuf_free(staged_[staged_next_++]);
 }
 
@@ -92,6 +95,7 @@ bool DpdkIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
   if (index >= ports_.size()) ports_.resize(index + 64);
   ports_[index] = {};
   ports_[index].is_attached = true;
+  ports_[index].cookie = cookie;
   ports_[index].local = sockets_.local_of(port);
   shared_.claims.claim(ports_[index].local, {worker_, cookie});
   // What came before waits in the socket and is older than what comes now.
@@ -100,6 +104,7 @@ bool DpdkIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
 }
 
 void DpdkIo::detach(PortHandle port) noexcept {
+  transmit_all();
   if (Port* known = port_at(port)) {
     shared_.claims.give_up(known->local);
     forget_way(*known);
@@ -129,6 +134,12 @@ void DpdkIo::hand_over(rte_mbuf* frame, unsigned worker) noexcept {
   counts_.add(Count::kHandedOver);
 }
 
+Instant DpdkIo::look_at_clock() noexcept {
+  const Instant time = std::chrono::steady_clock::now();
+  time_.store(time.time_since_epoch().count(), std::memory_order_relaxed);
+  return time;
+}
+
 void DpdkIo::poll() noexcept {
   staged_next_ = 0;
   void* waiting[kBurst];
@@ -136,16 +147,18 @@ void DpdkIo::poll() noexcept {
   for (unsigned i = 0; i < handed; ++i) staged_[i] = static_cast<rte_mbuf*>(waiting[i]);
   staged_count_ = handed;
   const std::size_t devices = shared_.ports.size();
-  for (std::size_t i = 0; i < devices && staged_count_ < kBurst; ++i) {
+  for (std::size_t i = 0; i < devices && staged_count_ < kMostStaged; ++i) {
     const EtherPort& device = *shared_.ports[(next_device_ + i) % devices];
     if (worker_ >= device.rx_queues) continue;
-    const std::uint16_t count =
-        rte_eth_rx_burst(device.id, static_cast<std::uint16_t>(worker_), staged_.data() + staged_count_,
-                         static_cast<std::uint16_t>(kBurst));
-    counts_.add(Count::kReceived, count);
-    for (std::uint16_t n = 0; n < count; ++n)
-      staged_[staged_count_ + n]->port = device.id;  // net_ring does not
-    staged_count_ += count;
+    std::uint16_t count = kBurst;
+    while (count == kBurst && staged_count_ < kMostStaged) {
+      count = rte_eth_rx_burst(device.id, static_cast<std::uint16_t>(worker_), staged_.data() + staged_count_,
+                               static_cast<std::uint16_t>(kBurst));
+      counts_.add(Count::kReceived, count);
+      for (std::uint16_t n = 0; n < count; ++n)
+        staged_[staged_count_ + n]->port = device.id;  // net_ring does not
+      staged_count_ += count;
+    }
   }
   if (devices != 0) next_device_ = (next_device_ + 1) % devices;
   if (worker_ == 0) drain_outboxes();
@@ -197,8 +210,10 @@ void DpdkIo::take(rte_mbuf* frame, std::span<PacketBuffer> batch, std::size_t& f
     drop(frame, Count::kDropMalformed);
     return;
   }
-  if (std::memcmp(start, device->mac.data(), device->mac.size()) != 0) {
-    const bool is_group = (std::to_integer<unsigned>(start[0]) & 1) != 0;
+  MacAddress to;
+  std::memcpy(to.data(), start, to.size());
+  if (to != device->mac) {
+    const bool is_group = (to[0] & 1) != 0;
     if (is_group)
       shared_.to_kernel(frame, counts_);
     else
@@ -244,14 +259,21 @@ void DpdkIo::take(rte_mbuf* frame, std::span<PacketBuffer> batch, std::size_t& f
 
 std::size_t DpdkIo::receive(std::span<PacketBuffer> batch) noexcept {
   std::size_t filled = 0;
+  if (!std::exchange(has_time_, false)) look_at_clock();
   if (sockets_.is_ready()) {
     filled = sockets_.receive(batch);
     if (filled > 0) next_sockets_ = {};  // more may wait
   }
-  if (staged_next_ == staged_count_) poll();
+  if (staged_next_ == staged_count_) {
+    transmit_all();  // of frames that were all for others
+    poll();
+  }
   while (filled < batch.size() && staged_next_ < staged_count_) {
-    if (staged_next_ + kPrefetch < staged_count_)
-      rte_prefetch0(rte_pktmbuf_mtod(staged_[staged_next_ + kPrefetch], void*));
+    if (staged_next_ + kPrefetch < staged_count_) {
+      rte_mbuf* coming = staged_[staged_next_ + kPrefetch];
+      rte_prefetch0(rte_pktmbuf_mtod(coming, void*));
+      rte_prefetch0(slot_of(coming));
+    }
     take(staged_[staged_next_++], batch, filled);
   }
   if (filled > 0) last_packet_ = now();
@@ -259,13 +281,17 @@ std::size_t DpdkIo::receive(std::span<PacketBuffer> batch) noexcept {
 }
 
 void DpdkIo::wait(Instant deadline) noexcept {
+  has_time_ = true;
   for (;;) {
-    const Instant time = now();
+    const Instant time = look_at_clock();
     if (time >= next_sockets_) {  // also while the devices are busy
       next_sockets_ = time + kSocketsEvery;
       sockets_.wait(Instant{});
     }
-    if (staged_next_ == staged_count_) poll();
+    if (staged_next_ == staged_count_) {
+      transmit_all();
+      poll();
+    }
     if (staged_next_ < staged_count_ || sockets_.is_ready()) return;
     if (is_woken_.load(std::memory_order_relaxed) && is_woken_.exchange(false, std::memory_order_acquire))
       return;
@@ -335,6 +361,7 @@ void DpdkIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors) no
       sockets_.send(batch.subspan(i, 1), errors.subspan(i, 1));
       continue;
     }
+    const Endpoint packet_to = packet->remote;
     PacketSlot* slot = packet.release();
     rte_mbuf* frame = mbuf_of(slot);
     frame->data_off = static_cast<std::uint16_t>(kBeforeSlot + slot->offset - headers);
@@ -350,25 +377,26 @@ void DpdkIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors) no
       if (!is_v6 && offload == Offload::kIpAndUdp) frame->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
     }
     write_headers({rte_pktmbuf_mtod(frame, std::byte*), frame->data_len}, addresses, offload);
-    const auto number = static_cast<std::size_t>(
-        std::ranges::find(shared_.ports, device, [](const auto& each) { return each.get(); }) -
-        shared_.ports.begin());
-    Outgoing& out = outgoing_[number];
+    Outgoing& out = outgoing_[device->index];
     out.frames[out.count] = frame;
-    out.index[out.count++] = static_cast<std::uint8_t>(i);
-    if (out.count == kBurst) transmit(number, errors);
+    out.senders[out.count++] = {from->cookie, packet_to};
+    if (out.count == out.frames.size()) transmit(out, *device);
   }
-  for (std::size_t number = 0; number < outgoing_.size(); ++number) {
-    if (outgoing_[number].count != 0) transmit(number, errors);
+  // What is staged makes more of them at once.
+  if (staged_next_ == staged_count_) transmit_all();
+}
+
+void DpdkIo::transmit_all() noexcept {
+  for (const auto& device : shared_.ports) {
+    if (outgoing_[device->index].count != 0) transmit(outgoing_[device->index], *device);
   }
 }
 
-void DpdkIo::transmit(std::size_t port, std::span<SendError> errors) noexcept {
-  const EtherPort& device = *shared_.ports[port];
-  Outgoing& out = outgoing_[port];
+void DpdkIo::transmit(Outgoing& out, const EtherPort& device) noexcept {
   const auto count = static_cast<std::uint16_t>(out.count);
+  const bool has_queue = worker_ < device.tx_queues;
   std::size_t sent = 0;
-  if (worker_ < device.tx_queues) {
+  if (has_queue) {
     const auto queue = static_cast<std::uint16_t>(worker_);
     std::uint16_t ready = count;
     if (device.offload() != Offload::kNone)
@@ -380,14 +408,15 @@ void DpdkIo::transmit(std::size_t port, std::span<SendError> errors) noexcept {
   }
   counts_.add(Count::kSent, sent);
   for (std::size_t i = sent; i < out.count; ++i) {
-    drop(out.frames[i], worker_ < device.tx_queues ? Count::kDropSendFull : Count::kDropOutboxFull);
-    errors[out.index[i]] = SendError::kNoBuffers;
+    drop(out.frames[i], has_queue ? Count::kDropSendFull : Count::kDropOutboxFull);
+    if (problem_count_ < problems_.size())
+      problems_[problem_count_++] = {out.senders[i].cookie, out.senders[i].to, SendError::kNoBuffers, {}};
   }
   out.count = 0;
 }
 
 std::size_t DpdkIo::take_problems(std::span<PortProblem> into) noexcept {
-  const std::size_t count = sockets_.take_problems(into);
+  std::size_t count = sockets_.take_problems(into);
   for (const PortProblem& problem : into.first(count)) {
     if (problem.error != SendError::kTooLong) continue;
     const Instant time = now();
@@ -395,6 +424,7 @@ std::size_t DpdkIo::take_problems(std::span<PortProblem> into) noexcept {
         narrow_, [&](const Narrow& each) { return each.until <= time || each.remote == problem.to.address; });
     if (narrow_.size() < kMostNarrow) narrow_.push_back({problem.to.address, time + kNarrowFor});
   }
+  while (count < into.size() && problem_count_ > 0) into[count++] = problems_[--problem_count_];
   return count;
 }
 

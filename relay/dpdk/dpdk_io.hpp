@@ -47,15 +47,22 @@ class DpdkIo final : public PacketIo {
   [[nodiscard]] Stock stock() const noexcept override;
   void wait(Instant deadline) noexcept override;
   void wake() noexcept override { is_woken_.store(true, std::memory_order_release); }
-  [[nodiscard]] Instant now() const noexcept override { return std::chrono::steady_clock::now(); }
+  /// The time of this turn: a look at the clock for each of its steps would be felt.
+  [[nodiscard]] Instant now() const noexcept override {
+    return Instant(Duration(time_.load(std::memory_order_relaxed)));
+  }
 
  private:
   static constexpr std::size_t kBurst = 64;
+  /// Frames that are taken from the devices in one go, and at most given to one in one go: system calls and
+  /// doorbells are dear. With fewer waiting nothing is put off.
+  static constexpr std::size_t kMostStaged = 4 * kBurst;
   static constexpr std::size_t kPrefetch = 4;
 
   /// A local port that this worker has.
   struct Port {
     bool is_attached = false;
+    std::uint64_t cookie = 0;
     Endpoint local;
     /// The way to whom it sent last; 0 = by the socket.
     IpAddress remote;
@@ -63,13 +70,19 @@ class DpdkIo final : public PacketIo {
     Instant ask_again{};
     Duration patience{};
   };
+  /// Whom to tell if a frame is not sent.
+  struct Sender {
+    std::uint64_t cookie = 0;
+    Endpoint to;
+  };
   /// Frames on their way to one device.
   struct Outgoing {
-    std::array<rte_mbuf*, kBurst> frames{};
-    std::array<std::uint8_t, kBurst> index{};  // in the batch
+    std::array<rte_mbuf*, kMostStaged> frames{};
+    std::array<Sender, kMostStaged> senders{};
     std::size_t count = 0;
   };
 
+  Instant look_at_clock() noexcept;
   void poll() noexcept;
   /// Judges a frame: it becomes the next of `batch`, or goes elsewhere.
   void take(rte_mbuf* frame, std::span<PacketBuffer> batch, std::size_t& filled) noexcept;
@@ -80,7 +93,8 @@ class DpdkIo final : public PacketIo {
   void drain_outboxes() noexcept;
   [[nodiscard]] bool find_way(PortHandle via, Port& from, const Endpoint& to, Way& way, Instant now) noexcept;
   void forget_way(Port& port) noexcept;
-  void transmit(std::size_t port, std::span<SendError> errors) noexcept;
+  void transmit(Outgoing& out, const EtherPort& device) noexcept;
+  void transmit_all() noexcept;
   [[nodiscard]] Port* port_at(PortHandle port) noexcept;
 
   Shared& shared_;
@@ -88,19 +102,23 @@ class DpdkIo final : public PacketIo {
   Counts& counts_;
   MbufStock stock_;
   PortableIo sockets_;
-  std::array<rte_mbuf*, 2 * kBurst> staged_{};
+  std::array<rte_mbuf*, kMostStaged + kBurst> staged_{};
   std::size_t staged_count_ = 0;
   std::size_t staged_next_ = 0;
   std::size_t next_device_ = 0;
-  std::vector<Port> ports_;  // by descriptor
-  std::vector<Outgoing> outgoing_;
+  std::vector<Port> ports_;         // by descriptor
+  std::vector<Outgoing> outgoing_;  // by `EtherPort::index`
   /// Receivers that the path has no room for: the kernel knows what fits and fragments.
   struct Narrow {
     IpAddress remote;
     Instant until;
   };
   std::vector<Narrow> narrow_;
+  std::array<PortProblem, 64> problems_{};
+  std::size_t problem_count_ = 0;
   std::atomic<bool> is_woken_{false};
+  std::atomic<Duration::rep> time_{0};  // control asks too
+  bool has_time_ = false;               // of this turn
   Instant last_packet_{};
   Instant next_sockets_{};
   mutable Stock known_stock_;

@@ -12,6 +12,8 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <rte_memory.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 namespace ferry::dpdk {
@@ -86,6 +88,17 @@ class Silence {
   int output_;
 };
 
+/// Memory without hugepages is many small pages, and each packet touches several: the kernel may put them
+/// together.
+void ask_for_large_pages() {
+  rte_memseg_contig_walk(
+      [](const rte_memseg_list*, const rte_memseg* segment, std::size_t length, void*) {
+        madvise(segment->addr, length, MADV_HUGEPAGE);
+        return 0;
+      },
+      nullptr);
+}
+
 }  // namespace
 
 Result<void, std::string> start_eal(const std::vector<std::string>& arguments,
@@ -126,6 +139,7 @@ Result<void, std::string> start_eal(const std::vector<std::string>& arguments,
   }
   is_started = true;
   stream.is_starting = false;
+  if (rte_eal_has_hugepages() == 0) ask_for_large_pages();
   if (static_cast<std::size_t>(used) + 1 < words.size())
     return fail("dpdk-eal: '" + words[static_cast<std::size_t>(used) + 1] + "' is no argument of it");
   return {};

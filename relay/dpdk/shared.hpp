@@ -80,6 +80,7 @@ using Ring = std::unique_ptr<rte_ring, FreeRing>;
 /// An Ethernet device of DPDK.
 struct EtherPort {
   std::uint16_t id = 0;
+  std::size_t index = 0;  // in `Shared::ports`
   std::string device;
   std::string driver;
   MacAddress mac{};

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator"
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator" "$work/frames"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
   /metrics /health/ready "/api/v1/calls?sort=loss&limit=3" "/api/v1/explain/c?packets=true" /api/v1/stats \
@@ -20,7 +20,7 @@ for file in "$here"/../golden/rtpproxy/*.txt; do
   sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpp/$(basename "$file")."
 done
 python3 - "$here/../golden" "$work" <<'PY'
-import json, os, sys
+import json, os, struct, sys
 sys.path.insert(0, sys.argv[1])
 import run_dialogues as golden
 n = 0
@@ -45,8 +45,13 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             open(f"{sys.argv[2]}/rtp_rtcp/{n}x", "wb").write(packets[0])
             open(f"{sys.argv[2]}/audio/{n}x", "wb").write(bytes([n % 256]) + packets[0][12:] + b"\x50\1\0\2\1\x14" * 3)
             open(f"{sys.argv[2]}/srtp/{n}x", "wb").write(bytes([n % 256]) + packets[0])
+            udp = struct.pack("!HHHH", 4000, 30000, 8 + len(packets[0]), 0) + packets[0]
+            ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0, b"\xc0\0\2\x0a", b"\xcb\0\x71\1")
+            total = sum(struct.unpack("!10H", ip))
+            ip = ip[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
+            open(f"{sys.argv[2]}/frames/{n}x", "wb").write(b"\2" * 12 + (b"\x81\0\0\7" if n % 2 else b"") + b"\x08\0" + ip + udp)
 PY
-for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator; do
+for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator frames; do
   echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
   "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
     -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }
