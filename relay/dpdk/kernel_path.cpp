@@ -124,6 +124,8 @@ void KernelPath::run() {
     to_kernel();
     for (std::size_t i = 0; i < shared_.ports.size(); ++i) {
       if ((wait[i + 1].revents & POLLIN) != 0) from_kernel(*shared_.ports[i]);
+      // Somebody has taken the interface away: nothing will come, and poll would say so for ever.
+      if ((wait[i + 1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) wait[i + 1].fd = -1;
     }
   }
 }

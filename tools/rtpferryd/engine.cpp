@@ -125,6 +125,8 @@ Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config,
 #else
   (void)interfaces;
 #endif
+  if (!config.dpdk.eal.empty() || !config.dpdk.ports.empty())
+    log::warn("dpdk-eal and dpdk-port have no effect: engine is not dpdk");
   const auto workers =
       config.threads != 0 ? config.threads : std::max(1u, std::thread::hardware_concurrency());
   return std::make_unique<PortableEngine>(static_cast<unsigned>(workers),
