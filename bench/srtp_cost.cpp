@@ -57,8 +57,10 @@ class Ours final : public Sessions {
   }
   bool protect(std::span<Buffer> packets, std::span<std::size_t> sizes) override {
     bool good = true;
-    for (std::size_t i = 0; i < packets.size() && !backend_->is_batching(); ++i)
+    for (std::size_t i = 0; i < packets.size() && !backend_->is_batching(); ++i) {
+      prefetch(senders_, i);
       good &= senders_[i % senders_.size()].seal_rtp(packets[i], sizes[i]) == SrtpResult::kOk;
+    }
     for (std::size_t first = 0; first < packets.size() && backend_->is_batching(); first += kBatch) {
       const std::size_t count = std::min(kBatch, packets.size() - first);
       for (std::size_t n = 0; n < count; ++n) {
@@ -74,6 +76,7 @@ class Ours final : public Sessions {
   bool unprotect(std::span<Buffer> packets, std::span<std::size_t> sizes) override {
     bool good = true;
     for (std::size_t i = 0; i < packets.size() && !backend_->is_batching(); ++i) {
+      prefetch(receivers_, i);
       SrtpReceiver& receiver = receivers_[i % receivers_.size()];
       good &= receiver.open_rtp(MutableBytes(packets[i]).first(sizes[i]), sizes[i]) == SrtpResult::kOk;
     }
@@ -93,6 +96,12 @@ class Ours final : public Sessions {
   }
 
  private:
+  /// As the worker does for the packets that it has received together.
+  template <class Contexts>
+  static void prefetch(const Contexts& contexts, std::size_t at) {
+    contexts[(at + 6) % contexts.size()].prefetch(SrtpFetch::kSession);
+    contexts[(at + 3) % contexts.size()].prefetch(SrtpFetch::kContext);
+  }
   static constexpr std::size_t kBatch = 32;  // what a worker has at once under load
   std::shared_ptr<const SrtpBackend> backend_;
   std::vector<SrtpSender> senders_;

@@ -14,6 +14,7 @@ ARROWS = {
     "relay/bpf": ["relay/core", "relay/netlink", "relay/base"],
     "relay/dpdk": ["relay/io", "relay/netlink", "relay/base"],
     "relay/srtp": ["relay/core", "relay/base"],
+    "relay/dtls": ["relay/core", "relay/base"],
     "relay/worker": ["relay/core", "relay/io", "relay/base"],
     "codecs": ["relay/core", "relay/base"],
     "recorder": ["codecs", "relay/core", "relay/base"],

@@ -163,6 +163,8 @@ constexpr OptionRow kOptions[] = {
      return std::string();
    }, "require|allow", "answers that do not take offered encryption: an error (default), or plain media"},
   {"srtp-backend", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.srtp_backend = v; return std::string(); }, "NAME", "who encrypts: openssl (default), libsrtp2, or ipsec-mb if the build has it"},
+  {"dtls-passive", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.dtls.is_passive, v); }, "", "DTLS: let the offerer begin where it leaves the choice"},
+  {"dtls-sha1", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.dtls.allow_sha1, v); }, "", "DTLS: a fingerprint of SHA-1 alone is good enough (unsafe)"},
   {"sdes-legacy-suites", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.srtp.legacy_suites, v); }, "", "offer F8 and NULL suites too, which are never chosen"},
   {"reject-invalid-sdp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.reject_invalid_sdp, v); }, "", "refuse SDP with lines that are none instead of skipping them"},
   {"ssrc-reporting", 0, OptionKind::kValue, [](Config& c, std::string_view v) {

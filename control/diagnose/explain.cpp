@@ -18,6 +18,7 @@ namespace {
 
 constexpr Duration kPatience = 5s;       // after signalling, until nothing at all is a fault
 constexpr Duration kRecent = 5s;         // what is older is over
+constexpr Duration kHandshakeTime = 5s;  // of DTLS, after signalling
 constexpr Duration kStopped = 5s;        // without RTP
 constexpr Duration kComfortPause = 60s;  // the same after comfort noise
 constexpr Duration kMute = 20s;          // without sound, in a stream that had some
@@ -149,6 +150,24 @@ class Judge {
     return false;
   }
 
+  bool judge_handshake() {
+    if (!media_.handshake_begins || !call_.is_answered) return false;
+    const auto state = seen_.active != nullptr && seen_.active->dtls ? seen_.active->dtls->front().state
+                                                                     : DtlsChannel::State::kWaiting;
+    if (state == DtlsChannel::State::kReady || call_.now - call_.last_signal < kHandshakeTime) return false;
+    if (state == DtlsChannel::State::kMismatch) {
+      say(Cause::kWrongCertificate,
+          "the certificate that {} showed is not the one of its SDP: no media is exchanged", name());
+      return true;
+    }
+    say(Cause::kNoHandshake, "no DTLS handshake with {} is complete, so that there is no key", name());
+    if (*media_.handshake_begins)
+      add("this relay begins ({})", to_string(state));
+    else
+      add("{} is to begin ({})", name(), to_string(state));
+    return true;
+  }
+
   bool judge_keys() {
     if (!media_.is_encrypted) return false;
     if (!media_.is_keyed) {
@@ -159,6 +178,7 @@ class Judge {
       add("{} packets dropped for want of a key", seen_.drops[DropReason::kNoKey]);
       return true;
     }
+    if (judge_handshake()) return true;
     const Refusal* refusal = recent(DropReason::kNotAuthentic);
     if (refusal == nullptr || !matters(*refusal)) return false;
     if (is_recent(seen_.roll_over.last)) {

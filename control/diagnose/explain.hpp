@@ -29,6 +29,8 @@ struct MediaEvidence {
   bool is_unidirectional = false;
   bool is_encrypted = false;
   bool is_keyed = false;
+  /// Keys come by DTLS: whether this relay begins.
+  std::optional<bool> handshake_begins;
   bool is_blocked = false;  // what it sends, by command or flag
   bool is_served = true;
   bool is_rtp = true;

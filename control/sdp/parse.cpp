@@ -148,9 +148,22 @@ void interpret(MediaSection& media, const Session& session) {
       media.ptime = attribute.value;
     } else if (attribute.name == "maxptime") {
       media.maxptime = attribute.value;
-    } else if (attribute.name == "crypto" || attribute.name == "fingerprint") {
+    } else if (attribute.name == "crypto") {
       media.has_crypto = true;
+    } else if (attribute.name == "fingerprint") {
+      media.has_crypto = true;
+      media.fingerprints.push_back(attribute.value);
+    } else if (attribute.name == "setup") {
+      media.setup = attribute.value;
+    } else if (attribute.name == "tls-id") {
+      media.tls_id = attribute.value;
     }
+  }
+  const bool has_fingerprint = !media.fingerprints.empty();
+  for (const Attribute& attribute : session.attributes) {
+    if (attribute.name == "fingerprint" && !has_fingerprint) media.fingerprints.push_back(attribute.value);
+    if (attribute.name == "setup" && media.setup.empty()) media.setup = attribute.value;
+    if (attribute.name == "tls-id" && media.tls_id.empty()) media.tls_id = attribute.value;
   }
   for (const Attribute& attribute : session.attributes) {
     if (direction) break;

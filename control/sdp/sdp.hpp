@@ -86,6 +86,9 @@ struct MediaSection {
   bool rtcp_mux = false;
   bool rtcp_reduced_size = false;
   bool has_crypto = false;  // a=crypto or a=fingerprint: best-effort SRTP on a plain profile (OSRTP)
+  std::vector<std::string_view> fingerprints;  // a=fingerprint values
+  std::string_view setup;
+  std::string_view tls_id;
   std::string_view ptime;
   std::string_view maxptime;
   std::vector<Codec> codecs;  // RTP only, in order of `formats`

@@ -197,6 +197,9 @@ void write_section(Writer& out, const SectionEdit& section) {
   }
   if (section.rtcp_mux) out.attribute("rtcp-mux");
   for (const std::string& line : section.crypto) out.attribute("crypto:", line);
+  if (!section.dtls.setup.empty()) out.attribute("setup:", section.dtls.setup);
+  if (!section.dtls.fingerprint.empty()) out.attribute("fingerprint:", section.dtls.fingerprint);
+  if (!section.dtls.tls_id.empty()) out.attribute("tls-id:", section.dtls.tls_id);
   if (!section.ptime.empty()) out.attribute("ptime:", section.ptime);
   if (!section.maxptime.empty()) out.attribute("maxptime:", section.maxptime);
 }

@@ -40,6 +40,13 @@ struct SectionEdit {
   bool rtcp_mux = false;
   /// RTP: values of a=crypto lines.
   std::vector<std::string> crypto;
+  /// RTP: values of a=setup, a=fingerprint and a=tls-id; empty = no line.
+  struct Dtls {
+    std::string setup;
+    std::string fingerprint;
+    std::string tls_id;
+  };
+  Dtls dtls;
   std::string_view ptime;  // empty = none
   std::string_view maxptime;
 };

@@ -13,7 +13,9 @@ bool Media::is_encrypted() const {
   return answered ? encrypted : sdp::parse_protocol(protocol).secure;
 }
 
-void Media::settle_encryption() { encrypted = (keys && keys->in) || sdp::parse_protocol(protocol).secure; }
+void Media::settle_encryption() {
+  encrypted = (keys && keys->in) || is_keyed_by_dtls() || sdp::parse_protocol(protocol).secure;
+}
 
 Leg* Call::leg_by_tag(std::string_view tag) const {
   const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->is_called(tag); });

@@ -3,6 +3,7 @@
 
 #include "control/diagnose/explain.hpp"
 #include "control/session/interfaces.hpp"
+#include "control/session/media_dtls.hpp"
 #include "control/session/media_keys.hpp"
 #include "control/session/request.hpp"
 #include "relay/core/recording.hpp"
@@ -149,6 +150,8 @@ struct Media {
   std::unique_ptr<MediaExtras> extras;
   /// Of encrypted media, and of media that may become so.
   std::unique_ptr<MediaKeys> keys;
+  /// Of media that DTLS may key.
+  std::unique_ptr<MediaDtls> dtls;
 
   std::vector<Subscription> subscriptions;
 
@@ -163,6 +166,11 @@ struct Media {
     if (!keys) keys = std::make_unique<MediaKeys>();
     return *keys;
   }
+  MediaDtls& made_dtls() {
+    if (!dtls) dtls = std::make_unique<MediaDtls>();
+    return *dtls;
+  }
+  [[nodiscard]] bool is_keyed_by_dtls() const { return dtls && dtls->in_use; }
   /// Its packets are SRTP, with or without keys so far. What was answered stays until the next answer.
   [[nodiscard]] bool is_encrypted() const;
   /// An answer came: what its SDP says is in force.

@@ -44,8 +44,6 @@ Result<Dict, RequestError> Subscriptions::create() {
     });
   }
   if (wanted.size() > 32) return fail(error("failed to create SDP"));
-  if (sdp::parse_protocol(request_.transport_protocol).dtls)
-    return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
 
   std::deque<sdp::MediaSection> made;
   std::vector<Section> sections;

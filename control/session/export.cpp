@@ -196,6 +196,8 @@ json transport_json(const TransportSnapshot& s, Instant now) {
   }
   j["sources"] = std::move(sources);
   j["srtp"] = srtp_json(s.srtp);
+  j["srtp_rtcp"] = srtp_json(s.srtp_rtcp);
+  j["handshakes"] = handshakes_json(s.dtls);
   return j;
 }
 TransportSnapshot transport_from(const json& j, Instant now) {
@@ -222,6 +224,8 @@ TransportSnapshot transport_from(const json& j, Instant now) {
     for (const json& c : one.at("egress")) source.egress.push_back(counters_from(c, now));
   }
   s.srtp = srtp_from(j.at("srtp"));
+  s.srtp_rtcp = srtp_from(j.at("srtp_rtcp"));
+  s.dtls = handshakes_from(j.at("handshakes"));
   return s;
 }
 
@@ -309,10 +313,11 @@ json media_json(const Media& m) {
           {"pierce", m.pierce},
           {"extras", extras_json(m.extras.get())},
           {"keys", keys_json(m.keys.get())},
+          {"dtls", dtls_json(m.dtls.get())},
           {"controlling", m.ice_controlling}};
 }
 
-void read_media(Media& m, const json& j) {
+void read_media(Media& m, const json& j, const DtlsConfig& dtls) {
   m.id = MediaId{j.at("id")};
   m.index = j.at("index");
   m.type = j.at("type");
@@ -355,6 +360,7 @@ void read_media(Media& m, const json& j) {
   m.pierce = j.at("pierce");
   m.extras = media_extras_from(j.at("extras"));
   m.keys = keys_from(j.at("keys"));
+  m.dtls = dtls_from(j.at("dtls"), dtls);
   m.ice_controlling = j.at("controlling");
 }
 
@@ -540,7 +546,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         Media& media = *placed.medias.back();
         media.call = call;
         media.leg = &placed;
-        read_media(media, m);
+        read_media(media, m, config_.dtls);
         by_id[media.id.value] = &media;
         next_media_ = std::max(next_media_, media.id.value + 1);
         media.interface = interfaces_.find(m.at("interface").get<std::string>());

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include <string.h>
+
 namespace ferry {
 
 namespace {
@@ -99,6 +101,112 @@ std::unique_ptr<MediaKeys> keys_from(const json& j) {
   keys->offered_to_peer = opportunistic.at(1);
   keys->accept = opportunistic.at(2);
   return keys;
+}
+
+namespace {
+
+json description_json(const sdp::DtlsDescription& dtls) {
+  json fingerprints = json::array();
+  for (const Fingerprint& each : dtls.fingerprints) fingerprints.push_back(sdp::write_fingerprint(each));
+  return {{"fingerprints", std::move(fingerprints)},
+          {"setup", static_cast<int>(dtls.setup)},
+          {"tls_id", dtls.tls_id}};
+}
+sdp::DtlsDescription description_from(const json& j) {
+  sdp::DtlsDescription dtls;
+  for (const json& each : j.at("fingerprints")) {
+    auto fingerprint = sdp::parse_fingerprint(each.get<std::string>());
+    if (!fingerprint) throw std::runtime_error("a fingerprint that is none");
+    dtls.fingerprints.push_back(std::move(*fingerprint));
+  }
+  const int setup = j.at("setup");
+  if (setup < 0 || setup > static_cast<int>(sdp::Setup::kPassive)) throw std::runtime_error("no setup");
+  dtls.setup = static_cast<sdp::Setup>(setup);
+  dtls.tls_id = j.at("tls_id");
+  return dtls;
+}
+
+DtlsRole role_from(const json& j) { return j.get<bool>() ? DtlsRole::kClient : DtlsRole::kServer; }
+
+json master_json(const SrtpMasterKey& key) {
+  // An a=crypto line holds the same.
+  std::vector<std::byte> octets;
+  for (const Bytes part : {key.key.get(), key.salt.get()})
+    octets.insert(octets.end(), part.begin(), part.end());
+  sdp::CryptoLine line{1, &row_of(key.suite), SecretBytes<46>(octets), {}, {}};
+  explicit_bzero(octets.data(), octets.size());
+  return sdp::write_crypto(line, {.pad = true, .lifetime = false});
+}
+SrtpMasterKey master_from(const json& j) {
+  const auto line = sdp::parse_crypto(j.get<std::string>());
+  if (!line) throw std::runtime_error("a key that is none");
+  const Bytes octets = line->key_and_salt.get();
+  SrtpMasterKey key;
+  key.suite = line->suite->suite;
+  key.key = SecretBytes<32>(octets.first(line->suite->key));
+  key.salt = SecretBytes<14>(octets.subspan(line->suite->key));
+  return key;
+}
+
+}  // namespace
+
+json dtls_json(const MediaDtls* dtls) {
+  if (dtls == nullptr) return nullptr;
+  return {{"identity", dtls->identity ? dtls->identity->pem() : ""},
+          {"hash", row_of(dtls->hash).name},
+          {"tls_id", dtls->tls_id},
+          {"theirs", description_json(dtls->theirs)},
+          {"offered", {dtls->offered_by_peer, dtls->offered_to_peer}},
+          {"is_passive", dtls->is_passive ? json(*dtls->is_passive) : json()},
+          {"in_use", dtls->in_use},
+          {"is_client", dtls->role == DtlsRole::kClient},
+          {"made_for", description_json(dtls->made_for)},
+          {"made_as_client", dtls->made_as == DtlsRole::kClient},
+          {"association", dtls->association}};
+}
+
+std::unique_ptr<MediaDtls> dtls_from(const json& j, const DtlsConfig& config) {
+  if (j.is_null()) return nullptr;
+  auto dtls = std::make_unique<MediaDtls>();
+  const std::string pem = j.at("identity");
+  if (!pem.empty() && config.backend) {
+    dtls->identity = config.backend->identity_of(pem);
+    if (!dtls->identity) throw std::runtime_error("a certificate that is none");
+  }
+  const auto hash = sdp::parse_hash(j.at("hash").get<std::string>());
+  if (!hash) throw std::runtime_error("an unknown hash");
+  dtls->hash = *hash;
+  dtls->tls_id = j.at("tls_id");
+  dtls->theirs = description_from(j.at("theirs"));
+  const json& offered = j.at("offered");
+  dtls->offered_by_peer = offered.at(0);
+  dtls->offered_to_peer = offered.at(1);
+  if (!j.at("is_passive").is_null()) dtls->is_passive = j.at("is_passive").get<bool>();
+  dtls->in_use = j.at("in_use");
+  dtls->role = role_from(j.at("is_client"));
+  dtls->made_for = description_from(j.at("made_for"));
+  dtls->made_as = role_from(j.at("made_as_client"));
+  dtls->association = j.at("association");
+  return dtls;
+}
+
+json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls) {
+  if (!dtls) return nullptr;
+  json j = json::array();
+  for (const auto& each : *dtls)
+    j.push_back(each.keys ? json{master_json(each.keys->receive), master_json(each.keys->send)} : json());
+  return j;
+}
+
+std::optional<TransportSnapshot::Dtls> handshakes_from(const json& j) {
+  if (j.is_null()) return std::nullopt;
+  TransportSnapshot::Dtls dtls;
+  for (std::size_t i = 0; i < dtls.size(); ++i) {
+    const json& each = j.at(i);
+    if (each.is_null()) continue;
+    dtls[i] = {DtlsChannel::State::kReady, DtlsKeys{master_from(each.at(0)), master_from(each.at(1))}};
+  }
+  return dtls;
 }
 
 json srtp_json(const std::optional<TransportSnapshot::Srtp>& srtp) {

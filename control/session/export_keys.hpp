@@ -1,6 +1,7 @@
 // The part of an exported call that is secret. Internal to the session library.
 #pragma once
 
+#include "control/session/media_dtls.hpp"
 #include "control/session/media_keys.hpp"
 #include "relay/core/forward/transport.hpp"
 
@@ -15,6 +16,13 @@ namespace ferry {
 nlohmann::json keys_json(const MediaKeys* keys);
 /// Throws std::exception on a damaged record.
 std::unique_ptr<MediaKeys> keys_from(const nlohmann::json& j);
+
+/// With the private key of the certificate.
+nlohmann::json dtls_json(const MediaDtls* dtls);
+std::unique_ptr<MediaDtls> dtls_from(const nlohmann::json& j, const DtlsConfig& config);
+/// What handshakes agreed on.
+nlohmann::json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls);
+std::optional<TransportSnapshot::Dtls> handshakes_from(const nlohmann::json& j);
 
 /// Indices and replay lists.
 nlohmann::json srtp_json(const std::optional<TransportSnapshot::Srtp>& srtp);

@@ -59,6 +59,7 @@ struct SessionConfig {
   /// MOS without the delay.
   bool listening_quality = false;
   SrtpConfig srtp;
+  DtlsConfig dtls;
   /// What digits do to recordings of parties with `recording-vsc` that named no others.
   RecordingDigits recording_codes;
   /// Requests come with the address of their client, for the time-out call-back.
@@ -340,6 +341,8 @@ class SessionManager {
   [[nodiscard]] Due media_due(const Call& call) const;
   void count_ended(Call& call, EndReason reason, const Clock& clock);
 
+  /// What is shown to parties of new calls; null if there is no DTLS.
+  std::shared_ptr<const DtlsIdentity> dtls_identity(Instant now);
   void sync_one(Call& call);
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media,
                                                                PortSet& ports);
@@ -366,6 +369,8 @@ class SessionManager {
   [[nodiscard]] std::vector<Leg*> legs_for_query(Call& call, const Request& request) const;
 
   SessionConfig config_;
+  std::shared_ptr<const DtlsIdentity> dtls_identity_;
+  Instant dtls_identity_made_{};
   const InterfaceSet& interfaces_;
   MediaPlane& plane_;
   PortProvider& ports_;

@@ -1,6 +1,5 @@
 #include "control/session/media_rules.hpp"
 
-#include "control/session/media_keys.hpp"
 #include "control/value/value.hpp"
 
 #include <algorithm>
@@ -63,10 +62,6 @@ TransportKind transport_kind(const sdp::MediaSection& section) {
 Result<void, RequestError> check_section(const sdp::MediaSection& section) {
   if (section.port == 0) return {};
   if (!section.connection) return fail(error("Incomplete SDP specification"));
-  if (section.protocol.dtls)
-    return fail(error("DTLS-SRTP is not supported: " + std::string(section.protocol.text)));
-  if (section.protocol.secure && section.find("fingerprint") != nullptr && usable_crypto(section).empty())
-    return fail(error("DTLS-SRTP is not supported, and there is no usable a=crypto line"));
   return {};
 }
 

@@ -169,8 +169,6 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   for (const sdp::MediaSection& section : session_.media) {
     if (const auto served = check_section(section); !served) return fail(served.error());
   }
-  if (sdp::parse_protocol(request_.transport_protocol).dtls)
-    return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
   if (receiver_ != nullptr && !receiver_->last_sdp.empty()) {
     if (auto own = sdp::parse(receiver_->last_sdp)) receiver_own_ = std::move(*own);
     fold_doubled(receiver_own_, *receiver_);
@@ -542,10 +540,21 @@ const MediaKeys* OfferAnswer::keys_offered(const Match& match) const {
   return nullptr;
 }
 
+const MediaDtls* OfferAnswer::dtls_offered(const Match& match) const {
+  if (match.sender != nullptr && match.sender->dtls) return match.sender->dtls.get();
+  if (match.receiver == nullptr) return nullptr;
+  for (const Subscription& subscription : match.receiver->subscriptions) {
+    if (subscription.kind == SubscriptionKind::kOfferAnswer && subscription.source->dtls)
+      return subscription.source->dtls.get();
+  }
+  return nullptr;
+}
+
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
     if (match.hidden || match.untouched) continue;
+    if (takes_dtls(dtls_offered(match), *match.section, request_, manager_.config_.dtls)) continue;
     const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
                          !(match.sender->keys && match.sender->keys->doubled);
     if (auto ok = check_answer(*match.section, offered, keys_offered(match), manager_.config_.srtp); !ok)
@@ -554,14 +563,17 @@ Result<void, RequestError> OfferAnswer::check_keys() const {
   return {};
 }
 
-void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section) const {
+void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section) {
   auto lines = usable_crypto(section);
+  auto description = sdp::read_dtls(section);
+  const bool has_keys = !lines.empty() || !description.fingerprints.empty();
   // RFC 8643: keys on a plain profile are used if both have them.
-  const bool from_opportunistic = !section.protocol.secure && !lines.empty();
+  const bool from_opportunistic = !section.protocol.secure && has_keys;
   const bool to_encrypted = sdp::parse_protocol(receiver.protocol).secure;
   const bool to_opportunistic =
       !to_encrypted && (request_.osrtp.offer || (from_opportunistic && request_.transport_protocol.empty()));
-  if (to_encrypted || to_opportunistic || receiver.keys) {
+  const bool to_keyed = to_encrypted || to_opportunistic;
+  if (to_keyed || receiver.keys) {
     MediaKeys& keys = receiver.made_keys();
     keys.offered_to_peer = to_opportunistic;
     keys.doubled = to_encrypted && request_.osrtp.offer_doubled;
@@ -569,10 +581,16 @@ void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaS
                                  sender.leg->silenced || receiver.leg->silenced;
     const sdp::SdesOfferRules rules{manager_.config_.srtp.legacy_suites,
                                     request_.has_flag(Flag::kRecrypt) || changes_packets};
-    if (to_encrypted || to_opportunistic)
+    if (to_keyed)
       offer_keys(keys, lines, request_.sdes.policy, rules);
     else
       keys.shown.clear();
+  }
+  const auto identity = manager_.dtls_identity(clock_.now);
+  if (to_keyed && identity && !request_.dtls.off) {
+    offer_dtls(receiver.made_dtls(), request_.dtls, identity);
+  } else if (receiver.dtls) {
+    receiver.dtls->offered_to_peer = false;
   }
   if (section.protocol.secure || from_opportunistic || sender.keys) {
     MediaKeys& keys = sender.made_keys();
@@ -580,24 +598,57 @@ void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaS
     keys.offered_by_peer = from_opportunistic;
     keys.accept = request_.osrtp.accept;
   }
+  if (sender.dtls || !description.fingerprints.empty())
+    note_dtls_offer(sender.made_dtls(), std::move(description), request_.dtls);
 }
 
-void OfferAnswer::answer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section,
-                                const MediaKeys* offered) const {
+bool OfferAnswer::may_answer_dtls(const Media& offerer) const {
+  if (!offerer.dtls || !offerer.dtls->offered_by_peer || request_.dtls.off) return false;
+  const bool has_lines = offerer.keys && !offerer.keys->theirs.empty();
+  return !(request_.sdes.is_preferred && has_lines) && is_usable(offerer.dtls->theirs, manager_.config_.dtls);
+}
+
+void OfferAnswer::answer_crypto(Match& match) {
+  Media& sender = *match.sender;
+  Media& receiver = *match.receiver;
+  const sdp::MediaSection& section = *match.section;
   MediaKeys* partner = nullptr;
-  if (section.protocol.secure || sender.keys) {
-    MediaKeys& keys = sender.made_keys();
-    if (offered != nullptr && offered != &keys) {
-      keys.shown = offered->shown;
-      keys.offered_to_peer = offered->offered_to_peer;
+  const bool by_dtls = takes_dtls(dtls_offered(match), section, request_, manager_.config_.dtls);
+  if (by_dtls) {
+    if (const MediaDtls* offered = dtls_offered(match); offered != sender.dtls.get()) {
+      // Another branch of what was offered.
+      MediaDtls& own = sender.made_dtls();
+      own.identity = offered->identity;
+      own.hash = offered->hash;
+      own.tls_id = offered->tls_id;
+      own.offered_to_peer = true;
     }
-    if (take_answer(keys, section)) partner = &keys;
+    take_dtls_answer(*sender.dtls, sdp::read_dtls(section));
+    if (sender.keys) forget_agreement(*sender.keys);
+  } else {
+    if (sender.dtls) forget_dtls(*sender.dtls);
+    if (section.protocol.secure || sender.keys) {
+      const MediaKeys* offered = keys_offered(match);
+      MediaKeys& keys = sender.made_keys();
+      if (offered != nullptr && offered != &keys) {
+        keys.shown = offered->shown;
+        keys.offered_to_peer = offered->offered_to_peer;
+      }
+      if (take_answer(keys, section)) partner = &keys;
+    }
   }
   if (!receiver.keys) return;
   MediaKeys& keys = *receiver.keys;
   const bool is_secure = sdp::parse_protocol(receiver.protocol).secure;
-  const bool accepts = partner != nullptr || request_.osrtp.accept || keys.accept;
-  if (is_secure || (keys.offered_by_peer && accepts))
+  const bool accepts = by_dtls || partner != nullptr || request_.osrtp.accept || keys.accept;
+  const bool is_keyed = is_secure || (keys.offered_by_peer && accepts);
+  if (is_keyed && may_answer_dtls(receiver)) {
+    answer_dtls(*receiver.dtls, request_.dtls, manager_.config_.dtls, manager_.dtls_identity(clock_.now));
+    forget_agreement(keys);
+    return;
+  }
+  if (receiver.dtls) forget_dtls(*receiver.dtls);
+  if (is_keyed)
     answer_offerer(keys, partner, request_.sdes);
   else
     forget_agreement(keys);
@@ -666,7 +717,7 @@ void OfferAnswer::commit_media() {
     decide_mux(sender, receiver);
     if (sender.kind == TransportKind::kRtp && !sender.rejected && !match.untouched) {
       if (is_answer_)
-        answer_crypto(sender, receiver, section, keys_offered(match));
+        answer_crypto(match);
       else
         offer_crypto(sender, receiver, section);
     }

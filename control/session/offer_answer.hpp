@@ -81,9 +81,11 @@ class OfferAnswer {
                    const LogicalInterface& interface, AddressFamily family);
   void read_section(Media& media, const sdp::MediaSection& section);
   void decide_mux(Media& sender, Media& receiver) const;
-  void offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
-  void answer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section,
-                     const MediaKeys* offered) const;
+  [[nodiscard]] const MediaDtls* dtls_offered(const Match& match) const;
+  void offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section);
+  void answer_crypto(Match& match);
+  /// Whether the answer to the offerer takes its DTLS.
+  [[nodiscard]] bool may_answer_dtls(const Media& offerer) const;
   void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
   void subscribe(Media& receiver, Media& sender, bool exclusive);
   /// Nobody but `partner` goes on with offer/answer toward `source`.

@@ -105,8 +105,10 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->tos = ports.tos.value_or(call.tos);
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
-  if (media.is_encrypted())
+  if (media.is_encrypted()) {
     plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.is_video ? 1024 : 128);
+    if (media.dtls) plan->dtls = dtls_plan(*media.dtls, media.answered, config_.dtls);
+  }
 
   SourcePlan source;
   source.media = media.id;
@@ -185,6 +187,16 @@ void SessionManager::add_sinks(const Call& call, const Media& media, const PortS
     copy.to = feed.to;
     source.sinks.push_back(copy);
   }
+}
+
+std::shared_ptr<const DtlsIdentity> SessionManager::dtls_identity(Instant now) {
+  constexpr Duration kRotation = 24h;  // DTL-7
+  const bool is_old = !dtls_identity_ || now - dtls_identity_made_ >= kRotation;
+  if (is_old && config_.dtls.backend) {
+    if (auto made = config_.dtls.backend->make_identity()) dtls_identity_ = std::move(made);
+    dtls_identity_made_ = now;
+  }
+  return dtls_identity_;
 }
 
 void SessionManager::sync_plans(Call& call) {

@@ -254,6 +254,10 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (receive) flags.emplace_back("recv");
   if (media.mux_used) flags.emplace_back("rtcp-mux");
   if (media.is_encrypted() && media.keys && media.keys->in) flags.emplace_back("SDES");
+  if (media.is_keyed_by_dtls()) {
+    flags.emplace_back("DTLS-SRTP");
+    flags.emplace_back(media.dtls->role == DtlsRole::kClient ? "DTLS role active" : "DTLS role passive");
+  }
   if (media.rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
@@ -461,16 +465,28 @@ json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
 /// What protects an encrypted media; never the keys (SRT-15).
 json srtp_json(const Media& media, const MediaView& view) {
   const MediaKeys* keys = media.keys.get();
-  const bool keyed = keys != nullptr && keys->in && keys->out;
-  json j = {{"state", keyed ? "keyed" : "no key yet"},
-            {"keyed_by", keyed ? "SDES" : ""},
+  const bool by_lines = keys != nullptr && keys->in && keys->out;
+  const TransportSnapshot::Dtls* handshakes =
+      media.is_keyed_by_dtls() && view.active != nullptr && view.active->dtls ? &*view.active->dtls : nullptr;
+  const DtlsKeys* agreed =
+      handshakes != nullptr && handshakes->front().keys ? &*handshakes->front().keys : nullptr;
+  json j = {{"state", by_lines || agreed != nullptr ? "keyed" : "no key yet"},
+            {"keyed_by", by_lines                   ? "SDES"
+                         : media.is_keyed_by_dtls() ? "DTLS"
+                                                    : ""},
             {"authentication_failures", view.drops[DropReason::kNotAuthentic]},
             {"replays", view.drops[DropReason::kReplayed]}};
-  if (!keyed) return j;
-  j["suite"] = keys->in->suite->name;
-  j["suite_out"] = keys->out->suite->name;
-  j["mki"] = !keys->in->mki.empty();
-  j["keys_of_other_side"] = keys->out_is_relayed;
+  if (media.is_keyed_by_dtls()) {
+    j["dtls_role"] = media.dtls->role == DtlsRole::kClient ? "active" : "passive";
+    j["handshake"] =
+        to_string(handshakes != nullptr ? handshakes->front().state : DtlsChannel::State::kWaiting);
+    if (handshakes != nullptr && !media.mux_used) j["handshake_rtcp"] = to_string(handshakes->back().state);
+  }
+  if (!by_lines && agreed == nullptr) return j;
+  j["suite"] = by_lines ? keys->in->suite->name : row_of(agreed->receive.suite).name;
+  j["suite_out"] = by_lines ? keys->out->suite->name : row_of(agreed->send.suite).name;
+  j["mki"] = by_lines && !keys->in->mki.empty();
+  j["keys_of_other_side"] = by_lines && keys->out_is_relayed;
   j["opportunistic"] = !sdp::parse_protocol(media.protocol).secure;
   json received = json::array();
   json sent = json::array();

@@ -191,6 +191,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
           edit.crypto.push_back(sdp::write_crypto(line, request_.sdes.style));
       }
     }
+    if (media.dtls) edit.dtls = dtls_lines(*media.dtls, is_answer_);
     edit.ptime = section.ptime;
     if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     edit.maxptime = section.maxptime;
@@ -210,6 +211,7 @@ void OfferAnswer::add_sections(std::vector<sdp::SectionEdit>& sections, Media& m
   };
   other.protocol = with(!chosen.secure);
   other.crypto.clear();
+  other.dtls = {};
   if (is_answer_) other.port = 0;  // the party has chosen
   sections.insert(chosen.secure ? sections.end() - 1 : sections.end(), std::move(other));
 }

@@ -6,6 +6,7 @@
 #include "control/sdp/sdes.hpp"
 #include "control/value/value.hpp"
 #include "relay/base/address.hpp"
+#include "relay/base/fingerprint.hpp"
 #include "relay/core/latch/latch.hpp"
 
 #include <array>
@@ -104,6 +105,18 @@ struct Sdes {
   std::vector<std::string> for_offerer;
   /// The offerer's leg keeps its suite if it is offered again.
   bool keeps_suite = false;
+  /// Before DTLS, where both are there.
+  bool is_preferred = false;
+};
+
+/// Keys `DTLS` and `DTLS-fingerprint`, flag `no-tls-id` (NG 9.3).
+struct DtlsWishes {
+  /// In an offer: not offered to the receiver. In an answer: taken from neither side.
+  bool off = false;
+  /// Wait for the offerer where it leaves the choice; unset = as before.
+  std::optional<bool> passive;
+  std::optional<FingerprintHash> hash;
+  bool no_tls_id = false;
 };
 
 /// Key `OSRTP`: encryption on a plain profile if the peer can (RFC 8643).
@@ -191,6 +204,7 @@ struct Request {
   std::string transport_protocol;
   Sdes sdes;
   Osrtp osrtp;
+  DtlsWishes dtls;
   /// Interface of the only party of publish, subscribe request, create, transform.
   std::string interface;
   // Peers whose route chooses the interface.

@@ -220,10 +220,13 @@ void Subscriptions::offer_crypto(Media& media) {
   MediaKeys& keys = media.made_keys();
   keys.offered_to_peer = !is_secure;
   ferry::offer_keys(keys, {}, request_.sdes.policy, {manager_.config_.srtp.legacy_suites, false});
+  const auto identity = manager_.dtls_identity(clock_.now);
+  if (identity && !request_.dtls.off) offer_dtls(media.made_dtls(), request_.dtls, identity);
 }
 
 Result<void, RequestError> Subscriptions::check_crypto(const Media& media,
                                                        const sdp::MediaSection& answer) const {
+  if (takes_dtls(media.dtls.get(), answer, request_, manager_.config_.dtls)) return {};
   return check_answer(answer, sdp::parse_protocol(media.protocol).secure, media.keys.get(),
                       manager_.config_.srtp);
 }
@@ -231,18 +234,32 @@ Result<void, RequestError> Subscriptions::check_crypto(const Media& media,
 void Subscriptions::take_crypto(Media& media, const sdp::MediaSection& answer) {
   if (answer.port == 0 || media.kind != TransportKind::kRtp) return;
   media.protocol = answer.protocol.text;
-  if (media.keys || answer.protocol.secure) take_answer(media.made_keys(), answer);
+  if (takes_dtls(media.dtls.get(), answer, request_, manager_.config_.dtls)) {
+    take_dtls_answer(*media.dtls, sdp::read_dtls(answer));
+    forget_agreement(media.made_keys());
+  } else {
+    if (media.dtls) forget_dtls(*media.dtls);
+    if (media.keys || answer.protocol.secure) take_answer(media.made_keys(), answer);
+  }
   media.settle_encryption();
 }
 
 void Subscriptions::answer_crypto(Media& media, const sdp::MediaSection& offer) {
   if (offer.port == 0 || media.kind != TransportKind::kRtp) return;
   auto lines = usable_crypto(offer);
-  if (offer.protocol.secure || !lines.empty() || media.keys) {
+  auto description = sdp::read_dtls(offer);
+  const bool prefers_lines = request_.sdes.is_preferred && !lines.empty();
+  const bool by_dtls = is_usable(description, manager_.config_.dtls) && !request_.dtls.off && !prefers_lines;
+  if (by_dtls) {
+    note_dtls_offer(media.made_dtls(), std::move(description), request_.dtls);
+    answer_dtls(*media.dtls, request_.dtls, manager_.config_.dtls, manager_.dtls_identity(clock_.now));
+    forget_agreement(media.made_keys());
+  } else if (offer.protocol.secure || !lines.empty() || media.keys) {
     MediaKeys& keys = media.made_keys();
     keys.theirs = std::move(lines);
     answer_offerer(keys, nullptr, request_.sdes);
   }
+  if (!by_dtls && media.dtls) forget_dtls(*media.dtls);
   media.settle_encryption();
 }
 
@@ -289,6 +306,7 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
       if (media.keys->shown.empty() && media.keys->out)
         section.crypto.push_back(sdp::write_crypto(*media.keys->out, request_.sdes.style));
     }
+    if (media.dtls) section.dtls = dtls_lines(*media.dtls, !media.dtls->offered_to_peer);
     section.ptime = section.source->ptime;
     section.maxptime = section.source->maxptime;
     for (const sdp::Attribute& attribute : section.source->attributes) {
@@ -438,8 +456,6 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   if (call == nullptr) return fail(error("Unknown call-ID(s)"));
   const auto sources = select_sources(*call);
   if (!sources) return fail(sources.error());
-  if (sdp::parse_protocol(request_.transport_protocol).dtls)
-    return fail(error("DTLS-SRTP is not supported: " + request_.transport_protocol));
 
   const bool named = request_.to_tag && !request_.to_tag->empty() &&
                      (!request_.by_rtpp_flags || request_.has_flag(Flag::kToTag));

@@ -1,7 +1,10 @@
-// The SHA-1 functions below EVP are the only ones whose state can be stored; OpenSSL 3 marks them old.
+// The SHA-1 functions below EVP are the only ones whose state can be stored, and only EVP_CIPHER_CTX_iv tells
+// where a context has its memory; OpenSSL 3 marks them old.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "relay/srtp/evp_backend.hpp"
+
+#include "relay/base/prefetch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -83,7 +86,7 @@ void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
-/// Of this thread, for all keys of a suite (ADR 0005).
+/// Of this thread, for the keys of a suite that are rarely used.
 EVP_CIPHER_CTX* shared(const SrtpSuiteRow& row, bool seals) {
   thread_local std::array<std::array<Context, 2>, kSrtpSuites.size()> contexts;
   Context& context = contexts[static_cast<std::size_t>(row.suite)][seals ? 1 : 0];
@@ -102,30 +105,43 @@ class SessionKeys {
   SessionKeys(const SrtpSuiteRow& row, const SrtpSessionKeys& keys, bool is_busy)
       : row_(row), key_(keys.key) {
     std::memcpy(salt_.data(), keys.salt.get().data(), keys.salt.size());
+    if (is_busy) keep_context();
     if (row_.is_aead) return;
-    if (is_busy) {
-      counter_.reset(EVP_CIPHER_CTX_new());
-      EVP_EncryptInit_ex2(counter_.get(), ctr_of(row_.key), raw(key_.get().data()), nullptr, nullptr);
-    }
     const Bytes auth = keys.auth.get();
     std::array<unsigned char, SHA_CBLOCK> pad{};
-    const auto start = [&](SHA_CTX& state, unsigned char octet) {
+    const auto behind_pad = [&](unsigned char octet) {
       pad.fill(octet);
       for (std::size_t i = 0; i < auth.size(); ++i) pad[i] ^= std::to_integer<unsigned char>(auth[i]);
+      SHA_CTX state;
       SHA1_Init(&state);
       SHA1_Update(&state, pad.data(), pad.size());
+      return Chain{state.h0, state.h1, state.h2, state.h3, state.h4};
     };
-    start(inner_, 0x36);
-    start(outer_, 0x5c);
+    inner_ = behind_pad(0x36);
+    outer_ = behind_pad(0x5c);
     OPENSSL_cleanse(pad.data(), pad.size());
   }
   ~SessionKeys() {
     OPENSSL_cleanse(salt_.data(), salt_.size());
-    OPENSSL_cleanse(&inner_, sizeof inner_);
-    OPENSSL_cleanse(&outer_, sizeof outer_);
+    OPENSSL_cleanse(inner_.data(), sizeof inner_);
+    OPENSSL_cleanse(outer_.data(), sizeof outer_);
   }
   SessionKeys(const SessionKeys&) = delete;
   SessionKeys& operator=(const SessionKeys&) = delete;
+
+  /// Begins to fetch the context. OpenSSL tells where its IV is; the key schedule lies around it (3.0), and
+  /// a wrong guess costs time only.
+  void prefetch_context() const noexcept {
+    constexpr std::size_t kOuter = 192;
+    constexpr std::size_t kBefore = 192;
+    constexpr std::size_t kCounterMode = 320;
+    constexpr std::size_t kGcm = 832;
+    if (!context_) return;
+    prefetch_octets(context_.get(), kOuter);
+    prefetch_octets(iv_, row_.is_aead ? kGcm : kCounterMode, row_.is_aead ? kBefore / 2 : kBefore);
+  }
+  /// Octets of this that a packet needs.
+  static constexpr std::size_t kTouched = 128;
 
   /// RFC 3711 §4.1.1. Encrypts and decrypts.
   void counter_mode(MutableBytes data, Ssrc ssrc, std::uint64_t index) noexcept {
@@ -134,19 +150,18 @@ class SessionKeys {
     put(iv, 4, ssrc.value, 4);
     put(iv, 8, index, 6);
     int written = 0;
-    EVP_CIPHER_CTX* context = counter_ ? counter_.get() : shared(row_, true);
-    const unsigned char* key = counter_ ? nullptr : raw(key_.get().data());
-    EVP_EncryptInit_ex2(context, nullptr, key, iv.data(), nullptr);
+    EVP_CIPHER_CTX* context = begin(true, iv);
     EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size()));
   }
 
   /// HMAC-SHA1 over the parts (RFC 2104).
   void tag(Bytes first, Bytes second, std::array<unsigned char, SHA_DIGEST_LENGTH>& out) const noexcept {
-    SHA_CTX state = inner_;
+    SHA_CTX state;
+    resume(state, inner_);
     SHA1_Update(&state, first.data(), first.size());
     SHA1_Update(&state, second.data(), second.size());
     SHA1_Final(out.data(), &state);
-    state = outer_;
+    resume(state, outer_);
     SHA1_Update(&state, out.data(), out.size());
     SHA1_Final(out.data(), &state);
   }
@@ -161,8 +176,7 @@ class SessionKeys {
   }
   void gcm_seal(Bytes first, Bytes second, MutableBytes data, const Iv& iv, std::byte* tag) noexcept {
     int written = 0;
-    EVP_CIPHER_CTX* context = shared(row_, true);
-    EVP_EncryptInit_ex2(context, nullptr, raw(key_.get().data()), iv.data(), nullptr);
+    EVP_CIPHER_CTX* context = begin(true, iv);
     EVP_EncryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size()));
     if (!second.empty())
       EVP_EncryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size()));
@@ -176,8 +190,7 @@ class SessionKeys {
     plain.resize(std::max(plain.size(), data.size() + 16));
     int written = 0;
     int last = 0;
-    EVP_CIPHER_CTX* context = shared(row_, false);
-    EVP_DecryptInit_ex2(context, nullptr, raw(key_.get().data()), iv.data(), nullptr);
+    EVP_CIPHER_CTX* context = begin(false, iv);
     EVP_DecryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size()));
     if (!second.empty())
       EVP_DecryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size()));
@@ -192,12 +205,40 @@ class SessionKeys {
   }
 
  private:
+  /// Of SHA-1 after one block: all that its state is then.
+  using Chain = std::array<SHA_LONG, 5>;
+  static void resume(SHA_CTX& state, const Chain& chain) noexcept {
+    SHA1_Init(&state);
+    state.h0 = chain[0];
+    state.h1 = chain[1];
+    state.h2 = chain[2];
+    state.h3 = chain[3];
+    state.h4 = chain[4];
+    state.Nl = SHA_CBLOCK * 8;
+  }
+  void keep_context() {
+    context_.reset(EVP_CIPHER_CTX_new());
+    const Iv none{};
+    EVP_EncryptInit_ex2(context_.get(), row_.is_aead ? gcm_of(row_.key) : ctr_of(row_.key),
+                        raw(key_.get().data()), none.data(), nullptr);
+    iv_ = EVP_CIPHER_CTX_iv(context_.get());
+  }
+  /// A context with the key, ready for a packet.
+  EVP_CIPHER_CTX* begin(bool seals, const Iv& iv) noexcept {
+    EVP_CIPHER_CTX* context = context_ ? context_.get() : shared(row_, seals);
+    const unsigned char* key = context_ ? nullptr : raw(key_.get().data());
+    EVP_CipherInit_ex2(context, nullptr, key, iv.data(), seals ? 1 : 0, nullptr);
+    return context;
+  }
+
+  // What each packet needs, in few cache lines.
   const SrtpSuiteRow& row_;
+  Context context_;           // of a busy protocol, with its key
+  const void* iv_ = nullptr;  // in memory of `context_`
   Salt salt_{};
+  Chain inner_{};  // of the HMAC
+  Chain outer_{};
   SecretBytes<32> key_;
-  Context counter_;  // counter mode of a busy protocol, with its key
-  SHA_CTX inner_{};
-  SHA_CTX outer_{};
 };
 
 class EvpCipher final : public SrtpCipher {
@@ -211,6 +252,13 @@ class EvpCipher final : public SrtpCipher {
   }
 
   [[nodiscard]] std::size_t rtp_overhead() const noexcept override { return row_.rtp_tag + mki_.size(); }
+
+  void prefetch(SrtpFetch step) const noexcept override {
+    if (step == SrtpFetch::kSession)
+      prefetch_octets(this, sizeof *this - sizeof rtp_ - sizeof rtcp_ + SessionKeys::kTouched);
+    else
+      rtp_.prefetch_context();
+  }
 
   bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
                 std::uint64_t index) noexcept override {

@@ -1,6 +1,7 @@
 // A worker's transports and what it keeps for each of them.
 #pragma once
 
+#include "relay/base/prefetch.hpp"
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
@@ -51,6 +52,8 @@ struct TransportEntry {
   std::unique_ptr<Offloaded> offloaded;
   /// Before that its media is not offered to the kernel.
   Instant offer_after{};
+  /// When its handshakes have their turn; unset: they wait for the peer.
+  Instant due{};
   /// Made for those whose party gets something else than what the other one sends.
   std::unique_ptr<OutputStage> output;
 
@@ -73,14 +76,9 @@ class TransportTable {
   [[nodiscard]] TransportEntry* at(std::size_t slot) const noexcept {
     return slot < entries_.size() ? entries_[slot].get() : nullptr;
   }
-  /// Has the lines of it that every packet needs on their way into the cache.
-  void prefetch(std::size_t slot) const noexcept {
-    constexpr std::size_t kLine = 64;
-    constexpr std::size_t kLines = 4;
-    const auto* entry = reinterpret_cast<const std::byte*>(at(slot));
-    if (entry == nullptr) return;
-    for (std::size_t i = 0; i < kLines; ++i) __builtin_prefetch(entry + i * kLine);
-  }
+  /// Octets of an entry that every packet needs.
+  static constexpr std::size_t kFetched = 256;
+  void prefetch(std::size_t slot) const noexcept { prefetch_octets(at(slot), kFetched); }
   void put(TransportId id, std::unique_ptr<TransportEntry> entry) {
     if (id.slot >= entries_.size()) entries_.resize(id.slot + 1);
     if (!entries_[id.slot]) ++size_;

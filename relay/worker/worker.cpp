@@ -3,8 +3,10 @@
 #include "relay/base/ensure.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/core/rtp/rtp.hpp"
+#include "relay/worker/fetch_ahead.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include <unistd.h>
 
@@ -26,30 +28,6 @@ void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
   if (!view) return;
   std::ranges::fill(rtp.subspan(view->header_size, view->payload.size()), static_cast<std::byte>(octet));
-}
-
-/// What the packets behind the first one of `packets` will need of their transports: with a thousand streams
-/// none of it is in the cache. Each step finds what the one before has fetched.
-void prefetch(const TransportTable& table, std::span<const PacketBuffer> packets) noexcept {
-  constexpr std::size_t kEntry = 6;
-  constexpr std::size_t kPlan = 4;
-  constexpr std::size_t kSources = 2;
-  const auto slot_of = [&](std::size_t ahead) {
-    return static_cast<std::size_t>(packets[ahead]->cookie >> 1);
-  };
-  if (packets.size() > kEntry) table.prefetch(slot_of(kEntry));
-  if (packets.size() > kPlan) {
-    if (const TransportEntry* entry = table.at(slot_of(kPlan))) {
-      __builtin_prefetch(&entry->state.plan());
-      __builtin_prefetch(&entry->state.plan().sources);
-    }
-  }
-  if (packets.size() > kSources) {
-    if (const TransportEntry* entry = table.at(slot_of(kSources))) {
-      __builtin_prefetch(entry->state.plan().sources.data());
-      __builtin_prefetch(entry->state.flight(), 1);
-    }
-  }
 }
 
 void count_quality(QualityTotals& totals, const Transport::Report& report) noexcept {
@@ -95,7 +73,7 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
   totals_.thread_id.store(gettid(), std::memory_order_relaxed);
   io_->enter_thread();
   while (!stop.load(std::memory_order_relaxed)) {
-    Instant latest = io_->now() + 1s;
+    Instant latest = waiting_.empty() ? io_->now() + 1s : io_->now();
     if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
     io_->wait(offloader_ ? offloader_->next_turn(latest) : latest);
     bump(totals_.wakeups);
@@ -107,7 +85,7 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
 
 void Worker::run_until_idle() noexcept {
   run_commands();
-  while (run_once() > 0) {
+  while (run_once() > 0 || !waiting_.empty()) {
   }
 }
 
@@ -129,13 +107,15 @@ std::size_t Worker::run_once() noexcept {
     const Instant now = io_->now();
     if (batching_ != nullptr) open_batch(count, now);
     for (std::size_t i = 0; i < count; ++i) {
-      prefetch(table_, std::span(received_).first(count).subspan(i));
+      if (batching_ == nullptr) fetch_ahead(table_, std::span(received_).first(count).subspan(i));
       const bool is_opened = batching_ != nullptr && opened_[i].origin.key != 0;
       on_packet(std::move(received_[i]), now, is_opened ? &opened_[i] : nullptr);
     }
     flush();
   }
   note_problems(io_->now());
+  handshakes_ = 0;
+  if (!waiting_.empty()) run_handshakes(io_->now());
   if (!turns_.empty()) play(io_->now());
   if (offloader_) {
     offloader_->install_offered(io_->now());
@@ -161,6 +141,7 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
+  if (placed.state.plan().dtls) drive(placed, io_->now());
   pass_events(placed, io_->now());
 }
 
@@ -173,6 +154,8 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
     if (port.is_open()) io_->detach(port);
   }
   entry->held.reset();  // buffers belong to this worker's engine
+  entry->state.leave_worker();
+  entry->due = {};
   auto taken = table_.take(id);
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
   return taken;
@@ -192,6 +175,7 @@ void Worker::execute(UpdatePlan& command) {
   if (offloader_) offloader_->before_plan(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), io_->now());
   note_backend(entry->state.plan());
+  if (entry->state.plan().dtls) drive(*entry, io_->now());
   if (offloader_) offloader_->reconsider(*entry);
 }
 
@@ -307,6 +291,11 @@ void Worker::play(Instant now) noexcept {
     const Turn turn = turns_.top();
     turns_.pop();
     TransportEntry* entry = table_.find(turn.id);
+    if (entry != nullptr && turn.number == 0) {
+      entry->due = {};
+      drive(*entry, now);
+      continue;
+    }
     if (entry == nullptr || !entry->hears_prompt() || entry->output->player->number != turn.number) continue;
     play_next(*entry, now);
     if (entry->hears_prompt()) turns_.push({entry->output->player->next, turn.id, turn.number});
@@ -400,6 +389,7 @@ void Worker::drop(TransportEntry& entry, DropReason reason) noexcept {
 void Worker::open_batch(std::size_t count, Instant now) noexcept {
   std::size_t works = 0;
   for (std::size_t i = 0; i < count; ++i) {
+    fetch_ahead(table_, std::span(received_).first(count).subspan(i));
     opened_[i] = {};
     const PacketBuffer& packet = received_[i];
     const TransportEntry* entry = table_.at(static_cast<std::size_t>(packet->cookie >> 1));
@@ -443,6 +433,10 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     return;
   }
   packet->srtp_key = 0;
+  if (entry.state.plan().dtls && classify(packet.data()) == DatagramClass::kDtls) {
+    on_handshake(entry, component, packet->remote, packet.data(), now);
+    return;
+  }
   if (entry.state.is_protected()) {
     std::size_t size = 0;
     SrtpOrigin origin;
@@ -471,6 +465,83 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     judge(entry, component, std::move(packet), now, 0);
   }
   pass_events(entry, now);
+}
+
+namespace {
+
+/// Handshakes leave as packets of their own do, but for protection and statistics of media.
+class FromEntry final : public PortOutput {
+ public:
+  FromEntry(PacketIo& io, const TransportEntry& entry) : io_(io), entry_(entry) {}
+  void send(Component via, const Endpoint& to, Bytes datagram) noexcept override {
+    const PortHandle port = entry_.ports[static_cast<std::size_t>(via)];
+    PacketBuffer packet = port.is_open() ? io_.allocate() : PacketBuffer{};
+    if (!packet || datagram.size() > packet.space().size()) return;
+    std::ranges::copy(datagram, packet.space().begin());
+    packet.set_data_size(datagram.size());
+    packet->remote = to;
+    packet->via = port;
+    packet->to_locked_peer = false;
+    SendError error{};  // whoever waits for an answer asks again
+    io_.send({&packet, 1}, {&error, 1});
+  }
+
+ private:
+  PacketIo& io_;
+  const TransportEntry& entry_;
+};
+
+}  // namespace
+
+void Worker::on_handshake(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
+                          Instant now) noexcept {
+  FromEntry out(*io_, entry);
+  DropReason reason = DropReason::kNone;
+  try {
+    if (handshakes_ >= kHandshakesATurn && waiting_.size() < kMostWaiting) {
+      waiting_.push_back({entry.state.id(), component, from, {datagram.begin(), datagram.end()}});
+      return;
+    }
+    ++handshakes_;
+    reason = entry.state.on_dtls(component, from, datagram, {dtls_budget_, out, now, *own_});
+  } catch (const std::bad_alloc&) {
+    drop(entry, DropReason::kNoBuffer);  // the peer sends again (C-12)
+    return;
+  }
+  if (reason != DropReason::kNone) {
+    count_drops(totals_, reason);
+    bump(interface_of(entry).ingress.errors);
+    entry.state.note_refusal(component, from, datagram, reason, now);
+  }
+  witness(entry, component, from, datagram, datagram.size(), false, reason, now);
+  drive(entry, now);
+  pass_events(entry, now);
+}
+
+void Worker::run_handshakes(Instant now) noexcept {
+  while (!waiting_.empty() && handshakes_ < kHandshakesATurn) {
+    const Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (TransportEntry* entry = table_.find(next.id))
+      on_handshake(*entry, next.component, next.from, next.datagram, now);
+  }
+}
+
+void Worker::drive(TransportEntry& entry, Instant now) noexcept {
+  constexpr Duration kAgain = 100ms;
+  FromEntry out(*io_, entry);
+  std::optional<Instant> due;
+  try {
+    entry.state.drive({dtls_budget_, out, now, *own_});
+    due = entry.state.due(now);
+    pass_events(entry, now);
+  } catch (const std::bad_alloc&) {
+    due = now + kAgain;  // there may be memory then (C-12)
+  }
+  // One turn is waited for at a time; an earlier one comes before it.
+  if (!due || (entry.due != Instant{} && entry.due <= *due)) return;
+  entry.due = *due;
+  turns_.push({*due, entry.state.id(), 0});
 }
 
 void Worker::judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,

@@ -13,6 +13,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -181,6 +182,13 @@ class Worker {
   void execute(StopPrompt& command);
   void execute(std::monostate&) {}
 
+  /// A handshake's datagram; with more of them than a turn may take, it waits.
+  void on_handshake(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
+                    Instant now) noexcept;
+  /// Those that waited.
+  void run_handshakes(Instant now) noexcept;
+  /// Begins the handshakes of a transport, or goes on with them.
+  void drive(TransportEntry& entry, Instant now) noexcept;
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
   std::unique_ptr<TransportEntry> take(TransportId id);
   void on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
@@ -257,15 +265,28 @@ class Worker {
   std::array<PacketBuffer, kBatch> outgoing_;
   std::array<Outgoing, kBatch> outgoing_meta_{};
   std::size_t outgoing_count_ = 0;
-  /// When a player wants to go on. Entries of players that are gone come up once and go.
+  /// When a player or a handshake wants to go on. Entries of players that are gone come up once and go.
   struct Turn {
     Instant at;
     TransportId id;
-    std::uint64_t number;
+    std::uint64_t number;  // of the player; 0: a handshake
     bool operator>(const Turn& other) const { return at > other.at; }
   };
   std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns_;
   std::uint64_t next_player_ = 1;
+
+  /// Asymmetric cryptography takes as long as a hundred packets: media goes first.
+  static constexpr std::size_t kHandshakesATurn = 4;
+  static constexpr std::size_t kMostWaiting = 4096;
+  struct Waiting {
+    TransportId id;
+    Component component = Component::kRtp;
+    Endpoint from;
+    std::vector<std::byte> datagram;
+  };
+  DtlsBudget dtls_budget_;
+  std::deque<Waiting> waiting_;
+  std::size_t handshakes_ = 0;  // in this turn
 };
 
 }  // namespace ferry

@@ -56,7 +56,7 @@ class Phone:
         with open(os.path.join(folder, "config"), "w") as f:
             f.write(f"module_path {MODULES}\nsip_listen {address}:5060\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
                     f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports 16000-16100\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"
-                    "module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\n"
+                    "module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\n"
                     "module_app account.so\nmodule_app menu.so\n")
         media = f";mediaenc={encryption}" if encryption else ""
         with open(os.path.join(folder, "accounts"), "w") as f:
@@ -105,6 +105,9 @@ def phones(lab, relay, caller, callee, called):
     heard = (alice.hears(), bob.hears())
     wanted = ["plain" if not side else "A" for side in (caller, callee)]
     good = near(heard[0], BOB_HZ) and near(heard[1], ALICE_HZ) and all(s.startswith(w) for s, w in zip(suites, wanted))
+    for side, secured in zip((caller, callee), seen):
+        if side.startswith("dtls"):
+            good = good and secured["keyed_by"] == "DTLS" and secured["handshake"] == "ready"
     check(good and not any(d.get("not-authentic") or d.get("replayed") for d in drops),
           f"baresip: {what}: caller hears {heard[0]} Hz, callee {heard[1]} Hz, {suites[0]} and {suites[1]}, dropped {drops}")
     for name in ("alice", "bob"):
@@ -202,7 +205,9 @@ def main():
                 suites = (("AES_CM_128_HMAC_SHA1_80", None), ("AES_CM_128_HMAC_SHA1_32", "AES_CM_128_HMAC_SHA1_80"), (None, "AES_CM_128_HMAC_SHA1_32"),
                           ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80"))
                 between = (("srtp-mand", "", "plain"), ("srtp-mand", "srtp-mand", "same"), ("", "srtp-mand", "encrypted"), ("srtp-mandf", "srtp-mand", "encrypted"),
-                           ("srtp", "srtp", "same"))  # the last one is RFC 8643
+                           ("srtp", "srtp", "same"),  # RFC 8643
+                           # DTLS: an offerer whom the relay calls, an answerer who begins, and both
+                           ("dtls_srtp", "", "plain"), ("", "dtls_srtp", "dtls"), ("dtls_srtp", "dtls_srtp", "dtls"), ("dtls_srtp", "srtp-mand", "encrypted"))
                 for number, (a, b) in enumerate(suites[:2] if arguments.short else suites):
                     streams(lab, relay, number, a, b)
                 for each in between[:2] if arguments.short else between:

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator" "$work/frames"
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator" "$work/frames" "$work/dtls"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
   /metrics /health/ready "/api/v1/calls?sort=loss&limit=3" "/api/v1/explain/c?packets=true" /api/v1/stats \
@@ -36,6 +36,8 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             if isinstance(request.get("sdp"), str):
                 open(f"{sys.argv[2]}/sdp/{n}", "w").write(request["sdp"])
                 for line in request["sdp"].splitlines():
+                    if line.startswith("a=fingerprint:"):
+                        open(f"{sys.argv[2]}/dtls/{n}", "w").write(line[14:])
                     if line.startswith("a=crypto:"):
                         open(f"{sys.argv[2]}/srtp/{n}", "w").write(line[9:])
         if isinstance(step.get("send"), dict) and "{{" not in str(step["send"].get("SSRC")):

@@ -1,5 +1,6 @@
 #include "tests/support/world.hpp"
 
+#include "relay/dtls/openssl_dtls.hpp"
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "relay/io/sim/sim_network.hpp"
@@ -27,6 +28,7 @@ IpAddress address(std::string_view text) { return IpAddress::parse(text).value()
 
 SessionConfig with_srtp(SessionConfig session) {
   if (!session.srtp.backend) session.srtp.backend = std::make_shared<EvpBackend>();
+  if (!session.dtls.backend) session.dtls.backend = std::make_shared<OpenSslDtls>();
   return session;
 }
 

@@ -15,6 +15,7 @@
 #include "control/protocol/udp_listener.hpp"
 #include "recorder/recorder.hpp"
 #include "relay/bpf/bpf_engine.hpp"
+#include "relay/dtls/openssl_dtls.hpp"
 #include "relay/io/portable/socket_address.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/engine.hpp"
@@ -211,6 +212,12 @@ std::string_view describe(TransportEvent event) {
       return "encrypted packets that do not authenticate are refused: another key, or forged";
     case TransportEvent::kKeyWearsOut:
       return "its key has protected nine tenths of what one key may: it needs a new one";
+    case TransportEvent::kDtlsReady:
+      return "its DTLS handshake is complete";
+    case TransportEvent::kDtlsMismatch:
+      return "its DTLS certificate is not the signalled one: no media is exchanged";
+    case TransportEvent::kDtlsFailed:
+      return "its DTLS handshake failed";
     case TransportEvent::kDtmf:
     case TransportEvent::kPromptEnded:
     case TransportEvent::kCount:
@@ -293,8 +300,9 @@ std::vector<std::string> system_interfaces_of(const IpAddress& address) {
   return names;
 }
 
-SessionConfig with_srtp(const Config& config) {
+SessionConfig with_keys(const Config& config) {
   SessionConfig session = config.session;
+  session.dtls.backend = std::make_shared<OpenSslDtls>();
   session.srtp.backend = make_srtp_backend(config.srtp_backend);
   return session;
 }
@@ -312,7 +320,7 @@ class Daemon {
         bpf_(make_offload(std::move(helper))),
         recorder_(make_recorder()),
         plane_(make_workers(), true),
-        manager_(with_srtp(config), interfaces_, plane_, engine_->provider(), make_listener(),
+        manager_(with_keys(config), interfaces_, plane_, engine_->provider(), make_listener(),
                  recorder_.get()),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control),

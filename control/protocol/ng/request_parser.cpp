@@ -1,6 +1,7 @@
 #include "control/protocol/ng/request_parser.hpp"
 
 #include "control/protocol/ng/rtpp_flags.hpp"
+#include "control/sdp/dtls.hpp"
 
 #include <algorithm>
 #include <array>
@@ -148,7 +149,7 @@ void sdes_word(Request& request, std::string_view word) {
   } else if (name == "static") {
     sdes.keeps_suite = true;
   } else if (name == "prefer" || name == "priority") {
-    // The other way to key is DTLS, which is not there yet.
+    sdes.is_preferred = true;
   } else if (name.starts_with("no-")) {
     sdes.policy.without.emplace_back(behind("no-"));
   } else if (name.starts_with("only-")) {
@@ -159,6 +160,27 @@ void sdes_word(Request& request, std::string_view word) {
     sdes.for_offerer = names_of(behind("offerer-pref:"));
   } else {
     request.unknown_flags.push_back("sdes-" + name);
+  }
+}
+
+void dtls_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  if (name == "off" || name == "no" || name == "disable" || name == "disabled") {
+    request.dtls.off = true;
+  } else if (name == "passive" || name == "active") {
+    request.dtls.passive = name == "passive";
+  } else {
+    request.unknown_flags.push_back("dtls-" + name);
+  }
+}
+
+void fingerprint_word(Request& request, const Value& value) {
+  if (const auto* text = value.string()) {
+    if (const auto hash = sdp::parse_hash(*text)) {
+      request.dtls.hash = hash;
+    } else {
+      request.unknown_flags.push_back("dtls-fingerprint=" + normalise(*text));
+    }
   }
 }
 
@@ -534,9 +556,9 @@ constexpr KeyRow kKeys[] = {
   {"delay-buffer", nullptr, C::kCodecs, "delay of audio"},
   {"audio-player", nullptr, C::kPlayback, "mixing player"},
   {"player", nullptr, C::kPlayback, "mixing player"},
-  {"dtls", nullptr, C::kIce, "DTLS"},
-  {"dtls-reverse", nullptr, C::kIce, "DTLS"},
-  {"dtls-fingerprint", nullptr, C::kIce, "DTLS"},
+  {"dtls", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "off: in an offer not offered to the far side, in an answer not taken; passive, active: who begins where the offerer leaves the choice"},
+  {"dtls-reverse", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "same as DTLS"},
+  {"dtls-fingerprint", fingerprint_word, C::kNow, "hash of the fingerprint that is shown: SHA-1, SHA-224, SHA-256 (default), SHA-384, SHA-512"},
   {"ice", nullptr, C::kIce, "ICE"},
   {"ice-lite", nullptr, C::kIce, "ICE"},
   {"sdes", [](Request& r, const Value& v) { each_word(v, [&](auto w) { sdes_word(r, w); }); }, C::kNow, "off, no-SUITE, only-SUITE, nonew, order:S1;S2, offerer_pref:S1;S2, pad, lifetime, static, prefer; leaving out encryption or authentication is refused (SRT-12)"},
@@ -637,7 +659,8 @@ constexpr FlagRow kFlags[] = {
   {"ice-reject", nullptr, false, C::kIce, ""},
   {"reject-ice", nullptr, false, C::kIce, ""},
   {"webrtc", nullptr, false, C::kIce, ""},
-  {"no-tls-id", nullptr, false, C::kIce, ""},
+  {"no-tls-id", [](Request& r, std::string_view) { r.dtls.no_tls_id = true; }, false, C::kNow, "no a=tls-id"},
+  {"dtls-", dtls_word, true, C::kNow, "as DTLS"},
   {"bundle-", nullptr, true, C::kIce, ""},
   {"sdes-", sdes_word, true, C::kNow, "as SDES"},
   {"osrtp-", osrtp_word, true, C::kNow, "as OSRTP"},

@@ -1,6 +1,7 @@
 // What control decided about one transport. Immutable, swapped whole; state lives in `Transport`.
 #pragma once
 
+#include "relay/core/dtls/dtls.hpp"
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
@@ -151,6 +152,8 @@ struct TransportPlan {
   std::vector<SourcePlan> sources;
   /// Null: plain RTP. Two plans are different if they do not share it, even if its keys are the same.
   std::shared_ptr<const SrtpPlan> srtp;
+  /// Keys come by DTLS: those of `srtp` are then none. Null: they do not.
+  std::shared_ptr<const DtlsPlan> dtls;
 
   bool operator==(const TransportPlan&) const = default;
 };

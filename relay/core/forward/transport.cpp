@@ -10,8 +10,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kKeyDrain = 2s;          // SRT-6
-constexpr std::size_t kKeptKeys = 8;        // SRT-6, SRT-9: of earlier agreements
 constexpr Duration kUnverifiedTime = 10s;   // LAT-12
 constexpr Duration kEventInterval = 10s;    // LIM-4
 constexpr Duration kRestTime = 10s;         // PRT-2
@@ -21,12 +19,6 @@ constexpr RateLimit kRtcpLimit{50, 0};      // RTC-2; the octet share follows fr
 constexpr std::uint32_t kRtcpFloor = 2000;  // octets/s, RTC-2
 
 using Decision = Latch::Judgement::Decision;
-
-/// Of whoever sent an RTP or RTCP packet; 0 if it is too short to say.
-Ssrc ssrc_of(Bytes packet, bool is_rtcp) noexcept {
-  const std::size_t at = is_rtcp ? 4 : 8;
-  return Ssrc{packet.size() < at + 4 ? 0 : read_u32(packet, at)};
-}
 
 /// ITU-T T.38 §9.1: sequence number, then the primary IFP packet as an open type with its length.
 bool is_udptl(Bytes datagram) noexcept {
@@ -56,200 +48,6 @@ Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
   follow_keys(now);
 }
 
-void Transport::follow_keys(Instant now) {
-  // Plain for a while is a plan without keys: what the earlier ones have seen is not forgotten.
-  static const SrtpPlan kNoKeys;
-  if (!plan_->srtp && !protection_) return;
-  const SrtpPlan* plan = plan_->srtp ? plan_->srtp.get() : &kNoKeys;
-  if (!protection_) protection_ = std::make_unique<Protection>();
-  auto& incoming = protection_->incoming;
-  // What has run out is kept for its replay list, in case its key comes back.
-  while (incoming.size() > kKeptKeys) {
-    const auto oldest = std::ranges::find_if(incoming.rbegin(), incoming.rend(), [&](const auto& each) {
-      return each.until != Instant{} && now >= each.until;
-    });
-    if (oldest == incoming.rend()) break;
-    incoming.erase(std::next(oldest).base());
-  }
-  // SRT-6: the same key keeps its counters and replay lists, another one runs out.
-  for (auto& each : incoming) {
-    if (std::ranges::find(plan->receive, each.key) != plan->receive.end())
-      each.until = {};
-    else if (each.until == Instant{})
-      each.until = now + kKeyDrain;
-  }
-  for (const SrtpMasterKey& key : plan->receive) {
-    if (std::ranges::find(incoming, key, &Protection::Incoming::key) != incoming.end()) continue;
-    if (auto cipher = plan->backend->make(key)) {
-      // The newest is tried first.
-      incoming.insert(incoming.begin(),
-                      {key, SrtpReceiver(std::move(cipher), plan->window), {}, ++protection_->last_number});
-    }
-  }
-  protection_->is_reflected =
-      plan->send && std::ranges::find_if(incoming, [&](const auto& each) {
-                      return each.key.key == plan->send->key && each.key.salt == plan->send->salt;
-                    }) != incoming.end();
-  if (protection_->sender && protection_->key == plan->send) return;
-  auto& former = protection_->former;
-  if (protection_->sender) former.emplace_back(*protection_->key, std::move(protection_->sender));
-  protection_->key = plan->send;
-  if (!plan->send) return;
-  const auto back = std::ranges::find_if(former, [&](const auto& each) { return each.first == *plan->send; });
-  if (back != former.end()) {
-    protection_->sender = std::move(back->second);
-    former.erase(back);
-    return;
-  }
-  if (former.size() > kKeptKeys) former.erase(former.begin());
-  if (auto cipher = plan->backend->make(*plan->send))
-    protection_->sender = std::make_unique<SrtpSender>(std::move(cipher), plan->window);
-}
-
-DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
-                                const SrtpOpened* opened) noexcept {
-  size = datagram.size();
-  const DatagramClass kind = classify(datagram);
-  if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
-    return DropReason::kNone;
-  const auto refuse = [&](DropReason reason) {
-    drop(component, reason);
-    return reason;
-  };
-  // The cheap check first: nobody but the peer, and whoever may become it, is worth a checksum.
-  if (is_foreign(component, from, now)) {
-    note(TransportEvent::kForeignSource);
-    return refuse(DropReason::kForeignSource);
-  }
-  if (!protection_) return refuse(DropReason::kNoKey);
-  // Our own packet, sent back.
-  if (protection_->is_reflected && protection_->sender &&
-      protection_->sender->knows(ssrc_of(datagram, kind == DatagramClass::kRtcp)))
-    return refuse(DropReason::kReplayed);
-  bool any = false;
-  SrtpResult result = SrtpResult::kNotAuthentic;
-  for (auto& each : protection_->incoming) {
-    if (each.until != Instant{} && now >= each.until) continue;
-    any = true;
-    if (opened != nullptr && opened->origin.key != each.number) continue;
-    SrtpResult now_found{};
-    if (opened != nullptr) {
-      now_found = each.receiver.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
-      size = opened->size;
-    } else {
-      now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
-                                              : each.receiver.open_rtcp(datagram, size);
-    }
-    if (now_found != SrtpResult::kNotAuthentic) result = now_found;
-    if (result != SrtpResult::kOk) continue;
-    origin = {each.receiver.opened_index(), each.number};
-    break;
-  }
-  if (!any) return refuse(DropReason::kNoKey);
-  switch (result) {
-    case SrtpResult::kOk:
-      break;
-    case SrtpResult::kReplayed:
-      return refuse(DropReason::kReplayed);
-    case SrtpResult::kTooManySsrcs:
-    case SrtpResult::kKeyExhausted:
-      return refuse(DropReason::kKeyExhausted);
-    case SrtpResult::kMalformed:
-      return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
-    case SrtpResult::kNotAuthentic:
-    case SrtpResult::kNoRoom:
-      note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
-      if (kind == DatagramClass::kRtp) look_for_roll_over(datagram, now);
-      return refuse(DropReason::kNotAuthentic);
-  }
-  if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
-  return latch_[index(component)].lock_authenticated(from, now, own) ? DropReason::kNone
-                                                                     : refuse(DropReason::kForbiddenSource);
-}
-
-void Transport::look_for_roll_over(Bytes datagram, Instant now) {
-  constexpr Duration kInterval = 1s;  // a forger must not make us work
-  if (protection_->roll_over_tried != Instant{} && now - protection_->roll_over_tried < kInterval) return;
-  protection_->roll_over_tried = now;
-  for (const auto& each : protection_->incoming) {
-    const auto other = each.receiver.find_roll_over(datagram);
-    Evidence* evidence = other ? made_evidence() : nullptr;
-    if (evidence == nullptr) continue;
-    evidence->roll_over = {other->expected, other->used, Ssrc{read_u32(datagram, 8)}, now};
-    return;
-  }
-}
-
-bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
-  const Latch& latch = latch_[index(component)];
-  return latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now);
-}
-
-bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                  Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept {
-  if (!protection_ || plan_->kind != TransportKind::kRtp || classify(datagram) != DatagramClass::kRtp ||
-      is_foreign(component, from, now))
-    return false;
-  for (const auto& each : protection_->incoming) {
-    if (each.until != Instant{} || !each.receiver.prepare_rtp(datagram, work)) continue;
-    opened.origin = {work.index, each.number};
-    return true;
-  }
-  return false;
-}
-
-bool Transport::relays_key_of(const Transport& source) const noexcept {
-  if (plan_->srtp == nullptr || !plan_->srtp->send_is_relayed || !source.protection_) return false;
-  return std::ranges::any_of(source.protection_->incoming,
-                             [&](const auto& each) { return each.key == plan_->srtp->send; });
-}
-
-DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size, const Transport* source,
-                              SrtpOrigin origin, SrtpWork* later) noexcept {
-  if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
-  if (!protection_ || !protection_->sender) return DropReason::kNoKey;
-  SrtpSender& sender = *protection_->sender;
-  if (protection_->is_reflected && std::ranges::any_of(protection_->incoming, [&](const auto& each) {
-        return each.key.key == protection_->key->key &&
-               each.receiver.knows(ssrc_of(space.first(size), is_rtcp));
-      }))
-    return DropReason::kSharedKey;
-  std::optional<std::uint64_t> index;  // chosen by the sender
-  if (source != nullptr && relays_key_of(*source)) {
-    // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.
-    const auto& known = source->protection_->incoming;
-    const auto under = std::ranges::find(known, origin.key, &Protection::Incoming::number);
-    if (under == known.end() || under->key != protection_->key) return DropReason::kSharedKey;
-    index = origin.index;
-  }
-  SrtpResult result{};
-  if (is_rtcp) {
-    result = index ? sender.seal_rtcp_as(space, size, static_cast<std::uint32_t>(*index))
-                   : sender.seal_rtcp(space, size);
-  } else if (later != nullptr) {
-    result = sender.prepare_rtp(space, size, index, *later);
-    if (result == SrtpResult::kOk) size += later->cipher->rtp_overhead();
-  } else {
-    result = index ? sender.seal_rtp_as(space, size, *index) : sender.seal_rtp(space, size);
-  }
-  if (sender.wears_out()) note(TransportEvent::kKeyWearsOut);
-  switch (result) {
-    case SrtpResult::kOk:
-      return DropReason::kNone;
-    case SrtpResult::kReplayed:
-      return DropReason::kReplayed;
-    case SrtpResult::kTooManySsrcs:
-    case SrtpResult::kKeyExhausted:
-      return DropReason::kKeyExhausted;
-    case SrtpResult::kMalformed:
-    case SrtpResult::kNotAuthentic:
-    case SrtpResult::kNoRoom:
-      break;
-  }
-  return DropReason::kTooLong;
-}
-
 void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now) {
   const auto old = std::exchange(plan_, std::move(plan));
   if (plan_->learning_epoch != old->learning_epoch) {
@@ -266,7 +64,8 @@ void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now)
     latch_[1].update(plan_->rtcp_latch);
   }
   rebuild_sources(*old);
-  if (plan_->srtp != old->srtp) follow_keys(now);
+  if (!plan_->dtls) dtls_.reset();
+  if (plan_->srtp != old->srtp || plan_->dtls != old->dtls) follow_keys(now);
 }
 
 void Transport::rebuild_sources(const TransportPlan& old) {
@@ -865,15 +664,9 @@ TransportSnapshot Transport::snapshot() const {
     }
     source.egress = states_[i].egress;
   }
-  if (protection_ && plan_->srtp) {
-    s.srtp.emplace();
-    for (const SrtpMasterKey& key : plan_->srtp->receive) {
-      const auto found = std::ranges::find(protection_->incoming, key, &Protection::Incoming::key);
-      s.srtp->received.push_back(found == protection_->incoming.end() ? SrtpReceiver::State{}
-                                                                      : found->receiver.state());
-    }
-    if (protection_->sender) s.srtp->sent = protection_->sender->state();
-  }
+  s.srtp = srtp_snapshot(0);
+  s.srtp_rtcp = srtp_snapshot(1);
+  s.dtls = dtls_snapshot();
   return s;
 }
 
@@ -922,13 +715,7 @@ void Transport::restore(const TransportSnapshot& s) {
         stream.restore_quality(source.quality[i].history);
     }
   }
-  if (!s.srtp || !protection_ || !plan_->srtp) return;
-  const auto& keys = plan_->srtp->receive;
-  for (std::size_t i = 0; i < std::min(keys.size(), s.srtp->received.size()); ++i) {
-    const auto found = std::ranges::find(protection_->incoming, keys[i], &Protection::Incoming::key);
-    if (found != protection_->incoming.end()) found->receiver.restore(s.srtp->received[i]);
-  }
-  if (protection_->sender) protection_->sender->restore(s.srtp->sent);
+  restore_keys(s);
 }
 
 }  // namespace ferry

@@ -2,6 +2,7 @@
 // sends.
 #pragma once
 
+#include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/core/evidence/evidence.hpp"
 #include "relay/core/evidence/flight_ring.hpp"
 #include "relay/core/forward/plan.hpp"
@@ -59,7 +60,7 @@ struct TransportSnapshot {
     std::vector<SsrcCounters> egress;
     bool operator==(const Source&) const = default;
   };
-  /// By key of the plan. The keys themselves are not here.
+  /// By key in force. The keys themselves are not here.
   struct Srtp {
     std::vector<SrtpReceiver::State> received;
     SrtpSender::State sent;
@@ -71,7 +72,16 @@ struct TransportSnapshot {
   std::array<Instant, 2> last_packet{};
   DropCounters drops;
   std::vector<Source> sources;
-  std::optional<Srtp> srtp;
+  std::optional<Srtp> srtp;       // of both components, or of RTP
+  std::optional<Srtp> srtp_rtcp;  // of RTCP on its own port, keyed by DTLS
+  struct Handshake {
+    DtlsChannel::State state = DtlsChannel::State::kWaiting;
+    /// Agreed by the handshake: secrets (SRT-15).
+    std::optional<DtlsKeys> keys;
+    bool operator==(const Handshake&) const = default;
+  };
+  using Dtls = std::array<Handshake, 2>;  // by component
+  std::optional<Dtls> dtls;
   std::optional<Evidence> evidence;  // not part of an export
   bool verified = false;
   Instant unverified_since{};
@@ -123,7 +133,24 @@ enum class TransportEvent : std::uint8_t {
   kKeyWearsOut,
   kDtmf,
   kPromptEnded,
+  kDtlsReady,
+  kDtlsMismatch,
+  kDtlsFailed,
   kCount
+};
+
+/// Where handshakes send, through the ports of their transport.
+class PortOutput {
+ public:
+  virtual ~PortOutput() = default;
+  virtual void send(Component via, const Endpoint& to, Bytes datagram) noexcept = 0;
+};
+/// What a handshake's turn may use.
+struct HandshakeTurn {
+  DtlsBudget& budget;
+  PortOutput& out;
+  Instant now;
+  const OwnMedia& own;
 };
 
 /// A key that was pressed and released (RFC 4733 §2.3).
@@ -173,6 +200,14 @@ class Transport {
   [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size,
                                    const Transport* source, SrtpOrigin origin,
                                    SrtpWork* later = nullptr) noexcept;
+  /// A DTLS datagram that was received. kNone: it was taken, or is held.
+  DropReason on_dtls(Component component, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  /// Begins the handshakes that the plan asks for and goes on with those that are due.
+  void drive(HandshakeTurn turn);
+  /// When `drive` has something to do.
+  [[nodiscard]] std::optional<Instant> due(Instant now) const noexcept;
+  /// It goes to another worker.
+  void leave_worker() noexcept;
   /// It sends under the very key that `source` receives with: changed packets of it cannot go out.
   [[nodiscard]] bool relays_key_of(const Transport& source) const noexcept;
 
@@ -249,6 +284,11 @@ class Transport {
   /// Takes the next pending event, if any.
   [[nodiscard]] std::optional<TransportEvent> take_event(Instant now) noexcept;
 
+  /// What a packet needs, in the order in which it can be fetched; the transport itself comes first.
+  enum class Fetch : std::uint8_t { kParts, kLists, kSession, kContext };
+  void prefetch_arriving(Fetch step) const noexcept;
+  void prefetch_leaving(Fetch step) const noexcept;
+
   [[nodiscard]] const std::shared_ptr<TransportActivity>& activity() const noexcept { return activity_; }
   [[nodiscard]] const Latch& latch(Component component) const noexcept { return latch_[index(component)]; }
   [[nodiscard]] DropCounters drops() const noexcept { return drops_ ? *drops_ : DropCounters{}; }
@@ -314,8 +354,6 @@ class Transport {
     if (!evidence_) evidence_.reset(new (std::nothrow) Evidence);
     return evidence_.get();
   }
-  /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
-  void look_for_roll_over(Bytes datagram, Instant now);
   /// Tells control without being asked: `stream` has just counted `packets`.
   void publish(const SsrcCounters& stream, std::uint64_t packets, std::uint64_t lost_before) noexcept;
   Verdict drop(Component component, DropReason reason) noexcept;
@@ -368,12 +406,37 @@ class Transport {
     /// The peer gave the key back that it was given: each SSRC then has one direction (SRT-1).
     bool is_reflected = false;
   };
+  /// Handshakes by component, and what they agreed on.
+  struct Handshakes {
+    std::array<DtlsChannel, 2> channels;
+    std::array<std::shared_ptr<const SrtpPlan>, 2> agreed;
+  };
+  Handshakes& made_dtls() {
+    if (!dtls_) dtls_ = std::make_unique<Handshakes>();
+    return *dtls_;
+  }
+  /// Which of `protection_` a component's packets are under.
+  [[nodiscard]] std::size_t slot_of(Component component) const noexcept;
+  /// Null: there are none.
+  [[nodiscard]] const SrtpPlan* keys_of(std::size_t slot) const noexcept;
   void follow_keys(Instant now);
+  void follow_keys(std::size_t slot, Instant now);
+  /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
+  void look_for_roll_over(Protection& protection, Bytes datagram, Instant now);
+  /// DTL-2: whether a source may take part in a handshake.
+  [[nodiscard]] bool may_speak(Component component, const Endpoint& from, const OwnMedia& own) const noexcept;
+  void agree(Component component);
+  void follow_handshake(Component component, HandshakeTurn turn);
+  [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot(std::size_t slot) const;
+  [[nodiscard]] std::optional<TransportSnapshot::Dtls> dtls_snapshot() const;
+  void restore_keys(const TransportSnapshot& snapshot);
   /// Somebody who is not the peer and may not become it.
   [[nodiscard]] bool is_foreign(Component component, const Endpoint& from, Instant now) const noexcept;
 
   std::shared_ptr<TransportActivity> activity_;
-  std::unique_ptr<Protection> protection_;
+  /// By `slot_of`.
+  std::array<std::unique_ptr<Protection>, 2> protection_;
+  std::unique_ptr<Handshakes> dtls_;
   std::unique_ptr<RtcpState> rtcp_;
   std::unique_ptr<Evidence> evidence_;
   std::unique_ptr<FlightRing> flight_;

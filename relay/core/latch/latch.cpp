@@ -125,6 +125,10 @@ bool Latch::is_peer(const Endpoint& from) const noexcept {
   return state_ == State::kLearning && rank_of(from) == 4 && !is_forbidden_peer(from);
 }
 
+bool Latch::may_speak(const Endpoint& from) const noexcept {
+  return from == peer_ || (rank_of(from) >= 2 && !is_forbidden_peer(from));
+}
+
 bool Latch::improves(std::uint8_t rank, Instant now) const noexcept {
   return rank > rank_ && now - locked_at_ <= kImproveTime && allowed(rank);
 }

@@ -146,6 +146,8 @@ class Latch {
   /// A packet from `from` authenticated itself: it locks, unless something is locked already (LAT-10). False
   /// if nobody may be learned from there (LAT-11).
   bool lock_authenticated(const Endpoint& from, Instant now, const OwnMedia& own);
+  /// `from` may take part in a handshake: signalled, or where the signalling came from (DTL-2).
+  [[nodiscard]] bool may_speak(const Endpoint& from) const noexcept;
   /// A packet of the locked peer passed without being judged here: rebinding must continue it (LAT-8c).
   void note_passed(Ssrc ssrc, SeqNo sequence, Instant when) { accept(ssrc, sequence, when); }
   /// Until then other sources than the peer need to be judged: a better rank replaces it (LAT-6), or an

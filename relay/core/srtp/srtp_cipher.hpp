@@ -12,6 +12,9 @@
 
 namespace ferry {
 
+/// Memory that a packet will need, in the order in which it can be fetched.
+enum class SrtpFetch : std::uint8_t { kSession, kContext };
+
 /// The session keys of one master key (RFC 3711 §4.3, key derivation rate 0), and the packet forms of its
 /// suite, MKI included. Keeps no state between packets. One thread at a time.
 class SrtpCipher {
@@ -20,6 +23,9 @@ class SrtpCipher {
 
   /// Most octets that sealing adds to a packet.
   [[nodiscard]] virtual std::size_t overhead() const noexcept = 0;
+
+  /// Begins to fetch what the next packets need: with thousands of sessions it is not in the cache.
+  virtual void prefetch(SrtpFetch /*step*/) const noexcept {}
 
   /// What sealing adds to an RTP packet.
   [[nodiscard]] virtual std::size_t rtp_overhead() const noexcept = 0;

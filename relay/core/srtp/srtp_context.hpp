@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/base/bytes.hpp"
+#include "relay/base/prefetch.hpp"
 #include "relay/base/types.hpp"
 #include "relay/core/srtp/replay_window.hpp"
 #include "relay/core/srtp/srtp_cipher.hpp"
@@ -62,6 +63,9 @@ struct SrtpStream {
   bool operator==(const SrtpStream&) const = default;
 };
 
+/// Octets of the first SSRC that a packet touches, usually.
+inline constexpr std::size_t kFetched = 64;
+
 /// Receives. Nothing changes before a packet was authenticated (SRT-2); nothing a sender does without the key
 /// ends or resets it (SRT-14).
 class SrtpReceiver {
@@ -76,6 +80,12 @@ class SrtpReceiver {
   /// `window`: packets in the replay list, 128 for audio, 1024 for video (SRT-4).
   explicit SrtpReceiver(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
       : cipher_(std::move(cipher)), window_(window) {}
+
+  /// Begins to fetch what its next packet needs.
+  void prefetch(SrtpFetch step) const noexcept {
+    if (step == SrtpFetch::kSession) prefetch_octets(streams_.data(), kFetched);
+    cipher_->prefetch(step);
+  }
 
   /// Decrypts in place; `size` becomes that of the plain packet. `packet` is whole.
   SrtpResult open_rtp(MutableBytes packet, std::size_t& size) noexcept;
@@ -128,6 +138,11 @@ class SrtpSender {
       : cipher_(std::move(cipher)), window_(window) {}
 
   [[nodiscard]] std::size_t overhead() const noexcept { return cipher_->overhead(); }
+  /// Begins to fetch what its next packet needs.
+  void prefetch(SrtpFetch step) const noexcept {
+    if (step == SrtpFetch::kSession) prefetch_octets(streams_.data(), kFetched);
+    cipher_->prefetch(step);
+  }
   /// Encrypts in place; `space` begins with the plain packet of `size` octets. kReplayed: this index was
   /// used, or is too old to tell.
   SrtpResult seal_rtp(MutableBytes space, std::size_t& size) noexcept;

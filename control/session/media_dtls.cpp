@@ -1,0 +1,119 @@
+#include "control/session/media_dtls.hpp"
+
+#include "relay/base/random.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+constexpr std::size_t kTlsId = 32;  // hexadecimal digits: 128 bits (RFC 8842 §4 asks for 120)
+
+void show(MediaDtls& dtls, const DtlsWishes& wishes, const std::shared_ptr<const DtlsIdentity>& identity) {
+  if (!dtls.identity) dtls.identity = identity;
+  if (wishes.hash) dtls.hash = *wishes.hash;
+  if (wishes.no_tls_id)
+    dtls.tls_id.clear();
+  else if (dtls.tls_id.empty())
+    dtls.tls_id = random_hex(kTlsId);
+}
+
+/// RFC 8842 §4: whether the party asks for another handshake than that which was made.
+bool is_another(const MediaDtls& dtls) {
+  if (dtls.made_for.fingerprints.empty()) return false;
+  const bool other_id = !dtls.made_for.tls_id.empty() && !dtls.theirs.tls_id.empty() &&
+                        dtls.made_for.tls_id != dtls.theirs.tls_id;
+  return other_id || dtls.made_for.fingerprints != dtls.theirs.fingerprints || dtls.made_as != dtls.role;
+}
+
+void agree(MediaDtls& dtls) {
+  if (is_another(dtls)) ++dtls.association;
+  dtls.made_for = dtls.theirs;
+  dtls.made_as = dtls.role;
+  dtls.in_use = true;
+  dtls.plan.reset();
+}
+
+}  // namespace
+
+bool is_usable(const sdp::DtlsDescription& theirs, const DtlsConfig& config) {
+  return config.backend && std::ranges::any_of(theirs.fingerprints, [&](const Fingerprint& each) {
+           return each.hash != FingerprintHash::kSha1 || config.allow_sha1;
+         });
+}
+
+void offer_dtls(MediaDtls& dtls, const DtlsWishes& wishes,
+                const std::shared_ptr<const DtlsIdentity>& identity) {
+  show(dtls, wishes, identity);
+  dtls.offered_to_peer = true;
+}
+
+void note_dtls_offer(MediaDtls& dtls, sdp::DtlsDescription theirs, const DtlsWishes& wishes) {
+  dtls.theirs = std::move(theirs);
+  dtls.offered_by_peer = !dtls.theirs.fingerprints.empty();
+  if (wishes.passive) dtls.is_passive = *wishes.passive;
+}
+
+bool takes_dtls(const MediaDtls* offered, const sdp::MediaSection& answer, const Request& request,
+                const DtlsConfig& config) {
+  if (offered == nullptr || !offered->offered_to_peer || request.dtls.off) return false;
+  if (request.sdes.is_preferred && answer.find("crypto") != nullptr) return false;
+  return is_usable(sdp::read_dtls(answer), config);
+}
+
+void take_dtls_answer(MediaDtls& dtls, sdp::DtlsDescription theirs) {
+  dtls.theirs = std::move(theirs);
+  // Whoever does not say begins (RFC 5763 §5).
+  dtls.role = dtls.theirs.setup == sdp::Setup::kPassive ? DtlsRole::kClient : DtlsRole::kServer;
+  agree(dtls);
+}
+
+void answer_dtls(MediaDtls& dtls, const DtlsWishes& wishes, const DtlsConfig& config,
+                 const std::shared_ptr<const DtlsIdentity>& identity) {
+  show(dtls, wishes, identity);
+  const bool keeps = dtls.in_use && dtls.theirs.setup == sdp::Setup::kActpass &&
+                     dtls.made_for.fingerprints == dtls.theirs.fingerprints;
+  if (!keeps) {
+    const bool waits = dtls.theirs.setup == sdp::Setup::kActive || dtls.theirs.setup == sdp::Setup::kNone ||
+                       (dtls.theirs.setup == sdp::Setup::kActpass && dtls.is_passive.value_or(config.is_passive));
+    dtls.role = waits ? DtlsRole::kServer : DtlsRole::kClient;
+  }
+  const std::uint32_t before = dtls.association;
+  agree(dtls);
+  // A new association has a new name.
+  if (dtls.association != before && !dtls.tls_id.empty()) dtls.tls_id = random_hex(kTlsId);
+}
+
+void forget_dtls(MediaDtls& dtls) {
+  if (dtls.in_use) {
+    // Whatever comes next is another handshake.
+    ++dtls.association;
+    dtls.made_for = {};
+  }
+  dtls.in_use = false;
+  dtls.plan.reset();
+}
+
+sdp::SectionEdit::Dtls dtls_lines(const MediaDtls& dtls, bool is_answer) {
+  if (!dtls.identity || !(is_answer ? dtls.in_use : dtls.offered_to_peer)) return {};
+  const std::string_view setup =
+      !is_answer ? "actpass" : dtls.role == DtlsRole::kServer ? "passive" : "active";
+  return {std::string(setup), sdp::write_fingerprint(dtls.identity->fingerprint(dtls.hash)), dtls.tls_id};
+}
+
+std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const DtlsConfig& config) {
+  const bool may_begin = dtls.in_use || (!answered && dtls.offered_to_peer);
+  if (!may_begin || !dtls.identity) return nullptr;
+  if (dtls.plan) return dtls.plan;
+  auto plan = std::make_shared<DtlsPlan>();
+  plan->identity = dtls.identity;
+  plan->role = dtls.in_use ? dtls.role : DtlsRole::kServer;
+  if (dtls.in_use) plan->peer = dtls.theirs.fingerprints;
+  plan->association = dtls.association;
+  plan->allow_sha1 = config.allow_sha1;
+  dtls.plan = plan;
+  return plan;
+}
+
+}  // namespace ferry

@@ -1,0 +1,17 @@
+// Hints to the processor.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ferry {
+
+/// Begins to fetch `size` octets into the cache, and `before` of those in front. Harmless wherever it points.
+inline void prefetch_octets(const void* at, std::size_t size, std::size_t before = 0) noexcept {
+  constexpr std::size_t kLine = 64;
+  const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(at) - before;
+  for (std::size_t i = 0; i < size + before; i += kLine)
+    __builtin_prefetch(reinterpret_cast<const void*>(first + i));
+}
+
+}  // namespace ferry

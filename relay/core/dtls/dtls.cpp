@@ -1,0 +1,18 @@
+#include "relay/core/dtls/dtls.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+bool is_signalled(const DtlsAssociation& association, const DtlsPlan& plan) {
+  std::optional<FingerprintHash> strongest;
+  for (const Fingerprint& each : plan.peer) {
+    if (each.hash == FingerprintHash::kSha1 && !plan.allow_sha1) continue;
+    if (!strongest || each.hash > *strongest) strongest = each.hash;
+  }
+  if (!strongest) return false;
+  const Fingerprint shown = association.peer_fingerprint(*strongest);
+  return !shown.octets.empty() && std::ranges::find(plan.peer, shown) != plan.peer.end();
+}
+
+}  // namespace ferry

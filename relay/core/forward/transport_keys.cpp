@@ -1,0 +1,427 @@
+// What a transport does with keys: those that signalling brought, and those that DTLS agreed on.
+
+#include "relay/core/forward/transport.hpp"
+
+#include "relay/core/classify.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kKeyDrain = 2s;    // SRT-6
+constexpr std::size_t kKeptKeys = 8;  // SRT-6, SRT-9: of earlier agreements
+
+/// Of whoever sent an RTP or RTCP packet; 0 if it is too short to say.
+Ssrc ssrc_of(Bytes packet, bool is_rtcp) noexcept {
+  const std::size_t at = is_rtcp ? 4 : 8;
+  return Ssrc{packet.size() < at + 4 ? 0 : read_u32(packet, at)};
+}
+
+SrtpFetch session_step(Transport::Fetch step) noexcept {
+  return step == Transport::Fetch::kSession ? SrtpFetch::kSession : SrtpFetch::kContext;
+}
+
+/// Through the port of one component.
+class ThroughPort final : public DatagramOutput {
+ public:
+  ThroughPort(PortOutput& out, Component via) : out_(out), via_(via) {}
+  void send(const Endpoint& to, Bytes datagram) noexcept override { out_.send(via_, to, datagram); }
+
+ private:
+  PortOutput& out_;
+  Component via_;
+};
+
+}  // namespace
+
+std::size_t Transport::slot_of(Component component) const noexcept {
+  // By DTLS each component has its own keys (RFC 5764 §3); those of SDES are for both.
+  const bool has_own = plan_->dtls != nullptr && !plan_->send_rtcp_muxed;
+  return has_own ? index(component) : 0;
+}
+
+const SrtpPlan* Transport::keys_of(std::size_t slot) const noexcept {
+  if (plan_->dtls) return dtls_ ? dtls_->agreed[slot].get() : nullptr;
+  return slot == 0 ? plan_->srtp.get() : nullptr;
+}
+
+void Transport::follow_keys(Instant now) {
+  for (std::size_t slot = 0; slot < protection_.size(); ++slot) follow_keys(slot, now);
+}
+
+void Transport::follow_keys(std::size_t slot, Instant now) {
+  // Plain for a while is a plan without keys: what the earlier ones have seen is not forgotten.
+  static const SrtpPlan kNoKeys;
+  auto& protection = protection_[slot];
+  const SrtpPlan* plan = keys_of(slot);
+  if (plan == nullptr && !protection) return;
+  if (plan == nullptr) plan = &kNoKeys;
+  if (!protection) protection = std::make_unique<Protection>();
+  auto& incoming = protection->incoming;
+  // What has run out is kept for its replay list, in case its key comes back.
+  while (incoming.size() > kKeptKeys) {
+    const auto oldest = std::ranges::find_if(incoming.rbegin(), incoming.rend(), [&](const auto& each) {
+      return each.until != Instant{} && now >= each.until;
+    });
+    if (oldest == incoming.rend()) break;
+    incoming.erase(std::next(oldest).base());
+  }
+  // SRT-6: the same key keeps its counters and replay lists, another one runs out.
+  for (auto& each : incoming) {
+    if (std::ranges::find(plan->receive, each.key) != plan->receive.end())
+      each.until = {};
+    else if (each.until == Instant{})
+      each.until = now + kKeyDrain;
+  }
+  for (const SrtpMasterKey& key : plan->receive) {
+    if (std::ranges::find(incoming, key, &Protection::Incoming::key) != incoming.end()) continue;
+    if (auto cipher = plan->backend->make(key)) {
+      // The newest is tried first.
+      incoming.insert(incoming.begin(),
+                      {key, SrtpReceiver(std::move(cipher), plan->window), {}, ++protection->last_number});
+    }
+  }
+  protection->is_reflected =
+      plan->send && std::ranges::find_if(incoming, [&](const auto& each) {
+                      return each.key.key == plan->send->key && each.key.salt == plan->send->salt;
+                    }) != incoming.end();
+  if (protection->sender && protection->key == plan->send) return;
+  auto& former = protection->former;
+  if (protection->sender) former.emplace_back(*protection->key, std::move(protection->sender));
+  protection->key = plan->send;
+  if (!plan->send) return;
+  const auto back = std::ranges::find_if(former, [&](const auto& each) { return each.first == *plan->send; });
+  if (back != former.end()) {
+    protection->sender = std::move(back->second);
+    former.erase(back);
+    return;
+  }
+  if (former.size() > kKeptKeys) former.erase(former.begin());
+  if (auto cipher = plan->backend->make(*plan->send))
+    protection->sender = std::make_unique<SrtpSender>(std::move(cipher), plan->window);
+}
+
+DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
+                                std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
+                                const SrtpOpened* opened) noexcept {
+  size = datagram.size();
+  const DatagramClass kind = classify(datagram);
+  if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
+    return DropReason::kNone;
+  const auto refuse = [&](DropReason reason) {
+    drop(component, reason);
+    return reason;
+  };
+  // The cheap check first: nobody but the peer, and whoever may become it, is worth a checksum.
+  if (is_foreign(component, from, now)) {
+    note(TransportEvent::kForeignSource);
+    return refuse(DropReason::kForeignSource);
+  }
+  Protection* protection = protection_[slot_of(component)].get();
+  if (protection == nullptr) return refuse(DropReason::kNoKey);
+  // Our own packet, sent back.
+  if (protection->is_reflected && protection->sender &&
+      protection->sender->knows(ssrc_of(datagram, kind == DatagramClass::kRtcp)))
+    return refuse(DropReason::kReplayed);
+  bool any = false;
+  SrtpResult result = SrtpResult::kNotAuthentic;
+  for (auto& each : protection->incoming) {
+    if (each.until != Instant{} && now >= each.until) continue;
+    any = true;
+    if (opened != nullptr && opened->origin.key != each.number) continue;
+    SrtpResult now_found{};
+    if (opened != nullptr) {
+      now_found = each.receiver.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
+      size = opened->size;
+    } else {
+      now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
+                                              : each.receiver.open_rtcp(datagram, size);
+    }
+    if (now_found != SrtpResult::kNotAuthentic) result = now_found;
+    if (result != SrtpResult::kOk) continue;
+    origin = {each.receiver.opened_index(), each.number};
+    break;
+  }
+  if (!any) return refuse(DropReason::kNoKey);
+  switch (result) {
+    case SrtpResult::kOk:
+      break;
+    case SrtpResult::kReplayed:
+      return refuse(DropReason::kReplayed);
+    case SrtpResult::kTooManySsrcs:
+    case SrtpResult::kKeyExhausted:
+      return refuse(DropReason::kKeyExhausted);
+    case SrtpResult::kMalformed:
+      return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
+    case SrtpResult::kNotAuthentic:
+    case SrtpResult::kNoRoom:
+      note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
+      if (kind == DatagramClass::kRtp) look_for_roll_over(*protection, datagram, now);
+      return refuse(DropReason::kNotAuthentic);
+  }
+  if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
+  return latch_[index(component)].lock_authenticated(from, now, own) ? DropReason::kNone
+                                                                     : refuse(DropReason::kForbiddenSource);
+}
+
+void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Instant now) {
+  constexpr Duration kInterval = 1s;  // a forger must not make us work
+  if (protection.roll_over_tried != Instant{} && now - protection.roll_over_tried < kInterval) return;
+  protection.roll_over_tried = now;
+  for (const auto& each : protection.incoming) {
+    const auto other = each.receiver.find_roll_over(datagram);
+    Evidence* evidence = other ? made_evidence() : nullptr;
+    if (evidence == nullptr) continue;
+    evidence->roll_over = {other->expected, other->used, Ssrc{read_u32(datagram, 8)}, now};
+    return;
+  }
+}
+
+bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
+  const Latch& latch = latch_[index(component)];
+  return latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now);
+}
+
+bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
+                                  Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept {
+  const Protection* protection = protection_[slot_of(component)].get();
+  if (protection == nullptr || plan_->kind != TransportKind::kRtp ||
+      classify(datagram) != DatagramClass::kRtp || is_foreign(component, from, now))
+    return false;
+  for (const auto& each : protection->incoming) {
+    if (each.until != Instant{} || !each.receiver.prepare_rtp(datagram, work)) continue;
+    opened.origin = {work.index, each.number};
+    return true;
+  }
+  return false;
+}
+
+void Transport::prefetch_arriving(Fetch step) const noexcept {
+  switch (step) {
+    case Fetch::kParts:
+      prefetch_octets(plan_.get(), sizeof(TransportPlan));
+      if (protection_[0]) __builtin_prefetch(protection_[0].get());
+      return;
+    case Fetch::kLists:
+      __builtin_prefetch(plan_->sources.data());
+      __builtin_prefetch(flight_.get(), 1);
+      if (protection_[0]) prefetch_octets(protection_[0]->incoming.data(), sizeof(Protection::Incoming));
+      return;
+    case Fetch::kSession:
+    case Fetch::kContext:
+      if (protection_[0] && !protection_[0]->incoming.empty())
+        protection_[0]->incoming.front().receiver.prefetch(session_step(step));
+      return;
+  }
+}
+
+void Transport::prefetch_leaving(Fetch step) const noexcept {
+  switch (step) {
+    case Fetch::kParts:
+      prefetch_octets(plan_.get(), sizeof(TransportPlan));
+      if (protection_[0]) prefetch_octets(protection_[0].get(), sizeof(Protection));
+      return;
+    case Fetch::kLists:
+      if (protection_[0] && protection_[0]->sender)
+        prefetch_octets(protection_[0]->sender.get(), sizeof(SrtpSender));
+      return;
+    case Fetch::kSession:
+    case Fetch::kContext:
+      if (protection_[0] && protection_[0]->sender) protection_[0]->sender->prefetch(session_step(step));
+      return;
+  }
+}
+
+bool Transport::relays_key_of(const Transport& source) const noexcept {
+  if (plan_->srtp == nullptr || !plan_->srtp->send_is_relayed || !source.protection_[0]) return false;
+  return std::ranges::any_of(source.protection_[0]->incoming,
+                             [&](const auto& each) { return each.key == plan_->srtp->send; });
+}
+
+DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size, const Transport* source,
+                              SrtpOrigin origin, SrtpWork* later) noexcept {
+  if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
+  const Component component = is_rtcp && !plan_->send_rtcp_muxed ? Component::kRtcp : Component::kRtp;
+  Protection* protection = protection_[slot_of(component)].get();
+  if (protection == nullptr || !protection->sender) return DropReason::kNoKey;
+  SrtpSender& sender = *protection->sender;
+  if (protection->is_reflected && std::ranges::any_of(protection->incoming, [&](const auto& each) {
+        return each.key.key == protection->key->key &&
+               each.receiver.knows(ssrc_of(space.first(size), is_rtcp));
+      }))
+    return DropReason::kSharedKey;
+  std::optional<std::uint64_t> index;  // chosen by the sender
+  if (source != nullptr && relays_key_of(*source)) {
+    // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.
+    const auto& known = source->protection_[0]->incoming;
+    const auto under = std::ranges::find(known, origin.key, &Protection::Incoming::number);
+    if (under == known.end() || under->key != protection->key) return DropReason::kSharedKey;
+    index = origin.index;
+  }
+  SrtpResult result{};
+  if (is_rtcp) {
+    result = index ? sender.seal_rtcp_as(space, size, static_cast<std::uint32_t>(*index))
+                   : sender.seal_rtcp(space, size);
+  } else if (later != nullptr) {
+    result = sender.prepare_rtp(space, size, index, *later);
+    if (result == SrtpResult::kOk) size += later->cipher->rtp_overhead();
+  } else {
+    result = index ? sender.seal_rtp_as(space, size, *index) : sender.seal_rtp(space, size);
+  }
+  if (sender.wears_out()) note(TransportEvent::kKeyWearsOut);
+  switch (result) {
+    case SrtpResult::kOk:
+      return DropReason::kNone;
+    case SrtpResult::kReplayed:
+      return DropReason::kReplayed;
+    case SrtpResult::kTooManySsrcs:
+    case SrtpResult::kKeyExhausted:
+      return DropReason::kKeyExhausted;
+    case SrtpResult::kMalformed:
+    case SrtpResult::kNotAuthentic:
+    case SrtpResult::kNoRoom:
+      break;
+  }
+  return DropReason::kTooLong;
+}
+
+bool Transport::may_speak(Component component, const Endpoint& from, const OwnMedia& own) const noexcept {
+  const Latch& latch = latch_[index(component)];
+  return latch.may_speak(from) && (!own.contains(from) || plan_->rtp_latch.hairpin);
+}
+
+DropReason Transport::on_dtls(Component component, const Endpoint& from, Bytes datagram,
+                              HandshakeTurn turn) {
+  const auto refuse = [&](DropReason reason) {
+    drop(component, reason);
+    return reason;
+  };
+  const bool is_muxed_away = component == Component::kRtcp && plan_->send_rtcp_muxed;
+  if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
+  DtlsChannel& channel = made_dtls().channels[index(component)];
+  if (!may_speak(component, from, turn.own)) {
+    if (channel.hold(from, datagram, turn.now)) return DropReason::kNone;
+    note(TransportEvent::kForeignSource);
+    return refuse(DropReason::kSourceNotAllowed);
+  }
+  ThroughPort out(turn.out, component);
+  if (!channel.take(from, datagram, {*plan_->dtls, turn.budget, out, turn.now}))
+    return refuse(DropReason::kMalformedDtls);
+  follow_handshake(component, turn);
+  return DropReason::kNone;
+}
+
+void Transport::drive(HandshakeTurn turn) {
+  if (!plan_->dtls) return;
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    if (component == Component::kRtcp && plan_->send_rtcp_muxed) continue;
+    DtlsChannel& channel = made_dtls().channels[index(component)];
+    ThroughPort out(turn.out, component);
+    const DtlsChannel::Turn inner{*plan_->dtls, turn.budget, out, turn.now};
+    if (const Endpoint held = channel.held_from(turn.now);
+        held.is_set() && may_speak(component, held, turn.own))
+      channel.release(inner);
+    channel.drive(latch_[index(component)].destination(), inner);
+    follow_handshake(component, turn);
+  }
+}
+
+std::optional<Instant> Transport::due(Instant now) const noexcept {
+  std::optional<Instant> first;
+  if (!dtls_) return first;
+  for (const DtlsChannel& channel : dtls_->channels) {
+    const auto due = channel.due(now);
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
+}
+
+void Transport::agree(Component component) {
+  const auto& keys = dtls_->channels[index(component)].keys();
+  auto agreed = std::make_shared<SrtpPlan>();
+  if (plan_->srtp) {
+    agreed->backend = plan_->srtp->backend;
+    agreed->window = plan_->srtp->window;
+  }
+  if (keys && agreed->backend) {
+    agreed->receive.push_back(keys->receive);
+    agreed->send = keys->send;
+  }
+  dtls_->agreed[index(component)] = std::move(agreed);
+}
+
+void Transport::follow_handshake(Component component, HandshakeTurn turn) {
+  DtlsChannel& channel = dtls_->channels[index(component)];
+  switch (channel.take_news()) {
+    case DtlsChannel::News::kNone:
+      return;
+    case DtlsChannel::News::kReady:
+      agree(component);
+      follow_keys(turn.now);
+      // Whoever has the signalled certificate is there (LAT-10).
+      latch_[index(component)].lock_authenticated(channel.peer(), turn.now, turn.own);
+      note(TransportEvent::kDtlsReady);
+      return;
+    case DtlsChannel::News::kMismatch:
+      note(TransportEvent::kDtlsMismatch);
+      return;
+    case DtlsChannel::News::kFailed:
+      note(TransportEvent::kDtlsFailed);
+      return;
+  }
+}
+
+void Transport::leave_worker() noexcept {
+  if (!dtls_) return;
+  for (DtlsChannel& channel : dtls_->channels) channel.leave_budget();
+}
+
+std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot(std::size_t slot) const {
+  const SrtpPlan* keys = keys_of(slot);
+  const Protection* protection = protection_[slot].get();
+  if (keys == nullptr || protection == nullptr) return std::nullopt;
+  TransportSnapshot::Srtp s;
+  for (const SrtpMasterKey& key : keys->receive) {
+    const auto found = std::ranges::find(protection->incoming, key, &Protection::Incoming::key);
+    s.received.push_back(found == protection->incoming.end() ? SrtpReceiver::State{} : found->receiver.state());
+  }
+  if (protection->sender) s.sent = protection->sender->state();
+  return s;
+}
+
+std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
+  if (!plan_->dtls || !dtls_) return std::nullopt;
+  TransportSnapshot::Dtls s;
+  for (std::size_t i = 0; i < s.size(); ++i) s[i] = {dtls_->channels[i].state(), dtls_->channels[i].keys()};
+  return s;
+}
+
+void Transport::restore_keys(const TransportSnapshot& s) {
+  if (s.dtls && plan_->dtls) {
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      const auto& keys = (*s.dtls)[index(component)].keys;
+      if (!keys) continue;
+      made_dtls().channels[index(component)].restore(*keys, plan_->dtls->association);
+      agree(component);
+    }
+    follow_keys(s.last_packet[0]);
+  }
+  for (std::size_t slot = 0; slot < protection_.size(); ++slot) {
+    const auto& from = slot == 0 ? s.srtp : s.srtp_rtcp;
+    const SrtpPlan* keys = keys_of(slot);
+    Protection* protection = protection_[slot].get();
+    if (!from || keys == nullptr || protection == nullptr) continue;
+    for (std::size_t i = 0; i < std::min(keys->receive.size(), from->received.size()); ++i) {
+      const auto found =
+          std::ranges::find(protection->incoming, keys->receive[i], &Protection::Incoming::key);
+      if (found != protection->incoming.end()) found->receiver.restore(from->received[i]);
+    }
+    if (protection->sender) protection->sender->restore(from->sent);
+  }
+}
+
+}  // namespace ferry

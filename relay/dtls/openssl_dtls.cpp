@@ -1,0 +1,391 @@
+#include "relay/dtls/openssl_dtls.hpp"
+
+#include "relay/base/random.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+namespace ferry {
+
+namespace {
+
+constexpr long kMtu = 1200;                  // of a handshake message's datagram, beneath all tunnels
+constexpr unsigned kFirstTimer = 50'000;     // microseconds, DTL-12
+constexpr unsigned kMaxTries = 7;            // DTL-12
+constexpr long kMaxCertificates = 16 * 1024;  // DTL-12
+constexpr long kClocksDiffer = 24L * 3600;
+constexpr long kLifetime = 30L * 24 * 3600;
+constexpr const char* kCiphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
+    "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305:"
+    "ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA256:ECDHE-RSA-AES128-SHA";
+constexpr const char* kGroups = "X25519:P-256:P-384";
+constexpr const char* kProfiles =
+    "SRTP_AEAD_AES_256_GCM:SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80:SRTP_AES128_CM_SHA1_32";
+constexpr const char* kExporter = "EXTRACTOR-dtls_srtp";  // RFC 5764 §4.2
+
+template <class T, void (*Free)(T*)>
+struct Freer {
+  void operator()(T* what) const noexcept { Free(what); }
+};
+using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY, EVP_PKEY_free>>;
+using Certificate = std::unique_ptr<X509, Freer<X509, X509_free>>;
+using Context = std::unique_ptr<SSL_CTX, Freer<SSL_CTX, SSL_CTX_free>>;
+using Session = std::unique_ptr<SSL, Freer<SSL, SSL_free>>;
+using AddressBuffer = std::unique_ptr<BIO_ADDR, Freer<BIO_ADDR, BIO_ADDR_free>>;
+using Number = std::unique_ptr<BIGNUM, Freer<BIGNUM, BN_free>>;
+struct FreeBio {
+  void operator()(BIO* bio) const noexcept { BIO_free_all(bio); }
+};
+using Bio = std::unique_ptr<BIO, FreeBio>;
+struct FreeMethod {
+  void operator()(BIO_METHOD* method) const noexcept { BIO_meth_free(method); }
+};
+
+const EVP_MD* digest_of(FingerprintHash hash) {
+  switch (hash) {
+    case FingerprintHash::kSha1:
+      return EVP_sha1();
+    case FingerprintHash::kSha224:
+      return EVP_sha224();
+    case FingerprintHash::kSha256:
+      return EVP_sha256();
+    case FingerprintHash::kSha384:
+      return EVP_sha384();
+    case FingerprintHash::kSha512:
+      return EVP_sha512();
+  }
+  return EVP_sha256();
+}
+
+Fingerprint fingerprint_of(const X509* certificate, FingerprintHash hash) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> octets{};
+  unsigned size = 0;
+  Fingerprint fingerprint{hash, {}};
+  if (certificate == nullptr || X509_digest(certificate, digest_of(hash), octets.data(), &size) != 1)
+    return fingerprint;
+  const Bytes bytes = std::as_bytes(std::span(octets)).first(size);
+  fingerprint.octets.assign(bytes.begin(), bytes.end());
+  return fingerprint;
+}
+
+/// A BIO that is one datagram at a time: OpenSSL's memory BIO would join them.
+struct Wire {
+  Bytes arriving;
+  DtlsOutput* out = nullptr;
+};
+
+int wire_write(BIO* bio, const char* data, int size) {
+  auto* wire = static_cast<Wire*>(BIO_get_data(bio));
+  if (wire->out != nullptr && size > 0)
+    wire->out->send(std::as_bytes(std::span(data, static_cast<std::size_t>(size))));
+  return size;
+}
+int wire_read(BIO* bio, char* data, int size) {
+  auto* wire = static_cast<Wire*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  if (wire->arriving.empty() || size <= 0) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  const std::size_t count = std::min(wire->arriving.size(), static_cast<std::size_t>(size));
+  std::memcpy(data, wire->arriving.data(), count);
+  wire->arriving = {};  // of a datagram the rest is lost, as with a socket
+  return static_cast<int>(count);
+}
+long wire_control(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*/) {
+  switch (command) {
+    case BIO_CTRL_FLUSH:
+      return 1;
+    case BIO_CTRL_DGRAM_QUERY_MTU:
+    case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
+      return kMtu;
+    default:
+      return 0;
+  }
+}
+BIO_METHOD* wire_method() {
+  static const std::unique_ptr<BIO_METHOD, FreeMethod> kMethod = [] {
+    std::unique_ptr<BIO_METHOD, FreeMethod> method(
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagram"));
+    BIO_meth_set_write(method.get(), wire_write);
+    BIO_meth_set_read(method.get(), wire_read);
+    BIO_meth_set_ctrl(method.get(), wire_control);
+    BIO_meth_set_create(method.get(), [](BIO* bio) {
+      BIO_set_init(bio, 1);
+      return 1;
+    });
+    return method;
+  }();
+  return kMethod.get();
+}
+
+unsigned next_timer(SSL* /*session*/, unsigned before) { return before == 0 ? kFirstTimer : before * 2; }
+
+std::optional<SrtpSuite> suite_of(const SSL* session) {
+  // RFC 5764 §4.1.2, RFC 7714 §14.2.
+  const SRTP_PROTECTION_PROFILE* profile = SSL_get_selected_srtp_profile(const_cast<SSL*>(session));
+  if (profile == nullptr) return std::nullopt;
+  switch (profile->id) {
+    case SRTP_AES128_CM_SHA1_80:
+      return SrtpSuite::kAes128Cm80;
+    case SRTP_AES128_CM_SHA1_32:
+      return SrtpSuite::kAes128Cm32;
+    case SRTP_AEAD_AES_128_GCM:
+      return SrtpSuite::kAeadAes128Gcm;
+    case SRTP_AEAD_AES_256_GCM:
+      return SrtpSuite::kAeadAes256Gcm;
+    default:
+      return std::nullopt;
+  }
+}
+
+class OpenSslAssociation final : public DtlsAssociation {
+ public:
+  OpenSslAssociation(SSL_CTX* context, DtlsRole role, bool after_cookie)
+      : session_(SSL_new(context)), role_(role), listens_(after_cookie) {
+    Bio bio(BIO_new(wire_method()));
+    if (!session_ || !bio) {
+      state_ = State::kFailed;
+      return;
+    }
+    BIO_set_data(bio.get(), &wire_);
+    SSL_set_bio(session_.get(), bio.get(), bio.get());
+    static_cast<void>(bio.release());
+    SSL_set_options(session_.get(), SSL_OP_NO_QUERY_MTU);
+    SSL_set_mtu(session_.get(), kMtu);
+    DTLS_set_timer_cb(session_.get(), next_timer);
+    role == DtlsRole::kClient ? SSL_set_connect_state(session_.get()) : SSL_set_accept_state(session_.get());
+  }
+
+  State start(DtlsOutput& out) noexcept override {
+    if (role_ == DtlsRole::kClient && state_ == State::kHandshaking) advance({}, out);
+    return state_;
+  }
+
+  State take(Bytes datagram, DtlsOutput& out) noexcept override {
+    if (state_ == State::kFailed) return state_;
+    if (listens_) {
+      listen(datagram, out);
+    } else {
+      advance(datagram, out);
+    }
+    return state_;
+  }
+
+  State on_time(DtlsOutput& out) noexcept override {
+    if (state_ != State::kHandshaking) return state_;
+    const Using use(*this, {}, out);
+    const long result = DTLSv1_handle_timeout(session_.get());
+    if (result > 0 && ++tries_ >= kMaxTries) state_ = State::kFailed;
+    if (result < 0) state_ = State::kFailed;
+    return state_;
+  }
+
+  [[nodiscard]] std::optional<Duration> timer() const noexcept override {
+    timeval left{};
+    if (state_ != State::kHandshaking || DTLSv1_get_timeout(session_.get(), &left) != 1) return std::nullopt;
+    return std::chrono::seconds(left.tv_sec) + std::chrono::microseconds(left.tv_usec);
+  }
+
+  [[nodiscard]] std::optional<DtlsKeys> keys() const override {
+    const auto suite = state_ == State::kEstablished ? suite_of(session_.get()) : std::nullopt;
+    if (!suite) return std::nullopt;
+    const SrtpSuiteRow& row = row_of(*suite);
+    std::array<unsigned char, 2 * (32 + 14)> octets{};
+    const std::size_t size = 2 * (std::size_t{row.key} + row.salt);
+    if (SSL_export_keying_material(session_.get(), octets.data(), size, kExporter, std::strlen(kExporter),
+                                   nullptr, 0, 0) != 1)
+      return std::nullopt;
+    // RFC 5764 §4.2: the client's key, the server's, then the salts.
+    const Bytes all = std::as_bytes(std::span(octets));
+    const auto side = [&](std::size_t which) {
+      SrtpMasterKey key;
+      key.suite = *suite;
+      key.key = SecretBytes<32>(all.subspan(which * row.key, row.key));
+      key.salt = SecretBytes<14>(
+          all.subspan(2 * std::size_t{row.key} + which * row.salt, row.salt));
+      return key;
+    };
+    const bool is_client = role_ == DtlsRole::kClient;
+    DtlsKeys keys{side(is_client ? 1 : 0), side(is_client ? 0 : 1)};
+    OPENSSL_cleanse(octets.data(), octets.size());
+    return keys;
+  }
+
+  [[nodiscard]] Fingerprint peer_fingerprint(FingerprintHash hash) const override {
+    const Certificate shown(session_ ? SSL_get1_peer_certificate(session_.get()) : nullptr);
+    return fingerprint_of(shown.get(), hash);
+  }
+
+ private:
+  /// Connects the wire for the time of one call.
+  struct Using {
+    Using(OpenSslAssociation& of, Bytes datagram, DtlsOutput& out) : wire(of.wire_) {
+      ERR_clear_error();
+      wire = {datagram, &out};
+    }
+    ~Using() {
+      wire = {};
+      ERR_clear_error();
+    }
+    Using(const Using&) = delete;
+    Using& operator=(const Using&) = delete;
+    Wire& wire;
+  };
+
+  void listen(Bytes datagram, DtlsOutput& out) noexcept {
+    listens_ = false;
+    const AddressBuffer from(BIO_ADDR_new());
+    {
+      const Using use(*this, datagram, out);
+      if (!from || DTLSv1_listen(session_.get(), from.get()) != 1) state_ = State::kFailed;
+    }
+    // The message is inside; it goes on from there.
+    if (state_ != State::kFailed) advance({}, out);
+  }
+
+  void advance(Bytes datagram, DtlsOutput& out) noexcept {
+    const Using use(*this, datagram, out);
+    int result = 0;
+    if (state_ == State::kEstablished) {
+      // The peer's last flight again, because ours was lost; data of an application is for nobody.
+      std::array<char, 256> ignored;
+      while (SSL_read(session_.get(), ignored.data(), static_cast<int>(ignored.size())) > 0) {
+      }
+      return;
+    }
+    result = SSL_do_handshake(session_.get());
+    if (result == 1) {
+      state_ = suite_of(session_.get()) ? State::kEstablished : State::kFailed;  // DTL-10
+      return;
+    }
+    const int why = SSL_get_error(session_.get(), result);
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) state_ = State::kFailed;
+  }
+
+  Wire wire_;
+  Session session_;
+  State state_ = State::kHandshaking;
+  DtlsRole role_;
+  bool listens_;
+  unsigned tries_ = 0;
+};
+
+class OpenSslIdentity final : public DtlsIdentity {
+ public:
+  OpenSslIdentity(Key key, Certificate certificate)
+      : key_(std::move(key)), certificate_(std::move(certificate)), context_(SSL_CTX_new(DTLS_method())) {
+    random_octets(secret_);
+    SSL_CTX* context = context_.get();
+    if (context == nullptr) return;
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_max_cert_list(context, kMaxCertificates);
+    // Both show a certificate; whose it is, is for the fingerprint to say (DTL-8).
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+                       [](int, X509_STORE_CTX*) { return 1; });
+    // The cookie was checked before the association was made (DTL-5).
+    SSL_CTX_set_cookie_generate_cb(context, [](SSL*, unsigned char*, unsigned*) { return 0; });
+    SSL_CTX_set_cookie_verify_cb(context, [](SSL*, const unsigned char*, unsigned) { return 1; });
+    is_good_ = SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) == 1 &&
+               SSL_CTX_set_max_proto_version(context, DTLS1_2_VERSION) == 1 &&
+               SSL_CTX_set_cipher_list(context, kCiphers) == 1 &&
+               SSL_CTX_set1_groups_list(context, kGroups) == 1 &&
+               SSL_CTX_set_tlsext_use_srtp(context, kProfiles) == 0 &&
+               SSL_CTX_use_certificate(context, certificate_.get()) == 1 &&
+               SSL_CTX_use_PrivateKey(context, key_.get()) == 1 && SSL_CTX_check_private_key(context) == 1;
+  }
+  ~OpenSslIdentity() override { OPENSSL_cleanse(secret_.data(), secret_.size()); }
+  OpenSslIdentity(const OpenSslIdentity&) = delete;
+  OpenSslIdentity& operator=(const OpenSslIdentity&) = delete;
+
+  [[nodiscard]] bool is_good() const noexcept { return is_good_; }
+
+  [[nodiscard]] Fingerprint fingerprint(FingerprintHash hash) const override {
+    return fingerprint_of(certificate_.get(), hash);
+  }
+
+  [[nodiscard]] std::unique_ptr<DtlsAssociation> make(DtlsRole role, bool after_cookie) const override {
+    return std::make_unique<OpenSslAssociation>(context_.get(), role, after_cookie);
+  }
+
+  [[nodiscard]] Cookie cookie(Bytes facts) const override {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> mac{};
+    unsigned size = 0;
+    HMAC(EVP_sha256(), secret_.data(), static_cast<int>(secret_.size()),
+         reinterpret_cast<const unsigned char*>(facts.data()), facts.size(), mac.data(), &size);
+    Cookie cookie{};
+    std::ranges::copy(std::as_bytes(std::span(mac)).first(kCookieSize), cookie.begin());
+    return cookie;
+  }
+
+  [[nodiscard]] std::string pem() const override {
+    const Bio out(BIO_new(BIO_s_secmem()));
+    if (!out || PEM_write_bio_X509(out.get(), certificate_.get()) != 1 ||
+        PEM_write_bio_PrivateKey(out.get(), key_.get(), nullptr, nullptr, 0, nullptr, nullptr) != 1)
+      return {};
+    char* text = nullptr;
+    const long size = BIO_get_mem_data(out.get(), &text);
+    return {text, static_cast<std::size_t>(size)};
+  }
+
+ private:
+  Key key_;
+  Certificate certificate_;
+  Context context_;
+  std::array<std::byte, 32> secret_{};  // of cookies
+  bool is_good_ = false;
+};
+
+std::shared_ptr<const DtlsIdentity> checked(Key key, Certificate certificate) {
+  auto identity = std::make_shared<const OpenSslIdentity>(std::move(key), std::move(certificate));
+  return identity->is_good() ? identity : nullptr;
+}
+
+}  // namespace
+
+std::shared_ptr<const DtlsIdentity> OpenSslDtls::make_identity() const {
+  Key key(EVP_EC_gen("P-256"));
+  Certificate certificate(X509_new());
+  std::array<std::byte, 8> serial{};
+  random_octets(serial);
+  serial[0] &= std::byte{0x7f};
+  const Number number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), serial.size(), nullptr));
+  if (!key || !certificate || !number) return nullptr;
+  X509* made = certificate.get();
+  X509_NAME* name = X509_get_subject_name(made);
+  const bool is_signed =
+      BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(made)) != nullptr &&
+      X509_set_version(made, X509_VERSION_3) == 1 &&
+      X509_gmtime_adj(X509_getm_notBefore(made), -kClocksDiffer) != nullptr &&
+      X509_gmtime_adj(X509_getm_notAfter(made), kLifetime) != nullptr &&
+      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("media"), -1,
+                                 -1, 0) == 1 &&
+      X509_set_issuer_name(made, name) == 1 && X509_set_pubkey(made, key.get()) == 1 &&
+      X509_sign(made, key.get(), EVP_sha256()) != 0;
+  ERR_clear_error();
+  return is_signed ? checked(std::move(key), std::move(certificate)) : nullptr;
+}
+
+std::shared_ptr<const DtlsIdentity> OpenSslDtls::identity_of(const std::string& pem) const {
+  const Bio in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  Certificate certificate(in ? PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr) : nullptr);
+  Key key(certificate ? PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr) : nullptr);
+  ERR_clear_error();
+  return certificate && key ? checked(std::move(key), std::move(certificate)) : nullptr;
+}
+
+}  // namespace ferry

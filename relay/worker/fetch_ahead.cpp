@@ -1,0 +1,46 @@
+#include "relay/worker/fetch_ahead.hpp"
+
+#include "relay/base/prefetch.hpp"
+
+namespace ferry {
+
+namespace {
+
+using Fetch = Transport::Fetch;
+
+/// Where packets of `entry` usually go; null if nowhere.
+const Sink* first_sink(const TransportEntry& entry) noexcept {
+  const auto& sources = entry.state.plan().sources;
+  return sources.empty() || sources.front().sinks.empty() ? nullptr : &sources.front().sinks.front();
+}
+
+}  // namespace
+
+void fetch_ahead(const TransportTable& table, std::span<const PacketBuffer> packets) noexcept {
+  const auto slot_of = [&](std::size_t ahead) {
+    return static_cast<std::size_t>(packets[ahead]->cookie >> 1);
+  };
+  const auto arriving = [&](std::size_t ahead) -> const TransportEntry* {
+    return ahead < packets.size() ? table.at(slot_of(ahead)) : nullptr;
+  };
+  const auto leaving = [&](std::size_t ahead) -> const TransportEntry* {
+    const TransportEntry* entry = arriving(ahead);
+    const Sink* sink = entry != nullptr ? first_sink(*entry) : nullptr;
+    return sink != nullptr ? table.at(sink->via.slot) : nullptr;
+  };
+  if (packets.size() > 9) table.prefetch(slot_of(9));
+  if (const auto* entry = arriving(8)) entry->state.prefetch_arriving(Fetch::kParts);
+  if (const auto* entry = arriving(7)) entry->state.prefetch_arriving(Fetch::kLists);
+  if (const auto* entry = arriving(6)) {
+    entry->state.prefetch_arriving(Fetch::kSession);
+    if (const Sink* sink = first_sink(*entry)) __builtin_prefetch(sink);
+  }
+  if (const auto* entry = leaving(5)) prefetch_octets(entry, TransportTable::kFetched);
+  if (const auto* entry = leaving(4)) entry->state.prefetch_leaving(Fetch::kParts);
+  if (const auto* entry = leaving(3)) entry->state.prefetch_leaving(Fetch::kLists);
+  if (const auto* entry = arriving(3)) entry->state.prefetch_arriving(Fetch::kContext);
+  if (const auto* entry = leaving(2)) entry->state.prefetch_leaving(Fetch::kSession);
+  if (const auto* entry = leaving(1)) entry->state.prefetch_leaving(Fetch::kContext);
+}
+
+}  // namespace ferry
