@@ -150,6 +150,15 @@ class Judge {
     return false;
   }
 
+  bool judge_ice() {
+    if (!media_.has_ice || !call_.is_answered || call_.now - call_.last_signal < kHandshakeTime) return false;
+    const auto state =
+        seen_.active != nullptr && seen_.active->ice ? seen_.active->ice->state : IceAgent::State::kWaiting;
+    if (state == IceAgent::State::kConnected) return false;
+    say(Cause::kNoPair, "ICE has no pair of addresses with {} ({})", name(), to_string(state));
+    return true;
+  }
+
   bool judge_handshake() {
     if (!media_.handshake_begins || !call_.is_answered) return false;
     const auto state = seen_.active != nullptr && seen_.active->dtls ? seen_.active->dtls->front().state
@@ -361,7 +370,7 @@ class Judge {
       return;
     }
     if (judge_hold()) return;
-    if (judge_keys() || judge_ports() || judge_payloads() || judge_sources()) return;
+    if (judge_ice() || judge_keys() || judge_ports() || judge_payloads() || judge_sources()) return;
     if (const Refusal* refusal = recent(DropReason::kRateLimited); refusal != nullptr && matters(*refusal)) {
       say(Cause::kRateLimited, "{} sends more than its {} stream may carry", name(), what());
       describe(*refusal);

@@ -31,6 +31,7 @@ struct MediaEvidence {
   bool is_keyed = false;
   /// Keys come by DTLS: whether this relay begins.
   std::optional<bool> handshake_begins;
+  bool has_ice = false;
   bool is_blocked = false;  // what it sends, by command or flag
   bool is_served = true;
   bool is_rtp = true;

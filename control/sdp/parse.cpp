@@ -1,4 +1,5 @@
 #include "control/sdp/sdp.hpp"
+#include "control/sdp/words.hpp"
 #include "relay/base/static_types.hpp"
 
 #include <algorithm>
@@ -10,26 +11,6 @@
 namespace ferry::sdp {
 
 namespace {
-
-/// Cuts the next word at a blank; leading blanks are skipped.
-std::string_view next_word(std::string_view& text) {
-  const auto start = text.find_first_not_of(' ');
-  if (start == std::string_view::npos) {
-    text = {};
-    return {};
-  }
-  text.remove_prefix(start);
-  const auto end = std::min(text.find(' '), text.size());
-  const std::string_view word = text.substr(0, end);
-  text.remove_prefix(end);
-  return word;
-}
-
-template <class Int>
-bool read_number(std::string_view text, Int& value) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
 
 /// `IN IP4 192.0.2.1`. Host names and multicast with TTL are refused.
 std::optional<IpAddress> parse_connection(std::string_view value) {
@@ -157,6 +138,14 @@ void interpret(MediaSection& media, const Session& session) {
       media.setup = attribute.value;
     } else if (attribute.name == "tls-id") {
       media.tls_id = attribute.value;
+    } else if (attribute.name == "ice-ufrag") {
+      media.ice_ufrag = attribute.value;
+    } else if (attribute.name == "ice-pwd") {
+      media.ice_password = attribute.value;
+    } else if (attribute.name == "ice-options") {
+      media.ice_options = attribute.value;
+    } else if (attribute.name == "candidate") {
+      media.candidates.push_back(attribute.value);
     }
   }
   const bool has_fingerprint = !media.fingerprints.empty();
@@ -164,6 +153,10 @@ void interpret(MediaSection& media, const Session& session) {
     if (attribute.name == "fingerprint" && !has_fingerprint) media.fingerprints.push_back(attribute.value);
     if (attribute.name == "setup" && media.setup.empty()) media.setup = attribute.value;
     if (attribute.name == "tls-id" && media.tls_id.empty()) media.tls_id = attribute.value;
+    if (attribute.name == "ice-ufrag" && media.ice_ufrag.empty()) media.ice_ufrag = attribute.value;
+    if (attribute.name == "ice-pwd" && media.ice_password.empty()) media.ice_password = attribute.value;
+    if (attribute.name == "ice-options" && media.ice_options.empty()) media.ice_options = attribute.value;
+    if (attribute.name == "ice-lite") media.ice_lite = true;
   }
   for (const Attribute& attribute : session.attributes) {
     if (direction) break;

@@ -89,6 +89,11 @@ struct MediaSection {
   std::vector<std::string_view> fingerprints;  // a=fingerprint values
   std::string_view setup;
   std::string_view tls_id;
+  std::string_view ice_ufrag;
+  std::string_view ice_password;
+  std::string_view ice_options;
+  std::vector<std::string_view> candidates;  // a=candidate values
+  bool ice_lite = false;
   std::string_view ptime;
   std::string_view maxptime;
   std::vector<Codec> codecs;  // RTP only, in order of `formats`

@@ -202,6 +202,12 @@ void write_section(Writer& out, const SectionEdit& section) {
   if (!section.dtls.tls_id.empty()) out.attribute("tls-id:", section.dtls.tls_id);
   if (!section.ptime.empty()) out.attribute("ptime:", section.ptime);
   if (!section.maxptime.empty()) out.attribute("maxptime:", section.maxptime);
+  if (section.ice.ufrag.empty()) return;
+  out.attribute("ice-ufrag:", section.ice.ufrag);
+  out.attribute("ice-pwd:", section.ice.password);
+  if (section.ice.trickles) out.attribute("ice-options:trickle");
+  for (const std::string& candidate : section.ice.candidates) out.attribute("candidate:", candidate);
+  if (section.ice.trickles) out.attribute("end-of-candidates");
 }
 
 }  // namespace

@@ -47,6 +47,14 @@ struct SectionEdit {
     std::string tls_id;
   };
   Dtls dtls;
+  /// RTP: a=ice-ufrag, a=ice-pwd, values of a=candidate; nothing without `ufrag`.
+  struct Ice {
+    std::string ufrag;
+    std::string password;
+    std::vector<std::string> candidates;
+    bool trickles = false;
+  };
+  Ice ice;
   std::string_view ptime;  // empty = none
   std::string_view maxptime;
 };

@@ -4,6 +4,7 @@
 #include "control/diagnose/explain.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_dtls.hpp"
+#include "control/session/media_ice.hpp"
 #include "control/session/media_keys.hpp"
 #include "control/session/request.hpp"
 #include "relay/core/recording.hpp"
@@ -39,6 +40,14 @@ struct PortSet {
   Endpoint barred;
   /// State to install the transport with, once.
   std::shared_ptr<const TransportSnapshot> restored;
+  /// At the other addresses of the interface (ICE); the worker knows the first `told` of them.
+  struct More {
+    const LocalAddress* local = nullptr;
+    UdpPort port;
+    std::array<PortHandle, 2> handles;
+  };
+  std::vector<More> more;
+  std::size_t told = 0;
   /// Rises when the peer must be learned anew (LAT-8a).
   std::uint32_t epoch = 0;
   std::uint32_t learned_signal = 0;
@@ -152,6 +161,7 @@ struct Media {
   std::unique_ptr<MediaKeys> keys;
   /// Of media that DTLS may key.
   std::unique_ptr<MediaDtls> dtls;
+  std::unique_ptr<MediaIce> ice;
 
   std::vector<Subscription> subscriptions;
 
@@ -170,6 +180,11 @@ struct Media {
     if (!dtls) dtls = std::make_unique<MediaDtls>();
     return *dtls;
   }
+  MediaIce& made_ice() {
+    if (!ice) ice = std::make_unique<MediaIce>();
+    return *ice;
+  }
+  [[nodiscard]] bool has_ice() const { return ice && ice->in_use; }
   [[nodiscard]] bool is_keyed_by_dtls() const { return dtls && dtls->in_use; }
   /// Its packets are SRTP, with or without keys so far. What was answered stays until the next answer.
   [[nodiscard]] bool is_encrypted() const;

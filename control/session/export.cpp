@@ -198,6 +198,7 @@ json transport_json(const TransportSnapshot& s, Instant now) {
   j["srtp"] = srtp_json(s.srtp);
   j["srtp_rtcp"] = srtp_json(s.srtp_rtcp);
   j["handshakes"] = handshakes_json(s.dtls);
+  j["pairs"] = pairs_json(s.ice);
   return j;
 }
 TransportSnapshot transport_from(const json& j, Instant now) {
@@ -226,6 +227,7 @@ TransportSnapshot transport_from(const json& j, Instant now) {
   s.srtp = srtp_from(j.at("srtp"));
   s.srtp_rtcp = srtp_from(j.at("srtp_rtcp"));
   s.dtls = handshakes_from(j.at("handshakes"));
+  s.ice = pairs_from(j.at("pairs"));
   return s;
 }
 
@@ -314,6 +316,7 @@ json media_json(const Media& m) {
           {"extras", extras_json(m.extras.get())},
           {"keys", keys_json(m.keys.get())},
           {"dtls", dtls_json(m.dtls.get())},
+          {"ice", ice_json(m.ice.get())},
           {"controlling", m.ice_controlling}};
 }
 
@@ -361,6 +364,7 @@ void read_media(Media& m, const json& j, const DtlsConfig& dtls) {
   m.extras = media_extras_from(j.at("extras"));
   m.keys = keys_from(j.at("keys"));
   m.dtls = dtls_from(j.at("dtls"), dtls);
+  m.ice = ice_from(j.at("ice"));
   m.ice_controlling = j.at("controlling");
 }
 
@@ -414,10 +418,14 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
       json ports = json::array();
       for (std::size_t i = 0; i < media->ports.size(); ++i) {
         const PortSet& p = media->ports[i];
+        json more = json::array();
+        for (const PortSet::More& each : p.more)
+          more.push_back({each.local->address.to_string(), each.port.value});
         ports.push_back({{"address", p.local->address.to_string()},
                          {"port", p.port.value},
                          {"made_for", endpoint_json(p.made_for)},
                          {"barred", endpoint_json(p.barred)},
+                         {"more", std::move(more)},
                          {"epoch", p.epoch},
                          {"signal", p.learned_signal},
                          {"state", transport_json(snapshots[{media->id, i}], now)}});
@@ -552,29 +560,40 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         media.interface = interfaces_.find(m.at("interface").get<std::string>());
         if (media.interface == nullptr) return undo("its interface is gone");
         for (const json& p : m.at("ports")) {
-          const IpAddress address = address_from(p.at("address"));
-          const UdpPort port{p.at("port")};
-          const LocalAddress* local = interfaces_.known_address(address);
-          if (local == nullptr) return undo("its address is gone");
-          if (!local->ports->take(port)) return undo(fmt::format("port {} is in use", port.value));
-          auto rtp = ports_.activate({address, port}, call->tos);
-          auto rtcp =
-              rtp ? ports_.activate({address, UdpPort{static_cast<std::uint16_t>(port.value + 1)}}, call->tos)
-                  : rtp;
-          if (!rtcp) {
-            if (rtp) ports_.release(*rtp);
-            local->ports->give_back(port, {}, now);
-            return undo(fmt::format("port {} cannot be opened", port.value));
-          }
+          const auto reopen = [&](const json& where,
+                                  const json& number) -> Result<PortSet::More, std::string> {
+            const IpAddress address = address_from(where);
+            const UdpPort port{number};
+            const LocalAddress* local = interfaces_.known_address(address);
+            if (local == nullptr) return fail(std::string("its address is gone"));
+            if (!local->ports->take(port)) return fail(fmt::format("port {} is in use", port.value));
+            auto rtp = ports_.activate({address, port}, call->tos);
+            auto rtcp = rtp ? ports_.activate({address, UdpPort{static_cast<std::uint16_t>(port.value + 1)}},
+                                              call->tos)
+                            : rtp;
+            if (!rtcp) {
+              if (rtp) ports_.release(*rtp);
+              local->ports->give_back(port, {}, now);
+              return fail(fmt::format("port {} cannot be opened", port.value));
+            }
+            return PortSet::More{local, port, {*rtp, *rtcp}};
+          };
+          const auto first = reopen(p.at("address"), p.at("port"));
+          if (!first) return undo(first.error());
           PortSet set;
-          set.local = local;
-          set.port = port;
-          set.handles = {*rtp, *rtcp};
+          set.local = first->local;
+          set.port = first->port;
+          set.handles = first->handles;
           set.made_for = endpoint_from(p.at("made_for"));
           set.barred = endpoint_from(p.at("barred"));
           set.activity = std::make_shared<TransportActivity>();
           set.transport = plane_.allocate(call->worker);
           media.ports.push_back(std::move(set));
+          for (const json& each : p.at("more")) {
+            const auto more = reopen(each.at(0), each.at(1));
+            if (!more) return undo(more.error());
+            media.ports.back().more.push_back(*more);
+          }
         }
         if (!media.ports.empty() &&
             (media.active >= media.ports.size() || media.sending >= media.ports.size())) {

@@ -1,5 +1,7 @@
 #include "control/session/export_keys.hpp"
 
+#include "relay/worker/transport_table.hpp"
+
 #include <array>
 #include <stdexcept>
 #include <vector>
@@ -188,6 +190,62 @@ std::unique_ptr<MediaDtls> dtls_from(const json& j, const DtlsConfig& config) {
   dtls->made_as = role_from(j.at("made_as_client"));
   dtls->association = j.at("association");
   return dtls;
+}
+
+json ice_json(const MediaIce* ice) {
+  if (ice == nullptr) return nullptr;
+  json candidates = json::array();
+  for (const auto& each : ice->theirs.candidates)
+    candidates.push_back({each.component, each.priority, each.at.to_string()});
+  return {{"own", {ice->own.ufrag, ice->own.password}},
+          {"theirs", {ice->theirs.ufrag, ice->theirs.password}},
+          {"candidates", std::move(candidates)},
+          {"peer", {ice->theirs.trickles, ice->theirs.is_lite}},
+          {"offered", {ice->offered_by_peer, ice->offered_to_peer}},
+          {"state", {ice->trickles, ice->in_use, ice->controlling}}};
+}
+
+std::unique_ptr<MediaIce> ice_from(const json& j) {
+  if (j.is_null()) return nullptr;
+  auto ice = std::make_unique<MediaIce>();
+  ice->own = {j.at("own").at(0), j.at("own").at(1)};
+  ice->theirs.ufrag = j.at("theirs").at(0);
+  ice->theirs.password = j.at("theirs").at(1);
+  for (const json& each : j.at("candidates")) {
+    const auto at = Endpoint::parse(each.at(2).get<std::string>());
+    if (!at) throw std::runtime_error("a candidate that is none");
+    ice->theirs.candidates.push_back({each.at(0), each.at(1), *at});
+  }
+  ice->theirs.trickles = j.at("peer").at(0);
+  ice->theirs.is_lite = j.at("peer").at(1);
+  ice->offered_by_peer = j.at("offered").at(0);
+  ice->offered_to_peer = j.at("offered").at(1);
+  ice->trickles = j.at("state").at(0);
+  ice->in_use = j.at("state").at(1);
+  ice->controlling = j.at("state").at(2);
+  return ice;
+}
+
+json pairs_json(const std::optional<TransportSnapshot::Ice>& ice) {
+  if (!ice) return nullptr;
+  json j = json::array();
+  for (const auto& each : ice->selected)
+    j.push_back(each ? json{each->local, each->peer.to_string()} : json());
+  return j;
+}
+
+std::optional<TransportSnapshot::Ice> pairs_from(const json& j) {
+  if (j.is_null()) return std::nullopt;
+  TransportSnapshot::Ice ice;
+  for (std::size_t i = 0; i < ice.selected.size(); ++i) {
+    const json& each = j.at(i);
+    if (each.is_null()) continue;
+    const auto peer = Endpoint::parse(each.at(1).get<std::string>());
+    const std::uint8_t local = each.at(0);
+    if (!peer || local >= kMaxLocals) throw std::runtime_error("a pair that is none");
+    ice.selected[i] = IceAgent::Selected{local, *peer};
+  }
+  return ice;
 }
 
 json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/session/media_dtls.hpp"
+#include "control/session/media_ice.hpp"
 #include "control/session/media_keys.hpp"
 #include "relay/core/forward/transport.hpp"
 
@@ -20,6 +21,12 @@ std::unique_ptr<MediaKeys> keys_from(const nlohmann::json& j);
 /// With the private key of the certificate.
 nlohmann::json dtls_json(const MediaDtls* dtls);
 std::unique_ptr<MediaDtls> dtls_from(const nlohmann::json& j, const DtlsConfig& config);
+/// With the password of ICE.
+nlohmann::json ice_json(const MediaIce* ice);
+std::unique_ptr<MediaIce> ice_from(const nlohmann::json& j);
+/// Which pairs are selected.
+nlohmann::json pairs_json(const std::optional<TransportSnapshot::Ice>& ice);
+std::optional<TransportSnapshot::Ice> pairs_from(const nlohmann::json& j);
 /// What handshakes agreed on.
 nlohmann::json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls);
 std::optional<TransportSnapshot::Dtls> handshakes_from(const nlohmann::json& j);

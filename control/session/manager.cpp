@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <fmt/format.h>
+
 namespace ferry {
 
 using namespace std::chrono_literals;
@@ -156,29 +158,25 @@ Result<Dict, RequestError> SessionManager::offer(const Request& request, const C
   if (!request.sdp) return fail(error("No SDP body in message"));
   if (!request.call_id) return fail(error("No call-id in message"));
   if (!request.from_tag) return fail(error("No from-tag in message"));
-  if (request.has_flag(Flag::kFragment)) return fragment(request);
+  if (request.has_flag(Flag::kFragment)) return fragment(request, clock);
   return signal(request, false, clock);
 }
 
-Result<Dict, RequestError> SessionManager::fragment(const Request& request) {
-  // RFC 8840 §9: lines of attributes and media, no session. Candidates matter to ICE alone, which is not in
-  // force; the party may not be known yet, and nothing is kept for it.
-  std::string_view text = *request.sdp;
-  bool any = false;
-  while (!text.empty()) {
-    const auto end = std::min(text.find_first_of("\r\n"), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (line.empty()) continue;
-    if (line.size() < 2 || line[1] != '=' || line[0] < 'a' || line[0] > 'z')
-      return fail(error("Failed to parse SDP"));
-    any = true;
+Result<Dict, RequestError> SessionManager::fragment(const Request& request, const Clock& clock) {
+  const auto fragment = sdp::parse_fragment(*request.sdp);
+  if (!fragment) return fail(error("Failed to parse SDP"));
+  Call* call = find(*request.call_id);
+  Leg* leg = call == nullptr ? nullptr : call->leg_by_tag(*request.from_tag);
+  if (leg == nullptr) return Dict{};  // its SDP will have candidates of its own
+  for (std::size_t i = 0; i < fragment->sections.size(); ++i) {
+    const sdp::IceFragment::Section& section = fragment->sections[i];
+    for (const auto& media : leg->medias) {
+      const bool is_it = section.mid.empty() ? media->index == i + 1 : media->mid == section.mid;
+      if (is_it && media->ice) add_ice_candidates(*media->ice, section.ice);
+    }
   }
-  if (!any) return fail(error("Failed to parse SDP"));
-  if (Call* call = find(*request.call_id)) {
-    if (std::ranges::find(call->not_in_force, "fragment") == call->not_in_force.end())
-      call->not_in_force.emplace_back("fragment");
-  }
+  call->touched = clock.now;
+  sync_plans(*call);
   return Dict{};
 }
 
@@ -226,25 +224,20 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
   return dict;
 }
 
-Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const LocalAddress& local, Instant now) {
+Result<SessionManager::OpenedPair, RequestError> SessionManager::open_pair(const Call& call,
+                                                                           const LocalAddress& local,
+                                                                           Instant now) {
   std::vector<UdpPort> foreign;  // held by another process
-  Result<PortSet, RequestError> result = fail(error("Ran out of ports"));
+  Result<OpenedPair, RequestError> result = fail(error("Ran out of ports"));
   for (unsigned attempt = 0; attempt < kPortTries; ++attempt) {
     const auto pair = local.ports->draw(now);
     if (!pair) break;
-    PortSet ports;
-    ports.local = &local;
-    ports.port = pair->rtp;
-    ports.barred = pair->barred;
     auto rtp = ports_.activate({local.address, pair->rtp}, call.tos);
     auto rtcp = rtp ? ports_.activate(
                           {local.address, UdpPort{static_cast<std::uint16_t>(pair->rtp.value + 1)}}, call.tos)
                     : rtp;
     if (rtcp) {
-      ports.handles = {*rtp, *rtcp};
-      ports.activity = std::make_shared<TransportActivity>();
-      ports.transport = plane_.allocate(call.worker);
-      result = std::move(ports);
+      result = OpenedPair{*pair, {*rtp, *rtcp}};
       break;
     }
     if (rtp) ports_.release(*rtp);
@@ -255,6 +248,49 @@ Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const Local
   return result;
 }
 
+Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const LocalAddress& local, Instant now) {
+  const auto pair = open_pair(call, local, now);
+  if (!pair) return fail(pair.error());
+  PortSet ports;
+  ports.local = &local;
+  ports.port = pair->drawn.rtp;
+  ports.barred = pair->drawn.barred;
+  ports.handles = pair->handles;
+  ports.activity = std::make_shared<TransportActivity>();
+  ports.transport = plane_.allocate(call.worker);
+  return ports;
+}
+
+void SessionManager::close_more(const Call& call, const PortSet::More& more) {
+  closing_.emplace_back(more.handles, more.local->ports.get(), more.port, Endpoint{}, call.worker,
+                        std::nullopt);
+  more.local->ports->set_owner(more.port, nullptr);
+}
+
+const std::string& SessionManager::foundation_of(const LocalAddress& local) {
+  std::string& foundation = foundations_[&local];
+  if (foundation.empty()) foundation = random_hex(16);
+  return foundation;
+}
+
+std::vector<std::string> SessionManager::candidates_of(const PortSet& ports, bool has_rtcp,
+                                                       const std::optional<IpAddress>& advertised) {
+  std::vector<std::string> lines;
+  const auto add = [&](const LocalAddress& local, UdpPort rtp, LocalPort port, bool is_first) {
+    const auto component = static_cast<unsigned>(port.component);
+    lines.push_back(fmt::format(
+        "{} {} UDP {} {} {} typ host", foundation_of(local), component + 1, host_priority(port),
+        (is_first && advertised ? *advertised : local.advertised).to_string(), rtp.value + component));
+  };
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    if (component == Component::kRtcp && !has_rtcp) continue;
+    add(*ports.local, ports.port, {component, 0}, true);
+    for (std::size_t i = 0; i < ports.more.size(); ++i)
+      add(*ports.more[i].local, ports.more[i].port, {component, static_cast<std::uint8_t>(i + 1)}, false);
+  }
+  return lines;
+}
+
 void SessionManager::close_ports(Call& call, PortSet& ports, TransportFigures* figures) {
   if (ports.closed) return;
   ports.closed = true;
@@ -262,12 +298,14 @@ void SessionManager::close_ports(Call& call, PortSet& ports, TransportFigures* f
   const Endpoint signalled = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
   Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
                                            call.worker, ports.transport);
-  if (!installed) return;
-  RemoveTransport removal{ports.transport, &closing.peer, figures};
-  if (current_ending_ != nullptr) current_ending_->expect(ports, removal);
-  plane_.post(call.worker, removal, true);
-  ports.local->ports->set_owner(ports.port, nullptr);
-  plane_.set_owner(call.worker, ports.transport, nullptr);
+  if (installed) {
+    RemoveTransport removal{ports.transport, &closing.peer, figures};
+    if (current_ending_ != nullptr) current_ending_->expect(ports, removal);
+    plane_.post(call.worker, removal, true);
+    ports.local->ports->set_owner(ports.port, nullptr);
+    plane_.set_owner(call.worker, ports.transport, nullptr);
+  }
+  for (const PortSet::More& more : ports.more) close_more(call, more);
 }
 
 void SessionManager::set_tos(Call& call, std::uint8_t tos) {
@@ -279,6 +317,10 @@ void SessionManager::set_tos(Call& call, std::uint8_t tos) {
         if (ports.closed) continue;
         for (const PortHandle handle : ports.handles)
           ports_.set_tos(handle, ports.local->address.family(), tos);
+        for (const PortSet::More& more : ports.more) {
+          for (const PortHandle handle : more.handles)
+            ports_.set_tos(handle, more.local->address.family(), tos);
+        }
       }
     }
   }
@@ -301,7 +343,7 @@ void SessionManager::flush(const Clock& clock) {
   for (const Closing& closing : closing_) {
     for (const PortHandle handle : closing.handles) ports_.release(handle);
     closing.pool->give_back(closing.port, closing.peer, clock.now);
-    plane_.free(closing.worker, closing.transport);
+    if (closing.transport) plane_.free(closing.worker, *closing.transport);
   }
   closing_.clear();
   for (const ClassicEnd& end : classic_ended_) ClassicSessions::count(classic_totals_, end);

@@ -287,17 +287,17 @@ class SessionManager {
   /// Ports that close as soon as the worker has let go of them.
   struct Closing {
     Closing(std::array<PortHandle, 2> h, PortPool* p, UdpPort first, const Endpoint& last, std::size_t w,
-            TransportId t)
+            std::optional<TransportId> t)
         : handles(h), pool(p), port(first), peer(last), worker(w), transport(t) {}
     std::array<PortHandle, 2> handles;
     PortPool* pool;
     UdpPort port;
     Endpoint peer;  // who sent to it; the worker writes it until the fence
     std::size_t worker;
-    TransportId transport;
+    std::optional<TransportId> transport;  // unset: others of it remain, or are named before
   };
 
-  Result<Dict, RequestError> fragment(const Request& request);
+  Result<Dict, RequestError> fragment(const Request& request, const Clock& clock);
   Result<Dict, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
   std::optional<RequestError> check_limits(const Request& request);
   /// Which limit does not let a new call in; null if none. Counts it.
@@ -308,6 +308,18 @@ class SessionManager {
   /// Value for `Leg::id_index` of a party that came under `id`.
   [[nodiscard]] static std::uint8_t id_index(const Call& call, std::string_view id);
   Result<PortSet, RequestError> open_ports(Call& call, const LocalAddress& local, Instant now);
+  /// A pair of ports and nothing else.
+  struct OpenedPair {
+    PortPool::Pair drawn;
+    std::array<PortHandle, 2> handles;
+  };
+  Result<OpenedPair, RequestError> open_pair(const Call& call, const LocalAddress& local, Instant now);
+  void close_more(const Call& call, const PortSet::More& more);
+  /// What names a local address in candidates (RFC 8445 §5.1.1.3).
+  const std::string& foundation_of(const LocalAddress& local);
+  /// Values of a=candidate lines for one port set. `advertised`: instead of its own address.
+  std::vector<std::string> candidates_of(const PortSet& ports, bool has_rtcp,
+                                         const std::optional<IpAddress>& advertised);
   /// `figures`, if given, receives what the ports counted; valid after `flush`.
   void close_ports(Call& call, PortSet& ports, TransportFigures* figures = nullptr);
   /// A party of our own that sends copies of what `sources` send, on consecutive pairs of ports from `to`.
@@ -369,6 +381,7 @@ class SessionManager {
   [[nodiscard]] std::vector<Leg*> legs_for_query(Call& call, const Request& request) const;
 
   SessionConfig config_;
+  std::map<const LocalAddress*, std::string> foundations_;
   std::shared_ptr<const DtlsIdentity> dtls_identity_;
   Instant dtls_identity_made_{};
   const InterfaceSet& interfaces_;

@@ -75,8 +75,9 @@ void answer_dtls(MediaDtls& dtls, const DtlsWishes& wishes, const DtlsConfig& co
   const bool keeps = dtls.in_use && dtls.theirs.setup == sdp::Setup::kActpass &&
                      dtls.made_for.fingerprints == dtls.theirs.fingerprints;
   if (!keeps) {
-    const bool waits = dtls.theirs.setup == sdp::Setup::kActive || dtls.theirs.setup == sdp::Setup::kNone ||
-                       (dtls.theirs.setup == sdp::Setup::kActpass && dtls.is_passive.value_or(config.is_passive));
+    const bool waits =
+        dtls.theirs.setup == sdp::Setup::kActive || dtls.theirs.setup == sdp::Setup::kNone ||
+        (dtls.theirs.setup == sdp::Setup::kActpass && dtls.is_passive.value_or(config.is_passive));
     dtls.role = waits ? DtlsRole::kServer : DtlsRole::kClient;
   }
   const std::uint32_t before = dtls.association;
@@ -97,8 +98,9 @@ void forget_dtls(MediaDtls& dtls) {
 
 sdp::SectionEdit::Dtls dtls_lines(const MediaDtls& dtls, bool is_answer) {
   if (!dtls.identity || !(is_answer ? dtls.in_use : dtls.offered_to_peer)) return {};
-  const std::string_view setup =
-      !is_answer ? "actpass" : dtls.role == DtlsRole::kServer ? "passive" : "active";
+  const std::string_view setup = !is_answer                       ? "actpass"
+                                 : dtls.role == DtlsRole::kServer ? "passive"
+                                                                  : "active";
   return {std::string(setup), sdp::write_fingerprint(dtls.identity->fingerprint(dtls.hash)), dtls.tls_id};
 }
 

@@ -1,5 +1,5 @@
-// DTLS-SRTP of one media: what was offered, what was taken, and the handshake that follows (RFC 5763, RFC 8842,
-// media-security section 5).
+// DTLS-SRTP of one media: what was offered, what was taken, and the handshake that follows (RFC 5763, RFC
+// 8842, media-security section 5).
 #pragma once
 
 #include "control/sdp/dtls.hpp"
@@ -55,12 +55,13 @@ struct MediaDtls {
 [[nodiscard]] bool is_usable(const sdp::DtlsDescription& theirs, const DtlsConfig& config);
 
 /// Readies `dtls` for an offer to the party.
-void offer_dtls(MediaDtls& dtls, const DtlsWishes& wishes, const std::shared_ptr<const DtlsIdentity>& identity);
+void offer_dtls(MediaDtls& dtls, const DtlsWishes& wishes,
+                const std::shared_ptr<const DtlsIdentity>& identity);
 /// The party's offer, or that it has none.
 void note_dtls_offer(MediaDtls& dtls, sdp::DtlsDescription theirs, const DtlsWishes& wishes);
 /// Whether an answer takes what was offered.
-[[nodiscard]] bool takes_dtls(const MediaDtls* offered, const sdp::MediaSection& answer, const Request& request,
-                              const DtlsConfig& config);
+[[nodiscard]] bool takes_dtls(const MediaDtls* offered, const sdp::MediaSection& answer,
+                              const Request& request, const DtlsConfig& config);
 /// The party's answer takes it.
 void take_dtls_answer(MediaDtls& dtls, sdp::DtlsDescription theirs);
 /// Our answer takes the party's offer.

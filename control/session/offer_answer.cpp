@@ -43,6 +43,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = check_keys(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (auto& [media, ports] : opened_) manager_.close_ports(call_, ports);
+    for (const Added& each : added_) manager_.close_more(call_, each.more);
     return fail(ok.error());
   }
   commit_legs();
@@ -305,12 +306,15 @@ Endpoint OfferAnswer::remote_of(const sdp::MediaSection& section) const {
                   UdpPort{section.port}};
   const bool use_source = request_.has_flag(Flag::kSipSourceAddress) ||
                           (manager_.config_.sip_source && !request_.has_flag(Flag::kTrustAddress));
-  if (use_source && request_.received_from && !remote.address.is_unspecified())
+  const bool has_ice = sdp::read_ice(section).is_there();  // its candidates say where it is
+  if (use_source && !has_ice && request_.received_from && !remote.address.is_unspecified())
     remote.address = *request_.received_from;
   return remote;
 }
 
 bool OfferAnswer::keeps_port(const Match& match) const {
+  const bool has_ice = match.receiver != nullptr && match.receiver->has_ice();
+  if (has_ice && !request_.has_flag(Flag::kNoPortLatching)) return true;
   if (request_.has_flag(Flag::kPortLatching)) return true;
   return !match.section->direction.receive && !request_.has_flag(Flag::kNoPortLatching);
 }
@@ -354,10 +358,81 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
 Result<void, RequestError> OfferAnswer::open_ports() {
   for (Match& match : matches_) {
     if (match.section->port == 0 || match.untouched || match.hidden) continue;
-    if (auto ok = open_one(match, true); !ok) return ok;
-    if (auto ok = open_one(match, false); !ok) return ok;
+    for (const bool receiver_side : {true, false}) {
+      if (auto ok = open_one(match, receiver_side); !ok) return ok;
+      if (names_candidates(match, receiver_side)) open_more(match, receiver_side);
+    }
   }
   return {};
+}
+
+bool OfferAnswer::offers_ice(const sdp::MediaSection& section) const {
+  if (!section.is_rtp()) return false;
+  switch (request_.ice.offer) {
+    case IceWishes::Offer::kNever:
+      return false;
+    case IceWishes::Offer::kAlways:
+      return true;
+    case IceWishes::Offer::kAsOffered:
+      break;
+  }
+  return sdp::read_ice(section).is_there();
+}
+
+bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const {
+  if (!match.section->is_rtp()) return false;
+  if (!is_answer_)
+    return receiver_side ? offers_ice(*match.section)
+                         : sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused;
+  if (!receiver_side) return false;  // they were in the offer
+  return match.receiver != nullptr && match.receiver->ice && match.receiver->ice->offered_by_peer;
+}
+
+void OfferAnswer::open_more(const Match& match, bool receiver_side) {
+  const LogicalInterface& interface = receiver_side ? *match.receiver_interface : *match.sender_interface;
+  Media* media = receiver_side ? match.receiver : match.sender;
+  const auto& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
+  const auto& fresh = receiver_side ? match.new_receiver_ports : match.new_sender_ports;
+  const PortSet& set = fresh ? opened_[*fresh].second : media->ports[*chosen];
+  std::size_t count = 1 + set.more.size();
+  for (const LocalAddress& local : interface.addresses) {
+    const bool has_it =
+        &local == set.local || std::ranges::find(set.more, &local, &PortSet::More::local) != set.more.end();
+    if (has_it || count >= kMaxLocals) continue;
+    const auto pair = manager_.open_pair(call_, local, clock_.now);
+    if (!pair) continue;  // one candidate less
+    ++count;
+    PortSet::More more{&local, pair->drawn.rtp, pair->handles};
+    if (fresh)
+      opened_[*fresh].second.more.push_back(more);
+    else
+      added_.push_back({media, *chosen, more});
+  }
+}
+
+void OfferAnswer::offer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section) {
+  auto description = sdp::read_ice(section);
+  if (offers_ice(section)) {
+    offer_ice(receiver.made_ice(), request_.ice.trickles);
+  } else if (receiver.ice) {
+    receiver.ice->offered_to_peer = false;
+  }
+  if (sender.ice || description.is_there())
+    note_ice_offer(sender.made_ice(), std::move(description), request_.ice.is_refused);
+}
+
+void OfferAnswer::answer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section) {
+  if (sender.ice) {
+    if (sender.ice->offered_to_peer)
+      take_ice_answer(*sender.ice, sdp::read_ice(section));
+    else
+      forget_ice(*sender.ice);
+  }
+  if (!receiver.ice) return;
+  if (receiver.ice->offered_by_peer)
+    answer_ice(*receiver.ice);
+  else
+    forget_ice(*receiver.ice);
 }
 
 Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
@@ -472,7 +547,10 @@ void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
   if (media.rejected) return;
 
   const Endpoint remote = remote_of(section);
-  if (remote.address.is_unspecified()) {
+  const bool has_ice = sdp::read_ice(section).is_there();
+  if (remote.address.is_unspecified() && has_ice) {
+    media.remote_known = true;  // candidates come later
+  } else if (remote.address.is_unspecified()) {
     media.may_receive = false;  // classic hold; what was learned stays
   } else {
     media.remote_rtp = remote;
@@ -680,6 +758,7 @@ void OfferAnswer::cut_off(Media& source, const Media& partner) {
 }
 
 void OfferAnswer::commit_media() {
+  for (const Added& each : added_) each.media->ports[each.ports].more.push_back(each.more);
   sender_->section_order.clear();
   for (Match& match : matches_) {
     const sdp::MediaSection& section = *match.section;
@@ -716,10 +795,13 @@ void OfferAnswer::commit_media() {
     choose_protocol(sender, receiver, section);
     decide_mux(sender, receiver);
     if (sender.kind == TransportKind::kRtp && !sender.rejected && !match.untouched) {
-      if (is_answer_)
+      if (is_answer_) {
         answer_crypto(match);
-      else
+        answer_ice_to(sender, receiver, section);
+      } else {
         offer_crypto(sender, receiver, section);
+        offer_ice_to(sender, receiver, section);
+      }
     }
     place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface,
                 match.sender_family);

@@ -71,6 +71,13 @@ class OfferAnswer {
   [[nodiscard]] bool keeps_port(const Match& match) const;
   Result<void, RequestError> open_one(Match& match, bool receiver_side);
   Result<void, RequestError> open_ports();
+  /// ICE will name this side's addresses.
+  [[nodiscard]] bool names_candidates(const Match& match, bool receiver_side) const;
+  /// Ports at the other addresses of its interface, as far as there are any.
+  void open_more(const Match& match, bool receiver_side);
+  [[nodiscard]] bool offers_ice(const sdp::MediaSection& section) const;
+  void offer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section);
+  void answer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section);
 
   Leg& add_leg(std::string tag, std::string branch);
   void commit_legs();
@@ -121,6 +128,13 @@ class OfferAnswer {
   sdp::Session receiver_own_;  // points into the receiver's last SDP
   std::vector<Match> matches_;
   std::vector<std::pair<Media*, PortSet>> opened_;
+  /// For port sets that were there: which one of the media, and what it gets.
+  struct Added {
+    Media* media = nullptr;
+    std::size_t ports = 0;
+    PortSet::More more;
+  };
+  std::vector<Added> added_;
   std::deque<std::string> generated_texts_;
 };
 

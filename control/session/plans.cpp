@@ -83,11 +83,26 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
       if (latch.loops) latch.signalled_void = true;  // LAT-11: never sent to, never learned
     }
   }
+  if (media.ice) {
+    std::vector<AddressFamily> locals = {ports.local->address.family()};
+    for (const PortSet::More& more : ports.more) locals.push_back(more.local->address.family());
+    // Pairs are of the port set that the party was shown last.
+    const bool is_shown = &ports == media.active_ports();
+    if (is_shown) plan->ice = ice_plan(*media.ice, media.answered, !media.mux_used, locals);
+  }
+  if (plan->ice) {
+    // LAT-10: the selected pair is the only source and destination.
+    latch = LatchConfig{};
+    latch.policy = LatchPolicy::kOff;
+    latch.by_ice = true;
+    plan->limit_unverified = false;  // consent does that (ICE-9)
+    plan->send_to_signalled = false;
+  }
   LatchConfig rtcp = latch;
-  rtcp.signalled = media.remote_known ? media.remote_rtcp : Endpoint{};
+  if (!plan->ice) rtcp.signalled = media.remote_known ? media.remote_rtcp : Endpoint{};
 
   // LAT-8a: only a change of what we must learn opens the window again.
-  const bool source_matters = latch.signalled_void || !media.remote_known;
+  const bool source_matters = !plan->ice && (latch.signalled_void || !media.remote_known);
   // The first plan opens the window anyway, and a restored transport goes on with what it learned.
   bool changed = false;
   if (ports.plan) {
@@ -221,9 +236,16 @@ void SessionManager::sync_one(Call& call) {
           plane_.set_owner(call.worker, ports.transport, media.get());
         }
         auto plan = make_plan(call, *media, ports);
+        std::vector<std::array<PortHandle, 2>> more;
+        for (; ports.told < ports.more.size(); ++ports.told) {
+          const PortSet::More& each = ports.more[ports.told];
+          each.local->ports->set_owner(each.port, media.get());
+          more.push_back(each.handles);
+          if (!is_new) plane_.post(call.worker, AddPorts{ports.transport, each.handles}, true);
+        }
         if (is_new) {
           plane_.post(call.worker,
-                      InstallTransport{ports.transport, plan, ports.handles,
+                      InstallTransport{ports.transport, plan, ports.handles, std::move(more),
                                        std::exchange(ports.restored, nullptr), ports.activity, ports.barred},
                       false);
         } else if (*plan != *ports.plan) {

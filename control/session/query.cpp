@@ -258,6 +258,11 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
     flags.emplace_back("DTLS-SRTP");
     flags.emplace_back(media.dtls->role == DtlsRole::kClient ? "DTLS role active" : "DTLS role passive");
   }
+  if (media.has_ice()) {
+    flags.emplace_back("ICE");
+    if (media.ice->theirs.trickles) flags.emplace_back("trickle ICE");
+    if (media.ice->theirs.is_lite) flags.emplace_back("ICE-lite peer");
+  }
   if (media.rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
@@ -555,6 +560,13 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   }
   j["drops"] = std::move(drops);
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
+  if (media.has_ice()) {
+    const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;
+    j["ice"] = {{"state", to_string(ice != nullptr ? ice->state : IceAgent::State::kWaiting)},
+                {"controlling", media.ice->controlling},
+                {"peer_candidates", media.ice->theirs.candidates.size()}};
+    if (ice != nullptr && ice->selected[0]) j["ice"]["selected"] = ice->selected[0]->peer.to_string();
+  }
   return j;
 }
 

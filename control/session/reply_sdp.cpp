@@ -143,7 +143,8 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
 
   edit.port = ports->port.value;
   if (request_.media_address) edit.connection = *request_.media_address;
-  const bool zero = section.connection && section.connection->is_unspecified();
+  const bool zero =
+      section.connection && section.connection->is_unspecified() && !sdp::read_ice(section).is_there();
   if (zero && !has(request_.replaces, Replace::kZeroAddress)) {
     edit.connection = IpAddress::unspecified(edit.connection.family());
   }
@@ -195,6 +196,11 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     edit.ptime = section.ptime;
     if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     edit.maxptime = section.maxptime;
+    if (media.ice && (is_answer_ ? media.ice->in_use : media.ice->offered_to_peer)) {
+      edit.ice = {media.ice->own.ufrag, media.ice->own.password,
+                  manager_.candidates_of(*ports, !media.mux_used, request_.media_address),
+                  media.ice->trickles};
+    }
     choose_ptime(edit, media, *match->sender);
   }
   return edit;

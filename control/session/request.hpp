@@ -129,6 +129,15 @@ struct Osrtp {
   bool accept_doubled = false;
 };
 
+/// Key `ICE` and its flags (NG 9.5).
+struct IceWishes {
+  enum class Offer : std::uint8_t { kAsOffered, kNever, kAlways };
+  Offer offer = Offer::kAsOffered;
+  bool trickles = false;
+  /// The offerer's ICE is not taken.
+  bool is_refused = false;
+};
+
 enum class RecordCall : std::uint8_t { kUnsaid, kYes, kNo, kDiscard };
 
 /// What digits that a party presses do to the recording (keys `vsc-…`).
@@ -205,6 +214,7 @@ struct Request {
   Sdes sdes;
   Osrtp osrtp;
   DtlsWishes dtls;
+  IceWishes ice;
   /// Interface of the only party of publish, subscribe request, create, transform.
   std::string interface;
   // Peers whose route chooses the interface.

@@ -20,9 +20,9 @@ namespace ferry {
 
 namespace {
 
-constexpr long kMtu = 1200;                  // of a handshake message's datagram, beneath all tunnels
-constexpr unsigned kFirstTimer = 50'000;     // microseconds, DTL-12
-constexpr unsigned kMaxTries = 7;            // DTL-12
+constexpr long kMtu = 1200;                   // of a handshake message's datagram, beneath all tunnels
+constexpr unsigned kFirstTimer = 50'000;      // microseconds, DTL-12
+constexpr unsigned kMaxTries = 7;             // DTL-12
 constexpr long kMaxCertificates = 16 * 1024;  // DTL-12
 constexpr long kClocksDiffer = 24L * 3600;
 constexpr long kLifetime = 30L * 24 * 3600;
@@ -214,8 +214,7 @@ class OpenSslAssociation final : public DtlsAssociation {
       SrtpMasterKey key;
       key.suite = *suite;
       key.key = SecretBytes<32>(all.subspan(which * row.key, row.key));
-      key.salt = SecretBytes<14>(
-          all.subspan(2 * std::size_t{row.key} + which * row.salt, row.salt));
+      key.salt = SecretBytes<14>(all.subspan(2 * std::size_t{row.key} + which * row.salt, row.salt));
       return key;
     };
     const bool is_client = role_ == DtlsRole::kClient;
@@ -363,7 +362,8 @@ std::shared_ptr<const DtlsIdentity> OpenSslDtls::make_identity() const {
   std::array<std::byte, 8> serial{};
   random_octets(serial);
   serial[0] &= std::byte{0x7f};
-  const Number number(BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), serial.size(), nullptr));
+  const Number number(
+      BN_bin2bn(reinterpret_cast<const unsigned char*>(serial.data()), serial.size(), nullptr));
   if (!key || !certificate || !number) return nullptr;
   X509* made = certificate.get();
   X509_NAME* name = X509_get_subject_name(made);
@@ -372,8 +372,8 @@ std::shared_ptr<const DtlsIdentity> OpenSslDtls::make_identity() const {
       X509_set_version(made, X509_VERSION_3) == 1 &&
       X509_gmtime_adj(X509_getm_notBefore(made), -kClocksDiffer) != nullptr &&
       X509_gmtime_adj(X509_getm_notAfter(made), kLifetime) != nullptr &&
-      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("media"), -1,
-                                 -1, 0) == 1 &&
+      X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("media"),
+                                 -1, -1, 0) == 1 &&
       X509_set_issuer_name(made, name) == 1 && X509_set_pubkey(made, key.get()) == 1 &&
       X509_sign(made, key.get(), EVP_sha256()) != 0;
   ERR_clear_error();

@@ -17,18 +17,16 @@ const Sink* first_sink(const TransportEntry& entry) noexcept {
 }  // namespace
 
 void fetch_ahead(const TransportTable& table, std::span<const PacketBuffer> packets) noexcept {
-  const auto slot_of = [&](std::size_t ahead) {
-    return static_cast<std::size_t>(packets[ahead]->cookie >> 1);
-  };
+  const auto slot_at = [&](std::size_t ahead) { return slot_of(packets[ahead]->cookie); };
   const auto arriving = [&](std::size_t ahead) -> const TransportEntry* {
-    return ahead < packets.size() ? table.at(slot_of(ahead)) : nullptr;
+    return ahead < packets.size() ? table.at(slot_at(ahead)) : nullptr;
   };
   const auto leaving = [&](std::size_t ahead) -> const TransportEntry* {
     const TransportEntry* entry = arriving(ahead);
     const Sink* sink = entry != nullptr ? first_sink(*entry) : nullptr;
     return sink != nullptr ? table.at(sink->via.slot) : nullptr;
   };
-  if (packets.size() > 9) table.prefetch(slot_of(9));
+  if (packets.size() > 9) table.prefetch(slot_at(9));
   if (const auto* entry = arriving(8)) entry->state.prefetch_arriving(Fetch::kParts);
   if (const auto* entry = arriving(7)) entry->state.prefetch_arriving(Fetch::kLists);
   if (const auto* entry = arriving(6)) {

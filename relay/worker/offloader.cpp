@@ -35,10 +35,13 @@ Offloader::Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, Transpo
 
 /// Cheap: asked again and again for streams that never go below.
 bool Offloader::may_go_below(const TransportEntry& entry) const {
-  if (entry.state.is_protected() || entry.state.plan().sources.size() != 1) return false;
+  // What ICE selected may leave from another address than the first, and changes by packets.
+  if (entry.state.is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
+    return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
-    return out != nullptr && !out->state.is_protected() && sink.masked_extensions == 0 &&  // SRT-4
+    return out != nullptr && !out->state.is_protected() && !out->state.plan().ice &&
+           sink.masked_extensions == 0 &&  // SRT-4
            sink.ptime_ms == 0 && !out->is_repacketized() &&
            std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });

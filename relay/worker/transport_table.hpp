@@ -33,6 +33,18 @@ struct Offloaded {
   std::size_t place = 0;
 };
 
+/// A port's cookie: slot of the transport, which of its local addresses, which component.
+constexpr std::uint64_t make_cookie(TransportId id, LocalPort port) {
+  return (static_cast<std::uint64_t>(id.slot) << 4) | (static_cast<std::uint64_t>(port.local) << 1) |
+         static_cast<std::uint64_t>(port.component);
+}
+constexpr std::size_t slot_of(std::uint64_t cookie) { return static_cast<std::size_t>(cookie >> 4); }
+constexpr LocalPort port_of(std::uint64_t cookie) {
+  return {static_cast<Component>(cookie & 1), static_cast<std::uint8_t>((cookie >> 1) & 7)};
+}
+/// Of one transport: what a cookie can tell apart.
+constexpr std::size_t kMaxLocals = 8;
+
 /// A transport with everything the worker keeps for it. Moves between workers whole (design seam 7).
 struct TransportEntry {
   TransportEntry(TransportId id, std::shared_ptr<const TransportPlan> plan,
@@ -40,6 +52,14 @@ struct TransportEntry {
       : state(id, std::move(plan), std::move(activity), now, barred) {}
   Transport state;
   std::array<PortHandle, 2> ports;
+  /// At its other local addresses (ICE): those from 1.
+  std::vector<std::array<PortHandle, 2>> more_ports;
+  [[nodiscard]] PortHandle port(LocalPort which) const noexcept {
+    const auto component = static_cast<std::size_t>(which.component);
+    if (which.local == 0) return ports[component];
+    return which.local <= more_ports.size() ? more_ports[which.local - 1u][component] : PortHandle{};
+  }
+  [[nodiscard]] std::size_t locals() const noexcept { return 1 + more_ports.size(); }
   std::vector<PacketTap*> taps;
   /// A first packet under probation, and which of the worker's held packets it is.
   struct Held {

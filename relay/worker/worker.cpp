@@ -16,11 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A port's cookie: slot of the transport, and which of its two components.
-constexpr std::uint64_t make_cookie(TransportId id, Component component) {
-  return (static_cast<std::uint64_t>(id.slot) << 1) | static_cast<std::uint64_t>(component);
-}
-
 /// Octets of a packet that its verdict is told with.
 constexpr std::size_t kWitnessed = 64;
 
@@ -128,21 +123,33 @@ std::size_t Worker::run_once() noexcept {
 }
 
 void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
-  for (const auto component : {Component::kRtp, Component::kRtcp}) {
-    const PortHandle port = entry->ports[static_cast<std::size_t>(component)];
-    if (!port.is_open() || io_->attach(port, make_cookie(id, component))) continue;
-    bump(totals_.unserved_ports);
-    if (component == Component::kRtp)
-      entry->state.activity()->is_unserved.store(true, std::memory_order_relaxed);
-    entry->state.note(TransportEvent::kPortNotServed);
-  }
+  for (std::size_t local = 0; local < entry->locals(); ++local) serve(*entry, id, local);
   note_backend(entry->state.plan());
   if (entry->hears_prompt()) turns_.push({entry->output->player->next, id, entry->output->player->number});
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
-  if (placed.state.plan().dtls) drive(placed, io_->now());
+  if (placed.state.plan().dtls || placed.state.plan().ice) drive(placed, io_->now());
   pass_events(placed, io_->now());
+}
+
+void Worker::serve(TransportEntry& entry, TransportId id, std::size_t local) {
+  for (const auto component : {Component::kRtp, Component::kRtcp}) {
+    const LocalPort which{component, static_cast<std::uint8_t>(local)};
+    const PortHandle port = entry.port(which);
+    if (!port.is_open() || io_->attach(port, make_cookie(id, which))) continue;
+    bump(totals_.unserved_ports);
+    if (component == Component::kRtp && local == 0)
+      entry.state.activity()->is_unserved.store(true, std::memory_order_relaxed);
+    entry.state.note(TransportEvent::kPortNotServed);
+  }
+}
+
+void Worker::execute(AddPorts& command) {
+  TransportEntry* entry = table_.find(command.id);
+  if (entry == nullptr || entry->locals() >= kMaxLocals) return;
+  entry->more_ports.push_back(command.ports);
+  serve(*entry, command.id, entry->locals() - 1);
 }
 
 std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
@@ -150,8 +157,11 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
   if (entry == nullptr) return nullptr;
   if (offloader_) offloader_->withdraw_all(*entry);
   flush();  // nothing queued may point to it afterwards
-  for (const PortHandle port : entry->ports) {
-    if (port.is_open()) io_->detach(port);
+  for (std::size_t local = 0; local < entry->locals(); ++local) {
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      const PortHandle port = entry->port({component, static_cast<std::uint8_t>(local)});
+      if (port.is_open()) io_->detach(port);
+    }
   }
   entry->held.reset();  // buffers belong to this worker's engine
   entry->state.leave_worker();
@@ -165,6 +175,7 @@ void Worker::execute(InstallTransport& command) {
   auto entry = std::make_unique<TransportEntry>(command.id, std::move(command.plan),
                                                 std::move(command.activity), io_->now(), command.barred);
   entry->ports = command.ports;
+  entry->more_ports = std::move(command.more_ports);
   if (command.snapshot) entry->state.restore(*command.snapshot);
   place(command.id, std::move(entry));
 }
@@ -175,7 +186,7 @@ void Worker::execute(UpdatePlan& command) {
   if (offloader_) offloader_->before_plan(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), io_->now());
   note_backend(entry->state.plan());
-  if (entry->state.plan().dtls) drive(*entry, io_->now());
+  if (entry->state.plan().dtls || entry->state.plan().ice) drive(*entry, io_->now());
   if (offloader_) offloader_->reconsider(*entry);
 }
 
@@ -291,7 +302,8 @@ void Worker::play(Instant now) noexcept {
     const Turn turn = turns_.top();
     turns_.pop();
     TransportEntry* entry = table_.find(turn.id);
-    if (entry != nullptr && turn.number == 0) {
+    if (turn.number == 0) {
+      if (entry == nullptr || entry->due != turn.at) continue;  // an earlier one took its place
       entry->due = {};
       drive(*entry, now);
       continue;
@@ -392,9 +404,9 @@ void Worker::open_batch(std::size_t count, Instant now) noexcept {
     fetch_ahead(table_, std::span(received_).first(count).subspan(i));
     opened_[i] = {};
     const PacketBuffer& packet = received_[i];
-    const TransportEntry* entry = table_.at(static_cast<std::size_t>(packet->cookie >> 1));
+    const TransportEntry* entry = table_.at(slot_of(packet->cookie));
     if (entry == nullptr || packet->truncated || !is_batched(entry->state.plan())) continue;
-    const auto component = static_cast<Component>(packet->cookie & 1);
+    const auto component = port_of(packet->cookie).component;
     SrtpOpened opened;
     if (!entry->state.prepare_unprotect(component, packet->remote, packet.data(), now, work_[works], opened))
       continue;
@@ -422,8 +434,8 @@ void Worker::seal_batch() noexcept {
 }
 
 void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept {
-  const auto slot = static_cast<std::size_t>(packet->cookie >> 1);
-  const auto component = static_cast<Component>(packet->cookie & 1);
+  const auto slot = slot_of(packet->cookie);
+  const auto component = port_of(packet->cookie).component;
   // Cannot fail: a port is detached before its transport leaves the table.
   TransportEntry* found = table_.at(slot);
   if (!FERRY_ENSURE(found != nullptr)) return;
@@ -433,8 +445,8 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     return;
   }
   packet->srtp_key = 0;
-  if (entry.state.plan().dtls && classify(packet.data()) == DatagramClass::kDtls) {
-    on_handshake(entry, component, packet->remote, packet.data(), now);
+  if (entry.state.has_handshake(classify(packet.data()))) {
+    on_handshake(entry, port_of(packet->cookie), packet->remote, packet.data(), now);
     return;
   }
   if (entry.state.is_protected()) {
@@ -473,8 +485,8 @@ namespace {
 class FromEntry final : public PortOutput {
  public:
   FromEntry(PacketIo& io, const TransportEntry& entry) : io_(io), entry_(entry) {}
-  void send(Component via, const Endpoint& to, Bytes datagram) noexcept override {
-    const PortHandle port = entry_.ports[static_cast<std::size_t>(via)];
+  void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
+    const PortHandle port = entry_.port(via);
     PacketBuffer packet = port.is_open() ? io_.allocate() : PacketBuffer{};
     if (!packet || datagram.size() > packet.space().size()) return;
     std::ranges::copy(datagram, packet.space().begin());
@@ -493,17 +505,20 @@ class FromEntry final : public PortOutput {
 
 }  // namespace
 
-void Worker::on_handshake(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
+void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& from, Bytes datagram,
                           Instant now) noexcept {
   FromEntry out(*io_, entry);
   DropReason reason = DropReason::kNone;
   try {
-    if (handshakes_ >= kHandshakesATurn && waiting_.size() < kMostWaiting) {
-      waiting_.push_back({entry.state.id(), component, from, {datagram.begin(), datagram.end()}});
-      return;
+    // Whoever may not speak costs next to nothing, and does not make the others wait.
+    if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
+      if (handshakes_ >= kHandshakesATurn && waiting_.size() < kMostWaiting) {
+        waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
+        return;
+      }
+      ++handshakes_;
     }
-    ++handshakes_;
-    reason = entry.state.on_dtls(component, from, datagram, {dtls_budget_, out, now, *own_});
+    reason = entry.state.on_handshake(at, from, datagram, {dtls_budget_, out, now, *own_});
   } catch (const std::bad_alloc&) {
     drop(entry, DropReason::kNoBuffer);  // the peer sends again (C-12)
     return;
@@ -511,10 +526,10 @@ void Worker::on_handshake(TransportEntry& entry, Component component, const Endp
   if (reason != DropReason::kNone) {
     count_drops(totals_, reason);
     bump(interface_of(entry).ingress.errors);
-    entry.state.note_refusal(component, from, datagram, reason, now);
+    entry.state.note_refusal(at.component, from, datagram, reason, now);
   }
-  witness(entry, component, from, datagram, datagram.size(), false, reason, now);
-  drive(entry, now);
+  witness(entry, at.component, from, datagram, datagram.size(), false, reason, now);
+  if (reason == DropReason::kNone) drive(entry, now);
   pass_events(entry, now);
 }
 
@@ -523,12 +538,13 @@ void Worker::run_handshakes(Instant now) noexcept {
     const Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     if (TransportEntry* entry = table_.find(next.id))
-      on_handshake(*entry, next.component, next.from, next.datagram, now);
+      on_handshake(*entry, next.at, next.from, next.datagram, now);
   }
 }
 
 void Worker::drive(TransportEntry& entry, Instant now) noexcept {
   constexpr Duration kAgain = 100ms;
+  constexpr Duration kLeast = 1ms;
   FromEntry out(*io_, entry);
   std::optional<Instant> due;
   try {
@@ -538,7 +554,9 @@ void Worker::drive(TransportEntry& entry, Instant now) noexcept {
   } catch (const std::bad_alloc&) {
     due = now + kAgain;  // there may be memory then (C-12)
   }
-  // One turn is waited for at a time; an earlier one comes before it.
+  // One turn is waited for at a time; an earlier one comes before it. None is at once: `play` goes on until
+  // there is none left.
+  if (due) due = std::max(*due, now + kLeast);
   if (!due || (entry.due != Instant{} && entry.due <= *due)) return;
   entry.due = *due;
   turns_.push({*due, entry.state.id(), 0});
@@ -603,10 +621,10 @@ void Worker::note_problems(Instant now) noexcept {
   std::array<PortProblem, 16> problems;
   for (std::size_t count = 0; (count = io_->take_problems(problems)) > 0;) {
     for (const PortProblem& each : std::span(problems).first(count)) {
-      TransportEntry* entry = table_.at(static_cast<std::size_t>(each.cookie >> 1));
+      TransportEntry* entry = table_.at(slot_of(each.cookie));
       if (entry == nullptr) continue;
       bump(totals_.send_errors[static_cast<std::size_t>(each.error)]);
-      entry->state.on_send_failed(static_cast<Component>(each.cookie & 1),
+      entry->state.on_send_failed(port_of(each.cookie).component,
                                   {each.error, each.to, each.reporter, 1, now, now}, false);
     }
   }
@@ -741,7 +759,7 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
 
 void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
                         PacketBuffer packet, const Transport* source, Instant now) noexcept {
-  const PortHandle port = out.ports[static_cast<std::size_t>(hop.via)];
+  const PortHandle port = out.port({hop.via, hop.local});
   if (!port.is_open()) {
     drop(out, DropReason::kNoDestination);
     return;

@@ -29,6 +29,8 @@ struct InstallTransport {
   TransportId id;
   std::shared_ptr<const TransportPlan> plan;
   std::array<PortHandle, 2> ports;
+  /// At its other local addresses (ICE).
+  std::vector<std::array<PortHandle, 2>> more_ports;
   /// State to begin with, from an export; may be null.
   std::shared_ptr<const TransportSnapshot> snapshot;
   /// What control reads without asking.
@@ -39,6 +41,11 @@ struct InstallTransport {
 struct UpdatePlan {
   TransportId id;
   std::shared_ptr<const TransportPlan> plan;
+};
+/// Ports at one more local address.
+struct AddPorts {
+  TransportId id;
+  std::array<PortHandle, 2> ports;
 };
 struct RemoveTransport {
   TransportId id;
@@ -99,7 +106,7 @@ struct StartPrompt {
 struct StopPrompt {
   TransportId id;
 };
-using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, RemoveTransport,
+using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport,
                                    ReadTransport, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport,
                                    AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
 
@@ -169,6 +176,7 @@ class Worker {
   void run_commands() noexcept;
   void execute(InstallTransport& command);
   void execute(UpdatePlan& command);
+  void execute(AddPorts& command);
   void execute(RemoveTransport& command);
   void execute(ReadTransport& command);
   void execute(ReadFigures& command);
@@ -183,13 +191,15 @@ class Worker {
   void execute(std::monostate&) {}
 
   /// A handshake's datagram; with more of them than a turn may take, it waits.
-  void on_handshake(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
+  void on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& from, Bytes datagram,
                     Instant now) noexcept;
   /// Those that waited.
   void run_handshakes(Instant now) noexcept;
   /// Begins the handshakes of a transport, or goes on with them.
   void drive(TransportEntry& entry, Instant now) noexcept;
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
+  /// Datagrams of the ports at one of its local addresses come from now on.
+  void serve(TransportEntry& entry, TransportId id, std::size_t local);
   std::unique_ptr<TransportEntry> take(TransportId id);
   void on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
   /// Opens those of the received packets that a back end likes to have at once.
@@ -280,7 +290,7 @@ class Worker {
   static constexpr std::size_t kMostWaiting = 4096;
   struct Waiting {
     TransportId id;
-    Component component = Component::kRtp;
+    LocalPort at;
     Endpoint from;
     std::vector<std::byte> datagram;
   };

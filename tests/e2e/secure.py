@@ -56,9 +56,10 @@ class Phone:
         with open(os.path.join(folder, "config"), "w") as f:
             f.write(f"module_path {MODULES}\nsip_listen {address}:5060\naudio_source aufile,{tone}\naudio_player aubridge,sink\n"
                     f"audio_alert aubridge,alert\nsnd_path {self.heard}\nrtp_ports 16000-16100\nrtcp_mux no\nausrc_srate 8000\nauplay_srate 8000\n"
-                    "module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\n"
+                    "module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\nmodule dtls_srtp.so\nmodule ice.so\n"
                     "module_app account.so\nmodule_app menu.so\n")
-        media = f";mediaenc={encryption}" if encryption else ""
+        encryption, _, nat = encryption.partition("+")  # "dtls_srtp+ice"
+        media = (f";mediaenc={encryption}" if encryption else "") + (f";medianat={nat}" if nat else "")
         with open(os.path.join(folder, "accounts"), "w") as f:
             f.write(f'<sip:{who}@{address}>;regint=0;answermode=auto;audio_codecs=PCMA{media};outbound="sip:{RELAY4}:5060"\n')
         self.process = lab.start("alice" if who == "alice" else "bob", "baresip", "-f", folder, *arguments, log=f"{who}.log")
@@ -103,9 +104,11 @@ def phones(lab, relay, caller, callee, called):
     wait_for(lambda: not relay.ctl("list")["calls"], 8, "the end of the call")
     bob.hangs_up()
     heard = (alice.hears(), bob.hears())
-    wanted = ["plain" if not side else "A" for side in (caller, callee)]
+    wanted = ["plain" if not side.partition("+")[0] else "A" for side in (caller, callee)]
     good = near(heard[0], BOB_HZ) and near(heard[1], ALICE_HZ) and all(s.startswith(w) for s, w in zip(suites, wanted))
-    for side, secured in zip((caller, callee), seen):
+    for side, secured, leg in zip((caller, callee), seen, shown["legs"]):
+        if side.endswith("+ice"):
+            good = good and leg["medias"][0]["ice"]["state"] == "connected"
         if side.startswith("dtls"):
             good = good and secured["keyed_by"] == "DTLS" and secured["handshake"] == "ready"
     check(good and not any(d.get("not-authentic") or d.get("replayed") for d in drops),
@@ -207,7 +210,9 @@ def main():
                 between = (("srtp-mand", "", "plain"), ("srtp-mand", "srtp-mand", "same"), ("", "srtp-mand", "encrypted"), ("srtp-mandf", "srtp-mand", "encrypted"),
                            ("srtp", "srtp", "same"),  # RFC 8643
                            # DTLS: an offerer whom the relay calls, an answerer who begins, and both
-                           ("dtls_srtp", "", "plain"), ("", "dtls_srtp", "dtls"), ("dtls_srtp", "dtls_srtp", "dtls"), ("dtls_srtp", "srtp-mand", "encrypted"))
+                           ("dtls_srtp", "", "plain"), ("", "dtls_srtp", "dtls"), ("dtls_srtp", "dtls_srtp", "dtls"), ("dtls_srtp", "srtp-mand", "encrypted"),
+                           # ICE on either side and on both
+                           ("+ice", "", "plain"), ("srtp-mand+ice", "", "plain"), ("", "dtls_srtp+ice", "web"), ("dtls_srtp+ice", "dtls_srtp+ice", "web"))
                 for number, (a, b) in enumerate(suites[:2] if arguments.short else suites):
                     streams(lab, relay, number, a, b)
                 for each in between[:2] if arguments.short else between:

@@ -1,8 +1,8 @@
 // PRC-3: DTLS datagrams before anybody is trusted, and a whole channel whose peer says anything.
 #include "control/sdp/dtls.hpp"
+
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
-
 #include "tests/fuzz/facts.hpp"
 
 #include <string_view>

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator" "$work/frames" "$work/dtls"
+mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator" "$work/frames" "$work/dtls" "$work/stun"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
   /metrics /health/ready "/api/v1/calls?sort=loss&limit=3" "/api/v1/explain/c?packets=true" /api/v1/stats \
@@ -36,6 +36,8 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             if isinstance(request.get("sdp"), str):
                 open(f"{sys.argv[2]}/sdp/{n}", "w").write(request["sdp"])
                 for line in request["sdp"].splitlines():
+                    if line.startswith("a=candidate:"):
+                        open(f"{sys.argv[2]}/stun/{n}", "w").write(line[12:])
                     if line.startswith("a=fingerprint:"):
                         open(f"{sys.argv[2]}/dtls/{n}", "w").write(line[14:])
                     if line.startswith("a=crypto:"):
@@ -53,7 +55,7 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             ip = ip[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
             open(f"{sys.argv[2]}/frames/{n}x", "wb").write(b"\2" * 12 + (b"\x81\0\0\7" if n % 2 else b"") + b"\x08\0" + ip + udp)
 PY
-for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator frames; do
+for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator frames dtls stun; do
   echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
   "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
     -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }

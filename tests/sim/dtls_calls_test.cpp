@@ -1,5 +1,5 @@
-// DTLS-SRTP by offer and answer, with ends that have a handshake of their own and SRTP by libsrtp2 (media-security
-// section 5; the rows D that need no ICE).
+// DTLS-SRTP by offer and answer, with ends that have a handshake of their own and SRTP by libsrtp2
+// (media-security section 5; the rows D that need no ICE).
 
 #include "control/sdp/dtls.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
@@ -116,7 +116,8 @@ class Phone final {
    public:
     Out(Phone& phone, std::size_t component) : phone_(phone), component_(component) {}
     void send(const Endpoint& to, Bytes datagram) noexcept override {
-      phone_.world_.send(component_ == 0 ? phone_.rtp_ : phone_.rtcp(), to, {datagram.begin(), datagram.end()});
+      phone_.world_.send(component_ == 0 ? phone_.rtp_ : phone_.rtcp(), to,
+                         {datagram.begin(), datagram.end()});
     }
 
    private:
@@ -223,7 +224,8 @@ TEST_F(DtlsCalls, AnAnswererThatBeginsHasMediaBothWays) {
   pass({&b}, 2);
   EXPECT_EQ(world_->count({at('A').address, UdpPort{4001}}), 1u);
   const std::size_t before = b.heard.size();
-  world_->send({at('A').address, UdpPort{4001}}, {a_relay_.address, UdpPort{static_cast<std::uint16_t>(a_relay_.port.value + 1)}},
+  world_->send({at('A').address, UdpPort{4001}},
+               {a_relay_.address, UdpPort{static_cast<std::uint16_t>(a_relay_.port.value + 1)}},
                sender_report(1, 1));
   pass({&b}, 2);
   EXPECT_EQ(b.heard.size(), before + 1);
@@ -312,7 +314,8 @@ TEST_F(DtlsCalls, WhoTakesALineOfSdesHasNoHandshake) {
 }
 
 TEST_F(DtlsCalls, BothOfferedTheAnswerChoosesAndPreferTakesTheLine) {
-  const std::string line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNk\r\n";
+  const std::string line =
+      "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNk\r\n";
   for (const bool prefers : {false, true}) {
     const std::string id = prefers ? "prefer" : "default";
     Phone a(*world_, at('A'), DtlsRole::kServer);
@@ -457,11 +460,12 @@ TEST_F(DtlsCalls, ExportAndRestoreGoOnUnderTheSameKeys) {
 /// With two workers.
 class DtlsMoves : public DtlsCalls {
  protected:
-  DtlsMoves() : DtlsCalls([] {
-    WorldOptions options;
-    options.workers = 2;
-    return options;
-  }()) {}
+  DtlsMoves()
+      : DtlsCalls([] {
+          WorldOptions options;
+          options.workers = 2;
+          return options;
+        }()) {}
 };
 
 TEST_F(DtlsMoves, Seam7_ACallMovesWithItsKeysAndInTheMiddleOfAHandshake) {

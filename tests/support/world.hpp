@@ -35,6 +35,8 @@ struct WorldOptions {
   /// Simulation only: what locked plain streams of the first worker go to, and the engine's name with it.
   std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload;
   std::string name = "sim";
+  /// More `interface=` settings.
+  std::vector<std::string> interfaces;
   /// Scripts speak the classic protocol instead of NG where they can.
   bool classic = false;
   /// Directories with prompts.

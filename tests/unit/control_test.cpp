@@ -78,6 +78,7 @@ TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
   dict.set("received-from", List{});
   dict.set("from-tag", 7);
   dict.set("ICE", "remove");
+  dict.set("bundle", "offer");
   dict.set("medya", "x");
   const Request request = ng::parse_request(dict);
   EXPECT_EQ(request.media_address->to_string(), "192.0.2.9");
@@ -85,10 +86,11 @@ TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
   EXPECT_EQ(request.delete_delay_s, 20);
   EXPECT_TRUE(has(request.replaces, Replace::kOrigin) && has(request.replaces, Replace::kSdpVersion));
   EXPECT_TRUE(request.has_flag(Flag::kTrustAddress));
+  EXPECT_EQ(request.ice.offer, IceWishes::Offer::kNever);
   EXPECT_TRUE(has(request.rtcp_mux, RtcpMux::kRequire));
   EXPECT_FALSE(request.received_from.has_value());
   EXPECT_FALSE(request.from_tag.has_value()) << "an integer is no tag";
-  EXPECT_EQ(request.not_in_force, std::vector<std::string>{"ice"});
+  EXPECT_EQ(request.not_in_force, std::vector<std::string>{"bundle"});
   EXPECT_EQ(request.unknown_keys, std::vector<std::string>{"medya"});
   EXPECT_EQ(request.unknown_flags, std::vector<std::string>{"strct-source"});
   EXPECT_EQ(ng::suggest("strct-source", true), "strict-source");

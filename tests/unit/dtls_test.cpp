@@ -233,10 +233,10 @@ TEST_F(DtlsTest, D07_AlertsThatAnybodyCouldWriteAreIgnored) {
   server_.knows(client_);
   client_.knows(server_);
   // alert record, epoch 0: fatal, handshake_failure
-  const std::vector<std::byte> alert = {std::byte{21},  std::byte{0xfe}, std::byte{0xfd}, std::byte{0},
-                                        std::byte{0},   std::byte{0},    std::byte{0},    std::byte{0},
-                                        std::byte{0},   std::byte{0},    std::byte{9},    std::byte{0},
-                                        std::byte{2},   std::byte{2},    std::byte{40}};
+  const std::vector<std::byte> alert = {std::byte{21}, std::byte{0xfe}, std::byte{0xfd}, std::byte{0},
+                                        std::byte{0},  std::byte{0},    std::byte{0},    std::byte{0},
+                                        std::byte{0},  std::byte{0},    std::byte{9},    std::byte{0},
+                                        std::byte{2},  std::byte{2},    std::byte{40}};
   start();
   int turns = 0;
   while (!server_.out.sent.empty() || !client_.out.sent.empty()) {
@@ -478,9 +478,10 @@ TEST_F(DtlsTest, RestoredKeysNeedNoHandshake) {
 }
 
 TEST(DtlsRecords, CutAndSpoiledRecordsAreLeftOut) {
-  const std::vector<std::byte> good = {std::byte{22}, std::byte{0xfe}, std::byte{0xfd}, std::byte{0}, std::byte{0},
-                                       std::byte{0},  std::byte{0},    std::byte{0},    std::byte{0}, std::byte{0},
-                                       std::byte{1},  std::byte{0},    std::byte{1},    std::byte{7}};
+  const std::vector<std::byte> good = {std::byte{22}, std::byte{0xfe}, std::byte{0xfd}, std::byte{0},
+                                       std::byte{0},  std::byte{0},    std::byte{0},    std::byte{0},
+                                       std::byte{0},  std::byte{0},    std::byte{1},    std::byte{0},
+                                       std::byte{1},  std::byte{7}};
   EXPECT_EQ(sift_records(good), good);
   EXPECT_TRUE(sift_records(Bytes(good).first(13)).empty());
   EXPECT_TRUE(sift_records({}).empty());

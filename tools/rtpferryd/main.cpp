@@ -218,6 +218,12 @@ std::string_view describe(TransportEvent event) {
       return "its DTLS certificate is not the signalled one: no media is exchanged";
     case TransportEvent::kDtlsFailed:
       return "its DTLS handshake failed";
+    case TransportEvent::kIceConnected:
+      return "ICE has selected a pair of addresses";
+    case TransportEvent::kIceFailed:
+      return "ICE found no pair of addresses";
+    case TransportEvent::kIceExpired:
+      return "it does not consent to media any more (ICE): nothing is sent";
     case TransportEvent::kDtmf:
     case TransportEvent::kPromptEnded:
     case TransportEvent::kCount:

@@ -174,6 +174,38 @@ void dtls_word(Request& request, std::string_view word) {
   }
 }
 
+void ice_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  if (name == "remove") {
+    request.ice.offer = IceWishes::Offer::kNever;
+  } else if (name == "force") {
+    request.ice.offer = IceWishes::Offer::kAlways;
+  } else if (name == "default") {
+    request.ice.offer = IceWishes::Offer::kAsOffered;
+  } else if (name == "trickle") {
+    request.ice.trickles = true;
+  } else if (name == "ice2") {
+    // What everybody speaks now.
+  } else if (name == "optional" || name == "force-relay" || name.starts_with("lite") ||
+             name.starts_with("no-lite")) {
+    request.not_in_force.push_back("ice-" + name);
+  } else {
+    request.unknown_flags.push_back("ice-" + name);
+  }
+}
+
+/// A browser on the other side (NG section 10); BUNDLE is not among it so far.
+void web_rtc(Request& request) {
+  request.transport_protocol = "UDP/TLS/RTP/SAVPF";
+  request.ice.offer = IceWishes::Offer::kAlways;
+  request.ice.trickles = true;
+  request.sdes.policy.off = true;
+  for (const RtcpMux word : {RtcpMux::kOffer, RtcpMux::kRequire})
+    request.rtcp_mux.set(static_cast<std::size_t>(word));
+  for (const Flag flag : {Flag::kNoRtcpAttribute, Flag::kGenerateMid})
+    request.flags.set(static_cast<std::size_t>(flag));
+}
+
 void fingerprint_word(Request& request, const Value& value) {
   if (const auto* text = value.string()) {
     if (const auto hash = sdp::parse_hash(*text)) {
@@ -559,7 +591,7 @@ constexpr KeyRow kKeys[] = {
   {"dtls", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "off: in an offer not offered to the far side, in an answer not taken; passive, active: who begins where the offerer leaves the choice"},
   {"dtls-reverse", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "same as DTLS"},
   {"dtls-fingerprint", fingerprint_word, C::kNow, "hash of the fingerprint that is shown: SHA-1, SHA-224, SHA-256 (default), SHA-384, SHA-512"},
-  {"ice", nullptr, C::kIce, "ICE"},
+  {"ice", [](Request& r, const Value& v) { each_word(v, [&](auto w) { ice_word(r, w); }); }, C::kNow, "toward the far side: default (if the offer has it), force, remove, trickle; optional, force-relay and lite are not in force"},
   {"ice-lite", nullptr, C::kIce, "ICE"},
   {"sdes", [](Request& r, const Value& v) { each_word(v, [&](auto w) { sdes_word(r, w); }); }, C::kNow, "off, no-SUITE, only-SUITE, nonew, order:S1;S2, offerer_pref:S1;S2, pad, lifetime, static, prefer; leaving out encryption or authentication is refused (SRT-12)"},
   {"osrtp", [](Request& r, const Value& v) { each_word(v, [&](auto w) { osrtp_word(r, w); }); }, C::kNow, "encryption if the peer can (RFC 8643): offer, accept, and the forms with two sections, offer-legacy and accept-legacy"},
@@ -630,7 +662,7 @@ constexpr FlagRow kFlags[] = {
   {"original-sendrecv", set_flag<Flag::kOriginalSendrecv>, false, C::kNow, "copy direction attributes"},
   {"generate-mid", set_flag<Flag::kGenerateMid>, false, C::kNow, "add a=mid"},
   {"loop-protect", set_flag<Flag::kLoopProtect>, false, C::kNow, "mark SDP that passed us, return it untouched when it comes back"},
-  {"fragment", set_flag<Flag::kFragment>, false, C::kNow, "the body is a trickle ICE fragment: checked and answered without `sdp`; its candidates count once ICE is there"},
+  {"fragment", set_flag<Flag::kFragment>, false, C::kNow, "the body is a trickle ICE fragment: its candidates are added, answered without `sdp`"},
   {"reset", set_flag<Flag::kReset>, false, C::kNow, "forget what was learned about the peer's rtcp-mux"},
   {"replace-", replace_word, true, C::kNow, "as replace"},
   {"rtcp-mux-", rtcp_mux_word, true, C::kNow, "as rtcp-mux"},
@@ -655,10 +687,10 @@ constexpr FlagRow kFlags[] = {
   {"no-redis-update", [](Request&, std::string_view) {}, false, C::kNow, "nothing is stored in this version"},
   {"debug", set_flag<Flag::kDebug>, false, C::kNow, "every event of the call's media is logged"},
   {"debugging", set_flag<Flag::kDebug>, false, C::kNow, "same as debug"},
-  {"trickle-ice", nullptr, false, C::kIce, ""},
-  {"ice-reject", nullptr, false, C::kIce, ""},
-  {"reject-ice", nullptr, false, C::kIce, ""},
-  {"webrtc", nullptr, false, C::kIce, ""},
+  {"trickle-ice", [](Request& r, std::string_view) { r.ice.trickles = true; }, false, C::kNow, "say that we trickle"},
+  {"ice-reject", [](Request& r, std::string_view) { r.ice.is_refused = true; }, false, C::kNow, "the offered ICE is not taken"},
+  {"reject-ice", [](Request& r, std::string_view) { r.ice.is_refused = true; }, false, C::kNow, "same as ice-reject"},
+  {"webrtc", [](Request& r, std::string_view) { web_rtc(r); }, false, C::kNow, "a browser on the far side: UDP/TLS/RTP/SAVPF, ICE with trickle, rtcp-mux alone, mids, no SDES; without BUNDLE"},
   {"no-tls-id", [](Request& r, std::string_view) { r.dtls.no_tls_id = true; }, false, C::kNow, "no a=tls-id"},
   {"dtls-", dtls_word, true, C::kNow, "as DTLS"},
   {"bundle-", nullptr, true, C::kIce, ""},

@@ -80,7 +80,7 @@ bool DtlsChannel::take(const Endpoint& from, Bytes datagram, Turn turn) {
   if (const auto hello = parse_client_hello(records)) {
     on_hello(from, records, *hello, turn);
   } else if (assembly_.take(records)) {
-    begin_server(from, turn);
+    begin_server(from, assembly_.take_record(), true, turn);
   } else if (Running& running = next_ ? next_ : current_) {
     feed(running, from, records, turn);
   }
@@ -96,14 +96,18 @@ void DtlsChannel::on_hello(const Endpoint& from, Bytes records, const ClientHell
       return;
     }
   }
+  std::ranges::copy(hello.random, assembling_.begin());
+  if (turn.is_proven && hello.cookie.empty()) {
+    begin_server(from, records, false, turn);
+    return;
+  }
   const auto cookie = turn.plan.identity->cookie(cookie_facts(from, hello));
   if (!is_same(hello.cookie, cookie)) {
     const auto request = hello_verify_request(hello, cookie);
     if (request.size() <= records.size()) turn.out.send(from, request);  // LIM-2
     return;
   }
-  std::ranges::copy(hello.random, assembling_.begin());
-  if (assembly_.take(records)) begin_server(from, turn);
+  if (assembly_.take(records)) begin_server(from, assembly_.take_record(), true, turn);
 }
 
 bool DtlsChannel::may_start(Instant now) noexcept {
@@ -113,19 +117,18 @@ bool DtlsChannel::may_start(Instant now) noexcept {
   return true;
 }
 
-void DtlsChannel::begin_server(const Endpoint& from, Turn turn) {
-  const std::vector<std::byte> record = assembly_.take_record();
+void DtlsChannel::begin_server(const Endpoint& from, Bytes hello, bool after_cookie, Turn turn) {
   Running begun;
   begun.place = turn.budget.take(from.address);
   if (!begun.place || !may_start(turn.now)) return;
-  begun.association = turn.plan.identity->make(DtlsRole::kServer, true);
+  begun.association = turn.plan.identity->make(DtlsRole::kServer, after_cookie);
   begun.peer = from;
   begun.random = assembling_;
   // A live association keeps its keys until the new one has verified (DTL-11).
   Running& place = current_ && current_.is_established ? next_ : current_;
   place = std::move(begun);
   if (!keys_) state_ = State::kHandshaking;
-  feed(place, from, record, turn);
+  feed(place, from, hello, turn);
 }
 
 void DtlsChannel::begin_client(const Endpoint& peer, Turn turn) {

@@ -28,12 +28,12 @@ class DatagramOutput {
 class DtlsChannel {
  public:
   enum class State : std::uint8_t {
-    kWaiting,      // for the peer to begin
+    kWaiting,  // for the peer to begin
     kHandshaking,
-    kUnverified,   // finished, but nothing was signalled to compare the certificate with (DTL-9)
+    kUnverified,  // finished, but nothing was signalled to compare the certificate with (DTL-9)
     kReady,
-    kMismatch,     // the certificate is not the signalled one (DTL-8)
-    kFailed,       // the peer does not answer, or nothing suits both
+    kMismatch,  // the certificate is not the signalled one (DTL-8)
+    kFailed,    // the peer does not answer, or nothing suits both
   };
   enum class News : std::uint8_t { kNone, kReady, kMismatch, kFailed };
 
@@ -43,6 +43,8 @@ class DtlsChannel {
     DtlsBudget& budget;
     DatagramOutput& out;
     Instant now;
+    /// The source has proved that it is there (ICE): no cookie is asked for (DTL-5).
+    bool is_proven = false;
   };
 
   /// A datagram from a source that may not speak yet. Kept if it may be the peer's first flight (DTL-3):
@@ -103,7 +105,7 @@ class DtlsChannel {
   };
 
   void on_hello(const Endpoint& from, Bytes records, const ClientHello& hello, Turn turn);
-  void begin_server(const Endpoint& from, Turn turn);
+  void begin_server(const Endpoint& from, Bytes hello, bool after_cookie, Turn turn);
   void begin_client(const Endpoint& peer, Turn turn);
   [[nodiscard]] bool may_start(Instant now) noexcept;
   void feed(Running& running, const Endpoint& from, Bytes records, Turn turn);

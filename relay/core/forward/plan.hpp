@@ -2,6 +2,8 @@
 #pragma once
 
 #include "relay/core/dtls/dtls.hpp"
+#include "relay/core/forward/component.hpp"
+#include "relay/core/ice/ice_agent.hpp"
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
@@ -27,8 +29,6 @@ struct MediaId {
   std::uint32_t value = 0;
   auto operator<=>(const MediaId&) const = default;
 };
-
-enum class Component : std::uint8_t { kRtp, kRtcp };
 
 /// How a transport's datagrams are told apart (media-security DMX).
 enum class TransportKind : std::uint8_t { kRtp, kUdptl, kOpaque };
@@ -154,6 +154,8 @@ struct TransportPlan {
   std::shared_ptr<const SrtpPlan> srtp;
   /// Keys come by DTLS: those of `srtp` are then none. Null: they do not.
   std::shared_ptr<const DtlsPlan> dtls;
+  /// Null: there is no ICE.
+  std::shared_ptr<const IcePlan> ice;
 
   bool operator==(const TransportPlan&) const = default;
 };

@@ -65,6 +65,12 @@ void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now)
   }
   rebuild_sources(*old);
   if (!plan_->dtls) dtls_.reset();
+  if (!plan_->ice) {
+    ice_.reset();
+    local_ = {};
+  } else if (ice_ && plan_->ice != old->ice) {
+    ice_->follow(*plan_->ice, now);
+  }
   if (plan_->srtp != old->srtp || plan_->dtls != old->dtls) follow_keys(now);
 }
 
@@ -436,14 +442,15 @@ Endpoint Transport::destination(Component via) const noexcept {
 Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
   const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
   const Endpoint to = destination(via);
-  if (!to.is_set()) return {{}, via, DropReason::kNoDestination, false};
-  if (plan_->wait_for_peer && !verified_) return {{}, via, DropReason::kNoDestination, false};
+  if (!to.is_set()) return {{}, via, DropReason::kNoDestination};
+  if (plan_->wait_for_peer && !verified_) return {{}, via, DropReason::kNoDestination};
   if (plan_->limit_unverified && !verified_) {
     if (unverified_since_ == Instant{}) unverified_since_ = now;
-    if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified, false};
+    if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified};
   }
   const Latch& latch = latch_[index(via)];
-  return {to, via, DropReason::kNone, latch.state() == Latch::State::kLocked && to == latch.learned()};
+  return {to, via, DropReason::kNone, local_[index(via)],
+          latch.state() == Latch::State::kLocked && to == latch.learned()};
 }
 
 Endpoint Transport::lasting_hop() const noexcept {
@@ -667,6 +674,7 @@ TransportSnapshot Transport::snapshot() const {
   s.srtp = srtp_snapshot(0);
   s.srtp_rtcp = srtp_snapshot(1);
   s.dtls = dtls_snapshot();
+  if (ice_) s.ice = {ice_->state(), {ice_->selected(Component::kRtp), ice_->selected(Component::kRtcp)}};
   return s;
 }
 

@@ -2,10 +2,12 @@
 // sends.
 #pragma once
 
+#include "relay/core/classify.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/core/evidence/evidence.hpp"
 #include "relay/core/evidence/flight_ring.hpp"
 #include "relay/core/forward/plan.hpp"
+#include "relay/core/ice/ice_agent.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
@@ -82,6 +84,12 @@ struct TransportSnapshot {
   };
   using Dtls = std::array<Handshake, 2>;  // by component
   std::optional<Dtls> dtls;
+  struct Ice {
+    IceAgent::State state = IceAgent::State::kWaiting;
+    std::array<std::optional<IceAgent::Selected>, 2> selected;
+    bool operator==(const Ice&) const = default;
+  };
+  std::optional<Ice> ice;
   std::optional<Evidence> evidence;  // not part of an export
   bool verified = false;
   Instant unverified_since{};
@@ -136,15 +144,12 @@ enum class TransportEvent : std::uint8_t {
   kDtlsReady,
   kDtlsMismatch,
   kDtlsFailed,
+  kIceConnected,
+  kIceFailed,
+  kIceExpired,
   kCount
 };
 
-/// Where handshakes send, through the ports of their transport.
-class PortOutput {
- public:
-  virtual ~PortOutput() = default;
-  virtual void send(Component via, const Endpoint& to, Bytes datagram) noexcept = 0;
-};
 /// What a handshake's turn may use.
 struct HandshakeTurn {
   DtlsBudget& budget;
@@ -200,8 +205,15 @@ class Transport {
   [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size,
                                    const Transport* source, SrtpOrigin origin,
                                    SrtpWork* later = nullptr) noexcept;
-  /// A DTLS datagram that was received. kNone: it was taken, or is held.
-  DropReason on_dtls(Component component, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  /// It has handshakes or checks that a datagram of `kind` may belong to.
+  [[nodiscard]] bool has_handshake(DatagramClass kind) const noexcept {
+    return kind == DatagramClass::kDtls ? plan_->dtls != nullptr
+                                        : kind == DatagramClass::kStun && plan_->ice != nullptr;
+  }
+  /// DTL-2: whether a source may take part in a handshake.
+  [[nodiscard]] bool may_speak(LocalPort at, const Endpoint& from, const OwnMedia& own) const noexcept;
+  /// A DTLS or STUN datagram that was received. kNone: it was taken, or is held.
+  DropReason on_handshake(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
   /// Begins the handshakes that the plan asks for and goes on with those that are due.
   void drive(HandshakeTurn turn);
   /// When `drive` has something to do.
@@ -216,6 +228,8 @@ class Transport {
     Endpoint to;
     Component via = Component::kRtp;
     DropReason reason = DropReason::kNone;
+    /// Which of its local addresses it leaves from.
+    std::uint8_t local = 0;
     /// `to` is the learned peer of a locked stream: it stays for many packets.
     bool locked = false;
   };
@@ -278,9 +292,7 @@ class Transport {
   /// The event that this packet ends, once.
   [[nodiscard]] std::optional<DtmfEvent> dtmf_of(std::size_t source, const PayloadEntry& payload,
                                                  const Endpoint& from, Bytes datagram) noexcept;
-  void note(TransportEvent event) noexcept {
-    events_ |= static_cast<std::uint16_t>(1u << static_cast<unsigned>(event));
-  }
+  void note(TransportEvent event) noexcept { events_ |= 1u << static_cast<unsigned>(event); }
   /// Takes the next pending event, if any.
   [[nodiscard]] std::optional<TransportEvent> take_event(Instant now) noexcept;
 
@@ -423,8 +435,10 @@ class Transport {
   void follow_keys(std::size_t slot, Instant now);
   /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
   void look_for_roll_over(Protection& protection, Bytes datagram, Instant now);
-  /// DTL-2: whether a source may take part in a handshake.
-  [[nodiscard]] bool may_speak(Component component, const Endpoint& from, const OwnMedia& own) const noexcept;
+  DropReason on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  DropReason on_stun(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  /// What ICE selected is where media comes from and goes to (LAT-10).
+  void follow_ice(HandshakeTurn turn);
   void agree(Component component);
   void follow_handshake(Component component, HandshakeTurn turn);
   [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot(std::size_t slot) const;
@@ -437,12 +451,22 @@ class Transport {
   /// By `slot_of`.
   std::array<std::unique_ptr<Protection>, 2> protection_;
   std::unique_ptr<Handshakes> dtls_;
+  IceAgent& made_ice(Instant now) {
+    if (!ice_) {
+      ice_ = std::make_unique<IceAgent>();
+      ice_->follow(*plan_->ice, now);
+    }
+    return *ice_;
+  }
+  std::unique_ptr<IceAgent> ice_;
+  /// Where each component's packets leave from.
+  std::array<std::uint8_t, 2> local_{};
   std::unique_ptr<RtcpState> rtcp_;
   std::unique_ptr<Evidence> evidence_;
   std::unique_ptr<FlightRing> flight_;
   Instant unverified_since_{};
   bool verified_ = false;
-  std::uint16_t events_ = 0;
+  std::uint32_t events_ = 0;
   /// When each event was passed on last; made at the first one.
   std::unique_ptr<std::array<Instant, static_cast<std::size_t>(TransportEvent::kCount)>> event_sent_;
 };

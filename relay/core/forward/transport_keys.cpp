@@ -1,8 +1,7 @@
-// What a transport does with keys: those that signalling brought, and those that DTLS agreed on.
-
-#include "relay/core/forward/transport.hpp"
+// What a transport does with keys, those that signalling brought and those that DTLS agreed on, and with ICE.
 
 #include "relay/core/classify.hpp"
+#include "relay/core/forward/transport.hpp"
 
 #include <algorithm>
 
@@ -25,15 +24,15 @@ SrtpFetch session_step(Transport::Fetch step) noexcept {
   return step == Transport::Fetch::kSession ? SrtpFetch::kSession : SrtpFetch::kContext;
 }
 
-/// Through the port of one component.
+/// Through one port.
 class ThroughPort final : public DatagramOutput {
  public:
-  ThroughPort(PortOutput& out, Component via) : out_(out), via_(via) {}
+  ThroughPort(PortOutput& out, LocalPort via) : out_(out), via_(via) {}
   void send(const Endpoint& to, Bytes datagram) noexcept override { out_.send(via_, to, datagram); }
 
  private:
   PortOutput& out_;
-  Component via_;
+  LocalPort via_;
 };
 
 }  // namespace
@@ -289,13 +288,47 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
   return DropReason::kTooLong;
 }
 
-bool Transport::may_speak(Component component, const Endpoint& from, const OwnMedia& own) const noexcept {
-  const Latch& latch = latch_[index(component)];
+bool Transport::may_speak(LocalPort at, const Endpoint& from, const OwnMedia& own) const noexcept {
+  if (plan_->ice) return ice_ && ice_->is_valid(at, from);
+  const Latch& latch = latch_[index(at.component)];
   return latch.may_speak(from) && (!own.contains(from) || plan_->rtp_latch.hairpin);
 }
 
-DropReason Transport::on_dtls(Component component, const Endpoint& from, Bytes datagram,
-                              HandshakeTurn turn) {
+DropReason Transport::on_handshake(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
+  return classify(datagram) == DatagramClass::kStun ? on_stun(at, from, datagram, turn)
+                                                    : on_dtls(at, from, datagram, turn);
+}
+
+DropReason Transport::on_stun(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
+  if (!plan_->ice) {
+    drop(at.component, DropReason::kStunUnexpected);
+    return DropReason::kStunUnexpected;
+  }
+  if (!made_ice(turn.now).take(at, from, datagram, {turn.out, turn.now})) {
+    drop(at.component, DropReason::kStunRefused);
+    return DropReason::kStunRefused;
+  }
+  // Whoever checks is there: the call is not over (NG section 22).
+  activity_->last_packet_ns.store(turn.now.time_since_epoch().count(), std::memory_order_relaxed);
+  follow_ice(turn);
+  return DropReason::kNone;
+}
+
+void Transport::follow_ice(HandshakeTurn turn) {
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    Latch& latch = latch_[index(component)];
+    const auto& selected = ice_->selected(component);
+    if (selected) {
+      local_[index(component)] = selected->local;
+      latch.pin(selected->peer, turn.now);
+    } else if (latch.state() == Latch::State::kLocked && ice_->state() == IceAgent::State::kExpired) {
+      latch.unpin();
+    }
+  }
+}
+
+DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
+  const Component component = at.component;
   const auto refuse = [&](DropReason reason) {
     drop(component, reason);
     return reason;
@@ -303,27 +336,37 @@ DropReason Transport::on_dtls(Component component, const Endpoint& from, Bytes d
   const bool is_muxed_away = component == Component::kRtcp && plan_->send_rtcp_muxed;
   if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
   DtlsChannel& channel = made_dtls().channels[index(component)];
-  if (!may_speak(component, from, turn.own)) {
+  if (!may_speak(at, from, turn.own)) {
     if (channel.hold(from, datagram, turn.now)) return DropReason::kNone;
     note(TransportEvent::kForeignSource);
     return refuse(DropReason::kSourceNotAllowed);
   }
-  ThroughPort out(turn.out, component);
-  if (!channel.take(from, datagram, {*plan_->dtls, turn.budget, out, turn.now}))
+  ThroughPort out(turn.out, at);
+  if (!channel.take(from, datagram, {*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr}))
     return refuse(DropReason::kMalformedDtls);
   follow_handshake(component, turn);
   return DropReason::kNone;
 }
 
 void Transport::drive(HandshakeTurn turn) {
+  if (plan_->ice) {
+    const IceAgent::State before = made_ice(turn.now).state();
+    ice_->drive({turn.out, turn.now});
+    follow_ice(turn);
+    if (ice_->state() != before) {
+      if (ice_->state() == IceAgent::State::kConnected) note(TransportEvent::kIceConnected);
+      if (ice_->state() == IceAgent::State::kFailed) note(TransportEvent::kIceFailed);
+      if (ice_->state() == IceAgent::State::kExpired) note(TransportEvent::kIceExpired);
+    }
+  }
   if (!plan_->dtls) return;
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     if (component == Component::kRtcp && plan_->send_rtcp_muxed) continue;
     DtlsChannel& channel = made_dtls().channels[index(component)];
-    ThroughPort out(turn.out, component);
-    const DtlsChannel::Turn inner{*plan_->dtls, turn.budget, out, turn.now};
-    if (const Endpoint held = channel.held_from(turn.now);
-        held.is_set() && may_speak(component, held, turn.own))
+    const LocalPort at{component, local_[index(component)]};
+    ThroughPort out(turn.out, at);
+    const DtlsChannel::Turn inner{*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr};
+    if (const Endpoint held = channel.held_from(turn.now); held.is_set() && may_speak(at, held, turn.own))
       channel.release(inner);
     channel.drive(latch_[index(component)].destination(), inner);
     follow_handshake(component, turn);
@@ -331,7 +374,7 @@ void Transport::drive(HandshakeTurn turn) {
 }
 
 std::optional<Instant> Transport::due(Instant now) const noexcept {
-  std::optional<Instant> first;
+  std::optional<Instant> first = ice_ ? ice_->due(now) : std::nullopt;
   if (!dtls_) return first;
   for (const DtlsChannel& channel : dtls_->channels) {
     const auto due = channel.due(now);
@@ -387,7 +430,8 @@ std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot(std::size_t slot
   TransportSnapshot::Srtp s;
   for (const SrtpMasterKey& key : keys->receive) {
     const auto found = std::ranges::find(protection->incoming, key, &Protection::Incoming::key);
-    s.received.push_back(found == protection->incoming.end() ? SrtpReceiver::State{} : found->receiver.state());
+    s.received.push_back(found == protection->incoming.end() ? SrtpReceiver::State{}
+                                                             : found->receiver.state());
   }
   if (protection->sender) s.sent = protection->sender->state();
   return s;
@@ -401,6 +445,13 @@ std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
 }
 
 void Transport::restore_keys(const TransportSnapshot& s) {
+  if (s.ice && plan_->ice) {
+    const Instant now = std::max(s.latch[0].locked_at, s.last_packet[0]);
+    made_ice(now).restore(s.ice->selected, now);
+    for (std::size_t i = 0; i < local_.size(); ++i) {
+      if (s.ice->selected[i]) local_[i] = s.ice->selected[i]->local;
+    }
+  }
   if (s.dtls && plan_->dtls) {
     for (const Component component : {Component::kRtp, Component::kRtcp}) {
       const auto& keys = (*s.dtls)[index(component)].keys;

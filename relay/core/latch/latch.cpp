@@ -130,10 +130,11 @@ bool Latch::may_speak(const Endpoint& from) const noexcept {
 }
 
 bool Latch::improves(std::uint8_t rank, Instant now) const noexcept {
-  return rank > rank_ && now - locked_at_ <= kImproveTime && allowed(rank);
+  return !config_.by_ice && rank > rank_ && now - locked_at_ <= kImproveTime && allowed(rank);
 }
 
 bool Latch::is_same_place(const Endpoint& from) const noexcept {
+  if (config_.by_ice) return false;
   return from.address == peer_.address || (config_.handover && rank_of(from) >= 2);
 }
 
@@ -161,9 +162,18 @@ void Latch::lock(const Endpoint& from, std::uint8_t rank, Instant now) {
   locked_at_ = now;
 }
 
+void Latch::pin(const Endpoint& peer, Instant now) {
+  if (state_ != State::kLocked || peer_ != peer) lock(peer, 4, now);
+}
+
+void Latch::unpin() {
+  peer_ = {};
+  state_ = State::kLearning;
+}
+
 bool Latch::lock_authenticated(const Endpoint& from, Instant now, const OwnMedia& own) {
   if (state_ == State::kLocked) return true;
-  if (state_ == State::kClosed || is_forbidden_peer(from) ||
+  if (state_ == State::kClosed || config_.by_ice || is_forbidden_peer(from) ||
       (own.contains(from) && !(config_.hairpin && from == config_.signalled)))
     return false;
   lock(from, rank_of(from), now);

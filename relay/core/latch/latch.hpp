@@ -95,6 +95,8 @@ struct LatchConfig {
   bool loops = false;
   /// Where the signalling came from (`received-from`), or none.
   IpAddress signalling_source;
+  /// ICE says who the peer is (LAT-10): nobody is learned.
+  bool by_ice = false;
   /// NG flag `strict-source`; the rules are always strict, `any` and the NG algorithms only with it.
   bool strict_source = false;
   /// NG flag `media-handover`: re-learning may go to a new address of rank >= 2 (LAT-8).
@@ -146,6 +148,9 @@ class Latch {
   /// A packet from `from` authenticated itself: it locks, unless something is locked already (LAT-10). False
   /// if nobody may be learned from there (LAT-11).
   bool lock_authenticated(const Endpoint& from, Instant now, const OwnMedia& own);
+  /// ICE selected a pair, or lost it.
+  void pin(const Endpoint& peer, Instant now);
+  void unpin();
   /// `from` may take part in a handshake: signalled, or where the signalling came from (DTL-2).
   [[nodiscard]] bool may_speak(const Endpoint& from) const noexcept;
   /// A packet of the locked peer passed without being judged here: rebinding must continue it (LAT-8c).

@@ -1,0 +1,31 @@
+// Cutting lines of SDP into words. Internal to the folder.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <system_error>
+
+namespace ferry::sdp {
+
+/// Cuts the next word at a blank; leading blanks are skipped.
+inline std::string_view next_word(std::string_view& text) {
+  const auto start = text.find_first_not_of(' ');
+  if (start == std::string_view::npos) {
+    text = {};
+    return {};
+  }
+  text.remove_prefix(start);
+  const auto end = std::min(text.find(' '), text.size());
+  const std::string_view word = text.substr(0, end);
+  text.remove_prefix(end);
+  return word;
+}
+
+template <class Int>
+bool read_number(std::string_view text, Int& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace ferry::sdp

@@ -1,0 +1,46 @@
+// ICE of one media: what was offered, what was taken, and the checks that follow (RFC 8839, media-security
+// section 6).
+#pragma once
+
+#include "control/sdp/ice.hpp"
+#include "control/session/request.hpp"
+#include "relay/core/ice/ice_agent.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace ferry {
+
+/// Between this relay and one party, for one section.
+struct MediaIce {
+  IceCredentials own;
+  /// In the party's last SDP, and by fragments since.
+  sdp::IceDescription theirs;
+  bool offered_by_peer = false;
+  bool offered_to_peer = false;
+  /// We say that we trickle: our candidates are complete all the same.
+  bool trickles = false;
+  /// Agreed, until the next answer.
+  bool in_use = false;
+  bool controlling = false;
+  /// Of the above; null after a change.
+  std::shared_ptr<const IcePlan> plan;
+};
+
+/// Readies `ice` for an offer to the party.
+void offer_ice(MediaIce& ice, bool trickles);
+/// The party's offer, or that it has none. Other credentials than before are a restart (RFC 8445 §9).
+void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, bool is_refused);
+/// The party's answer to our offer.
+void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs);
+/// Our answer to the party's offer.
+void answer_ice(MediaIce& ice);
+void forget_ice(MediaIce& ice);
+/// Candidates that came later. False if they are of other credentials.
+bool add_ice_candidates(MediaIce& ice, const sdp::IceDescription& fragment);
+
+/// What the worker is told; null if there is no ICE now. `locals`: families of the ports, in their order.
+std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
+                                        const std::vector<AddressFamily>& locals);
+
+}  // namespace ferry

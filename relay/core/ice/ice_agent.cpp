@@ -1,0 +1,408 @@
+#include "relay/core/ice/ice_agent.hpp"
+
+#include "relay/base/random.hpp"
+#include "relay/core/latch/latch.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kFirstTimer = 100ms;  // of a check, doubling
+constexpr unsigned kTries = 7;
+constexpr Duration kNominateAfter = 300ms;  // the first success: better pairs have had their chance
+constexpr Duration kConsentCheck = 5s;      // ICE-9, +- 20 %
+
+Instant earliest(const std::optional<Instant>& first, Instant other) {
+  return first ? std::min(*first, other) : other;
+}
+
+Duration consent_interval() { return kConsentCheck * (80 + static_cast<int>(random_below(41))) / 100; }
+
+}  // namespace
+
+std::string_view to_string(IceAgent::State state) noexcept {
+  switch (state) {
+    case IceAgent::State::kWaiting:
+      return "waiting";
+    case IceAgent::State::kChecking:
+      return "checking";
+    case IceAgent::State::kConnected:
+      return "connected";
+    case IceAgent::State::kFailed:
+      return "failed";
+    case IceAgent::State::kExpired:
+      return "consent expired";
+  }
+  return "unknown";
+}
+
+IceAgent::Pair* IceAgent::find(LocalPort at, const Endpoint& peer) noexcept {
+  const auto found =
+      std::ranges::find_if(pairs_, [&](const Pair& pair) { return pair.at == at && pair.peer == peer; });
+  return found == pairs_.end() ? nullptr : &*found;
+}
+
+IceAgent::Pair* IceAgent::add(LocalPort at, const Endpoint& peer, std::uint32_t priority) {
+  if (pairs_.size() >= kMaxPairs) return nullptr;
+  pairs_.push_back({.at = at, .peer = peer, .priority = priority});
+  return &pairs_.back();
+}
+
+std::uint64_t IceAgent::priority_of(const Pair& pair) const noexcept {
+  const std::uint64_t own = host_priority(pair.at);
+  const std::uint64_t peer = pair.priority;
+  const std::uint64_t controlling = controlling_ ? own : peer;
+  const std::uint64_t controlled = controlling_ ? peer : own;
+  return (std::min(own, peer) << 32) + 2 * std::max(own, peer) + (controlling > controlled ? 1 : 0);
+}
+
+bool IceAgent::is_valid(LocalPort at, const Endpoint& from) const noexcept {
+  const auto& selected = selected_[index(at.component)];
+  if (selected && selected->peer == from) return true;
+  return std::ranges::any_of(
+      pairs_, [&](const Pair& pair) { return pair.is_valid && pair.at == at && pair.peer == from; });
+}
+
+void IceAgent::follow(const IcePlan& plan, Instant now) {
+  if (tie_breaker_ == 0) tie_breaker_ = random_u64();
+  if (own_ != plan.own) {
+    // A restart: the old pair carries media until a new one is selected (ICE-7).
+    own_ = plan.own;
+    peer_ = {};
+    pairs_.clear();
+    triggered_.clear();
+    first_success_ = {};
+    reflexive_ = {};
+    checks_ = {};
+    started_ = {};
+    controlling_ = plan.controlling || plan.peer_is_lite;
+  }
+  is_lite_ = plan.is_lite;
+  has_rtcp_ = plan.has_rtcp;
+  if (plan.peer_is_lite) controlling_ = true;
+  if (is_lite_) controlling_ = false;
+  if (!has_rtcp_) {
+    std::erase_if(pairs_, [](const Pair& pair) { return pair.at.component == Component::kRtcp; });
+    selected_[1].reset();
+  }
+  if (peer_ != plan.peer && !plan.peer.ufrag.empty()) {
+    if (!peer_.ufrag.empty()) {
+      // It began anew by itself: what was checked under other credentials counts for nothing.
+      pairs_.clear();
+      triggered_.clear();
+      first_success_ = {};
+      checks_ = {};
+    }
+    peer_ = plan.peer;
+    started_ = now;
+  }
+  if (peer_.ufrag.empty()) return;
+  for (const IceCandidate& candidate : plan.candidates) {
+    if (is_forbidden_peer(candidate.at) || (candidate.component == Component::kRtcp && !has_rtcp_)) continue;
+    for (std::size_t local = 0; local < plan.locals.size(); ++local) {
+      if (plan.locals[local] != candidate.at.address.family()) continue;
+      const LocalPort at{candidate.component, static_cast<std::uint8_t>(local)};
+      if (Pair* known = find(at, candidate.at))
+        known->priority = candidate.priority;  // it was learned from a check before
+      else
+        add(at, candidate.at, candidate.priority);
+    }
+  }
+}
+
+bool IceAgent::take(LocalPort at, const Endpoint& from, Bytes datagram, Turn turn) {
+  const auto message = stun::parse(datagram);
+  if (!message || message->has_unknown || !message->has_fingerprint) return false;
+  if (at.component == Component::kRtcp && !has_rtcp_) return false;
+  switch (message->kind) {
+    case stun::Kind::kRequest:
+      return on_request(at, from, datagram, *message, turn);
+    case stun::Kind::kSuccess:
+    case stun::Kind::kError:
+      return on_answer(at, from, datagram, *message, turn);
+    case stun::Kind::kIndication:
+      break;
+  }
+  return false;
+}
+
+bool IceAgent::on_request(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
+                          Turn turn) {
+  // ICE-1: ours first; whose it is we may not know yet.
+  const std::string_view name = message.username;
+  if (!name.starts_with(own_.ufrag) || name.size() <= own_.ufrag.size() || name[own_.ufrag.size()] != ':')
+    return false;
+  if (!peer_.ufrag.empty() && name.substr(own_.ufrag.size() + 1) != peer_.ufrag) return false;
+  if (!stun::is_authentic(datagram, message, own_.password) || is_forbidden_peer(from)) return false;
+  last_heard_ = turn.now;
+  const auto reply = [&](stun::Kind kind, const stun::Contents& contents) {
+    turn.out.send(at, from, stun::write(kind, message.transaction, contents, own_.password));
+  };
+  if (!is_lite_) {
+    // ICE-8
+    const auto& same = controlling_ ? message.controlling : message.controlled;
+    if (same) {
+      const bool we_stay = controlling_ == (tie_breaker_ >= *same);
+      if (we_stay) {
+        stun::Contents conflict;
+        conflict.error = stun::kRoleConflict;
+        reply(stun::Kind::kError, conflict);
+        return true;
+      }
+      controlling_ = !controlling_;
+    }
+  }
+  stun::Contents answer;
+  answer.mapped = from;
+  reply(stun::Kind::kSuccess, answer);
+
+  Pair* pair = find(at, from);
+  if (pair == nullptr) {
+    unsigned& reflexive = reflexive_[index(at.component)];
+    if (reflexive >= kMaxReflexive) return true;
+    pair = add(at, from, message.priority.value_or(0));
+    if (pair == nullptr) return true;
+    ++reflexive;
+  }
+  if (message.use_candidate && !controlling_) pair->nominated_by_peer = true;
+  if (is_lite_) {
+    pair->is_valid = true;
+    const auto& selected = selected_[index(at.component)];
+    if (selected && selected->local == at.local && selected->peer == from)
+      consent_[index(at.component)] = turn.now;
+  } else if (!pair->is_valid) {
+    pair->has_failed = false;
+    const std::pair<LocalPort, Endpoint> key{at, from};
+    if (std::ranges::find(triggered_, key) == triggered_.end()) triggered_.push_back(key);
+  }
+  nominate(turn);
+  return true;
+}
+
+bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
+                         Turn turn) {
+  Pair* pair = find(at, from);
+  // ICE-2
+  if (pair == nullptr || !pair->is_pending || pair->transaction != message.transaction) return false;
+  if (!stun::is_authentic(datagram, message, peer_.password)) return false;
+  last_heard_ = turn.now;
+  pair->is_pending = false;
+  if (message.kind == stun::Kind::kError) {
+    if (message.error == stun::kRoleConflict) {
+      controlling_ = !controlling_;
+      triggered_.emplace_back(at, from);
+    } else if (!pair->is_valid) {
+      pair->has_failed = true;
+    }
+    return true;
+  }
+  const std::size_t component = index(at.component);
+  pair->is_valid = true;
+  pair->has_failed = false;
+  pair->next = turn.now + consent_interval();
+  if (first_success_[component] == Instant{}) first_success_[component] = turn.now;
+  if (selected_pair(at.component) == pair) consent_[component] = turn.now;
+  if (pair->nominates && controlling_) select(*pair, turn.now);
+  nominate(turn);
+  return true;
+}
+
+void IceAgent::check(Pair& pair, bool nominates, Turn turn) {
+  const std::array<std::uint64_t, 2> random = {random_u64(), random_u64()};
+  std::ranges::copy(std::as_bytes(std::span(random)).first(pair.transaction.size()),
+                    pair.transaction.begin());
+  pair.is_pending = true;
+  pair.nominates = nominates;
+  pair.tries = 0;
+  transmit(pair, turn);
+}
+
+void IceAgent::transmit(Pair& pair, Turn turn) {
+  ++checks_[index(pair.at.component)];
+  pair.next = turn.now + kFirstTimer * (1u << pair.tries);
+  ++pair.tries;
+  const std::string username = peer_.ufrag + ":" + own_.ufrag;
+  stun::Contents contents;
+  contents.username = username;
+  // What a candidate that is learned from this check would have (RFC 8445 §7.1.1): peer reflexive.
+  contents.priority = (110u << 24) | (host_priority(pair.at) & 0xffffff);
+  contents.use_candidate = pair.nominates && controlling_;
+  (controlling_ ? contents.controlling : contents.controlled) = tie_breaker_;
+  turn.out.send(pair.at, pair.peer,
+                stun::write(stun::Kind::kRequest, pair.transaction, contents, peer_.password));
+}
+
+bool IceAgent::may_check(Component component, Instant now) const noexcept {
+  return !is_lite_ && !peer_.ufrag.empty() && checks_[index(component)] < kMaxChecks &&
+         (first_success_[index(component)] != Instant{} || now - started_ < kGiveUp);
+}
+
+void IceAgent::send_again(Turn turn) {
+  for (Pair& pair : pairs_) {
+    if (!pair.is_pending || pair.next > turn.now) continue;
+    if (pair.tries < kTries && (pair.is_valid || may_check(pair.at.component, turn.now))) {
+      transmit(pair, turn);
+      continue;
+    }
+    pair.is_pending = false;
+    pair.next = turn.now + consent_interval();
+    if (!pair.is_valid) pair.has_failed = true;
+  }
+}
+
+const IceAgent::Pair* IceAgent::next_pair(Instant now) const noexcept {
+  const Pair* next = nullptr;
+  for (const Pair& pair : pairs_) {
+    const Component component = pair.at.component;
+    // With a pair selected the others are checked only if the peer checks them.
+    if (selected_[index(component)] || !may_check(component, now)) continue;
+    if (pair.is_valid || pair.has_failed || pair.is_pending) continue;
+    if (next == nullptr || priority_of(pair) > priority_of(*next)) next = &pair;
+  }
+  return next;
+}
+
+void IceAgent::send_next(Turn turn) {
+  if (turn.now < next_check_ || peer_.ufrag.empty() || is_lite_) return;
+  Pair* next = nullptr;
+  while (next == nullptr && !triggered_.empty()) {
+    next = find(triggered_.front().first, triggered_.front().second);
+    triggered_.pop_front();
+    if (next != nullptr && (next->is_valid || !may_check(next->at.component, turn.now))) next = nullptr;
+  }
+  if (next == nullptr) {
+    const Pair* best = next_pair(turn.now);
+    if (best == nullptr) return;
+    next = find(best->at, best->peer);
+  }
+  next_check_ = turn.now + kPace;
+  check(*next, false, turn);
+}
+
+IceAgent::Pair* IceAgent::selected_pair(Component component) noexcept {
+  const auto& selected = selected_[index(component)];
+  return selected ? find({component, selected->local}, selected->peer) : nullptr;
+}
+
+void IceAgent::select(const Pair& pair, Instant now) {
+  const std::size_t component = index(pair.at.component);
+  const Selected wanted{pair.at.local, pair.peer};
+  if (selected_[component] == wanted) return;
+  selected_[component] = wanted;
+  selected_at_[component] = now;
+  consent_[component] = now;
+}
+
+void IceAgent::nominate(Turn turn) {
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    if (component == Component::kRtcp && !has_rtcp_) continue;
+    Pair* best = nullptr;
+    bool may_improve = false;
+    for (Pair& pair : pairs_) {
+      if (pair.at.component != component) continue;
+      const bool counts = pair.is_valid && (controlling_ || pair.nominated_by_peer);
+      if (counts && (best == nullptr || priority_of(pair) > priority_of(*best))) best = &pair;
+    }
+    if (best == nullptr) continue;
+    Pair* const current = selected_pair(component);
+    if (current == best) continue;
+    const Instant changed = selected_at_[index(component)];
+    if (!controlling_) {
+      if (current == nullptr || turn.now - changed >= kLeastBetweenChanges) select(*best, turn.now);
+      continue;
+    }
+    // We choose once, and again when the chosen one is gone.
+    if (current != nullptr || (best->is_pending && best->nominates)) continue;
+    for (const Pair& pair : pairs_) {
+      may_improve |= pair.at.component == component && !pair.is_valid && !pair.has_failed &&
+                     priority_of(pair) > priority_of(*best);
+    }
+    if (may_improve && turn.now - first_success_[index(component)] < kNominateAfter) continue;
+    check(*best, true, turn);
+  }
+}
+
+void IceAgent::keep_consent(Turn turn) {
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    auto& selected = selected_[index(component)];
+    if (!selected) continue;
+    if (turn.now - consent_[index(component)] >= kConsent) {
+      if (Pair* pair = selected_pair(component)) pair->is_valid = false;
+      selected.reset();
+      state_ = State::kExpired;
+      continue;
+    }
+    Pair* pair = selected_pair(component);
+    if (pair != nullptr && !is_lite_ && !pair->is_pending && pair->next <= turn.now)
+      check(*pair, false, turn);
+  }
+}
+
+void IceAgent::follow_state(Turn turn) {
+  const bool connected = selected_[0] && (!has_rtcp_ || selected_[1]);
+  if (connected)
+    state_ = State::kConnected;
+  else if (state_ == State::kExpired)
+    return;
+  else if (peer_.ufrag.empty())
+    state_ = State::kWaiting;
+  else
+    state_ = turn.now - started_ >= kGiveUp ? State::kFailed : State::kChecking;
+}
+
+void IceAgent::drive(Turn turn) {
+  send_again(turn);
+  send_next(turn);
+  nominate(turn);
+  keep_consent(turn);
+  follow_state(turn);
+}
+
+std::optional<Instant> IceAgent::due(Instant now) const noexcept {
+  std::optional<Instant> first;
+  for (const Pair& pair : pairs_) {
+    if (pair.is_pending) first = earliest(first, pair.next);
+  }
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    const std::size_t i = index(component);
+    if (const auto& selected = selected_[i]) {
+      first = earliest(first, consent_[i] + kConsent);
+      for (const Pair& pair : pairs_) {
+        const bool is_it = pair.at == LocalPort{component, selected->local} && pair.peer == selected->peer;
+        if (is_it && !is_lite_ && !pair.is_pending) first = earliest(first, pair.next);
+        if (!is_it && !controlling_ && pair.at.component == component && pair.is_valid &&
+            pair.nominated_by_peer)
+          first =
+              earliest(first, std::max(selected_at_[i] + kLeastBetweenChanges, now + kLeastBetweenChanges));
+      }
+    } else if (controlling_ && first_success_[i] != Instant{}) {
+      first = earliest(first, std::max(first_success_[i] + kNominateAfter, now + kPace));
+    }
+  }
+  if (!peer_.ufrag.empty() && (!triggered_.empty() || next_pair(now) != nullptr))
+    first = earliest(first, std::max(next_check_, now));
+  if (state_ == State::kChecking) first = earliest(first, std::max(started_ + kGiveUp, now + kPace));
+  return first;
+}
+
+void IceAgent::restore(const std::array<std::optional<Selected>, 2>& selected, Instant now) {
+  selected_ = selected;
+  for (std::size_t i = 0; i < selected.size(); ++i) {
+    if (!selected[i]) continue;
+    consent_[i] = selected_at_[i] = first_success_[i] = now;
+    const LocalPort at{static_cast<Component>(i), selected[i]->local};
+    Pair* pair = find(at, selected[i]->peer);
+    if (pair == nullptr) pair = add(at, selected[i]->peer, 0);
+    if (pair != nullptr) {
+      pair->is_valid = true;
+      pair->nominated_by_peer = true;
+      pair->next = now;
+    }
+  }
+}
+
+}  // namespace ferry

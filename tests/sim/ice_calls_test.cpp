@@ -1,0 +1,452 @@
+// ICE by offer and answer: phones with agents of their own, plain, with SDES and with DTLS-SRTP (media-security
+// section 6).
+
+#include "control/sdp/dtls.hpp"
+#include "control/sdp/ice.hpp"
+#include "relay/core/dtls/dtls_channel.hpp"
+#include "relay/core/ice/ice_agent.hpp"
+#include "relay/dtls/openssl_dtls.hpp"
+#include "tests/support/secure_call.hpp"
+
+namespace ferry::test {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+/// A party with ICE at one address, RTCP on the RTP port. With DTLS it begins the handshake.
+class IcePhone final {
+ public:
+  IcePhone(World& world, const Endpoint& at, std::string name, bool with_dtls)
+      : world_(world), at_(at), name_(std::move(name)), with_dtls_(with_dtls) {
+    plan.own = {name_ + "Ufrag", name_ + "PasswordOfEnoughLetters"};
+    plan.locals = {at.address.family()};
+    dtls_plan_.identity = OpenSslDtls().make_identity();
+    dtls_plan_.role = DtlsRole::kClient;
+    dtls_plan_.association = 1;
+    world.open(at);
+  }
+  [[nodiscard]] const Endpoint& at() const { return at_; }
+  [[nodiscard]] std::string candidate() const {
+    return fmt::format("a=candidate:1 1 UDP {} {} {} typ host\r\n", host_priority({}), at_.address.to_string(),
+                       at_.port.value);
+  }
+  [[nodiscard]] std::string sdp(const std::string& more = "", bool with_candidate = true) const {
+    std::string extra = fmt::format("a=rtcp-mux\r\na=mid:0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", plan.own.ufrag,
+                                    plan.own.password);
+    if (with_candidate) extra += candidate();
+    if (with_dtls_) {
+      extra += "a=setup:active\r\na=fingerprint:" +
+               sdp::write_fingerprint(dtls_plan_.identity->fingerprint(FingerprintHash::kSha256)) + "\r\n";
+    }
+    // Its c= and m= are not where it is: only candidates count.
+    std::string text = audio_sdp({*IpAddress::parse("192.0.2.250"), UdpPort{9}}, extra + more);
+    if (with_dtls_) text.replace(text.find("RTP/AVP"), 7, "UDP/TLS/RTP/SAVPF");
+    return text;
+  }
+  void hears(const json& reply) {
+    const auto text = reply.at("sdp").get<std::string>();
+    const auto parsed = sdp::parse(text);
+    ASSERT_TRUE(parsed && !parsed->media.empty());
+    const auto ice = sdp::read_ice(parsed->media.front());
+    ASSERT_TRUE(ice.is_there()) << text;
+    plan.peer = {ice.ufrag, ice.password};
+    plan.candidates.clear();
+    for (const auto& each : ice.candidates) {
+      if (each.component == 1) plan.candidates.push_back({Component::kRtp, each.at, each.priority});
+    }
+    dtls_plan_.peer = sdp::read_dtls(parsed->media.front()).fingerprints;
+  }
+  void restart() {
+    plan.own = {name_ + "Again", name_ + "AnotherPasswordOfEnoughLetters"};
+    plan.peer = {};
+    plan.candidates.clear();
+  }
+  void drive() {
+    Out out(*this);
+    agent.follow(plan, world_.clock().now);
+    agent.drive({out, world_.clock().now});
+    if (!with_dtls_ || !agent.selected(Component::kRtp)) return;
+    ToRelay dtls_out(*this);
+    channel.drive(relay(), {dtls_plan_, budget_, dtls_out, world_.clock().now, true});
+  }
+  void listen() {
+    const auto& all = world_.received();
+    for (; seen_ < all.size(); ++seen_) {
+      const Received each = all[seen_];
+      if (each.at != at_ || each.packet.empty()) continue;
+      const std::uint8_t first = read_u8(each.packet, 0);
+      if (first <= 3) {
+        Out out(*this);
+        agent.take({}, each.from, each.packet, {out, world_.clock().now});
+        ++stun;
+      } else if (first < 64) {
+        ToRelay out(*this);
+        channel.take(each.from, each.packet, {dtls_plan_, budget_, out, world_.clock().now, true});
+      } else {
+        sources.push_back(each.from);
+        const Packet plain = keys_end() ? keys_end()->opened(each.packet) : each.packet;
+        if (!plain.empty()) heard.push_back(plain);
+      }
+    }
+  }
+  [[nodiscard]] Endpoint relay() const {
+    const auto& selected = agent.selected(Component::kRtp);
+    return selected ? selected->peer : Endpoint{};
+  }
+  void send(const Packet& plain) {
+    world_.send(at_, relay(), keys_end() ? keys_end()->sealed(plain) : plain);
+  }
+  /// Its SRTP by SDES or DTLS; null: plain.
+  SrtpEnd* keys_end() {
+    if (with_dtls_ && channel.keys() && !end_)
+      end_ = std::make_unique<SrtpEnd>(SrtpKeys{channel.keys()->send, channel.keys()->receive});
+    return end_.get();
+  }
+  void keyed(const SrtpKeys& keys) { end_ = std::make_unique<SrtpEnd>(keys); }
+
+  IcePlan plan;
+  IceAgent agent;
+  DtlsChannel channel;
+  std::vector<Packet> heard;
+  std::vector<Endpoint> sources;
+  int stun = 0;
+
+ private:
+  class Out final : public PortOutput {
+   public:
+    explicit Out(IcePhone& phone) : phone_(phone) {}
+    void send(LocalPort /*via*/, const Endpoint& to, Bytes datagram) noexcept override {
+      phone_.world_.send(phone_.at_, to, {datagram.begin(), datagram.end()});
+    }
+
+   private:
+    IcePhone& phone_;
+  };
+  class ToRelay final : public DatagramOutput {
+   public:
+    explicit ToRelay(IcePhone& phone) : phone_(phone) {}
+    void send(const Endpoint& to, Bytes datagram) noexcept override {
+      phone_.world_.send(phone_.at_, to, {datagram.begin(), datagram.end()});
+    }
+
+   private:
+    IcePhone& phone_;
+  };
+
+  World& world_;
+  Endpoint at_;
+  std::string name_;
+  bool with_dtls_;
+  DtlsPlan dtls_plan_;
+  DtlsBudget budget_;
+  std::size_t seen_ = 0;
+  std::unique_ptr<SrtpEnd> end_;
+};
+
+class IceCalls : public ::testing::Test {
+ protected:
+  explicit IceCalls(WorldOptions options = {}) : world_(make_sim_world(std::move(options))) {
+    world_->open(at('A'));
+  }
+  [[nodiscard]] Endpoint at(char who, std::uint16_t port = 4000) const {
+    return {world_->peer_address(1, who), UdpPort{port}};
+  }
+  void pass(std::initializer_list<IcePhone*> phones, Duration time) {
+    for (Duration done{0}; done < time; done += 20ms) {
+      for (IcePhone* phone : phones) phone->drive();
+      world_->run(world_->elapsed() + 20ms);
+      for (IcePhone* phone : phones) phone->listen();
+    }
+  }
+  /// Both ways, 20 packets: how many of them arrived at B and at A.
+  std::pair<std::size_t, std::size_t> talk(IcePhone& b) {
+    const std::size_t heard = b.heard.size();
+    const std::size_t arrived = world_->count(at('A'), 'B');
+    for (int i = 0; i < 20; ++i) {
+      world_->send(at('A'), a_relay_, rtp('A', 1, sequence_));
+      if (b.agent.selected(Component::kRtp)) b.send(rtp('B', 2, sequence_));
+      ++sequence_;
+      pass({&b}, 20ms);
+    }
+    return {b.heard.size() - heard, world_->count(at('A'), 'B') - arrived};
+  }
+  /// A plain; B is what the request says.
+  json offer_to(IcePhone& b, json more) {
+    json request = offer("c", "A", audio_sdp(at('A')));
+    request.update(more);
+    const json reply = world_->ng(request);
+    if (reply["result"] == "ok") b.hears(reply);
+    return reply;
+  }
+  void answer_of(const std::string& sdp) {
+    const json reply = world_->ng(answer("c", "A", "B", sdp));
+    ASSERT_EQ(reply["result"], "ok") << reply;
+    a_relay_ = {world_->relay_address(), World::port_of(reply)};
+  }
+  json show(std::size_t leg) {
+    return world_->manager().show("c", world_->clock())["legs"][leg]["medias"][0];
+  }
+
+  std::unique_ptr<World> world_;
+  Endpoint a_relay_;
+  std::uint16_t sequence_ = 1;
+  const json kForce = {{"ICE", "force"}, {"rtcp-mux", {"require"}}};
+};
+
+TEST_F(IceCalls, PlainMediaTakesTheSelectedPair) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  ASSERT_EQ(offer_to(b, kForce)["result"], "ok");
+  EXPECT_EQ(b.plan.candidates.size(), 1u);
+  answer_of(b.sdp());
+  // LAT-10: nothing before a pair is selected.
+  for (std::uint16_t i = 0; i < 20; ++i) world_->send(at('A'), a_relay_, rtp('A', 1, i));
+  world_->run(world_->elapsed() + 20ms);
+  EXPECT_EQ(world_->count(b.at(), 'A'), 0u);
+  sequence_ = 20;
+  pass({&b}, 1s);
+  EXPECT_EQ(show(1)["ice"]["state"], "connected");
+  EXPECT_EQ(show(1)["ice"]["controlling"], true);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(world_->count({*IpAddress::parse("192.0.2.250"), UdpPort{9}}), 0u);
+  // LAT-7, ICE-7: a stranger with the right SSRC is not heard, and hears nothing.
+  const std::size_t before = world_->count(at('A'), 'X');
+  for (std::uint16_t i = 0; i < 50; ++i) world_->send(at('X'), b.relay(), rtp('X', 2, static_cast<std::uint16_t>(sequence_ + i)));
+  pass({&b}, 100ms);
+  EXPECT_EQ(world_->count(at('A'), 'X'), before);
+  EXPECT_EQ(world_->count(at('X')), 0u);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceCalls, AnOffererWithIceAndSdesIsAnswered) {
+  IcePhone b(*world_, at('B'), "teams", false);
+  sdp::CryptoLine line{1, &row_of(SrtpSuite::kAes128Cm80), {}, {}, {}};
+  std::mt19937 random(1);
+  line.key_and_salt = SecretBytes<46>(random_octets(random, 30));
+  std::string sdp = b.sdp("a=crypto:" + sdp::write_crypto(line, {}) + "\r\n");
+  sdp.replace(sdp.find("RTP/AVP"), 7, "RTP/SAVP");
+  json request = offer("c", "B", sdp);
+  request.update({{"transport-protocol", "RTP/AVP"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}});
+  const json offered = world_->ng(request);
+  ASSERT_EQ(offered["result"], "ok");
+  EXPECT_EQ(offered["sdp"].get<std::string>().find("ice-"), std::string::npos);
+  a_relay_ = {world_->relay_address(), World::port_of(offered)};
+  const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
+  ASSERT_EQ(reply["result"], "ok");
+  b.plan.controlling = true;  // whoever offers
+  b.hears(reply);
+  b.keyed({master_key(line), master_key(lines_of(reply).front())});
+  pass({&b}, 1s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(show(0)["ice"]["controlling"], false);
+}
+
+TEST_F(IceCalls, ABrowserHasIceAndDtls) {
+  IcePhone b(*world_, at('B'), "web", true);
+  ASSERT_EQ(offer_to(b, {{"flags", {"WebRTC"}}})["result"], "ok");
+  answer_of(b.sdp());
+  pass({&b}, 2s);
+  ASSERT_EQ(b.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(show(1)["srtp"]["keyed_by"], "DTLS");
+  const json query = world_->ng({{"command", "query"}, {"call-id", "c"}});
+  const auto flags = query["tags"]["B"]["medias"][0]["flags"].get<std::vector<std::string>>();
+  for (const char* flag : {"DTLS-SRTP", "DTLS role passive", "ICE", "ICE controlling"})
+    EXPECT_NE(std::ranges::find(flags, flag), flags.end()) << flag;
+}
+
+TEST_F(IceCalls, DTL2_ADtlsHandshakeNeedsAValidPair) {
+  IcePhone b(*world_, at('B'), "web", true);
+  offer_to(b, {{"flags", {"WebRTC"}}});
+  answer_of(b.sdp());
+  // X knows the port and the SDP of the relay, but not the password.
+  DtlsPlan plan;
+  plan.identity = OpenSslDtls().make_identity();
+  plan.role = DtlsRole::kClient;
+  plan.association = 1;
+  struct ToRelay final : DatagramOutput {
+    explicit ToRelay(World& w, Endpoint x, Endpoint r) : world(w), from(x), to(r) {}
+    void send(const Endpoint&, Bytes datagram) noexcept override {
+      world.send(from, to, {datagram.begin(), datagram.end()});
+    }
+    World& world;
+    Endpoint from, to;
+  } out(*world_, at('X'), b.plan.candidates.front().at);
+  DtlsBudget budget;
+  DtlsChannel channel;
+  channel.drive(out.to, {plan, budget, out, world_->clock().now});
+  pass({&b}, 2s);
+  EXPECT_EQ(world_->count(at('X')), 0u);
+  ASSERT_EQ(b.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceCalls, ICE1_I01_I02_StunWithoutThePasswordIsNotAnswered) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  offer_to(b, kForce);
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  stun::Contents contents;
+  const std::string name = b.plan.peer.ufrag + ":" + b.plan.own.ufrag;
+  contents.username = name;
+  contents.use_candidate = true;
+  const auto forged = stun::write(stun::Kind::kRequest, {std::byte{1}}, contents, "not the password of bob");
+  for (int i = 0; i < 1'000; ++i) world_->send(at('X'), b.relay(), {forged.begin(), forged.end()});
+  pass({&b}, 200ms);
+  EXPECT_EQ(world_->count(at('X')), 0u);
+  EXPECT_EQ(show(1)["drops"]["stun-refused"], 1'000);
+  EXPECT_EQ(show(1)["ice"]["selected"], b.at().to_string());
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceCalls, CandidatesThatTrickleInAreUsed) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  json request = kForce;
+  request["flags"] = {"trickle-ICE"};
+  const json offered = offer_to(b, request);
+  EXPECT_NE(offered["sdp"].get<std::string>().find("a=ice-options:trickle\r\n"), std::string::npos);
+  answer_of(b.sdp("a=ice-options:trickle\r\n", false));
+  const auto relay = b.plan;  // b itself waits to be found
+  b.plan.peer = {};
+  pass({&b}, 500ms);
+  EXPECT_EQ(b.stun, 0);
+  const std::string fragment = fmt::format("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n{}",
+                                           b.plan.own.ufrag, b.plan.own.password, b.candidate());
+  const json reply = world_->ng({{"command", "offer"}, {"call-id", "c"}, {"from-tag", "B"}, {"to-tag", "A"},
+                                 {"flags", {"fragment"}}, {"sdp", fragment}});
+  EXPECT_EQ(reply, json({{"result", "ok"}}));
+  b.plan = relay;
+  pass({&b}, 1s);
+  EXPECT_GT(b.stun, 0);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceCalls, ICE9_I05_MediaStopsWithoutConsent) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  offer_to(b, kForce);
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  EXPECT_EQ(talk(b).first, 20u);
+  // B is gone; A goes on for 40 s.
+  const std::size_t before = world_->count(b.at(), 'A');
+  for (int i = 0; i < 2'000; ++i) {
+    world_->send(at('A'), a_relay_, rtp('A', 1, sequence_++));
+    world_->run(world_->elapsed() + 20ms);
+  }
+  const std::size_t sent = world_->count(b.at(), 'A') - before;
+  EXPECT_GT(sent, 1'000u);
+  EXPECT_LE(sent, 1'500u + 50u);  // 30 s, and what was in flight
+  EXPECT_EQ(show(1)["ice"]["state"], "consent expired");
+  const json explained = world_->manager().explain("c", false, world_->clock());
+  EXPECT_NE(explained.dump().find("no-pair"), std::string::npos) << explained;
+}
+
+TEST_F(IceCalls, ICE3_ICE7_ARestartKeepsMediaAndHasNewCredentials) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  offer_to(b, kForce);
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  const IceCredentials first = b.plan.peer;
+  EXPECT_GE(first.ufrag.size(), 5u) << "24 bits in letters and digits";
+  EXPECT_GE(first.password.size(), 22u) << "128 bits";
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  // A repeated offer changes nothing.
+  json again = kForce;
+  again["to-tag"] = "B";
+  offer_to(b, again);
+  answer_of(b.sdp());
+  EXPECT_EQ(b.plan.peer, first);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  // B offers with other credentials: so does the answer.
+  b.restart();
+  b.plan.controlling = true;
+  json restarted = offer("c", "B", b.sdp());
+  restarted.update({{"to-tag", "A"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}});
+  ASSERT_EQ(world_->ng(restarted)["result"], "ok");
+  const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
+  ASSERT_EQ(reply["result"], "ok");
+  b.hears(reply);
+  EXPECT_NE(b.plan.peer.ufrag, first.ufrag);
+  EXPECT_NE(b.plan.peer.password, first.password);
+  EXPECT_EQ(talk(b).first, 20u);
+  pass({&b}, 1s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceCalls, WhoTakesNoIceIsLatchedAsEver) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  offer_to(b, kForce);
+  answer_of(audio_sdp(b.at(), "a=rtcp-mux\r\n"));
+  EXPECT_TRUE(show(1)["ice"].is_null());
+  const Endpoint relay = b.plan.candidates.front().at;
+  for (int i = 0; i < 20; ++i) {
+    world_->send(b.at(), relay, rtp('B', 2, static_cast<std::uint16_t>(i)));
+    world_->send(at('A'), a_relay_, rtp('A', 1, static_cast<std::uint16_t>(i)));
+    world_->run(world_->elapsed() + 20ms);
+  }
+  EXPECT_EQ(world_->count(at('A'), 'B'), 20u);
+  EXPECT_EQ(world_->count(b.at(), 'A'), 20u);
+}
+
+TEST_F(IceCalls, ExportAndRestoreKeepThePair) {
+  IcePhone b(*world_, at('B'), "web", true);
+  offer_to(b, {{"flags", {"WebRTC"}}});
+  answer_of(b.sdp());
+  pass({&b}, 2s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  const json record = world_->manager().export_call("c", world_->clock());
+  world_->manager().terminate("c", world_->clock());
+  world_->manager().flush(world_->clock());
+  ASSERT_TRUE(world_->manager().restore_call(record, world_->clock()));
+  world_->manager().flush(world_->clock());
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  pass({&b}, 40s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20})) << "consent goes on";
+}
+
+/// The interface has a second address.
+class IceAddresses : public IceCalls {
+ protected:
+  IceAddresses() : IceCalls([] {
+    WorldOptions options;
+    options.workers = 2;
+    options.interfaces = {"plain/2001:db8:18::1"};
+    return options;
+  }()) {}
+};
+
+TEST_F(IceAddresses, WhoIsReachedAtTheOtherFamilyGetsMediaFromThere) {
+  const Endpoint six{*IpAddress::parse("2001:db8:99::b"), UdpPort{4000}};
+  IcePhone b(*world_, six, "six", true);
+  offer_to(b, {{"flags", {"WebRTC"}}});
+  ASSERT_EQ(b.plan.candidates.size(), 2u);
+  EXPECT_TRUE(b.plan.candidates[1].at.address.is_v6());
+  answer_of(b.sdp());
+  pass({&b}, 2s);
+  EXPECT_EQ(b.relay(), b.plan.candidates[1].at);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  for (const Endpoint& source : b.sources) EXPECT_EQ(source, b.plan.candidates[1].at);  // LAT-1
+  // The call moves to the other worker with all its ports.
+  const std::size_t worker = world_->manager().show("c", world_->clock())["worker"];
+  ASSERT_TRUE(world_->manager().move_call("c", 1 - worker));
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  // Nothing is left open.
+  world_->ng({{"command", "delete"}, {"call-id", "c"}, {"delete delay", 0}});
+  world_->run(world_->elapsed() + 1s);
+  EXPECT_EQ(world_->open_ports(), 0u);
+}
+
+TEST_F(IceAddresses, ARefusedOfferLeavesNoPort) {
+  const std::size_t before = world_->open_ports();
+  IcePhone b(*world_, at('B'), "bob", false);
+  std::string sdp = audio_sdp(at('A'));
+  sdp += "m=audio 4002 RTP/AVP 8\r\nc=IN IP6 2001:db8::77\r\n";
+  json request = offer("c", "A", sdp);
+  request["ICE"] = "force";
+  request["direction"] = {"global", "global"};  // has no IPv6
+  EXPECT_EQ(world_->ng(request)["result"], "error");
+  EXPECT_EQ(world_->open_ports(), before);
+}
+
+}  // namespace
+}  // namespace ferry::test

@@ -1,0 +1,435 @@
+// STUN and ICE between two of our own agents in virtual time, and against those who have no credentials
+// (media-security section 6, rows I).
+
+#include "relay/core/ice/ice_agent.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <random>
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+using State = IceAgent::State;
+
+Endpoint endpoint(const char* text) { return *Endpoint::parse(text); }
+const Endpoint kRelay4 = endpoint("203.0.113.1:30000");
+const Endpoint kRelay6 = endpoint("[2001:db8::1]:30010");
+const Endpoint kAlice4 = endpoint("192.0.2.10:4000");
+const Endpoint kAlice6 = endpoint("[2001:db8::10]:4010");
+const Endpoint kStranger = endpoint("198.51.100.99:5000");
+
+Endpoint plus(Endpoint at, std::uint16_t ports) {
+  at.port.value = static_cast<std::uint16_t>(at.port.value + ports);
+  return at;
+}
+
+struct Datagram {
+  Endpoint from;
+  Endpoint to;
+  std::vector<std::byte> octets;
+};
+
+/// An agent with its addresses.
+class End final : public PortOutput {
+ public:
+  End(std::string name, std::vector<Endpoint> where, std::deque<Datagram>& wire)
+      : locals(std::move(where)), wire_(wire) {
+    plan.own = {name + "ufrag", name + "-password-of-enough-letters"};
+    for (const Endpoint& each : locals) plan.locals.push_back(each.address.family());
+  }
+  void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
+    wire_.push_back({at(via), to, {datagram.begin(), datagram.end()}});
+    ++sent;
+    targets.insert(to);
+  }
+  [[nodiscard]] Endpoint at(LocalPort port) const {
+    return plus(locals[port.local], static_cast<std::uint16_t>(port.component));
+  }
+  [[nodiscard]] std::optional<LocalPort> port_of(const Endpoint& where) const {
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      for (std::size_t i = 0; i < locals.size(); ++i) {
+        const LocalPort port{component, static_cast<std::uint8_t>(i)};
+        if (at(port) == where) return port;
+      }
+    }
+    return std::nullopt;
+  }
+  void knows(const End& other, bool with_candidates = true) {
+    plan.peer = other.plan.own;
+    plan.candidates.clear();
+    for (std::size_t i = 0; i < other.locals.size() && with_candidates; ++i) {
+      for (const Component component : {Component::kRtp, Component::kRtcp}) {
+        if (component == Component::kRtcp && !other.plan.has_rtcp) continue;
+        const LocalPort port{component, static_cast<std::uint8_t>(i)};
+        plan.candidates.push_back({component, other.at(port), host_priority(port)});
+      }
+    }
+  }
+  IceAgent::Turn turn(Instant now) {
+    agent.follow(plan, now);  // tests change it at any time
+    return {*this, now};
+  }
+
+  std::vector<Endpoint> locals;
+  IcePlan plan;
+  IceAgent agent;
+  int sent = 0;
+  std::set<Endpoint> targets;
+
+ private:
+  std::deque<Datagram>& wire_;
+};
+
+class IceTest : public ::testing::Test {
+ protected:
+  IceTest() { relay_.plan.controlling = true; }
+
+  /// Time passes; datagrams arrive unless `loses` says otherwise.
+  void run(Duration time, double loses = 0) {
+    const Instant end = now_ + time;
+    for (; now_ < end; now_ += 10ms) {
+      for (End* each : {&relay_, &alice_}) each->agent.drive(each->turn(now_));
+      while (!wire_.empty()) {
+        const Datagram datagram = std::move(wire_.front());
+        wire_.pop_front();
+        if (std::uniform_real_distribution<>(0, 1)(random_) < loses || cut_.contains(datagram.to)) continue;
+        for (End* each : {&relay_, &alice_}) {
+          const auto port = each->port_of(datagram.to);
+          if (port) each->agent.take(*port, datagram.from, datagram.octets, each->turn(now_));
+        }
+      }
+    }
+  }
+  void meet() {
+    relay_.knows(alice_);
+    alice_.knows(relay_);
+  }
+  void expect_selected(const Endpoint& relay, const Endpoint& alice, Component component = Component::kRtp) {
+    const auto& ours = relay_.agent.selected(component);
+    const auto& theirs = alice_.agent.selected(component);
+    ASSERT_TRUE(ours && theirs);
+    EXPECT_EQ(ours->peer, alice);
+    EXPECT_EQ(theirs->peer, relay);
+    EXPECT_EQ(relay_.at({component, ours->local}), relay);
+    EXPECT_EQ(alice_.at({component, theirs->local}), alice);
+  }
+  /// What a check of alice's would look like.
+  std::vector<std::byte> request(const std::string& username, const std::string& password,
+                                 stun::Contents contents = {}) {
+    contents.username = username;
+    contents.priority = 1;
+    return stun::write(stun::Kind::kRequest, {std::byte{7}}, contents, password);
+  }
+  std::string right_name() const { return relay_.plan.own.ufrag + ":" + alice_.plan.own.ufrag; }
+
+  std::deque<Datagram> wire_;
+  End relay_{"relay", {kRelay4, kRelay6}, wire_};
+  End alice_{"alice", {kAlice4, kAlice6}, wire_};
+  Instant now_{std::chrono::hours(1)};
+  std::mt19937 random_{3};
+  std::set<Endpoint> cut_;
+};
+
+TEST_F(IceTest, TheBestPairOfBothComponentsIsSelected) {
+  relay_.plan.has_rtcp = alice_.plan.has_rtcp = true;
+  meet();
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+  expect_selected(plus(kRelay4, 1), plus(kAlice4, 1), Component::kRtcp);
+  EXPECT_EQ(relay_.agent.state(), State::kConnected);
+  EXPECT_EQ(alice_.agent.state(), State::kConnected);
+  EXPECT_TRUE(relay_.agent.is_valid({}, kAlice4));
+  EXPECT_FALSE(relay_.agent.is_valid({}, kStranger));
+}
+
+TEST_F(IceTest, WhereTheBestPairIsBlockedAnotherOneServes) {
+  cut_ = {kAlice4, kRelay4};
+  meet();
+  run(3s);
+  expect_selected(kRelay6, kAlice6);
+}
+
+TEST_F(IceTest, ACandidateIsLearnedFromItsCheck) {
+  meet();
+  relay_.plan.candidates.clear();  // behind NAT, or trickling
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+}
+
+TEST_F(IceTest, ChecksBeforeTheAnswerAreAnswered) {
+  alice_.knows(relay_);
+  run(300ms);
+  EXPECT_GT(relay_.sent, 0);
+  EXPECT_EQ(relay_.agent.state(), State::kWaiting);
+  relay_.knows(alice_, false);
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+}
+
+TEST_F(IceTest, ICE8_ARoleConflictIsSettledAndALitePeerIsControlled) {
+  alice_.plan.controlling = true;
+  meet();
+  run(3s);
+  expect_selected(kRelay4, kAlice4);
+  EXPECT_NE(relay_.agent.is_controlling(), alice_.agent.is_controlling());
+}
+
+TEST_F(IceTest, ICE8_ALiteAgentOnlyAnswers) {
+  relay_.plan.is_lite = true;
+  relay_.plan.controlling = false;
+  alice_.plan.peer_is_lite = true;
+  meet();
+  run(1s);
+  expect_selected(kRelay4, kAlice4);
+  EXPECT_TRUE(alice_.agent.is_controlling());
+  // Every datagram of ours is an answer: as many as there were requests.
+  EXPECT_LE(relay_.sent, alice_.sent);
+  // ICE-9: it goes on while requests come, and stops when they do not.
+  run(60s);
+  EXPECT_TRUE(relay_.agent.selected(Component::kRtp));
+  cut_ = {kRelay4, kRelay6};
+  run(23s);  // the last one came up to 6 s ago
+  EXPECT_TRUE(relay_.agent.selected(Component::kRtp));
+  run(8s);
+  EXPECT_FALSE(relay_.agent.selected(Component::kRtp));
+}
+
+TEST_F(IceTest, ICE9_I05_ConsentIsAskedForAndItsLossStopsSending) {
+  meet();
+  run(2s);
+  const int before = relay_.sent;
+  run(60s);
+  EXPECT_TRUE(relay_.agent.selected(Component::kRtp));
+  // A check every 5 s, and an answer to each of alice's.
+  EXPECT_GT(relay_.sent - before, 16);
+  EXPECT_LT(relay_.sent - before, 40);
+  cut_ = {kAlice4, kAlice6};
+  run(31s);
+  EXPECT_FALSE(relay_.agent.selected(Component::kRtp));
+  EXPECT_EQ(relay_.agent.state(), State::kExpired);
+}
+
+TEST_F(IceTest, ConnectsThroughLoss) {
+  meet();
+  run(8s, 0.4);
+  ASSERT_TRUE(relay_.agent.selected(Component::kRtp) && alice_.agent.selected(Component::kRtp));
+  EXPECT_EQ(relay_.agent.selected(Component::kRtp)->peer.address.family(),
+            alice_.agent.selected(Component::kRtp)->peer.address.family());
+}
+
+TEST_F(IceTest, ICE7_ARestartKeepsTheOldPairUntilANewOneIsSelected) {
+  meet();
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+  relay_.plan.own = {"again", "another-password-of-enough-letters"};
+  relay_.plan.peer = {};
+  relay_.plan.candidates.clear();
+  run(100ms);
+  ASSERT_TRUE(relay_.agent.selected(Component::kRtp));
+  EXPECT_EQ(relay_.agent.selected(Component::kRtp)->peer, kAlice4);
+  // Alice comes back on another port.
+  End alice("again", {plus(kAlice4, 100)}, wire_);
+  alice.knows(relay_);
+  relay_.knows(alice);
+  alice_.locals.clear();
+  for (int i = 0; i < 200; ++i) {
+    now_ += 10ms;
+    for (End* each : {&relay_, &alice}) each->agent.drive(each->turn(now_));
+    while (!wire_.empty()) {
+      const Datagram datagram = std::move(wire_.front());
+      wire_.pop_front();
+      for (End* each : {&relay_, &alice}) {
+        if (const auto port = each->port_of(datagram.to))
+          each->agent.take(*port, datagram.from, datagram.octets, each->turn(now_));
+      }
+    }
+  }
+  ASSERT_TRUE(relay_.agent.selected(Component::kRtp));
+  EXPECT_EQ(relay_.agent.selected(Component::kRtp)->peer, plus(kAlice4, 100));
+}
+
+TEST_F(IceTest, ICE1_I01_I04_WithoutTheCredentialsThereIsNoAnswerAndNoState) {
+  meet();
+  relay_.agent.drive(relay_.turn(now_));
+  wire_.clear();
+  relay_.sent = 0;
+  const auto& own = relay_.plan.own;
+  auto spoiled = request(right_name(), own.password);
+  spoiled.back() ^= std::byte{1};  // of the fingerprint
+  auto unsigned_request = request(right_name(), own.password);
+  unsigned_request.resize(20);
+  write_u16(unsigned_request, 2, 0);
+  for (const auto& bad : {request(right_name(), "wrong password"), request("somebody:else", own.password),
+                          request(own.ufrag + ":somebody", own.password), request(own.ufrag, own.password),
+                          request("", own.password), spoiled, unsigned_request, std::vector<std::byte>(20),
+                          std::vector<std::byte>{}}) {
+    for (int i = 0; i < 100; ++i) EXPECT_FALSE(relay_.agent.take({}, kStranger, bad, relay_.turn(now_)));
+  }
+  EXPECT_EQ(relay_.sent, 0);
+  EXPECT_FALSE(relay_.agent.is_valid({}, kStranger));
+  EXPECT_EQ(relay_.agent.last_heard(), Instant{});
+  run(2s);
+  EXPECT_FALSE(relay_.targets.contains(kStranger));
+  expect_selected(kRelay4, kAlice4);
+}
+
+TEST_F(IceTest, ICE4_I04_TheRightPasswordFromManyAddressesIsKeptForTenOfThem) {
+  meet();
+  for (std::uint16_t i = 0; i < 50; ++i)
+    relay_.agent.take({}, plus(kStranger, i), request(right_name(), relay_.plan.own.password),
+                      relay_.turn(now_));
+  wire_.clear();
+  relay_.targets.clear();
+  run(2s);
+  const auto checked = std::ranges::count_if(
+      relay_.targets, [](const Endpoint& at) { return at.address == kStranger.address; });
+  EXPECT_EQ(checked, 10);
+  expect_selected(kRelay4, kAlice4);
+}
+
+TEST_F(IceTest, ICE2_AnswersCountOnlyFromWhereTheCheckWent) {
+  meet();
+  relay_.agent.drive(relay_.turn(now_));
+  ASSERT_EQ(wire_.size(), 1u);
+  const auto check = stun::parse(wire_.front().octets);
+  ASSERT_TRUE(check);
+  const Endpoint to = wire_.front().to;
+  stun::Contents mapped;
+  mapped.mapped = kRelay4;
+  const auto answer = stun::write(stun::Kind::kSuccess, check->transaction, mapped, alice_.plan.own.password);
+  EXPECT_FALSE(relay_.agent.take({}, kStranger, answer, relay_.turn(now_)));
+  const auto unknown = stun::write(stun::Kind::kSuccess, {std::byte{9}}, mapped, alice_.plan.own.password);
+  EXPECT_FALSE(relay_.agent.take({}, to, unknown, relay_.turn(now_)));
+  const auto forged = stun::write(stun::Kind::kSuccess, check->transaction, mapped, "wrong password");
+  EXPECT_FALSE(relay_.agent.take({}, to, forged, relay_.turn(now_)));
+  EXPECT_FALSE(relay_.agent.is_valid({}, to));
+  EXPECT_TRUE(relay_.agent.take({}, to, answer, relay_.turn(now_)));
+  EXPECT_TRUE(relay_.agent.is_valid({}, to));
+}
+
+TEST_F(IceTest, ICE4_ICE5_ICE6_I03_ManyAndForbiddenCandidatesAreBounded) {
+  alice_.locals.clear();  // nobody answers
+  relay_.plan.peer = alice_.plan.own;
+  for (std::uint16_t i = 0; i < 500; ++i)
+    relay_.plan.candidates.push_back({Component::kRtp, plus(endpoint("192.0.2.77:10000"), i), 1000u + i});
+  for (const char* forbidden : {"224.0.0.1:4000", "255.255.255.255:4000", "0.0.0.0:4000", "192.0.2.10:53",
+                                "192.0.2.10:0", "[ff02::1]:4000"})
+    relay_.plan.candidates.insert(relay_.plan.candidates.begin(),
+                                  {Component::kRtp, endpoint(forbidden), 2'000'000'000});
+  run(60s);
+  EXPECT_LE(relay_.targets.size(), 100u);
+  EXPECT_LE(relay_.sent, 400);
+  for (const Endpoint& at : relay_.targets) EXPECT_EQ(at.address, endpoint("192.0.2.77:1").address);
+  EXPECT_EQ(relay_.agent.state(), State::kFailed);
+  const int before = relay_.sent;
+  run(60s);
+  EXPECT_EQ(relay_.sent, before);
+  EXPECT_FALSE(relay_.agent.due(now_));
+}
+
+TEST_F(IceTest, ICE6_ChecksArePaced) {
+  alice_.locals.clear();
+  relay_.plan.peer = alice_.plan.own;
+  for (std::uint16_t i = 0; i < 50; ++i)
+    relay_.plan.candidates.push_back({Component::kRtp, plus(kAlice4, i), 1000u + i});
+  run(90ms);  // two turns of 50 ms; the first one may come again after 200 ms
+  EXPECT_EQ(relay_.targets.size(), 2u);
+}
+
+TEST_F(IceTest, I06_APairThatIsNominatedLaterReplacesTheFirst) {
+  alice_.plan.controlling = true;
+  relay_.plan.controlling = false;
+  cut_ = {kAlice4, kRelay4};
+  meet();
+  run(2s);
+  expect_selected(kRelay6, kAlice6);
+  // The peer changes its mind (a path came up): its check of the other pair carries USE-CANDIDATE.
+  cut_.clear();
+  stun::Contents contents;
+  contents.use_candidate = true;
+  relay_.agent.take({}, kAlice4, request(right_name(), relay_.plan.own.password, contents),
+                    relay_.turn(now_));
+  run(1s);
+  ASSERT_TRUE(relay_.agent.selected(Component::kRtp));
+  EXPECT_EQ(relay_.agent.selected(Component::kRtp)->peer, kAlice4);
+}
+
+TEST_F(IceTest, ARestoredAgentGoesOnAndAsksForConsent) {
+  meet();
+  run(2s);
+  End restored("relay", {kRelay4, kRelay6}, wire_);
+  restored.plan = relay_.plan;
+  restored.agent.follow(restored.plan, now_);
+  restored.agent.restore({relay_.agent.selected(Component::kRtp), std::nullopt}, now_);
+  EXPECT_EQ(restored.agent.selected(Component::kRtp), relay_.agent.selected(Component::kRtp));
+  restored.agent.drive(restored.turn(now_));
+  ASSERT_EQ(wire_.size(), 1u);
+  EXPECT_EQ(wire_.front().to, kAlice4);
+}
+
+/// RFC 5769 §2.1 and §2.2: a request and its answer, with their password.
+TEST(Stun, TheVectorsOfRfc5769) {
+  const std::string_view password = "VOkJxbRl1RmTxUk/WvJxBt";
+  const auto bytes = [](std::string_view hex) {
+    std::vector<std::byte> out;
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
+      out.push_back(static_cast<std::byte>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+    return out;
+  };
+  const auto request = bytes(
+      "000100582112a442b7e7a701bc34d686fa87dfae80220010"
+      "5354554e207465737420636c69656e74002400046e0001ff80290008932ff9b151263b36"
+      "000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf");
+  const auto parsed = stun::parse(request);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->kind, stun::Kind::kRequest);
+  EXPECT_EQ(parsed->username, "evtj:h6vY");
+  EXPECT_EQ(parsed->priority, 0x6e0001ffu);
+  EXPECT_EQ(parsed->controlled, 0x932ff9b151263b36u);
+  EXPECT_TRUE(parsed->has_fingerprint);
+  EXPECT_TRUE(stun::is_authentic(request, *parsed, password));
+  EXPECT_FALSE(stun::is_authentic(request, *parsed, "another"));
+  const auto answer = bytes(
+      "0101003c2112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f7220"
+      "002000080001a147e112a643000800142b91f599fd9e90c38c7489f92af9ba53f06be7d780280004c07d4c96");
+  const auto success = stun::parse(answer);
+  ASSERT_TRUE(success);
+  EXPECT_EQ(success->kind, stun::Kind::kSuccess);
+  EXPECT_EQ(success->mapped, endpoint("192.0.2.1:32853"));
+  EXPECT_TRUE(success->has_fingerprint);
+  EXPECT_TRUE(stun::is_authentic(answer, *success, password));
+}
+
+TEST(Stun, WhatIsWrittenIsRead) {
+  for (const Endpoint& at : {kAlice4, kAlice6}) {
+    stun::Contents contents;
+    contents.mapped = at;
+    contents.error = 487;
+    contents.controlling = 0x0123456789abcdefu;
+    contents.use_candidate = true;
+    const auto octets = stun::write(stun::Kind::kError, {std::byte{1}, std::byte{2}}, contents, "secret");
+    const auto parsed = stun::parse(octets);
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ(parsed->mapped, at);
+    EXPECT_EQ(parsed->error, 487);
+    EXPECT_EQ(parsed->controlling, contents.controlling);
+    EXPECT_TRUE(parsed->use_candidate);
+    EXPECT_TRUE(stun::is_authentic(octets, *parsed, "secret"));
+    for (std::size_t cut = 0; cut < octets.size(); ++cut) EXPECT_FALSE(stun::parse(Bytes(octets).first(cut)));
+    for (std::size_t at_octet = 0; at_octet < octets.size(); ++at_octet) {
+      auto spoiled = octets;
+      spoiled[at_octet] ^= std::byte{0x40};
+      const auto other = stun::parse(spoiled);
+      EXPECT_FALSE(other && other->has_fingerprint && stun::is_authentic(spoiled, *other, "secret"));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ferry
