@@ -86,7 +86,7 @@ void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
-/// Of this thread, for the keys of a suite that are rarely used.
+/// Of this thread, for all keys of a suite (ADR 0005).
 EVP_CIPHER_CTX* shared(const SrtpSuiteRow& row, bool seals) {
   thread_local std::array<std::array<Context, 2>, kSrtpSuites.size()> contexts;
   Context& context = contexts[static_cast<std::size_t>(row.suite)][seals ? 1 : 0];
@@ -105,7 +105,7 @@ class SessionKeys {
   SessionKeys(const SrtpSuiteRow& row, const SrtpSessionKeys& keys, bool is_busy)
       : row_(row), key_(keys.key) {
     std::memcpy(salt_.data(), keys.salt.get().data(), keys.salt.size());
-    if (is_busy) keep_context();
+    if (is_busy && !row_.is_aead) keep_context();  // ADR 0005
     if (row_.is_aead) return;
     const Bytes auth = keys.auth.get();
     std::array<unsigned char, SHA_CBLOCK> pad{};
@@ -134,11 +134,10 @@ class SessionKeys {
   void prefetch_context() const noexcept {
     constexpr std::size_t kOuter = 192;
     constexpr std::size_t kBefore = 192;
-    constexpr std::size_t kCounterMode = 320;
-    constexpr std::size_t kGcm = 832;
+    constexpr std::size_t kBehind = 320;
     if (!context_) return;
     prefetch_octets(context_.get(), kOuter);
-    prefetch_octets(iv_, row_.is_aead ? kGcm : kCounterMode, row_.is_aead ? kBefore / 2 : kBefore);
+    prefetch_octets(iv_, kBehind, kBefore);
   }
   /// Octets of this that a packet needs.
   static constexpr std::size_t kTouched = 128;
@@ -219,8 +218,7 @@ class SessionKeys {
   void keep_context() {
     context_.reset(EVP_CIPHER_CTX_new());
     const Iv none{};
-    EVP_EncryptInit_ex2(context_.get(), row_.is_aead ? gcm_of(row_.key) : ctr_of(row_.key),
-                        raw(key_.get().data()), none.data(), nullptr);
+    EVP_EncryptInit_ex2(context_.get(), ctr_of(row_.key), raw(key_.get().data()), none.data(), nullptr);
     iv_ = EVP_CIPHER_CTX_iv(context_.get());
   }
   /// A context with the key, ready for a packet.

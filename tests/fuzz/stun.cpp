@@ -1,7 +1,6 @@
 // PRC-3: STUN and lines of ICE; an agent whom strangers speak to.
 #include "control/sdp/ice.hpp"
 #include "relay/core/ice/ice_agent.hpp"
-
 #include "tests/fuzz/facts.hpp"
 
 #include <string_view>
@@ -36,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   fact(!agent.take({}, *Endpoint::parse("192.0.2.10:4000"), input, {out, now}));
   fact(out.sent == 0);
 
-  if (const auto candidate = sdp::parse_candidate(text)) fact(candidate->component == 1 || candidate->component == 2);
+  if (const auto candidate = sdp::parse_candidate(text))
+    fact(candidate->component == 1 || candidate->component == 2);
   if (const auto fragment = sdp::parse_fragment(text)) fact(fragment->sections.size() <= 33);
   return 0;
 }

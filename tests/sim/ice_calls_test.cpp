@@ -1,5 +1,5 @@
-// ICE by offer and answer: phones with agents of their own, plain, with SDES and with DTLS-SRTP (media-security
-// section 6).
+// ICE by offer and answer: phones with agents of their own, plain, with SDES and with DTLS-SRTP
+// (media-security section 6).
 
 #include "control/sdp/dtls.hpp"
 #include "control/sdp/ice.hpp"
@@ -28,12 +28,12 @@ class IcePhone final {
   }
   [[nodiscard]] const Endpoint& at() const { return at_; }
   [[nodiscard]] std::string candidate() const {
-    return fmt::format("a=candidate:1 1 UDP {} {} {} typ host\r\n", host_priority({}), at_.address.to_string(),
-                       at_.port.value);
+    return fmt::format("a=candidate:1 1 UDP {} {} {} typ host\r\n", host_priority({}),
+                       at_.address.to_string(), at_.port.value);
   }
   [[nodiscard]] std::string sdp(const std::string& more = "", bool with_candidate = true) const {
-    std::string extra = fmt::format("a=rtcp-mux\r\na=mid:0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", plan.own.ufrag,
-                                    plan.own.password);
+    std::string extra = fmt::format("a=rtcp-mux\r\na=mid:0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
+                                    plan.own.ufrag, plan.own.password);
     if (with_candidate) extra += candidate();
     if (with_dtls_) {
       extra += "a=setup:active\r\na=fingerprint:" +
@@ -211,7 +211,8 @@ TEST_F(IceCalls, PlainMediaTakesTheSelectedPair) {
   EXPECT_EQ(world_->count({*IpAddress::parse("192.0.2.250"), UdpPort{9}}), 0u);
   // LAT-7, ICE-7: a stranger with the right SSRC is not heard, and hears nothing.
   const std::size_t before = world_->count(at('A'), 'X');
-  for (std::uint16_t i = 0; i < 50; ++i) world_->send(at('X'), b.relay(), rtp('X', 2, static_cast<std::uint16_t>(sequence_ + i)));
+  for (std::uint16_t i = 0; i < 50; ++i)
+    world_->send(at('X'), b.relay(), rtp('X', 2, static_cast<std::uint16_t>(sequence_ + i)));
   pass({&b}, 100ms);
   EXPECT_EQ(world_->count(at('A'), 'X'), before);
   EXPECT_EQ(world_->count(at('X')), 0u);
@@ -310,10 +311,15 @@ TEST_F(IceCalls, CandidatesThatTrickleInAreUsed) {
   b.plan.peer = {};
   pass({&b}, 500ms);
   EXPECT_EQ(b.stun, 0);
-  const std::string fragment = fmt::format("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n{}",
-                                           b.plan.own.ufrag, b.plan.own.password, b.candidate());
-  const json reply = world_->ng({{"command", "offer"}, {"call-id", "c"}, {"from-tag", "B"}, {"to-tag", "A"},
-                                 {"flags", {"fragment"}}, {"sdp", fragment}});
+  const std::string fragment =
+      fmt::format("a=ice-ufrag:{}\r\na=ice-pwd:{}\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n{}", b.plan.own.ufrag,
+                  b.plan.own.password, b.candidate());
+  const json reply = world_->ng({{"command", "offer"},
+                                 {"call-id", "c"},
+                                 {"from-tag", "B"},
+                                 {"to-tag", "A"},
+                                 {"flags", {"fragment"}},
+                                 {"sdp", fragment}});
   EXPECT_EQ(reply, json({{"result", "ok"}}));
   b.plan = relay;
   pass({&b}, 1s);
@@ -407,12 +413,13 @@ TEST_F(IceCalls, ExportAndRestoreKeepThePair) {
 /// The interface has a second address.
 class IceAddresses : public IceCalls {
  protected:
-  IceAddresses() : IceCalls([] {
-    WorldOptions options;
-    options.workers = 2;
-    options.interfaces = {"plain/2001:db8:18::1"};
-    return options;
-  }()) {}
+  IceAddresses()
+      : IceCalls([] {
+          WorldOptions options;
+          options.workers = 2;
+          options.interfaces = {"plain/2001:db8:18::1"};
+          return options;
+        }()) {}
 };
 
 TEST_F(IceAddresses, WhoIsReachedAtTheOtherFamilyGetsMediaFromThere) {

@@ -174,6 +174,7 @@ void DtlsChannel::verify(Running& running, Turn turn) {
   keys_ = std::move(keys);
   peer_ = running.peer;
   state_ = State::kReady;
+  is_wanted_ = false;
   news_ = News::kReady;
   rounds_ = 0;
   if (&running == &next_) current_ = std::exchange(next_, Running{});
@@ -189,6 +190,7 @@ void DtlsChannel::drive(const Endpoint& peer, Turn turn) {
   const bool is_new = association_ != turn.plan.association;
   if (is_new) {
     association_ = turn.plan.association;
+    is_wanted_ = true;
     rounds_ = 0;
     next_ = {};
     if (!current_.is_established) current_ = {};
@@ -199,8 +201,7 @@ void DtlsChannel::drive(const Endpoint& peer, Turn turn) {
     current_ = {};
   if (current_ && state_ == State::kUnverified && !turn.plan.peer.empty()) verify(current_, turn);
   const bool runs = (current_ && !current_.is_established) || static_cast<bool>(next_);
-  const bool wants = is_new || !keys_;
-  if (turn.plan.role == DtlsRole::kClient && wants && !runs && peer.is_reachable() &&
+  if (turn.plan.role == DtlsRole::kClient && is_wanted_ && !runs && peer.is_reachable() &&
       state_ != State::kUnverified && state_ != State::kMismatch && rounds_ < kRounds) {
     ++rounds_;
     begin_client(peer, turn);
@@ -237,6 +238,7 @@ std::optional<Instant> DtlsChannel::due(Instant now) const noexcept {
 void DtlsChannel::restore(const DtlsKeys& keys, std::uint32_t association) {
   keys_ = keys;
   association_ = association;
+  is_wanted_ = false;
   state_ = State::kReady;
 }
 

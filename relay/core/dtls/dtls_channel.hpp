@@ -120,7 +120,8 @@ class DtlsChannel {
   Held held_;
   HelloAssembly assembly_;
   Random assembling_{};
-  std::uint32_t association_ = 0;  // of the plan, that was begun
+  std::uint32_t association_ = 0;  // of the plan
+  bool is_wanted_ = true;          // no handshake for it is complete
   std::array<Instant, kStarts> starts_{};
   unsigned rounds_ = 0;
   State state_ = State::kWaiting;
