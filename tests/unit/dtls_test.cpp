@@ -51,6 +51,19 @@ struct End {
   Instant now{std::chrono::hours(1)};
 };
 
+/// Each takes what the other has for it, until nobody has anything.
+void settle(End& one, End& other) {
+  constexpr int kMost = 20;
+  for (int i = 0; i < kMost; ++i) {
+    for (auto [from, to] : {std::pair{&one, &other}, std::pair{&other, &one}}) {
+      while (!from->out.sent.empty()) {
+        to->channel.take(from->at, from->out.sent.front().octets, to->turn());
+        from->out.sent.pop_front();
+      }
+    }
+  }
+}
+
 class DtlsTest : public ::testing::Test {
  protected:
   /// Delivers what each has for the other until nobody has anything. `lose` says what does not arrive.
@@ -158,14 +171,7 @@ TEST_F(DtlsTest, DTL8_TheStrongestSignalledHashDecides) {
     server_.plan.allow_sha1 = allow_sha1;
     client.knows(server_);
     client.channel.drive(kRelay, client.turn());
-    for (int i = 0; i < 20; ++i) {
-      for (auto [from, to] : {std::pair{&client, &server_}, std::pair{&server_, &client}}) {
-        while (!from->out.sent.empty()) {
-          to->channel.take(from->at, from->out.sent.front().octets, to->turn());
-          from->out.sent.pop_front();
-        }
-      }
-    }
+    settle(client, server_);
     EXPECT_EQ(server_.channel.keys().has_value(), good) << signalled.size() << allow_sha1;
     EXPECT_EQ(server_.channel.state(), good ? State::kReady : State::kMismatch);
   }
@@ -210,14 +216,7 @@ TEST_F(DtlsTest, DTL11_ANewHandshakeRunsBesideTheOldKeys) {
   End stranger(kAlice, DtlsRole::kClient, backend_);
   stranger.knows(server_);
   stranger.channel.drive(kRelay, stranger.turn());
-  for (int i = 0; i < 20; ++i) {
-    for (auto [from, to] : {std::pair{&stranger, &server_}, std::pair{&server_, &stranger}}) {
-      while (!from->out.sent.empty()) {
-        to->channel.take(from->at, from->out.sent.front().octets, to->turn());
-        from->out.sent.pop_front();
-      }
-    }
-  }
+  settle(stranger, server_);
   EXPECT_EQ(server_.channel.keys(), before);
   EXPECT_EQ(server_.channel.state(), State::kReady);
   // The peer itself gets new ones.
@@ -439,14 +438,7 @@ TEST_F(DtlsTest, TheRoleOfTheAnswerWins) {
   peer.knows(server_);
   server_.channel.drive(kAlice, server_.turn());
   ASSERT_FALSE(server_.out.sent.empty());
-  for (int i = 0; i < 20; ++i) {
-    for (auto [from, to] : {std::pair{&peer, &server_}, std::pair{&server_, &peer}}) {
-      while (!from->out.sent.empty()) {
-        to->channel.take(from->at, from->out.sent.front().octets, to->turn());
-        from->out.sent.pop_front();
-      }
-    }
-  }
+  settle(peer, server_);
   EXPECT_EQ(server_.channel.state(), State::kReady);
   EXPECT_EQ(server_.channel.keys()->send, peer.channel.keys()->receive);
 }
