@@ -512,7 +512,11 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
   try {
     // Whoever may not speak costs next to nothing, and does not make the others wait.
     if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
-      if (handshakes_ >= kHandshakesATurn && waiting_.size() < kMostWaiting) {
+      if (handshakes_ >= kHandshakesATurn) {
+        if (waiting_.size() >= kMostWaiting) {
+          drop(entry, DropReason::kNoBuffer);  // the peer sends again
+          return;
+        }
         waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
         return;
       }

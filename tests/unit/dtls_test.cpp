@@ -363,6 +363,20 @@ TEST_F(DtlsTest, D06_AHelloInPiecesIsPutTogether) {
   expect_ready();
 }
 
+TEST_F(DtlsTest, DTL8_AfterAMismatchSignallingMayAskAgain) {
+  server_.knows(client_);
+  client_.plan.peer = {client_.plan.identity->fingerprint(FingerprintHash::kSha256)};  // not the server's
+  start();
+  settle(client_, server_);
+  ASSERT_EQ(client_.channel.state(), State::kMismatch);
+  EXPECT_FALSE(client_.channel.keys());
+  client_.knows(server_);
+  client_.plan.association = 2;
+  start();
+  settle(client_, server_);
+  expect_ready();
+}
+
 /// Associations that nobody answers: each gives up at its first turn.
 class Unanswered final : public DtlsIdentity {
  public:

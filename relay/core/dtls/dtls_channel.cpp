@@ -187,13 +187,13 @@ void DtlsChannel::fail(Running& running, State state, News news) {
 }
 
 void DtlsChannel::drive(const Endpoint& peer, Turn turn) {
-  const bool is_new = association_ != turn.plan.association;
-  if (is_new) {
+  if (association_ != turn.plan.association) {
     association_ = turn.plan.association;
     is_wanted_ = true;
     rounds_ = 0;
     next_ = {};
     if (!current_.is_established) current_ = {};
+    if (!keys_ && state_ != State::kUnverified) state_ = State::kWaiting;  // a mismatch was of the former one
   }
   // Who was to wait is to begin: the answer said so.
   if (turn.plan.role == DtlsRole::kClient && current_ && !current_.is_established &&
