@@ -8,11 +8,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/params.h>
 #include <openssl/sha.h>
 
 namespace ferry {
@@ -142,15 +145,17 @@ class SessionKeys {
   /// Octets of this that a packet needs.
   static constexpr std::size_t kTouched = 128;
 
-  /// RFC 3711 §4.1.1. Encrypts and decrypts.
-  void counter_mode(MutableBytes data, Ssrc ssrc, std::uint64_t index) noexcept {
+  /// RFC 3711 §4.1.1. Encrypts and decrypts. False if OpenSSL could not.
+  [[nodiscard]] bool counter_mode(MutableBytes data, Ssrc ssrc, std::uint64_t index) noexcept {
     Iv iv{};
     std::ranges::copy(salt_, iv.begin());
     put(iv, 4, ssrc.value, 4);
     put(iv, 8, index, 6);
+    EVP_CIPHER_CTX* context = context_ ? context_.get() : shared(row_, true);
+    const unsigned char* key = context_ ? nullptr : raw(key_.get().data());
     int written = 0;
-    EVP_CIPHER_CTX* context = begin(true, iv);
-    EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size()));
+    return EVP_EncryptInit_ex2(context, nullptr, key, iv.data(), nullptr) == 1 &&
+           EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size())) == 1;
   }
 
   /// HMAC-SHA1 over the parts (RFC 2104).
@@ -173,34 +178,43 @@ class SessionKeys {
     put(iv, 6, index, 6);
     return iv;
   }
-  void gcm_seal(Bytes first, Bytes second, MutableBytes data, const Iv& iv, std::byte* tag) noexcept {
-    int written = 0;
-    EVP_CIPHER_CTX* context = begin(true, iv);
-    EVP_EncryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size()));
-    if (!second.empty())
-      EVP_EncryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size()));
-    EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size()));
-    EVP_EncryptFinal_ex(context, raw(data.data()) + written, &written);
-    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kGcmTag, tag);
-  }
-  /// Into memory aside, as nothing may change if the tag is wrong.
-  bool gcm_open(Bytes first, Bytes second, MutableBytes data, const Iv& iv, const std::byte* tag) noexcept {
-    thread_local std::vector<unsigned char> plain;
-    plain.resize(std::max(plain.size(), data.size() + 16));
+  /// False if OpenSSL could not.
+  [[nodiscard]] bool gcm_seal(Bytes first, Bytes second, MutableBytes data, const Iv& iv,
+                              std::byte* tag) noexcept {
+    EVP_CIPHER_CTX* context = shared(row_, true);
+    const std::array<OSSL_PARAM, 2> with = {whole_iv(iv), OSSL_PARAM_construct_end()};
+    std::array<OSSL_PARAM, 2> result = {tag_at(tag), OSSL_PARAM_construct_end()};
     int written = 0;
     int last = 0;
-    EVP_CIPHER_CTX* context = begin(false, iv);
-    EVP_DecryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size()));
-    if (!second.empty())
-      EVP_DecryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size()));
-    written = 0;
-    EVP_DecryptUpdate(context, plain.data(), &written, raw(data.data()), length(data.size()));
+    return EVP_EncryptInit_ex2(context, nullptr, raw(key_.get().data()), nullptr, with.data()) == 1 &&
+           EVP_EncryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size())) == 1 &&
+           (second.empty() ||
+            EVP_EncryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size())) == 1) &&
+           EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size())) ==
+               1 &&
+           EVP_EncryptFinal_ex(context, raw(data.data()) + written, &last) == 1 &&
+           EVP_CIPHER_CTX_get_params(context, result.data()) == 1;
+  }
+  /// Into memory aside, as nothing may change if the tag is wrong.
+  [[nodiscard]] bool gcm_open(Bytes first, Bytes second, MutableBytes data, const Iv& iv,
+                              const std::byte* tag) noexcept {
+    thread_local std::vector<unsigned char> plain;
+    plain.resize(std::max(plain.size(), data.size() + 16));
+    EVP_CIPHER_CTX* context = shared(row_, false);
     std::array<std::byte, kGcmTag> wanted{};
     std::copy_n(tag, kGcmTag, wanted.begin());
-    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kGcmTag, wanted.data());
-    const bool good = EVP_DecryptFinal_ex(context, plain.data() + written, &last) == 1;
-    if (good) std::memcpy(data.data(), plain.data(), data.size());
-    return good;
+    const std::array<OSSL_PARAM, 3> with = {whole_iv(iv), tag_at(wanted.data()), OSSL_PARAM_construct_end()};
+    int written = 0;
+    int last = 0;
+    const bool is_good =
+        EVP_DecryptInit_ex2(context, nullptr, raw(key_.get().data()), nullptr, with.data()) == 1 &&
+        EVP_DecryptUpdate(context, nullptr, &written, raw(first.data()), length(first.size())) == 1 &&
+        (second.empty() ||
+         EVP_DecryptUpdate(context, nullptr, &written, raw(second.data()), length(second.size())) == 1) &&
+        EVP_DecryptUpdate(context, plain.data(), &written, raw(data.data()), length(data.size())) == 1 &&
+        EVP_DecryptFinal_ex(context, plain.data() + written, &last) == 1;
+    if (is_good) std::memcpy(data.data(), plain.data(), data.size());
+    return is_good;
   }
 
  private:
@@ -221,12 +235,14 @@ class SessionKeys {
     EVP_EncryptInit_ex2(context_.get(), ctr_of(row_.key), raw(key_.get().data()), none.data(), nullptr);
     iv_ = EVP_CIPHER_CTX_iv(context_.get());
   }
-  /// A context with the key, ready for a packet.
-  EVP_CIPHER_CTX* begin(bool seals, const Iv& iv) noexcept {
-    EVP_CIPHER_CTX* context = context_ ? context_.get() : shared(row_, seals);
-    const unsigned char* key = context_ ? nullptr : raw(key_.get().data());
-    EVP_CipherInit_ex2(context, nullptr, key, iv.data(), seals ? 1 : 0, nullptr);
-    return context;
+  /// The IV as a parameter that goes with the key: of an argument OpenSSL 3.0 looks up how long it is (ADR
+  /// 0005). A size of -1 says all of it, as for EVP_CTRL_GCM_SET_IV_FIXED.
+  static OSSL_PARAM whole_iv(const Iv& iv) noexcept {
+    auto* octets = const_cast<std::uint8_t*>(iv.data());  // only read
+    return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, octets, SIZE_MAX);
+  }
+  static OSSL_PARAM tag_at(std::byte* tag) noexcept {
+    return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kGcmTag);
   }
 
   // What each packet needs, in few cache lines.
@@ -264,10 +280,11 @@ class EvpCipher final : public SrtpCipher {
     if (sealed > space.size()) return false;
     const MutableBytes payload = space.subspan(header, size - header);
     if (row_.is_aead) {
-      rtp_.gcm_seal(space.first(header), {}, payload, rtp_.gcm_iv(ssrc, index), space.data() + size);
+      if (!rtp_.gcm_seal(space.first(header), {}, payload, rtp_.gcm_iv(ssrc, index), space.data() + size))
+        return false;
       std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(size + kGcmTag));
     } else {
-      rtp_.counter_mode(payload, ssrc, index);
+      if (!rtp_.counter_mode(payload, ssrc, index)) return false;
       const auto tag = rtp_tag(space.first(size), index);
       std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(size));
       std::memcpy(space.data() + size + mki_.size(), tag.data(), row_.rtp_tag);
@@ -291,7 +308,7 @@ class EvpCipher final : public SrtpCipher {
     } else {
       const auto tag = rtp_tag(packet.first(plain), index);
       if (CRYPTO_memcmp(tag.data(), packet.data() + tag_at, row_.rtp_tag) != 0) return false;
-      rtp_.counter_mode(payload, ssrc, index);
+      if (!rtp_.counter_mode(payload, ssrc, index)) return false;
     }
     size = plain;
     return true;
@@ -305,10 +322,12 @@ class EvpCipher final : public SrtpCipher {
     if (row_.is_aead) {
       std::array<std::byte, sizeof index> word{};
       write_u32(word, 0, index | kEncrypted);
-      rtcp_.gcm_seal(space.first(kRtcpHeader), word, payload, rtcp_.gcm_iv(ssrc, index), space.data() + size);
+      if (!rtcp_.gcm_seal(space.first(kRtcpHeader), word, payload, rtcp_.gcm_iv(ssrc, index),
+                          space.data() + size))
+        return false;
       at += kGcmTag;
-    } else {
-      rtcp_.counter_mode(payload, ssrc, index);
+    } else if (!rtcp_.counter_mode(payload, ssrc, index)) {
+      return false;
     }
     write_u32(space, at, index | kEncrypted);
     at += sizeof index;
@@ -348,7 +367,7 @@ class EvpCipher final : public SrtpCipher {
       rtcp_.tag(packet.first(word_at + 4), {}, tag);
       if (CRYPTO_memcmp(tag.data(), packet.data() + word_at + 4 + mki_.size(), row_.rtcp_tag) != 0)
         return false;
-      rtcp_.counter_mode(payload, ssrc, index);
+      if (!rtcp_.counter_mode(payload, ssrc, index)) return false;
     }
     size = plain;
     return true;

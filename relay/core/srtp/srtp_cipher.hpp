@@ -31,7 +31,7 @@ class SrtpCipher {
   [[nodiscard]] virtual std::size_t rtp_overhead() const noexcept = 0;
 
   /// Encrypts behind the first `header` octets and appends the tag; `size` grows within `space`. False if
-  /// there is no room: nothing was written.
+  /// there is no room or the library failed: the packet must not be sent.
   virtual bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
                         std::uint64_t index) noexcept = 0;
   /// Checks the tag, then decrypts; `packet` is whole, `size` becomes that of the plain packet. False: it is
