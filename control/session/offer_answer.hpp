@@ -62,8 +62,9 @@ class OfferAnswer {
   Result<void, RequestError> choose_interfaces();
   /// SRT-13: refuses an answer that takes nothing of an encrypted offer.
   [[nodiscard]] Result<void, RequestError> check_keys() const;
-  /// What the answering media was offered; a new branch got what the other one did.
-  [[nodiscard]] const MediaKeys* keys_offered(const Match& match) const;
+  /// The keys or the DTLS that the answering media was offered; a new branch got what the other one did.
+  template <class Part>
+  [[nodiscard]] static const Part* offer_of(const Match& match, std::unique_ptr<Part> Media::*part);
   /// `chosen` remembers what a name meant in this message.
   [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known,
                                                       const Leg* leg, const LogicalInterface*& chosen) const;
@@ -88,7 +89,6 @@ class OfferAnswer {
                    const LogicalInterface& interface, AddressFamily family);
   void read_section(Media& media, const sdp::MediaSection& section);
   void decide_mux(Media& sender, Media& receiver) const;
-  [[nodiscard]] const MediaDtls* dtls_offered(const Match& match) const;
   void offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section);
   void answer_crypto(Match& match);
   /// Whether the answer to the offerer takes its DTLS.
