@@ -73,8 +73,10 @@ class End final : public PortOutput {
   }
   IceAgent::Turn turn(Instant now) {
     agent.follow(plan, now);  // tests change it at any time
-    return {*this, now};
+    return next_turn(now);
   }
+  /// With the plan of the turn before.
+  IceAgent::Turn next_turn(Instant now) { return {*this, now}; }
 
   std::vector<Endpoint> locals;
   IcePlan plan;
@@ -93,15 +95,16 @@ class IceTest : public ::testing::Test {
   /// Time passes; datagrams arrive unless `loses` says otherwise.
   void run(Duration time, double loses = 0) {
     const Instant end = now_ + time;
+    for (End* each : {&relay_, &alice_}) each->agent.follow(each->plan, now_);
     for (; now_ < end; now_ += 10ms) {
-      for (End* each : {&relay_, &alice_}) each->agent.drive(each->turn(now_));
+      for (End* each : {&relay_, &alice_}) each->agent.drive(each->next_turn(now_));
       while (!wire_.empty()) {
         const Datagram datagram = std::move(wire_.front());
         wire_.pop_front();
         if (std::uniform_real_distribution<>(0, 1)(random_) < loses || cut_.contains(datagram.to)) continue;
         for (End* each : {&relay_, &alice_}) {
           const auto port = each->port_of(datagram.to);
-          if (port) each->agent.take(*port, datagram.from, datagram.octets, each->turn(now_));
+          if (port) each->agent.take(*port, datagram.from, datagram.octets, each->next_turn(now_));
         }
       }
     }
