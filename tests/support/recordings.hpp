@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sndfile.h>
 
@@ -39,6 +40,18 @@ class TemporaryFolder {
  private:
   std::string path_;
 };
+
+/// Keys of an operator: key.pem and pub.pem (RSA), sign.pem and verify.pem (Ed25519). False: there is no
+/// openssl.
+inline bool make_keys(const std::string& folder) {
+  const std::string command = fmt::format(
+      "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out {0}/key.pem 2>/dev/null && "
+      "openssl pkey -in {0}/key.pem -pubout -out {0}/pub.pem && openssl genpkey -algorithm ED25519 -out "
+      "{0}/sign.pem && "
+      "openssl pkey -in {0}/sign.pem -pubout -out {0}/verify.pem",
+      folder);
+  return std::system(command.c_str()) == 0;
+}
 
 inline nlohmann::json read_json(const std::string& path) {
   std::ifstream file(path);
