@@ -1,0 +1,565 @@
+#include "tools/rtpferryd/daemon.hpp"
+
+#include "codecs/audio/audio_decoder.hpp"
+#include "control/config/config.hpp"
+#include "control/config/parameters.hpp"
+#include "control/log/log.hpp"
+#include "control/protocol/cli/cli_server.hpp"
+#include "control/protocol/cli/text_listener.hpp"
+#include "control/protocol/http/pages.hpp"
+#include "control/protocol/ng/http_server.hpp"
+#include "control/protocol/ng/listeners.hpp"
+#include "control/protocol/ng/notifier.hpp"
+#include "control/protocol/rtpp/notifier.hpp"
+#include "control/protocol/udp_listener.hpp"
+#include "recorder/recorder.hpp"
+#include "relay/dtls/openssl_dtls.hpp"
+#include "relay/srtp/backends.hpp"
+#include "tools/rtpferryd/host.hpp"
+#include "tools/rtpferryd/records.hpp"
+
+#include <csignal>
+#include <set>
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace ferry {
+
+namespace {
+
+Clock system_clocks() {
+  return {std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()),
+          std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
+}
+
+SessionConfig with_keys(const Config& config) {
+  SessionConfig session = config.session;
+  session.dtls.backend = std::make_shared<OpenSslDtls>();
+  session.srtp.backend = make_srtp_backend(config.srtp_backend);
+  return session;
+}
+
+/// Everything that lives as long as the daemon serves.
+class Daemon {
+ public:
+  /// `helper` may be null: no in-kernel forwarding.
+  Daemon(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
+         std::unique_ptr<Engine> engine, std::unique_ptr<bpf::Helper> helper)
+      : config_(config),
+        interfaces_(interfaces),
+        engine_(std::move(engine)),
+        base_(event_base_new()),
+        bpf_(make_offload(std::move(helper))),
+        recorder_(make_recorder()),
+        plane_(make_workers(), true),
+        manager_(with_keys(config), interfaces_, plane_, engine_->provider(), make_listener(),
+                 recorder_.get()),
+        ng_(manager_, system_clocks, config.templates),
+        access_(config.control_allow, config.allow_open_control),
+        notifier_(base_.get(),
+                  {config.dtmf_log_dest, config.b2b_url, static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)},
+                  access_),
+        rtpp_notifier_(base_.get(), config.rtpp_notify),
+        rtpp_(manager_, interfaces, system_clocks,
+              {config.rtpp_internal, config.rtpp_external, config.rtpp_prompts}, rtpp_notifier_),
+        parameters_(config, [this](const Config& changed) { apply(changed); }),
+        cli_(manager_, ng_, system_clocks),
+        metrics_(manager_, ng_, system_clocks),
+        pages_(cli_, metrics_, manager_) {
+    give_access(!classic.empty());
+    set_flight_mode(config.flight);
+    for (const Endpoint& local : config.listen_ng) {
+      udp_.push_back(std::make_unique<UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks,
+                                                   config.control_tos));
+      log::info("NG over UDP on {}{}", local.to_string(), access_note(local));
+    }
+    for (const Endpoint& local : config.listen_tcp_ng) {
+      streams_.push_back(
+          std::make_unique<ng::StreamServer>(base_.get(), local, ng_, manager_, access_, system_clocks));
+      log::info("NG over TCP on {}{}", local.to_string(), access_note(local));
+    }
+    for (const std::string& path : config.listen_unix_ng) {
+      streams_.push_back(
+          std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
+      log::info("NG on {}", path);
+    }
+    for (const rtpp::ListenSpec& spec : classic) listen(spec, classic.size() == 1 && has_no_ng());
+    if (!config.listen_https.empty())
+      tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key, config.https_client_ca);
+    const auto add_http = [&](const Endpoint& local, const ng::TlsContext* tls) {
+      http_.push_back(std::make_unique<ng::HttpServer>(base_.get(), local, tls, ng_, manager_, access_,
+                                                       system_clocks, config.http_idle_timeout,
+                                                       config.http_token));
+      http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
+      log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
+                access_note(local));
+    };
+    for (const Endpoint& local : config.listen_http) add_http(local, nullptr);
+    for (const Endpoint& local : config.listen_https) add_http(local, tls_.get());
+    if (config.dtmf_log_ng_tcp) {
+      notifier_.set_ng_clients([this](const Dict& message) {
+        for (const auto& server : streams_) server->broadcast(message);
+      });
+    }
+    if (config.control_socket != "none") {
+      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), config.control_socket, cli_, manager_);
+      log::info("rtpferryctl on {}", config.control_socket);
+    }
+    for (const Endpoint& local : config.listen_cli) {
+      text_.push_back(
+          std::make_unique<cli::TextListener>(base_.get(), local, ng_, manager_, access_, system_clocks));
+      log::info("text commands on {}{}", local.to_string(), access_note(local));
+    }
+    add_timer();
+    for (const int number : {SIGTERM, SIGINT}) {
+      add_signal(number, [](evutil_socket_t, short, void* self) {
+        event_base_loopexit(static_cast<Daemon*>(self)->base_.get(), nullptr);
+      });
+    }
+    add_signal(SIGHUP, [](evutil_socket_t, short, void* self) {
+      auto& daemon = *static_cast<Daemon*>(self);
+      daemon.config_.drains_on_sighup ? daemon.drain() : daemon.reload();
+    });
+  }
+
+  void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
+  void run() { event_base_dispatch(base_.get()); }
+  std::size_t calls() const { return manager_.size(); }
+
+ private:
+  bool has_no_ng() const {
+    return config_.listen_ng.empty() && config_.listen_tcp_ng.empty() && config_.listen_unix_ng.empty() &&
+           config_.listen_http.empty() && config_.listen_https.empty();
+  }
+
+  void listen(const rtpp::ListenSpec& spec, bool is_only) {
+    if (spec.kind == rtpp::ListenSpec::Kind::kUdp) {
+      udp_.push_back(std::make_unique<UdpListener>(base_.get(), spec.endpoint, rtpp_, manager_, access_,
+                                                   system_clocks, config_.control_tos));
+      log::info("rtpproxy protocol over UDP on {}{}", spec.endpoint.to_string(), access_note(spec.endpoint));
+      return;
+    }
+    rtpp_streams_.push_back(std::make_unique<rtpp::StreamListeners>(
+        base_.get(), spec, rtpp_, manager_, access_, system_clocks, config_.rtpp_socket_mode,
+        [this, ends = spec.ends_daemon || is_only] {
+          if (ends) drain();
+        }));
+    log::info("rtpproxy protocol on {}", !spec.path.empty()       ? spec.path
+                                         : spec.endpoint.is_set() ? "tcp " + spec.endpoint.to_string()
+                                         : spec.kind == rtpp::ListenSpec::Kind::kStdio
+                                             ? "standard input"
+                                             : "a socket from systemd");
+  }
+
+  /// No new calls; the end comes with the last one.
+  void drain() {
+    manager_.set_draining();
+    log::info("draining: {} calls go on, new ones are refused", manager_.size());
+    end_if_drained();
+  }
+  void end_if_drained() {
+    const timeval soon{0, 200'000};  // whoever asked for it gets his answer
+    if (manager_.is_draining() && manager_.size() == 0) event_base_loopexit(base_.get(), &soon);
+  }
+
+  std::vector<std::unique_ptr<Worker>> make_workers() const {
+    std::vector<std::unique_ptr<Worker>> workers;
+    for (unsigned i = 0; i < engine_->workers(); ++i) {
+      workers.push_back(std::make_unique<Worker>(engine_->make_io(i), interfaces_.own_media(),
+                                                 bpf_ ? bpf_->make_offload() : nullptr));
+    }
+    const nlohmann::json engine = engine_->describe();
+    log::info("{} workers, engine {} ({})", workers.size(), engine["engine"].get<std::string>(),
+              engine["reason"].get<std::string>());
+    return workers;
+  }
+
+  /// Null where nothing is recorded.
+  std::unique_ptr<Recorder> make_recorder() const {
+    if (!config_.codec_plugins.empty()) set_codec_plugin_folder(config_.codec_plugins);
+    if (config_.recorder.directory.empty()) return nullptr;
+    auto recorder = Recorder::make(config_.recorder, engine_->workers(),
+                                   [](RecorderLogLevel level, const std::string& line) {
+                                     const log::Scope scope(log::Subsystem::kRecorder);
+                                     if (level == RecorderLogLevel::kWarning)
+                                       log::warn("{}", line);
+                                     else
+                                       log::info("{}", line);
+                                   });
+    if (!recorder) throw std::runtime_error("recording-dir: " + recorder.error());
+    log::info("recordings go to {}", config_.recorder.directory);
+    return std::move(*recorder);
+  }
+
+  /// In-kernel forwarding on the interfaces of our addresses; null where it is not wanted or not to be had.
+  std::unique_ptr<bpf::BpfEngine> make_offload(std::unique_ptr<bpf::Helper> helper) const {
+    const auto mode_of = [&](const std::string& name) {
+      const auto named = config_.offload_of.find(name);
+      return named == config_.offload_of.end() ? config_.offload : named->second;
+    };
+    std::set<std::string> names;
+    for (const auto& [name, mode] : config_.offload_of) {
+      if (mode != OffloadMode::kOff) names.insert(name);
+    }
+    bpf::ProgramSettings settings;
+    settings.first = UdpPort{0xffff};
+    settings.last = UdpPort{0};
+    settings.workers = engine_->workers();
+    for (const LogicalInterface& logical : interfaces_.all()) {
+      for (const LocalAddress& local : logical.addresses) {
+        settings.first = std::min(settings.first, local.ports->first());
+        settings.last = std::max(settings.last, local.ports->last());
+        for (const std::string& name : system_interfaces_of(local.address)) {
+          const bool named = config_.offload_of.contains(name);
+          if (mode_of(name) != OffloadMode::kOff && (name != "lo" || named)) names.insert(name);
+        }
+      }
+    }
+    if (names.empty() || !helper) return nullptr;
+    auto engine = bpf::BpfEngine::load(std::move(helper), settings);
+    if (!engine) {
+      log::warn("offload: {}; all media goes through user space", engine.error());
+      return nullptr;
+    }
+    (*engine)->keep_alive(system_clocks().now);
+    for (const std::string& name : names) {
+      const auto& got = (*engine)->attach(name, mode_of(name), config_.offload_of.contains(name));
+      log::info("offload on {}: {} ({})", name, to_string(got.mode), got.reason);
+    }
+    return std::move(*engine);
+  }
+
+  nlohmann::json rtpproxy_figures() {
+    const rtpp::CommandTotals& commands = rtpp_.totals();
+    return {{"sessions", manager_.classic_size()},
+            {"commands", commands.received},
+            {"repeated", commands.repeated},
+            {"refused", commands.failed},
+            {"prompts_started", manager_.classic_totals().prompts_started},
+            {"notifications_lost", rtpp_notifier_.lost()}};
+  }
+
+  nlohmann::json recorder_figures() {
+    const RecorderTotals totals = recorder_->totals();
+    nlohmann::json figures = {{"started", totals.started},
+                              {"finished", totals.finished},
+                              {"failed", totals.failed},
+                              {"active", totals.active},
+                              {"packets_lost", totals.packets_lost},
+                              {"queue_bytes", totals.queue_bytes},
+                              {"queue_peak_bytes", totals.queue_peak_bytes},
+                              {"files_removed", totals.files_removed},
+                              {"hooks_run", totals.hooks_run},
+                              {"hooks_failed", totals.hooks_failed},
+                              {"notifications_failed", totals.notifications_failed},
+                              {"uploads_failed", totals.uploads_failed}};
+    if (!totals.trouble.empty()) figures["trouble"] = totals.trouble;
+    return figures;
+  }
+
+  nlohmann::json engines() {
+    nlohmann::json offload = nlohmann::json::array();
+    nlohmann::json punts = nlohmann::json::object();
+    nlohmann::json sent = nlohmann::json::object();
+    if (bpf_) {
+      for (const bpf::Attachment& each : bpf_->attachments())
+        offload.push_back(
+            {{"interface", each.interface}, {"mode", to_string(each.mode)}, {"reason", each.reason}});
+      for (const bpf::PacketCount& count : bpf_->counts()) {
+        if (count.packets != 0) (count.is_punt ? punts : sent)[std::string(count.name)] = count.packets;
+      }
+    }
+    std::uint64_t flows = 0;
+    std::uint64_t packets = 0;
+    std::uint64_t user_packets = 0;
+    for (std::size_t i = 0; i < plane_.workers(); ++i) {
+      const WorkerTotals& totals = plane_.worker(i).totals();
+      flows += totals.offloaded_flows.load();
+      packets += totals.offloaded_packets.load();
+      user_packets += totals.packets.load() - totals.offloaded_packets.load();
+    }
+    nlohmann::json all = engine_->describe();
+    all.update({{"workers", plane_.workers()},
+                {"offload", std::move(offload)},
+                {"flows", flows},
+                {"packets_kernel", packets},
+                {"packets_user", user_packets},
+                {"sent_by", std::move(sent)},
+                {"punted", std::move(punts)}});
+    return all;
+  }
+
+  SessionManager::Listener make_listener() {
+    SessionManager::Listener listener;
+    listener.on_end = [this](const Call& call, EndReason reason) {
+      if (reason == EndReason::kRegular) return;
+      if (reason != EndReason::kForced) {
+        notifier_.on_time_out(call);
+        const ClassicSession* classic = call.classic();
+        if (classic != nullptr && !classic->notify_target.empty())
+          rtpp_notifier_.send(classic->notify_target, classic->notify_tag + "\n");
+      }
+      const log::Scope scope(log::Subsystem::kCalls, call.id, call.debug);
+      log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
+    };
+    listener.on_report = [this](const CallReport& report) {
+      metrics_.observe(report);
+      constexpr int kInfo = 6;
+      if (!writes_cdr_ || log::level_of(log::Subsystem::kCalls) < kInfo) return;
+      const log::Scope scope(log::Subsystem::kCalls, report.call_id);
+      log::record("cdr", call_record(report));
+    };
+    listener.on_dtmf = [this](const Call& call, const Leg& leg, const DtmfEvent& event) {
+      notifier_.on_dtmf(call, leg, event, system_clocks().wall);
+      if (const std::string line = rtpp::dtmf_line(call, leg, event); !line.empty())
+        rtpp_notifier_.send(call.classic()->notify_target, line);
+    };
+    listener.on_unrecorded = [](const Call& call) {
+      const log::Scope scope(log::Subsystem::kRecorder, call.id, call.debug);
+      log::error("call {}: not recorded, there is no recording-dir", log::quote(call.id));
+    };
+    listener.memory_is_short = [this] { return memory_.is_short(); };
+    listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
+      // LIM-4 holds per stream; a spray over all ports must not fill the log either.
+      if (!call.debug && ++events_logged_ > kEventsPerSecond) return;
+      const log::Scope scope(log::Subsystem::kMedia, call.id, call.debug);
+      const auto level =
+          event == TransportEvent::kLocked && !call.debug ? spdlog::level::debug : spdlog::level::info;
+      spdlog::log(level, "call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
+    };
+    return listener;
+  }
+
+  std::string access_note(const Endpoint& local) const {
+    if (local.address.is_loopback()) return "";
+    if (config_.allow_open_control) return ", open to anybody (allow-open-control): unsafe";
+    return fmt::format(", for {} allowed networks", config_.control_allow.size());
+  }
+
+  void add_signal(int number, event_callback_fn callback) {
+    events_.emplace_back(evsignal_new(base_.get(), number, callback, this));
+    event_add(events_.back().get(), nullptr);
+  }
+
+  void add_timer() {
+    events_.emplace_back(event_new(
+        base_.get(), -1, EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
+    const timeval second{1, 0};
+    event_add(events_.back().get(), &second);
+    // DTMF is wanted while the key still rings in the ear.
+    events_.emplace_back(event_new(
+        base_.get(), plane_.event_fd(), EV_READ | EV_PERSIST,
+        [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->manager_.poll_events(); },
+        this));
+    event_add(events_.back().get(), nullptr);
+  }
+
+  void tick() {
+    events_logged_ = 0;
+    manager_.sweep(system_clocks());
+    if (bpf_) {
+      bpf_->keep_alive(system_clocks().now);
+      for (const bpf::Attachment& back : bpf_->check_interfaces())
+        log::info("offload on {}: {} ({})", back.interface, to_string(back.mode), back.reason);
+    }
+    if (events_logged_ > kEventsPerSecond)
+      log::info("{} more events of media streams", events_logged_ - kEventsPerSecond);
+    ng::TrafficRates sum;
+    for (std::size_t i = 0; i < plane_.workers(); ++i) {
+      const WorkerTotals& totals = plane_.worker(i).totals();
+      sum.packets += totals.packets.load();
+      sum.bytes += totals.bytes.load();
+      sum.errors += totals.errors.load();
+      sum.kernel_packets += totals.offloaded_packets.load();
+      sum.kernel_bytes += totals.offloaded_bytes.load();
+    }
+    const ng::TrafficRates rates{sum.packets - last_.packets, sum.bytes - last_.bytes,
+                                 sum.errors - last_.errors, sum.kernel_packets - last_.kernel_packets,
+                                 sum.kernel_bytes - last_.kernel_bytes};
+    last_ = sum;
+    ng_.set_rates(rates);
+    rtpp_.set_packet_rate(static_cast<double>(rates.packets + rates.errors));
+    const LoadFigures load = host_.read(rates.bytes);
+    manager_.set_load(load);
+    rtpp_.set_load(load.cpu_percent / 100);
+    end_if_drained();
+  }
+
+  /// SIGHUP: log level and limits of the file as it is now.
+  void reload() {
+    const auto config = load_config(arguments_);
+    if (!config) {
+      log::error("configuration not read again: {}", config.error().text);
+      return;
+    }
+    log::configure(config->log_level, config->log_stderr, config->log_facility,
+                   config->log_format == LogFormat::kJson);
+    parameters_.take(*config);
+    log::info("log level, limits and time-outs read again");
+  }
+
+  /// What may change while the daemon runs.
+  void apply(const Config& config) {
+    SessionConfig session = manager_.config();
+    session.max_sessions = config.session.max_sessions;
+    session.max_cpu_percent = config.session.max_cpu_percent;
+    session.max_load = config.session.max_load;
+    session.max_bandwidth_bytes = config.session.max_bandwidth_bytes;
+    session.timeout = config.session.timeout;
+    session.silent_timeout = config.session.silent_timeout;
+    session.offer_timeout = config.session.offer_timeout;
+    session.final_timeout = config.session.final_timeout;
+    session.delete_delay = config.session.delete_delay;
+    session.measure_rtp = config.session.measure_rtp;
+    manager_.set_config(session);
+    // Levels of subsystems stay when something else is set.
+    if (std::exchange(log_level_, config.log_level) != config.log_level) log::set_level(config.log_level);
+    writes_cdr_ = config.cdr;
+    set_flight_mode(config.flight);
+  }
+
+  void set_flight_mode(FlightMode mode) {
+    for (std::size_t i = 0; i < plane_.workers(); ++i) plane_.worker(i).set_flight_mode(mode);
+  }
+
+  void give_access(bool has_classic) {
+    cli::DaemonAccess access;
+    metrics::Sources sources;
+    access.engines = sources.engines = [this] { return engines(); };
+    if (recorder_) access.recorder = sources.recorder = [this] { return recorder_figures(); };
+    if (has_classic) access.rtpproxy = sources.rtpproxy = [this] { return rtpproxy_figures(); };
+    access.facts = [this] { return facts(); };
+    access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
+    access.parameters = &parameters_;
+    sources.exposure = exposure();
+    cli_.set_daemon(std::move(access));
+    metrics_.set_sources(std::move(sources));
+    ng_.set_parameters(&parameters_);
+    ng_.set_observer(
+        [this](std::string_view command, Duration time) { metrics_.observe_request(command, time); });
+  }
+
+  /// How control listeners are guarded (CTL-2).
+  std::vector<std::string> exposure() const {
+    std::set<std::string> ways;
+    const auto note = [&](const std::vector<Endpoint>& listeners, bool is_http, bool is_tls) {
+      for (const Endpoint& local : listeners) {
+        if (local.address.is_loopback())
+          ways.insert("loopback");
+        else
+          ways.insert(config_.allow_open_control ? "open" : "allow-list");
+        if (is_http && !config_.http_token.empty()) ways.insert("token");
+        if (is_tls && !config_.https_client_ca.empty()) ways.insert("client-certificate");
+      }
+    };
+    note(config_.listen_ng, false, false);
+    note(config_.listen_tcp_ng, false, false);
+    note(config_.listen_cli, false, false);
+    note(config_.listen_http, true, false);
+    note(config_.listen_https, true, true);
+    return {ways.begin(), ways.end()};
+  }
+
+  /// What `rtpferryctl doctor` looks at.
+  nlohmann::json facts() {
+    const auto texts = [](const std::vector<Endpoint>& endpoints) {
+      nlohmann::json list = nlohmann::json::array();
+      for (const Endpoint& each : endpoints) list.push_back(each.to_string());
+      return list;
+    };
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    nlohmann::json ranges = nlohmann::json::array();
+    for (const LogicalInterface& logical : interfaces_.all()) {
+      for (const LocalAddress& local : logical.addresses) {
+        ranges.push_back({{"interface", logical.name},
+                          {"address", local.address.to_string()},
+                          {"advertised", local.advertised.to_string()},
+                          {"first", local.ports->first().value},
+                          {"last", local.ports->last().value},
+                          {"used", local.ports->used()},
+                          {"pairs", local.ports->total()},
+                          {"links", system_interfaces_of(local.address)}});
+      }
+    }
+    return {{"version", FERRY_VERSION},
+            {"pid", getpid()},
+            {"workers", plane_.workers()},
+            {"descriptor_limit", files.rlim_cur},
+            {"descriptors_wanted", wanted_descriptors(interfaces_)},
+            {"ranges", std::move(ranges)},
+            {"engines", engines()},
+            {"exposure", exposure()},
+            {"listeners",
+             {{"ng", texts(config_.listen_ng)},
+              {"ng_tcp", texts(config_.listen_tcp_ng)},
+              {"http", texts(config_.listen_http)},
+              {"https", texts(config_.listen_https)},
+              {"cli", texts(config_.listen_cli)}}},
+            {"has_http_token", !config_.http_token.empty()},
+            {"asks_client_certificate", !config_.https_client_ca.empty()},
+            {"allow_open_control", config_.allow_open_control},
+            {"latch", to_string(config_.session.latch)},
+            {"latch_by_rules", config_.session.learning == LearningAlgorithm::kRules},
+            {"offload_wanted",
+             !engine_->owns_ports() && (config_.offload != OffloadMode::kOff || !config_.offload_of.empty())},
+            {"recording_dir", config_.recorder.directory},
+            {"core_dumps", config_.core_dumps},
+            {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
+                            std::chrono::system_clock::now().time_since_epoch())
+                            .count()}};
+  }
+
+  const Config& config_;
+  const InterfaceSet& interfaces_;
+  std::unique_ptr<Engine> engine_;  // outlives the workers
+  EventBase base_;
+  std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers
+  std::unique_ptr<Recorder> recorder_;   // outlives the workers, which feed it
+  MediaPlane plane_;
+  SessionManager manager_;
+  ng::NgService ng_;
+  AccessList access_;
+  ng::Notifier notifier_;
+  rtpp::Notifier rtpp_notifier_;
+  rtpp::Service rtpp_;
+  Parameters parameters_;
+  cli::CliService cli_;
+  metrics::Metrics metrics_;
+  http::Pages pages_;
+  bool writes_cdr_ = config_.cdr;
+  int log_level_ = config_.log_level;
+  std::vector<std::unique_ptr<cli::TextListener>> text_;
+  std::vector<std::unique_ptr<UdpListener>> udp_;
+  std::vector<std::unique_ptr<ng::StreamServer>> streams_;
+  std::vector<std::unique_ptr<rtpp::StreamListeners>> rtpp_streams_;
+  std::unique_ptr<ng::TlsContext> tls_;
+  std::vector<std::unique_ptr<ng::HttpServer>> http_;
+  std::unique_ptr<cli::CliServer> cli_server_;
+  std::vector<Event> events_;
+  std::span<char* const> arguments_;
+  static constexpr unsigned kEventsPerSecond = 50;
+  unsigned events_logged_ = 0;
+  ng::TrafficRates last_;
+  HostLoad host_;
+  MemoryWatch memory_;
+};
+
+}  // namespace
+
+void serve(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
+           std::unique_ptr<Engine> engine, std::unique_ptr<bpf::Helper> helper,
+           std::span<char* const> arguments) {
+  Daemon daemon(config, interfaces, classic, std::move(engine), std::move(helper));
+  daemon.set_arguments(arguments);
+  log::info("rtpferryd {} is ready", FERRY_VERSION);
+  daemon.run();
+  log::info("stopping with {} calls", daemon.calls());
+}
+
+}  // namespace ferry

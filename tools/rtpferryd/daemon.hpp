@@ -1,0 +1,22 @@
+// The parts of the daemon, and what they need of each other.
+#pragma once
+
+#include "control/config/config.hpp"
+#include "control/protocol/rtpp/listeners.hpp"
+#include "relay/bpf/bpf_engine.hpp"
+#include "tools/rtpferryd/engine.hpp"
+
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace ferry {
+
+/// Serves until a signal or the end of draining. `classic`: sockets of the rtpproxy protocol. `helper` may be
+/// null: no in-kernel forwarding. `arguments` are those of the program, to read the configuration again.
+/// Throws std::runtime_error with a sentence if a listener cannot be had.
+void serve(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
+           std::unique_ptr<Engine> engine, std::unique_ptr<bpf::Helper> helper,
+           std::span<char* const> arguments);
+
+}  // namespace ferry
