@@ -22,8 +22,11 @@ test:             ## build, then every test that this machine can run
 	@$(MAKE) --no-print-directory build
 	@ctest --test-dir $(BUILD) --output-on-failure $(CTEST_ARGS)
 
-asan:             ## unit tests with address and undefined-behaviour sanitizers
-	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) --target unit_tests && ctest --test-dir build/asan -L unit --output-on-failure
+asan:             ## unit tests and, for seconds, every fuzz target with address and undefined-behaviour sanitizers
+	@tools/setup.sh build fuzz
+	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) --target unit_tests fuzz_targets
+	@ctest --test-dir build/asan -L unit --output-on-failure
+	@tests/fuzz/run.sh build/asan/bin $(or $(SECONDS),20)
 
 bench: build      ## set-up rate, forwarding rate, CPU, latency and memory beside rtpengine
 	@tools/setup.sh bench
@@ -37,7 +40,7 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 
 fuzz:             ## every parser, SECONDS each (default 30)
 	@tools/setup.sh build fuzz
-	@cmake --preset fuzz > /dev/null && cmake --build build/fuzz -j $(JOBS) && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
+	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 
 soak: build       ## random calls over and over, leaks counted
 	@python3 tests/e2e/leaks.py --build $(BUILD)/bin

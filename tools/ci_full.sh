@@ -14,4 +14,4 @@ done
 echo "== clang-tidy"
 git ls-files '*.cpp' | grep -vE '^(tests|bench)/' | xargs clang-tidy -p build/clang --quiet
 echo "== fuzz"
-cmake --preset fuzz $launcher >/dev/null && cmake --build build/fuzz && tests/fuzz/run.sh build/fuzz/bin "${FUZZ_SECONDS:-120}"
+cmake --preset fuzz $launcher >/dev/null && cmake --build build/fuzz --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin "${FUZZ_SECONDS:-120}"
