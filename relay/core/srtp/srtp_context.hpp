@@ -21,7 +21,7 @@ enum class SrtpResult : std::uint8_t {
   kNotAuthentic,  // wrong key, changed on the way, or an index out of reach (SRT-3)
   kTooManySsrcs,  // more than one key may have
   kKeyExhausted,  // SRT-7
-  kNoRoom,        // for the tag
+  kNoRoom,        // for the tag; or the library could not encrypt
 };
 
 /// The index of a packet with sequence number `sequence` when the highest so far is `highest` (RFC 3711
