@@ -93,6 +93,11 @@ void RecordingJob::write_manifest() {
           spool_->replace(plan_.id + ".json", now.dump(1, ' ', false, json::error_handler_t::replace)))
     note_trouble(fmt::format("cannot write {}: {}", spool_->path_of(plan_.id + ".json"), strerror(wrong)));
   must_write_manifest_ = false;
+  has_unnamed_files_ = false;
+}
+
+void RecordingJob::name_files() {
+  if (has_unnamed_files_) write_manifest();
 }
 
 void RecordingJob::flush(Packets& packets) {
@@ -199,7 +204,10 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
     if (packets->file) {
       packets->file->write(
           {leaves ? local : packet.from, leaves ? packet.to : local, wall(packet.at), datagram, packet.size});
-      if (packets->file->waiting_bytes() > kFlushBytes) flush(*packets);
+      if (packets->file->waiting_bytes() > kFlushBytes) {
+        name_files();
+        flush(*packets);
+      }
     } else {
       ++packets_unwritten_;
     }
@@ -269,7 +277,7 @@ void RecordingJob::add_packets(unsigned party, bool is_rtcp, const std::string& 
                                                                      : PcapFormat::kEthernet);
   }
   packet_files_.push_back(std::move(made));
-  must_write_manifest_ = true;
+  has_unnamed_files_ = true;
 }
 
 std::uint32_t RecordingJob::choose_rate() const {
@@ -312,7 +320,7 @@ RecordingJob::Audio* RecordingJob::audio_for(unsigned party) {
       note_trouble(fmt::format("cannot make {}: {}", spool_->path_of(made->spool_name), file.error()));
   }
   audio_files_.push_back(std::move(made));
-  must_write_manifest_ = true;
+  has_unnamed_files_ = true;
   return audio_files_.back().get();
 }
 
@@ -335,12 +343,12 @@ void RecordingJob::write_audio(Audio& audio, Instant until) {
 }
 
 void RecordingJob::tick(Instant now) {
-  for (const auto& each : packet_files_) flush(*each);
   for (const auto& [key, stream] : streams_) {
     if (stream->audio) stream->audio->release(now, placer(stream->party));
   }
+  if (must_write_manifest_ || has_unnamed_files_) write_manifest();
+  for (const auto& each : packet_files_) flush(*each);
   for (const auto& each : audio_files_) write_audio(*each, now - kMargin);
-  if (must_write_manifest_) write_manifest();
 }
 
 json RecordingJob::parties() const {
@@ -412,6 +420,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
   }
   // A recording without a packet is as long as the call and silent.
   if (has_audio() && audio_files_.empty()) audio_for(settings_.layout == AudioLayout::kSeparate ? 1 : 0);
+  name_files();
   FinishedRecording finished;
   std::uint64_t packets_lost = packets_unwritten_;
   std::uint64_t frames_lost = 0;

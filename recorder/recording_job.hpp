@@ -116,6 +116,9 @@ class RecordingJob {
   void flush(Packets& packets);
   [[nodiscard]] bool has_audio() const { return settings_.audio && plan_.form == RecordingForm::kCall; }
   void write_manifest();
+  /// Comes before the first octet of content: what a process leaves behind that ends in between is found by
+  /// the manifest alone.
+  void name_files();
   void note_trouble(std::string what);
   [[nodiscard]] WallTime wall(Instant at) const { return plan_.start.wall + (at - plan_.start.now); }
   [[nodiscard]] std::int64_t since_start_ms(Instant at) const;
@@ -146,6 +149,7 @@ class RecordingJob {
   std::uint64_t malformed_ = 0;
   std::uint64_t packets_unwritten_ = 0;
   bool must_write_manifest_ = false;
+  bool has_unnamed_files_ = false;
   std::string trouble_;
 };
 

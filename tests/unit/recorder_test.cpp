@@ -529,6 +529,35 @@ TEST_F(RecordingTest, AnInterruptedRecordingIsFinishedByTheNextProcess) {
   EXPECT_GT(heard.share(0, kLeftHertz, 0.1, 1.1), 0.99);
 }
 
+TEST_F(RecordingTest, WhatIsOnTheDiskIsFoundHoweverSoonTheProcessEnds) {
+  for (int round = 0; round < 20; ++round) {
+    settings_.directory = home_.path(fmt::format("rec-{}", round));
+    const pid_t child = fork();
+    if (child == 0) {
+      begin("cut off");
+      for (int i = 0; i < 100; ++i) {
+        arrive(a_, a_.packet());
+        time_.advance(20ms);
+      }
+      for (std::uint64_t tries = 0; tries < 10'000'000; ++tries) {
+        for (const auto& entry : fs::recursive_directory_iterator(settings_.directory))
+          if (entry.path().extension() == ".wav" && entry.file_size() > 1000) _exit(0);
+      }
+      _exit(1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_EQ(WEXITSTATUS(status), 0);
+    random_hex(64);  // the child had the same random numbers before it
+    start();
+    recorder_->settle();
+    const auto all = test::manifests(settings_.directory);
+    ASSERT_EQ(all.size(), 1u) << round;
+    EXPECT_GT(sound(all[0]).seconds(), 0) << round << all[0].dump();
+    recorder_.reset();
+  }
+}
+
 TEST_F(RecordingTest, JsonOfOthersStopsNothing) {
   settings_.quota_bytes = 1 << 30;
   fs::create_directories(settings_.directory + "/.spool/run-00000000");
