@@ -22,9 +22,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
-from daemon import FAILED, Daemon, check, udp
+from daemon import Daemon, udp
 from lab import temporary
 from run_dialogues import bdecode, bencode
+from verdict import check, exit_status
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HTTP, HTTPS = 2480, 2481
@@ -292,7 +293,7 @@ def main():
     events(program)
     large(program)
     client_bytes(program)
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

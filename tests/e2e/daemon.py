@@ -17,14 +17,7 @@ import threading
 import time
 
 from lab import temporary
-
-FAILED = []
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
+from verdict import check, exit_status
 
 
 class Daemon:
@@ -317,7 +310,7 @@ def main():
     foreign(program)
     memory(program)
     hostile(program, os.path.join(build, "rtpferryctl"))
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import threading
 import time
 
 import lab
-import offload
 from lab import ALICE, BOB, BOB6, RELAY4, Lab, Relay, Skip, entered, inside, ns, run, wait_for
-from offload import Call, Party, check, conformance, engines, rtp, sdp, socket_in
+from offload import Call, Party, conformance, engines, rtp, socket_in
+from verdict import check, exit_status
 
 
 def counts(relay):
@@ -365,7 +365,7 @@ def main():
     except Skip as why:
         print(f"skipped: {why}")
         return 77
-    return 1 if offload.FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

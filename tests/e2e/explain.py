@@ -16,18 +16,12 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, BOB6, RELAY4, Lab, Relay, Skip, inside, need, ns, run
 from parties import SILENT, Ng, Party, Srtp, Stage, port_of, socket_in
+from verdict import check, exit_status
 
-FAILED = []
 OTHER = "192.0.2.11"     # a second host beside alice
 RELAY4_ONLY = "203.0.113.2"
 KEY_A = bytes(range(30))
 KEY_B = bytes(range(30, 60))
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
 
 
 def crypto(key):
@@ -446,7 +440,7 @@ def main():
     except Exception:
         traceback.print_exc()
         return 1
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

@@ -19,15 +19,9 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, entered, inside, need, ns, run, wait_for
+from verdict import FAILED, check, exit_status
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FAILED = []
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
 
 
 def socket_in(name, address, port, kind=socket.SOCK_DGRAM):
@@ -412,7 +406,7 @@ def main():
                     phone.socket.close()
             if FAILED:
                 print(lab.log("relay.log")[-2000:] + lab.log("kamailio.log")[-3000:])
-        return 1 if FAILED else 0
+        return exit_status()
     except Skip as why:
         print(f"SKIP: {why}")
         return 77

@@ -19,16 +19,10 @@ import time
 
 import lab
 from lab import ALICE, BOB, BOB6, RELAY4, RELAY6, Lab, Relay, Skip, inside, ns, run, wait_for
+from verdict import check, exit_status
 
-FAILED = []
 LIBC = ctypes.CDLL("libc.so.6", use_errno=True)
 CLONE_NEWNET = 0x40000000
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
 
 
 def socket_in(name, address=None, port=0):
@@ -502,7 +496,7 @@ def main():
     except Skip as why:
         print(f"skipped: {why}")
         return 77
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

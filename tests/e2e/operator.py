@@ -13,24 +13,17 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import traceback
 import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from daemon import Daemon
-from lab import Lab, Skip, inside, need, ns, temporary, wait_for
+from lab import Lab, Skip, inside, need, wait_for
 from parties import Ng, Party, Stage, port_of
+from verdict import check, exit_status
 
-FAILED = []
 HTTP, CLI, NG = 2471, 2472, 2473
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
 
 
 def get(path, token=None, port=HTTP, host="127.0.0.1"):
@@ -266,7 +259,7 @@ def main():
     finally:
         if relay is not None and relay.daemon.process.poll() is None:
             relay.daemon.stop()
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

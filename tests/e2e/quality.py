@@ -21,15 +21,9 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, entered, inside, need, ns, run, wait_for
 from parties import Ng, Party, Stage, port_of
+from verdict import check, exit_status
 
-FAILED = []
 SECONDS = 12
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
 
 
 def tap_in(namespace, device):
@@ -229,7 +223,7 @@ def main():
     except Exception:
         traceback.print_exc()
         return 1
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

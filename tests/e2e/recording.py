@@ -25,7 +25,8 @@ import time
 import wave
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from daemon import FAILED, Daemon, check, udp
+from daemon import Daemon, udp
+from verdict import check, exit_status
 
 PORT = 2471
 RATE = 8000
@@ -677,7 +678,7 @@ def main():
             continue
         with tempfile.TemporaryDirectory(prefix="ferry-rec-") as lab:
             part(program, lab)
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":

@@ -15,17 +15,11 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, RELAY4, Lab, Relay, Skip, add_engine, inside, need, need_engine, run, wait_for
+from verdict import FAILED, check, exit_status
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = "/usr/lib/baresip/modules"
 ALICE_HZ, BOB_HZ = 440, 700
-FAILED = []
-
-
-def check(good, what):
-    print(f"{'passed' if good else 'FAILED'}  {what}", flush=True)
-    if not good:
-        FAILED.append(what)
 
 
 def frequency(path):
@@ -77,15 +71,6 @@ class Phone:
         return frequency(max(files, key=os.path.getsize)) if files else None
 
 
-def srtp_of(relay):
-    """What rtpferryctl shows of each leg of the only call."""
-    calls = relay.ctl("list")["calls"]
-    if len(calls) != 1:
-        return []
-    shown = relay.ctl("show", calls[0]["call_id"])
-    return [leg["medias"][0].get("srtp") for leg in shown["legs"]]
-
-
 def phones(lab, relay, caller, callee, called):
     """`caller`, `callee`: baresip's word for their encryption. `called`: the user that tells the proxy what the callee gets."""
     what = f"{caller or 'plain'} calls {callee or 'plain'} ({called})"
@@ -93,24 +78,23 @@ def phones(lab, relay, caller, callee, called):
     wait_for(lambda: "5060" in run(*inside("bob", "ss", "-lun")).stdout, 5, "the callee")
     alice = Phone(lab, "alice", ALICE, caller, ALICE_HZ, "-e", f"/dial sip:{called}@{RELAY4}")
     wait_for(lambda: relay.ctl("list").get("calls"), 5, "the call")
-    seen = wait_for(lambda: (lambda s: s if len(s) == 2 and all(x is None or x.get("received") for x in s) else None)(srtp_of(relay)), 8,
-                    "keys on both legs")
     show = lambda: relay.ctl("show", relay.ctl("list")["calls"][0]["call_id"])
     wait_for(lambda: all(sum(s["packets"] for s in leg["medias"][0]["received"]) >= 150 for leg in show()["legs"]), 8, "three seconds of audio each way")
     shown = show()
     drops = [leg["medias"][0]["drops"] for leg in shown["legs"]]
-    suites = [x["suite"] if x else "plain" for x in seen]
+    secured = [leg["medias"][0].get("srtp") for leg in shown["legs"]]
+    suites = [x["suite"] if x else "plain" for x in secured]
     alice.hangs_up()
     wait_for(lambda: not relay.ctl("list")["calls"], 8, "the end of the call")
     bob.hangs_up()
     heard = (alice.hears(), bob.hears())
     wanted = ["plain" if not side.partition("+")[0] else "A" for side in (caller, callee)]
     good = near(heard[0], BOB_HZ) and near(heard[1], ALICE_HZ) and all(s.startswith(w) for s, w in zip(suites, wanted))
-    for side, secured, leg in zip((caller, callee), seen, shown["legs"]):
+    for side, keys, leg in zip((caller, callee), secured, shown["legs"]):
         if side.endswith("+ice"):
             good = good and leg["medias"][0]["ice"]["state"] == "connected"
         if side.startswith("dtls"):
-            good = good and secured["keyed_by"] == "DTLS" and secured["handshake"] == "ready"
+            good = good and keys["keyed_by"] == "DTLS" and keys["handshake"] == "ready"
     check(good and not any(d.get("not-authentic") or d.get("replayed") for d in drops),
           f"baresip: {what}: caller hears {heard[0]} Hz, callee {heard[1]} Hz, {suites[0]} and {suites[1]}, dropped {drops}")
     for name in ("alice", "bob"):
@@ -231,7 +215,7 @@ def main():
     except Skip as why:
         print(f"SKIP: {why}")
         return 77
-    return 1 if FAILED else 0
+    return exit_status()
 
 
 if __name__ == "__main__":
