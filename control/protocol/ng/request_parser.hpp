@@ -12,9 +12,6 @@
 
 namespace ferry::ng {
 
-/// Lower case, with space and underscore as hyphen: the one form in which names are compared.
-std::string normalise(std::string_view name);
-
 /// What a key or flag belongs to. Everything but `kNow` is parsed, kept and shown as "not in force".
 enum class Capability : std::uint8_t {
   kNow,

@@ -1,0 +1,170 @@
+// The doctor's checks on hosts made of files.
+
+#include "tools/rtpferryctl/doctor.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+namespace ferry::test {
+namespace {
+
+using nlohmann::json;
+
+class DoctorTest : public ::testing::Test {
+ protected:
+  DoctorTest() { std::filesystem::create_directories(root_); }
+  ~DoctorTest() override { std::filesystem::remove_all(root_); }
+  void file(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(root_ + path).parent_path());
+    std::ofstream(root_ + path) << text << "\n";
+  }
+  std::map<std::string, ctl::Health> examine() {
+    std::map<std::string, ctl::Health> found;
+    for (const ctl::Check& check : ctl::examine(facts_, ctl::Host(root_))) {
+      found[check.name] = check.health;
+      EXPECT_EQ(check.advice.empty(), check.health == ctl::Health::kOk)
+          << check.name << ": who finds fault says what to do";
+    }
+    return found;
+  }
+
+  std::string root_ =
+      (std::filesystem::temp_directory_path() / ("ferry-doctor-" + std::to_string(getpid()))).string();
+  json facts_ = {
+      {"workers", 4},
+      {"descriptor_limit", 200000},
+      {"descriptors_wanted", 16024},
+      {"ranges",
+       {{{"address", "192.0.2.1"},
+         {"first", 30000},
+         {"last", 40000},
+         {"used", 10},
+         {"pairs", 5000},
+         {"links", {"eth0"}}}}},
+      {"engines", {{"offload", {{{"interface", "eth0"}, {"mode", "xdp"}, {"reason", "the driver can"}}}}}},
+      {"exposure", {"loopback"}},
+      {"listeners", {{"http", json::array()}, {"https", json::array()}}},
+      {"has_http_token", false},
+      {"asks_client_certificate", false},
+      {"latch", "signalled"},
+      {"latch_by_rules", true},
+      {"offload_wanted", true},
+      {"recording_dir", ""},
+      {"core_dumps", false}};
+};
+
+TEST_F(DoctorTest, AHealthyHostHasNoComplaint) {
+  file("/proc/sys/net/core/rmem_default", "212992");
+  file("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999");
+  file("/proc/sys/net/ipv4/ip_local_reserved_ports", "5000,30000-40000");
+  file("/proc/sys/fs/epoll/max_user_watches", "5000000");
+  file("/sys/class/net/eth0/mtu", "1500");
+  file("/clock_synchronized", "1");
+  file("/nftables", "table inet x { chain output { type filter hook output priority 0; } }");
+  for (const auto& [name, health] : examine()) EXPECT_EQ(health, ctl::Health::kOk) << name;
+}
+
+/// An engine with a port of its own, as `engines` shows it.
+json dpdk_engine() {
+  const json port = {{"device", "0000:01:00.0"}, {"driver", "net_ice"},  {"virtual", false},
+                     {"numa_node", 0},           {"up", true},           {"rx_queues", 4},
+                     {"tx_queues", 4},           {"interface", "ferry0"}};
+  return {
+      {"engine", "dpdk"},
+      {"offload", json::array()},
+      {"dpdk",
+       {{"memory", "hugepages"}, {"iova", "virtual"}, {"worker_nodes", {0, 0, 0, 0}}, {"ports", {port}}}}};
+}
+
+TEST_F(DoctorTest, DpdkOnAHostThatIsMadeForIt) {
+  file("/sys/class/iommu/dmar0/x", "");
+  file("/clock_synchronized", "1");
+  file("/nftables", "");
+  facts_["offload_wanted"] = false;
+  facts_["engines"] = dpdk_engine();
+  const auto found = examine();
+  for (const auto& [name, health] : found) EXPECT_EQ(health, ctl::Health::kOk) << name;
+  for (const char* name : {"offload", "dpdk memory", "dpdk iommu", "dpdk port 0000:01:00.0"})
+    EXPECT_TRUE(found.contains(name)) << name;
+}
+
+TEST_F(DoctorTest, DpdkOnAHostThatIsNot) {
+  facts_["offload_wanted"] = false;
+  facts_["engines"] = dpdk_engine();
+  json& dpdk = facts_["engines"]["dpdk"];
+  dpdk["memory"] = "no hugepages";
+  auto found = examine();
+  EXPECT_EQ(found["dpdk memory"], ctl::Health::kWarn);
+  EXPECT_EQ(found["dpdk iommu"], ctl::Health::kWarn) << "a device may write anywhere";
+  dpdk["worker_nodes"] = {0, 0, 1, 0};
+  EXPECT_EQ(examine()["dpdk port 0000:01:00.0"], ctl::Health::kWarn) << "a worker on another NUMA node";
+  dpdk["worker_nodes"] = {0, 0, 0, 0};
+  dpdk["ports"][0]["rx_queues"] = 1;
+  EXPECT_EQ(examine()["dpdk port 0000:01:00.0"], ctl::Health::kWarn) << "fewer queues than workers";
+  dpdk["ports"][0]["up"] = false;
+  EXPECT_EQ(examine()["dpdk port 0000:01:00.0"], ctl::Health::kFail) << "no link";
+  dpdk["ports"][0]["up"] = true;
+  dpdk["ports"][0]["virtual"] = true;
+  dpdk["ports"][0]["driver"] = "net_af_packet";
+  found = examine();
+  EXPECT_EQ(found["dpdk port 0000:01:00.0"], ctl::Health::kWarn) << "the kernel is below all the same";
+  EXPECT_EQ(found["dpdk memory"], ctl::Health::kOk) << "such a driver gains nothing by hugepages";
+  EXPECT_EQ(found["dpdk iommu"], ctl::Health::kOk) << "no device of the bus";
+}
+
+TEST_F(DoctorTest, EachComplaintHasItsCause) {
+  file("/proc/sys/net/core/rmem_default", "1000");
+  file("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999");
+  file("/proc/sys/net/ipv4/ip_local_reserved_ports", "30000-35000");
+  file("/proc/sys/fs/epoll/max_user_watches", "100");
+  file("/proc/sys/net/netfilter/nf_conntrack_count", "95000");
+  file("/proc/sys/net/netfilter/nf_conntrack_max", "100000");
+  file("/sys/class/net/eth0/mtu", "1400");
+  file("/sys/class/net/eth0/queues/rx-0/x", "");
+  file("/sys/class/net/eth0/device/x", "");
+  file("/sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet");
+  file("/clock_synchronized", "0");
+  file("/nftables", "table inet x { chain input { type filter hook input priority 0; } }");
+  facts_["descriptor_limit"] = 1024;
+  facts_["exposure"] = {"open"};
+  facts_["listeners"]["http"] = {"192.0.2.1:2225"};
+  facts_["latch"] = "any";
+  facts_["core_dumps"] = true;
+  facts_["ranges"][0]["used"] = 4900;
+  facts_["recording_dir"] = root_ + "/nowhere";
+  const auto found = examine();
+  using ctl::Health;
+  for (const auto& [name, health] :
+       std::map<std::string, Health>{{"socket buffers", Health::kWarn},
+                                     {"ports 30000-40000 of 192.0.2.1", Health::kWarn},
+                                     {"ports of 192.0.2.1", Health::kFail},
+                                     {"epoll watches", Health::kWarn},
+                                     {"conntrack", Health::kFail},
+                                     {"mtu of eth0", Health::kWarn},
+                                     {"queues of eth0", Health::kWarn},
+                                     {"clock", Health::kWarn},
+                                     {"clock source", Health::kWarn},
+                                     {"firewall", Health::kWarn},
+                                     {"descriptors", Health::kWarn},
+                                     {"control", Health::kFail},
+                                     {"http", Health::kWarn},
+                                     {"latch", Health::kFail},
+                                     {"core dumps", Health::kWarn},
+                                     {"recordings", Health::kWarn}}) {
+    ASSERT_TRUE(found.contains(name)) << name;
+    EXPECT_EQ(found.at(name), health) << name;
+  }
+  facts_["engines"]["offload"] = json::array();
+  EXPECT_EQ(examine().at("offload"), Health::kWarn);
+  facts_["offload_wanted"] = false;
+  EXPECT_EQ(examine().at("offload"), Health::kWarn);
+}
+
+}  // namespace
+}  // namespace ferry::test
