@@ -270,7 +270,7 @@ class Capture:
 
     def stop(self):
         subprocess.run(["pkill", "-INT", "-f", self.file], check=False)
-        self.process.wait(5)
+        self.process.wait(20)
 
     def streams(self):
         """(source port, destination port, SSRC) -> A-law octets in order of arrival."""

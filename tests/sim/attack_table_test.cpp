@@ -335,8 +335,13 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         r.judge_as_usual();
         const std::size_t moved = r.world_.count(r.peer('A', 4100), 'B');
         r.outcome_.delivered += moved;
-        r.outcome_.note = fmt::format("{} packets to the new port", moved);
-        r.outcome_.holds = moved >= 168 && r.outcome_.sent - r.outcome_.delivered <= 2;
+        Duration resumed = Duration::max();
+        for (const Received& got : r.world_.received()) {
+          if (got.at == r.peer('A', 4100)) resumed = std::min(resumed, got.when - 3600ms);
+        }
+        r.outcome_.note = fmt::format("{} packets to the new port, the first after {} ms", moved,
+                                      std::chrono::duration_cast<std::chrono::milliseconds>(resumed).count());
+        r.outcome_.holds = resumed <= 600ms && r.outcome_.sent - r.outcome_.delivered <= 2;
       });
   add(
       "T-08b", "X imitates A from another port while A lives",
