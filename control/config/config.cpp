@@ -486,10 +486,8 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   if (!config.rtpp_internal.empty() && !config.rtpp_bridge_symmetric)
     config.session.classic.asymmetric = true;
   config.session.remember_client = config.b2b_url.find("%%") != std::string::npos;
-  if (config.listen_ng.empty() && config.listen_http.empty() && config.listen_https.empty() &&
-      config.listen_tcp_ng.empty() && config.listen_unix_ng.empty() && config.listen_rtpp.empty()) {
+  if (!config.listens_for_ng() && config.listen_rtpp.empty())
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});
-  }
   if (!config.allow_open_control && config.control_allow.empty()) {
     for (const auto* list : {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http,
                              &config.listen_https, &config.listen_cli}) {

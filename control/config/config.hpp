@@ -105,6 +105,11 @@ struct Config {
   bool show_manual = false;
   /// Sentences to log at start: options that are accepted but do nothing here.
   std::vector<std::string> notices;
+
+  [[nodiscard]] bool listens_for_ng() const {
+    return !listen_ng.empty() || !listen_tcp_ng.empty() || !listen_unix_ng.empty() || !listen_http.empty() ||
+           !listen_https.empty();
+  }
 };
 
 enum class OptionKind : std::uint8_t { kValue, kList, kSwitch };

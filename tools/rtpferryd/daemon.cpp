@@ -87,7 +87,8 @@ class Daemon {
           std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
       log::info("NG on {}", path);
     }
-    for (const rtpp::ListenSpec& spec : classic) listen(spec, classic.size() == 1 && has_no_ng());
+    for (const rtpp::ListenSpec& spec : classic)
+      listen(spec, classic.size() == 1 && !config_.listens_for_ng());
     if (!config.listen_https.empty())
       tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key, config.https_client_ca);
     const auto add_http = [&](const Endpoint& local, const ng::TlsContext* tls) {
@@ -131,11 +132,6 @@ class Daemon {
   std::size_t calls() const { return manager_.size(); }
 
  private:
-  bool has_no_ng() const {
-    return config_.listen_ng.empty() && config_.listen_tcp_ng.empty() && config_.listen_unix_ng.empty() &&
-           config_.listen_http.empty() && config_.listen_https.empty();
-  }
-
   void listen(const rtpp::ListenSpec& spec, bool is_only) {
     if (spec.kind == rtpp::ListenSpec::Kind::kUdp) {
       udp_.push_back(std::make_unique<UdpListener>(base_.get(), spec.endpoint, rtpp_, manager_, access_,

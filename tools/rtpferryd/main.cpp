@@ -37,9 +37,7 @@ std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
 
 /// SDP needs an address: why these interfaces have none to show; empty = they have.
 std::string unusable_for_ng(const Config& config, const InterfaceSet& interfaces) {
-  if (config.listen_ng.empty() && config.listen_tcp_ng.empty() && config.listen_unix_ng.empty() &&
-      config.listen_http.empty() && config.listen_https.empty())
-    return {};
+  if (!config.listens_for_ng()) return {};
   for (const LogicalInterface& logical : interfaces.all()) {
     for (const LocalAddress& local : logical.addresses) {
       if (local.advertised.is_unspecified())
