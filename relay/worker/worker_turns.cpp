@@ -1,0 +1,159 @@
+// What a worker does without being asked by a packet: prompts that have something due, handshakes.
+#include "relay/core/classify.hpp"
+#include "relay/worker/worker.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Handshakes leave as packets of their own do, but for protection and statistics of media.
+class FromEntry final : public PortOutput {
+ public:
+  FromEntry(PacketIo& io, const TransportEntry& entry) : io_(io), entry_(entry) {}
+  void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
+    const PortHandle port = entry_.port(via);
+    PacketBuffer packet = port.is_open() ? io_.allocate() : PacketBuffer{};
+    if (!packet || datagram.size() > packet.space().size()) return;
+    std::ranges::copy(datagram, packet.space().begin());
+    packet.set_data_size(datagram.size());
+    packet->remote = to;
+    packet->via = port;
+    packet->to_locked_peer = false;
+    SendError error{};  // whoever waits for an answer asks again
+    io_.send({&packet, 1}, {&error, 1});
+  }
+
+ private:
+  PacketIo& io_;
+  const TransportEntry& entry_;
+};
+
+}  // namespace
+
+void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& from, Bytes datagram,
+                          Instant now) noexcept {
+  FromEntry out(*io_, entry);
+  DropReason reason = DropReason::kNone;
+  try {
+    // Whoever may not speak costs next to nothing, and does not make the others wait.
+    if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
+      if (handshakes_ >= kHandshakesATurn) {
+        if (waiting_.size() >= kMostWaiting) {
+          drop(entry, DropReason::kNoBuffer);  // the peer sends again
+          return;
+        }
+        waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
+        return;
+      }
+      ++handshakes_;
+    }
+    reason = entry.state.on_handshake(at, from, datagram, {dtls_budget_, out, now, *own_});
+  } catch (const std::bad_alloc&) {
+    drop(entry, DropReason::kNoBuffer);  // the peer sends again (C-12)
+    return;
+  }
+  if (reason != DropReason::kNone) {
+    count_drops(totals_, reason);
+    bump(interface_of(entry).ingress.errors);
+    entry.state.note_refusal(at.component, from, datagram, reason, now);
+  }
+  witness(entry, at.component, from, datagram, datagram.size(), false, reason, now);
+  if (reason == DropReason::kNone) drive(entry, now);
+  pass_events(entry, now);
+}
+
+void Worker::run_handshakes(Instant now) noexcept {
+  while (!waiting_.empty() && handshakes_ < kHandshakesATurn) {
+    const Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (TransportEntry* entry = table_.find(next.id))
+      on_handshake(*entry, next.at, next.from, next.datagram, now);
+  }
+}
+
+void Worker::drive(TransportEntry& entry, Instant now) noexcept {
+  constexpr Duration kAgain = 100ms;
+  constexpr Duration kLeast = 1ms;
+  FromEntry out(*io_, entry);
+  std::optional<Instant> due;
+  try {
+    entry.state.drive({dtls_budget_, out, now, *own_});
+    due = entry.state.due(now);
+    pass_events(entry, now);
+  } catch (const std::bad_alloc&) {
+    due = now + kAgain;  // there may be memory then (C-12)
+  }
+  // One turn is waited for at a time; an earlier one comes before it. None is at once: `play` goes on until
+  // there is none left.
+  if (due) due = std::max(*due, now + kLeast);
+  if (!due || (entry.due != Instant{} && entry.due <= *due)) return;
+  entry.due = *due;
+  turns_.push({*due, entry.state.id(), 0});
+}
+
+void Worker::end_prompt(TransportEntry& entry) noexcept {
+  entry.output->player.reset();
+  tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+  if (offloader_) offloader_->reconsider(entry);
+}
+
+void Worker::play(Instant now) noexcept {
+  while (!turns_.empty() && turns_.top().at <= now) {
+    const Turn turn = turns_.top();
+    turns_.pop();
+    TransportEntry* entry = table_.find(turn.id);
+    if (turn.number == 0) {
+      if (entry == nullptr || entry->due != turn.at) continue;  // an earlier one took its place
+      entry->due = {};
+      drive(*entry, now);
+      continue;
+    }
+    if (entry == nullptr || !entry->hears_prompt() || entry->output->player->number != turn.number) continue;
+    play_next(*entry, now);
+    if (entry->hears_prompt()) turns_.push({entry->output->player->next, turn.id, turn.number});
+  }
+  flush();
+}
+
+void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
+  constexpr Duration kLatest = 200ms;  // behind: what was missed is not sent all at once
+  OutputStage& output = *entry.output;
+  Player& player = *output.player;
+  const Prompt& prompt = *player.prompt;
+  player.next = now - player.next > kLatest ? now + prompt.packet_time : player.next + prompt.packet_time;
+  const auto hop = entry.state.next_hop(Component::kRtp, now);
+  if (hop.reason != DropReason::kNone) return;  // it waits for the party's address
+  PacketBuffer packet = io_->allocate();
+  if (!packet) {
+    drop(entry, DropReason::kNoBuffer);
+    return;
+  }
+  OwnStream& stream = *output.own_stream;
+  std::uint32_t units = prompt.units;
+  if (player.is_first && stream.last != Instant{}) {
+    units = static_cast<std::uint32_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - stream.last).count() * kFrameClockPerMs);
+  }
+  const TimelinePosition at = stream.timeline.generate(units, player.is_first);
+  stream.last = now;
+  player.is_first = false;
+  packet.set_data_size(kRtpFixedHeaderSize + prompt.packet_octets);
+  write_rtp_header(packet.data(), prompt.type, at.marker, at.sequence, at.timestamp, at.ssrc);
+  std::copy_n(prompt.payloads.begin() + static_cast<std::ptrdiff_t>(player.position), prompt.packet_octets,
+              packet.data().begin() + kRtpFixedHeaderSize);
+  bump(totals_.played_packets);
+  ++output.played;
+  queue_send(entry, hop, false, entry.state.plan().sources.front().media, std::move(packet), nullptr, now);
+  player.position += prompt.packet_octets;
+  if (player.position < prompt.payloads.size()) return;
+  player.position = 0;
+  if (player.rounds == Prompt::kForEver || --player.rounds > 0) return;
+  end_prompt(entry);
+}
+
+}  // namespace ferry
