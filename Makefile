@@ -20,12 +20,12 @@ run: build        ## start the daemon on loopback and place a demonstration call
 test:             ## build, then every test that this machine can run
 	@tools/setup.sh build test
 	@$(MAKE) --no-print-directory build
-	@ctest --test-dir $(BUILD) --output-on-failure $(CTEST_ARGS)
+	@ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure $(CTEST_ARGS)
 
 asan:             ## unit tests and, for seconds, every fuzz target with address and undefined-behaviour sanitizers
 	@tools/setup.sh build fuzz
 	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) --target unit_tests fuzz_targets
-	@ctest --test-dir build/asan -L unit --output-on-failure
+	@ctest --test-dir build/asan --parallel $(JOBS) -L unit --output-on-failure
 	@tests/fuzz/run.sh build/asan/bin $(or $(SECONDS),20)
 
 bench: build      ## set-up rate, forwarding rate, CPU, latency and memory beside rtpengine

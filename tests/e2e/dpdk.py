@@ -290,7 +290,7 @@ def restart(network, build, driver):
         check(process.poll() is None, f"{driver}: start {number + 1} {options or ''}" + ("" if process.poll() is None else network.log(log)[-3000:]))
         got = run(*inside("alice", "ping", "-c", "2", "-i", "0.3", "-W", "2", "192.0.2.1"), check=False)
         check("2 received" in got.stdout, f"{driver}: the host is reached through it")
-        os.kill(int(run("pgrep", "-o", "-f", "listen-ng=127.0.0.1:2224").stdout), ending)
+        process.send_signal(ending)
         process.wait(5)
 
 

@@ -442,7 +442,7 @@ def privileges(network, build):
         wait_for(lambda: "is ready" in network.log(log), 5, "the relay")
         lines = [line for line in network.log(log).splitlines() if "offload" in line]
         check(len(lines) == 1 and wanted in lines[0], f"{what}: {lines}")
-        daemon = int(run("pgrep", "-o", "-f", "listen-ng=127.0.0.1:2224").stdout)
+        daemon = process.pid  # whatever comes before it becomes it
         facts = status(daemon)
         files, bind = sum(1 << bit for bit in (0, 1, 3)), 1 << 10  # CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER; CAP_NET_BIND_SERVICE
         check(facts["NoNewPrivs"] == "1" and facts["Uid"].split() == [uid] * 4 and int(facts["CapPrm"], 16) & ~bind == (files if uid == "0" else 0),

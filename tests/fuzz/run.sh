@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for a time, seeded from the recorded dialogues: run.sh FOLDER SECONDS
+# Runs every fuzz target for a time, one on each core, seeded from the recorded dialogues: run.sh FOLDER SECONDS
 set -eu
 bin=$1
 seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/bencode" "$work/json_envelope" "$work/sdp" "$work/rtp_rtcp" "$work/srtp" "$work/audio" "$work/rtpp" "$work/operator" "$work/frames" "$work/dtls" "$work/stun"
+targets=(bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator frames dtls stun)
+mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
   /metrics /health/ready "/api/v1/calls?sort=loss&limit=3" "/api/v1/explain/c?packets=true" /api/v1/stats \
@@ -55,9 +56,18 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             ip = ip[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
             open(f"{sys.argv[2]}/frames/{n}x", "wb").write(b"\2" * 12 + (b"\x81\0\0\7" if n % 2 else b"") + b"\x08\0" + ip + udp)
 PY
-for target in bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator frames dtls stun; do
-  echo "fuzz_$target: $(ls "$work/$target" | wc -l) seeds, $seconds s"
-  "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
-    -artifact_prefix="$work/" "$work/$target" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; cp "$work"/crash-* . 2>/dev/null || true; exit 1; }
-  grep -E 'DONE|Done' "$work/log" | tail -n 1
-done
+fuzz() {
+  local target=$1 log="$work/$1.log"
+  if "$bin/fuzz_$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=20000 -print_final_stats=0 \
+    -artifact_prefix="$work/$target-" "$work/$target" >"$log" 2>&1; then
+    echo "fuzz_$target: $(grep -E 'DONE|Done' "$log" | tail -n 1)"
+    return
+  fi
+  { echo "fuzz_$target FAILED"; tail -n 40 "$log"; } >&2
+  cp "$work/$target"-crash-* "$work/$target"-timeout-* "$work/$target"-oom-* . 2>/dev/null || true
+  return 255  # the others need not begin
+}
+export -f fuzz
+export bin seconds work
+echo "$seconds s each, seeded:$(for target in "${targets[@]}"; do echo -n " $target $(ls "$work/$target" | wc -l)"; done)"
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I '{}' bash -euc 'fuzz {}'
