@@ -5,7 +5,9 @@
 #include "relay/base/random.hpp"
 #include "tests/support/recordings.hpp"
 
+#include <functional>
 #include <mutex>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -145,6 +147,33 @@ class RecordingTest : public testing::Test {
       arrive(b_, b_.packet());
       time_.advance(20ms);
     }
+  }
+  /// Another process records two seconds, and ends as it is when `seen` of its audio file becomes true. It
+  /// looks every `pause`, in which 5 ms pass for the recorder.
+  void be_cut_off(Duration pause, const std::function<bool(const fs::path&)>& seen) {
+    const pid_t child = fork();
+    if (child == 0) {
+      begin("cut off");
+      for (int i = 0; i < 100; ++i) {
+        arrive(a_, a_.packet());
+        time_.advance(20ms);
+      }
+      const auto limit = std::chrono::steady_clock::now() + 10s;
+      while (std::chrono::steady_clock::now() < limit) {
+        if (pause > 0ms) {
+          std::this_thread::sleep_for(pause);
+          time_.advance(5ms);
+        }
+        for (const auto& entry : fs::recursive_directory_iterator(settings_.directory)) {
+          if (entry.path().extension() == ".wav" && seen(entry.path())) _exit(0);
+        }
+      }
+      _exit(1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_EQ(WEXITSTATUS(status), 0);
+    random_hex(64);  // the child had the same random numbers before it
   }
   json end(std::string_view reason = "test") {
     recording_->end(reason);
@@ -496,28 +525,9 @@ TEST_F(RecordingTest, C08_ADiskThatIsGoneCostsRecordingOnly) {
 }
 
 TEST_F(RecordingTest, AnInterruptedRecordingIsFinishedByTheNextProcess) {
-  const pid_t child = fork();
-  if (child == 0) {
-    begin("cut off");
-    for (int i = 0; i < 100; ++i) {
-      arrive(a_, a_.packet());
-      time_.advance(20ms);
-    }
-    // Everything up to a second ago is on the disk once the writer has looked at the clock again.
-    for (int tries = 0; tries < 400; ++tries) {
-      usleep(10'000);
-      time_.advance(5ms);
-      for (const auto& entry : fs::recursive_directory_iterator(settings_.directory)) {
-        if (entry.path().extension() == ".wav" && test::read_sound(entry.path()).seconds() > 1.2) _exit(0);
-      }
-    }
-    _exit(1);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
-  ASSERT_EQ(WEXITSTATUS(status), 0);
+  // Everything up to a second ago is on the disk once the writer has looked at the clock again.
+  be_cut_off(10ms, [](const fs::path& audio) { return test::read_sound(audio).seconds() > 1.2; });
   EXPECT_TRUE(test::manifests(settings_.directory).empty());
-  random_hex(64);  // the child had the same random numbers before it
   start();
   recorder_->settle();
   const auto all = test::manifests(settings_.directory);
@@ -532,23 +542,7 @@ TEST_F(RecordingTest, AnInterruptedRecordingIsFinishedByTheNextProcess) {
 TEST_F(RecordingTest, WhatIsOnTheDiskIsFoundHoweverSoonTheProcessEnds) {
   for (int round = 0; round < 20; ++round) {
     settings_.directory = home_.path(fmt::format("rec-{}", round));
-    const pid_t child = fork();
-    if (child == 0) {
-      begin("cut off");
-      for (int i = 0; i < 100; ++i) {
-        arrive(a_, a_.packet());
-        time_.advance(20ms);
-      }
-      for (std::uint64_t tries = 0; tries < 10'000'000; ++tries) {
-        for (const auto& entry : fs::recursive_directory_iterator(settings_.directory))
-          if (entry.path().extension() == ".wav" && entry.file_size() > 1000) _exit(0);
-      }
-      _exit(1);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    ASSERT_EQ(WEXITSTATUS(status), 0);
-    random_hex(64);  // the child had the same random numbers before it
+    be_cut_off(0ms, [](const fs::path& audio) { return fs::file_size(audio) > 1000; });
     start();
     recorder_->settle();
     const auto all = test::manifests(settings_.directory);
