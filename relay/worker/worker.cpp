@@ -6,7 +6,6 @@
 #include "relay/worker/fetch_ahead.hpp"
 
 #include <algorithm>
-#include <new>
 
 #include <unistd.h>
 

@@ -259,7 +259,7 @@ TEST_P(SrtpTest, SRT4_ReplaysAreFoundUnderAnySchedule) {
   }
 }
 
-TEST_P(SrtpTest, SRT9_NoIndexIsUsedTwiceAlsoAfterARestore) {
+TEST_P(SrtpTest, SRT9_NoIndexThatTheExportKnewIsUsedAgain) {
   const SrtpMasterKey key = random_key(random_, suite());
   SrtpReceiver receives(cipher(key));
   std::set<Packet> seen;  // equal plain packets become equal bytes only under an equal index
@@ -283,7 +283,8 @@ TEST_P(SrtpTest, SRT9_NoIndexIsUsedTwiceAlsoAfterARestore) {
     sender = std::make_unique<SrtpSender>(cipher(key));
     sender->restore(exported);
     Packet late = test::rtp('A', kSsrc, static_cast<std::uint16_t>(sequence - 50));
-    EXPECT_EQ(seal(*sender, late), SrtpResult::kReplayed) << "it may have gone before";
+    EXPECT_EQ(seal(*sender, late), SrtpResult::kReplayed)
+        << "the export knew it; of what went later an RTP sender knows nothing";
   }
 }
 

@@ -160,7 +160,9 @@ class SrtpSender {
   [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
 
   [[nodiscard]] State state() const { return {streams_, next_rtcp_}; }
-  /// Goes on behind everything that may have been sent since `state` was taken.
+  /// Sends nothing again that `state` knows. SRTCP goes on behind what may have been sent since; the index of
+  /// RTP is its source's, so packets that left after `state` was taken are not known: it has to be the last
+  /// one.
   void restore(const State& state);
 
  private:
