@@ -265,6 +265,10 @@ struct Leg {
   [[nodiscard]] std::string_view dtmf_trigger() const {
     return extras ? std::string_view(extras->dtmf_trigger) : std::string_view();
   }
+  /// Of a tag it is called by: those that shared the branch, in the order in which they came.
+  [[nodiscard]] std::uint32_t number_of(std::string_view name) const {
+    return static_cast<std::uint32_t>(std::find(aliases.begin(), aliases.end(), name) - aliases.begin());
+  }
   [[nodiscard]] bool is_called(std::string_view name) const {
     return !name.empty() && (tag == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end());
   }

@@ -195,8 +195,6 @@ json transport_json(const TransportSnapshot& s, Instant now) {
     sources.push_back(std::move(one));
   }
   j["sources"] = std::move(sources);
-  j["srtp"] = srtp_json(s.srtp);
-  j["srtp_rtcp"] = srtp_json(s.srtp_rtcp);
   j["handshakes"] = handshakes_json(s.dtls);
   j["pairs"] = pairs_json(s.ice);
   return j;
@@ -224,8 +222,6 @@ TransportSnapshot transport_from(const json& j, Instant now) {
     for (const json& q : one.at("quality")) source.quality.push_back(quality_from(q, now));
     for (const json& c : one.at("egress")) source.egress.push_back(counters_from(c, now));
   }
-  s.srtp = srtp_from(j.at("srtp"));
-  s.srtp_rtcp = srtp_from(j.at("srtp_rtcp"));
   s.dtls = handshakes_from(j.at("handshakes"));
   s.ice = pairs_from(j.at("pairs"));
   return s;
@@ -401,8 +397,13 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
   Call* call = find(call_id);
   if (call == nullptr) return nullptr;
   std::map<std::pair<MediaId, std::size_t>, TransportSnapshot> snapshots;
+  std::map<const SrtpContexts*, SrtpContexts::State> contexts;  // branches of one offer share them
   for (auto& leg : call->legs) {
     for (auto& media : leg->medias) {
+      if (media->keys && media->keys->contexts && !contexts.contains(media->keys->contexts.get())) {
+        const auto& read = media->keys->contexts;
+        plane_.post(call->worker, ReadContexts{read, &contexts[read.get()]}, true);
+      }
       for (std::size_t i = 0; i < media->ports.size(); ++i) {
         plane_.post(call->worker, ReadTransport{media->ports[i].transport, &snapshots[{media->id, i}]}, true);
       }
@@ -415,6 +416,8 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
     json medias = json::array();
     for (const auto& media : leg->medias) {
       json m = media_json(*media);
+      const auto shared = media->keys ? contexts.find(media->keys->contexts.get()) : contexts.end();
+      m["contexts"] = shared == contexts.end() ? json() : json(std::distance(contexts.begin(), shared));
       json ports = json::array();
       for (std::size_t i = 0; i < media->ports.size(); ++i) {
         const PortSet& p = media->ports[i];
@@ -459,6 +462,8 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
                     {"delete_at", optional_age(leg->delete_at, now)},
                     {"medias", std::move(medias)}});
   }
+  json all_contexts = json::array();
+  for (const auto& [unused, state] : contexts) all_contexts.push_back(contexts_json(state));
   return {{"version", kCallVersion},
           {"call_id", call->id},
           {"created_us",
@@ -479,6 +484,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
           {"delete_at", optional_age(call->delete_at, now)},
           {"not_in_force", call->not_in_force},
+          {"contexts", std::move(all_contexts)},
           {"legs", std::move(legs)}};
 }
 
@@ -523,6 +529,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->delete_at = optional_from_age(record.at("delete_at"), now);
     call->not_in_force = record.at("not_in_force").get<std::vector<std::string>>();
     std::map<std::uint32_t, Media*> by_id;
+    std::vector<std::shared_ptr<SrtpContexts>> contexts(record.at("contexts").size());
     if (const json classic = record.value("classic", json()); !classic.is_null())
       ClassicSessions(*this).restore(*call, classic, now);
     for (const json& l : record.at("legs")) {
@@ -555,6 +562,17 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         media.call = call;
         media.leg = &placed;
         read_media(media, m, config_.dtls);
+        if (media.keys && !m.at("contexts").is_null()) {
+          // No worker knows them yet. What happened after the export is not in the record.
+          auto& shared = contexts.at(m.at("contexts").get<std::size_t>());
+          if (!shared) {
+            shared = std::make_shared<SrtpContexts>();
+            if (config_.srtp.backend)
+              shared->restore(contexts_from(record.at("contexts").at(m.at("contexts").get<std::size_t>())),
+                              StateAge::kEarlier, *config_.srtp.backend, replay_window(media.is_video));
+          }
+          media.keys->contexts = shared;
+        }
         by_id[media.id.value] = &media;
         next_media_ = std::max(next_media_, media.id.value + 1);
         media.interface = interfaces_.find(m.at("interface").get<std::string>());

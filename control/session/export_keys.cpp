@@ -60,7 +60,8 @@ json streams_json(const std::vector<SrtpStream>& streams) {
     j.push_back({{"ssrc", stream.ssrc.value},
                  {"rtp", window_json(stream.rtp)},
                  {"rtcp", window_json(stream.rtcp)},
-                 {"relayed", stream.is_relayed}});
+                 {"relayed", stream.is_relayed},
+                 {"first", stream.first}});
   }
   return j;
 }
@@ -68,7 +69,7 @@ std::vector<SrtpStream> streams_from(const json& j) {
   std::vector<SrtpStream> streams;
   for (const json& each : j) {
     streams.push_back({Ssrc{each.at("ssrc")}, window_from(each.at("rtp")), window_from(each.at("rtcp")),
-                       each.at("relayed")});
+                       each.at("relayed"), each.at("first")});
   }
   return streams;
 }
@@ -82,6 +83,7 @@ json keys_json(const MediaKeys* keys) {
           {"in", line_json(keys->in)},
           {"out", line_json(keys->out)},
           {"relayed", keys->out_is_relayed},
+          {"answerer", keys->answerer},
           {"sections", {keys->merged, keys->doubled, keys->paired}},
           {"opportunistic", {keys->offered_by_peer, keys->offered_to_peer, keys->accept}}};
 }
@@ -94,6 +96,7 @@ std::unique_ptr<MediaKeys> keys_from(const json& j) {
   keys->in = line_from(j.at("in"));
   keys->out = line_from(j.at("out"));
   keys->out_is_relayed = j.at("relayed");
+  keys->answerer = j.at("answerer");
   const json& sections = j.at("sections");
   keys->merged = sections.at(0);
   keys->doubled = sections.at(1);
@@ -135,7 +138,7 @@ json master_json(const SrtpMasterKey& key) {
   std::vector<std::byte> octets;
   for (const Bytes part : {key.key.get(), key.salt.get()})
     octets.insert(octets.end(), part.begin(), part.end());
-  sdp::CryptoLine line{1, &row_of(key.suite), SecretBytes<46>(octets), {}, {}};
+  sdp::CryptoLine line{1, &row_of(key.suite), SecretBytes<46>(octets), key.mki, {}};
   explicit_bzero(octets.data(), octets.size());
   return sdp::write_crypto(line, {.pad = true, .lifetime = false});
 }
@@ -147,6 +150,7 @@ SrtpMasterKey master_from(const json& j) {
   key.suite = line->suite->suite;
   key.key = SecretBytes<32>(octets.first(line->suite->key));
   key.salt = SecretBytes<14>(octets.subspan(line->suite->key));
+  key.mki = line->mki;
   return key;
 }
 
@@ -267,21 +271,30 @@ std::optional<TransportSnapshot::Dtls> handshakes_from(const json& j) {
   return dtls;
 }
 
-json srtp_json(const std::optional<TransportSnapshot::Srtp>& srtp) {
-  if (!srtp) return nullptr;
+json contexts_json(const SrtpContexts::State& state) {
   json received = json::array();
-  for (const auto& state : srtp->received) received.push_back(streams_json(state.streams));
-  return {{"received", std::move(received)},
-          {"sent", streams_json(srtp->sent.streams)},
-          {"next_rtcp", srtp->sent.next_rtcp}};
+  for (const auto& each : state.received)
+    received.push_back({{"key", master_json(each.key)}, {"streams", streams_json(each.state.streams)}});
+  json sent = json::array();
+  for (const auto& each : state.sent) {
+    sent.push_back({{"key", master_json(each.key)},
+                    {"party", {each.party.media, each.party.number}},
+                    {"streams", streams_json(each.state.streams)},
+                    {"rtcp", {each.state.next_rtcp, each.state.rtcp_end}}});
+  }
+  return {{"received", std::move(received)}, {"sent", std::move(sent)}};
 }
 
-std::optional<TransportSnapshot::Srtp> srtp_from(const json& j) {
-  if (j.is_null()) return std::nullopt;
-  TransportSnapshot::Srtp srtp;
-  for (const json& each : j.at("received")) srtp.received.push_back({streams_from(each)});
-  srtp.sent = {streams_from(j.at("sent")), j.at("next_rtcp")};
-  return srtp;
+SrtpContexts::State contexts_from(const json& j) {
+  SrtpContexts::State state;
+  for (const json& each : j.at("received"))
+    state.received.push_back({master_from(each.at("key")), {streams_from(each.at("streams"))}});
+  for (const json& each : j.at("sent")) {
+    state.sent.push_back({master_from(each.at("key")),
+                          {each.at("party").at(0), each.at("party").at(1)},
+                          {streams_from(each.at("streams")), each.at("rtcp").at(0), each.at("rtcp").at(1)}});
+  }
+  return state;
 }
 
 }  // namespace ferry

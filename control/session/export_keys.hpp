@@ -31,8 +31,8 @@ std::optional<TransportSnapshot::Ice> pairs_from(const nlohmann::json& j);
 nlohmann::json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls);
 std::optional<TransportSnapshot::Dtls> handshakes_from(const nlohmann::json& j);
 
-/// Indices and replay lists.
-nlohmann::json srtp_json(const std::optional<TransportSnapshot::Srtp>& srtp);
-std::optional<TransportSnapshot::Srtp> srtp_from(const nlohmann::json& j);
+/// Keys with their indices and replay lists.
+nlohmann::json contexts_json(const SrtpContexts::State& state);
+SrtpContexts::State contexts_from(const nlohmann::json& j);
 
 }  // namespace ferry

@@ -719,7 +719,10 @@ bool SessionManager::move_call(std::string_view call_id, std::size_t worker) {
     plane_.set_owner(worker, each.ports->transport, media);
     each.ports->plan = make_plan(*call, *media, *each.ports);
     each.entry->state.set_plan(each.ports->plan, plane_.worker(worker).now());
-    plane_.post(worker, AdoptTransport{each.ports->transport, std::move(each.entry)}, true);
+  }
+  // Transports share what their keys have received and sent, so none runs before all are ready.
+  for (Moving& each : moving) {
+    if (each.entry) plane_.post(worker, AdoptTransport{each.ports->transport, std::move(each.entry)}, true);
   }
   Recordings(*this).follow(*call);
   plane_.fence();

@@ -367,6 +367,8 @@ class SessionManager {
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;
   Snapshots read_snapshots(Call& call);
+  /// Null: it has no keys.
+  std::shared_ptr<SrtpContexts> copy_of_contexts(const Call& call, const TransportPlan& plan);
   /// What an explanation needs to know; borrows from `snapshots`.
   [[nodiscard]] CallEvidence evidence_of(const Call& call, const Snapshots& snapshots,
                                          const Clock& clock) const;

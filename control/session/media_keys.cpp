@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 
 #include <string.h>
 
@@ -109,6 +110,7 @@ std::vector<CryptoLine> usable_crypto(const sdp::MediaSection& section) {
 
 void offer_keys(MediaKeys& receiver, const std::vector<CryptoLine>& offerer, const sdp::SdesPolicy& policy,
                 sdp::SdesOfferRules rules) {
+  if (!receiver.contexts) receiver.contexts = std::make_shared<SrtpContexts>();
   const std::vector<CryptoLine> before = std::move(receiver.shown);
   receiver.shown = sdp::sdes_offer(offerer, policy, rules, [&](const SrtpSuiteRow& suite) {
     const auto known = std::ranges::find_if(
@@ -137,18 +139,21 @@ Result<void, RequestError> check_answer(const sdp::MediaSection& answer, bool of
   return {};
 }
 
-bool take_answer(MediaKeys& answerer, const sdp::MediaSection& answer) {
-  answerer.theirs = usable_crypto(answer);
+bool take_answer(MediaKeys& keys, const sdp::MediaSection& answer, std::uint32_t answerer) {
+  keys.theirs = usable_crypto(answer);
   CryptoLine own;
-  const bool may_take = answer.protocol.secure || answerer.offered_to_peer;
-  const CryptoLine* taken = may_take ? taken_line(answerer, answerer.theirs, own) : nullptr;
+  const bool may_take = answer.protocol.secure || keys.offered_to_peer;
+  const CryptoLine* taken = may_take ? taken_line(keys, keys.theirs, own) : nullptr;
   if (taken == nullptr) {
-    forget_agreement(answerer);
+    forget_agreement(keys);
     return false;
   }
+  // Who sends with the same key under another tag is the same.
+  const bool is_same = keys.in && keys.in->key_and_salt == own.key_and_salt;
+  if (!is_same && std::exchange(keys.answerer, answerer) != answerer) keys.plan.reset();
   // Whether the offerer will use the line too, so that its packets can go through, its answer decides.
-  const bool as_before = answerer.out && *answerer.out == *taken && answerer.out_is_relayed;
-  set_agreement(answerer, own, *taken, as_before);
+  const bool as_before = keys.out && *keys.out == *taken && keys.out_is_relayed;
+  set_agreement(keys, own, *taken, as_before);
   return true;
 }
 
@@ -183,11 +188,15 @@ void forget_agreement(MediaKeys& keys) {
   keys.out_is_relayed = false;
 }
 
-std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& config, std::uint16_t window) {
+std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& config, MediaId media,
+                                          bool is_video) {
   if (keys.plan) return keys.plan;
   auto plan = std::make_shared<SrtpPlan>();
   plan->backend = config.backend;
-  plan->window = window;
+  plan->window = replay_window(is_video);
+  plan->party = {media.value, keys.answerer};
+  if (!keys.contexts) keys.contexts = std::make_shared<SrtpContexts>();
+  plan->contexts = keys.contexts;
   keys.plan = plan;
   if (!config.backend) return plan;
   if (keys.in) plan->receive.push_back(master_key(*keys.in));

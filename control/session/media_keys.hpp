@@ -40,6 +40,8 @@ struct MediaKeys {
   std::optional<sdp::CryptoLine> out;
   /// `out` has the key of the party on the other side: its packets go through as they are.
   bool out_is_relayed = false;
+  /// Which of those that share the branch answered: they were offered the same keys.
+  std::uint32_t answerer = 0;
   // On a plain profile (RFC 8643).
   bool offered_by_peer = false;
   bool offered_to_peer = false;
@@ -52,6 +54,9 @@ struct MediaKeys {
   bool paired = false;
   /// Of the above; null after a change.
   std::shared_ptr<const SrtpPlan> plan;
+  /// What the keys of this media have received and sent, those of DTLS too. Branches of one offer share it.
+  /// Only their worker looks inside.
+  std::shared_ptr<SrtpContexts> contexts;
 };
 
 /// Lines that we could agree to, in order, a bounded number, with those for compatibility only: parsed, and
@@ -68,17 +73,22 @@ void offer_keys(MediaKeys& receiver, const std::vector<sdp::CryptoLine>& offerer
 Result<void, RequestError> check_answer(const sdp::MediaSection& answer, bool offered_secure,
                                         const MediaKeys* offered, const SrtpConfig& config);
 
-/// Agrees to the line of `shown` that the answer takes. False if it takes none: nothing is agreed then.
-bool take_answer(MediaKeys& answerer, const sdp::MediaSection& answer);
+/// Agrees to the line of `shown` that the answer takes. `answerer`: which of those that share the branch it
+/// is. False if it takes none: nothing is agreed then.
+bool take_answer(MediaKeys& keys, const sdp::MediaSection& answer, std::uint32_t answerer);
 
 /// Chooses among the offerer's lines; `answerer` (null: plain) may already use one of them, whose keys then
 /// go through. The line to print is `out` afterwards, if there is any.
 void answer_offerer(MediaKeys& offerer, MediaKeys* answerer, const Sdes& wishes);
 
+/// Packets in a replay list (SRT-4).
+constexpr std::uint16_t replay_window(bool is_video) { return is_video ? 1024 : 128; }
+
 /// Nothing is agreed any more.
 void forget_agreement(MediaKeys& keys);
 
-/// What the worker is told: always a plan, with no keys while nothing is agreed (SRT-11). `window` by SRT-4.
-std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& config, std::uint16_t window);
+/// What the worker is told about `media`: always a plan, with no keys while nothing is agreed (SRT-11).
+std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& config, MediaId media,
+                                          bool is_video);
 
 }  // namespace ferry

@@ -171,9 +171,10 @@ void OfferAnswer::answer_crypto(Match& match) {
       MediaKeys& keys = sender.made_keys();
       if (offered != nullptr && offered != &keys) {
         keys.shown = offered->shown;
+        keys.contexts = offered->contexts;
         keys.offered_to_peer = offered->offered_to_peer;
       }
-      if (take_answer(keys, section)) partner = &keys;
+      if (take_answer(keys, section, sender_->number_of(*request_.to_tag))) partner = &keys;
     }
   }
   if (!receiver.keys) return;

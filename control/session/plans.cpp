@@ -121,7 +121,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
   if (media.is_encrypted()) {
-    plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.is_video ? 1024 : 128);
+    plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.id, media.is_video);
     if (media.dtls) plan->dtls = dtls_plan(*media.dtls, media.answered, config_.dtls);
   }
 

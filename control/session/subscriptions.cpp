@@ -239,7 +239,7 @@ void Subscriptions::take_crypto(Media& media, const sdp::MediaSection& answer) {
     forget_agreement(media.made_keys());
   } else {
     if (media.dtls) forget_dtls(*media.dtls);
-    if (media.keys || answer.protocol.secure) take_answer(media.made_keys(), answer);
+    if (media.keys || answer.protocol.secure) take_answer(media.made_keys(), answer, 0);
   }
   media.settle_encryption();
 }

@@ -22,14 +22,31 @@ std::vector<std::byte> datagram_of(const WherePacket& packet) {
 }
 
 /// A transport that is in nobody's way.
-std::unique_ptr<Transport> copy_of(const PortSet& ports, const TransportSnapshot& snapshot, Instant now) {
-  auto copy =
-      std::make_unique<Transport>(ports.transport, ports.plan, std::make_shared<TransportActivity>(), now);
-  copy->restore(snapshot);
+std::unique_ptr<Transport> copy_of(const PortSet& ports, const TransportSnapshot& snapshot,
+                                   std::shared_ptr<SrtpContexts> contexts, Instant now) {
+  auto plan = std::make_shared<TransportPlan>(*ports.plan);
+  if (plan->srtp) {
+    auto keys = std::make_shared<SrtpPlan>(*plan->srtp);
+    keys->contexts = std::move(contexts);
+    plan->srtp = std::move(keys);
+  }
+  auto copy = std::make_unique<Transport>(ports.transport, std::move(plan),
+                                          std::make_shared<TransportActivity>(), now);
+  copy->restore(snapshot, now);
   return copy;
 }
 
 }  // namespace
+
+std::shared_ptr<SrtpContexts> SessionManager::copy_of_contexts(const Call& call, const TransportPlan& plan) {
+  if (!plan.srtp || !plan.srtp->contexts || !plan.srtp->backend) return nullptr;
+  SrtpContexts::State state;
+  plane_.post(call.worker, ReadContexts{plan.srtp->contexts, &state}, true);
+  plane_.fence();
+  auto copy = std::make_shared<SrtpContexts>();
+  copy->restore(state, StateAge::kLatest, *plan.srtp->backend, plan.srtp->window);
+  return copy;
+}
 
 json SessionManager::where(std::string_view call_id, const WherePacket& packet, const Clock& clock) {
   Call* call = find(call_id);
@@ -55,7 +72,7 @@ json SessionManager::where(std::string_view call_id, const WherePacket& packet, 
                   {"latch", to_string(snapshot->latch[is_rtcp_port ? 1 : 0].state)}};
         const auto component = is_rtcp_port ? Component::kRtcp : Component::kRtp;
         auto datagram = datagram_of(packet);
-        const auto transport = copy_of(ports, *snapshot, clock.now);
+        const auto transport = copy_of(ports, *snapshot, copy_of_contexts(*call, *ports.plan), clock.now);
         const auto drop = [&](DropReason reason) {
           j["verdict"] = "drop";
           j["reason"] = to_string(reason);
@@ -96,7 +113,7 @@ json SessionManager::where(std::string_view call_id, const WherePacket& packet, 
                 const TransportSnapshot* state = snapshot_of(*receiver, out);
                 if (refused == DropReason::kNone && state != nullptr) {
                   const auto hop =
-                      copy_of(out, *state, clock.now)
+                      copy_of(out, *state, nullptr, clock.now)
                           ->next_hop(verdict.is_rtcp ? Component::kRtcp : Component::kRtp, clock.now);
                   refused = hop.reason;
                   if (hop.to.is_set()) s["to"] = hop.to.to_string();

@@ -61,6 +61,11 @@ struct ReadTransport {
   TransportId id;
   TransportSnapshot* into = nullptr;
 };
+/// What the keys of a media have received and sent, with the keys.
+struct ReadContexts {
+  std::shared_ptr<const SrtpContexts> contexts;
+  SrtpContexts::State* into = nullptr;
+};
 /// Statistics alone: cheaper than `ReadTransport`.
 struct ReadFigures {
   TransportId id;
@@ -107,8 +112,8 @@ struct StopPrompt {
   TransportId id;
 };
 using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport,
-                                   ReadTransport, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport,
-                                   AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
+                                   ReadTransport, ReadContexts, ReadFigures, ReadFlight, ExtractTransport,
+                                   AdoptTransport, AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
 
 /// What a worker tells control.
 struct WorkerEvent {
@@ -179,6 +184,7 @@ class Worker {
   void execute(AddPorts& command);
   void execute(RemoveTransport& command);
   void execute(ReadTransport& command);
+  static void execute(ReadContexts& command);
   void execute(ReadFigures& command);
   void execute(ReadFlight& command);
   void execute(ExtractTransport& command);

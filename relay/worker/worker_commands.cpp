@@ -60,7 +60,7 @@ void Worker::execute(InstallTransport& command) {
                                                 std::move(command.activity), io_->now(), command.barred);
   entry->ports = command.ports;
   entry->more_ports = std::move(command.more_ports);
-  if (command.snapshot) entry->state.restore(*command.snapshot);
+  if (command.snapshot) entry->state.restore(*command.snapshot, io_->now());
   place(command.id, std::move(entry));
 }
 
@@ -92,6 +92,8 @@ void Worker::execute(ReadTransport& command) {
   if (offloader_) offloader_->refresh(*entry);
   *command.into = entry->state.snapshot();
 }
+
+void Worker::execute(ReadContexts& command) { *command.into = command.contexts->state(); }
 
 TransportFigures Worker::figures_of(TransportEntry& entry) {
   if (offloader_) offloader_->refresh(entry);

@@ -319,13 +319,18 @@ Row s12(World& world) {
       if (n % 50 == 0) call.deliver(call.b(), call.next(call.b()));
       if (n % 500 == 250) {
         const json record = json::parse(world.manager().export_call(call.id(), world.clock()).dump());
-        for (int more = 0; more < 20; ++more)
-          call.deliver(call.a(), call.next(call.a()));  // after the export
+        std::vector<Packet> unknown;  // to the export
+        for (int more = 0; more < 20; ++more) {
+          unknown.push_back(call.next(call.a()));
+          call.deliver(call.a(), unknown.back());
+          call.deliver(call.a(), sender_report(call.a().ssrc, 1), true);
+        }
         world.manager().terminate(call.id(), world.clock());
         world.manager().flush(world.clock());
         if (!world.manager().restore_call(record, world.clock())) ++row.lost;
-        // What goes on at the source goes on here.
-        call.a().sequence = static_cast<std::uint16_t>(call.a().sequence + 1);
+        // What goes on at the source goes on here; what comes again does not.
+        call.deliver(call.a(), call.next(call.a()));
+        for (const Packet& again : unknown) call.deliver(call.a(), again);
       }
       call.pass(5ms);
       for (; from < world.received().size(); ++from) {

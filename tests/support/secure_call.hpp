@@ -85,7 +85,7 @@ class SecureCall {
   }
   nlohmann::json offer(std::vector<std::string> flags = {}) {
     nlohmann::json request = test::offer(id_, "A", sdp_of(a()));
-    if (answered_) request["to-tag"] = "B";
+    if (answered_) request["to-tag"] = b().tag;
     request["transport-protocol"] = b().suite ? "RTP/SAVP" : "RTP/AVP";
     if (b().suite) request["SDES"] = {"only-" + std::string(row_of(*b().suite).name)};
     request["flags"] = std::move(flags);
@@ -95,9 +95,11 @@ class SecureCall {
     return reply;
   }
   /// B takes the only line it was offered.
-  nlohmann::json answer() {
+  nlohmann::json answer(std::vector<std::string> flags = {}) {
     if (b().suite && !offered_.empty()) b().own.tag = offered_.front().tag;
-    const nlohmann::json reply = world_.ng(test::answer(id_, "A", "B", sdp_of(b())));
+    nlohmann::json request = test::answer(id_, "A", b().tag, sdp_of(b()));
+    request["flags"] = std::move(flags);
+    const nlohmann::json reply = world_.ng(request);
     if (reply["result"] != "ok") return reply;
     answered_ = true;
     a().relay = World::port_of(reply);

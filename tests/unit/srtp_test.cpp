@@ -1,5 +1,6 @@
 // SRTP against libsrtp2, which knows nothing of ours: every suite both ways, random schedules, forgeries.
 
+#include "relay/core/srtp/srtp_contexts.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tests/support/srtp_judge.hpp"
 
@@ -20,8 +21,11 @@ using test::Packet;
 using test::random_key;
 using test::random_octets;
 using test::seal;
+using test::SrtpEnd;
 
 constexpr std::uint32_t kSsrc = 0x12345678;
+constexpr std::string_view kNo192 =
+    "libsrtp2 without OpenSSL's KDF derives AES-192 keys with AES-256, against RFC 6188 section 3";
 
 /// RTP with now and then CSRCs, an extension, padding, or nothing at all behind the header.
 Packet rtp_packet(std::mt19937& random, std::uint16_t sequence, std::uint32_t ssrc = kSsrc) {
@@ -137,9 +141,7 @@ TEST_P(SrtpTest, CounterModeIsThatOfTheRfcsText) {
 }
 
 TEST_P(SrtpTest, AnIndependentEndUnderstandsUsAndWeIt) {
-  if (row_of(suite()).key == 24)
-    GTEST_SKIP()
-        << "libsrtp2 without OpenSSL's KDF derives AES-192 keys with AES-256, against RFC 6188 section 3";
+  if (row_of(suite()).key == 24) GTEST_SKIP() << kNo192;
   for (const std::size_t mki : {0u, 1u, 4u}) {
     const SrtpMasterKey key = random_key(random_, suite(), mki);
     Judge receives(key, true);
@@ -253,38 +255,158 @@ TEST_P(SrtpTest, SRT4_ReplaysAreFoundUnderAnySchedule) {
     }
     EXPECT_EQ(arrived, wire.size());
     SrtpReceiver restored(cipher(key));
-    restored.restore(receiver.state());
+    restored.restore(receiver.state(), StateAge::kEarlier);
     for (Packet packet : wire)
       EXPECT_EQ(open(restored, packet), SrtpResult::kReplayed) << "after a restore too";
   }
 }
 
-TEST_P(SrtpTest, SRT9_NoIndexThatTheExportKnewIsUsedAgain) {
+TEST_P(SrtpTest, SRT9_AfterARestoreFromAnEarlierStateNoIndexIsUsedAgain) {
   const SrtpMasterKey key = random_key(random_, suite());
-  SrtpReceiver receives(cipher(key));
-  std::set<Packet> seen;  // equal plain packets become equal bytes only under an equal index
+  SrtpEnd receives({key, key});  // takes nothing twice
   auto sender = std::make_unique<SrtpSender>(cipher(key));
   const Packet report = rtcp_packet(random_);
+  std::set<Packet> reports;  // equal plain packets become equal bytes only under an equal index
+  const auto next = [&](std::uint32_t sequence, std::uint32_t ssrc) {
+    Packet packet = test::rtp('A', ssrc, static_cast<std::uint16_t>(sequence));
+    EXPECT_EQ(seal(*sender, packet), SrtpResult::kOk) << sequence;
+    EXPECT_FALSE(receives.opened(packet).empty()) << sequence;
+  };
   std::uint32_t sequence = 60'000;
-  SrtpSender::State exported;
-  for (unsigned round = 0; round < 20; ++round) {
-    for (unsigned n = 0; n < 100; ++n, ++sequence) {
-      if (n == 60) exported = sender->state();  // the rest is lost with the process
-      Packet packet = test::rtp('A', kSsrc, static_cast<std::uint16_t>(sequence));
-      Packet same = packet;
-      ASSERT_EQ(seal(*sender, packet), SrtpResult::kOk);
-      EXPECT_EQ(seal(*sender, same), SrtpResult::kReplayed);
-      EXPECT_EQ(open(receives, packet), SrtpResult::kOk) << "round " << round << " packet " << n;
+  for (std::uint32_t round = 0; round < 20; ++round) {
+    SrtpSender::State exported;
+    const std::uint32_t begins_later = kSsrc + 1 + round;  // after the export
+    for (unsigned n = 0; n < 1000; ++n, ++sequence) {
+      if (n == 600) exported = sender->state();  // the rest is lost with the process
+      next(sequence, kSsrc);
+      if (n > 900) next(sequence, begins_later);
+      if (n % 10 != 0) continue;
       Packet sealed = report;
       ASSERT_EQ(seal(*sender, sealed, true), SrtpResult::kOk);
-      EXPECT_TRUE(seen.insert(sealed).second);
-      EXPECT_EQ(open(receives, sealed, true), SrtpResult::kOk);
+      EXPECT_TRUE(reports.insert(sealed).second);
+      EXPECT_FALSE(receives.opened(sealed, true).empty());
     }
     sender = std::make_unique<SrtpSender>(cipher(key));
-    sender->restore(exported);
-    Packet late = test::rtp('A', kSsrc, static_cast<std::uint16_t>(sequence - 50));
-    EXPECT_EQ(seal(*sender, late), SrtpResult::kReplayed)
-        << "the export knew it; of what went later an RTP sender knows nothing";
+    sender->restore(exported, StateAge::kEarlier);
+    for (const std::uint32_t ssrc : {kSsrc, begins_later}) {
+      next(sequence, ssrc);
+      for (std::uint32_t late = 1; late <= 1000; ++late) {
+        Packet packet = test::rtp('A', ssrc, static_cast<std::uint16_t>(sequence - late));
+        ASSERT_EQ(seal(*sender, packet), SrtpResult::kReplayed) << late << " before, round " << round;
+      }
+    }
+    ++sequence;
+  }
+}
+
+TEST_P(SrtpTest, SRT9_AfterARestoreFromTheLatestStateNothingIsLeftOut) {
+  const SrtpMasterKey key = random_key(random_, suite());
+  SrtpSender sender(cipher(key));
+  for (const std::uint16_t sequence : {std::uint16_t{100}, std::uint16_t{102}}) {
+    Packet packet = test::rtp('A', kSsrc, sequence);
+    ASSERT_EQ(seal(sender, packet), SrtpResult::kOk);
+  }
+  SrtpSender restored(cipher(key));
+  restored.restore(sender.state(), StateAge::kLatest);
+  Packet late = test::rtp('A', kSsrc, 101);
+  EXPECT_EQ(seal(restored, late), SrtpResult::kOk);
+  Packet again = test::rtp('A', kSsrc, 102);
+  EXPECT_EQ(seal(restored, again), SrtpResult::kReplayed);
+}
+
+/// Why a restored sender does not skip RTP indices: libsrtp2, which most receivers have, stays deaf.
+TEST_P(SrtpTest, SRT9_AReceiverDoesNotFollowAnIndexThatLeaps) {
+  if (row_of(suite()).key == 24) GTEST_SKIP() << kNo192;
+  const SrtpMasterKey key = random_key(random_, suite());
+  SrtpSender sender(cipher(key));
+  Judge theirs(key, true);
+  SrtpReceiver ours(cipher(key));
+  const auto open_both = [&](std::uint64_t index) {
+    Packet packet = test::rtp('A', kSsrc, static_cast<std::uint16_t>(index));
+    std::size_t size = packet.size();
+    packet.resize(size + sender.overhead());
+    EXPECT_EQ(sender.seal_rtp_as(packet, size, index), SrtpResult::kOk);
+    packet.resize(size);
+    Packet copy = packet;
+    return std::pair(theirs.unprotect(packet) == srtp_err_status_ok, open(ours, copy) == SrtpResult::kOk);
+  };
+  for (std::uint64_t index = 1000; index < 1100; ++index)
+    ASSERT_EQ(open_both(index), std::pair(true, true)) << index;
+  for (std::uint64_t index = 1100; index < 1200; ++index)
+    ASSERT_EQ(open_both(index + SrtpSender::kSkip), std::pair(false, true)) << index << " (SRT-3)";
+}
+
+TEST_P(SrtpTest, SRT4_AfterARestoreFromAnEarlierStateWhatCameBeforeIsRefused) {
+  const SrtpMasterKey key = random_key(random_, suite());
+  SrtpSender sender(cipher(key));
+  SrtpReceiver receiver(cipher(key));
+  std::vector<Packet> wire;
+  SrtpReceiver::State exported;
+  for (unsigned n = 0; n < 200; ++n) {
+    if (n == 100) exported = receiver.state();
+    wire.push_back(rtp_packet(random_, static_cast<std::uint16_t>(65'400 + n)));
+    ASSERT_EQ(seal(sender, wire.back()), SrtpResult::kOk);
+    if (n == 90 || n == 199) continue;  // on the way
+    Packet packet = wire.back();
+    ASSERT_EQ(open(receiver, packet), SrtpResult::kOk);
+  }
+  SrtpReceiver latest(cipher(key));
+  latest.restore(receiver.state(), StateAge::kLatest);
+  SrtpReceiver earlier(cipher(key));
+  earlier.restore(exported, StateAge::kEarlier);
+  Packet packet = wire[199];
+  EXPECT_EQ(open(earlier, packet), SrtpResult::kOk);
+  for (unsigned n = 0; n < 199; ++n) {
+    packet = wire[n];
+    EXPECT_EQ(open(earlier, packet), SrtpResult::kReplayed) << n;
+    packet = wire[n];
+    EXPECT_EQ(open(latest, packet) == SrtpResult::kOk, n == 90) << n;
+  }
+}
+
+TEST_P(SrtpTest, SRT9_PartiesWithOneKeyAreSentNoIndexTwice) {
+  const SrtpMasterKey key = random_key(random_, suite());
+  SrtpContexts contexts;
+  const auto sender_to = [&](std::uint32_t party) {
+    return contexts.sending(key, {party, 0}, *backend_, 128);
+  };
+  const auto first = sender_to(1);
+  std::set<Packet> reports;
+  const Packet report = rtcp_packet(random_);
+  const auto report_from = [&](SrtpSending& sending) {
+    Packet sealed = report;
+    EXPECT_EQ(seal(sending.context, sealed, true), SrtpResult::kOk);
+    EXPECT_TRUE(reports.insert(sealed).second);
+  };
+  // A's sequence wraps while the first one hears it: 65,500 to 65,535, and on to 63.
+  for (unsigned n = 0; n < 100; ++n) {
+    Packet packet = test::rtp('A', kSsrc, static_cast<std::uint16_t>(65'500 + n));
+    ASSERT_EQ(seal(first->context, packet), SrtpResult::kOk);
+    report_from(*first);
+  }
+  const auto second = sender_to(2);
+  ASSERT_NE(first, second);
+  EXPECT_EQ(sender_to(1), first);
+  SrtpEnd hears({key, key});  // from the beginning, so at a roll-over counter of 0
+  for (std::uint32_t sequence = 64; sequence < 65'600; ++sequence) {
+    Packet packet = test::rtp('A', kSsrc, static_cast<std::uint16_t>(sequence));
+    // The first one had 65,500 to 65,599 (of this counter and the next).
+    ASSERT_EQ(seal(second->context, packet), sequence < 65'500 ? SrtpResult::kOk : SrtpResult::kReplayed)
+        << sequence;
+    ASSERT_EQ(!hears.opened(packet).empty(), sequence < 65'500) << sequence;
+    if (sequence < 164) report_from(*second);
+  }
+  Packet packet = test::rtp('A', kSsrc, 64);
+  ASSERT_EQ(seal(second->context, packet), SrtpResult::kOk) << "of the next counter";
+  EXPECT_FALSE(hears.opened(packet).empty());
+  for (unsigned n = 0; n < 100; ++n) report_from(*first);
+  // A third one, and all of them after a restore.
+  const auto third = sender_to(3);
+  SrtpContexts restored;
+  restored.restore(contexts.state(), StateAge::kEarlier, *backend_, 128);
+  for (const std::uint32_t party : {1u, 2u, 3u, 4u}) {
+    const auto sending = restored.sending(key, {party, 0}, *backend_, 128);
+    for (unsigned n = 0; n < 100; ++n) report_from(*sending);
   }
 }
 
@@ -368,21 +490,23 @@ TEST(SrtpKeys, SRT7_AKeyThatHasProtectedAllItMayStopsAndSaysSoBefore) {
   EXPECT_FALSE(sender.wears_out());
   SrtpSender::State state = sender.state();
   state.next_rtcp = SrtpSender::kMaxRtcpIndex / 10 * 9;
-  sender.restore(state);
+  SrtpSender worn(EvpBackend().make(key));
+  worn.restore(state, StateAge::kEarlier);
   report = rtcp_packet(random);
-  ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk);
-  EXPECT_TRUE(sender.wears_out());
+  ASSERT_EQ(seal(worn, report, true), SrtpResult::kOk);
+  EXPECT_TRUE(worn.wears_out());
   state.next_rtcp = SrtpSender::kMaxRtcpIndex - SrtpSender::kSkip;
-  sender.restore(state);
+  SrtpSender at_end(EvpBackend().make(key));
+  at_end.restore(state, StateAge::kEarlier);
   report = rtcp_packet(random);
-  ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk) << "the last one";
+  ASSERT_EQ(seal(at_end, report, true), SrtpResult::kOk) << "the last one";
   report = rtcp_packet(random);
-  EXPECT_EQ(seal(sender, report, true), SrtpResult::kKeyExhausted);
+  EXPECT_EQ(seal(at_end, report, true), SrtpResult::kKeyExhausted);
   // RTP: the roll-over counter at its end.
   SrtpStream last{Ssrc{9}, ReplayWindow(128), ReplayWindow(128)};
   last.rtp.forbid_until(SrtpSender::kMaxRtpIndex - 1);
   SrtpSender old(EvpBackend().make(key));
-  old.restore({{last}, 0});
+  old.restore({{last}, 0, SrtpSender::kMaxRtcpIndex + 1}, StateAge::kLatest);
   Packet packet = test::rtp('A', 9, 0xffff);
   EXPECT_EQ(seal(old, packet), SrtpResult::kOk);
   EXPECT_TRUE(old.wears_out());

@@ -7,7 +7,7 @@
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
-#include "relay/core/srtp/srtp_cipher.hpp"
+#include "relay/core/srtp/srtp_contexts.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -117,10 +117,15 @@ struct SrtpPlan {
   /// What the peer may encrypt with.
   std::vector<SrtpMasterKey> receive;
   std::optional<SrtpMasterKey> send;
+  /// Who receives: a forked offer gives one key to several.
+  SrtpParty party;
   /// `send` is the key of the party whose packets go to this peer: they leave as they came, or not at all.
   bool send_is_relayed = false;
   /// Packets in the replay lists (SRT-4).
   std::uint16_t window = 128;
+  /// What these keys and earlier ones have received and sent: the worker's, and the same for all transports
+  /// of a media. Null: the transport has its own.
+  std::shared_ptr<SrtpContexts> contexts;
 };
 
 struct TransportPlan {

@@ -700,7 +700,7 @@ TransportFigures Transport::figures() const {
   return f;
 }
 
-void Transport::restore(const TransportSnapshot& s) {
+void Transport::restore(const TransportSnapshot& s, Instant now) {
   latch_[0].restore(plan_->rtp_latch, s.latch[0]);
   latch_[1].restore(plan_->rtcp_latch, s.latch[1]);
   counters_ = s.counters;
@@ -723,7 +723,7 @@ void Transport::restore(const TransportSnapshot& s) {
         stream.restore_quality(source.quality[i].history);
     }
   }
-  restore_keys(s);
+  restore_keys(s, now);
 }
 
 }  // namespace ferry

@@ -11,7 +11,7 @@
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
-#include "relay/core/srtp/srtp_context.hpp"
+#include "relay/core/srtp/srtp_contexts.hpp"
 
 #include <array>
 #include <atomic>
@@ -314,7 +314,8 @@ class Transport {
   [[nodiscard]] TransportSnapshot snapshot() const;
   /// The same for statistics alone: cheap.
   [[nodiscard]] TransportFigures figures() const;
-  void restore(const TransportSnapshot& snapshot);
+  /// All but what its keys have received and sent, which `SrtpPlan::contexts` knows.
+  void restore(const TransportSnapshot& snapshot, Instant now);
 
  private:
   struct PendingSsrc {
@@ -399,20 +400,18 @@ class Transport {
   std::array<Instant, 2> last_packet_{};
   std::uint64_t not_rtp_ = 0;
   std::unique_ptr<DropCounters> drops_;  // made at the first drop
-  /// The keys of the plan, and those of earlier ones, which run out and may come back.
+  /// The keys of the plan, and those of earlier ones, which run out.
   struct Protection {
     struct Incoming {
-      SrtpMasterKey key;
-      SrtpReceiver receiver;
+      std::shared_ptr<SrtpReceiving> under;
       Instant until{};  // not set: in the plan
       std::uint32_t number = 0;
     };
     std::vector<Incoming> incoming;
+    const SrtpReceiving* newest = nullptr;  // the first of `incoming`, to be fetched
+    std::shared_ptr<SrtpSending> sending;   // null: there is no key
+    std::shared_ptr<SrtpContexts> contexts;
     std::uint32_t last_number = 0;
-    std::optional<SrtpMasterKey> key;
-    std::unique_ptr<SrtpSender> sender;
-    /// Of earlier keys: a branch that answers again brings its key back, whose indices go on (SRT-5, SRT-9).
-    std::vector<std::pair<SrtpMasterKey, std::unique_ptr<SrtpSender>>> former;
     /// When a packet was tried at other roll-over counters last.
     Instant roll_over_tried{};
     /// The peer gave the key back that it was given: each SSRC then has one direction (SRT-1).
@@ -443,7 +442,7 @@ class Transport {
   void follow_handshake(Component component, HandshakeTurn turn);
   [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot(std::size_t slot) const;
   [[nodiscard]] std::optional<TransportSnapshot::Dtls> dtls_snapshot() const;
-  void restore_keys(const TransportSnapshot& snapshot);
+  void restore_keys(const TransportSnapshot& snapshot, Instant now);
   /// Somebody who is not the peer and may not become it.
   [[nodiscard]] bool is_foreign(Component component, const Endpoint& from, Instant now) const noexcept;
 

@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration kKeyDrain = 2s;    // SRT-6
-constexpr std::size_t kKeptKeys = 8;  // SRT-6, SRT-9: of earlier agreements
+constexpr std::size_t kKeptKeys = 8;  // that a packet may have come under
 
 /// Of whoever sent an RTP or RTCP packet; 0 if it is too short to say.
 Ssrc ssrc_of(Bytes packet, bool is_rtcp) noexcept {
@@ -60,8 +60,11 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
   if (plan == nullptr && !protection) return;
   if (plan == nullptr) plan = &kNoKeys;
   if (!protection) protection = std::make_unique<Protection>();
+  if (plan->contexts)
+    protection->contexts = plan->contexts;
+  else if (!protection->contexts)
+    protection->contexts = std::make_shared<SrtpContexts>();
   auto& incoming = protection->incoming;
-  // What has run out is kept for its replay list, in case its key comes back.
   while (incoming.size() > kKeptKeys) {
     const auto oldest = std::ranges::find_if(incoming.rbegin(), incoming.rend(), [&](const auto& each) {
       return each.until != Instant{} && now >= each.until;
@@ -71,37 +74,29 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
   }
   // SRT-6: the same key keeps its counters and replay lists, another one runs out.
   for (auto& each : incoming) {
-    if (std::ranges::find(plan->receive, each.key) != plan->receive.end())
+    if (std::ranges::find(plan->receive, each.under->key) != plan->receive.end())
       each.until = {};
     else if (each.until == Instant{})
       each.until = now + kKeyDrain;
   }
   for (const SrtpMasterKey& key : plan->receive) {
-    if (std::ranges::find(incoming, key, &Protection::Incoming::key) != incoming.end()) continue;
-    if (auto cipher = plan->backend->make(key)) {
+    if (std::ranges::any_of(incoming, [&](const auto& each) { return each.under->key == key; })) continue;
+    if (auto under = protection->contexts->receiving(key, *plan->backend, plan->window)) {
       // The newest is tried first.
-      incoming.insert(incoming.begin(),
-                      {key, SrtpReceiver(std::move(cipher), plan->window), {}, ++protection->last_number});
+      incoming.insert(incoming.begin(), {std::move(under), {}, ++protection->last_number});
     }
   }
-  protection->is_reflected =
-      plan->send && std::ranges::find_if(incoming, [&](const auto& each) {
-                      return each.key.key == plan->send->key && each.key.salt == plan->send->salt;
-                    }) != incoming.end();
-  if (protection->sender && protection->key == plan->send) return;
-  auto& former = protection->former;
-  if (protection->sender) former.emplace_back(*protection->key, std::move(protection->sender));
-  protection->key = plan->send;
-  if (!plan->send) return;
-  const auto back = std::ranges::find_if(former, [&](const auto& each) { return each.first == *plan->send; });
-  if (back != former.end()) {
-    protection->sender = std::move(back->second);
-    former.erase(back);
-    return;
-  }
-  if (former.size() > kKeptKeys) former.erase(former.begin());
-  if (auto cipher = plan->backend->make(*plan->send))
-    protection->sender = std::make_unique<SrtpSender>(std::move(cipher), plan->window);
+  protection->newest = incoming.empty() ? nullptr : incoming.front().under.get();
+  protection->is_reflected = plan->send && std::ranges::find_if(incoming, [&](const auto& each) {
+                                             return each.under->key.key == plan->send->key &&
+                                                    each.under->key.salt == plan->send->salt;
+                                           }) != incoming.end();
+  if (!plan->send)
+    protection->sending = nullptr;
+  else if (!protection->sending || protection->sending->key != *plan->send ||
+           protection->sending->party != plan->party)
+    protection->sending =
+        protection->contexts->sending(*plan->send, plan->party, *plan->backend, plan->window);
 }
 
 DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
@@ -123,8 +118,8 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr) return refuse(DropReason::kNoKey);
   // Our own packet, sent back.
-  if (protection->is_reflected && protection->sender &&
-      protection->sender->knows(ssrc_of(datagram, kind == DatagramClass::kRtcp)))
+  if (protection->is_reflected && protection->sending &&
+      protection->sending->context.knows(ssrc_of(datagram, kind == DatagramClass::kRtcp)))
     return refuse(DropReason::kReplayed);
   bool any = false;
   SrtpResult result = SrtpResult::kNotAuthentic;
@@ -134,15 +129,15 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     if (opened != nullptr && opened->origin.key != each.number) continue;
     SrtpResult now_found{};
     if (opened != nullptr) {
-      now_found = each.receiver.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
+      now_found = each.under->context.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
       size = opened->size;
     } else {
-      now_found = kind == DatagramClass::kRtp ? each.receiver.open_rtp(datagram, size)
-                                              : each.receiver.open_rtcp(datagram, size);
+      now_found = kind == DatagramClass::kRtp ? each.under->context.open_rtp(datagram, size)
+                                              : each.under->context.open_rtcp(datagram, size);
     }
     if (now_found != SrtpResult::kNotAuthentic) result = now_found;
     if (result != SrtpResult::kOk) continue;
-    origin = {each.receiver.opened_index(), each.number};
+    origin = {each.under->context.opened_index(), each.number};
     break;
   }
   if (!any) return refuse(DropReason::kNoKey);
@@ -172,7 +167,7 @@ void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Insta
   if (protection.roll_over_tried != Instant{} && now - protection.roll_over_tried < kInterval) return;
   protection.roll_over_tried = now;
   for (const auto& each : protection.incoming) {
-    const auto other = each.receiver.find_roll_over(datagram);
+    const auto other = each.under->context.find_roll_over(datagram);
     Evidence* evidence = other ? made_evidence() : nullptr;
     if (evidence == nullptr) continue;
     evidence->roll_over = {other->expected, other->used, Ssrc{read_u32(datagram, 8)}, now};
@@ -192,7 +187,7 @@ bool Transport::prepare_unprotect(Component component, const Endpoint& from, Mut
       classify(datagram) != DatagramClass::kRtp || is_foreign(component, from, now))
     return false;
   for (const auto& each : protection->incoming) {
-    if (each.until != Instant{} || !each.receiver.prepare_rtp(datagram, work)) continue;
+    if (each.until != Instant{} || !each.under->context.prepare_rtp(datagram, work)) continue;
     opened.origin = {work.index, each.number};
     return true;
   }
@@ -208,12 +203,14 @@ void Transport::prefetch_arriving(Fetch step) const noexcept {
     case Fetch::kLists:
       __builtin_prefetch(plan_->sources.data());
       __builtin_prefetch(flight_.get(), 1);
-      if (protection_[0]) prefetch_octets(protection_[0]->incoming.data(), sizeof(Protection::Incoming));
+      if (!protection_[0]) return;
+      prefetch_octets(protection_[0]->incoming.data(), sizeof(Protection::Incoming));
+      prefetch_octets(protection_[0]->newest, sizeof(SrtpReceiving));
       return;
     case Fetch::kSession:
     case Fetch::kContext:
-      if (protection_[0] && !protection_[0]->incoming.empty())
-        protection_[0]->incoming.front().receiver.prefetch(session_step(step));
+      if (protection_[0] && protection_[0]->newest != nullptr)
+        protection_[0]->newest->context.prefetch(session_step(step));
       return;
   }
 }
@@ -225,12 +222,12 @@ void Transport::prefetch_leaving(Fetch step) const noexcept {
       if (protection_[0]) prefetch_octets(protection_[0].get(), sizeof(Protection));
       return;
     case Fetch::kLists:
-      if (protection_[0] && protection_[0]->sender)
-        prefetch_octets(protection_[0]->sender.get(), sizeof(SrtpSender));
+      if (protection_[0]) prefetch_octets(protection_[0]->sending.get(), sizeof(SrtpSending));
       return;
     case Fetch::kSession:
     case Fetch::kContext:
-      if (protection_[0] && protection_[0]->sender) protection_[0]->sender->prefetch(session_step(step));
+      if (protection_[0] && protection_[0]->sending)
+        protection_[0]->sending->context.prefetch(session_step(step));
       return;
   }
 }
@@ -238,7 +235,7 @@ void Transport::prefetch_leaving(Fetch step) const noexcept {
 bool Transport::relays_key_of(const Transport& source) const noexcept {
   if (plan_->srtp == nullptr || !plan_->srtp->send_is_relayed || !source.protection_[0]) return false;
   return std::ranges::any_of(source.protection_[0]->incoming,
-                             [&](const auto& each) { return each.key == plan_->srtp->send; });
+                             [&](const auto& each) { return each.under->key == plan_->srtp->send; });
 }
 
 DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size, const Transport* source,
@@ -246,11 +243,11 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   const Component component = is_rtcp && !plan_->send_rtcp_muxed ? Component::kRtcp : Component::kRtp;
   Protection* protection = protection_[slot_of(component)].get();
-  if (protection == nullptr || !protection->sender) return DropReason::kNoKey;
-  SrtpSender& sender = *protection->sender;
+  if (protection == nullptr || !protection->sending) return DropReason::kNoKey;
+  SrtpSender& sender = protection->sending->context;
   if (protection->is_reflected && std::ranges::any_of(protection->incoming, [&](const auto& each) {
-        return each.key.key == protection->key->key &&
-               each.receiver.knows(ssrc_of(space.first(size), is_rtcp));
+        return each.under->key.key == protection->sending->key.key &&
+               each.under->context.knows(ssrc_of(space.first(size), is_rtcp));
       }))
     return DropReason::kSharedKey;
   std::optional<std::uint64_t> index;  // chosen by the sender
@@ -258,7 +255,7 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
     // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.
     const auto& known = source->protection_[0]->incoming;
     const auto under = std::ranges::find(known, origin.key, &Protection::Incoming::number);
-    if (under == known.end() || under->key != protection->key) return DropReason::kSharedKey;
+    if (under == known.end() || under->under->key != protection->sending->key) return DropReason::kSharedKey;
     index = origin.index;
   }
   SrtpResult result{};
@@ -389,6 +386,8 @@ void Transport::agree(Component component) {
   if (plan_->srtp) {
     agreed->backend = plan_->srtp->backend;
     agreed->window = plan_->srtp->window;
+    agreed->contexts = plan_->srtp->contexts;
+    agreed->party = plan_->srtp->party;
   }
   if (keys && agreed->backend) {
     agreed->receive.push_back(keys->receive);
@@ -429,11 +428,12 @@ std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot(std::size_t slot
   if (keys == nullptr || protection == nullptr) return std::nullopt;
   TransportSnapshot::Srtp s;
   for (const SrtpMasterKey& key : keys->receive) {
-    const auto found = std::ranges::find(protection->incoming, key, &Protection::Incoming::key);
+    const auto found =
+        std::ranges::find_if(protection->incoming, [&](const auto& each) { return each.under->key == key; });
     s.received.push_back(found == protection->incoming.end() ? SrtpReceiver::State{}
-                                                             : found->receiver.state());
+                                                             : found->under->context.state());
   }
-  if (protection->sender) s.sent = protection->sender->state();
+  if (protection->sending) s.sent = protection->sending->context.state();
   return s;
 }
 
@@ -444,35 +444,21 @@ std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
   return s;
 }
 
-void Transport::restore_keys(const TransportSnapshot& s) {
+void Transport::restore_keys(const TransportSnapshot& s, Instant now) {
   if (s.ice && plan_->ice) {
-    const Instant now = std::max(s.latch[0].locked_at, s.last_packet[0]);
     made_ice(now).restore(s.ice->selected, now);
     for (std::size_t i = 0; i < local_.size(); ++i) {
       if (s.ice->selected[i]) local_[i] = s.ice->selected[i]->local;
     }
   }
-  if (s.dtls && plan_->dtls) {
-    for (const Component component : {Component::kRtp, Component::kRtcp}) {
-      const auto& keys = (*s.dtls)[index(component)].keys;
-      if (!keys) continue;
-      made_dtls().channels[index(component)].restore(*keys, plan_->dtls->association);
-      agree(component);
-    }
-    follow_keys(s.last_packet[0]);
+  if (!s.dtls || !plan_->dtls) return;
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    const auto& keys = (*s.dtls)[index(component)].keys;
+    if (!keys) continue;
+    made_dtls().channels[index(component)].restore(*keys, plan_->dtls->association);
+    agree(component);
   }
-  for (std::size_t slot = 0; slot < protection_.size(); ++slot) {
-    const auto& from = slot == 0 ? s.srtp : s.srtp_rtcp;
-    const SrtpPlan* keys = keys_of(slot);
-    Protection* protection = protection_[slot].get();
-    if (!from || keys == nullptr || protection == nullptr) continue;
-    for (std::size_t i = 0; i < std::min(keys->receive.size(), from->received.size()); ++i) {
-      const auto found =
-          std::ranges::find(protection->incoming, keys->receive[i], &Protection::Incoming::key);
-      if (found != protection->incoming.end()) found->receiver.restore(from->received[i]);
-    }
-    if (protection->sender) protection->sender->restore(from->sent);
-  }
+  follow_keys(now);
 }
 
 }  // namespace ferry

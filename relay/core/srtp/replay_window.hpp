@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace ferry {
 
@@ -18,9 +19,13 @@ class ReplayWindow {
   [[nodiscard]] Answer check(std::uint64_t index) const noexcept {
     if (!started_ || index > highest_) return Answer::kNew;
     if (highest_ - index >= bits_) return Answer::kTooOld;
-    return (words_[word(index)] >> (index % 64) & 1) != 0 ? Answer::kSeen : Answer::kNew;
+    return has_gap_ || (words_[word(index)] >> (index % 64) & 1) != 0 ? Answer::kSeen : Answer::kNew;
   }
   void accept(std::uint64_t index) noexcept {
+    if (std::exchange(has_gap_, false)) {
+      forbid_until(index);
+      return;
+    }
     if (!started_ || index > highest_) {
       if (!started_ || index - highest_ >= bits_) {
         words_ = {};
@@ -40,6 +45,9 @@ class ReplayWindow {
     started_ = true;
     words_.fill(~std::uint64_t{0});
   }
+  /// Indices may have been accepted that this list does not know of. Nothing counts as new any more but what
+  /// is above its highest, and above the first that it accepts from now on.
+  void expect_gap() noexcept { has_gap_ = true; }
 
   using Words = std::array<std::uint64_t, kMaxBits / 64>;
   /// As `words` and `highest` gave it, into a window of the same size.
@@ -62,6 +70,7 @@ class ReplayWindow {
 
   std::size_t bits_;
   bool started_ = false;
+  bool has_gap_ = false;
   std::uint64_t highest_ = 0;
   Words words_{};
 };

@@ -23,6 +23,11 @@ std::int64_t guess_index(const SrtpStream* stream, SeqNo sequence) noexcept {
   return estimate_index(stream->rtp.highest(), sequence);
 }
 
+void expect_gap(SrtpStream& stream) noexcept {
+  stream.rtp.expect_gap();
+  stream.rtcp.expect_gap();
+}
+
 }  // namespace
 
 std::size_t srtp_header_size(Bytes packet) noexcept {
@@ -41,7 +46,15 @@ const SrtpStream* SrtpReceiver::find(Ssrc ssrc) const noexcept { return find_in(
 
 SrtpStream& SrtpReceiver::stream_of(Ssrc ssrc) {
   if (SrtpStream* known = find_in(streams_, ssrc)) return *known;
-  return streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128)});
+  SrtpStream& made = streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128)});
+  if (has_gap_) expect_gap(made);
+  return made;
+}
+
+void SrtpReceiver::restore(const State& state, StateAge age) {
+  has_gap_ = age == StateAge::kEarlier;
+  streams_ = state.streams;
+  if (has_gap_) std::ranges::for_each(streams_, expect_gap);
 }
 
 SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexcept {
@@ -144,6 +157,7 @@ SrtpStream* SrtpSender::stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why) {
     why = SrtpResult::kTooManySsrcs;
     if (streams_.size() >= SrtpReceiver::kMaxSsrcs) return nullptr;
     known = &streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128), is_relayed});
+    if (has_gap_) expect_gap(*known);
   }
   why = SrtpResult::kReplayed;
   return known->is_relayed == is_relayed ? known : nullptr;
@@ -161,10 +175,15 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
     const std::int64_t guess = guess_index(stream, SeqNo{read_u16(space, 2)});
     if (guess < 0) return SrtpResult::kReplayed;
     index = static_cast<std::uint64_t>(guess);
+    for (const auto& other : with_same_key_) {
+      const auto sender = other.lock();
+      if (sender && sender->has_sent(ssrc, *index)) return SrtpResult::kReplayed;
+    }
   }
   if (stream->rtp.check(*index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
   if (*index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
   if (size + cipher_->rtp_overhead() > space.size()) return SrtpResult::kNoRoom;
+  stream->first = stream->rtp.started() ? std::min(stream->first, *index) : *index;
   stream->rtp.accept(*index);
   wears_out_ |= *index > kMaxRtpIndex / 10 * 9;
   work = {cipher_.get(), space, size, header, ssrc, *index, false};
@@ -191,7 +210,7 @@ SrtpResult SrtpSender::seal_rtp_as(MutableBytes space, std::size_t& size, std::u
 
 SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept {
   if (size < kRtcpHeader) return SrtpResult::kMalformed;
-  if (next_rtcp_ > kMaxRtcpIndex) return SrtpResult::kKeyExhausted;
+  if (next_rtcp_ >= rtcp_end_) return SrtpResult::kKeyExhausted;
   const Ssrc ssrc{read_u32(space, 4)};
   if (const SrtpStream* known = find_in(streams_, ssrc); known != nullptr && known->is_relayed)
     return SrtpResult::kReplayed;
@@ -214,15 +233,29 @@ SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::
   return SrtpResult::kOk;
 }
 
-void SrtpSender::restore(const State& state) {
+bool SrtpSender::has_sent(Ssrc ssrc, std::uint64_t index) const noexcept {
+  const SrtpStream* known = find_in(streams_, ssrc);
+  return known != nullptr && !known->is_relayed && known->rtp.started() && index >= known->first &&
+         index <= known->rtp.highest();
+}
+
+void SrtpSender::begin_rtcp_behind(SrtpSender& other) noexcept {
+  const auto end_of_share = [](std::uint32_t index) {
+    return std::min(index / kShare * kShare + kShare, kMaxRtcpIndex + 1);
+  };
+  other.rtcp_end_ = std::min(other.rtcp_end_, end_of_share(other.next_rtcp_));
+  next_rtcp_ = std::max(next_rtcp_, other.rtcp_end_);
+  rtcp_end_ = end_of_share(next_rtcp_);
+}
+
+void SrtpSender::restore(const State& state, StateAge age) {
+  has_gap_ = age == StateAge::kEarlier;
   streams_ = state.streams;
-  // A receiver follows the sequence numbers of the source, so an index cannot be skipped: what may have gone
-  // is not sent again instead.
-  for (SrtpStream& stream : streams_) {
-    stream.rtp.forbid_until(stream.rtp.highest());
-    if (stream.rtcp.started()) stream.rtcp.forbid_until(stream.rtcp.highest());
-  }
-  next_rtcp_ = std::min(state.next_rtcp + kSkip, kMaxRtcpIndex + 1);
+  next_rtcp_ = state.next_rtcp;
+  rtcp_end_ = state.rtcp_end;
+  if (!has_gap_) return;
+  std::ranges::for_each(streams_, expect_gap);
+  next_rtcp_ = std::min(next_rtcp_ + kSkip, rtcp_end_);
 }
 
 }  // namespace ferry

@@ -60,7 +60,15 @@ struct SrtpStream {
   ReplayWindow rtcp;  // received indices, or sent ones of another party
   /// Sending: its packets are those of another party, which chose their indices.
   bool is_relayed = false;
+  /// Sending: the lowest index.
+  std::uint64_t first = 0;
   bool operator==(const SrtpStream&) const = default;
+};
+
+/// How much of what happened a state knows that is restored.
+enum class StateAge : std::uint8_t {
+  kLatest,   // everything
+  kEarlier,  // packets may have come and gone after it was taken
 };
 
 /// Octets of the first SSRC that a packet touches, usually.
@@ -108,7 +116,9 @@ class SrtpReceiver {
   /// Of the packet that was opened last.
   [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
   [[nodiscard]] State state() const { return {streams_}; }
-  void restore(const State& state) { streams_ = state.streams; }
+  /// Into one that has received nothing yet. After a state that is `kEarlier` each SSRC goes on behind the
+  /// first packet that comes, as what came before it may have been there already.
+  void restore(const State& state, StateAge age);
 
  private:
   [[nodiscard]] const SrtpStream* find(Ssrc ssrc) const noexcept;
@@ -118,6 +128,8 @@ class SrtpReceiver {
   std::size_t window_;
   std::vector<SrtpStream> streams_;
   std::uint64_t opened_index_ = 0;
+  /// Restored from an earlier state.
+  bool has_gap_ = false;
 };
 
 /// Sends. No pair of SSRC and index is used twice for the life of the key (SRT-9).
@@ -126,11 +138,14 @@ class SrtpSender {
   /// Of 2^48 and 2^31 packets (SRT-7).
   static constexpr std::uint64_t kMaxRtpIndex = (std::uint64_t{1} << 48) - 1;
   static constexpr std::uint32_t kMaxRtcpIndex = 0x7fffffff;
-  /// What a restored sender leaves out, as packets may have gone after the export.
+  /// SRTCP indices that are left out after an earlier state (SRT-9).
   static constexpr std::uint32_t kSkip = 1 << 16;
+  /// SRTCP indices for each party that has the same key.
+  static constexpr std::uint32_t kShare = 1 << 24;
   struct State {
     std::vector<SrtpStream> streams;
     std::uint32_t next_rtcp = 0;
+    std::uint32_t rtcp_end = kMaxRtcpIndex + 1;  // not reached
     bool operator==(const State&) const = default;
   };
 
@@ -159,22 +174,34 @@ class SrtpSender {
   /// At nine tenths of what the key may protect (SRT-7).
   [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
 
-  [[nodiscard]] State state() const { return {streams_, next_rtcp_}; }
-  /// Sends nothing again that `state` knows. SRTCP goes on behind what may have been sent since; the index of
-  /// RTP is its source's, so packets that left after `state` was taken are not known: it has to be the last
-  /// one.
-  void restore(const State& state);
+  /// `other` sends to another party under the same key: no index that it has used is used here (SRT-9).
+  void keep_off(std::weak_ptr<const SrtpSender> other) { with_same_key_.push_back(std::move(other)); }
+  [[nodiscard]] bool has_company() const noexcept { return !with_same_key_.empty(); }
+  /// Before the first packet: SRTCP of each of the two has indices of its own from now on.
+  void begin_rtcp_behind(SrtpSender& other) noexcept;
+
+  [[nodiscard]] State state() const { return {streams_, next_rtcp_, rtcp_end_}; }
+  /// Into one that has sent nothing yet. After a state that is `kEarlier` SRTCP goes on 2^16 indices later,
+  /// and RTP of each SSRC behind the first packet that comes (SRT-9): the index of RTP is its source's
+  /// sequence number, and receivers do not follow one that leaps
+  /// (docs/adr/0009-a-restored-stream-goes-on-behind-its-first-packet.md).
+  void restore(const State& state, StateAge age);
 
  private:
   /// The stream of `ssrc`; null if it is numbered by the other kind, or there are too many: `why`.
   SrtpStream* stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why);
   SrtpResult seal(const SrtpWork& work, std::size_t& size) noexcept;
+  [[nodiscard]] bool has_sent(Ssrc ssrc, std::uint64_t index) const noexcept;
 
   std::unique_ptr<SrtpCipher> cipher_;
   std::size_t window_;
   std::vector<SrtpStream> streams_;
+  std::vector<std::weak_ptr<const SrtpSender>> with_same_key_;  // usually none
   std::uint32_t next_rtcp_ = 0;
+  std::uint32_t rtcp_end_ = kMaxRtcpIndex + 1;
   bool wears_out_ = false;
+  /// Restored from an earlier state.
+  bool has_gap_ = false;
 };
 
 }  // namespace ferry

@@ -1,0 +1,88 @@
+#include "relay/core/srtp/srtp_contexts.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+/// Makes room for one more: of those that nobody needs the oldest goes.
+template <class Keyed, class Predicate>
+void make_room(std::vector<std::shared_ptr<Keyed>>& all, Predicate is_needed) {
+  const auto is_idle = [&](const auto& each) { return each.use_count() == 1 && !is_needed(*each); };
+  if (std::ranges::count_if(all, is_idle) >= static_cast<std::ptrdiff_t>(SrtpContexts::kKept))
+    all.erase(std::ranges::find_if(all, is_idle));
+}
+
+/// The one that `is_meant`, which is the newest then; null if there is none.
+template <class Keyed, class Predicate>
+std::shared_ptr<Keyed> renewed(std::vector<std::shared_ptr<Keyed>>& all, Predicate is_meant) {
+  const auto found = std::ranges::find_if(all, is_meant);
+  if (found == all.end()) return nullptr;
+  std::rotate(found, std::next(found), all.end());
+  return all.back();
+}
+
+}  // namespace
+
+std::shared_ptr<SrtpReceiving> SrtpContexts::receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
+                                                       std::size_t window) {
+  if (auto known = renewed(receiving_, [&](const auto& each) { return each->key == key; })) return known;
+  auto cipher = backend.make(key);
+  if (!cipher) return nullptr;
+  make_room(receiving_, [](const SrtpReceiving&) { return false; });
+  return receiving_.emplace_back(
+      std::make_shared<SrtpReceiving>(SrtpReceiving{key, SrtpReceiver(std::move(cipher), window)}));
+}
+
+void SrtpContexts::add(std::shared_ptr<SrtpSending> made) {
+  for (const auto& other : sending_) {
+    if (other->key != made->key) continue;
+    made->context.keep_off(std::shared_ptr<const SrtpSender>(other, &other->context));
+    other->context.keep_off(std::shared_ptr<const SrtpSender>(made, &made->context));
+  }
+  sending_.push_back(std::move(made));
+}
+
+std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, SrtpParty party,
+                                                   const SrtpBackend& backend, std::size_t window) {
+  const auto is_meant = [&](const auto& each) { return each->key == key && each->party == party; };
+  if (auto known = renewed(sending_, is_meant)) return known;
+  auto cipher = backend.make(key);
+  if (!cipher) return nullptr;
+  make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
+  auto made = std::make_shared<SrtpSending>(SrtpSending{key, party, SrtpSender(std::move(cipher), window)});
+  for (const auto& other : sending_) {
+    if (other->key == key) made->context.begin_rtcp_behind(other->context);
+  }
+  add(made);
+  return made;
+}
+
+SrtpContexts::State SrtpContexts::state() const {
+  State state;
+  for (const auto& each : receiving_) state.received.push_back({each->key, each->context.state()});
+  for (const auto& each : sending_) state.sent.push_back({each->key, each->party, each->context.state()});
+  return state;
+}
+
+void SrtpContexts::restore(const State& state, StateAge age, const SrtpBackend& backend, std::size_t window) {
+  for (const State::Received& each : state.received) {
+    auto cipher = backend.make(each.key);
+    if (!cipher) continue;
+    auto made =
+        std::make_shared<SrtpReceiving>(SrtpReceiving{each.key, SrtpReceiver(std::move(cipher), window)});
+    made->context.restore(each.state, age);
+    receiving_.push_back(std::move(made));
+  }
+  for (const State::Sent& each : state.sent) {
+    auto cipher = backend.make(each.key);
+    if (!cipher) continue;
+    auto made = std::make_shared<SrtpSending>(
+        SrtpSending{each.key, each.party, SrtpSender(std::move(cipher), window)});
+    made->context.restore(each.state, age);
+    add(std::move(made));
+  }
+}
+
+}  // namespace ferry

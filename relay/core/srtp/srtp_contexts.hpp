@@ -1,0 +1,76 @@
+// The contexts of the keys of one media, whatever ports it has and whichever of them are in use.
+#pragma once
+
+#include "relay/core/srtp/srtp_context.hpp"
+#include "relay/core/srtp/srtp_key.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ferry {
+
+/// A key of a party, and what was received under it.
+struct SrtpReceiving {
+  SrtpMasterKey key;
+  SrtpReceiver context;
+};
+/// Whoever receives what one media sends: those that answered one after the other under its branch.
+struct SrtpParty {
+  std::uint32_t media = 0;
+  std::uint32_t number = 0;
+  bool operator==(const SrtpParty&) const = default;
+};
+/// A key that a party was given, and what was sent to it. A forked offer gives one key to several.
+struct SrtpSending {
+  SrtpMasterKey key;
+  SrtpParty party;
+  SrtpSender context;
+};
+
+/// A key that comes back, or goes on at other ports, finds its counters and replay lists here (SRT-6, SRT-9).
+/// Shared by the transports of one media, and of the medias that one offer went to: they are of one worker,
+/// which alone touches it. Control makes it and hands it from plan to plan.
+class SrtpContexts {
+ public:
+  /// So many are kept that no transport uses.
+  static constexpr std::size_t kKept = 8;
+
+  /// The context of `key`, made if there is none. Null: `backend` cannot.
+  std::shared_ptr<SrtpReceiving> receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
+                                           std::size_t window);
+  /// The same for what is sent to `party`. Of those that have one key, each begins at a roll-over counter of
+  /// 0, as its party does, and none uses an index of another one (SRT-9).
+  std::shared_ptr<SrtpSending> sending(const SrtpMasterKey& key, SrtpParty party, const SrtpBackend& backend,
+                                       std::size_t window);
+
+  /// Plain values, with the keys: secrets (SRT-15).
+  struct State {
+    struct Received {
+      SrtpMasterKey key;
+      SrtpReceiver::State state;
+      bool operator==(const Received&) const = default;
+    };
+    struct Sent {
+      SrtpMasterKey key;
+      SrtpParty party;
+      SrtpSender::State state;
+      bool operator==(const Sent&) const = default;
+    };
+    std::vector<Received> received;
+    std::vector<Sent> sent;
+    bool operator==(const State&) const = default;
+  };
+  [[nodiscard]] State state() const;
+  /// Into one that is new.
+  void restore(const State& state, StateAge age, const SrtpBackend& backend, std::size_t window);
+
+ private:
+  void add(std::shared_ptr<SrtpSending> made);
+
+  // The newest comes last.
+  std::vector<std::shared_ptr<SrtpReceiving>> receiving_;
+  std::vector<std::shared_ptr<SrtpSending>> sending_;
+};
+
+}  // namespace ferry
