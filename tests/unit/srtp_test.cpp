@@ -502,6 +502,10 @@ TEST(SrtpKeys, SRT7_AKeyThatHasProtectedAllItMayStopsAndSaysSoBefore) {
   ASSERT_EQ(seal(at_end, report, true), SrtpResult::kOk) << "the last one";
   report = rtcp_packet(random);
   EXPECT_EQ(seal(at_end, report, true), SrtpResult::kKeyExhausted);
+  state.next_rtcp = 0xffff'ffff;  // of a damaged record
+  SrtpSender damaged(EvpBackend().make(key));
+  damaged.restore(state, StateAge::kEarlier);
+  EXPECT_EQ(seal(damaged, report, true), SrtpResult::kKeyExhausted);
   // RTP: the roll-over counter at its end.
   SrtpStream last{Ssrc{9}, ReplayWindow(128), ReplayWindow(128)};
   last.rtp.forbid_until(SrtpSender::kMaxRtpIndex - 1);

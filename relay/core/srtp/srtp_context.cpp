@@ -251,8 +251,8 @@ void SrtpSender::begin_rtcp_behind(SrtpSender& other) noexcept {
 void SrtpSender::restore(const State& state, StateAge age) {
   has_gap_ = age == StateAge::kEarlier;
   streams_ = state.streams;
-  next_rtcp_ = state.next_rtcp;
-  rtcp_end_ = state.rtcp_end;
+  rtcp_end_ = std::min(state.rtcp_end, kMaxRtcpIndex + 1);
+  next_rtcp_ = std::min(state.next_rtcp, rtcp_end_);
   if (!has_gap_) return;
   std::ranges::for_each(streams_, expect_gap);
   next_rtcp_ = std::min(next_rtcp_ + kSkip, rtcp_end_);
