@@ -7,6 +7,7 @@
 #include "control/session/snapshots.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 
 #include <fmt/format.h>
@@ -397,12 +398,22 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
   Call* call = find(call_id);
   if (call == nullptr) return nullptr;
   std::map<std::pair<MediaId, std::size_t>, TransportSnapshot> snapshots;
-  std::map<const SrtpContexts*, SrtpContexts::State> contexts;  // branches of one offer share them
+  struct ReadOnce {
+    std::shared_ptr<const SrtpContexts> contexts;
+    SrtpContexts::State state;
+  };
+  std::deque<ReadOnce> all_contexts;  // the worker fills it in
+  const auto find_contexts = [&](const Media& media) {
+    return std::ranges::find_if(all_contexts, [&](const ReadOnce& each) {
+      return media.keys && media.keys->contexts == each.contexts;
+    });
+  };
   for (auto& leg : call->legs) {
     for (auto& media : leg->medias) {
-      if (media->keys && media->keys->contexts && !contexts.contains(media->keys->contexts.get())) {
-        const auto& read = media->keys->contexts;
-        plane_.post(call->worker, ReadContexts{read, &contexts[read.get()]}, true);
+      // Branches of one offer share them.
+      if (media->keys && media->keys->contexts && find_contexts(*media) == all_contexts.end()) {
+        ReadOnce& read = all_contexts.emplace_back(ReadOnce{media->keys->contexts, {}});
+        plane_.post(call->worker, ReadContexts{read.contexts, &read.state}, true);
       }
       for (std::size_t i = 0; i < media->ports.size(); ++i) {
         plane_.post(call->worker, ReadTransport{media->ports[i].transport, &snapshots[{media->id, i}]}, true);
@@ -416,8 +427,8 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
     json medias = json::array();
     for (const auto& media : leg->medias) {
       json m = media_json(*media);
-      const auto shared = media->keys ? contexts.find(media->keys->contexts.get()) : contexts.end();
-      m["contexts"] = shared == contexts.end() ? json() : json(std::distance(contexts.begin(), shared));
+      const auto read = find_contexts(*media);
+      m["contexts"] = read == all_contexts.end() ? json() : json(std::distance(all_contexts.begin(), read));
       json ports = json::array();
       for (std::size_t i = 0; i < media->ports.size(); ++i) {
         const PortSet& p = media->ports[i];
@@ -462,8 +473,8 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
                     {"delete_at", optional_age(leg->delete_at, now)},
                     {"medias", std::move(medias)}});
   }
-  json all_contexts = json::array();
-  for (const auto& [unused, state] : contexts) all_contexts.push_back(contexts_json(state));
+  json contexts = json::array();
+  for (const ReadOnce& each : all_contexts) contexts.push_back(contexts_json(each.state));
   return {{"version", kCallVersion},
           {"call_id", call->id},
           {"created_us",
@@ -484,7 +495,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
           {"delete_at", optional_age(call->delete_at, now)},
           {"not_in_force", call->not_in_force},
-          {"contexts", std::move(all_contexts)},
+          {"contexts", std::move(contexts)},
           {"legs", std::move(legs)}};
 }
 

@@ -503,6 +503,26 @@ TEST_P(Backends, SRT6_AnotherPortPairGoesOnWithTheCountersOfTheKeys) {
   EXPECT_EQ(repeated_rtcp_indices(call.captured), 0u) << "SRT-9";
 }
 
+TEST_P(Backends, WhereKnowsWhatTheKeysHaveReceivedAndChangesNothing) {
+  const auto world = make_sim_world(options());
+  SecureCall call(*world, 1, kGcm, std::nullopt);
+  call.set_up();
+  const auto where = [&](const Packet& datagram) {
+    return world->manager().where(call.id(), {call.a().rtp, call.a().relay, datagram, {}, {}, {}},
+                                  world->clock());
+  };
+  std::vector<Packet> wire;
+  for (int n = 0; n < 3; ++n) wire.push_back(call.next(call.a()));
+  call.deliver(call.a(), wire[0]);
+  call.deliver(call.a(), wire[2]);
+  ASSERT_EQ(call.heard(call.b()).size(), 2u);
+  EXPECT_EQ(where(wire[0])["reason"], "replayed");
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(where(wire[1])["verdict"], "forward");
+  call.deliver(call.a(), wire[1]);
+  EXPECT_EQ(call.heard(call.b()).size(), 1u);
+  EXPECT_EQ(where(wire[1])["reason"], "replayed");
+}
+
 TEST_P(Backends, SRT9_PlainForAWhileAndRestoredForgetsNothing) {
   const auto world = make_sim_world(options());
   SecureCall call(*world, 1, kGcm, std::nullopt);

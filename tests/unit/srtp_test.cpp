@@ -408,6 +408,10 @@ TEST_P(SrtpTest, SRT9_PartiesWithOneKeyAreSentNoIndexTwice) {
     const auto sending = restored.sending(key, {party, 0}, *backend_, 128);
     for (unsigned n = 0; n < 100; ++n) report_from(*sending);
   }
+  for (std::uint32_t party = 5; party <= SrtpContexts::kMaxParties; ++party)
+    report_from(*restored.sending(key, {party, 0}, *backend_, 128));
+  EXPECT_EQ(restored.sending(key, {1000, 0}, *backend_, 128), nullptr);
+  EXPECT_NE(restored.sending(key, {1, 0}, *backend_, 128), nullptr);
 }
 
 TEST_P(SrtpTest, ShortPacketsAreMalformedOrNotAuthentic) {

@@ -48,7 +48,8 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
                                                    const SrtpBackend& backend, std::size_t window) {
   const auto is_meant = [&](const auto& each) { return each->key == key && each->party == party; };
   if (auto known = renewed(sending_, is_meant)) return known;
-  auto cipher = backend.make(key);
+  const auto parties = std::ranges::count_if(sending_, [&](const auto& each) { return each->key == key; });
+  auto cipher = static_cast<std::size_t>(parties) < kMaxParties ? backend.make(key) : nullptr;
   if (!cipher) return nullptr;
   make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
   auto made = std::make_shared<SrtpSending>(SrtpSending{key, party, SrtpSender(std::move(cipher), window)});

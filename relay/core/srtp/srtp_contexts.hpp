@@ -35,12 +35,14 @@ class SrtpContexts {
  public:
   /// So many are kept that no transport uses.
   static constexpr std::size_t kKept = 8;
+  /// So many parties can have one key: as many as there are shares of SRTCP indices.
+  static constexpr std::size_t kMaxParties = 128;
 
   /// The context of `key`, made if there is none. Null: `backend` cannot.
   std::shared_ptr<SrtpReceiving> receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
                                            std::size_t window);
   /// The same for what is sent to `party`. Of those that have one key, each begins at a roll-over counter of
-  /// 0, as its party does, and none uses an index of another one (SRT-9).
+  /// 0, as its party does, and none uses an index of another one (SRT-9). Null also if there are too many.
   std::shared_ptr<SrtpSending> sending(const SrtpMasterKey& key, SrtpParty party, const SrtpBackend& backend,
                                        std::size_t window);
 
