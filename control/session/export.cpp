@@ -575,12 +575,13 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         read_media(media, m, config_.dtls);
         if (media.keys && !m.at("contexts").is_null()) {
           // No worker knows them yet. What happened after the export is not in the record.
-          auto& shared = contexts.at(m.at("contexts").get<std::size_t>());
+          const auto at = m.at("contexts").get<std::size_t>();
+          auto& shared = contexts.at(at);
           if (!shared) {
             shared = std::make_shared<SrtpContexts>();
             if (config_.srtp.backend)
-              shared->restore(contexts_from(record.at("contexts").at(m.at("contexts").get<std::size_t>())),
-                              StateAge::kEarlier, *config_.srtp.backend, replay_window(media.is_video));
+              shared->restore(contexts_from(record.at("contexts").at(at)), StateAge::kEarlier,
+                              *config_.srtp.backend, replay_window(media.is_video));
           }
           media.keys->contexts = shared;
         }

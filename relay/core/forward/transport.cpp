@@ -671,8 +671,7 @@ TransportSnapshot Transport::snapshot() const {
     }
     source.egress = states_[i].egress;
   }
-  s.srtp = srtp_snapshot(0);
-  s.srtp_rtcp = srtp_snapshot(1);
+  s.srtp = srtp_snapshot();
   s.dtls = dtls_snapshot();
   if (ice_) s.ice = {ice_->state(), {ice_->selected(Component::kRtp), ice_->selected(Component::kRtcp)}};
   return s;

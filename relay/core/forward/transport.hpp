@@ -74,8 +74,7 @@ struct TransportSnapshot {
   std::array<Instant, 2> last_packet{};
   DropCounters drops;
   std::vector<Source> sources;
-  std::optional<Srtp> srtp;       // of both components, or of RTP
-  std::optional<Srtp> srtp_rtcp;  // of RTCP on its own port, keyed by DTLS
+  std::optional<Srtp> srtp;  // not of RTCP on its own port, keyed by DTLS
   struct Handshake {
     DtlsChannel::State state = DtlsChannel::State::kWaiting;
     /// Agreed by the handshake: secrets (SRT-15).
@@ -440,7 +439,7 @@ class Transport {
   void follow_ice(HandshakeTurn turn);
   void agree(Component component);
   void follow_handshake(Component component, HandshakeTurn turn);
-  [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot(std::size_t slot) const;
+  [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot() const;
   [[nodiscard]] std::optional<TransportSnapshot::Dtls> dtls_snapshot() const;
   void restore_keys(const TransportSnapshot& snapshot, Instant now);
   /// Somebody who is not the peer and may not become it.

@@ -87,10 +87,10 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
     }
   }
   protection->newest = incoming.empty() ? nullptr : incoming.front().under.get();
-  protection->is_reflected = plan->send && std::ranges::find_if(incoming, [&](const auto& each) {
-                                             return each.under->key.key == plan->send->key &&
-                                                    each.under->key.salt == plan->send->salt;
-                                           }) != incoming.end();
+  protection->is_reflected =
+      plan->send && std::ranges::any_of(incoming, [&](const auto& each) {
+        return each.under->key.key == plan->send->key && each.under->key.salt == plan->send->salt;
+      });
   if (!plan->send)
     protection->sending = nullptr;
   else if (!protection->sending || protection->sending->key != *plan->send ||
@@ -422,9 +422,9 @@ void Transport::leave_worker() noexcept {
   for (DtlsChannel& channel : dtls_->channels) channel.leave_budget();
 }
 
-std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot(std::size_t slot) const {
-  const SrtpPlan* keys = keys_of(slot);
-  const Protection* protection = protection_[slot].get();
+std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot() const {
+  const SrtpPlan* keys = keys_of(0);
+  const Protection* protection = protection_[0].get();
   if (keys == nullptr || protection == nullptr) return std::nullopt;
   TransportSnapshot::Srtp s;
   for (const SrtpMasterKey& key : keys->receive) {

@@ -23,16 +23,29 @@ std::shared_ptr<Keyed> renewed(std::vector<std::shared_ptr<Keyed>>& all, Predica
   return all.back();
 }
 
+/// Null: the back end cannot.
+std::shared_ptr<SrtpReceiving> new_receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
+                                             std::size_t window) {
+  auto cipher = backend.make(key);
+  if (!cipher) return nullptr;
+  return std::make_shared<SrtpReceiving>(SrtpReceiving{key, SrtpReceiver(std::move(cipher), window)});
+}
+std::shared_ptr<SrtpSending> new_sending(const SrtpMasterKey& key, SrtpParty party,
+                                         const SrtpBackend& backend, std::size_t window) {
+  auto cipher = backend.make(key);
+  if (!cipher) return nullptr;
+  return std::make_shared<SrtpSending>(SrtpSending{key, party, SrtpSender(std::move(cipher), window)});
+}
+
 }  // namespace
 
 std::shared_ptr<SrtpReceiving> SrtpContexts::receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
                                                        std::size_t window) {
   if (auto known = renewed(receiving_, [&](const auto& each) { return each->key == key; })) return known;
-  auto cipher = backend.make(key);
-  if (!cipher) return nullptr;
+  auto made = new_receiving(key, backend, window);
+  if (!made) return nullptr;
   make_room(receiving_, [](const SrtpReceiving&) { return false; });
-  return receiving_.emplace_back(
-      std::make_shared<SrtpReceiving>(SrtpReceiving{key, SrtpReceiver(std::move(cipher), window)}));
+  return receiving_.emplace_back(std::move(made));
 }
 
 void SrtpContexts::add(std::shared_ptr<SrtpSending> made) {
@@ -49,10 +62,10 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
   const auto is_meant = [&](const auto& each) { return each->key == key && each->party == party; };
   if (auto known = renewed(sending_, is_meant)) return known;
   const auto parties = std::ranges::count_if(sending_, [&](const auto& each) { return each->key == key; });
-  auto cipher = static_cast<std::size_t>(parties) < kMaxParties ? backend.make(key) : nullptr;
-  if (!cipher) return nullptr;
+  if (static_cast<std::size_t>(parties) >= kMaxParties) return nullptr;
+  auto made = new_sending(key, party, backend, window);
+  if (!made) return nullptr;
   make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
-  auto made = std::make_shared<SrtpSending>(SrtpSending{key, party, SrtpSender(std::move(cipher), window)});
   for (const auto& other : sending_) {
     if (other->key == key) made->context.begin_rtcp_behind(other->context);
   }
@@ -69,18 +82,14 @@ SrtpContexts::State SrtpContexts::state() const {
 
 void SrtpContexts::restore(const State& state, StateAge age, const SrtpBackend& backend, std::size_t window) {
   for (const State::Received& each : state.received) {
-    auto cipher = backend.make(each.key);
-    if (!cipher) continue;
-    auto made =
-        std::make_shared<SrtpReceiving>(SrtpReceiving{each.key, SrtpReceiver(std::move(cipher), window)});
+    auto made = new_receiving(each.key, backend, window);
+    if (!made) continue;
     made->context.restore(each.state, age);
     receiving_.push_back(std::move(made));
   }
   for (const State::Sent& each : state.sent) {
-    auto cipher = backend.make(each.key);
-    if (!cipher) continue;
-    auto made = std::make_shared<SrtpSending>(
-        SrtpSending{each.key, each.party, SrtpSender(std::move(cipher), window)});
+    auto made = new_sending(each.key, each.party, backend, window);
+    if (!made) continue;
     made->context.restore(each.state, age);
     add(std::move(made));
   }
