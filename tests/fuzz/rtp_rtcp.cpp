@@ -21,6 +21,15 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     walk_rtcp(datagram, count);
     fact(count.blocks * 24 <= size);
   }
+  if (validate_rtcp(datagram, true)) {
+    std::vector<std::byte> cut(datagram.begin(), datagram.end());
+    const std::size_t left = cut_feedback(cut);
+    fact(left <= size);
+    cut.resize(left);
+    fact(!has_feedback(cut));
+    fact(left < 8 || validate_rtcp(cut, true).has_value());
+    fact(has_feedback(datagram) || std::ranges::equal(cut, datagram));
+  }
   // The input as a script: two octets choose source and length, then that many octets are a datagram.
   auto plan = std::make_shared<TransportPlan>();
   plan->rtcp_mux = true;

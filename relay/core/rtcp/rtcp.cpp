@@ -1,5 +1,7 @@
 #include "relay/core/rtcp/rtcp.hpp"
 
+#include <algorithm>
+
 namespace ferry {
 
 namespace {
@@ -116,9 +118,10 @@ Result<void, RtcpError> validate_rtcp(Bytes compound, bool reduced_size) noexcep
     Bytes packet = compound.first(size);
     compound = compound.subspan(size);
     if ((read_u8(packet, 0) & 0x20) != 0) {
-      // Padding belongs to the last packet of the compound only (RFC 3550 §6.4.1).
+      // Padding belongs to the last packet of the compound only (RFC 3550 §6.4.1). Its count need not be a
+      // multiple of four: browsers fill transport-cc feedback up with 1-3 octets that they count as padding.
       const std::size_t padding = read_u8(packet, packet.size() - 1);
-      if (!compound.empty() || padding == 0 || padding % 4 != 0 || padding + 4 > packet.size()) {
+      if (!compound.empty() || padding == 0 || padding + 4 > packet.size()) {
         return fail(RtcpError::kBadPadding);
       }
       packet = packet.first(packet.size() - padding);
@@ -126,6 +129,50 @@ Result<void, RtcpError> validate_rtcp(Bytes compound, bool reduced_size) noexcep
     if (const auto ok = validate_one(packet); !ok) return ok;
   }
   return {};
+}
+
+namespace {
+
+bool is_feedback(Bytes packet) noexcept {
+  const std::uint8_t type = read_u8(packet, 1);
+  return type == rtcp_type::kRtpFeedback || type == rtcp_type::kPayloadFeedback;
+}
+
+std::size_t packet_size(Bytes packet) noexcept { return 4u + 4u * read_u16(packet, 2); }
+
+}  // namespace
+
+bool has_feedback(Bytes compound) noexcept {
+  for (; compound.size() >= 4; compound = compound.subspan(packet_size(compound))) {
+    if (is_feedback(compound)) return true;
+  }
+  return false;
+}
+
+std::size_t cut_feedback(MutableBytes compound) noexcept {
+  if (!has_feedback(compound)) return compound.size();
+  constexpr std::size_t kEmptyReport = 8;
+  // A feedback packet has at least 12 octets, so the report fits where the first one stood.
+  const bool needs_report = is_feedback(compound);
+  const std::size_t start = needs_report ? kEmptyReport : 0;
+  std::size_t kept = start;
+  for (std::size_t at = 0; at < compound.size();) {
+    const std::size_t size = packet_size(compound.subspan(at));
+    if (!is_feedback(compound.subspan(at))) {
+      // To the left only: what is kept never passes what was read.
+      std::ranges::copy(compound.subspan(at, size), compound.begin() + static_cast<std::ptrdiff_t>(kept));
+      kept += size;
+    }
+    at += size;
+  }
+  if (kept == start) return 0;
+  if (needs_report) {
+    // The SSRC of the sender stands where the feedback had it.
+    write_u8(compound, 0, 0x80);
+    write_u8(compound, 1, rtcp_type::kRr);
+    write_u16(compound, 2, 1);
+  }
+  return kept;
 }
 
 Ssrc rtcp_sender(Bytes compound) noexcept { return Ssrc{read_u32(compound, 4)}; }

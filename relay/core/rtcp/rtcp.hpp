@@ -53,6 +53,16 @@ struct ReportBlock {
 /// SSRC of the sender of the first packet. Requires a validated compound.
 [[nodiscard]] Ssrc rtcp_sender(Bytes compound) noexcept;
 
+/// Removes the feedback packets (types 205 and 206, RFC 4585 §6.1) from a validated compound, in place; the
+/// other packets stay as they are and in order. Where feedback stood first, an empty receiver report of its
+/// sender takes its place, so that the rest is no reduced-size packet (RFC 5506 §3.4.2).
+/// Gives the size of what is left: that of the compound if there was no feedback, 0 if there was nothing
+/// else.
+[[nodiscard]] std::size_t cut_feedback(MutableBytes compound) noexcept;
+
+/// Whether a validated compound has feedback packets.
+[[nodiscard]] bool has_feedback(Bytes compound) noexcept;
+
 /// Calls `handler.on_sender_report(ssrc, ntp_middle)`, `handler.on_report(sender, ReportBlock)` and
 /// `handler.on_bye(ssrc)` in order. Requires a validated compound.
 template <class Handler>
