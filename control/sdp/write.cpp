@@ -1,5 +1,7 @@
 #include "control/sdp/write.hpp"
 
+#include "control/sdp/words.hpp"
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -210,6 +212,20 @@ void write_section(Writer& out, const SectionEdit& section) {
   if (section.ice.trickles) out.attribute("end-of-candidates");
 }
 
+/// An `a=group` line in the receiver's mids (RFC 5888 §5); empty if it names no section that is shown.
+/// `value` is that of the sender: semantics and the sender's mids.
+std::string translated_group(std::string_view value, const SessionEdit& edit) {
+  const std::string_view semantics = next_word(value);
+  std::string mids;
+  for (std::string_view mid = next_word(value); !mid.empty(); mid = next_word(value)) {
+    const auto shown = std::ranges::find_if(edit.sections, [&](const SectionEdit& section) {
+      return section.source != nullptr && section.source->mid == mid && section.port != 0;
+    });
+    if (shown != edit.sections.end() && !shown->mid.empty()) mids.append(" ").append(shown->mid);
+  }
+  return mids.empty() ? std::string() : std::string(semantics).append(mids);
+}
+
 }  // namespace
 
 std::string canonical_opus_fmtp(std::string_view fmtp) {
@@ -246,6 +262,11 @@ std::string write(const Session& source, const SessionEdit& edit) {
   for (const Attribute& attribute : source.attributes) {
     if (contains(kConsumedInSession, attribute.name) || attribute.name == "extmap-allow-mixed" ||
         (attribute.name == "group" && attribute.value.starts_with("BUNDLE"))) {
+      continue;
+    }
+    if (attribute.name == "group") {
+      if (const std::string group = translated_group(attribute.value, edit); !group.empty())
+        out.attribute("group:", group);
       continue;
     }
     out.attribute(attribute.text);

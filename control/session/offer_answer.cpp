@@ -468,7 +468,8 @@ void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known,
 
 void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
   media.type = section.type;
-  media.mid = section.mid;
+  // A section may be rejected by its m-line alone; its name stays.
+  if (!section.mid.empty() || section.port != 0) media.mid = section.mid;
   media.rejected = section.port == 0;
   media.kind = transport_kind(section);
   media.may_send = section.direction.send;
@@ -590,6 +591,8 @@ void OfferAnswer::commit_media() {
     Media& sender = *match.sender;
     Media& receiver = *match.receiver;
     sender_->section_order.push_back(sender.index);
+    const bool is_renamed = !section.mid.empty() && !sender.mid.empty() && section.mid != sender.mid;
+    match.is_reused = is_renamed && receiver.rejected && section.port != 0;
     read_section(sender, section);
     receiver.type = section.type;
     receiver.is_video = sender.is_video;

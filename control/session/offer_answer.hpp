@@ -41,6 +41,9 @@ class OfferAnswer {
     std::optional<std::size_t> new_receiver_ports;
     bool untouched = false;
     bool hidden = false;
+    /// The sender named a section anew that the receiver had as rejected: the place in the SDP is used again
+    /// for another section.
+    bool is_reused = false;
   };
   struct OriginText {
     std::string address;
@@ -103,6 +106,9 @@ class OfferAnswer {
   /// The receiver's own section for one of its medias, from its last SDP.
   [[nodiscard]] const sdp::MediaSection* own_section(const Media& media) const;
   sdp::SectionEdit edit_section(Media& media);
+  /// The mid of the receiver's section (WEB-1). A party keeps the one that it gave or was shown first,
+  /// whoever offers; empty if its section has none.
+  [[nodiscard]] std::string_view mid_toward(Media& media, const Match& match);
   void choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender);
   void filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section);
   /// One section, or two for a media that is offered plain and encrypted.

@@ -102,6 +102,27 @@ const sdp::MediaSection* OfferAnswer::own_section(const Media& media) const {
   return index < receiver_own_.media.size() ? &receiver_own_.media[index] : nullptr;
 }
 
+std::string_view OfferAnswer::mid_toward(Media& media, const Match& match) {
+  if (is_answer_) {
+    // RFC 5888 §9.1: an answer names what the offer named.
+    const sdp::MediaSection* offered = own_section(media);
+    return offered != nullptr && offered->mid.empty() ? std::string_view() : std::string_view(media.mid);
+  }
+  if (!media.mid.empty() && !match.is_reused) return media.mid;
+  const auto is_taken = [&](std::string_view mid) {
+    const bool by_party = std::ranges::any_of(
+        receiver_->medias, [&](const auto& other) { return other.get() != &media && other->mid == mid; });
+    return by_party || std::ranges::any_of(matches_, [&](const Match& other) {
+             return other.receiver != &media && other.section->mid == mid;
+           });
+  };
+  std::string mid(match.section->mid);
+  if (mid.empty() && !request_.has_flag(Flag::kGenerateMid)) return {};
+  for (unsigned number = media.index; mid.empty() || is_taken(mid); ++number) mid = std::to_string(number);
+  media.mid = std::move(mid);
+  return media.mid;
+}
+
 sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   sdp::SectionEdit edit;
   const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
@@ -125,13 +146,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   const sdp::MediaSection& section = *match->section;
   edit.source = &section;
   edit.protocol = sdp::parse_protocol(media.protocol);
-  // An answer speaks of the offerer's mids; an offer hands on the sender's.
-  edit.mid = is_answer_ ? std::string_view(media.mid) : section.mid;
-  if (!is_answer_ && edit.mid.empty() && request_.has_flag(Flag::kGenerateMid)) {
-    generated_texts_.push_back(std::to_string(media.index));
-    edit.mid = generated_texts_.back();
-  }
-  if (!is_answer_ && media.mid.empty()) media.mid = edit.mid;
+  edit.mid = mid_toward(media, *match);
   edit.label = section.label;
   if (match->untouched) {
     edit.untouched = true;
