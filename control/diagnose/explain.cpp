@@ -31,6 +31,9 @@ constexpr std::uint64_t kEnough = 50;  // packets, to speak of quality
 constexpr std::uint8_t kComfortNoise = 13;
 constexpr unsigned kFailures = 3;  // a single ICMP message is what a phone that hangs up causes
 
+constexpr std::string_view kShortIceCredentials =
+    "its a=ice-ufrag or a=ice-pwd is shorter than RFC 8839 allows (4 and 22 characters); they are used";
+
 std::string codec_of(std::uint8_t type) {
   const StaticType* known = static_type(type);
   return known == nullptr ? fmt::format("payload type {}", type)
@@ -49,6 +52,7 @@ class Judge {
     begin(MediaDirection::kFrom);
     judge_from();
     note_quality();
+    if (media_.has_short_ice_credentials) add("{}", kShortIceCredentials);
     return std::move(verdict_);
   }
   MediaVerdict to() {

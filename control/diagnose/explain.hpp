@@ -32,6 +32,8 @@ struct MediaEvidence {
   /// Keys come by DTLS: whether this relay begins.
   std::optional<bool> handshake_begins;
   bool has_ice = false;
+  /// Its ICE credentials are shorter than RFC 8839 §5.4 allows.
+  bool has_short_ice_credentials = false;
   bool is_blocked = false;  // what it sends, by command or flag
   bool is_served = true;
   bool is_rtp = true;

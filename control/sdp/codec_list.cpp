@@ -1,8 +1,10 @@
 #include "control/sdp/codec_list.hpp"
 
+#include "control/sdp/words.hpp"
+
 #include <algorithm>
 #include <array>
-#include <charconv>
+#include <iterator>
 
 namespace ferry::sdp {
 
@@ -19,27 +21,64 @@ bool names(const std::vector<std::string>& words, std::string_view word) {
 
 }  // namespace
 
+bool is_supplemental(const Codec& codec) noexcept {
+  return equal_ignoring_case(codec.name, "telephone-event") || equal_ignoring_case(codec.name, "CN");
+}
+
 bool matches_specification(std::string_view specification, const Codec& codec) noexcept {
   std::array<std::string_view, 3> parts;
   for (std::string_view& part : parts) {
     const auto slash = std::min(specification.find('/'), specification.size());
-    part = specification.substr(0, slash);
+    part = trim(specification.substr(0, slash));
     specification.remove_prefix(std::min(slash + 1, specification.size()));
   }
   const auto is_number = [](std::string_view text, std::uint32_t wanted) {
     std::uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size() && value == wanted;
+    return text.empty() || (read_number(text, value) && value == wanted);
   };
-  return equal_ignoring_case(parts[0], codec.name) &&
-         (parts[1].empty() || is_number(parts[1], codec.clock_rate_hz)) &&
-         (parts[2].empty() || is_number(parts[2], codec.channels));
+  if (equal_ignoring_case(encoding_name(parts[0]), codec.name) && is_number(parts[1], codec.clock_rate_hz) &&
+      is_number(parts[2], codec.channels)) {
+    return true;
+  }
+  if (codec.rtpmap.empty()) return false;
+  const RtpMap written = read_rtpmap(codec.rtpmap);
+  return equal_ignoring_case(parts[0], written.name) && is_number(parts[1], written.clock_rate_hz) &&
+         is_number(parts[2], written.channels);
+}
+
+std::vector<Codec> common_codecs(const std::vector<Codec>& answered, const std::vector<Codec>& offered) {
+  const auto same_number = [](const Codec& a, const Codec& b) { return a.payload_type == b.payload_type; };
+  const auto is_answered_exactly = [&](const Codec& o) {
+    return std::ranges::any_of(answered,
+                               [&](const Codec& a) { return same_number(a, o) && same_codec(o, a); });
+  };
+  const auto is_known = [&](const Codec& codec) {
+    return std::ranges::any_of(offered, [&](const Codec& o) {
+      if (!same_codec(o, codec)) return false;
+      // The same codec may be answered under its own number as well; that one counts.
+      return same_number(o, codec) || !is_answered_exactly(o);
+    });
+  };
+  std::vector<Codec> kept;
+  std::ranges::copy_if(answered, std::back_inserter(kept), is_known);
+  const auto is_media = [](const Codec& codec) { return !is_supplemental(codec); };
+  if (std::ranges::any_of(kept, is_media)) return kept;
+  if (std::ranges::none_of(answered, is_media)) return kept.empty() ? answered : kept;
+
+  const auto has_offered_number = [&](const Codec& codec) {
+    return is_media(codec) &&
+           std::ranges::any_of(offered, [&](const Codec& o) { return is_media(o) && same_number(o, codec); });
+  };
+  const bool numbers_decide = std::ranges::any_of(answered, has_offered_number);
+  kept.clear();
+  std::ranges::copy_if(answered, std::back_inserter(kept), [&](const Codec& codec) {
+    if (!is_media(codec)) return is_known(codec);
+    return !numbers_decide || has_offered_number(codec);
+  });
+  return kept;
 }
 
 void keep_first_codec(std::vector<Codec>& codecs) {
-  const auto is_supplemental = [](const Codec& codec) {
-    return equal_ignoring_case(codec.name, "telephone-event") || equal_ignoring_case(codec.name, "CN");
-  };
   const auto first = std::ranges::find_if_not(codecs, is_supplemental);
   if (first == codecs.end()) return;
   const Codec kept = *first;
@@ -79,10 +118,6 @@ std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecO
     bring_back(operations.offer);
     bring_back(operations.transcode);
   }
-  // Events and comfort noise alone are no media.
-  const auto is_supplemental = [](const Codec& codec) {
-    return equal_ignoring_case(codec.name, "telephone-event") || equal_ignoring_case(codec.name, "CN");
-  };
   if (std::ranges::all_of(kept, is_supplemental)) {
     if (!may_be_empty) return offered;
     kept.clear();

@@ -26,7 +26,8 @@ struct CodecOperations {
   }
 };
 
-/// Whether `codec` is what `specification` names. Names are compared without regard to case.
+/// Whether `codec` is what `specification` names: as RFC 3551 has it or as the SDP writes it, without regard
+/// to case, and old names count (`encoding_name`).
 [[nodiscard]] bool matches_specification(std::string_view specification, const Codec& codec) noexcept;
 
 /// The codecs to show, in order: copy, strip and mask, bring back what `offer` and `transcode` name, restore
@@ -34,6 +35,15 @@ struct CodecOperations {
 /// codecs.
 [[nodiscard]] std::vector<Codec> choose_codecs(const std::vector<Codec>& offered,
                                                const CodecOperations& operations, bool may_be_empty);
+
+/// Events and comfort noise: alone they are no media.
+[[nodiscard]] bool is_supplemental(const Codec& codec) noexcept;
+
+/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ,
+/// and without a codec in between both ends must speak of the same ones. The codec that was answered is never
+/// lost: where no name is known, the numbers decide, and if they do not either, all that was answered stays.
+[[nodiscard]] std::vector<Codec> common_codecs(const std::vector<Codec>& answered,
+                                               const std::vector<Codec>& offered);
 
 /// Leaves the first codec and the events and comfort noise of its clock rate.
 void keep_first_codec(std::vector<Codec>& codecs);

@@ -1,5 +1,7 @@
 #include "control/sdp/dtls.hpp"
 
+#include "control/sdp/words.hpp"
+
 #include <algorithm>
 
 namespace ferry::sdp {
@@ -35,14 +37,10 @@ std::optional<FingerprintHash> parse_hash(std::string_view name) noexcept {
 }
 
 std::optional<Fingerprint> parse_fingerprint(std::string_view value) {
-  const auto space = value.find(' ');
-  if (space == std::string_view::npos) return std::nullopt;
-  const auto hash = parse_hash(value.substr(0, space));
+  const auto hash = parse_hash(next_word(value));
   if (!hash) return std::nullopt;
   Fingerprint fingerprint{*hash, {}};
-  std::string_view rest = value.substr(space + 1);
-  while (rest.starts_with(' ')) rest.remove_prefix(1);
-  while (rest.ends_with(' ')) rest.remove_suffix(1);
+  std::string_view rest = trim(value);
   while (rest.size() >= 2) {
     const auto high = hex_digit(rest[0]);
     const auto low = hex_digit(rest[1]);

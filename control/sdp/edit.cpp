@@ -1,5 +1,7 @@
 #include "control/sdp/edit.hpp"
 
+#include "control/sdp/sdp.hpp"
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -26,9 +28,18 @@ void add_all(const AttributeEdits& edits, std::string_view section, std::string&
   }
 }
 
+/// A section has one direction: one that is added takes the place of its own.
+bool is_displaced(const AttributeEdits& edits, std::string_view section, std::string_view attribute) {
+  return is_direction(attribute) && std::ranges::any_of(edits, [&](const AttributeEdit& edit) {
+           return edit.kind == AttributeEdit::Kind::kAdd && edit.section == section &&
+                  is_direction(edit.text);
+         });
+}
+
 /// The attribute after removals and substitutions; nothing if it is gone.
 std::optional<std::string> edited(const AttributeEdits& edits, std::string_view section,
                                   std::string_view attribute) {
+  if (is_displaced(edits, section, attribute)) return std::nullopt;
   std::string text(attribute);
   for (const AttributeEdit& edit : edits) {
     if (edit.section != section || !matches(edit.text, text)) continue;

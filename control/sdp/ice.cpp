@@ -10,8 +10,6 @@ namespace {
 
 constexpr std::size_t kMaxCandidates = 20;  // ICE-4
 constexpr std::size_t kMaxText = 256;       // RFC 8839 §5.4
-constexpr std::size_t kLeastUfrag = 4;
-constexpr std::size_t kLeastPassword = 22;
 
 void add_candidate(IceDescription& ice, std::string_view value) {
   auto candidate = parse_candidate(value);
@@ -26,8 +24,8 @@ bool has_word(std::string_view options, std::string_view word) {
 }
 
 void set_credentials(IceDescription& ice, std::string_view ufrag, std::string_view password) {
-  const bool good = ufrag.size() >= kLeastUfrag && ufrag.size() <= kMaxText &&
-                    password.size() >= kLeastPassword && password.size() <= kMaxText;
+  const bool good =
+      !ufrag.empty() && ufrag.size() <= kMaxText && !password.empty() && password.size() <= kMaxText;
   if (!good) return;
   ice.ufrag = ufrag;
   ice.password = password;
@@ -70,7 +68,7 @@ std::optional<IceFragment> parse_fragment(std::string_view text) {
   bool in_media = false;
   while (!text.empty()) {
     const auto end = std::min(text.find_first_of("\r\n"), text.size());
-    const std::string_view line = text.substr(0, end);
+    const std::string_view line = trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty()) continue;
     if (line.size() < 2 || line[1] != '=' || line[0] < 'a' || line[0] > 'z') return std::nullopt;
@@ -81,11 +79,11 @@ std::optional<IceFragment> parse_fragment(std::string_view text) {
       if (in_media || fragment.sections.empty()) fragment.sections.emplace_back();
       in_media = true;
     } else if (rest.starts_with("ice-ufrag:")) {
-      ufrag = rest.substr(10);
+      ufrag = trim(rest.substr(10));
     } else if (rest.starts_with("ice-pwd:")) {
-      password = rest.substr(8);
+      password = trim(rest.substr(8));
     } else if (rest.starts_with("mid:")) {
-      section().mid = rest.substr(4);
+      section().mid = trim(rest.substr(4));
     } else if (rest.starts_with("candidate:")) {
       add_candidate(section().ice, rest.substr(10));
     }

@@ -27,10 +27,13 @@ struct IceDescription {
   bool trickles = false;
   bool is_lite = false;
   [[nodiscard]] bool is_there() const { return !ufrag.empty() && !password.empty(); }
+  /// Shorter than RFC 8839 §5.4 allows (4 and 22 characters): used all the same, and told by `show`,
+  /// `explain`.
+  [[nodiscard]] bool is_too_short() const { return is_there() && (ufrag.size() < 4 || password.size() < 22); }
   bool operator==(const IceDescription&) const = default;
 };
 
-/// Not there if the credentials are missing or shorter than they may be (RFC 8839 §5.4).
+/// Not there if the credentials are missing or longer than they may be (RFC 8839 §5.4).
 [[nodiscard]] IceDescription read_ice(const MediaSection& section);
 
 /// Of an a=candidate value. Nothing for TCP, host and mDNS names (ICE-5), components above 2, and what cannot

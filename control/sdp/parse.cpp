@@ -7,6 +7,7 @@
 #include <bitset>
 #include <cctype>
 #include <charconv>
+#include <unordered_set>
 
 namespace ferry::sdp {
 
@@ -33,10 +34,37 @@ bool parse_origin(std::string_view value, Origin& origin) {
          !origin.address.empty();
 }
 
+/// Attributes that the relay understands. Their names have small letters only (RFC 8866 §5.13); devices write
+/// capitals too.
+constexpr std::array<std::string_view, 36> kKnownAttributes = {
+    "bundle-only",  "candidate",
+    "crypto",       "end-of-candidates",
+    "extmap",       "extmap-allow-mixed",
+    "fingerprint",  "fmtp",
+    "group",        "ice-lite",
+    "ice-mismatch", "ice-options",
+    "ice-pwd",      "ice-ufrag",
+    "inactive",     "label",
+    "maxptime",     "mid",
+    "msid",         "ptime",
+    "recvonly",     "remote-candidates",
+    "rid",          "rtcp",
+    "rtcp-fb",      "rtcp-mux",
+    "rtcp-xr",      "rtcp-mux-only",
+    "rtcp-rsize",   "rtpmap",
+    "sendonly",     "sendrecv",
+    "setup",        "simulcast",
+    "ssrc",         "tls-id",
+};
+
 Attribute parse_attribute(std::string_view text) {
-  const auto colon = text.find(':');
-  if (colon == std::string_view::npos) return {text, {}, text};
-  return {text.substr(0, colon), text.substr(colon + 1), text};
+  text = trim(text);
+  const auto colon = std::min(text.find(':'), text.size());
+  Attribute attribute{trim(text.substr(0, colon)), trim(text.substr(std::min(colon + 1, text.size()))), text};
+  const auto known = std::ranges::find_if(
+      kKnownAttributes, [&](std::string_view name) { return equal_ignoring_case(name, attribute.name); });
+  if (known != kKnownAttributes.end()) attribute.name = *known;
+  return attribute;
 }
 
 std::optional<Direction> direction_of(std::string_view name) {
@@ -47,25 +75,33 @@ std::optional<Direction> direction_of(std::string_view name) {
   return std::nullopt;
 }
 
+/// Which directions a section may have; the first one that stands in it counts, in this order (NG reference,
+/// section 7.4).
+constexpr std::array<std::string_view, 4> kDirections = {"recvonly", "sendonly", "inactive", "sendrecv"};
+
+std::optional<Direction> direction_among(const std::vector<Attribute>& attributes) {
+  for (const std::string_view name : kDirections) {
+    if (std::ranges::find(attributes, name, &Attribute::name) != attributes.end()) return direction_of(name);
+  }
+  return std::nullopt;
+}
+
 /// Splits `96 opus/48000/2` at the payload type. False if there is none.
 bool split_payload_type(std::string_view value, unsigned& type, std::string_view& rest) {
-  const auto blank = std::min(value.find(' '), value.size());
-  if (!read_number(value.substr(0, blank), type) || type > 127) return false;
-  rest = value.substr(blank);
-  rest.remove_prefix(std::min(rest.find_first_not_of(' '), rest.size()));
+  if (!read_number(next_word(value), type) || type > 127) return false;
+  rest = trim(value);
   return true;
 }
 
+/// A static type is what RFC 3551 §6 says; a line about it changes how it is written, not what it means.
 void apply_rtpmap(Codec& codec, std::string_view rest) {
   codec.rtpmap = rest;
-  const auto slash = std::min(rest.find('/'), rest.size());
-  codec.name = rest.substr(0, slash);
-  rest.remove_prefix(std::min(slash + 1, rest.size()));
-  const auto second = std::min(rest.find('/'), rest.size());
-  read_number(rest.substr(0, second), codec.clock_rate_hz);
-  rest.remove_prefix(std::min(second + 1, rest.size()));
-  codec.channels = 1;
-  read_number(rest, codec.channels);
+  if (static_type(codec.payload_type) != nullptr) return;
+  const RtpMap map = read_rtpmap(rest);
+  codec.name = encoding_name(map.name);
+  codec.clock_rate_hz = map.clock_rate_hz;
+  // RFC 7587 §7: opus always has two, whatever devices write.
+  codec.channels = codec.name == "opus" ? 2 : map.channels;
 }
 
 void interpret_codecs(MediaSection& media) {
@@ -81,7 +117,8 @@ void interpret_codecs(MediaSection& media) {
       codec.clock_rate_hz = known->clock_rate_hz;
       codec.channels = known->channels;
     }
-    if (position[type] < 0) position[type] = static_cast<std::int16_t>(media.codecs.size());
+    if (position[type] >= 0) continue;
+    position[type] = static_cast<std::int16_t>(media.codecs.size());
     media.codecs.push_back(codec);
   }
   for (const Attribute& attribute : media.attributes) {
@@ -111,11 +148,8 @@ std::optional<Endpoint> parse_rtcp_attribute(std::string_view value) {
 }
 
 void interpret(MediaSection& media, const Session& session) {
-  std::optional<Direction> direction;
   for (const Attribute& attribute : media.attributes) {
-    if (const auto found = direction_of(attribute.name)) {
-      direction = found;
-    } else if (attribute.name == "mid") {
+    if (attribute.name == "mid") {
       media.mid = attribute.value;
     } else if (attribute.name == "label") {
       media.label = attribute.value;
@@ -158,12 +192,12 @@ void interpret(MediaSection& media, const Session& session) {
     if (attribute.name == "ice-options" && media.ice_options.empty()) media.ice_options = attribute.value;
     if (attribute.name == "ice-lite") media.ice_lite = true;
   }
-  for (const Attribute& attribute : session.attributes) {
-    if (direction) break;
-    direction = direction_of(attribute.name);
-  }
+  auto direction = direction_among(media.attributes);
+  if (!direction) direction = direction_among(session.attributes);
+  media.has_direction = direction.has_value();
   media.direction = direction.value_or(Direction{});
   if (media.is_rtp()) interpret_codecs(media);
+  if (media.is_data_channel()) media.port = 0;
 }
 
 bool parse_media(std::string_view value, MediaSection& media, const Limits& limits, SdpError& error) {
@@ -199,22 +233,30 @@ std::string_view next_line(std::string_view& text) {
   return line;
 }
 
-/// Event numbers of a telephone-event fmtp such as `0-15,66,70`; RFC 4733 §2.4.1: without it 0-15.
-std::bitset<256> telephone_events(std::string_view fmtp) {
+/// Event numbers of a telephone-event fmtp such as `0-15,66,70`; RFC 4733 §2.4.1: without it 0-15. Nothing if
+/// it is no such list.
+std::optional<std::bitset<256>> telephone_events(std::string_view fmtp) {
   std::bitset<256> events;
   if (fmtp.empty()) fmtp = "0-15";
   while (!fmtp.empty()) {
     const auto comma = std::min(fmtp.find(','), fmtp.size());
-    const std::string_view part = fmtp.substr(0, comma);
+    const std::string_view part = trim(fmtp.substr(0, comma));
     fmtp.remove_prefix(std::min(comma + 1, fmtp.size()));
     const auto dash = part.find('-');
     unsigned first = 0;
-    if (!read_number(part.substr(0, dash), first)) continue;
+    if (!read_number(part.substr(0, dash), first)) return std::nullopt;
     unsigned last = first;
-    if (dash != std::string_view::npos && !read_number(part.substr(dash + 1), last)) continue;
+    if (dash != std::string_view::npos && !read_number(part.substr(dash + 1), last)) return std::nullopt;
     for (unsigned event = first; event <= last && event < events.size(); ++event) events.set(event);
   }
   return events;
+}
+
+/// Adds an attribute to its section, unless the same line is there.
+void add_attribute(std::vector<Attribute>& attributes, std::unordered_set<std::string_view>& seen,
+                   std::string_view value) {
+  const Attribute attribute = parse_attribute(value);
+  if (!attribute.name.empty() && seen.insert(attribute.text).second) attributes.push_back(attribute);
 }
 
 }  // namespace
@@ -240,6 +282,10 @@ std::string_view to_string(Direction direction) noexcept {
   return direction.receive ? "recvonly" : "inactive";
 }
 
+bool is_direction(std::string_view attribute) noexcept {
+  return std::ranges::find(kDirections, attribute) != kDirections.end();
+}
+
 Protocol parse_protocol(std::string_view text) noexcept {
   static constexpr std::array<Protocol, 7> kKnown = {{
       {ProtocolClass::kRtp, false, false, false, "RTP/AVP"},
@@ -258,30 +304,81 @@ Protocol parse_protocol(std::string_view text) noexcept {
   return other;
 }
 
+bool MediaSection::is_data_channel() const {
+  static constexpr std::array<std::string_view, 4> kSpellings = {"UDP/DTLS/SCTP", "TCP/DTLS/SCTP",
+                                                                 "DTLS/SCTP", "SCTP/DTLS"};
+  return std::ranges::any_of(kSpellings,
+                             [&](std::string_view s) { return equal_ignoring_case(s, protocol.text); });
+}
+
 const Attribute* MediaSection::find(std::string_view name) const {
   const auto found = std::ranges::find(attributes, name, &Attribute::name);
   return found == attributes.end() ? nullptr : &*found;
 }
 
+std::string_view encoding_name(std::string_view written) noexcept {
+  struct Row {
+    std::string_view written;  // without dots
+    std::string_view name;
+  };
+  static constexpr std::array<Row, 12> kRows = {{{"G729", "G729"},
+                                                 {"G729A", "G729"},
+                                                 {"G729B", "G729"},
+                                                 {"G729AB", "G729"},
+                                                 {"G723", "G723"},
+                                                 {"G7231", "G723"},
+                                                 {"G721", "G726-32"},
+                                                 {"G722", "G722"},
+                                                 {"G728", "G728"},
+                                                 {"G711U", "PCMU"},
+                                                 {"G711A", "PCMA"},
+                                                 {"opus", "opus"}}};
+  const auto matches = [&](const Row& row) {
+    std::size_t at = 0;
+    for (const char c : written) {
+      if (c == '.') continue;
+      if (at == row.written.size() || !equal_ignoring_case({&c, 1}, row.written.substr(at, 1))) return false;
+      ++at;
+    }
+    return at == row.written.size();
+  };
+  const auto* const row = std::ranges::find_if(kRows, matches);
+  return row == kRows.end() ? written : row->name;
+}
+
+RtpMap read_rtpmap(std::string_view value) noexcept {
+  const auto next_part = [&] {
+    const auto slash = std::min(value.find('/'), value.size());
+    const std::string_view part = trim(value.substr(0, slash));
+    value.remove_prefix(std::min(slash + 1, value.size()));
+    return part;
+  };
+  RtpMap map;
+  map.name = next_part();
+  read_number(next_part(), map.clock_rate_hz);
+  read_number(next_part(), map.channels);
+  return map;
+}
+
 bool same_codec(const Codec& offered, const Codec& answered) noexcept {
-  if (offered.payload_type == answered.payload_type && (answered.name.empty() || offered.name.empty()))
+  constexpr std::uint8_t kFirstFree = 35;  // RFC 3551 §6: numbers from here on have no meaning of their own
+  const bool same_number = offered.payload_type == answered.payload_type;
+  if (same_number && (offered.payload_type < kFirstFree || answered.name.empty() || offered.name.empty())) {
     return true;
+  }
   if (!equal_ignoring_case(offered.name, answered.name) || offered.clock_rate_hz != answered.clock_rate_hz ||
       offered.channels != answered.channels) {
     return false;
   }
-  if (offered.payload_type == answered.payload_type ||
-      !equal_ignoring_case(offered.name, "telephone-event")) {
-    return true;
-  }
-  return (telephone_events(answered.fmtp) & ~telephone_events(offered.fmtp)).none();
+  if (same_number || !equal_ignoring_case(offered.name, "telephone-event")) return true;
+  const auto known = telephone_events(offered.fmtp);
+  const auto wanted = telephone_events(answered.fmtp);
+  return !known || !wanted || (*wanted & ~*known).none();
 }
 
 std::string_view extmap_uri(std::string_view value) noexcept {
-  const auto blank = value.find(' ');
-  if (blank == std::string_view::npos) return {};
-  value.remove_prefix(blank + 1);
-  return value.substr(0, value.find(' '));
+  next_word(value);
+  return next_word(value);
 }
 
 std::uint8_t silence_octet(const Codec& codec) noexcept {
@@ -324,16 +421,20 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
   bool version_seen = false;
   bool in_media = false;
   std::size_t lines = 0;
+  std::unordered_set<std::string_view> seen;  // attributes of the section at hand
   while (!text.empty()) {
-    const std::string_view line = next_line(text);
+    std::string_view line = next_line(text);
     if (line.empty()) break;
     if (++lines > limits.lines || line.size() > limits.line) return fail(SdpError::kTooLarge);
     const bool is_line = line.size() >= 2 && line[1] == '=' &&
                          std::string_view("vosiuepcbtrzkam").find(line[0]) != std::string_view::npos;
     if (limits.strict && !is_line) return fail(SdpError::kBadLine);
+    const std::size_t written = line.size();
+    line = trim(line);
+    const bool had_blanks = line.size() < written;
     if (line.size() < 2 || line[1] != '=') continue;
     const char kind = line[0];
-    const std::string_view value = line.substr(2);
+    const std::string_view value = trim(line.substr(2));
     if (kind == 'v') {
       // A second session description in one body: its sections join the first ones.
       version_seen = true;
@@ -352,7 +453,8 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
           return fail(SdpError::kBadLine);
         break;
       case 's':
-        if (media == nullptr) session.name = value;
+        // `s= ` is a name of one blank (RFC 8866 §5.3).
+        if (media == nullptr) session.name = value.empty() && had_blanks ? " " : value;
         break;
       case 'c': {
         const auto address = parse_connection(value);
@@ -368,13 +470,14 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
         section.connection = session_connection;
         session.media.push_back(std::move(section));
         in_media = true;
+        seen.clear();
         break;
       }
       case 't':
         if (media == nullptr && session.timing.empty()) session.timing = value;
         break;
       case 'a':
-        (media != nullptr ? media->attributes : session.attributes).push_back(parse_attribute(value));
+        add_attribute(media != nullptr ? media->attributes : session.attributes, seen, value);
         break;
       case 'b':
         (media != nullptr ? media->bandwidth : session.bandwidth).push_back(value);

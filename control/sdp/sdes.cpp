@@ -1,6 +1,7 @@
 #include "control/sdp/sdes.hpp"
 
 #include "control/sdp/sdp.hpp"
+#include "control/sdp/words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -80,13 +81,13 @@ const SrtpSuiteRow* find_crypto_suite(std::string_view name) noexcept {
 
 std::optional<CryptoLine> parse_crypto(std::string_view value) {
   CryptoLine line;
-  const std::string_view tag = take_word(value, ' ');
+  const std::string_view tag = next_word(value);
   const auto number = number_of<std::uint32_t>(tag);
   if (!number || tag.size() > 9) return std::nullopt;
   line.tag = *number;
-  line.suite = find_crypto_suite(take_word(value, ' '));
+  line.suite = find_crypto_suite(next_word(value));
   if (line.suite == nullptr) return std::nullopt;
-  std::string_view keys = take_word(value, ' ');
+  std::string_view keys = next_word(value);
   std::string_view key = take_word(keys, ';');
   constexpr std::string_view kInline = "inline:";
   if (!key.starts_with(kInline)) return std::nullopt;
@@ -101,10 +102,8 @@ std::optional<CryptoLine> parse_crypto(std::string_view value) {
     if (!mki) return std::nullopt;
     line.mki = std::move(*mki);
   }
-  while (!value.empty()) {
-    if (const std::string_view word = take_word(value, ' '); !word.empty())
-      line.parameters.emplace_back(word);
-  }
+  for (std::string_view word = next_word(value); !word.empty(); word = next_word(value))
+    line.parameters.emplace_back(word);
   return line;
 }
 

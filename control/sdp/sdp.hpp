@@ -28,11 +28,14 @@ struct Direction {
   bool operator==(const Direction&) const = default;
 };
 std::string_view to_string(Direction direction) noexcept;
+/// Whether an attribute with this name says a direction.
+[[nodiscard]] bool is_direction(std::string_view attribute) noexcept;
 
 struct Attribute {
+  /// Names that the relay understands are in small letters, however the line writes them.
   std::string_view name;
-  std::string_view value;  // after the colon; empty without one
-  std::string_view text;   // the whole line after "a="
+  std::string_view value;  // after the colon, without blanks around it; empty without one
+  std::string_view text;   // the whole line after "a=", without blanks around it
 };
 
 struct Origin {
@@ -46,10 +49,12 @@ struct Origin {
 /// One payload format of an RTP section.
 struct Codec {
   std::uint8_t payload_type = 0;
-  std::string_view name;  // as written, or from RFC 3551 for a static type; empty if unknown
-  std::uint32_t clock_rate_hz = 0;
+  /// Of a static type that of RFC 3551, whatever a=rtpmap says; of others as `encoding_name` has it. Empty if
+  /// nothing says what the number means.
+  std::string_view name;
+  std::uint32_t clock_rate_hz = 0;  // like the name: that of RFC 3551 for a static type
   std::uint32_t channels = 1;
-  std::string_view rtpmap;                 // value after the payload type; empty if there was no line
+  std::string_view rtpmap;                 // value after the payload type, as written; empty without the line
   std::string_view fmtp;                   // value after the payload type
   std::vector<std::string_view> feedback;  // rtcp-fb values after the payload type
 };
@@ -80,6 +85,7 @@ struct MediaSection {
 
   // Interpreted; media level first, session level as fallback where the RFCs say so.
   Direction direction;
+  bool has_direction = false;  // a line in the section or the session says it
   std::string_view mid;
   std::string_view label;
   std::optional<Endpoint> rtcp;  // a=rtcp; address unset = that of the media
@@ -99,6 +105,8 @@ struct MediaSection {
   std::vector<Codec> codecs;  // RTP only, in order of `formats`
 
   [[nodiscard]] bool is_rtp() const { return protocol.kind == ProtocolClass::kRtp; }
+  /// SCTP over DTLS (RFC 8841), over UDP or TCP, in the older spelling too.
+  [[nodiscard]] bool is_data_channel() const;
   [[nodiscard]] const Attribute* find(std::string_view name) const;
 };
 
@@ -124,14 +132,29 @@ struct Limits {
 };
 
 /// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an
-/// empty line. The result points into `text`. A body without sections is not an error here.
+/// empty line. Blanks and tabs around lines, values and words mean nothing, and neither does an attribute
+/// that stands twice in a section. The result points into `text`. A body without sections is not an error
+/// here.
 [[nodiscard]] Result<Session, SdpError> parse(std::string_view text, const Limits& limits = {});
 
 using ferry::equal_ignoring_case;
 
-/// Whether an answered format is the offered one: name, clock rate and channels decide; format parameters do
-/// not, except that events of telephone-event must have been offered when the payload type changed (RFC 4733
-/// §2.4.1).
+/// The name of an encoding under which the relay knows it: dots and old names are replaced (`G729a`, `G.729`
+/// are G729). Others stay as they are.
+[[nodiscard]] std::string_view encoding_name(std::string_view written) noexcept;
+
+/// What a value of a=rtpmap says after the payload type: `NAME/clock[/channels]`.
+struct RtpMap {
+  std::string_view name;  // as written
+  std::uint32_t clock_rate_hz = 0;
+  std::uint32_t channels = 1;
+};
+[[nodiscard]] RtpMap read_rtpmap(std::string_view value) noexcept;
+
+/// Whether an answered format is the offered one. A number below 35 means the same to everybody (RFC 3551
+/// §6); for others name, clock rate and channels decide. Format parameters do not, except that events of
+/// telephone-event must have been offered when the payload type changed (RFC 4733 §2.4.1); a list of events
+/// that cannot be read says nothing.
 bool same_codec(const Codec& offered, const Codec& answered) noexcept;
 
 /// URI of the value of an `a=extmap` line (RFC 8285 §5): `ID[/direction] URI [attributes]`.

@@ -8,15 +8,25 @@
 
 namespace ferry::sdp {
 
-/// Cuts the next word at a blank; leading blanks are skipped.
+/// SDP has single blanks between words only; devices write several, tabs, and blanks at the end of lines.
+inline constexpr std::string_view kBlanks = " \t";
+
+/// The text without the blanks and tabs around it.
+inline std::string_view trim(std::string_view text) {
+  const auto start = text.find_first_not_of(kBlanks);
+  if (start == std::string_view::npos) return {};
+  return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
+}
+
+/// Cuts the next word at a blank or tab; leading ones are skipped.
 inline std::string_view next_word(std::string_view& text) {
-  const auto start = text.find_first_not_of(' ');
+  const auto start = text.find_first_not_of(kBlanks);
   if (start == std::string_view::npos) {
     text = {};
     return {};
   }
   text.remove_prefix(start);
-  const auto end = std::min(text.find(' '), text.size());
+  const auto end = std::min(text.find_first_of(kBlanks), text.size());
   const std::string_view word = text.substr(0, end);
   text.remove_prefix(end);
   return word;

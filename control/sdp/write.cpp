@@ -42,17 +42,20 @@ constexpr std::array<std::string_view, 28> kConsumed = {
     "bundle-only",
 };
 
-constexpr std::array<std::string_view, 12> kConsumedInSession = {
-    "sendrecv", "sendonly",  "recvonly", "inactive",    "fingerprint", "setup",
-    "tls-id",   "ice-ufrag", "ice-pwd",  "ice-options", "ice-lite",    "ptime",
+constexpr std::array<std::string_view, 17> kConsumedInSession = {
+    "sendrecv",  "sendonly",  "recvonly",          "inactive",          "fingerprint",  "setup",
+    "tls-id",    "ice-ufrag", "ice-pwd",           "ice-options",       "ice-lite",     "ptime",
+    "candidate", "crypto",    "remote-candidates", "end-of-candidates", "ice-mismatch",
+};
+
+/// What is not RTP keeps its attributes, but for those with which the parties would go past the relay.
+constexpr std::array<std::string_view, 10> kConsumedBesideRtp = {
+    "mid",       "label",   "candidate", "remote-candidates", "end-of-candidates",
+    "ice-ufrag", "ice-pwd", "ice-lite",  "ice-mismatch",      "ice-options",
 };
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
-}
-
-bool is_direction(std::string_view name) {
-  return name == "sendrecv" || name == "sendonly" || name == "recvonly" || name == "inactive";
 }
 
 class Writer {
@@ -102,9 +105,12 @@ void write_codecs(Writer& out, const SectionEdit& section) {
     if (!codec.rtpmap.empty()) {
       // "/1" says nothing; present relays leave it out.
       std::string_view map = codec.rtpmap;
-      if (codec.channels == 1 && std::ranges::count(map, '/') == 2) map = map.substr(0, map.rfind('/'));
-      out.attribute("rtpmap:", type, " ", map);
-    } else {
+      if (codec.channels == 1 && std::ranges::count(map, '/') == 2) map = trim(map.substr(0, map.rfind('/')));
+      std::string without_blanks(map);
+      std::erase_if(without_blanks, [](char c) { return kBlanks.find(c) != std::string_view::npos; });
+      out.attribute("rtpmap:", type, " ", without_blanks);
+    } else if (!codec.name.empty()) {
+      // Without a name only the parties know what the number means: nothing is made up.
       out.attribute("rtpmap:", type, " ", codec.name, "/", codec.clock_rate_hz);
     }
     if (!codec.fmtp.empty()) {
@@ -147,7 +153,7 @@ void write_untouched(Writer& out, const MediaSection& media, const IpAddress& co
 }
 
 void write_section(Writer& out, const SectionEdit& section) {
-  if (section.source == nullptr || section.port == 0) {
+  if (section.source == nullptr || section.port == 0 || section.source->is_data_channel()) {
     write_rejected(out, section);
     return;
   }
@@ -172,23 +178,20 @@ void write_section(Writer& out, const SectionEdit& section) {
   if (!section.mid.empty()) out.attribute("mid:", section.mid);
   if (!section.label.empty()) out.attribute("label:", section.label);
   if (rtp) write_codecs(out, section);
-  for (const Attribute& attribute : media.attributes) {
-    if (rtp && attribute.name == "extmap-allow-mixed") out.attribute(attribute.text);
-  }
+  if (rtp && media.find("extmap-allow-mixed") != nullptr) out.attribute("extmap-allow-mixed");
   for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {
     if (is_direction(attribute.name)) {
-      if (section.original_direction || !rtp) out.attribute(attribute.text);
+      if (!rtp && attribute.name == to_string(media.direction)) out.attribute(attribute.name);
       continue;
     }
-    if (rtp ? contains(kConsumed, attribute.name) || is_codec_feedback(attribute)
-            : attribute.name == "mid" || attribute.name == "label") {
+    if (contains(rtp ? std::span<const std::string_view>(kConsumed) : kConsumedBesideRtp, attribute.name) ||
+        (rtp && is_codec_feedback(attribute))) {
       continue;
     }
     out.attribute(attribute.text);
   }
-  if (rtp && section.print_direction && !section.original_direction)
-    out.attribute(to_string(section.direction));
+  if (rtp && section.print_direction) out.attribute(to_string(section.direction));
   if (section.rtcp_port) {
     if (section.rtcp_full_form) {
       out.attribute("rtcp:", std::uint32_t{*section.rtcp_port}, " IN ", address_type(section.connection), " ",
@@ -258,10 +261,13 @@ std::string write(const Session& source, const SessionEdit& edit) {
   out.line('s', edit.name);
   for (const auto line : source.descriptive) out.raw(line);
   for (const auto bandwidth : source.bandwidth) out.line('b', bandwidth);
-  out.line('t', source.timing.empty() ? std::string_view("0 0") : source.timing);
+  std::string_view timing = source.timing.empty() ? std::string_view("0 0") : source.timing;
+  const std::string_view start = next_word(timing);
+  const std::string_view stop = trim(timing);
+  out.line('t', start, " ", stop.empty() ? std::string_view("0") : stop);
   for (const Attribute& attribute : source.attributes) {
-    if (contains(kConsumedInSession, attribute.name) || attribute.name == "extmap-allow-mixed" ||
-        (attribute.name == "group" && attribute.value.starts_with("BUNDLE"))) {
+    if (contains(kConsumedInSession, attribute.name) ||
+        (attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE"))) {
       continue;
     }
     if (attribute.name == "group") {

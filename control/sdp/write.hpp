@@ -31,10 +31,9 @@ struct SectionEdit {
   std::string_view label;
   std::vector<std::string_view> extmaps;  // RTP: values of the a=extmap lines that stay
   std::vector<Codec> codecs;              // RTP: what is left of the formats, in order
+  /// RTP: whether `direction` is printed, once. Other sections have the sender's own line, if there is one.
   bool print_direction = true;
   Direction direction;
-  /// Copy the sender's direction attributes instead of printing `direction` (flag original-sendrecv).
-  bool original_direction = false;
   std::optional<std::uint16_t> rtcp_port;  // a=rtcp; nothing = no line
   bool rtcp_full_form = false;
   bool rtcp_mux = false;

@@ -96,6 +96,7 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.is_encrypted = media.is_encrypted();
   e.is_keyed = media.is_keyed_by_dtls() || (media.keys && media.keys->in && media.keys->out);
   e.has_ice = media.has_ice();
+  e.has_short_ice_credentials = e.has_ice && media.ice->theirs.is_too_short();
   if (media.is_keyed_by_dtls()) e.handshake_begins = media.dtls->role == DtlsRole::kClient;
   e.is_blocked =
       call.blocked || call.silenced || call.drop_traffic || media.leg->blocked || media.leg->silenced;

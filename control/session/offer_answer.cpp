@@ -167,6 +167,8 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
     if (!parsed) return fail(error("Failed to parse SDP"));
   }
   session_ = std::move(*parsed);
+  if (!is_answer_ && std::ranges::all_of(session_.media, &sdp::MediaSection::is_data_channel))
+    return fail(error("Data channels are not relayed, and the offer has nothing else"));  // SCT-3
   for (const sdp::MediaSection& section : session_.media) {
     if (const auto served = check_section(section); !served) return fail(served.error());
   }

@@ -565,6 +565,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
     j["ice"] = {{"state", to_string(ice != nullptr ? ice->state : IceAgent::State::kWaiting)},
                 {"controlling", media.ice->controlling},
                 {"peer_candidates", media.ice->theirs.candidates.size()}};
+    if (media.ice->theirs.is_too_short()) j["ice"]["short_credentials"] = true;
     if (ice != nullptr && ice->selected[0]) j["ice"]["selected"] = ice->selected[0]->peer.to_string();
   }
   return j;

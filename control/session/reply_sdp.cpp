@@ -1,6 +1,7 @@
 // The SDP that goes on to the other party: what an offer or answer becomes after the call was changed (NG
 // sections 9-11).
 
+#include "control/sdp/codec_list.hpp"
 #include "control/sdp/write.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
@@ -20,33 +21,6 @@ void add_shown(std::vector<PayloadEntry>& to, const std::vector<PayloadEntry>& f
     const bool known = std::ranges::find(to, entry.type, &PayloadEntry::type) != to.end();
     if (!known && shown.test(entry.type.value)) to.push_back(entry);
   }
-}
-
-/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ,
-/// and without a codec in between both ends must speak of the same ones.
-std::vector<sdp::Codec> common_codecs(const std::vector<sdp::Codec>& answered,
-                                      const std::vector<sdp::Codec>& offered) {
-  const auto matches_exactly = [&](const sdp::Codec& codec) {
-    return std::ranges::find_if(offered, [&](const sdp::Codec& o) {
-      return o.payload_type == codec.payload_type && sdp::same_codec(o, codec);
-    });
-  };
-  std::vector<sdp::Codec> kept;
-  for (const sdp::Codec& codec : answered) {
-    if (matches_exactly(codec) != offered.end()) {
-      kept.push_back(codec);
-      continue;
-    }
-    const bool known = std::ranges::any_of(offered, [&](const sdp::Codec& o) {
-      if (!sdp::same_codec(o, codec)) return false;
-      // The same codec may be answered under its own number as well; that one counts.
-      return std::ranges::none_of(answered, [&](const sdp::Codec& other) {
-        return other.payload_type == o.payload_type && sdp::same_codec(o, other);
-      });
-    });
-    if (known) kept.push_back(codec);
-  }
-  return kept.empty() ? answered : kept;
 }
 
 }  // namespace
@@ -164,7 +138,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     edit.connection = IpAddress::unspecified(edit.connection.family());
   }
   edit.codecs = section.codecs;
-  if (offered != nullptr) edit.codecs = common_codecs(section.codecs, offered->codecs);
+  if (offered != nullptr) edit.codecs = sdp::common_codecs(section.codecs, offered->codecs);
   if (section.is_rtp()) {
     edit.codecs =
         sdp::choose_codecs(edit.codecs, request_.codecs, request_.has_flag(Flag::kAllowNoCodecMedia));
@@ -189,9 +163,11 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
                   [&](const PayloadEntry& entry) { return !match->sender->shown.test(entry.type.value); });
   }
 
-  edit.print_direction = section.is_rtp();
+  const bool original_direction = request_.has_flag(Flag::kOriginalSendrecv);
+  edit.print_direction = section.is_rtp() && (section.has_direction || !original_direction);
   edit.direction = section.direction;
-  edit.original_direction = request_.has_flag(Flag::kOriginalSendrecv);
+  // Who names no address cannot receive (hold of RFC 2543); NG section 7.4.
+  if (zero && !original_direction) edit.direction.receive = false;
   if (section.is_rtp()) {
     const bool muxed = media.mux_used && (is_answer_ || media.mux_offered_to_peer);
     if (!request_.has_flag(Flag::kNoRtcpAttribute)) {

@@ -13,11 +13,6 @@ namespace ferry {
 
 namespace {
 
-bool is_supplemental(const sdp::Codec& codec) {
-  return sdp::equal_ignoring_case(codec.name, "telephone-event") ||
-         sdp::equal_ignoring_case(codec.name, "CN");
-}
-
 /// Codecs that a publisher may be told to send: those this relay will be able to decode.
 bool is_supported(const sdp::Codec& codec) {
   static constexpr std::array<std::string_view, 9> kNames = {"opus", "G722", "PCMA",  "PCMU", "G729",

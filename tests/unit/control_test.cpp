@@ -251,6 +251,11 @@ TEST(Sdp, CodecIdentityIsNameRateAndChannels) {
       sdp::same_codec(codec(101, "telephone-event", 8000, "0-16"), codec(98, "telephone-event", 8000, "")));
   EXPECT_FALSE(sdp::same_codec(codec(100, "telephone-event", 8000, "0-15"),
                                codec(101, "telephone-event", 8000, "0-16")));
+  EXPECT_TRUE(sdp::same_codec(codec(100, "telephone-event", 8000, "0-15"),
+                              codec(101, "telephone-event", 8000, "events=0-16")))
+      << "what cannot be read takes no codec away";
+  EXPECT_TRUE(sdp::same_codec(codec(18, "G729", 8000, ""), codec(18, "speex", 16000, "")))
+      << "a static number is its codec";
 }
 
 TEST(Sdp, WritingWhatWasWrittenChangesNothing) {

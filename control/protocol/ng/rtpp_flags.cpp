@@ -13,8 +13,10 @@ class Reader {
  public:
   explicit Reader(std::string_view text) : rest_(text) {}
 
-  void skip_blanks() {
-    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
+  void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(kBlanks), rest_.size())); }
+  /// Blanks, and the commas that some people write between members.
+  void skip_separators() {
+    while (!rest_.empty() && (is_blank(rest_.front()) || rest_.front() == ',')) rest_.remove_prefix(1);
   }
   [[nodiscard]] bool at_end() const { return rest_.empty(); }
   bool take(char wanted) {
@@ -24,12 +26,34 @@ class Reader {
   }
   /// Up to a blank or one of `stops`.
   std::string_view word(std::string_view stops) {
-    const auto end = std::min(rest_.find_first_of(std::string(" \t").append(stops)), rest_.size());
+    const auto end = std::min(rest_.find_first_of(std::string(kBlanks).append(stops)), rest_.size());
     const std::string_view found = rest_.substr(0, end);
     rest_.remove_prefix(end);
     return found;
   }
+  /// A member of a list, without the commas around it.
+  std::string_view member() {
+    std::string_view found = word("]");
+    while (found.ends_with(',')) found.remove_suffix(1);
+    return found;
+  }
   [[nodiscard]] bool next_is(char wanted) const { return rest_.starts_with(wanted); }
+
+  /// After a key: takes the `=`, and blanks around it. Blanks behind it belong to it if there are some before
+  /// it as well or a bracket follows; else the value is empty (`label= trust-address`).
+  bool take_equals() {
+    const std::string_view before = rest_;
+    skip_blanks();
+    const bool had_blanks = rest_.size() != before.size();
+    if (!take('=')) {
+      rest_ = before;
+      return false;
+    }
+    const std::string_view behind = rest_;
+    skip_blanks();
+    if (!had_blanks && !next_is('[')) rest_ = behind;
+    return true;
+  }
 
   /// After the opening bracket: a dictionary if the first member has the form `key=`, else a list.
   Value bracketed(unsigned depth) {
@@ -37,31 +61,26 @@ class Reader {
     Dict dict;
     bool is_dict = false;
     for (bool first = true;; first = false) {
-      skip_blanks();
+      skip_separators();
       if (at_end() || take(']')) break;
-      if (first) {
-        const auto end = std::min(rest_.find_first_of(" ]"), rest_.size());
-        const std::string_view member = rest_.substr(0, end);
-        const auto equals = member.find('=');
-        is_dict = equals != std::string_view::npos && equals > 0;
-      }
+      if (first) is_dict = begins_with_key();
       if (!is_dict) {
         if (take('[')) {
           Value inner = depth < kMaxDepth ? bracketed(depth + 1) : Value();
           list.push_back(std::move(inner));
         } else {
-          list.emplace_back(word("]"));
+          list.emplace_back(member());
         }
         continue;
       }
       const std::string_view key = word("=]");
-      if (!take('=')) continue;
+      if (!take_equals()) continue;
       Value value;
       if (take('[')) {
         if (depth >= kMaxDepth) break;
         value = bracketed(depth + 1);
       } else {
-        value = Value(word("]"));
+        value = Value(member());
       }
       if (!key.empty()) dict.set(std::string(key), std::move(value));
     }
@@ -70,6 +89,14 @@ class Reader {
   }
 
  private:
+  static constexpr std::string_view kBlanks = " \t\r\n";
+  static bool is_blank(char c) { return kBlanks.find(c) != std::string_view::npos; }
+
+  [[nodiscard]] bool begins_with_key() const {
+    Reader ahead = *this;
+    return !ahead.word("=]").empty() && ahead.take_equals();
+  }
+
   std::string_view rest_;
 };
 
@@ -80,7 +107,7 @@ RtppFlags parse_rtpp_flags(std::string_view text) {
   Reader in(text);
   for (in.skip_blanks(); !in.at_end(); in.skip_blanks()) {
     const std::string_view word = in.word("=");
-    if (!in.take('=')) {
+    if (!in.take_equals()) {
       if (!word.empty() && word.find_first_of("[]") == std::string_view::npos)
         result.flags.emplace_back(word);
       continue;
