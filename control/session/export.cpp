@@ -166,6 +166,47 @@ Latch::Snapshot latch_from(const json& j, Instant now) {
   return s;
 }
 
+json presses_json(const KeyPresses::State& s, Instant now) {
+  if (s.known_count == 0) return nullptr;
+  json known = json::array();
+  for (const auto& begun : s.known) known.push_back({begun.ssrc.value, begun.timestamp});
+  return {{"open", s.is_open},
+          {"ssrc", s.ssrc.value},
+          {"timestamp", s.timestamp},
+          {"segment", s.segment},
+          {"before", s.before},
+          {"rate", s.clock_rate_hz},
+          {"event", s.event},
+          {"volume", s.volume},
+          {"source", s.source.to_string()},
+          {"last", age(s.last_packet, now)},
+          {"known", std::move(known)},
+          {"count", s.known_count},
+          {"next", s.next_known}};
+}
+KeyPresses::State presses_from(const json& j, Instant now) {
+  KeyPresses::State s;
+  if (j.is_null()) return s;
+  s.is_open = j.at("open");
+  s.ssrc = Ssrc{j.at("ssrc")};
+  s.timestamp = j.at("timestamp");
+  s.segment = j.at("segment");
+  s.before = j.at("before");
+  s.clock_rate_hz = j.at("rate");
+  s.event = j.at("event");
+  s.volume = j.at("volume");
+  if (const auto source = IpAddress::parse(j.at("source").get<std::string>())) s.source = *source;
+  s.last_packet = from_age(j.at("last"), now);
+  for (std::size_t i = 0; i < s.known.size(); ++i) {
+    const json& begun = j.at("known").at(i);
+    s.known[i] = {Ssrc{begun.at(0)}, begun.at(1)};
+  }
+  s.known_count =
+      static_cast<std::uint8_t>(std::min<std::size_t>(j.at("count").get<std::size_t>(), s.known.size()));
+  s.next_known = static_cast<std::uint8_t>(j.at("next").get<unsigned>() % s.known.size());
+  return s;
+}
+
 json transport_json(const TransportSnapshot& s, Instant now) {
   json j = {{"version", TransportSnapshot::kVersion},
             {"verified", s.verified},
@@ -189,7 +230,8 @@ json transport_json(const TransportSnapshot& s, Instant now) {
     json one = {{"media", source.media.value},
                 {"ingress", json::array()},
                 {"quality", json::array()},
-                {"egress", json::array()}};
+                {"egress", json::array()},
+                {"presses", presses_json(source.presses, now)}};
     for (const auto& c : source.ingress) one["ingress"].push_back(counters_json(c, now));
     for (const auto& q : source.quality) one["quality"].push_back(quality_json(q, now));
     for (const auto& c : source.egress) one["egress"].push_back(counters_json(c, now));
@@ -219,6 +261,7 @@ TransportSnapshot transport_from(const json& j, Instant now) {
   for (const json& one : j.at("sources")) {
     auto& source = s.sources.emplace_back();
     source.media = MediaId{one.at("media")};
+    source.presses = presses_from(one.value("presses", json()), now);
     for (const json& c : one.at("ingress")) source.ingress.push_back(counters_from(c, now));
     for (const json& q : one.at("quality")) source.quality.push_back(quality_from(q, now));
     for (const json& c : one.at("egress")) source.egress.push_back(counters_from(c, now));

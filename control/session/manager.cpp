@@ -293,6 +293,7 @@ std::vector<std::string> SessionManager::candidates_of(const PortSet& ports, boo
 
 void SessionManager::close_ports(Call& call, PortSet& ports, TransportFigures* figures) {
   if (ports.closed) return;
+  end_presses(call, ports);
   ports.closed = true;
   const bool installed = ports.plan != nullptr;
   const Endpoint signalled = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
@@ -434,7 +435,31 @@ void SessionManager::sweep(const Clock& clock) {
   flush(clock);
 }
 
+void SessionManager::end_presses(const Call& call, const PortSet& ports) {
+  if (!ports.plan || !ports.activity->has_open_press.load(std::memory_order_relaxed)) return;
+  plane_.post(call.worker, EndPresses{ports.transport}, true);
+  plane_.fence();
+  pass_worker_events();
+}
+
+void SessionManager::end_presses(const Call& call) {
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      for (const PortSet& ports : media->ports) {
+        if (!ports.closed) end_presses(call, ports);
+      }
+    }
+  }
+}
+
 void SessionManager::poll_events() {
+  pass_worker_events();
+  if (ended_recordings_.empty()) return;
+  plane_.fence();
+  finish_recordings();
+}
+
+void SessionManager::pass_worker_events() {
   plane_.poll_events([&](std::size_t worker, const WorkerEvent& event) {
     if (event.event == TransportEvent::kPromptEnded) {
       ++classic_totals_.prompts_ended;
@@ -451,9 +476,6 @@ void SessionManager::poll_events() {
       listener_.on_event(*media->call, *media->leg, event.event);
     }
   });
-  if (ended_recordings_.empty()) return;
-  plane_.fence();
-  finish_recordings();
 }
 
 void SessionManager::count_ended(Call& call, EndReason reason, const Clock& clock) {
@@ -480,6 +502,7 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
 }
 
 void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
+  end_presses(call);  // while there is somebody to tell whose they are
   begin_ending(call, reason, clock);
   if (listener_.on_end) listener_.on_end(call, reason);
   if (call.classic() != nullptr) ClassicSessions(*this).end(call, reason, clock);

@@ -331,6 +331,11 @@ class SessionManager {
   void set_tos(Call& call, std::uint8_t tos);
   void start_piercing(Call& call, Instant now);
   void pierce(Instant now);
+  /// Has key presses told that are open on these ports, or on all of the call, before they close.
+  void end_presses(const Call& call, const PortSet& ports);
+  void end_presses(const Call& call);
+  /// Hands on what the workers have to tell.
+  void pass_worker_events();
   void close_media(Call& call, Media& media);
   void destroy(Call& call, EndReason reason, const Clock& clock);
   /// Closes its ports. With `keep_counts` what they counted stays in sight: the call goes on.

@@ -364,10 +364,8 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
   const PayloadEntry* payload = nullptr;
   if (!verdict.is_rtcp && (source.inspects_payload || source.has_events)) {
     payload = source.payload_of(packet.data());
-    if (payload != nullptr && payload->is_event) {
-      if (const auto dtmf = entry.state.dtmf_of(verdict.source, *payload, packet->remote, packet.data()))
-        tell({entry.state.id(), TransportEvent::kDtmf, *dtmf});
-    }
+    if (payload != nullptr && source.has_events)
+      follow_presses(entry, verdict.source, *payload, packet->remote, packet.data(), now);
   }
   const bool is_rtp = !verdict.is_rtcp && packet.data().size() >= kRtpFixedHeaderSize &&
                       classify(packet.data()) == DatagramClass::kRtp;

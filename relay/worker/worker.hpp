@@ -111,9 +111,14 @@ struct StartPrompt {
 struct StopPrompt {
   TransportId id;
 };
-using WorkerCommand = std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport,
-                                   ReadTransport, ReadContexts, ReadFigures, ReadFlight, ExtractTransport,
-                                   AdoptTransport, AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt>;
+/// Key presses that are open end now and are told: the transport is about to go.
+struct EndPresses {
+  TransportId id;
+};
+using WorkerCommand =
+    std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport, ReadTransport,
+                 ReadContexts, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport, AttachTap,
+                 DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses>;
 
 /// What a worker tells control.
 struct WorkerEvent {
@@ -194,6 +199,7 @@ class Worker {
   void execute(SendProbe& command);
   void execute(StartPrompt& command);
   void execute(StopPrompt& command);
+  void execute(EndPresses& command);
   void execute(std::monostate&) {}
 
   /// A handshake's datagram; with more of them than a turn may take, it waits.
@@ -203,6 +209,13 @@ class Worker {
   void run_handshakes(Instant now) noexcept;
   /// Begins the handshakes of a transport, or goes on with them.
   void drive(TransportEntry& entry, Instant now) noexcept;
+  /// Drives the entry again at `due`, unless an earlier turn is waited for; nothing = never.
+  void wait_for(TransportEntry& entry, std::optional<Instant> due, Instant now) noexcept;
+  /// Tells the key presses that a packet of RTP ends.
+  void follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
+                      const Endpoint& from, Bytes datagram, Instant now) noexcept;
+  /// Tells those that ended without a packet; with `all`, those that are open.
+  void tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept;
   void place(TransportId id, std::unique_ptr<TransportEntry> entry);
   /// Datagrams of the ports at one of its local addresses come from now on.
   void serve(TransportEntry& entry, TransportId id, std::size_t local);

@@ -13,7 +13,9 @@ void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
-  if (placed.state.plan().dtls || placed.state.plan().ice) drive(placed, io_->now());
+  const bool has_turns =
+      placed.state.plan().dtls || placed.state.plan().ice || placed.state.due(io_->now()).has_value();
+  if (has_turns) drive(placed, io_->now());
   pass_events(placed, io_->now());
 }
 
@@ -175,6 +177,10 @@ void Worker::execute(StartPrompt& command) {
 void Worker::execute(StopPrompt& command) {
   TransportEntry* entry = table_.find(command.id);
   if (entry != nullptr && entry->hears_prompt()) end_prompt(*entry);
+}
+
+void Worker::execute(EndPresses& command) {
+  if (TransportEntry* entry = table_.find(command.id)) tell_ended_presses(*entry, io_->now(), true);
 }
 
 void Worker::count_ended(const TransportEntry& entry) noexcept {

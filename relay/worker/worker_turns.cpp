@@ -78,22 +78,41 @@ void Worker::run_handshakes(Instant now) noexcept {
 
 void Worker::drive(TransportEntry& entry, Instant now) noexcept {
   constexpr Duration kAgain = 100ms;
-  constexpr Duration kLeast = 1ms;
   FromEntry out(*io_, entry);
   std::optional<Instant> due;
   try {
     entry.state.drive({dtls_budget_, out, now, *own_});
+    tell_ended_presses(entry, now, false);
     due = entry.state.due(now);
     pass_events(entry, now);
   } catch (const std::bad_alloc&) {
     due = now + kAgain;  // there may be memory then (C-12)
   }
+  wait_for(entry, due, now);
+}
+
+void Worker::wait_for(TransportEntry& entry, std::optional<Instant> due, Instant now) noexcept {
+  constexpr Duration kLeast = 1ms;
   // One turn is waited for at a time; an earlier one comes before it. None is at once: `play` goes on until
   // there is none left.
   if (due) due = std::max(*due, now + kLeast);
   if (!due || (entry.due != Instant{} && entry.due <= *due)) return;
   entry.due = *due;
   turns_.push({*due, entry.state.id(), 0});
+}
+
+void Worker::follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
+                            const Endpoint& from, Bytes datagram, Instant now) noexcept {
+  const KeyPresses::Told told = entry.state.presses_of(source, payload, from, datagram, now);
+  for (const auto& press : {told.former, told.own}) {
+    if (press) tell({entry.state.id(), TransportEvent::kDtmf, *press});
+  }
+  if (payload.is_event) wait_for(entry, entry.state.due(now), now);
+}
+
+void Worker::tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept {
+  while (const auto press = entry.state.take_ended_press(now, all))
+    tell({entry.state.id(), TransportEvent::kDtmf, *press});
 }
 
 void Worker::end_prompt(TransportEntry& entry) noexcept {

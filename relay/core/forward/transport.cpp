@@ -458,25 +458,38 @@ Endpoint Transport::lasting_hop() const noexcept {
   return packet_decides ? Endpoint{} : destination(Component::kRtp);
 }
 
-std::optional<DtmfEvent> Transport::dtmf_of(std::size_t source, const PayloadEntry& payload,
-                                            const Endpoint& from, Bytes datagram) noexcept {
+KeyPresses::Told Transport::presses_of(std::size_t source, const PayloadEntry& payload, const Endpoint& from,
+                                       Bytes datagram, Instant now) noexcept {
+  std::unique_ptr<KeyPresses>& presses = states_[source].presses;
+  if (!payload.is_event && (!presses || !presses->is_open())) return {};
   const auto rtp = parse_rtp(datagram);
-  if (!rtp || rtp->payload.size() < 4) return std::nullopt;
-  const std::uint8_t flags = read_u8(rtp->payload, 1);
-  const bool end = (flags & 0x80) != 0;
-  SourceState& state = states_[source];
-  // The end comes three times with the timestamp of the beginning (RFC 4733 §2.5.1.4).
-  if (!end || (state.event_reported && state.event_timestamp == rtp->timestamp)) return std::nullopt;
-  state.event_reported = true;
-  state.event_timestamp = rtp->timestamp;
-  DtmfEvent event;
-  event.event = read_u8(rtp->payload, 0);
-  event.volume = flags & 0x3f;
-  event.duration = read_u16(rtp->payload, 2);
-  const std::uint32_t rate = payload.clock_rate_hz != 0 ? payload.clock_rate_hz : 8000;
-  event.duration_ms = static_cast<std::uint32_t>(std::uint64_t{event.duration} * 1000 / rate);
-  event.source = from.address;
-  return event;
+  if (!rtp) return {};
+  if (!presses) presses.reset(new (std::nothrow) KeyPresses);
+  if (!presses) return {};  // no memory: the press is not told, its packets pass
+  KeyPresses::Told told;
+  if (payload.is_event)
+    told = presses->on_event(*rtp, {payload.clock_rate_hz, from.address, now});
+  else
+    told.former = presses->on_audio(*rtp, payload.clock_rate_hz);
+  publish_presses();
+  return told;
+}
+
+std::optional<DtmfEvent> Transport::take_ended_press(Instant now, bool all) noexcept {
+  for (SourceState& state : states_) {
+    if (!state.presses) continue;
+    if (auto told = all ? state.presses->end() : state.presses->on_time(now)) {
+      publish_presses();
+      return told;
+    }
+  }
+  return std::nullopt;
+}
+
+void Transport::publish_presses() noexcept {
+  const bool is_open = std::ranges::any_of(
+      states_, [](const SourceState& state) { return state.presses && state.presses->is_open(); });
+  activity_->has_open_press.store(is_open, std::memory_order_relaxed);
 }
 
 void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept {
@@ -670,6 +683,7 @@ TransportSnapshot Transport::snapshot() const {
       if (quality.present) quality.history = *stream.quality();
     }
     source.egress = states_[i].egress;
+    if (states_[i].presses) source.presses = states_[i].presses->state();
   }
   s.srtp = srtp_snapshot();
   s.dtls = dtls_snapshot();
@@ -715,6 +729,10 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
     if (!found) continue;
     SourceState& state = states_[*found];
     state.egress = source.egress;
+    if (source.presses.known_count != 0) {
+      state.presses = std::make_unique<KeyPresses>();
+      state.presses->restore(source.presses);
+    }
     state.ingress.clear();
     for (std::size_t i = 0; i < source.ingress.size(); ++i) {
       StreamStats& stream = state.ingress.emplace_back(source.ingress[i]);
@@ -722,6 +740,7 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
         stream.restore_quality(source.quality[i].history);
     }
   }
+  publish_presses();
   restore_keys(s, now);
 }
 

@@ -10,6 +10,7 @@
 #include "relay/core/ice/ice_agent.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtp/key_presses.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 #include "relay/core/srtp/srtp_contexts.hpp"
 
@@ -45,6 +46,7 @@ struct TransportActivity {
   std::atomic<std::uint32_t> rtp_lost{0};
   std::atomic<std::uint32_t> refused{0};
   std::atomic<std::uint32_t> jitter_us{0};  // of the stream heard last
+  std::atomic<bool> has_open_press{false};  // a key was pressed, and its end was not heard yet
 };
 
 /// Everything a transport knows, as plain values (design seam 3). Version it with `kVersion` when it changes.
@@ -60,6 +62,7 @@ struct TransportSnapshot {
     std::vector<SsrcCounters> ingress;
     std::vector<Quality> quality;  // parallel to `ingress`
     std::vector<SsrcCounters> egress;
+    KeyPresses::State presses;
     bool operator==(const Source&) const = default;
   };
   /// By key in force. The keys themselves are not here.
@@ -155,15 +158,6 @@ struct HandshakeTurn {
   PortOutput& out;
   Instant now;
   const OwnMedia& own;
-};
-
-/// A key that was pressed and released (RFC 4733 §2.3).
-struct DtmfEvent {
-  std::uint8_t event = 0;      // 0-15: digits, *, #, A-D
-  std::uint8_t volume = 0;     // negative dBm0
-  std::uint16_t duration = 0;  // in units of the stream's clock
-  std::uint32_t duration_ms = 0;
-  IpAddress source;
 };
 
 /// Sans-IO: bytes and a time in, a verdict out. One worker owns it; it moves between workers whole.
@@ -288,9 +282,11 @@ class Transport {
 
   /// Source index for a media id; nothing if this transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
-  /// The event that this packet ends, once.
-  [[nodiscard]] std::optional<DtmfEvent> dtmf_of(std::size_t source, const PayloadEntry& payload,
-                                                 const Endpoint& from, Bytes datagram) noexcept;
+  /// The key presses that this packet ends, each once. `payload` is what its type means.
+  [[nodiscard]] KeyPresses::Told presses_of(std::size_t source, const PayloadEntry& payload,
+                                            const Endpoint& from, Bytes datagram, Instant now) noexcept;
+  /// Takes the next key press that ended without a packet that says so; with `all`, whatever is open ends.
+  [[nodiscard]] std::optional<DtmfEvent> take_ended_press(Instant now, bool all) noexcept;
   void note(TransportEvent event) noexcept { events_ |= 1u << static_cast<unsigned>(event); }
   /// Takes the next pending event, if any.
   [[nodiscard]] std::optional<TransportEvent> take_event(Instant now) noexcept;
@@ -327,8 +323,8 @@ class Transport {
     std::vector<SsrcCounters> egress;
     std::array<PendingSsrc, 2> pending;
     std::uint8_t next_pending = 0;
-    bool event_reported = false;
-    std::uint32_t event_timestamp = 0;
+    /// Made when the first telephone-event packet passes.
+    std::unique_ptr<KeyPresses> presses;
     TokenBucket bucket;
     TokenBucket rtcp_bucket;
     Instant admission_second{};
@@ -368,6 +364,8 @@ class Transport {
   }
   /// Tells control without being asked: `stream` has just counted `packets`.
   void publish(const SsrcCounters& stream, std::uint64_t packets, std::uint64_t lost_before) noexcept;
+  /// Tells control whether a press is open.
+  void publish_presses() noexcept;
   Verdict drop(Component component, DropReason reason) noexcept;
   [[nodiscard]] Endpoint destination(Component via) const noexcept;
   SsrcCounters& egress_of(std::size_t source, Ssrc ssrc, SeqNo first);

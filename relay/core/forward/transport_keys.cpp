@@ -372,6 +372,10 @@ void Transport::drive(HandshakeTurn turn) {
 
 std::optional<Instant> Transport::due(Instant now) const noexcept {
   std::optional<Instant> first = ice_ ? ice_->due(now) : std::nullopt;
+  for (const SourceState& state : states_) {
+    const auto due = state.presses ? state.presses->due() : std::nullopt;
+    if (due && (!first || *due < *first)) first = due;
+  }
   if (!dtls_) return first;
   for (const DtlsChannel& channel : dtls_->channels) {
     const auto due = channel.due(now);
