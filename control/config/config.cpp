@@ -142,6 +142,7 @@ constexpr OptionRow kOptions[] = {
      if (*policy == LatchPolicy::kAny) c.notices.emplace_back("latch=any accepts media from any source: unsafe");
      return std::string();
    }, "POLICY", "sources that may be learned: off, signalled (default), uncontested, any (unsafe)"},
+  {"strict-payload-types", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.strict_payload_types, v); }, "", "drop packets of payload types that were not negotiated even from locked sources (default no: they pass and are noted)"},
   {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
   {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);
@@ -257,9 +258,13 @@ std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::
     UdpPort port;
     if (auto wrong = read_number<std::uint16_t>(value, port.value, 1, 65535); !wrong.empty()) return wrong;
     (key == "port-min" ? spec.port_min : spec.port_max) = port;
+  } else if (key == "strict-payload-types") {
+    return set_switch(spec.strict_payload_types, value);
   } else {
-    return fmt::format("unknown key '{}': an interface section has address, advertised, port-min, port-max",
-                       key);
+    return fmt::format(
+        "unknown key '{}': an interface section has address, advertised, port-min, port-max, "
+        "strict-payload-types",
+        key);
   }
   return {};
 }

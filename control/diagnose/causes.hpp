@@ -19,6 +19,7 @@ enum class Cause : std::uint8_t {
   kDeclined,
   kSilenceSuppressed,
   kOtherSourceToo,
+  kOtherTypePasses,
   kLossy,
   // Faults.
   kVoidAddress,
@@ -70,6 +71,7 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kDeclined, "declined", Severity::kNote, "the m-line was declined (port 0)", "nothing"},
   {Cause::kSilenceSuppressed, "silence-suppressed", Severity::kNote, "the party said that it is silent (comfort noise, RFC 3389, or RTCP BYE) or is muted", "nothing"},
   {Cause::kOtherSourceToo, "other-source-too", Severity::kNote, "beside the party somebody else sends to its port and is refused", "an attack, or a second device of the party"},
+  {Cause::kOtherTypePasses, "other-type-passes", Severity::kNote, "the party sends packets of a payload type that no SDP of the call has, and they are passed on (DMX-4)", "usually harmless (comfort noise, events, asymmetric numbers); if the other side mishears them: strict-payload-types"},
   {Cause::kLossy, "lossy", Severity::kNote, "media arrives with loss or jitter that people hear", "look at the network between that party and the relay"},
   {Cause::kVoidAddress, "void-address", Severity::kFault, "the SDP has an address that nobody can send to from here, and nothing arrived that would tell another", "the client is behind NAT and sends nothing: its firewall, or it waits for media itself; give the relay received-from"},
   {Cause::kSourceRefused, "source-refused", Severity::kFault, "media comes from an address that neither SDP nor signalling named", "if it is the party: received-from from the proxy, latch=uncontested for the call, media-handover if it moves"},

@@ -402,6 +402,13 @@ class Judge {
     const SsrcCounters& c = stream->counters;
     const bool is_lossy =
         c.packets >= kEnough && (c.loss_percent() > kLossyPercent || c.jitter() > kLossyJitter);
+    if (!is_lossy && seen_.other.times != 0 && is_recent(seen_.other.last)) {
+      say(Cause::kOtherTypePasses, "{} also sends {}, which was never negotiated and is passed on", name(),
+          codec_of(seen_.other.type.value));
+      if (with_words_) add("{} packets, the last at {}", seen_.other.times, ago(seen_.other.last));
+      describe_codecs();
+      return;
+    }
     if (is_lossy)
       say(Cause::kLossy, "{} sends {} from {}, with loss or jitter", name(), codec_of(c.last_payload_type),
           learned().to_string());

@@ -67,6 +67,7 @@ void MediaView::add(MediaId media, const TransportSnapshot& snapshot, bool is_ac
   else if (local.is_set())
     former.push_back({local, snapshot.counters[0].packets_in, snapshot.last_packet[0]});
   if (!snapshot.evidence) return;
+  if (snapshot.evidence->other.last > other.last) other = snapshot.evidence->other;
   for (const Refusal& each : snapshot.evidence->refusals) {
     if (each.times != 0) refusals.push_back(each);
   }

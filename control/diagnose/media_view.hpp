@@ -27,6 +27,8 @@ struct MediaView {
   std::vector<Refusal> refusals;      // newest first
   std::vector<SendFailure> failures;  // newest first
   RollOverMismatch roll_over;
+  /// The newest packet of a type that was not negotiated and passed all the same; `times` 0 = none (DMX-4).
+  Refusal other;
   std::vector<FormerPort> former;
   const TransportSnapshot* active = nullptr;
 

@@ -136,6 +136,10 @@ struct Media {
   /// Those of the last SDP alone, by number, and those of earlier ones that it has no more.
   std::bitset<128> shown;
   std::bitset<128> earlier;
+  /// Types of this leg's own last SDP that the script took out before the other side saw it; and whether it
+  /// took any out of the last SDP that this leg was shown (DMX-4).
+  std::bitset<128> removed_types;
+  bool has_fewer_codecs = false;
   RateLimit rate;
   bool is_video = false;
 
@@ -309,6 +313,7 @@ struct Call {
   /// Chosen by a request of the call; unset = the daemon's default.
   std::optional<LatchPolicy> latch;
   std::optional<LearningAlgorithm> learning;
+  std::optional<bool> strict_payload_types;
   bool answered = false;
   // Everything in the call, by command or key.
   bool blocked = false;

@@ -336,6 +336,8 @@ json media_json(const Media& m) {
           {"payloads", payloads_json(m.payloads)},
           {"shown", m.shown.to_string()},
           {"earlier", m.earlier.to_string()},
+          {"removed_types", m.removed_types.to_string()},
+          {"fewer_codecs", m.has_fewer_codecs},
           {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}},
           {"video", m.is_video},
           {"policy", static_cast<int>(m.rules.policy)},
@@ -384,6 +386,8 @@ void read_media(Media& m, const json& j, const DtlsConfig& dtls) {
   m.payloads = payloads_from(j.at("payloads"));
   m.shown = std::bitset<128>(j.at("shown").get<std::string>());
   m.earlier = std::bitset<128>(j.value("earlier", std::string()));
+  m.removed_types = std::bitset<128>(j.value("removed_types", std::string()));
+  m.has_fewer_codecs = j.value("fewer_codecs", false);
   m.rate = {j.at("rate").at(0), j.at("rate").at(1)};
   m.is_video = j.at("video");
   m.rules.policy = static_cast<LatchPolicy>(std::clamp(j.at("policy").get<int>(), 0, 3));
@@ -535,6 +539,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"classic", ClassicSessions::to_json(*call, now)},
           {"signals", call->signals},
           {"latch", call->latch ? json(static_cast<int>(*call->latch)) : json(nullptr)},
+          {"strict_types", call->strict_payload_types ? json(*call->strict_payload_types) : json(nullptr)},
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
           {"delete_at", optional_age(call->delete_at, now)},
           {"not_in_force", call->not_in_force},
@@ -578,6 +583,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->signals = record.at("signals");
     if (!record.at("latch").is_null())
       call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));
+    if (const json strict = record.value("strict_types", json()); !strict.is_null())
+      call->strict_payload_types = strict.get<bool>();
     if (!record.at("learning").is_null())
       call->learning = static_cast<LearningAlgorithm>(std::clamp(record.at("learning").get<int>(), 0, 3));
     call->delete_at = optional_from_age(record.at("delete_at"), now);

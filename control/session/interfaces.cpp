@@ -168,7 +168,8 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
     }
     auto logical = std::ranges::find(set.interfaces_, spec.name, &LogicalInterface::name);
     if (logical == set.interfaces_.end())
-      logical = set.interfaces_.insert(logical, LogicalInterface{spec.name, {}});
+      logical = set.interfaces_.insert(logical, LogicalInterface{spec.name, {}, false});
+    logical->strict_payload_types |= spec.strict_payload_types;
     for (const IpAddress& address : addresses) {
       if (advertised && advertised->family() != address.family()) {
         return fail(fmt::format("interface '{}': {} and its advertised address {} are of different families",

@@ -89,6 +89,8 @@ struct LocalAddress {
 struct LogicalInterface {
   std::string name;
   std::vector<LocalAddress> addresses;
+  /// Of the parties on this interface no payload types pass that were not negotiated (DMX-4).
+  bool strict_payload_types = false;
   /// First address of the family, or nullptr.
   [[nodiscard]] const LocalAddress* address_of(AddressFamily family) const;
 };
@@ -101,6 +103,8 @@ struct InterfaceSpec {
   std::string alias_of;    // set for `name=other`
   std::optional<UdpPort> port_min;
   std::optional<UdpPort> port_max;
+  /// Key `strict-payload-types` of its section.
+  bool strict_payload_types = false;
 };
 /// `[name/]addr[!advertised]` or `name=other`.
 InterfaceSpec parse_interface_spec(std::string_view text);

@@ -49,6 +49,9 @@ struct SessionConfig {
   std::uint64_t max_bandwidth_bytes = 0;  // per second, 0 = no limit
   LatchPolicy latch = LatchPolicy::kSignalled;
   LearningAlgorithm learning = LearningAlgorithm::kRules;
+  /// DMX-4: what was not negotiated is dropped even from a locked source. An interface or a call may say so
+  /// too.
+  bool strict_payload_types = false;
   bool sip_source = false;
   std::uint8_t tos = 0;
   std::string software_name = "rtpferry";

@@ -401,6 +401,8 @@ void OfferAnswer::commit_legs() {
   ++call_.signals;
   if (request_.latch) call_.latch = request_.latch;
   if (request_.learning) call_.learning = request_.learning;
+  if (request_.has_flag(Flag::kStrictPayloadTypes)) call_.strict_payload_types = true;
+  if (request_.strict_payload_types) call_.strict_payload_types = request_.strict_payload_types;
   call_.last_signal = call_.touched = clock_.now;
   call_.last_signal_unix =
       std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();

@@ -130,6 +130,12 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   source.max_ssrcs = media.is_video ? 64 : 8;  // SSR-1
   source.payloads = media.payloads;
   source.rate = media.rate;
+  const bool is_strict = call.strict_payload_types.value_or(
+      config_.strict_payload_types || (media.interface != nullptr && media.interface->strict_payload_types));
+  source.passes_other_types = !is_strict && !media.has_fewer_codecs;
+  source.refused_types = media.removed_types;
+  // With rtcp-mux they are RTCP whose marker bit is missing (RFC 5761 §4).
+  for (std::size_t type = 64; plan->rtcp_mux && type < 96; ++type) source.refused_types.set(type);
   if (!media.rejected) add_sinks(call, media, ports, source);
   plan->sources.push_back(std::move(source));
   if (call.classic() != nullptr) ClassicSessions::refine(call, media, *plan);

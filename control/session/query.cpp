@@ -559,6 +559,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
     if (view.drops[row.reason] != 0) drops[std::string(row.name)] = view.drops[row.reason];
   }
   j["drops"] = std::move(drops);
+  if (view.other.times != 0) j["other_type_packets"] = view.other.times;
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
   if (media.has_ice()) {
     const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;

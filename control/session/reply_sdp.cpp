@@ -140,6 +140,8 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   edit.codecs = section.codecs;
   if (offered != nullptr) edit.codecs = sdp::common_codecs(section.codecs, offered->codecs);
   if (section.is_rtp()) {
+    std::bitset<128> removed;
+    for (const sdp::Codec& codec : edit.codecs) removed.set(codec.payload_type & 127u);
     edit.codecs =
         sdp::choose_codecs(edit.codecs, request_.codecs, request_.has_flag(Flag::kAllowNoCodecMedia));
     if (edit.codecs.empty() && !section.codecs.empty()) {
@@ -147,6 +149,9 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
       return edit;
     }
     if (is_answer_ && request_.has_flag(Flag::kSingleCodec)) sdp::keep_first_codec(edit.codecs);
+    for (const sdp::Codec& codec : edit.codecs) removed.reset(codec.payload_type & 127u);
+    media.has_fewer_codecs = removed.any();
+    match->sender->removed_types = removed;
     filter_extmaps(edit, media, section);
   }
   // Late packets of the former agreement are still good: the set shrinks with the next answer only.

@@ -64,6 +64,7 @@ enum class Flag : std::uint8_t {
   kDiscardRecording,
   kExcludeRecording,
   kRecordingVsc,
+  kStrictPayloadTypes,
   kCount,
 };
 using Flags = std::bitset<static_cast<std::size_t>(Flag::kCount)>;
@@ -232,6 +233,8 @@ struct Request {
   std::optional<bool> drop_traffic;
   std::optional<MediaEcho> echo;
   std::optional<LatchPolicy> latch;
+  /// Key `strict-payload-types`; unset = as the interface and the daemon have it.
+  std::optional<bool> strict_payload_types;
   std::optional<LearningAlgorithm> learning;
   std::optional<int> tos;
   std::optional<std::int64_t> delete_delay_s;

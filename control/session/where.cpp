@@ -109,7 +109,8 @@ json SessionManager::where(std::string_view call_id, const WherePacket& packet, 
                 s["leg"] = other->tag;
                 s["media"] = receiver->index;
                 s["leaves_from"] = Endpoint{out.local->address, out.port}.to_string();
-                DropReason refused = verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload);
+                DropReason refused =
+                    verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload, verdict.is_negotiated);
                 const TransportSnapshot* state = snapshot_of(*receiver, out);
                 if (refused == DropReason::kNone && state != nullptr) {
                   const auto hop =

@@ -24,6 +24,7 @@ enum ferry_flow_flags {
 
 #define FERRY_TOKEN (1000000000 >> 10) /* one packet or octet: ticks of 1,024 ns in a second */
 #define FERRY_KINDS 8                /* the first is 0: unknown, no jitter */
+#define FERRY_OTHER_TYPE 0x40        /* was not negotiated, taken and counted all the same (DMX-4) */
 #define FERRY_SINKS 4                /* receivers of a flow */
 #define FERRY_PUNTS_PER_SECOND 2000  /* LIM-3, of unmatched sources, for each port */
 #define FERRY_INTERFACE_PUNTS 50000  /* and for each interface */
@@ -77,7 +78,7 @@ struct ferry_plan {
 struct ferry_more {
   struct ferry_sink sinks[FERRY_SINKS - 1]; /* from the second on */
   struct ferry_kind kinds[FERRY_KINDS];
-  __u8 kind_of[128]; /* by payload type: 0 = not in the list, else index of `kinds`, 0x80 set */
+  __u8 kind_of[128]; /* by payload type: 0 = not in the list, FERRY_OTHER_TYPE, or index of `kinds`, 0x80 set */
 };
 
 /* What is counted for it. Whoever forwards owns it. Times are CLOCK_MONOTONIC in ns. */
@@ -117,7 +118,8 @@ struct ferry_state {
   __u64 foreign_at; /* newest packet of another source than the peer */
   __u8 foreign_from[16];
   __be16 foreign_port_be;
-  __u16 zero2[3];
+  __u16 zero2;
+  __u32 other_types; /* packets of types marked FERRY_OTHER_TYPE */
 };
 
 /* How to get from one of our addresses to a receiver's: made and kept current by user space. */

@@ -99,6 +99,9 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
     for (std::size_t type = 0; type < flow.refused_types.size(); ++type)
       more.kind_of[type] = flow.refused_types.test(type) ? 0 : 0x80;
   }
+  for (std::size_t type = 0; type < flow.other_types.size(); ++type) {
+    if (flow.other_types.test(type)) more.kind_of[type] = FERRY_OTHER_TYPE;
+  }
   // Signalling lists the preferred type first.
   plan.kind.type = 255;
   std::size_t kinds = 1;
@@ -166,6 +169,7 @@ void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   copy(kernel.rate_limited, ours.rate_limited);
   copy(kernel.foreign, ours.foreign);
   copy(kernel.unsampled, ours.unsampled);
+  copy(kernel.other_types, ours.other_types);
 }
 
 ferry_state state_of(const OffloadState& from) {

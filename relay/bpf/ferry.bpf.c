@@ -331,8 +331,9 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   const __u32 sink_count = p->sink_count;
   const __s32 continued = (__s16)(rtp->sequence - s->heard_sequence);
   const struct ferry_kind *kind = &p->kind;
+  __u8 index = 0;
   if (rtp->type != p->kind.type) {
-    const __u8 index = flow->more.kind_of[rtp->type & 127];
+    index = flow->more.kind_of[rtp->type & 127];
     kind = index != 0 || (flags & FERRY_ANY_TYPE) ? &flow->more.kinds[index & (FERRY_KINDS - 1)] : 0;
   }
   if ((flags & FERRY_CLOSED) || now > alive_until || (!is_last && (flags & FERRY_TC_ONLY))) {
@@ -369,6 +370,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
         ++s->rate_limited;
       } else {
         count(s, rtp, ahead, kind, now);
+        if (index == FERRY_OTHER_TYPE) ++s->other_types;
         route->counted = 1;
         route->ring = p->ring;
         route->flags = flags;

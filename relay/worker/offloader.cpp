@@ -131,8 +131,7 @@ void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, By
   const Offloaded& known = *entry.offloaded;
   const bool from_peer = from == known.flow.peer;
   if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(from, now)) return;
-  const SourcePlan& source = entry.state.plan().sources.front();
-  if (!source.is_open() && source.payload_of(datagram) == nullptr) return;
+  if (entry.state.refuses_type(from, datagram)) return;
   withdraw({entry.state.id()});
   entry.offer_after = now + kOfferAgain;
 }
@@ -252,6 +251,7 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   InterfaceTotals& interface = interface_totals(totals_, entry.state.plan());
   bump(interface.ingress.packets, done.packets);
   bump(interface.ingress.bytes, done.bytes);
+  bump(totals_.other_type_packets, state.other_types - known.seen.other_types);
   count_drops(totals_, DropReason::kForeignSource, state.foreign - known.seen.foreign);
   count_drops(totals_, DropReason::kRateLimited, state.rate_limited - known.seen.rate_limited);
   bump(interface.ingress.errors,

@@ -370,12 +370,14 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
   const bool is_rtp = !verdict.is_rtcp && packet.data().size() >= kRtpFixedHeaderSize &&
                       classify(packet.data()) == DatagramClass::kRtp;
   if (is_rtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
+  if (!verdict.is_negotiated) bump(totals_.other_type_packets);
   const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
   std::size_t left = source.sinks.size();
   if (left == 0) refuse(entry, DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
     --left;
-    const DropReason refused = verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload);
+    const DropReason refused =
+        verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload, verdict.is_negotiated);
     if (refused != DropReason::kNone) {
       refuse(entry, refused);
       continue;
@@ -395,7 +397,9 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       continue;
     }
     if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {
-      if (out->state.relays_key_of(entry.state)) {
+      if (!verdict.is_negotiated) {  // the stream is our own there (DMX-4)
+        refuse(*out, DropReason::kUnknownPayloadType);
+      } else if (out->state.relays_key_of(entry.state)) {
         refuse(*out, DropReason::kSharedKey);
       } else {
         repacketize(entry, *out, sink, hop, packet.data(), now);

@@ -60,6 +60,8 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> packets{0};
   std::atomic<std::uint64_t> bytes{0};
   std::atomic<std::uint64_t> errors{0};
+  /// RTP packets among `packets` whose payload type no SDP has (DMX-4).
+  std::atomic<std::uint64_t> other_type_packets{0};
   /// Ports that the engine would not take: nothing that arrives there is heard.
   std::atomic<std::uint64_t> unserved_ports{0};
   /// Packets among `packets` that were forwarded below the sockets, and streams that are now.

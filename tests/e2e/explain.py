@@ -291,7 +291,9 @@ def trace_and_where(t):
     where = t.relay.ctl("where", "traced", f"from={OTHER}:9", f"to={a.to[1]}", "type=8")
     check(where.get("verdict") == "drop" and where["reason"] == "foreign-source", f"where: a stranger's is dropped: {where}")
     where = t.relay.ctl("where", "traced", f"from={ALICE}:{a.port}", f"to={a.to[1]}", "type=77", f"ssrc={a.ssrc}", f"seq={a.sequence + 1}")
-    check(where.get("reason") == "unknown-payload-type", "where: an unknown payload type")
+    check(where.get("verdict") == "forward", f"where: a payload type that no SDP has passes from a locked source (DMX-4): {where}")
+    where = t.relay.ctl("where", "traced", f"from={ALICE}:{a.port}", f"to={a.to[1]}", "type=77", f"ssrc={a.ssrc + 1}", "seq=1")
+    check(where.get("reason") == "unknown-payload-type", "where: it admits no SSRC")
     path = t.lab.path("traced.pcap")
     tracing = [subprocess.Popen([os.path.join(t.relay.build, "rtpferryctl"), f"--socket={t.relay.socket}", *words, "trace", "traced", "--count=150", "--seconds=5"],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for words in (["--json"],)]

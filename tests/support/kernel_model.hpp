@@ -95,8 +95,9 @@ class KernelModel final : public FlowOffload {
     }
     const auto payload = std::ranges::find(flow.payloads, rtp->payload_type, &PayloadEntry::type);
     const bool known_type = payload != flow.payloads.end();
+    const bool is_other = !known_type && flow.other_types.test(rtp->payload_type.value);
     const bool taken = flow.takes_any_type ? !flow.refused_types.test(rtp->payload_type.value)
-                                           : known_type || flow.payloads.empty();
+                                           : known_type || is_other || flow.payloads.empty();
     if (!taken || rtp->ssrc != flow.ssrc) return false;
     if (ahead >= 3000 || ahead < -100) return false;
     if (continued > 0) state.heard_sequence = rtp->sequence;
@@ -109,6 +110,7 @@ class KernelModel final : public FlowOffload {
       ++state.rate_limited;
       return true;
     }
+    if (is_other) ++state.other_types;
     StreamStats stats(counters);
     stats.set_state(state.stream);
     stats.count(*rtp, datagram.payload.size(), known_type ? payload->clock_rate_hz : 0, now);

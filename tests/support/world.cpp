@@ -36,6 +36,7 @@ std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::
                                               std::string_view global, bool check_local) {
   std::vector<InterfaceSpec> specs;
   specs.push_back(parse_interface_spec(fmt::format("plain/{}", plain)));
+  specs.back().strict_payload_types = options.strict_payload_types;
   for (const std::string& each : options.interfaces) specs.push_back(parse_interface_spec(each));
   // Advertised as a global address, so that private addresses in SDP are void (LAT-4).
   specs.push_back(parse_interface_spec(fmt::format("global/{}!203.0.113.77", global)));

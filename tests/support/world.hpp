@@ -35,6 +35,8 @@ struct WorldOptions {
   /// Simulation only: what locked plain streams of the first worker go to, and the engine's name with it.
   std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload;
   std::string name = "sim";
+  /// Key `strict-payload-types` of the section of the interface `plain`.
+  bool strict_payload_types = false;
   /// More `interface=` settings.
   std::vector<std::string> interfaces;
   /// Scripts speak the classic protocol instead of NG where they can.

@@ -322,6 +322,7 @@ TEST_F(Operated, EveryMetricMoves) {
   call("running");
   talk(1, 300);
   world_->send({IpAddress::v4({203, 0, 113, 66}), UdpPort{6}}, at(to_b_), rtp('X', 9, 1));
+  world_->send(a_, at(to_a_), rtp('A', 1, 301, 13));
   const auto rtcp_of = [](const Endpoint& peer) {
     return Endpoint{peer.address, UdpPort{static_cast<std::uint16_t>(peer.port.value + 1)}};
   };

@@ -19,6 +19,9 @@ std::string_view describe(TransportEvent event) {
       return "several sources claim its stream: it stays closed";
     case TransportEvent::kUnknownPayloadType:
       return "packets with a payload type that was not negotiated are refused";
+    case TransportEvent::kOtherTypePasses:
+      return "packets with a payload type that was not negotiated are passed on (strict-payload-types drops "
+             "them)";
     case TransportEvent::kRateLimited:
       return "it sends more than its stream may carry";
     case TransportEvent::kLocked:

@@ -258,9 +258,11 @@ json CliService::stats(const json&) {
   json drops = json::object();
   json send_errors = json::object();
   std::uint64_t unserved = 0;
+  std::uint64_t other_types = 0;
   for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
     const WorkerTotals& totals = manager_.plane().worker(i).totals();
     unserved += totals.unserved_ports.load();
+    other_types += totals.other_type_packets.load();
     for (const DropReasonRow& row : kDropReasonRows) {
       const std::uint64_t count = totals.drops[static_cast<std::size_t>(row.reason)].load();
       if (count != 0)
@@ -276,6 +278,7 @@ json CliService::stats(const json&) {
   j["drops"] = std::move(drops);
   j["send_errors"] = std::move(send_errors);
   j["unserved_ports"] = unserved;
+  j["other_type_packets"] = other_types;
   j["control"] = {{"cached_replies", ng_.cache().size()},
                   {"cached_bytes", ng_.cache().bytes()},
                   {"errors", ng_.errors()},

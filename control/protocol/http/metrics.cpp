@@ -222,6 +222,8 @@ constexpr std::array kRows = std::to_array<Row>({
        out.add(static_cast<double>(local.ports->forced_reuses()), {{"interface", logical.name}});
      });
    }},
+  {{"rtpferry_other_type_packets_total", Kind::kCounter, "", "RTP packets that were taken although no SDP has their payload type (DMX-4)", "usually comfort noise or events; strict-payload-types drops them"},
+   [](const Input& in, Values& out) { out.add(in.sum([](const WorkerTotals& t) { return t.other_type_packets.load(); })); }},
   {{"rtpferry_ports_unserved_total", Kind::kCounter, "", "ports that the engine could not listen on", "fs.epoll.max_user_watches and the descriptor limit: rtpferryctl doctor"},
    [](const Input& in, Values& out) { out.add(in.sum([](const WorkerTotals& t) { return t.unserved_ports.load(); })); }},
   {{"rtpferry_rtcp_reports_total", Kind::kCounter, "interface", "receiver reports that could be measured with", "nothing"},

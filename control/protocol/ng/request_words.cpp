@@ -180,6 +180,16 @@ bool is_yes(std::string_view word) {
   return name == "yes" || name == "on" || name == "true";
 }
 
+void strict_types_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  if (is_yes(name))
+    request.strict_payload_types = true;
+  else if (name == "no" || name == "off" || name == "false")
+    request.strict_payload_types = false;
+  else
+    request.unknown_flags.push_back("strict-payload-types-" + name);
+}
+
 void record_word(Request& request, const Value& value) {
   const auto* text = value.string();
   if (text == nullptr) return;

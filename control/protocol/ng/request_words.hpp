@@ -51,6 +51,7 @@ void replace_word(Request& request, std::string_view word);
 void rtcp_mux_word(Request& request, std::string_view word);
 void learning_word(Request& request, std::string_view word);
 bool is_yes(std::string_view word);
+void strict_types_word(Request& request, std::string_view word);
 void record_word(Request& request, const Value& value);
 void sdes_word(Request& request, std::string_view word);
 void dtls_word(Request& request, std::string_view word);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <cstdint>
 
 namespace ferry {
@@ -55,6 +56,26 @@ struct Evidence {
   std::array<Refusal, kRefusals> refusals;
   std::array<SendFailure, kFailures> failures;
   RollOverMismatch roll_over;
+  /// DMX-4: payload types that were not negotiated and passed all the same.
+  std::bitset<128> other_types;
+  /// The newest packet of them, and how many there were: `times` 0 = none. It was no refusal, so that its
+  /// reason is kNone.
+  Refusal other;
+
+  void note_other(const Endpoint& from, PayloadType type, Ssrc ssrc, SeqNo sequence, Instant now) noexcept {
+    other_types.set(type.value & 127);
+    other.type = type;
+    other.from = from;
+    other.ssrc = ssrc;
+    other.sequence = sequence;
+    if (other.times == 0) other.first = now;
+    add_others(1, now);
+  }
+  /// `times` more, of types that are known already.
+  void add_others(std::uint32_t times, Instant now) noexcept {
+    other.times += times;
+    other.last = std::max(other.last, now);
+  }
 
   void note(const Refusal& refusal) noexcept {
     auto place = std::ranges::find(refusals, refusal.reason, &Refusal::reason);

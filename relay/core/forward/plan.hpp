@@ -10,6 +10,7 @@
 #include "relay/core/srtp/srtp_contexts.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -73,10 +74,13 @@ struct PayloadEntry {
 };
 
 /// Why media may not go to this sink; kNone if it may. `payload` is the packet's, or null if it does not
-/// matter.
-inline DropReason refuses(const Sink& sink, const PayloadEntry* payload) noexcept {
+/// matter. `is_negotiated` false: no SDP has the packet's type, so that nobody knows what it is (DMX-4).
+inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is_negotiated = true) noexcept {
   if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
   if (sink.blocked) return DropReason::kBlocked;
+  // It may be an event or audible, and we cannot put it into a stream that we make ourselves.
+  if (!is_negotiated && (sink.events_blocked || sink.silenced || sink.ptime_ms != 0))
+    return DropReason::kUnknownPayloadType;
   if (payload != nullptr && payload->is_event)
     return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
   // What cannot be silenced must not be heard.
@@ -93,6 +97,13 @@ struct SourcePlan {
   bool takes_any_type = false;
   /// Negotiated payload types (DMX-4); empty = any.
   std::vector<PayloadEntry> payloads;
+  /// DMX-4: a locked source's packets of types that are not in `payloads` pass, but for `refused_types`, if
+  /// their SSRC was admitted. Control clears it for `strict-payload-types` and where the script removed
+  /// codecs from the SDP that the party was shown.
+  bool passes_other_types = false;
+  /// Types that never pass unless `payloads` has them: those that the script took out of the party's own SDP,
+  /// and those that are RTCP under rtcp-mux.
+  std::bitset<128> refused_types;
   RateLimit rate;
   /// A sink needs to know the payload type: events are blocked or media is silenced.
   bool inspects_payload = false;
@@ -107,6 +118,10 @@ struct SourcePlan {
     const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
     const auto found = std::ranges::find(payloads, type, &PayloadEntry::type);
     return found == payloads.end() ? nullptr : &*found;
+  }
+  /// Packets of `type`, which is not in `payloads`, may pass if their source and SSRC are known.
+  [[nodiscard]] bool may_pass_other(PayloadType type) const noexcept {
+    return passes_other_types && !refused_types.test(type.value & 127);
   }
   bool operator==(const SourcePlan&) const = default;
 };

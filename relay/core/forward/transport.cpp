@@ -139,10 +139,10 @@ Verdict Transport::from_judgement(Component component, const Latch::Judgement& j
   return drop(component, judgement.reason);
 }
 
-std::optional<std::size_t> Transport::source_for(const RtpView& rtp,
+std::optional<std::size_t> Transport::source_for(PayloadType type, Ssrc ssrc,
                                                  const PayloadEntry*& payload) const noexcept {
   const auto payload_in = [&](const SourcePlan& source) -> const PayloadEntry* {
-    const auto found = std::ranges::find(source.payloads, rtp.payload_type, &PayloadEntry::type);
+    const auto found = std::ranges::find(source.payloads, type, &PayloadEntry::type);
     return found == source.payloads.end() ? nullptr : &*found;
   };
   std::optional<std::size_t> by_type;
@@ -151,10 +151,9 @@ std::optional<std::size_t> Transport::source_for(const RtpView& rtp,
     const PayloadEntry* entry = payload_in(source);
     if (entry == nullptr && !source.is_open()) continue;
     // RFC 9143 §9.2: an SSRC that is known to a media stays there; else the payload type decides.
-    const bool known =
-        plan_->sources.size() > 1 && std::ranges::any_of(states_[i].ingress, [&](const StreamStats& s) {
-          return s.counters().ssrc == rtp.ssrc;
-        });
+    const bool known = plan_->sources.size() > 1 &&
+                       std::ranges::any_of(states_[i].ingress,
+                                           [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
     if (known || !by_type) {
       by_type = i;
       payload = entry;
@@ -164,13 +163,42 @@ std::optional<std::size_t> Transport::source_for(const RtpView& rtp,
   return by_type;
 }
 
+bool Transport::is_established(const Endpoint& from, Ssrc ssrc) const noexcept {
+  const Latch& latch = latch_[0];
+  if (latch.state() != Latch::State::kLocked || from != latch.learned() || states_.size() != 1) return false;
+  return std::ranges::any_of(states_[0].ingress,
+                             [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
+}
+
+bool Transport::refuses_type(const Endpoint& from, Bytes rtp) const noexcept {
+  const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
+  const Ssrc ssrc{read_u32(rtp, 8)};
+  const PayloadEntry* payload = nullptr;
+  return !source_for(type, ssrc, payload) && !is_established(from, ssrc);
+}
+
+void Transport::note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept {
+  Evidence* evidence = made_evidence();
+  if (evidence == nullptr) return;
+  if (!evidence->other_types.test(rtp.payload_type.value & 127)) note(TransportEvent::kOtherTypePasses);
+  evidence->note_other(from, rtp.payload_type, rtp.ssrc, rtp.sequence, now);
+}
+
 Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
                           const OwnMedia& own) noexcept {
   const auto rtp = parse_rtp(datagram);
   if (!rtp) return drop(component, DropReason::kMalformedRtp);
   Latch& latch = latch_[index(component)];
   const PayloadEntry* payload = nullptr;
-  const auto source = source_for(*rtp, payload);
+  auto source = source_for(rtp->payload_type, rtp->ssrc, payload);
+  const bool is_negotiated = source.has_value();
+  if (!is_negotiated && is_established(from, rtp->ssrc) &&
+      plan_->sources[0].may_pass_other(rtp->payload_type)) {
+    // It may not found anything, so it may not announce a jump of the numbers either.
+    if (!is_protected() && !states_[0].continues(rtp->ssrc, rtp->sequence))
+      return drop(component, DropReason::kSequenceJump);
+    source = 0;
+  }
   if (!source) {
     // Not the latch's business: a packet that was not negotiated must not teach us an address (DMX-4, DMX-5).
     const bool foreign = latch.state() == Latch::State::kLocked && from != latch.learned();
@@ -199,7 +227,10 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   }
   publish(stats->counters(), 1, lost);
   activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  return deliver(component, *source, datagram, false, now);
+  verdict = deliver(component, *source, datagram, false, now);
+  verdict.is_negotiated = is_negotiated;
+  if (!is_negotiated) note_other_type(from, *rtp, now);
+  return verdict;
 }
 
 StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
@@ -563,6 +594,15 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   if (silenced && source.is_open()) return std::nullopt;
   if (flow.payloads.empty() && !source.is_open()) return std::nullopt;
   flow.takes_any_type = source.takes_any_type;
+  // User space sees the first packet of each type that was not negotiated, and every one that some receiver
+  // is not to get (DMX-4).
+  const bool others_pass = std::ranges::all_of(source.sinks, [](const Sink& sink) {
+    return refuses(sink, nullptr, false) != DropReason::kUnknownPayloadType;
+  });
+  if (evidence_ && others_pass && source.passes_other_types && !source.is_open()) {
+    flow.other_types = evidence_->other_types & ~source.refused_types;
+    for (const PayloadEntry& payload : source.payloads) flow.other_types.reset(payload.type.value & 127);
+  }
   OffloadState state;
   state.stream = stream->state();
   state.bucket = states_[0].bucket.state();
@@ -587,6 +627,10 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
     refusal.last = state.foreign_at;
     refusal.times = state.foreign - seen.foreign;
     if (Evidence* evidence = made_evidence()) evidence->note(refusal);
+  }
+  if (state.other_types != seen.other_types) {
+    if (Evidence* evidence = made_evidence())
+      evidence->add_others(state.other_types - seen.other_types, state.stream.counters.last_packet);
   }
   if (state.rate_limited != seen.rate_limited) {
     note(TransportEvent::kRateLimited);
@@ -653,7 +697,7 @@ std::optional<TransportEvent> Transport::take_event(Instant now) noexcept {
   auto& sent = *event_sent_;
   for (std::size_t i = 0; i < sent.size(); ++i) {
     if ((events_ >> i & 1) == 0) continue;
-    events_ &= static_cast<std::uint16_t>(~(1u << i));
+    events_ &= ~(1u << i);
     if (sent[i] != Instant{} && now - sent[i] < kEventInterval) continue;
     sent[i] = now;
     return static_cast<TransportEvent>(i);

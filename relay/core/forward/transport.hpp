@@ -14,6 +14,7 @@
 #include "relay/core/rtp/stream_stats.hpp"
 #include "relay/core/srtp/srtp_contexts.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -129,6 +130,8 @@ struct Verdict {
   /// kForward: index into `plan().sources`.
   std::uint8_t source = 0;
   bool is_rtcp = false;
+  /// kForward: false if no SDP has the payload type of the packet (DMX-4).
+  bool is_negotiated = true;
 };
 
 /// Rare things worth telling control; the worker passes them on, at most one per kind and 10 s (LIM-4).
@@ -149,8 +152,11 @@ enum class TransportEvent : std::uint8_t {
   kIceConnected,
   kIceFailed,
   kIceExpired,
+  kOtherTypePasses,
   kCount
 };
+static_assert(static_cast<unsigned>(TransportEvent::kCount) <= 32,
+              "a transport keeps them as bits of a word");
 
 /// What a handshake's turn may use.
 struct HandshakeTurn {
@@ -260,6 +266,10 @@ class Transport {
   /// What became of a received datagram goes into the flight recorder.
   void record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
                      DropReason reason, bool is_below, Instant now) noexcept;
+  /// DMX-4: true if a whole RTP packet, of which `rtp` is at least the header, has a payload type that
+  /// nothing in the state of this transport may follow from: it was not negotiated, and its source or SSRC is
+  /// not yet known.
+  [[nodiscard]] bool refuses_type(const Endpoint& from, Bytes rtp) const noexcept;
   /// Looks at the sound of a packet that was forwarded below, by its start.
   void on_sample(Bytes start, Instant now) noexcept;
   /// Null if nothing was kept.
@@ -329,6 +339,12 @@ class Transport {
     TokenBucket rtcp_bucket;
     Instant admission_second{};
     std::uint8_t admitted_in_second = 0;
+    /// The packet's number is no jump (SSR-4) in the stream of its SSRC, which was admitted.
+    [[nodiscard]] bool continues(Ssrc ssrc, SeqNo sequence) const noexcept {
+      const auto stream =
+          std::ranges::find_if(ingress, [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
+      return stream != ingress.end() && !stream->is_jump(sequence);
+    }
   };
   /// A receiver report that waits for the other leg's round trip.
   struct PendingReport {
@@ -385,8 +401,13 @@ class Transport {
   StreamStats* admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
                      Verdict& verdict) noexcept;
   void read_reports(std::size_t source, Bytes compound, Instant now) noexcept;
-  [[nodiscard]] std::optional<std::size_t> source_for(const RtpView& rtp,
+  [[nodiscard]] std::optional<std::size_t> source_for(PayloadType type, Ssrc ssrc,
                                                       const PayloadEntry*& payload) const noexcept;
+  /// The SSRC was admitted, and the source is the locked peer. Not under BUNDLE, where the payload type says
+  /// whose the packet is.
+  [[nodiscard]] bool is_established(const Endpoint& from, Ssrc ssrc) const noexcept;
+  /// Counts a packet whose payload type was not negotiated, and tells control of the first of each type.
+  void note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept;
   void rebuild_sources(const TransportPlan& old);
 
   TransportId id_;

@@ -115,6 +115,12 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     note(TransportEvent::kForeignSource);
     return refuse(DropReason::kForeignSource);
   }
+  // DMX-4: it must not lock, nor begin a stream under the key.
+  if (kind == DatagramClass::kRtp && component == Component::kRtp && datagram.size() >= kRtpFixedHeaderSize &&
+      refuses_type(from, datagram)) {
+    note(TransportEvent::kUnknownPayloadType);
+    return refuse(DropReason::kUnknownPayloadType);
+  }
   Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr) return refuse(DropReason::kNoKey);
   // Our own packet, sent back.

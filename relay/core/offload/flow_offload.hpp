@@ -45,6 +45,8 @@ struct OffloadFlow {
   /// Types that are not in `payloads` are taken too, but for `refused_types`.
   bool takes_any_type = false;
   std::bitset<128> refused_types;
+  /// Types that are not in `payloads`, were not negotiated, and are taken and counted all the same (DMX-4).
+  std::bitset<128> other_types;
   RateLimit rate;
   /// Until then packets of other sources are punted, afterwards dropped and counted (LAT-6).
   Instant open_until{};
@@ -65,6 +67,8 @@ struct OffloadState {
   // Since the installation.
   std::uint32_t rate_limited = 0;
   std::uint32_t foreign = 0;
+  /// Packets of `OffloadFlow::other_types`, which are among those of `stream` too.
+  std::uint32_t other_types = 0;
   /// The newest of those; unset if there was none.
   Endpoint foreign_from;
   Instant foreign_at{};

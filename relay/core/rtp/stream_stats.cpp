@@ -78,10 +78,14 @@ void QualityHistory::add(const QualitySample& sample) noexcept {
   progression[progression_size++] = sample;
 }
 
+bool StreamStats::is_jump(SeqNo sequence) const noexcept {
+  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(counters_.highest_extended)});
+  return started_ && (ahead >= kMaxDropout || ahead < kMaxMisorder);
+}
+
 StreamStats::Check StreamStats::check(SeqNo sequence) noexcept {
   if (!started_) return Check::kOk;
-  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(counters_.highest_extended)});
-  if (ahead < kMaxDropout && ahead >= kMaxMisorder) {
+  if (!is_jump(sequence)) {
     bad_sequence_ = kNone;
     return Check::kOk;
   }

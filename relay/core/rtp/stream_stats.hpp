@@ -148,6 +148,8 @@ class StreamStats {
     std::uint64_t seen = 0;
     bool operator==(const State&) const = default;
   };
+  /// The number is too far from the highest one to be of the same run (SSR-4). Nothing changes by asking.
+  [[nodiscard]] bool is_jump(SeqNo sequence) const noexcept;
   /// A jump waits for its confirmation or nothing was counted yet: such a stream has no `state`.
   [[nodiscard]] bool is_disturbed() const noexcept { return !started_ || resync_ || bad_sequence_ != kNone; }
   [[nodiscard]] State state() const noexcept { return {counters_, seen_}; }
