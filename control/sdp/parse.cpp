@@ -220,19 +220,6 @@ bool parse_media(std::string_view value, MediaSection& media, const Limits& limi
   return true;
 }
 
-/// Cuts the next line off. Line ends: CR LF, LF, CR.
-std::string_view next_line(std::string_view& text) {
-  const auto end = std::min(text.find_first_of("\r\n"), text.size());
-  const std::string_view line = text.substr(0, end);
-  text.remove_prefix(end);
-  if (text.starts_with("\r\n")) {
-    text.remove_prefix(2);
-  } else if (!text.empty()) {
-    text.remove_prefix(1);
-  }
-  return line;
-}
-
 /// Event numbers of a telephone-event fmtp such as `0-15,66,70`; RFC 4733 §2.4.1: without it 0-15. Nothing if
 /// it is no such list.
 std::optional<std::bitset<256>> telephone_events(std::string_view fmtp) {

@@ -18,6 +18,19 @@ inline std::string_view trim(std::string_view text) {
   return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
 }
 
+/// Cuts the next line off. Line ends: CR LF, LF, CR.
+inline std::string_view next_line(std::string_view& text) {
+  const auto end = std::min(text.find_first_of("\r\n"), text.size());
+  const std::string_view line = text.substr(0, end);
+  text.remove_prefix(end);
+  if (text.starts_with("\r\n")) {
+    text.remove_prefix(2);
+  } else if (!text.empty()) {
+    text.remove_prefix(1);
+  }
+  return line;
+}
+
 /// Cuts the next word at a blank or tab; leading ones are skipped.
 inline std::string_view next_word(std::string_view& text) {
   const auto start = text.find_first_not_of(kBlanks);

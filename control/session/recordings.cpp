@@ -1,5 +1,6 @@
 #include "control/session/recordings.hpp"
 
+#include "control/sdp/secrets.hpp"
 #include "control/session/media_control.hpp"
 
 #include <algorithm>
@@ -70,23 +71,6 @@ std::optional<RecordingAction> recording_action(std::string_view name) noexcept 
   return static_cast<RecordingAction>(found - kNames.begin());
 }
 
-std::string without_secrets(std::string_view body) {
-  static constexpr std::array<std::string_view, 3> kSecrets = {"a=crypto:", "a=ice-pwd:", "k="};
-  std::string text;
-  while (!body.empty()) {
-    const auto end = std::min(body.find('\n'), body.size() - 1);
-    const std::string_view line = body.substr(0, end + 1);
-    body.remove_prefix(end + 1);
-    const auto secret =
-        std::ranges::find_if(kSecrets, [&](std::string_view name) { return line.starts_with(name); });
-    if (secret == kSecrets.end())
-      text += line;
-    else
-      text.append(*secret).append("(left out)\r\n");
-  }
-  return text;
-}
-
 Result<Call*, RequestError> Recordings::find_call(const Request& request) {
   if (!request.call_id) return fail(error("No call-id in message"));
   Call* call = manager_.find(*request.call_id);
@@ -112,7 +96,7 @@ bool Recordings::begin(Call& call, const Request* request, std::string_view by) 
   follow(call);
   for (const auto& leg : call.legs) {
     if (!leg->last_sdp.empty())
-      call.recording()->note_sdp(leg->number, "before", without_secrets(leg->last_sdp));
+      call.recording()->note_sdp(leg->number, "before", sdp::without_secrets(leg->last_sdp));
   }
   return true;
 }
@@ -178,7 +162,7 @@ void Recordings::note_message(Call& call, const Leg& sender, std::string_view ki
                               Dict& reply) {
   CallRecording* recording = call.recording();
   if (recording == nullptr) return;
-  recording->note_sdp(sender.number, kind, without_secrets(body));
+  recording->note_sdp(sender.number, kind, sdp::without_secrets(body));
   List files;
   for (const std::string& path : recording->packet_files()) files.emplace_back(path);
   if (!files.empty()) reply.set("recordings", std::move(files));

@@ -51,8 +51,4 @@ class Recordings {
   SessionManager& manager_;
 };
 
-/// Lines of a body whose values are secrets are cut behind their names: keys (RFC 4568), passwords (RFC
-/// 8839).
-[[nodiscard]] std::string without_secrets(std::string_view body);
-
 }  // namespace ferry

@@ -3,7 +3,7 @@
 
 #include "control/protocol/ng/rtpp_flags.hpp"
 #include "control/sdp/ice.hpp"
-#include "control/sdp/sdes.hpp"
+#include "control/sdp/secrets.hpp"
 #include "tests/support/world.hpp"
 
 #include <regex>
@@ -224,6 +224,19 @@ TEST(FieldSdpText_Lines, RFC8285_ExtmapAllowMixedOfTheSessionStays) {
                      "^a=extmap-allow-mixed$")
                 .size(),
             1u);
+}
+
+TEST(FieldSdpText_Lines, NoSecretStaysInARecordHoweverItIsWritten) {
+  for (const char* line :
+       {"a=crypto:1 SECRET\r\n", "a=CRYPTO:1 SECRET\r\n", " a=crypto:1 SECRET \r\n", "a= crypto :1 SECRET\n",
+        "\ta=Crypto:1 SECRET\r", "a=ice-pwd:SECRET\r\n", "a=ICE-PWD: SECRET\n", "a=ice-pwd :SECRET",
+        "k=clear:SECRET\r\n", " k=clear:SECRET\n"}) {
+    const std::string text = sdp::without_secrets(std::string("v=0\ra=ptime:20\n") + line);
+    EXPECT_EQ(text.find("SECRET"), std::string::npos) << line;
+    EXPECT_EQ(text.rfind("v=0\ra=ptime:20\n", 0), 0u) << "the rest stays as it was";
+    EXPECT_NE(text.find("(left out)\r\n"), std::string::npos) << line;
+  }
+  EXPECT_EQ(sdp::without_secrets(clean()), clean());
 }
 
 TEST(FieldSdpText_Ice, ShortCredentialsAreUsedAndTold) {
