@@ -61,7 +61,10 @@ json streams_json(const std::vector<SrtpStream>& streams) {
                  {"rtp", window_json(stream.rtp)},
                  {"rtcp", window_json(stream.rtcp)},
                  {"relayed", stream.is_relayed},
-                 {"first", stream.first}});
+                 {"first", stream.first},
+                 {"timestamp", stream.timestamp},
+                 {"closed", stream.is_closed},
+                 {"used", stream.used}});
   }
   return j;
 }
@@ -69,9 +72,33 @@ std::vector<SrtpStream> streams_from(const json& j) {
   std::vector<SrtpStream> streams;
   for (const json& each : j) {
     streams.push_back({Ssrc{each.at("ssrc")}, window_from(each.at("rtp")), window_from(each.at("rtcp")),
-                       each.at("relayed"), each.at("first")});
+                       each.at("relayed"), each.at("first"), each.value("timestamp", 0u),
+                       each.value("closed", false), each.value("used", std::uint64_t{0})});
   }
   return streams;
+}
+
+/// Of most keys there is nothing to remember.
+json past_json(const SsrcMemory::State& past) {
+  if (past.records.empty() && past.forgotten.empty()) return nullptr;
+  json records = json::array();
+  for (const SsrcRecord& each : past.records) {
+    records.push_back({each.ssrc.value, each.has_rtp, each.has_rtcp, each.is_relayed, each.is_closed,
+                       each.timestamp, each.highest_rtcp, each.first, each.highest_rtp});
+  }
+  return {{"records", std::move(records)}, {"forgotten", past.forgotten}};
+}
+SsrcMemory::State past_from(const json& j) {
+  SsrcMemory::State past;
+  if (j.is_null()) return past;
+  for (const json& each : j.at("records")) {
+    past.records.push_back({Ssrc{each.at(0)}, each.at(1), each.at(2), each.at(3), each.at(4), each.at(5),
+                            each.at(6), each.at(7), each.at(8)});
+  }
+  past.forgotten = j.at("forgotten").get<std::vector<std::uint64_t>>();
+  if (!past.forgotten.empty() && past.forgotten.size() != SsrcSet::kWords)
+    throw std::runtime_error("a set of SSRCs of another size");
+  return past;
 }
 
 }  // namespace
@@ -274,25 +301,43 @@ std::optional<TransportSnapshot::Dtls> handshakes_from(const json& j) {
 json contexts_json(const SrtpContexts::State& state) {
   json received = json::array();
   for (const auto& each : state.received)
-    received.push_back({{"key", master_json(each.key)}, {"streams", streams_json(each.state.streams)}});
+    received.push_back({{"key", master_json(each.key)},
+                        {"streams", streams_json(each.state.streams)},
+                        {"past", past_json(each.state.past)}});
   json sent = json::array();
   for (const auto& each : state.sent) {
     sent.push_back({{"key", master_json(each.key)},
                     {"party", {each.party.media, each.party.number}},
                     {"streams", streams_json(each.state.streams)},
-                    {"rtcp", {each.state.next_rtcp, each.state.rtcp_end}}});
+                    {"rtcp", {each.state.next_rtcp, each.state.rtcp_end}},
+                    {"past", past_json(each.state.past)}});
   }
-  return {{"received", std::move(received)}, {"sent", std::move(sent)}};
+  json named = json::array();
+  for (const auto& each : state.named) {
+    json names = json::array();
+    for (const SsrcTranslation::Name& name : each.names)
+      names.push_back({name.source, name.theirs.value, name.ours.value, name.is_current, name.used});
+    named.push_back({{"party", {each.party.media, each.party.number}}, {"names", std::move(names)}});
+  }
+  return {{"received", std::move(received)}, {"sent", std::move(sent)}, {"named", std::move(named)}};
 }
 
 SrtpContexts::State contexts_from(const json& j) {
   SrtpContexts::State state;
   for (const json& each : j.at("received"))
-    state.received.push_back({master_from(each.at("key")), {streams_from(each.at("streams"))}});
+    state.received.push_back({master_from(each.at("key")),
+                              {streams_from(each.at("streams")), past_from(each.value("past", json()))}});
   for (const json& each : j.at("sent")) {
     state.sent.push_back({master_from(each.at("key")),
                           {each.at("party").at(0), each.at("party").at(1)},
-                          {streams_from(each.at("streams")), each.at("rtcp").at(0), each.at("rtcp").at(1)}});
+                          {streams_from(each.at("streams")), each.at("rtcp").at(0), each.at("rtcp").at(1),
+                           past_from(each.value("past", json()))}});
+  }
+  for (const json& each : j.value("named", json::array())) {
+    auto& named = state.named.emplace_back();
+    named.party = {each.at("party").at(0), each.at("party").at(1)};
+    for (const json& name : each.at("names"))
+      named.names.push_back({name.at(0), Ssrc{name.at(1)}, Ssrc{name.at(2)}, name.at(3), name.at(4)});
   }
   return state;
 }

@@ -410,8 +410,20 @@ TEST_P(SrtpTest, SRT9_PartiesWithOneKeyAreSentNoIndexTwice) {
   }
   for (std::uint32_t party = 5; party <= SrtpContexts::kMaxParties; ++party)
     report_from(*restored.sending(key, {party, 0}, *backend_, 128));
-  EXPECT_EQ(restored.sending(key, {1000, 0}, *backend_, 128), nullptr);
-  EXPECT_NE(restored.sending(key, {1, 0}, *backend_, 128), nullptr);
+  // SRT-7a: one more takes the place of the longest idle one, and repeats nothing of it.
+  std::vector<std::shared_ptr<SrtpSending>> in_use = {restored.sending(key, {1, 0}, *backend_, 128)};
+  const auto newcomer = restored.sending(key, {1000, 0}, *backend_, 128);
+  ASSERT_NE(newcomer, nullptr);
+  EXPECT_NE(newcomer, in_use.front());
+  report_from(*newcomer);
+  Packet of_former = test::rtp('A', kSsrc, 30'000);
+  EXPECT_EQ(seal(newcomer->context, of_former), SrtpResult::kForgotten) << "the second one was sent it";
+  Packet of_new = test::rtp('A', kSsrc + 1, 30'000);
+  EXPECT_EQ(seal(newcomer->context, of_new), SrtpResult::kOk);
+  for (std::uint32_t party = 2000; party < 2000 + SrtpContexts::kMaxParties - 2; ++party)
+    in_use.push_back(restored.sending(key, {party, 0}, *backend_, 128));
+  EXPECT_TRUE(std::ranges::all_of(in_use, [](const auto& each) { return each != nullptr; }));
+  EXPECT_EQ(restored.sending(key, {5000, 0}, *backend_, 128), nullptr) << "all of them at a time";
 }
 
 TEST_P(SrtpTest, ShortPacketsAreMalformedOrNotAuthentic) {

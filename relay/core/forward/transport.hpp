@@ -132,6 +132,8 @@ struct Verdict {
   bool is_rtcp = false;
   /// kForward: false if no SDP has the payload type of the packet (DMX-4).
   bool is_negotiated = true;
+  /// kForward: with this packet it is confirmed that its source began its sequence anew (SSR-4).
+  bool restarts = false;
 };
 
 /// Rare things worth telling control; the worker passes them on, at most one per kind and 10 s (LIM-4).
@@ -170,7 +172,8 @@ struct HandshakeTurn {
 class Transport {
  public:
   /// Slots that the worker must be able to hold packets in: RTP probation, RTCP probation, SSRC probation.
-  static constexpr std::size_t kHoldSlots = Latch::kHoldSlots * 2 + 2;
+  static constexpr std::size_t kPendingSsrcs = 8;
+  static constexpr std::size_t kHoldSlots = Latch::kHoldSlots * 2 + kPendingSsrcs;
 
   /// `activity` is shared with control. Packets of `barred` (if set) are refused for `PRT-2`'s rest time.
   Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
@@ -204,6 +207,12 @@ class Transport {
   [[nodiscard]] DropReason protect(bool is_rtcp, MutableBytes space, std::size_t& size,
                                    const Transport* source, SrtpOrigin origin,
                                    SrtpWork* later = nullptr) noexcept;
+  /// Gives a packet of `source` that is about to leave the SSRCs that this transport's party knows; of RTCP
+  /// also those that the party of `source` hears under other ones. A party with a key of its own knows a
+  /// stream by a new SSRC once it cannot follow the source's numbers (RFC 3711 §3.3.1). `media`: whose packet
+  /// it is. Else why the packet must not leave.
+  [[nodiscard]] DropReason translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
+                                           MutableBytes packet) noexcept;
   /// It has handshakes or checks that a datagram of `kind` may belong to.
   [[nodiscard]] bool has_handshake(DatagramClass kind) const noexcept {
     return kind == DatagramClass::kDtls ? plan_->dtls != nullptr
@@ -331,7 +340,8 @@ class Transport {
   struct SourceState {
     std::vector<StreamStats> ingress;
     std::vector<SsrcCounters> egress;
-    std::array<PendingSsrc, 2> pending;
+    /// More than can begin at once, so that none of them pushes out another before its second packet.
+    std::array<PendingSsrc, kPendingSsrcs> pending;
     std::uint8_t next_pending = 0;
     /// Made when the first telephone-event packet passes.
     std::unique_ptr<KeyPresses> presses;
@@ -429,6 +439,7 @@ class Transport {
     const SrtpReceiving* newest = nullptr;  // the first of `incoming`, to be fetched
     std::shared_ptr<SrtpSending> sending;   // null: there is no key
     std::shared_ptr<SrtpContexts> contexts;
+    std::shared_ptr<SsrcTranslation> names;  // of the party that is sent to; null: nothing was sent yet
     std::uint32_t last_number = 0;
     /// When a packet was tried at other roll-over counters last.
     Instant roll_over_tried{};
@@ -448,8 +459,18 @@ class Transport {
   [[nodiscard]] std::size_t slot_of(Component component) const noexcept;
   /// Null: there are none.
   [[nodiscard]] const SrtpPlan* keys_of(std::size_t slot) const noexcept;
+  /// By which SSRCs its party knows the streams of others; null: by their own.
+  [[nodiscard]] SsrcTranslation* names() const noexcept {
+    return protection_[0] ? protection_[0]->names.get() : nullptr;
+  }
+  DropReason translate_rtcp(const Transport& source, MediaId media, MutableBytes packet) noexcept;
   void follow_keys(Instant now);
   void follow_keys(std::size_t slot, Instant now);
+  /// How far the stream of an RTP packet was under an earlier key, or plain, if `context` does not know its
+  /// SSRC: a phone may go on counting when it is keyed anew (RFC 3711 §3.3.1).
+  [[nodiscard]] std::optional<std::uint64_t> former_index(const Protection& protection,
+                                                          const SrtpReceiver& context,
+                                                          Bytes datagram) const noexcept;
   /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
   void look_for_roll_over(Protection& protection, Bytes datagram, Instant now);
   DropReason on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);

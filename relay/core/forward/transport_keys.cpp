@@ -91,6 +91,7 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
       plan->send && std::ranges::any_of(incoming, [&](const auto& each) {
         return each.under->key.key == plan->send->key && each.under->key.salt == plan->send->salt;
       });
+  if (plan->send) protection->names = protection->contexts->names(plan->party);
   if (!plan->send)
     protection->sending = nullptr;
   else if (!protection->sending || protection->sending->key != *plan->send ||
@@ -138,8 +139,10 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
       now_found = each.under->context.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
       size = opened->size;
     } else {
-      now_found = kind == DatagramClass::kRtp ? each.under->context.open_rtp(datagram, size)
-                                              : each.under->context.open_rtcp(datagram, size);
+      SrtpReceiver& context = each.under->context;
+      now_found = kind == DatagramClass::kRtp
+                      ? context.open_rtp(datagram, size, former_index(*protection, context, datagram))
+                      : context.open_rtcp(datagram, size);
     }
     if (now_found != SrtpResult::kNotAuthentic) result = now_found;
     if (result != SrtpResult::kOk) continue;
@@ -152,7 +155,8 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
       break;
     case SrtpResult::kReplayed:
       return refuse(DropReason::kReplayed);
-    case SrtpResult::kTooManySsrcs:
+    case SrtpResult::kForgotten:
+      return refuse(DropReason::kSsrcForgotten);
     case SrtpResult::kKeyExhausted:
       return refuse(DropReason::kKeyExhausted);
     case SrtpResult::kMalformed:
@@ -166,6 +170,22 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
   return latch_[index(component)].lock_authenticated(from, now, own) ? DropReason::kNone
                                                                      : refuse(DropReason::kForbiddenSource);
+}
+
+std::optional<std::uint64_t> Transport::former_index(const Protection& protection,
+                                                     const SrtpReceiver& context,
+                                                     Bytes datagram) const noexcept {
+  const Ssrc ssrc = ssrc_of(datagram, false);
+  if (context.newest_index(ssrc)) return std::nullopt;
+  if (const auto under_key = protection.contexts->newest_index(ssrc)) return under_key;
+  // It was plain until now.
+  for (const SourceState& source : states_) {
+    for (const StreamStats& stream : source.ingress) {
+      if (stream.counters().ssrc == ssrc && stream.counters().packets > 0)
+        return stream.counters().highest_extended;
+    }
+  }
+  return std::nullopt;
 }
 
 void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Instant now) {
@@ -280,7 +300,8 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
       return DropReason::kNone;
     case SrtpResult::kReplayed:
       return DropReason::kReplayed;
-    case SrtpResult::kTooManySsrcs:
+    case SrtpResult::kForgotten:
+      return DropReason::kSsrcForgotten;
     case SrtpResult::kKeyExhausted:
       return DropReason::kKeyExhausted;
     case SrtpResult::kMalformed:

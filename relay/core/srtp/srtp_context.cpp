@@ -1,5 +1,7 @@
 #include "relay/core/srtp/srtp_context.hpp"
 
+#include "relay/base/random.hpp"
+
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -11,21 +13,26 @@ namespace {
 constexpr std::size_t kRtpHeader = 12;
 constexpr std::size_t kRtcpHeader = 8;
 
-template <class Streams>
-auto* find_in(Streams& streams, Ssrc ssrc) noexcept {
-  const auto found = std::ranges::find(streams, ssrc, &SrtpStream::ssrc);
-  return found == streams.end() ? nullptr : std::to_address(found);
-}
-
 /// The likeliest index of the next packet; a stream that is new begins at a roll-over counter of 0.
 std::int64_t guess_index(const SrtpStream* stream, SeqNo sequence) noexcept {
   if (stream == nullptr || !stream->rtp.started()) return sequence.value;
   return estimate_index(stream->rtp.highest(), sequence);
 }
 
-void expect_gap(SrtpStream& stream) noexcept {
-  stream.rtp.expect_gap();
-  stream.rtcp.expect_gap();
+/// The indices that a received packet may have, the likeliest first; negative ones are none. Of a known
+/// stream the neighbours are tried too (SRT-3), of a new one those of the stream under the key before.
+using Guesses = std::array<std::int64_t, 4>;
+Guesses guesses_of(const SrtpStream* stream, SeqNo sequence, std::optional<std::uint64_t> former) noexcept {
+  const std::int64_t guess = guess_index(stream, sequence);
+  if (stream != nullptr && stream->rtp.started()) return {guess, guess - 65536, guess + 65536, -1};
+  if (!former) return {guess, -1, -1, -1};
+  const std::int64_t onward = estimate_index(*former, sequence);
+  Guesses guesses = {guess, onward, onward - 65536, onward + 65536};
+  // Not the same one twice.
+  for (std::size_t i = 1; i < guesses.size(); ++i) {
+    if (guesses[i] == guess) guesses[i] = -1;
+  }
+  return guesses;
 }
 
 }  // namespace
@@ -42,43 +49,31 @@ std::size_t srtp_header_size(Bytes packet) noexcept {
   return size <= packet.size() ? size : 0;
 }
 
-const SrtpStream* SrtpReceiver::find(Ssrc ssrc) const noexcept { return find_in(streams_, ssrc); }
-
-SrtpStream& SrtpReceiver::stream_of(Ssrc ssrc) {
-  if (SrtpStream* known = find_in(streams_, ssrc)) return *known;
-  SrtpStream& made = streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128)});
-  if (has_gap_) expect_gap(made);
-  return made;
-}
-
 void SrtpReceiver::restore(const State& state, StateAge age) {
-  has_gap_ = age == StateAge::kEarlier;
-  streams_ = state.streams;
-  if (has_gap_) std::ranges::for_each(streams_, expect_gap);
+  streams_.restore({state.streams, state.past}, age == StateAge::kEarlier);
 }
 
-SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size) noexcept {
+SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size,
+                                  std::optional<std::uint64_t> former) noexcept {
   const std::size_t header = srtp_header_size(packet);
   if (header == 0) return SrtpResult::kMalformed;
   const Ssrc ssrc{read_u32(packet, 8)};
   const SeqNo sequence{read_u16(packet, 2)};
-  const SrtpStream* known = find(ssrc);
-  if (known == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
-  const bool started = known != nullptr && known->rtp.started();
-  const std::int64_t guess = guess_index(known, sequence);
-  // Of a known stream the neighbours are tried too (SRT-3).
-  const std::array<std::int64_t, 3> guesses = {guess, guess - 65536, guess + 65536};
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  if (known == nullptr && streams_.is_forgotten(ssrc)) return SrtpResult::kForgotten;
+  const Guesses guesses = guesses_of(known, sequence, former);
   SrtpResult result = SrtpResult::kNotAuthentic;
-  for (std::size_t i = 0; i < (started ? guesses.size() : 1); ++i) {
+  for (std::size_t i = 0; i < guesses.size(); ++i) {
     if (guesses[i] < 0) continue;
     const auto index = static_cast<std::uint64_t>(guesses[i]);
-    if (started && known->rtp.check(index) != ReplayWindow::Answer::kNew) {
+    if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) {
       // The likeliest index was there: no reason to look for another meaning of the packet.
       if (i == 0) return SrtpResult::kReplayed;
       continue;
     }
     if (!cipher_->open_rtp(packet, size, header, ssrc, index)) continue;
-    stream_of(ssrc).rtp.accept(index);
+    streams_.use(ssrc).rtp.accept(index);
     opened_index_ = index;
     result = SrtpResult::kOk;
     break;
@@ -93,7 +88,9 @@ std::optional<SrtpReceiver::RollOver> SrtpReceiver::find_roll_over(Bytes packet)
   if (header == 0) return std::nullopt;
   const Ssrc ssrc{read_u32(packet, 8)};
   const SeqNo sequence{read_u16(packet, 2)};
-  const std::int64_t expected = std::max<std::int64_t>(0, guess_index(find(ssrc), sequence)) >> 16;
+  std::optional<SrtpStream> past;
+  const std::int64_t expected =
+      std::max<std::int64_t>(0, guess_index(streams_.look(ssrc, past), sequence)) >> 16;
   std::vector<std::byte> copy;
   for (std::int64_t used = 0; used <= expected + kAround || used < kFirst; ++used) {
     if (used == kFirst && expected - kAround > used) used = expected - kAround;
@@ -112,9 +109,10 @@ bool SrtpReceiver::prepare_rtp(MutableBytes packet, SrtpWork& work) const noexce
   if (header == 0) return false;
   const Ssrc ssrc{read_u32(packet, 8)};
   const SeqNo sequence{read_u16(packet, 2)};
-  const SrtpStream* known = find(ssrc);
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
   const std::int64_t guess = guess_index(known, sequence);
-  if (guess < 0 || (known == nullptr && streams_.size() >= kMaxSsrcs)) return false;
+  if (guess < 0 || (known == nullptr && streams_.is_forgotten(ssrc))) return false;
   const auto index = static_cast<std::uint64_t>(guess);
   if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) return false;
   work = {cipher_.get(), packet, packet.size(), header, ssrc, index, false};
@@ -122,10 +120,11 @@ bool SrtpReceiver::prepare_rtp(MutableBytes packet, SrtpWork& work) const noexce
 }
 
 SrtpResult SrtpReceiver::accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept {
-  if (find(ssrc) == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
-  ReplayWindow& window = stream_of(ssrc).rtp;
-  if (window.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
-  window.accept(index);
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  if (known == nullptr && streams_.is_forgotten(ssrc)) return SrtpResult::kForgotten;
+  if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
+  streams_.use(ssrc).rtp.accept(index);
   opened_index_ = index;
   return SrtpResult::kOk;
 }
@@ -134,33 +133,75 @@ SrtpResult SrtpReceiver::open_rtcp(MutableBytes packet, std::size_t& size) noexc
   std::uint32_t index = 0;
   if (packet.size() < kRtcpHeader || !cipher_->rtcp_index(packet, index)) return SrtpResult::kMalformed;
   const Ssrc ssrc{read_u32(packet, 4)};
-  const SrtpStream* known = find(ssrc);
-  if (known == nullptr && streams_.size() >= kMaxSsrcs) return SrtpResult::kTooManySsrcs;
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  if (known == nullptr && streams_.is_forgotten(ssrc)) return SrtpResult::kForgotten;
   if (known != nullptr && known->rtcp.check(index) != ReplayWindow::Answer::kNew)
     return SrtpResult::kReplayed;
   if (!cipher_->open_rtcp(packet, size, ssrc)) return SrtpResult::kNotAuthentic;
-  stream_of(ssrc).rtcp.accept(index);
+  streams_.use(ssrc).rtcp.accept(index);
   opened_index_ = index;
   return SrtpResult::kOk;
 }
 
-std::uint64_t SrtpReceiver::highest_index(Ssrc ssrc) const noexcept {
-  const auto found = std::ranges::find(streams_, ssrc, &SrtpStream::ssrc);
-  return found == streams_.end() ? 0 : found->rtp.highest();
+std::optional<std::uint64_t> SrtpReceiver::newest_index(Ssrc ssrc) const noexcept {
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  if (known == nullptr || !known->rtp.started()) return std::nullopt;
+  return known->rtp.highest();
 }
 
-bool SrtpSender::knows(Ssrc ssrc) const noexcept { return find_in(streams_, ssrc) != nullptr; }
+std::uint64_t SrtpReceiver::highest_index(Ssrc ssrc) const noexcept { return newest_index(ssrc).value_or(0); }
 
-SrtpStream* SrtpSender::stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why) {
-  SrtpStream* known = find_in(streams_, ssrc);
-  if (known == nullptr) {
-    why = SrtpResult::kTooManySsrcs;
-    if (streams_.size() >= SrtpReceiver::kMaxSsrcs) return nullptr;
-    known = &streams_.emplace_back(SrtpStream{ssrc, ReplayWindow(window_), ReplayWindow(128), is_relayed});
-    if (has_gap_) expect_gap(*known);
+SrtpResult SrtpSender::refusal(Ssrc ssrc, const SrtpStream* known, bool is_relayed) const noexcept {
+  if (known == nullptr) return streams_.is_forgotten(ssrc) ? SrtpResult::kForgotten : SrtpResult::kOk;
+  if (known->is_closed) return SrtpResult::kForgotten;
+  return known->is_relayed == is_relayed ? SrtpResult::kOk : SrtpResult::kReplayed;
+}
+
+bool SrtpSender::was_sent_to_others(Ssrc ssrc, std::uint64_t index) const noexcept {
+  return std::ranges::any_of(with_same_key_, [&](const auto& each) {
+    const auto other = each.lock();
+    return other && other->has_sent(ssrc, index);
+  });
+}
+
+SrtpSender::Standing SrtpSender::standing(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp) const noexcept {
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  const SrtpResult refused = refusal(ssrc, known, false);
+  if (refused != SrtpResult::kOk)
+    return refused == SrtpResult::kForgotten ? Standing::kForgotten : Standing::kBehind;
+  const std::int64_t guess = guess_index(known, sequence);
+  if (guess < 0) return Standing::kBehind;
+  const auto index = static_cast<std::uint64_t>(guess);
+  if (was_sent_to_others(ssrc, index)) return Standing::kBehind;
+  if (known == nullptr || !known->rtp.started()) return Standing::kNew;
+  if (index > known->rtp.highest())
+    return known->first == known->rtp.highest() ? Standing::kSecond : Standing::kNew;
+  switch (known->rtp.check(index)) {
+    case ReplayWindow::Answer::kNew:
+      return Standing::kLate;
+    case ReplayWindow::Answer::kTooOld:
+      return Standing::kBehind;
+    case ReplayWindow::Answer::kSeen:
+      break;
   }
-  why = SrtpResult::kReplayed;
-  return known->is_relayed == is_relayed ? known : nullptr;
+  // A sender that steps back goes on in time; a copy has the time stamp of what it is a copy of.
+  return static_cast<std::int32_t>(timestamp - known->timestamp) > 0 ? Standing::kBehind : Standing::kCopy;
+}
+
+std::optional<Ssrc> SrtpSender::unused_ssrc() const {
+  constexpr int kTries = 16;  // after a million SSRCs the set of those forgotten contains every other one
+  for (int i = 0; i < kTries; ++i) {
+    const Ssrc ssrc{static_cast<std::uint32_t>(random_u64())};
+    const bool is_used = knows(ssrc) || std::ranges::any_of(with_same_key_, [&](const auto& each) {
+                           const auto other = each.lock();
+                           return other && other->knows(ssrc);
+                         });
+    if (!is_used) return ssrc;
+  }
+  return std::nullopt;
 }
 
 SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::optional<std::uint64_t> index,
@@ -168,23 +209,26 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
   const std::size_t header = srtp_header_size(space.first(size));
   if (header == 0) return SrtpResult::kMalformed;
   const Ssrc ssrc{read_u32(space, 8)};
-  SrtpResult why{};
-  SrtpStream* stream = stream_of(ssrc, index.has_value(), why);
-  if (stream == nullptr) return why;
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  const bool is_relayed = index.has_value();
+  const SrtpResult refused = refusal(ssrc, known, is_relayed);
+  if (refused != SrtpResult::kOk) return refused;
   if (!index) {
-    const std::int64_t guess = guess_index(stream, SeqNo{read_u16(space, 2)});
+    const std::int64_t guess = guess_index(known, SeqNo{read_u16(space, 2)});
     if (guess < 0) return SrtpResult::kReplayed;
     index = static_cast<std::uint64_t>(guess);
-    for (const auto& other : with_same_key_) {
-      const auto sender = other.lock();
-      if (sender && sender->has_sent(ssrc, *index)) return SrtpResult::kReplayed;
-    }
+    if (was_sent_to_others(ssrc, *index)) return SrtpResult::kReplayed;
   }
-  if (stream->rtp.check(*index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
+  if (known != nullptr && known->rtp.check(*index) != ReplayWindow::Answer::kNew)
+    return SrtpResult::kReplayed;
   if (*index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
   if (size + cipher_->rtp_overhead() > space.size()) return SrtpResult::kNoRoom;
-  stream->first = stream->rtp.started() ? std::min(stream->first, *index) : *index;
-  stream->rtp.accept(*index);
+  SrtpStream& stream = streams_.use(ssrc);
+  stream.is_relayed = is_relayed;
+  stream.first = stream.rtp.started() ? std::min(stream.first, *index) : *index;
+  if (!stream.rtp.started() || *index > stream.rtp.highest()) stream.timestamp = read_u32(space, 4);
+  stream.rtp.accept(*index);
   wears_out_ |= *index > kMaxRtpIndex / 10 * 9;
   work = {cipher_.get(), space, size, header, ssrc, *index, false};
   return SrtpResult::kOk;
@@ -212,7 +256,8 @@ SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept
   if (size < kRtcpHeader) return SrtpResult::kMalformed;
   if (next_rtcp_ >= rtcp_end_) return SrtpResult::kKeyExhausted;
   const Ssrc ssrc{read_u32(space, 4)};
-  if (const SrtpStream* known = find_in(streams_, ssrc); known != nullptr && known->is_relayed)
+  std::optional<SrtpStream> past;
+  if (const SrtpStream* known = streams_.look(ssrc, past); known != nullptr && known->is_relayed)
     return SrtpResult::kReplayed;
   if (!cipher_->seal_rtcp(space, size, ssrc, next_rtcp_)) return SrtpResult::kNoRoom;
   wears_out_ |= next_rtcp_ > kMaxRtcpIndex / 10 * 9;
@@ -223,20 +268,26 @@ SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept
 SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::uint32_t index) noexcept {
   if (size < kRtcpHeader) return SrtpResult::kMalformed;
   if (index > kMaxRtcpIndex) return SrtpResult::kKeyExhausted;
-  SrtpResult why{};
-  SrtpStream* stream = stream_of(Ssrc{read_u32(space, 4)}, true, why);
-  if (stream == nullptr) return why;
-  if (stream->rtcp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
-  if (!cipher_->seal_rtcp(space, size, stream->ssrc, index)) return SrtpResult::kNoRoom;
-  stream->rtcp.accept(index);
+  const Ssrc ssrc{read_u32(space, 4)};
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  const SrtpResult refused = refusal(ssrc, known, true);
+  if (refused != SrtpResult::kOk) return refused;
+  if (known != nullptr && known->rtcp.check(index) != ReplayWindow::Answer::kNew)
+    return SrtpResult::kReplayed;
+  if (!cipher_->seal_rtcp(space, size, ssrc, index)) return SrtpResult::kNoRoom;
+  SrtpStream& stream = streams_.use(ssrc);
+  stream.is_relayed = true;
+  stream.rtcp.accept(index);
   wears_out_ |= index > kMaxRtcpIndex / 10 * 9;
   return SrtpResult::kOk;
 }
 
 bool SrtpSender::has_sent(Ssrc ssrc, std::uint64_t index) const noexcept {
-  const SrtpStream* known = find_in(streams_, ssrc);
-  return known != nullptr && !known->is_relayed && known->rtp.started() && index >= known->first &&
-         index <= known->rtp.highest();
+  std::optional<SrtpStream> past;
+  const SrtpStream* known = streams_.look(ssrc, past);
+  if (known == nullptr) return streams_.is_forgotten(ssrc);
+  return !known->is_relayed && known->rtp.started() && index >= known->first && index <= known->rtp.highest();
 }
 
 void SrtpSender::begin_rtcp_behind(SrtpSender& other) noexcept {
@@ -249,13 +300,10 @@ void SrtpSender::begin_rtcp_behind(SrtpSender& other) noexcept {
 }
 
 void SrtpSender::restore(const State& state, StateAge age) {
-  has_gap_ = age == StateAge::kEarlier;
-  streams_ = state.streams;
+  streams_.restore({state.streams, state.past}, age == StateAge::kEarlier);
   rtcp_end_ = std::min(state.rtcp_end, kMaxRtcpIndex + 1);
   next_rtcp_ = std::min(state.next_rtcp, rtcp_end_);
-  if (!has_gap_) return;
-  std::ranges::for_each(streams_, expect_gap);
-  next_rtcp_ = std::min(next_rtcp_ + kSkip, rtcp_end_);
+  if (age == StateAge::kEarlier) next_rtcp_ = std::min(next_rtcp_ + kSkip, rtcp_end_);
 }
 
 }  // namespace ferry

@@ -4,8 +4,8 @@
 #include "relay/base/bytes.hpp"
 #include "relay/base/prefetch.hpp"
 #include "relay/base/types.hpp"
-#include "relay/core/srtp/replay_window.hpp"
 #include "relay/core/srtp/srtp_cipher.hpp"
+#include "relay/core/srtp/srtp_streams.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -19,7 +19,7 @@ enum class SrtpResult : std::uint8_t {
   kMalformed,     // too short for its headers, MKI and tag
   kReplayed,      // was there, or is too old to tell (SRT-4)
   kNotAuthentic,  // wrong key, changed on the way, or an index out of reach (SRT-3)
-  kTooManySsrcs,  // more than one key may have
+  kForgotten,     // its SSRC was used under this key, and nobody knows with which indices (SRT-7a)
   kKeyExhausted,  // SRT-7
   kNoRoom,        // for the tag; or the library could not encrypt
 };
@@ -53,18 +53,6 @@ struct SrtpOpened {
   std::size_t size = 0;
 };
 
-/// What one SSRC has received or sent under a key. Plain values.
-struct SrtpStream {
-  Ssrc ssrc;
-  ReplayWindow rtp;
-  ReplayWindow rtcp;  // received indices, or sent ones of another party
-  /// Sending: its packets are those of another party, which chose their indices.
-  bool is_relayed = false;
-  /// Sending: the lowest index.
-  std::uint64_t first = 0;
-  bool operator==(const SrtpStream&) const = default;
-};
-
 /// How much of what happened a state knows that is restored.
 enum class StateAge : std::uint8_t {
   kLatest,   // everything
@@ -78,25 +66,27 @@ inline constexpr std::size_t kFetched = 64;
 /// ends or resets it (SRT-14).
 class SrtpReceiver {
  public:
-  /// A key has few senders. Replay lists are kept for its life, so there is no making room.
-  static constexpr std::size_t kMaxSsrcs = 64;
   struct State {
     std::vector<SrtpStream> streams;
+    SsrcMemory::State past{};
     bool operator==(const State&) const = default;
   };
 
   /// `window`: packets in the replay list, 128 for audio, 1024 for video (SRT-4).
   explicit SrtpReceiver(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
-      : cipher_(std::move(cipher)), window_(window) {}
+      : cipher_(std::move(cipher)), streams_(window) {}
 
   /// Begins to fetch what its next packet needs.
   void prefetch(SrtpFetch step) const noexcept {
-    if (step == SrtpFetch::kSession) prefetch_octets(streams_.data(), kFetched);
+    if (step == SrtpFetch::kSession) prefetch_octets(streams_.live().data(), kFetched);
     cipher_->prefetch(step);
   }
 
-  /// Decrypts in place; `size` becomes that of the plain packet. `packet` is whole.
-  SrtpResult open_rtp(MutableBytes packet, std::size_t& size) noexcept;
+  /// Decrypts in place; `size` becomes that of the plain packet. `packet` is whole. `former`: the highest
+  /// index of this SSRC under the key before, if there was one. An SSRC that is new under this key begins at
+  /// a roll-over counter of 0, or goes on with the former one or a neighbour of it (RFC 3711 §3.3.1).
+  SrtpResult open_rtp(MutableBytes packet, std::size_t& size,
+                      std::optional<std::uint64_t> former = std::nullopt) noexcept;
   SrtpResult open_rtcp(MutableBytes packet, std::size_t& size) noexcept;
   /// For batches: what `open_rtp` would try first. False: there is nothing to try.
   bool prepare_rtp(MutableBytes packet, SrtpWork& work) const noexcept;
@@ -112,24 +102,20 @@ class SrtpReceiver {
   [[nodiscard]] std::optional<RollOver> find_roll_over(Bytes packet) const;
   /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
   [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
-  [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return find(ssrc) != nullptr; }
+  /// The same; nothing if there was no packet, or it is forgotten.
+  [[nodiscard]] std::optional<std::uint64_t> newest_index(Ssrc ssrc) const noexcept;
+  [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return streams_.knows(ssrc); }
   /// Of the packet that was opened last.
   [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
-  [[nodiscard]] State state() const { return {streams_}; }
+  [[nodiscard]] State state() const { return {streams_.live(), streams_.past()}; }
   /// Into one that has received nothing yet. After a state that is `kEarlier` each SSRC goes on behind the
   /// first packet that comes, as what came before it may have been there already.
   void restore(const State& state, StateAge age);
 
  private:
-  [[nodiscard]] const SrtpStream* find(Ssrc ssrc) const noexcept;
-  SrtpStream& stream_of(Ssrc ssrc);
-
   std::unique_ptr<SrtpCipher> cipher_;
-  std::size_t window_;
-  std::vector<SrtpStream> streams_;
+  SrtpStreams streams_;
   std::uint64_t opened_index_ = 0;
-  /// Restored from an earlier state.
-  bool has_gap_ = false;
 };
 
 /// Sends. No pair of SSRC and index is used twice for the life of the key (SRT-9).
@@ -146,16 +132,17 @@ class SrtpSender {
     std::vector<SrtpStream> streams;
     std::uint32_t next_rtcp = 0;
     std::uint32_t rtcp_end = kMaxRtcpIndex + 1;  // not reached
+    SsrcMemory::State past{};
     bool operator==(const State&) const = default;
   };
 
   explicit SrtpSender(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
-      : cipher_(std::move(cipher)), window_(window) {}
+      : cipher_(std::move(cipher)), streams_(window) {}
 
   [[nodiscard]] std::size_t overhead() const noexcept { return cipher_->overhead(); }
   /// Begins to fetch what its next packet needs.
   void prefetch(SrtpFetch step) const noexcept {
-    if (step == SrtpFetch::kSession) prefetch_octets(streams_.data(), kFetched);
+    if (step == SrtpFetch::kSession) prefetch_octets(streams_.live().data(), kFetched);
     cipher_->prefetch(step);
   }
   /// Encrypts in place; `space` begins with the plain packet of `size` octets. kReplayed: this index was
@@ -170,17 +157,33 @@ class SrtpSender {
   /// whose packets we numbered ourselves is kReplayed, and the other way round.
   SrtpResult seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept;
   SrtpResult seal_rtcp_as(MutableBytes space, std::size_t& size, std::uint32_t index) noexcept;
-  [[nodiscard]] bool knows(Ssrc ssrc) const noexcept;
+  [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return streams_.knows(ssrc); }
+  /// How a packet that is to be numbered here stands to what was sent under its SSRC.
+  enum class Standing : std::uint8_t {
+    kNew,        // above everything that was sent
+    kSecond,     // the same, where a single packet was sent
+    kLate,       // below the highest, and not sent yet
+    kCopy,       // its index was sent, with a time stamp that is not newer than what was sent
+    kBehind,     // its index was sent or is too old to tell: receivers would refuse it
+    kForgotten,  // nobody knows which indices were sent
+  };
+  /// Of an RTP packet with this header; changes nothing.
+  [[nodiscard]] Standing standing(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp) const noexcept;
+  /// A random SSRC that was never used under this key; nothing if none was found.
+  [[nodiscard]] std::optional<Ssrc> unused_ssrc() const;
   /// At nine tenths of what the key may protect (SRT-7).
   [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
 
   /// `other` sends to another party under the same key: no index that it has used is used here (SRT-9).
   void keep_off(std::weak_ptr<const SrtpSender> other) { with_same_key_.push_back(std::move(other)); }
   [[nodiscard]] bool has_company() const noexcept { return !with_same_key_.empty(); }
+  /// Whoever received is gone, and another party takes its place: what was sent stays known, and nothing more
+  /// is sent under those SSRCs.
+  void begin_anew() { streams_.close_all(); }
   /// Before the first packet: SRTCP of each of the two has indices of its own from now on.
   void begin_rtcp_behind(SrtpSender& other) noexcept;
 
-  [[nodiscard]] State state() const { return {streams_, next_rtcp_, rtcp_end_}; }
+  [[nodiscard]] State state() const { return {streams_.live(), next_rtcp_, rtcp_end_, streams_.past()}; }
   /// Into one that has sent nothing yet. After a state that is `kEarlier` SRTCP goes on 2^16 indices later,
   /// and RTP of each SSRC behind the first packet that comes (SRT-9): the index of RTP is its source's
   /// sequence number, and receivers do not follow one that leaps
@@ -188,20 +191,20 @@ class SrtpSender {
   void restore(const State& state, StateAge age);
 
  private:
-  /// The stream of `ssrc`; null if it is numbered by the other kind, or there are too many: `why`.
-  SrtpStream* stream_of(Ssrc ssrc, bool is_relayed, SrtpResult& why);
+  /// Why no packet of `ssrc` can be sent, or none that is numbered so; kOk if one can. `known`: what is known
+  /// of it, as `SrtpStreams::look` says.
+  [[nodiscard]] SrtpResult refusal(Ssrc ssrc, const SrtpStream* known, bool is_relayed) const noexcept;
+  /// Another party with the same key was sent this index.
+  [[nodiscard]] bool was_sent_to_others(Ssrc ssrc, std::uint64_t index) const noexcept;
   SrtpResult seal(const SrtpWork& work, std::size_t& size) noexcept;
   [[nodiscard]] bool has_sent(Ssrc ssrc, std::uint64_t index) const noexcept;
 
   std::unique_ptr<SrtpCipher> cipher_;
-  std::size_t window_;
-  std::vector<SrtpStream> streams_;
+  SrtpStreams streams_;
   std::vector<std::weak_ptr<const SrtpSender>> with_same_key_;  // usually none
   std::uint32_t next_rtcp_ = 0;
   std::uint32_t rtcp_end_ = kMaxRtcpIndex + 1;
   bool wears_out_ = false;
-  /// Restored from an earlier state.
-  bool has_gap_ = false;
 };
 
 }  // namespace ferry

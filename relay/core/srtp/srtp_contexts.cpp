@@ -48,6 +48,13 @@ std::shared_ptr<SrtpReceiving> SrtpContexts::receiving(const SrtpMasterKey& key,
   return receiving_.emplace_back(std::move(made));
 }
 
+std::optional<std::uint64_t> SrtpContexts::newest_index(Ssrc ssrc) const noexcept {
+  for (auto each = receiving_.rbegin(); each != receiving_.rend(); ++each) {
+    if (const auto index = (*each)->context.newest_index(ssrc)) return index;
+  }
+  return std::nullopt;
+}
+
 void SrtpContexts::add(std::shared_ptr<SrtpSending> made) {
   for (const auto& other : sending_) {
     if (other->key != made->key) continue;
@@ -62,7 +69,14 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
   const auto is_meant = [&](const auto& each) { return each->key == key && each->party == party; };
   if (auto known = renewed(sending_, is_meant)) return known;
   const auto parties = std::ranges::count_if(sending_, [&](const auto& each) { return each->key == key; });
-  if (static_cast<std::size_t>(parties) >= kMaxParties) return nullptr;
+  if (static_cast<std::size_t>(parties) >= kMaxParties) {
+    auto idle =
+        renewed(sending_, [&](const auto& each) { return each->key == key && each.use_count() == 1; });
+    if (!idle) return nullptr;
+    idle->party = party;
+    idle->context.begin_anew();
+    return idle;
+  }
   auto made = new_sending(key, party, backend, window);
   if (!made) return nullptr;
   make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
@@ -73,10 +87,24 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
   return made;
 }
 
+std::shared_ptr<SsrcTranslation> SrtpContexts::names(SrtpParty party) {
+  const auto known = std::ranges::find_if(names_, [&](const auto& each) { return each.first == party; });
+  if (known != names_.end()) return known->second;
+  if (names_.size() >= kMaxParties) {
+    const auto idle =
+        std::ranges::find_if(names_, [](const auto& each) { return each.second.use_count() == 1; });
+    if (idle != names_.end()) names_.erase(idle);
+  }
+  return names_.emplace_back(party, std::make_shared<SsrcTranslation>()).second;
+}
+
 SrtpContexts::State SrtpContexts::state() const {
   State state;
   for (const auto& each : receiving_) state.received.push_back({each->key, each->context.state()});
   for (const auto& each : sending_) state.sent.push_back({each->key, each->party, each->context.state()});
+  for (const auto& [party, names] : names_) {
+    if (!names->empty()) state.named.push_back({party, names->state()});
+  }
   return state;
 }
 
@@ -93,6 +121,7 @@ void SrtpContexts::restore(const State& state, StateAge age, const SrtpBackend& 
     made->context.restore(each.state, age);
     add(std::move(made));
   }
+  for (const State::Named& each : state.named) names(each.party)->restore(each.names);
 }
 
 }  // namespace ferry

@@ -3,9 +3,12 @@
 
 #include "relay/core/srtp/srtp_context.hpp"
 #include "relay/core/srtp/srtp_key.hpp"
+#include "relay/core/srtp/ssrc_translation.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace ferry {
@@ -35,16 +38,23 @@ class SrtpContexts {
  public:
   /// So many are kept that no transport uses.
   static constexpr std::size_t kKept = 8;
-  /// So many parties can have one key: as many as there are shares of SRTCP indices.
+  /// So many parties can have one key at a time: as many as there are shares of SRTCP indices. One more takes
+  /// the place of the longest idle one.
   static constexpr std::size_t kMaxParties = 128;
 
   /// The context of `key`, made if there is none. Null: `backend` cannot.
   std::shared_ptr<SrtpReceiving> receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
                                            std::size_t window);
+  /// The highest index that was received of `ssrc` under the newest of the keys that know it.
+  [[nodiscard]] std::optional<std::uint64_t> newest_index(Ssrc ssrc) const noexcept;
   /// The same for what is sent to `party`. Of those that have one key, each begins at a roll-over counter of
-  /// 0, as its party does, and none uses an index of another one (SRT-9). Null also if there are too many.
+  /// 0, as its party does, and none uses an index of another one (SRT-9). Null also if there are too many at
+  /// a time.
   std::shared_ptr<SrtpSending> sending(const SrtpMasterKey& key, SrtpParty party, const SrtpBackend& backend,
                                        std::size_t window);
+
+  /// By which SSRCs `party` knows the streams of others, whichever key it was given.
+  std::shared_ptr<SsrcTranslation> names(SrtpParty party);
 
   /// Plain values, with the keys: secrets (SRT-15).
   struct State {
@@ -59,8 +69,14 @@ class SrtpContexts {
       SrtpSender::State state;
       bool operator==(const Sent&) const = default;
     };
+    struct Named {
+      SrtpParty party;
+      SsrcTranslation::State names;
+      bool operator==(const Named&) const = default;
+    };
     std::vector<Received> received;
     std::vector<Sent> sent;
+    std::vector<Named> named{};
     bool operator==(const State&) const = default;
   };
   [[nodiscard]] State state() const;
@@ -73,6 +89,7 @@ class SrtpContexts {
   // The newest comes last.
   std::vector<std::shared_ptr<SrtpReceiving>> receiving_;
   std::vector<std::shared_ptr<SrtpSending>> sending_;
+  std::vector<std::pair<SrtpParty, std::shared_ptr<SsrcTranslation>>> names_;
 };
 
 }  // namespace ferry

@@ -1,0 +1,104 @@
+#include "relay/core/srtp/ssrc_memory.hpp"
+
+namespace ferry {
+
+namespace {
+
+/// Spreads 32 bits over 64 (the finisher of splitmix64).
+constexpr std::uint64_t spread(Ssrc ssrc) noexcept {
+  std::uint64_t x = ssrc.value + std::uint64_t{0x9e3779b97f4a7c15};
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+constexpr std::size_t kHashes = 8;
+constexpr std::uint64_t kBits = SsrcSet::kWords * 64;
+
+/// Bit `n` of the eight of an SSRC, by double hashing.
+constexpr std::uint64_t bit_of(std::uint64_t hash, std::size_t n) noexcept {
+  return ((hash >> 32) + n * ((hash & 0xffffffff) | 1)) % kBits;
+}
+
+}  // namespace
+
+void SsrcSet::add(Ssrc ssrc) {
+  if (words_.empty()) words_.resize(kWords);
+  const std::uint64_t hash = spread(ssrc);
+  for (std::size_t n = 0; n < kHashes; ++n) {
+    const std::uint64_t bit = bit_of(hash, n);
+    words_[bit / 64] |= std::uint64_t{1} << (bit % 64);
+  }
+}
+
+bool SsrcSet::contains(Ssrc ssrc) const noexcept {
+  if (words_.empty()) return false;
+  const std::uint64_t hash = spread(ssrc);
+  for (std::size_t n = 0; n < kHashes; ++n) {
+    const std::uint64_t bit = bit_of(hash, n);
+    if ((words_[bit / 64] >> (bit % 64) & 1) == 0) return false;
+  }
+  return true;
+}
+
+SsrcMemory::Place SsrcMemory::place_of(Ssrc ssrc) const noexcept {
+  if (chains_.empty()) return kNone;
+  Place at = chains_[spread(ssrc) % kChains];
+  while (at != kNone && nodes_[at].record.ssrc != ssrc) at = nodes_[at].next;
+  return at;
+}
+
+const SsrcRecord* SsrcMemory::find(Ssrc ssrc) const noexcept {
+  const Place at = place_of(ssrc);
+  return at == kNone ? nullptr : &nodes_[at].record;
+}
+
+void SsrcMemory::release(Place at) noexcept {
+  Node& node = nodes_[at];
+  (node.older == kNone ? oldest_ : nodes_[node.older].newer) = node.newer;
+  (node.newer == kNone ? newest_ : nodes_[node.newer].older) = node.older;
+  Place* link = &chains_[spread(node.record.ssrc) % kChains];
+  while (*link != at) link = &nodes_[*link].next;
+  *link = node.next;
+  node.next = free_;
+  free_ = at;
+}
+
+void SsrcMemory::remove(Ssrc ssrc) noexcept {
+  if (const Place at = place_of(ssrc); at != kNone) release(at);
+}
+
+void SsrcMemory::keep(const SsrcRecord& record) {
+  remove(record.ssrc);
+  if (chains_.empty()) chains_.assign(kChains, kNone);
+  if (free_ == kNone && nodes_.size() >= kRecords) {
+    forgotten_.add(nodes_[oldest_].record.ssrc);
+    release(oldest_);
+  }
+  Place at = free_;
+  if (at == kNone) {
+    at = static_cast<Place>(nodes_.size());
+    nodes_.emplace_back();
+  } else {
+    free_ = nodes_[at].next;
+  }
+  Place& chain = chains_[spread(record.ssrc) % kChains];
+  nodes_[at] = {record, newest_, kNone, chain};
+  chain = at;
+  (newest_ == kNone ? oldest_ : nodes_[newest_].newer) = at;
+  newest_ = at;
+}
+
+SsrcMemory::State SsrcMemory::state() const {
+  State state;
+  for_each([&](const SsrcRecord& record) { state.records.push_back(record); });
+  state.forgotten = forgotten_.words();
+  return state;
+}
+
+void SsrcMemory::restore(const State& state) {
+  forgotten_.restore(state.forgotten);
+  for (const SsrcRecord& record : state.records) keep(record);
+}
+
+}  // namespace ferry
