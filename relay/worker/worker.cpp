@@ -430,6 +430,12 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
     }
     if (silences) overwrite_payload(outgoing.data(), payload->silence);
     if (blanks) blank_extensions(outgoing.data(), sink.masked_extensions);
+    const DropReason untranslated =
+        out->state.translate_ssrcs(entry.state, source.media, verdict, outgoing.data());
+    if (untranslated != DropReason::kNone) {
+      refuse(*out, untranslated);
+      continue;
+    }
     queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), &entry.state, now);
     is_taken = true;
   }

@@ -1,5 +1,6 @@
 // PRC-3: RTP and RTCP, and a transport that is fed with anything from anywhere.
 #include "relay/core/forward/transport.hpp"
+#include "relay/core/rtcp/rtcp_ssrcs.hpp"
 #include "tests/fuzz/facts.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
@@ -29,6 +30,12 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     fact(!has_feedback(cut));
     fact(left < 8 || validate_rtcp(cut, true).has_value());
     fact(has_feedback(datagram) || std::ranges::equal(cut, datagram));
+    std::vector<std::byte> named(datagram.begin(), datagram.end());
+    for_each_ssrc(named, [&](MutableBytes place, SsrcRole) {
+      fact(place.size() == 4 && place.data() >= named.data() &&
+           place.data() + 4 <= named.data() + named.size());
+      write_u32(place, 0, ~read_u32(place, 0));
+    });
   }
   // The input as a script: two octets choose source and length, then that many octets are a datagram.
   auto plan = std::make_shared<TransportPlan>();

@@ -221,6 +221,7 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   if (!is_protected() && stats->check(rtp->sequence) != StreamStats::Check::kOk)
     return drop(component, DropReason::kSequenceJump);
   const std::uint64_t lost = stats->counters().lost();
+  const std::uint32_t resets = stats->counters().resets;
   stats->count(*rtp, datagram.size(), payload != nullptr ? payload->clock_rate_hz : 0, now);
   if (payload != nullptr && payload->g711 != G711Law::kNone) {
     stats->count_g711(is_silent(payload->g711, rtp->payload), now);
@@ -230,6 +231,7 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   verdict = deliver(component, *source, datagram, false, now);
   verdict.is_negotiated = is_negotiated;
   if (!is_negotiated) note_other_type(from, *rtp, now);
+  verdict.restarts = stats->counters().resets != resets;
   return verdict;
 }
 
