@@ -134,6 +134,7 @@ bool CryptoLine::weakens() const noexcept {
 }
 
 bool SdesPolicy::allows(const SrtpSuiteRow& suite) const {
+  if (no_new) return true;
   if (!only.empty()) return lists(only, suite);
   return !lists(without, suite);
 }

@@ -54,7 +54,7 @@ struct SdesPolicy {
   std::vector<std::string> without;
   /// Wins over `without`.
   std::vector<std::string> only;
-  /// None of our own in an offer.
+  /// None of our own in an offer. Wins over `only` and `without`.
   bool no_new = false;
   /// These come first.
   std::vector<std::string> order;

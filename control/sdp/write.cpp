@@ -213,6 +213,8 @@ void write_section(Writer& out, const SectionEdit& section) {
   if (section.ice.trickles) out.attribute("ice-options:trickle");
   for (const std::string& candidate : section.ice.candidates) out.attribute("candidate:", candidate);
   if (section.ice.trickles) out.attribute("end-of-candidates");
+  if (!section.ice.remote_candidates.empty())
+    out.attribute("remote-candidates:", section.ice.remote_candidates);
 }
 
 /// An `a=group` line in the receiver's mids (RFC 5888 §5); empty if it names no section that is shown.

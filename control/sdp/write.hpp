@@ -52,6 +52,8 @@ struct SectionEdit {
     std::string password;
     std::vector<std::string> candidates;
     bool trickles = false;
+    /// Value of a=remote-candidates; empty = no line.
+    std::string remote_candidates;
   };
   Ice ice;
   std::string_view ptime;  // empty = none

@@ -85,8 +85,11 @@ struct Subscription {
 
 /// What few medias have.
 struct MediaExtras {
-  /// `a=label` that we made.
+  /// `a=label` that we made: a number, counted by `Call::next_label`.
   std::string label;
+  /// Of a section of a subscription: the medias that it copies, or copied before they went away. The next
+  /// `subscribe request` of the same party finds its sections by them.
+  std::vector<MediaId> copies;
   /// Header extensions that the far side does not see: whole values of the lines.
   std::vector<std::string> masked_extmaps;
   /// State of its ports when they were closed.
@@ -218,6 +221,16 @@ struct RecordingCodes {
   std::string pressed;
 };
 
+/// What words of offers chose for one party and later offers go on with (NG section 9.5). An offer to the
+/// party sets them; an offer with other words changes them.
+struct KeptWishes {
+  /// Before the party has answered: `ICE=force` or `ICE=remove`. Afterwards the ICE that it uses counts.
+  IceWishes::Offer ice = IceWishes::Offer::kAsOffered;
+  bool sdes_off = false;
+  bool dtls_off = false;
+  bool operator==(const KeptWishes&) const = default;
+};
+
 /// What few legs have.
 struct LegExtras {
   std::string label;
@@ -227,6 +240,9 @@ struct LegExtras {
   /// It is left out of recordings (flag `exclude-recording`).
   bool unrecorded = false;
   std::unique_ptr<RecordingCodes> vsc;
+  KeptWishes kept;
+  /// `create` made it, so that another `create` offers to it again.
+  bool by_create = false;
 };
 
 /// One tag of the call.
@@ -266,6 +282,7 @@ struct Leg {
   [[nodiscard]] std::string_view metadata() const {
     return extras ? std::string_view(extras->metadata) : std::string_view();
   }
+  [[nodiscard]] KeptWishes kept() const { return extras ? extras->kept : KeptWishes{}; }
   [[nodiscard]] std::string_view dtmf_trigger() const {
     return extras ? std::string_view(extras->dtmf_trigger) : std::string_view();
   }
@@ -309,6 +326,8 @@ struct Call {
   std::string metadata;
   std::vector<std::unique_ptr<Leg>> legs;
   unsigned next_leg = 1;
+  /// `a=label` of the next section of a subscription; a call counts its labels from 0.
+  unsigned next_label = 0;
   std::uint8_t tos = 0;
   /// Chosen by a request of the call; unset = the daemon's default.
   std::optional<LatchPolicy> latch;

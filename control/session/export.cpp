@@ -288,7 +288,12 @@ std::vector<PayloadEntry> payloads_from(const json& j) {
 
 json extras_json(const MediaExtras* extras) {
   if (extras == nullptr) return nullptr;
-  return {{"label", extras->label}, {"masked_extmaps", extras->masked_extmaps}, {"ptime", extras->ptime}};
+  json copies = json::array();
+  for (const MediaId media : extras->copies) copies.push_back(media.value);
+  return {{"label", extras->label},
+          {"masked_extmaps", extras->masked_extmaps},
+          {"ptime", extras->ptime},
+          {"copies", std::move(copies)}};
 }
 std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
   if (j.is_null()) return nullptr;
@@ -296,6 +301,7 @@ std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
   extras->label = j.at("label");
   extras->masked_extmaps = j.at("masked_extmaps").get<std::vector<std::string>>();
   extras->ptime = j.at("ptime");
+  for (const json& media : j.value("copies", json::array())) extras->copies.push_back(MediaId{media});
   return extras;
 }
 
@@ -314,6 +320,12 @@ std::unique_ptr<CallExtras> extras_from(const json& j) {
   extras->xmlrpc_callback = j.at("xmlrpc_callback");
   extras->client = address_from(j.at("client"));
   return extras;
+}
+
+json kept_json(const KeptWishes& kept) { return {static_cast<int>(kept.ice), kept.sdes_off, kept.dtls_off}; }
+KeptWishes kept_from(const json& j) {
+  if (j.is_null()) return {};
+  return {static_cast<IceWishes::Offer>(std::clamp(j.at(0).get<int>(), 0, 2)), j.at(1), j.at(2)};
 }
 
 json media_json(const Media& m) {
@@ -514,6 +526,8 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
                     {"marks", {leg->blocked, leg->silenced, leg->events_blocked}},
                     {"id_index", leg->id_index},
                     {"trigger", leg->dtmf_trigger()},
+                    {"kept", kept_json(leg->kept())},
+                    {"by_create", leg->extras && leg->extras->by_create},
                     {"last_sdp", leg->last_sdp},
                     {"origin", origin_json(leg->origin.get())},
                     {"order", leg->section_order},
@@ -531,6 +545,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"last_signal_age", age(call->last_signal, now)},
           {"metadata", call->metadata},
           {"next_leg", call->next_leg},
+          {"next_label", call->next_label},
           {"tos", call->tos},
           {"answered", call->answered},
           {"marks", {call->blocked, call->silenced, call->events_blocked, call->drop_traffic, call->debug}},
@@ -571,6 +586,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->last_signal = from_age(record.at("last_signal_age"), now);
     call->metadata = record.at("metadata");
     call->next_leg = record.at("next_leg");
+    call->next_label = record.value("next_label", 0u);
     call->tos = record.at("tos");
     call->answered = record.at("answered");
     call->blocked = record.at("marks").at(0);
@@ -599,8 +615,15 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->tag = l.at("tag");
       leg->aliases = l.at("aliases").get<std::vector<std::string>>();
       leg->via_branch = l.at("via_branch");
-      LegExtras extras{l.at("label"), l.at("metadata"), l.at("trigger"), false, nullptr};
-      if (!extras.label.empty() || !extras.metadata.empty() || !extras.dtmf_trigger.empty())
+      LegExtras extras{l.at("label"),
+                       l.at("metadata"),
+                       l.at("trigger"),
+                       false,
+                       nullptr,
+                       kept_from(l.value("kept", json())),
+                       l.value("by_create", false)};
+      if (extras.by_create || !extras.label.empty() || !extras.metadata.empty() ||
+          !extras.dtmf_trigger.empty() || extras.kept != KeptWishes{})
         leg->extras = std::make_unique<LegExtras>(std::move(extras));
       leg->created_unix = l.at("created");
       leg->number = l.at("number");

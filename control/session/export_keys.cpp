@@ -103,6 +103,28 @@ SsrcMemory::State past_from(const json& j) {
 
 }  // namespace
 
+namespace {
+
+json wishes_json(const Sdes& wishes) {
+  return {{"only", wishes.policy.only},
+          {"without", wishes.policy.without},
+          {"offerer_pref", wishes.for_offerer},
+          {"flags", {wishes.policy.no_new, wishes.keeps_suite, wishes.is_preferred}}};
+}
+Sdes wishes_from(const json& j) {
+  Sdes wishes;
+  if (j.is_null()) return wishes;  // a record of an earlier version
+  wishes.policy.only = j.at("only").get<std::vector<std::string>>();
+  wishes.policy.without = j.at("without").get<std::vector<std::string>>();
+  wishes.for_offerer = j.at("offerer_pref").get<std::vector<std::string>>();
+  wishes.policy.no_new = j.at("flags").at(0);
+  wishes.keeps_suite = j.at("flags").at(1);
+  wishes.is_preferred = j.at("flags").at(2);
+  return wishes;
+}
+
+}  // namespace
+
 json keys_json(const MediaKeys* keys) {
   if (keys == nullptr) return nullptr;
   return {{"theirs", lines_json(keys->theirs)},
@@ -112,7 +134,8 @@ json keys_json(const MediaKeys* keys) {
           {"relayed", keys->out_is_relayed},
           {"answerer", keys->answerer},
           {"sections", {keys->merged, keys->doubled, keys->paired}},
-          {"opportunistic", {keys->offered_by_peer, keys->offered_to_peer, keys->accept}}};
+          {"opportunistic", {keys->offered_by_peer, keys->offered_to_peer, keys->accept}},
+          {"asked", wishes_json(keys->asked)}};
 }
 
 std::unique_ptr<MediaKeys> keys_from(const json& j) {
@@ -132,6 +155,7 @@ std::unique_ptr<MediaKeys> keys_from(const json& j) {
   keys->offered_by_peer = opportunistic.at(0);
   keys->offered_to_peer = opportunistic.at(1);
   keys->accept = opportunistic.at(2);
+  keys->asked = wishes_from(j.value("asked", json()));
   return keys;
 }
 
@@ -195,7 +219,11 @@ json dtls_json(const MediaDtls* dtls) {
           {"is_client", dtls->role == DtlsRole::kClient},
           {"made_for", description_json(dtls->made_for)},
           {"made_as_client", dtls->made_as == DtlsRole::kClient},
-          {"association", dtls->association}};
+          {"association", dtls->association},
+          {"shown_at", dtls->shown_at.is_set() ? json(dtls->shown_at.to_string()) : json()},
+          {"agreed", dtls->agreed.at.is_set()
+                         ? json{dtls->agreed.at.to_string(), dtls->agreed.association, dtls->agreed.tls_id}
+                         : json()}};
 }
 
 std::unique_ptr<MediaDtls> dtls_from(const json& j, const DtlsConfig& config) {
@@ -220,6 +248,13 @@ std::unique_ptr<MediaDtls> dtls_from(const json& j, const DtlsConfig& config) {
   dtls->made_for = description_from(j.at("made_for"));
   dtls->made_as = role_from(j.at("made_as_client"));
   dtls->association = j.at("association");
+  const auto endpoint = [](const json& text) {
+    const auto read = text.is_null() ? std::nullopt : Endpoint::parse(text.get<std::string>());
+    return read.value_or(Endpoint{});
+  };
+  dtls->shown_at = endpoint(j.value("shown_at", json()));
+  if (const json agreed = j.value("agreed", json()); !agreed.is_null())
+    dtls->agreed = {endpoint(agreed.at(0)), agreed.at(1), agreed.at(2)};
   return dtls;
 }
 
@@ -233,7 +268,7 @@ json ice_json(const MediaIce* ice) {
           {"candidates", std::move(candidates)},
           {"peer", {ice->theirs.trickles, ice->theirs.is_lite}},
           {"offered", {ice->offered_by_peer, ice->offered_to_peer}},
-          {"state", {ice->trickles, ice->in_use, ice->controlling}}};
+          {"state", {ice->trickles, ice->in_use, ice->controlling, ice->was_declined}}};
 }
 
 std::unique_ptr<MediaIce> ice_from(const json& j) {
@@ -254,6 +289,7 @@ std::unique_ptr<MediaIce> ice_from(const json& j) {
   ice->trickles = j.at("state").at(0);
   ice->in_use = j.at("state").at(1);
   ice->controlling = j.at("state").at(2);
+  ice->was_declined = j.at("state").size() > 3 && j.at("state").at(3).get<bool>();
   return ice;
 }
 
@@ -293,7 +329,7 @@ std::optional<TransportSnapshot::Dtls> handshakes_from(const json& j) {
   for (std::size_t i = 0; i < dtls.size(); ++i) {
     const json& each = j.at(i);
     if (each.is_null()) continue;
-    dtls[i] = {DtlsChannel::State::kReady, DtlsKeys{master_from(each.at(0)), master_from(each.at(1))}};
+    dtls[i] = {DtlsChannel::State::kReady, DtlsKeys{master_from(each.at(0)), master_from(each.at(1))}, 0};
   }
   return dtls;
 }

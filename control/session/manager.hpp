@@ -375,6 +375,10 @@ class SessionManager {
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;
   Snapshots read_snapshots(Call& call);
+  /// Of one transport; empty if its worker does not know it.
+  [[nodiscard]] TransportSnapshot read_snapshot(const Call& call, const PortSet& ports);
+  /// As `remote_candidates` of media_ice.hpp, for the pairs that its worker has selected by now.
+  [[nodiscard]] std::string remote_candidates_of(const Call& call, const Media& media);
   /// Null: it has no keys.
   std::shared_ptr<SrtpContexts> copy_of_contexts(const Call& call, const TransportPlan& plan);
   /// What an explanation needs to know; borrows from `snapshots`.

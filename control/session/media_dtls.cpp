@@ -3,6 +3,7 @@
 #include "relay/base/random.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ferry {
 
@@ -27,13 +28,20 @@ bool is_another(const MediaDtls& dtls) {
   return other_id || dtls.made_for.fingerprints != dtls.theirs.fingerprints || dtls.made_as != dtls.role;
 }
 
+/// No association of this media has had the number before.
+std::uint32_t next_association(const MediaDtls& dtls) {
+  return std::max(dtls.association, dtls.agreed.association) + 1;
+}
+
 void agree(MediaDtls& dtls) {
-  if (is_another(dtls)) ++dtls.association;
+  if (is_another(dtls)) dtls.association = next_association(dtls);
   dtls.made_for = dtls.theirs;
   dtls.made_as = dtls.role;
   dtls.in_use = true;
   dtls.plan.reset();
 }
+
+void remember_agreement(MediaDtls& dtls) { dtls.agreed = {dtls.shown_at, dtls.association, dtls.tls_id}; }
 
 }  // namespace
 
@@ -47,6 +55,20 @@ void offer_dtls(MediaDtls& dtls, const DtlsWishes& wishes,
                 const std::shared_ptr<const DtlsIdentity>& identity) {
   show(dtls, wishes, identity);
   dtls.offered_to_peer = true;
+}
+
+void show_at(MediaDtls& dtls, const Endpoint& local) {
+  const Endpoint before = std::exchange(dtls.shown_at, local);
+  if (!before.is_set() || before == local) return;
+  dtls.plan.reset();
+  if (local == dtls.agreed.at) {
+    // The offer that moved it was refused, or the party came back.
+    dtls.association = dtls.agreed.association;
+    if (!dtls.tls_id.empty()) dtls.tls_id = dtls.agreed.tls_id;
+    return;
+  }
+  dtls.association = next_association(dtls);
+  if (!dtls.tls_id.empty()) dtls.tls_id = random_hex(kTlsId);
 }
 
 void note_dtls_offer(MediaDtls& dtls, sdp::DtlsDescription theirs, const DtlsWishes& wishes) {
@@ -67,6 +89,7 @@ void take_dtls_answer(MediaDtls& dtls, sdp::DtlsDescription theirs) {
   // Whoever does not say begins (RFC 5763 §5).
   dtls.role = dtls.theirs.setup == sdp::Setup::kPassive ? DtlsRole::kClient : DtlsRole::kServer;
   agree(dtls);
+  remember_agreement(dtls);
 }
 
 void answer_dtls(MediaDtls& dtls, const DtlsWishes& wishes, const DtlsConfig& config,
@@ -84,13 +107,15 @@ void answer_dtls(MediaDtls& dtls, const DtlsWishes& wishes, const DtlsConfig& co
   agree(dtls);
   // A new association has a new name.
   if (dtls.association != before && !dtls.tls_id.empty()) dtls.tls_id = random_hex(kTlsId);
+  remember_agreement(dtls);
 }
 
 void forget_dtls(MediaDtls& dtls) {
   if (dtls.in_use) {
     // Whatever comes next is another handshake.
-    ++dtls.association;
+    dtls.association = next_association(dtls);
     dtls.made_for = {};
+    dtls.agreed = {};
   }
   dtls.in_use = false;
   dtls.plan.reset();
@@ -110,7 +135,9 @@ std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const 
   if (dtls.plan) return dtls.plan;
   auto plan = std::make_shared<DtlsPlan>();
   plan->identity = dtls.identity;
-  plan->role = dtls.in_use ? dtls.role : DtlsRole::kServer;
+  // At another address the answer says who begins; until then the peer may.
+  const bool is_moved = dtls.agreed.at.is_set() && dtls.agreed.at != dtls.shown_at;
+  plan->role = dtls.in_use && !is_moved ? dtls.role : DtlsRole::kServer;
   if (dtls.in_use) plan->peer = dtls.theirs.fingerprints;
   plan->association = dtls.association;
   plan->allow_sha1 = config.allow_sha1;

@@ -47,6 +47,15 @@ struct MediaDtls {
   sdp::DtlsDescription made_for;
   DtlsRole made_as = DtlsRole::kServer;
   std::uint32_t association = 1;
+  /// Our own address that `tls_id` and `association` are of; unset = never shown (see `show_at`).
+  Endpoint shown_at;
+  /// The last agreed ones, for an offer that goes back to their address; `at` unset = none were agreed on.
+  struct Agreed {
+    Endpoint at;
+    std::uint32_t association = 0;
+    std::string tls_id;
+  };
+  Agreed agreed;
   /// Of the above; null after a change.
   std::shared_ptr<const DtlsPlan> plan;
 };
@@ -57,6 +66,10 @@ struct MediaDtls {
 /// Readies `dtls` for an offer to the party.
 void offer_dtls(MediaDtls& dtls, const DtlsWishes& wishes,
                 const std::shared_ptr<const DtlsIdentity>& identity);
+/// The next SDP for the party shows our address `local`. Another one than before is another transport, which
+/// has an association of its own (DTL-1, RFC 8842 §3.2): `tls-id` changes with it, and comes back with the
+/// agreed address.
+void show_at(MediaDtls& dtls, const Endpoint& local);
 /// The party's offer, or that it has none.
 void note_dtls_offer(MediaDtls& dtls, sdp::DtlsDescription theirs, const DtlsWishes& wishes);
 /// Whether an answer takes what was offered.

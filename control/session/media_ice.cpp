@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace ferry {
 
 namespace {
@@ -27,8 +29,8 @@ void renew(MediaIce& ice) {
   ice.plan.reset();
 }
 
-/// Takes over what the party says now; `theirs` is there.
-void follow(MediaIce& ice, sdp::IceDescription theirs) {
+/// Takes over what the party says now; `theirs` is there. True if ICE began anew with it.
+bool follow(MediaIce& ice, sdp::IceDescription theirs) {
   const bool restarts =
       ice.theirs.is_there() && (ice.theirs.ufrag != theirs.ufrag || ice.theirs.password != theirs.password);
   if (restarts) {
@@ -42,6 +44,12 @@ void follow(MediaIce& ice, sdp::IceDescription theirs) {
   }
   if (ice.theirs != theirs) ice.plan.reset();
   ice.theirs = std::move(theirs);
+  return restarts;
+}
+
+void set_role(MediaIce& ice, bool controlling) {
+  if (ice.controlling != controlling) ice.plan.reset();
+  ice.controlling = controlling;
 }
 
 }  // namespace
@@ -49,34 +57,38 @@ void follow(MediaIce& ice, sdp::IceDescription theirs) {
 void offer_ice(MediaIce& ice, bool trickles) {
   if (ice.own.ufrag.empty()) renew(ice);
   ice.offered_to_peer = true;
-  ice.trickles = trickles;
+  ice.trickles = trickles || (ice.in_use && ice.trickles);
 }
 
 void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, bool is_refused) {
   ice.offered_by_peer = theirs.is_there() && !is_refused;
-  if (ice.offered_by_peer) follow(ice, std::move(theirs));
+  if (!ice.offered_by_peer) return;
+  ice.was_declined = false;
+  if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, false);
 }
 
 void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs) {
   if (!theirs.is_there()) {
     forget_ice(ice);
+    ice.was_declined = true;
     return;
   }
   // Credentials that change in an answer restart what was there before.
   const IceCredentials shown = ice.own;
-  follow(ice, std::move(theirs));
+  if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, true);
   ice.own = shown;  // it was shown already
-  if (!ice.in_use || !ice.controlling) ice.plan.reset();
+  if (!ice.in_use) ice.plan.reset();
   ice.in_use = true;
-  ice.controlling = true;
 }
 
 void answer_ice(MediaIce& ice) {
   if (ice.own.ufrag.empty()) renew(ice);
-  if (!ice.in_use || ice.controlling) ice.plan.reset();
+  if (!ice.in_use) {
+    ice.plan.reset();
+    ice.controlling = false;
+  }
   ice.trickles = ice.theirs.trickles;
   ice.in_use = true;
-  ice.controlling = false;
 }
 
 void forget_ice(MediaIce& ice) {
@@ -94,6 +106,18 @@ bool add_ice_candidates(MediaIce& ice, const sdp::IceDescription& fragment) {
     ice.plan.reset();
   }
   return true;
+}
+
+std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice& pairs, bool has_rtcp) {
+  if (!ice.in_use || !ice.controlling || pairs.state != IceAgent::State::kConnected) return {};
+  std::string text;
+  for (std::size_t i = 0; i < (has_rtcp ? 2u : 1u); ++i) {
+    const auto& selected = pairs.selected[i];
+    if (!selected) return {};
+    text += fmt::format("{}{} {} {}", text.empty() ? "" : " ", i + 1, selected->peer.address.to_string(),
+                        selected->peer.port.value);
+  }
+  return text;
 }
 
 std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,

@@ -157,6 +157,17 @@ bool take_answer(MediaKeys& keys, const sdp::MediaSection& answer, std::uint32_t
   return true;
 }
 
+Sdes wishes_in_force(const Sdes& of_answer, const Sdes& of_offer) {
+  Sdes all = of_answer;
+  if (all.policy.only.empty()) all.policy.only = of_offer.policy.only;
+  if (all.policy.without.empty()) all.policy.without = of_offer.policy.without;
+  if (all.for_offerer.empty()) all.for_offerer = of_offer.for_offerer;
+  all.policy.no_new = all.policy.no_new || of_offer.policy.no_new;
+  all.keeps_suite = all.keeps_suite || of_offer.keeps_suite;
+  all.is_preferred = all.is_preferred || of_offer.is_preferred;
+  return all;
+}
+
 void answer_offerer(MediaKeys& offerer, MediaKeys* answerer, const Sdes& wishes) {
   const CryptoLine* through = answerer == nullptr ? nullptr : line_taken_by(*answerer, offerer);
   const bool may_go_through =

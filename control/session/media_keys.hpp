@@ -46,6 +46,9 @@ struct MediaKeys {
   bool offered_by_peer = false;
   bool offered_to_peer = false;
   bool accept = false;
+  /// Words about SDES in the party's last offer; its answer follows them too. `static` stays once it was
+  /// said.
+  Sdes asked;
   /// A plain section whose media is in the encrypted one beside it.
   bool merged = false;
   /// Offered twice, plain and encrypted in this order; the party chooses (key `OSRTP`, offer-legacy).
@@ -76,6 +79,10 @@ Result<void, RequestError> check_answer(const sdp::MediaSection& answer, bool of
 /// Agrees to the line of `shown` that the answer takes. `answerer`: which of those that share the branch it
 /// is. False if it takes none: nothing is agreed then.
 bool take_answer(MediaKeys& keys, const sdp::MediaSection& answer, std::uint32_t answerer);
+
+/// What counts for the answer to the offerer: words of the answer, and those of its offer beside them. Where
+/// both name suites the answer's names count.
+[[nodiscard]] Sdes wishes_in_force(const Sdes& of_answer, const Sdes& of_offer);
 
 /// Chooses among the offerer's lines; `answerer` (null: plain) may already use one of them, whose keys then
 /// go through. The line to print is `out` afterwards, if there is any.

@@ -315,7 +315,10 @@ Endpoint OfferAnswer::remote_of(const sdp::MediaSection& section) const {
 }
 
 bool OfferAnswer::keeps_port(const Match& match) const {
-  const bool has_ice = match.receiver != nullptr && match.receiver->has_ice();
+  // Where a party with ICE is, its candidates say, not its m-line; so neither side's port moves with that.
+  const bool has_ice = (match.receiver != nullptr && match.receiver->has_ice()) ||
+                       (match.sender != nullptr && match.sender->has_ice() &&
+                        sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused);
   if (has_ice && !request_.has_flag(Flag::kNoPortLatching)) return true;
   if (request_.has_flag(Flag::kPortLatching)) return true;
   return !match.section->direction.receive && !request_.has_flag(Flag::kNoPortLatching);
@@ -383,6 +386,7 @@ void OfferAnswer::commit_legs() {
     sender_->tag = learned_sender_tag_;
   }
   if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
+  keep_wishes();
   if (!request_.label.empty()) sender_->made_extras().label = request_.label;
   if (!request_.set_label.empty()) sender_->made_extras().label = request_.set_label;
   // A flag without the media, as of a client that only asks to forget.
@@ -621,6 +625,9 @@ void OfferAnswer::commit_media() {
                 match.sender_family);
     place_ports(receiver, match.receiver_ports, match.new_receiver_ports, *match.receiver_interface,
                 match.receiver_family);
+    for (Media* media : {&sender, &receiver}) {
+      if (media->dtls) follow_ports(*media);
+    }
     if (PortSet* ports = receiver.active_ports();
         ports != nullptr && !sender.rejected && !ports->made_for.is_set()) {
       ports->made_for = remote_of(section);

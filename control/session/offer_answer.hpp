@@ -79,7 +79,12 @@ class OfferAnswer {
   [[nodiscard]] bool names_candidates(const Match& match, bool receiver_side) const;
   /// Ports at the other addresses of its interface, as far as there are any.
   void open_more(const Match& match, bool receiver_side);
-  [[nodiscard]] bool offers_ice(const sdp::MediaSection& section) const;
+  /// Words of the offer about ICE toward the receiver, or what was negotiated with it where there are none.
+  [[nodiscard]] IceWishes::Offer wished_ice() const;
+  /// `receiver`: its media for the section; null if it is made later.
+  [[nodiscard]] bool offers_ice(const sdp::MediaSection& section, const Media* receiver) const;
+  /// Remembers the words of an offer that later offers to the receiver go on with.
+  void keep_wishes();
   void offer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section);
   void answer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section);
 
@@ -95,7 +100,10 @@ class OfferAnswer {
   void offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section);
   void answer_crypto(Match& match);
   /// Whether the answer to the offerer takes its DTLS.
-  [[nodiscard]] bool may_answer_dtls(const Media& offerer) const;
+  [[nodiscard]] bool may_answer_dtls(const Media& offerer, const Sdes& wishes) const;
+  /// The DTLS of `media` follows its ports. At new ones the keys of the former association go on until the
+  /// new one has some (DTL-11).
+  void follow_ports(Media& media);
   void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
   void subscribe(Media& receiver, Media& sender, bool exclusive);
   /// Nobody but `partner` goes on with offer/answer toward `source`.

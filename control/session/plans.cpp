@@ -122,7 +122,12 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->rtcp_latch = rtcp;
   if (media.is_encrypted()) {
     plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.id, media.is_video);
-    if (media.dtls) plan->dtls = dtls_plan(*media.dtls, media.answered, config_.dtls);
+    if (media.dtls) {
+      // Ports that the party is not shown any more keep their association; it may have to go on (RFC 3264
+      // §8.3.1).
+      const bool goes_on = &ports != media.active_ports() && ports.plan && ports.plan->dtls;
+      plan->dtls = goes_on ? ports.plan->dtls : dtls_plan(*media.dtls, media.answered, config_.dtls);
+    }
   }
 
   SourcePlan source;

@@ -97,6 +97,22 @@ SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
   return snapshots;
 }
 
+TransportSnapshot SessionManager::read_snapshot(const Call& call, const PortSet& ports) {
+  TransportSnapshot snapshot;
+  if (ports.closed || !ports.plan) return snapshot;
+  plane_.post(call.worker, ReadTransport{ports.transport, &snapshot}, true);
+  plane_.fence();
+  return snapshot;
+}
+
+std::string SessionManager::remote_candidates_of(const Call& call, const Media& media) {
+  const PortSet* ports = media.sending_ports();
+  const bool may_be = media.has_ice() && media.ice->controlling && ports == media.active_ports();
+  if (!may_be || ports == nullptr) return {};
+  const TransportSnapshot snapshot = read_snapshot(call, *ports);
+  return snapshot.ice ? remote_candidates(*media.ice, *snapshot.ice, !media.mux_used) : std::string();
+}
+
 std::vector<Leg*> SessionManager::legs_for_query(Call& call, const Request& request) const {
   std::vector<Leg*> legs;
   const auto& tag = request.to_tag && !request.to_tag->empty() ? request.to_tag : request.from_tag;

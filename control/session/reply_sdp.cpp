@@ -193,9 +193,12 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     edit.maxptime = section.maxptime;
     if (media.ice && (is_answer_ ? media.ice->in_use : media.ice->offered_to_peer)) {
-      edit.ice = {media.ice->own.ufrag, media.ice->own.password,
+      edit.ice = {media.ice->own.ufrag,
+                  media.ice->own.password,
                   manager_.candidates_of(*ports, !media.mux_used, request_.media_address),
-                  media.ice->trickles};
+                  media.ice->trickles,
+                  {}};
+      if (!is_answer_) edit.ice.remote_candidates = manager_.remote_candidates_of(call_, media);
     }
     choose_ptime(edit, media, *match->sender);
   }
@@ -214,7 +217,8 @@ void OfferAnswer::add_sections(std::vector<sdp::SectionEdit>& sections, Media& m
   other.protocol = with(!chosen.secure);
   other.crypto.clear();
   other.dtls = {};
-  if (is_answer_) other.port = 0;  // the party has chosen
+  // The party has chosen, now or before.
+  if (is_answer_ || !chosen.secure) other.port = 0;
   sections.insert(chosen.secure ? sections.end() - 1 : sections.end(), std::move(other));
 }
 

@@ -426,6 +426,105 @@ TEST_F(DtlsCalls, SRT6_ARepeatedOfferKeepsTheHandshakeAndANewCertificateAsksForO
   EXPECT_EQ(reaches_plain(again, 1, 20), 20u);
 }
 
+class DtlsMovedPorts : public DtlsCalls {
+ protected:
+  DtlsMovedPorts() {
+    world_->open(a_);
+    offer_to(b_);
+    answer_of(b_.sdp("active"));
+    pass({&b_});
+    EXPECT_TRUE(b_.channels[0].keys());
+    first_ = b_.channels[0].keys();
+    tls_id_ = b_.shown.tls_id;
+    port_ = b_.relay;
+    expect_talk();
+  }
+  /// A offers from `port`.
+  void offer_from(std::uint16_t port) {
+    a_ = at('A', port);
+    world_->open(a_);
+    json request = offer("c", "A", audio_sdp(a_));
+    request["to-tag"] = "B";
+    b_.hears(world_->ng(request));
+  }
+  /// Ten packets each way reach the other end.
+  void expect_talk() {
+    const std::size_t at_b = b_.heard.size();
+    const std::size_t at_a = world_->count(a_, 'B');
+    for (int i = 0; i < 10; ++i) {
+      world_->send(a_, a_relay_, test::rtp('A', 1, sequence_));
+      b_.send(test::rtp('B', 2, sequence_++));
+      pass({&b_}, 2);
+    }
+    EXPECT_EQ(b_.heard.size() - at_b, 10u);
+    EXPECT_EQ(world_->count(a_, 'B') - at_a, 10u);
+  }
+
+  Endpoint a_ = at('A');
+  Phone b_{*world_, at('B'), DtlsRole::kClient};
+  std::optional<DtlsKeys> first_;
+  std::string tls_id_;
+  std::uint16_t port_ = 0;
+  std::uint16_t sequence_ = 1;
+};
+
+TEST_F(DtlsMovedPorts, DTL1_RFC8842_APeerThatFollowsTlsIdMakesANewAssociation) {
+  offer_from(4600);
+  EXPECT_NE(b_.relay, port_);
+  EXPECT_NE(b_.shown.tls_id, tls_id_);
+  ++b_.plan.association;
+  answer_of(b_.sdp("active"));
+  pass({&b_});
+  EXPECT_NE(b_.channels[0].keys(), first_);
+  expect_talk();
+}
+
+TEST_F(DtlsMovedPorts, DTL11_APeerThatGoesOnKeepsItsKeysAtTheNewPort) {
+  offer_from(4600);
+  EXPECT_NE(b_.relay, port_);
+  answer_of(b_.sdp("active"));
+  const int datagrams = b_.handshake_datagrams;
+  expect_talk();
+  EXPECT_EQ(b_.handshake_datagrams, datagrams);
+  EXPECT_EQ(b_.channels[0].keys(), first_);
+}
+
+TEST_F(DtlsMovedPorts, DTL1_APeerThatWaitsIsCalledFromTheNewPort) {
+  offer_from(4600);
+  b_.plan.role = DtlsRole::kServer;
+  ++b_.plan.association;
+  answer_of(b_.sdp("passive"));
+  pass({&b_});
+  EXPECT_NE(b_.channels[0].keys(), first_);
+  expect_talk();
+}
+
+TEST_F(DtlsMovedPorts, ARefusedOfferLeavesTheAssociation) {
+  offer_from(4600);  // 488: nobody tells the relay
+  const int datagrams = b_.handshake_datagrams;
+  offer_from(4000);
+  EXPECT_EQ(b_.relay, port_);
+  EXPECT_EQ(b_.shown.tls_id, tls_id_);
+  answer_of(b_.sdp("active"));
+  expect_talk();
+  EXPECT_EQ(b_.handshake_datagrams, datagrams);
+}
+
+TEST_F(DtlsMovedPorts, AThirdPortAndBackToTheFirst) {
+  std::set<std::string> ids = {tls_id_};
+  for (const int number : {4600, 4700, 4000}) {
+    const auto port = static_cast<std::uint16_t>(number);
+    offer_from(port);
+    EXPECT_TRUE(ids.insert(b_.shown.tls_id).second);
+    ++b_.plan.association;
+    const auto before = b_.channels[0].keys();
+    answer_of(b_.sdp("active"));
+    pass({&b_});
+    EXPECT_NE(b_.channels[0].keys(), before);
+    expect_talk();
+  }
+}
+
 TEST_F(DtlsCalls, ExportAndRestoreGoOnUnderTheSameKeys) {
   world_->open(at('A'));
   Phone b(*world_, at('B'), DtlsRole::kClient);

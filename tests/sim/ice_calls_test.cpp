@@ -379,6 +379,50 @@ TEST_F(IceCalls, ICE3_ICE7_ARestartKeepsMediaAndHasNewCredentials) {
   EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
 }
 
+TEST_F(IceCalls, RFC8839_442_AnOfferAfterIceCompletedNamesTheSelectedPair) {
+  const auto remote = [](const json& reply) {
+    const std::string text = reply["sdp"];
+    const auto at = text.find("a=remote-candidates:");
+    return at == std::string::npos ? std::string() : text.substr(at, text.find('\r', at) - at);
+  };
+  IcePhone b(*world_, at('B'), "bob", false);
+  json again = kForce;
+  again["to-tag"] = "B";
+  EXPECT_EQ(remote(offer_to(b, kForce)), "");
+  answer_of(b.sdp());
+  EXPECT_EQ(remote(offer_to(b, again)), "") << "not completed";
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  const std::string pair =
+      fmt::format("a=remote-candidates:1 {} {}", b.at().address.to_string(), b.at().port.value);
+  EXPECT_EQ(remote(offer_to(b, again)), pair);
+  answer_of(b.sdp());
+  EXPECT_EQ(remote(offer_to(b, {{"to-tag", "B"}})), pair) << "without a word about ICE";
+  answer_of(b.sdp());
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  // B offers without a restart: it stays controlled, and our answer has no such line.
+  json of_b = offer("c", "B", b.sdp());
+  of_b.update({{"to-tag", "A"}, {"rtcp-mux", {"demux"}}});
+  ASSERT_EQ(world_->ng(of_b)["result"], "ok");
+  EXPECT_EQ(remote(world_->ng(answer("c", "B", "A", audio_sdp(at('A'))))), "");
+  EXPECT_EQ(show(1)["ice"]["controlling"], true);
+  EXPECT_EQ(remote(offer_to(b, again)), pair);
+  answer_of(b.sdp());
+  // B restarts and is controlling from now on: it names the candidates.
+  b.restart();
+  b.plan.controlling = true;
+  of_b = offer("c", "B", b.sdp());
+  of_b.update({{"to-tag", "A"}, {"rtcp-mux", {"demux"}}});
+  ASSERT_EQ(world_->ng(of_b)["result"], "ok");
+  b.hears(world_->ng(answer("c", "B", "A", audio_sdp(at('A')))));
+  EXPECT_EQ(remote(offer_to(b, again)), "") << "the restart is not complete";
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  EXPECT_EQ(remote(offer_to(b, again)), "") << "we are controlled";
+  answer_of(b.sdp());
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
 TEST_F(IceCalls, WhoTakesNoIceIsLatchedAsEver) {
   IcePhone b(*world_, at('B'), "bob", false);
   offer_to(b, kForce);

@@ -760,6 +760,10 @@ TransportFigures Transport::figures() const {
 }
 
 void Transport::restore(const TransportSnapshot& s, Instant now) {
+  if (s.only_keys) {
+    restore_keys(s, now);
+    return;
+  }
   latch_[0].restore(plan_->rtp_latch, s.latch[0]);
   latch_[1].restore(plan_->rtcp_latch, s.latch[1]);
   counters_ = s.counters;

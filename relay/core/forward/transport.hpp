@@ -83,10 +83,14 @@ struct TransportSnapshot {
     DtlsChannel::State state = DtlsChannel::State::kWaiting;
     /// Agreed by the handshake: secrets (SRT-15).
     std::optional<DtlsKeys> keys;
+    /// Association that the keys are of; 0 = that of the plan they are restored with.
+    std::uint32_t association = 0;
     bool operator==(const Handshake&) const = default;
   };
   using Dtls = std::array<Handshake, 2>;  // by component
   std::optional<Dtls> dtls;
+  /// Nothing but the keys of `dtls` counts: for new ports of a party whose keys go on (DTL-11).
+  bool only_keys = false;
   struct Ice {
     IceAgent::State state = IceAgent::State::kWaiting;
     std::array<std::optional<IceAgent::Selected>, 2> selected;

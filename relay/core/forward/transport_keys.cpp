@@ -471,7 +471,8 @@ std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot() const {
 std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
   if (!plan_->dtls || !dtls_) return std::nullopt;
   TransportSnapshot::Dtls s;
-  for (std::size_t i = 0; i < s.size(); ++i) s[i] = {dtls_->channels[i].state(), dtls_->channels[i].keys()};
+  for (std::size_t i = 0; i < s.size(); ++i)
+    s[i] = {dtls_->channels[i].state(), dtls_->channels[i].keys(), 0};
   return s;
 }
 
@@ -484,9 +485,10 @@ void Transport::restore_keys(const TransportSnapshot& s, Instant now) {
   }
   if (!s.dtls || !plan_->dtls) return;
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
-    const auto& keys = (*s.dtls)[index(component)].keys;
+    const auto& [state, keys, association] = (*s.dtls)[index(component)];
     if (!keys) continue;
-    made_dtls().channels[index(component)].restore(*keys, plan_->dtls->association);
+    made_dtls().channels[index(component)].restore(*keys,
+                                                   association != 0 ? association : plan_->dtls->association);
     agree(component);
   }
   follow_keys(now);
