@@ -35,8 +35,18 @@ std::vector<std::pair<Media*, Media*>> pairs(Leg& from, Leg& to) {
 }
 
 bool listens(const Media& receiver, const Media& source) {
-  return std::ranges::any_of(receiver.subscriptions,
-                             [&](const Subscription& s) { return s.source == &source; });
+  return std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) {
+    return s.source == &source && !s.rtcp_only && !s.egress;
+  });
+}
+
+/// A flow between two parties of the conference, by `mesh`, `connect` or `inject start`. Copies for
+/// subscribers and forwarders, and what comes back from them, are none.
+bool is_conference_flow(const Media& receiver, const Subscription& flow) {
+  const auto only_copies = [](const Media& media) {
+    return is_forward(*media.leg) || (media.extras && !media.extras->copies.empty());
+  };
+  return flow.kind == SubscriptionKind::kPubSub && !only_copies(receiver) && !only_copies(*flow.source);
 }
 
 /// A tag or an alias that both calls know.
@@ -182,7 +192,7 @@ Result<Dict, RequestError> Conference::mesh() {
     for (const auto& leg : call.legs) {
       for (const auto& media : leg->medias) {
         std::erase_if(media->subscriptions,
-                      [](const Subscription& s) { return s.kind == SubscriptionKind::kPubSub; });
+                      [&](const Subscription& flow) { return is_conference_flow(*media, flow); });
       }
     }
   }

@@ -7,8 +7,59 @@
 #include "relay/base/static_types.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace ferry {
+
+namespace {
+
+/// Clock rate and channels of a dynamic type that a client names without them; 8000 and 1 for all others.
+/// Opus has no other ones (RFC 7587 §7).
+struct UsualRate {
+  std::string_view name;
+  std::uint32_t clock_rate_hz;
+  std::uint32_t channels;
+};
+constexpr std::array<UsualRate, 10> kUsualRates = {{{"opus", 48000, 2},
+                                                    {"AMR-WB", 16000, 1},
+                                                    {"EVS", 16000, 1},
+                                                    {"VP8", 90000, 1},
+                                                    {"VP9", 90000, 1},
+                                                    {"AV1", 90000, 1},
+                                                    {"H264", 90000, 1},
+                                                    {"H265", 90000, 1},
+                                                    {"H263-1998", 90000, 1},
+                                                    {"rtx", 90000, 1}}};
+
+/// `NAME[/clock[/channels[/...]]]` of a client (NG 9.7) as a codec without a number; the parts behind the
+/// channels are about encoders. No name if a number is none.
+sdp::Codec codec_of(std::string_view specification) {
+  std::array<std::string_view, 3> parts;
+  for (std::string_view& part : parts) {
+    const auto end = std::min(specification.find('/'), specification.size());
+    part = specification.substr(0, end);
+    specification.remove_prefix(std::min(end + 1, specification.size()));
+  }
+  const auto* const usual = std::ranges::find_if(
+      kUsualRates, [&](const UsualRate& row) { return sdp::equal_ignoring_case(row.name, parts[0]); });
+  const bool is_known = usual != kUsualRates.end();
+  sdp::Codec codec;
+  codec.clock_rate_hz = is_known ? usual->clock_rate_hz : 8000;
+  codec.channels = is_known ? usual->channels : 1;
+  const auto read = [](std::string_view text, std::uint32_t& number) {
+    if (text.empty()) return true;
+    const auto value = Value(text).as_integer();
+    if (!value || *value < 1 || *value > 1'000'000) return false;
+    number = static_cast<std::uint32_t>(*value);
+    return true;
+  };
+  if (!read(parts[1], codec.clock_rate_hz) || !read(parts[2], codec.channels)) return {};
+  if (sdp::equal_ignoring_case(parts[0], "opus")) codec.clock_rate_hz = 48000, codec.channels = 2;
+  codec.name = parts[0];
+  return codec;
+}
+
+}  // namespace
 
 Result<Dict, RequestError> Subscriptions::create() {
   struct Wanted {
@@ -64,15 +115,14 @@ Result<Dict, RequestError> Subscriptions::create() {
         if (!sdp::matches_specification(specification, codec)) codec = {};
       }
       if (codec.name.empty()) {
-        if (dynamic > 127) continue;
-        const auto slash = specification.find('/');
-        texts_.push_back(slash == std::string::npos
-                             ? specification +
-                                   (sdp::equal_ignoring_case(specification, "opus") ? "/48000/2" : "/8000")
-                             : specification);
+        codec = codec_of(specification);
+        if (dynamic > 127 || codec.name.empty()) continue;
+        std::string map = std::string(codec.name) + '/' + std::to_string(codec.clock_rate_hz);
+        if (codec.channels > 1) map += '/' + std::to_string(codec.channels);
+        texts_.push_back(std::move(map));
         codec.payload_type = dynamic++;
         codec.rtpmap = texts_.back();
-        codec.name = codec.rtpmap.substr(0, codec.rtpmap.find('/'));
+        codec.name = codec.rtpmap.substr(0, codec.name.size());
       }
       section.codecs.push_back(codec);
     }
@@ -96,27 +146,45 @@ Result<Dict, RequestError> Subscriptions::create() {
     return fail(error(std::move(why)));
   };
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
-  if (call->leg_by_tag(tag) != nullptr || call->legs.size() >= kMaxLegs)
+  Leg* leg = call->leg_by_tag(tag);
+  // A party that `create` made before is offered to again; one that came by other commands has a dialogue of
+  // its own.
+  const bool is_foreign = leg != nullptr && !(leg->extras && leg->extras->by_create);
+  if (is_foreign || (leg == nullptr && call->legs.size() >= kMaxLegs))
     return give_up("failed to set up call/monologue");
+  if (leg != nullptr) {
+    // Sections stay where they are, those that are not wanted any more with port 0 (RFC 3264 section 8).
+    sections.resize(std::max(sections.size(), leg->medias.size()));
+    for (std::size_t i = 0; i < leg->medias.size(); ++i) sections[i].media = leg->medias[i].get();
+  }
   if (!open_all(*call, sections)) {
     close_all(*call, sections);
     return give_up("failed to create SDP");
   }
-  Leg& leg = manager_.add_leg(*call, tag, clock_);
-  leg.from_offer_answer = false;
-  leg.id_index = manager_.id_index(*call, call->id);
-  if (!request_.label.empty()) leg.made_extras().label = request_.label;
+  if (leg == nullptr) leg = &manager_.add_leg(*call, tag, clock_);
+  leg->from_offer_answer = false;
+  leg->made_extras().by_create = true;
+  leg->id_index = manager_.id_index(*call, call->id);
+  leg->delete_at.reset();
+  call->delete_at.reset();  // signalling of a party revives (NG section 13)
+  if (!request_.label.empty()) leg->made_extras().label = request_.label;
+  leg->section_order.clear();
   std::vector<Media*> medias;
   for (Section& section : sections) {
-    medias.push_back(&place(leg, section));
-    offer_crypto(*medias.back());
-    leg.section_order.push_back(medias.back()->index);
+    if (section.interface == nullptr) {
+      section.media->rejected = true;
+      medias.push_back(section.media);
+    } else {
+      medias.push_back(&place(*leg, section));
+      offer_crypto(*medias.back());
+    }
+    leg->section_order.push_back(medias.back()->index);
   }
   sdp::Session own;
   Dict reply;
   reply.set("call-id", call->id);
   reply.set("from-tag", tag);
-  reply.set("sdp", write(own, medias, sections, {true, true}, true));
+  reply.set("sdp", write(own, medias, sections, true));
   finish(*call, is_new);
   return reply;
 }

@@ -559,6 +559,7 @@ bool SessionManager::merge(Call& call, Call& other) {
   other.legs.clear();
   Recordings(*this).merge(call, other);
   call.answered = call.answered || other.answered;
+  call.next_label = std::max(call.next_label, other.next_label);
   if (call.metadata.empty()) call.metadata = other.metadata;
   forget(other);
   for (const std::string& id : more) merged_ids_.emplace(id, &call);

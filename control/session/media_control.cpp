@@ -84,6 +84,17 @@ Result<void, RequestError> MediaControl::mark_flows(Call& call, Leg& from, Media
                                   : "No eligible media subscriptions found"));
 }
 
+void MediaControl::clear_flows(Call& call, const Leg* from, MediaMark what) {
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      for (Subscription& flow : media->subscriptions) {
+        if (from == nullptr || flow.source->leg == from)
+          (what == MediaMark::kSilence ? flow.silenced : flow.blocked) = false;
+      }
+    }
+  }
+}
+
 Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
   const auto call = find_call();
   if (!call) return fail(call.error());
@@ -95,6 +106,9 @@ Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
     if (what == MediaMark::kSilence) return owner.silenced;
     return what == MediaMark::kBlock ? owner.blocked : owner.events_blocked;
   };
+  // `all` clears whatever was marked by itself.
+  const bool clears_flows = !on && request_.all == AllParties::kAll && what != MediaMark::kBlockEvents;
+  if (clears_flows) clear_flows(**call, *party, what);
   if (*party == nullptr) {
     mark_of(**call) = on;
     if (!on && request_.all == AllParties::kAll) {

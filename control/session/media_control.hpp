@@ -27,6 +27,8 @@ class MediaControl {
   /// The party that the request names, or nullptr for the whole call (NG section 6, "party selection").
   Result<Leg*, RequestError> select(Call& call, bool tag_needs_directional);
   Result<void, RequestError> mark_flows(Call& call, Leg& from, MediaMark what, bool on);
+  /// Clears the mark of every flow of `from`; null = of the whole call.
+  static void clear_flows(Call& call, const Leg* from, MediaMark what);
   void done(Call& call);
 
   SessionManager& manager_;

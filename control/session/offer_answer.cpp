@@ -554,8 +554,10 @@ void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
       return s.kind == SubscriptionKind::kOfferAnswer && s.source != &sender;
     });
   }
-  const bool known =
-      std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) { return s.source == &sender; });
+  // A flow by `mesh` or `connect` beside it ends without it.
+  const bool known = std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) {
+    return s.source == &sender && s.kind == SubscriptionKind::kOfferAnswer;
+  });
   // The newest stands first: it is the one this leg talks to.
   if (!known)
     receiver.subscriptions.insert(receiver.subscriptions.begin(),

@@ -61,15 +61,54 @@ bool is_usable(const Media& media) {
   return media.interface != nullptr && !media.hidden && !media.rejected && !media.untouched;
 }
 
+/// `subscribe request` made it.
+bool is_subscriber(const Leg& leg) {
+  return !leg.from_offer_answer && std::ranges::any_of(leg.medias, [](const auto& media) {
+    return media->extras && !media->extras->copies.empty();
+  });
+}
+
+bool hears_by_pub_sub(const Leg& leg) {
+  return std::ranges::any_of(leg.medias, [](const auto& media) {
+    return std::ranges::any_of(media->subscriptions, [](const Subscription& s) {
+      return s.kind == SubscriptionKind::kPubSub && !s.rtcp_only;
+    });
+  });
+}
+
+/// Another party receives its media.
+bool is_heard(const Leg& leg) {
+  return std::ranges::any_of(leg.call->legs, [&](const auto& other) {
+    return other.get() != &leg && std::ranges::any_of(other->medias, [&](const auto& media) {
+             return std::ranges::any_of(media->subscriptions, [&](const Subscription& s) {
+               return s.source->leg == &leg && !s.rtcp_only;
+             });
+           });
+  });
+}
+
+/// Ends what `subscriber` hears by pub/sub, of `only_source` or of everybody (null). RTCP that mirrors a flow
+/// ends with it.
 void drop_pub_sub(Leg& subscriber, const Leg* only_source) {
+  const auto is_meant = [&](const Leg& leg) { return only_source == nullptr || &leg == only_source; };
   for (const auto& media : subscriber.medias) {
     std::erase_if(media->subscriptions, [&](const Subscription& s) {
-      return s.kind == SubscriptionKind::kPubSub && (only_source == nullptr || s.source->leg == only_source);
+      return s.kind == SubscriptionKind::kPubSub && is_meant(*s.source->leg);
     });
   }
-  // What goes back: mirrored RTCP and the other direction of a bidirectional subscription.
   for (const auto& leg : subscriber.call->legs) {
-    if (only_source != nullptr && leg.get() != only_source) continue;
+    if (!is_meant(*leg)) continue;
+    for (const auto& media : leg->medias) {
+      std::erase_if(media->subscriptions, [&](const Subscription& s) {
+        return s.kind == SubscriptionKind::kPubSub && s.rtcp_only && s.source->leg == &subscriber;
+      });
+    }
+  }
+}
+
+/// Ends what others hear of a subscriber: the other direction of a bidirectional subscription.
+void drop_way_back(const Leg& subscriber) {
+  for (const auto& leg : subscriber.call->legs) {
     for (const auto& media : leg->medias) {
       std::erase_if(media->subscriptions, [&](const Subscription& s) {
         return s.kind == SubscriptionKind::kPubSub && s.source->leg == &subscriber;
@@ -112,24 +151,9 @@ const LogicalInterface* Subscriptions::choose_interface(const LogicalInterface* 
   return otherwise != nullptr ? otherwise : manager_.interfaces_.default_interface();
 }
 
-std::vector<sdp::Codec> Subscriptions::sent_codecs(const Media& media, const sdp::MediaSection*& section) {
-  section = nullptr;
-  auto parsed = sdp::parse(media.leg->last_sdp);
-  if (!parsed) return {};
-  parsed_.push_back(std::move(*parsed));
-  const auto& order = media.leg->section_order;
-  const auto place = static_cast<std::size_t>(std::ranges::find(order, media.index) - order.begin());
-  if (place >= parsed_.back().media.size()) return {};
-  section = &parsed_.back().media[place];
-  std::vector<sdp::Codec> codecs;
-  for (const sdp::Codec& codec : section->codecs) {
-    if (media.shown.none() || media.shown.test(codec.payload_type)) codecs.push_back(codec);
-  }
-  return codecs;
-}
-
 Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Section>& sections) {
   for (Section& section : sections) {
+    if (section.interface == nullptr) continue;  // goes out with port 0
     const LocalAddress* local = section.interface->address_of(section.family);
     if (section.media != nullptr) {
       const auto& ports = section.media->ports;
@@ -259,8 +283,7 @@ void Subscriptions::answer_crypto(Media& media, const sdp::MediaSection& offer) 
 }
 
 std::string Subscriptions::write(const sdp::Session& session, const std::vector<Media*>& medias,
-                                 const std::vector<Section>& sections, sdp::Direction direction,
-                                 bool own_origin) {
+                                 const std::vector<Section>& sections, bool own_origin) {
   sdp::SessionEdit edit;
   edit.origin = session.origin;
   edit.name = session.name;
@@ -281,11 +304,16 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
     if (section.mid.empty() && request_.has_flag(Flag::kGenerateMid))
       section.mid = text(std::to_string(media.index));
     if (media.extras) section.label = media.extras->label;
-    if (media.rejected || ports == nullptr) continue;
+    if (media.rejected || ports == nullptr) {
+      for (const PayloadEntry& entry : media.payloads)
+        section.formats.push_back(std::to_string(entry.type.value));
+      if (section.formats.empty()) section.formats.emplace_back("0");
+      continue;
+    }
     section.port = ports->port.value;
     if (request_.media_address) section.connection = *request_.media_address;
     section.codecs = sections[i].codecs;
-    section.direction = direction;
+    section.direction = sections[i].direction;
     section.print_direction = section.source->is_rtp();
     if (!section.source->is_rtp()) continue;
     if (!request_.has_flag(Flag::kNoRtcpAttribute)) {
@@ -347,15 +375,15 @@ Result<Dict, RequestError> Subscriptions::publish() {
   if (leg == nullptr && call->legs.size() >= kMaxLegs) return give_up("Too many parties in this call");
 
   // The answer says nothing of the publisher's own attributes.
-  std::deque<sdp::MediaSection> bare;
   std::vector<Section> sections;
   bool usable = false;
   for (const sdp::MediaSection& offered : offer.media) {
-    sdp::MediaSection& copy = bare.emplace_back(offered);
+    sdp::MediaSection& copy = bare_.emplace_back(offered);
     copy.attributes.clear();
     copy.bandwidth.clear();
     copy.information.clear();
     Section& section = sections.emplace_back();
+    section.direction = {request_.has_flag(Flag::kBidirectional), true};
     section.source = &copy;
     section.type = offered.type;
     section.protocol = offered.protocol.text;
@@ -403,7 +431,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
   Dict reply;
   reply.set("call-id", call->id);
   reply.set("from-tag", tag);
-  reply.set("sdp", write(own, medias, sections, {both, true}, true));
+  reply.set("sdp", write(own, medias, sections, true));
   Recordings(manager_).read_message(*call, *leg, request_);
   finish(*call, is_new);
   Recordings(manager_).note_message(*call, *leg, "publish", *request_.sdp, reply);
@@ -473,21 +501,13 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
     Section section;
     section.sources.push_back(source);
     section.type = source->type;
-    section.codecs = sdp::choose_codecs(sent_codecs(*source, section.source), request_.codecs, false);
-    if (section.source == nullptr) return fail(error("Failed to request subscription"));
-    const bool has_protocol =
-        sdp::parse_protocol(request_.transport_protocol).kind == sdp::ProtocolClass::kRtp;
-    section.protocol = has_protocol && section.source->is_rtp()
-                           ? std::string_view(request_.transport_protocol)
-                           : std::string_view(source->protocol);
+    if (!read_source(*source, section)) return fail(error("Failed to request subscription"));
     section.interface = choose_interface(source->interface);
     section.family =
         request_.address_family != AddressFamily::kNone ? request_.address_family : source->family;
-    if (leg != nullptr && sections.size() < leg->medias.size() &&
-        leg->medias[sections.size()]->type == source->type)
-      section.media = leg->medias[sections.size()].get();
     sections.push_back(std::move(section));
   }
+  if (leg != nullptr) sections = in_order(std::move(sections), *leg);
   if (auto ok = open_all(*call, sections); !ok) {
     close_all(*call, sections);
     return fail(ok.error());
@@ -498,17 +518,30 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   const std::string& label = !request_.set_label.empty() ? request_.set_label : request_.to_label;
   if (!label.empty()) leg->made_extras().label = label;
   drop_pub_sub(*leg, nullptr);
+  drop_way_back(*leg);
 
   const bool inactive = request_.has_flag(Flag::kInactive);
   const bool both = request_.has_flag(Flag::kBidirectional) && !inactive;
+  const sdp::Session* session = nullptr;
   const bool siprec = request_.has_flag(Flag::kSiprec);
   std::vector<Media*> medias;
   List from_tags;
   List tag_medias;
   Dict media_labels;
   for (Section& section : sections) {
+    if (section.sources.empty()) {
+      section.media->rejected = true;
+      medias.push_back(section.media);
+      continue;
+    }
+    if (session == nullptr) session = section.session;
     Media& media = place(*leg, section);
+    section.direction = offered_direction(section);
     offer_crypto(media);
+    auto& copies = media.made_extras().copies;
+    if (siprec) media.extras->label = label_of(media, section);
+    copies.clear();
+    for (const Media* source : section.sources) copies.push_back(source->id);
     media.ice_controlling = true;
     media.may_receive = !inactive;
     media.may_send = both;
@@ -525,7 +558,6 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
     const Media& first = *section.sources.front();
     from_tags.emplace_back(first.leg->tag);
     if (siprec) {
-      media.made_extras().label = std::to_string(media.id.value);
       const std::string mode(to_string(sdp::Direction{first.may_send, first.may_receive}));
       Dict one;
       one.set("index", std::int64_t{first.index});
@@ -547,10 +579,13 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
     }
     medias.push_back(&media);
   }
-  // Session level of the first source, as parsed for its codecs.
-  const sdp::Session& session = parsed_.front();
+  // Name and origin of the first source; whatever else its session level says is about its own session.
+  sdp::Session shown;
+  shown.origin = session->origin;
+  shown.name = session->name;
+  shown.timing = session->timing;
   Dict reply;
-  reply.set("sdp", write(session, medias, sections, {!inactive, both}, false));
+  reply.set("sdp", write(shown, medias, sections, false));
   if (siprec) {
     reply.set("tag-medias", std::move(tag_medias));
     reply.set("media-labels", std::move(media_labels));
@@ -634,21 +669,18 @@ Result<Dict, RequestError> Subscriptions::unsubscribe() {
   Call* call = manager_.find(*request_.call_id);
   if (call == nullptr) return fail(error("Unknown call-ID"));
   Leg* leg = call->leg_by_tag(*request_.to_tag);
-  const auto subscribes = [](const Leg& party) {
-    return std::ranges::any_of(party.medias, [](const auto& media) {
-      return std::ranges::any_of(media->subscriptions,
-                                 [](const Subscription& s) { return s.kind == SubscriptionKind::kPubSub; });
-    });
-  };
-  if (leg == nullptr || !subscribes(*leg)) return fail(error("To-tag not found"));
+  if (leg == nullptr || !hears_by_pub_sub(*leg)) return fail(error("To-tag not found"));
   Leg* source = nullptr;
   if (request_.has_flag(Flag::kDirectional) && request_.from_tag) {
     source = call->leg_by_tag(*request_.from_tag);
     if (source == nullptr) return fail(error("From-tag not found"));
   }
   drop_pub_sub(*leg, source);
-  // A party of a dialogue that only listened in goes on with it.
-  if (!leg->from_offer_answer && !subscribes(*leg)) manager_.destroy_leg(*call, *leg);
+  // Who came by a dialogue, `publish` or `create` was there before and stays. With `directional` one
+  // direction of one flow ends and nothing else.
+  const bool was_made_to_listen = is_subscriber(*leg);
+  if (was_made_to_listen && source == nullptr) drop_way_back(*leg);
+  if (was_made_to_listen && !hears_by_pub_sub(*leg) && !is_heard(*leg)) manager_.destroy_leg(*call, *leg);
   call->touched = clock_.now;
   manager_.sync_plans(*call);
   return Dict{};

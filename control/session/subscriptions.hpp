@@ -34,8 +34,14 @@ class Subscriptions {
     std::string_view type;
     std::string_view protocol;
     const sdp::MediaSection* source = nullptr;
+    const sdp::Session* session = nullptr;  // the SDP that `source` is of
     std::vector<sdp::Codec> codecs;
+    /// Empty in a subscription: nothing to copy any more, printed with port 0.
     std::vector<Media*> sources;
+    /// As printed.
+    sdp::Direction direction{true, true};
+    /// Its place in the SDP showed another source before.
+    bool is_reused = false;
     const LogicalInterface* interface = nullptr;
     AddressFamily family = AddressFamily::kIpv4;
     std::optional<std::size_t> known;  // which of the media's port sets serves already
@@ -45,15 +51,23 @@ class Subscriptions {
   Result<Call*, RequestError> call_or_new(bool& is_new);
   Result<std::vector<Media*>, RequestError> select_sources(Call& call);
   [[nodiscard]] const LogicalInterface* choose_interface(const LogicalInterface* otherwise) const;
-  /// Codecs that `media` sends: of its last SDP, without those it was not shown.
-  [[nodiscard]] std::vector<sdp::Codec> sent_codecs(const Media& media, const sdp::MediaSection*& section);
+  /// Reads into `section` what `media` said of itself, as a subscriber may see it. False: it has said
+  /// nothing.
+  [[nodiscard]] bool read_source(const Media& media, Section& section);
+  /// Puts the sections of a subscription where `leg` has those of the same sources; a section whose sources
+  /// are gone stays behind without any (RFC 3264 §8).
+  [[nodiscard]] static std::vector<Section> in_order(std::vector<Section> wanted, const Leg& leg);
+  /// What of `section` a subscriber that listens to it is offered.
+  [[nodiscard]] sdp::Direction offered_direction(const Section& section) const;
+  /// The label of a media of a subscription; a new one for a new source.
+  [[nodiscard]] static const std::string& label_of(Media& media, const Section& section);
   Result<void, RequestError> open_all(Call& call, std::vector<Section>& sections);
   void close_all(Call& call, std::vector<Section>& sections);
   Media& place(Leg& leg, Section& section);
   [[nodiscard]] LatchPolicy call_policy(const Leg& leg) const;
   [[nodiscard]] Request without_set_label() const;
   std::string write(const sdp::Session& session, const std::vector<Media*>& medias,
-                    const std::vector<Section>& sections, sdp::Direction direction, bool own_origin);
+                    const std::vector<Section>& sections, bool own_origin);
   void read_answer(Media& media, const sdp::MediaSection& section);
   /// Keys of ours for a party that is offered encrypted media.
   void offer_crypto(Media& media);
@@ -67,7 +81,8 @@ class Subscriptions {
   SessionManager& manager_;
   const Request& request_;
   Clock clock_;
-  std::deque<sdp::Session> parsed_;  // sections point into the SDP that legs keep
+  std::deque<sdp::Session> parsed_;     // sections point into the SDP that legs keep
+  std::deque<sdp::MediaSection> bare_;  // sections without what the reader may not see
   std::deque<std::string> texts_;
 };
 
