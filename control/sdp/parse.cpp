@@ -13,10 +13,16 @@ namespace ferry::sdp {
 
 namespace {
 
+/// `IP4` or `IP6`, however it is written; others as they are.
+std::string_view address_type(std::string_view written) {
+  if (equal_ignoring_case(written, "IP4")) return "IP4";
+  return equal_ignoring_case(written, "IP6") ? std::string_view("IP6") : written;
+}
+
 /// `IN IP4 192.0.2.1`. Host names and multicast with TTL are refused.
 std::optional<IpAddress> parse_connection(std::string_view value) {
-  if (next_word(value) != "IN") return std::nullopt;
-  const std::string_view type = next_word(value);
+  if (!equal_ignoring_case(next_word(value), "IN")) return std::nullopt;
+  const std::string_view type = address_type(next_word(value));
   const auto address = IpAddress::parse(next_word(value));
   if (!address) return std::nullopt;
   if (type == "IP4" ? address->is_v4() : type == "IP6" && address->is_v6()) return address;
@@ -28,10 +34,10 @@ bool parse_origin(std::string_view value, Origin& origin) {
   origin.session_id = next_word(value);
   origin.version = next_word(value);
   const std::string_view network = next_word(value);
-  origin.address_type = next_word(value);
+  origin.address_type = address_type(next_word(value));
   origin.address = next_word(value);
-  return network == "IN" && (origin.address_type == "IP4" || origin.address_type == "IP6") &&
-         !origin.address.empty();
+  return equal_ignoring_case(network, "IN") &&
+         (origin.address_type == "IP4" || origin.address_type == "IP6") && !origin.address.empty();
 }
 
 /// Attributes that the relay understands. Their names have small letters only (RFC 8866 §5.13); devices write
@@ -411,6 +417,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
   std::unordered_set<std::string_view> seen;  // attributes of the section at hand
   while (!text.empty()) {
     std::string_view line = next_line(text);
+    if (line.empty() && !version_seen) continue;
     if (line.empty()) break;
     if (++lines > limits.lines || line.size() > limits.line) return fail(SdpError::kTooLarge);
     const bool is_line = line.size() >= 2 && line[1] == '=' &&

@@ -18,15 +18,15 @@ inline std::string_view trim(std::string_view text) {
   return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
 }
 
-/// Cuts the next line off. Line ends: CR LF, LF, CR.
+/// Cuts the next line off. Line ends: CR LF, LF, CR, and CR CR LF as some text filters make them.
 inline std::string_view next_line(std::string_view& text) {
   const auto end = std::min(text.find_first_of("\r\n"), text.size());
   const std::string_view line = text.substr(0, end);
   text.remove_prefix(end);
-  if (text.starts_with("\r\n")) {
-    text.remove_prefix(2);
-  } else if (!text.empty()) {
-    text.remove_prefix(1);
+  for (const std::string_view line_end : {"\r\r\n", "\r\n", "\n", "\r"}) {
+    if (!text.starts_with(line_end)) continue;
+    text.remove_prefix(line_end.size());
+    break;
   }
   return line;
 }
