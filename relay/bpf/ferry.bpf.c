@@ -188,8 +188,8 @@ static __always_inline int take_tokens(struct ferry_state *s, const struct ferry
   const __s64 cost = (__s64)size * FERRY_TOKEN;
   if (p->packets_per_second != 0 && s->bucket_packets < FERRY_TOKEN) return 0;
   if (p->bytes_per_second != 0 && s->bucket_bytes < cost) return 0;
-  s->bucket_packets -= FERRY_TOKEN;
-  s->bucket_bytes -= cost;
+  if (p->packets_per_second != 0) s->bucket_packets -= FERRY_TOKEN;
+  if (p->bytes_per_second != 0) s->bucket_bytes -= cost;
   return 1;
 }
 

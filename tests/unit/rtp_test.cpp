@@ -317,6 +317,14 @@ TEST(TokenBucket, LIM1_AllowsABurstOfOneSecondAndThenTheRate) {
   EXPECT_NEAR(passed, 250u * 4u, 5u);
 }
 
+TEST(TokenBucket, LIM1_ATimeWithoutLimitLeavesNoDebt) {
+  TokenBucket bucket;
+  Instant now{1s};
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(bucket.take({1000, 0}, 1000, now += 10ms));
+  const RateLimit octets{1000, 20'000};
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(bucket.take(octets, 100, now += 10ms)) << i;
+}
+
 TEST(TokenBucket, LIM1_OctetsAreLimitedToo) {
   TokenBucket bucket;
   const RateLimit limit{0, 1000};

@@ -37,8 +37,9 @@ class TokenBucket {
     const auto size = static_cast<std::int64_t>(bytes) * kUnit;
     if (limit.packets_per_second != 0 && state_.packets < kUnit) return false;
     if (limit.bytes_per_second != 0 && state_.bytes < size) return false;
-    state_.packets -= kUnit;
-    state_.bytes -= size;
+    // What was not limited leaves no debt for a later limit.
+    if (limit.packets_per_second != 0) state_.packets -= kUnit;
+    if (limit.bytes_per_second != 0) state_.bytes -= size;
     return true;
   }
 
