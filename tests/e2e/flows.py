@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """SIP flows through a real Kamailio and the relay, played by scripted parties: forking to three branches, 183 and 200 from
-different branches, late offer, PRACK, a cancelled call, transfer by re-INVITE, a SIPREC recorder, 8 kB offers.
+different branches, late offer, PRACK, a cancelled call, refused re-INVITEs, transfer by re-INVITE, a SIPREC recorder, 8 kB offers.
 
 One process holds sockets in all namespaces. Who hears whom is judged by the SSRC and the count of what arrives.
 Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
@@ -168,6 +168,11 @@ class Phone:
         self.transmit(lines)
 
 
+    def ack_refusal(self, reply):
+        """The same in a dialogue."""
+        self.transmit(self.invite_headers("ACK", self.cseq, reply.get("To"), self.target, new_branch=False))
+
+
 def hang_up(caller, callee):
     caller.in_dialogue("BYE")
     callee.reply(callee.receive("BYE"), 200)
@@ -302,6 +307,46 @@ def cancelled(alice, bobs, relay):
     check(before == 2, f"a cancelled call gives its {before} port pairs back")
 
 
+def refused(alice, bobs, relay):
+    """Re-INVITEs that the other side refuses: the relay is told nothing, and nothing changes (LAT-15)."""
+    a, b, moved = Rtp("alice", ALICE, 4420, 0x8A), Rtp("bob", BOB, 4420, 0x8B), Rtp("alice", ALICE, 4430, 0x8C)
+    bob = bobs[0]
+    establish(alice, bob, a, b, "refused")
+    both_ways(a, b, "before")
+    moved.to = a.to
+    fax = re.sub(r"m=audio.*", "m=image 4440 udptl t38\r\na=T38FaxVersion:0\r\n", a.sdp(), flags=re.S)
+    for who, whom, sdp, what in ((alice, bob, a.sdp("sendonly"), "hold"), (alice, bob, moved.sdp("inactive"), "another port, on hold"), (alice, bob, fax, "T.38"),
+                                 (bob, alice, b.sdp("inactive"), "hold by the callee")):
+        who.in_dialogue("INVITE", sdp)
+        request = whom.receive("INVITE")
+        both_ways(a, b, f"{what}, unanswered")
+        whom.reply(request, 488)
+        whom.receive("ACK")
+        who.ack_refusal(who.receive(488))
+        both_ways(a, b, f"{what}, refused")
+    # Both at once: each refuses the other's.
+    alice.in_dialogue("INVITE", moved.sdp())
+    bob.in_dialogue("INVITE", b.sdp("sendonly"))
+    requests = bob.receive("INVITE"), alice.receive("INVITE")
+    for whom, request in zip((bob, alice), requests):
+        whom.reply(request, 491)
+        whom.receive("ACK")
+    for who in (alice, bob):
+        who.ack_refusal(who.receive(491))
+    both_ways(a, b, "offers of both, refused")
+    # The second try is answered.
+    alice.in_dialogue("INVITE", moved.sdp())
+    request = bob.receive("INVITE")
+    b.hears(request.body)
+    bob.reply(request, 200, b.sdp())
+    moved.hears(alice.receive(200).body)
+    alice.in_dialogue("ACK", cseq=alice.cseq)
+    bob.receive("ACK")
+    both_ways(moved, b, "another port, accepted")
+    hang_up(alice, bob)
+    wait_for(lambda: relay.used_pairs() == 0, 5, "the ports to be free")
+
+
 def transfer(alice, bobs, relay):
     """The callee's side moves to another party: a re-INVITE toward the caller with the new party's address."""
     a, b, c = Rtp("alice", ALICE, 4500, 0x4A), Rtp("bob", BOB, 4500, 0x4B), Rtp("bob", BOB, 4520, 0x4C)
@@ -383,7 +428,7 @@ def main():
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
     parser.add_argument("--only", help="name of one flow")
     arguments = parser.parse_args()
-    flows = (forking, late_offer, prack, cancelled, transfer, siprec, big_offers)
+    flows = (forking, late_offer, prack, cancelled, refused, transfer, siprec, big_offers)
     try:
         need("kamailio", "ip", "pgrep")
         with Lab() as lab:
