@@ -9,8 +9,8 @@ namespace ferry {
 bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
 
 bool Media::is_encrypted() const {
-  if (kind != TransportKind::kRtp) return false;
-  return answered ? encrypted : sdp::parse_protocol(protocol).secure;
+  if (in_force().kind != TransportKind::kRtp) return false;
+  return answered ? encrypted : sdp::parse_protocol(in_force().protocol).secure;
 }
 
 void Media::settle_encryption() {

@@ -105,18 +105,16 @@ struct MediaExtras {
   std::vector<Feed> feeds;
 };
 
-/// One m-line of one leg.
-struct Media {
-  Call* call = nullptr;
-  Leg* leg = nullptr;
-  MediaId id;
-  unsigned index = 0;  // from 1
+/// What offers and answers say about one media. While an offer waits for its answer a media has two of them:
+/// what is proposed, and what was agreed before and stays in force (LAT-15).
+struct MediaTerms {
   std::string type;
   std::string mid;
   std::string protocol;  // as printed to and used with this leg
   const LogicalInterface* interface = nullptr;
   AddressFamily family = AddressFamily::kIpv4;
   TransportKind kind = TransportKind::kRtp;
+  bool is_video = false;
 
   /// From this leg's SDP; unset before it came.
   Endpoint remote_rtp;
@@ -144,13 +142,44 @@ struct Media {
   std::bitset<128> removed_types;
   bool has_fewer_codecs = false;
   RateLimit rate;
-  bool is_video = false;
-
   SourceRules rules;
-  /// Port sets in the order they were made; `active` is the one shown in SDP and sent from.
+  /// Not shown to the far side (`sdp-media-remove`): answered as rejected.
+  bool hidden = false;
+  bool wait_for_peer = false;
+  /// What it sends is to be re-packetized to this packet time, ms; 0 = as it comes (classic protocol).
+  std::uint16_t ptime_ms = 0;
+  /// Its SDP had the unspecified address (classic protocol).
+  bool is_on_hold = false;
+};
+
+/// What was agreed about a media before the offer that waits for its answer.
+struct AgreedTerms : MediaTerms {
+  /// Its party's signalling came from there then.
+  IpAddress received_from;
+  /// As in `MediaExtras`.
+  std::vector<std::string> masked_extmaps;
+  /// Null: without ICE.
+  std::unique_ptr<MediaIce> ice;
+};
+
+/// One m-line of one leg. Its own terms are the newest ones, which SDP and replies speak of.
+struct Media : MediaTerms {
+  Call* call = nullptr;
+  Leg* leg = nullptr;
+  MediaId id;
+  unsigned index = 0;  // from 1
+
+  /// Both sides have said what they want of it, in an offer and its answer: a later offer is a proposal.
+  bool is_exchanged = false;
+  /// In force instead of the newest terms while an offer waits for its answer; null = the newest terms are.
+  std::unique_ptr<AgreedTerms> agreed;
+  /// An offer of a party that had agreed on something made it and is not answered yet; it goes with that
+  /// offer.
+  bool is_proposed = false;
+  /// Port sets in the order they were made; `active` is the one shown in SDP.
   std::vector<PortSet> ports;
   std::size_t active = 0;
-  /// Sent from until the peer knows of `active`.
+  /// Sent from until the peer knows of `active`: the agreed one.
   std::size_t sending = 0;
   bool answered = false;
   bool encrypted = false;  // by the last answer
@@ -159,9 +188,6 @@ struct Media {
   bool ice_controlling = false;
 
   MediaEcho echo = MediaEcho::kOff;  // kBlackhole, or kForward for "what comes goes back"
-  /// Not shown to the far side (`sdp-media-remove`): answered as rejected.
-  bool hidden = false;
-  bool wait_for_peer = false;
   bool pierce = false;
   std::unique_ptr<MediaExtras> extras;
   /// Of encrypted media, and of media that may become so.
@@ -191,6 +217,12 @@ struct Media {
     if (!ice) ice = std::make_unique<MediaIce>();
     return *ice;
   }
+  [[nodiscard]] const MediaTerms& in_force() const {
+    return agreed ? static_cast<const MediaTerms&>(*agreed) : *this;
+  }
+  /// Null if there is none.
+  [[nodiscard]] MediaIce* ice_in_force() const { return agreed ? agreed->ice.get() : ice.get(); }
+  [[nodiscard]] std::size_t ports_in_force() const { return agreed ? sending : active; }
   [[nodiscard]] bool has_ice() const { return ice && ice->in_use; }
   [[nodiscard]] bool is_keyed_by_dtls() const { return dtls && dtls->in_use; }
   /// Its packets are SRTP, with or without keys so far. What was answered stays until the next answer.
@@ -200,6 +232,10 @@ struct Media {
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
   [[nodiscard]] const PortSet* active_ports() const {
     return active < ports.size() ? &ports[active] : nullptr;
+  }
+  /// The agreed ones; null if it has none.
+  [[nodiscard]] const PortSet* used_ports() const {
+    return ports_in_force() < ports.size() ? &ports[ports_in_force()] : nullptr;
   }
   [[nodiscard]] const PortSet* sending_ports() const {
     return sending < ports.size() ? &ports[sending] : nullptr;
@@ -231,6 +267,12 @@ struct KeptWishes {
   bool operator==(const KeptWishes&) const = default;
 };
 
+/// An offer of the party that ended without its answer. An answer that comes all the same is to it.
+struct LapsedOffer {
+  std::string sdp;
+  std::vector<unsigned> section_order;
+};
+
 /// What few legs have.
 struct LegExtras {
   std::string label;
@@ -243,6 +285,8 @@ struct LegExtras {
   KeptWishes kept;
   /// `create` made it, so that another `create` offers to it again.
   bool by_create = false;
+  /// Null: its last offer was answered, or still waits.
+  std::unique_ptr<LapsedOffer> lapsed;
 };
 
 /// One tag of the call.
@@ -283,6 +327,7 @@ struct Leg {
     return extras ? std::string_view(extras->metadata) : std::string_view();
   }
   [[nodiscard]] KeptWishes kept() const { return extras ? extras->kept : KeptWishes{}; }
+  [[nodiscard]] LapsedOffer* lapsed_offer() const { return extras ? extras->lapsed.get() : nullptr; }
   [[nodiscard]] std::string_view dtmf_trigger() const {
     return extras ? std::string_view(extras->dtmf_trigger) : std::string_view();
   }
@@ -293,6 +338,17 @@ struct Leg {
   [[nodiscard]] bool is_called(std::string_view name) const {
     return !name.empty() && (tag == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end());
   }
+};
+
+/// An offer between parties that had agreed on something, which waits for its answer (LAT-15).
+struct Proposal {
+  Leg* offerer = nullptr;
+  Leg* answerer = nullptr;
+  /// When it ends without an answer; the latest instant there is if an earlier one must end it.
+  Instant until{};
+  /// The offerer's SDP, and the order of its sections, before it.
+  std::string former_sdp;
+  std::vector<unsigned> former_order;
 };
 
 /// What few calls have.
@@ -325,6 +381,8 @@ struct Call {
   Instant touched{};
   std::string metadata;
   std::vector<std::unique_ptr<Leg>> legs;
+  /// Offers without an answer so far; a leg has part in one at most.
+  std::vector<Proposal> proposals;
   unsigned next_leg = 1;
   /// `a=label` of the next section of a subscription; a call counts its labels from 0.
   unsigned next_label = 0;

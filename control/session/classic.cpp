@@ -2,6 +2,7 @@
 
 #include "control/session/media_control.hpp"
 #include "control/session/media_rules.hpp"
+#include "control/session/proposals.hpp"
 #include "control/session/recordings.hpp"
 #include "relay/base/random.hpp"
 #include "relay/base/static_types.hpp"
@@ -45,8 +46,9 @@ bool is_media_of(std::string_view stored, std::string_view tag) {
 
 Media& media_of(const Call& call, std::size_t party) { return *call.legs[party]->medias.front(); }
 
+/// Its ports that are in use: an offer without answer may have made others.
 const PortSet* ports_of(const Call& call, std::size_t party) {
-  return std::as_const(media_of(call, party)).active_ports();
+  return std::as_const(media_of(call, party)).sending_ports();
 }
 
 }  // namespace
@@ -123,9 +125,10 @@ nlohmann::json ClassicSessions::to_json(const Call& call, Instant now) {
   for (const ClassicParty& party : session->parties) {
     nlohmann::json codecs = nlohmann::json::array();
     for (const PayloadType type : party.codecs) codecs.push_back(type.value);
-    nlohmann::json one = {{"codecs", std::move(codecs)}, {"local", party.local->address.to_string()},
-                          {"ttl", party.ttl.count()},    {"refreshed_age", (now - party.refreshed).count()},
-                          {"ptime", party.ptime_ms},     {"hold", party.is_on_hold},
+    nlohmann::json one = {{"codecs", std::move(codecs)},
+                          {"local", party.local->address.to_string()},
+                          {"ttl", party.ttl.count()},
+                          {"refreshed_age", (now - party.refreshed).count()},
                           {"weak", party.is_weak}};
     if (party.tos) one["tos"] = *party.tos;
     if (party.rare && !party.rare->dtmf_tag.empty()) {
@@ -139,7 +142,8 @@ nlohmann::json ClassicSessions::to_json(const Call& call, Instant now) {
           {"parties", std::move(parties)},
           {"notify_target", session->notify_target},
           {"notify_tag", session->notify_tag},
-          {"strong", session->is_strong}};
+          {"strong", session->is_strong},
+          {"has_answers", session->has_answers}};
 }
 
 nlohmann::json ClassicSessions::show(const Call& call, const Clock& clock) const {
@@ -157,10 +161,12 @@ nlohmann::json ClassicSessions::show(const Call& call, const Clock& clock) const
     recordings.push_back(nlohmann::json::parse(each.recording->status()));
   shown["recordings"] = std::move(recordings);
   nlohmann::json parties = nlohmann::json::array();
-  for (const ClassicParty& party : session.parties) {
-    parties.push_back({{"on_hold", party.is_on_hold},
+  for (std::size_t i = 0; i < session.parties.size(); ++i) {
+    const ClassicParty& party = session.parties[i];
+    const MediaTerms& terms = media_of(call, i).in_force();
+    parties.push_back({{"on_hold", terms.is_on_hold},
                        {"weak", party.is_weak},
-                       {"packet_time_ms", party.ptime_ms},
+                       {"packet_time_ms", terms.ptime_ms},
                        {"dtmf_caught", party.rare && !party.rare->dtmf_tag.empty()}});
   }
   shown["parties"] = std::move(parties);
@@ -180,8 +186,6 @@ void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant no
     if (party.local == nullptr) throw std::invalid_argument("its address is gone");
     party.ttl = std::chrono::seconds(one.at("ttl").get<std::int64_t>());
     party.refreshed = now - Duration{one.at("refreshed_age").get<std::int64_t>()};
-    party.ptime_ms = one.at("ptime");
-    party.is_on_hold = one.at("hold");
     party.is_weak = one.at("weak");
     if (one.contains("tos")) party.tos = one.at("tos").get<std::uint8_t>();
     if (!one.contains("dtmf_tag")) continue;
@@ -193,6 +197,7 @@ void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant no
   session.notify_target = from.at("notify_target");
   session.notify_tag = from.at("notify_tag");
   session.is_strong = from.at("strong");
+  session.has_answers = from.value("has_answers", false);
 }
 
 Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, const Clock& clock) {
@@ -234,7 +239,10 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
   const std::size_t sender = signal.is_answer ? match->other() : match->from;
   const std::size_t receiver = 1 - sender;
   Media& media = media_of(call, receiver);
+  // Without an answer it changes nothing (LAT-15).
+  const bool is_proposal = !signal.is_answer && session.has_answers && call.answered;
   const bool wants_port = media.ports.empty() || signal.wants_new_port;
+  std::optional<PortSet> opened;
   if (wants_port) {
     const LocalAddress* local =
         !is_new && signal.far != nullptr ? signal.far : session.parties[receiver].local;
@@ -245,9 +253,14 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
     }
     session.parties[receiver].local = local;
     if (const auto tos = session.parties[receiver].tos) mark(*ports, *tos);
-    manager_.close_media(call, media);
-    media.family = local->address.family();
-    media.ports.push_back(std::move(*ports));
+    opened = std::move(*ports);
+  }
+  if (is_proposal) Proposals(manager_, call).begin(*call.legs[sender], *call.legs[receiver], {}, clock.now);
+  if (opened) {
+    media.family = opened->local->address.family();
+    media.ports.push_back(std::move(*opened));
+    media.active = media.ports.size() - 1;
+    if (!is_proposal) keep_ports(call, media, media.active);
   }
   ClassicParty& party = session.parties[sender];
   Media& heard = media_of(call, sender);
@@ -257,9 +270,9 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
                          UdpPort{static_cast<std::uint16_t>(signal.media.port.value + 1)}};
     heard.remote_known = true;
   }
-  party.is_on_hold = signal.is_on_hold;
+  heard.is_on_hold = signal.is_on_hold;
   party.codecs = signal.codecs;
-  party.ptime_ms = signal.ptime_ms;
+  heard.ptime_ms = signal.ptime_ms;
   if (signal.is_weak)
     session.parties[match->from].is_weak = true;
   else if (!signal.is_answer)
@@ -276,7 +289,7 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
   for (std::size_t i = 0; i < 2; ++i) {
     Media& each = media_of(call, i);
     session.parties[i].refreshed = clock.now;
-    each.answered = call.answered;
+    each.answered = each.is_exchanged = call.answered;
     // Who sends while the other side is not known yet is not listened to.
     each.rules.policy = call.answered ? manager_.config_.classic.latch : LatchPolicy::kOff;
     if (each.rules.asymmetric) each.rules.policy = std::min(each.rules.policy, LatchPolicy::kSignalled);
@@ -290,17 +303,34 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
     ++manager_.classic_totals_.created;
     call.scheduled_at = Instant::max();
   }
+  if (signal.is_answer) {
+    session.has_answers = true;
+    Proposals(manager_, call).settle(*call.legs[receiver], *call.legs[sender]);
+    for (const std::size_t each : {sender, receiver}) {
+      Media& settled = media_of(call, each);
+      if (!settled.ports.empty()) keep_ports(call, settled, settled.active);
+    }
+  }
   if (call.answered && !was_answered) complete(call);
   manager_.sync_plans(call);
-  if (wants_port && session.fed_by != 0) renew_feeds(call);
+  if (session.fed_by != 0 && (wants_port || signal.is_answer)) renew_feeds(call);
   if (party_waits(session, receiver)) {
     ClassicParty::Rare& rare = *session.parties[receiver].rare;
     post_prompt(call, receiver, std::exchange(rare.waiting, nullptr), rare.rounds);
   }
-  if (const Instant at = manager_.due(call).at; at < call.scheduled_at)
+  if (const Instant at = manager_.next_look(call); at < call.scheduled_at)
     manager_.schedule(call, at, clock.now);
-  const PortSet& ports = *ports_of(call, receiver);
+  const PortSet& ports = *media.active_ports();
   return ClassicPort{ports.local, ports.port};
+}
+
+void ClassicSessions::keep_ports(Call& call, Media& media, std::size_t kept) {
+  for (std::size_t i = 0; i < media.ports.size(); ++i) {
+    if (i != kept) manager_.close_ports(call, media.ports[i]);
+  }
+  if (kept != 0) std::swap(media.ports.front(), media.ports[kept]);
+  media.ports.erase(media.ports.begin() + 1, media.ports.end());
+  media.active = media.sending = 0;
 }
 
 bool ClassicSessions::party_waits(const ClassicSession& session, std::size_t party) {
@@ -369,7 +399,7 @@ void ClassicSessions::set_ttl(Call& call, std::size_t party, std::chrono::second
 bool ClassicSessions::set_tos(Call& call, std::size_t party, std::uint8_t tos) {
   if (!call.classic()->parties[party].local->address.is_v4()) return false;
   call.classic()->parties[party].tos = tos;
-  if (PortSet* ports = media_of(call, party).active_ports()) mark(*ports, tos);
+  for (PortSet& ports : media_of(call, party).ports) mark(ports, tos);
   manager_.sync_plans(call);
   return true;
 }
@@ -452,7 +482,7 @@ void ClassicSessions::refine(const Call& call, const Media& media, TransportPlan
   const PortSet* far = ports_of(call, 1 - index);
   for (Sink& sink : source.sinks) {
     if (far == nullptr || sink.via != far->transport) continue;
-    sink.ptime_ms = party.ptime_ms;
+    sink.ptime_ms = media.in_force().ptime_ms;
     sink.events_blocked = sink.events_blocked || (catches && party.rare->hides_dtmf);
   }
 }
@@ -539,8 +569,9 @@ void ClassicSessions::end(Call& call, EndReason reason, const Clock& clock) {
   ended.was_complete = call.answered;
   for (std::size_t i = 0; i < 2; ++i) {
     if (party_waits(session, i)) ++totals.prompts_ended;
-    PortSet* ports = media_of(call, i).active_ports();
-    if (ports != nullptr) manager_.close_ports(call, *ports, &ended.figures[i]);
+    Media& media = media_of(call, i);
+    if (media.ports.empty()) continue;
+    manager_.close_ports(call, media.ports[media.sending], &ended.figures[i]);
   }
 }
 

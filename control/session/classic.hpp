@@ -24,11 +24,8 @@ struct ClassicParty {
   std::chrono::seconds ttl{0};
   /// When its time-out began anew without a packet.
   Instant refreshed{};
-  /// What it sends is to be re-packetized to this packet time, ms; 0 = as it comes.
-  std::uint16_t ptime_ms = 0;
   /// DSCP octet of what is sent to it; else the call's.
   std::optional<std::uint8_t> tos;
-  bool is_on_hold = false;
   /// It holds a reference on the session of its own (modifier `w`).
   bool is_weak = false;
   struct Rare {
@@ -72,6 +69,9 @@ struct ClassicSession {
   std::uint64_t fed_by = 0;
   bool is_fed_swapped = false;
   bool is_strong = true;
+  /// An `L` came: a later `U` is a proposal until the next one (LAT-15). A client that says `U` for both
+  /// sides never answers; its `U` counts at once.
+  bool has_answers = false;
 };
 
 /// How a command names a session, with the tags as it gives them.
@@ -180,6 +180,8 @@ class ClassicSessions {
   [[nodiscard]] static SessionManager::Due due(const Call& call, const ClassicConfig& config);
   /// What is special in the plan of a party's transport.
   static void refine(const Call& call, const Media& media, TransportPlan& plan);
+  /// Closes the ports of the media but for those at index `kept`.
+  void keep_ports(Call& call, Media& media, std::size_t kept);
   void follow_recordings(Call& call);
   void end_recordings(Call& call, std::string_view reason);
   /// The session ends: its recordings too, and its ports close.

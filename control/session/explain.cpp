@@ -84,15 +84,16 @@ json flight_json(std::string_view leg, unsigned media, const Endpoint& local, co
 
 MediaEvidence signalling_of(const Call& call, const Media& media) {
   MediaEvidence e;
+  const MediaTerms& terms = media.in_force();  // an offer without answer changes nothing yet
   e.index = media.index;
-  e.type = media.type;
-  e.signalling_source = media.leg->received_from;
-  e.policy = media.rules.algorithm == LearningAlgorithm::kRules ? media.rules.policy : LatchPolicy::kAny;
-  e.is_rejected = media.rejected;
-  e.may_send = media.may_send;
-  e.may_receive = media.may_receive;
+  e.type = terms.type;
+  e.signalling_source = media.agreed ? media.agreed->received_from : media.leg->received_from;
+  e.policy = terms.rules.algorithm == LearningAlgorithm::kRules ? terms.rules.policy : LatchPolicy::kAny;
+  e.is_rejected = terms.rejected;
+  e.may_send = terms.may_send;
+  e.may_receive = terms.may_receive;
   e.only_listens = media.only_listens();
-  e.is_unidirectional = media.rules.unidirectional;
+  e.is_unidirectional = terms.rules.unidirectional;
   e.is_encrypted = media.is_encrypted();
   e.is_keyed = media.is_keyed_by_dtls() || (media.keys && media.keys->in && media.keys->out);
   e.has_ice = media.has_ice();
@@ -100,12 +101,12 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   if (media.is_keyed_by_dtls()) e.handshake_begins = media.dtls->role == DtlsRole::kClient;
   e.is_blocked =
       call.blocked || call.silenced || call.drop_traffic || media.leg->blocked || media.leg->silenced;
-  e.is_rtp = media.kind == TransportKind::kRtp;
-  e.is_muxed = media.mux_used;
+  e.is_rtp = terms.kind == TransportKind::kRtp;
+  e.is_muxed = terms.mux_used;
   e.shown = media.shown;
   e.earlier = media.earlier;
-  if (media.remote_known) e.signalled = media.remote_rtp;
-  const PortSet* ports = media.active_ports();
+  if (terms.remote_known) e.signalled = terms.remote_rtp;
+  const PortSet* ports = media.used_ports();
   if (ports == nullptr || ports->closed) return e;
   e.local = {ports->local->address, ports->port};
   e.advertised = {ports->local->advertised, ports->port};
@@ -216,7 +217,7 @@ void SessionManager::begin_ending(Call& call, EndReason reason, const Clock& clo
     for (const auto& media : leg->medias) {
       if (media->untouched || media->hidden) continue;
       ids.push_back(media->id);
-      if (const PortSet* ports = std::as_const(*media).active_ports())
+      if (const PortSet* ports = media->used_ports())
         ending->active.emplace_back(media->id, ports->transport);
       if (!media->extras) continue;
       for (const auto& last : media->extras->last)

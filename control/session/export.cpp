@@ -3,6 +3,7 @@
 
 #include "control/session/classic.hpp"
 #include "control/session/export_keys.hpp"
+#include "control/session/export_proposals.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/snapshots.hpp"
 
@@ -240,6 +241,13 @@ json transport_json(const TransportSnapshot& s, Instant now) {
   j["sources"] = std::move(sources);
   j["handshakes"] = handshakes_json(s.dtls);
   j["pairs"] = pairs_json(s.ice);
+  if (s.proposal) {
+    json streams = json::array();
+    for (const Ssrc ssrc : s.proposal->streams) streams.push_back(ssrc.value);
+    j["proposal"] = {{"rtp", latch_json(s.proposal->latch[0], now)},
+                     {"rtcp", latch_json(s.proposal->latch[1], now)},
+                     {"streams", std::move(streams)}};
+  }
   return j;
 }
 TransportSnapshot transport_from(const json& j, Instant now) {
@@ -268,6 +276,11 @@ TransportSnapshot transport_from(const json& j, Instant now) {
   }
   s.dtls = handshakes_from(j.at("handshakes"));
   s.ice = pairs_from(j.at("pairs"));
+  if (const auto found = j.find("proposal"); found != j.end()) {
+    s.proposal.emplace();
+    s.proposal->latch = {latch_from(found->at("rtp"), now), latch_from(found->at("rtcp"), now)};
+    for (const json& ssrc : found->at("streams")) s.proposal->streams.push_back(Ssrc{ssrc});
+  }
   return s;
 }
 
@@ -328,10 +341,8 @@ KeptWishes kept_from(const json& j) {
   return {static_cast<IceWishes::Offer>(std::clamp(j.at(0).get<int>(), 0, 2)), j.at(1), j.at(2)};
 }
 
-json media_json(const Media& m) {
-  return {{"id", m.id.value},
-          {"index", m.index},
-          {"type", m.type},
+json terms_json(const MediaTerms& m) {
+  return {{"type", m.type},
           {"mid", m.mid},
           {"protocol", m.protocol},
           {"interface", m.interface->name},
@@ -358,25 +369,41 @@ json media_json(const Media& m) {
           {"handover", m.rules.handover},
           {"asymmetric", m.rules.asymmetric},
           {"unidirectional", m.rules.unidirectional},
-          {"active", m.active},
-          {"sending", m.sending},
-          {"answered", m.answered},
-          {"encrypted", m.encrypted},
-          {"untouched", m.untouched},
-          {"echo", static_cast<int>(m.echo)},
           {"hidden", m.hidden},
           {"wait_for_peer", m.wait_for_peer},
-          {"pierce", m.pierce},
-          {"extras", extras_json(m.extras.get())},
-          {"keys", keys_json(m.keys.get())},
-          {"dtls", dtls_json(m.dtls.get())},
-          {"ice", ice_json(m.ice.get())},
-          {"controlling", m.ice_controlling}};
+          {"ptime_ms", m.ptime_ms},
+          {"on_hold", m.is_on_hold}};
 }
 
-void read_media(Media& m, const json& j, const DtlsConfig& dtls) {
-  m.id = MediaId{j.at("id")};
-  m.index = j.at("index");
+json media_json(const Media& m) {
+  json j = terms_json(m);
+  j.update({{"id", m.id.value},
+            {"index", m.index},
+            {"active", m.active},
+            {"sending", m.sending},
+            {"answered", m.answered},
+            {"exchanged", m.is_exchanged},
+            {"proposed", m.is_proposed},
+            {"encrypted", m.encrypted},
+            {"untouched", m.untouched},
+            {"echo", static_cast<int>(m.echo)},
+            {"pierce", m.pierce},
+            {"extras", extras_json(m.extras.get())},
+            {"keys", keys_json(m.keys.get())},
+            {"dtls", dtls_json(m.dtls.get())},
+            {"ice", ice_json(m.ice.get())},
+            {"controlling", m.ice_controlling}});
+  if (m.agreed) {
+    json& agreed = j["agreed"] = terms_json(*m.agreed);
+    agreed.update({{"received_from", m.agreed->received_from.to_string()},
+                   {"masked_extmaps", m.agreed->masked_extmaps},
+                   {"ice", ice_json(m.agreed->ice.get())}});
+  }
+  return j;
+}
+
+void read_terms(MediaTerms& m, const json& j, const InterfaceSet& interfaces) {
+  m.interface = interfaces.find(j.at("interface").get<std::string>());
   m.type = j.at("type");
   m.mid = j.at("mid");
   m.protocol = j.at("protocol");
@@ -408,20 +435,37 @@ void read_media(Media& m, const json& j, const DtlsConfig& dtls) {
   m.rules.handover = j.at("handover");
   m.rules.asymmetric = j.at("asymmetric");
   m.rules.unidirectional = j.at("unidirectional");
+  m.hidden = j.at("hidden");
+  m.wait_for_peer = j.at("wait_for_peer");
+  m.ptime_ms = j.value("ptime_ms", std::uint16_t{0});
+  m.is_on_hold = j.value("on_hold", false);
+}
+
+void read_media(Media& m, const json& j, const InterfaceSet& interfaces, const DtlsConfig& dtls) {
+  read_terms(m, j, interfaces);
+  m.id = MediaId{j.at("id")};
+  m.index = j.at("index");
   m.active = j.at("active");
   m.sending = j.at("sending");
   m.answered = j.at("answered");
+  m.is_exchanged = j.value("exchanged", m.answered);
+  m.is_proposed = j.value("proposed", false);
   m.encrypted = j.at("encrypted");
   m.untouched = j.at("untouched");
   m.echo = static_cast<MediaEcho>(std::clamp(j.at("echo").get<int>(), 0, 4));
-  m.hidden = j.at("hidden");
-  m.wait_for_peer = j.at("wait_for_peer");
   m.pierce = j.at("pierce");
   m.extras = media_extras_from(j.at("extras"));
   m.keys = keys_from(j.at("keys"));
   m.dtls = dtls_from(j.at("dtls"), dtls);
   m.ice = ice_from(j.at("ice"));
   m.ice_controlling = j.at("controlling");
+  const auto agreed = j.find("agreed");
+  if (agreed == j.end()) return;
+  m.agreed = std::make_unique<AgreedTerms>();
+  read_terms(*m.agreed, *agreed, interfaces);
+  m.agreed->received_from = address_from(agreed->at("received_from"));
+  m.agreed->masked_extmaps = agreed->at("masked_extmaps").get<std::vector<std::string>>();
+  m.agreed->ice = ice_from(agreed->at("ice"));
 }
 
 json origin_json(const OriginMemory* origin) {
@@ -532,6 +576,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
                     {"origin", origin_json(leg->origin.get())},
                     {"order", leg->section_order},
                     {"delete_at", optional_age(leg->delete_at, now)},
+                    {"lapsed", lapsed_json(leg->lapsed_offer())},
                     {"medias", std::move(medias)}});
   }
   json contexts = json::array();
@@ -559,6 +604,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"delete_at", optional_age(call->delete_at, now)},
           {"not_in_force", call->not_in_force},
           {"contexts", std::move(contexts)},
+          {"proposals", proposals_json(*call, now)},
           {"legs", std::move(legs)}};
 }
 
@@ -621,7 +667,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
                        false,
                        nullptr,
                        kept_from(l.value("kept", json())),
-                       l.value("by_create", false)};
+                       l.value("by_create", false),
+                       nullptr};
       if (extras.by_create || !extras.label.empty() || !extras.metadata.empty() ||
           !extras.dtmf_trigger.empty() || extras.kept != KeptWishes{})
         leg->extras = std::make_unique<LegExtras>(std::move(extras));
@@ -638,6 +685,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       leg->origin = origin_from(l.at("origin"));
       leg->section_order = l.at("order").get<std::vector<unsigned>>();
       leg->delete_at = optional_from_age(l.at("delete_at"), now);
+      if (auto lapsed = lapsed_from(l.value("lapsed", json()))) leg->made_extras().lapsed = std::move(lapsed);
       call->legs.push_back(std::move(leg));
       Leg& placed = *call->legs.back();
       for (const json& m : l.at("medias")) {
@@ -645,7 +693,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         Media& media = *placed.medias.back();
         media.call = call;
         media.leg = &placed;
-        read_media(media, m, config_.dtls);
+        read_media(media, m, interfaces_, config_.dtls);
         if (media.keys && !m.at("contexts").is_null()) {
           // No worker knows them yet. What happened after the export is not in the record.
           const auto at = m.at("contexts").get<std::size_t>();
@@ -660,8 +708,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         }
         by_id[media.id.value] = &media;
         next_media_ = std::max(next_media_, media.id.value + 1);
-        media.interface = interfaces_.find(m.at("interface").get<std::string>());
-        if (media.interface == nullptr) return undo("its interface is gone");
+        if (media.interface == nullptr || media.in_force().interface == nullptr)
+          return undo("its interface is gone");
         for (const json& p : m.at("ports")) {
           const auto reopen = [&](const json& where,
                                   const json& number) -> Result<PortSet::More, std::string> {
@@ -727,9 +775,10 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     if (call->classic() != nullptr &&
         (call->legs.size() < 2 || call->legs[0]->medias.empty() || call->legs[1]->medias.empty()))
       return undo("damaged record");
+    read_proposals(*call, record.value("proposals", json::array()), now);
     sync_plans(*call);
     plane_.fence();
-    schedule(*call, due(*call).at, now);
+    schedule(*call, next_look(*call), now);
     return {};
   } catch (const std::exception& e) {  // of the JSON library or of a value out of its range
     return undo(fmt::format("damaged record: {}", e.what()));

@@ -4,6 +4,7 @@
 #include "control/session/endings.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
+#include "control/session/proposals.hpp"
 #include "control/session/recordings.hpp"
 #include "control/session/snapshots.hpp"
 #include "relay/base/random.hpp"
@@ -173,6 +174,7 @@ Result<Dict, RequestError> SessionManager::fragment(const Request& request, cons
     for (const auto& media : leg->medias) {
       const bool is_it = section.mid.empty() ? media->index == i + 1 : media->mid == section.mid;
       if (is_it && media->ice) add_ice_candidates(*media->ice, section.ice);
+      if (is_it && media->agreed && media->agreed->ice) add_ice_candidates(*media->agreed->ice, section.ice);
     }
   }
   call->touched = clock.now;
@@ -215,7 +217,7 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
     call->scheduled_at = Instant::max();
   }
   if (call = find(*request.call_id); call != nullptr) {
-    if (const Instant at = due(*call).at; at < call->scheduled_at) schedule(*call, at, clock.now);
+    if (const Instant at = next_look(*call); at < call->scheduled_at) schedule(*call, at, clock.now);
   }
   Dict dict;
   dict.set("sdp", std::move(reply->sdp));
@@ -388,7 +390,7 @@ SessionManager::Due SessionManager::media_due(const Call& call) const {
       Due end{last + config_.timeout, EndReason::kTimeout};
       if (!media->remote_known) {
         end = {last + config_.offer_timeout, EndReason::kOfferTimeout};
-      } else if (!media->may_send || media->rejected) {
+      } else if (!media->in_force().may_send || media->in_force().rejected) {
         end = {last + config_.silent_timeout, EndReason::kSilentTimeout};
       }
       if (end.at > due.at) due = end;
@@ -397,6 +399,10 @@ SessionManager::Due SessionManager::media_due(const Call& call) const {
   if (!has_stream && !has_listener) due = {Instant::max(), EndReason::kTimeout};
   if (!has_stream && has_listener) due = {call.touched + config_.timeout, EndReason::kTimeout};
   return due;
+}
+
+Instant SessionManager::next_look(const Call& call) const {
+  return std::min(due(call).at, Proposals::next_end(call));
 }
 
 void SessionManager::schedule(Call& call, Instant at, Instant now) {
@@ -413,6 +419,7 @@ void SessionManager::sweep(const Clock& clock) {
     const auto found = by_serial_.find(entry.serial);
     if (found == by_serial_.end()) continue;
     Call* call = found->second;
+    if (Proposals(*this, *call).expire(clock.now)) sync_plans(*call);
     const Due end = due(*call);
     if (end.at > clock.now) {
       // One live entry a call: those pushed by an earlier deletion come up here once and go.
@@ -429,7 +436,7 @@ void SessionManager::sweep(const Clock& clock) {
     }
     destroy(*call, end.reason, clock);
   }
-  for (Call* call : again) schedule(*call, due(*call).at, clock.now);
+  for (Call* call : again) schedule(*call, next_look(*call), clock.now);
   poll_events();
   if (!piercing_.empty()) pierce(clock.now);
   flush(clock);
@@ -556,6 +563,8 @@ bool SessionManager::merge(Call& call, Call& other) {
     for (auto& media : leg->medias) media->call = &call;
     call.legs.push_back(std::move(leg));
   }
+  call.proposals.insert(call.proposals.end(), std::make_move_iterator(other.proposals.begin()),
+                        std::make_move_iterator(other.proposals.end()));
   other.legs.clear();
   Recordings(*this).merge(call, other);
   call.answered = call.answered || other.answered;
@@ -579,6 +588,12 @@ void SessionManager::destroy_leg(Call& call, Leg& leg, bool keep_counts) {
     close_media(call, *media);
   }
   if (keep_counts) plane_.fence();  // the worker writes into what may die next
+}
+
+void SessionManager::withdraw_offers(Call& call, const std::vector<Leg*>& parties) {
+  bool any = false;
+  for (const Leg* each : parties) any |= Proposals(*this, call).drop(*each);
+  if (any) sync_plans(call);
 }
 
 Result<Dict, RequestError> SessionManager::remove(const Request& request, const Clock& clock) {
@@ -643,6 +658,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   for (Leg* each : going) each->delete_at = at;
   whole = std::ranges::all_of(call->legs, [](const auto& each) { return is_deleted(*each); });
   if (whole) call->delete_at = at;
+  if (!whole) withdraw_offers(*call, going);
   // Without a delay it is judged as it ends, which is now.
   if (whole && delay > 0s && !call->made_extras().at_deletion)
     call->extras->at_deletion =

@@ -281,6 +281,7 @@ class SessionManager {
   friend class Conference;
   friend class Recordings;
   friend class ClassicSessions;
+  friend class Proposals;
 
   struct Expiry {
     Instant at;
@@ -343,6 +344,8 @@ class SessionManager {
   void destroy(Call& call, EndReason reason, const Clock& clock);
   /// Closes its ports. With `keep_counts` what they counted stays in sight: the call goes on.
   void destroy_leg(Call& call, Leg& leg, bool keep_counts = true);
+  /// Offers of these parties, and those to them, are over.
+  void withdraw_offers(Call& call, const std::vector<Leg*>& parties);
   void forget(Call& call);
   /// The workers have let go of what ended: its files may be closed.
   void finish_recordings();
@@ -357,6 +360,8 @@ class SessionManager {
     bool deleted = false;
   };
   [[nodiscard]] Due due(const Call& call) const;
+  /// When the sweep must look at the call: it may be over, or an offer has waited too long.
+  [[nodiscard]] Instant next_look(const Call& call) const;
   /// The same by its media alone.
   [[nodiscard]] Due media_due(const Call& call) const;
   void count_ended(Call& call, EndReason reason, const Clock& clock);
@@ -370,7 +375,14 @@ class SessionManager {
   /// The media that has the RTP port `endpoint`, as bound or as advertised; nullptr if it is none of ours.
   [[nodiscard]] const Media* owner_of(const Endpoint& endpoint) const;
   /// LIM-5: the signalled endpoint is one of our ports; true if the way from there ends at a stranger.
-  [[nodiscard]] bool is_hairpin(const PortSet& ports, const Media& media) const;
+  [[nodiscard]] bool is_hairpin(const PortSet& ports, const Endpoint& signalled) const;
+  /// What signalling says about the RTP source of a media under `terms`.
+  [[nodiscard]] LatchConfig latch_config(const MediaTerms& terms, const IpAddress& received_from,
+                                         const PortSet& ports) const;
+  /// Where an offer without answer wants the party to be; null if that is where it was agreed to be.
+  [[nodiscard]] std::shared_ptr<const ProposedPeer> proposed_peer(const Media& media, const PortSet& ports,
+                                                                  const LatchConfig& agreed,
+                                                                  const Endpoint& agreed_rtcp) const;
 
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;

@@ -138,7 +138,7 @@ std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const 
   // At another address the answer says who begins; until then the peer may.
   const bool is_moved = dtls.agreed.at.is_set() && dtls.agreed.at != dtls.shown_at;
   plan->role = dtls.in_use && !is_moved ? dtls.role : DtlsRole::kServer;
-  if (dtls.in_use) plan->peer = dtls.theirs.fingerprints;
+  if (dtls.in_use) plan->peer = dtls.made_for.fingerprints;
   plan->association = dtls.association;
   plan->allow_sha1 = config.allow_sha1;
   dtls.plan = plan;

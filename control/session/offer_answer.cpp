@@ -6,6 +6,7 @@
 
 #include "control/sdp/write.hpp"
 #include "control/session/media_rules.hpp"
+#include "control/session/proposals.hpp"
 #include "control/session/recordings.hpp"
 
 #include <algorithm>
@@ -105,9 +106,18 @@ Result<void, RequestError> OfferAnswer::resolve_legs() {
     }
   }
   if (sender_ != nullptr && sender_ == receiver_) return fail(error("Invalid dialogue association"));
+  is_settling_ = is_truly_answer();
   const std::size_t wanted = (sender_ == nullptr ? 1u : 0u) + (receiver_ == nullptr ? 1u : 0u);
   if (call_.legs.size() + wanted > kMaxLegs) return fail(error("Too many parties in this call"));
   return {};
+}
+
+bool OfferAnswer::is_truly_answer() const {
+  if (is_answer_) return true;
+  if (sender_ == nullptr || receiver_ == nullptr) return false;
+  const bool is_first =
+      sender_->last_sdp.empty() && !receiver_->last_sdp.empty() && call_.subscribes(*sender_, *receiver_);
+  return is_first || (!call_.answered && Proposals::is_waiting(*receiver_, *sender_));
 }
 
 Leg* OfferAnswer::aliased_sender(const std::string& tag) {
@@ -173,7 +183,9 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
     if (const auto served = check_section(section); !served) return fail(served.error());
   }
   if (receiver_ != nullptr && !receiver_->last_sdp.empty()) {
-    if (auto own = sdp::parse(receiver_->last_sdp)) receiver_own_ = std::move(*own);
+    const LapsedOffer* lapsed = is_answer_ ? receiver_->lapsed_offer() : nullptr;
+    if (auto own = sdp::parse(lapsed != nullptr ? lapsed->sdp : receiver_->last_sdp))
+      receiver_own_ = std::move(*own);
     fold_doubled(receiver_own_, *receiver_);
   }
   if (sender_ != nullptr) fold_doubled(session_, *sender_);
@@ -255,7 +267,8 @@ void OfferAnswer::match_sections() {
 
 const LogicalInterface* OfferAnswer::interface_for(const std::string& wanted, const Media* known,
                                                    const Leg* leg, const LogicalInterface*& chosen) const {
-  const LogicalInterface* current = known != nullptr ? known->interface : nullptr;
+  const MediaTerms* terms = known == nullptr ? nullptr : is_settling_ ? known : &known->in_force();
+  const LogicalInterface* current = terms != nullptr ? terms->interface : nullptr;
   if (current == nullptr && leg != nullptr && !leg->medias.empty()) current = leg->medias.front()->interface;
   if (!wanted.empty()) {
     // A member of a round-robin group stays: the group's name asks for any of them.
@@ -294,7 +307,7 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
     match.sender_family = legacy_family(request_.sender_interface, offered);
     AddressFamily receiver_family = offered;
     if (match.receiver != nullptr && (match.receiver->remote_known || !match.receiver->ports.empty())) {
-      receiver_family = match.receiver->family;
+      receiver_family = is_settling_ ? match.receiver->family : match.receiver->in_force().family;
     }
     receiver_family = legacy_family(request_.receiver_interface, receiver_family);
     if (request_.address_family != AddressFamily::kNone) receiver_family = request_.address_family;
@@ -337,12 +350,14 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
   }
 
   if (media != nullptr && !media->ports.empty()) {
-    const PortSet& active = media->ports[media->active];
+    // An offer ends what an earlier one proposed.
+    const std::size_t current = is_settling_ ? media->active : media->ports_in_force();
+    const PortSet& active = media->ports[current];
     const bool same_local = active.local == local;
     const Endpoint remote = remote_of(*match.section);
     if (same_local && (!receiver_side || keeps_port(match) || !active.made_for.is_set() ||
                        same_but_for_zero_address(active.made_for, remote))) {
-      chosen = media->active;
+      chosen = current;
       return {};
     }
     for (std::size_t i = 0; i < media->ports.size(); ++i) {
@@ -381,6 +396,13 @@ Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
 void OfferAnswer::commit_legs() {
   if (sender_ == nullptr) sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
   if (receiver_ == nullptr) receiver_ = &add_leg("", new_receiver_branch_);
+  if (!is_settling_) {
+    const auto is_needed = [&](const Media& media) {
+      return std::ranges::any_of(matches_,
+                                 [&](const Match& m) { return m.sender == &media || m.receiver == &media; });
+    };
+    Proposals(manager_, call_).begin(*sender_, *receiver_, is_needed, clock_.now);
+  }
   if (!learned_sender_tag_.empty()) {
     if (!sender_->tag.empty()) sender_->aliases.push_back(sender_->tag);
     sender_->tag = learned_sender_tag_;
@@ -474,7 +496,21 @@ void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known,
   }
 }
 
-void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
+void OfferAnswer::revive_offer() {
+  LapsedOffer* lapsed = receiver_->lapsed_offer();
+  if (lapsed == nullptr) return;
+  // The parsed sections point into the text, which moves whole.
+  receiver_->last_sdp = std::move(lapsed->sdp);
+  receiver_->section_order = std::move(lapsed->section_order);
+  for (const Match& match : matches_) {
+    const sdp::MediaSection* own = match.receiver == nullptr ? nullptr : own_section(*match.receiver);
+    if (own == nullptr) continue;
+    const IpAddress address = own->connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4));
+    read_section(*match.receiver, *own, {address, UdpPort{own->port}});
+  }
+}
+
+void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section, const Endpoint& remote) {
   media.type = section.type;
   // A section may be rejected by its m-line alone; its name stays.
   if (!section.mid.empty() || section.port != 0) media.mid = section.mid;
@@ -486,7 +522,6 @@ void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section) {
   media.reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected) return;
 
-  const Endpoint remote = remote_of(section);
   const bool has_ice = sdp::read_ice(section).is_there();
   if (remote.address.is_unspecified() && has_ice) {
     media.remote_known = true;  // candidates come later
@@ -577,15 +612,21 @@ void OfferAnswer::cut_off(Media& source, const Media& partner) {
 
 void OfferAnswer::commit_media() {
   for (const Added& each : added_) each.media->ports[each.ports].more.push_back(each.more);
+  if (is_answer_) revive_offer();
   sender_->section_order.clear();
   for (Match& match : matches_) {
     const sdp::MediaSection& section = *match.section;
-    if (match.sender == nullptr)
-      match.sender = &manager_.add_media(*sender_, match.new_sender_index, section.type);
+    const auto add_media = [&](Leg& leg, unsigned index) {
+      const bool is_proposed = !is_settling_ && Proposals::has_agreed(leg);
+      Media& added = manager_.add_media(leg, index, section.type);
+      added.is_proposed = is_proposed;
+      return &added;
+    };
+    if (match.sender == nullptr) match.sender = add_media(*sender_, match.new_sender_index);
     match.sender->hidden = match.hidden;
     if (match.hidden) {
       sender_->section_order.push_back(match.sender->index);
-      read_section(*match.sender, section);
+      read_section(*match.sender, section, remote_of(section));
       match.sender->remote_known = false;
       match.sender->interface = match.sender_interface;
       match.sender->family = match.sender_family;
@@ -595,7 +636,7 @@ void OfferAnswer::commit_media() {
       continue;
     }
     if (match.receiver == nullptr) {
-      match.receiver = &manager_.add_media(*receiver_, match.new_receiver_index, section.type);
+      match.receiver = add_media(*receiver_, match.new_receiver_index);
       match.receiver->ice_controlling = !is_answer_;
     }
     Media& sender = *match.sender;
@@ -603,7 +644,7 @@ void OfferAnswer::commit_media() {
     sender_->section_order.push_back(sender.index);
     const bool is_renamed = !section.mid.empty() && !sender.mid.empty() && section.mid != sender.mid;
     match.is_reused = is_renamed && receiver.rejected && section.port != 0;
-    read_section(sender, section);
+    read_section(sender, section, remote_of(section));
     receiver.type = section.type;
     receiver.is_video = sender.is_video;
     receiver.kind = sender.kind;
@@ -643,6 +684,9 @@ void OfferAnswer::commit_media() {
       sender.answered = receiver.answered = true;
       sender.settle_encryption();
       receiver.settle_encryption();
+    }
+    if (is_settling_) {
+      sender.is_exchanged = receiver.is_exchanged = true;
       sender.sending = sender.active;
       receiver.sending = receiver.active;
     } else if (!receiver.remote_known) {
@@ -650,6 +694,7 @@ void OfferAnswer::commit_media() {
     }
   }
   reject_left_out();
+  if (is_settling_) Proposals(manager_, call_).settle(*receiver_, *sender_);
 }
 
 void OfferAnswer::reject_left_out() {

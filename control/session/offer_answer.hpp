@@ -95,7 +95,13 @@ class OfferAnswer {
   void choose_echo(Media& sender, Media& receiver) const;
   void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
                    const LogicalInterface& interface, AddressFamily family);
-  void read_section(Media& media, const sdp::MediaSection& section);
+  /// `remote`: where the section says that its party is.
+  void read_section(Media& media, const sdp::MediaSection& section, const Endpoint& remote);
+  /// An answer, whatever the client calls it: the party's first SDP to whom it was offered, or in a call
+  /// whose client says `offer` for both sides, an offer against one that waits.
+  [[nodiscard]] bool is_truly_answer() const;
+  /// The offer that this answer is to has lapsed (LAT-15): the offerer's part of it counts all the same.
+  void revive_offer();
   void decide_mux(Media& sender, Media& receiver) const;
   void offer_crypto(Media& sender, Media& receiver, const sdp::MediaSection& section);
   void answer_crypto(Match& match);
@@ -127,6 +133,8 @@ class OfferAnswer {
   Call& call_;
   const Request& request_;
   bool is_answer_;
+  /// `is_truly_answer`, before the call changes.
+  bool is_settling_ = false;
   Clock clock_;
 
   Leg* sender_ = nullptr;

@@ -28,16 +28,17 @@ const Media* SessionManager::owner_of(const Endpoint& endpoint) const {
   return static_cast<const Media*>(interfaces_.owner_of(endpoint));
 }
 
-bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const {
+bool SessionManager::is_hairpin(const PortSet& ports, const Endpoint& signalled) const {
   Endpoint ours{ports.local->advertised, ports.port};
   Endpoint bound{ports.local->address, ports.port};
-  Endpoint next = media.remote_rtp;
+  Endpoint next = signalled;
   for (int hops = 0; hops < kMaxHairpins; ++hops) {
     const Media* found = owner_of(next);
     if (found == nullptr) return hops > 0;  // a stranger, or a port that nobody has
     const Media& other = *found;
     // The other side must mean us, or the packet came here by mistake.
-    if (other.remote_rtp != ours && other.remote_rtp != bound) return false;
+    const Endpoint& its_next = other.in_force().remote_rtp;
+    if (its_next != ours && its_next != bound) return false;
     // Go on through the other call: whoever receives what arrives there.
     const Media* through = nullptr;
     for (const auto& leg : found->call->legs) {
@@ -47,48 +48,104 @@ bool SessionManager::is_hairpin(const PortSet& ports, const Media& media) const 
         }
       }
     }
-    if (through == nullptr || through->sending_ports() == nullptr || !through->remote_known) return true;
+    if (through == nullptr || through->sending_ports() == nullptr || !through->in_force().remote_known)
+      return true;
     ours = {through->sending_ports()->local->advertised, through->sending_ports()->port};
     bound = {through->sending_ports()->local->address, through->sending_ports()->port};
-    next = through->remote_rtp;
+    next = through->in_force().remote_rtp;
   }
   return owner_of(next) == nullptr;
 }
 
+LatchConfig SessionManager::latch_config(const MediaTerms& terms, const IpAddress& received_from,
+                                         const PortSet& ports) const {
+  LatchConfig latch;
+  latch.policy = terms.rules.policy;
+  latch.algorithm = terms.rules.algorithm;
+  latch.strict_source = terms.rules.strict_source;
+  latch.handover = terms.rules.handover;
+  latch.signalling_source = received_from;
+  if (!terms.remote_known) return latch;
+  latch.signalled = terms.remote_rtp;
+  latch.signalled_void = is_void(ports.local->advertised, terms.remote_rtp.address);
+  if (owner_of(terms.remote_rtp) != nullptr) {
+    latch.hairpin = is_hairpin(ports, terms.remote_rtp);
+    latch.loops = !latch.hairpin;
+    if (latch.loops) latch.signalled_void = true;  // LAT-11: never sent to, never learned
+  }
+  return latch;
+}
+
+std::shared_ptr<const ProposedPeer> SessionManager::proposed_peer(const Media& media, const PortSet& ports,
+                                                                  const LatchConfig& agreed,
+                                                                  const Endpoint& agreed_rtcp) const {
+  const MediaIce* ice = media.ice_in_force();
+  if (!media.agreed || !media.remote_known || media.rejected || (ice != nullptr && ice->in_use))
+    return nullptr;
+  ProposedPeer proposed;
+  proposed.rtp = latch_config(media, media.leg->received_from, ports);
+  const bool stays = proposed.rtp.signalled == agreed.signalled &&
+                     proposed.rtp.signalled_void == agreed.signalled_void &&
+                     (!agreed.signalled_void || proposed.rtp.signalling_source == agreed.signalling_source) &&
+                     media.remote_rtcp == agreed_rtcp;
+  if (stays || proposed.rtp.loops) return nullptr;
+  proposed.rtp.is_proposed = true;
+  // The agreed source is there too: what takes whoever comes first would take anybody beside it.
+  proposed.rtp.algorithm = LearningAlgorithm::kRules;
+  if (proposed.rtp.policy != LatchPolicy::kOff) proposed.rtp.policy = LatchPolicy::kSignalled;
+  proposed.rtp.handover = false;
+  proposed.rtcp = proposed.rtp;
+  proposed.rtcp.signalled = media.remote_rtcp;
+  if (ports.plan && ports.plan->proposed && *ports.plan->proposed == proposed) return ports.plan->proposed;
+  return std::make_shared<const ProposedPeer>(proposed);
+}
+
+namespace {
+
+/// Nobody's packets are encrypted or are to be: what comes beside them leaves as it came.
+bool is_plain(const Call& call) {
+  return std::ranges::all_of(call.legs, [](const auto& leg) {
+    return std::ranges::all_of(leg->medias, [](const auto& media) {
+      return !media->encrypted && !sdp::parse_protocol(media->protocol).secure;
+    });
+  });
+}
+
+/// What both an agreed and a proposed stream may carry.
+RateLimit higher(const RateLimit& a, const RateLimit& b) {
+  const auto more = [](std::uint32_t x, std::uint32_t y) { return x == 0 || y == 0 ? 0 : std::max(x, y); };
+  return {more(a.packets_per_second, b.packets_per_second), more(a.bytes_per_second, b.bytes_per_second)};
+}
+
+}  // namespace
+
 std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call, Media& media,
                                                                PortSet& ports) {
+  // LAT-15: until its answer an offer adds to what is accepted and changes nothing else.
+  const MediaTerms& terms = media.in_force();
   auto plan = std::make_shared<TransportPlan>();
-  plan->kind = media.kind;
-  plan->rtcp_mux = media.mux_used || media.mux_offered_to_peer;
-  plan->send_rtcp_muxed = media.mux_used;
-  plan->reduced_size_rtcp = media.reduced_size_rtcp;
-  plan->send_to_signalled = media.rules.asymmetric;
-  plan->wait_for_peer = media.wait_for_peer;
+  plan->kind = terms.kind;
+  if (terms.kind != media.kind && is_plain(call)) {
+    plan->takes_udptl = terms.kind == TransportKind::kRtp && media.kind == TransportKind::kUdptl;
+    plan->takes_rtp = terms.kind == TransportKind::kUdptl && media.kind == TransportKind::kRtp;
+  }
+  plan->rtcp_mux = terms.mux_used || terms.mux_offered_to_peer || media.mux_offered_to_peer;
+  plan->send_rtcp_muxed = terms.mux_used;
+  plan->reduced_size_rtcp = terms.reduced_size_rtcp || media.reduced_size_rtcp;
+  plan->send_to_signalled = terms.rules.asymmetric;
+  plan->wait_for_peer = terms.wait_for_peer;
   plan->listening_quality = config_.listening_quality;
   plan->limit_unverified =
-      media.answered && !media.only_listens() && !media.rules.unidirectional && !media.rules.asymmetric;
+      media.answered && !media.only_listens() && !terms.rules.unidirectional && !terms.rules.asymmetric;
 
-  LatchConfig latch;
-  latch.policy = media.rules.policy;
-  latch.algorithm = media.rules.algorithm;
-  latch.strict_source = media.rules.strict_source;
-  latch.handover = media.rules.handover;
-  latch.signalling_source = media.leg->received_from;
-  if (media.remote_known) {
-    latch.signalled = media.remote_rtp;
-    latch.signalled_void = is_void(ports.local->advertised, media.remote_rtp.address);
-    if (owner_of(media.remote_rtp) != nullptr) {
-      latch.hairpin = is_hairpin(ports, media);
-      latch.loops = !latch.hairpin;
-      if (latch.loops) latch.signalled_void = true;  // LAT-11: never sent to, never learned
-    }
-  }
-  if (media.ice) {
+  LatchConfig latch =
+      latch_config(terms, media.agreed ? media.agreed->received_from : media.leg->received_from, ports);
+  if (MediaIce* ice = media.ice_in_force()) {
     std::vector<AddressFamily> locals = {ports.local->address.family()};
     for (const PortSet::More& more : ports.more) locals.push_back(more.local->address.family());
     // Pairs are of the port set that the party was shown last.
-    const bool is_shown = &ports == media.active_ports();
-    if (is_shown) plan->ice = ice_plan(*media.ice, media.answered, !media.mux_used, locals);
+    const bool is_shown = &ports == media.used_ports();
+    if (is_shown) plan->ice = ice_plan(*ice, media.answered, !terms.mux_used, locals);
   }
   if (plan->ice) {
     // LAT-10: the selected pair is the only source and destination.
@@ -99,10 +156,11 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
     plan->send_to_signalled = false;
   }
   LatchConfig rtcp = latch;
-  if (!plan->ice) rtcp.signalled = media.remote_known ? media.remote_rtcp : Endpoint{};
+  if (!plan->ice) rtcp.signalled = terms.remote_known ? terms.remote_rtcp : Endpoint{};
+  plan->proposed = proposed_peer(media, ports, latch, rtcp.signalled);
 
   // LAT-8a: only a change of what we must learn opens the window again.
-  const bool source_matters = !plan->ice && (latch.signalled_void || !media.remote_known);
+  const bool source_matters = !plan->ice && (latch.signalled_void || !terms.remote_known);
   // The first plan opens the window anyway, and a restored transport goes on with what it learned.
   bool changed = false;
   if (ports.plan) {
@@ -111,17 +169,17 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
               before.signalled_void != latch.signalled_void ||
               (source_matters && before.signalling_source != latch.signalling_source);
   }
-  const bool restarts =
-      media.rules.algorithm != LearningAlgorithm::kRules && ports.learned_signal != call.signals;
+  const bool restarts = terms.rules.algorithm != LearningAlgorithm::kRules &&
+                        ports.learned_signal != call.signals && !media.agreed;
   if (changed || restarts) ++ports.epoch;
-  ports.learned_signal = call.signals;
+  if (!media.agreed) ports.learned_signal = call.signals;
   plan->learning_epoch = ports.epoch;
   plan->interface = ports.local->index;
   plan->tos = ports.tos.value_or(call.tos);
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
   if (media.is_encrypted()) {
-    plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.id, media.is_video);
+    plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.id, terms.is_video);
     if (media.dtls) {
       // Ports that the party is not shown any more keep their association; it may have to go on (RFC 3264
       // §8.3.1).
@@ -132,16 +190,17 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
 
   SourcePlan source;
   source.media = media.id;
-  source.max_ssrcs = media.is_video ? 64 : 8;  // SSR-1
+  source.max_ssrcs = terms.is_video ? 64 : 8;  // SSR-1
+  // The newest have the agreed ones too, until the answer.
   source.payloads = media.payloads;
-  source.rate = media.rate;
+  source.rate = media.agreed ? higher(terms.rate, media.rate) : media.rate;
   const bool is_strict = call.strict_payload_types.value_or(
       config_.strict_payload_types || (media.interface != nullptr && media.interface->strict_payload_types));
-  source.passes_other_types = !is_strict && !media.has_fewer_codecs;
-  source.refused_types = media.removed_types;
+  source.passes_other_types = !is_strict && !terms.has_fewer_codecs;
+  source.refused_types = terms.removed_types;
   // With rtcp-mux they are RTCP whose marker bit is missing (RFC 5761 §4).
   for (std::size_t type = 64; plan->rtcp_mux && type < 96; ++type) source.refused_types.set(type);
-  if (!media.rejected) add_sinks(call, media, ports, source);
+  if (!terms.rejected) add_sinks(call, media, ports, source);
   plan->sources.push_back(std::move(source));
   if (call.classic() != nullptr) ClassicSessions::refine(call, media, *plan);
   SourcePlan& last = plan->sources.back();
@@ -157,7 +216,7 @@ namespace {
 std::uint16_t extension_ids(const Media& media) {
   std::uint16_t ids = 0;
   if (!media.extras) return ids;
-  for (const std::string& line : media.extras->masked_extmaps) {
+  for (const std::string& line : media.agreed ? media.agreed->masked_extmaps : media.extras->masked_extmaps) {
     const auto id = Value(std::string_view(line).substr(0, line.find_first_of("/ "))).as_integer();
     if (id && *id > 0 && *id < 16) ids = static_cast<std::uint16_t>(ids | (1u << *id));
   }
@@ -181,7 +240,7 @@ void SessionManager::add_sinks(const Call& call, const Media& media, const PortS
   for (const auto& leg : call.legs) {
     for (const auto& receiver : leg->medias) {
       const PortSet* out = receiver->sending_ports();
-      if (out == nullptr || out->closed || receiver->rejected) continue;
+      if (out == nullptr || out->closed || receiver->in_force().rejected) continue;
       for (const Subscription& subscription : receiver->subscriptions) {
         const bool listens =
             subscription.egress
@@ -195,7 +254,7 @@ void SessionManager::add_sinks(const Call& call, const Media& media, const PortS
         Sink sink = common;
         sink.via = out->transport;
         sink.to = receiver->id;
-        sink.media_allowed = media.may_send && receiver->may_receive;
+        sink.media_allowed = media.in_force().may_send && receiver->in_force().may_receive;
         sink.blocked = sink.blocked || subscription.blocked;
         sink.silenced = sink.silenced || subscription.silenced;
         sink.rtcp_only = subscription.rtcp_only;

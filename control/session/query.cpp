@@ -84,7 +84,7 @@ SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
     for (auto& media : leg->medias) {
       for (PortSet& ports : media->ports) {
         if (ports.closed || !ports.plan) continue;
-        auto& entry = snapshots.entries.emplace_back(media->id, &ports == media->active_ports(),
+        auto& entry = snapshots.entries.emplace_back(media->id, &ports == media->used_ports(),
                                                      Endpoint{ports.local->address, ports.port});
         plane_.post(call.worker, ReadTransport{ports.transport, &entry.snapshot}, true);
       }
@@ -617,6 +617,13 @@ json SessionManager::show(std::string_view call_id, const Clock& clock) {
     legs.push_back(std::move(l));
   }
   j["legs"] = std::move(legs);
+  // What is agreed stays in force until they are answered (LAT-15).
+  json offers = json::array();
+  for (const Proposal& each : call->proposals) {
+    offers.push_back({{"from", each.offerer->tag}, {"to", each.answerer->tag}});
+    if (each.until != Instant::max()) offers.back()["seconds_left"] = -age_seconds(each.until, clock);
+  }
+  j["unanswered_offers"] = std::move(offers);
   return j;
 }
 

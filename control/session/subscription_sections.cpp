@@ -5,6 +5,7 @@
 // to the end.
 
 #include "control/session/media_rules.hpp"
+#include "control/session/proposals.hpp"
 #include "control/session/subscriptions.hpp"
 
 #include <algorithm>
@@ -27,9 +28,11 @@ bool has_source_of(const Media& place, const std::vector<Media*>& sources) {
 }  // namespace
 
 bool Subscriptions::read_source(const Media& media, Section& section) {
-  auto parsed = sdp::parse(media.leg->last_sdp);
+  // An offer without answer changes nothing (LAT-15).
+  const Proposal* waiting = Proposals::offered_by(*media.leg);
+  auto parsed = sdp::parse(waiting != nullptr ? waiting->former_sdp : media.leg->last_sdp);
   if (!parsed) return false;
-  const auto& order = media.leg->section_order;
+  const auto& order = waiting != nullptr ? waiting->former_order : media.leg->section_order;
   const auto place = static_cast<std::size_t>(std::ranges::find(order, media.index) - order.begin());
   if (place >= parsed->media.size()) return false;
   parsed_.push_back(std::move(*parsed));
@@ -38,7 +41,7 @@ bool Subscriptions::read_source(const Media& media, Section& section) {
   section.source = &shown;
   const bool has_protocol = sdp::parse_protocol(request_.transport_protocol).kind == sdp::ProtocolClass::kRtp;
   section.protocol = has_protocol && shown.is_rtp() ? std::string_view(request_.transport_protocol)
-                                                    : std::string_view(media.protocol);
+                                                    : std::string_view(media.in_force().protocol);
   if (!sdp::parse_protocol(section.protocol).feedback) {
     std::erase_if(shown.attributes, [](const sdp::Attribute& attribute) {
       return std::ranges::find(kFeedback, attribute.name) != kFeedback.end();
@@ -48,7 +51,8 @@ bool Subscriptions::read_source(const Media& media, Section& section) {
   // What it sends: without codecs that it was not shown.
   std::vector<sdp::Codec> codecs;
   for (const sdp::Codec& codec : shown.codecs) {
-    if (media.shown.none() || media.shown.test(codec.payload_type)) codecs.push_back(codec);
+    const auto& known = media.in_force().shown;
+    if (known.none() || known.test(codec.payload_type)) codecs.push_back(codec);
   }
   section.codecs = sdp::choose_codecs(codecs, request_.codecs, false);
   return true;
@@ -84,9 +88,11 @@ std::vector<Subscriptions::Section> Subscriptions::in_order(std::vector<Section>
 sdp::Direction Subscriptions::offered_direction(const Section& section) const {
   if (request_.has_flag(Flag::kInactive)) return {false, false};
   const bool egress = request_.has_flag(Flag::kEgress);
-  const bool has_something = std::ranges::any_of(
-      section.sources, [&](const Media* source) { return egress ? source->may_receive : source->may_send; });
-  const bool is_heard = std::ranges::any_of(section.sources, &Media::may_receive);
+  const bool has_something = std::ranges::any_of(section.sources, [&](const Media* source) {
+    return egress ? source->in_force().may_receive : source->in_force().may_send;
+  });
+  const bool is_heard = std::ranges::any_of(
+      section.sources, [](const Media* source) { return source->in_force().may_receive; });
   return {has_something, request_.has_flag(Flag::kBidirectional) && is_heard};
 }
 

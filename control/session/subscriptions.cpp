@@ -58,7 +58,8 @@ std::vector<sdp::Codec> accepted_codecs(const std::vector<sdp::Codec>& offered,
 /// It has said what it sends, and goes on doing so.
 bool is_usable(const Media& media) {
   if (media.leg->last_sdp.empty() || media.leg->delete_at) return false;
-  return media.interface != nullptr && !media.hidden && !media.rejected && !media.untouched;
+  const MediaTerms& terms = media.in_force();
+  return media.interface != nullptr && !terms.hidden && !terms.rejected && !media.untouched;
 }
 
 /// `subscribe request` made it.
@@ -558,7 +559,8 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
     const Media& first = *section.sources.front();
     from_tags.emplace_back(first.leg->tag);
     if (siprec) {
-      const std::string mode(to_string(sdp::Direction{first.may_send, first.may_receive}));
+      const MediaTerms& terms = first.in_force();
+      const std::string mode(to_string(sdp::Direction{terms.may_send, terms.may_receive}));
       Dict one;
       one.set("index", std::int64_t{first.index});
       one.set("type", first.type);

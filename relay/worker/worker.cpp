@@ -308,7 +308,7 @@ void Worker::note_problems(Instant now) noexcept {
 }
 
 void Worker::give_up(TransportEntry& entry, std::uint8_t slot) noexcept {
-  const bool ssrc = slot >= Latch::kHoldSlots * 2;
+  const bool ssrc = Transport::is_ssrc_slot(slot);
   drop(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
   (*entry.held)[slot].packet.reset();
 }

@@ -354,7 +354,8 @@ Service::Outcome Service::play(const Command& command) {
   std::optional<std::vector<PayloadType>> types =
       by_session ? party.codecs : parse_payload_types(command.values[2]);
   if (by_session && types->empty()) return fail(ErrorCode::kModifier);
-  const unsigned packet_ms = by_session && party.ptime_ms != 0 ? party.ptime_ms : kPromptPacketMs;
+  const std::uint16_t its_ptime = match->call->legs[match->from]->medias.front()->in_force().ptime_ms;
+  const unsigned packet_ms = by_session && its_ptime != 0 ? its_ptime : kPromptPacketMs;
   std::shared_ptr<const Prompt> prompt;
   if (types) {
     for (const PayloadType type : *types) {

@@ -143,6 +143,14 @@ struct SrtpPlan {
   std::shared_ptr<SrtpContexts> contexts;
 };
 
+/// Where an offer that waits for its answer wants its party to be (LAT-15). Accepted beside the agreed
+/// source.
+struct ProposedPeer {
+  LatchConfig rtp;
+  LatchConfig rtcp;
+  bool operator==(const ProposedPeer&) const = default;
+};
+
 struct TransportPlan {
   TransportKind kind = TransportKind::kRtp;
   /// The peer may send RTCP on the RTP port (DMX-2): it was offered or agreed.
@@ -150,8 +158,11 @@ struct TransportPlan {
   /// RTCP to the peer goes out of the RTP port: it was agreed.
   bool send_rtcp_muxed = false;
   bool reduced_size_rtcp = false;
-  /// Signalling does not say what kind of media this is: UDPTL passes beside RTP.
+  /// Signalling does not say what kind of media this is, or an offer without answer would make UDPTL of it
+  /// (LAT-15): UDPTL passes beside RTP.
   bool takes_udptl = false;
+  /// An offer without answer would make RTP of this UDPTL (LAT-15): RTP of `payloads` passes beside it.
+  bool takes_rtp = false;
   /// NG flag `asymmetric`: send to the signalled endpoint, whatever source was learned.
   bool send_to_signalled = false;
   /// LAT-12 runs: an answer went out, and the peer is not one that only ever receives.
@@ -166,6 +177,9 @@ struct TransportPlan {
   std::uint8_t interface = 0;
   LatchConfig rtp_latch;
   LatchConfig rtcp_latch;
+  /// Null: no offer waits for its answer, or it leaves the party where it is. Two plans share it if it is the
+  /// same.
+  std::shared_ptr<const ProposedPeer> proposed;
   /// Rises when signalling changed what must be learned (LAT-8a).
   std::uint32_t learning_epoch = 0;
   /// At least one; several share one transport under BUNDLE or one-port ICE.

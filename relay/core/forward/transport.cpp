@@ -45,6 +45,7 @@ Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
   const Endpoint late = barred == plan_->rtp_latch.signalled ? Endpoint{} : barred;
   latch_[0].restart(plan_->rtp_latch, now, late, kRestTime);
   latch_[1].restart(plan_->rtcp_latch, now);
+  follow_proposal(nullptr, now);
   follow_keys(now);
 }
 
@@ -55,14 +56,22 @@ void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now)
     const auto barred = [](const Latch& latch, const LatchConfig& config) {
       return latch.learned() == config.signalled ? Endpoint{} : latch.learned();
     };
-    latch_[0].restart(plan_->rtp_latch, now, barred(latch_[0], plan_->rtp_latch));
-    latch_[1].restart(plan_->rtcp_latch, now, barred(latch_[1], plan_->rtcp_latch));
-    verified_ = false;
-    unverified_since_ = {};
+    const auto learn = [&](Component component, const LatchConfig& config) {
+      if (move_to_proposed(component, config)) return false;
+      Latch& latch = latch_[index(component)];
+      latch.restart(config, now, barred(latch, config));
+      return true;
+    };
+    learn(Component::kRtcp, plan_->rtcp_latch);
+    if (learn(Component::kRtp, plan_->rtp_latch)) {
+      verified_ = false;
+      unverified_since_ = {};
+    }
   } else {
     latch_[0].update(plan_->rtp_latch);
     latch_[1].update(plan_->rtcp_latch);
   }
+  follow_proposal(old.get(), now);
   rebuild_sources(*old);
   if (!plan_->dtls) dtls_.reset();
   if (!plan_->ice) {
@@ -78,8 +87,13 @@ void Transport::rebuild_sources(const TransportPlan& old) {
   std::vector<SourceState> states(plan_->sources.size());
   for (std::size_t i = 0; i < states.size(); ++i) {
     const auto same = std::ranges::find(old.sources, plan_->sources[i].media, &SourcePlan::media);
-    if (same != old.sources.end())
-      states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
+    if (same == old.sources.end()) continue;
+    states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
+    // A limit where there was none begins with its burst, as after a fax.
+    const RateLimit& limit = plan_->sources[i].rate;
+    const bool begins = (same->rate.bytes_per_second == 0 && limit.bytes_per_second != 0) ||
+                        (same->rate.packets_per_second == 0 && limit.packets_per_second != 0);
+    if (begins) states[i].bucket = {};
   }
   states_ = std::move(states);
 }
@@ -93,7 +107,8 @@ Verdict Transport::drop(Component component, DropReason reason) noexcept {
 
 Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
                                const OwnMedia& own) noexcept {
-  if (plan_->kind == TransportKind::kUdptl) return on_udptl(from, datagram, now, own);
+  if (plan_->kind == TransportKind::kUdptl && !is_rtp_beside_udptl(component, datagram))
+    return on_udptl(from, datagram, now, own);
   if (plan_->kind == TransportKind::kOpaque) return on_opaque(from, datagram, now, own);
   const DatagramClass kind = classify(datagram);
   const bool is_rtp = kind == DatagramClass::kRtp || kind == DatagramClass::kRtcp;
@@ -205,11 +220,15 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
     note(foreign ? TransportEvent::kForeignSource : TransportEvent::kUnknownPayloadType);
     return drop(component, foreign ? DropReason::kForeignSource : DropReason::kUnknownPayloadType);
   }
-  const auto judgement = latch.on_rtp(from, rtp->ssrc, rtp->sequence, now, own);
-  if (judgement.decision != Decision::kAccept) return from_judgement(component, judgement, 0);
+  const auto [judgement, is_proposed] = judge_source(
+      component, from, [&](Latch& judge) { return judge.on_rtp(from, rtp->ssrc, rtp->sequence, now, own); });
+  if (judgement.decision != Decision::kAccept)
+    return from_judgement(component, judgement, is_proposed ? kProposedSlots : 0);
 
   const SourcePlan& plan = plan_->sources[*source];
   SourceState& state = states_[*source];
+  if (proposal_ && collides(state, *rtp, is_proposed, now))
+    return drop(component, DropReason::kSsrcCollision);
   if (!state.bucket.take(plan.rate, datagram.size(), now)) {
     note(TransportEvent::kRateLimited);
     return drop(component, DropReason::kRateLimited);
@@ -243,7 +262,7 @@ StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, cons
   if (!state.ingress.empty()) {
     auto pending = std::ranges::find_if(state.pending,
                                         [&](const PendingSsrc& p) { return p.used && p.ssrc == rtp.ssrc; });
-    constexpr std::size_t kFirstSlot = Latch::kHoldSlots * 2;
+    constexpr std::size_t kFirstSlot = kSsrcSlots;
     if (pending == state.pending.end() || distance(rtp.sequence, pending->sequence) != 1) {
       if (pending == state.pending.end()) {
         pending = state.pending.begin() + state.next_pending;
@@ -293,17 +312,20 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
   if (!validate_rtcp(datagram, plan_->reduced_size_rtcp)) return drop(component, DropReason::kMalformedRtcp);
   Latch& rtp_latch = latch_[0];
   if (component == Component::kRtp) {
-    if (!rtp_latch.is_peer(from)) {
+    if (!rtp_latch.is_peer(from) && !(proposal_ && proposal_->latch[0].is_peer(from))) {
       const bool locked = rtp_latch.state() == Latch::State::kLocked;
       if (locked) note(TransportEvent::kForeignSource);
       return drop(component, locked ? DropReason::kForeignSource : DropReason::kSourceNotAllowed);
     }
   } else {
-    const IpAddress rtp_peer =
-        rtp_latch.state() == Latch::State::kLocked ? rtp_latch.learned().address : IpAddress{};
-    const auto judgement = latch_[1].on_unsequenced(from, rtcp_sender(datagram), now, own, rtp_peer);
+    const auto [judgement, is_proposed] = judge_source(component, from, [&](Latch& judge) {
+      const Latch& of_rtp = &judge == &latch_[1] ? rtp_latch : proposal_->latch[0];
+      const IpAddress rtp_peer =
+          of_rtp.state() == Latch::State::kLocked ? of_rtp.learned().address : IpAddress{};
+      return judge.on_unsequenced(from, rtcp_sender(datagram), now, own, rtp_peer);
+    });
     if (judgement.decision != Decision::kAccept)
-      return from_judgement(component, judgement, Latch::kHoldSlots);
+      return from_judgement(component, judgement, (is_proposed ? kProposedSlots : 0) + Latch::kHoldSlots);
   }
   std::size_t source = 0;
   for (std::size_t i = 1; i < states_.size(); ++i) {
@@ -372,16 +394,23 @@ void Transport::on_sample(Bytes start, Instant now) noexcept {
 
 Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
   if (!is_udptl(datagram)) return drop(Component::kRtp, DropReason::kMalformedUdptl);
-  return pass_whole(latch_[0].on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own), datagram, now);
+  const auto [judgement, is_proposed] = judge_source(Component::kRtp, from, [&](Latch& judge) {
+    return judge.on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own);
+  });
+  return pass_whole(judgement, is_proposed ? kProposedSlots : 0, datagram, now);
 }
 
 Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now,
                              const OwnMedia& own) noexcept {
-  return pass_whole(latch_[0].on_unsequenced(from, Ssrc{}, now, own, IpAddress{}), datagram, now);
+  const auto [judgement, is_proposed] = judge_source(Component::kRtp, from, [&](Latch& judge) {
+    return judge.on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
+  });
+  return pass_whole(judgement, is_proposed ? kProposedSlots : 0, datagram, now);
 }
 
-Verdict Transport::pass_whole(const Latch::Judgement& judgement, Bytes datagram, Instant now) noexcept {
-  if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, 0);
+Verdict Transport::pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
+                              Instant now) noexcept {
+  if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, first_slot);
   if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
     note(TransportEvent::kRateLimited);
     return drop(Component::kRtp, DropReason::kRateLimited);
@@ -571,7 +600,7 @@ SsrcCounters& Transport::egress_of(std::size_t source, Ssrc ssrc, SeqNo first) {
 
 std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) const {
   if (plan_->kind != TransportKind::kRtp || is_protected() || plan_->sources.size() != 1 ||
-      !latch_[0].is_exclusive())
+      !latch_[0].is_exclusive() || proposal_)
     return std::nullopt;
   const auto& streams = states_[0].ingress;
   const auto stream =
@@ -733,6 +762,8 @@ TransportSnapshot Transport::snapshot() const {
   }
   s.srtp = srtp_snapshot();
   s.dtls = dtls_snapshot();
+  if (proposal_)
+    s.proposal = {{proposal_->latch[0].snapshot(), proposal_->latch[1].snapshot()}, proposal_->streams};
   if (ice_) s.ice = {ice_->state(), {ice_->selected(Component::kRtp), ice_->selected(Component::kRtcp)}};
   return s;
 }
@@ -766,6 +797,11 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
   }
   latch_[0].restore(plan_->rtp_latch, s.latch[0]);
   latch_[1].restore(plan_->rtcp_latch, s.latch[1]);
+  if (s.proposal && proposal_) {
+    proposal_->latch[0].restore(plan_->proposed->rtp, s.proposal->latch[0]);
+    proposal_->latch[1].restore(plan_->proposed->rtcp, s.proposal->latch[1]);
+    proposal_->streams = s.proposal->streams;
+  }
   counters_ = s.counters;
   last_packet_ = s.last_packet;
   if (s.drops.total() > 0) drops_ = std::make_unique<DropCounters>(s.drops);

@@ -97,6 +97,13 @@ struct TransportSnapshot {
     bool operator==(const Ice&) const = default;
   };
   std::optional<Ice> ice;
+  /// What was learned of an offer that waits for its answer.
+  struct Proposal {
+    std::array<Latch::Snapshot, 2> latch;
+    std::vector<Ssrc> streams;
+    bool operator==(const Proposal&) const = default;
+  };
+  std::optional<Proposal> proposal;
   std::optional<Evidence> evidence;  // not part of an export
   bool verified = false;
   Instant unverified_since{};
@@ -175,9 +182,16 @@ struct HandshakeTurn {
 /// Sans-IO: bytes and a time in, a verdict out. One worker owns it; it moves between workers whole.
 class Transport {
  public:
-  /// Slots that the worker must be able to hold packets in: RTP probation, RTCP probation, SSRC probation.
+  /// Slots that the worker must be able to hold packets in: RTP and RTCP probation, SSRC probation, then RTP
+  /// and RTCP probation of a proposed source.
   static constexpr std::size_t kPendingSsrcs = 8;
-  static constexpr std::size_t kHoldSlots = Latch::kHoldSlots * 2 + kPendingSsrcs;
+  static constexpr std::size_t kSsrcSlots = Latch::kHoldSlots * 2;
+  static constexpr std::size_t kProposedSlots = kSsrcSlots + kPendingSsrcs;
+  static constexpr std::size_t kHoldSlots = kProposedSlots + Latch::kHoldSlots * 2;
+  /// A packet held in `slot` waits for its SSRC to be confirmed, not for its source.
+  static constexpr bool is_ssrc_slot(std::size_t slot) noexcept {
+    return slot >= kSsrcSlots && slot < kProposedSlots;
+  }
 
   /// `activity` is shared with control. Packets of `barred` (if set) are refused for `PRT-2`'s rest time.
   Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
@@ -406,9 +420,50 @@ class Transport {
   Verdict on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
   Verdict on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
   /// A datagram that is not looked into any further.
-  Verdict pass_whole(const Latch::Judgement& judgement, Bytes datagram, Instant now) noexcept;
+  Verdict pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
+                     Instant now) noexcept;
   Verdict from_judgement(Component component, const Latch::Judgement& judgement,
                          std::size_t first_slot) noexcept;
+
+  // An offer that waits for its answer (LAT-15).
+  /// Learns the proposed source beside the agreed one.
+  struct Proposal {
+    std::array<Latch, 2> latch;
+    /// SSRCs that the proposed source uses now; all others are the agreed one's (SSR-3). The oldest goes
+    /// first.
+    std::vector<Ssrc> streams;
+  };
+  /// A judgement, and whether the proposed source's latch made it.
+  struct SourceJudgement {
+    Latch::Judgement judgement;
+    bool is_proposed = false;
+  };
+  /// Has one of the two latches judge a packet from `from`. `judge` calls the latch it is given.
+  template <class Judge>
+  SourceJudgement judge_source(Component component, const Endpoint& from, Judge judge) noexcept {
+    Latch& agreed = latch_[index(component)];
+    if (!proposal_ || from == agreed.learned()) return {judge(agreed), false};
+    Latch& proposed = proposal_->latch[index(component)];
+    const std::uint8_t rank = proposed.rank_of(from);
+    const bool is_better = rank >= 2 && rank > agreed.rank_of(from);
+    if (from == proposed.learned() || is_better) return {judge(proposed), true};
+    // Of equal rank it may be the agreed source behind another port of its NAT.
+    const Latch::Judgement judgement = judge(agreed);
+    const bool is_foreign = judgement.decision == Latch::Judgement::Decision::kReject &&
+                            judgement.reason == DropReason::kForeignSource;
+    if (!is_foreign || rank < 2) return {judgement, false};
+    return {judge(proposed), true};
+  }
+  /// `from` is the proposed source, or may become it.
+  [[nodiscard]] bool may_be_proposed(Component component, const Endpoint& from) const noexcept;
+  /// The two sources share an SSRC: whether a packet of it is refused (SSR-3).
+  [[nodiscard]] bool collides(const SourceState& state, const RtpView& rtp, bool is_proposed,
+                              Instant now) noexcept;
+  /// The datagram is RTP or RTCP beside UDPTL.
+  [[nodiscard]] bool is_rtp_beside_udptl(Component component, Bytes datagram) const noexcept;
+  /// The answer settled where the party is. False: that must be learned anew.
+  bool move_to_proposed(Component component, const LatchConfig& config) noexcept;
+  void follow_proposal(const TransportPlan* old, Instant now);
   Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,
                   Instant now) noexcept;
   /// Finds the statistics of an SSRC or says how to go on without (SSR-1).
@@ -427,6 +482,8 @@ class Transport {
   TransportId id_;
   std::shared_ptr<const TransportPlan> plan_;
   std::array<Latch, 2> latch_;
+  /// Null: no offer waits, or it moves nobody.
+  std::unique_ptr<Proposal> proposal_;
   std::vector<SourceState> states_;
   std::array<ComponentCounters, 2> counters_;
   std::array<Instant, 2> last_packet_{};

@@ -168,8 +168,12 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
       return refuse(DropReason::kNotAuthentic);
   }
   if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
-  return latch_[index(component)].lock_authenticated(from, now, own) ? DropReason::kNone
-                                                                     : refuse(DropReason::kForbiddenSource);
+  const Latch& agreed = latch_[index(component)];
+  const bool is_proposed = from != agreed.learned() && may_be_proposed(component, from) &&
+                           (agreed.state() == Latch::State::kLocked ||
+                            proposal_->latch[index(component)].rank_of(from) > agreed.rank_of(from));
+  Latch& latch = is_proposed ? proposal_->latch[index(component)] : latch_[index(component)];
+  return latch.lock_authenticated(from, now, own) ? DropReason::kNone : refuse(DropReason::kForbiddenSource);
 }
 
 std::optional<std::uint64_t> Transport::former_index(const Protection& protection,
@@ -203,7 +207,8 @@ void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Insta
 
 bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
   const Latch& latch = latch_[index(component)];
-  return latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now);
+  return latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now) &&
+         !may_be_proposed(component, from);
 }
 
 bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,

@@ -114,6 +114,7 @@ bool Latch::allowed(std::uint8_t rank) const noexcept {
 }
 
 bool Latch::uncontested_learning() const noexcept {
+  if (config_.is_proposed) return false;
   return config_.policy == LatchPolicy::kUncontested ||
          (config_.policy == LatchPolicy::kSignalled && config_.signalled_void);  // LAT-4
 }

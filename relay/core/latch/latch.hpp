@@ -101,6 +101,9 @@ struct LatchConfig {
   bool strict_source = false;
   /// NG flag `media-handover`: re-learning may go to a new address of rank >= 2 (LAT-8).
   bool handover = false;
+  /// Of an offer that waits for its answer (LAT-15): the agreed source is there too, so nobody is the only
+  /// one and LAT-3a does not apply.
+  bool is_proposed = false;
 
   bool operator==(const LatchConfig&) const = default;
 };
@@ -170,6 +173,9 @@ class Latch {
   [[nodiscard]] State state() const noexcept { return state_; }
   [[nodiscard]] bool contested() const noexcept { return contested_; }
   [[nodiscard]] std::uint8_t rank() const noexcept { return rank_; }
+  /// Rank that a source has now (LAT-2), 1 to 4, whether or not the policy accepts it.
+  [[nodiscard]] std::uint8_t rank_of(const Endpoint& from) const noexcept;
+  [[nodiscard]] const LatchConfig& config() const noexcept { return config_; }
   /// The learned peer; unset before lock.
   [[nodiscard]] const Endpoint& learned() const noexcept { return peer_; }
   /// Where to send now: the learned peer, before lock the signalled one if it is usable; else unset.
@@ -214,7 +220,6 @@ class Latch {
     Window window;
   };
 
-  [[nodiscard]] std::uint8_t rank_of(const Endpoint& from) const noexcept;
   [[nodiscard]] bool allowed(std::uint8_t rank) const noexcept;
   [[nodiscard]] bool improves(std::uint8_t rank, Instant now) const noexcept;
   [[nodiscard]] bool is_same_place(const Endpoint& from) const noexcept;
