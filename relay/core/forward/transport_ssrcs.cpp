@@ -50,7 +50,9 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
     case Standing::kCopy:
     case Standing::kBehind: {
       const unsigned count = known->count_unsendable(media.value, theirs, sequence);
-      cannot_follow = verdict.restarts || count >= (standing == Standing::kCopy ? kNoCopies : kConfirmed);
+      // A payload type that was not negotiated founds nothing (DMX-4).
+      const bool confirms = count >= (standing == Standing::kCopy ? kNoCopies : kConfirmed);
+      cannot_follow = verdict.restarts || (confirms && verdict.is_negotiated);
       break;
     }
     case Standing::kForgotten:
