@@ -1,8 +1,10 @@
 #include "control/config/config.hpp"
 
 #include "control/config/readers.hpp"
+#include "relay/base/closest_name.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -79,8 +81,11 @@ constexpr std::array<std::pair<std::string_view, FlightMode>, 3> kFlightModes = 
 constexpr OptionRow kOptions[] = {
   {"config-file", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_file = v; return std::string(); }, "FILE", "configuration file; 'none' = built-in values only"},
   {"interface", 'i', OptionKind::kList, [](Config& c, std::string_view v) {
-     if (v.empty()) return std::string("is empty");
-     c.interfaces.push_back(parse_interface_spec(v));
+     const InterfaceSpec spec = parse_interface_spec(v);
+     if (spec.name.empty()) return fmt::format("'{}' has no name before the '/' or '='", v);
+     if (spec.address.empty() && spec.alias_of.empty()) return fmt::format("'{}' names no address (is a variable empty?)", v);
+     if (v.ends_with('!')) return fmt::format("'{}' ends with '!' and names no address to advertise (is a variable empty?)", v);
+     c.interfaces.push_back(spec);
      return std::string();
    }, "[NAME/]ADDR[!ADVERTISED]", "local address for media; NAME=OTHER makes an alias; ADDR may be a system interface"},
   {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP (default 127.0.0.1:2223)"},
@@ -226,9 +231,11 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// Lists may stand in one value, divided by `;`.
+/// Lists may stand in one value, divided by `;`. Of a list only `interface` may not be empty: that is a
+/// variable which nobody set.
 std::string apply_value(Config& config, const OptionRow& row, std::string_view value) {
   if (row.kind != OptionKind::kList) return row.apply(config, value);
+  if (row.name == "interface" && trim(value).empty()) return "is empty (is a variable not set?)";
   while (true) {
     const auto end = std::min(value.find(';'), value.size());
     const std::string_view part = trim(value.substr(0, end));
@@ -296,35 +303,18 @@ std::span<const OptionRow> option_rows() {
 }
 
 std::string_view closest_option(std::string_view name) {
-  std::string_view best;
-  std::size_t best_distance = 3;
-  for (const OptionRow& row : option_rows()) {
-    // Levenshtein distance, one row at a time.
-    std::vector<std::size_t> distance(name.size() + 1);
-    for (std::size_t j = 0; j <= name.size(); ++j) distance[j] = j;
-    for (std::size_t i = 1; i <= row.name.size(); ++i) {
-      std::size_t diagonal = distance[0];
-      distance[0] = i;
-      for (std::size_t j = 1; j <= name.size(); ++j) {
-        const std::size_t replaced = diagonal + (row.name[i - 1] == name[j - 1] ? 0 : 1);
-        diagonal = distance[j];
-        distance[j] = std::min({distance[j] + 1, distance[j - 1] + 1, replaced});
-      }
-    }
-    if (distance.back() < best_distance) {
-      best_distance = distance.back();
-      best = row.name;
-    }
-  }
-  return best;
+  return closest_name(name, option_rows(), &OptionRow::name);
 }
 
-Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file) {
+namespace {
+
+/// Everything that is wrong, one sentence each: an operator mends all of it in one go.
+using Wrongs = std::vector<std::string>;
+
+void read_ini(Config& config, std::string_view text, std::string_view file, Wrongs& wrongs) {
   std::string section = "rtpferry";
-  // The name of the section may stand after it.
-  std::map<std::string, std::map<std::string, std::string, std::less<>>> templates;
+  bool is_known_section = true;
   InterfaceSpec* interface = nullptr;
-  bool first_interface = true;
   unsigned number = 0;
   while (!text.empty()) {
     ++number;
@@ -332,33 +322,38 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
     const std::string_view line = trim(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
     const auto wrong = [&](std::string_view what) {
-      return fail(ConfigError{fmt::format("{}:{}: {}", file, number, what)});
+      wrongs.push_back(fmt::format("{}:{}: {}", file, number, what));
     };
     if (line.empty() || line.front() == '#' || line.front() == ';') continue;
     if (line.front() == '[') {
-      if (line.back() != ']') return wrong("a section ends with ']'");
-      section = line.substr(1, line.size() - 2);
       interface = nullptr;
+      is_known_section = true;
+      if (line.back() != ']') {
+        wrong("a section ends with ']'");
+        is_known_section = false;
+        continue;
+      }
+      section = line.substr(1, line.size() - 2);
       if (section.starts_with("interface-")) {
-        if (first_interface) config.interfaces.clear();
-        first_interface = false;
         InterfaceSpec spec;
         spec.name = section.substr(10);
         config.interfaces.push_back(spec);
         interface = &config.interfaces.back();
       } else if (section != "rtpferry" && section != "rtpengine" &&
                  section.find("templates") == std::string::npos) {
-        return wrong(fmt::format(
-            "unknown section '[{}]': there are [rtpferry], [interface-NAME] and [templates]", section));
+        wrong(fmt::format("unknown section '[{}]': there are [rtpferry], [interface-NAME] and [templates]",
+                          section));
+        is_known_section = false;
       }
       continue;
     }
+    if (!is_known_section) continue;  // its keys mean nothing here
     const auto equals = line.find('=');
     const std::string_view key = trim(line.substr(0, equals));
     const std::string_view value =
         equals == std::string_view::npos ? std::string_view() : trim(line.substr(equals + 1));
     if (interface != nullptr) {
-      if (const auto bad = apply_interface_key(*interface, key, value); !bad.empty()) return wrong(bad);
+      if (const auto bad = apply_interface_key(*interface, key, value); !bad.empty()) wrong(bad);
       continue;
     }
     if (section.find("templates") != std::string::npos) {
@@ -366,23 +361,35 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
       std::ranges::transform(name, name.begin(), [](char c) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == ' ' || c == '_' ? '-' : c;
       });
-      templates[section][name] = value;
+      config.template_sections[section][name] = value;
       continue;
     }
     const OptionRow* row = find_option(key);
-    if (row == nullptr) return wrong(unknown_option(key));
-    if (const auto bad = apply_value(config, *row, value); !bad.empty())
-      return wrong(fmt::format("{}: {}", key, bad));
+    if (row == nullptr) {
+      wrong(unknown_option(key));
+    } else if (const auto bad = apply_value(config, *row, value); !bad.empty()) {
+      wrong(fmt::format("{}: {}", key, bad));
+    }
   }
-  if (const auto found = templates.find(config.templates_section); found != templates.end())
-    config.templates = found->second;
-  return {};
 }
 
-namespace {
+/// The option that names the section may stand behind it, or on the command line.
+void choose_templates(Config& config) {
+  const auto found = config.template_sections.find(config.templates_section);
+  if (found != config.template_sections.end()) config.templates = found->second;
+}
 
-/// Parses the command line; `only_file` looks for config-file and nothing else.
-Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const> arguments, bool only_file) {
+/// The long option as it was written, without its value. getopt_long takes beginnings of names too: a
+/// misspelt option must never open something else.
+std::string_view written_name(const std::vector<char*>& argv) {
+  const auto at = [&](int back) { return argv[static_cast<std::size_t>(std::max(1, optind - back))]; };
+  std::string_view word = optarg != nullptr && optarg == at(1) ? at(2) : at(1);
+  word.remove_prefix(std::min<std::size_t>(2, word.size()));
+  return word.substr(0, word.find('='));
+}
+
+/// Parses the command line; `only_file` looks for config-file and nothing else, and finds nothing wrong.
+void read_arguments(Config& config, std::span<char* const> arguments, bool only_file, Wrongs& wrongs) {
   std::vector<option> long_options;
   std::string letters = ":";
   for (const OptionRow& row : option_rows()) {
@@ -411,17 +418,25 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
       if (is_long)
         word = word.substr(
             2, word.find('=') == std::string_view::npos ? std::string_view::npos : word.find('=') - 2);
-      if (found == ':')
-        return fail(ConfigError{
+      if (only_file) continue;
+      if (found == ':') {
+        wrongs.push_back(
             fmt::format("option '{}' needs a value",
-                        is_long ? word : std::string_view(reinterpret_cast<const char*>(&optopt), 1))});
-      if (is_long) return fail(ConfigError{unknown_option(word)});
-      return fail(
-          ConfigError{fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt))});
+                        is_long ? word : std::string_view(reinterpret_cast<const char*>(&optopt), 1)));
+      } else if (is_long) {
+        wrongs.push_back(unknown_option(word));
+      } else {
+        wrongs.push_back(fmt::format("unknown option '-{}' (--help lists them)", static_cast<char>(optopt)));
+      }
+      continue;
     }
     const auto rows = option_rows();
     const auto row = found == 0 ? rows.begin() + index
                                 : std::ranges::find(rows, static_cast<char>(found), &OptionRow::letter);
+    if (found == 0 && written_name(argv) != row->name) {
+      if (!only_file) wrongs.push_back(unknown_option(written_name(argv)));
+      continue;
+    }
     if (only_file) {
       if (row->name == "config-file") config.config_file = optarg;
       continue;
@@ -441,52 +456,66 @@ Result<void, ConfigError> apply_arguments(Config& config, std::span<char* const>
       if (row->name == "recording-method") config.recording_methods_named = false;
     }
     const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);
-    if (const auto bad = apply_value(config, *row, value); !bad.empty()) {
-      return fail(ConfigError{fmt::format("--{}: {}", row->name, bad)});
-    }
+    if (const auto bad = apply_value(config, *row, value); !bad.empty())
+      wrongs.push_back(fmt::format("--{}: {}", row->name, bad));
   }
-  if (optind < static_cast<int>(arguments.size())) {
-    return fail(ConfigError{fmt::format("unexpected argument '{}'", argv[static_cast<std::size_t>(optind)])});
-  }
-  return {};
+  if (!only_file && optind < static_cast<int>(arguments.size()))
+    wrongs.push_back(fmt::format("unexpected argument '{}'", argv[static_cast<std::size_t>(optind)]));
 }
 
 }  // namespace
 
+Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file) {
+  Wrongs wrongs;
+  read_ini(config, text, file, wrongs);
+  choose_templates(config);
+  if (!wrongs.empty()) return fail(ConfigError{fmt::format("{}", fmt::join(wrongs, "\n"))});
+  return {};
+}
+
 Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
   Config config;
+  const auto wrong = read_config(arguments, config);
+  if (!wrong.empty()) return fail(ConfigError{fmt::format("{}", fmt::join(wrong, "\n"))});
+  return config;
+}
+
+std::vector<std::string> read_config(std::span<char* const> arguments, Config& config) {
   const std::string default_file = config.config_file;
-  if (auto ok = apply_arguments(config, arguments, true); !ok) return fail(ok.error());
+  Wrongs wrongs;
+  read_arguments(config, arguments, true, wrongs);
   const std::string file = config.config_file;
   if (file != "none") {
-    std::ifstream in(file);
-    if (in) {
+    std::error_code ignored;
+    if (std::ifstream in(file); in && !std::filesystem::is_directory(file, ignored)) {
       std::stringstream text;
       text << in.rdbuf();
-      if (auto ok = apply_ini(config, text.str(), file); !ok) return fail(ok.error());
-    } else if (file != default_file) {
-      return fail(ConfigError{fmt::format("config-file: cannot read '{}'", file)});
+      read_ini(config, text.str(), file, wrongs);
+    } else if (file != default_file || std::filesystem::exists(file, ignored)) {
+      wrongs.push_back(fmt::format("config-file: cannot read '{}'", file));
     }
   }
   config.config_file = file;
-  if (auto ok = apply_arguments(config, arguments, false); !ok) return fail(ok.error());
-  if (config.show_help || config.show_version || config.show_manual) return config;
-  if (config.port_min.value >= config.port_max.value) {
-    return fail(ConfigError{
-        fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value)});
-  }
-  if (config.interfaces.empty()) {
-    return fail(ConfigError{"no interface: give at least one, e.g. --interface=192.0.2.1"});
-  }
+  read_arguments(config, arguments, false, wrongs);
+  if (config.show_help || config.show_version || config.show_manual) return {};
+  if (config.port_min.value >= config.port_max.value)
+    wrongs.push_back(
+        fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value));
+  // One that was wrong is told already.
+  if (config.interfaces.empty() && wrongs.empty())
+    wrongs.push_back("no interface: give at least one, e.g. --interface=192.0.2.1");
   if (!config.listen_https.empty() && config.https_cert.empty())
-    return fail(
-        ConfigError{"listen-https needs https-cert=FILE (and https-key=FILE if the key is not in it)"});
+    wrongs.push_back("listen-https needs https-cert=FILE (and https-key=FILE if the key is not in it)");
   const UploadSettings& upload = config.recorder.upload;
   if (!upload.endpoint.empty() &&
       (upload.bucket.empty() || upload.access_key.empty() || upload.secret_key.empty()))
-    return fail(
-        ConfigError{"recording-upload-url needs recording-upload-bucket, recording-upload-access-key and "
-                    "recording-upload-secret-key"});
+    wrongs.push_back(
+        "recording-upload-url needs recording-upload-bucket, recording-upload-access-key and "
+        "recording-upload-secret-key");
+  choose_templates(config);
+  if (config.templates_section != "templates" && !config.template_sections.contains(config.templates_section))
+    wrongs.push_back(
+        fmt::format("templates: there is no section '[{}]' in '{}'", config.templates_section, file));
   if (!config.rtpp_timeout_named) config.session.classic.timeout = config.session.timeout;
   if (!config.rtpp_internal.empty() && !config.rtpp_bridge_symmetric)
     config.session.classic.asymmetric = true;
@@ -498,14 +527,14 @@ Result<Config, ConfigError> load_config(std::span<char* const> arguments) {
                              &config.listen_https, &config.listen_cli}) {
       for (const Endpoint& endpoint : *list) {
         if (endpoint.address.is_loopback()) continue;
-        return fail(ConfigError{fmt::format(
+        wrongs.push_back(fmt::format(
             "control listener {} is not on loopback: name who may use it with control-allow=NETWORK "
             "(or accept anybody with allow-open-control)",
-            endpoint.to_string())});
+            endpoint.to_string()));
       }
     }
   }
-  return config;
+  return wrongs;
 }
 
 std::string manual_page() {

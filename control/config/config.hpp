@@ -58,6 +58,8 @@ struct Config {
   /// Pre-set words of requests by name: section `[templates]`, or the one that `templates` names.
   std::map<std::string, std::string, std::less<>> templates;
   std::string templates_section = "templates";
+  /// All sections with templates that the file has, by name.
+  std::map<std::string, std::map<std::string, std::string, std::less<>>> template_sections;
   std::vector<Endpoint> listen_http;
   std::vector<Endpoint> listen_https;
   std::string https_cert;
@@ -125,7 +127,7 @@ struct OptionRow {
 };
 std::span<const OptionRow> option_rows();
 
-/// What is wrong, in one line: `FILE:LINE: …` or `--option: …`.
+/// Everything that is wrong, a line each: `FILE:LINE: …` or `--option: …`.
 struct ConfigError {
   std::string text;
 };
@@ -133,7 +135,11 @@ struct ConfigError {
 /// Applies the lines of an INI text. `file` is for messages.
 Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file);
 
-/// Command line first for `config-file`, then the file, then the command line over it.
+/// Command line first for `config-file`, then the file, then the command line over it. Returns everything
+/// that is wrong in both, a sentence each; `config` is then only good for looking for more.
+std::vector<std::string> read_config(std::span<char* const> arguments, Config& config);
+
+/// The same for those who need a good configuration.
 Result<Config, ConfigError> load_config(std::span<char* const> arguments);
 
 /// The manual page of the daemon, roff for man(1).

@@ -137,34 +137,41 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
   // One pool per address: two names for one address share its ports.
   std::map<IpAddress, std::shared_ptr<PortPool>> pools;
   std::uint8_t index = 0;
+  std::vector<std::string> wrongs;
   for (const InterfaceSpec& spec : specs) {
     if (!spec.alias_of.empty()) {
       set.aliases_.emplace_back(spec.name, spec.alias_of);
       continue;
     }
+    const auto wrong = [&](const std::string& what) {
+      wrongs.push_back(fmt::format("interface '{}': {}", spec.name, what));
+    };
     std::vector<IpAddress> addresses;
     if (const auto address = IpAddress::parse(spec.address)) {
       addresses.push_back(*address);
-    } else {
+    } else if (!spec.address.empty()) {
       addresses = system_addresses(spec.address);
     }
     if (addresses.empty()) {
-      return fail(
-          fmt::format("interface '{}': '{}' is neither an IP address nor a system interface with addresses",
-                      spec.name, spec.address));
+      wrong(spec.address.empty()
+                ? "no address"
+                : fmt::format("'{}' is neither an IP address nor a system interface with addresses",
+                              spec.address));
+      continue;
     }
     std::optional<IpAddress> advertised;
     if (!spec.advertised.empty()) {
       advertised = IpAddress::parse(spec.advertised);
-      if (!advertised)
-        return fail(fmt::format("interface '{}': advertised address '{}' is not an IP address", spec.name,
-                                spec.advertised));
+      if (!advertised) {
+        wrong(fmt::format("advertised address '{}' is not an IP address", spec.advertised));
+        continue;
+      }
     }
     const UdpPort first = spec.port_min.value_or(port_min);
     const UdpPort last = spec.port_max.value_or(port_max);
     if (first.value == 0 || PortPool(first, last).total() == 0) {
-      return fail(fmt::format("interface '{}': the port range {}-{} holds no even/odd pair", spec.name,
-                              first.value, last.value));
+      wrong(fmt::format("the port range {}-{} holds no even/odd pair", first.value, last.value));
+      continue;
     }
     auto logical = std::ranges::find(set.interfaces_, spec.name, &LogicalInterface::name);
     if (logical == set.interfaces_.end())
@@ -172,12 +179,13 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
     logical->strict_payload_types |= spec.strict_payload_types;
     for (const IpAddress& address : addresses) {
       if (advertised && advertised->family() != address.family()) {
-        return fail(fmt::format("interface '{}': {} and its advertised address {} are of different families",
-                                spec.name, address.to_string(), advertised->to_string()));
+        wrong(fmt::format("{} and its advertised address {} are of different families", address.to_string(),
+                          advertised->to_string()));
+        continue;
       }
       if (check_local && !is_local(address)) {
-        return fail(
-            fmt::format("interface '{}': {} is not an address of this host", spec.name, address.to_string()));
+        wrong(fmt::format("{} is not an address of this host", address.to_string()));
+        continue;
       }
       auto& pool = pools[address];
       if (!pool) pool = std::make_shared<PortPool>(first, last);
@@ -185,12 +193,12 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
       if (index < UINT8_MAX) ++index;
     }
   }
-  if (set.interfaces_.empty()) return fail(std::string("no interface is configured"));
   for (const auto& [name, target] : set.aliases_) {
-    if (std::ranges::find(set.interfaces_, target, &LogicalInterface::name) == set.interfaces_.end()) {
-      return fail(fmt::format("interface alias '{}': there is no interface '{}'", name, target));
-    }
+    if (std::ranges::find(specs, target, &InterfaceSpec::name) == specs.end())
+      wrongs.push_back(fmt::format("interface alias '{}': there is no interface '{}'", name, target));
   }
+  if (set.interfaces_.empty() && wrongs.empty()) wrongs.emplace_back("no interface is configured");
+  if (!wrongs.empty()) return fail(fmt::format("{}", fmt::join(wrongs, "\n")));
   set.port_min_ = port_min;
   set.port_max_ = port_max;
   set.check_local_ = check_local;

@@ -222,6 +222,11 @@ std::unique_ptr<Output> make_plain_output(Descriptor file) {
   return std::make_unique<PlainOutput>(std::move(file));
 }
 
+std::string fault_of_public_key(const std::string& public_key_file) {
+  const auto key = read_key(public_key_file, false);
+  return key ? std::string() : key.error();
+}
+
 Result<std::unique_ptr<Output>, std::string> make_sealed_output(Descriptor file,
                                                                 const std::string& public_key_file) {
   const auto key = read_key(public_key_file, false);

@@ -35,6 +35,9 @@ std::unique_ptr<Output> make_plain_output(Descriptor file);
 Result<std::unique_ptr<Output>, std::string> make_sealed_output(Descriptor file,
                                                                 const std::string& public_key_file);
 
+/// Why `make_sealed_output` could not use that file; empty if it can. Reads the file.
+std::string fault_of_public_key(const std::string& public_key_file);
+
 /// Decrypts a whole file that `make_sealed_output` wrote. The error is a sentence: no such key, changed, cut.
 Result<void, std::string> unseal(const std::string& from, const std::string& to,
                                  const std::string& private_key_file);

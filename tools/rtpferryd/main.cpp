@@ -1,11 +1,11 @@
 // The program: reads the configuration, says what is wrong with it, gives up its rights, serves.
 
 #include "control/log/log.hpp"
-#include "control/protocol/rtpp/notifier.hpp"
-#include "relay/srtp/backends.hpp"
+#include "recorder/settings_check.hpp"
 #include "tools/rtpferryd/daemon.hpp"
 #include "tools/rtpferryd/host.hpp"
 #include "tools/rtpferryd/rights.hpp"
+#include "tools/rtpferryd/start_checks.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -35,54 +35,10 @@ std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
   return nullptr;
 }
 
-/// SDP needs an address: why these interfaces have none to show; empty = they have.
-std::string unusable_for_ng(const Config& config, const InterfaceSet& interfaces) {
-  if (!config.listens_for_ng()) return {};
-  for (const LogicalInterface& logical : interfaces.all()) {
-    for (const LocalAddress& local : logical.addresses) {
-      if (local.advertised.is_unspecified())
-        return fmt::format(
-            "interface '{}': {} cannot stand in SDP: name an address, or what to advertise "
-            "({}!ADDRESS)",
-            logical.name, local.address.to_string(), local.address.to_string());
-    }
-  }
-  return {};
-}
-
-/// The sockets of the classic protocol; the error is a sentence.
-Result<std::vector<rtpp::ListenSpec>, std::string> classic_listeners(const Config& config,
-                                                                     const InterfaceSet& interfaces) {
-  const AccessList access(config.control_allow, config.allow_open_control);
-  std::vector<rtpp::ListenSpec> specs;
-  for (const std::string& text : config.listen_rtpp) {
-    auto spec = rtpp::parse_listen_spec(text);
-    if (!spec) return fail("listen-rtpp: " + spec.error());
-    if (spec->endpoint.is_set() && !access.may_listen_on(spec->endpoint.address))
-      return fail(
-          fmt::format("control listener {} is not on loopback: name who may use it with "
-                      "control-allow=NETWORK, or say allow-open-control",
-                      spec->endpoint.to_string()));
-    specs.push_back(std::move(*spec));
-  }
-  for (const std::string& name : {config.rtpp_internal, config.rtpp_external}) {
-    if (!name.empty() && interfaces.find(name) == nullptr)
-      return fail(fmt::format("rtpp-bridge: there is no interface '{}'", name));
-  }
-  for (const std::string& target : config.rtpp_notify) {
-    if (!rtpp::is_notify_target(target))
-      return fail(
-          fmt::format("rtpp-notify: '{}' is none of unix:PATH, tcp:ADDRESS:PORT, udp:ADDRESS:PORT", target));
-  }
-  return specs;
-}
-
 int run(std::span<char* const> arguments) {
-  const auto config = load_config(arguments);
-  if (!config) {
-    fmt::print(stderr, "rtpferryd: {}\n", config.error().text);
-    return 1;
-  }
+  Config loaded;
+  std::vector<std::string> wrongs = read_config(arguments, loaded);
+  const Config* config = &loaded;
   if (config->show_help) {
     fmt::print("{}", help_text());
     return 0;
@@ -95,33 +51,18 @@ int run(std::span<char* const> arguments) {
     fmt::print("rtpferryd {}\n", FERRY_VERSION);
     return 0;
   }
-  auto interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
-  if (!interfaces) {
-    fmt::print(stderr, "rtpferryd: {}\n", interfaces.error());
-    return 1;
-  }
-  if (make_srtp_backend(config->srtp_backend) == nullptr) {
-    std::string names;
-    for (const std::string_view name : srtp_backend_names())
-      names.append(names.empty() ? "" : ", ").append(name);
-    fmt::print(stderr, "rtpferryd: srtp-backend: '{}' is not part of this build, which has {}\n",
-               config->srtp_backend, names);
-    return 1;
-  }
-  if (const std::string wrong = unusable_for_ng(*config, *interfaces); !wrong.empty()) {
-    fmt::print(stderr, "rtpferryd: {}\n", wrong);
-    return 1;
-  }
-  if (const std::string wrong = missing_engine(*config); !wrong.empty()) {
-    fmt::print(stderr, "rtpferryd: {}\n", wrong);
+  Result<InterfaceSet, std::string> interfaces = fail(std::string());
+  if (!config->interfaces.empty())
+    interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
+  if (!interfaces && !interfaces.error().empty()) wrongs.push_back(interfaces.error());
+  for (std::string& wrong : what_cannot_work(*config, interfaces ? &*interfaces : nullptr))
+    wrongs.push_back(std::move(wrong));
+  if (!wrongs.empty()) {
+    for (const std::string& wrong : wrongs) fmt::print(stderr, "rtpferryd: {}\n", wrong);
     return 1;
   }
   interfaces->set_route_lookup(route_to);
   const auto classic = classic_listeners(*config, *interfaces);
-  if (!classic) {
-    fmt::print(stderr, "rtpferryd: {}\n", classic.error());
-    return 1;
-  }
   if (config->check_only) {
     fmt::print("configuration is good\n");
     return 0;
@@ -151,6 +92,9 @@ int run(std::span<char* const> arguments) {
   }
   give_up_rights(config->user, config->group, files, !config->recorder.hook.empty(),
                  [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
+  // A key that only root can read would be missed at every recording.
+  if (const auto faults = faults_of(config->recorder, false); !faults.empty())
+    throw std::runtime_error(fmt::format("{}", fmt::join(faults, "\n")));
   if (!config->core_dumps) hide_memory();
   (*engine)->serve();
   serve(*config, *interfaces, *classic, std::move(*engine), std::move(helper), arguments);

@@ -1,0 +1,129 @@
+// Each check looks at one kind of choice and adds a sentence for each fault. A fault here is one that today's
+// configuration has for certain: what may get better while the daemon runs (a port in use, a link that is
+// down) is left to the start itself.
+
+#include "tools/rtpferryd/start_checks.hpp"
+
+#include "control/protocol/access.hpp"
+#include "control/protocol/ng/http_server.hpp"
+#include "control/protocol/rtpp/notifier.hpp"
+#include "recorder/settings_check.hpp"
+#include "relay/srtp/backends.hpp"
+#include "tools/rtpferryd/engine.hpp"
+
+#include <stdexcept>
+
+#include <fmt/format.h>
+#include <grp.h>
+#include <net/if.h>
+#include <pwd.h>
+
+namespace ferry {
+
+namespace {
+
+using Wrongs = std::vector<std::string>;
+
+/// SDP needs an address that can be shown.
+void check_addresses(const Config& config, const InterfaceSet& interfaces, Wrongs& wrongs) {
+  if (!config.listens_for_ng()) return;
+  for (const LogicalInterface& logical : interfaces.all()) {
+    for (const LocalAddress& local : logical.addresses) {
+      if (local.advertised.is_unspecified())
+        wrongs.push_back(fmt::format(
+            "interface '{}': {} cannot stand in SDP: name an address, or what to advertise ({}!ADDRESS)",
+            logical.name, local.address.to_string(), local.address.to_string()));
+    }
+  }
+}
+
+void check_user(const Config& config, Wrongs& wrongs) {
+  if (!config.user.empty() && getpwnam(config.user.c_str()) == nullptr)
+    wrongs.push_back(fmt::format("user: there is no user '{}'", config.user));
+  if (!config.group.empty() && getgrnam(config.group.c_str()) == nullptr)
+    wrongs.push_back(fmt::format("group: there is no group '{}'", config.group));
+}
+
+void check_sockets(const Config& config, Wrongs& wrongs) {
+  const bool user_changes = !config.user.empty() || !config.group.empty();
+  const auto check = [&](std::string_view option, const std::string& path, std::string_view hint) {
+    if (const std::string fault = fault_of_place(path, user_changes); !fault.empty())
+      wrongs.push_back(fmt::format("{}={}: {}{}", option, path, fault, hint));
+  };
+  if (config.control_socket != "none")
+    check("control-socket", config.control_socket,
+          "; name another place with --control-socket=PATH, or none");
+  for (const std::string& path : config.listen_unix_ng) check("listen-unix-ng", path, "");
+  if (!config.pid_file.empty()) check("pidfile", config.pid_file, "");
+}
+
+void check_certificates(const Config& config, Wrongs& wrongs) {
+  if (config.listen_https.empty() || config.https_cert.empty()) return;
+  try {
+    const ng::TlsContext context(config.https_cert, config.https_key, config.https_client_ca);
+  } catch (const std::runtime_error& e) {
+    wrongs.emplace_back(e.what());
+  }
+}
+
+void check_offload(const Config& config, Wrongs& wrongs) {
+  for (const auto& [name, mode] : config.offload_of) {
+    if (mode != OffloadMode::kOff && if_nametoindex(name.c_str()) == 0)
+      wrongs.push_back(
+          fmt::format("offload={}={}: this host has no interface '{}'", name, to_string(mode), name));
+  }
+}
+
+void check_srtp_backend(const Config& config, Wrongs& wrongs) {
+  if (make_srtp_backend(config.srtp_backend) != nullptr) return;
+  wrongs.push_back(fmt::format("srtp-backend: '{}' is not part of this build, which has {}",
+                               config.srtp_backend, fmt::join(srtp_backend_names(), ", ")));
+}
+
+}  // namespace
+
+Result<std::vector<rtpp::ListenSpec>, std::string> classic_listeners(const Config& config,
+                                                                     const InterfaceSet& interfaces) {
+  const AccessList access(config.control_allow, config.allow_open_control);
+  std::vector<rtpp::ListenSpec> specs;
+  for (const std::string& text : config.listen_rtpp) {
+    auto spec = rtpp::parse_listen_spec(text);
+    if (!spec) return fail("listen-rtpp: " + spec.error());
+    if (spec->endpoint.is_set() && !access.may_listen_on(spec->endpoint.address))
+      return fail(
+          fmt::format("control listener {} is not on loopback: name who may use it with "
+                      "control-allow=NETWORK, or say allow-open-control",
+                      spec->endpoint.to_string()));
+    specs.push_back(std::move(*spec));
+  }
+  for (const std::string& name : {config.rtpp_internal, config.rtpp_external}) {
+    if (!name.empty() && interfaces.find(name) == nullptr)
+      return fail(fmt::format("rtpp-bridge: there is no interface '{}'", name));
+  }
+  for (const std::string& target : config.rtpp_notify) {
+    if (!rtpp::is_notify_target(target))
+      return fail(
+          fmt::format("rtpp-notify: '{}' is none of unix:PATH, tcp:ADDRESS:PORT, udp:ADDRESS:PORT", target));
+  }
+  return specs;
+}
+
+std::vector<std::string> what_cannot_work(const Config& config, const InterfaceSet* interfaces) {
+  Wrongs wrongs;
+  check_srtp_backend(config, wrongs);
+  if (std::string missing = missing_engine(config); !missing.empty()) wrongs.push_back(std::move(missing));
+  if (interfaces != nullptr) {
+    check_addresses(config, *interfaces, wrongs);
+    if (const auto classic = classic_listeners(config, *interfaces); !classic)
+      wrongs.push_back(classic.error());
+  }
+  check_user(config, wrongs);
+  check_sockets(config, wrongs);
+  check_certificates(config, wrongs);
+  check_offload(config, wrongs);
+  const bool user_changes = !config.user.empty() || !config.group.empty();
+  for (std::string& fault : faults_of(config.recorder, user_changes)) wrongs.push_back(std::move(fault));
+  return wrongs;
+}
+
+}  // namespace ferry
