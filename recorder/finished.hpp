@@ -21,6 +21,8 @@ struct FinishedFile {
 };
 
 struct FinishedRecording {
+  /// What log lines call it: an engineer looks for the Call-ID.
+  [[nodiscard]] std::string title() const;
   std::string id;
   std::shared_ptr<const Folder> spool;
   std::string manifest_spool_name;

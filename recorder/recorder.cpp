@@ -21,6 +21,16 @@ std::string quote(const std::string& text) {
   return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
 
+}  // namespace
+
+std::string FinishedRecording::title() const {
+  const std::string call = manifest.is_object() ? manifest.value("call_id", "") : std::string();
+  return call.empty() ? fmt::format("recording {}", id)
+                      : fmt::format("call {}: recording {}", quote(call), id);
+}
+
+namespace {
+
 /// One call's tap. The worker's side of a recording: counters and a copy, nothing that waits.
 class RecordingTap final : public PacketTap {
  public:
@@ -115,7 +125,7 @@ class RecorderImpl final : public Recorder {
         finisher_(settings_, folder_, log_) {
     finish_leftovers(spool, run_folder_.name, rights, [this](FinishedRecording finished) {
       log_(RecorderLogLevel::kWarning,
-           fmt::format("recording {} was interrupted: what there is of it is kept", finished.id));
+           fmt::format("{} was interrupted: what there is of it is kept", finished.title()));
       finisher_.post(std::move(finished));
     });
     const std::size_t share = settings_.queue_bytes / (std::size_t{workers} * settings_.writers);
@@ -205,8 +215,8 @@ class RecorderImpl final : public Recorder {
         path = path.substr(0, dot);
       if (is_path_below(path)) return std::string(path);
       log_(RecorderLogLevel::kWarning,
-           fmt::format("recording path {} is not below {}: the usual name is used", quote(order.file),
-                       folder_->path()));
+           fmt::format("call {}: recording path {} is not below {}: the usual name is used",
+                       quote(order.call_id), quote(order.file), folder_->path()));
     }
     const NameParts parts{order.call_id, {}, id, at.wall};
     std::string base = fill_pattern(order.pattern.empty() ? settings_.pattern : order.pattern, parts);
@@ -219,8 +229,8 @@ class RecorderImpl final : public Recorder {
     if (directory == folder_->path()) return base;
     if (is_path_below(directory)) return std::string(directory) + "/" + base;
     log_(RecorderLogLevel::kWarning,
-         fmt::format("recording directory {} is not below {}: the usual one is used", quote(order.directory),
-                     folder_->path()));
+         fmt::format("call {}: recording directory {} is not below {}: the usual one is used",
+                     quote(order.call_id), quote(order.directory), folder_->path()));
     return base;
   }
 

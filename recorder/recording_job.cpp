@@ -180,6 +180,8 @@ RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const
     made->media = about.index;
     made->type = about.type;
     made->local = about.local;
+    if (packet.port == Component::kRtcp)
+      made->local.port.value = static_cast<std::uint16_t>(made->local.port.value + 1);
     made->ssrc = ssrc;
     made->is_rtcp = packet.is_rtcp;
     made->first = packet.at;
@@ -419,7 +421,13 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
     if (stream->audio) stream->audio->finish(placer(stream->party));
   }
   // A recording without a packet is as long as the call and silent.
-  if (has_audio() && audio_files_.empty()) audio_for(settings_.layout == AudioLayout::kSeparate ? 1 : 0);
+  // Where each party has a file of its own, a silent one has a silent file.
+  if (has_audio() && settings_.layout == AudioLayout::kSeparate) {
+    for (const auto& [number, party] : parties_) {
+      if (!party.excluded) audio_for(number);
+    }
+  }
+  if (has_audio() && audio_files_.empty()) audio_for(1);
   name_files();
   FinishedRecording finished;
   std::uint64_t packets_lost = packets_unwritten_;

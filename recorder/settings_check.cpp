@@ -45,7 +45,8 @@ std::string fault_of_place(const std::string& path, bool user_changes) {
   if (!fs::is_directory(there, error))
     return fmt::format("cannot make '{}': '{}' is no folder", folder.string(), there.string());
   if (user_changes || access(there.c_str(), W_OK | X_OK) == 0) return {};
-  return fmt::format("cannot write '{}': {}", there.string(), std::strerror(errno));
+  return fmt::format("cannot make files in '{}': '{}' cannot be written: {}", folder.string(), there.string(),
+                     std::strerror(errno));
 }
 
 std::vector<std::string> faults_of(const RecorderSettings& settings, bool user_changes) {

@@ -189,7 +189,7 @@ void AfterCall::look_after_hooks() {
       const bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
       if (!good)
         log_(RecorderLogLevel::kWarning,
-             fmt::format("recording {}: the hook ended with {}", hook.id,
+             fmt::format("{}: the hook ended with {}", hook.title,
                          WIFEXITED(status) ? fmt::format("status {}", WEXITSTATUS(status))
                                            : fmt::format("signal {}", WTERMSIG(status))));
       const std::lock_guard guard(lock_);
@@ -246,7 +246,7 @@ bool AfterCall::start_hook(const Task& task) {
     give_up(task, fmt::format("cannot run the hook: {}", strerror(wrong)));
     return true;
   }
-  hooks_.push_back({process, task.recording->id, steady_clock::now() + settings_.hook_timeout, false});
+  hooks_.push_back({process, task.recording->title, steady_clock::now() + settings_.hook_timeout, false});
   const std::lock_guard guard(lock_);
   ++totals_.hooks_run;
   return true;
@@ -310,7 +310,7 @@ std::string AfterCall::upload(const std::string& name) const {
 
 void AfterCall::give_up(const Task& task, const std::string& why) {
   static constexpr std::array<std::string_view, 3> kNames = {"hook", "notification", "upload"};
-  log_(RecorderLogLevel::kWarning, fmt::format("recording {}: {} given up: {}", task.recording->id,
+  log_(RecorderLogLevel::kWarning, fmt::format("{}: {} given up: {}", task.recording->title,
                                                kNames[static_cast<std::size_t>(task.kind)], why));
   const std::lock_guard guard(lock_);
   if (task.kind == Task::Kind::kHook) ++totals_.hooks_failed;

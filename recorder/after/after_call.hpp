@@ -21,7 +21,8 @@ namespace ferry {
 
 /// A finished recording; names are below the recording directory.
 struct StoredRecording {
-  std::string id;
+  /// What log lines call it.
+  std::string title;
   std::string manifest_name;
   std::vector<std::string> files;
   std::string manifest;  // its text
@@ -52,7 +53,7 @@ class AfterCall {
   };
   struct Hook {
     pid_t process = 0;
-    std::string id;
+    std::string title;  // of its recording
     std::chrono::steady_clock::time_point until;
     bool was_told = false;  // to end
   };

@@ -117,7 +117,7 @@ void Finisher::run() {
         next_check = std::chrono::steady_clock::now() + kSurplusCheck;
       }
     } catch (const std::exception& e) {
-      log_(RecorderLogLevel::kWarning, fmt::format("recording {}: {}", finished.id, e.what()));
+      log_(RecorderLogLevel::kWarning, fmt::format("{}: {}", finished.title(), e.what()));
     }
   }
 }
@@ -138,7 +138,7 @@ void Finisher::finish(FinishedRecording& finished) {
   if (finished.discard) {
     for (const FinishedFile& file : finished.files) finished.spool->remove(file.spool_name);
     finished.spool->remove(finished.manifest_spool_name);
-    log_(RecorderLogLevel::kInfo, fmt::format("recording {} was discarded", finished.id));
+    log_(RecorderLogLevel::kInfo, fmt::format("{} was discarded", finished.title()));
     const std::lock_guard guard(lock_);
     ++totals_.finished;
     return;
@@ -151,7 +151,7 @@ void Finisher::finish(FinishedRecording& finished) {
   bool good = true;
   const auto trouble = [&](const std::string& what) {
     good = false;
-    log_(RecorderLogLevel::kWarning, fmt::format("recording {}: {}", finished.id, what));
+    log_(RecorderLogLevel::kWarning, fmt::format("{}: {}", finished.title(), what));
     json& losses = manifest["losses"];
     if (!losses.contains("first_error")) losses["first_error"] = what;
   };
@@ -215,7 +215,7 @@ void Finisher::finish(FinishedRecording& finished) {
     const std::lock_guard guard(lock_);
     ++(good ? totals_.finished : totals_.failed);
   }
-  if (wrong == 0) after_.post({finished.id, base + ".json", kept.files, text});
+  if (wrong == 0) after_.post({finished.title(), base + ".json", kept.files, text});
   kept_bytes_ += kept.bytes;
   kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
   if (settings_.retention.count() == 0 && settings_.quota_bytes == 0) kept_.clear();

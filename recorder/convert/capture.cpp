@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <pcap/pcap.h>
 #include <pcap/sll.h>
+#include <zlib.h>
 
 namespace ferry {
 
@@ -165,9 +166,38 @@ class AdHocReader final : public CaptureReader {
 
 }  // namespace
 
-Result<std::unique_ptr<CaptureReader>, std::string> CaptureReader::open(const std::string& path) {
+namespace {
+
+/// A file as it is, or what is in it if gzip packed it: in a temporary file without a name.
+Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::string& path) {
   std::unique_ptr<FILE, CloseFile> file(fopen(path.c_str(), "re"));
   if (!file) return fail(fmt::format("cannot read '{}': {}", path, strerror(errno)));
+  std::array<unsigned char, 2> start{};
+  const bool is_packed = fread(start.data(), 1, start.size(), file.get()) == start.size() &&
+                         start[0] == 0x1f && start[1] == 0x8b;
+  rewind(file.get());
+  if (!is_packed) return file;
+  const std::unique_ptr<gzFile_s, decltype(&gzclose)> packed(gzopen(path.c_str(), "rbe"), gzclose);
+  std::unique_ptr<FILE, CloseFile> unpacked(tmpfile());
+  if (!packed || !unpacked) return fail(fmt::format("cannot unpack '{}': {}", path, strerror(errno)));
+  std::vector<char> block(1 << 16);
+  while (true) {
+    const int got = gzread(packed.get(), block.data(), static_cast<unsigned>(block.size()));
+    if (got <= 0) break;  // what is whole of a file that was cut off counts
+    if (fwrite(block.data(), 1, static_cast<std::size_t>(got), unpacked.get()) !=
+        static_cast<std::size_t>(got))
+      return fail(fmt::format("cannot unpack '{}': {}", path, strerror(errno)));
+  }
+  rewind(unpacked.get());
+  return unpacked;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CaptureReader>, std::string> CaptureReader::open(const std::string& path) {
+  auto opened = open_unpacked(path);
+  if (!opened) return fail(opened.error());
+  std::unique_ptr<FILE, CloseFile> file = std::move(*opened);
   std::array<std::byte, AdHocReader::kHeader + 2> start{};
   const std::size_t got = fread(start.data(), 1, start.size(), file.get());
   rewind(file.get());

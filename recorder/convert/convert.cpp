@@ -98,12 +98,54 @@ class Merged {
 /// The time of a capture as the recorder's clocks count.
 Instant instant(WallTime time) { return Instant{time.time_since_epoch()}; }
 
-std::vector<RecordedFormat> formats_in_use(const ConvertOptions& options,
+/// The SDP body of a SIP message; empty if it is none, or has none.
+std::string_view sdp_of_sip(Bytes payload) {
+  const std::string_view text(reinterpret_cast<const char*>(payload.data()), payload.size());
+  const auto line = text.substr(0, text.find("\r\n"));
+  if (!line.starts_with("SIP/2.0 ") && !line.ends_with(" SIP/2.0")) return {};
+  const auto blank = text.find("\r\n\r\n");
+  if (blank == std::string_view::npos) return {};
+  const auto body = text.find("v=0", blank);  // there may be several parts
+  return body == std::string_view::npos ? std::string_view() : text.substr(body);
+}
+
+/// What payload types mean: the operator's word first, then the SDP of whoever receives, then that of
+/// anybody.
+class FormatBook {
+ public:
+  explicit FormatBook(const ConvertOptions& options) : options_(options) {}
+
+  void read(Bytes payload) {
+    if (!options_.read_sdp) return;
+    const std::string_view body = sdp_of_sip(payload);
+    if (body.empty()) return;
+    for (SignalledFormats& each : options_.read_sdp(body)) signalled_[each.at] = std::move(each.formats);
+  }
+  [[nodiscard]] const RecordedFormat* find(PayloadType type, const Endpoint& to) const {
+    const auto in = [type](const std::vector<RecordedFormat>& formats) -> const RecordedFormat* {
+      const auto found = std::ranges::find(formats, type, &RecordedFormat::type);
+      return found == formats.end() ? nullptr : &*found;
+    };
+    if (const auto* named = in(options_.formats)) return named;
+    if (const auto here = signalled_.find(to); here != signalled_.end()) {
+      if (const auto* said = in(here->second)) return said;
+    }
+    for (const auto& [at, formats] : signalled_) {
+      if (const auto* said = in(formats)) return said;
+    }
+    return nullptr;
+  }
+
+ private:
+  const ConvertOptions& options_;
+  std::map<Endpoint, std::vector<RecordedFormat>> signalled_;
+};
+
+std::vector<RecordedFormat> formats_in_use(const FormatBook& book, const Endpoint& to,
                                            const std::set<std::uint8_t>& types) {
   std::vector<RecordedFormat> formats;
   for (const std::uint8_t type : types) {
-    const auto named = std::ranges::find(options.formats, PayloadType{type}, &RecordedFormat::type);
-    if (named != options.formats.end()) {
+    if (const RecordedFormat* named = book.find(PayloadType{type}, to)) {
       formats.push_back(*named);
     } else if (const auto fixed = static_audio_format(PayloadType{type})) {
       formats.push_back({PayloadType{type}, fixed->encoding, fixed->clock_rate_hz, fixed->channels, {}});
@@ -117,7 +159,7 @@ std::vector<RecordedFormat> formats_in_use(const ConvertOptions& options,
 class Conversion {
  public:
   Conversion(const std::vector<std::string>& from, const ConvertOptions& options)
-      : from_(from), options_(options) {}
+      : from_(from), options_(options), book_(options) {}
 
   Result<Converted, std::string> run(const std::string& to) {
     if (auto found = find_streams(); !found) return fail(found.error());
@@ -137,6 +179,7 @@ class Conversion {
     CapturedDatagram datagram;
     for (std::size_t file = 0; captures->next(file, datagram);) {
       report(captures->share() / 2);
+      book_.read(datagram.payload);
       if (classify(datagram.payload) != DatagramClass::kRtp) continue;
       const auto rtp = parse_rtp(datagram.payload);
       if (!rtp) continue;
@@ -151,7 +194,7 @@ class Conversion {
       }
       sketch.last = std::max(sketch.last, at);
       sketch.types.insert(rtp->payload_type.value);
-      const auto formats = formats_in_use(options_, {rtp->payload_type.value});
+      const auto formats = formats_in_use(book_, datagram.to, {rtp->payload_type.value});
       const std::uint32_t clock = formats.empty() ? 8000 : formats.front().clock_rate_hz;
       if (sketch.stats.check(rtp->sequence) == StreamStats::Check::kJump) {
         ++sketch.jumps;
@@ -189,7 +232,7 @@ class Conversion {
   [[nodiscard]] std::string describe(const Sketch& sketch) const {
     std::string text;
     for (const std::uint8_t type : sketch.types) {
-      const auto formats = formats_in_use(options_, {type});
+      const auto formats = formats_in_use(book_, sketch.found.to, {type});
       text += fmt::format(
           "{}{}", text.empty() ? "" : ", ",
           formats.empty() ? fmt::format("type {}", type)
@@ -230,7 +273,7 @@ class Conversion {
     if (!captures) return fail(captures.error());
     std::uint32_t rate = 0;
     for (const auto& [key, sketch] : sketches_) {
-      for (const RecordedFormat& format : formats_in_use(options_, sketch.types))
+      for (const RecordedFormat& format : formats_in_use(book_, sketch.found.to, sketch.types))
         rate = std::max(rate, AudioStream::sample_rate_of(format));
     }
     if (rate == 0)
@@ -247,7 +290,7 @@ class Conversion {
     for (const auto& [key, sketch] : sketches_) {
       if (sketch.found.channel < 0) continue;
       streams.try_emplace(key, AudioStream(begin_, rate, options_.loss, options_.events),
-                          formats_in_use(options_, sketch.types));
+                          formats_in_use(book_, sketch.found.to, sketch.types));
     }
     const auto placer = [&](const StreamKey& key) {
       const auto channel = channels == 1 ? 0u : static_cast<unsigned>(sketches_.at(key).found.channel);
@@ -299,6 +342,7 @@ class Conversion {
 
   const std::vector<std::string>& from_;
   const ConvertOptions& options_;
+  FormatBook book_;
   std::map<StreamKey, Sketch> sketches_;
   Instant begin_{};
   Instant end_{};

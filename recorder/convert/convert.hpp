@@ -8,9 +8,16 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ferry {
+
+/// What SDP says of the payload types that arrive at one address.
+struct SignalledFormats {
+  Endpoint at;
+  std::vector<RecordedFormat> formats;
+};
 
 struct ConvertOptions {
   AudioFileFormat format = AudioFileFormat::kWav;
@@ -20,6 +27,9 @@ struct ConvertOptions {
   EventPolicy events = EventPolicy::kTone;
   /// What dynamic payload types mean; the first that names a type counts.
   std::vector<RecordedFormat> formats;
+  /// Takes an SDP body that a SIP message in the capture has, and says which formats its sections expect at
+  /// which address. May be empty: then only `formats` and the static types count.
+  std::function<std::vector<SignalledFormats>(std::string_view body)> read_sdp;
   /// Who is left, if it is known; else who spoke first.
   std::vector<Endpoint> left;
   /// Told the share that is done, 0 to 1, now and then. May be empty.

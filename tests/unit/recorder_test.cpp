@@ -432,6 +432,24 @@ TEST_F(RecordingTest, LayoutsAndPacketFilesByParty) {
   EXPECT_EQ(manifest["files"].size(), 4u);
 }
 
+TEST_F(RecordingTest, ASilentPartyHasASilentFileOfItsOwn) {
+  settings_.layout = AudioLayout::kSeparate;
+  settings_.packets = false;
+  begin();
+  for (int i = 0; i < 50; ++i) {
+    arrive(a_, a_.packet());
+    b_.silence();
+    time_.advance(20ms);
+  }
+  const json manifest = end();
+  ASSERT_EQ(manifest["files"].size(), 2u);
+  const Sound one = sound(manifest, 0);
+  const Sound two = sound(manifest, 1);
+  const double share = one.share(0, kLeftHertz, 0.01, 0.99) + two.share(0, kLeftHertz, 0.01, 0.99);
+  EXPECT_GT(share, 0.99) << "the caller is heard in one of them";
+  EXPECT_LT(share, 1.01) << "and nobody in the other";
+}
+
 TEST_F(RecordingTest, AMixHasBothInOneChannel) {
   settings_.layout = AudioLayout::kMixed;
   begin();

@@ -5,6 +5,7 @@
 #include "recorder/files/output.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <fstream>
 #include <optional>
@@ -76,6 +77,25 @@ void add_manifest(const std::string& capture, ConvertOptions& options) {
   }
 }
 
+/// What the sections of an SDP body expect at their addresses.
+std::vector<SignalledFormats> signalled_formats(std::string_view body) {
+  std::vector<SignalledFormats> found;
+  const std::string text(body);
+  const auto session = sdp::parse(text);
+  if (!session) return found;
+  for (const sdp::MediaSection& section : session->media) {
+    if (!section.connection || section.port == 0) continue;
+    SignalledFormats& here = found.emplace_back();
+    here.at = {*section.connection, UdpPort{section.port}};
+    for (const sdp::Codec& codec : section.codecs) {
+      if (!codec.name.empty())
+        here.formats.push_back({PayloadType{codec.payload_type}, std::string(codec.name), codec.clock_rate_hz,
+                                codec.channels, std::string(codec.fmtp)});
+    }
+  }
+  return found;
+}
+
 void print_streams(const Converted& converted) {
   fmt::print("{:<22} {:<22} {:>10} {:>8} {:>6} {:>5} {:>9} {:>9} {:>9} {:<7} {}\n", "FROM", "TO", "SSRC",
              "PACKETS", "LOST", "DUP", "JITTER MS", "BEGIN S", "END S", "CHANNEL", "CODECS");
@@ -140,11 +160,18 @@ int run_convert(std::span<const std::string> words) {
   }
   if (inputs.empty()) return usage("convert needs a capture");
   if (output.empty() && !only_list) return usage("convert needs -o and the file to make");
-  for (const auto& [ending, format] :
-       {std::pair{".flac", AudioFileFormat::kFlac}, std::pair{".opus", AudioFileFormat::kOpus},
-        std::pair{".ogg", AudioFileFormat::kOpus}, std::pair{".mp3", AudioFileFormat::kMp3}}) {
-    if (output.ends_with(ending)) options.format = format;
-  }
+  constexpr std::array kEndings = {
+      std::pair{".wav", AudioFileFormat::kWav}, std::pair{".flac", AudioFileFormat::kFlac},
+      std::pair{".opus", AudioFileFormat::kOpus}, std::pair{".ogg", AudioFileFormat::kOpus},
+      std::pair{".mp3", AudioFileFormat::kMp3}};
+  const auto ending =
+      std::ranges::find_if(kEndings, [&](const auto& each) { return output.ends_with(each.first); });
+  if (ending != kEndings.end())
+    options.format = ending->second;
+  else if (!only_list)
+    return usage(fmt::format(
+        "'{}' has an ending that stands for no audio file: .wav, .flac, .opus, .ogg, .mp3", output));
+  options.read_sdp = signalled_formats;
   for (const std::string& input : inputs) add_manifest(input, options);
   const bool has_bar = isatty(STDERR_FILENO) != 0;
   if (has_bar) options.progress = draw_bar;
