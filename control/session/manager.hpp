@@ -40,7 +40,9 @@ struct ClassicConfig {
 struct SessionConfig {
   std::chrono::seconds timeout{60};
   std::chrono::seconds silent_timeout{3600};
-  std::chrono::seconds offer_timeout{3600};
+  /// For offers that nobody has answered. A phone that rings longer than a proxy's Timer C (RFC 3261 section
+  /// 16.6: more than three minutes) was given up, and its proxy may have forgotten to delete the call.
+  std::chrono::seconds offer_timeout{300};
   std::chrono::seconds final_timeout{0};  // 0 = none
   std::chrono::seconds delete_delay{30};
   std::size_t max_sessions = 0;  // 0 = no limit
@@ -52,6 +54,9 @@ struct SessionConfig {
   /// DMX-4: what was not negotiated is dropped even from a locked source. An interface or a call may say so
   /// too.
   bool strict_payload_types = false;
+  /// A request that names an interface which does not exist is refused; else it gets the default one and a
+  /// warning.
+  bool direction_strict = false;
   bool sip_source = false;
   std::uint8_t tos = 0;
   std::string software_name = "rtpferry";
@@ -195,6 +200,10 @@ class SessionManager {
     std::function<void(const CallReport&)> on_report;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
     std::function<void(const Call&, const Leg&, const DtmfEvent&)> on_dtmf;
+    /// Whether anybody reads how messages of this call are understood, and who is told: a sentence for each
+    /// message and each of its sections.
+    std::function<bool(const Call&)> wants_decisions;
+    std::function<void(const Call&, const std::string&)> on_decision;
     /// A recording was asked for and there is no recorder.
     std::function<void(const Call&)> on_unrecorded;
     /// Asked before each new call: true refuses it, so that the running ones keep what memory is left.
@@ -222,6 +231,8 @@ class SessionManager {
   /// Passes on what the workers noticed. `sweep` does it too; DTMF is wanted sooner.
   void poll_events();
 
+  /// Ids of the sessions that the rtpproxy protocol has under one Call-ID; empty = none.
+  [[nodiscard]] std::vector<std::string> sessions_of(std::string_view call_id) const;
   bool terminate(std::string_view call_id, const Clock& clock);
   std::size_t terminate_all(const Clock& clock);
   /// For `rtpferryctl`: a call in full, with latch states and drops. Null if there is none.

@@ -99,6 +99,7 @@ class Phone:
         self.address, self.port, self.name = address, port, name
         self.cseq, self.tag, self.branch = 0, f"{name}tag{time.monotonic_ns()}", 0
         self.remote_tag, self.routes, self.target, self.call_id = "", [], "", ""
+        self.callee = None  # the address that an INVITE goes to; None: the user at the proxy
 
     def receive(self, *wanted):
         """The next message that is one of these: a method of a request or a status."""
@@ -110,6 +111,8 @@ class Phone:
                 return message
             if key == "INVITE" and self.tag in message.get("To"):
                 continue
+            if message.status and message.get("Call-ID") != self.call_id:
+                continue  # repeated, of an earlier dialogue
         raise RuntimeError(f"{self.name} waited for {wanted}")
 
     def invite_headers(self, method, cseq, to, uri, new_branch=True):
@@ -130,10 +133,11 @@ class Phone:
 
     def invite(self, call_id, user, body="", extra=()):
         self.call_id, self.user, self.cseq = call_id, user, self.cseq + 1
-        self.transmit(self.invite_headers("INVITE", self.cseq, f"<sip:{user}@{RELAY4}>", f"sip:{user}@{RELAY4}"), body, extra)
+        self.uri = self.callee or f"sip:{user}@{RELAY4}"
+        self.transmit(self.invite_headers("INVITE", self.cseq, f"<{self.uri}>", self.uri), body, extra)
 
     def cancel(self):
-        lines = self.invite_headers("CANCEL", self.cseq, f"<sip:{self.user}@{RELAY4}>", f"sip:{self.user}@{RELAY4}", new_branch=False)
+        lines = self.invite_headers("CANCEL", self.cseq, f"<{self.uri}>", self.uri, new_branch=False)
         self.transmit(lines)
 
     def adopt(self, message):
@@ -164,7 +168,7 @@ class Phone:
 
     def ack_failure(self, reply):
         """ACK to a final failure: the transaction's own."""
-        lines = self.invite_headers("ACK", self.cseq, reply.get("To"), f"sip:{self.user}@{RELAY4}", new_branch=False)
+        lines = self.invite_headers("ACK", self.cseq, reply.get("To"), self.uri, new_branch=False)
         self.transmit(lines)
 
 
