@@ -88,7 +88,7 @@ constexpr OptionRow kOptions[] = {
      c.interfaces.push_back(spec);
      return std::string();
    }, "[NAME/]ADDR[!ADVERTISED]", "local address for media; NAME=OTHER makes an alias; ADDR may be a system interface"},
-  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP (default 127.0.0.1:2223)"},
+  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP (default 127.0.0.1:2223); a port alone listens on loopback"},
   {"listen-tcp-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_tcp_ng, v); }, "ADDR:PORT", "NG protocol over TCP"},
   {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket"},
   {"control-socket", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.control_socket = v; return std::string(); }, "PATH", "Unix socket of rtpferryctl (default /run/rtpferry/control.sock); 'none' = off"},
@@ -119,7 +119,7 @@ constexpr OptionRow kOptions[] = {
   {"control-tos", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint8_t>(v, c.control_tos, 0, 255); }, "0-255", "DSCP octet of control replies"},
   {"timeout", 'o', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.timeout); }, "S", "end a call without media after (default 60)"},
   {"silent-timeout", 's', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.silent_timeout); }, "S", "the same while it is on hold (default 3600)"},
-  {"offer-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.offer_timeout); }, "S", "the same while it is not answered (default 3600)"},
+  {"offer-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.offer_timeout); }, "S", "the same while nobody has answered its offer (default 300)"},
   {"final-timeout", 'a', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.final_timeout); }, "S", "end any call after (default 0 = never)"},
   {"delete-delay", 'd', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.delete_delay); }, "S", "a deleted call lives on for (default 30)"},
   {"max-sessions", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
@@ -148,6 +148,7 @@ constexpr OptionRow kOptions[] = {
      return std::string();
    }, "POLICY", "sources that may be learned: off, signalled (default), uncontested, any (unsafe)"},
   {"strict-payload-types", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.strict_payload_types, v); }, "", "drop packets of payload types that were not negotiated even from locked sources (default no: they pass and are noted)"},
+  {"direction-strict", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.direction_strict, v); }, "", "an interface name in direction that does not exist is an error (default no: a warning in the reply, and the default interface)"},
   {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
   {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);

@@ -126,7 +126,8 @@ class Judge {
     if (media_.signalling_source.family() != AddressFamily::kNone)
       add("its signalling came from {}", media_.signalling_source.to_string());
     if (media_.advertised.is_set()) add("it was told to send to {}", media_.advertised.to_string());
-    add("sources that may be learned: {}", to_string(media_.policy));
+    // With ICE nobody is learned: the selected pair is the only source (LAT-10).
+    if (!media_.has_ice) add("sources that may be learned: {}", to_string(media_.policy));
   }
 
   /// True if a verdict was found.

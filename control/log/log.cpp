@@ -61,12 +61,6 @@ struct Context {
 thread_local Context g_context;  // one a thread: spdlog hands formatters nothing else
 std::array<std::atomic<int>, static_cast<std::size_t>(Subsystem::kCount)> g_levels{};
 
-bool is_wanted(spdlog::level::level_enum level) {
-  if (g_context.is_debugged) return true;
-  return level >=
-         level_of(g_levels[static_cast<std::size_t>(g_context.subsystem)].load(std::memory_order_relaxed));
-}
-
 void append(spdlog::memory_buf_t& to, std::string_view text) {
   to.append(text.data(), text.data() + text.size());
 }
@@ -163,6 +157,12 @@ class Filter final : public spdlog::sinks::dist_sink<spdlog::details::null_mutex
 
 }  // namespace
 
+bool is_wanted(spdlog::level::level_enum level) {
+  if (g_context.is_debugged) return true;
+  return level >=
+         level_of(g_levels[static_cast<std::size_t>(g_context.subsystem)].load(std::memory_order_relaxed));
+}
+
 std::optional<Subsystem> parse_subsystem(std::string_view name) noexcept {
   const auto found = std::ranges::find(kSubsystems, name);
   if (found == kSubsystems.end()) return std::nullopt;
@@ -216,19 +216,27 @@ void configure(int level, bool to_stderr, std::string_view facility, bool json) 
   spdlog::set_default_logger(std::move(logger));
 }
 
-std::string quote(std::string_view text) {
-  constexpr std::size_t kLongest = 200;
+namespace {
+
+/// `allowed`: characters beyond those of a word that stay as they are.
+std::string made_safe(std::string_view text, std::string_view allowed, std::size_t longest) {
   std::string safe;
-  for (const char c : text.substr(0, kLongest)) {
+  for (const char c : text.substr(0, longest)) {
     const auto octet = static_cast<unsigned char>(c);
-    if (octet > 0x20 && octet < 0x7f && c != '"' && c != '\\' && c != '%') {
+    const bool is_plain = octet > 0x20 && octet < 0x7f && c != '"' && c != '\\' && c != '%';
+    if (is_plain || allowed.find(c) != std::string_view::npos)
       safe += c;
-    } else {
+    else
       safe += fmt::format("%{:02X}", octet);
-    }
   }
-  if (text.size() > kLongest) safe += "...";
+  if (text.size() > longest) safe += "...";
   return safe;
 }
+
+}  // namespace
+
+std::string quote(std::string_view text) { return made_safe(text, {}, 200); }
+
+std::string quote_sentence(std::string_view text) { return made_safe(text, " \"%", 800); }
 
 }  // namespace ferry::log

@@ -24,6 +24,9 @@ void configure(int level, bool to_stderr, std::string_view facility, bool json);
 void set_level(int level);
 void set_level(Subsystem subsystem, int level);
 [[nodiscard]] int level_of(Subsystem subsystem) noexcept;
+/// Whether a line of that level would be written now, for this thread's subsystem and call: what is dear to
+/// say is only worked out then.
+[[nodiscard]] bool is_wanted(spdlog::level::level_enum level);
 
 /// Lines of this thread are about a call and a subsystem as long as this lives; both are fields of JSON
 /// lines, and the call stands in brackets in text.
@@ -45,6 +48,8 @@ void record(std::string_view name, const std::string& json_object);
 
 /// Text from outside, safe for one log line: control characters and non-ASCII become `%XX`, long text is cut.
 std::string quote(std::string_view text);
+/// The same for a whole sentence with such text in it: blanks and quotation marks stay, and it may be longer.
+std::string quote_sentence(std::string_view text);
 
 using spdlog::debug;
 using spdlog::error;

@@ -5,24 +5,28 @@
 #include "relay/core/limit/token_bucket.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 namespace ferry {
 
-/// Allow-list of source networks with a budget for everybody who is neither local nor on it.
+/// Allow-list of source networks with a budget for everybody who is neither local nor on it. Control thread
+/// only.
 class AccessList {
  public:
+  /// A source that was refused, for the operator: mostly a proxy that nobody put into `control-allow`.
+  struct Refusal {
+    IpAddress source;
+    std::uint64_t count = 0;
+  };
+
   /// With `open` any source may speak, within its budget.
   AccessList(std::vector<Network> allowed, bool open) : allowed_(std::move(allowed)), open_(open) {}
 
-  /// False: drop without a reply.
-  bool admit(const IpAddress& source, Instant now) {
-    if (is_trusted(source)) return true;
-    if (!open_) return false;
-    if (budgets_.size() > kMaxSources) budgets_.clear();  // a spray of forged sources must not cost memory
-    return budgets_[source].take(RateLimit{kRequestsPerSecond, 0}, 1, now);
-  }
+  /// False: drop without a reply. Each refusal is counted and logged, a line in 10 s at the most (LIM-4).
+  bool admit(const IpAddress& source, Instant now);
   /// Local or on the list: also whom a call may name as receiver of what the relay sends unasked (CTL-9).
   [[nodiscard]] bool is_trusted(const IpAddress& address) const {
     return address.is_loopback() ||
@@ -31,12 +35,22 @@ class AccessList {
   [[nodiscard]] bool may_listen_on(const IpAddress& address) const {
     return address.is_loopback() || open_ || !allowed_.empty();
   }
+  /// Sources that were refused, at most `kMaxRefusals`; further ones are in `refused` only.
+  [[nodiscard]] const std::vector<Refusal>& refusals() const { return refusals_; }
+  [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
  private:
   static constexpr std::uint32_t kRequestsPerSecond = 2000;  // CTL-5
   static constexpr std::size_t kMaxSources = 4096;
+  static constexpr std::size_t kMaxRefusals = 32;
+  void note_refusal(const IpAddress& source, Instant now);
+
   std::vector<Network> allowed_;
   std::map<IpAddress, TokenBucket> budgets_;
+  std::vector<Refusal> refusals_;
+  std::uint64_t refused_ = 0;
+  std::uint64_t refused_told_ = 0;  // how many the log knows of
+  std::optional<Instant> told_at_;
   bool open_;
 };
 

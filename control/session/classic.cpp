@@ -343,8 +343,10 @@ void ClassicSessions::complete(Call& call) {
   if (manager_.recorder_ == nullptr || !manager_.recorder_->records_all() ||
       manager_.config_.classic.recording == RecordingForm::kCall)
     return;
+  // Both directions of a session go into one pcap file, as rtpproxy writes it with -a and -P.
+  const bool is_pcap = manager_.config_.classic.recording == RecordingForm::kPcap;
   for (const std::size_t party : {std::size_t{0}, std::size_t{1}})
-    record({&call, party}, {.name = {}, .asked_by = "record-all"});
+    record({&call, party}, {.single = is_pcap, .name = {}, .asked_by = "record-all"});
 }
 
 void ClassicSessions::release(const ClassicMatch& match, bool weak, const Clock& clock) {

@@ -155,9 +155,12 @@ CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snap
 json SessionManager::explain(std::string_view call_id, bool packets, const Clock& clock) {
   Call* call = find(call_id);
   if (call == nullptr) {
-    // The newest of that name.
-    const auto kept = std::find_if(kept_.rbegin(), kept_.rend(),
-                                   [&](const auto& each) { return each->call_id == call_id; });
+    // The newest of that name; a session of the rtpproxy protocol has its tag behind the Call-ID.
+    const auto kept = std::find_if(kept_.rbegin(), kept_.rend(), [&](const auto& each) {
+      const std::string& id = each->call_id;
+      return id == call_id ||
+             (id.size() > call_id.size() && id.starts_with(call_id) && id[call_id.size()] == ' ');
+    });
     if (kept == kept_.rend()) return nullptr;
     json j = json::parse((*kept)->explanation);
     if (!packets) return j;

@@ -222,6 +222,17 @@ const LogicalInterface* InterfaceSet::find(std::string_view name) const {
   return group.empty() ? nullptr : group[next_in_group_++ % group.size()];
 }
 
+bool InterfaceSet::has(std::string_view name) const {
+  static constexpr std::string_view kWords[] = {"internal", "external", "round-robin-calls"};
+  if (std::ranges::find(kWords, name) != std::end(kWords)) return true;
+  const auto is_alias = [&](const auto& alias) { return alias.first == name; };
+  const auto is_named = [&](const LogicalInterface& logical) {
+    return logical.name == name || (logical.name.size() > name.size() && logical.name.starts_with(name) &&
+                                    logical.name[name.size()] == ':');
+  };
+  return std::ranges::any_of(aliases_, is_alias) || std::ranges::any_of(interfaces_, is_named);
+}
+
 const LogicalInterface* InterfaceSet::toward(const IpAddress& peer) const {
   const auto own = route_lookup_ ? route_lookup_(peer) : std::nullopt;
   if (!own) return nullptr;

@@ -119,6 +119,9 @@ class InterfaceSet {
   /// The interface called `name`, or the group of round-robin members `name:…` in turn. nullptr if there is
   /// none.
   [[nodiscard]] const LogicalInterface* find(std::string_view name) const;
+  /// Whether a request may name it: an interface, an alias, the beginning of a group, or one of the words
+  /// that choose an IP version or a member (`internal`, `external`, `round-robin-calls`).
+  [[nodiscard]] bool has(std::string_view name) const;
   /// The interface from whose address the host would send to `peer`; nullptr if that is none of ours or
   /// unknown.
   [[nodiscard]] const LogicalInterface* toward(const IpAddress& peer) const;

@@ -87,6 +87,14 @@ Call* SessionManager::find(std::string_view call_id) {
   return first != last && std::next(first) == last ? first->second : nullptr;
 }
 
+std::vector<std::string> SessionManager::sessions_of(std::string_view call_id) const {
+  std::vector<std::string> ids;
+  const auto [first, last] = classic_calls_.equal_range(call_id);
+  for (auto each = first; each != last; ++each) ids.push_back(each->second->id);
+  std::ranges::sort(ids);
+  return ids;
+}
+
 const char* SessionManager::exceeded_limit() {
   const char* exceeded = nullptr;
   if (draining_) {
@@ -203,6 +211,7 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
   auto reply = OfferAnswer(*this, *call, request, is_answer, clock).run();
   if (!reply) {
     const RequestError& refused = reply.error();
+    if (is_new) ++totals_.rejected;
     if (is_new)
       forget(*call);
     else

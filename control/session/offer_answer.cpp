@@ -59,6 +59,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   std::string text = write_reply();
   manager_.sync_plans(call_);
   if (request_.has_flag(Flag::kPierceNat)) manager_.start_piercing(call_, clock_.now);
+  tell_decisions();
   return Taken{std::move(text), sender_};
 }
 

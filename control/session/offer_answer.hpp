@@ -115,6 +115,8 @@ class OfferAnswer {
   /// Nobody but `partner` goes on with offer/answer toward `source`.
   void cut_off(Media& source, const Media& partner);
   void reject_left_out();
+  /// Tells the listener how the message was understood, if anybody wants to know (log level 7).
+  void tell_decisions() const;
 
   [[nodiscard]] sdp::Origin choose_origin(const std::string& body_without_origin, OriginText& text) const;
   /// The receiver's own section for one of its medias, from its last SDP.

@@ -544,6 +544,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
                   {"advertised", ports->local->advertised.to_string()},
                   {"rtp_port", ports->port.value},
                   {"rtcp_port", media.mux_used ? ports->port.value : ports->port.value + 1}};
+    j["path"] = ports->activity->is_below.load(std::memory_order_relaxed) ? "kernel" : "user";
   }
   json streams = json::array();
   for (std::size_t i = 0; i < 2; ++i) {
@@ -577,6 +578,10 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   j["drops"] = std::move(drops);
   if (view.other.times != 0) j["other_type_packets"] = view.other.times;
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
+  if (media.is_keyed_by_dtls()) {
+    const auto* dtls = view.active != nullptr && view.active->dtls ? &*view.active->dtls : nullptr;
+    j["dtls"] = {{"state", to_string(dtls != nullptr ? dtls->front().state : DtlsChannel::State::kWaiting)}};
+  }
   if (media.has_ice()) {
     const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;
     j["ice"] = {{"state", to_string(ice != nullptr ? ice->state : IceAgent::State::kWaiting)},

@@ -194,8 +194,9 @@ TEST(Config, InterfaceSectionsStandBesideTheList) {
   EXPECT_EQ(config.interfaces[0].name, "int") << "the first one is the default";
   EXPECT_EQ(config.interfaces[1].name, "ext");
   EXPECT_EQ(config.interfaces[2].name, "third");
-  EXPECT_EQ(InterfaceSet::build({parse_interface_spec("a/192.0.2.250"),
-                                 InterfaceSpec{"b", {}, {}, {}, {}, {}}, parse_interface_spec("c=d")},
+  InterfaceSpec empty;
+  empty.name = "b";
+  EXPECT_EQ(InterfaceSet::build({parse_interface_spec("a/192.0.2.250"), empty, parse_interface_spec("c=d")},
                                 UdpPort{30000}, UdpPort{30010})
                 .error(),
             "interface 'a': 192.0.2.250 is not an address of this host\ninterface 'b': no address\n"

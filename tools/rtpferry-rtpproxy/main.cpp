@@ -2,6 +2,7 @@
 
 #include "tools/rtpferry-rtpproxy/translate.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -36,6 +37,21 @@ Prompts are played from directories that are named: -- --rtpp-prompts=DIR
 int fail_with(const std::string& sentence) {
   fmt::print(stderr, "rtpferry-rtpproxy: {}\n", sentence);
   return 1;
+}
+
+/// rtpproxy needs no folder of its own. An ordinary user who cannot have that of rtpferryctl's socket goes
+/// without.
+void leave_out_control_socket(std::vector<std::string>& words) {
+  constexpr const char* kFolder = "/run/rtpferry";
+  const bool is_named = std::ranges::any_of(
+      words, [](const std::string& word) { return word.starts_with("--control-socket"); });
+  const bool can_be_made = access(kFolder, F_OK) != 0 && access("/run", W_OK) == 0;
+  if (is_named || can_be_made || access(kFolder, W_OK) == 0) return;
+  words.emplace_back("--control-socket=none");
+  fmt::print(stderr,
+             "rtpferry-rtpproxy: {} cannot be written: rtpferryctl finds this relay only with -- "
+             "--control-socket=PATH\n",
+             kFolder);
 }
 
 /// The daemon beside this program; else whatever the path finds.
@@ -78,6 +94,7 @@ int main(int argc, char** argv) {
     return fail_with(fmt::format("--nice {}: {}", start->nice, strerror(errno)));
   std::string program = daemon_path();
   std::vector<std::string> words = start->arguments;
+  leave_out_control_socket(words);
   std::vector<char*> pointers = {program.data()};
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);

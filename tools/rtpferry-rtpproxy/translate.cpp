@@ -51,6 +51,16 @@ Extension 20260309: a session that hears another one
 constexpr string_view kWithValue = "l6AsmMtTWrSnLuwpdc";
 constexpr string_view kAlone = "fDFbiaPR2vVC";
 
+string lower(string_view text) {
+  string small(text);
+  std::ranges::transform(small, small.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return small;
+}
+
+/// Relative folders are those below the folder that the program is started in.
+string absolute(const string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
+
 std::optional<long> number_of(string_view text, long least, long most) {
   int base = 10;
   if (text.starts_with("0x")) {
@@ -108,10 +118,10 @@ class Translation {
         add("rtpp-independent-legs", "yes");
         return {};
       case 'r':
-        add("recording-dir", value);
+        add("recording-dir", absolute(value));
         return {};
       case 'S':
-        add("recording-spool", value);
+        add("recording-spool", absolute(value));
         return {};
       case 'a':
         add("record-all", "yes");
@@ -248,14 +258,12 @@ class Translation {
     static const std::map<string_view, int> kLevels = {
         {"dbug", 7}, {"info", 6}, {"warn", 4}, {"err", 3}, {"crit", 2}};
     const auto colon = value.find(':');
-    const auto level = kLevels.find(string_view(value).substr(0, colon));
+    const auto level = kLevels.find(lower(string_view(value).substr(0, colon)));
     if (level == kLevels.end())
       return fail(fmt::format("-d: '{}' is none of dbug, info, warn, err, crit", value));
     level_ = level->second;
     if (colon != string::npos) {
-      facility_ = value.substr(colon + 1);
-      std::ranges::transform(facility_, facility_.begin(),
-                             [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+      facility_ = lower(string_view(value).substr(colon + 1));
       if (facility_.starts_with("log_")) facility_ = facility_.substr(4);
     }
     return {};

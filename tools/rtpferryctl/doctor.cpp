@@ -129,7 +129,8 @@ class Doctor {
     }
     if (facts_["engines"]["offload"].empty()) {
       say("offload", Health::kWarn,
-          "no interface has in-kernel forwarding: no rights, or only loopback addresses",
+          fmt::format("no interface has in-kernel forwarding: {}",
+                      facts_["engines"].value("offload_reason", "no rights, or only loopback addresses")),
           "give CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (AmbientCapabilities=), or start as root with user=");
       return;
     }
@@ -360,6 +361,16 @@ class Doctor {
     else
       say("control", Health::kOk,
           has("allow-list") ? "for the networks of control-allow" : "on loopback and Unix sockets");
+    for (const json& each : facts_["refused_sources"])
+      say("control from " + each["source"].get<std::string>(), Health::kWarn,
+          fmt::format("{} commands refused: it is not in control-allow", each["count"].dump()),
+          "if it is your proxy, add it to control-allow; else somebody tries the control port");
+    for (const json& each : facts_["unknown_interfaces"])
+      say("interface " + each["name"].get<std::string>(), Health::kWarn,
+          fmt::format("{} requests named it and got the default address: it does not exist",
+                      each["count"].dump()),
+          "correct direction= in the proxy's script or the names of interface=; direction-strict=yes refuses "
+          "such calls");
     const auto is_remote = [](const json& listener) {
       return !listener.get_ref<const std::string&>().starts_with("127.") &&
              !listener.get_ref<const std::string&>().starts_with("[::1]");

@@ -1,6 +1,7 @@
 // The operator's command line: asks the daemon over its control socket and prints tables or JSON.
 
 #include "control/protocol/cli/command_table.hpp"
+#include "relay/base/closest_name.hpp"
 #include "tools/rtpferryctl/client.hpp"
 #include "tools/rtpferryctl/doctor.hpp"
 #include "tools/rtpferryctl/files.hpp"
@@ -33,7 +34,7 @@ constexpr int kExitUsage = 2;
 constexpr int kExitNoDaemon = 3;
 
 int usage(std::string_view what) {
-  fmt::print(stderr, "rtpferryctl: {}\n\n{}", what, ctl::help_text());
+  fmt::print(stderr, "rtpferryctl: {} (rtpferryctl --help lists commands and options)\n", what);
   return kExitUsage;
 }
 
@@ -176,7 +177,12 @@ int run(std::span<char* const> arguments) {
   }
   if (words.command.empty()) return usage("no command");
   const cli::CommandRow* row = cli::find_command(words.command);
-  if (row == nullptr) return usage(fmt::format("unknown command '{}'", words.command));
+  if (row == nullptr) {
+    const std::string_view close = closest_name(words.command, cli::kCommandRows, &cli::CommandRow::name);
+    return usage(close.empty()
+                     ? fmt::format("unknown command '{}'", words.command)
+                     : fmt::format("unknown command '{}': did you mean '{}'?", words.command, close));
+  }
   if (auto wrong = unknown_option(words, *row); !wrong.empty()) return usage(wrong);
   if (words.command == "manual") {
     fmt::print("{}", ctl::manual_page());

@@ -35,10 +35,15 @@ void print_list(const json& reply) {
   }
 }
 
-void print_stream(const json& stream) {
-  fmt::print("      {:<5} advertised {:<24} learned {:<24} latch {} (rank {})\n",
-             stream["component"].get<std::string>(), stream["advertised"].get<std::string>(),
-             stream.value("learned", ""), stream.value("latch_state", "-"), stream.value("latch_rank", 0));
+/// With ICE nobody is learned: the selected pair says where the peer is.
+void print_stream(const json& stream, bool has_ice) {
+  if (has_ice)
+    fmt::print("      {:<5} pair with {}\n", stream["component"].get<std::string>(),
+               stream.value("learned", "").empty() ? "nobody yet" : stream.value("learned", ""));
+  else
+    fmt::print("      {:<5} advertised {:<24} learned {:<24} latch {} (rank {})\n",
+               stream["component"].get<std::string>(), stream["advertised"].get<std::string>(),
+               stream.value("learned", ""), stream.value("latch_state", "-"), stream.value("latch_rank", 0));
   fmt::print(
       "            in {} packets {} bytes {} refused, out {} packets {} bytes {} failed, last packet {}\n",
       stream["in"]["packets"].get<std::uint64_t>(), stream["in"]["bytes"].get<std::uint64_t>(),
@@ -69,12 +74,22 @@ void print_media(const json& media) {
              media["protocol"].get<std::string>(), media["rejected"].get<bool>() ? " (rejected)" : "");
   if (media.contains("local")) {
     const json& local = media["local"];
-    fmt::print("      local {} ports {}/{}, advertised as {}, latch policy {}{}\n",
+    const std::string policy = fmt::format(", latch policy {}{}", media["latch_policy"].get<std::string>(),
+                                           media["unsafe"].get<bool>() ? " (UNSAFE)" : "");
+    fmt::print("      local {} ports {}/{}, advertised as {}, forwarded in {}{}\n",
                local["address"].get<std::string>(), local["rtp_port"].get<int>(),
                local["rtcp_port"].get<int>(), local["advertised"].get<std::string>(),
-               media["latch_policy"].get<std::string>(), media["unsafe"].get<bool>() ? " (UNSAFE)" : "");
+               media["path"] == "kernel" ? "the kernel" : "user space",
+               media.contains("ice") ? std::string() : policy);
   }
-  for (const json& stream : media["streams"]) print_stream(stream);
+  if (media.contains("ice")) {
+    const json& ice = media["ice"];
+    fmt::print("      ICE: {}, {}, {} candidates of the peer\n", ice["state"].get<std::string>(),
+               ice["controlling"].get<bool>() ? "we control" : "the peer controls",
+               ice["peer_candidates"].dump());
+  }
+  if (media.contains("dtls")) fmt::print("      DTLS: {}\n", media["dtls"]["state"].get<std::string>());
+  for (const json& stream : media["streams"]) print_stream(stream, media.contains("ice"));
   for (const json& stream : media["received"]) {
     fmt::print(
         "      SSRC {:08x}: {} packets, lost {} ({:.1f} %) in {} bursts, reordered {}, duplicates {}, jitter "
@@ -176,7 +191,8 @@ void print_engines(const json& reply) {
     fmt::print("offload  {:<16} {:<12} {}\n", each["interface"].get<std::string>(),
                each["mode"].get<std::string>(), each["reason"].get<std::string>());
   }
-  if (reply["offload"].empty()) fmt::print("offload  off\n");
+  if (reply["offload"].empty())
+    fmt::print("offload  off: {}\n", reply.value("offload_reason", "nothing to attach to"));
   fmt::print("streams in the kernel {}, packets in the kernel {}, in user space {}\n", reply["flows"].dump(),
              reply["packets_kernel"].dump(), reply["packets_user"].dump());
   for (const auto& [program, count] : reply["sent_by"].items())

@@ -31,6 +31,12 @@ namespace ferry {
 
 namespace {
 
+/// What a proxy and its log call it: sessions of the rtpproxy protocol have a tag behind the Call-ID in our
+/// own id.
+std::string_view plain_id(const Call& call) {
+  return call.classic() != nullptr ? call.classic()->call_id : std::string_view(call.id);
+}
+
 Clock system_clocks() {
   return {std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()),
           std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
@@ -46,9 +52,9 @@ SessionConfig with_keys(const Config& config) {
 /// Everything that lives as long as the daemon serves.
 class Daemon {
  public:
-  /// `helper` may be null: no in-kernel forwarding.
+  /// Without a helper nothing is forwarded in the kernel; its error says why.
   Daemon(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
-         std::unique_ptr<Engine> engine, std::unique_ptr<bpf::Helper> helper)
+         std::unique_ptr<Engine> engine, Result<std::unique_ptr<bpf::Helper>, std::string> helper)
       : config_(config),
         interfaces_(interfaces),
         engine_(std::move(engine)),
@@ -106,10 +112,7 @@ class Daemon {
         for (const auto& server : streams_) server->broadcast(message);
       });
     }
-    if (config.control_socket != "none") {
-      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), config.control_socket, cli_, manager_);
-      log::info("rtpferryctl on {}", config.control_socket);
-    }
+    if (config.control_socket != "none") open_control_socket();
     for (const Endpoint& local : config.listen_cli) {
       text_.push_back(
           std::make_unique<cli::TextListener>(base_.get(), local, ng_, manager_, access_, system_clocks));
@@ -132,6 +135,29 @@ class Daemon {
   std::size_t calls() const { return manager_.size(); }
 
  private:
+  /// Where nobody named the socket, a second daemon on the host gets one of its own beside that of the first.
+  void open_control_socket() {
+    const auto open = [&](const std::string& path) {
+      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), path, cli_, manager_);
+      log::info("rtpferryctl on {}", path);
+    };
+    const std::string& path = config_.control_socket;
+    try {
+      open(path);
+    } catch (const std::system_error& e) {
+      const bool is_taken = e.code() == std::errc::address_in_use;
+      if (!is_taken || path != Config().control_socket)
+        throw std::runtime_error(
+            fmt::format("control-socket: {}; name another with --control-socket=PATH, or none", e.what()));
+      const std::string own = fmt::format("{}/control-{}.sock", path.substr(0, path.rfind('/')), getpid());
+      open(own);
+      log::warn(
+          "another daemon has {}: this one listens to rtpferryctl --socket={} (control-socket= names a "
+          "better place)",
+          path, own);
+    }
+  }
+
   void listen(const rtpp::ListenSpec& spec, bool is_only) {
     if (spec.kind == rtpp::ListenSpec::Kind::kUdp) {
       udp_.push_back(std::make_unique<UdpListener>(base_.get(), spec.endpoint, rtpp_, manager_, access_,
@@ -192,7 +218,7 @@ class Daemon {
   }
 
   /// In-kernel forwarding on the interfaces of our addresses; null where it is not wanted or not to be had.
-  std::unique_ptr<bpf::BpfEngine> make_offload(std::unique_ptr<bpf::Helper> helper) const {
+  std::unique_ptr<bpf::BpfEngine> make_offload(Result<std::unique_ptr<bpf::Helper>, std::string> helper) {
     const auto mode_of = [&](const std::string& name) {
       const auto named = config_.offload_of.find(name);
       return named == config_.offload_of.end() ? config_.offload : named->second;
@@ -215,12 +241,18 @@ class Daemon {
         }
       }
     }
-    if (names.empty() || !helper) return nullptr;
-    auto engine = bpf::BpfEngine::load(std::move(helper), settings);
-    if (!engine) {
-      log::warn("offload: {}; all media goes through user space", engine.error());
+    const auto refuse = [&](const std::string& why, bool is_wanted) {
+      no_offload_because_ = why;
+      spdlog::log(is_wanted ? spdlog::level::warn : spdlog::level::info,
+                  "offload: {}; all media goes through user space", why);
       return nullptr;
-    }
+    };
+    const bool is_wanted = config_.engine != EngineKind::kDpdk &&
+                           (config_.offload != OffloadMode::kOff || !config_.offload_of.empty());
+    if (!helper) return refuse(helper.error(), is_wanted);
+    if (names.empty()) return refuse("no media address is on an interface other than lo", false);
+    auto engine = bpf::BpfEngine::load(std::move(*helper), settings);
+    if (!engine) return refuse(engine.error(), true);
     (*engine)->keep_alive(system_clocks().now);
     for (const std::string& name : names) {
       const auto& got = (*engine)->attach(name, mode_of(name), config_.offload_of.contains(name));
@@ -279,6 +311,7 @@ class Daemon {
       user_packets += totals.packets.load() - totals.offloaded_packets.load();
     }
     nlohmann::json all = engine_->describe();
+    if (!bpf_) all["offload_reason"] = no_offload_because_;
     all.update({{"workers", plane_.workers()},
                 {"offload", std::move(offload)},
                 {"flows", flows},
@@ -299,7 +332,7 @@ class Daemon {
         if (classic != nullptr && !classic->notify_target.empty())
           rtpp_notifier_.send(classic->notify_target, classic->notify_tag + "\n");
       }
-      const log::Scope scope(log::Subsystem::kCalls, call.id, call.debug);
+      const log::Scope scope(log::Subsystem::kCalls, plain_id(call), call.debug);
       log::info("call {} ended: {}{}", log::quote(call.id), to_string(reason), silence_of(call));
     };
     listener.on_report = [this](const CallReport& report) {
@@ -314,15 +347,23 @@ class Daemon {
       if (const std::string line = rtpp::dtmf_line(call, leg, event); !line.empty())
         rtpp_notifier_.send(call.classic()->notify_target, line);
     };
+    listener.wants_decisions = [](const Call& call) {
+      const log::Scope scope(log::Subsystem::kCalls, plain_id(call), call.debug);
+      return log::is_wanted(spdlog::level::debug);
+    };
+    listener.on_decision = [](const Call& call, const std::string& sentence) {
+      const log::Scope scope(log::Subsystem::kCalls, plain_id(call), call.debug);
+      log::debug("{}", log::quote_sentence(sentence));
+    };
     listener.on_unrecorded = [](const Call& call) {
-      const log::Scope scope(log::Subsystem::kRecorder, call.id, call.debug);
+      const log::Scope scope(log::Subsystem::kRecorder, plain_id(call), call.debug);
       log::error("call {}: not recorded, there is no recording-dir", log::quote(call.id));
     };
     listener.memory_is_short = [this] { return memory_.is_short(); };
     listener.on_event = [this](const Call& call, const Leg& leg, TransportEvent event) {
       // LIM-4 holds per stream; a spray over all ports must not fill the log either.
       if (!call.debug && ++events_logged_ > kEventsPerSecond) return;
-      const log::Scope scope(log::Subsystem::kMedia, call.id, call.debug);
+      const log::Scope scope(log::Subsystem::kMedia, plain_id(call), call.debug);
       const auto level =
           event == TransportEvent::kLocked && !call.debug ? spdlog::level::debug : spdlog::level::info;
       spdlog::log(level, "call {} tag {}: {}", log::quote(call.id), log::quote(leg.tag), describe(event));
@@ -331,7 +372,7 @@ class Daemon {
   }
 
   std::string access_note(const Endpoint& local) const {
-    if (local.address.is_loopback()) return "";
+    if (local.address.is_loopback()) return ", for this host only";
     if (config_.allow_open_control) return ", open to anybody (allow-open-control): unsafe";
     return fmt::format(", for {} allowed networks", config_.control_allow.size());
   }
@@ -461,6 +502,25 @@ class Daemon {
     return {ways.begin(), ways.end()};
   }
 
+  /// Whom no control listener listened to (CTL-3), with the number of times.
+  nlohmann::json refused_sources() const {
+    nlohmann::json list = nlohmann::json::array();
+    for (const AccessList::Refusal& each : access_.refusals())
+      list.push_back({{"source", each.source.to_string()}, {"count", each.count}});
+    return list;
+  }
+
+  /// Interface names of requests that do not exist here.
+  nlohmann::json unknown_interfaces() const {
+    constexpr std::string_view kPrefix = "interface ";
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& [name, word] : ng_.unknown_words()) {
+      if (name.starts_with(kPrefix))
+        list.push_back({{"name", name.substr(kPrefix.size())}, {"count", word.count}});
+    }
+    return list;
+  }
+
   /// What `rtpferryctl doctor` looks at.
   nlohmann::json facts() {
     const auto texts = [](const std::vector<Endpoint>& endpoints) {
@@ -497,6 +557,8 @@ class Daemon {
               {"http", texts(config_.listen_http)},
               {"https", texts(config_.listen_https)},
               {"cli", texts(config_.listen_cli)}}},
+            {"refused_sources", refused_sources()},
+            {"unknown_interfaces", unknown_interfaces()},
             {"has_http_token", !config_.http_token.empty()},
             {"asks_client_certificate", !config_.https_client_ca.empty()},
             {"allow_open_control", config_.allow_open_control},
@@ -515,6 +577,7 @@ class Daemon {
   const InterfaceSet& interfaces_;
   std::unique_ptr<Engine> engine_;  // outlives the workers
   EventBase base_;
+  std::string no_offload_because_;       // empty where something is forwarded in the kernel
   std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers
   std::unique_ptr<Recorder> recorder_;   // outlives the workers, which feed it
   MediaPlane plane_;
@@ -549,7 +612,7 @@ class Daemon {
 }  // namespace
 
 void serve(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
-           std::unique_ptr<Engine> engine, std::unique_ptr<bpf::Helper> helper,
+           std::unique_ptr<Engine> engine, Result<std::unique_ptr<bpf::Helper>, std::string> helper,
            std::span<char* const> arguments) {
   Daemon daemon(config, interfaces, classic, std::move(engine), std::move(helper));
   daemon.set_arguments(arguments);

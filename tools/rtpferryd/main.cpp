@@ -19,20 +19,15 @@
 namespace ferry {
 namespace {
 
-/// The process that attaches programs for us. Null where in-kernel forwarding is off or it cannot be started.
-std::unique_ptr<bpf::Helper> start_helper(const Config& config) {
+/// The process that attaches programs for us; else why there is none.
+Result<std::unique_ptr<bpf::Helper>, std::string> start_helper(const Config& config) {
   const bool wanted = config.offload != OffloadMode::kOff ||
                       std::ranges::any_of(config.offload_of,
                                           [](const auto& each) { return each.second != OffloadMode::kOff; });
-  if (!wanted) return nullptr;
-  if (config.engine == EngineKind::kDpdk) {
-    log::info("offload: off, engine dpdk has the packets before the kernel");
-    return nullptr;
-  }
-  auto helper = bpf::Helper::start();
-  if (helper) return std::move(*helper);
-  log::warn("offload: {}; all media goes through user space", helper.error());
-  return nullptr;
+  if (!wanted) return fail(std::string("switched off (offload=off)"));
+  if (config.engine == EngineKind::kDpdk)
+    return fail(std::string("engine dpdk has the packets before the kernel"));
+  return bpf::Helper::start();
 }
 
 int run(std::span<char* const> arguments) {

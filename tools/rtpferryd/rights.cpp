@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace ferry {
@@ -22,11 +23,19 @@ namespace {
   throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
+/// A folder of this program that an earlier start made as root, like /run/rtpferry.
+bool is_left_by_root(const std::filesystem::path& folder) {
+  struct stat info {};
+  return folder.filename() == "rtpferry" && lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
+         info.st_uid == 0;
+}
+
 void make_folders(const std::vector<std::string>& files, uid_t user, gid_t group) {
   for (const std::string& file : files) {
     const auto folder = std::filesystem::path(file).parent_path();
     std::error_code error;
-    if (folder.empty() || !std::filesystem::create_directories(folder, error)) continue;
+    if (folder.empty() || (!std::filesystem::create_directories(folder, error) && !is_left_by_root(folder)))
+      continue;
     if (chown(folder.c_str(), user, group) != 0) fail_with(fmt::format("chown {}", folder.string()));
   }
 }

@@ -186,14 +186,22 @@ json CliService::top(const json& request) {
   return reply;
 }
 
+json CliService::no_call(const json& request, std::string_view otherwise) const {
+  const auto sessions = manager_.sessions_of(text_of(request, "call_id"));
+  if (sessions.empty()) return error(std::string(otherwise));
+  return error(fmt::format("{} sessions have this Call-ID, name one of them: '{}'", sessions.size(),
+                           fmt::join(sessions, "', '")));
+}
+
 json CliService::show(const json& request) {
   json call = manager_.show(text_of(request, "call_id"), clock_());
-  return call.is_null() ? error("no such call") : call;
+  return call.is_null() ? no_call(request, "no such call") : call;
 }
 
 json CliService::explain(const json& request) {
   json reply = manager_.explain(text_of(request, "call_id"), flag_of(request, "packets"), clock_());
-  return reply.is_null() ? error("no such call, and none that ended badly is kept under this name") : reply;
+  return reply.is_null() ? no_call(request, "no such call, and none that ended badly is kept under this name")
+                         : reply;
 }
 
 json CliService::where(const json& request) {
@@ -213,7 +221,7 @@ json CliService::where(const json& request) {
   for (std::size_t i = 0; i < hex.size(); i += 2)
     packet.datagram.push_back(static_cast<std::byte>(std::stoi(hex.substr(i, 2), nullptr, 16)));
   json reply = manager_.where(text_of(request, "call_id"), packet, clock_());
-  return reply.is_null() ? error("no such call") : reply;
+  return reply.is_null() ? no_call(request, "no such call") : reply;
 }
 
 json CliService::terminate(const json& request) {
@@ -227,7 +235,7 @@ json CliService::terminate(const json& request) {
   const std::string call_id = text_of(request, "call_id");
   const bool found = manager_.terminate(call_id, clock);
   manager_.flush(clock);
-  if (!found) return error("no such call");
+  if (!found) return no_call(request, "no such call");
   log::warn("{} terminated call {}", peer_, log::quote(call_id));
   return {{"terminated", 1}};
 }
@@ -237,7 +245,7 @@ json CliService::record(const json& request) {
   Request order;
   order.call_id = text_of(request, "call_id");
   Recordings recordings(manager_);
-  if (manager_.find(*order.call_id) == nullptr) return error("no such call");
+  if (manager_.find(*order.call_id) == nullptr) return no_call(request, "no such call");
   if (action == "start") {
     recordings.start(order);
   } else if (action == "stop") {

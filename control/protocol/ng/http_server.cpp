@@ -222,7 +222,7 @@ std::optional<std::string> HttpServer::serve(std::string_view protocol, std::str
   if (!access_.admit(source, clock_().now)) return std::nullopt;
   std::optional<std::string> answer;
   if (protocol == kProtocols[0]) {
-    answer = service_.handle(message, source);
+    answer = service_.handle_stream(message, source);
   } else if (protocol == kProtocols[1]) {
     answer = service_.handle_document(message, source);
   } else if (protocol == kProtocols[2]) {
@@ -312,7 +312,7 @@ void HttpServer::post(evhttp_request* request, const IpAddress& source, bool wit
   const std::string_view body =
       size == 0 ? std::string_view()
                 : std::string_view(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), size);
-  const auto answer = with_cookie ? service_.handle(body, source)
+  const auto answer = with_cookie ? service_.handle_stream(body, source)
                                   : std::optional<std::string>(service_.handle_document(body, source));
   manager_.flush(clock_());
   if (!answer) {

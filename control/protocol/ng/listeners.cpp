@@ -104,7 +104,7 @@ void StreamServer::serve(Connection& connection) {
     }
     // Where a broken document ends nobody knows: answer it and give the stream up.
     const bool broken = size == document.size() && document.front() != '{' && !decode_bencode(document);
-    const auto reply = service_.handle(text.substr(0, blank + 1 + size), connection.source);
+    const auto reply = service_.handle_stream(text.substr(0, blank + 1 + size), connection.source);
     manager_.flush(clock_());
     if (reply) bufferevent_write(connection.stream, reply->data(), reply->size());
     evbuffer_drain(input, blank + 1 + size);

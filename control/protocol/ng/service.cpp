@@ -1,6 +1,7 @@
 #include "control/protocol/ng/service.hpp"
 
 #include "control/log/log.hpp"
+#include "control/protocol/command_log.hpp"
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/text_command.hpp"
@@ -107,23 +108,46 @@ Dict error_reply(std::string_view reason) {
   return reply;
 }
 
-/// A reply that no client could read is worth less than one without the parties.
-std::string encode_bounded(Dict reply, std::string (*encode)(const Value&)) {
-  constexpr std::size_t kMaxReply = 60'000;  // a datagram, and what OpenSIPS reads
+/// Encodes a reply within `limit` octets: what no client could read is worth less than a part that says so.
+/// First the medias of parties go (`query`, `delete`), then calls from the end of a list; what is still too
+/// large is an error.
+std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std::size_t limit) {
   Value whole(std::move(reply));
   std::string text = encode(whole);
-  const Value* tags = whole.dict()->find("tags");
-  if (text.size() <= kMaxReply || tags == nullptr || tags->dict() == nullptr) return text;
-  Dict names;
-  for (const auto& [tag, party] : *tags->dict()) {
-    Dict brief;
-    brief.set("tag", tag);
-    names.set(tag, std::move(brief));
+  if (text.size() <= limit) return text;
+  Dict& dict = *whole.dict();
+  if (const Value* tags = dict.find("tags"); tags != nullptr && tags->dict() != nullptr) {
+    Dict names;
+    for (const auto& [tag, party] : *tags->dict()) {
+      Dict brief;
+      brief.set("tag", tag);
+      names.set(tag, std::move(brief));
+    }
+    dict.set("tags", std::move(names));
+    dict.set("warning", "Too large for one reply: query one tag for its medias");
+    text = encode(whole);
   }
-  whole.dict()->set("tags", std::move(names));
-  whole.dict()->set("warning", "Too large for one reply: query one tag for its medias");
-  return encode(whole);
+  const Value* calls = dict.find("calls");
+  const std::size_t all = calls != nullptr && calls->list() != nullptr ? calls->list()->size() : 0;
+  for (std::size_t kept = all; text.size() > limit && kept > 0;) {
+    // By the share that fits, and a little less: entries differ in length.
+    kept = std::min(kept - 1, kept * limit / text.size() * 9 / 10);
+    dict.find("calls")->list()->resize(kept);
+    dict.set("warning",
+             fmt::format("Too large for one reply: {} of {} calls; ask over TCP for all", kept, all));
+    text = encode(whole);
+  }
+  if (text.size() <= limit) return text;
+  return encode(Value(
+      error_reply(fmt::format("Reply of {} octets is too large for a datagram: ask over TCP", text.size()))));
 }
+
+/// What one datagram holds, and OpenSIPS reads.
+constexpr std::size_t kMaxDatagramReply = 60'000;
+constexpr std::size_t kNoLimit = SIZE_MAX;
+
+/// Commands that only ask. All others change something, and the log has a line of each.
+constexpr std::string_view kAskingCommands[] = {"ping", "query", "list", "statistics", "cli"};
 
 std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds); }
 
@@ -195,6 +219,19 @@ NgService::NgService(SessionManager& manager, std::function<Clock()> clock, Temp
     : manager_(manager), clock_(std::move(clock)), templates_(std::move(templates)), started_(clock_().now) {}
 
 std::optional<std::string> NgService::handle(std::string_view message, const IpAddress& source) {
+  return answer(message, source, kMaxDatagramReply);
+}
+
+std::optional<std::string> NgService::handle_stream(std::string_view message, const IpAddress& source) {
+  return answer(message, source, kNoLimit);
+}
+
+std::string NgService::handle_document(std::string_view document, const IpAddress& source) {
+  return answer_document(document, source, kNoLimit);
+}
+
+std::optional<std::string> NgService::answer(std::string_view message, const IpAddress& source,
+                                             std::size_t limit) {
   const auto blank = message.find(' ');
   if (blank == std::string_view::npos || blank == 0) return std::nullopt;
   const std::string_view cookie = message.substr(0, blank);
@@ -204,14 +241,16 @@ std::optional<std::string> NgService::handle(std::string_view message, const IpA
   if (const auto known = cache_.find(key)) return std::string(*known);
   std::string reply(cookie);
   reply += ' ';
-  reply += handle_document(message.substr(blank + 1), source);
+  reply += answer_document(message.substr(blank + 1), source, limit);
   cache_.store(key, reply, clock_().now);
   return reply;
 }
 
-std::string NgService::handle_document(std::string_view document, const IpAddress& source) {
-  const auto refuse = [this](std::string_view reason) {
+std::string NgService::answer_document(std::string_view document, const IpAddress& source,
+                                       std::size_t limit) {
+  const auto refuse = [&](std::string_view reason) {
     ++errors_;
+    log_command({.protocol = "NG", .command = "message", .client = source, .refusal = reason});
     return Value(error_reply(reason));
   };
   if (document.empty()) return encode_bencode(refuse("Invalid data (no payload)"));
@@ -220,7 +259,7 @@ std::string NgService::handle_document(std::string_view document, const IpAddres
     if (!decoded) return encode_json(refuse("Failed to parse JSON document"));
     if (decoded->value.dict() == nullptr) return encode_json(refuse("Could not decode JSON dictionary"));
     repeated_keys_ += decoded->repeated_keys;
-    return encode_bounded(execute(*decoded->value.dict(), source), encode_json);
+    return encode_bounded(execute(*decoded->value.dict(), source), encode_json, limit);
   }
   if (document.front() != 'd') return encode_bencode(refuse("Invalid NG data format"));
   DecodeLimits limits;
@@ -228,47 +267,51 @@ std::string NgService::handle_document(std::string_view document, const IpAddres
   auto decoded = decode_bencode(document, limits);
   if (!decoded) return encode_bencode(refuse("Could not decode bencode dictionary"));
   repeated_keys_ += decoded->repeated_keys;
-  return encode_bounded(execute(*decoded->value.dict(), source), encode_bencode);
+  return encode_bounded(execute(*decoded->value.dict(), source), encode_bencode, limit);
+}
+
+void NgService::count_word(const std::string& name, std::string_view suggestion) {
+  const auto known = unknown_.find(name);
+  if (known != unknown_.end())
+    ++known->second.count;
+  else if (unknown_.size() < kMaxUnknownWords)
+    unknown_.emplace(name, UnknownWord{1, std::string(suggestion)});
 }
 
 void NgService::count_unknown(const Request& request) {
   const auto count = [this](const std::string& word, bool flag) {
     // Words come from outside: cut them, and stop at a bound.
-    const std::string name = (flag ? "flag " : "key ") + word.substr(0, 64);
-    const auto known = unknown_.find(name);
-    if (known != unknown_.end()) {
-      ++known->second.count;
-    } else if (unknown_.size() < kMaxUnknownWords) {
-      unknown_.emplace(name, UnknownWord{1, std::string(suggest(word, flag))});
-    }
+    count_word((flag ? "flag " : "key ") + word.substr(0, 64), suggest(word, flag));
   };
   for (const std::string& key : request.unknown_keys) count(key, false);
   for (const std::string& flag : request.unknown_flags) count(flag, true);
 }
 
 Dict NgService::execute(const Dict& document, const IpAddress& source) {
-  const Value* name = document.find("command");
-  if (name == nullptr || name->string() == nullptr) {
+  const auto refuse = [&](std::string_view command, std::string_view reason) {
     ++errors_;
-    return error_reply("Dictionary contains no key \"command\"");
-  }
+    log_command({.protocol = "NG", .command = command, .client = source, .refusal = reason});
+    return error_reply(reason);
+  };
+  const Value* name = document.find("command");
+  if (name == nullptr || name->string() == nullptr)
+    return refuse("message", "Dictionary contains no key \"command\"");
   std::string_view wanted = *name->string();
   if (wanted == "CLI") wanted = "cli";
   const auto row = std::ranges::find(kRows, wanted, &CommandRow::name);
-  if (row == kRows.end()) {
-    ++errors_;
-    return error_reply("Unrecognized command");
-  }
+  if (row == kRows.end()) return refuse(log::quote(wanted), "Unrecognized command");
   const auto index = static_cast<std::size_t>(row - kRows.begin());
   Request request = parse_request(document, templates_);
   request.client = source;
   const log::Scope scope(log::Subsystem::kControl,
                          request.call_id ? std::string_view(*request.call_id) : std::string_view());
   count_unknown(request);
+  const std::string warning = warning_of(request);
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;
   try {
-    reply = dispatch(index, request);
+    reply = !warning.empty() && manager_.config().direction_strict ? error_reply(warning)
+                                                                   : dispatch(index, request);
   } catch (const std::bad_alloc&) {
     reply = error_reply("Out of memory");
   }
@@ -281,11 +324,46 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   }
   if (observer_) observer_(row->name, time);
   const Value* result = reply.find("result");
-  if (result != nullptr && *result == Value("error")) {
+  const bool is_refused = result != nullptr && *result == Value("error");
+  if (is_refused) {
     ++counts.errors;
     ++errors_;
+  } else if (!warning.empty() && reply.find("warning") == nullptr) {
+    reply.set("warning", warning);
   }
+  log_request(row->name, request, reply, time);
   return reply;
+}
+
+std::string NgService::warning_of(const Request& request) {
+  std::string warning;
+  for (const std::string& interface : {request.sender_interface, request.receiver_interface}) {
+    if (interface.empty() || manager_.interfaces().has(interface)) continue;
+    count_word("interface " + interface.substr(0, 64), {});
+    if (warning.empty()) warning = fmt::format("There is no interface '{}'", log::quote(interface));
+  }
+  return warning;
+}
+
+void NgService::log_request(std::string_view command, const Request& request, const Dict& reply,
+                            Duration time) const {
+  const auto text = [&](std::string_view key) {
+    const Value* value = reply.find(key);
+    return value != nullptr && value->string() != nullptr ? std::string_view(*value->string())
+                                                          : std::string_view();
+  };
+  CommandReport report{.protocol = "NG", .command = command, .client = request.client, .time = time};
+  if (request.call_id) report.call_id = *request.call_id;
+  if (request.from_tag) report.from_tag = *request.from_tag;
+  if (request.to_tag) report.to_tag = *request.to_tag;
+  report.changes = std::ranges::find(kAskingCommands, command) == std::end(kAskingCommands);
+  report.warning = text("warning");
+  if (text("result") == "error") report.refusal = text("error-reason");
+  if (text("result") == "load limit") report.refusal = text("message");
+  const std::string local =
+      report.changes && report.refusal.empty() ? ports_in_sdp(text("sdp")) : std::string();
+  report.local = local;
+  log_command(report);
 }
 
 std::string_view NgService::command_name(std::size_t index) { return kRows[index].name; }

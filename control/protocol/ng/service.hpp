@@ -45,8 +45,11 @@ class NgService final : public DatagramService {
 
   NgService(SessionManager& manager, std::function<Clock()> clock, Templates templates = {});
 
-  /// One message with a cookie. Nothing if it deserves no reply (no cookie).
+  /// One message with a cookie. Nothing if it deserves no reply (no cookie). The reply fits a datagram: what
+  /// does not is cut, with a `warning`, or an error.
   std::optional<std::string> handle(std::string_view message, const IpAddress& source) override;
+  /// The same for streams, whose replies may be of any size.
+  std::optional<std::string> handle_stream(std::string_view message, const IpAddress& source);
   /// One document without a cookie.
   std::string handle_document(std::string_view document, const IpAddress& source);
 
@@ -55,6 +58,7 @@ class NgService final : public DatagramService {
   void set_overloaded(bool overloaded) override { overloaded_ = overloaded; }
   [[nodiscard]] bool overloaded() const { return overloaded_; }
   void set_rates(const TrafficRates& rates) { rates_ = rates; }
+  [[nodiscard]] const TrafficRates& rates() const { return rates_; }
 
   [[nodiscard]] const std::map<std::string, UnknownWord>& unknown_words() const { return unknown_; }
   [[nodiscard]] std::uint64_t repeated_keys() const { return repeated_keys_; }
@@ -85,6 +89,14 @@ class NgService final : public DatagramService {
   Dict execute(const Dict& document, const IpAddress& source);
   Dict dispatch(std::size_t command, const Request& request);
   void count_unknown(const Request& request);
+  /// Counts a word for `rtpferryctl unknown-flags`.
+  void count_word(const std::string& name, std::string_view suggestion);
+  /// What is odd about a request that is carried out all the same: interfaces that do not exist. Counts them.
+  /// Empty = nothing.
+  std::string warning_of(const Request& request);
+  void log_request(std::string_view command, const Request& request, const Dict& reply, Duration time) const;
+  std::optional<std::string> answer(std::string_view message, const IpAddress& source, std::size_t limit);
+  std::string answer_document(std::string_view document, const IpAddress& source, std::size_t limit);
 
   SessionManager& manager_;
   std::function<Clock()> clock_;

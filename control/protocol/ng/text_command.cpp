@@ -164,7 +164,18 @@ std::string sessions(const Context& context, std::string_view rest) {
 std::string totals(const Context& context, std::string_view) {
   const SessionTotals& t = context.manager.totals();
   const auto ended = [&](EndReason reason) { return t.ended[static_cast<std::size_t>(reason)]; };
-  return fmt::format(
+  const TrafficRates& now = context.service.rates();
+  const std::uint64_t user_packets = now.packets - now.kernel_packets;
+  const std::uint64_t user_bytes = now.bytes - now.kernel_bytes;
+  std::string text = fmt::format(
+      "Statistics over currently running sessions:\nSessions: {}\n"
+      "Packets per second (userspace): {}\nBytes per second (userspace): {}\n"
+      "Packets per second (kernel): {}\nBytes per second (kernel): {}\n"
+      "Packets per second (total): {}\nBytes per second (total): {}\nErrors per second (total): {}\n\n"
+      "Total statistics (does not include current running sessions):\n",
+      context.manager.size(), user_packets, user_bytes, now.kernel_packets, now.kernel_bytes, now.packets,
+      now.bytes, now.errors);
+  text += fmt::format(
       "Total managed sessions: {}\nTotal rejected sessions: {}\nTotal timed-out sessions via TIMEOUT: {}\n"
       "Total timed-out sessions via SILENT_TIMEOUT: {}\nTotal timed-out sessions via FINAL_TIMEOUT: {}\n"
       "Total timed-out sessions via OFFER_TIMEOUT: {}\nTotal regular terminated sessions: {}\n"
@@ -173,6 +184,7 @@ std::string totals(const Context& context, std::string_view) {
       t.managed, t.rejected, ended(EndReason::kTimeout), ended(EndReason::kSilentTimeout),
       ended(EndReason::kFinalTimeout), ended(EndReason::kOfferTimeout), ended(EndReason::kRegular),
       ended(EndReason::kForced), t.zero_way, t.one_way);
+  return text;
 }
 
 std::string max_sessions(const Context& context, std::string_view) {

@@ -120,8 +120,12 @@ StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Servi
           base, STDIN_FILENO, EV_READ | EV_PERSIST,
           [](evutil_socket_t, short, void* self) { static_cast<StreamListeners*>(self)->serve_stdin(); },
           this));
-      if (!input_ || event_add(input_.get(), nullptr) != 0)
-        throw_errno("control listener stdio: standard input can only be a pipe, a socket or a terminal");
+      // A file cannot be waited for, it is always readable: commands of a redirected file are read bit by
+      // bit.
+      is_file_ = input_ && event_add(input_.get(), nullptr) != 0 && errno == EPERM;
+      if (is_file_) event_active(input_.get(), EV_READ, 0);
+      if (!input_ || (!is_file_ && event_pending(input_.get(), EV_READ, nullptr) == 0))
+        throw_errno("control listener stdio: standard input cannot be read");
       break;
   }
 }
@@ -199,6 +203,7 @@ void StreamListeners::serve_stdin() {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (got <= 0) {
     event_del(input_.get());
+    is_file_ = false;
     if (on_end_) on_end_();
     return;
   }
@@ -214,6 +219,7 @@ void StreamListeners::serve_stdin() {
     }
   }
   if (typed_.size() > kMaxCommand) typed_.clear();
+  if (is_file_) event_active(input_.get(), EV_READ, 0);
 }
 
 }  // namespace ferry::rtpp

@@ -59,6 +59,8 @@ class StreamListeners {
   OnEnd on_end_;
   StreamListener listener_;
   Event input_;
+  /// Standard input is a regular file.
+  bool is_file_ = false;
   std::string typed_;
   std::list<std::unique_ptr<Connection>> connections_;
 };

@@ -1,5 +1,7 @@
 #include "control/protocol/rtpp/service.hpp"
 
+#include "control/log/log.hpp"
+#include "control/protocol/command_log.hpp"
 #include "control/protocol/rtpp/statistics.hpp"
 
 #include <algorithm>
@@ -24,6 +26,61 @@ constexpr std::string_view kNotifyFeature = "20081224";
 
 constexpr std::array<std::string_view, 5> kUsualCounters = {"ttl", "npkts_ina", "npkts_ino", "nrelayed",
                                                             "ndropped"};
+
+/// Where a command has its parties, and what the log calls it.
+struct CommandShape {
+  char letter = 0;
+  std::string_view name;
+  /// Index of the first tag among its values; the Call-ID is the first value. 0 = it names no call.
+  std::size_t first_tag = 0;
+  bool changes = true;
+};
+constexpr auto kShapes = std::to_array<CommandShape>({{'U', "U (offer)", 3},
+                                                      {'L', "L (answer)", 3},
+                                                      {'D', "D (delete)", 1},
+                                                      {'P', "P (play)", 3},
+                                                      {'S', "S (stop playing)", 1},
+                                                      {'R', "R (record)", 1},
+                                                      {'C', "C (copy)", 2},
+                                                      {'N', "N (stop recording)", 1},
+                                                      {'Q', "Q (query)", 1, false},
+                                                      {'I', "I (info)", 0, false},
+                                                      {'G', "G (counters)", 0, false},
+                                                      {'V', "V (version)", 0, false},
+                                                      {'X', "X (delete all)", 0}});
+
+/// Why a command was refused, for the log: the protocol itself has numbers only.
+std::string_view meaning_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNoSession:
+      return "no such session";
+    case ErrorCode::kNoPort:
+    case ErrorCode::kNoSecondPort:
+      return "no port: the range is used up, or the local address is gone";
+    case ErrorCode::kOverload:
+      return "a limit on new calls is reached";
+    case ErrorCode::kShutDown:
+      return "the relay takes no new calls (drain)";
+    case ErrorCode::kUnknownAddress:
+      return "no local address has this label";
+    case ErrorCode::kNoRoute:
+      return "no route to that address";
+    case ErrorCode::kNoSuchFamily:
+      return "no local address of this IP version";
+    case ErrorCode::kRemoteAddress:
+      return "the remote address is none";
+    case ErrorCode::kNoPrompt:
+      return "no such prompt in rtpp-prompts";
+    case ErrorCode::kCopy:
+      return "the copy's target is none that may be used";
+    case ErrorCode::kNoNotification:
+      return "no rtpp-notify is configured";
+    case ErrorCode::kUnknownCommand:
+      return "unknown command";
+    default:
+      return "bad syntax";
+  }
+}
 
 std::string error_text(ErrorCode code) { return fmt::format("E{}", static_cast<int>(code)); }
 
@@ -95,7 +152,9 @@ std::optional<std::string> Service::handle(std::string_view message, const IpAdd
 std::string Service::handle_line(std::string_view line, const IpAddress& source) {
   ++totals_.received;
   const auto command = parse_command(line);
+  const Instant before = clock_().now;
   const Outcome outcome = command ? execute(*command, source) : fail(command.error());
+  log_line(line, command ? &*command : nullptr, outcome, source, clock_().now - before);
   std::string reply;
   if (outcome) {
     ++totals_.succeeded;
@@ -108,6 +167,32 @@ std::string Service::handle_line(std::string_view line, const IpAddress& source)
   }
   ++totals_.replied;
   return reply += '\n';
+}
+
+void Service::log_line(std::string_view line, const Command* command, const Outcome& outcome,
+                       const IpAddress& source, Duration time) {
+  const char letter = command != nullptr ? command->letter : '\0';
+  const auto shape = std::ranges::find(kShapes, letter, &CommandShape::letter);
+  const std::string raw = log::quote(line.substr(0, 60));
+  CommandReport report{.protocol = "rtpproxy", .command = raw, .client = source, .time = time};
+  if (shape != kShapes.end()) {
+    report.command = shape->name;
+    report.changes = shape->changes;
+    if (shape->first_tag != 0) {
+      report.call_id = value_or_empty(*command, 0);
+      report.from_tag = value_or_empty(*command, shape->first_tag);
+      // Behind the tags of U may stand a target of notifications.
+      const std::size_t count = command->values.size();
+      const bool has_to_tag = shape->first_tag != 3 || (letter != 'P' ? count == 5 || count == 7 : true);
+      if (has_to_tag) report.to_tag = value_or_empty(*command, shape->first_tag + 1);
+    }
+  }
+  const std::string refusal =
+      outcome ? std::string()
+              : fmt::format("{} ({})", meaning_of(outcome.error()), error_text(outcome.error()));
+  report.refusal = refusal;
+  if (outcome && (letter == 'U' || letter == 'L')) report.local = *outcome;
+  log_command(report);
 }
 
 Service::Outcome Service::execute(const Command& command, const IpAddress& client) {

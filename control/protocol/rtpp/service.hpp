@@ -73,6 +73,9 @@ class Service final : public DatagramService {
     const IpAddress* client = nullptr;
   };
 
+  /// Says in the log what became of a command; `command` is null where its syntax was wrong.
+  static void log_line(std::string_view line, const Command* command, const Outcome& outcome,
+                       const IpAddress& source, Duration time);
   Outcome execute(const Command& command, const IpAddress& client);
   Outcome signal(const Command& command, const IpAddress& client);
   Outcome signal(const ClassicNames& names, bool is_answer, std::string_view modifiers,

@@ -1,0 +1,62 @@
+// How one offer or answer was understood, in words for the log (level 7): which parties and sections were
+// meant, which address was taken and why, which ports are shown. Read off the finished command; decides
+// nothing.
+
+#include "control/session/offer_answer.hpp"
+
+#include <fmt/format.h>
+
+namespace ferry {
+
+namespace {
+
+std::string_view name_of(const Leg& leg) {
+  return leg.tag.empty() ? std::string_view("(no tag yet)") : leg.tag;
+}
+
+std::string ports_text(const Media& media, bool is_new) {
+  const PortSet* ports = media.active_ports();
+  if (ports == nullptr) return "no ports";
+  return fmt::format("{} {}:{}", is_new ? "new port" : "port", ports->local->advertised.to_string(),
+                     ports->port.value);
+}
+
+}  // namespace
+
+void OfferAnswer::tell_decisions() const {
+  const auto& listener = manager_.listener_;
+  if (!listener.wants_decisions || !listener.on_decision || !listener.wants_decisions(call_)) return;
+  listener.on_decision(call_,
+                       fmt::format("{} of {} party {} for {} party {}", is_answer_ ? "answer" : "offer",
+                                   !new_sender_tag_.empty()       ? "the new"
+                                   : !learned_sender_tag_.empty() ? "the renamed"
+                                                                  : "the known",
+                                   name_of(*sender_), learned_receiver_tag_.empty() ? "the" : "the renamed",
+                                   name_of(*receiver_)));
+  for (const Match& match : matches_) {
+    if (match.sender == nullptr) continue;
+    const Media& sender = *match.sender;
+    std::string text = fmt::format("section {} {}: media {} of {}", &match - matches_.data() + 1, sender.type,
+                                   sender.index, name_of(*sender_));
+    if (match.hidden || match.receiver == nullptr) {
+      listener.on_decision(call_, text + ", hidden from the other side");
+      continue;
+    }
+    text += match.new_sender_index != 0                                       ? " (new)"
+            : !match.section->mid.empty() && sender.mid == match.section->mid ? " (by its mid)"
+                                                                              : " (by its place)";
+    text += fmt::format(", joined with media {} of {}", match.receiver->index, name_of(*receiver_));
+    const Endpoint remote = remote_of(*match.section);
+    const bool is_in_sdp = !match.section->connection || remote.address == *match.section->connection;
+    text += match.section->port == 0
+                ? ", rejected"
+                : fmt::format(", its address {} {}", remote.to_string(),
+                              is_in_sdp ? "is that of its SDP" : "is where its signalling came from");
+    text += fmt::format("; the other side is shown {}, this one has {}",
+                        ports_text(*match.receiver, match.new_receiver_ports.has_value()),
+                        ports_text(sender, match.new_sender_ports.has_value()));
+    listener.on_decision(call_, text);
+  }
+}
+
+}  // namespace ferry

@@ -1,0 +1,55 @@
+#include "control/protocol/command_log.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ferry::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(CommandLog, OneLineSaysWhoDidWhatToWhichPortsAndHowLongItTook) {
+  CommandReport report{.protocol = "NG", .command = "offer", .call_id = "c", .from_tag = "alice"};
+  report.client = IpAddress::v4({192, 0, 2, 7});
+  report.local = "audio 198.51.100.1:30000";
+  report.time = 1'234'000ns;
+  EXPECT_EQ(describe(report), "offer from alice: ok, audio 198.51.100.1:30000 (NG from 192.0.2.7, 1.23 ms)");
+  report.to_tag = "bob";
+  report.warning = "There is no interface 'pub'";
+  EXPECT_EQ(describe(report),
+            "offer from alice to bob: ok, audio 198.51.100.1:30000; There is no interface 'pub' (NG from "
+            "192.0.2.7, 1.23 ms)");
+  report.local = report.warning = {};
+  report.refusal = "Ran out of ports";
+  EXPECT_EQ(describe(report),
+            "offer from alice to bob: refused: Ran out of ports (NG from 192.0.2.7, 1.23 ms)");
+}
+
+// What comes from outside stays on its line and shows no terminal anything.
+TEST(CommandLog, TagsAreMadeSafe) {
+  const CommandReport report{
+      .protocol = "NG", .command = "delete", .from_tag = "a\r\nb", .client = IpAddress::v4({127, 0, 0, 1})};
+  EXPECT_EQ(describe(report), "delete from a%0D%0Ab: ok (NG from 127.0.0.1, 0.00 ms)");
+}
+
+TEST(CommandLog, PortsAreThoseThatTheSdpShows) {
+  const struct {
+    const char* sdp;
+    const char* ports;
+  } rows[] = {
+      {"", ""},
+      {"v=0\r\ns=-\r\n", ""},
+      {"c=IN IP4 192.0.2.1\r\nm=audio 30000 RTP/AVP 0\r\n", "audio 192.0.2.1:30000"},
+      {"m=audio 30000 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n", "audio 192.0.2.1:30000"},
+      {"c=IN IP6 2001:db8::1\nm=audio 30000 RTP/AVP 0\nm=video 0 RTP/AVP 96\n",
+       "audio [2001:db8::1]:30000, video off"},
+      {"c=IN IP4 192.0.2.1\r\nm=audio 30000/2 RTP/AVP 0\r\nc=IN IP4 192.0.2.9\r\nm=",
+       "audio 192.0.2.9:30000/2,  192.0.2.1:"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(ports_in_sdp(row.sdp), row.ports) << row.sdp;
+  std::string many;
+  for (int i = 0; i < 10; ++i) many += "m=audio 1 RTP/AVP 0\r\n";
+  EXPECT_TRUE(ports_in_sdp(many).ends_with(" and 2 more"));
+}
+
+}  // namespace
+}  // namespace ferry::test
