@@ -499,6 +499,31 @@ TEST(RtpproxyStart, EveryLetter) {
   EXPECT_FALSE(translate_rtpproxy(std::vector<std::string>{"-C"})->text.empty());
 }
 
+TEST(RtpproxyStart, LevelsAndFacilitiesComeInAnyCase) {
+  const struct {
+    const char* given;
+    const char* level;
+    const char* facility;
+  } rows[] = {{"DBUG", "7", "daemon"},        {"DBUG:LOG_LOCAL3", "7", "local3"},
+              {"INFO", "6", "daemon"},        {"ERR:LOG_DAEMON", "3", "daemon"},
+              {"dbug:local0", "7", "local0"}, {"Warn:Log_Local7", "4", "local7"},
+              {"crit:USER", "2", "user"}};
+  for (const auto& row : rows) {
+    const auto words = translated({"-l", "192.0.2.1", "-d", row.given});
+    EXPECT_TRUE(has(words, std::string("--log-level=") + row.level)) << row.given;
+    EXPECT_TRUE(has(words, std::string("--log-facility=") + row.facility)) << row.given;
+  }
+}
+
+TEST(RtpproxyStart, RelativeFoldersAreBelowWhereItIsStarted) {
+  const std::string here = std::filesystem::current_path().string();
+  const auto words = translated({"-f", "-l", "192.0.2.1", "-r", "done", "-S", "./spool/../grow"});
+  EXPECT_TRUE(has(words, "--recording-dir=" + here + "/done"));
+  EXPECT_TRUE(has(words, "--recording-spool=" + here + "/grow"));
+  EXPECT_TRUE(
+      has(translated({"-f", "-l", "192.0.2.1", "-S", "/var/spool/x"}), "--recording-spool=/var/spool/x"));
+}
+
 TEST(RtpproxyStart, WhatIsRefusedSaysWhy) {
   using Words = std::vector<std::string>;
   for (const Words& words :
