@@ -13,8 +13,8 @@
 namespace ferry {
 
 /// Serves until a signal or the end of draining. `classic`: sockets of the rtpproxy protocol. `helper`
-/// forwards in the kernel; without it its error says why nothing does. `arguments` are those of the program, to read the configuration again.
-/// Throws std::runtime_error with a sentence if a listener cannot be had.
+/// forwards in the kernel; without it its error says why nothing does. `arguments` are those of the program,
+/// to read the configuration again. Throws std::runtime_error with a sentence if a listener cannot be had.
 void serve(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
            std::unique_ptr<Engine> engine, Result<std::unique_ptr<bpf::Helper>, std::string> helper,
            std::span<char* const> arguments);

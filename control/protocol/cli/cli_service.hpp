@@ -41,7 +41,8 @@ class CliService {
   static const Row kRows[];
   nlohmann::json list(const nlohmann::json& request);
   nlohmann::json top(const nlohmann::json& request);
-  /// Why a command found no call: several sessions of the rtpproxy protocol have that Call-ID, or `otherwise`.
+  /// Why a command found no call: several sessions of the rtpproxy protocol have that Call-ID, or
+  /// `otherwise`.
   nlohmann::json no_call(const nlohmann::json& request, std::string_view otherwise) const;
   nlohmann::json show(const nlohmann::json& request);
   nlohmann::json explain(const nlohmann::json& request);
