@@ -149,6 +149,7 @@ constexpr OptionRow kOptions[] = {
    }, "POLICY", "sources that may be learned: off, signalled (default), uncontested, any (unsafe)"},
   {"strict-payload-types", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.strict_payload_types, v); }, "", "drop packets of payload types that were not negotiated even from locked sources (default no: they pass and are noted)"},
   {"direction-strict", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.direction_strict, v); }, "", "an interface name in direction that does not exist is an error (default no: a warning in the reply, and the default interface)"},
+  {"unheard-per-address", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.session.unheard_per_address, 0, 1'000'000); }, "N", "parties of one address that were never heard and are sent to for longer than 10 s (default 20, 0 = all); each party of it that was heard in the last minute allows four more"},
   {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
   {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);

@@ -497,8 +497,8 @@ class Judge {
 
   bool judge_failures() {
     for (const SendFailure& failure : seen_.failures) {
-      // To one who never sent anything nothing is sent for long (LAT-12): what was said then still holds.
-      const bool is_paused = seen_.active != nullptr && !seen_.active->verified;
+      // Where ICMP errors have paused media, what was said then still holds (LAT-12 a).
+      const bool is_paused = seen_.active != nullptr && seen_.active->paused[0];
       if ((!is_recent(failure.last) && !is_paused) || failure.times < kFailures) continue;
       const std::string where = failure.to.is_set() ? failure.to.to_string() : std::string("there");
       switch (failure.error) {

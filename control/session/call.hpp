@@ -6,6 +6,7 @@
 #include "control/session/media_dtls.hpp"
 #include "control/session/media_ice.hpp"
 #include "control/session/media_keys.hpp"
+#include "control/session/peer_register.hpp"
 #include "control/session/request.hpp"
 #include "relay/core/recording.hpp"
 #include "relay/worker/worker.hpp"
@@ -37,6 +38,9 @@ struct PortSet {
   Endpoint made_for;
   std::shared_ptr<TransportActivity> activity;
   std::shared_ptr<const TransportPlan> plan;
+  /// Its place among all that send to the same address (LAT-12); null while it sends nowhere or ICE says
+  /// where.
+  std::unique_ptr<PeerRegister::Member> peer;
   Endpoint barred;
   /// State to install the transport with, once.
   std::shared_ptr<const TransportSnapshot> restored;
@@ -198,8 +202,8 @@ struct Media : MediaTerms {
 
   std::vector<Subscription> subscriptions;
 
-  /// Receives and never sends: a subscriber, a copy. It keeps no call alive and is not expected to speak
-  /// (LAT-12).
+  /// Receives and never sends: a subscriber, a copy. It keeps no call alive, and nobody counts it as a peer
+  /// that should speak (LAT-12 b).
   [[nodiscard]] bool only_listens() const;
   MediaExtras& made_extras() {
     if (!extras) extras = std::make_unique<MediaExtras>();

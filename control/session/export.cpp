@@ -209,9 +209,7 @@ KeyPresses::State presses_from(const json& j, Instant now) {
 }
 
 json transport_json(const TransportSnapshot& s, Instant now) {
-  json j = {{"version", TransportSnapshot::kVersion},
-            {"verified", s.verified},
-            {"unverified_since", age(s.unverified_since, now)}};
+  json j = {{"version", TransportSnapshot::kVersion}, {"verified", s.verified}};
   json components = json::array();
   for (std::size_t i = 0; i < 2; ++i) {
     const ComponentCounters& c = s.counters[i];
@@ -253,7 +251,6 @@ json transport_json(const TransportSnapshot& s, Instant now) {
 TransportSnapshot transport_from(const json& j, Instant now) {
   TransportSnapshot s;
   s.verified = j.at("verified");
-  s.unverified_since = from_age(j.at("unverified_since"), now);
   for (std::size_t i = 0; i < 2; ++i) {
     const json& component = j.at("components").at(i);
     s.latch[i] = latch_from(component.at("latch"), now);

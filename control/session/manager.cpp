@@ -62,6 +62,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       ports_(ports),
       listener_(std::move(listener)),
       recorder_(recorder),
+      peers_(config_.unheard_per_address),
       loop_mark_(config.software_name + ":" + random_hex(16)) {}
 
 SessionManager::~SessionManager() {
@@ -306,6 +307,7 @@ void SessionManager::close_ports(Call& call, PortSet& ports, TransportFigures* f
   if (ports.closed) return;
   end_presses(call, ports);
   ports.closed = true;
+  ports.peer.reset();
   const bool installed = ports.plan != nullptr;
   const Endpoint signalled = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
   Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
@@ -448,6 +450,7 @@ void SessionManager::sweep(const Clock& clock) {
   for (Call* call : again) schedule(*call, next_look(*call), clock.now);
   poll_events();
   if (!piercing_.empty()) pierce(clock.now);
+  limit_unheard(clock.now);
   flush(clock);
 }
 

@@ -57,6 +57,8 @@ struct SessionConfig {
   /// A request that names an interface which does not exist is refused; else it gets the default one and a
   /// warning.
   bool direction_strict = false;
+  /// How many peers of one address that were never heard are sent to freely (LAT-12 b); 0 = all.
+  std::size_t unheard_per_address = 20;
   bool sip_source = false;
   std::uint8_t tos = 0;
   std::string software_name = "rtpferry";
@@ -344,6 +346,8 @@ class SessionManager {
   bool stop_forwarding(Call& call, const Leg* party, const Clock& clock);
   /// Marks all packets of the call from now on.
   void set_tos(Call& call, std::uint8_t tos);
+  /// Workers learn which peers of crowded addresses are sent to (LAT-12 b).
+  void limit_unheard(Instant now);
   void start_piercing(Call& call, Instant now);
   void pierce(Instant now);
   /// Has key presses told that are open on these ports, or on all of the call, before they close.
@@ -380,6 +384,8 @@ class SessionManager {
   /// What is shown to parties of new calls; null if there is no DTLS.
   std::shared_ptr<const DtlsIdentity> dtls_identity(Instant now);
   void sync_one(Call& call);
+  /// Where `ports` send to is known to the register, and the plan says what the register decided.
+  void follow_peer(const Call& call, const Media& media, PortSet& ports, TransportPlan& plan);
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media,
                                                                PortSet& ports);
   void add_sinks(const Call& call, const Media& media, const PortSet& ports, SourcePlan& source) const;
@@ -426,6 +432,7 @@ class SessionManager {
   PortProvider& ports_;
   Listener listener_;
   CallRecorder* recorder_;
+  PeerRegister peers_;  // outlives the calls
   struct StringHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }

@@ -135,8 +135,6 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->send_to_signalled = terms.rules.asymmetric;
   plan->wait_for_peer = terms.wait_for_peer;
   plan->listening_quality = config_.listening_quality;
-  plan->limit_unverified =
-      media.answered && !media.only_listens() && !terms.rules.unidirectional && !terms.rules.asymmetric;
 
   LatchConfig latch =
       latch_config(terms, media.agreed ? media.agreed->received_from : media.leg->received_from, ports);
@@ -152,7 +150,6 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
     latch = LatchConfig{};
     latch.policy = LatchPolicy::kOff;
     latch.by_ice = true;
-    plan->limit_unverified = false;  // consent does that (ICE-9)
     plan->send_to_signalled = false;
   }
   LatchConfig rtcp = latch;
@@ -178,6 +175,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   plan->tos = ports.tos.value_or(call.tos);
   plan->rtp_latch = latch;
   plan->rtcp_latch = rtcp;
+  follow_peer(call, media, ports, *plan);
   if (media.is_encrypted()) {
     plan->srtp = srtp_plan(media.made_keys(), config_.srtp, media.id, terms.is_video);
     if (media.dtls) {
@@ -208,6 +206,36 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   last.inspects_payload =
       std::ranges::any_of(last.sinks, [](const Sink& sink) { return sink.silenced || sink.events_blocked; });
   return plan;
+}
+
+void SessionManager::follow_peer(const Call& call, const Media& media, PortSet& ports, TransportPlan& plan) {
+  const LatchConfig& latch = plan.rtp_latch;
+  const IpAddress address = latch.signalled_void ? latch.signalling_source : latch.signalled.address;
+  // ICE asks for consent (ICE-9).
+  if (plan.ice || latch.loops || address.family() == AddressFamily::kNone || address.is_unspecified()) {
+    ports.peer.reset();
+    return;
+  }
+  const MediaTerms& terms = media.in_force();
+  const bool is_expected = !media.only_listens() && !terms.rules.unidirectional && !terms.rules.asymmetric;
+  const bool is_stranger = address != latch.signalling_source && !latch.hairpin;
+  const bool is_sent_to =
+      media.answered && terms.may_receive && !terms.rejected && &ports == media.sending_ports();
+  peers_.follow(ports.peer, {.address = address,
+                             .activity = ports.activity,
+                             .call = call.serial,
+                             .is_limited = is_expected && is_stranger && is_sent_to,
+                             .epoch = ports.epoch,
+                             .answered_at = call.last_signal});
+  plan.unheard_until = ports.peer->unheard_until();
+  plan.address_errors = ports.peer->errors();
+}
+
+void SessionManager::limit_unheard(Instant now) {
+  for (const std::uint64_t serial : peers_.decide(now)) {
+    const auto found = by_serial_.find(serial);
+    if (found != by_serial_.end()) sync_plans(*found->second);
+  }
 }
 
 namespace {
@@ -332,7 +360,7 @@ void SessionManager::sync_one(Call& call) {
 }
 
 void SessionManager::start_piercing(Call& call, Instant now) {
-  constexpr Duration kPierceTime = 10s;  // as long as anything may go to a peer that is silent (LAT-12)
+  constexpr Duration kPierceTime = 10s;  // a phone that is behind its NAT then has sent something
   std::erase_if(piercing_, [&](const Piercing& p) { return p.call == call.serial; });
   piercing_.push_back({call.serial, now + kPierceTime});
   pierce(now);

@@ -37,6 +37,10 @@ class Offloader {
   /// The plan, the taps or the learned peer of `entry` changed: flows from it and to it follow. Complete when
   /// it returns.
   void reconsider(TransportEntry& entry);
+  /// Packets leave through `entry` that no worker sees.
+  [[nodiscard]] bool feeds(const TransportEntry& entry) const {
+    return feeding_.contains(entry.state.id().slot);
+  }
   /// `entry` leaves: no flow from it or to it is left.
   void withdraw_all(TransportEntry& entry);
   /// Brings the counters of `entry` up to date.

@@ -301,8 +301,12 @@ void Worker::note_problems(Instant now) noexcept {
       TransportEntry* entry = table_.at(slot_of(each.cookie));
       if (entry == nullptr) continue;
       bump(totals_.send_errors[static_cast<std::size_t>(each.error)]);
-      entry->state.on_send_failed(port_of(each.cookie).component,
-                                  {each.error, each.to, each.reporter, 1, now, now}, false);
+      const Component component = port_of(each.cookie).component;
+      entry->state.on_send_failed(component, {each.error, each.to, each.reporter, 1, now, now}, false);
+      if (each.error != SendError::kPortUnreachable && each.error != SendError::kHostUnreachable) continue;
+      const bool is_fed_below = offloader_ && component == Component::kRtp && offloader_->feeds(*entry);
+      if (entry->state.on_unreachable(component, each.to, is_fed_below, now) && offloader_)
+        offloader_->reconsider(*entry);
     }
   }
 }

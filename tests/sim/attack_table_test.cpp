@@ -5,9 +5,9 @@
 #ifdef FERRY_HAS_DPDK
 #include "tests/support/dpdk_ring.hpp"
 #endif
+#include "tests/sim/attack_row.hpp"
 #include "tests/support/kernel_model.hpp"
 #include "tests/support/kernel_programs.hpp"
-#include "tests/support/world.hpp"
 
 #include <set>
 
@@ -19,169 +19,6 @@ namespace {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
-
-constexpr Duration kGap = 20ms;
-
-/// What a row found out.
-struct Outcome {
-  std::string id;
-  std::string what;
-  std::size_t leaked = 0;     // packets that X got
-  std::size_t injected = 0;   // packets of X that A or B got
-  std::size_t sent = 0;       // packets that A and B were entitled to send
-  std::size_t delivered = 0;  // of them
-  std::size_t allowed_loss = 0;
-  std::string note;
-  bool holds = true;
-};
-
-/// One call between A and B with a stranger X, each with an address of its own.
-class Row {
- public:
-  Row(World& world, unsigned number, std::string id, std::string what)
-      : world_(world), number_(number), outcome_{.id = std::move(id), .what = std::move(what), .note = {}} {
-    call_ = "row-" + outcome_.id;
-    for (const char who : {'A', 'B', 'X'}) world_.open(peer(who));
-  }
-  virtual ~Row() = default;
-  Row(const Row&) = delete;
-  Row& operator=(const Row&) = delete;
-
-  virtual void script() = 0;
-  virtual void judge() {
-    outcome_.leaked = world_.count(peer('X'));
-    outcome_.injected = world_.count(peer('A'), 'X') + world_.count(peer('B'), 'X');
-    outcome_.delivered = world_.count(peer('B'), 'A') + world_.count(peer('A'), 'B');
-    outcome_.holds = outcome_.leaked == 0 && outcome_.injected == 0 && outcome_.sent > 0 &&
-                     outcome_.delivered <= outcome_.sent &&
-                     outcome_.sent - outcome_.delivered <= outcome_.allowed_loss && outcome_.holds;
-  }
-  [[nodiscard]] const Outcome& outcome() const { return outcome_; }
-  [[nodiscard]] virtual Duration length() const { return 8s; }
-  [[nodiscard]] std::string call() const { return world_.is_classic() ? call_ + " A" : call_; }
-
- protected:
-  [[nodiscard]] Endpoint peer(char who, std::uint16_t port = 4000) const {
-    return {world_.peer_address(number_, who), UdpPort{port}};
-  }
-
-  /// Offer and answer with A and B at `a` and `b` of their SDP.
-  void set_up(const Endpoint& a, const Endpoint& b, const json& offer_keys = {},
-              const json& answer_keys = {}) {
-    if (world_.is_classic()) {
-      const bool global = offer_keys.is_object() && offer_keys.contains("direction");
-      const std::string offered = classic(global ? "Ul{global}" : "U", a);
-      const std::string answered = classic("L", b);
-      to_b_ = World::port_of(offered);
-      to_a_ = World::port_of(answered);
-      if (to_a_.value != 0 && to_b_.value != 0) return;
-      outcome_.holds = false;
-      outcome_.note = offered + " " + answered;
-      return;
-    }
-    json o = offer(call_, "A", audio_sdp(a));
-    if (!offer_keys.is_null()) o.update(offer_keys);
-    json w = answer(call_, "A", "B", audio_sdp(b));
-    if (!answer_keys.is_null()) w.update(answer_keys);
-    const json offered = world_.ng(o);
-    const json answered = world_.ng(w);
-    if (offered.value("result", "") != "ok" || answered.value("result", "") != "ok") {
-      outcome_.holds = false;
-      outcome_.note = offered.dump() + answered.dump();
-      return;
-    }
-    to_b_ = World::port_of(offered);
-    to_a_ = World::port_of(answered);
-  }
-  /// A re-offer and its answer; `a` and `b` as in `set_up`.
-  void again(const Endpoint& a, const Endpoint& b, const json& offer_keys = {}) {
-    if (world_.is_classic()) {
-      classic("U", a);
-      classic("L", b);
-      return;
-    }
-    json o = offer(call_, "A", audio_sdp(a));
-    o["to-tag"] = "B";
-    if (!offer_keys.is_null()) o.update(offer_keys);
-    world_.ng(o);
-    world_.ng(answer(call_, "A", "B", audio_sdp(b)));
-  }
-  /// One command of the classic protocol about a media address.
-  std::string classic(const std::string& command, const Endpoint& media) {
-    return world_.rtpp(
-        fmt::format("{} {} {} {} A B", command, call_, media.address.to_string(), media.port.value));
-  }
-  /// Relay port that A (B) sends to.
-  [[nodiscard]] Endpoint port_for(char who, std::string_view interface = "plain") const {
-    return {world_.relay_address(interface), who == 'B' ? to_b_ : to_a_};
-  }
-  /// 50 packets/s of `who` from `from`, to the relay port of `target`, in [start, end).
-  void stream(char who, const Endpoint& from, char target, Duration start, Duration end, std::uint32_t ssrc,
-              std::uint16_t sequence = 1, std::string_view interface = "plain") {
-    for (Duration t = start; t < end; t += kGap) {
-      const auto n = static_cast<std::uint16_t>(sequence + (t - start) / kGap);
-      world_.at(t, [=, this, iface = std::string(interface)] {
-        world_.send(from, port_for(target, iface), rtp(who, ssrc, n));
-        if (who != 'X') ++outcome_.sent;
-      });
-    }
-  }
-  void both(Duration start, Duration end) {
-    stream('A', peer('A'), 'A', start, end, 0xA);
-    stream('B', peer('B'), 'B', start, end, 0xB);
-  }
-  void spray(Duration start, Duration end, std::uint32_t ssrc = 0xEE) {
-    stream('X', peer('X'), 'A', start, end, ssrc);
-    stream('X', peer('X'), 'B', start, end, ssrc);
-  }
-
-  World& world_;
-  unsigned number_;
-  Outcome outcome_;
-  std::string call_;
-  UdpPort to_a_;
-  UdpPort to_b_;
-};
-
-/// A row made of two functions.
-class ScriptRow : public Row {
- public:
-  using Body = std::function<void(ScriptRow&)>;
-  ScriptRow(World& world, unsigned number, std::string id, std::string what, Body script, Body judge = {},
-            Duration length = 8s)
-      : Row(world, number, std::move(id), std::move(what)),
-        script_(std::move(script)),
-        judge_(std::move(judge)),
-        length_(length) {}
-  void script() override { script_(*this); }
-  void judge() override {
-    if (judge_) {
-      judge_(*this);
-    } else {
-      Row::judge();
-    }
-  }
-  void judge_as_usual() { Row::judge(); }
-  [[nodiscard]] Duration length() const override { return length_; }
-  using Row::again;
-  using Row::both;
-  using Row::call;
-  using Row::call_;
-  using Row::outcome_;
-  using Row::peer;
-  using Row::port_for;
-  using Row::set_up;
-  using Row::spray;
-  using Row::stream;
-  using Row::to_a_;
-  using Row::to_b_;
-  using Row::world_;
-
- private:
-  Body script_;
-  Body judge_;
-  Duration length_;
-};
 
 const Endpoint kVoidA{IpAddress::v4({10, 1, 1, 1}), UdpPort{4000}};
 
@@ -566,13 +403,14 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         // Burst of one second and 250/s after it (LIM-1).
         r.outcome_.holds = r.outcome_.holds && passed <= 250 * 4;
       });
+  add_silent_rows(add);
   return rows;
 }
 
-void print_table(const std::string& engine, const std::vector<Outcome>& outcomes) {
+void print_table(const std::string& engine, const std::vector<RowOutcome>& outcomes) {
   fmt::print("\nAttack rows on engine {}\n{:<6} {:<56} {:>6} {:>8} {:>6} {:>9}  {}\n", engine, "row",
              "what happens", "leaked", "injected", "sent", "delivered", "holds");
-  for (const Outcome& o : outcomes) {
+  for (const RowOutcome& o : outcomes) {
     fmt::print("{:<6} {:<56} {:>6} {:>8} {:>6} {:>9}  {}{}\n", o.id, o.what, o.leaked, o.injected, o.sent,
                o.delivered, o.holds ? "yes" : "NO", o.note.empty() ? "" : "  (" + o.note + ")");
   }
@@ -582,14 +420,14 @@ void print_table(const std::string& engine, const std::vector<Outcome>& outcomes
 /// PRT-4).
 using MakeWorld = std::function<std::unique_ptr<World>(const WorldOptions&)>;
 
-Outcome forced_reuse(const MakeWorld& make) {
+RowOutcome forced_reuse(const MakeWorld& make) {
   WorldOptions options;
   // Not those of the other rows, whose flows may still be in the same kernel map.
   options.port_min = UdpPort{40100};
   options.port_max = UdpPort{40103};
   options.session.delete_delay = 0s;
   const auto world = make(options);
-  Outcome outcome{.id = "T-12", .what = "call 2 on the ports of call 1, whose party goes on", .note = {}};
+  RowOutcome outcome{.id = "T-12", .what = "call 2 on the ports of call 1, whose party goes on", .note = {}};
   const auto peer = [&](char who) { return Endpoint{world->peer_address(99, who), UdpPort{4000}}; };
   for (const char who : {'A', 'B', 'C', 'D'}) world->open(peer(who));
   // Ports that the second party and the first one send to.
@@ -646,9 +484,9 @@ Outcome forced_reuse(const MakeWorld& make) {
 }
 
 /// a new SSRC in each packet for 60 s. Virtual time only: what is watched is memory.
-Outcome many_ssrcs() {
+RowOutcome many_ssrcs() {
   const auto world = make_sim_world({});
-  Outcome outcome{.id = "R-05", .what = "new SSRC per packet for a minute", .note = {}};
+  RowOutcome outcome{.id = "R-05", .what = "new SSRC per packet for a minute", .note = {}};
   const Endpoint a{world->peer_address(1, 'A'), UdpPort{4000}};
   const Endpoint b{world->peer_address(1, 'B'), UdpPort{4000}};
   world->ng(offer("r05", "A", audio_sdp(a)));
@@ -676,10 +514,11 @@ MakeWorld with_offload(std::string name, std::function<std::unique_ptr<FlowOfflo
   };
 }
 
-/// The classic protocol signals no media of its own kind and no `received-from`: the rows about sources, and
-/// T-04 is judged as T-04b.
+/// The classic protocol signals no media of its own kind and no `received-from`: the rows about sources and
+/// silent parties, and T-04 is judged as T-04b.
 bool is_for_classic(const ScriptRow& row) {
-  return row.outcome().id.starts_with("T-") && row.outcome().id != "T-04";
+  const std::string& id = row.outcome().id;
+  return (id.starts_with("T-") && id != "T-04") || id.starts_with("I-");
 }
 
 void run_rows_of(const MakeWorld& make) {
@@ -695,7 +534,7 @@ void run_rows_of(const MakeWorld& make) {
     end = std::max(end, row->length());
   }
   world->run(end);
-  std::vector<Outcome> outcomes;
+  std::vector<RowOutcome> outcomes;
   for (auto& row : rows) {
     ASSERT_FALSE(world->manager().show(row->call(), world->clock()).is_null() && row->outcome().id != "R-10")
         << row->outcome().id << " has lost its call: " << row->outcome().note;
@@ -710,7 +549,7 @@ void run_rows_of(const MakeWorld& make) {
   if (world->name().starts_with("sim+")) {
     EXPECT_GT(world->forwarded_below(), 8'000u) << "the rows were to be forwarded below";
   }
-  for (const Outcome& outcome : outcomes)
+  for (const RowOutcome& outcome : outcomes)
     EXPECT_TRUE(outcome.holds) << outcome.id << ": " << outcome.what << " " << outcome.note;
 }
 

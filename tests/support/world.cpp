@@ -153,7 +153,14 @@ class SimWorld final : public World {
     network_.send_to_relay({from, to, packet});
     settle();
   }
-  void open(const Endpoint& peer) override { peers_.insert(peer); }
+  void open(const Endpoint& peer) override {
+    peers_.insert(peer);
+    network_.accept(peer);
+  }
+  bool refuse(const Endpoint& peer) override {
+    network_.refuse(peer);
+    return true;
+  }
   [[nodiscard]] Clock clock() const override { return {network_.now(), kWallStart + elapsed() + wall_step_}; }
   void limit_descriptors(std::size_t limit) override { network_.set_descriptor_limit(limit); }
   void refuse_ports(bool on) override { network_.set_refuses_ports(on); }
@@ -247,6 +254,7 @@ class LiveWorld final : public World {
     engine_->send(from, to, packet);
   }
   void open(const Endpoint& peer) override { engine_->open(peer); }
+  bool refuse(const Endpoint&) override { return engine_->answers_for_closed_ports(); }
   [[nodiscard]] Clock clock() const override {
     return {std::chrono::steady_clock::now(),
             std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
@@ -280,6 +288,7 @@ class SocketEngine final : public LiveEngine {
     for (const auto& [endpoint, fd] : sockets_) close(fd);
   }
   [[nodiscard]] std::string name() const override { return "portable"; }
+  [[nodiscard]] bool answers_for_closed_ports() const override { return true; }
   [[nodiscard]] PortProvider& provider() override { return provider_; }
   [[nodiscard]] std::unique_ptr<PacketIo> make_io(unsigned) override {
     return std::make_unique<PortableIo>(connected_);

@@ -88,6 +88,9 @@ class World {
   /// An address for peer `who` of test row `row`.
   [[nodiscard]] virtual IpAddress peer_address(unsigned row, char who) const = 0;
 
+  /// Nobody listens at `peer`, which was never opened: its host answers with ICMP port unreachable. False if
+  /// the world's network has no such hosts.
+  virtual bool refuse(const Endpoint& peer) = 0;
   /// What a peer can send at all.
   [[nodiscard]] virtual std::size_t longest_datagram() const { return 65507; }
 
@@ -146,6 +149,8 @@ class LiveEngine {
   /// An address for peer `who` of test row `row`.
   [[nodiscard]] virtual IpAddress peer_address(unsigned row, char who) const = 0;
   [[nodiscard]] virtual std::size_t longest_datagram() const { return 65507; }
+  /// Its network answers for ports that nobody opened.
+  [[nodiscard]] virtual bool answers_for_closed_ports() const { return false; }
   virtual void send(const Endpoint& from, const Endpoint& to, const Packet& packet) = 0;
   virtual void open(const Endpoint& peer) = 0;
   /// Waits for `limit` at most and hands over what reached open peers, `when` left out.

@@ -230,8 +230,8 @@ TEST_F(Verdicts, WhoHangsUpIsNotUnreachable) {
   EXPECT_EQ(to(), Cause::kUnreachable);
   a().seen.failures[0].last = now_ - 10s;
   EXPECT_EQ(to(), Cause::kFine) << "over";
-  snapshots_[0].verified = false;
-  EXPECT_EQ(to(), Cause::kUnreachable) << "nothing is sent any more, as it never answered (LAT-12)";
+  snapshots_[0].paused[0] = true;
+  EXPECT_EQ(to(), Cause::kUnreachable) << "media is paused, as it answered with errors (LAT-12)";
 }
 
 TEST_F(Verdicts, KeysAreMissedFromTheAnswerOn) {

@@ -103,8 +103,8 @@ PacketTotals packet_totals(MediaPlane& plane) {
     std::uint64_t accepted_drops = 0;
     for (const DropReason reason :
          {DropReason::kDirection, DropReason::kBlocked, DropReason::kEventBlocked, DropReason::kNoSink,
-          DropReason::kNoDestination, DropReason::kPeerUnverified, DropReason::kPromptPlaying,
-          DropReason::kTooLate, DropReason::kNoBuffer, DropReason::kSendFailed})
+          DropReason::kNoDestination, DropReason::kPeerUnverified, DropReason::kPeerUnreachable,
+          DropReason::kPromptPlaying, DropReason::kTooLate, DropReason::kNoBuffer, DropReason::kSendFailed})
       accepted_drops += dropped(reason);
     const std::uint64_t errors = totals.errors.load();
     const std::uint64_t refused = errors - std::min(errors, accepted_drops);

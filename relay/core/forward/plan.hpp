@@ -5,6 +5,7 @@
 #include "relay/core/forward/component.hpp"
 #include "relay/core/ice/ice_agent.hpp"
 #include "relay/core/latch/latch.hpp"
+#include "relay/core/limit/reachability.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
 #include "relay/core/srtp/srtp_contexts.hpp"
@@ -165,8 +166,12 @@ struct TransportPlan {
   bool takes_rtp = false;
   /// NG flag `asymmetric`: send to the signalled endpoint, whatever source was learned.
   bool send_to_signalled = false;
-  /// LAT-12 runs: an answer went out, and the peer is not one that only ever receives.
-  bool limit_unverified = false;
+  /// Until then media goes to a peer that has never sent anything valid (LAT-12 b). Control sets it for one
+  /// of too many such peers at one address; by default media never stops.
+  Instant unheard_until = Instant::max();
+  /// What ICMP says about the signalled address (LAT-12 a), for all transports that send there. Null: errors
+  /// pause nothing, as where ICE asks for consent.
+  std::shared_ptr<AddressErrors> address_errors;
   /// NG flag `NAT-wait`: nothing is sent to the peer before something came from it.
   bool wait_for_peer = false;
   /// MOS of RTCP reports without the delay.

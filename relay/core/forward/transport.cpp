@@ -10,8 +10,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kUnverifiedTime = 10s;   // LAT-12
 constexpr Duration kEventInterval = 10s;    // LIM-4
+constexpr Duration kRecentlySent = 1s;      // LAT-12 a
 constexpr Duration kRestTime = 10s;         // PRT-2
 constexpr Duration kSsrcIdle = 1s;          // SSR-1
 constexpr unsigned kNewSsrcsPerSecond = 5;  // SSR-1
@@ -63,15 +63,17 @@ void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now)
       return true;
     };
     learn(Component::kRtcp, plan_->rtcp_latch);
-    if (learn(Component::kRtp, plan_->rtp_latch)) {
+    if (learn(Component::kRtp, plan_->rtp_latch) || latch_[0].state() != Latch::State::kLocked) {
       verified_ = false;
-      unverified_since_ = {};
+      activity_->is_heard.store(false, std::memory_order_relaxed);
     }
+    reachability_.reset();
   } else {
     latch_[0].update(plan_->rtp_latch);
     latch_[1].update(plan_->rtcp_latch);
   }
   follow_proposal(old.get(), now);
+  if (!plan_->address_errors) reachability_.reset();
   rebuild_sources(*old);
   if (!plan_->dtls) dtls_.reset();
   if (!plan_->ice) {
@@ -115,6 +117,7 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
   if (plan_->takes_udptl && !is_rtp && component == Component::kRtp && !is_protected() &&
       !is_stun(datagram) && is_udptl(datagram))
     return on_udptl(from, datagram, now, own);
+  if (!is_rtp) note_keep_alive(component, from, datagram, now);
   switch (kind) {
     case DatagramClass::kStun:
       return drop(component, DropReason::kStunUnexpected);
@@ -218,6 +221,7 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
     // Not the latch's business: a packet that was not negotiated must not teach us an address (DMX-4, DMX-5).
     const bool foreign = latch.state() == Latch::State::kLocked && from != latch.learned();
     note(foreign ? TransportEvent::kForeignSource : TransportEvent::kUnknownPayloadType);
+    note_keep_alive(component, from, datagram, now);
     return drop(component, foreign ? DropReason::kForeignSource : DropReason::kUnknownPayloadType);
   }
   const auto [judgement, is_proposed] = judge_source(
@@ -393,7 +397,10 @@ void Transport::on_sample(Bytes start, Instant now) noexcept {
 }
 
 Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
-  if (!is_udptl(datagram)) return drop(Component::kRtp, DropReason::kMalformedUdptl);
+  if (!is_udptl(datagram)) {
+    note_keep_alive(Component::kRtp, from, datagram, now);
+    return drop(Component::kRtp, DropReason::kMalformedUdptl);
+  }
   const auto [judgement, is_proposed] = judge_source(Component::kRtp, from, [&](Latch& judge) {
     return judge.on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own);
   });
@@ -426,7 +433,7 @@ Verdict Transport::deliver(Component component, std::size_t source, Bytes datagr
   ++counters.packets_in;
   counters.bytes_in += datagram.size();
   last_packet_[index(component)] = now;
-  verified_ = true;
+  hear();
   activity_->last_packet_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   activity_->last_user_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
   Verdict verdict;
@@ -505,19 +512,45 @@ Transport::NextHop Transport::next_hop(Component component, Instant now) noexcep
   const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
   const Endpoint to = destination(via);
   if (!to.is_set()) return {{}, via, DropReason::kNoDestination};
-  if (plan_->wait_for_peer && !verified_) return {{}, via, DropReason::kNoDestination};
-  if (plan_->limit_unverified && !verified_) {
-    if (unverified_since_ == Instant{}) unverified_since_ = now;
-    if (now - unverified_since_ > kUnverifiedTime) return {{}, via, DropReason::kPeerUnverified};
+  if (!verified_) {
+    if (plan_->wait_for_peer) return {{}, via, DropReason::kNoDestination};
+    if (now > plan_->unheard_until) return {{}, via, DropReason::kPeerUnverified};
   }
+  if (reachability_ && !(*reachability_)[index(via)].may_send(now))
+    return {{}, via, DropReason::kPeerUnreachable};
   const Latch& latch = latch_[index(via)];
   return {to, via, DropReason::kNone, local_[index(via)],
           latch.state() == Latch::State::kLocked && to == latch.learned()};
 }
 
 Endpoint Transport::lasting_hop() const noexcept {
-  const bool packet_decides = !verified_ && (plan_->wait_for_peer || plan_->limit_unverified);
-  return packet_decides ? Endpoint{} : destination(Component::kRtp);
+  const bool is_unheard_limited =
+      !verified_ && (plan_->wait_for_peer || plan_->unheard_until != Instant::max());
+  const bool is_paused = reachability_ && (*reachability_)[index(Component::kRtp)].is_paused();
+  return is_unheard_limited || is_paused ? Endpoint{} : destination(Component::kRtp);
+}
+
+bool Transport::on_unreachable(Component via, const Endpoint& to, bool is_fed_below, Instant now) noexcept {
+  // Of a former address, or of packets that nobody sent: anybody can make such a message up.
+  const bool was_sent =
+      is_fed_below || (last_sent_[index(via)] != Instant{} && now - last_sent_[index(via)] <= kRecentlySent);
+  if (!plan_->address_errors || to != destination(via) || !was_sent) return false;
+  if (!reachability_) reachability_.reset(new (std::nothrow) std::array<Reachability, 2>);
+  if (!reachability_) return false;
+  const Instant heard_at =
+      verified_ ? std::max({last_packet_[0], last_packet_[1], last_keep_alive_}) : Instant{};
+  // A learned peer may be at another address than the signalled one.
+  const bool is_shared = plan_->address_errors->address == to.address;
+  return (*reachability_)[index(via)].on_error(heard_at, is_shared ? plan_->address_errors : nullptr, now);
+}
+
+void Transport::note_keep_alive(Component component, const Endpoint& from, Bytes datagram,
+                                Instant now) noexcept {
+  const bool is_rtp_sized =
+      datagram.size() >= kRtpFixedHeaderSize;  // another version or payload type, or STUN
+  if ((!datagram.empty() && !is_rtp_sized) || from != destination(component)) return;
+  last_keep_alive_ = now;
+  hear();
 }
 
 KeyPresses::Told Transport::presses_of(std::size_t source, const PayloadEntry& payload, const Endpoint& from,
@@ -558,6 +591,7 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
   ComponentCounters& counters = counters_[index(via)];
   ++counters.packets_out;
   counters.bytes_out += datagram.size();
+  last_sent_[index(via)] = now;
   if (plan_->kind != TransportKind::kRtp) return;
   if (is_rtcp) {
     struct Handler {
@@ -692,7 +726,7 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
   counters_[0].packets_in += done.packets;
   counters_[0].bytes_in += done.bytes;
   last_packet_[0] = now.last_packet;
-  verified_ = true;
+  hear();
   const std::int64_t at = now.last_packet.time_since_epoch().count();
   activity_->last_packet_ns.store(at, std::memory_order_relaxed);
   activity_->last_rtp_ns.store(at, std::memory_order_relaxed);
@@ -746,7 +780,8 @@ TransportSnapshot Transport::snapshot() const {
   s.last_packet = last_packet_;
   s.drops = drops();
   s.verified = verified_;
-  s.unverified_since = unverified_since_;
+  for (std::size_t i = 0; reachability_ && i < s.paused.size(); ++i)
+    s.paused[i] = (*reachability_)[i].is_paused();
   if (evidence_) s.evidence = *evidence_;
   for (std::size_t i = 0; i < states_.size(); ++i) {
     TransportSnapshot::Source& source = s.sources.emplace_back();
@@ -806,7 +841,12 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
   last_packet_ = s.last_packet;
   if (s.drops.total() > 0) drops_ = std::make_unique<DropCounters>(s.drops);
   verified_ = s.verified;
-  unverified_since_ = s.unverified_since;
+  activity_->is_heard.store(verified_, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < s.paused.size(); ++i) {
+    if (!s.paused[i]) continue;
+    if (!reachability_) reachability_ = std::make_unique<std::array<Reachability, 2>>();
+    (*reachability_)[i].restore_pause(now);
+  }
   const auto latest = std::max(s.last_packet[0], s.last_packet[1]);
   activity_->last_packet_ns.store(latest.time_since_epoch().count(), std::memory_order_relaxed);
   activity_->last_rtp_ns.store(s.last_packet[0].time_since_epoch().count(), std::memory_order_relaxed);

@@ -42,6 +42,7 @@ struct TransportActivity {
   std::atomic<std::int64_t> last_kernel_ns{0};  // that was forwarded below the sockets
   std::atomic<bool> is_below{false};            // its media is forwarded below now
   std::atomic<bool> is_unserved{false};         // the engine would not take its RTP port
+  std::atomic<bool> is_heard{false};            // its present peer has sent something valid (LAT-12)
   // RTP that was taken and what is missing of it, and whatever was refused; one writer.
   std::atomic<std::uint32_t> rtp_packets{0};
   std::atomic<std::uint32_t> rtp_lost{0};
@@ -105,8 +106,10 @@ struct TransportSnapshot {
   };
   std::optional<Proposal> proposal;
   std::optional<Evidence> evidence;  // not part of an export
+  /// The present peer has sent something valid.
   bool verified = false;
-  Instant unverified_since{};
+  /// By component: ICMP errors have paused it (LAT-12 a). Not part of an export: three more pause it again.
+  std::array<bool, 2> paused{};
   bool operator==(const TransportSnapshot&) const = default;
 };
 
@@ -287,6 +290,9 @@ class Transport {
     if (never_left) ++counters_[index(via)].errors_out;
     if (Evidence* evidence = made_evidence()) evidence->note(failure);
   }
+  /// An ICMP error came about a packet that had left for `to`. `is_fed_below`: packets leave for it that this
+  /// transport does not see. True if the component is paused by it (LAT-12 a).
+  bool on_unreachable(Component via, const Endpoint& to, bool is_fed_below, Instant now) noexcept;
   /// A received datagram, of which `start` is the beginning, was refused: kept for explanations.
   void note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason,
                     Instant now) noexcept;
@@ -411,6 +417,16 @@ class Transport {
   /// Tells control whether a press is open.
   void publish_presses() noexcept;
   Verdict drop(Component component, DropReason reason) noexcept;
+  /// Something valid came from the present peer.
+  void hear() noexcept {
+    if (!verified_) activity_->is_heard.store(true, std::memory_order_relaxed);
+    verified_ = true;
+    if (reachability_) {
+      for (Reachability& each : *reachability_) each.on_heard();
+    }
+  }
+  /// Marks the peer as heard if a datagram that is refused is one of its keep-alives (RFC 6263 §4).
+  void note_keep_alive(Component component, const Endpoint& from, Bytes datagram, Instant now) noexcept;
   [[nodiscard]] Endpoint destination(Component via) const noexcept;
   SsrcCounters& egress_of(std::size_t source, Ssrc ssrc, SeqNo first);
   Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
@@ -563,7 +579,11 @@ class Transport {
   std::unique_ptr<RtcpState> rtcp_;
   std::unique_ptr<Evidence> evidence_;
   std::unique_ptr<FlightRing> flight_;
-  Instant unverified_since_{};
+  /// Of its components; made at the first ICMP error.
+  std::unique_ptr<std::array<Reachability, 2>> reachability_;
+  /// When the last packet left, by component.
+  std::array<Instant, 2> last_sent_{};
+  Instant last_keep_alive_{};
   bool verified_ = false;
   std::uint32_t events_ = 0;
   /// When each event was passed on last; made at the first one.

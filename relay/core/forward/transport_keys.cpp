@@ -442,6 +442,7 @@ void Transport::follow_handshake(Component component, HandshakeTurn turn) {
       follow_keys(turn.now);
       // Whoever has the signalled certificate is there (LAT-10).
       latch_[index(component)].lock_authenticated(channel.peer(), turn.now, turn.own);
+      hear();
       note(TransportEvent::kDtlsReady);
       return;
     case DtlsChannel::News::kMismatch:

@@ -17,6 +17,7 @@ void SimNetwork::release(PortHandle port) {
   const auto found = ports_.find(port.native);
   if (found == ports_.end()) return;
   by_endpoint_.erase(found->second.local);
+  ready_.erase(port.native);
   ports_.erase(found);
 }
 
@@ -25,12 +26,30 @@ bool SimNetwork::send_to_relay(const SimDatagram& datagram) {
   const auto found = by_endpoint_.find(datagram.to);
   if (found == by_endpoint_.end()) return false;
   ports_.at(found->second).queue.push_back(datagram);
+  ready_.insert(found->second);
   return true;
 }
 
 bool SimNetwork::send_from_relay(const SimDatagram& datagram) {
   // A datagram to another port of the relay stays inside.
-  return send_to_relay(datagram) || !outlet_ || outlet_(datagram);
+  if (send_to_relay(datagram)) return true;
+  const auto port = by_endpoint_.find(datagram.from);
+  if (refusing_.contains(datagram.to) && port != by_endpoint_.end()) {
+    problems_.push_back({port->second, datagram.to});
+    return true;
+  }
+  return !outlet_ || outlet_(datagram);
+}
+
+std::size_t SimIo::take_problems(std::span<PortProblem> into) noexcept {
+  std::size_t count = 0;
+  std::erase_if(network_.problems_, [&](const SimNetwork::Problem& problem) {
+    const auto port = attached_.find(problem.port);
+    if (port == attached_.end() || count == into.size()) return false;
+    into[count++] = {port->second, problem.to, SendError::kPortUnreachable, problem.to.address};
+    return true;
+  });
+  return count;
 }
 
 bool SimIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
@@ -46,9 +65,13 @@ Endpoint SimIo::local_of(PortHandle port) const noexcept {
 
 std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
   std::size_t filled = 0;
-  for (const auto& [native, cookie] : attached_) {
-    const auto port = network_.ports_.find(native);
-    if (port == network_.ports_.end()) continue;
+  for (auto next = network_.ready_.begin(); next != network_.ready_.end();) {
+    const auto attached = attached_.find(*next);
+    const auto port = network_.ports_.find(*next);
+    if (attached == attached_.end()) {
+      ++next;
+      continue;
+    }
     while (filled < batch.size() && !port->second.queue.empty()) {
       PacketBuffer buffer = pool_.allocate();
       if (!buffer) return filled;
@@ -59,10 +82,11 @@ std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
       std::copy_n(datagram.payload.begin(), size, space.begin());
       buffer.set_data_size(size);
       buffer->remote = datagram.from;
-      buffer->cookie = cookie;
+      buffer->cookie = attached->second;
       batch[filled++] = std::move(buffer);
       port->second.queue.pop_front();
     }
+    next = port->second.queue.empty() ? network_.ready_.erase(next) : std::next(next);
   }
   return filled;
 }

@@ -41,6 +41,10 @@ class SimNetwork final : public PortProvider {
   using Below = std::function<bool(const SimDatagram&)>;
   void set_below(Below below) { below_ = std::move(below); }
 
+  /// Nobody listens at `peer` from now on: its host answers with ICMP port unreachable, until `accept`.
+  void refuse(const Endpoint& peer) { refusing_.insert(peer); }
+  void accept(const Endpoint& peer) { refusing_.erase(peer); }
+
   /// The relay sends: to another port of it, or out. False if the wire did not take it.
   bool send_from_relay(const SimDatagram& datagram);
   /// A peer sends. False if no relay port is open there: a real host would answer with ICMP, ours stays
@@ -61,6 +65,7 @@ class SimNetwork final : public PortProvider {
     std::deque<SimDatagram> queue;
   };
   std::map<std::int32_t, Port> ports_;
+  std::set<std::int32_t> ready_;  // ports in which something waits
   std::unordered_map<Endpoint, std::int32_t> by_endpoint_;
   std::set<Endpoint> occupied_;
   std::size_t descriptor_limit_ = SIZE_MAX;
@@ -69,6 +74,12 @@ class SimNetwork final : public PortProvider {
   Instant now_;
   Outlet outlet_;
   Below below_;
+  std::set<Endpoint> refusing_;
+  struct Problem {
+    std::int32_t port;
+    Endpoint to;
+  };
+  std::deque<Problem> problems_;  // not yet taken by the engine of the port
 };
 
 /// The engine of one worker on a `SimNetwork`.
@@ -81,6 +92,7 @@ class SimIo final : public PacketIo {
   [[nodiscard]] Endpoint local_of(PortHandle port) const noexcept override;
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
   void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
+  std::size_t take_problems(std::span<PortProblem> into) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }
   [[nodiscard]] Stock stock() const noexcept override { return {pool_.size(), pool_.free_count()}; }
   void wait(Instant) noexcept override {}

@@ -1,0 +1,109 @@
+// Attack rows I-07 to I-09: parties that send nothing.
+
+#include "tests/sim/attack_row.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace ferry::test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Duration kLength = 13s;
+
+std::size_t count_since(const World& world, const Endpoint& at, Duration from) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      world.received(), [&](const Received& r) { return r.at == at && r.when >= from; }));
+}
+
+/// Call `n` of row I-07.
+struct One {
+  std::string id;
+  Endpoint a, victim, for_a;
+};
+
+std::vector<One> forty_calls(ScriptRow& r) {
+  std::vector<One> calls;
+  for (std::uint16_t n = 0; n < 40; ++n) {
+    const auto port = static_cast<std::uint16_t>(5000 + 2 * n);
+    One one{fmt::format("{}-{}", r.call_, n), r.peer('A', port), r.peer('V', port), {}};
+    r.world_.open(one.a);
+    r.world_.open(one.victim);
+    UdpPort to;
+    if (r.world_.is_classic()) {
+      const auto say = [&](const char* command, const Endpoint& media) {
+        return r.world_.rtpp(
+            fmt::format("{} {} {} {} A V", command, one.id, media.address.to_string(), media.port.value));
+      };
+      say("U", one.a);
+      to = World::port_of(say("L", one.victim));
+    } else {
+      r.world_.ng(offer(one.id, "A", audio_sdp(one.a)));
+      to = World::port_of(r.world_.ng(answer(one.id, "A", "V", audio_sdp(one.victim))));
+    }
+    one.for_a = {r.world_.relay_address(), to};
+    calls.push_back(std::move(one));
+  }
+  return calls;
+}
+
+}  // namespace
+
+void add_silent_rows(const AddRow& add) {
+  add(
+      "I-07", "SDPs of 40 calls point at one host that never answers",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.both(0s, 1s);
+        for (const One& one : forty_calls(r)) {
+          for (Duration t = 0s; t < kLength; t += 100ms) {
+            r.world_.at(t, [&r, one, t] {
+              r.world_.send(one.a, one.for_a, rtp('A', 0xA, static_cast<std::uint16_t>(t / 100ms + 1)));
+            });
+          }
+        }
+      },
+      [](ScriptRow& r) {
+        r.judge_as_usual();
+        std::size_t goes_on = 0;
+        for (std::uint16_t n = 0; n < 40; ++n) {
+          const Endpoint victim = r.peer('V', static_cast<std::uint16_t>(5000 + 2 * n));
+          r.outcome_.holds = r.outcome_.holds && r.world_.count(victim) >= 95;
+          goes_on += count_since(r.world_, victim, 11500ms) > 0 ? 1u : 0u;
+        }
+        r.outcome_.note = fmt::format("{} go on", goes_on);
+        r.outcome_.holds = r.outcome_.holds && goes_on == 20;
+      },
+      kLength);
+  add(
+      "I-08", "SDP points at a host that answers with ICMP port unreachable",
+      [](ScriptRow& r) {
+        const Endpoint closed = r.peer('B', 5000);
+        if (!r.world_.refuse(closed)) r.outcome_.note = "this network answers with no errors";
+        r.set_up(r.peer('A'), closed);
+        r.stream('A', r.peer('A'), 'A', 0s, 8s, 0xA);
+      },
+      [](ScriptRow& r) {
+        const json shown = r.world_.manager().show(r.call(), r.world_.clock());
+        const auto left = shown["legs"][1]["medias"][0]["streams"][0]["out"]["packets"].get<std::size_t>();
+        if (!r.outcome_.note.empty()) {
+          r.outcome_.holds = left == r.outcome_.sent;
+          return;
+        }
+        r.outcome_.note = fmt::format("{} of {} packets left in 8 s", left, r.outcome_.sent);
+        // Three, those under way meanwhile, and one a second.
+        r.outcome_.holds = left >= 9 && left <= 3 + 8 + 4;
+      },
+      kLength);
+  add(
+      "I-09", "a party that only listens",
+      [](ScriptRow& r) {
+        r.set_up(r.peer('A'), r.peer('B'));
+        r.stream('A', r.peer('A'), 'A', 0s, kLength - 500ms, 0xA);
+      },
+      {}, kLength);
+}
+
+}  // namespace ferry::test
