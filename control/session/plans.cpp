@@ -22,6 +22,12 @@ bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
                                     signalled.is_link_local() || signalled.is_unspecified());
 }
 
+/// The peer has an SDP with our ports: an offer was sent to it, or an answer to its own. Parties that a
+/// command made have it with the reply.
+bool is_told(const Media& media) {
+  return media.answered || !media.remote_known || !media.leg->from_offer_answer;
+}
+
 }  // namespace
 
 const Media* SessionManager::owner_of(const Endpoint& endpoint) const {
@@ -138,6 +144,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
 
   LatchConfig latch =
       latch_config(terms, media.agreed ? media.agreed->received_from : media.leg->received_from, ports);
+  latch.is_told = is_told(media);
   if (MediaIce* ice = media.ice_in_force()) {
     std::vector<AddressFamily> locals = {ports.local->address.family()};
     for (const PortSet::More& more : ports.more) locals.push_back(more.local->address.family());

@@ -79,6 +79,10 @@ struct ferry_more {
   struct ferry_sink sinks[FERRY_SINKS - 1]; /* from the second on */
   struct ferry_kind kinds[FERRY_KINDS];
   __u8 kind_of[128]; /* by payload type: 0 = not in the list, FERRY_OTHER_TYPE, or index of `kinds`, 0x80 set */
+  __u8 home[16];     /* who may always take the stream back; port 0: nobody */
+  __be16 home_port_be;
+  __u16 zero;
+  __u32 zero_too;
 };
 
 /* What is counted for it. Whoever forwards owns it. Times are CLOCK_MONOTONIC in ns. */

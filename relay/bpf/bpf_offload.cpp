@@ -22,8 +22,8 @@ namespace ferry::bpf {
 namespace {
 
 static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferry_plan) == 80 &&
-                  sizeof(ferry_state) == 192 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 600 &&
-                  sizeof(ferry_more) == 296 && sizeof(ferry_sample) == 56 &&
+                  sizeof(ferry_state) == 192 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 624 &&
+                  sizeof(ferry_more) == 320 && sizeof(ferry_sample) == 56 &&
                   offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
 
@@ -76,6 +76,10 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
   plan.bytes_per_second = flow.rate.bytes_per_second;
   plan.open_until = ns(flow.open_until);
   if (flow.handover) plan.flags |= FERRY_HANDOVER;
+  if (flow.home.is_set()) {
+    write_address(more.home, flow.home.address);
+    more.home_port_be = htons(flow.home.port.value);
+  }
   if (flow.payloads.empty() && flow.refused_types.none()) plan.flags |= FERRY_ANY_TYPE;
   if (flow.sampling != Sampling::kNone) plan.flags |= FERRY_SAMPLED;
   if (flow.sampling == Sampling::kHeaders || flow.sampling == Sampling::kSparse) plan.flags |= FERRY_HEADERS;

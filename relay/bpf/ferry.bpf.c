@@ -341,7 +341,8 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   } else if (!is_from_peer(p, f)) {
     const int may_continue = ((flags & FERRY_HANDOVER) || same_address(f->from, p->peer)) && rtp->ssrc == p->ssrc &&
                              continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
-    if ((!is_rtp || now <= p->open_until || may_continue) && may_punt(s, budget, now, is_last))
+    const int takes_back = f->from_port_be == flow->more.home_port_be && same_address(f->from, flow->more.home);
+    if ((!is_rtp || now <= p->open_until || may_continue || takes_back) && may_punt(s, budget, now, is_last))
       reason = is_rtp ? FERRY_PUNT_SOURCE : FERRY_PUNT_NOT_RTP;
     else {
       ++s->foreign;

@@ -87,7 +87,8 @@ class KernelModel final : public FlowOffload {
       const bool may_continue = (flow.handover || datagram.from.address == flow.peer.address) &&
                                 rtp->ssrc == flow.ssrc && continued >= 1 && continued <= 200 &&
                                 now - state.heard_at >= std::chrono::milliseconds(500);
-      if (now <= flow.open_until || may_continue) return false;
+      const bool takes_back = flow.home.is_set() && datagram.from == flow.home;
+      if (now <= flow.open_until || takes_back || may_continue) return false;
       ++state.foreign;
       state.foreign_from = datagram.from;
       state.foreign_at = now;

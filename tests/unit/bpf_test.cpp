@@ -327,6 +327,22 @@ TEST_P(BpfTest, LAT8_AnotherPortThatContinuesTheStreamAfterSilenceIsPunted) {
   EXPECT_TRUE(run(frame(rebound, kLocal4, media(100, 8, 99))).dropped);
 }
 
+TEST_P(BpfTest, LAT8_WhoMayTakeTheStreamBackIsPunted) {
+  const Endpoint other_port{kPeer4.address, UdpPort{4002}};
+  const Endpoint other_host{IpAddress::v4({192, 0, 2, 77}), UdpPort{4000}};
+  for (const Endpoint& home : {other_port, other_host}) {
+    auto flow = flow4();
+    flow.home = home;
+    ASSERT_EQ(install(flow, state()), OffloadAnswer::kTaken);
+    const Outcome outcome = run(frame(home, kLocal4, media(7, 8, 99)));
+    EXPECT_FALSE(outcome.sent || outcome.dropped) << home.to_string();
+    const Endpoint& stranger = home == other_port ? other_host : other_port;
+    EXPECT_TRUE(run(frame(stranger, kLocal4, media(7, 8, 99))).dropped) << stranger.to_string();
+    OffloadState last;
+    ASSERT_TRUE(remove(kLocal4, last));
+  }
+}
+
 TEST_P(BpfTest, LIM1_RateLimitHoldsInTheKernel) {
   auto limited = flow4();
   limited.rate = {50, 0};

@@ -162,6 +162,89 @@ TEST_F(LatchTest, LAT8_HandoverWidensRebindingToTheSignallingSource) {
   EXPECT_EQ(packet(kNat, 101, 600ms), Decision::kAccept);
 }
 
+TEST_F(LatchTest, LAT8c_TheSignalledPortAlwaysTakesTheStreamBack) {
+  struct Case {
+    std::string_view name;
+    Duration after;
+    std::uint16_t sequence;
+    Ssrc ssrc;
+  };
+  const Case cases[] = {
+      {"at once", 620ms, 126, kSsrc},
+      {"much later", 20s, 1000, kSsrc},
+      {"a late packet", 700ms, 50, kSsrc},
+      {"another SSRC", 700ms, 7, Ssrc{9}},
+      {"while the other port goes on", 900ms, 130, kSsrc},
+  };
+  for (const Case& each : cases) {
+    begin();
+    packet(kAlice, 100, 0ms);
+    ASSERT_EQ(packet(kAliceOtherPort, 125, 600ms), Decision::kAccept) << each.name;
+    EXPECT_EQ(latch_.home(), kAlice);
+    EXPECT_TRUE(latch_.may_move_to(kAlice, kStart + each.after));
+    EXPECT_EQ(packet(kAlice, each.sequence, each.after, each.ssrc), Decision::kAccept) << each.name;
+    EXPECT_EQ(latch_.learned(), kAlice) << each.name;
+    EXPECT_FALSE(latch_.home().is_set());
+    EXPECT_EQ(packet(kAliceOtherPort, 131, each.after + 20ms), Decision::kReject) << each.name;
+  }
+}
+
+TEST_F(LatchTest, LAT8c_NeverUnderOff) {
+  for (const bool handover : {false, true}) {
+    config_.handover = handover;
+    begin(LatchPolicy::kOff, kNat.address);
+    packet(kAlice, 100, 0ms);
+    for (const Endpoint& from : {kAliceOtherPort, kNat, kMallory}) {
+      EXPECT_FALSE(latch_.may_move_to(from, kStart + 700ms));
+      EXPECT_EQ(packet(from, 126, 700ms), Decision::kReject) << from.to_string();
+    }
+    EXPECT_EQ(packet(kAlice, 127, 10s), Decision::kAccept);
+  }
+}
+
+// The port of a caller is known to nobody before the answer.
+TEST_F(LatchTest, LAT4a_NobodyIsLearnedBeforeThePortWasTold) {
+  struct Case {
+    std::string_view name;
+    LatchPolicy policy;
+    LearningAlgorithm algorithm;
+  };
+  const Case cases[] = {
+      {"heuristic", LatchPolicy::kAny, LearningAlgorithm::kHeuristic},
+      {"delayed", LatchPolicy::kAny, LearningAlgorithm::kDelayed},
+      {"immediate", LatchPolicy::kAny, LearningAlgorithm::kImmediate},
+      {"any", LatchPolicy::kAny, LearningAlgorithm::kRules},
+      {"uncontested", LatchPolicy::kUncontested, LearningAlgorithm::kRules},
+      {"signalled", LatchPolicy::kSignalled, LearningAlgorithm::kRules},
+  };
+  for (const Case& each : cases) {
+    config_.algorithm = each.algorithm;
+    config_.is_told = false;
+    begin(each.policy);
+    for (std::uint16_t n = 1; n < 100; ++n) {
+      for (const Endpoint& from : {kMallory, kAliceOtherPort})
+        EXPECT_EQ(packet(from, n, n * 20ms), Decision::kReject) << each.name;
+    }
+    EXPECT_EQ(latch_.destination(), kAlice) << each.name;
+    EXPECT_EQ(packet(kAlice, 1, 3s), Decision::kAccept) << each.name;
+  }
+}
+
+TEST_F(LatchTest, LAT4a_WithoutAKnownRemoteNothingIsLearned) {
+  for (const auto algorithm :
+       {LearningAlgorithm::kHeuristic, LearningAlgorithm::kDelayed, LearningAlgorithm::kImmediate}) {
+    for (const bool strict : {false, true}) {
+      config_.algorithm = algorithm;
+      config_.strict_source = strict;
+      begin(LatchPolicy::kAny);
+      config_.signalled = {};
+      latch_.restart(config_, kStart);
+      EXPECT_EQ(packet(kMallory, 1, 0ms), strict ? Decision::kReject : Decision::kAccept);
+      EXPECT_FALSE(latch_.destination().is_set());
+    }
+  }
+}
+
 TEST_F(LatchTest, LAT8_LatePacketsOfTheFormerPeerAreBarredAfterSignalling) {
   begin();
   packet(kAliceOtherPort, 1, 0ms);

@@ -646,6 +646,7 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   flow.ssrc = ssrc;
   flow.rate = source.rate;
   flow.open_until = latch_[0].open_until();
+  flow.home = latch_[0].home();
   flow.handover = plan_->rtp_latch.handover;
   const bool events_matter = source.has_events || source.inspects_payload;
   const bool silenced = std::ranges::any_of(source.sinks, &Sink::silenced);

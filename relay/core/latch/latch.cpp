@@ -135,13 +135,22 @@ bool Latch::improves(std::uint8_t rank, Instant now) const noexcept {
 }
 
 bool Latch::is_same_place(const Endpoint& from) const noexcept {
-  if (config_.by_ice) return false;
+  if (config_.by_ice || config_.policy == LatchPolicy::kOff) return false;
   return from.address == peer_.address || (config_.handover && rank_of(from) >= 2);
 }
 
 bool Latch::may_move_to(const Endpoint& from, Instant now) const noexcept {
-  return from != peer_ && (is_same_place(from) || improves(rank_of(from), now));
+  return from != peer_ && (is_same_place(from) || improves(rank_of(from), now) || takes_back(from));
 }
+
+Endpoint Latch::home() const noexcept {
+  // A rebinding leaves the rank as it was; a lock of a worse rank is final (LAT-6).
+  const bool has_moved = state_ == State::kLocked && rank_ == 4 && peer_ != config_.signalled;
+  const bool by_rules = !config_.by_ice && config_.algorithm == LearningAlgorithm::kRules;
+  return has_moved && by_rules && !config_.signalled_void ? config_.signalled : Endpoint{};
+}
+
+bool Latch::takes_back(const Endpoint& from) const noexcept { return from.is_set() && from == home(); }
 
 Instant Latch::open_until() const noexcept {
   const Instant improvable = rank_ == 4 ? locked_at_ : locked_at_ + kImproveTime;
@@ -199,6 +208,7 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
   if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from == config_.signalled))) {
     return reject(DropReason::kForbiddenSource);
   }
+  if (!config_.is_told && rank_of(from) != 4) return reject(DropReason::kSourceNotAllowed);
   if (config_.algorithm != LearningAlgorithm::kRules) {
     const auto judgement = by_algorithm(from, now);
     if (judgement.decision == Judgement::Decision::kAccept) accept(ssrc, sequence, now);
@@ -216,7 +226,7 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
       peer_ = from;
       return accept(ssrc, sequence, now);
     }
-    if (!improves(rank_of(from), now)) return reject(DropReason::kForeignSource);
+    if (!improves(rank_of(from), now) && !takes_back(from)) return reject(DropReason::kForeignSource);
   }
   const auto judgement = learn(from, ssrc, sequence, true, now);
   if (judgement.decision == Judgement::Decision::kAccept) accept(ssrc, sequence, now);
@@ -231,6 +241,7 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
       (own.contains(from) && !(config_.hairpin && from.address == config_.signalled.address))) {
     return reject(DropReason::kForbiddenSource);
   }
+  if (!config_.is_told && rank_of(from) != 4) return reject(DropReason::kSourceNotAllowed);
   if (config_.algorithm != LearningAlgorithm::kRules) {
     const auto judgement = by_algorithm(from, now);
     if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);
@@ -240,7 +251,7 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
     return reject(DropReason::kForeignSource);  // LAT-9
   }
   if (state_ == State::kLocked) {
-    if (!improves(rank_of(from), now)) return reject(DropReason::kForeignSource);
+    if (!improves(rank_of(from), now) && !takes_back(from)) return reject(DropReason::kForeignSource);
   }
   const auto judgement = learn(from, sender, SeqNo{}, false, now);
   if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);
@@ -308,6 +319,9 @@ Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequ
 
 Latch::Judgement Latch::by_algorithm(const Endpoint& from, Instant now) {
   const Judgement accepted{Judgement::Decision::kAccept, DropReason::kNone, 0};
+  // Without a known remote nothing is learned: what comes is only passed on (NG reference, section 21).
+  if (!config_.signalled.is_set())
+    return config_.strict_source ? reject(DropReason::kSourceNotAllowed) : accepted;
   if (committed_) {
     if (from == peer_) return accepted;
     if (config_.strict_source && !config_.handover) return reject(DropReason::kForeignSource);

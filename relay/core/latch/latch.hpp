@@ -95,6 +95,9 @@ struct LatchConfig {
   bool loops = false;
   /// Where the signalling came from (`received-from`), or none.
   IpAddress signalling_source;
+  /// The peer was sent an SDP with this port. Before that nobody but a guesser sends here: nothing is
+  /// learned, and only the signalled endpoint is heard.
+  bool is_told = true;
   /// ICE says who the peer is (LAT-10): nobody is learned.
   bool by_ice = false;
   /// NG flag `strict-source`; the rules are always strict, `any` and the NG algorithms only with it.
@@ -161,7 +164,10 @@ class Latch {
   /// Until then other sources than the peer need to be judged: a better rank replaces it (LAT-6), or an
   /// earlier peer is barred. Afterwards they are foreign but for `LAT-8c`.
   [[nodiscard]] Instant open_until() const noexcept;
-  /// A packet from `from` could make it the peer of this locked latch (LAT-6, LAT-8c).
+  /// The signalled endpoint after a rebinding has moved the stream away from it: a packet from there takes
+  /// the stream back (LAT-8). Unset if there is none.
+  [[nodiscard]] Endpoint home() const noexcept;
+  /// A packet from `from` could make it the peer of this locked latch (LAT-6, LAT-8).
   [[nodiscard]] bool may_move_to(const Endpoint& from, Instant now) const noexcept;
   [[nodiscard]] SeqNo last_sequence() const noexcept { return last_sequence_; }
   [[nodiscard]] Instant last_packet() const noexcept { return last_packet_; }
@@ -224,6 +230,8 @@ class Latch {
   [[nodiscard]] bool improves(std::uint8_t rank, Instant now) const noexcept;
   [[nodiscard]] bool is_same_place(const Endpoint& from) const noexcept;
   [[nodiscard]] bool uncontested_learning() const noexcept;
+  /// A packet from `from`, accepted as it is, makes it the peer of this locked latch (LAT-8).
+  [[nodiscard]] bool takes_back(const Endpoint& from) const noexcept;
   void lock(const Endpoint& from, std::uint8_t rank, Instant now);
   Judgement probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence, bool sequenced,
                   Instant now);
