@@ -193,7 +193,7 @@ Result<void, std::string> bring_up(EtherPort& port, rte_mempool* pool) {
   if (const int error = rte_eth_dev_start(port.id); error != 0) return failed("does not start", error);
   rte_eth_allmulticast_enable(port.id);  // for neighbour discovery, where the device filters at all
   std::uint16_t mtu = 0;
-  if (rte_eth_dev_get_mtu(port.id, &mtu) == 0) port.mtu = std::min<unsigned>(mtu, kMaxDatagram);
+  if (rte_eth_dev_get_mtu(port.id, &mtu) == 0) port.mtu = std::min<unsigned>(mtu, kMaxFrameDatagram);
   return {};
 }
 

@@ -16,6 +16,11 @@
 
 namespace ferry::dpdk {
 
+/// Longest datagram that buffers of this engine hold. Those that need more than one frame come by the kernel
+/// path, which has the same buffers.
+inline constexpr std::size_t kMaxFrameDatagram = 2048;
+static_assert(kMaxFrameDatagram <= kMaxDatagram);
+
 struct DpdkSettings {
   /// Arguments of DPDK's environment (EAL), without a program's name.
   std::vector<std::string> eal;

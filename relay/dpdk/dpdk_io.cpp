@@ -55,8 +55,8 @@ PacketBuffer MbufStock::wrap(rte_mbuf* mbuf, std::size_t at, std::size_t size) n
   slot->bytes = static_cast<std::byte*>(mbuf->buf_addr) + kBeforeSlot;
   slot->capacity = static_cast<std::uint32_t>(mbuf->buf_len - kBeforeSlot);
   slot->offset = static_cast<std::uint32_t>(mbuf->data_off + at - kBeforeSlot);
-  slot->length = static_cast<std::uint32_t>(std::min(size, kMaxDatagram));
-  slot->truncated = size > kMaxDatagram;
+  slot->length = static_cast<std::uint32_t>(std::min(size, kMaxFrameDatagram));
+  slot->truncated = size > kMaxFrameDatagram;
   return PacketBuffer(slot);
 }
 

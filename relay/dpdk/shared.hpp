@@ -138,7 +138,7 @@ constexpr std::size_t kBeforeSlot = RTE_PKTMBUF_HEADROOM - kHeadroom;
 /// Ethernet, one tag, IPv6, UDP.
 constexpr std::size_t kLongestHeaders = 14 + 4 + 40 + 8;
 static_assert(kBeforeSlot + kHeadroom >= kLongestHeaders, "headers are written before the payload");
-constexpr std::size_t kMbufRoom = RTE_PKTMBUF_HEADROOM + kLongestHeaders + kMaxDatagram + kTailroom;
+constexpr std::size_t kMbufRoom = RTE_PKTMBUF_HEADROOM + kLongestHeaders + kMaxFrameDatagram + kTailroom;
 
 /// A slot stands in the private area of its mbuf.
 inline PacketSlot* slot_of(rte_mbuf* mbuf) noexcept {

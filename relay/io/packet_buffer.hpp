@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -15,8 +17,9 @@ namespace ferry {
 /// Room before and after the payload, so that SRTP tags and headers are written in place.
 constexpr std::size_t kHeadroom = 64;
 constexpr std::size_t kTailroom = 64;
-/// Longest datagram that is relayed; longer ones are counted as too long.
-constexpr std::size_t kMaxDatagram = 2048;
+/// Longest datagram that is relayed; longer ones are counted as too long. The kernel fragments what does not
+/// fit a link, and puts fragments together before an engine sees them.
+constexpr std::size_t kMaxDatagram = 9000;
 
 /// Identifies a port to its engine: what `PortProvider::activate` returned.
 struct PortHandle {
@@ -57,7 +60,7 @@ struct PacketSlot {
   }
 };
 
-/// About what one buffer takes in memory.
+/// About what one buffer takes in memory once it was used.
 constexpr std::size_t kBufferMemory = sizeof(PacketSlot) + kHeadroom + kMaxDatagram + kTailroom;
 
 /// Takes back slots. Implemented by each engine.
@@ -91,8 +94,11 @@ class PacketBuffer {
   }
 
   [[nodiscard]] MutableBytes data() const { return {slot_->bytes + slot_->offset, slot_->length}; }
-  /// Whole space for a datagram to be written, without head- and tailroom.
-  [[nodiscard]] MutableBytes space() const { return {slot_->bytes + kHeadroom, kMaxDatagram}; }
+  /// Whole space for a datagram to be written, without head- and tailroom. Engines have buffers of different
+  /// sizes.
+  [[nodiscard]] MutableBytes space() const {
+    return {slot_->bytes + kHeadroom, slot_->capacity - kHeadroom - kTailroom};
+  }
   /// The datagram and all the room behind it.
   [[nodiscard]] MutableBytes data_and_tailroom() const {
     return {slot_->bytes + slot_->offset, slot_->capacity - slot_->offset};
@@ -115,24 +121,23 @@ class PacketStock : public PacketOwner {
   [[nodiscard]] virtual PacketBuffer allocate() noexcept = 0;
   [[nodiscard]] virtual std::size_t free_count() const noexcept = 0;
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  /// How many were ever in use at a time: the others may take no memory.
+  [[nodiscard]] virtual std::size_t touched() const noexcept { return size(); }
 };
 
 /// Fixed stock of slots for one worker thread. No lock, no allocation after construction.
+///
+/// A slot that was never in use takes address space alone, and of a used one only the pages that its
+/// datagrams reached: room for the longest datagram costs nothing where nobody sends such.
 class PacketPool final : public PacketStock {
  public:
   explicit PacketPool(std::size_t slots)
-      : memory_(std::make_unique<Memory[]>(slots)), size_(slots), free_count_(slots) {
-    for (std::size_t i = 0; i < slots; ++i) {
-      PacketSlot& slot = memory_[i].slot;
-      slot.owner = this;
-      slot.bytes = memory_[i].bytes;
-      slot.capacity = sizeof memory_[i].bytes;
-      slot.next_free = std::exchange(free_, &slot);
-    }
-  }
+      : memory_(static_cast<Memory*>(::operator new(slots * sizeof(Memory)))),
+        size_(slots),
+        free_count_(slots) {}
   [[nodiscard]] PacketBuffer allocate() noexcept override {
-    if (free_ == nullptr) return {};
-    PacketSlot* slot = std::exchange(free_, free_->next_free);
+    if (free_ == nullptr && touched_ == size_) return {};
+    PacketSlot* slot = free_ != nullptr ? std::exchange(free_, free_->next_free) : touch();
     slot->clear();
     --free_count_;
     return PacketBuffer(slot);
@@ -143,14 +148,29 @@ class PacketPool final : public PacketStock {
   }
   [[nodiscard]] std::size_t free_count() const noexcept override { return free_count_; }
   [[nodiscard]] std::size_t size() const noexcept override { return size_; }
+  [[nodiscard]] std::size_t touched() const noexcept override { return touched_; }
 
  private:
   struct Memory {
     PacketSlot slot;
     std::byte bytes[kHeadroom + kMaxDatagram + kTailroom];
   };
-  std::unique_ptr<Memory[]> memory_;
+  static_assert(std::is_trivially_destructible_v<Memory>);
+  struct Free {
+    void operator()(Memory* memory) const noexcept { ::operator delete(memory); }
+  };
+  /// The next slot that nobody has used yet.
+  PacketSlot* touch() noexcept {
+    Memory* memory = memory_.get() + touched_++;
+    auto* slot = new (&memory->slot) PacketSlot;
+    slot->owner = this;
+    slot->bytes = memory->bytes;
+    slot->capacity = sizeof memory->bytes;
+    return slot;
+  }
+  std::unique_ptr<Memory, Free> memory_;
   PacketSlot* free_ = nullptr;
+  std::size_t touched_ = 0;
   std::size_t size_;
   std::size_t free_count_;
 };

@@ -43,10 +43,12 @@ class PacketIo {
   virtual std::size_t take_problems(std::span<PortProblem>) noexcept { return 0; }
   /// An empty buffer for a copy; empty handle when the stock is used up.
   virtual PacketBuffer allocate() noexcept = 0;
-  /// Packet buffers in all, and how many of them are free.
+  /// Packet buffers in all, how many of them are free, and how many were ever in use (the others take no
+  /// memory).
   struct Stock {
     std::size_t total = 0;
     std::size_t free = 0;
+    std::size_t touched = 0;
   };
   [[nodiscard]] virtual Stock stock() const noexcept = 0;
 

@@ -46,7 +46,8 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
   }
   bool open_rtp(MutableBytes packet, std::size_t& size, std::size_t, Ssrc ssrc,
                 std::uint64_t index) noexcept override {
-    std::array<std::byte, 4096> before;  // nothing may change if it is not authentic
+    std::array<std::byte, 9216>
+        before;  // nothing may change if it is not authentic; longer than any datagram
     if (packet.size() > before.size() || !follow(receiving_, ssrc, index)) return false;
     std::ranges::copy(packet, before.begin());
     int length = static_cast<int>(packet.size());

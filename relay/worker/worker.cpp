@@ -17,6 +17,9 @@ namespace {
 
 /// Octets of a packet that its verdict is told with.
 constexpr std::size_t kWitnessed = 64;
+/// Longest datagram of a handshake or check: they are made for the path (RFC 9147 §4.4), and may have to
+/// wait.
+constexpr std::size_t kMaxHandshake = 2048;
 
 void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
@@ -118,6 +121,7 @@ std::size_t Worker::run_once() noexcept {
   const PacketIo::Stock stock = io_->stock();
   totals_.buffers.store(stock.total, std::memory_order_relaxed);
   totals_.buffers_free.store(stock.free, std::memory_order_relaxed);
+  totals_.buffers_touched.store(stock.touched, std::memory_order_relaxed);
   return count;
 }
 
@@ -206,6 +210,10 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
   }
   packet->srtp_key = 0;
   if (entry.state.has_handshake(classify(packet.data()))) {
+    if (packet.data().size() > kMaxHandshake) {
+      drop(entry, DropReason::kTooLong);
+      return;
+    }
     on_handshake(entry, port_of(packet->cookie), packet->remote, packet.data(), now);
     return;
   }

@@ -81,6 +81,7 @@ struct alignas(64) WorkerTotals {
   std::atomic<std::uint64_t> transports{0};
   std::atomic<std::uint64_t> buffers{0};
   std::atomic<std::uint64_t> buffers_free{0};
+  std::atomic<std::uint64_t> buffers_touched{0};             // were ever in use
   std::array<InterfaceTotals, kMaxInterfaces> interfaces{};  // by `TransportPlan::interface`
 };
 

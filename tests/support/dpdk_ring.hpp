@@ -213,7 +213,7 @@ class RingEngine final : public LiveEngine {
     return IpAddress::v4({198, 51, static_cast<std::uint8_t>(row), static_cast<std::uint8_t>(who)});
   }
   /// Longer ones come in fragments, which are the kernel's.
-  [[nodiscard]] std::size_t longest_datagram() const override { return kMaxDatagram + 52; }
+  [[nodiscard]] std::size_t longest_datagram() const override { return dpdk::kMaxFrameDatagram + 52; }
   void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
     open(from);
     const Packet frame = frame_to(port_->mac(), from, to, packet);

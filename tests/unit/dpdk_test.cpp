@@ -180,11 +180,11 @@ TEST_F(DpdkTest, AFrameInSeveralPiecesBecomesOne) {
 
 TEST_F(DpdkTest, LongerThanADatagramMayBeIsMarkedAsSuch) {
   const auto [handle, local] = open(1);
-  ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, Packet(kMaxDatagram + 10))));
+  ASSERT_TRUE(port_->put(frame_to(port_->mac(), kPeer, local, Packet(dpdk::kMaxFrameDatagram + 10))));
   const auto got = receive();
   ASSERT_EQ(got.size(), 1u);
   EXPECT_TRUE(got[0]->truncated);
-  EXPECT_EQ(got[0].data().size(), kMaxDatagram);
+  EXPECT_EQ(got[0].data().size(), dpdk::kMaxFrameDatagram);
 }
 
 TEST_F(DpdkTest, AVlanOnTheWayOut) {

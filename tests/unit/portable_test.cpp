@@ -3,8 +3,10 @@
 #include "relay/io/portable/portable_io.hpp"
 #include "relay/io/portable/socket_address.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -35,6 +37,17 @@ class Peer {
   void send(const Endpoint& to, char word) const {
     const SocketAddress target(to);
     sendto(fd_, &word, 1, 0, target.get(), target.size());
+  }
+  void send(const Endpoint& to, const std::vector<std::byte>& datagram) const {
+    const SocketAddress target(to);
+    sendto(fd_, datagram.data(), datagram.size(), 0, target.get(), target.size());
+  }
+  /// Octets of the next datagram; 0 if none comes.
+  [[nodiscard]] std::size_t received_size() const {
+    std::vector<std::byte> space(65536);
+    pollfd waiting{fd_, POLLIN, 0};
+    const ssize_t n = poll(&waiting, 1, 1000) > 0 ? recv(fd_, space.data(), space.size(), 0) : 0;
+    return static_cast<std::size_t>(std::max<ssize_t>(n, 0));
   }
   /// What came, as a string of first octets.
   [[nodiscard]] std::string received() const {
@@ -166,6 +179,35 @@ TEST_P(PortableTest, LAT7_ConnectingToTheLockedPeerStillHearsAndSilencesStranger
   EXPECT_EQ(stranger.received(), "b") << "from the same port";
   io.detach(port_);
   provider_.release(port_);
+}
+
+// The kernel fragments what the link needs in fragments; loopback needs none up to its 64 kB.
+TEST_P(PortableTest, LargeDatagramsPassBothWaysAndLargerOnesAreMarked) {
+  PortableIo io(connected_, 16);
+  ASSERT_TRUE(io.attach(port_, 7));
+  const Peer peer(address_ + ":0");
+  for (const bool locked : {false, true}) {
+    for (const std::size_t size : {0ul, 1ul, 1472ul, 2049ul, 8999ul, 9000ul, 9001ul, 30'000ul}) {
+      peer.send(local_, std::vector<std::byte>(size, std::byte{7}));
+      std::array<PacketBuffer, 2> batch;
+      std::size_t count = 0;
+      for (const Instant end = io.now() + 2s; count == 0 && io.now() < end; count = io.receive(batch))
+        io.wait(end);
+      ASSERT_EQ(count, 1u) << size;
+      EXPECT_EQ(batch[0]->truncated, size > kMaxDatagram) << size;
+      if (size > kMaxDatagram) continue;
+      EXPECT_EQ(batch[0].data().size(), size);
+      EXPECT_GE(batch[0].data_and_tailroom().size(), size + kTailroom);
+      batch[0]->remote = peer.endpoint();
+      batch[0]->via = port_;
+      batch[0]->to_locked_peer = locked;
+      SendError error = SendError::kOther;
+      io.send({batch.data(), 1}, {&error, 1});
+      EXPECT_EQ(error, SendError::kNone);
+      EXPECT_EQ(peer.received_size(), size);
+    }
+  }
+  EXPECT_LE(io.stock().touched, 2u) << "the other buffers take no memory";
 }
 
 TEST_P(PortableTest, NobodyElseCanJoinThePort) {

@@ -274,7 +274,7 @@ constexpr std::array kRows = std::to_array<Row>({
      out.add(static_cast<double>(info.uordblks + info.hblkhd), {{"owner", "heap"}});
      out.add(static_cast<double>(in.ng.cache().bytes()), {{"owner", "reply_cache"}});
      out.add(static_cast<double>(in.manager.kept_size().bytes), {{"owner", "kept_calls"}});
-     out.add(in.sum([](const WorkerTotals& t) { return t.buffers.load(); }) * kBufferMemory, {{"owner", "packet_buffers"}});
+     out.add(in.sum([](const WorkerTotals& t) { return t.buffers_touched.load(); }) * kBufferMemory, {{"owner", "packet_buffers"}});
      add_figure(in.recorder, "queue_bytes", out, {{"owner", "recorder_queue"}});
    }},
   {{"rtpferry_packet_buffers", Kind::kGauge, "state", "packet buffers of the workers: used, free", "none free: the workers are overloaded"},

@@ -76,7 +76,7 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kMalformedRtcp, "malformed-rtcp", "compound RTCP packet that does not add up (RTC-1)", "look at the sender"},
   {DropReason::kMalformedUdptl, "malformed-udptl", "UDPTL packet that does not add up", "look at the sender"},
   {DropReason::kMalformedDtls, "malformed-dtls", "DTLS records that do not add up, or that anybody could have written (DTL-11)", "look at the sender"},
-  {DropReason::kTooLong, "too-long", "datagram longer than the relay carries", "look at the sender: no media needs such datagrams"},
+  {DropReason::kTooLong, "too-long", "datagram longer than the relay carries (9,000 octets)", "look at the sender: no media needs such datagrams"},
   {DropReason::kRtcpNotMuxed, "rtcp-not-muxed", "RTCP on the RTP port without rtcp-mux (DMX-2)", "usually harmless"},
   {DropReason::kNotRtcp, "not-rtcp", "something else than RTCP on the RTCP port", "look at the sender"},
   {DropReason::kUnknownPayloadType, "unknown-payload-type", "payload type that was not negotiated (DMX-4)", "codec mismatch after a re-INVITE: rtpferryctl explain"},

@@ -50,7 +50,8 @@ struct OffloadFlow {
   RateLimit rate;
   /// Until then packets of other sources are punted, afterwards dropped and counted (LAT-6).
   Instant open_until{};
-  /// Packets from there are punted whenever they come: it may take the stream back (LAT-8). Unset: there is none.
+  /// Packets from there are punted whenever they come: it may take the stream back (LAT-8). Unset: there is
+  /// none.
   Endpoint home;
   /// Other addresses may continue the stream, not only other ports of the same one (LAT-8c).
   bool handover = false;

@@ -75,7 +75,9 @@ class PortableIo final : public PacketIo {
   void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
   std::size_t take_problems(std::span<PortProblem> into) noexcept override;
   PacketBuffer allocate() noexcept override { return stock_.allocate(); }
-  [[nodiscard]] Stock stock() const noexcept override { return {stock_.size(), stock_.free_count()}; }
+  [[nodiscard]] Stock stock() const noexcept override {
+    return {stock_.size(), stock_.free_count(), stock_.touched()};
+  }
   void wait(Instant deadline) noexcept override;
   void wake() noexcept override;
   [[nodiscard]] Instant now() const noexcept override { return std::chrono::steady_clock::now(); }

@@ -94,7 +94,9 @@ class SimIo final : public PacketIo {
   void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
   std::size_t take_problems(std::span<PortProblem> into) noexcept override;
   PacketBuffer allocate() noexcept override { return pool_.allocate(); }
-  [[nodiscard]] Stock stock() const noexcept override { return {pool_.size(), pool_.free_count()}; }
+  [[nodiscard]] Stock stock() const noexcept override {
+    return {pool_.size(), pool_.free_count(), pool_.touched()};
+  }
   void wait(Instant) noexcept override {}
   void wake() noexcept override {}
   [[nodiscard]] Instant now() const noexcept override { return network_.now(); }
