@@ -296,8 +296,10 @@ std::unique_ptr<MediaIce> ice_from(const json& j) {
 json pairs_json(const std::optional<TransportSnapshot::Ice>& ice) {
   if (!ice) return nullptr;
   json j = json::array();
-  for (const auto& each : ice->selected)
-    j.push_back(each ? json{each->local, each->peer.to_string()} : json());
+  for (std::size_t i = 0; i < ice->selected.size(); ++i) {
+    const auto& each = ice->selected[i];
+    j.push_back(each ? json{each->local, each->peer.to_string(), ice->is_former[i]} : json());
+  }
   return j;
 }
 
@@ -311,6 +313,7 @@ std::optional<TransportSnapshot::Ice> pairs_from(const json& j) {
     const std::uint8_t local = each.at(0);
     if (!peer || local >= kMaxLocals) throw std::runtime_error("a pair that is none");
     ice.selected[i] = IceAgent::Selected{local, *peer};
+    ice.is_former[i] = each.size() > 2 && each.at(2).get<bool>();
   }
   return ice;
 }
@@ -319,7 +322,9 @@ json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls) {
   if (!dtls) return nullptr;
   json j = json::array();
   for (const auto& each : *dtls)
-    j.push_back(each.keys ? json{master_json(each.keys->receive), master_json(each.keys->send)} : json());
+    j.push_back(each.keys
+                    ? json{master_json(each.keys->receive), master_json(each.keys->send), each.association}
+                    : json());
   return j;
 }
 
@@ -329,7 +334,8 @@ std::optional<TransportSnapshot::Dtls> handshakes_from(const json& j) {
   for (std::size_t i = 0; i < dtls.size(); ++i) {
     const json& each = j.at(i);
     if (each.is_null()) continue;
-    dtls[i] = {DtlsChannel::State::kReady, DtlsKeys{master_from(each.at(0)), master_from(each.at(1))}, 0};
+    dtls[i] = {DtlsChannel::State::kReady, DtlsKeys{master_from(each.at(0)), master_from(each.at(1))},
+               each.size() > 2 ? each.at(2).get<std::uint32_t>() : 0};
   }
   return dtls;
 }

@@ -1,3 +1,6 @@
+// How it works: an association is an SSL object over a wire that is connected to the owner for the time of
+// one call. Its peer's certificate is judged by the owner when the handshake brings it: what is refused there
+// ends with OpenSSL's own alert. The cookie exchange is the channel's (DTL-5).
 #include "relay/dtls/openssl_dtls.hpp"
 
 #include "relay/base/random.hpp"
@@ -83,13 +86,13 @@ Fingerprint fingerprint_of(const X509* certificate, FingerprintHash hash) {
 /// A BIO that is one datagram at a time: OpenSSL's memory BIO would join them.
 struct Wire {
   Bytes arriving;
-  DtlsOutput* out = nullptr;
+  DtlsOwner* owner = nullptr;
 };
 
 int wire_write(BIO* bio, const char* data, int size) {
   auto* wire = static_cast<Wire*>(BIO_get_data(bio));
-  if (wire->out != nullptr && size > 0)
-    wire->out->send(std::as_bytes(std::span(data, static_cast<std::size_t>(size))));
+  if (wire->owner != nullptr && size > 0)
+    wire->owner->send(std::as_bytes(std::span(data, static_cast<std::size_t>(size))));
   return size;
 }
 int wire_read(BIO* bio, char* data, int size) {
@@ -131,7 +134,9 @@ BIO_METHOD* wire_method() {
   return kMethod.get();
 }
 
-unsigned next_timer(SSL* /*session*/, unsigned before) { return before == 0 ? kFirstTimer : before * 2; }
+class OpenSslAssociation;
+unsigned next_timer(SSL* session, unsigned before);
+int judge_certificate(X509_STORE_CTX* chain, void* unused);
 
 std::optional<SrtpSuite> suite_of(const SSL* session) {
   // RFC 5764 §4.1.2, RFC 7714 §14.2.
@@ -165,32 +170,62 @@ class OpenSslAssociation final : public DtlsAssociation {
     static_cast<void>(bio.release());
     SSL_set_options(session_.get(), SSL_OP_NO_QUERY_MTU);
     SSL_set_mtu(session_.get(), kMtu);
+    SSL_set_app_data(session_.get(), this);
     DTLS_set_timer_cb(session_.get(), next_timer);
     role == DtlsRole::kClient ? SSL_set_connect_state(session_.get()) : SSL_set_accept_state(session_.get());
   }
 
-  State start(DtlsOutput& out) noexcept override {
-    if (role_ == DtlsRole::kClient && state_ == State::kHandshaking) advance({}, out);
+  State start(DtlsOwner& owner) noexcept override {
+    if (role_ == DtlsRole::kClient && state_ == State::kHandshaking) advance({}, owner);
     return state_;
   }
 
-  State take(Bytes datagram, DtlsOutput& out) noexcept override {
+  State take(Bytes datagram, DtlsOwner& owner) noexcept override {
     if (state_ == State::kFailed) return state_;
     if (listens_) {
-      listen(datagram, out);
+      listen(datagram, owner);
     } else {
-      advance(datagram, out);
+      advance(datagram, owner);
     }
     return state_;
   }
 
-  State on_time(DtlsOutput& out) noexcept override {
+  State on_time(DtlsOwner& owner) noexcept override {
     if (state_ != State::kHandshaking) return state_;
-    const Using use(*this, {}, out);
+    const Using use(*this, {}, owner);
     const long result = DTLSv1_handle_timeout(session_.get());
     if (result > 0 && ++tries_ >= kMaxTries) state_ = State::kFailed;
     if (result < 0) state_ = State::kFailed;
     return state_;
+  }
+
+  void hurry() noexcept override {
+    tries_ = 0;
+    is_hurried_ = true;
+  }
+
+  void refuse(DtlsOwner& owner) noexcept override {
+    if (state_ != State::kEstablished) return;
+    // OpenSSL has no call that sends a fatal alert. A renegotiation that no cipher is left for ends with
+    // one.
+    const Using use(*this, {}, owner);
+    SSL_clear_options(session_.get(), SSL_OP_NO_RENEGOTIATION);
+    SSL_set_cipher_list(session_.get(), "-ALL");
+    if (SSL_renegotiate(session_.get()) == 1) SSL_do_handshake(session_.get());
+    state_ = State::kFailed;
+  }
+
+  /// Of a timer that runs for the first time (`before` is 0), or again.
+  unsigned timer_after(unsigned before) noexcept {
+    const bool is_first = before == 0 || is_hurried_;
+    is_hurried_ = false;
+    return is_first ? kFirstTimer : before * 2;
+  }
+
+  bool judge(X509* certificate) noexcept {
+    if (certificate == nullptr || X509_up_ref(certificate) != 1) return false;
+    shown_.reset(certificate);
+    return wire_.owner != nullptr && wire_.owner->accepts(*this);
   }
 
   [[nodiscard]] std::optional<Duration> timer() const noexcept override {
@@ -224,16 +259,15 @@ class OpenSslAssociation final : public DtlsAssociation {
   }
 
   [[nodiscard]] Fingerprint peer_fingerprint(FingerprintHash hash) const override {
-    const Certificate shown(session_ ? SSL_get1_peer_certificate(session_.get()) : nullptr);
-    return fingerprint_of(shown.get(), hash);
+    return fingerprint_of(shown_.get(), hash);
   }
 
  private:
   /// Connects the wire for the time of one call.
   struct Using {
-    Using(OpenSslAssociation& of, Bytes datagram, DtlsOutput& out) : wire(of.wire_) {
+    Using(OpenSslAssociation& of, Bytes datagram, DtlsOwner& owner) : wire(of.wire_) {
       ERR_clear_error();
-      wire = {datagram, &out};
+      wire = {datagram, &owner};
     }
     ~Using() {
       wire = {};
@@ -244,19 +278,19 @@ class OpenSslAssociation final : public DtlsAssociation {
     Wire& wire;
   };
 
-  void listen(Bytes datagram, DtlsOutput& out) noexcept {
+  void listen(Bytes datagram, DtlsOwner& owner) noexcept {
     listens_ = false;
     const AddressBuffer from(BIO_ADDR_new());
     {
-      const Using use(*this, datagram, out);
+      const Using use(*this, datagram, owner);
       if (!from || DTLSv1_listen(session_.get(), from.get()) != 1) state_ = State::kFailed;
     }
     // The message is inside; it goes on from there.
-    if (state_ != State::kFailed) advance({}, out);
+    if (state_ != State::kFailed) advance({}, owner);
   }
 
-  void advance(Bytes datagram, DtlsOutput& out) noexcept {
-    const Using use(*this, datagram, out);
+  void advance(Bytes datagram, DtlsOwner& owner) noexcept {
+    const Using use(*this, datagram, owner);
     int result = 0;
     if (state_ == State::kEstablished) {
       // The peer's last flight again, because ours was lost; data of an application is for nobody.
@@ -276,11 +310,27 @@ class OpenSslAssociation final : public DtlsAssociation {
 
   Wire wire_;
   Session session_;
+  Certificate shown_;  // by the peer; null before
   State state_ = State::kHandshaking;
   DtlsRole role_;
   bool listens_;
+  bool is_hurried_ = false;  // the next timer is a first one
   unsigned tries_ = 0;
 };
+
+OpenSslAssociation& association_of(const SSL* session) {
+  return *static_cast<OpenSslAssociation*>(SSL_get_app_data(session));
+}
+
+unsigned next_timer(SSL* session, unsigned before) { return association_of(session).timer_after(before); }
+
+int judge_certificate(X509_STORE_CTX* chain, void* /*unused*/) {
+  const auto* session =
+      static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  if (association_of(session).judge(X509_STORE_CTX_get0_cert(chain))) return 1;
+  X509_STORE_CTX_set_error(chain, X509_V_ERR_CERT_REJECTED);  // becomes the alert bad_certificate
+  return 0;
+}
 
 class OpenSslIdentity final : public DtlsIdentity {
  public:
@@ -294,8 +344,8 @@ class OpenSslIdentity final : public DtlsIdentity {
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_max_cert_list(context, kMaxCertificates);
     // Both show a certificate; whose it is, is for the fingerprint to say (DTL-8).
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                       [](int, X509_STORE_CTX*) { return 1; });
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+    SSL_CTX_set_cert_verify_callback(context, judge_certificate, nullptr);
     // The cookie was checked before the association was made (DTL-5).
     SSL_CTX_set_cookie_generate_cb(context, [](SSL*, unsigned char*, unsigned*) { return 0; });
     SSL_CTX_set_cookie_verify_cb(context, [](SSL*, const unsigned char*, unsigned) { return 1; });

@@ -8,35 +8,47 @@
 #include "relay/dtls/openssl_dtls.hpp"
 #include "tests/support/secure_call.hpp"
 
+#include <set>
+
 namespace ferry::test {
 namespace {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
 
-/// A party with ICE at one address, RTCP on the RTP port. With DTLS it begins the handshake.
+/// A party with ICE at one or more addresses, RTCP on the RTP port. With DTLS it begins the handshake, unless
+/// `setup` leaves the choice to the relay.
 class IcePhone final {
  public:
-  IcePhone(World& world, const Endpoint& at, std::string name, bool with_dtls)
-      : world_(world), at_(at), name_(std::move(name)), with_dtls_(with_dtls) {
+  IcePhone(World& world, const Endpoint& at, std::string name, bool with_dtls, std::string setup = "active")
+      : world_(world), name_(std::move(name)), with_dtls_(with_dtls), setup_(std::move(setup)) {
     plan.own = {name_ + "Ufrag", name_ + "PasswordOfEnoughLetters"};
-    plan.locals = {at.address.family()};
     dtls_plan_.identity = OpenSslDtls().make_identity();
-    dtls_plan_.role = DtlsRole::kClient;
+    dtls_plan_.role = setup_ == "active" ? DtlsRole::kClient : DtlsRole::kServer;
     dtls_plan_.association = 1;
-    world.open(at);
+    is_also_at(at);
   }
-  [[nodiscard]] const Endpoint& at() const { return at_; }
+  [[nodiscard]] const Endpoint& at() const { return ats_.front(); }
+  void is_also_at(const Endpoint& at) {
+    ats_.push_back(at);
+    plan.locals.push_back(at.address.family());
+    world_.open(at);
+  }
   [[nodiscard]] std::string candidate() const {
-    return fmt::format("a=candidate:1 1 UDP {} {} {} typ host\r\n", host_priority({}),
-                       at_.address.to_string(), at_.port.value);
+    std::string lines;
+    for (std::size_t i = 0; i < ats_.size(); ++i) {
+      const LocalPort port{Component::kRtp, static_cast<std::uint8_t>(i)};
+      lines += fmt::format("a=candidate:{} 1 UDP {} {} {} typ host\r\n", i + 1, host_priority(port),
+                           ats_[i].address.to_string(), ats_[i].port.value);
+    }
+    return lines;
   }
   [[nodiscard]] std::string sdp(const std::string& more = "", bool with_candidate = true) const {
     std::string extra = fmt::format("a=rtcp-mux\r\na=mid:0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
                                     plan.own.ufrag, plan.own.password);
     if (with_candidate) extra += candidate();
     if (with_dtls_) {
-      extra += "a=setup:active\r\na=fingerprint:" +
+      extra += "a=setup:" + setup_ + "\r\na=fingerprint:" +
                sdp::write_fingerprint(dtls_plan_.identity->fingerprint(FingerprintHash::kSha256)) + "\r\n";
     }
     // Its c= and m= are not where it is: only candidates count.
@@ -74,11 +86,13 @@ class IcePhone final {
     const auto& all = world_.received();
     for (; seen_ < all.size(); ++seen_) {
       const Received each = all[seen_];
-      if (each.at != at_ || each.packet.empty()) continue;
+      const auto own = std::ranges::find(ats_, each.at);
+      if (own == ats_.end() || each.packet.empty() || dead.contains(each.at)) continue;
+      const LocalPort at{Component::kRtp, static_cast<std::uint8_t>(own - ats_.begin())};
       const std::uint8_t first = read_u8(each.packet, 0);
       if (first <= 3) {
         Out out(*this);
-        agent.take({}, each.from, each.packet, {out, world_.clock().now});
+        agent.take(at, each.from, each.packet, {out, world_.clock().now});
         ++stun;
       } else if (first < 64) {
         ToRelay out(*this);
@@ -94,8 +108,14 @@ class IcePhone final {
     const auto& selected = agent.selected(Component::kRtp);
     return selected ? selected->peer : Endpoint{};
   }
-  void send(const Packet& plain) {
-    world_.send(at_, relay(), keys_end() ? keys_end()->sealed(plain) : plain);
+  /// From where it sends now.
+  [[nodiscard]] Endpoint source() const {
+    const auto& selected = agent.selected(Component::kRtp);
+    return ats_[selected ? selected->local : 0];
+  }
+  void send(const Packet& plain) { send_by(source(), relay(), plain); }
+  void send_by(const Endpoint& from, const Endpoint& to, const Packet& plain) {
+    if (!dead.contains(from)) world_.send(from, to, keys_end() ? keys_end()->sealed(plain) : plain);
   }
   /// Its SRTP by SDES or DTLS; null: plain.
   SrtpEnd* keys_end() {
@@ -110,14 +130,17 @@ class IcePhone final {
   DtlsChannel channel;
   std::vector<Packet> heard;
   std::vector<Endpoint> sources;
+  /// Addresses of its own that nothing comes from and nothing gets to any more.
+  std::set<Endpoint> dead;
   int stun = 0;
 
  private:
   class Out final : public PortOutput {
    public:
     explicit Out(IcePhone& phone) : phone_(phone) {}
-    void send(LocalPort /*via*/, const Endpoint& to, Bytes datagram) noexcept override {
-      phone_.world_.send(phone_.at_, to, {datagram.begin(), datagram.end()});
+    void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
+      const Endpoint& from = phone_.ats_[via.local];
+      if (!phone_.dead.contains(from)) phone_.world_.send(from, to, {datagram.begin(), datagram.end()});
     }
 
    private:
@@ -127,7 +150,8 @@ class IcePhone final {
    public:
     explicit ToRelay(IcePhone& phone) : phone_(phone) {}
     void send(const Endpoint& to, Bytes datagram) noexcept override {
-      phone_.world_.send(phone_.at_, to, {datagram.begin(), datagram.end()});
+      const Endpoint from = phone_.source();
+      if (!phone_.dead.contains(from)) phone_.world_.send(from, to, {datagram.begin(), datagram.end()});
     }
 
    private:
@@ -135,9 +159,10 @@ class IcePhone final {
   };
 
   World& world_;
-  Endpoint at_;
+  std::vector<Endpoint> ats_;
   std::string name_;
   bool with_dtls_;
+  std::string setup_;
   DtlsPlan dtls_plan_;
   DtlsBudget budget_;
   std::size_t seen_ = 0;
@@ -454,6 +479,116 @@ TEST_F(IceCalls, ExportAndRestoreKeepThePair) {
   EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20})) << "consent goes on";
 }
 
+/// B reloads its page in the middle of the call: the new page has another certificate, other credentials and
+/// another port, and offers.
+class IceReloads : public IceCalls {
+ protected:
+  IceReloads() : old_(*world_, at('B'), "old", true), page_(*world_, at('B', 5000), "new", true, "actpass") {
+    offer_to(old_, {{"flags", {"WebRTC"}}});
+    answer_of(old_.sdp());
+    pass({&old_}, 2s);
+    EXPECT_EQ(talk(old_), std::pair(std::size_t{20}, std::size_t{20}));
+    page_.plan.controlling = true;
+  }
+  void reload() {
+    json offered = offer("c", "B", page_.sdp());
+    offered.update(
+        {{"to-tag", "A"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}, {"transport-protocol", "RTP/AVP"}});
+    ASSERT_EQ(world_->ng(offered)["result"], "ok");
+    const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
+    ASSERT_EQ(reply["result"], "ok");
+    page_.hears(reply);
+  }
+  /// Datagrams of a handshake that reached `peer`.
+  [[nodiscard]] std::ptrdiff_t handshakes_at(const Endpoint& peer) const {
+    return std::ranges::count_if(world_->received(), [&](const Received& each) {
+      return each.at == peer && !each.packet.empty() && read_u8(each.packet, 0) >= 20 &&
+             read_u8(each.packet, 0) < 64;
+    });
+  }
+  IcePhone old_;
+  IcePhone page_;
+};
+
+TEST_F(IceReloads, WDTLS3_TheNewHandshakeGoesToTheNewPair) {
+  const auto before = handshakes_at(old_.at());
+  reload();
+  // Until the page is found, and a little longer: nothing is tried on the dead pair.
+  world_->run(world_->elapsed() + 300ms);
+  EXPECT_EQ(handshakes_at(old_.at()), before);
+  pass({&page_}, 500ms);
+  EXPECT_EQ(handshakes_at(old_.at()), before);
+  ASSERT_EQ(page_.channel.state(), DtlsChannel::State::kReady) << "within half a second";
+  EXPECT_EQ(talk(page_), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(show(1)["srtp"]["handshake"], "ready");
+}
+
+TEST_F(IceReloads, ICE7_TheOldPageIsHeardUntilTheNewOneIsThere) {
+  reload();
+  EXPECT_EQ(talk(old_), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceReloads, TwiceInARow) {
+  reload();
+  pass({&page_}, 500ms);
+  IcePhone third(*world_, at('B', 6000), "third", true, "actpass");
+  third.plan.controlling = true;
+  json offered = offer("c", "B", third.sdp());
+  offered.update({{"to-tag", "A"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}});
+  offered["transport-protocol"] = "RTP/AVP";
+  ASSERT_EQ(world_->ng(offered)["result"], "ok");
+  const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
+  third.hears(reply);
+  pass({&third}, 500ms);
+  EXPECT_EQ(talk(third), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceReloads, ARelayThatTakesOverInBetweenMakesTheHandshake) {
+  reload();
+  const json record = world_->manager().export_call("c", world_->clock());
+  world_->manager().terminate("c", world_->clock());
+  world_->manager().flush(world_->clock());
+  ASSERT_TRUE(world_->manager().restore_call(record, world_->clock()));
+  world_->manager().flush(world_->clock());
+  pass({&page_}, 500ms);
+  ASSERT_EQ(page_.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(talk(page_), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceReloads, WhoBeginsTheHandshakeIsAnsweredOnTheNewPair) {
+  IcePhone active(*world_, at('B', 7000), "active", true);
+  active.plan.controlling = true;
+  json offered = offer("c", "B", active.sdp());
+  offered.update({{"to-tag", "A"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}});
+  offered["transport-protocol"] = "RTP/AVP";
+  ASSERT_EQ(world_->ng(offered)["result"], "ok");
+  active.hears(world_->ng(answer("c", "B", "A", audio_sdp(at('A')))));
+  pass({&active}, 500ms);
+  EXPECT_EQ(talk(active), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceCalls, WDTLS5_AWrongFingerprintIsToldToTheBrowser) {
+  IcePhone b(*world_, at('B'), "web", true);
+  IcePhone other(*world_, at('C'), "other", true);
+  offer_to(b, {{"flags", {"WebRTC"}}});
+  std::string sdp = b.sdp();
+  const auto fingerprint = [](const std::string& text) {
+    const std::size_t begin = text.find("a=fingerprint:");
+    return text.substr(begin, text.find('\r', begin) - begin);
+  };
+  const std::string own = fingerprint(sdp);
+  sdp.replace(sdp.find(own), own.size(), fingerprint(other.sdp()));
+  answer_of(sdp);
+  pass({&b}, 1s);
+  EXPECT_NE(b.channel.state(), DtlsChannel::State::kReady) << "it must not show connected";
+  EXPECT_EQ(show(1)["srtp"]["handshake"], "mismatch");
+  const auto alerts = std::ranges::count_if(world_->received(), [&](const Received& each) {
+    return each.at == b.at() && each.packet.size() == 15 && read_u8(each.packet, 0) == 21 &&
+           read_u8(each.packet, 13) == 2;
+  });
+  EXPECT_GE(alerts, 1);
+}
+
 /// The interface has a second address.
 class IceAddresses : public IceCalls {
  protected:
@@ -485,6 +620,52 @@ TEST_F(IceAddresses, WhoIsReachedAtTheOtherFamilyGetsMediaFromThere) {
   world_->ng({{"command", "delete"}, {"call-id", "c"}, {"delete delay", 0}});
   world_->run(world_->elapsed() + 1s);
   EXPECT_EQ(world_->open_ports(), 0u);
+}
+
+/// B has an address of each family and controls.
+class IcePairs : public IceAddresses {
+ protected:
+  IcePairs() : b_(*world_, at('B'), "web", true) {
+    b_.is_also_at(kSix);
+    b_.plan.controlling = true;
+    json offered = offer("c", "B", b_.sdp());
+    offered.update({{"transport-protocol", "RTP/AVP"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}});
+    const json forwarded = world_->ng(offered);
+    a_relay_ = {world_->relay_address(), World::port_of(forwarded)};
+    b_.hears(world_->ng(answer("c", "B", "A", audio_sdp(at('A')))));
+    pass({&b_}, 2s);
+  }
+  [[nodiscard]] Endpoint relay6() const { return b_.plan.candidates.at(1).at; }
+
+  const Endpoint kSix{*IpAddress::parse("2001:db8:99::b"), UdpPort{4000}};
+  IcePhone b_;
+};
+
+TEST_F(IcePairs, I06_WICE6_ADeadPairIsLeftWhenThePeerNominatesAnother) {
+  ASSERT_EQ(b_.relay().address, world_->relay_address());
+  EXPECT_EQ(talk(b_), std::pair(std::size_t{20}, std::size_t{20}));
+  b_.dead = {b_.at()};
+  pass({&b_}, 8s);  // B needs that long to notice by its checks
+  ASSERT_EQ(b_.relay(), relay6());
+  EXPECT_EQ(show(0)["ice"]["selected"], kSix.to_string());
+  EXPECT_EQ(talk(b_), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IcePairs, WICE6_MediaIsHeardOnEveryPairThatPassedACheck) {
+  b_.dead = {b_.at()};
+  pass({&b_}, 8s);
+  b_.dead.clear();
+  ASSERT_EQ(b_.relay(), relay6());
+  const std::size_t before = world_->count(at('A'), 'B');
+  const Endpoint relay4 = b_.plan.candidates.front().at;
+  for (std::uint16_t i = 0; i < 10; ++i)
+    b_.send_by(b_.at(), relay4, rtp('B', 2, static_cast<std::uint16_t>(1000 + i)));
+  EXPECT_EQ(world_->count(at('A'), 'B') - before, 10u);
+  // But from nowhere else.
+  const Endpoint elsewhere = at('B', 9000);
+  for (std::uint16_t i = 10; i < 20; ++i)
+    b_.send_by(elsewhere, relay4, rtp('B', 2, static_cast<std::uint16_t>(1000 + i)));
+  EXPECT_EQ(world_->count(at('A'), 'B') - before, 10u);
 }
 
 TEST_F(IceAddresses, ARefusedOfferLeavesNoPort) {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <random>
 #include <thread>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -382,12 +383,14 @@ class Unanswered final : public DtlsIdentity {
  public:
   class Association final : public DtlsAssociation {
    public:
-    State start(DtlsOutput& out) noexcept override {
+    State start(DtlsOwner& out) noexcept override {
       out.send(std::as_bytes(std::span("hello")));
       return State::kHandshaking;
     }
-    State take(Bytes, DtlsOutput&) noexcept override { return State::kHandshaking; }
-    State on_time(DtlsOutput&) noexcept override { return State::kFailed; }
+    State take(Bytes, DtlsOwner&) noexcept override { return State::kHandshaking; }
+    State on_time(DtlsOwner&) noexcept override { return State::kFailed; }
+    void hurry() noexcept override {}
+    void refuse(DtlsOwner&) noexcept override {}
     [[nodiscard]] std::optional<Duration> timer() const noexcept override { return Duration{0}; }
     [[nodiscard]] std::optional<DtlsKeys> keys() const override { return std::nullopt; }
     [[nodiscard]] Fingerprint peer_fingerprint(FingerprintHash) const override { return {}; }
@@ -483,6 +486,264 @@ TEST_F(DtlsTest, RestoredKeysNeedNoHandshake) {
   EXPECT_TRUE(client_.out.sent.empty());
   restored.drive(kRelay, client_.turn());
   EXPECT_EQ(client_.out.sent.size(), 1u);
+}
+
+/// The way to the peer changes, as it does when ICE selects another pair.
+class DtlsWays : public DtlsTest {
+ protected:
+  DtlsWays() {
+    server_.knows(client_);
+    client_.knows(server_);
+  }
+  DtlsChannel::Turn proven(End& end) {
+    DtlsChannel::Turn turn = end.turn();
+    turn.is_proven = true;
+    return turn;
+  }
+  /// Both take what there is for them, whatever address it was sent to; replies come from `server` at.
+  void exchange_at(const Endpoint& client, const Endpoint& server) {
+    while (!server_.out.sent.empty() || !client_.out.sent.empty()) {
+      for (auto [from, to, at] :
+           {std::tuple{&client_, &server_, client}, std::tuple{&server_, &client_, server}}) {
+        if (from->out.sent.empty()) continue;
+        const Datagram datagram = std::move(from->out.sent.front());
+        from->out.sent.pop_front();
+        to->channel.take(at, datagram.octets, proven(*to));
+      }
+    }
+  }
+  const Endpoint kRelay2 = *Endpoint::parse("[2001:db8::1]:30000");
+  const Endpoint kAlice2 = *Endpoint::parse("[2001:db8::10]:4000");
+};
+
+TEST_F(DtlsWays, WDTLS4_AFlightGoesToTheNewWayAtOnce) {
+  client_.channel.drive(kRelay, proven(client_));
+  ASSERT_EQ(client_.out.sent.size(), 1u);
+  const auto hello = client_.out.sent.front().octets;
+  client_.out.sent.clear();
+  client_.channel.drive(kRelay, proven(client_));
+  EXPECT_TRUE(client_.out.sent.empty());
+  client_.channel.drive(kRelay2, proven(client_));
+  ASSERT_EQ(client_.out.sent.size(), 1u);
+  EXPECT_EQ(client_.out.sent.front().to, kRelay2);
+  EXPECT_EQ(client_.out.sent.front().octets, hello);
+  // It is said again soon, however long the association has waited on the old way.
+  const auto due = client_.channel.due(client_.now);
+  ASSERT_TRUE(due);
+  EXPECT_LE(*due, client_.now + 50ms);
+  exchange_at(kAlice2, kRelay2);
+  expect_ready();
+}
+
+TEST_F(DtlsWays, WDTLS4_AnAnswerThatWasLostOnTheOldWayIsRepeatedOnTheNewOne) {
+  server_.channel.drive(kAlice, proven(server_));
+  client_.channel.drive(kRelay, proven(client_));
+  server_.channel.take(kAlice, client_.out.sent.front().octets, proven(server_));
+  client_.out.sent.clear();
+  ASSERT_FALSE(server_.out.sent.empty());
+  EXPECT_EQ(server_.out.sent.front().to, kAlice);  // DTL-6
+  server_.out.sent.clear();
+  server_.channel.drive(kAlice2, proven(server_));
+  ASSERT_FALSE(server_.out.sent.empty());
+  EXPECT_EQ(server_.out.sent.front().to, kAlice2);
+  exchange_at(kAlice2, kRelay2);
+  expect_ready();
+}
+
+TEST_F(DtlsWays, WDTLS4_AHelloThatComesAgainElsewhereIsAnsweredThere) {
+  client_.channel.drive(kRelay, proven(client_));
+  const auto hello = client_.out.sent.front().octets;
+  server_.channel.take(kAlice, hello, proven(server_));
+  const std::size_t flight = server_.out.sent.size();
+  server_.out.sent.clear();
+  server_.channel.take(kAlice2, hello, proven(server_));
+  ASSERT_EQ(server_.out.sent.size(), flight);
+  EXPECT_EQ(server_.out.sent.front().to, kAlice2);
+  // Without ICE the address is not proven: nothing is amplified (LIM-2).
+  server_.out.sent.clear();
+  server_.channel.take(kStranger, hello, server_.turn());
+  EXPECT_TRUE(server_.out.sent.empty());
+}
+
+TEST_F(DtlsWays, WithoutIceAServerDoesNotFollowTheWay) {
+  start();
+  for (int i = 0; i < 2; ++i) {
+    server_.channel.take(kAlice, client_.out.sent.back().octets, server_.turn());
+    client_.out.sent.clear();
+    if (i == 0) client_.channel.take(kRelay, server_.out.sent.back().octets, client_.turn());
+    server_.out.sent.clear();
+  }
+  ASSERT_EQ(server_.channel.state(), State::kHandshaking);
+  server_.channel.drive(kStranger, server_.turn());  // signalling names another address: it is not proven
+  for (const Datagram& each : server_.out.sent) EXPECT_EQ(each.to, kAlice);
+}
+
+TEST_F(DtlsWays, WDTLS3_ANewAssociationWaitsForItsWay) {
+  client_.channel.drive(kRelay, proven(client_));
+  exchange_at(kAlice, kRelay);
+  expect_ready();
+  const DtlsKeys before = *client_.channel.keys();
+  client_.plan.association = 2;
+  client_.channel.drive({}, proven(client_));  // the new session has no pair yet
+  EXPECT_TRUE(client_.out.sent.empty());
+  EXPECT_EQ(client_.channel.keys(), before);
+  EXPECT_EQ(client_.channel.keyed_for(), 1u);
+  client_.channel.drive(kRelay2, proven(client_));
+  ASSERT_FALSE(client_.out.sent.empty());
+  EXPECT_EQ(client_.out.sent.front().to, kRelay2);
+  exchange_at(kAlice2, kRelay2);
+  expect_ready();
+  EXPECT_NE(client_.channel.keys(), before);
+  EXPECT_EQ(client_.channel.keyed_for(), 2u);
+}
+
+TEST_F(DtlsWays, WDTLS4_WhoGaveUpBeginsAnewOnAnotherWay) {
+  client_.plan.identity = std::make_shared<Unanswered>();
+  for (int turn = 0; turn < 20; ++turn) {
+    client_.channel.drive(kRelay, proven(client_));
+    client_.now += 10s;
+  }
+  EXPECT_EQ(client_.channel.state(), State::kFailed);
+  client_.out.sent.clear();
+  client_.channel.drive(kRelay2, proven(client_));
+  ASSERT_FALSE(client_.out.sent.empty());
+  EXPECT_EQ(client_.out.sent.front().to, kRelay2);
+}
+
+TEST_F(DtlsWays, WhatTheFormerPageStillSaysDoesNotDisturbTheNewOne) {
+  client_.channel.drive(kRelay, proven(client_));
+  exchange_at(kAlice, kRelay);
+  expect_ready();
+  const auto before = *server_.channel.keys();
+  End page(kAlice2, DtlsRole::kClient, backend_);
+  page.knows(server_);
+  server_.knows(page);
+  page.channel.drive(kRelay2, proven(page));
+  // Octets of the old association, to its path: 40 of its epoch that nobody can read.
+  std::vector<std::byte> late(13 + 40, std::byte{0x5a});
+  const std::array<std::uint8_t, 13> header = {21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 40};
+  std::ranges::copy(std::as_bytes(std::span(header)), late.begin());
+  for (int turn = 0; turn < 10; ++turn) {
+    server_.channel.take(kAlice, late, proven(server_));
+    for (auto [from, to, at] : {std::tuple{&page, &server_, kAlice2}, std::tuple{&server_, &page, kRelay2}}) {
+      while (!from->out.sent.empty()) {
+        const Datagram datagram = std::move(from->out.sent.front());
+        from->out.sent.pop_front();
+        EXPECT_NE(datagram.to, kAlice);
+        to->channel.take(at, datagram.octets, proven(*to));
+      }
+    }
+  }
+  ASSERT_EQ(page.channel.state(), State::kReady);
+  EXPECT_NE(server_.channel.keys(), before);
+  EXPECT_EQ(server_.channel.keys()->send, page.channel.keys()->receive);
+}
+
+/// A certificate that is not the signalled one: the peer is told (DTL-8, WDTLS-5).
+class DtlsAlerts : public DtlsTest {
+ protected:
+  static constexpr std::uint8_t kAlert = 21, kFatal = 2, kBadCertificate = 42;
+  /// The alerts that `end` has sent, oldest first.
+  static std::vector<std::vector<std::byte>> alerts_of(End& end) {
+    std::vector<std::vector<std::byte>> alerts;
+    for (const Datagram& each : end.out.sent) {
+      if (read_u8(each.octets, 0) == kAlert) alerts.push_back(each.octets);
+    }
+    return alerts;
+  }
+  static void expect_bad_certificate(End& end) {
+    const auto alerts = alerts_of(end);
+    ASSERT_EQ(alerts.size(), 1u);
+    ASSERT_EQ(alerts.front().size(), 15u) << "in clear: the handshake has no keys yet";
+    EXPECT_EQ(read_u8(alerts.front(), 13), kFatal);
+    EXPECT_EQ(read_u8(alerts.front(), 14), kBadCertificate);
+  }
+  /// As `settle`, but what `end` sends stays.
+  void settle_but_for(End& end, End& other) {
+    std::size_t taken = 0;
+    for (int i = 0; i < 20; ++i) {
+      while (!other.out.sent.empty()) {
+        end.channel.take(other.at, other.out.sent.front().octets, end.turn());
+        other.out.sent.pop_front();
+      }
+      for (; taken < end.out.sent.size(); ++taken)
+        other.channel.take(end.at, end.out.sent[taken].octets, other.turn());
+    }
+  }
+};
+
+TEST_F(DtlsAlerts, DTL8_AClientWithAnotherCertificateGetsAFatalAlert) {
+  server_.plan.peer = {server_.plan.identity->fingerprint(FingerprintHash::kSha256)};
+  client_.knows(server_);
+  start();
+  settle_but_for(server_, client_);
+  expect_bad_certificate(server_);
+  EXPECT_EQ(server_.out.sent.back().to, kAlice);
+  EXPECT_EQ(server_.channel.state(), State::kMismatch);
+  EXPECT_EQ(server_.channel.take_news(), DtlsChannel::News::kMismatch);
+  EXPECT_FALSE(server_.channel.keys());
+  EXPECT_FALSE(client_.channel.keys()) << "it must not believe that it is connected";
+  EXPECT_EQ(server_.budget.pending(), 0u);
+}
+
+TEST_F(DtlsAlerts, DTL8_AServerWithAnotherCertificateGetsAFatalAlert) {
+  client_.plan.peer = {client_.plan.identity->fingerprint(FingerprintHash::kSha256)};
+  server_.knows(client_);
+  start();
+  settle_but_for(client_, server_);
+  expect_bad_certificate(client_);
+  EXPECT_EQ(client_.channel.state(), State::kMismatch);
+  EXPECT_FALSE(server_.channel.keys());
+  const std::size_t sent = client_.out.sent.size();
+  client_.channel.drive(kRelay, client_.turn());
+  EXPECT_EQ(client_.out.sent.size(), sent) << "not again, until signalling says something else";
+}
+
+TEST_F(DtlsAlerts, DTL9_TheAlertComesWhenTheFingerprintDoes) {
+  client_.knows(server_);
+  start();
+  exchange();
+  ASSERT_EQ(server_.channel.state(), State::kUnverified);
+  server_.plan.peer = {server_.plan.identity->fingerprint(FingerprintHash::kSha256)};
+  server_.channel.drive({}, server_.turn());
+  ASSERT_EQ(alerts_of(server_).size(), 1u);
+  EXPECT_EQ(read_u16(alerts_of(server_).front(), 3), 1u) << "under the keys of the association";
+  EXPECT_EQ(server_.out.sent.size(), 1u);
+  EXPECT_EQ(server_.channel.state(), State::kMismatch);
+  EXPECT_FALSE(server_.channel.keys());
+}
+
+TEST_F(DtlsAlerts, DTL9_AsClientToo) {
+  server_.knows(client_);
+  client_.plan.peer = {};
+  start();
+  exchange();
+  ASSERT_EQ(client_.channel.state(), State::kUnverified);
+  client_.plan.peer = {client_.plan.identity->fingerprint(FingerprintHash::kSha256)};
+  client_.channel.drive(kRelay, client_.turn());
+  ASSERT_EQ(alerts_of(client_).size(), 1u);
+  EXPECT_EQ(client_.out.sent.size(), 1u);
+  EXPECT_EQ(client_.channel.state(), State::kMismatch);
+}
+
+TEST_F(DtlsAlerts, DTL11_ALiveAssociationIsNotTouchedByAWrongOneBesideIt) {
+  handshake();
+  expect_ready();
+  const DtlsKeys before = *server_.channel.keys();
+  EXPECT_EQ(server_.channel.take_news(), DtlsChannel::News::kReady);
+  End wrong(kAlice, DtlsRole::kClient, backend_);
+  wrong.knows(server_);
+  wrong.channel.drive(kRelay, wrong.turn());
+  settle_but_for(server_, wrong);
+  expect_bad_certificate(server_);
+  EXPECT_EQ(server_.channel.state(), State::kReady);
+  EXPECT_EQ(server_.channel.keys(), before);
+  EXPECT_EQ(server_.channel.take_news(), DtlsChannel::News::kMismatch);
+  server_.out.sent.clear();
+  client_.plan.association = 2;  // the true peer can go on
+  start();
+  exchange();
+  expect_ready();
 }
 
 TEST(DtlsRecords, CutAndSpoiledRecordsAreLeftOut) {

@@ -363,13 +363,264 @@ TEST_F(IceTest, I06_APairThatIsNominatedLaterReplacesTheFirst) {
   EXPECT_EQ(relay_.agent.selected(Component::kRtp)->peer, kAlice4);
 }
 
+/// The peer's wish: a check of ours by `from` to one of our ports, with USE-CANDIDATE.
+struct Nomination {
+  Endpoint from;
+  LocalPort at;
+};
+
+/// The relay is controlled, both families work, and alice has nominated IPv4, the pair of higher priority.
+class IceNominations : public IceTest {
+ protected:
+  IceNominations() {
+    alice_.plan.controlling = true;
+    relay_.plan.controlling = false;
+    cut_ = {kAlice6, kRelay6};
+    meet();
+    run(1s);
+    cut_.clear();
+    checks(kSix);  // it is valid from now on, but not nominated
+    run(1s);
+  }
+  void checks(const Nomination& by, bool nominates = false, std::uint8_t number = 1) {
+    stun::Contents contents;
+    contents.use_candidate = nominates;
+    const std::string name = right_name();
+    contents.username = name;
+    contents.priority = 1;
+    const auto request =
+        stun::write(stun::Kind::kRequest, {std::byte{number}}, contents, relay_.plan.own.password);
+    EXPECT_TRUE(relay_.agent.take(by.at, by.from, request, relay_.next_turn(now_)));
+  }
+  void nominates(const Nomination& by) { checks(by, true, ++nominations_); }
+  [[nodiscard]] Endpoint peer() const {
+    const auto& selected = relay_.agent.selected(Component::kRtp);
+    return selected ? selected->peer : Endpoint{};
+  }
+
+  const Nomination kFour{kAlice4, {Component::kRtp, 0}};
+  const Nomination kSix{kAlice6, {Component::kRtp, 1}};
+  std::uint8_t nominations_ = 100;
+};
+
+TEST_F(IceNominations, WICE6_TheNewestNominationCountsWhateverThePriorities) {
+  ASSERT_EQ(peer(), kAlice4);
+  ASSERT_TRUE(relay_.agent.is_valid(kSix.at, kAlice6));
+  nominates(kSix);
+  EXPECT_EQ(peer(), kAlice6) << "at once: the pair was valid, the priority is lower";
+  now_ += 1s;
+  nominates(kFour);
+  EXPECT_EQ(peer(), kAlice4);
+}
+
+TEST_F(IceNominations, ICE7_APairChangesAtMostEvery200Milliseconds) {
+  nominates(kSix);
+  ASSERT_EQ(peer(), kAlice6);
+  nominates(kFour);
+  EXPECT_EQ(peer(), kAlice6);
+  const auto due = relay_.agent.due(now_);
+  ASSERT_TRUE(due);
+  EXPECT_LE(*due, now_ + 200ms);
+  now_ += 199ms;
+  relay_.agent.drive(relay_.next_turn(now_));
+  EXPECT_EQ(peer(), kAlice6);
+  now_ += 1ms;
+  relay_.agent.drive(relay_.next_turn(now_));
+  EXPECT_EQ(peer(), kAlice4) << "nothing else had to arrive";
+}
+
+TEST_F(IceNominations, ANominationThatWasSeenBeforeIsNotNewer) {
+  nominates(kFour);
+  now_ += 1s;
+  nominates(kSix);
+  ASSERT_EQ(peer(), kAlice6);
+  now_ += 1s;
+  checks(kFour, true, static_cast<std::uint8_t>(nominations_ - 1));  // sent again, or copied by a stranger
+  EXPECT_EQ(peer(), kAlice6);
+}
+
+TEST_F(IceNominations, ANominatedPairServesWhenItsCheckIsAnswered) {
+  // The peer comes from a port that nobody named (NAT), with USE-CANDIDATE in its first check.
+  const Nomination elsewhere{plus(kAlice4, 77), {Component::kRtp, 0}};
+  nominates(elsewhere);
+  EXPECT_EQ(peer(), kAlice4) << "not before the address has proved to be there";
+  alice_.locals.push_back(elsewhere.from);
+  run(200ms);
+  EXPECT_EQ(peer(), elsewhere.from);
+}
+
+TEST_F(IceNominations, ICE8_ALiteAgentFollowsEveryNominationToo) {
+  relay_.plan.is_lite = true;
+  relay_.agent.follow(relay_.plan, now_);
+  nominates(kSix);
+  EXPECT_EQ(peer(), kAlice6);
+  now_ += 1s;
+  nominates(kFour);
+  EXPECT_EQ(peer(), kAlice4);
+}
+
+TEST_F(IceNominations, ANominationCountsAfterAnHourOfConsent) {
+  run(std::chrono::hours(1));
+  ASSERT_EQ(peer(), kAlice4);
+  // ICE-6 bounds the search for a pair, not the life of a call: 720 checks of consent lie behind us.
+  const Nomination elsewhere{plus(kAlice4, 77), {Component::kRtp, 0}};
+  alice_.locals.push_back(elsewhere.from);
+  nominates(elsewhere);
+  run(200ms);
+  EXPECT_EQ(peer(), elsewhere.from);
+}
+
+TEST_F(IceNominations, ICE4_APeerThatMovesAllDayIsFoundAtItsEleventhAddress) {
+  for (std::uint16_t move = 1; move <= 30; ++move) {
+    const Nomination elsewhere{plus(kAlice4, move), {Component::kRtp, 0}};
+    alice_.locals = {elsewhere.from};
+    nominates(elsewhere);
+    run(5s);
+    EXPECT_EQ(peer(), elsewhere.from) << move;
+  }
+}
+
+/// We control, and the selected pair dies.
+class IceDyingPair : public IceTest {
+ protected:
+  [[nodiscard]] Duration until_moved(Duration limit) {
+    const Instant start = now_;
+    const auto before = relay_.agent.selected(Component::kRtp);
+    while (now_ - start < limit && relay_.agent.selected(Component::kRtp) == before) run(10ms);
+    return now_ - start;
+  }
+};
+
+TEST_F(IceDyingPair, WhoControlsLeavesAPairThatIsSilent) {
+  meet();
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+  cut_ = {kAlice4, kRelay4};
+  // The other pair was never checked: the first one was good enough.
+  EXPECT_LE(until_moved(20s), 8s);
+  run(100ms);
+  expect_selected(kRelay6, kAlice6);
+  run(60s);
+  expect_selected(kRelay6, kAlice6);
+  EXPECT_EQ(relay_.agent.state(), State::kConnected);
+}
+
+TEST_F(IceDyingPair, WithoutAnotherPairItWaitsForTheOldOne) {
+  meet();
+  run(2s);
+  cut_ = {kAlice4, kRelay4, kAlice6, kRelay6};
+  run(15s);
+  expect_selected(kRelay4, kAlice4);
+  cut_ = {kAlice6, kRelay6};
+  run(15s);
+  expect_selected(kRelay4, kAlice4);
+  EXPECT_EQ(relay_.agent.state(), State::kConnected);
+}
+
+TEST_F(IceDyingPair, ALostAnswerIsNoReasonToMove) {
+  meet();
+  run(2s);
+  for (int i = 0; i < 20; ++i) {
+    cut_ = {kAlice4};
+    run(1s);
+    cut_.clear();
+    run(3s);
+    expect_selected(kRelay4, kAlice4);
+  }
+}
+
+/// What becomes of the pair of before when the credentials change.
+class IceRestarts : public IceTest {
+ protected:
+  IceRestarts() {
+    alice_.plan.controlling = true;
+    relay_.plan.controlling = false;
+    meet();
+    run(2s);
+  }
+  const IceCredentials kAgain{"again", "another-password-of-enough-letters"};
+};
+
+TEST_F(IceRestarts, ICE7_ChecksOfTheFormerSessionAreAnsweredMeanwhile) {
+  const std::string name = right_name();
+  const std::string password = relay_.plan.own.password;
+  relay_.plan.own = kAgain;
+  relay_.plan.peer = {};
+  relay_.plan.candidates.clear();
+  run(100ms);
+  EXPECT_FALSE(relay_.agent.is_current(Component::kRtp));
+  wire_.clear();
+  EXPECT_TRUE(relay_.agent.take({}, kAlice4, request(name, password), relay_.next_turn(now_)));
+  ASSERT_EQ(wire_.size(), 1u);
+  const auto answer = stun::parse(wire_.front().octets);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->kind, stun::Kind::kSuccess);
+  EXPECT_TRUE(stun::is_authentic(wire_.front().octets, *answer, password));
+  // Nobody else's, and not for ever.
+  wire_.clear();
+  EXPECT_FALSE(relay_.agent.take({}, kStranger, request(name, password), relay_.next_turn(now_)));
+  EXPECT_FALSE(relay_.agent.take({}, kAlice4, request(name, kAgain.password), relay_.next_turn(now_)));
+  alice_.plan.own = {"fresh", "a-fresh-password-of-enough-letters"};
+  meet();
+  run(2s);
+  EXPECT_TRUE(relay_.agent.is_current(Component::kRtp));
+  EXPECT_FALSE(relay_.agent.take({}, kAlice4, request(name, password), relay_.next_turn(now_)));
+}
+
+TEST_F(IceRestarts, ARestartThatIsTakenBackLeavesThePair) {
+  const IcePlan before = relay_.plan;
+  relay_.plan.own = kAgain;
+  relay_.plan.peer = {"nobody", "a-password-that-nobody-will-use"};
+  relay_.plan.candidates.clear();
+  run(3s);
+  relay_.plan = before;
+  run(40s);
+  expect_selected(kRelay4, kAlice4);
+  EXPECT_TRUE(relay_.agent.is_current(Component::kRtp));
+  EXPECT_EQ(relay_.agent.state(), State::kConnected);
+}
+
+TEST_F(IceRestarts, ASecondRestartReplacesTheFirst) {
+  relay_.plan.own = kAgain;
+  run(100ms);
+  relay_.plan.own = {"third", "the-third-password-of-enough-letters"};
+  alice_.plan.own = {"fresh", "a-fresh-password-of-enough-letters"};
+  meet();
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+  EXPECT_TRUE(relay_.agent.is_current(Component::kRtp));
+}
+
+TEST_F(IceRestarts, WhoControlsNominatesTheSameAddressesAnew) {
+  relay_.plan.controlling = true;
+  alice_.plan.controlling = false;
+  relay_.plan.own = kAgain;
+  alice_.plan.own = {"fresh", "a-fresh-password-of-enough-letters"};
+  meet();
+  run(2s);
+  EXPECT_TRUE(relay_.agent.is_controlling());
+  EXPECT_TRUE(relay_.agent.is_current(Component::kRtp));
+  EXPECT_TRUE(alice_.agent.is_current(Component::kRtp)) << "it has heard our nomination";
+}
+
+TEST_F(IceRestarts, ARestoredAgentKnowsThatItsPairIsOlder) {
+  relay_.plan.own = kAgain;
+  run(100ms);
+  End restored("relay", {kRelay4, kRelay6}, wire_);
+  restored.plan = relay_.plan;
+  restored.agent.follow(restored.plan, now_);
+  restored.agent.restore({relay_.agent.selected(Component::kRtp), std::nullopt}, {true, false}, now_);
+  EXPECT_EQ(restored.agent.selected(Component::kRtp), relay_.agent.selected(Component::kRtp));
+  EXPECT_FALSE(restored.agent.is_current(Component::kRtp));
+}
+
 TEST_F(IceTest, ARestoredAgentGoesOnAndAsksForConsent) {
   meet();
   run(2s);
   End restored("relay", {kRelay4, kRelay6}, wire_);
   restored.plan = relay_.plan;
   restored.agent.follow(restored.plan, now_);
-  restored.agent.restore({relay_.agent.selected(Component::kRtp), std::nullopt}, now_);
+  restored.agent.restore({relay_.agent.selected(Component::kRtp), std::nullopt}, {}, now_);
   EXPECT_EQ(restored.agent.selected(Component::kRtp), relay_.agent.selected(Component::kRtp));
   restored.agent.drive(restored.turn(now_));
   ASSERT_EQ(wire_.size(), 1u);

@@ -16,11 +16,17 @@
 
 namespace ferry {
 
-/// Where an association sends: each call is one datagram.
-class DtlsOutput {
+class DtlsAssociation;
+
+/// Whoever an association works for, for the time of one call.
+class DtlsOwner {
  public:
-  virtual ~DtlsOutput() = default;
+  virtual ~DtlsOwner() = default;
+  /// Each call is one datagram.
   virtual void send(Bytes datagram) noexcept = 0;
+  /// The peer has shown its certificate, of which `peer_fingerprint` knows now. False: the handshake fails
+  /// with the alert bad_certificate (DTL-8).
+  virtual bool accepts(const DtlsAssociation& association) noexcept = 0;
 };
 
 /// Master keys of both directions, as the exporter gave them.
@@ -30,7 +36,7 @@ struct DtlsKeys {
   bool operator==(const DtlsKeys&) const = default;
 };
 
-/// One handshake and what follows from it. One thread at a time. It authenticates nobody: whoever it spoke
+/// One handshake and what follows from it. One thread at a time. It authenticates nobody: whoever it speaks
 /// with is known by the certificate alone, which its owner compares with what was signalled.
 class DtlsAssociation {
  public:
@@ -38,16 +44,20 @@ class DtlsAssociation {
 
   virtual ~DtlsAssociation() = default;
   /// Sends the first flight of a client. A server waits.
-  virtual State start(DtlsOutput& out) noexcept = 0;
+  virtual State start(DtlsOwner& owner) noexcept = 0;
   /// Takes a datagram of the peer; what does not belong to the association changes nothing.
-  virtual State take(Bytes datagram, DtlsOutput& out) noexcept = 0;
+  virtual State take(Bytes datagram, DtlsOwner& owner) noexcept = 0;
   /// Sends its flight again when that is due.
-  virtual State on_time(DtlsOutput& out) noexcept = 0;
+  virtual State on_time(DtlsOwner& owner) noexcept = 0;
+  /// The way to the peer is another one from now on: the tries of its flight begin anew there (WDTLS-4).
+  virtual void hurry() noexcept = 0;
+  /// Ends an established association with a fatal alert: its certificate turned out to be wrong (DTL-9).
+  virtual void refuse(DtlsOwner& owner) noexcept = 0;
   /// Time until `on_time` has something to do; nothing if it waits for the peer alone.
   [[nodiscard]] virtual std::optional<Duration> timer() const noexcept = 0;
   /// After the handshake.
   [[nodiscard]] virtual std::optional<DtlsKeys> keys() const = 0;
-  /// Of the certificate that the peer showed; empty before.
+  /// Of the certificate that the peer showed; no octets before.
   [[nodiscard]] virtual Fingerprint peer_fingerprint(FingerprintHash hash) const = 0;
 };
 

@@ -1,12 +1,22 @@
+// How a channel works: at most two handshakes run, the one in force and one beside it. Each remembers its
+// path and its last flight. A reply goes where the peer's flight came from (DTL-6). What nobody asked for, a
+// first flight and a repetition, goes to the way that `drive` is told, which with ICE is the selected pair:
+// when that changes, the flight is said there at once and again after 50, 100 ... ms, until the association's
+// own timer takes over. Certificates are judged when the peer shows them, or when their fingerprint is
+// signalled later.
 #include "relay/core/dtls/dtls_channel.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace ferry {
 
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr Duration kFirstGap = 50ms;  // DTL-12: between repetitions on a new way, doubling
+constexpr Duration kLastGap = 1600ms;
 
 /// Whom a ClientHello came from, and what stays the same when it comes again with a cookie.
 std::vector<std::byte> cookie_facts(const Endpoint& from, const ClientHello& hello) {
@@ -26,18 +36,37 @@ bool is_same(Bytes cookie, const DtlsIdentity::Cookie& wanted) noexcept {
   return differs == std::byte{};
 }
 
-/// Of one association to one peer.
-class ToPeer final : public DtlsOutput {
+}  // namespace
+
+class DtlsChannel::Owner final : public DtlsOwner {
  public:
-  ToPeer(DatagramOutput& out, const Endpoint& peer) : out_(out), peer_(peer) {}
-  void send(Bytes datagram) noexcept override { out_.send(peer_, datagram); }
+  Owner(Running& running, Turn turn) : running_(running), turn_(turn) {}
+  void send(Bytes datagram) noexcept override {
+    if (!has_sent_) {
+      running_.flight.clear();
+      running_.again = {};
+    }
+    has_sent_ = true;
+    try {
+      running_.flight.emplace_back(datagram.begin(), datagram.end());
+    } catch (const std::bad_alloc&) {
+      running_.flight.clear();  // the association says it again (C-12)
+    }
+    turn_.out.send_by(running_.path, datagram);
+  }
+  bool accepts(const DtlsAssociation& association) noexcept override {
+    has_refused_ = !turn_.plan.peer.empty() && !is_signalled(association, turn_.plan);
+    return !has_refused_;
+  }
+  [[nodiscard]] bool has_sent() const noexcept { return has_sent_; }
+  [[nodiscard]] bool has_refused() const noexcept { return has_refused_; }
 
  private:
-  DatagramOutput& out_;
-  Endpoint peer_;
+  Running& running_;
+  Turn turn_;
+  bool has_sent_ = false;
+  bool has_refused_ = false;
 };
-
-}  // namespace
 
 std::string_view to_string(DtlsChannel::State state) noexcept {
   switch (state) {
@@ -57,7 +86,7 @@ std::string_view to_string(DtlsChannel::State state) noexcept {
   return "unknown";
 }
 
-bool DtlsChannel::hold(const Endpoint& from, Bytes datagram, Instant now) {
+bool DtlsChannel::hold(const Path& from, Bytes datagram, Instant now) {
   const bool is_free = !held_.from.is_set() || now - held_.since > kHeldTime;
   if (is_free) {
     if (!parse_client_hello(datagram)) return false;
@@ -74,25 +103,34 @@ void DtlsChannel::release(Turn turn) {
   for (const auto& datagram : held.datagrams) take(held.from, datagram, turn);
 }
 
-bool DtlsChannel::take(const Endpoint& from, Bytes datagram, Turn turn) {
+bool DtlsChannel::take(const Path& from, Bytes datagram, Turn turn) {
   const std::vector<std::byte> records = sift_records(datagram);
   if (records.empty()) return false;
   if (const auto hello = parse_client_hello(records)) {
     on_hello(from, records, *hello, turn);
   } else if (assembly_.take(records)) {
     begin_server(from, assembly_.take_record(), true, turn);
-  } else if (Running& running = next_ ? next_ : current_) {
-    feed(running, from, records, turn);
+  } else if (Running* running = running_with(from)) {
+    feed(*running, from, records, turn);
   }
   return true;
 }
 
-void DtlsChannel::on_hello(const Endpoint& from, Bytes records, const ClientHello& hello, Turn turn) {
+DtlsChannel::Running* DtlsChannel::running_with(const Path& from) noexcept {
+  for (Running* each : {&next_, &current_}) {
+    if (*each && each->path == from) return each;
+  }
+  if (next_) return &next_;
+  return current_ ? &current_ : nullptr;
+}
+
+void DtlsChannel::on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn) {
   if (turn.plan.role == DtlsRole::kClient) return;
   // Of an association that we have: its peer did not hear us.
   for (Running* each : {&next_, &current_}) {
     if (*each && std::ranges::equal(each->random, hello.random)) {
-      feed(*each, from, records, turn);
+      const bool is_elsewhere = each->path != from;
+      if (!feed(*each, from, records, turn) && is_elsewhere && turn.is_proven) repeat(*each, turn);
       return;
     }
   }
@@ -101,10 +139,10 @@ void DtlsChannel::on_hello(const Endpoint& from, Bytes records, const ClientHell
     begin_server(from, records, false, turn);
     return;
   }
-  const auto cookie = turn.plan.identity->cookie(cookie_facts(from, hello));
+  const auto cookie = turn.plan.identity->cookie(cookie_facts(from.peer, hello));
   if (!is_same(hello.cookie, cookie)) {
     const auto request = hello_verify_request(hello, cookie);
-    if (request.size() <= records.size()) turn.out.send(from, request);  // LIM-2
+    if (request.size() <= records.size()) turn.out.send_by(from, request);  // LIM-2
     return;
   }
   if (assembly_.take(records)) begin_server(from, assembly_.take_record(), true, turn);
@@ -117,12 +155,12 @@ bool DtlsChannel::may_start(Instant now) noexcept {
   return true;
 }
 
-void DtlsChannel::begin_server(const Endpoint& from, Bytes hello, bool after_cookie, Turn turn) {
+void DtlsChannel::begin_server(const Path& from, Bytes hello, bool after_cookie, Turn turn) {
   Running begun;
-  begun.place = turn.budget.take(from.address);
+  begun.place = turn.budget.take(from.peer.address);
   if (!begun.place || !may_start(turn.now)) return;
   begun.association = turn.plan.identity->make(DtlsRole::kServer, after_cookie);
-  begun.peer = from;
+  begun.path = from;
   begun.random = assembling_;
   // A live association keeps its keys until the new one has verified (DTL-11).
   Running& place = current_ && current_.is_established ? next_ : current_;
@@ -131,33 +169,53 @@ void DtlsChannel::begin_server(const Endpoint& from, Bytes hello, bool after_coo
   feed(place, from, hello, turn);
 }
 
-void DtlsChannel::begin_client(const Endpoint& peer, Turn turn) {
+void DtlsChannel::begin_client(const Path& way, Turn turn) {
   Running begun;
   begun.association = turn.plan.identity->make(DtlsRole::kClient, false);
-  begun.peer = peer;
+  begun.path = way;
   begun.role = DtlsRole::kClient;
   Running& place = current_ && current_.is_established ? next_ : current_;
   place = std::move(begun);
   if (!keys_) state_ = State::kHandshaking;
-  ToPeer out(turn.out, peer);
-  settle(place, place.association->start(out), turn);
+  Owner owner(place, turn);
+  settle(place, place.association->start(owner), owner.has_refused(), turn);
 }
 
-void DtlsChannel::feed(Running& running, const Endpoint& from, Bytes records, Turn turn) {
-  running.peer = from;  // DTL-6
-  ToPeer out(turn.out, from);
-  settle(running, running.association->take(records, out), turn);
+bool DtlsChannel::feed(Running& running, const Path& from, Bytes records, Turn turn) {
+  running.path = from;  // DTL-6
+  Owner owner(running, turn);
+  const auto state = running.association->take(records, owner);
+  const bool has_sent = owner.has_sent();
+  settle(running, state, owner.has_refused(), turn);
+  return has_sent;
 }
 
-void DtlsChannel::settle(Running& running, DtlsAssociation::State state, Turn turn) {
+void DtlsChannel::repeat(const Running& running, Turn turn) {
+  for (const auto& datagram : running.flight) turn.out.send_by(running.path, datagram);
+}
+
+void DtlsChannel::move(Running& running, Turn turn) {
+  running.path = way_;
+  running.association->hurry();
+  repeat(running, turn);
+  running.gap = kFirstGap;
+  running.again = turn.now + running.gap;
+}
+
+void DtlsChannel::settle(Running& running, DtlsAssociation::State state, bool is_refused, Turn turn) {
   if (state == DtlsAssociation::State::kFailed) {
-    fail(running, State::kFailed, News::kFailed);
+    if (is_refused)
+      fail(running, State::kMismatch, News::kMismatch);
+    else
+      fail(running, State::kFailed, News::kFailed);
     return;
   }
   if (state != DtlsAssociation::State::kEstablished || running.is_established) return;
   running.is_established = true;
   running.established = turn.now;
   running.place.reset();
+  running.flight = {};
+  running.again = {};
   verify(running, turn);
 }
 
@@ -166,13 +224,20 @@ void DtlsChannel::verify(Running& running, Turn turn) {
     if (!keys_) state_ = State::kUnverified;
     return;
   }
-  auto keys = is_signalled(*running.association, turn.plan) ? running.association->keys() : std::nullopt;
-  if (!keys) {
+  if (!is_signalled(*running.association, turn.plan)) {
+    Owner owner(running, turn);
+    running.association->refuse(owner);
     fail(running, State::kMismatch, News::kMismatch);
     return;
   }
+  auto keys = running.association->keys();
+  if (!keys) {
+    fail(running, State::kFailed, News::kFailed);
+    return;
+  }
   keys_ = std::move(keys);
-  peer_ = running.peer;
+  keyed_for_ = turn.plan.association;
+  peer_ = running.path.peer;
   state_ = State::kReady;
   is_wanted_ = false;
   news_ = News::kReady;
@@ -186,7 +251,7 @@ void DtlsChannel::fail(Running& running, State state, News news) {
   if (!keys_) state_ = state;
 }
 
-void DtlsChannel::drive(const Endpoint& peer, Turn turn) {
+void DtlsChannel::drive(const Path& way, Turn turn) {
   if (association_ != turn.plan.association) {
     association_ = turn.plan.association;
     is_wanted_ = true;
@@ -200,23 +265,41 @@ void DtlsChannel::drive(const Endpoint& peer, Turn turn) {
       current_.role == DtlsRole::kServer)
     current_ = {};
   if (current_ && state_ == State::kUnverified && !turn.plan.peer.empty()) verify(current_, turn);
+  const bool has_moved = way.is_set() && way_ != way;
+  if (has_moved) {
+    way_ = way;
+    rounds_ = 0;
+  }
   const bool runs = (current_ && !current_.is_established) || static_cast<bool>(next_);
-  if (turn.plan.role == DtlsRole::kClient && is_wanted_ && !runs && peer.is_reachable() &&
+  if (turn.plan.role == DtlsRole::kClient && is_wanted_ && !runs && way.peer.is_reachable() &&
       state_ != State::kUnverified && state_ != State::kMismatch && rounds_ < kRounds) {
     ++rounds_;
-    begin_client(peer, turn);
+    begin_client(way, turn);
   }
   for (Running* each : {&next_, &current_}) {
-    if (!*each) continue;
-    if (each->is_established) {
-      // A late copy of the peer's last flight is answered for a while.
-      if (keys_ && turn.now - each->established >= kKept) each->association.reset();
-      continue;
-    }
-    const auto left = each->association->timer();
-    if (!left || *left > 0ns) continue;
-    ToPeer out(turn.out, each->peer);
-    settle(*each, each->association->on_time(out), turn);
+    if (*each) run(*each, has_moved, turn);
+  }
+}
+
+void DtlsChannel::run(Running& running, bool has_moved, Turn turn) {
+  if (running.is_established) {
+    // A late copy of the peer's last flight is answered for a while.
+    if (keys_ && turn.now - running.established >= kKept) running.association.reset();
+    return;
+  }
+  const bool follows = way_.is_set() && (turn.is_proven || running.role == DtlsRole::kClient);
+  if (follows && has_moved && running.path != way_) move(running, turn);
+  const auto left = running.association->timer();
+  if (left && *left <= 0ns) {
+    if (follows && turn.is_proven) running.path = way_;
+    running.again = {};
+    Owner owner(running, turn);
+    const auto state = running.association->on_time(owner);
+    settle(running, state, owner.has_refused(), turn);
+  } else if (running.again != Instant{} && turn.now >= running.again) {
+    repeat(running, turn);
+    running.gap *= 2;
+    running.again = running.gap <= kLastGap ? turn.now + running.gap : Instant{};
   }
 }
 
@@ -228,8 +311,9 @@ std::optional<Instant> DtlsChannel::due(Instant now) const noexcept {
     if (!*each) continue;
     if (each->is_established) {
       if (keys_) at(each->established + kKept);
-    } else if (const auto left = each->association->timer()) {
-      at(now + std::max<Duration>(*left, kLeast));
+    } else {
+      if (const auto left = each->association->timer()) at(now + std::max<Duration>(*left, kLeast));
+      if (each->again != Instant{}) at(std::max(each->again, now));
     }
   }
   return first;
@@ -237,7 +321,7 @@ std::optional<Instant> DtlsChannel::due(Instant now) const noexcept {
 
 void DtlsChannel::restore(const DtlsKeys& keys, std::uint32_t association) {
   keys_ = keys;
-  association_ = association;
+  association_ = keyed_for_ = association;
   is_wanted_ = false;
   state_ = State::kReady;
 }

@@ -6,6 +6,7 @@
 #include "relay/core/dtls/dtls.hpp"
 #include "relay/core/dtls/dtls_budget.hpp"
 #include "relay/core/dtls/records.hpp"
+#include "relay/core/forward/component.hpp"
 
 #include <array>
 #include <cstdint>
@@ -22,6 +23,8 @@ class DatagramOutput {
  public:
   virtual ~DatagramOutput() = default;
   virtual void send(const Endpoint& to, Bytes datagram) noexcept = 0;
+  /// From one of several own addresses. By default there is one.
+  virtual void send_by(const Path& path, Bytes datagram) noexcept { send(path.peer, datagram); }
 };
 
 /// Sans-IO but for the retransmission timer of the back end. Owned by one worker, with its transport.
@@ -49,19 +52,20 @@ class DtlsChannel {
 
   /// A datagram from a source that may not speak yet. Kept if it may be the peer's first flight (DTL-3):
   /// whether it was.
-  bool hold(const Endpoint& from, Bytes datagram, Instant now);
+  bool hold(const Path& from, Bytes datagram, Instant now);
   /// Whose flight is held; unset if none is.
-  [[nodiscard]] Endpoint held_from(Instant now) const noexcept {
-    return now - held_.since <= kHeldTime ? held_.from : Endpoint{};
+  [[nodiscard]] Path held_from(Instant now) const noexcept {
+    return now - held_.since <= kHeldTime ? held_.from : Path{};
   }
   /// The source of the held flight may speak now.
   void release(Turn turn);
 
   /// A datagram from a source that may speak (DTL-2). False: it is nothing that DTLS knows.
-  bool take(const Endpoint& from, Bytes datagram, Turn turn);
-  /// Begins what the plan asks for (`peer`: where a client speaks to, may be unset), and goes on with what is
-  /// due.
-  void drive(const Endpoint& peer, Turn turn);
+  bool take(const Path& from, Bytes datagram, Turn turn);
+  /// Begins what the plan asks for, and goes on with what is due. `way`: where a client speaks to, and with a
+  /// proven source where flights are sent again; unset: no handshake begins. Where it is another one than
+  /// before, what waits for an answer is said there at once (WDTLS-4).
+  void drive(const Path& way, Turn turn);
   /// When `drive` has something to do.
   [[nodiscard]] std::optional<Instant> due(Instant now) const noexcept;
 
@@ -69,11 +73,14 @@ class DtlsChannel {
   [[nodiscard]] const std::optional<DtlsKeys>& keys() const noexcept { return keys_; }
   /// Who proved to have them.
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
+  /// The number of the plan's association that `keys` belong to.
+  [[nodiscard]] std::uint32_t keyed_for() const noexcept { return keyed_for_; }
   [[nodiscard]] State state() const noexcept { return state_; }
   /// What happened since it was asked last.
   [[nodiscard]] News take_news() noexcept { return std::exchange(news_, News::kNone); }
 
-  /// Goes on with keys of an export: no handshake until signalling asks for one.
+  /// Goes on with keys of an export, which were agreed for `association`: no handshake until signalling asks
+  /// for another one.
   void restore(const DtlsKeys& keys, std::uint32_t association);
   /// The budget it counted in is that of another worker from now on.
   void leave_budget() noexcept;
@@ -89,27 +96,43 @@ class DtlsChannel {
   using Random = std::array<std::byte, 32>;
   struct Running {
     std::unique_ptr<DtlsAssociation> association;
-    Endpoint peer;
+    Path path;
     DtlsRole role = DtlsRole::kServer;
     Random random{};  // of the ClientHello that began it
     DtlsBudget::Place place;
     Instant established{};
     bool is_established = false;
+    /// What it sent last, while that waits for an answer.
+    std::vector<std::vector<std::byte>> flight;
+    /// When the flight is said again on a way that is new; unset: when the association says so.
+    Instant again{};
+    Duration gap{};  // until the time after that
     explicit operator bool() const noexcept { return association != nullptr; }
   };
   struct Held {
-    Endpoint from;
+    Path from;
     Instant since{};
     std::vector<std::vector<std::byte>> datagrams;
     std::size_t octets = 0;
   };
 
-  void on_hello(const Endpoint& from, Bytes records, const ClientHello& hello, Turn turn);
-  void begin_server(const Endpoint& from, Bytes hello, bool after_cookie, Turn turn);
-  void begin_client(const Endpoint& peer, Turn turn);
+  /// What an association of ours does outside.
+  class Owner;
+
+  void on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn);
+  void begin_server(const Path& from, Bytes hello, bool after_cookie, Turn turn);
+  void begin_client(const Path& way, Turn turn);
   [[nodiscard]] bool may_start(Instant now) noexcept;
-  void feed(Running& running, const Endpoint& from, Bytes records, Turn turn);
-  void settle(Running& running, DtlsAssociation::State state, Turn turn);
+  /// Whose records of `from` are, unless they begin something; null if there is no association.
+  [[nodiscard]] Running* running_with(const Path& from) noexcept;
+  /// Whether something was sent.
+  bool feed(Running& running, const Path& from, Bytes records, Turn turn);
+  /// Says the flight that waits for an answer once more.
+  static void repeat(const Running& running, Turn turn);
+  /// The way to the peer is another one.
+  void move(Running& running, Turn turn);
+  void run(Running& running, bool has_moved, Turn turn);
+  void settle(Running& running, DtlsAssociation::State state, bool is_refused, Turn turn);
   void verify(Running& running, Turn turn);
   void fail(Running& running, State state, News news);
 
@@ -117,6 +140,8 @@ class DtlsChannel {
   Running next_;  // beside a live one (DTL-11)
   std::optional<DtlsKeys> keys_;
   Endpoint peer_;
+  std::uint32_t keyed_for_ = 0;
+  Path way_;  // to the peer, as `drive` was told last
   Held held_;
   HelloAssembly assembly_;
   Random assembling_{};

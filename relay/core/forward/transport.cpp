@@ -126,12 +126,12 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
     case DatagramClass::kUnknown:
       return drop(component, DropReason::kUnknownProtocol);
     case DatagramClass::kRtcp:
-      return on_rtcp(component, from, datagram, now, own);
+      return on_rtcp(component, heard_as(component, from), datagram, now, own);
     case DatagramClass::kRtp:
       break;
   }
   if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
-  return on_rtp(component, from, datagram, now, own);
+  return on_rtp(component, heard_as(component, from), datagram, now, own);
 }
 
 Verdict Transport::from_judgement(Component component, const Latch::Judgement& judgement,
@@ -800,7 +800,15 @@ TransportSnapshot Transport::snapshot() const {
   s.dtls = dtls_snapshot();
   if (proposal_)
     s.proposal = {{proposal_->latch[0].snapshot(), proposal_->latch[1].snapshot()}, proposal_->streams};
-  if (ice_) s.ice = {ice_->state(), {ice_->selected(Component::kRtp), ice_->selected(Component::kRtcp)}};
+  if (ice_) {
+    TransportSnapshot::Ice ice;
+    ice.state = ice_->state();
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      ice.selected[index(component)] = ice_->selected(component);
+      ice.is_former[index(component)] = ice_->selected(component) && !ice_->is_current(component);
+    }
+    s.ice = ice;
+  }
   return s;
 }
 

@@ -95,6 +95,8 @@ struct TransportSnapshot {
   struct Ice {
     IceAgent::State state = IceAgent::State::kWaiting;
     std::array<std::optional<IceAgent::Selected>, 2> selected;
+    /// The pair is older than the credentials of now: a restart is under way.
+    std::array<bool, 2> is_former{};
     bool operator==(const Ice&) const = default;
   };
   std::optional<Ice> ice;
@@ -561,6 +563,12 @@ class Transport {
   void restore_keys(const TransportSnapshot& snapshot, Instant now);
   /// Somebody who is not the peer and may not become it.
   [[nodiscard]] bool is_foreign(Component component, const Endpoint& from, Instant now) const noexcept;
+  /// Whom the source rule takes `from` for: with ICE the peer may send from every pair that passed a check,
+  /// not only from the selected one (RFC 8445 §12, WICE-6).
+  [[nodiscard]] const Endpoint& heard_as(Component component, const Endpoint& from) const noexcept;
+  /// Where a handshake of `component` speaks to now; unset: nowhere yet. With ICE the selected pair, after a
+  /// restart the one of the new session alone (WDTLS-3).
+  [[nodiscard]] Path handshake_way(Component component) const noexcept;
 
   std::shared_ptr<TransportActivity> activity_;
   /// By `slot_of`.

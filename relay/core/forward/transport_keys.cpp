@@ -24,11 +24,14 @@ SrtpFetch session_step(Transport::Fetch step) noexcept {
   return step == Transport::Fetch::kSession ? SrtpFetch::kSession : SrtpFetch::kContext;
 }
 
-/// Through one port.
+/// Through the ports of one component; where no address is named through the one of `via`.
 class ThroughPort final : public DatagramOutput {
  public:
   ThroughPort(PortOutput& out, LocalPort via) : out_(out), via_(via) {}
   void send(const Endpoint& to, Bytes datagram) noexcept override { out_.send(via_, to, datagram); }
+  void send_by(const Path& path, Bytes datagram) noexcept override {
+    out_.send({via_.component, path.local}, path.peer, datagram);
+  }
 
  private:
   PortOutput& out_;
@@ -207,8 +210,20 @@ void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Insta
 
 bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
   const Latch& latch = latch_[index(component)];
-  return latch.state() == Latch::State::kLocked && from != latch.learned() && !latch.may_move_to(from, now) &&
-         !may_be_proposed(component, from);
+  const Endpoint& source = heard_as(component, from);
+  return latch.state() == Latch::State::kLocked && source != latch.learned() &&
+         !latch.may_move_to(source, now) && !may_be_proposed(component, from);
+}
+
+const Endpoint& Transport::heard_as(Component component, const Endpoint& from) const noexcept {
+  const Latch& latch = latch_[index(component)];
+  const bool is_other = ice_ && latch.state() == Latch::State::kLocked && from != latch.learned();
+  return is_other && ice_->is_valid(component, from) ? latch.learned() : from;
+}
+
+Path Transport::handshake_way(Component component) const noexcept {
+  if (!plan_->ice) return {local_[index(component)], latch_[index(component)].destination()};
+  return ice_ && ice_->is_current(component) ? *ice_->selected(component) : Path{};
 }
 
 bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
@@ -366,12 +381,13 @@ DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram
   if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
   DtlsChannel& channel = made_dtls().channels[index(component)];
   if (!may_speak(at, from, turn.own)) {
-    if (channel.hold(from, datagram, turn.now)) return DropReason::kNone;
+    if (channel.hold({at.local, from}, datagram, turn.now)) return DropReason::kNone;
     note(TransportEvent::kForeignSource);
     return refuse(DropReason::kSourceNotAllowed);
   }
   ThroughPort out(turn.out, at);
-  if (!channel.take(from, datagram, {*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr}))
+  if (!channel.take({at.local, from}, datagram,
+                    {*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr}))
     return refuse(DropReason::kMalformedDtls);
   follow_handshake(component, turn);
   return DropReason::kNone;
@@ -392,12 +408,11 @@ void Transport::drive(HandshakeTurn turn) {
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     if (component == Component::kRtcp && plan_->send_rtcp_muxed) continue;
     DtlsChannel& channel = made_dtls().channels[index(component)];
-    const LocalPort at{component, local_[index(component)]};
-    ThroughPort out(turn.out, at);
+    ThroughPort out(turn.out, {component, local_[index(component)]});
     const DtlsChannel::Turn inner{*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr};
-    if (const Endpoint held = channel.held_from(turn.now); held.is_set() && may_speak(at, held, turn.own))
-      channel.release(inner);
-    channel.drive(latch_[index(component)].destination(), inner);
+    const Path held = channel.held_from(turn.now);
+    if (held.is_set() && may_speak({component, held.local}, held.peer, turn.own)) channel.release(inner);
+    channel.drive(handshake_way(component), inner);
     follow_handshake(component, turn);
   }
 }
@@ -477,14 +492,16 @@ std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot() const {
 std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
   if (!plan_->dtls || !dtls_) return std::nullopt;
   TransportSnapshot::Dtls s;
-  for (std::size_t i = 0; i < s.size(); ++i)
-    s[i] = {dtls_->channels[i].state(), dtls_->channels[i].keys(), 0};
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const DtlsChannel& channel = dtls_->channels[i];
+    s[i] = {channel.state(), channel.keys(), channel.keyed_for()};
+  }
   return s;
 }
 
 void Transport::restore_keys(const TransportSnapshot& s, Instant now) {
   if (s.ice && plan_->ice) {
-    made_ice(now).restore(s.ice->selected, now);
+    made_ice(now).restore(s.ice->selected, s.ice->is_former, now);
     for (std::size_t i = 0; i < local_.size(); ++i) {
       if (s.ice->selected[i]) local_[i] = s.ice->selected[i]->local;
     }

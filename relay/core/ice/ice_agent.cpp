@@ -1,3 +1,10 @@
+// How the agent works: `follow` makes pairs of what signalling says. `drive` checks them, one each 50 ms,
+// best first, then those that the peer checked. A pair whose check was answered is valid and may be selected:
+// while we control by our own nomination, else when the peer nominates it; its newest nomination counts,
+// whatever the priorities say (WICE-6). The selected pair is asked for consent. Where we control and it stays
+// silent, the others are checked again, and one that answers takes its place. After a restart the pair of the
+// former session carries media, and its checks are answered, until one of the new session is selected
+// (ICE-7).
 #include "relay/core/ice/ice_agent.hpp"
 
 #include "relay/base/random.hpp"
@@ -15,9 +22,16 @@ constexpr Duration kFirstTimer = 100ms;  // of a check, doubling
 constexpr unsigned kTries = 7;
 constexpr Duration kNominateAfter = 300ms;  // the first success: better pairs have had their chance
 constexpr Duration kConsentCheck = 5s;      // ICE-9, +- 20 %
+constexpr unsigned kSilentTries = 4;        // without an answer, 1.5 s: the path is gone, not a packet
 
 Instant earliest(const std::optional<Instant>& first, Instant other) {
   return first ? std::min(*first, other) : other;
+}
+
+bool is_for(std::string_view username, const IceCredentials& own, const IceCredentials& peer) {
+  const std::size_t colon = own.ufrag.size();
+  if (!username.starts_with(own.ufrag) || username.size() <= colon || username[colon] != ':') return false;
+  return peer.ufrag.empty() || username.substr(colon + 1) == peer.ufrag;
 }
 
 Duration consent_interval() { return kConsentCheck * (80 + static_cast<int>(random_below(41))) / 100; }
@@ -52,6 +66,28 @@ IceAgent::Pair* IceAgent::add(LocalPort at, const Endpoint& peer, std::uint32_t 
   return &pairs_.back();
 }
 
+IceAgent::Pair* IceAgent::add_reflexive(LocalPort at, const Endpoint& peer, std::uint32_t priority) {
+  const auto is_rival = [&](const Pair& pair) {
+    return pair.is_reflexive && pair.at.component == at.component;
+  };
+  const auto rivals = static_cast<std::size_t>(std::ranges::count_if(pairs_, is_rival));
+  if (rivals >= kMaxReflexive || pairs_.size() >= kMaxPairs) {
+    auto idle = pairs_.end();
+    for (auto pair = pairs_.begin(); pair != pairs_.end(); ++pair) {
+      if (!is_rival(*pair) || &*pair == selected_pair(at.component)) continue;
+      if (idle == pairs_.end() ||
+          std::pair(pair->is_valid, pair->heard) < std::pair(idle->is_valid, idle->heard))
+        idle = pair;
+    }
+    if (idle == pairs_.end()) return nullptr;
+    std::erase(triggered_, std::pair(idle->at, idle->peer));
+    pairs_.erase(idle);
+  }
+  Pair* added = add(at, peer, priority);
+  if (added != nullptr) added->is_reflexive = true;
+  return added;
+}
+
 std::uint64_t IceAgent::priority_of(const Pair& pair) const noexcept {
   const std::uint64_t own = host_priority(pair.at);
   const std::uint64_t peer = pair.priority;
@@ -67,18 +103,34 @@ bool IceAgent::is_valid(LocalPort at, const Endpoint& from) const noexcept {
       pairs_, [&](const Pair& pair) { return pair.is_valid && pair.at == at && pair.peer == from; });
 }
 
+bool IceAgent::is_valid(Component component, const Endpoint& from) const noexcept {
+  return std::ranges::any_of(pairs_, [&](const Pair& pair) {
+    return pair.is_valid && pair.at.component == component && pair.peer == from;
+  });
+}
+
+void IceAgent::restart(const IceCredentials& own) {
+  // Of several restarts in a row the first one knows what the selected pair was found with.
+  if (!is_former_[0] && !is_former_[1]) {
+    former_own_ = own_;
+    former_peer_ = peer_;
+  }
+  for (std::size_t i = 0; i < selected_.size(); ++i) is_former_[i] = selected_[i].has_value();
+  own_ = own;
+  peer_ = {};
+  pairs_.clear();
+  triggered_.clear();
+  first_success_ = {};
+  checks_ = {};
+  started_ = {};
+}
+
 void IceAgent::follow(const IcePlan& plan, Instant now) {
   if (tie_breaker_ == 0) tie_breaker_ = random_u64();
+  const bool is_taken_back = (is_former_[0] || is_former_[1]) && plan.own == former_own_ &&
+                             plan.peer == former_peer_ && (plan.own != own_ || plan.peer != peer_);
   if (own_ != plan.own) {
-    // A restart: the old pair carries media until a new one is selected (ICE-7).
-    own_ = plan.own;
-    peer_ = {};
-    pairs_.clear();
-    triggered_.clear();
-    first_success_ = {};
-    reflexive_ = {};
-    checks_ = {};
-    started_ = {};
+    restart(plan.own);
     controlling_ = plan.controlling || plan.peer_is_lite;
   }
   is_lite_ = plan.is_lite;
@@ -88,28 +140,28 @@ void IceAgent::follow(const IcePlan& plan, Instant now) {
   if (!has_rtcp_) {
     std::erase_if(pairs_, [](const Pair& pair) { return pair.at.component == Component::kRtcp; });
     selected_[1].reset();
+    is_former_[1] = false;
   }
   if (peer_ != plan.peer && !plan.peer.ufrag.empty()) {
-    if (!peer_.ufrag.empty()) {
-      // It began anew by itself: what was checked under other credentials counts for nothing.
-      pairs_.clear();
-      triggered_.clear();
-      first_success_ = {};
-      checks_ = {};
-    }
+    // It began anew by itself: what was checked under other credentials counts for nothing.
+    if (!peer_.ufrag.empty()) restart(own_);
     peer_ = plan.peer;
     started_ = now;
   }
+  // The restart was refused: what was there before goes on.
+  if (is_taken_back) restore(selected_, {}, now);
   if (peer_.ufrag.empty()) return;
   for (const IceCandidate& candidate : plan.candidates) {
     if (is_forbidden_peer(candidate.at) || (candidate.component == Component::kRtcp && !has_rtcp_)) continue;
     for (std::size_t local = 0; local < plan.locals.size(); ++local) {
       if (plan.locals[local] != candidate.at.address.family()) continue;
       const LocalPort at{candidate.component, static_cast<std::uint8_t>(local)};
-      if (Pair* known = find(at, candidate.at))
+      if (Pair* known = find(at, candidate.at)) {
         known->priority = candidate.priority;  // it was learned from a check before
-      else
+        known->is_reflexive = false;
+      } else {
         add(at, candidate.at, candidate.priority);
+      }
     }
   }
 }
@@ -133,10 +185,7 @@ bool IceAgent::take(LocalPort at, const Endpoint& from, Bytes datagram, Turn tur
 bool IceAgent::on_request(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
                           Turn turn) {
   // ICE-1: ours first; whose it is we may not know yet.
-  const std::string_view name = message.username;
-  if (!name.starts_with(own_.ufrag) || name.size() <= own_.ufrag.size() || name[own_.ufrag.size()] != ':')
-    return false;
-  if (!peer_.ufrag.empty() && name.substr(own_.ufrag.size() + 1) != peer_.ufrag) return false;
+  if (!is_for(message.username, own_, peer_)) return on_former_request(at, from, datagram, message, turn);
   if (!stun::is_authentic(datagram, message, own_.password) || is_forbidden_peer(from)) return false;
   last_heard_ = turn.now;
   const auto reply = [&](stun::Kind kind, const stun::Contents& contents) {
@@ -161,25 +210,38 @@ bool IceAgent::on_request(LocalPort at, const Endpoint& from, Bytes datagram, co
   reply(stun::Kind::kSuccess, answer);
 
   Pair* pair = find(at, from);
-  if (pair == nullptr) {
-    unsigned& reflexive = reflexive_[index(at.component)];
-    if (reflexive >= kMaxReflexive) return true;
-    pair = add(at, from, message.priority.value_or(0));
-    if (pair == nullptr) return true;
-    ++reflexive;
+  if (pair == nullptr) pair = add_reflexive(at, from, message.priority.value_or(0));
+  if (pair == nullptr) return true;
+  pair->heard = turn.now;
+  if (message.use_candidate && !controlling_ && message.transaction != pair->nominated_by) {
+    pair->nomination = ++nominations_;
+    pair->nominated_by = message.transaction;
   }
-  if (message.use_candidate && !controlling_) pair->nominated_by_peer = true;
   if (is_lite_) {
     pair->is_valid = true;
     const auto& selected = selected_[index(at.component)];
-    if (selected && selected->local == at.local && selected->peer == from)
-      consent_[index(at.component)] = turn.now;
+    if (selected == Path(at.local, from)) consent_[index(at.component)] = turn.now;
   } else if (!pair->is_valid) {
     pair->has_failed = false;
     const std::pair<LocalPort, Endpoint> key{at, from};
     if (std::ranges::find(triggered_, key) == triggered_.end()) triggered_.push_back(key);
   }
   nominate(turn);
+  return true;
+}
+
+bool IceAgent::on_former_request(LocalPort at, const Endpoint& from, Bytes datagram,
+                                 const stun::Message& message, Turn turn) {
+  const std::size_t component = index(at.component);
+  const bool carries_media = is_former_[component] && selected_[component] == Path(at.local, from);
+  if (!carries_media || !is_for(message.username, former_own_, former_peer_) ||
+      !stun::is_authentic(datagram, message, former_own_.password))
+    return false;
+  last_heard_ = consent_[component] = turn.now;
+  stun::Contents answer;
+  answer.mapped = from;
+  turn.out.send(at, from,
+                stun::write(stun::Kind::kSuccess, message.transaction, answer, former_own_.password));
   return true;
 }
 
@@ -203,6 +265,7 @@ bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, con
   const std::size_t component = index(at.component);
   pair->is_valid = true;
   pair->has_failed = false;
+  pair->answered = turn.now;
   pair->next = turn.now + consent_interval();
   if (first_success_[component] == Instant{}) first_success_[component] = turn.now;
   if (selected_pair(at.component) == pair) consent_[component] = turn.now;
@@ -218,11 +281,12 @@ void IceAgent::check(Pair& pair, bool nominates, Turn turn) {
   pair.is_pending = true;
   pair.nominates = nominates;
   pair.tries = 0;
+  pair.begun = turn.now;
   transmit(pair, turn);
 }
 
 void IceAgent::transmit(Pair& pair, Turn turn) {
-  ++checks_[index(pair.at.component)];
+  if (!pair.is_valid) ++checks_[index(pair.at.component)];
   pair.next = turn.now + kFirstTimer * (1u << pair.tries);
   ++pair.tries;
   const std::string username = peer_.ufrag + ":" + own_.ufrag;
@@ -256,11 +320,19 @@ void IceAgent::send_again(Turn turn) {
 
 const IceAgent::Pair* IceAgent::next_pair(Instant now) const noexcept {
   const Pair* next = nullptr;
+  if (is_lite_) return nullptr;
+  const std::array current = {selected_pair(Component::kRtp), selected_pair(Component::kRtcp)};
   for (const Pair& pair : pairs_) {
+    if (pair.has_failed || pair.is_pending) continue;
     const Component component = pair.at.component;
-    // With a pair selected the others are checked only if the peer checks them.
-    if (selected_[index(component)] || !may_check(component, now)) continue;
-    if (pair.is_valid || pair.has_failed || pair.is_pending) continue;
+    if (const Pair* selected = current[index(component)]) {
+      // The others are checked only if the peer checks them, or if we have to find another one.
+      if (!controlling_ || !is_silent(*selected) || &pair == selected) continue;
+      if (pair.is_valid && pair.answered >= selected->begun) continue;
+    } else if (pair.is_valid) {
+      continue;
+    }
+    if (!pair.is_valid && !may_check(component, now)) continue;
     if (next == nullptr || priority_of(pair) > priority_of(*next)) next = &pair;
   }
   return next;
@@ -285,45 +357,67 @@ void IceAgent::send_next(Turn turn) {
 
 IceAgent::Pair* IceAgent::selected_pair(Component component) noexcept {
   const auto& selected = selected_[index(component)];
-  return selected ? find({component, selected->local}, selected->peer) : nullptr;
+  return is_current(component) ? find({component, selected->local}, selected->peer) : nullptr;
 }
 
 void IceAgent::select(const Pair& pair, Instant now) {
   const std::size_t component = index(pair.at.component);
   const Selected wanted{pair.at.local, pair.peer};
+  is_former_[component] = false;
   if (selected_[component] == wanted) return;
   selected_[component] = wanted;
   selected_at_[component] = now;
   consent_[component] = now;
 }
 
-void IceAgent::nominate(Turn turn) {
-  for (const Component component : {Component::kRtp, Component::kRtcp}) {
-    if (component == Component::kRtcp && !has_rtcp_) continue;
-    Pair* best = nullptr;
-    bool may_improve = false;
-    for (Pair& pair : pairs_) {
-      if (pair.at.component != component) continue;
-      const bool counts = pair.is_valid && (controlling_ || pair.nominated_by_peer);
-      if (counts && (best == nullptr || priority_of(pair) > priority_of(*best))) best = &pair;
-    }
-    if (best == nullptr) continue;
-    Pair* const current = selected_pair(component);
-    if (current == best) continue;
-    const Instant changed = selected_at_[index(component)];
-    if (!controlling_) {
-      if (current == nullptr || turn.now - changed >= kLeastBetweenChanges) select(*best, turn.now);
-      continue;
-    }
-    // We choose once, and again when the chosen one is gone.
-    if (current != nullptr || (best->is_pending && best->nominates)) continue;
-    for (const Pair& pair : pairs_) {
-      may_improve |= pair.at.component == component && !pair.is_valid && !pair.has_failed &&
-                     priority_of(pair) > priority_of(*best);
-    }
-    if (may_improve && turn.now - first_success_[index(component)] < kNominateAfter) continue;
-    check(*best, true, turn);
+bool IceAgent::is_silent(const Pair& pair) noexcept {
+  return pair.answered < pair.begun && pair.tries > kSilentTries;
+}
+
+const IceAgent::Pair* IceAgent::nominated(Component component) const noexcept {
+  const Pair* newest = nullptr;
+  for (const Pair& pair : pairs_) {
+    if (pair.at.component != component || !pair.is_valid || pair.nomination == 0) continue;
+    if (newest == nullptr || pair.nomination > newest->nomination) newest = &pair;
   }
+  return newest;
+}
+
+const IceAgent::Pair* IceAgent::candidate(Component component, const Pair* silent) const noexcept {
+  const Pair* best = nullptr;
+  for (const Pair& pair : pairs_) {
+    if (pair.at.component != component || !pair.is_valid) continue;
+    if (silent != nullptr && (&pair == silent || pair.answered < silent->begun)) continue;
+    if (best == nullptr || priority_of(pair) > priority_of(*best)) best = &pair;
+  }
+  return best;
+}
+
+void IceAgent::nominate(Turn turn) {
+  nominate(Component::kRtp, turn);
+  if (has_rtcp_) nominate(Component::kRtcp, turn);
+}
+
+void IceAgent::nominate(Component component, Turn turn) {
+  const std::size_t i = index(component);
+  if (!controlling_) {
+    const Pair* wanted = nominated(component);
+    if (wanted == nullptr) return;
+    const bool is_change = selected_[i] && selected_[i] != Path(wanted->at.local, wanted->peer);
+    if (!is_change || turn.now - selected_at_[i] >= kLeastBetweenChanges) select(*wanted, turn.now);
+    return;
+  }
+  // We choose once, and again when the chosen one is gone or does not answer.
+  const Pair* current = selected_pair(component);
+  if (current != nullptr && !is_silent(*current)) return;
+  const Pair* best = candidate(component, current);
+  if (best == nullptr || (best->is_pending && best->nominates)) return;
+  const bool may_improve = std::ranges::any_of(pairs_, [&](const Pair& pair) {
+    return pair.at.component == component && !pair.is_valid && !pair.has_failed &&
+           priority_of(pair) > priority_of(*best);
+  });
+  if (may_improve && current == nullptr && turn.now - first_success_[i] < kNominateAfter) return;
+  check(*find(best->at, best->peer), true, turn);
 }
 
 void IceAgent::keep_consent(Turn turn) {
@@ -333,6 +427,7 @@ void IceAgent::keep_consent(Turn turn) {
     if (turn.now - consent_[index(component)] >= kConsent) {
       if (Pair* pair = selected_pair(component)) pair->is_valid = false;
       selected.reset();
+      is_former_[index(component)] = false;
       state_ = State::kExpired;
       continue;
     }
@@ -369,18 +464,17 @@ std::optional<Instant> IceAgent::due(Instant now) const noexcept {
   }
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     const std::size_t i = index(component);
-    if (const auto& selected = selected_[i]) {
-      first = earliest(first, consent_[i] + kConsent);
-      for (const Pair& pair : pairs_) {
-        const bool is_it = pair.at == LocalPort{component, selected->local} && pair.peer == selected->peer;
-        if (is_it && !is_lite_ && !pair.is_pending) first = earliest(first, pair.next);
-        if (!is_it && !controlling_ && pair.at.component == component && pair.is_valid &&
-            pair.nominated_by_peer)
-          first =
-              earliest(first, std::max(selected_at_[i] + kLeastBetweenChanges, now + kLeastBetweenChanges));
-      }
-    } else if (controlling_ && first_success_[i] != Instant{}) {
-      first = earliest(first, std::max(first_success_[i] + kNominateAfter, now + kPace));
+    if (selected_[i]) first = earliest(first, consent_[i] + kConsent);
+    const Pair* current = selected_pair(component);
+    if (current != nullptr && !is_lite_ && !current->is_pending) first = earliest(first, current->next);
+    if (!controlling_) {
+      const Pair* wanted = nominated(component);
+      if (wanted != nullptr && selected_[i] && selected_[i] != Path(wanted->at.local, wanted->peer))
+        first = earliest(first, std::max(selected_at_[i] + kLeastBetweenChanges, now));
+    } else if (current == nullptr) {
+      const Pair* best = candidate(component, nullptr);
+      if (best != nullptr && !best->is_pending)
+        first = earliest(first, std::max(first_success_[i] + kNominateAfter, now + kPace));
     }
   }
   if (!peer_.ufrag.empty() && (!triggered_.empty() || next_pair(now) != nullptr))
@@ -389,18 +483,23 @@ std::optional<Instant> IceAgent::due(Instant now) const noexcept {
   return first;
 }
 
-void IceAgent::restore(const std::array<std::optional<Selected>, 2>& selected, Instant now) {
+void IceAgent::restore(const std::array<std::optional<Selected>, 2>& selected,
+                       const std::array<bool, 2>& is_former, Instant now) {
   selected_ = selected;
+  is_former_ = {};
   for (std::size_t i = 0; i < selected.size(); ++i) {
     if (!selected[i]) continue;
-    consent_[i] = selected_at_[i] = first_success_[i] = now;
+    consent_[i] = selected_at_[i] = now;
+    is_former_[i] = is_former[i];
+    if (is_former[i]) continue;
+    first_success_[i] = now;
     const LocalPort at{static_cast<Component>(i), selected[i]->local};
     Pair* pair = find(at, selected[i]->peer);
     if (pair == nullptr) pair = add(at, selected[i]->peer, 0);
     if (pair != nullptr) {
       pair->is_valid = true;
-      pair->nominated_by_peer = true;
-      pair->next = now;
+      pair->nomination = ++nominations_;
+      pair->next = pair->answered = now;
     }
   }
 }

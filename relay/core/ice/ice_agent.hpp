@@ -81,11 +81,7 @@ class IceAgent {
   static constexpr Duration kLeastBetweenChanges = std::chrono::milliseconds(200);  // ICE-7
 
   enum class State : std::uint8_t { kWaiting, kChecking, kConnected, kFailed, kExpired };
-  struct Selected {
-    std::uint8_t local = 0;
-    Endpoint peer;
-    bool operator==(const Selected&) const = default;
-  };
+  using Selected = Path;
   struct Turn {
     PortOutput& out;
     Instant now;
@@ -103,15 +99,23 @@ class IceAgent {
   [[nodiscard]] const std::optional<Selected>& selected(Component component) const noexcept {
     return selected_[static_cast<std::size_t>(component)];
   }
+  /// The selected pair was found under the credentials of now: no restart waits for its own pair.
+  [[nodiscard]] bool is_current(Component component) const noexcept {
+    return selected_[index(component)] && !is_former_[index(component)];
+  }
   /// A pair with this address has passed a check (DTL-2).
   [[nodiscard]] bool is_valid(LocalPort at, const Endpoint& from) const noexcept;
+  /// The same by any of the transport's own addresses: the peer may send media from there (RFC 8445 §12).
+  [[nodiscard]] bool is_valid(Component component, const Endpoint& from) const noexcept;
   [[nodiscard]] State state() const noexcept { return state_; }
   /// When an authentic message came last.
   [[nodiscard]] Instant last_heard() const noexcept { return last_heard_; }
   [[nodiscard]] bool is_controlling() const noexcept { return controlling_; }
 
-  /// Goes on with pairs that were selected elsewhere; it follows a plan already.
-  void restore(const std::array<std::optional<Selected>, 2>& selected, Instant now);
+  /// Goes on with pairs that were selected elsewhere; it follows a plan already. `is_former`: by component,
+  /// whether the pair is older than the plan's credentials.
+  void restore(const std::array<std::optional<Selected>, 2>& selected, const std::array<bool, 2>& is_former,
+               Instant now);
 
  private:
   struct Pair {
@@ -120,22 +124,35 @@ class IceAgent {
     std::uint32_t priority = 0;  // of the peer's candidate
     bool is_valid = false;       // a check was answered
     bool has_failed = false;
-    bool is_pending = false;  // a check waits for its answer
-    bool nominates = false;   // that check carries USE-CANDIDATE
-    bool nominated_by_peer = false;
+    bool is_pending = false;    // a check waits for its answer
+    bool nominates = false;     // that check carries USE-CANDIDATE
+    bool is_reflexive = false;  // learned from a check of the peer's, not signalled
+    /// Counts up with each USE-CANDIDATE of the peer: the newest one is the highest; 0 = none.
+    std::uint64_t nomination = 0;
+    stun::TransactionId nominated_by{};  // whose repetition is no newer nomination
     unsigned tries = 0;
     stun::TransactionId transaction{};
-    Instant next{};  // when it is sent again, or when consent is asked for
+    Instant next{};      // when it is sent again, or when consent is asked for
+    Instant begun{};     // when the check that waits was sent first
+    Instant answered{};  // when a check of it was answered last
+    Instant heard{};     // when the peer checked it last
   };
 
   static std::size_t index(Component component) { return static_cast<std::size_t>(component); }
   Pair* find(LocalPort at, const Endpoint& peer) noexcept;
   /// Null if there are too many.
   Pair* add(LocalPort at, const Endpoint& peer, std::uint32_t priority);
+  /// The address of an authentic check that no candidate named. Of too many the longest idle one goes; null
+  /// if none can (ICE-4).
+  Pair* add_reflexive(LocalPort at, const Endpoint& peer, std::uint32_t priority);
   /// RFC 8445 §6.1.2.3.
   [[nodiscard]] std::uint64_t priority_of(const Pair& pair) const noexcept;
   bool on_request(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
                   Turn turn);
+  /// A check under the credentials before a restart, of the pair that carries media meanwhile: answered, and
+  /// nothing else.
+  bool on_former_request(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
+                         Turn turn);
   bool on_answer(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message, Turn turn);
   /// A new check, or the one that waits again.
   void check(Pair& pair, bool nominates, Turn turn);
@@ -145,15 +162,32 @@ class IceAgent {
   void select(const Pair& pair, Instant now);
   /// Which pair is to be the selected one, by our choice or the peer's.
   void nominate(Turn turn);
+  void nominate(Component component, Turn turn);
+  /// The pair that the peer nominated last, of those that passed a check; null if there is none (WICE-6).
+  [[nodiscard]] const Pair* nominated(Component component) const noexcept;
+  /// What we would nominate: the best valid pair. With a selected pair that does not answer, one that does;
+  /// null if there is none.
+  [[nodiscard]] const Pair* candidate(Component component, const Pair* silent) const noexcept;
+  /// The selected pair does not answer a check for longer than a loss explains.
+  [[nodiscard]] static bool is_silent(const Pair& pair) noexcept;
   void keep_consent(Turn turn);
   void follow_state(Turn turn);
+  /// Begins a session with other credentials.
+  void restart(const IceCredentials& own);
+  /// Of the session of now; null if there is none.
   [[nodiscard]] Pair* selected_pair(Component component) noexcept;
+  [[nodiscard]] const Pair* selected_pair(Component component) const noexcept {
+    return const_cast<IceAgent*>(this)->selected_pair(component);
+  }
   [[nodiscard]] bool may_check(Component component, Instant now) const noexcept;
   /// The one to check next; null if there is none.
   [[nodiscard]] const Pair* next_pair(Instant now) const noexcept;
 
   IceCredentials own_;
   IceCredentials peer_;
+  /// Before the last restart; the pair that was selected under them carries media until there is a new one.
+  IceCredentials former_own_;
+  IceCredentials former_peer_;
   bool is_lite_ = false;
   bool has_rtcp_ = false;
   bool controlling_ = false;
@@ -161,11 +195,12 @@ class IceAgent {
   std::vector<Pair> pairs_;
   std::deque<std::pair<LocalPort, Endpoint>> triggered_;
   std::array<std::optional<Selected>, 2> selected_;
+  std::array<bool, 2> is_former_{};  // selected before the last restart
+  std::uint64_t nominations_ = 0;    // of the peer, all pairs together
   std::array<Instant, 2> selected_at_{};
   std::array<Instant, 2> consent_{};  // last proof of it
   std::array<Instant, 2> first_success_{};
-  std::array<unsigned, 2> reflexive_{};
-  std::array<unsigned, 2> checks_{};
+  std::array<unsigned, 2> checks_{};  // that sought a pair; consent is not counted
   Instant started_{};
   Instant next_check_{};
   Instant last_heard_{};
