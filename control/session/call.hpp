@@ -124,6 +124,8 @@ struct MediaTerms {
   Endpoint remote_rtp;
   Endpoint remote_rtcp;
   bool remote_known = false;
+  /// When this leg was offered what it has not answered yet (LAT-14); unset: it owes no answer.
+  Instant awaited_since{};
   bool rejected = false;
   bool may_send = true;
   bool may_receive = true;

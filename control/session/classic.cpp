@@ -264,6 +264,8 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
   }
   ClassicParty& party = session.parties[sender];
   Media& heard = media_of(call, sender);
+  heard.awaited_since = {};
+  media.awaited_since = signal.is_answer ? Instant{} : clock.now;
   if (signal.media.is_set()) {
     heard.remote_rtp = signal.media;
     heard.remote_rtcp = {signal.media.address,

@@ -527,6 +527,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
     json medias = json::array();
     for (const auto& media : leg->medias) {
       json m = media_json(*media);
+      m["awaited_since"] = age(media->awaited_since, now);
       const auto read = find_contexts(*media);
       m["contexts"] = read == all_contexts.end() ? json() : json(std::distance(all_contexts.begin(), read));
       json ports = json::array();
@@ -691,6 +692,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
         media.call = call;
         media.leg = &placed;
         read_media(media, m, interfaces_, config_.dtls);
+        media.awaited_since = from_age(m.value("awaited_since", json(-1)), clock.now);
         if (media.keys && !m.at("contexts").is_null()) {
           // No worker knows them yet. What happened after the export is not in the record.
           const auto at = m.at("contexts").get<std::size_t>();

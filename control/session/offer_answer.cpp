@@ -681,6 +681,8 @@ void OfferAnswer::commit_media() {
     subscribe(sender, receiver, is_answer_);
     cut_off(receiver, sender);
     if (is_answer_) cut_off(sender, receiver);
+    sender.awaited_since = {};
+    receiver.awaited_since = is_answer_ ? Instant{} : clock_.now;
     if (is_answer_) {
       sender.answered = receiver.answered = true;
       sender.settle_encryption();

@@ -3,6 +3,7 @@
 #include "control/session/classic.hpp"
 #include "control/session/manager.hpp"
 #include "control/session/media_rules.hpp"
+#include "control/session/proposals.hpp"
 #include "control/session/recordings.hpp"
 #include "relay/base/random.hpp"
 
@@ -159,6 +160,12 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
     latch.by_ice = true;
     plan->send_to_signalled = false;
   }
+  // LAT-14. Who has ICE, or keys by DTLS alone, shows by its handshake who it is.
+  const bool has_lines = media.keys && !media.keys->shown.empty();
+  if (media.awaited_since != Instant{} && media.kind == TransportKind::kRtp && !media.rejected &&
+      !plan->ice && !(media.is_encrypted() && media.dtls && !has_lines) &&
+      media.rules.algorithm == LearningAlgorithm::kRules)
+    plan->early_until = media.remote_known ? media.awaited_since + Proposals::kPatience : Instant::max();
   LatchConfig rtcp = latch;
   if (!plan->ice) rtcp.signalled = terms.remote_known ? terms.remote_rtcp : Endpoint{};
   plan->proposed = proposed_peer(media, ports, latch, rtcp.signalled);

@@ -87,9 +87,16 @@ json SessionManager::where(std::string_view call_id, const WherePacket& packet, 
           if (reason != DropReason::kNone) return drop(reason);
           datagram.resize(size);
         }
+        const auto keep = [&] {
+          j["verdict"] = "keep";
+          j["reason"] = to_string(DropReason::kEarlyMedia);
+          j["meaning"] = "kept unheard until the answer says whether its source is the party (LAT-14)";
+          return j;
+        };
         const Verdict verdict =
             transport->on_datagram(component, packet.from, datagram, clock.now, *interfaces_.own_media());
         if (verdict.kind == Verdict::Kind::kDrop) return drop(verdict.reason);
+        if (verdict.kind == Verdict::Kind::kKeep) return keep();
         if (verdict.kind == Verdict::Kind::kHold) {
           j["verdict"] = "hold";
           j["reason"] = to_string(DropReason::kProbation);

@@ -38,6 +38,8 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
   // What ICE selected may leave from another address than the first, and changes by packets.
   if (entry.state.is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
     return false;
+  // Nothing may overtake what came before the answer (LAT-14).
+  if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
     return out != nullptr && !out->state.is_protected() && !out->state.plan().ice &&

@@ -3,6 +3,7 @@
 
 #include "relay/base/prefetch.hpp"
 #include "relay/core/forward/transport.hpp"
+#include "relay/core/latch/early_media.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
 #include "relay/worker/player.hpp"
@@ -61,6 +62,10 @@ struct TransportEntry {
   }
   [[nodiscard]] std::size_t locals() const noexcept { return 1 + more_ports.size(); }
   std::vector<PacketTap*> taps;
+  /// LAT-14, by component: what came before the answer, and while it is let out. Null: nothing.
+  std::array<std::unique_ptr<EarlyMedia>, 2> early;
+  /// When some of it is to go out; unset: none.
+  Instant early_due{};
   /// A first packet under probation, and which of the worker's held packets it is.
   struct Held {
     PacketBuffer packet;

@@ -171,6 +171,8 @@ void Worker::open_batch(std::size_t count, Instant now) noexcept {
     const TransportEntry* entry = table_.at(slot_of(packet->cookie));
     if (entry == nullptr || packet->truncated || !is_batched(entry->state.plan())) continue;
     const auto component = port_of(packet->cookie).component;
+    // It may have to wait as it came (LAT-14).
+    if (entry->early[static_cast<std::size_t>(component)]) continue;
     SrtpOpened opened;
     if (!entry->state.prepare_unprotect(component, packet->remote, packet.data(), now, work_[works], opened))
       continue;
@@ -209,6 +211,15 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     return;
   }
   packet->srtp_key = 0;
+  if (entry.early[static_cast<std::size_t>(component)] && waits_in_line(entry, component, packet, now))
+    return;
+  take_in(entry, std::move(packet), now, opened);
+}
+
+void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
+                     const SrtpOpened* opened) noexcept {
+  const auto component = port_of(packet->cookie).component;
+  packet->srtp_key = 0;
   if (entry.state.has_handshake(classify(packet.data()))) {
     if (packet.data().size() > kMaxHandshake) {
       drop(entry, DropReason::kTooLong);
@@ -222,6 +233,10 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     SrtpOrigin origin;
     const DropReason reason =
         entry.state.unprotect(component, packet->remote, packet.data(), size, origin, now, *own_, opened);
+    if (reason == DropReason::kEarlyMedia) {
+      keep_early(entry, component, packet, now);
+      return;
+    }
     if (reason != DropReason::kNone) {
       count_drops(totals_, reason);
       bump(interface_of(entry).ingress.errors);
@@ -258,6 +273,10 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       const std::size_t size = packet.data().size();
       const std::size_t kept = std::min(size, start.size());
       std::copy_n(packet.data().begin(), kept, start.begin());
+      if (auto& early = entry.early[static_cast<std::size_t>(component)]; early && !early->is_releasing()) {
+        early->forget(from);
+        count_early(entry, component, early->take_dropped());
+      }
       const DropReason outcome = forward(entry, component, verdict, std::move(packet), now);
       witness(entry, component, from, Bytes(start).first(kept), size, verdict.is_rtcp, outcome, now);
       return;
@@ -268,6 +287,9 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       entry.state.note_refusal(component, packet->remote, packet.data(), verdict.reason, now);
       witness(entry, component, packet->remote, packet.data(), packet.data().size(), verdict.is_rtcp,
               verdict.reason, now);
+      return;
+    case Verdict::Kind::kKeep:
+      keep_early(entry, component, packet, now);
       return;
     case Verdict::Kind::kHold:
       hold(entry, verdict.slot, std::move(packet));

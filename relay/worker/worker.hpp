@@ -221,6 +221,9 @@ class Worker {
   void serve(TransportEntry& entry, TransportId id, std::size_t local);
   std::unique_ptr<TransportEntry> take(TransportId id);
   void on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
+  /// A datagram of `entry`'s, from the wire or kept since before the answer: what it is, and what becomes of
+  /// it.
+  void take_in(TransportEntry& entry, PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
   /// Opens those of the received packets that a back end likes to have at once.
   void open_batch(std::size_t count, Instant now) noexcept;
   void seal_batch() noexcept;
@@ -245,6 +248,26 @@ class Worker {
   /// Another packet time for the party of `out`.
   void repacketize(TransportEntry& entry, TransportEntry& out, const Sink& sink,
                    const Transport::NextHop& hop, Bytes datagram, Instant now) noexcept;
+  // RTP that overtakes the answer (LAT-14): worker_early.cpp.
+  /// Keeps a copy of a packet that may not be heard before the answer, or drops it.
+  void keep_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                  Instant now) noexcept;
+  /// False if there is no room for it.
+  bool store_early(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
+                   Instant now) noexcept;
+  /// The transport that has kept something longest, other than `but`, gives it up. False if there is none.
+  bool make_room(TransportId but) noexcept;
+  void count_early(TransportEntry& entry, Component component, std::uint32_t times) noexcept;
+  void drop_early(TransportEntry& entry) noexcept;
+  /// Nothing of the component is kept or let out any more.
+  void end_early(TransportEntry& entry, Component component) noexcept;
+  /// A packet from the source that is being let out was put behind the others. Only where `early` is set.
+  bool waits_in_line(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                     Instant now) noexcept;
+  /// The plan has changed: if it is the answer's, one source of each component is let out.
+  void choose_early(TransportEntry& entry, Instant now) noexcept;
+  void await_early(TransportEntry& entry) noexcept;
+  void let_out_early(TransportEntry& entry, Instant now) noexcept;
   /// Sends what prompts have due.
   void play(Instant now) noexcept;
   void play_next(TransportEntry& entry, Instant now) noexcept;
@@ -294,11 +317,16 @@ class Worker {
   std::array<PacketBuffer, kBatch> outgoing_;
   std::array<Outgoing, kBatch> outgoing_meta_{};
   std::size_t outgoing_count_ = 0;
+  EarlyBudget early_budget_;
+  /// Who keeps something or lets it out, those that began longest ago first.
+  std::vector<TransportId> early_order_;
+  /// `Turn::number` of what came before the answer.
+  static constexpr std::uint64_t kEarlyTurn = UINT64_MAX;
   /// When a player or a handshake wants to go on. Entries of players that are gone come up once and go.
   struct Turn {
     Instant at;
     TransportId id;
-    std::uint64_t number;  // of the player; 0: a handshake
+    std::uint64_t number;  // of the player; 0: a handshake; or kEarlyTurn
     bool operator>(const Turn& other) const { return at > other.at; }
   };
   std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns_;

@@ -50,6 +50,7 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
     }
   }
   entry->held.reset();  // buffers belong to this worker's engine
+  drop_early(*entry);
   entry->state.leave_worker();
   entry->due = {};
   auto taken = table_.take(id);
@@ -72,6 +73,7 @@ void Worker::execute(UpdatePlan& command) {
   if (offloader_) offloader_->before_plan(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), io_->now());
   note_backend(entry->state.plan());
+  if (entry->early[0] || entry->early[1]) choose_early(*entry, io_->now());
   if (entry->state.plan().dtls || entry->state.plan().ice) drive(*entry, io_->now());
   if (offloader_) offloader_->reconsider(*entry);
 }

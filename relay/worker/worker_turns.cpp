@@ -1,4 +1,5 @@
-// What a worker does without being asked by a packet: prompts that have something due, handshakes.
+// What a worker does without being asked by a packet: prompts that have something due, handshakes, and what
+// came before the answer (worker_early.cpp).
 #include "relay/core/classify.hpp"
 #include "relay/worker/worker.hpp"
 
@@ -130,6 +131,12 @@ void Worker::play(Instant now) noexcept {
       if (entry == nullptr || entry->due != turn.at) continue;  // an earlier one took its place
       entry->due = {};
       drive(*entry, now);
+      continue;
+    }
+    if (turn.number == kEarlyTurn) {
+      if (entry == nullptr || entry->early_due != turn.at) continue;  // it has another turn, or none
+      entry->early_due = {};
+      let_out_early(*entry, now);
       continue;
     }
     if (entry == nullptr || !entry->hears_prompt() || entry->output->player->number != turn.number) continue;

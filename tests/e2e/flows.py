@@ -242,6 +242,35 @@ def forking(alice, bobs, relay):
     check(True, "forked call over, no port in use")
 
 
+def voice_mail(alice, bobs, relay):
+    """The greeting begins before the 200 OK has come to the relay: its first word is heard all the same (LAT-14)."""
+    a, b = Rtp("alice", ALICE, 4000, 0xA), Rtp("bob", BOB, 4100, 0xB)
+
+    def greets(packets):
+        for _ in range(packets):
+            b.send(1)
+            time.sleep(0.02)
+
+    alice.invite("voice-mail", "one", a.sdp())
+    request = bobs[0].receive("INVITE")
+    b.hears(request.body)
+    greets(12)
+    check(a.received(0) == {}, "nothing of it is heard before the answer")
+    bobs[0].reply(request, 200, b.sdp())
+    greets(20)
+    ok = alice.receive(200)
+    a.hears(ok.body)
+    alice.adopt(ok)
+    bobs[0].adopt(request)
+    alice.in_dialogue("ACK", cseq=alice.cseq)
+    bobs[0].receive("ACK")
+    heard = a.received().get(b.ssrc, 0)
+    check(heard == 32, f"all of a voice mail's greeting is heard, the {heard} of 32 packets that began before the answer")
+    both_ways(a, b, "after the greeting")
+    hang_up(alice, bobs[0])
+    wait_for(lambda: relay.used_pairs() == 0, 5, "the ports to be free")
+
+
 def late_offer(alice, bobs, relay):
     """No SDP in the INVITE, the offer in the 200, the answer in the ACK."""
     a, b = Rtp("alice", ALICE, 4200, 0x1A), Rtp("bob", BOB, 4200, 0x1B)
@@ -432,7 +461,7 @@ def main():
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
     parser.add_argument("--only", help="name of one flow")
     arguments = parser.parse_args()
-    flows = (forking, late_offer, prack, cancelled, refused, transfer, siprec, big_offers)
+    flows = (forking, voice_mail, late_offer, prack, cancelled, refused, transfer, siprec, big_offers)
     try:
         need("kamailio", "ip", "pgrep")
         with Lab() as lab:

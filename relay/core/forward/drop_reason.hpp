@@ -49,6 +49,7 @@ enum class DropReason : std::uint8_t {
   kSharedKey,
   kPromptPlaying,
   kTooLate,
+  kEarlyMedia,
   kNoBuffer,
   kSendFailed,
   kCount,
@@ -107,6 +108,7 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kSharedKey, "shared-key", "changed packet for a receiver that uses the sender's own key: only what came goes out under it (SRT-9)", "flag recrypt gives each side its own key"},
   {DropReason::kPromptPlaying, "prompt-playing", "the receiver hears a prompt instead", "nothing"},
   {DropReason::kTooLate, "too-late", "packet that came after its place in a repacketized stream was over", "reordering on the way here"},
+  {DropReason::kEarlyMedia, "early-media", "media that came before the answer and that the answer gave to nobody, or more of it than is kept (LAT-14)", "a few are normal when a phone speaks before its answer arrives; else a stranger, or an answer without the address that media comes from"},
   {DropReason::kNoBuffer, "no-buffer", "packet buffers exhausted", "the host is overloaded"},
   {DropReason::kSendFailed, "send-failed", "the kernel refused to send", "see the send errors: the host has no route, no room, or its firewall refuses"},
 }};

@@ -172,6 +172,10 @@ struct TransportPlan {
   /// What ICMP says about the signalled address (LAT-12 a), for all transports that send there. Null: errors
   /// pause nothing, as where ICE asks for consent.
   std::shared_ptr<AddressErrors> address_errors;
+  /// LAT-14: the offerer waits for the answer of this peer, and until then what comes from a source that may
+  /// not be heard yet is kept for it. Unset: nobody waits. Control clears it when the answer came; ICE and
+  /// DTLS have rules of their own.
+  Instant early_until{};
   /// NG flag `NAT-wait`: nothing is sent to the peer before something came from it.
   bool wait_for_peer = false;
   /// MOS of RTCP reports without the delay.

@@ -33,6 +33,12 @@ bool is_udptl(Bytes datagram) noexcept {
   return at + length < datagram.size() + 1;
 }
 
+/// The answer may name a source that was refused for this (LAT-14).
+bool may_be_answerer(DropReason reason) noexcept {
+  return reason == DropReason::kSourceNotAllowed || reason == DropReason::kForeignSource ||
+         reason == DropReason::kProbation || reason == DropReason::kContested;
+}
+
 /// With the magic cookie of RFC 8489 §5.
 bool is_stun(Bytes datagram) noexcept { return datagram.size() >= 20 && read_u32(datagram, 4) == 0x2112a442; }
 
@@ -101,9 +107,7 @@ void Transport::rebuild_sources(const TransportPlan& old) {
 }
 
 Verdict Transport::drop(Component component, DropReason reason) noexcept {
-  count_drop(reason);
-  ++counters_[index(component)].errors_in;
-  activity_->refused.store(activity_->refused.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  count_refused(component, reason, 1);
   return {Verdict::Kind::kDrop, reason, 0, 0, false};
 }
 
@@ -135,7 +139,7 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
 }
 
 Verdict Transport::from_judgement(Component component, const Latch::Judgement& judgement,
-                                  std::size_t first_slot) noexcept {
+                                  std::size_t first_slot, Instant now) noexcept {
   Verdict verdict;
   verdict.slot = static_cast<std::uint8_t>(first_slot + judgement.slot);
   switch (judgement.decision) {
@@ -151,6 +155,11 @@ Verdict Transport::from_judgement(Component component, const Latch::Judgement& j
       return verdict;
     case Decision::kReject:
       break;
+  }
+  if (keeps_early(now) && may_be_answerer(judgement.reason)) {
+    verdict.kind = Verdict::Kind::kKeep;
+    verdict.reason = DropReason::kEarlyMedia;
+    return verdict;
   }
   if (judgement.reason == DropReason::kForeignSource) note(TransportEvent::kForeignSource);
   if (judgement.reason == DropReason::kContested) note(TransportEvent::kContested);
@@ -227,7 +236,7 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   const auto [judgement, is_proposed] = judge_source(
       component, from, [&](Latch& judge) { return judge.on_rtp(from, rtp->ssrc, rtp->sequence, now, own); });
   if (judgement.decision != Decision::kAccept)
-    return from_judgement(component, judgement, is_proposed ? kProposedSlots : 0);
+    return from_judgement(component, judgement, is_proposed ? kProposedSlots : 0, now);
 
   const SourcePlan& plan = plan_->sources[*source];
   SourceState& state = states_[*source];
@@ -318,6 +327,12 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
   if (component == Component::kRtp) {
     if (!rtp_latch.is_peer(from) && !(proposal_ && proposal_->latch[0].is_peer(from))) {
       const bool locked = rtp_latch.state() == Latch::State::kLocked;
+      if (keeps_early(now)) {
+        Verdict kept;
+        kept.kind = Verdict::Kind::kKeep;
+        kept.reason = DropReason::kEarlyMedia;
+        return kept;
+      }
       if (locked) note(TransportEvent::kForeignSource);
       return drop(component, locked ? DropReason::kForeignSource : DropReason::kSourceNotAllowed);
     }
@@ -329,7 +344,8 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
       return judge.on_unsequenced(from, rtcp_sender(datagram), now, own, rtp_peer);
     });
     if (judgement.decision != Decision::kAccept)
-      return from_judgement(component, judgement, (is_proposed ? kProposedSlots : 0) + Latch::kHoldSlots);
+      return from_judgement(component, judgement, (is_proposed ? kProposedSlots : 0) + Latch::kHoldSlots,
+                            now);
   }
   std::size_t source = 0;
   for (std::size_t i = 1; i < states_.size(); ++i) {
@@ -417,7 +433,8 @@ Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now,
 
 Verdict Transport::pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
                               Instant now) noexcept {
-  if (judgement.decision != Decision::kAccept) return from_judgement(Component::kRtp, judgement, first_slot);
+  if (judgement.decision != Decision::kAccept)
+    return from_judgement(Component::kRtp, judgement, first_slot, now);
   if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
     note(TransportEvent::kRateLimited);
     return drop(Component::kRtp, DropReason::kRateLimited);
@@ -645,7 +662,7 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   flow.peer = latch_[0].learned();
   flow.ssrc = ssrc;
   flow.rate = source.rate;
-  flow.open_until = latch_[0].open_until();
+  flow.open_until = std::max(latch_[0].open_until(), plan_->early_until);
   flow.home = latch_[0].home();
   flow.handover = plan_->rtp_latch.handover;
   const bool events_matter = source.has_events || source.inspects_payload;
@@ -679,11 +696,7 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
 
 Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadState& seen) {
   const auto count = [&](DropReason reason, std::uint32_t times) {
-    if (times == 0) return;
-    count_drop(reason, times);
-    counters_[0].errors_in += times;
-    activity_->refused.store(activity_->refused.load(std::memory_order_relaxed) + times,
-                             std::memory_order_relaxed);
+    if (times != 0) count_refused(Component::kRtp, reason, times);
   };
   if (state.foreign != seen.foreign) note(TransportEvent::kForeignSource);
   if (state.foreign != seen.foreign && state.foreign_from.is_set()) {

@@ -138,7 +138,8 @@ struct TransportFigures {
 
 /// What the worker does with a received datagram.
 struct Verdict {
-  enum class Kind : std::uint8_t { kForward, kHold, kRelease, kDrop };
+  /// kKeep: not to be heard before the answer, and kept for it; nothing was counted (LAT-14).
+  enum class Kind : std::uint8_t { kForward, kHold, kRelease, kKeep, kDrop };
   Kind kind = Kind::kDrop;
   DropReason reason = DropReason::kNone;
   /// kHold: where to keep it. kRelease: which kept packet to judge first, then this one again.
@@ -216,6 +217,7 @@ class Transport {
   [[nodiscard]] bool is_protected() const noexcept { return plan_->srtp != nullptr; }
   /// Takes the protection off a received datagram, in place; `size` becomes that of the plain one, which is
   /// to be judged by `on_datagram`. Else why it is dropped, counted here; nothing was changed (DMX-5, SRT-2).
+  /// kEarlyMedia: it is to be kept for the answer, which brings its key, and nothing was counted (LAT-14).
   /// What is neither RTP nor RTCP stays as it is.
   [[nodiscard]] DropReason unprotect(Component component, const Endpoint& from, MutableBytes datagram,
                                      std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
@@ -310,6 +312,13 @@ class Transport {
   /// Null if nothing was kept.
   [[nodiscard]] const FlightRing* flight() const noexcept { return flight_.get(); }
   [[nodiscard]] std::unique_ptr<FlightRing> take_flight() noexcept { return std::move(flight_); }
+  /// Counts `times` received packets that were dropped.
+  void count_refused(Component component, DropReason reason, std::uint32_t times) noexcept {
+    count_drop(reason, times);
+    counters_[index(component)].errors_in += times;
+    activity_->refused.store(activity_->refused.load(std::memory_order_relaxed) + times,
+                             std::memory_order_relaxed);
+  }
   void count_drop(DropReason reason, std::uint32_t times = 1) noexcept {
     if (!drops_) drops_ = std::make_unique<DropCounters>();
     drops_->add(reason, times);
@@ -440,8 +449,10 @@ class Transport {
   /// A datagram that is not looked into any further.
   Verdict pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
                      Instant now) noexcept;
-  Verdict from_judgement(Component component, const Latch::Judgement& judgement,
-                         std::size_t first_slot) noexcept;
+  Verdict from_judgement(Component component, const Latch::Judgement& judgement, std::size_t first_slot,
+                         Instant now) noexcept;
+  /// LAT-14.
+  [[nodiscard]] bool keeps_early(Instant now) const noexcept { return now < plan_->early_until; }
 
   // An offer that waits for its answer (LAT-15).
   /// Learns the proposed source beside the agreed one.

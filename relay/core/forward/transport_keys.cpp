@@ -111,12 +111,16 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
     return DropReason::kNone;
   const auto refuse = [&](DropReason reason) {
+    // Its key, or its address, may come with the answer (LAT-14).
+    const bool is_early = reason == DropReason::kNoKey || reason == DropReason::kNotAuthentic ||
+                          reason == DropReason::kForeignSource;
+    if (keeps_early(now) && is_early) return DropReason::kEarlyMedia;
     drop(component, reason);
     return reason;
   };
   // The cheap check first: nobody but the peer, and whoever may become it, is worth a checksum.
   if (is_foreign(component, from, now)) {
-    note(TransportEvent::kForeignSource);
+    if (!keeps_early(now)) note(TransportEvent::kForeignSource);
     return refuse(DropReason::kForeignSource);
   }
   // DMX-4: it must not lock, nor begin a stream under the key.
@@ -166,7 +170,7 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
       return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
     case SrtpResult::kNotAuthentic:
     case SrtpResult::kNoRoom:
-      note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
+      if (!keeps_early(now)) note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
       if (kind == DatagramClass::kRtp) look_for_roll_over(*protection, datagram, now);
       return refuse(DropReason::kNotAuthentic);
   }

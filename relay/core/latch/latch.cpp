@@ -130,6 +130,13 @@ bool Latch::may_speak(const Endpoint& from) const noexcept {
   return from == peer_ || (rank_of(from) >= 2 && !is_forbidden_peer(from));
 }
 
+std::uint8_t Latch::signalled_rank(const Endpoint& from, Instant now, const OwnMedia& own) const noexcept {
+  const std::uint8_t rank = rank_of(from);
+  const bool is_barred = barred_.is_set() && from == barred_ && now < barred_until_;
+  if (rank < 2 || !allowed(rank) || is_barred || is_forbidden_peer(from)) return 0;
+  return own.contains(from) && !(config_.hairpin && from == config_.signalled) ? std::uint8_t{0} : rank;
+}
+
 bool Latch::improves(std::uint8_t rank, Instant now) const noexcept {
   return !config_.by_ice && rank > rank_ && now - locked_at_ <= kImproveTime && allowed(rank);
 }

@@ -167,6 +167,10 @@ class Latch {
   /// The signalled endpoint after a rebinding has moved the stream away from it: a packet from there takes
   /// the stream back (LAT-8). Unset if there is none.
   [[nodiscard]] Endpoint home() const noexcept;
+  /// How good `from` is by what signalling says now (LAT-2): 4, 3 or 2; 0: signalling does not name it, or it
+  /// may not be learned.
+  [[nodiscard]] std::uint8_t signalled_rank(const Endpoint& from, Instant now,
+                                            const OwnMedia& own) const noexcept;
   /// A packet from `from` could make it the peer of this locked latch (LAT-6, LAT-8).
   [[nodiscard]] bool may_move_to(const Endpoint& from, Instant now) const noexcept;
   [[nodiscard]] SeqNo last_sequence() const noexcept { return last_sequence_; }

@@ -1,0 +1,141 @@
+// RTP that overtakes the answer (LAT-14): what a transport may not hear yet is kept (`EarlyMedia`), and goes
+// the way of every other packet once the answer has made its source acceptable.
+//
+// A transport says of a packet that it is to be kept and changes nothing (DMX-5). `UpdatePlan` with the
+// answer chooses the source; its packets go out by the worker's queue of turns, at most at twice real time.
+// Packets of it that arrive meanwhile go to the end of the line, and the stream is not offered to the kernel
+// until the line is empty, so that nothing overtakes. A transport that is removed or leaves the worker drops
+// what it kept.
+#include "relay/base/ensure.hpp"
+#include "relay/worker/worker.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace ferry {
+
+bool Worker::store_early(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
+                         Instant now) noexcept {
+  auto& early = entry.early[static_cast<std::size_t>(component)];
+  try {
+    if (!early) {
+      auto made = std::make_unique<EarlyMedia>(early_budget_);
+      // Before it is kept: nobody may keep something without being on the list.
+      if (std::ranges::find(early_order_, entry.state.id()) == early_order_.end())
+        early_order_.push_back(entry.state.id());
+      early = std::move(made);
+    }
+    while (true) {
+      const EarlyMedia::Kept kept = early->keep(from, datagram, now);
+      count_early(entry, component, early->take_dropped());
+      if (kept != EarlyMedia::Kept::kNoRoom) return kept == EarlyMedia::Kept::kKept;
+      if (!make_room(entry.state.id())) return false;
+    }
+  } catch (const std::bad_alloc&) {
+    return false;  // without memory nothing is kept, and calls go on (C-12)
+  }
+}
+
+bool Worker::make_room(TransportId but) noexcept {
+  const auto oldest = std::ranges::find_if(early_order_, [&](TransportId id) { return id != but; });
+  if (oldest == early_order_.end()) return false;
+  TransportEntry* entry = table_.find(*oldest);
+  // Cannot be missing: a transport that leaves has ended before.
+  if (!FERRY_ENSURE(entry != nullptr)) return false;
+  drop_early(*entry);
+  return true;
+}
+
+void Worker::keep_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                        Instant now) noexcept {
+  // What was decrypted already could not be opened again.
+  if (packet->srtp_key == 0 && store_early(entry, component, packet->remote, packet.data(), now)) return;
+  count_early(entry, component, 1);
+  entry.state.note_refusal(component, packet->remote, packet.data(), DropReason::kEarlyMedia, now);
+  witness(entry, component, packet->remote, packet.data(), packet.data().size(), false,
+          DropReason::kEarlyMedia, now);
+}
+
+void Worker::count_early(TransportEntry& entry, Component component, std::uint32_t times) noexcept {
+  if (times == 0) return;
+  entry.state.count_refused(component, DropReason::kEarlyMedia, times);
+  bump(interface_of(entry).ingress.errors, times);
+  count_drops(totals_, DropReason::kEarlyMedia, times);
+}
+
+void Worker::drop_early(TransportEntry& entry) noexcept {
+  for (const auto component : {Component::kRtp, Component::kRtcp}) {
+    auto& early = entry.early[static_cast<std::size_t>(component)];
+    if (!early) continue;
+    end_early(entry, component);
+  }
+}
+
+void Worker::end_early(TransportEntry& entry, Component component) noexcept {
+  auto& early = entry.early[static_cast<std::size_t>(component)];
+  early->drop_all();
+  count_early(entry, component, early->take_dropped());
+  early.reset();
+  if (entry.early[0] || entry.early[1]) return;
+  entry.early_due = {};
+  std::erase(early_order_, entry.state.id());
+}
+
+bool Worker::waits_in_line(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                           Instant now) noexcept {
+  auto& early = entry.early[static_cast<std::size_t>(component)];
+  if (!early->is_releasing() || packet->remote != early->released()) return false;
+  if (early->has_caught_up(now)) {
+    end_early(entry, component);
+    return false;
+  }
+  keep_early(entry, component, packet, now);
+  return true;
+}
+
+void Worker::choose_early(TransportEntry& entry, Instant now) noexcept {
+  if (entry.state.plan().early_until != Instant{}) return;
+  for (const auto component : {Component::kRtp, Component::kRtcp}) {
+    auto& early = entry.early[static_cast<std::size_t>(component)];
+    if (!early || early->is_releasing()) continue;
+    const Latch& latch = entry.state.latch(component);
+    early->release([&](const Endpoint& from) { return latch.signalled_rank(from, now, *own_); }, now);
+    count_early(entry, component, early->take_dropped());
+    if (!early->is_releasing()) end_early(entry, component);
+  }
+  await_early(entry);
+}
+
+void Worker::await_early(TransportEntry& entry) noexcept {
+  Instant due = Instant::max();
+  for (const auto& early : entry.early) {
+    if (early && early->due()) due = std::min(due, *early->due());
+  }
+  if (due == Instant::max() || due == entry.early_due) return;
+  entry.early_due = due;
+  turns_.push({due, entry.state.id(), kEarlyTurn});
+}
+
+void Worker::let_out_early(TransportEntry& entry, Instant now) noexcept {
+  for (const auto component : {Component::kRtp, Component::kRtcp}) {
+    auto& early = entry.early[static_cast<std::size_t>(component)];
+    if (!early) continue;
+    for (Bytes next; !(next = early->next(now)).empty(); early->pop(now)) {
+      PacketBuffer packet = io_->allocate();
+      if (!packet || next.size() > packet.space().size()) {
+        drop(entry, DropReason::kNoBuffer);
+        continue;
+      }
+      std::ranges::copy(next, packet.space().begin());
+      packet.set_data_size(next.size());
+      packet->remote = early->released();
+      packet->cookie = make_cookie(entry.state.id(), {component, 0});
+      packet->truncated = false;
+      take_in(entry, std::move(packet), now, nullptr);
+    }
+    if (early->is_over(now)) end_early(entry, component);
+  }
+  await_early(entry);
+}
+
+}  // namespace ferry
