@@ -255,6 +255,9 @@ struct OriginMemory {
   IpAddress address;
   std::optional<std::uint64_t> version;
   std::size_t body_hash = 0;
+  /// Of a party that one-party commands speak with: user name, session id, address type and address of `o=`
+  /// in its first SDP, with blanks between them; empty for others.
+  std::string identity;
 };
 
 /// Digits of one party that control the recording.

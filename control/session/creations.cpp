@@ -184,7 +184,7 @@ Result<Dict, RequestError> Subscriptions::create() {
   Dict reply;
   reply.set("call-id", call->id);
   reply.set("from-tag", tag);
-  reply.set("sdp", write(own, medias, sections, true));
+  reply.set("sdp", write(own, medias, sections, *leg, true));
   finish(*call, is_new);
   return reply;
 }

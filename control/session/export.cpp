@@ -471,7 +471,8 @@ json origin_json(const OriginMemory* origin) {
           {"session_name", origin->session_name},
           {"address", origin->address.to_string()},
           {"hash", origin->body_hash},
-          {"version", origin->version ? json(*origin->version) : json(nullptr)}};
+          {"version", origin->version ? json(*origin->version) : json(nullptr)},
+          {"identity", origin->identity}};
 }
 std::unique_ptr<OriginMemory> origin_from(const json& j) {
   if (j.is_null()) return nullptr;
@@ -481,6 +482,7 @@ std::unique_ptr<OriginMemory> origin_from(const json& j) {
   origin->address = address_from(j.at("address"));
   origin->body_hash = j.at("hash");
   if (!j.at("version").is_null()) origin->version = j.at("version").get<std::uint64_t>();
+  origin->identity = j.value("identity", std::string());
   return origin;
 }
 

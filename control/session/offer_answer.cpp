@@ -395,7 +395,13 @@ Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
 }
 
 void OfferAnswer::commit_legs() {
-  if (sender_ == nullptr) sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
+  if (sender_ == nullptr) {
+    // Another branch of an offer was offered the same.
+    const Leg* other = is_answer_ && receiver_ != nullptr ? call_.partner_of(*receiver_) : nullptr;
+    const KeptWishes kept = other != nullptr ? other->kept() : KeptWishes{};
+    sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
+    if (kept != KeptWishes{}) sender_->made_extras().kept = kept;
+  }
   if (receiver_ == nullptr) receiver_ = &add_leg("", new_receiver_branch_);
   if (!is_settling_) {
     const auto is_needed = [&](const Media& media) {

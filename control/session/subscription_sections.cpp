@@ -4,12 +4,17 @@
 // section looks for the place that had one of its sources, then for one that has none any more, and else goes
 // to the end.
 
+#include "control/sdp/words.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/proposals.hpp"
 #include "control/session/subscriptions.hpp"
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <utility>
+
+#include <fmt/format.h>
 
 namespace ferry {
 
@@ -100,6 +105,30 @@ const std::string& Subscriptions::label_of(Media& media, const Section& section)
   std::string& label = media.made_extras().label;
   if (label.empty() || section.is_reused) label = std::to_string(media.call->next_label++);
   return label;
+}
+
+sdp::Origin Subscriptions::keep_origin(Leg& leg, const sdp::Origin& wanted, const std::string& body) {
+  if (!leg.origin) leg.origin = std::make_unique<OriginMemory>();
+  OriginMemory& memory = *leg.origin;
+  const std::size_t hash = std::hash<std::string>{}(body);
+  if (memory.identity.empty()) {
+    memory.identity =
+        fmt::format("{} {} {} {}", wanted.username, wanted.session_id, wanted.address_type, wanted.address);
+    const auto version = Value(wanted.version).as_integer();
+    if (version && *version >= 0) memory.version = static_cast<std::uint64_t>(*version);
+    memory.body_hash = hash;
+    return wanted;
+  }
+  if (memory.version && std::exchange(memory.body_hash, hash) != hash) ++*memory.version;
+  sdp::Origin kept = wanted;
+  std::string_view identity = memory.identity;
+  for (auto* part : {&kept.username, &kept.session_id, &kept.address_type, &kept.address})
+    *part = sdp::next_word(identity);
+  if (memory.version) {
+    texts_.push_back(std::to_string(*memory.version));
+    kept.version = texts_.back();
+  }
+  return kept;
 }
 
 }  // namespace ferry

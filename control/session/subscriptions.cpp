@@ -284,7 +284,7 @@ void Subscriptions::answer_crypto(Media& media, const sdp::MediaSection& offer) 
 }
 
 std::string Subscriptions::write(const sdp::Session& session, const std::vector<Media*>& medias,
-                                 const std::vector<Section>& sections, bool own_origin) {
+                                 const std::vector<Section>& sections, Leg& leg, bool own_origin) {
   sdp::SessionEdit edit;
   edit.origin = session.origin;
   edit.name = session.name;
@@ -349,8 +349,15 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
     edit.name = manager_.config_.software_name;
   }
   if (request_.has_flag(Flag::kLoopProtect)) edit.extra_attributes.push_back(manager_.loop_mark());
-  std::string body = sdp::write(session, edit);
-  return request_.sdp_attr.empty() ? body : sdp::apply(request_.sdp_attr, body);
+  const auto body = [&] {
+    std::string printed = sdp::write(session, edit);
+    return request_.sdp_attr.empty() ? printed : sdp::apply(request_.sdp_attr, printed);
+  };
+  sdp::Origin origin = edit.origin;
+  edit.origin.session_id = edit.origin.version = "0";
+  edit.origin.address = "0";
+  edit.origin = keep_origin(leg, origin, body());
+  return body();
 }
 
 Result<Dict, RequestError> Subscriptions::publish() {
@@ -432,7 +439,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
   Dict reply;
   reply.set("call-id", call->id);
   reply.set("from-tag", tag);
-  reply.set("sdp", write(own, medias, sections, true));
+  reply.set("sdp", write(own, medias, sections, *leg, true));
   Recordings(manager_).read_message(*call, *leg, request_);
   finish(*call, is_new);
   Recordings(manager_).note_message(*call, *leg, "publish", *request_.sdp, reply);
@@ -587,7 +594,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   shown.name = session->name;
   shown.timing = session->timing;
   Dict reply;
-  reply.set("sdp", write(shown, medias, sections, false));
+  reply.set("sdp", write(shown, medias, sections, *leg, false));
   if (siprec) {
     reply.set("tag-medias", std::move(tag_medias));
     reply.set("media-labels", std::move(media_labels));

@@ -67,7 +67,10 @@ class Subscriptions {
   [[nodiscard]] LatchPolicy call_policy(const Leg& leg) const;
   [[nodiscard]] Request without_set_label() const;
   std::string write(const sdp::Session& session, const std::vector<Media*>& medias,
-                    const std::vector<Section>& sections, bool own_origin);
+                    const std::vector<Section>& sections, Leg& leg, bool own_origin);
+  /// `o=` of the next SDP for `leg`: as in its first one, with a higher version if `body`, the text without
+  /// it, is another than before (RFC 3264 §8). `wanted`: what the first one has.
+  [[nodiscard]] sdp::Origin keep_origin(Leg& leg, const sdp::Origin& wanted, const std::string& body);
   void read_answer(Media& media, const sdp::MediaSection& section);
   /// Keys of ours for a party that is offered encrypted media.
   void offer_crypto(Media& media);

@@ -318,6 +318,32 @@ TEST_F(FieldSubscriptions, APartyThatJoinsComesLast) {
   EXPECT_EQ(heard('C', 'R', 4004), 10u);
 }
 
+TEST_F(FieldSubscriptions, RFC3264_8_TheOriginStaysAndItsVersionRisesWithAChange) {
+  const auto origin = [](const json& reply) {
+    const std::string text = reply["sdp"];
+    const auto at = text.find("o=");
+    return text.substr(at, text.find('\r', at) - at);
+  };
+  talk('A', 'B');
+  const std::string address = at('A').address.to_string();
+  const json all = {{"flags", {"all"}}};
+  EXPECT_EQ(origin(subscribe(all)), "o=- 1 1 IN IP4 " + address);
+  EXPECT_EQ(origin(subscribe(all)), "o=- 1 1 IN IP4 " + address) << "nothing changed";
+  EXPECT_EQ(origin(subscribe({{"flags", {"all", "inactive"}}})), "o=- 1 2 IN IP4 " + address);
+  restart();
+  EXPECT_EQ(origin(subscribe(all)), "o=- 1 3 IN IP4 " + address);
+  EXPECT_EQ(origin(subscribe({{"from-tags", {"B"}}})), "o=- 1 4 IN IP4 " + address)
+      << "still the same session";
+  // Parties that `create` and `publish` made, too.
+  const json wanted = {{"from-tag", "M"}, {"codec", {{"offer", {"PCMA"}}}}};
+  const std::string made = origin(command("create", wanted));
+  EXPECT_EQ(origin(command("create", wanted)), made);
+  EXPECT_NE(origin(command("create", {{"from-tag", "M"}, {"codec", {{"offer", {"PCMU"}}}}})), made);
+  const json published = {{"from-tag", "P"}, {"sdp", audio_sdp(at('C'))}};
+  const std::string answered = origin(command("publish", published));
+  EXPECT_EQ(origin(command("publish", published)), answered);
+}
+
 TEST_F(FieldSubscriptions, LabelsAreNumberedPerCallFrom0) {
   for (const std::string call : {"c", "d"}) {
     talk('A', 'B', "", "", call);
