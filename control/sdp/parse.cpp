@@ -369,11 +369,6 @@ bool same_codec(const Codec& offered, const Codec& answered) noexcept {
   return !known || !wanted || (*wanted & ~*known).none();
 }
 
-std::string_view extmap_uri(std::string_view value) noexcept {
-  next_word(value);
-  return next_word(value);
-}
-
 std::uint8_t silence_octet(const Codec& codec) noexcept {
   if (equal_ignoring_case(codec.name, "PCMU")) return 0xff;
   if (equal_ignoring_case(codec.name, "PCMA")) return 0xd5;

@@ -157,9 +157,6 @@ struct RtpMap {
 /// that cannot be read says nothing.
 bool same_codec(const Codec& offered, const Codec& answered) noexcept;
 
-/// URI of the value of an `a=extmap` line (RFC 8285 §5): `ID[/direction] URI [attributes]`.
-std::string_view extmap_uri(std::string_view value) noexcept;
-
 /// Octet that repeated is silence of the codec; 0 = there is none.
 std::uint8_t silence_octet(const Codec& codec) noexcept;
 

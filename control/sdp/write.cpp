@@ -42,10 +42,12 @@ constexpr std::array<std::string_view, 28> kConsumed = {
     "bundle-only",
 };
 
-constexpr std::array<std::string_view, 17> kConsumedInSession = {
+/// The same of the session; what is only defined for sections is not copied either.
+constexpr std::array<std::string_view, 21> kConsumedInSession = {
     "sendrecv",  "sendonly",  "recvonly",          "inactive",          "fingerprint",  "setup",
     "tls-id",    "ice-ufrag", "ice-pwd",           "ice-options",       "ice-lite",     "ptime",
-    "candidate", "crypto",    "remote-candidates", "end-of-candidates", "ice-mismatch",
+    "candidate", "crypto",    "remote-candidates", "end-of-candidates", "ice-mismatch", "extmap",
+    "rtcp",      "rtcp-mux",  "rtcp-fb",
 };
 
 /// What is not RTP keeps its attributes, but for those with which the parties would go past the relay.
@@ -53,6 +55,10 @@ constexpr std::array<std::string_view, 10> kConsumedBesideRtp = {
     "mid",       "label",   "candidate", "remote-candidates", "end-of-candidates",
     "ice-ufrag", "ice-pwd", "ice-lite",  "ice-mismatch",      "ice-options",
 };
+
+/// Attributes of RTCP feedback (RFC 4585 §4, RFC 5506 §5, RFC 3611 §5): not shown where the profile has none
+/// (RTC-3).
+constexpr std::array<std::string_view, 3> kOfFeedback = {"rtcp-fb", "rtcp-rsize", "rtcp-xr"};
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -99,6 +105,12 @@ std::vector<std::string_view> ordered_bandwidth(const std::vector<std::string_vi
   return sorted;
 }
 
+/// Whether an rtcp-fb value may be shown: the receiver's profile must have feedback (RTC-3). transport-cc
+/// works from end to end only, so the sender's must have it too (FB-4). Both sections are RTP.
+bool shows_feedback(std::string_view value, const SectionEdit& section) {
+  return section.protocol.feedback && (section.source->protocol.feedback || !value.ends_with("transport-cc"));
+}
+
 void write_codecs(Writer& out, const SectionEdit& section) {
   for (const Codec& codec : section.codecs) {
     const std::uint32_t type = codec.payload_type;
@@ -117,7 +129,9 @@ void write_codecs(Writer& out, const SectionEdit& section) {
       const std::string opus = equal_ignoring_case(codec.name, "opus") ? canonical_opus_fmtp(codec.fmtp) : "";
       out.attribute("fmtp:", type, " ", opus.empty() ? codec.fmtp : std::string_view(opus));
     }
-    for (const std::string_view feedback : codec.feedback) out.attribute("rtcp-fb:", type, " ", feedback);
+    for (const std::string_view feedback : codec.feedback) {
+      if (shows_feedback(feedback, section)) out.attribute("rtcp-fb:", type, " ", feedback);
+    }
   }
 }
 
@@ -189,6 +203,7 @@ void write_section(Writer& out, const SectionEdit& section) {
         (rtp && is_codec_feedback(attribute))) {
       continue;
     }
+    if (rtp && contains(kOfFeedback, attribute.name) && !shows_feedback(attribute.value, section)) continue;
     out.attribute(attribute.text);
   }
   if (rtp && section.print_direction) out.attribute(to_string(section.direction));
@@ -215,6 +230,13 @@ void write_section(Writer& out, const SectionEdit& section) {
   if (section.ice.trickles) out.attribute("end-of-candidates");
   if (!section.ice.remote_candidates.empty())
     out.attribute("remote-candidates:", section.ice.remote_candidates);
+}
+
+/// Every RTP section that is shown has feedback.
+bool has_feedback(const SessionEdit& edit) {
+  return std::ranges::all_of(edit.sections, [](const SectionEdit& section) {
+    return section.port == 0 || section.protocol.kind != ProtocolClass::kRtp || section.protocol.feedback;
+  });
 }
 
 /// An `a=group` line in the receiver's mids (RFC 5888 §5); empty if it names no section that is shown.
@@ -272,6 +294,7 @@ std::string write(const Session& source, const SessionEdit& edit) {
         (attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE"))) {
       continue;
     }
+    if (contains(kOfFeedback, attribute.name) && !has_feedback(edit)) continue;
     if (attribute.name == "group") {
       if (const std::string group = translated_group(attribute.value, edit); !group.empty())
         out.attribute("group:", group);

@@ -13,8 +13,20 @@ bool Media::is_encrypted() const {
   return answered ? encrypted : sdp::parse_protocol(in_force().protocol).secure;
 }
 
+namespace {
+
+bool has_no_feedback(const Media& media) {
+  const sdp::Protocol known = sdp::parse_protocol(media.protocol);
+  return known.kind == sdp::ProtocolClass::kRtp && !known.feedback;
+}
+
+}  // namespace
+
+bool Media::takes_feedback() const { return answered ? !is_without_feedback : !has_no_feedback(*this); }
+
 void Media::settle_encryption() {
   encrypted = (keys && keys->in) || is_keyed_by_dtls() || sdp::parse_protocol(protocol).secure;
+  is_without_feedback = has_no_feedback(*this);
 }
 
 Leg* Call::leg_by_tag(std::string_view tag) const {

@@ -4,6 +4,7 @@
 #include "control/diagnose/explain.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_dtls.hpp"
+#include "control/session/media_extensions.hpp"
 #include "control/session/media_ice.hpp"
 #include "control/session/media_keys.hpp"
 #include "control/session/peer_register.hpp"
@@ -94,8 +95,6 @@ struct MediaExtras {
   /// Of a section of a subscription: the medias that it copies, or copied before they went away. The next
   /// `subscribe request` of the same party finds its sections by them.
   std::vector<MediaId> copies;
-  /// Header extensions that the far side does not see: whole values of the lines.
-  std::vector<std::string> masked_extmaps;
   /// State of its ports when they were closed.
   std::vector<std::unique_ptr<TransportSnapshot>> last;
   /// Packet time to show this party in answers, ms; 0 = as the other side says.
@@ -162,8 +161,6 @@ struct MediaTerms {
 struct AgreedTerms : MediaTerms {
   /// Its party's signalling came from there then.
   IpAddress received_from;
-  /// As in `MediaExtras`.
-  std::vector<std::string> masked_extmaps;
   /// Null: without ICE.
   std::unique_ptr<MediaIce> ice;
 };
@@ -189,6 +186,8 @@ struct Media : MediaTerms {
   std::size_t sending = 0;
   bool answered = false;
   bool encrypted = false;  // by the last answer
+  /// The profile of the last answer has no feedback (RTP/AVP, RTP/SAVP).
+  bool is_without_feedback = false;
   bool untouched = false;  // `message`: not relayed
   /// Shown in query for the answering side, with or without ICE (NG section 14).
   bool ice_controlling = false;
@@ -201,6 +200,8 @@ struct Media : MediaTerms {
   /// Of media that DTLS may key.
   std::unique_ptr<MediaDtls> dtls;
   std::unique_ptr<MediaIce> ice;
+  /// Of media whose party or far side spoke of header extensions.
+  std::unique_ptr<MediaExtensions> extensions;
 
   std::vector<Subscription> subscriptions;
 
@@ -229,11 +230,17 @@ struct Media : MediaTerms {
   /// Null if there is none.
   [[nodiscard]] MediaIce* ice_in_force() const { return agreed ? agreed->ice.get() : ice.get(); }
   [[nodiscard]] std::size_t ports_in_force() const { return agreed ? sending : active; }
+  MediaExtensions& made_extensions() {
+    if (!extensions) extensions = std::make_unique<MediaExtensions>();
+    return *extensions;
+  }
   [[nodiscard]] bool has_ice() const { return ice && ice->in_use; }
   [[nodiscard]] bool is_keyed_by_dtls() const { return dtls && dtls->in_use; }
   /// Its packets are SRTP, with or without keys so far. What was answered stays until the next answer.
   [[nodiscard]] bool is_encrypted() const;
-  /// An answer came: what its SDP says is in force.
+  /// RTCP feedback may be sent to it (RTC-3). What was answered stays until the next answer.
+  [[nodiscard]] bool takes_feedback() const;
+  /// An answer came: what its SDP says of keys and of the profile is in force.
   void settle_encryption();
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
   [[nodiscard]] const PortSet* active_ports() const {

@@ -300,16 +300,12 @@ json extras_json(const MediaExtras* extras) {
   if (extras == nullptr) return nullptr;
   json copies = json::array();
   for (const MediaId media : extras->copies) copies.push_back(media.value);
-  return {{"label", extras->label},
-          {"masked_extmaps", extras->masked_extmaps},
-          {"ptime", extras->ptime},
-          {"copies", std::move(copies)}};
+  return {{"label", extras->label}, {"ptime", extras->ptime}, {"copies", std::move(copies)}};
 }
 std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
   if (j.is_null()) return nullptr;
   auto extras = std::make_unique<MediaExtras>();
   extras->label = j.at("label");
-  extras->masked_extmaps = j.at("masked_extmaps").get<std::vector<std::string>>();
   extras->ptime = j.at("ptime");
   for (const json& media : j.value("copies", json::array())) extras->copies.push_back(MediaId{media});
   return extras;
@@ -336,6 +332,35 @@ json kept_json(const KeptWishes& kept) { return {static_cast<int>(kept.ice), kep
 KeptWishes kept_from(const json& j) {
   if (j.is_null()) return {};
   return {static_cast<IceWishes::Offer>(std::clamp(j.at(0).get<int>(), 0, 2)), j.at(1), j.at(2)};
+}
+
+json direction_json(const std::optional<sdp::Direction>& direction) {
+  return direction ? json{direction->send, direction->receive} : json();
+}
+std::optional<sdp::Direction> direction_from(const json& j) {
+  if (j.is_null()) return std::nullopt;
+  return sdp::Direction{j.at(0), j.at(1)};
+}
+
+json extensions_json(const MediaExtensions* extensions) {
+  if (extensions == nullptr) return nullptr;
+  json entries = json::array();
+  for (const auto& each : extensions->entries)
+    entries.push_back(
+        {each.uri, each.id, direction_json(each.offered), direction_json(each.agreed), each.is_masked});
+  return {{"entries", std::move(entries)},
+          {"settled", extensions->is_settled},
+          {"mixed", extensions->allows_mixed}};
+}
+std::unique_ptr<MediaExtensions> extensions_from(const json& j) {
+  if (j.is_null()) return nullptr;
+  auto extensions = std::make_unique<MediaExtensions>();
+  for (const json& each : j.at("entries"))
+    extensions->entries.push_back(
+        {each.at(0), each.at(1), direction_from(each.at(2)), direction_from(each.at(3)), each.at(4)});
+  extensions->is_settled = j.at("settled");
+  extensions->allows_mixed = j.at("mixed");
+  return extensions;
 }
 
 json terms_json(const MediaTerms& m) {
@@ -382,6 +407,7 @@ json media_json(const Media& m) {
             {"exchanged", m.is_exchanged},
             {"proposed", m.is_proposed},
             {"encrypted", m.encrypted},
+            {"without_feedback", m.is_without_feedback},
             {"untouched", m.untouched},
             {"echo", static_cast<int>(m.echo)},
             {"pierce", m.pierce},
@@ -389,12 +415,12 @@ json media_json(const Media& m) {
             {"keys", keys_json(m.keys.get())},
             {"dtls", dtls_json(m.dtls.get())},
             {"ice", ice_json(m.ice.get())},
+            {"extensions", extensions_json(m.extensions.get())},
             {"controlling", m.ice_controlling}});
   if (m.agreed) {
     json& agreed = j["agreed"] = terms_json(*m.agreed);
-    agreed.update({{"received_from", m.agreed->received_from.to_string()},
-                   {"masked_extmaps", m.agreed->masked_extmaps},
-                   {"ice", ice_json(m.agreed->ice.get())}});
+    agreed.update(
+        {{"received_from", m.agreed->received_from.to_string()}, {"ice", ice_json(m.agreed->ice.get())}});
   }
   return j;
 }
@@ -448,6 +474,7 @@ void read_media(Media& m, const json& j, const InterfaceSet& interfaces, const D
   m.is_exchanged = j.value("exchanged", m.answered);
   m.is_proposed = j.value("proposed", false);
   m.encrypted = j.at("encrypted");
+  m.is_without_feedback = j.value("without_feedback", false);
   m.untouched = j.at("untouched");
   m.echo = static_cast<MediaEcho>(std::clamp(j.at("echo").get<int>(), 0, 4));
   m.pierce = j.at("pierce");
@@ -455,13 +482,13 @@ void read_media(Media& m, const json& j, const InterfaceSet& interfaces, const D
   m.keys = keys_from(j.at("keys"));
   m.dtls = dtls_from(j.at("dtls"), dtls);
   m.ice = ice_from(j.at("ice"));
+  m.extensions = extensions_from(j.value("extensions", json()));
   m.ice_controlling = j.at("controlling");
   const auto agreed = j.find("agreed");
   if (agreed == j.end()) return;
   m.agreed = std::make_unique<AgreedTerms>();
   read_terms(*m.agreed, *agreed, interfaces);
   m.agreed->received_from = address_from(agreed->at("received_from"));
-  m.agreed->masked_extmaps = agreed->at("masked_extmaps").get<std::vector<std::string>>();
   m.agreed->ice = ice_from(agreed->at("ice"));
 }
 

@@ -670,6 +670,7 @@ void OfferAnswer::commit_media() {
         offer_crypto(sender, receiver, section);
         offer_ice_to(sender, receiver, section);
       }
+      take_extensions(match);
     }
     place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface,
                 match.sender_family);

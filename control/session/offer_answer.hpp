@@ -44,6 +44,8 @@ class OfferAnswer {
     /// The sender named a section anew that the receiver had as rejected: the place in the SDP is used again
     /// for another section.
     bool is_reused = false;
+    /// Values of the a=extmap lines to show to the receiver.
+    std::vector<std::string> extmaps;
   };
   struct OriginText {
     std::string address;
@@ -65,7 +67,8 @@ class OfferAnswer {
   Result<void, RequestError> choose_interfaces();
   /// SRT-13: refuses an answer that takes nothing of an encrypted offer.
   [[nodiscard]] Result<void, RequestError> check_keys() const;
-  /// The keys or the DTLS that the answering media was offered; a new branch got what the other one did.
+  /// The keys, the DTLS or the extensions that the answering media was offered; a new branch got what the
+  /// other one did.
   template <class Part>
   [[nodiscard]] static const Part* offer_of(const Match& match, std::unique_ptr<Part> Media::*part);
   /// `chosen` remembers what a name meant in this message.
@@ -85,6 +88,8 @@ class OfferAnswer {
   [[nodiscard]] bool offers_ice(const sdp::MediaSection& section, const Media* receiver) const;
   /// Remembers the words of an offer that later offers to the receiver go on with.
   void keep_wishes();
+  /// Header extensions of the section: notes the sender's, and chooses what the receiver is shown.
+  void take_extensions(Match& match) const;
   void offer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section);
   void answer_ice_to(Media& sender, Media& receiver, const sdp::MediaSection& section);
 
@@ -126,7 +131,6 @@ class OfferAnswer {
   /// whoever offers; empty if its section has none.
   [[nodiscard]] std::string_view mid_toward(Media& media, const Match& match);
   void choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender);
-  void filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section);
   /// One section, or two for a media that is offered plain and encrypted.
   void add_sections(std::vector<sdp::SectionEdit>& sections, Media& media);
   std::string write_reply();
@@ -161,5 +165,16 @@ class OfferAnswer {
   std::vector<Added> added_;
   std::deque<std::string> generated_texts_;
 };
+
+template <class Part>
+const Part* OfferAnswer::offer_of(const Match& match, std::unique_ptr<Part> Media::*part) {
+  if (match.sender != nullptr && match.sender->*part) return (match.sender->*part).get();
+  if (match.receiver == nullptr) return nullptr;
+  for (const Subscription& subscription : match.receiver->subscriptions) {
+    if (subscription.kind == SubscriptionKind::kOfferAnswer && subscription.source->*part)
+      return (subscription.source->*part).get();
+  }
+  return nullptr;
+}
 
 }  // namespace ferry

@@ -1,5 +1,6 @@
 // What an offer or answer says about keys, DTLS and ICE.
 
+#include "control/sdp/extmap.hpp"
 #include "control/sdp/write.hpp"
 #include "control/session/media_rules.hpp"
 #include "control/session/offer_answer.hpp"
@@ -132,17 +133,6 @@ void OfferAnswer::answer_ice_to(Media& sender, Media& receiver, const sdp::Media
     forget_ice(*receiver.ice);
 }
 
-template <class Part>
-const Part* OfferAnswer::offer_of(const Match& match, std::unique_ptr<Part> Media::*part) {
-  if (match.sender != nullptr && match.sender->*part) return (match.sender->*part).get();
-  if (match.receiver == nullptr) return nullptr;
-  for (const Subscription& subscription : match.receiver->subscriptions) {
-    if (subscription.kind == SubscriptionKind::kOfferAnswer && subscription.source->*part)
-      return (subscription.source->*part).get();
-  }
-  return nullptr;
-}
-
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
@@ -174,8 +164,10 @@ void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaS
     keys.offered_to_peer = to_opportunistic;
     // Sections of an earlier offer stay (RFC 3264 §8).
     keys.doubled = (to_encrypted && request_.osrtp.offer_doubled) || (keys.doubled && keys.paired);
-    const bool changes_packets = !request_.extmap_mask.empty() || request_.echo || call_.silenced ||
-                                 sender.leg->silenced || receiver.leg->silenced;
+    // What is changed cannot leave under the key that it came with.
+    const bool has_extensions = !sdp::extmaps_of(session_, section).empty();
+    const bool changes_packets =
+        has_extensions || request_.echo || call_.silenced || sender.leg->silenced || receiver.leg->silenced;
     const sdp::SdesOfferRules rules{manager_.config_.srtp.legacy_suites,
                                     request_.has_flag(Flag::kRecrypt) || changes_packets};
     sdp::SdesPolicy policy = request_.sdes.policy;

@@ -252,21 +252,6 @@ void SessionManager::limit_unheard(Instant now) {
   }
 }
 
-namespace {
-
-/// IDs of `a=extmap` values (RFC 8285 §5: `ID[/direction] URI`) as bits.
-std::uint16_t extension_ids(const Media& media) {
-  std::uint16_t ids = 0;
-  if (!media.extras) return ids;
-  for (const std::string& line : media.agreed ? media.agreed->masked_extmaps : media.extras->masked_extmaps) {
-    const auto id = Value(std::string_view(line).substr(0, line.find_first_of("/ "))).as_integer();
-    if (id && *id > 0 && *id < 16) ids = static_cast<std::uint16_t>(ids | (1u << *id));
-  }
-  return ids;
-}
-
-}  // namespace
-
 void SessionManager::add_sinks(const Call& call, const Media& media, const PortSet& ports,
                                SourcePlan& source) const {
   Sink common;
@@ -300,8 +285,12 @@ void SessionManager::add_sinks(const Call& call, const Media& media, const PortS
         sink.blocked = sink.blocked || subscription.blocked;
         sink.silenced = sink.silenced || subscription.silenced;
         sink.rtcp_only = subscription.rtcp_only;
-        // Both know an extension that the answer gave back to the one who offered it.
-        sink.masked_extensions = extension_ids(media);
+        // The classic protocol says nothing of profiles: everything passes.
+        sink.takes_feedback = call.classic() != nullptr || receiver->takes_feedback();
+        if (media.in_force().kind == TransportKind::kRtp) {
+          const bool same_mid = media.in_force().mid == receiver->in_force().mid;
+          sink.extensions = extension_map(media.extensions.get(), receiver->extensions.get(), same_mid);
+        }
         source.sinks.push_back(sink);
         break;
       }

@@ -17,7 +17,6 @@ std::unique_ptr<AgreedTerms> agreed_terms(const Media& media) {
   auto agreed = std::make_unique<AgreedTerms>();
   static_cast<MediaTerms&>(*agreed) = media;
   agreed->received_from = media.leg->received_from;
-  if (media.extras) agreed->masked_extmaps = media.extras->masked_extmaps;
   if (media.ice) agreed->ice = std::make_unique<MediaIce>(*media.ice);
   return agreed;
 }
@@ -27,7 +26,6 @@ void go_back(Media& media) {
   if (!agreed) return;
   static_cast<MediaTerms&>(media) = std::move(*agreed);
   media.leg->received_from = agreed->received_from;
-  if (media.extras) media.extras->masked_extmaps = std::move(agreed->masked_extmaps);
   media.ice = std::move(agreed->ice);
   media.active = media.sending;
   // It is no reason to learn anew for an algorithm that does so at each signal (LAT-4a).

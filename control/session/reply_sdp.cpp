@@ -152,7 +152,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     for (const sdp::Codec& codec : edit.codecs) removed.reset(codec.payload_type & 127u);
     media.has_fewer_codecs = removed.any();
     match->sender->removed_types = removed;
-    filter_extmaps(edit, media, section);
+    edit.extmaps.assign(match->extmaps.begin(), match->extmaps.end());
   }
   // Late packets of the former agreement are still good: the set shrinks with the next answer only.
   auto allowed = payload_entries(edit.codecs);
@@ -242,31 +242,30 @@ void OfferAnswer::choose_ptime(sdp::SectionEdit& edit, Media& media, Media& send
   }
 }
 
-void OfferAnswer::filter_extmaps(sdp::SectionEdit& edit, Media& media, const sdp::MediaSection& section) {
-  const auto named = [](const std::vector<std::string>& words, std::string_view uri) {
-    return std::ranges::any_of(words, [&](const std::string& word) { return word == uri || word == "all"; });
-  };
-  std::vector<std::string> masked;
-  for (const sdp::Attribute& attribute : section.attributes) {
-    if (attribute.name != "extmap") continue;
-    const std::string_view uri = sdp::extmap_uri(attribute.value);
-    if (named(request_.extmap_strip, uri)) continue;
-    if (!is_answer_ && named(request_.extmap_mask, uri)) {
-      masked.emplace_back(attribute.value);
-      continue;
-    }
-    edit.extmaps.push_back(attribute.value);
+void OfferAnswer::take_extensions(Match& match) const {
+  Media& sender = *match.sender;
+  Media& receiver = *match.receiver;
+  const auto lines = sdp::extmaps_of(session_, *match.section);
+  const MediaExtensions* offered = is_answer_ ? offer_of(match, &Media::extensions) : nullptr;
+  if (lines.empty() && offered == nullptr && !sender.extensions && !receiver.extensions) return;
+  // Another branch of what was offered.
+  if (offered != nullptr && offered != sender.extensions.get()) sender.made_extensions() = *offered;
+  ExtensionRules rules;
+  rules.strip = request_.extmap_strip;
+  rules.mask = request_.extmap_mask;
+  rules.has_feedback =
+      sdp::parse_protocol(sender.protocol).feedback && sdp::parse_protocol(receiver.protocol).feedback;
+  rules.knows_receiver = !receiver_own_.media.empty();
+  rules.is_group = std::ranges::any_of(receiver_own_.attributes, [](const sdp::Attribute& attribute) {
+    return attribute.name == "group" && attribute.value.starts_with("BUNDLE");
+  });
+  for (const auto& other : receiver_->medias) {
+    if (other.get() != &receiver && other->extensions) rules.others.push_back(other->extensions.get());
   }
-  if (is_answer_ && media.extras) {
-    for (const std::string& line : media.extras->masked_extmaps) edit.extmaps.emplace_back(line);
-  }
-  if (is_answer_) return;
-  const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
-  if (!masked.empty()) {
-    match->sender->made_extras().masked_extmaps = std::move(masked);
-  } else if (match->sender->extras) {
-    match->sender->extras->masked_extmaps.clear();
-  }
+  MediaExtensions& theirs = sender.made_extensions();
+  theirs.allows_mixed = sdp::allows_mixed_extensions(session_, *match.section);
+  match.extmaps = is_answer_ ? answer_extensions(theirs, receiver.made_extensions(), lines, rules)
+                             : offer_extensions(theirs, receiver.made_extensions(), lines, rules);
 }
 
 std::string OfferAnswer::write_reply() {

@@ -333,10 +333,15 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
     if (media.dtls) section.dtls = dtls_lines(*media.dtls, !media.dtls->offered_to_peer);
     section.ptime = section.source->ptime;
     section.maxptime = section.source->maxptime;
-    for (const sdp::Attribute& attribute : section.source->attributes) {
-      if (attribute.name == "extmap" && request_.extmap_strip.empty())
-        section.extmaps.push_back(attribute.value);
-    }
+    if (sections[i].sources.empty()) continue;
+    const auto lines = sdp::extmaps_of(session, *section.source);
+    if (lines.empty()) continue;
+    ExtensionRules rules;
+    rules.strip = request_.extmap_strip;
+    rules.mask = request_.extmap_mask;
+    for (std::string& line : show_extensions(sections[i].sources.front()->extensions.get(),
+                                             medias[i]->made_extensions(), lines, rules))
+      section.extmaps.push_back(text(std::move(line)));
   }
   if (own_origin || has(request_.replaces, Replace::kOrigin)) {
     const IpAddress& address = edit.sections.front().connection;
@@ -426,6 +431,9 @@ Result<Dict, RequestError> Subscriptions::publish() {
     leg->section_order.push_back(media.index);
     read_answer(media, offered);
     answer_crypto(media, offered);
+    // None is accepted: the answer has none.
+    if (const auto lines = sdp::extmaps_of(offer, offered); !lines.empty() || media.extensions)
+      settle_extensions(media.made_extensions(), lines);
     media.may_send = offered.direction.send;
     media.may_receive = both && offered.direction.receive;
     media.mux_used = media.mux_offered_to_peer =
@@ -653,6 +661,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
   for (auto& [media, section] : matched) {
     read_answer(*media, *section);
     take_crypto(*media, *section);
+    if (media->extensions) settle_extensions(*media->extensions, sdp::extmaps_of(*answer, *section));
     media->may_receive = section->direction.receive;
     media->may_send = media->may_send && section->direction.send;
     media->mux_used = media->mux_offered_to_peer && section->rtcp_mux;

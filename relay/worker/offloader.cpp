@@ -43,7 +43,7 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
     return out != nullptr && !out->state.is_protected() && !out->state.plan().ice &&
-           sink.masked_extensions == 0 &&  // SRT-4
+           !sink.extensions.rewrites() &&  // EXT-2: packets change
            sink.ptime_ms == 0 && !out->is_repacketized() &&
            std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });

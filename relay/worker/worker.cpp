@@ -2,6 +2,7 @@
 
 #include "relay/base/ensure.hpp"
 #include "relay/core/classify.hpp"
+#include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/rtp.hpp"
 #include "relay/worker/fetch_ahead.hpp"
 
@@ -457,13 +458,19 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       outgoing->srtp_index = srtp_origin.index;
     }
     const bool silences = sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp;
-    const bool blanks = sink.masked_extensions != 0 && !verdict.is_rtcp;
-    if ((silences || blanks) && out->state.relays_key_of(entry.state)) {
+    const bool rewrites = is_rtp && sink.extensions.changes(outgoing.data());
+    const bool cuts = verdict.is_rtcp && !sink.takes_feedback && has_feedback(outgoing.data());
+    if ((silences || rewrites || cuts) && out->state.relays_key_of(entry.state)) {
       refuse(*out, DropReason::kSharedKey);
       continue;
     }
     if (silences) overwrite_payload(outgoing.data(), payload->silence);
-    if (blanks) blank_extensions(outgoing.data(), sink.masked_extensions);
+    if (rewrites) outgoing->length = static_cast<std::uint32_t>(sink.extensions.apply(outgoing.data()));
+    if (cuts) outgoing->length = static_cast<std::uint32_t>(cut_feedback(outgoing.data()));
+    if (cuts && outgoing.data().empty()) {
+      refuse(entry, DropReason::kFeedbackNotAgreed);
+      continue;
+    }
     const DropReason untranslated =
         out->state.translate_ssrcs(entry.state, source.media, verdict, outgoing.data());
     if (untranslated != DropReason::kNone) {

@@ -3,12 +3,23 @@
 #include "relay/core/rtcp/rtcp_ssrcs.hpp"
 #include "tests/fuzz/facts.hpp"
 
+#include <algorithm>
+#include <vector>
+
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace ferry;
   const Bytes datagram(reinterpret_cast<const std::byte*>(data), size);
   if (const auto rtp = parse_rtp(datagram)) {
     fact(rtp->header_size >= kRtpFixedHeaderSize && rtp->header_size <= size);
     fact(rtp->payload.size() + rtp->header_size <= size);
+    // What is left of the extensions has the receiver's numbers alone; the payload stays.
+    const HeaderExtensionMap map({{1, 3}, {2, 1}, {20, 4}, {5, 200}});
+    std::vector<std::byte> mapped(datagram.begin(), datagram.end());
+    mapped.resize(map.apply(mapped));
+    const auto after = parse_rtp(mapped);
+    fact(after && std::ranges::equal(after->payload, rtp->payload));
+    fact(map.changes(datagram) || std::ranges::equal(mapped, datagram));
+    fact(!HeaderExtensionMap({{3, 3}, {1, 1}, {4, 4}, {200, 200}}).changes(mapped));
     fact(rtp->payload.empty() || rtp->payload.data() == datagram.data() + rtp->header_size);
   }
   if (validate_rtcp(datagram, false)) {

@@ -3,6 +3,7 @@
 
 #include "control/sdp/codec_list.hpp"
 #include "control/sdp/edit.hpp"
+#include "control/sdp/extmap.hpp"
 #include "control/sdp/write.hpp"
 #include "tests/fuzz/facts.hpp"
 
@@ -22,6 +23,12 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       fact(inside(attribute.text, text) && inside(attribute.value, attribute.text));
     for (const auto& codec : media.codecs)
       fact(inside(codec.fmtp, text) && inside(codec.rtpmap, text) && codec.payload_type < 128);
+    for (const sdp::Extmap& map : sdp::extmaps_of(*session, media)) {
+      fact(map.id != 0 && !map.uri.empty() && inside(map.uri, text));
+      const std::string line = sdp::write_extmap(map.id, map.direction, map.uri, map.attributes);
+      const auto again = sdp::parse_extmap(line);
+      fact(again && again->id == map.id && again->uri == map.uri && again->direction == map.direction);
+    }
     sdp::SectionEdit section;
     section.source = &media;
     section.port = 30000;

@@ -77,16 +77,19 @@ class SecureCall {
     return {1, &row, SecretBytes<46>(random_octets(random_, std::size_t{row.key} + row.salt)), {}, {}};
   }
   [[nodiscard]] std::string sdp_of(const Party& p) const {
-    std::string text =
-        audio_sdp(p.rtp, "a=" + direction + "\r\n" +
-                             (p.suite ? "a=crypto:" + sdp::write_crypto(p.own, {}) + "\r\n" : ""));
-    if (p.suite) text.replace(text.find("RTP/AVP"), 7, "RTP/SAVP");
+    std::string text = audio_sdp(
+        p.rtp, "a=" + direction + "\r\n" +
+                   (p.suite ? "a=crypto:" + sdp::write_crypto(p.own, {}) + "\r\n" : "") + attributes);
+    text.replace(text.find("RTP/AVP"), 7, profile_of(p));
     return text;
+  }
+  [[nodiscard]] std::string profile_of(const Party& p) const {
+    return std::string(p.suite ? "RTP/SAVP" : "RTP/AVP") + (has_feedback ? "F" : "");
   }
   nlohmann::json offer(std::vector<std::string> flags = {}) {
     nlohmann::json request = test::offer(id_, "A", sdp_of(a()));
     if (answered_) request["to-tag"] = b().tag;
-    request["transport-protocol"] = b().suite ? "RTP/SAVP" : "RTP/AVP";
+    request["transport-protocol"] = profile_of(b());
     if (b().suite) request["SDES"] = {"only-" + std::string(row_of(*b().suite).name)};
     request["flags"] = std::move(flags);
     const nlohmann::json reply = world_.ng(request);
@@ -167,6 +170,10 @@ class SecureCall {
   std::size_t bad = 0;
   std::vector<Packet> captured;
   std::string direction = "sendrecv";
+  /// More lines of both parties' sections, whole.
+  std::string attributes;
+  /// Both have a profile with RTCP feedback.
+  bool has_feedback = false;
 
  private:
   /// An end goes on with its counters if its keys are the same.

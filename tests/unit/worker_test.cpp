@@ -58,7 +58,10 @@ class WorkerTest : public ::testing::Test {
     return s;
   }
   static Sink to(std::uint32_t slot, std::uint32_t media) {
-    return {{slot, 0}, MediaId{media}, Chain::kPass, true};
+    Sink sink;
+    sink.via = {slot, 0};
+    sink.to = MediaId{media};
+    return sink;
   }
   std::size_t arrived(const Endpoint& at) const {
     return static_cast<std::size_t>(

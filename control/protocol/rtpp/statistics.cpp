@@ -102,9 +102,10 @@ PacketTotals packet_totals(MediaPlane& plane) {
     // Dropped behind the source rule: those were received.
     std::uint64_t accepted_drops = 0;
     for (const DropReason reason :
-         {DropReason::kDirection, DropReason::kBlocked, DropReason::kEventBlocked, DropReason::kNoSink,
-          DropReason::kNoDestination, DropReason::kPeerUnverified, DropReason::kPeerUnreachable,
-          DropReason::kPromptPlaying, DropReason::kTooLate, DropReason::kNoBuffer, DropReason::kSendFailed})
+         {DropReason::kDirection, DropReason::kBlocked, DropReason::kEventBlocked,
+          DropReason::kFeedbackNotAgreed, DropReason::kNoSink, DropReason::kNoDestination,
+          DropReason::kPeerUnverified, DropReason::kPeerUnreachable, DropReason::kPromptPlaying,
+          DropReason::kTooLate, DropReason::kNoBuffer, DropReason::kSendFailed})
       accepted_drops += dropped(reason);
     const std::uint64_t errors = totals.errors.load();
     const std::uint64_t refused = errors - std::min(errors, accepted_drops);

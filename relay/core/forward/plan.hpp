@@ -8,6 +8,7 @@
 #include "relay/core/limit/reachability.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 #include "relay/core/rtp/g711_level.hpp"
+#include "relay/core/rtp/header_extensions.hpp"
 #include "relay/core/srtp/srtp_contexts.hpp"
 
 #include <algorithm>
@@ -54,9 +55,10 @@ struct Sink {
   bool events_blocked = false;
   /// RTCP of the receiver that goes back to its source; no media.
   bool rtcp_only = false;
-  /// Bit N: header extension elements with ID N (1-15) are blanked, this receiver was not told of them (RFC
-  /// 8285).
-  std::uint16_t masked_extensions = 0;
+  /// RTCP feedback may go there: false if the receiver's profile has none (RTC-3, RFC 4585 §4.2).
+  bool takes_feedback = true;
+  /// What becomes of header extension elements of RTP (RFC 8285); by default they stay as they are.
+  HeaderExtensionMap extensions;
   /// Packet time that the receiver is to get, ms; 0 = as it comes.
   std::uint16_t ptime_ms = 0;
   bool operator==(const Sink&) const = default;

@@ -1,7 +1,5 @@
 #include "relay/core/rtp/rtp.hpp"
 
-#include <algorithm>
-
 namespace ferry {
 
 std::string_view to_string(RtpParseError error) noexcept {
@@ -54,31 +52,6 @@ void write_rtp_header(MutableBytes out, PayloadType type, bool marker, SeqNo seq
   write_u16(out, 2, sequence.value);
   write_u32(out, 4, timestamp);
   write_u32(out, 8, ssrc.value);
-}
-
-void blank_extensions(MutableBytes rtp, std::uint16_t ids) noexcept {
-  if (rtp.size() < kRtpFixedHeaderSize || (read_u8(rtp, 0) & 0x10) == 0) return;
-  const std::size_t block = kRtpFixedHeaderSize + 4 * static_cast<std::size_t>(read_u8(rtp, 0) & 0x0f);
-  if (rtp.size() < block + 4) return;
-  const std::uint16_t profile = read_u16(rtp, block);
-  const bool one_byte = profile == 0xbede;
-  if (!one_byte && (profile & 0xfff0) != 0x1000) return;
-  const std::size_t end =
-      std::min(rtp.size(), block + 4 + 4 * static_cast<std::size_t>(read_u16(rtp, block + 2)));
-  for (std::size_t at = block + 4; at < end;) {
-    const std::uint8_t first = read_u8(rtp, at);
-    if (first == 0) {  // padding
-      ++at;
-      continue;
-    }
-    const unsigned id = one_byte ? first >> 4 : first;
-    if (one_byte && id == 15) return;  // stop, says RFC 8285 §4.2
-    if (!one_byte && at + 1 >= end) return;
-    const std::size_t size = one_byte ? 2u + (first & 0x0fu) : 2u + read_u8(rtp, at + 1);
-    if (at + size > end) return;
-    if (id < 16 && (ids >> id & 1) != 0) std::ranges::fill(rtp.subspan(at, size), std::byte{0});
-    at += size;
-  }
 }
 
 }  // namespace ferry

@@ -23,11 +23,6 @@ struct RtpView {
   Bytes payload;
 };
 
-/// Overwrites the header extension elements whose ID is set in `ids` (bit N = ID N) with padding (RFC 8285
-/// §4.1.2): the packet keeps its size. Forms other than those of RFC 8285 are left alone. `rtp` is a whole
-/// valid packet.
-void blank_extensions(MutableBytes rtp, std::uint16_t ids) noexcept;
-
 enum class RtpParseError : std::uint8_t {
   kTooShort,
   kBadVersion,

@@ -1,0 +1,125 @@
+#include "relay/core/rtp/header_extensions.hpp"
+
+#include "relay/core/rtp/rtp.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace ferry {
+
+namespace {
+
+/// Profile word and length in words.
+constexpr std::size_t kBlockHeader = 4;
+constexpr unsigned kLargestOneByteId = 14;
+
+/// Where the elements of a packet lie; `elements` to `end` is the block without its header.
+struct Block {
+  std::size_t elements = 0;
+  std::size_t end = 0;
+  bool is_one_byte = false;
+};
+
+/// Nothing if the packet has no extension block of RFC 8285.
+std::optional<Block> find_block(Bytes rtp) noexcept {
+  if (rtp.size() < kRtpFixedHeaderSize || (read_u8(rtp, 0) & 0x10) == 0) return std::nullopt;
+  const std::size_t at = kRtpFixedHeaderSize + 4u * (read_u8(rtp, 0) & 0x0f);
+  if (rtp.size() < at + kBlockHeader) return std::nullopt;
+  const std::uint16_t profile = read_u16(rtp, at);
+  const bool is_one_byte = profile == 0xbede;
+  if (!is_one_byte && (profile & 0xfff0) != 0x1000) return std::nullopt;
+  const std::size_t end = at + kBlockHeader + 4u * read_u16(rtp, at + 2);
+  if (end > rtp.size()) return std::nullopt;
+  return Block{at + kBlockHeader, end, is_one_byte};
+}
+
+/// One element, header included.
+struct Element {
+  std::size_t at = 0;
+  std::size_t size = 0;
+  unsigned id = 0;
+};
+
+/// Reads the next element and moves `at` behind it. Nothing at the end, and where reading has to stop: `at`
+/// is then before the rest.
+std::optional<Element> next_element(Bytes rtp, const Block& block, std::size_t& at) noexcept {
+  while (at < block.end && read_u8(rtp, at) == 0) ++at;  // padding
+  if (at >= block.end) return std::nullopt;
+  const std::uint8_t first = read_u8(rtp, at);
+  const unsigned id = block.is_one_byte ? first >> 4 : first;
+  // RFC 8285 §4.2: 15, or 0 with a length, ends the processing.
+  if (block.is_one_byte && (id == 0 || id == 15)) return std::nullopt;
+  if (!block.is_one_byte && at + 1 >= block.end) return std::nullopt;
+  const std::size_t size = block.is_one_byte ? 2u + (first & 0x0fu) : 2u + read_u8(rtp, at + 1);
+  if (at + size > block.end) return std::nullopt;
+  const Element element{at, size, id};
+  at += size;
+  return element;
+}
+
+void write_id(MutableBytes rtp, std::size_t at, std::uint8_t id, bool is_one_byte) noexcept {
+  write_u8(rtp, at, is_one_byte ? static_cast<std::uint8_t>(id << 4 | (read_u8(rtp, at) & 0x0f)) : id);
+}
+
+/// Cuts `[from, to)` out of a packet; gives its new size.
+std::size_t cut(MutableBytes rtp, std::size_t from, std::size_t to) noexcept {
+  std::ranges::copy(rtp.subspan(to), rtp.begin() + static_cast<std::ptrdiff_t>(from));
+  return rtp.size() - (to - from);
+}
+
+}  // namespace
+
+std::uint8_t HeaderExtensionMap::id_for(unsigned id, bool is_one_byte) const noexcept {
+  for (const Entry& entry : kept_) {
+    if (entry.from == id) return is_one_byte && entry.to > kLargestOneByteId ? std::uint8_t{0} : entry.to;
+  }
+  return 0;
+}
+
+bool HeaderExtensionMap::changes(Bytes rtp) const noexcept {
+  const auto block = rewrites_ ? find_block(rtp) : std::nullopt;
+  if (!block) return false;
+  std::size_t at = block->elements;
+  while (const auto element = next_element(rtp, *block, at)) {
+    if (id_for(element->id, block->is_one_byte) != element->id) return true;
+  }
+  return at < block->end;
+}
+
+std::size_t HeaderExtensionMap::apply(MutableBytes rtp) const noexcept {
+  const auto block = rewrites_ ? find_block(rtp) : std::nullopt;
+  if (!block || !changes(rtp)) return rtp.size();
+  bool removes = false;
+  std::size_t at = block->elements;
+  while (const auto element = next_element(rtp, *block, at)) {
+    removes = removes || id_for(element->id, block->is_one_byte) == 0;
+  }
+  removes = removes || at < block->end;
+  // Elements that stay move to the left over those that go.
+  std::size_t kept = block->elements;
+  at = block->elements;
+  while (const auto element = next_element(rtp, *block, at)) {
+    const std::uint8_t id = id_for(element->id, block->is_one_byte);
+    if (id == 0) continue;
+    if (!removes) {
+      write_id(rtp, element->at, id, block->is_one_byte);
+      continue;
+    }
+    std::ranges::copy(rtp.subspan(element->at, element->size),
+                      rtp.begin() + static_cast<std::ptrdiff_t>(kept));
+    write_id(rtp, kept, id, block->is_one_byte);
+    kept += element->size;
+  }
+  if (!removes) return rtp.size();
+  if (kept == block->elements) {
+    write_u8(rtp, 0, static_cast<std::uint8_t>(read_u8(rtp, 0) & ~0x10));
+    return cut(rtp, block->elements - kBlockHeader, block->end);
+  }
+  const std::size_t words = (kept - block->elements + 3) / 4;
+  const std::size_t end = block->elements + 4 * words;
+  std::ranges::fill(rtp.subspan(kept, end - kept), std::byte{0});
+  write_u16(rtp, block->elements - 2, static_cast<std::uint16_t>(words));
+  return cut(rtp, end, block->end);
+}
+
+}  // namespace ferry

@@ -1,0 +1,143 @@
+// Header extension elements on their way to another party: removed, renumbered, left alone (RFC 8285).
+
+#include "relay/core/rtp/header_extensions.hpp"
+
+#include "relay/core/rtp/rtp.hpp"
+#include "tests/support/packets.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ferry {
+namespace {
+
+using test::bytes_of;
+using test::Packet;
+using Map = HeaderExtensionMap;
+
+constexpr int kOneByte = 0xbede;
+constexpr int kTwoByte = 0x1000;
+
+/// A packet with an extension block: its profile word and its octets, whose number is a multiple of four.
+Packet with_block(int profile, std::initializer_list<int> block, unsigned csrcs = 0,
+                  std::uint8_t padding = 0) {
+  Packet packet = test::rtp('A', 7, 1);
+  packet.insert(packet.begin() + kRtpFixedHeaderSize, csrcs * 4, std::byte{0xcc});
+  Packet extension = bytes_of({profile >> 8, profile & 0xff, 0, static_cast<int>(block.size() / 4)});
+  for (const int octet : block) extension.push_back(static_cast<std::byte>(octet));
+  packet.insert(packet.begin() + kRtpFixedHeaderSize + csrcs * 4, extension.begin(), extension.end());
+  write_u8(packet, 0, static_cast<std::uint8_t>(0x90 | csrcs | (padding != 0 ? 0x20 : 0)));
+  if (padding != 0) {
+    packet.resize(packet.size() + padding);
+    packet.back() = static_cast<std::byte>(padding);
+  }
+  return packet;
+}
+
+Packet without_block(unsigned csrcs = 0) {
+  Packet packet = test::rtp('A', 7, 1);
+  packet.insert(packet.begin() + kRtpFixedHeaderSize, csrcs * 4, std::byte{0xcc});
+  write_u8(packet, 0, static_cast<std::uint8_t>(0x80 | csrcs));
+  return packet;
+}
+
+Packet mapped(const Map& map, Packet packet) {
+  packet.resize(map.apply(packet));
+  return packet;
+}
+
+struct Row {
+  const char* what;
+  Map map;
+  Packet before;
+  Packet after;
+};
+
+void check(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.what);
+    EXPECT_EQ(row.map.changes(row.before), row.before != row.after);
+    const Packet after = mapped(row.map, row.before);
+    EXPECT_EQ(after, row.after);
+    const auto view = parse_rtp(after);
+    ASSERT_TRUE(view);
+    const auto before = parse_rtp(row.before);
+    EXPECT_TRUE(std::ranges::equal(view->payload, before->payload));
+  }
+}
+
+TEST(HeaderExtensions, EXT2_OneByteForm) {
+  const Packet three = with_block(kOneByte, {0x10, 0xa1, 0x22, 1, 2, 3, 0x31, 7, 8, 0, 0, 0});
+  check({
+      {"nothing is known of extensions", Map(), three, three},
+      {"all pass under their numbers", Map({{1, 1}, {2, 2}, {3, 3}}), three, three},
+      {"renumbered in place", Map({{1, 4}, {2, 2}, {3, 1}}), three,
+       with_block(kOneByte, {0x40, 0xa1, 0x22, 1, 2, 3, 0x11, 7, 8, 0, 0, 0})},
+      {"two change places", Map({{1, 2}, {2, 1}, {3, 3}}), three,
+       with_block(kOneByte, {0x20, 0xa1, 0x12, 1, 2, 3, 0x31, 7, 8, 0, 0, 0})},
+      {"the first is removed", Map({{2, 2}, {3, 3}}), three,
+       with_block(kOneByte, {0x22, 1, 2, 3, 0x31, 7, 8, 0})},
+      {"the middle one", Map({{1, 1}, {3, 3}}), three,
+       with_block(kOneByte, {0x10, 0xa1, 0x31, 7, 8, 0, 0, 0})},
+      {"the last", Map({{1, 1}, {2, 2}}), three, with_block(kOneByte, {0x10, 0xa1, 0x22, 1, 2, 3, 0, 0})},
+      {"removed and renumbered", Map({{2, 14}}), three, with_block(kOneByte, {0xe2, 1, 2, 3})},
+      {"all: the block goes with the X bit", Map(std::vector<Map::Entry>{}), three, without_block()},
+      {"all, behind CSRCs", Map(std::vector<Map::Entry>{}), with_block(kOneByte, {0x10, 1, 0, 0}, 3),
+       without_block(3)},
+      {"the number does not fit the form", Map({{1, 20}, {2, 2}}), three,
+       with_block(kOneByte, {0x22, 1, 2, 3})},
+      {"padding between elements stays if nothing goes", Map({{1, 5}}),
+       with_block(kOneByte, {0, 0x10, 9, 0, 0, 0, 0, 0}), with_block(kOneByte, {0, 0x50, 9, 0, 0, 0, 0, 0})},
+      {"padding goes with an element", Map({{1, 1}}), with_block(kOneByte, {0x20, 9, 0, 0, 0x10, 8, 0, 0}),
+       with_block(kOneByte, {0x10, 8, 0, 0})},
+      {"an element of 16 octets", Map({{2, 3}}),
+       with_block(kOneByte, {0x10, 0, 0x2f, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0}),
+       with_block(kOneByte, {0x3f, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 0, 0, 0})},
+      {"the same number twice", Map({{2, 2}}), with_block(kOneByte, {0x10, 1, 0x20, 2, 0x10, 3, 0x20, 4}),
+       with_block(kOneByte, {0x20, 2, 0x20, 4})},
+      {"what follows 15 is not read, and goes", Map({{1, 1}, {2, 2}}),
+       with_block(kOneByte, {0x10, 1, 0xf0, 2, 0x20, 3, 0, 0}), with_block(kOneByte, {0x10, 1, 0, 0})},
+      {"what follows 0 with a length as well", Map({{1, 1}, {2, 2}}),
+       with_block(kOneByte, {0x10, 1, 0x03, 2, 0x20, 3, 0, 0}), with_block(kOneByte, {0x10, 1, 0, 0})},
+      {"an element past the end", Map({{1, 1}, {2, 2}}), with_block(kOneByte, {0x10, 1, 0x2f, 2}),
+       with_block(kOneByte, {0x10, 1, 0, 0})},
+      {"RTP padding moves along", Map({{1, 1}}), with_block(kOneByte, {0x10, 1, 0x21, 2, 3, 0, 0, 0}, 0, 4),
+       with_block(kOneByte, {0x10, 1, 0, 0}, 0, 4)},
+      {"a block of padding alone", Map({{1, 1}}), with_block(kOneByte, {0, 0, 0, 0}),
+       with_block(kOneByte, {0, 0, 0, 0})},
+      {"an empty block", Map({{1, 1}}), with_block(kOneByte, {}), with_block(kOneByte, {})},
+      {"no block", Map({{1, 2}}), without_block(), without_block()},
+  });
+}
+
+TEST(HeaderExtensions, EXT2_TwoByteForm) {
+  const Packet three = with_block(kTwoByte, {1, 0, 20, 3, 1, 2, 3, 200, 2, 7, 8, 0});
+  check({
+      {"all pass under their numbers", Map({{1, 1}, {20, 20}, {200, 200}}), three, three},
+      {"renumbered in place", Map({{1, 255}, {20, 2}, {200, 20}}), three,
+       with_block(kTwoByte, {255, 0, 2, 3, 1, 2, 3, 20, 2, 7, 8, 0})},
+      {"an element without data is removed", Map({{20, 20}, {200, 200}}), three,
+       with_block(kTwoByte, {20, 3, 1, 2, 3, 200, 2, 7, 8, 0, 0, 0})},
+      {"a number above 16 is removed", Map({{1, 1}, {200, 200}}), three,
+       with_block(kTwoByte, {1, 0, 200, 2, 7, 8, 0, 0})},
+      {"the last", Map({{1, 1}, {20, 20}}), three, with_block(kTwoByte, {1, 0, 20, 3, 1, 2, 3, 0})},
+      {"all", Map(std::vector<Map::Entry>{}), three, without_block()},
+      {"15 is a number here", Map({{15, 3}}), with_block(kTwoByte, {15, 1, 9, 0}),
+       with_block(kTwoByte, {3, 1, 9, 0})},
+      {"bits of the application stay", Map({{1, 2}}), with_block(0x100a, {1, 1, 9, 0}),
+       with_block(0x100a, {2, 1, 9, 0})},
+      {"padding between elements", Map({{2, 2}}), with_block(kTwoByte, {1, 0, 0, 0, 2, 1, 5, 0}),
+       with_block(kTwoByte, {2, 1, 5, 0})},
+      {"an element past the end", Map({{1, 1}, {2, 2}}), with_block(kTwoByte, {1, 0, 2, 9}),
+       with_block(kTwoByte, {1, 0, 0, 0})},
+      {"half a header at the end", Map({{1, 1}, {2, 2}}), with_block(kTwoByte, {1, 1, 5, 2}),
+       with_block(kTwoByte, {1, 1, 5, 0})},
+  });
+}
+
+TEST(HeaderExtensions, OtherFormsBelongToTheirProfiles) {
+  const Packet onvif = with_block(0xabac, {1, 2, 3, 4, 5, 6, 7, 8});
+  check({{"a profile's own block", Map(std::vector<Map::Entry>{}), onvif, onvif}});
+}
+
+}  // namespace
+}  // namespace ferry
