@@ -1,0 +1,148 @@
+// What a page of the test can do: one peer connection, a tone or moving pictures of its own, and ears.
+window.ferry = (() => {
+  const KHZ = 48000, PATIENCE = 20;  // ms between two looks
+  let pc, context, analyser;
+
+  const later = time => new Promise(done => setTimeout(done, time));
+
+  // Calls `look` until it gives something, or null after `time` ms.
+  async function until(look, time) {
+    const end = performance.now() + time;
+    for (;;) {
+      const found = await look();
+      if (found || performance.now() > end) return found || null;
+      await later(PATIENCE);
+    }
+  }
+
+  function tone(hertz) {
+    const oscillator = new OscillatorNode(context, { frequency: hertz });
+    const out = context.createMediaStreamDestination();
+    oscillator.connect(out);
+    oscillator.start();
+    return out.stream;
+  }
+
+  // Noise in coarse squares: an encoder takes whatever rate it gets for it.
+  function pictures() {
+    const [width, height] = [480, 360], [small, canvas] = [document.createElement('canvas'), document.createElement('canvas')];
+    [small.width, small.height, canvas.width, canvas.height] = [width / 8, height / 8, width, height];
+    const [source, pen] = [small.getContext('2d'), canvas.getContext('2d')], image = source.createImageData(small.width, small.height);
+    const words = new Uint32Array(image.data.buffer);
+    pen.imageSmoothingEnabled = false;
+    setInterval(() => {
+      for (let i = 0, seed = Math.random() * 2 ** 32; i < words.length; ++i) {
+        seed = (seed * 1664525 + 1013904223) >>> 0;
+        words[i] = seed | 0xff000000;
+      }
+      source.putImageData(image, 0, 0);
+      pen.drawImage(small, 0, 0, width, height);
+    }, 66);
+    return canvas.captureStream(15);
+  }
+
+  function hear(track) {
+    const stream = new MediaStream([track]);
+    const player = new Audio();
+    player.srcObject = stream;
+    player.play();
+    analyser = new AnalyserNode(context, { fftSize: 2048, smoothingTimeConstant: 0 });
+    context.createMediaStreamSource(stream).connect(analyser);
+  }
+
+  // The loudest frequency that is heard now, in Hz; 0 for silence.
+  function loudest() {
+    if (!analyser) return 0;
+    const bins = new Float32Array(analyser.frequencyBinCount);
+    analyser.getFloatFrequencyData(bins);
+    let best = 0;
+    for (let i = 1; i < bins.length; ++i) if (bins[i] > bins[best]) best = i;
+    return bins[best] > -60 ? best * KHZ / analyser.fftSize : 0;
+  }
+
+  async function described() {
+    await until(() => pc.iceGatheringState === 'complete', 3000);
+    return pc.localDescription.sdp;
+  }
+
+  async function stats(kind) {
+    const all = [];
+    (await pc.getStats()).forEach(each => { if (each.type === kind) all.push(each); });
+    return all;
+  }
+
+  return {
+    // `hertz`: of the tone; `video`: pictures too or alone; `data`: a data channel. Nothing is sent of what is left out.
+    async make({ hertz, video, data, policy }) {
+      if (pc) pc.close();
+      context ??= new AudioContext({ sampleRate: KHZ });
+      analyser = undefined;
+      pc = new RTCPeerConnection({ bundlePolicy: policy ?? 'balanced' });
+      pc.ontrack = ({ track }) => {
+        if (track.kind === 'audio') hear(track);
+        else Object.assign(document.body.appendChild(document.createElement('video')), { srcObject: new MediaStream([track]), muted: true }).play();
+      };
+      if (hertz) tone(hertz).getTracks().forEach(track => pc.addTrack(track));
+      if (video) pictures().getTracks().forEach(track => pc.addTrack(track));
+      if (data) pc.createDataChannel('d');
+    },
+    async offer() {
+      await pc.setLocalDescription(await pc.createOffer());
+      return described();
+    },
+    async accept({ sdp }) {
+      await pc.setRemoteDescription({ type: 'offer', sdp });
+      await pc.setLocalDescription(await pc.createAnswer());
+      return described();
+    },
+    shown: () => pc.localDescription.sdp,
+    answer: ({ sdp }) => pc.setRemoteDescription({ type: 'answer', sdp }),
+    // Milliseconds until a tone near `hertz` (0: silence) is heard; null if it is not within `time`.
+    async hears({ hertz, time }) {
+      const start = performance.now();
+      const found = await until(() => (hertz ? Math.abs(loudest() - hertz) < 60 : loudest() === 0) && { at: performance.now() - start }, time);
+      return found && Math.round(found.at);
+    },
+    // The longest time without the tone until it was heard for a whole second again; null if that did not happen within `time`.
+    async gap({ hertz, time }) {
+      const start = performance.now();
+      let last = start, since = start, gap = 0;
+      const found = await until(() => {
+        const now = performance.now();
+        if (Math.abs(loudest() - hertz) < 60) {
+          if (now - last > 100) [gap, since] = [now - last, now];
+          last = now;
+        }
+        return gap > 0 && now - last < 100 && now - since > 1000;
+      }, time);
+      return found && Math.round(gap);
+    },
+    state: async ({ wanted, time }) => (await until(() => wanted.includes(pc.connectionState) && pc.connectionState, time)) ?? pc.connectionState,
+    async pair() {
+      const transport = (await stats('transport'))[0];
+      const all = new Map((await pc.getStats()).entries());
+      const pair = all.get(transport.selectedCandidatePairId);
+      return { ...transport, local: all.get(pair?.localCandidateId)?.address, remote: all.get(pair?.remoteCandidateId)?.address };
+    },
+    stats: ({ kind }) => stats(kind),
+    // What arrives of pictures, once `rate` bits a second do; else the best second within `time`.
+    async pictures({ rate, time }) {
+      let best = { rate: 0 };
+      const look = async () => {
+        const [one] = (await stats('inbound-rtp')).filter(each => each.kind === 'video');
+        return one ?? { bytesReceived: 0, framesDecoded: 0, timestamp: performance.now() };
+      };
+      let before = await look();
+      await until(async () => {
+        await later(1000);
+        const now = await look();
+        const found = { rate: Math.round(8000 * (now.bytesReceived - before.bytesReceived) / (now.timestamp - before.timestamp)),
+                        frames: now.framesDecoded - before.framesDecoded, plis: now.pliCount, nacks: now.nackCount };
+        if (found.rate > best.rate) best = found;
+        before = now;
+        return best.rate >= rate;
+      }, time);
+      return best;
+    },
+  };
+})();
