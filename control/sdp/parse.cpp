@@ -412,7 +412,6 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
   std::unordered_set<std::string_view> seen;  // attributes of the section at hand
   while (!text.empty()) {
     std::string_view line = next_line(text);
-    if (line.empty() && !version_seen) continue;
     if (line.empty()) break;
     if (++lines > limits.lines || line.size() > limits.line) return fail(SdpError::kTooLarge);
     const bool is_line = line.size() >= 2 && line[1] == '=' &&
