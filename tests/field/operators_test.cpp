@@ -66,7 +66,7 @@ TEST(FieldOperators, AnInterfaceThatDoesNotExistIsAWarning) {
       {"the other key", {{"to-interface", "pub"}}, true},
       {"as words of rtpp-flags", {{"rtpp-flags", "direction=pub direction=plain"}}, true},
       {"both known", {{"direction", {"plain", "plain"}}}, false},
-      {"old words for IP versions", {{"direction", {"internal", "external"}}}, false},
+      {"old words for IP versions", {{"direction", {"internal", "internal"}}}, false},
       {"no name", json::object(), false},
   };
   for (const bool strict : {false, true}) {

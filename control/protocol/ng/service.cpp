@@ -108,13 +108,18 @@ Dict error_reply(std::string_view reason) {
   return reply;
 }
 
+/// What one datagram holds, and OpenSIPS reads.
+constexpr std::size_t kMaxDatagramReply = 60'000;
+constexpr std::size_t kNoLimit = SIZE_MAX;
+
 /// Encodes a reply within `limit` octets: what no client could read is worth less than a part that says so.
-/// First the medias of parties go (`query`, `delete`), then calls from the end of a list; what is still too
-/// large is an error.
+/// The medias of parties go first (`query`, `delete`), on streams too, where clients have buffers for a
+/// datagram; then calls from the end of a list that its client asked for. What is still too large is an
+/// error.
 std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std::size_t limit) {
   Value whole(std::move(reply));
   std::string text = encode(whole);
-  if (text.size() <= limit) return text;
+  if (text.size() <= kMaxDatagramReply) return text;
   Dict& dict = *whole.dict();
   if (const Value* tags = dict.find("tags"); tags != nullptr && tags->dict() != nullptr) {
     Dict names;
@@ -141,10 +146,6 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std:
   return encode(Value(
       error_reply(fmt::format("Reply of {} octets is too large for a datagram: ask over TCP", text.size()))));
 }
-
-/// What one datagram holds, and OpenSIPS reads.
-constexpr std::size_t kMaxDatagramReply = 60'000;
-constexpr std::size_t kNoLimit = SIZE_MAX;
 
 /// Commands that only ask. All others change something, and the log has a line of each.
 constexpr std::string_view kAskingCommands[] = {"ping", "query", "list", "statistics", "cli"};
