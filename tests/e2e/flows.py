@@ -271,6 +271,29 @@ def voice_mail(alice, bobs, relay):
     wait_for(lambda: relay.used_pairs() == 0, 5, "the ports to be free")
 
 
+def ring_back(alice, bobs, relay):
+    """Forty seconds of ring-back in early media to a caller who sends nothing, as a muted phone with DTX does: nothing of it is missing (LAT-12)."""
+    a, b = Rtp("alice", ALICE, 4020, 0x9A), Rtp("bob", BOB, 4120, 0x9B)
+    alice.invite("ring-back", "one", a.sdp())
+    request = bobs[0].receive("INVITE")
+    b.hears(request.body)
+    bobs[0].reply(request, 183, b.sdp())
+    a.hears(alice.receive(183).body)
+    heard = sent = 0
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        b.send(5)
+        sent += 5
+        heard += a.received(0.1).get(b.ssrc, 0)
+    check(heard == sent, f"ring-back of 40 s to a silent caller: {heard} of {sent} packets are heard")
+    alice.cancel()
+    bobs[0].reply(bobs[0].receive("CANCEL"), 200)
+    bobs[0].reply(request, 487)
+    bobs[0].receive("ACK")
+    alice.ack_failure(alice.receive(487))
+    wait_for(lambda: relay.used_pairs() == 0, 5, "the ports to be free")
+
+
 def late_offer(alice, bobs, relay):
     """No SDP in the INVITE, the offer in the 200, the answer in the ACK."""
     a, b = Rtp("alice", ALICE, 4200, 0x1A), Rtp("bob", BOB, 4200, 0x1B)
@@ -461,7 +484,7 @@ def main():
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
     parser.add_argument("--only", help="name of one flow")
     arguments = parser.parse_args()
-    flows = (forking, voice_mail, late_offer, prack, cancelled, refused, transfer, siprec, big_offers)
+    flows = (forking, voice_mail, ring_back, late_offer, prack, cancelled, refused, transfer, siprec, big_offers)
     try:
         need("kamailio", "ip", "pgrep")
         with Lab() as lab:
