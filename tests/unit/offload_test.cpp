@@ -68,7 +68,9 @@ class Relay {
                        {PayloadType{101}, G711Law::kNone, 0, true, 8000}};
     source.has_events = true;
     source.rate = {100, 20000};
-    source.sinks = {{{to_slot, 0}, MediaId{to_media}}};
+    source.sinks.resize(1);
+    source.sinks[0].via = {to_slot, 0};
+    source.sinks[0].to = MediaId{to_media};
     p.sources = {source};
     return p;
   }
@@ -376,7 +378,9 @@ void add_listener(Relay& relay, bool silenced) {
   plan.sources[0].payloads[0].silence = 0xd5;
   plan.sources[0].inspects_payload = silenced;
   plan.sources[0].sinks[0].silenced = silenced;
-  plan.sources[0].sinks.push_back({{2, 0}, MediaId{3}});
+  Sink& other = plan.sources[0].sinks.emplace_back();
+  other.via = {2, 0};
+  other.to = MediaId{3};
   relay.update(0, plan);
 }
 

@@ -65,7 +65,9 @@ class SrtpCall {
     SourcePlan source;
     source.media = MediaId{side + 1};
     source.payloads = {{PayloadType{8}, G711Law::kNone, 0, false, 8000}};
-    source.sinks = {{{1 - side, 0}, MediaId{2 - side}}};
+    source.sinks.resize(1);
+    source.sinks[0].via = {1 - side, 0};
+    source.sinks[0].to = MediaId{2 - side};
     p.sources = {source};
     if (keys_[side]) {
       auto srtp = std::make_shared<SrtpPlan>();

@@ -1,0 +1,124 @@
+// Hands streams of a transport to the kernel and takes their counts back.
+
+#include "relay/core/forward/transport.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) const {
+  if (plan_->kind != TransportKind::kRtp || is_protected() || plan_->sources.size() != 1 ||
+      !latch_[0].is_exclusive() || proposal_)
+    return std::nullopt;
+  const auto& streams = states_[0].ingress;
+  const auto stream =
+      std::ranges::find_if(streams, [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
+  if (stream == streams.end() || stream->is_disturbed()) return std::nullopt;
+  const SourcePlan& source = plan_->sources[0];
+  OffloadFlow flow;
+  flow.peer = latch_[0].learned();
+  flow.ssrc = ssrc;
+  flow.rate = source.rate;
+  flow.open_until = std::max(latch_[0].open_until(), plan_->early_until);
+  flow.home = latch_[0].home();
+  flow.handover = plan_->rtp_latch.handover;
+  const bool events_matter = source.has_events || source.inspects_payload;
+  const bool silenced = std::ranges::any_of(source.sinks, &Sink::silenced);
+  for (const PayloadEntry& payload : source.payloads) {
+    if (payload.is_event ? events_matter : silenced && payload.silence == 0) {
+      flow.refused_types.set(payload.type.value & 127);
+      continue;
+    }
+    flow.payloads.push_back(payload);
+  }
+  if (silenced && source.is_open()) return std::nullopt;
+  if (flow.payloads.empty() && !source.is_open()) return std::nullopt;
+  flow.takes_any_type = source.takes_any_type;
+  // User space sees the first packet of each type that was not negotiated, and every one that some receiver
+  // is not to get (DMX-4).
+  const bool others_pass = std::ranges::all_of(source.sinks, [](const Sink& sink) {
+    return refuses(sink, nullptr, false) != DropReason::kUnknownPayloadType;
+  });
+  if (evidence_ && others_pass && source.passes_other_types && !source.is_open()) {
+    flow.other_types = evidence_->other_types & ~source.refused_types;
+    for (const PayloadEntry& payload : source.payloads) flow.other_types.reset(payload.type.value & 127);
+  }
+  OffloadState state;
+  state.stream = stream->state();
+  state.bucket = states_[0].bucket.state();
+  state.heard_sequence = latch_[0].last_sequence();
+  state.heard_at = latch_[0].last_packet();
+  return std::pair{std::move(flow), state};
+}
+
+Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadState& seen) {
+  const auto count = [&](DropReason reason, std::uint32_t times) {
+    if (times != 0) count_refused(Component::kRtp, reason, times);
+  };
+  if (state.foreign != seen.foreign) note(TransportEvent::kForeignSource);
+  if (state.foreign != seen.foreign && state.foreign_from.is_set()) {
+    Refusal refusal;
+    refusal.reason = DropReason::kForeignSource;
+    refusal.from = state.foreign_from;
+    refusal.last = state.foreign_at;
+    refusal.times = state.foreign - seen.foreign;
+    if (Evidence* evidence = made_evidence()) evidence->note(refusal);
+  }
+  if (state.other_types != seen.other_types) {
+    if (Evidence* evidence = made_evidence())
+      evidence->add_others(state.other_types - seen.other_types, state.stream.counters.last_packet);
+  }
+  if (state.rate_limited != seen.rate_limited) {
+    note(TransportEvent::kRateLimited);
+    Refusal refusal;
+    refusal.reason = DropReason::kRateLimited;
+    refusal.from = latch_[0].learned();
+    refusal.ssrc = state.stream.counters.ssrc;
+    refusal.last = state.heard_at;
+    refusal.times = state.rate_limited - seen.rate_limited;
+    if (Evidence* evidence = made_evidence()) evidence->note(refusal);
+  }
+  count(DropReason::kForeignSource, state.foreign - seen.foreign);
+  count(DropReason::kRateLimited, state.rate_limited - seen.rate_limited);
+  const SsrcCounters& now = state.stream.counters;
+  if (state.heard_at >= latch_[0].last_packet())
+    latch_[0].note_passed(now.ssrc, state.heard_sequence, state.heard_at);
+  states_[0].bucket.set_state(state.bucket);
+  auto& streams = states_[0].ingress;
+  const auto stream =
+      std::ranges::find_if(streams, [&](const StreamStats& s) { return s.counters().ssrc == now.ssrc; });
+  if (stream == streams.end()) return {};
+  const SsrcCounters before = stream->counters();
+  stream->set_state(state.stream);
+  Absorbed done{now.packets - before.packets, now.bytes - before.bytes,
+                now.highest_extended != before.highest_extended, &stream->counters()};
+  if (done.packets == 0) return done;
+  publish(now, done.packets, before.lost());
+  counters_[0].packets_in += done.packets;
+  counters_[0].bytes_in += done.bytes;
+  last_packet_[0] = now.last_packet;
+  hear();
+  const std::int64_t at = now.last_packet.time_since_epoch().count();
+  activity_->last_packet_ns.store(at, std::memory_order_relaxed);
+  activity_->last_rtp_ns.store(at, std::memory_order_relaxed);
+  activity_->last_kernel_ns.store(at, std::memory_order_relaxed);
+  return done;
+}
+
+void Transport::on_sent_below(const Absorbed& what, MediaId to) {
+  const auto source = source_of(to);
+  if (what.packets == 0 || !source) return;
+  counters_[0].packets_out += what.packets;
+  counters_[0].bytes_out += what.bytes;
+  const SeqNo newest{static_cast<std::uint16_t>(what.stream->highest_extended)};
+  SsrcCounters& egress = egress_of(*source, what.stream->ssrc, newest);
+  egress.packets += what.packets;
+  egress.bytes += what.bytes;
+  // What nobody received in between (hold) is skipped here as well.
+  const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(egress.highest_extended)});
+  if (what.advanced && ahead > 0) egress.highest_extended += static_cast<std::uint32_t>(ahead);
+  egress.last_timestamp = what.stream->last_timestamp;
+  egress.last_packet = what.stream->last_packet;
+}
+
+}  // namespace ferry

@@ -1,0 +1,118 @@
+// A transport as plain values: for views, for totals, and for an export that another process restores (design
+// seam 3).
+
+#include "relay/core/forward/transport.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+TransportSnapshot Transport::snapshot() const {
+  TransportSnapshot s;
+  for (std::size_t i = 0; i < 2; ++i) {
+    s.latch[i] = latch_[i].snapshot();
+    s.destination[i] = latch_[i].destination();
+  }
+  s.counters = counters_;
+  s.last_packet = last_packet_;
+  s.drops = drops();
+  s.verified = verified_;
+  for (std::size_t i = 0; reachability_ && i < s.paused.size(); ++i)
+    s.paused[i] = (*reachability_)[i].is_paused();
+  if (evidence_) s.evidence = *evidence_;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    TransportSnapshot::Source& source = s.sources.emplace_back();
+    source.media = plan_->sources[i].media;
+    for (const StreamStats& stream : states_[i].ingress) {
+      source.ingress.push_back(stream.counters());
+      auto& quality = source.quality.emplace_back();
+      quality.present = stream.quality() != nullptr;
+      if (quality.present) quality.history = *stream.quality();
+    }
+    source.egress = states_[i].egress;
+    if (states_[i].presses) source.presses = states_[i].presses->state();
+  }
+  s.srtp = srtp_snapshot();
+  s.dtls = dtls_snapshot();
+  if (proposal_)
+    s.proposal = {{proposal_->latch[0].snapshot(), proposal_->latch[1].snapshot()}, proposal_->streams};
+  if (ice_) {
+    TransportSnapshot::Ice ice;
+    ice.state = ice_->state();
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      ice.selected[index(component)] = ice_->selected(component);
+      ice.is_former[index(component)] = ice_->selected(component) && !ice_->is_current(component);
+    }
+    s.ice = ice;
+  }
+  return s;
+}
+
+TransportFigures Transport::figures() const {
+  TransportFigures f;
+  f.counters = counters_;
+  f.not_rtp = not_rtp_ + drops()[DropReason::kMalformedRtp];
+  Instant latest{};
+  for_each_stream([&](const SsrcCounters& stream) {
+    f.expected += stream.expected();
+    f.received += stream.packets - stream.duplicates;
+    f.duplicates += stream.duplicates;
+    f.lost += stream.lost();
+    f.longest_gap = std::max(f.longest_gap, stream.longest_gap());
+    if (stream.clock_rate_hz == 0 || stream.last_packet < latest) return;
+    latest = stream.last_packet;
+    f.jitter = stream.jitter_q4 / 16.0;
+    f.jitter_max = stream.jitter_max_q4 / 16.0;
+    f.jitter_mean = stream.packets < 2 ? 0
+                                       : static_cast<double>(stream.jitter_sum_q4) / 16.0 /
+                                             static_cast<double>(stream.packets - 1);
+  });
+  return f;
+}
+
+void Transport::restore(const TransportSnapshot& s, Instant now) {
+  if (s.only_keys) {
+    restore_keys(s, now);
+    return;
+  }
+  latch_[0].restore(plan_->rtp_latch, s.latch[0]);
+  latch_[1].restore(plan_->rtcp_latch, s.latch[1]);
+  if (s.proposal && proposal_) {
+    proposal_->latch[0].restore(plan_->proposed->rtp, s.proposal->latch[0]);
+    proposal_->latch[1].restore(plan_->proposed->rtcp, s.proposal->latch[1]);
+    proposal_->streams = s.proposal->streams;
+  }
+  counters_ = s.counters;
+  last_packet_ = s.last_packet;
+  if (s.drops.total() > 0) drops_ = std::make_unique<DropCounters>(s.drops);
+  verified_ = s.verified;
+  activity_->is_heard.store(verified_, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < s.paused.size(); ++i) {
+    if (!s.paused[i]) continue;
+    if (!reachability_) reachability_ = std::make_unique<std::array<Reachability, 2>>();
+    (*reachability_)[i].restore_pause(now);
+  }
+  const auto latest = std::max(s.last_packet[0], s.last_packet[1]);
+  activity_->last_packet_ns.store(latest.time_since_epoch().count(), std::memory_order_relaxed);
+  activity_->last_rtp_ns.store(s.last_packet[0].time_since_epoch().count(), std::memory_order_relaxed);
+  for (const TransportSnapshot::Source& source : s.sources) {
+    const auto found = source_of(source.media);
+    if (!found) continue;
+    SourceState& state = states_[*found];
+    state.egress = source.egress;
+    if (source.presses.known_count != 0) {
+      state.presses = std::make_unique<KeyPresses>();
+      state.presses->restore(source.presses);
+    }
+    state.ingress.clear();
+    for (std::size_t i = 0; i < source.ingress.size(); ++i) {
+      StreamStats& stream = state.ingress.emplace_back(source.ingress[i]);
+      if (i < source.quality.size() && source.quality[i].present)
+        stream.restore_quality(source.quality[i].history);
+    }
+  }
+  publish_presses();
+  restore_keys(s, now);
+}
+
+}  // namespace ferry
