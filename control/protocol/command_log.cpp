@@ -66,9 +66,11 @@ std::string describe(const CommandReport& report) {
   std::string text(report.command);
   if (!report.from_tag.empty()) text += fmt::format(" from {}", log::quote(report.from_tag));
   if (!report.to_tag.empty()) text += fmt::format(" to {}", log::quote(report.to_tag));
-  text += report.refusal.empty() ? std::string(": ok") : fmt::format(": refused: {}", report.refusal);
-  if (!report.local.empty()) text += fmt::format(", {}", report.local);
-  if (!report.warning.empty()) text += fmt::format("; {}", report.warning);
+  // Reasons repeat words of the request, and media types are those of a party's SDP (CTL-14).
+  text += report.refusal.empty() ? std::string(": ok")
+                                 : fmt::format(": refused: {}", log::quote_sentence(report.refusal));
+  if (!report.local.empty()) text += fmt::format(", {}", log::quote_sentence(report.local));
+  if (!report.warning.empty()) text += fmt::format("; {}", log::quote_sentence(report.warning));
   const double milliseconds = std::chrono::duration<double, std::milli>(report.time).count();
   text += fmt::format(" ({} from {}, {:.2f} ms)", report.protocol, report.client.to_string(), milliseconds);
   return text;

@@ -1,5 +1,7 @@
 #include "control/protocol/command_log.hpp"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 namespace ferry::test {
@@ -29,6 +31,21 @@ TEST(CommandLog, TagsAreMadeSafe) {
   const CommandReport report{
       .protocol = "NG", .command = "delete", .from_tag = "a\r\nb", .client = IpAddress::v4({127, 0, 0, 1})};
   EXPECT_EQ(describe(report), "delete from a%0D%0Ab: ok (NG from 127.0.0.1, 0.00 ms)");
+}
+
+// A media type is whatever the party wrote, and a reason may repeat a word of the request.
+TEST(CommandLog, CTL14_WordsOfSdpAndOfReasonsAreMadeSafe) {
+  const std::string ports =
+      ports_in_sdp("c=IN IP4 192.0.2.1\r\nm=a\x1b[2Ju 9 RTP/AVP 0\r\nm=\x9b\x7f 0 x\r\n");
+  const CommandReport report{.command = "offer",
+                             .client = IpAddress::v4({127, 0, 0, 1}),
+                             .refusal = "no 'a\nb'",
+                             .warning = "odd \x1b]0;x\x07",
+                             .local = ports};
+  const std::string line = describe(report);
+  EXPECT_TRUE(std::ranges::all_of(line, [](char c) { return c >= 0x20 && c < 0x7f; })) << line;
+  EXPECT_NE(line.find("no 'a%0Ab'"), std::string::npos) << line;
+  EXPECT_NE(line.find("a%1B[2Ju 192.0.2.1:9"), std::string::npos) << line;
 }
 
 TEST(CommandLog, PortsAreThoseThatTheSdpShows) {
