@@ -252,6 +252,11 @@ class Worker {
   /// Keeps a copy of a packet that may not be heard before the answer, or drops it.
   void keep_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
                   Instant now) noexcept;
+  /// Puts a copy of a packet behind the others of its source, or drops it.
+  void line_up(TransportEntry& entry, Component component, const PacketBuffer& packet, Instant now) noexcept;
+  /// Counts a packet that may not be heard and is not kept.
+  void refuse_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                    Instant now) noexcept;
   /// False if there is no room for it.
   bool store_early(TransportEntry& entry, Component component, const Endpoint& from, Bytes datagram,
                    Instant now) noexcept;

@@ -48,8 +48,24 @@ bool Worker::make_room(TransportId but) noexcept {
 
 void Worker::keep_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
                         Instant now) noexcept {
+  // While something is let out nothing new is kept. What is refused then was just let out itself: kept again,
+  // it would come round for ever.
+  const auto& early = entry.early[static_cast<std::size_t>(component)];
+  if (early && early->is_releasing())
+    refuse_early(entry, component, packet, now);
+  else
+    line_up(entry, component, packet, now);
+}
+
+void Worker::line_up(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                     Instant now) noexcept {
   // What was decrypted already could not be opened again.
   if (packet->srtp_key == 0 && store_early(entry, component, packet->remote, packet.data(), now)) return;
+  refuse_early(entry, component, packet, now);
+}
+
+void Worker::refuse_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
+                          Instant now) noexcept {
   count_early(entry, component, 1);
   entry.state.note_refusal(component, packet->remote, packet.data(), DropReason::kEarlyMedia, now);
   witness(entry, component, packet->remote, packet.data(), packet.data().size(), false,
@@ -89,7 +105,7 @@ bool Worker::waits_in_line(TransportEntry& entry, Component component, const Pac
     end_early(entry, component);
     return false;
   }
-  keep_early(entry, component, packet, now);
+  line_up(entry, component, packet, now);
   return true;
 }
 

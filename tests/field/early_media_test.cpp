@@ -318,6 +318,30 @@ TEST_P(FieldEarlyReoffer, LAT14_TheOffererOfAReInviteWaitsToo) {
 INSTANTIATE_TEST_SUITE_P(Table, FieldEarlyReoffer, testing::ValuesIn(kReoffers),
                          [](const auto& row) { return std::string(row.param.name); });
 
+// RTCP of another address than the RTP has is let out with the answer and refused (LAT-9). The offer that
+// comes meanwhile lets packets be kept again: those that had their turn are not among them.
+TEST(FieldEarlyMediaReoffer, LAT14_WhatIsRefusedWhenItIsLetOutDoesNotComeRoundForEver) {
+  Ringing call;
+  const Endpoint rtcp = at("198.51.100.7:5001");
+  call.speaks(call.b_, 100ms, 20);
+  for (int i = 0; i < 20; ++i) {
+    call->at(110ms + i * kPtime, [&call, rtcp] {
+      Endpoint to = call.to_b_;
+      ++to.port.value;
+      call->send(rtcp, to, receiver_report(kBob));
+    });
+  }
+  call.answers(500ms, call.b_, "198.51.100.7");
+  call->at(540ms, [&call] {
+    json again = offer("c", "A", audio_sdp(call.a_));
+    again["to-tag"] = "B";
+    ASSERT_EQ(call->ng(again)["result"], "ok");
+  });
+  call->run(3s);
+  EXPECT_EQ(call.heard(), numbers(1, 20));
+  EXPECT_LE(call.dropped_early(), 20u) << "each of them once at the most";
+}
+
 TEST(FieldEarlyMediaBudget, LAT14_EightMegabytesAWorkerAndTheOldestGivesWay) {
   constexpr int kCalls = 64;  // of 140,000 octets each
   auto world = make_sim_world({});
