@@ -68,7 +68,7 @@ void walk_feedback(MutableBytes packet, bool is_payload, Visit& visit) {
     return;
   }
   if (format == kTmmbr || format == kTmmbn) walk_entries(packet, 12, 8, visit);
-  if (format != kCcfb) return;
+  if (format != kCcfb || packet.size() < 16) return;
   // RFC 8888 §3.1: the first stream stands where the media source does; a time stamp of 32 bits ends the
   // list.
   const auto next = [&](std::size_t at) { return at + 8 + ((read_u16(packet, at + 6) + 1u) / 2) * 4; };
