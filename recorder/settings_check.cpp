@@ -21,17 +21,17 @@ std::string fault_of_pattern(const std::string& pattern) {
   static constexpr std::string_view kLetters = "crfYmdHMS%";
   for (std::size_t at = pattern.find('%'); at != std::string::npos; at = pattern.find('%', at + 2)) {
     if (at + 1 >= pattern.size() || kLetters.find(pattern[at + 1]) == std::string_view::npos)
-      return fmt::format("'{}' has '{}', which stands for nothing: there are %c %r %f %Y %m %d %H %M %S %%",
+      return fmt::format("'{}' has '{}', which has no meaning: known are %c %r %f %Y %m %d %H %M %S %%",
                          pattern, pattern.substr(at, 2));
   }
   if (!is_path_below(fill_pattern(pattern, {"call", "tag", "0123456789abcdef", WallTime{}})))
-    return fmt::format("'{}' is no path below the recording folder", pattern);
+    return fmt::format("'{}' is not a path below the recording folder", pattern);
   return {};
 }
 
 std::string fault_of_program(const std::string& path) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error)) return fmt::format("'{}' is no file", path);
+  if (!fs::is_regular_file(path, error)) return fmt::format("'{}' is not a file", path);
   return access(path.c_str(), X_OK) == 0 ? std::string() : fmt::format("'{}' is no program", path);
 }
 

@@ -119,7 +119,7 @@ constexpr OptionRow kOptions[] = {
   {"control-tos", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint8_t>(v, c.control_tos, 0, 255); }, "0-255", "DSCP octet of control replies"},
   {"timeout", 'o', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.timeout); }, "S", "end a call without media after (default 60)"},
   {"silent-timeout", 's', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.silent_timeout); }, "S", "the same while it is on hold (default 3600)"},
-  {"offer-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.offer_timeout); }, "S", "the same while nobody has answered its offer (default 300)"},
+  {"offer-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.offer_timeout); }, "S", "end a call whose offer nobody has answered after (default 300)"},
   {"final-timeout", 'a', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.final_timeout); }, "S", "end any call after (default 0 = never)"},
   {"delete-delay", 'd', OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.session.delete_delay); }, "S", "a deleted call lives on for (default 30)"},
   {"max-sessions", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
@@ -148,8 +148,8 @@ constexpr OptionRow kOptions[] = {
      return std::string();
    }, "POLICY", "sources that may be learned: off, signalled (default), uncontested, any (unsafe)"},
   {"strict-payload-types", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.strict_payload_types, v); }, "", "drop packets of payload types that were not negotiated even from locked sources (default no: they pass and are noted)"},
-  {"direction-strict", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.direction_strict, v); }, "", "an interface name in direction that does not exist is an error (default no: a warning in the reply, and the default interface)"},
-  {"unheard-per-address", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.session.unheard_per_address, 0, 1'000'000); }, "N", "parties of one address that were never heard and are sent to for longer than 10 s (default 20, 0 = all); each party of it that was heard in the last minute allows four more"},
+  {"direction-strict", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.direction_strict, v); }, "", "refuse requests whose direction names an interface that does not exist (default no: they get the default interface and a warning)"},
+  {"unheard-per-address", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.session.unheard_per_address, 0, 1'000'000); }, "N", "how many never-heard parties of one address get media for longer than 10 s (default 20, 0 = no limit); each party of the address that was heard in the last minute allows four more"},
   {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
   {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);
@@ -233,8 +233,8 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// Lists may stand in one value, divided by `;`. Of a list only `interface` may not be empty: that is a
-/// variable which nobody set.
+/// Lists may stand in one value, divided by `;`. Every list but `interface` may be empty:
+/// an empty `interface` comes from a variable that nobody set.
 std::string apply_value(Config& config, const OptionRow& row, std::string_view value) {
   if (row.kind != OptionKind::kList) return row.apply(config, value);
   if (row.name == "interface" && trim(value).empty()) return "is empty (is a variable not set?)";
@@ -310,7 +310,7 @@ std::string_view closest_option(std::string_view name) {
 
 namespace {
 
-/// Everything that is wrong, one sentence each: an operator mends all of it in one go.
+/// Returns all faults, one sentence each, so that an operator can mend them in one go.
 using Wrongs = std::vector<std::string>;
 
 void read_ini(Config& config, std::string_view text, std::string_view file, Wrongs& wrongs) {
@@ -349,7 +349,7 @@ void read_ini(Config& config, std::string_view text, std::string_view file, Wron
       }
       continue;
     }
-    if (!is_known_section) continue;  // its keys mean nothing here
+    if (!is_known_section) continue;  // the relay does not know its keys
     const auto equals = line.find('=');
     const std::string_view key = trim(line.substr(0, equals));
     const std::string_view value =
@@ -375,7 +375,7 @@ void read_ini(Config& config, std::string_view text, std::string_view file, Wron
   }
 }
 
-/// The option that names the section may stand behind it, or on the command line.
+/// Called last: the option `templates` may stand behind its section in the file, or on the command line.
 void choose_templates(Config& config) {
   const auto found = config.template_sections.find(config.templates_section);
   if (found != config.template_sections.end()) config.templates = found->second;
@@ -503,7 +503,7 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
   if (config.port_min.value >= config.port_max.value)
     wrongs.push_back(
         fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value));
-  // One that was wrong is told already.
+  // A wrong interface was reported above.
   if (config.interfaces.empty() && wrongs.empty())
     wrongs.push_back("no interface: give at least one, e.g. --interface=192.0.2.1");
   if (!config.listen_https.empty() && config.https_cert.empty())

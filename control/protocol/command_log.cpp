@@ -12,9 +12,9 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMaxSections = 8;  // of which a line tells the ports
+constexpr std::size_t kMaxSections = 8;  // a line tells the ports of so many
 
-/// The first word of `text`, which is taken off.
+/// Cuts the first word off `text` and returns it.
 std::string_view take_word(std::string_view& text) {
   const auto end = std::min(text.find(' '), text.size());
   const std::string_view word = text.substr(0, end);

@@ -28,7 +28,7 @@ void add_all(const AttributeEdits& edits, std::string_view section, std::string&
   }
 }
 
-/// A section has one direction: one that is added takes the place of its own.
+/// A section has one direction: the one that a command adds replaces the section's own.
 bool is_displaced(const AttributeEdits& edits, std::string_view section, std::string_view attribute) {
   return is_direction(attribute) && std::ranges::any_of(edits, [&](const AttributeEdit& edit) {
            return edit.kind == AttributeEdit::Kind::kAdd && edit.section == section &&

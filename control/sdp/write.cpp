@@ -42,7 +42,7 @@ constexpr std::array<std::string_view, 28> kConsumed = {
     "bundle-only",
 };
 
-/// The same of the session; what is only defined for sections is not copied either.
+/// The same for session attributes, and those that are defined for sections only.
 constexpr std::array<std::string_view, 21> kConsumedInSession = {
     "sendrecv",  "sendonly",  "recvonly",          "inactive",          "fingerprint",  "setup",
     "tls-id",    "ice-ufrag", "ice-pwd",           "ice-options",       "ice-lite",     "ptime",

@@ -46,7 +46,7 @@ bool is_media_of(std::string_view stored, std::string_view tag) {
 
 Media& media_of(const Call& call, std::size_t party) { return *call.legs[party]->medias.front(); }
 
-/// Its ports that are in use: an offer without answer may have made others.
+/// The party's ports in use; an unanswered offer may have made others.
 const PortSet* ports_of(const Call& call, std::size_t party) {
   return std::as_const(media_of(call, party)).sending_ports();
 }

@@ -41,7 +41,7 @@ bool listens(const Media& receiver, const Media& source) {
 }
 
 /// A flow between two parties of the conference, by `mesh`, `connect` or `inject start`. Copies for
-/// subscribers and forwarders, and what comes back from them, are none.
+/// subscribers and forwarders, and media that comes back from them, do not count.
 bool is_conference_flow(const Media& receiver, const Subscription& flow) {
   const auto only_copies = [](const Media& media) {
     return is_forward(*media.leg) || (media.extras && !media.extras->copies.empty());

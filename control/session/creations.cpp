@@ -32,7 +32,7 @@ constexpr std::array<UsualRate, 10> kUsualRates = {{{"opus", 48000, 2},
                                                     {"rtx", 90000, 1}}};
 
 /// `NAME[/clock[/channels[/...]]]` of a client (NG 9.7) as a codec without a number; the parts behind the
-/// channels are about encoders. No name if a number is none.
+/// channels are about encoders. The name is empty if a number cannot be read.
 sdp::Codec codec_of(std::string_view specification) {
   std::array<std::string_view, 3> parts;
   for (std::string_view& part : parts) {

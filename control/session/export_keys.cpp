@@ -78,7 +78,7 @@ std::vector<SrtpStream> streams_from(const json& j) {
   return streams;
 }
 
-/// Of most keys there is nothing to remember.
+/// Null for most keys: they have nothing to remember.
 json past_json(const SsrcMemory::State& past) {
   if (past.records.empty() && past.forgotten.empty()) return nullptr;
   json records = json::array();
@@ -97,7 +97,7 @@ SsrcMemory::State past_from(const json& j) {
   }
   past.forgotten = j.at("forgotten").get<std::vector<std::uint64_t>>();
   if (!past.forgotten.empty() && past.forgotten.size() != SsrcSet::kWords)
-    throw std::runtime_error("a set of SSRCs of another size");
+    throw std::runtime_error("the set of forgotten SSRCs has another size");
   return past;
 }
 

@@ -521,7 +521,7 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
 }
 
 void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
-  end_presses(call);  // while there is somebody to tell whose they are
+  end_presses(call);  // before the call and its parties are gone
   begin_ending(call, reason, clock);
   if (listener_.on_end) listener_.on_end(call, reason);
   if (call.classic() != nullptr) ClassicSessions(*this).end(call, reason, clock);

@@ -106,7 +106,7 @@ Result<Dict, RequestError> MediaControl::mark(MediaMark what, bool on) {
     if (what == MediaMark::kSilence) return owner.silenced;
     return what == MediaMark::kBlock ? owner.blocked : owner.events_blocked;
   };
-  // `all` clears whatever was marked by itself.
+  // `all` also clears the marks of single flows.
   const bool clears_flows = !on && request_.all == AllParties::kAll && what != MediaMark::kBlockEvents;
   if (clears_flows) clear_flows(**call, *party, what);
   if (*party == nullptr) {

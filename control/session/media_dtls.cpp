@@ -28,7 +28,7 @@ bool is_another(const MediaDtls& dtls) {
   return other_id || dtls.made_for.fingerprints != dtls.theirs.fingerprints || dtls.made_as != dtls.role;
 }
 
-/// No association of this media has had the number before.
+/// A number that no association of this media has had.
 std::uint32_t next_association(const MediaDtls& dtls) {
   return std::max(dtls.association, dtls.agreed.association) + 1;
 }
@@ -135,7 +135,7 @@ std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const 
   if (dtls.plan) return dtls.plan;
   auto plan = std::make_shared<DtlsPlan>();
   plan->identity = dtls.identity;
-  // At another address the answer says who begins; until then the peer may.
+  // At another address the answer says who begins; until then only the peer may.
   const bool is_moved = dtls.agreed.at.is_set() && dtls.agreed.at != dtls.shown_at;
   plan->role = dtls.in_use && !is_moved ? dtls.role : DtlsRole::kServer;
   if (dtls.in_use) plan->peer = dtls.made_for.fingerprints;

@@ -22,7 +22,7 @@ bool is_named(std::span<const std::string> words, std::string_view uri) {
   return std::ranges::any_of(words, [&](const std::string& word) { return word == uri || word == "all"; });
 }
 
-/// The same, seen by the other end.
+/// The direction as the other end sees it.
 Direction reversed(Direction direction) { return {direction.receive, direction.send}; }
 
 Direction common(Direction a, Direction b) { return {a.send && b.send, a.receive && b.receive}; }
@@ -91,14 +91,14 @@ void note_extensions(MediaExtensions& own, std::span<const sdp::Extmap> theirs) 
     Entry& entry = made(own, map.uri);
     if (map.id <= sdp::kLargestExtensionId) entry.id = static_cast<std::uint8_t>(map.id);
   }
-  // Numbers that mean something else now.
+  // Entries whose numbers the party uses for something else now.
   const auto is_outdated = [&](const Entry& entry) {
     return std::ranges::any_of(
         theirs, [&](const sdp::Extmap& map) { return map.id == entry.id && map.uri != entry.uri; });
   };
   for (const sdp::Extmap& map : theirs) {
     Entry& entry = made(own, map.uri);
-    if (is_outdated(entry)) entry.id = 0;  // it left the choice to us
+    if (is_outdated(entry)) entry.id = 0;  // the party left the choice to us
   }
   std::erase_if(own.entries, is_outdated);
 }

@@ -29,7 +29,7 @@ void renew(MediaIce& ice) {
   ice.plan.reset();
 }
 
-/// Takes over what the party says now; `theirs` is there. True if ICE began anew with it.
+/// Takes over the party's present description, which has credentials. True if it restarts ICE.
 bool follow(MediaIce& ice, sdp::IceDescription theirs) {
   const bool restarts =
       ice.theirs.is_there() && (ice.theirs.ufrag != theirs.ufrag || ice.theirs.password != theirs.password);

@@ -329,7 +329,7 @@ Endpoint OfferAnswer::remote_of(const sdp::MediaSection& section) const {
 }
 
 bool OfferAnswer::keeps_port(const Match& match) const {
-  // Where a party with ICE is, its candidates say, not its m-line; so neither side's port moves with that.
+  // Candidates, not the m-line, say where a party with ICE is; so neither side's port moves with the m-line.
   const bool has_ice = (match.receiver != nullptr && match.receiver->has_ice()) ||
                        (match.sender != nullptr && match.sender->has_ice() &&
                         sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused);
@@ -396,7 +396,7 @@ Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
 
 void OfferAnswer::commit_legs() {
   if (sender_ == nullptr) {
-    // Another branch of an offer was offered the same.
+    // A new branch was offered the same as the other branches of the offer.
     const Leg* other = is_answer_ && receiver_ != nullptr ? call_.partner_of(*receiver_) : nullptr;
     const KeptWishes kept = other != nullptr ? other->kept() : KeptWishes{};
     sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
@@ -506,7 +506,7 @@ void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known,
 void OfferAnswer::revive_offer() {
   LapsedOffer* lapsed = receiver_->lapsed_offer();
   if (lapsed == nullptr) return;
-  // The parsed sections point into the text, which moves whole.
+  // The parsed sections still point into the text: moving the string keeps its buffer.
   receiver_->last_sdp = std::move(lapsed->sdp);
   receiver_->section_order = std::move(lapsed->section_order);
   for (const Match& match : matches_) {
@@ -596,7 +596,7 @@ void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
       return s.kind == SubscriptionKind::kOfferAnswer && s.source != &sender;
     });
   }
-  // A flow by `mesh` or `connect` beside it ends without it.
+  // A flow that `mesh` or `connect` made does not count: it ends on its own.
   const bool known = std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) {
     return s.source == &sender && s.kind == SubscriptionKind::kOfferAnswer;
   });

@@ -11,7 +11,7 @@ namespace ferry {
 
 namespace {
 
-/// An answer came from `leg`, or went to it.
+/// Whether an answer came from `leg` or went to it.
 bool has_negotiated(const Leg& leg) {
   return std::ranges::any_of(leg.medias,
                              [](const auto& media) { return media->answered && media->remote_known; });
@@ -27,7 +27,7 @@ bool is_opportunistic(const Media& media) {
          (media.keys->offered_by_peer || media.keys->offered_to_peer);
 }
 
-/// Its own offer named DTLS and no keys: it knows nothing of SDES, as browsers.
+/// The party's own offer named DTLS and no keys: like browsers, it does not know SDES.
 bool knows_dtls_only(const Media& media) {
   return media.is_keyed_by_dtls() && media.dtls->offered_by_peer &&
          (!media.keys || media.keys->theirs.empty());
@@ -41,7 +41,7 @@ bool names_suites(const sdp::SdesPolicy& policy) {
 
 IceWishes::Offer OfferAnswer::wished_ice() const {
   if (request_.ice.offer != IceWishes::Offer::kAsOffered) return request_.ice.offer;
-  // What was negotiated with the party stays (NG 9.5).
+  // ICE stays as it was negotiated with the party (NG 9.5).
   if (receiver_ == nullptr || request_.has_flag(Flag::kReset)) return IceWishes::Offer::kAsOffered;
   if (!has_negotiated(*receiver_)) return receiver_->kept().ice;
   return uses_ice(*receiver_) ? IceWishes::Offer::kAlways : IceWishes::Offer::kNever;
@@ -64,7 +64,7 @@ bool OfferAnswer::offers_ice(const sdp::MediaSection& section, const Media* rece
 
 void OfferAnswer::keep_wishes() {
   if (is_answer_) return;
-  // Another profile is another negotiation, as of a second try after a refusal.
+  // Another profile begins another negotiation, such as a second try after a refusal.
   const bool is_another = !request_.transport_protocol.empty() && !receiver_->medias.empty() &&
                           receiver_->medias.front()->protocol != request_.transport_protocol;
   KeptWishes kept = is_another || request_.has_flag(Flag::kReset) ? KeptWishes{} : receiver_->kept();
@@ -164,7 +164,7 @@ void OfferAnswer::offer_crypto(Media& sender, Media& receiver, const sdp::MediaS
     keys.offered_to_peer = to_opportunistic;
     // Sections of an earlier offer stay (RFC 3264 §8).
     keys.doubled = (to_encrypted && request_.osrtp.offer_doubled) || (keys.doubled && keys.paired);
-    // What is changed cannot leave under the key that it came with.
+    // A packet that the relay changes cannot leave under the key that it came with.
     const bool has_extensions = !sdp::extmaps_of(session_, section).empty();
     const bool changes_packets =
         has_extensions || request_.echo || call_.silenced || sender.leg->silenced || receiver.leg->silenced;

@@ -97,7 +97,7 @@ std::shared_ptr<const ProposedPeer> SessionManager::proposed_peer(const Media& m
                      media.remote_rtcp == agreed_rtcp;
   if (stays || proposed.rtp.loops) return nullptr;
   proposed.rtp.is_proposed = true;
-  // The agreed source is there too: what takes whoever comes first would take anybody beside it.
+  // The agreed source stays: an algorithm that takes whoever comes first would let strangers in beside it.
   proposed.rtp.algorithm = LearningAlgorithm::kRules;
   if (proposed.rtp.policy != LatchPolicy::kOff) proposed.rtp.policy = LatchPolicy::kSignalled;
   proposed.rtp.handover = false;
@@ -109,7 +109,7 @@ std::shared_ptr<const ProposedPeer> SessionManager::proposed_peer(const Media& m
 
 namespace {
 
-/// Nobody's packets are encrypted or are to be: what comes beside them leaves as it came.
+/// No party has encrypted media, agreed or proposed: other datagrams leave as they came.
 bool is_plain(const Call& call) {
   return std::ranges::all_of(call.legs, [](const auto& leg) {
     return std::ranges::all_of(leg->medias, [](const auto& media) {
@@ -118,7 +118,7 @@ bool is_plain(const Call& call) {
   });
 }
 
-/// What both an agreed and a proposed stream may carry.
+/// The limit that both an agreed and a proposed stream fit into; 0 = none.
 RateLimit higher(const RateLimit& a, const RateLimit& b) {
   const auto more = [](std::uint32_t x, std::uint32_t y) { return x == 0 || y == 0 ? 0 : std::max(x, y); };
   return {more(a.packets_per_second, b.packets_per_second), more(a.bytes_per_second, b.bytes_per_second)};
@@ -160,7 +160,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
     latch.by_ice = true;
     plan->send_to_signalled = false;
   }
-  // LAT-14. Who has ICE, or keys by DTLS alone, shows by its handshake who it is.
+  // LAT-14. A party with ICE, or with keys by DTLS alone, shows by its handshake who it is.
   const bool has_lines = media.keys && !media.keys->shown.empty();
   if (media.awaited_since != Instant{} && media.kind == TransportKind::kRtp && !media.rejected &&
       !plan->ice && !(media.is_encrypted() && media.dtls && !has_lines) &&
@@ -203,7 +203,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   SourcePlan source;
   source.media = media.id;
   source.max_ssrcs = terms.is_video ? 64 : 8;  // SSR-1
-  // The newest have the agreed ones too, until the answer.
+  // Until the answer the newest payload types include the agreed ones.
   source.payloads = media.payloads;
   source.rate = media.agreed ? higher(terms.rate, media.rate) : media.rate;
   const bool is_strict = call.strict_payload_types.value_or(
@@ -363,7 +363,7 @@ void SessionManager::sync_one(Call& call) {
 }
 
 void SessionManager::start_piercing(Call& call, Instant now) {
-  constexpr Duration kPierceTime = 10s;  // a phone that is behind its NAT then has sent something
+  constexpr Duration kPierceTime = 10s;  // by then a phone behind NAT has sent something
   std::erase_if(piercing_, [&](const Piercing& p) { return p.call == call.serial; });
   piercing_.push_back({call.serial, now + kPierceTime});
   pierce(now);

@@ -28,7 +28,7 @@ void go_back(Media& media) {
   media.leg->received_from = agreed->received_from;
   media.ice = std::move(agreed->ice);
   media.active = media.sending;
-  // It is no reason to learn anew for an algorithm that does so at each signal (LAT-4a).
+  // An algorithm that learns anew at each signal must not do so because of this (LAT-4a).
   for (PortSet& ports : media.ports) ports.learned_signal = media.call->signals;
 }
 
@@ -59,7 +59,7 @@ void Proposals::begin(Leg& offerer, Leg& answerer, const Needed& is_needed, Inst
 void Proposals::settle(Leg& offerer, Leg& answerer) {
   std::erase_if(call_.proposals, [&](const Proposal& proposal) {
     if (!is_party(proposal, offerer) && !is_party(proposal, answerer)) return false;
-    // What one of them proposed to a third party is over for that one.
+    // A proposal between one of them and a third party ends; the third party gets its agreed terms back.
     for (Leg* leg : {proposal.offerer, proposal.answerer}) {
       if (leg != &offerer && leg != &answerer) restore(*leg, {});
     }

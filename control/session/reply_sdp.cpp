@@ -171,7 +171,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   const bool original_direction = request_.has_flag(Flag::kOriginalSendrecv);
   edit.print_direction = section.is_rtp() && (section.has_direction || !original_direction);
   edit.direction = section.direction;
-  // Who names no address cannot receive (hold of RFC 2543); NG section 7.4.
+  // A party that names no address cannot receive (hold of RFC 2543); NG section 7.4.
   if (zero && !original_direction) edit.direction.receive = false;
   if (section.is_rtp()) {
     const bool muxed = media.mux_used && (is_answer_ || media.mux_offered_to_peer);
@@ -217,7 +217,7 @@ void OfferAnswer::add_sections(std::vector<sdp::SectionEdit>& sections, Media& m
   other.protocol = with(!chosen.secure);
   other.crypto.clear();
   other.dtls = {};
-  // The party has chosen, now or before.
+  // The party has chosen one of the two profiles, now or before.
   if (is_answer_ || !chosen.secure) other.port = 0;
   sections.insert(chosen.secure ? sections.end() - 1 : sections.end(), std::move(other));
 }
@@ -248,7 +248,7 @@ void OfferAnswer::take_extensions(Match& match) const {
   const auto lines = sdp::extmaps_of(session_, *match.section);
   const MediaExtensions* offered = is_answer_ ? offer_of(match, &Media::extensions) : nullptr;
   if (lines.empty() && offered == nullptr && !sender.extensions && !receiver.extensions) return;
-  // Another branch of what was offered.
+  // A new branch goes on with the extensions that the offer had.
   if (offered != nullptr && offered != sender.extensions.get()) sender.made_extensions() = *offered;
   ExtensionRules rules;
   rules.strip = request_.extmap_strip;

@@ -20,7 +20,7 @@ namespace ferry {
 
 namespace {
 
-/// They speak of RTCP feedback (RFC 4585, RFC 5506, RFC 3611), which has to be in the profile.
+/// Attributes of RTCP feedback (RFC 4585, RFC 5506, RFC 3611), which the profile must have.
 constexpr std::array<std::string_view, 3> kFeedback = {"rtcp-fb", "rtcp-rsize", "rtcp-xr"};
 
 bool has_source_of(const Media& place, const std::vector<Media*>& sources) {
@@ -53,7 +53,7 @@ bool Subscriptions::read_source(const Media& media, Section& section) {
     });
     for (sdp::Codec& codec : shown.codecs) codec.feedback.clear();
   }
-  // What it sends: without codecs that it was not shown.
+  // It sends only codecs that it was shown.
   std::vector<sdp::Codec> codecs;
   for (const sdp::Codec& codec : shown.codecs) {
     const auto& known = media.in_force().shown;

@@ -431,7 +431,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
     leg->section_order.push_back(media.index);
     read_answer(media, offered);
     answer_crypto(media, offered);
-    // None is accepted: the answer has none.
+    // An answer without extensions accepts none.
     if (const auto lines = sdp::extmaps_of(offer, offered); !lines.empty() || media.extensions)
       settle_extensions(media.made_extensions(), lines);
     media.may_send = offered.direction.send;
@@ -694,8 +694,8 @@ Result<Dict, RequestError> Subscriptions::unsubscribe() {
     if (source == nullptr) return fail(error("From-tag not found"));
   }
   drop_pub_sub(*leg, source);
-  // Who came by a dialogue, `publish` or `create` was there before and stays. With `directional` one
-  // direction of one flow ends and nothing else.
+  // A party that came by a dialogue, `publish` or `create` stays. With `directional` one direction of one
+  // flow ends and nothing else.
   const bool was_made_to_listen = is_subscriber(*leg);
   if (was_made_to_listen && source == nullptr) drop_way_back(*leg);
   if (was_made_to_listen && !hears_by_pub_sub(*leg) && !is_heard(*leg)) manager_.destroy_leg(*call, *leg);

@@ -168,7 +168,7 @@ class AdHocReader final : public CaptureReader {
 
 namespace {
 
-/// A file as it is, or what is in it if gzip packed it: in a temporary file without a name.
+/// Opens a file as it is; a gzip file is unpacked into a temporary file without a name.
 Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::string& path) {
   std::unique_ptr<FILE, CloseFile> file(fopen(path.c_str(), "re"));
   if (!file) return fail(fmt::format("cannot read '{}': {}", path, strerror(errno)));
@@ -183,7 +183,7 @@ Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::s
   std::vector<char> block(1 << 16);
   while (true) {
     const int got = gzread(packed.get(), block.data(), static_cast<unsigned>(block.size()));
-    if (got <= 0) break;  // what is whole of a file that was cut off counts
+    if (got <= 0) break;  // of a file that was cut off, the part before the cut counts
     if (fwrite(block.data(), 1, static_cast<std::size_t>(got), unpacked.get()) !=
         static_cast<std::size_t>(got))
       return fail(fmt::format("cannot unpack '{}': {}", path, strerror(errno)));

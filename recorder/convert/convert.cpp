@@ -109,8 +109,8 @@ std::string_view sdp_of_sip(Bytes payload) {
   return body == std::string_view::npos ? std::string_view() : text.substr(body);
 }
 
-/// What payload types mean: the operator's word first, then the SDP of whoever receives, then that of
-/// anybody.
+/// What payload types mean: the operator's or the manifest's word first, then the receiver's SDP, then any
+/// SDP.
 class FormatBook {
  public:
   explicit FormatBook(const ConvertOptions& options) : options_(options) {}

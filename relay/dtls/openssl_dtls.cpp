@@ -215,7 +215,7 @@ class OpenSslAssociation final : public DtlsAssociation {
     state_ = State::kFailed;
   }
 
-  /// Of a timer that runs for the first time (`before` is 0), or again.
+  /// The length of a timer that starts for the first time (`before` is 0) or again, microseconds.
   unsigned timer_after(unsigned before) noexcept {
     const bool is_first = before == 0 || is_hurried_;
     is_hurried_ = false;

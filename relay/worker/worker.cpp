@@ -172,7 +172,7 @@ void Worker::open_batch(std::size_t count, Instant now) noexcept {
     const TransportEntry* entry = table_.at(slot_of(packet->cookie));
     if (entry == nullptr || packet->truncated || !is_batched(entry->state.plan())) continue;
     const auto component = port_of(packet->cookie).component;
-    // It may have to wait as it came (LAT-14).
+    // The packet may have to wait encrypted, as it came (LAT-14).
     if (entry->early[static_cast<std::size_t>(component)]) continue;
     SrtpOpened opened;
     if (!entry->state.prepare_unprotect(component, packet->remote, packet.data(), now, work_[works], opened))
@@ -432,7 +432,7 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       continue;
     }
     if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {
-      if (!verdict.is_negotiated) {  // the stream is our own there (DMX-4)
+      if (!verdict.is_negotiated) {  // we make the stream ourselves there (DMX-4)
         refuse(*out, DropReason::kUnknownPayloadType);
       } else if (out->state.relays_key_of(entry.state)) {
         refuse(*out, DropReason::kSharedKey);

@@ -20,7 +20,7 @@ bool Worker::store_early(TransportEntry& entry, Component component, const Endpo
   try {
     if (!early) {
       auto made = std::make_unique<EarlyMedia>(early_budget_);
-      // Before it is kept: nobody may keep something without being on the list.
+      // Listed first: a transport that keeps packets must be on the list.
       if (std::ranges::find(early_order_, entry.state.id()) == early_order_.end())
         early_order_.push_back(entry.state.id());
       early = std::move(made);
@@ -59,7 +59,7 @@ void Worker::keep_early(TransportEntry& entry, Component component, const Packet
 
 void Worker::line_up(TransportEntry& entry, Component component, const PacketBuffer& packet,
                      Instant now) noexcept {
-  // What was decrypted already could not be opened again.
+  // A packet that is decrypted already could not be opened again.
   if (packet->srtp_key == 0 && store_early(entry, component, packet->remote, packet.data(), now)) return;
   refuse_early(entry, component, packet, now);
 }

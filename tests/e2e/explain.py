@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Why there is no audio: twenty faults put into real calls over a network, each to be named with its party and direction, and two
+"""Why there is no audio: twenty-one faults put into real calls over a network, each to be named with its party and direction, and two
 hundred healthy calls of which nothing bad may be said. Then the record of calls, and what is kept of a bad one after its end.
 
 Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).

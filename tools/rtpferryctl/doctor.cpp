@@ -119,7 +119,7 @@ class Doctor {
 
   void offload() {
     if (facts_["engines"].contains("dpdk")) {
-      say("offload", Health::kOk, "not used: the engine dpdk has the packets before the kernel");
+      say("offload", Health::kOk, "not used: the engine dpdk takes the packets before the kernel sees them");
       return;
     }
     if (!facts_["offload_wanted"].get<bool>()) {

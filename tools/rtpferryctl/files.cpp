@@ -169,8 +169,7 @@ int run_convert(std::span<const std::string> words) {
   if (ending != kEndings.end())
     options.format = ending->second;
   else if (!only_list)
-    return usage(fmt::format(
-        "'{}' has an ending that stands for no audio file: .wav, .flac, .opus, .ogg, .mp3", output));
+    return usage(fmt::format("'{}' does not end like an audio file: .wav, .flac, .opus, .ogg, .mp3", output));
   options.read_sdp = signalled_formats;
   for (const std::string& input : inputs) add_manifest(input, options);
   const bool has_bar = isatty(STDERR_FILENO) != 0;

@@ -31,8 +31,7 @@ namespace ferry {
 
 namespace {
 
-/// What a proxy and its log call it: sessions of the rtpproxy protocol have a tag behind the Call-ID in our
-/// own id.
+/// The Call-ID, as the proxy and its log have it: our own ids of rtpproxy sessions have a tag behind it.
 std::string_view plain_id(const Call& call) {
   return call.classic() != nullptr ? call.classic()->call_id : std::string_view(call.id);
 }
@@ -502,7 +501,7 @@ class Daemon {
     return {ways.begin(), ways.end()};
   }
 
-  /// Whom no control listener listened to (CTL-3), with the number of times.
+  /// Sources whose control commands were refused (CTL-3), each with the number of commands.
   nlohmann::json refused_sources() const {
     nlohmann::json list = nlohmann::json::array();
     for (const AccessList::Refusal& each : access_.refusals())

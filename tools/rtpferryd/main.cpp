@@ -19,14 +19,14 @@
 namespace ferry {
 namespace {
 
-/// The process that attaches programs for us; else why there is none.
+/// Starts the process that attaches BPF programs for us. The error says why there is none.
 Result<std::unique_ptr<bpf::Helper>, std::string> start_helper(const Config& config) {
   const bool wanted = config.offload != OffloadMode::kOff ||
                       std::ranges::any_of(config.offload_of,
                                           [](const auto& each) { return each.second != OffloadMode::kOff; });
   if (!wanted) return fail(std::string("switched off (offload=off)"));
   if (config.engine == EngineKind::kDpdk)
-    return fail(std::string("engine dpdk has the packets before the kernel"));
+    return fail(std::string("engine dpdk takes the packets before the kernel sees them"));
   return bpf::Helper::start();
 }
 
@@ -87,7 +87,8 @@ int run(std::span<char* const> arguments) {
   }
   give_up_rights(config->user, config->group, files, !config->recorder.hook.empty(),
                  [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
-  // A key that only root can read would be missed at every recording.
+  // Checked again as the user that the daemon has become: every recording would fail for a key that only root
+  // can read.
   if (const auto faults = faults_of(config->recorder, false); !faults.empty())
     throw std::runtime_error(fmt::format("{}", fmt::join(faults, "\n")));
   if (!config->core_dumps) hide_memory();

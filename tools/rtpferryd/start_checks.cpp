@@ -24,7 +24,7 @@ namespace {
 
 using Wrongs = std::vector<std::string>;
 
-/// SDP needs an address that can be shown.
+/// SDP must name an address that peers can send to, so not a wildcard.
 void check_addresses(const Config& config, const InterfaceSet& interfaces, Wrongs& wrongs) {
   if (!config.listens_for_ng()) return;
   for (const LogicalInterface& logical : interfaces.all()) {

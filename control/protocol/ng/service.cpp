@@ -108,14 +108,14 @@ Dict error_reply(std::string_view reason) {
   return reply;
 }
 
-/// What one datagram holds, and OpenSIPS reads.
+/// A reply of this size fits a datagram and OpenSIPS' buffer, octets.
 constexpr std::size_t kMaxDatagramReply = 60'000;
 constexpr std::size_t kNoLimit = SIZE_MAX;
 
-/// Encodes a reply within `limit` octets: what no client could read is worth less than a part that says so.
-/// The medias of parties go first (`query`, `delete`), on streams too, where clients have buffers for a
-/// datagram; then calls from the end of a list that its client asked for. What is still too large is an
-/// error.
+/// Encodes a reply within `limit` octets: a client can use a part that says so, but not a reply that it
+/// cannot read. The medias of parties go first (`query`, `delete`), on streams too, where clients have
+/// buffers for a datagram; then calls from the end of a list that its client asked for. What is still too
+/// large is an error.
 std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std::size_t limit) {
   Value whole(std::move(reply));
   std::string text = encode(whole);
@@ -147,7 +147,7 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std:
       error_reply(fmt::format("Reply of {} octets is too large for a datagram: ask over TCP", text.size()))));
 }
 
-/// Commands that only ask. All others change something, and the log has a line of each.
+/// Commands that only ask. All others change something, and the log has a line for each.
 constexpr std::string_view kAskingCommands[] = {"ping", "query", "list", "statistics", "cli"};
 
 std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds); }

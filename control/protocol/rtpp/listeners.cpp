@@ -120,8 +120,7 @@ StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Servi
           base, STDIN_FILENO, EV_READ | EV_PERSIST,
           [](evutil_socket_t, short, void* self) { static_cast<StreamListeners*>(self)->serve_stdin(); },
           this));
-      // A file cannot be waited for, it is always readable: commands of a redirected file are read bit by
-      // bit.
+      // libevent cannot wait for a file, which is always readable: it is read in pieces, one a turn.
       is_file_ = input_ && event_add(input_.get(), nullptr) != 0 && errno == EPERM;
       if (is_file_) event_active(input_.get(), EV_READ, 0);
       if (!input_ || (!is_file_ && event_pending(input_.get(), EV_READ, nullptr) == 0))

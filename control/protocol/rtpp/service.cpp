@@ -27,7 +27,7 @@ constexpr std::string_view kNotifyFeature = "20081224";
 constexpr std::array<std::string_view, 5> kUsualCounters = {"ttl", "npkts_ina", "npkts_ino", "nrelayed",
                                                             "ndropped"};
 
-/// Where a command has its parties, and what the log calls it.
+/// Where a command names its parties, and how the log names the command.
 struct CommandShape {
   char letter = 0;
   std::string_view name;
@@ -68,11 +68,11 @@ std::string_view meaning_of(ErrorCode code) {
     case ErrorCode::kNoSuchFamily:
       return "no local address of this IP version";
     case ErrorCode::kRemoteAddress:
-      return "the remote address is none";
+      return "the remote address cannot be used";
     case ErrorCode::kNoPrompt:
       return "no such prompt in rtpp-prompts";
     case ErrorCode::kCopy:
-      return "the copy's target is none that may be used";
+      return "the copy's target is not allowed";
     case ErrorCode::kNoNotification:
       return "no rtpp-notify is configured";
     case ErrorCode::kUnknownCommand:
@@ -181,7 +181,7 @@ void Service::log_line(std::string_view line, const Command* command, const Outc
     if (shape->first_tag != 0) {
       report.call_id = value_or_empty(*command, 0);
       report.from_tag = value_or_empty(*command, shape->first_tag);
-      // Behind the tags of U may stand a target of notifications.
+      // U may have a target of notifications behind its tags.
       const std::size_t count = command->values.size();
       const bool has_to_tag = shape->first_tag != 3 || (letter != 'P' ? count == 5 || count == 7 : true);
       if (has_to_tag) report.to_tag = value_or_empty(*command, shape->first_tag + 1);

@@ -1,7 +1,7 @@
 // How a channel works: at most two handshakes run, the one in force and one beside it. Each remembers its
-// path and its last flight. A reply goes where the peer's flight came from (DTL-6). What nobody asked for, a
-// first flight and a repetition, goes to the way that `drive` is told, which with ICE is the selected pair:
-// when that changes, the flight is said there at once and again after 50, 100 ... ms, until the association's
+// path and its last flight. A reply goes where the peer's flight came from (DTL-6). First
+// flights and repetitions go to the way that `drive` is told, which with ICE is the selected pair: when that
+// changes, the channel sends the flight there at once and again after 50, 100 ... ms, until the association's
 // own timer takes over. Certificates are judged when the peer shows them, or when their fingerprint is
 // signalled later.
 #include "relay/core/dtls/dtls_channel.hpp"
@@ -50,7 +50,7 @@ class DtlsChannel::Owner final : public DtlsOwner {
     try {
       running_.flight.emplace_back(datagram.begin(), datagram.end());
     } catch (const std::bad_alloc&) {
-      running_.flight.clear();  // the association says it again (C-12)
+      running_.flight.clear();  // the association repeats it (C-12)
     }
     turn_.out.send_by(running_.path, datagram);
   }

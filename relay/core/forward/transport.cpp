@@ -38,7 +38,7 @@ bool is_udptl(Bytes datagram) noexcept {
   return at + length < datagram.size() + 1;
 }
 
-/// The answer may name a source that was refused for this (LAT-14).
+/// Whether the answer may yet name a source that was refused for this reason (LAT-14).
 bool may_be_answerer(DropReason reason) noexcept {
   return reason == DropReason::kSourceNotAllowed || reason == DropReason::kForeignSource ||
          reason == DropReason::kProbation || reason == DropReason::kContested;
@@ -102,7 +102,7 @@ void Transport::rebuild_sources(const TransportPlan& old) {
     const auto same = std::ranges::find(old.sources, plan_->sources[i].media, &SourcePlan::media);
     if (same == old.sources.end()) continue;
     states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
-    // A limit where there was none begins with its burst, as after a fax.
+    // A stream that gets its first limit, as after a fax, begins with the whole burst.
     const RateLimit& limit = plan_->sources[i].rate;
     const bool begins = (same->rate.bytes_per_second == 0 && limit.bytes_per_second != 0) ||
                         (same->rate.packets_per_second == 0 && limit.packets_per_second != 0);
@@ -226,7 +226,7 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   const bool is_negotiated = source.has_value();
   if (!is_negotiated && is_established(from, rtp->ssrc) &&
       plan_->sources[0].may_pass_other(rtp->payload_type)) {
-    // It may not found anything, so it may not announce a jump of the numbers either.
+    // A type that was not negotiated founds nothing (DMX-4), so it cannot confirm a sequence jump either.
     if (!is_protected() && !states_[0].continues(rtp->ssrc, rtp->sequence))
       return drop(component, DropReason::kSequenceJump);
     source = 0;
@@ -553,7 +553,7 @@ Endpoint Transport::lasting_hop() const noexcept {
 }
 
 bool Transport::on_unreachable(Component via, const Endpoint& to, bool is_fed_below, Instant now) noexcept {
-  // Of a former address, or of packets that nobody sent: anybody can make such a message up.
+  // Anybody can forge an ICMP message about a former address, or about packets that nobody sent.
   const bool was_sent =
       is_fed_below || (last_sent_[index(via)] != Instant{} && now - last_sent_[index(via)] <= kRecentlySent);
   if (!plan_->address_errors || to != destination(via) || !was_sent) return false;

@@ -24,7 +24,7 @@ SrtpFetch session_step(Transport::Fetch step) noexcept {
   return step == Transport::Fetch::kSession ? SrtpFetch::kSession : SrtpFetch::kContext;
 }
 
-/// Through the ports of one component; where no address is named through the one of `via`.
+/// Sends through the ports of one component; without an own address named, through `via`.
 class ThroughPort final : public DatagramOutput {
  public:
   ThroughPort(PortOutput& out, LocalPort via) : out_(out), via_(via) {}
@@ -111,7 +111,7 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
     return DropReason::kNone;
   const auto refuse = [&](DropReason reason) {
-    // Its key, or its address, may come with the answer (LAT-14).
+    // The answer may bring the sender's key or address (LAT-14).
     const bool is_early = reason == DropReason::kNoKey || reason == DropReason::kNotAuthentic ||
                           reason == DropReason::kForeignSource;
     if (keeps_early(now) && is_early) return DropReason::kEarlyMedia;
@@ -189,7 +189,7 @@ std::optional<std::uint64_t> Transport::former_index(const Protection& protectio
   const Ssrc ssrc = ssrc_of(datagram, false);
   if (context.newest_index(ssrc)) return std::nullopt;
   if (const auto under_key = protection.contexts->newest_index(ssrc)) return under_key;
-  // It was plain until now.
+  // A stream that was plain until now has the index of its highest sequence number.
   for (const SourceState& source : states_) {
     for (const StreamStats& stream : source.ingress) {
       if (stream.counters().ssrc == ssrc && stream.counters().packets > 0)

@@ -4,8 +4,8 @@
 // §3.3.1). Plain senders step back or leap when a media server joins two sources, and so do senders that are
 // keyed anew. The packets of a source that goes on leave as they came. Once two packets in sequence have
 // confirmed that it began elsewhere (SSR-4), and its receiver could not follow, this receiver knows the
-// stream by another SSRC; all others get it unchanged. A single packet changes nothing, and what a single
-// packet founded gives way to what two in sequence say.
+// stream by another SSRC; all others get it unchanged. A single packet changes nothing, and a stream that a
+// single packet founded gives way to two in sequence.
 
 #include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
@@ -17,8 +17,8 @@ namespace ferry {
 namespace {
 
 constexpr unsigned kConfirmed = 2;  // packets in sequence (SSR-4)
-/// So many in sequence are no burst of copies, even with the time stamps of what was sent: a prompt that is
-/// played again with its old numbers.
+/// So many packets in sequence are not a burst of copies, even with time stamps that were sent before: they
+/// are a prompt that is played again with its old numbers.
 constexpr unsigned kNoCopies = 15;
 
 }  // namespace

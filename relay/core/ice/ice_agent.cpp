@@ -110,7 +110,7 @@ bool IceAgent::is_valid(Component component, const Endpoint& from) const noexcep
 }
 
 void IceAgent::restart(const IceCredentials& own) {
-  // Of several restarts in a row the first one knows what the selected pair was found with.
+  // After several restarts in a row the selected pair still has the credentials from before the first one.
   if (!is_former_[0] && !is_former_[1]) {
     former_own_ = own_;
     former_peer_ = peer_;
@@ -326,7 +326,7 @@ const IceAgent::Pair* IceAgent::next_pair(Instant now) const noexcept {
     if (pair.has_failed || pair.is_pending) continue;
     const Component component = pair.at.component;
     if (const Pair* selected = current[index(component)]) {
-      // The others are checked only if the peer checks them, or if we have to find another one.
+      // The other pairs are checked only if the peer checks them, or if we have to replace the selected one.
       if (!controlling_ || !is_silent(*selected) || &pair == selected) continue;
       if (pair.is_valid && pair.answered >= selected->begun) continue;
     } else if (pair.is_valid) {

@@ -8,7 +8,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A pause of the sender while others of its packets wait is not made longer than half of this.
+/// A pause that the sender makes while packets of it wait counts as this at most; it is halved when they go
+/// out.
 constexpr Duration kLongestGap = 200ms;
 
 }  // namespace
@@ -44,7 +45,7 @@ EarlyMedia::Kept EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant 
   Source* source = find_or_make(from, now, result);
   if (source == nullptr) return result;
   source->newest = now;
-  // What waits to go out is not too old: it was new enough when the answer came.
+  // Packets that wait to go out are not too old: they were new enough when the answer came.
   const auto is_too_old = [&](const Slot& slot) { return !is_releasing_ && now - slot.arrived > kTime; };
   while (source->count > 0 && (source->count == kPackets || is_too_old(source->at(0)))) {
     source->pop();
@@ -99,7 +100,8 @@ std::size_t EarlyMedia::size() const noexcept {
 Instant EarlyMedia::due_of(Instant arrived) const noexcept {
   if (last_sent_ == Instant{}) return released_at_;
   const Duration gap = arrived - last_arrival_;
-  // Of what was kept the pauses are the party's own. Whoever speaks again now does not wait for them.
+  // Pauses between packets from before the answer are kept in proportion; later ones are cut to
+  // `kLongestGap`.
   return last_sent_ + (arrived > released_at_ ? std::min(gap, kLongestGap) : gap) / 2;
 }
 

@@ -61,8 +61,8 @@ bool Reachability::may_send(Instant now) noexcept {
     Instant error = last_error_;
     Instant quiet_since = probed_at_;
     if (counted_ && counted_->paused.load(std::memory_order_relaxed) > kManyPaused) {
-      // Hosts send few ICMP errors a second to each of us, whoever probes: the one about another component is
-      // as good, and must be missing for a whole round of probes.
+      // A host limits its ICMP errors, whichever component probes. So an error about another component counts
+      // here too, and all must be missing for a whole round of probes.
       error = std::max(error, Instant{Duration{counted_->last_error_ns.load(std::memory_order_relaxed)}});
       quiet_since -= kProbeInterval;
     }

@@ -159,7 +159,7 @@ std::size_t cut_feedback(MutableBytes compound) noexcept {
   for (std::size_t at = 0; at < compound.size();) {
     const std::size_t size = packet_size(compound.subspan(at));
     if (!is_feedback(compound.subspan(at))) {
-      // To the left only: what is kept never passes what was read.
+      // Copies to the left only: the kept part never overtakes the part that was read.
       std::ranges::copy(compound.subspan(at, size), compound.begin() + static_cast<std::ptrdiff_t>(kept));
       kept += size;
     }

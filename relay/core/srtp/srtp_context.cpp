@@ -28,7 +28,7 @@ Guesses guesses_of(const SrtpStream* stream, SeqNo sequence, std::optional<std::
   if (!former) return {guess, -1, -1, -1};
   const std::int64_t onward = estimate_index(*former, sequence);
   Guesses guesses = {guess, onward, onward - 65536, onward + 65536};
-  // Not the same one twice.
+  // No index is tried twice.
   for (std::size_t i = 1; i < guesses.size(); ++i) {
     if (guesses[i] == guess) guesses[i] = -1;
   }
@@ -187,7 +187,7 @@ SrtpSender::Standing SrtpSender::standing(Ssrc ssrc, SeqNo sequence, std::uint32
     case ReplayWindow::Answer::kSeen:
       break;
   }
-  // A sender that steps back goes on in time; a copy has the time stamp of what it is a copy of.
+  // The time stamps of a sender that steps back go on; a copy has the time stamp of its original.
   return static_cast<std::int32_t>(timestamp - known->timestamp) > 0 ? Standing::kBehind : Standing::kCopy;
 }
 
