@@ -101,6 +101,10 @@ void note_extensions(MediaExtensions& own, std::span<const sdp::Extmap> theirs) 
     if (is_outdated(entry)) entry.id = 0;  // the party left the choice to us
   }
   std::erase_if(own.entries, is_outdated);
+  // Without a number an entry keeps nothing stable, and each offer may bring hundreds of others.
+  std::erase_if(own.entries, [&](const Entry& entry) {
+    return entry.id == 0 && std::ranges::find(theirs, entry.uri, &sdp::Extmap::uri) == theirs.end();
+  });
 }
 
 std::vector<std::string> offer_extensions(MediaExtensions& sender, MediaExtensions& receiver,

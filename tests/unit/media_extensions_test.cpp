@@ -35,6 +35,18 @@ struct Pair {
   [[nodiscard]] Map to_a() const { return extension_map(&b, &a, true); }
 };
 
+// RFC 8285 §6: 4096 to 4351 leave the number to the answerer.
+TEST(MediaExtensions, UrisWithoutANumberDoNotAddUpOverOffers) {
+  Pair pair;
+  for (int n = 0; n < 20; ++n) {
+    Words lines;
+    for (int id = 4096; id <= 4351; ++id)
+      lines.push_back(std::to_string(id) + " urn:x:" + std::to_string(n) + ":" + std::to_string(id));
+    pair.offer(lines);
+  }
+  EXPECT_LE(pair.a.entries.size(), 256u + 255u);
+}
+
 TEST(Extmap, Rfc8285Line_IsRead) {
   struct Row {
     const char* value;
