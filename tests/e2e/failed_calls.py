@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Calls that come to nothing, through a real Kamailio: 486, 404, no answer, a caller who hangs up while it rings. With the lines of README.md as
+"""Calls that fail, through a real Kamailio: 486, 404, no answer, a caller who hangs up while it rings. With the lines of README.md as
 they stand there, and with the configurations of this folder, none of them leaves a session or a port behind; a refused re-INVITE leaves its call alone.
 
 Exit status: 0 passed, 1 failed, 77 cannot run here (the reason is printed).
@@ -18,7 +18,7 @@ from verdict import FAILED, check, exit_status
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULES = ("kex", "tm", "tmx", "sl", "rr", "pv", "maxfwd", "textops", "siputils", "sanity", "nathelper")
-# What stands before the lines of the README: a proxy that forwards to the request's own address.
+# Put before the lines of the README: with it the proxy forwards to the request's own address.
 PREAMBLE = """#!KAMAILIO
 debug=2
 log_stderror=yes

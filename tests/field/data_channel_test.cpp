@@ -30,7 +30,7 @@ std::string channel(const std::string& protocol, const std::string& port = "5174
          "a=sctp-port:5000\r\na=max-message-size:262144\r\n";
 }
 
-/// The same of a phone: its audio is not encrypted.
+/// Turns a browser's SDP into a phone's: its audio is not encrypted.
 std::string plain(std::string text) {
   text = std::regex_replace(text, std::regex("UDP/TLS/RTP/SAVPF"), "RTP/AVP");
   return std::regex_replace(text, std::regex("a=(fingerprint|setup):[^\r]*\r\n"), "");

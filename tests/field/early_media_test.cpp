@@ -102,7 +102,7 @@ std::vector<int> numbers(int first, int last) {
   return all;
 }
 
-/// Who speaks before the answer, and what Alice hears of it.
+/// A sender that speaks before the answer, and the packets of it that Alice hears.
 struct EarlyCase {
   const char* name;
   Endpoint from = {};  // unset: the address of Bob's SDP
@@ -201,7 +201,7 @@ TEST(FieldEarlyMediaState, DMX5_KeepingChangesNothingElse) {
   EXPECT_EQ(media["streams"][0]["in"]["errors"], 0);
   EXPECT_TRUE(media["received"].empty());
   EXPECT_TRUE(media["drops"].empty());
-  // What is deleted before the answer is dropped by name.
+  // A call that is deleted before its answer drops the kept packets by name.
   ASSERT_EQ(
       call->ng({{"command", "delete"}, {"call-id", "c"}, {"from-tag", "A"}, {"delete-delay", 0}})["result"],
       "ok");

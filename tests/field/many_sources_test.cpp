@@ -27,7 +27,7 @@ const Kind kKinds[] = {
 
 /// `count` packets of A under its SSRC, 20 ms apart; how many B hears.
 std::size_t heard_of(SecureCall& call, unsigned count) {
-  // Whoever never speaks is not sent to for ever.
+  // B speaks first, so that it is a party that was heard.
   call.deliver(call.b(), call.next(call.b()));
   std::size_t heard = 0;
   for (unsigned n = 0; n < count; ++n) {

@@ -179,7 +179,7 @@ std::string with(std::string sdp, const std::string& from, const std::string& to
 /// A re-offer that nobody answers.
 struct Refused {
   const char* name;
-  /// Of the offerer, who is at `at` and proposes to be at `next`.
+  /// Makes the SDP of the offerer, who is at `at` and proposes to be at `next`.
   std::function<std::string(const Endpoint& at, const Endpoint& next)> sdp;
   json more = json::object();
   /// `next` is where it wants to be.
@@ -469,7 +469,7 @@ TEST_P(FieldProposal, LAT15_ARefusedSectionLeavesNoTrace) {
   EXPECT_EQ(answer.find("m=video"), std::string::npos);
   EXPECT_EQ(world->open_ports(), ports) << "its ports are closed";
   call.expect_two_way("afterwards");
-  // And after its time.
+  // The proposed ports are also closed when the proposal has run out.
   call.offer('B', audio_sdp(call.b) + video);
   call.pass(181s);
   EXPECT_EQ(world->open_ports(), ports);

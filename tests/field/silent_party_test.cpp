@@ -194,7 +194,7 @@ TEST(FieldSilentParty, LAT12_I07_TwentyOfFortyUnheardGoOn) {
   }
 }
 
-/// Of 40 calls with `kind` to one address.
+/// Makes 40 calls with `kind` to one address; gives how many still hear A after 15 s.
 std::size_t going_on(Calls& calls, std::vector<Calls::Call>& all, const Kind& kind = {}) {
   for (int i = 0; i < 40; ++i) all.push_back(calls.make(kind));
   for (const auto& call : all) calls.talk(call, 0s, 20s, 100ms);

@@ -78,7 +78,7 @@ class FieldSubscriptions : public ::testing::Test {
       world_->run(world_->elapsed() + 20ms);
     }
   }
-  /// Of ten packets of `who`, how many `listener` hears at `port`.
+  /// Lets `who` send ten packets; gives how many of them `listener` hears at `port`.
   std::size_t heard(char who, char listener, std::uint16_t port = 4000) {
     const std::size_t before = world_->count(at(listener, port), who);
     speak({who});

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   if (const auto rtp = parse_rtp(datagram)) {
     fact(rtp->header_size >= kRtpFixedHeaderSize && rtp->header_size <= size);
     fact(rtp->payload.size() + rtp->header_size <= size);
-    // What is left of the extensions has the receiver's numbers alone; the payload stays.
+    // Extensions that are left have only the receiver's numbers; the payload stays.
     const HeaderExtensionMap map({{1, 3}, {2, 1}, {20, 4}, {5, 200}});
     std::vector<std::byte> mapped(datagram.begin(), datagram.end());
     mapped.resize(map.apply(mapped));

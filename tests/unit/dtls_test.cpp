@@ -527,7 +527,7 @@ TEST_F(DtlsWays, WDTLS4_AFlightGoesToTheNewWayAtOnce) {
   ASSERT_EQ(client_.out.sent.size(), 1u);
   EXPECT_EQ(client_.out.sent.front().to, kRelay2);
   EXPECT_EQ(client_.out.sent.front().octets, hello);
-  // It is said again soon, however long the association has waited on the old way.
+  // The flight is repeated soon, however long the association has waited on the old way.
   const auto due = client_.channel.due(client_.now);
   ASSERT_TRUE(due);
   EXPECT_LE(*due, client_.now + 50ms);

@@ -529,7 +529,7 @@ TEST_F(IceDyingPair, ALostAnswerIsNoReasonToMove) {
   }
 }
 
-/// What becomes of the pair of before when the credentials change.
+/// The former pair when the credentials change.
 class IceRestarts : public IceTest {
  protected:
   IceRestarts() {

@@ -26,7 +26,7 @@ TEST(CommandLog, OneLineSaysWhoDidWhatToWhichPortsAndHowLongItTook) {
             "offer from alice to bob: refused: Ran out of ports (NG from 192.0.2.7, 1.23 ms)");
 }
 
-// What comes from outside stays on its line and shows no terminal anything.
+// Text from outside stays on its line and sends no control characters to a terminal.
 TEST(CommandLog, TagsAreMadeSafe) {
   const CommandReport report{
       .protocol = "NG", .command = "delete", .from_tag = "a\r\nb", .client = IpAddress::v4({127, 0, 0, 1})};
