@@ -106,6 +106,7 @@ bool Worker::waits_in_line(TransportEntry& entry, Component component, const Pac
     return false;
   }
   line_up(entry, component, packet, now);
+  await_early(entry);
   return true;
 }
 

@@ -156,6 +156,10 @@ TEST_P(FieldEarlyMedia, LAT14_ComesOutInOrderWhenTheAnswerNamesItsSource) {
     // The first of another address waits for the second one, as always (LAT-5).
     EXPECT_GE(call.shortest_gap(from == call.b_ ? 0 : 1), kPtime / 2) << "at most twice real time";
     EXPECT_EQ(call.dropped_early(), static_cast<unsigned>(row.first_heard - 1));
+    const Duration last_sent = 100ms + (row.before + row.after - 1) * kPtime;
+    if (row.after == 40) {
+      EXPECT_EQ(call->received().back().when, last_sent) << "the line is empty by then";
+    }
   } else {
     EXPECT_TRUE(call.heard().empty());
     EXPECT_EQ(call.dropped_early(), static_cast<unsigned>(row.before));
