@@ -110,6 +110,8 @@ Dict error_reply(std::string_view reason) {
 
 /// A reply of this size fits a datagram and OpenSIPS' buffer, octets.
 constexpr std::size_t kMaxDatagramReply = 60'000;
+/// What any datagram can hold beside its cookie (RFC 768): an SDP that came in one goes back in one.
+constexpr std::size_t kLargestDatagram = 65'400;
 constexpr std::size_t kNoLimit = SIZE_MAX;
 
 /// Encodes a reply within `limit` octets: a client can use a part that says so, but not a reply that it
@@ -142,7 +144,7 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std:
              fmt::format("Too large for one reply: {} of {} calls; ask over TCP for all", kept, all));
     text = encode(whole);
   }
-  if (text.size() <= limit) return text;
+  if (text.size() <= std::max(limit, kLargestDatagram)) return text;
   return encode(Value(
       error_reply(fmt::format("Reply of {} octets is too large for a datagram: ask over TCP", text.size()))));
 }
