@@ -457,8 +457,9 @@ class Suite:
         got = d.ask("Gv npkts_resizer_in npkts_resizer_out npkts_resizer_discard")
         self.check(got == "npkts_resizer_in=24 npkts_resizer_out=10 npkts_resizer_discard=0", got)
         self.check(d.ask("Q z1 ft tt").split(" ", 1)[1] == "12 12 10 0", d.ask("Q z1 ft tt"))
-        # Off again: as it comes, with numbers that go on.
+        # Off again: as it comes, with numbers that go on. An offer alone changes nothing (LAT-15).
         d.ask(f"U z1 {a.host} {a.port} ft tt")
+        d.ask(f"Lz60 z1 {b.host} {b.port} ft tt")
         a.send(for_a, 3)
         heads = [struct.unpack("!BBHII", g[0][:12]) for g in b.listen()]
         self.check([h[2] for h in heads] == [106, 107, 108], f"numbers go on: {heads}")
