@@ -43,6 +43,7 @@ fuzz:             ## every parser, SECONDS each (default 30)
 	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 
 soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel
+	@tools/setup.sh build test
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin --kernel
 	@python3 tests/e2e/leaks.py --build $(BUILD)/bin
@@ -55,7 +56,7 @@ lint:             ## format, include arrows, headers that compile alone
 	@python3 tools/check_includes.py
 	@cmake --preset release $(CONFIG) > /dev/null && cmake --build $(BUILD) -j $(JOBS) --target check_headers
 
-rules:            ## rules of docs/media-security-rules.txt and the tests that name them
+rules:            ## rules of docs/security-rules.txt and the tests that name them
 	@python3 tools/rules.py
 
 ci-full:          ## both compilers, thread sanitizer, clang-tidy, fuzzing

@@ -127,7 +127,7 @@ struct OptionRow {
 };
 std::span<const OptionRow> option_rows();
 
-/// Everything that is wrong, a line each: `FILE:LINE: …` or `--option: …`.
+/// All faults of a configuration, a line each: `FILE:LINE: …` or `--option: …`.
 struct ConfigError {
   std::string text;
 };
@@ -139,7 +139,7 @@ Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::
 /// that is wrong in both, a sentence each; `config` is then only good for looking for more.
 std::vector<std::string> read_config(std::span<char* const> arguments, Config& config);
 
-/// The same for those who need a good configuration.
+/// The same, but an error unless the configuration is good.
 Result<Config, ConfigError> load_config(std::span<char* const> arguments);
 
 /// The manual page of the daemon, roff for man(1).

@@ -25,8 +25,8 @@ constexpr unsigned kLargestExtensionId = 255;
 /// Nothing if `value`, `ID[/direction] URI [attributes]`, is no extmap.
 [[nodiscard]] std::optional<Extmap> parse_extmap(std::string_view value) noexcept;
 
-/// Those of a section, then those of the session for URIs that the section does not name. Of several lines
-/// for one URI, and of several for one number, the first counts.
+/// The extensions of a section, then those of the session for URIs that the section does not name. Of several
+/// lines for one URI, and of several for one number, the first counts.
 [[nodiscard]] std::vector<Extmap> extmaps_of(const Session& session, const MediaSection& section);
 
 /// Whether a section may mix the one-byte and the two-byte form (RFC 8285 §6): a line there or in the

@@ -33,7 +33,8 @@ struct IceDescription {
   bool operator==(const IceDescription&) const = default;
 };
 
-/// Not there if the credentials are missing or longer than they may be (RFC 8839 §5.4).
+/// The ICE attributes of a section. `is_there()` is false if the credentials are missing or longer than they
+/// may be (RFC 8839 §5.4).
 [[nodiscard]] IceDescription read_ice(const MediaSection& section);
 
 /// Of an a=candidate value. Nothing for TCP, host and mDNS names (ICE-5), components above 2, and what cannot

@@ -39,8 +39,8 @@ struct PortSet {
   Endpoint made_for;
   std::shared_ptr<TransportActivity> activity;
   std::shared_ptr<const TransportPlan> plan;
-  /// Its place among all that send to the same address (LAT-12); null while it sends nowhere or ICE says
-  /// where.
+  /// The place of these ports among all ports that send to the same address (LAT-12); null while they send
+  /// nowhere, and with ICE, which has consent.
   std::unique_ptr<PeerRegister::Member> peer;
   Endpoint barred;
   /// State to install the transport with, once.
@@ -159,7 +159,7 @@ struct MediaTerms {
 
 /// What was agreed about a media before the offer that waits for its answer.
 struct AgreedTerms : MediaTerms {
-  /// Its party's signalling came from there then.
+  /// Where the party's signalling came from when that was agreed.
   IpAddress received_from;
   /// Null: without ICE.
   std::unique_ptr<MediaIce> ice;
@@ -182,7 +182,7 @@ struct Media : MediaTerms {
   /// Port sets in the order they were made; `active` is the one shown in SDP.
   std::vector<PortSet> ports;
   std::size_t active = 0;
-  /// Sent from until the peer knows of `active`: the agreed one.
+  /// The port set that packets leave from until the peer knows of `active`.
   std::size_t sending = 0;
   bool answered = false;
   bool encrypted = false;  // by the last answer

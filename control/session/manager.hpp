@@ -198,7 +198,7 @@ class SessionManager {
   /// Told about calls that ended by themselves, and about events of their media. May be empty.
   struct Listener {
     std::function<void(const Call&, EndReason)> on_end;
-    /// The same later, when the workers have told what they counted.
+    /// The call has ended and the workers have told what they counted.
     std::function<void(const CallReport&)> on_report;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
     std::function<void(const Call&, const Leg&, const DtmfEvent&)> on_dtmf;
@@ -353,13 +353,13 @@ class SessionManager {
   /// Has key presses told that are open on these ports, or on all of the call, before they close.
   void end_presses(const Call& call, const PortSet& ports);
   void end_presses(const Call& call);
-  /// Hands on what the workers have to tell.
+  /// Takes the events of the workers and tells the listener of them.
   void pass_worker_events();
   void close_media(Call& call, Media& media);
   void destroy(Call& call, EndReason reason, const Clock& clock);
   /// Closes its ports. With `keep_counts` what they counted stays in sight: the call goes on.
   void destroy_leg(Call& call, Leg& leg, bool keep_counts = true);
-  /// Offers of these parties, and those to them, are over.
+  /// Ends the unanswered offers that these parties made or got.
   void withdraw_offers(Call& call, const std::vector<Leg*>& parties);
   void forget(Call& call);
   /// The workers have let go of what ended: its files may be closed.
@@ -381,10 +381,10 @@ class SessionManager {
   [[nodiscard]] Due media_due(const Call& call) const;
   void count_ended(Call& call, EndReason reason, const Clock& clock);
 
-  /// What is shown to parties of new calls; null if there is no DTLS.
+  /// The certificate that parties of new calls are shown; null if there is no DTLS.
   std::shared_ptr<const DtlsIdentity> dtls_identity(Instant now);
   void sync_one(Call& call);
-  /// Where `ports` send to is known to the register, and the plan says what the register decided.
+  /// Tells the register of peers where `ports` send to, and writes its decision into the plan (LAT-12 b).
   void follow_peer(const Call& call, const Media& media, PortSet& ports, TransportPlan& plan);
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media,
                                                                PortSet& ports);
@@ -404,7 +404,7 @@ class SessionManager {
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;
   Snapshots read_snapshots(Call& call);
-  /// Of one transport; empty if its worker does not know it.
+  /// The state of one transport; empty if its worker does not know it.
   [[nodiscard]] TransportSnapshot read_snapshot(const Call& call, const PortSet& ports);
   /// As `remote_candidates` of media_ice.hpp, for the pairs that its worker has selected by now.
   [[nodiscard]] std::string remote_candidates_of(const Call& call, const Media& media);

@@ -80,8 +80,8 @@ Result<void, RequestError> check_answer(const sdp::MediaSection& answer, bool of
 /// is. False if it takes none: nothing is agreed then.
 bool take_answer(MediaKeys& keys, const sdp::MediaSection& answer, std::uint32_t answerer);
 
-/// What counts for the answer to the offerer: words of the answer, and those of its offer beside them. Where
-/// both name suites the answer's names count.
+/// The SDES words that count for the answer to the offerer: those of the answer and those of its offer
+/// together. Where both name suites, the answer's names count.
 [[nodiscard]] Sdes wishes_in_force(const Sdes& of_answer, const Sdes& of_offer);
 
 /// Chooses among the offerer's lines; `answerer` (null: plain) may already use one of them, whose keys then

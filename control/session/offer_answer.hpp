@@ -100,7 +100,7 @@ class OfferAnswer {
   void choose_echo(Media& sender, Media& receiver) const;
   void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
                    const LogicalInterface& interface, AddressFamily family);
-  /// `remote`: where the section says that its party is.
+  /// `remote`: the address and port that the section names for its party.
   void read_section(Media& media, const sdp::MediaSection& section, const Endpoint& remote);
   /// An answer, whatever the client calls it: the party's first SDP to whom it was offered, or in a call
   /// whose client says `offer` for both sides, an offer against one that waits.

@@ -18,7 +18,7 @@ namespace ferry {
 
 class DtlsAssociation;
 
-/// Whoever an association works for, for the time of one call.
+/// The user of an association: it gets what the association sends and learns, for the time of one call.
 class DtlsOwner {
  public:
   virtual ~DtlsOwner() = default;
@@ -49,7 +49,8 @@ class DtlsAssociation {
   virtual State take(Bytes datagram, DtlsOwner& owner) noexcept = 0;
   /// Sends its flight again when that is due.
   virtual State on_time(DtlsOwner& owner) noexcept = 0;
-  /// The way to the peer is another one from now on: the tries of its flight begin anew there (WDTLS-4).
+  /// The peer is reached another way from now on: the association sends its flight there at once and counts
+  /// its tries anew (WDTLS-4).
   virtual void hurry() noexcept = 0;
   /// Ends an established association with a fatal alert: its certificate turned out to be wrong (DTL-9).
   virtual void refuse(DtlsOwner& owner) noexcept = 0;

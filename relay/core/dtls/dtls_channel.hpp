@@ -123,13 +123,13 @@ class DtlsChannel {
   void begin_server(const Path& from, Bytes hello, bool after_cookie, Turn turn);
   void begin_client(const Path& way, Turn turn);
   [[nodiscard]] bool may_start(Instant now) noexcept;
-  /// Whose records of `from` are, unless they begin something; null if there is no association.
+  /// The association that records from `from` belong to, unless they begin a new one; null if there is none.
   [[nodiscard]] Running* running_with(const Path& from) noexcept;
-  /// Whether something was sent.
+  /// Returns whether the association sent something.
   bool feed(Running& running, const Path& from, Bytes records, Turn turn);
-  /// Says the flight that waits for an answer once more.
+  /// Sends the flight that waits for an answer once more.
   static void repeat(const Running& running, Turn turn);
-  /// The way to the peer is another one.
+  /// The peer is reached another way from now on.
   void move(Running& running, Turn turn);
   void run(Running& running, bool has_moved, Turn turn);
   void settle(Running& running, DtlsAssociation::State state, bool is_refused, Turn turn);

@@ -572,7 +572,7 @@ class Transport {
   [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot() const;
   [[nodiscard]] std::optional<TransportSnapshot::Dtls> dtls_snapshot() const;
   void restore_keys(const TransportSnapshot& snapshot, Instant now);
-  /// Somebody who is not the peer and may not become it.
+  /// Whether `from` is neither the peer nor a source that may become it.
   [[nodiscard]] bool is_foreign(Component component, const Endpoint& from, Instant now) const noexcept;
   /// Whom the source rule takes `from` for: with ICE the peer may send from every pair that passed a check,
   /// not only from the selected one (RFC 8445 §12, WICE-6).

@@ -105,7 +105,7 @@ class SrtpReceiver {
   /// The same; nothing if there was no packet, or it is forgotten.
   [[nodiscard]] std::optional<std::uint64_t> newest_index(Ssrc ssrc) const noexcept;
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return streams_.knows(ssrc); }
-  /// Of the packet that was opened last.
+  /// The index of the packet that was opened last.
   [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
   [[nodiscard]] State state() const { return {streams_.live(), streams_.past()}; }
   /// Into one that has received nothing yet. After a state that is `kEarlier` each SSRC goes on behind the
@@ -177,8 +177,8 @@ class SrtpSender {
   /// `other` sends to another party under the same key: no index that it has used is used here (SRT-9).
   void keep_off(std::weak_ptr<const SrtpSender> other) { with_same_key_.push_back(std::move(other)); }
   [[nodiscard]] bool has_company() const noexcept { return !with_same_key_.empty(); }
-  /// Whoever received is gone, and another party takes its place: what was sent stays known, and nothing more
-  /// is sent under those SSRCs.
+  /// Another party takes the place of the receiver. The sender remembers what it sent, and sends nothing more
+  /// under those SSRCs.
   void begin_anew() { streams_.close_all(); }
   /// Before the first packet: SRTCP of each of the two has indices of its own from now on.
   void begin_rtcp_behind(SrtpSender& other) noexcept;

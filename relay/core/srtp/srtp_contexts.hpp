@@ -36,10 +36,10 @@ struct SrtpSending {
 /// which alone touches it. Control makes it and hands it from plan to plan.
 class SrtpContexts {
  public:
-  /// So many are kept that no transport uses.
+  /// The number of keys that are kept although no transport uses them.
   static constexpr std::size_t kKept = 8;
-  /// So many parties can have one key at a time: as many as there are shares of SRTCP indices. One more takes
-  /// the place of the longest idle one.
+  /// The number of parties that can have one key at a time: as many as there are shares of SRTCP indices. One
+  /// more takes the place of the longest idle one.
   static constexpr std::size_t kMaxParties = 128;
 
   /// The context of `key`, made if there is none. Null: `backend` cannot.
@@ -80,7 +80,7 @@ class SrtpContexts {
     bool operator==(const State&) const = default;
   };
   [[nodiscard]] State state() const;
-  /// Into one that is new.
+  /// Loads a state into a new object.
   void restore(const State& state, StateAge age, const SrtpBackend& backend, std::size_t window);
 
  private:

@@ -45,9 +45,9 @@ class SrtpStreams {
 
   /// What is known of `ssrc`, null if nothing is. Changes nothing. `past` holds it if its lists gave way.
   [[nodiscard]] const SrtpStream* look(Ssrc ssrc, std::optional<SrtpStream>& past) const noexcept;
-  /// `ssrc` was used, and nobody knows any more with which indices. Of one alone that `look` does not know.
+  /// Whether `ssrc` was used and its indices are forgotten. Ask it only of an SSRC that `look` does not know.
   [[nodiscard]] bool is_forgotten(Ssrc ssrc) const noexcept { return memory_.is_forgotten(ssrc); }
-  /// It was used under this key, even if nobody knows any more with which indices.
+  /// Whether `ssrc` was used under this key, even if its indices are forgotten.
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept;
   /// The stream of `ssrc`, made or brought back, for a packet that counts. One that is forgotten begins anew,
   /// so ask before.
@@ -57,8 +57,8 @@ class SrtpStreams {
 
   [[nodiscard]] const std::vector<SrtpStream>& live() const noexcept { return live_; }
   [[nodiscard]] SsrcMemory::State past() const { return memory_.state(); }
-  /// Into one that is new. `has_gap`: packets may have come and gone since the state was taken, so each SSRC
-  /// goes on behind the first one that is accepted from now on.
+  /// Loads a state into a new object. `has_gap`: packets may have come and gone since the state was taken, so
+  /// each SSRC goes on behind the first one that is accepted from now on.
   void restore(const State& state, bool has_gap);
 
  private:

@@ -68,7 +68,7 @@ class SsrcMemory {
     bool operator==(const State&) const = default;
   };
   [[nodiscard]] State state() const;
-  /// Into one that is new.
+  /// Loads a state into a new object.
   void restore(const State& state);
 
  private:

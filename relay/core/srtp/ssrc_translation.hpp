@@ -35,7 +35,7 @@ class SsrcTranslation {
   };
   using State = std::vector<Name>;
 
-  /// What the receiver knows the stream `theirs` of `source` by.
+  /// The SSRC under which the receiver knows the stream `theirs` of `source`.
   [[nodiscard]] Ssrc to_receiver(std::uint32_t source, Ssrc theirs) const noexcept;
   /// The source's SSRC of the stream that the receiver knows by `ours`.
   [[nodiscard]] Ssrc to_source(Ssrc ours) const noexcept;
@@ -53,7 +53,7 @@ class SsrcTranslation {
   void rename(std::uint32_t source, Ssrc theirs, Ssrc ours);
 
   [[nodiscard]] const State& state() const noexcept { return names_; }
-  /// Into one that is new.
+  /// Loads a state into a new object.
   void restore(const State& state);
 
  private:
