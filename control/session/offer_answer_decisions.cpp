@@ -14,6 +14,14 @@ std::string_view name_of(const Leg& leg) {
   return leg.tag.empty() ? std::string_view("(no tag yet)") : leg.tag;
 }
 
+/// Enough of a party's address to tell inside from outside; the rest is nobody's business in a log (CTL-11).
+std::string masked(const Endpoint& endpoint) {
+  const std::string text = endpoint.address.to_string();
+  const char mark = endpoint.address.is_v6() ? ':' : '.';
+  const auto second = text.find(mark, text.find(mark) + 1);
+  return fmt::format("{}{}x, port {}", text.substr(0, second), mark, endpoint.port.value);
+}
+
 std::string ports_text(const Media& media, bool is_new) {
   const PortSet* ports = media.active_ports();
   if (ports == nullptr) return "no ports";
@@ -50,7 +58,7 @@ void OfferAnswer::tell_decisions() const {
     const bool is_in_sdp = !match.section->connection || remote.address == *match.section->connection;
     text += match.section->port == 0
                 ? ", rejected"
-                : fmt::format(", its address {} {}", remote.to_string(),
+                : fmt::format(", its address {} {}", masked(remote),
                               is_in_sdp ? "is that of its SDP" : "is where its signalling came from");
     text += fmt::format("; the other side is shown {}, this one has {}",
                         ports_text(*match.receiver, match.new_receiver_ports.has_value()),
