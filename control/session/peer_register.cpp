@@ -12,6 +12,7 @@ constexpr Duration kFreeTime = 10s;        // after the answer
 constexpr Duration kDecideAhead = 1500ms;  // the next decision may come when the time is over
 constexpr Duration kHeardTime = 60s;
 constexpr std::size_t kPerHeard = 4;
+constexpr Instant kNotYet = Instant::max();  // the limit has never applied to this peer
 
 }  // namespace
 
@@ -24,6 +25,7 @@ const std::shared_ptr<AddressErrors>& PeerRegister::Member::errors() const noexc
 }
 
 void PeerRegister::follow(std::unique_ptr<Member>& member, Entry entry) {
+  Instant since = kNotYet;
   if (member) {
     Entry& known = member->entry_;
     if (known.address == entry.address && known.epoch == entry.epoch &&
@@ -31,8 +33,16 @@ void PeerRegister::follow(std::unique_ptr<Member>& member, Entry entry) {
       known.call = entry.call;
       return;
     }
+    // Hold, retrieval and another port of the same address are no new answer: with a re-INVITE every few
+    // seconds a victim would be sent to for ever.
+    const bool was_heard = known.activity->is_heard.load(std::memory_order_relaxed);
+    if (known.address == entry.address && !was_heard) since = known.answered_at;
     member.reset();
   }
+  if (since != kNotYet)
+    entry.answered_at = since;
+  else if (!entry.is_limited)
+    entry.answered_at = kNotYet;
   member.reset(new Member(*this, std::move(entry)));  // make_unique has no access
   enter(*member);
 }

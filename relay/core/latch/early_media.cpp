@@ -54,10 +54,10 @@ EarlyMedia::Kept EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant 
   Slot& slot = source->at(source->count);
   if (slot.octets.capacity() < datagram.size()) {
     if (budget_->used - slot.octets.capacity() + datagram.size() > EarlyBudget::kMost) return Kept::kNoRoom;
-    budget_->used -= slot.octets.capacity();
+    const std::size_t before = slot.octets.capacity();
     slot.octets.clear();
-    slot.octets.reserve(datagram.size());
-    budget_->used += slot.octets.capacity();
+    slot.octets.reserve(datagram.size());  // may fail: the budget is as it was then
+    budget_->used += slot.octets.capacity() - before;
   }
   slot.octets.assign(datagram.begin(), datagram.end());
   slot.arrived = now;
