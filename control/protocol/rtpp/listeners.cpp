@@ -23,7 +23,8 @@ constexpr int kFirstSystemdSocket = 3;  // sd_listen_fds(3)
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// The last colon stands before the port; a host alone, IPv6 too, has the usual port.
+/// The last colon stands before the port; a host alone, IPv6 too, has the usual port; a port alone is on
+/// loopback.
 std::optional<Endpoint> parse_host(std::string_view text, bool is_v6) {
   const auto colon = text.rfind(':');
   std::string_view host = text;
@@ -34,6 +35,10 @@ std::optional<Endpoint> parse_host(std::string_view text, bool is_v6) {
   if (has_port) {
     host = text.substr(0, colon);
     port = parse_number(text.substr(colon + 1), 1, 65535);
+  }
+  if (!text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos) {
+    host = "localhost";
+    port = parse_number(text, 1, 65535);
   }
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host == "localhost") host = is_v6 ? "::1" : "127.0.0.1";
@@ -115,17 +120,19 @@ StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Servi
       if (!listener_) throw_errno("control listener systemd");
       break;
     }
-    case ListenSpec::Kind::kStdio:
+    case ListenSpec::Kind::kStdio: {
+      struct stat info {};
+      // libevent cannot wait for a file, which is always readable: it is read in pieces, one a turn.
+      is_file_ = fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode);
       input_.reset(event_new(
           base, STDIN_FILENO, EV_READ | EV_PERSIST,
           [](evutil_socket_t, short, void* self) { static_cast<StreamListeners*>(self)->serve_stdin(); },
           this));
-      // libevent cannot wait for a file, which is always readable: it is read in pieces, one a turn.
-      is_file_ = input_ && event_add(input_.get(), nullptr) != 0 && errno == EPERM;
-      if (is_file_) event_active(input_.get(), EV_READ, 0);
-      if (!input_ || (!is_file_ && event_pending(input_.get(), EV_READ, nullptr) == 0))
+      if (!input_ || (!is_file_ && event_add(input_.get(), nullptr) != 0))
         throw_errno("control listener stdio: standard input cannot be read");
+      if (is_file_) event_active(input_.get(), EV_READ, 0);
       break;
+    }
   }
 }
 
