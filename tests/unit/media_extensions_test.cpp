@@ -246,7 +246,8 @@ TEST(MediaExtensions, ASubscriberIsShownWhatTheSourceSends) {
   call.offer({"1 urn:a", "2 urn:b", "3/recvonly urn:c"});
   call.answer({"1 urn:a", "3 urn:c"});
   MediaExtensions subscriber;
-  const auto own = maps({"1 urn:a", "2 urn:b", "3/recvonly urn:c"});
+  const Words lines = {"1 urn:a", "2 urn:b", "3/recvonly urn:c"};
+  const auto own = maps(lines);  // views into them
   EXPECT_EQ(show_extensions(&call.a, subscriber, own, {}), (Words{"1 urn:a"}));
   settle_extensions(subscriber, maps({"1 urn:a"}));
   EXPECT_EQ(extension_map(&call.a, &subscriber, true), Map({{1, 1}}));
