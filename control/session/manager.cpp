@@ -66,6 +66,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       loop_mark_(config.software_name + ":" + random_hex(16)) {}
 
 SessionManager::~SessionManager() {
+  listener_ = {};  // its parts may be gone: they end with whoever made this manager
   for (auto& [id, call] : calls_) {
     Recordings(*this).end(*call, "the relay stopped");
     if (call->classic() != nullptr) ClassicSessions(*this).end_recordings(*call, "the relay stopped");
