@@ -248,7 +248,10 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
         !is_new && signal.far != nullptr ? signal.far : session.parties[receiver].local;
     auto ports = manager_.open_ports(call, *local, clock.now);
     if (!ports) {
-      if (is_new) manager_.forget(call);
+      if (is_new) {
+        manager_.count_rejected();
+        manager_.forget(call);
+      }
       return fail(ClassicError::kNoPort);
     }
     session.parties[receiver].local = local;

@@ -213,7 +213,7 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
   auto reply = OfferAnswer(*this, *call, request, is_answer, clock).run();
   if (!reply) {
     const RequestError& refused = reply.error();
-    if (is_new) ++totals_.rejected;
+    if (is_new) count_rejected();
     if (is_new)
       forget(*call);
     else

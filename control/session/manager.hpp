@@ -268,6 +268,8 @@ class SessionManager {
   [[nodiscard]] std::size_t size() const { return calls_.size(); }
   [[nodiscard]] KernelShare kernel_share() const;
   [[nodiscard]] const SessionTotals& totals() const { return totals_; }
+  /// A new call was refused before it came here: requests come faster than they are served (CTL-5).
+  void count_rejected() { ++totals_.rejected; }
   [[nodiscard]] const ClassicTotals& classic_totals() const { return classic_totals_; }
   /// Sessions of the classic protocol now.
   [[nodiscard]] std::size_t classic_size() const { return classic_calls_.size(); }

@@ -116,6 +116,21 @@ TEST(FieldOperators, EveryNewCallThatIsRefusedCounts) {
   EXPECT_NE(totals.find("Packets per second (total): 0\n"), std::string::npos) << totals;
 }
 
+TEST(FieldOperators, EveryNewSessionOfRtpproxyThatIsRefusedCounts) {
+  WorldOptions options;
+  options.classic = true;
+  options.port_min = UdpPort{30000};
+  options.port_max = UdpPort{30003};
+  const auto world = make_sim_world(options);
+  world->rtpp("U one 198.18.1.1 4000 from");
+  world->rtpp("L one 198.18.1.2 4000 from to");
+  EXPECT_EQ(world->rtpp("U two 198.18.1.1 4000 from"), "E72");
+  EXPECT_EQ(world->manager().totals().rejected, 1u) << "ports";
+  world->manager().set_draining();
+  EXPECT_EQ(world->rtpp("U three 198.18.1.1 4000 from"), "E99");
+  EXPECT_EQ(world->manager().totals().rejected, 2u) << "drain";
+}
+
 TEST(FieldOperators, SessionsOfRtpproxyAreFoundByTheirPlainCallId) {
   WorldOptions options;
   options.classic = true;

@@ -131,7 +131,7 @@ constexpr std::array kRows = std::to_array<Row>({
    }},
   {{"rtpferry_sessions_started_total", Kind::kCounter, "", "calls taken", "nothing"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().managed)); }},
-  {{"rtpferry_sessions_rejected_total", Kind::kCounter, "", "new calls refused by a limit", "raise the limit that is named in the log, or add a relay"},
+  {{"rtpferry_sessions_rejected_total", Kind::kCounter, "", "new calls refused: by a limit, without a port left, or with bad SDP", "the log names the reason of each: raise the limit, widen the port range, or add a relay"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().rejected)); }},
   {{"rtpferry_sessions_closed_total", Kind::kCounter, "reason", "calls that ended, by how", "timeout: media stopped and nobody deleted the call: rtpferryctl explain"},
    [](const Input& in, Values& out) {

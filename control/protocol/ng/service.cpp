@@ -39,6 +39,7 @@ Outcome ping(Context&) {
 Outcome offer(Context& c) {
   const bool is_new = c.request.call_id && c.manager.find(*c.request.call_id) == nullptr;
   if (!c.service.overloaded() || !is_new) return c.manager.offer(c.request, c.clock);
+  c.manager.count_rejected();
   const bool announced = c.request.supports_load_limit;
   return fail(
       RequestError{announced ? "Load limit exceeded" : "Parallel session limit reached", false, announced});

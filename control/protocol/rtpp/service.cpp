@@ -296,8 +296,10 @@ Service::Outcome Service::signal(const ClassicNames& names, bool is_answer, std:
   }
   const auto known = sessions_.find(names);
   if (!known && is_answer) return fail(ErrorCode::kNoSession);
-  if (!known && manager_.is_draining()) return fail(ErrorCode::kShutDown);
-  if (!known && overloaded_) return fail(ErrorCode::kOverload);
+  if (!known && (manager_.is_draining() || overloaded_)) {
+    manager_.count_rejected();
+    return fail(manager_.is_draining() ? ErrorCode::kShutDown : ErrorCode::kOverload);
+  }
   signal.names = names;
   signal.is_answer = is_answer;
   signal.media = remote->endpoint;
