@@ -3,7 +3,6 @@ REFERENCE = "sipwise/rtpengine #835, #771, #1171"
 RIGHT = "What comes in and does not go out is told: explain must not call a direction fine into which the relay has sent nothing for seconds while the other side speaks."
 LIMIT = 60
 SLOW = True
-AWAITS = "explain judges a direction by what the listener got"
 from kit import *
 
 
