@@ -135,8 +135,8 @@ struct ConfigError {
 /// Applies the lines of an INI text. `file` is for messages.
 Result<void, ConfigError> apply_ini(Config& config, std::string_view text, std::string_view file);
 
-/// Command line first for `config-file`, then the file, then the command line over it. Returns everything
-/// that is wrong in both, a sentence each; `config` is then only good for looking for more.
+/// Command line first for `config-file`, then the file, then the command line over it. Returns a
+/// sentence for each fault in either; with faults, `config` serves only to look for further ones.
 std::vector<std::string> read_config(std::span<char* const> arguments, Config& config);
 
 /// The same, but an error unless the configuration is good.

@@ -1,5 +1,5 @@
-// What the log says of control commands: one line for each that changes something, a warning for each that
-// was refused. Both control protocols use it, so that their lines read alike.
+// Writes the log lines of control commands: one at info for each command that changes something, a warning
+// for each that the relay refuses. Both control protocols use it, so that their lines read alike.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -24,7 +24,7 @@ struct CommandReport {
   bool changes = true;
   /// Empty if the command was carried out; else why it was refused.
   std::string_view refusal{};
-  /// What was odd about it although it was carried out; empty = nothing.
+  /// The warning of a command that was carried out all the same; empty = none.
   std::string_view warning{};
   /// Local addresses and ports that its reply names; empty = none.
   std::string_view local{};

@@ -450,6 +450,33 @@ TEST_F(RecordingTest, ASilentPartyHasASilentFileOfItsOwn) {
   EXPECT_LT(share, 1.01) << "and nobody in the other";
 }
 
+TEST_F(RecordingTest, TheManifestNamesThePortThatRtcpCameTo) {
+  begin();
+  talk(5);
+  const std::array<std::byte, 8> report = {std::byte{0x80}, std::byte{201}, std::byte{0}, std::byte{1}};
+  TapPacket packet;
+  packet.transport = a_.transport;
+  packet.media = a_.media;
+  packet.is_rtcp = true;
+  packet.port = Component::kRtcp;
+  packet.from = a_.from;
+  packet.datagram = report;
+  packet.size = report.size();
+  packet.received_at = time_.now();
+  recording_->tap().on_packet(packet);
+  const json manifest = end();
+  std::string rtp;
+  std::string rtcp;
+  for (const json& stream : manifest["streams"]) {
+    if (stream["party"] != 1) continue;
+    (stream.value("protocol", "") == "RTCP" ? rtcp : rtp) = stream["local"].get<std::string>();
+  }
+  const auto rtp_at = Endpoint::parse(rtp);
+  const auto rtcp_at = Endpoint::parse(rtcp);
+  ASSERT_TRUE(rtp_at && rtcp_at) << rtp << " " << rtcp;
+  EXPECT_EQ(rtcp_at->port.value, rtp_at->port.value + 1);
+}
+
 TEST_F(RecordingTest, AMixHasBothInOneChannel) {
   settings_.layout = AudioLayout::kMixed;
   begin();

@@ -111,7 +111,8 @@ Dict error_reply(std::string_view reason) {
 
 /// A reply of this size fits a datagram and OpenSIPS' buffer, octets.
 constexpr std::size_t kMaxDatagramReply = 60'000;
-/// What any datagram can hold beside its cookie (RFC 768): an SDP that came in one goes back in one.
+/// The octets that a datagram holds beside its cookie (RFC 768). The reply to a large offer may fill it: the
+/// offer came in one datagram, and its SDP goes back in one.
 constexpr std::size_t kLargestDatagram = 65'400;
 constexpr std::size_t kNoLimit = SIZE_MAX;
 
@@ -138,7 +139,7 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std:
   const Value* calls = dict.find("calls");
   const std::size_t all = calls != nullptr && calls->list() != nullptr ? calls->list()->size() : 0;
   for (std::size_t kept = all; text.size() > limit && kept > 0;) {
-    // By the share that fits, and a little less: entries differ in length.
+    // Keeps the share of the calls that fits, less a tenth, because Call-IDs differ in length.
     kept = std::min(kept - 1, kept * limit / text.size() * 9 / 10);
     dict.find("calls")->list()->resize(kept);
     dict.set("warning",
