@@ -4,7 +4,7 @@ JOBS   ?= $(shell nproc)
 CCACHE := $(shell command -v ccache)
 CONFIG := $(if $(CCACHE),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
-.PHONY: setup build run test bench fuzz soak format lint ci-full rules clean asan
+.PHONY: setup build run test bench fuzz soak format lint ci-full rules mutants clean asan
 
 setup:            ## install the Debian packages that are missing
 	@tools/setup.sh build test
@@ -59,6 +59,9 @@ lint:             ## format, include arrows, headers that compile alone
 
 rules:            ## rules of docs/security-rules.txt and the tests that name them
 	@python3 tools/rules.py
+
+mutants: build    ## take each rule of tests/mutants out of the code and see its test fail (RULE=LAT-5 for one)
+	@python3 tools/mutants.py --build $(BUILD)/bin $(if $(RULE),--only $(RULE))
 
 ci-full:          ## both compilers, thread sanitizer, clang-tidy, fuzzing
 	@tools/ci_full.sh

@@ -136,6 +136,18 @@ TEST_F(LatchTest, LAT7_SecondSourceIsRefusedOnceTheFirstWasLearned) {
   EXPECT_EQ(latch_.learned(), kAlice);
 }
 
+TEST_F(LatchTest, LAT7_WhomSignallingNamesIsRefusedBesideTheLockedOneToo) {
+  begin(LatchPolicy::kSignalled, kNat.address);
+  packet(kAlice, 1, 0ms);
+  for (const Endpoint& other : {kAliceOtherPort, kNat, kMallory}) {
+    for (std::uint16_t n = 2; n < 6; ++n) {
+      EXPECT_EQ(packet(other, n, n * 20ms), Decision::kReject);
+      EXPECT_EQ(last_.reason, DropReason::kForeignSource);
+    }
+  }
+  EXPECT_EQ(latch_.learned(), kAlice);
+}
+
 TEST_F(LatchTest, LAT8c_NatRebindingContinuesTheStreamFromANewPort) {
   begin();
   packet(kAlice, 100, 0ms);
