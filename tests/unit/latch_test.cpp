@@ -350,5 +350,17 @@ TEST_F(LatchTest, SnapshotGoesOnWhereItStopped) {
             Decision::kAccept);
 }
 
+TEST_F(LatchTest, SnapshotKnowsProbationAndWhoIsBarred) {
+  begin();
+  packet(kAlice, 100, 0ms);
+  latch_.restart(config_, kStart + 20ms, kNat);
+  EXPECT_EQ(packet(kAliceOtherPort, 7, 40ms), Decision::kHold);
+  Latch other;
+  other.restore(config_, latch_.snapshot());
+  EXPECT_EQ(other.snapshot(), latch_.snapshot());
+  EXPECT_EQ(other.on_rtp(kNat, kSsrc, SeqNo{1}, kStart + 50ms, own_).reason, DropReason::kBarredSource);
+  EXPECT_EQ(other.on_rtp(kAliceOtherPort, kSsrc, SeqNo{8}, kStart + 60ms, own_).decision, Decision::kRelease);
+}
+
 }  // namespace
 }  // namespace ferry

@@ -63,15 +63,8 @@ Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
 void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now) {
   const auto old = std::exchange(plan_, std::move(plan));
   if (plan_->learning_epoch != old->learning_epoch) {
-    // Late packets of the former peer must not win the new race (T-07).
-    const auto barred = [](const Latch& latch, const LatchConfig& config) {
-      return latch.learned() == config.signalled ? Endpoint{} : latch.learned();
-    };
     const auto learn = [&](Component component, const LatchConfig& config) {
-      if (move_to_proposed(component, config)) return false;
-      Latch& latch = latch_[index(component)];
-      latch.restart(config, now, barred(latch, config));
-      return true;
+      return settle(latch_[index(component)], proposed_latch(component), config, now);
     };
     learn(Component::kRtcp, plan_->rtcp_latch);
     if (learn(Component::kRtp, plan_->rtp_latch) || latch_[0].state() != Latch::State::kLocked) {

@@ -8,6 +8,7 @@
 #include "relay/core/evidence/flight_ring.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/ice/ice_agent.hpp"
+#include "relay/core/latch/proposed_latch.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/key_presses.hpp"
@@ -462,26 +463,14 @@ class Transport {
     /// first.
     std::vector<Ssrc> streams;
   };
-  /// A judgement, and whether the proposed source's latch made it.
-  struct SourceJudgement {
-    Latch::Judgement judgement;
-    bool is_proposed = false;
-  };
-  /// Has one of the two latches judge a packet from `from`. `judge` calls the latch it is given.
+  /// Has one of the component's latches judge a packet from `from`. `judge` calls the latch it is given.
   template <class Judge>
   SourceJudgement judge_source(Component component, const Endpoint& from, Judge judge) noexcept {
-    Latch& agreed = latch_[index(component)];
-    if (!proposal_ || from == agreed.learned()) return {judge(agreed), false};
-    Latch& proposed = proposal_->latch[index(component)];
-    const std::uint8_t rank = proposed.rank_of(from);
-    const bool is_better = rank >= 2 && rank > agreed.rank_of(from);
-    if (from == proposed.learned() || is_better) return {judge(proposed), true};
-    // Of equal rank it may be the agreed source behind another port of its NAT.
-    const Latch::Judgement judgement = judge(agreed);
-    const bool is_foreign = judgement.decision == Latch::Judgement::Decision::kReject &&
-                            judgement.reason == DropReason::kForeignSource;
-    if (!is_foreign || rank < 2) return {judgement, false};
-    return {judge(proposed), true};
+    return ferry::judge_source(latch_[index(component)], proposed_latch(component), from, judge);
+  }
+  /// Null: no offer waits.
+  [[nodiscard]] Latch* proposed_latch(Component component) const noexcept {
+    return proposal_ ? &proposal_->latch[index(component)] : nullptr;
   }
   /// `from` is the proposed source, or may become it.
   [[nodiscard]] bool may_be_proposed(Component component, const Endpoint& from) const noexcept;
@@ -490,8 +479,6 @@ class Transport {
                               Instant now) noexcept;
   /// The datagram is RTP or RTCP beside UDPTL.
   [[nodiscard]] bool is_rtp_beside_udptl(Component component, Bytes datagram) const noexcept;
-  /// The answer settled where the party is. False: that must be learned anew.
-  bool move_to_proposed(Component component, const LatchConfig& config) noexcept;
   void follow_proposal(const TransportPlan* old, Instant now);
   Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,
                   Instant now) noexcept;

@@ -70,19 +70,6 @@ bool Transport::is_rtp_beside_udptl(Component component, Bytes datagram) const n
   }
 }
 
-bool Transport::move_to_proposed(Component component, const LatchConfig& config) noexcept {
-  if (!proposal_) return false;
-  Latch& proposed = proposal_->latch[index(component)];
-  const LatchConfig& offered = proposed.config();
-  const bool is_same =
-      offered.signalled == config.signalled && offered.signalled_void == config.signalled_void &&
-      offered.signalling_source == config.signalling_source && config.algorithm == LearningAlgorithm::kRules;
-  if (!is_same || proposed.state() != Latch::State::kLocked) return false;
-  latch_[index(component)] = std::move(proposed);
-  latch_[index(component)].update(config);
-  return true;
-}
-
 void Transport::follow_proposal(const TransportPlan* old, Instant now) {
   if (!plan_->proposed) {
     proposal_.reset();

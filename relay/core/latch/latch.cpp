@@ -370,8 +370,11 @@ Latch::Judgement Latch::by_algorithm(const Endpoint& from, Instant now) {
 }
 
 Latch::Snapshot Latch::snapshot() const {
-  return {state_,     rank_,          contested_, better_rank_seen_, committed_,   peer_,
-          last_ssrc_, last_sequence_, locked_at_, last_packet_,      signalled_at_};
+  Snapshot s{
+      state_,         rank_,      contested_,   better_rank_seen_, committed_, peer_,         last_ssrc_,
+      last_sequence_, locked_at_, last_packet_, signalled_at_,     barred_,    barred_until_, {}};
+  if (probation_) s.probation = *probation_;
+  return s;
 }
 
 void Latch::restore(const LatchConfig& config, const Snapshot& s) {
@@ -387,7 +390,9 @@ void Latch::restore(const LatchConfig& config, const Snapshot& s) {
   locked_at_ = s.locked_at;
   last_packet_ = s.last_packet;
   signalled_at_ = s.signalled_at;
-  probation_.reset();
+  barred_ = s.barred;
+  barred_until_ = s.barred_until;
+  probation_ = s.probation ? std::make_unique<Probation>(*s.probation) : nullptr;
 }
 
 }  // namespace ferry

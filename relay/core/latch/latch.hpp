@@ -191,7 +191,31 @@ class Latch {
   /// Where to send now: the learned peer, before lock the signalled one if it is usable; else unset.
   [[nodiscard]] Endpoint destination() const noexcept;
 
-  /// Plain values for export; see `restore`.
+  /// A source under probation (LAT-5), and its newest packet.
+  struct Candidate {
+    Endpoint from;
+    Ssrc ssrc;
+    SeqNo sequence;
+    Instant seen{};
+    bool used = false;
+    bool operator==(const Candidate&) const = default;
+  };
+  /// LAT-3a: the only source of rank 1.
+  struct Window {
+    Endpoint from;
+    Ssrc ssrc;
+    SeqNo sequence;
+    unsigned sequential = 0;
+    Instant started{};
+    bool operator==(const Window&) const = default;
+  };
+  struct Probation {
+    std::array<Candidate, kHoldSlots> candidates;
+    Window window;
+    bool operator==(const Probation&) const = default;
+  };
+  /// All that it knows besides the configuration, as plain values; see `restore`. An export leaves out the
+  /// probation and who is barred: both are a matter of a second.
   struct Snapshot {
     State state = State::kClosed;
     std::uint8_t rank = 0;
@@ -204,32 +228,15 @@ class Latch {
     Instant locked_at{};
     Instant last_packet{};
     Instant signalled_at{};
+    Endpoint barred;
+    Instant barred_until{};
+    std::optional<Probation> probation;
     bool operator==(const Snapshot&) const = default;
   };
   [[nodiscard]] Snapshot snapshot() const;
   void restore(const LatchConfig& config, const Snapshot& snapshot);
 
  private:
-  struct Candidate {
-    Endpoint from;
-    Ssrc ssrc;
-    SeqNo sequence;
-    Instant seen{};
-    bool used = false;
-  };
-  /// LAT-3a: the only source of rank 1.
-  struct Window {
-    Endpoint from;
-    Ssrc ssrc;
-    SeqNo sequence;
-    unsigned sequential = 0;
-    Instant started{};
-  };
-  struct Probation {
-    std::array<Candidate, kHoldSlots> candidates;
-    Window window;
-  };
-
   [[nodiscard]] bool allowed(std::uint8_t rank) const noexcept;
   [[nodiscard]] bool improves(std::uint8_t rank, Instant now) const noexcept;
   [[nodiscard]] bool is_same_place(const Endpoint& from) const noexcept;

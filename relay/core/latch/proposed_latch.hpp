@@ -1,0 +1,35 @@
+// The two latches of one component while an offer waits for its answer (LAT-15): the agreed source's, and the
+// proposed source's beside it. Pure, on the thread of the worker that owns both.
+#pragma once
+
+#include "relay/core/latch/latch.hpp"
+
+namespace ferry {
+
+/// A judgement, and whether the proposed source's latch made it.
+struct SourceJudgement {
+  Latch::Judgement judgement;
+  bool is_proposed = false;
+};
+
+/// Has one of the two latches judge a packet from `from`. `judge` calls the latch it is given. `proposed`:
+/// null if no offer waits.
+template <class Judge>
+SourceJudgement judge_source(Latch& agreed, Latch* proposed, const Endpoint& from, Judge judge) noexcept {
+  if (proposed == nullptr || from == agreed.learned()) return {judge(agreed), false};
+  const std::uint8_t rank = proposed->rank_of(from);
+  const bool is_better = rank >= 2 && rank > agreed.rank_of(from);
+  if (from == proposed->learned() || is_better) return {judge(*proposed), true};
+  // Of equal rank it may be the agreed source behind another port of its NAT.
+  const Latch::Judgement judgement = judge(agreed);
+  const bool is_foreign = judgement.decision == Latch::Judgement::Decision::kReject &&
+                          judgement.reason == DropReason::kForeignSource;
+  if (!is_foreign || rank < 2) return {judgement, false};
+  return {judge(*proposed), true};
+}
+
+/// New signalling says with `config` where the party is. If that was proposed and has been learned,
+/// `proposed` takes the agreed latch's place. Else true: `agreed` learns anew, and bars its former peer.
+bool settle(Latch& agreed, Latch* proposed, const LatchConfig& config, Instant now);
+
+}  // namespace ferry
