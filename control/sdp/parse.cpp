@@ -153,7 +153,7 @@ std::optional<Endpoint> parse_rtcp_attribute(std::string_view value) {
   return endpoint;
 }
 
-void interpret(MediaSection& media, const Session& session) {
+void interpret(MediaSection& media, const Session& session, const Limits& limits) {
   for (const Attribute& attribute : media.attributes) {
     if (attribute.name == "mid") {
       media.mid = attribute.value;
@@ -203,7 +203,9 @@ void interpret(MediaSection& media, const Session& session) {
   media.has_direction = direction.has_value();
   media.direction = direction.value_or(Direction{});
   if (media.is_rtp()) interpret_codecs(media);
-  if (media.is_data_channel()) media.port = 0;
+  const bool is_unknown = carriage_of(media.protocol.text) == Carriage::kUnknown &&
+                          media.type != "message" && !limits.keeps_unknown_protocols;
+  if (is_unknown || media.is_data_channel()) media.port = 0;
 }
 
 bool parse_media(std::string_view value, MediaSection& media, const Limits& limits, SdpError& error) {
@@ -297,11 +299,24 @@ Protocol parse_protocol(std::string_view text) noexcept {
   return other;
 }
 
-bool MediaSection::is_data_channel() const {
-  static constexpr std::array<std::string_view, 4> kSpellings = {"UDP/DTLS/SCTP", "TCP/DTLS/SCTP",
-                                                                 "DTLS/SCTP", "SCTP/DTLS"};
-  return std::ranges::any_of(kSpellings,
-                             [&](std::string_view s) { return equal_ignoring_case(s, protocol.text); });
+Carriage carriage_of(std::string_view protocol) noexcept {
+  struct Row {
+    std::string_view text;
+    Carriage carriage;
+  };
+  static constexpr auto kRows = std::to_array<Row>({{"UDP/TLS/UDPTL", Carriage::kDtls},
+                                                    {"UDP/BFCP", Carriage::kBfcp},
+                                                    {"UDP/TLS/BFCP", Carriage::kDtls},
+                                                    {"UDP/DTLS/SCTP", Carriage::kDataChannel},
+                                                    {"TCP/DTLS/SCTP", Carriage::kDataChannel},
+                                                    {"DTLS/SCTP", Carriage::kDataChannel},
+                                                    {"SCTP/DTLS", Carriage::kDataChannel}});
+  for (const Row& row : kRows) {
+    if (equal_ignoring_case(row.text, protocol)) return row.carriage;
+  }
+  if (parse_protocol(protocol).kind != ProtocolClass::kOther) return Carriage::kDatagrams;
+  const std::string_view first = protocol.substr(0, protocol.find('/'));
+  return equal_ignoring_case(first, "TCP") ? Carriage::kTcp : Carriage::kUnknown;
 }
 
 const Attribute* MediaSection::find(std::string_view name) const {
@@ -482,7 +497,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
         break;
     }
   }
-  for (MediaSection& media : session.media) interpret(media, session);
+  for (MediaSection& media : session.media) interpret(media, session, limits);
   return session;
 }
 

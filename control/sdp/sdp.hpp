@@ -61,6 +61,16 @@ struct Codec {
 
 enum class ProtocolClass : std::uint8_t { kRtp, kUdptl, kOther };
 
+/// What carries a protocol that is not RTP (DMX-6).
+enum class Carriage : std::uint8_t {
+  kUnknown,      // nobody knows that it is spoken over UDP
+  kDatagrams,    // over UDP: RTP, UDPTL
+  kDtls,         // inside DTLS over UDP
+  kBfcp,         // BFCP over UDP
+  kDataChannel,  // SCTP over DTLS (RFC 8841), over UDP or TCP, in the older spelling too
+  kTcp,
+};
+
 struct Protocol {
   ProtocolClass kind = ProtocolClass::kOther;
   bool secure = false;
@@ -71,6 +81,8 @@ struct Protocol {
 };
 /// Looks a protocol up without regard to case (NG reference 7.7).
 Protocol parse_protocol(std::string_view text) noexcept;
+/// Without regard to case. `TCP` and all that begins with `TCP/` runs over TCP (RFC 4145, RFC 4571).
+Carriage carriage_of(std::string_view protocol) noexcept;
 
 struct MediaSection {
   std::string_view type;
@@ -105,8 +117,7 @@ struct MediaSection {
   std::vector<Codec> codecs;  // RTP only, in order of `formats`
 
   [[nodiscard]] bool is_rtp() const { return protocol.kind == ProtocolClass::kRtp; }
-  /// SCTP over DTLS (RFC 8841), over UDP or TCP, in the older spelling too.
-  [[nodiscard]] bool is_data_channel() const;
+  [[nodiscard]] bool is_data_channel() const { return carriage_of(protocol.text) == Carriage::kDataChannel; }
   [[nodiscard]] const Attribute* find(std::string_view name) const;
 };
 
@@ -129,6 +140,9 @@ struct Limits {
   std::size_t formats = 64;
   /// Refuse lines that are none of SDP's instead of skipping them.
   bool strict = false;
+  /// Sections of protocols that nobody knows to be spoken over UDP keep their port (DMX-6); else they are
+  /// read as rejected, but for those of type `message`, which are not relayed.
+  bool keeps_unknown_protocols = false;
 };
 
 /// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an

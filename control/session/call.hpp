@@ -155,6 +155,10 @@ struct MediaTerms {
   std::uint16_t ptime_ms = 0;
   /// Its SDP had the unspecified address (classic protocol).
   bool is_on_hold = false;
+  /// The last command about its SDP listed payload types: its media is RTP (classic protocol).
+  bool lists_types = false;
+  /// It made an offer after the session had been answered, without a list of payload types (classic protocol).
+  bool offered_unlisted = false;
 };
 
 /// What was agreed about a media before the offer that waits for its answer.
@@ -407,6 +411,8 @@ struct Call {
   std::optional<LatchPolicy> latch;
   std::optional<LearningAlgorithm> learning;
   std::optional<bool> strict_payload_types;
+  /// Sections of protocols that nobody knows to be spoken over UDP are relayed (DMX-6).
+  bool passthrough_unknown = false;
   bool answered = false;
   // Everything in the call, by command or key.
   bool blocked = false;

@@ -8,6 +8,8 @@
 #include "relay/base/static_types.hpp"
 
 #include <algorithm>
+#include <bitset>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -25,23 +27,57 @@ constexpr std::string_view kOtherSuffix = ".a";
 /// What the media of a session is, nobody says: the limit of LIM-1 for video.
 constexpr RateLimit kRate{5000, 0};
 
+/// What is known of payload types by their numbers alone.
+std::vector<PayloadEntry> entries_of(std::span<const PayloadType> types) {
+  std::vector<sdp::Codec> codecs;
+  for (const PayloadType type : types) {
+    sdp::Codec& codec = codecs.emplace_back();
+    codec.payload_type = type.value;
+    if (const StaticType* known = static_type(type.value)) {
+      codec.name = known->name;
+      codec.clock_rate_hz = known->clock_rate_hz;
+      codec.channels = known->channels;
+    }
+  }
+  return payload_entries(codecs);
+}
+
 /// What static types of audio are. Those that are expected most come first.
 const std::vector<PayloadEntry>& known_types() {
-  static const std::vector<PayloadEntry> entries = [] {
-    std::vector<sdp::Codec> codecs;
-    constexpr std::array<std::uint8_t, 7> kUsual = {8, 0, 18, 9, 3, 4, 13};
-    for (const std::uint8_t type : kUsual) {
-      const StaticType* known = static_type(type);
-      codecs.push_back({type, known->name, known->clock_rate_hz, known->channels, {}, {}, {}});
-    }
-    return payload_entries(codecs);
-  }();
+  static constexpr std::array<PayloadType, 7> kUsual = {{{8}, {0}, {18}, {9}, {3}, {4}, {13}}};
+  static const std::vector<PayloadEntry> entries = entries_of(kUsual);
   return entries;
 }
 
 /// `stored` is `tag`, or a media of it.
 bool is_media_of(std::string_view stored, std::string_view tag) {
   return stored.starts_with(tag) && (stored.size() == tag.size() || stored[tag.size()] == ';');
+}
+
+/// Takes the payload types of an SDP over: its receiver may send them. As long as an offer waits, those of
+/// before are good too (LAT-15). Without a list every type is.
+void take_types(Media& sender, Media& receiver, const std::vector<PayloadType>& types, bool is_answer) {
+  std::bitset<128> shown;
+  for (const PayloadType type : types) shown.set(type.value & 127);
+  std::vector<PayloadEntry> allowed = entries_of(types);
+  if (!allowed.empty()) {
+    for (const PayloadEntry& entry : receiver.payloads) {
+      if (receiver.shown.test(entry.type.value & 127) && !shown.test(entry.type.value & 127))
+        allowed.push_back(entry);
+    }
+  }
+  receiver.payloads = std::move(allowed);
+  receiver.shown = shown;
+  if (!is_answer) return;
+  std::erase_if(sender.payloads,
+                [&](const PayloadEntry& entry) { return !sender.shown.test(entry.type.value & 127); });
+}
+
+/// Whether UDPTL passes once two SDPs with these terms are agreed on. Clients that list payload types list
+/// them for RTP alone, so a list on either side means RTP.
+UdptlBesideRtp udptl_under(const MediaTerms& a, const MediaTerms& b) {
+  if (a.lists_types || b.lists_types) return UdptlBesideRtp::kNo;
+  return a.offered_unlisted || b.offered_unlisted ? UdptlBesideRtp::kYes : UdptlBesideRtp::kUntilRtp;
 }
 
 Media& media_of(const Call& call, std::size_t party) { return *call.legs[party]->medias.front(); }
@@ -277,6 +313,9 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
   }
   heard.is_on_hold = signal.is_on_hold;
   party.codecs = signal.codecs;
+  heard.lists_types = !signal.codecs.empty();
+  heard.offered_unlisted = !signal.is_answer && call.answered && !heard.lists_types;
+  take_types(heard, media, signal.codecs, signal.is_answer);
   heard.ptime_ms = signal.ptime_ms;
   if (signal.is_weak)
     session.parties[match->from].is_weak = true;
@@ -477,10 +516,16 @@ void ClassicSessions::refine(const Call& call, const Media& media, TransportPlan
   if (media.leg != call.legs[0].get() && media.leg != call.legs[1].get()) return;  // a copy
   const std::size_t index = media.leg == call.legs[0].get() ? 0 : 1;
   const ClassicParty& party = session.parties[index];
-  plan.takes_udptl = true;
+  plan.takes_udptl = udptl_under(media_of(call, 0).in_force(), media_of(call, 1).in_force());
+  for (const auto& leg : call.legs) {
+    const bool proposes = Proposals::offered_by(*leg) != nullptr && !leg->medias.front()->lists_types;
+    if (proposes) plan.takes_udptl = UdptlBesideRtp::kYes;
+  }
   SourcePlan& source = plan.sources.back();
-  source.takes_any_type = true;
-  source.payloads = known_types();
+  source.takes_any_type = source.payloads.empty();
+  if (source.takes_any_type) source.payloads = known_types();
+  // RTCP whose marker bit is missing (RFC 5761 §4): no command says that both share a port.
+  for (std::size_t type = 64; type < 96; ++type) source.refused_types.set(type);
   const bool catches = party.rare && !party.rare->dtmf_tag.empty();
   if (catches) {
     std::erase_if(source.payloads, [&](const PayloadEntry& e) { return e.type == party.rare->dtmf_type; });

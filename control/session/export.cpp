@@ -382,6 +382,8 @@ json terms_json(const MediaTerms& m) {
           {"shown", m.shown.to_string()},
           {"earlier", m.earlier.to_string()},
           {"removed_types", m.removed_types.to_string()},
+          {"lists_types", m.lists_types},
+          {"offered_unlisted", m.offered_unlisted},
           {"fewer_codecs", m.has_fewer_codecs},
           {"rate", {m.rate.packets_per_second, m.rate.bytes_per_second}},
           {"video", m.is_video},
@@ -431,7 +433,8 @@ void read_terms(MediaTerms& m, const json& j, const InterfaceSet& interfaces) {
   m.mid = j.at("mid");
   m.protocol = j.at("protocol");
   m.family = static_cast<AddressFamily>(std::clamp(j.at("family").get<int>(), 0, 2));
-  m.kind = static_cast<TransportKind>(std::clamp(j.at("kind").get<int>(), 0, 2));
+  m.kind = static_cast<TransportKind>(
+      std::clamp(j.at("kind").get<int>(), 0, static_cast<int>(kLastTransportKind)));
   m.remote_rtp = endpoint_from(j.at("remote_rtp"));
   m.remote_rtcp = endpoint_from(j.at("remote_rtcp"));
   m.remote_known = j.at("remote_known");
@@ -449,6 +452,8 @@ void read_terms(MediaTerms& m, const json& j, const InterfaceSet& interfaces) {
   m.shown = std::bitset<128>(j.at("shown").get<std::string>());
   m.earlier = std::bitset<128>(j.value("earlier", std::string()));
   m.removed_types = std::bitset<128>(j.value("removed_types", std::string()));
+  m.lists_types = j.value("lists_types", false);
+  m.offered_unlisted = j.value("offered_unlisted", false);
   m.has_fewer_codecs = j.value("fewer_codecs", false);
   m.rate = {j.at("rate").at(0), j.at("rate").at(1)};
   m.is_video = j.at("video");
@@ -627,6 +632,7 @@ json SessionManager::export_call(std::string_view call_id, const Clock& clock) {
           {"signals", call->signals},
           {"latch", call->latch ? json(static_cast<int>(*call->latch)) : json(nullptr)},
           {"strict_types", call->strict_payload_types ? json(*call->strict_payload_types) : json(nullptr)},
+          {"passthrough_unknown", call->passthrough_unknown},
           {"learning", call->learning ? json(static_cast<int>(*call->learning)) : json(nullptr)},
           {"delete_at", optional_age(call->delete_at, now)},
           {"not_in_force", call->not_in_force},
@@ -674,6 +680,7 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
       call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));
     if (const json strict = record.value("strict_types", json()); !strict.is_null())
       call->strict_payload_types = strict.get<bool>();
+    call->passthrough_unknown = record.value("passthrough_unknown", false);
     if (!record.at("learning").is_null())
       call->learning = static_cast<LearningAlgorithm>(std::clamp(record.at("learning").get<int>(), 0, 3));
     call->delete_at = optional_from_age(record.at("delete_at"), now);

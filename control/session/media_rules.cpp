@@ -56,7 +56,20 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
 
 TransportKind transport_kind(const sdp::MediaSection& section) {
   if (section.is_rtp()) return TransportKind::kRtp;
-  return section.protocol.kind == sdp::ProtocolClass::kUdptl ? TransportKind::kUdptl : TransportKind::kOpaque;
+  if (section.protocol.kind == sdp::ProtocolClass::kUdptl) return TransportKind::kUdptl;
+  switch (sdp::carriage_of(section.protocol.text)) {
+    case sdp::Carriage::kDtls:
+      return TransportKind::kDtls;
+    case sdp::Carriage::kBfcp:
+      return TransportKind::kBfcp;
+    case sdp::Carriage::kTcp:
+      return TransportKind::kOverTcp;
+    case sdp::Carriage::kDataChannel:  // its port is 0
+    case sdp::Carriage::kDatagrams:
+    case sdp::Carriage::kUnknown:
+      break;
+  }
+  return TransportKind::kOpaque;
 }
 
 Result<void, RequestError> check_section(const sdp::MediaSection& section) {

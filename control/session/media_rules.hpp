@@ -17,7 +17,7 @@ RateLimit rate_limit(const sdp::MediaSection& section, const std::vector<sdp::Co
 /// Payload types that a party which was shown these codecs may send (DMX-4).
 std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs);
 
-/// How datagrams of the section are told apart.
+/// How datagrams of the section are told apart (DMX-6).
 TransportKind transport_kind(const sdp::MediaSection& section);
 
 /// Refuses a section that cannot be served: no address, or keys by DTLS alone (pretending otherwise would be

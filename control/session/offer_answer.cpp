@@ -167,6 +167,7 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   text_ = *request_.sdp;
   sdp::Limits limits;
   limits.strict = manager_.config_.reject_invalid_sdp;
+  limits.keeps_unknown_protocols = request_.passthrough_unknown.value_or(call_.passthrough_unknown);
   auto parsed = sdp::parse(text_, limits);
   if (!parsed) return fail(error("Failed to parse SDP"));
   if (parsed->media.empty()) {
@@ -174,7 +175,8 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
     if (sender_ == nullptr || sender_->last_sdp.empty())
       return fail(RequestError{"Error rewriting SDP", true, false});
     text_ = sender_->last_sdp;
-    parsed = sdp::parse(text_);
+    limits.strict = false;
+    parsed = sdp::parse(text_, limits);
     if (!parsed) return fail(error("Failed to parse SDP"));
   }
   session_ = std::move(*parsed);
@@ -185,7 +187,8 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   }
   if (receiver_ != nullptr && !receiver_->last_sdp.empty()) {
     const LapsedOffer* lapsed = is_answer_ ? receiver_->lapsed_offer() : nullptr;
-    if (auto own = sdp::parse(lapsed != nullptr ? lapsed->sdp : receiver_->last_sdp))
+    limits.strict = false;
+    if (auto own = sdp::parse(lapsed != nullptr ? lapsed->sdp : receiver_->last_sdp, limits))
       receiver_own_ = std::move(*own);
     fold_doubled(receiver_own_, *receiver_);
   }
@@ -435,6 +438,7 @@ void OfferAnswer::commit_legs() {
   if (request_.latch) call_.latch = request_.latch;
   if (request_.learning) call_.learning = request_.learning;
   if (request_.has_flag(Flag::kStrictPayloadTypes)) call_.strict_payload_types = true;
+  if (request_.passthrough_unknown) call_.passthrough_unknown = *request_.passthrough_unknown;
   if (request_.strict_payload_types) call_.strict_payload_types = request_.strict_payload_types;
   call_.last_signal = call_.touched = clock_.now;
   call_.last_signal_unix =

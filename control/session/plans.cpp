@@ -133,7 +133,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
   auto plan = std::make_shared<TransportPlan>();
   plan->kind = terms.kind;
   if (terms.kind != media.kind && is_plain(call)) {
-    plan->takes_udptl = terms.kind == TransportKind::kRtp && media.kind == TransportKind::kUdptl;
+    if (terms.kind == TransportKind::kRtp && media.kind == TransportKind::kUdptl)
+      plan->takes_udptl = UdptlBesideRtp::kYes;
     plan->takes_rtp = terms.kind == TransportKind::kUdptl && media.kind == TransportKind::kRtp;
   }
   plan->rtcp_mux = terms.mux_used || terms.mux_offered_to_peer || media.mux_offered_to_peer;

@@ -235,6 +235,8 @@ struct Request {
   std::optional<LatchPolicy> latch;
   /// Key `strict-payload-types`; unset = as the interface and the daemon have it.
   std::optional<bool> strict_payload_types;
+  /// Key or flag `passthrough-unknown`; unset = as an earlier request of the call said.
+  std::optional<bool> passthrough_unknown;
   std::optional<LearningAlgorithm> learning;
   std::optional<int> tos;
   std::optional<std::int64_t> delete_delay_s;

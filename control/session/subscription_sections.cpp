@@ -35,7 +35,9 @@ bool has_source_of(const Media& place, const std::vector<Media*>& sources) {
 bool Subscriptions::read_source(const Media& media, Section& section) {
   // An offer without answer changes nothing (LAT-15).
   const Proposal* waiting = Proposals::offered_by(*media.leg);
-  auto parsed = sdp::parse(waiting != nullptr ? waiting->former_sdp : media.leg->last_sdp);
+  sdp::Limits limits;
+  limits.keeps_unknown_protocols = media.call->passthrough_unknown;
+  auto parsed = sdp::parse(waiting != nullptr ? waiting->former_sdp : media.leg->last_sdp, limits);
   if (!parsed) return false;
   const auto& order = waiting != nullptr ? waiting->former_order : media.leg->section_order;
   const auto place = static_cast<std::size_t>(std::ranges::find(order, media.index) - order.begin());

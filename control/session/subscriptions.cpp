@@ -367,7 +367,9 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
 
 Result<Dict, RequestError> Subscriptions::publish() {
   if (!request_.sdp) return fail(error("No SDP body in message"));
-  auto parsed = sdp::parse(*request_.sdp);
+  sdp::Limits limits;
+  limits.keeps_unknown_protocols = request_.passthrough_unknown.value_or(false);
+  auto parsed = sdp::parse(*request_.sdp, limits);
   if (!parsed) return fail(error("Failed to parse SDP"));
   parsed_.push_back(std::move(*parsed));
   const sdp::Session& offer = parsed_.back();
@@ -420,6 +422,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
   leg->delete_at.reset();
   call->delete_at.reset();  // signalling of a party revives (NG section 13)
   leg->last_sdp = *request_.sdp;
+  if (request_.passthrough_unknown) call->passthrough_unknown = *request_.passthrough_unknown;
   leg->section_order.clear();
   if (!request_.label.empty()) leg->made_extras().label = request_.label;
   if (!request_.metadata.empty()) leg->made_extras().metadata = request_.metadata;
@@ -622,7 +625,9 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
   if (call == nullptr) return fail(error("Unknown call-ID"));
   Leg* leg = call->leg_by_tag(*request_.to_tag);
   if (leg == nullptr || leg->from_offer_answer) return fail(error("To-tag not found"));
-  const auto answer = sdp::parse(*request_.sdp);
+  sdp::Limits limits;
+  limits.keeps_unknown_protocols = call->passthrough_unknown;
+  const auto answer = sdp::parse(*request_.sdp, limits);
   if (!answer) return fail(error("Failed to parse SDP"));
   const auto failed = [] { return fail(error("Failed to process subscription answer")); };
 

@@ -180,14 +180,15 @@ bool is_yes(std::string_view word) {
   return name == "yes" || name == "on" || name == "true";
 }
 
-void strict_types_word(Request& request, std::string_view word) {
-  const std::string name = normalise(word);
-  if (is_yes(name))
-    request.strict_payload_types = true;
-  else if (name == "no" || name == "off" || name == "false")
-    request.strict_payload_types = false;
+void switch_word(Request& request, std::optional<bool>& target, std::string_view name,
+                 std::string_view word) {
+  const std::string said = normalise(word);
+  if (is_yes(said))
+    target = true;
+  else if (said == "no" || said == "off" || said == "false")
+    target = false;
   else
-    request.unknown_flags.push_back("strict-payload-types-" + name);
+    request.unknown_flags.push_back(std::string(name) + "-" + said);
 }
 
 void record_word(Request& request, const Value& value) {

@@ -51,7 +51,8 @@ void replace_word(Request& request, std::string_view word);
 void rtcp_mux_word(Request& request, std::string_view word);
 void learning_word(Request& request, std::string_view word);
 bool is_yes(std::string_view word);
-void strict_types_word(Request& request, std::string_view word);
+/// `yes` or `no` of the key `name`; another word is kept as an unknown flag.
+void switch_word(Request& request, std::optional<bool>& target, std::string_view name, std::string_view word);
 void record_word(Request& request, const Value& value);
 void sdes_word(Request& request, std::string_view word);
 void dtls_word(Request& request, std::string_view word);

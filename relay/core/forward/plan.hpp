@@ -33,8 +33,25 @@ struct MediaId {
   auto operator<=>(const MediaId&) const = default;
 };
 
-/// How a transport's datagrams are told apart (media-security DMX).
-enum class TransportKind : std::uint8_t { kRtp, kUdptl, kOpaque };
+/// How a transport's datagrams are told apart (media-security DMX). All but RTP pass as whole datagrams, on the
+/// first port of the pair, if they have the form of their protocol (DMX-6).
+enum class TransportKind : std::uint8_t {
+  kRtp,
+  kUdptl,
+  kOpaque,   // of any form: a command asked for it by name
+  kDtls,     // a protocol inside DTLS
+  kBfcp,     // RFC 8855
+  kOverTcp,  // the section runs over TCP: no datagram passes
+};
+inline constexpr TransportKind kLastTransportKind = TransportKind::kOverTcp;
+
+/// Whether UDPTL passes beside RTP.
+enum class UdptlBesideRtp : std::uint8_t {
+  kNo,
+  /// Signalling does not say what kind of media this is: until the first RTP stream shows it.
+  kUntilRtp,
+  kYes,
+};
 
 /// What happens to packets between a source and one sink. Only "pass" exists without keys and codecs.
 enum class Chain : std::uint8_t { kPass };
@@ -117,6 +134,10 @@ struct SourcePlan {
   /// The entry of an RTP packet's payload type; null if it was not negotiated. `rtp` is at least a header.
   /// Packets of types that are not in `payloads` pass.
   [[nodiscard]] bool is_open() const noexcept { return payloads.empty() || takes_any_type; }
+  /// A packet of `type`, which is not in `payloads`, is as good as one that is.
+  [[nodiscard]] bool is_open_to(PayloadType type) const noexcept {
+    return is_open() && !refused_types.test(type.value & 127);
+  }
   [[nodiscard]] const PayloadEntry* payload_of(Bytes rtp) const noexcept {
     const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
     const auto found = std::ranges::find(payloads, type, &PayloadEntry::type);
@@ -162,8 +183,8 @@ struct TransportPlan {
   bool send_rtcp_muxed = false;
   bool reduced_size_rtcp = false;
   /// Signalling does not say what kind of media this is, or an offer without answer would make UDPTL of it
-  /// (LAT-15): UDPTL passes beside RTP.
-  bool takes_udptl = false;
+  /// (LAT-15).
+  UdptlBesideRtp takes_udptl = UdptlBesideRtp::kNo;
   /// An offer without answer would make RTP of this UDPTL (LAT-15): RTP of `payloads` passes beside it.
   bool takes_rtp = false;
   /// NG flag `asymmetric`: send to the signalled endpoint, whatever source was learned.

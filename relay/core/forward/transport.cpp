@@ -6,6 +6,7 @@
 #include "relay/core/forward/transport.hpp"
 
 #include "relay/core/classify.hpp"
+#include "relay/core/forward/datagram_shape.hpp"
 
 #include <algorithm>
 
@@ -25,17 +26,22 @@ constexpr std::uint32_t kRtcpFloor = 2000;  // octets/s, RTC-2
 
 using Decision = Latch::Judgement::Decision;
 
-/// ITU-T T.38 §9.1: sequence number, then the primary IFP packet as an open type with its length.
-bool is_udptl(Bytes datagram) noexcept {
-  if (datagram.size() < 4) return false;
-  std::size_t length = read_u8(datagram, 2);
-  std::size_t at = 3;
-  if ((length & 0x80) != 0) {  // PER length of two octets
-    if (datagram.size() < 5) return false;
-    length = ((length & 0x3f) << 8) | read_u8(datagram, 3);
-    at = 4;
+/// Why a datagram may not pass as one of this kind; kNone if it has the form of it (DMX-6).
+DropReason refuses_shape(TransportKind kind, Bytes datagram) noexcept {
+  switch (kind) {
+    case TransportKind::kRtp:
+    case TransportKind::kUdptl:
+      return is_udptl(datagram) ? DropReason::kNone : DropReason::kMalformedUdptl;
+    case TransportKind::kDtls:
+      return is_dtls(datagram) ? DropReason::kNone : DropReason::kMalformedDtls;
+    case TransportKind::kBfcp:
+      return is_bfcp(datagram) ? DropReason::kNone : DropReason::kMalformedBfcp;
+    case TransportKind::kOverTcp:
+      return DropReason::kOverTcp;
+    case TransportKind::kOpaque:
+      break;
   }
-  return at + length < datagram.size() + 1;
+  return DropReason::kNone;
 }
 
 /// Whether the answer may yet name a source that was refused for this reason (LAT-14).
@@ -111,14 +117,12 @@ Verdict Transport::drop(Component component, DropReason reason) noexcept {
 
 Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
                                const OwnMedia& own) noexcept {
-  if (plan_->kind == TransportKind::kUdptl && !is_rtp_beside_udptl(component, datagram))
-    return on_udptl(from, datagram, now, own);
-  if (plan_->kind == TransportKind::kOpaque) return on_opaque(from, datagram, now, own);
+  if (plan_->kind != TransportKind::kRtp && !is_rtp_beside_udptl(component, datagram))
+    return on_whole(component, from, datagram, now, own);
   const DatagramClass kind = classify(datagram);
   const bool is_rtp = kind == DatagramClass::kRtp || kind == DatagramClass::kRtcp;
-  if (plan_->takes_udptl && !is_rtp && component == Component::kRtp && !is_protected() &&
-      !is_stun(datagram) && is_udptl(datagram))
-    return on_udptl(from, datagram, now, own);
+  if (!is_rtp && component == Component::kRtp && takes_udptl() && !is_stun(datagram) && is_udptl(datagram))
+    return on_whole(component, from, datagram, now, own);
   if (!is_rtp) note_keep_alive(component, from, datagram, now);
   switch (kind) {
     case DatagramClass::kStun:
@@ -174,7 +178,7 @@ std::optional<std::size_t> Transport::source_for(PayloadType type, Ssrc ssrc,
   for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
     const SourcePlan& source = plan_->sources[i];
     const PayloadEntry* entry = payload_in(source);
-    if (entry == nullptr && !source.is_open()) continue;
+    if (entry == nullptr && !source.is_open_to(type)) continue;
     // RFC 9143 §9.2: an SSRC that is known to a media stays there; else the payload type decides.
     const bool known = plan_->sources.size() > 1 &&
                        std::ranges::any_of(states_[i].ingress,
@@ -410,21 +414,25 @@ void Transport::on_sample(Bytes start, Instant now) noexcept {
   }
 }
 
-Verdict Transport::on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept {
-  if (!is_udptl(datagram)) {
-    note_keep_alive(Component::kRtp, from, datagram, now);
-    return drop(Component::kRtp, DropReason::kMalformedUdptl);
-  }
-  const auto [judgement, is_proposed] = judge_source(Component::kRtp, from, [&](Latch& judge) {
-    return judge.on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own);
-  });
-  return pass_whole(judgement, is_proposed ? kProposedSlots : 0, datagram, now);
+bool Transport::takes_udptl() const noexcept {
+  if (is_protected()) return false;
+  return plan_->takes_udptl == UdptlBesideRtp::kYes ||
+         (plan_->takes_udptl == UdptlBesideRtp::kUntilRtp && states_[0].ingress.empty());
 }
 
-Verdict Transport::on_opaque(const Endpoint& from, Bytes datagram, Instant now,
-                             const OwnMedia& own) noexcept {
+Verdict Transport::on_whole(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                            const OwnMedia& own) noexcept {
+  const DropReason refusal = refuses_shape(plan_->kind, datagram);
+  if (refusal != DropReason::kNone) {
+    note_keep_alive(component, from, datagram, now);
+    return drop(component, refusal);
+  }
+  if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
+  // Of these protocols UDPTL alone has a number that a stranger would have to continue.
+  const bool is_numbered = plan_->kind == TransportKind::kUdptl || plan_->kind == TransportKind::kRtp;
   const auto [judgement, is_proposed] = judge_source(Component::kRtp, from, [&](Latch& judge) {
-    return judge.on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
+    return is_numbered ? judge.on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own)
+                       : judge.on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
   });
   return pass_whole(judgement, is_proposed ? kProposedSlots : 0, datagram, now);
 }

@@ -445,8 +445,11 @@ class Transport {
                  const OwnMedia& own) noexcept;
   Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
                   const OwnMedia& own) noexcept;
-  Verdict on_udptl(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
-  Verdict on_opaque(const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own) noexcept;
+  /// A datagram of a protocol beside RTP (DMX-6).
+  Verdict on_whole(Component component, const Endpoint& from, Bytes datagram, Instant now,
+                   const OwnMedia& own) noexcept;
+  /// UDPTL passes beside RTP now.
+  [[nodiscard]] bool takes_udptl() const noexcept;
   /// A datagram that is not looked into any further.
   Verdict pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
                      Instant now) noexcept;

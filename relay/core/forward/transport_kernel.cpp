@@ -33,7 +33,12 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   }
   if (silenced && source.is_open()) return std::nullopt;
   if (flow.payloads.empty() && !source.is_open()) return std::nullopt;
-  flow.takes_any_type = source.takes_any_type;
+  flow.takes_any_type = source.takes_any_type || (source.is_open() && source.refused_types.any());
+  if (flow.takes_any_type) {
+    std::bitset<128> refused = source.refused_types;
+    for (const PayloadEntry& payload : source.payloads) refused.reset(payload.type.value & 127);
+    flow.refused_types |= refused;
+  }
   // User space sees the first packet of each type that was not negotiated, and every one that some receiver
   // is not to get (DMX-4).
   const bool others_pass = std::ranges::all_of(source.sinks, [](const Sink& sink) {

@@ -1,0 +1,115 @@
+#include "relay/core/forward/datagram_shape.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace ferry {
+
+namespace {
+
+/// Reads a datagram from its front; empty once something is missing.
+class Reader {
+ public:
+  explicit Reader(Bytes rest) : rest_(rest) {}
+
+  std::optional<std::uint8_t> octet() noexcept {
+    if (rest_.empty()) return std::nullopt;
+    const std::uint8_t value = read_u8(rest_, 0);
+    rest_ = rest_.subspan(1);
+    return value;
+  }
+  bool skip(std::size_t octets) noexcept {
+    if (octets > rest_.size()) return false;
+    rest_ = rest_.subspan(octets);
+    return true;
+  }
+  [[nodiscard]] Bytes rest() const noexcept { return rest_; }
+
+ private:
+  Bytes rest_;
+};
+
+/// A length of aligned PER (ITU-T X.691 §11.9): one octet, or two with the first bit set. Parts of 16,384
+/// octets and more do not fit a datagram of fax.
+std::optional<std::size_t> per_length(Reader& reader) noexcept {
+  const auto first = reader.octet();
+  if (!first || (*first & 0x80) == 0) return first;
+  const auto second = reader.octet();
+  if (!second || (*first & 0x40) != 0) return std::nullopt;
+  return static_cast<std::size_t>((*first & 0x3f) << 8 | *second);
+}
+
+/// A count, and as many parts with a length each.
+bool skip_parts(Reader& reader) noexcept {
+  const auto count = per_length(reader);
+  if (!count) return false;
+  for (std::size_t i = 0; i < *count; ++i) {
+    const auto length = per_length(reader);
+    if (!length || !reader.skip(*length)) return false;
+  }
+  return true;
+}
+
+/// Octets of the record that `datagram` begins with, its header included; 0 = it begins with none.
+std::size_t dtls_record(Bytes datagram) noexcept {
+  constexpr std::size_t kHeader = 13;
+  constexpr std::uint16_t kDtls10 = 0xfeff;
+  constexpr std::uint16_t kDtls12 = 0xfefd;
+  const std::uint8_t type = read_u8(datagram, 0);
+  if ((type & 0xf4) == 0x24) {  // DTLS 1.3: no connection id, a length
+    const std::size_t number = (type & 0x08) != 0 ? 2 : 1;
+    return datagram.size() < 3 + number ? 0 : 3 + number + read_u16(datagram, 1 + number);
+  }
+  const bool is_known = (type >= 20 && type <= 24) || type == 26;
+  if (!is_known || datagram.size() < kHeader) return 0;
+  const std::uint16_t version = read_u16(datagram, 1);
+  return version == kDtls10 || version == kDtls12 ? kHeader + read_u16(datagram, 11) : 0;
+}
+
+}  // namespace
+
+bool is_udptl(Bytes datagram) noexcept {
+  Reader reader(datagram);
+  if (!reader.skip(2)) return false;
+  const auto primary = per_length(reader);
+  if (!primary || !reader.skip(*primary)) return false;
+  const auto recovery = reader.octet();
+  if (!recovery) return false;
+  if (const bool has_parity = (*recovery & 0x80) != 0; has_parity) {
+    // How many packets one parity covers: an integer of one octet.
+    if (reader.octet() != std::uint8_t{1} || !reader.skip(1)) return false;
+  }
+  if (!skip_parts(reader)) return false;
+  return std::ranges::all_of(reader.rest(), [](std::byte octet) { return octet == std::byte{0}; });
+}
+
+bool is_dtls(Bytes datagram) noexcept {
+  if (datagram.empty()) return false;
+  while (!datagram.empty()) {
+    const std::size_t size = dtls_record(datagram);
+    if (size == 0 || size > datagram.size()) return false;
+    datagram = datagram.subspan(size);
+  }
+  return true;
+}
+
+bool is_bfcp(Bytes datagram) noexcept {
+  constexpr std::size_t kHeader = 12;
+  constexpr std::size_t kFragmentFields = 4;
+  constexpr std::uint8_t kLastPrimitive = 17;  // GoodbyeAck (RFC 8855 §5.1)
+  if (datagram.size() < kHeader) return false;
+  const std::uint8_t first = read_u8(datagram, 0);
+  const int version = first >> 5;
+  const bool is_fragment = (first & 0x08) != 0;
+  const std::uint8_t primitive = read_u8(datagram, 1);
+  // 2 over UDP; endpoints older than RFC 8855 say 1.
+  if ((version != 1 && version != 2) || primitive < 1 || primitive > kLastPrimitive) return false;
+  const std::size_t payload = std::size_t{4} * read_u16(datagram, 2);
+  if (!is_fragment) return datagram.size() == kHeader + payload;
+  if (datagram.size() < kHeader + kFragmentFields) return false;
+  const std::size_t offset = std::size_t{4} * read_u16(datagram, kHeader);
+  const std::size_t length = std::size_t{4} * read_u16(datagram, kHeader + 2);
+  return offset + length <= payload && datagram.size() == kHeader + kFragmentFields + length;
+}
+
+}  // namespace ferry
