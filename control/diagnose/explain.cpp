@@ -132,6 +132,10 @@ class Judge {
 
   /// True if a verdict was found.
   bool judge_signalling() {
+    if (!media_.unrelayed.empty()) {
+      say(Cause::kNotRelayed, "this {} of {} is not relayed: {}", what(), name(), media_.unrelayed);
+      return true;
+    }
     if (media_.is_rejected) {
       say(Cause::kDeclined, "{} declined this {}", name(), what());
       return true;
@@ -383,7 +387,8 @@ class Judge {
     }
     for (const auto reason :
          {DropReason::kMalformedRtp, DropReason::kStunUnexpected, DropReason::kDtlsUnexpected,
-          DropReason::kUnknownProtocol, DropReason::kTooLong}) {
+          DropReason::kUnknownProtocol, DropReason::kMalformedUdptl, DropReason::kMalformedBfcp,
+          DropReason::kTooLong}) {
       const Refusal* refusal = recent(reason);
       if (refusal == nullptr || is_heard()) continue;
       say(Cause::kMalformed, "what {} sends is no {} of this call: {}", name(), what(), to_string(reason));

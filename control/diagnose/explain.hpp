@@ -37,6 +37,8 @@ struct MediaEvidence {
   bool is_blocked = false;  // what it sends, by command or flag
   bool is_served = true;
   bool is_rtp = true;
+  /// Why the relay passes nothing of its protocol (DMX-6); empty = it does.
+  std::string unrelayed;
   /// RTCP comes to the RTP port.
   bool is_muxed = false;
   /// Payload types that its last SDP from us has, and those that earlier ones had. None shown = any.

@@ -203,8 +203,8 @@ void interpret(MediaSection& media, const Session& session, const Limits& limits
   media.has_direction = direction.has_value();
   media.direction = direction.value_or(Direction{});
   if (media.is_rtp()) interpret_codecs(media);
-  const bool is_unknown = carriage_of(media.protocol.text) == Carriage::kUnknown &&
-                          media.type != "message" && !limits.keeps_unknown_protocols;
+  const bool is_unknown = carriage_of(media.protocol.text) == Carriage::kUnknown && media.type != "message" &&
+                          !limits.keeps_unknown_protocols;
   if (is_unknown || media.is_data_channel()) media.port = 0;
 }
 

@@ -157,7 +157,8 @@ struct MediaTerms {
   bool is_on_hold = false;
   /// The last command about its SDP listed payload types: its media is RTP (classic protocol).
   bool lists_types = false;
-  /// It made an offer after the session had been answered, without a list of payload types (classic protocol).
+  /// It made an offer after the session had been answered, without a list of payload types (classic
+  /// protocol).
   bool offered_unlisted = false;
 };
 

@@ -82,6 +82,17 @@ json flight_json(std::string_view leg, unsigned media, const Endpoint& local, co
   return {{"leg", leg}, {"media", media}, {"local", local.to_string()}, {"packets", flight_json(ring)}};
 }
 
+/// Why nothing of the section is relayed (DMX-6); empty = it is, or the party declined it.
+std::string unrelayed(const Call& call, const MediaTerms& terms) {
+  if (terms.kind == TransportKind::kOverTcp && !terms.rejected)
+    return terms.protocol + " runs over TCP, and the relay passes datagrams alone";
+  const bool is_unknown = terms.rejected && terms.kind == TransportKind::kOpaque &&
+                          sdp::carriage_of(terms.protocol) == sdp::Carriage::kUnknown;
+  return is_unknown && !call.passthrough_unknown
+             ? terms.protocol + " is not known to be spoken over UDP; passthrough-unknown relays it"
+             : std::string();
+}
+
 MediaEvidence signalling_of(const Call& call, const Media& media) {
   MediaEvidence e;
   const MediaTerms& terms = media.in_force();  // an offer without answer changes nothing yet
@@ -90,6 +101,7 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.signalling_source = media.agreed ? media.agreed->received_from : media.leg->received_from;
   e.policy = terms.rules.algorithm == LearningAlgorithm::kRules ? terms.rules.policy : LatchPolicy::kAny;
   e.is_rejected = terms.rejected;
+  e.unrelayed = unrelayed(call, terms);
   e.may_send = terms.may_send;
   e.may_receive = terms.may_receive;
   e.only_listens = media.only_listens();

@@ -1,7 +1,7 @@
 // What a datagram of a protocol beside RTP must look like to be passed on whole (media-security DMX-6).
 //
-// Each function looks at one whole UDP payload, which it borrows. Nothing is allocated and nothing fails; safe
-// on any thread. A right shape proves nothing about the sender: the source rule comes on top.
+// Each function looks at one whole UDP payload, which it borrows. Nothing is allocated and nothing fails;
+// safe on any thread. A right shape proves nothing about the sender: the source rule comes on top.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -12,8 +12,8 @@ namespace ferry {
 /// packet has, as earlier packets or as parity. Only octets of zero may follow.
 [[nodiscard]] bool is_udptl(Bytes datagram) noexcept;
 
-/// DTLS records from the first octet to the last (RFC 6347 §4.1): versions 1.0 and 1.2, and the records of DTLS
-/// 1.3 that state their length and have no connection id (RFC 9147 §4).
+/// DTLS records from the first octet to the last (RFC 6347 §4.1): versions 1.0 and 1.2, and the records of
+/// DTLS 1.3 that state their length and have no connection id (RFC 9147 §4).
 [[nodiscard]] bool is_dtls(Bytes datagram) noexcept;
 
 /// A BFCP message or a fragment of one (RFC 8855 §5.1): a version, a primitive and lengths that add up.
