@@ -64,12 +64,28 @@ Attachment BpfEngine::try_attach(const std::string& interface, Wanted wanted) {
 }
 
 void BpfEngine::keep_alive(Instant now) {
+  if (is_off_) return;
   static_cast<Variables*>(variables_.get())->alive_until =
       static_cast<std::uint64_t>((now + kAlive).time_since_epoch().count());
 }
 
+bool BpfEngine::check_helper() {
+  if (is_off_ || !helper_->is_gone()) return is_off_;
+  is_off_ = true;
+  // A program that an old kernel keeps on its interface without the helper leaves everything to the sockets.
+  static_cast<Variables*>(variables_.get())->alive_until = 0;
+  for (Attachment& each : attachments_) {
+    each.mode = OffloadMode::kOff;
+    each.reason = "the helper process is gone: restart the daemon to forward in the kernel again";
+  }
+  const std::lock_guard lock(xdp_mutex_);
+  xdp_interfaces_.clear();
+  return true;
+}
+
 std::vector<Attachment> BpfEngine::check_interfaces() {
   std::vector<Attachment> back;
+  if (is_off_) return back;
   for (std::size_t i = 0; i < attachments_.size(); ++i) {
     Attachment& known = attachments_[i];
     const unsigned now = if_nametoindex(known.interface.c_str());
@@ -114,6 +130,7 @@ std::unique_ptr<FlowOffload> BpfEngine::make_offload() {
     mine.orders = handles_.orders;
     mine.ring = handles_.rings[workers_];
     mine.worker = workers_;
+    mine.is_off = &is_off_;
     auto offload = std::make_unique<BpfOffload>(mine, *hops_);
     ++workers_;
     return offload;

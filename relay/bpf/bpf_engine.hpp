@@ -9,6 +9,7 @@
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/netlink/next_hops.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -43,6 +44,14 @@ class BpfEngine {
   void keep_alive(Instant now);
   /// Interfaces that went and came back under their name get their programs again. Returns those that did.
   std::vector<Attachment> check_interfaces();
+  /// Readable once the helper is gone: then `check_helper`.
+  [[nodiscard]] int helper_descriptor() const noexcept { return helper_->descriptor(); }
+  [[nodiscard]] pid_t helper_process() const noexcept { return helper_->process(); }
+  /// True if the helper is gone, which takes the programs with it: from the call on nothing is forwarded in
+  /// the kernel, no stream is taken there, and each attachment says why. Nobody without its rights can start
+  /// another one.
+  bool check_helper();
+  [[nodiscard]] bool is_off() const noexcept { return is_off_; }
   /// Starts the thread that watches routes and neighbours, with the first.
   [[nodiscard]] std::unique_ptr<FlowOffload> make_offload();
 
@@ -66,6 +75,7 @@ class BpfEngine {
   mutable std::mutex xdp_mutex_;  // hops are published by other threads
   std::map<unsigned, OffloadMode> xdp_interfaces_;
   std::unique_ptr<NextHops> hops_;
+  std::atomic<bool> is_off_{false};  // read by the workers
 };
 
 }  // namespace ferry::bpf

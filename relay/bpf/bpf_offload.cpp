@@ -241,6 +241,10 @@ void BpfOffload::release_hops(const OffloadFlow& flow, std::size_t count) {
 }
 
 void BpfOffload::install(std::span<OffloadInstallation> flows) {
+  if (kernel_.is_off != nullptr && *kernel_.is_off) {
+    for (OffloadInstallation& each : flows) each.answer = OffloadAnswer::kRefused;
+    return;
+  }
   for (; !flows.empty(); flows = flows.subspan(std::min(flows.size(), orders_.size()))) {
     const auto batch = flows.first(std::min(flows.size(), orders_.size()));
     std::size_t count = 0;

@@ -5,6 +5,7 @@
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/netlink/next_hops.hpp"
 
+#include <atomic>
 #include <unordered_map>
 
 struct ferry_order;
@@ -19,6 +20,8 @@ struct KernelHandles {
   int orders = -1;   // map, memory of its entries can be mapped
   int ring = -1;     // map with samples, -1 = no sampling
   unsigned worker = 0;
+  /// Set once the programs are off their interfaces: nothing is installed any more.
+  const std::atomic<bool>* is_off = nullptr;
 };
 
 class BpfOffload final : public FlowOffload {

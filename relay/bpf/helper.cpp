@@ -1,6 +1,7 @@
 #include "relay/bpf/helper.hpp"
 
 #include "relay/base/capabilities.hpp"
+#include "relay/rights/syscall_filter.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,11 +10,17 @@
 #include <cstring>
 #include <span>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <grp.h>
 #include <linux/capability.h>
+#include <linux/sockios.h>
 #include <net/if.h>
+#include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,6 +50,7 @@ struct Reply {
 };
 
 constexpr std::size_t kMaxDescriptors = 128;
+constexpr time_t kPatienceSeconds = 30;  // the verifier of a slow host takes seconds
 using ControlSpace = std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)>;
 
 void set_text(Reply& reply, const std::string& text) {
@@ -122,6 +130,60 @@ void serve(int socket) {
   }
 }
 
+constexpr uid_t kNobody = 65534;
+
+/// What loading and attaching ask of the kernel, through libbpf.
+constexpr std::array kCalls = {
+    // Orders and answers.
+    AllowedCall{SCMP_SYS(recvfrom)}, AllowedCall{SCMP_SYS(recvmsg)}, AllowedCall{SCMP_SYS(sendmsg)},
+    AllowedCall{SCMP_SYS(sendto)}, AllowedCall{SCMP_SYS(poll)}, AllowedCall{SCMP_SYS(ppoll)},
+    AllowedCall{SCMP_SYS(close)}, AllowedCall{SCMP_SYS(exit_group)}, AllowedCall{SCMP_SYS(rt_sigreturn)},
+    AllowedCall{SCMP_SYS(restart_syscall)},
+    // Programs, maps and links; what the kernel calls its own types.
+    AllowedCall{SCMP_SYS(bpf)}, AllowedCall{SCMP_SYS(openat), 2, O_ACCMODE, O_RDONLY},
+    AllowedCall{SCMP_SYS(read)}, AllowedCall{SCMP_SYS(pread64)}, AllowedCall{SCMP_SYS(lseek)},
+    AllowedCall{SCMP_SYS(fstat)}, AllowedCall{SCMP_SYS(newfstatat)}, AllowedCall{SCMP_SYS(statx)},
+    AllowedCall{SCMP_SYS(faccessat)}, AllowedCall{SCMP_SYS(faccessat2)}, AllowedCall{SCMP_SYS(access)},
+    AllowedCall{SCMP_SYS(fcntl)}, AllowedCall{SCMP_SYS(dup3)}, AllowedCall{SCMP_SYS(uname)},
+    AllowedCall{SCMP_SYS(prlimit64)}, AllowedCall{SCMP_SYS(getpid)},
+    // Interfaces: by ioctl what they are, by netlink their filters.
+    AllowedCall{SCMP_SYS(socket), 0, kWholeInt, AF_INET},
+    AllowedCall{SCMP_SYS(socket), 0, kWholeInt, AF_UNIX},
+    AllowedCall{SCMP_SYS(socket), 0, kWholeInt, AF_NETLINK}, AllowedCall{SCMP_SYS(bind)},
+    AllowedCall{SCMP_SYS(getsockname)}, AllowedCall{SCMP_SYS(setsockopt)},
+    AllowedCall{SCMP_SYS(ioctl), 1, kWholeInt, SIOCGIFINDEX},
+    AllowedCall{SCMP_SYS(ioctl), 1, kWholeInt, SIOCGIFHWADDR},
+    AllowedCall{SCMP_SYS(ioctl), 1, kWholeInt, SIOCETHTOOL},
+    // Memory and time; no code is made.
+    AllowedCall{SCMP_SYS(brk)}, AllowedCall{SCMP_SYS(munmap)}, AllowedCall{SCMP_SYS(mremap)},
+    AllowedCall{SCMP_SYS(madvise)}, AllowedCall{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
+    AllowedCall{SCMP_SYS(mprotect), 2, PROT_EXEC, 0}, AllowedCall{SCMP_SYS(futex)},
+    AllowedCall{SCMP_SYS(getrandom)}, AllowedCall{SCMP_SYS(clock_gettime)},
+    AllowedCall{SCMP_SYS(gettimeofday)}, AllowedCall{SCMP_SYS(clock_nanosleep)}};
+
+/// Nobody's rights, three capabilities, and the calls above.
+bool give_up_the_rest() {
+  // A root without these rights, as in a container, has no more to give up.
+  prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+  if (geteuid() == 0 && setgroups(0, nullptr) == 0 && setresgid(kNobody, kNobody, kNobody) == 0 &&
+      setresuid(kNobody, kNobody, kNobody) != 0)
+    return false;
+  keep_only(std::array{CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON});
+  return allow_only(kCalls).has_value();
+}
+
+/// The helper, from its first moment to its last.
+[[noreturn]] void live(int socket) {
+  prctl(PR_SET_NAME, "rtpferry-helper");
+  // The daemon says when to end, not the terminal.
+  setsid();
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
+  const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) dup2(nowhere, standard);
+  if (give_up_the_rest()) serve(socket);
+  _exit(0);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Helper>, std::string> Helper::start() {
@@ -137,15 +199,20 @@ Result<std::unique_ptr<Helper>, std::string> Helper::start() {
   }
   if (process == 0) {
     close(sockets[0]);
-    prctl(PR_SET_NAME, "rtpferry-helper");
-    // The daemon says when to end, not the terminal.
-    for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
-    keep_only(std::array<int, 4>{CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW, CAP_PERFMON});
-    serve(sockets[1]);
-    _exit(0);
+    live(sockets[1]);
   }
   close(sockets[1]);
+  // A helper that is stopped must not stop the calls.
+  const timeval patience{kPatienceSeconds, 0};
+  setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return std::unique_ptr<Helper>(new Helper(sockets[0], process));
+}
+
+bool Helper::is_gone() noexcept {
+  char octet = 0;
+  const bool gone = recv(socket_, &octet, sizeof octet, MSG_PEEK | MSG_DONTWAIT) == 0;
+  if (gone) waitpid(process_, nullptr, WNOHANG);
+  return gone;
 }
 
 Helper::~Helper() {

@@ -10,7 +10,7 @@ namespace ferry {
 template <class Task>
 int in_child(const Task& task) {
   const pid_t child = fork();
-  if (child == 0) _exit(task());
+  if (child == 0) _exit([&]() noexcept { return task(); }());
   int status = -1;
   waitpid(child, &status, 0);
   return status;

@@ -311,6 +311,7 @@ class Daemon {
     }
     nlohmann::json all = engine_->describe();
     if (!bpf_) all["offload_reason"] = no_offload_because_;
+    if (bpf_) all["helper"] = {{"pid", bpf_->helper_process()}, {"running", !bpf_->is_off()}};
     all.update({{"workers", plane_.workers()},
                 {"offload", std::move(offload)},
                 {"flows", flows},
@@ -387,10 +388,23 @@ class Daemon {
         [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
     const timeval second{1, 0};
     event_add(events_.back().get(), &second);
+    if (bpf_) watch_helper();
     // DTMF is wanted while the key still rings in the ear.
     events_.emplace_back(event_new(
         base_.get(), plane_.event_fd(), EV_READ | EV_PERSIST,
         [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->manager_.poll_events(); },
+        this));
+    event_add(events_.back().get(), nullptr);
+  }
+
+  /// Its end takes the kernel's part of the forwarding with it; the calls go on in user space.
+  void watch_helper() {
+    events_.emplace_back(event_new(
+        base_.get(), bpf_->helper_descriptor(), EV_READ,
+        [](evutil_socket_t, short, void* self) {
+          if (static_cast<Daemon*>(self)->bpf_->check_helper())
+            log::error("offload: the helper process is gone; all media goes through user space from now on");
+        },
         this));
     event_add(events_.back().get(), nullptr);
   }

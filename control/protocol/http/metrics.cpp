@@ -172,6 +172,11 @@ constexpr std::array kRows = std::to_array<Row>({
    }},
   {{"rtpferry_offload_flows", Kind::kGauge, "", "streams that the kernel forwards now", "0 with calls: rtpferryctl engines says why"},
    [](const Input& in, Values& out) { out.add(in.sum([](const WorkerTotals& t) { return t.offloaded_flows.load(); })); }},
+  {{"rtpferry_offload_helper_up", Kind::kGauge, "", "1 while the process that holds the kernel's programs lives; absent without in-kernel forwarding", "0: all media goes through user space; find out what killed it, restart when calls allow"},
+   [](const Input& in, Values& out) {
+     const auto helper = in.engines.find("helper");
+     if (helper != in.engines.end()) out.add(helper->value("running", false) ? 1 : 0);
+   }},
   {{"rtpferry_offload_punts_total", Kind::kCounter, "reason", "packets of known streams that the kernel left to user space", "hop: a neighbour is unresolved; mtu: packets do not fit"},
    [](const Input& in, Values& out) { add_pairs(in.engines, "punted", "reason", out); }},
   {{"rtpferry_offload_sent_total", Kind::kCounter, "program", "packets that each kernel program sent on", "nothing"},
