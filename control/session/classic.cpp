@@ -238,7 +238,7 @@ void ClassicSessions::restore(Call& call, const nlohmann::json& from, Instant no
 
 Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, const Clock& clock) {
   const std::string id = id_of(signal.names.call_id, signal.names.from_tag);
-  if (manager_.find(id) != nullptr) return fail(ClassicError::kNoPort);
+  if (manager_.find(id) != nullptr) return fail(ClassicError::kTaken);
   // A caller chooses Call-ID and tag: many sessions of one Call-ID would slow every look for one of them.
   if (manager_.classic_calls_.count(signal.names.call_id) >= kMaxSessionsOfCall)
     return fail(ClassicError::kLimit);

@@ -109,7 +109,8 @@ struct ClassicSignal {
   std::string notify_tag;
 };
 
-enum class ClassicError : std::uint8_t { kNotFound, kNoPort, kLimit };
+/// kNoPort: `SessionManager::port_failures` says why.
+enum class ClassicError : std::uint8_t { kNotFound, kNoPort, kLimit, kTaken };
 
 /// The port that the sender of the next message is to send to.
 struct ClassicPort {

@@ -217,7 +217,8 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
     if (is_new)
       forget(*call);
     else
-      call->made_extras().refused = RefusedMessage{is_answer, refused.wrong_family, refused.text, clock.now};
+      call->made_extras().refused =
+          RefusedMessage{is_answer, refused.wrong_family, refused.reason(), clock.now};
     return fail(std::move(reply.error()));
   }
   if (!is_new && call->extras) call->extras->refused.reset();
@@ -237,11 +238,18 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
   return dict;
 }
 
-Result<SessionManager::OpenedPair, RequestError> SessionManager::open_pair(const Call& call,
-                                                                           const LocalAddress& local,
-                                                                           Instant now) {
+PortFailure SessionManager::note_port_failure(PortFailure failure, Instant now) {
+  const auto index = static_cast<std::size_t>(failure);
+  ++port_failures_.times[index];
+  port_failures_.last_at[index] = now;
+  return port_failures_.last = failure;
+}
+
+Result<SessionManager::OpenedPair, PortFailure> SessionManager::open_pair(const Call& call,
+                                                                          const LocalAddress& local,
+                                                                          Instant now) {
   std::vector<UdpPort> foreign;  // held by another process
-  Result<OpenedPair, RequestError> result = fail(error("Ran out of ports"));
+  Result<OpenedPair, PortFailure> result = fail(PortFailure::kExhausted);
   for (unsigned attempt = 0; attempt < kPortTries; ++attempt) {
     const auto pair = local.ports->draw(now);
     if (!pair) break;
@@ -255,13 +263,16 @@ Result<SessionManager::OpenedPair, RequestError> SessionManager::open_pair(const
     }
     if (rtp) ports_.release(*rtp);
     foreign.push_back(pair->rtp);
-    if (rtcp.error() != PortError::kInUse) break;
+    if (rtcp.error() == PortError::kInUse) continue;
+    result = fail(failure_of(rtcp.error()));
+    break;
   }
   for (const UdpPort port : foreign) local.ports->give_back(port, {}, now);
+  if (!result) note_port_failure(result.error(), now);
   return result;
 }
 
-Result<PortSet, RequestError> SessionManager::open_ports(Call& call, const LocalAddress& local, Instant now) {
+Result<PortSet, PortFailure> SessionManager::open_ports(Call& call, const LocalAddress& local, Instant now) {
   const auto pair = open_pair(call, local, now);
   if (!pair) return fail(pair.error());
   PortSet ports;

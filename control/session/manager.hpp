@@ -5,6 +5,7 @@
 #include "control/session/call.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_plane.hpp"
+#include "control/session/port_failure.hpp"
 #include "control/session/request.hpp"
 #include "control/value/value.hpp"
 
@@ -101,6 +102,14 @@ struct SessionTotals {
   std::uint64_t zero_way = 0;
   double duration_sum_s = 0;
   double duration_square_sum_s2 = 0;
+};
+
+/// Pairs of ports that could not be opened, by `PortFailure`.
+struct PortFailures {
+  std::array<std::uint64_t, kPortFailures> times{};
+  std::array<Instant, kPortFailures> last_at{};
+  /// The newest of all.
+  PortFailure last = PortFailure::kExhausted;
 };
 
 /// Of sessions of the classic protocol.
@@ -268,6 +277,7 @@ class SessionManager {
   [[nodiscard]] std::size_t size() const { return calls_.size(); }
   [[nodiscard]] KernelShare kernel_share() const;
   [[nodiscard]] const SessionTotals& totals() const { return totals_; }
+  [[nodiscard]] const PortFailures& port_failures() const { return port_failures_; }
   /// A new call was refused before it came here: requests come faster than they are served (CTL-5).
   void count_rejected() { ++totals_.rejected; }
   [[nodiscard]] const ClassicTotals& classic_totals() const { return classic_totals_; }
@@ -326,13 +336,15 @@ class SessionManager {
   Media& add_media(Leg& leg, unsigned index, std::string_view type);
   /// Value for `Leg::id_index` of a party that came under `id`.
   [[nodiscard]] static std::uint8_t id_index(const Call& call, std::string_view id);
-  Result<PortSet, RequestError> open_ports(Call& call, const LocalAddress& local, Instant now);
+  Result<PortSet, PortFailure> open_ports(Call& call, const LocalAddress& local, Instant now);
+  /// Counts a pair that could not be opened.
+  PortFailure note_port_failure(PortFailure failure, Instant now);
   /// A pair of ports and nothing else.
   struct OpenedPair {
     PortPool::Pair drawn;
     std::array<PortHandle, 2> handles;
   };
-  Result<OpenedPair, RequestError> open_pair(const Call& call, const LocalAddress& local, Instant now);
+  Result<OpenedPair, PortFailure> open_pair(const Call& call, const LocalAddress& local, Instant now);
   void close_more(const Call& call, const PortSet::More& more);
   /// What names a local address in candidates (RFC 8445 §5.1.1.3).
   const std::string& foundation_of(const LocalAddress& local);
@@ -466,6 +478,7 @@ class SessionManager {
   /// Over, but the workers may not know it yet.
   std::vector<std::unique_ptr<CallRecording>> ended_recordings_;
   SessionTotals totals_;
+  PortFailures port_failures_;
   LoadFigures load_;
   bool draining_ = false;
   std::uint64_t next_serial_ = 1;

@@ -180,11 +180,13 @@ Result<Leg*, RequestError> SessionManager::forward_to(Call& call, const std::vec
   std::vector<PortSet> opened;
   for (const Media* source : sources) {
     const LocalAddress* local = source->interface->address_of(to.address.family());
-    auto ports = local == nullptr ? Result<PortSet, RequestError>(fail(error("Ran out of ports")))
-                                  : open_ports(call, *local, clock.now);
+    auto ports =
+        local == nullptr
+            ? Result<PortSet, PortFailure>(fail(note_port_failure(PortFailure::kNoFamily, clock.now)))
+            : open_ports(call, *local, clock.now);
     if (!ports) {
       for (PortSet& each : opened) close_ports(call, each);
-      return fail(ports.error());
+      return fail(refusal_of(ports.error(), false));
     }
     opened.push_back(std::move(*ports));
   }

@@ -347,11 +347,10 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
   const AddressFamily family = receiver_side ? match.receiver_family : match.sender_family;
   std::optional<std::size_t>& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
   const LocalAddress* local = interface->address_of(family);
-  if (local == nullptr) {
-    RequestError refused = error("Ran out of ports");
-    refused.wrong_family = true;
-    return fail(std::move(refused));
-  }
+  const auto refusal = [&](PortFailure failure) {
+    return fail(refusal_of(failure, request_.supports_load_limit));
+  };
+  if (local == nullptr) return refusal(manager_.note_port_failure(PortFailure::kNoFamily, clock_.now));
 
   if (media != nullptr && !media->ports.empty()) {
     // An offer ends what an earlier one proposed.
@@ -373,7 +372,7 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
     }
   }
   auto opened = manager_.open_ports(call_, *local, clock_.now);
-  if (!opened) return fail(opened.error());
+  if (!opened) return refusal(opened.error());
   (receiver_side ? match.new_receiver_ports : match.new_sender_ports) = opened_.size();
   opened_.emplace_back(media, std::move(*opened));
   return {};

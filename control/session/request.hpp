@@ -267,6 +267,9 @@ struct RequestError {
   bool load_limit = false;
   /// The side has no local address of the IP version that its SDP names.
   bool wrong_family = false;
+  /// What really happened, where `text` is one of those that clients compare; empty = `text` says it.
+  std::string cause = {};
+  [[nodiscard]] const std::string& reason() const { return cause.empty() ? text : cause; }
 };
 inline RequestError error(std::string text) { return {std::move(text), false, false}; }
 

@@ -165,9 +165,12 @@ Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Secti
         continue;
       }
     }
-    if (local == nullptr) return fail(error("Ran out of ports"));
+    const auto refusal = [&](PortFailure failure) {
+      return fail(refusal_of(failure, request_.supports_load_limit));
+    };
+    if (local == nullptr) return refusal(manager_.note_port_failure(PortFailure::kNoFamily, clock_.now));
     auto opened = manager_.open_ports(call, *local, clock_.now);
-    if (!opened) return fail(opened.error());
+    if (!opened) return refusal(opened.error());
     section.opened = std::move(*opened);
   }
   return {};

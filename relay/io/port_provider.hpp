@@ -9,7 +9,7 @@
 
 namespace ferry {
 
-enum class PortError : std::uint8_t { kInUse, kNoAddress, kNoDescriptors, kOther };
+enum class PortError : std::uint8_t { kInUse, kNoAddress, kNoDescriptors, kNoMemory, kOther };
 
 /// Opens and closes local ports. Called on the control thread only. Which number to try is the port plan's
 /// decision (control); whether it is really free is known here.

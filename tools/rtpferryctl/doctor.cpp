@@ -86,6 +86,7 @@ class Doctor {
     watches();
     port_range();
     ports_left();
+    port_failures();
     conntrack();
     firewall();
     mtu();
@@ -230,6 +231,19 @@ class Doctor {
     say("descriptors", limit < wanted ? Health::kWarn : Health::kOk,
         fmt::format("the limit is {}, the port ranges can use {}", limit, wanted),
         fmt::format("LimitNOFILE={} in the unit: {} calls fit now", wanted, limit / 6));
+  }
+
+  /// Calls that were refused for want of ports; old ones are over.
+  void port_failures() {
+    constexpr std::int64_t kRecent = 600;
+    for (const json& each : facts_.value("port_failures", json::array())) {
+      const auto age = each["age_s"].get<std::int64_t>();
+      say(fmt::format("ports refused ({})", each["reason"].get<std::string>()),
+          age < kRecent ? Health::kFail : Health::kOk,
+          fmt::format("{}: {} times, the last {} s ago", each["text"].get<std::string>(),
+                      each["times"].get<std::uint64_t>(), age),
+          each["advice"].get<std::string>());
+    }
   }
 
   void watches() {

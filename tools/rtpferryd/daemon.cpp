@@ -534,6 +534,24 @@ class Daemon {
     return list;
   }
 
+  /// Why pairs of ports could not be opened, how often, and how long ago the last time was.
+  nlohmann::json port_failures() {
+    nlohmann::json list = nlohmann::json::array();
+    const PortFailures& failures = manager_.port_failures();
+    const Instant now = system_clocks().now;
+    for (const PortFailureRow& row : kPortFailureRows) {
+      const auto index = static_cast<std::size_t>(row.failure);
+      if (failures.times[index] == 0) continue;
+      list.push_back(
+          {{"reason", row.name},
+           {"text", row.text},
+           {"advice", row.advice},
+           {"times", failures.times[index]},
+           {"age_s", std::chrono::floor<std::chrono::seconds>(now - failures.last_at[index]).count()}});
+    }
+    return list;
+  }
+
   /// What `rtpferryctl doctor` looks at.
   nlohmann::json facts() {
     const auto texts = [](const std::vector<Endpoint>& endpoints) {
@@ -561,6 +579,7 @@ class Daemon {
             {"workers", plane_.workers()},
             {"descriptor_limit", files.rlim_cur},
             {"descriptors_wanted", wanted_descriptors(interfaces_)},
+            {"port_failures", port_failures()},
             {"ranges", std::move(ranges)},
             {"engines", engines()},
             {"exposure", exposure()},

@@ -133,6 +133,11 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().managed)); }},
   {{"rtpferry_sessions_rejected_total", Kind::kCounter, "", "new calls refused: by a limit, without a port left, or with bad SDP", "the log names the reason of each: raise the limit, widen the port range, or add a relay"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().rejected)); }},
+  {{"rtpferry_port_failures_total", Kind::kCounter, "reason", "pairs of ports that could not be opened: ports (none is left), family, address (gone from the host), descriptors, memory, refused", "rtpferryctl doctor says what to do about the newest"},
+   [](const Input& in, Values& out) {
+     for (const PortFailureRow& row : kPortFailureRows)
+       out.add(static_cast<double>(in.manager.port_failures().times[static_cast<std::size_t>(row.failure)]), {{"reason", std::string(row.name)}});
+   }},
   {{"rtpferry_sessions_closed_total", Kind::kCounter, "reason", "calls that ended, by how", "timeout: media stopped and nobody deleted the call: rtpferryctl explain"},
    [](const Input& in, Values& out) {
      for (std::size_t i = 0; i < in.manager.totals().ended.size(); ++i)

@@ -364,7 +364,8 @@ void NgService::log_request(std::string_view command, const Request& request, co
   report.changes = std::ranges::find(kAskingCommands, command) == std::end(kAskingCommands);
   report.warning = text("warning");
   if (text("result") == "error") report.refusal = text("error-reason");
-  if (text("result") == "load limit") report.refusal = text("message");
+  // What really happened.
+  if (!text("message").empty()) report.refusal = text("message");
   const std::string local =
       report.changes && report.refusal.empty() ? ports_in_sdp(text("sdp")) : std::string();
   report.local = local;
@@ -396,6 +397,7 @@ Dict NgService::dispatch(std::size_t index, const Request& request) {
   if (refused.with_empty_sdp) dict.set("sdp", "");
   dict.set("result", "error");
   dict.set("error-reason", refused.text);
+  if (!refused.cause.empty()) dict.set("message", refused.cause);
   return dict;
 }
 

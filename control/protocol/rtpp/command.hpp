@@ -49,6 +49,7 @@ enum class ErrorCode : std::uint8_t {
   kNoSecondPort = 71,
   kNoPort = 72,
   kNoNotification = 75,
+  kNoMemory = 81,
   kOverload = 98,
   kShutDown = 99,
 };

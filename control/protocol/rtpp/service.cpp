@@ -56,7 +56,9 @@ std::string_view meaning_of(ErrorCode code) {
       return "no such session";
     case ErrorCode::kNoPort:
     case ErrorCode::kNoSecondPort:
-      return "no port: the range is used up, or the local address is gone";
+      return "no port can be opened for that side";
+    case ErrorCode::kNoMemory:
+      return "the host has no memory left";
     case ErrorCode::kOverload:
       return "a limit on new calls is reached";
     case ErrorCode::kShutDown:
@@ -153,6 +155,7 @@ std::string Service::handle_line(std::string_view line, const IpAddress& source)
   ++totals_.received;
   const auto command = parse_command(line);
   const Instant before = clock_().now;
+  refusal_ = {};
   const Outcome outcome = command ? execute(*command, source) : fail(command.error());
   log_line(line, command ? &*command : nullptr, outcome, source, clock_().now - before);
   std::string reply;
@@ -170,7 +173,7 @@ std::string Service::handle_line(std::string_view line, const IpAddress& source)
 }
 
 void Service::log_line(std::string_view line, const Command* command, const Outcome& outcome,
-                       const IpAddress& source, Duration time) {
+                       const IpAddress& source, Duration time) const {
   const char letter = command != nullptr ? command->letter : '\0';
   const auto shape = std::ranges::find(kShapes, letter, &CommandShape::letter);
   const std::string raw = log::quote(line.substr(0, 60));
@@ -189,7 +192,8 @@ void Service::log_line(std::string_view line, const Command* command, const Outc
   }
   const std::string refusal =
       outcome ? std::string()
-              : fmt::format("{} ({})", meaning_of(outcome.error()), error_text(outcome.error()));
+              : fmt::format("{} ({})", refusal_.empty() ? meaning_of(outcome.error()) : refusal_,
+                            error_text(outcome.error()));
   report.refusal = refusal;
   if (outcome && (letter == 'U' || letter == 'L')) report.local = *outcome;
   log_command(report);
@@ -277,6 +281,24 @@ std::string Service::port_text(const ClassicPort& port) const {
   return fmt::format("{} {}{}", port.port.value, shown.to_string(), shown.is_v6() ? " 6" : "");
 }
 
+ErrorCode Service::refused(ClassicError error, bool is_known) {
+  switch (error) {
+    case ClassicError::kNotFound:
+      return ErrorCode::kNoSession;
+    case ClassicError::kLimit:
+      return ErrorCode::kOverload;
+    case ClassicError::kTaken:
+      refusal_ = "a call of the NG protocol has this name";
+      break;
+    case ClassicError::kNoPort:
+      const PortFailure why = manager_.port_failures().last;
+      refusal_ = row_of(why).text;
+      if (why == PortFailure::kNoMemory) return ErrorCode::kNoMemory;
+      break;
+  }
+  return is_known ? ErrorCode::kNoSecondPort : ErrorCode::kNoPort;
+}
+
 Service::Outcome Service::signal(const ClassicNames& names, bool is_answer, std::string_view modifiers,
                                  std::string_view address, std::string_view port, std::string_view target,
                                  std::string_view tag, const IpAddress& client, Context& context) {
@@ -319,16 +341,7 @@ Service::Outcome Service::signal(const ClassicNames& names, bool is_answer, std:
     signal.far = locals->far;
   }
   const auto opened = sessions_.signal(signal, clock_());
-  if (!opened) {
-    switch (opened.error()) {
-      case ClassicError::kNotFound:
-        return fail(ErrorCode::kNoSession);
-      case ClassicError::kLimit:
-        return fail(ErrorCode::kOverload);
-      case ClassicError::kNoPort:
-        return fail(known ? ErrorCode::kNoSecondPort : ErrorCode::kNoPort);
-    }
-  }
+  if (!opened) return fail(refused(opened.error(), known.has_value()));
   const auto match = sessions_.find(names);
   context.call = match->call;
   context.from = match->from;

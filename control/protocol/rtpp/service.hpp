@@ -74,13 +74,15 @@ class Service final : public DatagramService {
   };
 
   /// Says in the log what became of a command; `command` is null where its syntax was wrong.
-  static void log_line(std::string_view line, const Command* command, const Outcome& outcome,
-                       const IpAddress& source, Duration time);
+  void log_line(std::string_view line, const Command* command, const Outcome& outcome,
+                const IpAddress& source, Duration time) const;
   Outcome execute(const Command& command, const IpAddress& client);
   Outcome signal(const Command& command, const IpAddress& client);
   Outcome signal(const ClassicNames& names, bool is_answer, std::string_view modifiers,
                  std::string_view address, std::string_view port, std::string_view target,
                  std::string_view tag, const IpAddress& client, Context& context);
+  /// The code of a `U` or `L` that could not be done; `is_known`: its session was there before.
+  ErrorCode refused(ClassicError error, bool is_known);
   Outcome remove(const Command& command);
   Outcome play(const Command& command);
   Outcome stop(const Command& command);
@@ -113,6 +115,8 @@ class Service final : public DatagramService {
   PromptStore prompts_;
   ReplyCache cache_;
   CommandTotals totals_;
+  /// Of the present command, where its error code alone does not say why it was refused.
+  std::string_view refusal_;
   double packet_rate_ = 0;
   double load_ = 0;
   bool overloaded_ = false;

@@ -84,18 +84,35 @@ SendError send_error_of(const sock_extended_err& error, bool is_own) noexcept {
   return is_own && on_link ? SendError::kNoNeighbour : SendError::kHostUnreachable;
 }
 
+/// Of `socket` or `bind`.
+PortError port_error(int error) {
+  switch (error) {
+    case EADDRINUSE:
+      return PortError::kInUse;
+    case EADDRNOTAVAIL:
+      return PortError::kNoAddress;
+    case EMFILE:
+    case ENFILE:
+      return PortError::kNoDescriptors;
+    case ENOMEM:
+    case ENOBUFS:
+      return PortError::kNoMemory;
+    default:
+      return PortError::kOther;
+  }
+}
+
 }  // namespace
 
 Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, std::uint8_t tos) {
   const SocketAddress address(local);
   const int fd = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return fail(errno == EMFILE || errno == ENFILE ? PortError::kNoDescriptors : PortError::kOther);
+  if (fd < 0) return fail(port_error(errno));
   const PortHandle port{fd};
   if (bind(fd, address.get(), address.size()) != 0) {
     const int error = errno;
     close(fd);
-    if (error == EADDRINUSE) return fail(PortError::kInUse);
-    return fail(error == EADDRNOTAVAIL ? PortError::kNoAddress : PortError::kOther);
+    return fail(port_error(error));
   }
   if (tos != 0) set_tos(port, local.address.family(), tos);
   return port;

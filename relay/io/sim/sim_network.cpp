@@ -5,6 +5,7 @@
 namespace ferry {
 
 Result<PortHandle, PortError> SimNetwork::activate(const Endpoint& local, std::uint8_t) {
+  if (port_error_) return fail(*port_error_);
   if (ports_.size() >= descriptor_limit_) return fail(PortError::kNoDescriptors);
   if (occupied_.contains(local) || by_endpoint_.contains(local)) return fail(PortError::kInUse);
   const std::int32_t handle = next_handle_++;

@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -57,6 +58,8 @@ class SimNetwork final : public PortProvider {
   /// Engines then take no port more.
   void set_refuses_ports(bool refuses) { refuses_ports_ = refuses; }
   void set_descriptor_limit(std::size_t limit) { descriptor_limit_ = limit; }
+  /// `activate` fails for this reason; unset: it works.
+  void set_port_error(std::optional<PortError> error) { port_error_ = error; }
 
  private:
   friend class SimIo;
@@ -69,6 +72,7 @@ class SimNetwork final : public PortProvider {
   std::unordered_map<Endpoint, std::int32_t> by_endpoint_;
   std::set<Endpoint> occupied_;
   std::size_t descriptor_limit_ = SIZE_MAX;
+  std::optional<PortError> port_error_;
   bool refuses_ports_ = false;
   std::int32_t next_handle_ = 1;
   Instant now_;
