@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include <arpa/inet.h>
 #include <openssl/crypto.h>
 #include <srtp2/srtp.h>
 
@@ -20,6 +21,8 @@ constexpr unsigned long kWindow = 1024;
 class LibsrtpCipher final : public OpensslRtcpCipher {
  public:
   explicit LibsrtpCipher(const SrtpMasterKey& key) : OpensslRtcpCipher(key), mki_(key.mki) {
+    sending_.streams.reserve(kStreams);
+    receiving_.streams.reserve(kStreams);
     for (const Bytes part : {key.key.get(), key.salt.get()}) {
       for (const std::byte each : part) octets_.push_back(std::to_integer<unsigned char>(each));
     }
@@ -51,8 +54,16 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
     if (packet.size() > before.size() || !follow(receiving_, ssrc, index)) return false;
     std::ranges::copy(packet, before.begin());
     int length = static_cast<int>(packet.size());
-    if (srtp_unprotect_mki(receiving_.session, packet.data(), &length, mki_.empty() ? 0 : 1) !=
-        srtp_err_status_ok) {
+    auto status = srtp_unprotect_mki(receiving_.session, packet.data(), &length, mki_.empty() ? 0 : 1);
+    if (status == srtp_err_status_replay_fail || status == srtp_err_status_replay_old) {
+      // The context above decides what is a repetition.
+      remove(receiving_, ssrc);
+      length = static_cast<int>(packet.size());
+      status = follow(receiving_, ssrc, index)
+                   ? srtp_unprotect_mki(receiving_.session, packet.data(), &length, mki_.empty() ? 0 : 1)
+                   : srtp_err_status_fail;
+    }
+    if (status != srtp_err_status_ok) {
       std::copy_n(before.begin(), packet.size(), packet.begin());
       forget_wish(receiving_, ssrc);
       return false;
@@ -67,19 +78,30 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
   struct Known {
     Ssrc ssrc;
     std::uint64_t highest = 0;
+    std::uint64_t used = 0;  // in packets
     bool started = false;
   };
   struct Direction {
     srtp_t session = nullptr;
-    std::vector<Known> streams;
+    std::vector<Known> streams;  // the longest idle one gives way
+    std::uint64_t clock = 0;     // packets
   };
+  static constexpr std::size_t kStreams = 64;
 
+  /// It begins anew when it comes again: its index is always told.
+  static void remove(Direction& direction, Ssrc ssrc) noexcept {
+    if (std::erase_if(direction.streams, [&](const Known& each) { return each.ssrc == ssrc; }) != 0)
+      srtp_remove_stream(direction.session, htonl(ssrc.value));
+  }
   bool follow(Direction& direction, Ssrc ssrc, std::uint64_t index) {
     auto known = std::ranges::find(direction.streams, ssrc, &Known::ssrc);
     if (known == direction.streams.end()) {
+      if (direction.streams.size() >= kStreams)
+        remove(direction, std::ranges::min_element(direction.streams, {}, &Known::used)->ssrc);
       if (!add(direction, ssrc)) return false;
       known = direction.streams.insert(direction.streams.end(), Known{ssrc});
     }
+    known->used = ++direction.clock;
     const SeqNo sequence{static_cast<std::uint16_t>(index)};
     const std::int64_t guess =
         known->started ? estimate_index(known->highest, sequence) : static_cast<std::int64_t>(sequence.value);
@@ -89,7 +111,11 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
   }
   void forget_wish(Direction& direction, Ssrc ssrc) {
     const auto known = std::ranges::find(direction.streams, ssrc, &Known::ssrc);
-    srtp_set_stream_roc(direction.session, ssrc.value, static_cast<std::uint32_t>(known->highest >> 16));
+    if (known == direction.streams.end()) return;
+    if (known->started)
+      srtp_set_stream_roc(direction.session, ssrc.value, static_cast<std::uint32_t>(known->highest >> 16));
+    else
+      remove(direction, ssrc);  // whoever has no key leaves nothing behind (DMX-5)
   }
   static void note(Direction& direction, Ssrc ssrc, std::uint64_t index) {
     Known& known = *std::ranges::find(direction.streams, ssrc, &Known::ssrc);
