@@ -1,5 +1,7 @@
 #include "relay/dpdk/dpdk_io.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -90,9 +92,9 @@ DpdkIo::Port* DpdkIo::port_at(PortHandle port) noexcept {
 }
 
 bool DpdkIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
-  if (!sockets_.attach(port, cookie)) return false;
   const auto index = static_cast<std::size_t>(port.native);
-  if (index >= ports_.size()) ports_.resize(index + 64);
+  if (index >= ports_.size() && !had_memory([&] { ports_.resize(index + 64); })) return false;
+  if (!sockets_.attach(port, cookie)) return false;
   ports_[index] = {};
   ports_[index].is_attached = true;
   ports_[index].cookie = cookie;

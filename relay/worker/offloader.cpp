@@ -1,5 +1,6 @@
 #include "relay/worker/offloader.hpp"
 
+#include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 
 namespace ferry {
@@ -90,28 +91,34 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   return wanted;
 }
 
-void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) {
+void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept {
   if (entry.offloaded || now < entry.offer_after || !may_go_below(entry)) return;
   entry.offer_after = now + kAskAgain;
-  offers_.push_back({entry.state.id(), ssrc});
+  // Without memory user space goes on.
+  (void)had_memory([&] { offers_.push_back({entry.state.id(), ssrc}); });
+}
+
+void Offloader::read_all() noexcept {
+  (void)had_memory([&] { read(flows_); });
 }
 
 void Offloader::install_offered(Instant now) {
   if (offers_.empty()) return;
-  std::vector<Offloaded> flows;
+  std::vector<std::unique_ptr<Offloaded>> flows;
   std::vector<TransportEntry*> entries;
   for (const Offer& offer : offers_) {
     TransportEntry* entry = table_.find(offer.id);
     if (entry == nullptr || entry->offloaded) continue;
     auto flow = wanted(*entry, offer.ssrc);
     if (!flow) continue;
-    flows.push_back(std::move(*flow));
+    flows.push_back(std::make_unique<Offloaded>(std::move(*flow)));
     entries.push_back(entry);
   }
   offers_.clear();
   std::vector<OffloadInstallation> batch;
   batch.reserve(flows.size());
-  for (const Offloaded& each : flows) batch.push_back({&each.flow, &each.seen, OffloadAnswer::kRefused});
+  for (const auto& each : flows) batch.push_back({&each->flow, &each->seen, OffloadAnswer::kRefused});
+  flows_.reserve(flows_.size() + flows.size());  // once a flow is below it must be known here
   offload_->install(batch);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     TransportEntry& entry = *entries[i];
@@ -119,23 +126,24 @@ void Offloader::install_offered(Instant now) {
       if (batch[i].answer == OffloadAnswer::kRefused) entry.offer_after = now + kOfferAfterRefusal;
       continue;
     }
-    flows[i].place = flows_.size();
-    entry.offloaded = std::make_unique<Offloaded>(std::move(flows[i]));
+    flows[i]->place = flows_.size();
+    entry.offloaded = std::move(flows[i]);
     flows_.push_back(entry.state.id());
-    link(entry);
+    if (!had_memory([&] { link(entry); })) withdraw({entry.state.id()});
   }
   totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
 
-void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now) {
+void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram,
+                                 Instant now) noexcept {
   if (!entry.offloaded) return;
   if (classify(datagram) != DatagramClass::kRtp) return;
   const Offloaded& known = *entry.offloaded;
   const bool from_peer = from == known.flow.peer;
   if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(from, now)) return;
   if (entry.state.refuses_type(from, datagram)) return;
-  withdraw({entry.state.id()});
-  entry.offer_after = now + kOfferAgain;
+  // Without memory the next packet takes it back.
+  if (had_memory([&] { withdraw({entry.state.id()}); })) entry.offer_after = now + kOfferAgain;
 }
 
 void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
@@ -148,11 +156,23 @@ void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
   if (!same_stream) withdraw({entry.state.id()});
 }
 
-void Offloader::reconsider(TransportEntry& entry) {
+void Offloader::reconsider(TransportEntry& entry) noexcept {
   entry.offer_after = {};
-  for (const TransportId id : around(entry)) {
-    if (TransportEntry* source = table_.find(id)) follow(*source);
+  const bool is_done = had_memory([&] {
+    for (const TransportId id : around(entry)) {
+      if (TransportEntry* source = table_.find(id)) follow(*source);
+    }
+  });
+  if (!is_done) is_behind_ = true;
+}
+
+void Offloader::follow_all() {
+  const std::vector<TransportId> ids = flows_;
+  for (const TransportId id : ids) {
+    TransportEntry* entry = table_.find(id);
+    if (entry != nullptr && entry->offloaded) follow(*entry);
   }
+  is_behind_ = false;
 }
 
 void Offloader::follow(TransportEntry& entry) {
@@ -220,10 +240,10 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
 void Offloader::link(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
   entry.state.activity()->is_below.store(true, std::memory_order_relaxed);
+  if (known.flow.sampling > Sampling::kSparse) ++dense_;  // first: what follows may need memory
   for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
   for (const TransportId each : known.distracted) feeding_.emplace(each.slot, entry.state.id());
   if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
-  if (known.flow.sampling > Sampling::kSparse) ++dense_;
 }
 
 void Offloader::unlink(const TransportEntry& entry) {
@@ -331,6 +351,7 @@ void Offloader::turn(Instant now) {
   }
   if (flows_.empty() || now - last_turn_ < kTurn) return;
   last_turn_ = now;
+  if (is_behind_) follow_all();
   const std::size_t count = (flows_.size() + kTurnsPerRound - 1) / kTurnsPerRound;
   std::vector<TransportId> asked;
   asked.reserve(count);

@@ -27,16 +27,16 @@ class Offloader {
   /// Number of the worker, for taps.
   void set_worker(unsigned number) noexcept { worker_ = number; }
   /// A packet of the stream `ssrc` was just forwarded.
-  void offer(TransportEntry& entry, Ssrc ssrc, Instant now);
+  void offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept;
   /// Installs what was offered since the last call, all at once.
   void install_offered(Instant now);
   /// `datagram` came to the RTP port of `entry` and is about to be judged.
-  void before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now);
+  void before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now) noexcept;
   /// `next` is about to become the plan of `entry`.
   void before_plan(TransportEntry& entry, const TransportPlan& next);
   /// The plan, the taps or the learned peer of `entry` changed: flows from it and to it follow. Complete when
   /// it returns.
-  void reconsider(TransportEntry& entry);
+  void reconsider(TransportEntry& entry) noexcept;
   /// Packets leave through `entry` that no worker sees.
   [[nodiscard]] bool feeds(const TransportEntry& entry) const {
     return feeding_.contains(entry.state.id().slot);
@@ -49,6 +49,8 @@ class Offloader {
   void collect();
   /// Reads some of the flows, so that each is read about every two seconds, and collects.
   void turn(Instant now);
+  /// Reads all flows: what passed below while nobody ran.
+  void read_all() noexcept;
   /// When `turn` wants to be called again at the latest.
   [[nodiscard]] Instant next_turn(Instant otherwise) const noexcept {
     if (dense_ != 0) return std::min(otherwise, last_collection_ + kCollection);
@@ -65,6 +67,8 @@ class Offloader {
   /// The flow of `entry`'s stream as it should be now, with its state; nothing if user space must forward it.
   [[nodiscard]] std::optional<Offloaded> wanted(const TransportEntry& entry, Ssrc ssrc) const;
   void follow(TransportEntry& entry);
+  /// Flows follow that could not for want of memory.
+  void follow_all();
   void read(const std::vector<TransportId>& ids);
   void withdraw(const std::vector<TransportId>& ids);
   void absorb(TransportEntry& entry, const OffloadState& state);
@@ -88,6 +92,7 @@ class Offloader {
   };
   std::vector<Offer> offers_;
   std::size_t next_read_ = 0;
+  bool is_behind_ = false;  // there was no memory to let flows follow
   unsigned worker_ = 0;
   Instant last_turn_{};
   Instant last_collection_{};

@@ -116,6 +116,12 @@ class TransportTable {
     return std::move(entries_[id.slot]);
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const auto& entry : entries_) {
+      if (entry) visit(*entry);
+    }
+  }
   void clear() noexcept { entries_.clear(); }
 
  private:

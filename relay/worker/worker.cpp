@@ -1,6 +1,7 @@
 #include "relay/worker/worker.hpp"
 
 #include "relay/base/ensure.hpp"
+#include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/rtp.hpp"
@@ -21,6 +22,10 @@ constexpr std::size_t kWitnessed = 64;
 /// Longest datagram of a handshake or check: they are made for the path (RFC 9147 §4.4), and may have to
 /// wait.
 constexpr std::size_t kMaxHandshake = 2048;
+/// A worker that wakes up so much later than it meant to was stopped (C-13).
+constexpr Duration kPause = 1s;
+/// Longest time that what waited during a pause comes first.
+constexpr Duration kCatchUp = 1s;
 
 void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
@@ -70,15 +75,37 @@ void Worker::wait_completed() const noexcept {
 void Worker::run(const std::atomic<bool>& stop) noexcept {
   totals_.thread_id.store(gettid(), std::memory_order_relaxed);
   io_->enter_thread();
+  Instant awake = io_->now();
   while (!stop.load(std::memory_order_relaxed)) {
-    Instant latest = waiting_.empty() ? io_->now() + 1s : io_->now();
-    if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
-    io_->wait(offloader_ ? offloader_->next_turn(latest) : latest);
+    const Instant deadline = next_deadline();
+    io_->wait(deadline);
     bump(totals_.wakeups);
+    const Instant now = io_->now();
+    if (now - std::max(deadline, awake) >= kPause) after_pause(now - awake);
+    awake = now;
     run_once();
   }
   run_commands();
   io_->leave_thread();
+}
+
+Instant Worker::next_deadline() const noexcept {
+  const Instant now = io_->now();
+  if (!waiting_.empty() || is_catching_up()) return now;
+  // With transports it wakes up often enough to notice that nobody ran.
+  Instant latest = now + (table_.size() == 0 ? Duration{1s} : Duration{250ms});
+  if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
+  if (find_turns_at_ != Instant{}) latest = std::min(latest, find_turns_at_);
+  return offloader_ ? offloader_->next_turn(latest) : latest;
+}
+
+void Worker::after_pause(Duration pause) noexcept {
+  const Instant now = io_->now();
+  table_.for_each([&](TransportEntry& entry) { entry.state.skip(pause, now); });
+  bump(totals_.pauses);
+  catch_up_until_ = now + kCatchUp;
+  // What passed in the kernel meanwhile.
+  if (offloader_) offloader_->read_all();
 }
 
 void Worker::run_until_idle() noexcept {
@@ -90,7 +117,9 @@ void Worker::run_until_idle() noexcept {
 void Worker::run_commands() noexcept {
   std::uint64_t done = 0;
   for (WorkerCommand command; commands_.pop(command);) {
-    std::visit([this](auto& c) { execute(c); }, command);
+    // Without memory what was asked for is not there; the calls that are go on (C-12).
+    if (!had_memory([&] { std::visit([this](auto& c) { execute(c); }, command); }))
+      bump(totals_.without_memory);
     ++done;
   }
   if (done == 0) return;
@@ -111,19 +140,28 @@ std::size_t Worker::run_once() noexcept {
     }
     flush();
   }
+  if (is_catching_up() && (count == 0 || io_->now() >= catch_up_until_)) catch_up_until_ = {};
   note_problems(io_->now());
-  handshakes_ = 0;
-  if (!waiting_.empty()) run_handshakes(io_->now());
-  if (!turns_.empty()) play(io_->now());
-  if (offloader_) {
-    offloader_->install_offered(io_->now());
-    offloader_->turn(io_->now());
-  }
+  if (!is_catching_up()) run_turns();
   const PacketIo::Stock stock = io_->stock();
   totals_.buffers.store(stock.total, std::memory_order_relaxed);
   totals_.buffers_free.store(stock.free, std::memory_order_relaxed);
   totals_.buffers_touched.store(stock.touched, std::memory_order_relaxed);
   return count;
+}
+
+void Worker::run_turns() noexcept {
+  handshakes_ = 0;
+  if (!waiting_.empty()) run_handshakes(io_->now());
+  if (find_turns_at_ != Instant{} && io_->now() >= find_turns_at_) find_turns(io_->now());
+  if (!turns_.empty()) play(io_->now());
+  if (!offloader_) return;
+  // Without memory user space forwards what was offered, and counts are read a little later.
+  if (!had_memory([&] {
+        offloader_->install_offered(io_->now());
+        offloader_->turn(io_->now());
+      }))
+    bump(totals_.without_memory);
 }
 
 void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink& sink,
@@ -133,11 +171,13 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
     drop(entry, DropReason::kMalformedRtp);
     return;
   }
-  OutputStage& output = out.made_output();
-  if (!output.repacketizer) {
-    output.repacketizer = std::make_unique<Repacketizer>();
-    if (offloader_) offloader_->reconsider(out);
+  const bool is_new = !out.is_repacketized();
+  if (is_new && !had_memory([&] { out.made_output().repacketizer = std::make_unique<Repacketizer>(); })) {
+    drop(out, DropReason::kNoMemory);
+    return;
   }
+  if (is_new && offloader_) offloader_->reconsider(out);
+  OutputStage& output = *out.output;
   bump(totals_.repacketizer_in);
   ++output.repacketized_in;
   const bool in_time = output.repacketizer->take(*rtp, sink.ptime_ms, [&](const Repacketizer::Out& next) {
@@ -265,7 +305,9 @@ void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
 
 void Worker::judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
                    int depth) noexcept {
-  const Verdict verdict = entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_);
+  const auto arrival = is_catching_up() ? Transport::Arrival::kWaited : Transport::Arrival::kNow;
+  const Verdict verdict =
+      entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_, arrival);
   switch (verdict.kind) {
     case Verdict::Kind::kForward: {
       // The packet leaves with whoever gets it.
@@ -349,7 +391,12 @@ void Worker::give_up(TransportEntry& entry, std::uint8_t slot) noexcept {
 }
 
 void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept {
-  if (!entry.held) entry.held = std::make_unique<std::array<TransportEntry::Held, Transport::kHoldSlots>>();
+  if (!entry.held)
+    entry.held = make_unique_or_null<std::array<TransportEntry::Held, Transport::kHoldSlots>>();
+  if (!entry.held) {
+    drop(entry, DropReason::kNoMemory);
+    return;
+  }
   if ((*entry.held)[slot].packet) give_up(entry, slot);
   HeldAt& place = held_[next_held_ % kMaxHeld];
   if (TransportEntry* oldest = table_.find(place.id); oldest != nullptr && oldest->held) {

@@ -165,6 +165,9 @@ class Worker {
   void run(const std::atomic<bool>& stop) noexcept;
   /// One turn: commands, then one batch of packets. Returns the number of packets received.
   std::size_t run_once() noexcept;
+  /// Nobody ran for so long, until now: a stopped process, a paused virtual machine (C-13). `run` notices it
+  /// by itself. What waited is looked at first; before that nothing ends or goes on by time.
+  void after_pause(Duration pause) noexcept;
   /// Turns until nothing is left to do. For simulations.
   void run_until_idle() noexcept;
 
@@ -183,6 +186,22 @@ class Worker {
     std::uint64_t serial = 0;
   };
 
+  /// `Turn::number` of what came before the answer.
+  static constexpr std::uint64_t kEarlyTurn = UINT64_MAX;
+  /// When a player or a handshake wants to go on. Entries of players that are gone come up once and go.
+  struct Turn {
+    Instant at;
+    TransportId id;
+    std::uint64_t number;  // of the player; 0: a handshake; or kEarlyTurn
+    bool operator>(const Turn& other) const { return at > other.at; }
+  };
+
+  /// Until when `run` may sleep.
+  [[nodiscard]] Instant next_deadline() const noexcept;
+  /// What waited in the ports during a pause is being taken in.
+  [[nodiscard]] bool is_catching_up() const noexcept { return catch_up_until_ != Instant{}; }
+  /// What is due by time, and what batches of packets have left behind.
+  void run_turns() noexcept;
   void run_commands() noexcept;
   void execute(InstallTransport& command);
   void execute(UpdatePlan& command);
@@ -273,6 +292,10 @@ class Worker {
   void choose_early(TransportEntry& entry, Instant now) noexcept;
   void await_early(TransportEntry& entry) noexcept;
   void let_out_early(TransportEntry& entry, Instant now) noexcept;
+  /// `turn` comes up when it is due, or a little later if there is no memory now.
+  void add_turn(const Turn& turn) noexcept;
+  /// Every turn that anybody waits for is there again.
+  void find_turns(Instant now) noexcept;
   /// Sends what prompts have due.
   void play(Instant now) noexcept;
   void play_next(TransportEntry& entry, Instant now) noexcept;
@@ -322,20 +345,15 @@ class Worker {
   std::array<PacketBuffer, kBatch> outgoing_;
   std::array<Outgoing, kBatch> outgoing_meta_{};
   std::size_t outgoing_count_ = 0;
+  /// At the latest; unset: nothing is to be caught up with.
+  Instant catch_up_until_{};
   EarlyBudget early_budget_;
   /// Who keeps something or lets it out, those that began longest ago first.
   std::vector<TransportId> early_order_;
-  /// `Turn::number` of what came before the answer.
-  static constexpr std::uint64_t kEarlyTurn = UINT64_MAX;
-  /// When a player or a handshake wants to go on. Entries of players that are gone come up once and go.
-  struct Turn {
-    Instant at;
-    TransportId id;
-    std::uint64_t number;  // of the player; 0: a handshake; or kEarlyTurn
-    bool operator>(const Turn& other) const { return at > other.at; }
-  };
   std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns_;
   std::uint64_t next_player_ = 1;
+  /// There was no memory for a turn: all are looked for at this time. Unset: none is missing.
+  Instant find_turns_at_{};
 
   /// Asymmetric cryptography takes as long as a hundred packets: media goes first.
   static constexpr std::size_t kHandshakesATurn = 4;

@@ -9,7 +9,7 @@ namespace ferry {
 void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
   for (std::size_t local = 0; local < entry->locals(); ++local) serve(*entry, id, local);
   note_backend(entry->state.plan());
-  if (entry->hears_prompt()) turns_.push({entry->output->player->next, id, entry->output->player->number});
+  if (entry->hears_prompt()) add_turn({entry->output->player->next, id, entry->output->player->number});
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
@@ -172,7 +172,7 @@ void Worker::execute(StartPrompt& command) {
   player.rounds = command.rounds;
   player.number = next_player_++;
   player.next = io_->now();
-  turns_.push({player.next, command.id, player.number});
+  add_turn({player.next, command.id, player.number});
   if (offloader_) offloader_->reconsider(*entry);
 }
 

@@ -130,7 +130,7 @@ void Worker::await_early(TransportEntry& entry) noexcept {
   }
   if (due == Instant::max() || due == entry.early_due) return;
   entry.early_due = due;
-  turns_.push({due, entry.state.id(), kEarlyTurn});
+  add_turn({due, entry.state.id(), kEarlyTurn});
 }
 
 void Worker::let_out_early(TransportEntry& entry, Instant now) noexcept {

@@ -78,6 +78,10 @@ struct alignas(64) WorkerTotals {
   /// Thread of the worker, and how often it woke up.
   std::atomic<std::int64_t> thread_id{0};
   std::atomic<std::uint64_t> wakeups{0};
+  /// What was asked for or due and there was no memory to do (C-12).
+  std::atomic<std::uint64_t> without_memory{0};
+  /// How often it was stopped for a second or more (C-13).
+  std::atomic<std::uint64_t> pauses{0};
   std::atomic<std::uint64_t> transports{0};
   std::atomic<std::uint64_t> buffers{0};
   std::atomic<std::uint64_t> buffers_free{0};

@@ -1,5 +1,6 @@
 // What a worker does without being asked by a packet: prompts that have something due, handshakes, and what
 // came before the answer (worker_early.cpp).
+#include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/worker/worker.hpp"
 
@@ -99,7 +100,28 @@ void Worker::wait_for(TransportEntry& entry, std::optional<Instant> due, Instant
   if (due) due = std::max(*due, now + kLeast);
   if (!due || (entry.due != Instant{} && entry.due <= *due)) return;
   entry.due = *due;
-  turns_.push({*due, entry.state.id(), 0});
+  add_turn({*due, entry.state.id(), 0});
+}
+
+void Worker::add_turn(const Turn& turn) noexcept {
+  constexpr Duration kAgain = 100ms;
+  if (!had_memory([&] { turns_.push(turn); })) find_turns_at_ = io_->now() + kAgain;
+}
+
+void Worker::find_turns(Instant now) noexcept {
+  find_turns_at_ = {};
+  table_.for_each([&](TransportEntry& entry) {
+    // Turns that are there already count for nothing from now on.
+    entry.due = entry.early_due = {};
+    const TransportPlan& plan = entry.state.plan();
+    const bool is_driven = plan.dtls || plan.ice;
+    wait_for(entry, is_driven ? std::optional(now) : entry.state.due(now), now);
+    await_early(entry);
+    if (!entry.hears_prompt()) return;
+    Player& player = *entry.output->player;
+    player.number = next_player_++;
+    add_turn({player.next, entry.state.id(), player.number});
+  });
 }
 
 void Worker::follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
@@ -141,7 +163,7 @@ void Worker::play(Instant now) noexcept {
     }
     if (entry == nullptr || !entry->hears_prompt() || entry->output->player->number != turn.number) continue;
     play_next(*entry, now);
-    if (entry->hears_prompt()) turns_.push({entry->output->player->next, turn.id, turn.number});
+    if (entry->hears_prompt()) add_turn({entry->output->player->next, turn.id, turn.number});
   }
   flush();
 }

@@ -163,10 +163,11 @@ TEST(SsrcMemory, KeepsTheNewestAndTheirOrder) {
   std::vector<std::uint32_t> order(all.begin(), all.end());
   std::ranges::shuffle(order, random);
   for (const std::uint32_t ssrc : order) {
-    memory.keep({.ssrc = Ssrc{ssrc}, .highest_rtp = ssrc});
+    EXPECT_TRUE(memory.keep({.ssrc = Ssrc{ssrc}, .highest_rtp = ssrc}));
     // Some come back.
-    if (ssrc % 3 == 0) memory.remove(Ssrc{ssrc});
-    if (ssrc % 3 == 0) memory.keep({.ssrc = Ssrc{ssrc}, .highest_rtp = ssrc + std::uint64_t{1}});
+    if (ssrc % 3 != 0) continue;
+    memory.remove(Ssrc{ssrc});
+    EXPECT_TRUE(memory.keep({.ssrc = Ssrc{ssrc}, .highest_rtp = ssrc + std::uint64_t{1}}));
   }
   const auto first_kept = order.size() - SsrcMemory::kRecords;
   for (std::size_t i = 0; i < order.size(); ++i) {

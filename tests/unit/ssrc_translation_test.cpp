@@ -118,9 +118,9 @@ TEST(SsrcTranslation, NamesGoBothWaysAndFormerOnesStay) {
   SsrcTranslation names;
   EXPECT_EQ(names.use(1, Ssrc{5}), Ssrc{5});
   EXPECT_TRUE(names.empty());
-  names.rename(1, Ssrc{5}, Ssrc{100});
-  names.rename(1, Ssrc{5}, Ssrc{101});
-  names.rename(2, Ssrc{5}, Ssrc{200});
+  EXPECT_TRUE(names.rename(1, Ssrc{5}, Ssrc{100}));
+  EXPECT_TRUE(names.rename(1, Ssrc{5}, Ssrc{101}));
+  EXPECT_TRUE(names.rename(2, Ssrc{5}, Ssrc{200}));
   EXPECT_EQ(names.use(1, Ssrc{5}), Ssrc{101});
   EXPECT_EQ(names.to_receiver(2, Ssrc{5}), Ssrc{200}) << "two sources may use one SSRC";
   EXPECT_EQ(names.to_receiver(3, Ssrc{5}), Ssrc{5});
@@ -135,12 +135,13 @@ TEST(SsrcTranslation, NamesGoBothWaysAndFormerOnesStay) {
 
 TEST(SsrcTranslation, SRT7a_TheLongestIdleGivesWay) {
   SsrcTranslation names;
-  for (std::uint32_t n = 0; n < SsrcTranslation::kNames; ++n) names.rename(1, Ssrc{n}, Ssrc{1000 + n});
-  names.rename(1, Ssrc{9}, Ssrc{3000});
+  for (std::uint32_t n = 0; n < SsrcTranslation::kNames; ++n)
+    EXPECT_TRUE(names.rename(1, Ssrc{n}, Ssrc{1000 + n}));
+  EXPECT_TRUE(names.rename(1, Ssrc{9}, Ssrc{3000}));
   EXPECT_EQ(names.to_receiver(1, Ssrc{0}), Ssrc{0});
   EXPECT_EQ(names.to_source(Ssrc{1009}), Ssrc{9}) << "reports may still speak of it";
   EXPECT_EQ(names.use(1, Ssrc{1}), Ssrc{1001});
-  names.rename(1, Ssrc{500}, Ssrc{3001});
+  EXPECT_TRUE(names.rename(1, Ssrc{500}, Ssrc{3001}));
   EXPECT_EQ(names.to_receiver(1, Ssrc{1}), Ssrc{1001}) << "in use";
   EXPECT_EQ(names.to_receiver(1, Ssrc{2}), Ssrc{2});
   EXPECT_EQ(names.state().size(), SsrcTranslation::kNames);

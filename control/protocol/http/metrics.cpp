@@ -304,6 +304,16 @@ constexpr std::array kRows = std::to_array<Row>({
      for (std::size_t i = 0; i < in.manager.plane().workers(); ++i)
        out.add(static_cast<double>(in.manager.plane().worker(i).totals().wakeups.load()), {{"worker", std::to_string(i)}});
    }},
+  {{"rtpferry_worker_without_memory_total", Kind::kCounter, "worker", "steps that a worker left out as there was no memory", "the host is out of memory"},
+   [](const Input& in, Values& out) {
+     for (std::size_t i = 0; i < in.manager.plane().workers(); ++i)
+       out.add(static_cast<double>(in.manager.plane().worker(i).totals().without_memory.load()), {{"worker", std::to_string(i)}});
+   }},
+  {{"rtpferry_worker_pauses_total", Kind::kCounter, "worker", "times that a worker was stopped for a second or more", "something stops the whole process: a paused virtual machine, a debugger, a host without time for it"},
+   [](const Input& in, Values& out) {
+     for (std::size_t i = 0; i < in.manager.plane().workers(); ++i)
+       out.add(static_cast<double>(in.manager.plane().worker(i).totals().pauses.load()), {{"worker", std::to_string(i)}});
+   }},
   {{"rtpferry_kept_calls", Kind::kGauge, "", "calls that ended badly and can still be explained", "nothing: it is bounded"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.kept_size().calls)); }},
   {{"rtpferry_broken_invariants_total", Kind::kCounter, "", "bugs that were met and survived", "tell the developers, with the log"},

@@ -303,6 +303,18 @@ void DtlsChannel::run(Running& running, bool has_moved, Turn turn) {
   }
 }
 
+void DtlsChannel::skip(Duration pause) noexcept {
+  const auto later = [pause](Instant& each) {
+    if (each != Instant{}) each += pause;
+  };
+  for (Running* each : {&current_, &next_}) {
+    later(each->established);
+    later(each->again);
+  }
+  for (Instant& each : starts_) later(each);
+  later(held_.since);
+}
+
 std::optional<Instant> DtlsChannel::due(Instant now) const noexcept {
   constexpr Duration kLeast = 5ms;  // the back end has a clock of its own
   std::optional<Instant> first;

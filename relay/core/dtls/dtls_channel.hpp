@@ -68,6 +68,8 @@ class DtlsChannel {
   void drive(const Path& way, Turn turn);
   /// When `drive` has something to do.
   [[nodiscard]] std::optional<Instant> due(Instant now) const noexcept;
+  /// Time passed in which nobody listened (C-13).
+  void skip(Duration pause) noexcept;
 
   /// Of the newest handshake whose certificate was right; those before it are no longer good.
   [[nodiscard]] const std::optional<DtlsKeys>& keys() const noexcept { return keys_; }

@@ -52,8 +52,10 @@ enum class DropReason : std::uint8_t {
   kSharedKey,
   kPromptPlaying,
   kTooLate,
+  kStaleAfterPause,
   kEarlyMedia,
   kNoBuffer,
+  kNoMemory,
   kSendFailed,
   kCount,
 };
@@ -114,8 +116,10 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kSharedKey, "shared-key", "changed packet for a receiver that uses the sender's own key: only what came goes out under it (SRT-9)", "flag recrypt gives each side its own key"},
   {DropReason::kPromptPlaying, "prompt-playing", "the receiver hears a prompt instead", "nothing"},
   {DropReason::kTooLate, "too-late", "packet that came after its place in a repacketized stream was over", "reordering on the way here"},
+  {DropReason::kStaleAfterPause, "stale-after-pause", "sound that waited for more than 200 ms while the relay stood still (C-13)", "something stops the whole process: a paused virtual machine, a debugger, a host without time for it"},
   {DropReason::kEarlyMedia, "early-media", "media that came before the answer and that the answer gave to nobody, or more of it than is kept (LAT-14)", "a few are normal when a phone speaks before its answer arrives; else a stranger, or an answer without the address that media comes from"},
   {DropReason::kNoBuffer, "no-buffer", "packet buffers exhausted", "the host is overloaded"},
+  {DropReason::kNoMemory, "no-memory", "no memory for what a new stream or source needs: the packet is lost and the call goes on (C-12)", "the host is out of memory"},
   {DropReason::kSendFailed, "send-failed", "the kernel refused to send", "see the send errors: the host has no route, no room, or its firewall refuses"},
 }};
 // clang-format on

@@ -1,7 +1,8 @@
 // One datagram: classify, find the media source, judge the origin (latch), charge the rate, admit the SSRC,
 // check the sequence, count, deliver. Nothing changes before the origin is judged (DMX-5). Keys, ICE and DTLS
 // are in transport_keys.cpp, a proposed source in transport_proposal.cpp, new SSRCs in transport_ssrcs.cpp,
-// the kernel's share in transport_kernel.cpp, export and restore in transport_snapshot.cpp.
+// the kernel's share in transport_kernel.cpp, pauses of the process in transport_pause.cpp, export and
+// restore in transport_snapshot.cpp.
 
 #include "relay/core/forward/transport.hpp"
 
@@ -21,6 +22,7 @@ constexpr Duration kRecentlySent = 1s;      // LAT-12 a
 constexpr Duration kRestTime = 10s;         // PRT-2
 constexpr Duration kSsrcIdle = 1s;          // SSR-1
 constexpr unsigned kNewSsrcsPerSecond = 5;  // SSR-1
+constexpr Duration kPendingTime = 250ms;    // that a new SSRC has for its second packet
 constexpr RateLimit kRtcpLimit{50, 0};      // RTC-2; the octet share follows from the media limit
 constexpr std::uint32_t kRtcpFloor = 2000;  // octets/s, RTC-2
 
@@ -116,7 +118,7 @@ Verdict Transport::drop(Component component, DropReason reason) noexcept {
 }
 
 Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                               const OwnMedia& own) noexcept {
+                               const OwnMedia& own, Arrival arrival) noexcept {
   if (plan_->kind != TransportKind::kRtp && !is_rtp_beside_udptl(component, datagram))
     return on_whole(component, from, datagram, now, own);
   const DatagramClass kind = classify(datagram);
@@ -137,7 +139,7 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
       break;
   }
   if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
-  return on_rtp(component, heard_as(component, from), datagram, now, own);
+  return on_rtp(component, heard_as(component, from), datagram, now, own, arrival);
 }
 
 Verdict Transport::from_judgement(Component component, const Latch::Judgement& judgement,
@@ -214,7 +216,7 @@ void Transport::note_other_type(const Endpoint& from, const RtpView& rtp, Instan
 }
 
 Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                          const OwnMedia& own) noexcept {
+                          const OwnMedia& own, Arrival arrival) noexcept {
   const auto rtp = parse_rtp(datagram);
   if (!rtp) return drop(component, DropReason::kMalformedRtp);
   Latch& latch = latch_[index(component)];
@@ -244,6 +246,9 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   SourceState& state = states_[*source];
   if (proposal_ && collides(state, *rtp, is_proposed, now))
     return drop(component, DropReason::kSsrcCollision);
+  const bool has_waited = arrival == Arrival::kWaited;
+  if (has_waited && is_stale(state, *rtp, payload, now))
+    return drop_stale(component, state, *rtp, datagram.size(), now);
   if (!state.bucket.take(plan.rate, datagram.size(), now)) {
     note(TransportEvent::kRateLimited);
     return drop(component, DropReason::kRateLimited);
@@ -256,7 +261,8 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
     return drop(component, DropReason::kSequenceJump);
   const std::uint64_t lost = stats->counters().lost();
   const std::uint32_t resets = stats->counters().resets;
-  stats->count(*rtp, datagram.size(), payload != nullptr ? payload->clock_rate_hz : 0, now);
+  // Of a packet that has waited nobody knows when it came.
+  stats->count(*rtp, datagram.size(), payload != nullptr && !has_waited ? payload->clock_rate_hz : 0, now);
   if (payload != nullptr && payload->g711 != G711Law::kNone) {
     stats->count_g711(is_silent(payload->g711, rtp->payload), now);
   }
@@ -280,10 +286,14 @@ StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, cons
     constexpr std::size_t kFirstSlot = kSsrcSlots;
     if (pending == state.pending.end() || distance(rtp.sequence, pending->sequence) != 1) {
       if (pending == state.pending.end()) {
-        pending = state.pending.begin() + state.next_pending;
-        state.next_pending = static_cast<std::uint8_t>((state.next_pending + 1) % state.pending.size());
+        // With more of them than places each would push out another before its second packet, for ever.
+        pending = std::ranges::min_element(state.pending, {}, &PendingSsrc::seen);
+        if (pending->used && now - pending->seen < kPendingTime) {
+          verdict = drop(Component::kRtp, DropReason::kSsrcNotAdmitted);
+          return nullptr;
+        }
       }
-      *pending = {rtp.ssrc, rtp.sequence, true};
+      *pending = {rtp.ssrc, rtp.sequence, true, now};
       verdict.kind = Verdict::Kind::kHold;
       verdict.slot =
           static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
@@ -300,7 +310,7 @@ StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, cons
     if (state.ingress.size() >= source.max_ssrcs) {
       const auto oldest = std::ranges::min_element(
           state.ingress, {}, [](const StreamStats& s) { return s.counters().last_packet; });
-      if (now - oldest->counters().last_packet < kSsrcIdle) {
+      if (silence_since(oldest->counters().last_packet, now) < kSsrcIdle) {
         verdict = drop(Component::kRtp, DropReason::kSsrcNotAdmitted);
         return nullptr;
       }
@@ -308,17 +318,25 @@ StreamStats* Transport::admit(SourceState& state, const SourcePlan& source, cons
     }
     ++state.admitted_in_second;
     pending->used = false;
-    SsrcCounters fresh;
-    fresh.ssrc = rtp.ssrc;
-    state.ingress.emplace_back(fresh);
+    pending->seen = {};
+    if (add_stream(state, rtp.ssrc) == nullptr) {
+      verdict = drop(Component::kRtp, DropReason::kNoMemory);
+      return nullptr;
+    }
     verdict.kind = Verdict::Kind::kRelease;
     verdict.slot =
         static_cast<std::uint8_t>(kFirstSlot + static_cast<std::size_t>(pending - state.pending.begin()));
     return nullptr;
   }
-  SsrcCounters first;
-  first.ssrc = rtp.ssrc;
-  return &state.ingress.emplace_back(first);
+  StreamStats* first = add_stream(state, rtp.ssrc);
+  if (first == nullptr) verdict = drop(Component::kRtp, DropReason::kNoMemory);
+  return first;
+}
+
+StreamStats* Transport::add_stream(SourceState& state, Ssrc ssrc) noexcept {
+  SsrcCounters fresh;
+  fresh.ssrc = ssrc;
+  return had_memory([&] { state.ingress.emplace_back(fresh); }) ? &state.ingress.back() : nullptr;
 }
 
 Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
@@ -481,16 +499,17 @@ void Transport::read_reports(std::size_t source, Bytes compound, Instant now) no
       // What is said about streams that never went there is no measurement.
       const auto& egress = transport.states_[source].egress;
       if (std::ranges::find(egress, block.about, &SsrcCounters::ssrc) == egress.end()) return;
-      RtcpState& state = transport.rtcp_state();
-      for (const SentReport& sent : state.sent) {
+      RtcpState* state = transport.made_rtcp_state();
+      if (state == nullptr) return;
+      for (const SentReport& sent : state->sent) {
         if (block.last_sr == 0 || sent.ssrc != block.about || sent.ntp_middle != block.last_sr) continue;
         const Duration hold{static_cast<std::int64_t>(block.delay_since_last_sr) * 1'000'000'000 / 65536};
-        state.round_trip = std::max(Duration{1}, now - sent.at - hold);
+        state->round_trip = std::max(Duration{1}, now - sent.at - hold);
       }
-      state.pending = PendingReport{source, reporter, block};
+      state->pending = PendingReport{source, reporter, block};
     }
   };
-  rtcp_state().pending.reset();
+  if (rtcp_) rtcp_->pending.reset();
   walk_rtcp(compound, Handler{*this, source, now});
 }
 
@@ -518,7 +537,7 @@ std::optional<Transport::Report> Transport::complete_report(Duration far_round_t
   sample.jitter_ms = jitter.count() / 1'000'000;
   sample.loss_percent = static_cast<std::int64_t>(loss);
   sample.at = now;
-  reporter->add_quality(sample);
+  if (!had_memory([&] { reporter->add_quality(sample); })) return std::nullopt;
   return Report{sample, counters.jitter()};
 }
 
@@ -558,10 +577,11 @@ bool Transport::on_unreachable(Component via, const Endpoint& to, bool is_fed_be
   const bool was_sent =
       is_fed_below || (last_sent_[index(via)] != Instant{} && now - last_sent_[index(via)] <= kRecentlySent);
   if (!plan_->address_errors || to != destination(via) || !was_sent) return false;
-  if (!reachability_) reachability_.reset(new (std::nothrow) std::array<Reachability, 2>);
+  if (!reachability_) reachability_ = make_unique_or_null<std::array<Reachability, 2>>();
   if (!reachability_) return false;
+  // Nobody was heard while nobody listened.
   const Instant heard_at =
-      verified_ ? std::max({last_packet_[0], last_packet_[1], last_keep_alive_}) : Instant{};
+      verified_ ? std::max({last_packet_[0], last_packet_[1], last_keep_alive_, awake_since_}) : Instant{};
   // A learned peer may be at another address than the signalled one.
   const bool is_shared = plan_->address_errors->address == to.address;
   return (*reachability_)[index(via)].on_error(heard_at, is_shared ? plan_->address_errors : nullptr, now);
@@ -582,7 +602,7 @@ KeyPresses::Told Transport::presses_of(std::size_t source, const PayloadEntry& p
   if (!payload.is_event && (!presses || !presses->is_open())) return {};
   const auto rtp = parse_rtp(datagram);
   if (!rtp) return {};
-  if (!presses) presses.reset(new (std::nothrow) KeyPresses);
+  if (!presses) presses = make_unique_or_null<KeyPresses>();
   if (!presses) return {};  // no memory: the press is not told, its packets pass
   KeyPresses::Told told;
   if (payload.is_event)
@@ -621,9 +641,7 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
       Transport& transport;
       Instant now;
       void on_sender_report(Ssrc ssrc, std::uint32_t ntp_middle) {
-        RtcpState& state = transport.rtcp_state();
-        state.sent[state.next_sent] = {ssrc, ntp_middle, now};
-        state.next_sent = static_cast<std::uint8_t>((state.next_sent + 1) % state.sent.size());
+        if (RtcpState* state = transport.made_rtcp_state()) state->remember({ssrc, ntp_middle, now});
       }
       void on_report(Ssrc, const ReportBlock&) {}
       void on_bye(Ssrc) {}
@@ -634,25 +652,26 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
   const auto source = source_of(to);
   if (!source || datagram.size() < kRtpFixedHeaderSize || classify(datagram) != DatagramClass::kRtp) return;
   const SeqNo sequence{read_u16(datagram, 2)};
-  SsrcCounters& egress = egress_of(*source, Ssrc{read_u32(datagram, 8)}, sequence);
-  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(egress.highest_extended)});
-  if (ahead > 0) egress.highest_extended += static_cast<std::uint32_t>(ahead);
-  ++egress.packets;
-  egress.bytes += datagram.size();
-  egress.last_timestamp = read_u32(datagram, 4);
-  egress.last_packet = now;
+  SsrcCounters* egress = egress_of(*source, Ssrc{read_u32(datagram, 8)}, sequence);
+  if (egress == nullptr) return;
+  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(egress->highest_extended)});
+  if (ahead > 0) egress->highest_extended += static_cast<std::uint32_t>(ahead);
+  ++egress->packets;
+  egress->bytes += datagram.size();
+  egress->last_timestamp = read_u32(datagram, 4);
+  egress->last_packet = now;
 }
 
-SsrcCounters& Transport::egress_of(std::size_t source, Ssrc ssrc, SeqNo first) {
+SsrcCounters* Transport::egress_of(std::size_t source, Ssrc ssrc, SeqNo first) noexcept {
   auto& egress = states_[source].egress;
   const auto entry = std::ranges::find(egress, ssrc, &SsrcCounters::ssrc);
-  if (entry != egress.end()) return *entry;
+  if (entry != egress.end()) return &*entry;
   if (egress.size() >= plan_->sources[source].max_ssrcs)
     egress.erase(std::ranges::min_element(egress, {}, &SsrcCounters::last_packet));
   SsrcCounters fresh;
   fresh.ssrc = ssrc;
   fresh.base_extended = fresh.highest_extended = first.value;
-  return egress.emplace_back(fresh);
+  return had_memory([&] { egress.push_back(fresh); }) ? &egress.back() : nullptr;
 }
 
 std::optional<std::size_t> Transport::source_of(MediaId media) const noexcept {
@@ -663,7 +682,8 @@ std::optional<std::size_t> Transport::source_of(MediaId media) const noexcept {
 
 std::optional<TransportEvent> Transport::take_event(Instant now) noexcept {
   if (events_ == 0) return std::nullopt;
-  if (!event_sent_) event_sent_ = std::make_unique<std::remove_cvref_t<decltype(*event_sent_)>>();
+  if (!event_sent_) event_sent_ = make_unique_or_null<std::remove_cvref_t<decltype(*event_sent_)>>();
+  if (!event_sent_) return std::nullopt;
   auto& sent = *event_sent_;
   for (std::size_t i = 0; i < sent.size(); ++i) {
     if ((events_ >> i & 1) == 0) continue;

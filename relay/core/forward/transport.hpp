@@ -2,6 +2,7 @@
 // sends.
 #pragma once
 
+#include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/core/evidence/evidence.hpp"
@@ -19,7 +20,6 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <new>
 #include <optional>
 #include <vector>
 
@@ -210,9 +210,13 @@ class Transport {
   [[nodiscard]] TransportId id() const noexcept { return id_; }
   void set_id(TransportId id) noexcept { id_ = id; }
 
+  /// When a datagram came: kWaited if that may be long ago, as nobody received for a while (C-13).
+  enum class Arrival : std::uint8_t { kNow, kWaited };
   /// Judges one datagram received on `component`. `own` are this relay's media ports.
   [[nodiscard]] Verdict on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                                    const OwnMedia& own) noexcept;
+                                    const OwnMedia& own, Arrival arrival = Arrival::kNow) noexcept;
+  /// Time passed in which nobody received, until `now`: it was no silence of anybody (C-13).
+  void skip(Duration pause, Instant now) noexcept;
 
   /// Its packets are SRTP and SRTCP.
   [[nodiscard]] bool is_protected() const noexcept { return plan_->srtp != nullptr; }
@@ -321,8 +325,8 @@ class Transport {
                              std::memory_order_relaxed);
   }
   void count_drop(DropReason reason, std::uint32_t times = 1) noexcept {
-    if (!drops_) drops_ = std::make_unique<DropCounters>();
-    drops_->add(reason, times);
+    if (!drops_) drops_ = make_unique_or_null<DropCounters>();
+    if (drops_) drops_->add(reason, times);
   }
 
   /// Round trip between this relay and the peer, from its last receiver report; zero if unknown.
@@ -372,13 +376,13 @@ class Transport {
     Ssrc ssrc;
     SeqNo sequence;
     bool used = false;
+    Instant seen{};  // unset: unused
   };
   struct SourceState {
     std::vector<StreamStats> ingress;
     std::vector<SsrcCounters> egress;
     /// More than can begin at once, so that none of them pushes out another before its second packet.
     std::array<PendingSsrc, kPendingSsrcs> pending;
-    std::uint8_t next_pending = 0;
     /// Made when the first telephone-event packet passes.
     std::unique_ptr<KeyPresses> presses;
     TokenBucket bucket;
@@ -412,16 +416,21 @@ class Transport {
     std::uint8_t next_sent = 0;
     Duration round_trip{0};
     std::optional<PendingReport> pending;
+    void remember(const SentReport& report) noexcept {
+      sent[next_sent] = report;
+      next_sent = static_cast<std::uint8_t>((next_sent + 1) % sent.size());
+    }
   };
-  RtcpState& rtcp_state() {
-    if (!rtcp_) rtcp_ = std::make_unique<RtcpState>();
-    return *rtcp_;
+  /// Null if there is no memory for it.
+  RtcpState* made_rtcp_state() noexcept {
+    if (!rtcp_) rtcp_ = make_unique_or_null<RtcpState>();
+    return rtcp_.get();
   }
 
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
   /// Null if there is no memory for it.
   Evidence* made_evidence() noexcept {
-    if (!evidence_) evidence_.reset(new (std::nothrow) Evidence);
+    if (!evidence_) evidence_ = make_unique_or_null<Evidence>();
     return evidence_.get();
   }
   /// Tells control without being asked: `stream` has just counted `packets`.
@@ -440,9 +449,16 @@ class Transport {
   /// Marks the peer as heard if a datagram that is refused is one of its keep-alives (RFC 6263 §4).
   void note_keep_alive(Component component, const Endpoint& from, Bytes datagram, Instant now) noexcept;
   [[nodiscard]] Endpoint destination(Component via) const noexcept;
-  SsrcCounters& egress_of(std::size_t source, Ssrc ssrc, SeqNo first);
-  Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                 const OwnMedia& own) noexcept;
+  /// Null if there is no memory for one more.
+  SsrcCounters* egress_of(std::size_t source, Ssrc ssrc, SeqNo first) noexcept;
+  Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own,
+                 Arrival arrival) noexcept;
+  /// A packet that has waited is older than what a listener can still use (C-13).
+  [[nodiscard]] static bool is_stale(const SourceState& state, const RtpView& rtp,
+                                     const PayloadEntry* payload, Instant now) noexcept;
+  /// Counts such a packet, which says that its sender is there, and drops it.
+  Verdict drop_stale(Component component, SourceState& state, const RtpView& rtp, std::size_t size,
+                     Instant now) noexcept;
   Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
                   const OwnMedia& own) noexcept;
   /// A datagram of a protocol beside RTP (DMX-6).
@@ -488,6 +504,12 @@ class Transport {
   /// Finds the statistics of an SSRC or says how to go on without (SSR-1).
   StreamStats* admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
                      Verdict& verdict) noexcept;
+  /// Null: there is no memory for one more.
+  static StreamStats* add_stream(SourceState& state, Ssrc ssrc) noexcept;
+  /// How long somebody has been silent who was heard last `at`; a pause of ours is none (C-13).
+  [[nodiscard]] Duration silence_since(Instant at, Instant now) const noexcept {
+    return now - std::max(at, awake_since_);
+  }
   void read_reports(std::size_t source, Bytes compound, Instant now) noexcept;
   [[nodiscard]] std::optional<std::size_t> source_for(PayloadType type, Ssrc ssrc,
                                                       const PayloadEntry*& payload) const noexcept;
@@ -559,11 +581,38 @@ class Transport {
   void follow_ice(HandshakeTurn turn);
   void agree(Component component);
   void follow_handshake(Component component, HandshakeTurn turn);
+  /// Whoever has the signalled certificate is there (LAT-10).
+  void lock_proven(Component component, const Endpoint& from, HandshakeTurn turn) noexcept;
   [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot() const;
   [[nodiscard]] std::optional<TransportSnapshot::Dtls> dtls_snapshot() const;
   void restore_keys(const TransportSnapshot& snapshot, Instant now);
-  /// Whether `from` is neither the peer nor a source that may become it.
-  [[nodiscard]] bool is_foreign(Component component, const Endpoint& from, Instant now) const noexcept;
+  /// Which latch a protected packet from `from` speaks to, and what it may do there (LAT-10).
+  struct Hearing {
+    bool is_proposed = false;
+    Latch::Claim claim = Latch::Claim::kNone;
+  };
+  [[nodiscard]] Hearing hearing_of(Component component, const Endpoint& from, Instant now) const noexcept;
+  [[nodiscard]] Latch& latch_of(Component component, Hearing hearing) noexcept {
+    return hearing.is_proposed ? proposal_->latch[index(component)] : latch_[index(component)];
+  }
+  /// Why a protected packet is not worth a checksum, or must not use up an index; kNone if it is to be
+  /// opened.
+  [[nodiscard]] DropReason refusal_before_opening(Component component, const Endpoint& from, Bytes datagram,
+                                                  Hearing hearing, Instant now, const OwnMedia& own) noexcept;
+  /// Opens a datagram under the keys that are good now. `origin` says under which one, also of a packet that
+  /// is refused as a replay.
+  SrtpResult open(Protection& protection, MutableBytes datagram, std::size_t& size, SrtpOrigin& origin,
+                  Instant now, const SrtpOpened* opened) noexcept;
+  /// A packet that was refused as a replay, under the key of `origin`, has a right tag. It is no packet any
+  /// more afterwards.
+  [[nodiscard]] static bool is_authentic_replay(const Protection& protection, MutableBytes datagram,
+                                                SrtpOrigin origin, Instant now) noexcept;
+  /// LAT-8 (b): the RTP packet would be above every index of its SSRC.
+  [[nodiscard]] static bool is_newest(const Protection& protection, Bytes datagram) noexcept;
+  /// An authentic packet came from there: the latch follows (LAT-10). RTCP on a port of its own goes where
+  /// RTP goes (LAT-9).
+  [[nodiscard]] bool follow_authentic(Component component, const Endpoint& from, Hearing hearing,
+                                      Instant now) noexcept;
   /// Whom the source rule takes `from` for: with ICE the peer may send from every pair that passed a check,
   /// not only from the selected one (RFC 8445 §12, WICE-6).
   [[nodiscard]] const Endpoint& heard_as(Component component, const Endpoint& from) const noexcept;
@@ -593,6 +642,8 @@ class Transport {
   /// When the last packet left, by component.
   std::array<Instant, 2> last_sent_{};
   Instant last_keep_alive_{};
+  /// When it was received from again after the last pause; unset: there was none.
+  Instant awake_since_{};
   bool verified_ = false;
   std::uint32_t events_ = 0;
   /// When each event was passed on last; made at the first one.

@@ -116,14 +116,15 @@ void Transport::on_sent_below(const Absorbed& what, MediaId to) {
   counters_[0].packets_out += what.packets;
   counters_[0].bytes_out += what.bytes;
   const SeqNo newest{static_cast<std::uint16_t>(what.stream->highest_extended)};
-  SsrcCounters& egress = egress_of(*source, what.stream->ssrc, newest);
-  egress.packets += what.packets;
-  egress.bytes += what.bytes;
+  SsrcCounters* egress = egress_of(*source, what.stream->ssrc, newest);
+  if (egress == nullptr) return;
+  egress->packets += what.packets;
+  egress->bytes += what.bytes;
   // What nobody received in between (hold) is skipped here as well.
-  const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(egress.highest_extended)});
-  if (what.advanced && ahead > 0) egress.highest_extended += static_cast<std::uint32_t>(ahead);
-  egress.last_timestamp = what.stream->last_timestamp;
-  egress.last_packet = what.stream->last_packet;
+  const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(egress->highest_extended)});
+  if (what.advanced && ahead > 0) egress->highest_extended += static_cast<std::uint32_t>(ahead);
+  egress->last_timestamp = what.stream->last_timestamp;
+  egress->last_packet = what.stream->last_packet;
 }
 
 }  // namespace ferry

@@ -114,73 +114,135 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     // The answer may bring the sender's key or address (LAT-14).
     const bool is_early = reason == DropReason::kNoKey || reason == DropReason::kNotAuthentic ||
                           reason == DropReason::kForeignSource;
-    if (keeps_early(now) && is_early) return DropReason::kEarlyMedia;
+    // A packet of a batch is plain by now, and could not be opened again.
+    if (keeps_early(now) && is_early && opened == nullptr) return DropReason::kEarlyMedia;
+    if (reason == DropReason::kForeignSource) note(TransportEvent::kForeignSource);
+    if (reason == DropReason::kUnknownPayloadType) note(TransportEvent::kUnknownPayloadType);
+    if (reason == DropReason::kNotAuthentic) note(TransportEvent::kNotAuthentic);  // SRT-14: nothing else
     drop(component, reason);
     return reason;
   };
-  // The cheap check first: nobody but the peer, and whoever may become it, is worth a checksum.
-  if (is_foreign(component, from, now)) {
-    if (!keeps_early(now)) note(TransportEvent::kForeignSource);
-    return refuse(DropReason::kForeignSource);
-  }
-  // DMX-4: it must not lock, nor begin a stream under the key.
-  if (kind == DatagramClass::kRtp && component == Component::kRtp && datagram.size() >= kRtpFixedHeaderSize &&
-      refuses_type(from, datagram)) {
-    note(TransportEvent::kUnknownPayloadType);
-    return refuse(DropReason::kUnknownPayloadType);
-  }
-  Protection* protection = protection_[slot_of(component)].get();
-  if (protection == nullptr) return refuse(DropReason::kNoKey);
-  // Our own packet, sent back.
-  if (protection->is_reflected && protection->sending &&
-      protection->sending->context.knows(ssrc_of(datagram, kind == DatagramClass::kRtcp)))
-    return refuse(DropReason::kReplayed);
-  bool any = false;
-  SrtpResult result = SrtpResult::kNotAuthentic;
-  for (auto& each : protection->incoming) {
-    if (each.until != Instant{} && now >= each.until) continue;
-    any = true;
-    if (opened != nullptr && opened->origin.key != each.number) continue;
-    SrtpResult now_found{};
-    if (opened != nullptr) {
-      now_found = each.under->context.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
-      size = opened->size;
-    } else {
-      SrtpReceiver& context = each.under->context;
-      now_found = kind == DatagramClass::kRtp
-                      ? context.open_rtp(datagram, size, former_index(*protection, context, datagram))
-                      : context.open_rtcp(datagram, size);
-    }
-    if (now_found != SrtpResult::kNotAuthentic) result = now_found;
-    if (result != SrtpResult::kOk) continue;
-    origin = {each.under->context.opened_index(), each.number};
-    break;
-  }
-  if (!any) return refuse(DropReason::kNoKey);
+  const Hearing hearing = hearing_of(component, from, now);
+  const DropReason refused = refusal_before_opening(component, from, datagram, hearing, now, own);
+  if (refused != DropReason::kNone) return refuse(refused);
+  Protection& protection = *protection_[slot_of(component)];
+  const SrtpResult result = open(protection, datagram, size, origin, now, opened);
+  // RTCP never moves RTP (LAT-9).
+  const bool moves_nothing = component == Component::kRtp && kind == DatagramClass::kRtcp;
   switch (result) {
     case SrtpResult::kOk:
-      break;
-    case SrtpResult::kReplayed:
+      if (moves_nothing || follow_authentic(component, from, hearing, now)) return DropReason::kNone;
+      return refuse(DropReason::kForbiddenSource);
+    case SrtpResult::kReplayed: {
+      const bool counts = hearing.claim == Latch::Claim::kBetter && !moves_nothing &&
+                          latch_of(component, hearing).counts_replays_of(from);
+      // The tag of a packet that was opened in a batch was right.
+      if (counts && (opened != nullptr || is_authentic_replay(protection, datagram, origin, now)))
+        (void)follow_authentic(component, from, hearing, now);
       return refuse(DropReason::kReplayed);
+    }
     case SrtpResult::kForgotten:
       return refuse(DropReason::kSsrcForgotten);
     case SrtpResult::kKeyExhausted:
       return refuse(DropReason::kKeyExhausted);
+    case SrtpResult::kNoMemory:
+      return refuse(DropReason::kNoMemory);
+    case SrtpResult::kNoKey:
+      return refuse(DropReason::kNoKey);
     case SrtpResult::kMalformed:
       return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
     case SrtpResult::kNotAuthentic:
     case SrtpResult::kNoRoom:
-      if (!keeps_early(now)) note(TransportEvent::kNotAuthentic);  // SRT-14: counted and told, nothing else
-      if (kind == DatagramClass::kRtp) look_for_roll_over(*protection, datagram, now);
-      return refuse(DropReason::kNotAuthentic);
+      break;
   }
-  if (component == Component::kRtp && kind == DatagramClass::kRtcp) return DropReason::kNone;
-  const Latch& agreed = latch_[index(component)];
-  const bool is_proposed = from != agreed.learned() && may_be_proposed(component, from) &&
-                           (agreed.state() == Latch::State::kLocked ||
-                            proposal_->latch[index(component)].rank_of(from) > agreed.rank_of(from));
-  Latch& latch = is_proposed ? proposal_->latch[index(component)] : latch_[index(component)];
-  return latch.lock_authenticated(from, now, own) ? DropReason::kNone : refuse(DropReason::kForbiddenSource);
+  if (kind == DatagramClass::kRtp) look_for_roll_over(protection, datagram, now);
+  return refuse(DropReason::kNotAuthentic);
+}
+
+DropReason Transport::refusal_before_opening(Component component, const Endpoint& from, Bytes datagram,
+                                             Hearing hearing, Instant now, const OwnMedia& own) noexcept {
+  const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+  // Nobody but the peer, and whoever may become it, is worth a checksum, or may use up an index.
+  if (hearing.claim == Latch::Claim::kNone) return DropReason::kForeignSource;
+  const DropReason unlearnable = latch_of(component, hearing).refusal_of(heard_as(component, from), now, own);
+  if (unlearnable != DropReason::kNone) return unlearnable;
+  // LAT-9.
+  const Latch& rtp = latch_[index(Component::kRtp)];
+  const bool is_beside = component != Component::kRtcp || hearing.is_proposed || plan_->ice ||
+                         rtp.state() != Latch::State::kLocked || from.address == rtp.learned().address ||
+                         latch_[index(component)].rank_of(from) == 4;
+  if (!is_beside) return DropReason::kForeignSource;
+  // DMX-4: it must not lock, nor begin a stream under the key.
+  if (!is_rtcp && component == Component::kRtp && datagram.size() >= kRtpFixedHeaderSize &&
+      refuses_type(from, datagram))
+    return DropReason::kUnknownPayloadType;
+  const Protection* protection = protection_[slot_of(component)].get();
+  if (protection == nullptr) return DropReason::kNoKey;
+  // Our own packet, sent back.
+  if (protection->is_reflected && protection->sending &&
+      protection->sending->context.knows(ssrc_of(datagram, is_rtcp)))
+    return DropReason::kReplayed;
+  if (hearing.claim == Latch::Claim::kSilent && (is_rtcp || !is_newest(*protection, datagram)))
+    return DropReason::kForeignSource;
+  return DropReason::kNone;
+}
+
+SrtpResult Transport::open(Protection& protection, MutableBytes datagram, std::size_t& size,
+                           SrtpOrigin& origin, Instant now, const SrtpOpened* opened) noexcept {
+  const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+  SrtpResult result = SrtpResult::kNoKey;
+  for (auto& each : protection.incoming) {
+    if (each.until != Instant{} && now >= each.until) continue;
+    if (result == SrtpResult::kNoKey) result = SrtpResult::kNotAuthentic;
+    if (opened != nullptr && opened->origin.key != each.number) continue;
+    SrtpReceiver& context = each.under->context;
+    SrtpResult found{};
+    if (opened != nullptr) {
+      found = context.accept_rtp(Ssrc{read_u32(datagram, 8)}, opened->origin.index);
+      size = opened->size;
+    } else {
+      found = is_rtcp ? context.open_rtcp(datagram, size)
+                      : context.open_rtp(datagram, size, former_index(protection, context, datagram));
+    }
+    if (found == SrtpResult::kNotAuthentic) continue;
+    result = found;
+    origin = {context.opened_index(), each.number};
+    if (result == SrtpResult::kOk) break;
+  }
+  return result;
+}
+
+bool Transport::is_authentic_replay(const Protection& protection, MutableBytes datagram, SrtpOrigin origin,
+                                    Instant now) noexcept {
+  const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+  return std::ranges::any_of(protection.incoming, [&](const auto& each) {
+    if (each.number != origin.key || (each.until != Instant{} && now >= each.until)) return false;
+    return is_rtcp ? each.under->context.is_authentic_rtcp(datagram)
+                   : each.under->context.is_authentic_rtp(datagram);
+  });
+}
+
+bool Transport::is_newest(const Protection& protection, Bytes datagram) noexcept {
+  if (datagram.size() < kRtpFixedHeaderSize) return false;
+  const Ssrc ssrc{read_u32(datagram, 8)};
+  const SeqNo sequence{read_u16(datagram, 2)};
+  return std::ranges::all_of(protection.incoming, [&](const auto& each) {
+    const auto newest = each.under->context.newest_index(ssrc);
+    return !newest || estimate_index(*newest, sequence) > static_cast<std::int64_t>(*newest);
+  });
+}
+
+bool Transport::follow_authentic(Component component, const Endpoint& from, Hearing hearing,
+                                 Instant now) noexcept {
+  if (!latch_of(component, hearing).lock_authenticated(heard_as(component, from), now)) return false;
+  Latch& rtcp = latch_[index(Component::kRtcp)];
+  const Latch& rtp = latch_[index(Component::kRtp)];
+  // Whoever was first on the RTCP port may have been somebody else.
+  const bool is_apart = component == Component::kRtp && !hearing.is_proposed && !plan_->ice &&
+                        rtcp.state() == Latch::State::kLocked && rtcp.rank() != 4 &&
+                        rtcp.learned().address != rtp.learned().address;
+  if (is_apart) rtcp.restart(plan_->rtcp_latch, now);
+  return true;
 }
 
 std::optional<std::uint64_t> Transport::former_index(const Protection& protection,
@@ -212,11 +274,20 @@ void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Insta
   }
 }
 
-bool Transport::is_foreign(Component component, const Endpoint& from, Instant now) const noexcept {
-  const Latch& latch = latch_[index(component)];
-  const Endpoint& source = heard_as(component, from);
-  return latch.state() == Latch::State::kLocked && source != latch.learned() &&
-         !latch.may_move_to(source, now) && !may_be_proposed(component, from);
+Transport::Hearing Transport::hearing_of(Component component, const Endpoint& from,
+                                         Instant now) const noexcept {
+  const bool may_relearn = component == Component::kRtp;
+  const Latch& agreed = latch_[index(component)];
+  const Latch::Claim claim = agreed.claim(heard_as(component, from), may_relearn, now);
+  if (from == agreed.learned() || !proposal_) return {false, claim};
+  const Latch& proposed = proposal_->latch[index(component)];
+  if (!may_be_proposed(component, from) && proposed.claim(from, false, now) != Latch::Claim::kBetter)
+    return {false, claim};
+  const bool is_agreed = agreed.state() == Latch::State::kLocked
+                             ? claim == Latch::Claim::kBetter
+                             : proposed.rank_of(from) <= agreed.rank_of(from);
+  if (is_agreed) return {false, claim};
+  return {true, proposed.claim(from, may_relearn, now)};
 }
 
 const Endpoint& Transport::heard_as(Component component, const Endpoint& from) const noexcept {
@@ -234,7 +305,8 @@ bool Transport::prepare_unprotect(Component component, const Endpoint& from, Mut
                                   Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept {
   const Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr || plan_->kind != TransportKind::kRtp ||
-      classify(datagram) != DatagramClass::kRtp || is_foreign(component, from, now))
+      classify(datagram) != DatagramClass::kRtp ||
+      hearing_of(component, from, now).claim == Latch::Claim::kNone)
     return false;
   for (const auto& each : protection->incoming) {
     if (each.until != Instant{} || !each.under->context.prepare_rtp(datagram, work)) continue;
@@ -328,8 +400,11 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
       return DropReason::kSsrcForgotten;
     case SrtpResult::kKeyExhausted:
       return DropReason::kKeyExhausted;
+    case SrtpResult::kNoMemory:
+      return DropReason::kNoMemory;
     case SrtpResult::kMalformed:
     case SrtpResult::kNotAuthentic:
+    case SrtpResult::kNoKey:
     case SrtpResult::kNoRoom:
       break;
   }
@@ -459,8 +534,7 @@ void Transport::follow_handshake(Component component, HandshakeTurn turn) {
     case DtlsChannel::News::kReady:
       agree(component);
       follow_keys(turn.now);
-      // Whoever has the signalled certificate is there (LAT-10).
-      latch_[index(component)].lock_authenticated(channel.peer(), turn.now, turn.own);
+      lock_proven(component, channel.peer(), turn);
       hear();
       note(TransportEvent::kDtlsReady);
       return;
@@ -471,6 +545,14 @@ void Transport::follow_handshake(Component component, HandshakeTurn turn) {
       note(TransportEvent::kDtlsFailed);
       return;
   }
+}
+
+void Transport::lock_proven(Component component, const Endpoint& from, HandshakeTurn turn) noexcept {
+  Latch& latch = latch_[index(component)];
+  const bool may_lock =
+      latch.state() != Latch::State::kLocked || latch.claim(from, false, turn.now) == Latch::Claim::kBetter;
+  if (may_lock && latch.refusal_of(from, turn.now, turn.own) == DropReason::kNone)
+    (void)latch.lock_authenticated(from, turn.now);
 }
 
 void Transport::leave_worker() noexcept {

@@ -40,7 +40,7 @@ bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_p
       state.ingress, [&](const StreamStats& s) { return s.counters().ssrc == rtp.ssrc; });
   if (known != state.ingress.end()) {
     const SsrcCounters& stream = known->counters();
-    const Duration silence = now - stream.last_packet;
+    const Duration silence = silence_since(stream.last_packet, now);
     const int ahead = distance(rtp.sequence, SeqNo{static_cast<std::uint16_t>(stream.highest_extended)});
     const bool has_moved = ahead >= 1 && ahead <= kMaxAhead && silence >= kMovedAfter;
     if (!has_moved && silence < kAbandonedAfter) return true;
@@ -77,6 +77,7 @@ void Transport::follow_proposal(const TransportPlan* old, Instant now) {
   }
   if (proposal_ && old != nullptr && old->proposed && *old->proposed == *plan_->proposed) return;
   proposal_ = std::make_unique<Proposal>();
+  proposal_->streams.reserve(kMaxStreams);  // packets add to it
   proposal_->latch[0].restart(plan_->proposed->rtp, now);
   proposal_->latch[1].restart(plan_->proposed->rtcp, now);
 }

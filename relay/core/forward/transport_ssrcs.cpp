@@ -63,7 +63,7 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
   if (cannot_follow) {
     if (const auto fresh = sender.unused_ssrc()) {
       ours = *fresh;
-      known->rename(media.value, theirs, ours);
+      if (!known->rename(media.value, theirs, ours)) return DropReason::kNoMemory;
     }
   }
   if (ours != theirs) write_u32(packet, 8, ours.value);

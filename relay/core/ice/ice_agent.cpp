@@ -457,6 +457,19 @@ void IceAgent::drive(Turn turn) {
   follow_state(turn);
 }
 
+void IceAgent::skip(Duration pause) noexcept {
+  const auto later = [pause](Instant& each) {
+    if (each != Instant{}) each += pause;
+  };
+  for (Pair& pair : pairs_) {
+    for (Instant* each : {&pair.next, &pair.begun, &pair.answered, &pair.heard}) later(*each);
+  }
+  for (auto* both : {&selected_at_, &consent_, &first_success_}) {
+    for (Instant& each : *both) later(each);
+  }
+  for (Instant* each : {&started_, &next_check_, &last_heard_}) later(*each);
+}
+
 std::optional<Instant> IceAgent::due(Instant now) const noexcept {
   std::optional<Instant> first;
   for (const Pair& pair : pairs_) {

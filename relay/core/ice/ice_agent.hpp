@@ -94,6 +94,8 @@ class IceAgent {
   /// Sends what is due.
   void drive(Turn turn);
   [[nodiscard]] std::optional<Instant> due(Instant now) const noexcept;
+  /// Time passed in which nobody listened: no silence of the peer (C-13).
+  void skip(Duration pause) noexcept;
 
   /// The pair that data takes; nothing before one is nominated, or after consent was lost.
   [[nodiscard]] const std::optional<Selected>& selected(Component component) const noexcept {

@@ -1,5 +1,7 @@
 #include "relay/core/latch/latch.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <algorithm>
 #include <span>
 
@@ -188,13 +190,37 @@ void Latch::unpin() {
   state_ = State::kLearning;
 }
 
-bool Latch::lock_authenticated(const Endpoint& from, Instant now, const OwnMedia& own) {
-  if (state_ == State::kLocked) return true;
-  if (state_ == State::kClosed || config_.by_ice || is_forbidden_peer(from) ||
-      (own.contains(from) && !(config_.hairpin && from == config_.signalled)))
-    return false;
+Latch::Claim Latch::claim(const Endpoint& from, bool may_relearn, Instant now) const noexcept {
+  if (state_ != State::kLocked || from == peer_) return Claim::kPeer;
+  if (config_.by_ice) return Claim::kNone;
+  if (rank_of(from) > rank_ && now - locked_at_ <= kImproveTime) return Claim::kBetter;
+  const bool is_silent = now - std::max(locked_at_, last_packet_) >= kSilentTime;
+  return may_relearn && is_silent ? Claim::kSilent : Claim::kNone;
+}
+
+DropReason Latch::refusal_of(const Endpoint& from, Instant now, const OwnMedia& own) const noexcept {
+  if (state_ == State::kLocked && from == peer_) return DropReason::kNone;
+  if (state_ == State::kClosed) return DropReason::kSourceNotAllowed;
+  if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from == config_.signalled)))
+    return DropReason::kForbiddenSource;
+  const bool is_barred = barred_.is_set() && from == barred_ && now < barred_until_;
+  return is_barred ? DropReason::kBarredSource : DropReason::kNone;
+}
+
+bool Latch::lock_authenticated(const Endpoint& from, Instant now) noexcept {
+  if (state_ == State::kLocked && from == peer_) return true;
+  if (config_.by_ice || state_ == State::kClosed) return false;
   lock(from, rank_of(from), now);
   return true;
+}
+
+void Latch::skip(Duration pause) noexcept {
+  for (Instant* each : {&barred_until_, &signalled_at_, &locked_at_, &last_packet_}) {
+    if (*each != Instant{}) *each += pause;
+  }
+  if (!probation_) return;
+  for (Candidate& each : probation_->candidates) each.seen += pause;
+  probation_->window.started += pause;
 }
 
 Latch::Judgement Latch::accept(Ssrc ssrc, SeqNo sequence, Instant now) {
@@ -281,7 +307,8 @@ Latch::Judgement Latch::learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, b
 
 Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence,
                               bool sequenced, Instant now) {
-  if (!probation_) probation_ = std::make_unique<Probation>();
+  if (!probation_) probation_ = make_unique_or_null<Probation>();
+  if (!probation_) return reject(DropReason::kNoMemory);
   auto& candidates = probation_->candidates;
   auto slot = std::ranges::find_if(candidates, [&](const Candidate& c) { return c.used && c.from == from; });
   if (slot != candidates.end()) {
@@ -302,7 +329,8 @@ Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc
 
 Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now) {
   if (contested_) return reject(DropReason::kContested);
-  if (!probation_) probation_ = std::make_unique<Probation>();
+  if (!probation_) probation_ = make_unique_or_null<Probation>();
+  if (!probation_) return reject(DropReason::kNoMemory);
   Window& window = probation_->window;
   if (!window.from.is_set()) {
     window = {from, ssrc, sequence, 1, now};

@@ -151,9 +151,28 @@ class Latch {
   /// which never moves RTP (LAT-9).
   [[nodiscard]] bool is_peer(const Endpoint& from) const noexcept;
 
-  /// A packet from `from` authenticated itself: it locks, unless something is locked already (LAT-10). False
-  /// if nobody may be learned from there (LAT-11).
-  bool lock_authenticated(const Endpoint& from, Instant now, const OwnMedia& own);
+  /// What protected packets of a source may do here (LAT-10). Whoever may do nothing is not worth a checksum,
+  /// and its packets must not use up an index.
+  enum class Claim : std::uint8_t {
+    kNone,
+    kPeer,    ///< it is the peer, or there is none yet: an authentic packet locks
+    kBetter,  ///< an authentic packet makes it the peer, as signalling names it better than the one of now
+    kSilent,  ///< the same for a packet above every index so far, as the peer is silent (LAT-8 b)
+  };
+  /// `may_relearn`: LAT-8 (b) applies.
+  [[nodiscard]] Claim claim(const Endpoint& from, bool may_relearn, Instant now) const noexcept;
+  /// An authentic packet of a source with the claim kBetter counts even if its index was there: a copy that
+  /// was sent first must not keep the media.
+  [[nodiscard]] bool counts_replays_of(const Endpoint& from) const noexcept {
+    return rank_ == 1 && rank_of(from) >= 2;
+  }
+  /// Why no packet from `from` may be learned from; kNone if one may (LAT-11, PRT-2).
+  [[nodiscard]] DropReason refusal_of(const Endpoint& from, Instant now, const OwnMedia& own) const noexcept;
+  /// A packet of a source with a claim authenticated itself: it is the peer from now on. False if ICE alone
+  /// says who that is.
+  bool lock_authenticated(const Endpoint& from, Instant now) noexcept;
+  /// Time passed in which nobody ran: it was no silence (C-13).
+  void skip(Duration pause) noexcept;
   /// ICE selected a pair, or lost it.
   void pin(const Endpoint& peer, Instant now);
   void unpin();

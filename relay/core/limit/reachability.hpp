@@ -40,6 +40,12 @@ class Reachability {
   [[nodiscard]] bool is_paused() const noexcept { return paused_; }
   /// For copies of a transport (`where`): paused like the original, which is not counted again.
   void restore_pause(Instant now) noexcept;
+  /// Time passed in which nobody listened to errors (C-13).
+  void skip(Duration pause) noexcept {
+    for (Instant* each : {&last_error_, &probed_at_}) {
+      if (*each != Instant{}) *each += pause;
+    }
+  }
 
  private:
   void pause(const std::shared_ptr<AddressErrors>& shared, Instant now) noexcept;

@@ -72,6 +72,11 @@ class KeyPresses {
   /// The open press, whatever was heard: its stream ends.
   [[nodiscard]] std::optional<DtmfEvent> end() noexcept;
 
+  /// Time passed in which nobody listened (C-13).
+  void skip(Duration pause) noexcept {
+    if (state_.last_packet != Instant{}) state_.last_packet += pause;
+  }
+
   [[nodiscard]] bool is_open() const noexcept { return state_.is_open; }
   /// When `on_time` has something to tell, unless a packet comes first.
   [[nodiscard]] std::optional<Instant> due() const noexcept;

@@ -78,6 +78,26 @@ void QualityHistory::add(const QualitySample& sample) noexcept {
   progression[progression_size++] = sample;
 }
 
+namespace {
+
+/// Arrival minus time stamp. The low 32 bits of the time in clock units: the kernel programs must not divide
+/// for each packet.
+std::uint32_t transit_of(const RtpView& rtp, std::uint32_t clock_rate_hz, Instant now) noexcept {
+  const std::uint64_t arrival =
+      ((static_cast<std::uint64_t>(now.time_since_epoch().count()) >> 6) * clock_scale(clock_rate_hz)) >> 32;
+  return static_cast<std::uint32_t>(arrival) - rtp.timestamp;
+}
+
+}  // namespace
+
+std::optional<Duration> StreamStats::lateness(const RtpView& rtp, std::uint32_t clock_rate_hz,
+                                              Instant now) const noexcept {
+  if (!started_ || clock_rate_hz == 0 || counters_.clock_rate_hz != clock_rate_hz) return std::nullopt;
+  const auto units = static_cast<std::int32_t>(transit_of(rtp, clock_rate_hz, now) -
+                                               static_cast<std::uint32_t>(counters_.transit));
+  return Duration{static_cast<std::int64_t>(units) * 1'000'000'000 / clock_rate_hz};
+}
+
 bool StreamStats::is_jump(SeqNo sequence) const noexcept {
   const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(counters_.highest_extended)});
   return started_ && (ahead >= kMaxDropout || ahead < kMaxMisorder);
@@ -157,10 +177,7 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   c.last_packet = now;
   c.idle_by_bye = false;
   if (clock_rate_hz == 0) return;
-  // The low 32 bits of the time in clock units: the kernel programs must not divide for each packet.
-  const std::uint64_t arrival =
-      ((static_cast<std::uint64_t>(now.time_since_epoch().count()) >> 6) * clock_scale(clock_rate_hz)) >> 32;
-  const auto transit = static_cast<std::int32_t>(static_cast<std::uint32_t>(arrival) - rtp.timestamp);
+  const auto transit = static_cast<std::int32_t>(transit_of(rtp, clock_rate_hz, now));
   bool restarts = c.clock_rate_hz != clock_rate_hz;
   if (!restarts) {
     // Modulo 2^32, as the timestamp wraps.

@@ -167,6 +167,10 @@ class StreamStats {
   void count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz,
              Instant now) noexcept;
   void count_g711(bool silent, Instant now) noexcept;
+  /// How much later than the stream's packets usually do this one came, by its time stamp; nothing if the
+  /// stream has not told its clock.
+  [[nodiscard]] std::optional<Duration> lateness(const RtpView& rtp, std::uint32_t clock_rate_hz,
+                                                 Instant now) const noexcept;
 
   [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
   SsrcCounters& counters() noexcept { return counters_; }

@@ -73,7 +73,9 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size,
       continue;
     }
     if (!cipher_->open_rtp(packet, size, header, ssrc, index)) continue;
-    streams_.use(ssrc).rtp.accept(index);
+    SrtpStream* stream = streams_.use(ssrc);
+    if (stream == nullptr) return SrtpResult::kNoMemory;
+    stream->rtp.accept(index);
     opened_index_ = index;
     result = SrtpResult::kOk;
     break;
@@ -81,24 +83,42 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size,
   return result;
 }
 
+bool SrtpReceiver::is_authentic_rtp(MutableBytes packet) const noexcept {
+  const std::size_t header = srtp_header_size(packet);
+  if (header == 0) return false;
+  const Ssrc ssrc{read_u32(packet, 8)};
+  std::optional<SrtpStream> past;
+  const std::int64_t index = guess_index(streams_.look(ssrc, past), SeqNo{read_u16(packet, 2)});
+  std::size_t size = packet.size();
+  return index >= 0 && cipher_->open_rtp(packet, size, header, ssrc, static_cast<std::uint64_t>(index));
+}
+
+bool SrtpReceiver::is_authentic_rtcp(MutableBytes packet) const noexcept {
+  std::uint32_t index = 0;
+  if (packet.size() < kRtcpHeader || !cipher_->rtcp_index(packet, index)) return false;
+  std::size_t size = packet.size();
+  return cipher_->open_rtcp(packet, size, Ssrc{read_u32(packet, 4)});
+}
+
 std::optional<SrtpReceiver::RollOver> SrtpReceiver::find_roll_over(Bytes packet) const {
   constexpr std::int64_t kFirst = 8;  // counters from 0, and so far from the expected one
   constexpr std::int64_t kAround = 4;
+  constexpr std::size_t kLongest = 2048;  // no packet of sound is longer
   const std::size_t header = srtp_header_size(packet);
-  if (header == 0) return std::nullopt;
+  if (header == 0 || packet.size() > kLongest) return std::nullopt;
   const Ssrc ssrc{read_u32(packet, 8)};
   const SeqNo sequence{read_u16(packet, 2)};
   std::optional<SrtpStream> past;
   const std::int64_t expected =
       std::max<std::int64_t>(0, guess_index(streams_.look(ssrc, past), sequence)) >> 16;
-  std::vector<std::byte> copy;
+  std::array<std::byte, kLongest> copy;
   for (std::int64_t used = 0; used <= expected + kAround || used < kFirst; ++used) {
     if (used == kFirst && expected - kAround > used) used = expected - kAround;
     if (used == expected) continue;
-    copy.assign(packet.begin(), packet.end());  // opening writes
+    std::ranges::copy(packet, copy.begin());  // opening writes
     std::size_t size = 0;
     const auto index = static_cast<std::uint64_t>(used << 16 | sequence.value);
-    if (cipher_->open_rtp(copy, size, header, ssrc, index))
+    if (cipher_->open_rtp(MutableBytes(copy).first(packet.size()), size, header, ssrc, index))
       return RollOver{static_cast<std::uint32_t>(expected), static_cast<std::uint32_t>(used)};
   }
   return std::nullopt;
@@ -124,7 +144,9 @@ SrtpResult SrtpReceiver::accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept {
   const SrtpStream* known = streams_.look(ssrc, past);
   if (known == nullptr && streams_.is_forgotten(ssrc)) return SrtpResult::kForgotten;
   if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
-  streams_.use(ssrc).rtp.accept(index);
+  SrtpStream* stream = streams_.use(ssrc);
+  if (stream == nullptr) return SrtpResult::kNoMemory;
+  stream->rtp.accept(index);
   opened_index_ = index;
   return SrtpResult::kOk;
 }
@@ -139,7 +161,9 @@ SrtpResult SrtpReceiver::open_rtcp(MutableBytes packet, std::size_t& size) noexc
   if (known != nullptr && known->rtcp.check(index) != ReplayWindow::Answer::kNew)
     return SrtpResult::kReplayed;
   if (!cipher_->open_rtcp(packet, size, ssrc)) return SrtpResult::kNotAuthentic;
-  streams_.use(ssrc).rtcp.accept(index);
+  SrtpStream* stream = streams_.use(ssrc);
+  if (stream == nullptr) return SrtpResult::kNoMemory;
+  stream->rtcp.accept(index);
   opened_index_ = index;
   return SrtpResult::kOk;
 }
@@ -224,11 +248,12 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
     return SrtpResult::kReplayed;
   if (*index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
   if (size + cipher_->rtp_overhead() > space.size()) return SrtpResult::kNoRoom;
-  SrtpStream& stream = streams_.use(ssrc);
-  stream.is_relayed = is_relayed;
-  stream.first = stream.rtp.started() ? std::min(stream.first, *index) : *index;
-  if (!stream.rtp.started() || *index > stream.rtp.highest()) stream.timestamp = read_u32(space, 4);
-  stream.rtp.accept(*index);
+  SrtpStream* stream = streams_.use(ssrc);
+  if (stream == nullptr) return SrtpResult::kNoMemory;
+  stream->is_relayed = is_relayed;
+  stream->first = stream->rtp.started() ? std::min(stream->first, *index) : *index;
+  if (!stream->rtp.started() || *index > stream->rtp.highest()) stream->timestamp = read_u32(space, 4);
+  stream->rtp.accept(*index);
   wears_out_ |= *index > kMaxRtpIndex / 10 * 9;
   work = {cipher_.get(), space, size, header, ssrc, *index, false};
   return SrtpResult::kOk;
@@ -276,9 +301,10 @@ SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::
   if (known != nullptr && known->rtcp.check(index) != ReplayWindow::Answer::kNew)
     return SrtpResult::kReplayed;
   if (!cipher_->seal_rtcp(space, size, ssrc, index)) return SrtpResult::kNoRoom;
-  SrtpStream& stream = streams_.use(ssrc);
-  stream.is_relayed = true;
-  stream.rtcp.accept(index);
+  SrtpStream* stream = streams_.use(ssrc);
+  if (stream == nullptr) return SrtpResult::kNoMemory;
+  stream->is_relayed = true;
+  stream->rtcp.accept(index);
   wears_out_ |= index > kMaxRtcpIndex / 10 * 9;
   return SrtpResult::kOk;
 }

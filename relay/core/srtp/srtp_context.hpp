@@ -22,6 +22,8 @@ enum class SrtpResult : std::uint8_t {
   kForgotten,     // its SSRC was used under this key, and nobody knows with which indices (SRT-7a)
   kKeyExhausted,  // SRT-7
   kNoRoom,        // for the tag; or the library could not encrypt
+  kNoKey,         // there is none to try
+  kNoMemory,      // for what a new SSRC needs (C-12); nothing changed
 };
 
 /// The index of a packet with sequence number `sequence` when the highest so far is `highest` (RFC 3711
@@ -88,6 +90,10 @@ class SrtpReceiver {
   SrtpResult open_rtp(MutableBytes packet, std::size_t& size,
                       std::optional<std::uint64_t> former = std::nullopt) noexcept;
   SrtpResult open_rtcp(MutableBytes packet, std::size_t& size) noexcept;
+  /// Whether a packet that is a replay has a right tag (LAT-10). Nothing is noted, but `packet` is no packet
+  /// any more.
+  [[nodiscard]] bool is_authentic_rtp(MutableBytes packet) const noexcept;
+  [[nodiscard]] bool is_authentic_rtcp(MutableBytes packet) const noexcept;
   /// For batches: what `open_rtp` would try first. False: there is nothing to try.
   bool prepare_rtp(MutableBytes packet, SrtpWork& work) const noexcept;
   /// Commits what was opened so. The same packet may have been there twice in a batch.

@@ -1,5 +1,7 @@
 #include "relay/core/srtp/srtp_streams.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <algorithm>
 #include <memory>
 
@@ -56,41 +58,42 @@ bool SrtpStreams::knows(Ssrc ssrc) const noexcept {
   return find_in(live_, ssrc) != nullptr || memory_.find(ssrc) != nullptr || memory_.is_forgotten(ssrc);
 }
 
-SrtpStream& SrtpStreams::use(Ssrc ssrc) {
+SrtpStream* SrtpStreams::use(Ssrc ssrc) noexcept {
   SrtpStream* stream = find_in(live_, ssrc);
-  if (stream == nullptr) {
-    const SsrcRecord* record = memory_.find(ssrc);
-    SrtpStream made = brought_back(record != nullptr ? *record : SsrcRecord{.ssrc = ssrc});
-    if (record != nullptr) memory_.remove(ssrc);
-    if (live_.size() < kLive) {
-      stream = &live_.emplace_back(std::move(made));
-    } else {
-      stream = std::to_address(std::ranges::min_element(live_, {}, &SrtpStream::used));
-      memory_.keep(record_of(*stream));
-      *stream = std::move(made);
-    }
-  }
-  stream->used = ++clock_;
-  return *stream;
+  if (stream == nullptr) stream = bring(ssrc);
+  if (stream != nullptr) stream->used = ++clock_;
+  return stream;
 }
 
-void SrtpStreams::close_all() {
-  for (SrtpStream& each : live_) {
-    each.is_closed = true;
-    memory_.keep(record_of(each));
+SrtpStream* SrtpStreams::bring(Ssrc ssrc) noexcept {
+  const SsrcRecord* record = memory_.find(ssrc);
+  const SrtpStream made = brought_back(record != nullptr ? *record : SsrcRecord{.ssrc = ssrc});
+  SrtpStream* stream = nullptr;
+  if (live_.size() < kLive) {
+    if (!had_memory([&] { live_.push_back(made); })) return nullptr;
+    stream = &live_.back();
+  } else {
+    stream = std::to_address(std::ranges::min_element(live_, {}, &SrtpStream::used));
+    // What it used is remembered before it is gone.
+    if (!memory_.keep(record_of(*stream))) return nullptr;
+    *stream = made;
   }
-  live_.clear();
-  for (SsrcRecord record : memory_.state().records) {
-    record.is_closed = true;
-    memory_.keep(record);
-  }
+  memory_.remove(ssrc);
+  return stream;
+}
+
+void SrtpStreams::close_all() noexcept {
+  for (SrtpStream& each : live_) each.is_closed = true;
+  memory_.close_all();
 }
 
 void SrtpStreams::restore(const State& state, bool has_gap) {
   has_gap_ = has_gap;
   live_ = state.live;
   memory_.restore(state.past);
-  for (; live_.size() > kLive; live_.pop_back()) memory_.keep(record_of(live_.back()));
+  for (; live_.size() > kLive; live_.pop_back()) {
+    if (!memory_.keep(record_of(live_.back()))) throw std::bad_alloc();
+  }
   for (SrtpStream& each : live_) {
     clock_ = std::max(clock_, each.used);
     if (has_gap_) expect_gap(each);

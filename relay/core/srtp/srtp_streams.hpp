@@ -50,10 +50,10 @@ class SrtpStreams {
   /// Whether `ssrc` was used under this key, even if its indices are forgotten.
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept;
   /// The stream of `ssrc`, made or brought back, for a packet that counts. One that is forgotten begins anew,
-  /// so ask before.
-  SrtpStream& use(Ssrc ssrc);
+  /// so ask before. Null: there is no memory for a new one, and nothing changed (C-12).
+  [[nodiscard]] SrtpStream* use(Ssrc ssrc) noexcept;
   /// Everything that was sent stays known, and nothing more is to be sent under these SSRCs.
-  void close_all();
+  void close_all() noexcept;
 
   [[nodiscard]] const std::vector<SrtpStream>& live() const noexcept { return live_; }
   [[nodiscard]] SsrcMemory::State past() const { return memory_.state(); }
@@ -62,6 +62,8 @@ class SrtpStreams {
   void restore(const State& state, bool has_gap);
 
  private:
+  /// Makes room for it among the live ones, which do not have it. Null: there is no memory.
+  SrtpStream* bring(Ssrc ssrc) noexcept;
   [[nodiscard]] SrtpStream brought_back(const SsrcRecord& record) const noexcept;
 
   std::size_t window_;

@@ -1,5 +1,7 @@
 #include "relay/core/srtp/ssrc_memory.hpp"
 
+#include "relay/base/memory.hpp"
+
 namespace ferry {
 
 namespace {
@@ -22,8 +24,11 @@ constexpr std::uint64_t bit_of(std::uint64_t hash, std::size_t n) noexcept {
 
 }  // namespace
 
-void SsrcSet::add(Ssrc ssrc) {
-  if (words_.empty()) words_.resize(kWords);
+bool SsrcSet::prepare() noexcept {
+  return !words_.empty() || had_memory([&] { words_.resize(kWords); });
+}
+
+void SsrcSet::add(Ssrc ssrc) noexcept {
   const std::uint64_t hash = spread(ssrc);
   for (std::size_t n = 0; n < kHashes; ++n) {
     const std::uint64_t bit = bit_of(hash, n);
@@ -68,25 +73,37 @@ void SsrcMemory::remove(Ssrc ssrc) noexcept {
   if (const Place at = place_of(ssrc); at != kNone) release(at);
 }
 
-void SsrcMemory::keep(const SsrcRecord& record) {
-  remove(record.ssrc);
-  if (chains_.empty()) chains_.assign(kChains, kNone);
-  if (free_ == kNone && nodes_.size() >= kRecords) {
+bool SsrcMemory::prepare_place() noexcept {
+  if (chains_.empty() && !had_memory([&] { chains_.assign(kChains, kNone); })) return false;
+  if (free_ != kNone) return true;
+  if (nodes_.size() >= kRecords) {
+    if (!forgotten_.prepare()) return false;
     forgotten_.add(nodes_[oldest_].record.ssrc);
     release(oldest_);
+    return true;
   }
-  Place at = free_;
-  if (at == kNone) {
-    at = static_cast<Place>(nodes_.size());
-    nodes_.emplace_back();
-  } else {
-    free_ = nodes_[at].next;
-  }
+  if (!had_memory([&] { nodes_.emplace_back(); })) return false;
+  free_ = static_cast<Place>(nodes_.size() - 1);
+  return true;
+}
+
+bool SsrcMemory::keep(const SsrcRecord& record) noexcept {
+  if (const Place known = place_of(record.ssrc); known != kNone)
+    release(known);
+  else if (!prepare_place())
+    return false;
+  const Place at = free_;
+  free_ = nodes_[at].next;
   Place& chain = chains_[spread(record.ssrc) % kChains];
   nodes_[at] = {record, newest_, kNone, chain};
   chain = at;
   (newest_ == kNone ? oldest_ : nodes_[newest_].newer) = at;
   newest_ = at;
+  return true;
+}
+
+void SsrcMemory::close_all() noexcept {
+  for (Place at = oldest_; at != kNone; at = nodes_[at].newer) nodes_[at].record.is_closed = true;
 }
 
 SsrcMemory::State SsrcMemory::state() const {
@@ -98,7 +115,9 @@ SsrcMemory::State SsrcMemory::state() const {
 
 void SsrcMemory::restore(const State& state) {
   forgotten_.restore(state.forgotten);
-  for (const SsrcRecord& record : state.records) keep(record);
+  for (const SsrcRecord& record : state.records) {
+    if (!keep(record)) throw std::bad_alloc();
+  }
 }
 
 }  // namespace ferry

@@ -31,7 +31,10 @@ struct SsrcRecord {
 class SsrcSet {
  public:
   static constexpr std::size_t kWords = 1 << 14;
-  void add(Ssrc ssrc);
+  /// Gets its memory ready, so that `add` needs none. False: there is none.
+  [[nodiscard]] bool prepare() noexcept;
+  /// After `prepare`.
+  void add(Ssrc ssrc) noexcept;
   [[nodiscard]] bool contains(Ssrc ssrc) const noexcept;
   /// `kWords` of them, or none if nothing was added.
   [[nodiscard]] const std::vector<std::uint64_t>& words() const noexcept { return words_; }
@@ -54,9 +57,12 @@ class SsrcMemory {
   [[nodiscard]] const SsrcRecord* find(Ssrc ssrc) const noexcept;
   /// The SSRC was used, and nobody knows any more with which indices. Of an SSRC without a record alone.
   [[nodiscard]] bool is_forgotten(Ssrc ssrc) const noexcept { return forgotten_.contains(ssrc); }
-  /// Replaces the record of this SSRC. With too many of them the oldest is forgotten.
-  void keep(const SsrcRecord& record);
+  /// Replaces the record of this SSRC. With too many of them the oldest is forgotten. False: there is no
+  /// memory, and nothing changed.
+  [[nodiscard]] bool keep(const SsrcRecord& record) noexcept;
   void remove(Ssrc ssrc) noexcept;
+  /// Nothing more is to be sent under any of them.
+  void close_all() noexcept;
   template <class Visit>
   void for_each(Visit visit) const {  // the oldest first
     for (Place at = oldest_; at != kNone; at = nodes_[at].newer) visit(nodes_[at].record);
@@ -82,6 +88,8 @@ class SsrcMemory {
     Place next = kNone;  // of its chain, or of those that are free
   };
   [[nodiscard]] Place place_of(Ssrc ssrc) const noexcept;
+  /// A place for one more record gets its memory. False: there is none.
+  [[nodiscard]] bool prepare_place() noexcept;
   void release(Place at) noexcept;
 
   std::vector<Node> nodes_;

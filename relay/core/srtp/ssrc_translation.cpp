@@ -1,5 +1,6 @@
 #include "relay/core/srtp/ssrc_translation.hpp"
 
+#include "relay/base/memory.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
@@ -41,17 +42,28 @@ SsrcTranslation::Unconfirmed* SsrcTranslation::unconfirmed(std::uint32_t source,
   return found == unconfirmed_.end() ? nullptr : &*found;
 }
 
+SsrcTranslation::Unconfirmed* SsrcTranslation::place_for_one() noexcept {
+  // With more streams than places each would push out another before its second packet, for ever.
+  constexpr std::uint64_t kPatience = 64;
+  const auto longest_idle = std::ranges::min_element(
+      unconfirmed_, {}, [](const Unconfirmed& each) { return each.count == 0 ? 0 : each.seen; });
+  const bool is_free = longest_idle->count == 0;
+  return is_free || clock_ - longest_idle->seen >= kPatience ? &*longest_idle : nullptr;
+}
+
 unsigned SsrcTranslation::count_unsendable(std::uint32_t source, Ssrc theirs, SeqNo sequence) noexcept {
+  ++clock_;
   Unconfirmed* known = unconfirmed(source, theirs);
   if (known == nullptr) {
-    known = &unconfirmed_[next_unconfirmed_];
-    next_unconfirmed_ = static_cast<std::uint8_t>((next_unconfirmed_ + 1) % unconfirmed_.size());
+    known = place_for_one();
+    if (known == nullptr) return 1;
     if (known->count == 0) ++waiting_;
-    *known = {source, theirs, sequence, 0};
+    *known = {.source = source, .theirs = theirs};
   } else if (distance(sequence, known->sequence) != 1) {
     known->count = 0;
   }
   known->sequence = sequence;
+  known->seen = clock_;
   if (known->count < 0xffff) ++known->count;
   return known->count;
 }
@@ -64,11 +76,16 @@ void SsrcTranslation::follows(std::uint32_t source, Ssrc theirs) noexcept {
   --waiting_;
 }
 
-void SsrcTranslation::rename(std::uint32_t source, Ssrc theirs, Ssrc ours) {
+bool SsrcTranslation::rename(std::uint32_t source, Ssrc theirs, Ssrc ours) noexcept {
+  const Name fresh{source, theirs, ours, true, clock_ + 1};
+  const bool is_full = names_.size() >= kNames;
+  if (!is_full && !had_memory([&] { names_.reserve(names_.size() + 1); })) return false;
   follows(source, theirs);
   if (const auto former = current(names_, source, theirs); former != names_.end()) former->is_current = false;
-  if (names_.size() >= kNames) names_.erase(std::ranges::min_element(names_, {}, &Name::used));
-  names_.push_back({source, theirs, ours, true, ++clock_});
+  if (is_full) names_.erase(std::ranges::min_element(names_, {}, &Name::used));
+  names_.push_back(fresh);
+  ++clock_;
+  return true;
 }
 
 void SsrcTranslation::restore(const State& state) {

@@ -49,8 +49,8 @@ class SsrcTranslation {
   unsigned count_unsendable(std::uint32_t source, Ssrc theirs, SeqNo sequence) noexcept;
   /// A packet came that follows what was sent: whatever came before it confirms nothing.
   void follows(std::uint32_t source, Ssrc theirs) noexcept;
-  /// The receiver knows the stream by `ours` from now on.
-  void rename(std::uint32_t source, Ssrc theirs, Ssrc ours);
+  /// The receiver knows the stream by `ours` from now on. False: there is no memory, and nothing changed.
+  [[nodiscard]] bool rename(std::uint32_t source, Ssrc theirs, Ssrc ours) noexcept;
 
   [[nodiscard]] const State& state() const noexcept { return names_; }
   /// Loads a state into a new object.
@@ -62,14 +62,17 @@ class SsrcTranslation {
     std::uint32_t source = 0;
     Ssrc theirs;
     SeqNo sequence;           // of the last one
+    std::uint64_t seen = 0;   // when that came, in packets that were translated or waited
     std::uint16_t count = 0;  // 0: this place is free
   };
   Unconfirmed* unconfirmed(std::uint32_t source, Ssrc theirs) noexcept;
+  /// A place for one more, of which the longest idle one gives way. Null: all wait for a packet that may yet
+  /// come.
+  Unconfirmed* place_for_one() noexcept;
 
   std::vector<Name> names_;
   std::uint64_t clock_ = 0;  // packets
   std::array<Unconfirmed, 8> unconfirmed_{};
-  std::uint8_t next_unconfirmed_ = 0;
   std::uint8_t waiting_ = 0;  // of `unconfirmed_`
 };
 

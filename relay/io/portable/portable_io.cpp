@@ -1,5 +1,6 @@
 #include "relay/io/portable/portable_io.hpp"
 
+#include "relay/base/memory.hpp"
 #include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
@@ -209,7 +210,7 @@ PortableIo::~PortableIo() {
 
 bool PortableIo::watch(int fd, std::uint64_t cookie) {
   const auto index = static_cast<std::size_t>(fd);
-  if (index >= ports_.size()) ports_.resize(index + 64);
+  if (index >= ports_.size() && !had_memory([&] { ports_.resize(index + 64); })) return false;
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = fd;
