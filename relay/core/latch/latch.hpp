@@ -173,6 +173,11 @@ class Latch {
   bool lock_authenticated(const Endpoint& from, Instant now) noexcept;
   /// Time passed in which nobody ran: it was no silence (C-13).
   void skip(Duration pause) noexcept;
+  /// The latch of an offer that waits judged a packet of the component: whoever wants to be learned as its
+  /// only source begins anew (LAT-3a).
+  void note_another_source() noexcept {
+    if (probation_) probation_->window = {};
+  }
   /// ICE selected a pair, or lost it.
   void pin(const Endpoint& peer, Instant now);
   void unpin();

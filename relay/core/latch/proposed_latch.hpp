@@ -17,15 +17,18 @@ struct SourceJudgement {
 template <class Judge>
 SourceJudgement judge_source(Latch& agreed, Latch* proposed, const Endpoint& from, Judge judge) noexcept {
   if (proposed == nullptr || from == agreed.learned()) return {judge(agreed), false};
+  const auto ask = [&](bool is_proposed) -> SourceJudgement {
+    if (is_proposed) agreed.note_another_source();
+    return {judge(is_proposed ? *proposed : agreed), is_proposed};
+  };
+  if (from == proposed->learned()) return ask(true);
   const std::uint8_t rank = proposed->rank_of(from);
   const bool is_better = rank >= 2 && rank > agreed.rank_of(from);
-  if (from == proposed->learned() || is_better) return {judge(*proposed), true};
-  // Of equal rank it may be the agreed source behind another port of its NAT.
-  const Latch::Judgement judgement = judge(agreed);
-  const bool is_foreign = judgement.decision == Latch::Judgement::Decision::kReject &&
-                          judgement.reason == DropReason::kForeignSource;
-  if (!is_foreign || rank < 2) return {judgement, false};
-  return {judge(*proposed), true};
+  const SourceJudgement first = ask(is_better);
+  // Whoever is foreign to one of them may be the other's source, behind another port of a NAT.
+  const bool is_foreign = first.judgement.decision == Latch::Judgement::Decision::kReject &&
+                          first.judgement.reason == DropReason::kForeignSource;
+  return is_foreign && rank >= 2 ? ask(!is_better) : first;
 }
 
 /// New signalling says with `config` where the party is. If that was proposed and has been learned,
