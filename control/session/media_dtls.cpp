@@ -129,7 +129,8 @@ sdp::SectionEdit::Dtls dtls_lines(const MediaDtls& dtls, bool is_answer) {
   return {std::string(setup), sdp::write_fingerprint(dtls.identity->fingerprint(dtls.hash)), dtls.tls_id};
 }
 
-std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const DtlsConfig& config) {
+std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, std::uint64_t call,
+                                          const DtlsConfig& config) {
   const bool may_begin = dtls.in_use || (!answered && dtls.offered_to_peer);
   if (!may_begin || !dtls.identity) return nullptr;
   if (dtls.plan) return dtls.plan;
@@ -141,6 +142,7 @@ std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const 
   if (dtls.in_use) plan->peer = dtls.made_for.fingerprints;
   plan->association = dtls.association;
   plan->allow_sha1 = config.allow_sha1;
+  plan->call = call;
   dtls.plan = plan;
   return plan;
 }

@@ -86,7 +86,8 @@ void forget_dtls(MediaDtls& dtls);
 /// Of an SDP for the party. Empty texts if there is nothing to show.
 [[nodiscard]] sdp::SectionEdit::Dtls dtls_lines(const MediaDtls& dtls, bool is_answer);
 
-/// What the worker is told; null if no handshake may happen.
-std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, const DtlsConfig& config);
+/// What the worker is told; null if no handshake may happen. `call` is the call's number.
+std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, std::uint64_t call,
+                                          const DtlsConfig& config);
 
 }  // namespace ferry

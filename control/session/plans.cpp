@@ -197,7 +197,8 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
       // Ports that the party is not shown any more keep their association; it may have to go on (RFC 3264
       // §8.3.1).
       const bool goes_on = &ports != media.active_ports() && ports.plan && ports.plan->dtls;
-      plan->dtls = goes_on ? ports.plan->dtls : dtls_plan(*media.dtls, media.answered, config_.dtls);
+      plan->dtls =
+          goes_on ? ports.plan->dtls : dtls_plan(*media.dtls, media.answered, call.serial, config_.dtls);
     }
   }
 

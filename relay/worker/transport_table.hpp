@@ -79,6 +79,8 @@ struct TransportEntry {
   Instant offer_after{};
   /// When its handshakes have their turn; unset: they wait for the peer.
   Instant due{};
+  /// Datagrams of its handshakes that wait for their turn.
+  std::size_t waiting = 0;
   /// Made for those whose party gets something else than what the other one sends.
   std::unique_ptr<OutputStage> output;
 

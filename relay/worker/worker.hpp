@@ -358,6 +358,7 @@ class Worker {
   /// Asymmetric cryptography takes as long as a hundred packets: media goes first.
   static constexpr std::size_t kHandshakesATurn = 4;
   static constexpr std::size_t kMostWaiting = 4096;
+  static constexpr std::size_t kMostWaitingOfOne = 64;  // transport, so that one does not keep the others out
   struct Waiting {
     TransportId id;
     LocalPort at;

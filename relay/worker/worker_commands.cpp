@@ -53,6 +53,7 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
   drop_early(*entry);
   entry->state.leave_worker();
   entry->due = {};
+  entry->waiting = 0;
   auto taken = table_.take(id);
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
   return taken;

@@ -45,11 +45,12 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
     // Whoever may not speak costs next to nothing, and does not make the others wait.
     if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
       if (handshakes_ >= kHandshakesATurn) {
-        if (waiting_.size() >= kMostWaiting) {
+        if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
           drop(entry, DropReason::kNoBuffer);  // the peer sends again
           return;
         }
         waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
+        ++entry.waiting;
         return;
       }
       ++handshakes_;
@@ -73,8 +74,10 @@ void Worker::run_handshakes(Instant now) noexcept {
   while (!waiting_.empty() && handshakes_ < kHandshakesATurn) {
     const Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
-    if (TransportEntry* entry = table_.find(next.id))
-      on_handshake(*entry, next.at, next.from, next.datagram, now);
+    TransportEntry* entry = table_.find(next.id);
+    if (entry == nullptr) continue;
+    if (entry->waiting > 0) --entry->waiting;
+    on_handshake(*entry, next.at, next.from, next.datagram, now);
   }
 }
 

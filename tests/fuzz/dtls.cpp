@@ -29,14 +29,15 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   fact(sifted.size() <= input.size());
   fact(sift_records(sifted) == sifted);
   if (const auto hello = parse_client_hello(input)) {
-    fact(hello->random.size() == 32 && hello->cookie.size() <= 255 && hello->fragment <= hello->length);
+    fact(hello->random.size() == 32 && hello->cookie.size() <= 255 && hello->piece <= hello->length);
     fact(!hello_verify_request(*hello, hello->cookie).empty());
   }
   HelloAssembly assembly;
-  if (assembly.take(input)) {
+  fact(assembly.take(input) == HelloAssembly::Progress::kRefused);  // DTL-13: nothing before the first piece
+  if (assembly.begin(input) == HelloAssembly::Progress::kWhole) {
     const auto record = assembly.take_record();
     const auto whole = parse_client_hello(record);
-    fact(!whole || whole->fragment == whole->length);
+    fact(!whole || whole->piece == whole->length);
   }
 
   // Datagrams with two octets of length each.

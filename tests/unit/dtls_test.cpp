@@ -241,7 +241,7 @@ TEST_F(DtlsTest, D07_AlertsThatAnybodyCouldWriteAreIgnored) {
   int turns = 0;
   while (!server_.out.sent.empty() || !client_.out.sent.empty()) {
     for (auto [from, to] : {std::pair{&client_, &server_}, std::pair{&server_, &client_}}) {
-      EXPECT_FALSE(to->channel.take(from->at, alert, to->turn()));
+      EXPECT_EQ(to->channel.take(from->at, alert, to->turn()), DropReason::kDtlsAlert);
       if (from->out.sent.empty()) continue;
       to->channel.take(from->at, from->out.sent.front().octets, to->turn());
       from->out.sent.pop_front();
@@ -249,7 +249,7 @@ TEST_F(DtlsTest, D07_AlertsThatAnybodyCouldWriteAreIgnored) {
     ASSERT_LT(++turns, 100);
   }
   expect_ready();
-  EXPECT_FALSE(server_.channel.take(kAlice, alert, server_.turn()));
+  EXPECT_EQ(server_.channel.take(kAlice, alert, server_.turn()), DropReason::kDtlsAlert);
   expect_ready();
 }
 
@@ -297,13 +297,13 @@ TEST_F(DtlsTest, DTL12_TheBudgetOfAnAddressIsBounded) {
   DtlsBudget budget;
   std::vector<DtlsBudget::Place> places;
   for (std::size_t i = 0; i < DtlsBudget::kMostOfOne; ++i) {
-    places.push_back(budget.take(kAlice.address));
+    places.push_back(budget.take({1, kAlice.address}));
     EXPECT_TRUE(static_cast<bool>(places.back()));
   }
-  EXPECT_FALSE(static_cast<bool>(budget.take(kAlice.address)));
-  EXPECT_TRUE(static_cast<bool>(budget.take(kRelay.address)));
+  EXPECT_FALSE(static_cast<bool>(budget.take({1, kAlice.address})));
+  EXPECT_TRUE(static_cast<bool>(budget.take({1, kRelay.address})));
   places.pop_back();
-  EXPECT_TRUE(static_cast<bool>(budget.take(kAlice.address)));
+  EXPECT_TRUE(static_cast<bool>(budget.take({1, kAlice.address})));
   EXPECT_EQ(budget.pending(), DtlsBudget::kMostOfOne - 1);
 }
 
@@ -562,7 +562,8 @@ TEST_F(DtlsWays, WDTLS4_AHelloThatComesAgainElsewhereIsAnsweredThere) {
   // Without ICE the address is not proven: nothing is amplified (LIM-2).
   server_.out.sent.clear();
   server_.channel.take(kStranger, hello, server_.turn());
-  EXPECT_TRUE(server_.out.sent.empty());
+  for (const Datagram& each : server_.out.sent) EXPECT_LE(each.octets.size(), hello.size());
+  EXPECT_LE(server_.out.sent.size(), 1u);
 }
 
 TEST_F(DtlsWays, WithoutIceAServerDoesNotFollowTheWay) {

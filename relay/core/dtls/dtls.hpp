@@ -106,6 +106,8 @@ struct DtlsPlan {
   std::uint32_t association = 0;
   /// Fingerprints of SHA-1 count (DTL-8).
   bool allow_sha1 = false;
+  /// Whose handshake it is: budgets are of a call and an address (DTL-14).
+  std::uint64_t call = 0;
 };
 
 /// DTL-8: the certificate's hash equals one that was signalled with the strongest hash we know.

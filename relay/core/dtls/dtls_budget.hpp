@@ -1,9 +1,11 @@
-// How many handshakes a worker has in hand (media-security DTL-12).
+// How many handshakes a worker has in hand (media-security DTL-12, DTL-14).
 #pragma once
 
 #include "relay/base/address.hpp"
 
+#include <compare>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <utility>
 
@@ -15,55 +17,60 @@ class DtlsBudget {
   static constexpr std::size_t kMost = 4096;
   static constexpr std::size_t kMostOfOne = 32;
 
+  /// Whose handshakes are counted together: those of one address in one call, so that a carrier's NAT or a
+  /// session border controller is not one client (DTL-14).
+  struct Client {
+    std::uint64_t call = 0;
+    IpAddress address;
+    auto operator<=>(const Client&) const = default;
+  };
+
   /// A place in the budget, given back when it dies. The budget outlives it.
   class Place {
    public:
     Place() = default;
-    Place(Place&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), from_(other.from_) {}
+    Place(DtlsBudget& budget, const Client& client) : budget_(&budget), client_(client) {}
+    Place(Place&& other) noexcept : budget_(std::exchange(other.budget_, nullptr)), client_(other.client_) {}
     Place& operator=(Place&& other) noexcept {
       if (this == &other) return *this;
       reset();
       budget_ = std::exchange(other.budget_, nullptr);
-      from_ = other.from_;
+      client_ = other.client_;
       return *this;
     }
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
     ~Place() { reset(); }
     void reset() noexcept {
-      if (budget_ != nullptr) std::exchange(budget_, nullptr)->give_back(from_);
+      if (budget_ != nullptr) std::exchange(budget_, nullptr)->give_back(client_);
     }
     explicit operator bool() const noexcept { return budget_ != nullptr; }
 
    private:
-    friend class DtlsBudget;
-    Place(DtlsBudget* budget, const IpAddress& from) : budget_(budget), from_(from) {}
     DtlsBudget* budget_ = nullptr;
-    IpAddress from_;
+    Client client_;
   };
 
-  /// Empty if there are too many, in all or with this address.
-  [[nodiscard]] Place take(const IpAddress& with) {
-    std::size_t& of_one = by_address_[with];
-    if (total_ >= kMost || of_one >= kMostOfOne) {
-      if (of_one == 0) by_address_.erase(with);
-      return {};
-    }
+  /// Empty if there are too many, in all or of this client.
+  [[nodiscard]] Place take(const Client& client) {
+    if (total_ >= kMost) return {};
+    std::size_t& of_one = by_client_[client];
+    if (of_one >= kMostOfOne) return {};
     ++total_;
     ++of_one;
-    return {this, with};
+    return {*this, client};
   }
   [[nodiscard]] std::size_t pending() const noexcept { return total_; }
 
  private:
-  void give_back(const IpAddress& with) noexcept {
-    const auto found = by_address_.find(with);
-    if (found == by_address_.end()) return;
+  void give_back(const Client& client) noexcept {
+    const auto found = by_client_.find(client);
+    if (found == by_client_.end()) return;
     --total_;
-    if (--found->second == 0) by_address_.erase(found);
+    if (--found->second == 0) by_client_.erase(found);
   }
   std::size_t total_ = 0;
-  std::map<IpAddress, std::size_t> by_address_;
+  std::map<Client, std::size_t> by_client_;
 };
 
 }  // namespace ferry

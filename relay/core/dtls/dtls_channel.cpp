@@ -1,9 +1,17 @@
-// How a channel works: at most two handshakes run, the one in force and one beside it. Each remembers its
-// path and its last flight. A reply goes where the peer's flight came from (DTL-6). First
-// flights and repetitions go to the way that `drive` is told, which with ICE is the selected pair: when that
-// changes, the channel sends the flight there at once and again after 50, 100 ... ms, until the association's
-// own timer takes over. Certificates are judged when the peer shows them, or when their fingerprint is
-// signalled later.
+// How a channel works: each source has a place with handshakes of its own (parties.hpp), so that nothing that
+// one source sends changes what another one does. The first whose certificate is the signalled one gives the
+// keys; the others go on, and a later one whose certificate is right takes over (DTL-11, DTL-13). With ICE
+// all sources are one: whoever answers checks is the peer.
+//
+// As server: a ClientHello is answered by a cookie, and nothing is kept until that came back in the first
+// piece of another one. A pair that passed a check needs none, unless a handshake with it began already: then
+// the second ClientHello may be somebody else's. As client: rounds with the signalled address and port begin
+// until one is complete. A round that what came has spoiled does not count; the next one begins soon after
+// it.
+//
+// A reply goes where the peer's flight came from (DTL-6). First flights and repetitions go to the way that
+// `drive` is told. Certificates are judged when the peer shows them, or when their fingerprint is signalled
+// later.
 #include "relay/core/dtls/dtls_channel.hpp"
 
 #include <algorithm>
@@ -14,9 +22,6 @@ namespace ferry {
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr Duration kFirstGap = 50ms;  // DTL-12: between repetitions on a new way, doubling
-constexpr Duration kLastGap = 1600ms;
 
 /// Whom a ClientHello came from, and what stays the same when it comes again with a cookie.
 std::vector<std::byte> cookie_facts(const Endpoint& from, const ClientHello& hello) {
@@ -38,36 +43,6 @@ bool is_same(Bytes cookie, const DtlsIdentity::Cookie& wanted) noexcept {
 
 }  // namespace
 
-class DtlsChannel::Owner final : public DtlsOwner {
- public:
-  Owner(Running& running, Turn turn) : running_(running), turn_(turn) {}
-  void send(Bytes datagram) noexcept override {
-    if (!has_sent_) {
-      running_.flight.clear();
-      running_.again = {};
-    }
-    has_sent_ = true;
-    try {
-      running_.flight.emplace_back(datagram.begin(), datagram.end());
-    } catch (const std::bad_alloc&) {
-      running_.flight.clear();  // the association repeats it (C-12)
-    }
-    turn_.out.send_by(running_.path, datagram);
-  }
-  bool accepts(const DtlsAssociation& association) noexcept override {
-    has_refused_ = !turn_.plan.peer.empty() && !is_signalled(association, turn_.plan);
-    return !has_refused_;
-  }
-  [[nodiscard]] bool has_sent() const noexcept { return has_sent_; }
-  [[nodiscard]] bool has_refused() const noexcept { return has_refused_; }
-
- private:
-  Running& running_;
-  Turn turn_;
-  bool has_sent_ = false;
-  bool has_refused_ = false;
-};
-
 std::string_view to_string(DtlsChannel::State state) noexcept {
   switch (state) {
     case DtlsChannel::State::kWaiting:
@@ -86,6 +61,17 @@ std::string_view to_string(DtlsChannel::State state) noexcept {
   return "unknown";
 }
 
+DtlsEvidence& DtlsChannel::made_evidence(Turn turn) {
+  if (!evidence_) evidence_ = std::make_unique<DtlsEvidence>();
+  evidence_->role = turn.plan.role;
+  return *evidence_;
+}
+
+DtlsEvidence::Source& DtlsChannel::noted(const Endpoint& with, Turn turn) {
+  const bool is_signalled = turn.is_proven || (turn.signalled.is_set() && with == turn.signalled);
+  return made_evidence(turn).of(with, is_signalled, turn.now);
+}
+
 bool DtlsChannel::hold(const Path& from, Bytes datagram, Instant now) {
   const bool is_free = !held_.from.is_set() || now - held_.since > kHeldTime;
   if (is_free) {
@@ -100,234 +86,288 @@ bool DtlsChannel::hold(const Path& from, Bytes datagram, Instant now) {
 
 void DtlsChannel::release(Turn turn) {
   const Held held = std::exchange(held_, {});
-  for (const auto& datagram : held.datagrams) take(held.from, datagram, turn);
+  for (const auto& datagram : held.datagrams) static_cast<void>(take(held.from, datagram, turn));
 }
 
-bool DtlsChannel::take(const Path& from, Bytes datagram, Turn turn) {
+DropReason DtlsChannel::take(const Path& from, Bytes datagram, Turn turn) {
+  parties_.name(way_, turn.signalled, turn.is_proven);
+  const auto alert = plain_alert(datagram);
+  if (alert && !keys_) made_evidence(turn).note(*alert, from.peer, turn.now);
   const std::vector<std::byte> records = sift_records(datagram);
-  if (records.empty()) return false;
-  if (const auto hello = parse_client_hello(records)) {
-    on_hello(from, records, *hello, turn);
-  } else if (assembly_.take(records)) {
-    begin_server(from, assembly_.take_record(), true, turn);
-  } else if (Running* running = running_with(from)) {
-    feed(*running, from, records, turn);
+  if (records.empty()) return alert ? DropReason::kDtlsAlert : DropReason::kMalformedDtls;
+  ++noted(from.peer, turn).datagrams;
+  DtlsParty* party = parties_.find(from, turn.is_proven);
+  DtlsHandshake* taker = party != nullptr ? party->taker() : nullptr;
+  const bool is_hello = is_hello_piece(records);
+  if (turn.plan.role == DtlsRole::kServer && is_hello) {
+    const auto hello = parse_client_hello(records);
+    return hello ? on_hello(from, records, *hello, turn) : on_hello_piece(from, records, turn);
   }
-  return true;
+  if (taker != nullptr) return on_records(*party, from, records, turn);
+  return turn.plan.role == DtlsRole::kClient ? answer(from, records, turn) : DropReason::kDtlsNoHandshake;
 }
 
-DtlsChannel::Running* DtlsChannel::running_with(const Path& from) noexcept {
-  for (Running* each : {&next_, &current_}) {
-    if (*each && each->path == from) return each;
-  }
-  if (next_) return &next_;
-  return current_ ? &current_ : nullptr;
+DropReason DtlsChannel::on_records(DtlsParty& party, const Path& from, Bytes records, Turn turn) {
+  DtlsHandshake& taker = *party.taker();
+  if (!is_plausible(records, taker.role())) return DropReason::kMalformedDtls;
+  party.heard = turn.now;
+  DtlsEvidence::Source& seen = noted(from.peer, turn);
+  seen.stage = std::max(seen.stage, DtlsStage::kUnderWay);
+  settle(party, taker, taker.take(from, records, turn), turn);
+  return DropReason::kNone;
 }
 
-void DtlsChannel::on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn) {
-  if (turn.plan.role == DtlsRole::kClient) return;
-  // Of an association that we have: its peer did not hear us.
-  for (Running* each : {&next_, &current_}) {
-    if (*each && std::ranges::equal(each->random, hello.random)) {
-      const bool is_elsewhere = each->path != from;
-      if (!feed(*each, from, records, turn) && is_elsewhere && turn.is_proven) repeat(*each, turn);
-      return;
-    }
+DropReason DtlsChannel::on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn) {
+  DtlsEvidence::Source& seen = noted(from.peer, turn);
+  ++seen.hellos;
+  seen.stage = std::max(seen.stage, DtlsStage::kHello);
+  DtlsParty* known = parties_.find(from, turn.is_proven);
+  DtlsHandshake* begun = known != nullptr ? known->begun_with(hello) : nullptr;
+  if (begun != nullptr) {
+    // Its peer did not hear us.
+    const bool is_elsewhere = begun->path() != from;
+    bool has_sent = false;
+    const auto outcome = begun->take(from, records, turn, &has_sent);
+    if (!has_sent && is_elsewhere && turn.is_proven) begun->repeat(turn);
+    settle(*known, *begun, outcome, turn);
+    return DropReason::kNone;
   }
-  std::ranges::copy(hello.random, assembling_.begin());
-  if (turn.is_proven && hello.cookie.empty()) {
-    begin_server(from, records, false, turn);
-    return;
-  }
+  const bool is_first = known == nullptr || (known->taker() == nullptr && known->starts.is_fresh(turn.now));
+  if (turn.is_proven && hello.cookie.empty() && is_first)
+    return begin_server(parties_.make(from, true, turn.now), from, records, hello, false, turn);
   const auto cookie = turn.plan.identity->cookie(cookie_facts(from.peer, hello));
   if (!is_same(hello.cookie, cookie)) {
     const auto request = hello_verify_request(hello, cookie);
     if (request.size() <= records.size()) turn.out.send_by(from, request);  // LIM-2
-    return;
+    return DropReason::kNone;
   }
-  if (assembly_.take(records)) begin_server(from, assembly_.take_record(), true, turn);
+  DtlsParty& party = parties_.make(from, turn.is_proven, turn.now);
+  if (party.assembly.begin(records) != HelloAssembly::Progress::kWhole) return DropReason::kNone;
+  return begin_server(party, from, party.assembly.take_record(), hello, true, turn);
 }
 
-bool DtlsChannel::may_start(Instant now) noexcept {
-  const auto oldest = std::ranges::min_element(starts_);
-  if (*oldest != Instant{} && now - *oldest < kStartTime) return false;
-  *oldest = now;
+DropReason DtlsChannel::on_hello_piece(const Path& from, Bytes records, Turn turn) {
+  DtlsParty* party = parties_.find(from, turn.is_proven);
+  if (party == nullptr) return DropReason::kDtlsNoCookie;
+  switch (party->assembly.take(records)) {
+    case HelloAssembly::Progress::kMore:
+      return DropReason::kNone;
+    case HelloAssembly::Progress::kWhole: {
+      const auto whole = party->assembly.take_record();
+      const auto hello = parse_client_hello(whole);
+      return hello ? begin_server(*party, from, whole, *hello, true, turn) : DropReason::kMalformedDtls;
+    }
+    case HelloAssembly::Progress::kRefused:
+      break;
+  }
+  // Of a hello that needed no cookie, whose first piece the association has.
+  const bool is_of_running = turn.is_proven && party->taker() != nullptr && party->taker()->is_under_way();
+  return is_of_running ? on_records(*party, from, records, turn) : DropReason::kDtlsNoCookie;
+}
+
+DropReason DtlsChannel::answer(const Path& from, Bytes records, Turn turn) {
+  const bool is_round_planned = from == way_ && (rounds_ < kRounds || next_round_ != Instant{});
+  if (!is_wanted_ || turn.is_proven || is_round_planned || state_ == State::kUnverified)
+    return DropReason::kDtlsNoHandshake;
+  DtlsParty& party = parties_.make(from, false, turn.now);
+  if (!party.starts.take(turn.now)) return DropReason::kDtlsTooMany;
+  return begin_client(party, from, records.size(), turn) ? DropReason::kNone : DropReason::kDtlsTooMany;
+}
+
+DropReason DtlsChannel::begin_server(DtlsParty& party, const Path& from, Bytes hello,
+                                     const ClientHello& shown, bool after_cookie, Turn turn) {
+  auto in_budget = turn.budget.take({turn.plan.call, from.peer.address});
+  if (!in_budget || !party.starts.take(turn.now)) return DropReason::kDtlsTooMany;
+  // A live association keeps its keys until the new one has verified (DTL-11).
+  DtlsHandshake& place = party.place();
+  place = DtlsHandshake(from, turn.plan.identity->make(DtlsRole::kServer, after_cookie), shown,
+                        std::move(in_budget));
+  DtlsEvidence::Source& seen = noted(from.peer, turn);
+  ++seen.begun;
+  seen.stage = std::max(seen.stage, DtlsStage::kUnderWay);
+  if (!keys_ && state_ != State::kMismatch) state_ = State::kHandshaking;
+  settle(party, place, place.take(from, hello, turn), turn);
+  return DropReason::kNone;
+}
+
+bool DtlsChannel::begin_client(DtlsParty& party, const Path& way, std::optional<std::size_t> credit,
+                               Turn turn) {
+  DtlsBudget::Place in_budget;
+  if (credit) {
+    in_budget = turn.budget.take({turn.plan.call, way.peer.address});
+    if (!in_budget) return false;
+  }
+  DtlsHandshake& place = party.place();
+  place =
+      DtlsHandshake(way, turn.plan.identity->make(DtlsRole::kClient, false), credit, std::move(in_budget));
+  DtlsEvidence::Source& seen = noted(way.peer, turn);
+  ++seen.begun;
+  ++seen.hellos;
+  seen.stage = std::max(seen.stage, DtlsStage::kHello);
+  if (!keys_ && state_ != State::kMismatch) state_ = State::kHandshaking;
+  settle(party, place, place.start(turn), turn);
   return true;
 }
 
-void DtlsChannel::begin_server(const Path& from, Bytes hello, bool after_cookie, Turn turn) {
-  Running begun;
-  begun.place = turn.budget.take(from.peer.address);
-  if (!begun.place || !may_start(turn.now)) return;
-  begun.association = turn.plan.identity->make(DtlsRole::kServer, after_cookie);
-  begun.path = from;
-  begun.random = assembling_;
-  // A live association keeps its keys until the new one has verified (DTL-11).
-  Running& place = current_ && current_.is_established ? next_ : current_;
-  place = std::move(begun);
-  if (!keys_) state_ = State::kHandshaking;
-  feed(place, from, hello, turn);
-}
-
-void DtlsChannel::begin_client(const Path& way, Turn turn) {
-  Running begun;
-  begun.association = turn.plan.identity->make(DtlsRole::kClient, false);
-  begun.path = way;
-  begun.role = DtlsRole::kClient;
-  Running& place = current_ && current_.is_established ? next_ : current_;
-  place = std::move(begun);
-  if (!keys_) state_ = State::kHandshaking;
-  Owner owner(place, turn);
-  settle(place, place.association->start(owner), owner.has_refused(), turn);
-}
-
-bool DtlsChannel::feed(Running& running, const Path& from, Bytes records, Turn turn) {
-  running.path = from;  // DTL-6
-  Owner owner(running, turn);
-  const auto state = running.association->take(records, owner);
-  const bool has_sent = owner.has_sent();
-  settle(running, state, owner.has_refused(), turn);
-  return has_sent;
-}
-
-void DtlsChannel::repeat(const Running& running, Turn turn) {
-  for (const auto& datagram : running.flight) turn.out.send_by(running.path, datagram);
-}
-
-void DtlsChannel::move(Running& running, Turn turn) {
-  running.path = way_;
-  running.association->hurry();
-  repeat(running, turn);
-  running.gap = kFirstGap;
-  running.again = turn.now + running.gap;
-}
-
-void DtlsChannel::settle(Running& running, DtlsAssociation::State state, bool is_refused, Turn turn) {
-  if (state == DtlsAssociation::State::kFailed) {
-    if (is_refused)
-      fail(running, State::kMismatch, News::kMismatch);
-    else
-      fail(running, State::kFailed, News::kFailed);
-    return;
+void DtlsChannel::settle(DtlsParty& party, DtlsHandshake& handshake, DtlsHandshake::Outcome outcome,
+                         Turn turn) {
+  switch (outcome) {
+    case DtlsHandshake::Outcome::kGoesOn:
+      return;
+    case DtlsHandshake::Outcome::kEstablished:
+      verify(party, handshake, turn);
+      return;
+    case DtlsHandshake::Outcome::kBroken:
+    case DtlsHandshake::Outcome::kRefused:
+    case DtlsHandshake::Outcome::kUnanswered:
+      fail(party, handshake, outcome, turn);
+      return;
   }
-  if (state != DtlsAssociation::State::kEstablished || running.is_established) return;
-  running.is_established = true;
-  running.established = turn.now;
-  running.place.reset();
-  running.flight = {};
-  running.again = {};
-  verify(running, turn);
 }
 
-void DtlsChannel::verify(Running& running, Turn turn) {
+void DtlsChannel::verify(DtlsParty& party, DtlsHandshake& handshake, Turn turn) {
+  DtlsEvidence::Source& seen = noted(handshake.path().peer, turn);
   if (turn.plan.peer.empty()) {
+    seen.stage = DtlsStage::kUnverified;
     if (!keys_) state_ = State::kUnverified;
     return;
   }
-  if (!is_signalled(*running.association, turn.plan)) {
-    Owner owner(running, turn);
-    running.association->refuse(owner);
-    fail(running, State::kMismatch, News::kMismatch);
+  if (!is_signalled(handshake.association(), turn.plan)) {
+    handshake.refuse(turn);
+    fail(party, handshake, DtlsHandshake::Outcome::kRefused, turn);
     return;
   }
-  auto keys = running.association->keys();
+  auto keys = handshake.association().keys();
   if (!keys) {
-    fail(running, State::kFailed, News::kFailed);
+    fail(party, handshake, DtlsHandshake::Outcome::kBroken, turn);
     return;
   }
   keys_ = std::move(keys);
   keyed_for_ = turn.plan.association;
-  peer_ = running.path.peer;
+  peer_ = handshake.path().peer;
   state_ = State::kReady;
   is_wanted_ = false;
   news_ = News::kReady;
   rounds_ = 0;
-  if (&running == &next_) current_ = std::exchange(next_, Running{});
+  next_round_ = {};
+  seen.stage = DtlsStage::kReady;
+  party.starts.succeed();
+  if (&handshake == &party.next) party.live = std::exchange(party.next, DtlsHandshake{});
 }
 
-void DtlsChannel::fail(Running& running, State state, News news) {
-  running = {};
-  news_ = news;
-  if (!keys_) state_ = state;
+void DtlsChannel::fail(DtlsParty& party, DtlsHandshake& handshake, DtlsHandshake::Outcome outcome,
+                       Turn turn) {
+  const bool is_spoiled = outcome != DtlsHandshake::Outcome::kUnanswered;
+  const bool is_mismatch = outcome == DtlsHandshake::Outcome::kRefused;
+  DtlsEvidence::Source& seen = noted(handshake.path().peer, turn);
+  if (is_spoiled) ++seen.broken;
+  if (is_mismatch) seen.stage = DtlsStage::kWrongCertificate;
+  const bool is_round =
+      is_wanted_ && handshake.role() == DtlsRole::kClient && (turn.is_proven || handshake.path() == way_);
+  if (is_round && is_spoiled && rounds_ > 0) --rounds_;
+  if (is_round && rounds_ < kRounds)
+    next_round_ = is_spoiled ? std::max(turn.now, round_began_ + kNextRound) : turn.now;
+  handshake = {};
+  // What others do beside a handshake that goes on is no news.
+  if (!is_wanted_ && !is_mismatch) return;
+  if (is_wanted_ && !party.is_named && parties_.any_under_way()) return;
+  news_ = is_mismatch ? News::kMismatch : News::kFailed;
+  if (!keys_) state_ = is_mismatch ? State::kMismatch : State::kFailed;
 }
 
-void DtlsChannel::drive(const Path& way, Turn turn) {
+void DtlsChannel::follow_plan(Turn turn) {
   if (association_ != turn.plan.association) {
     association_ = turn.plan.association;
     is_wanted_ = true;
     rounds_ = 0;
-    next_ = {};
-    if (!current_.is_established) current_ = {};
+    next_round_ = {};
+    evidence_.reset();
+    parties_.for_each([](DtlsParty& party) {
+      party.next = {};
+      if (!party.live.is_established()) party.live = {};
+    });
     if (!keys_ && state_ != State::kUnverified) state_ = State::kWaiting;  // a mismatch was of the former one
   }
-  // Who was to wait is to begin: the answer said so.
-  if (turn.plan.role == DtlsRole::kClient && current_ && !current_.is_established &&
-      current_.role == DtlsRole::kServer)
-    current_ = {};
-  if (current_ && state_ == State::kUnverified && !turn.plan.peer.empty()) verify(current_, turn);
-  const bool has_moved = way.is_set() && way_ != way;
-  if (has_moved) {
-    way_ = way;
-    rounds_ = 0;
-  }
-  const bool runs = (current_ && !current_.is_established) || static_cast<bool>(next_);
-  if (turn.plan.role == DtlsRole::kClient && is_wanted_ && !runs && way.peer.is_reachable() &&
-      state_ != State::kUnverified && state_ != State::kMismatch && rounds_ < kRounds) {
-    ++rounds_;
-    begin_client(way, turn);
-  }
-  for (Running* each : {&next_, &current_}) {
-    if (*each) run(*each, has_moved, turn);
-  }
+  const bool verifies = state_ == State::kUnverified && !turn.plan.peer.empty();
+  parties_.for_each([&](DtlsParty& party) {
+    for (DtlsHandshake* each : {&party.next, &party.live}) {
+      // Who was to wait is to begin, or the other way round: the answer said so.
+      if (each->is_under_way() && each->role() != turn.plan.role) *each = {};
+      if (verifies && is_wanted_ && each->is_established()) verify(party, *each, turn);
+    }
+  });
 }
 
-void DtlsChannel::run(Running& running, bool has_moved, Turn turn) {
-  if (running.is_established) {
-    // A late copy of the peer's last flight is answered for a while.
-    if (keys_ && turn.now - running.established >= kKept) running.association.reset();
+void DtlsChannel::follow_way(const Path& way, Turn turn) {
+  if (!way.is_set() || way == way_) return;
+  const Path former = std::exchange(way_, way);
+  rounds_ = 0;
+  parties_.name(way_, turn.signalled, turn.is_proven);
+  DtlsParty* party = parties_.find(former, turn.is_proven);
+  // A source that came to keys goes its own way: those who had none before it go on where they are.
+  if (party == nullptr || (!turn.is_proven && parties_.find(way, false) != nullptr)) return;
+  for (DtlsHandshake* each : {&party->next, &party->live}) {
+    const bool follows = turn.is_proven || each->role() == DtlsRole::kClient;
+    if (!each->is_under_way() || !follows) continue;
+    party->path = way;
+    if (each->path() != way) each->move(way, turn);
+  }
+  parties_.name(way_, turn.signalled, turn.is_proven);
+}
+
+void DtlsChannel::begin_round(bool is_open, Turn turn) {
+  const bool may_begin = is_open && turn.plan.role == DtlsRole::kClient && is_wanted_ &&
+                         way_.peer.is_reachable() && state_ != State::kUnverified && rounds_ < kRounds;
+  if (!may_begin) next_round_ = {};
+  if (!may_begin || turn.now < next_round_) return;
+  const DtlsParty* known = parties_.find(way_, turn.is_proven);
+  if (known != nullptr && known->is_under_way()) return;
+  ++rounds_;
+  round_began_ = turn.now;
+  next_round_ = {};
+  static_cast<void>(begin_client(parties_.make(way_, turn.is_proven, turn.now), way_, std::nullopt, turn));
+}
+
+void DtlsChannel::drive(const Path& way, Turn turn) {
+  parties_.name(way_, turn.signalled, turn.is_proven);
+  follow_plan(turn);
+  follow_way(way, turn);
+  begin_round(way.is_set(), turn);
+  parties_.for_each([&](DtlsParty& party) {
+    for (DtlsHandshake* each : {&party.next, &party.live}) {
+      if (*each) run(party, *each, turn);
+    }
+  });
+}
+
+void DtlsChannel::run(DtlsParty& party, DtlsHandshake& handshake, Turn turn) {
+  if (handshake.is_established()) {
+    if (keys_ && handshake.is_over(turn.now)) handshake = {};
     return;
   }
-  const bool follows = way_.is_set() && (turn.is_proven || running.role == DtlsRole::kClient);
-  if (follows && has_moved && running.path != way_) move(running, turn);
-  const auto left = running.association->timer();
-  if (left && *left <= 0ns) {
-    if (follows && turn.is_proven) running.path = way_;
-    running.again = {};
-    Owner owner(running, turn);
-    const auto state = running.association->on_time(owner);
-    settle(running, state, owner.has_refused(), turn);
-  } else if (running.again != Instant{} && turn.now >= running.again) {
-    repeat(running, turn);
-    running.gap *= 2;
-    running.again = running.gap <= kLastGap ? turn.now + running.gap : Instant{};
-  }
+  settle(party, handshake, handshake.drive(turn.is_proven ? way_ : Path{}, turn), turn);
 }
 
 void DtlsChannel::skip(Duration pause) noexcept {
-  const auto later = [pause](Instant& each) {
-    if (each != Instant{}) each += pause;
-  };
-  for (Running* each : {&current_, &next_}) {
-    later(each->established);
-    later(each->again);
-  }
-  for (Instant& each : starts_) later(each);
-  later(held_.since);
+  parties_.for_each([pause](DtlsParty& party) {
+    party.live.skip(pause);
+    party.next.skip(pause);
+    party.starts.skip(pause);
+    postpone(party.heard, pause);
+  });
+  for (Instant* each : {&held_.since, &round_began_, &next_round_}) postpone(*each, pause);
 }
 
 std::optional<Instant> DtlsChannel::due(Instant now) const noexcept {
-  constexpr Duration kLeast = 5ms;  // the back end has a clock of its own
   std::optional<Instant> first;
   const auto at = [&](Instant when) { first = first ? std::min(*first, when) : when; };
-  for (const Running* each : {&next_, &current_}) {
-    if (!*each) continue;
-    if (each->is_established) {
-      if (keys_) at(each->established + kKept);
-    } else {
-      if (const auto left = each->association->timer()) at(now + std::max<Duration>(*left, kLeast));
-      if (each->again != Instant{}) at(std::max(each->again, now));
+  if (next_round_ != Instant{}) at(std::max(next_round_, now));
+  parties_.for_each([&](const DtlsParty& party) {
+    for (const DtlsHandshake* each : {&party.next, &party.live}) {
+      if (const auto when = each->due(now)) at(*when);
+      if (keys_ && each->is_established()) at(each->over_at());
     }
-  }
+  });
   return first;
 }
 
@@ -339,8 +379,10 @@ void DtlsChannel::restore(const DtlsKeys& keys, std::uint32_t association) {
 }
 
 void DtlsChannel::leave_budget() noexcept {
-  next_.place.reset();
-  current_.place.reset();
+  parties_.for_each([](DtlsParty& party) {
+    party.next.leave_budget();
+    party.live.leave_budget();
+  });
 }
 
 }  // namespace ferry

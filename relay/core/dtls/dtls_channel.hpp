@@ -5,10 +5,13 @@
 #include "relay/base/address.hpp"
 #include "relay/core/dtls/dtls.hpp"
 #include "relay/core/dtls/dtls_budget.hpp"
+#include "relay/core/dtls/dtls_evidence.hpp"
+#include "relay/core/dtls/handshake.hpp"
+#include "relay/core/dtls/parties.hpp"
 #include "relay/core/dtls/records.hpp"
 #include "relay/core/forward/component.hpp"
+#include "relay/core/forward/drop_reason.hpp"
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,15 +21,6 @@
 
 namespace ferry {
 
-/// Where datagrams to any address go.
-class DatagramOutput {
- public:
-  virtual ~DatagramOutput() = default;
-  virtual void send(const Endpoint& to, Bytes datagram) noexcept = 0;
-  /// From one of several own addresses. By default there is one.
-  virtual void send_by(const Path& path, Bytes datagram) noexcept { send(path.peer, datagram); }
-};
-
 /// Sans-IO but for the retransmission timer of the back end. Owned by one worker, with its transport.
 class DtlsChannel {
  public:
@@ -35,20 +29,11 @@ class DtlsChannel {
     kHandshaking,
     kUnverified,  // finished, but nothing was signalled to compare the certificate with (DTL-9)
     kReady,
-    kMismatch,  // the certificate is not the signalled one (DTL-8)
+    kMismatch,  // the certificate is not the signalled one (DTL-8); another handshake may still be the peer's
     kFailed,    // the peer does not answer, or nothing suits both
   };
   enum class News : std::uint8_t { kNone, kReady, kMismatch, kFailed };
-
-  /// What one call may use.
-  struct Turn {
-    const DtlsPlan& plan;
-    DtlsBudget& budget;
-    DatagramOutput& out;
-    Instant now;
-    /// The source has proved that it is there (ICE): no cookie is asked for (DTL-5).
-    bool is_proven = false;
-  };
+  using Turn = DtlsTurn;
 
   /// A datagram from a source that may not speak yet. Kept if it may be the peer's first flight (DTL-3):
   /// whether it was.
@@ -60,8 +45,8 @@ class DtlsChannel {
   /// The source of the held flight may speak now.
   void release(Turn turn);
 
-  /// A datagram from a source that may speak (DTL-2). False: it is nothing that DTLS knows.
-  bool take(const Path& from, Bytes datagram, Turn turn);
+  /// A datagram from a source that may speak (DTL-2). Why it was dropped; kNone if it was of use.
+  DropReason take(const Path& from, Bytes datagram, Turn turn);
   /// Begins what the plan asks for, and goes on with what is due. `way`: where a client speaks to, and with a
   /// proven source where flights are sent again; unset: no handshake begins. Where it is another one than
   /// before, what waits for an answer is said there at once (WDTLS-4).
@@ -80,6 +65,8 @@ class DtlsChannel {
   [[nodiscard]] State state() const noexcept { return state_; }
   /// What happened since it was asked last.
   [[nodiscard]] News take_news() noexcept { return std::exchange(news_, News::kNone); }
+  /// Null if nothing happened yet.
+  [[nodiscard]] const DtlsEvidence* evidence() const noexcept { return evidence_.get(); }
 
   /// Goes on with keys of an export, which were agreed for `association`: no handshake until signalling asks
   /// for another one.
@@ -90,27 +77,10 @@ class DtlsChannel {
  private:
   static constexpr Duration kHeldTime = std::chrono::seconds(2);
   static constexpr std::size_t kHeldOctets = 4096;
-  static constexpr std::size_t kStarts = 4;  // the first, and three more in `kStartTime` (DTL-4)
-  static constexpr Duration kStartTime = std::chrono::seconds(10);
   static constexpr unsigned kRounds = 3;  // of a client whom nobody answers
-  static constexpr Duration kKept = std::chrono::seconds(30);
+  /// DTL-13: between the beginnings of two rounds, the first of which somebody spoiled.
+  static constexpr Duration kNextRound = std::chrono::milliseconds(900);
 
-  using Random = std::array<std::byte, 32>;
-  struct Running {
-    std::unique_ptr<DtlsAssociation> association;
-    Path path;
-    DtlsRole role = DtlsRole::kServer;
-    Random random{};  // of the ClientHello that began it
-    DtlsBudget::Place place;
-    Instant established{};
-    bool is_established = false;
-    /// What it sent last, while that waits for an answer.
-    std::vector<std::vector<std::byte>> flight;
-    /// When the flight is said again on a way that is new; unset: when the association says so.
-    Instant again{};
-    Duration gap{};  // until the time after that
-    explicit operator bool() const noexcept { return association != nullptr; }
-  };
   struct Held {
     Path from;
     Instant since{};
@@ -118,41 +88,40 @@ class DtlsChannel {
     std::size_t octets = 0;
   };
 
-  /// What an association of ours does outside.
-  class Owner;
+  DropReason on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn);
+  DropReason on_hello_piece(const Path& from, Bytes records, Turn turn);
+  DropReason on_records(DtlsParty& party, const Path& from, Bytes records, Turn turn);
+  /// A client hears from a source that it has no handshake with (DTL-13).
+  DropReason answer(const Path& from, Bytes records, Turn turn);
+  DropReason begin_server(DtlsParty& party, const Path& from, Bytes hello, const ClientHello& shown,
+                          bool after_cookie, Turn turn);
+  [[nodiscard]] bool begin_client(DtlsParty& party, const Path& way, std::optional<std::size_t> credit,
+                                  Turn turn);
+  /// `is_open`: `way_` may be spoken to now.
+  void begin_round(bool is_open, Turn turn);
+  void follow_plan(Turn turn);
+  void follow_way(const Path& way, Turn turn);
+  void run(DtlsParty& party, DtlsHandshake& handshake, Turn turn);
+  void settle(DtlsParty& party, DtlsHandshake& handshake, DtlsHandshake::Outcome outcome, Turn turn);
+  void verify(DtlsParty& party, DtlsHandshake& handshake, Turn turn);
+  void fail(DtlsParty& party, DtlsHandshake& handshake, DtlsHandshake::Outcome outcome, Turn turn);
+  DtlsEvidence& made_evidence(Turn turn);
+  DtlsEvidence::Source& noted(const Endpoint& with, Turn turn);
 
-  void on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn);
-  void begin_server(const Path& from, Bytes hello, bool after_cookie, Turn turn);
-  void begin_client(const Path& way, Turn turn);
-  [[nodiscard]] bool may_start(Instant now) noexcept;
-  /// The association that records from `from` belong to, unless they begin a new one; null if there is none.
-  [[nodiscard]] Running* running_with(const Path& from) noexcept;
-  /// Returns whether the association sent something.
-  bool feed(Running& running, const Path& from, Bytes records, Turn turn);
-  /// Sends the flight that waits for an answer once more.
-  static void repeat(const Running& running, Turn turn);
-  /// The peer is reached another way from now on.
-  void move(Running& running, Turn turn);
-  void run(Running& running, bool has_moved, Turn turn);
-  void settle(Running& running, DtlsAssociation::State state, bool is_refused, Turn turn);
-  void verify(Running& running, Turn turn);
-  void fail(Running& running, State state, News news);
-
-  Running current_;
-  Running next_;  // beside a live one (DTL-11)
+  DtlsParties parties_;
   std::optional<DtlsKeys> keys_;
   Endpoint peer_;
   std::uint32_t keyed_for_ = 0;
   Path way_;  // to the peer, as `drive` was told last
   Held held_;
-  HelloAssembly assembly_;
-  Random assembling_{};
   std::uint32_t association_ = 0;  // of the plan
   bool is_wanted_ = true;          // no handshake for it is complete
-  std::array<Instant, kStarts> starts_{};
-  unsigned rounds_ = 0;
+  unsigned rounds_ = 0;            // of a client, unless somebody spoiled them
+  Instant round_began_{};
+  Instant next_round_{};  // unset: none is planned
   State state_ = State::kWaiting;
   News news_ = News::kNone;
+  std::unique_ptr<DtlsEvidence> evidence_;  // made when something happens
 };
 
 std::string_view to_string(DtlsChannel::State state) noexcept;

@@ -1,6 +1,7 @@
 #include "relay/core/dtls/records.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace ferry {
 
@@ -41,28 +42,30 @@ std::optional<Record> first_record(Bytes datagram) noexcept {
                 datagram.subspan(kRecordHeader, length)};
 }
 
-/// A handshake message's header, with a fragment that lies inside it.
-struct Fragment {
-  std::uint32_t length = 0;
-  std::uint32_t offset = 0;
-  Bytes octets;
-  std::uint16_t sequence = 0;
-};
-std::optional<Fragment> hello_fragment(Bytes datagram) noexcept {
+/// The piece of a handshake message that a record's `body` begins with; what follows it is in `rest`.
+std::optional<HandshakePiece> first_piece(Bytes body, Bytes& rest) noexcept {
+  if (body.size() < kMessageHeader) return std::nullopt;
+  HandshakePiece piece;
+  piece.type = read_u8(body, 0);
+  piece.length = read_u24(body, 1);
+  piece.sequence = read_u16(body, 4);
+  piece.offset = read_u24(body, 6);
+  const std::uint32_t size = read_u24(body, 9);
+  if (size > body.size() - kMessageHeader || piece.offset > piece.length ||
+      size > piece.length - piece.offset)
+    return std::nullopt;
+  piece.octets = body.subspan(kMessageHeader, size);
+  rest = body.subspan(kMessageHeader + size);
+  return piece;
+}
+
+/// Of a ClientHello, which the datagram begins with.
+std::optional<HandshakePiece> hello_piece(Bytes datagram) noexcept {
   const auto record = first_record(datagram);
-  if (!record || record->type != kHandshake || record->epoch != 0 || record->body.size() < kMessageHeader ||
-      read_u8(record->body, 0) != kClientHello)
-    return std::nullopt;
-  Fragment fragment;
-  fragment.length = read_u24(record->body, 1);
-  fragment.sequence = read_u16(record->body, 4);
-  fragment.offset = read_u24(record->body, 6);
-  const std::uint32_t size = read_u24(record->body, 9);
-  if (size > record->body.size() - kMessageHeader || fragment.offset > fragment.length ||
-      size > fragment.length - fragment.offset)
-    return std::nullopt;
-  fragment.octets = record->body.subspan(kMessageHeader, size);
-  return fragment;
+  if (!record || record->type != kHandshake || record->epoch != 0) return std::nullopt;
+  Bytes rest;
+  const auto piece = first_piece(record->body, rest);
+  return piece && piece->type == kClientHello ? piece : std::nullopt;
 }
 
 /// Cuts a vector with a length of one octet off the front; false if it is not there.
@@ -78,19 +81,21 @@ bool take_vector(Bytes& rest, std::size_t most, Bytes& out) noexcept {
 }  // namespace
 
 std::optional<ClientHello> parse_client_hello(Bytes datagram) noexcept {
-  const auto fragment = hello_fragment(datagram);
-  if (!fragment || fragment->offset != 0 || fragment->octets.size() < 2 + kRandom) return std::nullopt;
+  const auto piece = hello_piece(datagram);
+  if (!piece || piece->offset != 0 || piece->octets.size() < 2 + kRandom) return std::nullopt;
   ClientHello hello;
-  hello.version = read_u16(fragment->octets, 0);
-  hello.random = fragment->octets.subspan(2, kRandom);
-  Bytes rest = fragment->octets.subspan(2 + kRandom);
+  hello.version = read_u16(piece->octets, 0);
+  hello.random = piece->octets.subspan(2, kRandom);
+  Bytes rest = piece->octets.subspan(2 + kRandom);
   if (!take_vector(rest, 32, hello.session_id) || !take_vector(rest, 255, hello.cookie)) return std::nullopt;
-  hello.message_sequence = fragment->sequence;
+  hello.message_sequence = piece->sequence;
   hello.record_sequence = (static_cast<std::uint64_t>(read_u16(datagram, 5)) << 32) | read_u32(datagram, 7);
-  hello.length = fragment->length;
-  hello.fragment = static_cast<std::uint32_t>(fragment->octets.size());
+  hello.length = piece->length;
+  hello.piece = static_cast<std::uint32_t>(piece->octets.size());
   return hello;
 }
+
+bool is_hello_piece(Bytes datagram) noexcept { return hello_piece(datagram).has_value(); }
 
 std::vector<std::byte> hello_verify_request(const ClientHello& hello, Bytes cookie) {
   const std::size_t body = 2 + 1 + cookie.size();
@@ -104,6 +109,7 @@ std::vector<std::byte> hello_verify_request(const ClientHello& hello, Bytes cook
   const MutableBytes message = MutableBytes(out).subspan(kRecordHeader);
   write_u8(message, 0, kHelloVerifyRequest);
   write_u24(message, 1, static_cast<std::uint32_t>(body));
+  write_u16(message, 4, hello.message_sequence);
   write_u24(message, 9, static_cast<std::uint32_t>(body));
   write_u16(message, kMessageHeader, kDtls10);
   write_u8(message, kMessageHeader + 2, static_cast<std::uint8_t>(cookie.size()));
@@ -124,24 +130,115 @@ std::vector<std::byte> sift_records(Bytes datagram) {
   return kept;
 }
 
-bool HelloAssembly::take(Bytes datagram) {
-  const auto fragment = hello_fragment(datagram);
-  if (!fragment || fragment->length > kMax || fragment->octets.empty()) return false;
-  if (message_.size() != fragment->length || sequence_ != fragment->sequence || header_.empty()) {
-    message_.assign(fragment->length, std::byte{0});
-    present_.assign(fragment->length, false);
-    missing_ = fragment->length;
-    sequence_ = fragment->sequence;
+std::string_view to_string(DtlsAlert alert) noexcept {
+  struct Row {
+    std::uint8_t description;
+    std::string_view name;
+  };
+  // RFC 5246 §7.2, RFC 6066 §9, RFC 5746 §4.5, RFC 7301 §3.2.
+  static constexpr std::array<Row, 30> kRows = {{
+      {0, "close_notify"},
+      {10, "unexpected_message"},
+      {20, "bad_record_mac"},
+      {21, "decryption_failed"},
+      {22, "record_overflow"},
+      {30, "decompression_failure"},
+      {40, "handshake_failure"},
+      {41, "no_certificate"},
+      {42, "bad_certificate"},
+      {43, "unsupported_certificate"},
+      {44, "certificate_revoked"},
+      {45, "certificate_expired"},
+      {46, "certificate_unknown"},
+      {47, "illegal_parameter"},
+      {48, "unknown_ca"},
+      {49, "access_denied"},
+      {50, "decode_error"},
+      {51, "decrypt_error"},
+      {60, "export_restriction"},
+      {70, "protocol_version"},
+      {71, "insufficient_security"},
+      {80, "internal_error"},
+      {86, "inappropriate_fallback"},
+      {90, "user_canceled"},
+      {100, "no_renegotiation"},
+      {109, "missing_extension"},
+      {110, "unsupported_extension"},
+      {112, "unrecognized_name"},
+      {115, "unknown_psk_identity"},
+      {120, "no_application_protocol"},
+  }};
+  const auto found = std::ranges::find(kRows, alert.description, &Row::description);
+  return found == kRows.end() ? std::string_view("unknown") : found->name;
+}
+
+std::optional<DtlsAlert> plain_alert(Bytes datagram) noexcept {
+  for (auto record = first_record(datagram); record; record = first_record(datagram)) {
+    if (record->type == kAlert && record->epoch == 0 && record->body.size() >= 2)
+      return DtlsAlert{read_u8(record->body, 0), read_u8(record->body, 1)};
+    datagram = datagram.subspan(record->whole.size());
+  }
+  return std::nullopt;
+}
+
+std::vector<std::byte> fatal_alert() {
+  constexpr std::uint16_t kDtls12 = 0xfefd;
+  constexpr std::uint32_t kBeyondHandshakes = 0x10000;
+  constexpr std::uint8_t kFatal = 2;
+  constexpr std::uint8_t kUnexpectedMessage = 10;
+  std::vector<std::byte> out(kRecordHeader + 2);
+  write_u8(out, 0, kAlert);
+  write_u16(out, 1, kDtls12);
+  write_u32(out, 7, kBeyondHandshakes);
+  write_u16(out, 11, 2);
+  write_u8(out, kRecordHeader, kFatal);
+  write_u8(out, kRecordHeader + 1, kUnexpectedMessage);
+  return out;
+}
+
+std::optional<HandshakePiece> PieceReader::next() noexcept {
+  while (body_.empty()) {
+    const auto record = first_record(datagram_);
+    if (!record) return std::nullopt;
+    datagram_ = datagram_.subspan(record->whole.size());
+    if (record->type == kHandshake && record->epoch == 0) body_ = record->body;
+  }
+  const auto piece = first_piece(body_, body_);
+  if (piece) return piece;
+  is_good_ = false;
+  datagram_ = body_ = {};
+  return std::nullopt;
+}
+
+HelloAssembly::Progress HelloAssembly::begin(Bytes datagram) {
+  const auto piece = hello_piece(datagram);
+  if (!piece || piece->offset != 0 || piece->length > kMax || piece->octets.empty())
+    return Progress::kRefused;
+  if (!is_open() || message_.size() != piece->length || sequence_ != piece->sequence) {
+    message_.assign(piece->length, std::byte{0});
+    present_.assign(piece->length, false);
+    missing_ = piece->length;
+    sequence_ = piece->sequence;
     header_.assign(datagram.begin(), datagram.begin() + kRecordHeader);
   }
-  for (std::size_t i = 0; i < fragment->octets.size(); ++i) {
-    const std::size_t at = fragment->offset + i;
+  return add(*piece);
+}
+
+HelloAssembly::Progress HelloAssembly::take(Bytes datagram) {
+  const auto piece = hello_piece(datagram);
+  const bool is_ours = piece && is_open() && piece->length == message_.size() && piece->sequence == sequence_;
+  return is_ours ? add(*piece) : Progress::kRefused;
+}
+
+HelloAssembly::Progress HelloAssembly::add(const HandshakePiece& piece) {
+  for (std::size_t i = 0; i < piece.octets.size(); ++i) {
+    const std::size_t at = piece.offset + i;
     if (present_[at]) continue;
     present_[at] = true;
-    message_[at] = fragment->octets[i];
+    message_[at] = piece.octets[i];
     --missing_;
   }
-  return missing_ == 0;
+  return missing_ == 0 ? Progress::kWhole : Progress::kMore;
 }
 
 std::vector<std::byte> HelloAssembly::take_record() {

@@ -87,6 +87,7 @@ struct TransportSnapshot {
     std::optional<DtlsKeys> keys;
     /// Association that the keys are of; 0 = that of the plan they are restored with.
     std::uint32_t association = 0;
+    DtlsEvidence evidence{};  // not part of an export
     bool operator==(const Handshake&) const = default;
   };
   using Dtls = std::array<Handshake, 2>;  // by component
@@ -576,6 +577,9 @@ class Transport {
   /// A packet did not authenticate: at most once a second it is tried at other roll-over counters.
   void look_for_roll_over(Protection& protection, Bytes datagram, Instant now);
   DropReason on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  void drive_dtls(HandshakeTurn turn);
+  [[nodiscard]] DtlsTurn dtls_turn(Component component, DatagramOutput& out,
+                                   HandshakeTurn turn) const noexcept;
   DropReason on_stun(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
   /// What ICE selected is where media comes from and goes to (LAT-10).
   void follow_ice(HandshakeTurn turn);

@@ -1,4 +1,5 @@
-// What a transport does with keys, those that signalling brought and those that DTLS agreed on, and with ICE.
+// What a transport does with keys, those that signalling brought and those that DTLS agreed on
+// (transport_dtls.cpp), and with ICE.
 
 #include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
@@ -23,20 +24,6 @@ Ssrc ssrc_of(Bytes packet, bool is_rtcp) noexcept {
 SrtpFetch session_step(Transport::Fetch step) noexcept {
   return step == Transport::Fetch::kSession ? SrtpFetch::kSession : SrtpFetch::kContext;
 }
-
-/// Sends through the ports of one component; without an own address named, through `via`.
-class ThroughPort final : public DatagramOutput {
- public:
-  ThroughPort(PortOutput& out, LocalPort via) : out_(out), via_(via) {}
-  void send(const Endpoint& to, Bytes datagram) noexcept override { out_.send(via_, to, datagram); }
-  void send_by(const Path& path, Bytes datagram) noexcept override {
-    out_.send({via_.component, path.local}, path.peer, datagram);
-  }
-
- private:
-  PortOutput& out_;
-  LocalPort via_;
-};
 
 }  // namespace
 
@@ -296,11 +283,6 @@ const Endpoint& Transport::heard_as(Component component, const Endpoint& from) c
   return is_other && ice_->is_valid(component, from) ? latch.learned() : from;
 }
 
-Path Transport::handshake_way(Component component) const noexcept {
-  if (!plan_->ice) return {local_[index(component)], latch_[index(component)].destination()};
-  return ice_ && ice_->is_current(component) ? *ice_->selected(component) : Path{};
-}
-
 bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
                                   Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept {
   const Protection* protection = protection_[slot_of(component)].get();
@@ -450,28 +432,6 @@ void Transport::follow_ice(HandshakeTurn turn) {
   }
 }
 
-DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
-  const Component component = at.component;
-  const auto refuse = [&](DropReason reason) {
-    drop(component, reason);
-    return reason;
-  };
-  const bool is_muxed_away = component == Component::kRtcp && plan_->send_rtcp_muxed;
-  if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
-  DtlsChannel& channel = made_dtls().channels[index(component)];
-  if (!may_speak(at, from, turn.own)) {
-    if (channel.hold({at.local, from}, datagram, turn.now)) return DropReason::kNone;
-    note(TransportEvent::kForeignSource);
-    return refuse(DropReason::kSourceNotAllowed);
-  }
-  ThroughPort out(turn.out, at);
-  if (!channel.take({at.local, from}, datagram,
-                    {*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr}))
-    return refuse(DropReason::kMalformedDtls);
-  follow_handshake(component, turn);
-  return DropReason::kNone;
-}
-
 void Transport::drive(HandshakeTurn turn) {
   if (plan_->ice) {
     const IceAgent::State before = made_ice(turn.now).state();
@@ -483,17 +443,7 @@ void Transport::drive(HandshakeTurn turn) {
       if (ice_->state() == IceAgent::State::kExpired) note(TransportEvent::kIceExpired);
     }
   }
-  if (!plan_->dtls) return;
-  for (const Component component : {Component::kRtp, Component::kRtcp}) {
-    if (component == Component::kRtcp && plan_->send_rtcp_muxed) continue;
-    DtlsChannel& channel = made_dtls().channels[index(component)];
-    ThroughPort out(turn.out, {component, local_[index(component)]});
-    const DtlsChannel::Turn inner{*plan_->dtls, turn.budget, out, turn.now, plan_->ice != nullptr};
-    const Path held = channel.held_from(turn.now);
-    if (held.is_set() && may_speak({component, held.local}, held.peer, turn.own)) channel.release(inner);
-    channel.drive(handshake_way(component), inner);
-    follow_handshake(component, turn);
-  }
+  if (plan_->dtls) drive_dtls(turn);
 }
 
 std::optional<Instant> Transport::due(Instant now) const noexcept {
@@ -508,56 +458,6 @@ std::optional<Instant> Transport::due(Instant now) const noexcept {
     if (due && (!first || *due < *first)) first = due;
   }
   return first;
-}
-
-void Transport::agree(Component component) {
-  const auto& keys = dtls_->channels[index(component)].keys();
-  auto agreed = std::make_shared<SrtpPlan>();
-  if (plan_->srtp) {
-    agreed->backend = plan_->srtp->backend;
-    agreed->window = plan_->srtp->window;
-    agreed->contexts = plan_->srtp->contexts;
-    agreed->party = plan_->srtp->party;
-  }
-  if (keys && agreed->backend) {
-    agreed->receive.push_back(keys->receive);
-    agreed->send = keys->send;
-  }
-  dtls_->agreed[index(component)] = std::move(agreed);
-}
-
-void Transport::follow_handshake(Component component, HandshakeTurn turn) {
-  DtlsChannel& channel = dtls_->channels[index(component)];
-  switch (channel.take_news()) {
-    case DtlsChannel::News::kNone:
-      return;
-    case DtlsChannel::News::kReady:
-      agree(component);
-      follow_keys(turn.now);
-      lock_proven(component, channel.peer(), turn);
-      hear();
-      note(TransportEvent::kDtlsReady);
-      return;
-    case DtlsChannel::News::kMismatch:
-      note(TransportEvent::kDtlsMismatch);
-      return;
-    case DtlsChannel::News::kFailed:
-      note(TransportEvent::kDtlsFailed);
-      return;
-  }
-}
-
-void Transport::lock_proven(Component component, const Endpoint& from, HandshakeTurn turn) noexcept {
-  Latch& latch = latch_[index(component)];
-  const bool may_lock =
-      latch.state() != Latch::State::kLocked || latch.claim(from, false, turn.now) == Latch::Claim::kBetter;
-  if (may_lock && latch.refusal_of(from, turn.now, turn.own) == DropReason::kNone)
-    (void)latch.lock_authenticated(from, turn.now);
-}
-
-void Transport::leave_worker() noexcept {
-  if (!dtls_) return;
-  for (DtlsChannel& channel : dtls_->channels) channel.leave_budget();
 }
 
 std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot() const {
@@ -575,16 +475,6 @@ std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot() const {
   return s;
 }
 
-std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
-  if (!plan_->dtls || !dtls_) return std::nullopt;
-  TransportSnapshot::Dtls s;
-  for (std::size_t i = 0; i < s.size(); ++i) {
-    const DtlsChannel& channel = dtls_->channels[i];
-    s[i] = {channel.state(), channel.keys(), channel.keyed_for()};
-  }
-  return s;
-}
-
 void Transport::restore_keys(const TransportSnapshot& s, Instant now) {
   if (s.ice && plan_->ice) {
     made_ice(now).restore(s.ice->selected, s.ice->is_former, now);
@@ -594,7 +484,7 @@ void Transport::restore_keys(const TransportSnapshot& s, Instant now) {
   }
   if (!s.dtls || !plan_->dtls) return;
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
-    const auto& [state, keys, association] = (*s.dtls)[index(component)];
+    const auto& [state, keys, association, evidence] = (*s.dtls)[index(component)];
     if (!keys) continue;
     made_dtls().channels[index(component)].restore(*keys,
                                                    association != 0 ? association : plan_->dtls->association);

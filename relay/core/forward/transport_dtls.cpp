@@ -1,0 +1,132 @@
+// What a transport does with DTLS: whose datagrams its handshakes hear, where they speak to, and what becomes
+// of the keys that they agree on (media-security section 5).
+
+#include "relay/core/forward/transport.hpp"
+
+namespace ferry {
+
+namespace {
+
+/// Sends through the ports of one component; without an own address named, through `via`.
+class ThroughPort final : public DatagramOutput {
+ public:
+  ThroughPort(PortOutput& out, LocalPort via) : out_(out), via_(via) {}
+  void send(const Endpoint& to, Bytes datagram) noexcept override { out_.send(via_, to, datagram); }
+  void send_by(const Path& path, Bytes datagram) noexcept override {
+    out_.send({via_.component, path.local}, path.peer, datagram);
+  }
+
+ private:
+  PortOutput& out_;
+  LocalPort via_;
+};
+
+}  // namespace
+
+Path Transport::handshake_way(Component component) const noexcept {
+  if (!plan_->ice) return {local_[index(component)], latch_[index(component)].destination()};
+  return ice_ && ice_->is_current(component) ? *ice_->selected(component) : Path{};
+}
+
+DtlsTurn Transport::dtls_turn(Component component, DatagramOutput& out, HandshakeTurn turn) const noexcept {
+  const LatchConfig& latch = latch_[index(component)].config();
+  const bool is_named = !plan_->ice && !latch.signalled_void;
+  return {*plan_->dtls, turn.budget,           out,
+          turn.now,     plan_->ice != nullptr, is_named ? latch.signalled : Endpoint{}};
+}
+
+DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
+  const Component component = at.component;
+  const auto refuse = [&](DropReason reason) {
+    drop(component, reason);
+    return reason;
+  };
+  const bool is_muxed_away = component == Component::kRtcp && plan_->send_rtcp_muxed;
+  if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
+  DtlsChannel& channel = made_dtls().channels[index(component)];
+  if (!may_speak(at, from, turn.own)) {
+    if (channel.hold({at.local, from}, datagram, turn.now)) return DropReason::kNone;
+    note(TransportEvent::kForeignSource);
+    return refuse(DropReason::kSourceNotAllowed);
+  }
+  ThroughPort out(turn.out, at);
+  const DropReason reason = channel.take({at.local, from}, datagram, dtls_turn(component, out, turn));
+  follow_handshake(component, turn);
+  return reason == DropReason::kNone ? reason : refuse(reason);
+}
+
+void Transport::drive_dtls(HandshakeTurn turn) {
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    if (component == Component::kRtcp && plan_->send_rtcp_muxed) continue;
+    DtlsChannel& channel = made_dtls().channels[index(component)];
+    ThroughPort out(turn.out, {component, local_[index(component)]});
+    const DtlsTurn inner = dtls_turn(component, out, turn);
+    const Path held = channel.held_from(turn.now);
+    if (held.is_set() && may_speak({component, held.local}, held.peer, turn.own)) channel.release(inner);
+    channel.drive(handshake_way(component), inner);
+    follow_handshake(component, turn);
+  }
+}
+
+void Transport::agree(Component component) {
+  const auto& keys = dtls_->channels[index(component)].keys();
+  auto agreed = std::make_shared<SrtpPlan>();
+  if (plan_->srtp) {
+    agreed->backend = plan_->srtp->backend;
+    agreed->window = plan_->srtp->window;
+    agreed->contexts = plan_->srtp->contexts;
+    agreed->party = plan_->srtp->party;
+  }
+  if (keys && agreed->backend) {
+    agreed->receive.push_back(keys->receive);
+    agreed->send = keys->send;
+  }
+  dtls_->agreed[index(component)] = std::move(agreed);
+}
+
+void Transport::follow_handshake(Component component, HandshakeTurn turn) {
+  DtlsChannel& channel = dtls_->channels[index(component)];
+  switch (channel.take_news()) {
+    case DtlsChannel::News::kNone:
+      return;
+    case DtlsChannel::News::kReady:
+      agree(component);
+      follow_keys(turn.now);
+      lock_proven(component, channel.peer(), turn);
+      hear();
+      note(TransportEvent::kDtlsReady);
+      return;
+    case DtlsChannel::News::kMismatch:
+      note(TransportEvent::kDtlsMismatch);
+      return;
+    case DtlsChannel::News::kFailed:
+      note(TransportEvent::kDtlsFailed);
+      return;
+  }
+}
+
+void Transport::lock_proven(Component component, const Endpoint& from, HandshakeTurn turn) noexcept {
+  Latch& latch = latch_[index(component)];
+  const bool may_lock =
+      latch.state() != Latch::State::kLocked || latch.claim(from, false, turn.now) == Latch::Claim::kBetter;
+  if (may_lock && latch.refusal_of(from, turn.now, turn.own) == DropReason::kNone)
+    (void)latch.lock_authenticated(from, turn.now);
+}
+
+void Transport::leave_worker() noexcept {
+  if (!dtls_) return;
+  for (DtlsChannel& channel : dtls_->channels) channel.leave_budget();
+}
+
+std::optional<TransportSnapshot::Dtls> Transport::dtls_snapshot() const {
+  if (!plan_->dtls || !dtls_) return std::nullopt;
+  TransportSnapshot::Dtls s;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const DtlsChannel& channel = dtls_->channels[i];
+    s[i] = {channel.state(), channel.keys(), channel.keyed_for(), {}};
+    if (channel.evidence() != nullptr) s[i].evidence = *channel.evidence();
+  }
+  return s;
+}
+
+}  // namespace ferry
