@@ -1,6 +1,7 @@
 #include "control/diagnose/explain.hpp"
 
 #include "control/diagnose/glance.hpp"
+#include "control/diagnose/handshake_words.hpp"
 #include "relay/base/static_types.hpp"
 
 #include <algorithm>
@@ -173,16 +174,18 @@ class Judge {
     const auto state = seen_.active != nullptr && seen_.active->dtls ? seen_.active->dtls->front().state
                                                                      : DtlsChannel::State::kWaiting;
     if (state == DtlsChannel::State::kReady || call_.now - call_.last_signal < kHandshakeTime) return false;
-    if (state == DtlsChannel::State::kMismatch) {
-      say(Cause::kWrongCertificate,
-          "the certificate that {} showed is not the one of its SDP: no media is exchanged", name());
-      return true;
-    }
-    say(Cause::kNoHandshake, "no DTLS handshake with {} is complete, so that there is no key", name());
+    const Endpoint destination = seen_.active != nullptr ? seen_.active->destination[0] : Endpoint{};
+    const HandshakeFacts facts{name(), destination, *media_.handshake_begins, seen_,
+                               [this](Instant then) { return ago(then); }};
+    const bool is_wrong = state == DtlsChannel::State::kMismatch || has_wrong_certificate(facts);
+    verdict_.cause = is_wrong ? Cause::kWrongCertificate : Cause::kNoHandshake;
+    if (!with_words_) return true;
+    verdict_.sentence = tell_handshake(facts);
     if (*media_.handshake_begins)
       add("this relay begins ({})", to_string(state));
     else
       add("{} is to begin ({})", name(), to_string(state));
+    for (std::string& line : list_handshake(facts)) verdict_.evidence.push_back(std::move(line));
     return true;
   }
 

@@ -530,6 +530,40 @@ json srtp_json(const Media& media, const MediaView& view) {
   return j;
 }
 
+/// How far the handshakes of one media have come: with whom, and the alerts (DTL-13).
+json dtls_json(const MediaView& view, const Clock& clock) {
+  const auto* dtls = view.active != nullptr && view.active->dtls ? &*view.active->dtls : nullptr;
+  json j = {{"state", to_string(dtls != nullptr ? dtls->front().state : DtlsChannel::State::kWaiting)}};
+  if (dtls == nullptr) return j;
+  const DtlsEvidence& evidence = dtls->front().evidence;
+  const DtlsEvidence::Source* furthest = evidence.furthest();
+  j["stage"] = to_string(furthest != nullptr ? furthest->stage : DtlsStage::kNothing);
+  json sources = json::array();
+  for (const DtlsEvidence::Source& each : evidence.sources) {
+    if (!each.with.is_set()) continue;
+    sources.push_back({{"address", each.with.to_string()},
+                       {"stage", to_string(each.stage)},
+                       {"datagrams", each.datagrams},
+                       {"hellos", each.hellos},
+                       {"handshakes", each.begun},
+                       {"broken", each.broken},
+                       {"age_s", age_seconds(each.last, clock)}});
+  }
+  json alerts = json::array();
+  for (const DtlsEvidence::Alert& each : evidence.alerts) {
+    if (each.times == 0) continue;
+    alerts.push_back({{"name", to_string(each.alert)},
+                      {"description", each.alert.description},
+                      {"fatal", each.alert.level == 2},
+                      {"address", each.from.to_string()},
+                      {"times", each.times},
+                      {"age_s", age_seconds(each.last, clock)}});
+  }
+  j["sources"] = std::move(sources);
+  j["alerts"] = std::move(alerts);
+  return j;
+}
+
 json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   json j = {{"index", media.index},
             {"type", media.type},
@@ -578,10 +612,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   j["drops"] = std::move(drops);
   if (view.other.times != 0) j["other_type_packets"] = view.other.times;
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
-  if (media.is_keyed_by_dtls()) {
-    const auto* dtls = view.active != nullptr && view.active->dtls ? &*view.active->dtls : nullptr;
-    j["dtls"] = {{"state", to_string(dtls != nullptr ? dtls->front().state : DtlsChannel::State::kWaiting)}};
-  }
+  if (media.is_keyed_by_dtls()) j["dtls"] = dtls_json(view, clock);
   if (media.has_ice()) {
     const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;
     j["ice"] = {{"state", to_string(ice != nullptr ? ice->state : IceAgent::State::kWaiting)},

@@ -1,0 +1,33 @@
+// What is said of a DTLS handshake that is not complete: how far it came, with whom, what was refused, and
+// which alerts came (media-security DTL-13).
+#pragma once
+
+#include "control/diagnose/media_view.hpp"
+#include "relay/core/dtls/dtls_channel.hpp"
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ferry {
+
+/// Borrowed for the time of one call.
+struct HandshakeFacts {
+  /// The party's, and what the SDP says of its address; unset: it cannot be sent to.
+  std::string_view party;
+  Endpoint destination;
+  bool relay_begins = false;
+  const MediaView& seen;
+  /// How an instant is shown.
+  std::function<std::string(Instant)> when;
+};
+
+/// Whoever came furthest has shown another certificate than the one of the SDP.
+[[nodiscard]] bool has_wrong_certificate(const HandshakeFacts& facts);
+/// One sentence: the stage that was reached, and what is waited for.
+[[nodiscard]] std::string tell_handshake(const HandshakeFacts& facts);
+/// Who took part, the alerts, and the packets that were refused, a line each.
+[[nodiscard]] std::vector<std::string> list_handshake(const HandshakeFacts& facts);
+
+}  // namespace ferry
