@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -20,8 +21,13 @@ struct FinishedFile {
   nlohmann::json about;
 };
 
+/// Text from outside in quotation marks for a log line: nothing in it breaks the line or passes for its end.
+[[nodiscard]] std::string in_quotes(std::string_view text);
+
+/// What log lines call a recording: an engineer looks for the Call-ID.
+[[nodiscard]] std::string recording_title(std::string_view call_id, std::string_view id);
+
 struct FinishedRecording {
-  /// What log lines call it: an engineer looks for the Call-ID.
   [[nodiscard]] std::string title() const;
   std::string id;
   std::shared_ptr<const Folder> spool;
@@ -31,6 +37,8 @@ struct FinishedRecording {
   std::vector<FinishedFile> files;
   nlohmann::json manifest;
   bool discard = false;
+  /// An earlier process ended while it brought the files to their place: `base` is final, and some are there.
+  bool is_placing = false;
   /// Of what a dead process left: nobody else takes it meanwhile.
   std::shared_ptr<const Descriptor> lock;
 };

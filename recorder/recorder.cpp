@@ -3,6 +3,7 @@
 #include "recorder/after/finisher.hpp"
 #include "recorder/after/leftovers.hpp"
 #include "recorder/files/names.hpp"
+#include "recorder/finished.hpp"
 #include "recorder/writer.hpp"
 #include "relay/base/random.hpp"
 
@@ -13,21 +14,6 @@
 #include <nlohmann/json.hpp>
 
 namespace ferry {
-
-namespace {
-
-/// For the log: nothing in it breaks the line.
-std::string quote(const std::string& text) {
-  return nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-}
-
-}  // namespace
-
-std::string FinishedRecording::title() const {
-  const std::string call = manifest.is_object() ? manifest.value("call_id", "") : std::string();
-  return call.empty() ? fmt::format("recording {}", id)
-                      : fmt::format("call {}: recording {}", quote(call), id);
-}
 
 namespace {
 
@@ -116,18 +102,20 @@ class RecorderImpl final : public Recorder {
  public:
   RecorderImpl(RecorderSettings settings, std::shared_ptr<const Folder> folder,
                std::shared_ptr<const Folder> spool, const FileRights& rights, unsigned workers, Log log,
-               Clock clock)
+               Clock clock, RunProgram run)
       : settings_(std::move(settings)),
         folder_(std::move(folder)),
         run_folder_(claim_spool(spool, rights)),
         log_(std::move(log)),
         clock_(std::move(clock)),
-        finisher_(settings_, folder_, log_) {
+        finisher_(settings_, folder_, log_, std::move(run)) {
     finish_leftovers(spool, run_folder_.name, rights, [this](FinishedRecording finished) {
-      log_(RecorderLogLevel::kWarning,
-           fmt::format("{} was interrupted: what there is of it is kept", finished.title()));
+      const std::string_view what = finished.is_placing ? "was not in its place yet: it is brought there"
+                                                        : "was interrupted: what there is of it is kept";
+      log_(RecorderLogLevel::kWarning, fmt::format("{} {}", finished.title(), what));
       finisher_.post(std::move(finished));
     });
+    finisher_.begin_work();
     const std::size_t share = settings_.queue_bytes / (std::size_t{workers} * settings_.writers);
     for (unsigned i = 0; i < settings_.writers; ++i) {
       writers_.push_back(std::make_unique<Writer>(
@@ -157,8 +145,8 @@ class RecorderImpl final : public Recorder {
     Writer& writer = *writers_[started_ % writers_.size()];
     ++started_;
     log_(RecorderLogLevel::kInfo,
-         fmt::format("call {}: recording {} started by {}, to {}", quote(order.call_id), plan.id,
-                     order.asked_by, quote(folder_->path_of(plan.base))));
+         fmt::format("call {}: recording {} started by {}, to {}", in_quotes(order.call_id), plan.id,
+                     order.asked_by, in_quotes(folder_->path_of(plan.base))));
     return std::make_unique<RecordingHandle>(*this, writer, started_, std::move(plan));
   }
   [[nodiscard]] bool records_all() const override { return settings_.all_calls; }
@@ -199,39 +187,73 @@ class RecorderImpl final : public Recorder {
     return safe_name(name);
   }
 
-  /// Where the files go, below the recording directory; what a request wants elsewhere goes to the usual
-  /// place.
-  std::string base_of(const RecordingOrder& order, const std::string& id, const RecordingTime& at) {
-    const auto below = [this](std::string_view path) {
-      const std::string inside = folder_->path() + "/";
-      if (path.starts_with(inside)) path.remove_prefix(inside.size());
-      return path;
-    };
-    if (!order.file.empty()) {
-      std::string_view path = below(order.file);
-      // The ending follows from what is in the file.
-      const auto dot = path.rfind('.');
-      if (dot != std::string_view::npos && dot > path.rfind('/') + 1 && path.size() - dot <= 5)
-        path = path.substr(0, dot);
-      if (is_path_below(path)) return std::string(path);
-      log_(RecorderLogLevel::kWarning,
-           fmt::format("call {}: recording path {} is not below {}: the usual name is used",
-                       quote(order.call_id), quote(order.file), folder_->path()));
+  /// A path of a request without the recording directory before it.
+  std::string_view below(std::string_view path) const {
+    const std::string inside = folder_->path() + "/";
+    if (path.starts_with(inside)) path.remove_prefix(inside.size());
+    return path;
+  }
+
+  /// Why recordings cannot be at that path below the directory; empty if they can.
+  std::string fault_of_target(std::string_view path) const {
+    if (!settings_.spool.empty()) {
+      const std::string_view spool = below(settings_.spool);
+      if (path.starts_with(spool) && (path.size() == spool.size() || path[spool.size()] == '/'))
+        return "is in the spool";
     }
-    const NameParts parts{order.call_id, {}, id, at.wall};
-    std::string base = fill_pattern(order.pattern.empty() ? settings_.pattern : order.pattern, parts);
-    if (!is_path_below(base)) base = fill_pattern("%c-%r", parts);
-    // Two recordings never share a name, whatever the pattern.
-    if (base.find(id) == std::string::npos) base += "-" + id;
-    if (order.directory.empty()) return base;
+    return fault_of_recording_path(path);
+  }
+
+  /// Nothing if the request names no file, or one that cannot be.
+  std::optional<std::string> wished_base(const RecordingOrder& order) const {
+    if (order.file.empty()) return std::nullopt;
+    std::string_view path = below(order.file);
+    // The ending follows from what is in the file.
+    const auto dot = path.rfind('.');
+    if (dot != std::string_view::npos && dot > path.rfind('/') + 1 && path.size() - dot <= 5)
+      path = path.substr(0, dot);
+    const std::string fault = fault_of_target(path);
+    if (fault.empty()) return std::string(path);
+    log_(RecorderLogLevel::kWarning, fmt::format("call {}: recording path {} {}: the usual name is used",
+                                                 in_quotes(order.call_id), in_quotes(order.file), fault));
+    return std::nullopt;
+  }
+
+  /// With a slash behind it; empty = the recording directory itself.
+  std::string wished_directory(const RecordingOrder& order) const {
+    if (order.directory.empty()) return {};
     std::string_view directory = below(order.directory);
     while (directory.ends_with('/')) directory.remove_suffix(1);
-    if (directory == folder_->path()) return base;
-    if (is_path_below(directory)) return std::string(directory) + "/" + base;
+    if (directory == folder_->path()) return {};
+    const std::string fault = fault_of_target(directory);
+    if (fault.empty()) return std::string(directory) + "/";
     log_(RecorderLogLevel::kWarning,
-         fmt::format("call {}: recording directory {} is not below {}: the usual one is used",
-                     quote(order.call_id), quote(order.directory), folder_->path()));
-    return base;
+         fmt::format("call {}: recording directory {} {}: the usual one is used", in_quotes(order.call_id),
+                     in_quotes(order.directory), fault));
+    return {};
+  }
+
+  /// Where the files go, below the recording directory; what a request wants elsewhere goes to the usual
+  /// place.
+  std::string base_of(const RecordingOrder& order, const std::string& id, const RecordingTime& at) const {
+    if (auto wished = wished_base(order)) return std::move(*wished);
+    const NameParts parts{order.call_id, {}, id, at.wall};
+    const auto filled = [&](std::string_view pattern) {
+      std::string base = fill_pattern(pattern, parts);
+      // Two recordings never share a name, whatever the pattern.
+      if (base.find(id) == std::string::npos) base += "-" + id;
+      return base;
+    };
+    std::string base = filled(order.pattern.empty() ? settings_.pattern : order.pattern);
+    if (const std::string fault = fault_of_target(base); !fault.empty()) {
+      log_(RecorderLogLevel::kWarning,
+           fmt::format("call {}: the name {} by the recording pattern {}: {} is used",
+                       in_quotes(order.call_id), in_quotes(base), fault,
+                       order.pattern.empty() ? "a plain one" : "the usual one"));
+      base = order.pattern.empty() ? filled("%c-%r") : filled(settings_.pattern);
+      if (!fault_of_target(base).empty()) base = filled("%c-%r");
+    }
+    return wished_directory(order) + base;
   }
 
   RecorderSettings settings_;
@@ -276,7 +298,7 @@ void RecordingHandle::note_sdp(unsigned number, std::string_view kind, std::stri
 void RecordingHandle::pause(bool on, std::string_view asked_by) {
   if (tap_.paused.exchange(on) == on) return;
   writer_.post({number_, recorder_.now(), WriterCommand::Pause{on}});
-  recorder_.log(fmt::format("call {}: recording {} {} by {}", quote(plan_.call_id), plan_.id,
+  recorder_.log(fmt::format("call {}: recording {} {} by {}", in_quotes(plan_.call_id), plan_.id,
                             on ? "paused" : "resumed", asked_by));
 }
 
@@ -286,7 +308,7 @@ void RecordingHandle::end(std::string_view reason) {
   tap_.closed = true;
   end_ = recorder_.now();
   reason_ = reason;
-  recorder_.log(fmt::format("call {}: recording {} ended: {}", quote(plan_.call_id), plan_.id, reason));
+  recorder_.log(fmt::format("call {}: recording {} ended: {}", in_quotes(plan_.call_id), plan_.id, reason));
 }
 
 void RecordingHandle::finish() {
@@ -315,7 +337,8 @@ RecordingTime Recorder::system_time() {
 }
 
 Result<std::unique_ptr<Recorder>, std::string> Recorder::make(const RecorderSettings& settings,
-                                                              unsigned workers, Log log, Clock clock) {
+                                                              unsigned workers, Log log, Clock clock,
+                                                              RunProgram run) {
   const FileRights rights{settings.file_mode, settings.directory_mode, settings.owner, settings.group};
   auto folder = Folder::open(settings.directory, rights);
   if (!folder) return fail(folder.error());
@@ -323,7 +346,7 @@ Result<std::unique_ptr<Recorder>, std::string> Recorder::make(const RecorderSett
   if (!spool) return fail(spool.error());
   try {
     return std::make_unique<RecorderImpl>(settings, *folder, *spool, rights, workers, std::move(log),
-                                          std::move(clock));
+                                          std::move(clock), std::move(run));
   } catch (const std::exception& e) {
     return fail(std::string(e.what()));
   }

@@ -1,6 +1,7 @@
 // Records calls to files on threads of its own (design section 6).
 #pragma once
 
+#include "recorder/after/run_program.hpp"
 #include "recorder/settings.hpp"
 #include "relay/base/result.hpp"
 #include "relay/core/recording.hpp"
@@ -27,6 +28,14 @@ struct RecorderTotals {
   std::uint64_t hooks_failed = 0;
   std::uint64_t notifications_failed = 0;
   std::uint64_t uploads_failed = 0;
+  /// Hooks, notifications and uploads that wait or run.
+  std::uint64_t work_waiting = 0;
+  /// Those given up whose entries are in the folder of failures.
+  std::uint64_t work_failed = 0;
+  /// Where their entries are; empty = in memory only.
+  std::string work_folder;
+  /// Why entries cannot be kept over a restart; empty if they can.
+  std::string work_trouble;
   std::string trouble;
 };
 
@@ -41,9 +50,11 @@ class Recorder : public CallRecorder {
 
   /// Makes the directories, takes care of what an earlier process left in the spool, starts the threads. The
   /// error is a sentence.
+  /// `run` starts hooks.
   static Result<std::unique_ptr<Recorder>, std::string> make(const RecorderSettings& settings,
                                                              unsigned workers, Log log,
-                                                             Clock clock = system_time);
+                                                             Clock clock = system_time,
+                                                             RunProgram run = run_program);
   [[nodiscard]] virtual RecorderTotals totals() const = 0;
   /// Waits until everything that was finished so far is in its place. For tests and the end of the daemon.
   virtual void settle() = 0;

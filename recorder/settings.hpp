@@ -41,6 +41,8 @@ struct RecorderSettings {
   std::string directory;
   /// Where they are while they grow; empty = `.spool` in `directory`.
   std::string spool;
+  /// Where work after calls outlives a restart; empty = nowhere.
+  std::string state_directory;
   bool packets = true;
   bool audio = false;
   bool all_calls = false;
@@ -74,8 +76,13 @@ struct RecorderSettings {
   std::chrono::seconds hook_timeout{60};
   /// Told about each recording by an HTTP POST of its manifest.
   std::string notify_url;
-  unsigned notify_tries = 5;
+  unsigned notify_tries = 12;
   UploadSettings upload;
+
+  /// Whether anything is to be done after a recording.
+  [[nodiscard]] bool has_work() const {
+    return !directory.empty() && (!hook.empty() || !notify_url.empty() || !upload.endpoint.empty());
+  }
 };
 
 }  // namespace ferry

@@ -514,6 +514,7 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
     wrongs.push_back(
         "recording-upload-url needs recording-upload-bucket, recording-upload-access-key and "
         "recording-upload-secret-key");
+  if (config.recorder.state_directory.empty()) config.recorder.state_directory = default_state_directory();
   choose_templates(config);
   if (config.templates_section != "templates" && !config.template_sections.contains(config.templates_section))
     wrongs.push_back(

@@ -44,6 +44,8 @@ std::string read_seconds(std::string_view text, std::chrono::seconds& target);
 
 /// Rows of the table that are about recordings, and about the classic rtpproxy protocol.
 std::span<const OptionRow> recording_option_rows();
+/// Where state is kept if no option says: what systemd made for us, else the usual place.
+std::string default_state_directory();
 std::span<const OptionRow> classic_option_rows();
 std::span<const OptionRow> dpdk_option_rows();
 

@@ -3,6 +3,7 @@
 #include "control/config/readers.hpp"
 
 #include <array>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <grp.h>
@@ -151,10 +152,11 @@ constexpr OptionRow kRows[] = {
   {"recording-encryption-key", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.encryption_key); }, "FILE", "public RSA key (PEM): files are encrypted, only its private key reads them"},
   {"recording-signing-key", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.signing_key); }, "FILE", "private key (PEM) that signs manifests, which then hold hash chains"},
   {"recording-hook", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.hook); }, "PROGRAM", "run after each recording with its manifest's path"},
+  {"state-dir", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.state_directory); }, "DIR", "hooks, notifications and uploads wait here over a restart (default $STATE_DIRECTORY or /var/lib/rtpferry)"},
   {"recording-hook-limit", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number(v, c.recorder.hook_limit, 1u, 256u); }, "N", "hooks that run at a time (default 4)"},
   {"recording-hook-timeout", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_span(v, c.recorder.hook_timeout); }, "TIME", "a hook is ended after (default 60)"},
   {"recording-notify-url", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_url(v, c.recorder.notify_url); }, "URL", "receives each manifest by POST"},
-  {"recording-notify-tries", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number(v, c.recorder.notify_tries, 1u, 100u); }, "N", "tries of a notification or upload, with growing pauses (default 5)"},
+  {"recording-notify-tries", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_number(v, c.recorder.notify_tries, 1u, 100u); }, "N", "tries of a notification or upload, with growing pauses up to 256 s (default 12)"},
   {"recording-upload-url", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_url(v, c.recorder.upload.endpoint); }, "URL", "S3-compatible server that stores recordings"},
   {"recording-upload-bucket", 0, OptionKind::kValue, [](Config& c, string_view v) { c.recorder.upload.bucket = v; return string(); }, "NAME", "its bucket"},
   {"recording-upload-region", 0, OptionKind::kValue, [](Config& c, string_view v) { c.recorder.upload.region = v; return string(); }, "NAME", "its region (default us-east-1)"},
@@ -175,5 +177,12 @@ constexpr OptionRow kRows[] = {
 }  // namespace
 
 std::span<const OptionRow> recording_option_rows() { return kRows; }
+
+std::string default_state_directory() {
+  // systemd.exec(5): absolute, and divided by colons where a unit has several.
+  const char* given = std::getenv("STATE_DIRECTORY");
+  const string first = given == nullptr ? string() : string(given).substr(0, string_view(given).find(':'));
+  return first.starts_with('/') ? first : "/var/lib/rtpferry";
+}
 
 }  // namespace ferry

@@ -1,21 +1,25 @@
+// How it works: `promise` writes an entry for each wanted kind to the store, `post` puts them into the queue.
+// Each kind has threads that take a piece from the queue, do it without any lock, and conclude: the entry
+// goes from disk before it goes from the queue, or waits for its next try, or is given up into the store's
+// `failed` folder. Where the store cannot be written, work stays in memory and is done all the same; that is
+// told.
+//
+// At the end of the relay what is new is still begun for a few seconds. Then programs and transfers are
+// ended; their entries stay in the store for the next start.
+
 #include "recorder/after/after_call.hpp"
 
-#include "recorder/after/digest.hpp"
+#include "recorder/finished.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
-#include <cstdio>
+#include <chrono>
 #include <cstring>
+#include <utility>
 
-#include <curl/curl.h>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
-#include <spawn.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace ferry {
@@ -23,113 +27,147 @@ namespace ferry {
 namespace {
 
 using namespace std::chrono_literals;
-using std::chrono::steady_clock;
 
-constexpr std::size_t kMaxTasks = 100'000;
-constexpr auto kHookPoll = 50ms;
-constexpr auto kHookGrace = 5s;
-/// How long the end of the daemon waits for what is left to do.
+/// What may wait in memory; what comes on top is given up into the folder of failures.
+constexpr std::size_t kMaxWork = 100'000;
+/// How long the end of the relay waits for what is new.
 constexpr auto kStopTime = 5s;
-constexpr long kConnectSeconds = 10;
-constexpr long kTransferSeconds = 300;
+constexpr unsigned kTransferThreads = 2;
 constexpr uid_t kNobody = 65534;
+constexpr std::array kKinds = {WorkKind::kHook, WorkKind::kUpload, WorkKind::kNotify};
 
-struct FreeCurl {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-};
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-struct CloseFile {
-  void operator()(FILE* file) const { fclose(file); }
-};
-using Curl = std::unique_ptr<CURL, FreeCurl>;
-using Headers = std::unique_ptr<curl_slist, FreeList>;
+Instant now() { return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now()); }
 
-/// Certificates are checked (the default), redirects are not followed, nothing waits for ever (CTL-9).
-Curl make_request(const std::string& url, const Headers& headers, curl_xferinfo_callback must_end,
-                  const void* whose) {
-  Curl handle(curl_easy_init());
-  curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(handle.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle.get(), CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(handle.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(handle.get(), CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  curl_easy_setopt(handle.get(), CURLOPT_TIMEOUT, kTransferSeconds);
-  curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(handle.get(), CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(handle.get(), CURLOPT_XFERINFOFUNCTION, must_end);
-  curl_easy_setopt(handle.get(), CURLOPT_XFERINFODATA, whose);
-  curl_easy_setopt(
-      handle.get(), CURLOPT_WRITEFUNCTION,
-      +[](char*, std::size_t size, std::size_t count, void*) { return size * count; });
-  return handle;
+std::int64_t unix_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
-/// Empty if the server took it.
-std::string perform(CURL* handle) {
-  const CURLcode code = curl_easy_perform(handle);
-  if (code != CURLE_OK) return curl_easy_strerror(code);
-  long status = 0;
-  curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
-  return status >= 200 && status < 300 ? std::string() : fmt::format("HTTP status {}", status);
-}
-
-void add(Headers& headers, const std::string& line) {
-  headers.reset(curl_slist_append(headers.release(), line.c_str()));
-}
-
-/// RFC 3986: everything but unreserved characters and the slashes between parts.
-std::string escape_path(std::string_view path) {
-  std::string text;
-  for (const char c : path) {
-    const bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-._~/").find(c) != std::string_view::npos;
-    text += plain ? std::string(1, c)
-                  : fmt::format("%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-  }
-  return text;
-}
+std::string title_of(const WorkEntry& entry) { return recording_title(entry.call_id, entry.recording); }
 
 }  // namespace
 
 AfterCall::AfterCall(const RecorderSettings& settings, std::shared_ptr<const Folder> folder,
-                     Recorder::Log log)
-    : settings_(settings), folder_(std::move(folder)), log_(std::move(log)) {
-  curl_global_init(CURL_GLOBAL_DEFAULT);
-  thread_ = std::thread([this] { run(); });
-  pthread_setname_np(thread_.native_handle(), "rec-after");
+                     Recorder::Log log, RunProgram run)
+    : settings_(settings),
+      folder_(std::move(folder)),
+      log_(std::move(log)),
+      run_(std::move(run)),
+      transfers_(settings),
+      queue_(settings.notify_tries) {
+  open_store();
 }
 
 AfterCall::~AfterCall() {
   {
-    const std::lock_guard guard(lock_);
-    stop_ = true;
-    stop_at_ = steady_clock::now() + kStopTime;
+    std::unique_lock guard(lock_);
+    stops_ = true;
+    wake_.notify_all();
+    settled_.wait_for(guard, kStopTime, [this] { return live_threads_ == 0; });
   }
-  wake_.notify_one();
-  thread_.join();
-  if (!tasks_.empty())
-    log_(RecorderLogLevel::kWarning,
-         fmt::format("{} hooks, notifications and uploads were left undone", tasks_.size()));
-  curl_global_cleanup();
+  ends_now_.request_stop();
+  wake_.notify_all();
+  threads_.clear();
+  leave_rest();
 }
 
-void AfterCall::post(StoredRecording recording) {
-  const auto shared = std::make_shared<const StoredRecording>(std::move(recording));
+bool AfterCall::is_wanted(WorkKind kind) const {
+  switch (kind) {
+    case WorkKind::kHook:
+      return !settings_.hook.empty();
+    case WorkKind::kNotify:
+      return !settings_.notify_url.empty();
+    case WorkKind::kUpload:
+      return !settings_.upload.endpoint.empty();
+  }
+  return false;
+}
+
+unsigned AfterCall::threads_of(WorkKind kind) const {
+  if (!is_wanted(kind)) return 0;
+  return kind == WorkKind::kHook ? settings_.hook_limit : kTransferThreads;
+}
+
+void AfterCall::open_store() {
+  const std::string& state = settings_.state_directory;
+  if (state.empty() || (!settings_.has_work() && !WorkStore::exists(state, folder_->path()))) return;
+  auto opened = WorkStore::open(state, folder_->path());
+  if (opened) {
+    store_ = std::move(*opened);
+    return;
+  }
+  no_store_because_ = opened.error();
+  log_(RecorderLogLevel::kWarning,
+       fmt::format("work after calls is done, but a restart forgets what is undone: {} (state-dir)",
+                   no_store_because_));
+}
+
+void AfterCall::begin() {
+  std::size_t found = 0;
+  if (store_) {
+    const auto tell = [this](const std::string& line) { log_(RecorderLogLevel::kWarning, line); };
+    for (WorkEntry& entry : store_->load(tell)) {
+      if (!is_wanted(entry.kind)) {
+        store_->set_aside(entry.file_name());
+        tell(fmt::format("{}: the {} is not done, none is configured any more: its entry is in {}/set-aside",
+                         title_of(entry), to_string(entry.kind), store_->path()));
+        continue;
+      }
+      const std::lock_guard guard(lock_);
+      queue_.add({std::move(entry), true}, now());
+      ++found;
+    }
+  }
+  if (found != 0)
+    log_(RecorderLogLevel::kInfo,
+         fmt::format("{} hooks, notifications and uploads of an earlier start go on", found));
   const std::lock_guard guard(lock_);
-  const auto add_task = [&](Task::Kind kind) {
-    if (tasks_.size() < kMaxTasks) tasks_.push_back({kind, shared, 0, 0, steady_clock::now()});
-  };
-  if (!settings_.hook.empty()) add_task(Task::Kind::kHook);
-  if (!settings_.upload.endpoint.empty()) add_task(Task::Kind::kUpload);
-  if (!settings_.notify_url.empty()) add_task(Task::Kind::kNotify);
-  wake_.notify_one();
+  for (const WorkKind kind : kKinds) {
+    for (unsigned i = 0; i < threads_of(kind); ++i) {
+      threads_.emplace_back([this, kind] { work(kind); });
+      pthread_setname_np(threads_.back().native_handle(), "rec-after");
+      ++live_threads_;
+    }
+  }
+}
+
+std::vector<Work> AfterCall::promise(const StoredRecording& recording) {
+  std::vector<Work> promised;
+  for (const WorkKind kind : kKinds) {
+    if (!is_wanted(kind)) continue;
+    Work work{{.kind = kind,
+               .call_id = recording.call_id,
+               .recording = recording.id,
+               .directory = folder_->path(),
+               .files = recording.files,
+               .posted_ms = unix_ms()}};
+    keep(work);
+    promised.push_back(std::move(work));
+  }
+  return promised;
+}
+
+void AfterCall::post(std::vector<Work> promised) {
+  for (Work& work : promised) {
+    std::unique_lock guard(lock_);
+    if (queue_.size() < kMaxWork) {
+      queue_.add(std::move(work), now());
+      continue;
+    }
+    guard.unlock();
+    give_up(work.entry, "too much work waits");
+  }
+  wake_.notify_all();
+}
+
+void AfterCall::withdraw(const std::vector<Work>& promised) {
+  for (const Work& work : promised) forget(work);
 }
 
 void AfterCall::settle() {
   std::unique_lock guard(lock_);
-  settled_.wait(guard, [this] { return tasks_.empty() && !is_busy_; });
+  settled_.wait(guard, [this] { return queue_.is_empty(); });
 }
 
 void AfterCall::add_totals(RecorderTotals& totals) const {
@@ -138,197 +176,178 @@ void AfterCall::add_totals(RecorderTotals& totals) const {
   totals.hooks_failed += totals_.hooks_failed;
   totals.notifications_failed += totals_.notifications_failed;
   totals.uploads_failed += totals_.uploads_failed;
+  totals.work_waiting = queue_.size();
+  totals.work_folder = store_ ? store_->path() : std::string();
+  totals.work_failed = store_ ? store_->failed() : 0;
+  totals.work_trouble = no_store_because_;
+  if (const int trouble = store_trouble_) totals.work_trouble = std::strerror(trouble);
 }
 
-void AfterCall::run() {
-  while (true) {
-    Task task;
-    bool has_one = false;
-    {
-      std::unique_lock guard(lock_);
-      is_busy_ = !hooks_.empty();
-      if (!is_busy_) settled_.notify_all();
-      const auto now = steady_clock::now();
-      const bool is_late = stop_ && now >= stop_at_;
-      if (is_late && hooks_.empty()) return;
-      if (is_late) {
-        for (Hook& hook : hooks_) hook.until = std::min(hook.until, stop_at_);
-      }
-      const bool may_hook = hooks_.size() < settings_.hook_limit;
-      const auto due = std::ranges::find_if(tasks_, [&](const Task& each) {
-        return (each.due <= now || stop_) && !(stop_ && each.tries > 0) &&
-               (each.kind != Task::Kind::kHook || may_hook);
-      });
-      if (due != tasks_.end() && !is_late) {
-        task = std::move(*due);
-        tasks_.erase(due);
-        has_one = is_busy_ = true;
-      } else if (stop_ && hooks_.empty()) {
-        return;
-      } else if (!hooks_.empty()) {
-        wake_.wait_for(guard, kHookPoll);
-      } else if (tasks_.empty()) {
-        wake_.wait(guard);
-      } else {
-        wake_.wait_until(guard, std::ranges::min_element(tasks_, {}, &Task::due)->due);
-      }
-    }
-    look_after_hooks();
-    if (has_one && !attempt(task)) {
-      const std::lock_guard guard(lock_);
-      tasks_.push_back(std::move(task));
-    }
+std::optional<Work> AfterCall::next(WorkKind kind) {
+  std::unique_lock guard(lock_);
+  while (!ends_now_.stop_requested()) {
+    if (auto taken = queue_.take(kind, now(), stops_)) return taken;
+    if (stops_) break;
+    if (const auto due = queue_.next_due(kind))
+      wake_.wait_until(guard, *due);
+    else
+      wake_.wait(guard);
   }
+  return std::nullopt;
 }
 
-void AfterCall::look_after_hooks() {
-  const auto now = steady_clock::now();
-  std::erase_if(hooks_, [&](Hook& hook) {
-    int status = 0;
-    if (waitpid(hook.process, &status, WNOHANG) == hook.process) {
-      const bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-      if (!good)
-        log_(RecorderLogLevel::kWarning,
-             fmt::format("{}: the hook ended with {}", hook.title,
-                         WIFEXITED(status) ? fmt::format("status {}", WEXITSTATUS(status))
-                                           : fmt::format("signal {}", WTERMSIG(status))));
-      const std::lock_guard guard(lock_);
-      totals_.hooks_failed += good ? 0 : 1;
-      return true;
-    }
-    if (now >= hook.until) {
-      // Its whole group: what it started ends with it.
-      kill(-hook.process, hook.was_told ? SIGKILL : SIGTERM);
-      hook.was_told = true;
-      hook.until = now + kHookGrace;
-    }
-    return false;
-  });
-}
-
-bool AfterCall::start_hook(const Task& task) {
-  const std::string path = folder_->path_of(task.recording->manifest_name);
-  // What the daemon may do beyond an ordinary user is not handed on.
-  std::vector<std::string> words = {"setpriv", "--no-new-privs", "--ambient-caps=-all", "--inh-caps=-all"};
-  if (geteuid() == 0) {
-    const uid_t user = settings_.owner.value_or(kNobody);
-    words.push_back(fmt::format("--reuid={}", user));
-    words.push_back(fmt::format("--regid={}", settings_.group.value_or(user)));
-    words.emplace_back("--clear-groups");
+void AfterCall::work(WorkKind kind) {
+  while (auto taken = next(kind)) {
+    const Attempt made = attempt(taken->entry);
+    conclude(std::move(*taken), made);
   }
-  words.insert(words.end(), {"--", settings_.hook, path});
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  std::string search = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  std::array<char*, 2> environment = {search.data(), nullptr};
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  sigset_t all;
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  pid_t process = 0;
-  const int wrong =
-      posix_spawnp(&process, "setpriv", &files, &attributes, arguments.data(), environment.data());
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (wrong != 0) {
-    give_up(task, fmt::format("cannot run the hook: {}", strerror(wrong)));
-    return true;
-  }
-  hooks_.push_back({process, task.recording->title, steady_clock::now() + settings_.hook_timeout, false});
   const std::lock_guard guard(lock_);
-  ++totals_.hooks_run;
-  return true;
+  --live_threads_;
+  settled_.notify_all();
 }
 
-int AfterCall::must_end(void* whose, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  const auto& self = *static_cast<const AfterCall*>(whose);
-  const std::lock_guard guard(self.lock_);
-  return self.stop_ && steady_clock::now() >= self.stop_at_ ? 1 : 0;
-}
-
-std::string AfterCall::notify(const Task& task) const {
-  Headers headers;
-  add(headers, "Content-Type: application/json");
-  add(headers, "Expect:");
-  const Curl handle = make_request(settings_.notify_url, headers, &must_end, this);
-  curl_easy_setopt(handle.get(), CURLOPT_POST, 1L);
-  curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE, static_cast<long>(task.recording->manifest.size()));
-  curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDS, task.recording->manifest.data());
-  return perform(handle.get());
-}
-
-std::string AfterCall::upload_all(Task& task) const {
-  const auto& files = task.recording->files;
-  for (; task.next_file < files.size(); ++task.next_file) {
-    if (std::string wrong = upload(files[task.next_file]); !wrong.empty()) return wrong;
-  }
-  if (!settings_.upload.keeps_files) {
-    for (const std::string& each : files) folder_->remove(each);
+AfterCall::Attempt AfterCall::attempt(WorkEntry& entry) {
+  switch (entry.kind) {
+    case WorkKind::kHook:
+      return run_hook(entry);
+    case WorkKind::kNotify:
+      return notify(entry);
+    case WorkKind::kUpload:
+      return upload(entry);
   }
   return {};
 }
 
-std::string AfterCall::upload(const std::string& name) const {
-  const UploadSettings& to = settings_.upload;
-  const auto file = folder_->open_file(name);
-  if (!file) return fmt::format("cannot read {}: {}", folder_->path_of(name), strerror(file.error()));
-  const auto digest = digest_file(file->get(), {});
-  if (!digest) return strerror(digest.error());
-  Headers headers;
-  // The signature covers what is stored (AWS Signature Version 4).
-  add(headers, "x-amz-content-sha256: " + digest->sha256);
-  add(headers, "Expect:");
-  const std::string key = to.prefix + name;
-  const Curl handle =
-      make_request(fmt::format("{}/{}/{}", to.endpoint, escape_path(to.bucket), escape_path(key)), headers,
-                   &must_end, this);
-  const std::unique_ptr<FILE, CloseFile> stream(fdopen(dup(file->get()), "r"));
-  rewind(stream.get());
-  curl_easy_setopt(handle.get(), CURLOPT_UPLOAD, 1L);
-  curl_easy_setopt(handle.get(), CURLOPT_READDATA, stream.get());
-  curl_easy_setopt(
-      handle.get(), CURLOPT_READFUNCTION, +[](char* into, std::size_t size, std::size_t count, void* from) {
-        return fread(into, size, count, static_cast<FILE*>(from));
-      });
-  curl_easy_setopt(handle.get(), CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(digest->size));
-  curl_easy_setopt(handle.get(), CURLOPT_AWS_SIGV4, fmt::format("aws:amz:{}:s3", to.region).c_str());
-  curl_easy_setopt(handle.get(), CURLOPT_USERPWD, fmt::format("{}:{}", to.access_key, to.secret_key).c_str());
-  return perform(handle.get());
+AfterCall::Attempt AfterCall::of_transfer(std::string wrong) const {
+  if (wrong.empty()) return {};
+  return {ends_now_.stop_requested() ? Outcome::kStopped : Outcome::kAgain, std::move(wrong)};
 }
 
-void AfterCall::give_up(const Task& task, const std::string& why) {
-  static constexpr std::array<std::string_view, 3> kNames = {"hook", "notification", "upload"};
-  log_(RecorderLogLevel::kWarning, fmt::format("{}: {} given up: {}", task.recording->title,
-                                               kNames[static_cast<std::size_t>(task.kind)], why));
-  const std::lock_guard guard(lock_);
-  if (task.kind == Task::Kind::kHook) ++totals_.hooks_failed;
-  if (task.kind == Task::Kind::kNotify) ++totals_.notifications_failed;
-  if (task.kind == Task::Kind::kUpload) ++totals_.uploads_failed;
-}
-
-bool AfterCall::attempt(Task& task) {
-  if (task.kind == Task::Kind::kHook) return start_hook(task);
-  const std::string wrong = task.kind == Task::Kind::kNotify ? notify(task) : upload_all(task);
-  if (wrong.empty()) return true;
-  ++task.tries;
-  if (task.tries >= settings_.notify_tries) {
-    give_up(task, wrong);
-    return true;
+AfterCall::Attempt AfterCall::run_hook(const WorkEntry& entry) {
+  if (!folder_->exists(entry.manifest()))
+    return {Outcome::kAgain, fmt::format("there is no {}", folder_->path_of(entry.manifest()))};
+  // What the relay may do beyond an ordinary user is not handed on.
+  ProgramOrder order{.words = {"setpriv", "--no-new-privs", "--ambient-caps=-all", "--inh-caps=-all"},
+                     .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                     .time_out = settings_.hook_timeout};
+  if (geteuid() == 0) {
+    const uid_t user = settings_.owner.value_or(kNobody);
+    order.words.push_back(fmt::format("--reuid={}", user));
+    order.words.push_back(fmt::format("--regid={}", settings_.group.value_or(user)));
+    order.words.emplace_back("--clear-groups");
   }
-  task.due = steady_clock::now() + std::chrono::seconds(1u << std::min(task.tries - 1, 8u));
-  return false;
+  order.words.insert(order.words.end(), {"--", settings_.hook, folder_->path_of(entry.manifest())});
+  const ProgramResult result = run_(order, ends_now_.get_token());
+  const bool was_started = result.end != ProgramResult::End::kNotStarted;
+  if (was_started) {
+    const std::lock_guard guard(lock_);
+    ++totals_.hooks_run;
+  }
+  if (result.is_good()) return {};
+  if (result.end == ProgramResult::End::kStopped) return {Outcome::kStopped, describe(result)};
+  // A program that ran and failed has had its effects: it is not run again unasked.
+  return {was_started ? Outcome::kGiveUp : Outcome::kAgain, fmt::format("the hook {}", describe(result))};
+}
+
+AfterCall::Attempt AfterCall::notify(const WorkEntry& entry) const {
+  const auto manifest = folder_->read(entry.manifest());
+  if (!manifest)
+    return {Outcome::kAgain, fmt::format("cannot read {}: {}", folder_->path_of(entry.manifest()),
+                                         std::strerror(manifest.error()))};
+  return of_transfer(transfers_.notify(*manifest, ends_now_.get_token()));
+}
+
+AfterCall::Attempt AfterCall::upload(WorkEntry& entry) const {
+  const auto& files = entry.files;
+  const bool was_stored = entry.stored >= files.size();
+  for (; entry.stored < files.size(); ++entry.stored) {
+    if (std::string wrong = transfers_.store(*folder_, files[entry.stored], ends_now_.get_token());
+        !wrong.empty())
+      return of_transfer(std::move(wrong));
+  }
+  if (settings_.upload.keeps_files) return {};
+  // The hook and the notification of this recording still need its files: the queue hands it out again after
+  // them.
+  if (!was_stored) return {Outcome::kLater, {}};
+  for (const std::string& each : files) folder_->remove(each);
+  return {};
+}
+
+void AfterCall::conclude(Work work, const Attempt& made) {
+  Outcome outcome = made.outcome;
+  const WorkKind kind = work.entry.kind;
+  if (outcome == Outcome::kAgain) {
+    tell_of_trouble(kind, made.why);
+    work.entry.error = made.why;
+    if (!queue_.count_failure(work.entry)) outcome = Outcome::kGiveUp;
+  } else if (outcome == Outcome::kDone) {
+    tell_of_trouble(kind, {});
+  }
+  if (outcome == Outcome::kAgain || outcome == Outcome::kLater) keep(work);
+  if (outcome == Outcome::kDone) forget(work);
+  if (outcome == Outcome::kGiveUp) give_up(work.entry, made.why);
+  const std::lock_guard guard(lock_);
+  if (outcome == Outcome::kDone || outcome == Outcome::kGiveUp)
+    queue_.remove(work.entry);
+  else
+    queue_.put_back(std::move(work), now());
+  wake_.notify_all();
+  if (queue_.is_empty()) settled_.notify_all();
+}
+
+/// One line when a kind begins to fail and one when it works again, however much waits.
+void AfterCall::tell_of_trouble(WorkKind kind, const std::string& why) {
+  if (failing_[static_cast<std::size_t>(kind)].exchange(!why.empty()) == !why.empty()) return;
+  if (why.empty())
+    log_(RecorderLogLevel::kInfo, fmt::format("{}s work again", to_string(kind)));
+  else
+    log_(RecorderLogLevel::kWarning, fmt::format("{}s fail and are tried again: {}", to_string(kind), why));
+}
+
+void AfterCall::give_up(const WorkEntry& entry, const std::string& why) {
+  WorkEntry last = entry;
+  last.error = why;
+  const int wrong = store_ ? store_->give_up(last) : ENOENT;
+  log_(RecorderLogLevel::kWarning,
+       fmt::format("{}: {} given up: {}{}", title_of(entry), to_string(entry.kind), why,
+                   wrong == 0 ? fmt::format("; its entry is in {}/failed", store_->path()) : std::string()));
+  const std::lock_guard guard(lock_);
+  if (entry.kind == WorkKind::kHook) ++totals_.hooks_failed;
+  if (entry.kind == WorkKind::kNotify) ++totals_.notifications_failed;
+  if (entry.kind == WorkKind::kUpload) ++totals_.uploads_failed;
+}
+
+void AfterCall::keep(Work& work) {
+  if (!store_) return;
+  const int wrong = store_->keep(work.entry);
+  work.is_kept = work.is_kept || wrong == 0;
+  if (store_trouble_.exchange(wrong) == wrong) return;
+  if (wrong == 0)
+    log_(RecorderLogLevel::kInfo, fmt::format("work after calls can be kept in {} again", store_->path()));
+  else
+    log_(RecorderLogLevel::kWarning,
+         fmt::format("work after calls is done, but a restart forgets what is undone: cannot write to {}: {}",
+                     store_->path(), std::strerror(wrong)));
+}
+
+void AfterCall::forget(const Work& work) {
+  if (store_ && work.is_kept) store_->forget(work.entry);
+}
+
+/// What is undone at the end: in the store it waits for the next start, in memory it is lost.
+void AfterCall::leave_rest() {
+  std::size_t kept = 0;
+  for (Work& work : queue_.rest()) {
+    if (!work.is_kept) keep(work);
+    if (work.is_kept)
+      ++kept;
+    else
+      log_(RecorderLogLevel::kWarning,
+           fmt::format("{}: the {} was left undone", title_of(work.entry), to_string(work.entry.kind)));
+  }
+  if (kept != 0)
+    log_(RecorderLogLevel::kInfo,
+         fmt::format("{} hooks, notifications and uploads wait for the next start", kept));
 }
 
 }  // namespace ferry

@@ -1,88 +1,107 @@
 // What happens with a recording once it is in its place: a program is run, a server is told, files are stored
-// elsewhere. Nothing of it can hold a call or another recording up.
+// elsewhere (CTL-15). Every piece of work stands in the state directory until it is done or given up, so that
+// a restart goes on with it: at least once, and after a crash perhaps twice. Each kind has threads of its
+// own; none holds up another kind, a call or a recording.
 #pragma once
 
+#include "recorder/after/run_program.hpp"
+#include "recorder/after/transfers.hpp"
+#include "recorder/after/work_queue.hpp"
+#include "recorder/after/work_store.hpp"
 #include "recorder/files/folder.hpp"
 #include "recorder/recorder.hpp"
 #include "recorder/settings.hpp"
 
+#include <array>
+#include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <curl/curl.h>
-#include <sys/types.h>
 
 namespace ferry {
 
 /// A finished recording; names are below the recording directory.
 struct StoredRecording {
-  /// What log lines call it.
-  std::string title;
-  std::string manifest_name;
-  std::vector<std::string> files;
-  std::string manifest;  // its text
+  std::string call_id;
+  std::string id;
+  std::vector<std::string> files;  // the manifest last
 };
 
 class AfterCall {
  public:
-  /// `settings` outlives it.
-  AfterCall(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log);
+  /// `settings` outlives it. Work that an earlier process left begins with `begin`.
+  AfterCall(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log,
+            RunProgram run);
   ~AfterCall();
   AfterCall(const AfterCall&) = delete;
   AfterCall& operator=(const AfterCall&) = delete;
 
-  /// Any thread.
-  void post(StoredRecording recording);
+  /// Starts the work: what an earlier process left, and from now on what is posted. Waits for the disk. Once.
+  void begin();
+  /// Writes down what is to be done with a recording, before its manifest takes its place: a crash in between
+  /// loses nothing. `post` or `withdraw` follows. Waits for the disk.
+  [[nodiscard]] std::vector<Work> promise(const StoredRecording& recording);
+  void post(std::vector<Work> promised);
+  void withdraw(const std::vector<Work>& promised);
   /// Waits until everything is done or given up.
   void settle();
+  /// Any thread; does not wait for the disk.
   void add_totals(RecorderTotals& totals) const;
 
  private:
-  struct Task {
-    enum class Kind : std::uint8_t { kHook, kNotify, kUpload };
-    Kind kind = Kind::kHook;
-    std::shared_ptr<const StoredRecording> recording;
-    std::size_t next_file = 0;  // kUpload: those before it are stored
-    unsigned tries = 0;
-    std::chrono::steady_clock::time_point due;
+  enum class Outcome : std::uint8_t {
+    kDone,
+    kLater,    // not over, and nothing is wrong
+    kAgain,    // failed
+    kGiveUp,   // failed for good
+    kStopped,  // the relay ends
   };
-  struct Hook {
-    pid_t process = 0;
-    std::string title;  // of its recording
-    std::chrono::steady_clock::time_point until;
-    bool was_told = false;  // to end
+  struct Attempt {
+    Outcome outcome = Outcome::kDone;
+    std::string why{};
   };
-  void run();
-  void look_after_hooks();
-  [[nodiscard]] bool start_hook(const Task& task);
-  /// True if it is done with, well or not.
-  [[nodiscard]] bool attempt(Task& task);
-  // Empty if the server took it.
-  [[nodiscard]] std::string notify(const Task& task) const;
-  [[nodiscard]] std::string upload(const std::string& name) const;
-  [[nodiscard]] std::string upload_all(Task& task) const;
-  /// Asked by libcurl while it transfers: true ends that.
-  static int must_end(void* whose, curl_off_t, curl_off_t, curl_off_t, curl_off_t);
-  void give_up(const Task& task, const std::string& why);
+  [[nodiscard]] bool is_wanted(WorkKind kind) const;
+  [[nodiscard]] unsigned threads_of(WorkKind kind) const;
+  void open_store();
+  void work(WorkKind kind);
+  /// Blocks until there is a piece to do; nothing = the thread ends.
+  [[nodiscard]] std::optional<Work> next(WorkKind kind);
+  [[nodiscard]] Attempt attempt(WorkEntry& entry);
+  [[nodiscard]] Attempt run_hook(const WorkEntry& entry);
+  [[nodiscard]] Attempt notify(const WorkEntry& entry) const;
+  [[nodiscard]] Attempt upload(WorkEntry& entry) const;
+  [[nodiscard]] Attempt of_transfer(std::string wrong) const;
+  void conclude(Work work, const Attempt& made);
+  void give_up(const WorkEntry& entry, const std::string& why);
+  void keep(Work& work);
+  void forget(const Work& work);
+  void tell_of_trouble(WorkKind kind, const std::string& why);
+  void leave_rest();
 
   const RecorderSettings& settings_;
   std::shared_ptr<const Folder> folder_;
   Recorder::Log log_;
+  RunProgram run_;
+  Transfers transfers_;
+  std::unique_ptr<WorkStore> store_;  // null where work is only kept in memory
+  std::string no_store_because_;
+  std::atomic<int> store_trouble_{0};  // errno of the last entry that could not be kept
+  std::array<std::atomic<bool>, kWorkKindNames.size()> failing_{};
+
   mutable std::mutex lock_;
   std::condition_variable wake_;
   std::condition_variable settled_;
-  std::deque<Task> tasks_;
-  std::vector<Hook> hooks_;  // the thread's own
-  bool is_busy_ = false;
-  bool stop_ = false;
-  std::chrono::steady_clock::time_point stop_at_;
+  WorkQueue queue_;
+  bool stops_ = false;
+  std::size_t live_threads_ = 0;
   RecorderTotals totals_;
-  std::thread thread_;
+  std::stop_source ends_now_;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace ferry

@@ -1,10 +1,13 @@
 #include "recorder/after/finisher.hpp"
 
 #include "recorder/after/digest.hpp"
+#include "recorder/after/leftovers.hpp"
 #include "recorder/files/folder.hpp"
+#include "recorder/files/names.hpp"
 #include "recorder/recording_job.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -24,6 +27,8 @@ using namespace std::chrono_literals;
 
 constexpr auto kSurplusCheck = 60s;
 constexpr unsigned kMaxNames = 1000;
+/// What `replace` makes on the way to a signature.
+constexpr std::string_view kLongestEnding = ".json.sig.part";
 
 std::string dump(const json& document) {
   return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
@@ -43,9 +48,13 @@ std::string folder_of(const std::string& path) {
 
 }  // namespace
 
-Finisher::Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log)
-    : settings_(settings), folder_(std::move(folder)), log_(std::move(log)), after_(settings, folder_, log_) {
-  thread_ = std::thread([this] { run(); });
+Finisher::Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log,
+                   RunProgram run)
+    : settings_(settings),
+      folder_(std::move(folder)),
+      log_(std::move(log)),
+      after_(settings, folder_, log_, std::move(run)) {
+  thread_ = std::thread([this] { work(); });
   pthread_setname_np(thread_.native_handle(), "rec-finisher");
 }
 
@@ -62,13 +71,22 @@ void Finisher::post(FinishedRecording finished) {
   {
     const std::lock_guard guard(lock_);
     queue_.push_back(std::move(finished));
+    ++posted_;
+  }
+  wake_.notify_one();
+}
+
+void Finisher::begin_work() {
+  {
+    const std::lock_guard guard(lock_);
+    begins_after_ = posted_;
   }
   wake_.notify_one();
 }
 
 void Finisher::settle_files() {
   std::unique_lock guard(lock_);
-  settled_.wait(guard, [this] { return queue_.empty() && !is_busy_; });
+  settled_.wait(guard, [this] { return queue_.empty() && !is_busy_ && !begins_after_; });
 }
 
 void Finisher::settle() {
@@ -86,18 +104,29 @@ RecorderTotals Finisher::totals() const {
   return totals;
 }
 
-void Finisher::run() {
+void Finisher::begin_work_if_due() {
+  {
+    const std::lock_guard guard(lock_);
+    if (!begins_after_ || taken_ < *begins_after_) return;
+  }
+  after_.begin();
+  const std::lock_guard guard(lock_);
+  begins_after_.reset();
+}
+
+void Finisher::work() {
   const bool has_bounds = settings_.retention.count() != 0 || settings_.quota_bytes != 0;
   if (has_bounds) load_kept();
   auto next_check = std::chrono::steady_clock::now();
   while (true) {
+    begin_work_if_due();
     FinishedRecording finished;
     bool has_one = false;
     {
       std::unique_lock guard(lock_);
       is_busy_ = false;
       settled_.notify_all();
-      const auto wanted = [this] { return stop_ || !queue_.empty(); };
+      const auto wanted = [this] { return stop_ || begins_after_ || !queue_.empty(); };
       if (has_bounds)
         wake_.wait_until(guard, next_check, wanted);
       else
@@ -105,6 +134,7 @@ void Finisher::run() {
       if (!queue_.empty()) {
         finished = std::move(queue_.front());
         queue_.pop_front();
+        ++taken_;
         has_one = is_busy_ = true;
       } else if (stop_) {
         return;
@@ -134,88 +164,145 @@ std::string Finisher::free_base(const FinishedRecording& finished) const {
   return finished.base + "-" + finished.id;
 }
 
-void Finisher::finish(FinishedRecording& finished) {
-  if (finished.discard) {
-    for (const FinishedFile& file : finished.files) finished.spool->remove(file.spool_name);
-    finished.spool->remove(finished.manifest_spool_name);
-    log_(RecorderLogLevel::kInfo, fmt::format("{} was discarded", finished.title()));
-    const std::lock_guard guard(lock_);
-    ++totals_.finished;
+/// The name wished for; the usual one where files can never have that, as through a link or with too long a
+/// name.
+std::string Finisher::usable_base(const FinishedRecording& finished) const {
+  static constexpr std::array kLasting = {ELOOP, ENOTDIR, ENAMETOOLONG, EXDEV, EACCES, EPERM, EINVAL};
+  const int wrong =
+      folder_->fault_of_name(fmt::format("{}-{}{}", finished.base, finished.id, kLongestEnding));
+  if (std::ranges::find(kLasting, wrong) == kLasting.end()) return finished.base;
+  const std::string call_id = finished.manifest.value("call_id", "");
+  log_(RecorderLogLevel::kWarning,
+       fmt::format("{}: no file can be {} ({}): the usual name is used", finished.title(),
+                   in_quotes(folder_->path_of(finished.base)), strerror(wrong)));
+  return fill_pattern("%c-%r", {call_id, {}, finished.id, WallTime{}});
+}
+
+void Finisher::discard(const FinishedRecording& finished) {
+  for (const FinishedFile& file : finished.files) finished.spool->remove(file.spool_name);
+  finished.spool->remove(finished.manifest_spool_name);
+  log_(RecorderLogLevel::kInfo, fmt::format("{} was discarded", finished.title()));
+  const std::lock_guard guard(lock_);
+  ++totals_.finished;
+}
+
+void Finisher::note_trouble(FinishedRecording& finished, const std::string& what) const {
+  log_(RecorderLogLevel::kWarning, fmt::format("{}: {}", finished.title(), what));
+  json& losses = finished.manifest["losses"];
+  if (!losses.contains("first_error")) losses["first_error"] = what;
+}
+
+/// From here on a crash leaves files in two places: the next start goes on with these names.
+void Finisher::note_placing(FinishedRecording& finished) {
+  const std::string text = dump(describe_placing(finished));
+  if (const int wrong = finished.spool->replace(finished.manifest_spool_name, text))
+    note_trouble(finished,
+                 fmt::format("cannot write {}: {}", finished.spool->path_of(finished.manifest_spool_name),
+                             strerror(wrong)));
+}
+
+void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept& kept) {
+  const std::string name = finished.base + file.ending;
+  const std::string in_spool = finished.spool->path_of(file.spool_name);
+  json& about = file.about;
+  about["name"] = name.substr(folder_of(name).size());
+  if (!settings_.encryption_key.empty()) about["encrypted"] = true;
+  auto opened = finished.spool->open_file(file.spool_name);
+  const bool is_placed = !opened && finished.is_placing && folder_->exists(name);
+  if (is_placed) opened = folder_->open_file(name);
+  const auto digest = opened ? digest_file(opened->get(), finished.id) : fail(opened.error());
+  if (digest) {
+    about["size"] = digest->size;
+    about["sha256"] = digest->sha256;
+    if (!settings_.signing_key.empty())
+      about["chain"] = {{"segment", kChainSegment}, {"sha256", digest->chain}};
+    kept.bytes += digest->size;
+  } else {
+    note_trouble(finished, fmt::format("cannot read {}: {}", in_spool, strerror(digest.error())));
+  }
+  if (opened && fdatasync(opened->get()) != 0)
+    note_trouble(finished, fmt::format("cannot write {}: {}", in_spool, strerror(errno)));
+  const int wrong = is_placed ? 0 : finished.spool->move_to(file.spool_name, *folder_, name);
+  if (wrong == 0) {
+    kept.files.push_back(name);
     return;
   }
-  json& manifest = finished.manifest;
-  const std::string base = free_base(finished);
-  const std::string relative = folder_of(base);
-  const bool has_chain = !settings_.signing_key.empty();
+  note_trouble(finished,
+               fmt::format("cannot move {} to {}: {}", in_spool, folder_->path_of(name), strerror(wrong)));
+  about["spool"] = in_spool;
+}
+
+void Finisher::sign(FinishedRecording& finished, const std::string& text, Kept& kept) {
+  if (settings_.signing_key.empty()) return;
+  const std::string name = finished.base + ".json.sig";
+  const auto signature = sign_text(text, settings_.signing_key);
+  if (!signature) {
+    note_trouble(finished, signature.error());
+  } else if (const int wrong = folder_->replace(name, *signature)) {
+    note_trouble(finished, fmt::format("cannot write the signature: {}", strerror(wrong)));
+  } else {
+    kept.files.push_back(name);
+  }
+}
+
+/// Who sees the manifest finds the rest, so it comes last. True if it is there.
+bool Finisher::place_manifest(FinishedRecording& finished, const std::string& text) {
+  const std::string name = finished.base + ".json";
+  const std::string whole = finished.id + ".manifest";
+  int wrong = finished.spool->replace(whole, text);
+  if (wrong != 0 && !folder_->exists(name)) {
+    // The spool may be full where the recordings are not.
+    wrong = folder_->replace(name, text);
+  } else if (wrong == 0) {
+    wrong = finished.spool->move_to(whole, *folder_, name);
+    // An earlier process ended right after this.
+    if (wrong == EEXIST && finished.is_placing) wrong = folder_->replace(name, text);
+    finished.spool->remove(whole);
+  }
+  if (wrong != 0) {
+    note_trouble(finished, fmt::format("cannot write {}: {}", folder_->path_of(name), strerror(wrong)));
+    return false;
+  }
+  folder_->sync();
+  return true;
+}
+
+void Finisher::finish(FinishedRecording& finished) {
+  if (finished.discard) {
+    discard(finished);
+    return;
+  }
+  if (!finished.is_placing) {
+    finished.base = usable_base(finished);
+    finished.base = free_base(finished);
+    note_placing(finished);
+  }
   Kept kept;
-  bool good = true;
-  const auto trouble = [&](const std::string& what) {
-    good = false;
-    log_(RecorderLogLevel::kWarning, fmt::format("{}: {}", finished.title(), what));
-    json& losses = manifest["losses"];
-    if (!losses.contains("first_error")) losses["first_error"] = what;
-  };
   json files = json::array();
   for (FinishedFile& file : finished.files) {
-    const std::string name = base + file.ending;
-    json about = std::move(file.about);
-    about["name"] = name.substr(relative.size());
-    if (!settings_.encryption_key.empty()) about["encrypted"] = true;
-    const auto opened = finished.spool->open_file(file.spool_name);
-    const auto digest = opened ? digest_file(opened->get(), finished.id) : fail(opened.error());
-    if (digest) {
-      about["size"] = digest->size;
-      about["sha256"] = digest->sha256;
-      if (has_chain) about["chain"] = {{"segment", kChainSegment}, {"sha256", digest->chain}};
-      kept.bytes += digest->size;
-    } else {
-      trouble(fmt::format("cannot read {}: {}", finished.spool->path_of(file.spool_name),
-                          strerror(digest.error())));
-    }
-    if (opened && fdatasync(opened->get()) != 0)
-      trouble(fmt::format("cannot write {}: {}", finished.spool->path_of(file.spool_name), strerror(errno)));
-    if (const int wrong = finished.spool->move_to(file.spool_name, *folder_, name)) {
-      trouble(fmt::format("cannot move {} to {}: {}", finished.spool->path_of(file.spool_name),
-                          folder_->path_of(name), strerror(wrong)));
-      about["spool"] = finished.spool->path_of(file.spool_name);
-    } else {
-      kept.files.push_back(name);
-    }
-    files.push_back(std::move(about));
+    place_file(finished, file, kept);
+    files.push_back(std::move(file.about));
   }
+  json& manifest = finished.manifest;
   manifest.erase("base");
   manifest["files"] = std::move(files);
   const std::string text = dump(manifest);
-  if (has_chain) {
-    const auto signature = sign_text(text, settings_.signing_key);
-    if (!signature) {
-      trouble(signature.error());
-    } else if (const int wrong = folder_->replace(base + ".json.sig", *signature)) {
-      trouble(fmt::format("cannot write the signature: {}", strerror(wrong)));
-    } else {
-      kept.files.push_back(base + ".json.sig");
-    }
-  }
-  // The manifest comes last: who sees it finds the rest.
-  int wrong = finished.spool->replace(finished.manifest_spool_name, text);
-  if (wrong != 0 && !folder_->exists(base + ".json")) {
-    // The spool may be full where the recordings are not.
-    wrong = folder_->replace(base + ".json", text);
-    finished.spool->remove(finished.manifest_spool_name);
-  } else if (wrong == 0) {
-    wrong = finished.spool->move_to(finished.manifest_spool_name, *folder_, base + ".json");
-  }
-  if (wrong != 0)
-    trouble(fmt::format("cannot write {}: {}", folder_->path_of(base + ".json"), strerror(wrong)));
-  folder_->sync();
-  good = good && !(manifest.contains("losses") && manifest["losses"].contains("first_error"));
-  kept.files.push_back(base + ".json");
+  sign(finished, text, kept);
+  kept.files.push_back(finished.base + ".json");
   kept.bytes += text.size();
+  auto promised = after_.promise({manifest.value("call_id", ""), finished.id, kept.files});
+  const bool is_placed = place_manifest(finished, text);
+  const bool is_good = !(manifest.contains("losses") && manifest["losses"].contains("first_error"));
   {
     const std::lock_guard guard(lock_);
-    ++(good ? totals_.finished : totals_.failed);
+    ++(is_good ? totals_.finished : totals_.failed);
   }
-  if (wrong == 0) after_.post({finished.title(), base + ".json", kept.files, text});
+  if (is_placed) {
+    after_.post(std::move(promised));
+    finished.spool->remove(finished.manifest_spool_name);
+  } else {
+    after_.withdraw(promised);
+  }
   kept_bytes_ += kept.bytes;
   kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
   if (settings_.retention.count() == 0 && settings_.quota_bytes == 0) kept_.clear();

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 namespace ferry {
@@ -19,12 +20,15 @@ namespace ferry {
 class Finisher {
  public:
   /// `settings` outlives it.
-  Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log);
+  Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log,
+           RunProgram run);
   ~Finisher();
   Finisher(const Finisher&) = delete;
   Finisher& operator=(const Finisher&) = delete;
 
   void post(FinishedRecording finished);
+  /// Work after calls begins once everything posted so far is in its place. Once.
+  void begin_work();
   /// Waits until everything posted so far is in its place.
   void settle_files();
   /// And until who wanted to know of it was told or given up.
@@ -37,8 +41,16 @@ class Finisher {
     std::vector<std::string> files;  // the manifest last
     std::uint64_t bytes = 0;
   };
-  void run();
+  void work();
+  void begin_work_if_due();
   void finish(FinishedRecording& finished);
+  void discard(const FinishedRecording& finished);
+  void note_trouble(FinishedRecording& finished, const std::string& what) const;
+  [[nodiscard]] std::string usable_base(const FinishedRecording& finished) const;
+  void note_placing(FinishedRecording& finished);
+  void place_file(FinishedRecording& finished, FinishedFile& file, Kept& kept);
+  void sign(FinishedRecording& finished, const std::string& text, Kept& kept);
+  [[nodiscard]] bool place_manifest(FinishedRecording& finished, const std::string& text);
   /// The first common name under which no file exists yet.
   [[nodiscard]] std::string free_base(const FinishedRecording& finished) const;
   void load_kept();
@@ -58,6 +70,9 @@ class Finisher {
   std::deque<FinishedRecording> queue_;
   bool is_busy_ = false;
   bool stop_ = false;
+  std::size_t posted_ = 0;
+  std::size_t taken_ = 0;
+  std::optional<std::size_t> begins_after_;  // that many were taken
   RecorderTotals totals_;
 
   std::multimap<std::int64_t, Kept> kept_;  // by end, unix seconds

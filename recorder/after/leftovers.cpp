@@ -1,5 +1,6 @@
 #include "recorder/after/leftovers.hpp"
 
+#include "recorder/files/names.hpp"
 #include "relay/base/random.hpp"
 
 #include <cerrno>
@@ -21,13 +22,34 @@ namespace {
 
 constexpr std::string_view kPrefix = "run-";
 constexpr const char* kLock = "lock";
+constexpr std::string_view kPlacing = "placing";
+
+std::optional<FinishedRecording> read_placing(const std::shared_ptr<const Folder>& folder,
+                                              const std::string& name, json document) {
+  FinishedRecording finished;
+  finished.id = document.at("id").get<std::string>();
+  finished.spool = folder;
+  finished.manifest_spool_name = name;
+  finished.base = document.at("base").get<std::string>();
+  finished.is_placing = true;
+  finished.manifest = std::move(document.at("manifest"));
+  for (json& each : document.at("files"))
+    finished.files.push_back({each.at("spool").get<std::string>(), each.at("ending").get<std::string>(),
+                              std::move(each.at("about"))});
+  if (finished.id.empty() || !is_path_below(finished.base) || !finished.manifest.is_object())
+    return std::nullopt;
+  return finished;
+}
 
 /// Nothing if the manifest is not one of ours or not whole.
 std::optional<FinishedRecording> read_leftover(const std::shared_ptr<const Folder>& folder,
                                                const std::string& name) {
   std::ifstream file(folder->path_of(name));
   json manifest = json::parse(file, nullptr, false);
-  if (!manifest.is_object() || manifest.value("state", "") != "recording") return std::nullopt;
+  if (!manifest.is_object()) return std::nullopt;
+  const std::string state = manifest.value("state", "");
+  if (state == kPlacing) return read_placing(folder, name, std::move(manifest));
+  if (state != "recording") return std::nullopt;
   FinishedRecording finished;
   finished.id = manifest.value("id", "");
   finished.spool = folder;
@@ -49,6 +71,17 @@ std::optional<FinishedRecording> read_leftover(const std::shared_ptr<const Folde
 }
 
 }  // namespace
+
+json describe_placing(const FinishedRecording& finished) {
+  json files = json::array();
+  for (const FinishedFile& file : finished.files)
+    files.push_back({{"spool", file.spool_name}, {"ending", file.ending}, {"about", file.about}});
+  return {{"state", kPlacing},
+          {"id", finished.id},
+          {"base", finished.base},
+          {"files", std::move(files)},
+          {"manifest", finished.manifest}};
+}
 
 ClaimedSpool claim_spool(std::shared_ptr<const Folder> spool, const FileRights& rights) {
   ClaimedSpool claimed;

@@ -121,8 +121,33 @@ Result<Descriptor, int> Folder::open_file(const std::string& name) const {
   return open_below(name, O_RDWR, 0);
 }
 
+Result<std::string, int> Folder::read(const std::string& name) const {
+  constexpr off_t kLongest = 16 << 20;
+  const auto file = open_below(name, O_RDONLY, 0);
+  if (!file) return fail(file.error());
+  struct stat info {};
+  if (fstat(file->get(), &info) != 0) return fail(errno);
+  if (!S_ISREG(info.st_mode)) return fail(EINVAL);
+  if (info.st_size > kLongest) return fail(EFBIG);
+  std::string text(static_cast<std::size_t>(info.st_size), '\0');
+  for (std::size_t at = 0; at < text.size();) {
+    const ssize_t got = pread(file->get(), text.data() + at, text.size() - at, static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(errno);
+    if (got == 0) text.resize(at);
+    at += static_cast<std::size_t>(got);
+  }
+  return text;
+}
+
 bool Folder::exists(const std::string& name) const {
   return open_below(name, O_PATH | O_NOFOLLOW, 0).has_value();
+}
+
+int Folder::fault_of_name(const std::string& name) const {
+  if (const int wrong = make_parents(name)) return wrong;
+  const auto opened = open_below(name, O_PATH | O_NOFOLLOW, 0);
+  return opened || opened.error() == ENOENT ? 0 : opened.error();
 }
 
 int Folder::move_to(const std::string& from, const Folder& to, const std::string& name) const {
@@ -158,28 +183,41 @@ int Folder::move_to(const std::string& from, const Folder& to, const std::string
   return 0;
 }
 
-int Folder::replace(const std::string& name, std::string_view contents) const {
-  const std::string growing = name + ".part";
-  remove(growing);
-  const auto file = create(growing);
+int Folder::write_part(const std::string& name, std::string_view contents, bool is_durable) const {
+  remove(name);
+  const auto file = create(name);
   if (!file) return file.error();
-  while (!contents.empty()) {
+  int wrong = 0;
+  while (!contents.empty() && wrong == 0) {
     const ssize_t put = write(file->get(), contents.data(), contents.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) {
-      const int wrong = errno;
-      remove(growing);
-      return wrong;
-    }
-    contents.remove_prefix(static_cast<std::size_t>(put));
+    if (put >= 0)
+      contents.remove_prefix(static_cast<std::size_t>(put));
+    else if (errno != EINTR)
+      wrong = errno;
   }
+  if (wrong == 0 && is_durable && fdatasync(file->get()) != 0) wrong = errno;
+  if (wrong != 0) remove(name);
+  return wrong;
+}
+
+int Folder::put(const std::string& name, std::string_view contents, bool is_durable) const {
+  const std::string growing = name + ".part";
+  if (const int wrong = write_part(growing, contents, is_durable)) return wrong;
   const std::string parent = parent_of(name);
   const auto directory = open_below(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY, 0);
   if (!directory) return directory.error();
   const std::size_t skip = parent.empty() ? 0 : parent.size() + 1;
-  return renameat(directory->get(), growing.c_str() + skip, directory->get(), name.c_str() + skip) == 0
-             ? 0
-             : errno;
+  if (renameat(directory->get(), growing.c_str() + skip, directory->get(), name.c_str() + skip) != 0)
+    return errno;
+  return is_durable && fsync(directory->get()) != 0 ? errno : 0;
+}
+
+int Folder::replace(const std::string& name, std::string_view contents) const {
+  return put(name, contents, false);
+}
+
+int Folder::store(const std::string& name, std::string_view contents) const {
+  return put(name, contents, true);
 }
 
 void Folder::remove(const std::string& name) const {

@@ -54,12 +54,19 @@ class Folder {
   /// A file that did not exist, for reading and writing; the folders on the way are made.
   [[nodiscard]] Result<Descriptor, int> create(const std::string& name) const;
   [[nodiscard]] Result<Descriptor, int> open_file(const std::string& name) const;
+  /// A whole file of at most 16 MiB; EFBIG if it is longer.
+  [[nodiscard]] Result<std::string, int> read(const std::string& name) const;
   [[nodiscard]] bool exists(const std::string& name) const;
+  /// Why no file can have that name (a link on the way, a part too long, no rights); 0 if one can or does.
+  /// Makes the folders on the way.
+  [[nodiscard]] int fault_of_name(const std::string& name) const;
   /// Moves a finished file to `to` under `name`; copies where the two are on different file systems. EEXIST
   /// if there is such a file.
   [[nodiscard]] int move_to(const std::string& from, const Folder& to, const std::string& name) const;
   /// Swaps the contents of a file that we made whole: a new one beside it takes its name.
   [[nodiscard]] int replace(const std::string& name, std::string_view contents) const;
+  /// The same; after it returned 0 the contents are there after a crash of the host, too.
+  [[nodiscard]] int store(const std::string& name, std::string_view contents) const;
   void remove(const std::string& name) const;
   void remove_folder(const std::string& name) const;
   /// Waits until names made, moved and removed here would survive a crash of the host.
@@ -75,6 +82,8 @@ class Folder {
   [[nodiscard]] Result<Descriptor, int> open_below(const std::string& name, int flags, mode_t mode) const;
   [[nodiscard]] int make_parents(const std::string& name) const;
   [[nodiscard]] int give(int fd, mode_t mode) const;
+  [[nodiscard]] int write_part(const std::string& name, std::string_view contents, bool is_durable) const;
+  [[nodiscard]] int put(const std::string& name, std::string_view contents, bool is_durable) const;
   void list(const std::string& sub, std::vector<std::string>& into) const;
 
   std::string path_;

@@ -94,4 +94,20 @@ bool is_path_below(std::string_view path) noexcept {
   }
 }
 
+std::string fault_of_recording_path(std::string_view path) {
+  // Endings and a number come behind the last part, and file systems take 255 octets.
+  constexpr std::size_t kLongestPart = 200;
+  constexpr std::size_t kLongest = 2000;
+  if (!is_path_below(path)) return "is not below the recording directory";
+  if (path.size() > kLongest) return fmt::format("is longer than {} octets", kLongest);
+  while (true) {
+    const auto end = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, end);
+    if (part.starts_with('.')) return "has a hidden part";
+    if (part.size() > kLongestPart) return fmt::format("has a part longer than {} octets", kLongestPart);
+    if (end == path.size()) return {};
+    path.remove_prefix(end + 1);
+  }
+}
+
 }  // namespace ferry

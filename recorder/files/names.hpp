@@ -26,4 +26,9 @@ struct NameParts {
 /// A path below a directory: not absolute, not empty, no part that is empty, `.` or `..`.
 [[nodiscard]] bool is_path_below(std::string_view path) noexcept;
 
+/// Why no recording can be at a path below the recording directory, as the rest of a sentence: it lies
+/// elsewhere, one of its parts is hidden (as the spool is) or too long. Empty if one can. Does not look at
+/// the disk.
+[[nodiscard]] std::string fault_of_recording_path(std::string_view path);
+
 }  // namespace ferry

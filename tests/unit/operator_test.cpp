@@ -309,7 +309,8 @@ TEST_F(Operated, EveryMetricMoves) {
   };
   sources.recorder = [&] {
     return json{{"active", figure},       {"finished", figure},     {"failed", figure},
-                {"packets_lost", figure}, {"hooks_failed", figure}, {"queue_bytes", figure}};
+                {"packets_lost", figure}, {"hooks_failed", figure}, {"queue_bytes", figure},
+                {"work_waiting", figure}, {"work_failed", figure}};
   };
   sources.rtpproxy = [&] { return json{{"commands", figure}, {"refused", figure}}; };
   metrics_->set_sources(sources);

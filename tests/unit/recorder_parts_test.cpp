@@ -49,6 +49,31 @@ TEST(RecordingNames, OnlyPathsBelow) {
     EXPECT_FALSE(is_path_below(bad)) << bad;
 }
 
+TEST(RecordingNames, CTL10_APathThatFilesCannotHaveIsAFault) {
+  const std::string long_part(200, 'x');
+  for (const std::string& good : {std::string("a"), std::string("2026/case 7"), std::string("a..b/c."),
+                                  long_part, long_part + "/" + long_part})
+    EXPECT_EQ(fault_of_recording_path(good), "") << good;
+  const std::pair<std::string, const char*> rows[] = {
+      {"", "not below"},
+      {"/etc/x", "not below"},
+      {"a/../b", "not below"},
+      {"a//b", "not below"},
+      {".spool/x", "hidden"},
+      {".spool", "hidden"},
+      {"a/.ssh/b", "hidden"},
+      {"a/.b", "hidden"},
+      {long_part + "x", "longer than 200"},
+      {long_part + "x/b", "200"},
+      {"b/" + long_part + "x", "200"},
+  };
+  for (const auto& [path, fault] : rows)
+    EXPECT_THAT(fault_of_recording_path(path), testing::HasSubstr(fault)) << path;
+  std::string deep = "a";
+  for (int i = 0; i < 1000; ++i) deep += "/a";
+  EXPECT_THAT(fault_of_recording_path(deep), testing::HasSubstr("longer than 2000"));
+}
+
 // --- folders
 
 class FolderTest : public testing::Test {

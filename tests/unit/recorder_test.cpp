@@ -535,6 +535,43 @@ TEST_F(RecordingTest, CTL10_NamesStayBelowAndNothingIsOverwritten) {
   EXPECT_EQ(packets, (std::vector<std::uint64_t>{1, 2, 3}));
 }
 
+// What a request asks for and no file can be: the usual name is used, told once, and nothing stays in the
+// spool.
+TEST_F(RecordingTest, CTL10_NamesThatCannotBeBecomeTheUsualOne) {
+  start();
+  fs::create_directories(home_.path("elsewhere"));
+  fs::create_directory_symlink(home_.path("elsewhere"), settings_.directory + "/link");
+  fs::create_directory_symlink(home_.path("gone"), settings_.directory + "/dangling");
+  std::ofstream(settings_.directory + "/plain") << "a file";
+  const std::string long_part(201, 'x');
+  const std::pair<std::string, std::string> rows[] = {
+      {"link/a", ""},         {"dangling/a", ""},
+      {"2026/../link/a", ""}, {"plain/a", ""},
+      {long_part, ""},        {"a/" + long_part, ""},
+      {long_part + "/a", ""}, {std::string(300, 'y'), ""},
+      {".spool/a", ""},       {".hidden/a.pcap", ""},
+      {"a/.b", ""},           {"", "link"},
+      {"", "dangling/sub"},   {"", "plain"},
+      {"", ".spool"},         {"", long_part},
+      {"", "link/a/b"},       {"", std::string(4096, '/')},
+  };
+  for (const auto& [file, directory] : rows) {
+    RecordingOrder order;
+    order.file = file;
+    order.directory = directory;
+    begin("odd", order);
+    talk(1);
+    const json manifest = end();
+    ASSERT_FALSE(manifest.is_null()) << file << directory;
+    const auto name = manifest["files"][0]["name"].get<std::string>();
+    EXPECT_THAT(name, testing::StartsWith("odd-")) << file << directory;
+    EXPECT_TRUE(fs::exists(settings_.directory + "/" + name)) << file << directory;
+  }
+  EXPECT_TRUE(fs::is_empty(home_.path("elsewhere")));
+  for (const auto& each : fs::recursive_directory_iterator(settings_.directory + "/.spool"))
+    EXPECT_TRUE(each.is_directory() || each.path().filename() == "lock") << each.path();
+}
+
 TEST_F(RecordingTest, AFullQueueCostsRecordingOnlyAndIsTold) {
   settings_.queue_bytes = 1;  // the least there is
   begin();

@@ -94,6 +94,7 @@ class Doctor {
     exposure();
     safety();
     recordings();
+    work_after_calls();
     return std::move(checks_);
   }
 
@@ -426,6 +427,28 @@ class Doctor {
                        : Health::kOk,
         fmt::format("{:.0f} % of the disk of {} is free", 100 * share, folder),
         "recording-retention, recording-quota, or a larger disk");
+  }
+
+  /// Hooks, notifications and uploads (CTL-15).
+  void work_after_calls() {
+    const json recorder = facts_.value("recorder", json());
+    if (!recorder.is_object()) return;
+    const auto folder = recorder.value("work_folder", "");
+    const auto failed = recorder.value("work_failed", std::uint64_t{0});
+    const auto trouble = recorder.value("work_trouble", "");
+    if (!trouble.empty())
+      say("work after calls", Health::kWarn,
+          fmt::format("a restart forgets what hooks, notifications and uploads are undone: {}", trouble),
+          "give the daemon's user a state-dir that it may write to");
+    else if (failed != 0)
+      say("work after calls", Health::kWarn,
+          fmt::format("{} entries were given up: {}/failed", failed, folder),
+          "each entry says why; move it up one folder and restart the daemon to have it tried again, or "
+          "remove it");
+    else if (!folder.empty())
+      say("work after calls", Health::kOk,
+          fmt::format("{} hooks, notifications and uploads wait",
+                      recorder.value("work_waiting", std::uint64_t{0})));
   }
 
   const json& facts_;

@@ -283,7 +283,11 @@ class Daemon {
                               {"hooks_run", totals.hooks_run},
                               {"hooks_failed", totals.hooks_failed},
                               {"notifications_failed", totals.notifications_failed},
-                              {"uploads_failed", totals.uploads_failed}};
+                              {"uploads_failed", totals.uploads_failed},
+                              {"work_waiting", totals.work_waiting},
+                              {"work_failed", totals.work_failed},
+                              {"work_folder", totals.work_folder}};
+    if (!totals.work_trouble.empty()) figures["work_trouble"] = totals.work_trouble;
     if (!totals.trouble.empty()) figures["trouble"] = totals.trouble;
     return figures;
   }
@@ -599,6 +603,7 @@ class Daemon {
             {"offload_wanted",
              !engine_->owns_ports() && (config_.offload != OffloadMode::kOff || !config_.offload_of.empty())},
             {"recording_dir", config_.recorder.directory},
+            {"recorder", recorder_ ? recorder_figures() : nlohmann::json()},
             {"core_dumps", config_.core_dumps},
             {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
                             std::chrono::system_clock::now().time_since_epoch())

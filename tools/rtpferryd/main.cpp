@@ -85,6 +85,7 @@ int run(std::span<char* const> arguments) {
   for (const std::string& folder : {config->recorder.directory, config->recorder.spool}) {
     if (!folder.empty()) files.push_back(folder + "/recordings");
   }
+  if (config->recorder.has_work()) files.push_back(config->recorder.state_directory + "/after-call");
   give_up_rights(config->user, config->group, files, !config->recorder.hook.empty(),
                  [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
   // Checked again as the user that the daemon has become: every recording would fail for a key that only root

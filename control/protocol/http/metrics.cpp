@@ -272,11 +272,16 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { add_figure(in.recorder, "failed", out); }},
   {{"rtpferry_recording_packets_lost_total", Kind::kCounter, "", "packets that recordings missed", "the disk is too slow, or recording-queue too small"},
    [](const Input& in, Values& out) { add_figure(in.recorder, "packets_lost", out); }},
-  {{"rtpferry_recording_hooks_failed_total", Kind::kCounter, "hook", "what came after a recording and failed: hook, notification, upload", "the log has the reason; it is tried again"},
+  {{"rtpferry_recording_hooks_failed_total", Kind::kCounter, "hook", "what came after a recording and failed: hook, notification, upload", "the log has the reason, rtpferryctl doctor the folder of what was given up"},
    [](const Input& in, Values& out) {
      add_figure(in.recorder, "hooks_failed", out, {{"hook", "hook"}});
      add_figure(in.recorder, "notifications_failed", out, {{"hook", "notification"}});
      add_figure(in.recorder, "uploads_failed", out, {{"hook", "upload"}});
+   }},
+  {{"rtpferry_work_after_calls", Kind::kGauge, "state", "hooks, notifications and uploads that wait or run, and those given up whose entries were kept: waiting, failed", "waiting grows: the server or the hook is slow; failed: rtpferryctl doctor"},
+   [](const Input& in, Values& out) {
+     add_figure(in.recorder, "work_waiting", out, {{"state", "waiting"}});
+     add_figure(in.recorder, "work_failed", out, {{"state", "failed"}});
    }},
   {{"rtpferry_memory_bytes", Kind::kGauge, "owner", "memory by owner: heap (all of it), reply_cache, kept_calls, packet_buffers, recorder_queue", "heap that grows without calls is a leak: tell the developers"},
    [](const Input& in, Values& out) {

@@ -1,0 +1,78 @@
+#include "recorder/after/work_entry.hpp"
+
+#include "recorder/files/names.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace ferry {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr int kVersion = 1;
+constexpr std::size_t kMaxId = 64;
+
+bool is_id(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxId &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+/// What is wrong with the values of an entry; empty if nothing is.
+std::string fault_of(const WorkEntry& entry) {
+  if (!is_id(entry.recording)) return "it names no recording";
+  if (entry.files.empty()) return "it names no files";
+  for (const std::string& file : entry.files) {
+    if (!is_path_below(file)) return fmt::format("it names a file outside the recording directory: {}", file);
+  }
+  if (entry.stored > entry.files.size()) return "more files are stored than there are";
+  return {};
+}
+
+/// Throws what the JSON library throws where a value is missing or of another type.
+Result<WorkEntry, std::string> read(const json& document) {
+  if (document.at("version").get<int>() != kVersion)
+    return fail(fmt::format("it is of version {}", document["version"].get<int>()));
+  const auto kind = document.at("kind").get<std::string>();
+  const auto known = std::ranges::find(kWorkKindNames, kind);
+  if (known == kWorkKindNames.end()) return fail(std::string("it is of an unknown kind"));
+  WorkEntry entry{.kind = static_cast<WorkKind>(known - kWorkKindNames.begin()),
+                  .call_id = document.at("call_id").get<std::string>(),
+                  .recording = document.at("recording").get<std::string>(),
+                  .directory = document.at("directory").get<std::string>(),
+                  .files = document.at("files").get<std::vector<std::string>>(),
+                  .posted_ms = document.at("posted_ms").get<std::int64_t>(),
+                  .stored = document.at("stored").get<std::size_t>(),
+                  .tries = document.at("tries").get<unsigned>()};
+  entry.error = document.value("error", "");
+  if (std::string fault = fault_of(entry); !fault.empty()) return fail(std::move(fault));
+  return entry;
+}
+
+}  // namespace
+
+std::string WorkEntry::file_name() const { return fmt::format("{}-{}.json", to_string(kind), recording); }
+
+std::string to_text(const WorkEntry& entry) {
+  json document = {
+      {"version", kVersion},          {"kind", to_string(entry.kind)}, {"call_id", entry.call_id},
+      {"recording", entry.recording}, {"directory", entry.directory},  {"files", entry.files},
+      {"posted_ms", entry.posted_ms}, {"stored", entry.stored},        {"tries", entry.tries}};
+  if (!entry.error.empty()) document["error"] = entry.error;
+  return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<WorkEntry, std::string> parse_work_entry(std::string_view text) {
+  const json document = json::parse(text, nullptr, false);
+  if (!document.is_object()) return fail(std::string("it is no whole JSON object"));
+  try {
+    return read(document);
+  } catch (const json::exception& e) {
+    return fail(fmt::format("a value is missing or of another type ({})", e.what()));
+  }
+}
+
+}  // namespace ferry

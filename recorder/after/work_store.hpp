@@ -1,0 +1,65 @@
+// Where the work after calls outlives the relay (CTL-15): a folder in the state directory with a file for
+// each piece.
+//
+// STATE/after-call/DIRECTORY/            what waits: DIRECTORY is the recording directory, percent-encoded
+// STATE/after-call/DIRECTORY/failed/     what was given up; moved back by hand, it is tried again at the next
+// start STATE/after-call/DIRECTORY/set-aside/  what cannot be done: torn, not ours, or of a kind that is
+// switched off
+//
+// A daemon locks its folder. A second one with the same recording directory uses DIRECTORY+2 and so on;
+// whoever starts takes over what lies in such folders and nobody holds any more.
+#pragma once
+
+#include "recorder/after/work_entry.hpp"
+#include "recorder/files/folder.hpp"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// Everything waits for the disk, so never on the control thread, but for `failed`. `keep`, `forget` and
+/// `give_up` are safe on several threads for different entries. Errors are errno values; 0 = none.
+class WorkStore {
+ public:
+  using Tell = std::function<void(const std::string& sentence)>;
+
+  /// Makes the folders (0700) and takes the lock. The error is a sentence.
+  static Result<std::unique_ptr<WorkStore>, std::string> open(const std::string& state_directory,
+                                                              const std::string& recording_directory);
+  /// Whether an earlier start left a folder there: then it is worth opening even if nothing is to be done
+  /// now.
+  static bool exists(const std::string& state_directory, const std::string& recording_directory);
+
+  /// What an earlier process left, in no order. What is none of ours is set aside and told.
+  [[nodiscard]] std::vector<WorkEntry> load(const Tell& tell);
+  /// After it returned 0 the entry is there after a crash, of the host too.
+  [[nodiscard]] int keep(const WorkEntry& entry) const;
+  void forget(const WorkEntry& entry) const;
+  /// Moves the entry to `failed/`, with the reason in it and its tries counted from 0.
+  [[nodiscard]] int give_up(const WorkEntry& entry);
+  /// Moves the entry to `set-aside/`.
+  void set_aside(const std::string& file_name) const;
+
+  [[nodiscard]] const std::string& path() const { return folder_->path(); }
+  /// Entries in `failed/` at the start and since. Any thread.
+  [[nodiscard]] std::size_t failed() const { return failed_; }
+
+ private:
+  WorkStore(std::shared_ptr<const Folder> parent, std::shared_ptr<const Folder> folder, Descriptor lock,
+            std::string recording_directory);
+  void take_over(const Tell& tell) const;
+  void tell_of_strangers(const Tell& tell) const;
+  [[nodiscard]] Result<WorkEntry, std::string> read(const std::string& file_name) const;
+
+  std::shared_ptr<const Folder> parent_;
+  std::shared_ptr<const Folder> folder_;
+  Descriptor lock_;
+  std::string recording_directory_;
+  std::atomic<std::size_t> failed_{0};
+};
+
+}  // namespace ferry
