@@ -124,6 +124,7 @@ class Judge {
     if (media_.signalled.is_set())
       add("its SDP says {}{}", media_.signalled.to_string(),
           media_.is_void ? ", which is of no use from here" : "");
+    for (const std::string& each : media_.left_out) add("left out: {}", each);
     if (media_.signalling_source.family() != AddressFamily::kNone)
       add("its signalling came from {}", media_.signalling_source.to_string());
     if (media_.advertised.is_set()) add("it was told to send to {}", media_.advertised.to_string());
@@ -466,6 +467,12 @@ class Judge {
     if (media_.loops) {
       say(Cause::kLoop, "the SDP of {} names {}, a port of this relay that leads to no party", name(),
           media_.signalled.to_string());
+      return;
+    }
+    const bool is_sent_to = seen_.active != nullptr && seen_.active->destination[0].is_set();
+    if (is_refusal(media_.denied) && !is_sent_to) {
+      say(Cause::kDeniedAddress, "the SDP of {} names {}", name(), row_of(media_.denied).meaning);
+      describe_address();
       return;
     }
     if (media_.local.is_set() && media_.signalled.address.family() != media_.local.address.family()) {

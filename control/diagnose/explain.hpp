@@ -23,6 +23,10 @@ struct MediaEvidence {
   bool is_rejected = false;
   bool is_void = false;
   bool loops = false;
+  /// Why nobody may be at `signalled` (LAT-11a).
+  PeerDenial denied = PeerDenial::kNone;
+  /// Addresses of its SDP that were left out, in words.
+  std::vector<std::string> left_out;
   bool may_send = true;
   bool may_receive = true;
   bool only_listens = false;

@@ -8,6 +8,10 @@ namespace ferry {
 
 bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
 
+void Media::note_left_out(std::vector<LeftOutPeer> peers) {
+  if (extras || !peers.empty()) made_extras().left_out = std::move(peers);
+}
+
 bool Media::is_encrypted() const {
   if (in_force().kind != TransportKind::kRtp) return false;
   return answered ? encrypted : sdp::parse_protocol(in_force().protocol).secure;

@@ -7,6 +7,7 @@
 #include "control/session/media_extensions.hpp"
 #include "control/session/media_ice.hpp"
 #include "control/session/media_keys.hpp"
+#include "control/session/peer_guard.hpp"
 #include "control/session/peer_register.hpp"
 #include "control/session/request.hpp"
 #include "relay/core/recording.hpp"
@@ -106,6 +107,8 @@ struct MediaExtras {
     MediaId to;
   };
   std::vector<Feed> feeds;
+  /// Addresses of its last SDP, and of fragments since, that are never sent to (LAT-11a).
+  std::vector<LeftOutPeer> left_out;
 };
 
 /// What offers and answers say about one media. While an offer waits for its answer a media has two of them:
@@ -217,6 +220,12 @@ struct Media : MediaTerms {
     if (!extras) extras = std::make_unique<MediaExtras>();
     return *extras;
   }
+  /// Those of its new SDP.
+  void note_left_out(std::vector<LeftOutPeer> peers);
+  /// Null if every address was taken.
+  [[nodiscard]] const std::vector<LeftOutPeer>* left_out() const {
+    return extras && !extras->left_out.empty() ? &extras->left_out : nullptr;
+  }
   MediaKeys& made_keys() {
     if (!keys) keys = std::make_unique<MediaKeys>();
     return *keys;
@@ -250,6 +259,10 @@ struct Media : MediaTerms {
   [[nodiscard]] PortSet* active_ports() { return active < ports.size() ? &ports[active] : nullptr; }
   [[nodiscard]] const PortSet* active_ports() const {
     return active < ports.size() ? &ports[active] : nullptr;
+  }
+  /// Where the port is that the party was shown last; null if it has none.
+  [[nodiscard]] const LocalAddress* local() const {
+    return active_ports() != nullptr ? active_ports()->local : nullptr;
   }
   /// The agreed ones; null if it has none.
   [[nodiscard]] const PortSet* used_ports() const {

@@ -260,11 +260,24 @@ Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, c
   return &call;
 }
 
+Result<std::vector<LeftOutPeer>, ClassicError> ClassicSessions::admit(
+    const ClassicSignal& signal, const std::optional<ClassicMatch>& match) {
+  const std::size_t sender = !match ? 0 : signal.is_answer ? match->other() : match->from;
+  const LocalAddress* facing = match ? match->call->classic()->parties[sender].local : signal.near;
+  if (facing == nullptr) return {};  // there will be no port
+  auto left_out = manager_.guard_.admit(named_peer(signal.media, facing->advertised), *facing);
+  if (left_out) return std::move(*left_out);
+  if (!match) manager_.count_rejected();
+  return fail(ClassicError::kAddress);
+}
+
 Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& signal, const Clock& clock) {
   auto match = find(signal.names);
   const bool is_new = !match;
+  if (is_new && signal.is_answer) return fail(ClassicError::kNotFound);
+  auto left_out = admit(signal, match);
+  if (!left_out) return fail(left_out.error());
   if (is_new) {
-    if (signal.is_answer) return fail(ClassicError::kNotFound);
     const auto made = make(signal, clock);
     if (!made) return fail(made.error());
     match = ClassicMatch{*made, 0};
@@ -307,9 +320,9 @@ Result<ClassicPort, ClassicError> ClassicSessions::signal(const ClassicSignal& s
   media.awaited_since = signal.is_answer ? Instant{} : clock.now;
   if (signal.media.is_set()) {
     heard.remote_rtp = signal.media;
-    heard.remote_rtcp = {signal.media.address,
-                         UdpPort{static_cast<std::uint16_t>(signal.media.port.value + 1)}};
+    heard.remote_rtcp = with_next_port(signal.media);
     heard.remote_known = true;
+    heard.note_left_out(std::move(*left_out));
   }
   heard.is_on_hold = signal.is_on_hold;
   party.codecs = signal.codecs;
@@ -745,7 +758,7 @@ bool ClassicSessions::stop_recording(const ClassicMatch& match, bool both, const
 std::optional<ClassicPort> ClassicSessions::copy(const ClassicMatch& match, const Endpoint& to,
                                                  const Clock& clock) {
   Call& call = *match.call;
-  if (is_forbidden_peer(to) || manager_.owner_of(to) != nullptr) return std::nullopt;
+  if (manager_.owner_of(to) != nullptr) return std::nullopt;
   auto made = manager_.forward_to(call, {&media_of(call, match.from)}, to, clock);
   if (!made) return std::nullopt;
   manager_.sync_plans(call);

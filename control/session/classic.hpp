@@ -109,8 +109,8 @@ struct ClassicSignal {
   std::string notify_tag;
 };
 
-/// kNoPort: `SessionManager::port_failures` says why.
-enum class ClassicError : std::uint8_t { kNotFound, kNoPort, kLimit, kTaken };
+/// kNoPort: `SessionManager::port_failures` says why. kAddress: no party may be where the SDP says (LAT-11a).
+enum class ClassicError : std::uint8_t { kNotFound, kNoPort, kLimit, kTaken, kAddress };
 
 /// The port that the sender of the next message is to send to.
 struct ClassicPort {
@@ -200,6 +200,9 @@ class ClassicSessions {
   /// Makes the call one of the classic protocol and known as such.
   ClassicSession& register_session(Call& call, std::size_t call_id_size);
   Result<Call*, ClassicError> make(const ClassicSignal& signal, const Clock& clock);
+  /// LAT-11a: what of the address that was signalled is left out, or that there is no other.
+  Result<std::vector<LeftOutPeer>, ClassicError> admit(const ClassicSignal& signal,
+                                                       const std::optional<ClassicMatch>& match);
   void complete(Call& call);
   /// A prompt is to start once the party has a port.
   [[nodiscard]] static bool party_waits(const ClassicSession& session, std::size_t party);

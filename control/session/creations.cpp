@@ -204,6 +204,8 @@ Result<Dict, RequestError> Subscriptions::create_answer() {
     const sdp::MediaSection& section = answer->media[i];
     if (const auto served = check_section(section); !served) return fail(served.error());
     if (i >= leg->medias.size()) continue;
+    if (const auto admitted = check_peer(section, leg->medias[i]->local()); !admitted)
+      return fail(admitted.error());
     if (const auto keyed = check_crypto(*leg->medias[i], section); !keyed) return fail(keyed.error());
   }
   if (answer->media.empty()) return Dict{};  // nothing new, as of a party that repeats itself
@@ -255,7 +257,6 @@ Result<Dict, RequestError> Subscriptions::transform() {
       Stream& stream = streams.emplace_back();
       stream.id = text(dict, "id");
       stream.destination = {*address, UdpPort{static_cast<std::uint16_t>(*number)}};
-      if (is_forbidden_peer(stream.destination)) return fail(error("Failed to parse destination address"));
       // What goes in must come out: there is no codec in between.
       const Value* codecs = dict->find("codec");
       if (codecs != nullptr && codecs->list() != nullptr) {
@@ -271,6 +272,9 @@ Result<Dict, RequestError> Subscriptions::transform() {
       section.protocol = "RTP/AVP";
       section.interface = choose_interface(nullptr);
       section.family = address->family();
+      const LocalAddress* local = section.interface->address_of(section.family);
+      const auto admitted = manager_.check_destination(stream.destination, local);
+      if (!admitted) return fail(admitted.error());
     }
   } else if (request_.medias.string() != nullptr) {
     return fail(error("wrong type used"));

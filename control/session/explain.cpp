@@ -118,6 +118,9 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.shown = media.shown;
   e.earlier = media.earlier;
   if (terms.remote_known) e.signalled = terms.remote_rtp;
+  if (const auto* left_out = media.left_out()) {
+    for (const LeftOutPeer& each : *left_out) e.left_out.push_back(in_words(each));
+  }
   const PortSet* ports = media.used_ports();
   if (ports == nullptr || ports->closed) return e;
   e.local = {ports->local->address, ports->port};
@@ -125,7 +128,8 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.is_served = !ports->activity->is_unserved.load(std::memory_order_relaxed);
   if (!ports->plan) return e;
   e.loops = ports->plan->rtp_latch.loops;
-  e.is_void = ports->plan->rtp_latch.signalled_void && !e.loops;
+  e.denied = ports->plan->rtp_latch.denied;
+  e.is_void = ports->plan->rtp_latch.signalled_void && !e.loops && !is_refusal(e.denied);
   return e;
 }
 

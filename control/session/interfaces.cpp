@@ -100,8 +100,8 @@ InterfaceSpec parse_interface_spec(std::string_view text) {
 
 namespace {
 
-/// Addresses of a system interface (empty = of all), those that can carry media only.
-std::vector<IpAddress> system_addresses(const std::string& name) {
+/// Addresses of a system interface (empty = of all).
+std::vector<IpAddress> every_system_address(const std::string& name) {
   std::vector<IpAddress> found;
   ifaddrs* all = nullptr;
   if (getifaddrs(&all) != 0) return found;
@@ -113,10 +113,16 @@ std::vector<IpAddress> system_addresses(const std::string& name) {
     const std::size_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
     std::copy_n(reinterpret_cast<const std::byte*>(entry->ifa_addr), size,
                 reinterpret_cast<std::byte*>(address.get()));
-    const IpAddress ip = address.endpoint().address;
-    if (!ip.is_link_local()) found.push_back(ip);
+    found.push_back(address.endpoint().address);
   }
   freeifaddrs(all);
+  return found;
+}
+
+/// The same, those that can carry media only.
+std::vector<IpAddress> system_addresses(const std::string& name) {
+  std::vector<IpAddress> found = every_system_address(name);
+  std::erase_if(found, [](const IpAddress& address) { return address.is_link_local(); });
   return found;
 }
 
@@ -280,6 +286,20 @@ const LocalAddress* InterfaceSet::local_address(const IpAddress& address) {
   return &asked_for_.emplace_back(
       LocalAddress{address, address, std::move(ports),
                    static_cast<std::uint8_t>(std::min<std::size_t>(UINT8_MAX, index))});
+}
+
+std::vector<IpAddress> InterfaceSet::host_addresses() const {
+  std::vector<IpAddress> found;
+  if (check_local_) found = every_system_address({});
+  const auto add = [&](const LocalAddress& local) {
+    found.push_back(local.address);
+    found.push_back(local.advertised);
+  };
+  for (const LogicalInterface& logical : interfaces_) std::ranges::for_each(logical.addresses, add);
+  std::ranges::for_each(asked_for_, add);
+  std::ranges::sort(found);
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
 }
 
 void* InterfaceSet::owner_of(const Endpoint& endpoint) const {

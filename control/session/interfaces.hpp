@@ -142,6 +142,9 @@ class InterfaceSet {
   [[nodiscard]] std::optional<IpAddress> route_to(const IpAddress& peer) const {
     return route_lookup_ ? route_lookup_(peer) : std::nullopt;
   }
+  /// Every address of this host that is known: those for media as bound and as advertised, and where
+  /// addresses are checked at all, whatever the system has now.
+  [[nodiscard]] std::vector<IpAddress> host_addresses() const;
   /// Whose port `endpoint` is, as bound or as advertised; null if it is none of ours.
   [[nodiscard]] void* owner_of(const Endpoint& endpoint) const;
 

@@ -62,6 +62,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       ports_(ports),
       listener_(std::move(listener)),
       recorder_(recorder),
+      guard_(config_.peers, interfaces),
       peers_(config_.unheard_per_address),
       loop_mark_(config.software_name + ":" + random_hex(16)) {}
 
@@ -183,6 +184,7 @@ Result<Dict, RequestError> SessionManager::fragment(const Request& request, cons
     const sdp::IceFragment::Section& section = fragment->sections[i];
     for (const auto& media : leg->medias) {
       const bool is_it = section.mid.empty() ? media->index == i + 1 : media->mid == section.mid;
+      if (is_it) note_candidates(*media, section.ice);
       if (is_it && media->ice) add_ice_candidates(*media->ice, section.ice);
       if (is_it && media->agreed && media->agreed->ice) add_ice_candidates(*media->agreed->ice, section.ice);
     }
@@ -463,6 +465,7 @@ void SessionManager::sweep(const Clock& clock) {
   poll_events();
   if (!piercing_.empty()) pierce(clock.now);
   limit_unheard(clock.now);
+  if (guard_.follow_host(clock.now)) sync_all();
   flush(clock);
 }
 

@@ -5,6 +5,7 @@
 #include "control/session/call.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_plane.hpp"
+#include "control/session/peer_guard.hpp"
 #include "control/session/port_failure.hpp"
 #include "control/session/request.hpp"
 #include "control/value/value.hpp"
@@ -75,6 +76,8 @@ struct SessionConfig {
   RecordingDigits recording_codes;
   /// Requests come with the address of their client, for the time-out call-back.
   bool remember_client = false;
+  /// LAT-11a, without the addresses of the host.
+  PeerRules peers;
   ClassicConfig classic;
 };
 
@@ -284,7 +287,10 @@ class SessionManager {
   /// Sessions of the classic protocol now.
   [[nodiscard]] std::size_t classic_size() const { return classic_calls_.size(); }
   [[nodiscard]] const SessionConfig& config() const { return config_; }
-  void set_config(const SessionConfig& config) { config_ = config; }
+  /// Running calls follow: the workers get new plans where who may be a peer changed.
+  void set_config(const SessionConfig& config);
+  /// Which addresses of parties are refused.
+  [[nodiscard]] const PeerGuard& peer_guard() const { return guard_; }
   void set_load(const LoadFigures& load) { load_ = load; }
   /// No new calls from now on; those that there are go on.
   void set_draining(bool on = true) { draining_ = on; }
@@ -353,6 +359,8 @@ class SessionManager {
                                          const std::optional<IpAddress>& advertised);
   /// `figures`, if given, receives what the ports counted; valid after `flush`.
   void close_ports(Call& call, PortSet& ports, TransportFigures* figures = nullptr);
+  /// LAT-11a: refuses where a command wants media sent. `local`: where it leaves from; null: nowhere.
+  Result<void, RequestError> check_destination(const Endpoint& to, const LocalAddress* local);
   /// A party of our own that sends copies of what `sources` send, on consecutive pairs of ports from `to`.
   Result<Leg*, RequestError> forward_to(Call& call, const std::vector<Media*>& sources, const Endpoint& to,
                                         const Clock& clock);
@@ -397,7 +405,11 @@ class SessionManager {
 
   /// The certificate that parties of new calls are shown; null if there is no DTLS.
   std::shared_ptr<const DtlsIdentity> dtls_identity(Instant now);
+  /// Notes those candidates of a fragment that are never sent to.
+  void note_candidates(Media& media, const sdp::IceDescription& ice);
   void sync_one(Call& call);
+  /// Of all calls: who may be a peer has changed.
+  void sync_all();
   /// Tells the register of peers where `ports` send to, and writes its decision into the plan (LAT-12 b).
   void follow_peer(const Call& call, const Media& media, PortSet& ports, TransportPlan& plan);
   [[nodiscard]] std::shared_ptr<const TransportPlan> make_plan(const Call& call, Media& media,
@@ -405,6 +417,8 @@ class SessionManager {
   void add_sinks(const Call& call, const Media& media, const PortSet& ports, SourcePlan& source) const;
   /// The media that has the RTP port `endpoint`, as bound or as advertised; nullptr if it is none of ours.
   [[nodiscard]] const Media* owner_of(const Endpoint& endpoint) const;
+  /// Where parties may be whose packets go through these ports.
+  [[nodiscard]] const std::shared_ptr<const PeerPolicy>& policy_of(const PortSet& ports) const;
   /// LIM-5: the signalled endpoint is one of our ports; true if the way from there ends at a stranger.
   [[nodiscard]] bool is_hairpin(const PortSet& ports, const Endpoint& signalled) const;
   /// What signalling says about the RTP source of a media under `terms`.
@@ -446,6 +460,7 @@ class SessionManager {
   PortProvider& ports_;
   Listener listener_;
   CallRecorder* recorder_;
+  PeerGuard guard_;
   PeerRegister peers_;  // outlives the calls
   struct StringHash {
     using is_transparent = void;

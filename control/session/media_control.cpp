@@ -153,8 +153,7 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
   std::string_view text = request_.destination;
   if (text.starts_with("udp:")) text.remove_prefix(4);
   const auto destination = Endpoint::parse(text);
-  if (!destination || is_forbidden_peer(*destination))
-    return fail(error("Failed to parse destination address"));
+  if (!destination) return fail(error("Failed to parse destination address"));
   if (manager_.owner_of(*destination) != nullptr)
     return fail(error("Destination is a media port of this relay"));
 
@@ -174,9 +173,35 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
   return reply;
 }
 
+Result<void, RequestError> SessionManager::check_destination(const Endpoint& to, const LocalAddress* local) {
+  if (local == nullptr) return {};  // there will be no port
+  const auto admitted = guard_.admit(to, *local);
+  if (admitted) return {};
+  const bool is_refused = is_refusal(admitted.error());
+  return fail(is_refused ? denied_error("The destination", admitted.error())
+                         : error("Failed to parse destination address"));
+}
+
+namespace {
+
+/// Where copies of the stream with this number go, if those of the first one go to `to`.
+Endpoint copies_to(const Endpoint& to, std::size_t number, Component component) {
+  const std::size_t step = 2 * number + (component == Component::kRtcp ? 1 : 0);
+  return {to.address, UdpPort{static_cast<std::uint16_t>(to.port.value + step)}};
+}
+
+}  // namespace
+
 Result<Leg*, RequestError> SessionManager::forward_to(Call& call, const std::vector<Media*>& sources,
                                                       const Endpoint& to, const Clock& clock) {
   if (call.legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      const LocalAddress* local = sources[i]->interface->address_of(to.address.family());
+      const auto admitted = check_destination(copies_to(to, i, component), local);
+      if (!admitted) return fail(admitted.error());
+    }
+  }
   std::vector<PortSet> opened;
   for (const Media* source : sources) {
     const LocalAddress* local = source->interface->address_of(to.address.family());
@@ -199,9 +224,8 @@ Result<Leg*, RequestError> SessionManager::forward_to(Call& call, const std::vec
     media.family = to.address.family();
     media.kind = sources[i]->kind;
     media.is_video = sources[i]->is_video;
-    const auto port = static_cast<std::uint16_t>(to.port.value + 2 * i);
-    media.remote_rtp = {to.address, UdpPort{port}};
-    media.remote_rtcp = {to.address, UdpPort{static_cast<std::uint16_t>(port + 1)}};
+    media.remote_rtp = copies_to(to, i, Component::kRtp);
+    media.remote_rtcp = copies_to(to, i, Component::kRtcp);
     media.remote_known = true;
     media.may_send = false;
     media.rules.policy = LatchPolicy::kOff;

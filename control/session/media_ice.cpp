@@ -121,10 +121,12 @@ std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice&
 }
 
 std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
-                                        const std::vector<AddressFamily>& locals) {
+                                        const std::vector<AddressFamily>& locals,
+                                        const std::shared_ptr<const PeerPolicy>& peers) {
   const bool is_pending = !answered && ice.offered_to_peer;
   if (!ice.in_use && !is_pending) return nullptr;
-  if (ice.plan && ice.plan->has_rtcp == has_rtcp && ice.plan->locals == locals) return ice.plan;
+  if (ice.plan && ice.plan->has_rtcp == has_rtcp && ice.plan->locals == locals && ice.plan->peers == peers)
+    return ice.plan;
   auto plan = std::make_shared<IcePlan>();
   plan->own = ice.own;
   if (ice.in_use) {
@@ -137,6 +139,7 @@ std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_r
   plan->controlling = ice.in_use ? ice.controlling : true;  // toward who answers
   plan->locals = locals;
   plan->has_rtcp = has_rtcp;
+  plan->peers = peers;
   ice.plan = plan;
   return plan;
 }

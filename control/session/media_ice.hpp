@@ -51,7 +51,9 @@ bool add_ice_candidates(MediaIce& ice, const sdp::IceDescription& fragment);
 std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice& pairs, bool has_rtcp);
 
 /// What the worker is told; null if there is no ICE now. `locals`: families of the ports, in their order.
+/// `peers`: where the party may be.
 std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
-                                        const std::vector<AddressFamily>& locals);
+                                        const std::vector<AddressFamily>& locals,
+                                        const std::shared_ptr<const PeerPolicy>& peers);
 
 }  // namespace ferry

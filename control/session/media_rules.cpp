@@ -1,5 +1,6 @@
 #include "control/session/media_rules.hpp"
 
+#include "control/sdp/ice.hpp"
 #include "control/value/value.hpp"
 
 #include <algorithm>
@@ -70,6 +71,48 @@ TransportKind transport_kind(const sdp::MediaSection& section) {
       break;
   }
   return TransportKind::kOpaque;
+}
+
+bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
+  return advertised.is_global() && (signalled.is_private() || signalled.is_shared() ||
+                                    signalled.is_link_local() || signalled.is_unspecified());
+}
+
+Endpoint with_next_port(const Endpoint& rtp) {
+  return {rtp.address, UdpPort{static_cast<std::uint16_t>(rtp.port.value + 1)}};
+}
+
+Endpoint rtcp_of(const sdp::MediaSection& section, const Endpoint& rtp) {
+  Endpoint rtcp = with_next_port(rtp);
+  if (!section.rtcp || section.port_count > 1) return rtcp;
+  rtcp.port = section.rtcp->port;
+  // Where signalling came from replaces both addresses.
+  const bool is_of_family = section.rtcp->address.family() == rtp.address.family();
+  if (is_of_family && rtp.address == section.connection) rtcp.address = section.rtcp->address;
+  return rtcp;
+}
+
+NamedPeer named_peer(const Endpoint& rtp, const IpAddress& advertised) {
+  NamedPeer named;
+  named.rtp = rtp;
+  if (rtp.is_reachable()) named.rtcp = with_next_port(rtp);
+  named.is_void = is_void(advertised, rtp.address);
+  return named;
+}
+
+NamedPeer named_peer(const sdp::MediaSection& section, const Endpoint& rtp, bool takes_ice,
+                     const IpAddress& advertised) {
+  NamedPeer named = named_peer(rtp, advertised);
+  named.rtcp = {};
+  if (!section.is_rtp()) return named;
+  if (rtp.is_reachable()) named.rtcp = rtcp_of(section, rtp);
+  named.has_mux = section.rtcp_mux || named.rtcp == rtp;
+  const sdp::IceDescription ice = sdp::read_ice(section);
+  named.has_ice = takes_ice && ice.is_there();
+  named.trickles = ice.trickles;
+  if (!named.has_ice) return named;
+  for (const sdp::IceCandidateLine& each : ice.candidates) named.candidates.push_back(each.at);
+  return named;
 }
 
 Result<void, RequestError> check_section(const sdp::MediaSection& section) {

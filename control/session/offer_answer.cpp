@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <functional>
 
+#include <fmt/format.h>
+
 namespace ferry {
 
 namespace {
@@ -41,6 +43,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (std::ranges::all_of(matches_, &Match::hidden))
     return fail(RequestError{"Error rewriting SDP", true, false});
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
+  if (auto ok = check_peers(); !ok) return fail(ok.error());
   if (auto ok = check_keys(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (auto& [media, ports] : opened_) manager_.close_ports(call_, ports);
@@ -341,6 +344,23 @@ bool OfferAnswer::keeps_port(const Match& match) const {
   return !match.section->direction.receive && !request_.has_flag(Flag::kNoPortLatching);
 }
 
+Result<void, RequestError> OfferAnswer::check_peers() {
+  for (Match& match : matches_) {
+    const sdp::MediaSection& section = *match.section;
+    if (section.port == 0 || match.untouched || match.hidden) continue;
+    const LocalAddress* local = match.sender_interface->address_of(match.sender_family);
+    if (local == nullptr) continue;  // there will be no port
+    auto left_out = manager_.guard_.admit(
+        named_peer(section, remote_of(section), !request_.ice.is_refused, local->advertised), *local);
+    if (!left_out) {
+      const auto number = &match - matches_.data() + 1;
+      return fail(denied_error(fmt::format("Section {} of the SDP", number), left_out.error()));
+    }
+    match.left_out = std::move(*left_out);
+  }
+  return {};
+}
+
 Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_side) {
   Media* media = receiver_side ? match.receiver : match.sender;
   const LogicalInterface* interface = receiver_side ? match.receiver_interface : match.sender_interface;
@@ -540,13 +560,7 @@ void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section, c
   } else {
     media.remote_rtp = remote;
     media.remote_known = true;
-    media.remote_rtcp = {remote.address, UdpPort{static_cast<std::uint16_t>(remote.port.value + 1)}};
-    if (section.rtcp && section.port_count <= 1) {
-      media.remote_rtcp.port = section.rtcp->port;
-      const bool own_address = section.rtcp->address.family() == remote.address.family();
-      if (own_address && remote.address == section.connection)
-        media.remote_rtcp.address = section.rtcp->address;
-    }
+    media.remote_rtcp = rtcp_of(section, remote);
   }
   const bool same_port = section.rtcp && media.remote_rtcp == media.remote_rtp;
   media.mux_offered_by_peer = section.rtcp_mux || same_port;
@@ -655,6 +669,7 @@ void OfferAnswer::commit_media() {
     const bool is_renamed = !section.mid.empty() && !sender.mid.empty() && section.mid != sender.mid;
     match.is_reused = is_renamed && receiver.rejected && section.port != 0;
     read_section(sender, section, remote_of(section));
+    sender.note_left_out(std::move(match.left_out));
     receiver.type = section.type;
     receiver.is_video = sender.is_video;
     receiver.kind = sender.kind;

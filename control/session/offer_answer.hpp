@@ -44,6 +44,8 @@ class OfferAnswer {
     /// The sender named a section anew that the receiver had as rejected: the place in the SDP is used again
     /// for another section.
     bool is_reused = false;
+    /// Addresses of the section that are never sent to (LAT-11a).
+    std::vector<LeftOutPeer> left_out;
     /// Values of the a=extmap lines to show to the receiver.
     std::vector<std::string> extmaps;
   };
@@ -65,6 +67,8 @@ class OfferAnswer {
   static void fold_doubled(sdp::Session& session, const Leg& leg);
   void match_sections();
   Result<void, RequestError> choose_interfaces();
+  /// LAT-11a: refuses a section without an address that may be sent to.
+  Result<void, RequestError> check_peers();
   /// SRT-13: refuses an answer that takes nothing of an encrypted offer.
   [[nodiscard]] Result<void, RequestError> check_keys() const;
   /// The keys, the DTLS or the extensions that the answering media was offered; a new branch got what the

@@ -17,16 +17,20 @@ namespace {
 
 constexpr int kMaxHairpins = 2;  // LIM-5: a third pass is refused
 
-/// LAT-4: the address that we advertise is global and the peer's cannot be reached from there.
-bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
-  return advertised.is_global() && (signalled.is_private() || signalled.is_shared() ||
-                                    signalled.is_link_local() || signalled.is_unspecified());
-}
-
 /// The peer has an SDP with our ports: an offer was sent to it, or an answer to its own. Parties that a
 /// command made have it with the reply.
 bool is_told(const Media& media) {
   return media.answered || !media.remote_known || !media.leg->from_offer_answer;
+}
+
+/// What holds for RTP holds for RTCP, but that it is elsewhere.
+LatchConfig with_rtcp_at(const LatchConfig& rtp, const Endpoint& rtcp) {
+  LatchConfig latch = rtp;
+  latch.signalled = rtcp;
+  if (!rtcp.is_set()) return latch;
+  latch.denied = judge_peer(latch.peers, rtcp);
+  latch.signalled_void = latch.signalled_void || is_refusal(latch.denied);
+  return latch;
 }
 
 }  // namespace
@@ -64,6 +68,16 @@ bool SessionManager::is_hairpin(const PortSet& ports, const Endpoint& signalled)
   return owner_of(next) == nullptr;
 }
 
+const std::shared_ptr<const PeerPolicy>& SessionManager::policy_of(const PortSet& ports) const {
+  PeerScope scope = PeerGuard::scope_of(*ports.local);
+  for (const PortSet::More& more : ports.more) {
+    const PeerScope other = PeerGuard::scope_of(*more.local);
+    scope.is_loopback |= other.is_loopback;
+    scope.is_link_local |= other.is_link_local;
+  }
+  return guard_.policy_of(scope);
+}
+
 LatchConfig SessionManager::latch_config(const MediaTerms& terms, const IpAddress& received_from,
                                          const PortSet& ports) const {
   LatchConfig latch;
@@ -72,9 +86,12 @@ LatchConfig SessionManager::latch_config(const MediaTerms& terms, const IpAddres
   latch.strict_source = terms.rules.strict_source;
   latch.handover = terms.rules.handover;
   latch.signalling_source = received_from;
+  latch.peers = policy_of(ports);
   if (!terms.remote_known) return latch;
   latch.signalled = terms.remote_rtp;
-  latch.signalled_void = is_void(ports.local->advertised, terms.remote_rtp.address);
+  latch.denied = judge_peer(latch.peers, terms.remote_rtp);
+  latch.signalled_void =
+      is_void(ports.local->advertised, terms.remote_rtp.address) || is_refusal(latch.denied);
   if (owner_of(terms.remote_rtp) != nullptr) {
     latch.hairpin = is_hairpin(ports, terms.remote_rtp);
     latch.loops = !latch.hairpin;
@@ -101,8 +118,7 @@ std::shared_ptr<const ProposedPeer> SessionManager::proposed_peer(const Media& m
   proposed.rtp.algorithm = LearningAlgorithm::kRules;
   if (proposed.rtp.policy != LatchPolicy::kOff) proposed.rtp.policy = LatchPolicy::kSignalled;
   proposed.rtp.handover = false;
-  proposed.rtcp = proposed.rtp;
-  proposed.rtcp.signalled = media.remote_rtcp;
+  proposed.rtcp = with_rtcp_at(proposed.rtp, media.remote_rtcp);
   if (ports.plan && ports.plan->proposed && *ports.plan->proposed == proposed) return ports.plan->proposed;
   return std::make_shared<const ProposedPeer>(proposed);
 }
@@ -152,11 +168,12 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
     for (const PortSet::More& more : ports.more) locals.push_back(more.local->address.family());
     // Pairs are of the port set that the party was shown last.
     const bool is_shown = &ports == media.used_ports();
-    if (is_shown) plan->ice = ice_plan(*ice, media.answered, !terms.mux_used, locals);
+    if (is_shown) plan->ice = ice_plan(*ice, media.answered, !terms.mux_used, locals, policy_of(ports));
   }
   if (plan->ice) {
     // LAT-10: the selected pair is the only source and destination.
     latch = LatchConfig{};
+    latch.peers = policy_of(ports);
     latch.policy = LatchPolicy::kOff;
     latch.by_ice = true;
     plan->send_to_signalled = false;
@@ -168,7 +185,7 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
       media.rules.algorithm == LearningAlgorithm::kRules)
     plan->early_until = media.remote_known ? media.awaited_since + Proposals::kPatience : Instant::max();
   LatchConfig rtcp = latch;
-  if (!plan->ice) rtcp.signalled = terms.remote_known ? terms.remote_rtcp : Endpoint{};
+  if (!plan->ice) rtcp = with_rtcp_at(latch, terms.remote_known ? terms.remote_rtcp : Endpoint{});
   plan->proposed = proposed_peer(media, ports, latch, rtcp.signalled);
 
   // LAT-8a: only a change of what we must learn opens the window again.
@@ -326,6 +343,30 @@ void SessionManager::sync_plans(Call& call) {
       if (other != nullptr && other->call != &call) sync_one(*other->call);
     }
   }
+}
+
+void SessionManager::note_candidates(Media& media, const sdp::IceDescription& ice) {
+  constexpr std::size_t kMaxNoted = 20;  // ICE-4
+  const LocalAddress* local = media.local();
+  if (local == nullptr) return;
+  NamedPeer named;
+  named.has_ice = named.trickles = true;
+  for (const sdp::IceCandidateLine& each : ice.candidates) named.candidates.push_back(each.at);
+  const auto left_out = guard_.admit(named, *local);
+  if (!left_out || left_out->empty()) return;
+  auto& noted = media.made_extras().left_out;
+  for (const LeftOutPeer& each : *left_out) {
+    if (noted.size() < kMaxNoted && std::ranges::find(noted, each) == noted.end()) noted.push_back(each);
+  }
+}
+
+void SessionManager::set_config(const SessionConfig& config) {
+  config_ = config;
+  if (guard_.set_rules(config_.peers)) sync_all();
+}
+
+void SessionManager::sync_all() {
+  for (const auto& [id, call] : calls_) sync_one(*call);
 }
 
 void SessionManager::sync_one(Call& call) {

@@ -611,6 +611,12 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   }
   j["drops"] = std::move(drops);
   if (view.other.times != 0) j["other_type_packets"] = view.other.times;
+  if (const auto* left_out = media.left_out()) {
+    for (const LeftOutPeer& each : *left_out)
+      j["left_out"].push_back({{"what", to_string(each.kind)},
+                               {"address", each.at.to_string()},
+                               {"reason", to_string(each.denial)}});
+  }
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
   if (media.is_keyed_by_dtls()) j["dtls"] = dtls_json(view, clock);
   if (media.has_ice()) {

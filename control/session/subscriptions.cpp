@@ -217,18 +217,33 @@ LatchPolicy Subscriptions::call_policy(const Leg& leg) const {
   return request_.latch.value_or(leg.call->latch.value_or(manager_.config_.latch));
 }
 
+Endpoint Subscriptions::remote_of(const sdp::MediaSection& section) const {
+  Endpoint remote{section.connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4)),
+                  UdpPort{section.port}};
+  if (request_.has_flag(Flag::kSipSourceAddress) && request_.received_from &&
+      !remote.address.is_unspecified())
+    remote.address = *request_.received_from;
+  return remote;
+}
+
+Result<void, RequestError> Subscriptions::check_peer(const sdp::MediaSection& section,
+                                                     const LocalAddress* local) const {
+  if (section.port == 0 || local == nullptr) return {};
+  const auto left_out =
+      manager_.guard_.admit(named_peer(section, remote_of(section), false, local->advertised), *local);
+  if (!left_out) return fail(denied_error("The SDP", left_out.error()));
+  return {};
+}
+
 void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section) {
   media.mid = section.mid;
   media.rejected = section.port == 0;
   media.reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected || !section.connection) return;
-  IpAddress address = *section.connection;
-  if (request_.has_flag(Flag::kSipSourceAddress) && request_.received_from && !address.is_unspecified())
-    address = *request_.received_from;
-  if (!address.is_unspecified()) {
-    media.remote_rtp = {address, UdpPort{section.port}};
-    media.remote_rtcp = {address, UdpPort{static_cast<std::uint16_t>(section.port + 1)}};
-    if (section.rtcp) media.remote_rtcp.port = section.rtcp->port;
+  const Endpoint remote = remote_of(section);
+  if (!remote.address.is_unspecified()) {
+    media.remote_rtp = remote;
+    media.remote_rtcp = rtcp_of(section, remote);
     media.remote_known = true;
   }
   media.mux_offered_by_peer = section.rtcp_mux;
@@ -385,9 +400,9 @@ Result<Dict, RequestError> Subscriptions::publish() {
   Call* call = *found;
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
   Leg* leg = call->leg_by_tag(tag);
-  const auto give_up = [&](const char* why) -> Result<Dict, RequestError> {
+  const auto give_up = [&](std::string why) -> Result<Dict, RequestError> {
     if (is_new) manager_.forget(*call);
-    return fail(error(why));
+    return fail(error(std::move(why)));
   };
   if (leg != nullptr && leg->from_offer_answer) return give_up("Invalid dialogue association");
   if (leg == nullptr && call->legs.size() >= kMaxLegs) return give_up("Too many parties in this call");
@@ -413,6 +428,8 @@ Result<Dict, RequestError> Subscriptions::publish() {
       section.media = leg->medias[sections.size() - 1].get();
     section.codecs = accepted_codecs(offered.codecs, request_.codecs.accept);
     usable = usable || offered.port != 0;
+    const auto admitted = check_peer(offered, section.interface->address_of(section.family));
+    if (!admitted) return give_up(admitted.error().text);
   }
   if (!usable) return give_up("Failed to create SDP");
   if (!open_all(*call, sections)) {
@@ -649,6 +666,7 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
       continue;
     }
     if (const auto served = check_section(section); !served) return fail(served.error());
+    if (const auto admitted = check_peer(section, media->local()); !admitted) return fail(admitted.error());
     if (const auto keyed = check_crypto(*media, section); !keyed) return fail(keyed.error());
     // Events and comfort noise may go, codecs only with `allow-transcoding`, and one must be left: nothing
     // here makes one codec out of another.

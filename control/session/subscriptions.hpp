@@ -72,6 +72,10 @@ class Subscriptions {
   /// it, is another than before (RFC 3264 §8). `wanted`: what the first one has.
   [[nodiscard]] sdp::Origin keep_origin(Leg& leg, const sdp::Origin& wanted, const std::string& body);
   void read_answer(Media& media, const sdp::MediaSection& section);
+  [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
+  /// LAT-11a: refuses a section that names no address that may be sent to. `local`: where the party's port is
+  /// or will be; null: there is none.
+  Result<void, RequestError> check_peer(const sdp::MediaSection& section, const LocalAddress* local) const;
   /// Keys of ours for a party that is offered encrypted media.
   void offer_crypto(Media& media);
   [[nodiscard]] Result<void, RequestError> check_crypto(const Media& media,

@@ -67,6 +67,12 @@ bool IpAddress::is_global() const {
          !is_loopback() && !is_unspecified();
 }
 
+IpAddress IpAddress::unmapped() const noexcept {
+  const bool is_mapped = is_v6() && octets_[10] == 0xff && octets_[11] == 0xff &&
+                         std::all_of(octets_.begin(), octets_.begin() + 10, [](auto o) { return o == 0; });
+  return is_mapped ? v4({octets_[12], octets_[13], octets_[14], octets_[15]}) : *this;
+}
+
 std::string IpAddress::to_string() const {
   char buffer[INET6_ADDRSTRLEN] = "";
   if (family_ == AddressFamily::kNone) return "";

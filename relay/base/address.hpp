@@ -54,6 +54,10 @@ class IpAddress {
   /// None of private, shared, link-local, loopback, unspecified (media-security LAT-4).
   [[nodiscard]] bool is_global() const;
 
+  /// An IPv4 address in IPv6 form (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2) as the IPv4 address that a host
+  /// takes it for; others as they are.
+  [[nodiscard]] IpAddress unmapped() const noexcept;
+
   [[nodiscard]] std::string to_string() const;
 
   auto operator<=>(const IpAddress&) const = default;
@@ -92,6 +96,7 @@ struct Network {
 
   [[nodiscard]] bool contains(const IpAddress& other) const;
   static std::optional<Network> parse(std::string_view text);
+  bool operator==(const Network&) const = default;
 };
 
 }  // namespace ferry

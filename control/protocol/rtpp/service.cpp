@@ -287,6 +287,9 @@ ErrorCode Service::refused(ClassicError error, bool is_known) {
       return ErrorCode::kNoSession;
     case ClassicError::kLimit:
       return ErrorCode::kOverload;
+    case ClassicError::kAddress:
+      refusal_ = "no party may be at the remote address (LAT-11a)";
+      return ErrorCode::kRemoteAddress;
     case ClassicError::kTaken:
       refusal_ = "a call of the NG protocol has this name";
       break;

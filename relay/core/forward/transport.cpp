@@ -543,17 +543,16 @@ std::optional<Transport::Report> Transport::complete_report(Duration far_round_t
 
 Endpoint Transport::destination(Component via) const noexcept {
   const LatchConfig& config = via == Component::kRtp ? plan_->rtp_latch : plan_->rtcp_latch;
-  if (plan_->send_to_signalled && !config.signalled_void && config.signalled.is_reachable() &&
-      !is_forbidden_peer(config.signalled)) {
-    return config.signalled;
-  }
+  if (plan_->send_to_signalled && config.has_destination()) return config.signalled;
   return latch_[index(via)].destination();
 }
 
 Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
   const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
   const Endpoint to = destination(via);
-  if (!to.is_set()) return {{}, via, DropReason::kNoDestination};
+  const LatchConfig& signalled = via == Component::kRtp ? plan_->rtp_latch : plan_->rtcp_latch;
+  if (!to.is_set())
+    return {{}, via, is_refusal(signalled.denied) ? DropReason::kDeniedAddress : DropReason::kNoDestination};
   if (!verified_) {
     if (plan_->wait_for_peer) return {{}, via, DropReason::kNoDestination};
     if (now > plan_->unheard_until) return {{}, via, DropReason::kPeerUnverified};

@@ -8,7 +8,6 @@
 #include "relay/core/ice/ice_agent.hpp"
 
 #include "relay/base/random.hpp"
-#include "relay/core/latch/latch.hpp"
 
 #include <algorithm>
 
@@ -125,7 +124,18 @@ void IceAgent::restart(const IceCredentials& own) {
   started_ = {};
 }
 
+void IceAgent::follow_policy(const std::shared_ptr<const PeerPolicy>& peers) {
+  peers_ = peers;
+  std::erase_if(pairs_, [this](const Pair& pair) { return !may_be_peer(pair.peer); });
+  for (std::size_t i = 0; i < selected_.size(); ++i) {
+    if (!selected_[i] || may_be_peer(selected_[i]->peer)) continue;
+    selected_[i].reset();
+    is_former_[i] = false;
+  }
+}
+
 void IceAgent::follow(const IcePlan& plan, Instant now) {
+  if (peers_ != plan.peers) follow_policy(plan.peers);
   if (tie_breaker_ == 0) tie_breaker_ = random_u64();
   const bool is_taken_back = (is_former_[0] || is_former_[1]) && plan.own == former_own_ &&
                              plan.peer == former_peer_ && (plan.own != own_ || plan.peer != peer_);
@@ -152,7 +162,7 @@ void IceAgent::follow(const IcePlan& plan, Instant now) {
   if (is_taken_back) restore(selected_, {}, now);
   if (peer_.ufrag.empty()) return;
   for (const IceCandidate& candidate : plan.candidates) {
-    if (is_forbidden_peer(candidate.at) || (candidate.component == Component::kRtcp && !has_rtcp_)) continue;
+    if (!may_be_peer(candidate.at) || (candidate.component == Component::kRtcp && !has_rtcp_)) continue;
     for (std::size_t local = 0; local < plan.locals.size(); ++local) {
       if (plan.locals[local] != candidate.at.address.family()) continue;
       const LocalPort at{candidate.component, static_cast<std::uint8_t>(local)};
@@ -186,7 +196,7 @@ bool IceAgent::on_request(LocalPort at, const Endpoint& from, Bytes datagram, co
                           Turn turn) {
   // ICE-1: ours first; whose it is we may not know yet.
   if (!is_for(message.username, own_, peer_)) return on_former_request(at, from, datagram, message, turn);
-  if (!stun::is_authentic(datagram, message, own_.password) || is_forbidden_peer(from)) return false;
+  if (!stun::is_authentic(datagram, message, own_.password) || !may_be_peer(from)) return false;
   last_heard_ = turn.now;
   const auto reply = [&](stun::Kind kind, const stun::Contents& contents) {
     turn.out.send(at, from, stun::write(kind, message.transaction, contents, own_.password));
@@ -501,7 +511,8 @@ void IceAgent::restore(const std::array<std::optional<Selected>, 2>& selected,
   selected_ = selected;
   is_former_ = {};
   for (std::size_t i = 0; i < selected.size(); ++i) {
-    if (!selected[i]) continue;
+    if (selected_[i] && !may_be_peer(selected_[i]->peer)) selected_[i].reset();
+    if (!selected_[i]) continue;
     consent_[i] = selected_at_[i] = now;
     is_former_[i] = is_former[i];
     if (is_former[i]) continue;

@@ -6,6 +6,7 @@
 #include "relay/base/types.hpp"
 #include "relay/core/forward/component.hpp"
 #include "relay/core/ice/stun.hpp"
+#include "relay/core/latch/peer_policy.hpp"
 
 #include <array>
 #include <cstdint>
@@ -46,6 +47,8 @@ struct IcePlan {
   bool peer_is_lite = false;
   /// RTCP has pairs of its own.
   bool has_rtcp = false;
+  /// Where the peer may be (ICE-5, LAT-11a). Null: LAT-11 alone.
+  std::shared_ptr<const PeerPolicy> peers;
 };
 
 /// One of a transport's ports.
@@ -141,6 +144,11 @@ class IceAgent {
   };
 
   static std::size_t index(Component component) { return static_cast<std::size_t>(component); }
+  [[nodiscard]] bool may_be_peer(const Endpoint& at) const noexcept {
+    return judge_peer(peers_, at) == PeerDenial::kNone;
+  }
+  /// Takes over where the peer may be; pairs that may no longer be are gone.
+  void follow_policy(const std::shared_ptr<const PeerPolicy>& peers);
   Pair* find(LocalPort at, const Endpoint& peer) noexcept;
   /// Null if there are too many.
   Pair* add(LocalPort at, const Endpoint& peer, std::uint32_t priority);
@@ -185,6 +193,7 @@ class IceAgent {
   /// The one to check next; null if there is none.
   [[nodiscard]] const Pair* next_pair(Instant now) const noexcept;
 
+  std::shared_ptr<const PeerPolicy> peers_;
   IceCredentials own_;
   IceCredentials peer_;
   /// Before the last restart; the pair that was selected under them carries media until there is a new one.

@@ -18,10 +18,6 @@ constexpr Duration kSilentTime = 500ms;  // LAT-8c
 constexpr int kMaxRebindAhead = 200;     // LAT-8c
 constexpr Duration kCommitTime = 3s;     // NG reference, section 21
 
-/// LAT-11.
-constexpr std::array<std::uint16_t, 11> kReflectorPorts = {19,  53,   111,  123,   137, 161,
-                                                           389, 1900, 5353, 11211, 0};
-
 Latch::Judgement reject(DropReason reason) { return {Latch::Judgement::Decision::kReject, reason, 0}; }
 Latch::Judgement with_slot(Latch::Judgement::Decision decision, std::size_t slot) {
   return {decision, DropReason::kNone, static_cast<std::uint8_t>(slot)};
@@ -65,18 +61,34 @@ std::string_view to_string(Latch::State state) noexcept {
 
 bool OwnMedia::contains(const Endpoint& endpoint) const noexcept {
   const std::span ranges(ranges_.data(), count_.load(std::memory_order_acquire));
+  const IpAddress address = endpoint.address.unmapped();
   return std::ranges::any_of(ranges, [&](const Range& range) {
     // A port of every address is at each loopback address too; the host's others are listed.
-    const bool here = range.address == endpoint.address ||
-                      (range.address.is_unspecified() && endpoint.address.is_loopback());
+    const bool here = range.address == address || (range.address.is_unspecified() && address.is_loopback());
     return here && range.ports->contains(endpoint.port);
   });
 }
 
-bool is_forbidden_peer(const Endpoint& endpoint) noexcept {
-  const IpAddress& address = endpoint.address;
-  return address.is_multicast() || address.is_broadcast() || address.is_unspecified() ||
-         std::ranges::find(kReflectorPorts, endpoint.port.value) != kReflectorPorts.end();
+void Latch::update(const LatchConfig& config) {
+  config_ = config;
+  forget_denied();
+}
+
+void Latch::forget_denied() noexcept {
+  if (!peer_.is_set() || may_be_party(peer_)) return;
+  peer_ = {};
+  state_ = State::kLearning;
+  rank_ = 0;
+  committed_ = false;
+}
+
+DropReason Latch::never_learned(const Endpoint& from, const OwnMedia& own, bool any_port) const noexcept {
+  const PeerDenial denial = judge_peer(config_.peers, from);
+  if (is_refusal(denial)) return DropReason::kDeniedAddress;
+  const bool is_known_hairpin = config_.hairpin && from.address == config_.signalled.address &&
+                                (any_port || from.port == config_.signalled.port);
+  const bool is_forbidden = denial != PeerDenial::kNone || (own.contains(from) && !is_known_hairpin);
+  return is_forbidden ? DropReason::kForbiddenSource : DropReason::kNone;
 }
 
 void Latch::restart(const LatchConfig& config, Instant now, const Endpoint& barred, Duration bar_time) {
@@ -125,18 +137,18 @@ bool Latch::is_peer(const Endpoint& from) const noexcept {
   if (config_.algorithm != LearningAlgorithm::kRules)
     return !committed_ || !config_.strict_source || from == peer_;
   if (state_ == State::kLocked) return from == peer_;
-  return state_ == State::kLearning && rank_of(from) == 4 && !is_forbidden_peer(from);
+  return state_ == State::kLearning && rank_of(from) == 4 && may_be_party(from);
 }
 
 bool Latch::may_speak(const Endpoint& from) const noexcept {
-  return from == peer_ || (rank_of(from) >= 2 && !is_forbidden_peer(from));
+  return from == peer_ || (rank_of(from) >= 2 && may_be_party(from));
 }
 
 std::uint8_t Latch::signalled_rank(const Endpoint& from, Instant now, const OwnMedia& own) const noexcept {
   const std::uint8_t rank = rank_of(from);
   const bool is_barred = barred_.is_set() && from == barred_ && now < barred_until_;
-  if (rank < 2 || !allowed(rank) || is_barred || is_forbidden_peer(from)) return 0;
-  return own.contains(from) && !(config_.hairpin && from == config_.signalled) ? std::uint8_t{0} : rank;
+  if (rank < 2 || !allowed(rank) || is_barred) return 0;
+  return never_learned(from, own) == DropReason::kNone ? rank : std::uint8_t{0};
 }
 
 bool Latch::improves(std::uint8_t rank, Instant now) const noexcept {
@@ -168,9 +180,7 @@ Instant Latch::open_until() const noexcept {
 
 Endpoint Latch::destination() const noexcept {
   if (peer_.is_set()) return peer_;
-  if (config_.signalled_void || !config_.signalled.is_reachable() || is_forbidden_peer(config_.signalled))
-    return {};
-  return config_.signalled;
+  return config_.has_destination() ? config_.signalled : Endpoint{};
 }
 
 void Latch::lock(const Endpoint& from, std::uint8_t rank, Instant now) {
@@ -201,8 +211,7 @@ Latch::Claim Latch::claim(const Endpoint& from, bool may_relearn, Instant now) c
 DropReason Latch::refusal_of(const Endpoint& from, Instant now, const OwnMedia& own) const noexcept {
   if (state_ == State::kLocked && from == peer_) return DropReason::kNone;
   if (state_ == State::kClosed) return DropReason::kSourceNotAllowed;
-  if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from == config_.signalled)))
-    return DropReason::kForbiddenSource;
+  if (const DropReason reason = never_learned(from, own); reason != DropReason::kNone) return reason;
   const bool is_barred = barred_.is_set() && from == barred_ && now < barred_until_;
   return is_barred ? DropReason::kBarredSource : DropReason::kNone;
 }
@@ -238,9 +247,7 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
                                const OwnMedia& own) {
   if (state_ == State::kLocked && from == peer_) return accept(ssrc, sequence, now);
   if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
-  if (is_forbidden_peer(from) || (own.contains(from) && !(config_.hairpin && from == config_.signalled))) {
-    return reject(DropReason::kForbiddenSource);
-  }
+  if (const DropReason reason = never_learned(from, own); reason != DropReason::kNone) return reject(reason);
   if (!config_.is_told && rank_of(from) != 4) return reject(DropReason::kSourceNotAllowed);
   if (config_.algorithm != LearningAlgorithm::kRules) {
     const auto judgement = by_algorithm(from, now);
@@ -270,10 +277,8 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
                                        const IpAddress& rtp_peer) {
   if (state_ == State::kLocked && from == peer_) return accept(sender, SeqNo{}, now);
   if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
-  if (is_forbidden_peer(from) ||
-      (own.contains(from) && !(config_.hairpin && from.address == config_.signalled.address))) {
-    return reject(DropReason::kForbiddenSource);
-  }
+  if (const DropReason reason = never_learned(from, own, true); reason != DropReason::kNone)
+    return reject(reason);
   if (!config_.is_told && rank_of(from) != 4) return reject(DropReason::kSourceNotAllowed);
   if (config_.algorithm != LearningAlgorithm::kRules) {
     const auto judgement = by_algorithm(from, now);
@@ -421,6 +426,7 @@ void Latch::restore(const LatchConfig& config, const Snapshot& s) {
   barred_ = s.barred;
   barred_until_ = s.barred_until;
   probation_ = s.probation ? std::make_unique<Probation>(*s.probation) : nullptr;
+  forget_denied();
 }
 
 }  // namespace ferry

@@ -4,6 +4,7 @@
 #include "relay/base/address.hpp"
 #include "relay/base/types.hpp"
 #include "relay/core/forward/drop_reason.hpp"
+#include "relay/core/latch/peer_policy.hpp"
 
 #include <array>
 #include <atomic>
@@ -78,9 +79,6 @@ class OwnMedia {
   std::atomic<std::size_t> count_;
 };
 
-/// LAT-11: multicast, broadcast, unspecified, port 0 and the ports that make reflectors.
-[[nodiscard]] bool is_forbidden_peer(const Endpoint& endpoint) noexcept;
-
 /// What signalling says about one component. Immutable part of a plan.
 struct LatchConfig {
   LatchPolicy policy = LatchPolicy::kSignalled;
@@ -93,6 +91,10 @@ struct LatchConfig {
   bool hairpin = false;
   /// The signalled endpoint is a port of this relay that leads to no party (LIM-5); it is void then.
   bool loops = false;
+  /// Where the signalled endpoint is no party's (LAT-11a); it is void then.
+  PeerDenial denied = PeerDenial::kNone;
+  /// Where parties on this one's interface may be. Null: LAT-11 alone.
+  std::shared_ptr<const PeerPolicy> peers;
   /// Where the signalling came from (`received-from`), or none.
   IpAddress signalling_source;
   /// The peer was sent an SDP with this port. Before that nobody but a guesser sends here: nothing is
@@ -107,6 +109,11 @@ struct LatchConfig {
   /// Of an offer that waits for its answer (LAT-15): the agreed source is there too, so nobody is the only
   /// one and LAT-3a does not apply.
   bool is_proposed = false;
+
+  /// The signalled endpoint is one that may be sent to.
+  [[nodiscard]] bool has_destination() const noexcept {
+    return !signalled_void && signalled.is_reachable() && judge_peer(peers, signalled) == PeerDenial::kNone;
+  }
 
   bool operator==(const LatchConfig&) const = default;
 };
@@ -137,8 +144,9 @@ class Latch {
   /// Begins anew after signalling (LAT-8a). `barred` (if set) is refused for `bar_time` after `now`.
   void restart(const LatchConfig& config, Instant now, const Endpoint& barred = {},
                Duration bar_time = std::chrono::seconds(1));
-  /// Takes over a change of the configuration that does not reopen the window.
-  void update(const LatchConfig& config) { config_ = config; }
+  /// Takes over a change of the configuration that does not reopen the window, unless nobody may be any more
+  /// where the learned peer is (LAT-11a).
+  void update(const LatchConfig& config);
 
   /// Judges one RTP (or UDPTL, with SSRC 0) datagram whose form was checked.
   [[nodiscard]] Judgement on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now,
@@ -262,6 +270,16 @@ class Latch {
 
  private:
   [[nodiscard]] bool allowed(std::uint8_t rank) const noexcept;
+  /// A party may be at `from` (LAT-11, LAT-11a).
+  [[nodiscard]] bool may_be_party(const Endpoint& from) const noexcept {
+    return judge_peer(config_.peers, from) == PeerDenial::kNone;
+  }
+  /// Why nobody is learned from `from`, whatever its rank; kNone if somebody may be. `any_port`: any port of
+  /// a known hairpin's address will do.
+  [[nodiscard]] DropReason never_learned(const Endpoint& from, const OwnMedia& own,
+                                         bool any_port = false) const noexcept;
+  /// Lets go of a learned peer that may not be one.
+  void forget_denied() noexcept;
   [[nodiscard]] bool improves(std::uint8_t rank, Instant now) const noexcept;
   [[nodiscard]] bool is_same_place(const Endpoint& from) const noexcept;
   [[nodiscard]] bool uncontested_learning() const noexcept;

@@ -1,0 +1,65 @@
+#include "relay/core/latch/peer_policy.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+/// LAT-11: services that answer whoever asks, and no port at all.
+constexpr std::array<std::uint16_t, 11> kReflectorPorts = {19,  53,   111,  123,   137, 161,
+                                                           389, 1900, 5353, 11211, 0};
+
+/// LAT-11a: system ports (RFC 6335 §6), SIP (RFC 3261 §19.1.2), and the usual ports of NG and of rtpproxy,
+/// where another relay of this host may listen.
+constexpr std::array<PortSpan, 4> kReservedPorts = {{
+    {UdpPort{0}, UdpPort{1023}},
+    {UdpPort{2223}, UdpPort{2223}},
+    {UdpPort{5060}, UdpPort{5061}},
+    {UdpPort{22222}, UdpPort{22222}},
+}};
+
+bool is_no_party(const Endpoint& peer) noexcept {
+  const IpAddress& address = peer.address;
+  return address.is_multicast() || address.is_broadcast() || address.is_unspecified() ||
+         std::ranges::find(kReflectorPorts, peer.port.value) != kReflectorPorts.end();
+}
+
+bool contains(const std::vector<Network>& networks, const IpAddress& address) noexcept {
+  return std::ranges::any_of(networks, [&](const Network& network) { return network.contains(address); });
+}
+
+}  // namespace
+
+PeerTables::PeerTables(PeerRules rules) : rules_(std::move(rules)) {
+  for (IpAddress& address : rules_.host) address = address.unmapped();
+  const auto close = [this](const PortSpan& span) {
+    for (std::size_t port = span.first.value; port <= span.last.value; ++port) ports_.set(port);
+  };
+  std::ranges::for_each(kReservedPorts, close);
+  std::ranges::for_each(rules_.ports, close);
+}
+
+PeerDenial PeerTables::judge(const Endpoint& peer, PeerScope scope) const noexcept {
+  const Endpoint real{peer.address.unmapped(), peer.port};
+  const IpAddress& address = real.address;
+  if (is_no_party(real)) return PeerDenial::kNoParty;
+  if (address.is_loopback() && !scope.is_loopback) return PeerDenial::kLoopback;
+  if (address.is_link_local() && !scope.is_link_local) return PeerDenial::kLinkLocal;
+  if (ports_.test(real.port.value) && is_guarded(address)) return PeerDenial::kControlPort;
+  if (contains(rules_.denied, address) && !contains(rules_.allowed, address))
+    return PeerDenial::kDeniedNetwork;
+  return PeerDenial::kNone;
+}
+
+bool PeerTables::is_guarded(const IpAddress& address) const noexcept {
+  return address.is_loopback() || std::ranges::find(rules_.host, address) != rules_.host.end() ||
+         contains(rules_.control, address);
+}
+
+PeerDenial judge_peer(const std::shared_ptr<const PeerPolicy>& policy, const Endpoint& peer) noexcept {
+  if (policy) return policy->judge(peer);
+  return is_no_party({peer.address.unmapped(), peer.port}) ? PeerDenial::kNoParty : PeerDenial::kNone;
+}
+
+}  // namespace ferry
