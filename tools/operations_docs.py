@@ -35,6 +35,11 @@ def send_errors():
     return table(("error", "what it means", "what to do"), [(f"`{name}`", *rest) for name, *rest in found if name != "none"])
 
 
+def closings():
+    found = rows("control/protocol/connections/close_reason.hpp", rf"\{{CloseReason::\w+, {TEXT}, {TEXT}, {TEXT}(?:, true)?\}}")
+    return table(("reason", "what it means", "what to do"), [(f"`{name}`", *rest) for name, *rest in found])
+
+
 def verdicts():
     found = rows("control/diagnose/causes.hpp", rf"\{{Cause::\w+, {TEXT}, Severity::k(\w+), {TEXT}, {TEXT}\}}")
     return table(("verdict", "severity", "what it means", "what to do"),
@@ -48,7 +53,7 @@ def commands():
     return table(("command", "arguments", "what it does"), [(f"`{name}`", f"`{arguments}`" if arguments else "", help) for name, arguments, help in found])
 
 
-PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "verdicts": verdicts},
+PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "verdicts": verdicts},
          "docs/control/cli.md": {"commands": commands}}
 
 

@@ -4,6 +4,7 @@
 #include "relay/base/closest_name.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -68,6 +69,18 @@ std::string add_offload(Config& c, std::string_view text) {
   } else {
     c.offload_of[std::string(name)] = *mode;
   }
+  return {};
+}
+
+std::string add_http_name(Config& c, std::string_view text) {
+  const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
+  const auto is_bad = [](char letter) {
+    return std::isalnum(static_cast<unsigned char>(letter)) == 0 && letter != '-' && letter != '.' &&
+           letter != '_';
+  };
+  if (name.empty() || std::ranges::any_of(name, is_bad))
+    return fmt::format("'{}' is no host name (without scheme, port and path) and no *.DOMAIN", text);
+  c.http_names.emplace_back(text);
   return {};
 }
 
@@ -197,6 +210,8 @@ constexpr OptionRow kOptions[] = {
   {"https-client-ca", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_client_ca = v; return std::string(); }, "FILE", "clients of listen-https must show a certificate of this authority (PEM)"},
   {"http-token", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.http_token = v; return std::string(); }, "TEXT", "bearer token that HTTP and WebSocket clients must send; better in the file than on the command line"},
   {"http-idle-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.http_idle_timeout); }, "S", "close HTTP connections without traffic after (default 60, 0 = never)"},
+  {"http-names", 0, OptionKind::kList, add_http_name, "NAME", "name that HTTP clients may call this host by (Host), beside its addresses, localhost, its own names and those of https-cert; *.DOMAIN for all names in a domain; clients with the token or a certificate may use any"},
+  {"max-clients", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.max_clients, 8, 65'536); }, "N", "connections to all control listeners together (default 1024); a quarter of them for one client, 64 for one that is not in control-allow"},
   {"b2b-url", 'b', OptionKind::kValue, [](Config& c, std::string_view v) {
      if (!v.starts_with("http://")) return fmt::format("'{}' is no http:// URL", v);
      c.b2b_url = v;
@@ -455,6 +470,7 @@ void read_arguments(Config& config, std::span<char* const> arguments, bool only_
       if (row->name == "rtpp-notify") config.rtpp_notify.clear();
       if (row->name == "rtpp-prompts") config.rtpp_prompts.clear();
       if (row->name == "control-allow") config.control_allow.clear();
+      if (row->name == "http-names") config.http_names.clear();
       if (row->name == "recording-method") config.recording_methods_named = false;
     }
     const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);

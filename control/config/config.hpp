@@ -67,6 +67,10 @@ struct Config {
   std::string https_client_ca;
   std::string http_token;
   std::chrono::seconds http_idle_timeout{60};
+  /// What HTTP clients may call this host by, beside its addresses and own names (CTL-13).
+  std::vector<std::string> http_names;
+  /// Connections to all control listeners together (CTL-12).
+  std::size_t max_clients = 1024;
   /// Time-out call-back: empty = none.
   std::string b2b_url;
   int xmlrpc_format = 0;

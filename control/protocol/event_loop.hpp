@@ -6,7 +6,6 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 namespace ferry {
 
@@ -20,6 +19,5 @@ struct FreeWith {
 
 using EventBase = std::unique_ptr<event_base, FreeWith<event_base_free>>;
 using Event = std::unique_ptr<event, FreeWith<event_free>>;
-using StreamListener = std::unique_ptr<evconnlistener, FreeWith<evconnlistener_free>>;
 
 }  // namespace ferry

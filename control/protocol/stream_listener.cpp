@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,27 +18,36 @@ namespace ferry {
 
 namespace {
 
+constexpr int kBacklog = 128;
+
 [[noreturn]] void throw_errno(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-void prepare_socket_path(const std::string& path, const sockaddr_un& address) {
-  const std::filesystem::path file(path);
-  if (file.has_parent_path()) {
-    std::error_code ignored;
-    std::filesystem::create_directories(file.parent_path(), ignored);
-  }
+/// Whoever may use the socket may enter its folder.
+mode_t folder_mode(unsigned mode) {
+  return static_cast<mode_t>(0700 | ((mode & 0060) != 0 ? 0050 : 0) | ((mode & 0006) != 0 ? 0005 : 0));
+}
+
+void make_folder(const std::filesystem::path& folder, mode_t mode) {
+  if (folder.empty() || folder == folder.parent_path()) return;
+  if (access(folder.c_str(), F_OK) == 0) return;
+  make_folder(folder.parent_path(), 0755);
+  mkdir(folder.c_str(), mode);  // if it fails, so does the socket, with the reason
+}
+
+void remove_dead_socket(const std::string& path, const sockaddr_un& address) {
   struct stat info {};
   if (lstat(path.c_str(), &info) != 0) return;
   if (!S_ISSOCK(info.st_mode)) {
     errno = EEXIST;
     throw_errno(fmt::format("socket path {} is taken by something that is no socket", path));
   }
-  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool alive =
-      probe >= 0 && connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (probe >= 0) ::close(probe);
-  if (alive) {
+  const FileDescriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const bool is_alive =
+      connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+      errno == EAGAIN;  // more clients wait already than it takes
+  if (is_alive) {
     errno = EADDRINUSE;
     throw_errno(fmt::format("another process listens on {}", path));
   }
@@ -46,8 +56,7 @@ void prepare_socket_path(const std::string& path, const sockaddr_un& address) {
 
 }  // namespace
 
-StreamListener listen_on_path(event_base* base, const std::string& path, evconnlistener_cb accept,
-                              void* self) {
+FileDescriptor listen_on_path(const std::string& path, unsigned mode) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -55,22 +64,29 @@ StreamListener listen_on_path(event_base* base, const std::string& path, evconnl
     throw_errno("socket " + path);
   }
   path.copy(address.sun_path, sizeof address.sun_path - 1);  // the rest is zero
-  prepare_socket_path(path, address);
-  StreamListener listener(evconnlistener_new_bind(base, accept, self,
-                                                  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 128,
-                                                  reinterpret_cast<sockaddr*>(&address), sizeof address));
-  if (!listener) throw_errno("socket " + path);
-  chmod(path.c_str(), 0660);
-  return listener;
+  make_folder(std::filesystem::path(path).parent_path(), folder_mode(mode));
+  remove_dead_socket(path, address);
+  FileDescriptor listening(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  // bind(2) gives the file the mode of the socket less the umask: never more than `mode`. chmod then gives
+  // the rest.
+  if (!listening || fchmod(listening.get(), mode) != 0 ||
+      bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      chmod(path.c_str(), mode) != 0 || listen(listening.get(), kBacklog) != 0)
+    throw_errno("socket " + path);
+  return listening;
 }
 
-StreamListener listen_on_tcp(event_base* base, const Endpoint& local, evconnlistener_cb accept, void* self) {
+FileDescriptor listen_on_tcp(const Endpoint& local) {
   const SocketAddress address(local);
-  StreamListener listener(evconnlistener_new_bind(
-      base, accept, self, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 128,
-      address.get(), static_cast<int>(address.size())));
-  if (!listener) throw_errno("control listener tcp " + local.to_string());
-  return listener;
+  FileDescriptor listening(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  // Connections inherit both: dead peers are noticed, and small replies do not wait.
+  setsockopt(listening.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  setsockopt(listening.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (!listening || setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(listening.get(), address.get(), address.size()) != 0 || listen(listening.get(), kBacklog) != 0)
+    throw_errno("control listener tcp " + local.to_string());
+  return listening;
 }
 
 IpAddress stream_source(const sockaddr* from, int size) {

@@ -1,21 +1,22 @@
 // Sockets that accept streams of control protocols.
 #pragma once
 
-#include "control/protocol/event_loop.hpp"
+#include "control/protocol/file_descriptor.hpp"
 #include "relay/base/address.hpp"
 
 #include <string>
 
+#include <sys/socket.h>
+
 namespace ferry {
 
-/// Listens on a Unix stream socket with mode 0660. Makes the directory if it is missing and replaces a socket
-/// that nobody listens on; throws std::system_error for anything else. `accept` gets `self` as its last
-/// argument.
-StreamListener listen_on_path(event_base* base, const std::string& path, evconnlistener_cb accept,
-                              void* self);
+/// Listens on a Unix stream socket. Its file has `mode` from the moment that it exists, whatever the umask
+/// is. Makes the folder if it is missing, closed to those whom `mode` keeps out, and replaces a socket that
+/// nobody listens on; throws std::system_error for anything else.
+FileDescriptor listen_on_path(const std::string& path, unsigned mode = 0660);
 
 /// Listens on TCP; throws std::system_error with the address in the text.
-StreamListener listen_on_tcp(event_base* base, const Endpoint& local, evconnlistener_cb accept, void* self);
+FileDescriptor listen_on_tcp(const Endpoint& local);
 
 /// Where a stream came from: its address, or loopback for a Unix socket, whose peer is this host.
 IpAddress stream_source(const sockaddr* from, int size);

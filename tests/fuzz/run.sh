@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope sdp rtp_rtcp srtp audio rtpp operator frames dtls stun)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpp operator frames dtls stun)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -16,6 +16,9 @@ for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 3
   n=$((n + 1))
   printf '%s' "$line" >"$work/operator/$n"
 done
+printf '\1GET /ping HTTP/1.1\r\nHost: [::1]:2225\r\n\r\n' >"$work/streams/get"
+printf '\7POST http://relay.example/ng HTTP/1.1\r\nHost: relay.example.\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nc de' >"$work/streams/post"
+printf '\3GET / HTTP/1.0\nTransfer-Encoding: chunked\n\n' >"$work/streams/chunked"
 for file in "$here"/../golden/rtpproxy/*.txt; do
   sed -n 's/^> //p' "$file" >"$work/rtpp/$(basename "$file")"
   sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpp/$(basename "$file")."
@@ -34,6 +37,7 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
                 request["sdp"] = golden.body(request["sdp"])
             open(f"{sys.argv[2]}/bencode/{n}", "wb").write(golden.bencode(request))
             open(f"{sys.argv[2]}/json_envelope/{n}", "w").write(json.dumps(request))
+            open(f"{sys.argv[2]}/streams/{n}", "wb").write(bytes([n % 256]) + b"c " + (golden.bencode(request) if n % 2 else json.dumps(request).encode()))
             if isinstance(request.get("sdp"), str):
                 open(f"{sys.argv[2]}/sdp/{n}", "w").write(request["sdp"])
                 for line in request["sdp"].splitlines():

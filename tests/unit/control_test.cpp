@@ -62,14 +62,6 @@ TEST(Json, CTL4_BoundsHold) {
             "{\"a\":[1,\"x\\n\",{}],\"b\":0}");
 }
 
-TEST(Json, DocumentSizeFindsTheEndInAStream) {
-  const std::string one = R"({"a":"}\"{","b":[{}]})";
-  EXPECT_EQ(*ng::json_document_size(one + "next"), one.size());
-  for (std::size_t cut = 1; cut < one.size(); ++cut) {
-    EXPECT_EQ(ng::json_document_size(one.substr(0, cut)).error(), ng::DecodeError::kIncomplete) << cut;
-  }
-}
-
 TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
   Dict dict;
   dict.set("media_address", "192.0.2.9");

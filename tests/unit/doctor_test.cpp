@@ -50,6 +50,8 @@ class DoctorTest : public ::testing::Test {
       {"engines", {{"offload", {{{"interface", "eth0"}, {"mode", "xdp"}, {"reason", "the driver can"}}}}}},
       {"exposure", {"loopback"}},
       {"listeners", {{"http", json::array()}, {"https", json::array()}}},
+      {"connections",
+       {{"open", 3}, {"limit", 1024}, {"pauses", 0}, {"closed", {{"idle", 5}, {"request-late", 0}}}}},
       {"refused_sources", json::array()},
       {"unknown_interfaces", json::array()},
       {"has_http_token", false},

@@ -1,5 +1,7 @@
 #include "tools/rtpferryctl/doctor.hpp"
 
+#include "control/protocol/connections/close_reason.hpp"
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -92,6 +94,7 @@ class Doctor {
     mtu();
     clock();
     exposure();
+    connections();
     safety();
     recordings();
     work_after_calls();
@@ -399,6 +402,26 @@ class Doctor {
           "http-token, or https-client-ca; metrics and the API answer this host alone until then");
     if (std::ranges::any_of(facts_["listeners"]["http"], is_remote) && has_secret)
       say("http", Health::kWarn, "the token travels in the clear", "use listen-https");
+  }
+
+  /// What the control listeners had to turn away (CTL-12).
+  void connections() {
+    if (!facts_.contains("connections")) return;  // an older daemon
+    const json& figures = facts_["connections"];
+    const auto open = figures["open"].get<std::uint64_t>();
+    const auto limit = figures["limit"].get<std::uint64_t>();
+    say("connections", open * 10 > limit * 9 ? Health::kWarn : Health::kOk,
+        fmt::format("{} of {}", open, limit), "raise max-clients, or look at who connects (ss -tnp)");
+    if (const auto pauses = figures["pauses"].get<std::uint64_t>(); pauses != 0)
+      say("descriptors for clients", Health::kFail,
+          fmt::format("{} times no descriptor was left for a client", pauses),
+          "raise the limit of descriptors (LimitNOFILE=, ulimit -n)");
+    for (const CloseReasonRow& row : kCloseReasonRows) {
+      const auto count = figures["closed"].value(std::string(row.name), std::uint64_t{0});
+      if (count != 0 && row.is_trouble)
+        say(fmt::format("connections closed: {}", row.name), Health::kWarn,
+            fmt::format("{}: {}", count, row.meaning), std::string(row.advice));
+    }
   }
 
   void safety() {

@@ -65,6 +65,8 @@ class Daemon {
                  recorder_.get()),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control),
+        connections_(
+            base_.get(), access_, [] { return system_clocks().now; }, config.max_clients),
         notifier_(base_.get(),
                   {config.dtmf_log_dest, config.b2b_url, static_cast<ng::XmlRpcFormat>(config.xmlrpc_format)},
                   access_),
@@ -84,22 +86,21 @@ class Daemon {
     }
     for (const Endpoint& local : config.listen_tcp_ng) {
       streams_.push_back(
-          std::make_unique<ng::StreamServer>(base_.get(), local, ng_, manager_, access_, system_clocks));
+          std::make_unique<ng::StreamServer>(connections_, local, ng_, manager_, system_clocks));
       log::info("NG over TCP on {}{}", local.to_string(), access_note(local));
     }
     for (const std::string& path : config.listen_unix_ng) {
       streams_.push_back(
-          std::make_unique<ng::StreamServer>(base_.get(), path, ng_, manager_, access_, system_clocks));
+          std::make_unique<ng::StreamServer>(connections_, path, ng_, manager_, system_clocks));
       log::info("NG on {}", path);
     }
     for (const rtpp::ListenSpec& spec : classic)
       listen(spec, classic.size() == 1 && !config_.listens_for_ng());
     if (!config.listen_https.empty())
-      tls_ = std::make_unique<ng::TlsContext>(config.https_cert, config.https_key, config.https_client_ca);
-    const auto add_http = [&](const Endpoint& local, const ng::TlsContext* tls) {
-      http_.push_back(std::make_unique<ng::HttpServer>(base_.get(), local, tls, ng_, manager_, access_,
-                                                       system_clocks, config.http_idle_timeout,
-                                                       config.http_token));
+      tls_ = std::make_unique<TlsContext>(config.https_cert, config.https_key, config.https_client_ca);
+    const auto add_http = [&](const Endpoint& local, const TlsContext* tls) {
+      http_.push_back(std::make_unique<ng::HttpServer>(connections_, local, tls, ng_, manager_, system_clocks,
+                                                       http_options()));
       http_.back()->set_pages([this](std::string_view target) { return pages_.get(target); });
       log::info("NG over {} and WebSocket on {}{}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string(),
                 access_note(local));
@@ -113,8 +114,7 @@ class Daemon {
     }
     if (config.control_socket != "none") open_control_socket();
     for (const Endpoint& local : config.listen_cli) {
-      text_.push_back(
-          std::make_unique<cli::TextListener>(base_.get(), local, ng_, manager_, access_, system_clocks));
+      text_.push_back(std::make_unique<cli::TextListener>(connections_, local, ng_, manager_, system_clocks));
       log::info("text commands on {}{}", local.to_string(), access_note(local));
     }
     add_timer();
@@ -137,7 +137,7 @@ class Daemon {
   /// Where nobody named the socket, a second daemon on the host gets one of its own beside that of the first.
   void open_control_socket() {
     const auto open = [&](const std::string& path) {
-      cli_server_ = std::make_unique<cli::CliServer>(base_.get(), path, cli_, manager_);
+      cli_server_ = std::make_unique<cli::CliServer>(connections_, path, cli_, manager_);
       log::info("rtpferryctl on {}", path);
     };
     const std::string& path = config_.control_socket;
@@ -165,15 +165,19 @@ class Daemon {
       return;
     }
     rtpp_streams_.push_back(std::make_unique<rtpp::StreamListeners>(
-        base_.get(), spec, rtpp_, manager_, access_, system_clocks, config_.rtpp_socket_mode,
+        connections_, spec, rtpp_, manager_, system_clocks, config_.rtpp_socket_mode,
         [this, ends = spec.ends_daemon || is_only] {
           if (ends) drain();
         }));
-    log::info("rtpproxy protocol on {}", !spec.path.empty()       ? spec.path
-                                         : spec.endpoint.is_set() ? "tcp " + spec.endpoint.to_string()
-                                         : spec.kind == rtpp::ListenSpec::Kind::kStdio
-                                             ? "standard input"
-                                             : "a socket from systemd");
+    log::info("rtpproxy protocol on {}", rtpp::describe(spec));
+  }
+
+  ng::HttpOptions http_options() const {
+    ng::HttpOptions options{
+        .idle = config_.http_idle_timeout, .token = config_.http_token, .names = config_.http_names};
+    const auto own = host_names();
+    options.names.insert(options.names.end(), own.begin(), own.end());
+    return options;
   }
 
   /// No new calls; the end comes with the last one.
@@ -268,6 +272,20 @@ class Daemon {
             {"refused", commands.failed},
             {"prompts_started", manager_.classic_totals().prompts_started},
             {"notifications_lost", rtpp_notifier_.lost()}};
+  }
+
+  nlohmann::json connection_figures() const {
+    const ConnectionCounts& counts = connections_.counts();
+    nlohmann::json closed = nlohmann::json::object();
+    for (const CloseReasonRow& row : kCloseReasonRows)
+      closed[row.name] = counts.closed[static_cast<std::size_t>(row.reason)];
+    return {{"open", connections_.size()},
+            {"limit", connections_.limit()},
+            {"accepted", counts.accepted},
+            {"closed", std::move(closed)},
+            {"pauses", counts.pauses},
+            {"handshakes", counts.handshakes},
+            {"handshakes_waiting", connections_.waiting_handshakes()}};
   }
 
   nlohmann::json recorder_figures() {
@@ -487,6 +505,7 @@ class Daemon {
     access.engines = sources.engines = [this] { return engines(); };
     if (recorder_) access.recorder = sources.recorder = [this] { return recorder_figures(); };
     if (has_classic) access.rtpproxy = sources.rtpproxy = [this] { return rtpproxy_figures(); };
+    sources.connections = [this] { return connection_figures(); };
     access.facts = [this] { return facts(); };
     access.drain = [this](bool on) { on ? drain() : manager_.set_draining(false); };
     access.parameters = &parameters_;
@@ -582,7 +601,7 @@ class Daemon {
             {"pid", getpid()},
             {"workers", plane_.workers()},
             {"descriptor_limit", files.rlim_cur},
-            {"descriptors_wanted", wanted_descriptors(interfaces_)},
+            {"descriptors_wanted", wanted_descriptors(interfaces_, config_.max_clients)},
             {"port_failures", port_failures()},
             {"ranges", std::move(ranges)},
             {"engines", engines()},
@@ -593,6 +612,7 @@ class Daemon {
               {"http", texts(config_.listen_http)},
               {"https", texts(config_.listen_https)},
               {"cli", texts(config_.listen_cli)}}},
+            {"connections", connection_figures()},
             {"refused_sources", refused_sources()},
             {"unknown_interfaces", unknown_interfaces()},
             {"has_http_token", !config_.http_token.empty()},
@@ -621,6 +641,7 @@ class Daemon {
   SessionManager manager_;
   ng::NgService ng_;
   AccessList access_;
+  Connections connections_;
   ng::Notifier notifier_;
   rtpp::Notifier rtpp_notifier_;
   rtpp::Service rtpp_;
@@ -634,7 +655,7 @@ class Daemon {
   std::vector<std::unique_ptr<UdpListener>> udp_;
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;
   std::vector<std::unique_ptr<rtpp::StreamListeners>> rtpp_streams_;
-  std::unique_ptr<ng::TlsContext> tls_;
+  std::unique_ptr<TlsContext> tls_;
   std::vector<std::unique_ptr<ng::HttpServer>> http_;
   std::unique_ptr<cli::CliServer> cli_server_;
   std::vector<Event> events_;

@@ -1,12 +1,15 @@
 #include "tools/rtpferryd/host.hpp"
 
 #include "control/log/log.hpp"
+#include "control/protocol/http/host_guard.hpp"
 #include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -50,8 +53,9 @@ PidFile::~PidFile() {
   if (S_ISREG(now.st_mode) && now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino) unlink(path_.c_str());
 }
 
-std::size_t wanted_descriptors(const InterfaceSet& interfaces) {
-  std::size_t wanted = 1024;
+std::size_t wanted_descriptors(const InterfaceSet& interfaces, std::size_t max_clients) {
+  constexpr std::size_t kFiles = 1024;  // recordings, listeners, BPF
+  std::size_t wanted = kFiles + max_clients;
   for (const auto& logical : interfaces.all()) {
     for (const auto& local : logical.addresses)
       wanted += local.ports->total() * 3;  // and one connected socket a pair
@@ -59,8 +63,8 @@ std::size_t wanted_descriptors(const InterfaceSet& interfaces) {
   return wanted;
 }
 
-void raise_descriptor_limit(const InterfaceSet& interfaces) {
-  const std::size_t wanted = wanted_descriptors(interfaces);
+void raise_descriptor_limit(const InterfaceSet& interfaces, std::size_t max_clients) {
+  const std::size_t wanted = wanted_descriptors(interfaces, max_clients);
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur >= wanted) return;
@@ -140,6 +144,14 @@ std::optional<IpAddress> route_to(const IpAddress& peer) {
   close(fd);
   if (!found) return std::nullopt;
   return own.endpoint().address;
+}
+
+std::vector<std::string> host_names() {
+  std::array<char, 256> name{};
+  if (gethostname(name.data(), name.size() - 1) != 0) return {};
+  std::ifstream file("/etc/hosts");
+  const std::string hosts((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  return http::names_of_host(name.data(), hosts);
 }
 
 std::vector<std::string> system_interfaces_of(const IpAddress& address) {

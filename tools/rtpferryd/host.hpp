@@ -28,10 +28,10 @@ class PidFile {
 };
 
 /// For all media ports: each call needs four, and two more once its peers are locked.
-std::size_t wanted_descriptors(const InterfaceSet& interfaces);
+std::size_t wanted_descriptors(const InterfaceSet& interfaces, std::size_t max_clients);
 
 /// As many descriptors as the kernel allows.
-void raise_descriptor_limit(const InterfaceSet& interfaces);
+void raise_descriptor_limit(const InterfaceSet& interfaces, std::size_t max_clients);
 
 /// Share of CPU time the host spent working since the last call, and the load average.
 class HostLoad {
@@ -60,6 +60,9 @@ class MemoryWatch {
 
 /// The host's own address on the way to `peer`.
 std::optional<IpAddress> route_to(const IpAddress& peer);
+
+/// What this host is called: for HTTP clients (CTL-13).
+std::vector<std::string> host_names();
 
 /// Names of the system's interfaces that have `address`.
 std::vector<std::string> system_interfaces_of(const IpAddress& address);

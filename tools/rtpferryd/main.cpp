@@ -71,7 +71,7 @@ int run(std::span<char* const> arguments) {
                  config->log_facility, config->log_format == LogFormat::kJson);
   signal(SIGPIPE, SIG_IGN);
   for (const std::string& notice : config->notices) log::warn("{}", notice);
-  raise_descriptor_limit(*interfaces);
+  raise_descriptor_limit(*interfaces, config->max_clients);
   const PidFile pid_file(config->pid_file);
   auto helper = start_helper(*config);
   auto engine = make_engine(*config, *interfaces);

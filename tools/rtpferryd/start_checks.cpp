@@ -60,7 +60,7 @@ void check_sockets(const Config& config, Wrongs& wrongs) {
 void check_certificates(const Config& config, Wrongs& wrongs) {
   if (config.listen_https.empty() || config.https_cert.empty()) return;
   try {
-    const ng::TlsContext context(config.https_cert, config.https_key, config.https_client_ca);
+    const TlsContext context(config.https_cert, config.https_key, config.https_client_ca);
   } catch (const std::runtime_error& e) {
     wrongs.emplace_back(e.what());
   }

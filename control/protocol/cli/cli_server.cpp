@@ -4,6 +4,7 @@
 #include "control/session/trace.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -18,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxLine = 64 * 1024;
 constexpr std::size_t kMaxTraces = 8;
-constexpr std::size_t kMaxUnread = 4 * 1024 * 1024;  // octets that a reader of a trace has not taken
+constexpr std::size_t kMaxUnread = Connection::kMaxUnread / 2;  // of a reader of a trace
 constexpr timeval kTraceInterval{0, 50'000};
 
 json error(std::string text) { return {{"error", std::move(text)}}; }
@@ -35,145 +36,123 @@ std::string hex_of(Bytes octets) {
 
 }  // namespace
 
-struct CliServer::Connection {
-  CliServer* server = nullptr;
-  bufferevent* stream = nullptr;
-  std::string peer;
-  // Of a trace.
-  std::unique_ptr<Trace> trace;
-  Event timer;
-  std::uint64_t packets_left = 0;
-  Instant until{};
-  Instant started{};
-
-  void write(const json& reply) const {
-    const std::string text = line_of(reply);
-    bufferevent_write(stream, text.data(), text.size());
+class CliServer::Client final : public Session {
+ public:
+  Client(CliServer& server, Connection& connection) : server_(server), connection_(connection) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (getsockopt(connection.descriptor(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0)
+      peer_ = fmt::format("uid {} pid {}", credentials.uid, credentials.pid);
   }
+  ~Client() override { end_trace(); }
+
+  Progress serve(evbuffer* input) override;
+
+ private:
+  void write(const json& reply) { connection_.write(line_of(reply)); }
+  void start_trace(const json& request);
+  void follow_trace();
+  void end_trace();
+
+  CliServer& server_;
+  Connection& connection_;
+  std::string peer_;
+  std::unique_ptr<Trace> trace_;
+  Event timer_;
+  std::uint64_t packets_left_ = 0;
+  Instant until_{};
+  Instant started_{};
 };
 
-CliServer::CliServer(event_base* base, const std::string& path, CliService& service, SessionManager& manager)
-    : base_(base), path_(path), service_(service), manager_(manager) {
-  listener_ = listen_on_path(
-      base, path,
-      [](evconnlistener*, evutil_socket_t fd, sockaddr*, int, void* self) {
-        static_cast<CliServer*>(self)->accept(fd);
-      },
-      this);
-}
+CliServer::CliServer(Connections& connections, const std::string& path, CliService& service,
+                     SessionManager& manager)
+    : path_(path),
+      service_(service),
+      manager_(manager),
+      listener_(connections, listen_on_path(path),
+                {.name = fmt::format("rtpferryctl on {}", path), .standing = Standing::kOperator, .life = {}},
+                [this](Connection& connection) { return std::make_unique<Client>(*this, connection); }) {}
 
-CliServer::~CliServer() {
-  while (!connections_.empty()) close(*connections_.front());
-  unlink(path_.c_str());
-}
+CliServer::~CliServer() { unlink(path_.c_str()); }
 
-void CliServer::accept(int fd) {
-  auto connection = std::make_unique<Connection>();
-  ucred credentials{};
-  socklen_t size = sizeof credentials;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
-    connection->peer = fmt::format("uid {} pid {}", credentials.uid, credentials.pid);
+Progress CliServer::Client::serve(evbuffer* input) {
+  char* line = evbuffer_readln(input, nullptr, EVBUFFER_EOL_LF);
+  if (line == nullptr) {
+    const std::size_t rest = evbuffer_get_length(input);
+    return rest == 0 ? Progress::kNothing : rest > kMaxLine ? Progress::kMalformed : Progress::kUnfinished;
   }
-  connection->server = this;
-  connection->stream = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
-  bufferevent_setcb(
-      connection->stream,
-      [](bufferevent*, void* c) { static_cast<Connection*>(c)->server->serve(*static_cast<Connection*>(c)); },
-      nullptr,
-      [](bufferevent*, short what, void* c) {
-        if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0) {
-          static_cast<Connection*>(c)->server->close(*static_cast<Connection*>(c));
-        }
-      },
-      connection.get());
-  bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
-  connections_.push_back(std::move(connection));
-}
-
-void CliServer::serve(Connection& connection) {
-  evbuffer* input = bufferevent_get_input(connection.stream);
-  while (char* line = evbuffer_readln(input, nullptr, EVBUFFER_EOL_LF)) {
-    const json request = json::parse(line, nullptr, false);
-    free(line);  // libevent's buffer is from malloc
-    if (!request.is_object()) {
-      connection.write(error("not a JSON object"));
-    } else if (request.value("command", json()) == "trace") {
-      start_trace(connection, request);
-    } else {
-      connection.write(service_.execute(request, connection.peer));
-    }
+  const json request = json::parse(line, nullptr, false);
+  free(line);  // libevent's buffer is from malloc
+  if (!request.is_object()) {
+    write(error("not a JSON object"));
+  } else if (request.value("command", json()) == "trace") {
+    start_trace(request);
+  } else {
+    write(server_.service_.execute(request, peer_));
   }
-  if (evbuffer_get_length(input) > kMaxLine) close(connection);
+  return Progress::kServed;
 }
 
-void CliServer::start_trace(Connection& connection, const json& request) {
+void CliServer::Client::start_trace(const json& request) {
   constexpr std::uint64_t kUsualPackets = 100;
   constexpr std::int64_t kLongest = 3600;  // seconds
   const auto text = [&](const char* key) { return request.value(key, json()); };
   const std::string call_id =
       text("call_id").is_string() ? text("call_id").get<std::string>() : std::string();
-  if (manager_.find(call_id) == nullptr) {
-    connection.write(error("no such call"));
+  if (server_.manager_.find(call_id) == nullptr) {
+    write(error("no such call"));
     return;
   }
-  const auto running =
-      std::ranges::count_if(connections_, [](const auto& each) { return each->trace != nullptr; });
-  if (connection.trace || static_cast<std::size_t>(running) >= kMaxTraces) {
-    connection.write(error("too many traces are running"));
+  if (trace_ || server_.traces_ >= kMaxTraces) {
+    write(error("too many traces are running"));
     return;
   }
   const auto seconds = text("seconds").is_number() ? text("seconds").get<std::int64_t>() : 30;
-  connection.packets_left =
-      text("count").is_number_unsigned() ? text("count").get<std::uint64_t>() : kUsualPackets;
-  connection.started = service_.now().now;
-  connection.until =
-      connection.started + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 1, kLongest));
-  connection.trace = std::make_unique<Trace>(manager_, call_id);
-  connection.timer.reset(event_new(
-      base_, -1, EV_PERSIST,
-      [](evutil_socket_t, short, void* c) {
-        auto& self = *static_cast<Connection*>(c);
-        self.server->follow_trace(self);
-      },
-      &connection));
-  event_add(connection.timer.get(), &kTraceInterval);
-  connection.write({{"tracing", call_id}});
-  follow_trace(connection);
+  packets_left_ = text("count").is_number_unsigned() ? text("count").get<std::uint64_t>() : kUsualPackets;
+  started_ = server_.service_.now().now;
+  until_ = started_ + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 1, kLongest));
+  trace_ = std::make_unique<Trace>(server_.manager_, call_id);
+  ++server_.traces_;
+  timer_.reset(event_new(
+      connection_.base(), -1, EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<Client*>(self)->follow_trace(); }, this));
+  event_add(timer_.get(), &kTraceInterval);
+  write({{"tracing", call_id}});
+  follow_trace();
 }
 
-void CliServer::follow_trace(Connection& connection) {
-  const bool is_alive = connection.trace->poll([&](const Trace::Seen& seen) {
-    if (connection.packets_left == 0) return;
-    --connection.packets_left;
+void CliServer::Client::follow_trace() {
+  const bool is_alive = trace_->poll([&](const Trace::Seen& seen) {
+    if (packets_left_ == 0) return;
+    --packets_left_;
     const TracedPacket& packet = seen.packet;
-    connection.write(
-        {{"t", std::chrono::duration<double>(packet.at - connection.started).count()},
-         {"leg", seen.leg},
-         {"media", seen.media},
-         {"port", packet.port == Component::kRtp ? "rtp" : "rtcp"},
-         {"is_rtcp", packet.is_rtcp},
-         {"from", packet.from.to_string()},
-         {"to", Endpoint{seen.local.address,
-                         UdpPort{static_cast<std::uint16_t>(seen.local.port.value +
-                                                            (packet.port == Component::kRtcp ? 1 : 0))}}
-                    .to_string()},
-         {"size", packet.size},
-         {"verdict", packet.reason == DropReason::kNone ? "forwarded" : to_string(packet.reason)},
-         {"start", hex_of(Bytes(packet.start).first(packet.kept))}});
+    write({{"t", std::chrono::duration<double>(packet.at - started_).count()},
+           {"leg", seen.leg},
+           {"media", seen.media},
+           {"port", packet.port == Component::kRtp ? "rtp" : "rtcp"},
+           {"is_rtcp", packet.is_rtcp},
+           {"from", packet.from.to_string()},
+           {"to", Endpoint{seen.local.address,
+                           UdpPort{static_cast<std::uint16_t>(seen.local.port.value +
+                                                              (packet.port == Component::kRtcp ? 1 : 0))}}
+                      .to_string()},
+           {"size", packet.size},
+           {"verdict", packet.reason == DropReason::kNone ? "forwarded" : to_string(packet.reason)},
+           {"start", hex_of(Bytes(packet.start).first(packet.kept))}});
   });
-  const bool is_slow = evbuffer_get_length(bufferevent_get_output(connection.stream)) > kMaxUnread;
-  if (is_alive && !is_slow && connection.packets_left > 0 && service_.now().now < connection.until) return;
-  connection.write({{"end", !is_alive ? "the call ended"
-                            : is_slow ? "the reader is too slow"
-                                      : "done"},
-                    {"lost", connection.trace->lost()}});
-  connection.timer.reset();
-  connection.trace.reset();
+  const bool is_slow = connection_.unread() > kMaxUnread;
+  if (is_alive && !is_slow && packets_left_ > 0 && server_.service_.now().now < until_) return;
+  write({{"end", !is_alive ? "the call ended"
+                 : is_slow ? "the reader is too slow"
+                           : "done"},
+         {"lost", trace_->lost()}});
+  end_trace();
 }
 
-void CliServer::close(Connection& connection) {
-  bufferevent_free(connection.stream);
-  connections_.remove_if([&](const auto& each) { return each.get() == &connection; });
+void CliServer::Client::end_trace() {
+  timer_.reset();
+  if (trace_) --server_.traces_;
+  trace_.reset();
 }
 
 }  // namespace ferry::cli

@@ -2,36 +2,32 @@
 #pragma once
 
 #include "control/protocol/cli/cli_service.hpp"
-#include "control/protocol/event_loop.hpp"
+#include "control/protocol/connections/connections.hpp"
 
-#include <list>
 #include <memory>
 #include <string>
 
+#include <nlohmann/json_fwd.hpp>
+
 namespace ferry::cli {
 
-/// Unix stream socket with mode 0660. `trace` answers with a line for each packet.
+/// Unix stream socket with mode 0660. `trace` answers with a line for each packet. An operator always gets
+/// in, however many other clients there are.
 class CliServer {
  public:
-  CliServer(event_base* base, const std::string& path, CliService& service, SessionManager& manager);
+  CliServer(Connections& connections, const std::string& path, CliService& service, SessionManager& manager);
   ~CliServer();
   CliServer(const CliServer&) = delete;
   CliServer& operator=(const CliServer&) = delete;
 
  private:
-  struct Connection;
-  void accept(int fd);
-  void serve(Connection& connection);
-  void start_trace(Connection& connection, const nlohmann::json& request);
-  void follow_trace(Connection& connection);
-  void close(Connection& connection);
+  class Client;
 
-  event_base* base_;
   std::string path_;
   CliService& service_;
   SessionManager& manager_;
-  StreamListener listener_;
-  std::list<std::unique_ptr<Connection>> connections_;
+  std::size_t traces_ = 0;
+  Listener listener_;  // the clients end with it
 };
 
 }  // namespace ferry::cli

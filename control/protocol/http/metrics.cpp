@@ -28,6 +28,7 @@ struct Input {
   const json& engines;
   const json& recorder;
   const json& rtpproxy;
+  const json& connections;
   const std::vector<std::string>& exposure;
   Instant started;
   const std::map<Cause, std::uint64_t>& verdicts;
@@ -120,6 +121,18 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { out.add(in.manager.is_draining() ? 1 : 0); }},
   {{"rtpferry_control_exposure", Kind::kGauge, "guard", "1 for each way in which a control listener is guarded", "open: anybody may make calls through this relay; name networks (control-allow), a token or client certificates"},
    [](const Input& in, Values& out) { for (const std::string& how : in.exposure) out.add(1, {{"guard", how}}); }},
+  {{"rtpferry_connections", Kind::kGauge, "", "connections to the control listeners now", "near max-clients: look at who connects (ss -tnp)"},
+   [](const Input& in, Values& out) { add_figure(in.connections, "open", out); }},
+  {{"rtpferry_connections_accepted_total", Kind::kCounter, "", "connections that were let in", "nothing"},
+   [](const Input& in, Values& out) { add_figure(in.connections, "accepted", out); }},
+  {{"rtpferry_connections_closed_total", Kind::kCounter, "reason", "connections that the daemon closed, by reason (table below)", "the table below says it for each reason"},
+   [](const Input& in, Values& out) { add_pairs(in.connections, "closed", "reason", out); }},
+  {{"rtpferry_accept_pauses_total", Kind::kCounter, "", "times that a listener waited 1 s because no descriptor was left", "raise the limit of descriptors (LimitNOFILE=)"},
+   [](const Input& in, Values& out) { add_figure(in.connections, "pauses", out); }},
+  {{"rtpferry_tls_handshakes_total", Kind::kCounter, "", "TLS handshakes of control listeners that were completed", "many a second: clients that open a connection for each request"},
+   [](const Input& in, Values& out) { add_figure(in.connections, "handshakes", out); }},
+  {{"rtpferry_tls_handshakes_waiting", Kind::kGauge, "", "clients that wait for their turn in the budget of TLS handshakes", "above 0 for long: somebody floods the listener, or clients do not keep connections"},
+   [](const Input& in, Values& out) { add_figure(in.connections, "handshakes_waiting", out); }},
   {{"rtpferry_sessions", Kind::kGauge, "", "calls now", "near max-sessions: add a relay"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.size())); }},
   {{"rtpferry_sessions_media", Kind::kGauge, "where", "calls by who forwards their media: userspace, kernel, mixed", "mostly userspace where the kernel was expected: rtpferryctl engines"},
@@ -430,8 +443,10 @@ std::string Metrics::text() const {
   const json engines = ask(state_->sources.engines);
   const json recorder = ask(state_->sources.recorder);
   const json rtpproxy = ask(state_->sources.rtpproxy);
-  const Input input{state_->manager,          state_->ng,      state_->clock(), engines, recorder, rtpproxy,
-                    state_->sources.exposure, state_->started, state_->verdicts};
+  const json connections = ask(state_->sources.connections);
+  const Input input{state_->manager, state_->ng,      state_->clock(), engines,
+                    recorder,        rtpproxy,        connections,     state_->sources.exposure,
+                    state_->started, state_->verdicts};
   std::vector<prometheus::MetricFamily> all;
   for (const Row& row : kRows) {
     Values values;

@@ -36,6 +36,7 @@ struct Sources {
   std::function<nlohmann::json()> engines;
   std::function<nlohmann::json()> recorder;
   std::function<nlohmann::json()> rtpproxy;
+  std::function<nlohmann::json()> connections;
   /// How the control listeners are guarded: loopback, allow-list, token, client-certificate, open.
   std::vector<std::string> exposure;
 };

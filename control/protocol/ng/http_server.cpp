@@ -1,36 +1,26 @@
+// A client's session is a RequestReader until a request asks for WebSocket, and a WebSocket from then on.
+// Each request goes through `refusal` first, whatever its path and method.
 #include "control/protocol/ng/http_server.hpp"
 
+#include "control/log/log.hpp"
+#include "control/protocol/http/web_socket.hpp"
 #include "control/protocol/ng/text_command.hpp"
+#include "control/protocol/stream_listener.hpp"
 #include "control/sdp/sdp.hpp"
-#include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
 #include <array>
-#include <stdexcept>
-#include <system_error>
 
-#include <event2/bufferevent_ssl.h>
-#include <event2/keyvalq_struct.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/sha.h>
-#include <openssl/ssl.h>
-#include <wslay/wslay.h>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
 
 namespace ferry::ng {
 
 namespace {
 
-constexpr std::size_t kMaxBody = 256 * 1024;
-constexpr std::size_t kMaxHeaders = 16 * 1024;
-constexpr std::size_t kMaxSockets = 256;
 constexpr std::array<std::string_view, 4> kProtocols = {"ng.rtpengine.com", "ng-plain.rtpengine.com",
                                                         "cli.rtpengine.com", "echo.rtpengine.com"};
-
-std::string_view header(evhttp_request* request, const char* name) {
-  const char* value = evhttp_find_header(evhttp_request_get_input_headers(request), name);
-  return value == nullptr ? std::string_view() : std::string_view(value);
-}
+constexpr std::string_view kText = "text/plain";
 
 bool contains_word(std::string_view list, std::string_view word) {
   while (!list.empty()) {
@@ -44,182 +34,136 @@ bool contains_word(std::string_view list, std::string_view word) {
   return false;
 }
 
-/// RFC 6455 §4.2.2: what proves that the key was read.
-std::string accept_value(std::string_view key) {
-  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-  std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
-  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  std::array<unsigned char, 32> encoded{};
-  const int size = EVP_EncodeBlock(encoded.data(), digest.data(), SHA_DIGEST_LENGTH);
-  return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
+/// A request for WebSocket with a subprotocol of ours.
+std::optional<std::string_view> wanted_protocol(const http::Request& request) {
+  if (request.method != "GET" || !contains_word(request.header("Upgrade"), "websocket") ||
+      request.header("Sec-WebSocket-Key").empty() || request.header("Sec-WebSocket-Version") != "13")
+    return std::nullopt;
+  const std::string_view offered = request.header("Sec-WebSocket-Protocol");
+  const auto found =
+      std::ranges::find_if(kProtocols, [&](std::string_view each) { return contains_word(offered, each); });
+  return found == kProtocols.end() ? std::nullopt : std::optional(*found);
 }
 
-void reply(evhttp_request* request, int code, const char* reason, const char* type, std::string_view body) {
-  evkeyvalq* headers = evhttp_request_get_output_headers(request);
-  evhttp_add_header(headers, "Content-Type", type);
-  evbuffer* out = evhttp_request_get_output_buffer(request);
-  evbuffer_add(out, body.data(), body.size());
-  evhttp_send_reply(request, code, reason, nullptr);
+/// The page that asks (Origin) is of the host that it asks. A browser names the page; programs name none.
+bool is_own_page(const http::Request& request) {
+  std::string_view origin = request.header("Origin");
+  if (origin.empty()) return true;
+  if (const auto scheme = origin.find("://"); scheme != std::string_view::npos)
+    origin.remove_prefix(scheme + 3);
+  const auto from = http::host_of(origin);
+  const auto to = http::host_of(request.header("Host"));
+  return from && to && sdp::equal_ignoring_case(*from, *to);
 }
 
-void not_found(evhttp_request* request) { reply(request, 404, "Not found", "text/plain", "not found\n"); }
+std::vector<std::string> all_names(const TlsContext* tls, std::vector<std::string> names) {
+  if (tls == nullptr) return names;
+  const auto certified = tls->names();
+  names.insert(names.end(), certified.begin(), certified.end());
+  return names;
+}
 
 }  // namespace
 
-TlsContext::TlsContext(const std::string& certificate, const std::string& key, const std::string& client_ca)
-    : context_(SSL_CTX_new(TLS_server_method())) {
-  const auto refuse = [&](const std::string& what) {
-    std::array<char, 256> reason{};
-    ERR_error_string_n(ERR_get_error(), reason.data(), reason.size());
-    SSL_CTX_free(context_);
-    throw std::runtime_error(what + ": " + reason.data());
-  };
-  if (context_ == nullptr) refuse("TLS");
-  SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
-  if (SSL_CTX_use_certificate_chain_file(context_, certificate.c_str()) != 1)
-    refuse("https-cert " + certificate);
-  const std::string& key_file = key.empty() ? certificate : key;
-  if (SSL_CTX_use_PrivateKey_file(context_, key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    refuse("https-key " + key_file);
-  if (SSL_CTX_check_private_key(context_) != 1) refuse("https-key " + key_file);
-  asks_for_certificate_ = !client_ca.empty();
-  if (client_ca.empty()) return;
-  if (SSL_CTX_load_verify_locations(context_, client_ca.c_str(), nullptr) != 1)
-    refuse("https-client-ca " + client_ca);
-  SSL_CTX_set_verify(context_, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-}
+struct HttpServer::Reply {
+  int status = 200;
+  std::string_view reason = "OK";
+  std::string type = std::string(kText);
+  std::string body;
+  std::string_view extra;  // further header lines, each with its end
 
-TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+  static Reply not_found() { return {404, "Not Found", std::string(kText), "not found\n", {}}; }
 
-/// One connection after the upgrade. The framing is wslay's; octets go through the bufferevent that evhttp
-/// made.
-class HttpServer::WebSocket {
+  [[nodiscard]] std::string text(bool with_body, bool stays_open) const {
+    return fmt::format(
+        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n{}", status,
+        reason, type, body.size(), stays_open ? "keep-alive" : "close", extra,
+        with_body ? std::string_view(body) : std::string_view());
+  }
+};
+
+class HttpServer::Client final : public Session {
  public:
-  WebSocket(HttpServer& server, evhttp_connection* connection, std::string_view protocol,
-            const IpAddress& source)
-      : server_(server),
-        connection_(connection),
-        stream_(evhttp_connection_get_bufferevent(connection)),
-        protocol_(protocol),
-        source_(source) {
-    wslay_event_callbacks callbacks{};
-    callbacks.recv_callback = [](wslay_event_context*, std::uint8_t* data, std::size_t size, int,
-                                 void* self) -> ssize_t {
-      evbuffer* input = bufferevent_get_input(static_cast<WebSocket*>(self)->stream_);
-      const int n = evbuffer_remove(input, data, size);
-      if (n > 0) return n;
-      wslay_event_set_error(static_cast<WebSocket*>(self)->context_, WSLAY_ERR_WOULDBLOCK);
-      return -1;
-    };
-    callbacks.send_callback = [](wslay_event_context*, const std::uint8_t* data, std::size_t size, int,
-                                 void* self) -> ssize_t {
-      bufferevent_write(static_cast<WebSocket*>(self)->stream_, data, size);
-      return static_cast<ssize_t>(size);
-    };
-    callbacks.on_msg_recv_callback = [](wslay_event_context*, const wslay_event_on_msg_recv_arg* message,
-                                        void* self) { static_cast<WebSocket*>(self)->on_message(*message); };
-    wslay_event_context_server_init(&context_, &callbacks, this);
-    wslay_event_config_set_max_recv_msg_length(context_, kMaxBody);
-    bufferevent_setcb(
-        stream_, [](bufferevent*, void* self) { static_cast<WebSocket*>(self)->on_readable(); },
-        [](bufferevent*, void* self) { static_cast<WebSocket*>(self)->on_written(); },
-        [](bufferevent*, short, void* self) {
-          auto* socket = static_cast<WebSocket*>(self);
-          socket->server_.close(*socket);
-        },
-        this);
-    // Frames may wait behind the request already; clients that only listen must not be cut off.
-    bufferevent_set_timeouts(stream_, nullptr, nullptr);
-    bufferevent_enable(stream_, EV_READ | EV_WRITE);
-  }
-  ~WebSocket() {
-    wslay_event_context_free(context_);
-    bufferevent_setcb(stream_, nullptr, nullptr, nullptr, nullptr);
-    evhttp_connection_free(connection_);
-  }
-  WebSocket(const WebSocket&) = delete;
-  WebSocket& operator=(const WebSocket&) = delete;
+  Client(HttpServer& server, Connection& connection) : server_(server), connection_(connection) {}
 
-  void write(std::string_view octets) { bufferevent_write(stream_, octets.data(), octets.size()); }
-
-  void on_readable() {
-    const bool broken = wslay_event_recv(context_) != 0;
-    wslay_event_send(context_);
-    const bool done = wslay_event_get_close_received(context_) != 0 && wslay_event_want_write(context_) == 0;
-    if (broken || done) closing_ = true;
-    if (closing_ && evbuffer_get_length(bufferevent_get_output(stream_)) == 0) server_.close(*this);
+  Progress serve(evbuffer* input) override {
+    if (web_socket_) return web_socket_->serve(input);
+    const std::size_t available = evbuffer_get_length(input);
+    if (available == 0) return Progress::kNothing;
+    const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
+    // Empty lines before a request (RFC 9112 §2.2).
+    if (const auto lines = std::min(text.find_first_not_of("\r\n"), available); lines != 0) {
+      evbuffer_drain(input, lines);
+      return Progress::kTook;
+    }
+    std::size_t taken = 0;
+    const auto request = reader_.read(text, taken);
+    if (!request) {
+      refuse(request.error());
+      return Progress::kMalformed;
+    }
+    if (!*request) {
+      if (reader_.take_expectation()) connection_.write("HTTP/1.1 100 Continue\r\n\r\n");
+      return Progress::kUnfinished;
+    }
+    evbuffer_drain(input, taken);
+    return answer(**request);
   }
 
  private:
-  void on_written() {
-    if (closing_) server_.close(*this);
+  Progress answer(const http::Request& request) {
+    const auto reply = server_.answer(request, connection_.source());
+    if (!reply) {
+      upgrade(request);
+      return Progress::kServed;
+    }
+    const bool stays_open = request.stays_open();
+    connection_.write(reply->text(request.method != "HEAD", stays_open));
+    return stays_open ? Progress::kServed : Progress::kFinish;
   }
 
-  void on_message(const wslay_event_on_msg_recv_arg& message) {
-    if (wslay_is_ctrl_frame(message.opcode) != 0) return;  // wslay answers pings and closes
-    const std::string_view text(reinterpret_cast<const char*>(message.msg), message.msg_length);
-    const auto answer = server_.serve(protocol_, text, source_);
-    if (!answer) return;
-    const wslay_event_msg out{message.opcode, reinterpret_cast<const std::uint8_t*>(answer->data()),
-                              answer->size()};
-    wslay_event_queue_msg(context_, &out);
+  void refuse(http::RequestError error) {
+    const std::string_view reason = to_string(error);
+    connection_.write(
+        Reply{static_cast<int>(error), reason, std::string(kText), fmt::format("{}\n", reason), {}}.text(
+            true, false));
+  }
+
+  void upgrade(const http::Request& request) {
+    const std::string_view protocol = *wanted_protocol(request);
+    connection_.write(
+        fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    "Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+                    http::accept_value(request.header("Sec-WebSocket-Key")), protocol));
+    web_socket_ = std::make_unique<http::WebSocket>(connection_, [this, protocol](std::string_view message) {
+      return server_.serve(protocol, message, connection_.source());
+    });
   }
 
   HttpServer& server_;
-  evhttp_connection* connection_;
-  bufferevent* stream_;
-  std::string protocol_;
-  IpAddress source_;
-  wslay_event_context* context_ = nullptr;
-  bool closing_ = false;
+  Connection& connection_;
+  http::RequestReader reader_;
+  std::unique_ptr<http::WebSocket> web_socket_;
 };
 
-HttpServer::HttpServer(event_base* base, const Endpoint& local, const TlsContext* tls, NgService& service,
-                       SessionManager& manager, AccessList& access, std::function<Clock()> clock,
-                       std::chrono::seconds idle, std::string token)
-    : http_(evhttp_new(base)),
-      tls_(tls),
-      service_(service),
+HttpServer::HttpServer(Connections& connections, const Endpoint& local, const TlsContext* tls,
+                       NgService& service, SessionManager& manager, std::function<Clock()> clock,
+                       HttpOptions options)
+    : service_(service),
       manager_(manager),
-      access_(access),
       clock_(std::move(clock)),
-      idle_(idle),
-      token_(std::move(token)) {
-  evhttp_set_max_body_size(http_.get(), kMaxBody);
-  evhttp_set_max_headers_size(http_.get(), kMaxHeaders);
-  evhttp_set_allowed_methods(http_.get(),
-                             EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_OPTIONS);
-  if (idle_.count() > 0) evhttp_set_timeout(http_.get(), static_cast<int>(idle_.count()));
-  if (tls_ != nullptr) {
-    evhttp_set_bevcb(
-        http_.get(),
-        [](event_base* b, void* self) -> bufferevent* {
-          SSL* ssl = SSL_new(static_cast<HttpServer*>(self)->tls_->get());
-          return bufferevent_openssl_socket_new(b, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-        },
-        this);
-  }
-  evhttp_set_gencb(
-      http_.get(),
-      [](evhttp_request* request, void* self) { static_cast<HttpServer*>(self)->on_request(request); }, this);
-  evhttp_bound_socket* socket =
-      evhttp_bind_socket_with_handle(http_.get(), local.address.to_string().c_str(), local.port.value);
-  if (socket == nullptr)
-    throw std::system_error(errno, std::generic_category(), "NG listener http " + local.to_string());
-  SocketAddress bound;
-  getsockname(evhttp_bound_socket_get_fd(socket), bound.get(), bound.size_pointer());
-  port_ = bound.endpoint().port.value;
-}
-
-HttpServer::~HttpServer() { sockets_.clear(); }
-
-void HttpServer::close(WebSocket& socket) {
-  sockets_.remove_if([&](const auto& each) { return each.get() == &socket; });
-}
+      options_(std::move(options)),
+      asks_for_certificate_(tls != nullptr && tls->asks_for_certificate()),
+      hosts_(all_names(tls, options_.names)),
+      listener_(connections, listen_on_tcp(local),
+                {.name = fmt::format("{} on {}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string()),
+                 .standing = {},
+                 .life = {.asks_at_once = true, .idle = options_.idle},
+                 .tls = tls},
+                [this](Connection& connection) { return std::make_unique<Client>(*this, connection); }) {}
 
 std::optional<std::string> HttpServer::serve(std::string_view protocol, std::string_view message,
                                              const IpAddress& source) {
-  if (!access_.admit(source, clock_().now)) return std::nullopt;
   std::optional<std::string> answer;
   if (protocol == kProtocols[0]) {
     answer = service_.handle_stream(message, source);
@@ -234,114 +178,68 @@ std::optional<std::string> HttpServer::serve(std::string_view protocol, std::str
   return answer;
 }
 
-bool HttpServer::may(evhttp_request* request) const {
-  if (!token_.empty()) {
-    const std::string wanted = "Bearer " + token_;
-    const std::string_view given = header(request, "Authorization");
-    if (given.size() != wanted.size() || CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) != 0)
-      return false;
-  }
-  // A browser names the page that asks; programs name none.
-  std::string_view origin = header(request, "Origin");
-  if (origin.empty()) return true;
-  if (const auto scheme = origin.find("://"); scheme != std::string_view::npos)
-    origin.remove_prefix(scheme + 3);
-  const auto host_of = [](std::string_view text) {
-    const auto bracket = text.starts_with('[') ? text.find(']') : std::string_view::npos;
-    return bracket != std::string_view::npos ? text.substr(0, bracket + 1) : text.substr(0, text.find(':'));
+bool HttpServer::has_token(const http::Request& request) const {
+  if (options_.token.empty()) return false;
+  const std::string wanted = "Bearer " + options_.token;
+  const std::string_view given = request.header("Authorization");
+  return given.size() == wanted.size() && CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) == 0;
+}
+
+std::optional<HttpServer::Reply> HttpServer::refusal(const http::Request& request) const {
+  const auto refuse = [](int status, std::string_view reason, std::string text) {
+    return Reply{status, reason, std::string(kText), std::move(text), {}};
   };
-  return sdp::equal_ignoring_case(host_of(origin), host_of(header(request, "Host")));
+  if (!http::has_good_host_count(request))
+    return refuse(400, "Bad Request", "HTTP/1.1 has exactly one Host\n");
+  const bool is_known_client = has_token(request) || asks_for_certificate_;
+  if (!options_.token.empty() && !has_token(request)) return refuse(401, "Unauthorized", "refused\n");
+  if (!is_known_client) {
+    if (const auto name = hosts_.foreign_name(request))
+      return refuse(
+          421, "Misdirected Request",
+          fmt::format("'{}' is no name of this host: the option http-names adds one, and a client that "
+                      "sends the token of http-token may use any\n",
+                      log::quote(*name)));
+  }
+  if (!is_own_page(request)) return refuse(403, "Forbidden", "refused: the page is of another site\n");
+  return std::nullopt;
 }
 
-void HttpServer::on_request(evhttp_request* request) {
-  char* host = nullptr;
-  std::uint16_t port = 0;
-  evhttp_connection_get_peer(evhttp_request_get_connection(request), &host, &port);
-  const auto source = host == nullptr ? std::nullopt : IpAddress::parse(host);
-  if (!source || !access_.admit(*source, clock_().now)) {
-    reply(request, 403, "Forbidden", "text/plain", "forbidden\n");
-    return;
+std::optional<HttpServer::Reply> HttpServer::answer(const http::Request& request, const IpAddress& source) {
+  if (auto refused = refusal(request)) return refused;
+  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  if (request.method == "OPTIONS") return Reply{};
+  if (request.method == "POST") {
+    return path == "/ng" || path == "/ng-plain" ? post(request, source, path == "/ng") : Reply::not_found();
   }
-  if (!may(request)) {
-    reply(request, token_.empty() ? 403 : 401, "Refused", "text/plain", "refused\n");
-    return;
-  }
-  const std::string_view uri = evhttp_request_get_uri(request);
-  const std::string_view path = uri.substr(0, uri.find('?'));
-  switch (evhttp_request_get_command(request)) {
-    case EVHTTP_REQ_OPTIONS:
-      reply(request, 200, "OK", "text/plain", "");
-      return;
-    case EVHTTP_REQ_POST:
-      if (path == "/ng" || path == "/ng-plain") {
-        post(request, *source, path == "/ng");
-        return;
-      }
-      not_found(request);
-      return;
-    default:
-      if (contains_word(header(request, "Upgrade"), "websocket") && upgrade(request, *source)) return;
-      if (path == "/ping") {
-        reply(request, 200, "OK", "text/plain", "pong\n");
-        return;
-      }
-      if (pages_) {
-        // Beyond this host nobody reads about calls without a secret (CTL-8).
-        const bool has_secret = !token_.empty() || (tls_ != nullptr && tls_->asks_for_certificate());
-        const auto page = has_secret || source->is_loopback() ? pages_(uri) : std::nullopt;
-        if (page) {
-          reply(request, page->status, page->status == 200 ? "OK" : "Failed", page->type.c_str(), page->body);
-          return;
-        }
-      }
-      not_found(request);
-      return;
-  }
+  if (request.method != "GET" && request.method != "HEAD")
+    return Reply{405, "Method Not Allowed", std::string(kText), "no such method\n",
+                 "Allow: GET, HEAD, POST, OPTIONS\r\n"};
+  if (wanted_protocol(request)) return std::nullopt;
+  return get(request, source);
 }
 
-void HttpServer::post(evhttp_request* request, const IpAddress& source, bool with_cookie) {
-  const std::string_view type = header(request, "Content-Type");
+HttpServer::Reply HttpServer::get(const http::Request& request, const IpAddress& source) const {
+  const std::string_view target = request.target;
+  if (target.substr(0, target.find('?')) == "/ping") return {200, "OK", std::string(kText), "pong\n", {}};
+  // Beyond this host nobody reads about calls without a secret (CTL-8).
+  const bool may_read = !options_.token.empty() || asks_for_certificate_ || source.is_loopback();
+  auto page = pages_ && may_read ? pages_(target) : std::nullopt;
+  if (!page) return Reply::not_found();
+  return {
+      page->status, page->status == 200 ? "OK" : "Failed", std::move(page->type), std::move(page->body), {}};
+}
+
+HttpServer::Reply HttpServer::post(const http::Request& request, const IpAddress& source, bool with_cookie) {
+  const std::string_view type = request.header("Content-Type");
   const bool is_ng = sdp::equal_ignoring_case(type, "application/x-rtpengine-ng");
   const bool is_json = !with_cookie && sdp::equal_ignoring_case(type, "application/json");
-  if ((!is_ng && !is_json) || header(request, "Content-Length").empty()) {
-    not_found(request);
-    return;
-  }
-  evbuffer* input = evhttp_request_get_input_buffer(request);
-  const std::size_t size = evbuffer_get_length(input);
-  const std::string_view body =
-      size == 0 ? std::string_view()
-                : std::string_view(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), size);
-  const auto answer = with_cookie ? service_.handle_stream(body, source)
-                                  : std::optional<std::string>(service_.handle_document(body, source));
+  if ((!is_ng && !is_json) || !request.has_header("Content-Length")) return Reply::not_found();
+  auto reply = with_cookie ? service_.handle_stream(request.body, source)
+                           : std::optional(service_.handle_document(request.body, source));
   manager_.flush(clock_());
-  if (!answer) {
-    reply(request, 400, "Bad request", "text/plain", "no cookie\n");
-    return;
-  }
-  reply(request, 200, "OK", is_json ? "application/json" : "application/x-rtpengine-ng", *answer);
-}
-
-bool HttpServer::upgrade(evhttp_request* request, const IpAddress& source) {
-  const std::string_view key = header(request, "Sec-WebSocket-Key");
-  const std::string_view offered = header(request, "Sec-WebSocket-Protocol");
-  const auto protocol =
-      std::ranges::find_if(kProtocols, [&](std::string_view p) { return contains_word(offered, p); });
-  if (key.empty() || protocol == kProtocols.end() || header(request, "Sec-WebSocket-Version") != "13" ||
-      sockets_.size() >= kMaxSockets) {
-    return false;
-  }
-  const std::string head =
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "
-      "Upgrade\r\nSec-WebSocket-Accept: " +
-      accept_value(key) + "\r\nSec-WebSocket-Protocol: " + std::string(*protocol) + "\r\n\r\n";
-  evhttp_connection* connection = evhttp_request_get_connection(request);
-  evhttp_connection_set_closecb(connection, nullptr, nullptr);
-  auto socket = std::make_unique<WebSocket>(*this, connection, *protocol, source);
-  socket->write(head);
-  WebSocket& placed = *sockets_.emplace_back(std::move(socket));
-  placed.on_readable();
-  return true;
+  if (!reply) return {400, "Bad Request", std::string(kText), "no cookie\n", {}};
+  return {200, "OK", is_json ? "application/json" : "application/x-rtpengine-ng", std::move(*reply), {}};
 }
 
 }  // namespace ferry::ng

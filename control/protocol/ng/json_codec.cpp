@@ -128,29 +128,6 @@ Result<Decoded, DecodeError> decode_json(std::string_view text, const DecodeLimi
   return decoded;
 }
 
-Result<std::size_t, DecodeError> json_document_size(std::string_view text, const DecodeLimits& limits) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size() && i < limits.bytes; ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') {
-        ++i;
-      } else if (c == '"') {
-        in_string = false;
-      }
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > limits.depth) return fail(DecodeError::kTooDeep);
-    } else if (c == '}' || c == ']') {
-      if (depth == 0) return fail(DecodeError::kMalformed);
-      if (--depth == 0) return i + 1;
-    }
-  }
-  return fail(text.size() >= limits.bytes ? DecodeError::kTooLarge : DecodeError::kIncomplete);
-}
-
 std::string encode_json(const Value& value) {
   std::string out;
   append(out, value);

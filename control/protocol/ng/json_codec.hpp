@@ -9,10 +9,6 @@ namespace ferry::ng {
 [[nodiscard]] Result<Decoded, DecodeError> decode_json(std::string_view text,
                                                        const DecodeLimits& limits = {});
 
-/// Length of the JSON object at the start of `text`, for streams; kIncomplete if its end has not come.
-[[nodiscard]] Result<std::size_t, DecodeError> json_document_size(std::string_view text,
-                                                                  const DecodeLimits& limits = {});
-
 /// Strings that are no UTF-8 are written with U+FFFD in place of the bad octets.
 [[nodiscard]] std::string encode_json(const Value& value);
 

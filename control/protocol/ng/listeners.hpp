@@ -1,48 +1,43 @@
 // NG over streams (TCP, Unix sockets).
 #pragma once
 
-#include "control/protocol/access.hpp"
-#include "control/protocol/event_loop.hpp"
+#include "control/protocol/connections/connections.hpp"
 #include "control/protocol/ng/service.hpp"
 
 #include <functional>
-#include <list>
-#include <memory>
 #include <string>
 #include <vector>
 
 namespace ferry::ng {
 
-/// Streams of `cookie SP document`, bencode or JSON, split and joined at any octet.
+/// Streams of `cookie SP document`, bencode or JSON, split and joined at any octet. Clients may be silent for
+/// as long as they like.
 class StreamServer {
  public:
   /// TCP.
-  StreamServer(event_base* base, const Endpoint& local, NgService& service, SessionManager& manager,
-               AccessList& access, std::function<Clock()> clock);
+  StreamServer(Connections& connections, const Endpoint& local, NgService& service, SessionManager& manager,
+               std::function<Clock()> clock);
   /// Unix socket with mode 0660; a dead socket file of an earlier run is replaced.
-  StreamServer(event_base* base, const std::string& path, NgService& service, SessionManager& manager,
-               AccessList& access, std::function<Clock()> clock);
+  StreamServer(Connections& connections, const std::string& path, NgService& service, SessionManager& manager,
+               std::function<Clock()> clock);
   ~StreamServer();
   StreamServer(const StreamServer&) = delete;
-  /// Sends a message of our own, with a cookie of our own, to every client.
-  void broadcast(const Dict& message);
   StreamServer& operator=(const StreamServer&) = delete;
 
- private:
-  struct Connection;
-  static void on_accept(evconnlistener*, evutil_socket_t fd, sockaddr* from, int from_size, void* self);
-  void accept(int fd, const IpAddress& source);
-  void serve(Connection& connection);
-  void close(Connection& connection);
+  /// Sends a message of our own, with a cookie of our own, to every client.
+  void broadcast(const Dict& message);
+  [[nodiscard]] std::uint16_t port() const { return listener_.port(); }
 
-  StreamListener listener_;
-  event_base* base_;
+ private:
+  class Client;
+  std::unique_ptr<Session> open(Connection& connection);
+
   std::string unlink_path_;
   NgService& service_;
   SessionManager& manager_;
-  AccessList& access_;
   std::function<Clock()> clock_;
-  std::list<std::unique_ptr<Connection>> connections_;
+  std::vector<Client*> clients_;
+  Listener listener_;  // the clients end with it
 };
 
 }  // namespace ferry::ng

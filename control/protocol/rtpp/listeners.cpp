@@ -16,7 +16,6 @@ namespace ferry::rtpp {
 namespace {
 
 constexpr UdpPort kDefaultPort{22222};
-constexpr std::size_t kMaxConnections = 1024;
 constexpr int kFirstSystemdSocket = 3;  // sd_listen_fds(3)
 
 [[noreturn]] void throw_errno(const std::string& what) {
@@ -50,6 +49,12 @@ std::optional<Endpoint> parse_host(std::string_view text, bool is_v6) {
 
 }  // namespace
 
+std::string describe(const ListenSpec& spec) {
+  if (!spec.path.empty()) return spec.path;
+  if (spec.endpoint.is_set()) return "tcp " + spec.endpoint.to_string();
+  return spec.kind == ListenSpec::Kind::kStdio ? "standard input" : "a socket from systemd";
+}
+
 Result<ListenSpec, std::string> parse_listen_spec(std::string_view text) {
   using Kind = ListenSpec::Kind;
   ListenSpec spec;
@@ -78,23 +83,37 @@ Result<ListenSpec, std::string> parse_listen_spec(std::string_view text) {
   return spec;
 }
 
-struct StreamListeners::Connection {
-  StreamListeners* owner = nullptr;
-  bufferevent* stream = nullptr;
-  IpAddress source;
-  /// Its only command was answered: it closes once the reply has left.
-  bool is_done = false;
-  ~Connection() { bufferevent_free(stream); }
+class StreamListeners::Client final : public Session {
+ public:
+  Client(StreamListeners& owner, Connection& connection) : owner_(owner), connection_(connection) {}
+
+  Progress serve(evbuffer* input) override {
+    const std::size_t available = evbuffer_get_length(input);
+    if (available == 0) return Progress::kNothing;
+    const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
+    // Over a Unix socket what comes at once is a command, and the only one.
+    const bool is_only = owner_.spec_.kind == ListenSpec::Kind::kUnix;
+    const auto end = is_only ? available - 1 : text.find('\n');
+    if (!is_only && std::min(end, available) > kMaxCommand) return Progress::kMalformed;
+    if (end == std::string_view::npos) return Progress::kUnfinished;
+    const std::string command(text.substr(0, end + 1));
+    evbuffer_drain(input, command.size());
+    connection_.write(owner_.answer(command, connection_.source()));
+    return is_only ? Progress::kFinish : Progress::kServed;
+  }
+
+ private:
+  StreamListeners& owner_;
+  Connection& connection_;
 };
 
-StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Service& service,
-                                 SessionManager& manager, AccessList& access, std::function<Clock()> clock,
-                                 unsigned mode, OnEnd on_end)
+StreamListeners::StreamListeners(Connections& connections, const ListenSpec& spec, Service& service,
+                                 SessionManager& manager, std::function<Clock()> clock, unsigned mode,
+                                 OnEnd on_end)
     : spec_(spec),
-      base_(base),
+      connections_(connections),
       service_(service),
       manager_(manager),
-      access_(access),
       clock_(std::move(clock)),
       on_end_(std::move(on_end)) {
   switch (spec_.kind) {
@@ -102,11 +121,10 @@ StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Servi
       break;
     case ListenSpec::Kind::kUnix:
     case ListenSpec::Kind::kUnixLines:
-      listener_ = listen_on_path(base, spec_.path, on_accept, this);
-      chmod(spec_.path.c_str(), mode);
+      listen(listen_on_path(spec_.path, mode), Standing::kLocalSocket);
       break;
     case ListenSpec::Kind::kTcp:
-      listener_ = listen_on_tcp(base, spec_.endpoint, on_accept, this);
+      listen(listen_on_tcp(spec_.endpoint), std::nullopt);
       break;
     case ListenSpec::Kind::kSystemd: {
       const char* count = getenv("LISTEN_FDS");
@@ -115,92 +133,43 @@ StreamListeners::StreamListeners(event_base* base, const ListenSpec& spec, Servi
         throw_errno("control listener systemd: there is no socket from systemd (LISTEN_FDS)");
       }
       evutil_make_socket_nonblocking(kFirstSystemdSocket);
-      listener_.reset(evconnlistener_new(base, on_accept, this, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
-                                         0, kFirstSystemdSocket));
-      if (!listener_) throw_errno("control listener systemd");
+      evutil_make_socket_closeonexec(kFirstSystemdSocket);
+      listen(FileDescriptor(kFirstSystemdSocket), std::nullopt);
       break;
     }
-    case ListenSpec::Kind::kStdio: {
-      struct stat info {};
-      // libevent cannot wait for a file, which is always readable: it is read in pieces, one a turn.
-      is_file_ = fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode);
-      input_.reset(event_new(
-          base, STDIN_FILENO, EV_READ | EV_PERSIST,
-          [](evutil_socket_t, short, void* self) { static_cast<StreamListeners*>(self)->serve_stdin(); },
-          this));
-      if (!input_ || (!is_file_ && event_add(input_.get(), nullptr) != 0))
-        throw_errno("control listener stdio: standard input cannot be read");
-      if (is_file_) event_active(input_.get(), EV_READ, 0);
+    case ListenSpec::Kind::kStdio:
+      open_stdin(connections.base());
       break;
-    }
   }
 }
 
 StreamListeners::~StreamListeners() {
-  connections_.clear();
   if (!spec_.path.empty()) unlink(spec_.path.c_str());
+}
+
+void StreamListeners::listen(FileDescriptor socket, std::optional<Standing> standing) {
+  listener_.emplace(
+      connections_, std::move(socket),
+      ListenerRules{.name = "rtpproxy protocol on " + describe(spec_), .standing = standing, .life = {}},
+      [this](Connection& connection) { return std::make_unique<Client>(*this, connection); });
+}
+
+void StreamListeners::open_stdin(event_base* base) {
+  struct stat info {};
+  // libevent cannot wait for a file, which is always readable: it is read in pieces, one a turn.
+  is_file_ = fstat(STDIN_FILENO, &info) == 0 && S_ISREG(info.st_mode);
+  input_.reset(event_new(
+      base, STDIN_FILENO, EV_READ | EV_PERSIST,
+      [](evutil_socket_t, short, void* self) { static_cast<StreamListeners*>(self)->serve_stdin(); }, this));
+  if (!input_ || (!is_file_ && event_add(input_.get(), nullptr) != 0))
+    throw_errno("control listener stdio: standard input cannot be read");
+  if (is_file_) event_active(input_.get(), EV_READ, 0);
 }
 
 std::string StreamListeners::answer(std::string_view line, const IpAddress& source) {
   std::string reply = service_.handle_line(line, source);
   manager_.flush(clock_());
   return reply;
-}
-
-void StreamListeners::on_accept(evconnlistener*, evutil_socket_t fd, sockaddr* from, int size, void* self) {
-  static_cast<StreamListeners*>(self)->accept(fd, stream_source(from, size));
-}
-
-void StreamListeners::accept(int fd, const IpAddress& source) {
-  if (connections_.size() >= kMaxConnections || !access_.admit(source, clock_().now)) {
-    ::close(fd);
-    return;
-  }
-  auto connection = std::make_unique<Connection>();
-  connection->owner = this;
-  connection->source = source;
-  connection->stream = bufferevent_socket_new(base_, fd, BEV_OPT_CLOSE_ON_FREE);
-  bufferevent_setcb(
-      connection->stream,
-      [](bufferevent*, void* c) { static_cast<Connection*>(c)->owner->serve(*static_cast<Connection*>(c)); },
-      [](bufferevent*, void* c) {
-        auto& done = *static_cast<Connection*>(c);
-        if (done.is_done) done.owner->close(done);
-      },
-      [](bufferevent*, short what, void* c) {
-        if ((what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) != 0)
-          static_cast<Connection*>(c)->owner->close(*static_cast<Connection*>(c));
-      },
-      connection.get());
-  bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
-  connections_.push_back(std::move(connection));
-}
-
-void StreamListeners::serve(Connection& connection) {
-  evbuffer* input = bufferevent_get_input(connection.stream);
-  if (connection.is_done) {
-    evbuffer_drain(input, evbuffer_get_length(input));
-    return;
-  }
-  while (const std::size_t available = evbuffer_get_length(input)) {
-    const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
-    std::size_t size = available;  // what came at once is a command
-    if (spec_.kind != ListenSpec::Kind::kUnix) {
-      const auto end = text.find('\n');
-      if (end == std::string_view::npos && available <= kMaxCommand) return;  // the rest is on its way
-      if (end == std::string_view::npos) return close(connection);            // no command is that long
-      size = end + 1;
-    }
-    const std::string reply = answer(text.substr(0, size), connection.source);
-    evbuffer_drain(input, size);
-    connection.is_done = spec_.kind == ListenSpec::Kind::kUnix;
-    bufferevent_write(connection.stream, reply.data(), reply.size());
-    if (connection.is_done) return;
-  }
-}
-
-void StreamListeners::close(Connection& connection) {
-  connections_.remove_if([&](const auto& each) { return each.get() == &connection; });
 }
 
 void StreamListeners::serve_stdin() {

@@ -1,13 +1,12 @@
 // The streams of the classic protocol: Unix sockets, TCP, standard input, a socket from systemd.
 #pragma once
 
-#include "control/protocol/access.hpp"
-#include "control/protocol/event_loop.hpp"
+#include "control/protocol/connections/connections.hpp"
 #include "control/protocol/rtpp/service.hpp"
 
 #include <functional>
-#include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +26,9 @@ struct ListenSpec {
 /// `systemd:`. The error is a sentence. HOST `*` is any address, PORT is 22222 unless it is said.
 Result<ListenSpec, std::string> parse_listen_spec(std::string_view text);
 
+/// A stream's place, for people.
+std::string describe(const ListenSpec& spec);
+
 /// Accepts connections of one socket, or serves standard input and output.
 class StreamListeners {
  public:
@@ -34,35 +36,34 @@ class StreamListeners {
   using OnEnd = std::function<void()>;
 
   /// Throws std::system_error with the socket in the text. `mode` is that of a Unix socket's file.
-  StreamListeners(event_base* base, const ListenSpec& spec, Service& service, SessionManager& manager,
-                  AccessList& access, std::function<Clock()> clock, unsigned mode, OnEnd on_end);
+  StreamListeners(Connections& connections, const ListenSpec& spec, Service& service, SessionManager& manager,
+                  std::function<Clock()> clock, unsigned mode, OnEnd on_end);
   ~StreamListeners();
   StreamListeners(const StreamListeners&) = delete;
   StreamListeners& operator=(const StreamListeners&) = delete;
 
+  /// Of TCP: for tests that ask for any.
+  [[nodiscard]] std::uint16_t port() const { return listener_->port(); }
+
  private:
-  struct Connection;
-  static void on_accept(evconnlistener*, evutil_socket_t fd, sockaddr* from, int from_size, void* self);
-  void accept(int fd, const IpAddress& source);
-  void serve(Connection& connection);
-  void close(Connection& connection);
+  class Client;
+  void listen(FileDescriptor socket, std::optional<Standing> standing);
+  void open_stdin(event_base* base);
   void serve_stdin();
   /// The reply of one command, which may leave now.
   std::string answer(std::string_view line, const IpAddress& source);
 
   ListenSpec spec_;
-  event_base* base_;
+  Connections& connections_;
   Service& service_;
   SessionManager& manager_;
-  AccessList& access_;
   std::function<Clock()> clock_;
   OnEnd on_end_;
-  StreamListener listener_;
   Event input_;
   /// Standard input is a regular file.
   bool is_file_ = false;
   std::string typed_;
-  std::list<std::unique_ptr<Connection>> connections_;
+  std::optional<Listener> listener_;  // the clients end with it
 };
 
 }  // namespace ferry::rtpp

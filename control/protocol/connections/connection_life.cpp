@@ -1,0 +1,64 @@
+#include "control/protocol/connections/connection_life.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+ConnectionLife::ConnectionLife(const LifeRules& rules, bool is_encrypted, Instant accepted)
+    : rules_(rules), in_handshake_(is_encrypted), quiet_since_(accepted) {
+  if (is_encrypted || rules.asks_at_once) request_since_ = accepted;
+}
+
+void ConnectionLife::on_open(Instant now) {
+  in_handshake_ = false;
+  quiet_since_ = now;
+  request_since_ = rules_.asks_at_once ? std::optional(now) : std::nullopt;
+}
+
+void ConnectionLife::on_request(Instant now) {
+  has_asked_ = true;
+  request_since_.reset();
+  quiet_since_ = now;
+}
+
+void ConnectionLife::on_input(bool is_unfinished, Instant now) {
+  if (is_unfinished) {
+    if (!request_since_) request_since_ = now;
+  } else if (has_asked_ || !rules_.asks_at_once) {
+    request_since_.reset();
+  }
+}
+
+void ConnectionLife::on_output(std::uint64_t waiting, std::uint64_t taken, Instant now) {
+  now_ = {waiting, taken};
+  if (waiting != 0) {
+    if (!waiting_since_) {
+      waiting_since_ = now;
+      then_ = now_;
+    }
+    return;
+  }
+  if (!waiting_since_) return;
+  waiting_since_.reset();
+  quiet_since_ = now;
+  // Its next request was not read while replies waited: the time for it begins now.
+  if (request_since_) request_since_ = now;
+}
+
+std::optional<CloseReason> ConnectionLife::due(Instant now) {
+  if (waiting_since_) {
+    if (now - *waiting_since_ < kPatience) return std::nullopt;
+    if (now_.taken - then_.taken < std::min(kLeastTaken, then_.waiting)) return CloseReason::kUnread;
+    waiting_since_ = now;
+    then_ = now_;
+    return std::nullopt;
+  }
+  if (request_since_)
+    return now - *request_since_ < kPatience
+               ? std::nullopt
+               : std::optional(in_handshake_ ? CloseReason::kHandshakeLate : CloseReason::kRequestLate);
+  if (rules_.idle.count() > 0 && now - quiet_since_ >= rules_.idle) return CloseReason::kIdle;
+  return std::nullopt;
+}
+
+}  // namespace ferry

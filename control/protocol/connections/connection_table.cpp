@@ -1,0 +1,66 @@
+#include "control/protocol/connections/connection_table.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+IpAddress counted_as(const IpAddress& address, Standing standing) {
+  if (standing != Standing::kStranger || !address.is_v6()) return address;
+  auto octets = address.octets();
+  std::fill(octets.begin() + 8, octets.end(), std::uint8_t{0});
+  return IpAddress::v6(octets);
+}
+
+std::size_t ConnectionTable::limit_of(Standing standing) const {
+  const std::size_t quarter = std::max<std::size_t>(1, limits_.total / 4);
+  return standing == Standing::kStranger ? std::min(limits_.of_stranger, quarter) : quarter;
+}
+
+const ConnectionTable::Source& ConnectionTable::heaviest() const {
+  const auto is_lighter = [](const auto& a, const auto& b) {
+    if (a.second.size() != b.second.size()) return a.second.size() < b.second.size();
+    // Of two that have as many, the one that holds a silent connection, then the older one.
+    if (a.second.silent.empty() != b.second.silent.empty()) return a.second.silent.empty();
+    return a.second.oldest() > b.second.oldest();
+  };
+  return std::ranges::max_element(sources_, is_lighter)->second;
+}
+
+ConnectionTable::Admission ConnectionTable::admit(const IpAddress& address, Standing standing) {
+  Admission admission;
+  const Key key{standing, counted_as(address, standing)};
+  const auto known = sources_.find(key);
+  if (known != sources_.end() && known->second.size() >= limit_of(standing)) {
+    admission.evicted = known->second.oldest();
+    admission.why = CloseReason::kSourceFull;
+  } else if (!entries_.empty() && entries_.size() >= limits_.total) {
+    admission.evicted = heaviest().oldest();
+  }
+  if (admission.evicted) remove(*admission.evicted);
+  admission.id = ++last_id_;
+  const auto source = sources_.try_emplace(key).first;
+  source->second.silent.push_back(admission.id);
+  entries_.emplace(admission.id, Entry{source, std::prev(source->second.silent.end()), false});
+  return admission;
+}
+
+void ConnectionTable::on_request(Id id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  Source& source = entry.source->second;
+  source.talking.splice(source.talking.end(), entry.is_talking ? source.talking : source.silent, entry.place);
+  entry.is_talking = true;
+}
+
+void ConnectionTable::remove(Id id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end()) return;
+  const Entry entry = found->second;
+  Source& source = entry.source->second;
+  (entry.is_talking ? source.talking : source.silent).erase(entry.place);
+  if (source.size() == 0) sources_.erase(entry.source);
+  entries_.erase(found);
+}
+
+}  // namespace ferry
