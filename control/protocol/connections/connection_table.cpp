@@ -16,14 +16,19 @@ std::size_t ConnectionTable::limit_of(Standing standing) const {
   return standing == Standing::kStranger ? std::min(limits_.of_stranger, quarter) : quarter;
 }
 
-const ConnectionTable::Source& ConnectionTable::heaviest() const {
-  const auto is_lighter = [](const auto& a, const auto& b) {
-    if (a.second.size() != b.second.size()) return a.second.size() < b.second.size();
+std::optional<ConnectionTable::Id> ConnectionTable::oldest_of_heaviest() const {
+  const auto is_lighter = [](const Source& a, const Source& b) {
+    if (a.size() != b.size()) return a.size() < b.size();
     // Of two that have as many, the one that holds a silent connection, then the older one.
-    if (a.second.silent.empty() != b.second.silent.empty()) return a.second.silent.empty();
-    return a.second.oldest() > b.second.oldest();
+    if (a.silent.empty() != b.silent.empty()) return a.silent.empty();
+    return a.oldest() > b.oldest();
   };
-  return std::ranges::max_element(sources_, is_lighter)->second;
+  const Source* heaviest = nullptr;
+  for (const auto& [key, source] : sources_) {
+    if (key.standing == Standing::kOperator) continue;
+    if (heaviest == nullptr || is_lighter(*heaviest, source)) heaviest = &source;
+  }
+  return heaviest == nullptr ? std::nullopt : std::optional(heaviest->oldest());
 }
 
 ConnectionTable::Admission ConnectionTable::admit(const IpAddress& address, Standing standing) {
@@ -33,8 +38,8 @@ ConnectionTable::Admission ConnectionTable::admit(const IpAddress& address, Stan
   if (known != sources_.end() && known->second.size() >= limit_of(standing)) {
     admission.evicted = known->second.oldest();
     admission.why = CloseReason::kSourceFull;
-  } else if (!entries_.empty() && entries_.size() >= limits_.total) {
-    admission.evicted = heaviest().oldest();
+  } else if (entries_.size() >= limits_.total) {
+    admission.evicted = oldest_of_heaviest();
   }
   if (admission.evicted) remove(*admission.evicted);
   admission.id = ++last_id_;

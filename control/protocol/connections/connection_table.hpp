@@ -27,8 +27,8 @@ IpAddress counted_as(const IpAddress& address, Standing standing);
 /// Pure: no socket and no clock. A newcomer always gets in; a source that has all it may have loses a
 /// connection for it, and where the table is full the source with the most connections does. Lost is the
 /// oldest connection that never carried a request; if all have, the one whose last request is the oldest. So
-/// clients that open connections and say nothing close their own, and an operator at the control socket is
-/// never kept out. All listeners of the daemon share one table. Control thread only.
+/// clients that open connections and say nothing close their own. Operators never give way to others. All
+/// listeners of the daemon share one table. Control thread only.
 class ConnectionTable {
  public:
   using Id = std::uint64_t;
@@ -74,7 +74,8 @@ class ConnectionTable {
     bool is_talking = false;
   };
 
-  [[nodiscard]] const Source& heaviest() const;
+  /// Of all sources but the operator; nothing if there are none.
+  [[nodiscard]] std::optional<Id> oldest_of_heaviest() const;
 
   Limits limits_;
   Id last_id_ = 0;
