@@ -427,7 +427,8 @@ std::chrono::seconds ClassicSessions::ttl_of(const Call& call, std::size_t party
   return !call.answered && config.setup_timeout > 0s ? config.setup_timeout : config.timeout;
 }
 
-SessionManager::Due ClassicSessions::due(const Call& call, const ClassicConfig& config) {
+SessionManager::Due ClassicSessions::due(const Call& call, const ClassicConfig& config,
+                                         const Pauses& pauses) {
   const ClassicSession& session = *call.classic();
   std::array<Instant, 2> ends{};
   for (std::size_t i = 0; i < 2; ++i) {
@@ -437,7 +438,7 @@ SessionManager::Due ClassicSessions::due(const Call& call, const ClassicConfig& 
       const Duration heard{ports->activity->last_packet_ns.load(std::memory_order_relaxed)};
       last = std::max(last, Instant{heard});
     }
-    ends[i] = last + ttl_of(call, i, config);
+    ends[i] = pauses.after(last, ttl_of(call, i, config));
   }
   const Instant end =
       config.independent_legs && call.answered ? std::min(ends[0], ends[1]) : std::max(ends[0], ends[1]);

@@ -178,7 +178,8 @@ class ClassicSessions {
 
   // For the manager.
   [[nodiscard]] static std::string id_of(std::string_view call_id, std::string_view tag);
-  [[nodiscard]] static SessionManager::Due due(const Call& call, const ClassicConfig& config);
+  [[nodiscard]] static SessionManager::Due due(const Call& call, const ClassicConfig& config,
+                                               const Pauses& pauses);
   /// What is special in the plan of a party's transport.
   static void refine(const Call& call, const Media& media, TransportPlan& plan);
   /// Closes the ports of the media but for those at index `kept`.

@@ -380,7 +380,8 @@ void SessionManager::flush(const Clock& clock) {
 }
 
 SessionManager::Due SessionManager::due(const Call& call) const {
-  Due due = call.classic() != nullptr ? ClassicSessions::due(call, config_.classic) : media_due(call);
+  Due due =
+      call.classic() != nullptr ? ClassicSessions::due(call, config_.classic, pauses_) : media_due(call);
   if (config_.final_timeout > 0s && call.created_at + config_.final_timeout < due.at) {
     due = {call.created_at + config_.final_timeout, EndReason::kFinalTimeout};
   }
@@ -412,17 +413,17 @@ SessionManager::Due SessionManager::media_due(const Call& call) const {
       }
       if (media->untouched) continue;
       has_stream = true;
-      Due end{last + config_.timeout, EndReason::kTimeout};
+      Due end{pauses_.after(last, config_.timeout), EndReason::kTimeout};
       if (!media->remote_known) {
-        end = {last + config_.offer_timeout, EndReason::kOfferTimeout};
+        end = {pauses_.after(last, config_.offer_timeout), EndReason::kOfferTimeout};
       } else if (!media->in_force().may_send || media->in_force().rejected) {
-        end = {last + config_.silent_timeout, EndReason::kSilentTimeout};
+        end = {pauses_.after(last, config_.silent_timeout), EndReason::kSilentTimeout};
       }
       if (end.at > due.at) due = end;
     }
   }
   if (!has_stream && !has_listener) due = {Instant::max(), EndReason::kTimeout};
-  if (!has_stream && has_listener) due = {call.touched + config_.timeout, EndReason::kTimeout};
+  if (!has_stream && has_listener) due = {pauses_.after(call.touched, config_.timeout), EndReason::kTimeout};
   return due;
 }
 
@@ -434,6 +435,17 @@ void SessionManager::schedule(Call& call, Instant at, Instant now) {
   // Looked at once a minute at least: an entry of a call that is gone does not stay for its hour.
   call.scheduled_at = std::min(at, now + kLongestLook);
   expiries_.push({call.scheduled_at, call.serial});
+}
+
+void SessionManager::after_pause(Instant began, Instant now) {
+  pauses_.add(began, now);
+  const Duration pause = now - began;
+  peers_.skip(pause, now);
+  for (const auto& [id, call] : calls_) {
+    if (call->proposals.empty()) continue;
+    Proposals::skip(*call, pause);
+    sync_plans(*call);
+  }
 }
 
 void SessionManager::sweep(const Clock& clock) {

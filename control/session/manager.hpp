@@ -5,6 +5,7 @@
 #include "control/session/call.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_plane.hpp"
+#include "control/session/pauses.hpp"
 #include "control/session/peer_guard.hpp"
 #include "control/session/port_failure.hpp"
 #include "control/session/request.hpp"
@@ -242,6 +243,8 @@ class SessionManager {
   void flush(const Clock& clock);
   /// Time-outs, delayed deletions, events. Call it about once a second.
   void sweep(const Clock& clock);
+  /// Nobody ran since `began`: that was no silence of any party, and an answer may have waited (C-13).
+  void after_pause(Instant began, Instant now);
   /// Passes on what the workers noticed. `sweep` does it too; DTMF is wanted sooner.
   void poll_events();
 
@@ -462,6 +465,7 @@ class SessionManager {
   CallRecorder* recorder_;
   PeerGuard guard_;
   PeerRegister peers_;  // outlives the calls
+  Pauses pauses_;
   struct StringHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }

@@ -76,9 +76,19 @@ std::size_t PeerRegister::allowed(const Address& address, std::size_t enough, In
     if (allowed >= enough) break;
     const TransportActivity& activity = *member->entry_.activity;
     const Instant last{Duration{activity.last_packet_ns.load(std::memory_order_relaxed)}};
-    if (activity.is_heard.load(std::memory_order_relaxed) && now - last <= kHeardTime) allowed += kPerHeard;
+    const Duration silence = now - std::max(last, awake_since_);
+    if (activity.is_heard.load(std::memory_order_relaxed) && silence <= kHeardTime) allowed += kPerHeard;
   }
   return allowed;
+}
+
+void PeerRegister::skip(Duration pause, Instant now) {
+  awake_since_ = now;
+  for (auto& [where, address] : addresses_) {
+    for (Member* member : address.members) {
+      if (member->entry_.answered_at != kNotYet) member->entry_.answered_at += pause;
+    }
+  }
 }
 
 std::unordered_set<std::uint64_t> PeerRegister::decide(Instant now) {

@@ -58,6 +58,8 @@ class PeerRegister {
 
   /// Makes `member` (null: there was none) say what `entry` says.
   void follow(std::unique_ptr<Member>& member, Entry entry);
+  /// Nobody ran for so long, until `now`: nobody could be heard (C-13).
+  void skip(Duration pause, Instant now);
   /// Decides again; to be called about once a second. Serial numbers of the calls that have a transport whose
   /// `unheard_until` changed.
   [[nodiscard]] std::unordered_set<std::uint64_t> decide(Instant now);
@@ -76,6 +78,7 @@ class PeerRegister {
   [[nodiscard]] std::size_t allowed(const Address& address, std::size_t enough, Instant now) const;
 
   std::size_t per_address_;
+  Instant awake_since_{};
   std::unordered_map<IpAddress, Address> addresses_;  // none without members
   /// Addresses that may have too many unheard members.
   std::unordered_set<IpAddress> crowded_;

@@ -85,6 +85,17 @@ bool Proposals::expire(Instant now) {
          }) != 0;
 }
 
+void Proposals::skip(Call& call, Duration pause) {
+  for (Proposal& proposal : call.proposals) {
+    if (proposal.until != Instant::max()) proposal.until += pause;
+  }
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      if (media->awaited_since != Instant{}) media->awaited_since += pause;
+    }
+  }
+}
+
 const Proposal* Proposals::offered_by(const Leg& leg) {
   const auto found = std::ranges::find(leg.call->proposals, &leg, &Proposal::offerer);
   return found == leg.call->proposals.end() ? nullptr : &*found;

@@ -26,6 +26,8 @@ class Proposals {
   bool drop(const Leg& leg);
   /// Ends what has waited too long. False if nothing has.
   bool expire(Instant now);
+  /// Nobody ran for so long: the answer may have waited (C-13).
+  static void skip(Call& call, Duration pause);
   /// An offer of `offerer` to `answerer` waits.
   [[nodiscard]] static bool is_waiting(const Leg& offerer, const Leg& answerer) {
     const Proposal* offer = offered_by(offerer);

@@ -433,6 +433,7 @@ class Daemon {
 
   void tick() {
     events_logged_ = 0;
+    notice_pause(system_clocks().now);
     manager_.sweep(system_clocks());
     if (bpf_) {
       bpf_->keep_alive(system_clocks().now);
@@ -460,6 +461,16 @@ class Daemon {
     manager_.set_load(load);
     rtpp_.set_load(load.cpu_percent / 100);
     end_if_drained();
+  }
+
+  /// C-13: nothing may end for a time in which this process did not run.
+  void notice_pause(Instant now) {
+    constexpr Duration kLate = std::chrono::seconds(2);  // two ticks
+    const Instant before = std::exchange(last_tick_, now);
+    if (before == Instant{} || now - before < kLate) return;
+    log::warn("nothing ran for {:.1f} s: no call ends for that, and sound that waited is dropped",
+              std::chrono::duration<double>(now - before).count());
+    manager_.after_pause(before, now);
   }
 
   /// SIGHUP: log level and limits of the file as it is now.
@@ -663,6 +674,7 @@ class Daemon {
   static constexpr unsigned kEventsPerSecond = 50;
   unsigned events_logged_ = 0;
   ng::TrafficRates last_;
+  Instant last_tick_{};  // unset: none yet
   HostLoad host_;
   MemoryWatch memory_;
 };
