@@ -22,6 +22,7 @@ enum class Cause : std::uint8_t {
   kOtherSourceToo,
   kOtherTypePasses,
   kLossy,
+  kStoodStill,
   // Faults.
   kVoidAddress,
   kDeniedAddress,
@@ -76,6 +77,7 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kOtherSourceToo, "other-source-too", Severity::kNote, "beside the party somebody else sends to its port and is refused", "an attack, or a second device of the party"},
   {Cause::kOtherTypePasses, "other-type-passes", Severity::kNote, "the party sends packets of a payload type that no SDP of the call has, and they are passed on (DMX-4)", "usually harmless (comfort noise, events, asymmetric numbers); if the other side mishears them: strict-payload-types"},
   {Cause::kLossy, "lossy", Severity::kNote, "media arrives with loss or jitter that people hear", "look at the network between that party and the relay"},
+  {Cause::kStoodStill, "stood-still", Severity::kNote, "the relay was stopped for a while, and dropped the sound that had waited meanwhile (C-13)", "something stops the whole process: a paused virtual machine, a debugger, a host without time for it"},
   {Cause::kVoidAddress, "void-address", Severity::kFault, "the SDP has an address that nobody can send to from here, and nothing arrived that would tell another", "the client is behind NAT and sends nothing: its firewall, or it waits for media itself; give the relay received-from"},
   {Cause::kDeniedAddress, "denied-address", Severity::kFault, "the SDP has an address where no party may be, so that nothing is sent there (LAT-11a)", "an attack, unless the party is there: an interface on loopback for parties of this host, allow-peer for networks, another port than those of control and signalling"},
   {Cause::kSourceRefused, "source-refused", Severity::kFault, "media comes from an address that neither SDP nor signalling named", "if it is the party: received-from from the proxy, latch=uncontested for the call, media-handover if it moves"},

@@ -409,6 +409,12 @@ class Judge {
       say(Cause::kFine, "{} sends {}", name(), what());
       return;
     }
+    if (const Refusal* stale = recent(DropReason::kStaleAfterPause)) {
+      say(Cause::kStoodStill, "the relay stood still until {}, and dropped what {} had sent meanwhile",
+          ago(stale->last), name());
+      describe(*stale);
+      return;
+    }
     const SsrcCounters& c = stream->counters;
     const bool is_lossy =
         c.packets >= kEnough && (c.loss_percent() > kLossyPercent || c.jitter() > kLossyJitter);

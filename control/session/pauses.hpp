@@ -7,8 +7,8 @@
 
 namespace ferry {
 
-/// Time that counts as nobody's silence: datagrams and commands may have waited, or were not delivered at all.
-/// Monotonic time; control thread only.
+/// Time that counts as nobody's silence: datagrams and commands may have waited, or were not delivered at
+/// all. Monotonic time; control thread only.
 class Pauses {
  public:
   /// Of more than these the longest ago are forgotten.
