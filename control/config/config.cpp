@@ -248,22 +248,6 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// Lists may stand in one value, divided by `;`. Every list but `interface` may be empty:
-/// an empty `interface` comes from a variable that nobody set.
-std::string apply_value(Config& config, const OptionRow& row, std::string_view value) {
-  if (row.kind != OptionKind::kList) return row.apply(config, value);
-  if (row.name == "interface" && trim(value).empty()) return "is empty (is a variable not set?)";
-  while (true) {
-    const auto end = std::min(value.find(';'), value.size());
-    const std::string_view part = trim(value.substr(0, end));
-    if (!part.empty()) {
-      if (auto wrong = row.apply(config, part); !wrong.empty()) return wrong;
-    }
-    if (end == value.size()) return {};
-    value.remove_prefix(end + 1);
-  }
-}
-
 std::string unknown_option(std::string_view name) {
   const std::string_view close = closest_option(name);
   if (close.empty()) return fmt::format("unknown option '{}' (--help lists them)", name);
@@ -310,13 +294,29 @@ std::span<const OptionRow> option_rows() {
   static const std::vector<OptionRow> all = [] {
     std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
     // Those that end the daemon's life at once stay at the end of the help.
-    for (const auto& more : {dpdk_option_rows(), classic_option_rows(), recording_option_rows()}) {
+    for (const auto& more :
+         {peer_option_rows(), dpdk_option_rows(), classic_option_rows(), recording_option_rows()}) {
       rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
                   more.end());
     }
     return rows;
   }();
   return all;
+}
+
+std::string apply_option(Config& config, const OptionRow& row, std::string_view value) {
+  if (row.kind != OptionKind::kList) return row.apply(config, value);
+  // Every list but this one may be empty: an empty one comes from a variable that nobody set.
+  if (row.name == "interface" && trim(value).empty()) return "is empty (is a variable not set?)";
+  while (true) {
+    const auto end = std::min(value.find(';'), value.size());
+    const std::string_view part = trim(value.substr(0, end));
+    if (!part.empty()) {
+      if (auto wrong = row.apply(config, part); !wrong.empty()) return wrong;
+    }
+    if (end == value.size()) return {};
+    value.remove_prefix(end + 1);
+  }
 }
 
 std::string_view closest_option(std::string_view name) {
@@ -384,7 +384,7 @@ void read_ini(Config& config, std::string_view text, std::string_view file, Wron
     const OptionRow* row = find_option(key);
     if (row == nullptr) {
       wrong(unknown_option(key));
-    } else if (const auto bad = apply_value(config, *row, value); !bad.empty()) {
+    } else if (const auto bad = apply_option(config, *row, value); !bad.empty()) {
       wrong(fmt::format("{}: {}", key, bad));
     }
   }
@@ -471,10 +471,13 @@ void read_arguments(Config& config, std::span<char* const> arguments, bool only_
       if (row->name == "rtpp-prompts") config.rtpp_prompts.clear();
       if (row->name == "control-allow") config.control_allow.clear();
       if (row->name == "http-names") config.http_names.clear();
+      if (row->name == "deny-peer") config.session.peers.denied.clear();
+      if (row->name == "allow-peer") config.session.peers.allowed.clear();
+      if (row->name == "deny-peer-ports") config.session.peers.ports.clear();
       if (row->name == "recording-method") config.recording_methods_named = false;
     }
     const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);
-    if (const auto bad = apply_value(config, *row, value); !bad.empty())
+    if (const auto bad = apply_option(config, *row, value); !bad.empty())
       wrongs.push_back(fmt::format("--{}: {}", row->name, bad));
   }
   if (!only_file && optind < static_cast<int>(arguments.size()))

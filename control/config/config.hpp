@@ -130,6 +130,9 @@ struct OptionRow {
   std::string_view help;
 };
 std::span<const OptionRow> option_rows();
+/// Takes a value in as the file or the command line has it: a list may have several parts, divided by `;`,
+/// and grows by them. Returns a sentence if it is bad, else nothing.
+std::string apply_option(Config& config, const OptionRow& row, std::string_view value);
 
 /// All faults of a configuration, a line each: `FILE:LINE: …` or `--option: …`.
 struct ConfigError {

@@ -12,6 +12,25 @@ namespace {
 std::string seconds_text(std::chrono::seconds seconds) { return std::to_string(seconds.count()); }
 std::string yes_or_no(bool on) { return on ? "yes" : "no"; }
 
+/// As one value of the file.
+template <class Each, class Print>
+std::string list_text(const std::vector<Each>& list, Print print) {
+  std::string text;
+  for (const Each& each : list) text.append(text.empty() ? "" : ";").append(print(each));
+  return text;
+}
+std::string networks_text(const std::vector<Network>& networks) {
+  return list_text(networks, [](const Network& each) {
+    return fmt::format("{}/{}", each.address.to_string(), each.prefix_length);
+  });
+}
+std::string ports_text(const std::vector<PortSpan>& ports) {
+  return list_text(ports, [](const PortSpan& each) {
+    return each.first == each.last ? std::to_string(each.first.value)
+                                   : fmt::format("{}-{}", each.first.value, each.last.value);
+  });
+}
+
 /// What may change, and how it is told.
 struct Row {
   std::string_view name;
@@ -33,6 +52,9 @@ constexpr std::array kRows = std::to_array<Row>({
   {"delete-delay", [](const Config& c) { return seconds_text(c.session.delete_delay); }, [](Config& to, const Config& from) { to.session.delete_delay = from.session.delete_delay; }},
   {"flight-recorder", [](const Config& c) { return std::string(to_string(c.flight)); }, [](Config& to, const Config& from) { to.flight = from.flight; }},
   {"measure-rtp", [](const Config& c) { return yes_or_no(c.session.measure_rtp); }, [](Config& to, const Config& from) { to.session.measure_rtp = from.session.measure_rtp; }},
+  {"deny-peer", [](const Config& c) { return networks_text(c.session.peers.denied); }, [](Config& to, const Config& from) { to.session.peers.denied = from.session.peers.denied; }},
+  {"allow-peer", [](const Config& c) { return networks_text(c.session.peers.allowed); }, [](Config& to, const Config& from) { to.session.peers.allowed = from.session.peers.allowed; }},
+  {"deny-peer-ports", [](const Config& c) { return ports_text(c.session.peers.ports); }, [](Config& to, const Config& from) { to.session.peers.ports = from.session.peers.ports; }},
   {"cdr", [](const Config& c) { return yes_or_no(c.cdr); }, [](Config& to, const Config& from) { to.cdr = from.cdr; }},
 });
 // clang-format on
@@ -63,7 +85,8 @@ std::string Parameters::set(std::string_view name, std::string_view value) {
     return fmt::format("no parameter is called '{}'", name);
   }
   Config next = now_;
-  if (auto wrong = option->apply(next, value); !wrong.empty()) return wrong;
+  if (option->kind == OptionKind::kList) row->copy(next, Config());  // the value is the whole list
+  if (auto wrong = apply_option(next, *option, value); !wrong.empty()) return wrong;
   now_ = std::move(next);
   apply_(now_);
   return {};

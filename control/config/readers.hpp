@@ -48,5 +48,7 @@ std::span<const OptionRow> recording_option_rows();
 std::string default_state_directory();
 std::span<const OptionRow> classic_option_rows();
 std::span<const OptionRow> dpdk_option_rows();
+/// About where parties may be.
+std::span<const OptionRow> peer_option_rows();
 
 }  // namespace ferry

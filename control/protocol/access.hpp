@@ -1,12 +1,15 @@
-// Who may speak to a control listener (media-security CTL-2, CTL-3, CTL-5).
+// Who may speak to a control listener (CTL-2, CTL-3, CTL-5, LAT-11a).
 #pragma once
 
 #include "relay/base/address.hpp"
+#include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/token_bucket.hpp"
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -22,11 +25,17 @@ class AccessList {
     std::uint64_t count = 0;
   };
 
-  /// With `open` any source may speak, within its budget.
-  AccessList(std::vector<Network> allowed, bool open) : allowed_(std::move(allowed)), open_(open) {}
+  /// With `open` any source may speak, within its budget. `own`: the media ports of this relay; null: it has
+  /// none.
+  AccessList(std::vector<Network> allowed, bool open, std::shared_ptr<const OwnMedia> own = nullptr)
+      : allowed_(std::move(allowed)), own_(std::move(own)), open_(open) {}
 
   /// False: drop without a reply. Each refusal is counted and logged, a line in 10 s at the most (LIM-4).
   bool admit(const IpAddress& source, Instant now);
+  /// The same for a datagram. What comes from a media port that is open now is never a command, wherever it
+  /// comes from: a caller's SDP sent it here (LAT-11a). The source port of a stream says nothing: media is
+  /// UDP.
+  bool admit_datagram(const Endpoint& source, Instant now);
   /// Local or on the list: also whom a call may name as receiver of what the relay sends unasked (CTL-9).
   [[nodiscard]] bool is_trusted(const IpAddress& address) const {
     return address.is_loopback() ||
@@ -38,19 +47,36 @@ class AccessList {
   /// Sources that were refused, at most `kMaxRefusals`; further ones are in `refused` only.
   [[nodiscard]] const std::vector<Refusal>& refusals() const { return refusals_; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
+  /// Datagrams that came from media ports of this relay.
+  [[nodiscard]] std::uint64_t refused_from_media() const { return refused_from_media_; }
+
+  /// A control listener has bound this socket: media must not go to its port (LAT-11a). Sockets that have no
+  /// port, those of Unix, count for nothing.
+  void note_listener(int socket);
+  /// Ports of all listeners so far.
+  [[nodiscard]] const std::vector<UdpPort>& listening() const { return listening_; }
+  /// Told of each further port.
+  void set_on_listening(std::function<void()> told) { on_listening_ = std::move(told); }
 
  private:
   static constexpr std::uint32_t kRequestsPerSecond = 2000;  // CTL-5
   static constexpr std::size_t kMaxSources = 4096;
   static constexpr std::size_t kMaxRefusals = 32;
   void note_refusal(const IpAddress& source, Instant now);
+  void note_media_source(const Endpoint& source, Instant now);
 
   std::vector<Network> allowed_;
+  std::shared_ptr<const OwnMedia> own_;
+  std::vector<UdpPort> listening_;
+  std::function<void()> on_listening_;
   std::map<IpAddress, TokenBucket> budgets_;
   std::vector<Refusal> refusals_;
   std::uint64_t refused_ = 0;
   std::uint64_t refused_told_ = 0;  // how many the log knows of
   std::optional<Instant> told_at_;
+  std::uint64_t refused_from_media_ = 0;
+  std::uint64_t media_told_ = 0;  // how many of them the log knows of
+  std::optional<Instant> media_told_at_;
   bool open_;
 };
 

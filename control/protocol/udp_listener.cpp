@@ -65,6 +65,7 @@ UdpListener::UdpListener(event_base* base, const Endpoint& local, DatagramServic
     errno = error;
     throw_errno("control listener udp " + local.to_string());
   }
+  access.note_listener(socket_);
   for (auto& buffer : batch_->data) buffer.resize(kMaxDatagramSize);
   event_.reset(event_new(
       base, socket_, EV_READ | EV_PERSIST,
@@ -104,14 +105,16 @@ std::size_t UdpListener::serve_batch() {
   if (received <= 0) return 0;
   const auto count = static_cast<std::size_t>(received);
   const Clock clock = clock_();
+  // All before the first is served: a command may close the media port that a later datagram came from.
+  std::array<bool, kBatch> is_admitted{};
+  for (std::size_t i = 0; i < count; ++i) {
+    is_admitted[i] = access_.admit_datagram(b.peer[i].endpoint(), clock.now);
+    if (!is_admitted[i]) ++refused_;
+  }
   std::size_t replies = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    const IpAddress source = b.peer[i].endpoint().address;
-    if (!access_.admit(source, clock.now)) {
-      ++refused_;
-      continue;
-    }
-    auto reply = service_.handle({b.data[i].data(), b.header[i].msg_len}, source);
+    if (!is_admitted[i]) continue;
+    auto reply = service_.handle({b.data[i].data(), b.header[i].msg_len}, b.peer[i].endpoint().address);
     if (!reply) continue;
     // The received header with its pktinfo serves as the header of the reply: same peer, same local address.
     b.reply[replies] = std::move(*reply);

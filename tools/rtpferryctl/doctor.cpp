@@ -383,6 +383,12 @@ class Doctor {
       say("control from " + each["source"].get<std::string>(), Health::kWarn,
           fmt::format("{} commands refused: it is not in control-allow", each["count"].dump()),
           "if it is your proxy, add it to control-allow; else somebody tries the control port");
+    if (const auto count = refused_from_media(); count != 0)
+      say("control from media ports", Health::kFail,
+          fmt::format("{} datagrams for a control listener came from open media ports and were refused",
+                      count),
+          "somebody's SDP names a control port (LAT-11a): rtpferryctl list, explain; deny-peer keeps such "
+          "addresses out");
     for (const json& each : facts_["unknown_interfaces"])
       say("interface " + each["name"].get<std::string>(), Health::kWarn,
           fmt::format("{} requests named it and got the default address: it does not exist",
@@ -405,6 +411,11 @@ class Doctor {
   }
 
   /// What the control listeners had to turn away (CTL-12).
+  [[nodiscard]] std::uint64_t refused_from_media() const {
+    static const json::json_pointer kPlace("/connections/refused/media-port");
+    return facts_.value(kPlace, std::uint64_t{0});  // an older daemon does not tell it
+  }
+
   void connections() {
     if (!facts_.contains("connections")) return;  // an older daemon
     const json& figures = facts_["connections"];

@@ -64,7 +64,7 @@ class Daemon {
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), make_listener(),
                  recorder_.get()),
         ng_(manager_, system_clocks, config.templates),
-        access_(config.control_allow, config.allow_open_control),
+        access_(config.control_allow, config.allow_open_control, interfaces.own_media()),
         connections_(
             base_.get(), access_, [] { return system_clocks().now; }, config.max_clients),
         notifier_(base_.get(),
@@ -78,6 +78,7 @@ class Daemon {
         metrics_(manager_, ng_, system_clocks),
         pages_(cli_, metrics_, manager_) {
     give_access(!classic.empty());
+    follow_listeners();
     set_flight_mode(config.flight);
     for (const Endpoint& local : config.listen_ng) {
       udp_.push_back(std::make_unique<UdpListener>(base_.get(), local, ng_, manager_, access_, system_clocks,
@@ -283,6 +284,7 @@ class Daemon {
             {"limit", connections_.limit()},
             {"accepted", counts.accepted},
             {"closed", std::move(closed)},
+            {"refused", {{"not-allowed", access_.refused()}, {"media-port", access_.refused_from_media()}}},
             {"pauses", counts.pauses},
             {"handshakes", counts.handshakes},
             {"handshakes_waiting", connections_.waiting_handshakes()}};
@@ -486,6 +488,25 @@ class Daemon {
     log::info("log level, limits and time-outs read again");
   }
 
+  /// LAT-11a: what is configured, with who may send commands and where they arrive.
+  PeerRules peer_rules() const {
+    PeerRules rules = peers_;
+    rules.control = config_.control_allow;
+    for (const UdpPort port : access_.listening()) rules.ports.push_back({port, port});
+    return rules;
+  }
+
+  /// From now on media never goes to the port of a listener, whenever that is opened.
+  void follow_listeners() {
+    const auto follow = [this] {
+      SessionConfig session = manager_.config();
+      session.peers = peer_rules();
+      manager_.set_config(session);
+    };
+    follow();
+    access_.set_on_listening(follow);
+  }
+
   /// What may change while the daemon runs.
   void apply(const Config& config) {
     SessionConfig session = manager_.config();
@@ -499,6 +520,8 @@ class Daemon {
     session.final_timeout = config.session.final_timeout;
     session.delete_delay = config.session.delete_delay;
     session.measure_rtp = config.session.measure_rtp;
+    peers_ = config.session.peers;
+    session.peers = peer_rules();
     manager_.set_config(session);
     // Levels of subsystems stay when something else is set.
     if (std::exchange(log_level_, config.log_level) != config.log_level) log::set_level(config.log_level);
@@ -643,7 +666,8 @@ class Daemon {
 
   const Config& config_;
   const InterfaceSet& interfaces_;
-  std::unique_ptr<Engine> engine_;  // outlives the workers
+  PeerRules peers_ = config_.session.peers;  // as the options say
+  std::unique_ptr<Engine> engine_;           // outlives the workers
   EventBase base_;
   std::string no_offload_because_;       // empty where something is forwarded in the kernel
   std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers

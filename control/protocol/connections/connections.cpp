@@ -32,6 +32,7 @@ Listener::Listener(Connections& all, FileDescriptor listening, ListenerRules rul
             all_.accept(*this, std::move(socket), from, size);
           },
           [this](int error) { all_.on_shortage(*this, error); }) {
+  all_.note_listener(acceptor_.descriptor());
   if (rules_.tls != nullptr) all_.bound_handshakes(rules_.tls->handshakes_per_second());
 }
 

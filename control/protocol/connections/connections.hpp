@@ -68,6 +68,8 @@ class Connections final : private ConnectionOwner {
   void accept(const Listener& listener, FileDescriptor socket, const sockaddr* from, socklen_t size);
   void end_all_of(const Listener& listener);
   void on_shortage(const Listener& listener, int error);
+  /// Media must not go to the port of this socket (LAT-11a).
+  void note_listener(int socket) { access_.note_listener(socket); }
   [[nodiscard]] SpareDescriptor& spare() { return spare_; }
   /// Handshakes that the key of this listener allows in a second: the costliest key decides.
   void bound_handshakes(std::uint32_t per_second);

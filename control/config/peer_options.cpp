@@ -1,0 +1,47 @@
+// Options about where parties may be (LAT-11a).
+
+#include "control/config/readers.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+using std::string;
+using std::string_view;
+
+string add_network(std::vector<Network>& target, string_view text) {
+  const auto network = Network::parse(text);
+  if (!network) return fmt::format("'{}' is no network", text);
+  target.push_back(*network);
+  return {};
+}
+
+/// `PORT` or `PORT-PORT`.
+string add_ports(std::vector<PortSpan>& target, string_view text) {
+  const auto dash = std::min(text.find('-'), text.size());
+  PortSpan span;
+  auto wrong = read_number<std::uint16_t>(text.substr(0, dash), span.first.value, 1, 65535);
+  span.last = span.first;
+  if (wrong.empty() && dash != text.size())
+    wrong = read_number<std::uint16_t>(text.substr(dash + 1), span.last.value, 1, 65535);
+  if (!wrong.empty()) return wrong;
+  if (span.last < span.first) return fmt::format("'{}' ends before it begins", text);
+  target.push_back(span);
+  return {};
+}
+
+// clang-format off
+constexpr OptionRow kRows[] = {
+  {"deny-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.denied, v); }, "NETWORK", "networks that no SDP may name for media, and that no media is taken from"},
+  {"allow-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.allowed, v); }, "NETWORK", "exceptions from deny-peer"},
+  {"deny-peer-ports", 0, OptionKind::kList, [](Config& c, string_view v) { return add_ports(c.session.peers.ports, v); }, "PORT[-PORT]", "ports that no SDP may name at this host or in control-allow, beside those below 1024, 2223, 5060, 5061, 22222 and those of the control listeners"},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const OptionRow> peer_option_rows() { return kRows; }
+
+}  // namespace ferry
