@@ -391,8 +391,8 @@ class Judge {
     }
     for (const auto reason :
          {DropReason::kMalformedRtp, DropReason::kStunUnexpected, DropReason::kDtlsUnexpected,
-          DropReason::kUnknownProtocol, DropReason::kMalformedUdptl, DropReason::kMalformedBfcp,
-          DropReason::kTooLong}) {
+          DropReason::kUnknownProtocol, DropReason::kUdptlUnexpected, DropReason::kMalformedUdptl,
+          DropReason::kMalformedBfcp, DropReason::kTooLong}) {
       const Refusal* refusal = recent(reason);
       if (refusal == nullptr || is_heard()) continue;
       say(Cause::kMalformed, "what {} sends is no {} of this call: {}", name(), what(), to_string(reason));

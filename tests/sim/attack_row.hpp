@@ -179,7 +179,12 @@ class ScriptRow : public Row {
 /// Adds a row: its id, what happens, the script, the judgement (empty: the usual one) and its length.
 using AddRow = std::function<void(std::string id, std::string what, ScriptRow::Body script,
                                   ScriptRow::Body judge, Duration length)>;
-/// Rows about parties that send nothing (LAT-12).
-void add_silent_rows(const AddRow& add);
+/// Rows about sections of other protocols than RTP (DMX-6). NG alone: the classic protocol names none.
+void add_shape_rows(const AddRow& add);
+/// Rows about offers that wait for their answer, and payload types that nobody offered (LAT-14, LAT-15,
+/// DMX-4).
+void add_offer_rows(const AddRow& add);
+/// Rows about parties that send nothing (LAT-12). In virtual time the longest of them takes a minute.
+void add_silent_rows(const AddRow& add, bool is_virtual);
 
 }  // namespace ferry::test

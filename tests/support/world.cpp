@@ -163,6 +163,8 @@ class SimWorld final : public World {
   }
   [[nodiscard]] Clock clock() const override { return {network_.now(), kWallStart + elapsed() + wall_step_}; }
   void limit_descriptors(std::size_t limit) override { network_.set_descriptor_limit(limit); }
+  void fail_ports(std::optional<PortError> error) override { network_.set_port_error(error); }
+  [[nodiscard]] bool is_virtual() const override { return true; }
   void refuse_ports(bool on) override { network_.set_refuses_ports(on); }
   void break_wire(bool on) override { is_broken_ = on; }
   void step_wall_clock(Duration step) override { wall_step_ += step; }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <vector>
@@ -94,8 +95,13 @@ class World {
   /// What a peer can send at all.
   [[nodiscard]] virtual std::size_t longest_datagram() const { return 65507; }
 
+  /// Time passes as fast as the script is played.
+  [[nodiscard]] virtual bool is_virtual() const { return false; }
+
   /// Simulation only: faults of the host.
   virtual void limit_descriptors(std::size_t) {}
+  /// No port can be opened, for this reason; unset: they can.
+  virtual void fail_ports(std::optional<PortError>) {}
   /// The engine takes no port, or the wire no packet, while this is on.
   virtual void refuse_ports(bool) {}
   virtual void break_wire(bool) {}

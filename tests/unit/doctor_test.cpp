@@ -142,6 +142,9 @@ TEST_F(DoctorTest, EachComplaintHasItsCause) {
   facts_["core_dumps"] = true;
   facts_["ranges"][0]["used"] = 4900;
   facts_["recording_dir"] = root_ + "/nowhere";
+  facts_["port_failures"] = {
+      {{"reason", "descriptors"}, {"text", "none left"}, {"advice", "more"}, {"times", 3}, {"age_s", 10}},
+      {{"reason", "address"}, {"text", "gone"}, {"advice", "back"}, {"times", 1}, {"age_s", 4000}}};
   const auto found = examine();
   using ctl::Health;
   for (const auto& [name, health] :
@@ -156,6 +159,8 @@ TEST_F(DoctorTest, EachComplaintHasItsCause) {
                                      {"clock source", Health::kWarn},
                                      {"firewall", Health::kWarn},
                                      {"descriptors", Health::kWarn},
+                                     {"ports refused (descriptors)", Health::kFail},
+                                     {"ports refused (address)", Health::kOk},
                                      {"control", Health::kFail},
                                      {"http", Health::kWarn},
                                      {"latch", Health::kFail},

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace ferry {
@@ -227,6 +228,29 @@ TEST_P(PortableTest, NobodyElseCanJoinThePort) {
   close(fd);
   io.detach(port_);
   provider_.release(port_);
+}
+
+TEST(PortableProviderErrors, C12_AnAddressThatIsGoneIsNoLackOfPorts) {
+  PortableProvider provider;
+  const auto gone = provider.activate(Endpoint::parse("192.0.2.77:40000").value(), 0);
+  ASSERT_FALSE(gone) << "net.ipv4.ip_nonlocal_bind is on";
+  EXPECT_EQ(gone.error(), PortError::kNoAddress);
+}
+
+TEST(PortableProviderErrors, C12_DescriptorsRunOutAndComeBack) {
+  PortableProvider provider;
+  const Endpoint local = Endpoint::parse("127.0.0.1:0").value();
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto refused = provider.activate(local, 0);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), PortError::kNoDescriptors);
+  const auto opened = provider.activate(local, 0);
+  ASSERT_TRUE(opened);
+  provider.release(*opened);
 }
 
 TEST_P(PortableTest, PeerChangesAndPortMovesLoseNothing) {

@@ -241,6 +241,14 @@ TEST_F(Verdicts, KeysAreMissedFromTheAnswerOn) {
   EXPECT_EQ(from(), Cause::kFine);
 }
 
+TEST_F(Verdicts, DMX6_ASectionThatIsNotRelayedIsNoFault) {
+  a().unrelayed = "TCP/WB runs over TCP";
+  EXPECT_EQ(from(), Cause::kNotRelayed) << "although nothing came";
+  EXPECT_EQ(to(), Cause::kNotRelayed);
+  a().is_rejected = true;
+  EXPECT_EQ(from(), Cause::kNotRelayed) << "the relay declined it, not the party";
+}
+
 TEST_F(Verdicts, ARefusedAnswerIsNamed) {
   call_.is_answered = false;
   MediaEvidence& b = call_.legs[1].medias[0];

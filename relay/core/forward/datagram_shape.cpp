@@ -7,6 +7,8 @@ namespace ferry {
 
 namespace {
 
+constexpr std::size_t kMostPadding = 8;  // of UDPTL, by senders that fill words up
+
 /// Reads a datagram from its front; empty once something is missing.
 class Reader {
  public:
@@ -80,7 +82,9 @@ bool is_udptl(Bytes datagram) noexcept {
     if (reader.octet() != std::uint8_t{1} || !reader.skip(1)) return false;
   }
   if (!skip_parts(reader)) return false;
-  return std::ranges::all_of(reader.rest(), [](std::byte octet) { return octet == std::byte{0}; });
+  const Bytes padding = reader.rest();
+  return padding.size() < kMostPadding &&
+         std::ranges::all_of(padding, [](std::byte octet) { return octet == std::byte{0}; });
 }
 
 bool is_dtls(Bytes datagram) noexcept {

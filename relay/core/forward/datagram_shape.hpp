@@ -9,7 +9,7 @@
 namespace ferry {
 
 /// A UDPTL packet (ITU-T T.38 §9.1): sequence number, primary IFP packet, and the error recovery that every
-/// packet has, as earlier packets or as parity. Only octets of zero may follow.
+/// packet has, as earlier packets or as parity. Fewer than eight octets of zero may follow.
 [[nodiscard]] bool is_udptl(Bytes datagram) noexcept;
 
 /// DTLS records from the first octet to the last (RFC 6347 §4.1): versions 1.0 and 1.2, and the records of

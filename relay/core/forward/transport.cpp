@@ -123,9 +123,11 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
     return on_whole(component, from, datagram, now, own);
   const DatagramClass kind = classify(datagram);
   const bool is_rtp = kind == DatagramClass::kRtp || kind == DatagramClass::kRtcp;
-  if (!is_rtp && component == Component::kRtp && takes_udptl() && !is_stun(datagram) && is_udptl(datagram))
-    return on_whole(component, from, datagram, now, own);
+  const bool has_form_of_udptl =
+      !is_rtp && component == Component::kRtp && !is_stun(datagram) && is_udptl(datagram);
+  if (has_form_of_udptl && takes_udptl()) return on_whole(component, from, datagram, now, own);
   if (!is_rtp) note_keep_alive(component, from, datagram, now);
+  if (has_form_of_udptl) return drop(component, DropReason::kUdptlUnexpected);
   switch (kind) {
     case DatagramClass::kStun:
       return drop(component, DropReason::kStunUnexpected);
