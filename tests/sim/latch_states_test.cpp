@@ -8,6 +8,10 @@
 // rules say, and does it still open for the party that the rules entitle? Packets take no time; `time passes`
 // does.
 //
+// With SRTP one party has the key; what the others send are copies of its packets, before it or after it, and
+// forged ones. Who opens a packet is not tried here: whether it is new, was there, or is forged is part of
+// the model.
+//
 // Depth 5, or what FERRY_LATCH_DEPTH says; `make soak` searches to depth 8.
 
 #include "relay/core/latch/proposed_latch.hpp"
@@ -21,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -33,6 +38,7 @@ using Decision = Latch::Judgement::Decision;
 
 enum Role : std::uint8_t { kSignalled, kOtherPort, kSource, kStranger };
 constexpr std::array kRoles = {kSignalled, kOtherPort, kSource, kStranger};
+constexpr std::array kRoleNames = {"signalled", "other port", "signalling source", "stranger"};
 const std::array<Endpoint, 4> kPlaces = {{{IpAddress::v4({192, 0, 2, 10}), UdpPort{4000}},
                                           {IpAddress::v4({192, 0, 2, 10}), UdpPort{4100}},
                                           {IpAddress::v4({198, 51, 100, 7}), UdpPort{55000}},
@@ -64,6 +70,7 @@ struct Variant {
   Streams streams = Streams::kOwn;
   Role moves_to = kOtherPort;  // where a re-offer says that the party is; the next one moves it back
   Duration step = 600ms;       // how much time passes
+  std::optional<Role> key{};   // LAT-10: who has the key; unset: plain RTP
 };
 
 std::string name(const Variant& v) {
@@ -73,7 +80,11 @@ std::string name(const Variant& v) {
   if (!v.knows_source) text += ", source unknown";
   if (v.handover) text += ", handover";
   if (v.almost_learned) text += ", stranger almost learned";
-  text += std::string(", ") + kStreamNames[static_cast<std::size_t>(v.streams)];
+  if (v.key) {
+    text += std::string(", keys of ") + kRoleNames[*v.key];
+  } else {
+    text += std::string(", ") + kStreamNames[static_cast<std::size_t>(v.streams)];
+  }
   text += v.moves_to == kOtherPort ? ", moves to another port" : ", moves to another host";
   return text + ", " + std::to_string(v.step / 1ms) + " ms";
 }
@@ -84,6 +95,7 @@ struct State {
   std::optional<Latch::Snapshot> proposed;
   std::array<std::uint16_t, 4> last{};  // sequence number that a stream has come to
   bool has_moved = false;               // the agreed address is the other one
+  bool is_copied = false;               // somebody sent a copy of the next packet with the key first
   bool is_crowded = false;              // two sources were heard since the agreed latch began to learn
   std::uint8_t heard = 0;               // which ones
   Endpoint former;                      // the peer before the answer
@@ -116,6 +128,7 @@ class Component {
   }
 
   SourceJudgement send(Role role, Kind kind) {
+    if (variant_.key) return send_protected(role, kind);
     const std::size_t stream = stream_of(role);
     std::uint16_t& last = state_.last[stream];
     if (kind != Kind::kOld) last = static_cast<std::uint16_t>(last + (kind == Kind::kGap ? 7 : 1));
@@ -173,6 +186,42 @@ class Component {
   [[nodiscard]] SeqNo newest() const { return newest_; }
 
  private:
+  enum class Proof : std::uint8_t { kNew, kReplay, kForged };
+  /// What the replay list and the tag say of a packet. Its sequence number becomes `newest_`.
+  Proof prove(Role role, Kind kind) {
+    std::uint16_t& last = state_.last[0];
+    if (role == *variant_.key) {
+      const int step = kind == Kind::kInSequence ? 1 : kind == Kind::kGap ? 7 : -3;
+      newest_ = SeqNo{static_cast<std::uint16_t>(last + step)};
+      if (kind == Kind::kOld) return Proof::kReplay;
+      last = newest_.value;
+      const bool was_copied = std::exchange(state_.is_copied, false);
+      return was_copied && kind == Kind::kInSequence ? Proof::kReplay : Proof::kNew;
+    }
+    if (kind == Kind::kOld) return Proof::kForged;
+    newest_ = SeqNo{static_cast<std::uint16_t>(kind == Kind::kInSequence ? last + 1 : last)};
+    return kind == Kind::kInSequence && !std::exchange(state_.is_copied, true) ? Proof::kNew : Proof::kReplay;
+  }
+  /// As a transport does it, around the same questions to the latches.
+  SourceJudgement send_protected(Role role, Kind kind) {
+    const Endpoint& from = kPlaces[role];
+    const Hearing hearing = hearing_of(agreed_, proposed_.get(), from, from, true, state_.now);
+    Latch& latch = hearing.is_proposed ? *proposed_ : agreed_;
+    const SourceJudgement refused{{Decision::kReject, DropReason::kForeignSource, 0}, hearing.is_proposed};
+    const bool is_heard =
+        hearing.claim != Latch::Claim::kNone && latch.refusal_of(from, state_.now, own_) == DropReason::kNone;
+    if (!is_heard && role != *variant_.key) return refused;  // it uses up no index
+    const Proof proof = prove(role, kind);
+    if (!is_heard || proof == Proof::kForged) return refused;
+    if (proof == Proof::kReplay) {
+      if (hearing.claim == Latch::Claim::kBetter && latch.counts_replays_of(from))
+        (void)latch.lock_authenticated(from, state_.now);
+      return refused;
+    }
+    if (!latch.lock_authenticated(from, state_.now)) return refused;
+    return judge_source(agreed_, proposed_.get(), from,
+                        [&](Latch& judge) { return judge.on_rtp(from, Ssrc{1}, newest_, state_.now, own_); });
+  }
   [[nodiscard]] LatchConfig config(bool has_moved, bool is_proposed) const {
     LatchConfig config;
     config.policy = variant_.policy;
@@ -201,11 +250,11 @@ class Component {
 /// probation that is over.
 class Key {
  public:
-  Key(const Variant& variant, const State& state) : state_(state) {
+  Key(const Variant& variant, const State& state) : state_(state), is_keyed_(variant.key.has_value()) {
     add(state.agreed);
     put(state.proposed.has_value());
     if (state.proposed) add(*state.proposed);
-    put(state.has_moved);
+    put((state.has_moved ? 1u : 0u) | (state.is_copied ? 2u : 0u));
     const bool may_be_late = state.former.is_set() && state.now - state.answered < 1s;
     put(may_be_late);
     if (may_be_late) {
@@ -242,7 +291,8 @@ class Key {
     if (is_locked) {
       add(s.peer);
       put(is_final);
-      if (!is_final) add(s.locked_at, 3s);
+      // With keys the silence of the peer counts from its lock (LAT-8 b).
+      if (!is_final || is_keyed_) add(s.locked_at, is_final ? Duration(500ms) : Duration(3s));
       put(s.last_packet == Instant{});
       add(s.last_packet, 500ms);
       add(s.last_ssrc, s.last_packet == Instant{} ? SeqNo{} : s.last_sequence);
@@ -277,6 +327,7 @@ class Key {
   }
 
   const State& state_;
+  const bool is_keyed_;
   std::string octets_;
 };
 
@@ -294,7 +345,7 @@ class Search {
         for (std::size_t action = 0; action < kActions; ++action) {
           State after = take(state, action);
           if (!remember(after)) continue;
-          check_opens(after);
+          variant_.key ? check_opens_with_key(after) : check_opens(after);
           if (n < depth) next.push_back(std::move(after));
         }
         if (::testing::Test::HasFailure()) return;
@@ -313,7 +364,11 @@ class Search {
     if (action < kPackets) {
       const Role role = kRoles[action / 3];
       const auto [judgement, is_proposed] = component.send(role, static_cast<Kind>(action % 3));
-      check_packet(was, component, before, role, judgement, is_proposed);
+      if (variant_.key) {
+        check_protected(was, component, before, role, judgement);
+      } else {
+        check_packet(was, component, before, role, judgement, is_proposed);
+      }
     } else {
       const auto event = static_cast<Event>(action - kPackets);
       if (event == Event::kTimePasses) component.pass(variant_.step);
@@ -366,6 +421,32 @@ class Search {
     const bool moves = latch.state() == Latch::State::kLocked && latch.learned() != from;
     claim(!moves || may_take_over(was, latch, role, rank), "LAT-6, LAT-7, LAT-8: it moved", before, role);
   }
+  /// LAT-10. What is heard is the party's own by its tag; where media goes is what a copy could change.
+  void check_protected(const Component& was, const Component& is, const State& before, Role role,
+                       const Latch::Judgement& judgement) {
+    const Endpoint& from = kPlaces[role];
+    const bool is_peer =
+        is.agreed().learned() == from || (is.proposed() != nullptr && is.proposed()->learned() == from);
+    claim(!passes(judgement) || is_peer, "LAT-10: heard, and not the peer", before, role);
+    const Latch::Snapshot s = was.agreed().snapshot();
+    const bool was_locked = s.state == Latch::State::kLocked;
+    const int rank = was.rank(role, false);
+    if (was_locked && is.agreed().learned() != s.peer) {
+      const bool is_better = rank > s.rank && was.now() - s.locked_at <= 3s;
+      const bool is_silent = was.now() - std::max(s.locked_at, s.last_packet) >= 500ms;
+      claim(is_better || (is_silent && passes(judgement)), "LAT-8, LAT-10: it moved", before, role);
+    }
+    // A copy that was sent first keeps nothing: the party's own packet, though a replay, moves the latch.
+    const bool by_copy = was_locked && s.rank == 1 && s.peer != from && was.now() - s.locked_at <= 3s;
+    const bool is_barred = from == before.former && before.now - before.answered < 1s;
+    if (role == *variant_.key && rank >= 2 && by_copy && !is_barred)
+      claim(is.agreed().learned() == from, "LAT-10: a copy keeps the media", before, role);
+  }
+  /// The party with the key is heard, wherever it sends from, once the present peer is silent.
+  void check_opens_with_key(const State& state) {
+    const Role party = *variant_.key;
+    claim(opens(state, party, 2, false, 1s), "LAT-10: never opens", state, party);
+  }
   /// The source is under probation or was the peer, and its newest packet is the next one.
   [[nodiscard]] static bool continues(const Latch& latch, const Component& is, Role role) {
     const Latch::Snapshot s = latch.snapshot();
@@ -412,7 +493,7 @@ class Search {
     const Endpoint signalled = variant_.is_void ? Endpoint{} : latch.config().signalled;
     claim(to == (latch.state() == Latch::State::kLocked ? latch.learned() : signalled),
           "LAT-5: sent elsewhere", before, kSignalled);
-    const bool may_leak = variant_.policy == LatchPolicy::kAny || variant_.almost_learned;
+    const bool may_leak = variant_.policy == LatchPolicy::kAny || variant_.almost_learned || variant_.key;
     claim(to != kPlaces[kStranger] || may_leak, "leaked", before, kStranger);
   }
 
@@ -475,11 +556,10 @@ class Search {
   }
 
   [[nodiscard]] std::string tell(const State& state, Role role) const {
-    static constexpr std::array kNames = {"signalled", "other port", "signalling source", "stranger"};
     const Component component(variant_, state);
     const Latch& latch = component.agreed();
-    std::string text =
-        name(variant_) + ": a packet of " + kNames[role] + " while " + std::string(to_string(latch.state()));
+    std::string text = name(variant_) + ": a packet of " + kRoleNames[role] + " while " +
+                       std::string(to_string(latch.state()));
     text += ", rank " + std::to_string(latch.rank()) + ", port " + std::to_string(latch.learned().port.value);
     if (latch.contested()) text += ", contested";
     if (state.has_moved) text += ", moved";
@@ -500,6 +580,7 @@ std::vector<Variant> variants() {
   std::vector<Variant> all;
   const auto with = [&](const Variant& base) {
     for (const Streams streams : {Streams::kOwn, Streams::kPhoneMoves, Streams::kCopied}) {
+      if (base.key && streams != Streams::kOwn) continue;  // there is one stream
       for (const Role moves_to : {kOtherPort, kSource}) {
         for (const Duration step : {Duration(600ms), Duration(1100ms)}) {
           Variant variant = base;
@@ -517,6 +598,11 @@ std::vector<Variant> variants() {
     with({.policy = policy, .is_void = true});
     with({.policy = policy, .is_void = true, .knows_source = false, .almost_learned = true});
   }
+  for (const Role key : kRoles) {
+    with({.policy = LatchPolicy::kSignalled, .key = key});
+    with({.policy = LatchPolicy::kSignalled, .is_void = true, .key = key});
+    with({.policy = LatchPolicy::kOff, .knows_source = false, .key = key});
+  }
   with({.policy = LatchPolicy::kSignalled, .handover = true});
   with({.policy = LatchPolicy::kUncontested, .knows_source = false, .almost_learned = true});
   return all;
@@ -527,7 +613,7 @@ int wanted_depth() {
   return text != nullptr ? std::atoi(text) : 5;
 }
 
-TEST(LatchStates, LAT3_LAT5_LAT6_LAT7_LAT8_LAT15_NobodyElseIsHeardAndThePartyAlwaysIs) {
+TEST(LatchStates, LAT3_LAT5_LAT6_LAT7_LAT8_LAT10_LAT15_NobodyElseIsHeardAndThePartyAlwaysIs) {
   std::size_t states = 0;
   for (const Variant& variant : variants()) {
     Search search(variant);

@@ -492,8 +492,6 @@ class Transport {
   [[nodiscard]] Latch* proposed_latch(Component component) const noexcept {
     return proposal_ ? &proposal_->latch[index(component)] : nullptr;
   }
-  /// `from` is the proposed source, or may become it.
-  [[nodiscard]] bool may_be_proposed(Component component, const Endpoint& from) const noexcept;
   /// The two sources share an SSRC: whether a packet of it is refused (SSR-3).
   [[nodiscard]] bool collides(const SourceState& state, const RtpView& rtp, bool is_proposed,
                               Instant now) noexcept;
@@ -590,11 +588,6 @@ class Transport {
   [[nodiscard]] std::optional<TransportSnapshot::Srtp> srtp_snapshot() const;
   [[nodiscard]] std::optional<TransportSnapshot::Dtls> dtls_snapshot() const;
   void restore_keys(const TransportSnapshot& snapshot, Instant now);
-  /// Which latch a protected packet from `from` speaks to, and what it may do there (LAT-10).
-  struct Hearing {
-    bool is_proposed = false;
-    Latch::Claim claim = Latch::Claim::kNone;
-  };
   [[nodiscard]] Hearing hearing_of(Component component, const Endpoint& from, Instant now) const noexcept;
   [[nodiscard]] Latch& latch_of(Component component, Hearing hearing) noexcept {
     return hearing.is_proposed ? proposal_->latch[index(component)] : latch_[index(component)];

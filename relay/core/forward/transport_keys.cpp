@@ -261,20 +261,9 @@ void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Insta
   }
 }
 
-Transport::Hearing Transport::hearing_of(Component component, const Endpoint& from,
-                                         Instant now) const noexcept {
-  const bool may_relearn = component == Component::kRtp;
-  const Latch& agreed = latch_[index(component)];
-  const Latch::Claim claim = agreed.claim(heard_as(component, from), may_relearn, now);
-  if (from == agreed.learned() || !proposal_) return {false, claim};
-  const Latch& proposed = proposal_->latch[index(component)];
-  if (!may_be_proposed(component, from) && proposed.claim(from, false, now) != Latch::Claim::kBetter)
-    return {false, claim};
-  const bool is_agreed = agreed.state() == Latch::State::kLocked
-                             ? claim == Latch::Claim::kBetter
-                             : proposed.rank_of(from) <= agreed.rank_of(from);
-  if (is_agreed) return {false, claim};
-  return {true, proposed.claim(from, may_relearn, now)};
+Hearing Transport::hearing_of(Component component, const Endpoint& from, Instant now) const noexcept {
+  return ferry::hearing_of(latch_[index(component)], proposed_latch(component), from,
+                           heard_as(component, from), component == Component::kRtp, now);
 }
 
 const Endpoint& Transport::heard_as(Component component, const Endpoint& from) const noexcept {

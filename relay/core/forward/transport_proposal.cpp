@@ -23,13 +23,6 @@ constexpr int kMaxAhead = 200;               // as LAT-8c
 
 }  // namespace
 
-bool Transport::may_be_proposed(Component component, const Endpoint& from) const noexcept {
-  if (!proposal_) return false;
-  const Latch& proposed = proposal_->latch[index(component)];
-  if (from == proposed.learned()) return true;
-  return proposed.state() != Latch::State::kLocked && proposed.may_speak(from);
-}
-
 bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_proposed,
                          Instant now) noexcept {
   if (is_protected()) return false;  // SRTP's replay list judges

@@ -15,7 +15,26 @@ bool has_learned(const Latch& proposed, const LatchConfig& config) noexcept {
   return is_same && proposed.state() == Latch::State::kLocked;
 }
 
+/// `from` is the proposed source, or may become it.
+bool may_be_proposed(const Latch& proposed, const Endpoint& from, Instant now) noexcept {
+  if (from == proposed.learned()) return true;
+  const bool may_begin = proposed.state() != Latch::State::kLocked && proposed.may_speak(from);
+  return may_begin || proposed.claim(from, false, now) == Latch::Claim::kBetter;
+}
+
 }  // namespace
+
+Hearing hearing_of(const Latch& agreed, const Latch* proposed, const Endpoint& from, const Endpoint& heard_as,
+                   bool may_relearn, Instant now) noexcept {
+  const Latch::Claim claim = agreed.claim(heard_as, may_relearn, now);
+  if (from == agreed.learned() || proposed == nullptr || !may_be_proposed(*proposed, from, now))
+    return {false, claim};
+  const bool is_agreed = agreed.state() == Latch::State::kLocked
+                             ? claim == Latch::Claim::kBetter
+                             : proposed->rank_of(from) <= agreed.rank_of(from);
+  if (is_agreed) return {false, claim};
+  return {true, proposed->claim(from, may_relearn, now)};
+}
 
 bool settle(Latch& agreed, Latch* proposed, const LatchConfig& config, Instant now) {
   if (proposed != nullptr && has_learned(*proposed, config)) {

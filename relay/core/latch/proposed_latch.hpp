@@ -31,6 +31,15 @@ SourceJudgement judge_source(Latch& agreed, Latch* proposed, const Endpoint& fro
   return is_foreign && rank >= 2 ? ask(!is_better) : first;
 }
 
+/// Which latch a protected packet speaks to, and what it may do there (LAT-10).
+struct Hearing {
+  bool is_proposed = false;
+  Latch::Claim claim = Latch::Claim::kNone;
+};
+/// `heard_as`: whom the agreed latch takes `from` for. `may_relearn`: LAT-8 (b) applies.
+[[nodiscard]] Hearing hearing_of(const Latch& agreed, const Latch* proposed, const Endpoint& from,
+                                 const Endpoint& heard_as, bool may_relearn, Instant now) noexcept;
+
 /// New signalling says with `config` where the party is. If that was proposed and has been learned,
 /// `proposed` takes the agreed latch's place. Else true: `agreed` learns anew, and bars its former peer.
 bool settle(Latch& agreed, Latch* proposed, const LatchConfig& config, Instant now);
