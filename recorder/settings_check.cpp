@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -44,7 +45,8 @@ std::string fault_of_place(const std::string& path, bool user_changes) {
   while (there.has_relative_path() && !fs::exists(there, error)) there = there.parent_path();
   if (!fs::is_directory(there, error))
     return fmt::format("cannot make '{}': '{}' is no folder", folder.string(), there.string());
-  if (user_changes || access(there.c_str(), W_OK | X_OK) == 0) return {};
+  // By the rights in force, which are not always those of the user.
+  if (user_changes || faccessat(AT_FDCWD, there.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
   return fmt::format("cannot make files in '{}': '{}' cannot be written: {}", folder.string(), there.string(),
                      std::strerror(errno));
 }

@@ -226,7 +226,7 @@ constexpr OptionRow kOptions[] = {
   {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto (default), xdp, xdp-generic, tc, clsact (tc without tcx), off; for all interfaces or for one, as in eth0=tc"},
   {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
   {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
-  {"user", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.user = v; return std::string(); }, "NAME", "become this user once started (default: stay)"},
+  {"user", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.user = v; return std::string(); }, "NAME", "become this user once started; root becomes rtpferry without it, or nobody where there is no such user, and stays root only with user=root"},
   {"group", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.group = v; return std::string(); }, "NAME", "and this group (default: the user's)"},
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
   {"help", 'h', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_help, v); }, "", "this text"},

@@ -52,7 +52,9 @@ Result<void, std::string> allow_only(std::span<const AllowedCall> allowed) {
   note(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1));
   note(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_LOG, 1));
   note(seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2));  // a tree, not a list
-  for (const AllowedCall& call : allowed) note(add_rule(filter.get(), call));
+  for (const AllowedCall& call : allowed) {
+    if (const int result = add_rule(filter.get(), call); result != -EEXIST) note(result);
+  }
   for (const int number : kHostile) {
     if (std::ranges::find(allowed, number, &AllowedCall::number) == allowed.end())
       note(seccomp_rule_add(filter.get(), SCMP_ACT_KILL_PROCESS, number, 0));

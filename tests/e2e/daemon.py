@@ -203,7 +203,9 @@ def foreign(program):
 
 def memory(program):
     """C-12: new calls are refused before memory runs out, running ones go on, and it recovers."""
-    daemon = Daemon(program, "--listen-ng=127.0.0.1:2467", "--delete-delay=0", "--port-min=20000", "--port-max=60000")
+    # As root, so that a root without CAP_SYS_RESOURCE may set its limit.
+    own = ["--user=root"] if os.geteuid() == 0 else []
+    daemon = Daemon(program, "--listen-ng=127.0.0.1:2467", "--delete-delay=0", "--port-min=20000", "--port-max=60000", *own)
     s = udp("127.0.0.1", 2467)
 
     def offer(n):

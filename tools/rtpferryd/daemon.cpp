@@ -13,12 +13,16 @@
 #include "control/protocol/rtpp/notifier.hpp"
 #include "control/protocol/udp_listener.hpp"
 #include "recorder/recorder.hpp"
+#include "relay/base/capabilities.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
+#include "relay/rights/syscall_filter.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/host.hpp"
 #include "tools/rtpferryd/records.hpp"
+#include "tools/rtpferryd/syscalls.hpp"
 
 #include <csignal>
+#include <optional>
 #include <set>
 #include <stdexcept>
 
@@ -51,14 +55,14 @@ SessionConfig with_keys(const Config& config) {
 /// Everything that lives as long as the daemon serves.
 class Daemon {
  public:
-  /// Without a helper nothing is forwarded in the kernel; its error says why.
   Daemon(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
-         std::unique_ptr<Engine> engine, Result<std::unique_ptr<bpf::Helper>, std::string> helper)
+         std::unique_ptr<Engine> engine, ProcessesBeside beside)
       : config_(config),
         interfaces_(interfaces),
         engine_(std::move(engine)),
         base_(event_base_new()),
-        bpf_(make_offload(std::move(helper))),
+        launcher_(std::move(beside.launcher)),
+        bpf_(make_offload(std::move(beside.helper))),
         recorder_(make_recorder()),
         plane_(make_workers(), true),
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), make_listener(),
@@ -77,6 +81,7 @@ class Daemon {
         cli_(manager_, ng_, system_clocks),
         metrics_(manager_, ng_, system_clocks),
         pages_(cli_, metrics_, manager_) {
+    const RaisedRights raised;  // for sockets; the threads that run already have none of it
     give_access(!classic.empty());
     follow_listeners();
     set_flight_mode(config.flight);
@@ -133,6 +138,12 @@ class Daemon {
   void set_arguments(std::span<char* const> arguments) { arguments_ = arguments; }
   void run() { event_base_dispatch(base_.get()); }
   std::size_t calls() const { return manager_.size(); }
+  /// From now on the process makes the system calls alone that serving needs.
+  void confine() {
+    const auto done = allow_only(daemon_calls({bpf_ != nullptr, engine_->owns_ports()}));
+    if (!done) log::warn("{}", done.error());
+    is_confined_ = done.has_value();
+  }
 
  private:
   /// Where nobody named the socket, a second daemon on the host gets one of its own beside that of the first.
@@ -208,14 +219,18 @@ class Daemon {
   std::unique_ptr<Recorder> make_recorder() const {
     if (!config_.codec_plugins.empty()) set_codec_plugin_folder(config_.codec_plugins);
     if (config_.recorder.directory.empty()) return nullptr;
-    auto recorder = Recorder::make(config_.recorder, engine_->workers(),
-                                   [](RecorderLogLevel level, const std::string& line) {
-                                     const log::Scope scope(log::Subsystem::kRecorder);
-                                     if (level == RecorderLogLevel::kWarning)
-                                       log::warn("{}", line);
-                                     else
-                                       log::info("{}", line);
-                                   });
+    const auto say = [](RecorderLogLevel level, const std::string& line) {
+      const log::Scope scope(log::Subsystem::kRecorder);
+      if (level == RecorderLogLevel::kWarning)
+        log::warn("{}", line);
+      else
+        log::info("{}", line);
+    };
+    const auto start = [this](const ProgramOrder& order, const std::stop_token& stop) {
+      return launcher_->run(order, stop);
+    };
+    auto recorder = Recorder::make(config_.recorder, engine_->workers(), say, Recorder::system_time,
+                                   launcher_ ? RunProgram(start) : RunProgram(run_program));
     if (!recorder) throw std::runtime_error("recording-dir: " + recorder.error());
     log::info("recordings go to {}", config_.recorder.directory);
     return std::move(*recorder);
@@ -477,6 +492,7 @@ class Daemon {
 
   /// SIGHUP: log level and limits of the file as it is now.
   void reload() {
+    const RaisedRights raised;
     const auto config = load_config(arguments_);
     if (!config) {
       log::error("configuration not read again: {}", config.error().text);
@@ -659,6 +675,8 @@ class Daemon {
             {"recording_dir", config_.recorder.directory},
             {"recorder", recorder_ ? recorder_figures() : nlohmann::json()},
             {"core_dumps", config_.core_dumps},
+            {"confined", is_confined_},
+            {"uid", geteuid()},
             {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
                             std::chrono::system_clock::now().time_since_epoch())
                             .count()}};
@@ -669,6 +687,7 @@ class Daemon {
   PeerRules peers_ = config_.session.peers;  // as the options say
   std::unique_ptr<Engine> engine_;           // outlives the workers
   EventBase base_;
+  std::unique_ptr<Launcher> launcher_;   // outlives the recorder; null where there are no hooks
   std::string no_offload_because_;       // empty where something is forwarded in the kernel
   std::unique_ptr<bpf::BpfEngine> bpf_;  // outlives the workers
   std::unique_ptr<Recorder> recorder_;   // outlives the workers, which feed it
@@ -695,6 +714,7 @@ class Daemon {
   std::unique_ptr<cli::CliServer> cli_server_;
   std::vector<Event> events_;
   std::span<char* const> arguments_;
+  bool is_confined_ = false;
   static constexpr unsigned kEventsPerSecond = 50;
   unsigned events_logged_ = 0;
   ng::TrafficRates last_;
@@ -706,13 +726,15 @@ class Daemon {
 }  // namespace
 
 void serve(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
-           std::unique_ptr<Engine> engine, Result<std::unique_ptr<bpf::Helper>, std::string> helper,
-           std::span<char* const> arguments) {
-  Daemon daemon(config, interfaces, classic, std::move(engine), std::move(helper));
+           std::unique_ptr<Engine> engine, ProcessesBeside beside, std::span<char* const> arguments) {
+  std::optional<RaisedRights> at_the_end;  // what is removed then may lie in a folder of root
+  Daemon daemon(config, interfaces, classic, std::move(engine), std::move(beside));
   daemon.set_arguments(arguments);
+  daemon.confine();
   log::info("rtpferryd {} is ready", FERRY_VERSION);
   daemon.run();
   log::info("stopping with {} calls", daemon.calls());
+  at_the_end.emplace();
 }
 
 }  // namespace ferry

@@ -5,6 +5,7 @@
 #include "control/protocol/rtpp/listeners.hpp"
 #include "relay/bpf/bpf_engine.hpp"
 #include "tools/rtpferryd/engine.hpp"
+#include "tools/rtpferryd/launcher.hpp"
 
 #include <memory>
 #include <span>
@@ -12,11 +13,18 @@
 
 namespace ferry {
 
-/// Serves until a signal or the end of draining. `classic`: sockets of the rtpproxy protocol. `helper`
-/// forwards in the kernel; without it its error says why nothing does. `arguments` are those of the program,
-/// to read the configuration again. Throws std::runtime_error with a sentence if a listener cannot be had.
+/// What was forked before the daemon gave its rights up.
+struct ProcessesBeside {
+  /// Forwards in the kernel; without it its error says why nothing does.
+  Result<std::unique_ptr<bpf::Helper>, std::string> helper;
+  /// Starts hooks; null where there are none.
+  std::unique_ptr<Launcher> launcher;
+};
+
+/// Serves until a signal or the end of draining. `classic`: sockets of the rtpproxy protocol. `arguments` are
+/// those of the program, to read the configuration again. Throws std::runtime_error with a sentence if a
+/// listener cannot be had.
 void serve(const Config& config, InterfaceSet& interfaces, const std::vector<rtpp::ListenSpec>& classic,
-           std::unique_ptr<Engine> engine, Result<std::unique_ptr<bpf::Helper>, std::string> helper,
-           std::span<char* const> arguments);
+           std::unique_ptr<Engine> engine, ProcessesBeside beside, std::span<char* const> arguments);
 
 }  // namespace ferry

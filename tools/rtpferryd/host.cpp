@@ -2,6 +2,7 @@
 
 #include "control/log/log.hpp"
 #include "control/protocol/http/host_guard.hpp"
+#include "relay/base/capabilities.hpp"
 #include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
@@ -48,6 +49,7 @@ PidFile::PidFile(const std::string& path) : path_(path) {
 }
 
 PidFile::~PidFile() {
+  const RaisedRights raised;  // it may lie in a folder of root
   struct stat now {};
   if (path_.empty() || lstat(path_.c_str(), &now) != 0) return;
   if (S_ISREG(now.st_mode) && now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino) unlink(path_.c_str());

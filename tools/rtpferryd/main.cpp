@@ -1,14 +1,15 @@
-// The program: reads the configuration, says what is wrong with it, gives up its rights, serves.
+// The program: forks the process that needs rights, reads the configuration, says what is wrong with it,
+// opens what only root can open, gives up its rights, serves.
 
 #include "control/log/log.hpp"
 #include "recorder/settings_check.hpp"
 #include "tools/rtpferryd/daemon.hpp"
 #include "tools/rtpferryd/host.hpp"
 #include "tools/rtpferryd/rights.hpp"
+#include "tools/rtpferryd/signals.hpp"
 #include "tools/rtpferryd/start_checks.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <stdexcept>
@@ -19,33 +20,76 @@
 namespace ferry {
 namespace {
 
-/// Starts the process that attaches BPF programs for us. The error says why there is none.
-Result<std::unique_ptr<bpf::Helper>, std::string> start_helper(const Config& config) {
+constexpr uid_t kNobody = 65534;
+
+std::string without_slashes_behind(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+using StartedHelper = Result<std::unique_ptr<bpf::Helper>, std::string>;
+
+/// The process that attaches BPF programs for us, if they are wanted. The error says why there is none.
+StartedHelper if_wanted(const Config& config, StartedHelper helper) {
   const bool wanted = config.offload != OffloadMode::kOff ||
                       std::ranges::any_of(config.offload_of,
                                           [](const auto& each) { return each.second != OffloadMode::kOff; });
   if (!wanted) return fail(std::string("switched off (offload=off)"));
   if (config.engine == EngineKind::kDpdk)
     return fail(std::string("engine dpdk takes the packets before the kernel sees them"));
-  return bpf::Helper::start();
+  return helper;
+}
+
+/// Null where nothing is to be started. Throws std::runtime_error with a sentence if hooks could not be.
+std::unique_ptr<Launcher> settled(const Config& config, const NewUser& user,
+                                  Result<std::unique_ptr<Launcher>, std::string> launcher) {
+  const RecorderSettings& recorder = config.recorder;
+  if (recorder.directory.empty() || recorder.hook.empty()) return nullptr;
+  if (!launcher) throw std::runtime_error(launcher.error());
+  LauncherSettings settings{recorder.hook, without_slashes_behind(recorder.directory), user.name, user.uid,
+                            user.gid};
+  if (user.uid == 0) {
+    // What is run for it must not be root.
+    settings.user.clear();
+    settings.uid = recorder.owner.value_or(kNobody);
+    settings.gid = recorder.group.value_or(settings.uid);
+  }
+  if (const auto done = (*launcher)->settle(settings); !done) throw std::runtime_error(done.error());
+  return std::move(*launcher);
+}
+
+/// Throws std::runtime_error with a sentence for each fault that only the user has whom the daemon has
+/// become: every recording would fail for a key that only root can read.
+void check_as_new_user(const Config& config, const NewUser& user) {
+  const auto faults = faults_of(config.recorder, false);
+  if (faults.empty()) return;
+  throw std::runtime_error(
+      fmt::format("{}\n(as user {}: give it to that user, or start with user=NAME or user=root)",
+                  fmt::join(faults, "\n"), user.name.empty() ? "?" : user.name));
+}
+
+/// What was asked is on standard output: there is nothing else to do.
+bool only_prints(const Config& config) {
+  if (config.show_help) {
+    fmt::print("{}", help_text());
+  } else if (config.show_manual) {
+    fmt::print("{}", manual_page());
+  } else if (config.show_version) {
+    fmt::print("rtpferryd {}\n", FERRY_VERSION);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 int run(std::span<char* const> arguments) {
+  // Before anything secret is in memory.
+  StartedHelper helper = bpf::Helper::start();
+  auto launcher = Launcher::start();
   Config loaded;
   std::vector<std::string> wrongs = read_config(arguments, loaded);
   const Config* config = &loaded;
-  if (config->show_help) {
-    fmt::print("{}", help_text());
-    return 0;
-  }
-  if (config->show_manual) {
-    fmt::print("{}", manual_page());
-    return 0;
-  }
-  if (config->show_version) {
-    fmt::print("rtpferryd {}\n", FERRY_VERSION);
-    return 0;
-  }
+  if (only_prints(*config)) return 0;
   Result<InterfaceSet, std::string> interfaces = fail(std::string());
   if (!config->interfaces.empty())
     interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
@@ -69,32 +113,22 @@ int run(std::span<char* const> arguments) {
   log::configure(config->log_level,
                  config->log_stderr && (config->foreground || config->log_facility.empty()),
                  config->log_facility, config->log_format == LogFormat::kJson);
-  signal(SIGPIPE, SIG_IGN);
+  ignore_unused_signals();
   for (const std::string& notice : config->notices) log::warn("{}", notice);
   raise_descriptor_limit(*interfaces, config->max_clients);
   const PidFile pid_file(config->pid_file);
-  auto helper = start_helper(*config);
+  helper = if_wanted(*config, std::move(helper));
   auto engine = make_engine(*config, *interfaces);
   if (!engine) throw std::runtime_error(engine.error());
-  std::vector<std::string> files = config->listen_unix_ng;
-  for (const rtpp::ListenSpec& spec : *classic) {
-    if (!spec.path.empty()) files.push_back(spec.path);
-  }
-  if (config->control_socket != "none") files.push_back(config->control_socket);
-  // Their folders are made for the user that records.
-  for (const std::string& folder : {config->recorder.directory, config->recorder.spool}) {
-    if (!folder.empty()) files.push_back(folder + "/recordings");
-  }
-  if (config->recorder.has_work()) files.push_back(config->recorder.state_directory + "/after-call");
-  give_up_rights(config->user, config->group, files, !config->recorder.hook.empty(),
+  const auto user = new_user(*config);
+  if (!user) throw std::runtime_error(user.error());
+  ProcessesBeside beside{std::move(helper), settled(*config, *user, std::move(launcher))};
+  give_up_rights(*config, *user, places_of(*config, *classic),
                  [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
-  // Checked again as the user that the daemon has become: every recording would fail for a key that only root
-  // can read.
-  if (const auto faults = faults_of(config->recorder, false); !faults.empty())
-    throw std::runtime_error(fmt::format("{}", fmt::join(faults, "\n")));
+  check_as_new_user(*config, *user);
   if (!config->core_dumps) hide_memory();
   (*engine)->serve();
-  serve(*config, *interfaces, *classic, std::move(*engine), std::move(helper), arguments);
+  serve(*config, *interfaces, *classic, std::move(*engine), std::move(beside), arguments);
   return 0;
 }
 

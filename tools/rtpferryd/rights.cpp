@@ -1,10 +1,20 @@
+// In this order: the fence is drawn while everything can be opened, folders are given away while root can,
+// the user changes, and with no capability in force each place is tried. What cannot be used there decides
+// which capabilities stay. A user that the operator named gets none for that: the start fails and says what
+// to do.
+
 #include "tools/rtpferryd/rights.hpp"
 
+#include "control/log/log.hpp"
 #include "relay/base/capabilities.hpp"
+#include "relay/rights/file_fence.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -12,69 +22,225 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace ferry {
 
 namespace {
 
+using Use = Place::Use;
+using Needs = CapabilityNeeds;
+
+constexpr const char* kOwnUser = "rtpferry";
+constexpr const char* kNobody = "nobody";
+constexpr uid_t kNobodysId = 65534;
+
+constexpr std::array kCapabilityRows = {
+    CapabilityRow{CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE",
+                  "a listener or media ports below net.ipv4.ip_unprivileged_port_start (1024)",
+                  [](const Needs& n) { return n.has_low_port || n.has_low_media; },
+                  [](const Needs& n) { return n.has_low_media; }},
+    CapabilityRow{
+        CAP_CHOWN, "CAP_CHOWN", "recording-owner or recording-group is another than its own; user=root",
+        [](const Needs& n) { return n.gives_files_away || n.is_root; }, [](const Needs&) { return true; }},
+    CapabilityRow{
+        CAP_FOWNER, "CAP_FOWNER", "recording-owner or recording-group is another than its own; user=root",
+        [](const Needs& n) { return n.gives_files_away || n.is_root; }, [](const Needs&) { return true; }},
+    CapabilityRow{
+        CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE",
+        "the same; or no user is named, and rtpferry or nobody may not write in a folder that is named",
+        [](const Needs& n) {
+          return n.gives_files_away || n.is_root || n.lacks_recordings || n.lacks_peers || n.lacks_sockets;
+        },
+        [](const Needs& n) {
+          return n.gives_files_away || n.is_root || n.lacks_recordings || n.lacks_peers;
+        }},
+    CapabilityRow{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
+                  "no user is named, and rtpferry or nobody may not read a file that is named",
+                  [](const Needs& n) { return n.lacks_keys || n.lacks_reload; },
+                  [](const Needs& n) { return n.lacks_keys; }}};
+
 [[noreturn]] void fail_with(const std::string& what) {
   throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-/// A folder of this program that an earlier start made as root, like /run/rtpferry.
-bool is_left_by_root(const std::filesystem::path& folder) {
-  struct stat info {};
-  return folder.filename() == "rtpferry" && lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
-         info.st_uid == 0;
-}
-
-void make_folders(const std::vector<std::string>& files, uid_t user, gid_t group) {
-  for (const std::string& file : files) {
-    const auto folder = std::filesystem::path(file).parent_path();
-    std::error_code error;
-    if (folder.empty() || (!std::filesystem::create_directories(folder, error) && !is_left_by_root(folder)))
-      continue;
-    if (chown(folder.c_str(), user, group) != 0) fail_with(fmt::format("chown {}", folder.string()));
-  }
-}
-
-void change_user(const std::string& user, const std::string& group, const std::vector<std::string>& files) {
-  uid_t uid = getuid();
-  gid_t gid = getgid();
-  if (!user.empty()) {
-    errno = 0;
-    const passwd* known = getpwnam(user.c_str());
-    if (known == nullptr) throw std::runtime_error(fmt::format("user: there is no user '{}'", user));
-    uid = known->pw_uid;
-    gid = known->pw_gid;
-  }
-  if (!group.empty()) {
-    const ::group* known = getgrnam(group.c_str());
-    if (known == nullptr) throw std::runtime_error(fmt::format("group: there is no group '{}'", group));
-    gid = known->gr_gid;
-  }
-  if (uid == getuid() && gid == getgid()) return;
-  make_folders(files, uid, gid);
+void become(const NewUser& user) {
   prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-  const bool done = (user.empty() ? setgroups(1, &gid) : initgroups(user.c_str(), gid)) == 0 &&
-                    setresgid(gid, gid, gid) == 0 && setresuid(uid, uid, uid) == 0;
-  if (!done) fail_with(fmt::format("cannot become user {} and group {}", uid, gid));
+  const bool has_groups =
+      user.name.empty() ? setgroups(1, &user.gid) == 0 : initgroups(user.name.c_str(), user.gid) == 0;
+  if (!has_groups || setresgid(user.gid, user.gid, user.gid) != 0 ||
+      setresuid(user.uid, user.uid, user.uid) != 0)
+    fail_with(fmt::format("cannot become user {} and group {} (user=root stays root)", user.uid, user.gid));
+}
+
+unsigned first_port_of_everybody() {
+  unsigned port = 1024;
+  std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> port;
+  return port;
+}
+
+Needs needs_of_options(const Config& config, const NewUser& user) {
+  Needs needs;
+  needs.is_root = user.uid == 0;
+  const unsigned everybodys = first_port_of_everybody();
+  const auto is_low = [&](const Endpoint& local) {
+    return local.port.value != 0 && local.port.value < everybodys;
+  };
+  for (const auto* listeners : {&config.listen_ng, &config.listen_tcp_ng, &config.listen_http,
+                                &config.listen_https, &config.listen_cli})
+    needs.has_low_port = needs.has_low_port || std::ranges::any_of(*listeners, is_low);
+  for (const std::string& text : config.listen_rtpp) {
+    const auto spec = rtpp::parse_listen_spec(text);
+    needs.has_low_port = needs.has_low_port || (spec && is_low(spec->endpoint));
+  }
+  needs.has_low_media = config.port_min.value < everybodys;
+  const RecorderSettings& recorder = config.recorder;
+  needs.gives_files_away = !recorder.directory.empty() && (recorder.owner.value_or(user.uid) != user.uid ||
+                                                           recorder.group.value_or(user.gid) != user.gid);
+  return needs;
+}
+
+void note(Needs& needs, Use use) {
+  needs.lacks_recordings |= use == Use::kRecordings || use == Use::kState;
+  needs.lacks_sockets |= use == Use::kSocket || use == Use::kPidFile;
+  needs.lacks_peers |= use == Use::kConnected;
+  needs.lacks_keys |= use == Use::kReadOften || use == Use::kPrompts;
+  needs.lacks_reload |= use == Use::kReadAgain;
+}
+
+/// What a place is for that the daemon can do without. Empty if it cannot.
+std::string_view what_goes_on_without(const Place& place) {
+  if (place.option == "config-file") return "SIGHUP will not read it";
+  if (place.use == Use::kPidFile) return "it will not be removed at the end";
+  if (place.use == Use::kState) return "work after calls will not survive a restart";
+  if (place.use == Use::kConnected) return "nobody will be told of sessions that time out";
+  return {};
+}
+
+/// As the new user, with nothing in force: what of `places` is out of reach. A named user is told to be
+/// wrong.
+void try_places(const NewUser& user, const std::vector<Place>& places, Needs& needs) {
+  for (const Place& place : places) {
+    const std::string lack = what_is_lacking(place);
+    if (lack.empty()) continue;
+    const std::string who = user.name.empty() ? fmt::format("{}", user.uid) : user.name;
+    const std::string ways =
+        fmt::format("give it to user {} (chown, chmod), or start with user=NAME or user=root", who);
+    if (!user.is_named) {
+      note(needs, place.use);
+      log::warn("{}; a capability is kept for it: {}", lack, ways);
+    } else if (const std::string_view harm = what_goes_on_without(place); !harm.empty()) {
+      log::warn("{} by user {}: {}", lack, who, harm);
+    } else {
+      throw std::runtime_error(fmt::format("{}: {}", lack, ways));
+    }
+  }
+}
+
+/// What libraries read while the daemon runs: names, time zones, certificates, plugins, figures of the host.
+void open_system(FileFence& fence, const Config& config) {
+  for (const char* folder :
+       {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev", "/run/systemd/resolve", "/run/resolvconf",
+        "/run/NetworkManager", "/var/lib/ca-certificates"})
+    fence.open(folder, FileFence::Use::kRead);
+  fence.open("/dev/null", FileFence::Use::kWrite);
+  if (!config.codec_plugins.empty()) fence.open(config.codec_plugins, FileFence::Use::kRead);
+  if (config.engine != EngineKind::kDpdk) return;
+  // Memory and devices of DPDK, and what it removes at its end.
+  for (const char* folder : {"/dev/hugepages", "/dev/vfio", "/run/dpdk", "/var/run/dpdk", "/tmp/dpdk"})
+    fence.open(folder, FileFence::Use::kWrite);
+}
+
+void open_places(FileFence& fence, const std::vector<Place>& places) {
+  for (const Place& place : places) {
+    switch (place.use) {
+      case Use::kRecordings:
+      case Use::kState:
+        fence.open(place.path, FileFence::Use::kWrite);
+        break;
+      case Use::kSocket:
+      case Use::kPidFile:
+        fence.open(place.folder(), FileFence::Use::kSockets);
+        break;
+      case Use::kConnected:
+        break;
+      default:
+        // Its folder: a file that is renewed is another file under its name. So is what a link leads to.
+        fence.open(place.folder(), FileFence::Use::kRead);
+        std::error_code error;
+        if (const auto real = std::filesystem::canonical(place.path, error); !error)
+          fence.open(place.use == Use::kPrompts ? real : real.parent_path(), FileFence::Use::kRead);
+    }
+  }
+}
+
+struct Kept {
+  std::vector<int> all;
+  std::vector<int> in_force;
+};
+
+Kept kept_for(const Needs& needs) {
+  Kept kept;
+  for (const CapabilityRow& row : kCapabilityRows) {
+    if (!row.is_kept(needs)) continue;
+    kept.all.push_back(row.capability);
+    if (row.is_in_force(needs)) kept.in_force.push_back(row.capability);
+  }
+  return kept;
 }
 
 }  // namespace
 
-void give_up_rights(const std::string& user, const std::string& group, const std::vector<std::string>& files,
-                    bool runs_programs,
+std::span<const CapabilityRow> capability_rows() { return kCapabilityRows; }
+
+Result<NewUser, std::string> new_user(const Config& config) {
+  NewUser user{{}, getuid(), getgid(), !config.user.empty() || !config.group.empty()};
+  const passwd* known = nullptr;
+  if (!config.user.empty()) {
+    known = getpwnam(config.user.c_str());
+    if (known == nullptr) return fail(fmt::format("user: there is no user '{}'", config.user));
+  } else if (geteuid() == 0) {
+    known = getpwnam(kOwnUser);
+    if (known == nullptr) known = getpwnam(kNobody);
+    if (known == nullptr) user = {{}, kNobodysId, kNobodysId, user.is_named};
+  }
+  if (known != nullptr) user = {known->pw_name, known->pw_uid, known->pw_gid, user.is_named};
+  if (!config.group.empty()) {
+    const ::group* group = getgrnam(config.group.c_str());
+    if (group == nullptr) return fail(fmt::format("group: there is no group '{}'", config.group));
+    user.gid = group->gr_gid;
+  }
+  return user;
+}
+
+bool is_somebody_else(const NewUser& user) { return user.uid != getuid() || user.gid != getgid(); }
+
+void give_up_rights(const Config& config, const NewUser& user, const std::vector<Place>& places,
                     const std::function<void(const std::function<void()>&)>& on_other_threads) {
-  change_user(user, group, files);
-  std::vector<int> kept = {CAP_NET_BIND_SERVICE};
-  if (geteuid() == 0) kept.insert(kept.end(), {CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER});
-  // What is run for it must not be root.
-  if (geteuid() == 0 && runs_programs) kept.insert(kept.end(), {CAP_SETUID, CAP_SETGID});
-  if (on_other_threads) on_other_threads([&] { keep_only(kept); });
-  keep_only(kept);
+  const bool changes = is_somebody_else(user);
+  if (changes) give_folders(places, user.uid, user.gid);
+  FileFence fence;
+  open_system(fence, config);
+  open_places(fence, places);
+  Needs needs = needs_of_options(config, user);
+  if (changes) {
+    if (config.user.empty() && user.name != kOwnUser)
+      log::warn("started as root: the daemon becomes nobody, for there is no user '{}' (user=NAME chooses)",
+                kOwnUser);
+    become(user);
+    if (user.uid != 0) try_places(user, places, needs);
+  }
+  const Kept kept = kept_for(needs);
+  const bool has_fence = FileFence::is_known_here();
+  const auto give_up = [&] {
+    keep_only(kept.all, kept.in_force);
+    if (!has_fence) return;
+    if (const auto closed = fence.close(); !closed) throw std::runtime_error(closed.error());
+  };
+  if (on_other_threads) on_other_threads(give_up);
+  give_up();
+  if (!has_fence)
+    log::warn("this kernel has no Landlock: files are kept apart by their owners and modes alone");
 }
 
 void hide_memory() {

@@ -10,13 +10,12 @@
 #include "recorder/settings_check.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/engine.hpp"
+#include "tools/rtpferryd/rights.hpp"
 
 #include <stdexcept>
 
 #include <fmt/format.h>
-#include <grp.h>
 #include <net/if.h>
-#include <pwd.h>
 
 namespace ferry {
 
@@ -38,16 +37,18 @@ void check_addresses(const Config& config, const InterfaceSet& interfaces, Wrong
 }
 
 void check_user(const Config& config, Wrongs& wrongs) {
-  if (!config.user.empty() && getpwnam(config.user.c_str()) == nullptr)
-    wrongs.push_back(fmt::format("user: there is no user '{}'", config.user));
-  if (!config.group.empty() && getgrnam(config.group.c_str()) == nullptr)
-    wrongs.push_back(fmt::format("group: there is no group '{}'", config.group));
+  if (const auto user = new_user(config); !user) wrongs.push_back(user.error());
+}
+
+/// The daemon will run as somebody else than who starts it.
+bool user_changes(const Config& config) {
+  const auto user = new_user(config);
+  return user && is_somebody_else(*user);
 }
 
 void check_sockets(const Config& config, Wrongs& wrongs) {
-  const bool user_changes = !config.user.empty() || !config.group.empty();
   const auto check = [&](std::string_view option, const std::string& path, std::string_view hint) {
-    if (const std::string fault = fault_of_place(path, user_changes); !fault.empty())
+    if (const std::string fault = fault_of_place(path, user_changes(config)); !fault.empty())
       wrongs.push_back(fmt::format("{}={}: {}{}", option, path, fault, hint));
   };
   if (config.control_socket != "none")
@@ -121,8 +122,8 @@ std::vector<std::string> what_cannot_work(const Config& config, const InterfaceS
   check_sockets(config, wrongs);
   check_certificates(config, wrongs);
   check_offload(config, wrongs);
-  const bool user_changes = !config.user.empty() || !config.group.empty();
-  for (std::string& fault : faults_of(config.recorder, user_changes)) wrongs.push_back(std::move(fault));
+  for (std::string& fault : faults_of(config.recorder, user_changes(config)))
+    wrongs.push_back(std::move(fault));
   return wrongs;
 }
 

@@ -1,0 +1,243 @@
+// The two talk over a pair of sockets. The first message settles what may be started. Each further one is an
+// order with a socket of its own: the result comes back on it, and its end before that is the wish to stop. A
+// process for each order runs the program and waits, so that the launcher itself never waits for one.
+
+#include "tools/rtpferryd/launcher.hpp"
+
+#include "recorder/files/folder.hpp"
+#include "relay/base/capabilities.hpp"
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <string_view>
+#include <thread>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ferry {
+
+namespace {
+
+using End = ProgramResult::End;
+
+constexpr std::size_t kMaxPath = 4096;
+constexpr const char* kSearchPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+template <std::size_t kSize>
+using Text = std::array<char, kSize>;
+
+struct Settlement {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  Text<64> user{};
+  Text<kMaxPath> program{};
+  Text<kMaxPath> folder{};
+  Text<kMaxPath> works_in{};  // what relative paths begin with
+};
+
+struct Order {
+  std::int64_t time_out_ms = 0;
+  Text<kMaxPath> argument{};
+};
+
+struct Outcome {
+  End end = End::kNotStarted;
+  int code = 0;
+};
+
+/// False if there is no room for it and the zero behind it.
+template <std::size_t kSize>
+bool put(Text<kSize>& into, std::string_view text) {
+  if (text.size() >= kSize) return false;
+  text.copy(into.data(), text.size());
+  return true;
+}
+
+/// The launcher believes nobody: the last octet is a zero whatever came.
+template <std::size_t kSize>
+std::string_view text_of(Text<kSize>& from) {
+  from.back() = '\0';
+  return from.data();
+}
+
+/// A whole message, with at most one descriptor. False at the end, or if it is of another size.
+template <class Message>
+bool receive(int socket, Message& message, Descriptor* with = nullptr) {
+  iovec data{&message, sizeof message};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr header{};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  ssize_t size = 0;
+  do size = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  while (size < 0 && errno == EINTR);
+  const cmsghdr* attached = CMSG_FIRSTHDR(&header);
+  if (attached != nullptr && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS) {
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(attached), sizeof fd);
+    Descriptor got(fd);
+    if (with != nullptr) *with = std::move(got);
+  }
+  return size == static_cast<ssize_t>(sizeof message);
+}
+
+template <class Message>
+bool send_whole(int socket, const Message& message, int with = -1) {
+  iovec data{const_cast<Message*>(&message), sizeof message};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr header{};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  if (with >= 0) {
+    header.msg_control = control.data();
+    header.msg_controllen = control.size();
+    cmsghdr* attached = CMSG_FIRSTHDR(&header);
+    attached->cmsg_level = SOL_SOCKET;
+    attached->cmsg_type = SCM_RIGHTS;
+    attached->cmsg_len = CMSG_LEN(sizeof with);
+    std::memcpy(CMSG_DATA(attached), &with, sizeof with);
+  }
+  return sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
+}
+
+bool is_below(std::string_view path, std::string_view folder) {
+  return path.size() > folder.size() + 1 && path.starts_with(folder) && path[folder.size()] == '/' &&
+         path.find("/../") == std::string_view::npos && !path.ends_with("/..");
+}
+
+/// Runs one program and says how it ended, in a process of its own.
+[[noreturn]] void carry_out(Order& order, std::string_view program, std::string_view folder,
+                            const Descriptor& caller) {
+  // Its end is waited for; the launcher's own children are not.
+  std::signal(SIGCHLD, SIG_DFL);
+  Outcome outcome{End::kNotStarted, EPERM};
+  if (const std::string_view argument = text_of(order.argument); is_below(argument, folder)) {
+    std::stop_source stop;
+    const int fd = caller.get();
+    std::thread([stop, fd]() mutable {
+      pollfd gone{fd, POLLIN | POLLRDHUP, 0};
+      while (poll(&gone, 1, -1) < 0 && errno == EINTR) {
+      }
+      stop.request_stop();
+    }).detach();
+    const ProgramResult result = run_program({.words = {std::string(program), std::string(argument)},
+                                              .environment = {kSearchPath},
+                                              .time_out = std::chrono::milliseconds(order.time_out_ms)},
+                                             stop.get_token());
+    outcome = {result.end, result.code};
+  }
+  send_whole(caller.get(), outcome);
+  _exit(0);
+}
+
+/// True once this process is whom the programs are to be.
+bool become(Settlement& settled) {
+  const std::string_view user = text_of(settled.user);
+  if (geteuid() == 0) {
+    const bool has_groups =
+        user.empty() ? setgroups(1, &settled.gid) == 0 : initgroups(settled.user.data(), settled.gid) == 0;
+    if (!has_groups || setresgid(settled.gid, settled.gid, settled.gid) != 0 ||
+        setresuid(settled.uid, settled.uid, settled.uid) != 0)
+      return false;
+  }
+  keep_only({});
+  return true;
+}
+
+/// The launcher, from its first moment to its last.
+[[noreturn]] void live(int socket) {
+  prctl(PR_SET_NAME, "rtpferry-start");
+  setsid();
+  // The daemon says when to end, not the terminal.
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) std::signal(number, SIG_IGN);
+  const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int standard : {STDIN_FILENO, STDOUT_FILENO}) dup2(nowhere, standard);
+  Settlement settled;
+  if (!receive(socket, settled) || chdir(text_of(settled.works_in).data()) != 0 || !become(settled)) _exit(0);
+  const Outcome ready{End::kExited, 0};
+  if (!send_whole(socket, ready)) _exit(0);
+  const std::string_view program = text_of(settled.program);
+  const std::string_view folder = text_of(settled.folder);
+  Order order;
+  for (Descriptor caller; receive(socket, order, &caller); caller = Descriptor()) {
+    if (!caller) continue;
+    if (fork() == 0) carry_out(order, program, folder, caller);
+  }
+  _exit(0);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Launcher>, std::string> Launcher::start() {
+  std::array<int, 2> sockets{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0)
+    return fail(fmt::format("no process for hooks: {}", std::strerror(errno)));
+  const pid_t process = fork();
+  if (process < 0) {
+    const int error = errno;
+    close(sockets[0]);
+    close(sockets[1]);
+    return fail(fmt::format("no process for hooks: {}", std::strerror(error)));
+  }
+  if (process == 0) {
+    close(sockets[0]);
+    live(sockets[1]);
+  }
+  close(sockets[1]);
+  return std::unique_ptr<Launcher>(new Launcher(sockets[0], process));
+}
+
+Launcher::~Launcher() {
+  close(socket_);
+  while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+Result<void, std::string> Launcher::settle(const LauncherSettings& settings) {
+  Settlement settlement;
+  settlement.uid = settings.uid;
+  settlement.gid = settings.gid;
+  if (!put(settlement.user, settings.user) || !put(settlement.program, settings.program) ||
+      !put(settlement.folder, settings.folder) ||
+      !put(settlement.works_in, std::filesystem::current_path().string()))
+    return fail(std::string("recording-hook: its path or that of recording-dir is too long"));
+  Outcome ready;
+  if (!send_whole(socket_, settlement) || !receive(socket_, ready))
+    return fail(
+        fmt::format("recording-hook: the process that starts it cannot become user {}", settings.uid));
+  return {};
+}
+
+ProgramResult Launcher::run(const ProgramOrder& order, const std::stop_token& stop) const {
+  Order asked{order.time_out.count(), {}};
+  if (order.words.empty() || !put(asked.argument, order.words.back()))
+    return {End::kNotStarted, ENAMETOOLONG};
+  std::array<int, 2> sockets{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0)
+    return {End::kNotStarted, errno};
+  const Descriptor mine(sockets[0]);
+  {
+    const Descriptor theirs(sockets[1]);
+    if (!send_whole(socket_, asked, theirs.get())) return {End::kNotStarted, errno};
+  }
+  // The wish to stop is told by our half of the socket; its outcome comes on the other.
+  const std::stop_callback tell(stop, [&] { shutdown(mine.get(), SHUT_WR); });
+  Outcome outcome;
+  if (!receive(mine.get(), outcome)) return {End::kNotStarted, ESRCH};
+  return {outcome.end, outcome.code};
+}
+
+}  // namespace ferry
