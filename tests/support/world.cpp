@@ -7,8 +7,10 @@
 #include "relay/srtp/evp_backend.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -168,7 +170,13 @@ class SimWorld final : public World {
   void refuse_ports(bool on) override { network_.set_refuses_ports(on); }
   void break_wire(bool on) override { is_broken_ = on; }
   void step_wall_clock(Duration step) override { wall_step_ += step; }
-  void stop_for(Duration time) override { network_.advance_to(network_.now() + time); }
+  void stop() override { stopped_at_ = network_.now(); }
+  void go_on() override {
+    const Instant began = *std::exchange(stopped_at_, std::nullopt);
+    for (std::size_t i = 0; i < plane_->workers(); ++i) plane_->worker(i).after_pause(network_.now() - began);
+    manager_->after_pause(began, network_.now());
+    settle();
+  }
   [[nodiscard]] std::size_t open_ports() const override { return network_.open_ports(); }
   [[nodiscard]] IpAddress relay_address(std::string_view interface) const override {
     return address(interface == "plain" ? "198.18.0.1" : "198.18.0.2");
@@ -190,14 +198,14 @@ class SimWorld final : public World {
     while (swept_ + 1s <= until) {
       swept_ += 1s;
       advance_to(start_ + swept_);
-      manager_->sweep(clock());
+      if (!stopped_at_) manager_->sweep(clock());
     }
     advance_to(start_ + until);
     swept_ = std::max<Duration>(swept_, std::chrono::floor<std::chrono::seconds>(elapsed()) - 1s);
   }
   void settle() {
     // A packet may go round through several workers.
-    for (bool again = true; again;) {
+    for (bool again = !stopped_at_; again;) {
       again = false;
       for (std::size_t i = 0; i < plane_->workers(); ++i) again |= plane_->worker(i).run_once() > 0;
     }
@@ -209,6 +217,7 @@ class SimWorld final : public World {
   std::string name_;
   Instant start_;
   Duration swept_{0};
+  std::optional<Instant> stopped_at_;
   Duration wall_step_{0};
   std::set<Endpoint> peers_;
 };

@@ -106,8 +106,9 @@ class World {
   virtual void refuse_ports(bool) {}
   virtual void break_wire(bool) {}
   virtual void step_wall_clock(Duration) {}
-  /// The process stands still: time passes, nothing runs.
-  virtual void stop_for(Duration) {}
+  /// The process stands still until `go_on`: time passes, what is sent waits, nothing runs.
+  virtual void stop() {}
+  virtual void go_on() {}
   [[nodiscard]] virtual std::size_t open_ports() const { return 0; }
   /// Packets that no worker saw.
   [[nodiscard]] virtual std::uint64_t forwarded_below() const { return 0; }

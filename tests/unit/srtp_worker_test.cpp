@@ -1,11 +1,7 @@
 // Protected transports in the worker: every combination of two sides, with independent ends, and the attack
 // rows.
 
-#include "relay/io/sim/sim_network.hpp"
-#include "relay/srtp/backends.hpp"
-#include "relay/worker/worker.hpp"
-#include "tests/support/kernel_model.hpp"
-#include "tests/support/srtp_judge.hpp"
+#include "tests/support/srtp_call.hpp"
 
 #include <set>
 
@@ -17,116 +13,11 @@ namespace {
 using namespace std::chrono_literals;
 using End = test::SrtpEnd;
 using Keys = test::SrtpKeys;
+using test::host;
 using test::Packet;
 using test::random_key;
 using test::rtp;
-
-const IpAddress kRelay = IpAddress::v4({198, 18, 0, 1});
-Endpoint host(std::uint8_t n, std::uint16_t port = 4000) {
-  return {IpAddress::v4({192, 0, 2, n}), UdpPort{port}};
-}
-Endpoint relay_port(std::uint16_t port) { return {kRelay, UdpPort{port}}; }
-
-/// A call between A (host 10, port 30000) and B (host 21, port 30010).
-class SrtpCall {
- public:
-  SrtpCall(std::optional<Keys> a, std::optional<Keys> b, std::string_view backend = "openssl")
-      : backend_(make_srtp_backend(backend)), keys_{std::move(a), std::move(b)} {
-    network_.set_outlet([this](const SimDatagram& d) {
-      sent.push_back(d);
-      return true;
-    });
-    auto kernel = std::make_unique<test::KernelModel>(network_);
-    kernel_ = kernel.get();
-    worker_ = std::make_unique<Worker>(std::make_unique<SimIo>(network_),
-                                       std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}),
-                                       std::move(kernel));
-    for (std::uint32_t side = 0; side < 2; ++side) {
-      if (keys_[side]) ends_[side] = std::make_unique<End>(*keys_[side]);
-      InstallTransport command;
-      command.id = {side, 0};
-      command.plan = std::make_shared<const TransportPlan>(plan(side));
-      const auto port = static_cast<std::uint16_t>(30000 + 10 * side);
-      command.ports = {*network_.activate(relay_port(port), 0),
-                       *network_.activate(relay_port(static_cast<std::uint16_t>(port + 1)), 0)};
-      command.activity = std::make_shared<TransportActivity>();
-      run(std::move(command));
-    }
-  }
-  ~SrtpCall() { worker_.reset(); }
-  SrtpCall(const SrtpCall&) = delete;
-  SrtpCall& operator=(const SrtpCall&) = delete;
-
-  TransportPlan plan(std::uint32_t side) const {
-    TransportPlan p;
-    const Endpoint peer = side == 0 ? host(10) : host(21);
-    p.rtp_latch.signalled = peer;
-    p.rtcp_latch.signalled = {peer.address, UdpPort{4001}};
-    SourcePlan source;
-    source.media = MediaId{side + 1};
-    source.payloads = {{PayloadType{8}, G711Law::kNone, 0, false, 8000}};
-    source.sinks.resize(1);
-    source.sinks[0].via = {1 - side, 0};
-    source.sinks[0].to = MediaId{2 - side};
-    p.sources = {source};
-    if (keys_[side]) {
-      auto srtp = std::make_shared<SrtpPlan>();
-      srtp->backend = backend_;
-      srtp->receive = {keys_[side]->to_relay};
-      srtp->send = keys_[side]->from_relay;
-      p.srtp = srtp;
-    }
-    return p;
-  }
-  void update(std::uint32_t side, TransportPlan p) {
-    run(UpdatePlan{{side, 0}, std::make_shared<const TransportPlan>(std::move(p))});
-  }
-  void run(WorkerCommand command) {
-    worker_->post(std::move(command));
-    worker_->run_until_idle();
-  }
-  void pass(Duration time) { network_.advance_to(network_.now() + time); }
-  void arrives(const Endpoint& from, std::uint32_t side, Packet packet, bool rtcp = false) {
-    const auto port = static_cast<std::uint16_t>(30000 + 10 * side + (rtcp ? 1 : 0));
-    network_.send_to_relay({from, relay_port(port), std::move(packet)});
-    worker_->run_until_idle();
-  }
-  /// Several datagrams for side 0 at once, from A.
-  void arrive_at_once(const std::vector<Packet>& packets) {
-    for (const Packet& packet : packets) network_.send_to_relay({host(10), relay_port(30000), packet});
-    worker_->run_until_idle();
-  }
-  /// A party sends a plain packet in its own protection; returns what the other one made of it.
-  Packet across(std::uint32_t side, const Packet& plain, bool rtcp = false) {
-    const std::size_t before = sent.size();
-    arrives(host(side == 0 ? 10 : 21, rtcp ? 4001 : 4000), side,
-            ends_[side] ? ends_[side]->sealed(plain, rtcp) : plain, rtcp);
-    if (sent.size() != before + 1) return {};
-    const Packet got = sent.back().payload;
-    return ends_[1 - side] ? ends_[1 - side]->opened(got, rtcp) : got;
-  }
-  TransportSnapshot read(std::uint32_t side) {
-    TransportSnapshot snapshot;
-    run(ReadTransport{{side, 0}, &snapshot});
-    return snapshot;
-  }
-  End& end(std::uint32_t side) { return *ends_[side]; }
-  void set_keys(std::uint32_t side, const Keys& keys) {
-    keys_[side] = keys;
-    ends_[side] = std::make_unique<End>(keys);
-  }
-  [[nodiscard]] std::size_t flows() const { return kernel_->flows().size(); }
-
-  std::vector<SimDatagram> sent;
-
- private:
-  std::shared_ptr<const SrtpBackend> backend_;
-  SimNetwork network_;
-  std::array<std::optional<Keys>, 2> keys_;
-  std::array<std::unique_ptr<End>, 2> ends_;
-  test::KernelModel* kernel_ = nullptr;
-  std::unique_ptr<Worker> worker_;
-};
+using test::SrtpCall;
 
 std::vector<std::optional<SrtpSuite>> all_sides() {
   std::vector<std::optional<SrtpSuite>> sides = {std::nullopt};
