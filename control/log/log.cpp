@@ -1,5 +1,8 @@
 #include "control/log/log.hpp"
 
+#include "control/log/printable_json.hpp"
+#include "relay/base/printable.hpp"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -65,19 +68,6 @@ void append(spdlog::memory_buf_t& to, std::string_view text) {
   to.append(text.data(), text.data() + text.size());
 }
 
-std::string escaped(std::string_view text) {
-  std::string safe;
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      safe += fmt::format("\\{}", c);
-    else if (static_cast<unsigned char>(c) < 0x20)
-      safe += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    else
-      safe += c;
-  }
-  return safe;
-}
-
 /// Fields of a JSON line: subsystem, call, and the message or the record.
 class JsonFields final : public spdlog::custom_flag_formatter {
  public:
@@ -85,9 +75,10 @@ class JsonFields final : public spdlog::custom_flag_formatter {
     const std::string_view text(message.payload.data(), message.payload.size());
     append(to,
            fmt::format(R"("subsystem":"{}")", kSubsystems[static_cast<std::size_t>(g_context.subsystem)]));
-    if (!g_context.call_id.empty()) append(to, fmt::format(R"(,"call_id":"{}")", escaped(g_context.call_id)));
+    if (!g_context.call_id.empty())
+      append(to, fmt::format(R"(,"call_id":{})", to_ascii_string(g_context.call_id)));
     if (g_context.record_name.empty())
-      append(to, fmt::format(R"(,"message":"{}")", escaped(text)));
+      append(to, fmt::format(R"(,"message":{})", to_ascii_string(text)));
     else
       append(to, fmt::format(R"(,"message":"{0}","{0}":{1})", g_context.record_name, text));
   }
@@ -218,25 +209,17 @@ void configure(int level, bool to_stderr, std::string_view facility, bool json) 
 
 namespace {
 
-/// `allowed`: characters beyond those of a word that stay as they are.
-std::string made_safe(std::string_view text, std::string_view allowed, std::size_t longest) {
-  std::string safe;
-  for (const char c : text.substr(0, longest)) {
-    const auto octet = static_cast<unsigned char>(c);
-    const bool is_plain = octet > 0x20 && octet < 0x7f && c != '"' && c != '\\' && c != '%';
-    if (is_plain || allowed.find(c) != std::string_view::npos)
-      safe += c;
-    else
-      safe += fmt::format("%{:02X}", octet);
-  }
+/// `also`: characters beyond those of `printable` that are escaped.
+std::string made_safe(std::string_view text, std::string_view also, std::size_t longest) {
+  std::string safe = printable(text.substr(0, longest), also);
   if (text.size() > longest) safe += "...";
   return safe;
 }
 
 }  // namespace
 
-std::string quote(std::string_view text) { return made_safe(text, {}, 200); }
+std::string quote(std::string_view text) { return made_safe(text, " \"", 200); }
 
-std::string quote_sentence(std::string_view text) { return made_safe(text, " \"%", 800); }
+std::string quote_sentence(std::string_view text) { return made_safe(text, {}, 800); }
 
 }  // namespace ferry::log

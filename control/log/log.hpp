@@ -46,7 +46,8 @@ class Scope {
 /// One line that is data: `name` and the text of a JSON object, which JSON lines have as a field. Level info.
 void record(std::string_view name, const std::string& json_object);
 
-/// Text from outside, safe for one log line: control characters and non-ASCII become `%XX`, long text is cut.
+/// A word from outside, safe for one log line (CTL-14): `printable`, with blanks and quotation marks escaped
+/// as well; a long one is cut.
 std::string quote(std::string_view text);
 /// The same for a whole sentence with such text in it: blanks and quotation marks stay, and it may be longer.
 std::string quote_sentence(std::string_view text);

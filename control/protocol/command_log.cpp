@@ -63,7 +63,7 @@ std::string ports_in_sdp(std::string_view sdp) {
 }
 
 std::string describe(const CommandReport& report) {
-  std::string text(report.command);
+  std::string text = log::quote_sentence(report.command);
   if (!report.from_tag.empty()) text += fmt::format(" from {}", log::quote(report.from_tag));
   if (!report.to_tag.empty()) text += fmt::format(" to {}", log::quote(report.to_tag));
   // Reasons repeat words of the request, and media types are those of a party's SDP (CTL-14).

@@ -10,6 +10,7 @@
 #include "recorder/after/after_call.hpp"
 
 #include "recorder/finished.hpp"
+#include "relay/base/printable.hpp"
 
 #include <algorithm>
 #include <array>
@@ -225,7 +226,7 @@ AfterCall::Attempt AfterCall::of_transfer(std::string wrong) const {
 
 AfterCall::Attempt AfterCall::run_hook(const WorkEntry& entry) {
   if (!folder_->exists(entry.manifest()))
-    return {Outcome::kAgain, fmt::format("there is no {}", folder_->path_of(entry.manifest()))};
+    return {Outcome::kAgain, fmt::format("there is no {}", printable(folder_->path_of(entry.manifest())))};
   // What the relay may do beyond an ordinary user is not handed on.
   ProgramOrder order{.words = {"setpriv", "--no-new-privs", "--ambient-caps=-all", "--inh-caps=-all"},
                      .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -252,7 +253,7 @@ AfterCall::Attempt AfterCall::run_hook(const WorkEntry& entry) {
 AfterCall::Attempt AfterCall::notify(const WorkEntry& entry) const {
   const auto manifest = folder_->read(entry.manifest());
   if (!manifest)
-    return {Outcome::kAgain, fmt::format("cannot read {}: {}", folder_->path_of(entry.manifest()),
+    return {Outcome::kAgain, fmt::format("cannot read {}: {}", printable(folder_->path_of(entry.manifest())),
                                          std::strerror(manifest.error()))};
   return of_transfer(transfers_.notify(*manifest, ends_now_.get_token()));
 }

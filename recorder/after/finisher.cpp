@@ -5,6 +5,7 @@
 #include "recorder/files/folder.hpp"
 #include "recorder/files/names.hpp"
 #include "recorder/recording_job.hpp"
+#include "relay/base/printable.hpp"
 
 #include <algorithm>
 #include <array>
@@ -227,8 +228,8 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
     kept.files.push_back(name);
     return;
   }
-  note_trouble(finished,
-               fmt::format("cannot move {} to {}: {}", in_spool, folder_->path_of(name), strerror(wrong)));
+  note_trouble(finished, fmt::format("cannot move {} to {}: {}", in_spool, printable(folder_->path_of(name)),
+                                     strerror(wrong)));
   about["spool"] = in_spool;
 }
 
@@ -260,7 +261,8 @@ bool Finisher::place_manifest(FinishedRecording& finished, const std::string& te
     finished.spool->remove(whole);
   }
   if (wrong != 0) {
-    note_trouble(finished, fmt::format("cannot write {}: {}", folder_->path_of(name), strerror(wrong)));
+    note_trouble(finished,
+                 fmt::format("cannot write {}: {}", printable(folder_->path_of(name)), strerror(wrong)));
     return false;
   }
   folder_->sync();
@@ -338,7 +340,7 @@ void Finisher::remove(std::multimap<std::int64_t, Kept>::iterator which, std::st
   // The manifest goes last: what is half removed is removed next time.
   for (const std::string& name : which->second.files) folder_->remove(name);
   log_(RecorderLogLevel::kInfo, fmt::format("removed recording {} ({} octets): {}",
-                                            which->second.files.back(), which->second.bytes, why));
+                                            printable(which->second.files.back()), which->second.bytes, why));
   kept_bytes_ -= std::min(kept_bytes_, which->second.bytes);
   {
     const std::lock_guard guard(lock_);

@@ -1,6 +1,7 @@
 #include "recorder/after/transfers.hpp"
 
 #include "recorder/after/digest.hpp"
+#include "relay/base/printable.hpp"
 
 #include <cstdio>
 #include <cstring>
@@ -109,9 +110,11 @@ std::string Transfers::store(const Folder& folder, const std::string& name,
                              const std::stop_token& stop) const {
   const UploadSettings& to = settings_.upload;
   const auto file = folder.open_file(name);
-  if (!file) return fmt::format("cannot read {}: {}", folder.path_of(name), strerror(file.error()));
+  if (!file)
+    return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(file.error()));
   const auto digest = digest_file(file->get(), {});
-  if (!digest) return fmt::format("cannot read {}: {}", folder.path_of(name), strerror(digest.error()));
+  if (!digest)
+    return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(digest.error()));
   Headers headers;
   // The signature covers what is stored (AWS Signature Version 4).
   add(headers, "x-amz-content-sha256: " + digest->sha256);
@@ -120,7 +123,7 @@ std::string Transfers::store(const Folder& folder, const std::string& name,
       fmt::format("{}/{}/{}", to.endpoint, escape_path(to.bucket), escape_path(to.prefix + name));
   const Curl handle = make_request(url, headers, kUploadSeconds, stop);
   const std::unique_ptr<FILE, CloseFile> stream(fdopen(dup(file->get()), "r"));
-  if (!stream) return fmt::format("cannot read {}: {}", folder.path_of(name), strerror(errno));
+  if (!stream) return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(errno));
   rewind(stream.get());
   curl_easy_setopt(handle.get(), CURLOPT_UPLOAD, 1L);
   curl_easy_setopt(handle.get(), CURLOPT_READDATA, stream.get());

@@ -495,7 +495,7 @@ TEST_F(TwoParty, HoldStopsMediaOfWhoMayNotSend) {
 }
 
 TEST(Log, PRC2_TextFromOutsideIsOneSafeLine) {
-  EXPECT_EQ(log::quote("a b\n\"\\%\x01"), "a%20b%0A%22%5C%25%01");
+  EXPECT_EQ(log::quote("a b\n\"\\%\x01"), "a\\x20b\\x0a\\x22\\x5c%\\x01");
   EXPECT_LT(log::quote(std::string(100'000, 'x')).size(), 210u);
 }
 

@@ -1,5 +1,7 @@
 #include "tools/rtpferryctl/client.hpp"
 
+#include "control/log/printable_json.hpp"
+
 #include <cerrno>
 #include <cstring>
 
@@ -32,9 +34,10 @@ bool Client::connect() {
   return false;
 }
 
-std::optional<json> Client::ask(const json& request) {
+std::optional<json> Client::ask(json request) {
   if (fd_ < 0 && !connect()) return std::nullopt;
-  const std::string line = request.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (for_people_) request["printable"] = true;
+  const std::string line = to_ascii(std::move(request)) + "\n";
   if (send(fd_, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {
     errno_ = errno;
     return std::nullopt;

@@ -1,6 +1,7 @@
 #include "tools/rtpferryctl/doctor.hpp"
 
 #include "control/protocol/connections/close_reason.hpp"
+#include "relay/base/printable.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -444,10 +445,10 @@ class Doctor {
   }
 
   void recordings() {
-    const auto folder = facts_["recording_dir"].get<std::string>();
+    const auto folder = facts_["recording_dir"].get<std::string>();  // as it is printed
     if (folder.empty()) return;
     std::error_code failed;
-    const auto space = std::filesystem::space(folder, failed);
+    const auto space = std::filesystem::space(from_printable(folder), failed);
     if (failed) {
       say("recordings", Health::kWarn, fmt::format("{}: {}", folder, failed.message()),
           "run doctor as the daemon's user, or look at the folder");

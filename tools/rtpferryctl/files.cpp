@@ -3,6 +3,7 @@
 #include "control/sdp/sdp.hpp"
 #include "recorder/convert/convert.hpp"
 #include "recorder/files/output.hpp"
+#include "relay/base/printable.hpp"
 
 #include <algorithm>
 #include <array>
@@ -106,8 +107,8 @@ void print_streams(const Converted& converted) {
                stream.channel == 0   ? "left"
                : stream.channel == 1 ? "right"
                                      : "(copy)",
-               stream.codecs);
-    for (const std::string& problem : stream.problems) fmt::print("{:>22} {}\n", "", problem);
+               printable(stream.codecs));
+    for (const std::string& problem : stream.problems) fmt::print("{:>22} {}\n", "", printable(problem));
   }
 }
 
@@ -177,7 +178,7 @@ int run_convert(std::span<const std::string> words) {
   const auto converted = convert(inputs, only_list ? std::string() : output, options);
   if (has_bar) fmt::print(stderr, "\r{:<60}\r", "");
   if (!converted) {
-    fmt::print(stderr, "rtpferryctl: {}\n", converted.error());
+    fmt::print(stderr, "rtpferryctl: {}\n", printable(converted.error()));
     return kExitRefused;
   }
   print_streams(*converted);

@@ -1,5 +1,6 @@
 // The operator's command line: asks the daemon over its control socket and prints tables or JSON.
 
+#include "control/log/printable_json.hpp"
 #include "control/protocol/cli/command_table.hpp"
 #include "relay/base/closest_name.hpp"
 #include "tools/rtpferryctl/client.hpp"
@@ -157,7 +158,7 @@ int run_doctor(ctl::Client& client, bool as_json) {
     fmt::print("{:<5} {:<34} {}\n", to_string(check.health), check.name, check.finding);
     if (!check.advice.empty()) fmt::print("      {:<34} {}\n", "", check.advice);
   }
-  if (as_json) fmt::print("{}\n", json{{"checks", std::move(list)}}.dump(2));
+  if (as_json) fmt::print("{}\n", to_ascii({{"checks", std::move(list)}}, 2));
   return has_failed ? kExitRefused : kExitOk;
 }
 
@@ -193,7 +194,7 @@ int run(std::span<char* const> arguments) {
     fmt::print("{}", ctl::bash_completion());
     return kExitOk;
   }
-  ctl::Client client(words.option("socket", "/run/rtpferry/control.sock"));
+  ctl::Client client(words.option("socket", "/run/rtpferry/control.sock"), !words.has("json"));
   if (words.command == "doctor") return run_doctor(client, words.has("json"));
   if (words.command == "top") {
     if (!words.arguments.empty()) return usage("top takes options only");
@@ -216,14 +217,14 @@ int run(std::span<char* const> arguments) {
     return kExitNoDaemon;
   }
   if (words.has("json")) {
-    fmt::print("{}\n", reply->dump(2, ' ', false, json::error_handler_t::replace));
+    fmt::print("{}\n", to_ascii(*reply, 2));
     return reply->contains("error") ? kExitRefused : kExitOk;
   }
   if (reply->contains("error")) {
     fmt::print(stderr, "rtpferryctl: {}\n", (*reply)["error"].get<std::string>());
     return kExitRefused;
   }
-  if (!ctl::print_reply(words.command, *reply)) fmt::print("{}\n", reply->dump(2));
+  if (!ctl::print_reply(words.command, *reply)) fmt::print("{}\n", to_ascii(*reply, 2));
   // A fault in a call is for scripts to see.
   return kExitOk;
 }

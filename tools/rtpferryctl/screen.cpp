@@ -61,6 +61,12 @@ class Rates {
   double seconds_ = 0;
 };
 
+/// The start of a UTF-8 text, at most so many octets and no half of a character.
+std::string whole_characters(const std::string& text, std::size_t octets) {
+  while (octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xc0) == 0x80) --octets;
+  return text.substr(0, octets);
+}
+
 struct Line {
   std::string text;
   Colour colour = kPlain;
@@ -92,7 +98,7 @@ Line call_line(const json& call, const Rates& rates) {
   const double loss = call["loss_percent"].get<double>();
   const bool is_silent = !call.contains("last_packet_age_s") || call["last_packet_age_s"].get<double>() > 5;
   std::string id = call["call_id"].get<std::string>();
-  if (id.size() > 36) id = id.substr(0, 33) + "...";
+  if (id.size() > 36) id = whole_characters(id, 33) + "...";
   const std::string state = call["deleting"].get<bool>() ? "deleting"
                             : call["answered"].get<bool>()
                                 ? (call["kernel_streams"].get<std::size_t>() > 0 ? "kernel" : "answered")

@@ -1,5 +1,6 @@
 #include "tools/rtpferryctl/trace.hpp"
 
+#include "control/log/printable_json.hpp"
 #include "relay/base/address.hpp"
 
 #include <array>
@@ -117,7 +118,7 @@ int run_trace(Client& client, const TraceOptions& options) {
   while ((line = client.next())) {
     if (line->contains("end")) {
       const auto lost = (*line)["lost"].get<std::uint64_t>();
-      if (options.as_json) fmt::print("{}\n", line->dump());
+      if (options.as_json) fmt::print("{}\n", to_ascii(*line));
       fmt::print(stderr, "{}: {} packets{}\n", (*line)["end"].get<std::string>(), packets,
                  lost == 0 ? std::string() : fmt::format(", {} lost on the way here", lost));
       return 0;
@@ -138,7 +139,7 @@ int run_trace(Client& client, const TraceOptions& options) {
       header.len = static_cast<bpf_u_int32>(packet.size() - start.size() + size);
       pcap_dump(reinterpret_cast<u_char*>(file.get()), &header, packet.data());
     } else if (options.as_json) {
-      fmt::print("{}\n", line->dump());
+      fmt::print("{}\n", to_ascii(*line));
     } else {
       print(*line);
     }

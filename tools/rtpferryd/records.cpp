@@ -1,6 +1,7 @@
 #include "tools/rtpferryd/records.hpp"
 
 #include "control/log/log.hpp"
+#include "control/log/printable_json.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -104,7 +105,7 @@ std::string call_record(const CallReport& report) {
                                  {"verdict", main == nullptr ? "fine" : to_string(main->cause)},
                                  {"severity", to_string(report.explanation.worst())},
                                  {"streams", std::move(streams)}};
-  return record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return to_ascii(record);
 }
 
 }  // namespace ferry

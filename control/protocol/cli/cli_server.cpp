@@ -1,5 +1,6 @@
 #include "control/protocol/cli/cli_server.hpp"
 
+#include "control/log/printable_json.hpp"
 #include "control/protocol/stream_listener.hpp"
 #include "control/session/trace.hpp"
 
@@ -50,6 +51,10 @@ class CliServer::Client final : public Session {
 
  private:
   void write(const json& reply) { connection_.write(line_of(reply)); }
+  void write_packet(json about) {
+    is_printed_ ? make_printable(about) : make_utf8(about);
+    write(about);
+  }
   void start_trace(const json& request);
   void follow_trace();
   void end_trace();
@@ -62,6 +67,7 @@ class CliServer::Client final : public Session {
   std::uint64_t packets_left_ = 0;
   Instant until_{};
   Instant started_{};
+  bool is_printed_ = false;  // it wants texts for people
 };
 
 CliServer::CliServer(Connections& connections, const std::string& path, CliService& service,
@@ -97,8 +103,9 @@ void CliServer::Client::start_trace(const json& request) {
   constexpr std::uint64_t kUsualPackets = 100;
   constexpr std::int64_t kLongest = 3600;  // seconds
   const auto text = [&](const char* key) { return request.value(key, json()); };
-  const std::string call_id =
-      text("call_id").is_string() ? text("call_id").get<std::string>() : std::string();
+  const std::string asked = text("call_id").is_string() ? text("call_id").get<std::string>() : std::string();
+  is_printed_ = text("printable") == true;
+  const std::string call_id = server_.service_.call_id_of(asked, is_printed_);
   if (server_.manager_.find(call_id) == nullptr) {
     write(error("no such call"));
     return;
@@ -117,7 +124,7 @@ void CliServer::Client::start_trace(const json& request) {
       connection_.base(), -1, EV_PERSIST,
       [](evutil_socket_t, short, void* self) { static_cast<Client*>(self)->follow_trace(); }, this));
   event_add(timer_.get(), &kTraceInterval);
-  write({{"tracing", call_id}});
+  write_packet({{"tracing", call_id}});
   follow_trace();
 }
 
@@ -126,19 +133,19 @@ void CliServer::Client::follow_trace() {
     if (packets_left_ == 0) return;
     --packets_left_;
     const TracedPacket& packet = seen.packet;
-    write({{"t", std::chrono::duration<double>(packet.at - started_).count()},
-           {"leg", seen.leg},
-           {"media", seen.media},
-           {"port", packet.port == Component::kRtp ? "rtp" : "rtcp"},
-           {"is_rtcp", packet.is_rtcp},
-           {"from", packet.from.to_string()},
-           {"to", Endpoint{seen.local.address,
-                           UdpPort{static_cast<std::uint16_t>(seen.local.port.value +
-                                                              (packet.port == Component::kRtcp ? 1 : 0))}}
-                      .to_string()},
-           {"size", packet.size},
-           {"verdict", packet.reason == DropReason::kNone ? "forwarded" : to_string(packet.reason)},
-           {"start", hex_of(Bytes(packet.start).first(packet.kept))}});
+    write_packet({{"t", std::chrono::duration<double>(packet.at - started_).count()},
+                  {"leg", seen.leg},
+                  {"media", seen.media},
+                  {"port", packet.port == Component::kRtp ? "rtp" : "rtcp"},
+                  {"is_rtcp", packet.is_rtcp},
+                  {"from", packet.from.to_string()},
+                  {"to", Endpoint{seen.local.address,
+                                  UdpPort{static_cast<std::uint16_t>(
+                                      seen.local.port.value + (packet.port == Component::kRtcp ? 1 : 0))}}
+                             .to_string()},
+                  {"size", packet.size},
+                  {"verdict", packet.reason == DropReason::kNone ? "forwarded" : to_string(packet.reason)},
+                  {"start", hex_of(Bytes(packet.start).first(packet.kept))}});
   });
   const bool is_slow = connection_.unread() > kMaxUnread;
   if (is_alive && !is_slow && packets_left_ > 0 && server_.service_.now().now < until_) return;

@@ -1,9 +1,11 @@
 #include "control/protocol/cli/cli_service.hpp"
 
 #include "control/log/log.hpp"
+#include "control/log/printable_json.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/session/recordings.hpp"
 #include "relay/base/ensure.hpp"
+#include "relay/base/printable.hpp"
 
 #include <algorithm>
 #include <array>
@@ -121,14 +123,35 @@ json CliService::execute(const json& request, std::string_view peer) {
   const std::string command = text_of(request, "command");
   const auto* const row = std::ranges::find(kRows, std::string_view(command), &Row::name);
   if (row == std::end(kRows)) return error("unknown command");
-  const std::string call_id = text_of(request, "call_id");
+  const bool is_printed = flag_of(request, "printable");
+  json plain = request;
+  for (const char* key : {"call_id", "what"}) {
+    if (plain.contains(key)) plain[key] = call_id_of(text_of(request, key), is_printed);
+  }
+  if (is_printed && plain.contains("match")) plain["match"] = from_printable(text_of(request, "match"));
+  const std::string call_id = text_of(plain, "call_id");
   const log::Scope scope(log::Subsystem::kControl, call_id);
   peer_ = peer;
+  json reply;
   try {
-    return (this->*row->run)(request);
+    reply = (this->*row->run)(plain);
   } catch (const json::exception& e) {
-    return error(e.what());
+    reply = error(e.what());
   }
+  is_printed ? make_printable(reply) : make_utf8(reply);
+  return reply;
+}
+
+std::string CliService::call_id_of(const std::string& text, bool is_printed) const {
+  std::string meant = from_printable(text);
+  if (meant == text) return text;
+  const auto is_known = [this](const std::string& id) {
+    return manager_.find(id) != nullptr || !manager_.sessions_of(id).empty() ||
+           !manager_.explain(id, false, clock_()).is_null();
+  };
+  const std::string& first = is_printed ? meant : text;
+  const std::string& second = is_printed ? text : meant;
+  return is_known(first) || !is_known(second) ? first : second;
 }
 
 json CliService::list(const json& request) {
@@ -402,7 +425,9 @@ json CliService::log_level(const json& request) {
     if (level) call->debug = *level >= 7;
     return {{"levels", {{what, call->debug ? 7 : log::level_of(log::Subsystem::kMedia)}}}};
   }
-  if (level) log::warn("{} set the log level of {} to {}", peer_, what.empty() ? "everything" : what, *level);
+  if (level)
+    log::warn("{} set the log level of {} to {}", peer_, what.empty() ? "everything" : log::quote(what),
+              *level);
   json levels = json::object();
   for (std::size_t i = 0; i < log::kSubsystems.size(); ++i)
     levels[std::string(log::kSubsystems[i])] = log::level_of(static_cast<log::Subsystem>(i));

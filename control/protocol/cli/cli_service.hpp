@@ -25,6 +25,9 @@ struct DaemonAccess {
   ParameterAccess* parameters = nullptr;
 };
 
+/// A request with `"printable": true` gets a reply whose texts are all made by `printable` (CTL-14), and its
+/// own Call-ID and `match` are in that form; without it texts are as the network had them.
+///
 /// Control thread only. Unknown commands and bad arguments give `{"error": "…"}`.
 class CliService {
  public:
@@ -35,6 +38,9 @@ class CliService {
   /// `peer` names who asks, for the audit line of commands that change something (CTL-7).
   nlohmann::json execute(const nlohmann::json& request, std::string_view peer);
   [[nodiscard]] Clock now() const { return clock_(); }
+  /// The Call-ID that a text of a request means: the text itself, or what it is the printed form of. A
+  /// request that wants a printable reply has printed forms, so that comes first in it, else the text itself.
+  [[nodiscard]] std::string call_id_of(const std::string& text, bool is_printed) const;
 
  private:
   struct Row;

@@ -304,7 +304,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   std::string_view wanted = *name->string();
   if (wanted == "CLI") wanted = "cli";
   const auto row = std::ranges::find(kRows, wanted, &CommandRow::name);
-  if (row == kRows.end()) return refuse(log::quote(wanted), "Unrecognized command");
+  if (row == kRows.end()) return refuse(wanted.substr(0, 64), "Unrecognized command");
   const auto index = static_cast<std::size_t>(row - kRows.begin());
   Request request = parse_request(document, templates_);
   request.client = source;
@@ -345,7 +345,7 @@ std::string NgService::warning_of(const Request& request) {
   for (const std::string& interface : {request.sender_interface, request.receiver_interface}) {
     if (interface.empty() || manager_.interfaces().has(interface)) continue;
     count_word("interface " + interface.substr(0, 64), {});
-    if (warning.empty()) warning = fmt::format("There is no interface '{}'", log::quote(interface));
+    if (warning.empty()) warning = fmt::format("There is no interface '{}'", interface.substr(0, 64));
   }
   return warning;
 }

@@ -3,6 +3,7 @@
 #include "control/log/log.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/service.hpp"
+#include "relay/base/printable.hpp"
 
 #include <array>
 #include <utility>
@@ -85,12 +86,12 @@ std::string get_parameter(const Context& context, std::string_view word) {
   const ParameterAccess* parameters = context.service.parameters();
   if (parameters == nullptr) return no_parameters();
   const auto value = parameters->get(option_of(word));
-  if (!value) return fmt::format("Unknown parameter '{}'\n", word);
+  if (!value) return fmt::format("Unknown parameter '{}'\n", printable(word));
   for (const ParameterRow& row : kParameters) {
     const bool is_unlimited = *value == "0" && word.starts_with("max");
     if (row.word == word) return fmt::format("{}: {}\n", row.label, is_unlimited ? "unlimited" : *value);
   }
-  return fmt::format("{}: {}\n", word, *value);
+  return fmt::format("{}: {}\n", printable(word), *value);
 }
 
 std::string set_parameter(const Context& context, std::string_view rest) {
@@ -102,9 +103,10 @@ std::string set_parameter(const Context& context, std::string_view rest) {
   std::string_view value = rest.substr(blank + 1);
   if (value == "-1" || value == "unlimited") value = "0";
   if (const std::string wrong = parameters->set(option_of(word), value); !wrong.empty())
-    return fmt::format("{}\n", wrong);
+    return fmt::format("{}\n", printable(wrong));
   log::warn("text command: {} is {} now", option_of(word), parameters->get(option_of(word)).value_or(""));
-  return fmt::format("Success setting {} to {}\n", word, parameters->get(option_of(word)).value_or(""));
+  return fmt::format("Success setting {} to {}\n", printable(word),
+                     parameters->get(option_of(word)).value_or(""));
 }
 
 std::string parameters(const Context& context, std::string_view what) {
@@ -130,18 +132,29 @@ std::string json_statistics(const Context& context, std::string_view) {
   return encode_json(Value(context.service.statistics())) + "\n";
 }
 
-std::string session(const Context& context, std::string_view call_id) {
-  const Call* call = context.manager.find(call_id);
-  if (call == nullptr) return fmt::format("Call Id not found ({})\n", call_id);
+/// The Call-ID that somebody means who copied it from our text (CTL-14), or wrote it as it is.
+std::string meant(const Context& context, std::string_view written) {
+  std::string call_id = from_printable(written);
+  return context.manager.find(call_id) != nullptr ? call_id : std::string(written);
+}
+
+std::string not_found(std::string_view written) {
+  return fmt::format("Call Id not found ({})\n", printable(written));
+}
+
+std::string session(const Context& context, std::string_view written) {
+  const Call* call = context.manager.find(meant(context, written));
+  if (call == nullptr) return not_found(written);
   std::string text =
-      fmt::format("callid: {}\ncreated: {}\nlast signal: {}\n", call->id,
+      fmt::format("callid: {}\ncreated: {}\nlast signal: {}\n", printable(call->id),
                   std::chrono::duration_cast<std::chrono::seconds>(call->created.time_since_epoch()).count(),
                   call->last_signal_unix);
   for (const auto& leg : call->legs) {
-    text += fmt::format("--- Tag '{}', type: {}, label '{}'\n", leg->tag,
-                        leg->from_offer_answer ? "offer/answer" : "pub/sub", leg->label());
+    text += fmt::format("--- Tag '{}', type: {}, label '{}'\n", printable(leg->tag),
+                        leg->from_offer_answer ? "offer/answer" : "pub/sub", printable(leg->label()));
     for (const auto& media : leg->medias) {
-      text += fmt::format("------ Media #{} ({} over {})\n", media->index, media->type, media->protocol);
+      text += fmt::format("------ Media #{} ({} over {})\n", media->index, printable(media->type),
+                          printable(media->protocol));
       const PortSet* ports = std::as_const(*media).active_ports();
       if (ports == nullptr || ports->closed) continue;
       text += fmt::format("-------- Port {:>5} <> {} ({} packets, {} lost, {} refused)\n", ports->port.value,
@@ -157,7 +170,8 @@ std::string sessions(const Context& context, std::string_view rest) {
   if (rest == "own" || rest == "all" || rest == "foreign") rest = {};
   if (!rest.empty()) return session(context, rest);
   std::string text;
-  context.manager.each_call([&](const Call& call) { text += fmt::format("callid: {}\n", call.id); });
+  context.manager.each_call(
+      [&](const Call& call) { text += fmt::format("callid: {}\n", printable(call.id)); });
   return text.empty() ? "No sessions on this media relay.\n" : text;
 }
 
@@ -210,8 +224,10 @@ std::string terminate(const Context& context, std::string_view rest) {
   // CTL-7: nothing that ends everything comes by a control protocol.
   if (rest == "all" || rest == "own")
     return "Refused: terminate --all is for rtpferryctl on the local socket\n";
-  if (context.manager.terminate(rest, context.clock)) return fmt::format("Call {} terminated\n", rest);
-  return fmt::format("Call Id not found ({})\n", rest);
+  const std::string call_id = meant(context, rest);
+  if (context.manager.terminate(call_id, context.clock))
+    return fmt::format("Call {} terminated\n", printable(call_id));
+  return not_found(rest);
 }
 
 struct Row {
@@ -268,7 +284,8 @@ std::string run_text_command(std::string_view line, SessionManager& manager, NgS
     while (rest.starts_with(' ')) rest.remove_prefix(1);
     return row.run(context, rest);
   }
-  return fmt::format("Unknown or incomplete command: '{}' (help lists them)\n", line.substr(0, 200));
+  return fmt::format("Unknown or incomplete command: '{}' (help lists them)\n",
+                     printable(line.substr(0, 200)));
 }
 
 }  // namespace ferry::ng

@@ -176,8 +176,7 @@ void Service::log_line(std::string_view line, const Command* command, const Outc
                        const IpAddress& source, Duration time) const {
   const char letter = command != nullptr ? command->letter : '\0';
   const auto shape = std::ranges::find(kShapes, letter, &CommandShape::letter);
-  const std::string raw = log::quote(line.substr(0, 60));
-  CommandReport report{.protocol = "rtpproxy", .command = raw, .client = source, .time = time};
+  CommandReport report{.protocol = "rtpproxy", .command = line.substr(0, 60), .client = source, .time = time};
   if (shape != kShapes.end()) {
     report.command = shape->name;
     report.changes = shape->changes;

@@ -30,7 +30,7 @@ TEST(CommandLog, OneLineSaysWhoDidWhatToWhichPortsAndHowLongItTook) {
 TEST(CommandLog, TagsAreMadeSafe) {
   const CommandReport report{
       .protocol = "NG", .command = "delete", .from_tag = "a\r\nb", .client = IpAddress::v4({127, 0, 0, 1})};
-  EXPECT_EQ(describe(report), "delete from a%0D%0Ab: ok (NG from 127.0.0.1, 0.00 ms)");
+  EXPECT_EQ(describe(report), "delete from a\\x0d\\x0ab: ok (NG from 127.0.0.1, 0.00 ms)");
 }
 
 // A media type is whatever the party wrote, and a reason may repeat a word of the request.
@@ -44,8 +44,8 @@ TEST(CommandLog, CTL14_WordsOfSdpAndOfReasonsAreMadeSafe) {
                              .local = ports};
   const std::string line = describe(report);
   EXPECT_TRUE(std::ranges::all_of(line, [](char c) { return c >= 0x20 && c < 0x7f; })) << line;
-  EXPECT_NE(line.find("no 'a%0Ab'"), std::string::npos) << line;
-  EXPECT_NE(line.find("a%1B[2Ju 192.0.2.1:9"), std::string::npos) << line;
+  EXPECT_NE(line.find("no 'a\\x0ab'"), std::string::npos) << line;
+  EXPECT_NE(line.find("a\\x1b[2Ju 192.0.2.1:9"), std::string::npos) << line;
 }
 
 TEST(CommandLog, PortsAreThoseThatTheSdpShows) {
