@@ -531,7 +531,8 @@ void SessionManager::count_ended(Call& call, EndReason reason, const Clock& cloc
   totals_.duration_square_sum_s2 += seconds * seconds;
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
-      if (media->untouched || media->rejected || media->subscriptions.empty()) continue;
+      const bool is_relayed = !media->untouched && !media->rejected && media->kind != TransportKind::kOverTcp;
+      if (!is_relayed || media->subscriptions.empty()) continue;
       const auto heard = [](const Media& m) {
         return std::ranges::any_of(m.ports,
                                    [](const PortSet& p) { return p.activity->last_rtp_ns.load() != 0; });

@@ -244,8 +244,9 @@ std::shared_ptr<const TransportPlan> SessionManager::make_plan(const Call& call,
 void SessionManager::follow_peer(const Call& call, const Media& media, PortSet& ports, TransportPlan& plan) {
   const LatchConfig& latch = plan.rtp_latch;
   const IpAddress address = latch.signalled_void ? latch.signalling_source : latch.signalled.address;
-  // ICE asks for consent (ICE-9).
-  if (plan.ice || latch.loops || address.family() == AddressFamily::kNone || address.is_unspecified()) {
+  // ICE asks for consent (ICE-9); nothing is sent for a section over TCP.
+  const bool is_unlimited = plan.ice || plan.kind == TransportKind::kOverTcp;
+  if (is_unlimited || latch.loops || address.family() == AddressFamily::kNone || address.is_unspecified()) {
     ports.peer.reset();
     return;
   }

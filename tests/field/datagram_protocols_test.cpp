@@ -202,6 +202,34 @@ TEST(FieldDatagramsTcp, DMX6_KeepTheirLinesAndAPort) {
   EXPECT_NE(sdp.find("a=floorctrl:c-s\r\n"), std::string::npos) << sdp;
 }
 
+TEST(FieldDatagramsTcp, DMX6_AreNoStreamsWithoutMediaAndTakeNobodysPlace) {
+  WorldOptions options;
+  options.session.unheard_per_address = 1;
+  const auto world = make_sim_world(options);
+  const Endpoint a = Endpoint::parse("192.0.2.10:4000").value();
+  const Endpoint b = Endpoint::parse("192.0.2.20:4000").value();
+  const auto sdp = [](const Endpoint& at) {
+    return fmt::format(
+        "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=application 5000 TCP/WB *\r\n"
+        "m=audio 4000 RTP/AVP 8\r\n",
+        at.address.to_string());
+  };
+  world->open(b);
+  world->ng(offer("c", "A", sdp(a)));
+  const json answered = world->ng(answer("c", "A", "B", sdp(b)));
+  std::smatch found;
+  const auto text = answered["sdp"].get<std::string>();
+  ASSERT_TRUE(std::regex_search(text, found, std::regex(R"(m=audio (\d+) )"))) << text;
+  const UdpPort to_a{static_cast<std::uint16_t>(std::stoi(found[1]))};
+  for (std::uint16_t n = 0; n < 600; ++n)
+    world->at(n * 20ms, [&, n] { world->send(a, {world->relay_address(), to_a}, rtp('A', 0xA, n)); });
+  world->run(12s);
+  EXPECT_EQ(world->count(b), 600u) << "the one unheard party of this address is the audio (LAT-12)";
+  world->ng({{"command", "delete"}, {"call-id", "c"}, {"from-tag", "A"}, {"delete-delay", 0}});
+  EXPECT_EQ(world->manager().totals().zero_way, 0u);
+  EXPECT_EQ(world->manager().totals().one_way, 1u) << "the audio";
+}
+
 TEST(FieldDatagramsUnknown, DMX6_AWordOfTheCallCountsUntilTheNextOne) {
   const auto world = make_world(false);
   const auto again = [&](const json& more) {

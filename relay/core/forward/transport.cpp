@@ -444,7 +444,7 @@ Verdict Transport::on_whole(Component component, const Endpoint& from, Bytes dat
                             const OwnMedia& own) noexcept {
   const DropReason refusal = refuses_shape(plan_->kind, datagram);
   if (refusal != DropReason::kNone) {
-    note_keep_alive(component, from, datagram, now);
+    if (plan_->kind != TransportKind::kOverTcp) note_keep_alive(component, from, datagram, now);
     return drop(component, refusal);
   }
   if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
