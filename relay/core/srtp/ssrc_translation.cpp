@@ -58,7 +58,9 @@ unsigned SsrcTranslation::count_unsendable(std::uint32_t source, Ssrc theirs, Se
     known = place_for_one();
     if (known == nullptr) return 1;
     if (known->count == 0) ++waiting_;
-    *known = {.source = source, .theirs = theirs};
+    *known = Unconfirmed{};
+    known->source = source;
+    known->theirs = theirs;
   } else if (distance(sequence, known->sequence) != 1) {
     known->count = 0;
   }
