@@ -336,6 +336,63 @@ TEST_F(IceTest, ICE4_ICE5_ICE6_I03_ManyAndForbiddenCandidatesAreBounded) {
   EXPECT_FALSE(relay_.agent.due(now_));
 }
 
+std::shared_ptr<const PeerPolicy> policy_against(const char* network) {
+  PeerRules rules;
+  rules.host = {kRelay4.address};
+  rules.denied = {*Network::parse(network)};
+  return std::make_shared<const PeerPolicy>(std::make_shared<const PeerTables>(rules), PeerScope{});
+}
+
+TEST_F(IceTest, ICE5_LAT11a_DeniedCandidatesAreNeverChecked) {
+  relay_.plan.peers = policy_against("172.16.0.0/12");
+  meet();
+  for (const char* denied :
+       {"203.0.113.1:2223", "203.0.113.1:22222", "127.0.0.1:2223", "127.0.0.1:4000", "[::1]:4000",
+        "169.254.169.254:4000", "[fe80::1]:4000", "172.16.0.9:4000", "[::ffff:127.0.0.1]:4000"})
+    relay_.plan.candidates.insert(relay_.plan.candidates.begin(),
+                                  {Component::kRtp, endpoint(denied), 2'000'000'000});
+  run(3s);
+  for (const Endpoint& at : relay_.targets)
+    EXPECT_TRUE(at.address == kAlice4.address || at.address == kAlice6.address) << at.to_string();
+  expect_selected(kRelay4, kAlice4);
+}
+
+TEST_F(IceTest, ICE5_LAT11a_ACheckFromADeniedAddressIsNotAnsweredWhateverItKnows) {
+  relay_.plan.peers = policy_against("172.16.0.0/12");
+  meet();
+  run(1s);
+  const int before = relay_.sent;
+  for (const char* denied : {"203.0.113.1:2223", "127.0.0.1:2223", "172.16.0.9:4000"}) {
+    stun::Contents nominated;
+    nominated.use_candidate = true;
+    EXPECT_FALSE(relay_.agent.take({}, endpoint(denied),
+                                   request(right_name(), relay_.plan.own.password, nominated),
+                                   relay_.next_turn(now_)))
+        << denied;
+    EXPECT_FALSE(relay_.agent.is_valid({}, endpoint(denied)));
+  }
+  EXPECT_EQ(relay_.sent, before);
+}
+
+TEST_F(IceTest, LAT11a_APairIsLetGoWhenThePolicyChanges) {
+  meet();
+  run(2s);
+  expect_selected(kRelay4, kAlice4);
+  relay_.plan.peers = policy_against("192.0.2.0/24");
+  run(3s);
+  expect_selected(kRelay6, kAlice6);
+}
+
+TEST_F(IceTest, LAT11a_ARestoredPairIsJudgedAnew) {
+  meet();
+  run(2s);
+  IceAgent restored;
+  relay_.plan.peers = policy_against("192.0.2.0/24");
+  restored.follow(relay_.plan, now_);
+  restored.restore({relay_.agent.selected(Component::kRtp), std::nullopt}, {}, now_);
+  EXPECT_FALSE(restored.selected(Component::kRtp));
+}
+
 TEST_F(IceTest, ICE6_ChecksArePaced) {
   alice_.locals.clear();
   relay_.plan.peer = alice_.plan.own;
