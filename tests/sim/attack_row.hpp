@@ -181,6 +181,8 @@ using AddRow = std::function<void(std::string id, std::string what, ScriptRow::B
                                   ScriptRow::Body judge, Duration length)>;
 /// Rows about sections of other protocols than RTP (DMX-6). NG alone: the classic protocol names none.
 void add_shape_rows(const AddRow& add);
+/// Rows about SDP that names control ports of the relay (LAT-11a).
+void add_control_plane_rows(const AddRow& add, bool is_classic);
 /// Rows about offers that wait for their answer, and payload types that nobody offered (LAT-14, LAT-15,
 /// DMX-4).
 void add_offer_rows(const AddRow& add);

@@ -403,6 +403,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         // Burst of one second and 250/s after it (LIM-1).
         r.outcome_.holds = r.outcome_.holds && passed <= 250 * 4;
       });
+  add_control_plane_rows(add, world.is_classic());
   add_shape_rows(add);
   add_offer_rows(add);
   add_silent_rows(add, world.is_virtual());

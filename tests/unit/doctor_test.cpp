@@ -169,6 +169,9 @@ TEST_F(DoctorTest, EachComplaintHasItsCause) {
     ASSERT_TRUE(found.contains(name)) << name;
     EXPECT_EQ(found.at(name), health) << name;
   }
+  EXPECT_FALSE(found.contains("control from media ports"));
+  facts_["connections"]["refused"] = {{"not-allowed", 0}, {"media-port", 7}};
+  EXPECT_EQ(examine().at("control from media ports"), Health::kFail) << "LAT-11a";
   facts_["engines"]["offload"] = json::array();
   EXPECT_EQ(examine().at("offload"), Health::kWarn);
   facts_["offload_wanted"] = false;

@@ -1,6 +1,9 @@
 #include "control/protocol/access.hpp"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace ferry::test {
 namespace {
@@ -27,6 +30,71 @@ TEST(Access, LIM4_ASprayOfForgedSourcesCostsNoMemory) {
                      Instant{1h}));
   EXPECT_EQ(access.refused(), 10'000u);
   EXPECT_LE(access.refusals().size(), 32u);
+}
+
+/// A relay with media ports 30000 to 30010 at one address, another one advertised, and at every address.
+class MediaSources : public ::testing::Test {
+ protected:
+  bool admits(const char* source, bool is_open_control = false) {
+    AccessList access({*Network::parse("0.0.0.0/0"), *Network::parse("::/0")}, is_open_control, own_);
+    const bool admitted = access.admit_datagram(Endpoint::parse(source).value(), Instant{1h});
+    EXPECT_EQ(access.refused_from_media(), admitted ? 0u : 1u) << source;
+    EXPECT_EQ(access.refused(), 0u) << "not the refusal of a stranger";
+    return admitted;
+  }
+
+  std::shared_ptr<OpenPorts> ports_ = std::make_shared<OpenPorts>(UdpPort{30000}, UdpPort{30010});
+  std::shared_ptr<OpenPorts> everywhere_ = std::make_shared<OpenPorts>(UdpPort{40000}, UdpPort{40010});
+  std::shared_ptr<const OwnMedia> own_ = std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{
+      {IpAddress::v4({192, 0, 2, 1}), ports_},
+      {IpAddress::v4({203, 0, 113, 77}), ports_},
+      {IpAddress::unspecified(AddressFamily::kIpv4), everywhere_},
+  });
+};
+
+TEST_F(MediaSources, LAT11a_ADatagramFromAnOpenMediaPortIsNoCommandWhateverControlAllowSays) {
+  ports_->set(UdpPort{30002}, true);
+  everywhere_->set(UdpPort{40004}, true);
+  for (const bool is_open_control : {false, true}) {
+    for (const char* own : {"192.0.2.1:30002", "203.0.113.77:30002", "[::ffff:192.0.2.1]:30002",
+                            "127.0.0.1:40004", "127.0.0.7:40004"})
+      EXPECT_FALSE(admits(own, is_open_control)) << own;
+    // A proxy may have a free port of the range, and any port at another address.
+    for (const char* others : {"192.0.2.1:30004", "203.0.113.77:30004", "192.0.2.1:5060", "127.0.0.1:30002",
+                               "192.0.2.2:30002", "127.0.0.1:40006"})
+      EXPECT_TRUE(admits(others, is_open_control)) << others;
+  }
+  ports_->set(UdpPort{30002}, false);
+  EXPECT_TRUE(admits("192.0.2.1:30002")) << "closed: it may be a proxy's now";
+}
+
+TEST_F(MediaSources, LAT11a_WithoutMediaOnlyTheNetworkCounts) {
+  AccessList access({}, false);
+  EXPECT_TRUE(access.admit_datagram(Endpoint::parse("127.0.0.1:30002").value(), Instant{1h}));
+  EXPECT_FALSE(access.admit_datagram(Endpoint::parse("192.0.2.1:30002").value(), Instant{1h}));
+  EXPECT_EQ(access.refused(), 1u);
+}
+
+TEST(Access, LAT11a_EachListenerTellsItsPortWheneverItOpens) {
+  AccessList access({}, false);
+  int told = 0;
+  access.set_on_listening([&] { ++told; });
+  std::vector<int> sockets;
+  for (const int type : {SOCK_DGRAM, SOCK_STREAM}) {
+    sockets.push_back(socket(AF_INET, type, 0));
+    sockaddr_in loopback{};
+    loopback.sin_family = AF_INET;
+    loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ASSERT_EQ(bind(sockets.back(), reinterpret_cast<const sockaddr*>(&loopback), sizeof loopback), 0);
+    access.note_listener(sockets.back());
+  }
+  sockets.push_back(socket(AF_UNIX, SOCK_STREAM, 0));
+  access.note_listener(sockets.back());
+  access.note_listener(-1);
+  EXPECT_EQ(told, 2);
+  ASSERT_EQ(access.listening().size(), 2u);
+  for (const UdpPort port : access.listening()) EXPECT_NE(port.value, 0);
+  for (const int each : sockets) close(each);
 }
 
 }  // namespace
