@@ -44,6 +44,9 @@ class AccessList {
   [[nodiscard]] bool may_listen_on(const IpAddress& address) const {
     return address.is_loopback() || open_ || !allowed_.empty();
   }
+  /// Instead of those of before; connections that were let in stay.
+  void set_allowed(std::vector<Network> allowed) { allowed_ = std::move(allowed); }
+  [[nodiscard]] const std::vector<Network>& allowed() const { return allowed_; }
   /// Sources that were refused, at most `kMaxRefusals`; further ones are in `refused` only.
   [[nodiscard]] const std::vector<Refusal>& refusals() const { return refusals_; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }

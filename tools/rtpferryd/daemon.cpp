@@ -186,7 +186,7 @@ class Daemon {
 
   ng::HttpOptions http_options() const {
     ng::HttpOptions options{
-        .idle = config_.http_idle_timeout, .token = config_.http_token, .names = config_.http_names};
+        .idle = config_.http_idle_timeout, .token = http_token_, .names = config_.http_names};
     const auto own = host_names();
     options.names.insert(options.names.end(), own.begin(), own.end());
     return options;
@@ -490,24 +490,42 @@ class Daemon {
     manager_.after_pause(before, now);
   }
 
-  /// SIGHUP: log level and limits of the file as it is now.
+  /// SIGHUP: what may change of the configuration, and the certificates that it names. What cannot be read
+  /// stays as it was (CTL-16).
   void reload() {
     const RaisedRights raised;
     const auto config = load_config(arguments_);
-    if (!config) {
+    if (config) {
+      log::configure(config->log_level, config->log_stderr, config->log_facility,
+                     config->log_format == LogFormat::kJson);
+      access_.set_allowed(config->control_allow);
+      http_token_ = config->http_token;
+      parameters_.take(*config);
+      log::info("log level, limits, time-outs, allow-lists and tokens read again");
+    } else {
       log::error("configuration not read again: {}", config.error().text);
-      return;
     }
-    log::configure(config->log_level, config->log_stderr, config->log_facility,
-                   config->log_format == LogFormat::kJson);
-    parameters_.take(*config);
-    log::info("log level, limits and time-outs read again");
+    if (tls_) renew_certificate(config ? *config : config_);
+    for (std::size_t i = 0; i < http_.size(); ++i)
+      http_[i]->renew(http_token_, i < config_.listen_http.size() ? nullptr : tls_.get());
+  }
+
+  void renew_certificate(const Config& config) {
+    try {
+      TlsContext renewed(config.https_cert, config.https_key, config.https_client_ca);
+      if (renewed.asks_for_certificate() != tls_->asks_for_certificate())
+        throw std::runtime_error("https-client-ca that comes or goes takes a restart");
+      tls_->swap(renewed);
+      log::info("certificate of {} read again", config.https_cert);
+    } catch (const std::runtime_error& e) {
+      log::error("certificate not read again, the one of before stays: {}", e.what());
+    }
   }
 
   /// LAT-11a: what is configured, with who may send commands and where they arrive.
   PeerRules peer_rules() const {
     PeerRules rules = peers_;
-    rules.control = config_.control_allow;
+    rules.control = access_.allowed();
     for (const UdpPort port : access_.listening()) rules.ports.push_back({port, port});
     return rules;
   }
@@ -576,7 +594,7 @@ class Daemon {
           ways.insert("loopback");
         else
           ways.insert(config_.allow_open_control ? "open" : "allow-list");
-        if (is_http && !config_.http_token.empty()) ways.insert("token");
+        if (is_http && !http_token_.empty()) ways.insert("token");
         if (is_tls && !config_.https_client_ca.empty()) ways.insert("client-certificate");
       }
     };
@@ -665,7 +683,7 @@ class Daemon {
             {"connections", connection_figures()},
             {"refused_sources", refused_sources()},
             {"unknown_interfaces", unknown_interfaces()},
-            {"has_http_token", !config_.http_token.empty()},
+            {"has_http_token", !http_token_.empty()},
             {"asks_client_certificate", !config_.https_client_ca.empty()},
             {"allow_open_control", config_.allow_open_control},
             {"latch", to_string(config_.session.latch)},
@@ -710,6 +728,7 @@ class Daemon {
   std::vector<std::unique_ptr<ng::StreamServer>> streams_;
   std::vector<std::unique_ptr<rtpp::StreamListeners>> rtpp_streams_;
   std::unique_ptr<TlsContext> tls_;
+  std::string http_token_ = config_.http_token;
   std::vector<std::unique_ptr<ng::HttpServer>> http_;
   std::unique_ptr<cli::CliServer> cli_server_;
   std::vector<Event> events_;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 struct ssl_ctx_st;
@@ -17,6 +18,11 @@ class TlsContext {
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
+  /// For connections to come; those that are open go on with what they have.
+  void swap(TlsContext& other) noexcept {
+    std::swap(context_, other.context_);
+    std::swap(asks_for_certificate_, other.asks_for_certificate_);
+  }
   [[nodiscard]] ssl_ctx_st* get() const { return context_; }
   [[nodiscard]] bool asks_for_certificate() const { return asks_for_certificate_; }
   /// DNS names of the certificate: subjectAltName, or the common name where it has none (RFC 6125 §6.4.4).

@@ -162,6 +162,11 @@ HttpServer::HttpServer(Connections& connections, const Endpoint& local, const Tl
                  .tls = tls},
                 [this](Connection& connection) { return std::make_unique<Client>(*this, connection); }) {}
 
+void HttpServer::renew(std::string token, const TlsContext* tls) {
+  options_.token = std::move(token);
+  hosts_ = http::HostGuard(all_names(tls, options_.names));
+}
+
 std::optional<std::string> HttpServer::serve(std::string_view protocol, std::string_view message,
                                              const IpAddress& source) {
   std::optional<std::string> answer;

@@ -47,6 +47,8 @@ class HttpServer {
 
   /// Shown to this host, and to others if a token or a client certificate is asked for.
   void set_pages(HttpPages pages) { pages_ = std::move(pages); }
+  /// The token is another one, or the certificate has other names.
+  void renew(std::string token, const TlsContext* tls);
   /// Port that was bound: for tests that ask for any.
   [[nodiscard]] std::uint16_t port() const { return listener_.port(); }
 

@@ -22,6 +22,20 @@ TEST(Access, CTL3_WhoIsRefusedIsCountedForTheDoctor) {
   EXPECT_EQ(access.refusals()[0].count, 3u);
 }
 
+TEST(Access, CTL16_AnAllowListThatIsReadAgainReplacesTheOldOne) {
+  AccessList access({*Network::parse("192.0.2.0/24")}, false);
+  const IpAddress old_proxy = IpAddress::v4({192, 0, 2, 5});
+  const IpAddress new_proxy = IpAddress::v4({198, 51, 100, 9});
+  const Instant now{1h};
+  ASSERT_TRUE(access.admit(old_proxy, now));
+  ASSERT_FALSE(access.admit(new_proxy, now));
+  access.set_allowed({*Network::parse("198.51.100.0/24")});
+  EXPECT_FALSE(access.admit(old_proxy, now));
+  EXPECT_TRUE(access.admit(new_proxy, now));
+  EXPECT_TRUE(access.is_trusted(new_proxy));
+  EXPECT_FALSE(access.is_trusted(old_proxy));
+}
+
 TEST(Access, LIM4_ASprayOfForgedSourcesCostsNoMemory) {
   AccessList access({}, false);
   for (unsigned i = 0; i < 10'000; ++i)
