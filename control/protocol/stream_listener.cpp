@@ -67,11 +67,14 @@ FileDescriptor listen_on_path(const std::string& path, unsigned mode) {
   make_folder(std::filesystem::path(path).parent_path(), folder_mode(mode));
   remove_dead_socket(path, address);
   FileDescriptor listening(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  // bind(2) gives the file the mode of the socket less the umask: never more than `mode`. chmod then gives
-  // the rest.
+  // bind(2) gives the file the mode of the socket less the umask: never more than `mode`. What is missing
+  // comes after.
+  struct stat info {};
   if (!listening || fchmod(listening.get(), mode) != 0 ||
       bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      chmod(path.c_str(), mode) != 0 || listen(listening.get(), kBacklog) != 0)
+      lstat(path.c_str(), &info) != 0 ||
+      ((info.st_mode & 07777u) != mode && chmod(path.c_str(), mode) != 0) ||
+      listen(listening.get(), kBacklog) != 0)
     throw_errno("socket " + path);
   return listening;
 }

@@ -1,0 +1,87 @@
+// Streams of the rtpproxy protocol, with a relay behind them.
+
+#include "control/protocol/rtpp/listeners.hpp"
+
+#include "control/protocol/rtpp/notifier.hpp"
+#include "tests/support/listening.hpp"
+#include "tests/support/world.hpp"
+
+#include <sys/un.h>
+
+namespace ferry::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ClassicStreams : public Listening {
+ protected:
+  std::unique_ptr<rtpp::StreamListeners> listen(const std::string& spec) {
+    auto parsed = rtpp::parse_listen_spec(spec);
+    EXPECT_TRUE(parsed) << spec;
+    if (parsed->kind == rtpp::ListenSpec::Kind::kTcp) parsed->endpoint.port = UdpPort{0};
+    return std::make_unique<rtpp::StreamListeners>(
+        all_, *parsed, service_, world_->manager(), [this] { return world_->clock(); }, 0660u, [] {});
+  }
+  StreamClient connect_unix() {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0) << errno;
+    return StreamClient(std::move(socket));
+  }
+
+  std::string path_ = testing::TempDir() + "rtpproxy-" + std::to_string(getpid()) + ".sock";
+  std::unique_ptr<World> world_ = make_sim_world();
+  InterfaceSet interfaces_ =
+      *InterfaceSet::build({parse_interface_spec("192.0.2.1")}, UdpPort{30000}, UdpPort{30010}, false);
+  rtpp::Notifier notifier_{base_.get(), {}};
+  rtpp::Service service_{world_->manager(), interfaces_, [this] { return world_->clock(); }, {}, notifier_};
+};
+
+TEST_F(ClassicStreams, LinesOverTcpOneCommandOverUnix) {
+  const auto tcp = listen("tcp:127.0.0.1");
+  auto lines = StreamClient::to(tcp->port());
+  lines.send("c1 V\nc2 V\nc3");
+  EXPECT_TRUE(until([&] { return std::ranges::count(lines.heard(), '\n') == 2; })) << lines.heard();
+  lines.send(" V\n");
+  EXPECT_TRUE(until([&] { return std::ranges::count(lines.heard(), '\n') == 3; }));
+  const auto local = listen("unix:" + path_);
+  auto one = connect_unix();
+  one.send("V");
+  EXPECT_TRUE(until([&] { return one.is_closed(); }));
+  EXPECT_FALSE(one.heard().empty());
+}
+
+TEST_F(ClassicStreams, CTL12_HalfACommandIsLateAndALongOneIsNone) {
+  const auto tcp = listen("tcp:127.0.0.1");
+  auto half = StreamClient::to(tcp->port());
+  half.send("c1 V");
+  auto silent = StreamClient::to(tcp->port());
+  EXPECT_TRUE(until([&] { return all_.size() == 2; }));
+  turn(5);
+  now_ += 10s;
+  EXPECT_TRUE(until([&] { return half.is_closed(); }));
+  EXPECT_FALSE(silent.is_closed());
+  silent.send(std::string(9000, 'x'));
+  EXPECT_TRUE(until([&] { return silent.is_closed(); }));
+  EXPECT_EQ(closed(CloseReason::kRequestLate), 1u);
+}
+
+TEST_F(ClassicStreams, CTL12_RepliesThatNobodyReadsStopTheReading) {
+  const auto tcp = listen("tcp:127.0.0.1");
+  auto deaf = StreamClient::to(tcp->port());
+  std::string many;
+  for (int n = 0; n < 2'000'000; ++n) many += "c V\n";
+  std::string_view rest = many;
+  EXPECT_TRUE(until([&] {
+    rest.remove_prefix(deaf.send(rest));
+    turn(20);
+    now_ += 50ms;
+    return closed(CloseReason::kUnread) == 1;
+  }));
+  EXPECT_FALSE(rest.empty());
+}
+
+}  // namespace
+}  // namespace ferry::test
