@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <new>
 
-#include <fcntl.h>
 #include <netinet/in.h>
 
 namespace ferry {
@@ -24,7 +23,7 @@ bool SpareDescriptor::give() {
 }
 
 void SpareDescriptor::take() {
-  if (!held_) held_.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!held_) held_.reset(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));  // needs no file
 }
 
 Acceptor::Acceptor(event_base* base, FileDescriptor listening, SpareDescriptor* spare, OnAccept on_accept,
