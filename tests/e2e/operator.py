@@ -129,8 +129,8 @@ def tables(relay):
     doctor = json.loads(relay.ctl("--json", "doctor").stdout)
     check({"control", "descriptors"} <= {c["name"] for c in doctor["checks"]} and all(c["advice"] for c in doctor["checks"] if c["health"] != "ok"),
           "doctor: what is not ok says what to do")
-    completion = relay.ctl("completion", "bash").stdout
-    script = completion + f"\nrtpferryctl() {{ {relay.ctl_program} --socket={relay.daemon.control} \"$@\"; }}\n" \
+    relay.completion = relay.ctl("completion", "bash").stdout + f"\nrtpferryctl() {{ {relay.ctl_program} --socket={relay.daemon.control} \"$@\"; }}\n"
+    script = relay.completion + \
         "COMP_WORDS=(rtpferryctl exp); COMP_CWORD=1; _rtpferryctl; echo \"${COMPREPLY[@]}\"\n" \
         "COMP_WORDS=(rtpferryctl show m); COMP_CWORD=2; _rtpferryctl; echo \"${COMPREPLY[@]}\"\n" \
         "COMP_WORDS=(rtpferryctl list --so); COMP_CWORD=2; _rtpferryctl; echo \"${COMPREPLY[@]}\"\n"
@@ -141,6 +141,44 @@ def tables(relay):
                     (relay.ctl("manual").stdout, subprocess.run([os.path.join(os.path.dirname(relay.ctl_program), "rtpferryd"), "--config-file=none", "--manual"],
                                                                 capture_output=True, text=True).stdout)]
         check("explain CALL-ID" in pages_of[0] and "--flight-recorder" in pages_of[1], "manual pages")
+
+
+HOSTILE = {  # what a party calls itself, and what people see of it (CTL-14)
+    "\x1b[2J\x1b]0;owned\x07": "\\x1b[2J\\x1b]0;owned\\x07",
+    "a\u202eb\u009b31m": "a\\xe2\\x80\\xaeb\\xc2\\x9b31m",
+    "line\r\nmetric": "line\\x0d\\x0ametric",
+    "back\\x41slash": "back\\x5cx41slash",
+    "run$(touch ran)`touch ran`;x": "run$(touch ran)`touch ran`;x",
+}
+
+
+def hostile_texts(relay):
+    """CTL-14: nothing of a name reaches a terminal as a command, and every command takes the shown name."""
+    directory = relay.daemon.directory
+    safe = lambda text: all(c in "\n\t" or c.isprintable() for c in text)
+    for name, shown in HOSTILE.items():
+        sdp = Party(None, "127.0.0.2", 4990, 1).sdp()
+        check(relay.ng.ask("offer", name, from_tag="t" + name, label=name, sdp=sdp, **{"x" + name: 1})["result"] == "ok", f"a call named {shown}")
+        seen = {}
+        for words in (["list"], ["show", shown], ["explain", shown], ["explain", shown, "--packets"], ["top", "--once"], ["ports", "--holders"], ["unknown-flags"], ["stats"],
+                      ["where", shown, "from=127.0.0.2:4990", "to=30000"], ["log", "level", shown, "6"], ["record", "start", shown], ["record", "start", "no" + name], ["show", "no" + name],
+                      ["trace", shown, "--count=1", "--seconds=1"], ["doctor"], ["list", f"--match={shown}"]):
+            for more in ([], ["--json"]):
+                done = relay.ctl(*words, *more)
+                seen[words[0]] = seen.get(words[0], "") + ("" if more else done.stdout)
+                check(safe(done.stdout + done.stderr) and ("no such call" in done.stderr) == ("no" + name in words and not more), f"{words[0]} {' '.join(more)} of {shown}: {done.stderr}")
+        check(all(shown in seen[command] for command in ("list", "show", "explain", "ports", "unknown-flags")), f"it is shown as {shown}")
+        check(any(call["call_id"] == name for call in json.loads(relay.ctl("--json", "list").stdout)["calls"]), "machines get its value")
+        texts = [tcp(f"{command} {shown}\n") for command in ("call info", "list sessions", "get", "call info none")]
+        check(all(map(safe, texts)) and f"callid: {shown}\n" in texts[0] and f"callid: {shown}\n" in tcp("list sessions all\n"), "text commands show it")
+        completed = subprocess.run(["bash", "-c", relay.completion + "COMP_WORDS=(rtpferryctl show ''); COMP_CWORD=2; _rtpferryctl; printf '%s\\n' \"${COMPREPLY[@]}\"\n"], capture_output=True,
+                                   text=True, cwd=directory)
+        check(safe(completed.stdout) and not os.path.exists(os.path.join(directory, "ran")), f"the shell runs nothing of it: {completed.stdout.split()[-1:]}")
+        ended = relay.ctl("terminate", shown)
+        check(ended.returncode == 0, f"terminate takes {shown}: {ended.stderr}")
+    lines = [line for line in relay.daemon.lines if line]
+    check(all(line.isascii() and json.loads(line) and safe(line) for line in lines), "each log line is one line of JSON and harmless")
+    check(any(json.loads(line).get("call_id") == next(iter(HOSTILE)) for line in lines), "with the value")
 
 
 def log_lines(relay):
@@ -249,7 +287,7 @@ def main():
     relay = None
     try:
         relay = Relay(build)
-        for part in (metrics, pages, text_commands, parameters, tables, log_lines, terminal, drain):
+        for part in (metrics, pages, text_commands, parameters, tables, hostile_texts, log_lines, terminal, drain):
             part(relay)
         secrets(build)
         from_other_hosts(build)

@@ -540,7 +540,7 @@ def after(program, lab):
     upload = ["--recording-upload-url=http://127.0.0.1:4568", "--recording-upload-bucket=calls", "--recording-upload-access-key=S3RVER", "--recording-upload-secret-key=S3RVER",
               "--recording-upload-prefix=site 1/"] if server else []
     try:
-        daemon = start(program, folder, f"--recording-hook={hook}", f"--recording-notify-url=http://127.0.0.1:{web.server_port}/x", f"--recording-encryption-key={public}", *upload)
+        daemon = start(program, folder, f"--recording-hook={hook}", f"--state-dir={lab}/state", f"--recording-notify-url=http://127.0.0.1:{web.server_port}/x", f"--recording-encryption-key={public}", *upload)
         call = Call(Client(), "after")
         paced(1, lambda n: call.a.send(b"\x55" * 160))
         call.end()
@@ -572,6 +572,64 @@ def after(program, lab):
         web.shutdown()
         if server:
             server.kill()
+
+
+class Storage(http.server.BaseHTTPRequestHandler):
+    """A server that stores nothing until it works."""
+    works = False
+    asked = threading.Event()
+    stored = []
+
+    def do_PUT(self):
+        Storage.asked.set()
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        while not Storage.works:
+            time.sleep(0.1)
+        Storage.stored.append((os.path.basename(self.path), len(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def after_a_crash(program, lab):
+    """CTL-15: an upload server that hangs delays no hook; the next start makes up for what a kill -9 left."""
+    folder, state, called, hook = (os.path.join(lab, name) for name in ("late", "state", "called", "hook.sh"))
+    with open(called, "w"):
+        os.chmod(called, 0o666)
+    os.chmod(lab, 0o755)
+    with open(hook, "w") as f:
+        f.write(f"#!/bin/sh\necho $1 >> {called}\n")
+    os.chmod(hook, 0o755)
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Storage)
+    web.daemon_threads = True
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    words = [f"--recording-hook={hook}", f"--state-dir={state}", f"--recording-upload-url=http://127.0.0.1:{web.server_port}", "--recording-upload-bucket=b",
+             "--recording-upload-access-key=k", "--recording-upload-secret-key=s"]
+    entries = lambda: sorted(os.path.basename(p).split("-")[0] for p in glob.glob(f"{state}/after-call/*/*.json"))
+
+    def wait_until(condition, what):
+        end = time.monotonic() + 15
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.05)
+        check(condition(), f"{what}: entries {entries()}, stored {len(Storage.stored)}, hooks {len(open(called).readlines())}")
+    daemon = start(program, folder, *words)
+    client = Client()
+    for n in range(5):
+        call = Call(client, f"late-{n}")
+        call.a.send(b"\x55" * 160)
+        call.end()
+    wait_until(lambda: Storage.asked.is_set() and len(open(called).readlines()) == 5 and entries() == ["upload"] * 5, "five hooks ran beside a hanging server")
+    check(all(os.stat(p).st_mode & 0o077 == 0 for p in glob.glob(f"{state}/after-call/**", recursive=True)), "the state directory is for its user alone")
+    daemon.stop(signal.SIGKILL)
+    Storage.works = True
+    Storage.stored.clear()
+    daemon = start(program, folder, *words)
+    wait_until(lambda: not entries() and len({name for name, _ in Storage.stored}) == 10, "the next start stored five recordings of two files")
+    check(len(open(called).readlines()) == 5, "and ran no hook twice")
+    daemon.stop()
+    web.shutdown()
 
 
 def in_kernel(program, lab):
@@ -672,7 +730,7 @@ def main():
             print(f"SKIP: {program} is not installed")
             return 77
     program = os.path.join(os.path.abspath(arguments.build), "rtpferryd")
-    parts = {"fidelity": fidelity, "codecs": codecs, "interrupted": interrupted, "full disk": full_disk, "stall": stall, "after": after, "speech": speech_through_kamailio, "kernel": in_kernel}
+    parts = {"fidelity": fidelity, "codecs": codecs, "interrupted": interrupted, "full disk": full_disk, "stall": stall, "after": after, "after a crash": after_a_crash, "speech": speech_through_kamailio, "kernel": in_kernel}
     for name, part in parts.items():
         if arguments.only and arguments.only != name:
             continue

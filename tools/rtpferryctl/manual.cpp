@@ -74,6 +74,7 @@ std::string bash_completion() {
   return fmt::format(R"sh(# bash completion of rtpferryctl
 _rtpferryctl() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} command= word words=
+  COMPREPLY=()
   for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
     case $word in -*) ;; *) command=$word; break ;; esac
   done
@@ -85,7 +86,14 @@ _rtpferryctl() {{
   case $command in
 {1}  esac
   case $command in
-    {2}) [ "${{current#-}}" != "$current" ] || words=$(rtpferryctl --json list 2>/dev/null | sed -n 's/.*"call_id": "\(.*\)",\{{0,1\}}$/\1/p') ;;
+    {2})
+      if [ "${{current#-}}" = "$current" ]; then
+        # A Call-ID is whatever a party wrote: compgen -W would run what stands in it.
+        while IFS= read -r word; do
+          case $word in "$current"*) COMPREPLY+=("$(printf %q "$word")") ;; esac
+        done < <(rtpferryctl --json list 2>/dev/null | sed -n 's/.*"call_id": "\([^"\\]*\)",\{{0,1\}}$/\1/p')
+        return
+      fi ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }}
