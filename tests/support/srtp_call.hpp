@@ -25,13 +25,14 @@ inline Endpoint relay_port(std::uint16_t port) { return {kRelay, UdpPort{port}};
 /// A call between A (host 10, port 30000) and B (host 21, port 30010).
 class SrtpCall {
  public:
-  SrtpCall(std::optional<SrtpKeys> a, std::optional<SrtpKeys> b, std::string_view backend = "openssl")
+  SrtpCall(std::optional<SrtpKeys> a, std::optional<SrtpKeys> b, std::string_view backend = "openssl",
+           bool has_kernel = true)
       : backend_(make_srtp_backend(backend)), keys_{std::move(a), std::move(b)} {
     network_.set_outlet([this](const SimDatagram& d) {
       sent.push_back(d);
       return true;
     });
-    auto kernel = std::make_unique<KernelModel>(network_);
+    auto kernel = has_kernel ? std::make_unique<KernelModel>(network_) : nullptr;
     kernel_ = kernel.get();
     worker_ = std::make_unique<Worker>(std::make_unique<SimIo>(network_),
                                        std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}),

@@ -218,6 +218,40 @@ TEST_F(IceTest, ICE9_I05_ConsentIsAskedForAndItsLossStopsSending) {
   EXPECT_EQ(relay_.agent.state(), State::kExpired);
 }
 
+TEST_F(IceTest, C13_APauseTakesNoConsentAway) {
+  for (const bool is_lite : {false, true}) {
+    for (const Duration pause : {Duration{29s}, Duration{31s}, Duration{1h}}) {
+      relay_.agent = {};
+      alice_.agent = {};
+      relay_.plan.is_lite = alice_.plan.peer_is_lite = is_lite;
+      relay_.plan.controlling = !is_lite;
+      meet();
+      run(10s);
+      ASSERT_TRUE(relay_.agent.selected(Component::kRtp));
+      now_ += pause;
+      for (End* each : {&relay_, &alice_}) each->agent.skip(pause);
+      run(10s);
+      EXPECT_TRUE(relay_.agent.selected(Component::kRtp)) << pause / 1s << " s, lite " << is_lite;
+      EXPECT_EQ(relay_.agent.state(), State::kConnected);
+    }
+  }
+  // Who is gone afterwards is noticed.
+  cut_ = {kRelay4, kRelay6};
+  run(31s);
+  EXPECT_FALSE(relay_.agent.selected(Component::kRtp));
+}
+
+TEST_F(IceTest, C13_APauseIsNoTimeWithoutAPair) {
+  cut_ = {kRelay4, kRelay6, kAlice4, kAlice6};
+  meet();
+  run(5s);
+  now_ += 1h;
+  for (End* each : {&relay_, &alice_}) each->agent.skip(1h);
+  cut_.clear();
+  run(10s);
+  EXPECT_EQ(relay_.agent.state(), State::kConnected);
+}
+
 TEST_F(IceTest, ConnectsThroughLoss) {
   meet();
   run(8s, 0.4);

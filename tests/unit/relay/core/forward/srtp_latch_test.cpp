@@ -184,7 +184,8 @@ TEST(SrtpLatch, LAT10_WithoutTheKeyNobodyIsLearned) {
   flipped.back() ^= std::byte{1};
   for (int rank = 2; rank <= 4; ++rank) {
     EXPECT_FALSE(copies.takes(source_of_rank(rank), flipped)) << "a replay with a wrong tag";
-    EXPECT_FALSE(copies.takes(source_of_rank(rank), forger.sealed(rtp('X', 1, 65'500))));
+    const Packet forged = forger.sealed(rtp('X', 1, static_cast<std::uint16_t>(65'500 + rank)));
+    EXPECT_FALSE(copies.takes(source_of_rank(rank), forged));
     EXPECT_EQ(copies.heard_at(), host(99));
   }
 }

@@ -1,0 +1,346 @@
+// Row C-12, memory: a call in virtual time with an allocator that fails, at every allocation that the packet
+// path makes and for as long as one likes. The process lives, and the call goes on once there is memory.
+//
+// `operator new` is replaced in this program. It fails only while the worker takes packets in: what the test
+// itself needs is made before. The engine here allocates nothing, so that every failure is the relay's.
+
+#include "relay/srtp/backends.hpp"
+#include "relay/worker/worker.hpp"
+#include "tests/support/srtp_judge.hpp"
+
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace {
+
+/// Allocations until one fails; negative: none does.
+long g_left = -1;
+/// How many fail from then on.
+long g_failures = 0;
+long g_failed = 0;
+
+void* allocate(std::size_t size) {
+  if (g_left >= 0 && g_left-- == 0) {
+    ++g_failed;
+    g_left = --g_failures > 0 ? 0 : -1;
+    throw std::bad_alloc();
+  }
+  void* memory = std::malloc(size == 0 ? 1 : size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(size);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Packet;
+using test::random_key;
+using test::rtp;
+
+Endpoint host(std::uint8_t n, std::uint16_t port = 4000) {
+  return {IpAddress::v4({192, 0, 2, n}), UdpPort{port}};
+}
+
+struct Arriving {
+  Endpoint from;
+  std::uint64_t cookie = 0;
+  const Packet* packet = nullptr;
+};
+
+/// Hands over one datagram at a time and counts what leaves.
+class StillIo final : public PacketIo {
+ public:
+  bool attach(PortHandle, std::uint64_t) noexcept override { return true; }
+  void detach(PortHandle) noexcept override {}
+  [[nodiscard]] Endpoint local_of(PortHandle port) const noexcept override {
+    return {IpAddress::v4({198, 18, 0, 1}), UdpPort{static_cast<std::uint16_t>(30000 + port.native)}};
+  }
+  std::size_t receive(std::span<PacketBuffer> batch) noexcept override {
+    if (next.packet == nullptr) return 0;
+    PacketBuffer buffer = pool_.allocate();
+    std::ranges::copy(*next.packet, buffer.space().begin());
+    buffer.set_data_size(next.packet->size());
+    buffer->remote = next.from;
+    buffer->cookie = next.cookie;
+    next = {};
+    batch[0] = std::move(buffer);
+    return 1;
+  }
+  void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      errors[i] = SendError::kNone;
+      if (batch[i]->via.native < 2) continue;
+      ++sent;
+      batch[i].reset();
+    }
+  }
+  PacketBuffer allocate() noexcept override { return pool_.allocate(); }
+  [[nodiscard]] Stock stock() const noexcept override { return {}; }
+  void wait(Instant) noexcept override {}
+  void wake() noexcept override {}
+  [[nodiscard]] Instant now() const noexcept override { return time; }
+
+  Arriving next;
+  Instant time{1h};
+  std::size_t sent = 0;  // to B
+
+ private:
+  PacketPool pool_{2048};
+};
+
+/// Takes every flow and forwards none: whoever sends to a flow is heard by user space all the same.
+class WillingOffload final : public FlowOffload {
+ public:
+  void install(std::span<OffloadInstallation> flows) override {
+    for (OffloadInstallation& each : flows) each.answer = OffloadAnswer::kTaken;
+  }
+  OffloadAnswer update(const OffloadFlow&, OffloadState&) override { return OffloadAnswer::kTaken; }
+  void remove(std::span<OffloadReading>) override {}
+  void read(std::span<OffloadReading>) override {}
+  void collect(const std::function<void(const OffloadSample&)>&) override {}
+};
+
+/// What sort of call, and what its packets are like.
+struct Kind {
+  std::string name;
+  bool a_has_keys = false;
+  bool b_has_keys = false;
+  bool goes_below = false;
+  /// Others than the party send too, some of them better placed; or the party is not where it said.
+  bool is_contested = false;
+  /// An offer waits for its answer.
+  bool is_proposed = false;
+  bool is_early = false;
+  std::uint16_t ptime_ms = 0;
+  unsigned ssrcs = 1;
+};
+
+const std::vector<Kind> kKinds = {
+    {.name = "plain"},
+    {.name = "plain, below", .goes_below = true},
+    {.name = "plain, from another port, with strangers", .is_contested = true},
+    {.name = "with a proposal", .is_contested = true, .is_proposed = true},
+    {.name = "before the answer", .is_contested = true, .is_early = true},
+    {.name = "another packet time", .ptime_ms = 40},
+    {.name = "many SSRCs", .ssrcs = 90},
+    {.name = "encrypted to plain", .a_has_keys = true},
+    {.name = "plain to encrypted", .b_has_keys = true},
+    {.name = "encrypted, with strangers", .a_has_keys = true, .b_has_keys = true, .is_contested = true},
+    {.name = "encrypted, many SSRCs", .a_has_keys = true, .b_has_keys = true, .ssrcs = 90},
+};
+
+class FailingCall {
+ public:
+  explicit FailingCall(const Kind& kind) : kind_(kind), backend_(make_srtp_backend("openssl")) {
+    std::mt19937 random(5);
+    if (kind.a_has_keys) {
+      keys_ = test::SrtpKeys{random_key(random, SrtpSuite::kAes128Cm80),
+                             random_key(random, SrtpSuite::kAes128Cm80)};
+      end_ = std::make_unique<test::SrtpEnd>(*keys_);
+    }
+    b_key_ = random_key(random, SrtpSuite::kAes128Cm80);
+    auto io = std::make_unique<StillIo>();
+    io_ = io.get();
+    worker_ = std::make_unique<Worker>(std::move(io),
+                                       std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}),
+                                       kind.goes_below ? std::make_unique<WillingOffload>() : nullptr);
+    worker_->set_flight_mode(FlightMode::kAll);
+    for (std::uint32_t side = 0; side < 2; ++side) {
+      InstallTransport command;
+      command.id = {side, 0};
+      command.plan = plan(side, kind.is_early, kind.is_proposed);
+      command.ports = {PortHandle{static_cast<std::int32_t>(2 * side)},
+                       PortHandle{static_cast<std::int32_t>(2 * side + 1)}};
+      command.activity = std::make_shared<TransportActivity>();
+      worker_->post(std::move(command));
+    }
+    worker_->run_until_idle();
+    make_script();
+  }
+
+  std::shared_ptr<const TransportPlan> plan(std::uint32_t side, bool is_early, bool is_proposed) const {
+    auto p = std::make_shared<TransportPlan>();
+    const Endpoint peer = side == 0 ? host(10) : host(21);
+    p->rtp_latch.signalled = peer;
+    p->rtp_latch.signalling_source = host(12).address;
+    p->rtcp_latch.signalled = {peer.address, UdpPort{4001}};
+    SourcePlan source;
+    source.media = MediaId{side + 1};
+    source.payloads = {{PayloadType{8}, G711Law::kA, 0xd5, false, 8000},
+                       {PayloadType{101}, G711Law::kNone, 0, true, 8000}};
+    source.has_events = true;
+    source.passes_other_types = true;
+    source.sinks.resize(1);
+    source.sinks[0].via = {1 - side, 0};
+    source.sinks[0].to = MediaId{2 - side};
+    source.sinks[0].ptime_ms = side == 0 ? kind_.ptime_ms : std::uint16_t{0};
+    p->sources = {source};
+    if (side == 0 && is_early) p->early_until = Instant::max();
+    if (side == 0 && is_proposed) {
+      ProposedPeer proposed;
+      proposed.rtp = p->rtp_latch;
+      proposed.rtp.signalled = host(30);
+      proposed.rtcp = p->rtcp_latch;
+      p->proposed = std::make_shared<const ProposedPeer>(proposed);
+    }
+    if (side == 0 ? kind_.a_has_keys : kind_.b_has_keys) {
+      auto srtp = std::make_shared<SrtpPlan>();
+      srtp->backend = backend_;
+      if (side == 0) {
+        srtp->receive = {keys_->to_relay};
+        srtp->send = keys_->from_relay;
+      } else {
+        srtp->send = b_key_;
+      }
+      p->srtp = srtp;
+    }
+    return p;
+  }
+
+  /// Plays the script. With `failures`, those many allocations fail from the `first` on. Whether any did.
+  bool play(long first, long failures) {
+    const long before = g_failed;
+    for (const Step& step : script_) {
+      io_->time += step.after;
+      io_->next = {step.from, step.cookie, &step.packet};
+      if (&step == &script_.front()) {
+        g_left = failures > 0 ? first : -1;
+        g_failures = failures;
+      }
+      worker_->run_until_idle();
+    }
+    g_left = -1;
+    return g_failed != before;
+  }
+  /// There is memory again: the answer comes if it has not, and A goes on talking. Packets that B hears.
+  std::size_t goes_on() {
+    worker_->post(UpdatePlan{{0, 0}, plan(0, false, false)});
+    io_->time += 2s;
+    worker_->run_until_idle();
+    constexpr std::uint16_t kWarmUp = 10;
+    std::size_t before = 0;
+    for (std::uint16_t n = 0; n < kWarmUp + 20; ++n) {
+      if (n == kWarmUp) before = io_->sent;
+      const Packet packet = sealed(rtp('A', 1, static_cast<std::uint16_t>(5000 + n)));
+      io_->next = {voice_, make_cookie({0, 0}, {}), &packet};
+      io_->time += 20ms;
+      worker_->run_until_idle();
+    }
+    return io_->sent - before;
+  }
+
+ private:
+  struct Step {
+    Endpoint from;
+    std::uint64_t cookie = 0;
+    Packet packet;
+    Duration after{20ms};
+  };
+  Packet sealed(Packet packet, bool rtcp = false) {
+    return end_ ? end_->sealed(std::move(packet), rtcp) : packet;
+  }
+  void arrives(const Endpoint& from, Packet packet, bool rtcp = false, Duration after = 20ms) {
+    const LocalPort port{rtcp ? Component::kRtcp : Component::kRtp, 0};
+    script_.push_back({from, make_cookie({0, 0}, port), std::move(packet), after});
+  }
+  void make_script() {
+    if (kind_.is_contested && !kind_.a_has_keys) voice_ = host(10, 4444);
+    for (std::uint16_t n = 0; n < 40; ++n) {
+      const Packet packet = sealed(rtp('A', 1, static_cast<std::uint16_t>(n < 20 ? n : 4000 + n)));
+      if (kind_.is_contested) {
+        arrives(host(99), kind_.a_has_keys && n < 2 ? packet : rtp('X', 9, n), false, 0ms);
+        arrives(host(30), rtp('A', 7, n), false, 0ms);
+      }
+      arrives(voice_, packet);
+    }
+    for (std::uint16_t n = 0; n < 6; ++n) {
+      Packet press = rtp('A', 1, static_cast<std::uint16_t>(4040 + n), 101, 4);
+      write_u32(press, 4, 77);
+      write_u32(press, kRtpFixedHeaderSize, 0x050a0000u + (n < 3 ? 0u : 0x00800000u) + 160u * n);
+      arrives(voice_, sealed(press));
+    }
+    arrives(voice_, sealed(rtp('A', 1, 4046, 13, 1)));  // comfort noise, which nobody negotiated
+    for (std::uint32_t n = 1; n < 4; ++n)
+      arrives(host(10, 4001), sealed(test::sender_report(1, n, 2, n), true), true, 500ms);
+    // Every stream begins with two packets in sequence; more than five a second are not admitted.
+    for (std::uint32_t ssrc = 100; kind_.ssrcs > 1 && ssrc < 100 + kind_.ssrcs; ++ssrc) {
+      arrives(voice_, sealed(rtp('A', ssrc, 1)), false, 250ms);
+      arrives(voice_, sealed(rtp('A', ssrc, 2)));
+    }
+    for (std::uint16_t n = 0; n < 4; ++n) {
+      Packet forged = sealed(rtp('A', 1, static_cast<std::uint16_t>(4050 + n)));
+      forged.back() ^= std::byte{1};
+      arrives(voice_, forged, false, 700ms);
+    }
+    // The source begins anew, twice.
+    for (const int base : {100, 90}) {
+      for (int n = 0; n < 6; ++n) {
+        Packet packet = rtp('A', kind_.a_has_keys ? 2u : 1u, static_cast<std::uint16_t>(base + n));
+        write_u32(packet, 4, 900'000u + 160u * static_cast<unsigned>(n - base));
+        arrives(voice_, kind_.a_has_keys && base == 90 ? packet : sealed(packet));
+      }
+    }
+  }
+
+  Kind kind_;
+  std::shared_ptr<const SrtpBackend> backend_;
+  std::optional<test::SrtpKeys> keys_;
+  SrtpMasterKey b_key_;
+  std::unique_ptr<test::SrtpEnd> end_;
+  StillIo* io_ = nullptr;
+  std::unique_ptr<Worker> worker_;
+  Endpoint voice_ = host(10);
+  std::vector<Step> script_;
+};
+
+class Memory : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(Memory, C12_APacketIsLostAndTheCallGoesOnWhicheverAllocationFails) {
+  const Kind& kind = GetParam();
+  const std::size_t wanted = kind.ptime_ms != 0 ? 10 : 20;
+  for (const long failures : {1L, 1'000'000L}) {
+    long first = 0;
+    for (bool has_failed = true; has_failed; ++first) {
+      FailingCall call(kind);
+      has_failed = call.play(first, failures);
+      ASSERT_EQ(call.goes_on(), wanted)
+          << kind.name << ": allocation " << first << " failed, and " << failures - 1 << " more";
+    }
+    EXPECT_GT(first, 5) << kind.name << ": nothing was allocated, so nothing was tried";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Memory, ::testing::ValuesIn(kKinds), [](const auto& info) {
+  std::string name;
+  for (const char each : info.param.name) {
+    if (std::isalnum(static_cast<unsigned char>(each)) != 0) name += each;
+  }
+  return name;
+});
+
+}  // namespace
+}  // namespace ferry
