@@ -89,7 +89,11 @@ std::vector<Place> places_of(const Config& config, const std::vector<rtpp::Liste
   for (Place& place : places) {
     if (place.use == Use::kRecordings) place.mode = config.recorder.directory_mode;
   }
-  if (config.recorder.has_work()) add("state-dir", config.recorder.state_directory, Use::kState);
+  // What an earlier configuration left there is told and set aside.
+  std::error_code error;
+  const fs::path state = config.recorder.state_directory;
+  if (config.recorder.has_work() || fs::exists(state / "after-call", error))
+    add("state-dir", state, Use::kState);
   add("recording-encryption-key", config.recorder.encryption_key, Use::kReadOften);
   add("recording-signing-key", config.recorder.signing_key, Use::kReadOften);
   return places;
