@@ -325,6 +325,7 @@ class Worker {
   unsigned number_ = 0;
   std::uint64_t posted_ = 0;
   std::atomic<std::uint64_t> completed_{0};
+  DtlsBudget dtls_budget_;  // outlives the handshakes of the table
   TransportTable table_;
   std::atomic<FlightMode> flight_mode_{FlightMode::kOff};
   std::unique_ptr<Offloader> offloader_;
@@ -365,7 +366,6 @@ class Worker {
     Endpoint from;
     std::vector<std::byte> datagram;
   };
-  DtlsBudget dtls_budget_;
   std::deque<Waiting> waiting_;
   std::size_t handshakes_ = 0;  // in this turn
 };

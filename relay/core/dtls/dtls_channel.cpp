@@ -98,17 +98,18 @@ DropReason DtlsChannel::take(const Path& from, Bytes datagram, Turn turn) {
   ++noted(from.peer, turn).datagrams;
   DtlsParty* party = parties_.find(from, turn.is_proven);
   DtlsHandshake* taker = party != nullptr ? party->taker() : nullptr;
+  if (taker != nullptr) taker->earn(datagram.size(), turn);
   const bool is_hello = is_hello_piece(records);
   if (turn.plan.role == DtlsRole::kServer && is_hello) {
     const auto hello = parse_client_hello(records);
     return hello ? on_hello(from, records, *hello, turn) : on_hello_piece(from, records, turn);
   }
-  if (taker != nullptr) return on_records(*party, from, records, turn);
+  if (taker != nullptr) return on_records(*party, *taker, from, records, turn);
   return turn.plan.role == DtlsRole::kClient ? answer(from, records, turn) : DropReason::kDtlsNoHandshake;
 }
 
-DropReason DtlsChannel::on_records(DtlsParty& party, const Path& from, Bytes records, Turn turn) {
-  DtlsHandshake& taker = *party.taker();
+DropReason DtlsChannel::on_records(DtlsParty& party, DtlsHandshake& taker, const Path& from, Bytes records,
+                                   Turn turn) {
   if (!is_plausible(records, taker.role())) return DropReason::kMalformedDtls;
   party.heard = turn.now;
   DtlsEvidence::Source& seen = noted(from.peer, turn);
@@ -162,7 +163,7 @@ DropReason DtlsChannel::on_hello_piece(const Path& from, Bytes records, Turn tur
   }
   // Of a hello that needed no cookie, whose first piece the association has.
   const bool is_of_running = turn.is_proven && party->taker() != nullptr && party->taker()->is_under_way();
-  return is_of_running ? on_records(*party, from, records, turn) : DropReason::kDtlsNoCookie;
+  return is_of_running ? on_records(*party, *party->taker(), from, records, turn) : DropReason::kDtlsNoCookie;
 }
 
 DropReason DtlsChannel::answer(const Path& from, Bytes records, Turn turn) {

@@ -90,7 +90,7 @@ class DtlsChannel {
 
   DropReason on_hello(const Path& from, Bytes records, const ClientHello& hello, Turn turn);
   DropReason on_hello_piece(const Path& from, Bytes records, Turn turn);
-  DropReason on_records(DtlsParty& party, const Path& from, Bytes records, Turn turn);
+  DropReason on_records(DtlsParty& party, DtlsHandshake& taker, const Path& from, Bytes records, Turn turn);
   /// A client hears from a source that it has no handshake with (DTL-13).
   DropReason answer(const Path& from, Bytes records, Turn turn);
   DropReason begin_server(DtlsParty& party, const Path& from, Bytes hello, const ClientHello& shown,

@@ -102,15 +102,18 @@ DtlsHandshake::Outcome DtlsHandshake::start(DtlsTurn turn) {
 
 DtlsHandshake::Outcome DtlsHandshake::take(const Path& from, Bytes records, DtlsTurn turn, bool* has_sent) {
   path_ = from;  // DTL-6
-  if (credit_) *credit_ += records.size();
   if (role_ == DtlsRole::kClient && is_under_way() && !watch_.note(records) && doubted_ == Instant{})
     doubted_ = turn.now;
   Owner owner(*this, turn);
   const auto state = association_->take(records, owner);
   if (has_sent != nullptr) *has_sent = owner.has_sent();
-  const Outcome outcome = settle(state, owner.has_refused(), false, turn);
-  if (outcome == Outcome::kGoesOn && !owner.has_sent() && was_withheld_) repeat(turn);
-  return outcome;
+  return settle(state, owner.has_refused(), false, turn);
+}
+
+void DtlsHandshake::earn(std::size_t octets, DtlsTurn turn) {
+  if (!credit_) return;
+  *credit_ += octets;
+  if (was_withheld_) repeat(turn);
 }
 
 DtlsHandshake::Outcome DtlsHandshake::settle(DtlsAssociation::State state, bool is_refused, bool is_by_time,

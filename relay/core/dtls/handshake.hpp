@@ -78,6 +78,8 @@ class DtlsHandshake {
   Outcome start(DtlsTurn turn);
   /// Takes records that came by `from`, which replies go to. `has_sent` says whether any left.
   Outcome take(const Path& from, Bytes records, DtlsTurn turn, bool* has_sent = nullptr);
+  /// So much came from its source, whatever it was: as much more may leave.
+  void earn(std::size_t octets, DtlsTurn turn);
   /// Goes on with what is due. `way` is set if the peer is reached there now, wherever it was before.
   Outcome drive(const Path& way, DtlsTurn turn);
   /// The flight that waits for an answer leaves once more.

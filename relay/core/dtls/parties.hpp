@@ -71,7 +71,7 @@ class DtlsParties {
   /// As `find`, but it gets a place: that of another source which is not named, if all are taken. Sources
   /// without a handshake give way first, then those that have not proved to be there, then those that have
   /// been silent longest.
-  [[nodiscard]] DtlsParty& make(const Path& from, bool is_one, Instant now);
+  DtlsParty& make(const Path& from, bool is_one, Instant now);
   /// Which sources are named from now on: those by `way` and from `signalled`.
   void name(const Path& way, const Endpoint& signalled, bool is_one) noexcept;
 
