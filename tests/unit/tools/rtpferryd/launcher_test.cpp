@@ -99,7 +99,9 @@ TEST_F(LauncherTest, CTL17_WhatItStartsHasNoCapabilityAndGainsNone) {
   for (const char* line : {"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000",
                            "CapEff:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1"})
     EXPECT_NE(seen.find(line), std::string::npos) << line << " in\n" << seen;
-  if (geteuid() == 0) EXPECT_NE(seen.find("Uid:\t65534\t65534\t65534\t65534"), std::string::npos) << seen;
+  if (geteuid() == 0) {
+    EXPECT_NE(seen.find("Uid:\t65534\t65534\t65534\t65534"), std::string::npos) << seen;
+  }
   EXPECT_EQ(seen.find("HOME="), std::string::npos) << "no variable of ours is handed on";
 }
 
