@@ -46,7 +46,8 @@ void remove_dead_socket(const std::string& path, const sockaddr_un& address) {
   const FileDescriptor probe(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const bool is_alive =
       connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-      errno == EAGAIN;  // more clients wait already than it takes
+      errno == EAGAIN ||  // more clients wait already than it takes
+      errno == EACCES;    // a socket of another user is not ours to judge, nor to remove
   if (is_alive) {
     errno = EADDRINUSE;
     throw_errno(fmt::format("another process listens on {}", path));
