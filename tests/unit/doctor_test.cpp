@@ -178,5 +178,19 @@ TEST_F(DoctorTest, EachComplaintHasItsCause) {
   EXPECT_EQ(examine().at("offload"), Health::kWarn);
 }
 
+TEST_F(DoctorTest, CTL17_ADaemonWithMoreRightsThanItNeedsIsTold) {
+  using ctl::Health;
+  facts_["uid"] = 65534;
+  facts_["confined"] = true;
+  auto found = examine();
+  EXPECT_FALSE(found.contains("user"));
+  EXPECT_FALSE(found.contains("system calls"));
+  facts_["uid"] = 0;
+  facts_["confined"] = false;
+  found = examine();
+  EXPECT_EQ(found["user"], Health::kWarn);
+  EXPECT_EQ(found["system calls"], Health::kWarn);
+}
+
 }  // namespace
 }  // namespace ferry::test

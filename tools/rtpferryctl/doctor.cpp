@@ -442,6 +442,13 @@ class Doctor {
           "latch=signalled; received-from from the proxy for clients behind NAT");
     if (facts_["core_dumps"].get<bool>())
       say("core dumps", Health::kWarn, "they contain the keys of encrypted calls", "core-dumps=no");
+    // Older daemons do not say.
+    if (facts_.value("uid", 1) == 0)
+      say("user", Health::kWarn, "the daemon runs as root",
+          "give its folders to another user, and take user=root out of the configuration");
+    if (!facts_.value("confined", true))
+      say("system calls", Health::kWarn, "the daemon has no filter of system calls",
+          "a kernel with seccomp; the log says what it refused");
   }
 
   void recordings() {
