@@ -68,7 +68,7 @@ TEST(TransportPause, C13_OfSoundThatWaitedTheNewest200MillisecondsPass) {
       EXPECT_EQ(call.stale(), static_cast<std::uint32_t>(packets) - 10);
       const std::uint16_t last = read_u16(call.sent.back().payload, 2);
       EXPECT_EQ(last, 100 + 50 + packets - 1) << "the newest";
-      const auto& stream = call.read(0).sources[0].ingress[0];
+      const SsrcCounters stream = call.read(0).sources[0].ingress[0];
       EXPECT_EQ(stream.lost(), 0u) << "all of them arrived";
       call.talk(20);
       EXPECT_EQ(call.stale(), static_cast<std::uint32_t>(packets) - 10) << "and nothing afterwards";
