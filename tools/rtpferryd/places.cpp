@@ -105,6 +105,7 @@ void give_folders(const std::vector<Place>& places, uid_t user, gid_t group) {
     // A slash at the end is no part of a name.
     const fs::path folder = (fs::path(place.folder()) / ".").lexically_normal().parent_path();
     make_and_give(folder, place.mode, user, group);
+    if (geteuid() != 0) continue;
     if (place.use == Use::kState && is_left_by_root(folder)) give_all(folder, user, group);
     if (is_left_by_root(folder) || (place.use == Use::kRecordings && is_roots_and_empty(folder)))
       give(folder, user, group);

@@ -39,9 +39,9 @@ struct Place {
 [[nodiscard]] std::vector<Place> places_of(const Config& config,
                                            const std::vector<rtpp::ListenSpec>& classic);
 
-/// Makes the missing folders of `places` and gives them to `user` and `group`; so that of recordings if root
-/// has it and nothing is in it, and one called `rtpferry` that root left. Throws std::runtime_error with a
-/// sentence.
+/// Makes the missing folders of `places` where it may, and gives them to `user` and `group`. Root gives away
+/// a folder of recordings that is its own and empty, too, and one called `rtpferry` that it left. Throws
+/// std::runtime_error with a sentence.
 void give_folders(const std::vector<Place>& places, uid_t user, gid_t group);
 
 /// Why this process, with the rights that are in force, cannot do there what it is to do: a sentence. Empty

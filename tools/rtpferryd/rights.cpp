@@ -218,7 +218,7 @@ bool is_somebody_else(const NewUser& user) { return user.uid != getuid() || user
 void give_up_rights(const Config& config, const NewUser& user, const std::vector<Place>& places,
                     const std::function<void(const std::function<void()>&)>& on_other_threads) {
   const bool changes = is_somebody_else(user);
-  if (changes) give_folders(places, user.uid, user.gid);
+  give_folders(places, user.uid, user.gid);
   FileFence fence;
   open_system(fence, config);
   open_places(fence, places);

@@ -106,11 +106,13 @@ class GiveUpRights : public testing::Test {
   /// The result of `task` in a process that has given up.
   template <class Task>
   int after(const Task& task) const {
+    // Opened now: whoever has given up may not make it.
+    std::ofstream told(top_ / "error");
     return result_of_child([&] {
       try {
         give_up_rights(config_, new_user(config_).value(), places_of(config_, {}), {});
       } catch (const std::runtime_error& e) {
-        std::ofstream(top_ / "error") << e.what();
+        told << e.what() << std::flush;
         return 200;
       }
       return task();
