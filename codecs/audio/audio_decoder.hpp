@@ -53,5 +53,7 @@ class AudioDecoder {
 /// Where codecs in packages of their own are looked for (`rtpferry-codec-NAME.so`): those whose licences do
 /// not allow to link them. Once, at start. The default is the installed place.
 void set_codec_plugin_folder(std::string folder);
+/// The one in force; the installed one unless another was set.
+[[nodiscard]] std::string codec_plugin_folder();
 
 }  // namespace ferry

@@ -83,6 +83,11 @@ void set_codec_plugin_folder(std::string folder) {
   g_folder = std::move(folder);
 }
 
+std::string codec_plugin_folder() {
+  const std::lock_guard guard(g_lock);
+  return g_folder;
+}
+
 Result<std::unique_ptr<AudioDecoder>, std::string> make_plugin_decoder(const AudioFormat& format) {
   std::string name = format.encoding;
   std::ranges::transform(name, name.begin(),

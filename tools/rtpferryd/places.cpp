@@ -84,6 +84,7 @@ std::vector<Place> places_of(const Config& config, const std::vector<rtpp::Liste
   }
   for (const std::string& folder : config.rtpp_prompts) add("rtpp-prompts", folder, Use::kPrompts);
   if (config.recorder.directory.empty()) return places;
+  add("codec-plugins", config.codec_plugins, Use::kPrompts);
   add("recording-dir", config.recorder.directory, Use::kRecordings);
   add("recording-spool", config.recorder.spool, Use::kRecordings);
   for (Place& place : places) {

@@ -19,7 +19,7 @@ struct Place {
     kPidFile,     // made before rights are given up, removed at the end
     kReadAgain,   // read at the start and at SIGHUP, by the control thread
     kReadOften,   // read for each recording, by the recorder's threads
-    kPrompts,     // folder: what is in it is read when it is played
+    kPrompts,     // folder: what is in it is read when a call needs it, like codecs
     kConnected,   // a socket of somebody else, connected to at any time by the control thread
   };
   /// As the command line spells it.

@@ -5,6 +5,7 @@
 
 #include "tools/rtpferryd/rights.hpp"
 
+#include "codecs/audio/audio_decoder.hpp"
 #include "control/log/log.hpp"
 #include "relay/base/capabilities.hpp"
 #include "relay/rights/file_fence.hpp"
@@ -144,7 +145,8 @@ void open_system(FileFence& fence, const Config& config) {
         "/run/NetworkManager", "/var/lib/ca-certificates"})
     fence.open(folder, FileFence::Use::kRead);
   fence.open("/dev/null", FileFence::Use::kWrite);
-  if (!config.codec_plugins.empty()) fence.open(config.codec_plugins, FileFence::Use::kRead);
+  fence.open(config.codec_plugins.empty() ? codec_plugin_folder() : config.codec_plugins,
+             FileFence::Use::kRead);
   if (config.engine != EngineKind::kDpdk) return;
   // Memory and devices of DPDK, and what it removes at its end.
   for (const char* folder : {"/dev/hugepages", "/dev/vfio", "/run/dpdk", "/var/run/dpdk", "/tmp/dpdk"})
