@@ -344,6 +344,11 @@ bool OfferAnswer::keeps_port(const Match& match) const {
   return !match.section->direction.receive && !request_.has_flag(Flag::kNoPortLatching);
 }
 
+bool OfferAnswer::takes_ice(const Match& match) const {
+  if (!is_answer_) return !request_.ice.is_refused;
+  return match.sender != nullptr && match.sender->ice && match.sender->ice->offered_to_peer;
+}
+
 Result<void, RequestError> OfferAnswer::check_peers() {
   for (Match& match : matches_) {
     const sdp::MediaSection& section = *match.section;
@@ -351,7 +356,7 @@ Result<void, RequestError> OfferAnswer::check_peers() {
     const LocalAddress* local = match.sender_interface->address_of(match.sender_family);
     if (local == nullptr) continue;  // there will be no port
     auto left_out = manager_.guard_.admit(
-        named_peer(section, remote_of(section), !request_.ice.is_refused, local->advertised), *local);
+        named_peer(section, remote_of(section), takes_ice(match), local->advertised), *local);
     if (!left_out) {
       const auto number = &match - matches_.data() + 1;
       return fail(denied_error(fmt::format("Section {} of the SDP", number), left_out.error()));

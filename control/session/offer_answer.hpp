@@ -67,6 +67,8 @@ class OfferAnswer {
   static void fold_doubled(sdp::Session& session, const Leg& leg);
   void match_sections();
   Result<void, RequestError> choose_interfaces();
+  /// ICE of the section counts, so that its candidates say where its party is.
+  [[nodiscard]] bool takes_ice(const Match& match) const;
   /// LAT-11a: refuses a section without an address that may be sent to.
   Result<void, RequestError> check_peers();
   /// SRT-13: refuses an answer that takes nothing of an encrypted offer.

@@ -229,6 +229,17 @@ TEST_F(DeniedPeers, LAT11a_WithIceTheyAreLeftOutCountedAndShown) {
   EXPECT_NE(explained.find("left out: candidate 198.18.0.1:2223"), std::string::npos) << explained;
 }
 
+TEST_F(DeniedPeers, LAT11a_IceThatNobodyOfferedIsNoOtherWay) {
+  const std::string more = ice_lines({at('B').to_string()});
+  world_->ng(offer("c", "A", audio_sdp(at('A'))));
+  expect_refused(world_->ng(answer("c", "A", "B", audio_sdp(endpoint("127.0.0.1:4000"), more))), "answer");
+  json request = offer("d", "A", audio_sdp(endpoint("127.0.0.1:4000"), more));
+  EXPECT_EQ(world_->ng(request)["result"], "ok");
+  request["call-id"] = "e";
+  request["flags"] = {"reject-ICE"};
+  expect_refused(world_->ng(request), "offer whose ICE is refused");
+}
+
 TEST_F(DeniedPeers, LAT11a_ATrickledCandidateIsLeftOutToo) {
   const std::string trickling =
       "a=ice-options:trickle\r\na=ice-ufrag:abcdefgh\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n";
