@@ -62,7 +62,7 @@ std::string to_text(const WorkEntry& entry) {
       {"recording", entry.recording}, {"directory", entry.directory},  {"files", entry.files},
       {"posted_ms", entry.posted_ms}, {"stored", entry.stored},        {"tries", entry.tries}};
   if (!entry.error.empty()) document["error"] = entry.error;
-  return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
+  return document.dump(1, ' ', true, json::error_handler_t::replace) + "\n";
 }
 
 Result<WorkEntry, std::string> parse_work_entry(std::string_view text) {

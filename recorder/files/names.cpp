@@ -1,5 +1,7 @@
 #include "recorder/files/names.hpp"
 
+#include "relay/base/printable.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <ctime>
@@ -100,6 +102,9 @@ std::string fault_of_recording_path(std::string_view path) {
   constexpr std::size_t kLongest = 2000;
   if (!is_path_below(path)) return "is not below the recording directory";
   if (path.size() > kLongest) return fmt::format("is longer than {} octets", kLongest);
+  std::string plain(path);
+  std::erase(plain, '\\');  // harmless in a name
+  if (printable(plain) != plain) return "has characters that a terminal could take for commands";
   while (true) {
     const auto end = std::min(path.find('/'), path.size());
     const std::string_view part = path.substr(0, end);

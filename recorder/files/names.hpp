@@ -27,8 +27,8 @@ struct NameParts {
 [[nodiscard]] bool is_path_below(std::string_view path) noexcept;
 
 /// Why no recording can be at a path below the recording directory, as the rest of a sentence: it lies
-/// elsewhere, one of its parts is hidden (as the spool is) or too long. Empty if one can. Does not look at
-/// the disk.
+/// elsewhere, one of its parts is hidden (as the spool is) or too long, or it is not text for a terminal
+/// (CTL-14). Empty if one can. Does not look at the disk.
 [[nodiscard]] std::string fault_of_recording_path(std::string_view path);
 
 }  // namespace ferry

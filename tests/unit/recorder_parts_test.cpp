@@ -51,8 +51,9 @@ TEST(RecordingNames, OnlyPathsBelow) {
 
 TEST(RecordingNames, CTL10_APathThatFilesCannotHaveIsAFault) {
   const std::string long_part(200, 'x');
-  for (const std::string& good : {std::string("a"), std::string("2026/case 7"), std::string("a..b/c."),
-                                  long_part, long_part + "/" + long_part})
+  for (const std::string& good :
+       {std::string("a"), std::string("gr\xc3\xbcn/a\\b"), std::string("2026/case 7"), std::string("a..b/c."),
+        long_part, long_part + "/" + long_part})
     EXPECT_EQ(fault_of_recording_path(good), "") << good;
   const std::pair<std::string, const char*> rows[] = {
       {"", "not below"},
@@ -61,6 +62,11 @@ TEST(RecordingNames, CTL10_APathThatFilesCannotHaveIsAFault) {
       {"a//b", "not below"},
       {".spool/x", "hidden"},
       {".spool", "hidden"},
+      {"a\x1b[2J", "terminal"},
+      {"a\nb/c", "terminal"},
+      {"a/\xc2\x9b", "terminal"},
+      {"\xff", "terminal"},
+      {"a\xe2\x80\xae", "terminal"},
       {"a/.ssh/b", "hidden"},
       {"a/.b", "hidden"},
       {long_part + "x", "longer than 200"},
