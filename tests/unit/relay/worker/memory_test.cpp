@@ -334,9 +334,9 @@ TEST_P(Memory, C12_APacketIsLostAndTheCallGoesOnWhicheverAllocationFails) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Memory, ::testing::ValuesIn(kKinds), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(Kinds, Memory, ::testing::ValuesIn(kKinds), [](const auto& kind) {
   std::string name;
-  for (const char each : info.param.name) {
+  for (const char each : kind.param.name) {
     if (std::isalnum(static_cast<unsigned char>(each)) != 0) name += each;
   }
   return name;
