@@ -128,6 +128,15 @@ std::string_view to_string(RequestError error) noexcept {
   return "Bad Request";
 }
 
+bool has_word(std::string_view list, std::string_view word) {
+  while (!list.empty()) {
+    const auto comma = std::min(list.find(','), list.size());
+    if (equal_ignoring_case(trim(list.substr(0, comma)), word)) return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
 std::string_view Request::header(std::string_view name) const {
   const auto found =
       std::ranges::find_if(headers, [&](const auto& each) { return equal_ignoring_case(each.first, name); });
@@ -141,7 +150,7 @@ bool Request::has_header(std::string_view name) const {
 
 bool Request::stays_open() const {
   const std::string_view wish = header("Connection");
-  return minor_version == 0 ? equal_ignoring_case(wish, "keep-alive") : !equal_ignoring_case(wish, "close");
+  return minor_version == 0 ? has_word(wish, "keep-alive") : !has_word(wish, "close");
 }
 
 std::optional<std::size_t> RequestReader::header_size(std::string_view text) {

@@ -13,6 +13,9 @@
 
 namespace ferry::http {
 
+/// A word of a list of words divided by commas (RFC 9110 §5.6.1), without regard to case.
+bool has_word(std::string_view list, std::string_view word);
+
 /// One request, whole.
 struct Request {
   std::string method;

@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <ctime>
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -22,26 +24,24 @@ constexpr std::array<std::string_view, 4> kProtocols = {"ng.rtpengine.com", "ng-
                                                         "cli.rtpengine.com", "echo.rtpengine.com"};
 constexpr std::string_view kText = "text/plain";
 
-bool contains_word(std::string_view list, std::string_view word) {
-  while (!list.empty()) {
-    const auto comma = std::min(list.find(','), list.size());
-    std::string_view each = list.substr(0, comma);
-    list.remove_prefix(std::min(comma + 1, list.size()));
-    while (each.starts_with(' ')) each.remove_prefix(1);
-    while (each.ends_with(' ')) each.remove_suffix(1);
-    if (sdp::equal_ignoring_case(each, word)) return true;
-  }
-  return false;
+/// RFC 9110 §5.6.7.
+std::string date_of(WallTime now) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(
+      std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 64> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
 }
 
 /// A request for WebSocket with a subprotocol of ours.
 std::optional<std::string_view> wanted_protocol(const http::Request& request) {
-  if (request.method != "GET" || !contains_word(request.header("Upgrade"), "websocket") ||
+  if (request.method != "GET" || !http::has_word(request.header("Upgrade"), "websocket") ||
       request.header("Sec-WebSocket-Key").empty() || request.header("Sec-WebSocket-Version") != "13")
     return std::nullopt;
   const std::string_view offered = request.header("Sec-WebSocket-Protocol");
   const auto found =
-      std::ranges::find_if(kProtocols, [&](std::string_view each) { return contains_word(offered, each); });
+      std::ranges::find_if(kProtocols, [&](std::string_view each) { return http::has_word(offered, each); });
   return found == kProtocols.end() ? std::nullopt : std::optional(*found);
 }
 
@@ -74,10 +74,10 @@ struct HttpServer::Reply {
 
   static Reply not_found() { return {404, "Not Found", std::string(kText), "not found\n", {}}; }
 
-  [[nodiscard]] std::string text(bool with_body, bool stays_open) const {
+  [[nodiscard]] std::string text(bool with_body, bool stays_open, WallTime now) const {
     return fmt::format(
-        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n{}", status,
-        reason, type, body.size(), stays_open ? "keep-alive" : "close", extra,
+        "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n{}",
+        status, reason, date_of(now), type, body.size(), stays_open ? "keep-alive" : "close", extra,
         with_body ? std::string_view(body) : std::string_view());
   }
 };
@@ -118,15 +118,14 @@ class HttpServer::Client final : public Session {
       return Progress::kServed;
     }
     const bool stays_open = request.stays_open();
-    connection_.write(reply->text(request.method != "HEAD", stays_open));
+    connection_.write(reply->text(request.method != "HEAD", stays_open, server_.clock_().wall));
     return stays_open ? Progress::kServed : Progress::kFinish;
   }
 
   void refuse(http::RequestError error) {
     const std::string_view reason = to_string(error);
-    connection_.write(
-        Reply{static_cast<int>(error), reason, std::string(kText), fmt::format("{}\n", reason), {}}.text(
-            true, false));
+    const Reply reply{static_cast<int>(error), reason, std::string(kText), fmt::format("{}\n", reason), {}};
+    connection_.write(reply.text(true, false, server_.clock_().wall));
   }
 
   void upgrade(const http::Request& request) {

@@ -114,6 +114,8 @@ TEST(RequestReader, Rfc9112_WhetherTheConnectionStaysOpen) {
     bool stays;
   } rows[] = {{"1.1", "", true},
               {"1.1", "Connection: close\r\n", false},
+              {"1.1", "Connection: TE , Close\r\n", false},
+              {"1.1", "Connection: closed\r\n", true},
               {"1.1", "Connection: Close\r\n", false},
               {"1.0", "", false},
               {"1.0", "Connection: Keep-Alive\r\n", true}};

@@ -127,8 +127,8 @@ TEST_F(HttpServerTest, CTL13_TableOfHostHeaders) {
   std::string text;
   status(*server, get("/ping", "Host: \x1b[31mevil\r\n"), &text);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
-  status(*server, get("/ping", "Host: ev\xc3\xadl.example\r\n"), &text);
-  EXPECT_NE(text.find("'ev%C3%ADl.example'"), std::string::npos) << text;
+  status(*server, get("/ping", "Host: ev\xff\xc2\x9b.example\r\n"), &text);
+  EXPECT_NE(text.find("'ev\\xff\\xc2\\x9b.example'"), std::string::npos) << text;
 }
 
 TEST_F(HttpServerTest, CTL13_TheTokenOpensForAnyName) {

@@ -68,20 +68,5 @@ TEST_F(ClassicStreams, CTL12_HalfACommandIsLateAndALongOneIsNone) {
   EXPECT_EQ(closed(CloseReason::kRequestLate), 1u);
 }
 
-TEST_F(ClassicStreams, CTL12_RepliesThatNobodyReadsStopTheReading) {
-  const auto tcp = listen("tcp:127.0.0.1");
-  auto deaf = StreamClient::to(tcp->port());
-  std::string many;
-  for (int n = 0; n < 2'000'000; ++n) many += "c V\n";
-  std::string_view rest = many;
-  EXPECT_TRUE(until([&] {
-    rest.remove_prefix(deaf.send(rest));
-    turn(20);
-    now_ += 50ms;
-    return closed(CloseReason::kUnread) == 1;
-  }));
-  EXPECT_FALSE(rest.empty());
-}
-
 }  // namespace
 }  // namespace ferry::test
