@@ -179,6 +179,14 @@ bool become(Settlement& settled) {
   _exit(0);
 }
 
+/// Nothing else stays open in the new process: with the daemon's end of the helper's socket in it, the helper
+/// would not notice that the daemon let it go.
+void keep_open_only(int socket) {
+  const auto kept = static_cast<unsigned>(socket);
+  if (kept > STDERR_FILENO + 1) close_range(STDERR_FILENO + 1, kept - 1, 0);
+  close_range(kept + 1, ~0u, 0);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Launcher>, std::string> Launcher::start() {
@@ -193,7 +201,7 @@ Result<std::unique_ptr<Launcher>, std::string> Launcher::start() {
     return fail(fmt::format("no process for hooks: {}", std::strerror(error)));
   }
   if (process == 0) {
-    close(sockets[0]);
+    keep_open_only(sockets[1]);
     live(sockets[1]);
   }
   close(sockets[1]);

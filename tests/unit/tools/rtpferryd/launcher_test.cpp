@@ -1,6 +1,7 @@
 // The process that starts hooks: what it takes from an order, and what it does not (CTL-17).
 #include "tools/rtpferryd/launcher.hpp"
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -11,8 +12,10 @@
 #include <string>
 #include <thread>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace ferry {
@@ -69,6 +72,19 @@ TEST_F(LauncherTest, CTL17_RunsTheProgramOfTheConfigurationWithTheFile) {
   const ProgramResult result = run(manifest());
   EXPECT_TRUE(result.is_good()) << describe(result);
   EXPECT_EQ(read_all(top_ / "seen"), fmt::format("{} 1 {}\n", (top_ / "program").string(), manifest()));
+}
+
+// A process that held the daemon's end of the helper's socket kept the helper, and the daemon waited for it.
+TEST(Launcher, CTL17_HoldsNothingOpenThatIsNotItsOwn) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
+  const auto launcher = Launcher::start();
+  ASSERT_TRUE(launcher) << launcher.error();
+  close(ends[1]);
+  pollfd reader{ends[0], POLLIN, 0};
+  EXPECT_EQ(poll(&reader, 1, 20'000), 1);
+  EXPECT_NE(reader.revents & POLLHUP, 0);
+  close(ends[0]);
 }
 
 TEST_F(LauncherTest, CTL17_AnOrderNamesNoOtherProgram) {
