@@ -186,6 +186,8 @@ void add_control_plane_rows(const AddRow& add, bool is_classic);
 /// Rows about offers that wait for their answer, and payload types that nobody offered (LAT-14, LAT-15,
 /// DMX-4).
 void add_offer_rows(const AddRow& add);
+/// Rows about copies of protected packets that a stranger sends first (LAT-10). NG alone.
+void add_copy_rows(const AddRow& add);
 /// Rows about parties that send nothing (LAT-12). In virtual time the longest of them takes a minute.
 void add_silent_rows(const AddRow& add, bool is_virtual);
 

@@ -406,6 +406,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
   add_control_plane_rows(add, world.is_classic());
   add_shape_rows(add);
   add_offer_rows(add);
+  add_copy_rows(add);
   add_silent_rows(add, world.is_virtual());
   return rows;
 }
