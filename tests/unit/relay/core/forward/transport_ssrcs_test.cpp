@@ -35,8 +35,8 @@ TEST(TransportSsrcs, SSR1_SRT7a_HoweverManyStreamsBeginAtOnceAllAreAdmitted) {
         for (std::uint32_t ssrc = 1; ssrc <= streams; ++ssrc) {
           const Packet packet = rtp('A', ssrc, static_cast<std::uint16_t>(n));
           call.arrives(host(10), 0, is_protected ? call.end(0).sealed(packet) : packet);
+          call.pass(Duration{20ms} / streams);
         }
-        call.pass(20ms);
       }
       EXPECT_EQ(call.read(0).sources[0].ingress.size(), streams) << "protected: " << is_protected;
     }
