@@ -95,8 +95,8 @@ TEST(FieldPauses, C13_EveryCallLivesThroughEveryPause) {
         EXPECT_EQ(call.world->manager().size(), 1u) << what;
         for (const Endpoint& each : {call.a, call.b}) {
           EXPECT_GE(call.heard(each, back + 20ms, back + 65s), 64u * 50) << what;
-          if (!place.below)
-            EXPECT_LE(call.heard(each, 5s + 10ms, back + 19ms), 10u) << what << ": 200 ms of old sound";
+          if (place.below) continue;  // what the kernel forwards did not wait
+          EXPECT_LE(call.heard(each, 5s + 10ms, back + 19ms), 10u) << what << ": 200 ms of old sound";
         }
       }
     }
