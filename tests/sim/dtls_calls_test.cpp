@@ -4,6 +4,7 @@
 #include "control/sdp/dtls.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
+#include "tests/support/fake_dtls.hpp"
 #include "tests/support/secure_call.hpp"
 
 #include <array>
@@ -600,6 +601,166 @@ TEST_F(DtlsCalls, D03_AFloodOfHellosCostsNoCallAndNoState) {
   EXPECT_EQ(x.handshake_datagrams, 0);
   EXPECT_EQ(b.channels[0].state(), State::kReady);
   EXPECT_EQ(plain_reaches(b, 1, 20), 20u);
+}
+
+/// DTL-13 with real handshakes, and datagrams that anybody could write.
+class DtlsForgeries : public DtlsCalls {
+ protected:
+  static constexpr std::uint8_t kHelloType = 1, kServerHelloType = 2, kHelloVerifyType = 3, kDoneType = 14;
+
+  static Packet forged(std::uint8_t type, const Octets& body, std::uint16_t sequence = 0) {
+    return dtls_message(type, sequence, body);
+  }
+  /// A offers `actpass`, is called by the relay and waits.
+  void offer_of(Phone& a) {
+    json request = offer("c", "A", a.sdp("actpass"));
+    request["transport-protocol"] = "RTP/AVP";
+    ASSERT_EQ(world_->ng(request)["result"], "ok");
+    const json reply = world_->ng(answer("c", "A", "B", audio_sdp(at('B'))));
+    ASSERT_EQ(reply["result"], "ok");
+    a.hears(reply);
+  }
+  /// Until the phone has keys; how long that took.
+  std::optional<Duration> complete(Phone& phone, Duration most = 3s) {
+    const auto begin = world_->clock().now;
+    while (world_->clock().now - begin < most) {
+      pass({&phone}, 1);
+      if (phone.channels[0].keys()) return world_->clock().now - begin;
+    }
+    return std::nullopt;
+  }
+  std::string explained() {
+    world_->run(world_->elapsed() + 6s);
+    return world_->manager().explain("c", false, world_->clock()).dump();
+  }
+};
+
+TEST_F(DtlsForgeries, DTL13_ThreeDatagramsOf25OctetsTakeNobodysKeys) {
+  for (const std::uint16_t port : std::initializer_list<std::uint16_t>{7777, 4000}) {
+    SCOPED_TRACE(port);
+    world_ = make_sim_world({});
+    world_->open(at('B'));
+    world_->open(at('A', 7777));
+    Phone a(*world_, at('A'), DtlsRole::kServer);
+    offer_of(a);
+    const Packet empty = forged(kServerHelloType, {});
+    ASSERT_EQ(empty.size(), 25u);
+    for (int i = 0; i < 3; ++i) world_->send(at('A', port), a.relay_at(0), empty);
+    const auto took = complete(a);
+    ASSERT_TRUE(took);
+    EXPECT_LE(*took, 1s);
+  }
+}
+
+TEST_F(DtlsForgeries, DTL13_D02_WhatFollowsOpenSslsNextMessageCostsAtMostARound) {
+  const Octets hello = server_hello_body(random_of(5));
+  for (const Packet& each :
+       {forged(kServerHelloType, hello), forged(kHelloVerifyType, Octets(23, std::byte{20})),
+        forged(kDoneType, {}), dtls_alert(2, 40)}) {
+    world_ = make_sim_world({});
+    world_->open(at('B'));
+    Phone a(*world_, at('A'), DtlsRole::kServer);
+    offer_of(a);
+    world_->send(at('A'), a.relay_at(0), each);
+    const auto took = complete(a);
+    ASSERT_TRUE(took);
+    EXPECT_LE(*took, 1200ms);
+  }
+}
+
+TEST_F(DtlsForgeries, DTL13_EightHellosOfAnotherPortDoNotKeepThePartyOut) {
+  world_->open(at('A'));
+  Phone b(*world_, at('B'), DtlsRole::kClient);
+  offer_to(b);
+  ASSERT_EQ(answer_of(b.sdp("active"))["result"], "ok");
+  std::vector<std::unique_ptr<Phone>> others;
+  for (std::uint16_t i = 0; i < 8; ++i) {
+    auto& other = others.emplace_back(std::make_unique<Phone>(
+        *world_, at('B', static_cast<std::uint16_t>(7000 + 2 * i)), DtlsRole::kClient));
+    other->relay = b.relay;
+    other->plan.peer = b.plan.peer;
+    other->drive();
+  }
+  world_->run(world_->elapsed() + 10ms);
+  for (const auto& other : others) other->listen();  // a cookie, which each brings back, and no more
+  world_->run(world_->elapsed() + 10ms);
+  const auto took = complete(b);
+  ASSERT_TRUE(took);
+  EXPECT_LE(*took, 100ms);
+  EXPECT_EQ(plain_reaches(b, 1, 20), 20u);
+  EXPECT_EQ(reaches_plain(b, 1, 20), 20u);
+}
+
+TEST_F(DtlsForgeries, DTL13_APartyBehindAnotherPortOfItsAddressHasItsKeys) {
+  world_->open(at('A'));
+  Phone b(*world_, at('B', 6200), DtlsRole::kClient);
+  offer_to(b);
+  std::string sdp = b.sdp("active");
+  sdp.replace(sdp.find("6200"), 4, "4000");  // its NAT gives it another one
+  ASSERT_EQ(answer_of(sdp)["result"], "ok");
+  const Packet done = forged(kDoneType, {}, 1);
+  for (std::uint16_t port = 7000; port < 7020; ++port) {
+    world_->open(at('B', port));
+    world_->send(at('B', port), b.relay_at(0), done);
+  }
+  const auto took = complete(b);
+  ASSERT_TRUE(took);
+  EXPECT_LE(*took, 100ms);
+  EXPECT_EQ(plain_reaches(b, 1, 20), 20u);
+  EXPECT_EQ(reaches_plain(b, 1, 20), 20u);
+}
+
+TEST_F(DtlsForgeries, DTL14_CallsBehindOneAddressHaveABudgetEach) {
+  world_->open(at('A'));
+  std::vector<std::unique_ptr<Phone>> phones;
+  for (std::uint16_t i = 0; i < 40; ++i) {
+    auto& phone = phones.emplace_back(std::make_unique<Phone>(
+        *world_, at('B', static_cast<std::uint16_t>(5000 + 2 * i)), DtlsRole::kClient));
+    const std::string id = fmt::format("call-{}", i);
+    json request = offer(id, "A", audio_sdp(at('A')));
+    request["transport-protocol"] = "UDP/TLS/RTP/SAVP";
+    phone->hears(world_->ng(request));
+    ASSERT_EQ(world_->ng(answer(id, "A", "B", phone->sdp("active")))["result"], "ok");
+    phone->drive();
+    world_->run(world_->elapsed() + 10ms);
+    phone->listen();  // the cookie goes back, and nothing follows
+    world_->run(world_->elapsed() + 10ms);
+    if (i < 39) continue;
+    const auto took = complete(*phone);
+    ASSERT_TRUE(took) << "behind " << i << " others";
+    EXPECT_LE(*took, 100ms);
+  }
+}
+
+TEST_F(DtlsForgeries, DTL13_ExplainNamesTheStageTheAlertsAndTheRefusedPackets) {
+  world_->open(at('A'));
+  world_->open(at('B'));
+  Phone b(*world_, at('B'), DtlsRole::kClient);
+  offer_to(b);
+  ASSERT_EQ(answer_of(b.sdp("active"))["result"], "ok");
+  const std::string waits = explained();
+  EXPECT_NE(waits.find("the relay waits for a ClientHello from B"), std::string::npos) << waits;
+  b.send_raw(hello_of(b));
+  b.send_raw(dtls_alert(2, 40));
+  b.send_raw(dtls_message(kHelloType, 0, hello_body(random_of(1)), 0, 20));
+  const std::string text = explained();
+  EXPECT_NE(text.find("and a cookie was sent there, which has not come back"), std::string::npos) << text;
+  EXPECT_NE(text.find("alert handshake_failure (40) from " + at('B').to_string()), std::string::npos) << text;
+  EXPECT_NE(text.find("refused as dtls-no-cookie: 1 packet"), std::string::npos) << text;
+  const json facts = show("B")["dtls"];
+  EXPECT_EQ(facts["stage"], "hello");
+  EXPECT_EQ(facts["alerts"][0]["name"], "handshake_failure");
+  EXPECT_EQ(facts["sources"][0]["address"], at('B').to_string());
+}
+
+TEST_F(DtlsForgeries, DTL13_ExplainSaysThatNobodyAnswers) {
+  world_->open(at('A'));
+  world_->open(at('B'));
+  Phone a(*world_, at('A'), DtlsRole::kServer);
+  offer_of(a);
+  const std::string text = explained();
+  EXPECT_NE(text.find("to " + at('A').to_string() + ", and nothing there has answered"), std::string::npos)
+      << text;
 }
 
 }  // namespace
