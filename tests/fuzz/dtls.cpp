@@ -5,24 +5,60 @@
 #include "relay/dtls/openssl_dtls.hpp"
 #include "tests/fuzz/facts.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 
 namespace {
 
 using namespace ferry;
 
-/// LIM-2: what leaves before the peer proved to be there is no longer than what came.
+const std::array kSources = {*Endpoint::parse("192.0.2.10:4000"), *Endpoint::parse("192.0.2.10:4001"),
+                             *Endpoint::parse("192.0.2.10:4002"), *Endpoint::parse("192.0.2.11:4000")};
+
+/// Octets that left, by source.
 class Counting final : public DatagramOutput {
  public:
-  void send(const Endpoint& /*to*/, Bytes datagram) noexcept override { octets += datagram.size(); }
-  std::size_t octets = 0;
+  void send(const Endpoint& to, Bytes datagram) noexcept override {
+    octets[static_cast<std::size_t>(std::ranges::find(kSources, to) - kSources.begin())] += datagram.size();
+  }
+  std::array<std::size_t, kSources.size() + 1> octets{};
 };
+
+/// A whole channel whose sources say anything: datagrams with three octets before each, the source and the
+/// length.
+void play_channel(Bytes input, DtlsRole role, const std::shared_ptr<const DtlsIdentity>& identity) {
+  DtlsPlan plan{identity, role, {identity->fingerprint(FingerprintHash::kSha256)}, 1, false};
+  DtlsBudget budget;
+  DtlsChannel channel;
+  Counting out;
+  std::array<std::size_t, kSources.size()> taken{};
+  Instant now{std::chrono::seconds(1)};
+  const auto turn = [&] { return DtlsTurn{plan, budget, out, now, false, kSources[0]}; };
+  channel.drive(kSources[0], turn());
+  for (Bytes rest = input; rest.size() >= 3;) {
+    const std::size_t source = read_u8(rest, 0) % kSources.size();
+    const std::size_t length = std::min<std::size_t>(read_u16(rest, 1) % 2048, rest.size() - 3);
+    channel.take(kSources[source], rest.subspan(3, length), turn());
+    taken[source] += length;
+    rest = rest.subspan(3 + length);
+    now += std::chrono::milliseconds(100);
+    channel.drive(kSources[0], turn());
+  }
+  fact(!channel.keys());
+  // DTL-13, LIM-2: nothing is begun before the cookie, and nobody but the signalled address is called for
+  // free.
+  fact(budget.pending() <= DtlsParties::kMostOthers + 1);
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    const bool is_called = role == DtlsRole::kClient && i == 0;
+    if (!is_called && (role == DtlsRole::kClient || budget.pending() == 0)) fact(out.octets[i] <= taken[i]);
+  }
+}
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   static const auto kIdentity = OpenSslDtls().make_identity();
-  static const Endpoint kPeer = *Endpoint::parse("192.0.2.10:4000");
   const Bytes input(reinterpret_cast<const std::byte*>(data), size);
 
   const auto sifted = sift_records(input);
@@ -40,21 +76,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     fact(!whole || whole->piece == whole->length);
   }
 
-  // Datagrams with two octets of length each.
-  DtlsPlan plan{kIdentity, DtlsRole::kServer, {kIdentity->fingerprint(FingerprintHash::kSha256)}, 1, false};
-  DtlsBudget budget;
-  DtlsChannel channel;
-  Counting out;
-  std::size_t taken = 0;
-  for (Bytes rest = input; rest.size() >= 2;) {
-    const std::size_t length = std::min<std::size_t>(read_u16(rest, 0) % 2048, rest.size() - 2);
-    const Bytes datagram = rest.subspan(2, length);
-    channel.take(kPeer, datagram, {plan, budget, out, Instant{std::chrono::seconds(1)}});
-    taken += length;
-    rest = rest.subspan(2 + length);
+  for (const DtlsRole role : {DtlsRole::kServer, DtlsRole::kClient}) {
+    FlightWatch watch;
+    if (is_plausible(sifted, role) && watch.note(sifted)) fact(watch.note(sifted));
+    play_channel(input, role, kIdentity);
   }
-  fact(!channel.keys());
-  if (budget.pending() == 0) fact(out.octets <= taken);
 
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto fingerprint = sdp::parse_fingerprint(text))

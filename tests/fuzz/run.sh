@@ -62,6 +62,17 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             total = sum(struct.unpack("!10H", ip))
             ip = ip[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
             open(f"{sys.argv[2]}/frames/{n}x", "wb").write(b"\2" * 12 + (b"\x81\0\0\7" if n % 2 else b"") + b"\x08\0" + ip + udp)
+u24 = lambda n: struct.pack("!I", n)[1:]
+def message(kind, body, sequence, at, size):
+    piece = body[at:at + size]
+    whole = bytes([kind]) + u24(len(body)) + struct.pack("!H", sequence) + u24(at) + u24(len(piece)) + piece
+    return struct.pack("!BHHHIH", 22, 0xfefd, 0, 0, sequence, len(whole)) + whole
+hello = b"\xfe\xfd" + bytes(32) + b"\0\x14" + bytes(20) + bytes(120)
+seeds = [[(n % 4, message(1, hello, n % 2, at, size)) for at, size in ((0, cut), (cut, 200))] for n, cut in enumerate((10, 34, 36, 56, 100))]
+seeds.append([(0, message(3, b"\xfe\xff\x14" + bytes(20), 0, 0, 99)), (0, message(2, b"\xfe\xfd" + bytes(70), 1, 0, 99)), (1, message(14, b"", 0, 0, 0))])
+seeds.append([(n % 3, struct.pack("!BHHHIH", 21, 0xfefd, 0, 0, n, 2) + b"\2\x28") for n in range(6)])
+for n, seed in enumerate(seeds):
+    open(f"{sys.argv[2]}/dtls/seed{n}", "wb").write(b"".join(struct.pack("!BH", who, len(what)) + what for who, what in seed))
 PY
 fuzz() {
   local target=$1 log="$work/$1.log"
