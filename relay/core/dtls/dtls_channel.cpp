@@ -266,14 +266,21 @@ void DtlsChannel::fail(DtlsParty& party, DtlsHandshake& handshake, DtlsHandshake
   const bool is_round =
       is_wanted_ && handshake.role() == DtlsRole::kClient && (turn.is_proven || handshake.path() == way_);
   if (is_round && is_spoiled && rounds_ > 0) --rounds_;
-  if (is_round && rounds_ < kRounds)
-    next_round_ = is_spoiled ? std::max(turn.now, round_began_ + kNextRound) : turn.now;
+  if (is_round && rounds_ < kRounds) plan_round(is_spoiled, turn.now);
   handshake = {};
   // What others do beside a handshake that goes on is no news.
   if (!is_wanted_ && !is_mismatch) return;
   if (is_wanted_ && !party.is_named && parties_.any_under_way()) return;
   news_ = is_mismatch ? News::kMismatch : News::kFailed;
   if (!keys_) state_ = is_mismatch ? State::kMismatch : State::kFailed;
+}
+
+void DtlsChannel::plan_round(bool is_spoiled, Instant now) noexcept {
+  next_round_ = now;
+  if (!is_spoiled) return;
+  const bool is_rare = spoiled_ == Instant{} || now - spoiled_ >= kRare;
+  next_round_ = is_rare ? now + kSoon : std::max(now, round_began_ + kNextRound);
+  spoiled_ = now;
 }
 
 void DtlsChannel::follow_plan(Turn turn) {
@@ -356,7 +363,7 @@ void DtlsChannel::skip(Duration pause) noexcept {
     party.starts.skip(pause);
     postpone(party.heard, pause);
   });
-  for (Instant* each : {&held_.since, &round_began_, &next_round_}) postpone(*each, pause);
+  for (Instant* each : {&held_.since, &round_began_, &next_round_, &spoiled_}) postpone(*each, pause);
 }
 
 std::optional<Instant> DtlsChannel::due(Instant now) const noexcept {

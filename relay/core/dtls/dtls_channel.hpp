@@ -78,8 +78,11 @@ class DtlsChannel {
   static constexpr Duration kHeldTime = std::chrono::seconds(2);
   static constexpr std::size_t kHeldOctets = 4096;
   static constexpr unsigned kRounds = 3;  // of a client whom nobody answers
-  /// DTL-13: between the beginnings of two rounds, the first of which somebody spoiled.
+  // DTL-13: from a round that somebody spoiled to the next one; where that happened lately, between the
+  // beginnings of the two.
+  static constexpr Duration kSoon = std::chrono::milliseconds(100);
   static constexpr Duration kNextRound = std::chrono::milliseconds(900);
+  static constexpr Duration kRare = std::chrono::seconds(10);
 
   struct Held {
     Path from;
@@ -99,6 +102,7 @@ class DtlsChannel {
                                   Turn turn);
   /// `is_open`: `way_` may be spoken to now.
   void begin_round(bool is_open, Turn turn);
+  void plan_round(bool is_spoiled, Instant now) noexcept;
   void follow_plan(Turn turn);
   void follow_way(const Path& way, Turn turn);
   void run(DtlsParty& party, DtlsHandshake& handshake, Turn turn);
@@ -119,6 +123,7 @@ class DtlsChannel {
   unsigned rounds_ = 0;            // of a client, unless somebody spoiled them
   Instant round_began_{};
   Instant next_round_{};  // unset: none is planned
+  Instant spoiled_{};     // the last round that was; unset: none
   State state_ = State::kWaiting;
   News news_ = News::kNone;
   std::unique_ptr<DtlsEvidence> evidence_;  // made when something happens
