@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -124,12 +125,19 @@ void AfterCall::begin() {
     log_(RecorderLogLevel::kInfo,
          fmt::format("{} hooks, notifications and uploads of an earlier start go on", found));
   const std::lock_guard guard(lock_);
-  for (const WorkKind kind : kKinds) {
+  for (const WorkKind kind : kKinds) start_threads(kind);
+}
+
+void AfterCall::start_threads(WorkKind kind) {
+  try {
     for (unsigned i = 0; i < threads_of(kind); ++i) {
       threads_.emplace_back([this, kind] { work(kind); });
       pthread_setname_np(threads_.back().native_handle(), "rec-after");
       ++live_threads_;
     }
+  } catch (const std::system_error& e) {  // the host is at its limit: those that there are do the work
+    log_(RecorderLogLevel::kWarning,
+         fmt::format("cannot start a thread for each {}: {}", to_string(kind), e.what()));
   }
 }
 

@@ -68,6 +68,7 @@ class AfterCall {
   [[nodiscard]] bool is_wanted(WorkKind kind) const;
   [[nodiscard]] unsigned threads_of(WorkKind kind) const;
   void open_store();
+  void start_threads(WorkKind kind);
   void work(WorkKind kind);
   /// Blocks until there is a piece to do; nothing = the thread ends.
   [[nodiscard]] std::optional<Work> next(WorkKind kind);
