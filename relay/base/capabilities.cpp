@@ -4,6 +4,7 @@
 
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 namespace ferry {
 
@@ -23,6 +24,13 @@ void keep_only(std::span<const int> capabilities, std::span<const int> in_force)
   cap_free(kept);
   cap_free(mine);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+void close_all_but(int kept) noexcept {
+  constexpr unsigned kFirst = 3;
+  const auto mine = static_cast<unsigned>(kept);
+  if (mine > kFirst) close_range(kFirst, mine - 1, 0);
+  close_range(std::max(mine + 1, kFirst), ~0u, 0);
 }
 
 RaisedRights::RaisedRights() noexcept : before_(cap_get_proc()) {

@@ -1,4 +1,4 @@
-// Capabilities of the calling thread. For processes that have one, or for each of their threads.
+// What a process or thread gives up: capabilities, and descriptors that it inherited.
 #pragma once
 
 #include <span>
@@ -11,6 +11,9 @@ void keep_only(std::span<const int> capabilities) noexcept;
 
 /// The same, but only those of `in_force` have an effect: the others wait for `RaisedRights`.
 void keep_only(std::span<const int> capabilities, std::span<const int> in_force) noexcept;
+
+/// For a process that was just forked: no descriptor stays open but the standard ones and `kept`.
+void close_all_but(int kept) noexcept;
 
 /// While it lives, all capabilities that the calling thread has kept are in force.
 class RaisedRights {

@@ -175,6 +175,8 @@ bool give_up_the_rest() {
 /// The helper, from its first moment to its last.
 [[noreturn]] void live(int socket) {
   prctl(PR_SET_NAME, "rtpferry-helper");
+  // The ends of others would keep those others from seeing that the daemon is gone.
+  close_all_but(socket);
   // The daemon says when to end, not the terminal.
   setsid();
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);

@@ -5,6 +5,7 @@ Exit status: 0 passed, 1 failed.
 """
 
 import argparse
+import atexit
 import json
 import os
 import random
@@ -26,6 +27,7 @@ class Daemon:
         self.control = os.path.join(self.directory, "control.sock")
         usual = ["--config-file=none", "--interface=127.0.0.1", f"--control-socket={self.control}", "--num-threads=1"] if defaults else []
         self.process = subprocess.Popen([program, *usual, *(options or [f"--listen-ng=127.0.0.1:{port}"])], stderr=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)  # nothing stays behind a test that fails in the middle
         self.lines = []
         self.changed = threading.Condition()
         self.reader = threading.Thread(target=self.read_log, daemon=True)

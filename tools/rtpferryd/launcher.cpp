@@ -160,6 +160,8 @@ bool become(Settlement& settled) {
 /// The launcher, from its first moment to its last.
 [[noreturn]] void live(int socket) {
   prctl(PR_SET_NAME, "rtpferry-start");
+  // The ends of others would keep those others from seeing that the daemon is gone.
+  close_all_but(socket);
   setsid();
   // The daemon says when to end, not the terminal.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) std::signal(number, SIG_IGN);

@@ -5,10 +5,12 @@
 
 #include <array>
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 namespace ferry {
 namespace {
@@ -38,6 +40,24 @@ TEST_F(Capabilities, CTL17_KeepsWhatIsNamedAndNothingElse) {
                          : 1;
             }),
             0);
+}
+
+TEST(Descriptors, CTL17_AChildKeepsOnlyItsOwnEnd) {
+  std::array<int, 2> first{};
+  std::array<int, 2> second{};
+  ASSERT_EQ(pipe(first.data()), 0);
+  ASSERT_EQ(pipe(second.data()), 0);
+  for (const int kept : {first[0], first[1], second[0], second[1]}) {
+    EXPECT_EQ(result_of_child([&] {
+                close_all_but(kept);
+                int open = 0;
+                for (const int each : {first[0], first[1], second[0], second[1]})
+                  open += fcntl(each, F_GETFD) >= 0 ? 1 : 0;
+                return open == 1 && fcntl(kept, F_GETFD) >= 0 && fcntl(STDERR_FILENO, F_GETFD) >= 0 ? 0 : 1;
+              }),
+              0);
+  }
+  for (const int each : {first[0], first[1], second[0], second[1]}) close(each);
 }
 
 TEST_F(Capabilities, CTL17_WhatWaitsIsInForceOnlyWhileItIsRaised) {
