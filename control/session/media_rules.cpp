@@ -102,6 +102,7 @@ NamedPeer named_peer(const Endpoint& rtp, const IpAddress& advertised) {
 
 NamedPeer named_peer(const sdp::MediaSection& section, const Endpoint& rtp, bool takes_ice,
                      const IpAddress& advertised) {
+  if (transport_kind(section) == TransportKind::kOverTcp) return {};  // no datagram goes there (RFC 4145)
   NamedPeer named = named_peer(rtp, advertised);
   named.rtcp = {};
   if (!section.is_rtp()) return named;

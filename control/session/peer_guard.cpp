@@ -61,7 +61,9 @@ bool PeerGuard::rebuild() {
 }
 
 PeerScope PeerGuard::scope_of(const LocalAddress& local) {
-  return {local.address.is_loopback() || local.advertised.is_loopback(),
+  // Ports of every address are on loopback as well, unless their parties are told another address.
+  const bool is_everywhere = local.address.is_unspecified() && local.advertised.is_unspecified();
+  return {local.address.is_loopback() || local.advertised.is_loopback() || is_everywhere,
           local.address.is_link_local() || local.advertised.is_link_local()};
 }
 

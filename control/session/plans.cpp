@@ -89,7 +89,7 @@ LatchConfig SessionManager::latch_config(const MediaTerms& terms, const IpAddres
   latch.peers = policy_of(ports);
   if (!terms.remote_known) return latch;
   latch.signalled = terms.remote_rtp;
-  latch.denied = judge_peer(latch.peers, terms.remote_rtp);
+  if (terms.kind != TransportKind::kOverTcp) latch.denied = judge_peer(latch.peers, terms.remote_rtp);
   latch.signalled_void =
       is_void(ports.local->advertised, terms.remote_rtp.address) || is_refusal(latch.denied);
   if (owner_of(terms.remote_rtp) != nullptr) {

@@ -240,6 +240,13 @@ TEST_F(DeniedPeers, LAT11a_IceThatNobodyOfferedIsNoOtherWay) {
   expect_refused(world_->ng(request), "offer whose ICE is refused");
 }
 
+TEST_F(DeniedPeers, LAT11a_ASectionOverTcpNamesNoReceiverOfDatagrams) {
+  // A voice server on this host whose client connects (RFC 4145: port 9).
+  const std::string tcp = "m=application 9 TCP/MRCPv2 1\r\nc=IN IP4 198.18.0.1\r\na=setup:active\r\n";
+  EXPECT_EQ(world_->ng(offer("c", "A", audio_sdp(at('A'), tcp)))["result"], "ok");
+  EXPECT_EQ(world_->ng(answer("c", "A", "B", audio_sdp(at('B'), tcp)))["result"], "ok");
+}
+
 TEST_F(DeniedPeers, LAT11a_ATrickledCandidateIsLeftOutToo) {
   const std::string trickling =
       "a=ice-options:trickle\r\na=ice-ufrag:abcdefgh\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n";

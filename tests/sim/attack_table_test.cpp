@@ -522,7 +522,7 @@ MakeWorld with_offload(std::string name, std::function<std::unique_ptr<FlowOfflo
 /// silent parties, and T-04 is judged as T-04b.
 bool is_for_classic(const ScriptRow& row) {
   const std::string& id = row.outcome().id;
-  return (id.starts_with("T-") && id != "T-04") || id.starts_with("I-");
+  return (id.starts_with("T-") && id != "T-04") || id.starts_with("I-") || id.starts_with("C-20");
 }
 
 constexpr auto kUsualLength = 13s;

@@ -13,7 +13,8 @@ class PeerGuardTest : public ::testing::Test {
  protected:
   static InterfaceSet make_interfaces() {
     std::vector<InterfaceSpec> specs;
-    for (const char* each : {"inside/192.0.2.1", "outside/10.0.0.1!203.0.113.77", "lo/127.0.0.1"})
+    for (const char* each : {"inside/192.0.2.1", "outside/10.0.0.1!203.0.113.77", "lo/127.0.0.1",
+                             "any/0.0.0.0", "public/0.0.0.0!203.0.113.78"})
       specs.push_back(parse_interface_spec(each));
     return std::move(*InterfaceSet::build(specs, UdpPort{30000}, UdpPort{30100}, false));
   }
@@ -54,6 +55,14 @@ TEST_F(PeerGuardTest, LAT11a_APlainSectionNeedsAnAddressForRtpAndForRtcp) {
   NamedPeer with_mux = plain("192.0.2.1:2222", "192.0.2.1:2223");
   with_mux.has_mux = true;
   EXPECT_EQ(verdict(with_mux), "left out") << "RTCP may go to the RTP port";
+}
+
+TEST_F(PeerGuardTest, LAT11a_AnInterfaceOnEveryAddressIsOnLoopbackToo) {
+  EXPECT_EQ(verdict(plain("127.0.0.1:4000", "127.0.0.1:4001"), "any"), "none");
+  EXPECT_EQ(verdict(plain("127.0.0.1:2223", "127.0.0.1:2224"), "any"), "control-port");
+  EXPECT_EQ(verdict(plain("169.254.169.254:4000", "169.254.169.254:4001"), "any"), "link-local");
+  EXPECT_EQ(verdict(plain("127.0.0.1:4000", "127.0.0.1:4001"), "public"), "loopback")
+      << "its parties are told another address";
 }
 
 TEST_F(PeerGuardTest, LAT11a_WhatIsVoidOrNotSaidIsLeftOut) {
