@@ -339,6 +339,9 @@ TEST_F(Operated, EveryMetricMoves) {
     world_->run(world_->elapsed() + 50ms);
   }
   world_->rtpp("U classic 192.0.2.30 6000 tag");
+  world_->fail_ports(PortError::kNoDescriptors);
+  world_->ng(offer("portless", "A", audio_sdp(a_)));
+  world_->fail_ports({});
   world_->ng({{"command", "query"}, {"call-id", "nobody"}});
   json misspelt = offer("offered", "A", audio_sdp(a_));
   misspelt["flags"] = {"trust-adress"};
