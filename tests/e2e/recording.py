@@ -626,7 +626,7 @@ def after_a_crash(program, lab):
     Storage.works = True
     Storage.stored.clear()
     daemon = start(program, folder, *words)
-    wait_until(lambda: not entries() and len({name for name, _ in Storage.stored}) == 10, "the next start stored five recordings of two files")
+    wait_until(lambda: not entries() and len({name for name, _ in Storage.stored}) == 15, "the next start stored five recordings of three files")
     check(len(open(called).readlines()) == 5, "and ran no hook twice")
     daemon.stop()
     web.shutdown()

@@ -194,7 +194,8 @@ int run(std::span<char* const> arguments) {
     fmt::print("{}", ctl::bash_completion());
     return kExitOk;
   }
-  ctl::Client client(words.option("socket", "/run/rtpferry/control.sock"), !words.has("json"));
+  const bool for_people = !words.has("json") || words.command == "top";  // the screen has no other form
+  ctl::Client client(words.option("socket", "/run/rtpferry/control.sock"), for_people);
   if (words.command == "doctor") return run_doctor(client, words.has("json"));
   if (words.command == "top") {
     if (!words.arguments.empty()) return usage("top takes options only");

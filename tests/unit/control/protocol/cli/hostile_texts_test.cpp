@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <functional>
 #include <string>
-#include <vector>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -144,9 +143,15 @@ TEST_P(HostileTexts, CTL14_EveryCommandGivesPeopleThePrintableForm) {
   EXPECT_EQ(ask({{"command", "show"}, {"call_id", shown_}})["legs"][0]["label"], shown_);
   EXPECT_EQ(ask({{"command", "ports"}, {"holders", true}})["holders"][0]["call_id"], shown_);
   EXPECT_EQ(ask({{"command", "explain"}, {"call_id", shown_}})["call_id"], shown_);
-  std::vector<std::string> words;
-  for (const json& each : ask({{"command", "unknown-flags"}})["unknown"]) words.push_back(each["word"]);
-  EXPECT_THAT(words, testing::Contains("key " + shown_));
+  // Keys lose their case and their blanks before anybody looks at them.
+  std::string key = text_;
+  std::ranges::transform(key, key.begin(), [](char c) {
+    return c == ' ' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  const json unknown = ask({{"command", "unknown-flags"}})["unknown"];
+  EXPECT_TRUE(std::ranges::any_of(unknown, [&](const json& each) {
+    return each["word"] == "key " + printable(key);
+  })) << unknown.dump(1);
 }
 
 TEST_P(HostileTexts, CTL14_CommandsTakeTheirFormBack) {
