@@ -33,7 +33,8 @@ int Connection::descriptor() const { return stream_ == nullptr ? socket_.get() :
 void Connection::start(std::unique_ptr<Session> session) {
   session_ = std::move(session);
   if (rules_.tls == nullptr) {
-    open(bufferevent_socket_new(base(), socket_.get(), BEV_OPT_CLOSE_ON_FREE));
+    // libevent closes what it owns some time later: a descriptor has to be free at once where they ran out.
+    open(bufferevent_socket_new(base(), socket_.get(), 0));
     return;
   }
   in_handshake_ = true;
@@ -55,14 +56,16 @@ void Connection::begin_handshake() {
   if (has_ended_) return;
   hello_.reset();
   SSL* ssl = SSL_new(rules_.tls->get());
-  open(ssl == nullptr ? nullptr
-                      : bufferevent_openssl_socket_new(base(), socket_.get(), ssl, BUFFEREVENT_SSL_ACCEPTING,
-                                                       BEV_OPT_CLOSE_ON_FREE));
+  bufferevent* stream =
+      ssl == nullptr ? nullptr
+                     : bufferevent_openssl_socket_new(base(), socket_.get(), ssl, BUFFEREVENT_SSL_ACCEPTING,
+                                                      BEV_OPT_CLOSE_ON_FREE);
+  if (stream != nullptr) socket_.release();
+  open(stream);
 }
 
 void Connection::open(bufferevent* stream) {
   if (stream == nullptr) return end(std::nullopt);
-  socket_.release();
   stream_ = stream;
   bufferevent_setcb(
       stream_, [](bufferevent*, void* self) { static_cast<Connection*>(self)->on_readable(); },

@@ -116,7 +116,7 @@ class Connection {
   ConnectionOwner& owner_;
   const ListenerRules& rules_;
   Id id_;
-  FileDescriptor socket_;  // until the stream has it
+  FileDescriptor socket_;  // unless the stream has it, for TLS
   IpAddress source_;
   Standing standing_;
   ConnectionLife life_;

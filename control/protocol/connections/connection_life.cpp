@@ -30,12 +30,11 @@ void ConnectionLife::on_input(bool is_unfinished, Instant now) {
 }
 
 void ConnectionLife::on_output(std::uint64_t waiting, std::uint64_t taken, Instant now) {
-  now_ = {waiting, taken};
   if (waiting != 0) {
-    if (!waiting_since_) {
-      waiting_since_ = now;
-      then_ = now_;
-    }
+    // Its time begins anew whenever it has taken enough.
+    if (waiting_since_ && taken - then_.taken < std::min(kLeastTaken, then_.waiting)) return;
+    waiting_since_ = now;
+    then_ = {waiting, taken};
     return;
   }
   if (!waiting_since_) return;
@@ -45,18 +44,13 @@ void ConnectionLife::on_output(std::uint64_t waiting, std::uint64_t taken, Insta
   if (request_since_) request_since_ = now;
 }
 
-std::optional<CloseReason> ConnectionLife::due(Instant now) {
-  if (waiting_since_) {
-    if (now - *waiting_since_ < kPatience) return std::nullopt;
-    if (now_.taken - then_.taken < std::min(kLeastTaken, then_.waiting)) return CloseReason::kUnread;
-    waiting_since_ = now;
-    then_ = now_;
-    return std::nullopt;
+std::optional<CloseReason> ConnectionLife::due(Instant now) const {
+  const auto is_over = [&](Instant since) { return now - since >= kPatience; };
+  if (waiting_since_) return is_over(*waiting_since_) ? std::optional(CloseReason::kUnread) : std::nullopt;
+  if (request_since_) {
+    if (!is_over(*request_since_)) return std::nullopt;
+    return in_handshake_ ? CloseReason::kHandshakeLate : CloseReason::kRequestLate;
   }
-  if (request_since_)
-    return now - *request_since_ < kPatience
-               ? std::nullopt
-               : std::optional(in_handshake_ ? CloseReason::kHandshakeLate : CloseReason::kRequestLate);
   if (rules_.idle.count() > 0 && now - quiet_since_ >= rules_.idle) return CloseReason::kIdle;
   return std::nullopt;
 }

@@ -40,8 +40,8 @@ class ConnectionLife {
   /// `waiting` octets of replies are not taken yet, `taken` were taken since the beginning.
   void on_output(std::uint64_t waiting, std::uint64_t taken, Instant now);
 
-  /// The reason to close it now, if there is one. Looks are some hundred milliseconds apart.
-  [[nodiscard]] std::optional<CloseReason> due(Instant now);
+  /// The reason to close it now, if there is one.
+  [[nodiscard]] std::optional<CloseReason> due(Instant now) const;
 
  private:
   /// Replies at a moment.
@@ -55,7 +55,6 @@ class ConnectionLife {
   bool has_asked_ = false;
   std::optional<Instant> request_since_;  // also of the handshake
   Instant quiet_since_;
-  Output now_;
   Output then_;  // at waiting_since_
   std::optional<Instant> waiting_since_;
 };

@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import time
 
-from kit import A, RELAY
+from kit import A, RELAY, far
 
 NG, HTTP, HTTPS, TEXT, CLASSIC = 2224, 2225, 2226, 2227, 22223
 ALL = {"NG": NG, "HTTP": HTTP, "HTTPS": HTTPS, "text": TEXT, "rtpproxy": CLASSIC}
@@ -32,7 +32,8 @@ class Stream:
     """A TCP client that never blocks; `octets` go out as the peer takes them."""
     def __init__(self, port, octets=b"", host="127.0.0.1", source=None):
         self.rest, self.heard, self.closed = octets, b"", False
-        self.s = socket.socket()
+        with far() if source else contextlib.nullcontext():
+            self.s = socket.socket()
         self.s.setblocking(False)
         if source:
             self.s.bind((source, 0))
