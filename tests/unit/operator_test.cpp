@@ -313,6 +313,11 @@ TEST_F(Operated, EveryMetricMoves) {
                 {"work_waiting", figure}, {"work_failed", figure}};
   };
   sources.rtpproxy = [&] { return json{{"commands", figure}, {"refused", figure}}; };
+  sources.connections = [&] {
+    return json{
+        {"open", figure},   {"accepted", figure},   {"closed", pairs()},           {"refused", pairs()},
+        {"pauses", figure}, {"handshakes", figure}, {"handshakes_waiting", figure}};
+  };
   metrics_->set_sources(sources);
   const auto before = samples(metrics_->text());
 
@@ -342,6 +347,7 @@ TEST_F(Operated, EveryMetricMoves) {
   world_->fail_ports(PortError::kNoDescriptors);
   world_->ng(offer("portless", "A", audio_sdp(a_)));
   world_->fail_ports({});
+  world_->ng(offer("denied", "A", audio_sdp({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}})));
   world_->ng({{"command", "query"}, {"call-id", "nobody"}});
   json misspelt = offer("offered", "A", audio_sdp(a_));
   misspelt["flags"] = {"trust-adress"};
