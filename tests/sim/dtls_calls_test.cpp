@@ -668,6 +668,20 @@ TEST_F(DtlsForgeries, DTL13_D02_WhatFollowsOpenSslsNextMessageCostsAtMostARound)
   }
 }
 
+TEST_F(DtlsForgeries, DTL13_D02_AForgedHelloDrawsACookieThatThePartyBringsBack) {
+  world_->open(at('A'));
+  Phone b(*world_, at('B'), DtlsRole::kClient);
+  offer_to(b);
+  ASSERT_EQ(answer_of(b.sdp("active"))["result"], "ok");
+  for (std::uint64_t i = 0; i < 8; ++i) b.send_raw(dtls_message(kHelloType, 0, hello_body(random_of(i))));
+  b.drive();
+  b.send_raw(dtls_message(kHelloType, 0, hello_body(random_of(9))));
+  const auto took = complete(b);
+  ASSERT_TRUE(took);
+  EXPECT_LE(*took, 200ms);
+  EXPECT_EQ(plain_reaches(b, 1, 20), 20u);
+}
+
 TEST_F(DtlsForgeries, DTL13_EightHellosOfAnotherPortDoNotKeepThePartyOut) {
   world_->open(at('A'));
   Phone b(*world_, at('B'), DtlsRole::kClient);

@@ -23,14 +23,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Whom a ClientHello came from, and what stays the same when it comes again with a cookie.
-std::vector<std::byte> cookie_facts(const Endpoint& from, const ClientHello& hello) {
+/// Whom a ClientHello came from, and nothing of what it says: a hello that somebody forged draws a cookie
+/// which the party itself may bring back (DTL-13). With the random number in it the party would follow a
+/// cookie that is not its own and be asked again, which OpenSSL does not hear.
+std::vector<std::byte> cookie_facts(const Endpoint& from) {
   std::vector<std::byte> facts(from.address.octets().size() + 3);
   std::ranges::copy(std::as_bytes(std::span(from.address.octets())), facts.begin());
   write_u8(facts, 16, static_cast<std::uint8_t>(from.address.family()));
   write_u16(facts, 17, from.port.value);
-  facts.insert(facts.end(), hello.random.begin(), hello.random.end());
-  facts.insert(facts.end(), hello.session_id.begin(), hello.session_id.end());
   return facts;
 }
 
@@ -136,7 +136,7 @@ DropReason DtlsChannel::on_hello(const Path& from, Bytes records, const ClientHe
   const bool is_first = known == nullptr || (known->taker() == nullptr && known->starts.is_fresh(turn.now));
   if (turn.is_proven && hello.cookie.empty() && is_first)
     return begin_server(parties_.make(from, true, turn.now), from, records, hello, false, turn);
-  const auto cookie = turn.plan.identity->cookie(cookie_facts(from.peer, hello));
+  const auto cookie = turn.plan.identity->cookie(cookie_facts(from.peer));
   if (!is_same(hello.cookie, cookie)) {
     const auto request = hello_verify_request(hello, cookie);
     if (request.size() <= records.size()) turn.out.send_by(from, request);  // LIM-2

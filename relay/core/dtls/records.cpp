@@ -109,7 +109,6 @@ std::vector<std::byte> hello_verify_request(const ClientHello& hello, Bytes cook
   const MutableBytes message = MutableBytes(out).subspan(kRecordHeader);
   write_u8(message, 0, kHelloVerifyRequest);
   write_u24(message, 1, static_cast<std::uint32_t>(body));
-  write_u16(message, 4, hello.message_sequence);
   write_u24(message, 9, static_cast<std::uint32_t>(body));
   write_u16(message, kMessageHeader, kDtls10);
   write_u8(message, kMessageHeader + 2, static_cast<std::uint8_t>(cookie.size()));

@@ -29,9 +29,8 @@ struct ClientHello {
 /// what it covers lie in it, else there is none (DTL-13).
 [[nodiscard]] std::optional<ClientHello> parse_client_hello(Bytes datagram) noexcept;
 
-/// A HelloVerifyRequest for `hello`, in DTLS 1.0's version as it asks for nothing of 1.2. It has the message
-/// number of `hello`: a client that already follows another request, which somebody else's hello drew, hears
-/// it.
+/// A HelloVerifyRequest for `hello`, in DTLS 1.0's version as it asks for nothing of 1.2. It is the first
+/// message of a server, whatever the number of `hello` is.
 [[nodiscard]] std::vector<std::byte> hello_verify_request(const ClientHello& hello, Bytes cookie);
 
 /// The datagram begins with a piece of a ClientHello, whichever piece that is.

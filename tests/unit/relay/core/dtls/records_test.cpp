@@ -49,7 +49,7 @@ TEST(DtlsRecordsTest, ALongHelloIsNotKept) {
   EXPECT_EQ(assembly.begin(dtls_message(kClientHello, 1, body, 0, 1000)), Progress::kRefused);
 }
 
-TEST(DtlsRecordsTest, LIM2_ARequestIsShorterThanTheShortestHelloAndHasItsNumber) {
+TEST(DtlsRecordsTest, LIM2_ARequestIsShorterThanTheShortestHello) {
   for (std::uint16_t number = 0; number < 3; ++number) {
     const Octets body = hello_body(kRandom, {}, 0);
     const Octets datagram = dtls_message(kClientHello, number, body, 0, 2 + 32 + 1 + 1);
@@ -61,7 +61,7 @@ TEST(DtlsRecordsTest, LIM2_ARequestIsShorterThanTheShortestHelloAndHasItsNumber)
     const auto piece = reader.next();
     ASSERT_TRUE(piece);
     EXPECT_EQ(piece->type, kHelloVerify);
-    EXPECT_EQ(piece->sequence, number);
+    EXPECT_EQ(piece->sequence, 0u);
   }
 }
 
