@@ -175,7 +175,7 @@ def hook(program):
     os.chmod(script, 0o755)
     os.chmod(folder, 0o777)
     daemon = Daemon(program, "--config-file=none", "--interface=127.0.0.1", "--control-socket=none", f"--listen-ng=127.0.0.1:{PORT}",
-                    f"--recording-dir={folder}/recordings", f"--state-dir={folder}/state", f"--recording-hook={script}", "--record-all=yes", defaults=False)
+                    f"--recording-dir={folder}/recordings", f"--state-dir={folder}/state", f"--recording-hook={script}", "--record-all=yes", "--delete-delay=0", defaults=False)
     s = udp("127.0.0.1", PORT)
     for command, keys in (("offer", {"from-tag": "a", "sdp": SDP}), ("answer", {"from-tag": "a", "to-tag": "b", "sdp": SDP}), ("delete", {"from-tag": "a"})):
         ask(s, f"{command} " + json.dumps({"command": command, "call-id": "hooked", **keys}))
