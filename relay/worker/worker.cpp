@@ -81,7 +81,10 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
     io_->wait(deadline);
     bump(totals_.wakeups);
     const Instant now = io_->now();
-    if (now - std::max(deadline, awake) >= kPause) after_pause(now - awake);
+    if (now - std::max(deadline, awake) >= kPause) {
+      after_pause(now - awake);
+      io_->wait(now);  // the signal that ended the pause may have ended the wait before it looked
+    }
     awake = now;
     run_once();
   }
