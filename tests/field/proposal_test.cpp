@@ -709,9 +709,10 @@ TEST_P(FieldProposal, LAT15_ANewKeyWaitsWithTheNewAddress) {
   EXPECT_EQ(call.heard(call.b()).size(), 10u);
   EXPECT_EQ(world->count(next), 0u);
   call.pass(181s);
+  both_hear("afterwards");
+  // The agreed source speaks, so that it has not moved there (LAT-8 b).
   call.deliver_from(next, call.a(), call.next(call.a()));
   EXPECT_EQ(call.heard(call.b()).size(), 0u);
-  both_hear("afterwards");
 }
 
 // The rtpproxy protocol

@@ -13,6 +13,7 @@ namespace {
 /// 0 if the process survives the signal, else 256 and the signal that ended it.
 int outcome_of(int number) {
   return result_of_child([number] {
+    std::signal(number, SIG_DFL);  // a shell makes its background jobs ignore SIGINT and SIGQUIT
     ignore_unused_signals();
     raise(number);
     return 0;
