@@ -93,6 +93,7 @@ void Connection::pump() {
   for (int taken = 0; taken < kPerTurn; ++taken) {
     if (unread() > kPauseAbove) {
       is_paused_ = true;
+      life_.on_pause(owner_.now());
       bufferevent_disable(stream_, EV_READ);
       return;
     }
@@ -138,6 +139,7 @@ void Connection::on_written() {
   if (is_finishing_) return end_when_taken();
   if (!is_paused_) return;
   is_paused_ = false;
+  life_.on_resume(owner_.now());
   if (!peer_is_done_) bufferevent_enable(stream_, EV_READ);
   pump();
 }

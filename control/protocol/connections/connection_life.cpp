@@ -40,18 +40,20 @@ void ConnectionLife::on_output(std::uint64_t waiting, std::uint64_t taken, Insta
   if (!waiting_since_) return;
   waiting_since_.reset();
   quiet_since_ = now;
-  // Its next request was not read while replies waited: the time for it begins now.
-  if (request_since_) request_since_ = now;
+}
+
+void ConnectionLife::on_resume(Instant now) {
+  if (paused_since_ && request_since_) *request_since_ += now - *paused_since_;
+  paused_since_.reset();
 }
 
 std::optional<CloseReason> ConnectionLife::due(Instant now) const {
   const auto is_over = [&](Instant since) { return now - since >= kPatience; };
-  if (waiting_since_) return is_over(*waiting_since_) ? std::optional(CloseReason::kUnread) : std::nullopt;
-  if (request_since_) {
-    if (!is_over(*request_since_)) return std::nullopt;
+  if (waiting_since_ && is_over(*waiting_since_)) return CloseReason::kUnread;
+  if (request_since_ && !paused_since_ && is_over(*request_since_))
     return in_handshake_ ? CloseReason::kHandshakeLate : CloseReason::kRequestLate;
-  }
-  if (rules_.idle.count() > 0 && now - quiet_since_ >= rules_.idle) return CloseReason::kIdle;
+  const bool is_quiet = !request_since_ && !waiting_since_;
+  if (is_quiet && rules_.idle.count() > 0 && now - quiet_since_ >= rules_.idle) return CloseReason::kIdle;
   return std::nullopt;
 }
 

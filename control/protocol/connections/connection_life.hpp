@@ -37,6 +37,9 @@ class ConnectionLife {
   void may_idle() { rules_.idle = std::chrono::seconds(0); }
   /// What lies in the input now: the beginning of a request, or nothing.
   void on_input(bool is_unfinished, Instant now);
+  /// Nothing is read until replies are taken: the time of a request that has begun stands still.
+  void on_pause(Instant now) { paused_since_ = now; }
+  void on_resume(Instant now);
   /// `waiting` octets of replies are not taken yet, `taken` were taken since the beginning.
   void on_output(std::uint64_t waiting, std::uint64_t taken, Instant now);
 
@@ -54,6 +57,7 @@ class ConnectionLife {
   bool in_handshake_;
   bool has_asked_ = false;
   std::optional<Instant> request_since_;  // also of the handshake
+  std::optional<Instant> paused_since_;
   Instant quiet_since_;
   Output then_;  // at waiting_since_
   std::optional<Instant> waiting_since_;

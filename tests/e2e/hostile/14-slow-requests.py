@@ -18,7 +18,7 @@ def play(w):
             "HTTP header": (HTTP, b"GET / HTTP/1.1\r\n", b"a"), "HTTP headers": (HTTP, b"GET / HTTP/1.1\r\n", b"a:b\r\n"),
             "HTTP empty lines": (HTTP, b"", b"\r\n"),
             "HTTP body": (HTTP, b"POST /ng HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000\r\n\r\n", b"x"),
-            "HTTP second request": (HTTP, get(), b"G"), "TLS": (HTTPS, b"", b"\x16"),
+            "HTTP second request": (HTTP, get(), b"G"), "TLS record": (HTTPS, b"\x16\x03", b""),
             "TLS hello": (HTTPS, client_hello()[:-1], b""), "TLS nothing": (HTTPS, b"", b""),
             "WebSocket header": (HTTP, upgrade() + b"\x81", b""), "WebSocket frame": (HTTP, upgrade() + b"\x81\xfe\x40\0mask", b"x"),
             "WebSocket fragments": (HTTP, upgrade() + frame(b"x", 1, False), frame(b"", 9)),

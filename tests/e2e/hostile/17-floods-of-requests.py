@@ -10,7 +10,7 @@ SECONDS = 3
 
 
 def play(w):
-    relay = every_listener(w)
+    relay = every_listener(w, "--log-level=6")  # 7 would log each command
     kinds = {"NG": (NG, b"", PING * 500), "HTTP": (HTTP, b"", get() * 300), "WebSocket pings": (HTTP, upgrade(), frame(b"p" * 100, 9) * 300),
              "WebSocket": (HTTP, upgrade(), frame(PING) * 300), "rtpproxy": (CLASSIC, b"", b"c V\n" * 1000),
              "headers": (HTTP, b"", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 4000),

@@ -124,17 +124,32 @@ TEST(ConnectionLife, CTL12_RepliesThatComeAllTheTimeAreNoFault) {
   }
 }
 
-TEST(ConnectionLife, CTL12_WhileRepliesWaitNoRequestIsLate) {
+TEST(ConnectionLife, CTL12_WhileNothingIsReadNoRequestIsLate) {
   ConnectionLife life(kNg, false, kStart);
   life.on_input(true, kStart);
+  life.on_pause(kStart + 2s);
   std::uint64_t taken = 0;
-  for (Duration passed{0}; passed < 30s; passed += 1s, taken += 64 * 1024) {
+  for (Duration passed{2s}; passed < 30s; passed += 1s, taken += 64 * 1024) {
     life.on_output(1'000'000, taken, kStart + passed);
-    EXPECT_FALSE(life.due(kStart + passed));
+    EXPECT_FALSE(life.due(kStart + passed)) << passed.count();
   }
+  life.on_resume(kStart + 30s);
   life.on_output(0, taken, kStart + 30s);
-  EXPECT_FALSE(life.due(kStart + 39s)) << "it was not read meanwhile";
-  EXPECT_EQ(life.due(kStart + 40s), CloseReason::kRequestLate);
+  EXPECT_FALSE(life.due(kStart + 37s)) << "it had 2 s, and 8 s are left";
+  EXPECT_EQ(life.due(kStart + 38s), CloseReason::kRequestLate);
+}
+
+// Pings between the fragments of a message drew pongs, and these gave the message more time.
+TEST(ConnectionLife, CTL12_SmallRepliesGiveARequestNoMoreTime) {
+  ConnectionLife life(kNg, false, kStart);
+  life.on_input(true, kStart);
+  for (unsigned n = 0; n < 40; ++n) {
+    const Instant now = kStart + n * 250ms;
+    life.on_output(n % 2 * 100, n * 100, now);
+    EXPECT_FALSE(life.due(now)) << n;
+  }
+  life.on_output(100, 4000, kStart + 10s);
+  EXPECT_EQ(life.due(kStart + 10s), CloseReason::kRequestLate);
 }
 
 }  // namespace
