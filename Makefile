@@ -39,7 +39,7 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 	@python3 bench/recording_rate.py --build $(BUILD)/bin
 	@python3 bench/flight_rate.py --build $(BUILD)/bin
 
-fuzz:             ## every parser, SECONDS each (default 30)
+fuzz:             ## every parser, and sequences of requests on one relay, SECONDS each (default 30)
 	@tools/setup.sh build fuzz
 	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 

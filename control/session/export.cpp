@@ -296,8 +296,10 @@ std::vector<PayloadEntry> payloads_from(const json& j) {
   return payloads;
 }
 
+/// Extras that say nothing are as good as none: a call is the same before and after they were made.
 json extras_json(const MediaExtras* extras) {
   if (extras == nullptr) return nullptr;
+  if (extras->label.empty() && extras->ptime == 0 && extras->copies.empty()) return nullptr;
   json copies = json::array();
   for (const MediaId media : extras->copies) copies.push_back(media.value);
   return {{"label", extras->label}, {"ptime", extras->ptime}, {"copies", std::move(copies)}};
@@ -313,6 +315,9 @@ std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
 
 json extras_json(const CallExtras* extras) {
   if (extras == nullptr) return nullptr;
+  const bool is_empty = extras->other_ids.empty() && extras->dtmf_log_destination.empty() &&
+                        extras->xmlrpc_callback.empty() && extras->client.family() == AddressFamily::kNone;
+  if (is_empty) return nullptr;
   return {{"other_ids", extras->other_ids},
           {"dtmf_log_destination", extras->dtmf_log_destination},
           {"xmlrpc_callback", extras->xmlrpc_callback},
@@ -657,7 +662,8 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
   try {
     if (record.at("version") != kCallVersion) return undo("record of an unknown version");
     const std::string id = record.at("call_id");
-    if (find(id) != nullptr) return undo("call exists");
+    // A session of the classic protocol that only has the same Call-ID is another call.
+    if (calls_.contains(id) || merged_ids_.contains(id)) return undo("call exists");
     call = &create(id, clock);
     call->created = WallTime{std::chrono::microseconds(record.at("created_us").get<std::int64_t>())};
     call->created_at = from_age(record.at("created_age"), now);
@@ -674,7 +680,16 @@ Result<void, std::string> SessionManager::restore_call(const json& record, const
     call->drop_traffic = record.at("marks").at(3);
     call->debug = record.at("marks").at(4);
     call->touched = from_age(record.at("touched_age"), now);
-    call->extras = extras_from(record.at("extras"));
+    auto call_extras = extras_from(record.at("extras"));
+    const auto is_taken = [&](const std::string& other) {
+      return calls_.contains(other) || merged_ids_.contains(other);
+    };
+    if (call_extras != nullptr && std::ranges::any_of(call_extras->other_ids, is_taken))
+      return undo("call exists");
+    call->extras = std::move(call_extras);
+    if (call->extras != nullptr) {
+      for (const std::string& other : call->extras->other_ids) merged_ids_.emplace(other, call);
+    }
     call->signals = record.at("signals");
     if (!record.at("latch").is_null())
       call->latch = static_cast<LatchPolicy>(std::clamp(record.at("latch").get<int>(), 0, 3));

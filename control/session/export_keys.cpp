@@ -2,6 +2,7 @@
 
 #include "relay/worker/transport_table.hpp"
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <vector>
@@ -319,7 +320,9 @@ std::optional<TransportSnapshot::Ice> pairs_from(const json& j) {
 }
 
 json handshakes_json(const std::optional<TransportSnapshot::Dtls>& dtls) {
-  if (!dtls) return nullptr;
+  // A handshake that is not over begins anew elsewhere: it is as good as none.
+  const auto has_keys = [](const TransportSnapshot::Handshake& each) { return each.keys.has_value(); };
+  if (!dtls || std::ranges::none_of(*dtls, has_keys)) return nullptr;
   json j = json::array();
   for (const auto& each : *dtls)
     j.push_back(each.keys

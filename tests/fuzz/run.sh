@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpp operator frames dtls stun shapes)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpp operator sessions frames dtls stun shapes)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -26,6 +26,7 @@ for file in "$here"/../golden/rtpproxy/*.txt; do
   sed -n 's/^> //p' "$file" >"$work/rtpp/$(basename "$file")"
   sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpp/$(basename "$file")."
 done
+python3 "$here/session_seeds.py" "$here/../golden" "$work/sessions"
 python3 - "$here/../golden" "$work" <<'PY'
 import json, os, struct, sys
 sys.path.insert(0, sys.argv[1])
