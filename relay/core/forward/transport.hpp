@@ -413,7 +413,7 @@ class Transport {
   struct RtcpState {
     /// Last sender reports that went out through this transport, to compute round-trip times when they come
     /// back.
-    std::array<SentReport, 2> sent{};
+    std::array<SentReport, 8> sent{};
     std::uint8_t next_sent = 0;
     Duration round_trip{0};
     std::optional<PendingReport> pending;

@@ -114,6 +114,8 @@ class SrtpReceiver {
   /// The index of the packet that was opened last.
   [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
   [[nodiscard]] State state() const { return {streams_.live(), streams_.past()}; }
+  /// The same in less memory: each SSRC goes on behind its highest index.
+  [[nodiscard]] State compact() const { return {{}, streams_.compact()}; }
   /// Into one that has received nothing yet. After a state that is `kEarlier` each SSRC goes on behind the
   /// first packet that comes, as what came before it may have been there already.
   void restore(const State& state, StateAge age);
@@ -190,6 +192,8 @@ class SrtpSender {
   void begin_rtcp_behind(SrtpSender& other) noexcept;
 
   [[nodiscard]] State state() const { return {streams_.live(), next_rtcp_, rtcp_end_, streams_.past()}; }
+  /// The same in less memory: each SSRC goes on behind its highest index.
+  [[nodiscard]] State compact() const { return {{}, next_rtcp_, rtcp_end_, streams_.compact()}; }
   /// Into one that has sent nothing yet. After a state that is `kEarlier` SRTCP goes on 2^16 indices later,
   /// and RTP of each SSRC behind the first packet that comes (SRT-9): the index of RTP is its source's
   /// sequence number, and receivers do not follow one that leaps

@@ -6,12 +6,33 @@ namespace ferry {
 
 namespace {
 
-/// Makes room for one more: of those that nobody needs the oldest goes.
+/// Makes room for one more: of those that nobody needs the oldest goes. Null: none has to.
 template <class Keyed, class Predicate>
-void make_room(std::vector<std::shared_ptr<Keyed>>& all, Predicate is_needed) {
+std::shared_ptr<Keyed> make_room(std::vector<std::shared_ptr<Keyed>>& all, Predicate is_needed) {
   const auto is_idle = [&](const auto& each) { return each.use_count() == 1 && !is_needed(*each); };
-  if (std::ranges::count_if(all, is_idle) >= static_cast<std::ptrdiff_t>(SrtpContexts::kKept))
-    all.erase(std::ranges::find_if(all, is_idle));
+  if (std::ranges::count_if(all, is_idle) < static_cast<std::ptrdiff_t>(SrtpContexts::kKept)) return nullptr;
+  const auto oldest = std::ranges::find_if(all, is_idle);
+  auto gone = std::move(*oldest);
+  all.erase(oldest);
+  return gone;
+}
+
+/// With too many of them the oldest is forgotten.
+template <class Past>
+void remember(std::vector<Past>& all, Past past) {
+  if (all.size() >= SrtpContexts::kRemembered) all.erase(all.begin());
+  all.push_back(std::move(past));
+}
+
+/// The context goes on with what is remembered of its key; nothing if nothing is.
+template <class Past, class Keyed>
+std::optional<Past> recall(std::vector<Past>& all, Keyed& made) {
+  const auto known = std::ranges::find_if(all, [&](const Past& each) { return each.what.key == made.key; });
+  if (known == all.end()) return std::nullopt;
+  Past past = std::move(*known);
+  all.erase(known);
+  made.context.restore(past.what.state, past.age);
+  return past;
 }
 
 /// The one that `is_meant`, which is the newest then; null if there is none.
@@ -44,8 +65,19 @@ std::shared_ptr<SrtpReceiving> SrtpContexts::receiving(const SrtpMasterKey& key,
   if (auto known = renewed(receiving_, [&](const auto& each) { return each->key == key; })) return known;
   auto made = new_receiving(key, backend, window);
   if (!made) return nullptr;
-  make_room(receiving_, [](const SrtpReceiving&) { return false; });
+  make_room_for_receiving();
+  static_cast<void>(recall(past_received_, *made));
   return receiving_.emplace_back(std::move(made));
+}
+
+void SrtpContexts::make_room_for_receiving() {
+  const auto gone = make_room(receiving_, [](const SrtpReceiving&) { return false; });
+  if (gone) remember(past_received_, {{gone->key, gone->context.compact()}, StateAge::kLatest});
+}
+
+void SrtpContexts::make_room_for_sending() {
+  const auto gone = make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
+  if (gone) remember(past_sent_, {{gone->key, gone->party, gone->context.compact()}, StateAge::kLatest});
 }
 
 std::optional<std::uint64_t> SrtpContexts::newest_index(Ssrc ssrc) const noexcept {
@@ -79,7 +111,9 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
   }
   auto made = new_sending(key, party, backend, window);
   if (!made) return nullptr;
-  make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
+  make_room_for_sending();  // first: what goes may be of this key
+  const auto past = recall(past_sent_, *made);
+  if (past && past->what.party != party) made->context.begin_anew();
   for (const auto& other : sending_) {
     if (other->key == key) made->context.begin_rtcp_behind(other->context);
   }
@@ -100,6 +134,9 @@ std::shared_ptr<SsrcTranslation> SrtpContexts::names(SrtpParty party) {
 
 SrtpContexts::State SrtpContexts::state() const {
   State state;
+  // Those that are remembered only come first: they have no replay lists.
+  for (const PastReceived& each : past_received_) state.received.push_back(each.what);
+  for (const PastSent& each : past_sent_) state.sent.push_back(each.what);
   for (const auto& each : receiving_) state.received.push_back({each->key, each->context.state()});
   for (const auto& each : sending_) state.sent.push_back({each->key, each->party, each->context.state()});
   for (const auto& [party, names] : names_) {
@@ -110,12 +147,21 @@ SrtpContexts::State SrtpContexts::state() const {
 
 void SrtpContexts::restore(const State& state, StateAge age, const SrtpBackend& backend, std::size_t window) {
   for (const State::Received& each : state.received) {
+    if (each.state.streams.empty()) {
+      remember(past_received_, {each, age});
+      continue;
+    }
     auto made = new_receiving(each.key, backend, window);
     if (!made) continue;
     made->context.restore(each.state, age);
     receiving_.push_back(std::move(made));
   }
   for (const State::Sent& each : state.sent) {
+    const auto parties = std::ranges::count(state.sent, each.key, &State::Sent::key);
+    if (each.state.streams.empty() && parties == 1) {
+      remember(past_sent_, {each, age});
+      continue;
+    }
     auto made = new_sending(each.key, each.party, backend, window);
     if (!made) continue;
     made->context.restore(each.state, age);

@@ -36,8 +36,10 @@ struct SrtpSending {
 /// which alone touches it. Control makes it and hands it from plan to plan.
 class SrtpContexts {
  public:
-  /// The number of keys that are kept although no transport uses them.
+  /// The number of keys that are kept although no transport uses them, and of those before them of which only
+  /// the indices are remembered. The longest idle one gives way.
   static constexpr std::size_t kKept = 8;
+  static constexpr std::size_t kRemembered = 128;
   /// The number of parties that can have one key at a time: as many as there are shares of SRTCP indices. One
   /// more takes the place of the longest idle one.
   static constexpr std::size_t kMaxParties = 128;
@@ -85,11 +87,25 @@ class SrtpContexts {
 
  private:
   void add(std::shared_ptr<SrtpSending> made);
+  /// What gave way is remembered.
+  void make_room_for_receiving();
+  void make_room_for_sending();
 
   // The newest comes last.
   std::vector<std::shared_ptr<SrtpReceiving>> receiving_;
   std::vector<std::shared_ptr<SrtpSending>> sending_;
   std::vector<std::pair<SrtpParty, std::shared_ptr<SsrcTranslation>>> names_;
+  /// Of keys that gave way; `age`: of the state.
+  struct PastReceived {
+    State::Received what;
+    StateAge age = StateAge::kLatest;
+  };
+  struct PastSent {
+    State::Sent what;
+    StateAge age = StateAge::kLatest;
+  };
+  std::vector<PastReceived> past_received_;
+  std::vector<PastSent> past_sent_;
 };
 
 }  // namespace ferry

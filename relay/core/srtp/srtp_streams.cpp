@@ -82,6 +82,14 @@ SrtpStream* SrtpStreams::bring(Ssrc ssrc) noexcept {
   return stream;
 }
 
+SsrcMemory::State SrtpStreams::compact() const {
+  SsrcMemory::State state = memory_.state();
+  std::vector<SrtpStream> live = live_;
+  std::ranges::sort(live, {}, &SrtpStream::used);
+  for (const SrtpStream& each : live) state.records.push_back(record_of(each));
+  return state;
+}
+
 void SrtpStreams::close_all() noexcept {
   for (SrtpStream& each : live_) each.is_closed = true;
   memory_.close_all();

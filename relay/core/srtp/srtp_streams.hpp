@@ -57,6 +57,8 @@ class SrtpStreams {
 
   [[nodiscard]] const std::vector<SrtpStream>& live() const noexcept { return live_; }
   [[nodiscard]] SsrcMemory::State past() const { return memory_.state(); }
+  /// The same with the live ones: what is needed to go on, without replay lists.
+  [[nodiscard]] SsrcMemory::State compact() const;
   /// Loads a state into a new object. `has_gap`: packets may have come and gone since the state was taken, so
   /// each SSRC goes on behind the first one that is accepted from now on.
   void restore(const State& state, bool has_gap);
