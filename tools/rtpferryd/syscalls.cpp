@@ -180,6 +180,8 @@ constexpr std::array kDpdk = {
     call(SCMP_SYS(mlock)), call(SCMP_SYS(munlock)), call(SCMP_SYS(mbind)), call(SCMP_SYS(get_mempolicy)),
     call(SCMP_SYS(set_mempolicy)), call(SCMP_SYS(sched_setaffinity)), call(SCMP_SYS(sched_getparam)),
     call(SCMP_SYS(sched_getscheduler)), call(SCMP_SYS(membarrier)), call(SCMP_SYS(inotify_rm_watch)),
+    if_int(SCMP_SYS(prctl), 0, PR_SET_TIMERSLACK),  // workers that sleep for microseconds
+
     // Its drivers take their own XDP programs and maps away at the end.
     if_int(SCMP_SYS(bpf), 0, BPF_MAP_LOOKUP_ELEM), if_int(SCMP_SYS(bpf), 0, BPF_MAP_UPDATE_ELEM),
     if_int(SCMP_SYS(bpf), 0, BPF_MAP_DELETE_ELEM), if_int(SCMP_SYS(bpf), 0, BPF_OBJ_GET_INFO_BY_FD),

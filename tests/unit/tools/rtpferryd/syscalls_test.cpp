@@ -156,6 +156,7 @@ TEST(DaemonCalls, CTL17_OffloadAddsItsMapsAndNothingElse) {
 TEST(DaemonCalls, CTL17_DpdkAddsItsSocketsAndStartsNoProgram) {
   const CallNeeds dpdk{.dpdk = true};
   EXPECT_NE(outcome(dpdk, [] { return open_socket(AF_PACKET, SOCK_RAW); }), ENOSYS);
+  EXPECT_EQ(outcome(dpdk, [] { return prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0); }), 0);
   EXPECT_EQ(outcome(dpdk, [] { return bpf_command(BPF_PROG_LOAD); }), ENOSYS);
   EXPECT_EQ(outcome(dpdk, [] { return syscall(SYS_execve, "/bin/true", nullptr, nullptr); }), kKilled);
 }
