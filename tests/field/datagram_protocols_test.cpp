@@ -163,6 +163,7 @@ TEST_P(FieldDatagrams, DMX6_PassOnlyInTheFormOfAProtocolOverUdp) {
         row.passes != nullptr ? std::set<std::string>{row.passes} : std::set<std::string>{};
     EXPECT_EQ(names_at(*world, call.other_b_), passes);
     EXPECT_EQ(names_at(*world, call.other_a_), passes);
+    EXPECT_EQ(world->count(call.other_b_), passes.size()) << "by the first port alone";
     if (row.reason != nullptr) {
       EXPECT_GE(call.media(0)["drops"].value(row.reason, 0u), shapes().size() - 1);
     }
