@@ -390,6 +390,30 @@ TEST_F(DtlsCalls, DTL8_D05_WithoutTheSignalledCertificateNothingPasses) {
   EXPECT_NE(verdicts.dump().find("certificate"), std::string::npos) << verdicts.dump();
 }
 
+TEST_F(DtlsCalls, LAT10_CopiesUnderKeysOfAHandshakeTakeNothing) {
+  world_->open(at('A'));
+  world_->open(at('X'));
+  Phone b(*world_, at('B'), DtlsRole::kClient);
+  offer_to(b);
+  answer_of(b.sdp("active"));
+  pass({&b});
+  ASSERT_NE(b.end(0), nullptr);
+  // Whoever had the signalled certificate is locked: copies come too late, however early they are.
+  std::size_t arrived = 0;
+  for (std::uint16_t n = 1; n <= 50; ++n) {
+    const Packet packet = b.end(0)->sealed(test::rtp('B', 2, n));
+    const std::size_t before = world_->count(at('A'), 'B');
+    for (const Endpoint& x : {at('X'), Endpoint{at('B').address, UdpPort{4999}}})
+      world_->send(x, b.relay_at(0), packet);
+    b.send_raw(packet);
+    pass({&b}, 2);
+    arrived += world_->count(at('A'), 'B') - before;
+  }
+  EXPECT_EQ(arrived, 50u) << "and they use up no index";
+  EXPECT_EQ(plain_reaches(b, 1, 20), 20u);
+  EXPECT_EQ(world_->count(at('X')), 0u);
+}
+
 TEST_F(DtlsCalls, DTL8_SRT13_AFingerprintOfSha1AloneIsAnErrorUnlessAllowed) {
   Phone b(*world_, at('B'), DtlsRole::kClient);
   offer_to(b);

@@ -267,6 +267,28 @@ TEST_F(IceCalls, AnOffererWithIceAndSdesIsAnswered) {
   EXPECT_EQ(show(0)["ice"]["controlling"], false);
 }
 
+TEST_F(IceCalls, LAT10_WithIceTheSelectedPairAloneIsHeardAndSentTo) {
+  IcePhone b(*world_, at('B'), "web", true);
+  ASSERT_EQ(offer_to(b, {{"flags", {"WebRTC"}}})["result"], "ok");
+  answer_of(b.sdp());
+  pass({&b}, 2s);
+  ASSERT_EQ(b.channel.state(), DtlsChannel::State::kReady);
+  world_->open(at('X'));
+  for (int round = 0; round < 2; ++round) {
+    const std::size_t before = world_->count(at('A'), 'B');
+    for (std::uint16_t n = 0; n < 20; ++n) {
+      const Packet packet = b.keys_end()->sealed(rtp('B', 2, sequence_++));
+      world_->send(at('X'), b.relay(), packet);
+      if (round == 0) world_->send(b.at(), b.relay(), packet);
+      pass({&b}, 20ms);
+    }
+    EXPECT_EQ(world_->count(at('A'), 'B') - before, round == 0 ? 20u : 0u) << "round " << round;
+    pass({&b}, 1s);  // B is silent: no reason to follow somebody else
+  }
+  EXPECT_EQ(world_->count(at('X')), 0u);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
 TEST_F(IceCalls, ABrowserHasIceAndDtls) {
   IcePhone b(*world_, at('B'), "web", true);
   ASSERT_EQ(offer_to(b, {{"flags", {"WebRTC"}}})["result"], "ok");
