@@ -17,11 +17,13 @@ void ConnectionLife::on_open(Instant now) {
 
 void ConnectionLife::on_request(Instant now) {
   has_asked_ = true;
+  has_begun_ = false;
   request_since_.reset();
   quiet_since_ = now;
 }
 
 void ConnectionLife::on_input(bool is_unfinished, Instant now) {
+  has_begun_ = is_unfinished;
   if (is_unfinished) {
     if (!request_since_) request_since_ = now;
   } else if (has_asked_ || !rules_.asks_at_once) {
@@ -52,7 +54,7 @@ std::optional<CloseReason> ConnectionLife::due(Instant now) const {
   if (waiting_since_ && is_over(*waiting_since_)) return CloseReason::kUnread;
   if (request_since_ && !paused_since_ && is_over(*request_since_))
     return in_handshake_ ? CloseReason::kHandshakeLate : CloseReason::kRequestLate;
-  const bool is_quiet = !request_since_ && !waiting_since_;
+  const bool is_quiet = !in_handshake_ && !has_begun_ && !waiting_since_;
   if (is_quiet && rules_.idle.count() > 0 && now - quiet_since_ >= rules_.idle) return CloseReason::kIdle;
   return std::nullopt;
 }

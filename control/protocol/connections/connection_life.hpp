@@ -15,7 +15,7 @@ struct LifeRules {
   /// The first request is due from the moment of the accept (HTTP, text commands); else a connection may be
   /// silent for as long as it likes, and a request is due from its first octet.
   bool asks_at_once = false;
-  /// Without a request; zero = never closed for it.
+  /// Without an octet of a request, also of the first; zero = never closed for it.
   std::chrono::seconds idle{0};
 };
 
@@ -56,6 +56,7 @@ class ConnectionLife {
   LifeRules rules_;
   bool in_handshake_;
   bool has_asked_ = false;
+  bool has_begun_ = false;                // a part of a request lies in the input
   std::optional<Instant> request_since_;  // also of the handshake
   std::optional<Instant> paused_since_;
   Instant quiet_since_;

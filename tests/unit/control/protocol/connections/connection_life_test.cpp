@@ -34,6 +34,18 @@ TEST(ConnectionLife, CTL12_SilenceAtTheBeginning) {
             std::pair(Duration(10s), Reason(CloseReason::kHandshakeLate)));
 }
 
+TEST(ConnectionLife, CTL12_AShortIdleTimeoutHoldsForTheFirstRequestToo) {
+  constexpr LifeRules kShort{.asks_at_once = true, .idle = 1s};
+  EXPECT_EQ(end_of(ConnectionLife(kShort, false, kStart)),
+            std::pair(Duration(1s), Reason(CloseReason::kIdle)));
+  EXPECT_EQ(end_of(ConnectionLife(kShort, true, kStart)),
+            std::pair(Duration(10s), Reason(CloseReason::kHandshakeLate)))
+      << "a handshake is no idleness";
+  ConnectionLife begun(kShort, false, kStart);
+  begun.on_input(true, kStart);
+  EXPECT_EQ(end_of(begun), std::pair(Duration(10s), Reason(CloseReason::kRequestLate)));
+}
+
 TEST(ConnectionLife, CTL12_ARequestThatComesSlowlyIsLate) {
   for (const LifeRules& rules : {kNg, kHttp}) {
     ConnectionLife life(rules, false, kStart);
