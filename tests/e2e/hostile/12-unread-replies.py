@@ -20,7 +20,7 @@ def play(w):
              "HTTP metrics": (HTTP, get("/metrics") * (TIMES // 4)),
              "WebSocket list": (HTTP, upgrade() + b"".join(frame(b"w%d d7:command4:list5:limiti1000ee" % n) for n in range(TIMES))),
              "WebSocket pings": (HTTP, upgrade() + frame(b"p" * 120, 9) * TIMES),
-             "rtpproxy": (CLASSIC, b"c V\n" * (4 * TIMES))}
+             "rtpproxy": (CLASSIC, b"V\n" * (4 * TIMES))}
     with live_call(w):
         deaf = [Stream(port, octets) for port, octets in kinds.values() for _ in range(3)]
         most = 0

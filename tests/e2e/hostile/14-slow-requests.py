@@ -22,7 +22,7 @@ def play(w):
             "TLS hello": (HTTPS, client_hello()[:-1], b""), "TLS nothing": (HTTPS, b"", b""),
             "WebSocket header": (HTTP, upgrade() + b"\x81", b""), "WebSocket frame": (HTTP, upgrade() + b"\x81\xfe\x40\0mask", b"x"),
             "WebSocket fragments": (HTTP, upgrade() + frame(b"x", 1, False), frame(b"", 9)),
-            "text": (TEXT, b"list", b" "), "rtpproxy": (CLASSIC, b"c1 ", b"V")}
+            "text": (TEXT, b"list", b" "), "rtpproxy": (CLASSIC, b"V", b" ")}
     quiet = {"NG silent": Stream(NG), "NG idle": Stream(NG), "rtpproxy silent": Stream(CLASSIC), "WebSocket idle": Stream(HTTP, upgrade())}
     w.check(quiet["NG idle"].ask(PING, PONG), "NG over TCP is not answered at all")
     with live_call(w):

@@ -10,7 +10,7 @@ from listeners import ALL, NG, PING, PONG, Stream, client_hello, closed_by_reaso
 
 def play(w):
     relay = every_listener(w)
-    said = {"NG": PING, "HTTP": get(), "HTTPS": client_hello(), "text": b"list totals\n", "rtpproxy": b"c V\n"}
+    said = {"NG": PING, "HTTP": get(), "HTTPS": client_hello(), "text": b"list totals\n", "rtpproxy": b"V\n"}
     spent = Spent(relay)
     with live_call(w):
         for name, port in ALL.items():

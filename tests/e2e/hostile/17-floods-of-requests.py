@@ -12,7 +12,7 @@ SECONDS = 3
 def play(w):
     relay = every_listener(w, "--log-level=6")  # 7 would log each command
     kinds = {"NG": (NG, b"", PING * 500), "HTTP": (HTTP, b"", get() * 300), "WebSocket pings": (HTTP, upgrade(), frame(b"p" * 100, 9) * 300),
-             "WebSocket": (HTTP, upgrade(), frame(PING) * 300), "rtpproxy": (CLASSIC, b"", b"c V\n" * 1000),
+             "WebSocket": (HTTP, upgrade(), frame(PING) * 300), "rtpproxy": (CLASSIC, b"", b"V\n" * 1000),
              "headers": (HTTP, b"", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 4000),
              "one header": (HTTP, b"", b"GET / HTTP/1.1\r\nX: " + b"x" * 60000),
              "chunks": (HTTP, b"", b"POST /ng HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 5000)}
