@@ -346,6 +346,7 @@ void DtlsChannel::drive(const Path& way, Turn turn) {
       if (*each) run(party, *each, turn);
     }
   });
+  parties_.forget_idle(turn.now);
 }
 
 void DtlsChannel::run(DtlsParty& party, DtlsHandshake& handshake, Turn turn) {

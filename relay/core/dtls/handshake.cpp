@@ -77,7 +77,8 @@ DtlsHandshake::DtlsHandshake(const Path& path, std::unique_ptr<DtlsAssociation> 
       path_(path),
       role_(DtlsRole::kClient),
       place_(std::move(place)),
-      credit_(credit) {}
+      credit_(credit),
+      watch_(std::make_unique<FlightWatch>()) {}
 
 bool DtlsHandshake::began_with(const ClientHello& hello) const noexcept {
   return association_ != nullptr && role_ == DtlsRole::kServer && hello_sequence_ == hello.message_sequence &&
@@ -102,8 +103,7 @@ DtlsHandshake::Outcome DtlsHandshake::start(DtlsTurn turn) {
 
 DtlsHandshake::Outcome DtlsHandshake::take(const Path& from, Bytes records, DtlsTurn turn, bool* has_sent) {
   path_ = from;  // DTL-6
-  if (role_ == DtlsRole::kClient && is_under_way() && !watch_.note(records) && doubted_ == Instant{})
-    doubted_ = turn.now;
+  if (watch_ && !watch_->note(records) && doubted_ == Instant{}) doubted_ = turn.now;
   Owner owner(*this, turn);
   const auto state = association_->take(records, owner);
   if (has_sent != nullptr) *has_sent = owner.has_sent();
@@ -127,6 +127,7 @@ DtlsHandshake::Outcome DtlsHandshake::settle(DtlsAssociation::State state, bool 
   flight_ = {};
   again_ = doubted_ = {};
   credit_.reset();
+  watch_.reset();
   return Outcome::kEstablished;
 }
 

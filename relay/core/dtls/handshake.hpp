@@ -116,8 +116,8 @@ class DtlsHandshake {
   Instant again_{};
   Duration gap_{};  // until the time after that
   std::optional<std::size_t> credit_;
-  bool was_withheld_ = false;  // a part of the flight, for want of credit
-  FlightWatch watch_;
+  bool was_withheld_ = false;           // a part of the flight, for want of credit
+  std::unique_ptr<FlightWatch> watch_;  // a client's, until it is established
   /// A client heard two things at once: what it follows may be somebody else's.
   Instant doubted_{};
 };

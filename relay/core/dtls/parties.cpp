@@ -49,6 +49,12 @@ void DtlsParties::leave_room_for(std::size_t more) noexcept {
     parties_.erase(std::ranges::min_element(parties_, {}, worth));
 }
 
+void DtlsParties::forget_idle(Instant now) noexcept {
+  std::erase_if(parties_, [now](const auto& party) {
+    return party->taker() == nullptr && now - party->heard >= DtlsStarts::kTime;
+  });
+}
+
 void DtlsParties::name(const Path& way, const Endpoint& signalled, bool is_one) noexcept {
   way_ = way;
   signalled_ = signalled;

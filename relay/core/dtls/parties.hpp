@@ -27,9 +27,10 @@ class DtlsStarts {
     for (Instant& each : starts_) postpone(each, pause);
   }
 
+  static constexpr Duration kTime = std::chrono::seconds(10);
+
  private:
   static constexpr std::size_t kMost = 4;
-  static constexpr Duration kTime = std::chrono::seconds(10);
   static constexpr Duration kAgain = std::chrono::seconds(1);
   std::array<Instant, kMost> starts_{};
   bool has_succeeded_ = false;
@@ -74,6 +75,9 @@ class DtlsParties {
   DtlsParty& make(const Path& from, bool is_one, Instant now);
   /// Which sources are named from now on: those by `way` and from `signalled`.
   void name(const Path& way, const Endpoint& signalled, bool is_one) noexcept;
+
+  /// Sources that have no handshake, and that have begun none for 10 s, leave.
+  void forget_idle(Instant now) noexcept;
 
   template <class Visit>
   void for_each(Visit visit) {

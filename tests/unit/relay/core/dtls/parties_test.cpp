@@ -67,6 +67,18 @@ TEST_F(DtlsPartiesTest, WhoWasNamedIsOneOfTheOthersFromThenOn) {
   }
 }
 
+TEST_F(DtlsPartiesTest, WhoHasNoHandshakeLeavesAfterTenSeconds) {
+  parties_.make(kNamed, false, now_);
+  parties_.make(other(5000), false, now_).live = half_open(other(5000), false);
+  now_ += 9s;
+  parties_.forget_idle(now_);
+  EXPECT_EQ(parties_.size(), 2u);
+  now_ += 1s;
+  parties_.forget_idle(now_);
+  EXPECT_FALSE(has(kNamed));
+  EXPECT_TRUE(has(other(5000)));
+}
+
 TEST_F(DtlsPartiesTest, WithIceAllSourcesAreOne) {
   DtlsParty& party = parties_.make(kNamed, true, now_);
   EXPECT_EQ(&parties_.make(other(5000), true, now_), &party);
