@@ -26,6 +26,7 @@ constexpr Duration kMute = 20s;          // without sound, in a stream that had 
 constexpr std::uint64_t kSoundless = 5;  // packets listened to, before "there has never been sound"
 constexpr Duration kSoundlessTime = 5s;
 constexpr std::uint64_t kNoise = 20;  // one refused packet in so many is no fault
+constexpr Duration kPauseTold = 60s;  // after it is over: whoever asks does not ask at once
 constexpr double kLossyPercent = 5.0;
 constexpr Duration kLossyJitter = 50ms;
 constexpr std::uint64_t kEnough = 50;  // packets, to speak of quality
@@ -409,7 +410,8 @@ class Judge {
       say(Cause::kFine, "{} sends {}", name(), what());
       return;
     }
-    if (const Refusal* stale = recent(DropReason::kStaleAfterPause)) {
+    const Refusal* stale = seen_.refusal(DropReason::kStaleAfterPause);
+    if (stale != nullptr && age(stale->last) < kPauseTold) {
       say(Cause::kStoodStill, "the relay stood still until {}, and dropped what {} had sent meanwhile",
           ago(stale->last), name());
       describe(*stale);
