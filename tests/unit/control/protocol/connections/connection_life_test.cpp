@@ -87,6 +87,9 @@ TEST(ConnectionLife, CTL12_IdleHttpEndsAndWebSocketsDoNot) {
   EXPECT_EQ(end_of(life, kStart + 5s), std::pair(Duration(60s), Reason(CloseReason::kIdle)));
   life.may_idle();
   EXPECT_EQ(end_of(life, kStart + 5s).second, Reason());
+  const ConnectionLife silent({.asks_at_once = true, .idle = 5s}, false, kStart);
+  EXPECT_EQ(end_of(silent), std::pair(Duration(5s), Reason(CloseReason::kIdle)))
+      << "before its first octet too";
   ConnectionLife never({.asks_at_once = true, .idle = 0s}, false, kStart);
   never.on_request(kStart);
   EXPECT_EQ(end_of(never).second, Reason()) << "http-idle-timeout=0";
