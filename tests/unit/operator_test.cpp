@@ -305,6 +305,7 @@ TEST_F(Operated, EveryMetricMoves) {
     const json port = {{"device", "0000:01:00.0"}, {"counts", pairs()}, {"up", figure != 0}};
     return json{{"punted", pairs()},
                 {"sent_by", pairs()},
+                {"helper", {{"running", figure != 0}}},
                 {"dpdk", {{"counts", pairs()}, {"ports", json::array({port})}}}};
   };
   sources.recorder = [&] {
