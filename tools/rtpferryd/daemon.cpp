@@ -516,6 +516,7 @@ class Daemon {
       if (renewed.asks_for_certificate() != tls_->asks_for_certificate())
         throw std::runtime_error("https-client-ca that comes or goes takes a restart");
       tls_->swap(renewed);
+      connections_.bound_handshakes(tls_->handshakes_per_second());
       log::info("certificate of {} read again", config.https_cert);
     } catch (const std::runtime_error& e) {
       log::error("certificate not read again, the one of before stays: {}", e.what());
