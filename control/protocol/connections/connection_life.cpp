@@ -23,7 +23,6 @@ void ConnectionLife::on_request(Instant now) {
 }
 
 void ConnectionLife::on_input(bool is_unfinished, Instant now) {
-  is_unfinished_ = is_unfinished;
   has_begun_ = is_unfinished;
   if (is_unfinished) {
     if (!request_since_) request_since_ = now;

@@ -56,7 +56,6 @@ class ConnectionLife {
   LifeRules rules_;
   bool in_handshake_;
   bool has_asked_ = false;
-  bool is_unfinished_ = false;            // a request has begun
   bool has_begun_ = false;                // a part of a request lies in the input
   std::optional<Instant> request_since_;  // also of the handshake
   std::optional<Instant> paused_since_;

@@ -30,6 +30,17 @@ bool is_name(std::string_view text) {
   });
 }
 
+/// And nothing else: an Upgrade would make a WebSocket of the connection.
+bool asks_for_metrics(const Request& request) {
+  return request.method == "GET" && request.target == "/metrics" && !request.has_header("Upgrade");
+}
+
+/// Nobody can register such a name, so no page of a stranger has it.
+bool is_one_label(std::string_view text) {
+  const auto host = host_of(text);
+  return host && !host->starts_with('[') && host->find('.') == std::string_view::npos;
+}
+
 std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
   while (true) {
@@ -73,9 +84,12 @@ bool HostGuard::knows(std::string_view text) const {
 }
 
 std::optional<std::string> HostGuard::foreign_name(const Request& request) const {
-  if (request.authority && !knows(*request.authority)) return *request.authority;
+  const auto serves = [&](std::string_view text) {
+    return knows(text) || (asks_for_metrics(request) && is_one_label(text));
+  };
+  if (request.authority && !serves(*request.authority)) return *request.authority;
   const std::string host(request.header("Host"));
-  if (request.has_header("Host") && !knows(host)) return host;
+  if (request.has_header("Host") && !serves(host)) return host;
   return std::nullopt;
 }
 

@@ -12,7 +12,9 @@ namespace ferry::http {
 
 /// A page of another site can have its own name point at this host and then read what the relay answers (DNS
 /// rebinding). The browser still says that name in Host, so only names that are ours are served: address
-/// literals, `localhost`, and those that are given. Pure.
+/// literals, `localhost`, and those that are given. `GET /metrics` is served under any name of one label too:
+/// Prometheus calls a container by the name of its service, nobody can register such a name, and metrics have
+/// no names, numbers or addresses (CTL-8). Pure.
 class HostGuard {
  public:
   /// `*.example.com` stands for every name with one more label.

@@ -104,6 +104,34 @@ TEST(HostGuard, CTL13_TheTargetIsLookedAtToo) {
   }
 }
 
+TEST(HostGuard, CTL13_MetricsAreServedUnderTheNameOfAContainer) {
+  const struct {
+    const char* method;
+    const char* target;
+    const char* upgrade;
+    const char* host;
+    bool is_served;
+  } rows[] = {
+      {"GET", "/metrics", "", "rtpferry:2225", true},      {"GET", "/metrics", "", "x", true},
+      {"GET", "/metrics", "", "evil.example", false},      {"GET", "/metrics", "", "rtpferry.evil", false},
+      {"GET", "/metrics", "", "user@rtpferry", false},     {"GET", "/metrics", "", "", false},
+      {"GET", "/metrics", "websocket", "rtpferry", false}, {"GET", "/metrics/../ws", "", "rtpferry", false},
+      {"GET", "/metrics?x", "", "rtpferry", false},        {"GET", "/ping", "", "rtpferry", false},
+      {"POST", "/metrics", "", "rtpferry", false},         {"POST", "/ng-plain", "", "rtpferry", false},
+  };
+  for (const auto& row : rows) {
+    Request request;
+    request.method = row.method;
+    request.target = row.target;
+    request.headers.emplace_back("Host", row.host);
+    if (*row.upgrade != 0) request.headers.emplace_back("Upgrade", row.upgrade);
+    EXPECT_EQ(!guard().foreign_name(request), row.is_served)
+        << row.method << " " << row.target << " " << row.host;
+    request.authority = row.host;
+    EXPECT_EQ(!guard().foreign_name(request), row.is_served) << "in the target: " << row.host;
+  }
+}
+
 TEST(HostGuard, CTL13_OneHostAndNoMore) {
   const struct {
     int minor_version;
