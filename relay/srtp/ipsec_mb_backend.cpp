@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kDigest = 20;  // SHA-1
 constexpr std::size_t kGcmTag = 16;
+constexpr std::size_t kLongest = 9216;  // longer than any datagram
 constexpr std::size_t kRollOver = 4;
 constexpr std::size_t kMaxBatch = 64;
 
@@ -118,8 +119,9 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
         data + work.header + payload, kGcmTag);
   }
   bool decrypt_gcm(const SrtpWork& work, std::size_t payload, const std::byte* tag) noexcept {
-    thread_local std::vector<std::uint8_t> plain;  // nothing may change if the tag is wrong
-    plain.resize(std::max(plain.size(), payload + 16));
+    // Nothing may change if the tag is wrong, and no packet needs memory (C-12).
+    thread_local std::array<std::uint8_t, kLongest> plain;
+    if (payload + kGcmTag > plain.size()) return false;
     gcm_context_data context;
     std::uint8_t* data = raw(work.space.data());
     const auto nonce = iv(work.ssrc, work.index);

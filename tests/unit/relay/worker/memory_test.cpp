@@ -137,6 +137,8 @@ struct Kind {
   bool is_early = false;
   std::uint16_t ptime_ms = 0;
   unsigned ssrcs = 1;
+  SrtpSuite suite = SrtpSuite::kAes128Cm80;
+  std::string_view backend = "openssl";
 };
 
 const std::vector<Kind> kKinds = {
@@ -151,18 +153,29 @@ const std::vector<Kind> kKinds = {
     {.name = "plain to encrypted", .b_has_keys = true},
     {.name = "encrypted, with strangers", .a_has_keys = true, .b_has_keys = true, .is_contested = true},
     {.name = "encrypted, many SSRCs", .a_has_keys = true, .b_has_keys = true, .ssrcs = 90},
+    {.name = "GCM", .a_has_keys = true, .b_has_keys = true, .suite = SrtpSuite::kAeadAes256Gcm},
+    {.name = "libsrtp, many SSRCs",
+     .a_has_keys = true,
+     .b_has_keys = true,
+     .ssrcs = 90,
+     .backend = "libsrtp2"},
+    {.name = "ipsec-mb", .a_has_keys = true, .b_has_keys = true, .backend = "ipsec-mb"},
+    {.name = "ipsec-mb, GCM",
+     .a_has_keys = true,
+     .b_has_keys = true,
+     .suite = SrtpSuite::kAeadAes256Gcm,
+     .backend = "ipsec-mb"},
 };
 
 class FailingCall {
  public:
-  explicit FailingCall(const Kind& kind) : kind_(kind), backend_(make_srtp_backend("openssl")) {
+  explicit FailingCall(const Kind& kind) : kind_(kind), backend_(make_srtp_backend(kind.backend)) {
     std::mt19937 random(5);
     if (kind.a_has_keys) {
-      keys_ = test::SrtpKeys{random_key(random, SrtpSuite::kAes128Cm80),
-                             random_key(random, SrtpSuite::kAes128Cm80)};
+      keys_ = test::SrtpKeys{random_key(random, kind.suite), random_key(random, kind.suite)};
       end_ = std::make_unique<test::SrtpEnd>(*keys_);
     }
-    b_key_ = random_key(random, SrtpSuite::kAes128Cm80);
+    b_key_ = random_key(random, kind.suite);
     auto io = std::make_unique<StillIo>();
     io_ = io.get();
     worker_ = std::make_unique<Worker>(std::move(io),
@@ -321,6 +334,8 @@ class Memory : public ::testing::TestWithParam<Kind> {};
 
 TEST_P(Memory, C12_APacketIsLostAndTheCallGoesOnWhicheverAllocationFails) {
   const Kind& kind = GetParam();
+  if (std::ranges::find(srtp_backend_names(), kind.backend) == srtp_backend_names().end())
+    GTEST_SKIP() << "this build has no back end " << kind.backend;
   const std::size_t wanted = kind.ptime_ms != 0 ? 10 : 20;
   for (const long failures : {1L, 1'000'000L}) {
     long first = 0;
