@@ -1,3 +1,7 @@
+// How it works: a datagram is cut into records, a handshake record into pieces of messages; whatever is not
+// all there ends the reading. The first piece of a ClientHello is read as far as its cookie and no further:
+// what follows is the association's. The pieces of one are put together octet by octet, and what came first
+// stays, so that nobody changes what the cookie was checked for.
 #include "relay/core/dtls/records.hpp"
 
 #include <algorithm>
