@@ -1,5 +1,5 @@
 // Random sequences of requests, packets, time and trouble on one relay: its invariants hold after each step.
-// FERRY_SEQUENCES says how many (default 100); a fault is told with the seed that repeats it, FERRY_SEED.
+// FERRY_SEQUENCES says how many (default 40); a fault is told with the seed that repeats it, FERRY_SEED.
 
 #include "tests/support/session_script.hpp"
 
@@ -25,7 +25,7 @@ std::vector<std::uint8_t> octets(unsigned seed) {
 
 TEST(SessionSequences, CTL6_PRT4_PortsPlansRepliesAndExportsHoldAfterEachStep) {
   const unsigned first = number("FERRY_SEED", 1);
-  const unsigned count = std::getenv("FERRY_SEED") != nullptr ? 1 : number("FERRY_SEQUENCES", 100);
+  const unsigned count = std::getenv("FERRY_SEED") != nullptr ? 1 : number("FERRY_SEQUENCES", 40);
   std::size_t steps = 0;
   for (unsigned seed = first; seed < first + count; ++seed) {
     SessionScript script;
