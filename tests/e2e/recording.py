@@ -290,11 +290,11 @@ def codecs(program, lab):
         path = file_of(folder, manifest, "audio")
         info = json.loads(tool("ffprobe", "-v", "error", "-show_streams", "-of", "json", path).stdout)["streams"][0]
         cut = os.path.join(lab, "tone.wav")
-        tool("ffmpeg", "-v", "error", "-y", "-ss", "1", "-t", "1.5", "-i", path, cut)
+        stream = next((s for s in manifest["streams"] if s["protocol"] == "RTP"), {})
+        tool("ffmpeg", "-v", "error", "-y", "-ss", str(stream.get("first_ms", 0) / 1000 + 1), "-t", "1.5", "-i", path, cut)  # a loaded host begins late
         values = dict(line.split(":", 1) for line in tool("sox", cut, "-n", "stat").stderr.decode().splitlines() if ":" in line)
         heard, level = int(values["Rough   frequency"]), float(values["RMS     amplitude"])
         wanted = 48000 if form == "opus" else CODECS[call.name][3]
-        stream = next((s for s in manifest["streams"] if s["protocol"] == "RTP"), {})
         check(abs(heard - 700) <= 35 and level > 0.1 and int(info["sample_rate"]) == wanted and not stream.get("problems") and not stream.get("damaged_packets"),
               f"{call.name} in {form}: {heard} Hz at {info['sample_rate']} Hz, level {level:.2f}, {stream.get('packets')} packets, {[c['codec'] for c in stream.get('codecs', [])]}")
     for daemon in daemons:
