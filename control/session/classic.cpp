@@ -73,6 +73,15 @@ void take_types(Media& sender, Media& receiver, const std::vector<PayloadType>& 
                 [&](const PayloadEntry& entry) { return !sender.shown.test(entry.type.value & 127); });
 }
 
+/// Proxies list some of the types of an SDP alone. A static type means the same for everybody (RFC 3551 §6),
+/// so it is heard whatever was listed; other numbers are heard if they were.
+void add_known_types(std::vector<PayloadEntry>& entries) {
+  for (const PayloadEntry& known : known_types()) {
+    if (std::ranges::find(entries, known.type, &PayloadEntry::type) == entries.end())
+      entries.push_back(known);
+  }
+}
+
 /// Whether UDPTL passes once two SDPs with these terms are agreed on. Clients that list payload types list
 /// them for RTP alone, so a list on either side means RTP.
 UdptlBesideRtp udptl_under(const MediaTerms& a, const MediaTerms& b) {
@@ -537,7 +546,7 @@ void ClassicSessions::refine(const Call& call, const Media& media, TransportPlan
   }
   SourcePlan& source = plan.sources.back();
   source.takes_any_type = source.payloads.empty();
-  if (source.takes_any_type) source.payloads = known_types();
+  add_known_types(source.payloads);
   // RTCP whose marker bit is missing (RFC 5761 §4): no command says that both share a port.
   for (std::size_t type = 64; type < 96; ++type) source.refused_types.set(type);
   const bool catches = party.rare && !party.rare->dtmf_tag.empty();

@@ -322,6 +322,8 @@ const ClassicCase kClassic[] = {
     {"HoldWithAList", {"Uc8", "Lc8", "rtp 8", "Uc8", "Lc8", "fax"}, false},
     {"AnyTypeWithoutLists", {"U", "L", "rtp 96"}, true},
     {"AListedType", {"Uc8,96", "Lc96", "rtp 96"}, true},
+    {"AStaticTypeThatNoListHas", {"Uc0,101", "Lc0,101", "rtp 8"}, true},
+    {"AStaticTypeThatComesLater", {"Uc0,101", "Lc0,101", "rtp 0", "rtp 18"}, true},
     {"AnUnlistedTypeFoundsNothing", {"Uc8", "Lc8", "rtp 96"}, false},
     {"AnUnlistedTypeOfWhoIsHeard", {"Uc8", "Lc8", "rtp 8", "rtp 96"}, true},
     {"TheTypesAreThoseOfTheSdpThatWasShown", {"Uc8", "Lc96", "rtp 96"}, true},

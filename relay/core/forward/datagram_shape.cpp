@@ -7,7 +7,8 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMostPadding = 8;  // of UDPTL, by senders that fill words up
+constexpr std::size_t kMostPadding = 8;      // of UDPTL, by senders that fill words up
+constexpr std::size_t kMostBfcpPadding = 4;  // the same of BFCP, whose lengths count words
 
 /// Reads a datagram from its front; empty once something is missing.
 class Reader {
@@ -109,11 +110,14 @@ bool is_bfcp(Bytes datagram) noexcept {
   // 2 over UDP; endpoints older than RFC 8855 say 1.
   if ((version != 1 && version != 2) || primitive < 1 || primitive > kLastPrimitive) return false;
   const std::size_t payload = std::size_t{4} * read_u16(datagram, 2);
-  if (!is_fragment) return datagram.size() == kHeader + payload;
+  const auto is_filled = [&](std::size_t size) {
+    return datagram.size() >= size && datagram.size() - size < kMostBfcpPadding;
+  };
+  if (!is_fragment) return is_filled(kHeader + payload);
   if (datagram.size() < kHeader + kFragmentFields) return false;
   const std::size_t offset = std::size_t{4} * read_u16(datagram, kHeader);
   const std::size_t length = std::size_t{4} * read_u16(datagram, kHeader + 2);
-  return offset + length <= payload && datagram.size() == kHeader + kFragmentFields + length;
+  return offset + length <= payload && is_filled(kHeader + kFragmentFields + length);
 }
 
 }  // namespace ferry

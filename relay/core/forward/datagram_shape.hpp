@@ -17,6 +17,7 @@ namespace ferry {
 [[nodiscard]] bool is_dtls(Bytes datagram) noexcept;
 
 /// A BFCP message or a fragment of one (RFC 8855 §5.1): a version, a primitive and lengths that add up.
+/// Fewer than four octets may follow.
 [[nodiscard]] bool is_bfcp(Bytes datagram) noexcept;
 
 }  // namespace ferry

@@ -102,6 +102,7 @@ TEST(DatagramShape, DMX6_BfcpHasAHeaderAndLengthsThatAddUp) {
       {"version 3", with(0, 0x60), false},
       {"primitive 0", with(1, 0), false},
       {"an unknown primitive", with(1, 18), false},
+      {"two octets more, to fill a word up", with_tail(bfcp_packet(), {0, 0}), true},
       {"longer than it says", with_tail(bfcp_packet(), {0, 0, 0, 0}), false},
       {"shorter than it says", with(3, 1), false},
       {"eleven octets", Packet(11, std::byte{0x40}), false},
