@@ -134,15 +134,19 @@ TEST(FieldPauses, C13_AnAnswerThatWaitedCounts) {
     const Endpoint b{world->peer_address(1, 'B'), UdpPort{4000}};
     const Endpoint moved{world->peer_address(1, 'B'), UdpPort{4400}};
     world->open(a);
-    world->open(moved);
-    world->ng(offer("call", "A", audio_sdp(a)));
+    for (const Endpoint& each : {b, moved}) world->open(each);
+    const Endpoint for_b{world->relay_address(), World::port_of(world->ng(offer("call", "A", audio_sdp(a))))};
     const UdpPort port = World::port_of(world->ng(answer("call", "A", "B", audio_sdp(b))));
+    world->send(b, for_b, rtp('B', 2, 1));
     if (is_new)
       world->ng(offer("other", "A", audio_sdp(a)));
     else
       world->at(1s, [&] { world->ng(offer("call", "B", audio_sdp(moved))); });
     world->at(2s, [&] { world->stop(); });
     world->at(402s, [&] { world->go_on(); });
+    // Until the answer the proposed source is heard as well (LAT-15).
+    for (const std::uint16_t n : {std::uint16_t{1}, std::uint16_t{2}})
+      world->at(403s, [&, n] { world->send(moved, for_b, rtp('N', 7, n)); });
     json answered;
     world->at(404s, [&] {
       answered = is_new ? world->ng(answer("other", "A", "C", audio_sdp(b)))
@@ -151,6 +155,7 @@ TEST(FieldPauses, C13_AnAnswerThatWaitedCounts) {
     world->at(405s, [&] { world->send(a, {world->relay_address(), port}, rtp('A', 1, 1)); });
     world->run(406s);
     EXPECT_EQ(answered.value("result", ""), "ok") << answered.dump();
+    EXPECT_EQ(world->count(a, 'N'), is_new ? 0u : 2u);
     EXPECT_EQ(world->count(moved, 'A'), is_new ? 0u : 1u);
     EXPECT_EQ(world->manager().size(), is_new ? 2u : 1u);
   }

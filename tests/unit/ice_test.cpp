@@ -230,6 +230,8 @@ TEST_F(IceTest, C13_APauseTakesNoConsentAway) {
       ASSERT_TRUE(relay_.agent.selected(Component::kRtp));
       now_ += pause;
       for (End* each : {&relay_, &alice_}) each->agent.skip(pause);
+      run(10ms);
+      EXPECT_TRUE(relay_.agent.selected(Component::kRtp)) << "at once, and not only once it was found again";
       run(10s);
       EXPECT_TRUE(relay_.agent.selected(Component::kRtp)) << pause / 1s << " s, lite " << is_lite;
       EXPECT_EQ(relay_.agent.state(), State::kConnected);
