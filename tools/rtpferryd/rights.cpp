@@ -47,15 +47,15 @@ constexpr std::array kCapabilityRows = {
     CapabilityRow{
         CAP_FOWNER, "CAP_FOWNER", "recording-owner or recording-group is another than its own; user=root",
         [](const Needs& n) { return n.gives_files_away || n.is_root; }, [](const Needs&) { return true; }},
-    CapabilityRow{
-        CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE",
-        "the same; or no user is named, and rtpferry or nobody may not write in a folder that is named",
-        [](const Needs& n) {
-          return n.gives_files_away || n.is_root || n.lacks_recordings || n.lacks_peers || n.lacks_sockets;
-        },
-        [](const Needs& n) {
-          return n.gives_files_away || n.is_root || n.lacks_recordings || n.lacks_peers;
-        }},
+    CapabilityRow{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE",
+                  "the same; a socket in a folder of root; or no user is named and a folder is not its own",
+                  [](const Needs& n) {
+                    return n.gives_files_away || n.is_root || n.lacks_recordings || n.lacks_peers ||
+                           n.lacks_sockets;
+                  },
+                  [](const Needs& n) {
+                    return n.gives_files_away || n.is_root || n.lacks_recordings || n.lacks_peers;
+                  }},
     CapabilityRow{CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
                   "no user is named, and rtpferry or nobody may not read a file that is named",
                   [](const Needs& n) { return n.lacks_keys || n.lacks_reload; },
@@ -127,7 +127,8 @@ void try_places(const NewUser& user, const std::vector<Place>& places, Needs& ne
     const std::string who = user.name.empty() ? fmt::format("{}", user.uid) : user.name;
     const std::string ways =
         fmt::format("give it to user {} (chown, chmod), or start with user=NAME or user=root", who);
-    if (!user.is_named) {
+    // Sockets in /run are usual, also for those who name a user.
+    if (!user.is_named || place.use == Use::kSocket) {
       note(needs, place.use);
       log::warn("{}; a capability is kept for it: {}", lack, ways);
     } else if (const std::string_view harm = what_goes_on_without(place); !harm.empty()) {

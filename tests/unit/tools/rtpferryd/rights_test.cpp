@@ -200,6 +200,17 @@ TEST_F(GiveUpRights, CTL17_RootsSocketFolderNeedsNothingInForce) {
             0);
 }
 
+TEST_F(GiveUpRights, CTL17_ANamedUserMayHaveItsSocketInAFolderOfRoot) {
+  config_.user = "nobody";
+  config_.recorder.directory.clear();
+  fs::create_directory(top_ / "run");
+  EXPECT_EQ(after([] {
+              return status_has("CapEff:\t0000000000000000") && status_has("CapPrm:\t0000000000000002") ? 0
+                                                                                                        : 1;
+            }),
+            0);
+}
+
 TEST_F(GiveUpRights, CTL16_WhatSighupReadsAgainIsTriedAsTheNewUser) {
   config_.recorder.directory.clear();
   config_.config_file = top_ / "conf";
