@@ -7,7 +7,7 @@ build=(g++ cmake ninja-build make pkg-config ccache libevent-dev libexpected-dev
        libssl-dev libwslay-dev libbpf-dev libmnl-dev libcap-dev libseccomp-dev libsrtp2-dev libsndfile1-dev libpcap-dev libopus-dev
        libspeex-dev libspeexdsp-dev libopencore-amrnb-dev libopencore-amrwb-dev libvo-amrwbenc-dev libcurl4-openssl-dev prometheus-cpp-dev libncurses-dev zlib1g-dev libbcg729-dev libavcodec-dev
        libavutil-dev clang bpftool libspandsp-dev libdpdk-dev libgtest-dev libgmock-dev python3)
-test=(systemd openssl kamailio kamailio-extra-modules sip-tester baresip-core ffmpeg sox tmux prometheus man-db tshark tcpdump nftables iproute2 iputils-ping ethtool procps clang-format util-linux python3-cryptography python3-openssl faketime chromium)
+test=(systemd openssl kamailio kamailio-extra-modules sip-tester baresip-core ffmpeg sox tmux prometheus man-db tshark tcpdump nftables iproute2 iputils-ping ethtool procps clang-format util-linux python3-cryptography faketime chromium)
 # What drives Chromium: another source of Node.js than Debian's will do, and brings its own npm.
 command -v node >/dev/null && command -v npm >/dev/null || test+=(nodejs npm)
 bench=(rtpengine-daemon dpdk-dev util-linux iproute2 ethtool procps)
