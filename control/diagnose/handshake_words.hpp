@@ -1,5 +1,5 @@
 // What is said of a DTLS handshake that is not complete: how far it came, with whom, what was refused, and
-// which alerts came (media-security DTL-13).
+// which alerts came (DTL-13).
 #pragma once
 
 #include "control/diagnose/media_view.hpp"

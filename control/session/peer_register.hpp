@@ -1,4 +1,4 @@
-// Which transports send to one remote address, in all calls and on all workers (media-security LAT-12).
+// Which transports send to one remote address, in all calls and on all workers (LAT-12).
 #pragma once
 
 #include "relay/core/forward/transport.hpp"

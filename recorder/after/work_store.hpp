@@ -1,10 +1,11 @@
 // Where the work after calls outlives the relay (CTL-15): a folder in the state directory with a file for
 // each piece.
 //
-// STATE/after-call/DIRECTORY/            what waits: DIRECTORY is the recording directory, percent-encoded
-// STATE/after-call/DIRECTORY/failed/     what was given up; moved back by hand, it is tried again at the next
-// start STATE/after-call/DIRECTORY/set-aside/  what cannot be done: torn, not ours, or of a kind that is
-// switched off
+// In STATE/after-call/DIRECTORY/ lies what waits; DIRECTORY is the recording directory, percent-encoded.
+//
+// In its folder `failed/` lies what was given up. Moved back by hand, it is tried again at the next start.
+//
+// In its folder `set-aside/` lies what cannot be done: torn, not ours, or of a kind that is switched off.
 //
 // A daemon locks its folder. A second one with the same recording directory uses DIRECTORY+2 and so on;
 // whoever starts takes over what lies in such folders and nobody holds any more.

@@ -1,5 +1,5 @@
 // A directory under which recordings are made. Nothing is opened outside of it, no link is followed, nothing
-// is overwritten (media-security CTL-10).
+// is overwritten (CTL-10).
 #pragma once
 
 #include "relay/base/result.hpp"

@@ -1,4 +1,4 @@
-// Names of files that hold call data (media-security CTL-10).
+// Names of files that hold call data (CTL-10).
 #pragma once
 
 #include "relay/base/types.hpp"

@@ -1,5 +1,5 @@
 // A process beside the daemon that keeps the rights which loading and attaching need, so that the daemon
-// needs none (media-security CTL-17).
+// needs none (CTL-17).
 #pragma once
 
 #include "relay/bpf/programs.hpp"

@@ -1,4 +1,4 @@
-// The files that a thread may still open (Landlock, media-security CTL-17).
+// The files that a thread may still open (Landlock, CTL-17).
 #pragma once
 
 #include "relay/base/result.hpp"

@@ -1,4 +1,4 @@
-// The system calls that a process may still make (seccomp, media-security CTL-17).
+// The system calls that a process may still make (seccomp, CTL-17).
 #pragma once
 
 #include "relay/base/result.hpp"

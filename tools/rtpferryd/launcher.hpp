@@ -1,4 +1,4 @@
-// The process that starts programs for the daemon, which cannot start any (media-security CTL-17).
+// The process that starts programs for the daemon, which cannot start any (CTL-17).
 #pragma once
 
 #include "recorder/after/run_program.hpp"

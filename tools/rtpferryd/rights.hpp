@@ -1,4 +1,4 @@
-// What the daemon may do once it has started: as little as possible (media-security CTL-17).
+// What the daemon may do once it has started: as little as possible (CTL-17).
 #pragma once
 
 #include "control/config/config.hpp"
@@ -64,7 +64,7 @@ struct CapabilityRow {
 void give_up_rights(const Config& config, const NewUser& user, const std::vector<Place>& places,
                     const std::function<void(const std::function<void()>&)>& on_other_threads);
 
-/// No core dump and no debugger of another user sees the keys of calls (media-security SRT-15). After the
+/// No core dump and no debugger of another user sees the keys of calls (SRT-15). After the
 /// last change of user, which resets it.
 void hide_memory();
 

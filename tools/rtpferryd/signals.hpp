@@ -1,4 +1,4 @@
-// Signals that mean nothing to the daemon (media-security CTL-16).
+// Signals that mean nothing to the daemon (CTL-16).
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// The system calls that the daemon makes while it serves (media-security CTL-17). docs/operations.md lists
+// The system calls that the daemon makes while it serves (CTL-17). docs/operations.md lists
 // what each option adds.
 #pragma once
 

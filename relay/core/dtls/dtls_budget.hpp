@@ -1,4 +1,4 @@
-// How many handshakes a worker has in hand (media-security DTL-12, DTL-14).
+// How many handshakes a worker has in hand (DTL-12, DTL-14).
 #pragma once
 
 #include "relay/base/address.hpp"

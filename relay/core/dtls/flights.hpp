@@ -1,6 +1,6 @@
-// What a peer's handshake messages look like, before anybody has shown who wrote them (media-security
-// DTL-13): a check of their form, which keeps plain forgeries away from an association that they would end,
-// and a watch for a peer that says two things at once.
+// What a peer's handshake messages look like, before anybody has shown who wrote them (DTL-13): a check of
+// their form, which keeps plain forgeries away from an association that they would end, and a watch for a
+// peer that sends two different messages under one number.
 #pragma once
 
 #include "relay/base/bytes.hpp"

@@ -1,5 +1,5 @@
 // One handshake with one source: its association, its last flight, when that is said again, and what it may
-// send before the source has proved to be there (media-security DTL-6, DTL-13, LIM-2).
+// send before the source has proved to be there (DTL-6, DTL-13, LIM-2).
 #pragma once
 
 #include "relay/core/dtls/dtls.hpp"

@@ -1,5 +1,5 @@
 // The sources that one component has handshakes with: a bounded set, so that nobody's half-open handshake
-// keeps another source out (media-security DTL-4, DTL-13).
+// keeps another source out (DTL-4, DTL-13).
 #pragma once
 
 #include "relay/core/dtls/handshake.hpp"

@@ -1,4 +1,4 @@
-// What a datagram of a protocol beside RTP must look like to be passed on whole (media-security DMX-6).
+// What a datagram of a protocol beside RTP must look like to be passed on whole (DMX-6).
 //
 // Each function looks at one whole UDP payload, which it borrows. Nothing is allocated and nothing fails;
 // safe on any thread. A right shape proves nothing about the sender: the source rule comes on top.

@@ -33,7 +33,7 @@ struct MediaId {
   auto operator<=>(const MediaId&) const = default;
 };
 
-/// How a transport's datagrams are told apart (media-security DMX). All but RTP pass as whole datagrams, on
+/// How a transport's datagrams are told apart (DMX-1 to DMX-6). All but RTP pass as whole datagrams, on
 /// the first port of the pair, if they have the form of their protocol (DMX-6).
 enum class TransportKind : std::uint8_t {
   kRtp,

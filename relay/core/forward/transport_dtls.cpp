@@ -1,5 +1,5 @@
 // What a transport does with DTLS: whose datagrams its handshakes hear, where they speak to, and what becomes
-// of the keys that they agree on (media-security section 5).
+// of the keys that they agree on (RFC 5763, RFC 5764, DTL-1 to DTL-14).
 
 #include "relay/core/forward/transport.hpp"
 

@@ -1,4 +1,4 @@
-// Whether media may go on to a peer that answers it with ICMP errors (media-security LAT-12 a).
+// Whether media may go on to a peer that answers it with ICMP errors (LAT-12 a).
 #pragma once
 
 #include "relay/base/address.hpp"

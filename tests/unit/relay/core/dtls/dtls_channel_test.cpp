@@ -1,4 +1,4 @@
-// Who can spoil whose handshake (media-security DTL-13): one party, a relay and whoever sends to the relay,
+// Who can spoil whose handshake (DTL-13): one party, a relay and whoever sends to the relay,
 // with a back end without cryptography and in virtual time.
 #include "relay/core/dtls/dtls_channel.hpp"
 
