@@ -14,12 +14,12 @@ namespace ferry {
 
 /// Borrowed for the time of one call.
 struct HandshakeFacts {
-  /// The party's, and what the SDP says of its address; unset: it cannot be sent to.
+  /// Name of the party, and the address of its SDP; an unset address cannot be sent to.
   std::string_view party;
   Endpoint destination;
   bool relay_begins = false;
   const MediaView& seen;
-  /// How an instant is shown.
+  /// Writes an instant for people.
   std::function<std::string(Instant)> when;
 };
 

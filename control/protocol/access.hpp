@@ -58,7 +58,7 @@ class AccessList {
   void note_listener(int socket);
   /// Ports of all listeners so far.
   [[nodiscard]] const std::vector<UdpPort>& listening() const { return listening_; }
-  /// Told of each further port.
+  /// `told` is called after each further port.
   void set_on_listening(std::function<void()> told) { on_listening_ = std::move(told); }
 
  private:

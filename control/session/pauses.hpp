@@ -11,9 +11,9 @@ namespace ferry {
 /// all. Monotonic time; control thread only.
 class Pauses {
  public:
-  /// Of more than these the longest ago are forgotten.
+  /// At most so many pauses are kept; the oldest one is forgotten first.
   static constexpr std::size_t kKept = 32;
-  /// After a pause what waited is looked at for so long before anything ends by time.
+  /// After a pause nothing ends by time for so long: what waited is looked at first.
   static constexpr Duration kGrace = std::chrono::seconds(1);
 
   /// Nobody ran between `began` and `ended`, which is later than all before.

@@ -54,7 +54,7 @@ class PeerGuard {
   bool follow_host(Instant now);
 
   [[nodiscard]] static PeerScope scope_of(const LocalAddress& local);
-  /// For parties on interfaces of this kind.
+  /// The policy for parties on interfaces of this kind.
   [[nodiscard]] const std::shared_ptr<const PeerPolicy>& policy_of(PeerScope scope) const;
   [[nodiscard]] PeerDenial judge(const Endpoint& peer, const LocalAddress& local) const {
     return policy_of(scope_of(local))->judge(peer);

@@ -72,7 +72,7 @@ class Finisher {
   bool stop_ = false;
   std::size_t posted_ = 0;
   std::size_t taken_ = 0;
-  std::optional<std::size_t> begins_after_;  // that many were taken
+  std::optional<std::size_t> begins_after_;  // when so many were taken
   RecorderTotals totals_;
 
   std::multimap<std::int64_t, Kept> kept_;  // by end, unix seconds

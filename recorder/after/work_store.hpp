@@ -35,7 +35,8 @@ class WorkStore {
   /// now.
   static bool exists(const std::string& state_directory, const std::string& recording_directory);
 
-  /// What an earlier process left, in no order. What is none of ours is set aside and told.
+  /// What an earlier process left, in no order. Files that are no entries of ours are set aside,
+  /// and `tell` gets a sentence about each.
   [[nodiscard]] std::vector<WorkEntry> load(const Tell& tell);
   /// After it returned 0 the entry is there after a crash, of the host too.
   [[nodiscard]] int keep(const WorkEntry& entry) const;

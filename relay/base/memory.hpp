@@ -7,8 +7,8 @@
 
 namespace ferry {
 
-/// Runs `step`, which may allocate. False: there was no memory; what `step` leaves behind then is its
-/// business. Any thread.
+/// Runs `step`, which may allocate. False: there was no memory, and `step` may have done a part of its
+/// work. Any thread.
 template <class Step>
 [[nodiscard]] bool had_memory(Step&& step) noexcept {
   try {

@@ -45,7 +45,7 @@ struct Place {
 void give_folders(const std::vector<Place>& places, uid_t user, gid_t group);
 
 /// Why this process, with the rights that are in force, cannot do there what it is to do: a sentence. Empty
-/// if it can. Files that are not there are none of its matters.
+/// if it can. Files that do not exist are not judged.
 [[nodiscard]] std::string what_is_lacking(const Place& place);
 
 }  // namespace ferry

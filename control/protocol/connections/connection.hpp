@@ -31,7 +31,7 @@ class Session {
   virtual ~Session() = default;
   /// Takes at most one request off the front of `input`, and writes its reply.
   virtual Progress serve(evbuffer* input) = 0;
-  /// The peer has said everything; `input` has what `serve` left. A reply can still be written.
+  /// The peer has closed its direction; `input` has what `serve` left. A reply can still be written.
   virtual void on_end_of_input(evbuffer* /*input*/) {}
 };
 
@@ -61,7 +61,7 @@ class Connection {
   using Id = ConnectionTable::Id;
   /// No request is taken while more replies than these are unread.
   static constexpr std::size_t kPauseAbove = 64 * 1024;
-  /// Whoever has more than these unread is sent no more, and is closed.
+  /// A client that leaves more octets than these unread gets no more, and its connection ends.
   static constexpr std::size_t kMaxUnread = 1024 * 1024;
   /// Octets that are read before a request is taken: the largest one (CTL-4) with its header.
   static constexpr std::size_t kMaxInput = 320 * 1024;

@@ -27,7 +27,7 @@ class TlsContext {
   [[nodiscard]] bool asks_for_certificate() const { return asks_for_certificate_; }
   /// DNS names of the certificate: subjectAltName, or the common name where it has none (RFC 6125 §6.4.4).
   [[nodiscard]] std::vector<std::string> names() const;
-  /// How many handshakes in a second take a fifth of the control thread at the most: by the kind of key.
+  /// So many handshakes in a second take at most a fifth of the control thread. The kind of key decides.
   [[nodiscard]] std::uint32_t handshakes_per_second() const;
 
  private:

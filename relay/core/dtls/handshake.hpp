@@ -1,5 +1,5 @@
-// One handshake with one source: its association, its last flight, when that is said again, and what it may
-// send before the source has proved to be there (DTL-6, DTL-13, LIM-2).
+// One handshake with one source: its association, its last flight, when that is sent again, and what it
+// may send before the source has proved to be there (DTL-6, DTL-13, LIM-2).
 #pragma once
 
 #include "relay/core/dtls/dtls.hpp"
@@ -59,7 +59,7 @@ class DtlsHandshake {
   DtlsHandshake(const Path& path, std::unique_ptr<DtlsAssociation> association, const ClientHello& hello,
                 DtlsBudget::Place place);
   /// A client. `credit`: octets that came from a source that has not proved to be there, which is as much as
-  /// may leave for it. Nothing: there is no bound.
+  /// may leave for it; without a value there is no bound.
   DtlsHandshake(const Path& path, std::unique_ptr<DtlsAssociation> association,
                 std::optional<std::size_t> credit, DtlsBudget::Place place);
 
@@ -84,7 +84,7 @@ class DtlsHandshake {
   Outcome drive(const Path& way, DtlsTurn turn);
   /// The flight that waits for an answer leaves once more.
   void repeat(DtlsTurn turn);
-  /// The peer is reached by `way` from now on: what waits for an answer is said there at once (WDTLS-4).
+  /// The peer is reached by `way` from now on: what waits for an answer is sent there at once.
   void move(const Path& way, DtlsTurn turn);
   /// Ends an established one with a fatal alert (DTL-9).
   void refuse(DtlsTurn turn);

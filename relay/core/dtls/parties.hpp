@@ -20,7 +20,7 @@ class DtlsStarts {
   bool take(Instant now) noexcept;
   /// The last one came to keys.
   void succeed() noexcept { has_succeeded_ = true; }
-  /// None was counted in the last 10 s.
+  /// No handshake was counted in the last 10 s.
   [[nodiscard]] bool is_fresh(Instant now) const noexcept;
   /// Time passed in which nobody listened (C-13).
   void skip(Duration pause) noexcept {

@@ -600,8 +600,8 @@ class Transport {
   /// is refused as a replay.
   SrtpResult open(Protection& protection, MutableBytes datagram, std::size_t& size, SrtpOrigin& origin,
                   Instant now, const SrtpOpened* opened) noexcept;
-  /// A packet that was refused as a replay, under the key of `origin`, has a right tag. It is no packet any
-  /// more afterwards.
+  /// A packet that was refused as a replay, under the key of `origin`, has a right tag. The octets of the
+  /// packet are spoiled afterwards.
   [[nodiscard]] static bool is_authentic_replay(const Protection& protection, MutableBytes datagram,
                                                 SrtpOrigin origin, Instant now) noexcept;
   /// LAT-8 (b): the RTP packet would be above every index of its SSRC.

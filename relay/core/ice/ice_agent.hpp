@@ -147,7 +147,7 @@ class IceAgent {
   [[nodiscard]] bool may_be_peer(const Endpoint& at) const noexcept {
     return judge_peer(peers_, at) == PeerDenial::kNone;
   }
-  /// Takes over where the peer may be; pairs that may no longer be are gone.
+  /// Takes over where the peer may be; pairs whose address is no longer allowed are removed.
   void follow_policy(const std::shared_ptr<const PeerPolicy>& peers);
   Pair* find(LocalPort at, const Endpoint& peer) noexcept;
   /// Null if there are too many.

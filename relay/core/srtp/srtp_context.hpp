@@ -90,8 +90,8 @@ class SrtpReceiver {
   SrtpResult open_rtp(MutableBytes packet, std::size_t& size,
                       std::optional<std::uint64_t> former = std::nullopt) noexcept;
   SrtpResult open_rtcp(MutableBytes packet, std::size_t& size) noexcept;
-  /// Whether a packet that is a replay has a right tag (LAT-10). Nothing is noted, but `packet` is no packet
-  /// any more.
+  /// Whether a packet that is a replay has a right tag (LAT-10). Nothing is noted, but the octets of
+  /// `packet` are spoiled afterwards.
   [[nodiscard]] bool is_authentic_rtp(MutableBytes packet) const noexcept;
   [[nodiscard]] bool is_authentic_rtcp(MutableBytes packet) const noexcept;
   /// For batches: what `open_rtp` would try first. False: there is nothing to try.
