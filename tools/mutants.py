@@ -273,7 +273,7 @@ def main():
                         help="the programs of an up-to-date build")
     parser.add_argument("--only", metavar="RULE", action="append", default=[], help="only this rule, or this patch")
     parser.add_argument("--check", action="store_true", help="build nothing; look at the patches only")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time (default: one for each core)")
     asked = parser.parse_args()
     mutants = [Mutant(os.path.join(PATCHES, name)) for name in sorted(os.listdir(PATCHES)) if name.endswith(".patch")]
     if asked.check:

@@ -64,7 +64,7 @@ constexpr OptionRow kRows[] = {
   {"sighup", 0, OptionKind::kValue, [](Config& c, string_view v) {
      static constexpr std::array<std::pair<string_view, bool>, 2> words = {{{"reload", false}, {"drain", true}}};
      return read_word(v, c.drains_on_sighup, words);
-   }, "reload|drain", "on SIGHUP read log level and limits again (default), or take no new calls and end after the last one"},
+   }, "reload|drain", "on SIGHUP read log level, limits, allow-lists, tokens and certificates again (default), or take no new calls and end after the last one"},
 };
 // clang-format on
 

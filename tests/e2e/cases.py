@@ -91,11 +91,11 @@ def main(folder, usage, jobs=4):
     """The whole of a script that plays the cases of `folder`. Returns its exit status: 0 no case failed, 1 some failed,
     77 cannot run here (the reason is printed)."""
     ap = argparse.ArgumentParser(usage=usage)
-    ap.add_argument("cases", nargs="*")
-    ap.add_argument("--build", required=True)
-    ap.add_argument("--kernel", action="store_true")
-    ap.add_argument("--quick", action="store_true")
-    ap.add_argument("--jobs", type=int, default=jobs)
+    ap.add_argument("cases", metavar="CASE", nargs="*", help="file name of a case, or its beginning")
+    ap.add_argument("--build", metavar="BIN", required=True, help="folder of the built programs")
+    ap.add_argument("--kernel", action="store_true", help="the relay forwards in the kernel (offload=v0=tc)")
+    ap.add_argument("--quick", action="store_true", help="leave out the cases that say SLOW")
+    ap.add_argument("--jobs", type=int, metavar="N", default=jobs, help=f"cases at a time (default {jobs})")
     ap.add_argument("-v", action="store_true", help="prints the notes of cases that passed too")
     args = ap.parse_args()
     if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], capture_output=True).returncode != 0:
