@@ -175,7 +175,7 @@ bool give_up_the_rest() {
 /// The helper, from its first moment to its last.
 [[noreturn]] void live(int socket) {
   prctl(PR_SET_NAME, "rtpferry-helper");
-  // The ends of others would keep those others from seeing that the daemon is gone.
+  // Sockets of other processes are closed: open here, they would hide the daemon's end from those processes.
   close_all_but(socket);
   // The daemon says when to end, not the terminal.
   setsid();

@@ -160,7 +160,7 @@ bool become(Settlement& settled) {
 /// The launcher, from its first moment to its last.
 [[noreturn]] void live(int socket) {
   prctl(PR_SET_NAME, "rtpferry-start");
-  // The ends of others would keep those others from seeing that the daemon is gone.
+  // Sockets of other processes are closed: open here, they would hide the daemon's end from those processes.
   close_all_but(socket);
   setsid();
   // The daemon says when to end, not the terminal.

@@ -49,7 +49,7 @@ std::unique_ptr<Launcher> settled(const Config& config, const NewUser& user,
   LauncherSettings settings{recorder.hook, without_slashes_behind(recorder.directory), user.name, user.uid,
                             user.gid};
   if (user.uid == 0) {
-    // What is run for it must not be root.
+    // Programs that are run for the daemon must not be root.
     settings.user.clear();
     settings.uid = recorder.owner.value_or(kNobody);
     settings.gid = recorder.group.value_or(settings.uid);

@@ -118,8 +118,8 @@ std::string_view what_goes_on_without(const Place& place) {
   return {};
 }
 
-/// As the new user, with nothing in force: what of `places` is out of reach. A named user is told to be
-/// wrong.
+/// Tries `places` as the new user, with no capability in force, and notes in `needs` what is out of its
+/// reach. For a user that the operator named, that is an error.
 void try_places(const NewUser& user, const std::vector<Place>& places, Needs& needs) {
   for (const Place& place : places) {
     const std::string lack = what_is_lacking(place);
