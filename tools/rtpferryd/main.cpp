@@ -126,7 +126,7 @@ int run(std::span<char* const> arguments) {
   give_up_rights(*config, *user, places_of(*config, *classic),
                  [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
   check_as_new_user(*config, *user);
-  if (!config->core_dumps) hide_memory();
+  show_memory(config->core_dumps);
   (*engine)->serve();
   serve(*config, *interfaces, *classic, std::move(*engine), std::move(beside), arguments);
   return 0;

@@ -148,6 +148,12 @@ void open_system(FileFence& fence, const Config& config) {
   fence.open("/dev/null", FileFence::Use::kWrite);
   fence.open(config.codec_plugins.empty() ? codec_plugin_folder() : config.codec_plugins,
              FileFence::Use::kRead);
+  if (config.core_dumps) {
+    std::string pattern;
+    std::ifstream file("/proc/sys/kernel/core_pattern");
+    std::getline(file, pattern);
+    fence.open(folder_of_cores(pattern), FileFence::Use::kWrite);
+  }
   if (config.engine != EngineKind::kDpdk) return;
   // Memory and devices of DPDK, and what it removes at its end.
   for (const char* folder : {"/dev/hugepages", "/dev/vfio", "/run/dpdk", "/var/run/dpdk", "/tmp/dpdk"})
@@ -246,8 +252,17 @@ void give_up_rights(const Config& config, const NewUser& user, const std::vector
     log::warn("this kernel has no Landlock: files are kept apart by their owners and modes alone");
 }
 
-void hide_memory() {
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail_with("cannot exclude keys from core dumps");
+std::string folder_of_cores(std::string_view pattern) {
+  // A program or a socket takes it.
+  if (pattern.empty() || pattern.starts_with('|') || pattern.starts_with('@')) return {};
+  std::error_code error;
+  const auto folder = std::filesystem::absolute(pattern, error).parent_path();
+  return error || folder == folder.root_path() ? std::string() : folder.string();
+}
+
+void show_memory(bool in_core_dumps) {
+  if (prctl(PR_SET_DUMPABLE, in_core_dumps ? 1 : 0, 0, 0, 0) != 0)
+    fail_with("cannot decide whether keys are in core dumps");
 }
 
 }  // namespace ferry

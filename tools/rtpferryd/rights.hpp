@@ -64,8 +64,12 @@ struct CapabilityRow {
 void give_up_rights(const Config& config, const NewUser& user, const std::vector<Place>& places,
                     const std::function<void(const std::function<void()>&)>& on_other_threads);
 
-/// No core dump and no debugger of another user sees the keys of calls (SRT-15). After the
-/// last change of user, which resets it.
-void hide_memory();
+/// Where the kernel puts core files by this pattern (core(5)). Empty where it hands them to somebody, and for
+/// the root of all files, which stays closed.
+[[nodiscard]] std::string folder_of_cores(std::string_view pattern);
+
+/// If not `in_core_dumps`, no core dump and no debugger of another user sees the keys of calls (SRT-15).
+/// After the last change of user, which leaves them hidden.
+void show_memory(bool in_core_dumps);
 
 }  // namespace ferry

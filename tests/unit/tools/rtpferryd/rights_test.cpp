@@ -189,6 +189,49 @@ TEST_F(GiveUpRights, CTL17_ARootWithAFenceWritesNowhereElse) {
       EACCES);
 }
 
+TEST(Rights, CTL17_ACoreFileGoesWhereThePatternOfTheKernelSays) {
+  struct Row {
+    const char* pattern;
+    std::string folder;
+  };
+  const std::string here = fs::current_path();
+  for (const Row& row :
+       {Row{"core", here}, Row{"core.%p", here}, Row{"cores/%e.%p", here + "/cores"},
+        Row{"/var/crash/%p.core", "/var/crash"}, Row{"/core", ""}, Row{"", ""},
+        Row{"|/usr/lib/systemd/systemd-coredump %P %u", ""}, Row{"@/run/coredump.socket", ""}})
+    EXPECT_EQ(folder_of_cores(row.pattern), row.folder) << row.pattern;
+}
+
+TEST_F(GiveUpRights, CTL17_CoreDumpsSurviveTheChangeOfUser) {
+  // With or without them: the change of user hides memory, and asking for core dumps shows it again (SRT-15).
+  for (const bool wanted : {false, true}) {
+    EXPECT_EQ(after([&] {
+                show_memory(wanted);
+                return prctl(PR_GET_DUMPABLE);
+              }),
+              wanted ? 1 : 0);
+  }
+}
+
+TEST_F(GiveUpRights, CTL17_TheFolderOfCoreFilesIsOpenIfTheyAreWanted) {
+  if (!FileFence::is_known_here()) GTEST_SKIP() << "this kernel has no Landlock";
+  std::string pattern;
+  std::ifstream file("/proc/sys/kernel/core_pattern");
+  std::getline(file, pattern);
+  if (pattern.starts_with('/') || folder_of_cores(pattern).empty())
+    GTEST_SKIP() << "the kernel puts core files elsewhere: " << pattern;
+  config_.user = "root";
+  const fs::path before = fs::current_path();
+  fs::current_path(top_);
+  fs::create_directories(folder_of_cores(pattern));
+  const fs::path core = fs::path(folder_of_cores(pattern)) / "core-of-test";
+  const auto makes_it = [&] { return after([&] { return std::ofstream(core) << "x" ? 0 : 1; }); };
+  EXPECT_EQ(makes_it(), 1);
+  config_.core_dumps = true;
+  EXPECT_EQ(makes_it(), 0);
+  fs::current_path(before);
+}
+
 TEST_F(GiveUpRights, CTL17_RootsSocketFolderNeedsNothingInForce) {
   fs::permissions(top_, static_cast<fs::perms>(0700));
   fs::create_directory(top_ / "run");
