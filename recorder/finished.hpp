@@ -40,7 +40,7 @@ struct FinishedRecording {
   /// An earlier process ended while it brought the files to their place: `base` is final, and some are there.
   bool is_placing = false;
   /// Of what a dead process left: nobody else takes it meanwhile.
-  std::shared_ptr<const Descriptor> lock;
+  std::shared_ptr<const FileDescriptor> lock;
 };
 
 }  // namespace ferry

@@ -1,8 +1,8 @@
 // Sockets that accept streams of control protocols.
 #pragma once
 
-#include "control/protocol/file_descriptor.hpp"
 #include "relay/base/address.hpp"
+#include "relay/base/file_descriptor.hpp"
 
 #include <string>
 

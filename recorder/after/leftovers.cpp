@@ -114,7 +114,7 @@ void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::str
     if (!folder) continue;
     auto opened = (*folder)->open_file(kLock);
     if (!opened || flock(opened->get(), LOCK_EX | LOCK_NB) != 0) continue;  // alive
-    const auto lock = std::make_shared<const Descriptor>(std::move(*opened));
+    const auto lock = std::make_shared<const FileDescriptor>(std::move(*opened));
     bool is_empty = true;
     for (const std::string& file : (*folder)->files()) {
       if (file.ends_with(".part")) (*folder)->remove(file);

@@ -18,7 +18,7 @@ struct ClaimedSpool {
   std::shared_ptr<const Folder> parent;
   std::shared_ptr<const Folder> folder;
   std::string name;
-  Descriptor lock;
+  FileDescriptor lock;
 };
 
 /// What the spool says of a recording while its files move: everything that the next start needs to go on.

@@ -102,11 +102,11 @@ std::string describe(const ProgramResult& result) {
 
 ProgramResult run_program(const ProgramOrder& order, const std::stop_token& stop) {
   using End = ProgramResult::End;
-  const Descriptor stopped(eventfd(0, EFD_CLOEXEC));
+  const FileDescriptor stopped(eventfd(0, EFD_CLOEXEC));
   if (!stopped) return {End::kNotStarted, errno};
   pid_t process = 0;
   if (const int wrong = spawn(order, process)) return {End::kNotStarted, wrong};
-  const Descriptor process_fd(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
+  const FileDescriptor process_fd(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
   const int wrong_fd = process_fd ? 0 : errno;
   bool is_over = false;
   if (wrong_fd == 0) {

@@ -42,7 +42,7 @@ std::string fault_of_owner(const std::string& path) {
 }
 
 /// Locks a folder for this process; nothing if another one has it. The error is an errno value.
-Result<Descriptor, int> lock(const Folder& folder) {
+Result<FileDescriptor, int> lock(const Folder& folder) {
   auto file = folder.open_file(kLock);
   if (!file) file = folder.create(kLock);
   if (!file) file = folder.open_file(kLock);  // another process made it in between
@@ -58,7 +58,7 @@ bool is_waiting_entry(const std::string& name) {
 }  // namespace
 
 WorkStore::WorkStore(std::shared_ptr<const Folder> parent, std::shared_ptr<const Folder> folder,
-                     Descriptor lock, std::string recording_directory)
+                     FileDescriptor lock, std::string recording_directory)
     : parent_(std::move(parent)),
       folder_(std::move(folder)),
       lock_(std::move(lock)),

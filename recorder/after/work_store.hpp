@@ -51,7 +51,7 @@ class WorkStore {
   [[nodiscard]] std::size_t failed() const { return failed_; }
 
  private:
-  WorkStore(std::shared_ptr<const Folder> parent, std::shared_ptr<const Folder> folder, Descriptor lock,
+  WorkStore(std::shared_ptr<const Folder> parent, std::shared_ptr<const Folder> folder, FileDescriptor lock,
             std::string recording_directory);
   void take_over(const Tell& tell) const;
   void tell_of_strangers(const Tell& tell) const;
@@ -59,7 +59,7 @@ class WorkStore {
 
   std::shared_ptr<const Folder> parent_;
   std::shared_ptr<const Folder> folder_;
-  Descriptor lock_;
+  FileDescriptor lock_;
   std::string recording_directory_;
   std::atomic<std::size_t> failed_{0};
 };

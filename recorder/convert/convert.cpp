@@ -281,7 +281,7 @@ class Conversion {
                   sketches_.begin()->second.found.codecs);
     rate = fitting_rate(options_.format, rate);
     const unsigned channels = options_.layout == AudioLayout::kStereo ? 2 : 1;
-    Descriptor made(open(to.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    FileDescriptor made(open(to.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!made) return fail(fmt::format("cannot make '{}': {}", to, strerror(errno)));
     auto file = AudioFile::open(make_plain_output(std::move(made)), options_.format, rate, channels);
     if (!file) return fail(file.error());

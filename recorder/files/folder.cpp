@@ -43,11 +43,7 @@ int copy_all(int from, int to) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
-Folder::Folder(std::string path, Descriptor directory, const FileRights& rights)
+Folder::Folder(std::string path, FileDescriptor directory, const FileRights& rights)
     : path_(std::move(path)), directory_(std::move(directory)), rights_(rights) {}
 
 Result<std::shared_ptr<const Folder>, std::string> Folder::open(const std::string& path,
@@ -59,7 +55,7 @@ Result<std::shared_ptr<const Folder>, std::string> Folder::open(const std::strin
       return fail(fmt::format("cannot make '{}': {}", part, strerror(errno)));
     if (at == std::string::npos) break;
   }
-  Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return fail(fmt::format("cannot open '{}': {}", path, strerror(errno)));
   std::string clean = path;
   while (clean.size() > 1 && clean.ends_with('/')) clean.pop_back();
@@ -68,14 +64,14 @@ Result<std::shared_ptr<const Folder>, std::string> Folder::open(const std::strin
 
 std::string Folder::path_of(std::string_view name) const { return path_ + "/" + std::string(name); }
 
-Result<Descriptor, int> Folder::open_below(const std::string& name, int flags, mode_t mode) const {
+Result<FileDescriptor, int> Folder::open_below(const std::string& name, int flags, mode_t mode) const {
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const auto fd = syscall(SYS_openat2, directory_.get(), name.c_str(), &how, sizeof how);
   if (fd < 0) return fail(errno);
-  return Descriptor(static_cast<int>(fd));
+  return FileDescriptor(static_cast<int>(fd));
 }
 
 int Folder::give(int fd, mode_t mode) const {
@@ -106,7 +102,7 @@ int Folder::make_parents(const std::string& name) const {
   return 0;
 }
 
-Result<Descriptor, int> Folder::create(const std::string& name) const {
+Result<FileDescriptor, int> Folder::create(const std::string& name) const {
   if (const int wrong = make_parents(name)) return fail(wrong);
   auto file = open_below(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!file) return file;
@@ -117,7 +113,7 @@ Result<Descriptor, int> Folder::create(const std::string& name) const {
   return file;
 }
 
-Result<Descriptor, int> Folder::open_file(const std::string& name) const {
+Result<FileDescriptor, int> Folder::open_file(const std::string& name) const {
   return open_below(name, O_RDWR, 0);
 }
 

@@ -2,6 +2,7 @@
 // is overwritten (CTL-10).
 #pragma once
 
+#include "relay/base/file_descriptor.hpp"
 #include "relay/base/result.hpp"
 
 #include <cstdint>
@@ -9,30 +10,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <sys/types.h>
 
 namespace ferry {
-
-/// An owned descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor();
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 /// Who may read what is made.
 struct FileRights {
@@ -52,8 +34,8 @@ class Folder {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string path_of(std::string_view name) const;
   /// A file that did not exist, for reading and writing; the folders on the way are made.
-  [[nodiscard]] Result<Descriptor, int> create(const std::string& name) const;
-  [[nodiscard]] Result<Descriptor, int> open_file(const std::string& name) const;
+  [[nodiscard]] Result<FileDescriptor, int> create(const std::string& name) const;
+  [[nodiscard]] Result<FileDescriptor, int> open_file(const std::string& name) const;
   /// A whole file of at most 16 MiB; EFBIG if it is longer.
   [[nodiscard]] Result<std::string, int> read(const std::string& name) const;
   [[nodiscard]] bool exists(const std::string& name) const;
@@ -78,8 +60,8 @@ class Folder {
   [[nodiscard]] std::uint64_t free_bytes() const;
 
  private:
-  Folder(std::string path, Descriptor directory, const FileRights& rights);
-  [[nodiscard]] Result<Descriptor, int> open_below(const std::string& name, int flags, mode_t mode) const;
+  Folder(std::string path, FileDescriptor directory, const FileRights& rights);
+  [[nodiscard]] Result<FileDescriptor, int> open_below(const std::string& name, int flags, mode_t mode) const;
   [[nodiscard]] int make_parents(const std::string& name) const;
   [[nodiscard]] int give(int fd, mode_t mode) const;
   [[nodiscard]] int write_part(const std::string& name, std::string_view contents, bool is_durable) const;
@@ -87,7 +69,7 @@ class Folder {
   void list(const std::string& sub, std::vector<std::string>& into) const;
 
   std::string path_;
-  Descriptor directory_;
+  FileDescriptor directory_;
   FileRights rights_;
 };
 

@@ -45,7 +45,7 @@ std::size_t read_all(int fd, std::uint64_t at, MutableBytes into) {
 
 class PlainOutput final : public Output {
  public:
-  explicit PlainOutput(Descriptor file) : file_(std::move(file)) {}
+  explicit PlainOutput(FileDescriptor file) : file_(std::move(file)) {}
   [[nodiscard]] int write_at(std::uint64_t at, Bytes octets) override {
     if (const int wrong = write_all(file_.get(), at, octets)) {
       // Half a record would end what can be read of the file.
@@ -61,7 +61,7 @@ class PlainOutput final : public Output {
   [[nodiscard]] std::uint64_t size() const override { return size_; }
 
  private:
-  Descriptor file_;
+  FileDescriptor file_;
   std::uint64_t size_ = 0;
 };
 
@@ -130,7 +130,7 @@ std::array<std::byte, 9> associated(std::uint64_t number, bool is_last) {
 /// Keeps the first chunk, where headers are, and the last one in memory.
 class SealedOutput final : public Output {
  public:
-  SealedOutput(Descriptor file, const FileKey& key, std::uint64_t begin)
+  SealedOutput(FileDescriptor file, const FileKey& key, std::uint64_t begin)
       : file_(std::move(file)), key_(key), begin_(begin), cipher_(EVP_CIPHER_CTX_new()) {}
   ~SealedOutput() override { static_cast<void>(flush()); }
 
@@ -207,7 +207,7 @@ class SealedOutput final : public Output {
     return 0;
   }
 
-  Descriptor file_;
+  FileDescriptor file_;
   FileKey key_;
   std::uint64_t begin_;
   Cipher cipher_;
@@ -218,7 +218,7 @@ class SealedOutput final : public Output {
 
 }  // namespace
 
-std::unique_ptr<Output> make_plain_output(Descriptor file) {
+std::unique_ptr<Output> make_plain_output(FileDescriptor file) {
   return std::make_unique<PlainOutput>(std::move(file));
 }
 
@@ -227,7 +227,7 @@ std::string fault_of_public_key(const std::string& public_key_file) {
   return key ? std::string() : key.error();
 }
 
-Result<std::unique_ptr<Output>, std::string> make_sealed_output(Descriptor file,
+Result<std::unique_ptr<Output>, std::string> make_sealed_output(FileDescriptor file,
                                                                 const std::string& public_key_file) {
   const auto key = read_key(public_key_file, false);
   if (!key) return fail(key.error());
@@ -247,7 +247,7 @@ Result<void, std::string> unseal(const std::string& from, const std::string& to,
                                  const std::string& private_key_file) {
   const auto key = read_key(private_key_file, true);
   if (!key) return fail(key.error());
-  const Descriptor in(open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor in(open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (!in) return fail(fmt::format("cannot read '{}': {}", from, strerror(errno)));
   struct stat info {};
   fstat(in.get(), &info);
@@ -262,7 +262,7 @@ Result<void, std::string> unseal(const std::string& from, const std::string& to,
     return fail(fmt::format("'{}' is cut short", from));
   const auto file_key = oaep(key->get(), wrapped, false);
   if (file_key.size() != sizeof(FileKey)) return fail(fmt::format("'{}' is not for this key", from));
-  const Descriptor out(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const FileDescriptor out(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!out) return fail(fmt::format("cannot make '{}': {}", to, strerror(errno)));
   const Cipher cipher(EVP_CIPHER_CTX_new());
   std::vector<std::byte> sealed(kSealedChunk);

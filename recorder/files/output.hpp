@@ -25,14 +25,14 @@ class Output {
 };
 
 /// As it is.
-std::unique_ptr<Output> make_plain_output(Descriptor file);
+std::unique_ptr<Output> make_plain_output(FileDescriptor file);
 
 /// Encrypts (REC-4). The file: `RFENC1\n`, the length of the wrapped key (2 octets, big-endian), the key of
 /// this file wrapped with the operator's public RSA key (OAEP, SHA-256), then chunks: 12 octets of nonce, up
 /// to 65,536 octets of AES-256-GCM cipher text and 16 of tag; the number of the chunk and whether it was the
 /// last one when it was written (9 octets) are authenticated with it. A chunk that is written again gets a
 /// new nonce. Fails, with a sentence, if the key cannot be used.
-Result<std::unique_ptr<Output>, std::string> make_sealed_output(Descriptor file,
+Result<std::unique_ptr<Output>, std::string> make_sealed_output(FileDescriptor file,
                                                                 const std::string& public_key_file);
 
 /// Why `make_sealed_output` could not use that file; empty if it can. Reads the file.

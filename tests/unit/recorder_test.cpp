@@ -704,7 +704,7 @@ TEST_F(RecordingTest, REC4_EncryptedFilesHashChainAndSignature) {
     if (file["kind"] == "audio") {
       EXPECT_GT(test::read_sound(plain).share(0, kLeftHertz, 0.01, 1.9), 0.99);
     }
-    const Descriptor opened(open(path.c_str(), O_RDONLY));
+    const FileDescriptor opened(open(path.c_str(), O_RDONLY));
     const auto digest = digest_file(opened.get(), manifest["id"]);
     ASSERT_TRUE(digest);
     EXPECT_EQ(file["chain"]["sha256"], json(digest->chain));

@@ -73,7 +73,7 @@ std::string_view text_of(Text<kSize>& from) {
 
 /// A whole message, with at most one descriptor. False at the end, or if it is of another size.
 template <class Message>
-bool receive(int socket, Message& message, Descriptor* with = nullptr) {
+bool receive(int socket, Message& message, FileDescriptor* with = nullptr) {
   iovec data{&message, sizeof message};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
   msghdr header{};
@@ -88,7 +88,7 @@ bool receive(int socket, Message& message, Descriptor* with = nullptr) {
   if (attached != nullptr && attached->cmsg_level == SOL_SOCKET && attached->cmsg_type == SCM_RIGHTS) {
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(attached), sizeof fd);
-    Descriptor got(fd);
+    FileDescriptor got(fd);
     if (with != nullptr) *with = std::move(got);
   }
   return size == static_cast<ssize_t>(sizeof message);
@@ -120,7 +120,7 @@ bool is_below(std::string_view path, std::string_view folder) {
 
 /// Runs one program and says how it ended, in a process of its own.
 [[noreturn]] void carry_out(Order& order, std::string_view program, std::string_view folder,
-                            const Descriptor& caller) {
+                            const FileDescriptor& caller) {
   // Its end is waited for; the launcher's own children are not.
   std::signal(SIGCHLD, SIG_DFL);
   Outcome outcome{End::kNotStarted, EPERM};
@@ -174,7 +174,7 @@ bool become(Settlement& settled) {
   const std::string_view program = text_of(settled.program);
   const std::string_view folder = text_of(settled.folder);
   Order order;
-  for (Descriptor caller; receive(socket, order, &caller); caller = Descriptor()) {
+  for (FileDescriptor caller; receive(socket, order, &caller); caller = FileDescriptor()) {
     if (!caller) continue;
     if (fork() == 0) carry_out(order, program, folder, caller);
   }
@@ -238,9 +238,9 @@ ProgramResult Launcher::run(const ProgramOrder& order, const std::stop_token& st
   std::array<int, 2> sockets{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets.data()) != 0)
     return {End::kNotStarted, errno};
-  const Descriptor mine(sockets[0]);
+  const FileDescriptor mine(sockets[0]);
   {
-    const Descriptor theirs(sockets[1]);
+    const FileDescriptor theirs(sockets[1]);
     if (!send_whole(socket_, asked, theirs.get())) return {End::kNotStarted, errno};
   }
   // The wish to stop is told by our half of the socket; its outcome comes on the other.

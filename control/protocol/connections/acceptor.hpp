@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/protocol/event_loop.hpp"
-#include "control/protocol/file_descriptor.hpp"
+#include "relay/base/file_descriptor.hpp"
 
 #include <functional>
 

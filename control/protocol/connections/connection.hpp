@@ -5,7 +5,7 @@
 #include "control/protocol/connections/connection_table.hpp"
 #include "control/protocol/connections/listener_rules.hpp"
 #include "control/protocol/event_loop.hpp"
-#include "control/protocol/file_descriptor.hpp"
+#include "relay/base/file_descriptor.hpp"
 
 #include <memory>
 #include <optional>
