@@ -20,16 +20,20 @@ def tests():
                 yield os.path.relpath(path, ROOT), open(path, errors="replace").read()
 
 
+def names_in(text):
+    """The ids that a text names: `LAT-11a` anywhere, `LAT11a` before the underscore of a test's name."""
+    return set(re.findall(r"(?<![A-Za-z0-9])[A-Z]+-\d+[a-z]?(?![0-9a-z])", text)) | set(
+        re.findall(r"(?<![A-Za-z0-9])[A-Z]+\d+[a-z]?(?=_)", text))
+
+
 def main():
-    files = list(tests())
+    named = [(path, names_in(text)) for path, text in tests()]
     gaps, waiting = [], 0
     for line in open(os.path.join(ROOT, "docs", "security-rules.txt")):
         if line.startswith("#") or not line.strip():
             continue
         rule, capability, summary = line.rstrip("\n").split("\t")
-        joined = rule.replace("-", "")
-        pattern = re.compile(rf"(?<![A-Za-z0-9]){re.escape(rule)}(?![0-9a-z])|(?<![A-Za-z0-9]){re.escape(joined)}(?=_)")
-        found = [path for path, text in files if pattern.search(text)]
+        found = [path for path, names in named if rule in names or rule.replace("-", "") in names]
         print(f"{rule:<8} {capability:<11} {', '.join(found) if found else '-':<60} {summary}")
         if not found:
             if capability == "now":
