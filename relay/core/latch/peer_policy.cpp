@@ -1,6 +1,7 @@
 #include "relay/core/latch/peer_policy.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace ferry {
 
@@ -23,6 +24,15 @@ bool is_no_party(const Endpoint& peer) noexcept {
   const IpAddress& address = peer.address;
   return address.is_multicast() || address.is_broadcast() || address.is_unspecified() ||
          std::ranges::find(kReflectorPorts, peer.port.value) != kReflectorPorts.end();
+}
+
+/// What a translator makes of an address with the well-known prefix 64:ff9b::/96 (RFC 6052 §2.1). Nothing for
+/// others.
+std::optional<IpAddress> behind_translator(const IpAddress& address) noexcept {
+  constexpr std::array<std::uint8_t, 12> kPrefix = {0x00, 0x64, 0xff, 0x9b};
+  const auto& octets = address.octets();
+  if (!address.is_v6() || !std::equal(kPrefix.begin(), kPrefix.end(), octets.begin())) return std::nullopt;
+  return IpAddress::v4({octets[12], octets[13], octets[14], octets[15]});
 }
 
 bool contains(const std::vector<Network>& networks, const IpAddress& address) noexcept {
@@ -49,7 +59,8 @@ PeerDenial PeerTables::judge(const Endpoint& peer, PeerScope scope) const noexce
   if (ports_.test(real.port.value) && is_guarded(address)) return PeerDenial::kControlPort;
   if (contains(rules_.denied, address) && !contains(rules_.allowed, address))
     return PeerDenial::kDeniedNetwork;
-  return PeerDenial::kNone;
+  const auto behind = behind_translator(address);
+  return behind ? judge({*behind, real.port}, scope) : PeerDenial::kNone;
 }
 
 bool PeerTables::is_guarded(const IpAddress& address) const noexcept {

@@ -131,6 +131,27 @@ TEST(PeerPolicy, LAT11a_AnIpv4AddressInIpv6FormIsTheSameAddress) {
   expect(of_mapped, {{"192.0.2.1:2223", kControlPort}, {"[::ffff:192.0.2.1]:2223", kControlPort}});
 }
 
+TEST(PeerPolicy, LAT11a_AnAddressBehindATranslatorIsTheIPv4Address) {
+  using enum PeerDenial;
+  // RFC 6052 §2.1: 64:ff9b::/96 alone. Its neighbours are addresses like others.
+  expect(*policy(), {
+                        {"[64:ff9b::192.0.2.1]:2223", kControlPort},
+                        {"[64:ff9b::192.0.2.1]:4000", kNone},
+                        {"[64:ff9b::127.0.0.1]:4000", kLoopback},
+                        {"[64:ff9b::169.254.169.254]:4000", kLinkLocal},
+                        {"[64:ff9b::172.16.0.9]:4000", kDeniedNetwork},
+                        {"[64:ff9b::172.16.5.9]:4000", kNone},
+                        {"[64:ff9b::224.0.0.1]:4000", kNoParty},
+                        {"[64:ff9b::192.0.2.2]:2223", kNone},
+                        {"[64:ff9b:0:0:0:1:127.0.0.1]:4000", kNone},
+                        {"[64:ff9a::127.0.0.1]:4000", kNone},
+                    });
+  PeerRules of_prefix;
+  of_prefix.denied = {network("64:ff9b::/96")};
+  const PeerPolicy no_translator(std::make_shared<const PeerTables>(of_prefix), {});
+  expect(no_translator, {{"[64:ff9b::198.51.100.7]:4000", kDeniedNetwork}, {"198.51.100.7:4000", kNone}});
+}
+
 TEST(PeerPolicy, LAT11a_NetworksOfTheOperatorComeOnTop) {
   using enum PeerDenial;
   expect(*policy(), {
