@@ -250,4 +250,11 @@ ProgramResult Launcher::run(const ProgramOrder& order, const std::stop_token& st
   return {outcome.end, outcome.code};
 }
 
+void fill_standard_streams() noexcept {
+  int lowest = -1;
+  do lowest = open("/dev/null", O_RDWR);
+  while (lowest >= 0 && lowest <= STDERR_FILENO);
+  if (lowest > STDERR_FILENO) close(lowest);
+}
+
 }  // namespace ferry

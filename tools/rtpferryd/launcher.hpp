@@ -46,4 +46,8 @@ class Launcher {
   pid_t process_;
 };
 
+/// Standard input, output and error that are closed become /dev/null: otherwise a socket of ours gets such a
+/// number, and log lines with it. Before anything is opened.
+void fill_standard_streams() noexcept;
+
 }  // namespace ferry

@@ -83,6 +83,7 @@ bool only_prints(const Config& config) {
 }
 
 int run(std::span<char* const> arguments) {
+  fill_standard_streams();
   // Before anything secret is in memory.
   StartedHelper helper = bpf::Helper::start();
   auto launcher = Launcher::start();

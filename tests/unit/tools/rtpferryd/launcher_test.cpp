@@ -1,6 +1,8 @@
 // The process that starts hooks: what it takes from an order, and what it does not (CTL-17).
 #include "tools/rtpferryd/launcher.hpp"
 
+#include "tests/support/child.hpp"
+
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -11,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -166,6 +169,21 @@ TEST_F(LauncherTest, CTL17_ItsEndIsAnErrorAndNoWait) {
   kill(launcher_->process(), SIGKILL);
   // The order before the kernel has closed its end may still get away: then its answer's end tells.
   EXPECT_EQ(run(manifest()).end, End::kNotStarted);
+}
+
+TEST(Launcher, CTL17_GetsNoNumberOfAStandardStreamThatIsClosed) {
+  const std::vector<std::vector<int>> rows = {{}, {0}, {1}, {2}, {0, 1}, {1, 2}, {0, 1, 2}};
+  for (const std::vector<int>& closed : rows) {
+    EXPECT_EQ(result_of_child([&] {
+                for (const int standard : closed) close(standard);
+                fill_standard_streams();
+                for (const int standard : {0, 1, 2})
+                  if (fcntl(standard, F_GETFD) < 0) return 1 + standard;
+                return dup(0) > 2 ? 0 : 9;
+              }),
+              0)
+        << closed.size() << " closed";
+  }
 }
 
 }  // namespace
