@@ -63,8 +63,11 @@ class AfterCallTest : public ::testing::Test {
   std::vector<std::string> entries(const std::string& below = {}) {
     std::vector<std::string> names;
     std::error_code ignored;
-    for (const auto& each : fs::directory_iterator(folder_of_work() + "/" + below, ignored)) {
-      if (each.path().extension() == ".json") names.push_back(each.path().filename());
+    // More than one folder, if a program that a killed process had begun to start held its lock for a moment.
+    for (const auto& folder : fs::directory_iterator(home_.path("state/after-call"), ignored)) {
+      for (const auto& each : fs::directory_iterator(folder.path() / below, ignored)) {
+        if (each.path().extension() == ".json") names.push_back(each.path().filename());
+      }
     }
     std::ranges::sort(names);
     return names;
