@@ -1,10 +1,28 @@
 #include "control/session/media_plane.hpp"
 
 #include <algorithm>
+#include <stdexcept>
+#include <system_error>
 
+#include <fmt/format.h>
 #include <pthread.h>
 
 namespace ferry {
+
+namespace {
+
+/// Ends the threads that were started, and waits for them.
+template <class Slots>
+void end_threads(std::atomic<bool>& stop, Slots& slots) {
+  stop = true;
+  for (auto& slot : slots) {
+    if (!slot->thread.joinable()) continue;
+    slot->worker->wake();
+    slot->thread.join();
+  }
+}
+
+}  // namespace
 
 MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool threads) : threads_(threads) {
   for (auto& worker : workers) {
@@ -17,19 +35,20 @@ MediaPlane::MediaPlane(std::vector<std::unique_ptr<Worker>> workers, bool thread
   if (!threads_) return;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     Worker* worker = workers_[i]->worker.get();
-    workers_[i]->thread = std::thread([this, worker] { worker->run(stop_); });
+    try {
+      workers_[i]->thread = std::thread([this, worker] { worker->run(stop_); });
+    } catch (const std::system_error& e) {
+      end_threads(stop_, workers_);
+      throw std::runtime_error(fmt::format(
+          "the host gives no thread for media worker {} of {}: {} (TasksMax of the unit, ulimit -u, or fewer "
+          "by num-threads)",
+          i + 1, workers_.size(), e.code().message()));
+    }
     pthread_setname_np(workers_[i]->thread.native_handle(), ("worker-" + std::to_string(i)).c_str());
   }
 }
 
-MediaPlane::~MediaPlane() {
-  stop_ = true;
-  for (auto& slot : workers_) {
-    if (!slot->thread.joinable()) continue;
-    slot->worker->wake();
-    slot->thread.join();
-  }
-}
+MediaPlane::~MediaPlane() { end_threads(stop_, workers_); }
 
 std::size_t MediaPlane::least_loaded() const {
   const auto found = std::ranges::min_element(workers_, {}, [](const auto& slot) { return slot->live; });

@@ -288,7 +288,12 @@ NextHops::NextHops(std::uint32_t ids, Publish publish)
     if (stop_ >= 0) close(stop_);
     throw std::system_error(error, std::generic_category(), "netlink");
   }
-  watcher_ = std::thread([this] { watch(); });
+  try {
+    watcher_ = std::thread([this] { watch(); });
+  } catch (const std::system_error& e) {
+    close(stop_);
+    throw std::system_error(e.code(), "the host gives no thread that watches routes");
+  }
 }
 
 NextHops::~NextHops() {

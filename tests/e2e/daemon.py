@@ -98,6 +98,20 @@ def options_and_files(program):
     check(result.returncode == 1 and os.path.exists("/dev/null"), "a pid file that is a device is refused and left alone")
 
 
+def too_few_threads(program):
+    if os.geteuid() != 0:
+        return
+    def become_somebody_with(processes):
+        os.setgroups([])
+        os.setgid(61234)
+        os.setuid(61234)  # of whom nothing else runs
+        resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
+    for processes in (1, 2, 3):
+        result = subprocess.run([program, "--config-file=none", "--interface=127.0.0.1", "--offload=off", "--listen-ng=127.0.0.1:2463", "--control-socket=none", "--num-threads=4"],
+                                capture_output=True, text=True, timeout=10, cwd="/", preexec_fn=lambda: become_somebody_with(processes))
+        check(result.returncode == 1 and "gives no thread for media worker" in result.stderr, f"C-12: {processes} threads at most stop the start with a sentence: {result.stderr[-120:]}")
+
+
 def signals(program):
     directory = temporary("ferry-pid-")
     pid_file = os.path.join(directory, "pid")
@@ -312,6 +326,7 @@ def main():
     time_outs(program)
     transports(program)
     foreign(program)
+    too_few_threads(program)
     memory(program)
     hostile(program, os.path.join(build, "rtpferryctl"))
     return exit_status()
