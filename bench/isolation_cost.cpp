@@ -1,7 +1,7 @@
-// What keeping media and control apart costs (docs/adr/0010): per packet, a batch of datagrams with and
-// without the daemon's filter of system calls and fence around files; per set-up, a fence between control and
-// worker as two threads and as two processes, and sockets handed from one process to the other. Rounds are
-// interleaved; medians are printed.
+// Measures what it costs to keep media and control apart (docs/adr/0010): per packet, a batch of datagrams
+// with and without the daemon's filter of system calls and fence around files; per set-up, a fence between
+// control and worker as two threads and as two processes, and sockets handed from one process to the other.
+// Rounds are interleaved; medians are printed.
 
 #include "relay/rights/file_fence.hpp"
 #include "relay/rights/syscall_filter.hpp"

@@ -67,7 +67,7 @@ struct Config {
   std::string https_client_ca;
   std::string http_token;
   std::chrono::seconds http_idle_timeout{60};
-  /// What HTTP clients may call this host by, beside its addresses and own names (CTL-13).
+  /// Names that HTTP clients may give in Host, beside the addresses and own names of this host (CTL-13).
   std::vector<std::string> http_names;
   /// Connections to all control listeners together (CTL-12).
   std::size_t max_clients = 1024;

@@ -12,7 +12,7 @@ namespace {
 std::string seconds_text(std::chrono::seconds seconds) { return std::to_string(seconds.count()); }
 std::string yes_or_no(bool on) { return on ? "yes" : "no"; }
 
-/// As one value of the file.
+/// The elements as the configuration file writes them: one value, with `;` between them.
 template <class Each, class Print>
 std::string list_text(const std::vector<Each>& list, Print print) {
   std::string text;

@@ -1,5 +1,5 @@
-// What is said of a DTLS handshake that is not complete: how far it came, with whom, what was refused, and
-// which alerts came (DTL-13).
+// The sentences of `explain` and `show` about a DTLS handshake that is not complete: the stage that it
+// reached, the sources that took part, the packets that the relay refused, and the alerts that came (DTL-13).
 #pragma once
 
 #include "control/diagnose/media_view.hpp"
@@ -23,7 +23,8 @@ struct HandshakeFacts {
   std::function<std::string(Instant)> when;
 };
 
-/// Whoever came furthest has shown another certificate than the one of the SDP.
+/// True if the source whose handshake came furthest showed a certificate that the SDP's fingerprint does not
+/// fit.
 [[nodiscard]] bool has_wrong_certificate(const HandshakeFacts& facts);
 /// One sentence: the stage that was reached, and what is waited for.
 [[nodiscard]] std::string tell_handshake(const HandshakeFacts& facts);
