@@ -39,6 +39,9 @@ struct MediaEvidence {
   /// Its ICE credentials are shorter than RFC 8839 §5.4 allows.
   bool has_short_ice_credentials = false;
   bool is_blocked = false;  // what it sends, by command or flag
+  /// Codecs that the script wanted made for it or of what it sends (`codec-transcode` and its kin), which
+  /// this relay does not do.
+  std::vector<std::string> unmade_codecs;
   bool is_served = true;
   bool is_rtp = true;
   /// Why the relay passes nothing of its protocol (DMX-6); empty = it does.
@@ -92,24 +95,42 @@ struct MediaVerdict {
   std::string type;
   MediaDirection direction = MediaDirection::kFrom;
   Cause cause = Cause::kFine;
+  /// The row of `cause` has what is usual; what the listener got may say another one.
+  std::optional<Severity> graded;
+  std::optional<Reception> received;
+  /// Where it went wrong, if that is at another party: of a listener, the sender that he does not hear.
+  struct Origin {
+    std::string leg;
+    unsigned media = 0;
+    Cause cause = Cause::kFine;
+    bool operator==(const Origin&) const = default;
+  };
+  std::optional<Origin> origin;
   std::string sentence;
   std::vector<std::string> evidence;
 
-  [[nodiscard]] Severity severity() const noexcept { return row_of(cause).severity; }
+  [[nodiscard]] Severity severity() const noexcept { return graded.value_or(row_of(cause).severity); }
+  [[nodiscard]] Reception reception() const noexcept { return received.value_or(row_of(cause).reception); }
+  /// For lists, worst first: a fault above a note, and who hears nothing above who hears something.
+  [[nodiscard]] int rank() const noexcept {
+    return static_cast<int>(severity()) * 4 + static_cast<int>(reception());
+  }
 };
 
 struct Explanation {
   std::string call_id;
   std::vector<MediaVerdict> verdicts;
   [[nodiscard]] Severity worst() const noexcept;
-  /// The worst verdict; null if there is none.
+  /// The worst verdict by `MediaVerdict::rank`; null if there is none.
   [[nodiscard]] const MediaVerdict* main() const noexcept;
 };
 
 /// Pure. Two verdicts for each m-line of each party: what comes from it, and what is sent to it.
 [[nodiscard]] Explanation explain(const CallEvidence& call);
 
-/// MOS of a stream from what arrived here, the way on not counted (ITU-T G.107).
+/// MOS of a stream from what arrived here, the way on not counted (ITU-T G.107): of the whole call, and of
+/// the last seconds. Nothing if too little came to say.
 [[nodiscard]] double mos_of(const SsrcCounters& stream);
+[[nodiscard]] std::optional<double> mos_of(const RecentStream& recent, std::uint8_t payload_type);
 
 }  // namespace ferry

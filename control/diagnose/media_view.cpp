@@ -19,6 +19,11 @@ void merge(SsrcCounters& into, const SsrcCounters& from) {
   }
 }
 
+/// Nothing is known of the last seconds of a stream that came by an export.
+RecentStream recent_of(const std::vector<RecentStream>& all, std::size_t place) {
+  return place < all.size() ? all[place] : RecentStream{};
+}
+
 void sort_by_age(auto& list) {
   std::ranges::sort(list, [](const auto& a, const auto& b) { return a.last > b.last; });
 }
@@ -39,6 +44,13 @@ void MediaView::add(MediaId media, const TransportSnapshot& snapshot, bool is_ac
   }
   for (const DropReasonRow& row : kDropReasonRows)
     drops.set(row.reason, drops[row.reason] + snapshot.drops[row.reason]);
+  // Ports of an earlier SDP and those of now overlap for seconds at most: the longer time is the one told.
+  recent_drops.span = std::max(recent_drops.span, snapshot.recent_drops.span);
+  for (std::size_t side = 0; side < kDropSides; ++side) {
+    DropCounters& sum = recent_drops.counts[side];
+    for (const DropReasonRow& row : kDropReasonRows)
+      sum.set(row.reason, sum[row.reason] + snapshot.recent_drops.counts[side][row.reason]);
+  }
   for (const TransportSnapshot::Source& source : snapshot.sources) {
     if (source.media != media) continue;
     for (std::size_t i = 0; i < source.ingress.size(); ++i) {
@@ -47,19 +59,31 @@ void MediaView::add(MediaId media, const TransportSnapshot& snapshot, bool is_ac
       const auto known = std::ranges::find_if(
           ingress, [&](const Stream& s) { return s.counters.ssrc == source.ingress[i].ssrc; });
       if (known == ingress.end()) {
-        ingress.insert(ingress.begin(), {source.ingress[i], quality});
+        ingress.insert(ingress.begin(), {source.ingress[i], quality, recent_of(source.ingress_recent, i)});
       } else {
+        if (source.ingress[i].last_packet > known->counters.last_packet)
+          known->recent = recent_of(source.ingress_recent, i);
         merge(known->counters, source.ingress[i]);
         if (quality != nullptr) known->quality = quality;
       }
     }
-    for (const SsrcCounters& out : source.egress) {
-      const auto known = std::ranges::find(egress, out.ssrc, &SsrcCounters::ssrc);
+    for (std::size_t i = 0; i < source.egress.size(); ++i) {
+      const SsrcCounters& out = source.egress[i];
+      const auto known =
+          std::ranges::find_if(egress, [&](const OutStream& s) { return s.counters.ssrc == out.ssrc; });
       if (known == egress.end()) {
-        egress.insert(egress.begin(), out);
+        egress.insert(egress.begin(), {out, recent_of(source.egress_recent, i)});
       } else {
-        merge(*known, out);
+        if (out.last_packet > known->counters.last_packet) known->recent = recent_of(source.egress_recent, i);
+        merge(known->counters, out);
       }
+    }
+    for (const ListenerReport& each : source.reports) {
+      const auto known = std::ranges::find(reports, each.about, &ListenerReport::about);
+      if (known == reports.end())
+        reports.push_back(each);
+      else if (each.at > known->at)
+        *known = each;
     }
   }
   if (is_active)
@@ -88,6 +112,12 @@ const MediaView::Stream* MediaView::newest_stream() const noexcept {
   const auto found =
       std::ranges::max_element(ingress, {}, [](const Stream& stream) { return stream.counters.last_packet; });
   return found == ingress.end() ? nullptr : &*found;
+}
+
+const MediaView::OutStream* MediaView::newest_sent() const noexcept {
+  const auto found = std::ranges::max_element(
+      egress, {}, [](const OutStream& stream) { return stream.counters.last_packet; });
+  return found == egress.end() ? nullptr : &*found;
 }
 
 }  // namespace ferry

@@ -12,6 +12,12 @@ struct MediaView {
   struct Stream {
     SsrcCounters counters;
     const QualityHistory* quality = nullptr;
+    RecentStream recent{};
+  };
+  /// What leaves toward the party.
+  struct OutStream {
+    SsrcCounters counters;
+    RecentStream recent{};
   };
   /// Ports that the peer was told of earlier.
   struct FormerPort {
@@ -21,9 +27,12 @@ struct MediaView {
   };
   std::array<ComponentCounters, 2> counters;
   std::array<Instant, 2> last_packet{};
-  std::vector<Stream> ingress;  // newest first
-  std::vector<SsrcCounters> egress;
+  std::vector<Stream> ingress;    // newest first
+  std::vector<OutStream> egress;  // newest first
   DropCounters drops;
+  RecentDrops recent_drops;
+  /// What the party itself says by RTCP about streams of `egress`.
+  std::vector<ListenerReport> reports;
   std::vector<Refusal> refusals;      // newest first
   std::vector<SendFailure> failures;  // newest first
   RollOverMismatch roll_over;
@@ -39,6 +48,8 @@ struct MediaView {
   [[nodiscard]] const Refusal* refusal(DropReason reason) const noexcept;
   /// The stream that was heard last; null if there was none.
   [[nodiscard]] const Stream* newest_stream() const noexcept;
+  /// The stream that was sent last; null if there was none.
+  [[nodiscard]] const OutStream* newest_sent() const noexcept;
 };
 
 }  // namespace ferry

@@ -288,10 +288,10 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
       config.ssrc_reporting == SsrcReporting::kFull || config.ssrc_reporting == SsrcReporting::kInline;
   dict.set("ingress SSRCs", ssrc_list(view, inline_stats, config.measure_rtp, clock));
   List egress;
-  for (const SsrcCounters& counters : view.egress) {
+  for (const MediaView::OutStream& stream : view.egress) {
     Dict out;
-    out.set("SSRC", counters.ssrc.value);
-    if (inline_stats) add_ssrc_stats(out, counters, nullptr, clock);
+    out.set("SSRC", stream.counters.ssrc.value);
+    if (inline_stats) add_ssrc_stats(out, stream.counters, nullptr, clock);
     egress.emplace_back(std::move(out));
   }
   dict.set("egress SSRCs", std::move(egress));
@@ -603,7 +603,8 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   j["received"] = std::move(ingress);
   json egress = json::array();
   for (const auto& c : view.egress)
-    egress.push_back({{"ssrc", c.ssrc.value}, {"packets", c.packets}, {"bytes", c.bytes}});
+    egress.push_back(
+        {{"ssrc", c.counters.ssrc.value}, {"packets", c.counters.packets}, {"bytes", c.counters.bytes}});
   j["sent"] = std::move(egress);
   json drops = json::object();
   for (const DropReasonRow& row : kDropReasonRows) {

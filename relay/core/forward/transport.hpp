@@ -7,6 +7,7 @@
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/core/evidence/evidence.hpp"
 #include "relay/core/evidence/flight_ring.hpp"
+#include "relay/core/evidence/recent.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/ice/ice_agent.hpp"
 #include "relay/core/latch/proposed_latch.hpp"
@@ -50,6 +51,9 @@ struct TransportActivity {
   std::atomic<std::uint32_t> refused{0};
   std::atomic<std::uint32_t> jitter_us{0};  // of the stream heard last
   std::atomic<bool> has_open_press{false};  // a key was pressed, and its end was not heard yet
+  /// Coarse classes of what the last mark found (silence, loss, drops, reports): another value says that a
+  /// verdict may be another one. 0 = no mark yet.
+  std::atomic<std::uint32_t> standing{0};
 };
 
 /// Everything a transport knows, as plain values (design seam 3). Version it with `kVersion` when it changes.
@@ -66,6 +70,11 @@ struct TransportSnapshot {
     std::vector<Quality> quality;  // parallel to `ingress`
     std::vector<SsrcCounters> egress;
     KeyPresses::State presses;
+    // Not part of an export.
+    std::vector<RecentStream> ingress_recent;  // parallel to `ingress`
+    std::vector<RecentStream> egress_recent;   // parallel to `egress`
+    /// Newest report of the party on each stream of `egress` that it reported on.
+    std::vector<ListenerReport> reports;
     bool operator==(const Source&) const = default;
   };
   /// By key in force. The keys themselves are not here.
@@ -110,6 +119,7 @@ struct TransportSnapshot {
   };
   std::optional<Proposal> proposal;
   std::optional<Evidence> evidence;  // not part of an export
+  RecentDrops recent_drops;          // not part of an export
   /// The present peer has sent something valid.
   bool verified = false;
   /// By component: ICMP errors have paused it (LAT-12 a). Not part of an export: three more pause it again.
