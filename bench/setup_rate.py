@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Set-up rate, CPU and memory of a call: rtpferryd, by NG and by the rtpproxy protocol (U+L, D), beside Debian's
-rtpengine, interleaved in one run.
+rtpengine, interleaved in one run. With --before another build of this relay takes part, such as that of the commit before,
+and a change is judged against it.
 
 The relay has one core, the generator the other. Both relays delete at once (delete-delay 0). Figures are medians of
 the rounds; kernel memory (sockets) is the growth of the slab, printed beside user memory.
@@ -61,6 +62,7 @@ def main():
     parser.add_argument("--calls", type=int, default=4500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--window", type=int, default=16, help="calls under way at a time")
+    parser.add_argument("--before", help="directory of another rtpferryd: set-ups a second at least 0.95 and CPU of a deletion at most 1.05 of its")
     parser.add_argument("--json", help="write the result here")
     arguments = parser.parse_args()
     relays = {"rtpferryd": lambda log: rtpferryd(arguments.build, log),
@@ -69,6 +71,8 @@ def main():
         relays["rtpengine"] = rtpengine
     else:
         print("rtpengine is not installed: no peer beside")
+    if arguments.before:
+        relays["before"] = lambda log: rtpferryd(arguments.before, log)
     generator = os.path.join(arguments.build, "ngload")
     rounds = {name: [] for name in relays}
     with tempfile.TemporaryFile() as log:
@@ -81,12 +85,20 @@ def main():
     print(f"{'':<24}" + "".join(f"{name:>14}" for name in medians) + ("         ratio" if "rtpengine" in medians else ""))
     for key in KEYS:
         values = [m[key] for m in medians.values()]
-        ratio = f"{values[0] / values[2]:>14.2f}" if len(values) > 2 and values[2] else ""
+        peer = medians.get("rtpengine", {}).get(key)
+        ratio = f"{values[0] / peer:>14.2f}" if peer else ""
         print(f"{key:<24}" + "".join(f"{v:>14.1f}" for v in values) + ratio)
     goals = {"at least 9,000 offer+answer/s": medians["rtpferryd"]["offer_answer_per_s"] >= 9000,
              "at most 6 kB of user memory a call": medians["rtpferryd"]["user_kb_per_call"] <= 6.0,
              "at least 9,000 U+L/s by the rtpproxy protocol": medians["by rtpproxy's"]["offer_answer_per_s"] >= 9000,
              "at most 6 kB of user memory a call by it": medians["by rtpproxy's"]["user_kb_per_call"] <= 6.0}
+    if arguments.before:
+        # Rounds of both follow each other closely, so that a busy host slows both of a pair.
+        def ratio_of(key):
+            return statistics.median(now[key] / before[key] for now, before in zip(rounds["rtpferryd"], rounds["before"]))
+        setups, deletion = ratio_of("offer_answer_per_s"), ratio_of("cpu_us_delete")
+        goals[f"at least 0.95 of the set-ups before ({setups:.3f})"] = setups >= 0.95
+        goals[f"at most 1.05 of the CPU of a deletion before ({deletion:.3f})"] = deletion <= 1.05
     for goal, met in goals.items():
         print(f"{'met     ' if met else 'NOT MET '} {goal}")
     if arguments.json:
