@@ -57,8 +57,9 @@ class Srtp:
         for at, octets in ((4, ssrc), (8, index)):
             for i, octet in enumerate(octets):
                 counter[at + i] ^= octet
-        stream = aes_ctr(self.cipher, bytes(counter), len(packet) - 12)
-        sealed = packet[:12] + bytes(a ^ b for a, b in zip(packet[12:], stream))
+        size = len(packet) - 12
+        stream = int.from_bytes(aes_ctr(self.cipher, bytes(counter), size), "big")
+        sealed = packet[:12] + (int.from_bytes(packet[12:], "big") ^ stream).to_bytes(size, "big")
         return sealed + hmac.new(self.auth, sealed + struct.pack("!I", roll_over), hashlib.sha1).digest()[:10]
 
 
@@ -78,8 +79,16 @@ class Party:
         self.type, self.payload, self.burst = 8, LOUD, 1
         self.every, self.tick_number = 1, 0   # one packet in so many ticks of 20 ms
         self.sequence, self.timestamp = 100, 1000
+        self.clock = 160          # timestamp units of a packet
         self.srtp, self.roll_over = None, 0
+        self.before = None        # called with the party before each packet, to change what it is
+        self.lose = None          # called with the number of the packet, from 1: true if the network loses it
+        self.make = None          # what makes a datagram, instead of RTP
+        self.copies = 1           # of each packet
+        self.made = 0             # packets, lost ones too
         self.rtcp = False
+        self.about = None         # the party whose stream its receiver reports are about, and of how many in 1,000 they say lost
+        self.missing = 0
         self.extra = []           # other sockets that send the same
         self.sent = 0
         self.log = None           # a list takes (time, sequence, timestamp) of what is sent
@@ -98,24 +107,40 @@ class Party:
 
     def packet(self):
         self.sequence = (self.sequence + 1) & 0xffff
-        self.timestamp = (self.timestamp + 160) & 0xffffffff
+        self.timestamp = (self.timestamp + self.clock) & 0xffffffff
         packet = struct.pack("!BBHII", 0x80, self.type, self.sequence, self.timestamp, self.ssrc) + self.payload
         return self.srtp.protect(packet, self.roll_over) if self.srtp else packet
+
+    def hear_rtcp(self):
+        """Opens its RTCP port, so that its host does not refuse what comes there."""
+        if self.rtcp_socket is None:
+            self.rtcp_socket = socket_in(self.where, self.address, self.port + 1)
+
+    def report(self):
+        """RTCP: a sender report, or a receiver report about the stream of `about`."""
+        if self.about is None:
+            return struct.pack("!BBHIIIIII", 0x80, 200, 6, self.ssrc, 0, 0, 0, 0, 0)
+        lost = self.about.made * self.missing // 1000
+        block = struct.pack("!IIIIII", self.about.ssrc, (self.missing * 256 // 1000) << 24 | lost, self.about.sequence, 0, 0, 0)
+        return struct.pack("!BBHI", 0x81, 201, 7, self.ssrc) + block
 
     def tick(self):
         self.tick_number += 1
         if not self.to:
             return
         if self.rtcp and self.tick_number % 25 == 0:
-            if self.rtcp_socket is None:
-                self.rtcp_socket = socket_in(self.where, self.address, self.port + 1)
-            report = struct.pack("!BBHIIIIII", 0x80, 200, 6, self.ssrc, 0, 0, 0, 0, 0)
-            self.rtcp_socket.sendto(report, (self.to[0], self.to[1] + 1))
+            self.hear_rtcp()
+            self.rtcp_socket.sendto(self.report(), (self.to[0], self.to[1] + 1))
         if not self.on or self.tick_number % self.every != 0:
             return
         for _ in range(self.burst):
-            packet = self.packet()
-            for s in [self.socket, *self.extra]:
+            self.made += 1
+            if self.before:
+                self.before(self)
+            packet = self.make(self) if self.make else self.packet()
+            if self.lose and self.lose(self.made):
+                continue
+            for s in [self.socket, *self.extra] * self.copies:
                 try:
                     s.sendto(packet, self.to)
                     self.sent += 1
@@ -135,6 +160,12 @@ class Stage:
     def at(self, seconds, action):
         """Runs `action` so long after `play` began."""
         self.plan.append((seconds, action))
+
+    def clear(self):
+        """Everybody leaves."""
+        for party in self.parties:
+            party.close()
+        self.parties.clear()
 
     def play(self, seconds):
         start = time.monotonic()

@@ -1,0 +1,1 @@
+"""Calls with something wrong, and calls with nothing wrong, each with what `explain` is to say of every row."""
