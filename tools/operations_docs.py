@@ -41,7 +41,7 @@ def closings():
 
 
 def verdicts():
-    found = rows("control/diagnose/causes.hpp", rf"\{{Cause::\w+, {TEXT}, Severity::k(\w+), {TEXT}, {TEXT}\}}")
+    found = rows("control/diagnose/causes.hpp", rf"\{{Cause::\w+, {TEXT}, Severity::k(\w+), Reception::\w+, {TEXT}, {TEXT}\}}")
     return table(("verdict", "severity", "what it means", "what to do"),
                  [(f"`{name}`", severity.lower(), meaning, advice) for name, severity, meaning, advice in found])
 

@@ -21,6 +21,9 @@ struct MediaEvidence {
   IpAddress signalling_source;
   LatchPolicy policy = LatchPolicy::kSignalled;
   bool is_rejected = false;
+  /// A re-INVITE added it, and nobody has answered that offer yet. Set by the session layer; false by
+  /// default.
+  bool is_proposed = false;
   bool is_void = false;
   bool loops = false;
   /// Why nobody may be at `signalled` (LAT-11a).
@@ -80,6 +83,9 @@ struct CallEvidence {
   Instant created{};
   Instant last_signal{};
   bool is_answered = false;
+  /// The call was deleted at `now`: a party that fell silent up to two seconds before has hung up. Set by the
+  /// session layer; false by default.
+  bool is_over = false;
   std::optional<RefusedMessage> refused;
   std::vector<LegEvidence> legs;
 };

@@ -109,6 +109,10 @@ struct MediaExtras {
   std::vector<Feed> feeds;
   /// Addresses of its last SDP, and of fragments since, that are never sent to (LAT-11a).
   std::vector<LeftOutPeer> left_out;
+  /// Codecs that the last offer to it, or a later answer to it, wanted the relay to transcode, as the script
+  /// wrote them; `always-transcode` and `force-transcoding` stand for themselves. Nobody makes them: it is
+  /// what `explain` says of two parties without a codec in common. Empty by default.
+  std::vector<std::string> unmade_codecs;
 };
 
 /// What offers and answers say about one media. While an offer waits for its answer a media has two of them:

@@ -101,6 +101,7 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.signalling_source = media.agreed ? media.agreed->received_from : media.leg->received_from;
   e.policy = terms.rules.algorithm == LearningAlgorithm::kRules ? terms.rules.policy : LatchPolicy::kAny;
   e.is_rejected = terms.rejected;
+  e.is_proposed = media.is_proposed;
   e.unrelayed = unrelayed(call, terms);
   e.may_send = terms.may_send;
   e.may_receive = terms.may_receive;
@@ -108,15 +109,17 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.is_unidirectional = terms.rules.unidirectional;
   e.is_encrypted = media.is_encrypted();
   e.is_keyed = media.is_keyed_by_dtls() || (media.keys && media.keys->in && media.keys->out);
-  e.has_ice = media.has_ice();
-  e.has_short_ice_credentials = e.has_ice && media.ice->theirs.is_too_short();
+  const MediaIce* ice = media.ice_in_force();
+  e.has_ice = ice != nullptr && ice->in_use;
+  e.has_short_ice_credentials = e.has_ice && ice->theirs.is_too_short();
   if (media.is_keyed_by_dtls()) e.handshake_begins = media.dtls->role == DtlsRole::kClient;
   e.is_blocked =
       call.blocked || call.silenced || call.drop_traffic || media.leg->blocked || media.leg->silenced;
   e.is_rtp = terms.kind == TransportKind::kRtp;
   e.is_muxed = terms.mux_used;
-  e.shown = media.shown;
-  e.earlier = media.earlier;
+  e.shown = terms.shown;
+  e.earlier = terms.earlier;
+  if (media.extras) e.unmade_codecs = media.extras->unmade_codecs;
   if (terms.remote_known) e.signalled = terms.remote_rtp;
   if (const auto* left_out = media.left_out()) {
     for (const LeftOutPeer& each : *left_out) e.left_out.push_back(in_words(each));
@@ -231,6 +234,7 @@ void SessionManager::begin_ending(Call& call, EndReason reason, const Clock& clo
     ending->has_verdict = true;
   }
   ending->evidence = evidence_of(call, {}, clock);
+  ending->evidence.is_over = reason == EndReason::kRegular;
   for (const auto& leg : call.legs) {
     auto& ids = ending->medias.emplace_back();
     for (const auto& media : leg->medias) {

@@ -299,10 +299,14 @@ std::vector<PayloadEntry> payloads_from(const json& j) {
 /// Extras that say nothing are as good as none: a call is the same before and after they were made.
 json extras_json(const MediaExtras* extras) {
   if (extras == nullptr) return nullptr;
-  if (extras->label.empty() && extras->ptime == 0 && extras->copies.empty()) return nullptr;
+  const bool is_empty = extras->label.empty() && extras->ptime == 0 && extras->copies.empty();
+  if (is_empty && extras->unmade_codecs.empty()) return nullptr;
   json copies = json::array();
   for (const MediaId media : extras->copies) copies.push_back(media.value);
-  return {{"label", extras->label}, {"ptime", extras->ptime}, {"copies", std::move(copies)}};
+  return {{"label", extras->label},
+          {"ptime", extras->ptime},
+          {"copies", std::move(copies)},
+          {"unmade_codecs", extras->unmade_codecs}};
 }
 std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
   if (j.is_null()) return nullptr;
@@ -310,6 +314,7 @@ std::unique_ptr<MediaExtras> media_extras_from(const json& j) {
   extras->label = j.at("label");
   extras->ptime = j.at("ptime");
   for (const json& media : j.value("copies", json::array())) extras->copies.push_back(MediaId{media});
+  extras->unmade_codecs = j.value("unmade_codecs", std::vector<std::string>());
   return extras;
 }
 

@@ -700,9 +700,11 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
   if (whole) call->delete_at = at;
   if (!whole) withdraw_offers(*call, going);
   // Without a delay it is judged as it ends, which is now.
-  if (whole && delay > 0s && !call->made_extras().at_deletion)
-    call->extras->at_deletion =
-        std::make_unique<Explanation>(ferry::explain(evidence_of(*call, snapshots, clock)));
+  if (whole && delay > 0s && !call->made_extras().at_deletion) {
+    CallEvidence evidence = evidence_of(*call, snapshots, clock);
+    evidence.is_over = true;
+    call->extras->at_deletion = std::make_unique<Explanation>(ferry::explain(evidence));
+  }
 
   Dict reply;
   if (delay > 0s) {

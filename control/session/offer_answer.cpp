@@ -496,6 +496,17 @@ void OfferAnswer::choose_rules(Media& media) const {
   if (request_.has_flag(Flag::kPierceNat)) media.pierce = true;
 }
 
+void OfferAnswer::note_unmade_codecs(Media& receiver) const {
+  std::vector<std::string> wanted;
+  for (const auto* list : {&request_.codecs.transcode, &request_.codecs.accept, &request_.codecs.consume})
+    wanted.insert(wanted.end(), list->begin(), list->end());
+  for (const std::string& word : request_.not_in_force) {
+    if (word == "always-transcode" || word == "force-transcoding") wanted.push_back(word);
+  }
+  const bool ends_earlier = !is_answer_ && receiver.extras;
+  if (!wanted.empty() || ends_earlier) receiver.made_extras().unmade_codecs = std::move(wanted);
+}
+
 void OfferAnswer::choose_echo(Media& sender, Media& receiver) const {
   if (!request_.echo) return;
   const MediaEcho echo = *request_.echo;
@@ -683,6 +694,7 @@ void OfferAnswer::commit_media() {
     choose_rules(sender);
     choose_rules(receiver);
     choose_echo(sender, receiver);
+    note_unmade_codecs(receiver);
     choose_protocol(sender, receiver, section);
     decide_mux(sender, receiver);
     if (sender.kind == TransportKind::kRtp && !sender.rejected && !match.untouched) {

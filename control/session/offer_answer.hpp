@@ -104,6 +104,8 @@ class OfferAnswer {
   void commit_media();
   void choose_rules(Media& media) const;
   void choose_echo(Media& sender, Media& receiver) const;
+  /// Keeps the codecs that the message wants made; an offer without any ends what an earlier one wanted.
+  void note_unmade_codecs(Media& receiver) const;
   void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
                    const LogicalInterface& interface, AddressFamily family);
   /// `remote`: the address and port that the section names for its party.

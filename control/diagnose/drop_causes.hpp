@@ -1,0 +1,118 @@
+// What each drop reason means for who hears whom, when it takes a noticeable share of a stream: one row for
+// each reason, so that no reason is without a verdict.
+#pragma once
+
+#include "control/diagnose/causes.hpp"
+#include "relay/core/forward/drop_reason.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace ferry {
+
+/// Whose packets a reason refuses, and whether speech is lost with them.
+enum class DropOwner : std::uint8_t {
+  kOwn,       // of the party's own stream: they are missing at the listener
+  kStranger,  // of another source than the party: nothing is missing while the party is heard
+  kBeside,    // RTCP, handshakes and what else is no media: no speech is lost with them
+  kWanted,    // somebody asked for it: hold, a command, a prompt, a section that is not relayed
+};
+
+struct DropCauseRow {
+  DropReason reason;
+  DropOwner owner;
+  /// The verdict if it takes a noticeable share of the packets that come from a party, and of those on their
+  /// way out to a party. kFine: none, and `why_none` says why. With kBeside it is the verdict while nothing
+  /// else of the party is heard.
+  Cause arriving;
+  Cause leaving;
+  /// Such packets were counted as received before they were dropped: sequence numbers do not miss them.
+  bool is_counted;
+  /// On the way out: the sender's packets are what is wrong with it, not the way to the listener.
+  bool is_senders_fault;
+  /// Why a side has no verdict; empty if both have one.
+  std::string_view why_none;
+};
+
+inline constexpr std::string_view kJudgedAsItArrives =
+    "packets are judged by it as they arrive, never on the way out";
+inline constexpr std::string_view kJudgedAsItLeaves =
+    "packets are judged by it on the way out, never as they arrive";
+
+// clang-format off
+inline constexpr std::array<DropCauseRow, kDropReasons> kDropCauseRows = {{
+  // reason, owner, arriving, leaving, counted as received, sender's fault, why a side has none
+  {DropReason::kNone, DropOwner::kBeside, Cause::kFine, Cause::kFine, true, false, "the packet was not dropped"},
+  {DropReason::kUnknownProtocol, DropOwner::kOwn, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kStunUnexpected, DropOwner::kBeside, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kStunRefused, DropOwner::kBeside, Cause::kIceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kDtlsUnexpected, DropOwner::kBeside, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kUdptlUnexpected, DropOwner::kOwn, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kMalformedRtp, DropOwner::kOwn, Cause::kMalformed, Cause::kMalformed, false, true, ""},
+  {DropReason::kMalformedRtcp, DropOwner::kBeside, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kMalformedUdptl, DropOwner::kOwn, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kMalformedDtls, DropOwner::kBeside, Cause::kNoHandshake, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kMalformedBfcp, DropOwner::kOwn, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kOverTcp, DropOwner::kWanted, Cause::kNotRelayed, Cause::kFine, false, false, kJudgedAsItArrives},
+  {DropReason::kDtlsAlert, DropOwner::kBeside, Cause::kNoHandshake, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kDtlsNoCookie, DropOwner::kBeside, Cause::kNoHandshake, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kDtlsNoHandshake, DropOwner::kBeside, Cause::kNoHandshake, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kDtlsTooMany, DropOwner::kBeside, Cause::kNoHandshake, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kTooLong, DropOwner::kOwn, Cause::kMalformed, Cause::kMalformed, false, true, ""},
+  {DropReason::kRtcpNotMuxed, DropOwner::kBeside, Cause::kOnlyRtcp, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kNotRtcp, DropOwner::kBeside, Cause::kMalformed, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kUnknownPayloadType, DropOwner::kOwn, Cause::kUnknownPayloadType, Cause::kUnknownPayloadType, false, true, ""},
+  {DropReason::kForeignSource, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kSourceNotAllowed, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kForbiddenSource, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kDeniedAddress, DropOwner::kStranger, Cause::kSourceRefused, Cause::kDeniedAddress, false, false, ""},
+  {DropReason::kBarredSource, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kProbation, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kContested, DropOwner::kStranger, Cause::kContested, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kRateLimited, DropOwner::kOwn, Cause::kRateLimited, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kRtcpRateLimited, DropOwner::kBeside, Cause::kOnlyRtcp, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kSsrcNotAdmitted, DropOwner::kOwn, Cause::kSsrcsRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kSsrcCollision, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kSequenceJump, DropOwner::kOwn, Cause::kSequenceJumps, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kDirection, DropOwner::kWanted, Cause::kHold, Cause::kHold, true, false, ""},
+  {DropReason::kBlocked, DropOwner::kWanted, Cause::kBlocked, Cause::kBlocked, true, false, ""},
+  {DropReason::kEventBlocked, DropOwner::kWanted, Cause::kBlocked, Cause::kBlocked, true, false, ""},
+  {DropReason::kFeedbackNotAgreed, DropOwner::kBeside, Cause::kOnlyRtcp, Cause::kOnlyRtcp, true, false, ""},
+  {DropReason::kNoSink, DropOwner::kWanted, Cause::kNobodyListens, Cause::kNobodyListens, true, false, ""},
+  {DropReason::kNoDestination, DropOwner::kOwn, Cause::kFine, Cause::kVoidAddress, true, false, kJudgedAsItLeaves},
+  {DropReason::kPeerUnverified, DropOwner::kOwn, Cause::kFine, Cause::kUnverified, true, false, kJudgedAsItLeaves},
+  {DropReason::kPeerUnreachable, DropOwner::kOwn, Cause::kFine, Cause::kUnreachable, true, false, kJudgedAsItLeaves},
+  {DropReason::kLoop, DropOwner::kOwn, Cause::kFine, Cause::kLoop, true, false, kJudgedAsItLeaves},
+  {DropReason::kNoKey, DropOwner::kOwn, Cause::kNoKey, Cause::kNoKey, false, false, ""},
+  {DropReason::kNotAuthentic, DropOwner::kOwn, Cause::kNotAuthentic, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kReplayed, DropOwner::kOwn, Cause::kReplayed, Cause::kSequenceJumps, false, true, ""},
+  {DropReason::kKeyExhausted, DropOwner::kOwn, Cause::kKeyWornOut, Cause::kKeyWornOut, false, false, ""},
+  {DropReason::kSsrcForgotten, DropOwner::kOwn, Cause::kKeyWornOut, Cause::kKeyWornOut, false, true, ""},
+  {DropReason::kSharedKey, DropOwner::kOwn, Cause::kFine, Cause::kSharedKey, true, false, kJudgedAsItLeaves},
+  {DropReason::kPromptPlaying, DropOwner::kWanted, Cause::kPromptPlays, Cause::kPromptPlays, true, false, ""},
+  {DropReason::kTooLate, DropOwner::kOwn, Cause::kTooLate, Cause::kTooLate, true, true, ""},
+  {DropReason::kStaleAfterPause, DropOwner::kOwn, Cause::kStoodStill, Cause::kStoodStill, true, false, ""},
+  {DropReason::kEarlyMedia, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
+  {DropReason::kNoBuffer, DropOwner::kOwn, Cause::kOverloaded, Cause::kOverloaded, false, false, ""},
+  {DropReason::kNoMemory, DropOwner::kOwn, Cause::kOverloaded, Cause::kOverloaded, false, false, ""},
+  {DropReason::kSendFailed, DropOwner::kOwn, Cause::kFine, Cause::kSendFailed, true, false, kJudgedAsItLeaves},
+}};
+// clang-format on
+
+constexpr const DropCauseRow& row_of(DropReason reason) noexcept {
+  return kDropCauseRows[static_cast<std::size_t>(reason)];
+}
+
+// A reason that is added without a row leaves the last place of the array empty: it reads as kNone there.
+static_assert(
+    [] {
+      for (std::size_t i = 0; i < kDropReasons; ++i) {
+        if (static_cast<std::size_t>(kDropCauseRows[i].reason) != i) return false;
+      }
+      return true;
+    }(),
+    "each drop reason has its row in kDropCauseRows, in the order of the enum");
+
+}  // namespace ferry
