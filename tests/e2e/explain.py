@@ -19,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lab import ALICE, BOB, BOB6, Lab, Relay, Skip, inside, need, run
 from scenes import arriving, healthy, keys, leaving, quality, signalling  # noqa: F401  their scenes register themselves
 from scenes import webrtc
-from scenes.theatre import FAULTS, FINE, HEALTHY, OTHER, SECONDS, Theatre, wrong_rows
+from scenes.theatre import FAULTS, FINE, HEALTHY, HEARD, OTHER, SECONDS, WINDOW, Theatre, row_name, unheard, wrong_rows
 from verdict import check, exit_status
 
 RELAY4_ONLY = "203.0.113.2"
@@ -60,17 +60,32 @@ def scenes(t, count, only):
     for name in copies:
         t.call(name)
         expected[name] = FINE
-    replies, early = {}, []
+    replies, early, heard = {}, [], {}
+
+    def begin():
+        heard.update({name: t.counts(name) for name in expected})
+
+    def ask(name):
+        replies[name] = t.explain(name)
+        heard[name] = unheard(heard[name], t.counts(name))
+    t.stage.at(SECONDS - WINDOW, begin)
     for seconds, name, rows in t.early:
         t.stage.at(seconds, lambda name=name, rows=rows, seconds=seconds: early.append((f"{name} after {seconds:.0f} s", t.explain(name), rows)))
     for i, name in enumerate(expected):
-        t.stage.at(SECONDS + i * 0.004, lambda name=name: replies.setdefault(name, t.explain(name)))
+        t.stage.at(SECONDS + i * 0.004, lambda name=name: ask(name))
     t.stage.play(SECONDS + len(expected) * 0.004 + 0.1)
+    if t.relay.offload != "off" and not only:
+        flows = t.ask("engines")["flows"]
+        check(flows >= len(expected), f"{flows} flows of {len(expected)} calls are in the kernel")
     check(t.stage.late < LATE, f"the clock of the {len(t.stage.parties)} parties was late by {t.stage.late * 1000:.0f} ms at most")
     for asked in early:
         judge(*asked)
     for name, _ in chosen:
         judge(name, replies[name], expected[name])
+    deaf = {f"{name}: {row}": f"{share:.0%}" for name, rows in heard.items() for row, share in rows.items()}
+    said = {f"{name}: {row_name(v)}" for name, reply in replies.items() for v in reply.get("verdicts", []) if v["severity"] == "fine"}
+    wrong = {row: share for row, share in deaf.items() if row in said}
+    check(not wrong, f"{len(deaf)} listeners got less than {HEARD:.0%} of what was spoken to them, and the row of none is fine {wrong}")
     accused = [f"{name}: {'; '.join(wrong)}" for name in copies if (wrong := wrong_rows(replies[name], FINE))]
     check(not accused, f"{len(copies)} plain calls more, everybody hears everybody {accused[:3]}")
     return [name for name, _ in HEALTHY if name in expected] + copies

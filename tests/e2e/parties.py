@@ -89,6 +89,7 @@ class Party:
         self.rtcp = False
         self.about = None         # the party whose stream its receiver reports are about, and of how many in 1,000 they say lost
         self.missing = 0
+        self.listens, self.heard = False, 0   # whether it counts the RTP packets that come to its socket, and how many came
         self.extra = []           # other sockets that send the same
         self.sent = 0
         self.log = None           # a list takes (time, sequence, timestamp) of what is sent
@@ -124,8 +125,16 @@ class Party:
         block = struct.pack("!IIIIII", self.about.ssrc, (self.missing * 256 // 1000) << 24 | lost, self.about.sequence, 0, 0, 0)
         return struct.pack("!BBHI", 0x81, 201, 7, self.ssrc) + block
 
+    def listen(self):
+        with contextlib.suppress(OSError):    # nothing more is there, or its socket is closed
+            while True:
+                head = self.socket.recv(12)
+                self.heard += len(head) == 12 and head[0] >> 6 == 2 and not 192 <= head[1] <= 223
+
     def tick(self):
         self.tick_number += 1
+        if self.listens:
+            self.listen()
         if not self.to:
             return
         if self.rtcp and self.tick_number % 25 == 0:

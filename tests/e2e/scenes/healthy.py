@@ -132,6 +132,7 @@ def port_changes(t, name):
         to_a, to_b = t.reinvite(name, moved.sdp(), a.sdp(), by="B")
         a.to, moved.to = (RELAY4, to_a), (RELAY4, to_b)
         b.on, moved.on = False, True
+    del t.pairs[name]            # another socket goes on hearing
     t.stage.at(4.0, reinvite)
     return QUIET
 
@@ -207,14 +208,14 @@ def deleted_unanswered(t, name):
 @scene(HEALTHY, ("2-s", 2.0), ("half-a-second", 0.5))
 def phone_closes_before_the_end(t, name, seconds):
     """The BYE takes a while: the phone's port is closed already, and its host refuses what comes."""
-    b = t.alone("bob")
-    t.call(name, b=b)
+    a, b = t.call(name, b=t.alone("bob"))
+    del t.pairs[name]            # B does not hear, and wants it so
 
     def close():
         b.on = False
         b.socket.close()
     t.stage.at(9.0 - seconds, close)
-    t.stage.at(9.0, lambda: t.end(name))
+    t.stage.at(9.0, lambda: (t.end(name), setattr(a, "on", False)))
     return {**QUIET, "A from": "fine"}
 
 
@@ -386,6 +387,7 @@ def fax(party):
 @scene(HEALTHY)
 def t38(t, name):
     a, b = t.call(name)
+    del t.pairs[name]            # they count RTP
 
     def udptl(party):
         party.sequence = (party.sequence + 1) & 0xffff

@@ -10,6 +10,8 @@ from parties import Ng, Party, Srtp, Stage, port_of, socket_in
 
 OTHER = "192.0.2.11"     # a second host beside alice
 SECONDS = 12.0           # of play, before anybody is asked
+WINDOW = 10.0            # seconds before that, of which the relay's figures are
+HEARD, ENOUGH = 0.97, 100   # a listener who gets less is not fine; packets, to speak of a share
 KEY_A = bytes(range(30))
 KEY_B = bytes(range(30, 60))
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -71,6 +73,7 @@ class Theatre:
         self.control.connect(relay.socket)
         self.control.settimeout(5)
         self.early = []           # (seconds, call, expected): asked in the middle of the play
+        self.pairs = {}           # call -> its parties A and B, who count what they make and hear
 
     def host(self, who):
         """A further address of alice's or bob's host, for one party alone."""
@@ -96,7 +99,7 @@ class Theatre:
 
     def call(self, name, a=None, b=None, offer=None, answer=None, **keys):
         """Offer and answer; both parties then know where to send, and talk unless told otherwise."""
-        a, b = a or self.party("alice"), b or self.party("bob")
+        a, b = self.pair(name, a, b)
         reply = self.offer(name, a, offer, **keys)
         b.to = (RELAY4, port_of(reply))
         reply = self.answer(name, b, answer, **keys)
@@ -104,6 +107,20 @@ class Theatre:
             a.to = (RELAY4, port_of(reply))
         a.on = b.on = True
         return a, b
+
+    def pair(self, name, a, b):
+        """Both parties of a call, made if need be. They listen."""
+        self.pairs[name] = a or self.party("alice"), b or self.party("bob")
+        for party in self.pairs[name]:
+            party.listens = True
+        return self.pairs[name]
+
+    def counts(self, name):
+        """(direction, packets made by the speaker, packets that came to the listener) of a call, until now."""
+        if name not in self.pairs:
+            return []
+        a, b = self.pairs[name]
+        return [("B to", a.made, b.heard), ("A to", b.made, a.heard)]
 
     def offer(self, name, party, sdp=None, **keys):
         return self.ng.ask("offer", name, from_tag="A", sdp=sdp or party.sdp(), **keys)
@@ -119,12 +136,14 @@ class Theatre:
         return ports_of(asked)[0], told and ports_of(told)[0]
 
     def end(self, name):
-        """Deletes a call, whose verdict stays as it is now: it lingers, as after a BYE."""
+        """Deletes a call, whose verdict stays as it is now: it lingers, as after a BYE. Its parties have hung up."""
+        for party in self.pairs.get(name, ()):
+            party.on = False
         self.ng.ask("delete", name, from_tag="A", delete_delay=60)
 
     def secure_call(self, name, key_of_a=KEY_A, a=None, b=None):
         """SDES on both sides, with a key of their own each."""
-        a, b = a or self.party("alice"), b or self.party("bob")
+        a, b = self.pair(name, a, b)
         a.srtp, b.srtp = Srtp(key_of_a), Srtp(KEY_B)
         reply = self.offer(name, a, a.sdp(profile="RTP/SAVP", extra=crypto(KEY_A)))
         b.to = (RELAY4, port_of(reply))
@@ -135,7 +154,7 @@ class Theatre:
 
     def half_secure_call(self, name, a=None, b=None):
         """A speaks plain RTP, and the relay encrypts toward B by SDES."""
-        a, b = a or self.party("alice"), b or self.party("bob")
+        a, b = self.pair(name, a, b)
         b.srtp = Srtp(KEY_B)
         reply = self.offer(name, a, transport_protocol="RTP/SAVP", DTLS="off")
         b.to = (RELAY4, port_of(reply))
@@ -173,6 +192,25 @@ def row_name(verdict):
     return f"{verdict['leg']} {verdict['direction']}{media}"
 
 
+def unheard(before, now):
+    """The rows of listeners who got less than 97 % of what was made for them between two `counts`, with that share."""
+    shares = {row: (heard - past[2]) / (made - past[1]) for past, (row, made, heard) in zip(before, now) if made - past[1] >= ENOUGH}
+    return {row: share for row, share in shares.items() if share < HEARD}
+
+
+def tells_where(verdict, others):
+    """Whether the row of a listener whom a fault of his sender makes deaf names that sender, and both of them in its sentence."""
+    if verdict["direction"] == "from":
+        return True
+    senders = [v["leg"] for v in others if (v["direction"], v["media"], v["cause"], v["severity"]) == ("from", verdict["media"], verdict["cause"], "fault")]
+    if not senders or verdict["leg"] in senders:
+        return True
+    origin = verdict.get("origin", {})
+    words = re.findall(r"[\w ]+", verdict["sentence"])
+    return origin.get("leg") in senders and origin.get("cause") == verdict["cause"] and all(
+        re.search(rf"\b{name}\b", " ".join(words)) for name in (verdict["leg"], origin["leg"]))
+
+
 def wrong_rows(reply, expected):
     """What is not as it was expected, in words; empty if all is."""
     said = {row_name(v): v for v in reply.get("verdicts", [])}
@@ -190,4 +228,6 @@ def wrong_rows(reply, expected):
             wrong.append(f"{found} [more than 25 words]")
         if not verdict["sentence"] or (verdict["severity"] != "fine" and not verdict["advice"]):
             wrong.append(f"{found} [without sentence or advice]")
+        if verdict["severity"] == "fault" and not tells_where(verdict, said.values()):
+            wrong.append(f"{found} [does not say at whom it went wrong: origin {verdict.get('origin')}]")
     return wrong
