@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, verdicts) and of docs/control/cli.md (commands) from
+"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, verdicts, thresholds) and of docs/control/cli.md (commands) from
 the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
 
 import os
@@ -41,9 +41,14 @@ def closings():
 
 
 def verdicts():
-    found = rows("control/diagnose/causes.hpp", rf"\{{Cause::\w+, {TEXT}, Severity::k(\w+), Reception::\w+, {TEXT}, {TEXT}\}}")
-    return table(("verdict", "severity", "what it means", "what to do"),
-                 [(f"`{name}`", severity.lower(), meaning, advice) for name, severity, meaning, advice in found])
+    found = rows("control/diagnose/causes.hpp", rf"\{{Cause::\w+, {TEXT}, Severity::k(\w+), Reception::k(\w+), {TEXT}, {TEXT}\}}")
+    return table(("verdict", "severity", "the listener gets", "what it means", "what to do"),
+                 [(f"`{name}`", severity.lower(), reception.lower(), meaning, advice) for name, severity, reception, meaning, advice in found])
+
+
+def thresholds():
+    found = rows("control/diagnose/hearing.hpp", rf"\{{Threshold::\w+, {TEXT}, ([0-9.]+), {TEXT}, {TEXT}\}}")
+    return table(("threshold", "value", "what happens from there on"), [(f"`{name}`", f"{value} {unit}", meaning) for name, value, unit, meaning in found])
 
 
 def commands():
@@ -53,7 +58,7 @@ def commands():
     return table(("command", "arguments", "what it does"), [(f"`{name}`", f"`{arguments}`" if arguments else "", help) for name, arguments, help in found])
 
 
-PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "verdicts": verdicts},
+PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "verdicts": verdicts, "thresholds": thresholds},
          "docs/control/cli.md": {"commands": commands}}
 
 

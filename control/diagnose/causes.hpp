@@ -152,6 +152,9 @@ constexpr std::string_view to_string(Cause cause) noexcept { return row_of(cause
 constexpr std::string_view to_string(Severity severity) noexcept {
   return severity == Severity::kFine ? "fine" : severity == Severity::kNote ? "note" : "fault";
 }
+constexpr std::string_view to_string(Reception reception) noexcept {
+  return reception == Reception::kAll ? "all" : reception == Reception::kSome ? "some" : "nothing";
+}
 
 static_assert(
     [] {

@@ -4,6 +4,7 @@
 #include "control/diagnose/judge.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ferry {
 
@@ -41,7 +42,11 @@ std::optional<double> mos_of(const RecentStream& recent, std::uint8_t payload_ty
 }
 
 const MediaVerdict* Explanation::main() const noexcept {
-  const auto found = std::ranges::max_element(verdicts, {}, &MediaVerdict::rank);
+  // Of two rows that are equally bad, that of the listener says who does not hear whom.
+  const auto order = [](const MediaVerdict& verdict) {
+    return verdict.rank() * 2 + (verdict.direction == MediaDirection::kTo ? 1 : 0);
+  };
+  const auto found = std::ranges::max_element(verdicts, {}, order);
   return found == verdicts.end() ? nullptr : &*found;
 }
 
@@ -50,24 +55,41 @@ Severity Explanation::worst() const noexcept {
   return found == nullptr ? Severity::kFine : found->severity();
 }
 
+bool Explanation::is_all_heard() const noexcept {
+  return std::ranges::all_of(verdicts, [](const MediaVerdict& verdict) {
+    return verdict.severity() == Severity::kFine ||
+           (verdict.severity() == Severity::kNote && verdict.reception() == Reception::kAll);
+  });
+}
+
+std::string Explanation::summary() const {
+  if (verdicts.empty()) return {};
+  return is_all_heard() ? std::string("everybody hears everybody") : main()->sentence;
+}
+
 namespace {
 
 Explanation judge_all(const CallEvidence& call, bool with_words) {
   Explanation explanation;
   explanation.call_id = call.call_id;
+  std::size_t count = 0;
+  for (const LegEvidence& leg : call.legs) count += leg.medias.size();
   std::vector<MediaVerdict> senders;
+  senders.reserve(count);
   for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias)
       senders.push_back(judge_sender({call, leg, media, with_words}));
   }
-  std::size_t place = 0;
+  explanation.verdicts.resize(count * 2);
+  auto place = explanation.verdicts.begin();
   for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias) {
-      MediaVerdict listener = judge_listener({call, leg, media, with_words}, senders);
-      explanation.verdicts.push_back(senders[place++]);
-      explanation.verdicts.push_back(std::move(listener));
+      *std::next(place) = judge_listener({call, leg, media, with_words}, senders);
+      place += 2;
     }
   }
+  // Listeners looked at all senders: only now these may go to their places.
+  for (std::size_t i = 0; i < count; ++i) explanation.verdicts[i * 2] = std::move(senders[i]);
   return explanation;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/diagnose/causes.hpp"
+#include "control/diagnose/hearing.hpp"
 #include "control/diagnose/media_view.hpp"
 
 #include <bitset>
@@ -58,6 +59,10 @@ struct MediaEvidence {
   struct Source {
     std::size_t leg = 0;
     std::size_t media = 0;
+    /// This flow alone, by command: nothing of it, or only silence. Set by the session layer; false by
+    /// default.
+    bool blocked = false;
+    bool silenced = false;
   };
   std::vector<Source> sources;
   MediaView seen;
@@ -112,6 +117,8 @@ struct MediaVerdict {
     bool operator==(const Origin&) const = default;
   };
   std::optional<Origin> origin;
+  /// What the verdict was judged by; nothing if no stream of RTP was there to count.
+  std::optional<EarFigures> figures;
   std::string sentence;
   std::vector<std::string> evidence;
 
@@ -127,8 +134,12 @@ struct Explanation {
   std::string call_id;
   std::vector<MediaVerdict> verdicts;
   [[nodiscard]] Severity worst() const noexcept;
-  /// The worst verdict by `MediaVerdict::rank`; null if there is none.
+  /// The worst verdict by `MediaVerdict::rank`, of equals that of a listener; null if there is none.
   [[nodiscard]] const MediaVerdict* main() const noexcept;
+  /// No row says more than a note, and all that was spoken is heard.
+  [[nodiscard]] bool is_all_heard() const noexcept;
+  /// For people: the sentence of `main`, or that everybody hears everybody. Empty if there is no verdict.
+  [[nodiscard]] std::string summary() const;
 };
 
 /// Pure. Two verdicts for each m-line of each party: what comes from it, and what is sent to it.

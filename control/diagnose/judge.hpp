@@ -26,7 +26,8 @@ struct JudgedMedia {
 /// What comes from the party: is it what the others are to hear?
 [[nodiscard]] MediaVerdict judge_sender(const JudgedMedia& judged);
 /// What reaches the party, as its own ear has it, traced back to the first place where it went wrong.
-/// `senders` are the verdicts of all senders of the call.
+/// `senders` are the verdicts on what comes from each party, in the order of the call's legs and their
+/// medias.
 [[nodiscard]] MediaVerdict judge_listener(const JudgedMedia& judged, std::span<const MediaVerdict> senders);
 
 /// Base of the two judges.

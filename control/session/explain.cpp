@@ -31,6 +31,17 @@ std::int64_t unix_ms(WallTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
+json to_json(const EarFigures& figures) {
+  json j = {{"seconds", seconds(figures.span)},
+            {"spoken", figures.spoken},
+            {"missing_percent", figures.missing_percent()},
+            {"missing_percent_of_call", figures.missing_of_call},
+            {"longest_hole_ms", seconds(figures.hole) * 1000},
+            {"jitter_ms", seconds(figures.jitter) * 1000}};
+  if (figures.mos) j["mos"] = *figures.mos;
+  return j;
+}
+
 json to_json(const Explanation& explanation) {
   json verdicts = json::array();
   for (const MediaVerdict& verdict : explanation.verdicts) {
@@ -40,16 +51,21 @@ json to_json(const Explanation& explanation) {
                         {"direction", to_string(verdict.direction)},
                         {"cause", to_string(verdict.cause)},
                         {"severity", to_string(verdict.severity())},
+                        {"reception", to_string(verdict.reception())},
                         {"sentence", verdict.sentence},
                         {"evidence", verdict.evidence},
                         {"advice", row_of(verdict.cause).advice}});
+    json& row = verdicts.back();
+    if (verdict.figures) row["figures"] = to_json(*verdict.figures);
+    if (verdict.origin)
+      row["origin"] = {{"leg", verdict.origin->leg},
+                       {"media", verdict.origin->media},
+                       {"cause", to_string(verdict.origin->cause)}};
   }
   json j = {{"call_id", explanation.call_id},
             {"severity", to_string(explanation.worst())},
             {"verdicts", std::move(verdicts)}};
-  if (const MediaVerdict* main = explanation.main())
-    j["summary"] =
-        main->severity() == Severity::kFine ? std::string("everybody hears everybody") : main->sentence;
+  if (!explanation.verdicts.empty()) j["summary"] = explanation.summary();
   return j;
 }
 
@@ -164,8 +180,11 @@ CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snap
       if (subscription.rtcp_only || subscription.egress) continue;
       const auto source =
           std::ranges::find(places, subscription.source, [](const auto& each) { return each.first; });
-      if (source != places.end())
-        evidence.legs[place.leg].medias[place.media].sources.push_back(source->second);
+      if (source == places.end()) continue;
+      MediaEvidence::Source& flow =
+          evidence.legs[place.leg].medias[place.media].sources.emplace_back(source->second);
+      flow.blocked = subscription.blocked;
+      flow.silenced = subscription.silenced;
     }
   }
   return evidence;
