@@ -202,7 +202,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     parser.add_argument("--offload", default="off,tc")
-    parser.add_argument("--healthy", type=int, default=60, help="plain calls beside the scenes")
+    parser.add_argument("--healthy", type=int, default=115, help="plain calls beside the scenes")
     parser.add_argument("--only", default="", help="scenes whose name has this in it, and nothing else")
     parser.add_argument("--show", action="store_true", help="print the whole explanation where a row is wrong")
     arguments = parser.parse_args()

@@ -126,14 +126,18 @@ class Party:
         return struct.pack("!BBHI", 0x81, 201, 7, self.ssrc) + block
 
     def listen(self):
-        with contextlib.suppress(OSError):    # nothing more is there, or its socket is closed
+        receive = self.socket.recv
+        try:
             while True:
-                head = self.socket.recv(12)
-                self.heard += len(head) == 12 and head[0] >> 6 == 2 and not 192 <= head[1] <= 223
+                head = receive(12)
+                if len(head) == 12 and head[0] >> 6 == 2 and not 192 <= head[1] <= 223:
+                    self.heard += 1
+        except OSError:
+            pass                  # nothing more is there, or its socket is closed
 
     def tick(self):
         self.tick_number += 1
-        if self.listens:
+        if self.listens and self.tick_number % 10 == self.port // 4 % 10:    # its socket holds more than that
             self.listen()
         if not self.to:
             return

@@ -120,6 +120,8 @@ class Theatre:
         if name not in self.pairs:
             return []
         a, b = self.pairs[name]
+        for party in (a, b):
+            party.listen()
         return [("B to", a.made, b.heard), ("A to", b.made, a.heard)]
 
     def offer(self, name, party, sdp=None, **keys):
