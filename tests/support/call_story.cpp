@@ -585,11 +585,19 @@ void CallStory::listen(Party who, const std::vector<std::vector<Spoken>>& spoken
     report.about = heard.ssrc;
     report.at = now() - 1s;
     report.highest_extended = out.counters.highest_extended;
-    report.fraction_lost = static_cast<std::uint8_t>(std::min(255.0, (*facts.reported)[kLately] * 256));
-    const auto before = static_cast<std::int32_t>(rounded((*facts.reported)[kEarlier] * earlier));
-    report.cumulative_lost = before + static_cast<std::int32_t>(rounded((*facts.reported)[kLately] * lately));
+    // The party cannot know where a number was lost: what never left here is missing at its end, too.
+    const auto missing = [&](std::size_t era, std::uint32_t left_here) {
+      const std::uint32_t before = taken.expected[era] - std::min(taken.expected[era], left_here);
+      return before + rounded((*facts.reported)[era] * left_here);
+    };
+    const std::uint32_t missed_earlier = missing(kEarlier, earlier);
+    const std::uint32_t missed_lately = missing(kLately, lately);
+    const double share = taken.expected[kLately] == 0 ? 0.0 : 1.0 * missed_lately / taken.expected[kLately];
+    report.fraction_lost = static_cast<std::uint8_t>(std::min(255.0, share * 256));
+    report.cumulative_lost = static_cast<std::int32_t>(missed_earlier + missed_lately);
     if (earlier > 0)
-      report.earlier = {before, report.highest_extended - taken.expected[kLately], now() - kRecentTime - 1s};
+      report.earlier = {static_cast<std::int32_t>(missed_earlier),
+                        report.highest_extended - taken.expected[kLately], now() - kRecentTime - 1s};
     seen.reports.push_back(report);
   }
 }

@@ -84,7 +84,8 @@ class CallStory {
   /// ICMP errors answer, and media toward the party is paused by them.
   CallStory& is_unreachable(Party who, SendError error, When when = When::kAlways);
 
-  /// By its RTCP, of everything that is sent to it.
+  /// By its RTCP, of everything that is sent to it: so much is lost behind the relay. As real reports do, it
+  /// also has what was missing before.
   CallStory& reports_loss(Party who, double percent, When when = When::kAlways);
 
   // Signalling and commands.
