@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, verdicts, thresholds) and of docs/control/cli.md (commands) from
+"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds) and of docs/control/cli.md (commands) from
 the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
 
 import os
@@ -40,6 +40,11 @@ def closings():
     return table(("reason", "what it means", "what to do"), [(f"`{name}`", *rest) for name, *rest in found])
 
 
+def refusals():
+    found = rows("control/session/refusal.hpp", rf"\{{(?:PortFailure|RefusalReason)::\w+, {TEXT}, {TEXT}, {TEXT}\}}")
+    return table(("reason", "what it means", "what to do"), [(f"`{name}`", *rest) for name, *rest in found])
+
+
 def verdicts():
     found = rows("control/diagnose/causes.hpp", rf"\{{Cause::\w+, {TEXT}, Severity::k(\w+), Reception::k(\w+), {TEXT}, {TEXT}\}}")
     return table(("verdict", "severity", "the listener gets", "what it means", "what to do"),
@@ -58,7 +63,7 @@ def commands():
     return table(("command", "arguments", "what it does"), [(f"`{name}`", f"`{arguments}`" if arguments else "", help) for name, arguments, help in found])
 
 
-PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "verdicts": verdicts, "thresholds": thresholds},
+PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "refusals": refusals, "verdicts": verdicts, "thresholds": thresholds},
          "docs/control/cli.md": {"commands": commands}}
 
 

@@ -4,6 +4,7 @@
 #include "relay/io/portable/socket_address.hpp"
 
 #include <chrono>
+#include <utility>
 
 #include <sys/socket.h>
 
@@ -12,21 +13,23 @@ namespace ferry {
 namespace {
 
 constexpr Duration kTellEvery = std::chrono::seconds(10);  // LIM-4
+constexpr Duration kMinute = std::chrono::minutes(1);
+constexpr unsigned kLinesPerMinute = 10;
 
 }  // namespace
 
-bool AccessList::admit(const IpAddress& source, Instant now) {
+bool AccessList::admit(const IpAddress& source, Instant now, std::string_view listener) {
   if (is_trusted(source)) return true;
   if (open_) {
     if (budgets_.size() > kMaxSources) budgets_.clear();  // a spray of forged sources must not cost memory
     if (budgets_[source].take(RateLimit{kRequestsPerSecond, 0}, 1, now)) return true;
   }
-  note_refusal(source, now);
+  note_refusal(source, now, listener);
   return false;
 }
 
-bool AccessList::admit_datagram(const Endpoint& source, Instant now) {
-  if (!own_ || !own_->contains(source)) return admit(source.address, now);
+bool AccessList::admit_datagram(const Endpoint& source, Instant now, std::string_view listener) {
+  if (!own_ || !own_->contains(source)) return admit(source.address, now, listener);
   note_media_source(source, now);
   return false;
 }
@@ -51,21 +54,41 @@ void AccessList::note_media_source(const Endpoint& source, Instant now) {
   media_told_ = refused_from_media_;
 }
 
-void AccessList::note_refusal(const IpAddress& source, Instant now) {
+bool AccessList::may_tell(const Refusal& refusal, Instant now) {
+  if (refusal.told_at && now - *refusal.told_at < kMinute) return false;
+  if (!lines_since_ || now - *lines_since_ >= kMinute) {
+    lines_since_ = now;
+    lines_ = 0;
+  }
+  return lines_++ < kLinesPerMinute;
+}
+
+void AccessList::note_refusal(const IpAddress& source, Instant now, std::string_view listener) {
   ++refused_;
-  const auto known = std::ranges::find(refusals_, source, &Refusal::source);
-  if (known != refusals_.end())
-    ++known->count;
-  else if (refusals_.size() < kMaxRefusals)
-    refusals_.push_back({source, 1});
-  if (told_at_ && now - *told_at_ < kTellEvery) return;
+  auto known = std::ranges::find_if(
+      refusals_, [&](const Refusal& each) { return each.source == source && each.listener == listener; });
+  if (known == refusals_.end()) {
+    if (refusals_.size() < kMaxRefusals)
+      known = refusals_.emplace(known);
+    else
+      known = std::ranges::min_element(refusals_, {}, [](const Refusal& each) {
+        return std::pair(each.count, each.last);  // of those that came as often, the one that is longer gone
+      });
+    *known = Refusal{};
+    known->source = source;
+    known->listener = listener;
+    known->first = now;
+  }
+  ++known->count;
+  known->last = now;
+  if (!may_tell(*known, now)) return;
   const log::Scope scope(log::Subsystem::kControl);
   log::warn(
-      "{} is not allowed to send control commands: {} refused since the last such line ({})",
-      source.to_string(), refused_ - refused_told_,
+      "{} is not allowed to send control commands{}: {} refused since the last such line ({})",
+      source.to_string(), known->listener.empty() ? "" : " to " + known->listener, known->count - known->told,
       open_ ? "it sends more than allow-open-control serves" : "add it to control-allow if it is your proxy");
-  told_at_ = now;
-  refused_told_ = refused_;
+  known->told_at = now;
+  known->told = known->count;
 }
 
 }  // namespace ferry

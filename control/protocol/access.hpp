@@ -11,6 +11,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace ferry {
@@ -19,10 +21,17 @@ namespace ferry {
 /// only.
 class AccessList {
  public:
-  /// A source that was refused, for the operator: mostly a proxy that nobody put into `control-allow`.
+  /// A source that a listener refused, for the operator: mostly a proxy that nobody put into `control-allow`.
   struct Refusal {
     IpAddress source;
+    /// As in the log: `NG over UDP on 192.0.2.1:2223`; empty where nobody named it.
+    std::string listener;
     std::uint64_t count = 0;
+    Instant first{};
+    Instant last{};
+    /// Of these, how many the log knows of, and since when.
+    std::uint64_t told = 0;
+    std::optional<Instant> told_at;
   };
 
   /// With `open` any source may speak, within its budget. `own`: the media ports of this relay; null: it has
@@ -30,12 +39,13 @@ class AccessList {
   AccessList(std::vector<Network> allowed, bool open, std::shared_ptr<const OwnMedia> own = nullptr)
       : allowed_(std::move(allowed)), own_(std::move(own)), open_(open) {}
 
-  /// False: drop without a reply. Each refusal is counted and logged, a line in 10 s at the most (LIM-4).
-  bool admit(const IpAddress& source, Instant now);
+  /// False: drop without a reply. Each refusal is counted; the log has a line for each source and listener,
+  /// once a minute at the most, and ten lines a minute of all (LIM-4).
+  bool admit(const IpAddress& source, Instant now, std::string_view listener = {});
   /// The same for a datagram. What comes from a media port that is open now is never a command, wherever it
   /// comes from: a caller's SDP sent it here (LAT-11a). The source port of a stream says nothing: media is
   /// UDP.
-  bool admit_datagram(const Endpoint& source, Instant now);
+  bool admit_datagram(const Endpoint& source, Instant now, std::string_view listener = {});
   /// Local or on the list: also whom a call may name as receiver of what the relay sends unasked (CTL-9).
   [[nodiscard]] bool is_trusted(const IpAddress& address) const {
     return address.is_loopback() ||
@@ -47,8 +57,11 @@ class AccessList {
   /// Instead of those of before; connections that were let in stay.
   void set_allowed(std::vector<Network> allowed) { allowed_ = std::move(allowed); }
   [[nodiscard]] const std::vector<Network>& allowed() const { return allowed_; }
-  /// Sources that were refused, at most `kMaxRefusals`; further ones are in `refused` only.
+  /// Who was refused, at most `kMaxRefusals`: a new one takes the place of that which came least often. All
+  /// are in `refused`.
   [[nodiscard]] const std::vector<Refusal>& refusals() const { return refusals_; }
+  /// Sources are refused for their number of requests alone: `allow-open-control` lets everybody in.
+  [[nodiscard]] bool is_open() const { return open_; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
   /// Datagrams that came from media ports of this relay.
   [[nodiscard]] std::uint64_t refused_from_media() const { return refused_from_media_; }
@@ -65,7 +78,9 @@ class AccessList {
   static constexpr std::uint32_t kRequestsPerSecond = 2000;  // CTL-5
   static constexpr std::size_t kMaxSources = 4096;
   static constexpr std::size_t kMaxRefusals = 32;
-  void note_refusal(const IpAddress& source, Instant now);
+  void note_refusal(const IpAddress& source, Instant now, std::string_view listener);
+  /// A line about that source may be written now.
+  bool may_tell(const Refusal& refusal, Instant now);
   void note_media_source(const Endpoint& source, Instant now);
 
   std::vector<Network> allowed_;
@@ -75,8 +90,9 @@ class AccessList {
   std::map<IpAddress, TokenBucket> budgets_;
   std::vector<Refusal> refusals_;
   std::uint64_t refused_ = 0;
-  std::uint64_t refused_told_ = 0;  // how many the log knows of
-  std::optional<Instant> told_at_;
+  // Lines about them that were written in the minute that began then.
+  std::optional<Instant> lines_since_;
+  unsigned lines_ = 0;
   std::uint64_t refused_from_media_ = 0;
   std::uint64_t media_told_ = 0;  // how many of them the log knows of
   std::optional<Instant> media_told_at_;

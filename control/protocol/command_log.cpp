@@ -69,6 +69,8 @@ std::string describe(const CommandReport& report) {
   // Reasons repeat words of the request, and media types are those of a party's SDP (CTL-14).
   text += report.refusal.empty() ? std::string(": ok")
                                  : fmt::format(": refused: {}", log::quote_sentence(report.refusal));
+  if (report.left_out != 0)
+    text += fmt::format(" ({} more were refused for this reason without a line)", report.left_out);
   if (!report.local.empty()) text += fmt::format(", {}", log::quote_sentence(report.local));
   if (!report.warning.empty()) text += fmt::format("; {}", log::quote_sentence(report.warning));
   const double milliseconds = std::chrono::duration<double, std::milli>(report.time).count();

@@ -5,6 +5,7 @@
 #include "relay/base/address.hpp"
 #include "relay/base/types.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,7 +13,7 @@ namespace ferry {
 
 /// One command and what became of it. Views; the texts come from outside and are made safe here.
 struct CommandReport {
-  /// "NG" or "rtpproxy".
+  /// "NG", "NG over HTTP" and the like, or "rtpproxy".
   std::string_view protocol{};
   std::string_view command{};
   /// The call's plain Call-ID; empty where the command names none.
@@ -24,6 +25,8 @@ struct CommandReport {
   bool changes = true;
   /// Empty if the command was carried out; else why it was refused.
   std::string_view refusal{};
+  /// Earlier commands, refused for the same reason, that have no line of their own.
+  std::uint64_t left_out = 0;
   /// The warning of a command that was carried out all the same; empty = none.
   std::string_view warning{};
   /// Local addresses and ports that its reply names; empty = none.

@@ -13,6 +13,8 @@ namespace ferry {
 class DatagramService {
  public:
   virtual ~DatagramService() = default;
+  /// For the log: `NG`. Of static lifetime.
+  [[nodiscard]] virtual std::string_view protocol() const = 0;
   /// Nothing if it deserves no reply. The reply must not leave before `SessionManager::flush`.
   virtual std::optional<std::string> handle(std::string_view message, const IpAddress& source) = 0;
   /// Requests come faster than they can be served (CTL-5).

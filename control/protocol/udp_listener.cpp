@@ -7,6 +7,7 @@
 #include <system_error>
 #include <vector>
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,7 @@ UdpListener::UdpListener(event_base* base, const Endpoint& local, DatagramServic
     throw_errno("control listener udp " + local.to_string());
   }
   access.note_listener(socket_);
+  name_ = fmt::format("{} over UDP on {}", service_.protocol(), this->local().to_string());
   for (auto& buffer : batch_->data) buffer.resize(kMaxDatagramSize);
   event_.reset(event_new(
       base, socket_, EV_READ | EV_PERSIST,
@@ -108,7 +110,7 @@ std::size_t UdpListener::serve_batch() {
   // All before the first is served: a command may close the media port that a later datagram came from.
   std::array<bool, kBatch> is_admitted{};
   for (std::size_t i = 0; i < count; ++i) {
-    is_admitted[i] = access_.admit_datagram(b.peer[i].endpoint(), clock.now);
+    is_admitted[i] = access_.admit_datagram(b.peer[i].endpoint(), clock.now, name_);
     if (!is_admitted[i]) ++refused_;
   }
   std::size_t replies = 0;

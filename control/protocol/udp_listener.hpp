@@ -31,6 +31,7 @@ class UdpListener {
   std::size_t serve_batch();
 
   int socket_ = -1;
+  std::string name_;  // for the log
   Event event_;
   DatagramService& service_;
   SessionManager& manager_;

@@ -250,8 +250,8 @@ Result<Call*, ClassicError> ClassicSessions::make(const ClassicSignal& signal, c
   if (manager_.find(id) != nullptr) return fail(ClassicError::kTaken);
   // A caller chooses Call-ID and tag: many sessions of one Call-ID would slow every look for one of them.
   if (manager_.classic_calls_.count(signal.names.call_id) >= kMaxSessionsOfCall)
-    return fail(ClassicError::kLimit);
-  if (manager_.exceeded_limit() != nullptr) return fail(ClassicError::kLimit);
+    return fail(ClassicError::kCrowded);
+  if (manager_.exceeded_limit()) return fail(ClassicError::kLimit);
   Call& call = manager_.create(id, clock);
   ClassicSession& session = register_session(call, signal.names.call_id.size());
   session.is_strong = !signal.is_weak;

@@ -109,8 +109,10 @@ struct ClassicSignal {
   std::string notify_tag;
 };
 
-/// kNoPort: `SessionManager::port_failures` says why. kAddress: no party may be where the SDP says (LAT-11a).
-enum class ClassicError : std::uint8_t { kNotFound, kNoPort, kLimit, kTaken, kAddress };
+/// kNoPort: `SessionManager::port_failures` says why. kLimit: `SessionManager::last_limit` says which.
+/// kCrowded: its Call-ID has as many sessions as it may (LIM-6). kAddress: no party may be where the SDP says
+/// (LAT-11a).
+enum class ClassicError : std::uint8_t { kNotFound, kNoPort, kLimit, kCrowded, kTaken, kAddress };
 
 /// The port that the sender of the next message is to send to.
 struct ClassicPort {

@@ -97,11 +97,12 @@ void Conference::finish(Call& call) {
 }
 
 Result<Dict, RequestError> Conference::connect() {
-  if (!request_.call_id) return fail(error("No call-id in message"));
-  if (!request_.to_tag) return fail(error("No to-tag in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request_.to_tag) return fail(error(RefusalReason::kMessage, "No to-tag in message"));
   Call* call = manager_.find(*request_.call_id);
   Call* other = request_.to_call_id ? manager_.find(*request_.to_call_id) : call;
-  if (call == nullptr || other == nullptr) return fail(error("Unknown call-ID(s)"));
+  if (call == nullptr || other == nullptr)
+    return fail(error(RefusalReason::kUnknownCall, "Unknown call-ID(s)"));
   Leg* to = other->leg_by_tag(*request_.to_tag);
   std::vector<Leg*> from;
   if (request_.all == AllParties::kAll) {
@@ -117,9 +118,11 @@ Result<Dict, RequestError> Conference::connect() {
     if (!party) return fail(party.error());
     if (*party != nullptr) from.push_back(*party);
   }
-  if (from.empty()) return fail(error("No medias found (no monologues matched)"));
+  if (from.empty())
+    return fail(error(RefusalReason::kUnknownParty, "No medias found (no monologues matched)"));
   if (call != other) {
-    if (collide(*call, *other)) return fail(error("Failed to merge two calls into one (tag collision)"));
+    if (collide(*call, *other))
+      return fail(error(RefusalReason::kNameTaken, "Failed to merge two calls into one (tag collision)"));
     if (to != nullptr && !manager_.merge(*call, *other))
       return fail(error("Failed to merge two calls into one"));
   }
@@ -147,14 +150,15 @@ Result<Dict, RequestError> Conference::mesh() {
   if (const List* ids = request_.calls.list()) {
     for (const Value& id : *ids) {
       Call* call = id.string() == nullptr ? nullptr : manager_.find(*id.string());
-      if (call == nullptr) return fail(error("Unknown call ID(s)"));
+      if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call ID(s)"));
       if (std::ranges::find(calls, call) == calls.end()) calls.push_back(call);
     }
   }
-  if (calls.empty()) return fail(error("Unknown call ID(s)"));
+  if (calls.empty()) return fail(error(RefusalReason::kUnknownCall, "Unknown call ID(s)"));
   for (std::size_t i = 0; i < calls.size(); ++i) {
     for (std::size_t j = i + 1; j < calls.size(); ++j) {
-      if (collide(*calls[i], *calls[j])) return fail(error("Failed to merge calls (tag collision)"));
+      if (collide(*calls[i], *calls[j]))
+        return fail(error(RefusalReason::kNameTaken, "Failed to merge calls (tag collision)"));
     }
   }
   const auto leg_of = [&](const Value* tag) -> Leg* {
@@ -168,24 +172,24 @@ Result<Dict, RequestError> Conference::mesh() {
   if (const List* tags = request_.tags.list()) {
     for (const Value& member : *tags) {
       const Dict* dict = member.dict();
-      if (dict == nullptr) return fail(error("wrong type used"));
+      if (dict == nullptr) return fail(error(RefusalReason::kMessage, "wrong type used"));
       const Value* from = dict->find("from");
       if (from == nullptr || from->string() == nullptr || from->string()->empty())
-        return fail(error("Empty/missing from-tag"));
+        return fail(error(RefusalReason::kMessage, "Empty/missing from-tag"));
       Leg* source = leg_of(from);
-      if (source == nullptr) return fail(error("Given from-tag not found"));
+      if (source == nullptr) return fail(error(RefusalReason::kUnknownParty, "Given from-tag not found"));
       const Value* to = dict->find("to");
       if (to == nullptr || to->list() == nullptr) continue;
       for (const Value& tag : *to->list()) {
         Leg* receiver = leg_of(&tag);
-        if (receiver == nullptr) return fail(error("Given to-tag not found"));
+        if (receiver == nullptr) return fail(error(RefusalReason::kUnknownParty, "Given to-tag not found"));
         if (receiver != source) flows.push_back({source, receiver});
       }
     }
   }
   for (std::size_t i = 1; i < calls.size(); ++i) {
     if (!manager_.merge(*calls.front(), *calls[i]))
-      return fail(error("Failed to merge calls (tag collision)"));
+      return fail(error(RefusalReason::kNameTaken, "Failed to merge calls (tag collision)"));
   }
   Call& call = *calls.front();
   if (request_.has_flag(Flag::kUnsubscribe)) {
@@ -205,20 +209,22 @@ Result<Dict, RequestError> Conference::mesh() {
 }
 
 Result<Conference::Injection, RequestError> Conference::find_injection(bool may_merge) {
-  if (!request_.call_id) return fail(error("No call-id in message"));
-  if (!request_.to_tag) return fail(error("No to-tag in message"));
-  if (!request_.source_tag) return fail(error("No source-tag in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request_.to_tag) return fail(error(RefusalReason::kMessage, "No to-tag in message"));
+  if (!request_.source_tag) return fail(error(RefusalReason::kMessage, "No source-tag in message"));
   Call* call = manager_.find(*request_.call_id);
   Call* other = request_.source_call_id ? manager_.find(*request_.source_call_id) : call;
-  if (call == nullptr || other == nullptr) return fail(error("Unknown call-ID(s)"));
+  if (call == nullptr || other == nullptr)
+    return fail(error(RefusalReason::kUnknownCall, "Unknown call-ID(s)"));
   Leg* to = call->leg_by_tag(*request_.to_tag);
-  if (to == nullptr) return fail(error("To-tag not found"));
+  if (to == nullptr) return fail(error(RefusalReason::kUnknownParty, "To-tag not found"));
   Leg* source = other->leg_by_tag(*request_.source_tag);
-  if (source == nullptr) return fail(error("Source-tag not found"));
+  if (source == nullptr) return fail(error(RefusalReason::kUnknownParty, "Source-tag not found"));
   if (source == to) return fail(error("Trying to inject to self"));
   if (call != other) {
     if (!may_merge) return fail(error("Failed to stop inject"));
-    if (collide(*call, *other)) return fail(error("Failed to merge two calls into one (tag collision)"));
+    if (collide(*call, *other))
+      return fail(error(RefusalReason::kNameTaken, "Failed to merge two calls into one (tag collision)"));
     if (pairs(*source, *to).empty()) return fail(error("Failed to start inject"));
     if (!manager_.merge(*call, *other)) return fail(error("Failed to start inject"));
   }

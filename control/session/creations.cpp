@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace ferry {
 
@@ -71,9 +72,11 @@ Result<Dict, RequestError> Subscriptions::create() {
     for (const Value& member : *list) {
       const Dict* dict = member.dict();
       const Value* type = dict == nullptr ? nullptr : dict->find("type");
-      if (type == nullptr || type->string() == nullptr) return fail(error("wrong content given"));
+      if (type == nullptr || type->string() == nullptr)
+        return fail(error(RefusalReason::kMessage, "wrong content given"));
       Wanted one{*type->string(), {}};
-      if (!sdp::is_known_media_type(one.type)) return fail(error("unsupported sdp section"));
+      if (!sdp::is_known_media_type(one.type))
+        return fail(error(RefusalReason::kUnsupported, "unsupported sdp section"));
       const Value* codecs = dict->find("codecs");
       if (codecs != nullptr && codecs->list() != nullptr) {
         for (const Value& codec : *codecs->list()) {
@@ -83,7 +86,7 @@ Result<Dict, RequestError> Subscriptions::create() {
       wanted.push_back(std::move(one));
     }
   } else if (request_.medias.string() != nullptr || request_.medias.dict() != nullptr) {
-    return fail(error("wrong type used"));
+    return fail(error(RefusalReason::kMessage, "wrong type used"));
   }
   if (wanted.empty()) wanted.push_back({"audio", request_.codecs.offer});
   for (Wanted& one : wanted) {
@@ -141,9 +144,9 @@ Result<Dict, RequestError> Subscriptions::create() {
   const auto found = call_or_new(is_new);
   if (!found) return fail(found.error());
   Call* call = *found;
-  const auto give_up = [&](std::string why) -> Result<Dict, RequestError> {
+  const auto give_up = [&](RequestError why) -> Result<Dict, RequestError> {
     if (is_new) manager_.forget(*call);
-    return fail(error(std::move(why)));
+    return fail(std::move(why));
   };
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
   Leg* leg = call->leg_by_tag(tag);
@@ -151,15 +154,16 @@ Result<Dict, RequestError> Subscriptions::create() {
   // its own.
   const bool is_foreign = leg != nullptr && !(leg->extras && leg->extras->by_create);
   if (is_foreign || (leg == nullptr && call->legs.size() >= kMaxLegs))
-    return give_up("failed to set up call/monologue");
+    return give_up(error(is_foreign ? RefusalReason::kNameTaken : RefusalReason::kParties,
+                         "failed to set up call/monologue"));
   if (leg != nullptr) {
     // Sections stay where they are, those that are not wanted any more with port 0 (RFC 3264 section 8).
     sections.resize(std::max(sections.size(), leg->medias.size()));
     for (std::size_t i = 0; i < leg->medias.size(); ++i) sections[i].media = leg->medias[i].get();
   }
-  if (!open_all(*call, sections)) {
+  if (const auto opened = open_all(*call, sections); !opened) {
     close_all(*call, sections);
-    return give_up("failed to create SDP");
+    return give_up(because("failed to create SDP", opened.error()));
   }
   if (leg == nullptr) leg = &manager_.add_leg(*call, tag, clock_);
   leg->from_offer_answer = false;
@@ -190,16 +194,16 @@ Result<Dict, RequestError> Subscriptions::create() {
 }
 
 Result<Dict, RequestError> Subscriptions::create_answer() {
-  if (!request_.sdp) return fail(error("No SDP body in message"));
-  if (!request_.call_id) return fail(error("No call-id in message"));
-  if (!request_.from_tag) return fail(error("No from-tag in message"));
+  if (!request_.sdp) return fail(error(RefusalReason::kMessage, "No SDP body in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request_.from_tag) return fail(error(RefusalReason::kMessage, "No from-tag in message"));
   Call* call = manager_.find(*request_.call_id);
-  if (call == nullptr) return fail(error("unknown call-ID"));
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "unknown call-ID"));
   Leg* leg = call->leg_by_tag(*request_.from_tag);
-  if (leg == nullptr) return fail(error("from-tag not found"));
+  if (leg == nullptr) return fail(error(RefusalReason::kUnknownParty, "from-tag not found"));
   if (leg->from_offer_answer) return fail(error("failed to perform answer"));
   const auto answer = sdp::parse(*request_.sdp);
-  if (!answer) return fail(error("Failed to parse SDP"));
+  if (!answer) return fail(error(RefusalReason::kSdp, "Failed to parse SDP"));
   for (std::size_t i = 0; i < answer->media.size(); ++i) {
     const sdp::MediaSection& section = answer->media[i];
     if (const auto served = check_section(section); !served) return fail(served.error());
@@ -240,7 +244,7 @@ Result<Dict, RequestError> Subscriptions::transform() {
   if (const List* list = request_.medias.list()) {
     for (const Value& member : *list) {
       const Dict* dict = member.dict();
-      if (dict == nullptr) return fail(error("wrong content given"));
+      if (dict == nullptr) return fail(error(RefusalReason::kMessage, "wrong content given"));
       const auto text = [](const Dict* from, std::string_view key) -> std::string_view {
         const Value* value = from == nullptr ? nullptr : from->find(key);
         return value != nullptr && value->string() != nullptr ? std::string_view(*value->string())
@@ -253,7 +257,7 @@ Result<Dict, RequestError> Subscriptions::transform() {
       const Value* port = where->find("port");
       const auto number = port == nullptr ? std::nullopt : port->as_integer(true);
       if (!address || !number || *number <= 0 || *number > 65535)
-        return fail(error("Failed to parse destination address"));
+        return fail(error(RefusalReason::kMessage, "Failed to parse destination address"));
       Stream& stream = streams.emplace_back();
       stream.id = text(dict, "id");
       stream.destination = {*address, UdpPort{static_cast<std::uint16_t>(*number)}};
@@ -277,18 +281,24 @@ Result<Dict, RequestError> Subscriptions::transform() {
       if (!admitted) return fail(admitted.error());
     }
   } else if (request_.medias.string() != nullptr) {
-    return fail(error("wrong type used"));
+    return fail(error(RefusalReason::kMessage, "wrong type used"));
   }
   bool is_new = false;
   const auto found = call_or_new(is_new);
   if (!found) return fail(found.error());
   Call* call = *found;
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
-  if (sections.size() > 32 || call->legs.size() >= kMaxLegs || call->leg_by_tag(tag) != nullptr ||
-      !open_all(*call, sections)) {
+  std::optional<RequestError> refused;
+  if (call->leg_by_tag(tag) != nullptr)
+    refused = error(RefusalReason::kNameTaken, "Failed to set up transform");
+  else if (sections.size() > 32 || call->legs.size() >= kMaxLegs)
+    refused = error(RefusalReason::kParties, "Failed to set up transform");
+  else if (const auto opened = open_all(*call, sections); !opened)
+    refused = because("Failed to set up transform", opened.error());
+  if (refused) {
     close_all(*call, sections);
     if (is_new) manager_.forget(*call);
-    return fail(error("Failed to set up transform"));
+    return fail(std::move(*refused));
   }
   Leg& leg = manager_.add_leg(*call, tag, clock_);
   leg.from_offer_answer = false;

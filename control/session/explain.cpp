@@ -190,7 +190,7 @@ CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snap
   return evidence;
 }
 
-json SessionManager::explain(std::string_view call_id, bool packets, const Clock& clock) {
+json SessionManager::explain_call(std::string_view call_id, bool packets, const Clock& clock) {
   Call* call = find(call_id);
   if (call == nullptr) {
     // The newest of that name; a session of the rtpproxy protocol has its tag behind the Call-ID.
@@ -235,6 +235,23 @@ json SessionManager::explain(std::string_view call_id, bool packets, const Clock
       flight.push_back(flight_json(name_of(*each.media->leg), each.media->index, each.local, each.ring));
   }
   j["flight"] = std::move(flight);
+  return j;
+}
+
+json SessionManager::explain(std::string_view call_id, bool packets, const Clock& clock) {
+  json j = explain_call(call_id, packets, clock);
+  const auto refused = refused_.of_call(call_id);
+  if (refused.empty()) return j;
+  if (j.is_null()) {
+    const bool only_ends = std::ranges::all_of(refused, [](const auto* each) { return each->ends; });
+    j = {{"call_id", call_id},
+         {"state", "refused"},
+         {"severity", to_string(only_ends ? Severity::kNote : Severity::kFault)},
+         {"summary", in_words(*refused.back())},
+         {"verdicts", json::array()},
+         {"age_s", seconds(clock.wall - refused.front()->first)}};
+  }
+  j["refused"] = refused_json(refused, clock.now);
   return j;
 }
 

@@ -98,30 +98,31 @@ std::vector<std::string> SessionManager::sessions_of(std::string_view call_id) c
   return ids;
 }
 
-const char* SessionManager::exceeded_limit() {
-  const char* exceeded = nullptr;
+std::optional<RefusalReason> SessionManager::exceeded_limit() {
+  std::optional<RefusalReason> exceeded;
   if (draining_) {
-    exceeded = "The relay is about to stop";
+    exceeded = RefusalReason::kDraining;
   } else if (config_.max_sessions != 0 && calls_.size() >= config_.max_sessions) {
-    exceeded = "Parallel session limit reached";
+    exceeded = RefusalReason::kSessions;
   } else if (config_.max_cpu_percent > 0 && load_.cpu_percent > config_.max_cpu_percent) {
-    exceeded = "CPU usage limit exceeded";
+    exceeded = RefusalReason::kCpu;
   } else if (config_.max_load > 0 && load_.load_average > config_.max_load) {
-    exceeded = "Load limit exceeded";
+    exceeded = RefusalReason::kLoad;
   } else if (config_.max_bandwidth_bytes != 0 && load_.bytes_per_second > config_.max_bandwidth_bytes) {
-    exceeded = "Bandwidth limit exceeded";
+    exceeded = RefusalReason::kBandwidth;
   } else if (listener_.memory_is_short && listener_.memory_is_short()) {
-    exceeded = "Memory limit exceeded";
+    exceeded = RefusalReason::kMemoryLimit;
   }
-  if (exceeded != nullptr) ++totals_.rejected;
+  if (!exceeded) return exceeded;
+  ++totals_.rejected;
+  last_limit_ = *exceeded;
   return exceeded;
 }
 
 std::optional<RequestError> SessionManager::check_limits(const Request& request) {
-  const char* exceeded = exceeded_limit();
-  if (exceeded == nullptr) return std::nullopt;
-  if (request.supports_load_limit) return RequestError{exceeded, false, true};
-  return error("Parallel session limit reached");
+  const auto exceeded = exceeded_limit();
+  if (!exceeded) return std::nullopt;
+  return limit_error(*exceeded, request.supports_load_limit);
 }
 
 Call& SessionManager::create(const std::string& id, const Clock& clock) {
@@ -167,16 +168,16 @@ std::uint8_t SessionManager::id_index(const Call& call, std::string_view id) {
 }
 
 Result<Dict, RequestError> SessionManager::offer(const Request& request, const Clock& clock) {
-  if (!request.sdp) return fail(error("No SDP body in message"));
-  if (!request.call_id) return fail(error("No call-id in message"));
-  if (!request.from_tag) return fail(error("No from-tag in message"));
+  if (!request.sdp) return fail(error(RefusalReason::kMessage, "No SDP body in message"));
+  if (!request.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request.from_tag) return fail(error(RefusalReason::kMessage, "No from-tag in message"));
   if (request.has_flag(Flag::kFragment)) return fragment(request, clock);
   return signal(request, false, clock);
 }
 
 Result<Dict, RequestError> SessionManager::fragment(const Request& request, const Clock& clock) {
   const auto fragment = sdp::parse_fragment(*request.sdp);
-  if (!fragment) return fail(error("Failed to parse SDP"));
+  if (!fragment) return fail(error(RefusalReason::kSdp, "Failed to parse SDP"));
   Call* call = find(*request.call_id);
   Leg* leg = call == nullptr ? nullptr : call->leg_by_tag(*request.from_tag);
   if (leg == nullptr) return Dict{};  // its SDP will have candidates of its own
@@ -195,10 +196,10 @@ Result<Dict, RequestError> SessionManager::fragment(const Request& request, cons
 }
 
 Result<Dict, RequestError> SessionManager::answer(const Request& request, const Clock& clock) {
-  if (!request.sdp) return fail(error("No SDP body in message"));
-  if (!request.call_id) return fail(error("No call-id in message"));
-  if (!request.from_tag) return fail(error("No from-tag in message"));
-  if (!request.to_tag) return fail(error("No to-tag in message"));
+  if (!request.sdp) return fail(error(RefusalReason::kMessage, "No SDP body in message"));
+  if (!request.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request.from_tag) return fail(error(RefusalReason::kMessage, "No from-tag in message"));
+  if (!request.to_tag) return fail(error(RefusalReason::kMessage, "No to-tag in message"));
   return signal(request, true, clock);
 }
 
@@ -206,9 +207,10 @@ Result<Dict, RequestError> SessionManager::signal(const Request& request, bool i
                                                   const Clock& clock) {
   Call* call = find(*request.call_id);
   const bool is_new = call == nullptr;
-  if (!is_new && call->classic() != nullptr) return fail(error("The call belongs to the rtpproxy protocol"));
+  if (!is_new && call->classic() != nullptr)
+    return fail(error(RefusalReason::kNameTaken, "The call belongs to the rtpproxy protocol"));
   if (is_new) {
-    if (is_answer) return fail(error("Unknown call-id"));
+    if (is_answer) return fail(error(RefusalReason::kUnknownCall, "Unknown call-id"));
     if (auto refused = check_limits(request)) return fail(*refused);
     call = &create(*request.call_id, clock);
   }
@@ -637,10 +639,10 @@ void SessionManager::withdraw_offers(Call& call, const std::vector<Leg*>& partie
 }
 
 Result<Dict, RequestError> SessionManager::remove(const Request& request, const Clock& clock) {
-  if (!request.call_id) return fail(error("No call-id in message"));
+  if (!request.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
   static constexpr const char* kNothing = "Call-ID not found or tags didn't match";
   const auto nothing = [&]() -> Result<Dict, RequestError> {
-    if (request.has_flag(Flag::kFatal)) return fail(error(kNothing));
+    if (request.has_flag(Flag::kFatal)) return fail(error(RefusalReason::kUnknownCall, kNothing));
     Dict dict;
     dict.set("warning", kNothing);
     return dict;

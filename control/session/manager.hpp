@@ -8,6 +8,7 @@
 #include "control/session/pauses.hpp"
 #include "control/session/peer_guard.hpp"
 #include "control/session/port_failure.hpp"
+#include "control/session/refused_requests.hpp"
 #include "control/session/request.hpp"
 #include "control/value/value.hpp"
 
@@ -257,10 +258,14 @@ class SessionManager {
   /// A line of `list` for each call; cheap, and the same whatever the workers do. In no order.
   [[nodiscard]] std::vector<CallSummary> summaries(const Clock& clock) const;
   /// Why who hears whom, or not: of a running call, or of one that ended badly not long ago. Null if there is
-  /// none. With `packets` the flight recorders too.
+  /// none. With `packets` the flight recorders too. Requests of it that were refused are listed, and a call
+  /// that was refused from the beginning has the state `refused`.
   nlohmann::json explain(std::string_view call_id, bool packets, const Clock& clock);
   /// What would become of `packet` now. Changes nothing. Null if there is no such call.
   nlohmann::json where(std::string_view call_id, const WherePacket& packet, const Clock& clock);
+  /// What was refused lately, of calls that exist and of others. The protocols note it.
+  [[nodiscard]] RefusedRequests& refused_requests() { return refused_; }
+  [[nodiscard]] const RefusedRequests& refused_requests() const { return refused_; }
   /// Octets that flight recorders of ended calls take, and how many calls they are of.
   struct KeptSize {
     std::size_t calls = 0;
@@ -284,6 +289,8 @@ class SessionManager {
   [[nodiscard]] KernelShare kernel_share() const;
   [[nodiscard]] const SessionTotals& totals() const { return totals_; }
   [[nodiscard]] const PortFailures& port_failures() const { return port_failures_; }
+  /// The limit that kept the newest of the refused calls out.
+  [[nodiscard]] RefusalReason last_limit() const { return last_limit_; }
   /// A new call was refused before it came here: requests come faster than they are served (CTL-5).
   void count_rejected() { ++totals_.rejected; }
   [[nodiscard]] const ClassicTotals& classic_totals() const { return classic_totals_; }
@@ -338,8 +345,10 @@ class SessionManager {
   Result<Dict, RequestError> fragment(const Request& request, const Clock& clock);
   Result<Dict, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
   std::optional<RequestError> check_limits(const Request& request);
-  /// Which limit does not let a new call in; null if none. Counts it.
-  const char* exceeded_limit();
+  /// Which limit does not let a new call in. Counts it.
+  std::optional<RefusalReason> exceeded_limit();
+  /// `explain` without what was refused.
+  nlohmann::json explain_call(std::string_view call_id, bool packets, const Clock& clock);
   Call& create(const std::string& id, const Clock& clock);
   Leg& add_leg(Call& call, std::string tag, const Clock& clock);
   Media& add_media(Leg& leg, unsigned index, std::string_view type);
@@ -498,6 +507,8 @@ class SessionManager {
   std::vector<std::unique_ptr<CallRecording>> ended_recordings_;
   SessionTotals totals_;
   PortFailures port_failures_;
+  RefusedRequests refused_;
+  RefusalReason last_limit_ = RefusalReason::kSessions;
   LoadFigures load_;
   bool draining_ = false;
   std::uint64_t next_serial_ = 1;

@@ -19,28 +19,31 @@ Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool
   Leg* leg = nullptr;
   if (!request.label.empty()) {
     leg = call.leg_by_label(request.label);
-    if (leg == nullptr) return fail(error("No monologue matching the given label"));
+    if (leg == nullptr)
+      return fail(error(RefusalReason::kUnknownParty, "No monologue matching the given label"));
   } else if (!request.address.empty()) {
     const auto address = IpAddress::parse(request.address);
-    if (!address) return fail(error("Failed to parse network address"));
+    if (!address) return fail(error(RefusalReason::kMessage, "Failed to parse network address"));
     for (const auto& candidate : call.legs) {
       if (leg != nullptr || candidate->medias.empty()) continue;
       const Media& first = *candidate->medias.front();
       if (first.remote_known && first.remote_rtp.address == *address) leg = candidate.get();
     }
-    if (leg == nullptr) return fail(error("Failed to match address to any tag"));
+    if (leg == nullptr)
+      return fail(error(RefusalReason::kUnknownParty, "Failed to match address to any tag"));
   } else if (use_from_tag && request.from_tag && !request.from_tag->empty()) {
     leg = call.leg_by_tag(*request.from_tag);
-    if (leg == nullptr) return fail(error("From-tag given, but no such tag exists"));
+    if (leg == nullptr)
+      return fail(error(RefusalReason::kUnknownParty, "From-tag given, but no such tag exists"));
   }
   if (leg != nullptr && !request.set_label.empty()) leg->made_extras().label = request.set_label;
   return leg;
 }
 
 Result<Call*, RequestError> MediaControl::find_call() {
-  if (!request_.call_id) return fail(error("No call-id in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
   Call* call = manager_.find(*request_.call_id);
-  if (call == nullptr) return fail(error("Unknown call-ID"));
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call-ID"));
   return call;
 }
 
@@ -60,10 +63,12 @@ Result<void, RequestError> MediaControl::mark_flows(Call& call, Leg& from, Media
   Leg* to = nullptr;
   if (to_label) {
     to = call.leg_by_label(request_.to_label);
-    if (to == nullptr) return fail(error("Media flow not found (to-label not found)"));
+    if (to == nullptr)
+      return fail(error(RefusalReason::kUnknownParty, "Media flow not found (to-label not found)"));
   } else if (to_tag) {
     to = call.leg_by_tag(*request_.to_tag);
-    if (to == nullptr) return fail(error("Media flow not found (to-tag not found)"));
+    if (to == nullptr)
+      return fail(error(RefusalReason::kUnknownParty, "Media flow not found (to-tag not found)"));
   }
   std::size_t marked = 0;
   for (const auto& leg : call.legs) {
@@ -153,9 +158,9 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
   std::string_view text = request_.destination;
   if (text.starts_with("udp:")) text.remove_prefix(4);
   const auto destination = Endpoint::parse(text);
-  if (!destination) return fail(error("Failed to parse destination address"));
+  if (!destination) return fail(error(RefusalReason::kMessage, "Failed to parse destination address"));
   if (manager_.owner_of(*destination) != nullptr)
-    return fail(error("Destination is a media port of this relay"));
+    return fail(error(RefusalReason::kDeniedAddress, "Destination is a media port of this relay"));
 
   // A leg of our own that listens to each media, on consecutive pairs of ports from the one given.
   std::vector<Media*> sources;
@@ -166,7 +171,8 @@ Result<Dict, RequestError> MediaControl::start_forwarding() {
         sources.push_back(media.get());
     }
   }
-  if (sources.empty()) return fail(error("No medias found (no monologues matched)"));
+  if (sources.empty())
+    return fail(error(RefusalReason::kUnknownParty, "No medias found (no monologues matched)"));
   const auto made = manager_.forward_to(**call, sources, *destination, clock_);
   if (!made) return fail(made.error());
   done(**call);
@@ -179,7 +185,7 @@ Result<void, RequestError> SessionManager::check_destination(const Endpoint& to,
   if (admitted) return {};
   const bool is_refused = is_refusal(admitted.error());
   return fail(is_refused ? denied_error("The destination", admitted.error())
-                         : error("Failed to parse destination address"));
+                         : error(RefusalReason::kMessage, "Failed to parse destination address"));
 }
 
 namespace {
@@ -194,7 +200,8 @@ Endpoint copies_to(const Endpoint& to, std::size_t number, Component component) 
 
 Result<Leg*, RequestError> SessionManager::forward_to(Call& call, const std::vector<Media*>& sources,
                                                       const Endpoint& to, const Clock& clock) {
-  if (call.legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
+  if (call.legs.size() >= kMaxLegs)
+    return fail(error(RefusalReason::kParties, "Too many parties in this call"));
   for (std::size_t i = 0; i < sources.size(); ++i) {
     for (const Component component : {Component::kRtp, Component::kRtcp}) {
       const LocalAddress* local = sources[i]->interface->address_of(to.address.family());

@@ -128,14 +128,17 @@ Result<void, RequestError> check_answer(const sdp::MediaSection& answer, bool of
   if (config.policy == SrtpPolicy::kAllow || answer.port == 0 || !answer.is_rtp()) return {};
   if (!answer.protocol.secure) {
     if (!offered_secure) return {};
-    return fail(
-        error("Plain answer to an encrypted offer (srtp=require): " + std::string(answer.protocol.text)));
+    return fail(error(RefusalReason::kEncryption, "Plain answer to an encrypted offer (srtp=require): " +
+                                                      std::string(answer.protocol.text)));
   }
   const auto lines = usable_crypto(answer);
-  if (lines.empty()) return fail(error("Encrypted answer without a usable a=crypto line (srtp=require)"));
+  if (lines.empty())
+    return fail(
+        error(RefusalReason::kEncryption, "Encrypted answer without a usable a=crypto line (srtp=require)"));
   CryptoLine own;
   if (offered == nullptr || taken_line(*offered, lines, own) == nullptr)
-    return fail(error("The answer takes no a=crypto line that was offered (srtp=require)"));
+    return fail(error(RefusalReason::kEncryption,
+                      "The answer takes no a=crypto line that was offered (srtp=require)"));
   return {};
 }
 

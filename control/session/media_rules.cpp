@@ -118,7 +118,7 @@ NamedPeer named_peer(const sdp::MediaSection& section, const Endpoint& rtp, bool
 
 Result<void, RequestError> check_section(const sdp::MediaSection& section) {
   if (section.port == 0) return {};
-  if (!section.connection) return fail(error("Incomplete SDP specification"));
+  if (!section.connection) return fail(error(RefusalReason::kSdp, "Incomplete SDP specification"));
   return {};
 }
 

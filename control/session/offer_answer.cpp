@@ -29,6 +29,13 @@ bool same_but_for_zero_address(const Endpoint& a, const Endpoint& b) {
   return a == b;
 }
 
+/// An SDP without a section that can be relayed.
+RequestError unusable_sdp() {
+  RequestError made = error(RefusalReason::kSdp, "Error rewriting SDP");
+  made.with_empty_sdp = true;
+  return made;
+}
+
 }  // namespace
 
 OfferAnswer::OfferAnswer(SessionManager& manager, Call& call, const Request& request, bool is_answer,
@@ -40,8 +47,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
   if (has_looped()) return Taken{text_, nullptr};
   match_sections();
-  if (std::ranges::all_of(matches_, &Match::hidden))
-    return fail(RequestError{"Error rewriting SDP", true, false});
+  if (std::ranges::all_of(matches_, &Match::hidden)) return fail(unusable_sdp());
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = check_peers(); !ok) return fail(ok.error());
   if (auto ok = check_keys(); !ok) return fail(ok.error());
@@ -109,10 +115,12 @@ Result<void, RequestError> OfferAnswer::resolve_legs() {
       }
     }
   }
-  if (sender_ != nullptr && sender_ == receiver_) return fail(error("Invalid dialogue association"));
+  if (sender_ != nullptr && sender_ == receiver_)
+    return fail(error(RefusalReason::kNameTaken, "Invalid dialogue association"));
   is_settling_ = is_truly_answer();
   const std::size_t wanted = (sender_ == nullptr ? 1u : 0u) + (receiver_ == nullptr ? 1u : 0u);
-  if (call_.legs.size() + wanted > kMaxLegs) return fail(error("Too many parties in this call"));
+  if (call_.legs.size() + wanted > kMaxLegs)
+    return fail(error(RefusalReason::kParties, "Too many parties in this call"));
   return {};
 }
 
@@ -172,19 +180,19 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
   limits.strict = manager_.config_.reject_invalid_sdp;
   limits.keeps_unknown_protocols = request_.passthrough_unknown.value_or(call_.passthrough_unknown);
   auto parsed = sdp::parse(text_, limits);
-  if (!parsed) return fail(error("Failed to parse SDP"));
+  if (!parsed) return fail(error(RefusalReason::kSdp, "Failed to parse SDP"));
   if (parsed->media.empty()) {
     // Of a party that we know, a body without sections repeats the sections we know (NG section 3).
-    if (sender_ == nullptr || sender_->last_sdp.empty())
-      return fail(RequestError{"Error rewriting SDP", true, false});
+    if (sender_ == nullptr || sender_->last_sdp.empty()) return fail(unusable_sdp());
     text_ = sender_->last_sdp;
     limits.strict = false;
     parsed = sdp::parse(text_, limits);
-    if (!parsed) return fail(error("Failed to parse SDP"));
+    if (!parsed) return fail(error(RefusalReason::kSdp, "Failed to parse SDP"));
   }
   session_ = std::move(*parsed);
   if (!is_answer_ && std::ranges::all_of(session_.media, &sdp::MediaSection::is_data_channel))
-    return fail(error("Data channels are not relayed, and the offer has nothing else"));  // SCT-3
+    return fail(error(RefusalReason::kUnsupported,
+                      "Data channels are not relayed, and the offer has nothing else"));  // SCT-3
   for (const sdp::MediaSection& section : session_.media) {
     if (const auto served = check_section(section); !served) return fail(served.error());
   }

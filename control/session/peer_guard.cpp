@@ -109,7 +109,7 @@ Result<void, PeerDenial> PeerGuard::admit(const Endpoint& peer, const LocalAddre
 }
 
 RequestError denied_error(std::string_view what, PeerDenial denial) {
-  return error(fmt::format("{} names {}", what, row_of(denial).meaning));
+  return error(RefusalReason::kDeniedAddress, fmt::format("{} names {}", what, row_of(denial).meaning));
 }
 
 }  // namespace ferry

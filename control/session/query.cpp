@@ -438,9 +438,9 @@ Dict SessionManager::query_reply(Call& call, const std::vector<Leg*>& legs, cons
 }
 
 Result<Dict, RequestError> SessionManager::query(const Request& request, const Clock& clock) {
-  if (!request.call_id) return fail(RequestError{"No call-id in message"});
+  if (!request.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
   Call* call = find(*request.call_id);
-  if (call == nullptr) return fail(RequestError{"Unknown call-id"});
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call-id"));
   const Snapshots snapshots = read_snapshots(*call);
   return query_reply(*call, legs_for_query(*call, request), snapshots, clock);
 }

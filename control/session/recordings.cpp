@@ -72,9 +72,9 @@ std::optional<RecordingAction> recording_action(std::string_view name) noexcept 
 }
 
 Result<Call*, RequestError> Recordings::find_call(const Request& request) {
-  if (!request.call_id) return fail(error("No call-id in message"));
+  if (!request.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
   Call* call = manager_.find(*request.call_id);
-  if (call == nullptr) return fail(error("Unknown call-id"));
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call-id"));
   return call;
 }
 

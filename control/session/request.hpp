@@ -4,6 +4,7 @@
 #include "control/sdp/codec_list.hpp"
 #include "control/sdp/edit.hpp"
 #include "control/sdp/sdes.hpp"
+#include "control/session/refusal.hpp"
 #include "control/value/value.hpp"
 #include "relay/base/address.hpp"
 #include "relay/base/fingerprint.hpp"
@@ -269,8 +270,33 @@ struct RequestError {
   bool wrong_family = false;
   /// What really happened, where `text` is one of those that clients compare; empty = `text` says it.
   std::string cause = {};
+  /// For the log, metrics and explanations; the reply does not have it.
+  RefusalReason refusal = RefusalReason::kOther;
   [[nodiscard]] const std::string& reason() const { return cause.empty() ? text : cause; }
 };
 inline RequestError error(std::string text) { return {std::move(text), false, false}; }
+inline RequestError error(RefusalReason refusal, std::string text) {
+  RequestError made = error(std::move(text));
+  made.refusal = refusal;
+  return made;
+}
+/// The reply `text` of a command that failed as a part of it was refused: that one's reason stands beside.
+inline RequestError because(std::string text, const RequestError& part) {
+  RequestError made = error(part.refusal, std::move(text));
+  made.cause = part.reason();
+  return made;
+}
+
+/// The text at which proxies try another relay, whatever limit it is.
+inline constexpr std::string_view kLimitText = row_of(RefusalReason::kSessions).text;
+/// The reply to a new call that a limit keeps out: the proxy reads `kLimitText` unless it announced that it
+/// knows `load limit`, and the limit itself beside.
+inline RequestError limit_error(RefusalReason limit, bool knows_load_limit) {
+  const std::string_view text = row_of(limit).text;
+  RequestError made = error(limit, std::string(knows_load_limit ? text : kLimitText));
+  made.load_limit = knows_load_limit;
+  if (made.text != text) made.cause = text;
+  return made;
+}
 
 }  // namespace ferry

@@ -127,7 +127,7 @@ Result<Call*, RequestError> Subscriptions::call_or_new(bool& is_new) {
   if (!is_new) return call;
   // No limit of sessions holds here (NG section 6), but what memory is left belongs to the running calls.
   if (manager_.listener_.memory_is_short && manager_.listener_.memory_is_short())
-    return fail(error("Parallel session limit reached"));
+    return fail(error(RefusalReason::kMemoryLimit, std::string(kLimitText)));
   return &manager_.create(id, clock_);
 }
 
@@ -384,11 +384,11 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
 }
 
 Result<Dict, RequestError> Subscriptions::publish() {
-  if (!request_.sdp) return fail(error("No SDP body in message"));
+  if (!request_.sdp) return fail(error(RefusalReason::kMessage, "No SDP body in message"));
   sdp::Limits limits;
   limits.keeps_unknown_protocols = request_.passthrough_unknown.value_or(false);
   auto parsed = sdp::parse(*request_.sdp, limits);
-  if (!parsed) return fail(error("Failed to parse SDP"));
+  if (!parsed) return fail(error(RefusalReason::kSdp, "Failed to parse SDP"));
   parsed_.push_back(std::move(*parsed));
   const sdp::Session& offer = parsed_.back();
   for (const sdp::MediaSection& section : offer.media) {
@@ -400,12 +400,14 @@ Result<Dict, RequestError> Subscriptions::publish() {
   Call* call = *found;
   const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
   Leg* leg = call->leg_by_tag(tag);
-  const auto give_up = [&](std::string why) -> Result<Dict, RequestError> {
+  const auto give_up = [&](RequestError why) -> Result<Dict, RequestError> {
     if (is_new) manager_.forget(*call);
-    return fail(error(std::move(why)));
+    return fail(std::move(why));
   };
-  if (leg != nullptr && leg->from_offer_answer) return give_up("Invalid dialogue association");
-  if (leg == nullptr && call->legs.size() >= kMaxLegs) return give_up("Too many parties in this call");
+  if (leg != nullptr && leg->from_offer_answer)
+    return give_up(error(RefusalReason::kNameTaken, "Invalid dialogue association"));
+  if (leg == nullptr && call->legs.size() >= kMaxLegs)
+    return give_up(error(RefusalReason::kParties, "Too many parties in this call"));
 
   // The answer says nothing of the publisher's own attributes.
   std::vector<Section> sections;
@@ -429,12 +431,12 @@ Result<Dict, RequestError> Subscriptions::publish() {
     section.codecs = accepted_codecs(offered.codecs, request_.codecs.accept);
     usable = usable || offered.port != 0;
     const auto admitted = check_peer(offered, section.interface->address_of(section.family));
-    if (!admitted) return give_up(admitted.error().text);
+    if (!admitted) return give_up(admitted.error());
   }
-  if (!usable) return give_up("Failed to create SDP");
-  if (!open_all(*call, sections)) {
+  if (!usable) return give_up(error(RefusalReason::kSdp, "Failed to create SDP"));
+  if (const auto opened = open_all(*call, sections); !opened) {
     close_all(*call, sections);
-    return give_up("Failed to create SDP");
+    return give_up(because("Failed to create SDP", opened.error()));
   }
   if (leg == nullptr) leg = &manager_.add_leg(*call, tag, clock_);
   leg->from_offer_answer = false;
@@ -499,7 +501,8 @@ Result<std::vector<Media*>, RequestError> Subscriptions::select_sources(Call& ca
       if (is_usable(*media)) medias.push_back(media.get());
     }
   }
-  if (medias.empty()) return fail(error("No medias found (no monologues matched)"));
+  if (medias.empty())
+    return fail(error(RefusalReason::kUnknownParty, "No medias found (no monologues matched)"));
   return medias;
 }
 
@@ -513,9 +516,9 @@ Request Subscriptions::without_set_label() const {
 }
 
 Result<Dict, RequestError> Subscriptions::subscribe_request() {
-  if (!request_.call_id) return fail(error("No call-id in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
   Call* call = manager_.find(*request_.call_id);
-  if (call == nullptr) return fail(error("Unknown call-ID(s)"));
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call-ID(s)"));
   const auto sources = select_sources(*call);
   if (!sources) return fail(sources.error());
 
@@ -524,7 +527,8 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
   const std::string tag = named ? *request_.to_tag : random_hex(kGeneratedId);
   Leg* leg = call->leg_by_tag(tag);
   if (leg != nullptr && leg->from_offer_answer) return fail(error("Failed to request subscription"));
-  if (leg == nullptr && call->legs.size() >= kMaxLegs) return fail(error("Too many parties in this call"));
+  if (leg == nullptr && call->legs.size() >= kMaxLegs)
+    return fail(error(RefusalReason::kParties, "Too many parties in this call"));
 
   std::vector<Section> sections;
   const bool mix = request_.has_flag(Flag::kMix);
@@ -638,17 +642,18 @@ Result<Dict, RequestError> Subscriptions::subscribe_request() {
 }
 
 Result<Dict, RequestError> Subscriptions::subscribe_answer() {
-  if (!request_.call_id) return fail(error("No call-id in message"));
-  if (!request_.to_tag) return fail(error("No to-tag in message"));
-  if (!request_.sdp) return fail(error("No SDP body in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request_.to_tag) return fail(error(RefusalReason::kMessage, "No to-tag in message"));
+  if (!request_.sdp) return fail(error(RefusalReason::kMessage, "No SDP body in message"));
   Call* call = manager_.find(*request_.call_id);
-  if (call == nullptr) return fail(error("Unknown call-ID"));
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call-ID"));
   Leg* leg = call->leg_by_tag(*request_.to_tag);
-  if (leg == nullptr || leg->from_offer_answer) return fail(error("To-tag not found"));
+  if (leg == nullptr || leg->from_offer_answer)
+    return fail(error(RefusalReason::kUnknownParty, "To-tag not found"));
   sdp::Limits limits;
   limits.keeps_unknown_protocols = call->passthrough_unknown;
   const auto answer = sdp::parse(*request_.sdp, limits);
-  if (!answer) return fail(error("Failed to parse SDP"));
+  if (!answer) return fail(error(RefusalReason::kSdp, "Failed to parse SDP"));
   const auto failed = [] { return fail(error("Failed to process subscription answer")); };
 
   std::vector<std::pair<Media*, const sdp::MediaSection*>> matched;
@@ -708,16 +713,17 @@ Result<Dict, RequestError> Subscriptions::subscribe_answer() {
 }
 
 Result<Dict, RequestError> Subscriptions::unsubscribe() {
-  if (!request_.call_id) return fail(error("No call-id in message"));
-  if (!request_.to_tag) return fail(error("No to-tag in message"));
+  if (!request_.call_id) return fail(error(RefusalReason::kMessage, "No call-id in message"));
+  if (!request_.to_tag) return fail(error(RefusalReason::kMessage, "No to-tag in message"));
   Call* call = manager_.find(*request_.call_id);
-  if (call == nullptr) return fail(error("Unknown call-ID"));
+  if (call == nullptr) return fail(error(RefusalReason::kUnknownCall, "Unknown call-ID"));
   Leg* leg = call->leg_by_tag(*request_.to_tag);
-  if (leg == nullptr || !hears_by_pub_sub(*leg)) return fail(error("To-tag not found"));
+  if (leg == nullptr || !hears_by_pub_sub(*leg))
+    return fail(error(RefusalReason::kUnknownParty, "To-tag not found"));
   Leg* source = nullptr;
   if (request_.has_flag(Flag::kDirectional) && request_.from_tag) {
     source = call->leg_by_tag(*request_.from_tag);
-    if (source == nullptr) return fail(error("From-tag not found"));
+    if (source == nullptr) return fail(error(RefusalReason::kUnknownParty, "From-tag not found"));
   }
   drop_pub_sub(*leg, source);
   // A party that came by a dialogue, `publish` or `create` stays. With `directional` one direction of one

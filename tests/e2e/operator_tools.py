@@ -181,6 +181,36 @@ def hostile_texts(relay):
     check(any(json.loads(line).get("call_id") == next(iter(HOSTILE)) for line in lines), "with the value")
 
 
+def refused_calls(relay):
+    """What the relay refused: one warning each, explained by Call-ID, counted by reason; a flood is bounded."""
+    counted = lambda reason: sum(float(value) for value in re.findall(rf'rtpferry_refused_requests_total{{reason="{reason}"}} (\S+)', get("/metrics")[1]))
+    before = counted("sdp")
+    for _ in range(2):
+        check(relay.ng.ask("offer", "re\x1bfused", from_tag="A", sdp="s=-")["result"] == "error", "an SDP that nobody can read")
+    warned = lambda: [line for line in relay.daemon.text().splitlines() if "refused: Failed to parse SDP" in line]
+    wait_for(lambda: len(warned()) >= 2, 3, "the warnings")
+    warnings = warned()
+    check(len(warnings) == 2 and all(json.loads(line)["level"] == "warning" and json.loads(line)["call_id"] == "re\x1bfused" for line in warnings), f"one warning each {warnings}")
+    shown = relay.ctl("explain", "re\\x1bfused")
+    check(shown.returncode == 0 and "offer from A was refused 2 times: Failed to parse SDP" in shown.stdout and "what to do: look at the SDP" in shown.stdout and "\x1b" not in shown.stdout,
+          f"explain says why {shown.stdout}{shown.stderr}")
+    told = json.loads(relay.ctl("--json", "explain", "re\\x1bfused").stdout)
+    check(told["state"] == "refused" and told["severity"] == "fault" and [(r["reason"], r["count"], r["protocol"]) for r in told["refused"]] == [("sdp", 2, "NG")], f"and as JSON {told}")
+    check(json.loads(get("/api/v1/explain/re%1Bfused")[1])["state"] == "refused" and counted("sdp") == before + 2, "over HTTP, and counted")
+    for sdp in (Party(None, "127.0.0.2", 4594, 1).sdp(), "s=-"):
+        relay.ng.ask("offer", "reinvited", from_tag="A", sdp=sdp)
+    told = json.loads(relay.ctl("--json", "explain", "reinvited").stdout)
+    check(told["state"] == "running" and [r["reason"] for r in told["refused"]] == ["sdp"], "a running call lists its refused re-INVITE")
+    size, flood = len(relay.daemon.text()), 3000
+    for i in range(flood):
+        relay.ng.ask("offer", f"flood{i}", from_tag="A" * 200, sdp="s=-")
+    stats = json.loads(relay.ctl("--json", "stats").stdout)["refused_requests"]
+    wait_for(lambda: "commands were refused without a line each (sdp)" in relay.daemon.text(), 5, "the log to tell what it left out")
+    grown = len(relay.daemon.text()) - size
+    check(counted("sdp") == before + 3 + flood and stats["kept"] <= 512 and stats["bytes"] <= 256 * 1024 and grown < 200_000, f"a flood of {flood}: {grown} octets of log, {stats}")
+    check(json.loads(relay.ctl("--json", "explain", f"flood{flood - 1}").stdout)["state"] == "refused" and relay.ctl("explain", "flood0").returncode == 1, "the newest of it stay")
+
+
 def log_lines(relay):
     relay.ng.ask("delete", "metric", from_tag="A", delete_delay=0)
     line = relay.daemon.logged('"cdr":', 3)
@@ -244,7 +274,7 @@ def drain(relay):
     check(relay.ctl("drain", "off").returncode == 0 and get("/health/ready")[0] == 200 and
           relay.ng.ask("offer", "late", from_tag="A", sdp=party.sdp())["result"] == "ok", "and back")
     relay.ctl("drain")
-    for name in ("late", "screen-lossy", "screen-fine"):
+    for name in ("late", "reinvited", "screen-lossy", "screen-fine"):
         relay.ng.ask("delete", name, from_tag="A", delete_delay=0)
     check(relay.daemon.process.wait(5) == 0, "it ends after its last call")
 
@@ -276,6 +306,9 @@ def from_other_hosts(build):
                       "except OSError as e: print(type(e).__name__)\n") % (network.RELAY4, network.RELAY4)
             said = {who: subprocess.run(inside(who, sys.executable, "-c", script), capture_output=True, text=True).stdout.split() for who in ("alice", "bob")}
             check(said["alice"][:3] == ["200", "404", "404"] and int(said["alice"][3]) > 50, f"from an allowed host: the protocol, and no page about calls without a secret {said['alice']}")
+            refused = lab.log("relay.log")
+            check(f"{network.BOB} is not allowed to send control commands to HTTP on {network.RELAY4}:2475" in refused and refused.count(f"to HTTP on {network.RELAY4}:2475") == 1 and
+                  f"{network.BOB} is not allowed to send control commands to text commands on {network.RELAY4}:2476" in refused, "a warning for each listener that refused him")
             check(said["bob"][:3] == ["closed"] * 3 and said["bob"][3] in ("0", "ConnectionResetError", "BrokenPipeError"), f"CTL-12: from others nothing {said['bob']}")
     except Skip as reason:
         print(f"skipped what needs a network: {reason}", flush=True)
@@ -288,7 +321,7 @@ def main():
     relay = None
     try:
         relay = Relay(build)
-        for part in (metrics, pages, text_commands, parameters, tables, log_lines, hostile_texts, terminal, drain):
+        for part in (metrics, pages, text_commands, parameters, tables, refused_calls, log_lines, hostile_texts, terminal, drain):
             part(relay)
         secrets(build)
         from_other_hosts(build)

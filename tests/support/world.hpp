@@ -74,6 +74,8 @@ class World {
   nlohmann::json ng(const nlohmann::json& request);
   /// One command of the classic protocol; the reply without its newline.
   std::string rtpp(const std::string& command);
+  /// Commands of the classic protocol come faster than they are served (CTL-5).
+  void set_rtpp_overloaded(bool overloaded) { rtpp_->set_overloaded(overloaded); }
   [[nodiscard]] bool is_classic() const { return is_classic_; }
   /// Port in its reply; 0 if it is an error.
   static UdpPort port_of(const std::string& reply);

@@ -63,6 +63,29 @@ class DoctorTest : public ::testing::Test {
       {"core_dumps", false}};
 };
 
+// CTL-3: who is refused, by which listener, when, how often, and the option that would let him in.
+TEST_F(DoctorTest, AClientThatIsNotAllowedIsToldWithTheOptionThatWouldAllowIt) {
+  facts_["allow_open_control"] = false;
+  facts_["refused_sources"] = {{{"source", "198.51.100.9"},
+                                {"listener", "NG over UDP on 192.0.2.1:2223"},
+                                {"count", 12},
+                                {"first_age_s", 90},
+                                {"last_age_s", 3}},
+                               {{"source", "2001:db8::9"}, {"count", 1}}};
+  std::map<std::string, std::string> told;
+  for (const ctl::Check& check : ctl::examine(facts_, ctl::Host(root_)))
+    told[check.name] = check.finding + " | " + check.advice;
+  EXPECT_EQ(told["control from 198.51.100.9"],
+            "12 refused by NG over UDP on 192.0.2.1:2223, first 90 s and last 3 s ago: it is not in "
+            "control-allow | if it is your proxy: control-allow=198.51.100.9/32; else somebody tries the "
+            "control port");
+  EXPECT_EQ(
+      told["control from 2001:db8::9"],
+      "1 refused: it is not in control-allow | if it is your proxy: control-allow=2001:db8::9/128; else "
+      "somebody tries the control port")
+      << "an older daemon does not say where and when";
+}
+
 TEST_F(DoctorTest, AHealthyHostHasNoComplaint) {
   file("/proc/sys/net/core/rmem_default", "212992");
   file("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999");

@@ -380,10 +380,7 @@ class Doctor {
     else
       say("control", Health::kOk,
           has("allow-list") ? "for the networks of control-allow" : "on loopback and Unix sockets");
-    for (const json& each : facts_["refused_sources"])
-      say("control from " + each["source"].get<std::string>(), Health::kWarn,
-          fmt::format("{} commands refused: it is not in control-allow", each["count"].dump()),
-          "if it is your proxy, add it to control-allow; else somebody tries the control port");
+    for (const json& each : facts_["refused_sources"]) refused_source(each);
     if (const auto count = refused_from_media(); count != 0)
       say("control from media ports", Health::kFail,
           fmt::format("{} datagrams for a control listener came from open media ports and were refused",
@@ -409,6 +406,23 @@ class Doctor {
           "http-token, or https-client-ca; metrics and the API answer this host alone until then");
     if (std::ranges::any_of(facts_["listeners"]["http"], is_remote) && has_secret)
       say("http", Health::kWarn, "the token travels in the clear", "use listen-https");
+  }
+
+  /// A client that a control listener turned away: which, where, when, how often, and what would let it in.
+  void refused_source(const json& each) {
+    const auto source = each["source"].get<std::string>();
+    const auto listener = each.value("listener", "");  // older daemons do not say, nor when
+    const bool is_open = facts_["allow_open_control"].get<bool>();
+    const std::string when = each.contains("last_age_s")
+                                 ? fmt::format(", first {} s and last {} s ago", each["first_age_s"].dump(),
+                                               each["last_age_s"].dump())
+                                 : std::string();
+    say("control from " + source, Health::kWarn,
+        fmt::format("{} refused{}{}: {}", each["count"].dump(), listener.empty() ? "" : " by " + listener,
+                    when,
+                    is_open ? "it sends more than allow-open-control serves" : "it is not in control-allow"),
+        fmt::format("if it is your proxy: control-allow={}/{}; else somebody tries the control port", source,
+                    source.find(':') == std::string::npos ? 32 : 128));
   }
 
   /// What the control listeners had to turn away (CTL-12).

@@ -1,6 +1,7 @@
 #include "tools/rtpferryctl/print.hpp"
 
 #include <cstdint>
+#include <ctime>
 #include <string>
 
 #include <fmt/format.h>
@@ -211,7 +212,7 @@ void print_stats(const json& reply) {
     fmt::print("dropped {:<24} {}\n", reason, count.dump());
   for (const auto& [error, count] : reply["send_errors"].items())
     fmt::print("not sent {:<23} {}\n", error, count.dump());
-  for (const char* section : {"recorder", "rtpproxy", "kept_calls", "memory"}) {
+  for (const char* section : {"recorder", "rtpproxy", "refused_requests", "kept_calls", "memory"}) {
     if (!reply.contains(section)) continue;
     for (const auto& [key, value] : reply[section].items())
       fmt::print("{} {:<23} {}\n", section, key, value.is_string() ? value.get<std::string>() : value.dump());
@@ -242,6 +243,27 @@ void print_flight(const json& flight) {
   }
 }
 
+/// With the day: the complaint may be of yesterday.
+std::string time_text(std::int64_t unix_ms) {
+  const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[64];
+  return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts)};
+}
+
+void print_refused(const json& each) {
+  fmt::print("refused {}: {} ({})\n", time_text(each["last_at_ms"].get<std::int64_t>()),
+             each["sentence"].get<std::string>(), each["reason"].get<std::string>());
+  const auto count = each["count"].get<std::uint64_t>();
+  fmt::print("             by {} from {}{}\n", each["protocol"].get<std::string>(),
+             each["client"].get<std::string>(),
+             count == 1 ? std::string()
+                        : fmt::format(", {} times since {}", count,
+                                      time_text(each["first_at_ms"].get<std::int64_t>())));
+  fmt::print("             what to do: {}\n", each["advice"].get<std::string>());
+}
+
 void print_explanation(const json& reply) {
   fmt::print("call {}  {}  {}\n", reply["call_id"].get<std::string>(), reply["state"].get<std::string>(),
              coloured(reply.value("summary", ""), reply["severity"].get<std::string>()));
@@ -254,6 +276,9 @@ void print_explanation(const json& reply) {
     for (const json& line : verdict["evidence"]) fmt::print("             {}\n", line.get<std::string>());
     if (severity == "fault")
       fmt::print("             what to do: {}\n", verdict["advice"].get<std::string>());
+  }
+  if (reply.contains("refused")) {
+    for (const json& each : reply["refused"]) print_refused(each);
   }
   if (!reply.contains("flight")) return;
   for (const json& flight : reply["flight"]) print_flight(flight);

@@ -10,6 +10,7 @@
 #include "control/protocol/ng/http_server.hpp"
 #include "control/protocol/ng/listeners.hpp"
 #include "control/protocol/ng/notifier.hpp"
+#include "control/protocol/refusal_log.hpp"
 #include "control/protocol/rtpp/notifier.hpp"
 #include "control/protocol/udp_listener.hpp"
 #include "recorder/recorder.hpp"
@@ -452,6 +453,7 @@ class Daemon {
     events_logged_ = 0;
     notice_pause(system_clocks().now);
     manager_.sweep(system_clocks());
+    tell_unlogged_refusals(manager_, system_clocks().now);
     if (bpf_) {
       bpf_->keep_alive(system_clocks().now);
       for (const bpf::Attachment& back : bpf_->check_interfaces())
@@ -608,10 +610,16 @@ class Daemon {
   }
 
   /// Sources whose control commands were refused (CTL-3), each with the number of commands.
-  nlohmann::json refused_sources() const {
+  nlohmann::json refused_sources() {
     nlohmann::json list = nlohmann::json::array();
+    const Instant now = system_clocks().now;
+    const auto age = [&](Instant at) { return std::chrono::floor<std::chrono::seconds>(now - at).count(); };
     for (const AccessList::Refusal& each : access_.refusals())
-      list.push_back({{"source", each.source.to_string()}, {"count", each.count}});
+      list.push_back({{"source", each.source.to_string()},
+                      {"listener", each.listener},
+                      {"count", each.count},
+                      {"first_age_s", age(each.first)},
+                      {"last_age_s", age(each.last)}});
     return list;
   }
 

@@ -223,8 +223,10 @@ json CliService::show(const json& request) {
 
 json CliService::explain(const json& request) {
   json reply = manager_.explain(text_of(request, "call_id"), flag_of(request, "packets"), clock_());
-  return reply.is_null() ? no_call(request, "no such call, and none that ended badly is kept under this name")
-                         : reply;
+  return reply.is_null()
+             ? no_call(request,
+                       "no such call, and none that ended badly or was refused is kept under this name")
+             : reply;
 }
 
 json CliService::where(const json& request) {
@@ -315,6 +317,12 @@ json CliService::stats(const json&) {
                   {"errors", ng_.errors()},
                   {"repeated_keys", ng_.repeated_keys()}};
   const auto kept = manager_.kept_size();
+  j["refused_requests"] = {{"kept", manager_.refused_requests().size()},
+                           {"bytes", manager_.refused_requests().bytes()}};
+  for (const RefusalRow& row : kRefusalRows) {
+    const auto& total = manager_.refused_requests().totals()[static_cast<std::size_t>(row.refusal)];
+    if (total.count != 0) j["refused_requests"][std::string(row.name)] = total.count;
+  }
   j["kept_calls"] = {{"calls", kept.calls}, {"bytes", kept.bytes}};
   // In use, not what the allocator keeps: comparable before and after calls.
   j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};

@@ -76,7 +76,7 @@ void Connections::accept(const Listener& listener, FileDescriptor socket, const 
   const IpAddress source = stream_source(from, static_cast<int>(size));
   const bool is_local = from->sa_family == AF_UNIX;
   // Before TLS, and before a byte is read.
-  if (!is_local && !access_.admit(source, now_())) {
+  if (!is_local && !access_.admit(source, now_(), listener.rules().name)) {
     ++counts_.closed[static_cast<std::size_t>(CloseReason::kNotAllowed)];
     return;
   }
@@ -131,7 +131,11 @@ void Connections::note_crowd(CloseReason why) {
 
 bool Connections::on_request(const Connection& connection) {
   table_.on_request(connection.id());
-  return connection.standing() != Standing::kStranger || access_.admit(connection.source(), now_());
+  if (connection.standing() != Standing::kStranger) return true;
+  const auto found = open_.find(connection.id());
+  return access_.admit(
+      connection.source(), now_(),
+      found == open_.end() ? std::string_view() : std::string_view(found->second.listener->rules().name));
 }
 
 void Connections::pump_later(const Connection& connection) {

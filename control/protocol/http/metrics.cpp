@@ -155,6 +155,11 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().managed)); }},
   {{"rtpferry_sessions_rejected_total", Kind::kCounter, "", "new calls refused: by a limit, without a port left, or with bad SDP", "the log names the reason of each: raise the limit, widen the port range, or add a relay"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().rejected)); }},
+  {{"rtpferry_refused_requests_total", Kind::kCounter, "reason", "commands of both control protocols that were refused, by reason", "the table of refused requests says it for each reason; rtpferryctl explain CALL-ID for one call"},
+   [](const Input& in, Values& out) {
+     for (const RefusalRow& row : kRefusalRows)
+       out.add(static_cast<double>(in.manager.refused_requests().totals()[static_cast<std::size_t>(row.refusal)].count), {{"reason", std::string(row.name)}});
+   }},
   {{"rtpferry_port_failures_total", Kind::kCounter, "reason", "pairs of ports that could not be opened: ports (none is left), family, address (gone from the host), descriptors, memory, refused", "rtpferryctl doctor says what to do about the newest"},
    [](const Input& in, Values& out) {
      for (const PortFailureRow& row : kPortFailureRows)
@@ -305,12 +310,13 @@ constexpr std::array kRows = std::to_array<Row>({
      add_figure(in.recorder, "work_waiting", out, {{"state", "waiting"}});
      add_figure(in.recorder, "work_failed", out, {{"state", "failed"}});
    }},
-  {{"rtpferry_memory_bytes", Kind::kGauge, "owner", "memory by owner: heap (all of it), reply_cache, kept_calls, packet_buffers, recorder_queue", "heap that grows without calls is a leak: tell the developers"},
+  {{"rtpferry_memory_bytes", Kind::kGauge, "owner", "memory by owner: heap (all of it), reply_cache, kept_calls, refused_requests, packet_buffers, recorder_queue", "heap that grows without calls is a leak: tell the developers"},
    [](const Input& in, Values& out) {
      const auto info = mallinfo2();
      out.add(static_cast<double>(info.uordblks + info.hblkhd), {{"owner", "heap"}});
      out.add(static_cast<double>(in.ng.cache().bytes()), {{"owner", "reply_cache"}});
      out.add(static_cast<double>(in.manager.kept_size().bytes), {{"owner", "kept_calls"}});
+     out.add(static_cast<double>(in.manager.refused_requests().bytes()), {{"owner", "refused_requests"}});
      out.add(in.sum([](const WorkerTotals& t) { return t.buffers_touched.load(); }) * kBufferMemory, {{"owner", "packet_buffers"}});
      add_figure(in.recorder, "queue_bytes", out, {{"owner", "recorder_queue"}});
    }},

@@ -5,6 +5,7 @@
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/text_command.hpp"
+#include "control/protocol/refusal_log.hpp"
 #include "control/session/conference.hpp"
 #include "control/session/media_control.hpp"
 #include "control/session/recordings.hpp"
@@ -40,9 +41,7 @@ Outcome offer(Context& c) {
   const bool is_new = c.request.call_id && c.manager.find(*c.request.call_id) == nullptr;
   if (!c.service.overloaded() || !is_new) return c.manager.offer(c.request, c.clock);
   c.manager.count_rejected();
-  const bool announced = c.request.supports_load_limit;
-  return fail(
-      RequestError{announced ? "Load limit exceeded" : "Parallel session limit reached", false, announced});
+  return fail(limit_error(RefusalReason::kOverload, c.request.supports_load_limit));
 }
 
 Outcome statistics(Context& c) {
@@ -52,7 +51,7 @@ Outcome statistics(Context& c) {
 }
 
 Outcome cli(Context& c) {
-  if (!c.request.body) return fail(RequestError{"No 'body' in message", false, false});
+  if (!c.request.body) return fail(error(RefusalReason::kMessage, "No 'body' in message"));
   Dict dict;
   dict.set("response", run_text_command(*c.request.body, c.manager, c.service, c.clock));
   return dict;
@@ -224,19 +223,19 @@ NgService::NgService(SessionManager& manager, std::function<Clock()> clock, Temp
     : manager_(manager), clock_(std::move(clock)), templates_(std::move(templates)), started_(clock_().now) {}
 
 std::optional<std::string> NgService::handle(std::string_view message, const IpAddress& source) {
-  return answer(message, source, kMaxDatagramReply);
+  return answer(message, source, {"NG", kMaxDatagramReply});
 }
 
 std::optional<std::string> NgService::handle_stream(std::string_view message, const IpAddress& source) {
-  return answer(message, source, kNoLimit);
+  return answer(message, source, {"NG over a stream", kNoLimit});
 }
 
 std::string NgService::handle_document(std::string_view document, const IpAddress& source) {
-  return answer_document(document, source, kNoLimit);
+  return answer_document(document, source, {"NG over HTTP", kNoLimit});
 }
 
 std::optional<std::string> NgService::answer(std::string_view message, const IpAddress& source,
-                                             std::size_t limit) {
+                                             const Way& way) {
   const auto blank = message.find(' ');
   if (blank == std::string_view::npos || blank == 0) return std::nullopt;
   const std::string_view cookie = message.substr(0, blank);
@@ -246,17 +245,14 @@ std::optional<std::string> NgService::answer(std::string_view message, const IpA
   if (const auto known = cache_.find(key)) return std::string(*known);
   std::string reply(cookie);
   reply += ' ';
-  reply += answer_document(message.substr(blank + 1), source, limit);
+  reply += answer_document(message.substr(blank + 1), source, way);
   cache_.store(key, reply, clock_().now);
   return reply;
 }
 
-std::string NgService::answer_document(std::string_view document, const IpAddress& source,
-                                       std::size_t limit) {
+std::string NgService::answer_document(std::string_view document, const IpAddress& source, const Way& way) {
   const auto refuse = [&](std::string_view reason) {
-    ++errors_;
-    log_command({.protocol = "NG", .command = "message", .client = source, .refusal = reason});
-    return Value(error_reply(reason));
+    return Value(refuse_message("message", reason, source, way));
   };
   if (document.empty()) return encode_bencode(refuse("Invalid data (no payload)"));
   if (document.front() == '{') {
@@ -264,7 +260,7 @@ std::string NgService::answer_document(std::string_view document, const IpAddres
     if (!decoded) return encode_json(refuse("Failed to parse JSON document"));
     if (decoded->value.dict() == nullptr) return encode_json(refuse("Could not decode JSON dictionary"));
     repeated_keys_ += decoded->repeated_keys;
-    return encode_bounded(execute(*decoded->value.dict(), source), encode_json, limit);
+    return encode_bounded(execute(*decoded->value.dict(), source, way), encode_json, way.limit);
   }
   if (document.front() != 'd') return encode_bencode(refuse("Invalid NG data format"));
   DecodeLimits limits;
@@ -272,7 +268,7 @@ std::string NgService::answer_document(std::string_view document, const IpAddres
   auto decoded = decode_bencode(document, limits);
   if (!decoded) return encode_bencode(refuse("Could not decode bencode dictionary"));
   repeated_keys_ += decoded->repeated_keys;
-  return encode_bounded(execute(*decoded->value.dict(), source), encode_bencode, limit);
+  return encode_bounded(execute(*decoded->value.dict(), source, way), encode_bencode, way.limit);
 }
 
 void NgService::count_word(const std::string& name, std::string_view suggestion) {
@@ -292,11 +288,18 @@ void NgService::count_unknown(const Request& request) {
   for (const std::string& flag : request.unknown_flags) count(flag, true);
 }
 
-Dict NgService::execute(const Dict& document, const IpAddress& source) {
+Dict NgService::refuse_message(std::string_view command, std::string_view reason, const IpAddress& source,
+                               const Way& way) {
+  ++errors_;
+  const CommandReport report{
+      .protocol = way.protocol, .command = command, .client = source, .refusal = reason};
+  note_refusal(manager_, report, RefusalReason::kMessage, false, clock_());
+  return error_reply(reason);
+}
+
+Dict NgService::execute(const Dict& document, const IpAddress& source, const Way& way) {
   const auto refuse = [&](std::string_view command, std::string_view reason) {
-    ++errors_;
-    log_command({.protocol = "NG", .command = command, .client = source, .refusal = reason});
-    return error_reply(reason);
+    return refuse_message(command, reason, source, way);
   };
   const Value* name = document.find("command");
   if (name == nullptr || name->string() == nullptr)
@@ -314,11 +317,17 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   const std::string warning = warning_of(request);
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;
+  std::optional<RefusalReason> refusal;
   try {
-    reply = !warning.empty() && manager_.config().direction_strict ? error_reply(warning)
-                                                                   : dispatch(index, request);
+    if (!warning.empty() && manager_.config().direction_strict) {
+      reply = error_reply(warning);
+      refusal = RefusalReason::kInterface;
+    } else {
+      reply = dispatch(index, request, refusal);
+    }
   } catch (const std::bad_alloc&) {
     reply = error_reply("Out of memory");
+    refusal = refusal_for(PortFailure::kNoMemory);
   }
   const auto client = clients_.size() < kMaxClients || clients_.contains(source) ? source : IpAddress{};
   Client& counts = clients_[client];
@@ -336,7 +345,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source) {
   } else if (!warning.empty() && reply.find("warning") == nullptr) {
     reply.set("warning", warning);
   }
-  log_request(row->name, request, reply, time);
+  log_request(row->name, request, reply, refusal, {time, way.protocol});
   return reply;
 }
 
@@ -351,13 +360,14 @@ std::string NgService::warning_of(const Request& request) {
 }
 
 void NgService::log_request(std::string_view command, const Request& request, const Dict& reply,
-                            Duration time) const {
+                            const std::optional<RefusalReason>& refusal, const Served& served) {
   const auto text = [&](std::string_view key) {
     const Value* value = reply.find(key);
     return value != nullptr && value->string() != nullptr ? std::string_view(*value->string())
                                                           : std::string_view();
   };
-  CommandReport report{.protocol = "NG", .command = command, .client = request.client, .time = time};
+  CommandReport report{
+      .protocol = served.protocol, .command = command, .client = request.client, .time = served.time};
   if (request.call_id) report.call_id = *request.call_id;
   if (request.from_tag) report.from_tag = *request.from_tag;
   if (request.to_tag) report.to_tag = *request.to_tag;
@@ -369,24 +379,31 @@ void NgService::log_request(std::string_view command, const Request& request, co
   const std::string local =
       report.changes && report.refusal.empty() ? ports_in_sdp(text("sdp")) : std::string();
   report.local = local;
-  log_command(report);
+  if (refusal)
+    note_refusal(manager_, report, *refusal, command == "delete", clock_());
+  else
+    log_command(report);
 }
 
 std::string_view NgService::command_name(std::size_t index) { return kRows[index].name; }
 
-Dict NgService::dispatch(std::size_t index, const Request& request) {
+Dict NgService::dispatch(std::size_t index, const Request& request, std::optional<RefusalReason>& refusal) {
   const CommandRow& row = kRows[index];
+  refusal = RefusalReason::kMessage;
   if (!request.option_error.empty()) return error_reply(request.option_error);
+  refusal = RefusalReason::kUnsupported;
   if (row.run == nullptr)
     return error_reply(fmt::format("Command '{}' is not supported by this version", row.name));
   const Clock clock = clock_();
   Context context{*this, manager_, request, clock};
   Outcome reply = row.run(context);
+  refusal.reset();
   if (reply) {
     if (reply->find("result") == nullptr) reply->set("result", "ok");
     return std::move(*reply);
   }
   const RequestError& refused = reply.error();
+  refusal = refused.refusal;
   if (refused.load_limit) {
     Dict dict;
     dict.set("result", "load limit");

@@ -45,6 +45,7 @@ class NgService final : public DatagramService {
 
   NgService(SessionManager& manager, std::function<Clock()> clock, Templates templates = {});
 
+  [[nodiscard]] std::string_view protocol() const override { return "NG"; }
   /// One message with a cookie. Nothing if it deserves no reply (no cookie). The reply fits a datagram: what
   /// does not is cut, with a `warning`, or an error.
   std::optional<std::string> handle(std::string_view message, const IpAddress& source) override;
@@ -85,18 +86,33 @@ class NgService final : public DatagramService {
     std::uint64_t errors = 0;
   };
 
+  /// How a message came, and how long its reply may be.
+  struct Way {
+    std::string_view protocol;  // for the log
+    std::size_t limit = 0;
+  };
+  struct Served {
+    Duration time{0};
+    std::string_view protocol;
+  };
+
   static std::string_view command_name(std::size_t index);
-  Dict execute(const Dict& document, const IpAddress& source);
-  Dict dispatch(std::size_t command, const Request& request);
+  Dict execute(const Dict& document, const IpAddress& source, const Way& way);
+  /// `refusal`: out, why it was refused; unset if it was carried out.
+  Dict dispatch(std::size_t command, const Request& request, std::optional<RefusalReason>& refusal);
+  /// The reply to a message that is no command.
+  Dict refuse_message(std::string_view command, std::string_view reason, const IpAddress& source,
+                      const Way& way);
   void count_unknown(const Request& request);
   /// Counts a word for `rtpferryctl unknown-flags`.
   void count_word(const std::string& name, std::string_view suggestion);
   /// What is odd about a request that is carried out all the same: interfaces that do not exist. Counts them.
   /// Empty = nothing.
   std::string warning_of(const Request& request);
-  void log_request(std::string_view command, const Request& request, const Dict& reply, Duration time) const;
-  std::optional<std::string> answer(std::string_view message, const IpAddress& source, std::size_t limit);
-  std::string answer_document(std::string_view document, const IpAddress& source, std::size_t limit);
+  void log_request(std::string_view command, const Request& request, const Dict& reply,
+                   const std::optional<RefusalReason>& refusal, const Served& served);
+  std::optional<std::string> answer(std::string_view message, const IpAddress& source, const Way& way);
+  std::string answer_document(std::string_view document, const IpAddress& source, const Way& way);
 
   SessionManager& manager_;
   std::function<Clock()> clock_;

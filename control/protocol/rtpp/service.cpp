@@ -1,7 +1,7 @@
 #include "control/protocol/rtpp/service.hpp"
 
 #include "control/log/log.hpp"
-#include "control/protocol/command_log.hpp"
+#include "control/protocol/refusal_log.hpp"
 #include "control/protocol/rtpp/statistics.hpp"
 
 #include <algorithm>
@@ -49,39 +49,37 @@ constexpr auto kShapes = std::to_array<CommandShape>({{'U', "U (offer)", 3},
                                                       {'V', "V (version)", 0, false},
                                                       {'X', "X (delete all)", 0}});
 
-/// Why a command was refused, for the log: the protocol itself has numbers only.
-std::string_view meaning_of(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kNoSession:
-      return "no such session";
-    case ErrorCode::kNoPort:
-    case ErrorCode::kNoSecondPort:
-      return "no port can be opened for that side";
-    case ErrorCode::kNoMemory:
-      return "the host has no memory left";
-    case ErrorCode::kOverload:
-      return "a limit on new calls is reached";
-    case ErrorCode::kShutDown:
-      return "the relay takes no new calls (drain)";
-    case ErrorCode::kUnknownAddress:
-      return "no local address has this label";
-    case ErrorCode::kNoRoute:
-      return "no route to that address";
-    case ErrorCode::kNoSuchFamily:
-      return "no local address of this IP version";
-    case ErrorCode::kRemoteAddress:
-      return "the remote address cannot be used";
-    case ErrorCode::kNoPrompt:
-      return "no such prompt in rtpp-prompts";
-    case ErrorCode::kCopy:
-      return "the copy's target is not allowed";
-    case ErrorCode::kNoNotification:
-      return "no rtpp-notify is configured";
-    case ErrorCode::kUnknownCommand:
-      return "unknown command";
-    default:
-      return "bad syntax";
-  }
+/// Why a command was refused: the protocol itself has numbers only.
+struct CodeRow {
+  ErrorCode code{};
+  RefusalReason reason{};
+  /// Empty: the text of the reason.
+  std::string_view text{};
+};
+// clang-format off
+constexpr auto kCodes = std::to_array<CodeRow>({
+    {ErrorCode::kNoSession, RefusalReason::kUnknownCall, "no such session"},
+    {ErrorCode::kNoPort, refusal_for(PortFailure::kNoAddress), "no port can be opened for that side"},
+    {ErrorCode::kNoSecondPort, refusal_for(PortFailure::kNoAddress), "no port can be opened for that side"},
+    {ErrorCode::kNoMemory, refusal_for(PortFailure::kNoMemory)},
+    {ErrorCode::kOverload, RefusalReason::kOverload},
+    {ErrorCode::kShutDown, RefusalReason::kDraining},
+    {ErrorCode::kUnknownAddress, RefusalReason::kInterface, "no local address has this label"},
+    {ErrorCode::kNoRoute, RefusalReason::kInterface, "no local address has a route to that address"},
+    {ErrorCode::kNoSuchFamily, refusal_for(PortFailure::kNoFamily)},
+    {ErrorCode::kRemoteAddress, RefusalReason::kMessage, "the remote address cannot be used"},
+    {ErrorCode::kNoPrompt, RefusalReason::kOther, "no such prompt in rtpp-prompts"},
+    {ErrorCode::kCopy, RefusalReason::kOther, "the copy's target is not allowed"},
+    {ErrorCode::kNoNotification, RefusalReason::kOther, "no rtpp-notify is configured"},
+    {ErrorCode::kUnknownCommand, RefusalReason::kMessage, "unknown command"},
+});
+// clang-format on
+
+CodeRow row_of(ErrorCode code) {
+  const auto* const found = std::ranges::find(kCodes, code, &CodeRow::code);
+  CodeRow row = found == kCodes.end() ? CodeRow{code, RefusalReason::kMessage, "bad syntax"} : *found;
+  if (row.text.empty()) row.text = ferry::row_of(row.reason).text;
+  return row;
 }
 
 std::string error_text(ErrorCode code) { return fmt::format("E{}", static_cast<int>(code)); }
@@ -156,6 +154,7 @@ std::string Service::handle_line(std::string_view line, const IpAddress& source)
   const auto command = parse_command(line);
   const Instant before = clock_().now;
   refusal_ = {};
+  refusal_reason_.reset();
   const Outcome outcome = command ? execute(*command, source) : fail(command.error());
   log_line(line, command ? &*command : nullptr, outcome, source, clock_().now - before);
   std::string reply;
@@ -173,7 +172,7 @@ std::string Service::handle_line(std::string_view line, const IpAddress& source)
 }
 
 void Service::log_line(std::string_view line, const Command* command, const Outcome& outcome,
-                       const IpAddress& source, Duration time) const {
+                       const IpAddress& source, Duration time) {
   const char letter = command != nullptr ? command->letter : '\0';
   const auto shape = std::ranges::find(kShapes, letter, &CommandShape::letter);
   CommandReport report{.protocol = "rtpproxy", .command = line.substr(0, 60), .client = source, .time = time};
@@ -189,13 +188,17 @@ void Service::log_line(std::string_view line, const Command* command, const Outc
       if (has_to_tag) report.to_tag = value_or_empty(*command, shape->first_tag + 1);
     }
   }
+  if (outcome) {
+    if (letter == 'U' || letter == 'L') report.local = *outcome;
+    log_command(report);
+    return;
+  }
+  const CodeRow row = row_of(outcome.error());
   const std::string refusal =
-      outcome ? std::string()
-              : fmt::format("{} ({})", refusal_.empty() ? meaning_of(outcome.error()) : refusal_,
-                            error_text(outcome.error()));
+      fmt::format("{} ({})", refusal_.empty() ? row.text : refusal_, error_text(outcome.error()));
   report.refusal = refusal;
-  if (outcome && (letter == 'U' || letter == 'L')) report.local = *outcome;
-  log_command(report);
+  note_refusal(manager_, report, refusal_reason_.value_or(row.reason), letter == 'D' || letter == 'X',
+               clock_());
 }
 
 Service::Outcome Service::execute(const Command& command, const IpAddress& client) {
@@ -280,22 +283,30 @@ std::string Service::port_text(const ClassicPort& port) const {
   return fmt::format("{} {}{}", port.port.value, shown.to_string(), shown.is_v6() ? " 6" : "");
 }
 
+void Service::because(RefusalReason reason, std::string_view text) {
+  refusal_reason_ = reason;
+  refusal_ = text.empty() ? ferry::row_of(reason).text : text;
+}
+
 ErrorCode Service::refused(ClassicError error, bool is_known) {
   switch (error) {
     case ClassicError::kNotFound:
       return ErrorCode::kNoSession;
     case ClassicError::kLimit:
+      because(manager_.last_limit());
+      return ErrorCode::kOverload;
+    case ClassicError::kCrowded:
+      because(RefusalReason::kParties);
       return ErrorCode::kOverload;
     case ClassicError::kAddress:
-      refusal_ = "no party may be at the remote address (LAT-11a)";
+      because(RefusalReason::kDeniedAddress, "no party may be at the remote address (LAT-11a)");
       return ErrorCode::kRemoteAddress;
     case ClassicError::kTaken:
-      refusal_ = "a call of the NG protocol has this name";
+      because(RefusalReason::kNameTaken, "a call of the NG protocol has this name");
       break;
     case ClassicError::kNoPort:
-      const PortFailure why = manager_.port_failures().last;
-      refusal_ = row_of(why).text;
-      if (why == PortFailure::kNoMemory) return ErrorCode::kNoMemory;
+      because(refusal_for(manager_.port_failures().last));
+      if (manager_.port_failures().last == PortFailure::kNoMemory) return ErrorCode::kNoMemory;
       break;
   }
   return is_known ? ErrorCode::kNoSecondPort : ErrorCode::kNoPort;

@@ -49,6 +49,7 @@ class Service final : public DatagramService {
   Service(SessionManager& manager, InterfaceSet& interfaces, std::function<Clock()> clock,
           ServiceConfig config, const NotifyTargets& targets);
 
+  [[nodiscard]] std::string_view protocol() const override { return "rtpproxy protocol"; }
   /// A datagram: cookie and command. The reply has the cookie too.
   std::optional<std::string> handle(std::string_view message, const IpAddress& source) override;
   void set_overloaded(bool overloaded) override { overloaded_ = overloaded; }
@@ -75,12 +76,14 @@ class Service final : public DatagramService {
 
   /// Says in the log what became of a command; `command` is null where its syntax was wrong.
   void log_line(std::string_view line, const Command* command, const Outcome& outcome,
-                const IpAddress& source, Duration time) const;
+                const IpAddress& source, Duration time);
   Outcome execute(const Command& command, const IpAddress& client);
   Outcome signal(const Command& command, const IpAddress& client);
   Outcome signal(const ClassicNames& names, bool is_answer, std::string_view modifiers,
                  std::string_view address, std::string_view port, std::string_view target,
                  std::string_view tag, const IpAddress& client, Context& context);
+  /// Why the present command is refused; without a text, as the row of the reason says it.
+  void because(RefusalReason reason, std::string_view text = {});
   /// The code of a `U` or `L` that could not be done; `is_known`: its session was there before.
   ErrorCode refused(ClassicError error, bool is_known);
   Outcome remove(const Command& command);
@@ -117,6 +120,7 @@ class Service final : public DatagramService {
   CommandTotals totals_;
   /// Of the present command, where its error code alone does not say why it was refused.
   std::string_view refusal_;
+  std::optional<RefusalReason> refusal_reason_;
   double packet_rate_ = 0;
   double load_ = 0;
   bool overloaded_ = false;

@@ -1,5 +1,8 @@
 #include "control/protocol/access.hpp"
 
+#include <algorithm>
+#include <set>
+
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -44,6 +47,54 @@ TEST(Access, LIM4_ASprayOfForgedSourcesCostsNoMemory) {
                      Instant{1h}));
   EXPECT_EQ(access.refused(), 10'000u);
   EXPECT_LE(access.refusals().size(), 32u);
+}
+
+TEST(Access, CTL3_TheOperatorIsToldWhichListenerRefusedWhomAndWhen) {
+  AccessList access({}, false);
+  const IpAddress proxy = IpAddress::v4({198, 51, 100, 9});
+  access.admit(proxy, Instant{1h}, "NG over UDP on 192.0.2.1:2223");
+  access.admit(proxy, Instant{1h} + 5s, "NG over UDP on 192.0.2.1:2223");
+  access.admit(proxy, Instant{1h} + 7s, "HTTP on 192.0.2.1:8080");
+  ASSERT_EQ(access.refusals().size(), 2u);
+  const AccessList::Refusal& udp = access.refusals()[0];
+  EXPECT_EQ(udp.listener, "NG over UDP on 192.0.2.1:2223");
+  EXPECT_EQ(udp.count, 2u);
+  EXPECT_EQ(udp.first, Instant{1h});
+  EXPECT_EQ(udp.last, Instant{1h} + 5s);
+  EXPECT_EQ(access.refusals()[1].listener, "HTTP on 192.0.2.1:8080");
+}
+
+TEST(Access, LIM4_AProxyThatGoesOnIsNotPushedOutByASprayOfForgedSources) {
+  AccessList access({}, false);
+  const IpAddress proxy = IpAddress::v4({198, 51, 100, 9});
+  Instant now{1h};
+  for (unsigned i = 0; i < 10'000; ++i, now += 1ms) {
+    access.admit(IpAddress::v4({10, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}), now,
+                 "NG");
+    if (i % 5 == 0) access.admit(proxy, now, "NG");
+  }
+  const auto found = std::ranges::find(access.refusals(), proxy, &AccessList::Refusal::source);
+  ASSERT_NE(found, access.refusals().end());
+  EXPECT_EQ(found->count, 2000u);
+}
+
+TEST(Access, LIM4_AClientHasALineInTheLogOnceAMinuteAndAllTogetherHaveTen) {
+  AccessList access({}, false);
+  const IpAddress proxy = IpAddress::v4({198, 51, 100, 9});
+  Instant now{1h};
+  std::set<Instant> told;
+  for (; now < Instant{1h} + 10min; now += 1s) {
+    access.admit(proxy, now, "NG");
+    ASSERT_EQ(access.refusals().size(), 1u);
+    told.insert(access.refusals()[0].told_at.value());
+  }
+  EXPECT_EQ(told.size(), 10u);
+  EXPECT_EQ(access.refusals()[0].count, 600u);
+  EXPECT_GE(access.refusals()[0].told, 541u) << "a line says how many came since the last one";
+  now += 1min;
+  for (std::uint8_t i = 0; i < 30; ++i) access.admit(IpAddress::v4({10, 0, 0, i}), now, "NG");
+  EXPECT_EQ(std::ranges::count_if(access.refusals(), [&](const auto& each) { return each.told_at == now; }),
+            10);
 }
 
 /// A relay with media ports 30000 to 30010 at one address, another one advertised, and at every address.

@@ -22,6 +22,7 @@ const IpAddress kLoopback = IpAddress::v4({127, 0, 0, 1});
 class Recorder final : public DatagramService {
  public:
   Recorder(OpenPorts& ports, UdpPort& media) : ports_(ports), media_(media) {}
+  [[nodiscard]] std::string_view protocol() const override { return "test"; }
   std::optional<std::string> handle(std::string_view message, const IpAddress&) override {
     if (message == "close") ports_.set(media_, false);
     asked.emplace_back(message);
