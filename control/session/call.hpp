@@ -446,6 +446,8 @@ struct Call {
   /// Keys and flags of its requests that had no effect.
   std::vector<std::string> not_in_force;
   std::uint64_t serial = 0;
+  /// Place among the calls of the `HealthWatch`, which sets it.
+  std::size_t watch_place = 0;
   /// Number of offers and answers so far.
   std::uint32_t signals = 0;
   /// When the sweep looks at the call again.

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::size_t kKeptCalls = 256;
 constexpr std::size_t kKeptBytes = 8 * 1024 * 1024;
+/// What a look found is good for so long, for those who list calls.
+constexpr Duration kFresh = std::chrono::seconds(1);
 
 std::string name_of(const Leg& leg) {
   if (!leg.tag.empty()) return leg.tag;
@@ -190,6 +192,36 @@ CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snap
   return evidence;
 }
 
+void SessionManager::watch(const Clock& clock) { glance_at(watch_.next(clock.now), clock); }
+
+void SessionManager::look_at(std::span<const Call* const> calls, const Clock& clock) {
+  std::vector<const Call*> old;
+  for (const Call* call : calls) {
+    if (!call->delete_at && clock.now - watch_.of(*call).looked_at() > kFresh) old.push_back(call);
+  }
+  glance_at(old, clock);
+}
+
+void SessionManager::glance_at(std::span<const Call* const> calls, const Clock& clock) {
+  if (calls.empty()) return;
+  std::deque<Snapshots> all;  // addresses stay
+  for (const Call* call : calls) post_reads(*call, all.emplace_back());
+  plane_.fence();
+  auto snapshots = all.begin();
+  for (const Call* call : calls) {
+    const CallEvidence evidence = evidence_of(*call, *snapshots++, clock);
+    const HealthChange change = watch_.take(*call, worst_of(glance(evidence), evidence), clock.now);
+    if (!listener_.on_health || (!change.tells_bad && !change.tells_recovery)) continue;
+    HealthNews news{
+        .is_bad = change.tells_bad, .cause = change.cause, .sentence = {}, .lasted = change.lasted};
+    if (news.is_bad) {
+      const Explanation words = ferry::explain(evidence);
+      if (const MediaVerdict* worst = words.main()) news.sentence = worst->sentence;
+    }
+    listener_.on_health(*call, news);
+  }
+}
+
 json SessionManager::explain_call(std::string_view call_id, bool packets, const Clock& clock) {
   Call* call = find(call_id);
   if (call == nullptr) {
@@ -308,6 +340,7 @@ void SessionManager::finish_endings() {
         stream.type = media.type;
         if (const MediaView::Stream* newest = media.seen.newest_stream()) {
           stream.stream = newest->counters;
+          stream.recent = newest->recent;
           stream.mos = newest->counters.packets == 0 ? 0 : mos_of(newest->counters);
         }
         stream.packets_in = media.seen.counters[0].packets_in;

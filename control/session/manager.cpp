@@ -134,6 +134,7 @@ Call& SessionManager::create(const std::string& id, const Clock& clock) {
   call->tos = config_.tos;
   call->serial = next_serial_++;
   Call& created = *call;
+  watch_.add(created, clock.now);
   by_serial_.emplace(call->serial, call.get());
   calls_.emplace(id, std::move(call));
   return created;
@@ -441,6 +442,7 @@ void SessionManager::schedule(Call& call, Instant at, Instant now) {
 
 void SessionManager::after_pause(Instant began, Instant now) {
   pauses_.add(began, now);
+  watch_.after_pause(now);
   const Duration pause = now - began;
   peers_.skip(pause, now);
   for (const auto& [id, call] : calls_) {
@@ -481,6 +483,7 @@ void SessionManager::sweep(const Clock& clock) {
   limit_unheard(clock.now);
   if (guard_.follow_host(clock.now)) sync_all();
   flush(clock);
+  watch(clock);
 }
 
 void SessionManager::end_presses(const Call& call, const PortSet& ports) {
@@ -564,6 +567,7 @@ void SessionManager::destroy(Call& call, EndReason reason, const Clock& clock) {
 }
 
 void SessionManager::forget(Call& call) {
+  watch_.remove(call);
   by_serial_.erase(call.serial);
   if (const ClassicSession* classic = call.classic()) {
     const auto [first, last] = classic_calls_.equal_range(classic->call_id);
@@ -706,6 +710,7 @@ Result<Dict, RequestError> SessionManager::remove(const Request& request, const 
     CallEvidence evidence = evidence_of(*call, snapshots, clock);
     evidence.is_over = true;
     call->extras->at_deletion = std::make_unique<Explanation>(ferry::explain(evidence));
+    watch_.show(*call, worst_of(*call->extras->at_deletion, evidence), clock.now);
   }
 
   Dict reply;

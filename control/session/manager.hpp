@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control/session/call.hpp"
+#include "control/session/health_watch.hpp"
 #include "control/session/interfaces.hpp"
 #include "control/session/media_plane.hpp"
 #include "control/session/pauses.hpp"
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <queue>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -145,6 +147,7 @@ struct StreamReport {
   unsigned media = 0;
   std::string type;
   SsrcCounters stream;  // that was heard last; no packets if none was
+  RecentStream recent;  // its last seconds before the end; no span if nothing is known of them
   double mos = 0;
   std::uint64_t packets_in = 0;
   std::uint64_t packets_out = 0;
@@ -177,6 +180,8 @@ struct CallSummary {
   double loss_percent = 0;  // of the worst direction
   double jitter_ms = 0;     // of the worst stream
   std::size_t kernel_streams = 0;
+  /// What the last glance found; borrowed until a call begins or ends.
+  const CallHealth* health = nullptr;
 };
 
 /// A packet that somebody asks about.
@@ -214,6 +219,8 @@ class SessionManager {
     std::function<void(const Call&, EndReason)> on_end;
     /// The call has ended and the workers have told what they counted.
     std::function<void(const CallReport&)> on_report;
+    /// A running call became bad or has recovered.
+    std::function<void(const Call&, const HealthNews&)> on_health;
     std::function<void(const Call&, const Leg&, TransportEvent)> on_event;
     std::function<void(const Call&, const Leg&, const DtmfEvent&)> on_dtmf;
     /// Whether anybody reads how messages of this call are understood, and who is told: a sentence for each
@@ -244,6 +251,12 @@ class SessionManager {
   void flush(const Clock& clock);
   /// Time-outs, delayed deletions, events. Call it about once a second.
   void sweep(const Clock& clock);
+  /// Looks at some calls, for the alarm and for lists; `sweep` does it too. Call it every
+  /// `HealthWatch::kTurnInterval`: one turn has an upper bound, whatever the number of calls.
+  void watch(const Clock& clock);
+  /// Looks anew at those of `calls` whose last look is older than a second; deleted ones stay as they are.
+  void look_at(std::span<const Call* const> calls, const Clock& clock);
+  [[nodiscard]] const HealthWatch& health() const { return watch_; }
   /// Nobody ran since `began`: that was no silence of any party, and an answer may have waited (C-13).
   void after_pause(Instant began, Instant now);
   /// Passes on what the workers noticed. `sweep` does it too; DTMF is wanted sooner.
@@ -443,7 +456,11 @@ class SessionManager {
 
   /// Fresh state of every transport of the call, by transport id.
   struct Snapshots;
-  Snapshots read_snapshots(Call& call);
+  Snapshots read_snapshots(const Call& call);
+  /// The first half of it: the snapshots are whole after the next fence. They must not move until then.
+  void post_reads(const Call& call, Snapshots& snapshots);
+  /// Judges running calls as they are now, with one fence for all, and tells of alarms.
+  void glance_at(std::span<const Call* const> calls, const Clock& clock);
   /// The state of one transport; empty if its worker does not know it.
   [[nodiscard]] TransportSnapshot read_snapshot(const Call& call, const PortSet& ports);
   /// As `remote_candidates` of media_ice.hpp, for the pairs that its worker has selected by now.
@@ -475,6 +492,7 @@ class SessionManager {
   PeerGuard guard_;
   PeerRegister peers_;  // outlives the calls
   Pauses pauses_;
+  HealthWatch watch_;
   struct StringHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }

@@ -78,11 +78,10 @@ void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHisto
 
 }  // namespace
 
-SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
-  Snapshots snapshots;
-  for (auto& leg : call.legs) {
-    for (auto& media : leg->medias) {
-      for (PortSet& ports : media->ports) {
+void SessionManager::post_reads(const Call& call, Snapshots& snapshots) {
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      for (const PortSet& ports : media->ports) {
         if (ports.closed || !ports.plan) continue;
         auto& entry = snapshots.entries.emplace_back(media->id, &ports == media->used_ports(),
                                                      Endpoint{ports.local->address, ports.port});
@@ -93,6 +92,11 @@ SessionManager::Snapshots SessionManager::read_snapshots(Call& call) {
         snapshots.entries.emplace_back(media->id, false, Endpoint{}).snapshot = *last;
     }
   }
+}
+
+SessionManager::Snapshots SessionManager::read_snapshots(const Call& call) {
+  Snapshots snapshots;
+  post_reads(call, snapshots);
   plane_.fence();
   return snapshots;
 }
@@ -483,6 +487,32 @@ json stream_json(const SsrcCounters& c, const QualityHistory* quality) {
   return j;
 }
 
+/// Figures of the last seconds beside those of the call; nothing if they are not known.
+void add_recent(json& stream, const RecentStream& recent, std::uint8_t payload_type) {
+  if (recent.span == Duration{0}) return;
+  json j = {{"seconds", std::chrono::duration<double>(recent.span).count()},
+            {"packets", recent.counts.packets},
+            {"lost", recent.lost()},
+            {"loss_percent", recent.loss_percent()},
+            {"loss_bursts", recent.counts.loss_bursts},
+            {"longest_loss_burst", recent.longest_burst},
+            {"duplicates", recent.counts.duplicates},
+            {"reordered", recent.counts.reordered},
+            {"resets", recent.counts.resets},
+            {"jitter_ms", static_cast<double>(recent.jitter.count()) / 1e6}};
+  if (const auto mos = mos_of(recent, payload_type)) j["mos"] = *mos;
+  stream["last_10s"] = std::move(j);
+}
+
+/// What the party itself reports of a stream that it is sent.
+void add_report(json& stream, const MediaView& view, Ssrc ssrc, const Clock& clock) {
+  const auto report = std::ranges::find(view.reports, ssrc, &ListenerReport::about);
+  if (report == view.reports.end()) return;
+  stream["reported"] = {{"loss_percent", report->recent_loss_percent()},
+                        {"lost", report->cumulative_lost},
+                        {"age_s", age_seconds(report->at, clock)}};
+}
+
 /// What protects an encrypted media; never the keys (SRT-15).
 json srtp_json(const Media& media, const MediaView& view) {
   const MediaKeys* keys = media.keys.get();
@@ -599,12 +629,18 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   }
   j["streams"] = std::move(streams);
   json ingress = json::array();
-  for (const auto& stream : view.ingress) ingress.push_back(stream_json(stream.counters, stream.quality));
+  for (const auto& stream : view.ingress) {
+    ingress.push_back(stream_json(stream.counters, stream.quality));
+    add_recent(ingress.back(), stream.recent, stream.counters.last_payload_type);
+  }
   j["received"] = std::move(ingress);
   json egress = json::array();
-  for (const auto& c : view.egress)
+  for (const auto& c : view.egress) {
     egress.push_back(
         {{"ssrc", c.counters.ssrc.value}, {"packets", c.counters.packets}, {"bytes", c.counters.bytes}});
+    add_recent(egress.back(), c.recent, c.counters.last_payload_type);
+    add_report(egress.back(), view, c.counters.ssrc, clock);
+  }
   j["sent"] = std::move(egress);
   json drops = json::object();
   for (const DropReasonRow& row : kDropReasonRows) {
@@ -695,6 +731,7 @@ std::vector<CallSummary> SessionManager::summaries(const Clock& clock) const {
     const Call& call = *each.second;
     CallSummary& summary = all.emplace_back();
     summary.call = &call;
+    summary.health = &watch_.of(call);
     summary.age_s = age_seconds(call.created_at, clock);
     std::int64_t last_ns = 0;
     for (const auto& leg : call.legs) {

@@ -201,7 +201,7 @@ int run(std::span<char* const> arguments) {
     if (!words.arguments.empty()) return usage("top takes options only");
     const double interval = std::strtod(words.option("interval", "1").c_str(), nullptr);
     return ctl::run_top(client,
-                        {words.option("sort", "loss"), std::clamp(interval, 0.1, 60.0), words.has("once")});
+                        {words.option("sort", "severity"), std::clamp(interval, 0.1, 60.0), words.has("once")});
   }
   if (words.command == "trace") {
     if (words.arguments.size() != 1) return usage("trace needs a CALL-ID");

@@ -18,8 +18,9 @@ std::string age(const json& call, const char* key) {
 }
 
 void print_list(const json& reply) {
-  fmt::print("{:<40} {:>9} {:>7} {:>9} {:>7} {:>8} {:>10} {:<9} {}\n", "CALL-ID", "AGE", "MEDIAS", "PACKETS",
-             "LOSS %", "REFUSED", "LAST RTP", "STATE", "TAGS");
+  fmt::print("{:<40} {:>9} {:>7} {:>9} {:>7} {:>7} {:>8} {:>10} {:<9} {:<8} {:<8} {:<20} {}\n", "CALL-ID",
+             "AGE", "MEDIAS", "PACKETS", "LOSS %", "10 s %", "REFUSED", "LAST RTP", "STATE", "SEVERITY",
+             "HEARS", "VERDICT", "TAGS");
   for (const json& call : reply["calls"]) {
     std::string tags;
     for (const json& tag : call["tags"]) {
@@ -29,10 +30,12 @@ void print_list(const json& reply) {
     const char* state = call["deleting"].get<bool>()   ? "deleting"
                         : call["answered"].get<bool>() ? "answered"
                                                        : "offered";
-    fmt::print("{:<40} {:>9} {:>7} {:>9} {:>7.2f} {:>8} {:>10} {:<9} {}\n",
+    fmt::print("{:<40} {:>9} {:>7} {:>9} {:>7.2f} {:>7.1f} {:>8} {:>10} {:<9} {:<8} {:<8} {:<20} {}\n",
                call["call_id"].get<std::string>(), age(call, "age_s"), call["medias"].get<int>(),
                call["packets"].get<std::uint64_t>(), call["loss_percent"].get<double>(),
-               call["refused"].get<std::uint64_t>(), age(call, "last_packet_age_s"), state, tags);
+               call["loss_10s_percent"].get<double>(), call["refused"].get<std::uint64_t>(),
+               age(call, "last_packet_age_s"), state, call["severity"].get<std::string>(),
+               call["hears"].get<std::string>(), call["verdict"].get<std::string>(), tags);
   }
 }
 
@@ -68,6 +71,16 @@ void print_srtp(const json& srtp) {
                stream["ssrc"].get<std::uint32_t>(), stream["roll_over_counter"].get<std::uint64_t>(),
                stream["sequence"].get<std::uint64_t>(), stream["rtcp_index"].get<std::uint64_t>());
   }
+}
+
+/// Of a stream that its worker knows the last seconds of.
+void print_recent(const json& stream) {
+  if (!stream.contains("last_10s")) return;
+  const json& recent = stream["last_10s"];
+  fmt::print("        last {:.0f} s: {} packets, lost {} ({:.1f} %), longest run {}, jitter {:.1f} ms\n",
+             recent["seconds"].get<double>(), recent["packets"].get<std::uint64_t>(),
+             recent["lost"].get<std::uint64_t>(), recent["loss_percent"].get<double>(),
+             recent["longest_loss_burst"].get<std::uint64_t>(), recent["jitter_ms"].get<double>());
 }
 
 void print_media(const json& media) {
@@ -107,6 +120,16 @@ void print_media(const json& media) {
       fmt::print(", clock {:+.0f} ppm (±{:.0f})", stream["clock_drift_ppm"].get<double>(),
                  stream["clock_drift_error_ppm"].get<double>());
     fmt::print("\n");
+    print_recent(stream);
+  }
+  for (const json& stream : media["sent"]) {
+    fmt::print("      sent SSRC {:08x}: {} packets", stream["ssrc"].get<std::uint32_t>(),
+               stream["packets"].get<std::uint64_t>());
+    if (stream.contains("reported"))
+      fmt::print(", the party reports {:.1f} % lost ({} ago)",
+                 stream["reported"]["loss_percent"].get<double>(), age(stream["reported"], "age_s"));
+    fmt::print("\n");
+    print_recent(stream);
   }
   if (media.contains("srtp")) print_srtp(media["srtp"]);
   for (const auto& [reason, count] : media["drops"].items()) {

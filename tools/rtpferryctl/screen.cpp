@@ -19,14 +19,19 @@ namespace {
 constexpr int kExitRefused = 1;
 constexpr int kExitNoDaemon = 3;
 constexpr int kHeadLines = 3;
-enum Colour : short { kPlain = 0, kBad = 1, kHead = 2, kGood = 3 };
+enum Colour : short { kPlain = 0, kBad = 1, kHead = 2, kGood = 3, kPoor = 4 };
 
 struct SortKey {
   int key;
   std::string_view name;
 };
-constexpr std::array<SortKey, 6> kSortKeys = {
-    {{'l', "loss"}, {'p', "packets"}, {'r', "refused"}, {'j', "jitter"}, {'a', "age"}, {'i', "idle"}}};
+constexpr std::array<SortKey, 7> kSortKeys = {{{'s', "severity"},
+                                               {'l', "loss"},
+                                               {'p', "packets"},
+                                               {'r', "refused"},
+                                               {'j', "jitter"},
+                                               {'a', "age"},
+                                               {'i', "idle"}}};
 
 /// Rates come from two looks.
 class Rates {
@@ -85,33 +90,47 @@ std::vector<Line> head_lines(const json& reply, const Rates& rates, const std::s
                    reply["software"].get<std::string>(), reply["total"].get<std::size_t>(), total,
                    total > 0 ? 100.0 * rates.kernel() / total : 0.0, reply["refused"].get<std::uint64_t>()),
        kHead},
-      {fmt::format("sorted by {} (l loss, p packets, r refused, j jitter, a age, i idle); Enter looks into a "
-                   "call, q leaves",
-                   sort),
+      {fmt::format(
+           "sorted by {} (s severity, l loss, p packets, r refused, j jitter, a age, i idle); Enter looks "
+           "into a call, q leaves",
+           sort),
        kPlain},
-      {fmt::format("{:<36} {:>8} {:>8} {:>8} {:>9} {:>8} {:>8} {}", "CALL-ID", "AGE", "PACK/S", "LOSS %",
-                   "JITTER ms", "REFUSED", "LAST", "STATE"),
+      {fmt::format("{:<36} {:>8} {:>8} {:>8} {:>8} {:>9} {:>8} {:>8} {:<8} {}", "CALL-ID", "AGE", "PACK/S",
+                   "LOSS %", "10 s %", "JITTER ms", "REFUSED", "LAST", "STATE", "VERDICT"),
        kHead}};
 }
 
+/// A call that is deleted is no longer anybody's trouble.
+Colour colour_of(const json& call) {
+  const auto severity = call["severity"].get<std::string>();
+  if (call["deleting"].get<bool>() || severity == "fine") return kPlain;
+  if (severity == "fault") return kBad;
+  return call["hears"] == "some" ? kPoor : kPlain;
+}
+
+/// "never-sent, hears nothing" or "lossy".
+std::string verdict_words(const json& call) {
+  const auto verdict = call["verdict"].get<std::string>();
+  const bool is_mute = call["severity"] == "fault" && call["hears"] == "nothing";
+  return is_mute ? verdict + ", hears nothing" : verdict;
+}
+
 Line call_line(const json& call, const Rates& rates) {
-  const double loss = call["loss_percent"].get<double>();
-  const bool is_silent = !call.contains("last_packet_age_s") || call["last_packet_age_s"].get<double>() > 5;
   std::string id = call["call_id"].get<std::string>();
   if (id.size() > 36) id = whole_characters(id, 33) + "...";
   const std::string state = call["deleting"].get<bool>() ? "deleting"
                             : call["answered"].get<bool>()
                                 ? (call["kernel_streams"].get<std::size_t>() > 0 ? "kernel" : "answered")
                                 : "offered";
-  return {fmt::format("{:<36} {:>8} {:>8.0f} {:>8.2f} {:>9.1f} {:>8} {:>8} {}", id,
-                      age(call["age_s"].get<double>()), rates.of(call["call_id"]), loss,
+  return {fmt::format("{:<36} {:>8} {:>8.0f} {:>8.2f} {:>8.1f} {:>9.1f} {:>8} {:>8} {:<8} {}", id,
+                      age(call["age_s"].get<double>()), rates.of(call["call_id"]),
+                      call["loss_percent"].get<double>(), call["loss_10s_percent"].get<double>(),
                       call["jitter_ms"].get<double>(), call["refused"].get<std::uint64_t>(),
                       call.contains("last_packet_age_s")
                           ? fmt::format("{:.1f}s", call["last_packet_age_s"].get<double>())
                           : std::string("never"),
-                      state),
-          loss >= 5 || (is_silent && call["answered"].get<bool>() && !call["deleting"].get<bool>()) ? kBad
-                                                                                                    : kPlain};
+                      state, verdict_words(call)),
+          colour_of(call)};
 }
 
 /// What `explain` and `show` say of one call.
@@ -152,6 +171,7 @@ class Terminal {
       init_pair(kBad, COLOR_RED, -1);
       init_pair(kHead, COLOR_CYAN, -1);
       init_pair(kGood, COLOR_GREEN, -1);
+      init_pair(kPoor, COLOR_YELLOW, -1);
     }
   }
   ~Terminal() { endwin(); }

@@ -8,7 +8,7 @@
 namespace ferry::ctl {
 
 struct TopOptions {
-  std::string sort = "loss";
+  std::string sort = "severity";
   double interval_s = 1.0;
   /// One picture as plain text, without a terminal.
   bool once = false;

@@ -4,6 +4,7 @@
 #include "control/config/config.hpp"
 #include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
+#include "control/log/masked_addresses.hpp"
 #include "control/protocol/cli/cli_server.hpp"
 #include "control/protocol/cli/text_listener.hpp"
 #include "control/protocol/http/pages.hpp"
@@ -382,6 +383,7 @@ class Daemon {
       const log::Scope scope(log::Subsystem::kCalls, report.call_id);
       log::record("cdr", call_record(report));
     };
+    listener.on_health = [this](const Call& call, const HealthNews& news) { tell_health(call, news); };
     listener.on_dtmf = [this](const Call& call, const Leg& leg, const DtmfEvent& event) {
       notifier_.on_dtmf(call, leg, event, system_clocks().wall);
       if (const std::string line = rtpp::dtmf_line(call, leg, event); !line.empty())
@@ -411,6 +413,19 @@ class Daemon {
     return listener;
   }
 
+  /// One line when a call becomes bad and one when it recovers. An outage that many calls share must not fill
+  /// the log: the counters have them all.
+  void tell_health(const Call& call, const HealthNews& news) {
+    if (!call.debug && ++alarms_logged_ > kAlarmsPerSecond) return;
+    const log::Scope scope(log::Subsystem::kCalls, plain_id(call), call.debug);
+    if (news.is_bad)
+      log::warn("call {} became bad ({}): {}", log::quote(call.id), to_string(news.cause),
+                log::quote_sentence(log::mask_addresses(news.sentence)));
+    else
+      log::info("call {} recovered; it was bad for {:.0f} s ({})", log::quote(call.id),
+                std::chrono::duration<double>(news.lasted).count(), to_string(news.cause));
+  }
+
   std::string access_note(const Endpoint& local) const {
     if (local.address.is_loopback()) return ", for this host only";
     if (config_.allow_open_control) return ", open to anybody (allow-open-control): unsafe";
@@ -422,12 +437,25 @@ class Daemon {
     event_add(events_.back().get(), nullptr);
   }
 
+  static timeval timeval_of(Duration time) {
+    const auto us = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+    return {static_cast<time_t>(us / 1'000'000), static_cast<suseconds_t>(us % 1'000'000)};
+  }
+
   void add_timer() {
     events_.emplace_back(event_new(
         base_.get(), -1, EV_PERSIST,
         [](evutil_socket_t, short, void* self) { static_cast<Daemon*>(self)->tick(); }, this));
     const timeval second{1, 0};
     event_add(events_.back().get(), &second);
+    events_.emplace_back(event_new(
+        base_.get(), -1, EV_PERSIST,
+        [](evutil_socket_t, short, void* self) {
+          static_cast<Daemon*>(self)->manager_.watch(system_clocks());
+        },
+        this));
+    const timeval turn = timeval_of(HealthWatch::kTurnInterval);
+    event_add(events_.back().get(), &turn);
     if (bpf_) watch_helper();
     // DTMF is wanted while the key still rings in the ear.
     events_.emplace_back(event_new(
@@ -450,7 +478,9 @@ class Daemon {
   }
 
   void tick() {
-    events_logged_ = 0;
+    if (alarms_logged_ > kAlarmsPerSecond)
+      log::warn("{} more calls became bad or recovered", alarms_logged_ - kAlarmsPerSecond);
+    events_logged_ = alarms_logged_ = 0;
     notice_pause(system_clocks().now);
     manager_.sweep(system_clocks());
     tell_unlogged_refusals(manager_, system_clocks().now);
@@ -745,6 +775,8 @@ class Daemon {
   bool is_confined_ = false;
   static constexpr unsigned kEventsPerSecond = 50;
   unsigned events_logged_ = 0;
+  static constexpr unsigned kAlarmsPerSecond = 50;
+  unsigned alarms_logged_ = 0;
   ng::TrafficRates last_;
   Instant last_tick_{};  // unset: none yet
   HostLoad host_;

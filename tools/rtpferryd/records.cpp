@@ -94,6 +94,12 @@ std::string call_record(const CallReport& report) {
       stream["jitter_ms"] = static_cast<double>(c.jitter().count()) / 1e6;
       stream["mos"] = each.mos;
     }
+    if (each.recent.span != Duration{0}) {
+      stream["last_10s"] = {{"lost", each.recent.lost()},
+                            {"loss_percent", each.recent.loss_percent()},
+                            {"longest_loss_burst", each.recent.longest_burst},
+                            {"jitter_ms", static_cast<double>(each.recent.jitter.count()) / 1e6}};
+    }
     streams.push_back(std::move(stream));
   }
   const MediaVerdict* main = report.explanation.main();

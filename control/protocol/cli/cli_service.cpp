@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include <fmt/format.h>
 #include <malloc.h>
@@ -21,6 +22,8 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kTopCalls = 200;
+/// So many calls of a list are looked at anew before it is answered.
+constexpr std::size_t kFreshCalls = 256;
 
 json error(std::string text) { return {{"error", std::move(text)}}; }
 
@@ -41,12 +44,19 @@ std::optional<std::int64_t> number_of(const json& request, const char* key) {
   return Value(std::string_view(found->get_ref<const std::string&>())).as_integer();
 }
 
+/// Calls in which somebody hears nothing, then bad ones, and so on; those that are alike by their loss.
+double worst_first(const CallSummary& call) {
+  const HealthFinding& found = call.health->found();
+  return 1000.0 * found.urgency() + std::min<double>(found.loss_percent, 100.0);
+}
+
 /// By which calls can be sorted, worst or largest first; `age` is oldest first.
 struct SortRow {
   std::string_view name;
   double (*key)(const CallSummary& call);
 };
-constexpr std::array<SortRow, 6> kSorts = {{
+constexpr std::array<SortRow, 7> kSorts = {{
+    {"severity", worst_first},
     {"age", [](const CallSummary& c) { return c.age_s; }},
     {"loss", [](const CallSummary& c) { return c.loss_percent; }},
     {"packets", [](const CallSummary& c) { return static_cast<double>(c.packets); }},
@@ -70,7 +80,27 @@ bool matches(const Call& call, const std::string& text) {
          });
 }
 
-json summary_json(const CallSummary& summary) {
+/// What the last look at the call found.
+void add_health(json& j, const CallSummary& summary, const Clock& clock) {
+  const HealthFinding& found = summary.health->found();
+  j["severity"] = to_string(found.severity);
+  j["verdict"] = to_string(found.cause);
+  j["hears"] = to_string(found.reception);
+  j["bad"] = summary.health->is_bad() && !summary.call->delete_at;
+  j["loss_10s_percent"] = found.loss_percent;
+  j["jitter_10s_ms"] = found.jitter_ms;
+  j["longest_loss_burst_10s"] = found.longest_burst;
+  if (summary.health->looked_at() == Instant{}) return;
+  const WallTime since =
+      clock.wall - std::chrono::duration_cast<Duration>(clock.now - summary.health->since());
+  j["since"] = std::chrono::duration_cast<std::chrono::seconds>(since.time_since_epoch()).count();
+  if (found.media == 0 || found.leg >= summary.call->legs.size()) return;
+  j["where"] = {{"leg", summary.call->legs[found.leg]->tag},
+                {"media", found.media},
+                {"direction", to_string(found.direction)}};
+}
+
+json summary_json(const CallSummary& summary, const Clock& clock) {
   const Call& call = *summary.call;
   json tags = json::array();
   for (const auto& leg : call.legs) tags.push_back(leg->tag);
@@ -87,6 +117,7 @@ json summary_json(const CallSummary& summary) {
             {"jitter_ms", summary.jitter_ms},
             {"refused", summary.refused},
             {"kernel_streams", summary.kernel_streams}};
+  add_health(j, summary, clock);
   if (summary.last_packet_age_s) j["last_packet_age_s"] = *summary.last_packet_age_s;
   return j;
 }
@@ -164,30 +195,41 @@ json CliService::list(const json& request) {
   const auto* const sort =
       std::ranges::find(kSorts, by.empty() ? "age" : std::string_view(by), &SortRow::name);
   if (sort == kSorts.end())
-    return error(fmt::format("cannot sort by '{}': age, loss, packets, refused, jitter, idle", by));
+    return error(fmt::format("cannot sort by '{}': severity, age, loss, packets, refused, jitter, idle", by));
   const std::string match = text_of(request, "match");
-  auto calls = manager_.summaries(clock_());
+  const Clock clock = clock_();
+  auto calls = manager_.summaries(clock);
   std::erase_if(calls, [&](const CallSummary& call) {
     return (!state.empty() && !is_in_state(call, state)) || (!match.empty() && !matches(*call.call, match));
   });
   const bool reverse = flag_of(request, "reverse");
-  std::ranges::sort(calls, [&](const CallSummary& a, const CallSummary& b) {
-    const double x = sort->key(a);
-    const double y = sort->key(b);
-    if (x != y) return reverse ? x < y : x > y;
-    return a.call->serial < b.call->serial;
-  });
+  const auto put_in_order = [&] {
+    std::ranges::sort(calls, [&](const CallSummary& a, const CallSummary& b) {
+      const double x = sort->key(a);
+      const double y = sort->key(b);
+      if (x != y) return reverse ? x < y : x > y;
+      return a.call->serial < b.call->serial;
+    });
+  };
+  put_in_order();
   const std::size_t found = calls.size();
   const auto limit = number_of(request, "limit");
   if (limit && *limit >= 0) calls.resize(std::min(calls.size(), static_cast<std::size_t>(*limit)));
+  std::vector<const Call*> first;
+  for (const CallSummary& call : calls) {
+    if (first.size() == kFreshCalls) break;
+    first.push_back(call.call);
+  }
+  manager_.look_at(first, clock);
+  put_in_order();
   json list = json::array();
-  for (const CallSummary& call : calls) list.push_back(summary_json(call));
+  for (const CallSummary& call : calls) list.push_back(summary_json(call, clock));
   return {{"calls", std::move(list)}, {"found", found}, {"total", manager_.size()}};
 }
 
 json CliService::top(const json& request) {
   json asked = request;
-  if (text_of(request, "sort").empty()) asked["sort"] = "loss";
+  if (text_of(request, "sort").empty()) asked["sort"] = "severity";
   if (!number_of(request, "limit")) asked["limit"] = kTopCalls;
   json reply = list(asked);
   if (reply.contains("error")) return reply;

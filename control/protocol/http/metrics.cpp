@@ -64,6 +64,14 @@ struct Row {
   void (*collect)(const Input& input, Values& values) = nullptr;
 };
 
+/// Causes that there were.
+void by_cause(const std::array<std::uint64_t, kCauses>& counts, Values& out) {
+  for (const CauseRow& row : kCauseRows) {
+    const std::uint64_t count = counts[static_cast<std::size_t>(row.cause)];
+    if (count != 0) out.add(static_cast<double>(count), {{"cause", std::string(row.name)}});
+  }
+}
+
 /// Of each interface and direction.
 template <class Read>
 void by_direction(const Input& in, Values& out, Read read) {
@@ -174,6 +182,16 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().zero_way)); }},
   {{"rtpferry_streams_one_way_total", Kind::kCounter, "", "pairs of media that ended with RTP of one side only", "a rise says one-way audio: rtpferryctl explain"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().one_way)); }},
+  {{"rtpferry_calls_bad", Kind::kGauge, "hears", "running calls that are bad now, by what the listener hears: nothing, some", "rtpferryctl list --sort=severity names them; explain CALL-ID says why"},
+   [](const Input& in, Values& out) {
+     const BadCalls bad = in.manager.health().bad_calls();
+     out.add(static_cast<double>(bad.hear_nothing), {{"hears", "nothing"}});
+     out.add(static_cast<double>(bad.hear_some), {{"hears", "some"}});
+   }},
+  {{"rtpferry_calls_became_bad_total", Kind::kCounter, "cause", "times that a running call became bad: somebody heard nothing for 5 s, or badly for longer than 10 s", "the log has a warning for each; see the verdicts below"},
+   [](const Input& in, Values& out) { by_cause(in.manager.health().totals().became_bad, out); }},
+  {{"rtpferry_calls_recovered_total", Kind::kCounter, "cause", "times that such a call was without a fault again for 5 s, by the cause of the bad time", "nothing"},
+   [](const Input& in, Values& out) { by_cause(in.manager.health().totals().recovered, out); }},
   {{"rtpferry_verdicts_total", Kind::kCounter, "cause", "ended calls by their worst verdict", "see the verdicts below"},
    [](const Input& in, Values& out) { for (const auto& [cause, count] : in.verdicts) out.add(static_cast<double>(count), {{"cause", std::string(ferry::to_string(cause))}}); }},
   {{"rtpferry_packets_total", Kind::kCounter, "engine", "packets taken, by who forwarded them: portable (sockets) or kernel", "nothing"},

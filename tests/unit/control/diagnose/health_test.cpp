@@ -1,0 +1,303 @@
+// When a call becomes bad and when it recovers: the pure part, look by look.
+
+#include "control/diagnose/health.hpp"
+
+#include <gtest/gtest.h>
+
+namespace ferry {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Instant kStart{1h};
+
+HealthFinding finding(Severity severity, Reception reception, Cause cause) {
+  HealthFinding found;
+  found.severity = severity;
+  found.reception = reception;
+  found.cause = cause;
+  return found;
+}
+const HealthFinding kWell = finding(Severity::kFine, Reception::kAll, Cause::kFine);
+const HealthFinding kHeld = finding(Severity::kNote, Reception::kNothing, Cause::kHold);
+const HealthFinding kLossyNote = finding(Severity::kNote, Reception::kSome, Cause::kLossy);
+const HealthFinding kBroken = finding(Severity::kFault, Reception::kSome, Cause::kBrokenUp);
+/// Nothing passes since `since`; unset: packets pass, but are no speech, or go astray.
+HealthFinding unheard(Instant since = {}, Cause cause = Cause::kStopped) {
+  HealthFinding found = finding(Severity::kFault, Reception::kNothing, cause);
+  found.unheard_since = since;
+  return found;
+}
+
+/// Looks at a call and notes what changed, and when.
+class Looks {
+ public:
+  HealthChange look(Duration at, const HealthFinding& found, Instant steady_since = kStart) {
+    const HealthChange change = health.take(found, kStart + at, steady_since);
+    if (change.became_bad) became_bad.push_back(at);
+    if (change.recovered) recovered.push_back(at);
+    if (change.tells_bad) told_bad.push_back(at);
+    if (change.tells_recovery) told_recovery.push_back(at);
+    return change;
+  }
+  /// Every `step` from `first` on, `last` among them.
+  void look(Duration first, Duration last, const HealthFinding& found, Duration step = 1s) {
+    for (Duration at = first; at <= last; at += step) look(at, found);
+  }
+
+  CallHealth health;
+  std::vector<Duration> became_bad, recovered, told_bad, told_recovery;
+};
+using Times = std::vector<Duration>;
+
+TEST(CallHealth, WhenAnAlarmBegins) {
+  struct Case {
+    const char* what;
+    HealthFinding found;  // at every second from 100 s on
+    Instant steady_since;
+    Times became_bad;
+  };
+  const Case cases[] = {
+      {"fine", kWell, kStart, {}},
+      {"hold", kHeld, kStart, {}},
+      {"a note of loss", kLossyNote, kStart, {}},
+      {"one-way since 97 s", unheard(kStart + 97s), kStart, {102s}},
+      {"one-way for long, seen late", unheard(kStart + 50s), kStart, {100s}},
+      {"packets pass that nobody can hear", unheard({}, Cause::kSilence), kStart, {105s}},
+      {"broken up", kBroken, kStart, {112s}},
+      {"one-way, but the relay stood still until 100 s", unheard(kStart + 50s), kStart + 100s, {105s}},
+      {"broken up, but the relay stood still until 103 s", kBroken, kStart + 103s, {115s}},
+  };
+  for (const Case& each : cases) {
+    Looks looks;
+    looks.look(0s, 99s, kWell);
+    for (Duration at = 100s; at <= 160s; at += 1s) looks.look(at, each.found, each.steady_since);
+    EXPECT_EQ(looks.became_bad, each.became_bad) << each.what;
+    EXPECT_EQ(looks.told_bad, each.became_bad) << each.what;
+    EXPECT_EQ(looks.health.is_bad(), !each.became_bad.empty()) << each.what;
+  }
+}
+
+TEST(CallHealth, AHoleThatIsOverBeforeTheAlarmIsNone) {
+  for (const HealthFinding& trouble : {unheard({}, Cause::kSilence), unheard(kStart + 99s)}) {
+    Looks looks;
+    looks.look(0s, 99s, kWell);
+    looks.look(100s, 103s, trouble);
+    looks.look(104s, 140s, kWell);
+    EXPECT_TRUE(looks.became_bad.empty());
+  }
+  // The figures of the last seconds know a hole for 10 to 12 s.
+  Looks looks;
+  looks.look(0s, 99s, kWell);
+  looks.look(100s, 111s, kBroken);
+  looks.look(112s, 140s, kWell);
+  EXPECT_TRUE(looks.became_bad.empty());
+}
+
+TEST(CallHealth, LossThatGrowsIsCountedFromItsFirstNote) {
+  Looks looks;
+  looks.look(100s, 107s, kLossyNote);
+  looks.look(108s, 130s, kBroken);
+  EXPECT_EQ(looks.became_bad, Times{112s});
+}
+
+TEST(CallHealth, RecoversOnceAfterFiveSecondsWithoutAFault) {
+  Looks looks;
+  looks.look(0s, 20s, unheard(kStart));
+  looks.look(21s, 60s, kWell);
+  EXPECT_EQ(looks.became_bad, Times{5s});
+  EXPECT_EQ(looks.recovered, Times{26s});
+  EXPECT_EQ(looks.told_recovery, Times{26s});
+  EXPECT_FALSE(looks.health.is_bad());
+  const HealthChange later = looks.look(61s, kWell);
+  EXPECT_FALSE(later.recovered || later.tells_recovery);
+}
+
+TEST(CallHealth, TheRecoveryKnowsTheCauseAndTheTime) {
+  Looks looks;
+  looks.look(0s, 20s, unheard(kStart, Cause::kNeverSent));
+  looks.look(21s, 25s, kHeld);
+  const HealthChange change = looks.look(26s, kHeld);
+  ASSERT_TRUE(change.recovered);
+  EXPECT_EQ(change.cause, Cause::kNeverSent);
+  EXPECT_EQ(change.lasted, 16s) << "from the alarm to the first look without a fault";
+}
+
+TEST(CallHealth, AFaultOfAnotherKindIsTheSameBadTime) {
+  Looks looks;
+  looks.look(0s, 20s, unheard(kStart));
+  looks.look(21s, 40s, kBroken);
+  looks.look(41s, 50s, unheard(kStart + 38s, Cause::kSourceRefused));
+  EXPECT_EQ(looks.became_bad, Times{5s});
+  EXPECT_TRUE(looks.recovered.empty());
+}
+
+TEST(CallHealth, FlappingIsCountedAndToldOnceInThirtySeconds) {
+  Looks looks;
+  // Bad for 6 s, well for 6 s, two hundred times.
+  for (Duration at = 0s; at < 2400s; at += 12s) {
+    looks.look(at, at + 5s, unheard(kStart + at - 5s));
+    looks.look(at + 6s, at + 11s, kWell);
+  }
+  EXPECT_EQ(looks.became_bad.size(), 200u);
+  EXPECT_EQ(looks.recovered.size(), 200u);
+  EXPECT_EQ(looks.told_recovery.size(), looks.told_bad.size()) << "pairs";
+  EXPECT_GE(looks.told_bad.size(), 60u);
+  for (std::size_t i = 1; i < looks.told_bad.size(); ++i)
+    EXPECT_GE(looks.told_bad[i] - looks.told_bad[i - 1], 30s);
+}
+
+TEST(CallHealth, WhatStaysBadIsToldAfterTheQuietTime) {
+  Looks looks;
+  looks.look(0s, 6s, unheard(kStart - 5s));
+  looks.look(7s, 12s, kWell);
+  looks.look(13s, 100s, unheard(kStart + 8s));
+  EXPECT_EQ(looks.became_bad, (Times{0s, 13s}));
+  EXPECT_EQ(looks.told_bad, (Times{0s, 30s}));
+}
+
+TEST(CallHealth, SinceIsTheBeginOfWhatWasFoundLast) {
+  Looks looks;
+  EXPECT_EQ(looks.health.looked_at(), Instant{});
+  looks.look(0s, 9s, kWell);
+  EXPECT_EQ(looks.health.since(), kStart);
+  looks.look(10s, 19s, unheard(kStart + 4s));
+  EXPECT_EQ(looks.health.since(), kStart + 4s) << "as the evidence says";
+  HealthFinding worse = kBroken;
+  looks.look(20s, 22s, worse);
+  worse.loss_percent = 40;
+  looks.look(23s, 29s, worse);
+  EXPECT_EQ(looks.health.since(), kStart + 20s) << "other figures are no other trouble";
+  EXPECT_EQ(looks.health.looked_at(), kStart + 29s);
+}
+
+TEST(CallHealth, ADeletedCallShowsWhatItWasAndAlarmsNobody) {
+  CallHealth health;
+  health.show(unheard(kStart), kStart + 30s);
+  EXPECT_TRUE(health.found().is_unheard());
+  EXPECT_EQ(health.since(), kStart);
+  EXPECT_FALSE(health.is_bad());
+}
+
+TEST(HealthFinding, WorstFirst) {
+  const HealthFinding in_order[] = {
+      unheard(),  kBroken, finding(Severity::kFault, Reception::kAll, Cause::kMalformed),
+      kLossyNote, kHeld,   kWell,
+  };
+  for (std::size_t i = 1; i < std::size(in_order); ++i)
+    EXPECT_GT(in_order[i - 1].urgency(), in_order[i].urgency()) << i;
+  EXPECT_EQ(kHeld.urgency(), finding(Severity::kNote, Reception::kAll, Cause::kOtherSourceToo).urgency());
+}
+
+/// Two parties of one call, and verdicts on them.
+class WorstOf : public ::testing::Test {
+ protected:
+  WorstOf() {
+    call_.now = kStart + 100s;
+    call_.created = kStart;
+    call_.last_signal = kStart + 10s;
+    for (const char* name : {"A", "B"}) {
+      LegEvidence& leg = call_.legs.emplace_back();
+      leg.name = name;
+      MediaEvidence& media = leg.medias.emplace_back();
+      media.index = 3;
+      MediaView::Stream heard;
+      heard.counters.last_packet = call_.now - 20ms;
+      heard.recent.span = 11s;
+      heard.recent.counts.expected = 500;
+      heard.recent.counts.packets = 450;
+      heard.recent.jitter = 7ms;
+      heard.recent.longest_burst = 9;
+      media.seen.ingress.push_back(heard);
+      MediaView::OutStream sent;
+      sent.counters.last_packet = call_.now - 30s;
+      media.seen.egress.push_back(sent);
+    }
+  }
+  void judge(const char* leg, MediaDirection direction, Cause cause) {
+    MediaVerdict verdict;
+    verdict.leg = leg;
+    verdict.media = 3;
+    verdict.direction = direction;
+    verdict.cause = cause;
+    verdicts_.verdicts.push_back(verdict);
+  }
+  HealthFinding worst() { return worst_of(verdicts_, call_); }
+
+  CallEvidence call_;
+  Explanation verdicts_;
+};
+
+TEST_F(WorstOf, NamesPartyMediaAndDirection) {
+  judge("A", MediaDirection::kFrom, Cause::kFine);
+  judge("B", MediaDirection::kTo, Cause::kUnreachable);
+  judge("B", MediaDirection::kFrom, Cause::kHold);
+  const HealthFinding found = worst();
+  EXPECT_EQ(found.cause, Cause::kUnreachable);
+  EXPECT_EQ(found.severity, Severity::kFault);
+  EXPECT_EQ(found.reception, Reception::kNothing);
+  EXPECT_EQ(found.direction, MediaDirection::kTo);
+  EXPECT_EQ(found.leg, 1);
+  EXPECT_EQ(found.media, 3);
+  EXPECT_TRUE(found.is_unheard());
+}
+
+TEST_F(WorstOf, ACallWithoutVerdictsIsFine) {
+  EXPECT_EQ(worst().severity, Severity::kFine);
+  EXPECT_EQ(worst().media, 0);
+  EXPECT_EQ(worst_of({}, {}).loss_percent, 0);
+}
+
+TEST_F(WorstOf, SinceWhenNothingPasses) {
+  struct Case {
+    const char* what;
+    MediaDirection direction;
+    Cause cause;
+    Duration last;  // before now, of the stream in that direction
+    Duration signal;
+    Instant unheard_since;
+  };
+  const Case cases[] = {
+      {"nothing is sent to him for 30 s", MediaDirection::kTo, Cause::kStopped, 30s, 90s, kStart + 70s},
+      {"a message came after that", MediaDirection::kTo, Cause::kStopped, 30s, 20s, kStart + 80s},
+      {"nothing comes from him for 9 s", MediaDirection::kFrom, Cause::kStopped, 9s, 90s, kStart + 91s},
+      {"packets without sound", MediaDirection::kFrom, Cause::kSilence, 20ms, 90s, {}},
+      {"hold is no trouble", MediaDirection::kTo, Cause::kHold, 30s, 90s, {}},
+      {"broken up", MediaDirection::kTo, Cause::kRateLimited, 30s, 90s, {}},
+  };
+  for (const Case& each : cases) {
+    verdicts_.verdicts.clear();
+    judge("B", each.direction, each.cause);
+    MediaView& seen = call_.legs[1].medias[0].seen;
+    (each.direction == MediaDirection::kTo ? seen.egress[0].counters : seen.ingress[0].counters).last_packet =
+        call_.now - each.last;
+    call_.last_signal = call_.now - each.signal;
+    EXPECT_EQ(worst().unheard_since, each.unheard_since) << each.what;
+  }
+  // Nothing ever came.
+  verdicts_.verdicts.clear();
+  judge("B", MediaDirection::kFrom, Cause::kNeverSent);
+  call_.legs[1].medias[0].seen.ingress.clear();
+  call_.last_signal = kStart + 40s;
+  EXPECT_EQ(worst().unheard_since, kStart + 40s);
+}
+
+TEST_F(WorstOf, FiguresAreOfTheWorstStreamOrOfAFreshReport) {
+  judge("A", MediaDirection::kFrom, Cause::kFine);
+  EXPECT_NEAR(worst().loss_percent, 10, 0.01);
+  EXPECT_NEAR(worst().jitter_ms, 7, 0.01);
+  EXPECT_EQ(worst().longest_burst, 9);
+  MediaView& seen = call_.legs[0].medias[0].seen;
+  seen.ingress[0].recent.counts.packets = 250;
+  EXPECT_NEAR(worst().loss_percent, 50, 0.01);
+  ListenerReport report;
+  report.fraction_lost = 192;
+  report.at = call_.now - 5s;
+  seen.reports.push_back(report);
+  EXPECT_NEAR(worst().loss_percent, 75, 0.01) << "behind the relay";
+  seen.reports[0].at = call_.now - 60s;
+  EXPECT_NEAR(worst().loss_percent, 50, 0.01) << "an old report says nothing of now";
+}
+
+}  // namespace
+}  // namespace ferry
