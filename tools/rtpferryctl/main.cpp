@@ -200,8 +200,8 @@ int run(std::span<char* const> arguments) {
   if (words.command == "top") {
     if (!words.arguments.empty()) return usage("top takes options only");
     const double interval = std::strtod(words.option("interval", "1").c_str(), nullptr);
-    return ctl::run_top(client,
-                        {words.option("sort", "severity"), std::clamp(interval, 0.1, 60.0), words.has("once")});
+    return ctl::run_top(
+        client, {words.option("sort", "severity"), std::clamp(interval, 0.1, 60.0), words.has("once")});
   }
   if (words.command == "trace") {
     if (words.arguments.size() != 1) return usage("trace needs a CALL-ID");
