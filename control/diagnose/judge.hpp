@@ -123,6 +123,10 @@ class Judge {
       say(Cause::kDeclined, "{} declined this {}", name(), what());
       return true;
     }
+    if (media_.is_proposed) {
+      say(Cause::kWaiting, "an offer added this {} of {}, and it is not answered yet", what(), name());
+      return true;
+    }
     if (!media_.signalled.is_set() && call_.refused && call_.refused->is_answer) {
       const bool by_family = call_.refused->wrong_family;
       if (by_family)

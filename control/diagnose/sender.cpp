@@ -1,5 +1,15 @@
+// Judges what comes from a party, for the rows `from` of an explanation.
+//
+// Questions are asked in the order in which one answer makes the next question idle: may the party send at
+// all, has it addresses and keys, does it send where and what was agreed, is it heard, is there sound. Only
+// who is heard is judged by figures: `spoken_by` says what of the last seconds is missing and what took most
+// of it. The first question that finds something writes the verdict. A verdict about figures has the severity
+// that `grade` gives them, so that a cause that is a fault by its row is a note while little is missing.
+
+#include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/handshake_words.hpp"
 #include "control/diagnose/judge.hpp"
+#include "control/diagnose/spoken.hpp"
 #include "relay/base/static_types.hpp"
 
 #include <algorithm>
@@ -15,10 +25,25 @@ namespace {
 constexpr std::string_view kShortIceCredentials =
     "its a=ice-ufrag or a=ice-pwd is shorter than RFC 8839 allows (4 and 22 characters); they are used";
 
+/// RTCP of a party that is there, but silent, comes at least so often (RFC 3550 §6.2).
+constexpr Duration kAlive = 30s;
+/// Sources other than the party's. A single packet of the first three is worth a word.
+constexpr std::array kIntruders = {
+    DropReason::kForeignSource, DropReason::kSourceNotAllowed, DropReason::kForbiddenSource,
+    DropReason::kDeniedAddress, DropReason::kBarredSource,     DropReason::kProbation,
+    DropReason::kContested,     DropReason::kSsrcCollision,    DropReason::kEarlyMedia};
+constexpr std::size_t kAlwaysTold = 3;
+
 std::string codec_of(std::uint8_t type) {
   const StaticType* known = static_type(type);
   return known == nullptr ? fmt::format("payload type {}", type)
                           : fmt::format("payload type {} ({})", type, known->name);
+}
+
+Severity severity_of(double percent) {
+  return percent >= kBrokenUpPercent ? Severity::kFault
+         : percent >= kLossyPercent  ? Severity::kNote
+                                     : Severity::kFine;
 }
 
 /// Judges what comes from a party.
@@ -28,36 +53,73 @@ class SenderJudge : Judge {
 
   MediaVerdict verdict() {
     begin(MediaDirection::kFrom);
+    spoken_ = spoken_by(call_, media_);
     judge_from();
+    if (was_heard() && media_.is_rtp) verdict_.figures = spoken_.ear;
     note_quality();
     if (media_.has_short_ice_credentials) add("{}", kShortIceCredentials);
     return std::move(verdict_);
   }
 
  private:
-  /// Refused packets of this kind are more than a few beside what was taken.
-  [[nodiscard]] bool matters(const Refusal& refusal) const {
-    return !is_heard() || refusal.times * kNoise > seen_.counters[0].packets_in;
+  [[nodiscard]] double percent_of(DropReason reason) const { return dropped_percent(call_, media_, reason); }
+  /// Refused packets of this kind are more than a few beside what was taken; of a party that is not heard,
+  /// any.
+  [[nodiscard]] bool is_noticed(DropReason reason) const {
+    return is_heard() ? percent_of(reason) >= kLossyPercent : recent(reason) != nullptr;
   }
+  /// The verdict is about a part of what the party sends: as bad as that part is large.
+  void settle(Severity severity) {
+    verdict_.graded = std::max(severity, Severity::kNote);
+    verdict_.received = Reception::kSome;
+  }
+  /// The same for packets of one reason: those of a party that is not heard are all that it sends.
+  void settle(DropReason reason) {
+    if (is_heard()) settle(severity_of(percent_of(reason)));
+  }
+  /// "7.5 % of the last 10 s".
+  [[nodiscard]] std::string share(double percent) const {
+    const Duration span = spoken_.ear.span;
+    if (span == Duration{0}) return fmt::format("{:.1f} % of the call", percent);
+    return fmt::format("{:.1f} % of the last {:.0f} s", percent, std::chrono::duration<double>(span).count());
+  }
+  void describe(DropReason reason) {
+    if (const Refusal* refusal = seen_.refusal(reason)) Judge::describe(*refusal);
+  }
+  using Judge::describe;
 
   bool judge_ice() {
-    if (!media_.has_ice || !call_.is_answered || call_.now - call_.last_signal < kHandshakeTime) return false;
+    if (!media_.has_ice || !call_.is_answered) return false;
     const auto state =
         seen_.active != nullptr && seen_.active->ice ? seen_.active->ice->state : IceAgent::State::kWaiting;
     if (state == IceAgent::State::kConnected) return false;
+    // Checks with the credentials of an earlier SDP may be on their way for a moment.
+    const Refusal* refusal = recent(DropReason::kStunRefused);
+    if (refusal != nullptr && refusal->times >= kFailures && refusal->last > call_.last_signal + 1s) {
+      say(Cause::kIceRefused, "ICE checks of {} arrive, but not with the password of this stream", name());
+      describe(*refusal);
+      add("state of ICE: {}", to_string(state));
+      return true;
+    }
+    if (age(call_.last_signal) < kHandshakeTime) return false;
     say(Cause::kNoPair, "ICE has no pair of addresses with {} ({})", name(), to_string(state));
+    if (seen_.refusal(DropReason::kStunRefused) == nullptr)
+      add("no ICE check was refused: none arrived, or what this relay sent was not answered");
+    describe_address();
     return true;
   }
 
   bool judge_handshake() {
-    if (!media_.handshake_begins || !call_.is_answered) return false;
+    if (!media_.handshake_begins) return false;
     const auto state = seen_.active != nullptr && seen_.active->dtls ? seen_.active->dtls->front().state
                                                                      : DtlsChannel::State::kWaiting;
-    if (state == DtlsChannel::State::kReady || call_.now - call_.last_signal < kHandshakeTime) return false;
+    if (state == DtlsChannel::State::kReady) return false;
     const Endpoint destination = seen_.active != nullptr ? seen_.active->destination[0] : Endpoint{};
     const HandshakeFacts facts{name(), destination, *media_.handshake_begins, seen_,
                                [this](Instant then) { return ago(then); }};
     const bool is_wrong = state == DtlsChannel::State::kMismatch || has_wrong_certificate(facts);
+    // A certificate that does not fit will not fit later.
+    if (!is_wrong && (!call_.is_answered || age(call_.last_signal) < kHandshakeTime)) return false;
     verdict_.cause = is_wrong ? Cause::kWrongCertificate : Cause::kNoHandshake;
     if (!with_words_) return true;
     verdict_.sentence = tell_handshake(facts);
@@ -80,8 +142,8 @@ class SenderJudge : Judge {
       return true;
     }
     if (judge_handshake()) return true;
-    const Refusal* refusal = recent(DropReason::kNotAuthentic);
-    if (refusal == nullptr || !matters(*refusal)) return false;
+    if (!is_noticed(DropReason::kNotAuthentic) || !dropped(call_, media_, DropReason::kNotAuthentic).is_own)
+      return false;
     if (is_recent(seen_.roll_over.last)) {
       say(Cause::kRollOverMismatch,
           "what {} sends authenticates only at roll-over counter {}, and {} was expected", name(),
@@ -91,7 +153,8 @@ class SenderJudge : Judge {
       say(Cause::kNotAuthentic, "what {} sends does not authenticate with the key that was signalled",
           name());
     }
-    describe(*refusal);
+    settle(DropReason::kNotAuthentic);
+    describe(DropReason::kNotAuthentic);
     return true;
   }
 
@@ -102,16 +165,14 @@ class SenderJudge : Judge {
       describe_address();
       return true;
     }
-    for (const auto reason :
-         {DropReason::kSourceNotAllowed, DropReason::kForeignSource, DropReason::kForbiddenSource}) {
+    if (is_heard()) return false;
+    for (const DropReason reason : kIntruders) {
+      // A source is confirmed within a second, and media before the answer may be anybody's.
+      const bool is_early = reason == DropReason::kProbation || reason == DropReason::kEarlyMedia ||
+                            reason == DropReason::kBarredSource;
+      if (is_early && (!call_.is_answered || age(call_.last_signal) < kPatience)) continue;
       const Refusal* refusal = recent(reason);
       if (refusal == nullptr) continue;
-      if (is_heard()) {
-        say(Cause::kOtherSourceToo, "{} is heard; {} sends to its port as well and is refused", name(),
-            refusal->from.to_string());
-        describe(*refusal);
-        return true;
-      }
       const std::string whom =
           is_locked() ? fmt::format(", while {} is believed", learned().to_string()) : std::string();
       say(Cause::kSourceRefused, "{} for {} comes from {} and is refused{}", what(), name(),
@@ -127,16 +188,45 @@ class SenderJudge : Judge {
     return false;
   }
 
+  /// Somebody else sends to the port of a party that is heard.
+  bool judge_intruders() {
+    const Refusal* newest = nullptr;
+    const auto consider = [&](const Refusal* refusal) {
+      if (refusal != nullptr && (newest == nullptr || refusal->last > newest->last)) newest = refusal;
+    };
+    for (std::size_t i = 0; i < kIntruders.size(); ++i) {
+      if (i < kAlwaysTold || percent_of(kIntruders[i]) >= kLossyPercent) consider(recent(kIntruders[i]));
+    }
+    // Packets of the party's own kind, from another address.
+    for (const DropCauseRow& row : kDropCauseRows) {
+      if (row.owner != DropOwner::kOwn || percent_of(row.reason) < kLossyPercent) continue;
+      const Refusal* refusal = recent(row.reason);
+      const bool is_other = refusal != nullptr && refusal->from.is_set() && learned().is_set() &&
+                            refusal->from.address != learned().address;
+      if (is_other) consider(refusal);
+    }
+    if (newest == nullptr) return false;
+    say(Cause::kOtherSourceToo, "{} is heard; {} sends to its port as well and is refused", name(),
+        newest->from.to_string());
+    describe(*newest);
+    return true;
+  }
+
   bool judge_payloads() {
-    const Refusal* refusal = recent(DropReason::kUnknownPayloadType);
+    const Refusal* refusal = seen_.refusal(DropReason::kUnknownPayloadType);
     // Packets that were on their way when signalling changed are no fault.
-    if (refusal != nullptr && matters(*refusal) && refusal->last > call_.last_signal + 1s) {
-      const std::uint8_t type = refusal->type.value;
-      if (media_.earlier.test(type))
-        say(Cause::kCodecMismatch, "{} still sends {}, which the last SDP took away", name(), codec_of(type));
+    const bool is_late = refusal == nullptr || refusal->last > call_.last_signal + 1s;
+    if (is_noticed(DropReason::kUnknownPayloadType) && is_late) {
+      if (refusal == nullptr)
+        say(Cause::kUnknownPayloadType, "{} sends payload types that were never negotiated", name());
+      else if (media_.earlier.test(refusal->type.value & 127))
+        say(Cause::kCodecMismatch, "{} still sends {}, which the last SDP took away", name(),
+            codec_of(refusal->type.value));
       else
-        say(Cause::kUnknownPayloadType, "{} sends {}, which was never negotiated", name(), codec_of(type));
-      describe(*refusal);
+        say(Cause::kUnknownPayloadType, "{} sends {}, which was never negotiated", name(),
+            codec_of(refusal->type.value));
+      settle(DropReason::kUnknownPayloadType);
+      describe(DropReason::kUnknownPayloadType);
       describe_codecs();
       return true;
     }
@@ -149,6 +239,52 @@ class SenderJudge : Judge {
     say(Cause::kCodecMismatch, "{} still sends {}, which the last SDP took away", name(), codec_of(type));
     describe_codecs();
     return true;
+  }
+
+  /// Calls `visit` with each party that is to hear this one, and its media.
+  template <class Visit>
+  void for_each_listener(Visit visit) const {
+    for (const LegEvidence& other : call_.legs) {
+      for (const MediaEvidence& receiver : other.medias) {
+        const bool hears = std::ranges::any_of(receiver.sources, [&](const MediaEvidence::Source& s) {
+          return &call_.legs[s.leg].medias[s.media] == &media_;
+        });
+        if (hears && !receiver.is_rejected) visit(other, receiver);
+      }
+    }
+  }
+
+  /// The script wanted codecs made that nobody makes, and so the parties do not understand each other.
+  bool judge_transcoding() {
+    if (!call_.is_answered || media_.shown.none()) return false;
+    const MediaView::Stream* stream = seen_.newest_stream();
+    bool found = false;
+    for_each_listener([&](const LegEvidence& leg, const MediaEvidence& receiver) {
+      if (found || receiver.shown.none()) return;
+      const auto& wanted = media_.unmade_codecs.empty() ? receiver.unmade_codecs : media_.unmade_codecs;
+      if (wanted.empty()) return;
+      const bool has_none = (media_.shown & receiver.shown).none();
+      std::uint8_t type = stream == nullptr ? 0 : stream->counters.last_payload_type & 127;
+      const Refusal* refusal = recent(DropReason::kUnknownPayloadType);
+      if (refusal != nullptr) type = refusal->type.value & 127;
+      const bool is_foreign = (refusal != nullptr || (stream != nullptr && is_heard())) &&
+                              !receiver.shown.test(type) && type != kComfortNoise;
+      if (!has_none && !is_foreign) return;
+      found = true;
+      std::string list;
+      for (const std::string& each : wanted) list += (list.empty() ? "" : ", ") + each;
+      if (is_foreign)
+        say(Cause::kNotTranscoded,
+            "{} sends {}, which {} has not; the script asked to transcode, which this relay does not do",
+            name(), codec_of(type), leg.name);
+      else
+        say(Cause::kNotTranscoded,
+            "{} and {} have no codec in common; the script asked to transcode, which this relay does not do",
+            name(), leg.name);
+      add("asked for: {}", list);
+    });
+    if (found) describe_codecs();
+    return found;
   }
 
   void describe_codecs() {
@@ -172,6 +308,152 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// All that still comes from the party is refused.
+  bool judge_refused_alone() {
+    if (is_heard()) return false;
+    const DropCauseRow* most = nullptr;
+    const Refusal* newest = nullptr;
+    for (const DropCauseRow& row : kDropCauseRows) {
+      const bool is_of_party = row.owner == DropOwner::kOwn || row.arriving == Cause::kMalformed;
+      const Refusal* refusal = recent(row.reason);
+      if (!is_of_party || row.arriving == Cause::kFine || refusal == nullptr) continue;
+      if (!dropped(call_, media_, row.reason).is_own && row.owner == DropOwner::kOwn) continue;
+      if (newest != nullptr && refusal->times <= newest->times) continue;
+      most = &row;
+      newest = refusal;
+    }
+    if (most == nullptr || newest->times < kFailures) return false;
+    say(most->arriving, "{}: all of it is refused", tell_refused(most->reason));
+    describe(*newest);
+    return true;
+  }
+
+  /// What is wrong with packets that are refused for `reason`, as the first half of a sentence.
+  [[nodiscard]] std::string tell_refused(DropReason reason) const {
+    if (!with_words_) return {};
+    const Refusal* newest = seen_.refusal(reason);
+    switch (row_of(reason).arriving) {
+      case Cause::kSequenceJumps:
+        return fmt::format("sequence numbers of {} step back or leap", name());
+      case Cause::kSsrcsRefused:
+        return fmt::format("{} uses more SSRCs than one stream may have", name());
+      case Cause::kReplayed:
+        return fmt::format("{} sends numbers under its key that were there already", name());
+      case Cause::kKeyWornOut:
+        return fmt::format("the key of {} may protect no more packets of this SSRC", name());
+      case Cause::kRateLimited:
+        return fmt::format("{} sends more than its {} stream may carry", name(), what());
+      case Cause::kUnknownPayloadType:
+        return newest == nullptr ? fmt::format("{} sends payload types that were never negotiated", name())
+                                 : fmt::format("{} sends {}, which was never negotiated", name(),
+                                               codec_of(newest->type.value));
+      case Cause::kNotAuthentic:
+        return fmt::format("packets of {} do not authenticate with the key that was signalled", name());
+      case Cause::kNoKey:
+        return fmt::format("there is no key to open packets of {} with", name());
+      case Cause::kOverloaded:
+        return fmt::format("this relay has no room for packets of {}", name());
+      case Cause::kStoodStill:
+        return fmt::format("this relay stood still, and packets of {} became too old", name());
+      case Cause::kTooLate:
+        return fmt::format("packets of {} come too late to be repacketized", name());
+      case Cause::kMalformed:
+      default:
+        return fmt::format("what {} sends is no {} of this call ({})", name(), what(), to_string(reason));
+    }
+  }
+
+  /// A part of what the party speaks is missing when it comes to this relay, or is refused here.
+  bool judge_missing(Severity least) {
+    const EarFigures& ear = spoken_.ear;
+    if (ear.spoken < static_cast<double>(kEnough)) return false;
+    const Severity severity = grade(ear);
+    if (severity == Severity::kFine || severity < least) return false;
+    const double percent = ear.missing_percent();
+    if (percent >= kLossyPercent && spoken_.of_reason * 2 >= ear.missing) {
+      say(row_of(spoken_.reason).arriving, "{}: {} is missing", tell_refused(spoken_.reason), share(percent));
+      describe(spoken_.reason);
+    } else if (spoken_.halted != Instant{} && spoken_.still * 2 >= ear.missing) {
+      say(Cause::kInterrupted, "{} of {} halts since {}, without a word that it pauses", what(), name(),
+          ago(spoken_.halted));
+    } else if (severity == Severity::kFault) {
+      say(Cause::kBrokenUp, "{} is hard to follow: {} is missing when it comes to the relay", name(),
+          share(percent));
+    } else if (ear.hole >= kHole) {
+      say(Cause::kInterrupted, "{} of {} had holes, the longest of {:.0f} ms: {} is missing", what(), name(),
+          static_cast<double>(ear.hole.count()) / 1e6, share(percent));
+    } else if (percent >= kLossyPercent) {
+      say(Cause::kLossy, "{} of {} loses packets on the way to the relay: {} is missing", what(), name(),
+          share(percent));
+    } else if (ear.jitter > kLossyJitter) {
+      say(Cause::kLossy, "{} of {} arrives unevenly, with jitter of {:.0f} ms", what(), name(),
+          static_cast<double>(ear.jitter.count()) / 1e6);
+    } else {
+      say(Cause::kLossy, "{:.1f} % of what {} sent in this call was lost; now all of it arrives",
+          ear.missing_of_call, name());
+    }
+    settle(severity);
+    return true;
+  }
+
+  /// The sender's numbers step back, and a receiver's encryption may not use them twice.
+  bool judge_repeated_numbers() {
+    bool found = false;
+    for_each_listener([&](const LegEvidence& leg, const MediaEvidence& receiver) {
+      const bool is_alone = receiver.sources.size() == 1;
+      if (found || spoken_.taken < static_cast<double>(kEnough) || (!is_alone && spoken_.resets == 0)) return;
+      const double percent = std::min(100.0, 100.0 * numbers_repeated(spoken_, receiver) / spoken_.taken);
+      if (percent < kLossyPercent) return;
+      found = true;
+      say(Cause::kSequenceJumps,
+          "sequence numbers of {} step back, and encryption toward {} cannot use them twice: {} is dropped",
+          name(), leg.name, share(percent));
+      settle(severity_of(percent));
+    });
+    return found;
+  }
+
+  /// Somebody asked that packets of the party go nowhere.
+  bool judge_wanted() {
+    double listeners = 0;
+    for_each_listener([&](const LegEvidence&, const MediaEvidence&) { ++listeners; });
+    for (const DropCauseRow& row : kDropCauseRows) {
+      if (row.owner != DropOwner::kWanted || row.arriving == Cause::kFine) continue;
+      // Each listener who is not to hear a packet is one drop: somebody hears them unless it is one for each.
+      const double packets =
+          dropped(call_, media_, row.reason).packets - spoken_.taken * std::max(0.0, listeners - 1);
+      if (spoken_.taken <= 0 || packets < spoken_.taken * kLossyPercent / 100) continue;
+      const double percent = std::min(100.0, 100.0 * packets / spoken_.taken);
+      switch (row.arriving) {
+        case Cause::kHold:
+          say(Cause::kHold, "{} sends, but signalling lets nobody hear it (hold): {}", name(),
+              share(percent));
+          break;
+        case Cause::kBlocked:
+          say(Cause::kBlocked, "a command blocks a part of what {} sends: {}", name(), share(percent));
+          break;
+        case Cause::kPromptPlays:
+          say(Cause::kPromptPlays, "a prompt is played instead of what {} sends: {}", name(), share(percent));
+          break;
+        default:
+          say(row.arriving, "nobody is to receive what {} sends: {}", name(), share(percent));
+          break;
+      }
+      if (percent < 100 - kBrokenUpPercent) verdict_.received = Reception::kSome;
+      describe(row.reason);
+      return true;
+    }
+    return false;
+  }
+
+  bool judge_duplicates() {
+    if (spoken_.duplicates * 100 < kLossyPercent * spoken_.taken || spoken_.duplicates < 5) return false;
+    say(Cause::kDuplicated, "packets of {} arrive twice: {:.0f} of {:.0f} in the last {:.0f} s", name(),
+        spoken_.duplicates, spoken_.taken + spoken_.duplicates,
+        std::chrono::duration<double>(spoken_.ear.span).count());
+    return true;
+  }
+
   bool judge_absence() {
     if (was_heard()) return false;
     const bool is_late = age(call_.last_signal) >= kPatience && call_.is_answered;
@@ -179,7 +461,7 @@ class SenderJudge : Judge {
       say(Cause::kWaiting, "{} is not expected to send", name());
       return true;
     }
-    if (const Refusal* probation = recent(DropReason::kProbation)) {
+    if (const Refusal* probation = recent(DropReason::kProbation); probation != nullptr && !is_late) {
       say(Cause::kWaiting, "the source of {}'s {} is being confirmed", name(), what());
       describe(*probation);
       return true;
@@ -207,13 +489,28 @@ class SenderJudge : Judge {
   bool judge_stop() {
     if (!was_heard() || is_heard()) return false;
     const MediaView::Stream* stream = seen_.newest_stream();
-    const std::uint8_t type = stream == nullptr ? 0 : stream->counters.last_payload_type & 127;
     const bool said_goodbye = stream != nullptr && stream->counters.idle_by_bye;
-    const bool is_pausing = type == kComfortNoise && age(last_media()) < kComfortPause;
+    const bool is_alive = last_rtcp() != Instant{} && age(last_rtcp()) < kAlive;
+    const bool is_pausing =
+        stream != nullptr && says_pause(stream->counters) && (is_alive || age(last_media()) < kComfortPause);
     if (said_goodbye || is_pausing) {
       say(Cause::kSilenceSuppressed, "{} {} at {}", name(),
-          said_goodbye ? "ended its stream (RTCP BYE)" : "is silent, as its comfort noise said",
+          said_goodbye ? "ended its stream (RTCP BYE)" : "is silent, as its last packet said",
           ago(last_media()));
+      return true;
+    }
+    if (media_.type == "text" || media_.type == "message" || media_.type == "application") {
+      say(Cause::kSilenceSuppressed, "{} sends no {} now; the last came at {}", name(), what(),
+          ago(last_media()));
+      return true;
+    }
+    if (!media_.may_receive && last_media() < call_.last_signal + 2s) {
+      say(Cause::kHold, "{} holds the call, and sends nothing itself since then", name());
+      return true;
+    }
+    if (!call_.is_answered) {
+      say(Cause::kWaiting, "{} sent early {}, and nothing since {}; the call is not answered yet", name(),
+          what(), ago(last_media()));
       return true;
     }
     if (age(call_.last_signal) < kPatience) {
@@ -222,7 +519,7 @@ class SenderJudge : Judge {
     }
     say(Cause::kStopped, "{} of {} stopped at {}", what(), name(), ago(last_media()));
     add("{} packets before", seen_.counters[0].packets_in);
-    if (is_recent(last_rtcp())) add("its RTCP goes on");
+    if (last_rtcp() != Instant{} && age(last_rtcp()) < kAlive) add("its RTCP goes on");
     return true;
   }
 
@@ -252,54 +549,50 @@ class SenderJudge : Judge {
       return;
     }
     if (judge_hold()) return;
-    if (judge_ice() || judge_keys() || judge_ports() || judge_payloads() || judge_sources()) return;
-    if (const Refusal* refusal = recent(DropReason::kRateLimited); refusal != nullptr && matters(*refusal)) {
-      say(Cause::kRateLimited, "{} sends more than its {} stream may carry", name(), what());
-      describe(*refusal);
-      return;
-    }
-    for (const auto reason :
-         {DropReason::kMalformedRtp, DropReason::kStunUnexpected, DropReason::kDtlsUnexpected,
-          DropReason::kUnknownProtocol, DropReason::kUdptlUnexpected, DropReason::kMalformedUdptl,
-          DropReason::kMalformedBfcp, DropReason::kTooLong}) {
-      const Refusal* refusal = recent(reason);
-      if (refusal == nullptr || is_heard()) continue;
-      say(Cause::kMalformed, "what {} sends is no {} of this call: {}", name(), what(), to_string(reason));
-      describe(*refusal);
-      return;
-    }
-    if (judge_absence() || judge_stop() || judge_sound()) return;
+    if (judge_ice() || judge_keys() || judge_ports()) return;
+    if (judge_transcoding() || judge_payloads() || judge_sources() || judge_refused_alone()) return;
+    if (judge_absence() || judge_stop()) return;
+    if (!media_.is_blocked && judge_missing(Severity::kFault)) return;
+    if (judge_sound()) return;
     if (media_.is_blocked) {
       say(Cause::kBlocked, "what {} sends is blocked or silenced by a command", name());
       return;
     }
+    if (judge_pause_of_relay() || judge_repeated_numbers() || judge_missing(Severity::kNote)) return;
+    if (judge_wanted() || judge_intruders() || judge_other_types() || judge_duplicates()) return;
+    judge_running();
+  }
+
+  bool judge_pause_of_relay() {
+    const Refusal* stale = seen_.refusal(DropReason::kStaleAfterPause);
+    if (stale == nullptr || age(stale->last) >= kPauseTold) return false;
+    say(Cause::kStoodStill, "the relay stood still until {}, and dropped what {} had sent meanwhile",
+        ago(stale->last), name());
+    describe(*stale);
+    return true;
+  }
+
+  bool judge_other_types() {
+    if (seen_.other.times == 0 || !is_recent(seen_.other.last)) return false;
+    say(Cause::kOtherTypePasses, "{} also sends {}, which was never negotiated and is passed on", name(),
+        codec_of(seen_.other.type.value));
+    if (with_words_) add("{} packets, the last at {}", seen_.other.times, ago(seen_.other.last));
+    describe_codecs();
+    return true;
+  }
+
+  void judge_running() {
     const MediaView::Stream* stream = seen_.newest_stream();
     if (stream == nullptr) {
       say(Cause::kFine, "{} sends {}", name(), what());
-      return;
-    }
-    const Refusal* stale = seen_.refusal(DropReason::kStaleAfterPause);
-    if (stale != nullptr && age(stale->last) < kPauseTold) {
-      say(Cause::kStoodStill, "the relay stood still until {}, and dropped what {} had sent meanwhile",
-          ago(stale->last), name());
-      describe(*stale);
-      return;
-    }
-    const SsrcCounters& c = stream->counters;
-    const bool is_lossy =
-        c.packets >= kEnough && (c.loss_percent() > kLossyPercent || c.jitter() > kLossyJitter);
-    if (!is_lossy && seen_.other.times != 0 && is_recent(seen_.other.last)) {
-      say(Cause::kOtherTypePasses, "{} also sends {}, which was never negotiated and is passed on", name(),
-          codec_of(seen_.other.type.value));
-      if (with_words_) add("{} packets, the last at {}", seen_.other.times, ago(seen_.other.last));
-      describe_codecs();
-      return;
-    }
-    if (is_lossy)
-      say(Cause::kLossy, "{} sends {} from {}, with loss or jitter", name(), codec_of(c.last_payload_type),
+    } else if (spoken_.resets >= kFailures) {
+      say(Cause::kSequenceJumps, "{} began its sequence numbers anew {} times in the last seconds", name(),
+          spoken_.resets);
+      settle(Severity::kNote);
+    } else {
+      say(Cause::kFine, "{} sends {} from {}", name(), codec_of(stream->counters.last_payload_type & 127),
           learned().to_string());
-    else
-      say(Cause::kFine, "{} sends {} from {}", name(), codec_of(c.last_payload_type), learned().to_string());
+    }
   }
 
   bool judge_hold() {
@@ -312,20 +605,13 @@ class SenderJudge : Judge {
       return true;
     }
     // Somebody put this party on hold if nobody who would hear it wants to.
-    bool any = false;
+    bool is_heard_by_one = false;
     std::string holder;
-    for (const LegEvidence& other : call_.legs) {
-      for (const MediaEvidence& receiver : other.medias) {
-        const bool hears = std::ranges::any_of(receiver.sources, [&](const MediaEvidence::Source& s) {
-          return &call_.legs[s.leg].medias[s.media] == &media_;
-        });
-        if (!hears || receiver.is_rejected) continue;
-        any = true;
-        if (receiver.may_receive) return false;
-        holder = other.name;
-      }
-    }
-    if (!any) return false;
+    for_each_listener([&](const LegEvidence& other, const MediaEvidence& receiver) {
+      is_heard_by_one = is_heard_by_one || receiver.may_receive;
+      holder = other.name;
+    });
+    if (holder.empty() || is_heard_by_one) return false;
     say(Cause::kHold, "{} put {} on hold: what {} sends is not passed on", holder, name(), name());
     return true;
   }
@@ -335,9 +621,24 @@ class SenderJudge : Judge {
     const MediaView::Stream* stream = seen_.newest_stream();
     if (stream == nullptr || stream->counters.packets == 0) return;
     const SsrcCounters& c = stream->counters;
-    add("{} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, MOS {:.1f}", c.packets, c.lost(),
-        c.loss_percent(), c.loss_bursts, static_cast<double>(c.jitter().count()) / 1e6, mos_of(c));
+    add("whole call: {} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, longest gap {:.0f} ms, "
+        "MOS {:.1f}",
+        c.packets, c.lost(), c.loss_percent(), c.loss_bursts, static_cast<double>(c.jitter().count()) / 1e6,
+        static_cast<double>(c.longest_gap().count()) / 1e6, mos_of(c));
+    const RecentStream& recent = stream->recent;
+    if (recent.span == Duration{0}) return;
+    const double rate = packet_rate(*stream, call_.now);
+    add("last {:.0f} s: {} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, longest gap {:.0f} "
+        "ms, "
+        "MOS {}",
+        std::chrono::duration<double>(recent.span).count(), recent.counts.packets, recent.lost(),
+        recent.loss_percent(), recent.counts.loss_bursts, static_cast<double>(recent.jitter.count()) / 1e6,
+        rate > 0 ? 1000.0 * recent.longest_burst / rate : 0.0,
+        spoken_.ear.mos ? fmt::format("{:.1f}", *spoken_.ear.mos) : std::string("not known"));
+    if (seen_.ingress.size() > 1) add("{} SSRCs, the newest {:08x}", seen_.ingress.size(), c.ssrc.value);
   }
+
+  Spoken spoken_;
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include "control/diagnose/drop_causes.hpp"
 
+#include "tests/support/call_story.hpp"
+
 #include <gtest/gtest.h>
 
 namespace ferry::test {
@@ -35,6 +37,40 @@ TEST(DropCauses, WhatComesFromAStrangerMayAlsoBeAllThatComes) {
   for (const DropCauseRow& row : kDropCauseRows) {
     if (row.owner == DropOwner::kStranger)
       EXPECT_EQ(row_of(row.arriving).severity, Severity::kFault) << to_string(row.reason);
+  }
+}
+
+/// A's packets, half of them or a few, are refused as they arrive: the row of A is not fine.
+TEST(DropCauses, APartThatIsRefusedAsItArrivesIsSeenAtTheSender) {
+  for (const DropCauseRow& row : kDropCauseRows) {
+    if (row.arriving == Cause::kFine || row.owner == DropOwner::kBeside) continue;
+    for (const double percent : {50.0, 3.0}) {
+      for (const When when : {When::kAlways, When::kLately}) {
+        CallStory story;
+        story.refuses(A, row.reason, percent, when);
+        EXPECT_NE(story.from(A).severity(), Severity::kFine)
+            << percent << " % refused as '" << to_string(row.reason) << "'\n"
+            << story.rows();
+        if (row.owner == DropOwner::kOwn && percent > 10)
+          EXPECT_EQ(story.from(A).cause, row.arriving) << to_string(row.reason) << "\n" << story.rows();
+        if (row.owner == DropOwner::kWanted)
+          EXPECT_EQ(story.from(A).severity(), Severity::kNote) << to_string(row.reason) << "\n"
+                                                               << story.rows();
+        EXPECT_EQ(story.from(B).severity(), Severity::kFine)
+            << "B is accused of '" << to_string(row.reason) << "'\n"
+            << story.rows();
+      }
+    }
+  }
+}
+
+TEST(DropCauses, APartThatIsDroppedOnTheWayOutIsNoFaultOfTheSenderUnlessItsPacketsAreWrong) {
+  for (const DropCauseRow& row : kDropCauseRows) {
+    if (row.leaving == Cause::kFine || row.owner != DropOwner::kOwn || row.is_senders_fault) continue;
+    CallStory story;
+    story.drops_toward(B, row.reason, 50);
+    EXPECT_EQ(story.from(A).severity(), Severity::kFine) << to_string(row.reason) << "\n" << story.rows();
+    EXPECT_EQ(story.from(B).severity(), Severity::kFine) << to_string(row.reason) << "\n" << story.rows();
   }
 }
 
