@@ -51,6 +51,7 @@ soak: build       ## random calls over and over, leaks counted; all cases of the
 	@python3 tests/e2e/leaks.py --build $(BUILD)/bin
 	@FERRY_LATCH_DEPTH=8 $(BUILD)/bin/latch_states_test
 	@FERRY_SEQUENCES=2000 $(BUILD)/bin/session_sequences_test
+	@FERRY_CALLS=20000 $(BUILD)/bin/explain_property_test
 
 format:           ## clang-format in place
 	@tools/format.sh fix
