@@ -71,6 +71,7 @@ json counters_json(const SsrcCounters& c, Instant now) {
           {"g711", c.g711_packets},
           {"silent", c.silent_packets},
           {"payload_type", c.last_payload_type},
+          {"payload_size", c.last_payload_size},
           {"idle", c.idle_by_bye},
           {"first", age(c.first_packet, now)},
           {"last", age(c.last_packet, now)},
@@ -103,6 +104,7 @@ SsrcCounters counters_from(const json& j, Instant now) {
   c.g711_packets = j.at("g711");
   c.silent_packets = j.at("silent");
   c.last_payload_type = j.at("payload_type");
+  c.last_payload_size = j.value("payload_size", std::uint16_t{0});
   c.idle_by_bye = j.at("idle");
   c.first_packet = from_age(j.at("first"), now);
   c.last_packet = from_age(j.at("last"), now);

@@ -103,7 +103,9 @@ struct ferry_state {
   __u32 clock_rate;
   __u16 heard_sequence;
   __u8 last_payload_type;
-  __u8 zero[5];
+  __u8 zero;
+  __u16 last_payload_size; /* octets without padding */
+  __u16 zero3;
   __u64 jitter_sum_q4;
   __u32 jitter_max_q4;
   __u32 longest_gap; /* between two packets, in ticks of 1,024 ns */
@@ -124,6 +126,8 @@ struct ferry_state {
   __be16 foreign_port_be;
   __u16 zero2;
   __u32 other_types; /* packets of types marked FERRY_OTHER_TYPE */
+  __u32 new_burst; /* longest run of missing numbers since the last order that took it */
+  __u32 zero4;
 };
 
 /* How to get from one of our addresses to a receiver's: made and kept current by user space. */

@@ -22,7 +22,7 @@ namespace ferry::bpf {
 namespace {
 
 static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferry_plan) == 80 &&
-                  sizeof(ferry_state) == 192 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 624 &&
+                  sizeof(ferry_state) == 200 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 632 &&
                   sizeof(ferry_more) == 320 && sizeof(ferry_sample) == 56 &&
                   offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
@@ -149,6 +149,7 @@ void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   copy(kernel.bytes, c.bytes);
   copy(kernel.last_packet, c.last_packet);
   copy(kernel.seen, ours.stream.seen);
+  copy(kernel.new_burst, ours.stream.new_burst);
   copy(kernel.transit, c.transit);
   copy(kernel.drift_transit, c.drift_transit);
   copy(kernel.drift_since, c.drift_since);
@@ -165,6 +166,7 @@ void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   copy(kernel.longest_gap, c.longest_gap_ticks);
   copy(kernel.clock_rate, c.clock_rate_hz);
   copy(kernel.last_payload_type, c.last_payload_type);
+  copy(kernel.last_payload_size, c.last_payload_size);
   copy(kernel.bucket_packets, ours.bucket.packets);
   copy(kernel.bucket_bytes, ours.bucket.bytes);
   copy(kernel.bucket_last, ours.bucket.last);

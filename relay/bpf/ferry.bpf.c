@@ -202,6 +202,7 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
     if (ahead > 1) {
       ++s->loss_bursts;
       if ((__u32)ahead - 1 > s->longest_loss_burst) s->longest_loss_burst = ahead - 1;
+      if ((__u32)ahead - 1 > s->new_burst) s->new_burst = ahead - 1;
     }
   } else {
     const __u32 behind = -ahead;
@@ -229,6 +230,7 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   s->bytes += rtp->size;
   s->last_timestamp = rtp->timestamp;
   s->last_payload_type = rtp->type;
+  s->last_payload_size = rtp->size - rtp->header - rtp->padding;
   s->last_packet = now;
   if (kind->clock == 0) return;
   const __s32 transit = (__s32)(((now >> 6) * kind->scale) >> 32) - (__s32)rtp->timestamp;
@@ -879,6 +881,7 @@ static __noinline int carry_out(__u32 index) {
   if (!flow) return 0;
   bpf_spin_lock(&flow->lock);
   __builtin_memcpy(&order->state, &flow->state, sizeof flow->state);
+  flow->state.new_burst = 0;
   if (what == FERRY_UPDATE) {
     __builtin_memcpy(&flow->plan, &order->plan, sizeof flow->plan);
     __builtin_memcpy(&flow->more, &order->more, sizeof flow->more);

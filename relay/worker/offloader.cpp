@@ -265,7 +265,7 @@ void Offloader::withdraw_all(TransportEntry& entry) { withdraw(around(entry)); }
 
 void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   Offloaded& known = *entry.offloaded;
-  const Transport::Absorbed done = entry.state.absorb(state, known.seen);
+  const SentBelow done = entry.state.absorb(state, known.seen);
   bump(totals_.packets, done.packets);
   bump(totals_.bytes, done.bytes);
   bump(totals_.offloaded_packets, done.packets);
@@ -279,10 +279,16 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   bump(interface.ingress.errors,
        state.foreign - known.seen.foreign + state.rate_limited - known.seen.rate_limited);
   if (done.packets != 0) {
+    const auto packets = static_cast<std::uint32_t>(done.packets);
     for (const DropReason refusal : known.refusals) {
-      entry.state.count_drop(refusal, static_cast<std::uint32_t>(done.packets));
+      // That one is of those who hear the prompt.
+      if (refusal != DropReason::kPromptPlaying) entry.state.count_arriving(refusal, packets);
       count_drops(totals_, refusal, done.packets);
       bump(interface.ingress.errors, done.packets);
+    }
+    for (const TransportId each : known.distracted) {
+      if (TransportEntry* out = table_.find(each))
+        out->state.count_leaving(DropReason::kPromptPlaying, packets, done.stream->last_packet);
     }
   }
   if (state.unsampled != known.seen.unsampled) {
@@ -353,13 +359,45 @@ void Offloader::turn(Instant now) {
   last_turn_ = now;
   if (is_behind_) follow_all();
   const std::size_t count = (flows_.size() + kTurnsPerRound - 1) / kTurnsPerRound;
+  ++turn_;
   std::vector<TransportId> asked;
-  asked.reserve(count);
+  asked.reserve(2 * count);
   for (std::size_t i = 0; i < count; ++i) {
     next_read_ = (next_read_ + 1) % flows_.size();
-    asked.push_back(flows_[next_read_]);
+    const TransportEntry& entry = *table_.find(flows_[next_read_]);
+    if (now - entry.state.marked_at() < kMarkAgain) continue;
+    // With what its party is sent, so that both are of one moment.
+    for (const TransportId id : around(entry)) {
+      const TransportEntry* source = table_.find(id);
+      if (source == nullptr || !source->offloaded || source->offloaded->turn == turn_) continue;
+      source->offloaded->turn = turn_;
+      asked.push_back(id);
+    }
   }
   read(asked);
+  mark(asked, now);
+}
+
+void Offloader::mark(const std::vector<TransportId>& read, Instant now) {
+  const auto mark_one = [&](TransportEntry& entry) {
+    if (now - entry.state.marked_at() < kMarkAgain) return;
+    const auto was_read = [&](TransportId id) {
+      const TransportEntry* source = table_.find(id);
+      return source == nullptr || !source->offloaded || source->offloaded->turn == turn_;
+    };
+    if (std::ranges::all_of(around(entry), was_read)) entry.state.mark(now);
+  };
+  for (const TransportId id : read) {
+    TransportEntry* entry = table_.find(id);
+    if (entry == nullptr || !entry->offloaded) continue;
+    mark_one(*entry);
+    for (const Offloaded::Receiver& each : entry->offloaded->receivers) {
+      if (TransportEntry* out = table_.find(each.via)) mark_one(*out);
+    }
+    for (const TransportId each : entry->offloaded->distracted) {
+      if (TransportEntry* out = table_.find(each)) mark_one(*out);
+    }
+  }
 }
 
 }  // namespace ferry

@@ -47,8 +47,14 @@ class Offloader {
   void refresh(TransportEntry& entry);
   /// Hands copies of packets that came to the taps.
   void collect();
-  /// Reads some of the flows, so that each is read about every two seconds, and collects.
+  /// Reads some of the flows, so that each is read about every two seconds, and collects. Marks transports
+  /// that send or receive them.
   void turn(Instant now);
+  /// Marks of `entry` are made by `turn`, right after its flows were read.
+  [[nodiscard]] bool marks(const TransportEntry& entry, Instant now) const {
+    // One that was not is left to whoever asks: a reading may fail.
+    return (entry.offloaded || feeds(entry)) && now - entry.state.marked_at() < 2 * kMarkInterval;
+  }
   /// Reads all flows: what passed below while nobody ran.
   void read_all() noexcept;
   /// When `turn` wants to be called again at the latest.
@@ -62,6 +68,8 @@ class Offloader {
   static constexpr Duration kTurn = std::chrono::milliseconds(100);
   static constexpr Duration kCollection = std::chrono::milliseconds(10);
   static constexpr std::size_t kTurnsPerRound = 20;
+  /// A transport that was marked less long ago has no turn yet.
+  static constexpr Duration kMarkAgain = kMarkInterval - kTurn / 2;
 
   [[nodiscard]] bool may_go_below(const TransportEntry& entry) const;
   /// The flow of `entry`'s stream as it should be now, with its state; nothing if user space must forward it.
@@ -70,6 +78,8 @@ class Offloader {
   /// Flows follow that could not for want of memory.
   void follow_all();
   void read(const std::vector<TransportId>& ids);
+  /// Marks those of `read`, and who receives from them, of whom this turn has read all flows.
+  void mark(const std::vector<TransportId>& read, Instant now);
   void withdraw(const std::vector<TransportId>& ids);
   void absorb(TransportEntry& entry, const OffloadState& state);
   void link(const TransportEntry& entry);
@@ -92,6 +102,7 @@ class Offloader {
   };
   std::vector<Offer> offers_;
   std::size_t next_read_ = 0;
+  std::uint64_t turn_ = 0;
   bool is_behind_ = false;  // there was no memory to let flows follow
   unsigned worker_ = 0;
   Instant last_turn_{};

@@ -32,6 +32,8 @@ struct Offloaded {
   std::vector<TransportId> distracted;
   /// Index in the offloader's list.
   std::size_t place = 0;
+  /// The offloader's turn that read it last.
+  std::uint64_t turn = 0;
 };
 
 /// A port's cookie: slot of the transport, which of its local addresses, which component.
@@ -118,6 +120,8 @@ class TransportTable {
     return std::move(entries_[id.slot]);
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// Places there are, taken or not.
+  [[nodiscard]] std::size_t slots() const noexcept { return entries_.size(); }
   template <class Visit>
   void for_each(Visit visit) const {
     for (const auto& entry : entries_) {

@@ -99,6 +99,7 @@ Instant Worker::next_deadline() const noexcept {
   Instant latest = now + (table_.size() == 0 ? Duration{1s} : Duration{250ms});
   if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
   if (find_turns_at_ != Instant{}) latest = std::min(latest, find_turns_at_);
+  latest = mark_round_.due(latest);
   return offloader_ ? offloader_->next_turn(latest) : latest;
 }
 
@@ -158,6 +159,7 @@ void Worker::run_turns() noexcept {
   if (!waiting_.empty()) run_handshakes(io_->now());
   if (find_turns_at_ != Instant{} && io_->now() >= find_turns_at_) find_turns(io_->now());
   if (!turns_.empty()) play(io_->now());
+  mark_some(io_->now());
   if (!offloader_) return;
   // Without memory user space forwards what was offered, and counts are read a little later.
   if (!had_memory([&] {
@@ -171,12 +173,12 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
                          const Transport::NextHop& hop, Bytes datagram, Instant now) noexcept {
   const auto rtp = parse_rtp(datagram);
   if (!rtp) {
-    drop(entry, DropReason::kMalformedRtp);
+    drop_arriving(entry, DropReason::kMalformedRtp);
     return;
   }
   const bool is_new = !out.is_repacketized();
   if (is_new && !had_memory([&] { out.made_output().repacketizer = std::make_unique<Repacketizer>(); })) {
-    drop(out, DropReason::kNoMemory);
+    drop_leaving(out, DropReason::kNoMemory, now);
     return;
   }
   if (is_new && offloader_) offloader_->reconsider(out);
@@ -186,7 +188,7 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
   const bool in_time = output.repacketizer->take(*rtp, sink.ptime_ms, [&](const Repacketizer::Out& next) {
     PacketBuffer packet = io_->allocate();
     if (!packet) {
-      drop(out, DropReason::kNoBuffer);
+      drop_leaving(out, DropReason::kNoBuffer, now);
       return;
     }
     packet.set_data_size(kRtpFixedHeaderSize + next.payload.size());
@@ -197,13 +199,25 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
     ++output.repacketized_out;
     queue_send(out, hop, false, sink.to, std::move(packet), nullptr, now);
   });
-  if (!in_time) drop(out, DropReason::kTooLate);
+  if (!in_time) drop_leaving(out, DropReason::kTooLate, now);
 }
 
-void Worker::drop(TransportEntry& entry, DropReason reason) noexcept {
-  entry.state.count_drop(reason);
+void Worker::drop_arriving(TransportEntry& entry, DropReason reason) noexcept {
+  entry.state.count_arriving(reason);
   bump(interface_of(entry).ingress.errors);
   count_drops(totals_, reason);
+}
+
+void Worker::drop_leaving(TransportEntry& out, DropReason reason, Instant now) noexcept {
+  out.state.count_leaving(reason, 1, now);
+  bump(interface_of(out).ingress.errors);
+  count_drops(totals_, reason);
+}
+
+void Worker::drop_for_prompt(TransportEntry& entry, TransportEntry& out, Instant now) noexcept {
+  out.state.count_leaving(DropReason::kPromptPlaying, 1, now);
+  bump(interface_of(entry).ingress.errors);
+  count_drops(totals_, DropReason::kPromptPlaying);
 }
 
 void Worker::open_batch(std::size_t count, Instant now) noexcept {
@@ -251,7 +265,7 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
   if (!FERRY_ENSURE(found != nullptr)) return;
   TransportEntry& entry = *found;
   if (packet->truncated) {
-    drop(entry, DropReason::kTooLong);
+    drop_arriving(entry, DropReason::kTooLong);
     return;
   }
   packet->srtp_key = 0;
@@ -266,7 +280,7 @@ void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
   packet->srtp_key = 0;
   if (entry.state.has_handshake(classify(packet.data()))) {
     if (packet.data().size() > kMaxHandshake) {
-      drop(entry, DropReason::kTooLong);
+      drop_arriving(entry, DropReason::kTooLong);
       return;
     }
     on_handshake(entry, port_of(packet->cookie), packet->remote, packet.data(), now);
@@ -389,7 +403,7 @@ void Worker::note_problems(Instant now) noexcept {
 
 void Worker::give_up(TransportEntry& entry, std::uint8_t slot) noexcept {
   const bool ssrc = Transport::is_ssrc_slot(slot);
-  drop(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
+  drop_arriving(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
   (*entry.held)[slot].packet.reset();
 }
 
@@ -397,7 +411,7 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
   if (!entry.held)
     entry.held = make_unique_or_null<std::array<TransportEntry::Held, Transport::kHoldSlots>>();
   if (!entry.held) {
-    drop(entry, DropReason::kNoMemory);
+    drop_arriving(entry, DropReason::kNoMemory);
     return;
   }
   if ((*entry.held)[slot].packet) give_up(entry, slot);
@@ -414,8 +428,12 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
                            PacketBuffer packet, Instant now) noexcept {
   bool is_taken = false;
   DropReason last = DropReason::kNoSink;
-  const auto refuse = [&](TransportEntry& where, DropReason reason) {
-    drop(where, reason);
+  const auto refuse = [&](DropReason reason) {
+    drop_arriving(entry, reason);
+    last = reason;
+  };
+  const auto refuse_leaving = [&](TransportEntry& out, DropReason reason) {
+    drop_leaving(out, reason, now);
     last = reason;
   };
   bump(totals_.packets);
@@ -458,34 +476,35 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
   if (!verdict.is_negotiated) bump(totals_.other_type_packets);
   const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
   std::size_t left = source.sinks.size();
-  if (left == 0) refuse(entry, DropReason::kNoSink);
+  if (left == 0) refuse(DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
     --left;
     const DropReason refused =
         verdict.is_rtcp ? DropReason::kNone : refuses(sink, payload, verdict.is_negotiated);
     if (refused != DropReason::kNone) {
-      refuse(entry, refused);
+      refuse(refused);
       continue;
     }
     TransportEntry* out = table_.find(sink.via);
     if (out == nullptr) {
-      refuse(entry, DropReason::kNoSink);
+      refuse(DropReason::kNoSink);
       continue;
     }
     const auto hop = out->state.next_hop(component, now);
     if (hop.reason != DropReason::kNone) {
-      refuse(*out, hop.reason);
+      refuse_leaving(*out, hop.reason);
       continue;
     }
     if (!verdict.is_rtcp && out->hears_prompt()) {
-      refuse(entry, DropReason::kPromptPlaying);
+      drop_for_prompt(entry, *out, now);
+      last = DropReason::kPromptPlaying;
       continue;
     }
     if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {
       if (!verdict.is_negotiated) {  // we make the stream ourselves there (DMX-4)
-        refuse(*out, DropReason::kUnknownPayloadType);
+        refuse_leaving(*out, DropReason::kUnknownPayloadType);
       } else if (out->state.relays_key_of(entry.state)) {
-        refuse(*out, DropReason::kSharedKey);
+        refuse_leaving(*out, DropReason::kSharedKey);
       } else {
         repacketize(entry, *out, sink, hop, packet.data(), now);
         is_taken = true;
@@ -498,7 +517,7 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
     } else {
       outgoing = io_->allocate();
       if (!outgoing) {
-        refuse(*out, DropReason::kNoBuffer);
+        refuse_leaving(*out, DropReason::kNoBuffer);
         continue;
       }
       const MutableBytes data = packet.data();
@@ -511,20 +530,20 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
     const bool rewrites = is_rtp && sink.extensions.changes(outgoing.data());
     const bool cuts = verdict.is_rtcp && !sink.takes_feedback && has_feedback(outgoing.data());
     if ((silences || rewrites || cuts) && out->state.relays_key_of(entry.state)) {
-      refuse(*out, DropReason::kSharedKey);
+      refuse_leaving(*out, DropReason::kSharedKey);
       continue;
     }
     if (silences) overwrite_payload(outgoing.data(), payload->silence);
     if (rewrites) outgoing->length = static_cast<std::uint32_t>(sink.extensions.apply(outgoing.data()));
     if (cuts) outgoing->length = static_cast<std::uint32_t>(cut_feedback(outgoing.data()));
     if (cuts && outgoing.data().empty()) {
-      refuse(entry, DropReason::kFeedbackNotAgreed);
+      refuse(DropReason::kFeedbackNotAgreed);
       continue;
     }
     const DropReason untranslated =
         out->state.translate_ssrcs(entry.state, source.media, verdict, outgoing.data());
     if (untranslated != DropReason::kNone) {
-      refuse(*out, untranslated);
+      refuse_leaving(*out, untranslated);
       continue;
     }
     queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), &entry.state, now);
@@ -537,7 +556,7 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
                         PacketBuffer packet, const Transport* source, Instant now) noexcept {
   const PortHandle port = out.port({hop.via, hop.local});
   if (!port.is_open()) {
-    drop(out, DropReason::kNoDestination);
+    drop_leaving(out, DropReason::kNoDestination, now);
     return;
   }
   if (!out.taps.empty()) {
@@ -569,7 +588,7 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
     const DropReason reason = out.state.protect(is_rtcp, packet.data_and_tailroom(), size, source,
                                                 {packet->srtp_index, packet->srtp_key}, later);
     if (reason != DropReason::kNone) {
-      drop(out, reason);
+      drop_leaving(out, reason, now);
       return;
     }
     if (later != nullptr) ++work_count_;
@@ -597,7 +616,7 @@ void Worker::flush() noexcept {
     const Instant now = io_->now();
     outgoing_meta_[i].entry->state.on_send_failed(outgoing_meta_[i].via, {errors[i], to[i], {}, 1, now, now},
                                                   true);
-    drop(*outgoing_meta_[i].entry, DropReason::kSendFailed);
+    drop_leaving(*outgoing_meta_[i].entry, DropReason::kSendFailed, now);
     bump(interface_of(*outgoing_meta_[i].entry).egress.errors);
   }
   outgoing_count_ = 0;

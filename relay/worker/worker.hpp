@@ -6,6 +6,7 @@
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_io.hpp"
+#include "relay/worker/mark_round.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/transport_table.hpp"
 #include "relay/worker/worker_totals.hpp"
@@ -301,7 +302,14 @@ class Worker {
   void play_next(TransportEntry& entry, Instant now) noexcept;
   void end_prompt(TransportEntry& entry) noexcept;
   [[nodiscard]] TransportFigures figures_of(TransportEntry& entry);
-  void drop(TransportEntry& entry, DropReason reason) noexcept;
+  /// Counts a packet of the transport's party that is dropped, or that a receiver refuses.
+  void drop_arriving(TransportEntry& entry, DropReason reason) noexcept;
+  /// Counts a packet that is dropped on its way out to the transport's party.
+  void drop_leaving(TransportEntry& out, DropReason reason, Instant now) noexcept;
+  /// Counts a packet of `entry`'s that `out` is not sent, as its party hears a prompt.
+  void drop_for_prompt(TransportEntry& entry, TransportEntry& out, Instant now) noexcept;
+  /// Marks those whose turn it is.
+  void mark_some(Instant now) noexcept;
   InterfaceTotals& interface_of(const TransportEntry& entry) noexcept {
     return interface_totals(totals_, entry.state.plan());
   }
@@ -329,6 +337,7 @@ class Worker {
   TransportTable table_;
   std::atomic<FlightMode> flight_mode_{FlightMode::kOff};
   std::unique_ptr<Offloader> offloader_;
+  MarkRound mark_round_;
   std::optional<Ssrc> forwarded_ssrc_;   // of the packet that is being judged, if media of it went on
   std::array<HeldAt, kMaxHeld> held_{};  // ring, by serial
   std::uint64_t next_held_ = 1;

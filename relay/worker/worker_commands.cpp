@@ -82,7 +82,7 @@ void Worker::execute(UpdatePlan& command) {
 void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
   if (entry) count_ended(*entry);
-  if (entry && command.last != nullptr) *command.last = entry->state.snapshot();
+  if (entry && command.last != nullptr) *command.last = entry->state.snapshot(io_->now());
   if (entry && command.flight != nullptr) *command.flight = entry->state.take_flight();
   if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
   if (entry && entry->hears_prompt()) tell({command.id, TransportEvent::kPromptEnded, {}});
@@ -95,7 +95,7 @@ void Worker::execute(ReadTransport& command) {
   TransportEntry* entry = table_.find(command.id);
   if (entry == nullptr) return;
   if (offloader_) offloader_->refresh(*entry);
-  *command.into = entry->state.snapshot();
+  *command.into = entry->state.snapshot(io_->now());
 }
 
 void Worker::execute(ReadContexts& command) { *command.into = command.contexts->state(); }

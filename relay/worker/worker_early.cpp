@@ -140,7 +140,7 @@ void Worker::let_out_early(TransportEntry& entry, Instant now) noexcept {
     for (Bytes next; !(next = early->next(now)).empty(); early->pop(now)) {
       PacketBuffer packet = io_->allocate();
       if (!packet || next.size() > packet.space().size()) {
-        drop(entry, DropReason::kNoBuffer);
+        drop_arriving(entry, DropReason::kNoBuffer);
         continue;
       }
       std::ranges::copy(next, packet.space().begin());

@@ -1,5 +1,5 @@
-// What a worker does without being asked by a packet: prompts that have something due, handshakes, and what
-// came before the answer (worker_early.cpp).
+// What a worker does without being asked by a packet: prompts that have something due, handshakes, marks of
+// the last seconds, and what came before the answer (worker_early.cpp).
 #include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/worker/worker.hpp"
@@ -46,7 +46,7 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
     if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
       if (handshakes_ >= kHandshakesATurn) {
         if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
-          drop(entry, DropReason::kNoBuffer);  // the peer sends again
+          drop_arriving(entry, DropReason::kNoBuffer);  // the peer sends again
           return;
         }
         waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
@@ -57,7 +57,7 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
     }
     reason = entry.state.on_handshake(at, from, datagram, {dtls_budget_, out, now, *own_});
   } catch (const std::bad_alloc&) {
-    drop(entry, DropReason::kNoBuffer);  // the peer sends again (C-12)
+    drop_arriving(entry, DropReason::kNoBuffer);  // the peer sends again (C-12)
     return;
   }
   if (reason != DropReason::kNone) {
@@ -147,6 +147,15 @@ void Worker::end_prompt(TransportEntry& entry) noexcept {
   if (offloader_) offloader_->reconsider(entry);
 }
 
+void Worker::mark_some(Instant now) noexcept {
+  mark_round_.turn(table_.size() == 0 ? 0 : table_.slots(), now, [&](std::size_t slot) {
+    TransportEntry* entry = table_.at(slot);
+    if (entry == nullptr) return;
+    // What the kernel counts is read first: the offloader marks those whose streams it reads.
+    if (!offloader_ || !offloader_->marks(*entry, now)) entry->state.mark(now);
+  });
+}
+
 void Worker::play(Instant now) noexcept {
   while (!turns_.empty() && turns_.top().at <= now) {
     const Turn turn = turns_.top();
@@ -181,7 +190,7 @@ void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
   if (hop.reason != DropReason::kNone) return;  // it waits for the party's address
   PacketBuffer packet = io_->allocate();
   if (!packet) {
-    drop(entry, DropReason::kNoBuffer);
+    drop_leaving(entry, DropReason::kNoBuffer, now);
     return;
   }
   OwnStream& stream = *output.own_stream;

@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     now += std::chrono::milliseconds(who);
     at += 2 + length;
   }
-  const auto snapshot = transport.snapshot();
+  const auto snapshot = transport.snapshot(now);
   fact(snapshot.counters[0].packets_in + snapshot.counters[1].packets_in == accepted);
   for (const auto& source : snapshot.sources) fact(source.ingress.size() <= 8);
   return 0;

@@ -47,6 +47,7 @@ class KernelModel final : public FlowOffload {
     ++calls_.updates;
     known->second = flow;
     before = states_.at(flow.local);
+    states_.at(flow.local).stream.new_burst = 0;
     return OffloadAnswer::kTaken;
   }
   void remove(std::span<OffloadReading> batch) override {
@@ -60,7 +61,9 @@ class KernelModel final : public FlowOffload {
     for (auto& reading : readings) {
       const auto known = states_.find(reading.local);
       reading.found = known != states_.end();
-      if (reading.found) reading.state = known->second;
+      if (!reading.found) continue;
+      reading.state = known->second;
+      known->second.stream.new_burst = 0;
     }
   }
   /// Copies that may wait for `collect`; more are lost.

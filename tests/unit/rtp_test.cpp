@@ -278,6 +278,52 @@ TEST(StreamStats, SSR4_JumpNeedsTwoConsecutivePackets) {
   EXPECT_EQ(stats.counters().lost(), 0u) << "a restart is no loss";
 }
 
+TEST(StreamStats, SSR4_EveryStepThatIsAJumpIsConfirmedByTheNextPacket) {
+  struct Row {
+    int step;
+    bool is_jump;
+  };
+  for (const Row& row : {Row{2999, false}, Row{3000, true}, Row{3001, true}, Row{20'000, true},
+                         Row{-99, false}, Row{-100, false}, Row{-101, true}, Row{-102, true}, Row{-150, true},
+                         Row{-3000, true}, Row{-32'768, true}}) {
+    for (const std::uint16_t from : {std::uint16_t{50'000}, std::uint16_t{40}}) {
+      StreamStats stats;
+      unsigned refused = 0;
+      const auto arrives = [&](std::uint16_t n) {
+        if (stats.check(SeqNo{n}) != StreamStats::Check::kOk) {
+          ++refused;
+          return;
+        }
+        const Packet packet = rtp('A', 1, n);
+        stats.count(*parse_rtp(packet), packet.size(), 0, kStart);
+      };
+      for (int n = -200; n <= 0; ++n) arrives(static_cast<std::uint16_t>(from + n));
+      for (int n = 0; n < 50; ++n) arrives(static_cast<std::uint16_t>(from + row.step + n));
+      EXPECT_EQ(refused, row.is_jump ? 1u : 0u) << row.step;
+      EXPECT_EQ(stats.counters().resets, row.is_jump ? 1u : 0u) << row.step;
+      if (!row.is_jump) continue;
+      EXPECT_EQ(stats.counters().lost(), 0u) << row.step;
+      EXPECT_EQ(stats.counters().duplicates, 0u) << row.step;
+    }
+  }
+}
+
+TEST(StreamStats, SSR4_ALonePacketHundredAndOneBackConfirmsNothing) {
+  StreamStats stats;
+  const auto arrives = [&](std::uint16_t n) {
+    if (stats.check(SeqNo{n}) != StreamStats::Check::kOk) return false;
+    const Packet packet = rtp('A', 1, n);
+    stats.count(*parse_rtp(packet), packet.size(), 0, kStart);
+    return true;
+  };
+  for (std::uint16_t n = 1000; n < 1200; ++n) (void)arrives(n);
+  EXPECT_FALSE(arrives(1199 - 101));
+  EXPECT_TRUE(arrives(1200)) << "the stream goes on";
+  EXPECT_TRUE(arrives(1199 - 100)) << "late, and no jump";
+  EXPECT_EQ(stats.counters().resets, 0u);
+  EXPECT_EQ(stats.counters().highest_extended, 1200u);
+}
+
 TEST(StreamStats, Rfc3550JitterOfAPerfectStreamIsZero) {
   StreamStats steady;
   StreamStats shaken;

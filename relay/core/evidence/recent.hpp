@@ -4,8 +4,6 @@
 
 #include "relay/base/types.hpp"
 #include "relay/core/forward/drop_reason.hpp"
-#include "relay/core/rtp/rtp.hpp"
-#include "relay/core/rtp/stream_stats.hpp"
 
 #include <array>
 #include <cstddef>
@@ -15,9 +13,9 @@ namespace ferry {
 
 /// Time between two marks of a transport, and how many are kept: what they tell is of the last 10 to 12 s.
 constexpr Duration kMarkInterval = std::chrono::seconds(2);
-constexpr std::size_t kMarks = 5;
+constexpr std::size_t kMarks = 6;
 /// The time that figures of "the last 10 s" are of.
-constexpr Duration kRecentTime = kMarkInterval * kMarks;
+constexpr Duration kRecentTime = kMarkInterval * (kMarks - 1);
 
 /// Counts of a stream that only grow, as they are at one moment. They wrap at 2^32: differences stay right.
 struct StreamMark {

@@ -2,7 +2,7 @@
 // check the sequence, count, deliver. Nothing changes before the origin is judged (DMX-5). Keys, ICE and DTLS
 // are in transport_keys.cpp, a proposed source in transport_proposal.cpp, new SSRCs in transport_ssrcs.cpp,
 // the kernel's share in transport_kernel.cpp, pauses of the process in transport_pause.cpp, export and
-// restore in transport_snapshot.cpp.
+// restore in transport_snapshot.cpp, marks of the last seconds in transport_marks.cpp.
 
 #include "relay/core/forward/transport.hpp"
 
@@ -59,7 +59,11 @@ bool is_stun(Bytes datagram) noexcept { return datagram.size() >= 20 && read_u32
 
 Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
                      std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
-    : id_(id), plan_(std::move(plan)), states_(plan_->sources.size()), activity_(std::move(activity)) {
+    : id_(id),
+      plan_(std::move(plan)),
+      states_(plan_->sources.size()),
+      activity_(std::move(activity)),
+      mark_times_(now) {
   // A phone that uses its port again for the next call is no late sender.
   const Endpoint late = barred == plan_->rtp_latch.signalled ? Endpoint{} : barred;
   latch_[0].restart(plan_->rtp_latch, now, late, kRestTime);
@@ -499,8 +503,11 @@ void Transport::read_reports(std::size_t source, Bytes compound, Instant now) no
     }
     void on_report(Ssrc reporter, const ReportBlock& block) {
       // What is said about streams that never went there is no measurement.
-      const auto& egress = transport.states_[source].egress;
-      if (std::ranges::find(egress, block.about, &SsrcCounters::ssrc) == egress.end()) return;
+      auto& egress = transport.states_[source].egress;
+      const auto stream = std::ranges::find_if(
+          egress, [&](const SentStream& sent) { return sent.counters().ssrc == block.about; });
+      if (stream == egress.end()) return;
+      stream->report(reporter, block, now);
       RtcpState* state = transport.made_rtcp_state();
       if (state == nullptr) return;
       for (const SentReport& sent : state->sent) {
@@ -652,27 +659,20 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
   }
   const auto source = source_of(to);
   if (!source || datagram.size() < kRtpFixedHeaderSize || classify(datagram) != DatagramClass::kRtp) return;
-  const SeqNo sequence{read_u16(datagram, 2)};
-  SsrcCounters* egress = egress_of(*source, Ssrc{read_u32(datagram, 8)}, sequence);
-  if (egress == nullptr) return;
-  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(egress->highest_extended)});
-  if (ahead > 0) egress->highest_extended += static_cast<std::uint32_t>(ahead);
-  ++egress->packets;
-  egress->bytes += datagram.size();
-  egress->last_timestamp = read_u32(datagram, 4);
-  egress->last_packet = now;
+  if (SentStream* stream = egress_of(*source, Ssrc{read_u32(datagram, 8)}))
+    stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
 }
 
-SsrcCounters* Transport::egress_of(std::size_t source, Ssrc ssrc, SeqNo first) noexcept {
+SentStream* Transport::egress_of(std::size_t source, Ssrc ssrc) noexcept {
   auto& egress = states_[source].egress;
-  const auto entry = std::ranges::find(egress, ssrc, &SsrcCounters::ssrc);
+  const auto entry =
+      std::ranges::find_if(egress, [&](const SentStream& stream) { return stream.counters().ssrc == ssrc; });
   if (entry != egress.end()) return &*entry;
-  if (egress.size() >= plan_->sources[source].max_ssrcs)
-    egress.erase(std::ranges::min_element(egress, {}, &SsrcCounters::last_packet));
-  SsrcCounters fresh;
-  fresh.ssrc = ssrc;
-  fresh.base_extended = fresh.highest_extended = first.value;
-  return had_memory([&] { egress.push_back(fresh); }) ? &egress.back() : nullptr;
+  if (egress.size() >= plan_->sources[source].max_ssrcs) {
+    egress.erase(std::ranges::min_element(
+        egress, {}, [](const SentStream& stream) { return stream.counters().last_packet; }));
+  }
+  return had_memory([&] { egress.emplace_back(ssrc); }) ? &egress.back() : nullptr;
 }
 
 std::optional<std::size_t> Transport::source_of(MediaId media) const noexcept {

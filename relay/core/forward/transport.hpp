@@ -5,6 +5,7 @@
 #include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
+#include "relay/core/evidence/drop_ledger.hpp"
 #include "relay/core/evidence/evidence.hpp"
 #include "relay/core/evidence/flight_ring.hpp"
 #include "relay/core/evidence/recent.hpp"
@@ -14,6 +15,7 @@
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/key_presses.hpp"
+#include "relay/core/rtp/sent_stream.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
 #include "relay/core/srtp/srtp_contexts.hpp"
 
@@ -120,6 +122,9 @@ struct TransportSnapshot {
   std::optional<Proposal> proposal;
   std::optional<Evidence> evidence;  // not part of an export
   RecentDrops recent_drops;          // not part of an export
+  /// What was dropped on its way out, newest first: reason, times, first and last time; nothing else is set.
+  /// Not part of an export.
+  std::vector<Refusal> leaving;
   /// The present peer has sent something valid.
   bool verified = false;
   /// By component: ICMP errors have paused it (LAT-12 a). Not part of an export: three more pause it again.
@@ -290,17 +295,11 @@ class Transport {
   /// Describes the flow of the only source's stream `ssrc` as far as this transport knows it (`local`,
   /// `out_*` and `tos` are left unset) and lends its state. Nothing if user space must see the packets.
   [[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> lend(Ssrc ssrc) const;
-  /// What happened to a lent stream since it was lent or absorbed last.
-  struct Absorbed {
-    std::uint64_t packets = 0;
-    std::uint64_t bytes = 0;
-    bool advanced = false;  // the highest sequence number rose
-    const SsrcCounters* stream = nullptr;
-  };
-  /// Counts what was counted below. Drops since the installation are `state`'s less those of `seen`.
-  Absorbed absorb(const OffloadState& state, const OffloadState& seen);
+  /// Counts what was counted below. Drops since the installation are `state`'s less those of `seen`. Gives
+  /// what happened to the lent stream since it was lent or absorbed last.
+  SentBelow absorb(const OffloadState& state, const OffloadState& seen);
   /// Counts what left below the sockets, as `on_sent` does for packets.
-  void on_sent_below(const Absorbed& what, MediaId to);
+  void on_sent_below(const SentBelow& what, MediaId to);
   /// Where media goes until the plan or the latch changes; unset if a packet must decide.
   [[nodiscard]] Endpoint lasting_hop() const noexcept;
 
@@ -330,15 +329,27 @@ class Transport {
   [[nodiscard]] std::unique_ptr<FlightRing> take_flight() noexcept { return std::move(flight_); }
   /// Counts `times` received packets that were dropped.
   void count_refused(Component component, DropReason reason, std::uint32_t times) noexcept {
-    count_drop(reason, times);
+    count_arriving(reason, times);
     counters_[index(component)].errors_in += times;
     activity_->refused.store(activity_->refused.load(std::memory_order_relaxed) + times,
                              std::memory_order_relaxed);
   }
-  void count_drop(DropReason reason, std::uint32_t times = 1) noexcept {
-    if (!drops_) drops_ = make_unique_or_null<DropCounters>();
-    if (drops_) drops_->add(reason, times);
+  /// A packet of this transport's party was dropped, or what a receiver of it refuses.
+  void count_arriving(DropReason reason, std::uint32_t times = 1) noexcept {
+    drops_.add(DropSide::kArriving, reason, times, Instant{});
   }
+  /// A packet was dropped on its way out to this transport's party.
+  void count_leaving(DropReason reason, std::uint32_t times, Instant now) noexcept {
+    drops_.add(DropSide::kLeaving, reason, times, now);
+  }
+
+  // The last seconds.
+  /// Marks what is counted, which `snapshot` then tells the last 10 to 12 s of, and sets what control reads
+  /// of it without asking (`TransportActivity::standing`). Every `kMarkInterval`, whether or not packets
+  /// come.
+  void mark(Instant now) noexcept;
+  /// When it was marked last; before the first mark, when it was made or restored.
+  [[nodiscard]] Instant marked_at() const noexcept { return mark_times_.newest_at(); }
 
   /// Round trip between this relay and the peer, from its last receiver report; zero if unknown.
   [[nodiscard]] Duration round_trip() const noexcept { return rtcp_ ? rtcp_->round_trip : Duration{0}; }
@@ -368,7 +379,8 @@ class Transport {
 
   [[nodiscard]] const std::shared_ptr<TransportActivity>& activity() const noexcept { return activity_; }
   [[nodiscard]] const Latch& latch(Component component) const noexcept { return latch_[index(component)]; }
-  [[nodiscard]] DropCounters drops() const noexcept { return drops_ ? *drops_ : DropCounters{}; }
+  /// Of both sides.
+  [[nodiscard]] DropCounters drops() const noexcept { return drops_.counters(); }
   /// Visits what is counted of each SSRC that arrives.
   template <class Visit>
   void for_each_stream(Visit visit) const {
@@ -376,7 +388,8 @@ class Transport {
       for (const StreamStats& stream : source.ingress) visit(stream.counters());
     }
   }
-  [[nodiscard]] TransportSnapshot snapshot() const;
+  /// `now`: until when the last seconds are told of.
+  [[nodiscard]] TransportSnapshot snapshot(Instant now) const;
   /// The same for statistics alone: cheap.
   [[nodiscard]] TransportFigures figures() const;
   /// All but what its keys have received and sent, which `SrtpPlan::contexts` knows.
@@ -391,7 +404,7 @@ class Transport {
   };
   struct SourceState {
     std::vector<StreamStats> ingress;
-    std::vector<SsrcCounters> egress;
+    std::vector<SentStream> egress;
     /// More than can begin at once, so that none of them pushes out another before its second packet.
     std::array<PendingSsrc, kPendingSsrcs> pending;
     /// Made when the first telephone-event packet passes.
@@ -461,7 +474,11 @@ class Transport {
   void note_keep_alive(Component component, const Endpoint& from, Bytes datagram, Instant now) noexcept;
   [[nodiscard]] Endpoint destination(Component via) const noexcept;
   /// Null if there is no memory for one more.
-  SsrcCounters* egress_of(std::size_t source, Ssrc ssrc, SeqNo first) noexcept;
+  SentStream* egress_of(std::size_t source, Ssrc ssrc) noexcept;
+  /// Keeps the counts of now as the mark that `mark_times_` has just got.
+  void mark_counts() noexcept;
+  /// Coarse classes of how the transport is off; never 0.
+  [[nodiscard]] std::uint32_t standing(Instant now) const noexcept;
   Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own,
                  Arrival arrival) noexcept;
   /// A packet that has waited is older than what a listener can still use (C-13).
@@ -538,7 +555,6 @@ class Transport {
   std::array<ComponentCounters, 2> counters_;
   std::array<Instant, 2> last_packet_{};
   std::uint64_t not_rtp_ = 0;
-  std::unique_ptr<DropCounters> drops_;  // made at the first drop
   /// The keys of the plan, and those of earlier ones, which run out.
   struct Protection {
     struct Incoming {
@@ -655,6 +671,9 @@ class Transport {
   std::uint32_t events_ = 0;
   /// When each event was passed on last; made at the first one.
   std::unique_ptr<std::array<Instant, static_cast<std::size_t>(TransportEvent::kCount)>> event_sent_;
+  DropLedger drops_;
+  /// Of all that is counted here.
+  MarkTimes mark_times_;
 };
 
 }  // namespace ferry

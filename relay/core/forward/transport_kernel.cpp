@@ -50,13 +50,14 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   }
   OffloadState state;
   state.stream = stream->state();
+  state.stream.new_burst = 0;  // this side keeps what it has seen
   state.bucket = states_[0].bucket.state();
   state.heard_sequence = latch_[0].last_sequence();
   state.heard_at = latch_[0].last_packet();
   return std::pair{std::move(flow), state};
 }
 
-Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadState& seen) {
+SentBelow Transport::absorb(const OffloadState& state, const OffloadState& seen) {
   const auto count = [&](DropReason reason, std::uint32_t times) {
     if (times != 0) count_refused(Component::kRtp, reason, times);
   };
@@ -95,8 +96,20 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
   if (stream == streams.end()) return {};
   const SsrcCounters before = stream->counters();
   stream->set_state(state.stream);
-  Absorbed done{now.packets - before.packets, now.bytes - before.bytes,
-                now.highest_extended != before.highest_extended, &stream->counters()};
+  const auto growth = [](std::uint32_t after, std::uint32_t of_before) {
+    return static_cast<std::int32_t>(after - of_before);
+  };
+  SentBelow done;
+  done.packets = now.packets - before.packets;
+  done.bytes = now.bytes - before.bytes;
+  done.before = SeqNo{static_cast<std::uint16_t>(before.highest_extended)};
+  done.advanced = now.highest_extended != before.highest_extended;
+  done.duplicates = growth(now.duplicates, before.duplicates);
+  done.reordered = growth(now.reordered, before.reordered);
+  done.loss_bursts = growth(now.loss_bursts, before.loss_bursts);
+  done.longest_burst = state.stream.new_burst;
+  done.seen = state.stream.seen;
+  done.stream = &stream->counters();
   if (done.packets == 0) return done;
   publish(now, done.packets, before.lost());
   counters_[0].packets_in += done.packets;
@@ -110,21 +123,12 @@ Transport::Absorbed Transport::absorb(const OffloadState& state, const OffloadSt
   return done;
 }
 
-void Transport::on_sent_below(const Absorbed& what, MediaId to) {
+void Transport::on_sent_below(const SentBelow& what, MediaId to) {
   const auto source = source_of(to);
   if (what.packets == 0 || !source) return;
   counters_[0].packets_out += what.packets;
   counters_[0].bytes_out += what.bytes;
-  const SeqNo newest{static_cast<std::uint16_t>(what.stream->highest_extended)};
-  SsrcCounters* egress = egress_of(*source, what.stream->ssrc, newest);
-  if (egress == nullptr) return;
-  egress->packets += what.packets;
-  egress->bytes += what.bytes;
-  // What nobody received in between (hold) is skipped here as well.
-  const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(egress->highest_extended)});
-  if (what.advanced && ahead > 0) egress->highest_extended += static_cast<std::uint32_t>(ahead);
-  egress->last_timestamp = what.stream->last_timestamp;
-  egress->last_packet = what.stream->last_packet;
+  if (SentStream* stream = egress_of(*source, what.stream->ssrc)) stream->count(what);
 }
 
 }  // namespace ferry

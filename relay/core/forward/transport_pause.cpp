@@ -55,12 +55,14 @@ Verdict Transport::drop_stale(Component component, SourceState& state, const Rtp
 
 void Transport::skip(Duration pause, Instant now) noexcept {
   awake_since_ = now;
+  mark_times_.skip(pause);
   for (Latch& latch : latch_) latch.skip(pause);
   if (proposal_) {
     for (Latch& latch : proposal_->latch) latch.skip(pause);
   }
   for (SourceState& state : states_) {
     if (state.presses) state.presses->skip(pause);
+    for (SentStream& stream : state.egress) stream.skip(pause);
   }
   for (const auto& protection : protection_) {
     if (!protection) continue;

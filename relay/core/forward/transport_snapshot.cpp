@@ -7,7 +7,7 @@
 
 namespace ferry {
 
-TransportSnapshot Transport::snapshot() const {
+TransportSnapshot Transport::snapshot(Instant now) const {
   TransportSnapshot s;
   for (std::size_t i = 0; i < 2; ++i) {
     s.latch[i] = latch_[i].snapshot();
@@ -20,6 +20,8 @@ TransportSnapshot Transport::snapshot() const {
   for (std::size_t i = 0; reachability_ && i < s.paused.size(); ++i)
     s.paused[i] = (*reachability_)[i].is_paused();
   if (evidence_) s.evidence = *evidence_;
+  s.recent_drops = drops_.recent(mark_times_, now);
+  s.leaving = drops_.leaving();
   for (std::size_t i = 0; i < states_.size(); ++i) {
     TransportSnapshot::Source& source = s.sources.emplace_back();
     source.media = plan_->sources[i].media;
@@ -28,8 +30,13 @@ TransportSnapshot Transport::snapshot() const {
       auto& quality = source.quality.emplace_back();
       quality.present = stream.quality() != nullptr;
       if (quality.present) quality.history = *stream.quality();
+      source.ingress_recent.push_back(stream.recent(mark_times_, now));
     }
-    source.egress = states_[i].egress;
+    for (const SentStream& stream : states_[i].egress) {
+      source.egress.push_back(stream.counters());
+      source.egress_recent.push_back(stream.recent(mark_times_, now));
+      if (const ListenerReport* report = stream.newest_report()) source.reports.push_back(*report);
+    }
     if (states_[i].presses) source.presses = states_[i].presses->state();
   }
   s.srtp = srtp_snapshot();
@@ -51,7 +58,7 @@ TransportSnapshot Transport::snapshot() const {
 TransportFigures Transport::figures() const {
   TransportFigures f;
   f.counters = counters_;
-  f.not_rtp = not_rtp_ + drops()[DropReason::kMalformedRtp];
+  f.not_rtp = not_rtp_ + drops_.of(DropReason::kMalformedRtp);
   Instant latest{};
   for_each_stream([&](const SsrcCounters& stream) {
     f.expected += stream.expected();
@@ -84,7 +91,7 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
   }
   counters_ = s.counters;
   last_packet_ = s.last_packet;
-  if (s.drops.total() > 0) drops_ = std::make_unique<DropCounters>(s.drops);
+  drops_.restore(s.drops);
   verified_ = s.verified;
   activity_->is_heard.store(verified_, std::memory_order_relaxed);
   for (std::size_t i = 0; i < s.paused.size(); ++i) {
@@ -99,7 +106,8 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
     const auto found = source_of(source.media);
     if (!found) continue;
     SourceState& state = states_[*found];
-    state.egress = source.egress;
+    state.egress.clear();
+    for (const SsrcCounters& sent : source.egress) state.egress.emplace_back(sent);
     if (source.presses.known_count != 0) {
       state.presses = std::make_unique<KeyPresses>();
       state.presses->restore(source.presses);
@@ -112,6 +120,9 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
     }
   }
   publish_presses();
+  // What was counted elsewhere is not of the last seconds here.
+  mark_times_.restart(now);
+  mark_counts();
   restore_keys(s, now);
 }
 

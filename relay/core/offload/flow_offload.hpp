@@ -62,6 +62,7 @@ struct OffloadFlow {
 
 /// What is counted for a flow. Goes with it below the sockets and comes back: whoever forwards owns it.
 struct OffloadState {
+  /// `new_burst` is of the time since the flow was read or changed last.
   StreamStats::State stream;
   TokenBucket::State bucket;
   /// The peer's newest packet, also if the rate limit dropped it: what another port must continue (LAT-8c).

@@ -7,11 +7,6 @@
 namespace ferry {
 
 namespace {
-constexpr int kMaxDropout = 3000;   // SSR-4
-constexpr int kMaxMisorder = -100;  // SSR-4
-}  // namespace
-
-namespace {
 
 /// Id of G.107 in the piecewise form of Cole and Rosenbluth, "Voice over IP performance monitoring" (2001).
 double delay_impairment(Duration one_way, Duration jitter) noexcept {
@@ -99,8 +94,9 @@ std::optional<Duration> StreamStats::lateness(const RtpView& rtp, std::uint32_t 
 }
 
 bool StreamStats::is_jump(SeqNo sequence) const noexcept {
-  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(counters_.highest_extended)});
-  return started_ && (ahead >= kMaxDropout || ahead < kMaxMisorder);
+  // After a step of 101 back the next number is but 100 back.
+  return started_ &&
+         (is_sequence_jump(counters_.highest_extended, sequence) || sequence.value == bad_sequence_);
 }
 
 StreamStats::Check StreamStats::check(SeqNo sequence) noexcept {
@@ -115,6 +111,40 @@ StreamStats::Check StreamStats::check(SeqNo sequence) noexcept {
   }
   bad_sequence_ = static_cast<std::uint16_t>(sequence.value + 1);
   return Check::kJump;
+}
+
+void follow_sequence(SsrcCounters& c, std::uint64_t& seen, std::uint32_t& new_burst,
+                     SeqNo sequence) noexcept {
+  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
+  if (ahead > 0) {
+    c.highest_extended += static_cast<std::uint32_t>(ahead);
+    seen = ahead < 64 ? (seen << ahead) | 1 : 1;
+    if (ahead > 1) {
+      const auto missing = static_cast<std::uint32_t>(ahead) - 1;
+      ++c.loss_bursts;
+      c.longest_loss_burst = std::max(c.longest_loss_burst, missing);
+      new_burst = std::max(new_burst, missing);
+    }
+    return;
+  }
+  const unsigned behind = static_cast<unsigned>(-ahead);
+  if (behind < 64 && ((seen >> behind) & 1) != 0) {
+    ++c.duplicates;
+    return;
+  }
+  ++c.reordered;
+  // Older than the first packet: it came before the one that we took for the first.
+  const std::uint32_t extended = c.highest_extended - behind;
+  const bool is_first = static_cast<std::int32_t>(extended - c.base_extended) < 0;
+  // What was missing is one run less if this was all of it, and two if it stood in its midst.
+  if (behind >= 1 && behind < 63) {
+    const bool after = ((seen >> (behind - 1)) & 1) != 0;
+    const bool before = is_first ? after : ((seen >> (behind + 1)) & 1) != 0;
+    if (!is_first && before && after && c.loss_bursts > 0) --c.loss_bursts;
+    if (!before && !after) ++c.loss_bursts;
+  }
+  if (behind < 64) seen |= std::uint64_t{1} << behind;
+  if (is_first) c.base_extended = extended;
 }
 
 void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz,
@@ -136,35 +166,7 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
     resync_ = false;
     bad_sequence_ = kNone;
   } else {
-    const int ahead = distance(rtp.sequence, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
-    if (ahead > 0) {
-      c.highest_extended += static_cast<std::uint32_t>(ahead);
-      seen_ = ahead < 64 ? (seen_ << ahead) | 1 : 1;
-      if (ahead > 1) {
-        ++c.loss_bursts;
-        c.longest_loss_burst = std::max(c.longest_loss_burst, static_cast<std::uint32_t>(ahead) - 1);
-      }
-    } else {
-      const unsigned behind = static_cast<unsigned>(-ahead);
-      const bool duplicate = behind < 64 && ((seen_ >> behind) & 1) != 0;
-      if (duplicate) {
-        ++c.duplicates;
-      } else {
-        ++c.reordered;
-        // Older than the first packet: it came before the one that we took for the first.
-        const std::uint32_t extended = c.highest_extended - behind;
-        const bool is_first = static_cast<std::int32_t>(extended - c.base_extended) < 0;
-        // What was missing is one run less if this was all of it, and two if it stood in its midst.
-        if (behind < 63) {
-          const bool after = ((seen_ >> (behind - 1)) & 1) != 0;
-          const bool before = is_first ? after : ((seen_ >> (behind + 1)) & 1) != 0;
-          if (!is_first && before && after && c.loss_bursts > 0) --c.loss_bursts;
-          if (!before && !after) ++c.loss_bursts;
-        }
-        if (behind < 64) seen_ |= std::uint64_t{1} << behind;
-        if (is_first) c.base_extended = extended;
-      }
-    }
+    follow_sequence(c, seen_, new_burst_, rtp.sequence);
   }
   if (c.packets != 0) {
     const auto gap = static_cast<std::uint64_t>((now - c.last_packet).count()) >> 10;
@@ -174,6 +176,7 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   c.bytes += datagram_size;
   c.last_timestamp = rtp.timestamp;
   c.last_payload_type = rtp.payload_type.value;
+  c.last_payload_size = static_cast<std::uint16_t>(rtp.payload.size());
   c.last_packet = now;
   c.idle_by_bye = false;
   if (clock_rate_hz == 0) return;
@@ -206,6 +209,7 @@ void StreamStats::set_state(const State& state) noexcept {
   counters_.has_report = before.has_report;
   counters_.idle_by_bye = before.idle_by_bye && counters_.packets == before.packets;
   seen_ = state.seen;
+  new_burst_ = std::max(new_burst_, state.new_burst);
 }
 
 void StreamStats::count_g711(bool silent, Instant now) noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "relay/base/types.hpp"
+#include "relay/core/evidence/marks.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
 #include <array>
@@ -92,6 +93,8 @@ struct SsrcCounters {
   std::uint64_t silent_packets = 0;
   Instant last_audible{};
   std::uint8_t last_payload_type = 0;
+  /// Octets of payload, without padding, of the newest packet. Set where a stream arrives; 0 = none yet.
+  std::uint16_t last_payload_size = 0;
   bool idle_by_bye = false;
   Instant first_packet{};
   Instant last_packet{};
@@ -136,6 +139,18 @@ constexpr std::uint64_t clock_scale(std::uint32_t clock_rate_hz) noexcept {
   return (std::uint64_t{clock_rate_hz} << 38) / 1'000'000'000;
 }
 
+/// The number is too far from the highest one to be of the same run (SSR-4).
+[[nodiscard]] constexpr bool is_sequence_jump(std::uint32_t highest_extended, SeqNo sequence) noexcept {
+  const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(highest_extended)});
+  return ahead >= 3000 || ahead < -100;
+}
+
+/// Takes the number of a packet, which is no jump, into the counts of its stream: what is missing, late or
+/// there twice. `seen`: bit n says that highest - n was received. `new_burst` becomes the longest run of
+/// missing numbers if this is one.
+void follow_sequence(SsrcCounters& counters, std::uint64_t& seen, std::uint32_t& new_burst,
+                     SeqNo sequence) noexcept;
+
 /// Sequence check and statistics of one SSRC from one source. Owned by a worker.
 class StreamStats {
  public:
@@ -146,15 +161,19 @@ class StreamStats {
     SsrcCounters counters;
     /// Bit n: highest - n was received.
     std::uint64_t seen = 0;
+    /// Longest run of missing numbers that appeared since the last mark or reading.
+    std::uint32_t new_burst = 0;
     bool operator==(const State&) const = default;
   };
-  /// The number is too far from the highest one to be of the same run (SSR-4). Nothing changes by asking.
+  /// The number is too far from the highest one to be of the same run, or it would confirm that the run of
+  /// the packet before, which was refused as a jump, is the one that counts (SSR-4). Nothing changes by
+  /// asking.
   [[nodiscard]] bool is_jump(SeqNo sequence) const noexcept;
   /// A jump waits for its confirmation or nothing was counted yet: such a stream has no `state`.
   [[nodiscard]] bool is_disturbed() const noexcept { return !started_ || resync_ || bad_sequence_ != kNone; }
-  [[nodiscard]] State state() const noexcept { return {counters_, seen_}; }
+  [[nodiscard]] State state() const noexcept { return {counters_, seen_, new_burst_}; }
   /// Goes on with what somebody else counted in the meantime. What RTCP said and how loud the packets were
-  /// counts only here, and stays.
+  /// counts only here, and stays; so do the marks.
   void set_state(const State& state) noexcept;
 
   StreamStats() = default;
@@ -175,6 +194,18 @@ class StreamStats {
   [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
   SsrcCounters& counters() noexcept { return counters_; }
 
+  /// Keeps the counts of now as the newest mark of `times`.
+  void mark(const MarkTimes& times) noexcept {
+    marks_.mark(counters_, new_burst_, times);
+    new_burst_ = 0;
+  }
+  /// What happened since the oldest mark.
+  [[nodiscard]] RecentStream recent(const MarkTimes& times, Instant now) const noexcept {
+    return marks_.recent(counters_, new_burst_, times, now);
+  }
+  /// Octets of the marks on the heap.
+  [[nodiscard]] std::size_t footprint() const noexcept { return marks_.footprint(); }
+
   /// Null until the owner's RTCP gave a sample.
   [[nodiscard]] const QualityHistory* quality() const noexcept { return quality_.get(); }
   void add_quality(const QualitySample& sample);
@@ -185,8 +216,10 @@ class StreamStats {
  private:
   SsrcCounters counters_;
   std::unique_ptr<QualityHistory> quality_;
+  StreamMarks marks_;
   std::uint64_t seen_ = 0;  // as in State
-  std::uint32_t bad_sequence_ = kNone;
+  std::uint32_t new_burst_ = 0;
+  std::uint32_t bad_sequence_ = kNone;  // that would confirm a jump
   bool started_ = false;
   bool resync_ = false;
   static constexpr std::uint32_t kNone = 0x10000;

@@ -1,0 +1,95 @@
+#include "relay/core/evidence/marks.hpp"
+
+#include "relay/base/memory.hpp"
+#include "relay/core/rtp/stream_stats.hpp"
+
+namespace ferry {
+
+namespace {
+
+StreamMark mark_of(const SsrcCounters& c) noexcept {
+  StreamMark mark;
+  mark.packets = static_cast<std::uint32_t>(c.packets);
+  mark.bytes = static_cast<std::uint32_t>(c.bytes);
+  mark.expected = static_cast<std::uint32_t>(c.expected());
+  mark.duplicates = c.duplicates;
+  mark.reordered = c.reordered;
+  mark.loss_bursts = c.loss_bursts;
+  mark.resets = c.resets;
+  mark.jitter_sum_q4 = static_cast<std::uint32_t>(c.jitter_sum_q4);
+  return mark;
+}
+
+/// Of a count that becomes less when a late packet fills a gap.
+std::uint32_t growth(std::uint32_t now, std::uint32_t before) noexcept {
+  const auto difference = static_cast<std::int32_t>(now - before);
+  return static_cast<std::uint32_t>(std::max(difference, 0));
+}
+
+StreamMark difference(const StreamMark& now, const StreamMark& before) noexcept {
+  StreamMark d;
+  d.packets = now.packets - before.packets;
+  d.bytes = now.bytes - before.bytes;
+  d.expected = now.expected - before.expected;
+  d.duplicates = now.duplicates - before.duplicates;
+  d.reordered = now.reordered - before.reordered;
+  d.loss_bursts = growth(now.loss_bursts, before.loss_bursts);
+  d.resets = now.resets - before.resets;
+  d.jitter_sum_q4 = now.jitter_sum_q4 - before.jitter_sum_q4;
+  return d;
+}
+
+std::uint16_t saturated(std::uint32_t burst) noexcept {
+  return static_cast<std::uint16_t>(std::min<std::uint32_t>(burst, UINT16_MAX));
+}
+
+}  // namespace
+
+void StreamMarks::mark(const SsrcCounters& counters, std::uint32_t burst, const MarkTimes& times) noexcept {
+  if (counters.packets == 0) return;
+  const StreamMark now = mark_of(counters);
+  if (!kept_) {
+    kept_ = make_unique_or_null<Kept>();
+    if (!kept_) return;
+    // At the marks before this one a stream that began since had counted nothing. Of another one, which came
+    // by an export or had no memory for marks, nothing is known before now.
+    const bool is_new = counters.first_packet >= times.former_at();
+    kept_->since = is_new ? counters.first_packet : times.newest_at();
+    if (!is_new) {
+      kept_->marks.fill(now);
+      return;
+    }
+  }
+  kept_->marks[times.newest()] = now;
+  kept_->bursts[times.newest()] = saturated(burst);
+}
+
+RecentStream StreamMarks::recent(const SsrcCounters& counters, std::uint32_t burst, const MarkTimes& times,
+                                 Instant now) const noexcept {
+  RecentStream recent;
+  if (counters.packets == 0) return recent;
+  StreamMark before;
+  Instant since = counters.first_packet;
+  std::uint32_t longest = burst;
+  if (kept_) {
+    before = kept_->marks[times.oldest()];
+    since = kept_->since;
+    for (std::size_t i = 0; i < kMarks; ++i) {
+      // The oldest mark tells of the time before it.
+      if (i != times.oldest()) longest = std::max<std::uint32_t>(longest, kept_->bursts[i]);
+    }
+  } else if (since < times.newest_at()) {
+    return recent;
+  }
+  recent.span = std::max(now - std::max(since, times.oldest_at()), Duration{0});
+  recent.counts = difference(mark_of(counters), before);
+  // A run whose packets came late is none any more.
+  recent.longest_burst = std::min(longest, recent.lost());
+  if (counters.clock_rate_hz != 0 && recent.counts.packets != 0) {
+    recent.jitter = Duration{static_cast<std::int64_t>(recent.counts.jitter_sum_q4) * 1'000'000'000 / 16 /
+                             recent.counts.packets / counters.clock_rate_hz};
+  }
+  return recent;
+}
+
+}  // namespace ferry

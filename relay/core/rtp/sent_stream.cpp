@@ -1,0 +1,76 @@
+#include "relay/core/rtp/sent_stream.hpp"
+
+#include "relay/base/memory.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+void SentStream::restart(SeqNo first) noexcept {
+  counters_.expected_before_reset += counters_.highest_extended - counters_.base_extended + 1;
+  ++counters_.resets;
+  counters_.base_extended = counters_.highest_extended = first.value;
+  seen_ = 1;
+  awaited_ = kNone;
+}
+
+void SentStream::count(SeqNo sequence, std::uint32_t timestamp, std::size_t size, Instant now) noexcept {
+  SsrcCounters& c = counters_;
+  if (c.packets == 0) {
+    c.base_extended = c.highest_extended = sequence.value;
+    c.first_packet = now;
+    seen_ = 1;
+  } else if (sequence.value == awaited_) {
+    restart(SeqNo{static_cast<std::uint16_t>(sequence.value - 1)});
+    follow_sequence(c, seen_, new_burst_, sequence);
+  } else if (is_sequence_jump(c.highest_extended, sequence)) {
+    awaited_ = static_cast<std::uint16_t>(sequence.value + 1);
+  } else {
+    awaited_ = kNone;
+    follow_sequence(c, seen_, new_burst_, sequence);
+  }
+  ++c.packets;
+  c.bytes += size;
+  c.last_timestamp = timestamp;
+  c.last_packet = now;
+}
+
+void SentStream::count(const SentBelow& below) noexcept {
+  SsrcCounters& c = counters_;
+  const SeqNo first{static_cast<std::uint16_t>(below.before.value + 1)};
+  const SeqNo newest{static_cast<std::uint16_t>(below.stream->highest_extended)};
+  if (c.packets == 0) {
+    c.base_extended = c.highest_extended = below.advanced ? first.value : newest.value;
+    c.first_packet = below.stream->last_packet;
+  } else if (below.advanced) {
+    const int skipped = distance(below.before, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
+    if (first.value == awaited_ || is_sequence_jump(c.highest_extended, first)) {
+      restart(first.value == awaited_ ? below.before : first);
+    } else if (skipped > 0) {  // nobody was sent these (hold)
+      c.highest_extended += static_cast<std::uint32_t>(skipped);
+      ++c.loss_bursts;
+      new_burst_ = std::max(new_burst_, static_cast<std::uint32_t>(skipped));
+    }
+    awaited_ = kNone;
+  }
+  const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
+  if (below.advanced && ahead > 0) c.highest_extended += static_cast<std::uint32_t>(ahead);
+  c.packets += below.packets;
+  c.bytes += below.bytes;
+  c.duplicates += static_cast<std::uint32_t>(below.duplicates);
+  c.reordered += static_cast<std::uint32_t>(below.reordered);
+  const auto bursts = static_cast<std::int32_t>(c.loss_bursts) + below.loss_bursts;
+  c.loss_bursts = static_cast<std::uint32_t>(std::max(bursts, 0));
+  new_burst_ = std::max(new_burst_, below.longest_burst);
+  c.longest_loss_burst = std::max(c.longest_loss_burst, new_burst_);
+  seen_ = below.seen;
+  c.last_timestamp = below.stream->last_timestamp;
+  c.last_packet = below.stream->last_packet;
+}
+
+void SentStream::report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept {
+  if (!reports_) reports_ = make_unique_or_null<ReportHistory>();
+  if (reports_) reports_->add(reporter, block, now);
+}
+
+}  // namespace ferry
