@@ -101,7 +101,7 @@ constexpr std::uint32_t count_of(Threshold threshold) noexcept {
 inline constexpr Duration kPatience = time_of(Threshold::kPatience);
 inline constexpr Duration kRecent = time_of(Threshold::kRecent);
 inline constexpr Duration kHandshakeTime = time_of(Threshold::kHandshakeTime);
-inline constexpr Duration kStopped = time_of(Threshold::kStopped);
+inline constexpr Duration kStoppedAfter = time_of(Threshold::kStopped);
 inline constexpr Duration kHungUp = time_of(Threshold::kHungUp);
 inline constexpr Duration kComfortPause = time_of(Threshold::kComfortPause);
 inline constexpr std::uint32_t kDescriptor = count_of(Threshold::kDescriptor);

@@ -79,7 +79,7 @@ class Judge {
     return std::max(seen_.last_packet[1], muxed);
   }
   [[nodiscard]] bool was_heard() const { return last_media() != Instant{}; }
-  [[nodiscard]] bool is_heard() const { return was_heard() && age(last_media()) < kStopped; }
+  [[nodiscard]] bool is_heard() const { return was_heard() && age(last_media()) < kStoppedAfter; }
   [[nodiscard]] bool is_locked() const {
     return seen_.active != nullptr && seen_.active->latch[0].state == Latch::State::kLocked;
   }
