@@ -74,7 +74,7 @@ bool CallHealth::is_alarming(Instant now, Instant steady_since) const noexcept {
   if (found_.severity != Severity::kFault) return false;
   const bool is_unheard =
       unheard_since_ != Instant{} && now - std::max(unheard_since_, steady_since) >= kUnheardTime;
-  return is_unheard || now - std::max(impaired_since_, steady_since) >= kImpairedTime;
+  return is_unheard || now - std::max(impaired_since_, steady_since + kMarkInterval) >= kImpairedTime;
 }
 
 void CallHealth::show(const HealthFinding& found, Instant now) noexcept {

@@ -66,7 +66,7 @@ TEST(CallHealth, WhenAnAlarmBegins) {
       {"packets pass that nobody can hear", unheard({}, Cause::kSilence), kStart, {105s}},
       {"broken up", kBroken, kStart, {112s}},
       {"one-way, but the relay stood still until 100 s", unheard(kStart + 50s), kStart + 100s, {105s}},
-      {"broken up, but the relay stood still until 103 s", kBroken, kStart + 103s, {115s}},
+      {"broken up, but the relay stood still until 103 s", kBroken, kStart + 103s, {117s}},
   };
   for (const Case& each : cases) {
     Looks looks;
@@ -149,11 +149,11 @@ TEST(CallHealth, FlappingIsCountedAndToldOnceInThirtySeconds) {
 
 TEST(CallHealth, WhatStaysBadIsToldAfterTheQuietTime) {
   Looks looks;
-  looks.look(0s, 6s, unheard(kStart - 5s));
-  looks.look(7s, 12s, kWell);
-  looks.look(13s, 100s, unheard(kStart + 8s));
-  EXPECT_EQ(looks.became_bad, (Times{0s, 13s}));
-  EXPECT_EQ(looks.told_bad, (Times{0s, 30s}));
+  looks.look(10s, 16s, unheard(kStart + 5s));
+  looks.look(17s, 22s, kWell);
+  looks.look(23s, 100s, unheard(kStart + 18s));
+  EXPECT_EQ(looks.became_bad, (Times{10s, 23s}));
+  EXPECT_EQ(looks.told_bad, (Times{10s, 40s}));
 }
 
 TEST(CallHealth, SinceIsTheBeginOfWhatWasFoundLast) {
