@@ -362,16 +362,22 @@ void Offloader::turn(Instant now) {
   ++turn_;
   std::vector<TransportId> asked;
   asked.reserve(2 * count);
+  const auto ask = [&](TransportId id) {
+    const TransportEntry* source = table_.find(id);
+    if (source == nullptr || !source->offloaded || source->offloaded->turn == turn_) return;
+    source->offloaded->turn = turn_;
+    asked.push_back(id);
+  };
   for (std::size_t i = 0; i < count; ++i) {
     next_read_ = (next_read_ + 1) % flows_.size();
     const TransportEntry& entry = *table_.find(flows_[next_read_]);
-    if (now - entry.state.marked_at() < kMarkAgain) continue;
-    // With what its party is sent, so that both are of one moment.
-    for (const TransportId id : around(entry)) {
-      const TransportEntry* source = table_.find(id);
-      if (source == nullptr || !source->offloaded || source->offloaded->turn == turn_) continue;
-      source->offloaded->turn = turn_;
-      asked.push_back(id);
+    // With what its party is sent, so that both are of one moment. Of many flows it may have been read so as
+    // one of those already.
+    const bool is_due = now - entry.state.marked_at() >= kMarkAgain;
+    if (is_due) {
+      for (const TransportId id : around(entry)) ask(id);
+    } else if (count == 1) {
+      ask(entry.state.id());
     }
   }
   read(asked);

@@ -381,7 +381,8 @@ void ClassicPrompts::other_party_during_prompt() {
   EXPECT_NEAR(static_cast<double>(heard), 30, 1);
   EXPECT_EQ(world_->count(peer('B'), 'A'), 50u);
   const auto shown = world_->manager().show("p a", world_->clock());
-  EXPECT_EQ(shown["legs"][1]["medias"][0]["drops"].value("prompt-playing", 0u), 50 - heard);
+  EXPECT_EQ(shown["legs"][0]["medias"][0]["drops"].value("prompt-playing", 0u), 50 - heard)
+      << "counted for who hears the prompt";
   EXPECT_EQ(ask("Q p a b").substr(3), fmt::format("50 50 {} {}", 50 + heard, 50 - heard));
   EXPECT_EQ(ask("G nplrs_created nplrs_destroyed npkts_played"), "1 1 40");
   ask("P-1 p ring 0 a b");

@@ -318,6 +318,8 @@ TEST(StreamStats, SSR4_ALonePacketHundredAndOneBackConfirmsNothing) {
   };
   for (std::uint16_t n = 1000; n < 1200; ++n) (void)arrives(n);
   EXPECT_FALSE(arrives(1199 - 101));
+  EXPECT_TRUE(stats.is_jump(SeqNo{1199 - 100}))
+      << "it would confirm one: no type that was not negotiated may";
   EXPECT_TRUE(arrives(1200)) << "the stream goes on";
   EXPECT_TRUE(arrives(1199 - 100)) << "late, and no jump";
   EXPECT_EQ(stats.counters().resets, 0u);
