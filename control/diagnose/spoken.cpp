@@ -140,6 +140,9 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
   double within = 0;
   double counted = 0;
   for (const DropCauseRow& row : kDropCauseRows) {
+    // What somebody asked for is not missing, though its numbers are.
+    if (row.owner == DropOwner::kWanted && !row.is_counted)
+      s.lost = std::max(0.0, s.lost - dropped(call, media, row.reason).packets);
     if (row.owner != DropOwner::kOwn || row.arriving == Cause::kFine) continue;
     const Dropped each = dropped(call, media, row.reason);
     double packets = each.is_own ? each.packets : 0.0;
