@@ -1,10 +1,55 @@
+// Judges what reaches a party, for the rows `to` of an explanation: by what the party hears, from its ear
+// back.
+//
+// First come the reasons that nothing at all may be sent to it: signalling, its address, its key, what the
+// network answers, its own ICE and DTLS. Then each sender is looked at: does what he speaks leave toward the
+// party? If not, his own row says why, or the relay's drops on the way out do; if neither does, the row is a
+// fault all the same. What he is not at fault for is told with `origin`.
+//
+// Whoever is heard is judged by figures of the last seconds: what was spoken (spoken.hpp) less what was
+// missing before it came here, less what was dropped on the way out, less what the party reports by RTCP to
+// be lost behind the relay. The largest part names the cause, `grade` the severity.
+
+#include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/judge.hpp"
+#include "control/diagnose/listener_words.hpp"
+#include "control/diagnose/spoken.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace ferry {
 
+using namespace std::chrono_literals;
+
 namespace {
+
+/// What was sent at once and what came last may differ by so many packets: they are on their way.
+constexpr double kUnderWay = 5;
+
+/// Packets arrive, and yet there is nothing to be heard in them.
+bool spoils_sound(Cause cause) {
+  return cause == Cause::kSilence || cause == Cause::kCodecMismatch || cause == Cause::kNotTranscoded;
+}
+
+/// Without them nothing can be sent to the party either.
+bool keeps_from_sending(Cause cause) {
+  return cause == Cause::kNoPair || cause == Cause::kIceRefused || cause == Cause::kNoHandshake ||
+         cause == Cause::kWrongCertificate || cause == Cause::kNoKey;
+}
+
+/// The sender is heard whole: such a row is no business of his listeners.
+bool leaves_all(const MediaVerdict& verdict) {
+  return verdict.severity() == Severity::kFine || verdict.reception() == Reception::kAll;
+}
+
+/// Until a call is set up, packets are dropped that nobody can be sent yet.
+bool is_of_set_up(DropReason reason) {
+  return reason == DropReason::kNoDestination || reason == DropReason::kNoKey ||
+         reason == DropReason::kPeerUnverified || reason == DropReason::kNoSink;
+}
+
+double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 /// Judges what reaches a party.
 class ListenerJudge : Judge {
@@ -19,6 +64,34 @@ class ListenerJudge : Judge {
   }
 
  private:
+  /// What the listener hears of one sender.
+  struct Finding {
+    const LegEvidence* leg = nullptr;
+    const MediaEvidence* media = nullptr;
+    const MediaVerdict* said = nullptr;
+    Cause cause = Cause::kFine;
+    Severity severity = Severity::kFine;
+    Reception reception = Reception::kAll;
+    /// When something of it left toward the listener last; unset: never.
+    Instant left{};
+    /// It is the sender's row that says why, or the commands; else it is the way out.
+    bool is_senders = false;
+    bool is_silenced = false;
+
+    [[nodiscard]] int rank() const { return static_cast<int>(severity) * 4 + static_cast<int>(reception); }
+  };
+
+  /// What the relay dropped on its way out to the listener, in the last seconds.
+  struct WayOut {
+    double own = 0;     // speech, but for numbers that were there twice
+    double raw = 0;     // all that did not get as far as the socket
+    double set_up = 0;  // until the call was set up
+    double wanted = 0;
+    DropReason reason = DropReason::kNone;  // of most of `own`
+    double of_reason = 0;
+    DropReason wanted_reason = DropReason::kNone;
+  };
+
   void judge_to() {
     if (judge_signalling()) return;
     if (media_.sources.empty()) {
@@ -29,96 +102,671 @@ class ListenerJudge : Judge {
       say(Cause::kHold, "{} said that it receives nothing (hold)", name());
       return;
     }
-    if (media_.loops) {
-      say(Cause::kLoop, "the SDP of {} names {}, a port of this relay that leads to no party", name(),
-          media_.signalled.to_string());
-      return;
-    }
-    const bool is_sent_to = seen_.active != nullptr && seen_.active->destination[0].is_set();
-    if (is_refusal(media_.denied) && !is_sent_to) {
-      say(Cause::kDeniedAddress, "the SDP of {} names {}", name(), row_of(media_.denied).meaning);
-      describe_address();
-      return;
-    }
-    if (media_.local.is_set() && media_.signalled.address.family() != media_.local.address.family()) {
-      say(Cause::kWrongFamily, "{} is to be reached at {}, but its port here is {}", name(),
-          media_.signalled.to_string(), media_.local.to_string());
-      return;
-    }
+    if (judge_address()) return;
     if (media_.is_encrypted && !media_.is_keyed && call_.is_answered) {
       say(Cause::kNoKey, "{} may only be sent encrypted media, and there is no key for it", name());
       return;
     }
-    if (judge_failures()) return;
-    if (seen_.active != nullptr && !seen_.active->destination[0].is_set()) {
-      say(Cause::kNothingToSend, "where {} is will be known when it sends", name());
-      describe_address();
+    look_at_way_out();
+    if (judge_failures() || judge_own_side()) {
+      describe_sent();
       return;
     }
-    bool arrives = false;
-    bool held = true;
-    std::string from;
-    for (const MediaEvidence::Source& source : media_.sources) {
-      const MediaEvidence& other = call_.legs[source.leg].medias[source.media];
-      arrives = arrives || is_recent(last_media_of(other));
-      held = held && !other.may_send;
-      from += (from.empty() ? "" : ", ") + call_.legs[source.leg].name;
-    }
-    if (held) {
-      say(Cause::kHold, "{} said that it sends nothing (hold)", from);
-    } else if (!arrives) {
-      say(Cause::kNothingToSend, "nothing arrives from {} that could be sent to {}", from, name());
-    } else {
-      say(Cause::kFine, "{} is sent what {} sends, to {}", name(), from,
-          seen_.active == nullptr ? std::string("nowhere") : seen_.active->destination[0].to_string());
-    }
-    add("{} packets sent, {} not", seen_.counters[0].packets_out, seen_.counters[0].errors_out);
+    for (const MediaEvidence::Source& source : media_.sources) hear(find(source));
+    if (heard_ == 0)
+      tell_nothing();
+    else
+      judge_hearing();
+    describe_sent();
   }
 
+  bool judge_address() {
+    if (media_.loops) {
+      say(Cause::kLoop, "the SDP of {} names {}, a port of this relay that leads to no party", name(),
+          media_.signalled.to_string());
+      return true;
+    }
+    const Endpoint to = destination();
+    if (is_refusal(media_.denied) && (seen_.active == nullptr || !to.is_set())) {
+      say(Cause::kDeniedAddress, "the SDP of {} names {}", name(), row_of(media_.denied).meaning);
+      describe_address();
+      return true;
+    }
+    if (media_.local.is_set() && media_.signalled.address.family() != media_.local.address.family()) {
+      say(Cause::kWrongFamily, "{} is to be reached at {}, but its port here is {}", name(),
+          media_.signalled.to_string(), media_.local.to_string());
+      return true;
+    }
+    return judge_echo(to);
+  }
+
+  /// What is sent to this party comes to one of its senders.
+  bool judge_echo(const Endpoint& to) {
+    if (!to.is_set() || media_.is_void || learned() == to) return false;
+    for (const MediaEvidence::Source& source : media_.sources) {
+      const MediaEvidence& other = media_of(source);
+      if (&other == &media_) continue;  // an echo that a flag asked for
+      const Endpoint there = other.seen.active == nullptr ? Endpoint{} : other.seen.active->latch[0].peer;
+      // Where he was heard, or else where he said that he is.
+      if (to != (there.is_set() ? there : other.signalled)) continue;
+      const std::string& him = call_.legs[source.leg].name;
+      say(Cause::kEcho, "{} hears nothing, and {} hears himself: the SDP of {} names {}, the address of {}",
+          name(), him, name(), address_words(to), him);
+      blame(call_.legs[source.leg], other, Cause::kEcho);
+      verdict_.origin.reset();  // it is this party's own SDP
+      describe_address();
+      return true;
+    }
+    return false;
+  }
+
+  // Where it went wrong.
+
+  void blame(const LegEvidence& leg, const MediaEvidence& media, Cause cause) {
+    verdict_.origin = MediaVerdict::Origin{with_words_ ? leg.name : std::string(), media.index, cause};
+  }
+  [[nodiscard]] std::string address_words(const Endpoint& endpoint) const {
+    return with_words_ ? endpoint.to_string() : std::string();
+  }
+  [[nodiscard]] Endpoint destination() const {
+    return seen_.active == nullptr ? media_.signalled : seen_.active->destination[0];
+  }
+  [[nodiscard]] const MediaEvidence& media_of(const MediaEvidence::Source& source) const {
+    return call_.legs[source.leg].medias[source.media];
+  }
+  [[nodiscard]] const MediaVerdict& said_of(std::size_t leg, std::size_t media) const {
+    std::size_t place = media;
+    for (std::size_t i = 0; i < leg; ++i) place += call_.legs[i].medias.size();
+    return senders_[place];
+  }
+  [[nodiscard]] const MediaVerdict& said_of_own() const {
+    const auto leg = static_cast<std::size_t>(&leg_ - call_.legs.data());
+    return said_of(leg, static_cast<std::size_t>(&media_ - leg_.medias.data()));
+  }
+
+  // What left.
+
+  void look_at_way_out() {
+    const RecentDrops& recent = seen_.recent_drops;
+    const bool is_known = recent.span != Duration{0};
+    const bool is_new = age(call_.last_signal) < recent.span + 1s;
+    for (const DropCauseRow& row : kDropCauseRows) {
+      if (row.leaving == Cause::kFine || row.owner == DropOwner::kBeside) continue;
+      // Of a port that is not marked yet, the call's own counts are all there is; both sides are in them.
+      const double packets = is_known                       ? recent.of(DropSide::kLeaving, row.reason)
+                             : row.arriving == Cause::kFine ? seen_.drops[row.reason]
+                                                            : 0;
+      if (packets == 0) continue;
+      if (row.owner == DropOwner::kWanted) {
+        out_.wanted += packets;
+        out_.wanted_reason = row.reason;
+        continue;
+      }
+      // What the host did not take had left before, and of numbers that repeat only some are missing.
+      if (row.reason != DropReason::kSendFailed && row.reason != DropReason::kReplayed) out_.raw += packets;
+      if (is_new && is_of_set_up(row.reason)) {
+        out_.set_up += packets;
+        if (out_.reason != DropReason::kNone) continue;
+      } else if (row.reason != DropReason::kReplayed) {
+        out_.own += packets;
+      }
+      if (packets <= out_.of_reason) continue;
+      out_.of_reason = packets;
+      out_.reason = row.reason;
+    }
+  }
+
+  /// When something of `from` left toward this party last; unset: never.
+  [[nodiscard]] Instant left_at(const MediaEvidence& from) const {
+    const MediaView::Stream* stream = from.seen.newest_stream();
+    if (stream == nullptr || !media_.is_rtp)  // no SSRC to tell it by
+      return seen_.counters[0].packets_out == 0 ? Instant{} : last_media_of(from);
+    const auto same = std::ranges::find_if(seen_.egress, [&](const MediaView::OutStream& out) {
+      return out.counters.ssrc == stream->counters.ssrc;
+    });
+    if (same != seen_.egress.end()) return same->counters.last_packet;
+    // The party may know the stream by another SSRC. With several senders it is one that none of them has.
+    Instant newest{};
+    for (const MediaView::OutStream& out : seen_.egress) {
+      const bool is_of_another = media_.sources.size() > 1 && is_sent_by_any(out.counters.ssrc);
+      if (!is_of_another) newest = std::max(newest, out.counters.last_packet);
+    }
+    return newest;
+  }
+  [[nodiscard]] bool is_sent_by_any(Ssrc ssrc) const {
+    return std::ranges::any_of(media_.sources, [&](const MediaEvidence::Source& source) {
+      return std::ranges::any_of(media_of(source).seen.ingress, [&](const MediaView::Stream& stream) {
+        return stream.counters.ssrc == ssrc;
+      });
+    });
+  }
+  [[nodiscard]] bool is_sent_now() const {
+    const MediaView::OutStream* sent = seen_.newest_sent();
+    return sent != nullptr && age(sent->counters.last_packet) < kStoppedAfter;
+  }
+
+  // Each sender.
+
+  [[nodiscard]] Finding find(const MediaEvidence::Source& source) const {
+    Finding f;
+    f.leg = &call_.legs[source.leg];
+    f.media = &media_of(source);
+    f.said = &said_of(source.leg, source.media);
+    f.left = left_at(*f.media);
+    const MediaVerdict& said = *f.said;
+    f.is_senders = true;
+    const auto is = [&f](Cause cause, Severity severity, Reception reception) {
+      f.cause = cause;
+      f.severity = severity;
+      f.reception = reception;
+      return f;
+    };
+    if (source.blocked || source.silenced || f.media->is_blocked) {
+      f.is_silenced = source.silenced && !source.blocked;
+      return is(Cause::kBlocked, Severity::kNote, Reception::kNothing);
+    }
+    if (f.media->only_listens) return is(Cause::kNothingToSend, Severity::kNote, Reception::kNothing);
+    if (!f.media->may_send) return is(Cause::kHold, Severity::kNote, Reception::kNothing);
+    const bool speaks = last_media_of(*f.media) != Instant{} && age(last_media_of(*f.media)) < kStoppedAfter;
+    const bool leaves = f.left != Instant{} && age(f.left) < kStoppedAfter;
+    const bool is_gone = !speaks && !leaves;
+    const bool is_unheard =
+        said.severity() != Severity::kFine &&
+        (said.reception() == Reception::kNothing || (is_gone && said.reception() == Reception::kSome));
+    if (said.cause == Cause::kSilenceSuppressed) {
+      // Who pauses is heard whole; who sends packets without sound is muted.
+      return is(said.cause, Severity::kNote, speaks && is_unheard ? Reception::kNothing : Reception::kAll);
+    }
+    if (is_unheard && (spoils_sound(said.cause) || !leaves))
+      return is(said.cause, said.severity(), Reception::kNothing);
+    if (is_gone) {
+      const MediaView::Stream* stream = f.media->seen.newest_stream();
+      if (stream != nullptr && says_pause(stream->counters))
+        return is(Cause::kSilenceSuppressed, Severity::kNote, Reception::kAll);
+      return is(Cause::kNothingToSend, Severity::kNote, Reception::kNothing);
+    }
+    f.is_senders = false;
+    if (leaves) return f;
+    // It comes here, and nothing of it leaves.
+    if (is_recent_prompt(*f.media)) return is(Cause::kPromptPlays, Severity::kNote, Reception::kAll);
+    const bool is_wanted = out_.reason == DropReason::kNone && out_.wanted_reason != DropReason::kNone;
+    if (is_wanted) return is(row_of(out_.wanted_reason).leaving, Severity::kNote, Reception::kNothing);
+    const Instant began = std::max({f.left, call_.last_signal, first_media_of(*f.media)});
+    if (!call_.is_answered || age(began) < kStoppedAfter)
+      return is(f.left == Instant{} ? Cause::kWaiting : Cause::kInterrupted, Severity::kNote,
+                Reception::kNothing);
+    // Numbers of the sender that cannot be used again, and the like.
+    f.is_senders = out_.reason != DropReason::kNone && row_of(out_.reason).is_senders_fault;
+    return is(out_.reason == DropReason::kNone ? Cause::kBrokenUp : row_of(out_.reason).leaving,
+              Severity::kFault, Reception::kNothing);
+  }
+
+  [[nodiscard]] static Instant first_media_of(const MediaEvidence& media) {
+    const MediaView::Stream* stream = media.seen.newest_stream();
+    return stream == nullptr ? Instant{} : stream->counters.first_packet;
+  }
+  [[nodiscard]] bool is_recent_prompt(const MediaEvidence& from) const {
+    const Refusal* refusal = from.seen.refusal(DropReason::kPromptPlaying);
+    return (refusal != nullptr && is_recent(refusal->last)) ||
+           from.seen.recent_drops.of(DropSide::kArriving, DropReason::kPromptPlaying) != 0 ||
+           seen_.recent_drops.of(DropSide::kLeaving, DropReason::kPromptPlaying) != 0;
+  }
+
+  void hear(const Finding& f) {
+    if (f.cause != Cause::kFine) {
+      if (worst_.media == nullptr || f.rank() > worst_.rank()) worst_ = f;
+      ++unheard_;
+      return;
+    }
+    ++heard_;
+    const Spoken spoken = spoken_by(call_, *f.media);
+    ear_.span = std::max(ear_.span, spoken.ear.span);
+    ear_.spoken += spoken.ear.spoken;
+    ear_.missing_of_call = std::max(ear_.missing_of_call, spoken.ear.missing_of_call);
+    ear_.hole = std::max(ear_.hole, spoken.ear.hole);
+    ear_.jitter = std::max(ear_.jitter, spoken.ear.jitter);
+    before_ += spoken.ear.missing;
+    repeated_ += numbers_repeated(spoken, media_);
+    const bool is_worse = spoken.ear.missing > from_spoken_.ear.missing ||
+                          f.said->rank() > (from_.said == nullptr ? -1 : from_.said->rank());
+    if (from_.media != nullptr && !is_worse) return;
+    from_ = f;
+    from_spoken_ = spoken;
+  }
+
+  // Nobody is heard.
+
+  void tell_nothing() {
+    const Finding& f = worst_;
+    verdict_.cause = f.cause;
+    grade_as(f.severity, f.reception);
+    if (f.is_senders) blame(*f.leg, *f.media, f.said->cause == Cause::kFine ? f.cause : f.said->cause);
+    if (!with_words_) return;
+    verdict_.sentence = nothing_words(f);
+    if (unheard_ > 1) add("of {} parties none is heard; this is the worst of them", unheard_);
+    describe_sender(f);
+  }
+
+  /// "B hears nothing from A since 12:00:01 UTC (8 s): why".
+  [[nodiscard]] std::string nothing_words(const Finding& f) const {
+    const std::string& him = f.leg->name;
+    const std::string why = f.is_senders ? why_unheard({him, *f.media, f.cause}) : std::string();
+    switch (f.cause) {
+      case Cause::kSilenceSuppressed:
+        if (f.reception == Reception::kAll)
+          return fmt::format("{} hears {}, who is silent and said so", name(), him);
+        return fmt::format("{} hears only silence from {}: {}", name(), him, why);
+      case Cause::kSilence:
+        return fmt::format("{} hears only silence from {}: {}", name(), him, why);
+      case Cause::kCodecMismatch:
+      case Cause::kNotTranscoded:
+        return fmt::format("{} cannot understand {}: {}", name(), him, why);
+      case Cause::kPromptPlays:
+        return fmt::format("{} hears a prompt instead of {}", name(), him);
+      case Cause::kBlocked:
+        if (f.is_silenced) return fmt::format("{} hears only silence: a command silences {}", name(), him);
+        return fmt::format("{} hears nothing: {}", name(), why);
+      case Cause::kHold:
+        return fmt::format("{} hears nothing from {}: {}", name(), him,
+                           why.empty() ? std::string("this direction is on hold") : why);
+      default:
+        break;
+    }
+    const std::string since =
+        f.left == Instant{} ? std::string() : fmt::format(" since {}", clock_and_age(f.left));
+    if (f.is_senders) return fmt::format("{} hears nothing from {}{}: {}", name(), him, since, why);
+    if (f.cause == Cause::kWaiting)
+      return fmt::format("{} hears nothing from {} yet: {}", name(), him,
+                         out_.reason == DropReason::kNone ? std::string("it has just begun")
+                                                          : why_not_sent(out_.reason, name()));
+    return fmt::format("{} hears nothing from {}{}: {}", name(), him, since,
+                       why_not_sent(out_.reason, name()));
+  }
+
+  [[nodiscard]] std::string clock_and_age(Instant then) const {
+    const auto wall = call_.wall - age(then);
+    return fmt::format("{:%H:%M:%S} UTC ({:.0f} s)", std::chrono::time_point_cast<std::chrono::seconds>(wall),
+                       seconds(age(then)));
+  }
+
+  // Somebody is heard: how well?
+
+  void judge_hearing() {
+    finish_figures();
+    verdict_.figures = ear_;
+    const Severity severity = grade(ear_);
+    const bool is_one_missing = worst_.media != nullptr && worst_.reception == Reception::kNothing;
+    if (is_one_missing && worst_.severity >= severity) {
+      tell_one_unheard();
+    } else if (severity == Severity::kFine) {
+      tell_fine();
+    } else {
+      tell_badly(severity);
+    }
+    describe_figures();
+  }
+
+  void tell_fine() {
+    const MediaVerdict& said = *from_.said;
+    // What the sender's row knows and these figures do not.
+    if (!leaves_all(said) && (ear_.span == Duration{0} || said.cause == Cause::kStoodStill)) {
+      verdict_.cause = said.cause;
+      grade_as(said.severity(), Reception::kSome);
+      blame(*from_.leg, *from_.media, said.cause);
+      if (with_words_)
+        verdict_.sentence =
+            fmt::format("{} hears {} with gaps: {}", name(), from_.leg->name, gap_words(said.cause));
+      return;
+    }
+    verdict_.cause = Cause::kFine;
+    if (!with_words_) return;
+    std::string from;
+    for (const MediaEvidence::Source& source : media_.sources)
+      from += (from.empty() ? "" : ", ") + call_.legs[source.leg].name;
+    if (media_.sources.size() > 4) from = fmt::format("{} parties", media_.sources.size());
+    verdict_.sentence = fmt::format(
+        "{} is sent what {} sends, to {}", name(), from,
+        seen_.active == nullptr ? std::string("nowhere") : seen_.active->destination[0].to_string());
+  }
+
+  /// In a conference, somebody is not heard.
+  void tell_one_unheard() {
+    const Finding& f = worst_;
+    verdict_.cause = f.cause;
+    grade_as(f.severity, Reception::kSome);
+    if (f.is_senders) blame(*f.leg, *f.media, f.said->cause == Cause::kFine ? f.cause : f.said->cause);
+    if (!with_words_) return;
+    verdict_.sentence = nothing_words(f);
+    add("{} of {} parties are heard", heard_, heard_ + unheard_);
+    describe_sender(f);
+  }
+
+  void tell_badly(Severity severity) {
+    const std::string& him = from_.leg->name;
+    const double percent = ear_.missing_percent();
+    const double way_out = out_.own + repeated_ + deficit_;
+    const bool is_behind = behind_ > before_ && behind_ > way_out && percent >= kLossyPercent;
+    if (is_behind) {
+      say(Cause::kLossyBehind, "{} hears badly: it reports by RTCP that it misses {:.1f} % of what left here",
+          name(), behind_percent_);
+    } else if (way_out > before_ && percent >= kLossyPercent) {
+      verdict_.cause = way_out_cause(severity);
+      const bool is_senders = is_senders_numbers();
+      if (is_senders) blame(*from_.leg, *from_.media, verdict_.cause);
+      if (with_words_)
+        verdict_.sentence = fmt::format("{}: {}", misses(percent),
+                                        is_senders ? why_unheard({him, *from_.media, verdict_.cause})
+                                                   : why_not_sent(way_out_reason(), name()));
+    } else {
+      const MediaVerdict& said = *from_.said;
+      const bool is_told = !leaves_all(said) && said.cause != Cause::kLossy && said.cause != Cause::kBrokenUp;
+      verdict_.cause = is_told ? said.cause : cause_before(severity);
+      blame(*from_.leg, *from_.media, leaves_all(said) ? verdict_.cause : said.cause);
+      if (with_words_) {
+        if (percent >= kLossyPercent)
+          verdict_.sentence = fmt::format("{}: {}", misses(percent), gap_words(verdict_.cause));
+        else if (ear_.hole >= kHole)
+          verdict_.sentence = fmt::format("{} hears {} with a hole of {:.0f} ms in the last {:.0f} s", name(),
+                                          him, seconds(ear_.hole) * 1000, seconds(ear_.span));
+        else if (ear_.jitter > kLossyJitter)
+          verdict_.sentence = fmt::format("{} hears {} unevenly: jitter of {:.0f} ms", name(), him,
+                                          seconds(ear_.jitter) * 1000);
+        else
+          verdict_.sentence = fmt::format("{} hears {}, but missed {:.1f} % of the whole call", name(), him,
+                                          ear_.missing_of_call);
+      }
+    }
+    grade_as(severity, Reception::kSome);
+  }
+
+  /// Why the sender's words have gaps, in a few words.
+  [[nodiscard]] std::string gap_words(Cause cause) const {
+    const std::string& him = from_.leg->name;
+    switch (cause) {
+      case Cause::kLossy:
+      case Cause::kBrokenUp:
+        return fmt::format("lost between {} and the relay", him);
+      case Cause::kInterrupted:
+        return fmt::format("{}'s {} stands still or has holes", him, what());
+      case Cause::kStoodStill:
+        return "the relay stood still";
+      case Cause::kSourceRefused:
+      case Cause::kOtherSourceToo:
+        return fmt::format("packets for {} from another address are refused", him);
+      default:
+        return why_unheard({him, *from_.media, cause});
+    }
+  }
+  /// "B misses 15.0 % of A in the last 11 s".
+  [[nodiscard]] std::string misses(double percent) const {
+    const std::string when = ear_.span == Duration{0}
+                                 ? std::string("over the call")
+                                 : fmt::format("in the last {:.0f} s", seconds(ear_.span));
+    return fmt::format("{} misses {:.1f} % of {} {}", name(), percent, from_.leg->name, when);
+  }
+
+  /// Of what is missing before it leaves, if the sender's row has no cause of its own.
+  [[nodiscard]] Cause cause_before(Severity severity) const {
+    const Spoken& s = from_spoken_;
+    const bool is_missing = ear_.missing_percent() >= kLossyPercent;
+    if (is_missing && s.of_reason * 2 >= s.ear.missing && s.reason != DropReason::kNone)
+      return row_of(s.reason).arriving;
+    if (is_missing && s.halted != Instant{} && s.still * 2 >= s.ear.missing) return Cause::kInterrupted;
+    if (severity == Severity::kFault) return Cause::kBrokenUp;
+    return ear_.hole >= kHole ? Cause::kInterrupted : Cause::kLossy;
+  }
+  [[nodiscard]] DropReason way_out_reason() const {
+    if (repeated_ > out_.own && repeated_ > deficit_) return DropReason::kReplayed;
+    return deficit_ > out_.own ? DropReason::kNone : out_.reason;
+  }
+  [[nodiscard]] bool is_senders_numbers() const {
+    const DropReason reason = way_out_reason();
+    return reason != DropReason::kNone && row_of(reason).is_senders_fault;
+  }
+  [[nodiscard]] Cause way_out_cause(Severity severity) const {
+    const DropReason reason = way_out_reason();
+    if (reason != DropReason::kNone) return row_of(reason).leaving;
+    return severity == Severity::kFault ? Cause::kBrokenUp : Cause::kLossy;
+  }
+
+  /// Takes the way out, and what is lost behind it, into what was spoken.
+  void finish_figures() {
+    ear_.spoken = std::max(0.0, ear_.spoken - out_.set_up);
+    deficit_ = missing_without_reason();
+    const double there = ear_.spoken - before_ - out_.own - repeated_ - deficit_;
+    behind_percent_ = lost_behind();
+    behind_ = std::max(0.0, there) * behind_percent_ / 100.0;
+    ear_.missing = std::clamp(before_ + out_.own + repeated_ + deficit_ + behind_, 0.0, ear_.spoken);
+    if (ear_.missing < 1) ear_.missing = 0;
+    if (is_speech(media_) && ear_.span != Duration{0} && ear_.spoken >= static_cast<double>(kEnough)) {
+      const MediaView::Stream* stream = from_.media->seen.newest_stream();
+      RecentStream heard = stream->recent;
+      heard.counts.expected = static_cast<std::uint32_t>(std::lround(ear_.spoken));
+      heard.counts.packets = heard.counts.expected - static_cast<std::uint32_t>(std::lround(ear_.missing));
+      heard.counts.duplicates = 0;
+      // What is missing but for the sender's own gaps is missing packet by packet, or in one piece.
+      const double apart = ear_.missing - from_spoken_.lost - from_spoken_.still;
+      heard.counts.loss_bursts +=
+          static_cast<std::uint32_t>(std::lround(std::max(0.0, apart))) + (from_spoken_.still > 0 ? 1u : 0u);
+      ear_.mos = mos_of(heard, stream->counters.last_payload_type);
+    }
+  }
+
+  /// What was taken, and neither left nor was dropped for a reason. Only where one packet in makes one out:
+  /// one sender, and packets that leave as large as they came.
+  [[nodiscard]] double missing_without_reason() const {
+    if (media_.sources.size() != 1 || is_recent_prompt(*from_.media)) return 0;
+    double octets_in = 0;
+    double packets_in = 0;
+    double in = 0;
+    Duration span{0};
+    for (const MediaView::Stream& stream : from_.media->seen.ingress) {
+      in += stream.recent.unique();
+      packets_in += stream.recent.counts.packets;
+      octets_in += stream.recent.counts.bytes;
+      span = std::max(span, stream.recent.span);
+    }
+    double octets_out = 0;
+    double packets_out = 0;
+    double sent = 0;
+    Duration sent_span{0};
+    for (const MediaView::OutStream& stream : seen_.egress) {
+      sent += stream.recent.unique();
+      packets_out += stream.recent.counts.packets;
+      octets_out += stream.recent.counts.bytes;
+      sent_span = std::max(sent_span, stream.recent.span);
+    }
+    if (in < static_cast<double>(kEnough) || sent == 0 || span == Duration{0} || sent_span == Duration{0})
+      return 0;
+    const double size_in = octets_in / packets_in;
+    const double size_out = octets_out / packets_out;
+    if (size_out < 0.8 * size_in || size_out > 1.25 * size_in) return 0;
+    // What was dropped between the two counts.
+    const RecentDrops& arriving = from_.media->seen.recent_drops;
+    double dropped = out_.raw + out_.wanted + repeated_;
+    for (const DropCauseRow& row : kDropCauseRows) {
+      if (row.is_counted && row.owner != DropOwner::kBeside && row.arriving != Cause::kFine)
+        dropped += arriving.of(DropSide::kArriving, row.reason);
+    }
+    const double rest = in - dropped - sent;
+    // The two were not marked at one time: a stream that only began or ended meanwhile is not short.
+    const double by_rate = (in - dropped) - sent * (seconds(span) / seconds(sent_span));
+    const double least = std::min(rest, by_rate);
+    return least < std::max(kUnderWay, ear_.spoken * kLossyPercent / 100.0) ? 0.0 : least;
+  }
+
+  /// Percent that the party's own RTCP misses of what left here.
+  [[nodiscard]] double lost_behind() const {
+    double sent = 0;
+    double lost = 0;
+    for (const MediaView::OutStream& out : seen_.egress) {
+      const bool is_known = out.recent.span != Duration{0};
+      const double packets = is_known ? out.recent.counts.packets : static_cast<double>(out.counters.packets);
+      if (packets == 0 || age(out.counters.last_packet) >= kStoppedAfter) continue;
+      sent += packets;
+      const auto report = std::ranges::find(seen_.reports, out.counters.ssrc, &ListenerReport::about);
+      if (report == seen_.reports.end() || age(report->at) >= kReportAge) continue;
+      const double missing_here = is_known ? out.recent.loss_percent() : out.counters.loss_percent();
+      lost += packets * std::max(0.0, report->recent_loss_percent() - missing_here) / 100.0;
+    }
+    return sent == 0 ? 0.0 : 100.0 * lost / sent;
+  }
+
+  // The way out as a whole.
+
+  /// What the network or the host answers.
   bool judge_failures() {
     for (const SendFailure& failure : seen_.failures) {
       // Where ICMP errors have paused media, what was said then still holds (LAT-12 a).
       const bool is_paused = seen_.active != nullptr && seen_.active->paused[0];
-      if ((!is_recent(failure.last) && !is_paused) || failure.times < kFailures) continue;
-      const std::string where = failure.to.is_set() ? failure.to.to_string() : std::string("there");
-      switch (failure.error) {
-        case SendError::kPortUnreachable:
-        case SendError::kHostUnreachable:
-          say(Cause::kUnreachable, "{} cannot be reached at {}: {}{}", name(), where, row(failure).meaning,
-              failure.reporter.family() == AddressFamily::kNone
-                  ? std::string()
-                  : fmt::format(", says {}", failure.reporter.to_string()));
-          break;
-        case SendError::kNoRoute:
-        case SendError::kNoNeighbour:
-          say(Cause::kNoRoute, "{} cannot be reached at {}: {}", name(), where, row(failure).meaning);
-          break;
-        case SendError::kNotPermitted:
-          say(Cause::kLocalFirewall, "this host's firewall does not let media out to {} at {}", name(),
-              where);
-          break;
-        case SendError::kWrongFamily:
-          say(Cause::kWrongFamily, "{} is to be reached at {}, which is of another IP version", name(),
-              where);
-          break;
-        case SendError::kNone:
-          continue;
-        default:
-          say(Cause::kSendFailed, "packets to {} are not sent: {}", name(), row(failure).meaning);
-          break;
-      }
-      add("{}: {}, last at {}", to_string(failure.error),
-          failure.times == 1 ? "once" : fmt::format("{} times", failure.times), ago(failure.last));
+      if (failure.error == SendError::kNone || failure.times < kFailures) continue;
+      if (!is_recent(failure.last) && !is_paused) continue;
+      // Of RTCP, or of an address that it is no longer sent to.
+      if (seen_.active != nullptr && failure.to.is_set() && failure.to != destination()) continue;
+      tell_failure(failure, is_paused);
       return true;
     }
     return false;
+  }
+
+  void tell_failure(const SendFailure& failure, bool is_paused) {
+    switch (failure.error) {
+      case SendError::kPortUnreachable:
+      case SendError::kHostUnreachable:
+        tell_unreachable(failure, is_paused);
+        break;
+      case SendError::kNoRoute:
+      case SendError::kNoNeighbour:
+        say(Cause::kNoRoute, "{} cannot be reached at {}: {}", name(), where(failure), row(failure).meaning);
+        break;
+      case SendError::kNotPermitted:
+        say(Cause::kLocalFirewall, "this host's firewall does not let media out to {} at {}", name(),
+            where(failure));
+        break;
+      case SendError::kWrongFamily:
+        say(Cause::kWrongFamily, "{} is to be reached at {}, which is of another IP version", name(),
+            where(failure));
+        break;
+      default:
+        say(Cause::kSendFailed, "packets to {} are not sent: {}", name(), row(failure).meaning);
+        break;
+    }
+    // Of what the host refuses, as much is missing as it refuses.
+    const bool is_known = seen_.recent_drops.span != Duration{0};
+    const double failed = seen_.recent_drops.of(DropSide::kLeaving, DropReason::kSendFailed);
+    double sent = 0;
+    for (const MediaView::OutStream& out : seen_.egress) sent += out.recent.counts.packets;
+    if (verdict_.cause != Cause::kUnreachable && is_known && sent > 0) {
+      const double percent = 100.0 * failed / sent;
+      grade_as(percent >= kBrokenUpPercent ? Severity::kFault : Severity::kNote,
+               percent >= 100.0 - kLossyPercent ? Reception::kNothing : Reception::kSome);
+      add("{:.1f} % of what was sent in the last {:.0f} s", percent, seconds(seen_.recent_drops.span));
+    }
+    if (!with_words_) return;
+    add("{}: {}, last at {}", to_string(failure.error),
+        failure.times == 1 ? "once" : fmt::format("{} times", failure.times), ago(failure.last));
+  }
+
+  void tell_unreachable(const SendFailure& failure, bool is_paused) {
+    // While media is paused, errors come from the packets that try, one a second.
+    const Instant first = std::min(failure.first, failure.last);
+    const Duration lasts = is_paused ? age(first) : failure.last - first;
+    // A former error counts to the same run only if they come at least every few seconds.
+    const bool is_dense = is_paused || lasts <= failure.times * 4s;
+    const bool is_fault = lasts >= kFailureTime && is_dense && !(call_.is_over && lasts < kHungUp + 1s);
+    verdict_.cause = Cause::kUnreachable;
+    grade_as(is_fault ? Severity::kFault : Severity::kNote,
+             is_fault ? Reception::kNothing : Reception::kSome);
+    if (!with_words_) return;
+    if (is_paused)
+      verdict_.sentence = fmt::format(
+          "{} hears nothing since {}: {} answers with ICMP errors, so one packet a second tries it", name(),
+          clock_and_age(first), where(failure));
+    else
+      verdict_.sentence =
+          fmt::format("{} cannot be reached at {}: {}", name(), where(failure), row(failure).meaning);
+    add("said by {}", failure.reporter.family() == AddressFamily::kNone ? std::string("this host")
+                                                                        : failure.reporter.to_string());
+  }
+
+  [[nodiscard]] std::string where(const SendFailure& failure) const {
+    if (!with_words_) return {};
+    return failure.to.is_set() ? failure.to.to_string() : std::string("its address");
+  }
+
+  /// What keeps this party from being sent anything is told in its own row.
+  bool judge_own_side() {
+    const bool is_unknown = seen_.active != nullptr && !seen_.active->destination[0].is_set();
+    if (is_sent_now()) return false;
+    const MediaVerdict& own = said_of_own();
+    const bool is_kept = keeps_from_sending(own.cause);
+    const bool is_told = is_unknown && own.severity() == Severity::kFault;
+    if (is_kept || is_told) {
+      verdict_.cause = own.cause;
+      grade_as(own.severity(), Reception::kNothing);
+      blame(leg_, media_, own.cause);
+      if (with_words_)
+        verdict_.sentence =
+            fmt::format("{} can be sent nothing: {}", name(), why_unheard({name(), media_, own.cause}));
+      if (is_unknown) describe_address();
+      return true;
+    }
+    if (!is_unknown) return false;
+    say(Cause::kNothingToSend, "where {} is will be known when it sends", name());
+    describe_address();
+    return true;
   }
 
   static const SendErrorRow& row(const SendFailure& failure) {
     return kSendErrorRows[static_cast<std::size_t>(failure.error)];
   }
 
+  void grade_as(Severity severity, Reception reception) {
+    verdict_.graded = severity;
+    verdict_.received = reception;
+  }
+
+  // Evidence.
+
+  void describe_sender(const Finding& f) {
+    if (f.is_senders && !f.said->sentence.empty()) add("of {}: {}", f.leg->name, f.said->sentence);
+  }
+  void describe_figures() {
+    if (!with_words_ || ear_.span == Duration{0}) return;
+    add("last {:.0f} s: {:.0f} packets were to be heard, {:.1f} % missing, longest hole {:.0f} ms, jitter "
+        "{:.1f} ms{}",
+        seconds(ear_.span), ear_.spoken, ear_.missing_percent(), seconds(ear_.hole) * 1000,
+        seconds(ear_.jitter) * 1000, ear_.mos ? fmt::format(", MOS {:.1f}", *ear_.mos) : std::string());
+    add("whole call: {:.1f} % missing before the relay", ear_.missing_of_call);
+    if (behind_percent_ > 0) add("behind the relay {:.1f} % are lost, by its own RTCP", behind_percent_);
+  }
+  void describe_sent() {
+    if (!with_words_) return;
+    double recent = 0;
+    for (const MediaView::OutStream& out : seen_.egress) recent += out.recent.counts.packets;
+    const Duration span = seen_.recent_drops.span;
+    add("{} packets sent, {} not{}", seen_.counters[0].packets_out, seen_.counters[0].errors_out,
+        span == Duration{0} ? std::string()
+                            : fmt::format("; {:.0f} sent in the last {:.0f} s", recent, seconds(span)));
+    if (out_.reason != DropReason::kNone)
+      add("dropped on the way out: {:.0f} packets, {}", out_.of_reason, to_string(out_.reason));
+  }
+
   std::span<const MediaVerdict> senders_;
+  WayOut out_;
+  EarFigures ear_;
+  /// Parts of what is missing, in packets: before it left, on the way out as its numbers had left before,
+  /// without a reason, and behind the relay.
+  double before_ = 0;
+  double repeated_ = 0;
+  double deficit_ = 0;
+  double behind_ = 0;
+  double behind_percent_ = 0;
+  std::size_t heard_ = 0;
+  std::size_t unheard_ = 0;
+  Finding worst_;  // of those that are not heard
+  Finding from_;   // the worst of those that are
+  Spoken from_spoken_;
 };
 
 }  // namespace

@@ -811,7 +811,7 @@ void judge(const Row& row) {
   }
 }
 
-TEST(VerdictTable, EXP1_EveryFaultIsFoundAtEveryListener) {
+TEST(VerdictTable, EveryFaultIsFoundAtEveryListener) {
   std::vector<Row> rows = faults();
   std::ranges::copy(crowds(), std::back_inserter(rows));
   EXPECT_GE(rows.size(), 60u);
@@ -822,7 +822,7 @@ TEST(VerdictTable, EXP1_EveryFaultIsFoundAtEveryListener) {
   }
 }
 
-TEST(VerdictTable, EXP2_NobodyIsAccusedInACallThatIsAsItShouldBe) {
+TEST(VerdictTable, NobodyIsAccusedInACallThatIsAsItShouldBe) {
   const std::vector<Row> rows = healthy();
   EXPECT_GE(rows.size(), 40u);
   for (const Row& row : rows) {
