@@ -154,6 +154,20 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   return e;
 }
 
+/// A party that was deleted while the call goes on falls silent, and nobody waits for it: it has no part in
+/// who hears whom now. Places of the others stay.
+void leave_out_deleted(const Call& call, CallEvidence& evidence) {
+  if (call.delete_at) return;
+  for (std::size_t gone = 0; gone < call.legs.size(); ++gone) {
+    if (!call.legs[gone]->delete_at) continue;
+    evidence.legs[gone].medias.clear();
+    for (LegEvidence& leg : evidence.legs) {
+      for (MediaEvidence& media : leg.medias)
+        std::erase_if(media.sources, [gone](const MediaEvidence::Source& s) { return s.leg == gone; });
+    }
+  }
+}
+
 }  // namespace
 
 CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snapshots,
@@ -209,7 +223,8 @@ void SessionManager::glance_at(std::span<const Call* const> calls, const Clock& 
   plane_.fence();
   auto snapshots = all.begin();
   for (const Call* call : calls) {
-    const CallEvidence evidence = evidence_of(*call, *snapshots++, clock);
+    CallEvidence evidence = evidence_of(*call, *snapshots++, clock);
+    leave_out_deleted(*call, evidence);
     const HealthChange change = watch_.take(*call, worst_of(glance(evidence), evidence), clock.now);
     if (!listener_.on_health || (!change.tells_bad && !change.tells_recovery)) continue;
     HealthNews news{
@@ -239,9 +254,10 @@ json SessionManager::explain_call(std::string_view call_id, bool packets, const 
     return j;
   }
   const Snapshots snapshots = read_snapshots(*call);
-  json j = to_json(call->extras && call->extras->at_deletion
-                       ? *call->extras->at_deletion
-                       : ferry::explain(evidence_of(*call, snapshots, clock)));
+  CallEvidence evidence = evidence_of(*call, snapshots, clock);
+  leave_out_deleted(*call, evidence);
+  json j = to_json(call->extras && call->extras->at_deletion ? *call->extras->at_deletion
+                                                             : ferry::explain(evidence));
   j["state"] = call->delete_at ? "deleted" : "running";
   j["age_s"] = seconds(clock.now - call->created_at);
   if (!packets) return j;

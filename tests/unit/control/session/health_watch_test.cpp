@@ -270,6 +270,45 @@ TEST_F(HealthWatchTest, ADeletedCallFallsSilentWithoutAnAlarm) {
   EXPECT_EQ(watch().size(), 0u);
 }
 
+TEST_F(HealthWatchTest, APartyThatIsDeletedIsNotWaitedFor) {
+  // A's call rings two phones, and both answer; the proxy deletes the part of B.
+  const Endpoint a{world_->peer_address(1, 'a'), UdpPort{4000}};
+  const Endpoint c{world_->peer_address(1, 'c'), UdpPort{6000}};
+  for (const Endpoint& each : {a, c}) world_->open(each);
+  UdpPort to_a;
+  UdpPort to_c;
+  for (const char* branch : {"to-b", "to-c"}) {
+    json asked = offer("c", "A", audio_sdp(a));
+    asked["via-branch"] = branch;
+    to_c = World::port_of(world_->ng(asked));
+  }
+  const std::pair<const char*, Endpoint> phones[] = {{"B", {world_->peer_address(1, 'b'), UdpPort{5000}}},
+                                                     {"C", c}};
+  for (const auto& [tag, phone] : phones) {
+    json answered = answer("c", "A", tag, audio_sdp(phone));
+    answered["via-branch"] = tag == std::string_view("B") ? "to-b" : "to-c";
+    to_a = World::port_of(world_->ng(answered));
+  }
+  const json deleted = world_->ng({{"command", "delete"},
+                                   {"call-id", "c"},
+                                   {"from-tag", "A"},
+                                   {"to-tag", "B"},
+                                   {"flags", {"to-tag"}},
+                                   {"delete-delay", 50}});
+  ASSERT_EQ(deleted["result"], "ok") << deleted;
+  const Call* call = world_->manager().find("c");
+  ASSERT_FALSE(call->delete_at);
+  ASSERT_TRUE(std::ranges::any_of(call->legs, [](const auto& leg) { return leg->delete_at.has_value(); }));
+  for (int n = 0; n < 40s / kPacketTime; ++n) {
+    say(a, at(to_a), 'A', static_cast<std::uint16_t>(n), n * kPacketTime);
+    say(c, at(to_c), 'C', static_cast<std::uint16_t>(n), n * kPacketTime);
+  }
+  run_for(40s);
+  for (const Told& each : told_) ADD_FAILURE() << each.news.sentence;
+  const json explained = cli_->execute({{"command", "explain"}, {"call_id", "c"}}, "test");
+  for (const json& verdict : explained["verdicts"]) EXPECT_NE(verdict["leg"], "B") << verdict;
+}
+
 TEST_F(HealthWatchTest, ABadCallThatIsDeletedCountsNoLonger) {
   Pair call = dial("c", 1);
   talk_alone(call, 20s);
