@@ -9,6 +9,7 @@
 #include "relay/core/rtp/stream_stats.hpp"
 #include "tests/support/packets.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -44,8 +45,11 @@ class MarkedStream {
     stats_.count(*parse_rtp(packet), packet.size(), 8000, now_);
   }
   void pass(Duration time) {
-    now_ += time;
-    while (now_ - times_.newest_at() >= interval) mark();
+    const Instant end = now_ + time;
+    while (now_ < end) {
+      now_ = std::min(end, now_ + 20ms);
+      if (now_ - times_.newest_at() >= interval) mark();
+    }
   }
   void mark() {
     times_.add(now_);
