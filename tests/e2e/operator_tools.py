@@ -256,7 +256,7 @@ def terminal(relay):
         tmux("send-keys", "-t", name, "Enter")
         relay.stage.play(0.8)
         screen = shown()
-        check("screen-lossy" in screen and "with loss or jitter" in screen and "from A" in screen, "top: Enter looks into the call\n" + screen.rstrip())
+        check("screen-lossy" in screen and "is missing" in screen and "from A" in screen, "top: Enter looks into the call\n" + screen.rstrip())
         tmux("send-keys", "-t", name, "Escape")
         relay.stage.play(0.8)
         check("CALL-ID" in shown(), "top: Esc goes back")

@@ -188,7 +188,8 @@ def play(build, offload):
                   f"{name}: bob's side shows no fault (jitter {right['jitter_ms']:.2f} ms, his own pace {pace:.2f} ms, MOS {right['mos']:.2f})")
             check(said["mos"] < 4.2 if name in ("loss", "everything") else said["mos"] > 4.2, f"{name}: MOS {said['mos']:.2f}")
             cause = next(v for v in relay.ctl("explain", name)["verdicts"] if (v["leg"], v["direction"]) == ("A", "from"))["cause"]
-            check(cause == "lossy" if truth["loss_percent"] > 5.5 else cause in ("fine", "lossy"), f"{name}: explain says {cause}")
+            doubled = ("duplicated",) if truth["duplicates"] else ()
+            check(cause in ("lossy", "broken-up") if truth["loss_percent"] > 5.5 else cause in ("fine", "lossy", *doubled), f"{name}: explain says {cause}")
         drift = relay.ctl("show", "slow")["legs"][0]["medias"][0]["received"][0]
         check(abs(drift["clock_drift_ppm"] - 1000) < 100 + drift["clock_drift_error_ppm"],
               f"a clock that is 1000 ppm slow: {drift['clock_drift_ppm']:.0f} ppm, give or take {drift['clock_drift_error_ppm']:.0f}")
