@@ -24,7 +24,8 @@ bool AccessList::admit(const IpAddress& source, Instant now, std::string_view li
     if (budgets_.size() > kMaxSources) budgets_.clear();  // a spray of forged sources must not cost memory
     if (budgets_[source].take(RateLimit{kRequestsPerSecond, 0}, 1, now)) return true;
   }
-  note_refusal(source, now, listener);
+  ++refused_;
+  note_refusal(source, open_ ? TurnedAway::kBudget : TurnedAway::kNotAllowed, now, listener);
   return false;
 }
 
@@ -63,10 +64,16 @@ bool AccessList::may_tell(const Refusal& refusal, Instant now) {
   return lines_++ < kLinesPerMinute;
 }
 
-void AccessList::note_refusal(const IpAddress& source, Instant now, std::string_view listener) {
-  ++refused_;
-  auto known = std::ranges::find_if(
-      refusals_, [&](const Refusal& each) { return each.source == source && each.listener == listener; });
+void AccessList::note_without_token(const IpAddress& source, Instant now, std::string_view listener) {
+  ++refused_without_token_;
+  note_refusal(source, TurnedAway::kNoToken, now, listener);
+}
+
+void AccessList::note_refusal(const IpAddress& source, TurnedAway why, Instant now,
+                              std::string_view listener) {
+  auto known = std::ranges::find_if(refusals_, [&](const Refusal& each) {
+    return each.source == source && each.why == why && each.listener == listener;
+  });
   if (known == refusals_.end()) {
     if (refusals_.size() < kMaxRefusals)
       known = refusals_.emplace(known);
@@ -76,6 +83,7 @@ void AccessList::note_refusal(const IpAddress& source, Instant now, std::string_
       });
     *known = Refusal{};
     known->source = source;
+    known->why = why;
     known->listener = listener;
     known->first = now;
   }

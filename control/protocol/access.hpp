@@ -1,6 +1,7 @@
 // Who may speak to a control listener (CTL-2, CTL-3, CTL-5, LAT-11a).
 #pragma once
 
+#include "control/protocol/turned_away.hpp"
 #include "relay/base/address.hpp"
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/token_bucket.hpp"
@@ -24,6 +25,7 @@ class AccessList {
   /// A source that a listener refused, for the operator: mostly a proxy that nobody put into `control-allow`.
   struct Refusal {
     IpAddress source;
+    TurnedAway why = TurnedAway::kNotAllowed;
     /// As in the log: `NG over UDP on 192.0.2.1:2223`; empty where nobody named it.
     std::string listener;
     std::uint64_t count = 0;
@@ -60,9 +62,11 @@ class AccessList {
   /// Who was refused, at most `kMaxRefusals`: a new one takes the place of that which came least often. All
   /// are in `refused`.
   [[nodiscard]] const std::vector<Refusal>& refusals() const { return refusals_; }
-  /// Sources are refused for their number of requests alone: `allow-open-control` lets everybody in.
-  [[nodiscard]] bool is_open() const { return open_; }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
+  /// An HTTP client sent another token than that of `http-token`, or none (CTL-8).
+  void note_without_token(const IpAddress& source, Instant now, std::string_view listener);
+  /// They are not in `refused`: their networks are allowed.
+  [[nodiscard]] std::uint64_t refused_without_token() const { return refused_without_token_; }
   /// Datagrams that came from media ports of this relay.
   [[nodiscard]] std::uint64_t refused_from_media() const { return refused_from_media_; }
 
@@ -78,7 +82,7 @@ class AccessList {
   static constexpr std::uint32_t kRequestsPerSecond = 2000;  // CTL-5
   static constexpr std::size_t kMaxSources = 4096;
   static constexpr std::size_t kMaxRefusals = 32;
-  void note_refusal(const IpAddress& source, Instant now, std::string_view listener);
+  void note_refusal(const IpAddress& source, TurnedAway why, Instant now, std::string_view listener);
   /// A line about that source may be written now.
   bool may_tell(const Refusal& refusal, Instant now);
   void note_media_source(const Endpoint& source, Instant now);
@@ -90,6 +94,7 @@ class AccessList {
   std::map<IpAddress, TokenBucket> budgets_;
   std::vector<Refusal> refusals_;
   std::uint64_t refused_ = 0;
+  std::uint64_t refused_without_token_ = 0;
   // Lines about them that were written in the minute that began then.
   std::optional<Instant> lines_since_;
   unsigned lines_ = 0;

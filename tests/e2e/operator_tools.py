@@ -284,6 +284,9 @@ def secrets(build):
     try:
         check(get("/metrics")[0] == 401 and get("/metrics", "wrong")[0] == 401 and get("/metrics", "secret")[0] == 200 and get("/api/v1/calls")[0] == 401,
               "CTL-8: with a token nothing without it")
+        told = [c for c in json.loads(relay.ctl("--json", "doctor").stdout)["checks"] if c["name"] == "control from 127.0.0.1"]
+        check(len(told) == 1 and f"3 refused by HTTP on 127.0.0.1:{HTTP}" in told[0]["finding"] and "http-token" in told[0]["finding"] and
+              relay.daemon.logged("does not send the token of http-token", 2) != "", f"and doctor and the log name the client {told}")
     finally:
         relay.daemon.stop()
 

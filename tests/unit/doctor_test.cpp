@@ -65,13 +65,14 @@ class DoctorTest : public ::testing::Test {
 
 // CTL-3: who is refused, by which listener, when, how often, and the option that would let him in.
 TEST_F(DoctorTest, AClientThatIsNotAllowedIsToldWithTheOptionThatWouldAllowIt) {
-  facts_["allow_open_control"] = false;
   facts_["refused_sources"] = {{{"source", "198.51.100.9"},
                                 {"listener", "NG over UDP on 192.0.2.1:2223"},
+                                {"why", "not-allowed"},
                                 {"count", 12},
                                 {"first_age_s", 90},
                                 {"last_age_s", 3}},
-                               {{"source", "2001:db8::9"}, {"count", 1}}};
+                               {{"source", "2001:db8::9"}, {"count", 1}},
+                               {{"source", "192.0.2.44"}, {"why", "no-token"}, {"count", 2}}};
   std::map<std::string, std::string> told;
   for (const ctl::Check& check : ctl::examine(facts_, ctl::Host(root_)))
     told[check.name] = check.finding + " | " + check.advice;
@@ -84,6 +85,9 @@ TEST_F(DoctorTest, AClientThatIsNotAllowedIsToldWithTheOptionThatWouldAllowIt) {
       "1 refused: it is not in control-allow | if it is your proxy: control-allow=2001:db8::9/128; else "
       "somebody tries the control port")
       << "an older daemon does not say where and when";
+  EXPECT_EQ(told["control from 192.0.2.44"],
+            "2 refused: it does not send the token of http-token | give it the token, if it is yours; else "
+            "somebody tries the HTTP listener");
 }
 
 TEST_F(DoctorTest, AHealthyHostHasNoComplaint) {

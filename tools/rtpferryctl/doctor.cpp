@@ -1,6 +1,7 @@
 #include "tools/rtpferryctl/doctor.hpp"
 
 #include "control/protocol/connections/close_reason.hpp"
+#include "control/protocol/turned_away.hpp"
 #include "relay/base/printable.hpp"
 
 #include <algorithm>
@@ -74,6 +75,9 @@ std::optional<bool> Host::is_clock_synchronized() const {
 }
 
 namespace {
+
+/// Stands for the client in what a row says to do.
+constexpr std::string_view kNetwork = "NETWORK";
 
 class Doctor {
  public:
@@ -411,18 +415,23 @@ class Doctor {
   /// A client that a control listener turned away: which, where, when, how often, and what would let it in.
   void refused_source(const json& each) {
     const auto source = each["source"].get<std::string>();
-    const auto listener = each.value("listener", "");  // older daemons do not say, nor when
-    const bool is_open = facts_["allow_open_control"].get<bool>();
+    // Older daemons do not say where, why and when.
+    const auto listener = each.value("listener", "");
+    const auto why = each.value("why", "");
+    const auto* const found = std::ranges::find(kTurnedAwayRows, std::string_view(why), &TurnedAwayRow::name);
+    const TurnedAwayRow& row = found == kTurnedAwayRows.end() ? row_of(TurnedAway::kNotAllowed) : *found;
     const std::string when = each.contains("last_age_s")
                                  ? fmt::format(", first {} s and last {} s ago", each["first_age_s"].dump(),
                                                each["last_age_s"].dump())
                                  : std::string();
+    std::string advice(row.advice);
+    if (const auto place = advice.find(kNetwork); place != std::string::npos)
+      advice.replace(place, kNetwork.size(),
+                     fmt::format("{}/{}", source, source.find(':') == std::string::npos ? 32 : 128));
     say("control from " + source, Health::kWarn,
         fmt::format("{} refused{}{}: {}", each["count"].dump(), listener.empty() ? "" : " by " + listener,
-                    when,
-                    is_open ? "it sends more than allow-open-control serves" : "it is not in control-allow"),
-        fmt::format("if it is your proxy: control-allow={}/{}; else somebody tries the control port", source,
-                    source.find(':') == std::string::npos ? 32 : 128));
+                    when, row.text),
+        advice);
   }
 
   /// What the control listeners had to turn away (CTL-12).

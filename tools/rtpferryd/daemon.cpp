@@ -301,7 +301,10 @@ class Daemon {
             {"limit", connections_.limit()},
             {"accepted", counts.accepted},
             {"closed", std::move(closed)},
-            {"refused", {{"not-allowed", access_.refused()}, {"media-port", access_.refused_from_media()}}},
+            {"refused",
+             {{"not-allowed", access_.refused()},
+              {"no-token", access_.refused_without_token()},
+              {"media-port", access_.refused_from_media()}}},
             {"pauses", counts.pauses},
             {"handshakes", counts.handshakes},
             {"handshakes_waiting", connections_.waiting_handshakes()}};
@@ -647,6 +650,7 @@ class Daemon {
     for (const AccessList::Refusal& each : access_.refusals())
       list.push_back({{"source", each.source.to_string()},
                       {"listener", each.listener},
+                      {"why", row_of(each.why).name},
                       {"count", each.count},
                       {"first_age_s", age(each.first)},
                       {"last_age_s", age(each.last)}});

@@ -38,6 +38,8 @@ Listener::Listener(Connections& all, FileDescriptor listening, ListenerRules rul
 
 Listener::~Listener() { all_.end_all_of(*this); }
 
+void Listener::note_without_token(const IpAddress& source) const { all_.note_without_token(*this, source); }
+
 std::uint16_t Listener::port() const {
   SocketAddress bound;
   getsockname(acceptor_.descriptor(), bound.get(), bound.size_pointer());
@@ -115,6 +117,10 @@ void Connections::on_shortage(const Listener& listener, int error) {
   const log::Scope scope(log::Subsystem::kControl);
   log::error("{}: no connection can be taken ({}): raise the limit of descriptors (LimitNOFILE=, ulimit -n)",
              listener.rules().name, std::strerror(error));
+}
+
+void Connections::note_without_token(const Listener& listener, const IpAddress& source) {
+  access_.note_without_token(source, now_(), listener.rules().name);
 }
 
 void Connections::bound_handshakes(std::uint32_t per_second) { handshakes_.bound(per_second); }

@@ -29,6 +29,8 @@ class Listener {
   Listener& operator=(const Listener&) = delete;
 
   [[nodiscard]] const ListenerRules& rules() const { return rules_; }
+  /// A client of this listener has not the token that it asks for (CTL-8).
+  void note_without_token(const IpAddress& source) const;
   [[nodiscard]] std::unique_ptr<Session> open(Connection& connection) const { return open_(connection); }
   /// Port that was bound: for tests that ask for any.
   [[nodiscard]] std::uint16_t port() const;
@@ -68,6 +70,7 @@ class Connections final : private ConnectionOwner {
   void accept(const Listener& listener, FileDescriptor socket, const sockaddr* from, socklen_t size);
   void end_all_of(const Listener& listener);
   void on_shortage(const Listener& listener, int error);
+  void note_without_token(const Listener& listener, const IpAddress& source);
   /// Media must not go to the port of this socket (LAT-11a).
   void note_listener(int socket) { access_.note_listener(socket); }
   [[nodiscard]] SpareDescriptor& spare() { return spare_; }

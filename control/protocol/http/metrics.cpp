@@ -129,7 +129,7 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { out.add(in.manager.is_draining() ? 1 : 0); }},
   {{"rtpferry_control_exposure", Kind::kGauge, "guard", "1 for each way in which a control listener is guarded", "open: anybody may make calls through this relay; name networks (control-allow), a token or client certificates"},
    [](const Input& in, Values& out) { for (const std::string& how : in.exposure) out.add(1, {{"guard", how}}); }},
-  {{"rtpferry_control_refused_total", Kind::kCounter, "reason", "control datagrams and connections that were refused by their source: not-allowed, media-port (from a media port of this relay that is open, LAT-11a)", "not-allowed: add your proxy to control-allow; media-port: somebody's SDP names a control port, and rtpferry_denied_peers_total should have stopped it"},
+  {{"rtpferry_control_refused_total", Kind::kCounter, "reason", "control datagrams, connections and HTTP requests that were refused: not-allowed (by their source), no-token (HTTP requests without the token of http-token), media-port (from a media port of this relay that is open, LAT-11a)", "not-allowed: add your proxy to control-allow; no-token: rtpferryctl doctor names the clients; media-port: somebody's SDP names a control port, and rtpferry_denied_peers_total should have stopped it"},
    [](const Input& in, Values& out) { add_pairs(in.connections, "refused", "reason", out); }},
   {{"rtpferry_denied_peers_total", Kind::kCounter, "reason", "addresses of SDP and commands that no media goes to (LAT-11, LAT-11a), by why", "an attack, or parties of this host that need an interface on loopback; loopback and link-local in candidates of browsers are normal"},
    [](const Input& in, Values& out) {

@@ -210,7 +210,10 @@ std::optional<HttpServer::Reply> HttpServer::refusal(const http::Request& reques
 }
 
 std::optional<HttpServer::Reply> HttpServer::answer(const http::Request& request, const IpAddress& source) {
-  if (auto refused = refusal(request)) return refused;
+  if (auto refused = refusal(request)) {
+    if (refused->status == 401) listener_.note_without_token(source);
+    return refused;
+  }
   const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
   if (request.method == "OPTIONS") return Reply{};
   if (request.method == "POST") {

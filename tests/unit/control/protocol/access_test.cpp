@@ -64,6 +64,24 @@ TEST(Access, CTL3_TheOperatorIsToldWhichListenerRefusedWhomAndWhen) {
   EXPECT_EQ(access.refusals()[1].listener, "HTTP on 192.0.2.1:8080");
 }
 
+TEST(Access, CTL8_AClientWithoutTheTokenIsAnotherCaseThanOneThatIsNotAllowed) {
+  AccessList access({}, false);
+  const IpAddress client = IpAddress::v4({198, 51, 100, 9});
+  access.admit(client, Instant{1h}, "HTTP");
+  access.note_without_token(client, Instant{1h}, "HTTP");
+  access.note_without_token(client, Instant{1h}, "HTTP");
+  EXPECT_EQ(access.refused(), 1u);
+  EXPECT_EQ(access.refused_without_token(), 2u);
+  ASSERT_EQ(access.refusals().size(), 2u);
+  EXPECT_EQ(access.refusals()[0].why, TurnedAway::kNotAllowed);
+  EXPECT_EQ(access.refusals()[1].why, TurnedAway::kNoToken);
+  AccessList open({}, true);
+  while (open.admit(client, Instant{1h}, "NG")) {
+  }
+  ASSERT_EQ(open.refusals().size(), 1u);
+  EXPECT_EQ(open.refusals()[0].why, TurnedAway::kBudget) << "its address is allowed, its rate is not";
+}
+
 TEST(Access, LIM4_AProxyThatGoesOnIsNotPushedOutByASprayOfForgedSources) {
   AccessList access({}, false);
   const IpAddress proxy = IpAddress::v4({198, 51, 100, 9});
