@@ -226,6 +226,30 @@ def log_lines(relay):
     check(not bad, f"each log line is JSON {bad[:2]}")
 
 
+def alarm(relay):
+    """A running call that becomes bad is told of then, and once more when it recovers."""
+    a, b = relay.call("one-way")
+    b.on = False
+    lines = lambda words: [line for line in relay.daemon.text().splitlines() if words in line and json.loads(line).get("call_id") == "one-way"]
+    relay.stage.play(9)
+    told = lines("became bad")
+    check(len(told) == 1 and json.loads(told[0])["level"] == "warning" and "never-sent" in told[0] and a.address not in told[0] and b.address not in told[0],
+          f"one warning when a call has been one-way for 5 s, without an address (CTL-11) {told}")
+    calls = json.loads(relay.ctl("--json", "list", "--sort=severity").stdout)["calls"]
+    check(calls[0]["call_id"] == "one-way" and (calls[0]["severity"], calls[0]["verdict"], calls[0]["hears"], calls[0]["bad"]) == ("fault", "never-sent", "nothing", True),
+          f"list has the worst first {calls[0]}")
+    text = get("/metrics")[1]
+    check('rtpferry_calls_bad{hears="nothing"} 1' in text and 'rtpferry_calls_became_bad_total{cause="never-sent"} 1' in text, "and it is counted")
+    b.on = True
+    relay.stage.play(10)
+    told = lines("recovered")
+    check(len(told) == 1 and json.loads(told[0])["level"] == "info" and len(lines("became bad")) == 1, f"one line when it recovers {told}")
+    text = get("/metrics")[1]
+    check('rtpferry_calls_bad{hears="nothing"} 0' in text and 'rtpferry_calls_recovered_total{cause="never-sent"} 1' in text, "and that is counted")
+    a.on = b.on = False
+    relay.ng.ask("delete", "one-way", from_tag="A", delete_delay=0)
+
+
 def terminal(relay):
     if shutil.which("tmux") is None:
         print("skipped: tmux is not installed", flush=True)
@@ -324,7 +348,7 @@ def main():
     relay = None
     try:
         relay = Relay(build)
-        for part in (metrics, pages, text_commands, parameters, tables, refused_calls, log_lines, hostile_texts, terminal, drain):
+        for part in (metrics, pages, text_commands, parameters, tables, refused_calls, log_lines, alarm, hostile_texts, terminal, drain):
             part(relay)
         secrets(build)
         from_other_hosts(build)

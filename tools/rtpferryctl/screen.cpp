@@ -95,8 +95,8 @@ std::vector<Line> head_lines(const json& reply, const Rates& rates, const std::s
            "into a call, q leaves",
            sort),
        kPlain},
-      {fmt::format("{:<36} {:>8} {:>8} {:>8} {:>8} {:>9} {:>8} {:>8} {:<8} {}", "CALL-ID", "AGE", "PACK/S",
-                   "LOSS %", "10 s %", "JITTER ms", "REFUSED", "LAST", "STATE", "VERDICT"),
+      {fmt::format("{:<36} {:>8} {:>7} {:<7} {:<20} {:>7} {:>7} {:>9} {:>8} {:>8} {}", "CALL-ID", "AGE",
+                   "PACK/S", "HEARS", "VERDICT", "LOSS %", "10 s %", "JITTER ms", "REFUSED", "LAST", "STATE"),
        kHead}};
 }
 
@@ -108,13 +108,6 @@ Colour colour_of(const json& call) {
   return call["hears"] == "some" ? kPoor : kPlain;
 }
 
-/// "never-sent, hears nothing" or "lossy".
-std::string verdict_words(const json& call) {
-  const auto verdict = call["verdict"].get<std::string>();
-  const bool is_mute = call["severity"] == "fault" && call["hears"] == "nothing";
-  return is_mute ? verdict + ", hears nothing" : verdict;
-}
-
 Line call_line(const json& call, const Rates& rates) {
   std::string id = call["call_id"].get<std::string>();
   if (id.size() > 36) id = whole_characters(id, 33) + "...";
@@ -122,14 +115,15 @@ Line call_line(const json& call, const Rates& rates) {
                             : call["answered"].get<bool>()
                                 ? (call["kernel_streams"].get<std::size_t>() > 0 ? "kernel" : "answered")
                                 : "offered";
-  return {fmt::format("{:<36} {:>8} {:>8.0f} {:>8.2f} {:>8.1f} {:>9.1f} {:>8} {:>8} {:<8} {}", id,
+  return {fmt::format("{:<36} {:>8} {:>7.0f} {:<7} {:<20} {:>7.2f} {:>7.1f} {:>9.1f} {:>8} {:>8} {}", id,
                       age(call["age_s"].get<double>()), rates.of(call["call_id"]),
+                      call["hears"].get<std::string>(), call["verdict"].get<std::string>(),
                       call["loss_percent"].get<double>(), call["loss_10s_percent"].get<double>(),
                       call["jitter_ms"].get<double>(), call["refused"].get<std::uint64_t>(),
                       call.contains("last_packet_age_s")
                           ? fmt::format("{:.1f}s", call["last_packet_age_s"].get<double>())
                           : std::string("never"),
-                      state, verdict_words(call)),
+                      state),
           colour_of(call)};
 }
 

@@ -94,7 +94,7 @@ void add_health(json& j, const CallSummary& summary, const Clock& clock) {
   const WallTime since =
       clock.wall - std::chrono::duration_cast<Duration>(clock.now - summary.health->since());
   j["since"] = std::chrono::duration_cast<std::chrono::seconds>(since.time_since_epoch()).count();
-  if (found.media == 0 || found.leg >= summary.call->legs.size()) return;
+  if (found.severity == Severity::kFine || found.leg >= summary.call->legs.size()) return;
   j["where"] = {{"leg", summary.call->legs[found.leg]->tag},
                 {"media", found.media},
                 {"direction", to_string(found.direction)}};
