@@ -348,7 +348,7 @@ def main():
     relay = None
     try:
         relay = Relay(build)
-        for part in (metrics, pages, text_commands, parameters, tables, refused_calls, log_lines, alarm, hostile_texts, terminal, drain):
+        for part in (metrics, pages, text_commands, parameters, tables, log_lines, refused_calls, alarm, hostile_texts, terminal, drain):
             part(relay)
         secrets(build)
         from_other_hosts(build)
