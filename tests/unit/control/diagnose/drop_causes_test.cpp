@@ -35,8 +35,9 @@ TEST(DropCauses, WhatIsWantedIsNoFault) {
 
 TEST(DropCauses, WhatComesFromAStrangerMayAlsoBeAllThatComes) {
   for (const DropCauseRow& row : kDropCauseRows) {
-    if (row.owner == DropOwner::kStranger)
+    if (row.owner == DropOwner::kStranger) {
       EXPECT_EQ(row_of(row.arriving).severity, Severity::kFault) << to_string(row.reason);
+    }
   }
 }
 
@@ -51,11 +52,13 @@ TEST(DropCauses, APartThatIsRefusedAsItArrivesIsSeenAtTheSender) {
         EXPECT_NE(story.from(A).severity(), Severity::kFine)
             << percent << " % refused as '" << to_string(row.reason) << "'\n"
             << story.rows();
-        if (row.owner == DropOwner::kOwn && percent > 10)
+        if (row.owner == DropOwner::kOwn && percent > 10) {
           EXPECT_EQ(story.from(A).cause, row.arriving) << to_string(row.reason) << "\n" << story.rows();
-        if (row.owner == DropOwner::kWanted)
+        }
+        if (row.owner == DropOwner::kWanted) {
           EXPECT_EQ(story.from(A).severity(), Severity::kNote) << to_string(row.reason) << "\n"
                                                                << story.rows();
+        }
         EXPECT_EQ(story.from(B).severity(), Severity::kFine)
             << "B is accused of '" << to_string(row.reason) << "'\n"
             << story.rows();
