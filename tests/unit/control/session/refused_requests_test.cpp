@@ -41,7 +41,9 @@ TEST_F(Ring, RepeatsOfOneCallAndReasonAreOneEntryWithTheFirstAndTheLastTime) {
   note("c", kNoPorts);
   pass(5s);
   note("c", kNoPorts, "offer", "other branch");
+  pass(1s);
   note("c", RefusalReason::kSdp);
+  pass(1s);
   note("c", kNoPorts, "answer");
   note("d", kNoPorts);
   const auto found = ring_.of_call("c");
@@ -230,8 +232,9 @@ const RefusedCase kRefusedCases[] = {
      plain_offer, "U c 192.0.2.1 4000 A"},
     {"sdp", RefusalReason::kSdp, nothing, [] { return offer("c", "A", "s=a line before the version\r\n"); }},
     {"denied_address", RefusalReason::kDeniedAddress, nothing,
-     [] { return offer("c", "A", audio_sdp(Endpoint::parse("169.254.169.254:4000").value())); },
-     "U c 169.254.169.254 4000 A"},
+     [] { return offer("c", "A", audio_sdp(Endpoint::parse("203.0.113.9:4000").value())); },
+     "U c 203.0.113.9 4000 A",
+     [](SessionConfig& config) { config.peers.denied = {*Network::parse("203.0.113.0/24")}; }},
     {"interface", RefusalReason::kInterface, nothing,
      [] {
        json asks = plain_offer();
