@@ -238,11 +238,13 @@ static __always_inline void count(struct ferry_state* s, const struct rtp_facts*
   if (!restarts) {
     __s32 difference = (__s32)((__u32)transit - (__u32)s->transit);
     if (difference < 0) difference = -difference;
-    const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
-    s->jitter_q4 = jitter < 0 ? 0 : jitter;
-    if (s->jitter_q4 > s->jitter_max_q4) s->jitter_max_q4 = s->jitter_q4;
+    restarts = difference < 0 || difference > (__s32)kind->clock;
+    if (!restarts) {
+      const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
+      s->jitter_q4 = jitter < 0 ? 0 : jitter;
+      if (s->jitter_q4 > s->jitter_max_q4) s->jitter_max_q4 = s->jitter_q4;
+    }
     s->jitter_sum_q4 += s->jitter_q4;
-    restarts = difference > (__s32)kind->clock;
   }
   if (restarts) {
     s->drift_transit = transit;

@@ -185,7 +185,9 @@ TEST_F(ProposedSource, LAT15_ASnapshotHasIt) {
   other.restore(snapshot, now_);
   TransportSnapshot again = other.snapshot(now_);
   for (TransportSnapshot* each : {&snapshot, &again}) {
-    for (auto& source : each->sources) source.ingress_recent.clear();  // nobody knows the last seconds there
+    // Of the time before it was restored it knows no last seconds.
+    for (auto& source : each->sources) source.ingress_recent.clear();
+    each->recent_drops = {};
   }
   EXPECT_EQ(again, snapshot);
   EXPECT_EQ(other.on_datagram(Component::kRtp, at(20, 4999), rtp('x', 2, 3), now_ + 20ms, own_).kind,

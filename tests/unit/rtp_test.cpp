@@ -321,7 +321,7 @@ TEST(StreamStats, SSR4_ALonePacketHundredAndOneBackConfirmsNothing) {
   EXPECT_TRUE(stats.is_jump(SeqNo{1199 - 100}))
       << "it would confirm one: no type that was not negotiated may";
   EXPECT_TRUE(arrives(1200)) << "the stream goes on";
-  EXPECT_TRUE(arrives(1199 - 100)) << "late, and no jump";
+  EXPECT_TRUE(arrives(1200 - 100)) << "late, and no jump";
   EXPECT_EQ(stats.counters().resets, 0u);
   EXPECT_EQ(stats.counters().highest_extended, 1200u);
 }
@@ -336,6 +336,18 @@ TEST(StreamStats, Rfc3550JitterOfAPerfectStreamIsZero) {
   }
   EXPECT_EQ(steady.counters().jitter(), 0ns);
   EXPECT_NEAR(static_cast<double>(shaken.counters().jitter().count()) / 1e6, 10.0, 0.5);
+}
+
+TEST(StreamStats, TimeStampsThatLeapAreNoJitter) {
+  for (const std::uint32_t leap : {8001u, 1'000'000u, 0x80000000u, 0xfff00000u}) {
+    StreamStats stats;
+    for (std::uint16_t n = 1; n < 200; ++n) {
+      Packet packet = rtp('A', 1, n);
+      if (n >= 100) write_u32(packet, 4, n * 160u + leap);
+      stats.count(*parse_rtp(packet), packet.size(), 8000, kStart + n * 20ms);
+    }
+    EXPECT_EQ(stats.counters().jitter_max_q4, 0u) << leap;
+  }
 }
 
 TEST(Quality, MosFallsWithLossAndDelay) {

@@ -186,11 +186,14 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
     // Modulo 2^32, as the timestamp wraps.
     const auto difference = std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(
         static_cast<std::uint32_t>(transit) - static_cast<std::uint32_t>(c.transit))));
-    c.jitter_q4 = static_cast<std::uint32_t>(std::max<std::int64_t>(
-        0, static_cast<std::int64_t>(c.jitter_q4) + difference - ((c.jitter_q4 + 8) >> 4)));
-    c.jitter_max_q4 = std::max(c.jitter_max_q4, c.jitter_q4);
+    // A sender that began to count elsewhere was not late.
+    restarts = difference > static_cast<std::int64_t>(clock_rate_hz);
+    if (!restarts) {
+      c.jitter_q4 = static_cast<std::uint32_t>(std::max<std::int64_t>(
+          0, static_cast<std::int64_t>(c.jitter_q4) + difference - ((c.jitter_q4 + 8) >> 4)));
+      c.jitter_max_q4 = std::max(c.jitter_max_q4, c.jitter_q4);
+    }
     c.jitter_sum_q4 += c.jitter_q4;
-    restarts = difference > static_cast<std::int64_t>(clock_rate_hz);  // the sender began to count elsewhere
   }
   if (restarts) {
     c.drift_transit = transit;
