@@ -31,7 +31,7 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)),
 PATCHES = os.path.join(ROOT, "tests", "mutants")
 # A rule of this list needs a mutant as soon as docs/security-rules.txt has it.
 NEED_ONE = ("LAT-3a LAT-5 LAT-7 LAT-9 LAT-10 LAT-11 LAT-11a LAT-12 LAT-13 LAT-14 LAT-15 DMX-4 DMX-5 DMX-6 SRT-4 SRT-7a "
-            "SRT-11 DTL-13 DTL-14 ICE-1 CTL-6 CTL-12 CTL-13 CTL-14 CTL-15 CTL-16 CTL-17").split()
+            "SRT-11 DTL-13 DTL-14 ICE-1 CTL-6 CTL-12 CTL-13 CTL-14 CTL-15 CTL-16 CTL-17 EXP-1 EXP-2").split()
 SKIPPED = 77           # exit status of a script on a machine that cannot run it
 SECONDS = 300          # for one run of a test
 SCRIPT_PROGRAM = "rtpferryd"  # what a script of tests/e2e tests

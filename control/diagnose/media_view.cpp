@@ -16,6 +16,7 @@ void merge(SsrcCounters& into, const SsrcCounters& from) {
     into.last_timestamp = from.last_timestamp;
     into.last_packet = from.last_packet;
     into.last_payload_type = from.last_payload_type;
+    into.last_payload_size = from.last_payload_size;
   }
 }
 

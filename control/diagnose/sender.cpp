@@ -264,18 +264,20 @@ class SenderJudge : Judge {
       const auto& wanted = media_.unmade_codecs.empty() ? receiver.unmade_codecs : media_.unmade_codecs;
       if (wanted.empty()) return;
       const bool has_none = (media_.shown & receiver.shown).none();
-      std::uint8_t type = stream == nullptr ? 0 : stream->counters.last_payload_type & 127;
-      const Refusal* refusal = recent(DropReason::kUnknownPayloadType);
-      if (refusal != nullptr) type = refusal->type.value & 127;
-      const bool is_foreign = (refusal != nullptr || (stream != nullptr && is_heard())) &&
-                              !receiver.shown.test(type) && type != kComfortNoise;
+      const Refusal* refusal = seen_.refusal(DropReason::kUnknownPayloadType);
+      const bool is_refused = refusal != nullptr && is_noticed(DropReason::kUnknownPayloadType);
+      const std::uint8_t type = is_refused          ? refusal->type.value & 127
+                                : stream == nullptr ? 0
+                                                    : stream->counters.last_payload_type & 127;
+      const bool is_foreign = is_refused || (stream != nullptr && is_heard() && !receiver.shown.test(type) &&
+                                             type != kComfortNoise);
       if (!has_none && !is_foreign) return;
       found = true;
       std::string list;
       for (const std::string& each : wanted) list += (list.empty() ? "" : ", ") + each;
       if (is_foreign)
         say(Cause::kNotTranscoded,
-            "{} sends {}, which {} has not; the script asked to transcode, which this relay does not do",
+            "{} sends {}, not agreed with {}; the script asked to transcode, which this relay does not do",
             name(), codec_of(type), leg.name);
       else
         say(Cause::kNotTranscoded,

@@ -31,15 +31,6 @@ bool is_apart(DropReason reason) {
          reason == DropReason::kReplayed;
 }
 
-/// Octets of the newest payload; 0 as long as nobody counts them.
-template <class Counters>
-std::size_t payload_size_of(const Counters& counters) {
-  if constexpr (requires { counters.last_payload_size; })
-    return counters.last_payload_size;
-  else
-    return 0;
-}
-
 /// What is refused as a replay is a second copy of packets that were taken just before.
 bool comes_twice(const MediaView& seen, const MediaView::Stream& stream) {
   const Refusal* newest = seen.refusal(DropReason::kReplayed);
@@ -56,8 +47,7 @@ bool is_speech(const MediaEvidence& media) {
 }
 
 bool says_pause(const SsrcCounters& stream) {
-  const std::size_t size = payload_size_of(stream);
-  const bool is_frame = size != 0 && size <= kDescriptor;
+  const bool is_frame = stream.last_payload_size != 0 && stream.last_payload_size <= kDescriptor;
   return stream.idle_by_bye || (stream.last_payload_type & 127) == kComfortNoise || is_frame;
 }
 
@@ -150,6 +140,9 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
   double within = 0;
   double counted = 0;
   for (const DropCauseRow& row : kDropCauseRows) {
+    // What somebody asked for is not missing, though its numbers are.
+    if (row.owner == DropOwner::kWanted && !row.is_counted)
+      s.lost = std::max(0.0, s.lost - dropped(call, media, row.reason).packets);
     if (row.owner != DropOwner::kOwn || row.arriving == Cause::kFine) continue;
     const Dropped each = dropped(call, media, row.reason);
     double packets = each.is_own ? each.packets : 0.0;

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -88,7 +89,7 @@ def scenes(t, count, only):
     check(not wrong, f"{len(deaf)} listeners got less than {HEARD:.0%} of what was spoken to them, and the row of none is fine {wrong}")
     accused = [f"{name}: {'; '.join(wrong)}" for name in copies if (wrong := wrong_rows(replies[name], FINE))]
     check(not accused, f"{len(copies)} plain calls more, everybody hears everybody {accused[:3]}")
-    return [name for name, _ in HEALTHY if name in expected] + copies
+    return [name for name, _ in HEALTHY if name in expected] + copies, replies
 
 
 def after_the_end(t):
@@ -159,6 +160,49 @@ def records(t, names):
           f"the record of a plain call: {json.dumps(plain)}")
 
 
+def refusals(t):
+    """Calls that were refused can be asked about, too, and each refusal is one warning in the log."""
+    a = t.party("alice")
+    sessions = t.relay.ctl("get", "max-sessions")["parameters"]["max-sessions"]
+
+    def full(call):
+        t.ask("set", name="max-sessions", value="1")
+        try:
+            return t.offer(call, a)
+        finally:
+            t.ask("set", name="max-sessions", value=str(sessions))
+    refused = {"family": lambda call: t.offer(call, a, direction=["only4", "only4"], address_family="IP6"),
+               "sessions": full,
+               "sdp": lambda call: t.offer(call, a, "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\nm=audio x RTP/AVP 8\r\n"),
+               "unknown-call": lambda call: t.answer(call, a)}
+    for reason, ask in refused.items():
+        call = f"refused-{reason}"
+        reply = ask(call)
+        told = t.explain(call)
+        said = [(each["reason"], each["count"]) for each in told.get("refused", [])]
+        check(reply["result"] == "error" and told.get("state") == "refused" and said == [(reason, 1)] and bool(told.get("summary")),
+              f"{call}: {reply.get('error-reason')}: {told.get('summary') or told}")
+        logged = [line for line in t.lab.log("relay.log").splitlines() if call in line and json.loads(line)["level"] == "warning"]
+        check(len(logged) == 1, f"{call}: one warning in the log: {logged}")
+
+
+def worst_first(t, well, replies):
+    """`list` by severity: who hears nothing stands above who hears badly, and those above all others. Bad calls were told of in the log."""
+    calls = t.ask("list", sort="severity", limit=len(replies))["calls"]
+    place = {call["call_id"]: i for i, call in enumerate(calls)}
+    order = ["stopped", "loss-percent-40", "loss-percent-5", "plain"]
+    check(sorted(order, key=lambda name: place.get(name, -1)) == order, f"worst first: {[(name, place.get(name)) for name in order]} of {len(calls)}")
+    grades = {"fault": 2, "note": 1, "fine": 0}
+    ranks = [grades[call["severity"]] for call in calls]
+    check(ranks == sorted(ranks, reverse=True), f"{ranks.count(2)} faults before {ranks.count(1)} notes before {ranks.count(0)} that are fine")
+    other = {call["call_id"]: (call["severity"], replies[call["call_id"]]["severity"]) for call in calls
+             if call["call_id"] in replies and (call["severity"] == "fault") != (replies[call["call_id"]]["severity"] == "fault")}
+    check(len(other) <= len(calls) // 50, f"list and explain agree on what is a fault, but for what changed meanwhile: {other}")
+    told = [json.loads(line)["message"] for line in t.lab.log("relay.log").splitlines() if "became bad" in line]
+    wrong = [line for line in told if any(re.search(rf"call '?{re.escape(name)}'? became", line) for name in well)]
+    check(len(told) >= 10 and not wrong, f"{len(told)} calls became bad in the log, none of them a healthy one {wrong[:3]}")
+
+
 def offload_options(mode):
     """The relay's addresses are on loopback: the links are named."""
     return ["--offload=off"] if mode == "off" else [f"--offload={link}={mode}" for link in ("c-alice", "c-bob")]
@@ -176,8 +220,10 @@ def play(build, offload, count, only):
         t = Theatre(lab, relay)
         print(f"--- offload {offload}", flush=True)
         began = time.monotonic()
-        well = scenes(t, count, only)
+        well, replies = scenes(t, count, only)
         if not only:
+            worst_first(t, well, replies)
+            refusals(t)
             advice = verdict(t.explain("source-refused"), "A", "from")
             check("received-from" in json.dumps(advice) and OTHER in advice["sentence"] + json.dumps(advice["evidence"]),
                   "the refused source is named, with the option that would allow it")

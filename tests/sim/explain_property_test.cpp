@@ -687,7 +687,7 @@ class Story {
   std::string fault_;
 };
 
-TEST(ExplainProperty, NobodyWhoDoesNotHearHasAFineRowAndNobodyIsAccusedWhenAllHear) {
+TEST(ExplainProperty, EXP1_EXP2_NobodyWhoDoesNotHearHasAFineRowAndNobodyIsAccusedWhenAllHear) {
   const bool is_one = std::getenv("FERRY_SEED") != nullptr;
   const unsigned first = number("FERRY_SEED", 1);
   const unsigned count = is_one ? 1 : number("FERRY_CALLS", 120);

@@ -154,7 +154,14 @@ CallStory& CallStory::sends_type(Party who, std::uint8_t type) {
 }
 
 CallStory& CallStory::pauses_with_comfort_noise(Party who, Duration ago) {
+  of(who).last_payload_size = 1;
   return stops(who, ago).sends_type(who, kSpeaksComfort);
+}
+
+CallStory& CallStory::pauses_with_descriptor(Party who, Duration ago, std::uint8_t type,
+                                             std::uint16_t octets) {
+  of(who).last_payload_size = octets;
+  return stops(who, ago).sends_type(who, type);
 }
 
 CallStory& CallStory::says_goodbye(Party who, Duration ago) {
@@ -244,6 +251,12 @@ CallStory& CallStory::sends_all_the_same(Party who) {
   return *this;
 }
 
+CallStory& CallStory::is_over() {
+  is_made_ = false;
+  is_over_ = true;
+  return *this;
+}
+
 CallStory& CallStory::is_blocked(Party who) {
   is_made_ = false;
   of(who).is_blocked = true;
@@ -330,6 +343,7 @@ void CallStory::make() {
   call_.created = now() - length_ - 2s;
   call_.last_signal = now() - signalled_.value_or(length_);
   call_.is_answered = is_answered_;
+  call_.is_over = is_over_;
   for (std::size_t leg = 0; leg < facts_.size(); ++leg) {
     call_.legs.emplace_back().name = std::string(1, static_cast<char>('A' + leg));
     call_.legs.back().medias.resize(types_.size());
@@ -469,6 +483,7 @@ CallStory::Spoken CallStory::speak(Party who) {
   c.jitter_sum_q4 = std::uint64_t{spoken.accepted[kEarlier]} * jitter_q4(facts.jitter[kEarlier]) +
                     std::uint64_t{spoken.accepted[kLately]} * jitter_q4(facts.jitter[kLately]);
   c.last_payload_type = facts.type;
+  c.last_payload_size = facts.last_payload_size;
   c.idle_by_bye = facts.goodbye;
   const Duration ended =
       facts.stops_when_held ? std::max(facts.stops, signalled_.value_or(length_)) : facts.stops;

@@ -65,6 +65,8 @@ class CallStory {
   CallStory& sends_type(Party who, std::uint8_t type);
   /// Its last packet says that it pauses, by comfort noise or RTCP BYE; nothing came since.
   CallStory& pauses_with_comfort_noise(Party who, Duration ago);
+  /// Its codec sent a silence descriptor of so many octets (G.729 annex B, AMR, Opus), and nothing since.
+  CallStory& pauses_with_descriptor(Party who, Duration ago, std::uint8_t type, std::uint16_t octets);
   CallStory& says_goodbye(Party who, Duration ago);
   /// Its packets of G.711 have no sound, from the first one on or since `ago`.
   CallStory& is_mute(Party who);
@@ -96,6 +98,8 @@ class CallStory {
   CallStory& holds_both(Duration ago);
   /// It sends although signalling says that it does not.
   CallStory& sends_all_the_same(Party who);
+  /// The call was deleted just now.
+  CallStory& is_over();
   CallStory& is_blocked(Party who);
   CallStory& is_silenced(Party who);
   /// Whatever else: runs on the finished evidence, in the order in which it was told.
@@ -140,6 +144,7 @@ class CallStory {
     Share reordered{};
     std::array<Duration, kEras> jitter{};
     std::uint8_t type = 8;
+    std::uint16_t last_payload_size = 160;
     bool goodbye = false;
     std::optional<Duration> mute_since;
     bool was_never_audible = false;
@@ -173,6 +178,7 @@ class CallStory {
   Duration length_ = std::chrono::seconds(60);
   std::optional<Duration> signalled_;
   bool is_answered_ = true;
+  bool is_over_ = false;
   std::vector<std::vector<Facts>> facts_;
   std::vector<std::string> types_;
   std::vector<std::function<void(CallEvidence&)>> changes_;

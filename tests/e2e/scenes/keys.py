@@ -56,15 +56,16 @@ def starts_again(t, name, begin):
     return about("A", "fault replayed")
 
 
-@scene(FAULTS)
-def starts_again_and_again(t, name):
+@scene(FAULTS, ("each-3-s", 150, 100), ("each-second", 50, 200))
+def starts_again_and_again(t, name, every, first):
+    """A loop of music whose numbers begin anew each time, from 3 s on: nothing of it is new."""
     a, _ = t.secure_call(name)
 
     def before(party):
-        if party.made % 50 == 0:
-            party.sequence -= 25
+        if party.made >= 150 and party.made % every == 0:
+            party.sequence = first
     a.before = before
-    return about("A", "fault replayed broken-up", "fault replayed broken-up")
+    return about("A", "fault replayed")
 
 
 # DTLS.

@@ -811,7 +811,7 @@ void judge(const Row& row) {
   }
 }
 
-TEST(VerdictTable, EveryFaultIsFoundAtEveryListener) {
+TEST(VerdictTable, EXP1_EveryFaultIsFoundAtEveryListener) {
   std::vector<Row> rows = faults();
   std::ranges::copy(crowds(), std::back_inserter(rows));
   EXPECT_GE(rows.size(), 60u);
@@ -822,7 +822,7 @@ TEST(VerdictTable, EveryFaultIsFoundAtEveryListener) {
   }
 }
 
-TEST(VerdictTable, NobodyIsAccusedInACallThatIsAsItShouldBe) {
+TEST(VerdictTable, EXP2_NobodyIsAccusedInACallThatIsAsItShouldBe) {
   const std::vector<Row> rows = healthy();
   EXPECT_GE(rows.size(), 40u);
   for (const Row& row : rows) {
