@@ -201,6 +201,8 @@ class SenderJudge : Judge {
     for (const DropCauseRow& row : kDropCauseRows) {
       if (row.owner != DropOwner::kOwn || percent_of(row.reason) < kLossyPercent) continue;
       const Refusal* refusal = recent(row.reason);
+      // What was on its way when signalling changed comes from where the party was.
+      if (refusal != nullptr && refusal->last <= call_.last_signal + 1s) continue;
       const bool is_other = refusal != nullptr && refusal->from.is_set() && learned().is_set() &&
                             refusal->from.address != learned().address;
       if (is_other) consider(refusal);
@@ -266,9 +268,9 @@ class SenderJudge : Judge {
       const bool has_none = (media_.shown & receiver.shown).none();
       const Refusal* refusal = seen_.refusal(DropReason::kUnknownPayloadType);
       const bool is_refused = refusal != nullptr && is_noticed(DropReason::kUnknownPayloadType);
-      const std::uint8_t type = is_refused          ? refusal->type.value & 127
-                                : stream == nullptr ? 0
-                                                    : stream->counters.last_payload_type & 127;
+      std::uint8_t type = stream == nullptr ? std::uint8_t{0} : stream->counters.last_payload_type;
+      if (is_refused) type = refusal->type.value;
+      type = static_cast<std::uint8_t>(type & 127);
       const bool is_foreign = is_refused || (stream != nullptr && is_heard() && !receiver.shown.test(type) &&
                                              type != kComfortNoise);
       if (!has_none && !is_foreign) return;

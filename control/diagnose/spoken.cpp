@@ -167,7 +167,7 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
   // stands still is why it does.
   const double beside = std::max(s.still, apart + std::max(0.0, within - s.lost));
   s.ear.spoken = expected + beside;
-  s.ear.missing = std::min(s.lost + beside + counted, s.ear.spoken);
+  s.ear.missing = std::min(std::max(s.lost, counted) + beside, s.ear.spoken);
   if (rate > 0) s.ear.hole = Duration{static_cast<Duration::rep>(1e9 * burst / rate)};
   if (s.halted != Instant{}) s.ear.hole = std::max(s.ear.hole, quiet);
   s.ear.jitter = knows_recent ? newest->recent.jitter : newest->counters.jitter();
