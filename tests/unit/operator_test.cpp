@@ -322,6 +322,13 @@ TEST_F(Operated, EveryMetricMoves) {
   metrics_->set_sources(sources);
   const auto before = samples(metrics_->text());
 
+  // A call that is one-way, and recovers.
+  call("bad");
+  talk(1, 400, false);
+  const auto bad = samples(metrics_->text());
+  talk(401, 600);
+  world_->ng({{"command", "delete"}, {"call-id", "bad"}, {"from-tag", "A"}, {"delete-delay", 0}});
+
   // What there is to see now.
   figure = 5;
   sources.exposure = {"loopback"};
@@ -393,7 +400,7 @@ TEST_F(Operated, EveryMetricMoves) {
     if (row.name == "rtpferry_worker_without_memory_total" || row.name == "rtpferry_worker_pauses_total")
       continue;
     bool has_moved = false;
-    for (const auto& later : {running, after}) {
+    for (const auto& later : {bad, running, after}) {
       for (const auto& [name, value] : later) {
         const bool is_of_it =
             name == row.name || name.starts_with(std::string(row.name) + "{") ||
