@@ -69,7 +69,8 @@ class Judge {
   /// The newest packet of media, and of RTCP, wherever it came to.
   [[nodiscard]] Instant last_media() const { return last_media_of(media_); }
   [[nodiscard]] static Instant last_media_of(const MediaEvidence& media) {
-    const MediaView::Stream* stream = media.seen.newest_stream();
+    // Of a fax the streams of RTP are of the time before it.
+    const MediaView::Stream* stream = media.is_rtp ? media.seen.newest_stream() : nullptr;
     if (stream != nullptr) return stream->counters.last_packet;
     return media.is_rtp && media.is_muxed ? Instant{} : media.seen.last_packet[0];
   }

@@ -587,7 +587,7 @@ class SenderJudge : Judge {
 
   void judge_running() {
     const MediaView::Stream* stream = seen_.newest_stream();
-    if (stream == nullptr) {
+    if (stream == nullptr || !media_.is_rtp) {
       say(Cause::kFine, "{} sends {}", name(), what());
     } else if (spoken_.resets >= kFailures) {
       say(Cause::kSequenceJumps, "{} began its sequence numbers anew {} times in the last seconds", name(),

@@ -18,6 +18,7 @@ constexpr Duration kStandstill = 300ms;
 constexpr double kRunning = 10;
 /// How far a copy comes behind its packet, in packets.
 constexpr int kCopyDistance = 64;
+constexpr std::uint8_t kG729 = 18;
 /// A single packet or two are refused wherever a stream begins or changes its SSRC.
 constexpr double kFew = 5;
 
@@ -34,7 +35,8 @@ bool is_apart(DropReason reason) {
 /// What is refused as a replay is a second copy of packets that were taken just before.
 bool comes_twice(const MediaView& seen, const MediaView::Stream& stream) {
   const Refusal* newest = seen.refusal(DropReason::kReplayed);
-  if (newest == nullptr) return false;
+  // Copies come while the stream goes on.
+  if (newest == nullptr || newest->last - stream.counters.last_packet >= kStandstill) return false;
   const int ahead =
       distance(newest->sequence, SeqNo{static_cast<std::uint16_t>(stream.counters.highest_extended)});
   return ahead <= 0 && ahead > -kCopyDistance;
@@ -47,7 +49,10 @@ bool is_speech(const MediaEvidence& media) {
 }
 
 bool says_pause(const SsrcCounters& stream) {
-  const bool is_frame = stream.last_payload_size != 0 && stream.last_payload_size <= kDescriptor;
+  const std::uint32_t size = stream.last_payload_size;
+  // G.729 annex B may put its silence frame of two octets behind frames of speech, which have ten.
+  const bool is_behind_speech = (stream.last_payload_type & 127) == kG729 && size % 10 == 2;
+  const bool is_frame = (size != 0 && size <= kDescriptor) || is_behind_speech;
   return stream.idle_by_bye || (stream.last_payload_type & 127) == kComfortNoise || is_frame;
 }
 

@@ -107,6 +107,13 @@ const std::vector<Telling> kTellings = {
   {"G.729 B, a moment ago", [](CallStory& s) { ends_with_silence_frame(s, 1s, 18, 2); }, Cause::kFine, kFine},
   {"G.729 B, half a minute ago", [](CallStory& s) { ends_with_silence_frame(s, 30s, 18, 2); }, Cause::kSilenceSuppressed, kNote},
   {"G.729 B, minutes ago, with RTCP", [](CallStory& s) { s.lasts(600s); ends_with_silence_frame(s, 200s, 18, 2); sends_rtcp(s, 4s); }, Cause::kSilenceSuppressed, kNote},
+  {"G.729 B, behind frames of speech", [](CallStory& s) { ends_with_silence_frame(s, 10s, 18, 22); }, Cause::kSilenceSuppressed, kNote},
+  {"a fax after speech", [](CallStory& s) { s.stops(A, 20s).with_media(A, [](MediaEvidence& m) { m.is_rtp = false; m.type = "image"; m.seen.last_packet[0] = CallStory::now(); }); }, Cause::kFine, kFine},
+  {"begins again and again under its old key", [](CallStory& s) { s.stops(A, 4s).refuses_stranger(A, DropReason::kReplayed, 20, When::kLately).with([](CallEvidence& call) {
+       Refusal& refusal = call.legs[0].medias[0].seen.refusals.front();
+       refusal.from = call.legs[0].medias[0].signalled;
+       refusal.last = CallStory::now();
+       refusal.sequence = SeqNo{static_cast<std::uint16_t>(stream_of(call).highest_extended)}; }); }, Cause::kReplayed, kFault},
   {"Opus pauses between two frames", [](CallStory& s) { ends_with_silence_frame(s, 400ms, 111, 1); }, Cause::kFine, kFine},
   {"Opus, 10 s ago", [](CallStory& s) { ends_with_silence_frame(s, 10s, 111, 3); }, Cause::kSilenceSuppressed, kNote},
   {"AMR, 10 s ago", [](CallStory& s) { ends_with_silence_frame(s, 10s, 97, 7); }, Cause::kSilenceSuppressed, kNote},
