@@ -67,6 +67,46 @@ TEST(DropCauses, APartThatIsRefusedAsItArrivesIsSeenAtTheSender) {
   }
 }
 
+/// The same at the ear: B misses what is refused of A, and A misses nothing.
+TEST(DropCauses, WhatIsRefusedAsItArrivesIsMissedByTheListener) {
+  for (const DropCauseRow& row : kDropCauseRows) {
+    if (row.arriving == Cause::kFine || row.owner == DropOwner::kBeside || row.owner == DropOwner::kStranger)
+      continue;
+    for (const double percent : {50.0, 3.0}) {
+      CallStory story;
+      story.refuses(A, row.reason, percent);
+      EXPECT_NE(story.to(B).severity(), Severity::kFine)
+          << percent << " % refused as '" << to_string(row.reason) << "'\n"
+          << story.rows();
+      if (row.owner == DropOwner::kOwn && percent > 10) {
+        ASSERT_TRUE(story.to(B).origin) << to_string(row.reason) << "\n" << story.rows();
+        EXPECT_EQ(story.to(B).origin->leg, "A") << to_string(row.reason) << "\n" << story.rows();
+      }
+      EXPECT_EQ(story.to(A).severity(), Severity::kFine) << to_string(row.reason) << "\n" << story.rows();
+    }
+  }
+}
+
+/// Packets on their way out to B, half of them or a few, are dropped: the row of B as a listener is not fine.
+TEST(DropCauses, APartThatIsDroppedOnTheWayOutIsSeenAtTheListener) {
+  for (const DropCauseRow& row : kDropCauseRows) {
+    if (row.leaving == Cause::kFine || row.owner == DropOwner::kBeside) continue;
+    for (const double percent : {50.0, 3.0}) {
+      CallStory story;
+      story.drops_toward(B, row.reason, percent);
+      EXPECT_NE(story.to(B).severity(), Severity::kFine)
+          << percent << " % dropped as '" << to_string(row.reason) << "'\n"
+          << story.rows();
+      if (row.owner == DropOwner::kWanted) {
+        EXPECT_EQ(story.to(B).severity(), Severity::kNote) << to_string(row.reason) << "\n" << story.rows();
+      }
+      for (const MediaVerdict* other : {&story.from(B), &story.to(A)}) {
+        EXPECT_EQ(other->severity(), Severity::kFine) << to_string(row.reason) << "\n" << story.rows();
+      }
+    }
+  }
+}
+
 TEST(DropCauses, APartThatIsDroppedOnTheWayOutIsNoFaultOfTheSenderUnlessItsPacketsAreWrong) {
   for (const DropCauseRow& row : kDropCauseRows) {
     if (row.leaving == Cause::kFine || row.owner != DropOwner::kOwn || row.is_senders_fault) continue;

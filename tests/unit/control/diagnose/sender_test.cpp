@@ -89,7 +89,8 @@ const std::vector<Telling> kTellings = {
   {"another key, a few packets of a stranger", [](CallStory& s) { s.refuses_stranger(A, DropReason::kNotAuthentic, 20); }, Cause::kOtherSourceToo, kNote},
   {"a stranger beside", [](CallStory& s) { s.refuses_stranger(A, DropReason::kForeignSource, 50); }, Cause::kOtherSourceToo, kNote},
   {"a flood of strangers beside", [](CallStory& s) { s.refuses_stranger(A, DropReason::kForeignSource, 5000); }, Cause::kOtherSourceToo, kNote},
-  {"moved, and is refused", [](CallStory& s) { s.stops(A, 8s).refuses_stranger(A, DropReason::kForeignSource, 50, When::kLately); }, Cause::kSourceRefused, kFault},
+  {"moved, and is refused", [](CallStory& s) { s.stops(A, 8s).refuses_stranger(A, DropReason::kForeignSource, 50, When::kLately).with([](CallEvidence& call) {
+       call.legs[0].medias[0].seen.refusals.front().last = CallStory::now(); }); }, Cause::kSourceRefused, kFault},
 
   {"halts for 200 ms", [](CallStory& s) { s.stops(A, 200ms); }, Cause::kFine, kFine},
   {"halts for 400 ms", [](CallStory& s) { s.stops(A, 400ms); }, Cause::kInterrupted, kNote},
