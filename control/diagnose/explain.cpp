@@ -4,7 +4,6 @@
 #include "control/diagnose/judge.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace ferry {
 
@@ -74,18 +73,24 @@ Explanation judge_all(const CallEvidence& call, bool with_words) {
   explanation.call_id = call.call_id;
   std::size_t count = 0;
   for (const LegEvidence& leg : call.legs) count += leg.medias.size();
+  std::vector<Spoken> spoken;
   std::vector<MediaVerdict> senders;
+  spoken.reserve(count);
   senders.reserve(count);
   for (const LegEvidence& leg : call.legs) {
+    for (const MediaEvidence& media : leg.medias) spoken.push_back(spoken_by(call, media));
+  }
+  for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias)
-      senders.push_back(judge_sender({call, leg, media, with_words}));
+      senders.push_back(judge_sender({call, leg, media, spoken, senders.size(), with_words}));
   }
   explanation.verdicts.resize(count * 2);
-  auto place = explanation.verdicts.begin();
+  std::size_t place = 0;
   for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias) {
-      *std::next(place) = judge_listener({call, leg, media, with_words}, senders);
-      place += 2;
+      explanation.verdicts[place * 2 + 1] =
+          judge_listener({call, leg, media, spoken, place, with_words}, senders);
+      ++place;
     }
   }
   // Listeners looked at all senders: only now these may go to their places.

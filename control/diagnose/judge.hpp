@@ -3,6 +3,7 @@
 
 #include "control/diagnose/explain.hpp"
 #include "control/diagnose/hearing.hpp"
+#include "control/diagnose/spoken.hpp"
 
 #include <chrono>
 #include <span>
@@ -20,14 +21,16 @@ struct JudgedMedia {
   const CallEvidence& call;
   const LegEvidence& leg;
   const MediaEvidence& media;
+  /// What each party spoke, in the order of the call's legs and their medias; this media is at `place`.
+  std::span<const Spoken> spoken;
+  std::size_t place = 0;
   bool with_words = true;
 };
 
 /// What comes from the party: is it what the others are to hear?
 [[nodiscard]] MediaVerdict judge_sender(const JudgedMedia& judged);
 /// What reaches the party, as its own ear has it, traced back to the first place where it went wrong.
-/// `senders` are the verdicts on what comes from each party, in the order of the call's legs and their
-/// medias.
+/// `senders` are the verdicts on what comes from each party, in the order of `JudgedMedia::spoken`.
 [[nodiscard]] MediaVerdict judge_listener(const JudgedMedia& judged, std::span<const MediaVerdict> senders);
 
 /// Base of the two judges.

@@ -55,7 +55,7 @@ double seconds(Duration time) { return std::chrono::duration<double>(time).count
 class ListenerJudge : Judge {
  public:
   ListenerJudge(const JudgedMedia& judged, std::span<const MediaVerdict> senders)
-      : Judge(judged), senders_(senders) {}
+      : Judge(judged), place_(judged.place), spoken_(judged.spoken), senders_(senders) {}
 
   MediaVerdict verdict() {
     begin(MediaDirection::kTo);
@@ -69,6 +69,7 @@ class ListenerJudge : Judge {
     const LegEvidence* leg = nullptr;
     const MediaEvidence* media = nullptr;
     const MediaVerdict* said = nullptr;
+    const Spoken* spoken = nullptr;
     Cause cause = Cause::kFine;
     Severity severity = Severity::kFine;
     Reception reception = Reception::kAll;
@@ -83,13 +84,15 @@ class ListenerJudge : Judge {
 
   /// What the relay dropped on its way out to the listener, in the last seconds.
   struct WayOut {
-    double own = 0;     // speech, but for numbers that were there twice
-    double raw = 0;     // all that did not get as far as the socket
-    double set_up = 0;  // until the call was set up
-    double wanted = 0;
+    double own = 0;                         // speech, but for numbers that were there twice
+    double raw = 0;                         // all that did not get as far as the socket
+    double set_up = 0;                      // until the call was set up
+    double wanted = 0;                      // as signalling or a command said
+    double wanted_before = 0;               // the same, of his only sender's packets as they came
     DropReason reason = DropReason::kNone;  // of most of `own`
     double of_reason = 0;
     DropReason wanted_reason = DropReason::kNone;
+    double of_wanted = 0;
   };
 
   void judge_to() {
@@ -174,14 +177,11 @@ class ListenerJudge : Judge {
   [[nodiscard]] const MediaEvidence& media_of(const MediaEvidence::Source& source) const {
     return call_.legs[source.leg].medias[source.media];
   }
-  [[nodiscard]] const MediaVerdict& said_of(std::size_t leg, std::size_t media) const {
-    std::size_t place = media;
-    for (std::size_t i = 0; i < leg; ++i) place += call_.legs[i].medias.size();
-    return senders_[place];
-  }
-  [[nodiscard]] const MediaVerdict& said_of_own() const {
-    const auto leg = static_cast<std::size_t>(&leg_ - call_.legs.data());
-    return said_of(leg, static_cast<std::size_t>(&media_ - leg_.medias.data()));
+  /// In the order of the call's legs and their medias.
+  [[nodiscard]] std::size_t place_of(const MediaEvidence::Source& source) const {
+    std::size_t place = source.media;
+    for (std::size_t i = 0; i < source.leg; ++i) place += call_.legs[i].medias.size();
+    return place;
   }
 
   // What left.
@@ -199,7 +199,10 @@ class ListenerJudge : Judge {
       if (packets == 0) continue;
       if (row.owner == DropOwner::kWanted) {
         out_.wanted += packets;
-        out_.wanted_reason = row.reason;
+        if (packets > out_.of_wanted) {
+          out_.of_wanted = packets;
+          out_.wanted_reason = row.reason;
+        }
         continue;
       }
       // What the host did not take had left before, and of numbers that repeat only some are missing.
@@ -221,15 +224,18 @@ class ListenerJudge : Judge {
     const MediaView::Stream* stream = from.seen.newest_stream();
     if (stream == nullptr || !media_.is_rtp)  // no SSRC to tell it by
       return seen_.counters[0].packets_out == 0 ? Instant{} : last_media_of(from);
+    if (media_.sources.size() == 1) {
+      const MediaView::OutStream* sent = seen_.newest_sent();
+      return sent == nullptr ? Instant{} : sent->counters.last_packet;
+    }
     const auto same = std::ranges::find_if(seen_.egress, [&](const MediaView::OutStream& out) {
       return out.counters.ssrc == stream->counters.ssrc;
     });
     if (same != seen_.egress.end()) return same->counters.last_packet;
-    // The party may know the stream by another SSRC. With several senders it is one that none of them has.
+    // The party may know the stream by another SSRC, which is one that none of its senders has.
     Instant newest{};
     for (const MediaView::OutStream& out : seen_.egress) {
-      const bool is_of_another = media_.sources.size() > 1 && is_sent_by_any(out.counters.ssrc);
-      if (!is_of_another) newest = std::max(newest, out.counters.last_packet);
+      if (!is_sent_by_any(out.counters.ssrc)) newest = std::max(newest, out.counters.last_packet);
     }
     return newest;
   }
@@ -251,7 +257,9 @@ class ListenerJudge : Judge {
     Finding f;
     f.leg = &call_.legs[source.leg];
     f.media = &media_of(source);
-    f.said = &said_of(source.leg, source.media);
+    const std::size_t place = place_of(source);
+    f.said = &senders_[place];
+    f.spoken = &spoken_[place];
     f.left = left_at(*f.media);
     const MediaVerdict& said = *f.said;
     f.is_senders = true;
@@ -319,7 +327,7 @@ class ListenerJudge : Judge {
       return;
     }
     ++heard_;
-    const Spoken spoken = spoken_by(call_, *f.media);
+    const Spoken& spoken = *f.spoken;
     ear_.span = std::max(ear_.span, spoken.ear.span);
     ear_.spoken += spoken.ear.spoken;
     ear_.missing_of_call = std::max(ear_.missing_of_call, spoken.ear.missing_of_call);
@@ -327,11 +335,23 @@ class ListenerJudge : Judge {
     ear_.jitter = std::max(ear_.jitter, spoken.ear.jitter);
     before_ += spoken.ear.missing;
     repeated_ += numbers_repeated(spoken, media_);
-    const bool is_worse = spoken.ear.missing > from_spoken_.ear.missing ||
-                          f.said->rank() > (from_.said == nullptr ? -1 : from_.said->rank());
-    if (from_.media != nullptr && !is_worse) return;
-    from_ = f;
-    from_spoken_ = spoken;
+    if (media_.sources.size() == 1) look_at_commands(f.media->seen.recent_drops);
+    const bool is_worse = from_.media == nullptr || spoken.ear.missing > from_.spoken->ear.missing ||
+                          f.said->rank() > from_.said->rank();
+    if (is_worse) from_ = f;
+  }
+
+  /// Hold, commands and the like, which are counted where the packets come from.
+  void look_at_commands(const RecentDrops& recent) {
+    for (const DropCauseRow& row : kDropCauseRows) {
+      if (row.owner != DropOwner::kWanted || row.arriving == Cause::kFine) continue;
+      const double packets = recent.of(DropSide::kArriving, row.reason);
+      if (is_of_set_up(row.reason) && age(call_.last_signal) < recent.span + 1s) continue;
+      out_.wanted_before += packets;
+      if (packets <= out_.of_wanted) continue;
+      out_.of_wanted = packets;
+      out_.wanted_reason = row.reason;
+    }
   }
 
   // Nobody is heard.
@@ -398,6 +418,9 @@ class ListenerJudge : Judge {
     const bool is_one_missing = worst_.media != nullptr && worst_.reception == Reception::kNothing;
     if (is_one_missing && worst_.severity >= severity) {
       tell_one_unheard();
+    } else if (wanted_percent() >= kLossyPercent && wanted_percent() > ear_.missing_percent() &&
+               severity != Severity::kFault) {
+      tell_wanted();
     } else if (severity == Severity::kFine) {
       tell_fine();
     } else {
@@ -427,6 +450,23 @@ class ListenerJudge : Judge {
     verdict_.sentence = fmt::format(
         "{} is sent what {} sends, to {}", name(), from,
         seen_.active == nullptr ? std::string("nowhere") : seen_.active->destination[0].to_string());
+  }
+
+  /// Percent of what was spoken that did not leave, as somebody wanted it.
+  [[nodiscard]] double wanted_percent() const {
+    const double wanted = out_.wanted + out_.wanted_before;
+    return ear_.spoken <= 0 ? 0.0 : std::min(100.0, 100.0 * wanted / ear_.spoken);
+  }
+  void tell_wanted() {
+    const DropCauseRow& drop = row_of(out_.wanted_reason);
+    verdict_.cause = drop.leaving == Cause::kFine ? drop.arriving : drop.leaving;
+    const bool is_prompt = verdict_.cause == Cause::kPromptPlays;
+    grade_as(Severity::kNote, is_prompt ? Reception::kAll : Reception::kSome);
+    blame(*from_.leg, *from_.media, verdict_.cause);
+    if (!with_words_) return;
+    verdict_.sentence = fmt::format("{}: {}", misses(wanted_percent()),
+                                    is_prompt ? std::string("a prompt was played instead")
+                                              : why_unheard({from_.leg->name, *from_.media, verdict_.cause}));
   }
 
   /// In a conference, somebody is not heard.
@@ -507,7 +547,7 @@ class ListenerJudge : Judge {
 
   /// Of what is missing before it leaves, if the sender's row has no cause of its own.
   [[nodiscard]] Cause cause_before(Severity severity) const {
-    const Spoken& s = from_spoken_;
+    const Spoken& s = *from_.spoken;
     const bool is_missing = ear_.missing_percent() >= kLossyPercent;
     if (is_missing && s.of_reason * 2 >= s.ear.missing && s.reason != DropReason::kNone)
       return row_of(s.reason).arriving;
@@ -541,13 +581,15 @@ class ListenerJudge : Judge {
     if (is_speech(media_) && ear_.span != Duration{0} && ear_.spoken >= static_cast<double>(kEnough)) {
       const MediaView::Stream* stream = from_.media->seen.newest_stream();
       RecentStream heard = stream->recent;
+      // A sender whose time stamps leap seems to have a jitter that nobody hears.
+      heard.jitter = std::min(heard.jitter, 2 * kLossyJitter);
       heard.counts.expected = static_cast<std::uint32_t>(std::lround(ear_.spoken));
       heard.counts.packets = heard.counts.expected - static_cast<std::uint32_t>(std::lround(ear_.missing));
       heard.counts.duplicates = 0;
       // What is missing but for the sender's own gaps is missing packet by packet, or in one piece.
-      const double apart = ear_.missing - from_spoken_.lost - from_spoken_.still;
+      const double apart = ear_.missing - from_.spoken->lost - from_.spoken->still;
       heard.counts.loss_bursts +=
-          static_cast<std::uint32_t>(std::lround(std::max(0.0, apart))) + (from_spoken_.still > 0 ? 1u : 0u);
+          static_cast<std::uint32_t>(std::lround(std::max(0.0, apart))) + (from_.spoken->still > 0 ? 1u : 0u);
       ear_.mos = mos_of(heard, stream->counters.last_payload_type);
     }
   }
@@ -656,7 +698,7 @@ class ListenerJudge : Judge {
     const double failed = seen_.recent_drops.of(DropSide::kLeaving, DropReason::kSendFailed);
     double sent = 0;
     for (const MediaView::OutStream& out : seen_.egress) sent += out.recent.counts.packets;
-    if (verdict_.cause != Cause::kUnreachable && is_known && sent > 0) {
+    if (verdict_.cause != Cause::kUnreachable && is_known && failed > 0 && sent > 0) {
       const double percent = 100.0 * failed / sent;
       grade_as(percent >= kBrokenUpPercent ? Severity::kFault : Severity::kNote,
                percent >= 100.0 - kLossyPercent ? Reception::kNothing : Reception::kSome);
@@ -671,8 +713,9 @@ class ListenerJudge : Judge {
     // While media is paused, errors come from the packets that try, one a second.
     const Instant first = std::min(failure.first, failure.last);
     const Duration lasts = is_paused ? age(first) : failure.last - first;
-    // A former error counts to the same run only if they come at least every few seconds.
-    const bool is_dense = is_paused || lasts <= failure.times * 4s;
+    // Hosts limit their ICMP errors to one a second or more. Fewer are of single packets, or of former
+    // errors.
+    const bool is_dense = is_paused || lasts <= (failure.times - 1) * 1s;
     const bool is_fault = lasts >= kFailureTime && is_dense && !(call_.is_over && lasts < kHungUp + 1s);
     verdict_.cause = Cause::kUnreachable;
     grade_as(is_fault ? Severity::kFault : Severity::kNote,
@@ -698,7 +741,7 @@ class ListenerJudge : Judge {
   bool judge_own_side() {
     const bool is_unknown = seen_.active != nullptr && !seen_.active->destination[0].is_set();
     if (is_sent_now()) return false;
-    const MediaVerdict& own = said_of_own();
+    const MediaVerdict& own = senders_[place_];
     const bool is_kept = keeps_from_sending(own.cause);
     const bool is_told = is_unknown && own.severity() == Severity::kFault;
     if (is_kept || is_told) {
@@ -748,10 +791,17 @@ class ListenerJudge : Judge {
     add("{} packets sent, {} not{}", seen_.counters[0].packets_out, seen_.counters[0].errors_out,
         span == Duration{0} ? std::string()
                             : fmt::format("; {:.0f} sent in the last {:.0f} s", recent, seconds(span)));
-    if (out_.reason != DropReason::kNone)
-      add("dropped on the way out: {:.0f} packets, {}", out_.of_reason, to_string(out_.reason));
+    if (out_.reason == DropReason::kNone) return;
+    add("dropped on the way out: {:.0f} packets, {}", out_.of_reason, to_string(out_.reason));
+    if (seen_.active == nullptr) return;
+    for (const Refusal& each : seen_.active->leaving) {
+      if (each.reason == out_.reason)
+        add("the first of them at {}, the last at {}", ago(each.first), ago(each.last));
+    }
   }
 
+  std::size_t place_;
+  std::span<const Spoken> spoken_;
   std::span<const MediaVerdict> senders_;
   WayOut out_;
   EarFigures ear_;
@@ -766,7 +816,6 @@ class ListenerJudge : Judge {
   std::size_t unheard_ = 0;
   Finding worst_;  // of those that are not heard
   Finding from_;   // the worst of those that are
-  Spoken from_spoken_;
 };
 
 }  // namespace

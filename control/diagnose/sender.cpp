@@ -49,11 +49,10 @@ Severity severity_of(double percent) {
 /// Judges what comes from a party.
 class SenderJudge : Judge {
  public:
-  explicit SenderJudge(const JudgedMedia& judged) : Judge(judged) {}
+  explicit SenderJudge(const JudgedMedia& judged) : Judge(judged), spoken_(judged.spoken[judged.place]) {}
 
   MediaVerdict verdict() {
     begin(MediaDirection::kFrom);
-    spoken_ = spoken_by(call_, media_);
     judge_from();
     if (was_heard() && media_.is_rtp) verdict_.figures = spoken_.ear;
     note_quality();
@@ -642,7 +641,7 @@ class SenderJudge : Judge {
     if (seen_.ingress.size() > 1) add("{} SSRCs, the newest {:08x}", seen_.ingress.size(), c.ssrc.value);
   }
 
-  Spoken spoken_;
+  const Spoken& spoken_;
 };
 
 }  // namespace

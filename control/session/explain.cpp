@@ -197,6 +197,9 @@ CallEvidence SessionManager::evidence_of(const Call& call, const Snapshots& snap
       const auto source =
           std::ranges::find(places, subscription.source, [](const auto& each) { return each.first; });
       if (source == places.end()) continue;
+      // A party in echo or black hole mode exchanges nothing with the other side.
+      const bool is_apart = media->echo != MediaEcho::kOff || subscription.source->echo != MediaEcho::kOff;
+      if (is_apart && subscription.kind == SubscriptionKind::kOfferAnswer) continue;
       MediaEvidence::Source& flow =
           evidence.legs[place.leg].medias[place.media].sources.emplace_back(source->second);
       flow.blocked = subscription.blocked;
