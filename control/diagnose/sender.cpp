@@ -631,7 +631,7 @@ class SenderJudge : Judge {
     const RecentStream& recent = stream->recent;
     if (recent.span == Duration{0}) return;
     const double rate = packet_rate(*stream, call_.now);
-    add("last {:.0f} s: {} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, longest gap {:.0f} "
+    add("last {:.0f} s: {} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, longest hole {:.0f} "
         "ms, "
         "MOS {}",
         std::chrono::duration<double>(recent.span).count(), recent.counts.packets, recent.lost(),

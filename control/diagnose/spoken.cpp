@@ -16,8 +16,6 @@ using namespace std::chrono_literals;
 constexpr Duration kStandstill = 300ms;
 /// Packets in a second, below which a stream does not run but speaks now and then.
 constexpr double kRunning = 10;
-/// How far a copy comes behind its packet, in packets.
-constexpr int kCopyDistance = 64;
 constexpr std::uint8_t kG729 = 18;
 /// A single packet or two are refused wherever a stream begins or changes its SSRC.
 constexpr double kFew = 5;
@@ -32,14 +30,17 @@ bool is_apart(DropReason reason) {
          reason == DropReason::kReplayed;
 }
 
-/// What is refused as a replay is a second copy of packets that were taken just before.
-bool comes_twice(const MediaView& seen, const MediaView::Stream& stream) {
-  const Refusal* newest = seen.refusal(DropReason::kReplayed);
-  // Copies come while the stream goes on.
-  if (newest == nullptr || newest->last - stream.counters.last_packet >= kStandstill) return false;
-  const int ahead =
-      distance(newest->sequence, SeqNo{static_cast<std::uint16_t>(stream.counters.highest_extended)});
-  return ahead <= 0 && ahead > -kCopyDistance;
+/// What is refused for `reason` are second copies of packets that were taken before: their numbers are among
+/// those of the stream, which goes on.
+bool comes_twice(const MediaView& seen, const MediaView::Stream& stream, DropReason reason) {
+  if (reason != DropReason::kReplayed && reason != DropReason::kSequenceJump) return false;
+  const Refusal* newest = seen.refusal(reason);
+  const SsrcCounters& c = stream.counters;
+  if (newest == nullptr || newest->last - c.last_packet >= kStandstill) return false;
+  // Who counts anew repeats numbers as well.
+  if (reason == DropReason::kSequenceJump && stream.recent.counts.resets != 0) return false;
+  const int behind = -distance(newest->sequence, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
+  return behind >= 0 && static_cast<std::uint32_t>(behind) <= c.highest_extended - c.base_extended;
 }
 
 }  // namespace
@@ -96,7 +97,7 @@ double dropped_percent(const CallEvidence& call, const MediaEvidence& media, Dro
 
 double numbers_repeated(const Spoken& sender, const MediaEvidence& receiver) {
   const double refused = receiver.seen.recent_drops.of(DropSide::kLeaving, DropReason::kReplayed);
-  return std::max(0.0, refused - sender.duplicates);
+  return std::max(0.0, refused - sender.duplicates - sender.late);
 }
 
 Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
@@ -118,6 +119,7 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
     s.lost += recent.lost();
     s.taken += recent.counts.packets;
     s.duplicates += recent.counts.duplicates;
+    s.late += recent.counts.reordered;
     s.resets += recent.counts.resets;
     burst = std::max(burst, recent.longest_burst);
   }
@@ -151,7 +153,7 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
     if (row.owner != DropOwner::kOwn || row.arriving == Cause::kFine) continue;
     const Dropped each = dropped(call, media, row.reason);
     double packets = each.is_own ? each.packets : 0.0;
-    if (row.reason == DropReason::kReplayed && packets != 0 && comes_twice(seen, *newest)) {
+    if (packets != 0 && comes_twice(seen, *newest, row.reason)) {
       // Nothing is missing then, but for what the stream is short of its own rate.
       const SsrcCounters& c = newest->counters;
       const double usual =

@@ -19,6 +19,8 @@ struct Spoken {
   /// anew.
   double taken = 0;
   double duplicates = 0;
+  /// Those that came behind later ones: a copy that comes long after its packet counts among them.
+  double late = 0;
   std::uint32_t resets = 0;
   /// The reason that refused most of the party's own packets, and how many; kNone: nothing was refused.
   DropReason reason = DropReason::kNone;
