@@ -91,10 +91,9 @@ void AccessList::note_refusal(const IpAddress& source, TurnedAway why, Instant n
   known->last = now;
   if (!may_tell(*known, now)) return;
   const log::Scope scope(log::Subsystem::kControl);
-  log::warn(
-      "{} is not allowed to send control commands{}: {} refused since the last such line ({})",
-      source.to_string(), known->listener.empty() ? "" : " to " + known->listener, known->count - known->told,
-      open_ ? "it sends more than allow-open-control serves" : "add it to control-allow if it is your proxy");
+  log::warn("{} is not allowed to send control commands{}: {} refused since the last such line ({})",
+            source.to_string(), known->listener.empty() ? "" : " to " + known->listener,
+            known->count - known->told, row_of(why).text);
   known->told_at = now;
   known->told = known->count;
 }
