@@ -120,6 +120,7 @@ class ListenerJudge : Judge {
       tell_nothing();
     else
       judge_hearing();
+    if (former_ != nullptr && verdict_.severity() == Severity::kFine) tell_former_failure(*former_);
     describe_sent();
   }
 
@@ -224,18 +225,13 @@ class ListenerJudge : Judge {
     const MediaView::Stream* stream = from.seen.newest_stream();
     if (stream == nullptr || !media_.is_rtp)  // no SSRC to tell it by
       return seen_.counters[0].packets_out == 0 ? Instant{} : last_media_of(from);
-    if (media_.sources.size() == 1) {
-      const MediaView::OutStream* sent = seen_.newest_sent();
-      return sent == nullptr ? Instant{} : sent->counters.last_packet;
-    }
-    const auto same = std::ranges::find_if(seen_.egress, [&](const MediaView::OutStream& out) {
-      return out.counters.ssrc == stream->counters.ssrc;
-    });
-    if (same != seen_.egress.end()) return same->counters.last_packet;
-    // The party may know the stream by another SSRC, which is one that none of its senders has.
+    // The party may know the stream by another SSRC, from some packet on. With several senders it is one that
+    // none of them has.
     Instant newest{};
     for (const MediaView::OutStream& out : seen_.egress) {
-      if (!is_sent_by_any(out.counters.ssrc)) newest = std::max(newest, out.counters.last_packet);
+      const bool is_of_another = out.counters.ssrc != stream->counters.ssrc && media_.sources.size() > 1 &&
+                                 is_sent_by_any(out.counters.ssrc);
+      if (!is_of_another) newest = std::max(newest, out.counters.last_packet);
     }
     return newest;
   }
@@ -662,13 +658,39 @@ class ListenerJudge : Judge {
       // Where ICMP errors have paused media, what was said then still holds (LAT-12 a).
       const bool is_paused = seen_.active != nullptr && seen_.active->paused[0];
       if (failure.error == SendError::kNone || failure.times < kFailures) continue;
-      if (!is_recent(failure.last) && !is_paused) continue;
       // Of RTCP, or of an address that it is no longer sent to.
       if (seen_.active != nullptr && failure.to.is_set() && failure.to != destination()) continue;
+      if (is_over(failure) && !is_paused) {
+        if (age(failure.last) < kRecentTime && former_ == nullptr) former_ = &failure;
+        continue;
+      }
       tell_failure(failure, is_paused);
       return true;
     }
     return false;
+  }
+
+  /// Longer ago than what is heard now; or it was ICMP, of which hosts send one a second at least while they
+  /// mean it, and packets left since then without another error.
+  [[nodiscard]] bool is_over(const SendFailure& failure) const {
+    if (!is_recent(failure.last)) return true;
+    const MediaView::OutStream* sent = seen_.newest_sent();
+    return comes_later(failure.error) && sent != nullptr && sent->counters.last_packet > failure.last + 3s;
+  }
+  /// The error is told after the packet has left and was counted as sent.
+  static bool comes_later(SendError error) {
+    return error == SendError::kPortUnreachable || error == SendError::kHostUnreachable ||
+           error == SendError::kNoNeighbour;
+  }
+  /// Errors that ended within the last seconds: what they took is missing in them.
+  void tell_former_failure(const SendFailure& failure) {
+    verdict_.cause = failure.error == SendError::kNoNeighbour ? Cause::kNoRoute
+                     : comes_later(failure.error)             ? Cause::kUnreachable
+                                                              : Cause::kSendFailed;
+    grade_as(Severity::kNote, Reception::kSome);
+    if (!with_words_) return;
+    verdict_.sentence = fmt::format("{} could not be reached at {} until {:.0f} s ago: {}", name(),
+                                    where(failure), seconds(age(failure.last)), row(failure).meaning);
   }
 
   void tell_failure(const SendFailure& failure, bool is_paused) {
@@ -698,7 +720,9 @@ class ListenerJudge : Judge {
     const double failed = seen_.recent_drops.of(DropSide::kLeaving, DropReason::kSendFailed);
     double sent = 0;
     for (const MediaView::OutStream& out : seen_.egress) sent += out.recent.counts.packets;
-    if (verdict_.cause != Cause::kUnreachable && is_known && failed > 0 && sent > 0) {
+    if (comes_later(failure.error)) {
+      grade_by_time(failure, is_paused);
+    } else if (is_known && failed > 0 && sent > 0) {
       const double percent = 100.0 * failed / sent;
       grade_as(percent >= kBrokenUpPercent ? Severity::kFault : Severity::kNote,
                percent >= 100.0 - kLossyPercent ? Reception::kNothing : Reception::kSome);
@@ -709,7 +733,8 @@ class ListenerJudge : Judge {
         failure.times == 1 ? "once" : fmt::format("{} times", failure.times), ago(failure.last));
   }
 
-  void tell_unreachable(const SendFailure& failure, bool is_paused) {
+  /// By how long such errors have come.
+  void grade_by_time(const SendFailure& failure, bool is_paused) {
     // While media is paused, errors come from the packets that try, one a second.
     const Instant first = std::min(failure.first, failure.last);
     const Duration lasts = is_paused ? age(first) : failure.last - first;
@@ -717,14 +742,17 @@ class ListenerJudge : Judge {
     // errors.
     const bool is_dense = is_paused || lasts <= (failure.times - 1) * 1s;
     const bool is_fault = lasts >= kFailureTime && is_dense && !(call_.is_over && lasts < kHungUp + 1s);
-    verdict_.cause = Cause::kUnreachable;
     grade_as(is_fault ? Severity::kFault : Severity::kNote,
              is_fault ? Reception::kNothing : Reception::kSome);
+  }
+
+  void tell_unreachable(const SendFailure& failure, bool is_paused) {
+    verdict_.cause = Cause::kUnreachable;
     if (!with_words_) return;
     if (is_paused)
       verdict_.sentence = fmt::format(
           "{} hears nothing since {}: {} answers with ICMP errors, so one packet a second tries it", name(),
-          clock_and_age(first), where(failure));
+          clock_and_age(std::min(failure.first, failure.last)), where(failure));
     else
       verdict_.sentence =
           fmt::format("{} cannot be reached at {}: {}", name(), where(failure), row(failure).meaning);
@@ -803,6 +831,8 @@ class ListenerJudge : Judge {
   std::size_t place_;
   std::span<const Spoken> spoken_;
   std::span<const MediaVerdict> senders_;
+  /// An error of sending that is over, but of the last seconds; null: there was none.
+  const SendFailure* former_ = nullptr;
   WayOut out_;
   EarFigures ear_;
   /// Parts of what is missing, in packets: before it left, on the way out as its numbers had left before,

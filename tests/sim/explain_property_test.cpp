@@ -40,6 +40,8 @@ constexpr Duration kLongestSpan = 12'700ms;
 constexpr Duration kReportSpan = 35s;
 constexpr Duration kReportInterval = 4s;
 constexpr std::size_t kSide = 3;
+/// Of fewer words a share says little, as the relay's own figures are of two seconds more.
+constexpr std::size_t kEnoughWords = 50;
 
 unsigned number(const char* name, unsigned otherwise) {
   const char* text = std::getenv(name);
@@ -78,6 +80,8 @@ struct Word {
   Duration at{0};
   std::array<bool, kSide> arrived{};  // at the listener's access, behind the relay
   std::array<bool, kSide> lost_behind{};
+  /// A command made silence of it.
+  bool is_silenced = false;
 };
 
 struct Speaker {
@@ -92,6 +96,7 @@ struct Speaker {
   Duration speech_until{0};
   unsigned still_lost = 0;
   unsigned since_step = 0;
+  Duration copied_at{-kReportSpan};
   std::uint32_t timestamp = 0;
   std::uint32_t next_ssrc = 0x70000000;
   Packet old;
@@ -172,7 +177,7 @@ class Story {
   }
 
   void set_up() {
-    const bool is_below = chance(0.35);
+    const bool is_below = is_below_ = chance(0.35);
     const Suite a = is_below || chance(0.6) ? Suite{} : Suite{chance(0.5) ? kCm80 : kGcm};
     const Suite b = is_below || chance(0.6) ? Suite{} : Suite{chance(0.5) ? kCm80 : kGcm};
     WorldOptions options;
@@ -338,6 +343,7 @@ class Story {
         trouble.strangers = one_of({1u, 4u, 12u});
         return note("{} strangers send to the port of {}", trouble.strangers, name_of(who));
       case 12:
+        if (is_below_) return;  // what the kernel forwards and does not send nobody counts
         trouble.unsent = share;
         return note("the host sends {:.1f} % less of {}", share * 100, name_of(who));
       case 13:
@@ -398,7 +404,14 @@ class Story {
       speaker.speech_until = speaker.pause_until + seconds(2, 8);
       return;
     }
-    speaker.words.push_back({elapsed(), {}, {}});
+    Word word;
+    word.at = elapsed();
+    word.is_silenced = speaker.is_blocked && speaker.blocked_by == "silence";
+    for (std::size_t listener = 0; listener < 2; ++listener) {
+      // Whoever answers with ICMP errors is sent it all the same, until they have come.
+      word.lost_behind[listener] = refuses_[listener];
+    }
+    speaker.words.push_back(word);
     deliver(who, packet_of(who, 8, 40, static_cast<std::uint32_t>(speaker.words.size() - 1)), true);
   }
 
@@ -430,6 +443,7 @@ class Story {
     if (is_speech && chance(trouble.elsewhere)) from.address = world_->peer_address(seed_ % 200, 'E');
     const bool is_unsent = is_speech && chance(trouble.unsent);
     const bool is_doubled = chance(trouble.doubled);
+    if (trouble.doubled > 0 || trouble.copied > 0) speaker.copied_at = elapsed();
     const auto send = [this, from, who, packet, is_unsent, is_doubled] {
       world_->break_wire(is_unsent);
       arrive(from, who, packet);
@@ -538,6 +552,8 @@ class Story {
     const std::vector<Word>& words = speakers_[speaker].words;
     for (auto word = words.rbegin(); word != words.rend() && word->at >= since; ++word) {
       if (word->at > until) continue;
+      // What somebody wanted silent and no longer does leaves no trace, and is nobody's fault.
+      if (word->is_silenced && !speakers_[speaker].is_blocked) continue;
       ++share.spoken;
       const bool is_missing = !word->arrived[who];
       const bool is_behind = word->lost_behind[who];
@@ -561,9 +577,13 @@ class Story {
   [[nodiscard]] bool is_deaf(std::size_t who) const {
     const Duration now = elapsed();
     const Share here = all_shares(who, now - 10s, now - kInFlight, Count::kUntilHere);
-    if (here.spoken >= 20 && here.percent() > 3.2) return true;
+    if (here.spoken >= kEnoughWords && here.missing >= 3 && here.percent() > 3.2) return true;
     const Duration told = listeners_[who].reported;
     if (told == Duration{0} || now - told > kReportInterval + 1s) return false;
+    // Packets that came twice make up for lost ones in a report (RFC 3550 §6.4.1).
+    for (const std::size_t speaker : listeners_[who].hears) {
+      if (now - speakers_[speaker].copied_at < kReportSpan) return false;
+    }
     const Share then = all_shares(who, told - 10s, told - kInFlight, Count::kBehind);
     const Share lately = all_shares(who, now - 10s, now - kInFlight, Count::kAll);
     return then.spoken >= 100 && then.percent() > 5 && lately.percent() > 3.2;
@@ -574,7 +594,7 @@ class Story {
     const Duration now = elapsed();
     for (std::size_t who = 0; who < kSide; ++who) {
       for (const std::size_t speaker : listeners_[who].hears) {
-        const Share here = share(who, speaker, now - kLongestSpan, now - kInFlight, Count::kUntilHere);
+        const Share here = share(who, speaker, now - kLongestSpan, now, Count::kUntilHere);
         const Share behind = share(who, speaker, now - kReportSpan, now, Count::kBehind);
         for (const Share& each : {here, behind}) {
           if (each.missing > 0 && (each.spoken < 100 || each.percent() >= 1)) return false;
@@ -681,6 +701,7 @@ class Story {
   std::array<bool, 2> refuses_{};
   bool is_held_ = false;
   bool is_muxed_ = false;
+  bool is_below_ = false;
   std::size_t seen_ = 0;
   std::optional<Explanation> ended_;
   std::string story_;

@@ -209,8 +209,10 @@ CallStory& CallStory::is_unreachable(Party who, SendError error, When when) {
   is_made_ = false;
   // One packet a second tries the way (LAT-12).
   constexpr double kTried = 1 / kRate;
+  const bool pauses = error == SendError::kPortUnreachable || error == SendError::kHostUnreachable;
   set(of(who).failed.emplace_back(Failed{error, {}, true}).share, 1.0, when);
-  set(of(who).leaving.emplace_back(Refused{DropReason::kPeerUnreachable, {}}).share, 1 - kTried, when);
+  if (pauses)
+    set(of(who).leaving.emplace_back(Refused{DropReason::kPeerUnreachable, {}}).share, 1 - kTried, when);
   return *this;
 }
 
@@ -572,7 +574,9 @@ void CallStory::listen(Party who, const std::vector<std::vector<Spoken>>& spoken
       if (rounded(failed[kEarlier]) == 0) failure.first = now() - kRecentTime;
       if (!goes_on) failure.last = now() - kRecentTime;
       seen.failures.push_back(failure);
-      if (each.is_remote && goes_on) port(who).paused[0] = true;
+      const bool pauses =
+          each.error == SendError::kPortUnreachable || each.error == SendError::kHostUnreachable;
+      if (pauses && each.is_remote && goes_on) port(who).paused[0] = true;
     }
     const std::uint32_t earlier = rounded(std::max(0.0, sent[kEarlier]));
     const std::uint32_t lately = rounded(std::max(0.0, sent[kLately]));

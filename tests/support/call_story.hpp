@@ -83,7 +83,7 @@ class CallStory {
   CallStory& drops_toward(Party who, DropReason reason, double percent, When when = When::kAlways);
   /// The host does not take packets to the party.
   CallStory& fails_to_send(Party who, SendError error, double percent = 100, When when = When::kAlways);
-  /// ICMP errors answer, and media toward the party is paused by them.
+  /// Errors answer after packets have left. ICMP of the party's host or of a router pauses media toward it.
   CallStory& is_unreachable(Party who, SendError error, When when = When::kAlways);
 
   /// By its RTCP, of everything that is sent to it: so much is lost behind the relay. As real reports do, it
