@@ -308,6 +308,11 @@ class SenderJudge : Judge {
     say(Cause::kOldPort, "{} still sends to port {}, which the last SDP replaced by {}", name(),
         newest->local.port.value, media_.advertised.port.value);
     add("{} packets at the old port, the last at {}", newest->packets, ago(newest->last_packet));
+    if (is_heard()) {
+      // The relay still listens there, and passes them on.
+      verdict_.graded = Severity::kNote;
+      verdict_.received = Reception::kAll;
+    }
     return true;
   }
 

@@ -212,6 +212,8 @@ def play(build, offload, count, only):
     need("ip", "nft", "tshark")
     with Lab() as lab:
         run(*inside("alice", "ip", "addr", "add", OTHER + "/24", "dev", "eth0"))
+        for who in ("alice", "bob"):       # each closed port answers, not one of them a second
+            run(*inside(who, "sysctl", "-qw", "net.ipv4.icmp_ratelimit=0"))
         run(*inside("core", "ip", "addr", "add", RELAY4_ONLY + "/32", "dev", "lo"))
         os.mkdir(lab.path("recordings"))
         options = ["--log-format=json", *offload_options(offload), "--log-level=7", "--timeout=60", "--delete-delay=0", "--num-threads=1", f"--interface=only4/{RELAY4_ONLY}", "--unheard-per-address=4", f"--recording-dir={lab.path('recordings')}"]

@@ -11,7 +11,7 @@ TransportSnapshot Transport::snapshot(Instant now) const {
   TransportSnapshot s;
   for (std::size_t i = 0; i < 2; ++i) {
     s.latch[i] = latch_[i].snapshot();
-    s.destination[i] = latch_[i].destination();
+    s.destination[i] = destination(static_cast<Component>(i));
   }
   s.counters = counters_;
   s.last_packet = last_packet_;

@@ -65,8 +65,9 @@ def old_port(t, name):
         to_b, to_a = t.reinvite(name, a.sdp(), moved.sdp())
         assert to_a != a.to[1], "the re-INVITE was to move alice's port"
         moved.to, moved.on, b.on = (RELAY4, to_b), True, False
+        t.pair(name, a, moved)
     t.stage.at(1.0, reinvite)
-    return about("A", "fault old-port")
+    return about("A", "note old-port", "fine")       # it is passed on, and B hears all of it
 
 
 @scene(FAULTS)
