@@ -45,7 +45,8 @@ bool leaves_all(const MediaVerdict& verdict) {
 
 /// Until a call is set up, packets are dropped that nobody can be sent yet.
 bool is_of_set_up(DropReason reason) {
-  return reason == DropReason::kNoDestination || reason == DropReason::kNoKey || reason == DropReason::kNoSink;
+  return reason == DropReason::kNoDestination || reason == DropReason::kNoKey ||
+         reason == DropReason::kNoSink;
 }
 
 double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
