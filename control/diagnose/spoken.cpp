@@ -1,3 +1,8 @@
+// How much of what a party spoke is missing when it comes to the relay: numbers that went by without a
+// packet, packets that were refused, and the time in which a stream stands still. These overlap: what is
+// refused within a run of numbers is missing in the run, and a stream may stand still as all of it is
+// refused. `spoken_by` counts each packet once. Copies that are refused are no speech that is missing, and
+// strangers' packets neither.
 #include "control/diagnose/spoken.hpp"
 
 #include "control/diagnose/drop_causes.hpp"
