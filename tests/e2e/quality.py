@@ -163,7 +163,15 @@ def play(build, offload):
         slow.on = True
         slowly = threading.Thread(target=send_slowly, args=(slow, 1.001, SECONDS), daemon=True)
         slowly.start()
+        explained = {}
+
+        def ask():
+            for name in calls:
+                explained[name] = relay.ctl("explain", name)
+        asking = threading.Thread(target=ask, daemon=True)
+        stage.at(SECONDS - 1.5, asking.start)       # while everybody speaks: a stream that halts is said to
         stage.play(SECONDS)
+        asking.join()
         for a, b in calls.values():
             a.on = b.on = False
         slowly.join()
@@ -187,7 +195,7 @@ def play(build, offload):
             check(right["lost"] == 0 and right["duplicates"] == 0 and right["reordered"] == 0 and abs(right["jitter_ms"] - pace) < 1 and right["mos"] > 4.3,
                   f"{name}: bob's side shows no fault (jitter {right['jitter_ms']:.2f} ms, his own pace {pace:.2f} ms, MOS {right['mos']:.2f})")
             check(said["mos"] < 4.2 if name in ("loss", "everything") else said["mos"] > 4.2, f"{name}: MOS {said['mos']:.2f}")
-            cause = next(v for v in relay.ctl("explain", name)["verdicts"] if (v["leg"], v["direction"]) == ("A", "from"))["cause"]
+            cause = next(v for v in explained[name]["verdicts"] if (v["leg"], v["direction"]) == ("A", "from"))["cause"]
             doubled = ("duplicated",) if truth["duplicates"] else ()
             check(cause in ("lossy", "broken-up") if truth["loss_percent"] > 5.5 else cause in ("fine", "lossy", *doubled), f"{name}: explain says {cause}")
         drift = relay.ctl("show", "slow")["legs"][0]["medias"][0]["received"][0]
