@@ -597,7 +597,7 @@ class SenderJudge : Judge {
       say(Cause::kSequenceJumps, "{} began its sequence numbers anew {} times in the last seconds", name(),
           spoken_.resets);
       settle(Severity::kNote);
-    } else {
+    } else if (with_words_) {
       say(Cause::kFine, "{} sends {} from {}", name(), codec_of(stream->counters.last_payload_type & 127),
           learned().to_string());
     }
