@@ -645,7 +645,14 @@ class ListenerJudge : Judge {
       const auto report = std::ranges::find(seen_.reports, out.counters.ssrc, &ListenerReport::about);
       if (report == seen_.reports.end() || age(report->at) >= kReportAge) continue;
       const double missing_here = is_known ? out.recent.loss_percent() : out.counters.loss_percent();
-      lost += packets * std::max(0.0, report->recent_loss_percent() - missing_here) / 100.0;
+      // Of a stream that was silent for a while, two reports reach back to before these last seconds: then
+      // only what the newest one says of the time since the one before is of now.
+      const bool reaches_back = is_known && report->earlier.at != Instant{} &&
+                                report->highest_extended - report->earlier.highest_extended >
+                                    static_cast<std::uint32_t>(1.2 * out.recent.counts.expected + kUnderWay);
+      const double reported =
+          reaches_back ? 100.0 * report->fraction_lost / 256.0 : report->recent_loss_percent();
+      lost += packets * std::max(0.0, reported - missing_here) / 100.0;
     }
     return sent == 0 ? 0.0 : 100.0 * lost / sent;
   }

@@ -244,6 +244,21 @@ TEST(Listener, IsBelievedWhatHeReportsWhileItIsNew) {
   }
 }
 
+TEST(Listener, IsNotJudgedByReportsThatReachBackToATimeThatIsOver) {
+  for (const std::uint8_t newest : std::initializer_list<std::uint8_t>{0, 128}) {
+    CallStory story;
+    story.reports_loss(B, 30).with_media(B, [=](MediaEvidence& media) {
+      // It was silent, and has spoken for a second: the two reports are of much more than that.
+      media.seen.egress.at(0).recent.counts.packets = media.seen.egress.at(0).recent.counts.expected = 60;
+      media.seen.reports.at(0).fraction_lost = newest;
+    });
+    story.with_media(A, [](MediaEvidence& media) {
+      media.seen.ingress.at(0).recent.counts.packets = media.seen.ingress.at(0).recent.counts.expected = 60;
+    });
+    EXPECT_EQ(story.to(B).severity(), newest == 0 ? Severity::kFine : Severity::kFault) << story.rows();
+  }
+}
+
 TEST(Listener, ReportsNothingNewIfItWasMissingBefore) {
   CallStory story;
   story.loses(A, 6).reports_loss(B, 0);
