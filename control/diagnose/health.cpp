@@ -18,12 +18,15 @@ void add_figures(HealthFinding& found, const MediaEvidence& media) {
     constexpr std::uint32_t kMost = std::numeric_limits<std::uint16_t>::max();
     found.longest_burst = std::max(found.longest_burst,
                                    static_cast<std::uint16_t>(std::min(stream.recent.longest_burst, kMost)));
+    found.missing += stream.counters.lost();
   }
+  found.missing += media.seen.drops.total();
 }
 
 /// What the party itself reports, of reports that are new.
 void add_reports(HealthFinding& found, const MediaEvidence& media, Instant now) {
   for (const ListenerReport& report : media.seen.reports) {
+    found.missing += static_cast<std::uint64_t>(std::max(report.cumulative_lost, 0));
     if (now - report.at < kRecentTime)
       found.loss_percent = std::max(found.loss_percent, static_cast<float>(report.recent_loss_percent()));
   }
@@ -74,7 +77,9 @@ bool CallHealth::is_alarming(Instant now, Instant steady_since) const noexcept {
   if (found_.severity != Severity::kFault) return false;
   const bool is_unheard =
       unheard_since_ != Instant{} && now - std::max(unheard_since_, steady_since) >= kUnheardTime;
-  return is_unheard || now - std::max(impaired_since_, steady_since + kMarkInterval) >= kImpairedTime;
+  const bool goes_on = missing_since_ != Instant{} && now - missing_since_ < kStillMissing;
+  return is_unheard ||
+         (goes_on && now - std::max(impaired_since_, steady_since + kMarkInterval) >= kImpairedTime);
 }
 
 void CallHealth::show(const HealthFinding& found, Instant now) noexcept {
@@ -84,6 +89,7 @@ void CallHealth::show(const HealthFinding& found, Instant now) noexcept {
 }
 
 HealthChange CallHealth::take(const HealthFinding& found, Instant now, Instant steady_since) noexcept {
+  if (looked_at_ != Instant{} && found.missing > found_.missing) missing_since_ = now;
   show(found, now);
   if (!found.is_unheard())
     unheard_since_ = {};

@@ -12,9 +12,11 @@ namespace ferry {
 /// How long a fault has to last until the call counts as bad. Somebody hears nothing: from the moment when
 /// the last packet left for him, or from the last message of signalling if that is later.
 inline constexpr Duration kUnheardTime = std::chrono::seconds(5);
-/// Somebody hears badly: from the first look that found it impaired. It is longer than the figures of the
-/// last seconds reach back, so that one hole alone is no alarm.
-inline constexpr Duration kImpairedTime = kRecentTime + kMarkInterval;
+/// Somebody hears badly: from the first look that found it impaired. The figures had to pass a threshold
+/// before that, which takes some seconds more.
+inline constexpr Duration kImpairedTime = std::chrono::seconds(8);
+/// More has to be missing than so long ago: figures of the last seconds still know a hole that is over.
+inline constexpr Duration kStillMissing = std::chrono::seconds(4);
 /// How long a bad call has to be without a fault until it has recovered.
 inline constexpr Duration kRecoveryTime = std::chrono::seconds(5);
 /// A call that goes bad and recovers again and again is told of once in so long; all of it is counted.
@@ -38,6 +40,9 @@ struct HealthFinding {
   float loss_percent = 0;
   float jitter_ms = 0;
   std::uint16_t longest_burst = 0;
+  /// Packets of the whole call that did not get to a listener, by loss, drops or reports of listeners: it
+  /// only matters whether it grows.
+  std::uint64_t missing = 0;
   /// Since when nothing passes in the direction of the verdict; unset: packets pass, or the verdict is no
   /// fault.
   Instant unheard_since{};
@@ -114,6 +119,7 @@ class CallHealth {
   Instant since_{};
   Instant unheard_since_{};   // unset: the last look found nobody unheard
   Instant impaired_since_{};  // unset: the last look found nothing impaired
+  Instant missing_since_{};   // when more was missing than a look before; unset: it never was
   Instant bad_since_{};       // unset: it is not bad
   Instant well_since_{};      // of a bad call: first look in a row without a fault; unset: it has one
   Instant told_at_{};         // last time that an alarm was told

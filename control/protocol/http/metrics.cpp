@@ -188,7 +188,7 @@ constexpr std::array kRows = std::to_array<Row>({
      out.add(static_cast<double>(bad.hear_nothing), {{"hears", "nothing"}});
      out.add(static_cast<double>(bad.hear_some), {{"hears", "some"}});
    }},
-  {{"rtpferry_calls_became_bad_total", Kind::kCounter, "cause", "times that a running call became bad: somebody heard nothing for 5 s, or badly for longer than 10 s", "the log has a warning for each; see the verdicts below"},
+  {{"rtpferry_calls_became_bad_total", Kind::kCounter, "cause", "times that a running call became bad: somebody heard nothing for 5 s, or badly for about 10 s", "the log has a warning for each; see the verdicts below"},
    [](const Input& in, Values& out) { by_cause(in.manager.health().totals().became_bad, out); }},
   {{"rtpferry_calls_recovered_total", Kind::kCounter, "cause", "times that such a call was without a fault again for 5 s, by the cause of the bad time", "nothing"},
    [](const Input& in, Values& out) { by_cause(in.manager.health().totals().recovered, out); }},

@@ -174,8 +174,8 @@ TEST_F(HealthWatchTest, LossAboveTheThresholdForTenSeconds) {
   run_for(40s);
   ASSERT_EQ(told_.size(), 1u);
   EXPECT_TRUE(told_[0].news.is_bad);
-  EXPECT_GE(told_[0].at, 30s);
-  EXPECT_LE(told_[0].at, 38s);
+  EXPECT_GE(told_[0].at, 28s);
+  EXPECT_LE(told_[0].at, 33s);
   EXPECT_EQ(watch().bad_calls().hear_some, 1u);
   const json found = row("c");
   EXPECT_EQ(found["hears"], "some") << found;
