@@ -128,6 +128,7 @@ TEST(SrtpWorker, S03_AFlippedBitPassesNothingAndChangesNothing) {
   after.drops = before.drops;
   ASSERT_TRUE(after.evidence && after.evidence->find(DropReason::kNotAuthentic) != nullptr);
   after.evidence = before.evidence;
+  after.recent_drops = before.recent_drops;
   for (auto* each : {&before, &after}) each->counters[0].errors_in = 0;
   EXPECT_EQ(after, before) << "but for what is counted and kept for explanations";
   call.arrives(host(10), 0, good);
