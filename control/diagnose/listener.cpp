@@ -599,7 +599,8 @@ class ListenerJudge : Judge {
     double in = 0;
     Duration span{0};
     for (const MediaView::Stream& stream : from_.media->seen.ingress) {
-      in += stream.recent.unique();
+      // Copies that come late count as new: never more than numbers went by.
+      in += std::min(stream.recent.unique(), stream.recent.counts.expected);
       packets_in += stream.recent.counts.packets;
       octets_in += stream.recent.counts.bytes;
       span = std::max(span, stream.recent.span);

@@ -161,8 +161,8 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
     if (packets != 0 && comes_twice(seen, *newest, row.reason)) {
       // Nothing is missing then, but for what the stream is short of its own rate.
       const SsrcCounters& c = newest->counters;
-      const double usual =
-          static_cast<double>(c.expected()) / std::max(1.0, seconds(c.last_packet - c.first_packet));
+      const double usual = static_cast<double>(c.expected()) /
+                           std::max(1.0, seconds(c.last_packet - c.first_packet - c.longest_gap()));
       const double short_of = knows_recent ? usual * seconds(window) - s.taken - s.lost : s.still;
       const double replayed = std::clamp(short_of, 0.0, packets);
       s.duplicates += packets - replayed;

@@ -334,6 +334,8 @@ class Story {
         }
         return begin_again(who);
       case 9:
+        // Of a party that pauses nobody can tell copies from a sender that began again under its key.
+        if (speakers_[who].pauses && !is_plain) return;
         trouble.copied = one_of({0.1, 1.0});
         return note("{:.0f} % old packets of {} come again", trouble.copied * 100, name_of(who));
       case 10:
@@ -443,7 +445,8 @@ class Story {
     if (is_speech && chance(trouble.elsewhere)) from.address = world_->peer_address(seed_ % 200, 'E');
     const bool is_unsent = is_speech && chance(trouble.unsent);
     const bool is_doubled = chance(trouble.doubled);
-    if (trouble.doubled > 0 || trouble.copied > 0) speaker.copied_at = elapsed();
+    const bool is_renumbered = trouble.steps_back != 0 || trouble.out_of_place > 0 || trouble.other_ssrc > 0;
+    if (trouble.doubled > 0 || trouble.copied > 0 || is_renumbered) speaker.copied_at = elapsed();
     const auto send = [this, from, who, packet, is_unsent, is_doubled] {
       world_->break_wire(is_unsent);
       arrive(from, who, packet);
@@ -546,14 +549,15 @@ class Story {
   /// What `who` missed of the words that were spoken to him between two moments; `behind`: with what was lost
   /// behind the relay, or that alone.
   enum class Count : std::uint8_t { kAll, kUntilHere, kBehind };
-  [[nodiscard]] Share share(std::size_t who, std::size_t speaker, Duration since, Duration until,
-                            Count count) const {
+  enum class Silence : std::uint8_t { kMissing, kForgiven };
+  [[nodiscard]] Share share(std::size_t who, std::size_t speaker, Duration since, Duration until, Count count,
+                            Silence silence = Silence::kMissing) const {
     Share share;
     const std::vector<Word>& words = speakers_[speaker].words;
     for (auto word = words.rbegin(); word != words.rend() && word->at >= since; ++word) {
       if (word->at > until) continue;
       // What somebody wanted silent and no longer does leaves no trace, and is nobody's fault.
-      if (word->is_silenced && !speakers_[speaker].is_blocked) continue;
+      if (word->is_silenced && !speakers_[speaker].is_blocked && silence == Silence::kForgiven) continue;
       ++share.spoken;
       const bool is_missing = !word->arrived[who];
       const bool is_behind = word->lost_behind[who];
@@ -566,7 +570,7 @@ class Story {
   [[nodiscard]] Share all_shares(std::size_t who, Duration since, Duration until, Count count) const {
     Share sum;
     for (const std::size_t speaker : listeners_[who].hears) {
-      const Share one = share(who, speaker, since, until, count);
+      const Share one = share(who, speaker, since, until, count, Silence::kForgiven);
       sum.spoken += one.spoken;
       sum.missing += one.missing;
     }
@@ -580,7 +584,8 @@ class Story {
     if (here.spoken >= kEnoughWords && here.missing >= 3 && here.percent() > 3.2) return true;
     const Duration told = listeners_[who].reported;
     if (told == Duration{0} || now - told > kReportInterval + 1s) return false;
-    // Packets that came twice make up for lost ones in a report (RFC 3550 §6.4.1).
+    // Packets that came twice make up for lost ones in a report (RFC 3550 §6.4.1), and numbers that step back
+    // make it begin anew.
     for (const std::size_t speaker : listeners_[who].hears) {
       if (now - speakers_[speaker].copied_at < kReportSpan) return false;
     }
