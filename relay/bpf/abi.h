@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* What user space and the kernel programs share. Both compile this file. Numbers are in host order unless a
- * name says `be`. */
+/* What user space and the kernel programs share. Both compile this file. Numbers are in host order unless a name
+ * says `be`. */
 #pragma once
 
 #include <linux/types.h>
@@ -23,21 +23,20 @@ enum ferry_flow_flags {
 };
 
 #define FERRY_TOKEN (1000000000 >> 10) /* one packet or octet: ticks of 1,024 ns in a second */
-#define FERRY_KINDS 8                  /* the first is 0: unknown, no jitter */
-#define FERRY_OTHER_TYPE 0x40          /* was not negotiated, taken and counted all the same (DMX-4) */
-#define FERRY_SINKS 4                  /* receivers of a flow */
-#define FERRY_PUNTS_PER_SECOND 2000    /* LIM-3, of unmatched sources, for each port */
-#define FERRY_INTERFACE_PUNTS 50000    /* and for each interface */
-#define FERRY_INTERFACE_SLOTS 64       /* interfaces share a limit if their indices differ by a multiple */
-#define FERRY_ORDERS 64                /* of one worker */
+#define FERRY_KINDS 8                /* the first is 0: unknown, no jitter */
+#define FERRY_OTHER_TYPE 0x40        /* was not negotiated, taken and counted all the same (DMX-4) */
+#define FERRY_SINKS 4                /* receivers of a flow */
+#define FERRY_PUNTS_PER_SECOND 2000  /* LIM-3, of unmatched sources, for each port */
+#define FERRY_INTERFACE_PUNTS 50000  /* and for each interface */
+#define FERRY_INTERFACE_SLOTS 64     /* interfaces share a limit if their indices differ by a multiple */
+#define FERRY_ORDERS 64              /* of one worker */
 #define FERRY_WORKERS 64
-#define FERRY_HEADER_SAMPLE 128 /* octets of a datagram */
-#define FERRY_SPARSE_SHARE 64   /* a power of two */
+#define FERRY_HEADER_SAMPLE 128      /* octets of a datagram */
+#define FERRY_SPARSE_SHARE 64        /* a power of two */
 #define FERRY_SHORT_SAMPLE 256
 #define FERRY_LONG_SAMPLE 1536
 
-/* A payload type's clock rate, the same in 64 ns times 2^32, and the octet that is its silence (0: it has
- * none). */
+/* A payload type's clock rate, the same in 64 ns times 2^32, and the octet that is its silence (0: it has none). */
 struct ferry_kind {
   __u32 clock;
   __u8 silence;
@@ -54,7 +53,7 @@ struct ferry_sink {
   __be16 local_port_be;
   __be16 peer_port_be;
   __u8 tos;
-  __u8 silenced;        /* hears silence instead of the payload */
+  __u8 silenced; /* hears silence instead of the payload */
   __u16 address_change; /* of the checksum (RFC 1624), from the flow's addresses to these */
 };
 
@@ -79,8 +78,7 @@ struct ferry_plan {
 struct ferry_more {
   struct ferry_sink sinks[FERRY_SINKS - 1]; /* from the second on */
   struct ferry_kind kinds[FERRY_KINDS];
-  __u8 kind_of[128]; /* by payload type: 0 = not in the list, FERRY_OTHER_TYPE, or index of `kinds`, 0x80 set
-                      */
+  __u8 kind_of[128]; /* by payload type: 0 = not in the list, FERRY_OTHER_TYPE, or index of `kinds`, 0x80 set */
   __u8 home[16];     /* who may always take the stream back; port 0: nobody */
   __be16 home_port_be;
   __u16 zero;
@@ -128,7 +126,7 @@ struct ferry_state {
   __be16 foreign_port_be;
   __u16 zero2;
   __u32 other_types; /* packets of types marked FERRY_OTHER_TYPE */
-  __u32 new_burst;   /* longest run of missing numbers since the last order that took it */
+  __u32 new_burst; /* longest run of missing numbers since the last order that took it */
   __u32 zero4;
 };
 

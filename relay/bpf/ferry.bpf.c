@@ -3,8 +3,6 @@
  * beside it for what XDP passes on. What it counts is what StreamStats, TokenBucket and Latch would count. */
 #include "abi.h"
 
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -12,6 +10,9 @@
 #include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -116,8 +117,8 @@ struct pair {
   __u8 remote[16];
 };
 
-/* Where a frame goes first. The hop is read before, and holds only if the judge finds it in the plan under
- * its lock. */
+/* Where a frame goes first. The hop is read before, and holds only if the judge finds it in the plan under its
+ * lock. */
 struct route {
   struct pair ends;
   __u32 hop;
@@ -149,25 +150,24 @@ struct rtp_facts {
 };
 
 static __always_inline void add_one(__u32 counter) {
-  __u64* count = bpf_map_lookup_elem(&counters, &counter);
+  __u64 *count = bpf_map_lookup_elem(&counters, &counter);
   if (count) ++*count;
 }
 
-static __always_inline int same_address(const __u8* a, const __u8* b) {
-  const __u32 *x = (const __u32*)a, *y = (const __u32*)b;
+static __always_inline int same_address(const __u8 *a, const __u8 *b) {
+  const __u32 *x = (const __u32 *)a, *y = (const __u32 *)b;
   return x[0] == y[0] && x[1] == y[1] && x[2] == y[2] && x[3] == y[3];
 }
 
-static __always_inline void map_ipv4(__u8* to, __be32 address) {
-  __u32* words = (__u32*)to;
+static __always_inline void map_ipv4(__u8 *to, __be32 address) {
+  __u32 *words = (__u32 *)to;
   words[0] = words[1] = 0;
   words[2] = bpf_htonl(0xffff);
   words[3] = address;
 }
 
 /* TokenBucket::take */
-static __always_inline int take_tokens(struct ferry_state* s, const struct ferry_plan* p, __u32 size,
-                                       __u64 now) {
+static __always_inline int take_tokens(struct ferry_state *s, const struct ferry_plan *p, __u32 size, __u64 now) {
   const __s64 full_packets = (__s64)p->packets_per_second * FERRY_TOKEN;
   const __s64 full_bytes = (__s64)p->bytes_per_second * FERRY_TOKEN;
   if (s->bucket_last == 0) {
@@ -194,8 +194,8 @@ static __always_inline int take_tokens(struct ferry_state* s, const struct ferry
 }
 
 /* StreamStats::count, RFC 3550 appendix A */
-static __always_inline void count(struct ferry_state* s, const struct rtp_facts* rtp, __s32 ahead,
-                                  const struct ferry_kind* kind, __u64 now) {
+static __always_inline void count(struct ferry_state *s, const struct rtp_facts *rtp, __s32 ahead,
+                                  const struct ferry_kind *kind, __u64 now) {
   if (ahead > 0) {
     s->highest_extended += ahead;
     s->seen = ahead < 64 ? (s->seen << ahead) | 1 : 1;
@@ -276,18 +276,18 @@ static __always_inline __u16 fold(__u64 sum) {
   return sum;
 }
 
-static __always_inline __u32 ip_size(const struct frame* f) {
+static __always_inline __u32 ip_size(const struct frame *f) {
   return f->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 }
 
 /* A sender on this host may have written the sum of the pseudo header alone, for hardware that a veth is not.
  * A whole checksum looks the same once in 65,536 packets. */
-static __always_inline int is_partial(const struct ferry_plan* p, const struct frame* f) {
+static __always_inline int is_partial(const struct ferry_plan *p, const struct frame *f) {
   return f->checksum == fold((__u64)p->pseudo_sum + bpf_htons(f->l3_size - ip_size(f)));
 }
 
 /* LIM-3: whether one more packet of an unknown source may go up. */
-static __always_inline int may_punt(struct ferry_state* s, struct budget* budget, __u64 now, int is_last) {
+static __always_inline int may_punt(struct ferry_state *s, struct budget *budget, __u64 now, int is_last) {
   const __u32 second = now / 1000000000;
   const __u32 punts = s->punt_second == second ? s->punts : 0;
   if (punts >= FERRY_PUNTS_PER_SECOND) return 0;
@@ -304,37 +304,37 @@ static __always_inline int may_punt(struct ferry_state* s, struct budget* budget
   return 1;
 }
 
-static __always_inline int is_from_peer(const struct ferry_plan* p, const struct frame* f) {
+static __always_inline int is_from_peer(const struct ferry_plan *p, const struct frame *f) {
   return f->from_port_be == p->peer_port_be && same_address(f->from, p->peer);
 }
 
-/* Which program judges. What STAGE_XDP passes comes to tc, which judges again; the others are last, and count
- * and limit what goes to the sockets. */
+/* Which program judges. What STAGE_XDP passes comes to tc, which judges again; the others are last, and count and
+ * limit what goes to the sockets. */
 enum stage { STAGE_XDP, STAGE_XDP_ALONE, STAGE_TC };
 
-/* Judges a datagram of a known port. `route` is completed if it is to be sent. `others` takes the receivers
- * if there are several. */
-static __always_inline int judge(struct ferry_flow* flow, const struct frame* f, const struct rtp_facts* rtp,
-                                 int is_rtp, struct route* route, __u32 ifindex, struct scratch* others,
+/* Judges a datagram of a known port. `route` is completed if it is to be sent. `others` takes the receivers if
+ * there are several. */
+static __always_inline int judge(struct ferry_flow *flow, const struct frame *f, const struct rtp_facts *rtp,
+                                 int is_rtp, struct route *route, __u32 ifindex, struct scratch *others,
                                  enum stage stage) {
   const int is_last = stage != STAGE_XDP;
   const int is_tc = stage == STAGE_TC;
   const __u64 now = has_test_clock ? test_clock : bpf_ktime_get_ns();
   int action = ACTION_DROP;
   __u32 reason = FERRY_PUNT_NONE;
-  struct budget* budget = 0;
+  struct budget *budget = 0;
   if (!is_from_peer(&flow->plan, f)) {
     const __u32 slot = ifindex & (FERRY_INTERFACE_SLOTS - 1);
     budget = bpf_map_lookup_elem(&budgets, &slot);
   }
   route->counted = 0;
   bpf_spin_lock(&flow->lock);
-  struct ferry_plan* p = &flow->plan;
-  struct ferry_state* s = &flow->state;
+  struct ferry_plan *p = &flow->plan;
+  struct ferry_state *s = &flow->state;
   const __u32 flags = p->flags;
   const __u32 sink_count = p->sink_count;
   const __s32 continued = (__s16)(rtp->sequence - s->heard_sequence);
-  const struct ferry_kind* kind = &p->kind;
+  const struct ferry_kind *kind = &p->kind;
   __u8 index = 0;
   if (rtp->type != p->kind.type) {
     index = flow->more.kind_of[rtp->type & 127];
@@ -343,11 +343,9 @@ static __always_inline int judge(struct ferry_flow* flow, const struct frame* f,
   if ((flags & FERRY_CLOSED) || now > alive_until || (!is_last && (flags & FERRY_TC_ONLY))) {
     action = ACTION_PASS;
   } else if (!is_from_peer(p, f)) {
-    const int may_continue = ((flags & FERRY_HANDOVER) || same_address(f->from, p->peer)) &&
-                             rtp->ssrc == p->ssrc && continued >= 1 && continued <= 200 &&
-                             now - s->heard_at >= 500000000ull;
-    const int takes_back =
-        f->from_port_be == flow->more.home_port_be && same_address(f->from, flow->more.home);
+    const int may_continue = ((flags & FERRY_HANDOVER) || same_address(f->from, p->peer)) && rtp->ssrc == p->ssrc &&
+                             continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
+    const int takes_back = f->from_port_be == flow->more.home_port_be && same_address(f->from, flow->more.home);
     if ((!is_rtp || now <= p->open_until || may_continue || takes_back) && may_punt(s, budget, now, is_last))
       reason = is_rtp ? FERRY_PUNT_SOURCE : FERRY_PUNT_NOT_RTP;
     else {
@@ -362,8 +360,7 @@ static __always_inline int judge(struct ferry_flow* flow, const struct frame* f,
     reason = FERRY_PUNT_TYPE;
   } else if (rtp->ssrc != p->ssrc) {
     reason = FERRY_PUNT_SSRC;
-  } else if (!is_tc &&
-             ((flags & FERRY_TC_ONLY) || (route->is_ipv6 && (f->checksum == 0 || is_partial(p, f))))) {
+  } else if (!is_tc && ((flags & FERRY_TC_ONLY) || (route->is_ipv6 && (f->checksum == 0 || is_partial(p, f))))) {
     reason = FERRY_PUNT_FORM; /* IPv6 needs a checksum, and XDP cannot complete a partial one */
   } else if (sink_count != 0 && route->hop != p->sink.hop) {
     reason = FERRY_PUNT_HOP; /* the plan changed in between */
@@ -382,8 +379,7 @@ static __always_inline int judge(struct ferry_flow* flow, const struct frame* f,
         route->counted = 1;
         route->ring = p->ring;
         route->flags = flags;
-        if ((flags & FERRY_SPARSE) && (s->packets & (FERRY_SPARSE_SHARE - 1)) != 0)
-          route->flags &= ~FERRY_SAMPLED;
+        if ((flags & FERRY_SPARSE) && (s->packets & (FERRY_SPARSE_SHARE - 1)) != 0) route->flags &= ~FERRY_SAMPLED;
         if (sink_count != 0) {
           action = ACTION_SEND;
           route->local_port_be = p->sink.local_port_be;
@@ -411,14 +407,14 @@ static __always_inline int judge(struct ferry_flow* flow, const struct frame* f,
 #define RTP_MIN 12
 
 /* 0: not ours, or not to be looked at further. */
-static __always_inline int parse(void* data, void* data_end, struct frame* f) {
-  struct ethhdr* eth = data;
-  if ((void*)(eth + 1) > data_end) return 0;
-  struct udphdr* udp;
+static __always_inline int parse(void *data, void *data_end, struct frame *f) {
+  struct ethhdr *eth = data;
+  if ((void *)(eth + 1) > data_end) return 0;
+  struct udphdr *udp;
   if (eth->h_proto == bpf_htons(ETH_P_IP)) {
-    struct iphdr* ip = (void*)(eth + 1);
-    if ((void*)(ip + 1) + sizeof *udp > data_end || ip->protocol != IPPROTO_UDP || ip->ihl != 5) return 0;
-    udp = (void*)(ip + 1);
+    struct iphdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) + sizeof *udp > data_end || ip->protocol != IPPROTO_UDP || ip->ihl != 5) return 0;
+    udp = (void *)(ip + 1);
     const __u16 port = bpf_ntohs(udp->dest);
     if (port < port_first || port > port_last) return 0;
     if (ip->frag_off & bpf_htons(0x3fff)) return 0;
@@ -428,9 +424,9 @@ static __always_inline int parse(void* data, void* data_end, struct frame* f) {
     f->udp = sizeof *eth + sizeof *ip;
     f->is_ipv6 = 0;
   } else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
-    struct ipv6hdr* ip = (void*)(eth + 1);
-    if ((void*)(ip + 1) + sizeof *udp > data_end || ip->nexthdr != IPPROTO_UDP) return 0;
-    udp = (void*)(ip + 1);
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) + sizeof *udp > data_end || ip->nexthdr != IPPROTO_UDP) return 0;
+    udp = (void *)(ip + 1);
     const __u16 port = bpf_ntohs(udp->dest);
     if (port < port_first || port > port_last) return 0;
     __builtin_memcpy(f->key.address, &ip->daddr, 16);
@@ -447,8 +443,8 @@ static __always_inline int parse(void* data, void* data_end, struct frame* f) {
   f->checksum = udp->check;
   f->udp_size = bpf_ntohs(udp->len);
   f->has_rtp_header = 0;
-  if ((void*)(udp + 1) + RTP_MIN <= data_end) {
-    const __be32* words = (void*)(udp + 1);
+  if ((void *)(udp + 1) + RTP_MIN <= data_end) {
+    const __be32 *words = (void *)(udp + 1);
     f->has_rtp_header = 1;
     f->rtp[0] = words[0];
     f->rtp[1] = words[1];
@@ -457,53 +453,52 @@ static __always_inline int parse(void* data, void* data_end, struct frame* f) {
   return 1;
 }
 
-/* RFC 3550 section 5.1, app. A.1 (DMX-3): header, CSRCs, extension and padding inside the packet. `load`
- * reads octets at an offset of the frame. */
-#define READ_RTP(ctx, load, f, facts, ok)                                                    \
-  do {                                                                                       \
-    ok = 0;                                                                                  \
-    if (!(f)->has_rtp_header || (f)->udp_size < sizeof(struct udphdr) + RTP_MIN) break;      \
-    /* Less than the IP packet holds would be odd, more a lie. */                            \
-    if ((f)->udp_size != (f)->l3_size - ((f)->udp - sizeof(struct ethhdr))) break;           \
-    const __u32 first = bpf_ntohl((f)->rtp[0]);                                              \
-    const __u8 second = first >> 16;                                                         \
-    if (first >> 30 != 2 || (second >= 192 && second <= 223)) break;                         \
-    (facts)->size = (f)->udp_size - sizeof(struct udphdr);                                   \
-    (facts)->type = second & 127;                                                            \
-    (facts)->sequence = (__u16)first;                                                        \
-    (facts)->timestamp = bpf_ntohl((f)->rtp[1]);                                             \
-    (facts)->ssrc = bpf_ntohl((f)->rtp[2]);                                                  \
-    const __u32 start = (f)->udp + sizeof(struct udphdr);                                    \
-    __u32 header = RTP_MIN + 4 * (first >> 24 & 15);                                         \
-    if (first & 0x10000000) {                                                                \
-      __u8 extension[4];                                                                     \
-      if (header + 4 > (facts)->size || load(ctx, start + header, extension, 4) != 0) break; \
-      header += 4 + 4 * ((extension[2] << 8) | extension[3]);                                \
-    }                                                                                        \
-    if (header > (facts)->size) break;                                                       \
-    (facts)->header = header;                                                                \
-    if (first & 0x20000000) {                                                                \
-      __u8 padding;                                                                          \
-      if (load(ctx, start + (facts)->size - 1, &padding, 1) != 0) break;                     \
-      if (padding == 0 || header + padding > (facts)->size) break;                           \
-      (facts)->padding = padding;                                                            \
-    }                                                                                        \
-    ok = 1;                                                                                  \
+/* RFC 3550 section 5.1, app. A.1 (DMX-3): header, CSRCs, extension and padding inside the packet. `load` reads
+ * octets at an offset of the frame. */
+#define READ_RTP(ctx, load, f, facts, ok)                                                           \
+  do {                                                                                              \
+    ok = 0;                                                                                         \
+    if (!(f)->has_rtp_header || (f)->udp_size < sizeof(struct udphdr) + RTP_MIN) break;             \
+    /* Less than the IP packet holds would be odd, more a lie. */                                   \
+    if ((f)->udp_size != (f)->l3_size - ((f)->udp - sizeof(struct ethhdr))) break;                  \
+    const __u32 first = bpf_ntohl((f)->rtp[0]);                                                     \
+    const __u8 second = first >> 16;                                                                \
+    if (first >> 30 != 2 || (second >= 192 && second <= 223)) break;                                \
+    (facts)->size = (f)->udp_size - sizeof(struct udphdr);                                          \
+    (facts)->type = second & 127;                                                                   \
+    (facts)->sequence = (__u16)first;                                                               \
+    (facts)->timestamp = bpf_ntohl((f)->rtp[1]);                                                    \
+    (facts)->ssrc = bpf_ntohl((f)->rtp[2]);                                                         \
+    const __u32 start = (f)->udp + sizeof(struct udphdr);                                           \
+    __u32 header = RTP_MIN + 4 * (first >> 24 & 15);                                                \
+    if (first & 0x10000000) {                                                                       \
+      __u8 extension[4];                                                                            \
+      if (header + 4 > (facts)->size || load(ctx, start + header, extension, 4) != 0) break;        \
+      header += 4 + 4 * ((extension[2] << 8) | extension[3]);                                       \
+    }                                                                                               \
+    if (header > (facts)->size) break;                                                              \
+    (facts)->header = header;                                                                       \
+    if (first & 0x20000000) {                                                                       \
+      __u8 padding;                                                                                 \
+      if (load(ctx, start + (facts)->size - 1, &padding, 1) != 0) break;                            \
+      if (padding == 0 || header + padding > (facts)->size) break;                                  \
+      (facts)->padding = padding;                                                                   \
+    }                                                                                               \
+    ok = 1;                                                                                         \
   } while (0)
 
 /* Copies a counted datagram, or its start, for user space. */
 #define TAKE_SAMPLE(ctx, load, flow, f, route, taken)                                                  \
   do {                                                                                                 \
     const __u32 ring_index = (route)->ring;                                                            \
-    void* ring = bpf_map_lookup_elem(&rings, &ring_index);                                             \
+    void *ring = bpf_map_lookup_elem(&rings, &ring_index);                                             \
     const __u32 whole = (f)->udp_size - sizeof(struct udphdr);                                         \
-    __u32 kept =                                                                                       \
-        (route)->flags & FERRY_HEADERS && whole > FERRY_HEADER_SAMPLE ? FERRY_HEADER_SAMPLE : whole;   \
+    __u32 kept = (route)->flags & FERRY_HEADERS && whole > FERRY_HEADER_SAMPLE ? FERRY_HEADER_SAMPLE : whole; \
     if (ring && kept <= FERRY_SHORT_SAMPLE) {                                                          \
-      struct ferry_sample* sample = bpf_ringbuf_reserve(ring, sizeof *sample + FERRY_SHORT_SAMPLE, 0); \
+      struct ferry_sample *sample = bpf_ringbuf_reserve(ring, sizeof *sample + FERRY_SHORT_SAMPLE, 0); \
       FILL_SAMPLE(ctx, load, f, route, sample, FERRY_SHORT_SAMPLE, taken);                             \
     } else if (ring && kept <= FERRY_LONG_SAMPLE) {                                                    \
-      struct ferry_sample* sample = bpf_ringbuf_reserve(ring, sizeof *sample + FERRY_LONG_SAMPLE, 0);  \
+      struct ferry_sample *sample = bpf_ringbuf_reserve(ring, sizeof *sample + FERRY_LONG_SAMPLE, 0);  \
       FILL_SAMPLE(ctx, load, f, route, sample, FERRY_LONG_SAMPLE, taken);                              \
     }                                                                                                  \
     if (!taken) __sync_fetch_and_add(&(flow)->state.unsampled, 1);                                     \
@@ -520,7 +515,7 @@ static __always_inline int parse(void* data, void* data_end, struct frame* f) {
     sample->kept = kept;                                                                        \
     sample->zero = 0;                                                                           \
     sample->time = (route)->time;                                                               \
-    if (kept >= 1 && kept <= room && load(ctx, (f)->udp + 8, (void*)(sample + 1), kept) == 0) { \
+    if (kept >= 1 && kept <= room && load(ctx, (f)->udp + 8, (void *)(sample + 1), kept) == 0) { \
       bpf_ringbuf_submit(sample, BPF_RB_NO_WAKEUP);                                             \
       taken = 1;                                                                                \
     } else {                                                                                    \
@@ -528,61 +523,61 @@ static __always_inline int parse(void* data, void* data_end, struct frame* f) {
     }                                                                                           \
   } while (0)
 
-static __always_inline int is_mapped_ipv4(const __u8* address) {
-  const __u32* words = (const __u32*)address;
+static __always_inline int is_mapped_ipv4(const __u8 *address) {
+  const __u32 *words = (const __u32 *)address;
   return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
 }
 
 /* The way to a receiver. The reason why there is none, or FERRY_PUNT_NONE with `hop` set. */
-static __always_inline __u32 find_hop(__u32 id, const struct frame* f, const struct ferry_hop** hop) {
-  const struct ferry_hop_copies* copies = bpf_map_lookup_elem(&hops, &id);
+static __always_inline __u32 find_hop(__u32 id, const struct frame *f, const struct ferry_hop **hop) {
+  const struct ferry_hop_copies *copies = bpf_map_lookup_elem(&hops, &id);
   if (!copies) return FERRY_PUNT_HOP;
-  const struct ferry_hop* found = &copies->copies[copies->current & 1];
+  const struct ferry_hop *found = &copies->copies[copies->current & 1];
   if (found->ifindex == 0) return FERRY_PUNT_HOP;
   *hop = found;
   const __u32 out_header = is_mapped_ipv4(found->local) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
   return f->l3_size - ip_size(f) + out_header > found->mtu ? FERRY_PUNT_MTU : FERRY_PUNT_NONE;
 }
 
-static __always_inline void read_pair(struct pair* to, const struct ferry_hop* hop) {
+static __always_inline void read_pair(struct pair *to, const struct ferry_hop *hop) {
   __builtin_memcpy(to->local, hop->local, 16);
   __builtin_memcpy(to->remote, hop->remote, 16);
 }
 
-static __always_inline __u64 sum_words(const void* from, __u32 words) {
-  const __u32* w = from;
+static __always_inline __u64 sum_words(const void *from, __u32 words) {
+  const __u32 *w = from;
   __u64 sum = 0;
 #pragma unroll
   for (__u32 i = 0; i < words; ++i) sum += w[i];
   return sum;
 }
 
-static __always_inline void write_macs(struct ethhdr* eth, const struct ferry_hop* hop) {
+static __always_inline void write_macs(struct ethhdr *eth, const struct ferry_hop *hop) {
   __builtin_memcpy(eth->h_dest, hop->destination_mac, 6);
   __builtin_memcpy(eth->h_source, hop->source_mac, 6);
 }
 
 /* Writes the IP header for its new ends. TTL: the relay is an end of its own (LAT-1), not a router. */
-static __always_inline void write_ipv4(struct iphdr* ip, const struct pair* ends, __u8 tos, __u32 udp_size,
-                                       int is_new) {
+static __always_inline void write_ipv4(struct iphdr *ip, const struct pair *ends, __u8 tos,
+                                       __u32 udp_size, int is_new) {
   if (is_new) {
-    *(__u8*)ip = 0x45;
+    *(__u8 *)ip = 0x45;
     ip->tot_len = bpf_htons(sizeof *ip + udp_size);
     ip->id = 0; /* RFC 6864: may not be fragmented, so it needs none */
     ip->frag_off = bpf_htons(0x4000);
     ip->protocol = IPPROTO_UDP;
   }
-  ip->saddr = ((const __be32*)ends->local)[3];
-  ip->daddr = ((const __be32*)ends->remote)[3];
+  ip->saddr = ((const __be32 *)ends->local)[3];
+  ip->daddr = ((const __be32 *)ends->remote)[3];
   ip->tos = tos;
   ip->ttl = 64;
   ip->check = 0;
   ip->check = (__u16)~fold(sum_words(ip, 5));
 }
 
-static __always_inline void write_ipv6(struct ipv6hdr* ip, const struct pair* ends, __u8 tos,
+static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct pair *ends, __u8 tos,
                                        __u32 udp_size) {
-  *(__be32*)ip = bpf_htonl(0x60000000u | ((__u32)tos << 20));
+  *(__be32 *)ip = bpf_htonl(0x60000000u | ((__u32)tos << 20));
   ip->payload_len = bpf_htons(udp_size);
   ip->nexthdr = IPPROTO_UDP;
   ip->hop_limit = 64;
@@ -591,29 +586,27 @@ static __always_inline void write_ipv6(struct ipv6hdr* ip, const struct pair* en
 }
 
 /* Of a datagram whose checksum is whole, in its new frame. RFC 1624: HC' = ~(~HC + ~m + m'). */
-static __always_inline __u16 new_checksum(const struct frame* f, const struct route* route) {
-  const __u16 check =
-      (__u16)~fold((__u64)(__u16)~f->checksum + route->address_change + (__u16)~f->from_port_be +
-                   (__u16)~f->key.port_be + route->local_port_be + route->peer_port_be);
+static __always_inline __u16 new_checksum(const struct frame *f, const struct route *route) {
+  const __u16 check = (__u16)~fold((__u64)(__u16)~f->checksum + route->address_change + (__u16)~f->from_port_be +
+                                   (__u16)~f->key.port_be + route->local_port_be + route->peer_port_be);
   return check == 0 ? 0xffff : check;
 }
 
 /* Writes the headers of a frame that has room for them. 0 if it has not. */
-static __always_inline int write_headers(void* data, void* data_end, const struct frame* f,
-                                         const struct route* route, const struct ferry_hop* hop,
-                                         __u16 check) {
-  struct ethhdr* eth = data;
-  struct udphdr* udp;
+static __always_inline int write_headers(void *data, void *data_end, const struct frame *f, const struct route *route,
+                                         const struct ferry_hop *hop, __u16 check) {
+  struct ethhdr *eth = data;
+  struct udphdr *udp;
   if (route->is_ipv6) {
-    struct ipv6hdr* ip = (void*)(eth + 1);
-    udp = (void*)(ip + 1);
-    if ((void*)(udp + 1) > data_end) return 0;
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    udp = (void *)(ip + 1);
+    if ((void *)(udp + 1) > data_end) return 0;
     write_ipv6(ip, &route->ends, route->tos, f->udp_size);
     eth->h_proto = bpf_htons(ETH_P_IPV6);
   } else {
-    struct iphdr* ip = (void*)(eth + 1);
-    udp = (void*)(ip + 1);
-    if ((void*)(udp + 1) > data_end) return 0;
+    struct iphdr *ip = (void *)(eth + 1);
+    udp = (void *)(ip + 1);
+    if ((void *)(udp + 1) > data_end) return 0;
     write_ipv4(ip, &route->ends, route->tos, f->udp_size, f->is_ipv6);
     eth->h_proto = bpf_htons(ETH_P_IP);
   }
@@ -625,39 +618,38 @@ static __always_inline int write_headers(void* data, void* data_end, const struc
 }
 
 /* Rare, and big: not in the way of the others. */
-static __noinline int sample_xdp(struct xdp_md* ctx, struct ferry_flow* flow, const struct frame* f,
-                                 const struct route* route) {
+static __noinline int sample_xdp(struct xdp_md *ctx, struct ferry_flow *flow, const struct frame *f,
+                                 const struct route *route) {
   int taken = 0;
   TAKE_SAMPLE(ctx, bpf_xdp_load_bytes, flow, f, route, taken);
   return taken;
 }
-static __noinline int sample_tc(struct __sk_buff* skb, struct ferry_flow* flow, const struct frame* f,
-                                const struct route* route) {
+static __noinline int sample_tc(struct __sk_buff *skb, struct ferry_flow *flow, const struct frame *f,
+                                const struct route *route) {
   int taken = 0;
   TAKE_SAMPLE(skb, bpf_skb_load_bytes, flow, f, route, taken);
   return taken;
 }
 
-static __always_inline int forward_xdp(struct xdp_md* ctx, enum stage stage) {
+static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
   const int alone = stage == STAGE_XDP_ALONE;
-  void* data = (void*)(long)ctx->data;
-  void* data_end = (void*)(long)ctx->data_end;
+  void *data = (void *)(long)ctx->data;
+  void *data_end = (void *)(long)ctx->data_end;
   struct frame f;
   if (!parse(data, data_end, &f)) return XDP_PASS;
-  struct ferry_flow* flow = bpf_map_lookup_elem(&flows, &f.key);
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
   if (!flow || (!alone && (flow->plan.flags & FERRY_TC_ONLY))) return XDP_PASS;
   struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
   if (!is_rtp && !alone) return XDP_PASS; /* tc limits them (LIM-3) */
-  const struct ferry_hop* hop = 0;
+  const struct ferry_hop *hop = 0;
   struct route route = {};
   if (is_rtp && flow->plan.sink_count != 0) {
     route.hop = flow->plan.sink.hop;
     __u32 reason = find_hop(route.hop, &f, &hop);
     /* tc reaches every interface. */
-    if (reason == FERRY_PUNT_NONE && hop->ifindex != ctx->ingress_ifindex && !hop->xdp)
-      reason = FERRY_PUNT_HOP;
+    if (reason == FERRY_PUNT_NONE && hop->ifindex != ctx->ingress_ifindex && !hop->xdp) reason = FERRY_PUNT_HOP;
     if (reason != FERRY_PUNT_NONE) {
       if (alone) add_one(reason);
       return XDP_PASS;
@@ -675,18 +667,17 @@ static __always_inline int forward_xdp(struct xdp_md* ctx, enum stage stage) {
   const int grows = (int)sizeof(struct ipv6hdr) - (int)sizeof(struct iphdr);
   if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;
   if (f.is_ipv6 && !route.is_ipv6 && bpf_xdp_adjust_head(ctx, grows) != 0) return XDP_DROP;
-  if (!write_headers((void*)(long)ctx->data, (void*)(long)ctx->data_end, &f, &route, hop, check))
-    return XDP_DROP;
+  if (!write_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, &f, &route, hop, check)) return XDP_DROP;
   add_one(FERRY_SENT_XDP);
   return hop->ifindex == ctx->ingress_ifindex ? XDP_TX : bpf_redirect(hop->ifindex, 0);
 }
 
 SEC("xdp")
-int ferry_xdp(struct xdp_md* ctx) { return forward_xdp(ctx, STAGE_XDP); }
+int ferry_xdp(struct xdp_md *ctx) { return forward_xdp(ctx, STAGE_XDP); }
 
 /* Where the kernel has no tc. */
 SEC("xdp")
-int ferry_xdp_alone(struct xdp_md* ctx) { return forward_xdp(ctx, STAGE_XDP_ALONE); }
+int ferry_xdp_alone(struct xdp_md *ctx) { return forward_xdp(ctx, STAGE_XDP_ALONE); }
 
 /* The ends that a frame has at the moment. */
 struct ends {
@@ -696,12 +687,11 @@ struct ends {
 };
 
 /* Rewrites a frame from the ends that it has to others. 0 if the kernel would not let it. */
-static __always_inline int rewrite(struct __sk_buff* skb, struct ends* from, const struct ends* to, __u8 tos,
+static __always_inline int rewrite(struct __sk_buff *skb, struct ends *from, const struct ends *to, __u8 tos,
                                    __u32 udp_size, int has_checksum, __s64 address_change,
-                                   const struct ferry_hop* hop) {
+                                   const struct ferry_hop *hop) {
   const int changes = from->is_ipv6 != to->is_ipv6;
-  if (changes && bpf_skb_change_proto(skb, to->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0)
-    return 0;
+  if (changes && bpf_skb_change_proto(skb, to->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0) return 0;
   const __u32 udp = sizeof(struct ethhdr) + (to->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
   if (has_checksum) {
     /* The kernel knows whether the checksum is still partial. */
@@ -710,17 +700,17 @@ static __always_inline int rewrite(struct __sk_buff* skb, struct ends* from, con
     bpf_l4_csum_replace(skb, check_at, from->ports, to->ports, BPF_F_MARK_MANGLED_0 | 4);
   }
   bpf_skb_store_bytes(skb, udp, &to->ports, 4, 0);
-  void* data = (void*)(long)skb->data;
-  void* data_end = (void*)(long)skb->data_end;
-  struct ethhdr* eth = data;
+  void *data = (void *)(long)skb->data;
+  void *data_end = (void *)(long)skb->data_end;
+  struct ethhdr *eth = data;
   if (to->is_ipv6) {
-    struct ipv6hdr* ip = (void*)(eth + 1);
-    if ((void*)(ip + 1) > data_end) return 0;
+    struct ipv6hdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) > data_end) return 0;
     write_ipv6(ip, &to->addresses, tos, udp_size);
     eth->h_proto = bpf_htons(ETH_P_IPV6);
   } else {
-    struct iphdr* ip = (void*)(eth + 1);
-    if ((void*)(ip + 1) > data_end) return 0;
+    struct iphdr *ip = (void *)(eth + 1);
+    if ((void *)(ip + 1) > data_end) return 0;
     write_ipv4(ip, &to->addresses, tos, udp_size, changes);
     eth->h_proto = bpf_htons(ETH_P_IP);
   }
@@ -729,11 +719,11 @@ static __always_inline int rewrite(struct __sk_buff* skb, struct ends* from, con
   return 1;
 }
 
-/* Overwrites `size` octets of a frame at `at` with `octet`; the checksum at `check_at` follows, unless that
- * is 0. Not static: the verifier then looks at it once. */
-__noinline int silence(struct __sk_buff* skb, __u32 at, __u32 size, __u32 octet, __u32 check_at) {
+/* Overwrites `size` octets of a frame at `at` with `octet`; the checksum at `check_at` follows, unless that is 0.
+ * Not static: the verifier then looks at it once. */
+__noinline int silence(struct __sk_buff *skb, __u32 at, __u32 size, __u32 octet, __u32 check_at) {
   const __u32 zero = 0;
-  struct scratch* s = bpf_map_lookup_elem(&scratches, &zero);
+  struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
   if (!s) return -1;
   const __u32 word = octet | octet << 8 | octet << 16 | octet << 24;
   for (int i = 0; i < SILENCE_CHUNKS; ++i) {
@@ -758,26 +748,26 @@ __noinline int silence(struct __sk_buff* skb, __u32 at, __u32 size, __u32 octet,
 }
 
 SEC("tc")
-int ferry_tc(struct __sk_buff* skb) {
-  void* data = (void*)(long)skb->data;
-  void* data_end = (void*)(long)skb->data_end;
+int ferry_tc(struct __sk_buff *skb) {
+  void *data = (void *)(long)skb->data;
+  void *data_end = (void *)(long)skb->data_end;
   const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr) + RTP_MIN;
   if (data + headers > data_end && skb->len > data_end - data) {
     if (bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers) != 0) return TC_ACT_UNSPEC;
-    data = (void*)(long)skb->data;
-    data_end = (void*)(long)skb->data_end;
+    data = (void *)(long)skb->data;
+    data_end = (void *)(long)skb->data_end;
   }
   struct frame f;
   if (!parse(data, data_end, &f)) return TC_ACT_UNSPEC;
-  struct ferry_flow* flow = bpf_map_lookup_elem(&flows, &f.key);
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &f.key);
   if (!flow) return TC_ACT_UNSPEC;
   struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(skb, bpf_skb_load_bytes, &f, &rtp, is_rtp);
   __u32 reason = FERRY_PUNT_NONE;
-  const struct ferry_hop* hop = 0;
+  const struct ferry_hop *hop = 0;
   struct route route = {};
-  struct scratch* others = 0;
+  struct scratch *others = 0;
   if (flow->plan.flags & FERRY_TC_ONLY) {
     const __u32 zero = 0;
     others = bpf_map_lookup_elem(&scratches, &zero);
@@ -790,8 +780,7 @@ int ferry_tc(struct __sk_buff* skb) {
       for (int i = 1; i < FERRY_SINKS; ++i) {
         if (i >= flow->plan.sink_count || reason != FERRY_PUNT_NONE) break;
         reason = find_hop(flow->more.sinks[i - 1].hop, &f, &hop);
-        if (reason == FERRY_PUNT_NONE && f.checksum == 0 && !is_mapped_ipv4(hop->local))
-          reason = FERRY_PUNT_FORM;
+        if (reason == FERRY_PUNT_NONE && f.checksum == 0 && !is_mapped_ipv4(hop->local)) reason = FERRY_PUNT_FORM;
       }
       if (rtp.size > SILENCE_CHUNK * SILENCE_CHUNKS) reason = FERRY_PUNT_MTU;
     }
@@ -817,8 +806,7 @@ int ferry_tc(struct __sk_buff* skb) {
   if (!(route.flags & FERRY_TC_ONLY) && route.is_ipv6 == f.is_ipv6 && f.checksum != 0 && !route.partial) {
     /* Nothing that only the kernel can do. A sum that the driver made of the whole frame follows. */
     bpf_csum_update(skb, (__u16)~route.address_change);
-    if (!write_headers((void*)(long)skb->data, (void*)(long)skb->data_end, &f, &route, hop,
-                       new_checksum(&f, &route)))
+    if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, &f, &route, hop, new_checksum(&f, &route)))
       return TC_ACT_SHOT;
     add_one(FERRY_SENT_TC);
     return bpf_redirect(hop->ifindex, 0);
@@ -851,7 +839,7 @@ int ferry_tc(struct __sk_buff* skb) {
       next.addresses = route.ends;
       next.ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
     } else {
-      const struct ferry_sink* sink = &others->sinks[i - 1];
+      const struct ferry_sink *sink = &others->sinks[i - 1];
       if (find_hop(sink->hop, &f, &hop) != FERRY_PUNT_NONE) continue; /* lost since the look before */
       read_pair(&next.addresses, hop);
       next.ports = sink->local_port_be | ((__u32)sink->peer_port_be << 16);
@@ -862,8 +850,8 @@ int ferry_tc(struct __sk_buff* skb) {
     next.is_ipv6 = !is_mapped_ipv4(next.addresses.local);
     if (silenced && !is_silent) {
       const __u32 udp = sizeof(struct ethhdr) + (now.is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-      if (silence(skb, udp + sizeof(struct udphdr) + rtp.header, rtp.size - rtp.padding - rtp.header,
-                  route.silence, f.checksum != 0 ? udp + __builtin_offsetof(struct udphdr, check) : 0) != 0)
+      if (silence(skb, udp + sizeof(struct udphdr) + rtp.header, rtp.size - rtp.padding - rtp.header, route.silence,
+                  f.checksum != 0 ? udp + __builtin_offsetof(struct udphdr, check) : 0) != 0)
         return TC_ACT_SHOT;
       is_silent = 1;
     }
@@ -879,7 +867,7 @@ int ferry_tc(struct __sk_buff* skb) {
 }
 
 static __noinline int carry_out(__u32 index) {
-  struct ferry_order* order = bpf_map_lookup_elem(&orders, &index);
+  struct ferry_order *order = bpf_map_lookup_elem(&orders, &index);
   if (!order) return 0;
   struct ferry_key key;
   __builtin_memcpy(&key, &order->key, sizeof key);
@@ -890,7 +878,7 @@ static __noinline int carry_out(__u32 index) {
     order->done = bpf_map_update_elem(&flows, &key, &order->done, BPF_NOEXIST) == 0;
     return 0;
   }
-  struct ferry_flow* flow = bpf_map_lookup_elem(&flows, &key);
+  struct ferry_flow *flow = bpf_map_lookup_elem(&flows, &key);
   order->done = flow != 0;
   if (!flow) return 0;
   bpf_spin_lock(&flow->lock);
@@ -909,7 +897,7 @@ static __noinline int carry_out(__u32 index) {
 
 /* Run by user space with a `ferry_run` behind an Ethernet header; never attached. */
 SEC("tc")
-int ferry_control(struct __sk_buff* skb) {
+int ferry_control(struct __sk_buff *skb) {
   struct ferry_run run;
   if (bpf_skb_load_bytes(skb, sizeof(struct ethhdr), &run, sizeof run) != 0) return -1;
   for (__u32 i = 0; i < FERRY_ORDERS; ++i) {
