@@ -53,7 +53,7 @@ def verdicts():
 
 def thresholds():
     found = rows("control/diagnose/hearing.hpp", rf"\{{Threshold::\w+, {TEXT}, ([0-9.]+), {TEXT}, {TEXT}\}}")
-    return table(("threshold", "value", "what happens from there on"), [(f"`{name}`", f"{value} {unit}", meaning) for name, value, unit, meaning in found])
+    return table(("threshold", "value", "what it means"), [(f"`{name}`", f"{value} {unit}", meaning) for name, value, unit, meaning in found])
 
 
 def commands():

@@ -7,7 +7,8 @@
 
 namespace ferry {
 
-/// How bad it is. A note explains something that is as signalling or the parties want it.
+/// How bad it is. A note: signalling or a party wants it so, or it is worth a look and no fault. A fault: a
+/// listener hears nothing, or hears badly, and nobody wants it so.
 enum class Severity : std::uint8_t { kFine, kNote, kFault };
 
 /// What the listener still gets, from best to worst.
@@ -78,10 +79,13 @@ constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::kCount);
 
 struct CauseRow {
   Cause cause;
+  /// In JSON, metrics and documents: never changed once released.
   std::string_view name;
+  /// What is usual; `MediaVerdict::graded` and `received` may differ.
   Severity severity;
   /// What the listeners usually still get.
   Reception reception;
+  /// For operators: what it means, and what to do.
   std::string_view meaning;
   std::string_view advice;
 };
@@ -91,20 +95,20 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kFine, "fine", Severity::kFine, Reception::kAll, "media arrives, or is sent", "nothing"},
   {Cause::kWaiting, "waiting", Severity::kNote, Reception::kNothing, "not answered yet, or just answered: media may still come", "wait"},
   {Cause::kNothingToSend, "nothing-to-send", Severity::kNote, Reception::kNothing, "the other side sends nothing that could be passed on", "look at the verdict of the other side"},
-  {Cause::kHold, "hold", Severity::kNote, Reception::kNothing, "signalling put this direction on hold (a=sendonly, a=inactive, or the address 0.0.0.0)", "nothing: who held it has to resume it"},
-  {Cause::kBlocked, "blocked", Severity::kNote, Reception::kNothing, "a command or a flag blocks or silences this media", "unblock media, unsilence media"},
+  {Cause::kHold, "hold", Severity::kNote, Reception::kNothing, "signalling put this direction on hold (a=sendonly, a=inactive, or the address 0.0.0.0)", "nothing: the party that put it on hold has to resume it"},
+  {Cause::kBlocked, "blocked", Severity::kNote, Reception::kNothing, "a command or a flag blocks or silences this media", "if nobody wants it any more: the command unblock media or unsilence media"},
   {Cause::kDeclined, "declined", Severity::kNote, Reception::kNothing, "the m-line was declined (port 0)", "nothing"},
   {Cause::kNotRelayed, "not-relayed", Severity::kNote, Reception::kNothing, "the section's protocol runs over TCP, or nobody knows that it is spoken over UDP (DMX-6)", "nothing for TCP: leave such sections to the parties; passthrough-unknown relays a protocol that is spoken over UDP"},
   {Cause::kSilenceSuppressed, "silence-suppressed", Severity::kNote, Reception::kNothing, "the party is silent and said so (comfort noise, RFC 3389; a silence frame of its codec; RTCP BYE), or its microphone is muted", "nothing"},
   {Cause::kOtherSourceToo, "other-source-too", Severity::kNote, Reception::kAll, "beside the party somebody else sends to its port and is refused", "an attack, or a second device of the party"},
   {Cause::kOtherTypePasses, "other-type-passes", Severity::kNote, Reception::kAll, "the party sends packets of a payload type that no SDP of the call has, and they are passed on (DMX-4)", "usually harmless (comfort noise, events, asymmetric numbers); if the other side mishears them: strict-payload-types"},
   {Cause::kLossy, "lossy", Severity::kNote, Reception::kSome, "packets are missing, or they arrive so unevenly that people hear it", "look at the network between that party and the relay"},
-  {Cause::kStoodStill, "stood-still", Severity::kNote, Reception::kSome, "the relay was stopped for a while, and dropped the sound that had waited meanwhile (C-13)", "something stops the whole process: a paused virtual machine, a debugger, a host without time for it"},
-  {Cause::kInterrupted, "interrupted", Severity::kNote, Reception::kSome, "the stream halts now, longer than speech does, or it had holes of 200 ms and more in the last seconds", "look at the network between that party and the relay"},
+  {Cause::kStoodStill, "stood-still", Severity::kNote, Reception::kSome, "the relay was stopped for a while, and dropped the packets that had become too old meanwhile (C-13)", "something stops the whole process: a paused virtual machine, a debugger, a host without time for it"},
+  {Cause::kInterrupted, "interrupted", Severity::kNote, Reception::kSome, "the stream stands still and did not say that it pauses, or it had holes of 200 ms and more in the last 10 s", "look at the network between that party and the relay"},
   {Cause::kDuplicated, "duplicated", Severity::kNote, Reception::kAll, "packets arrive twice; listeners hear them once", "a loop between switches, a mirrored port, or a device that sends everything twice"},
-  {Cause::kLossyBehind, "lossy-behind", Severity::kNote, Reception::kSome, "the listener reports by RTCP that it misses packets which left here", "look at the network between the relay and that party"},
+  {Cause::kLossyBehind, "lossy-behind", Severity::kNote, Reception::kSome, "the listener reports by RTCP that it misses packets that left the relay", "look at the network between the relay and that party"},
   {Cause::kPromptPlays, "prompt-plays", Severity::kNote, Reception::kAll, "the listener hears a prompt instead", "nothing: it ends by itself or by a command"},
-  {Cause::kNobodyListens, "nobody-listens", Severity::kNote, Reception::kNothing, "nobody in the call is to receive what the party sends", "nothing before the answer; else look at who declined this medium or was unsubscribed from it"},
+  {Cause::kNobodyListens, "nobody-listens", Severity::kNote, Reception::kNothing, "nobody in the call is to receive what the party sends", "nothing before the answer; else find the party that declined this medium or was unsubscribed from it"},
   {Cause::kVoidAddress, "void-address", Severity::kFault, Reception::kNothing, "the SDP has an address that nobody can send to from here, and nothing arrived that would tell another", "the client is behind NAT and sends nothing: its firewall, or it waits for media itself; give the relay received-from"},
   {Cause::kDeniedAddress, "denied-address", Severity::kFault, Reception::kNothing, "the SDP has an address where no party may be, so that nothing is sent there (LAT-11a)", "an attack, unless the party is there: an interface on loopback for parties of this host, allow-peer for networks, another port than those of control and signalling"},
   {Cause::kSourceRefused, "source-refused", Severity::kFault, Reception::kNothing, "media comes from an address that neither SDP nor signalling named", "if it is the party: received-from from the proxy, latch=uncontested for the call, media-handover if it moves"},
@@ -134,16 +138,16 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kAnswerRefused, "answer-refused", Severity::kFault, Reception::kNothing, "the proxy got an error for the party's answer, and the parties may not know", "the reason is in the verdict; the proxy must not pass such an answer on"},
   {Cause::kBrokenUp, "broken-up", Severity::kFault, Reception::kSome, "so much is missing that speech can hardly be followed (10 % and more, or a MOS below 2.6 by ITU-T G.107)", "look at the network on the side that the sentence names"},
   {Cause::kSsrcsRefused, "ssrcs-refused", Severity::kFault, Reception::kSome, "the party uses more SSRCs than one stream may have, and the relay refuses the excess (SSR-1)", "the client, or a mixer behind it, takes a new SSRC again and again: look at the sender"},
-  {Cause::kSequenceJumps, "sequence-jumps", Severity::kFault, Reception::kSome, "sequence numbers step back or leap, and the relay refuses packets until two in a row confirm it (SSR-4), or an encrypted receiver had those numbers already", "two streams under one SSRC, or a client that begins to count anew: look at the sender"},
-  {Cause::kReplayed, "replayed", Severity::kFault, Reception::kSome, "encrypted packets come with numbers that were there already, and the relay refuses them (SRT-4)", "the client began again under its old key: a re-INVITE with new keys helps"},
-  {Cause::kKeyWornOut, "key-worn-out", Severity::kFault, Reception::kNothing, "the key may protect no more packets (SRT-7), or the relay no longer knows which of an SSRC's packets were there (SRT-7a)", "the client has to agree on new keys, or to take a new SSRC"},
-  {Cause::kEcho, "echo", Severity::kFault, Reception::kNothing, "the SDP of the party names the address of the other one, who hears himself", "the proxy mixed up two SDPs: compare what it sent to the relay with what the parties sent"},
-  {Cause::kNotTranscoded, "not-transcoded", Severity::kFault, Reception::kNothing, "the script asked for transcoding, which this relay does not do, and the parties have no codec in common", "remove the transcoding flags, so that the parties agree on a codec that both have"},
+  {Cause::kSequenceJumps, "sequence-jumps", Severity::kFault, Reception::kSome, "sequence numbers leap or step back: the relay refuses packets until two in a row confirm it (SSR-4), and encrypts no number twice for a receiver", "two streams under one SSRC, or a client that begins to count anew: look at the sender"},
+  {Cause::kReplayed, "replayed", Severity::kFault, Reception::kSome, "encrypted packets arrive with sequence numbers that the relay has had already, and it refuses them (SRT-4)", "the client began again under its old key: a re-INVITE with new keys helps"},
+  {Cause::kKeyWornOut, "key-worn-out", Severity::kFault, Reception::kNothing, "the key may protect no more packets (SRT-7), or the relay no longer knows which packets of an SSRC it has had (SRT-7a)", "the client has to agree on new keys, or to take a new SSRC"},
+  {Cause::kEcho, "echo", Severity::kFault, Reception::kNothing, "the SDP of the party names the address of the other party, which hears itself", "the proxy mixed up two SDPs: compare what it sent to the relay with what the parties sent"},
+  {Cause::kNotTranscoded, "not-transcoded", Severity::kFault, Reception::kNothing, "the proxy's script asked for transcoding, which this relay does not do, and the parties have no codec in common", "remove the transcoding flags, so that the parties agree on a codec that both have"},
   {Cause::kIceRefused, "ice-refused", Severity::kFault, Reception::kNothing, "ICE checks arrive, and the relay refuses them: they are not made with the password of this stream", "the client uses the ICE credentials of an earlier SDP, or a proxy changed a=ice-ufrag or a=ice-pwd"},
-  {Cause::kUnverified, "unverified", Severity::kFault, Reception::kNothing, "the relay sends nothing, as this party was never heard and too many others at its address were not either (LAT-12)", "let it send something, set unheard-per-address, or the flag unidirectional"},
-  {Cause::kOverloaded, "overloaded", Severity::kFault, Reception::kSome, "the relay had no packet buffer or no memory left for packets", "doctor says what the host lacks; fewer calls on this host"},
-  {Cause::kTooLate, "too-late", Severity::kFault, Reception::kSome, "packets came after their place in a repacketized stream was over", "look at the network between that party and the relay"},
-  {Cause::kSharedKey, "shared-key", Severity::kFault, Reception::kSome, "packets would have to be changed for a receiver that uses the sender's own key, and are dropped (SRT-9)", "flag recrypt gives each side its own key"},
+  {Cause::kUnverified, "unverified", Severity::kFault, Reception::kNothing, "the relay sends nothing: it has never heard this party, nor too many others at the same address (LAT-12)", "let the party send something, raise unheard-per-address, or set the flag unidirectional"},
+  {Cause::kOverloaded, "overloaded", Severity::kFault, Reception::kSome, "the relay had no packet buffer or no memory left for packets", "rtpferryctl doctor says what the host lacks; put fewer calls on this host"},
+  {Cause::kTooLate, "too-late", Severity::kFault, Reception::kSome, "packets came too late: the relay repacketizes the stream, and it had gone past them", "look at the network between that party and the relay"},
+  {Cause::kSharedKey, "shared-key", Severity::kFault, Reception::kSome, "the receiver uses the sender's own key, so the relay drops packets that it would have to change (SRT-9)", "the flag recrypt gives each side a key of its own"},
 }};
 // clang-format on
 

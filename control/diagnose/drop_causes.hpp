@@ -1,5 +1,5 @@
-// What each drop reason means for who hears whom, when it takes a noticeable share of a stream: one row for
-// each reason, so that no reason is without a verdict.
+// What each drop reason means for the listeners when it takes a noticeable share of a stream: one row for
+// each reason, so that every reason has a verdict.
 #pragma once
 
 #include "control/diagnose/causes.hpp"
@@ -14,7 +14,7 @@ namespace ferry {
 
 /// Whose packets a reason refuses, and whether speech is lost with them.
 enum class DropOwner : std::uint8_t {
-  kOwn,       // of the party's own stream: they are missing at the listener
+  kOwn,       // of the party's own stream: the listener misses them
   kStranger,  // of another source than the party: nothing is missing while the party is heard
   kBeside,    // RTCP, handshakes and what else is no media: no speech is lost with them
   kWanted,    // somebody asked for it: hold, a command, a prompt, a section that is not relayed
@@ -28,9 +28,10 @@ struct DropCauseRow {
   /// else of the party is heard.
   Cause arriving;
   Cause leaving;
-  /// Such packets were counted as received before they were dropped: sequence numbers do not miss them.
+  /// The relay counts such packets as received before it drops them: loss by sequence numbers leaves them
+  /// out.
   bool is_counted;
-  /// On the way out: the sender's packets are what is wrong with it, not the way to the listener.
+  /// Such a drop on the way out is a fault of the sender's packets, not of the way to the listener.
   bool is_senders_fault;
   /// Why a side has no verdict; empty if both have one.
   std::string_view why_none;

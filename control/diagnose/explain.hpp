@@ -43,8 +43,8 @@ struct MediaEvidence {
   /// Its ICE credentials are shorter than RFC 8839 §5.4 allows.
   bool has_short_ice_credentials = false;
   bool is_blocked = false;  // what it sends, by command or flag
-  /// Codecs that the script wanted made for it or of what it sends (`codec-transcode` and its kin), which
-  /// this relay does not do.
+  /// Codecs that the proxy's script wanted transcoded, for the party or from what the party sends
+  /// (`codec-transcode` and its kin); this relay does not transcode.
   std::vector<std::string> unmade_codecs;
   bool is_served = true;
   bool is_rtp = true;
@@ -59,8 +59,8 @@ struct MediaEvidence {
   struct Source {
     std::size_t leg = 0;
     std::size_t media = 0;
-    /// This flow alone, by command: nothing of it, or only silence. Set by the session layer; false by
-    /// default.
+    /// A command blocks this flow alone (nothing of it passes), or silences it (only silence passes). Set by
+    /// the session layer; false by default.
     bool blocked = false;
     bool silenced = false;
   };
@@ -106,10 +106,11 @@ struct MediaVerdict {
   std::string type;
   MediaDirection direction = MediaDirection::kFrom;
   Cause cause = Cause::kFine;
-  /// The row of `cause` has what is usual; what the listener got may say another one.
+  /// Severity and reception of this verdict where they differ from the row of `cause`, which has what is
+  /// usual. Set by the judges; unset by default.
   std::optional<Severity> graded;
   std::optional<Reception> received;
-  /// Where it went wrong, if that is at another party: of a listener, the sender that he does not hear.
+  /// Where it went wrong, if that is another party: in a listener's row, the sender that it does not hear.
   struct Origin {
     std::string leg;
     unsigned media = 0;
@@ -117,14 +118,15 @@ struct MediaVerdict {
     bool operator==(const Origin&) const = default;
   };
   std::optional<Origin> origin;
-  /// What the verdict was judged by; nothing if no stream of RTP was there to count.
+  /// The figures behind the verdict; nothing if there was no RTP stream to count.
   std::optional<EarFigures> figures;
   std::string sentence;
   std::vector<std::string> evidence;
 
   [[nodiscard]] Severity severity() const noexcept { return graded.value_or(row_of(cause).severity); }
   [[nodiscard]] Reception reception() const noexcept { return received.value_or(row_of(cause).reception); }
-  /// For lists, worst first: a fault above a note, and who hears nothing above who hears something.
+  /// For lists, worst first: a fault above a note, and a listener that hears nothing above one that hears
+  /// something.
   [[nodiscard]] int rank() const noexcept {
     return static_cast<int>(severity()) * 4 + static_cast<int>(reception());
   }
@@ -134,7 +136,7 @@ struct Explanation {
   std::string call_id;
   std::vector<MediaVerdict> verdicts;
   [[nodiscard]] Severity worst() const noexcept;
-  /// The worst verdict by `MediaVerdict::rank`, of equals that of a listener; null if there is none.
+  /// The worst verdict by `MediaVerdict::rank`, and among equals one of a listener; null if there is none.
   [[nodiscard]] const MediaVerdict* main() const noexcept;
   /// No row says more than a note, and all that was spoken is heard.
   [[nodiscard]] bool is_all_heard() const noexcept;

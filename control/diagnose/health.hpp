@@ -9,13 +9,14 @@
 
 namespace ferry {
 
-/// How long a fault has to last until the call counts as bad. Somebody hears nothing: from the moment when
-/// the last packet left for him, or from the last message of signalling if that is later.
+/// How long a fault has to last until the call counts as bad. A listener hears nothing: from the moment when
+/// the last packet left for it, or from the last message of signalling if that is later.
 inline constexpr Duration kUnheardTime = std::chrono::seconds(5);
-/// Somebody hears badly: from the first look that found it impaired. The figures had to pass a threshold
+/// A listener hears badly: from the first look that found it impaired. The figures had to pass a threshold
 /// before that, which takes some seconds more.
 inline constexpr Duration kImpairedTime = std::chrono::seconds(8);
-/// More has to be missing than so long ago: figures of the last seconds still know a hole that is over.
+/// More packets have to be missing than so long ago: the figures of the last seconds still contain a hole
+/// that is over.
 inline constexpr Duration kStillMissing = std::chrono::seconds(4);
 /// How long a bad call has to be without a fault until it has recovered.
 inline constexpr Duration kRecoveryTime = std::chrono::seconds(5);
@@ -26,7 +27,7 @@ inline constexpr Duration kAlarmInterval = std::chrono::seconds(30);
 /// with each call.
 struct HealthFinding {
   Severity severity = Severity::kFine;
-  /// What the listener still gets whom the verdict is about.
+  /// What the listener of that verdict still gets.
   Reception reception = Reception::kAll;
   Cause cause = Cause::kFine;
   MediaDirection direction = MediaDirection::kFrom;
@@ -47,11 +48,11 @@ struct HealthFinding {
   /// fault.
   Instant unheard_since{};
 
-  /// Somebody hears nothing, and nobody wants it so.
+  /// A listener hears nothing, and nobody wants it so.
   [[nodiscard]] bool is_unheard() const noexcept {
     return severity == Severity::kFault && reception == Reception::kNothing;
   }
-  /// Somebody hears less than was spoken to him, and nobody wants it so.
+  /// A listener hears less than was spoken to it, and nobody wants it so.
   [[nodiscard]] bool is_impaired() const noexcept {
     return severity == Severity::kFault || (severity == Severity::kNote && reception == Reception::kSome);
   }
@@ -62,7 +63,7 @@ struct HealthFinding {
     if (severity == Severity::kFine) return 0;
     return reception == Reception::kSome ? 2 : 1;
   }
-  /// Since when it is so, as a look at `now` knows.
+  /// Since when the trouble lasts, as far as a look at `now` can tell.
   [[nodiscard]] Instant began(Instant now) const noexcept {
     return unheard_since != Instant{} && unheard_since < now ? unheard_since : now;
   }
@@ -84,20 +85,20 @@ struct HealthChange {
   /// To be told.
   bool tells_bad = false;
   bool tells_recovery = false;
-  /// Of the bad time that begins or is over.
+  /// Why the call is or was bad.
   Cause cause = Cause::kFine;
-  /// How long the bad time was that is over.
+  /// Of a recovery: how long the call was bad.
   Duration lasted{0};
 };
 
 /// The health of one call over time. Pure; a few octets.
 class CallHealth {
  public:
-  /// `found` is what a look at `now` showed. What was before `steady_since` (the relay stood still, or did
+  /// `found` is what a look at `now` showed. What was before `steady_since` (the relay was stopped, or did
   /// not know the call) is no reason for an alarm. `now` never goes back.
   HealthChange take(const HealthFinding& found, Instant now, Instant steady_since) noexcept;
 
-  /// The same of a call that is deleted, whose parties fall silent: changes nothing of an alarm.
+  /// Keeps what a look at a deleted call showed, whose parties fall silent: begins and ends no alarm.
   void show(const HealthFinding& found, Instant now) noexcept;
 
   [[nodiscard]] const HealthFinding& found() const noexcept { return found_; }

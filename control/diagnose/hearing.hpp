@@ -1,6 +1,6 @@
-// From which figures on a verdict says that somebody hears badly or nothing: one table for sentences, lists,
-// alarms and documents (docs/operations.md). What speech suffers by loss is after ITU-T G.107 with the bursts
-// of its §3.5.
+// From which figures on a verdict says that a listener hears badly or nothing: one table for sentences,
+// lists, alarms and documents (docs/operations.md). The MOS follows ITU-T G.107 (E-model), with the bursts of
+// its §3.5.
 #pragma once
 
 #include "control/diagnose/causes.hpp"
@@ -31,7 +31,6 @@ enum class Threshold : std::uint8_t {
   kHole,
   kJitter,
   kEnough,
-  kNoise,
   kFailures,
   kFailureTime,
   kReportAge,
@@ -46,33 +45,32 @@ struct ThresholdRow {
   std::string_view name;
   double value;
   std::string_view unit;
-  /// What happens from there on.
+  /// A sentence in which "so long" or "so many" is the value.
   std::string_view meaning;
 };
 
 // clang-format off
 inline constexpr std::array<ThresholdRow, kThresholds> kThresholdRows = {{
-  {Threshold::kPatience, "patience", 5, "s", "after the last message of signalling; until then a party of which nothing came is waited for, later it is a fault"},
-  {Threshold::kRecent, "recent", 5, "s", "what happened longer ago is over and no reason for what is heard now"},
-  {Threshold::kHandshakeTime, "handshake-time", 5, "s", "after the last message of signalling; until then ICE and DTLS are waited for, unless something refused them already"},
-  {Threshold::kStopped, "stopped", 5, "s", "without media; a sender has then stopped, and a listener to whom nothing leaves hears nothing"},
-  {Threshold::kHungUp, "hung-up", 2, "s", "before the call was deleted; who fell silent since then, or closed its ports, has hung up and is not to blame"},
-  {Threshold::kComfortPause, "comfort-pause", 60, "s", "without media after comfort noise or a silence descriptor; a pause that lasts longer counts as stopped"},
-  {Threshold::kDescriptor, "silence-descriptor", 8, "octets", "of payload at most: such a last packet says that the codec pauses (G.729 annex B, AMR, Opus)"},
-  {Threshold::kMute, "mute", 20, "s", "without sound in a stream that had some; the party is then muted"},
-  {Threshold::kSoundless, "soundless-packets", 5, "packets", "listened to at least, before a stream counts as one that never had sound"},
-  {Threshold::kSoundlessTime, "soundless-time", 5, "s", "of such packets at least, for the same"},
-  {Threshold::kMissingNoted, "missing-noted", 2, "%", "of what was spoken to a listener is missing, in the last 10 s or over the whole call: a note"},
-  {Threshold::kMissingFault, "missing-fault", 10, "%", "of what was spoken to a listener in the last 10 s is missing: a fault; G.711 with concealment then has a MOS of 3.4 if single packets are lost, and 3.0 if five are lost in a row"},
-  {Threshold::kMosFault, "mos-fault", 2.6, "MOS", "of the last 10 s (G.107 with bursts); below it, with packets missing, nearly all users are dissatisfied (R of 50): a fault"},
-  {Threshold::kHole, "hole", 200, "ms", "in a stream, about a syllable: packets missing in a row, or a stream that stands still and did not say that it pauses: a note"},
-  {Threshold::kJitter, "jitter", 50, "ms", "mean of the last 10 s (RFC 3550); above it the buffers of many phones throw packets away: a note"},
-  {Threshold::kEnough, "enough", 50, "packets", "spoken in the last 10 s at least, before a share of them is a fault"},
-  {Threshold::kNoise, "noise", 20, "packets", "of which a single refused one is no fault"},
-  {Threshold::kFailures, "failures", 3, "errors", "of one kind at least, before a party counts as one that cannot be reached"},
-  {Threshold::kFailureTime, "failure-time", 3, "s", "of ICMP errors; before that they are a note, as a phone that hangs up causes them, too"},
+  {Threshold::kPatience, "patience", 5, "s", "so long after the last message of signalling the relay waits for a party from which nothing came; later it is a fault"},
+  {Threshold::kRecent, "recent", 5, "s", "what happened longer ago is over, and is no reason for what a listener hears now"},
+  {Threshold::kHandshakeTime, "handshake-time", 5, "s", "so long after the last message of signalling the relay waits for ICE and DTLS, unless a check or a certificate was refused"},
+  {Threshold::kStopped, "stopped", 5, "s", "without media for so long, a sender has stopped; a listener to which nothing leaves for so long hears nothing"},
+  {Threshold::kHungUp, "hung-up", 2, "s", "a party that fell silent or closed its ports so shortly before the call was deleted has hung up, and is not to blame"},
+  {Threshold::kComfortPause, "comfort-pause", 60, "s", "a longer pause after comfort noise or a silence descriptor counts as stopped, unless RTCP of the party goes on"},
+  {Threshold::kDescriptor, "silence-descriptor", 8, "octets", "if the last packet has at most so much payload, it says that the codec pauses (G.729 annex B, AMR, Opus)"},
+  {Threshold::kMute, "mute", 20, "s", "if a stream that had sound has none for so long, the party is muted"},
+  {Threshold::kSoundless, "soundless-packets", 5, "packets", "the relay listens to so many packets at least before it says that a stream never had sound"},
+  {Threshold::kSoundlessTime, "soundless-time", 5, "s", "these packets are of so long a time at least"},
+  {Threshold::kMissingNoted, "missing-noted", 2, "%", "if a listener misses so much of what was spoken to it, in the last 10 s or over the whole call: a note"},
+  {Threshold::kMissingFault, "missing-fault", 10, "%", "if a listener misses so much of what was spoken to it in the last 10 s: a fault. G.711 with concealment then has a MOS of 3.4 (single packets lost) or 3.0 (five lost in a row)"},
+  {Threshold::kMosFault, "mos-fault", 2.6, "MOS", "if packets are missing and the MOS of the last 10 s (G.107 with bursts) is lower: a fault; nearly all users are dissatisfied (R of 50)"},
+  {Threshold::kHole, "hole", 200, "ms", "if so much is missing in a row (about a syllable), or a stream stands still so long and did not say that it pauses: a note"},
+  {Threshold::kJitter, "jitter", 50, "ms", "if the mean jitter of the last 10 s (RFC 3550) is higher: a note; the buffers of many phones throw packets away"},
+  {Threshold::kEnough, "enough", 50, "packets", "so many packets at least have to be spoken in the last 10 s before a missing share of them is a fault"},
+  {Threshold::kFailures, "failures", 3, "errors", "so many errors of one kind at least have to come before a party counts as unreachable"},
+  {Threshold::kFailureTime, "failure-time", 3, "s", "ICMP errors that have come for a shorter time are a note, as a phone that hangs up causes them, too"},
   {Threshold::kReportAge, "report-age", 15, "s", "what a listener reported by RTCP longer ago says nothing about now"},
-  {Threshold::kPauseTold, "pause-told", 60, "s", "after a pause of the relay; as long verdicts tell of it, as operators ask some time later"},
+  {Threshold::kPauseTold, "pause-told", 60, "s", "so long after a pause of the relay verdicts tell of it, as operators ask some time later"},
 }};
 // clang-format on
 
@@ -114,7 +112,6 @@ inline constexpr double kBrokenUpMos = row_of(Threshold::kMosFault).value;
 inline constexpr Duration kHole = time_of(Threshold::kHole);
 inline constexpr Duration kLossyJitter = time_of(Threshold::kJitter);
 inline constexpr std::uint64_t kEnough = count_of(Threshold::kEnough);
-inline constexpr std::uint64_t kNoise = count_of(Threshold::kNoise);
 inline constexpr unsigned kFailures = count_of(Threshold::kFailures);
 inline constexpr Duration kFailureTime = time_of(Threshold::kFailureTime);
 inline constexpr Duration kReportAge = time_of(Threshold::kReportAge);
@@ -123,7 +120,8 @@ inline constexpr Duration kPauseTold = time_of(Threshold::kPauseTold);
 /// Payload type of comfort noise (RFC 3389).
 inline constexpr std::uint8_t kComfortNoise = 13;
 
-/// What was heard of what was spoken: of a listener, what he got; of a sender, what came from him.
+/// How much of what was spoken arrived, and how evenly. Of a listener: at its ear, that is what the listener
+/// got. Of a sender: at the ear of the relay, that is what came from the sender.
 struct EarFigures {
   /// The time that figures of the last seconds are of; zero: nothing is known of them.
   Duration span{0};
@@ -145,7 +143,7 @@ struct EarFigures {
   }
 };
 
-/// How badly that is heard. Jitter alone is never a fault: a large buffer takes it.
+/// How bad such figures are for a listener. Jitter alone is never a fault: a large buffer takes it.
 constexpr Severity grade(const EarFigures& ear) noexcept {
   const double missing = ear.missing_percent();
   const bool is_noted = missing >= kLossyPercent;

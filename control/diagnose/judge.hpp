@@ -1,4 +1,4 @@
-// What both judges of a media need: its evidence and the verdict in the making. Internal to this folder.
+// What both judges of a media need: its evidence, and the verdict that they write. Internal to this folder.
 #pragma once
 
 #include "control/diagnose/explain.hpp"
@@ -27,9 +27,9 @@ struct JudgedMedia {
   bool with_words = true;
 };
 
-/// What comes from the party: is it what the others are to hear?
+/// Judges what comes from the party: is it what the others are to hear?
 [[nodiscard]] MediaVerdict judge_sender(const JudgedMedia& judged);
-/// What reaches the party, as its own ear has it, traced back to the first place where it went wrong.
+/// Judges what the party hears, traced back from the party to the place where it went wrong.
 /// `senders` are the verdicts on what comes from each party, in the order of `JudgedMedia::spoken`.
 [[nodiscard]] MediaVerdict judge_listener(const JudgedMedia& judged, std::span<const MediaVerdict> senders);
 
@@ -103,7 +103,7 @@ class Judge {
     if (!with_words_) return;
     if (media_.signalled.is_set())
       add("its SDP says {}{}", media_.signalled.to_string(),
-          media_.is_void ? ", which is of no use from here" : "");
+          media_.is_void ? ", which cannot be reached from here" : "");
     for (const std::string& each : media_.left_out) add("left out: {}", each);
     if (media_.signalling_source.family() != AddressFamily::kNone)
       add("its signalling came from {}", media_.signalling_source.to_string());
@@ -135,8 +135,7 @@ class Judge {
       const bool by_family = call_.refused->wrong_family;
       if (by_family)
         say(Cause::kWrongFamily,
-            "the answer of {} was refused: its address is of an IP version that its side of the relay has "
-            "not",
+            "the answer of {} was refused: its address is of an IP version that its side of the relay lacks",
             name());
       else
         say(Cause::kAnswerRefused, "the answer of {} was refused: {}", name(), call_.refused->reason);

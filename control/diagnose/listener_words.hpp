@@ -7,7 +7,7 @@
 
 namespace ferry {
 
-/// Who is not heard, and what the verdict on him says.
+/// A sender that is not heard, and why.
 struct Unheard {
   const std::string& sender;
   const MediaEvidence& media;

@@ -19,7 +19,7 @@ struct MediaView {
     SsrcCounters counters;
     RecentStream recent{};
   };
-  /// Ports that the peer was told of earlier.
+  /// Ports that earlier SDP gave the party.
   struct FormerPort {
     Endpoint local;
     std::uint64_t packets = 0;

@@ -8,10 +8,10 @@ namespace ferry {
 
 /// What came from a party, its streams together. Plain values, for sentences and for the rows of listeners.
 struct Spoken {
-  /// What was to be heard of the party, and what of it is missing already when it comes to the relay.
+  /// What the party spoke, and what of it did not come as far as the relay or was refused here.
   EarFigures ear;
-  /// Parts of `ear.missing`, in packets: lost on the way here, refused here, and what the party would have
-  /// sent while its stream stands still. One packet may be in two of them.
+  /// Parts of `ear.missing`, in packets: lost on the way to the relay, refused here, and what the party would
+  /// have sent while its stream stands still. One packet may be in two of them.
   double lost = 0;
   double refused = 0;
   double still = 0;
@@ -19,7 +19,7 @@ struct Spoken {
   /// anew.
   double taken = 0;
   double duplicates = 0;
-  /// Those that came behind later ones: a copy that comes long after its packet counts among them.
+  /// Packets that came behind later ones; a copy that comes long after its packet counts among them.
   double late = 0;
   std::uint32_t resets = 0;
   /// The reason that refused most of the party's own packets, and how many; kNone: nothing was refused.

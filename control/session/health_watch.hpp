@@ -1,4 +1,5 @@
-// Which running call is looked at next, and what the last looks found: the live alarm and "worst first".
+// Chooses which running call the relay looks at next, and keeps what the last look at each call found: for
+// the alarm, and for lists with the worst calls first.
 #pragma once
 
 #include "control/diagnose/health.hpp"
@@ -37,10 +38,11 @@ struct BadCalls {
   std::size_t hear_some = 0;
 };
 
-/// Looks at calls in turn. A cheap look reads what the workers say of each transport
-/// (`TransportActivity::standing`); a full one, a glance, asks the worker for all it knows and judges it. A
-/// call gets a glance when its standing has changed and some seconds later, some seconds after a message of
-/// signalling, every two seconds while it is bad or about to be, and every 30 s at least.
+/// Looks at calls in turn. A cheap look reads one figure of each transport, its standing: classes of loss,
+/// silence, drops and reports (`TransportActivity::standing`). A full look, a glance, asks the worker for all
+/// it knows and judges it. A call gets a glance when its standing has changed and some seconds later, some
+/// seconds after a message of signalling, every two seconds while it is bad or about to be, and every 30 s at
+/// least.
 ///
 /// Bounded: one turn takes at most `kLooks` cheap looks and `kGlances` glances, whatever the number of calls;
 /// with more than its turns can serve, each call waits longer.
@@ -62,12 +64,12 @@ class HealthWatch {
   /// `Call::watch_place` is set here and belongs to this class.
   void add(Call& call, Instant now);
   void remove(const Call& call) noexcept;
-  /// Nobody ran until `now`: that was no silence of any party.
+  /// The process was stopped until `now`: silence before that is no party's fault.
   void after_pause(Instant now) noexcept;
 
   /// One turn: the calls that are due for a glance. The list is good until the next call of a member.
   [[nodiscard]] const std::vector<const Call*>& next(Instant now);
-  /// What the call was like when it was deleted; the watch leaves it alone from then on.
+  /// Keeps what the call was like when it was deleted; it gets no glance from then on.
   void show(const Call& call, const HealthFinding& found, Instant now) noexcept;
   /// Takes what a glance found.
   HealthChange take(const Call& call, const HealthFinding& found, Instant now);
@@ -82,10 +84,12 @@ class HealthWatch {
   struct Watched {
     Call* call = nullptr;
     Instant known_since{};
-    /// Last message of signalling that a glance after it has been asked for, and how many were.
+    /// The last message of signalling; `glances_after_signal` says how many glances it has caused so far.
     Instant signal{};
-    /// A standing changed not long ago: what it tells of may need some seconds to become a verdict.
+    /// Until when the call gets more glances because its standing has changed: what changed may need some
+    /// seconds to become a verdict. Unset: it never changed.
     Instant restless_until{};
+    /// Of all its transports, as the last cheap look found it; 0: not looked at yet.
     std::uint32_t standing = 0;
     std::uint8_t glances_after_signal = 0;
     CallHealth health;

@@ -34,8 +34,8 @@ struct RefusedRequest {
   RefusalReason refusal = RefusalReason::kOther;
   /// Why, in words.
   std::string_view text{};
-  /// Without it a call would have been made or changed. False: it ends one, or asks. Those that ask are
-  /// counted alone.
+  /// `changes`: if carried out, it would have made or changed a call. `ends`: it would have ended one. A
+  /// command with neither only asks: it is counted, and not kept.
   bool changes = true;
   bool ends = false;
 };

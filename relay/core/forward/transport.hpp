@@ -53,8 +53,8 @@ struct TransportActivity {
   std::atomic<std::uint32_t> refused{0};
   std::atomic<std::uint32_t> jitter_us{0};  // of the stream heard last
   std::atomic<bool> has_open_press{false};  // a key was pressed, and its end was not heard yet
-  /// Coarse classes of what the last mark found (silence, loss, drops, reports): another value says that a
-  /// verdict may be another one. 0 = no mark yet.
+  /// How well the transport works, in coarse classes of what the last mark found (silence, loss, drops, reports).
+  /// Another value than before: its verdict may have changed. 0 = no mark yet.
   std::atomic<std::uint32_t> standing{0};
 };
 
@@ -477,7 +477,7 @@ class Transport {
   SentStream* egress_of(std::size_t source, Ssrc ssrc) noexcept;
   /// Keeps the counts of now as the mark that `mark_times_` has just got.
   void mark_counts() noexcept;
-  /// Coarse classes of how the transport is off; never 0.
+  /// What `TransportActivity::standing` is to be; never 0.
   [[nodiscard]] std::uint32_t standing(Instant now) const noexcept;
   Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own,
                  Arrival arrival) noexcept;
