@@ -53,8 +53,8 @@ struct TransportActivity {
   std::atomic<std::uint32_t> refused{0};
   std::atomic<std::uint32_t> jitter_us{0};  // of the stream heard last
   std::atomic<bool> has_open_press{false};  // a key was pressed, and its end was not heard yet
-  /// How well the transport works, in coarse classes of what the last mark found (silence, loss, drops, reports).
-  /// Another value than before: its verdict may have changed. 0 = no mark yet.
+  /// How well the transport works, in coarse classes of what the last mark found (silence, loss, drops,
+  /// reports). Another value than before: its verdict may have changed. 0 = no mark yet.
   std::atomic<std::uint32_t> standing{0};
 };
 
