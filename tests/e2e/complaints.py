@@ -22,10 +22,10 @@ from verdict import check, exit_status
 
 # Complaint, the scene that causes it, its Call-ID, and what `explain` is to say.
 COMPLAINTS = (
-    ("I hear nothing, and my colleague behind the new router hears me.", "moved-to-another-host", "a84b4c76e66710@atlanta", "source-refused"),
-    ("His voice breaks up.", "loss-behind-the-relay-5", "3848276298220188511@biloxi", "lossy-behind"),
+    ("Since my colleague changed the network I hear nothing, and I am still heard.", "moved-to-another-host", "a84b4c76e66710@atlanta", "source-refused"),
+    ("The voice breaks up.", "loss-behind-the-relay-5", "3848276298220188511@biloxi", "lossy-behind"),
     ("The line is dead quiet, but the call stands.", "silence-alaw", "7j9kd2mq@chicago", "silence"),
-    ("Since the transfer I hear nothing.", "old-port", "f81d4fae7dec11d0@boston", "old-port"),
+    ("I hear the caller, who does not hear me.", "never-sent", "f81d4fae7dec11d0@boston", "never-sent"),
 )
 REFUSED = ("The call does not come about at all.", "12013223@denver")
 
