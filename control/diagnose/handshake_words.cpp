@@ -26,8 +26,9 @@ const DtlsEvidence* evidence_of(const HandshakeFacts& facts) {
 std::string tell_client(const HandshakeFacts& facts, const DtlsEvidence::Source* source) {
   if (source == nullptr) {
     if (!facts.destination.is_set())
-      return fmt::format("the relay cannot begin the DTLS handshake: where {} is will be known when it sends",
-                         facts.party);
+      return fmt::format(
+          "the relay cannot begin the DTLS handshake: it learns the address of {} once {} sends", facts.party,
+          facts.party);
     return fmt::format("the relay has not begun the DTLS handshake with {} yet", facts.party);
   }
   if (source->stage == DtlsStage::kHello)

@@ -1,14 +1,13 @@
-// Judges what reaches a party, for the rows `to` of an explanation: by what the party hears, from its ear
-// back.
+// Judges what a party hears, for the rows `to` of an explanation: from the party back to where it went wrong.
 //
-// First come the reasons that nothing at all may be sent to it: signalling, its address, its key, what the
-// network answers, its own ICE and DTLS. Then each sender is looked at: does what he speaks leave toward the
-// party? If not, his own row says why, or the relay's drops on the way out do; if neither does, the row is a
-// fault all the same. What he is not at fault for is told with `origin`.
+// First come the reasons why nothing at all may be sent to the party: signalling, its address, its key, what
+// the network answers, its own ICE and DTLS. Then the judge looks at each sender: does what it speaks leave
+// toward the party? If not, the sender's own row says why, or the relay's drops on the way out do. If neither
+// does, the row is a fault all the same. `origin` names the party where it went wrong, if it is another one.
 //
-// Whoever is heard is judged by figures of the last seconds: what was spoken (spoken.hpp) less what was
-// missing before it came here, less what was dropped on the way out, less what the party reports by RTCP to
-// be lost behind the relay. The largest part names the cause, `grade` the severity.
+// Senders that are heard are judged by figures of the last seconds: what was spoken (spoken.hpp), less what
+// was missing before it came here, less what was dropped on the way out, less what the party reports by RTCP
+// as lost behind the relay. The largest part names the cause, and `grade` gives the severity.
 
 #include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/judge.hpp"
@@ -24,7 +23,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// What was sent at once and what came last may differ by so many packets: they are on their way.
+/// So many packets may have come and not left yet when the counts are read: they are on their way.
 constexpr double kUnderWay = 5;
 
 /// Packets arrive, and yet there is nothing to be heard in them.
@@ -32,18 +31,18 @@ bool spoils_sound(Cause cause) {
   return cause == Cause::kSilence || cause == Cause::kCodecMismatch || cause == Cause::kNotTranscoded;
 }
 
-/// Without them nothing can be sent to the party either.
+/// With such a verdict on what comes from a party, nothing can be sent to it either.
 bool keeps_from_sending(Cause cause) {
   return cause == Cause::kNoPair || cause == Cause::kIceRefused || cause == Cause::kNoHandshake ||
          cause == Cause::kWrongCertificate || cause == Cause::kNoKey;
 }
 
-/// The sender is heard whole: such a row is no business of his listeners.
+/// The sender is heard whole: its verdict does not matter to its listeners.
 bool leaves_all(const MediaVerdict& verdict) {
   return verdict.severity() == Severity::kFine || verdict.reception() == Reception::kAll;
 }
 
-/// Until a call is set up, packets are dropped that nobody can be sent yet.
+/// Until a call is set up, the relay drops packets for such reasons, as it can send them to nobody yet.
 bool is_of_set_up(DropReason reason) {
   return reason == DropReason::kNoDestination || reason == DropReason::kNoKey ||
          reason == DropReason::kNoSink;
@@ -75,7 +74,7 @@ class ListenerJudge : Judge {
     Reception reception = Reception::kAll;
     /// When something of it left toward the listener last; unset: never.
     Instant left{};
-    /// It is the sender's row that says why, or the commands; else it is the way out.
+    /// Why it is not heard: the sender's row or a command says it; if false, the way out does.
     bool is_senders = false;
     bool is_silenced = false;
 
@@ -88,7 +87,7 @@ class ListenerJudge : Judge {
     double raw = 0;                         // all that did not get as far as the socket
     double set_up = 0;                      // until the call was set up
     double wanted = 0;                      // as signalling or a command said
-    double wanted_before = 0;               // the same, of his only sender's packets as they came
+    double wanted_before = 0;               // the same, of its only sender's packets as they came
     DropReason reason = DropReason::kNone;  // of most of `own`
     double of_reason = 0;
     DropReason wanted_reason = DropReason::kNone;
@@ -107,7 +106,7 @@ class ListenerJudge : Judge {
     }
     if (judge_address()) return;
     if (media_.is_encrypted && !media_.is_keyed && call_.is_answered) {
-      say(Cause::kNoKey, "{} may only be sent encrypted media, and there is no key for it", name());
+      say(Cause::kNoKey, "the relay may send {} encrypted media only, and has no key for it", name());
       return;
     }
     look_at_way_out();
@@ -137,7 +136,8 @@ class ListenerJudge : Judge {
       return true;
     }
     if (media_.local.is_set() && media_.signalled.address.family() != media_.local.address.family()) {
-      say(Cause::kWrongFamily, "{} is to be reached at {}, but its port here is {}", name(),
+      say(Cause::kWrongFamily,
+          "{} is to be reached at {}, and its port at the relay, {}, is of another IP version", name(),
           media_.signalled.to_string(), media_.local.to_string());
       return true;
     }
@@ -151,11 +151,11 @@ class ListenerJudge : Judge {
       const MediaEvidence& other = media_of(source);
       if (&other == &media_) continue;  // an echo that a flag asked for
       const Endpoint there = other.seen.active == nullptr ? Endpoint{} : other.seen.active->latch[0].peer;
-      // Where he was heard, or else where he said that he is.
+      // Where that party was heard, or else where its SDP says that it is.
       if (to != (there.is_set() ? there : other.signalled)) continue;
-      const std::string& him = call_.legs[source.leg].name;
-      say(Cause::kEcho, "{} hears nothing, and {} hears himself: the SDP of {} names {}, the address of {}",
-          name(), him, name(), address_words(to), him);
+      const std::string& sender = call_.legs[source.leg].name;
+      say(Cause::kEcho, "{} hears nothing, and {} hears itself: the SDP of {} names {}, the address of {}",
+          name(), sender, name(), address_words(to), sender);
       blame(call_.legs[source.leg], other, Cause::kEcho);
       verdict_.origin.reset();  // it is this party's own SDP
       describe_address();
@@ -359,43 +359,43 @@ class ListenerJudge : Judge {
     if (f.is_senders) blame(*f.leg, *f.media, f.said->cause == Cause::kFine ? f.cause : f.said->cause);
     if (!with_words_) return;
     verdict_.sentence = nothing_words(f);
-    if (unheard_ > 1) add("of {} parties none is heard; this is the worst of them", unheard_);
+    if (unheard_ > 1) add("none of {} parties is heard; this is the worst of them", unheard_);
     describe_sender(f);
   }
 
   /// "B hears nothing from A since 12:00:01 UTC (8 s): why".
   [[nodiscard]] std::string nothing_words(const Finding& f) const {
-    const std::string& him = f.leg->name;
-    const std::string why = f.is_senders ? why_unheard({him, *f.media, f.cause}) : std::string();
+    const std::string& sender = f.leg->name;
+    const std::string why = f.is_senders ? why_unheard({sender, *f.media, f.cause}) : std::string();
     switch (f.cause) {
       case Cause::kSilenceSuppressed:
         if (f.reception == Reception::kAll)
-          return fmt::format("{} hears {}, who is silent and said so", name(), him);
-        return fmt::format("{} hears only silence from {}: {}", name(), him, why);
+          return fmt::format("{} hears {}, and {} is silent and said so", name(), sender, sender);
+        return fmt::format("{} hears only silence from {}: {}", name(), sender, why);
       case Cause::kSilence:
-        return fmt::format("{} hears only silence from {}: {}", name(), him, why);
+        return fmt::format("{} hears only silence from {}: {}", name(), sender, why);
       case Cause::kCodecMismatch:
       case Cause::kNotTranscoded:
-        return fmt::format("{} cannot understand {}: {}", name(), him, why);
+        return fmt::format("{} cannot understand {}: {}", name(), sender, why);
       case Cause::kPromptPlays:
-        return fmt::format("{} hears a prompt instead of {}", name(), him);
+        return fmt::format("{} hears a prompt instead of {}", name(), sender);
       case Cause::kBlocked:
-        if (f.is_silenced) return fmt::format("{} hears only silence: a command silences {}", name(), him);
+        if (f.is_silenced) return fmt::format("{} hears only silence: a command silences {}", name(), sender);
         return fmt::format("{} hears nothing: {}", name(), why);
       case Cause::kHold:
-        return fmt::format("{} hears nothing from {}: {}", name(), him,
+        return fmt::format("{} hears nothing from {}: {}", name(), sender,
                            why.empty() ? std::string("this direction is on hold") : why);
       default:
         break;
     }
     const std::string since =
         f.left == Instant{} ? std::string() : fmt::format(" since {}", clock_and_age(f.left));
-    if (f.is_senders) return fmt::format("{} hears nothing from {}{}: {}", name(), him, since, why);
+    if (f.is_senders) return fmt::format("{} hears nothing from {}{}: {}", name(), sender, since, why);
     if (f.cause == Cause::kWaiting)
-      return fmt::format("{} hears nothing from {} yet: {}", name(), him,
-                         out_.reason == DropReason::kNone ? std::string("it has just begun")
+      return fmt::format("{} hears nothing from {} yet: {}", name(), sender,
+                         out_.reason == DropReason::kNone ? std::string("the stream has just begun")
                                                           : why_not_sent(out_.reason, name()));
-    return fmt::format("{} hears nothing from {}{}: {}", name(), him, since,
+    return fmt::format("{} hears nothing from {}{}: {}", name(), sender, since,
                        why_not_sent(out_.reason, name()));
   }
 
@@ -444,7 +444,7 @@ class ListenerJudge : Judge {
       from += (from.empty() ? "" : ", ") + call_.legs[source.leg].name;
     if (media_.sources.size() > 4) from = fmt::format("{} parties", media_.sources.size());
     verdict_.sentence = fmt::format(
-        "{} is sent what {} sends, to {}", name(), from,
+        "{} gets what {} sends, at {}", name(), from,
         seen_.active == nullptr ? std::string("nowhere") : seen_.active->destination[0].to_string());
   }
 
@@ -478,20 +478,21 @@ class ListenerJudge : Judge {
   }
 
   void tell_badly(Severity severity) {
-    const std::string& him = from_.leg->name;
+    const std::string& sender = from_.leg->name;
     const double percent = ear_.missing_percent();
     const double way_out = out_.own + repeated_ + deficit_;
     const bool is_behind = behind_ > before_ && behind_ > way_out && percent >= kLossyPercent;
     if (is_behind) {
-      say(Cause::kLossyBehind, "{} hears badly: it reports by RTCP that it misses {:.1f} % of what left here",
-          name(), behind_percent_);
+      say(Cause::kLossyBehind,
+          "{} hears badly: it reports by RTCP that it misses {:.1f} % of what left the relay", name(),
+          behind_percent_);
     } else if (way_out > before_ && percent >= kLossyPercent) {
       verdict_.cause = way_out_cause(severity);
       const bool is_senders = is_senders_numbers();
       if (is_senders) blame(*from_.leg, *from_.media, verdict_.cause);
       if (with_words_)
         verdict_.sentence = fmt::format("{}: {}", misses(percent),
-                                        is_senders ? why_unheard({him, *from_.media, verdict_.cause})
+                                        is_senders ? why_unheard({sender, *from_.media, verdict_.cause})
                                                    : why_not_sent(way_out_reason(), name()));
     } else {
       const MediaVerdict& said = *from_.said;
@@ -503,34 +504,34 @@ class ListenerJudge : Judge {
           verdict_.sentence = fmt::format("{}: {}", misses(percent), gap_words(verdict_.cause));
         else if (ear_.hole >= kHole)
           verdict_.sentence = fmt::format("{} hears {} with a hole of {:.0f} ms in the last {:.0f} s", name(),
-                                          him, seconds(ear_.hole) * 1000, seconds(ear_.span));
+                                          sender, seconds(ear_.hole) * 1000, seconds(ear_.span));
         else if (ear_.jitter > kLossyJitter)
-          verdict_.sentence = fmt::format("{} hears {} unevenly: jitter of {:.0f} ms", name(), him,
+          verdict_.sentence = fmt::format("{} hears {} unevenly: jitter of {:.0f} ms", name(), sender,
                                           seconds(ear_.jitter) * 1000);
         else
-          verdict_.sentence = fmt::format("{} hears {}, but missed {:.1f} % of the whole call", name(), him,
-                                          ear_.missing_of_call);
+          verdict_.sentence = fmt::format("{} hears {}, but missed {:.1f} % of the whole call", name(),
+                                          sender, ear_.missing_of_call);
       }
     }
     grade_as(severity, Reception::kSome);
   }
 
-  /// Why the sender's words have gaps, in a few words.
+  /// Why what the sender speaks has gaps, in a few words.
   [[nodiscard]] std::string gap_words(Cause cause) const {
-    const std::string& him = from_.leg->name;
+    const std::string& sender = from_.leg->name;
     switch (cause) {
       case Cause::kLossy:
       case Cause::kBrokenUp:
-        return fmt::format("lost between {} and the relay", him);
+        return fmt::format("lost between {} and the relay", sender);
       case Cause::kInterrupted:
-        return fmt::format("{}'s {} stands still or has holes", him, what());
+        return fmt::format("{}'s {} stands still or has holes", sender, what());
       case Cause::kStoodStill:
         return "the relay stood still";
       case Cause::kSourceRefused:
       case Cause::kOtherSourceToo:
-        return fmt::format("packets for {} from another address are refused", him);
+        return fmt::format("packets from another address to {}'s port are refused", sender);
       default:
-        return why_unheard({him, *from_.media, cause});
+        return why_unheard({sender, *from_.media, cause});
     }
   }
   /// "B misses 15.0 % of A in the last 11 s".
@@ -716,11 +717,12 @@ class ListenerJudge : Judge {
             where(failure));
         break;
       case SendError::kWrongFamily:
-        say(Cause::kWrongFamily, "{} is to be reached at {}, which is of another IP version", name(),
+        say(Cause::kWrongFamily,
+            "{} is to be reached at {}, which is of another IP version than its port at the relay", name(),
             where(failure));
         break;
       default:
-        say(Cause::kSendFailed, "packets to {} are not sent: {}", name(), row(failure).meaning);
+        say(Cause::kSendFailed, "this host does not send packets to {}: {}", name(), row(failure).meaning);
         break;
     }
     // Of what the host refuses, as much is missing as it refuses.
@@ -759,13 +761,15 @@ class ListenerJudge : Judge {
     if (!with_words_) return;
     if (is_paused)
       verdict_.sentence = fmt::format(
-          "{} hears nothing since {}: {} answers with ICMP errors, so one packet a second tries it", name(),
-          clock_and_age(std::min(failure.first, failure.last)), where(failure));
+          "{} hears nothing since {}: {} answers with ICMP errors; the relay sends one packet a second as a "
+          "test",
+          name(), clock_and_age(std::min(failure.first, failure.last)), where(failure));
     else
       verdict_.sentence =
           fmt::format("{} cannot be reached at {}: {}", name(), where(failure), row(failure).meaning);
-    add("said by {}", failure.reporter.family() == AddressFamily::kNone ? std::string("this host")
-                                                                        : failure.reporter.to_string());
+    add("the error came from {}", failure.reporter.family() == AddressFamily::kNone
+                                      ? std::string("this host")
+                                      : failure.reporter.to_string());
   }
 
   [[nodiscard]] std::string where(const SendFailure& failure) const {
@@ -785,13 +789,13 @@ class ListenerJudge : Judge {
       grade_as(own.severity(), Reception::kNothing);
       blame(leg_, media_, own.cause);
       if (with_words_)
-        verdict_.sentence =
-            fmt::format("{} can be sent nothing: {}", name(), why_unheard({name(), media_, own.cause}));
+        verdict_.sentence = fmt::format("the relay can send nothing to {}: {}", name(),
+                                        why_unheard({name(), media_, own.cause}));
       if (is_unknown) describe_address();
       return true;
     }
     if (!is_unknown) return false;
-    say(Cause::kNothingToSend, "where {} is will be known when it sends", name());
+    say(Cause::kNothingToSend, "the relay learns the address of {} once it sends", name());
     describe_address();
     return true;
   }
@@ -808,16 +812,17 @@ class ListenerJudge : Judge {
   // Evidence.
 
   void describe_sender(const Finding& f) {
-    if (f.is_senders && !f.said->sentence.empty()) add("of {}: {}", f.leg->name, f.said->sentence);
+    if (f.is_senders && !f.said->sentence.empty()) add("about {}: {}", f.leg->name, f.said->sentence);
   }
   void describe_figures() {
     if (!with_words_ || ear_.span == Duration{0}) return;
-    add("last {:.0f} s: {:.0f} packets were to be heard, {:.1f} % missing, longest hole {:.0f} ms, jitter "
+    add("last {:.0f} s: {:.0f} packets were spoken to it, {:.1f} % missing, longest hole {:.0f} ms, jitter "
         "{:.1f} ms{}",
         seconds(ear_.span), ear_.spoken, ear_.missing_percent(), seconds(ear_.hole) * 1000,
         seconds(ear_.jitter) * 1000, ear_.mos ? fmt::format(", MOS {:.1f}", *ear_.mos) : std::string());
-    add("whole call: {:.1f} % missing before the relay", ear_.missing_of_call);
-    if (behind_percent_ > 0) add("behind the relay {:.1f} % are lost, by its own RTCP", behind_percent_);
+    add("whole call: {:.1f} % missing at the relay", ear_.missing_of_call);
+    if (behind_percent_ > 0)
+      add("behind the relay {:.1f} % are lost, as its own RTCP reports", behind_percent_);
   }
   void describe_sent() {
     if (!with_words_) return;

@@ -46,7 +46,7 @@ std::string why_unheard(const Unheard& unheard) {
     case Cause::kSilenceSuppressed:
       return fmt::format("{} is silent or muted", a);
     case Cause::kVoidAddress:
-      return fmt::format("nothing comes from {}, whose SDP has an address of no use", a);
+      return fmt::format("nothing comes from {}, whose SDP has an address that cannot be reached", a);
     case Cause::kDeniedAddress:
       return fmt::format("the SDP of {} names an address where nobody may be", a);
     case Cause::kSourceRefused: {
@@ -72,9 +72,9 @@ std::string why_unheard(const Unheard& unheard) {
     case Cause::kSilence:
       return fmt::format("there was never sound in {}'s packets", a);
     case Cause::kNoKey:
-      return fmt::format("{}'s {} is encrypted, and there is no key for it", a, what(media));
+      return fmt::format("{}'s {} is encrypted, and the relay has no key for it", a, what(media));
     case Cause::kNoPair:
-      return fmt::format("ICE has no pair of addresses with {}", a);
+      return fmt::format("ICE has found no pair of addresses that works with {}", a);
     case Cause::kIceRefused:
       return fmt::format("{}'s ICE checks have a wrong password and are refused", a);
     case Cause::kNoHandshake:
@@ -84,7 +84,7 @@ std::string why_unheard(const Unheard& unheard) {
     case Cause::kNotAuthentic:
       return fmt::format("{}'s packets do not authenticate with the signalled key", a);
     case Cause::kRollOverMismatch:
-      return fmt::format("{}'s packets have another roll-over counter than the relay knows", a);
+      return fmt::format("{}'s packets have another roll-over counter than the relay expects", a);
     case Cause::kRateLimited:
       return fmt::format("{} sends more than its stream may carry", a);
     case Cause::kPortNotServed:
@@ -100,13 +100,13 @@ std::string why_unheard(const Unheard& unheard) {
     case Cause::kSequenceJumps:
       return fmt::format("{}'s sequence numbers leap or step back, and are refused", a);
     case Cause::kReplayed:
-      return fmt::format("{} sends sequence numbers again that were there already", a);
+      return fmt::format("{} sends sequence numbers again under the same key", a);
     case Cause::kKeyWornOut:
-      return fmt::format("{}'s key is worn out", a);
+      return fmt::format("{}'s key may protect no more packets", a);
     case Cause::kNotTranscoded:
       return fmt::format("{}'s codec would have to be transcoded, which this relay does not do", a);
     case Cause::kOverloaded:
-      return "the relay or its host has no room for packets";
+      return "the relay has no buffer or memory left for packets";
     case Cause::kNobodyListens:
       return fmt::format("nobody is to receive what {} sends", a);
     case Cause::kTooLate:
@@ -123,19 +123,19 @@ std::string why_unheard(const Unheard& unheard) {
 std::string why_not_sent(DropReason reason, const std::string& party) {
   switch (reason) {
     case DropReason::kNone:
-      return fmt::format("too little leaves toward {}, and no reason was counted", party);
+      return fmt::format("the relay sends too little to {}, and counted no reason", party);
     case DropReason::kNoDestination:
       return fmt::format("the address of {} is not known", party);
     case DropReason::kPeerUnverified:
       return fmt::format("{} was never heard, like too many others at its address (LAT-12)", party);
     case DropReason::kPeerUnreachable:
-      return fmt::format("{} answers with ICMP errors, and one packet a second tries it (LAT-12)", party);
+      return fmt::format("{} answers with ICMP errors; one packet a second tests it (LAT-12)", party);
     case DropReason::kLoop:
       return fmt::format("the address of {} is a media port of this relay", party);
     case DropReason::kNoKey:
-      return fmt::format("there is no key to encrypt for {}", party);
+      return fmt::format("the relay has no key to encrypt for {}", party);
     case DropReason::kKeyExhausted:
-      return fmt::format("the key that {} is sent under is worn out", party);
+      return fmt::format("the key toward {} may protect no more packets", party);
     case DropReason::kSsrcForgotten:
       return "an SSRC came back that the relay no longer knows";
     case DropReason::kSharedKey:
@@ -148,7 +148,7 @@ std::string why_not_sent(DropReason reason, const std::string& party) {
       return fmt::format("this host refuses to send to {}", party);
     case DropReason::kNoBuffer:
     case DropReason::kNoMemory:
-      return "the relay has no room for packets";
+      return "the relay has no buffer or memory left for packets";
     case DropReason::kTooLate:
       return "packets come too late to be repacketized";
     case DropReason::kStaleAfterPause:

@@ -1,10 +1,12 @@
 // Judges what comes from a party, for the rows `from` of an explanation.
 //
-// Questions are asked in the order in which one answer makes the next question idle: may the party send at
-// all, has it addresses and keys, does it send where and what was agreed, is it heard, is there sound. Only
-// who is heard is judged by figures: `spoken_by` says what of the last seconds is missing and what took most
-// of it. The first question that finds something writes the verdict. A verdict about figures has the severity
-// that `grade` gives them, so that a cause that is a fault by its row is a note while little is missing.
+// The judge asks its questions in an order in which an answer makes the later ones needless: may the party
+// send at all, has it addresses and keys, does it send where and what was agreed, is it heard, is there
+// sound. The first question that finds something writes the verdict.
+//
+// Only a party that is heard is judged by figures: `spoken_by` says how much of the last seconds is missing,
+// and which reason took most of it. Such a verdict has the severity that `grade` gives the figures. So a
+// cause that is a fault in the table of causes becomes a note while little is missing.
 
 #include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/handshake_words.hpp"
@@ -62,17 +64,18 @@ class SenderJudge : Judge {
 
  private:
   [[nodiscard]] double percent_of(DropReason reason) const { return dropped_percent(call_, media_, reason); }
-  /// Refused packets of this kind are more than a few beside what was taken; of a party that is not heard,
-  /// any.
+  /// Of a party that is heard: packets refused for `reason` are a share worth a note. Of a party that is not
+  /// heard: any packet was.
   [[nodiscard]] bool is_noticed(DropReason reason) const {
     return is_heard() ? percent_of(reason) >= kLossyPercent : recent(reason) != nullptr;
   }
-  /// The verdict is about a part of what the party sends: as bad as that part is large.
+  /// The verdict is about a part of what the party sends, and has the severity of that part.
   void settle(Severity severity) {
     verdict_.graded = std::max(severity, Severity::kNote);
     verdict_.received = Reception::kSome;
   }
-  /// The same for packets of one reason: those of a party that is not heard are all that it sends.
+  /// The same for packets refused for `reason`. If the party is not heard, they are all that it sends, and
+  /// the verdict stays as its row has it.
   void settle(DropReason reason) {
     if (is_heard()) settle(severity_of(percent_of(reason)));
   }
@@ -95,15 +98,18 @@ class SenderJudge : Judge {
     // Checks with the credentials of an earlier SDP may be on their way for a moment.
     const Refusal* refusal = recent(DropReason::kStunRefused);
     if (refusal != nullptr && refusal->times >= kFailures && refusal->last > call_.last_signal + 1s) {
-      say(Cause::kIceRefused, "ICE checks of {} arrive, but not with the password of this stream", name());
+      say(Cause::kIceRefused,
+          "ICE checks of {} arrive, and the relay refuses them: they lack the password of this stream",
+          name());
       describe(*refusal);
       add("state of ICE: {}", to_string(state));
       return true;
     }
     if (age(call_.last_signal) < kHandshakeTime) return false;
-    say(Cause::kNoPair, "ICE has no pair of addresses with {} ({})", name(), to_string(state));
+    say(Cause::kNoPair, "ICE has found no pair of addresses that works with {} ({})", name(),
+        to_string(state));
     if (seen_.refusal(DropReason::kStunRefused) == nullptr)
-      add("no ICE check was refused: none arrived, or what this relay sent was not answered");
+      add("no ICE check was refused: none arrived, or the party did not answer those of the relay");
     describe_address();
     return true;
   }
@@ -123,9 +129,9 @@ class SenderJudge : Judge {
     if (!with_words_) return true;
     verdict_.sentence = tell_handshake(facts);
     if (*media_.handshake_begins)
-      add("this relay begins ({})", to_string(state));
+      add("the relay is to begin the DTLS handshake ({})", to_string(state));
     else
-      add("{} is to begin ({})", name(), to_string(state));
+      add("{} is to begin the DTLS handshake ({})", name(), to_string(state));
     for (std::string& line : list_handshake(facts)) verdict_.evidence.push_back(std::move(line));
     return true;
   }
@@ -135,7 +141,7 @@ class SenderJudge : Judge {
     if (!media_.is_keyed) {
       // Before the answer there is none, and nothing to encrypt either.
       if (!call_.is_answered && recent(DropReason::kNoKey) == nullptr) return false;
-      say(Cause::kNoKey, "the {} of {} is encrypted, and there is no key for it: nothing passes", what(),
+      say(Cause::kNoKey, "the {} of {} is encrypted, and the relay has no key for it: nothing passes", what(),
           name());
       add("{} packets dropped for want of a key", seen_.drops[DropReason::kNoKey]);
       return true;
@@ -145,12 +151,11 @@ class SenderJudge : Judge {
       return false;
     if (is_recent(seen_.roll_over.last)) {
       say(Cause::kRollOverMismatch,
-          "what {} sends authenticates only at roll-over counter {}, and {} was expected", name(),
+          "packets of {} authenticate only at roll-over counter {}, and the relay expected {}", name(),
           seen_.roll_over.used, seen_.roll_over.expected);
       add("SSRC {:08x}", seen_.roll_over.ssrc.value);
     } else {
-      say(Cause::kNotAuthentic, "what {} sends does not authenticate with the key that was signalled",
-          name());
+      say(Cause::kNotAuthentic, "packets of {} do not authenticate with the key that was signalled", name());
     }
     settle(DropReason::kNotAuthentic);
     describe(DropReason::kNotAuthentic);
@@ -174,7 +179,7 @@ class SenderJudge : Judge {
       if (refusal == nullptr) continue;
       const std::string whom =
           is_locked() ? fmt::format(", while {} is believed", learned().to_string()) : std::string();
-      say(Cause::kSourceRefused, "{} for {} comes from {} and is refused{}", what(), name(),
+      say(Cause::kSourceRefused, "{}'s {} comes from {} and is refused{}", name(), what(),
           refusal->from.to_string(), whom);
       if (is_locked())
         add("flag media-handover lets a stream go on from another address of its party");
@@ -207,7 +212,7 @@ class SenderJudge : Judge {
       if (is_other) consider(refusal);
     }
     if (newest == nullptr) return false;
-    say(Cause::kOtherSourceToo, "{} is heard; {} sends to its port as well and is refused", name(),
+    say(Cause::kOtherSourceToo, "{} is heard; {} also sends to its port, and is refused", name(),
         newest->from.to_string());
     describe(*newest);
     return true;
@@ -255,7 +260,8 @@ class SenderJudge : Judge {
     }
   }
 
-  /// The script wanted codecs made that nobody makes, and so the parties do not understand each other.
+  /// The proxy's script wanted codecs transcoded, which the relay does not do, and so the parties cannot
+  /// understand each other.
   bool judge_transcoding() {
     if (!call_.is_answered || media_.shown.none()) return false;
     const MediaView::Stream* stream = seen_.newest_stream();
@@ -278,7 +284,8 @@ class SenderJudge : Judge {
       for (const std::string& each : wanted) list += (list.empty() ? "" : ", ") + each;
       if (is_foreign)
         say(Cause::kNotTranscoded,
-            "{} sends {}, not agreed with {}; the script asked to transcode, which this relay does not do",
+            "{} sends {}, which {} does not have; the script asked to transcode, which this relay does not "
+            "do",
             name(), codec_of(type), leg.name);
       else
         say(Cause::kNotTranscoded,
@@ -302,7 +309,7 @@ class SenderJudge : Judge {
   bool judge_ports() {
     const auto newest = std::ranges::max_element(seen_.former, {}, &MediaView::FormerPort::last_packet);
     if (newest == seen_.former.end() || !is_recent(newest->last_packet)) return false;
-    // Late packets are no fault, and neither is one who is heard at the new port since.
+    // Late packets are no fault, nor is a party that has been heard at the new port since.
     const Instant at_new = seen_.active == nullptr ? Instant{} : seen_.active->last_packet[0];
     if (newest->last_packet < call_.last_signal + 1s || at_new > newest->last_packet) return false;
     say(Cause::kOldPort, "{} still sends to port {}, which the last SDP replaced by {}", name(),
@@ -331,7 +338,7 @@ class SenderJudge : Judge {
       newest = refusal;
     }
     if (most == nullptr || newest->times < kFailures) return false;
-    say(most->arriving, "{}: all of it is refused", tell_refused(most->reason));
+    say(most->arriving, "{}: the relay refuses all its packets", tell_refused(most->reason));
     describe(*newest);
     return true;
   }
@@ -346,7 +353,7 @@ class SenderJudge : Judge {
       case Cause::kSsrcsRefused:
         return fmt::format("{} uses more SSRCs than one stream may have", name());
       case Cause::kReplayed:
-        return fmt::format("{} sends numbers under its key that were there already", name());
+        return fmt::format("{} sends sequence numbers again under the same key", name());
       case Cause::kKeyWornOut:
         return fmt::format("the key of {} may protect no more packets of this SSRC", name());
       case Cause::kRateLimited:
@@ -358,20 +365,21 @@ class SenderJudge : Judge {
       case Cause::kNotAuthentic:
         return fmt::format("packets of {} do not authenticate with the key that was signalled", name());
       case Cause::kNoKey:
-        return fmt::format("there is no key to open packets of {} with", name());
+        return fmt::format("the relay has no key to decrypt packets of {}", name());
       case Cause::kOverloaded:
-        return fmt::format("this relay has no room for packets of {}", name());
+        return fmt::format("the relay has no buffer or memory left for packets of {}", name());
       case Cause::kStoodStill:
-        return fmt::format("this relay stood still, and packets of {} became too old", name());
+        return fmt::format("the relay stood still, and packets of {} became too old", name());
       case Cause::kTooLate:
         return fmt::format("packets of {} come too late to be repacketized", name());
       case Cause::kMalformed:
       default:
-        return fmt::format("what {} sends is no {} of this call ({})", name(), what(), to_string(reason));
+        return fmt::format("what {} sends is not the {} that was negotiated ({})", name(), what(),
+                           to_string(reason));
     }
   }
 
-  /// A part of what the party speaks is missing when it comes to this relay, or is refused here.
+  /// A part of what the party speaks does not come as far as the relay, or is refused here.
   bool judge_missing(Severity least) {
     const EarFigures& ear = spoken_.ear;
     if (ear.spoken < static_cast<double>(kEnough)) return false;
@@ -382,10 +390,10 @@ class SenderJudge : Judge {
       say(row_of(spoken_.reason).arriving, "{}: {} is missing", tell_refused(spoken_.reason), share(percent));
       describe(spoken_.reason);
     } else if (spoken_.halted != Instant{} && spoken_.still * 2 >= ear.missing) {
-      say(Cause::kInterrupted, "{} of {} halts since {}, without a word that it pauses", what(), name(),
-          ago(spoken_.halted));
+      say(Cause::kInterrupted, "{} of {} stands still since {}, and did not say that it pauses", what(),
+          name(), ago(spoken_.halted));
     } else if (severity == Severity::kFault) {
-      say(Cause::kBrokenUp, "{} is hard to follow: {} is missing when it comes to the relay", name(),
+      say(Cause::kBrokenUp, "{} is hard to follow: {} is missing on its way to the relay", name(),
           share(percent));
     } else if (ear.hole >= kHole) {
       say(Cause::kInterrupted, "{} of {} had holes, the longest of {:.0f} ms: {} is missing", what(), name(),
@@ -397,7 +405,7 @@ class SenderJudge : Judge {
       say(Cause::kLossy, "{} of {} arrives unevenly, with jitter of {:.0f} ms", what(), name(),
           static_cast<double>(ear.jitter.count()) / 1e6);
     } else {
-      say(Cause::kLossy, "{:.1f} % of what {} sent in this call was lost; now all of it arrives",
+      say(Cause::kLossy, "{:.1f} % of what {} sent in this call was lost; now everything arrives",
           ear.missing_of_call, name());
     }
     settle(severity);
@@ -427,7 +435,8 @@ class SenderJudge : Judge {
     for_each_listener([&](const LegEvidence&, const MediaEvidence&) { ++listeners; });
     for (const DropCauseRow& row : kDropCauseRows) {
       if (row.owner != DropOwner::kWanted || row.arriving == Cause::kFine) continue;
-      // Each listener who is not to hear a packet is one drop: somebody hears them unless it is one for each.
+      // Each listener that is not to hear a packet makes one drop. Nobody hears the packet if there is a drop
+      // for each listener.
       const double packets =
           dropped(call_, media_, row.reason).packets - spoken_.taken * std::max(0.0, listeners - 1);
       if (spoken_.taken <= 0 || packets < spoken_.taken * kLossyPercent / 100) continue;
@@ -470,12 +479,12 @@ class SenderJudge : Judge {
       return true;
     }
     if (const Refusal* probation = recent(DropReason::kProbation); probation != nullptr && !is_late) {
-      say(Cause::kWaiting, "the source of {}'s {} is being confirmed", name(), what());
+      say(Cause::kWaiting, "the relay is still confirming the source of {}'s {}", name(), what());
       describe(*probation);
       return true;
     }
     if (!is_late) {
-      say(Cause::kWaiting, "nothing from {} yet", name());
+      say(Cause::kWaiting, "nothing has come from {} yet", name());
       return true;
     }
     if (last_rtcp() != Instant{}) {
@@ -513,7 +522,7 @@ class SenderJudge : Judge {
       return true;
     }
     if (!media_.may_receive && last_media() < call_.last_signal + 2s) {
-      say(Cause::kHold, "{} holds the call, and sends nothing itself since then", name());
+      say(Cause::kHold, "{} put the call on hold, and has sent nothing since then", name());
       return true;
     }
     if (!call_.is_answered) {
@@ -522,11 +531,11 @@ class SenderJudge : Judge {
       return true;
     }
     if (age(call_.last_signal) < kPatience) {
-      say(Cause::kWaiting, "nothing from {} since the last message of signalling", name());
+      say(Cause::kWaiting, "nothing has come from {} since the last message of signalling", name());
       return true;
     }
     say(Cause::kStopped, "{} of {} stopped at {}", what(), name(), ago(last_media()));
-    add("{} packets before", seen_.counters[0].packets_in);
+    add("{} packets came before", seen_.counters[0].packets_in);
     if (last_rtcp() != Instant{} && age(last_rtcp()) < kAlive) add("its RTCP goes on");
     return true;
   }
@@ -552,7 +561,7 @@ class SenderJudge : Judge {
   void judge_from() {
     if (judge_signalling()) return;
     if (!media_.is_served) {
-      say(Cause::kPortNotServed, "the relay does not hear its own port {} for {}", media_.local.port.value,
+      say(Cause::kPortNotServed, "the relay could not listen on its port {} for {}", media_.local.port.value,
           name());
       return;
     }
@@ -563,7 +572,7 @@ class SenderJudge : Judge {
     if (!media_.is_blocked && judge_missing(Severity::kFault)) return;
     if (judge_sound()) return;
     if (media_.is_blocked) {
-      say(Cause::kBlocked, "what {} sends is blocked or silenced by a command", name());
+      say(Cause::kBlocked, "a command or flag blocks or silences what {} sends", name());
       return;
     }
     if (judge_pause_of_relay() || judge_repeated_numbers() || judge_missing(Severity::kNote)) return;
@@ -612,7 +621,7 @@ class SenderJudge : Judge {
       say(Cause::kHold, "{} said that it sends nothing (hold)", name());
       return true;
     }
-    // Somebody put this party on hold if nobody who would hear it wants to.
+    // The party is on hold if none of its listeners wants to receive.
     bool is_heard_by_one = false;
     std::string holder;
     for_each_listener([&](const LegEvidence& other, const MediaEvidence& receiver) {

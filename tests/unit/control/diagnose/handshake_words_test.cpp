@@ -66,7 +66,7 @@ TEST_F(HandshakeWords, DTL13_EachStageHasASentence) {
   }
   evidence() = {};
   EXPECT_EQ(tell_handshake(facts(true, {})),
-            "the relay cannot begin the DTLS handshake: where bob is will be known when it sends");
+            "the relay cannot begin the DTLS handshake: it learns the address of bob once bob sends");
 }
 
 TEST_F(HandshakeWords, DTL13_TheOneWhoCameFurthestIsNamedAndEverybodyIsListed) {
