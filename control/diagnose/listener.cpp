@@ -736,7 +736,7 @@ class ListenerJudge : Judge {
       const double percent = 100.0 * failed / sent;
       grade_as(percent >= kBrokenUpPercent ? Severity::kFault : Severity::kNote,
                percent >= 100.0 - kLossyPercent ? Reception::kNothing : Reception::kSome);
-      add("{:.1f} % of what was sent in the last {:.0f} s", percent, seconds(seen_.recent_drops.span));
+      add("{:.1f} % of what was sent in the last {:.0f} s failed", percent, seconds(seen_.recent_drops.span));
     }
     if (!with_words_) return;
     add("{}: {}, last at {}", to_string(failure.error),
@@ -829,7 +829,7 @@ class ListenerJudge : Judge {
     double recent = 0;
     for (const MediaView::OutStream& out : seen_.egress) recent += out.recent.counts.packets;
     const Duration span = seen_.recent_drops.span;
-    add("{} packets sent, {} not{}", seen_.counters[0].packets_out, seen_.counters[0].errors_out,
+    add("{} packets sent, {} failed{}", seen_.counters[0].packets_out, seen_.counters[0].errors_out,
         span == Duration{0} ? std::string()
                             : fmt::format("; {:.0f} sent in the last {:.0f} s", recent, seconds(span)));
     if (out_.reason == DropReason::kNone) return;

@@ -644,14 +644,17 @@ class SenderJudge : Judge {
         static_cast<double>(c.longest_gap().count()) / 1e6, mos_of(c));
     const RecentStream& recent = stream->recent;
     if (recent.span == Duration{0}) return;
+    const double span = std::chrono::duration<double>(recent.span).count();
     const double rate = packet_rate(*stream, call_.now);
-    add("last {:.0f} s: {} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, longest hole {:.0f} "
-        "ms, "
-        "MOS {}",
-        std::chrono::duration<double>(recent.span).count(), recent.counts.packets, recent.lost(),
-        recent.loss_percent(), recent.counts.loss_bursts, static_cast<double>(recent.jitter.count()) / 1e6,
-        rate > 0 ? 1000.0 * recent.longest_burst / rate : 0.0,
-        spoken_.ear.mos ? fmt::format("{:.1f}", *spoken_.ear.mos) : std::string("not known"));
+    if (recent.counts.packets == 0)
+      add("last {:.0f} s: the relay took no packets", span);
+    else
+      add("last {:.0f} s: {} packets, {} lost ({:.1f} %) in {} bursts, jitter {:.1f} ms, "
+          "longest hole {:.0f} ms, MOS {}",
+          span, recent.counts.packets, recent.lost(), recent.loss_percent(), recent.counts.loss_bursts,
+          static_cast<double>(recent.jitter.count()) / 1e6,
+          rate > 0 ? 1000.0 * recent.longest_burst / rate : 0.0,
+          spoken_.ear.mos ? fmt::format("{:.1f}", *spoken_.ear.mos) : std::string("not known"));
     if (seen_.ingress.size() > 1) add("{} SSRCs, the newest {:08x}", seen_.ingress.size(), c.ssrc.value);
   }
 

@@ -22,9 +22,9 @@ struct CommandRow {
 
 // clang-format off
 inline constexpr std::array kCommandRows = std::to_array<CommandRow>({
-  {"list", "[--sort=age|severity|loss|packets|refused|jitter|idle] [--reverse] [--match=TEXT] [--state=offered|answered|deleting|silent] [--limit=N]", "calls, oldest first; --sort=severity puts those first in which somebody hears nothing"},
+  {"list", "[--sort=age|severity|loss|packets|refused|jitter|idle] [--reverse] [--match=TEXT] [--state=offered|answered|deleting|silent] [--limit=N]", "calls, oldest first; --sort=severity has the worst first, those in which somebody hears nothing"},
   {"show", "CALL-ID", "one call: legs, addresses, latch, counters, quality, drops", Place::kDaemon, true},
-  {"explain", "CALL-ID [--packets]", "why who hears whom or not: a sentence for each party and direction, then the evidence; also for calls that ended badly, and what was refused of a call or kept it out", Place::kDaemon, true},
+  {"explain", "CALL-ID [--packets]", "who hears whom, and why not: a sentence for each party and direction, then the evidence; also of calls that ended badly, and of requests that were refused", Place::kDaemon, true},
   {"top", "[--sort=severity|loss|packets|refused|jitter|age|idle] [--interval=S] [--once]", "calls on the whole screen, worst first; Enter looks into one, q leaves", Place::kBoth},
   {"where", "CALL-ID from=ADDR:PORT to=PORT [type=N] [ssrc=N] [seq=N] [hex=OCTETS]", "what would happen to this packet; changes nothing", Place::kDaemon, true},
   {"trace", "CALL-ID [--count=N] [--seconds=S] [--pcap=FILE]", "headers of the next packets with verdicts, as text or to a pcap file", Place::kBoth, true},

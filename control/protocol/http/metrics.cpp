@@ -163,7 +163,7 @@ constexpr std::array kRows = std::to_array<Row>({
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().managed)); }},
   {{"rtpferry_sessions_rejected_total", Kind::kCounter, "", "new calls refused: by a limit, without a port left, or with bad SDP", "the log names the reason of each: raise the limit, widen the port range, or add a relay"},
    [](const Input& in, Values& out) { out.add(static_cast<double>(in.manager.totals().rejected)); }},
-  {{"rtpferry_refused_requests_total", Kind::kCounter, "reason", "commands of both control protocols that were refused, by reason", "the table of refused requests says it for each reason; rtpferryctl explain CALL-ID for one call"},
+  {{"rtpferry_refused_requests_total", Kind::kCounter, "reason", "commands of both control protocols that were refused, by reason", "the table of refused requests says what to do for each reason; rtpferryctl explain CALL-ID says it for one call"},
    [](const Input& in, Values& out) {
      for (const RefusalRow& row : kRefusalRows)
        out.add(static_cast<double>(in.manager.refused_requests().totals()[static_cast<std::size_t>(row.refusal)].count), {{"reason", std::string(row.name)}});
@@ -188,7 +188,7 @@ constexpr std::array kRows = std::to_array<Row>({
      out.add(static_cast<double>(bad.hear_nothing), {{"hears", "nothing"}});
      out.add(static_cast<double>(bad.hear_some), {{"hears", "some"}});
    }},
-  {{"rtpferry_calls_became_bad_total", Kind::kCounter, "cause", "times that a running call became bad: somebody heard nothing for 5 s, or badly for about 10 s", "the log has a warning for each; see the verdicts below"},
+  {{"rtpferry_calls_became_bad_total", Kind::kCounter, "cause", "times that a running call became bad: somebody heard nothing for 5 s, or badly for about 10 s", "the log has a warning for each; the table of verdicts says what to do"},
    [](const Input& in, Values& out) { by_cause(in.manager.health().totals().became_bad, out); }},
   {{"rtpferry_calls_recovered_total", Kind::kCounter, "cause", "times that such a call was without a fault again for 5 s, by the cause of the bad time", "nothing"},
    [](const Input& in, Values& out) { by_cause(in.manager.health().totals().recovered, out); }},
