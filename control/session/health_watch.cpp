@@ -11,20 +11,21 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// After the last message of signalling: when a verdict no longer says "wait", and when the figures of the
-/// last seconds know nothing older.
+/// So long after the last message of signalling a call gets a glance: when its verdicts no longer say
+/// "waiting", and when the figures of the last seconds hold nothing from before that message.
 constexpr std::array<Duration, 2> kAfterSignal = {kPatience + 1s, kRecentTime + kMarkInterval};
-/// Of a call that is bad or may become so.
+/// Time between two glances at a call that is bad or may become so.
 constexpr Duration kWhileBad = 2s;
-/// After a standing has changed: a silence of some seconds becomes a fault.
+/// So long after its standing has changed a call gets more glances, and the time between two of them: a
+/// silence needs some seconds to become a fault.
 constexpr Duration kRestless = 7s;
 constexpr Duration kWhileRestless = 3s;
-/// Turns come several times a second: if none came for so long, nobody ran.
+/// Turns come several times a second: if none came for so long, the process was stopped.
 constexpr Duration kLateTurn = 2s;
-/// A call with nothing new is not asked for more often.
+/// Least time between two glances at one call.
 constexpr Duration kShortest = 1s;
 
-/// The standings of all its transports in one figure; another figure if one of them changes.
+/// The standings of all transports of a call in one figure, which changes if one of them changes.
 std::uint32_t standing_of(const Call& call) {
   std::uint32_t sum = 0;
   for (const auto& leg : call.legs) {

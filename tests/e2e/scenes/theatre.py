@@ -11,7 +11,7 @@ from parties import Ng, Party, Srtp, Stage, port_of, socket_in
 OTHER = "192.0.2.11"     # a second host beside alice
 SECONDS = 12.0           # of play, before anybody is asked
 WINDOW = 10.0            # seconds before that, of which the relay's figures are
-HEARD, ENOUGH = 0.97, 100   # a listener who gets less is not fine; packets, to speak of a share
+HEARD, ENOUGH = 0.97, 100   # a listener that gets less is not fine; packets, to speak of a share
 KEY_A = bytes(range(30))
 KEY_B = bytes(range(30, 60))
 SUITE = "AES_CM_128_HMAC_SHA1_80"
@@ -201,7 +201,7 @@ def unheard(before, now):
 
 
 def tells_where(verdict, others):
-    """Whether the row of a listener whom a fault of his sender makes deaf names that sender, and both of them in its sentence."""
+    """Whether the row of a listener that hears nothing by a fault of its sender names that sender, and both parties in its sentence."""
     if verdict["direction"] == "from":
         return True
     senders = [v["leg"] for v in others if (v["direction"], v["media"], v["cause"], v["severity"]) == ("from", verdict["media"], verdict["cause"], "fault")]
