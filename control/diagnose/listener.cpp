@@ -16,6 +16,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <vector>
 
 namespace ferry {
 
@@ -110,6 +112,7 @@ class ListenerJudge : Judge {
       return;
     }
     look_at_way_out();
+    look_at_other_ssrcs();
     if (judge_failures() || judge_own_side()) {
       describe_sent();
       return;
@@ -225,22 +228,28 @@ class ListenerJudge : Judge {
     const MediaView::Stream* stream = from.seen.newest_stream();
     if (stream == nullptr || !media_.is_rtp)  // no SSRC to tell it by
       return seen_.counters[0].packets_out == 0 ? Instant{} : last_media_of(from);
-    // The party may know the stream by another SSRC, from some packet on. With several senders it is one that
-    // none of them has.
-    Instant newest{};
+    // The party may know the stream by another SSRC, from some packet on.
+    Instant newest = left_by_another_ssrc_;
     for (const MediaView::OutStream& out : seen_.egress) {
-      const bool is_of_another = out.counters.ssrc != stream->counters.ssrc && media_.sources.size() > 1 &&
-                                 is_sent_by_any(out.counters.ssrc);
-      if (!is_of_another) newest = std::max(newest, out.counters.last_packet);
+      if (out.counters.ssrc == stream->counters.ssrc) newest = std::max(newest, out.counters.last_packet);
     }
     return newest;
   }
-  [[nodiscard]] bool is_sent_by_any(Ssrc ssrc) const {
-    return std::ranges::any_of(media_.sources, [&](const MediaEvidence::Source& source) {
-      return std::ranges::any_of(media_of(source).seen.ingress, [&](const MediaView::Stream& stream) {
-        return stream.counters.ssrc == ssrc;
-      });
-    });
+  /// Sets when something left last that may be of any sender: with several of them, under an SSRC that none
+  /// of them has. Once for all: a conference has as many streams as senders.
+  void look_at_other_ssrcs() {
+    std::vector<std::uint32_t> theirs;
+    if (media_.sources.size() > 1) {
+      for (const MediaEvidence::Source& source : media_.sources) {
+        for (const MediaView::Stream& stream : media_of(source).seen.ingress)
+          theirs.push_back(stream.counters.ssrc.value);
+      }
+      std::ranges::sort(theirs);
+    }
+    for (const MediaView::OutStream& out : seen_.egress) {
+      if (!std::ranges::binary_search(theirs, out.counters.ssrc.value))
+        left_by_another_ssrc_ = std::max(left_by_another_ssrc_, out.counters.last_packet);
+    }
   }
   [[nodiscard]] bool is_sent_now() const {
     const MediaView::OutStream* sent = seen_.newest_sent();
@@ -847,6 +856,7 @@ class ListenerJudge : Judge {
   /// An error of sending that is over, but of the last seconds; null: there was none.
   const SendFailure* former_ = nullptr;
   WayOut out_;
+  Instant left_by_another_ssrc_{};
   EarFigures ear_;
   /// Parts of what is missing, in packets: before it left, on the way out as its numbers had left before,
   /// without a reason, and behind the relay.

@@ -250,10 +250,12 @@ class SenderJudge : Judge {
   /// Calls `visit` with each party that is to hear this one, and its media.
   template <class Visit>
   void for_each_listener(Visit visit) const {
+    const auto leg = static_cast<std::size_t>(&leg_ - call_.legs.data());
+    const auto media = static_cast<std::size_t>(&media_ - leg_.medias.data());
     for (const LegEvidence& other : call_.legs) {
       for (const MediaEvidence& receiver : other.medias) {
         const bool hears = std::ranges::any_of(receiver.sources, [&](const MediaEvidence::Source& s) {
-          return &call_.legs[s.leg].medias[s.media] == &media_;
+          return s.leg == leg && s.media == media;
         });
         if (hears && !receiver.is_rejected) visit(other, receiver);
       }

@@ -1,9 +1,13 @@
 // What a listener's row says beside cause and severity: whom he does not hear, since when, where it went
 // wrong; and where one figure more or less makes another verdict. All kinds of calls are in
 // verdict_table_test.cpp.
+#include "control/diagnose/glance.hpp"
 #include "control/diagnose/listener_words.hpp"
 #include "tests/support/call_story.hpp"
 
+#include <algorithm>
+#include <ctime>
+#include <limits>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -225,6 +229,38 @@ TEST(Listener, SharesAnAddressWithTheSenderWithoutAnEcho) {
   }
   EXPECT_EQ(story.to(B).cause, Cause::kFine) << "both were heard there\n" << story.rows();
   EXPECT_EQ(story.to(A).cause, Cause::kFine) << story.rows();
+}
+
+TEST(Listener, OfAConferenceMayKnowItsSendersByOtherSsrcs) {
+  // As a sender whose numbers step back is told to an encrypted listener (SSR-4): nobody sends that SSRC.
+  const auto renamed = [](MediaView::OutStream& stream) { stream.counters.ssrc = Ssrc{0x77777777}; };
+  CallStory translated(3);
+  translated.with_media(B, [&](MediaEvidence& media) { renamed(media.seen.egress.at(0)); });
+  EXPECT_EQ(translated.to(B).severity(), Severity::kFine) << translated.rows();
+  // What leaves under the SSRC of another sender is that one's.
+  CallStory missing(3);
+  missing.with_media(B, [](MediaEvidence& media) { media.seen.egress.resize(1); });
+  EXPECT_EQ(missing.to(B).severity(), Severity::kFault) << "one of two does not leave\n" << missing.rows();
+  EXPECT_EQ(missing.to(B).reception(), Reception::kSome);
+}
+
+/// Processor time of a look at a conference in which everybody hears everybody: the least of some looks.
+double glance_time(std::size_t parties) {
+  CallStory story(parties);
+  const CallEvidence& evidence = story.evidence();
+  std::clock_t least = std::numeric_limits<std::clock_t>::max();
+  for (int i = 0; i < 5; ++i) {
+    const std::clock_t begun = std::clock();
+    for (std::size_t n = 0; n < 64 / parties; ++n) EXPECT_EQ(glance(evidence).worst(), Severity::kFine);
+    least = std::min(least, std::clock() - begun);
+  }
+  return static_cast<double>(least) / static_cast<double>(64 / parties);
+}
+
+TEST(Listener, OfALargeConferenceTakesNoMoreTimeThanItsFlowsDo) {
+  // Four times as many parties have sixteen times as many flows, and a listener has as many streams as
+  // senders: 64 times. With another loop over all of them it is 256 times.
+  EXPECT_LT(glance_time(64), 128 * glance_time(16) + CLOCKS_PER_SEC / 1000.0);
 }
 
 // What he reports himself.
