@@ -20,7 +20,8 @@ StreamMark mark_of(const SsrcCounters& c) noexcept {
   return mark;
 }
 
-/// Of a count that becomes less when a late packet fills a gap.
+/// Of a count that may become less: a late packet fills a gap, and a stream that comes back from the kernel
+/// has the kernel's counts. A difference below zero would read as four billion packets that are missing.
 std::uint32_t growth(std::uint32_t now, std::uint32_t before) noexcept {
   const auto difference = static_cast<std::int32_t>(now - before);
   return static_cast<std::uint32_t>(std::max(difference, 0));
@@ -28,13 +29,13 @@ std::uint32_t growth(std::uint32_t now, std::uint32_t before) noexcept {
 
 StreamMark difference(const StreamMark& now, const StreamMark& before) noexcept {
   StreamMark d;
-  d.packets = now.packets - before.packets;
+  d.packets = growth(now.packets, before.packets);
   d.bytes = now.bytes - before.bytes;
-  d.expected = now.expected - before.expected;
-  d.duplicates = now.duplicates - before.duplicates;
-  d.reordered = now.reordered - before.reordered;
+  d.expected = growth(now.expected, before.expected);
+  d.duplicates = growth(now.duplicates, before.duplicates);
+  d.reordered = growth(now.reordered, before.reordered);
   d.loss_bursts = growth(now.loss_bursts, before.loss_bursts);
-  d.resets = now.resets - before.resets;
+  d.resets = growth(now.resets, before.resets);
   d.jitter_sum_q4 = now.jitter_sum_q4 - before.jitter_sum_q4;
   return d;
 }

@@ -106,6 +106,38 @@ TEST(Marks, AYoungStreamTellsAllOfItsTime) {
   }
 }
 
+TEST(Marks, ACountThatBecomesLessIsNoLoss) {
+  // As when a stream comes back from the kernel with the kernel's counts.
+  using Count = std::function<void(SsrcCounters&)>;
+  const Count steps[] = {
+      [](SsrcCounters& c) { c.duplicates -= 2; },
+      [](SsrcCounters& c) { c.reordered -= 2; },
+      [](SsrcCounters& c) {
+        c.packets -= 2;
+        c.highest_extended -= 2;
+      },
+      [](SsrcCounters& c) { c.resets -= 2; },
+  };
+  for (const Count& back : steps) {
+    SsrcCounters counters;
+    counters.packets = counters.duplicates = counters.reordered = counters.resets = 100;
+    counters.base_extended = 1;
+    counters.highest_extended = 100;
+    counters.first_packet = kBegin;
+    counters.packets += counters.duplicates;
+    MarkTimes times(kBegin);
+    StreamMarks marks;
+    for (int n = 1; n <= static_cast<int>(kMarks); ++n) {
+      times.add(kBegin + n * kMarkInterval);
+      marks.mark(counters, 0, times);
+    }
+    back(counters);
+    const RecentStream recent = marks.recent(counters, 0, times, times.newest_at() + 1s);
+    EXPECT_EQ(recent.lost(), 0u);
+    EXPECT_EQ(recent.counts, StreamMark{});
+  }
+}
+
 TEST(Marks, AStreamThatBeganLateHadNothingBefore) {
   MarkedStream stream;
   stream.pass(31s);
