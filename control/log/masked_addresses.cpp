@@ -36,14 +36,21 @@ std::string mask_addresses(std::string_view sentence) {
     const auto start = std::min(sentence.find_first_of(kOfAddresses), sentence.size());
     text += sentence.substr(0, start);
     sentence.remove_prefix(start);
-    std::string_view word = sentence.substr(0, sentence.find_first_not_of(kOfAddresses));
+    const std::string_view whole = sentence.substr(0, sentence.find_first_not_of(kOfAddresses));
+    std::string_view word = whole;
     std::optional<std::string> found = masked(word);
-    // A full stop or a colon behind an address belongs to the sentence.
-    while (!found && (word.ends_with('.') || word.ends_with(':'))) {
-      word.remove_suffix(1);
-      found = masked(word);
+    // A full stop or a colon behind an address belongs to the sentence; an address has two colons at most at
+    // its end.
+    if (!found) {
+      const auto last = word.find_last_not_of(".:");
+      word = word.substr(0, last == std::string_view::npos ? 0 : last + 3);
     }
-    if (!found) word = sentence.substr(0, sentence.find_first_not_of(kOfAddresses));
+    while (!found && (word.ends_with('.') || word.ends_with(':'))) {
+      found = masked(word);
+      if (!found) word.remove_suffix(1);
+    }
+    if (!found) found = masked(word);
+    if (!found) word = whole;
     text += found ? std::string_view(*found) : word;
     sentence.remove_prefix(word.size());
   }
