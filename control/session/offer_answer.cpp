@@ -465,6 +465,7 @@ void OfferAnswer::commit_legs() {
   sender_->delete_at.reset();
   receiver_->delete_at.reset();
   call_.delete_at.reset();
+  if (call_.extras) call_.extras->at_deletion.reset();
   if (is_answer_) call_.answered = true;
   ++call_.signals;
   if (request_.latch) call_.latch = request_.latch;

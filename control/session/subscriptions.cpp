@@ -443,6 +443,7 @@ Result<Dict, RequestError> Subscriptions::publish() {
   leg->id_index = manager_.id_index(*call, call->id);
   leg->delete_at.reset();
   call->delete_at.reset();  // signalling of a party revives (NG section 13)
+  if (call->extras) call->extras->at_deletion.reset();
   leg->last_sdp = *request_.sdp;
   if (request_.passthrough_unknown) call->passthrough_unknown = *request_.passthrough_unknown;
   leg->section_order.clear();

@@ -271,6 +271,23 @@ TEST_F(HealthWatchTest, ADeletedCallFallsSilentWithoutAnAlarm) {
   EXPECT_EQ(watch().size(), 0u);
 }
 
+TEST_F(HealthWatchTest, ACallThatIsRevivedIsJudgedAsItIsNow) {
+  const auto explained = [&] { return cli_->execute({{"command", "explain"}, {"call_id", "c"}}, "test"); };
+  Pair call = dial("c", 1);
+  talk(call, 10s);
+  run_for(10s);
+  world_->ng({{"command", "delete"}, {"call-id", "c"}, {"from-tag", "A"}, {"delete-delay", 50}});
+  ASSERT_EQ(explained()["severity"], "fine") << explained();
+  // New signalling revives it (NG section 13); then B falls silent.
+  world_->ng(offer("c", "A", audio_sdp(call.a)));
+  world_->ng(answer("c", "A", "B", audio_sdp(call.b)));
+  talk_alone(call, 20s);
+  run_for(20s);
+  EXPECT_EQ(explained()["state"], "running");
+  EXPECT_EQ(explained()["severity"], "fault") << explained();
+  EXPECT_EQ(told_.size(), 1u);
+}
+
 TEST_F(HealthWatchTest, APartyThatIsDeletedIsNotWaitedFor) {
   // A's call rings two phones, and both answer; the proxy deletes the part of B.
   const Endpoint a{world_->peer_address(1, 'a'), UdpPort{4000}};
