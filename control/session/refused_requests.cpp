@@ -62,9 +62,13 @@ RefusedRequests::Line RefusedRequests::note(const RefusedRequest& request, Insta
   if (!request.call_id.empty() && (request.changes || request.ends)) {
     const std::uint64_t hash = hash_of(request.call_id);
     Entry* entry = find(request, hash);
+    // All that needs memory comes first: without it nothing is kept, and what is kept stays as it was.
+    std::string from_tag = cut(request.from_tag, kLongestTag);
+    std::string to_tag = cut(request.to_tag, kLongestTag);
+    std::string text = cut(request.text, kLongestText);
     if (entry == nullptr) {
-      Entries& list = entries_[reason];
-      entry = &list.emplace_back();
+      Entries made(1);
+      entry = &made.back();
       entry->call_id = cut(request.call_id, kLongestCallId);
       entry->call_id_size = request.call_id.size();
       entry->call_id_hash = hash;
@@ -72,14 +76,15 @@ RefusedRequests::Line RefusedRequests::note(const RefusedRequest& request, Insta
       entry->protocol = request.protocol;
       entry->refusal = request.refusal;
       entry->first = wall;
-      by_call_id_.emplace(hash, std::prev(list.end()));
+      by_call_id_.emplace(hash, made.begin());
+      entries_[reason].splice(entries_[reason].end(), made);
       ++size_;
     } else {
       bytes_ -= entry->bytes();
     }
-    entry->from_tag = cut(request.from_tag, kLongestTag);
-    entry->to_tag = cut(request.to_tag, kLongestTag);
-    entry->text = cut(request.text, kLongestText);
+    entry->from_tag = std::move(from_tag);
+    entry->to_tag = std::move(to_tag);
+    entry->text = std::move(text);
     entry->client = request.client;
     entry->ends = request.ends;
     ++entry->count;
