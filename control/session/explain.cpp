@@ -222,7 +222,12 @@ void SessionManager::look_at(std::span<const Call* const> calls, const Clock& cl
 void SessionManager::glance_at(std::span<const Call* const> calls, const Clock& clock) {
   if (calls.empty()) return;
   std::deque<Snapshots> all;  // addresses stay
-  for (const Call* call : calls) post_reads(*call, all.emplace_back());
+  try {
+    for (const Call* call : calls) post_reads(*call, all.emplace_back());
+  } catch (...) {
+    plane_.fence();  // workers still write to what was posted
+    throw;
+  }
   plane_.fence();
   auto snapshots = all.begin();
   for (const Call* call : calls) {

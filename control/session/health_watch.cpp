@@ -20,6 +20,8 @@ constexpr Duration kWhileBad = 2s;
 /// silence needs some seconds to become a fault.
 constexpr Duration kRestless = 7s;
 constexpr Duration kWhileRestless = 3s;
+/// Media of all glances of one turn: those of a large conference are a turn of their own.
+constexpr std::size_t kMedias = 128;
 /// Turns come several times a second: if none came for so long, the process was stopped.
 constexpr Duration kLateTurn = 2s;
 /// Least time between two glances at one call.
@@ -100,13 +102,15 @@ const std::vector<const Call*>& HealthWatch::next(Instant now) {
   const auto wanted = static_cast<std::size_t>(share * static_cast<double>(watched_.size())) + 1;
   const std::size_t looks = std::min({wanted, watched_.size(), kLooks});
   std::size_t routine = 0;
-  for (std::size_t n = 0; n < looks && due_.size() < kGlances; ++n) {
+  std::size_t medias = 0;
+  for (std::size_t n = 0; n < looks && due_.size() < kGlances && medias < kMedias; ++n) {
     if (next_ >= watched_.size()) next_ = 0;
     Watched& watched = watched_[next_++];
     const Need need = need_of(watched, now);
     if (need == Need::kNone || (need == Need::kRoutine && routine >= kRoutineGlances)) continue;
     if (need == Need::kRoutine) ++routine;
     due_.push_back(watched.call);
+    for (const auto& leg : watched.call->legs) medias += leg->medias.size();
   }
   return due_;
 }

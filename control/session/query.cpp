@@ -96,7 +96,12 @@ void SessionManager::post_reads(const Call& call, Snapshots& snapshots) {
 
 SessionManager::Snapshots SessionManager::read_snapshots(const Call& call) {
   Snapshots snapshots;
-  post_reads(call, snapshots);
+  try {
+    post_reads(call, snapshots);
+  } catch (...) {
+    plane_.fence();  // workers still write to what was posted
+    throw;
+  }
   plane_.fence();
   return snapshots;
 }

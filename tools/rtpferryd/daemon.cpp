@@ -16,6 +16,7 @@
 #include "control/protocol/udp_listener.hpp"
 #include "recorder/recorder.hpp"
 #include "relay/base/capabilities.hpp"
+#include "relay/base/memory.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
 #include "relay/rights/syscall_filter.hpp"
 #include "relay/srtp/backends.hpp"
@@ -454,7 +455,9 @@ class Daemon {
     events_.emplace_back(event_new(
         base_.get(), -1, EV_PERSIST,
         [](evutil_socket_t, short, void* self) {
-          static_cast<Daemon*>(self)->manager_.watch(system_clocks());
+          // Without memory this turn is left out, and the next one looks at other calls (C-12).
+          if (!had_memory([&] { static_cast<Daemon*>(self)->manager_.watch(system_clocks()); }))
+            log::debug("no memory to look at running calls");
         },
         this));
     const timeval turn = timeval_of(HealthWatch::kTurnInterval);
