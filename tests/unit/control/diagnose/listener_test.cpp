@@ -120,7 +120,7 @@ TEST(Listener, OfWhomNothingLeavesHasAFaultWithoutAReason) {
   });
   EXPECT_EQ(story.to(B).severity(), Severity::kFault) << story.rows();
   EXPECT_EQ(story.to(B).reception(), Reception::kNothing);
-  EXPECT_TRUE(has(story.to(B), "no reason was counted")) << story.rows();
+  EXPECT_TRUE(has(story.to(B), "counted no reason")) << story.rows();
 }
 
 TEST(Listener, IsWaitedForInTheFirstSeconds) {
