@@ -197,7 +197,8 @@ def play(build, offload):
             check(said["mos"] < 4.2 if name in ("loss", "everything") else said["mos"] > 4.2, f"{name}: MOS {said['mos']:.2f}")
             cause = next(v for v in explained[name]["verdicts"] if (v["leg"], v["direction"]) == ("A", "from"))["cause"]
             doubled = ("duplicated",) if truth["duplicates"] else ()
-            check(cause in ("lossy", "broken-up") if truth["loss_percent"] > 5.5 else cause in ("fine", "lossy", *doubled), f"{name}: explain says {cause}")
+            holes = ("interrupted",) if truth["lost"] >= 10 else ()    # ten packets in a row are a hole of 200 ms
+            check(cause in ("lossy", "broken-up", *holes) if truth["loss_percent"] > 5.5 else cause in ("fine", "lossy", *holes, *doubled), f"{name}: explain says {cause}")
         drift = relay.ctl("show", "slow")["legs"][0]["medias"][0]["received"][0]
         check(abs(drift["clock_drift_ppm"] - 1000) < 100 + drift["clock_drift_error_ppm"],
               f"a clock that is 1000 ppm slow: {drift['clock_drift_ppm']:.0f} ppm, give or take {drift['clock_drift_error_ppm']:.0f}")
