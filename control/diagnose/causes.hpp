@@ -11,7 +11,7 @@ namespace ferry {
 /// listener hears nothing, or hears badly, and nobody wants it so.
 enum class Severity : std::uint8_t { kFine, kNote, kFault };
 
-/// What the listener still gets, from best to worst.
+/// How much of what a party speaks its listener still gets: all of it, some of it, or nothing.
 enum class Reception : std::uint8_t { kAll, kSome, kNothing };
 
 enum class Cause : std::uint8_t {
@@ -81,9 +81,9 @@ struct CauseRow {
   Cause cause;
   /// In JSON, metrics and documents: never changed once released.
   std::string_view name;
-  /// What is usual; `MediaVerdict::graded` and `received` may differ.
+  /// The severity of a verdict with this cause, unless the judge sets `MediaVerdict::graded`.
   Severity severity;
-  /// What the listeners usually still get.
+  /// What the listener gets with this cause, unless the judge sets `MediaVerdict::received`.
   Reception reception;
   /// For operators: what it means, and what to do.
   std::string_view meaning;

@@ -1,5 +1,5 @@
-// What each drop reason means for the listeners when it takes a noticeable share of a stream: one row for
-// each reason, so that every reason has a verdict.
+// Which verdict `explain` gives when the relay drops a noticeable share of a stream for a reason. The table
+// has one row for each reason, so that no reason is without a verdict.
 #pragma once
 
 #include "control/diagnose/causes.hpp"
@@ -12,7 +12,7 @@
 
 namespace ferry {
 
-/// Whose packets a reason refuses, and whether speech is lost with them.
+/// Whose packets the relay drops for a reason, and whether the listener misses speech with them.
 enum class DropOwner : std::uint8_t {
   kOwn,       // of the party's own stream: the listener misses them
   kStranger,  // of another source than the party: nothing is missing while the party is heard

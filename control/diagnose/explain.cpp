@@ -41,7 +41,7 @@ std::optional<double> mos_of(const RecentStream& recent, std::uint8_t payload_ty
 }
 
 const MediaVerdict* Explanation::main() const noexcept {
-  // Of two rows that are equally bad, that of the listener says who does not hear whom.
+  // If two verdicts are equally bad, the listener's comes first: it says who does not hear whom.
   const auto order = [](const MediaVerdict& verdict) {
     return verdict.rank() * 2 + (verdict.direction == MediaDirection::kTo ? 1 : 0);
   };
