@@ -1,8 +1,11 @@
 # The front door. Each target is one line of CMake or script.
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
-CCACHE := $(shell command -v ccache)
-CONFIG := $(if $(CCACHE),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+# Asked when a recipe runs, for setup.sh may have installed it just before.
+CONFIG = $$(command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+# What `make run` leaves out in a new folder; `make build` adds it.
+PARTS  := FERRY_TESTS FERRY_BENCH FERRY_DPDK
+DEMO   := rtpferryd rtpferryctl rtpferry-demo
 
 .PHONY: setup build run test bench fuzz soak format lint ci-full rules mutants clean asan
 
@@ -11,10 +14,13 @@ setup:            ## install the Debian packages that are missing
 
 build:            ## release build in build/release/bin
 	@tools/setup.sh build
-	@cmake --preset release $(CONFIG) $(CMAKE_ARGS) > /dev/null
+	@cmake --preset release $(CONFIG) $(PARTS:%=-D%=ON) $(CMAKE_ARGS) > /dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 
-run: build        ## start the daemon on loopback and place a demonstration call (STAY=1 leaves it running)
+run:              ## start the daemon on loopback and place a demonstration call (STAY=1 leaves it running)
+	@tools/setup.sh run
+	@cmake --preset release $(CONFIG) $(if $(wildcard $(BUILD)/CMakeCache.txt),,$(PARTS:%=-D%=OFF)) $(CMAKE_ARGS) > /dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target $(DEMO)
 	@tools/demo/run.sh $(BUILD)/bin $(STAY)
 
 test:             ## build, then every test that this machine can run
@@ -25,7 +31,7 @@ test:             ## build, then every test that this machine can run
 asan:             ## unit tests and, for seconds, every fuzz target with address and undefined-behaviour sanitizers
 	@tools/setup.sh build fuzz
 	@cmake --preset asan $(CONFIG) > /dev/null && cmake --build build/asan -j $(JOBS) --target unit_tests fuzz_targets
-	@ctest --test-dir build/asan --parallel $(JOBS) -L unit --output-on-failure
+	@ctest --test-dir build/asan --parallel $(JOBS) -L unit --output-on-failure $(CTEST_ARGS)
 	@tests/fuzz/run.sh build/asan/bin $(or $(SECONDS),20)
 
 bench: build      ## set-up rate, forwarding rate, CPU, latency and memory beside rtpengine
@@ -43,7 +49,7 @@ fuzz:             ## every parser, and sequences of requests on one relay, SECON
 	@tools/setup.sh build fuzz
 	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 
-soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; deeper states of the latch; many random sequences of requests
+soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; deeper states of the latch; many random sequences of requests; many calls over bad links
 	@tools/setup.sh build test
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin --kernel
@@ -51,17 +57,21 @@ soak: build       ## random calls over and over, leaks counted; all cases of the
 	@python3 tests/e2e/leaks.py --build $(BUILD)/bin
 	@FERRY_LATCH_DEPTH=8 $(BUILD)/bin/latch_states_test
 	@FERRY_SEQUENCES=2000 $(BUILD)/bin/session_sequences_test
+	@FERRY_SEEDS=10000 $(BUILD)/bin/latch_property_test
+	@FERRY_SEEDS=10000 $(BUILD)/bin/ice_dtls_property_test
 	@FERRY_CALLS=20000 $(BUILD)/bin/explain_property_test
 
 format:           ## clang-format in place
 	@tools/format.sh fix
 
-lint:             ## format, include arrows, headers that compile alone
+lint:             ## format, include arrows, citations, headers that compile alone
 	@tools/format.sh check
 	@python3 tools/check_includes.py
+	@python3 tools/citations.py
+	@python3 tools/rules.py --check
 	@cmake --preset release $(CONFIG) > /dev/null && cmake --build $(BUILD) -j $(JOBS) --target check_headers
 
-rules:            ## rules of docs/security-rules.txt and the tests that name them
+rules:            ## rules of docs/rules.md and the tests that name them
 	@python3 tools/rules.py
 
 mutants: build    ## take each rule of tests/mutants out of the code and see its test fail (RULE=LAT-5 for one)

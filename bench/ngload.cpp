@@ -1,4 +1,4 @@
-// Load generator for the NG protocol and the classic rtpproxy protocol: sets calls up and takes them down,
+// Load generator for the NG protocol and the rtpproxy protocol: sets calls up and takes them down,
 // several requests under way at a time. Prints one JSON object; the CPU time and memory of the relay are read
 // from /proc by its pid.
 
@@ -32,7 +32,7 @@ struct Options {
   int pid = 0;
   unsigned calls = 4500;
   unsigned window = 16;
-  bool classic = false;
+  bool rtpproxy = false;
 };
 
 std::string sdp(const std::string& user, const std::string& address, unsigned port) {
@@ -62,7 +62,7 @@ std::string make_request(const Options& options, Kind kind, unsigned call, const
   return cookie + " " + ferry::ng::encode_bencode(Value(std::move(dict)));
 }
 
-/// The same call in the classic protocol.
+/// The same call in the rtpproxy protocol.
 std::string make_command(const Options& options, Kind kind, unsigned call, const std::string& cookie) {
   const std::string names = fmt::format("{:08x}-bench-{}@192.0.2.1", call * 2654435761u, call);
   switch (kind) {
@@ -80,7 +80,7 @@ std::string make_command(const Options& options, Kind kind, unsigned call, const
 
 /// A good reply of either protocol.
 bool is_good(const Options& options, Kind kind, std::string_view reply) {
-  if (!options.classic) return reply.find("6:result2:ok") != std::string_view::npos;
+  if (!options.rtpproxy) return reply.find("6:result2:ok") != std::string_view::npos;
   const std::string_view text = reply.substr(reply.find(' ') + 1);
   return kind == Kind::kDelete ? text == "0\n" : !text.starts_with('E') && text != "0\n";
 }
@@ -133,8 +133,8 @@ Phase run_phase(int fd, const Options& options, const std::vector<Kind>& kinds, 
   const auto send_request = [&](std::size_t index) {
     Slot& slot = slots[index];
     slot.cookie = fmt::format("{}_{}", index, serial++);
-    slot.request = options.classic ? make_command(options, kinds[slot.step], slot.call, slot.cookie)
-                                   : make_request(options, kinds[slot.step], slot.call, slot.cookie);
+    slot.request = options.rtpproxy ? make_command(options, kinds[slot.step], slot.call, slot.cookie)
+                                    : make_request(options, kinds[slot.step], slot.call, slot.cookie);
     slot.sent = SteadyClock::now();
     if (send(fd, slot.request.data(), slot.request.size(), 0) < 0) ++phase.errors;
   };
@@ -195,7 +195,7 @@ int main(int argc, char** argv) {
     else if (name == "--calls")
       options.calls = static_cast<unsigned>(std::atoi(argv[i + 1]));
     else if (name == "--protocol")
-      options.classic = std::string_view(argv[i + 1]) == "rtpproxy";
+      options.rtpproxy = std::string_view(argv[i + 1]) == "rtpproxy";
     else if (name == "--window")
       options.window = static_cast<unsigned>(std::atoi(argv[i + 1]));
     else {

@@ -14,11 +14,13 @@ int PacketFile::flush() {
   const int wrong = output_->write_at(output_->size(), waiting_);
   (wrong == 0 ? written_ : lost_) += waiting_packets_;
   waiting_packets_ = 0;
-  // Without its head it is no file: that one waits.
+  // A file without its head cannot be read, so the head waits for the next attempt.
   waiting_.resize(wrong != 0 && is_first ? head_size_ : 0);
   return wrong != 0 ? wrong : output_->flush();
 }
 
+// The layout that rtpproxy's tools read: address family (2 octets), port (2), address (16), time as a double
+// in seconds (8), length (2). All in the host's order, except for the port and the address.
 void AdHocFile::write(const CapturedDatagram& datagram) {
   constexpr std::size_t kPort = 2;
   constexpr std::size_t kAddress = 4;

@@ -1,3 +1,10 @@
+// A ring of octets. `head_` and `tail_` only grow; their place in memory is the rest of the division by the
+// capacity. The producer alone writes `head_`, the consumer alone writes `tail_`. Each one reads the other's
+// with acquire, so it sees the octets that the other has finished with.
+//
+// A packet never wraps around the end: if it does not fit there, a mark (kSkip) fills the rest, and the
+// packet begins at the start of memory. A mark always fits, because every entry is a multiple of 16 octets
+// long, and so is the capacity.
 #include "recorder/packet_queue.hpp"
 
 #include <cstring>
@@ -11,7 +18,9 @@ namespace ferry {
 PacketQueue::PacketQueue(std::size_t bytes) {
   static_assert(std::is_trivially_copyable_v<Header>);
   constexpr std::size_t kPage = 4096;
+  // Whole pages, and never so small that a single datagram could not fit.
   capacity_ = std::max<std::size_t>((bytes + kPage - 1) / kPage * kPage, 1u << 16);
+  // Without a reservation in swap, pages are taken as they are used.
   void* memory =
       mmap(nullptr, capacity_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
@@ -28,7 +37,9 @@ bool PacketQueue::push(const QueuedPacket& packet, Bytes datagram) noexcept {
   const std::size_t to_end = capacity_ - at;
   const std::size_t skipped = wanted > to_end ? to_end : 0;
   const std::size_t used = head - tail + skipped + wanted;
+  // The writer is behind. The packet is lost for the recording; the caller counts it.
   if (used > capacity_) return false;
+  // The mark stands where the size of the next packet would.
   if (skipped != 0) std::memcpy(memory_ + at, &kSkip, sizeof kSkip);
   std::byte* place = skipped != 0 ? memory_ : memory_ + at;
   const Header header{static_cast<std::uint32_t>(datagram.size()), packet};

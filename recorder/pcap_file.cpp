@@ -1,3 +1,6 @@
+// Writes packets by libpcap. It writes to a FILE, so a FILE is made whose octets go to `append`
+// (fopencookie). The relay sees neither IP nor Ethernet headers; they are made up here from the two
+// endpoints, with right checksums, so that Wireshark does not complain.
 #include "recorder/pcap_file.hpp"
 
 #include <algorithm>
@@ -16,15 +19,17 @@ constexpr std::size_t kIpv4 = 20;
 constexpr std::size_t kIpv6 = 40;
 constexpr std::uint8_t kUdpProtocol = 17;
 constexpr std::uint8_t kHops = 64;
+// Octets of a pcap file's own header.
 constexpr std::size_t kFileHead = 24;
 
+// Adds 16-bit words in network order; an odd octet is the first half of a word (RFC 1071).
 std::uint32_t add(std::uint32_t sum, Bytes bytes) {
   for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) sum += read_u16(bytes, i);
   if (bytes.size() % 2 != 0) sum += static_cast<std::uint32_t>(read_u8(bytes, bytes.size() - 1)) << 8;
   return sum;
 }
 
-/// RFC 1071.
+/// Folds a sum and inverts it (RFC 1071).
 std::uint16_t fold(std::uint32_t sum) {
   while ((sum >> 16) != 0) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
@@ -38,7 +43,8 @@ void put(MutableBytes to, std::size_t at, const IpAddress& address) {
 void write_ipv4(MutableBytes ip, const CapturedDatagram& datagram) {
   write_u8(ip, 0, 0x45);
   write_u16(ip, 2, static_cast<std::uint16_t>(kIpv4 + kUdp + datagram.size));
-  write_u16(ip, 6, 0x4000);  // not fragmented
+  // Not fragmented.
+  write_u16(ip, 6, 0x4000);
   write_u8(ip, 8, kHops);
   write_u8(ip, 9, kUdpProtocol);
   put(ip, 12, datagram.from.address);
@@ -55,7 +61,8 @@ void write_ipv6(MutableBytes ip, const CapturedDatagram& datagram) {
   put(ip, 24, datagram.to.address);
 }
 
-/// RFC 768; zero, which says that there is none, if the datagram is not whole.
+/// The UDP header. Its checksum (RFC 768) is zero, "there is none", if only the start of the datagram is
+/// known.
 void write_udp(MutableBytes udp, const CapturedDatagram& datagram, Bytes addresses) {
   write_u16(udp, 0, datagram.from.port.value);
   write_u16(udp, 2, datagram.to.port.value);
@@ -79,6 +86,7 @@ PcapFile::PcapFile(std::unique_ptr<Output> output, PcapFormat format)
   };
   FILE* file = fopencookie(this, "w", calls);
   if (handle_ == nullptr || file == nullptr) throw std::bad_alloc();
+  // Unbuffered: whatever libpcap writes must be in `append` before `count` is called.
   setvbuf(file, nullptr, _IONBF, 0);
   dumper_ = pcap_dump_fopen(handle_, file);
   if (dumper_ == nullptr) {
@@ -100,7 +108,7 @@ void PcapFile::write(const CapturedDatagram& datagram) {
   frame_.assign(link + ip + kUdp, std::byte{0});
   const MutableBytes headers(frame_);
   if (link != 0) {
-    // The relay saw no Ethernet: locally administered addresses that tell the two ends apart.
+    // The relay saw no Ethernet: locally administered addresses tell the two ends apart.
     write_u8(headers, 0, 2);
     write_u8(headers, 5, 2);
     write_u8(headers, 6, 2);
@@ -116,6 +124,7 @@ void PcapFile::write(const CapturedDatagram& datagram) {
   pcap_pkthdr header{};
   header.ts.tv_sec = seconds.count();
   header.ts.tv_usec = std::chrono::duration_cast<std::chrono::microseconds>(since - seconds).count();
+  // `caplen` is what is here, `len` what the packet had.
   header.caplen = static_cast<bpf_u_int32>(frame_.size());
   header.len = static_cast<bpf_u_int32>(link + ip + kUdp + datagram.size);
   pcap_dump(reinterpret_cast<u_char*>(dumper_), &header, reinterpret_cast<const u_char*>(frame_.data()));

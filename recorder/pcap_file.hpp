@@ -1,4 +1,4 @@
-// Packet files as Wireshark reads them, by libpcap.
+// Packet files in pcap format, written by libpcap.
 #pragma once
 
 #include "recorder/packet_file.hpp"
@@ -13,9 +13,10 @@ struct pcap_dumper;
 
 namespace ferry {
 
-/// Link type raw IP or Ethernet.
+/// A pcap file with link type raw IP or Ethernet. IP and UDP headers are made up from the two endpoints.
 class PcapFile final : public PacketFile {
  public:
+  /// Throws std::bad_alloc.
   PcapFile(std::unique_ptr<Output> output, PcapFormat format);
   ~PcapFile() override;
 
@@ -25,6 +26,7 @@ class PcapFile final : public PacketFile {
   PcapFormat format_;
   pcap* handle_ = nullptr;
   pcap_dumper* dumper_ = nullptr;
+  /// Memory for one frame.
   std::vector<std::byte> frame_;
 };
 

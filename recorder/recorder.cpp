@@ -1,3 +1,20 @@
+// The recorder of the daemon: names recordings, gives each one a tap and a writer, and hands finished ones
+// on.
+//
+// A recording goes through four hands:
+// 1. `RecordingTap` runs on a worker's thread and copies each packet into a queue. It never waits.
+// 2. `RecordingHandle` is control's end. It turns what happens to the call into commands for the writer.
+// 3. `Writer` is a thread. It makes files out of packets and commands (`RecordingJob`).
+// 4. `Finisher` is another thread. It hashes, names and signs the closed files, and then starts the work
+//    after the call.
+//
+// The end of a recording has two steps. `end` closes the tap: nothing that arrives later is kept. `finish`
+// comes when the tap is detached from every worker, so that its counts are final; only then the writer may
+// close the files.
+//
+// Names: a request, the operator's pattern and the Call-ID all come from outside. Whatever would leave the
+// recording directory or touch the spool is refused, with a line in the log, and the next best name is taken
+// (CTL-10). A recording is never lost for its name.
 #include "recorder/recorder.hpp"
 
 #include "recorder/after/finisher.hpp"
@@ -17,7 +34,7 @@ namespace ferry {
 
 namespace {
 
-/// One call's tap. The worker's side of a recording: counters and a copy, nothing that waits.
+/// The worker's side of one recording: counters and a copy, nothing that waits.
 class RecordingTap final : public PacketTap {
  public:
   RecordingTap(std::uint64_t recording, Writer& writer, const RecorderSettings& settings, RecordingForm form)
@@ -39,6 +56,7 @@ class RecordingTap final : public PacketTap {
                               .size = static_cast<std::uint32_t>(packet.size),
                               .is_rtcp = packet.is_rtcp,
                               .port = packet.port};
+    // The worker may have come with a number that no queue was made for.
     if (packet.worker >= writer_.queues() || !writer_.queue(packet.worker).push(queued, packet.datagram))
       lost.fetch_add(1, std::memory_order_relaxed);
   }
@@ -47,6 +65,7 @@ class RecordingTap final : public PacketTap {
   }
   [[nodiscard]] bool wants_egress() const noexcept override { return egress_; }
 
+  // Control sets the first two, the worker counts the last two.
   std::atomic<bool> paused{false};
   std::atomic<bool> closed{false};
   std::atomic<std::uint64_t> lost{0};
@@ -61,6 +80,7 @@ class RecordingTap final : public PacketTap {
 
 class RecorderImpl;
 
+// Control's side of one recording.
 class RecordingHandle final : public CallRecording {
  public:
   RecordingHandle(RecorderImpl& recorder, Writer& writer, std::uint64_t number, RecordingPlan plan);
@@ -98,6 +118,7 @@ class RecordingHandle final : public CallRecording {
   bool is_finished_ = false;
 };
 
+// The order of the members matters: writers use the finisher, so they end first.
 class RecorderImpl final : public Recorder {
  public:
   RecorderImpl(RecorderSettings settings, std::shared_ptr<const Folder> folder,
@@ -109,6 +130,7 @@ class RecorderImpl final : public Recorder {
         log_(std::move(log)),
         clock_(std::move(clock)),
         finisher_(settings_, folder_, log_, std::move(run)) {
+    // Recordings of an earlier process are finished before new ones start, so that they keep their names.
     finish_leftovers(spool, run_folder_.name, rights, [this](FinishedRecording finished) {
       const std::string_view what = finished.is_placing ? "was not in its place yet: it is brought there"
                                                         : "was interrupted: what there is of it is kept";
@@ -116,6 +138,7 @@ class RecorderImpl final : public Recorder {
       finisher_.post(std::move(finished));
     });
     finisher_.begin_work();
+    // The bound is for all queues together: one for each pair of a worker and a writer.
     const std::size_t share = settings_.queue_bytes / (std::size_t{workers} * settings_.writers);
     for (unsigned i = 0; i < settings_.writers; ++i) {
       writers_.push_back(std::make_unique<Writer>(
@@ -125,6 +148,8 @@ class RecorderImpl final : public Recorder {
     }
   }
   ~RecorderImpl() override {
+    // Writers end what is still being recorded, then the files are brought to their place. Work after the
+    // call (hooks, uploads) is left to the next process, which finds its entries.
     writers_.clear();
     finisher_.settle_files();
     release_spool(run_folder_);
@@ -138,10 +163,12 @@ class RecorderImpl final : public Recorder {
     plan.id = random_hex(16);
     plan.call_id = order.call_id;
     plan.form = order.form;
-    plan.base = order.form == RecordingForm::kCall ? base_of(order, plan.id, at) : classic_base(order);
+    // Only recordings of calls follow the operator's pattern; rtpproxy's clients expect its names.
+    plan.base = order.form == RecordingForm::kCall ? base_of(order, plan.id, at) : rtpproxy_base(order);
     if (order.form == RecordingForm::kPcapSingle && !order.file.empty())
       plan.ending = order.file.ends_with(".pcap") ? ".pcap" : "";
     plan.start = at;
+    // Recordings are spread over the writers in turn; one recording has one writer for its life.
     Writer& writer = *writers_[started_ % writers_.size()];
     ++started_;
     log_(RecorderLogLevel::kInfo,
@@ -165,6 +192,7 @@ class RecorderImpl final : public Recorder {
     }
     return totals;
   }
+  // Writers first: they hand their recordings to the finisher.
   void settle() override {
     for (const auto& writer : writers_) writer->settle();
     finisher_.settle();
@@ -177,8 +205,9 @@ class RecorderImpl final : public Recorder {
   void log(const std::string& line) const { log_(RecorderLogLevel::kInfo, line); }
 
  private:
-  /// The names of rtpproxy: `CALL-ID=TAG` and what tells directions apart, or the name that was asked for.
-  static std::string classic_base(const RecordingOrder& order) {
+  /// Names as rtpproxy gives them: `CALL-ID=TAG` and what tells directions apart, or the name that the
+  /// request asked for.
+  static std::string rtpproxy_base(const RecordingOrder& order) {
     constexpr std::size_t kLongest = 90;  // of each part: the whole stays below 200 octets
     if (order.file.empty())
       return safe_name(order.call_id, kLongest) + "=" + safe_name(order.tag, kLongest) + order.suffix;
@@ -187,14 +216,14 @@ class RecorderImpl final : public Recorder {
     return safe_name(name);
   }
 
-  /// A path of a request without the recording directory before it.
+  /// A path of a request without the recording directory in front of it.
   std::string_view below(std::string_view path) const {
     const std::string inside = folder_->path() + "/";
     if (path.starts_with(inside)) path.remove_prefix(inside.size());
     return path;
   }
 
-  /// Why recordings cannot be at that path below the directory; empty if they can.
+  /// Why a recording cannot be at that path below the directory; empty if it can.
   std::string fault_of_target(std::string_view path) const {
     if (!settings_.spool.empty()) {
       const std::string_view spool = below(settings_.spool);
@@ -204,11 +233,12 @@ class RecorderImpl final : public Recorder {
     return fault_of_recording_path(path);
   }
 
-  /// Nothing if the request names no file, or one that cannot be.
+  /// The path that a request asks for, without its ending. Nothing if it asks for none, or for one that
+  /// cannot be.
   std::optional<std::string> wished_base(const RecordingOrder& order) const {
     if (order.file.empty()) return std::nullopt;
     std::string_view path = below(order.file);
-    // The ending follows from what is in the file.
+    // The ending follows from what is in the file, not from the request.
     const auto dot = path.rfind('.');
     if (dot != std::string_view::npos && dot > path.rfind('/') + 1 && path.size() - dot <= 5)
       path = path.substr(0, dot);
@@ -219,7 +249,7 @@ class RecorderImpl final : public Recorder {
     return std::nullopt;
   }
 
-  /// With a slash behind it; empty = the recording directory itself.
+  /// The folder that a request asks for, with a slash behind it; empty: the recording directory itself.
   std::string wished_directory(const RecordingOrder& order) const {
     if (order.directory.empty()) return {};
     std::string_view directory = below(order.directory);
@@ -233,14 +263,14 @@ class RecorderImpl final : public Recorder {
     return {};
   }
 
-  /// Where the files go, below the recording directory; what a request wants elsewhere goes to the usual
-  /// place.
+  /// Chooses where the files go, below the recording directory: where the request wants them, else by its
+  /// pattern, else by the operator's pattern. The last resort is Call-ID and id.
   std::string base_of(const RecordingOrder& order, const std::string& id, const RecordingTime& at) const {
     if (auto wished = wished_base(order)) return std::move(*wished);
     const NameParts parts{order.call_id, {}, id, at.wall};
     const auto filled = [&](std::string_view pattern) {
       std::string base = fill_pattern(pattern, parts);
-      // Two recordings never share a name, whatever the pattern.
+      // The id makes the name unique, whatever the pattern.
       if (base.find(id) == std::string::npos) base += "-" + id;
       return base;
     };
@@ -279,13 +309,14 @@ RecordingHandle::RecordingHandle(RecorderImpl& recorder, Writer& writer, std::ui
 }
 
 RecordingHandle::~RecordingHandle() {
-  // Its call went without a word: what was recorded is kept.
+  // The call went without ending its recording. What was recorded is kept.
   if (is_finished_) return;
   end("the call is gone");
   finish();
 }
 
 void RecordingHandle::describe(RecordedCall call) {
+  // Told after each message of the call; most change nothing that a recorder cares about.
   if (call == described_) return;
   described_ = call;
   writer_.post({number_, recorder_.now(), WriterCommand::Describe{std::move(call)}});
@@ -296,6 +327,7 @@ void RecordingHandle::note_sdp(unsigned number, std::string_view kind, std::stri
 }
 
 void RecordingHandle::pause(bool on, std::string_view asked_by) {
+  // The tap stops first, then the writer is told: nothing of the pause reaches a queue (REC-3).
   if (tap_.paused.exchange(on) == on) return;
   writer_.post({number_, recorder_.now(), WriterCommand::Pause{on}});
   recorder_.log(fmt::format("call {}: recording {} {} by {}", in_quotes(plan_.call_id), plan_.id,
@@ -312,6 +344,7 @@ void RecordingHandle::end(std::string_view reason) {
 }
 
 void RecordingHandle::finish() {
+  // The tap is attached nowhere any more, so its counts are final.
   is_finished_ = true;
   recorder_.count_lost(tap_.lost);
   writer_.post({number_, end_,
@@ -324,6 +357,7 @@ std::vector<std::string> RecordingHandle::packet_files() const {
   if (!settings.packets_by_party) return {base_path_ + ".pcap"};
   std::vector<std::string> files;
   for (const RecordedParty& party : described_.parties) {
+    // Files of parties that have not spoken yet are named too: they will be there.
     if (!party.excluded) files.push_back(fmt::format("{}-{}.pcap", base_path_, party.number));
   }
   return files;
@@ -339,6 +373,7 @@ RecordingTime Recorder::system_time() {
 Result<std::unique_ptr<Recorder>, std::string> Recorder::make(const RecorderSettings& settings,
                                                               unsigned workers, Log log, Clock clock,
                                                               RunProgram run) {
+  // The spool lies below the recording directory by default, so that finished files need only be renamed.
   const FileRights rights{settings.file_mode, settings.directory_mode, settings.owner, settings.group};
   auto folder = Folder::open(settings.directory, rights);
   if (!folder) return fail(folder.error());

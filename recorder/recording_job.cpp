@@ -1,3 +1,20 @@
+// One recording, from its first packet to its closed files. Everything here runs on one writer thread.
+//
+// The way of a packet: `on_packet` finds its media (`description_of`), appends it to a packet file, counts it
+// as RTP in `Stream`, and gives audio to the stream's `AudioStream`. That one orders, decodes and places the
+// samples on the time of the recording; `placer` brings them to the `SampleTimeline` of an audio file.
+//
+// The way of time: `tick` comes four times a second. It lets audio streams release what is old enough, writes
+// packets, and writes audio up to `kMargin` ago. Samples younger than that may still change, because late
+// packets and concealment come into it.
+//
+// The manifest says what there is, from the beginning on. A file is named in it before the first octet of
+// content is written (`name_files`), because a process that dies leaves only the manifest to those who clean
+// up. It is also written again whenever it changed.
+//
+// Files are never written in clear if encryption was asked for: if the key fails, there is no file, and the
+// manifest says how much was lost. Trouble with the disk never stops a recording; the first one is kept for
+// the log and the manifest.
 #include "recorder/recording_job.hpp"
 
 #include <algorithm>
@@ -13,9 +30,13 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::size_t kMaxStreams = 256;  // of one recording: a flood of SSRCs makes no flood of state
+// Streams of one recording: a flood of SSRCs must make no flood of state.
+constexpr std::size_t kMaxStreams = 256;
+// SDP bodies kept in the manifest.
 constexpr std::size_t kMaxBodies = 200;
+// Packets are written to disk at the latest when so many octets wait.
 constexpr std::size_t kFlushBytes = 1 << 18;
+// Rate of a recording in which nothing is known of any codec.
 constexpr std::uint32_t kDefaultRate = 8000;
 
 }  // namespace
@@ -30,6 +51,7 @@ std::string rfc3339(WallTime time) {
 RecordingJob::RecordingJob(RecordingPlan plan, const RecorderSettings& settings,
                            std::shared_ptr<const Folder> spool)
     : plan_(std::move(plan)), settings_(settings), spool_(std::move(spool)) {
+  // Files that are known from the start are made now. Files of single parties come with their first packet.
   switch (plan_.form) {
     case RecordingForm::kCall:
       if (settings_.packets && !settings_.packets_by_party) add_packets(0, false, "", ".pcap");
@@ -70,7 +92,8 @@ std::unique_ptr<Output> RecordingJob::make_output(const std::string& spool_name)
   if (settings_.encryption_key.empty()) return make_plain_output(std::move(*file));
   auto sealed = make_sealed_output(std::move(*file), settings_.encryption_key);
   if (sealed) return std::move(*sealed);
-  note_trouble(sealed.error());  // and nothing is written: never in clear by accident
+  // Nothing is written then: never in clear by accident.
+  note_trouble(sealed.error());
   spool_->remove(spool_name);
   return nullptr;
 }
@@ -89,6 +112,7 @@ void RecordingJob::write_manifest() {
     files.push_back(
         {{"kind", "audio"}, {"spool", each->spool_name}, {"ending", each->ending}, {"party", each->party}});
   now["files"] = std::move(files);
+  // Replaced as a whole, so that a reader sees the old one or the new one.
   if (const int wrong =
           spool_->replace(plan_.id + ".json", now.dump(1, ' ', false, json::error_handler_t::replace)))
     note_trouble(fmt::format("cannot write {}: {}", spool_->path_of(plan_.id + ".json"), strerror(wrong)));
@@ -108,6 +132,7 @@ void RecordingJob::flush(Packets& packets) {
 
 void RecordingJob::describe(RecordedCall call, Instant) {
   metadata_ = std::move(call.metadata);
+  // Parties and medias that are gone stay: packets of them may be on their way.
   for (const RecordedParty& party : call.parties) parties_[party.number] = party;
   for (const RecordedStream& stream : call.streams) described_[stream.media].clear();
   for (RecordedStream& stream : call.streams) described_[stream.media].push_back(std::move(stream));
@@ -115,6 +140,7 @@ void RecordingJob::describe(RecordedCall call, Instant) {
 }
 
 void RecordingJob::note_sdp(unsigned party, std::string kind, std::string body, Instant at) {
+  // A call of many re-INVITEs must not fill memory.
   if (bodies_.size() >= kMaxBodies) return;
   bodies_.push_back({{"at_ms", since_start_ms(at)},
                      {"party", party},
@@ -130,6 +156,7 @@ void RecordingJob::pause(bool on, Instant at) {
   if (on) {
     pauses_.push_back({{"from_ms", since_start_ms(at)}});
     silences_.emplace_back(at, Instant::max());
+    // The numbers that are missing after the pause are no loss.
     for (const auto& [key, stream] : streams_) {
       stream->was_paused = true;
       if (stream->audio) stream->audio->excuse_gap();
@@ -144,10 +171,13 @@ std::int64_t RecordingJob::frame_at(Instant time, std::uint32_t rate_hz) const {
   return static_cast<std::int64_t>(std::chrono::duration<double>(time - plan_.start.now).count() * rate_hz);
 }
 
+// A packet that began before a pause may reach into it, and concealment too: so pauses are cut out of the
+// samples, not only out of the packets (REC-3).
 std::span<const std::int16_t> RecordingJob::masked(std::int64_t position,
                                                    std::span<const std::int16_t> samples) {
   const std::int64_t end = position + static_cast<std::int64_t>(samples.size());
   bool is_copied = false;
+  // Samples are copied only if some of them lie in a pause.
   for (const auto& [from, to] : silences_) {
     const std::int64_t first = std::max(position, frame_at(from, rate_hz_));
     const std::int64_t last = to == Instant::max() ? end : std::min(end, frame_at(to, rate_hz_));
@@ -161,7 +191,7 @@ std::span<const std::int16_t> RecordingJob::masked(std::int64_t position,
 const RecordedStream* RecordingJob::description_of(const QueuedPacket& packet) const {
   const auto known = described_.find(packet.media);
   if (known == described_.end()) return nullptr;
-  // A call that moves to another worker has other transports there.
+  // A call that has moved to another worker has other transports there; the last description fits then.
   const auto same = std::ranges::find(known->second, packet.transport, &RecordedStream::transport);
   return same == known->second.end() ? &known->second.back() : &*same;
 }
@@ -171,7 +201,8 @@ RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const
   StreamKey key{packet.media, ssrc.value, packet.is_rtcp};
   auto known = streams_.find(key);
   if (known == streams_.end() && streams_.size() >= kMaxStreams) {
-    key.ssrc = 0;  // the rest together
+    // Streams beyond the limit are counted together.
+    key.ssrc = 0;
     known = streams_.find(key);
   }
   if (known == streams_.end()) {
@@ -180,6 +211,7 @@ RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const
     made->media = about.index;
     made->type = about.type;
     made->local = about.local;
+    // Ports come in pairs: RTCP is one above.
     if (packet.port == Component::kRtcp)
       made->local.port.value = static_cast<std::uint16_t>(made->local.port.value + 1);
     made->ssrc = ssrc;
@@ -194,14 +226,17 @@ RecordingJob::Stream& RecordingJob::stream_of(const RecordedStream& about, const
 }
 
 void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
+  // A packet of a media that control has not described can be neither named nor decoded.
   const RecordedStream* about = description_of(packet);
   if (about == nullptr) {
     ++undescribed_;
     return;
   }
+  // A recording of what leaves has the relay's port as the source.
   const bool leaves = packet.to.is_set();
   Endpoint local = about->local;
   if (packet.port == Component::kRtcp) local.port.value = static_cast<std::uint16_t>(local.port.value + 1);
+  // Packets are written as they came, RTP or not; what is inside only matters below.
   if (Packets* packets = packets_for(about->party, packet.is_rtcp); packets != nullptr) {
     if (packets->file) {
       packets->file->write(
@@ -223,10 +258,12 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
   }
   const auto rtp = parse_rtp(datagram);
   if (!rtp) {
-    ++malformed_;  // no RTP: T.38, or the start of a packet only
+    // T.38, or only the start of a packet.
+    ++malformed_;
     return;
   }
   Stream& stream = stream_of(*about, packet, rtp->ssrc, remote);
+  // The description says what the payload type means; static types mean the same without it (RFC 3551).
   const auto format = std::ranges::find(about->formats, rtp->payload_type, &RecordedFormat::type);
   std::uint32_t clock_rate = format == about->formats.end() ? 0 : format->clock_rate_hz;
   if (clock_rate == 0) {
@@ -235,15 +272,18 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
   const bool is_first_again = std::exchange(stream.was_paused, is_paused_);
   const SeqNo newest{static_cast<std::uint16_t>(stream.stats.counters().highest_extended)};
   if (stream.stats.check(rtp->sequence) == StreamStats::Check::kJump) {
-    // The relay had it confirmed (SSR-4) before it let it pass: the packet before this one was the first.
+    // The relay lets a jump pass only once it is confirmed (SSR-4), so the packet before this one was the
+    // first of the new run. It is made up here, and the statistics agree with the relay's.
     static_cast<void>(stream.stats.check(SeqNo{static_cast<std::uint16_t>(rtp->sequence.value - 1)}));
     static_cast<void>(stream.stats.check(rtp->sequence));
   } else if (is_first_again && stream.stats.counters().packets != 0 && is_newer(rtp->sequence, newest)) {
+    // Packets of a pause were not recorded; the sequence numbers count them as lost.
     stream.unwanted += static_cast<std::uint64_t>(distance(rtp->sequence, newest) - 1);
   }
   stream.stats.count(*rtp, packet.size, clock_rate, packet.at);
   if (!has_audio() || about->type != "audio") return;
   if (!stream.audio) {
+    // The rate of the whole recording is chosen with the first audio packet and stays.
     if (rate_hz_ == 0) rate_hz_ = choose_rate();
     stream.audio = std::make_unique<AudioStream>(plan_.start.now, rate_hz_, settings_.loss, settings_.events);
   }
@@ -253,6 +293,7 @@ void RecordingJob::on_packet(const QueuedPacket& packet, Bytes datagram) {
 RecordingJob::Packets* RecordingJob::packets_for(unsigned party, bool is_rtcp) {
   const bool has_pair = plan_.form == RecordingForm::kAdHoc || plan_.form == RecordingForm::kPcap;
   if (plan_.form == RecordingForm::kCall && !settings_.packets) return nullptr;
+  // All parties share one file, unless one for each was asked for.
   if (plan_.form != RecordingForm::kCall || !settings_.packets_by_party) party = 0;
   is_rtcp = is_rtcp && has_pair;
   const auto found = std::ranges::find_if(
@@ -283,7 +324,7 @@ void RecordingJob::add_packets(unsigned party, bool is_rtcp, const std::string& 
 }
 
 std::uint32_t RecordingJob::choose_rate() const {
-  // The best that a party prefers; what is better later is brought down to it.
+  // The best rate that a party prefers. What is better later is brought down to it.
   std::uint32_t rate = 0;
   for (const auto& [media, streams] : described_) {
     if (streams.front().type != "audio") continue;
@@ -299,7 +340,8 @@ std::uint32_t RecordingJob::choose_rate() const {
 
 unsigned RecordingJob::channel_of(unsigned party) const {
   if (settings_.layout != AudioLayout::kStereo) return 0;
-  // The caller left, everybody else right; of what leaves the caller hears the others.
+  // The caller is left, everybody else right. If what leaves is recorded, it is the other way round: what is
+  // sent to the caller is the others' voice.
   return (party == 1) != settings_.egress ? 0 : 1;
 }
 
@@ -335,6 +377,7 @@ PlaceSamples RecordingJob::placer(unsigned party) {
 
 void RecordingJob::write_audio(Audio& audio, Instant until) {
   const std::int64_t frames = frame_at(until, audio.rate_hz);
+  // Nothing new is old enough.
   if (frames <= audio.timeline.taken()) return;
   std::vector<std::int16_t> samples;
   audio.timeline.take(frames, samples);
@@ -345,9 +388,11 @@ void RecordingJob::write_audio(Audio& audio, Instant until) {
 }
 
 void RecordingJob::tick(Instant now) {
+  // Streams first: they bring the samples that are written below.
   for (const auto& [key, stream] : streams_) {
     if (stream->audio) stream->audio->release(now, placer(stream->party));
   }
+  // The manifest before the content.
   if (must_write_manifest_ || has_unnamed_files_) write_manifest();
   for (const auto& each : packet_files_) flush(*each);
   for (const auto& each : audio_files_) write_audio(*each, now - kMargin);
@@ -365,6 +410,7 @@ json RecordingJob::parties() const {
   return list;
 }
 
+// The part of the manifest that tells how well each stream arrived. Times are milliseconds since the start.
 json RecordingJob::streams() const {
   json list = json::array();
   for (const auto& [key, stream] : streams_) {
@@ -387,6 +433,7 @@ json RecordingJob::streams() const {
     one["ssrc"] = counters.ssrc.value;
     one["packets"] = counters.packets;
     one["bytes"] = counters.bytes;
+    // Packets of pauses are missing in the sequence, but were not lost.
     one["lost"] = counters.lost() - std::min(counters.lost(), stream->unwanted);
     one["duplicates"] = counters.duplicates;
     one["reordered"] = counters.reordered;
@@ -417,11 +464,12 @@ json RecordingJob::streams() const {
 
 FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingTime& at,
                                        const RecordingLosses& losses, bool discard) {
+  // The streams still hold samples back, which come out now.
   for (const auto& [key, stream] : streams_) {
     if (stream->audio) stream->audio->finish(placer(stream->party));
   }
-  // A recording without a packet is as long as the call and silent.
-  // Where each party has a file of its own, a silent one has a silent file.
+  // A recording without a packet is as long as the call, and silent. If each party has a file of its own, a
+  // silent party has a silent file.
   if (has_audio() && settings_.layout == AudioLayout::kSeparate) {
     for (const auto& [number, party] : parties_) {
       if (!party.excluded) audio_for(number);
@@ -430,6 +478,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
   if (has_audio() && audio_files_.empty()) audio_for(1);
   name_files();
   FinishedRecording finished;
+  // Everything that is not in the files is said in the manifest, by where it was lost.
   std::uint64_t packets_lost = packets_unwritten_;
   std::uint64_t frames_lost = 0;
   for (const auto& each : packet_files_) {
@@ -438,6 +487,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
     packets_lost += each->file->lost();
     json about = {{"kind", "packets"}, {"packets", each->file->packets()}};
     if (each->party != 0) about["party"] = each->party;
+    // Closed here: the finisher reads it on another thread.
     each->file.reset();
     finished.files.push_back({each->spool_name, each->ending, std::move(about)});
   }
@@ -456,6 +506,7 @@ FinishedRecording RecordingJob::finish(std::string_view reason, const RecordingT
     each->file.reset();
     finished.files.push_back({each->spool_name, each->ending, std::move(about)});
   }
+  // A pause that nobody has ended ends with the recording.
   if (is_paused_) pauses_.back()["to_ms"] = since_start_ms(at.now);
   json lost = {{"queue_packets", losses.queue},
                {"kernel_copies", losses.kernel_copies},

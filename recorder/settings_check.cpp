@@ -1,3 +1,5 @@
+// Looks for settings by which every recording would be lost, before the first call. It only reads: what would
+// have to be made is asked of the folder above it.
 #include "recorder/settings_check.hpp"
 
 #include "recorder/after/digest.hpp"
@@ -18,6 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Letters that `fill_pattern` knows; an unknown one would stand in every name.
 std::string fault_of_pattern(const std::string& pattern) {
   static constexpr std::string_view kLetters = "crfYmdHMS%";
   for (std::size_t at = pattern.find('%'); at != std::string::npos; at = pattern.find('%', at + 2)) {
@@ -25,6 +28,7 @@ std::string fault_of_pattern(const std::string& pattern) {
       return fmt::format("'{}' has '{}', which has no meaning: known are %c %r %f %Y %m %d %H %M %S %%",
                          pattern, pattern.substr(at, 2));
   }
+  // Filled with harmless parts: what leaves the folder now would leave it with every call.
   if (!is_path_below(fill_pattern(pattern, {"call", "tag", "0123456789abcdef", WallTime{}})))
     return fmt::format("'{}' is not a path below the recording folder", pattern);
   return {};
@@ -41,11 +45,12 @@ std::string fault_of_program(const std::string& path) {
 std::string fault_of_place(const std::string& path, bool user_changes) {
   std::error_code error;
   const fs::path folder = fs::absolute(path, error).parent_path();
-  fs::path there = folder;  // the part of it that exists
+  // The nearest folder that exists; the others would be made.
+  fs::path there = folder;
   while (there.has_relative_path() && !fs::exists(there, error)) there = there.parent_path();
   if (!fs::is_directory(there, error))
     return fmt::format("cannot make '{}': '{}' is no folder", folder.string(), there.string());
-  // By the rights in force, which are not always those of the user.
+  // faccessat asks by the rights that are in force, which are not always those of the user.
   if (user_changes || faccessat(AT_FDCWD, there.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
   return fmt::format("cannot make files in '{}': '{}' cannot be written: {}", folder.string(), there.string(),
                      std::strerror(errno));
@@ -64,6 +69,7 @@ std::vector<std::string> faults_of(const RecorderSettings& settings, bool user_c
   if (!settings.encryption_key.empty())
     check("recording-encryption-key", fault_of_public_key(settings.encryption_key));
   if (!settings.signing_key.empty()) {
+    // Signing an empty text shows whether the key can be used.
     const auto signature = sign_text("", settings.signing_key);
     check("recording-signing-key", signature ? std::string() : signature.error());
   }

@@ -1,3 +1,17 @@
+// A writer thread: takes packets out of the queues of all workers and applies the commands of control at
+// their time.
+//
+// One turn, in this order:
+// 1. Take the commands that were posted, then note how far each queue is filled (`heads`). A packet that came
+//    before a command was posted is in its queue by then.
+// 2. Start new recordings. Other commands wait in `Active::later`.
+// 3. Drain the queues up to `heads`. Before a packet is handed to its recording, commands with an earlier
+//    time are applied, so that each packet is read as the call was when it came.
+// 4. Apply the rest of the commands. A finish is always applied here, after all packets that came before it.
+// 5. Every 250 ms: let the recordings write their files.
+//
+// Trouble is a recording's own. An exception of one (no memory, a broken key) is caught in `attempt` and told
+// once; the others go on.
 #include "recorder/writer.hpp"
 
 #include <exception>
@@ -10,7 +24,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// How long packets wait in their queue at most, and how often files are written.
+/// How long packets wait in a queue at most, and how often files are written.
 constexpr auto kPoll = 20ms;
 constexpr Duration kTick = 250ms;
 
@@ -62,7 +76,7 @@ void Writer::run() {
     {
       std::unique_lock guard(lock_);
       const auto wanted = [this] { return stop_ || !commands_.empty(); };
-      // While nothing is recorded nothing wakes up.
+      // While nothing is recorded, nothing wakes up.
       if (recordings_.empty())
         wake_.wait(guard, wanted);
       else
@@ -71,6 +85,7 @@ void Writer::run() {
     }
     turn(clock_().now);
   }
+  // The last commands are carried out before the remaining recordings end.
   turn(clock_().now);
   for (auto& [id, active] : recordings_) done_(active.job->finish("the relay stopped", clock_(), {}, false));
 }
@@ -81,7 +96,8 @@ void Writer::turn(Instant now) {
     const std::lock_guard guard(lock_);
     commands.swap(commands_);
   }
-  // Packets that came before a recording ended are in their queues by now, and none came before it began.
+  // Taken after the commands: packets that came before one of them are in their queue by now, and none of a
+  // recording came before its start.
   std::vector<std::uint64_t> heads;
   for (const auto& queue : queues_) heads.push_back(queue->head());
   for (WriterCommand& command : commands) {
@@ -90,6 +106,7 @@ void Writer::turn(Instant now) {
         auto job = std::make_unique<RecordingJob>(std::move(start->plan), settings_, spool_);
         recordings_[command.recording].job = std::move(job);
       } catch (const std::exception& e) {
+        // The call goes on without it; its later commands find no recording.
         on_trouble_(std::string("a recording cannot be started: ") + e.what());
       }
     } else if (const auto known = recordings_.find(command.recording); known != recordings_.end()) {
@@ -125,6 +142,7 @@ void Writer::attempt(Active& active, const std::function<void(RecordingJob&)>& w
   } catch (const std::exception& e) {
     wrong = e.what();
   }
+  // Each kind of trouble would come again with every packet, so only the first is told.
   if (wrong.empty() || active.is_troubled) return;
   active.is_troubled = true;
   on_trouble_("recording " + active.job->id() + ": " + wrong);
@@ -136,9 +154,12 @@ void Writer::drain(PacketQueue& queue, std::uint64_t until) {
   QueuedPacket packet;
   Bytes datagram;
   while (queue.tail() < until && queue.front(packet, datagram)) {
+    // Packets of a recording that has ended are dropped.
     const auto known = recordings_.find(packet.recording);
     if (known != recordings_.end()) {
       Active& active = known->second;
+      // Commands of an earlier time come first. A finish waits for the end of the turn: packets of other
+      // queues may still belong to the recording.
       while (!active.later.empty() && active.later.front().at.now <= packet.at &&
              !std::holds_alternative<WriterCommand::Finish>(active.later.front().what)) {
         apply(active, active.later.front());
@@ -150,6 +171,7 @@ void Writer::drain(PacketQueue& queue, std::uint64_t until) {
   }
 }
 
+// Carries out one command. A finish closes the files and hands the recording on.
 void Writer::apply(Active& active, WriterCommand& command) {
   attempt(active, [&](RecordingJob& job) {
     if (auto* describe = std::get_if<WriterCommand::Describe>(&command.what))

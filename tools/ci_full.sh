@@ -2,8 +2,7 @@
 # Everything: both compilers, address, undefined-behaviour and thread sanitizers, clang-tidy, fuzzing.
 set -eu
 cd "$(dirname "$0")/.."
-tools/setup.sh build test bench fuzz
-DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends clang-tidy >/dev/null
+tools/setup.sh build test bench fuzz tidy
 launcher=$(command -v ccache >/dev/null && echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache || true)
 for preset in debug clang asan tsan; do
   echo "== $preset"

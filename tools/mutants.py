@@ -7,8 +7,8 @@ named test. The build that is given supplies everything else and stays as it is,
 and headers can be patched: not the BPF programs, whose skeleton the build makes.
 
 Lines of a patch before its first `diff --git`:
-  Rule: LAT-11a                                    the rule of docs/security-rules.txt
-  Test: session_test --gtest_filter=*LAT11a*       a program of the build, or a script: tests/e2e/x.py --build BIN
+  Rule: LAT-11a                                    the rule of docs/rules.md
+  Test: session_test --gtest_filter=*LAT11a*       a program of the build, or a script: tests/e2e/offload.py --build BIN
   What: one sentence that says what the patch takes out
   Ends: crash                                      optional: the test may end by `crash` or `time-out` instead of a failure
 
@@ -27,9 +27,11 @@ import sys
 import threading
 import time
 
+from rules import rules as known_rules
+
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 PATCHES = os.path.join(ROOT, "tests", "mutants")
-# A rule of this list needs a mutant as soon as docs/security-rules.txt has it.
+# A rule of this list needs a mutant as soon as docs/rules.md has it.
 NEED_ONE = ("LAT-3a LAT-5 LAT-7 LAT-9 LAT-10 LAT-11 LAT-11a LAT-12 LAT-13 LAT-14 LAT-15 DMX-4 DMX-5 DMX-6 SRT-4 SRT-7a "
             "SRT-11 DTL-13 DTL-14 ICE-1 CTL-6 CTL-12 CTL-13 CTL-14 CTL-15 CTL-16 CTL-17 EXP-1 EXP-2").split()
 SKIPPED = 77           # exit status of a script on a machine that cannot run it
@@ -75,19 +77,13 @@ def apply(patch, tree, *options):
     return done.stdout.strip() if done.returncode else ""
 
 
-def known_rules():
-    for line in open(os.path.join(ROOT, "docs", "security-rules.txt")):
-        if line.strip() and not line.startswith("#"):
-            yield line.split("\t")[0]
-
-
 def faults_of_form(mutant, rules, programs):
     """What is wrong with a patch that can be seen without building anything."""
     for field in ("Rule", "Test", "What"):
         if not mutant.fields.get(field):
             yield f"has no line `{field}:`"
     if mutant.rule and mutant.rule not in rules:
-        yield f"names {mutant.rule}, which docs/security-rules.txt does not have"
+        yield f"names {mutant.rule}, which docs/rules.md does not have"
     if mutant.rule and not mutant.name.startswith(mutant.rule + "-"):
         yield f"has a name that does not begin with {mutant.rule}-"
     if mutant.ends not in ("failure", "crash", "time-out"):
@@ -105,7 +101,7 @@ def faults_of_form(mutant, rules, programs):
 
 def check(mutants):
     """--check: every patch is well formed and applies, and no rule that needs a mutant is without one."""
-    rules = set(known_rules())
+    rules = {rule.name for rule in known_rules()}
     programs = re.findall(r"ferry_test\((\w+)", open(os.path.join(ROOT, "tests", "CMakeLists.txt")).read())
     faults = [f"{mutant.name} {fault}" for mutant in mutants for fault in faults_of_form(mutant, rules, programs)]
     have = {mutant.rule for mutant in mutants}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds) and of docs/control/cli.md (commands) from
+"""Writes the tables of docs/operations.md (metrics, drop reasons, send errors, refusals, verdicts, thresholds) and of docs/reference/cli.md (commands) from
 the tables in the code, so that they cannot drift apart. With --check it only tells whether they have."""
 
 import os
@@ -20,7 +20,7 @@ def table(head, lines):
 
 
 def metrics():
-    found = rows("control/protocol/http/metrics.cpp", rf"\{{{TEXT}, Kind::k(\w+), {TEXT}, {TEXT}, {TEXT}\}}")
+    found = rows("control/protocol/pages/metrics.cpp", rf"\{{{TEXT}, Kind::k(\w+), {TEXT}, {TEXT}, {TEXT}\}}")
     return table(("metric", "kind", "labels", "what it means", "what to do"),
                  [(f"`{name}`", kind.lower(), labels.replace(",", ", "), meaning, advice) for name, kind, labels, meaning, advice in found])
 
@@ -41,7 +41,7 @@ def closings():
 
 
 def refusals():
-    found = rows("control/session/refusal.hpp", rf"\{{(?:PortFailure|RefusalReason)::\w+, {TEXT}, {TEXT}, {TEXT}\}}")
+    found = rows("control/request/refusal.hpp", rf"\{{(?:PortFailure|RefusalReason)::\w+, {TEXT}, {TEXT}, {TEXT}\}}")
     return table(("reason", "what it means", "what to do"), [(f"`{name}`", *rest) for name, *rest in found])
 
 
@@ -64,7 +64,7 @@ def commands():
 
 
 PAGES = {"docs/operations.md": {"metrics": metrics, "drops": drops, "send errors": send_errors, "closings": closings, "refusals": refusals, "verdicts": verdicts, "thresholds": thresholds},
-         "docs/control/cli.md": {"commands": commands}}
+         "docs/reference/cli.md": {"commands": commands}}
 
 
 def main():
@@ -81,7 +81,7 @@ def main():
             wrong += 1
             print(f"{path} is not what the tables say: run tools/operations_docs.py")
     if not wrong:
-        print("docs/operations.md and docs/control/cli.md follow the tables")
+        print("docs/operations.md and docs/reference/cli.md follow the tables")
     return 1 if wrong else 0
 
 

@@ -1,3 +1,7 @@
+// AMR and AMR-WB payloads (RFC 4867 §4.3, §4.4). A payload is a request for a mode, then a table of contents
+// with an entry for each frame, then the frames' bits. In the octet-aligned form every part is padded to
+// whole octets; in the bandwidth-efficient form nothing is, so everything is read bit by bit. The decoder
+// library wants the storage form: one header octet, then the bits of one frame.
 #include "codecs/audio/amr.hpp"
 
 #include <array>
@@ -11,16 +15,19 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMaxFrames = 12;  // 240 ms
+// 240 ms: more is not believed.
+constexpr std::size_t kMaxFrames = 12;
+// Frame type "nothing was sent".
 constexpr std::uint8_t kNoData = 15;
 
-/// Bits of a speech frame by its type: 3GPP TS 26.101 table 1b and TS 26.201 table 2; -1 = not assigned.
+/// Bits of a speech frame by its type (3GPP TS 26.101 table 1b, TS 26.201 table 2); -1: the type is not
+/// assigned.
 constexpr std::array<int, 16> kNarrowBits = {95, 103, 118, 134, 148, 159, 204, 244,
                                              39, -1,  -1,  -1,  -1,  -1,  -1,  0};
 constexpr std::array<int, 16> kWideBits = {132, 177, 253, 285, 317, 365, 397, 461,
                                            477, 40,  -1,  -1,  -1,  -1,  0,   0};
 
-/// Reads bits from the most significant one.
+/// Reads bits, the most significant one of each octet first.
 class BitReader {
  public:
   explicit BitReader(Bytes bytes) : bytes_(bytes) {}
@@ -30,6 +37,7 @@ class BitReader {
     for (; bits > 0; --bits, ++at_) value = value << 1 | ((read_u8(bytes_, at_ / 8) >> (7 - at_ % 8)) & 1u);
     return value;
   }
+  // Goes on at the next whole octet.
   void align() { at_ = (at_ + 7) / 8 * 8; }
 
  private:
@@ -37,6 +45,7 @@ class BitReader {
   std::size_t at_ = 0;
 };
 
+// The library keeps the state of the stream and hides losses itself, if it is told of a bad frame.
 class AmrDecoder final : public AudioDecoder {
  public:
   AmrDecoder(bool wideband, bool octet_align)
@@ -55,6 +64,7 @@ class AmrDecoder final : public AudioDecoder {
     return true;
   }
   void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
+    // Frames of "nothing was sent", marked bad: the decoder goes on from what it heard last.
     const std::size_t wanted = out.size() + frames;
     static constexpr std::uint8_t kNothing[] = {kNoData << 3 | 4};
     while (out.size() < wanted) run(kNothing, true, out);
@@ -80,6 +90,7 @@ Result<std::unique_ptr<AudioDecoder>, std::string> make(const AudioFormat& forma
     const std::string_view value = format_parameter(format.parameters, name);
     return !value.empty() && value != "0";
   };
+  // These change the layout of the payload, and no phone uses them.
   for (const char* name : {"crc", "robust-sorting", "interleaving"}) {
     if (is_on(name)) return fail(format.encoding + " with " + name + " is not decoded");
   }
@@ -95,8 +106,10 @@ std::optional<std::vector<AmrFrame>> amr_frames(Bytes payload, bool wideband, bo
   BitReader bits(payload);
   const std::size_t entry = octet_align ? 8 : 6;
   if (bits.left() < (octet_align ? 8u : 4u)) return std::nullopt;
-  bits.take(octet_align ? 8 : 4);  // the mode that its sender asks for
+  // The mode that the sender asks the other side for: of no interest here.
+  bits.take(octet_align ? 8 : 4);
   std::vector<AmrFrame> frames;
+  // The table of contents: the first bit of an entry says whether another one follows.
   for (bool more = true; more;) {
     if (bits.left() < entry || frames.size() == kMaxFrames) return std::nullopt;
     more = bits.take(1) != 0;
@@ -109,6 +122,7 @@ std::optional<std::vector<AmrFrame>> amr_frames(Bytes payload, bool wideband, bo
   for (AmrFrame& frame : frames) {
     auto size = static_cast<std::size_t>(sizes[frame.type]);
     if (bits.left() < size) return std::nullopt;
+    // The header of the storage form: type and quality bit (RFC 4867 §5.3).
     frame.storage.push_back(static_cast<std::uint8_t>(frame.type << 3 | (frame.good ? 4 : 0)));
     for (; size >= 8; size -= 8) frame.storage.push_back(static_cast<std::uint8_t>(bits.take(8)));
     if (size > 0) frame.storage.push_back(static_cast<std::uint8_t>(bits.take(size) << (8 - size)));

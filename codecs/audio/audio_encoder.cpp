@@ -2,7 +2,7 @@
 
 #include <memory>
 
-// Needed by spandsp's headers.
+// spandsp's headers need these before them.
 #include <cmath>
 #include <cstdio>
 
@@ -12,6 +12,7 @@ namespace ferry {
 
 namespace {
 
+// Static payload types (RFC 3551 §6).
 constexpr std::uint8_t kPcmu = 0;
 constexpr std::uint8_t kGsm = 3;
 constexpr std::uint8_t kPcma = 8;
@@ -33,9 +34,11 @@ std::vector<std::byte> as_bytes(const std::vector<std::uint8_t>& octets) {
   return {start, start + octets.size()};
 }
 
+// GSM 06.10: 33 octets for 160 samples (RFC 3551 section 4.5.8).
 std::vector<std::byte> encode_gsm(std::span<const std::int16_t> samples) {
   const std::unique_ptr<gsm0610_state_t, FreeWith<gsm0610_free>> state(
       gsm0610_init(nullptr, GSM0610_PACKING_VOIP));
+  // A last frame that is not full is left out.
   samples = samples.first(samples.size() / kGsmSamples * kGsmSamples);
   std::vector<std::uint8_t> octets(samples.size() / kGsmSamples * kGsmOctets);
   if (!samples.empty())
@@ -43,9 +46,11 @@ std::vector<std::byte> encode_gsm(std::span<const std::int16_t> samples) {
   return as_bytes(octets);
 }
 
+// Without a state between calls: a prompt is encoded as a whole, once.
 std::vector<std::byte> encode_g722(std::span<const std::int16_t> samples) {
   const std::unique_ptr<g722_encode_state_t, FreeWith<g722_encode_free>> state(
       g722_encode_init(nullptr, kG722BitRate, 0));
+  // The codec takes samples in pairs.
   samples = samples.first(samples.size() / 2 * 2);
   std::vector<std::uint8_t> octets(samples.size() / 2);
   if (!samples.empty())

@@ -1,3 +1,6 @@
+// Codecs in shared objects of their own, because their licences do not allow to link them into the daemon. An
+// object is loaded when the first call needs it, on a writer's thread, and stays. A failure is remembered as
+// well: the operator is told once and the disk is not asked with every call.
 #include "codecs/audio/plugin.hpp"
 
 #include "codecs/audio/repetition.hpp"
@@ -13,10 +16,12 @@ namespace ferry {
 
 namespace {
 
-std::mutex g_lock;  // writer threads load plug-ins
+// Writer threads load plug-ins, several at a time.
+std::mutex g_lock;
 std::string g_folder = FERRY_PLUGIN_FOLDER;
 
-/// Loaded once and never unloaded: decoders of it may live anywhere.
+/// Loads a plug-in once. It is never unloaded, because decoders of it may live anywhere. The error is a
+/// sentence.
 Result<const rtpferry_codec*, std::string> load(const std::string& name) {
   static std::map<std::string, Result<const rtpferry_codec*, std::string>> known;
   const std::lock_guard guard(g_lock);
@@ -29,6 +34,7 @@ Result<const rtpferry_codec*, std::string> load(const std::string& name) {
     const auto entry =
         reinterpret_cast<decltype(&rtpferry_codec_entry)>(dlsym(library, "rtpferry_codec_entry"));
     const rtpferry_codec* codec = entry == nullptr ? nullptr : entry();
+    // A plug-in of another version may have other functions behind the same names.
     if (codec == nullptr || codec->abi != RTPFERRY_CODEC_ABI)
       return fail("the plug-in " + file + " is of another version");
     return codec;
@@ -52,6 +58,7 @@ class PluginDecoder final : public AudioDecoder {
     return good;
   }
   void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
+    // The plug-in's own concealment first; what it does not fill, repetition does.
     const std::size_t wanted = out.size() + frames;
     while (out.size() < wanted) {
       const std::size_t before = out.size();
@@ -62,6 +69,7 @@ class PluginDecoder final : public AudioDecoder {
   }
 
  private:
+  // Appends what the plug-in makes; never more than it has said it would.
   bool run(const std::byte* payload, std::size_t size, std::vector<std::int16_t>& out) {
     const std::size_t before = out.size();
     out.resize(before + codec_.max_samples);
@@ -90,6 +98,7 @@ std::string codec_plugin_folder() {
 
 Result<std::unique_ptr<AudioDecoder>, std::string> make_plugin_decoder(const AudioFormat& format) {
   std::string name = format.encoding;
+  // Names of packages and files are in lower case; encodings are compared without regard to it.
   std::ranges::transform(name, name.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   const auto codec = load(name);

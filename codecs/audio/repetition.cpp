@@ -5,10 +5,12 @@
 
 namespace ferry {
 
+// Periods from 2.5 ms to 15 ms are looked for; after 60 ms all is silent.
 Repetition::Repetition(std::uint32_t rate_hz)
-    : shortest_(rate_hz / 400), longest_(rate_hz / 66), fade_(rate_hz * 60 / 1000) {}  // 2.5 and 15 ms
+    : shortest_(rate_hz / 400), longest_(rate_hz / 66), fade_(rate_hz * 60 / 1000) {}
 
 void Repetition::heard(std::span<const std::int16_t> samples) {
+  // A loss is over: the next one looks for its own period.
   period_ = made_ = 0;
   const std::size_t room = 2 * longest_;
   if (samples.size() >= room) {
@@ -21,11 +23,12 @@ void Repetition::heard(std::span<const std::int16_t> samples) {
 }
 
 std::size_t Repetition::pitch() const {
-  // Where the end of what was heard looks most like what came before it.
+  // The distance at which the end of what was heard looks most like what came before it.
   std::size_t best = longest_;
   double best_score = -1;
   const std::size_t window = longest_;
   const std::size_t end = history_.size();
+  // A correlation, divided by the energy, so that loud parts do not win just by being loud.
   for (std::size_t lag = shortest_; lag <= longest_ && lag + window <= end; ++lag) {
     double product = 0;
     double energy = 1;
@@ -42,12 +45,14 @@ std::size_t Repetition::pitch() const {
 }
 
 void Repetition::fill(std::size_t frames, std::vector<std::int16_t>& out) {
+  // Too little was heard to find a period: silence.
   if (period_ == 0 && history_.size() == 2 * longest_) period_ = pitch();
   for (; frames > 0; --frames, ++made_) {
     if (period_ == 0 || made_ >= fade_) {
       out.push_back(0);
       continue;
     }
+    // The last period again and again, fading to silence.
     const std::int16_t again = history_[history_.size() - period_ + made_ % period_];
     out.push_back(static_cast<std::int16_t>(again * static_cast<std::int64_t>(fade_ - made_) /
                                             static_cast<std::int64_t>(fade_)));

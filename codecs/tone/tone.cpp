@@ -7,7 +7,9 @@
 namespace ferry {
 
 namespace {
-constexpr int kBlock = 800;  // 100 ms
+// 100 ms at 8 kHz.
+constexpr int kBlock = 800;
+// Amplitude of the tone; full scale is 32,767.
 constexpr std::int16_t kLevel = 8000;
 }  // namespace
 
@@ -23,6 +25,7 @@ ToneMeter::ToneMeter(double hertz) : hertz_(hertz) {}
 
 void ToneMeter::feed(Bytes a_law) {
   for (const std::byte octet : a_law) block_.push_back(alaw_to_linear(std::to_integer<std::uint8_t>(octet)));
+  // Goertzel's filter needs blocks of a fixed length; the sums over all blocks give the share.
   while (block_.size() >= kBlock) {
     goertzel_descriptor_t descriptor;
     make_goertzel_descriptor(&descriptor, static_cast<float>(hertz_), kBlock);
@@ -30,7 +33,7 @@ void ToneMeter::feed(Bytes a_law) {
     goertzel_init(&state, &descriptor);
     goertzel_update(&state, block_.data(), kBlock);
     // For a pure tone of amplitude a both sides are (a * N)^2 / 2: the library's power, and N times the sum
-    // of squares.
+    // of squares. So their ratio is the tone's share.
     const double found = goertzel_result(&state);
     double sum = 0;
     for (int i = 0; i < kBlock; ++i)

@@ -1,3 +1,14 @@
+// Reads the configuration from one table of options.
+//
+// `read_config` runs in this order: the command line for `config-file` alone, the file, the whole command
+// line, then defaults that depend on other options and checks across options. So the command line counts more
+// than the file. Faults are collected, not thrown: an operator sees all of them at once, each with file and
+// line, or with the option.
+//
+// Two traps. A list on the command line replaces that of the file, so `read_arguments` clears the list at its
+// first member; each row of a list says how. getopt_long accepts the beginning of a name; a misspelt option
+// could then open something, so only whole names count.
+
 #include "control/config/config.hpp"
 
 #include "control/config/readers.hpp"
@@ -18,6 +29,7 @@ namespace ferry {
 
 namespace {
 
+/// Reads a decimal number that is not negative.
 std::string read_fraction(std::string_view text, double& target) {
   char* end = nullptr;
   const std::string copy(text);
@@ -29,18 +41,7 @@ std::string read_fraction(std::string_view text, double& target) {
   return {};
 }
 
-bool read_switch(std::string_view text, bool& target) {
-  if (text.empty() || text == "yes" || text == "true" || text == "on" || text == "1") {
-    target = true;
-  } else if (text == "no" || text == "false" || text == "off" || text == "0") {
-    target = false;
-  } else {
-    return false;
-  }
-  return true;
-}
-
-/// `ADDRESS:PORT`, or a port alone: then on loopback (CTL-1).
+/// Adds `ADDRESS:PORT`. A port alone is on loopback (CTL-1).
 std::string add_endpoint(std::vector<Endpoint>& target, std::string_view text) {
   std::string spelled(text);
   if (spelled.find(':') == std::string::npos) spelled = "127.0.0.1:" + spelled;
@@ -51,11 +52,13 @@ std::string add_endpoint(std::vector<Endpoint>& target, std::string_view text) {
   return {};
 }
 
+/// Accepts an option that has no effect here, and keeps a sentence for the log.
 std::string notice(Config& config, std::string text) {
   config.notices.push_back(std::move(text));
   return {};
 }
 
+/// Adds `MODE`, or `INTERFACE=MODE`.
 std::string add_offload(Config& c, std::string_view text) {
   const auto equals = text.find('=');
   const std::string_view name =
@@ -72,6 +75,12 @@ std::string add_offload(Config& c, std::string_view text) {
   return {};
 }
 
+void clear_offload(Config& c) {
+  c.offload = Config().offload;
+  c.offload_of.clear();
+}
+
+/// Adds a host name, or `*.DOMAIN`.
 std::string add_http_name(Config& c, std::string_view text) {
   const std::string_view name = text.starts_with("*.") ? text.substr(2) : text;
   const auto is_bad = [](char letter) {
@@ -91,6 +100,7 @@ constexpr std::array<std::pair<std::string_view, FlightMode>, 3> kFlightModes = 
 }};
 
 // clang-format off
+// Options of the daemon in general; those of subjects are in files of their own.
 constexpr OptionRow kOptions[] = {
   {"config-file", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.config_file = v; return std::string(); }, "FILE", "configuration file; 'none' = built-in values only"},
   {"interface", 'i', OptionKind::kList, [](Config& c, std::string_view v) {
@@ -100,12 +110,12 @@ constexpr OptionRow kOptions[] = {
      if (v.ends_with('!')) return fmt::format("'{}' ends with '!' and names no address to advertise (is a variable empty?)", v);
      c.interfaces.push_back(spec);
      return std::string();
-   }, "[NAME/]ADDR[!ADVERTISED]", "local address for media; NAME=OTHER makes an alias; ADDR may be a system interface"},
-  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP; a port alone listens on loopback (default 127.0.0.1:2223, where no listener for proxies is named)"},
-  {"listen-tcp-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_tcp_ng, v); }, "ADDR:PORT", "NG protocol over TCP"},
-  {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket"},
+   }, "[NAME/]ADDR[!ADVERTISED]", "local address for media; NAME=OTHER makes an alias; ADDR may be a system interface", [](Config& c) { c.interfaces.clear(); }},
+  {"listen-ng", 'n', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_ng, v); }, "ADDR:PORT", "NG protocol over UDP; a port alone listens on loopback (default 127.0.0.1:2223, where no listener for proxies is named)", [](Config& c) { c.listen_ng.clear(); }},
+  {"listen-tcp-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_tcp_ng, v); }, "ADDR:PORT", "NG protocol over TCP", [](Config& c) { c.listen_tcp_ng.clear(); }},
+  {"listen-unix-ng", 0, OptionKind::kList, [](Config& c, std::string_view v) { c.listen_unix_ng.emplace_back(v); return std::string(); }, "PATH", "NG protocol over a Unix stream socket", [](Config& c) { c.listen_unix_ng.clear(); }},
   {"control-socket", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.control_socket = v; return std::string(); }, "PATH", "Unix socket of rtpferryctl (default /run/rtpferry/control.sock); 'none' = off"},
-  {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_cli, v); }, "ADDR:PORT", "text commands over TCP, for scripts made for rtpengine"},
+  {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_cli, v); }, "ADDR:PORT", "text commands over TCP, for scripts made for rtpengine", [](Config& c) { c.listen_cli.clear(); }},
   {"port-min", 'm', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_min.value, 1, 65535); }, "PORT", "lowest media port (default 30000)"},
   {"port-max", 'M', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_max.value, 1, 65535); }, "PORT", "highest media port (default 40000)"},
   {"log-level", 'L', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.log_level, 0, 7); }, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
@@ -174,7 +184,7 @@ constexpr OptionRow kOptions[] = {
      if (!network) return fmt::format("'{}' is no network", v);
      c.control_allow.push_back(*network);
      return std::string();
-   }, "NETWORK", "networks that may use control listeners other than loopback"},
+   }, "NETWORK", "networks that may use control listeners other than loopback", [](Config& c) { c.control_allow.clear(); }},
   {"allow-open-control", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.allow_open_control, v); }, "", "let anybody who reaches a control listener use it (unsafe)"},
   {"templates", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.templates_section = v; return std::string(); }, "SECTION", "section of the file with pre-set words of requests (default templates)"},
   {"srtp", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
@@ -203,14 +213,14 @@ constexpr OptionRow kOptions[] = {
      else return fmt::format("'{}' is neither CQ nor LQ", v);
      return std::string();
    }, "CQ|LQ", "MOS with (CQ, default) or without the delay"},
-  {"listen-http", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_http, v); }, "ADDR:PORT", "NG protocol over HTTP and WebSocket"},
-  {"listen-https", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_https, v); }, "ADDR:PORT", "the same over TLS; needs https-cert and https-key"},
+  {"listen-http", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_http, v); }, "ADDR:PORT", "NG protocol over HTTP and WebSocket", [](Config& c) { c.listen_http.clear(); }},
+  {"listen-https", 0, OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_https, v); }, "ADDR:PORT", "the same over TLS; needs https-cert and https-key", [](Config& c) { c.listen_https.clear(); }},
   {"https-cert", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_cert = v; return std::string(); }, "FILE", "certificate chain (PEM) of listen-https"},
   {"https-key", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_key = v; return std::string(); }, "FILE", "its private key (PEM); default: in https-cert"},
   {"https-client-ca", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.https_client_ca = v; return std::string(); }, "FILE", "clients of listen-https must show a certificate of this authority (PEM)"},
   {"http-token", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.http_token = v; return std::string(); }, "TEXT", "bearer token that HTTP and WebSocket clients must send; better in the file than on the command line"},
   {"http-idle-timeout", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_seconds(v, c.http_idle_timeout); }, "S", "close HTTP connections without traffic after (default 60, 0 = never)"},
-  {"http-names", 0, OptionKind::kList, add_http_name, "NAME", "name that HTTP clients may call this host by (Host), beside its addresses, localhost, its own names and those of https-cert; *.DOMAIN for all names in a domain; clients with the token or a certificate may use any"},
+  {"http-names", 0, OptionKind::kList, add_http_name, "NAME", "name that HTTP clients may call this host by (Host), beside its addresses, localhost, its own names and those of https-cert; *.DOMAIN for all names in a domain; clients with the token or a certificate may use any", [](Config& c) { c.http_names.clear(); }},
   {"max-clients", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.max_clients, 8, 65'536); }, "N", "connections to all control listeners together (default 1024); a quarter of them for one client, 64 for one that is not in control-allow"},
   {"b2b-url", 'b', OptionKind::kValue, [](Config& c, std::string_view v) {
      if (!v.starts_with("http://")) return fmt::format("'{}' is no http:// URL", v);
@@ -223,7 +233,7 @@ constexpr OptionRow kOptions[] = {
      return c.dtmf_log_dest ? std::string() : fmt::format("'{}' is no ADDRESS:PORT", v);
    }, "ADDR:PORT", "receives DTMF events as JSON over UDP"},
   {"dtmf-log-ng-tcp", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.dtmf_log_ng_tcp, v); }, "", "send DTMF events to all clients of listen-tcp-ng"},
-  {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto (default), xdp, xdp-generic, tc, clsact (tc without tcx), off; for all interfaces or for one, as in eth0=tc"},
+  {"offload", 0, OptionKind::kList, add_offload, "[IF=]MODE", "forward locked plain streams in the kernel: auto (default), xdp, xdp-generic, tc, clsact (tc without tcx), off; for all interfaces or for one, as in eth0=tc", clear_offload},
   {"table", 't', OptionKind::kValue, [](Config& c, std::string_view v) { return notice(c, fmt::format("table={} has no effect: there is no kernel module here", v)); }, "N", "accepted, no effect"},
   {"no-fallback", 'F', OptionKind::kSwitch, [](Config& c, std::string_view) { return notice(c, "no-fallback has no effect: there is no kernel module here"); }, "", "accepted, no effect"},
   {"user", 0, OptionKind::kValue, [](Config& c, std::string_view v) { c.user = v; return std::string(); }, "NAME", "become this user once started; root becomes rtpferry without it, or nobody where there is no such user, and stays root only with user=root"},
@@ -254,7 +264,7 @@ std::string unknown_option(std::string_view name) {
   return fmt::format("unknown option '{}': did you mean '{}'?", name, close);
 }
 
-/// One key of an `[interface-NAME]` section.
+/// Applies one key of an `[interface-NAME]` section.
 std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::string_view value) {
   if (key == "address") {
     const InterfaceSpec parsed = parse_interface_spec(std::string("x/").append(value));
@@ -279,23 +289,12 @@ std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::
 
 }  // namespace
 
-std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
-  std::int64_t seconds = 0;
-  if (auto wrong = read_number<std::int64_t>(text, seconds, 0, 31'536'000); !wrong.empty()) return wrong;
-  target = std::chrono::seconds(seconds);
-  return {};
-}
-
-std::string set_switch(bool& target, std::string_view text) {
-  return read_switch(text, target) ? std::string() : fmt::format("'{}' is neither yes nor no", text);
-}
-
 std::span<const OptionRow> option_rows() {
   static const std::vector<OptionRow> all = [] {
     std::vector<OptionRow> rows(std::begin(kOptions), std::end(kOptions));
-    // Those that end the daemon's life at once stay at the end of the help.
+    // Options after which the program only prints and exits stay at the end of the help.
     for (const auto& more :
-         {peer_option_rows(), dpdk_option_rows(), classic_option_rows(), recording_option_rows()}) {
+         {peer_option_rows(), dpdk_option_rows(), rtpproxy_option_rows(), recording_option_rows()}) {
       rows.insert(std::ranges::find(rows, std::string_view("check-config"), &OptionRow::name), more.begin(),
                   more.end());
     }
@@ -306,7 +305,7 @@ std::span<const OptionRow> option_rows() {
 
 std::string apply_option(Config& config, const OptionRow& row, std::string_view value) {
   if (row.kind != OptionKind::kList) return row.apply(config, value);
-  // Every list but this one may be empty: an empty one comes from a variable that nobody set.
+  // Every other list may be empty. An empty interface comes from a variable that nobody set.
   if (row.name == "interface" && trim(value).empty()) return "is empty (is a variable not set?)";
   while (true) {
     const auto end = std::min(value.find(';'), value.size());
@@ -325,9 +324,11 @@ std::string_view closest_option(std::string_view name) {
 
 namespace {
 
-/// Returns all faults, one sentence each, so that an operator can mend them in one go.
+/// All faults, one sentence each, so that an operator can mend them in one go.
 using Wrongs = std::vector<std::string>;
 
+/// Reads the sections of a file: [rtpferry] (or [rtpengine]), [interface-NAME], and those whose names contain
+/// "templates".
 void read_ini(Config& config, std::string_view text, std::string_view file, Wrongs& wrongs) {
   std::string section = "rtpferry";
   bool is_known_section = true;
@@ -364,7 +365,8 @@ void read_ini(Config& config, std::string_view text, std::string_view file, Wron
       }
       continue;
     }
-    if (!is_known_section) continue;  // the relay does not know its keys
+    // The keys of an unknown section are unknown, too.
+    if (!is_known_section) continue;
     const auto equals = line.find('=');
     const std::string_view key = trim(line.substr(0, equals));
     const std::string_view value =
@@ -375,6 +377,7 @@ void read_ini(Config& config, std::string_view text, std::string_view file, Wron
     }
     if (section.find("templates") != std::string::npos) {
       std::string name(key);
+      // Names of templates are compared in the form that `normalise` of the NG protocol makes.
       std::ranges::transform(name, name.begin(), [](char c) {
         return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == ' ' || c == '_' ? '-' : c;
       });
@@ -390,14 +393,15 @@ void read_ini(Config& config, std::string_view text, std::string_view file, Wron
   }
 }
 
-/// Called last: the option `templates` may stand behind its section in the file, or on the command line.
+/// Chooses the section with templates. Called last, because the option `templates` may stand behind that
+/// section, or on the command line.
 void choose_templates(Config& config) {
   const auto found = config.template_sections.find(config.templates_section);
   if (found != config.template_sections.end()) config.templates = found->second;
 }
 
-/// The long option as it was written, without its value. getopt_long takes beginnings of names too: a
-/// misspelt option must never open something else.
+/// The long option as it was written, without its value. getopt_long also accepts the beginning of a name,
+/// but a misspelt option must never open something else.
 std::string_view written_name(const std::vector<char*>& argv) {
   const auto at = [&](int back) { return argv[static_cast<std::size_t>(std::max(1, optind - back))]; };
   std::string_view word = optarg != nullptr && optarg == at(1) ? at(2) : at(1);
@@ -405,12 +409,13 @@ std::string_view written_name(const std::vector<char*>& argv) {
   return word.substr(0, word.find('='));
 }
 
-/// Parses the command line; `only_file` looks for config-file and nothing else, and finds nothing wrong.
+/// Parses the command line. `only_file` looks for config-file alone, and reports no faults.
 void read_arguments(Config& config, std::span<char* const> arguments, bool only_file, Wrongs& wrongs) {
   std::vector<option> long_options;
   std::string letters = ":";
   for (const OptionRow& row : option_rows()) {
     const int has_argument = row.kind == OptionKind::kSwitch ? optional_argument : required_argument;
+    // Names of rows are literals, so a zero stands behind them, as getopt_long needs.
     long_options.push_back({row.name.data(), has_argument, nullptr, 0});
     if (row.letter != 0) {
       letters += row.letter;
@@ -418,8 +423,9 @@ void read_arguments(Config& config, std::span<char* const> arguments, bool only_
     }
   }
   long_options.push_back({nullptr, 0, nullptr, 0});
-  // Lists given on the command line take the place of those in the file.
-  std::set<std::string_view> lists_seen;
+  // Lists on the command line replace those in the file.
+  std::set<void (*)(Config&)> lists_seen;
+  // Makes getopt begin anew: the command line is read twice, and again at SIGHUP.
   optind = 0;
   opterr = 0;
   std::vector<char*> argv(arguments.begin(), arguments.end());
@@ -458,24 +464,7 @@ void read_arguments(Config& config, std::span<char* const> arguments, bool only_
       if (row->name == "config-file") config.config_file = optarg;
       continue;
     }
-    // Both fill one list.
-    const std::string_view list = row->name == "listen-udp" ? "listen-rtpp" : row->name;
-    if (row->kind == OptionKind::kList && lists_seen.insert(list).second) {
-      if (row->name == "interface") config.interfaces.clear();
-      if (row->name == "listen-cli") config.listen_cli.clear();
-      if (row->name == "listen-ng") config.listen_ng.clear();
-      if (row->name == "listen-tcp-ng") config.listen_tcp_ng.clear();
-      if (row->name == "listen-unix-ng") config.listen_unix_ng.clear();
-      if (list == "listen-rtpp") config.listen_rtpp.clear();
-      if (row->name == "rtpp-notify") config.rtpp_notify.clear();
-      if (row->name == "rtpp-prompts") config.rtpp_prompts.clear();
-      if (row->name == "control-allow") config.control_allow.clear();
-      if (row->name == "http-names") config.http_names.clear();
-      if (row->name == "deny-peer") config.session.peers.denied.clear();
-      if (row->name == "allow-peer") config.session.peers.allowed.clear();
-      if (row->name == "deny-peer-ports") config.session.peers.ports.clear();
-      if (row->name == "recording-method") config.recording_methods_named = false;
-    }
+    if (row->kind == OptionKind::kList && lists_seen.insert(row->clear).second) row->clear(config);
     const std::string_view value = optarg == nullptr ? std::string_view() : std::string_view(optarg);
     if (const auto bad = apply_option(config, *row, value); !bad.empty())
       wrongs.push_back(fmt::format("--{}: {}", row->name, bad));
@@ -516,13 +505,14 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
       wrongs.push_back(fmt::format("config-file: cannot read '{}'", file));
     }
   }
+  // The file has no say in which file is read.
   config.config_file = file;
   read_arguments(config, arguments, false, wrongs);
   if (config.show_help || config.show_version || config.show_manual) return {};
   if (config.port_min.value >= config.port_max.value)
     wrongs.push_back(
         fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value));
-  // A wrong interface was reported above.
+  // A wrong interface has been reported above.
   if (config.interfaces.empty() && wrongs.empty())
     wrongs.push_back("no interface: give at least one, e.g. --interface=192.0.2.1");
   if (!config.listen_https.empty() && config.https_cert.empty())
@@ -538,9 +528,11 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
   if (config.templates_section != "templates" && !config.template_sections.contains(config.templates_section))
     wrongs.push_back(
         fmt::format("templates: there is no section '[{}]' in '{}'", config.templates_section, file));
-  if (!config.rtpp_timeout_named) config.session.classic.timeout = config.session.timeout;
-  if (!config.rtpp_internal.empty() && !config.rtpp_bridge_symmetric)
-    config.session.classic.asymmetric = true;
+  // Defaults that follow from other options.
+  if (!config.rtpproxy_timeout_named) config.session.rtpproxy.timeout = config.session.timeout;
+  if (!config.rtpproxy_internal.empty() && !config.rtpproxy_bridge_symmetric)
+    config.session.rtpproxy.asymmetric = true;
+  // Calls remember their client only if the call-back's URL needs its address.
   config.session.remember_client = config.b2b_url.find("%%") != std::string::npos;
   if (!config.listens_for_ng() && config.listen_rtpp.empty())
     config.listen_ng.push_back({IpAddress::v4({127, 0, 0, 1}), UdpPort{2223}});

@@ -1,5 +1,7 @@
-// Options of the engine, and of the one that has ports of its own.
+// Options that choose the engine, and those of the DPDK engine.
 
+#include "control/config/config.hpp"
+#include "control/config/option_row.hpp"
 #include "control/config/readers.hpp"
 
 namespace ferry {
@@ -31,7 +33,7 @@ string read_words(std::vector<string>& target, string_view text) {
 }
 
 string read_port(DpdkOptions& options, string_view text) {
-  // The last one: a PCI address has none, but a device's name may.
+  // The last `=` counts: a PCI address has none, but the name of a device may.
   const auto equals = text.rfind('=');
   const string_view device = text.substr(0, equals);
   const string_view interface = equals == string_view::npos ? string_view() : text.substr(equals + 1);
@@ -44,8 +46,8 @@ string read_port(DpdkOptions& options, string_view text) {
 // clang-format off
 constexpr OptionRow kRows[] = {
   {"engine", 0, OptionKind::kValue, read_engine, "NAME", "who moves packets: auto (default, is portable), portable (a socket per port), dpdk (network ports of its own)"},
-  {"dpdk-eal", 0, OptionKind::kList, [](Config& c, string_view v) { return read_words(c.dpdk.eal, v); }, "ARGS", "arguments of DPDK's environment, as in --lcores=0-2 --allow=0000:01:00.0"},
-  {"dpdk-port", 0, OptionKind::kList, [](Config& c, string_view v) { return read_port(c.dpdk, v); }, "DEVICE[=IF]", "a port of DPDK, and the TAP interface by which the kernel uses it (default: all, ferry0, ferry1, …)"},
+  {"dpdk-eal", 0, OptionKind::kList, [](Config& c, string_view v) { return read_words(c.dpdk.eal, v); }, "ARGS", "arguments of DPDK's environment, as in --lcores=0-2 --allow=0000:01:00.0", [](Config& c) { c.dpdk.eal.clear(); }},
+  {"dpdk-port", 0, OptionKind::kList, [](Config& c, string_view v) { return read_port(c.dpdk, v); }, "DEVICE[=IF]", "a port of DPDK, and the TAP interface by which the kernel uses it (default: all, ferry0, ferry1, …)", [](Config& c) { c.dpdk.ports.clear(); }},
   {"dpdk-idle", 0, OptionKind::kValue, [](Config& c, string_view v) {
      if (v != "sleep" && v != "poll") return fmt::format("'{}' is neither sleep nor poll", v);
      c.dpdk.sleeps = v == "sleep";

@@ -12,7 +12,7 @@ namespace {
 std::string seconds_text(std::chrono::seconds seconds) { return std::to_string(seconds.count()); }
 std::string yes_or_no(bool on) { return on ? "yes" : "no"; }
 
-/// The elements as the configuration file writes them: one value, with `;` between them.
+/// Writes a list as the configuration file does: as one value, with `;` between its members.
 template <class Each, class Print>
 std::string list_text(const std::vector<Each>& list, Print print) {
   std::string text;
@@ -31,11 +31,11 @@ std::string ports_text(const std::vector<PortSpan>& ports) {
   });
 }
 
-/// What may change, and how it is told.
+/// One option that may change, and how it is shown.
 struct Row {
   std::string_view name;
   std::string (*read)(const Config& config);
-  /// Copies this one alone.
+  /// Copies this option alone.
   void (*copy)(Config& to, const Config& from);
 };
 // clang-format off
@@ -85,7 +85,8 @@ std::string Parameters::set(std::string_view name, std::string_view value) {
     return fmt::format("no parameter is called '{}'", name);
   }
   Config next = now_;
-  if (option->kind == OptionKind::kList) row->copy(next, Config());  // the value is the whole list
+  // The value replaces the whole list.
+  if (option->kind == OptionKind::kList) option->clear(next);
   if (auto wrong = apply_option(next, *option, value); !wrong.empty()) return wrong;
   now_ = std::move(next);
   apply_(now_);

@@ -1,4 +1,4 @@
-// Options that can be changed while the daemon runs: the same rows, one after the other.
+// Changes options while the daemon runs, by the same rows as the configuration.
 #pragma once
 
 #include "control/config/config.hpp"
@@ -8,17 +8,19 @@
 
 namespace ferry {
 
-/// Keeps the configuration in force and that of the start. Control thread only.
+/// Keeps the configuration that is in force and that of the start. Only the options in its table may change.
+/// Control thread only.
 class Parameters final : public ParameterAccess {
  public:
-  /// `apply` is called with each new configuration.
+  /// `apply` is called with each new configuration, and puts it in force.
   Parameters(const Config& config, std::function<void(const Config&)> apply)
       : now_(config), at_start_(config), apply_(std::move(apply)) {}
   [[nodiscard]] std::vector<Parameter> list() const override;
   std::string set(std::string_view name, std::string_view value) override;
-  /// Everything is as at the start again.
+  /// Sets all options that may change to their values at the start.
   void revert();
-  /// The file was read again: what is changeable of it is in force now.
+  /// Puts the changeable options of a file in force that was read again. They also become the values of the
+  /// start.
   void take(const Config& config);
 
  private:

@@ -1,5 +1,7 @@
-// Options about where parties may be (LAT-11a).
+// Options that say at which addresses parties may be (LAT-11a).
 
+#include "control/config/config.hpp"
+#include "control/config/option_row.hpp"
 #include "control/config/readers.hpp"
 
 #include <algorithm>
@@ -18,7 +20,7 @@ string add_network(std::vector<Network>& target, string_view text) {
   return {};
 }
 
-/// `PORT` or `PORT-PORT`.
+/// Adds `PORT` or `PORT-PORT`.
 string add_ports(std::vector<PortSpan>& target, string_view text) {
   const auto dash = std::min(text.find('-'), text.size());
   PortSpan span;
@@ -34,9 +36,9 @@ string add_ports(std::vector<PortSpan>& target, string_view text) {
 
 // clang-format off
 constexpr OptionRow kRows[] = {
-  {"deny-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.denied, v); }, "NETWORK", "networks that no SDP may name for media, and that no media is taken from"},
-  {"allow-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.allowed, v); }, "NETWORK", "exceptions from deny-peer"},
-  {"deny-peer-ports", 0, OptionKind::kList, [](Config& c, string_view v) { return add_ports(c.session.peers.ports, v); }, "PORT[-PORT]", "ports that no SDP may name at this host or in control-allow, beside those below 1024, 2223, 5060, 5061, 22222 and those of the control listeners"},
+  {"deny-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.denied, v); }, "NETWORK", "networks that no SDP may name for media, and that no media is taken from", [](Config& c) { c.session.peers.denied.clear(); }},
+  {"allow-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.allowed, v); }, "NETWORK", "exceptions from deny-peer", [](Config& c) { c.session.peers.allowed.clear(); }},
+  {"deny-peer-ports", 0, OptionKind::kList, [](Config& c, string_view v) { return add_ports(c.session.peers.ports, v); }, "PORT[-PORT]", "ports that no SDP may name at this host or in control-allow, beside those below 1024, 2223, 5060, 5061, 22222 and those of the control listeners", [](Config& c) { c.session.peers.ports.clear(); }},
 };
 // clang-format on
 

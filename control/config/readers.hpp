@@ -1,16 +1,19 @@
-// How values of options are read; each returns a sentence if the text is bad.
+// Reads values of options. Each function stores the value and returns an empty text, or returns a sentence if
+// the text is bad.
 #pragma once
-
-#include "control/config/config.hpp"
 
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace ferry {
 
+/// Reads a decimal number from `low` to `high`.
 template <class Int>
 std::string read_number(std::string_view text, Int& target, Int low, Int high) {
   Int number{};
@@ -22,7 +25,7 @@ std::string read_number(std::string_view text, Int& target, Int low, Int high) {
   return {};
 }
 
-/// One of several words.
+/// Reads one of several words.
 template <class Value, std::size_t kCount>
 std::string read_word(std::string_view text, Value& target,
                       const std::array<std::pair<std::string_view, Value>, kCount>& words) {
@@ -37,18 +40,10 @@ std::string read_word(std::string_view text, Value& target,
   return fmt::format("'{}' is none of {}", text, names);
 }
 
-/// yes, true, on, 1, nothing at all, and their opposites.
+/// Reads a switch: yes, true, on, 1 or an empty text, and no, false, off or 0.
 std::string set_switch(bool& target, std::string_view text);
 
+/// Reads a whole number of seconds, at most one year.
 std::string read_seconds(std::string_view text, std::chrono::seconds& target);
-
-/// Rows of the table that are about recordings, and about the classic rtpproxy protocol.
-std::span<const OptionRow> recording_option_rows();
-/// Where state is kept if no option says: what systemd made for us, else the usual place.
-std::string default_state_directory();
-std::span<const OptionRow> classic_option_rows();
-std::span<const OptionRow> dpdk_option_rows();
-/// About where parties may be.
-std::span<const OptionRow> peer_option_rows();
 
 }  // namespace ferry

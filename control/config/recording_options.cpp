@@ -1,5 +1,7 @@
 // Options of recordings.
 
+#include "control/config/config.hpp"
+#include "control/config/option_row.hpp"
 #include "control/config/readers.hpp"
 
 #include <array>
@@ -16,7 +18,7 @@ namespace {
 using std::string;
 using std::string_view;
 
-/// Octets, with K, M, G or T behind the number.
+/// Reads a number of octets; K, M, G or T may follow.
 string read_size(string_view text, std::uint64_t& target) {
   static constexpr string_view kUnits = "KMGT";
   string_view digits = text;
@@ -35,7 +37,7 @@ string read_size(string_view text, std::uint64_t& target) {
   return {};
 }
 
-/// Seconds, or a number with s, m, h or d behind it.
+/// Reads a time: seconds, or a number with s, m, h or d behind it.
 string read_span(string_view text, std::chrono::seconds& target) {
   std::int64_t unit = 1;
   string_view digits = text;
@@ -92,7 +94,7 @@ string read_url(string_view text, string& target) {
   return {};
 }
 
-/// A list: the first one takes the default's place.
+/// Adds a recording method. The first one that is named replaces the default.
 string add_method(Config& c, string_view text) {
   if (!c.recording_methods_named) c.recorder.packets = c.recorder.audio = false;
   c.recording_methods_named = true;
@@ -101,6 +103,12 @@ string add_method(Config& c, string_view text) {
   c.recorder.packets = c.recorder.packets || text != "audio";
   c.recorder.audio = c.recorder.audio || text != "pcap";
   return {};
+}
+
+void clear_methods(Config& c) {
+  c.recording_methods_named = false;
+  c.recorder.packets = RecorderSettings().packets;
+  c.recorder.audio = RecorderSettings().audio;
 }
 
 string read_layout(Config& c, string_view text) {
@@ -130,7 +138,7 @@ string read_digits(Config& c, string_view text) {
 constexpr OptionRow kRows[] = {
   {"recording-dir", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.directory); }, "DIR", "finished recordings; without it nothing is recorded"},
   {"recording-spool", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.spool); }, "DIR", "recordings that grow (default .spool in recording-dir)"},
-  {"recording-method", 0, OptionKind::kList, add_method, "pcap|audio|all", "what is recorded (default pcap)"},
+  {"recording-method", 0, OptionKind::kList, add_method, "pcap|audio|all", "what is recorded (default pcap)", clear_methods},
   {"recording-format", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_word(v, c.recorder.pcap_format, std::array{std::pair{string_view("raw"), PcapFormat::kRaw}, std::pair{string_view("eth"), PcapFormat::kEthernet}}); }, "raw|eth", "link type of packet files: IP (default) or Ethernet"},
   {"recording-audio-format", 0, OptionKind::kValue, read_audio_format, "FORMAT", "wav (default), flac, opus, mp3"},
   {"recording-audio-layout", 0, OptionKind::kValue, read_layout, "LAYOUT", "stereo (default: caller left, others right), mixed, separate"},
@@ -179,7 +187,7 @@ constexpr OptionRow kRows[] = {
 std::span<const OptionRow> recording_option_rows() { return kRows; }
 
 std::string default_state_directory() {
-  // systemd.exec(5): absolute, and divided by colons where a unit has several.
+  // systemd.exec(5): the paths are absolute, with colons between them if a unit has several.
   const char* given = std::getenv("STATE_DIRECTORY");
   const string first = given == nullptr ? string() : string(given).substr(0, string_view(given).find(':'));
   return first.starts_with('/') ? first : "/var/lib/rtpferry";

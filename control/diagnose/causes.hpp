@@ -1,4 +1,4 @@
-// Why a party is not heard, or hears nothing: one row each for `explain`, metrics and documents.
+// Causes for which a party is not heard or hears nothing. One table serves `explain`, metrics and documents.
 #pragma once
 
 #include <array>
@@ -7,13 +7,14 @@
 
 namespace ferry {
 
-/// How bad it is. A note: signalling or a party wants it so, or it is worth a look and no fault. A fault: a
-/// listener hears nothing, or hears badly, and nobody wants it so.
+/// How bad a verdict is. A note is wanted by signalling or a party, or it is worth a look and no fault. In a
+/// fault a listener hears nothing or hears badly, and nobody wants it so.
 enum class Severity : std::uint8_t { kFine, kNote, kFault };
 
-/// How much of what a party speaks its listener still gets: all of it, some of it, or nothing.
+/// How much of what a party speaks its listener still gets.
 enum class Reception : std::uint8_t { kAll, kSome, kNothing };
 
+/// Cause of a verdict. `kCauseRows` explains each value.
 enum class Cause : std::uint8_t {
   kFine,
   kWaiting,
@@ -32,7 +33,7 @@ enum class Cause : std::uint8_t {
   kLossyBehind,
   kPromptPlays,
   kNobodyListens,
-  // Faults.
+  // From here on all causes are faults, unless a judge grades them otherwise.
   kVoidAddress,
   kDeniedAddress,
   kSourceRefused,
@@ -77,15 +78,16 @@ enum class Cause : std::uint8_t {
 
 constexpr std::size_t kCauses = static_cast<std::size_t>(Cause::kCount);
 
+/// One cause with its texts for people.
 struct CauseRow {
   Cause cause;
-  /// In JSON, metrics and documents: never changed once released.
+  /// Name in JSON, metrics and documents; never changed once released.
   std::string_view name;
   /// The severity of a verdict with this cause, unless the judge sets `MediaVerdict::graded`.
   Severity severity;
   /// What the listener gets with this cause, unless the judge sets `MediaVerdict::received`.
   Reception reception;
-  /// For operators: what it means, and what to do.
+  /// What it means, and what the operator can do.
   std::string_view meaning;
   std::string_view advice;
 };
@@ -151,6 +153,7 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
 }};
 // clang-format on
 
+/// The row of a cause. The functions below return names for JSON.
 constexpr const CauseRow& row_of(Cause cause) noexcept { return kCauseRows[static_cast<std::size_t>(cause)]; }
 constexpr std::string_view to_string(Cause cause) noexcept { return row_of(cause).name; }
 constexpr std::string_view to_string(Severity severity) noexcept {

@@ -1,5 +1,5 @@
-// Which verdict `explain` gives when the relay drops a noticeable share of a stream for a reason. The table
-// has one row for each reason, so that no reason is without a verdict.
+// Tells which verdict `explain` gives if the relay drops a noticeable share of a stream for one reason. The
+// table has a row for each drop reason, so that none is without a verdict.
 #pragma once
 
 #include "control/diagnose/causes.hpp"
@@ -12,31 +12,37 @@
 
 namespace ferry {
 
-/// Whose packets the relay drops for a reason, and whether the listener misses speech with them.
+/// Whose packets the relay drops for a reason, and whether the listener misses speech because of it.
 enum class DropOwner : std::uint8_t {
-  kOwn,       // of the party's own stream: the listener misses them
-  kStranger,  // of another source than the party: nothing is missing while the party is heard
-  kBeside,    // RTCP, handshakes and what else is no media: no speech is lost with them
-  kWanted,    // somebody asked for it: hold, a command, a prompt, a section that is not relayed
+  /// Packets of the party's own stream: the listener misses them.
+  kOwn,
+  /// Packets of another source than the party: nothing is missing while the party is heard.
+  kStranger,
+  /// RTCP, handshakes and other packets without media: no speech is lost with them.
+  kBeside,
+  /// Somebody wants the drop: hold, a command, a prompt, or a section that is not relayed.
+  kWanted,
 };
 
+/// One drop reason and its verdicts.
 struct DropCauseRow {
   DropReason reason;
   DropOwner owner;
-  /// The verdict if it takes a noticeable share of the packets that come from a party, and of those on their
-  /// way out to a party. kFine: none, and `why_none` says why. With kBeside it is the verdict while nothing
-  /// else of the party is heard.
+  /// The verdict if a noticeable share of packets is dropped: `arriving` for packets that come from a party,
+  /// `leaving` for packets on their way to a party. kFine: there is no verdict, and `why_none` says why. With
+  /// kBeside the verdict holds while nothing else of the party is heard.
   Cause arriving;
   Cause leaving;
-  /// The relay counts such packets as received before it drops them: loss by sequence numbers leaves them
-  /// out.
+  /// The relay counts such packets as received before it drops them. The loss that sequence numbers show then
+  /// does not include them.
   bool is_counted;
-  /// Such a drop on the way out is a fault of the sender's packets, not of the way to the listener.
+  /// A drop on the way out is a fault of the sender's packets, not of the way to the listener.
   bool is_senders_fault;
-  /// Why a side has no verdict; empty if both have one.
+  /// Why `arriving` or `leaving` has no verdict; empty if both have one.
   std::string_view why_none;
 };
 
+/// Usual values of `why_none`.
 inline constexpr std::string_view kJudgedAsItArrives =
     "packets are judged by it as they arrive, never on the way out";
 inline constexpr std::string_view kJudgedAsItLeaves =
@@ -102,6 +108,7 @@ inline constexpr std::array<DropCauseRow, kDropReasons> kDropCauseRows = {{
 }};
 // clang-format on
 
+/// The row of a reason.
 constexpr const DropCauseRow& row_of(DropReason reason) noexcept {
   return kDropCauseRows[static_cast<std::size_t>(reason)];
 }

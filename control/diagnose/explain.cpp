@@ -1,78 +1,58 @@
+// Judges all media of a call in two passes.
+//
+// The first pass measures what each party spoke and judges what comes from it. The second judges what each
+// listener hears, for which it needs the verdicts on all senders. At the end `follow_listeners` corrects
+// senders' notes by what their listeners get.
+
 #include "control/diagnose/explain.hpp"
 
-#include "control/diagnose/glance.hpp"
 #include "control/diagnose/judge.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 namespace ferry {
 
 namespace {
 
-double mos_with(QualityFigures figures, std::uint8_t payload_type) {
-  // ITU-T G.113 appendix I: G.729A and G.723.1; all others are taken for G.711.
-  if (payload_type == 18) {
-    figures.equipment_impairment = 11;
-    figures.loss_robustness = 19;
-  } else if (payload_type == 4) {
-    figures.equipment_impairment = 15;
-    figures.loss_robustness = 16.1;
+/// Corrects the reception in a sender's note if its listeners get all that was spoken: a sender that pauses
+/// and says so sends nothing, and nobody misses anything. `verdicts` has two rows for each media, in the
+/// order of the call, the sender's first.
+void follow_listeners(const CallEvidence& call, std::vector<MediaVerdict>& verdicts) {
+  // Place of the first media of each leg.
+  std::vector<std::size_t> first;
+  std::size_t count = 0;
+  for (const LegEvidence& leg : call.legs) {
+    first.push_back(count);
+    count += leg.medias.size();
   }
-  return estimate_mos(figures);
+  // The worst that any listener of a sender gets; unset if the sender has no listener.
+  std::vector<std::optional<Reception>> heard(count);
+  std::size_t place = 0;
+  for (const LegEvidence& leg : call.legs) {
+    for (const MediaEvidence& media : leg.medias) {
+      const Reception reception = verdicts[place * 2 + 1].reception();
+      for (const MediaEvidence::Source& source : media.sources) {
+        auto& worst = heard[first[source.leg] + source.media];
+        worst = std::max(worst.value_or(Reception::kAll), reception);
+      }
+      ++place;
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    MediaVerdict& sender = verdicts[i * 2];
+    const bool seems_unheard =
+        sender.severity() == Severity::kNote && sender.reception() == Reception::kNothing;
+    if (seems_unheard && heard[i] == Reception::kAll) sender.received = Reception::kAll;
+  }
 }
-
-}  // namespace
-
-double mos_of(const SsrcCounters& stream) {
-  return mos_with(
-      {.jitter = stream.jitter(), .loss_percent = stream.loss_percent(), .burst_ratio = stream.burst_ratio()},
-      stream.last_payload_type);
-}
-
-std::optional<double> mos_of(const RecentStream& recent, std::uint8_t payload_type) {
-  if (recent.counts.expected < kEnough) return std::nullopt;
-  const double loss = recent.loss_percent();
-  const std::uint32_t bursts = recent.counts.loss_bursts;
-  const double mean = bursts == 0 ? 1.0 : static_cast<double>(recent.lost()) / bursts;
-  return mos_with({.jitter = recent.jitter,
-                   .loss_percent = loss,
-                   .burst_ratio = std::max(1.0, mean * (1.0 - loss / 100.0))},
-                  payload_type);
-}
-
-const MediaVerdict* Explanation::main() const noexcept {
-  // If two verdicts are equally bad, the listener's comes first: it says who does not hear whom.
-  const auto order = [](const MediaVerdict& verdict) {
-    return verdict.rank() * 2 + (verdict.direction == MediaDirection::kTo ? 1 : 0);
-  };
-  const auto found = std::ranges::max_element(verdicts, {}, order);
-  return found == verdicts.end() ? nullptr : &*found;
-}
-
-Severity Explanation::worst() const noexcept {
-  const MediaVerdict* found = main();
-  return found == nullptr ? Severity::kFine : found->severity();
-}
-
-bool Explanation::is_all_heard() const noexcept {
-  return std::ranges::all_of(verdicts, [](const MediaVerdict& verdict) {
-    return verdict.severity() == Severity::kFine ||
-           (verdict.severity() == Severity::kNote && verdict.reception() == Reception::kAll);
-  });
-}
-
-std::string Explanation::summary() const {
-  if (verdicts.empty()) return {};
-  return is_all_heard() ? std::string("everybody hears everybody") : main()->sentence;
-}
-
-namespace {
 
 Explanation judge_all(const CallEvidence& call, bool with_words) {
   Explanation explanation;
   explanation.call_id = call.call_id;
-  std::size_t count = 0;
-  for (const LegEvidence& leg : call.legs) count += leg.medias.size();
+  const Hearers hearers(call);
+  const std::size_t count = hearers.places;
   std::vector<Spoken> spoken;
   std::vector<MediaVerdict> senders;
   spoken.reserve(count);
@@ -82,19 +62,20 @@ Explanation judge_all(const CallEvidence& call, bool with_words) {
   }
   for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias)
-      senders.push_back(judge_sender({call, leg, media, spoken, senders.size(), with_words}));
+      senders.push_back(judge_sender({call, leg, media, spoken, hearers, senders.size(), with_words}));
   }
   explanation.verdicts.resize(count * 2);
   std::size_t place = 0;
   for (const LegEvidence& leg : call.legs) {
     for (const MediaEvidence& media : leg.medias) {
       explanation.verdicts[place * 2 + 1] =
-          judge_listener({call, leg, media, spoken, place, with_words}, senders);
+          judge_listener({call, leg, media, spoken, hearers, place, with_words}, senders);
       ++place;
     }
   }
-  // Listeners looked at all senders: only now these may go to their places.
+  // Listeners have looked at all senders, so their verdicts may be moved now.
   for (std::size_t i = 0; i < count; ++i) explanation.verdicts[i * 2] = std::move(senders[i]);
+  follow_listeners(call, explanation.verdicts);
   return explanation;
 }
 

@@ -17,7 +17,7 @@ std::string counted(std::uint64_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-/// What the party's transport noted about its DTLS handshakes; null if the transport speaks no DTLS.
+/// What the party's transport noted about its DTLS handshakes; null if the transport has no DTLS.
 const DtlsEvidence* evidence_of(const HandshakeFacts& facts) {
   const bool is_known = facts.seen.active != nullptr && facts.seen.active->dtls.has_value();
   return is_known ? &facts.seen.active->dtls->front().evidence : nullptr;

@@ -1,4 +1,4 @@
-// From which figures on a verdict says that a listener hears badly or nothing: one table for sentences,
+// The figures from which a verdict says that a listener hears badly or nothing. One table serves sentences,
 // lists, alarms and documents (docs/operations.md). The MOS follows ITU-T G.107 (E-model), with the bursts of
 // its §3.5.
 #pragma once
@@ -14,6 +14,7 @@
 
 namespace ferry {
 
+/// A threshold of the judges. `kThresholdRows` explains each value.
 enum class Threshold : std::uint8_t {
   kPatience,
   kRecent,
@@ -40,12 +41,13 @@ enum class Threshold : std::uint8_t {
 
 constexpr std::size_t kThresholds = static_cast<std::size_t>(Threshold::kCount);
 
+/// One threshold with its texts for documents.
 struct ThresholdRow {
   Threshold threshold;
   std::string_view name;
   double value;
   std::string_view unit;
-  /// A sentence in which "so long" or "so many" is the value.
+  /// A sentence in which "so long" or "so many" stands for the value.
   std::string_view meaning;
 };
 
@@ -74,6 +76,7 @@ inline constexpr std::array<ThresholdRow, kThresholds> kThresholdRows = {{
 }};
 // clang-format on
 
+/// The row of a threshold.
 constexpr const ThresholdRow& row_of(Threshold threshold) noexcept {
   return kThresholdRows[static_cast<std::size_t>(threshold)];
 }
@@ -87,7 +90,7 @@ static_assert(
     }(),
     "rows are in the order of the enum");
 
-/// A row whose unit is "s" or "ms" as a time, and any other as a count.
+/// The value of a row in "s" or "ms" as a time, and of any other row as a count.
 constexpr Duration time_of(Threshold threshold) noexcept {
   const ThresholdRow& row = row_of(threshold);
   return Duration{static_cast<Duration::rep>(row.value * (row.unit == "ms" ? 1e6 : 1e9))};
@@ -120,30 +123,30 @@ inline constexpr Duration kPauseTold = time_of(Threshold::kPauseTold);
 /// Payload type of comfort noise (RFC 3389).
 inline constexpr std::uint8_t kComfortNoise = 13;
 
-/// How much of what was spoken arrived, and how evenly. Of a listener: at its ear, that is what the listener
-/// got. Of a sender: at the ear of the relay, that is what came from the sender.
+/// How much of what was spoken arrived, and how evenly. The figures of a listener say what the listener got;
+/// those of a sender say what came from it to the relay.
 struct EarFigures {
-  /// The time that figures of the last seconds are of; zero: nothing is known of them.
+  /// Length of the last seconds that figures are about; zero = nothing is known of them.
   Duration span{0};
-  /// Packets of that time that were to be heard, and those of them that did not get there.
+  /// Packets of these seconds that were to be heard, and those of them that did not arrive.
   double spoken = 0;
   double missing = 0;
-  /// Percent missing over the whole call.
+  /// Percent that is missing over the whole call.
   double missing_of_call = 0;
-  /// Longest hole of the last seconds.
+  /// Longest hole in these seconds.
   Duration hole{0};
-  /// Mean jitter of the last seconds; zero if the clock of the stream is not known.
+  /// Mean jitter in these seconds; zero if the clock rate of the stream is not known.
   Duration jitter{0};
-  /// Of the last seconds; nothing if the media is no speech, or too little of it was spoken.
+  /// MOS of these seconds; unset if the media is no speech, or too little was spoken.
   std::optional<double> mos{};
 
-  /// Percent, of the last seconds.
+  /// Percent that is missing in these seconds.
   [[nodiscard]] constexpr double missing_percent() const noexcept {
     return spoken <= 0 ? 0.0 : 100.0 * missing / spoken;
   }
 };
 
-/// How bad such figures are for a listener. Jitter alone is never a fault: a large buffer takes it.
+/// Grades figures for a listener. Jitter alone is never a fault, because a large buffer takes it.
 constexpr Severity grade(const EarFigures& ear) noexcept {
   const double missing = ear.missing_percent();
   const bool is_noted = missing >= kLossyPercent;

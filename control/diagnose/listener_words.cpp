@@ -12,7 +12,7 @@ std::string_view what(const MediaEvidence& media) {
   return media.type.empty() ? std::string_view("media") : std::string_view(media.type);
 }
 
-/// The source of the newest packet that was refused for where it came from; unset if none was.
+/// Source of the newest packet that was refused because of its source; unset if there was none.
 Endpoint refused_source(const MediaView& seen) {
   constexpr std::array kSources = {DropReason::kSourceNotAllowed, DropReason::kForeignSource,
                                    DropReason::kForbiddenSource, DropReason::kDeniedAddress,

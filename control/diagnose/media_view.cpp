@@ -20,7 +20,7 @@ void merge(SsrcCounters& into, const SsrcCounters& from) {
   }
 }
 
-/// Nothing is known of the last seconds of a stream that came by an export.
+/// Figures of the last seconds at `place`. A stream that came by an export has none.
 RecentStream recent_of(const std::vector<RecentStream>& all, std::size_t place) {
   return place < all.size() ? all[place] : RecentStream{};
 }
@@ -43,15 +43,11 @@ void MediaView::add(MediaId media, const TransportSnapshot& snapshot, bool is_ac
     sum.errors_out += part.errors_out;
     last_packet[i] = std::max(last_packet[i], snapshot.last_packet[i]);
   }
-  for (const DropReasonRow& row : kDropReasonRows)
-    drops.set(row.reason, drops[row.reason] + snapshot.drops[row.reason]);
-  // Ports of an earlier SDP and those of now overlap for seconds at most: the longer time is the one told.
-  recent_drops.span = std::max(recent_drops.span, snapshot.recent_drops.span);
-  for (std::size_t side = 0; side < kDropSides; ++side) {
-    DropCounters& sum = recent_drops.counts[side];
-    for (const DropReasonRow& row : kDropReasonRows)
-      sum.set(row.reason, sum[row.reason] + snapshot.recent_drops.counts[side][row.reason]);
-  }
+  drops += snapshot.drops;
+  // Ports of an earlier SDP and the present ones overlap for seconds at most, so the longer time is taken.
+  recent_drops += snapshot.recent_drops;
+  // The last seconds of a closed port are those before it was closed.
+  if (is_active || local.is_set()) recent_sent += snapshot.recent_sent;
   for (const TransportSnapshot::Source& source : snapshot.sources) {
     if (source.media != media) continue;
     for (std::size_t i = 0; i < source.ingress.size(); ++i) {

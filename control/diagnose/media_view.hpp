@@ -1,4 +1,4 @@
-// What all ports of one media counted together.
+// Adds up what all ports of one media counted.
 #pragma once
 
 #include "relay/core/forward/transport.hpp"
@@ -8,43 +8,59 @@
 
 namespace ferry {
 
+/// What the relay saw of one media: of its present port, and of ports that earlier SDP gave the party. Filled
+/// by `add`. Its pointers are borrowed from the snapshots.
 struct MediaView {
+  /// An SSRC that comes from the party. `quality` is null if its history is not kept.
   struct Stream {
     SsrcCounters counters;
     const QualityHistory* quality = nullptr;
     RecentStream recent{};
   };
-  /// What leaves toward the party.
+  /// An SSRC that leaves toward the party.
   struct OutStream {
     SsrcCounters counters;
     RecentStream recent{};
   };
-  /// Ports that earlier SDP gave the party.
+  /// A port that an earlier SDP gave the party.
   struct FormerPort {
     Endpoint local;
     std::uint64_t packets = 0;
     Instant last_packet{};
   };
+  /// Counters and the time of the newest packet: of the RTP port, then of the RTCP port.
   std::array<ComponentCounters, 2> counters;
   std::array<Instant, 2> last_packet{};
-  std::vector<Stream> ingress;    // newest first
-  std::vector<OutStream> egress;  // newest first
+  /// The newest first.
+  std::vector<Stream> ingress;
+  /// The newest first.
+  std::vector<OutStream> egress;
+  /// Drops of the whole call, and of the last seconds.
   DropCounters drops;
   RecentDrops recent_drops;
-  /// What the party itself says by RTCP about streams of `egress`.
+  /// Packets that left toward the party from its RTP ports in the seconds of `recent_drops`, whatever their
+  /// SSRC.
+  std::uint32_t recent_sent = 0;
+  /// Reports of the party by RTCP about the streams in `egress`.
   std::vector<ListenerReport> reports;
-  std::vector<Refusal> refusals;      // newest first
-  std::vector<SendFailure> failures;  // newest first
+  /// The newest first.
+  std::vector<Refusal> refusals;
+  /// The newest first.
+  std::vector<SendFailure> failures;
+  /// Packets that authenticated only at another roll-over counter.
   RollOverMismatch roll_over;
-  /// The newest packet of a type that was not negotiated and passed all the same; `times` 0 = none (DMX-4).
+  /// The newest packet of a payload type that was not negotiated and passed nevertheless (DMX-4); `times` 0 =
+  /// none.
   Refusal other;
   std::vector<FormerPort> former;
+  /// The snapshot of the present port; null if there is none. Borrowed.
   const TransportSnapshot* active = nullptr;
 
-  /// Adds what `snapshot` says of `media`; it is borrowed as long as this lives. `local`: the RTP port, unset
-  /// if it is closed.
+  /// Adds what `snapshot`, which must outlive this view, says of `media`. `is_active`: it is that of the
+  /// present port. `local` is the RTP port, unset if it is closed.
   void add(MediaId media, const TransportSnapshot& snapshot, bool is_active, const Endpoint& local);
 
+  /// The refusal of packets for this reason; null if there was none.
   [[nodiscard]] const Refusal* refusal(DropReason reason) const noexcept;
   /// The stream that was heard last; null if there was none.
   [[nodiscard]] const Stream* newest_stream() const noexcept;

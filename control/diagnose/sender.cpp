@@ -1,16 +1,20 @@
-// Judges what comes from a party, for the rows `from` of an explanation.
+// Judges what comes from a party. The verdict has the direction `from`.
 //
-// The judge asks its questions in an order in which an answer makes the later ones needless: may the party
-// send at all, has it addresses and keys, does it send where and what was agreed, is it heard, is there
-// sound. The first question that finds something writes the verdict.
+// `judge_from` asks its questions in an order in which one answer makes the later ones needless: may the
+// party send at all, has it addresses and keys, does it send to the right place and what was agreed, is it
+// heard, is there sound. The first question that finds something writes the verdict.
 //
-// Only a party that is heard is judged by figures: `spoken_by` says how much of the last seconds is missing,
-// and which reason took most of it. Such a verdict has the severity that `grade` gives the figures. So a
-// cause that is a fault in the table of causes becomes a note while little is missing.
+// Only a party that is heard is judged by figures. `spoken_by` says how much of the last seconds is missing,
+// and which reason took most of it; `grade` gives the severity. So a cause that is a fault in the table of
+// causes is only a note while little is missing.
+//
+// The trap: after a re-INVITE, packets that were on their way still follow the earlier SDP. Most checks leave
+// out what came within a second of the last message of signalling.
 
 #include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/handshake_words.hpp"
 #include "control/diagnose/judge.hpp"
+#include "control/diagnose/mos.hpp"
 #include "control/diagnose/spoken.hpp"
 #include "relay/base/static_types.hpp"
 
@@ -27,9 +31,9 @@ namespace {
 constexpr std::string_view kShortIceCredentials =
     "its a=ice-ufrag or a=ice-pwd is shorter than RFC 8839 allows (4 and 22 characters); they are used";
 
-/// RTCP of a party that is there, but silent, comes at least so often (RFC 3550 §6.2).
+/// A silent party that is still there sends RTCP at least this often (RFC 3550 §6.2).
 constexpr Duration kAlive = 30s;
-/// Sources other than the party's. A single packet of the first three is worth a word.
+/// Reasons that refuse other sources than the party's. The first three are told even for a single packet.
 constexpr std::array kIntruders = {
     DropReason::kForeignSource, DropReason::kSourceNotAllowed, DropReason::kForbiddenSource,
     DropReason::kDeniedAddress, DropReason::kBarredSource,     DropReason::kProbation,
@@ -51,7 +55,8 @@ Severity severity_of(double percent) {
 /// Judges what comes from a party.
 class SenderJudge : Judge {
  public:
-  explicit SenderJudge(const JudgedMedia& judged) : Judge(judged), spoken_(judged.spoken[judged.place]) {}
+  explicit SenderJudge(const JudgedMedia& judged)
+      : Judge(judged), spoken_(judged.spoken[judged.place]), listeners_(judged.hearers.of[judged.place]) {}
 
   MediaVerdict verdict() {
     begin(MediaDirection::kFrom);
@@ -63,23 +68,36 @@ class SenderJudge : Judge {
   }
 
  private:
-  [[nodiscard]] double percent_of(DropReason reason) const { return dropped_percent(call_, media_, reason); }
-  /// Of a party that is heard: packets refused for `reason` are a share worth a note. Of a party that is not
-  /// heard: any packet was.
-  [[nodiscard]] bool is_noticed(DropReason reason) const {
-    return is_heard() ? percent_of(reason) >= kLossyPercent : recent(reason) != nullptr;
+  /// Percent of all arriving packets that was dropped for `reason`.
+  [[nodiscard]] double percent_of(DropReason reason) const {
+    return dropped_percent(media_, reason, dropped(call_, media_, reason).packets());
   }
-  /// The verdict is about a part of what the party sends, and has the severity of that part.
+  /// The same for the party's own packets alone.
+  [[nodiscard]] double own_percent_of(DropReason reason) const {
+    return dropped_percent(media_, reason, dropped(call_, media_, reason).own);
+  }
+  /// True if a heard party lost a noticeable share of its packets for `reason`, or if an unheard one lost
+  /// any.
+  [[nodiscard]] bool is_noticed(DropReason reason) const {
+    return is_heard() ? own_percent_of(reason) >= kLossyPercent
+                      : recent(reason) != nullptr && dropped(call_, media_, reason).own > 0;
+  }
+  /// Grades a verdict that is about a part of what the party sends.
   void settle(Severity severity) {
     verdict_.graded = std::max(severity, Severity::kNote);
     verdict_.received = Reception::kSome;
   }
   /// The same for packets refused for `reason`. If the party is not heard, they are all that it sends, and
-  /// the verdict stays as its row has it.
+  /// the verdict keeps the severity of its cause.
   void settle(DropReason reason) {
-    if (is_heard()) settle(severity_of(percent_of(reason)));
+    if (is_heard()) settle(severity_of(own_percent_of(reason)));
   }
-  /// "7.5 % of the last 10 s".
+  /// Grades a verdict about refused packets down to a note if a command blocks or silences the party: nobody
+  /// was to hear them.
+  void settle_blocked() {
+    if (media_.is_blocked) verdict_.graded = std::min(verdict_.severity(), Severity::kNote);
+  }
+  /// Returns "7.5 % of the last 10 s".
   [[nodiscard]] std::string share(double percent) const {
     const Duration span = spoken_.ear.span;
     if (span == Duration{0}) return fmt::format("{:.1f} % of the call", percent);
@@ -90,12 +108,13 @@ class SenderJudge : Judge {
   }
   using Judge::describe;
 
+  /// Judges ICE: until a pair works, no media can come.
   bool judge_ice() {
     if (!media_.has_ice || !call_.is_answered) return false;
     const auto state =
         seen_.active != nullptr && seen_.active->ice ? seen_.active->ice->state : IceAgent::State::kWaiting;
     if (state == IceAgent::State::kConnected) return false;
-    // Checks with the credentials of an earlier SDP may be on their way for a moment.
+    // Checks with the credentials of an earlier SDP may still be on their way for a moment.
     const Refusal* refusal = recent(DropReason::kStunRefused);
     if (refusal != nullptr && refusal->times >= kFailures && refusal->last > call_.last_signal + 1s) {
       say(Cause::kIceRefused,
@@ -114,6 +133,7 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Judges the DTLS handshake: without its keys no media can be read.
   bool judge_handshake() {
     if (!media_.handshake_begins) return false;
     const auto state = seen_.active != nullptr && seen_.active->dtls ? seen_.active->dtls->front().state
@@ -123,7 +143,7 @@ class SenderJudge : Judge {
     const HandshakeFacts facts{name(), destination, *media_.handshake_begins, seen_,
                                [this](Instant then) { return ago(then); }};
     const bool is_wrong = state == DtlsChannel::State::kMismatch || has_wrong_certificate(facts);
-    // A certificate that does not fit will not fit later.
+    // A certificate that does not fit now will not fit later, so there is no need to wait.
     if (!is_wrong && (!call_.is_answered || age(call_.last_signal) < kHandshakeTime)) return false;
     verdict_.cause = is_wrong ? Cause::kWrongCertificate : Cause::kNoHandshake;
     if (!with_words_) return true;
@@ -136,10 +156,11 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Judges encryption: keys that are missing, and packets that do not authenticate.
   bool judge_keys() {
     if (!media_.is_encrypted) return false;
     if (!media_.is_keyed) {
-      // Before the answer there is none, and nothing to encrypt either.
+      // Before the answer there is no key, and nothing to decrypt either.
       if (!call_.is_answered && recent(DropReason::kNoKey) == nullptr) return false;
       say(Cause::kNoKey, "the {} of {} is encrypted, and the relay has no key for it: nothing passes", what(),
           name());
@@ -147,8 +168,8 @@ class SenderJudge : Judge {
       return true;
     }
     if (judge_handshake()) return true;
-    if (!is_noticed(DropReason::kNotAuthentic) || !dropped(call_, media_, DropReason::kNotAuthentic).is_own)
-      return false;
+    if (!is_noticed(DropReason::kNotAuthentic)) return false;
+    // The key is right, but the sender counts from another roll-over: the relay lost state.
     if (is_recent(seen_.roll_over.last)) {
       say(Cause::kRollOverMismatch,
           "packets of {} authenticate only at roll-over counter {}, and the relay expected {}", name(),
@@ -158,10 +179,12 @@ class SenderJudge : Judge {
       say(Cause::kNotAuthentic, "packets of {} do not authenticate with the key that was signalled", name());
     }
     settle(DropReason::kNotAuthentic);
+    settle_blocked();
     describe(DropReason::kNotAuthentic);
     return true;
   }
 
+  /// Judges sources: media comes from an address that may not be learned.
   bool judge_sources() {
     if (seen_.active != nullptr && seen_.active->latch[0].contested) {
       say(Cause::kContested, "several sources send {} as {}, and none of them was signalled", what(), name());
@@ -171,7 +194,7 @@ class SenderJudge : Judge {
     }
     if (is_heard()) return false;
     for (const DropReason reason : kIntruders) {
-      // A source is confirmed within a second, and media before the answer may be anybody's.
+      // A source is confirmed within a second, and media before the answer may come from anybody.
       const bool is_early = reason == DropReason::kProbation || reason == DropReason::kEarlyMedia ||
                             reason == DropReason::kBarredSource;
       if (is_early && (!call_.is_answered || age(call_.last_signal) < kPatience)) continue;
@@ -192,7 +215,7 @@ class SenderJudge : Judge {
     return false;
   }
 
-  /// Somebody else sends to the port of a party that is heard.
+  /// True if somebody else sends to the port of a party that is heard.
   bool judge_intruders() {
     const Refusal* newest = nullptr;
     const auto consider = [&](const Refusal* refusal) {
@@ -201,11 +224,13 @@ class SenderJudge : Judge {
     for (std::size_t i = 0; i < kIntruders.size(); ++i) {
       if (i < kAlwaysTold || percent_of(kIntruders[i]) >= kLossyPercent) consider(recent(kIntruders[i]));
     }
-    // Packets of the party's own kind, from another address.
+    // Packets like those of the party, but from another address.
     for (const DropCauseRow& row : kDropCauseRows) {
-      if (row.owner != DropOwner::kOwn || percent_of(row.reason) < kLossyPercent) continue;
+      if (row.owner != DropOwner::kOwn) continue;
+      const double foreign = dropped(call_, media_, row.reason).foreign;
+      if (dropped_percent(media_, row.reason, foreign) < kLossyPercent) continue;
       const Refusal* refusal = recent(row.reason);
-      // What was on its way when signalling changed comes from where the party was.
+      // Packets that were on their way when signalling changed come from the party's former address.
       if (refusal != nullptr && refusal->last <= call_.last_signal + 1s) continue;
       const bool is_other = refusal != nullptr && refusal->from.is_set() && learned().is_set() &&
                             refusal->from.address != learned().address;
@@ -218,6 +243,7 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Judges payload types: the party sends a codec that is not negotiated now.
   bool judge_payloads() {
     const Refusal* refusal = seen_.refusal(DropReason::kUnknownPayloadType);
     // Packets that were on their way when signalling changed are no fault.
@@ -247,23 +273,15 @@ class SenderJudge : Judge {
     return true;
   }
 
-  /// Calls `visit` with each party that is to hear this one, and its media.
+  /// Calls `visit` with each leg that is to hear this media, and with its media.
   template <class Visit>
   void for_each_listener(Visit visit) const {
-    const auto leg = static_cast<std::size_t>(&leg_ - call_.legs.data());
-    const auto media = static_cast<std::size_t>(&media_ - leg_.medias.data());
-    for (const LegEvidence& other : call_.legs) {
-      for (const MediaEvidence& receiver : other.medias) {
-        const bool hears = std::ranges::any_of(receiver.sources, [&](const MediaEvidence::Source& s) {
-          return s.leg == leg && s.media == media;
-        });
-        if (hears && !receiver.is_rejected) visit(other, receiver);
-      }
-    }
+    for (const MediaEvidence::Source& each : listeners_)
+      visit(call_.legs[each.leg], call_.legs[each.leg].medias[each.media]);
   }
 
-  /// The proxy's script wanted codecs transcoded, which the relay does not do, and so the parties cannot
-  /// understand each other.
+  /// True if the parties cannot understand each other because the proxy's script wanted codecs transcoded,
+  /// which the relay does not do.
   bool judge_transcoding() {
     if (!call_.is_answered || media_.shown.none()) return false;
     const MediaView::Stream* stream = seen_.newest_stream();
@@ -308,24 +326,25 @@ class SenderJudge : Judge {
     add("negotiated: {}", list.empty() ? std::string("any") : list);
   }
 
+  /// True if the party still sends to a port that a later SDP replaced.
   bool judge_ports() {
     const auto newest = std::ranges::max_element(seen_.former, {}, &MediaView::FormerPort::last_packet);
     if (newest == seen_.former.end() || !is_recent(newest->last_packet)) return false;
-    // Late packets are no fault, nor is a party that has been heard at the new port since.
+    // Late packets are no fault, and neither is a party that has been heard at the new port since.
     const Instant at_new = seen_.active == nullptr ? Instant{} : seen_.active->last_packet[0];
     if (newest->last_packet < call_.last_signal + 1s || at_new > newest->last_packet) return false;
     say(Cause::kOldPort, "{} still sends to port {}, which the last SDP replaced by {}", name(),
         newest->local.port.value, media_.advertised.port.value);
     add("{} packets at the old port, the last at {}", newest->packets, ago(newest->last_packet));
     if (is_heard()) {
-      // The relay still listens there, and passes them on.
+      // The relay still listens on the old port and passes the packets on.
       verdict_.graded = Severity::kNote;
       verdict_.received = Reception::kAll;
     }
     return true;
   }
 
-  /// All that still comes from the party is refused.
+  /// True if everything that still comes from the party is refused.
   bool judge_refused_alone() {
     if (is_heard()) return false;
     const DropCauseRow* most = nullptr;
@@ -334,18 +353,25 @@ class SenderJudge : Judge {
       const bool is_of_party = row.owner == DropOwner::kOwn || row.arriving == Cause::kMalformed;
       const Refusal* refusal = recent(row.reason);
       if (!is_of_party || row.arriving == Cause::kFine || refusal == nullptr) continue;
-      if (!dropped(call_, media_, row.reason).is_own && row.owner == DropOwner::kOwn) continue;
+      if (row.owner == DropOwner::kOwn && dropped(call_, media_, row.reason).own == 0) continue;
       if (newest != nullptr && refusal->times <= newest->times) continue;
       most = &row;
       newest = refusal;
     }
-    if (most == nullptr || newest->times < kFailures) return false;
+    if (most == nullptr || newest->times < kFailures || is_comfort_noise(*newest)) return false;
     say(most->arriving, "{}: the relay refuses all its packets", tell_refused(most->reason));
     describe(*newest);
     return true;
   }
 
-  /// What is wrong with packets that are refused for `reason`, as the first half of a sentence.
+  /// True if a refusal is about comfort noise alone in the last seconds. It says that the party pauses, so no
+  /// speech is lost with it.
+  [[nodiscard]] bool is_comfort_noise(const Refusal& refusal) const {
+    return refusal.type.value == kComfortNoise && seen_.recent_drops.span != Duration{0} &&
+           dropped(call_, media_, refusal.reason).own < kFailures;
+  }
+
+  /// Returns what is wrong with packets that are refused for `reason`: the first half of a sentence.
   [[nodiscard]] std::string tell_refused(DropReason reason) const {
     if (!with_words_) return {};
     const Refusal* newest = seen_.refusal(reason);
@@ -381,7 +407,8 @@ class SenderJudge : Judge {
     }
   }
 
-  /// A part of what the party speaks does not come as far as the relay, or is refused here.
+  /// True if a part of what the party speaks does not reach the relay or is refused here, and this is at
+  /// least as bad as `least`.
   bool judge_missing(Severity least) {
     const EarFigures& ear = spoken_.ear;
     if (ear.spoken < static_cast<double>(kEnough)) return false;
@@ -414,13 +441,14 @@ class SenderJudge : Judge {
     return true;
   }
 
-  /// The sender's numbers step back, and a receiver's encryption may not use them twice.
+  /// True if the sender's sequence numbers step back, so that encryption toward a receiver cannot use them
+  /// again.
   bool judge_repeated_numbers() {
     bool found = false;
     for_each_listener([&](const LegEvidence& leg, const MediaEvidence& receiver) {
       const bool is_alone = receiver.sources.size() == 1;
       if (found || spoken_.taken < static_cast<double>(kEnough) || (!is_alone && spoken_.resets == 0)) return;
-      const double percent = std::min(100.0, 100.0 * numbers_repeated(spoken_, receiver) / spoken_.taken);
+      const double percent = std::min(100.0, 100.0 * numbers_repeated(receiver) / spoken_.taken);
       if (percent < kLossyPercent) return;
       found = true;
       say(Cause::kSequenceJumps,
@@ -431,16 +459,16 @@ class SenderJudge : Judge {
     return found;
   }
 
-  /// Somebody asked that packets of the party go nowhere.
+  /// True if somebody wants packets of the party to go nowhere.
   bool judge_wanted() {
     double listeners = 0;
     for_each_listener([&](const LegEvidence&, const MediaEvidence&) { ++listeners; });
     for (const DropCauseRow& row : kDropCauseRows) {
       if (row.owner != DropOwner::kWanted || row.arriving == Cause::kFine) continue;
-      // Each listener that is not to hear a packet makes one drop. Nobody hears the packet if there is a drop
-      // for each listener.
+      // Each listener that must not hear a packet causes one drop. So nobody hears the packet only if there
+      // is one drop for each listener.
       const double packets =
-          dropped(call_, media_, row.reason).packets - spoken_.taken * std::max(0.0, listeners - 1);
+          dropped(call_, media_, row.reason).packets() - spoken_.taken * std::max(0.0, listeners - 1);
       if (spoken_.taken <= 0 || packets < spoken_.taken * kLossyPercent / 100) continue;
       const double percent = std::min(100.0, 100.0 * packets / spoken_.taken);
       switch (row.arriving) {
@@ -465,6 +493,7 @@ class SenderJudge : Judge {
     return false;
   }
 
+  /// True if packets arrive twice. Single copies are usual and are not told.
   bool judge_duplicates() {
     if (spoken_.duplicates * 100 < kLossyPercent * spoken_.taken || spoken_.duplicates < 5) return false;
     say(Cause::kDuplicated, "packets of {} arrive twice: {:.0f} of {:.0f} in the last {:.0f} s", name(),
@@ -473,6 +502,7 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Judges a party from which no media ever came.
   bool judge_absence() {
     if (was_heard()) return false;
     const bool is_late = age(call_.last_signal) >= kPatience && call_.is_answered;
@@ -505,13 +535,16 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Judges a party whose media came and stopped: it may pause, be on hold, wait for the answer, or be gone.
   bool judge_stop() {
     if (!was_heard() || is_heard()) return false;
     const MediaView::Stream* stream = seen_.newest_stream();
     const bool said_goodbye = stream != nullptr && stream->counters.idle_by_bye;
     const bool is_alive = last_rtcp() != Instant{} && age(last_rtcp()) < kAlive;
     const bool is_pausing =
-        stream != nullptr && says_pause(stream->counters) && (is_alive || age(last_media()) < kComfortPause);
+        stream != nullptr &&
+        (says_pause(stream->counters) || says_pause_in_refused(seen_, stream->counters.last_packet)) &&
+        (is_alive || age(last_media()) < kComfortPause);
     if (said_goodbye || is_pausing) {
       say(Cause::kSilenceSuppressed, "{} {} at {}", name(),
           said_goodbye ? "ended its stream (RTCP BYE)" : "is silent, as its last packet said",
@@ -542,6 +575,7 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Judges sound: packets that come and have no sound in them. Only some packets of G.711 are listened to.
   bool judge_sound() {
     const MediaView::Stream* stream = seen_.newest_stream();
     if (stream == nullptr) return false;
@@ -560,6 +594,8 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Asks the questions, each of which writes the verdict if it finds something. Questions about a party that
+  /// is not heard come first; from judge_missing on the party is heard.
   void judge_from() {
     if (judge_signalling()) return;
     if (!media_.is_served) {
@@ -569,7 +605,11 @@ class SenderJudge : Judge {
     }
     if (judge_hold()) return;
     if (judge_ice() || judge_keys() || judge_ports()) return;
-    if (judge_transcoding() || judge_payloads() || judge_sources() || judge_refused_alone()) return;
+    if (judge_transcoding()) return;
+    if (judge_payloads() || judge_sources() || judge_refused_alone()) {
+      settle_blocked();
+      return;
+    }
     if (judge_absence() || judge_stop()) return;
     if (!media_.is_blocked && judge_missing(Severity::kFault)) return;
     if (judge_sound()) return;
@@ -582,6 +622,7 @@ class SenderJudge : Judge {
     judge_running();
   }
 
+  /// True if the relay itself stood still a short while ago and dropped what had become too old.
   bool judge_pause_of_relay() {
     const Refusal* stale = seen_.refusal(DropReason::kStaleAfterPause);
     if (stale == nullptr || age(stale->last) >= kPauseTold) return false;
@@ -591,6 +632,7 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// True if packets of a type that was not negotiated are passed on (DMX-4).
   bool judge_other_types() {
     if (seen_.other.times == 0 || !is_recent(seen_.other.last)) return false;
     say(Cause::kOtherTypePasses, "{} also sends {}, which was never negotiated and is passed on", name(),
@@ -600,6 +642,7 @@ class SenderJudge : Judge {
     return true;
   }
 
+  /// Nothing else was found: the party sends, unless its sequence numbers began anew several times.
   void judge_running() {
     const MediaView::Stream* stream = seen_.newest_stream();
     if (stream == nullptr || !media_.is_rtp) {
@@ -614,6 +657,7 @@ class SenderJudge : Judge {
     }
   }
 
+  /// True if signalling says that the party sends nothing, or that nobody wants to hear it.
   bool judge_hold() {
     if (media_.only_listens) {
       say(Cause::kFine, "{} only listens", name());
@@ -661,6 +705,7 @@ class SenderJudge : Judge {
   }
 
   const Spoken& spoken_;
+  const std::vector<MediaEvidence::Source>& listeners_;
 };
 
 }  // namespace

@@ -1,11 +1,13 @@
-// How much of what a party spoke is missing when it comes to the relay: numbers that went by without a
-// packet, packets that were refused, and the time in which a stream stands still. These overlap: what is
-// refused within a run of numbers is missing in the run, and a stream may stand still as all of it is
-// refused. `spoken_by` counts each packet once. Copies that are refused are no speech that is missing, and
-// strangers' packets neither.
+// Measures how much of what a party spoke is missing when it comes to the relay.
+//
+// Three things are missing: sequence numbers that went by without a packet, packets that were refused, and
+// the time in which a stream stands still. They overlap. A refused packet may leave a gap in the numbers
+// (`DropTrait::kInGap`), and a stream may stand still because all of it is refused. `spoken_by` counts each
+// packet once. Refused copies are no missing speech, and packets of strangers are not either.
 #include "control/diagnose/spoken.hpp"
 
 #include "control/diagnose/drop_causes.hpp"
+#include "control/diagnose/mos.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -16,37 +18,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Without a packet, a stream that runs stands still: twenty packets of 20 ms are fifteen at most in any
-/// network.
+/// Time without a packet after which a running stream stands still: no network holds back fifteen packets of
+/// 20 ms and delivers them all.
 constexpr Duration kStandstill = 300ms;
-/// Packets in a second, below which a stream does not run but speaks now and then.
+/// Packets a second below which a stream does not run, but speaks now and then.
 constexpr double kRunning = 10;
 constexpr std::uint8_t kG729 = 18;
-/// A single packet or two are refused wherever a stream begins or changes its SSRC.
-constexpr double kFew = 5;
+/// Fewer packets than this do not count: one or two are refused whenever a stream begins or changes its SSRC.
+constexpr double kFew = 3;
 
 double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 bool is_rtcp_type(PayloadType type) { return type.value >= 64 && type.value < 96; }
-
-/// Their numbers are none of the run that was taken, so that no gap tells of them.
-bool is_apart(DropReason reason) {
-  return reason == DropReason::kSsrcNotAdmitted || reason == DropReason::kSequenceJump ||
-         reason == DropReason::kReplayed;
-}
-
-/// What is refused for `reason` are second copies of packets that were taken before: their numbers are among
-/// those of the stream, which goes on.
-bool comes_twice(const MediaView& seen, const MediaView::Stream& stream, DropReason reason) {
-  if (reason != DropReason::kReplayed && reason != DropReason::kSequenceJump) return false;
-  const Refusal* newest = seen.refusal(reason);
-  const SsrcCounters& c = stream.counters;
-  if (newest == nullptr || newest->last - c.last_packet >= kStandstill) return false;
-  // Who counts anew repeats numbers as well.
-  if (reason == DropReason::kSequenceJump && stream.recent.counts.resets != 0) return false;
-  const int behind = -distance(newest->sequence, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
-  return behind >= 0 && static_cast<std::uint32_t>(behind) <= c.highest_extended - c.base_extended;
-}
 
 }  // namespace
 
@@ -62,33 +45,53 @@ bool says_pause(const SsrcCounters& stream) {
   return stream.idle_by_bye || (stream.last_payload_type & 127) == kComfortNoise || is_frame;
 }
 
+bool says_pause_in_refused(const MediaView& seen, Instant last_packet) {
+  return std::ranges::any_of(kDropCauseRows, [&](const DropCauseRow& row) {
+    const Refusal* newest = seen.refusal(row.reason);
+    return newest != nullptr && newest->component == 0 && newest->last > last_packet &&
+           newest->type.value == kComfortNoise;
+  });
+}
+
+/// The last seconds tell the rate best. Time after the last packet does not count: the question is how fast
+/// the stream runs while it runs. A pause in these seconds makes it look slow; then its rate over the call
+/// counts, without the longest pause.
 double packet_rate(const MediaView::Stream& stream, Instant now) {
   const SsrcCounters& c = stream.counters;
   const Duration quiet = now - c.last_packet;
-  if (stream.recent.span > quiet + 1s && stream.recent.counts.expected >= 2 * kRunning)
-    return stream.recent.counts.expected / seconds(stream.recent.span - quiet);
   const Duration age = c.last_packet - c.first_packet;
-  if (c.packets < kEnough || age < 500ms) return 0;
-  return static_cast<double>(c.expected()) / seconds(age);
+  const bool has_mean = c.packets >= kEnough && age >= 500ms;
+  const double expected = static_cast<double>(c.expected());
+  const double rate = stream.recent.span > quiet + 1s && stream.recent.counts.expected >= 2 * kRunning
+                          ? stream.recent.counts.expected / seconds(stream.recent.span - quiet)
+                          : (has_mean ? expected / seconds(age) : 0.0);
+  if (rate >= kRunning || !has_mean) return rate;
+  const double without_pause = expected / seconds(std::max<Duration>(age - c.longest_gap(), 1s));
+  return without_pause >= kRunning ? without_pause : rate;
 }
 
 Dropped dropped(const CallEvidence& call, const MediaEvidence& media, DropReason reason) {
   const MediaView& seen = media.seen;
+  const RecentDrops& recent = seen.recent_drops;
   const Refusal* newest = seen.refusal(reason);
   Dropped result;
-  if (seen.recent_drops.span != Duration{0})
-    result.packets = seen.recent_drops.of(DropSide::kArriving, reason);
-  else if (newest != nullptr && call.now - newest->last < kRecent)
-    result.packets = newest->times;
-  if (newest == nullptr || result.packets == 0) return result;
-  const Endpoint learned = seen.active == nullptr ? Endpoint{} : seen.active->latch[0].peer;
-  const bool is_other = newest->from.is_set() && learned.is_set() && newest->from.address != learned.address;
-  result.is_own = !is_other && newest->component == 0 && !is_rtcp_type(newest->type);
+  if (recent.span != Duration{0}) {
+    result.foreign = recent.of(DropSide::kArriving, reason, DropTrait::kForeign);
+    result.copies = recent.of(DropSide::kArriving, reason, DropTrait::kCopy);
+    const double all = recent.of(DropSide::kArriving, reason);
+    result.own = std::max(0.0, all - result.foreign - result.copies);
+  } else if (newest != nullptr && call.now - newest->last < kRecent) {
+    // Then only the newest refusal is known.
+    const Endpoint learned = seen.active == nullptr ? Endpoint{} : seen.active->latch[0].peer;
+    const bool is_other =
+        newest->from.is_set() && learned.is_set() && newest->from.address != learned.address;
+    const bool is_foreign = is_other || newest->component != 0 || is_rtcp_type(newest->type);
+    (is_foreign ? result.foreign : result.own) = newest->times;
+  }
   return result;
 }
 
-double dropped_percent(const CallEvidence& call, const MediaEvidence& media, DropReason reason) {
-  const double packets = dropped(call, media, reason).packets;
+double dropped_percent(const MediaEvidence& media, DropReason reason, double packets) {
   if (packets == 0) return 0;
   double taken = 0;
   if (media.seen.recent_drops.span != Duration{0}) {
@@ -100,11 +103,14 @@ double dropped_percent(const CallEvidence& call, const MediaEvidence& media, Dro
   return 100.0 * packets / all;
 }
 
-double numbers_repeated(const Spoken& sender, const MediaEvidence& receiver) {
-  const double refused = receiver.seen.recent_drops.of(DropSide::kLeaving, DropReason::kReplayed);
-  return std::max(0.0, refused - sender.duplicates - sender.late);
+double numbers_repeated(const MediaEvidence& receiver) {
+  const RecentDrops& recent = receiver.seen.recent_drops;
+  const double refused = recent.of(DropSide::kLeaving, DropReason::kReplayed);
+  return std::max(0.0, refused - recent.of(DropSide::kLeaving, DropReason::kReplayed, DropTrait::kCopy));
 }
 
+/// Three steps: sums over the party's streams, the time in which the newest stream stands still, and the
+/// packets that were refused. At the end each packet is counted as missing once.
 Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
   Spoken s;
   const MediaView& seen = media.seen;
@@ -124,12 +130,11 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
     s.lost += recent.lost();
     s.taken += recent.counts.packets;
     s.duplicates += recent.counts.duplicates;
-    s.late += recent.counts.reordered;
     s.resets += recent.counts.resets;
     burst = std::max(burst, recent.longest_burst);
   }
   if (!knows_recent) {
-    // Of a stream that came by an export the call's own figures are all there is.
+    // A stream that came by an export has figures of the whole call only.
     s.taken = static_cast<double>(seen.counters[0].packets_in);
     s.duplicates = static_cast<double>(newest->counters.duplicates);
     expected = s.taken;
@@ -139,8 +144,10 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
 
   const double rate = packet_rate(*newest, call.now);
   const Duration quiet = call.now - newest->counters.last_packet;
+  // A party may stop without a word if it pauses, may not send, was not answered, or has hung up.
   const bool hung_up = call.is_over && quiet <= kHungUp + kHole;
-  const bool may_pause = says_pause(newest->counters) || !media.may_send || !call.is_answered || hung_up;
+  const bool says = says_pause(newest->counters) || says_pause_in_refused(seen, newest->counters.last_packet);
+  const bool may_pause = says || !media.may_send || !call.is_answered || hung_up;
   const bool runs = is_speech(media) && rate >= kRunning;
   const Duration window = knows_recent ? newest->recent.span : kRecentTime;
   if (runs && !may_pause && quiet >= kStandstill) {
@@ -148,39 +155,39 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
     s.still = rate * seconds(std::min(quiet, window));
   }
 
-  double apart = 0;
-  double within = 0;
+  // Refused packets whose numbers are among the lost ones.
+  double in_gaps = seen.recent_drops.of(DropSide::kArriving, DropReason::kNone, DropTrait::kInGap);
+  double refused = 0;
   double counted = 0;
   for (const DropCauseRow& row : kDropCauseRows) {
-    // What somebody asked for is not missing, though its numbers are.
+    // Drops that somebody asked for are no missing speech, though their numbers are missing.
     if (row.owner == DropOwner::kWanted && !row.is_counted)
-      s.lost = std::max(0.0, s.lost - dropped(call, media, row.reason).packets);
+      s.lost = std::max(0.0, s.lost - dropped(call, media, row.reason).packets());
     if (row.owner != DropOwner::kOwn || row.arriving == Cause::kFine) continue;
     const Dropped each = dropped(call, media, row.reason);
-    double packets = each.is_own ? each.packets : 0.0;
-    if (packets != 0 && comes_twice(seen, *newest, row.reason)) {
-      // Nothing is missing then, but for what the stream is short of its own rate.
-      const SsrcCounters& c = newest->counters;
-      const double usual = static_cast<double>(c.expected()) /
-                           std::max(1.0, seconds(c.last_packet - c.first_packet - c.longest_gap()));
-      const double short_of = knows_recent ? usual * seconds(window) - s.taken - s.lost : s.still;
-      const double replayed = std::clamp(short_of, 0.0, packets);
-      s.duplicates += packets - replayed;
-      packets = replayed;
+    s.duplicates += each.copies;
+    double own = each.own;
+    if (row.reason == DropReason::kRateLimited && knows_recent) {
+      // A flooding sender repeats its packets many times. Only those whose number is missing are speech.
+      s.duplicates += std::max(0.0, own - in_gaps);
+      own = std::min(own, in_gaps);
     }
-    if (packets < kFew) continue;
-    (row.is_counted ? counted : is_apart(row.reason) ? apart : within) += packets;
-    s.refused += packets;
-    if (packets <= s.of_reason) continue;
-    s.of_reason = packets;
+    if (own < kFew) {
+      if (!row.is_counted) in_gaps = std::max(0.0, in_gaps - own);
+      continue;
+    }
+    (row.is_counted ? counted : refused) += own;
+    s.refused += own;
+    if (own <= s.of_reason) continue;
+    s.of_reason = own;
     s.reason = row.reason;
   }
-  // What was refused in a run of numbers is among what is lost there, and what is refused while the stream
-  // stands still is why it does.
-  const double beside = std::max(s.still, apart + std::max(0.0, within - s.lost));
+  // A stream may stand still because its packets are refused, so only the larger of the two counts.
+  const double beside = std::max(s.still, refused - std::min(in_gaps, s.lost));
   s.ear.spoken = expected + beside;
   s.ear.missing = std::min(std::max(s.lost, counted) + beside, s.ear.spoken);
   if (rate > 0) s.ear.hole = Duration{static_cast<Duration::rep>(1e9 * burst / rate)};
+  // The time since the last packet is a hole, too.
   if (s.halted != Instant{}) s.ear.hole = std::max(s.ear.hole, quiet);
   s.ear.jitter = knows_recent ? newest->recent.jitter : newest->counters.jitter();
   if (is_speech(media)) {

@@ -1,3 +1,12 @@
+// Lines pass spdlog, which calls the formatters and sinks below.
+//
+// spdlog hands formatters nothing but the message, so subject and call of a line are kept for each thread
+// (`g_context`), set by `Scope`. `Filter` asks `is_wanted` before any sink writes. The logger itself lets all
+// levels through.
+//
+// The trap: a reader of standard error that is too slow must not delay calls. `StandardError` writes only as
+// much as the pipe takes without waiting, and counts the lines that are lost.
+
 #include "control/log/log.hpp"
 
 #include "control/log/printable_json.hpp"
@@ -54,21 +63,23 @@ spdlog::level::level_enum level_of(int syslog_number) {
   return syslog_number == 3 ? spdlog::level::err : spdlog::level::critical;
 }
 
-/// What the lines of this thread are about.
+/// What the lines of a thread are about.
 struct Context {
   Subsystem subsystem = Subsystem::kCore;
   std::string call_id;
   bool is_debugged = false;
-  std::string_view record_name;  // the message is a JSON object under this name
+  // If not empty, the message is a JSON object of this name.
+  std::string_view record_name;
 };
-thread_local Context g_context;  // one a thread: spdlog hands formatters nothing else
+// One for each thread, because spdlog hands formatters nothing else.
+thread_local Context g_context;
 std::array<std::atomic<int>, static_cast<std::size_t>(Subsystem::kCount)> g_levels{};
 
 void append(spdlog::memory_buf_t& to, std::string_view text) {
   to.append(text.data(), text.data() + text.size());
 }
 
-/// Fields of a JSON line: subsystem, call, and the message or the record.
+/// Writes the fields of a JSON line: subsystem, call, and the message or the record.
 class JsonFields final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& to) override {
@@ -99,8 +110,8 @@ class TextFields final : public spdlog::custom_flag_formatter {
   }
 };
 
-/// Standard error, if whoever reads it keeps up: a full pipe must not hold up calls. What does not fit is
-/// lost, and told when there is room again.
+/// Writes to standard error if its reader keeps up: a full pipe must not delay calls. Lines that do not fit
+/// are lost, and their number is written when there is room again.
 class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -127,7 +138,7 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
     return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0;
   }
   static void put(std::string_view text) {
-    // A pipe with room takes so much at once (PIPE_BUF) without waiting.
+    // A pipe with room takes PIPE_BUF octets at once without waiting.
     while (!text.empty() && has_room()) {
       const auto n = write(STDERR_FILENO, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
       if (n <= 0) return;
@@ -138,7 +149,7 @@ class StandardError final : public spdlog::sinks::base_sink<std::mutex> {
   std::uint64_t lost_ = 0;
 };
 
-/// Lets through what its subsystem or its call wants.
+/// Passes on the lines that their subsystem or their call wants.
 class Filter final : public spdlog::sinks::dist_sink<spdlog::details::null_mutex> {
  private:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -209,7 +220,7 @@ void configure(int level, bool to_stderr, std::string_view facility, bool json) 
 
 namespace {
 
-/// `also`: characters beyond those of `printable` that are escaped.
+/// `also` names characters that are escaped beside those of `printable`.
 std::string made_safe(std::string_view text, std::string_view also, std::size_t longest) {
   std::string safe = printable(text.substr(0, longest), also);
   if (text.size() > longest) safe += "...";

@@ -1,4 +1,5 @@
-// Logging of the control side. The core and the workers never log; they count and report events.
+// Logging of the control side. The core and the workers never log; they count and report events. The
+// functions are safe on any thread.
 #pragma once
 
 #include <array>
@@ -11,47 +12,55 @@
 
 namespace ferry::log {
 
-/// What a line is about; each has a level of its own.
+/// Subject of a line. Each subsystem has a level of its own.
 enum class Subsystem : std::uint8_t { kCore, kControl, kCalls, kMedia, kRecorder, kCount };
+/// Names of the subsystems in JSON lines and commands.
 inline constexpr std::array<std::string_view, static_cast<std::size_t>(Subsystem::kCount)> kSubsystems = {
     "core", "control", "calls", "media", "recorder"};
+/// The subsystem of that name; nothing if there is none.
 std::optional<Subsystem> parse_subsystem(std::string_view name) noexcept;
 
-/// Where and how to log; may be called again (SIGHUP). `level` in syslog numbers, for all subsystems;
-/// `facility` empty = no syslog.
+/// Sets where and how to log. May be called again, as at SIGHUP. `level` is a number of syslog, for all
+/// subsystems. An empty `facility`: no syslog, and lines go to standard error in any case.
 void configure(int level, bool to_stderr, std::string_view facility, bool json);
-/// Syslog numbers; for all subsystems or one.
+/// Sets or returns the level, in numbers of syslog: for all subsystems, or for one.
 void set_level(int level);
 void set_level(Subsystem subsystem, int level);
 [[nodiscard]] int level_of(Subsystem subsystem) noexcept;
-/// Whether a line of that level would be written now, for this thread's subsystem and call: what is dear to
-/// say is only worked out then.
+/// True if a line of that level would be written now, for the subsystem and call of this thread. Ask before a
+/// text that is costly to make.
 [[nodiscard]] bool is_wanted(spdlog::level::level_enum level);
 
-/// Lines of this thread are about a call and a subsystem as long as this lives; both are fields of JSON
-/// lines, and the call stands in brackets in text.
+/// While this object lives, lines of its thread are about one subsystem and one call. JSON lines have both as
+/// fields; text lines have the call in brackets. Scopes may be nested: the end of one restores the one
+/// before.
 class Scope {
  public:
+  /// An empty `call_id`: the lines are about no call. `is_debugged`: lines of all levels are written.
   explicit Scope(Subsystem subsystem, std::string_view call_id = {}, bool is_debugged = false);
   ~Scope();
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
 
  private:
+  /// The values of the enclosing scope.
   Subsystem subsystem_;
   std::string call_id_;
   bool is_debugged_;
 };
 
-/// One line that is data: `name` and the text of a JSON object, which JSON lines have as a field. Level info.
+/// Writes a line that is data, at level info. `json_object` is the text of a JSON object; JSON lines have it
+/// as the field `name`.
 void record(std::string_view name, const std::string& json_object);
 
-/// A word from outside, safe for one log line (CTL-14): `printable`, with blanks and quotation marks escaped
-/// as well; a long one is cut.
+/// Makes a word from outside safe for one log line (CTL-14): as `printable` does, with blanks and quotation
+/// marks escaped as well. A long word is cut.
 std::string quote(std::string_view text);
-/// The same for a whole sentence with such text in it: blanks and quotation marks stay, and it may be longer.
+/// The same for a whole sentence that contains such text: blanks and quotation marks stay, and it may be
+/// longer.
 std::string quote_sentence(std::string_view text);
 
+/// Write one line at their level, with the format strings of fmt.
 using spdlog::debug;
 using spdlog::error;
 using spdlog::info;

@@ -18,7 +18,7 @@ std::string masked(const IpAddress& address) {
   return text.substr(0, second) + mark + "x";
 }
 
-/// Nothing if the word is neither an address nor one with a port.
+/// Masks a word; nothing if it is neither an address nor an address with a port.
 std::optional<std::string> masked(std::string_view word) {
   if (const auto address = IpAddress::parse(word)) return masked(*address);
   const auto endpoint = Endpoint::parse(word);
@@ -39,7 +39,7 @@ std::string mask_addresses(std::string_view sentence) {
     const std::string_view whole = sentence.substr(0, sentence.find_first_not_of(kOfAddresses));
     std::string_view word = whole;
     std::optional<std::string> found = masked(word);
-    // A full stop or a colon behind an address belongs to the sentence; an address has two colons at most at
+    // A full stop or a colon behind an address belongs to the sentence. An address has at most two colons at
     // its end.
     if (!found) {
       const auto last = word.find_last_not_of(".:");

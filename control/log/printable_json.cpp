@@ -16,7 +16,7 @@ namespace {
 std::string only_if_no_utf8(const std::string& text) { return is_utf8(text) ? text : printable(text); }
 std::string always(const std::string& text) { return printable(text); }
 
-/// The depth is that of documents that we made.
+/// Calls itself for each level. The depth is bounded, because the relay made the document.
 void change_texts(json& document, std::string (*change)(const std::string&)) {
   if (document.is_string()) {
     document = change(document.get_ref<const std::string&>());

@@ -4,7 +4,8 @@
 #include "relay/io/portable/socket_address.hpp"
 
 #include <chrono>
-#include <utility>
+#include <iterator>
+#include <tuple>
 
 #include <sys/socket.h>
 
@@ -12,7 +13,8 @@ namespace ferry {
 
 namespace {
 
-constexpr Duration kTellEvery = std::chrono::seconds(10);  // LIM-4
+// LIM-4: least time between two lines about datagrams from media ports.
+constexpr Duration kTellEvery = std::chrono::seconds(10);
 constexpr Duration kMinute = std::chrono::minutes(1);
 constexpr unsigned kLinesPerMinute = 10;
 
@@ -21,7 +23,8 @@ constexpr unsigned kLinesPerMinute = 10;
 bool AccessList::admit(const IpAddress& source, Instant now, std::string_view listener) {
   if (is_trusted(source)) return true;
   if (open_) {
-    if (budgets_.size() > kMaxSources) budgets_.clear();  // a spray of forged sources must not cost memory
+    // A spray of forged sources must not cost memory.
+    if (budgets_.size() > kMaxSources) budgets_.clear();
     if (budgets_[source].take(RateLimit{kRequestsPerSecond, 0}, 1, now)) return true;
   }
   ++refused_;
@@ -69,18 +72,38 @@ void AccessList::note_without_token(const IpAddress& source, Instant now, std::s
   note_refusal(source, TurnedAway::kNoToken, now, listener);
 }
 
+AccessList::Refusal& AccessList::place_for(TurnedAway why, std::string_view listener) {
+  if (refusals_.size() < kMaxRefusals) return refusals_.emplace_back();
+  const auto places_of = [this](TurnedAway reason, std::string_view at) {
+    return std::ranges::count_if(
+        refusals_, [&](const Refusal& each) { return each.why == reason && each.listener == at; });
+  };
+  // If its own listener and reason hold most places, this is a flood and the source is one of many. Otherwise
+  // the place comes from whoever holds most.
+  if (places_of(why, listener) * 2 < std::ssize(refusals_)) {
+    const Refusal& crowded = *std::ranges::max_element(
+        refusals_, {}, [&](const Refusal& each) { return places_of(each.why, each.listener); });
+    why = crowded.why;
+    listener = crowded.listener;
+  }
+  Refusal* least = nullptr;
+  for (Refusal& each : refusals_) {
+    if (each.why != why || each.listener != listener) continue;
+    // Among sources that came equally often, the one that is longest gone.
+    const auto weight = [](const Refusal& one) { return std::tuple(one.minutes, one.count, one.last); };
+    if (least == nullptr || weight(each) < weight(*least)) least = &each;
+  }
+  return *least;
+}
+
 void AccessList::note_refusal(const IpAddress& source, TurnedAway why, Instant now,
                               std::string_view listener) {
-  auto known = std::ranges::find_if(refusals_, [&](const Refusal& each) {
+  const auto found = std::ranges::find_if(refusals_, [&](const Refusal& each) {
     return each.source == source && each.why == why && each.listener == listener;
   });
-  if (known == refusals_.end()) {
-    if (refusals_.size() < kMaxRefusals)
-      known = refusals_.emplace(known);
-    else
-      known = std::ranges::min_element(refusals_, {}, [](const Refusal& each) {
-        return std::pair(each.count, each.last);  // of those that came as often, the one that is longer gone
-      });
+  const bool is_new = found == refusals_.end();
+  Refusal* const known = is_new ? &place_for(why, listener) : &*found;
+  if (is_new) {
     *known = Refusal{};
     known->source = source;
     known->why = why;
@@ -89,6 +112,10 @@ void AccessList::note_refusal(const IpAddress& source, TurnedAway why, Instant n
   }
   ++known->count;
   known->last = now;
+  if (known->minutes == 0 || now - known->minute_began >= kMinute) {
+    ++known->minutes;
+    known->minute_began = now;
+  }
   if (!may_tell(*known, now)) return;
   const log::Scope scope(log::Subsystem::kControl);
   log::warn("{} is not allowed to send control commands{}: {} refused since the last such line ({})",

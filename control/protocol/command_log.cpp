@@ -12,7 +12,8 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMaxSections = 8;  // a line tells the ports of so many
+// Most sections whose ports a line tells.
+constexpr std::size_t kMaxSections = 8;
 
 /// Cuts the first word off `text` and returns it.
 std::string_view take_word(std::string_view& text) {
@@ -66,7 +67,7 @@ std::string describe(const CommandReport& report) {
   std::string text = log::quote_sentence(report.command);
   if (!report.from_tag.empty()) text += fmt::format(" from {}", log::quote(report.from_tag));
   if (!report.to_tag.empty()) text += fmt::format(" to {}", log::quote(report.to_tag));
-  // Reasons repeat words of the request, and media types are those of a party's SDP (CTL-14).
+  // Reasons repeat words of the request, and media types come from the SDP of a party (CTL-14).
   text += report.refusal.empty() ? std::string(": ok")
                                  : fmt::format(": refused: {}", log::quote_sentence(report.refusal));
   if (report.left_out != 0)

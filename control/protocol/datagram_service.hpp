@@ -1,4 +1,4 @@
-// A control protocol as the UDP listener sees it.
+// The interface by which the UDP listener hands datagrams to a control protocol.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -9,15 +9,17 @@
 
 namespace ferry {
 
-/// What answers datagrams.
+/// A protocol that answers datagrams: NG or rtpproxy. Control thread only.
 class DatagramService {
  public:
   virtual ~DatagramService() = default;
-  /// For the log: `NG`. Of static lifetime.
+  /// Name for the log, such as `NG`. The text lives as long as the program.
   [[nodiscard]] virtual std::string_view protocol() const = 0;
-  /// Nothing if it deserves no reply. The reply must not leave before `SessionManager::flush`.
+  /// Executes one datagram and returns the reply, or nothing if it deserves none. Send the reply only after
+  /// `SessionManager::flush`: until then the workers may not be in the state that it promises.
   virtual std::optional<std::string> handle(std::string_view message, const IpAddress& source) = 0;
-  /// Requests come faster than they can be served (CTL-5).
+  /// Tells the protocol that requests come faster than they can be served (CTL-5); it then refuses new calls
+  /// until it is called with false.
   virtual void set_overloaded(bool overloaded) = 0;
 };
 

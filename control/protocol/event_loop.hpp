@@ -1,4 +1,4 @@
-// libevent's objects with owners.
+// Owning pointers for libevent's objects.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 
 namespace ferry {
 
+/// Deleter for std::unique_ptr that calls the C function `kFree`.
 template <auto kFree>
 struct FreeWith {
   template <class T>
@@ -17,7 +18,9 @@ struct FreeWith {
   }
 };
 
+/// An event loop. Must outlive the events that belong to it.
 using EventBase = std::unique_ptr<event_base, FreeWith<event_base_free>>;
+/// One event or timer. Destroying it removes it from its loop.
 using Event = std::unique_ptr<event, FreeWith<event_free>>;
 
 }  // namespace ferry

@@ -1,4 +1,4 @@
-// Replies by cookie, so that a retransmission gets the same bytes and nothing is done twice (CTL-3).
+// Keeps replies by cookie, so that a retransmission gets the same octets and nothing is done twice (CTL-3).
 #pragma once
 
 #include "relay/base/types.hpp"
@@ -12,20 +12,24 @@
 
 namespace ferry {
 
-/// Keeps each reply for `kKeep`, less only if the memory bound is reached: then the oldest goes first.
+/// Keeps each reply for `kKeep`. If the memory bound is reached, the oldest replies go earlier. Control
+/// thread only.
 class ReplyCache {
  public:
   static constexpr Duration kKeep = std::chrono::seconds(60);
 
+  /// `max_bytes` bounds the octets of keys and replies, with about 80 more for each.
   explicit ReplyCache(std::size_t max_bytes = 256 * 1024 * 1024) : max_bytes_(max_bytes) {}
 
-  /// `key` is source address and cookie. Valid until the next `store`.
+  /// Returns the reply with this key (source address and cookie); nothing if there is none. The view is valid
+  /// until the next `store`.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const {
     const auto found = replies_.find(key);
     if (found == replies_.end()) return std::nullopt;
     return found->reply();
   }
 
+  /// Keeps a reply, unless one with this key is kept already. Removes what is too old.
   void store(std::string_view key, std::string_view reply, Instant now) {
     while (!order_.empty() && (now - order_.front().stored > kKeep || bytes_ > max_bytes_)) drop_oldest();
     const auto [entry, is_new] = replies_.emplace(key, reply);
@@ -38,7 +42,7 @@ class ReplyCache {
   [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
  private:
-  /// Key and reply in one piece of memory: there are two of these for each call of the last minute.
+  /// Key and reply in one allocation, because two of these are kept for each call of the last minute.
   class Entry {
    public:
     Entry(std::string_view key, std::string_view reply)
@@ -66,11 +70,14 @@ class ReplyCache {
     bool operator()(const Entry& a, std::string_view b) const { return a.key() == b; }
     bool operator()(std::string_view a, const Entry& b) const { return a == b.key(); }
   };
+  /// When an entry was stored. The order of these is the order of storing.
   struct Age {
-    const Entry* entry;  // nodes of the set do not move
+    /// Points into the set, whose nodes never move.
+    const Entry* entry;
     Instant stored;
   };
 
+  /// Octets that an entry takes, with an estimate for the containers.
   static std::size_t cost(const Entry& entry) { return entry.key().size() + entry.reply().size() + 80; }
   void drop_oldest() {
     const auto found = replies_.find(*order_.front().entry);

@@ -24,16 +24,18 @@ constexpr int kBacklog = 128;
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// Whoever may use the socket may enter its folder.
+/// Mode of a folder: whoever may use the socket may enter its folder.
 mode_t folder_mode(unsigned mode) {
   return static_cast<mode_t>(0700 | ((mode & 0060) != 0 ? 0050 : 0) | ((mode & 0006) != 0 ? 0005 : 0));
 }
 
+/// Makes a folder with the folders above it; only the last one gets `mode`.
 void make_folder(const std::filesystem::path& folder, mode_t mode) {
   if (folder.empty() || folder == folder.parent_path()) return;
   if (access(folder.c_str(), F_OK) == 0) return;
   make_folder(folder.parent_path(), 0755);
-  mkdir(folder.c_str(), mode);  // if it fails, so does the socket, with the reason
+  // If this fails, the socket cannot be made either, and its error tells the reason.
+  mkdir(folder.c_str(), mode);
 }
 
 void remove_dead_socket(const std::string& path, const sockaddr_un& address) {
@@ -68,8 +70,8 @@ FileDescriptor listen_on_path(const std::string& path, unsigned mode) {
   make_folder(std::filesystem::path(path).parent_path(), folder_mode(mode));
   remove_dead_socket(path, address);
   FileDescriptor listening(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  // bind(2) gives the file the mode of the socket less the umask: never more than `mode`. What is missing
-  // comes after.
+  // bind(2) gives the file the mode of the socket less the umask, so it never has more than `mode`. Missing
+  // bits are added afterwards.
   struct stat info {};
   if (!listening || fchmod(listening.get(), mode) != 0 ||
       bind(listening.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
@@ -84,7 +86,7 @@ FileDescriptor listen_on_tcp(const Endpoint& local) {
   const SocketAddress address(local);
   FileDescriptor listening(socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int on = 1;
-  // Connections inherit both: dead peers are noticed, and small replies do not wait.
+  // Connections inherit both options: dead peers are noticed, and small replies do not wait.
   setsockopt(listening.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   setsockopt(listening.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (!listening || setsockopt(listening.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||

@@ -1,4 +1,4 @@
-// Sockets that accept streams of control protocols.
+// Opens the sockets that accept streams of control protocols.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -12,13 +12,13 @@ namespace ferry {
 
 /// Listens on a Unix stream socket. Its file has `mode` from the moment that it exists, whatever the umask
 /// is. Makes the folder if it is missing, closed to those whom `mode` keeps out, and replaces a socket that
-/// nobody listens on; throws std::system_error for anything else.
+/// nobody listens on. Throws std::system_error for anything else.
 FileDescriptor listen_on_path(const std::string& path, unsigned mode = 0660);
 
-/// Listens on TCP; throws std::system_error with the address in the text.
+/// Listens on TCP. Throws std::system_error with the address in its text.
 FileDescriptor listen_on_tcp(const Endpoint& local);
 
-/// Where a stream came from: its address, or loopback for a Unix socket, whose peer is this host.
+/// Returns where a stream came from: its address, or loopback for a Unix socket, whose peer is this host.
 IpAddress stream_source(const sockaddr* from, int size);
 
 }  // namespace ferry

@@ -1,4 +1,5 @@
-// Why a control listener turns a client away: one table for the log, metrics and `rtpferryctl doctor`.
+// Reasons for which a control listener refuses a client. One table serves the log, metrics and `rtpferryctl
+// doctor`.
 #pragma once
 
 #include <array>
@@ -8,14 +9,16 @@
 
 namespace ferry {
 
+/// Why a client was refused. The rows below explain each value.
 enum class TurnedAway : std::uint8_t { kNotAllowed, kBudget, kNoToken, kCount };
 constexpr std::size_t kTurnedAways = static_cast<std::size_t>(TurnedAway::kCount);
 
+/// One reason with its texts for people.
 struct TurnedAwayRow {
   TurnedAway why{};
   std::string_view name;
   std::string_view text;
-  /// For operators. `NETWORK` stands for the client's address with its prefix length.
+  /// What the operator can do. `NETWORK` stands for the client's address with its prefix length.
   std::string_view advice;
 };
 
@@ -27,6 +30,7 @@ inline constexpr std::array<TurnedAwayRow, kTurnedAways> kTurnedAwayRows = {{
 }};
 // clang-format on
 
+/// The row of a reason.
 constexpr const TurnedAwayRow& row_of(TurnedAway why) noexcept {
   return kTurnedAwayRows[static_cast<std::size_t>(why)];
 }

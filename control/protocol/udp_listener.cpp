@@ -19,7 +19,7 @@ namespace {
 constexpr std::size_t kBatch = 32;
 constexpr std::size_t kMaxDatagramSize = 65'535;
 constexpr int kReceiveBuffer = 8 * 1024 * 1024;
-/// That many full batches in a row without a pause: requests come faster than they are served (CTL-5).
+/// If this many full batches come without a pause, requests come faster than they can be served (CTL-5).
 constexpr unsigned kOverloadBatches = 16;
 
 [[noreturn]] void throw_errno(const std::string& what) {
@@ -28,6 +28,7 @@ constexpr unsigned kOverloadBatches = 16;
 
 }  // namespace
 
+/// Buffers for one batch, made once. A reply uses the place of its request.
 struct UdpListener::Batch {
   static constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(in6_pktinfo));
   std::array<std::vector<char>, kBatch> data;
@@ -86,15 +87,18 @@ Endpoint UdpListener::local() const {
   return address.endpoint();
 }
 
+/// Goes on as long as full batches come. After many of them in a row the service is told that it is
+/// overloaded.
 void UdpListener::on_readable() {
   for (unsigned batches = 1; serve_batch() == kBatch; ++batches) {
     service_.set_overloaded(batches >= kOverloadBatches);
-    // Timers and other listeners get their turn; what is left wakes us again at once.
+    // Timers and other listeners get their turn. The rest wakes the listener again at once.
     if (batches == kOverloadBatches * 4) return;
   }
   service_.set_overloaded(false);
 }
 
+/// Receives a batch, checks all sources, serves all commands, flushes once, and sends all replies.
 std::size_t UdpListener::serve_batch() {
   Batch& b = *batch_;
   for (std::size_t i = 0; i < kBatch; ++i) {
@@ -107,7 +111,8 @@ std::size_t UdpListener::serve_batch() {
   if (received <= 0) return 0;
   const auto count = static_cast<std::size_t>(received);
   const Clock clock = clock_();
-  // All before the first is served: a command may close the media port that a later datagram came from.
+  // All sources are checked before the first command is served: a command may close the media port from which
+  // a later datagram came.
   std::array<bool, kBatch> is_admitted{};
   for (std::size_t i = 0; i < count; ++i) {
     is_admitted[i] = access_.admit_datagram(b.peer[i].endpoint(), clock.now, name_);
@@ -118,13 +123,14 @@ std::size_t UdpListener::serve_batch() {
     if (!is_admitted[i]) continue;
     auto reply = service_.handle({b.data[i].data(), b.header[i].msg_len}, b.peer[i].endpoint().address);
     if (!reply) continue;
-    // The received header with its pktinfo serves as the header of the reply: same peer, same local address.
+    // The received header with its packet information becomes the header of the reply: same peer, same local
+    // address.
     b.reply[replies] = std::move(*reply);
     mmsghdr header = b.header[i];
     header.msg_hdr.msg_flags = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&header.msg_hdr); c != nullptr; c = CMSG_NXTHDR(&header.msg_hdr, c)) {
       if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-        // The kernel fills in ipi_addr (destination); ipi_spec_dst is what a sender sets.
+        // The kernel fills in ipi_addr, the destination; a sender sets ipi_spec_dst.
         auto* info = reinterpret_cast<in_pktinfo*>(CMSG_DATA(c));
         info->ipi_spec_dst = info->ipi_addr;
         info->ipi_ifindex = 0;
@@ -143,7 +149,8 @@ std::size_t UdpListener::serve_batch() {
   }
   for (std::size_t sent = 0; sent < replies;) {
     const int n = sendmmsg(socket_, b.header.data() + sent, static_cast<unsigned>(replies - sent), 0);
-    sent += n > 0 ? static_cast<std::size_t>(n) : 1;  // a reply that cannot be sent is asked for again
+    // If a reply cannot be sent, the client asks again.
+    sent += n > 0 ? static_cast<std::size_t>(n) : 1;
   }
   return count;
 }

@@ -55,7 +55,7 @@ std::vector<Codec> common_codecs(const std::vector<Codec>& answered, const std::
   const auto is_known = [&](const Codec& codec) {
     return std::ranges::any_of(offered, [&](const Codec& o) {
       if (!same_codec(o, codec)) return false;
-      // The same codec may be answered under its own number as well; that one counts.
+      // The same codec may also be answered under its own number; that one counts.
       return same_number(o, codec) || !is_answered_exactly(o);
     });
   };
@@ -102,7 +102,7 @@ std::vector<Codec> choose_codecs(const std::vector<Codec>& offered, const CodecO
     if (named || (hide_all && !excepted)) continue;
     kept.push_back(codec);
   }
-  // What is named comes back, in the order in which it is named.
+  // Named codecs come back in the order in which they are named.
   const auto bring_back = [&](const std::vector<std::string>& specifications) {
     for (const std::string& specification : specifications) {
       for (const Codec& codec : offered) {

@@ -1,4 +1,5 @@
-// What of an offer's codecs the far side is shown (NG reference, section 9.7), on the SDP level.
+// Chooses which codecs of an offer the far side is shown (docs/reference/ng.md#codecs). It works on SDP only;
+// it transcodes nothing. Pure.
 #pragma once
 
 #include "control/sdp/sdp.hpp"
@@ -9,7 +10,8 @@
 
 namespace ferry::sdp {
 
-/// Lists of specifications `NAME[/clock[/channels[/bitrate[/ptime[/fmtp]]]]]`; parts given must match.
+/// Operations of a request on codecs. Each is a list of specifications
+/// `NAME[/clock[/channels[/bitrate[/ptime[/fmtp]]]]]`; the parts that are given must match.
 struct CodecOperations {
   std::vector<std::string> strip;
   std::vector<std::string> except;
@@ -21,31 +23,32 @@ struct CodecOperations {
   std::vector<std::string> ignore;
   std::vector<std::string> set;
 
+  /// True if an operation removes or restores codecs of the offer.
   [[nodiscard]] bool changes_offer() const {
     return !strip.empty() || !offer.empty() || !mask.empty() || !consume.empty();
   }
 };
 
-/// Whether `codec` is what `specification` names: as RFC 3551 has it or as the SDP writes it, without regard
-/// to case, and old names count (`encoding_name`).
+/// True if `specification` names `codec`, by its name in RFC 3551 or as the SDP writes it. Case means
+/// nothing, and old names count (`encoding_name`).
 [[nodiscard]] bool matches_specification(std::string_view specification, const Codec& codec) noexcept;
 
-/// The codecs to show, in order: copy, strip and mask, bring back what `offer` and `transcode` name, restore
-/// the list if nothing is left (unless `may_be_empty`). Nothing is added that was not offered: that takes
-/// codecs.
+/// Returns the codecs to show, in order: those of the offer without the stripped and masked ones, with those
+/// that `offer` and `transcode` bring back. If nothing is left, the offer's list is restored unless
+/// `may_be_empty`. No codec is added that was not offered, because that needs transcoding.
 [[nodiscard]] std::vector<Codec> choose_codecs(const std::vector<Codec>& offered,
                                                const CodecOperations& operations, bool may_be_empty);
 
-/// Events and comfort noise: alone they are no media.
+/// True for telephone events and comfort noise, which alone are no media.
 [[nodiscard]] bool is_supplemental(const Codec& codec) noexcept;
 
-/// The answered codecs that the offerer knows. Numbers stay the answerer's: RFC 3264 §6.1 lets them differ,
-/// and without a codec in between both ends must speak of the same ones. The codec that was answered is never
-/// lost: where no name is known, the numbers decide, and if they do not either, all that was answered stays.
+/// Returns the answered codecs that the offerer knows. Payload types stay those of the answerer: RFC 3264
+/// §6.1 lets them differ, and without transcoding both ends must use the same ones. The answered codec is
+/// never lost: if no name matches, the numbers decide, and if they do not either, the whole answer stays.
 [[nodiscard]] std::vector<Codec> common_codecs(const std::vector<Codec>& answered,
                                                const std::vector<Codec>& offered);
 
-/// Leaves the first codec and the events and comfort noise of its clock rate.
+/// Removes all codecs but the first one, and the events and comfort noise with its clock rate.
 void keep_first_codec(std::vector<Codec>& codecs);
 
 }  // namespace ferry::sdp

@@ -9,7 +9,8 @@ namespace ferry::sdp {
 namespace {
 
 constexpr std::size_t kMaxFingerprints = 16;
-constexpr std::size_t kMaxTlsId = 255;  // RFC 8842 §4: 20 to 255 characters
+// RFC 8842 §4: a tls-id has 20 to 255 characters.
+constexpr std::size_t kMaxTlsId = 255;
 
 std::optional<unsigned> hex_digit(char c) noexcept {
   if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
@@ -47,10 +48,9 @@ std::optional<Fingerprint> parse_fingerprint(std::string_view value) {
     if (!high || !low) return std::nullopt;
     fingerprint.octets.push_back(static_cast<std::byte>(*high << 4 | *low));
     rest.remove_prefix(2);
-    if (rest.starts_with(':'))
-      rest.remove_prefix(1);
-    else
-      break;
+    // A colon stands between two octets, never behind the last one (RFC 8122 §5).
+    if (rest.size() < 3 || rest.front() != ':') break;
+    rest.remove_prefix(1);
   }
   if (!rest.empty() || fingerprint.octets.size() != row_of(*hash).octets) return std::nullopt;
   return fingerprint;

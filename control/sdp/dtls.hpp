@@ -1,4 +1,4 @@
-// a=setup, a=fingerprint and a=tls-id (RFC 4145 §4, RFC 8122 §5, RFC 8842 §4).
+// Reads and writes a=setup, a=fingerprint and a=tls-id (RFC 4145 §4, RFC 8122 §5, RFC 8842 §4). Pure.
 #pragma once
 
 #include "control/sdp/sdp.hpp"
@@ -11,25 +11,31 @@
 
 namespace ferry::sdp {
 
+/// Value of a=setup; kNone if there is none.
 enum class Setup : std::uint8_t { kNone, kActpass, kActive, kPassive };
 
-/// What a party says of its own DTLS.
+/// What a party's SDP says about its DTLS.
 struct DtlsDescription {
-  /// Of hashes that we know; others are passed over.
+  /// Fingerprints by hashes that the relay knows; others are skipped.
   std::vector<Fingerprint> fingerprints;
   Setup setup = Setup::kNone;
+  /// Empty = none.
   std::string tls_id;
   bool operator==(const DtlsDescription&) const = default;
 };
 
-/// Without fingerprints if the section has none that can be read.
+/// Reads the attributes of a section. `fingerprints` is empty if the section has none that can be read.
 [[nodiscard]] DtlsDescription read_dtls(const MediaSection& section);
 
-/// Of an a=fingerprint value. Nothing if the hash is unknown or the octets are not those of it.
+/// Parses the value of a=fingerprint: a hash and its octets, with one colon between two octets and none
+/// elsewhere (RFC 8122 §5). Nothing if the value has another form, the hash is unknown, or its octets
+/// are too few or too many.
 [[nodiscard]] std::optional<Fingerprint> parse_fingerprint(std::string_view value);
+/// Writes the value of a=fingerprint.
 [[nodiscard]] std::string write_fingerprint(const Fingerprint& fingerprint);
 
-/// `SHA-256` and the like, in any case, with or without the dash.
+/// Finds a hash by its name, such as `SHA-256`, in any case, with or without the hyphen. Nothing if it is
+/// unknown.
 [[nodiscard]] std::optional<FingerprintHash> parse_hash(std::string_view name) noexcept;
 
 }  // namespace ferry::sdp

@@ -28,7 +28,7 @@ void add_all(const AttributeEdits& edits, std::string_view section, std::string&
   }
 }
 
-/// A section has one direction: the one that a command adds replaces the section's own.
+/// A section has one direction, so a direction that is added replaces the section's own.
 bool is_displaced(const AttributeEdits& edits, std::string_view section, std::string_view attribute) {
   return is_direction(attribute) && std::ranges::any_of(edits, [&](const AttributeEdit& edit) {
            return edit.kind == AttributeEdit::Kind::kAdd && edit.section == section &&
@@ -36,7 +36,7 @@ bool is_displaced(const AttributeEdits& edits, std::string_view section, std::st
          });
 }
 
-/// The attribute after removals and substitutions; nothing if it is gone.
+/// Returns an attribute after removals and substitutions; nothing if it is removed.
 std::optional<std::string> edited(const AttributeEdits& edits, std::string_view section,
                                   std::string_view attribute) {
   if (is_displaced(edits, section, attribute)) return std::nullopt;

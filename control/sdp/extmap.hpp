@@ -1,4 +1,5 @@
-// a=extmap lines (RFC 8285 §5): which number a header extension has in the packets of a party.
+// Reads and writes a=extmap lines (RFC 8285 §5), which give header extensions their numbers in the packets of
+// a party. Pure.
 #pragma once
 
 #include "control/sdp/sdp.hpp"
@@ -14,26 +15,28 @@ namespace ferry::sdp {
 struct Extmap {
   /// 1-255; 4096-4351 in an offer that leaves the number to the answerer (RFC 8285 §6).
   unsigned id = 0;
-  Direction direction;  // sendrecv without a suffix
+  /// Send and receive if the line has no direction.
+  Direction direction;
   std::string_view uri;
-  std::string_view attributes;  // behind the URI; empty = none
+  /// Text behind the URI; empty = none.
+  std::string_view attributes;
 };
 
-/// Largest number that an element can have (two-byte form).
+/// Largest number of an extension in packets (two-byte form).
 constexpr unsigned kLargestExtensionId = 255;
 
-/// Nothing if `value`, `ID[/direction] URI [attributes]`, is no extmap.
+/// Parses `ID[/direction] URI [attributes]`; nothing if `value` does not have that form.
 [[nodiscard]] std::optional<Extmap> parse_extmap(std::string_view value) noexcept;
 
-/// The extensions of a section, then those of the session for URIs that the section does not name. Of several
-/// lines for one URI, and of several for one number, the first counts.
+/// Returns the extensions of a section, then those of the session whose URIs the section does not name. If
+/// several lines have one URI or one number, the first counts.
 [[nodiscard]] std::vector<Extmap> extmaps_of(const Session& session, const MediaSection& section);
 
-/// Whether a section may mix the one-byte and the two-byte form (RFC 8285 §6): a line there or in the
+/// True if a section may mix the one-byte and the two-byte form (RFC 8285 §6), by a line in it or in the
 /// session.
 [[nodiscard]] bool allows_mixed_extensions(const Session& session, const MediaSection& section);
 
-/// The value of a line. `direction` is that of the party who is to be the author.
+/// Writes the value of a line. `direction` is that of the party that the line is written for.
 [[nodiscard]] std::string write_extmap(unsigned id, Direction direction, std::string_view uri,
                                        std::string_view attributes);
 

@@ -1,4 +1,4 @@
-// ICE attributes (RFC 8839).
+// Reads the ICE attributes of SDP (RFC 8839). Pure.
 #pragma once
 
 #include "control/sdp/sdp.hpp"
@@ -11,38 +11,43 @@
 
 namespace ferry::sdp {
 
-/// One a=candidate of UDP with a numeric address.
+/// One a=candidate line over UDP with a numeric address.
 struct IceCandidateLine {
+  /// 1 = RTP, 2 = RTCP.
   std::uint16_t component = 1;
   std::uint32_t priority = 0;
   Endpoint at;
   bool operator==(const IceCandidateLine&) const = default;
 };
 
-/// What a party says of its ICE.
+/// What a party's SDP says about its ICE.
 struct IceDescription {
+  /// Credentials; empty = the party has no ICE.
   std::string ufrag;
   std::string password;
   std::vector<IceCandidateLine> candidates;
+  /// Further candidates may come later (RFC 8840).
   bool trickles = false;
+  /// The party is an ICE-lite agent (RFC 8445 §2.5).
   bool is_lite = false;
+  /// True if the party has ICE.
   [[nodiscard]] bool is_there() const { return !ufrag.empty() && !password.empty(); }
-  /// Shorter than RFC 8839 §5.4 allows (4 and 22 characters): used all the same, and told by `show`,
-  /// `explain`.
+  /// True if the credentials are shorter than RFC 8839 §5.4 allows (4 and 22 characters). They are used
+  /// nevertheless; `show` and `explain` tell it.
   [[nodiscard]] bool is_too_short() const { return is_there() && (ufrag.size() < 4 || password.size() < 22); }
   bool operator==(const IceDescription&) const = default;
 };
 
-/// The ICE attributes of a section. `is_there()` is false if the credentials are missing or longer than they
-/// may be (RFC 8839 §5.4).
+/// Reads the ICE attributes of a section. `is_there()` is false if the credentials are missing or longer than
+/// RFC 8839 §5.4 allows.
 [[nodiscard]] IceDescription read_ice(const MediaSection& section);
 
-/// Of an a=candidate value. Nothing for TCP, host and mDNS names (ICE-5), components above 2, and what cannot
-/// be read.
+/// Parses the value of a=candidate. Nothing for TCP, for host and mDNS names (ICE-5), for components above 2,
+/// and for text that cannot be read.
 [[nodiscard]] std::optional<IceCandidateLine> parse_candidate(std::string_view value);
 
-/// Lines of a trickle fragment (RFC 8840 §9): candidates of the section with this `mid`, or with this index
-/// from 0 if it has none.
+/// The lines of a trickle fragment (RFC 8840 §9): candidates of the section with this `mid`, or with this
+/// index from 0 if it has no mid.
 struct IceFragment {
   struct Section {
     std::string mid;
@@ -50,7 +55,7 @@ struct IceFragment {
   };
   std::vector<Section> sections;
 };
-/// Nothing if there is a line that is none of SDP's.
+/// Parses a trickle fragment; nothing if a line is no line of SDP.
 [[nodiscard]] std::optional<IceFragment> parse_fragment(std::string_view text);
 
 }  // namespace ferry::sdp

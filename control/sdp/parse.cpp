@@ -1,3 +1,17 @@
+// Parses SDP in two passes over each section.
+//
+// `parse` cuts the body into lines and keeps the a= lines of the session and of each section as they are.
+// `interpret` then reads the attributes of a section, with those of the session as fallback, and settles its
+// port. No text is copied: all results are views into the body.
+//
+// Devices write SDP that RFC 8866 does not allow, and a relay must not refuse it without need. So blanks,
+// names in capitals, unknown lines and repeated attributes are tolerated, and a second description in one
+// body is joined to the first. Bounds on octets, lines, sections and formats hold against bodies that only
+// cost time (CTL-4, LIM-6).
+//
+// The trap: `without_secrets` (secrets.cpp) hides keys by reading lines in the same way. A line that only one
+// of the two understands as a key would be shown.
+
 #include "control/sdp/sdp.hpp"
 #include "control/sdp/words.hpp"
 #include "relay/base/static_types.hpp"
@@ -13,13 +27,13 @@ namespace ferry::sdp {
 
 namespace {
 
-/// `IP4` or `IP6`, however it is written; others as they are.
+/// The address type `IP4` or `IP6`, in any case; other texts unchanged.
 std::string_view address_type(std::string_view written) {
   if (equal_ignoring_case(written, "IP4")) return "IP4";
   return equal_ignoring_case(written, "IP6") ? std::string_view("IP6") : written;
 }
 
-/// `IN IP4 192.0.2.1`. Host names and multicast with TTL are refused.
+/// Parses `IN IP4 192.0.2.1`. Host names and multicast addresses with a TTL are refused.
 std::optional<IpAddress> parse_connection(std::string_view value) {
   if (!equal_ignoring_case(next_word(value), "IN")) return std::nullopt;
   const std::string_view type = address_type(next_word(value));
@@ -40,8 +54,8 @@ bool parse_origin(std::string_view value, Origin& origin) {
          (origin.address_type == "IP4" || origin.address_type == "IP6") && !origin.address.empty();
 }
 
-/// Attributes that the relay understands. Their names have small letters only (RFC 8866 §5.13); devices write
-/// capitals too.
+/// Attributes that the relay understands. Their names are in small letters (RFC 8866 §5.13), but some devices
+/// write capitals.
 constexpr std::array<std::string_view, 36> kKnownAttributes = {
     "bundle-only",  "candidate",
     "crypto",       "end-of-candidates",
@@ -81,8 +95,8 @@ std::optional<Direction> direction_of(std::string_view name) {
   return std::nullopt;
 }
 
-/// Which directions a section may have; the first one that stands in it counts, in this order (NG reference,
-/// section 7.4).
+/// The directions, in the order in which they count if a section has several
+/// (docs/reference/ng.md#direction).
 constexpr std::array<std::string_view, 4> kDirections = {"recvonly", "sendonly", "inactive", "sendrecv"};
 
 std::optional<Direction> direction_among(const std::vector<Attribute>& attributes) {
@@ -92,27 +106,31 @@ std::optional<Direction> direction_among(const std::vector<Attribute>& attribute
   return std::nullopt;
 }
 
-/// Splits `96 opus/48000/2` at the payload type. False if there is none.
+/// Splits `96 opus/48000/2` behind the payload type. False if it does not begin with one.
 bool split_payload_type(std::string_view value, unsigned& type, std::string_view& rest) {
   if (!read_number(next_word(value), type) || type > 127) return false;
   rest = trim(value);
   return true;
 }
 
-/// A static type is what RFC 3551 §6 says; a line about it changes how it is written, not what it means.
+/// Stores an a=rtpmap. A static type keeps its meaning from RFC 3551 §6: the line only changes how it is
+/// written.
 void apply_rtpmap(Codec& codec, std::string_view rest) {
   codec.rtpmap = rest;
   if (static_type(codec.payload_type) != nullptr) return;
   const RtpMap map = read_rtpmap(rest);
   codec.name = encoding_name(map.name);
   codec.clock_rate_hz = map.clock_rate_hz;
-  // RFC 7587 §7: opus always has two, whatever devices write.
+  // Opus always has two channels (RFC 7587 §7), whatever devices write.
   codec.channels = codec.name == "opus" ? 2 : map.channels;
 }
 
+/// Finds the codec of each payload type by `position`, because lines of attributes come in any order. A type
+/// that is listed twice counts once.
 void interpret_codecs(MediaSection& media) {
   std::array<std::int16_t, 128> position{};
   position.fill(-1);
+  media.codecs.reserve(std::min(media.formats.size(), position.size()));
   for (const std::string_view format : media.formats) {
     Codec codec;
     unsigned type = 0;
@@ -145,6 +163,7 @@ void interpret_codecs(MediaSection& media) {
   }
 }
 
+/// Parses the value of a=rtcp (RFC 3605). Port 0 and unspecified addresses count as no line.
 std::optional<Endpoint> parse_rtcp_attribute(std::string_view value) {
   Endpoint endpoint;
   if (!read_number(next_word(value), endpoint.port.value) || endpoint.port.value == 0) return std::nullopt;
@@ -153,6 +172,7 @@ std::optional<Endpoint> parse_rtcp_attribute(std::string_view value) {
   return endpoint;
 }
 
+/// Reads the attributes of a section; those of the session count where RFCs let them stand for all sections.
 void interpret(MediaSection& media, const Session& session, const Limits& limits) {
   for (const Attribute& attribute : media.attributes) {
     if (attribute.name == "mid") {
@@ -203,11 +223,16 @@ void interpret(MediaSection& media, const Session& session, const Limits& limits
   media.has_direction = direction.has_value();
   media.direction = direction.value_or(Direction{});
   if (media.is_rtp()) interpret_codecs(media);
+  // DMX-6: a section whose protocol cannot be relayed is read as rejected.
   const bool is_unknown = carriage_of(media.protocol.text) == Carriage::kUnknown && media.type != "message" &&
                           !limits.keeps_unknown_protocols;
   if (is_unknown || media.is_data_channel()) media.port = 0;
 }
 
+/// Formats of a usual m= line.
+constexpr std::size_t kUsualFormats = 4;
+
+/// Parses the value of an m= line.
 bool parse_media(std::string_view value, MediaSection& media, const Limits& limits, SdpError& error) {
   error = SdpError::kBadLine;
   media.type = next_word(value);
@@ -218,6 +243,7 @@ bool parse_media(std::string_view value, MediaSection& media, const Limits& limi
     port = port.substr(0, slash);
   }
   if (media.type.empty() || media.protocol.text.empty() || !read_number(port, media.port)) return false;
+  media.formats.reserve(kUsualFormats);
   for (std::string_view format = next_word(value); !format.empty(); format = next_word(value)) {
     if (media.formats.size() == limits.formats) {
       error = SdpError::kTooManyFormats;
@@ -228,8 +254,8 @@ bool parse_media(std::string_view value, MediaSection& media, const Limits& limi
   return true;
 }
 
-/// Event numbers of a telephone-event fmtp such as `0-15,66,70`; RFC 4733 §2.4.1: without it 0-15. Nothing if
-/// it is no such list.
+/// Reads the events of an a=fmtp for telephone-event, such as `0-15,66,70`; an empty one means 0-15 (RFC 4733
+/// §2.4.1). Nothing if the text is no such list.
 std::optional<std::bitset<256>> telephone_events(std::string_view fmtp) {
   std::bitset<256> events;
   if (fmtp.empty()) fmtp = "0-15";
@@ -247,11 +273,28 @@ std::optional<std::bitset<256>> telephone_events(std::string_view fmtp) {
   return events;
 }
 
-/// Adds an attribute to its section, unless the same line is there.
+/// Attributes of a usual section.
+constexpr std::size_t kUsualAttributes = 8;
+/// Attributes among which the same line is searched for one by one. A longer section is searched by a set, so
+/// that a large SDP costs no time that grows with the square of its length.
+constexpr std::size_t kSearchedAttributes = 16;
+
+/// Adds an attribute to its section, unless the section has the same line already. `seen` has the lines of a
+/// long section, and is empty otherwise.
 void add_attribute(std::vector<Attribute>& attributes, std::unordered_set<std::string_view>& seen,
                    std::string_view value) {
   const Attribute attribute = parse_attribute(value);
-  if (!attribute.name.empty() && seen.insert(attribute.text).second) attributes.push_back(attribute);
+  if (attribute.name.empty()) return;
+  if (attributes.size() < kSearchedAttributes) {
+    if (std::ranges::find(attributes, attribute.text, &Attribute::text) != attributes.end()) return;
+    if (attributes.empty()) attributes.reserve(kUsualAttributes);
+  } else {
+    if (seen.empty()) {
+      for (const Attribute& each : attributes) seen.insert(each.text);
+    }
+    if (!seen.insert(attribute.text).second) return;
+  }
+  attributes.push_back(attribute);
 }
 
 }  // namespace
@@ -326,7 +369,8 @@ const Attribute* MediaSection::find(std::string_view name) const {
 
 std::string_view encoding_name(std::string_view written) noexcept {
   struct Row {
-    std::string_view written;  // without dots
+    // Without dots.
+    std::string_view written;
     std::string_view name;
   };
   static constexpr std::array<Row, 12> kRows = {{{"G729", "G729"},
@@ -369,11 +413,12 @@ RtpMap read_rtpmap(std::string_view value) noexcept {
 }
 
 bool same_codec(const Codec& offered, const Codec& answered) noexcept {
-  constexpr std::uint8_t kFirstFree = 35;  // RFC 3551 §6: numbers from here on have no meaning of their own
+  // From this number on, payload types have no meaning of their own (RFC 3551 §6).
+  constexpr std::uint8_t kFirstFree = 35;
   const bool same_number = offered.payload_type == answered.payload_type;
-  if (same_number && (offered.payload_type < kFirstFree || answered.name.empty() || offered.name.empty())) {
-    return true;
-  }
+  // Without a name on both sides only the number can be compared.
+  const bool has_no_name = answered.name.empty() || offered.name.empty();
+  if (has_no_name || (same_number && offered.payload_type < kFirstFree)) return same_number;
   if (!equal_ignoring_case(offered.name, answered.name) || offered.clock_rate_hz != answered.clock_rate_hz ||
       offered.channels != answered.channels) {
     return false;
@@ -412,7 +457,7 @@ std::uint32_t peak_octets_per_second(const Codec& codec) noexcept {
   for (const Row& row : kRows) {
     if (equal_ignoring_case(row.name, codec.name)) return row.octets;
   }
-  // L16 and whatever else writes samples down; at least 512 kbit/s.
+  // L16 and unknown codecs may send plain samples: at least 512 kbit/s.
   return std::max<std::uint32_t>(64'000, codec.clock_rate_hz * 2 * codec.channels);
 }
 
@@ -424,7 +469,8 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
   bool version_seen = false;
   bool in_media = false;
   std::size_t lines = 0;
-  std::unordered_set<std::string_view> seen;  // attributes of the section at hand
+  // Attributes of the present section.
+  std::unordered_set<std::string_view> seen;
   while (!text.empty()) {
     std::string_view line = next_line(text);
     if (line.empty()) break;
@@ -439,7 +485,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
     const char kind = line[0];
     const std::string_view value = trim(line.substr(2));
     if (kind == 'v') {
-      // A second session description in one body: its sections join the first ones.
+      // A second session description in one body: its sections join those of the first.
       version_seen = true;
       in_media = false;
       session_connection.reset();
@@ -448,6 +494,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
     if (std::string_view("oscmtabiuep").find(kind) == std::string_view::npos) continue;
     if (!version_seen) return fail(SdpError::kLineBeforeVersion);
     MediaSection* media = in_media ? &session.media.back() : nullptr;
+    // Other session lines of a second description are skipped.
     if (media == nullptr && !session.media.empty() && kind != 'm' && kind != 'c' && kind != 'o') continue;
     Origin second;
     switch (kind) {
@@ -456,7 +503,7 @@ Result<Session, SdpError> parse(std::string_view text, const Limits& limits) {
           return fail(SdpError::kBadLine);
         break;
       case 's':
-        // `s= ` is a name of one blank (RFC 8866 §5.3).
+        // `s= ` is a name that consists of one blank (RFC 8866 §5.3).
         if (media == nullptr) session.name = value.empty() && had_blanks ? " " : value;
         break;
       case 'c': {

@@ -19,7 +19,7 @@ bool lists(const std::vector<std::string>& names, const SrtpSuiteRow& suite) {
                              [&](const std::string& name) { return equal_ignoring_case(name, suite.name); });
 }
 
-/// The next word, and `text` behind it.
+/// Cuts the next word off `text` and returns it.
 std::string_view take_word(std::string_view& text, char end) {
   const auto at = std::min(text.find(end), text.size());
   const std::string_view word = text.substr(0, at);
@@ -35,7 +35,7 @@ std::optional<Number> number_of(std::string_view text) {
   return number;
 }
 
-/// Of exactly `size` octets, with or without its padding.
+/// Decodes base64 of exactly `size` octets, with or without its padding.
 std::optional<SecretBytes<46>> decoded(std::string_view base64, std::size_t size) {
   std::string whole(base64);
   while (whole.ends_with('=')) whole.pop_back();
@@ -54,7 +54,7 @@ std::optional<SecretBytes<46>> decoded(std::string_view base64, std::size_t size
   return key;
 }
 
-/// RFC 4568 §6.1: VALUE:LENGTH, the value decimal, the length in octets.
+/// Reads VALUE:LENGTH (RFC 4568 §6.1): the value is decimal, the length counts octets.
 std::optional<std::vector<std::byte>> mki_of(std::string_view text) {
   const auto value = number_of<std::uint64_t>(take_word(text, ':'));
   const auto length = number_of<std::uint32_t>(text);
@@ -65,7 +65,7 @@ std::optional<std::vector<std::byte>> mki_of(std::string_view text) {
   return mki;
 }
 
-/// 2^N, or a decimal number.
+/// True for a lifetime: 2^N, or a decimal number.
 bool is_lifetime(std::string_view text) {
   if (text.starts_with("2^")) text.remove_prefix(2);
   return number_of<std::uint64_t>(text).has_value();

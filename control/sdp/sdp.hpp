@@ -1,4 +1,5 @@
-// SDP as views into its text (RFC 8866), with the attributes that a relay must understand interpreted.
+// Parses SDP into views of its text (RFC 8866), and interprets the attributes that a relay must understand.
+// Pure; safe on any thread.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -12,6 +13,7 @@
 
 namespace ferry::sdp {
 
+/// Why a body cannot be parsed.
 enum class SdpError : std::uint8_t {
   kTooLarge,
   kBadLine,
@@ -19,25 +21,31 @@ enum class SdpError : std::uint8_t {
   kTooManyMedia,
   kTooManyFormats
 };
+/// Text for people.
 std::string_view to_string(SdpError error) noexcept;
 
-/// Who sends, from the point of view of the party whose SDP it is.
+/// Direction of media, from the point of view of the party whose SDP it is (RFC 8866 §6.7).
 struct Direction {
   bool send = true;
   bool receive = true;
   bool operator==(const Direction&) const = default;
 };
+/// The name of the attribute, such as "sendrecv".
 std::string_view to_string(Direction direction) noexcept;
-/// Whether an attribute with this name says a direction.
+/// True if the attribute of that name is a direction.
 [[nodiscard]] bool is_direction(std::string_view attribute) noexcept;
 
+/// One a= line. The views point into the body.
 struct Attribute {
   /// Names that the relay understands are in small letters, however the line writes them.
   std::string_view name;
-  std::string_view value;  // after the colon, without blanks around it; empty without one
-  std::string_view text;   // the whole line after "a=", without blanks around it
+  /// Text behind the colon without blanks around it; empty if there is no colon.
+  std::string_view value;
+  /// The whole text behind "a=" without blanks around it.
+  std::string_view text;
 };
 
+/// The o= line; the defaults stand for a body without one.
 struct Origin {
   std::string_view username = "-";
   std::string_view session_id = "0";
@@ -49,132 +57,160 @@ struct Origin {
 /// One payload format of an RTP section.
 struct Codec {
   std::uint8_t payload_type = 0;
-  /// Of a static type that of RFC 3551, whatever a=rtpmap says; of others as `encoding_name` has it. Empty if
-  /// nothing says what the number means.
+  /// Name of the codec: for a static payload type that of RFC 3551, whatever a=rtpmap says; for others as
+  /// `encoding_name` gives it. Empty if nothing says what the number means.
   std::string_view name;
-  std::uint32_t clock_rate_hz = 0;  // like the name: that of RFC 3551 for a static type
+  /// As with the name, that of RFC 3551 for a static type.
+  std::uint32_t clock_rate_hz = 0;
   std::uint32_t channels = 1;
-  std::string_view rtpmap;                 // value after the payload type, as written; empty without the line
-  std::string_view fmtp;                   // value after the payload type
-  std::vector<std::string_view> feedback;  // rtcp-fb values after the payload type
+  /// Text behind the payload type, as written; empty if there is no a=rtpmap.
+  std::string_view rtpmap;
+  /// Text behind the payload type; empty if there is no a=fmtp.
+  std::string_view fmtp;
+  /// Texts of a=rtcp-fb behind the payload type.
+  std::vector<std::string_view> feedback;
 };
 
+/// Kind of a section's protocol.
 enum class ProtocolClass : std::uint8_t { kRtp, kUdptl, kOther };
 
-/// What carries a protocol that is not RTP (DMX-6).
+/// What carries a section's protocol (DMX-6).
 enum class Carriage : std::uint8_t {
-  kUnknown,      // nobody knows that it is spoken over UDP
-  kDatagrams,    // over UDP: RTP, UDPTL
-  kDtls,         // inside DTLS over UDP
-  kBfcp,         // BFCP over UDP
-  kDataChannel,  // SCTP over DTLS (RFC 8841), over UDP or TCP, in the older spelling too
+  /// Nobody knows that it is spoken over UDP.
+  kUnknown,
+  /// RTP or UDPTL over UDP.
+  kDatagrams,
+  /// Another protocol inside DTLS over UDP.
+  kDtls,
+  /// BFCP over UDP.
+  kBfcp,
+  /// SCTP over DTLS (RFC 8841), over UDP or TCP, in the older spelling too.
+  kDataChannel,
   kTcp,
 };
 
+/// A protocol of an m= line and its properties: SRTP, RTCP feedback (RFC 4585), keys by DTLS.
 struct Protocol {
   ProtocolClass kind = ProtocolClass::kOther;
   bool secure = false;
   bool feedback = false;
   bool dtls = false;
-  /// Printed form; for unknown protocols the text of the SDP.
+  /// The form that is written; for an unknown protocol the text of the SDP.
   std::string_view text;
 };
-/// Looks a protocol up without regard to case (NG reference 7.7).
+/// Looks up a protocol in any case (docs/reference/ng.md#transport-protocol).
 Protocol parse_protocol(std::string_view text) noexcept;
-/// Without regard to case. `TCP` and all that begins with `TCP/` runs over TCP (RFC 4145, RFC 4571).
+/// Tells what carries a protocol, in any case. `TCP` and all names that begin with `TCP/` run over TCP (RFC
+/// 4145, RFC 4571).
 Carriage carriage_of(std::string_view protocol) noexcept;
 
+/// One m= section. The views point into the body.
 struct MediaSection {
   std::string_view type;
   std::uint16_t port = 0;
+  /// Number of ports behind the slash of the m= line.
   unsigned port_count = 1;
   Protocol protocol;
   std::vector<std::string_view> formats;
+  /// Address of the section's c= line, else that of the session; unset if neither can be read.
   std::optional<IpAddress> connection;
-  std::vector<std::string_view> information;  // i= values
-  std::vector<std::string_view> bandwidth;    // b= values
+  /// Values of i= lines.
+  std::vector<std::string_view> information;
+  std::vector<std::string_view> bandwidth;  // b= values
   std::vector<Attribute> attributes;
 
-  // Interpreted; media level first, session level as fallback where the RFCs say so.
+  // Attributes that are interpreted: those of the section, and those of the session where the RFCs let them
+  // stand for it. Empty texts: there is no such line.
   Direction direction;
-  bool has_direction = false;  // a line in the section or the session says it
+  /// A line in the section or the session gives the direction.
+  bool has_direction = false;
   std::string_view mid;
   std::string_view label;
   std::optional<Endpoint> rtcp;  // a=rtcp; address unset = that of the media
   bool rtcp_mux = false;
   bool rtcp_reduced_size = false;
-  bool has_crypto = false;  // a=crypto or a=fingerprint: best-effort SRTP on a plain profile (OSRTP)
-  std::vector<std::string_view> fingerprints;  // a=fingerprint values
+  /// There is a=crypto or a=fingerprint, on a plain profile too: best-effort SRTP (OSRTP, RFC 8643).
+  bool has_crypto = false;
+  /// Values of a=fingerprint.
+  std::vector<std::string_view> fingerprints;
   std::string_view setup;
   std::string_view tls_id;
   std::string_view ice_ufrag;
   std::string_view ice_password;
   std::string_view ice_options;
-  std::vector<std::string_view> candidates;  // a=candidate values
+  /// Values of a=candidate.
+  std::vector<std::string_view> candidates;
   bool ice_lite = false;
   std::string_view ptime;
   std::string_view maxptime;
-  std::vector<Codec> codecs;  // RTP only, in order of `formats`
+  /// RTP only, in the order of `formats`.
+  std::vector<Codec> codecs;
 
   [[nodiscard]] bool is_rtp() const { return protocol.kind == ProtocolClass::kRtp; }
   [[nodiscard]] bool is_data_channel() const { return carriage_of(protocol.text) == Carriage::kDataChannel; }
+  /// The first attribute of that name; null if there is none.
   [[nodiscard]] const Attribute* find(std::string_view name) const;
 };
 
+/// A parsed body. The views point into it.
 struct Session {
   Origin origin;
   std::string_view name = "-";
-  std::vector<std::string_view> descriptive;  // i=, u=, e=, p= lines, whole
-  std::vector<std::string_view> bandwidth;    // b= values
-  std::string_view timing;                    // t= value; empty = none
+  /// The i=, u=, e= and p= lines, whole.
+  std::vector<std::string_view> descriptive;
+  std::vector<std::string_view> bandwidth;  // b= values
+  /// Value of the t= line; empty = none.
+  std::string_view timing;
   std::vector<Attribute> attributes;
   std::vector<MediaSection> media;
 };
 
-/// Bounds of one body (media-security CTL-4, LIM-6).
+/// Bounds of one body (CTL-4, LIM-6): octets, lines, octets of a line, sections, formats of a section.
 struct Limits {
   std::size_t bytes = 128 * 1024;
   std::size_t lines = 4096;
   std::size_t line = 8 * 1024;
   std::size_t media = 32;
   std::size_t formats = 64;
-  /// Refuse lines that are none of SDP's instead of skipping them.
+  /// Refuses lines that are none of SDP's; by default they are skipped.
   bool strict = false;
-  /// Sections of protocols that nobody knows to be spoken over UDP keep their port (DMX-6); else they are
-  /// read as rejected, but for those of type `message`, which are not relayed.
+  /// Sections whose protocol is not known to run over UDP keep their port (DMX-6). By default they are read
+  /// as rejected, except those of type `message`, which are not relayed.
   bool keeps_unknown_protocols = false;
 };
 
 /// Parses a body. Line ends may be CR LF, LF or CR; unknown lines are skipped; the text ends at a NUL or an
 /// empty line. Blanks and tabs around lines, values and words mean nothing, and neither does an attribute
-/// that stands twice in a section. The result points into `text`. A body without sections is not an error
-/// here.
+/// that stands twice in a section. The result points into `text`, which must outlive it. A body without
+/// sections is no error.
 [[nodiscard]] Result<Session, SdpError> parse(std::string_view text, const Limits& limits = {});
 
 using ferry::equal_ignoring_case;
 
-/// The name of an encoding under which the relay knows it: dots and old names are replaced (`G729a`, `G.729`
-/// are G729). Others stay as they are.
+/// Returns the name under which the relay knows an encoding: old names and dots are replaced (`G729a` and
+/// `G.729` are G729). Other names stay as they are.
 [[nodiscard]] std::string_view encoding_name(std::string_view written) noexcept;
 
-/// What a value of a=rtpmap says after the payload type: `NAME/clock[/channels]`.
+/// The value of a=rtpmap behind the payload type: `NAME/clock[/channels]`.
 struct RtpMap {
-  std::string_view name;  // as written
+  /// As written.
+  std::string_view name;
   std::uint32_t clock_rate_hz = 0;
   std::uint32_t channels = 1;
 };
+/// Reads such a value. Parts that cannot be read keep their defaults.
 [[nodiscard]] RtpMap read_rtpmap(std::string_view value) noexcept;
 
-/// Whether an answered format is the offered one. A number below 35 means the same to everybody (RFC 3551
-/// §6); for others name, clock rate and channels decide. Format parameters do not, except that events of
-/// telephone-event must have been offered when the payload type changed (RFC 4733 §2.4.1); a list of events
-/// that cannot be read says nothing.
+/// True if an answered format is the offered one. A payload type below 35 means the same to everybody (RFC
+/// 3551 §6); for others name, clock rate and channels decide. Format parameters do not count, with one
+/// exception: if the payload type changed, the events of telephone-event must have been offered (RFC 4733
+/// §2.4.1). A list of events that cannot be read says nothing.
 bool same_codec(const Codec& offered, const Codec& answered) noexcept;
 
-/// Octet that repeated is silence of the codec; 0 = there is none.
+/// The octet whose repetition is silence in this codec; 0 = there is none.
 std::uint8_t silence_octet(const Codec& codec) noexcept;
 
-/// Largest octet rate a codec produces, for LIM-1; a generous value for unknown ones.
+/// Most octets a second that the codec produces, for LIM-1; a generous value for unknown codecs.
 std::uint32_t peak_octets_per_second(const Codec& codec) noexcept;
 
 }  // namespace ferry::sdp

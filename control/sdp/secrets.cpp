@@ -7,7 +7,7 @@ namespace ferry::sdp {
 
 namespace {
 
-/// How the line begins in print if it holds a secret; else empty.
+/// Returns the part of a line that may be shown if the line holds a secret; else empty.
 std::string_view secret_of(std::string_view line) {
   line = trim(line);
   if (line.size() < 2 || line[1] != '=') return {};

@@ -1,4 +1,4 @@
-// Bodies for records and logs, without what must not be in them (keys of RFC 4568, passwords of RFC 8839).
+// Removes secrets from SDP for records and logs: keys (RFC 4568) and passwords (RFC 8839).
 #pragma once
 
 #include <string>
@@ -6,8 +6,9 @@
 
 namespace ferry::sdp {
 
-/// The body with `k=`, `a=crypto` and `a=ice-pwd` lines cut off behind their names, however a device writes
-/// them: as the parser reads them, so that no key is used that would be shown here.
+/// Returns the body with `k=`, `a=crypto` and `a=ice-pwd` lines cut off behind their names. It reads lines
+/// exactly as the parser does, however a device writes them, so that no key is in use that would be shown
+/// here. Pure.
 [[nodiscard]] std::string without_secrets(std::string_view body);
 
 }  // namespace ferry::sdp

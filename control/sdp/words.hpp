@@ -1,4 +1,4 @@
-// Cutting lines of SDP into words. Internal to the folder.
+// Cuts SDP into lines and words, and reads its numbers. Pure.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace ferry::sdp {
 
-/// SDP has single blanks between words only; devices write several, tabs, and blanks at the end of lines.
+/// SDP has single blanks between words only. Devices write several, tabs, and blanks at the end of lines.
 inline constexpr std::string_view kBlanks = " \t";
 
 /// The text without the blanks and tabs around it.
@@ -18,7 +18,8 @@ inline std::string_view trim(std::string_view text) {
   return text.substr(start, text.find_last_not_of(kBlanks) - start + 1);
 }
 
-/// Cuts the next line off. Line ends: CR LF, LF, CR, and CR CR LF as some text filters make them.
+/// Cuts the next line off `text` and returns it. Line ends are CR LF, LF, CR, and CR CR LF, which some text
+/// filters make.
 inline std::string_view next_line(std::string_view& text) {
   const auto end = std::min(text.find_first_of("\r\n"), text.size());
   const std::string_view line = text.substr(0, end);
@@ -31,7 +32,7 @@ inline std::string_view next_line(std::string_view& text) {
   return line;
 }
 
-/// Cuts the next word at a blank or tab; leading ones are skipped.
+/// Cuts the next word off `text` and returns it; empty at the end. Words end at blanks and tabs.
 inline std::string_view next_word(std::string_view& text) {
   const auto start = text.find_first_not_of(kBlanks);
   if (start == std::string_view::npos) {
@@ -45,6 +46,8 @@ inline std::string_view next_word(std::string_view& text) {
   return word;
 }
 
+/// Reads a text that is completely a decimal number. False, with `value` unchanged or undefined, if it is
+/// not.
 template <class Int>
 bool read_number(std::string_view text, Int& value) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

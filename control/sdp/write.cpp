@@ -1,3 +1,11 @@
+// Writes SDP in the order of docs/reference/ng.md#sdp: session lines, then each section.
+//
+// Attributes of the sender pass unchanged unless they are in one of the tables below. Those the relay writes
+// itself, or leaves out on purpose: an address, a key or a candidate of the sender would lead media past the
+// relay. Sections that are not RTP keep more of their attributes, because only the parties understand them.
+//
+// RTCP feedback is written only where the receiver's profile has it (RTC-3).
+
 #include "control/sdp/write.hpp"
 
 #include "control/sdp/words.hpp"
@@ -10,7 +18,7 @@ namespace ferry::sdp {
 
 namespace {
 
-/// Attributes of a section that the relay consumes and prints itself, or not at all.
+/// Attributes of an RTP section that the relay writes itself, or not at all.
 constexpr std::array<std::string_view, 28> kConsumed = {
     "rtcp",
     "rtcp-mux",
@@ -42,7 +50,7 @@ constexpr std::array<std::string_view, 28> kConsumed = {
     "bundle-only",
 };
 
-/// The same for session attributes, and those that are defined for sections only.
+/// The same for attributes of the session, with those that are defined for sections only.
 constexpr std::array<std::string_view, 21> kConsumedInSession = {
     "sendrecv",  "sendonly",  "recvonly",          "inactive",          "fingerprint",  "setup",
     "tls-id",    "ice-ufrag", "ice-pwd",           "ice-options",       "ice-lite",     "ptime",
@@ -50,14 +58,14 @@ constexpr std::array<std::string_view, 21> kConsumedInSession = {
     "rtcp",      "rtcp-mux",  "rtcp-fb",
 };
 
-/// What is not RTP keeps its attributes, but for those with which the parties would go past the relay.
+/// The same for sections that are not RTP: only attributes that would lead the parties past the relay.
 constexpr std::array<std::string_view, 10> kConsumedBesideRtp = {
     "mid",       "label",   "candidate", "remote-candidates", "end-of-candidates",
     "ice-ufrag", "ice-pwd", "ice-lite",  "ice-mismatch",      "ice-options",
 };
 
-/// Attributes of RTCP feedback (RFC 4585 §4, RFC 5506 §5, RFC 3611 §5): not shown where the profile has none
-/// (RTC-3).
+/// Attributes of RTCP feedback (RFC 4585 §4, RFC 5506 §5, RFC 3611 §5), which are not written if the profile
+/// has none (RTC-3).
 constexpr std::array<std::string_view, 3> kOfFeedback = {"rtcp-fb", "rtcp-rsize", "rtcp-xr"};
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
@@ -93,7 +101,7 @@ class Writer {
 
 std::string_view address_type(const IpAddress& address) { return address.is_v6() ? "IP6" : "IP4"; }
 
-/// Section bandwidth: AS, RR, RS, then the rest (NG reference, section 8).
+/// Orders the b= values of a section: AS, RR, RS, then the rest (docs/reference/ng.md#sdp).
 std::vector<std::string_view> ordered_bandwidth(const std::vector<std::string_view>& values) {
   const auto rank = [](std::string_view value) {
     if (value.starts_with("AS:")) return 0;
@@ -105,8 +113,8 @@ std::vector<std::string_view> ordered_bandwidth(const std::vector<std::string_vi
   return sorted;
 }
 
-/// Whether an rtcp-fb value may be shown: the receiver's profile must have feedback (RTC-3). transport-cc
-/// works from end to end only, so the sender's must have it too (FB-4). Both sections are RTP.
+/// True if an rtcp-fb value may be written. The receiver's profile must have feedback (RTC-3). transport-cc
+/// works from end to end only, so the sender's profile must have it, too (FB-4). Both sections are RTP.
 bool shows_feedback(std::string_view value, const SectionEdit& section) {
   return section.protocol.feedback && (section.source->protocol.feedback || !value.ends_with("transport-cc"));
 }
@@ -115,14 +123,14 @@ void write_codecs(Writer& out, const SectionEdit& section) {
   for (const Codec& codec : section.codecs) {
     const std::uint32_t type = codec.payload_type;
     if (!codec.rtpmap.empty()) {
-      // "/1" says nothing; present relays leave it out.
+      // "/1" means nothing, and present relays leave it out.
       std::string_view map = codec.rtpmap;
       if (codec.channels == 1 && std::ranges::count(map, '/') == 2) map = trim(map.substr(0, map.rfind('/')));
       std::string without_blanks(map);
       std::erase_if(without_blanks, [](char c) { return kBlanks.find(c) != std::string_view::npos; });
       out.attribute("rtpmap:", type, " ", without_blanks);
     } else if (!codec.name.empty()) {
-      // Without a name only the parties know what the number means: nothing is made up.
+      // Without a name only the parties know what the number means, and the relay invents nothing.
       out.attribute("rtpmap:", type, " ", codec.name, "/", codec.clock_rate_hz);
     }
     if (!codec.fmtp.empty()) {
@@ -139,6 +147,7 @@ bool is_codec_feedback(const Attribute& attribute) {
   return attribute.name == "rtcp-fb" && !attribute.value.starts_with('*');
 }
 
+/// A rejected section keeps its place, as RFC 3264 §6 demands, and shows no address of the sender.
 void write_rejected(Writer& out, const SectionEdit& section) {
   std::string formats;
   if (section.source != nullptr) {
@@ -156,6 +165,7 @@ void write_rejected(Writer& out, const SectionEdit& section) {
   if (!section.label.empty()) out.attribute("label:", section.label);
 }
 
+/// The parties speak to each other without the relay here.
 void write_untouched(Writer& out, const MediaSection& media, const IpAddress& connection) {
   std::string formats;
   for (const auto format : media.formats) formats.append(" ").append(format);
@@ -196,6 +206,7 @@ void write_section(Writer& out, const SectionEdit& section) {
   for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {
     if (is_direction(attribute.name)) {
+      // Other sections keep the sender's own direction; that of an RTP section is written below.
       if (!rtp && attribute.name == to_string(media.direction)) out.attribute(attribute.name);
       continue;
     }
@@ -232,15 +243,15 @@ void write_section(Writer& out, const SectionEdit& section) {
     out.attribute("remote-candidates:", section.ice.remote_candidates);
 }
 
-/// Every RTP section that is shown has feedback.
+/// True if every RTP section that is shown has feedback.
 bool has_feedback(const SessionEdit& edit) {
   return std::ranges::all_of(edit.sections, [](const SectionEdit& section) {
     return section.port == 0 || section.protocol.kind != ProtocolClass::kRtp || section.protocol.feedback;
   });
 }
 
-/// An `a=group` line in the receiver's mids (RFC 5888 §5); empty if it names no section that is shown.
-/// `value` is that of the sender: semantics and the sender's mids.
+/// Translates the value of an a=group line to the receiver's mids (RFC 5888 §5). `value` has the semantics
+/// and the sender's mids. Empty if it names no section that is shown.
 std::string translated_group(std::string_view value, const SessionEdit& edit) {
   const std::string_view semantics = next_word(value);
   std::string mids;

@@ -1,4 +1,4 @@
-// Writes the SDP that a party is shown, in the line order of the NG reference, section 8.
+// Writes the SDP that a party is shown, with its lines in the order of docs/reference/ng.md#sdp. Pure.
 #pragma once
 
 #include "control/sdp/sdp.hpp"
@@ -11,42 +11,50 @@
 
 namespace ferry::sdp {
 
-/// What the relay decided about one section; everything else is copied from the sender's section.
+/// What the relay decided about one section. All else is copied from the sender's section. Views must outlive
+/// `write`.
 struct SectionEdit {
-  /// Section of the sender that this one shows; nullptr = the sender left it out (printed with port 0).
+  /// Section of the sender that this one shows; null = the sender left it out, and it is written with port 0.
   const MediaSection* source = nullptr;
-  /// Type, protocol and formats of a section without source.
+  /// Type, protocol and formats of a section without `source`.
   std::string type;
   std::string protocol_text;
   std::vector<std::string> formats;
 
-  std::uint16_t port = 0;  // 0 = rejected: nothing but m=, c=, mid and label is printed
+  /// 0 = rejected: only m=, c=, mid and label are written.
+  std::uint16_t port = 0;
   /// Rejected without a c= line: its media is in the section beside it.
   bool merged = false;
-  /// Not relayed at all: address, port and attributes of the sender go out as they came (`message`).
+  /// Not relayed at all (type `message`): address, port and attributes of the sender are copied.
   bool untouched = false;
-  IpAddress connection;  // address to print
+  /// Address of the c= line.
+  IpAddress connection;
   Protocol protocol;
-  std::string_view mid;  // empty = none
+  /// Empty = none.
+  std::string_view mid;
   std::string_view label;
-  std::vector<std::string_view> extmaps;  // RTP: values of the a=extmap lines that stay
-  std::vector<Codec> codecs;              // RTP: what is left of the formats, in order
-  /// RTP: whether `direction` is printed, once. Other sections have the sender's own line, if there is one.
+  /// For RTP: values of the a=extmap lines that stay.
+  std::vector<std::string_view> extmaps;
+  /// For RTP: the formats that are left, in order.
+  std::vector<Codec> codecs;
+  /// For RTP: write `direction`, once. Other sections have the sender's own line, if there is one.
   bool print_direction = true;
   Direction direction;
-  std::optional<std::uint16_t> rtcp_port;  // a=rtcp; nothing = no line
+  /// Port of a=rtcp; unset = no line.
+  std::optional<std::uint16_t> rtcp_port;
+  /// The a=rtcp line has the address, too.
   bool rtcp_full_form = false;
   bool rtcp_mux = false;
-  /// RTP: values of a=crypto lines.
+  /// For RTP: values of the a=crypto lines.
   std::vector<std::string> crypto;
-  /// RTP: values of a=setup, a=fingerprint and a=tls-id; empty = no line.
+  /// For RTP: values of a=setup, a=fingerprint and a=tls-id; empty = no line.
   struct Dtls {
     std::string setup;
     std::string fingerprint;
     std::string tls_id;
   };
   Dtls dtls;
-  /// RTP: a=ice-ufrag, a=ice-pwd, values of a=candidate; nothing without `ufrag`.
+  /// For RTP: values of a=ice-ufrag, a=ice-pwd and a=candidate; none is written if `ufrag` is empty.
   struct Ice {
     std::string ufrag;
     std::string password;
@@ -56,20 +64,25 @@ struct SectionEdit {
     std::string remote_candidates;
   };
   Ice ice;
-  std::string_view ptime;  // empty = none
+  /// Empty = no line.
+  std::string_view ptime;
   std::string_view maxptime;
 };
 
+/// What the relay decided about the session level, and about each section.
 struct SessionEdit {
   Origin origin;
   std::string_view name;
-  std::vector<std::string> extra_attributes;  // whole lines after "a="
+  /// Text behind "a=" of further lines.
+  std::vector<std::string> extra_attributes;
   std::vector<SectionEdit> sections;
 };
 
+/// Writes a body: lines of `source` with the decisions of `edit`.
 [[nodiscard]] std::string write(const Session& source, const SessionEdit& edit);
 
-/// An opus fmtp in the order that present relays print it; other parameters keep their place at the end.
+/// Returns an a=fmtp of Opus with its parameters in the order that present relays use; unknown ones follow in
+/// their own order.
 std::string canonical_opus_fmtp(std::string_view fmtp);
 
 }  // namespace ferry::sdp

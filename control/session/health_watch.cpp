@@ -1,7 +1,7 @@
 #include "control/session/health_watch.hpp"
 
+#include "control/call/call.hpp"
 #include "control/diagnose/hearing.hpp"
-#include "control/session/call.hpp"
 
 #include <algorithm>
 
@@ -11,18 +11,18 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// So long after the last message of signalling a call gets a glance: when its verdicts no longer say
-/// "waiting", and when the figures of the last seconds hold nothing from before that message.
+/// How long after the last message of signalling a call gets a glance: first when its verdicts no longer say
+/// "waiting", then when the figures of the last seconds hold nothing from before that message.
 constexpr std::array<Duration, 2> kAfterSignal = {kPatience + 1s, kRecentTime + kMarkInterval};
-/// Time between two glances at a call that is bad or may become so.
+/// Time between two glances at a call that is bad or may become bad.
 constexpr Duration kWhileBad = 2s;
-/// So long after its standing has changed a call gets more glances, and the time between two of them: a
+/// How long a call gets more glances after its standing has changed, and the time between two of them. A
 /// silence needs some seconds to become a fault.
 constexpr Duration kRestless = 7s;
 constexpr Duration kWhileRestless = 3s;
-/// Media of all glances of one turn: those of a large conference are a turn of their own.
+/// The most medias of all glances of one turn. A large conference is then a turn of its own.
 constexpr std::size_t kMedias = 128;
-/// Turns come several times a second: if none came for so long, the process was stopped.
+/// Turns come several times a second. If none came for so long, the process was stopped.
 constexpr Duration kLateTurn = 2s;
 /// Least time between two glances at one call.
 constexpr Duration kShortest = 1s;
@@ -32,7 +32,7 @@ std::uint32_t standing_of(const Call& call) {
   std::uint32_t sum = 0;
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
-      for (const PortSet& ports : media->ports) {
+      for (const LocalPorts& ports : media->via->ports) {
         constexpr std::uint32_t kSpread = 0x9e3779b1;
         sum = sum * kSpread + ports.activity->standing.load(std::memory_order_relaxed);
       }
@@ -65,7 +65,8 @@ HealthWatch::Need HealthWatch::need_of(Watched& watched, Instant now) {
   const Call& call = *watched.call;
   const CallHealth& health = watched.health;
   if (now - health.looked_at() < kShortest) return Need::kNone;
-  if (call.delete_at) return Need::kNone;  // its parties fall silent: it stays as it was
+  // A deleted call stays as it was: its parties fall silent.
+  if (call.delete_at) return Need::kNone;
   if (call.last_signal != watched.signal) {
     watched.signal = call.last_signal;
     watched.glances_after_signal = 0;
@@ -94,7 +95,7 @@ const std::vector<const Call*>& HealthWatch::next(Instant now) {
   due_.clear();
   if (watched_.empty()) return due_;
   if (last_turn_ != Instant{} && now - last_turn_ > kLateTurn) after_pause(now);
-  // All within a round, so that turns which come late take more of them.
+  // All calls are passed within a round, so turns that come late take more of them.
   const Duration passed =
       last_turn_ == Instant{} ? kTurnInterval : std::min<Duration>(now - last_turn_, kRoundTime);
   last_turn_ = now;

@@ -1,3 +1,6 @@
+// Commands go to each worker through a ring. A fence wakes all workers with commands first and only then
+// waits, so that they work at the same time; a worker whose commands need not be complete is woken and not
+// waited for.
 #include "control/session/media_plane.hpp"
 
 #include <algorithm>
@@ -68,7 +71,7 @@ TransportId MediaPlane::allocate(std::size_t worker) {
   return {index, ++slot.generations[index]};
 }
 
-void* MediaPlane::owner(std::size_t worker, TransportId id) const {
+MediaTransport* MediaPlane::owner(std::size_t worker, TransportId id) const {
   const auto& owners = workers_[worker]->owners;
   if (id.slot >= owners.size() || owners[id.slot].first != id.generation) return nullptr;
   return owners[id.slot].second;
@@ -85,7 +88,7 @@ void MediaPlane::post(std::size_t worker, WorkerCommand command, bool must_compl
   Slot& slot = *workers_[worker];
   slot.must_wake = true;
   slot.must_wait |= must_complete;
-  // A full ring leaves the command as it was.
+  // If the ring is full, `post` leaves the command as it was, so it may be moved again.
   while (!slot.worker->post(std::move(command))) {  // NOLINT(bugprone-use-after-move)
     slot.must_wait = true;
     fence();

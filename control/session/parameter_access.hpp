@@ -1,4 +1,4 @@
-// Run-time parameters of the daemon, as operators' interfaces read and set them.
+// The parameters of the daemon that operators' interfaces read and set while it runs.
 #pragma once
 
 #include <optional>
@@ -8,9 +8,10 @@
 
 namespace ferry {
 
-/// Control thread only. Names and forms of values are those of the options.
+/// Reads and sets parameters. Names and forms of values are those of the options. Control thread only.
 class ParameterAccess {
  public:
+  /// One parameter: its value now and at the start, and what it does.
   struct Parameter {
     std::string_view name;
     std::string value;
@@ -18,11 +19,12 @@ class ParameterAccess {
     std::string_view help;
   };
   virtual ~ParameterAccess() = default;
-  /// Those that can be set while the daemon runs.
+  /// All parameters that can be set.
   [[nodiscard]] virtual std::vector<Parameter> list() const = 0;
-  /// A sentence if it cannot be; else nothing.
+  /// Sets one. Empty if that was done; otherwise a sentence that says why not.
   virtual std::string set(std::string_view name, std::string_view value) = 0;
 
+  /// The value of one. Nothing if there is no such parameter.
   [[nodiscard]] std::optional<std::string> get(std::string_view name) const {
     for (const Parameter& each : list()) {
       if (each.name == name) return each.value;

@@ -6,7 +6,7 @@ namespace ferry {
 
 void Pauses::add(Instant began, Instant ended) {
   if (pauses_.size() == kKept) pauses_.erase(pauses_.begin());
-  // What is left of the grace of the pause before is part of it.
+  // The rest of the grace of the pause before belongs to the new pause.
   if (!pauses_.empty()) pauses_.back().ended = std::min(pauses_.back().ended, began);
   pauses_.push_back({began, ended + kGrace});
 }

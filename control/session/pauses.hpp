@@ -1,4 +1,4 @@
-// When nobody ran: a stopped process, a paused virtual machine (C-13).
+// When the whole process stood still: a stopped process, or a paused virtual machine (C-13).
 #pragma once
 
 #include "relay/base/types.hpp"
@@ -7,26 +7,28 @@
 
 namespace ferry {
 
-/// Time that counts as nobody's silence: datagrams and commands may have waited, or were not delivered at
-/// all. Monotonic time; control thread only.
+/// Remembers the time that counts as nobody's silence, because datagrams and commands may have waited, or
+/// were not delivered at all. Monotonic time. Control thread only.
 class Pauses {
  public:
-  /// At most so many pauses are kept; the oldest one is forgotten first.
+  /// The most pauses that are kept. The oldest one is forgotten first.
   static constexpr std::size_t kKept = 32;
-  /// After a pause nothing ends by time for so long: what waited is looked at first.
+  /// How long after a pause nothing ends by time, so that what waited is handled first.
   static constexpr Duration kGrace = std::chrono::seconds(1);
 
-  /// Nobody ran between `began` and `ended`, which is later than all before.
+  /// Notes that the process stood still from `began` to `ended`, which is later than all before.
   void add(Instant began, Instant ended);
-  /// When `silence` has passed since `since`, not counting pauses.
+  /// When `silence` has passed since `since`, pauses not counted.
   [[nodiscard]] Instant after(Instant since, Duration silence) const noexcept;
 
  private:
   struct Pause {
     Instant began;
-    Instant ended;  // with its grace
+    /// With the grace that follows.
+    Instant ended;
   };
-  std::vector<Pause> pauses_;  // in order
+  /// In the order of time.
+  std::vector<Pause> pauses_;
 };
 
 }  // namespace ferry

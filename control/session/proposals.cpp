@@ -1,6 +1,10 @@
+// How an offer waits. `begin` copies the terms of both parties into `agreed`, and the offer then changes the
+// newest terms. An answer (`settle`) drops the copies. An offer that ends otherwise (`withdraw`) copies them
+// back, removes the medias that it added, and keeps its SDP as lapsed: an answer that comes late still
+// belongs to it.
 #include "control/session/proposals.hpp"
 
-#include "control/session/classic.hpp"
+#include "control/session/ports_desk.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -13,23 +17,39 @@ bool is_party(const Proposal& proposal, const Leg& leg) {
   return proposal.offerer == &leg || proposal.answerer == &leg;
 }
 
-std::unique_ptr<AgreedTerms> agreed_terms(const Media& media) {
-  auto agreed = std::make_unique<AgreedTerms>();
-  static_cast<MediaTerms&>(*agreed) = media;
-  agreed->received_from = media.leg->received_from;
-  if (media.ice) agreed->ice = std::make_unique<MediaIce>(*media.ice);
+std::unique_ptr<AgreedTransportTerms> agreed_terms(const MediaTransport& transport) {
+  auto agreed = std::make_unique<AgreedTransportTerms>();
+  static_cast<TransportTerms&>(*agreed) = transport;
+  agreed->received_from = transport.leg->received_from;
+  if (transport.ice) agreed->ice = std::make_unique<MediaIce>(*transport.ice);
   return agreed;
 }
 
-void go_back(Media& media) {
-  const std::unique_ptr<AgreedTerms> agreed = std::exchange(media.agreed, nullptr);
+/// Copies what is in force now, so that an offer may change the newest terms.
+void keep_agreed(Leg& leg) {
+  for (const auto& media : leg.medias) {
+    if (!media->is_exchanged) continue;
+    media->agreed = std::make_unique<MediaTerms>(*media);
+    media->via->agreed = agreed_terms(*media->via);
+  }
+}
+
+/// Puts the agreed terms back, if there are any.
+void go_back(MediaTransport& transport) {
+  const std::unique_ptr<AgreedTransportTerms> agreed = std::exchange(transport.agreed, nullptr);
   if (!agreed) return;
-  static_cast<MediaTerms&>(media) = std::move(*agreed);
-  media.leg->received_from = agreed->received_from;
-  media.ice = std::move(agreed->ice);
-  media.active = media.sending;
-  // An algorithm that learns anew at each signal must not do so because of this (LAT-4a).
-  for (PortSet& ports : media.ports) ports.learned_signal = media.call->signals;
+  static_cast<TransportTerms&>(transport) = *agreed;
+  transport.leg->received_from = agreed->received_from;
+  transport.ice = std::move(agreed->ice);
+  transport.active = transport.sending;
+  // An algorithm that learns anew at each signal must not do so because an offer ended (LAT-4a).
+  for (LocalPorts& ports : transport.ports) ports.learned_signal = transport.call().signals;
+}
+
+void go_back(Media& media) {
+  if (const std::unique_ptr<MediaTerms> agreed = std::exchange(media.agreed, nullptr))
+    static_cast<MediaTerms&>(media) = std::move(*agreed);
+  go_back(*media.via);
 }
 
 }  // namespace
@@ -46,20 +66,17 @@ void Proposals::begin(Leg& offerer, Leg& answerer, const Needed& is_needed, Inst
   });
   if (offerer.extras) offerer.extras->lapsed.reset();
   if (!has_agreed(offerer) && !has_agreed(answerer)) return;
-  for (Leg* leg : {&offerer, &answerer}) {
-    for (const auto& media : leg->medias) {
-      if (media->is_exchanged) media->agreed = agreed_terms(*media);
-    }
-  }
-  // A new party may ring for long; its branch is deleted if it refuses.
-  const Instant until = has_agreed(answerer) ? now + kPatience : Instant::max();
+  for (Leg* leg : {&offerer, &answerer}) keep_agreed(*leg);
+  // A party that is new may ring for long. If it refuses, the proxy deletes its branch, so no time-out is
+  // needed.
+  const Instant until = has_agreed(answerer) ? now + kOfferPatience : Instant::max();
   call_.proposals.push_back({&offerer, &answerer, until, offerer.last_sdp, offerer.section_order});
 }
 
 void Proposals::settle(Leg& offerer, Leg& answerer) {
   std::erase_if(call_.proposals, [&](const Proposal& proposal) {
     if (!is_party(proposal, offerer) && !is_party(proposal, answerer)) return false;
-    // A proposal between one of them and a third party ends; the third party gets its agreed terms back.
+    // A proposal with a third party ends, and the third party gets its agreed terms back.
     for (Leg* leg : {proposal.offerer, proposal.answerer}) {
       if (leg != &offerer && leg != &answerer) restore(*leg, {});
     }
@@ -119,11 +136,11 @@ void Proposals::withdraw(const Proposal& proposal, const Needed& is_needed) {
 void Proposals::restore(Leg& leg, const Needed& is_needed) {
   for (const auto& media : leg.medias) {
     go_back(*media);
-    // A party of the classic protocol has one port.
-    if (call_.classic() != nullptr && media->ports.size() > 1)
-      ClassicSessions(manager_).keep_ports(call_, *media, media->active);
+    // A party of the rtpproxy protocol has one port only.
+    if (call_.policy() != nullptr && media->via->ports.size() > 1)
+      services_.ports.keep_only(call_, *media->via, media->via->active);
   }
-  // New sections stand last: the numbers of the others stay.
+  // New sections stand last, so the numbers of the others stay.
   while (!leg.medias.empty() && leg.medias.back()->is_proposed &&
          !(is_needed && is_needed(*leg.medias.back())))
     remove_last_media(leg);
@@ -133,6 +150,7 @@ void Proposals::accept(Leg& leg) {
   if (leg.extras) leg.extras->lapsed.reset();
   for (const auto& media : leg.medias) {
     media->agreed.reset();
+    media->via->agreed.reset();
     media->is_proposed = false;
   }
 }
@@ -143,8 +161,9 @@ void Proposals::remove_last_media(Leg& leg) {
     for (const auto& each : other->medias)
       std::erase_if(each->subscriptions, [&](const Subscription& s) { return s.source == &media; });
   }
-  manager_.close_media(call_, media);
+  services_.ports.close_all(call_, *media.via);
   leg.medias.pop_back();
+  std::erase_if(leg.transports, [](const MediaTransport& transport) { return transport.medias().empty(); });
 }
 
 }  // namespace ferry

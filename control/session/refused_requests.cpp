@@ -1,10 +1,12 @@
-// What was refused lately. Entries stand in a list for each reason, in the order of their last refusal, and
+// What was refused lately. Entries stand in one list for each reason, in the order of their last refusal, and
 // are found by the hash of their Call-ID. When all lists together are too long or too large, the longest list
-// gives up its oldest entry: a flood for one reason, whatever Call-IDs it has, pushes out its own entries,
-// and those of other reasons stay. Call-IDs are cut when they are kept; their whole length and their hash
-// tell those apart that begin alike.
+// loses its oldest entry. So a flood for one reason pushes out its own entries, whatever Call-IDs it has, and
+// those of other reasons stay. Call-IDs are cut when they are kept; their whole length and their hash tell
+// apart those that begin alike.
 
 #include "control/session/refused_requests.hpp"
+
+#include "control/session/explanation_json.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -29,10 +31,6 @@ std::string cut(std::string_view text, std::size_t longest) { return std::string
 bool has_id(const RefusedRequests::Entry& entry, std::string_view call_id, std::uint64_t hash) {
   return entry.call_id_hash == hash && entry.call_id_size == call_id.size() &&
          entry.call_id == call_id.substr(0, RefusedRequests::kLongestCallId);
-}
-
-std::int64_t unix_ms(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
 }  // namespace
@@ -62,7 +60,7 @@ RefusedRequests::Line RefusedRequests::note(const RefusedRequest& request, Insta
   if (!request.call_id.empty() && (request.changes || request.ends)) {
     const std::uint64_t hash = hash_of(request.call_id);
     Entry* entry = find(request, hash);
-    // All that needs memory comes first: without it nothing is kept, and what is kept stays as it was.
+    // Everything that needs memory comes first: without memory nothing is kept, and the older entries stay.
     std::string from_tag = cut(request.from_tag, kLongestTag);
     std::string to_tag = cut(request.to_tag, kLongestTag);
     std::string text = cut(request.text, kLongestText);

@@ -26,6 +26,8 @@ Value& Dict::set(std::string key, Value value) {
   return entries_.emplace_back(DictEntry{std::move(key), std::move(value)}).value;
 }
 
+void Dict::reserve(std::size_t members) { entries_.reserve(members); }
+
 const Value* Dict::find(std::string_view key) const {
   const auto found = std::ranges::find(entries_, key, &DictEntry::key);
   return found == entries_.end() ? nullptr : &found->value;
@@ -44,6 +46,8 @@ std::optional<std::int64_t> Value::as_integer(bool based) const {
   if (based && digits.starts_with("0x")) {
     base = 16;
     digits.remove_prefix(2);
+    // `from_chars` would accept a sign behind the base.
+    if (digits.starts_with('-')) return std::nullopt;
   } else if (based && digits.size() > 1 && digits.starts_with('0')) {
     base = 8;
   }

@@ -1,4 +1,5 @@
-// The data that requests and replies are made of: what bencode and JSON have in common.
+// The data model of requests and replies: what bencode and JSON have in common. Values own their data. Not
+// safe for two threads at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +15,17 @@ class Value;
 struct DictEntry;
 using List = std::vector<Value>;
 
-/// Dictionary in insertion order. A repeated key keeps its place and takes the last value (CTL-4).
+/// Dictionary in the order of insertion. A repeated key keeps its place and takes the last value (CTL-4).
 class Dict {
  public:
-  /// Sets or replaces; returns the stored value.
+  /// Adds or replaces a member, and returns the stored value.
   Value& set(std::string key, Value value);
+  /// Makes room for this many members, so that the dictionary need not allocate for each of the first ones.
+  void reserve(std::size_t members);
+  /// The member with this key; null if there is none. Valid until the dictionary changes.
   [[nodiscard]] const Value* find(std::string_view key) const;
   [[nodiscard]] Value* find(std::string_view key);
+  /// Number and order of the members.
   [[nodiscard]] bool empty() const;
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] const DictEntry* begin() const;
@@ -38,6 +43,7 @@ class Dict {
   std::vector<DictEntry> entries_;
 };
 
+/// An integer, a byte string, a list or a dictionary; 0 by default.
 class Value {
  public:
   Value() = default;
@@ -52,6 +58,7 @@ class Value {
   Value(List list) : data_(std::move(list)) {}                  // NOLINT(google-explicit-constructor)
   Value(Dict dict) : data_(std::move(dict)) {}                  // NOLINT(google-explicit-constructor)
 
+  /// The data if the value has that type, else null.
   [[nodiscard]] const std::int64_t* integer() const { return std::get_if<std::int64_t>(&data_); }
   [[nodiscard]] const std::string* string() const { return std::get_if<std::string>(&data_); }
   [[nodiscard]] const List* list() const { return std::get_if<List>(&data_); }
@@ -59,7 +66,8 @@ class Value {
   [[nodiscard]] List* list() { return std::get_if<List>(&data_); }
   [[nodiscard]] Dict* dict() { return std::get_if<Dict>(&data_); }
 
-  /// An integer, or a string that spells one completely (decimal; with `based` also 0x and 0 prefixes).
+  /// The integer, or the number that a string spells completely; nothing for other values. Strings are
+  /// decimal; with `based` they may begin with 0x (hexadecimal) or 0 (octal); such numbers have no sign.
   [[nodiscard]] std::optional<std::int64_t> as_integer(bool based = false) const;
 
   bool operator==(const Value& other) const = default;
@@ -68,6 +76,7 @@ class Value {
   std::variant<std::int64_t, std::string, List, Dict> data_;
 };
 
+/// One member of a dictionary.
 struct DictEntry {
   std::string key;
   Value value;

@@ -1,11 +1,22 @@
-// How it works: `promise` writes an entry for each wanted kind to the store, `post` puts them into the queue.
-// Each kind has threads that take a piece from the queue, do it without any lock, and conclude: the entry
-// goes from disk before it goes from the queue, or waits for its next try, or is given up into the store's
-// `failed` folder. Where the store cannot be written, work stays in memory and is done all the same; that is
-// told.
+// The work after a call: how it is kept, done, tried again and given up.
 //
-// At the end of the relay what is new is still begun for a few seconds. Then programs and transfers are
-// ended; their entries stay in the store for the next start.
+// The way of one piece:
+// 1. `promise` writes an entry for each wanted kind into the store, before the manifest takes its place. A
+//    crash in between loses nothing.
+// 2. `post` puts the pieces into the queue. `withdraw` takes the entries back if the manifest could not be
+//    placed.
+// 3. A thread of its kind takes it (`next`) and does it without any lock (`attempt`).
+// 4. `conclude` decides. Done: the entry goes from disk before it goes from the queue. Failed: it waits for
+//    its next try. Failed for good: its entry moves into the store's `failed` folder.
+//
+// If the store cannot be written, work stays in memory and is done all the same; a line in the log says that
+// a restart would forget it.
+//
+// At the end of the relay new work is still begun for a few seconds. Then programs and transfers are ended.
+// Their entries stay in the store, and the next start goes on with them.
+//
+// Trap: a piece that is done twice does little harm, a piece that is lost is lost. So after a crash every
+// order of steps here prefers "perhaps twice".
 
 #include "recorder/after/after_call.hpp"
 
@@ -30,11 +41,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// What may wait in memory; what comes on top is given up into the folder of failures.
+/// Pieces that may wait in memory; further ones are given up into the folder of failures.
 constexpr std::size_t kMaxWork = 100'000;
-/// How long the end of the relay waits for what is new.
+/// How long the end of the relay waits for work that is new.
 constexpr auto kStopTime = 5s;
 constexpr unsigned kTransferThreads = 2;
+// The user that hooks run as, if the daemon is root and the recordings have no owner set.
 constexpr uid_t kNobody = 65534;
 constexpr std::array kKinds = {WorkKind::kHook, WorkKind::kUpload, WorkKind::kNotify};
 
@@ -50,8 +62,8 @@ std::string title_of(const WorkEntry& entry) { return recording_title(entry.call
 
 }  // namespace
 
-AfterCall::AfterCall(const RecorderSettings& settings, std::shared_ptr<const Folder> folder,
-                     Recorder::Log log, RunProgram run)
+AfterCall::AfterCall(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, RecorderLog log,
+                     RunProgram run)
     : settings_(settings),
       folder_(std::move(folder)),
       log_(std::move(log)),
@@ -63,6 +75,8 @@ AfterCall::AfterCall(const RecorderSettings& settings, std::shared_ptr<const Fol
 
 AfterCall::~AfterCall() {
   {
+    // New pieces are still taken for a moment; what has failed before is left for the next start
+    // (`only_new`).
     std::unique_lock guard(lock_);
     stops_ = true;
     wake_.notify_all();
@@ -93,6 +107,7 @@ unsigned AfterCall::threads_of(WorkKind kind) const {
 
 void AfterCall::open_store() {
   const std::string& state = settings_.state_directory;
+  // Without work to do and without a folder from an earlier start, nothing is made.
   if (state.empty() || (!settings_.has_work() && !WorkStore::exists(state, folder_->path()))) return;
   auto opened = WorkStore::open(state, folder_->path());
   if (opened) {
@@ -110,6 +125,7 @@ void AfterCall::begin() {
   if (store_) {
     const auto tell = [this](const std::string& line) { log_(RecorderLogLevel::kWarning, line); };
     for (WorkEntry& entry : store_->load(tell)) {
+      // The operator has switched the kind off since.
       if (!is_wanted(entry.kind)) {
         store_->set_aside(entry.file_name());
         tell(fmt::format("{}: the {} is not done, none is configured any more: its entry is in {}/set-aside",
@@ -135,7 +151,8 @@ void AfterCall::start_threads(WorkKind kind) {
       pthread_setname_np(threads_.back().native_handle(), "rec-after");
       ++live_threads_;
     }
-  } catch (const std::system_error& e) {  // the host is at its limit: those that there are do the work
+  } catch (const std::system_error& e) {
+    // The host is at its limit: the threads that there are do the work.
     log_(RecorderLogLevel::kWarning,
          fmt::format("cannot start a thread for each {}: {}", to_string(kind), e.what()));
   }
@@ -151,6 +168,7 @@ std::vector<Work> AfterCall::promise(const StoredRecording& recording) {
                .directory = folder_->path(),
                .files = recording.files,
                .posted_ms = unix_ms()}};
+    // Kept before it is counted on: a crash from here on loses nothing.
     keep(work);
     promised.push_back(std::move(work));
   }
@@ -195,6 +213,7 @@ void AfterCall::add_totals(RecorderTotals& totals) const {
 std::optional<Work> AfterCall::next(WorkKind kind) {
   std::unique_lock guard(lock_);
   while (!ends_now_.stop_requested()) {
+    // `wake_` is told of every change; a piece that waits for its next try wakes the thread by the time.
     if (auto taken = queue_.take(kind, now(), stops_)) return taken;
     if (stops_) break;
     if (const auto due = queue_.next_due(kind))
@@ -235,10 +254,11 @@ AfterCall::Attempt AfterCall::of_transfer(std::string wrong) const {
 AfterCall::Attempt AfterCall::run_hook(const WorkEntry& entry) {
   if (!folder_->exists(entry.manifest()))
     return {Outcome::kAgain, fmt::format("there is no {}", printable(folder_->path_of(entry.manifest())))};
-  // What the relay may do beyond an ordinary user is not handed on.
+  // Rights of the relay beyond those of an ordinary user are not handed on to a program of the operator.
   ProgramOrder order{.words = {"setpriv", "--no-new-privs", "--ambient-caps=-all", "--inh-caps=-all"},
                      .environment = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
                      .time_out = settings_.hook_timeout};
+  // A daemon that is root runs the hook as the owner of the recordings.
   if (geteuid() == 0) {
     const uid_t user = settings_.owner.value_or(kNobody);
     order.words.push_back(fmt::format("--reuid={}", user));
@@ -254,7 +274,7 @@ AfterCall::Attempt AfterCall::run_hook(const WorkEntry& entry) {
   }
   if (result.is_good()) return {};
   if (result.end == ProgramResult::End::kStopped) return {Outcome::kStopped, describe(result)};
-  // A program that ran and failed has had its effects: it is not run again unasked.
+  // A program that ran and failed has had its effects, so it is not run again unasked.
   return {was_started ? Outcome::kGiveUp : Outcome::kAgain, fmt::format("the hook {}", describe(result))};
 }
 
@@ -268,6 +288,7 @@ AfterCall::Attempt AfterCall::notify(const WorkEntry& entry) const {
 
 AfterCall::Attempt AfterCall::upload(WorkEntry& entry) const {
   const auto& files = entry.files;
+  // Files that were stored before a restart or a failure are not stored again.
   const bool was_stored = entry.stored >= files.size();
   for (; entry.stored < files.size(); ++entry.stored) {
     if (std::string wrong = transfers_.store(*folder_, files[entry.stored], ends_now_.get_token());
@@ -275,8 +296,8 @@ AfterCall::Attempt AfterCall::upload(WorkEntry& entry) const {
       return of_transfer(std::move(wrong));
   }
   if (settings_.upload.keeps_files) return {};
-  // The hook and the notification of this recording still need its files: the queue hands it out again after
-  // them.
+  // The hook and the notification of this recording still need its files. kLater: the queue hands the piece
+  // out again after them.
   if (!was_stored) return {Outcome::kLater, {}};
   for (const std::string& each : files) folder_->remove(each);
   return {};
@@ -286,6 +307,7 @@ void AfterCall::conclude(Work work, const Attempt& made) {
   Outcome outcome = made.outcome;
   const WorkKind kind = work.entry.kind;
   if (outcome == Outcome::kAgain) {
+    // One try more; the last one makes it a failure for good.
     tell_of_trouble(kind, made.why);
     work.entry.error = made.why;
     if (!queue_.count_failure(work.entry)) outcome = Outcome::kGiveUp;
@@ -304,7 +326,7 @@ void AfterCall::conclude(Work work, const Attempt& made) {
   if (queue_.is_empty()) settled_.notify_all();
 }
 
-/// One line when a kind begins to fail and one when it works again, however much waits.
+/// Logs one line when a kind begins to fail and one when it works again, however much waits.
 void AfterCall::tell_of_trouble(WorkKind kind, const std::string& why) {
   if (failing_[static_cast<std::size_t>(kind)].exchange(!why.empty()) == !why.empty()) return;
   if (why.empty())
@@ -316,6 +338,7 @@ void AfterCall::tell_of_trouble(WorkKind kind, const std::string& why) {
 void AfterCall::give_up(const WorkEntry& entry, const std::string& why) {
   WorkEntry last = entry;
   last.error = why;
+  // Without a store there is only the log.
   const int wrong = store_ ? store_->give_up(last) : ENOENT;
   log_(RecorderLogLevel::kWarning,
        fmt::format("{}: {} given up: {}{}", title_of(entry), to_string(entry.kind), why,
@@ -330,6 +353,7 @@ void AfterCall::keep(Work& work) {
   if (!store_) return;
   const int wrong = store_->keep(work.entry);
   work.is_kept = work.is_kept || wrong == 0;
+  // Told when it changes, not with each entry.
   if (store_trouble_.exchange(wrong) == wrong) return;
   if (wrong == 0)
     log_(RecorderLogLevel::kInfo, fmt::format("work after calls can be kept in {} again", store_->path()));
@@ -343,7 +367,7 @@ void AfterCall::forget(const Work& work) {
   if (store_ && work.is_kept) store_->forget(work.entry);
 }
 
-/// What is undone at the end: in the store it waits for the next start, in memory it is lost.
+/// Leaves the work that is undone at the end. In the store it waits for the next start; in memory it is lost.
 void AfterCall::leave_rest() {
   std::size_t kept = 0;
   for (Work& work : queue_.rest()) {

@@ -9,16 +9,19 @@
 
 namespace ferry {
 
+/// Size and hashes of a file.
 struct FileDigest {
   std::uint64_t size = 0;
-  std::string sha256;  // hexadecimal
-  /// Each is SHA-256 of the one before (at first of the recording's id) and one mebibyte of the file: what
-  /// was taken out, changed or put in shows where.
+  /// Hexadecimal.
+  std::string sha256;
+  /// One hash for each mebibyte: SHA-256 of the hash before it (of the recording's id, for the first one) and
+  /// of that part of the file. Thus a change shows in which part it was made.
   std::vector<std::string> chain;
 };
+/// Octets of a part of the chain.
 constexpr std::uint64_t kChainSegment = 1 << 20;
 
-/// Reads a whole file by its descriptor. The error is an errno value.
+/// Hashes a whole file. `id`: of the recording. The error is an errno value.
 Result<FileDigest, int> digest_file(int fd, const std::string& id);
 
 /// Signs a text with a private key in PEM form (Ed25519, or RSA and EC with SHA-256), as `openssl pkeyutl

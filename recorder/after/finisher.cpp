@@ -1,3 +1,19 @@
+// Brings closed recordings to their place, one after the other, on a thread of its own.
+//
+// Order of `finish`, made so that a crash at any moment loses nothing and leaves nothing half done:
+// 1. Choose a name that can be had and that nobody has (`usable_base`, `free_base`).
+// 2. `note_placing`: the manifest in the spool now says "placing", with all final names. From here on the
+//    next start goes on with these names.
+// 3. Each file: hash, sync, move (`place_file`). A file that is in its place already is hashed there.
+// 4. The signature of the manifest, if it is signed.
+// 5. `promise`: entries for the work after the call.
+// 6. The manifest takes its place. It comes last, because whoever sees a manifest may count on everything
+//    that it names.
+// 7. `post` the work, remove the manifest from the spool.
+//
+// `kept_` lists the recordings that are in their place, oldest first, for retention and quota. It is only
+// filled if one of these is set. A recording is removed with its manifest last, so that what is half removed
+// is found and removed next time.
 #include "recorder/after/finisher.hpp"
 
 #include "recorder/after/digest.hpp"
@@ -26,16 +42,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// How often recordings are checked for age and quota, also without new ones.
 constexpr auto kSurplusCheck = 60s;
+// Numbers that are tried behind a name that is taken.
 constexpr unsigned kMaxNames = 1000;
-/// What `replace` makes on the way to a signature.
+/// The longest name made of a base: the file that `replace` makes on the way to a signature.
 constexpr std::string_view kLongestEnding = ".json.sig.part";
 
 std::string dump(const json& document) {
   return document.dump(1, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
-/// Seconds of an RFC 3339 time in UTC; 0 if it is none.
+/// Seconds since 1970 of an RFC 3339 time in UTC; 0 if the text is none.
 std::int64_t unix_seconds(const std::string& text) {
   std::tm time{};
   if (strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &time) == nullptr) return 0;
@@ -49,7 +67,7 @@ std::string folder_of(const std::string& path) {
 
 }  // namespace
 
-Finisher::Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, Recorder::Log log,
+Finisher::Finisher(const RecorderSettings& settings, std::shared_ptr<const Folder> folder, RecorderLog log,
                    RunProgram run)
     : settings_(settings),
       folder_(std::move(folder)),
@@ -86,6 +104,7 @@ void Finisher::begin_work() {
 }
 
 void Finisher::settle_files() {
+  // `is_busy_` too: the last one may be taken but not placed.
   std::unique_lock guard(lock_);
   settled_.wait(guard, [this] { return queue_.empty() && !is_busy_ && !begins_after_; });
 }
@@ -105,6 +124,7 @@ RecorderTotals Finisher::totals() const {
   return totals;
 }
 
+// Work must wait for the leftovers: their entries are the older ones.
 void Finisher::begin_work_if_due() {
   {
     const std::lock_guard guard(lock_);
@@ -117,6 +137,7 @@ void Finisher::begin_work_if_due() {
 
 void Finisher::work() {
   const bool has_bounds = settings_.retention.count() != 0 || settings_.quota_bytes != 0;
+  // Asked of the disk once; from then on the list is kept in memory.
   if (has_bounds) load_kept();
   auto next_check = std::chrono::steady_clock::now();
   while (true) {
@@ -138,6 +159,7 @@ void Finisher::work() {
         ++taken_;
         has_one = is_busy_ = true;
       } else if (stop_) {
+        // Only now: everything that was posted is done before the thread ends.
         return;
       }
     }
@@ -148,6 +170,7 @@ void Finisher::work() {
         next_check = std::chrono::steady_clock::now() + kSurplusCheck;
       }
     } catch (const std::exception& e) {
+      // One recording's trouble; the next ones go on.
       log_(RecorderLogLevel::kWarning, fmt::format("{}: {}", finished.title(), e.what()));
     }
   }
@@ -162,13 +185,15 @@ std::string Finisher::free_base(const FinishedRecording& finished) const {
         });
     if (!taken) return base;
   }
+  // The id makes it unique.
   return finished.base + "-" + finished.id;
 }
 
-/// The name wished for; the usual one where files can never have that, as through a link or with too long a
-/// name.
+/// The name wished for, or the usual one if no file can ever have it: a link on the way, a part that is too
+/// long, no rights. Errors that may pass (a full disk) do not count.
 std::string Finisher::usable_base(const FinishedRecording& finished) const {
   static constexpr std::array kLasting = {ELOOP, ENOTDIR, ENAMETOOLONG, EXDEV, EACCES, EPERM, EINVAL};
+  // Asked of the longest name that will be made of it.
   const int wrong =
       folder_->fault_of_name(fmt::format("{}-{}{}", finished.base, finished.id, kLongestEnding));
   if (std::ranges::find(kLasting, wrong) == kLasting.end()) return finished.base;
@@ -193,7 +218,8 @@ void Finisher::note_trouble(FinishedRecording& finished, const std::string& what
   if (!losses.contains("first_error")) losses["first_error"] = what;
 }
 
-/// From here on a crash leaves files in two places: the next start goes on with these names.
+/// Writes down where the files are going. From here on a crash leaves files in two places, and the next start
+/// goes on with these names.
 void Finisher::note_placing(FinishedRecording& finished) {
   const std::string text = dump(describe_placing(finished));
   if (const int wrong = finished.spool->replace(finished.manifest_spool_name, text))
@@ -208,6 +234,7 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
   json& about = file.about;
   about["name"] = name.substr(folder_of(name).size());
   if (!settings_.encryption_key.empty()) about["encrypted"] = true;
+  // After a crash the file may be in its place already.
   auto opened = finished.spool->open_file(file.spool_name);
   const bool is_placed = !opened && finished.is_placing && folder_->exists(name);
   if (is_placed) opened = folder_->open_file(name);
@@ -216,11 +243,13 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
     about["size"] = digest->size;
     about["sha256"] = digest->sha256;
     if (!settings_.signing_key.empty())
+      // A chain only proves something if the manifest is signed.
       about["chain"] = {{"segment", kChainSegment}, {"sha256", digest->chain}};
     kept.bytes += digest->size;
   } else {
     note_trouble(finished, fmt::format("cannot read {}: {}", in_spool, strerror(digest.error())));
   }
+  // The move is only a change of names, so the contents must be on disk before it.
   if (opened && fdatasync(opened->get()) != 0)
     note_trouble(finished, fmt::format("cannot write {}: {}", in_spool, strerror(errno)));
   const int wrong = is_placed ? 0 : finished.spool->move_to(file.spool_name, *folder_, name);
@@ -230,6 +259,7 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
   }
   note_trouble(finished, fmt::format("cannot move {} to {}: {}", in_spool, printable(folder_->path_of(name)),
                                      strerror(wrong)));
+  // The manifest says where the file still is, so that it can be fetched by hand.
   about["spool"] = in_spool;
 }
 
@@ -246,7 +276,8 @@ void Finisher::sign(FinishedRecording& finished, const std::string& text, Kept& 
   }
 }
 
-/// Who sees the manifest finds the rest, so it comes last. True if it is there.
+/// Puts the manifest into its place. Whoever sees it finds everything else, so it comes last. True if it is
+/// there.
 bool Finisher::place_manifest(FinishedRecording& finished, const std::string& text) {
   const std::string name = finished.base + ".json";
   const std::string whole = finished.id + ".manifest";
@@ -256,7 +287,7 @@ bool Finisher::place_manifest(FinishedRecording& finished, const std::string& te
     wrong = folder_->replace(name, text);
   } else if (wrong == 0) {
     wrong = finished.spool->move_to(whole, *folder_, name);
-    // An earlier process ended right after this.
+    // An earlier process ended right after this move.
     if (wrong == EEXIST && finished.is_placing) wrong = folder_->replace(name, text);
     finished.spool->remove(whole);
   }
@@ -286,6 +317,7 @@ void Finisher::finish(FinishedRecording& finished) {
     files.push_back(std::move(file.about));
   }
   json& manifest = finished.manifest;
+  // Only the spool needs it.
   manifest.erase("base");
   manifest["files"] = std::move(files);
   const std::string text = dump(manifest);
@@ -307,6 +339,7 @@ void Finisher::finish(FinishedRecording& finished) {
   }
   kept_bytes_ += kept.bytes;
   kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
+  // Nobody asks for it without bounds.
   if (settings_.retention.count() == 0 && settings_.quota_bytes == 0) kept_.clear();
 }
 

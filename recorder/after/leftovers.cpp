@@ -1,3 +1,11 @@
+// The spool holds a folder `run-…` for each process, with a file that the process has locked. The kernel
+// takes the lock back when the process ends, however it ends. So a folder whose lock can be had belongs to
+// nobody, and its recordings are finished by whoever finds them.
+//
+// Two states of a manifest matter. "recording": the process ended in the middle of the call; there is what
+// was written so far. "placing": only the files were on the way to their place; the recording itself is
+// complete. Everything in these files is read with distrust: paths must lie below the recording directory,
+// and what is no manifest of ours stays where it is.
 #include "recorder/after/leftovers.hpp"
 
 #include "recorder/files/names.hpp"
@@ -24,6 +32,7 @@ constexpr std::string_view kPrefix = "run-";
 constexpr const char* kLock = "lock";
 constexpr std::string_view kPlacing = "placing";
 
+// Reads a manifest that says "placing". Throws what the JSON library throws.
 std::optional<FinishedRecording> read_placing(const std::shared_ptr<const Folder>& folder,
                                               const std::string& name, json document) {
   FinishedRecording finished;
@@ -41,7 +50,7 @@ std::optional<FinishedRecording> read_placing(const std::shared_ptr<const Folder
   return finished;
 }
 
-/// Nothing if the manifest is not one of ours or not whole.
+/// Reads the manifest of an interrupted recording. Nothing if it is not one of ours, or not whole.
 std::optional<FinishedRecording> read_leftover(const std::shared_ptr<const Folder>& folder,
                                                const std::string& name) {
   std::ifstream file(folder->path_of(name));
@@ -58,6 +67,7 @@ std::optional<FinishedRecording> read_leftover(const std::shared_ptr<const Folde
   if (finished.id.empty() || finished.base.empty()) return std::nullopt;
   for (const json& each : manifest.value("files", json::array())) {
     const std::string spool_name = each.value("spool", "");
+    // Files that were discarded or never begun.
     if (!folder->exists(spool_name)) continue;
     json about = {{"kind", each.value("kind", "")}};
     if (each.value("party", 0u) != 0) about["party"] = each["party"];
@@ -90,6 +100,7 @@ ClaimedSpool claim_spool(std::shared_ptr<const Folder> spool, const FileRights& 
   if (!folder) throw std::runtime_error(folder.error());
   claimed.folder = *folder;
   claimed.parent = std::move(spool);
+  // The lock shows that this process is alive.
   auto lock = claimed.folder->create(kLock);
   if (!lock || flock(lock->get(), LOCK_EX | LOCK_NB) != 0)
     throw std::runtime_error(fmt::format("cannot lock '{}': {}", claimed.folder->path(), strerror(errno)));
@@ -104,6 +115,7 @@ void release_spool(ClaimedSpool& claimed) {
 
 void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::string& own,
                       const FileRights& rights, const std::function<void(FinishedRecording)>& finish) {
+  // Collected first: finishing changes what is listed.
   std::set<std::string> folders;
   for (const std::string& path : spool->files()) {
     const std::string first = path.substr(0, path.find('/'));
@@ -113,14 +125,15 @@ void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::str
     const auto folder = Folder::open(spool->path_of(name), rights);
     if (!folder) continue;
     auto opened = (*folder)->open_file(kLock);
-    if (!opened || flock(opened->get(), LOCK_EX | LOCK_NB) != 0) continue;  // alive
+    if (!opened || flock(opened->get(), LOCK_EX | LOCK_NB) != 0) continue;  // its process is alive
     const auto lock = std::make_shared<const FileDescriptor>(std::move(*opened));
     bool is_empty = true;
     for (const std::string& file : (*folder)->files()) {
+      // Half of a file that was being replaced.
       if (file.ends_with(".part")) (*folder)->remove(file);
       if (!file.ends_with(".json")) continue;
       is_empty = false;
-      // Whatever else lies there is none of ours, and stays.
+      // Whatever else lies there is none of ours and stays.
       try {
         if (auto leftover = read_leftover(*folder, file)) {
           leftover->lock = lock;
@@ -129,7 +142,7 @@ void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::str
       } catch (const json::exception&) {
       }
     }
-    // One whose recordings were taken out at an earlier start.
+    // Its recordings were taken out at an earlier start, so the folder can go.
     if (!is_empty) continue;
     (*folder)->remove(kLock);
     spool->remove_folder(name);

@@ -1,4 +1,4 @@
-// The spool: a folder for each running process, and what processes left behind that ended in the middle.
+// The spool: a folder for each running process, and the remains of processes that ended in the middle.
 #pragma once
 
 #include "recorder/files/folder.hpp"
@@ -13,7 +13,8 @@
 
 namespace ferry {
 
-/// A folder in the spool that is ours as long as we live: the lock in it goes with the process.
+/// A folder in the spool that is this process's as long as it lives. The lock in it goes with the process,
+/// however that ends.
 struct ClaimedSpool {
   std::shared_ptr<const Folder> parent;
   std::shared_ptr<const Folder> folder;
@@ -21,16 +22,16 @@ struct ClaimedSpool {
   FileDescriptor lock;
 };
 
-/// What the spool says of a recording while its files move: everything that the next start needs to go on.
+/// The manifest in the spool while files move. It says everything that the next start needs to go on.
 [[nodiscard]] nlohmann::json describe_placing(const FinishedRecording& finished);
 
-/// Throws std::runtime_error with a sentence if that cannot be.
+/// Makes a folder in the spool and locks it. Throws std::runtime_error with a sentence.
 [[nodiscard]] ClaimedSpool claim_spool(std::shared_ptr<const Folder> spool, const FileRights& rights);
-/// Removes the folder if nothing is left in it.
+/// Removes the folder, if nothing is left in it.
 void release_spool(ClaimedSpool& claimed);
 
-/// Hands over what is in folders whose process is gone, each recording marked "interrupted" unless only
-/// its files were on the way to their place.
+/// Hands `finish` the recordings in folders whose process is gone. Each is marked "interrupted", unless it
+/// was complete and only its files were on the way. `own`: name of this process's folder.
 void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::string& own,
                       const FileRights& rights, const std::function<void(FinishedRecording)>& finish);
 

@@ -17,7 +17,8 @@ namespace {
 
 constexpr long kConnectSeconds = 10;
 constexpr long kNotifySeconds = 30;
-/// A large recording over a slow line takes its time; a server that takes nothing for a minute is gone.
+/// A large recording over a slow line takes its time. A server that takes less than an octet a second for a
+/// minute is gone.
 constexpr long kUploadSeconds = 3600;
 constexpr long kStallSeconds = 60;
 constexpr long kStallOctets = 1;  // a second
@@ -34,17 +35,20 @@ struct CloseFile {
 using Curl = std::unique_ptr<CURL, FreeCurl>;
 using Headers = std::unique_ptr<curl_slist, FreeList>;
 
-/// libcurl asks while it transfers; anything but 0 ends that.
+/// libcurl calls this about once a second during a transfer; anything but 0 ends it.
 int is_stopped(void* stop, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<const std::stop_token*>(stop)->stop_requested() ? 1 : 0;
 }
 
+// Throws the body of a server's answer away; only the status counts.
 std::size_t swallow(char*, std::size_t size, std::size_t count, void*) { return size * count; }
 
 std::size_t read_file(char* into, std::size_t size, std::size_t count, void* from) {
   return fread(into, size, count, static_cast<FILE*>(from));
 }
 
+// Everything that all requests have in common: time-outs, no redirects (they could lead elsewhere), HTTP and
+// HTTPS only, no signals (there are threads).
 Curl make_request(const std::string& url, const Headers& headers, long seconds, const std::stop_token& stop) {
   Curl handle(curl_easy_init());
   curl_easy_setopt(handle.get(), CURLOPT_URL, url.c_str());
@@ -63,6 +67,7 @@ Curl make_request(const std::string& url, const Headers& headers, long seconds, 
   return handle;
 }
 
+// Returns what went wrong; empty: the server answered with a status of 2xx.
 std::string perform(CURL* handle) {
   const CURLcode code = curl_easy_perform(handle);
   if (code != CURLE_OK) return curl_easy_strerror(code);
@@ -71,11 +76,12 @@ std::string perform(CURL* handle) {
   return status >= 200 && status < 300 ? std::string() : fmt::format("HTTP status {}", status);
 }
 
+// libcurl's lists grow at the end and may move their start.
 void add(Headers& headers, const std::string& line) {
   headers.reset(curl_slist_append(headers.release(), line.c_str()));
 }
 
-/// RFC 3986: everything but unreserved characters and the slashes between parts.
+/// Escapes everything but unreserved characters (RFC 3986 section 2.3) and the slashes between parts.
 std::string escape_path(std::string_view path) {
   std::string text;
   for (const char c : path) {
@@ -95,9 +101,11 @@ Transfers::Transfers(const RecorderSettings& settings) : settings_(settings) {
 
 Transfers::~Transfers() { curl_global_cleanup(); }
 
+// The manifest is sent as it lies in the recording directory, so its signature fits.
 std::string Transfers::notify(const std::string& manifest, const std::stop_token& stop) const {
   Headers headers;
   add(headers, "Content-Type: application/json");
+  // Otherwise libcurl waits a second for "100 Continue" that many servers never send.
   add(headers, "Expect:");
   const Curl handle = make_request(settings_.notify_url, headers, kNotifySeconds, stop);
   curl_easy_setopt(handle.get(), CURLOPT_POST, 1L);
@@ -112,16 +120,19 @@ std::string Transfers::store(const Folder& folder, const std::string& name,
   const auto file = folder.open_file(name);
   if (!file)
     return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(file.error()));
+  // The file is read twice, for the hash and for the transfer, because the hash goes into the head of the
+  // request.
   const auto digest = digest_file(file->get(), {});
   if (!digest)
     return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(digest.error()));
   Headers headers;
-  // The signature covers what is stored (AWS Signature Version 4).
+  // The signature covers a hash of what is stored (AWS Signature Version 4).
   add(headers, "x-amz-content-sha256: " + digest->sha256);
   add(headers, "Expect:");
   const std::string url =
       fmt::format("{}/{}/{}", to.endpoint, escape_path(to.bucket), escape_path(to.prefix + name));
   const Curl handle = make_request(url, headers, kUploadSeconds, stop);
+  // libcurl reads from a FILE of its own; hashing has moved the position.
   const std::unique_ptr<FILE, CloseFile> stream(fdopen(dup(file->get()), "r"));
   if (!stream) return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(errno));
   rewind(stream.get());

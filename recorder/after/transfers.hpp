@@ -1,5 +1,5 @@
-// Sends finished recordings to servers over HTTP: the manifest by POST, files to S3-compatible storage
-// (CTL-9: certificates are checked, redirects are not followed, nothing waits for ever).
+// Sends finished recordings to servers over HTTP: the manifest by POST, files to S3-compatible storage.
+// Certificates are checked, redirects are not followed, and nothing waits for ever (CTL-9).
 #pragma once
 
 #include "recorder/files/folder.hpp"
@@ -10,8 +10,8 @@
 
 namespace ferry {
 
-/// libcurl is set up as long as one of these lives. Each call blocks its thread; calls on several threads at
-/// a time are fine. A requested `stop` ends a transfer within a second or two.
+/// HTTP requests by libcurl, which is set up as long as one of these lives. A call blocks its thread; several
+/// threads may call at a time. A requested `stop` ends a transfer within a second or two.
 class Transfers {
  public:
   /// `settings` outlives it.

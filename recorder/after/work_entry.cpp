@@ -1,3 +1,5 @@
+// Entries are read with distrust: somebody may have edited them, or the disk may have torn them. Whatever
+// names a file outside the recording directory is refused, for a hook would run with it.
 #include "recorder/after/work_entry.hpp"
 
 #include "recorder/files/names.hpp"
@@ -13,15 +15,17 @@ using nlohmann::json;
 
 namespace {
 
+// Version of the file's layout; an entry of another version is set aside.
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxId = 64;
 
+// An id is part of a file name, so nothing else than hexadecimal digits may be in it.
 bool is_id(std::string_view text) {
   return !text.empty() && text.size() <= kMaxId &&
          text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-/// What is wrong with the values of an entry; empty if nothing is.
+/// A fault in the values of an entry, as a sentence; empty: there is none.
 std::string fault_of(const WorkEntry& entry) {
   if (!is_id(entry.recording)) return "it names no recording";
   if (entry.files.empty()) return "it names no files";
@@ -32,7 +36,8 @@ std::string fault_of(const WorkEntry& entry) {
   return {};
 }
 
-/// Throws what the JSON library throws where a value is missing or of another type.
+/// Reads an entry out of a JSON document. Throws what the JSON library throws if a value is missing or of
+/// another type.
 Result<WorkEntry, std::string> read(const json& document) {
   if (document.at("version").get<int>() != kVersion)
     return fail(fmt::format("it is of version {}", document["version"].get<int>()));
@@ -62,6 +67,7 @@ std::string to_text(const WorkEntry& entry) {
       {"recording", entry.recording}, {"directory", entry.directory},  {"files", entry.files},
       {"posted_ms", entry.posted_ms}, {"stored", entry.stored},        {"tries", entry.tries}};
   if (!entry.error.empty()) document["error"] = entry.error;
+  // Only ASCII, so that a Call-ID of any octets makes valid JSON.
   return document.dump(1, ' ', true, json::error_handler_t::replace) + "\n";
 }
 

@@ -1,3 +1,6 @@
+// `items_` holds every piece; `waiting_` has a line for each kind, ordered by the time at which a piece is
+// due. A piece that runs is in no line. Neither is an upload whose files are all stored but still needed: it
+// joins the line when the hook and the notification of its recording are gone (`remove`).
 #include "recorder/after/work_queue.hpp"
 
 #include <algorithm>
@@ -5,6 +8,8 @@
 
 namespace ferry {
 
+// Doubles with each failure and then stays: with 12 tries a piece is given up after about a quarter of an
+// hour.
 Duration pause_after(unsigned tries) {
   constexpr unsigned kMostDoublings = 8;
   if (tries == 0) return Duration{0};
@@ -22,6 +27,7 @@ bool WorkQueue::waits_for_others(const WorkEntry& entry) const {
   });
 }
 
+// A running piece is in no line.
 void WorkQueue::leave_line(const Item& item) {
   if (item.is_running)
     --running_;
@@ -32,6 +38,7 @@ void WorkQueue::leave_line(const Item& item) {
 void WorkQueue::put(Work work, Instant due) {
   const std::string name = work.entry.file_name();
   const auto old = items_.find(name);
+  // The same piece, posted or tried again: its place in the line changes.
   if (old != items_.end()) leave_line(old->second);
   const Item& item = items_.insert_or_assign(name, Item{std::move(work), due}).first->second;
   if (!waits_for_others(item.work.entry)) line_of(item.work.entry.kind).insert(turn_of(item));
@@ -48,6 +55,7 @@ std::optional<Work> WorkQueue::take(WorkKind kind, Instant now, bool only_new) {
   std::set<Turn>& line = line_of(kind);
   for (auto turn = line.begin(); turn != line.end() && turn->due <= now; ++turn) {
     Item& item = items_.at(turn->name);
+    // At the end of the relay: what has failed before is left.
     if (only_new && item.work.entry.tries > 0) continue;
     line.erase(turn);
     item.is_running = true;

@@ -1,6 +1,5 @@
 // The order of the work after calls (CTL-15): what waits, what runs, what is tried again and when. Pure: it
-// takes the time and touches neither disk nor network. Not safe on several threads at a time; `AfterCall`
-// locks it.
+// takes the time and touches neither disk nor network. One thread at a time: `AfterCall` locks it.
 #pragma once
 
 #include "recorder/after/work_entry.hpp"
@@ -16,47 +15,52 @@
 
 namespace ferry {
 
+/// A piece of work in the queue.
 struct Work {
   WorkEntry entry;
-  /// It stands in the state directory, so that a restart knows of it.
+  /// It stands in the state directory too, so a restart knows of it.
   bool is_kept = false;
 };
 
+/// All pieces of work, waiting and running.
 class WorkQueue {
  public:
-  /// `tries`: so many failures and a piece of work is given up.
+  /// `tries`: a piece of work is given up after so many failures.
   explicit WorkQueue(unsigned tries) : max_tries_(tries) {}
 
-  /// Waits from now on; one of the same file name that waits is replaced.
+  /// Adds a piece that is due now. It replaces a waiting one of the same file name.
   void add(Work work, Instant now);
-  /// The piece of that kind that waits longest and is due, which runs from now on. An upload whose files are
-  /// all stored is only due once nothing else of its recording is left: they are removed then. `only_new`:
-  /// what has failed before stays (the relay ends).
+  /// Takes the piece of that kind that is due and was due first; it counts as running from now on. Nothing:
+  /// none is due. An upload whose files are all stored is only due once nothing else of its recording is
+  /// left, because its files are removed then. `only_new`: pieces that have failed before stay, because the
+  /// relay ends.
   [[nodiscard]] std::optional<Work> take(WorkKind kind, Instant now, bool only_new);
-  /// When `take` of that kind may have something next; nothing if a change of the queue has to come first.
+  /// When `take` of that kind may have something; nothing: only after a change of the queue.
   [[nodiscard]] std::optional<Instant> next_due(WorkKind kind) const;
 
-  /// The running piece is done, given up, or otherwise gone from here.
+  /// A running piece is done or given up: it leaves the queue.
   void remove(const WorkEntry& entry);
-  /// The running piece failed. Counts the try; false if that was the last one, and the caller has to give it
-  /// up. If not, `put_back` follows.
+  /// A running piece has failed: counts the try. False if that was the last one, and the caller must give it
+  /// up. Otherwise call `put_back`.
   [[nodiscard]] bool count_failure(WorkEntry& entry) const;
-  /// The running piece waits again: after its pause if it has failed before, else from now.
+  /// A running piece waits again: after its pause if it has failed, else from now.
   void put_back(Work work, Instant now);
 
   [[nodiscard]] bool is_empty() const { return items_.empty(); }
+  /// Pieces that wait or run; and those that run.
   [[nodiscard]] std::size_t size() const { return items_.size(); }
   [[nodiscard]] std::size_t running() const { return running_; }
   /// Everything that is left, for the end of the relay.
   [[nodiscard]] std::vector<Work> rest() const;
 
  private:
+  /// A piece, when it is due, and whether it runs now.
   struct Item {
     Work work;
     Instant due;
     bool is_running = false;
   };
-  /// What is due first comes first, of that what was posted first.
+  /// The order in a line: what is due first; of those, what was posted first.
   struct Turn {
     Instant due;
     std::int64_t posted_ms = 0;
@@ -64,18 +68,22 @@ class WorkQueue {
     auto operator<=>(const Turn&) const = default;
   };
   static Turn turn_of(const Item& item);
+  /// The waiting pieces of a kind.
   std::set<Turn>& line_of(WorkKind kind) { return waiting_[static_cast<std::size_t>(kind)]; }
   void put(Work work, Instant due);
   void leave_line(const Item& item);
+  /// An upload that is over except for the removal of its files, which others still need.
   [[nodiscard]] bool waits_for_others(const WorkEntry& entry) const;
 
   unsigned max_tries_;
-  std::map<std::string, Item> items_;  // by file name
+  /// All pieces, by file name.
+  std::map<std::string, Item> items_;
   std::array<std::set<Turn>, kWorkKindNames.size()> waiting_;
   std::size_t running_ = 0;
 };
 
-/// How long a piece of work that failed so many times waits: 1 s, 2 s, 4 s … up to 256 s.
+/// How long a piece waits that has failed `tries` times: 1 s, 2 s, 4 s … up to 256 s; 0 for one that has not
+/// failed.
 [[nodiscard]] Duration pause_after(unsigned tries);
 
 }  // namespace ferry

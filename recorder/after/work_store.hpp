@@ -1,14 +1,12 @@
-// Where the work after calls outlives the relay (CTL-15): a folder in the state directory with a file for
-// each piece.
+// Keeps the work after calls over restarts (CTL-15): a folder in the state directory with a file for each
+// piece.
 //
-// In STATE/after-call/DIRECTORY/ lies what waits; DIRECTORY is the recording directory, percent-encoded.
+// - STATE/after-call/DIRECTORY/ holds what waits. DIRECTORY is the recording directory, percent-encoded.
+// - Its folder `failed/` holds what was given up. Moved back by hand, it is tried again at the next start.
+// - Its folder `set-aside/` holds what cannot be done: torn, not ours, or of a kind that is switched off.
 //
-// In its folder `failed/` lies what was given up. Moved back by hand, it is tried again at the next start.
-//
-// In its folder `set-aside/` lies what cannot be done: torn, not ours, or of a kind that is switched off.
-//
-// A daemon locks its folder. A second one with the same recording directory uses DIRECTORY+2 and so on;
-// whoever starts takes over what lies in such folders and nobody holds any more.
+// A daemon locks its folder. A second one with the same recording directory uses DIRECTORY+2 and so on.
+// Whoever starts takes over what lies in such folders if nobody holds them any more.
 #pragma once
 
 #include "recorder/after/work_entry.hpp"
@@ -22,32 +20,37 @@
 
 namespace ferry {
 
-/// Everything waits for the disk, so never on the control thread, but for `failed`. `keep`, `forget` and
-/// `give_up` are safe on several threads for different entries. Errors are errno values; 0 = none.
+/// The store of one daemon. Everything but `failed` and `path` waits for the disk, so it must not be called
+/// on the control thread. `keep`, `forget` and `give_up` may be called on several threads for different
+/// entries. Errors are errno values; 0: none.
 class WorkStore {
  public:
+  /// Takes sentences for the log.
   using Tell = std::function<void(const std::string& sentence)>;
 
-  /// Makes the folders (0700) and takes the lock. The error is a sentence.
+  /// Makes the folders (mode 0700) and takes the lock. The error is a sentence.
   static Result<std::unique_ptr<WorkStore>, std::string> open(const std::string& state_directory,
                                                               const std::string& recording_directory);
-  /// Whether an earlier start left a folder there: then it is worth opening even if nothing is to be done
-  /// now.
+  /// True if an earlier start left a folder there. Then opening it is worth while, even if nothing is to be
+  /// done now.
   static bool exists(const std::string& state_directory, const std::string& recording_directory);
 
-  /// What an earlier process left, in no order. Files that are no entries of ours are set aside,
-  /// and `tell` gets a sentence about each.
+  /// Entries that an earlier process left, in no order. Files that are no entries of ours are set aside, and
+  /// `tell` gets a sentence about each.
   [[nodiscard]] std::vector<WorkEntry> load(const Tell& tell);
-  /// After it returned 0 the entry is there after a crash, of the host too.
+  /// Writes an entry, in place of an older one of its name. After 0 was returned it survives a crash, of the
+  /// host too.
   [[nodiscard]] int keep(const WorkEntry& entry) const;
+  /// Removes an entry.
   void forget(const WorkEntry& entry) const;
-  /// Moves the entry to `failed/`, with the reason in it and its tries counted from 0.
+  /// Moves an entry to `failed/`, with the reason in it and its tries counted from 0 again.
   [[nodiscard]] int give_up(const WorkEntry& entry);
-  /// Moves the entry to `set-aside/`.
+  /// Moves an entry's file to `set-aside/`.
   void set_aside(const std::string& file_name) const;
 
+  /// The folder.
   [[nodiscard]] const std::string& path() const { return folder_->path(); }
-  /// Entries in `failed/` at the start and since. Any thread.
+  /// Entries in `failed/`, those found at the start and those since. Any thread.
   [[nodiscard]] std::size_t failed() const { return failed_; }
 
  private:

@@ -1,3 +1,9 @@
+// Audio files by libsndfile, which writes through `Calls` into an `Output`: to the disk as it is, or
+// encrypted.
+//
+// A file must stay in step with the call even if the disk is full for a while. Frames that could not be
+// written are owed: the next successful write begins with as much silence. So the position of a frame in the
+// file is always its time.
 #include "recorder/audio/audio_file.hpp"
 
 #include <algorithm>
@@ -25,6 +31,7 @@ int sndfile_format(AudioFileFormat format) {
 
 }  // namespace
 
+// The ending of a format, with its dot.
 std::string_view file_ending(AudioFileFormat format) noexcept {
   switch (format) {
     case AudioFileFormat::kWav:
@@ -43,6 +50,7 @@ std::uint32_t fitting_rate(AudioFileFormat format, std::uint32_t wanted) noexcep
   static constexpr std::array<std::uint32_t, 5> kOpus = {8000, 12000, 16000, 24000, 48000};
   static constexpr std::array<std::uint32_t, 9> kMp3 = {8000,  11025, 12000, 16000, 22050,
                                                         24000, 32000, 44100, 48000};
+  // The first rate that is not below the wanted one; the highest one if there is none.
   const auto nearest = [wanted](const auto& rates) {
     const auto found = std::ranges::lower_bound(rates, wanted);
     return found == rates.end() ? rates.back() : *found;
@@ -52,9 +60,11 @@ std::uint32_t fitting_rate(AudioFileFormat format, std::uint32_t wanted) noexcep
   return std::clamp<std::uint32_t>(wanted, 8000, 192000);
 }
 
+// libsndfile's view of the output: a file with a position.
 struct AudioFile::Calls {
   static AudioFile& self(void* user) { return *static_cast<AudioFile*>(user); }
   static sf_count_t length(void* user) { return static_cast<sf_count_t>(self(user).output_->size()); }
+  // WAV goes back to its head when it ends, so the output must be one that can be written anywhere.
   static sf_count_t seek(sf_count_t offset, int whence, void* user) {
     AudioFile& file = self(user);
     const auto base = whence == SEEK_SET   ? sf_count_t{0}
@@ -75,6 +85,7 @@ struct AudioFile::Calls {
     AudioFile& file = self(user);
     const Bytes octets(static_cast<const std::byte*>(from), static_cast<std::size_t>(count));
     if (const int wrong = file.output_->write_at(file.position_, octets)) {
+      // libsndfile only learns that nothing was written; the reason is kept for whoever asks `error`.
       file.error_ = wrong;
       return 0;
     }
@@ -95,12 +106,14 @@ Result<std::unique_ptr<AudioFile>, std::string> AudioFile::open(std::unique_ptr<
   info.format = sndfile_format(format);
   file->file_ = sf_open_virtual(&calls, SFM_WRITE, &info, file.get());
   if (file->file_ == nullptr) return fail(std::string(sf_strerror(nullptr)));
+  // Only WAV has a header that must say how long the file is; it is brought up to date with each flush.
   file->updates_header_ = format == AudioFileFormat::kWav;
   return file;
 }
 
 AudioFile::~AudioFile() { close(); }
 
+// Writes as many frames as the disk takes; `frames_` says how many that were.
 bool AudioFile::put(std::span<const std::int16_t> samples) {
   const sf_count_t frames = static_cast<sf_count_t>(samples.size() / channels_);
   const sf_count_t done = std::max<sf_count_t>(sf_writef_short(file_, samples.data(), frames), 0);
@@ -110,6 +123,7 @@ bool AudioFile::put(std::span<const std::int16_t> samples) {
 
 bool AudioFile::write(std::span<const std::int16_t> samples) {
   if (file_ == nullptr) return false;
+  // The silence that is owed comes first.
   while (owed_ > 0) {
     static constexpr std::array<std::int16_t, 16384> kSilence{};
     const std::size_t frames =
@@ -121,7 +135,9 @@ bool AudioFile::write(std::span<const std::int16_t> samples) {
   }
   const std::uint64_t frames = samples.size() / channels_;
   const std::uint64_t before = frames_;
+  // While silence is owed, nothing may come before it.
   if (owed_ == 0 && put(samples)) return true;
+  // Silence and samples that could not be written are owed from now on.
   const std::uint64_t missing = frames - (owed_ == 0 ? frames_ - before : 0);
   owed_ += missing;
   lost_ += missing;
@@ -136,6 +152,7 @@ void AudioFile::flush() {
 
 bool AudioFile::close() {
   if (file_ == nullptr) return error_ == 0;
+  // libsndfile writes the rest when it closes, and says nothing about errors: `error_` tells.
   const int before = error_;
   error_ = 0;
   sf_close(file_);

@@ -1,5 +1,22 @@
+// One stream of audio: RTP packets in, samples on the time of the recording out.
+//
+// 1. `on_packet` unwraps sequence number and timestamp to 64 bits and keeps the packet in order in
+//    `pending_`. Nothing is decided yet: late packets may still come.
+// 2. `release` plays what has waited for kHold.
+// 3. `play` finds out what is missing, asks the `StreamClock` where the packet lies in time, and tells apart
+//    audio, comfort noise (CN) and DTMF events.
+// 4. `play_audio` decodes, fills a gap, resamples and places the samples.
+//
+// Times are frames of the file. `expected_` is where the next packet should begin by the timestamps;
+// `placed_` is where the next sample will be put. While a spurt lasts, samples follow each other without a
+// gap, and small differences between clock and samples are corrected by single samples. A spurt ends with
+// silence, a change of codec, or a difference of more than 2 ms: then the resampler gives out what it still
+// holds, and the next packet is placed by its time alone.
+//
+// Trap: the lists in the report are bounded, because a hostile stream could make them as long as it likes.
 #include "recorder/audio/audio_stream.hpp"
 
+#include "codecs/audio/decoder_table.hpp"
 #include "relay/base/text.hpp"
 
 #include <algorithm>
@@ -13,15 +30,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Packets that wait in order; more of them are played early.
 constexpr std::size_t kMaxPending = 1024;
-/// Packets behind one that are asked about the delay.
+/// Arrival times behind a packet that the clock looks at.
 constexpr std::size_t kMaxArrivals = 100;
 constexpr std::size_t kMaxGaps = 500;
 constexpr std::size_t kMaxCodecs = 64;
 constexpr std::size_t kMaxProblems = 16;
-/// What a lost packet is worth at most: more than that was not lost but never sent.
+/// Most that a gap is filled with. What is longer was not lost but never sent.
 constexpr std::int64_t kMaxConcealMs = 500;
-/// Steps of the sequence number that are no loss but a new beginning (SSR-4).
+/// Steps of the sequence number that are no loss but a new beginning, as SSR-4 has it.
 constexpr std::int64_t kRestart = 100;
 constexpr std::int64_t kMaxLoss = 3000;
 
@@ -33,7 +51,7 @@ AudioFormat audio_format(const RecordedFormat& format) {
   return {format.encoding, format.clock_rate_hz, format.channels, format.parameters};
 }
 
-/// Frequencies of the events of RFC 4733 §3.2 (ITU-T Q.23), Hz.
+/// The two tones of each DTMF event, Hz (RFC 4733 section 3.2, ITU-T Q.23).
 constexpr std::array<std::array<int, 2>, 16> kEventTones = {{{941, 1336},
                                                              {697, 1209},
                                                              {697, 1336},
@@ -51,6 +69,7 @@ constexpr std::array<std::array<int, 2>, 16> kEventTones = {{{941, 1336},
                                                              {852, 1633},
                                                              {941, 1633}}};
 
+// Averages the channels in place.
 void make_mono(std::vector<std::int16_t>& samples, unsigned channels) {
   if (channels < 2) return;
   const std::size_t frames = samples.size() / channels;
@@ -64,6 +83,7 @@ void make_mono(std::vector<std::int16_t>& samples, unsigned channels) {
 
 }  // namespace
 
+// Made only to be asked: a decoder knows its rate, and a plug-in may not be there.
 std::uint32_t AudioStream::sample_rate_of(const RecordedFormat& format) {
   const auto decoder = make_audio_decoder(audio_format(format));
   return decoder ? (*decoder)->sample_rate_hz() : 0;
@@ -80,6 +100,7 @@ std::shared_ptr<const RecordedFormat> AudioStream::format_of(PayloadType type,
   } else {
     return nullptr;
   }
+  // One object for each format: packets point to it for as long as they wait.
   for (const auto& known : known_formats_) {
     if (*known == wanted) return known;
   }
@@ -87,6 +108,7 @@ std::shared_ptr<const RecordedFormat> AudioStream::format_of(PayloadType type,
   return known_formats_.back();
 }
 
+// Whole seconds apart, so that the product does not overflow in long calls.
 std::int64_t AudioStream::frame_at(Instant time) const {
   const Duration since = time - start_;
   const std::int64_t seconds = std::chrono::floor<std::chrono::seconds>(since).count();
@@ -100,6 +122,7 @@ milliseconds AudioStream::since_start(Instant time) const {
 
 void AudioStream::on_packet(const RtpView& rtp, Instant at, const std::vector<RecordedFormat>& formats) {
   Pending packet;
+  // The nearest number to the highest one so far: unwrapped, they never jump back by 65,536.
   if (has_unwrapped_) {
     packet.sequence =
         highest_sequence_ + distance(rtp.sequence, SeqNo{static_cast<std::uint16_t>(highest_sequence_)});
@@ -117,9 +140,11 @@ void AudioStream::on_packet(const RtpView& rtp, Instant at, const std::vector<Re
     highest_timestamp_ = packet.timestamp;
   }
   if (has_played_ && packet.sequence <= played_sequence_ && !restarts(packet)) {
-    ++report_.late_packets;  // a duplicate, or too late to be in order
+    // A duplicate, or too late to be put in order.
+    ++report_.late_packets;
     return;
   }
+  // Mostly the last place: the loop looks from behind.
   auto place = pending_.end();
   while (place != pending_.begin() && std::prev(place)->sequence >= packet.sequence) --place;
   if (place != pending_.end() && place->sequence == packet.sequence) return;
@@ -131,11 +156,12 @@ void AudioStream::on_packet(const RtpView& rtp, Instant at, const std::vector<Re
 }
 
 bool AudioStream::restarts(Pending& packet) {
-  // A sender that begins again under its SSRC: two packets in a row, far behind (as SSR-4 has it).
+  // A sender that begins again under its SSRC: two packets in a row that are far behind (SSR-4).
   const std::int64_t behind = played_sequence_ - packet.sequence;
   const bool confirmed = behind > kRestart && packet.sequence == restart_ + 1;
   restart_ = behind > kRestart ? packet.sequence : INT64_MIN;
   if (!confirmed) return false;
+  // Put behind everything that was played, so that order still follows from the number.
   packet.sequence += (behind / 65536 + 1) * 65536;
   if (packet.sequence <= highest_sequence_) packet.sequence += 65536;
   highest_sequence_ = packet.sequence;
@@ -145,7 +171,7 @@ bool AudioStream::restarts(Pending& packet) {
 }
 
 void AudioStream::release(Instant now, const PlaceSamples& place) {
-  // Up to the last one that has waited long enough, or more if there are too many.
+  // Everything up to the last packet that has waited long enough is played; more if too many wait.
   std::size_t count = pending_.size() > kMaxPending ? pending_.size() - kMaxPending : 0;
   for (std::size_t i = count; i < pending_.size(); ++i) {
     if (now == Instant::max() || now - pending_[i].at >= kHold) count = i + 1;
@@ -156,7 +182,7 @@ void AudioStream::release(Instant now, const PlaceSamples& place) {
     has_played_ = true;
     pending_.pop_front();
   }
-  // Nothing follows for now: what is inside the resampler is heard.
+  // Nothing follows for now, so what is still inside the resampler is heard.
   if (pending_.empty()) end_spurt(place);
 }
 
@@ -178,7 +204,7 @@ void AudioStream::emit(std::span<const std::int16_t> samples, const PlaceSamples
 
 AudioStream::Codec& AudioStream::codec_of(const Pending& packet) {
   Codec& codec = codecs_[packet.payload_type];
-  if (codec.format == *packet.format) return codec;  // a new one has no name
+  if (codec.format == *packet.format) return codec;  // a new codec has no name yet
   codec.format = *packet.format;
   auto decoder = make_audio_decoder(audio_format(codec.format));
   codec.decoder = decoder ? std::move(*decoder) : nullptr;
@@ -190,6 +216,7 @@ AudioStream::Codec& AudioStream::codec_of(const Pending& packet) {
 
 void AudioStream::play(Pending& packet, const PlaceSamples& place) {
   std::int64_t missing = has_played_ ? packet.sequence - played_sequence_ - 1 : 0;
+  // Packets that were missing in a pause are no loss.
   if (missing > kMaxLoss || played_sequence_ == excused_) missing = 0;
   if (!packet.format || packet.format->clock_rate_hz == 0) {
     const std::string problem =
@@ -199,6 +226,7 @@ void AudioStream::play(Pending& packet, const PlaceSamples& place) {
       report_.problems.push_back(problem);
     return;
   }
+  // Timestamps of another rate need another clock.
   if (!clock_ || clock_->clock_rate_hz() != packet.format->clock_rate_hz) {
     clock_ = std::make_unique<StreamClock>(packet.format->clock_rate_hz);
     end_spurt(place);
@@ -210,11 +238,12 @@ void AudioStream::play(Pending& packet, const PlaceSamples& place) {
     if (arrivals.size() == kMaxArrivals) break;
     const bool same_clock = each.format && each.format->clock_rate_hz == packet.format->clock_rate_hz;
     if (!same_clock) break;
-    // Packets of one event share a timestamp: they say nothing about the clock.
+    // Packets of one event share a timestamp, so they say nothing about the clock.
     if (is_named(*each.format, "telephone-event") && !arrivals.empty()) continue;
     arrivals.push_back({each.timestamp, each.at});
   }
   if (is_named(*packet.format, "telephone-event")) {
+    // A new event is placed by its first packet; the following ones only make it longer.
     if (packet.timestamp != event_timestamp_) {
       arrivals.resize(1);
       event_timestamp_ = packet.timestamp;
@@ -233,7 +262,7 @@ void AudioStream::play(Pending& packet, const PlaceSamples& place) {
     else
       ++report_.gaps_left_out;
   }
-  if (is_named(*packet.format, "CN")) {  // RFC 3389: what follows is as quiet as its sender says
+  if (is_named(*packet.format, "CN")) {  // comfort noise (RFC 3389) is silence here
     end_spurt(place);
     in_spurt_ = false;
     return;
@@ -259,8 +288,11 @@ void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t l
   }
   if (!codec.decoder) return;
   const std::int64_t position = frame_at(time);
+  // How far the timestamps have run ahead of the samples.
   std::int64_t off = in_spurt_ ? position - expected_ : 0;
-  const std::int64_t tolerance = file_rate_hz_ / 500;  // 2 ms
+  // Two milliseconds: less is rounding and drift.
+  const std::int64_t tolerance = file_rate_hz_ / 500;
+  // Lost packets: the decoder makes something up for as long as the timestamps say.
   if (in_spurt_ && off > tolerance && lost > 0 && loss_ == LossPolicy::kConceal) {
     const std::uint32_t rate = codec.decoder->sample_rate_hz();
     const std::int64_t wanted =
@@ -293,14 +325,15 @@ void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t l
   if (!in_spurt_) {
     expected_ = position + frames;
     in_spurt_ = true;
-    // Never over what this stream has said already.
+    // Never over what this stream has said already: two beginnings must not sound together.
     if (has_placed_ && placed_ > position)
       ready = ready.subspan(std::min(static_cast<std::size_t>(placed_ - position), ready.size()));
     else
       placed_ = position;
-  } else if (std::abs(off) > 1) {  // one is rounding
+  } else if (std::abs(off) > 1) {
     expected_ += off;
-    // A correction of the clock: some samples more or less.
+    // A correction of the clock: some samples more (the last one repeated) or less. A difference of one
+    // sample is rounding.
     if (off > 0)
       emit(std::vector<std::int16_t>(static_cast<std::size_t>(off), last_sample_), place);
     else
@@ -309,15 +342,18 @@ void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t l
   emit(ready, place);
 }
 
+// One packet of a DTMF event. It only adds what its predecessors have not played yet, so packets of the same
+// event that were lost or came twice change nothing.
 void AudioStream::play_event(const Pending& packet, const PlaceSamples& place) {
   if (packet.payload.size() < 4 || events_ == EventPolicy::kSilence) return;
   const Bytes payload(packet.payload);
   const std::uint8_t event = read_u8(payload, 0);
   if (event >= kEventTones.size()) return;
-  // Each packet says how long the event has lasted; at most ten seconds are believed.
+  // Each packet says how long the event has lasted so far. At most ten seconds are believed.
   const std::int64_t duration = std::min<std::int64_t>(
       std::int64_t{read_u16(payload, 2)} * file_rate_hz_ / packet.format->clock_rate_hz,
       std::int64_t{file_rate_hz_} * 10);
+  // The volume field is the level in dBm0 without its sign (RFC 4733 section 2.3.4).
   const double level = std::pow(10.0, -(read_u8(payload, 1) & 0x3f) / 20.0) * 16000.0;
   samples_.clear();
   const std::int64_t begin = event_position_ + event_frames_;
@@ -327,7 +363,7 @@ void AudioStream::play_event(const Pending& packet, const PlaceSamples& place) {
       value += std::sin(2 * std::numbers::pi * hertz * static_cast<double>(event_frames_) / file_rate_hz_);
     samples_.push_back(static_cast<std::int16_t>(value * level));
   }
-  // Beside the audio, which some phones go on to send.
+  // Added to the audio, which some phones go on to send.
   if (!samples_.empty()) report_.late_samples += place(begin, samples_);
 }
 

@@ -1,4 +1,5 @@
-// One SSRC of one party: its packets put in order, decoded and laid on the time of the recording.
+// One SSRC of one party: puts its packets in order, decodes them and places the samples on the time of the
+// recording.
 #pragma once
 
 #include "codecs/audio/audio_decoder.hpp"
@@ -17,13 +18,14 @@
 
 namespace ferry {
 
-/// Where decoded samples go: mono, at the rate of the recording. Positions are frames since its start, and
-/// may be negative for what was sent before it. Returns how many samples came too late.
+/// Takes decoded samples: mono, at the rate of the recording. `position` is a frame counted from the start of
+/// the recording; it is negative for what was sent before. Returns how many samples came too late.
 using PlaceSamples = std::function<std::size_t(std::int64_t position, std::span<const std::int16_t> samples)>;
 
-/// Packets that are missing: where, and how many.
+/// Packets that are missing.
 struct AudioGap {
-  std::chrono::milliseconds at{0};  // since the start of the recording
+  /// Since the start of the recording.
+  std::chrono::milliseconds at{0};
   std::uint32_t packets = 0;
 };
 
@@ -31,65 +33,86 @@ struct AudioGap {
 struct CodecChange {
   std::chrono::milliseconds at{0};
   std::uint8_t payload_type = 0;
-  std::string name;  // as in `a=rtpmap`, e.g. PCMA/8000
+  /// The codec as in `a=rtpmap`, for example PCMA/8000.
+  std::string name;
 };
 
-/// What a stream tells about itself in the manifest. The lists are bounded; `gaps_left_out` counts on.
+/// A stream's part of the manifest. The lists are bounded.
 struct AudioStreamReport {
   std::vector<AudioGap> gaps;
+  /// Gaps that found no room in `gaps`.
   std::uint64_t gaps_left_out = 0;
   std::vector<CodecChange> codecs;
+  /// Packets that came twice or too late to be put in order.
   std::uint64_t late_packets = 0;
+  /// Packets that could not be decoded.
   std::uint64_t damaged_packets = 0;
+  /// Samples that came when their time was written already.
   std::uint64_t late_samples = 0;
+  /// How often the stream's clock was set: once at the beginning, then at each jump.
   std::uint64_t anchors = 0;
-  /// Why nothing is heard of a payload type, once each.
+  /// Why nothing is heard of a payload type, each reason once.
   std::vector<std::string> problems;
 };
 
-/// Not thread-safe; a writer thread owns it.
+/// The audio of one SSRC. A writer thread owns it.
 class AudioStream {
  public:
-  /// How long a packet waits for those that belong before it.
+  /// How long a packet waits for others that belong before it.
   static constexpr Duration kHold = std::chrono::milliseconds(400);
 
+  /// `start`: time of frame 0. `file_rate_hz`: of the samples that come out. `loss`, `events`: what lost
+  /// packets and DTMF sound like.
   AudioStream(Instant start, std::uint32_t file_rate_hz, LossPolicy loss, EventPolicy events)
       : start_(start), file_rate_hz_(file_rate_hz), loss_(loss), events_(events) {}
 
-  /// Takes a packet as it came. `formats` are those of its media now; the packet is borrowed.
+  /// Takes a packet as it came; it is copied. `formats`: those of its media now.
   void on_packet(const RtpView& rtp, Instant at, const std::vector<RecordedFormat>& formats);
-  /// Decodes what has waited long enough.
+  /// Decodes packets that have waited long enough, and places their samples.
   void release(Instant now, const PlaceSamples& place);
-  /// Packets are missing now because nobody wanted them: no loss.
+  /// The packets that are missing from now on were not wanted: they are no loss.
   void excuse_gap() { excused_ = highest_sequence_; }
-  /// Decodes everything.
+  /// Decodes everything that is left.
   void finish(const PlaceSamples& place) { release(Instant::max(), place); }
+  /// Everything noticed so far. Borrowed.
   [[nodiscard]] const AudioStreamReport& report() const { return report_; }
-  /// Rate of the samples that a format decodes to; 0 if there is no decoder.
+  /// The rate of the samples that a format decodes to, Hz; 0: there is no decoder.
   static std::uint32_t sample_rate_of(const RecordedFormat& format);
 
  private:
+  /// A packet that waits.
   struct Pending {
-    std::int64_t sequence = 0;   // unwrapped
-    std::int64_t timestamp = 0;  // unwrapped
+    /// Unwrapped: it never rolls over.
+    std::int64_t sequence = 0;
+    /// Unwrapped too.
+    std::int64_t timestamp = 0;
     Instant at{};
     std::uint8_t payload_type = 0;
-    std::shared_ptr<const RecordedFormat> format;  // null: unknown type
+    /// Null: the payload type is unknown.
+    std::shared_ptr<const RecordedFormat> format;
     std::vector<std::byte> payload;
   };
+  /// The decoder of a payload type.
   struct Codec {
     RecordedFormat format;
-    std::unique_ptr<AudioDecoder> decoder;  // null: cannot
+    /// Null: nothing decodes it.
+    std::unique_ptr<AudioDecoder> decoder;
+    /// Brings samples to the rate of the file.
     std::unique_ptr<Resampler> resampler;
   };
+  /// The format of a payload type: described, or static (RFC 3551). Null if it is neither.
   [[nodiscard]] std::shared_ptr<const RecordedFormat> format_of(PayloadType type,
                                                                 const std::vector<RecordedFormat>& formats);
+  /// Plays the packet that is next.
   void play(Pending& packet, const PlaceSamples& place);
   void play_audio(const Pending& packet, Instant time, std::int64_t lost, const PlaceSamples& place);
   void play_event(const Pending& packet, const PlaceSamples& place);
+  /// The packet begins the stream's sequence anew; its number is changed so that it follows.
   [[nodiscard]] bool restarts(Pending& packet);
   Codec& codec_of(const Pending& packet);
+  /// Places what is still inside the resampler: silence follows.
   void end_spurt(const PlaceSamples& place);
+  /// Places samples behind the last ones.
   void emit(std::span<const std::int16_t> samples, const PlaceSamples& place);
   [[nodiscard]] std::int64_t frame_at(Instant time) const;
   [[nodiscard]] std::chrono::milliseconds since_start(Instant time) const;
@@ -100,13 +123,17 @@ class AudioStream {
   LossPolicy loss_;
   EventPolicy events_;
 
-  std::deque<Pending> pending_;  // by sequence
+  /// Packets that wait, in order of their sequence numbers.
+  std::deque<Pending> pending_;
   bool has_unwrapped_ = false;
   std::int64_t highest_sequence_ = 0;
   std::int64_t highest_timestamp_ = 0;
   bool has_played_ = false;
+  /// Sequence number of the last packet that was played.
   std::int64_t played_sequence_ = 0;
+  /// The packet that may have begun the sequence anew; INT64_MIN: none.
   std::int64_t restart_ = INT64_MIN;
+  /// Up to this number missing packets are excused.
   std::int64_t excused_ = INT64_MIN;
   std::unique_ptr<StreamClock> clock_;
   std::vector<std::shared_ptr<const RecordedFormat>> known_formats_;
@@ -114,13 +141,15 @@ class AudioStream {
   std::map<std::uint8_t, Codec> codecs_;
   std::uint8_t current_type_ = 0xff;
   Codec* current_ = nullptr;
+  /// Samples are following each other without a gap.
   bool in_spurt_ = false;
-  /// Frame behind the last packet by its timestamps, and behind the last sample that was placed.
+  /// The frame behind the last packet by its timestamps; and the frame behind the last sample that was
+  /// placed.
   std::int64_t expected_ = 0;
   std::int64_t placed_ = 0;
   bool has_placed_ = false;
   std::int16_t last_sample_ = 0;
-  /// Of the event that is being played.
+  /// The DTMF event that is being played: its timestamp, where it began, and frames of it that were placed.
   std::int64_t event_timestamp_ = INT64_MIN;
   std::int64_t event_position_ = 0;
   std::int64_t event_frames_ = 0;

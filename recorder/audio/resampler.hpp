@@ -1,4 +1,4 @@
-// From the rate of a decoder to that of a file, by speexdsp.
+// Changes the sample rate from that of a decoder to that of a file, by speexdsp.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,24 @@ struct SpeexResamplerState_;
 
 namespace ferry {
 
-/// Mono. Sample n of the output lies where sample n * in / out of the input lay: no delay is left in it.
+/// A resampler for one mono signal. Sample n of the output lies where sample n * from / to of the input lay:
+/// no delay is left in it. Throws std::bad_alloc.
 class Resampler {
  public:
+  /// Equal rates: samples pass unchanged.
   Resampler(std::uint32_t from_hz, std::uint32_t to_hz);
+  /// Appends what can be made of `in` to `out`; some samples stay inside the filter.
   void run(std::span<const std::int16_t> in, std::vector<std::int16_t>& out);
-  /// What is still inside: a pause follows.
+  /// Appends what is still inside, because a pause follows, and begins anew.
   void drain(std::vector<std::int16_t>& out);
 
  private:
   struct Free {
     void operator()(SpeexResamplerState_* state) const;
   };
-  std::unique_ptr<SpeexResamplerState_, Free> state_;  // null: the rates are equal
+  /// Null: the rates are equal.
+  std::unique_ptr<SpeexResamplerState_, Free> state_;
+  /// Samples in and out since the last `drain`.
   std::uint64_t in_ = 0;
   std::uint64_t out_ = 0;
   std::uint32_t from_hz_;

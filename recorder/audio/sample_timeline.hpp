@@ -1,4 +1,4 @@
-// Samples of several channels on one time, summed where they overlap, until they are written.
+// Samples of several channels on one time axis, added where they overlap, until they are written.
 #pragma once
 
 #include <algorithm>
@@ -9,19 +9,21 @@
 
 namespace ferry {
 
-/// Positions are frames since the start of the recording. Not thread-safe.
+/// Positions are frames counted from the start of the recording. For one thread.
 class SampleTimeline {
  public:
+  /// `channels`: at least 1.
   explicit SampleTimeline(unsigned channels) : channels_(channels) {}
 
   [[nodiscard]] unsigned channels() const { return channels_; }
-  /// Frames before this one were taken.
+  /// The first frame that was not taken yet.
   [[nodiscard]] std::int64_t taken() const { return taken_; }
-  /// Frames up to here have a sound.
+  /// The first frame behind everything that was added.
   [[nodiscard]] std::int64_t filled() const {
     return taken_ + static_cast<std::int64_t>(frames_.size() / channels_);
   }
-  /// Returns how many samples came too late.
+  /// Adds samples to a channel, limited to 16 bits. What lies before `taken` is left out; returns how many
+  /// samples that were.
   std::size_t add(unsigned channel, std::int64_t position, std::span<const std::int16_t> samples) {
     const std::int64_t late =
         std::clamp<std::int64_t>(taken_ - position, 0, static_cast<std::int64_t>(samples.size()));
@@ -37,7 +39,8 @@ class SampleTimeline {
     }
     return static_cast<std::size_t>(late);
   }
-  /// Appends the frames up to `until` to `out`, interleaved; where there was nothing they are silent.
+  /// Appends the frames up to `until` to `out`, channels interleaved. Where nothing was added they are
+  /// silent.
   void take(std::int64_t until, std::vector<std::int16_t>& out) {
     if (until <= taken_) return;
     const std::size_t wanted = static_cast<std::size_t>(until - taken_) * channels_;
@@ -51,6 +54,7 @@ class SampleTimeline {
  private:
   unsigned channels_;
   std::int64_t taken_ = 0;
+  /// Interleaved, from `taken_` on.
   std::vector<std::int16_t> frames_;
 };
 

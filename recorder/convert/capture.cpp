@@ -1,3 +1,5 @@
+// Reads captures that others have made. Nothing in them is trusted: every length is checked against what is
+// there. What is no whole UDP datagram is passed over and counted, since a capture may hold anything.
 #include "recorder/convert/capture.hpp"
 
 #include <array>
@@ -27,12 +29,15 @@ IpAddress address_at(Bytes packet, std::size_t at, bool is_v6) {
       {read_u8(packet, at), read_u8(packet, at + 1), read_u8(packet, at + 2), read_u8(packet, at + 3)});
 }
 
-/// RFC 768 in RFC 791 or RFC 8200; fragments and extension headers are not put together.
+/// Finds a UDP datagram (RFC 768) in an IP packet (RFC 791, RFC 8200). Fragments and extension headers are
+/// passed over. The payload may be cut short by the capture; `size` says how long it was.
 bool read_udp(Bytes ip, CapturedDatagram& datagram) {
   if (ip.empty()) return false;
   const unsigned version = read_u8(ip, 0) >> 4;
   std::size_t header = 0;
   if (version == 4) {
+    // The header may have options. Fragments, and packets cut off within the UDP header, are no datagrams for
+    // us.
     header = (read_u8(ip, 0) & 0x0fu) * 4u;
     if (header < 20 || ip.size() < header + 8 || read_u8(ip, 9) != kUdp || (read_u16(ip, 6) & 0x3fff) != 0)
       return false;
@@ -51,6 +56,7 @@ bool read_udp(Bytes ip, CapturedDatagram& datagram) {
   if (length < 8) return false;
   datagram.from.port = UdpPort{read_u16(udp, 0)};
   datagram.to.port = UdpPort{read_u16(udp, 2)};
+  // A capture with a short snap length holds the start of a packet only.
   datagram.size = length - 8;
   datagram.payload = udp.subspan(8, std::min(datagram.size, udp.size() - 8));
   return true;
@@ -88,12 +94,14 @@ class PcapReader final : public CaptureReader {
   }
 
  private:
+  // The IP packet in a frame; empty if there is none.
   [[nodiscard]] Bytes network(Bytes frame) const {
     const auto behind = [&](std::size_t octets) {
       return frame.size() > octets ? frame.subspan(octets) : Bytes{};
     };
     switch (link_) {
       case DLT_EN10MB: {
+        // VLAN tags, also two of them.
         std::size_t at = 12;
         while (frame.size() >= at + 2 && (read_u16(frame, at) == 0x8100 || read_u16(frame, at) == 0x88a8))
           at += 4;
@@ -101,10 +109,13 @@ class PcapReader final : public CaptureReader {
             frame.size() >= at + 2 && (read_u16(frame, at) == kIpv4Type || read_u16(frame, at) == kIpv6Type);
         return is_ip ? behind(at + 2) : Bytes{};
       }
+      // Linux cooked captures, as of the device "any": a header of fixed length. It names the protocol, but
+      // the version number in the IP header does so too.
       case DLT_LINUX_SLL:
         return behind(SLL_HDR_LEN);
       case DLT_LINUX_SLL2:
         return behind(SLL2_HDR_LEN);
+      // Loopback: four octets with the address family.
       case DLT_NULL:
       case DLT_LOOP:
         return behind(4);
@@ -121,8 +132,8 @@ struct CloseFile {
   void operator()(FILE* file) const { fclose(file); }
 };
 
-/// A packed header of 30 octets in host order before each packet; the address it came from, none where it
-/// went.
+/// rtpproxy's ad-hoc form: a packed header of 30 octets in host order before each datagram. It has the
+/// address that a packet came from, but not the one it went to.
 class AdHocReader final : public CaptureReader {
  public:
   static constexpr std::size_t kHeader = 30;
@@ -150,6 +161,7 @@ class AdHocReader final : public CaptureReader {
     std::memcpy(&family, header.data(), sizeof family);
     std::memcpy(&seconds, header.data() + 20, sizeof seconds);
     std::memcpy(&length, header.data() + 28, sizeof length);
+    // The form has no magic number, so implausible values mean that this is not such a file.
     if ((family != 2 && family != 10) || !(seconds > 0 && seconds < 1e11) || length < 8) return false;
     datagram.from = {address_at(header, 4, family == 10), UdpPort{read_u16(header, 2)}};
     datagram.to = {IpAddress::unspecified(family == 10 ? AddressFamily::kIpv6 : AddressFamily::kIpv4),
@@ -168,7 +180,7 @@ class AdHocReader final : public CaptureReader {
 
 namespace {
 
-/// Opens a file as it is; a gzip file is unpacked into a temporary file without a name.
+/// Opens a file as it is. A gzip file is unpacked into a temporary file without a name.
 Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::string& path) {
   std::unique_ptr<FILE, CloseFile> file(fopen(path.c_str(), "re"));
   if (!file) return fail(fmt::format("cannot read '{}': {}", path, strerror(errno)));
@@ -183,7 +195,8 @@ Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::s
   std::vector<char> block(1 << 16);
   while (true) {
     const int got = gzread(packed.get(), block.data(), static_cast<unsigned>(block.size()));
-    if (got <= 0) break;  // of a file that was cut off, the part before the cut counts
+    // If the file was cut off, the part before the cut counts.
+    if (got <= 0) break;
     if (fwrite(block.data(), 1, static_cast<std::size_t>(got), unpacked.get()) !=
         static_cast<std::size_t>(got))
       return fail(fmt::format("cannot unpack '{}': {}", path, strerror(errno)));
@@ -203,7 +216,8 @@ Result<std::unique_ptr<CaptureReader>, std::string> CaptureReader::open(const st
   rewind(file.get());
   std::array<char, PCAP_ERRBUF_SIZE> why{};
   if (pcap_t* handle = pcap_fopen_offline(file.get(), why.data())) {
-    static_cast<void>(file.release());  // libpcap closes it
+    // libpcap closes it.
+    static_cast<void>(file.release());
     const int link = pcap_datalink(handle);
     if (PcapReader::is_known(link)) return std::make_unique<PcapReader>(handle, link);
     pcap_close(handle);
@@ -211,6 +225,7 @@ Result<std::unique_ptr<CaptureReader>, std::string> CaptureReader::open(const st
   }
   rewind(file.get());
   CapturedDatagram first;
+  // Two octets more than the header: the first datagram must begin like RTP.
   const bool is_ad_hoc = got == start.size() && AdHocReader::read_header(start, first) &&
                          (read_u8(start, AdHocReader::kHeader) >> 6) == 2;
   if (is_ad_hoc) return std::make_unique<AdHocReader>(std::move(file));

@@ -1,4 +1,5 @@
-// Captures of others read back: pcap and pcapng by libpcap, and the ad-hoc format of rtpproxy.
+// Reads captures that others have made: pcap and pcapng by libpcap, and the ad-hoc form of rtpproxy; also
+// packed with gzip.
 #pragma once
 
 #include "recorder/pcap_file.hpp"
@@ -9,14 +10,14 @@
 
 namespace ferry {
 
-/// Reads UDP datagrams of IPv4 and IPv6 in order. Link types: Ethernet (with VLAN tags), raw IP, Linux cooked
-/// (both versions), loopback. Anything else in the file is passed over and counted.
+/// Reads UDP datagrams of IPv4 and IPv6 in the order of the file. Link types: Ethernet (with VLAN tags), raw
+/// IP, Linux cooked (both versions), loopback. Anything else in the file is passed over and counted.
 class CaptureReader {
  public:
   virtual ~CaptureReader() = default;
-  /// The error is a sentence: no such file, no capture.
+  /// Opens a capture. The error is a sentence: there is no such file, or it is no capture.
   static Result<std::unique_ptr<CaptureReader>, std::string> open(const std::string& path);
-  /// False at the end. The payload is borrowed until the next call.
+  /// Reads the next datagram. False at the end. The payload is borrowed until the next call.
   virtual bool next(CapturedDatagram& datagram) = 0;
   /// Octets of the file read so far, for a progress bar.
   [[nodiscard]] virtual std::uint64_t position() const = 0;

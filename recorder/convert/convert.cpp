@@ -1,3 +1,15 @@
+// Captures as audio, in two passes over the files.
+//
+// The first pass (`find_streams`) collects every stream of RTP: who sent it where, which payload types it
+// used, what was lost. SDP bodies in SIP messages that pass by tell what dynamic types mean. What only looks
+// like RTP has no order in its sequence numbers and is dropped. Then `choose_channels` decides who is heard
+// where, and which streams are copies.
+//
+// The second pass (`write`) does what a recording does: each stream has an `AudioStream`, all of them share a
+// `SampleTimeline`, and samples that are old enough are written.
+//
+// Two passes, because the rate of the file and the channels must be known before the first sample is written,
+// and the SDP may come late in the capture.
 #include "recorder/convert/convert.hpp"
 
 #include "recorder/audio/audio_file.hpp"
@@ -23,10 +35,12 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kLeastPackets = 4;  // fewer make no stream
+constexpr std::uint64_t kLeastPackets = 4;  // fewer packets make no stream
+// How much time of the capture passes between two writes, and how old samples are when they are written.
 constexpr Duration kFlush = 1s;
 constexpr Duration kMargin = AudioStream::kHold + 2s;
 
+// Streams are told apart by file too: the two directions of rtpproxy are two files.
 struct StreamKey {
   std::size_t file = 0;
   Endpoint from;
@@ -35,7 +49,7 @@ struct StreamKey {
   auto operator<=>(const StreamKey&) const = default;
 };
 
-/// What the first pass finds of one stream.
+/// One stream, as the first pass finds it.
 struct Sketch {
   StreamStats stats;
   std::uint64_t jumps = 0;
@@ -46,7 +60,7 @@ struct Sketch {
   FoundStream found;
 };
 
-/// All captures as one, by time.
+/// All captures as one, in order of time.
 class Merged {
  public:
   static Result<Merged, std::string> open(const std::vector<std::string>& paths) {
@@ -61,7 +75,7 @@ class Merged {
     for (Source& source : merged.sources_) source.has = source.reader->next(source.next);
     return merged;
   }
-  /// The payload is borrowed until the next call.
+  /// The next datagram of all, and the number of its file. The payload is borrowed until the next call.
   bool next(std::size_t& file, CapturedDatagram& datagram) {
     if (taken_ != nullptr) taken_->has = taken_->reader->next(taken_->next);
     taken_ = nullptr;
@@ -95,22 +109,23 @@ class Merged {
   std::uint64_t total_ = 0;
 };
 
-/// The time of a capture as the recorder's clocks count.
+/// A time of the capture, as the recorder's clocks count.
 Instant instant(WallTime time) { return Instant{time.time_since_epoch()}; }
 
-/// The SDP body of a SIP message; empty if it is none, or has none.
+/// The SDP body of a SIP message; empty if it is no SIP message or has none.
 std::string_view sdp_of_sip(Bytes payload) {
   const std::string_view text(reinterpret_cast<const char*>(payload.data()), payload.size());
   const auto line = text.substr(0, text.find("\r\n"));
   if (!line.starts_with("SIP/2.0 ") && !line.ends_with(" SIP/2.0")) return {};
   const auto blank = text.find("\r\n\r\n");
   if (blank == std::string_view::npos) return {};
-  const auto body = text.find("v=0", blank);  // there may be several parts
+  // There may be several parts.
+  const auto body = text.find("v=0", blank);
   return body == std::string_view::npos ? std::string_view() : text.substr(body);
 }
 
-/// What payload types mean: the operator's or the manifest's word first, then the receiver's SDP, then any
-/// SDP.
+/// The meaning of payload types. The operator's word or the manifest's counts first, then the SDP of the
+/// receiver, then any SDP.
 class FormatBook {
  public:
   explicit FormatBook(const ConvertOptions& options) : options_(options) {}
@@ -141,6 +156,7 @@ class FormatBook {
   std::map<Endpoint, std::vector<RecordedFormat>> signalled_;
 };
 
+// The formats of the payload types that a stream has used, as far as they are known.
 std::vector<RecordedFormat> formats_in_use(const FormatBook& book, const Endpoint& to,
                                            const std::set<std::uint8_t>& types) {
   std::vector<RecordedFormat> formats;
@@ -149,7 +165,8 @@ std::vector<RecordedFormat> formats_in_use(const FormatBook& book, const Endpoin
       formats.push_back(*named);
     } else if (const auto fixed = static_audio_format(PayloadType{type})) {
       formats.push_back({PayloadType{type}, fixed->encoding, fixed->clock_rate_hz, fixed->channels, {}});
-    } else if (type == 101) {  // what everybody uses for it
+    } else if (type == 101) {
+      // By convention, where no SDP says what it is.
       formats.push_back({PayloadType{type}, "telephone-event", 8000, 1, {}});
     }
   }
@@ -187,6 +204,7 @@ class Conversion {
       const Instant at = instant(datagram.at);
       if (sketch.types.empty()) {
         sketch.first = at;
+        // The first packet of it.
         sketch.first_sequence = rtp->sequence.value;
         sketch.found.from = datagram.from;
         sketch.found.to = datagram.to;
@@ -196,6 +214,7 @@ class Conversion {
       sketch.types.insert(rtp->payload_type.value);
       const auto formats = formats_in_use(book_, datagram.to, {rtp->payload_type.value});
       const std::uint32_t clock = formats.empty() ? 8000 : formats.front().clock_rate_hz;
+      // Jumps are counted: a stream that mostly jumps is no RTP.
       if (sketch.stats.check(rtp->sequence) == StreamStats::Check::kJump) {
         ++sketch.jumps;
         continue;
@@ -203,7 +222,7 @@ class Conversion {
       sketch.stats.count(*rtp, datagram.size, clock, at);
     }
     result_.packets_passed_over = captures->passed_over();
-    // What merely looks like RTP has no order in its numbers.
+    // Packets that merely look like RTP have no order in their numbers.
     std::erase_if(sketches_, [](const auto& each) {
       const Sketch& sketch = each.second;
       return sketch.stats.counters().packets < kLeastPackets ||
@@ -241,8 +260,8 @@ class Conversion {
     return text;
   }
 
-  /// The first sender is left, everybody else right. A capture beside a relay has each stream twice: the
-  /// copy, which is the later one of the same SSRC and numbers, is left out.
+  /// The first sender is left, everybody else right. A capture beside a relay has each stream twice; the
+  /// later one of the same SSRC and similar numbers is the copy and is left out.
   void choose_channels() {
     std::vector<std::map<StreamKey, Sketch>::value_type*> order;
     for (auto& each : sketches_) order.push_back(&each);
@@ -251,6 +270,7 @@ class Conversion {
     std::optional<std::pair<std::size_t, Endpoint>> left;
     for (auto* each : order) {
       Sketch& sketch = each->second;
+      // The same SSRC from another address, at the same time, with similar numbers.
       const bool is_copy = std::ranges::any_of(chosen, [&](const Sketch* other) {
         const int apart = distance(SeqNo{sketch.first_sequence}, SeqNo{other->first_sequence});
         return other->found.ssrc == sketch.found.ssrc && other->found.from != sketch.found.from &&
@@ -260,6 +280,7 @@ class Conversion {
         sketch.found.channel = -1;
         continue;
       }
+      // Without names of the operator, who spoke first is left.
       if (!left) left = {each->first.file, sketch.found.from};
       const bool is_first = left->first == each->first.file && left->second == sketch.found.from;
       const bool is_named = std::ranges::find(options_.left, sketch.found.from) != options_.left.end();
@@ -271,6 +292,7 @@ class Conversion {
   Result<void, std::string> write(const std::string& to) {
     auto captures = Merged::open(from_);
     if (!captures) return fail(captures.error());
+    // The best rate of all; what is worse is brought up to it.
     std::uint32_t rate = 0;
     for (const auto& [key, sketch] : sketches_) {
       for (const RecordedFormat& format : formats_in_use(book_, sketch.found.to, sketch.types))
@@ -281,6 +303,7 @@ class Conversion {
                   sketches_.begin()->second.found.codecs);
     rate = fitting_rate(options_.format, rate);
     const unsigned channels = options_.layout == AudioLayout::kStereo ? 2 : 1;
+    // Never over a file that is there.
     FileDescriptor made(open(to.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (!made) return fail(fmt::format("cannot make '{}': {}", to, strerror(errno)));
     auto file = AudioFile::open(make_plain_output(std::move(made)), options_.format, rate, channels);
@@ -313,6 +336,7 @@ class Conversion {
       report(0.5 + captures->share() / 2);
       const auto rtp = parse_rtp(datagram.payload);
       const Instant at = instant(datagram.at);
+      // Only streams of the first pass that are no copies.
       if (rtp) {
         const auto known = streams.find({number, datagram.from, datagram.to, rtp->ssrc.value});
         if (known != streams.end()) known->second.first.on_packet(*rtp, at, known->second.second);
@@ -326,6 +350,7 @@ class Conversion {
       stream.first.finish(placer(key));
       sketches_.at(key).found.problems = stream.first.report().problems;
     }
+    // The file ends with the last packet, or with the last sound if that is later.
     write_until(std::max(end_ + 20ms, begin_ + Duration(static_cast<std::int64_t>(
                                                    static_cast<double>(timeline.filled()) / rate * 1e9))));
     result_.rate_hz = rate;
@@ -336,6 +361,7 @@ class Conversion {
   }
 
   void report(double share) {
+    // Not for every packet.
     if (!options_.progress || ++reports_ % 4096 != 0) return;
     options_.progress(share);
   }

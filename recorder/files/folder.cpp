@@ -1,3 +1,10 @@
+// Files below one directory, and nowhere else (CTL-10). Names come from outside (Call-ID, requests), so the
+// kernel itself keeps them inside: openat2 with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS refuses any path that
+// leaves the directory or passes a link, also if somebody changes it at the same moment. Everything else here
+// goes through `open_below`, or works on the last part of a name inside a directory opened that way.
+//
+// New files never replace others: O_EXCL and RENAME_NOREPLACE. Contents are replaced whole, by a file beside
+// it that takes the name.
 #include "recorder/files/folder.hpp"
 
 #include <array>
@@ -19,11 +26,13 @@ namespace ferry {
 
 namespace {
 
+// The folder of a name; empty if the name has none.
 std::string parent_of(std::string_view name) {
   const auto slash = name.rfind('/');
   return std::string(slash == std::string_view::npos ? std::string_view() : name.substr(0, slash));
 }
 
+// Copies a whole file. Returns errno; 0: good.
 int copy_all(int from, int to) {
   std::array<char, 1 << 16> block;
   lseek(from, 0, SEEK_SET);
@@ -48,7 +57,7 @@ Folder::Folder(std::string path, FileDescriptor directory, const FileRights& rig
 
 Result<std::shared_ptr<const Folder>, std::string> Folder::open(const std::string& path,
                                                                 const FileRights& rights) {
-  // The operator's own path may be made of links; what is below it may not.
+  // The operator's own path may be made of links. What is below it may not.
   for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
     const std::string part = path.substr(0, at);
     if (mkdir(part.c_str(), rights.directory_mode) != 0 && errno != EEXIST)
@@ -68,6 +77,7 @@ Result<FileDescriptor, int> Folder::open_below(const std::string& name, int flag
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
   how.mode = (flags & O_CREAT) != 0 ? mode : 0;
+  // The kernel walks the path itself, so nobody can exchange a part of it between a check and its use.
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const auto fd = syscall(SYS_openat2, directory_.get(), name.c_str(), &how, sizeof how);
   if (fd < 0) return fail(errno);
@@ -75,7 +85,7 @@ Result<FileDescriptor, int> Folder::open_below(const std::string& name, int flag
 }
 
 int Folder::give(int fd, mode_t mode) const {
-  // Whatever the umask says: the operator chose.
+  // Whatever the umask says: the operator chose these rights.
   if (fchmod(fd, mode) != 0) return errno;
   if (!rights_.owner && !rights_.group) return 0;
   return fchown(fd, rights_.owner.value_or(static_cast<uid_t>(-1)),
@@ -87,11 +97,14 @@ int Folder::give(int fd, mode_t mode) const {
 int Folder::make_parents(const std::string& name) const {
   for (std::size_t at = name.find('/'); at != std::string::npos; at = name.find('/', at + 1)) {
     const std::string part = name.substr(0, at);
+    // It is there already, as a folder and not as a link.
     if (open_below(part, O_PATH | O_DIRECTORY, 0)) continue;
+    // Made in the folder above, which was opened safely.
     const auto above = open_below(parent_of(part).empty() ? "." : parent_of(part), O_RDONLY | O_DIRECTORY, 0);
     if (!above) return above.error();
     const std::string last = part.substr(part.rfind('/') == std::string::npos ? 0 : part.rfind('/') + 1);
     if (mkdirat(above->get(), last.c_str(), rights_.directory_mode) != 0) {
+      // Another thread may have made it in between.
       if (errno != EEXIST) return errno;
       continue;
     }
@@ -104,6 +117,7 @@ int Folder::make_parents(const std::string& name) const {
 
 Result<FileDescriptor, int> Folder::create(const std::string& name) const {
   if (const int wrong = make_parents(name)) return fail(wrong);
+  // Closed to others until it has its owner and rights.
   auto file = open_below(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!file) return file;
   if (const int wrong = give(file->get(), rights_.file_mode)) {
@@ -158,13 +172,15 @@ int Folder::move_to(const std::string& from, const Folder& to, const std::string
     return parent.empty() ? path : path.substr(parent.size() + 1);
   };
   const std::string last = last_of(from, from_parent);
+  // RENAME_NOREPLACE: a file that somebody else has put there stays, and EEXIST says so.
   if (renameat2(source->get(), last.c_str(), target->get(), last_of(name, to_parent).c_str(),
                 RENAME_NOREPLACE) == 0)
     return 0;
+  // On one file system that is all. Over two, the file is copied.
   if (errno != EXDEV) return errno;
   const auto whole = open_below(from, O_RDONLY, 0);
   if (!whole) return whole.error();
-  // Under another name first: half a file never has the final one.
+  // Copied under another name first: half a file never has the final name.
   const std::string growing = name + ".part";
   const auto copy = to.create(growing);
   if (!copy) return copy.error();
@@ -180,6 +196,7 @@ int Folder::move_to(const std::string& from, const Folder& to, const std::string
 }
 
 int Folder::write_part(const std::string& name, std::string_view contents, bool is_durable) const {
+  // A rest of an earlier attempt may lie there.
   remove(name);
   const auto file = create(name);
   if (!file) return file.error();
@@ -196,6 +213,7 @@ int Folder::write_part(const std::string& name, std::string_view contents, bool 
   return wrong;
 }
 
+// Readers see the old contents or the new ones: rename exchanges the name in one step.
 int Folder::put(const std::string& name, std::string_view contents, bool is_durable) const {
   const std::string growing = name + ".part";
   if (const int wrong = write_part(growing, contents, is_durable)) return wrong;
@@ -205,6 +223,7 @@ int Folder::put(const std::string& name, std::string_view contents, bool is_dura
   const std::size_t skip = parent.empty() ? 0 : parent.size() + 1;
   if (renameat(directory->get(), growing.c_str() + skip, directory->get(), name.c_str() + skip) != 0)
     return errno;
+  // The new name is only safe once the directory is.
   return is_durable && fsync(directory->get()) != 0 ? errno : 0;
 }
 
@@ -228,12 +247,14 @@ void Folder::remove_folder(const std::string& name) const {
 
 void Folder::sync() const { fsync(directory_.get()); }
 
+// Walks folders below each other; links are neither followed nor listed.
 void Folder::list(const std::string& sub, std::vector<std::string>& into) const {
   const auto directory = open_below(sub.empty() ? "." : sub, O_RDONLY | O_DIRECTORY, 0);
   DIR* stream = directory ? fdopendir(dup(directory->get())) : nullptr;
   if (stream == nullptr) return;
   while (const dirent* entry = readdir(stream)) {
     const std::string name = entry->d_name;
+    // Hidden names are the spool and the like.
     if (name.starts_with('.')) continue;
     const std::string path = sub.empty() ? name : sub + "/" + name;
     struct stat info {};

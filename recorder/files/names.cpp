@@ -13,6 +13,7 @@ namespace ferry {
 
 namespace {
 
+// Characters that every file system and every shell takes as they are.
 bool is_plain(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
          c == '-';
@@ -20,6 +21,7 @@ bool is_plain(char c) {
 
 }  // namespace
 
+// A leading dot would hide the file, and ".." would leave the folder; an encoded one does neither.
 std::string safe_name(std::string_view text, std::size_t limit) {
   std::string safe;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -35,7 +37,8 @@ std::string safe_name(std::string_view text, std::size_t limit) {
 }
 
 std::string fill_pattern(std::string_view pattern, const NameParts& parts) {
-  // Together they leave room for endings and a number behind them.
+  // Names of both parts together leave room for endings and a number behind them; a name has at most 255
+  // octets.
   const std::size_t room = pattern.find("%f") == std::string_view::npos ? 200 : 100;
   const std::time_t seconds =
       std::chrono::duration_cast<std::chrono::seconds>(parts.start.time_since_epoch()).count();
@@ -77,6 +80,7 @@ std::string fill_pattern(std::string_view pattern, const NameParts& parts) {
       case '%':
         filled += '%';
         break;
+      // An unknown letter stays as it is.
       default:
         filled += '%';
         filled += letter;
@@ -85,6 +89,7 @@ std::string fill_pattern(std::string_view pattern, const NameParts& parts) {
   return filled;
 }
 
+// An empty first part means an absolute path; an empty part in the middle, two slashes.
 bool is_path_below(std::string_view path) noexcept {
   if (path.empty() || path.find('\0') != std::string_view::npos) return false;
   while (true) {
@@ -103,7 +108,7 @@ std::string fault_of_recording_path(std::string_view path) {
   if (!is_path_below(path)) return "is not below the recording directory";
   if (path.size() > kLongest) return fmt::format("is longer than {} octets", kLongest);
   std::string plain(path);
-  std::erase(plain, '\\');  // harmless in a name
+  std::erase(plain, '\\');  // a backslash is harmless in a name
   if (printable(plain) != plain) return "has characters that a terminal could take for commands";
   while (true) {
     const auto end = std::min(path.find('/'), path.size());

@@ -1,3 +1,12 @@
+// Outputs: plain files, and encrypted ones.
+//
+// Encryption must fit formats that go back to their head when they end (WAV) and readers that look into a
+// growing file. So a file is sealed in chunks of 64 KiB, each on its own: a chunk that is written again gets
+// a new nonce. The first chunk, where heads are, and the last one are kept in memory; chunks between them are
+// written once.
+//
+// The number of a chunk and whether it is the last one are authenticated with it. Thus chunks cannot be
+// exchanged, left out at the end or appended without being noticed.
 #include "recorder/files/output.hpp"
 
 #include "relay/base/random.hpp"
@@ -21,6 +30,7 @@ namespace ferry {
 
 namespace {
 
+// Writes all of it. Returns errno; 0: good.
 int write_all(int fd, std::uint64_t at, Bytes octets) {
   while (!octets.empty()) {
     const ssize_t put = pwrite(fd, octets.data(), octets.size(), static_cast<off_t>(at));
@@ -32,6 +42,7 @@ int write_all(int fd, std::uint64_t at, Bytes octets) {
   return 0;
 }
 
+// Reads as much as there is.
 std::size_t read_all(int fd, std::uint64_t at, MutableBytes into) {
   std::size_t done = 0;
   while (done < into.size()) {
@@ -43,12 +54,13 @@ std::size_t read_all(int fd, std::uint64_t at, MutableBytes into) {
   return done;
 }
 
+/// A file on disk as it is. It remembers its size, so that a write that failed halfway can be undone.
 class PlainOutput final : public Output {
  public:
   explicit PlainOutput(FileDescriptor file) : file_(std::move(file)) {}
   [[nodiscard]] int write_at(std::uint64_t at, Bytes octets) override {
     if (const int wrong = write_all(file_.get(), at, octets)) {
-      // Half a record would end what can be read of the file.
+      // Half a record would end what can be read of the file, so the file is cut back to what it was.
       if (at + octets.size() > size_ && ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) return errno;
       return wrong;
     }
@@ -65,6 +77,7 @@ class PlainOutput final : public Output {
   std::uint64_t size_ = 0;
 };
 
+// The head of an encrypted file; sizes in octets.
 constexpr std::string_view kMagic = "RFENC1\n";
 constexpr std::size_t kChunk = 65536;
 constexpr std::size_t kNonce = 12;
@@ -90,6 +103,7 @@ using Cipher = std::unique_ptr<EVP_CIPHER_CTX, FreeCipher>;
 std::uint8_t* octets(MutableBytes bytes) { return reinterpret_cast<std::uint8_t*>(bytes.data()); }
 const std::uint8_t* octets(Bytes bytes) { return reinterpret_cast<const std::uint8_t*>(bytes.data()); }
 
+// Reads an RSA key in PEM form. The error is a sentence.
 Result<Key, std::string> read_key(const std::string& path, bool is_private) {
   const std::unique_ptr<FILE, CloseFile> file(fopen(path.c_str(), "re"));
   if (!file) return fail(fmt::format("cannot read the key '{}': {}", path, strerror(errno)));
@@ -100,7 +114,7 @@ Result<Key, std::string> read_key(const std::string& path, bool is_private) {
   return key;
 }
 
-/// RSA-OAEP with SHA-256, one way or the other; empty if it fails.
+/// RSA-OAEP with SHA-256: wraps or unwraps a key. Empty if it fails.
 std::vector<std::byte> oaep(EVP_PKEY* key, Bytes in, bool wraps) {
   const std::unique_ptr<EVP_PKEY_CTX, FreeKeyContext> context(EVP_PKEY_CTX_new(key, nullptr));
   if (!context ||
@@ -118,7 +132,7 @@ std::vector<std::byte> oaep(EVP_PKEY* key, Bytes in, bool wraps) {
   return out;
 }
 
-/// What is authenticated beside a chunk: its number and whether it was the last one.
+/// The data that is authenticated with a chunk: its number, and whether it was the last one.
 std::array<std::byte, 9> associated(std::uint64_t number, bool is_last) {
   std::array<std::byte, 9> data{};
   write_u32(data, 0, static_cast<std::uint32_t>(number >> 32));
@@ -127,7 +141,7 @@ std::array<std::byte, 9> associated(std::uint64_t number, bool is_last) {
   return data;
 }
 
-/// Keeps the first chunk, where headers are, and the last one in memory.
+/// An encrypted file. Keeps the first chunk, where heads are, and the last one in memory.
 class SealedOutput final : public Output {
  public:
   SealedOutput(FileDescriptor file, const FileKey& key, std::uint64_t begin)
@@ -137,7 +151,8 @@ class SealedOutput final : public Output {
   [[nodiscard]] int write_at(std::uint64_t at, Bytes in) override {
     while (!in.empty()) {
       Chunk* chunk = chunk_of(at / kChunk);
-      if (chunk == nullptr) return EIO;  // between the first and the last: no format goes back there
+      // Between the first and the last chunk: no format goes back there.
+      if (chunk == nullptr) return EIO;
       const std::size_t from = at % kChunk;
       const std::size_t size = std::min(in.size(), kChunk - from);
       if (chunk->data.size() < from + size) chunk->data.resize(from + size);
@@ -152,6 +167,7 @@ class SealedOutput final : public Output {
   [[nodiscard]] std::size_t read_at(std::uint64_t at, MutableBytes into) override {
     std::size_t done = 0;
     while (done < into.size() && at < size_) {
+      // Formats only read back what they wrote last, or their head: both are in memory.
       const Chunk* chunk = at / kChunk == 0 ? &first_ : at / kChunk == last_.number ? &last_ : nullptr;
       if (chunk == nullptr || chunk->data.size() <= at % kChunk) break;
       const std::size_t size = std::min(into.size() - done, chunk->data.size() - at % kChunk);
@@ -164,6 +180,7 @@ class SealedOutput final : public Output {
   }
   [[nodiscard]] std::uint64_t size() const override { return size_; }
   [[nodiscard]] int flush() override {
+    // As long as there is one chunk, it is the first and the last one.
     const bool is_first_last = last_.number == 0;
     if (first_.is_changed) {
       if (const int wrong = seal(first_, is_first_last)) return wrong;
@@ -177,18 +194,24 @@ class SealedOutput final : public Output {
     bool is_changed = false;
     std::vector<std::byte> data;
   };
+  // The chunk to write to; null if that is neither the first, the last nor the next one, or if the disk is
+  // full.
   Chunk* chunk_of(std::uint64_t number) {
     if (number == 0) return &first_;
     if (number == last_.number) return &last_;
     if (number != last_.number + 1) return nullptr;
-    // The one before is full; it is not the last any more.
+    // The chunk before is full, and it is not the last one any more.
     if (seal(last_.number == 0 ? first_ : last_, false) != 0) return nullptr;
     last_ = {number, true, {}};
     return &last_;
   }
+  // Encrypts a chunk and writes it to its place. All chunks but the last are full, so places follow from
+  // numbers.
   [[nodiscard]] int seal(Chunk& chunk, bool is_last) {
     std::vector<std::byte> out(kNonce + chunk.data.size() + kTag);
     const MutableBytes all(out);
+    // A new nonce for each sealing, also of the same chunk: with GCM a nonce may never come twice under one
+    // key.
     random_octets(all.first(kNonce));
     const auto beside = associated(chunk.number, is_last);
     int size = 0;
@@ -231,6 +254,8 @@ Result<std::unique_ptr<Output>, std::string> make_sealed_output(FileDescriptor f
                                                                 const std::string& public_key_file) {
   const auto key = read_key(public_key_file, false);
   if (!key) return fail(key.error());
+  // Each file has a key of its own, wrapped with the operator's public key; only who has the private one can
+  // read it.
   FileKey file_key{};
   random_octets(file_key);
   const auto wrapped = oaep(key->get(), file_key, true);
@@ -253,6 +278,7 @@ Result<void, std::string> unseal(const std::string& from, const std::string& to,
   fstat(in.get(), &info);
   const auto total = static_cast<std::uint64_t>(info.st_size);
   std::vector<std::byte> head(kMagic.size() + 2);
+  // The head must be ours, whole, and its key must be for the private key at hand.
   if (read_all(in.get(), 0, head) != head.size() ||
       std::memcmp(head.data(), kMagic.data(), kMagic.size()) != 0)
     return fail(fmt::format("'{}' is no encrypted recording", from));
@@ -262,6 +288,7 @@ Result<void, std::string> unseal(const std::string& from, const std::string& to,
     return fail(fmt::format("'{}' is cut short", from));
   const auto file_key = oaep(key->get(), wrapped, false);
   if (file_key.size() != sizeof(FileKey)) return fail(fmt::format("'{}' is not for this key", from));
+  // Never over a file that is there.
   const FileDescriptor out(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!out) return fail(fmt::format("cannot make '{}': {}", to, strerror(errno)));
   const Cipher cipher(EVP_CIPHER_CTX_new());
@@ -271,9 +298,11 @@ Result<void, std::string> unseal(const std::string& from, const std::string& to,
   for (std::uint64_t number = 0; at < total; ++number) {
     const std::size_t size = read_all(in.get(), at, sealed);
     at += size;
+    // A chunk was sealed as the last one or not; what was cut off shows here.
     const bool is_last = at >= total;
     const auto beside = associated(number, is_last);
     int made = 0;
+    // Written only after the tag was found right: a chunk that was changed never reaches the output.
     bool good = size >= kNonce + kTag;
     if (good) {
       const MutableBytes chunk = MutableBytes(sealed).first(size);

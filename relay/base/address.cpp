@@ -62,6 +62,7 @@ bool IpAddress::is_broadcast() const {
   return is_v4() && std::all_of(octets_.begin(), octets_.begin() + 4, [](auto o) { return o == 255; });
 }
 
+// Multicast addresses count as global here; code that must not send there asks `is_multicast` as well.
 bool IpAddress::is_global() const {
   return family_ != AddressFamily::kNone && !is_private() && !is_shared() && !is_link_local() &&
          !is_loopback() && !is_unspecified();
@@ -86,6 +87,7 @@ std::string Endpoint::to_string() const {
 }
 
 std::optional<Endpoint> Endpoint::parse(std::string_view text) {
+  // The last colon separates the port: an IPv6 address has colons of its own.
   const auto colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);

@@ -1,4 +1,4 @@
-// Tells a thread that sleeps on a descriptor that there is something in its queues.
+// Wakes a thread that sleeps on a descriptor after something was put into one of its queues.
 #pragma once
 
 #include <atomic>
@@ -10,8 +10,9 @@
 
 namespace ferry {
 
-/// Several threads ring, one hears. Between two `quiet` calls it costs one system call at most, however often
-/// it rings. Throws std::system_error when the process has no descriptor left.
+/// An eventfd that several threads ring and one thread listens to. Between two calls of `quiet` it makes at
+/// most one system call, however often it rings. The constructor throws std::system_error if the process has
+/// no descriptor left.
 class Bell {
  public:
   Bell() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -21,16 +22,17 @@ class Bell {
   Bell(const Bell&) = delete;
   Bell& operator=(const Bell&) = delete;
 
-  /// Readable while it rings.
+  /// Readable from a ring until `quiet`. The bell owns it.
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
-  /// After the queue was filled. Any thread.
+  /// Call it after filling the queue. Safe on any thread.
   void ring() noexcept {
     if (rings_.exchange(true, std::memory_order_acq_rel)) return;
     constexpr std::uint64_t kOne = 1;
     [[maybe_unused]] const auto written = write(fd_, &kOne, sizeof kOne);
   }
-  /// Before the queue is emptied, so that whatever is put in later rings again.
+  /// Call it on the listening thread before emptying the queue. A value that arrives during the emptying then
+  /// rings again; in the other order that ring could get lost.
   void quiet() noexcept {
     std::uint64_t count = 0;
     [[maybe_unused]] const auto got = read(fd_, &count, sizeof count);

@@ -12,6 +12,8 @@ void keep_only(std::span<const int> capabilities) noexcept { keep_only(capabilit
 
 void keep_only(std::span<const int> capabilities, std::span<const int> in_force) noexcept {
   cap_t mine = cap_get_proc();
+  // Starts from nothing and adds the kept ones. The inheritable set stays empty, so the kernel also drops the
+  // ambient ones.
   cap_t kept = cap_init();
   for (const cap_value_t each : capabilities) {
     cap_flag_value_t has = CAP_CLEAR;
@@ -29,12 +31,14 @@ void keep_only(std::span<const int> capabilities, std::span<const int> in_force)
 void close_all_but(int kept) noexcept {
   constexpr unsigned kFirst = 3;
   const auto mine = static_cast<unsigned>(kept);
+  // Two ranges, because `close_range` cannot leave out a descriptor in the middle.
   if (mine > kFirst) close_range(kFirst, mine - 1, 0);
   close_range(std::max(mine + 1, kFirst), ~0u, 0);
 }
 
 RaisedRights::RaisedRights() noexcept : before_(cap_get_proc()) {
   cap_t raised = cap_dup(static_cast<cap_t>(before_));
+  // Only permitted capabilities are raised, and those are the ones that `keep_only` kept.
   for (cap_value_t each = 0; each <= CAP_LAST_CAP; ++each) {
     cap_flag_value_t has = CAP_CLEAR;
     if (cap_get_flag(raised, each, CAP_PERMITTED, &has) == 0 && has == CAP_SET)

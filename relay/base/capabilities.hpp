@@ -1,21 +1,24 @@
-// What a process or thread gives up: capabilities, and descriptors that it inherited.
+// Gives up rights of a process or thread: Linux capabilities and inherited descriptors (CTL-17).
 #pragma once
 
 #include <span>
 
 namespace ferry {
 
-/// Keeps those of `capabilities` (CAP_… of <linux/capability.h>) that the thread is permitted, gives all
-/// others up, also as ambient ones, and sets no_new_privs: nothing brings them back.
+/// Keeps the listed capabilities (CAP_… of <linux/capability.h>) as far as the calling thread has them, and
+/// gives up all others, ambient ones included. It also sets no_new_privs, so nothing brings them back.
+/// Failures are not reported.
 void keep_only(std::span<const int> capabilities) noexcept;
 
-/// The same, but only those of `in_force` have an effect: the others wait for `RaisedRights`.
+/// Keeps capabilities like the function above, but only those in `in_force` take effect at once. The other
+/// kept ones take effect while a `RaisedRights` lives.
 void keep_only(std::span<const int> capabilities, std::span<const int> in_force) noexcept;
 
-/// For a process that was just forked: no descriptor stays open but the standard ones and `kept`.
+/// Closes every descriptor except 0, 1, 2 and `kept`. For a process that was just forked.
 void close_all_but(int kept) noexcept;
 
-/// While it lives, all capabilities that the calling thread has kept are in force.
+/// Puts all capabilities that the calling thread has kept into force. The destructor restores the state
+/// before, so it must run on the same thread.
 class RaisedRights {
  public:
   RaisedRights() noexcept;

@@ -1,4 +1,4 @@
-// Hints for misspelt names.
+// Suggests the name that a user probably meant when he misspelt one.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +9,10 @@
 
 namespace ferry {
 
-/// Letters to insert, delete or replace until `a` is `b` (Levenshtein distance).
+/// Number of letters to insert, delete or replace to turn `a` into `b` (Levenshtein distance).
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);  // one row of the table at a time
+  std::vector<std::size_t> row(b.size() +
+                               1);  // a single row of the distance table, overwritten for each letter of `a`
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
     std::size_t diagonal = row[0];
@@ -25,8 +26,8 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// The name among `rows` that is at most two letters away from `word` and closest to it; empty if none is.
-/// `name_of` gives a row's name as a view that outlives the call.
+/// The name among `rows` that is closest to `word`, if it is at most two letters away; else empty. `name_of`
+/// is called with a row and returns its name as a view that outlives the call.
 template <class Rows, class NameOf>
 std::string_view closest_name(std::string_view word, const Rows& rows, NameOf name_of) {
   std::string_view best;

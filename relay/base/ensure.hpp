@@ -1,4 +1,4 @@
-// Broken invariants. A failed check is a bug of ours, never a matter of input.
+// Checks of invariants. A failed check is a bug of this program; input from a peer never causes one.
 #pragma once
 
 #include <atomic>
@@ -7,9 +7,10 @@
 
 namespace ferry {
 
-/// Number of failed FERRY_ENSURE checks since start; shown by `rtpferryctl stats`.
+/// Number of failed FERRY_ENSURE checks since the start, over all threads. `rtpferryctl stats` shows it.
 inline std::atomic<std::uint64_t> g_broken_invariants{0};
 
+/// For FERRY_ENSURE only. Counts the failure, aborts in debug builds, and otherwise returns false.
 inline bool ensure_failed() noexcept {
   g_broken_invariants.fetch_add(1, std::memory_order_relaxed);
 #ifndef NDEBUG
@@ -20,6 +21,6 @@ inline bool ensure_failed() noexcept {
 
 }  // namespace ferry
 
-/// True if `condition` holds. Otherwise aborts in debug builds; in release counts and yields false, and the
-/// caller gives up the one call concerned. Each use says why it cannot happen.
+/// True if `condition` holds. If it does not, a debug build aborts; a release build counts the failure and
+/// yields false, and the caller gives up the one call concerned. Each use says why the condition cannot fail.
 #define FERRY_ENSURE(condition) ((condition) || ::ferry::ensure_failed())

@@ -1,4 +1,4 @@
-// Doing without memory where packets pass: a call goes on although there is none left (C-12).
+// Allocation on the packet path. If memory runs out, one step fails and the call goes on (C-12).
 #pragma once
 
 #include <memory>
@@ -7,8 +7,8 @@
 
 namespace ferry {
 
-/// Runs `step`, which may allocate. False: there was no memory, and `step` may have done a part of its
-/// work. Any thread.
+/// Runs `step`, which may allocate. False if memory ran out; `step` may then have done a part of its work.
+/// Safe on any thread.
 template <class Step>
 [[nodiscard]] bool had_memory(Step&& step) noexcept {
   try {
@@ -19,7 +19,7 @@ template <class Step>
   }
 }
 
-/// Null: there was no memory.
+/// Makes a `T`, or returns null if there is no memory.
 template <class T>
 [[nodiscard]] std::unique_ptr<T> make_unique_or_null() noexcept {
   return std::unique_ptr<T>(new (std::nothrow) T);

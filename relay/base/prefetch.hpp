@@ -1,4 +1,4 @@
-// Hints to the processor.
+// Hints to the processor's cache.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,8 @@
 
 namespace ferry {
 
-/// Begins to fetch `size` octets into the cache, and `before` of those in front. Harmless wherever it points.
+/// Starts to load `size` octets at `at`, and the `before` octets in front of them, into the cache. Harmless
+/// for any address, even an invalid one.
 inline void prefetch_octets(const void* at, std::size_t size, std::size_t before = 0) noexcept {
   constexpr std::size_t kLine = 64;
   const std::uintptr_t first = reinterpret_cast<std::uintptr_t>(at) - before;

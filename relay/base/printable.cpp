@@ -8,13 +8,14 @@ namespace ferry {
 
 namespace {
 
-/// A character at the front of a text: `size` 0 = its first octet begins no UTF-8.
+/// The character at the front of a text. `size` is its length in octets; 0 if the text does not begin with
+/// valid UTF-8.
 struct Character {
   std::size_t size = 0;
   char32_t code = 0;
 };
 
-/// RFC 3629 section 4.
+/// Decodes the first character (RFC 3629 §4). `text` must not be empty.
 Character first_of(std::string_view text) noexcept {
   const auto lead = static_cast<unsigned char>(text[0]);
   if (lead < 0x80) return {1, lead};
@@ -29,12 +30,14 @@ Character first_of(std::string_view text) noexcept {
     if ((octet & 0xc0) != 0x80) return {};
     code = code << 6 | (octet & 0x3fu);
   }
+  // A form longer than needed counts as invalid: it could hide a control character from a simpler reader.
   static constexpr std::array<char32_t, 5> kLeast = {0, 0, 0x80, 0x800, 0x10000};
   const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
   if (code < kLeast[size] || code > 0x10ffff || is_surrogate) return {};
   return {size, code};
 }
 
+// The backslash counts as harmful: escaping it makes the result reversible.
 bool is_harmless(char32_t code) noexcept {
   struct Range {
     char32_t first, last;
@@ -49,13 +52,14 @@ bool is_harmless(char32_t code) noexcept {
   return std::ranges::none_of(kControls, [&](const Range& r) { return code >= r.first && code <= r.last; });
 }
 
-/// The value of a hexadecimal digit; 16 if it is none.
+/// The value of a hexadecimal digit; 16 if `c` is none.
 unsigned digit(char c) noexcept {
   if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
   const char lower = static_cast<char>(c | 0x20);
   return lower >= 'a' && lower <= 'f' ? static_cast<unsigned>(lower - 'a') + 10 : 16;
 }
 
+// Appends each octet as `\xNN`.
 void escape(std::string_view octets, std::string& into) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
   for (const char c : octets) {
@@ -71,6 +75,7 @@ std::string printable(std::string_view text, std::string_view also) {
   safe.reserve(text.size());
   while (!text.empty()) {
     const Character character = first_of(text);
+    // An invalid octet is escaped alone; the one behind it may begin a character again.
     const std::string_view octets = text.substr(0, std::max<std::size_t>(character.size, 1));
     const bool stays = character.size != 0 && is_harmless(character.code) &&
                        !(character.size == 1 && also.find(text[0]) != std::string_view::npos);

@@ -12,7 +12,8 @@
 namespace ferry {
 
 std::uint64_t random_u64() {
-  // One system call fills a small stock; each value is handed out once. A thread has its own stock.
+  // One system call fills a stock of 64 values; each thread has its own. A value that is handed out is
+  // replaced by zero, so that it cannot be read again.
   thread_local std::array<std::uint64_t, 64> stock;
   thread_local std::size_t left = 0;
   if (left == 0) {
@@ -38,7 +39,8 @@ void random_octets(MutableBytes to) {
 }
 
 std::uint32_t random_below(std::uint32_t bound) {
-  // Multiply-shift; the bias of 2^-32 * bound is of no use to anybody for port numbers.
+  // Multiply and shift instead of a division. The bias is at most `bound` / 2^32, which helps nobody to guess
+  // a port.
   return static_cast<std::uint32_t>(((random_u64() >> 32) * bound) >> 32);
 }
 

@@ -1,14 +1,15 @@
-// Result of an operation that can fail on input: a value or an error, never an exception.
+// The result of an operation that bad input can make fail: a value or an error, never an exception.
 #pragma once
 
 #include <tl/expected.hpp>
 
 namespace ferry {
 
+/// Holds a `T`, or an `E` that says what was wrong; mostly a one-byte enum with a `to_string`.
 template <class T, class E>
 using Result = tl::expected<T, E>;
 
-/// Makes the failing alternative of a Result.
+/// Makes a failed Result: `return fail(RtpParseError::kTooShort);`.
 template <class E>
 auto fail(E error) {
   return tl::unexpected<E>(std::move(error));

@@ -1,4 +1,4 @@
-// Octets of a secret.
+// Storage for keys and other secrets.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -11,11 +11,13 @@
 
 namespace ferry {
 
-/// Wiped when they die (media-security SRT-15). Never printed.
+/// Up to `Capacity` octets of a secret, held in place. The destructor wipes them (SRT-15). Never print or log
+/// them.
 template <std::size_t Capacity>
 class SecretBytes {
  public:
   SecretBytes() = default;
+  /// Copies the secret. Octets beyond `Capacity` are left out without notice.
   explicit SecretBytes(Bytes from) : size_(std::min(from.size(), Capacity)) {
     std::copy_n(from.begin(), size_, octets_.begin());
   }
@@ -23,6 +25,7 @@ class SecretBytes {
   SecretBytes& operator=(const SecretBytes&) = default;
   ~SecretBytes() { explicit_bzero(octets_.data(), octets_.size()); }
 
+  /// A view of the secret; it must not outlive this object.
   [[nodiscard]] Bytes get() const noexcept { return Bytes(octets_).first(size_); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   bool operator==(const SecretBytes&) const = default;

@@ -1,4 +1,4 @@
-// Why a datagram did not get to where it was sent, as the host or the network said.
+// Reasons why a datagram did not reach its receiver, as the host or an ICMP message said.
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 
 namespace ferry {
 
+/// One reason. `kSendErrorRows` explains each in words; `kCount` is their number.
 enum class SendError : std::uint8_t {
   kNone,
   kPortUnreachable,
@@ -22,13 +23,17 @@ enum class SendError : std::uint8_t {
   kCount,
 };
 
+/// Number of reasons, `kNone` included.
 constexpr std::size_t kSendErrors = static_cast<std::size_t>(SendError::kCount);
 
-/// One spelling for metrics, `rtpferryctl` and documents.
+/// The texts of one reason. Metrics, `rtpferryctl` and the documents all use them.
 struct SendErrorRow {
   SendError error;
+  /// Spelling in metrics and commands.
   std::string_view name;
+  /// The cause, for people.
   std::string_view meaning;
+  /// Advice for operators.
   std::string_view advice;
 };
 
@@ -47,6 +52,7 @@ inline constexpr std::array<SendErrorRow, kSendErrors> kSendErrorRows = {{
 }};
 // clang-format on
 
+/// Spelling of a reason in metrics and commands.
 constexpr std::string_view to_string(SendError error) noexcept {
   return kSendErrorRows[static_cast<std::size_t>(error)].name;
 }

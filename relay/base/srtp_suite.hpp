@@ -9,7 +9,7 @@
 
 namespace ferry {
 
-/// In the order of preference of an offer (media-security SRT-8).
+/// The suites in the order in which an offer prefers them (SRT-8).
 enum class SrtpSuite : std::uint8_t {
   kAeadAes256Gcm,
   kAeadAes128Gcm,
@@ -19,27 +19,33 @@ enum class SrtpSuite : std::uint8_t {
   kAes192Cm32,
   kAes128Cm80,
   kAes128Cm32,
-  // Named for literal compatibility, never used.
+  // These four are recognised in SDP but never used.
   kF8With80,
   kF8With32,
   kNullWith80,
   kNullWith32,
 };
 
-/// Sizes in octets.
+/// Describes one suite. All sizes are in octets.
 struct SrtpSuiteRow {
   SrtpSuite suite;
+  /// As written in `a=crypto`.
   std::string_view name;
+  /// Length of the master key.
   std::uint8_t key = 16;
+  /// Length of the master salt.
   std::uint8_t salt = 14;
+  /// Authentication tag of an SRTP packet.
   std::uint8_t rtp_tag = 10;
-  /// 80 bits also where RTP has 32 (RFC 4568 §6.2.2).
+  /// Authentication tag of an SRTCP packet: 80 bits even if SRTP has 32 (RFC 4568 §6.2.2).
   std::uint8_t rtcp_tag = 10;
+  /// AES-GCM, where encrypting also authenticates (RFC 7714).
   bool is_aead = false;
-  /// F8 and no encryption: may stand in an offer, is never chosen.
+  /// F8 or no encryption: may stand in an offer, is never chosen.
   bool is_legacy = false;
 };
 
+/// All suites, in the order of the enum.
 inline constexpr std::array<SrtpSuiteRow, 12> kSrtpSuites = {{
     {SrtpSuite::kAeadAes256Gcm, "AEAD_AES_256_GCM", 32, 12, 16, 16, true},
     {SrtpSuite::kAeadAes128Gcm, "AEAD_AES_128_GCM", 16, 12, 16, 16, true},
@@ -54,9 +60,10 @@ inline constexpr std::array<SrtpSuiteRow, 12> kSrtpSuites = {{
     {SrtpSuite::kNullWith80, "NULL_HMAC_SHA1_80", 16, 14, 10, 10, false, true},
     {SrtpSuite::kNullWith32, "NULL_HMAC_SHA1_32", 16, 14, 4, 10, false, true},
 }};
-/// Those that are used.
+/// The suites that may be chosen, in the order of preference.
 inline constexpr std::span<const SrtpSuiteRow> kUsableSrtpSuites{kSrtpSuites.data(), 8};
 
+/// The row of a suite.
 constexpr const SrtpSuiteRow& row_of(SrtpSuite suite) noexcept {
   return kSrtpSuites[static_cast<std::size_t>(suite)];
 }

@@ -1,4 +1,4 @@
-// What the numbers of static RTP payload types mean (RFC 3551 §6).
+// The codecs of the static RTP payload types, which SDP need not explain (RFC 3551 §6).
 #pragma once
 
 #include <algorithm>
@@ -8,11 +8,14 @@
 
 namespace ferry {
 
+/// Describes one static payload type.
 struct StaticType {
   std::uint8_t payload_type;
-  std::string_view name;  // as in `a=rtpmap`
+  /// Encoding name as in `a=rtpmap`.
+  std::string_view name;
   std::uint32_t clock_rate_hz;
   std::uint32_t channels;
+  /// False for video.
   bool is_audio;
 };
 
@@ -28,7 +31,8 @@ inline constexpr std::array<StaticType, 25> kStaticTypes = {{
     {34, "H263", 90000, 1, false},
 }};
 
-/// Null for dynamic and unassigned types. 19 is reserved; old devices use it for comfort noise.
+/// The row of a static payload type; null for dynamic and unassigned types. Type 19 is reserved, but old
+/// devices use it for comfort noise, so it has a row.
 constexpr const StaticType* static_type(std::uint8_t payload_type) noexcept {
   const auto* const found = std::ranges::find(kStaticTypes, payload_type, &StaticType::payload_type);
   return found == kStaticTypes.end() ? nullptr : found;

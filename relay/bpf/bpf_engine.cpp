@@ -1,3 +1,12 @@
+// The daemon's side of forwarding in the kernel. The helper process has the rights and does what needs them:
+// load and attach. It passes back descriptors of the maps and of the control program. With those, everything
+// else here works without any right.
+//
+// Two things are written straight into mapped memory of maps, without a system call: `alive_until`, the
+// daemon's sign of life, and the hops, which the thread of `NextHops` publishes.
+//
+// If the helper dies, the kernel takes the programs off their interfaces. `check_helper` then switches
+// everything off for good: nobody left could attach them again.
 #include "relay/bpf/bpf_engine.hpp"
 
 #include "ferry.skel.h"  // generated
@@ -18,6 +27,7 @@ namespace ferry::bpf {
 
 namespace {
 
+// How far ahead `keep_alive` moves the time at which the programs stop forwarding.
 constexpr Duration kAlive = std::chrono::minutes(1);
 
 using Variables = std::remove_pointer_t<decltype(ferry_bpf::bss)>;
@@ -31,6 +41,7 @@ BpfEngine::BpfEngine(std::unique_ptr<Helper> helper, ProgramHandles handles)
       hop_memory_(handles_.hops, sizeof(ferry_hop_copies) * FERRY_HOPS) {}
 
 BpfEngine::~BpfEngine() {
+  // Its thread publishes into the mapped memory, so it ends first.
   hops_.reset();
   for (const int descriptor : {handles_.flows, handles_.hops, handles_.counters, handles_.orders,
                                handles_.variables, handles_.control})
@@ -72,7 +83,8 @@ void BpfEngine::keep_alive(Instant now) {
 bool BpfEngine::check_helper() {
   if (is_off_ || !helper_->is_gone()) return is_off_;
   is_off_ = true;
-  // A program that an old kernel keeps on its interface without the helper leaves everything to the sockets.
+  // Old kernels keep a program on its interface although the helper is gone. This makes it leave everything
+  // to the sockets.
   static_cast<Variables*>(variables_.get())->alive_until = 0;
   for (Attachment& each : attachments_) {
     each.mode = OffloadMode::kOff;
@@ -89,6 +101,7 @@ std::vector<Attachment> BpfEngine::check_interfaces() {
   for (std::size_t i = 0; i < attachments_.size(); ++i) {
     Attachment& known = attachments_[i];
     const unsigned now = if_nametoindex(known.interface.c_str());
+    // An interface that was removed and made again has another index, and no programs.
     if (now == known.ifindex) continue;
     {
       const std::lock_guard lock(xdp_mutex_);
@@ -102,8 +115,9 @@ std::vector<Attachment> BpfEngine::check_interfaces() {
 
 std::vector<PacketCount> BpfEngine::counts() const {
   static constexpr std::array<std::string_view, FERRY_COUNTERS> kNames = {
-      "none",   "form",     "not-rtp", "payload-type", "ssrc", "sequence",
-      "source", "next-hop", "mtu",     "xdp",          "tc"};
+      "none", "form", "not-rtp", "payload-type", "ssrc", "sequence",
+      // The names are in the order of `enum ferry_punt`.
+      "source", "next-hop", "mtu", "xdp", "tc"};
   std::vector<PacketCount> counts;
   std::vector<std::uint64_t> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
   for (std::uint32_t reason = 1; reason < FERRY_COUNTERS; ++reason) {
@@ -117,6 +131,7 @@ std::vector<PacketCount> BpfEngine::counts() const {
 }
 
 std::unique_ptr<FlowOffload> BpfEngine::make_offload() {
+  // More workers than rings: the others go without.
   if (workers_ >= handles_.rings.size()) return nullptr;
   try {
     if (!hops_) {
@@ -149,7 +164,7 @@ void BpfEngine::publish(std::uint32_t id, const NextHops::Pair& pair, const Next
     std::copy(hop->destination.begin(), hop->destination.end(), value.destination_mac);
     std::copy(hop->source.begin(), hop->source.end(), value.source_mac);
     const std::lock_guard lock(xdp_mutex_);
-    // A driver takes redirected frames if it has a program itself; native and generic XDP do not mix.
+    // XDP can only redirect to a driver that runs a program itself, and native and generic mode do not mix.
     const bool one_mode = std::ranges::all_of(
         xdp_interfaces_, [&](const auto& each) { return each.second == xdp_interfaces_.begin()->second; });
     value.xdp = one_mode && xdp_interfaces_.contains(hop->ifindex) ? 1 : 0;

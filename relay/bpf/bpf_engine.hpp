@@ -1,5 +1,5 @@
-// In-kernel forwarding as the daemon sees it: has the helper load and attach the programs, and takes flows
-// for workers.
+// Forwarding in the kernel as the daemon sees it: it has the helper load and attach the programs, and gives
+// each worker its part of the table of flows.
 #pragma once
 
 #include "relay/base/result.hpp"
@@ -18,64 +18,82 @@
 
 namespace ferry::bpf {
 
-/// Packets of known ports: left to the sockets, by reason, or sent on, by program.
+/// One of the kernel's counters: packets of known ports, by the reason why they were left to the sockets, or
+/// by the program that forwarded them.
 struct PacketCount {
   std::string_view name;
   std::uint64_t packets = 0;
+  /// True: `name` is a reason; false: a program.
   bool is_punt = true;
 };
 
-/// One per process. Control thread, but for what `make_offload` returns, which belongs to one worker each.
-/// Needs no rights itself.
+/// The programs of this process. Used on the control thread, except for what `make_offload` returns: that
+/// belongs to one worker each. It needs no rights itself.
 class BpfEngine {
  public:
-  /// Fails with a sentence for the operator.
+  /// Has the helper load the programs. The error is a sentence for the operator.
   static Result<std::unique_ptr<BpfEngine>, std::string> load(std::unique_ptr<Helper> helper,
                                                               const ProgramSettings& settings);
+  /// Everything returned by `make_offload` must be gone before.
   ~BpfEngine();
   BpfEngine(const BpfEngine&) = delete;
   BpfEngine& operator=(const BpfEngine&) = delete;
 
-  /// `is_named`: the operator asked for this interface, so that loopback and veth get what was asked for.
+  /// Attaches the programs to an interface, as well as `wanted` and the host allow, and returns what it got.
+  /// `is_named`: the operator asked for this interface, so that loopback gets programs too.
   const Attachment& attach(const std::string& interface, OffloadMode wanted, bool is_named);
+  /// The attachments of all interfaces, in the order of `attach`.
   [[nodiscard]] const std::vector<Attachment>& attachments() const noexcept { return attachments_; }
+  /// The kernel's counters since the load.
   [[nodiscard]] std::vector<PacketCount> counts() const;
-  /// To be called every few seconds: without it the programs leave everything to the sockets after a minute.
+  /// The daemon's sign of life. Call it every few seconds: a minute after the last call the programs leave
+  /// everything to the sockets.
   void keep_alive(Instant now);
-  /// Interfaces that went and came back under their name get their programs again. Returns those that did.
+  /// Attaches the programs anew to interfaces that went and came back under their name. Returns those.
   std::vector<Attachment> check_interfaces();
-  /// Readable once the helper is gone: then `check_helper`.
+  /// The descriptor to watch: it becomes readable when the helper is gone. Then call `check_helper`.
   [[nodiscard]] int helper_descriptor() const noexcept { return helper_->descriptor(); }
+  /// The helper's process id.
   [[nodiscard]] pid_t helper_process() const noexcept { return helper_->process(); }
-  /// True if the helper is gone, which takes the programs with it: from the call on nothing is forwarded in
-  /// the kernel, no stream is taken there, and each attachment says why. Nobody without its rights can start
-  /// another one.
+  /// True if the helper is gone, which takes the programs with it. From this call on nothing is forwarded in
+  /// the kernel, no stream is taken there, and each attachment says why. Nobody without the helper's rights
+  /// can start another one.
   bool check_helper();
+  /// True once `check_helper` has found the helper gone.
   [[nodiscard]] bool is_off() const noexcept { return is_off_; }
-  /// Starts the thread that watches routes and neighbours, with the first.
+  /// The part of the next worker; the first call starts the thread that watches routes and neighbours. Null
+  /// if there are more workers than the programs were loaded for, or if the kernel's memory cannot be had.
   [[nodiscard]] std::unique_ptr<FlowOffload> make_offload();
 
  private:
   BpfEngine(std::unique_ptr<Helper> helper, ProgramHandles handles);
-  /// What was asked for an interface.
+  /// The arguments of `attach`, so that an interface that comes back gets the same.
   struct Wanted {
     OffloadMode mode = OffloadMode::kAuto;
     bool is_named = false;
   };
   Attachment try_attach(const std::string& interface, Wanted wanted);
+  /// Writes a hop where the programs read it; `hop` null: there is no way now. Called by the thread of
+  /// `NextHops`.
   void publish(std::uint32_t id, const NextHops::Pair& pair, const NextHop* hop) const;
 
   std::unique_ptr<Helper> helper_;
   ProgramHandles handles_;
+  /// The programs' variables and their table of hops, mapped.
   MappedMap variables_;
   MappedMap hop_memory_;
+  /// Workers that have got their part.
   unsigned workers_ = 0;
   std::vector<Attachment> attachments_;
-  std::vector<Wanted> wanted_;    // parallel
-  mutable std::mutex xdp_mutex_;  // hops are published by other threads
+  /// Parallel to `attachments_`.
+  std::vector<Wanted> wanted_;
+  /// Guards `xdp_interfaces_`: another thread publishes hops.
+  mutable std::mutex xdp_mutex_;
+  /// Interfaces with an XDP program, and in which mode.
   std::map<unsigned, OffloadMode> xdp_interfaces_;
   std::unique_ptr<NextHops> hops_;
-  std::atomic<bool> is_off_{false};  // read by the workers
+  /// Written once; the workers read it.
+  std::atomic<bool> is_off_{false};
 };
 
 }  // namespace ferry::bpf

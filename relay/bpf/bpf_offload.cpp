@@ -1,3 +1,20 @@
+// Puts flows of one worker into the kernel's table, changes them, reads them and takes them out.
+//
+// Order of operations. The worker does not write the table itself: a map update would overwrite what the
+// kernel counts at the same moment. Instead it writes orders into memory that it shares with the kernel, and
+// runs the control program over them, up to FERRY_ORDERS with one system call. The control program carries
+// each order out under the flow's lock and leaves the counters of that very moment in the order.
+//
+// - Install: first the hops of all receivers, then the order. A hop that is not known yet (kLater) means: ask
+//   again when the packet just forwarded has made the kernel find the neighbour.
+// - Update: the new hops are acquired before the order and the old ones released after it, so that a hop used
+//   by both never goes away in between.
+// - Withdraw: closes the flow under its lock and deletes it. When `run` returns, no CPU forwards any more and
+//   the counters are final (LAT-13).
+//
+// Trap: the kernel counts only what changes with packets. `Installed::given` keeps the rest of the state;
+// `merged` puts both together again. `each_value` is the one list of what the kernel counts; a member that is
+// missing there would be lost at every withdrawal.
 #include "relay/bpf/bpf_offload.hpp"
 
 #include "relay/bpf/abi.h"
@@ -27,6 +44,10 @@ static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferr
                   offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
               "the kernel programs lay these out alike");
 
+static_assert(
+    (FERRY_KINDS & (FERRY_KINDS - 1)) == 0 && FERRY_KINDS <= FERRY_OTHER_TYPE,
+    "the kernel programs take the number of a kind by its lowest bits, and the marks are above them");
+
 ferry_key key_of(const Endpoint& local) {
   ferry_key key{};
   write_address(key.address, local.address);
@@ -44,7 +65,8 @@ std::uint16_t folded(std::uint64_t sum) {
   return static_cast<std::uint16_t>(sum);
 }
 
-/// Of the addresses as the pseudo header has them, in network byte order (RFC 768, RFC 8200 section 8.1).
+/// Sum of two addresses as the pseudo header has them (RFC 768, RFC 8200 section 8.1). Words stay in network
+/// byte order: a one's complement sum does not depend on it (RFC 1071).
 std::uint16_t sum_of(const IpAddress& a, const IpAddress& b) {
   std::uint64_t sum = 0;
   for (const IpAddress* address : {&a, &b}) {
@@ -57,10 +79,11 @@ std::uint16_t sum_of(const IpAddress& a, const IpAddress& b) {
   return folded(sum);
 }
 
-/// Of the receivers.
+/// Hop numbers of a flow's receivers.
 using Hops = std::array<std::uint32_t, FERRY_SINKS>;
 
-/// Nothing if the flow has more receivers or kinds of payload than the kernel's tables.
+/// Writes a flow in the kernel's form. Nothing if it has more receivers or kinds of payload than the kernel's
+/// tables.
 std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, unsigned ring,
                                     ferry_what what) {
   ferry_order order{};
@@ -80,11 +103,13 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
     write_address(more.home, flow.home.address);
     more.home_port_be = htons(flow.home.port.value);
   }
+  // Without a list every type is taken, so the table of types need not be looked at.
   if (flow.payloads.empty() && flow.refused_types.none()) plan.flags |= FERRY_ANY_TYPE;
   if (flow.sampling != Sampling::kNone) plan.flags |= FERRY_SAMPLED;
   if (flow.sampling == Sampling::kHeaders || flow.sampling == Sampling::kSparse) plan.flags |= FERRY_HEADERS;
   if (flow.sampling == Sampling::kSparse) plan.flags |= FERRY_SPARSE;
   if (flow.sinks.size() > 1) plan.flags |= FERRY_TC_ONLY;
+  // Checksums are changed, not computed: the differences are prepared here once (RFC 1624).
   const std::uint16_t addresses = sum_of(flow.peer.address, flow.local.address);
   plan.pseudo_sum = folded(std::uint64_t{addresses} + htons(IPPROTO_UDP));
   for (const OffloadSink& from : flow.sinks) {
@@ -106,7 +131,7 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
   for (std::size_t type = 0; type < flow.other_types.size(); ++type) {
     if (flow.other_types.test(type)) more.kind_of[type] = FERRY_OTHER_TYPE;
   }
-  // Signalling lists the preferred type first.
+  // The kernel finds the expected type without the table. Signalling lists the preferred one first.
   plan.kind.type = 255;
   std::size_t kinds = 1;
   for (const PayloadEntry& payload : flow.payloads) {
@@ -127,7 +152,7 @@ std::optional<ferry_order> order_of(const OffloadFlow& flow, const Hops& hops, u
   return order;
 }
 
-// A value in the kernel's form, and back.
+// Converts a value to the kernel's form, and back.
 std::uint64_t raw(Instant time) { return ns(time); }
 std::uint64_t raw(SeqNo sequence) { return sequence.value; }
 template <std::integral Number>
@@ -141,7 +166,7 @@ void assign(To& to, From from) {
   to = static_cast<To>(from);
 }
 
-/// Calls `copy(kernel's, ours)` for each value that the kernel counts.
+/// Calls `copy(kernel's member, ours)` for each value that the kernel counts.
 template <class Kernel, class Ours, class Copy>
 void each_value(Kernel& kernel, Ours& ours, Copy copy) {
   auto& c = ours.stream.counters;
@@ -184,7 +209,7 @@ ferry_state state_of(const OffloadState& from) {
   return state;
 }
 
-/// `given`, with what the kernel counted since.
+/// The state that was given at installation, with what the kernel counted since.
 OffloadState merged(OffloadState given, const ferry_state& counted) {
   each_value(counted, given, [](const auto& kernel, auto& ours) { assign(ours, kernel); });
   if (counted.foreign_at != 0) {
@@ -199,6 +224,8 @@ OffloadState merged(OffloadState given, const ferry_state& counted) {
 BpfOffload::BpfOffload(KernelHandles kernel, HopSource& hops)
     : kernel_(kernel),
       hops_(hops),
+      // The whole map up to this worker's orders is mapped, because mappings begin at a page; only its own
+      // part is used.
       memory_(kernel.orders, std::size_t{kernel.worker + 1} * FERRY_ORDERS * sizeof(ferry_order)),
       orders_(static_cast<ferry_order*>(memory_.get()) + std::size_t{kernel.worker} * FERRY_ORDERS,
               FERRY_ORDERS) {
@@ -209,6 +236,7 @@ BpfOffload::BpfOffload(KernelHandles kernel, HopSource& hops)
 }
 
 BpfOffload::~BpfOffload() {
+  // A flow that stayed would hold up the next owner of the port.
   std::vector<OffloadReading> all;
   for (const auto& each : installed_) all.push_back({each.first, false, {}});
   remove(all);
@@ -216,6 +244,7 @@ BpfOffload::~BpfOffload() {
 }
 
 bool BpfOffload::run(std::size_t count) {
+  // The "packet" for the control program is an Ethernet header and the numbers of the orders.
   const ferry_run which{kernel_.worker * FERRY_ORDERS, static_cast<std::uint32_t>(count)};
   std::array<std::byte, sizeof(ether_header) + sizeof which> packet{};
   std::memcpy(packet.data() + sizeof(ether_header), &which, sizeof which);
@@ -243,6 +272,7 @@ void BpfOffload::release_hops(const OffloadFlow& flow, std::size_t count) {
 }
 
 void BpfOffload::install(std::span<OffloadInstallation> flows) {
+  // The programs are off their interfaces: nothing would be forwarded, and nothing would be counted either.
   if (kernel_.is_off != nullptr && *kernel_.is_off) {
     for (OffloadInstallation& each : flows) each.answer = OffloadAnswer::kRefused;
     return;
@@ -253,6 +283,7 @@ void BpfOffload::install(std::span<OffloadInstallation> flows) {
     std::array<OffloadInstallation*, FERRY_ORDERS> ordered{};
     for (OffloadInstallation& each : batch) {
       each.answer = OffloadAnswer::kRefused;
+      // A flow by that address exists already, or its samples would have nowhere to go.
       if (installed_.contains(each.flow->local) ||
           (each.flow->sampling != Sampling::kNone && ring_ == nullptr))
         continue;
@@ -310,6 +341,7 @@ void BpfOffload::read_or_withdraw(std::span<OffloadReading> flows, unsigned what
     const bool ran = run(batch.size());
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const auto known = installed_.find(batch[i].local);
+      // Also found if the kernel could not delete it: the counters are final in any case.
       batch[i].found = ran && orders_[i].done != 0 && known != installed_.end();
       if (what == FERRY_WITHDRAW && (!ran || orders_[i].done != 1)) take_out(orders_[i].key);
       if (batch[i].found) batch[i].state = merged(known->second.given, orders_[i].state);
@@ -318,7 +350,8 @@ void BpfOffload::read_or_withdraw(std::span<OffloadReading> flows, unsigned what
 }
 
 void BpfOffload::take_out(const ferry_key& key) const {
-  // Whatever happened to the program, the flow must go: it would hold up the port's next owner.
+  // Whatever happened to the program, the flow must go: it would hold up the port's next owner. Deletion
+  // fails if another CPU holds the bucket's lock at this moment, so it is tried again.
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
     if (bpf_map_delete_elem(kernel_.flows, &key) == 0 || errno == ENOENT) return;

@@ -1,4 +1,4 @@
-// The flows of one worker in the kernel's map.
+// The flows of one worker in the kernel's table.
 #pragma once
 
 #include "relay/bpf/kernel_forms.hpp"
@@ -13,21 +13,29 @@ struct ring_buffer;
 
 namespace ferry::bpf {
 
-/// What the kernel holds for one worker; descriptors are owned by the engine.
+/// The kernel's objects that one worker needs. The engine owns the descriptors and closes them after the
+/// workers.
 struct KernelHandles {
-  int flows = -1;    // map
-  int control = -1;  // program that carries out orders
-  int orders = -1;   // map, memory of its entries can be mapped
-  int ring = -1;     // map with samples, -1 = no sampling
+  /// The map of flows.
+  int flows = -1;
+  /// The program that carries out orders.
+  int control = -1;
+  /// The map of orders; its memory can be mapped.
+  int orders = -1;
+  /// The map that samples come through; -1: flows of this worker cannot be sampled.
+  int ring = -1;
+  /// Which orders are this worker's: FERRY_ORDERS from `worker * FERRY_ORDERS` on.
   unsigned worker = 0;
-  /// Set once the programs are off their interfaces: nothing is installed any more.
+  /// Becomes true once the programs are off their interfaces: nothing is installed any more. Null: never.
   const std::atomic<bool>* is_off = nullptr;
 };
 
+/// `FlowOffload` by the kernel's programs. For one worker, on its thread.
 class BpfOffload final : public FlowOffload {
  public:
-  /// Throws std::system_error if the kernel's memory cannot be mapped.
+  /// `hops` outlives it. Throws std::system_error if the kernel's memory cannot be mapped.
   BpfOffload(KernelHandles kernel, HopSource& hops);
+  /// Withdraws all flows that are still installed.
   ~BpfOffload() override;
   BpfOffload(const BpfOffload&) = delete;
   BpfOffload& operator=(const BpfOffload&) = delete;
@@ -39,28 +47,36 @@ class BpfOffload final : public FlowOffload {
   void collect(const std::function<void(const OffloadSample&)>& visit) override;
 
  private:
+  /// A flow in the table.
   struct Installed {
     OffloadFlow flow;
-    /// What the kernel does not count goes back as it came.
+    /// The state it was installed with. What the kernel does not count is taken from here when it is read.
     OffloadState given;
   };
+  /// Finds the way to each receiver and holds it. All or none; `ids` gets their numbers.
   [[nodiscard]] OffloadAnswer acquire_hops(const OffloadFlow& flow, std::span<std::uint32_t> ids);
+  /// Gives the ways to the first `count` receivers back.
   void release_hops(const OffloadFlow& flow, std::size_t count);
   void release_hops(const OffloadFlow& flow) { release_hops(flow, flow.sinks.size()); }
-  /// Has the kernel carry out the first `count` orders.
+  /// Has the kernel carry out the first `count` orders. False if it would not run the program.
   bool run(std::size_t count);
-  /// Orders `what` for those of `flows` that are installed, and takes over what was counted.
+  /// Gives the order `what` for those of `flows` that are installed, and takes over what was counted.
   void read_or_withdraw(std::span<OffloadReading> flows, unsigned what);
-  /// From the map itself, without the control program.
+  /// Deletes a flow from the map itself, without the control program.
   void take_out(const ferry_key& key) const;
+  /// libbpf's callback for each sample; always 0, to go on.
   static int on_sample(void* self, void* data, std::size_t size);
 
   KernelHandles kernel_;
   HopSource& hops_;
   MappedMap memory_;
+  /// This worker's orders, in `memory_`.
   std::span<ferry_order> orders_;
+  /// Null: no samples.
   ring_buffer* ring_ = nullptr;
-  const std::function<void(const OffloadSample&)>* visit_ = nullptr;  // while `collect` runs
+  /// Set while `collect` runs.
+  const std::function<void(const OffloadSample&)>* visit_ = nullptr;
+  /// The installed flows, by local endpoint.
   std::unordered_map<Endpoint, Installed> installed_;
 };
 

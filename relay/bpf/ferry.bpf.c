@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* Forwards locked plain RTP streams below the sockets (media-security LAT-13): XDP where the driver can, tc
- * beside it for what XDP passes on. What it counts is what StreamStats, TokenBucket and Latch would count. */
+/* Forwards locked plain RTP streams in the kernel (LAT-13).
+ *
+ * Three programs look at received frames. `ferry_xdp` runs in the driver and takes the common case: one receiver, a
+ * whole checksum, an outgoing interface that XDP can reach. It passes everything else on. `ferry_tc` runs behind it,
+ * on the kernel's own packet (skb), and can do all: other interfaces, several receivers, silence, partial checksums.
+ * `ferry_xdp_alone` is the first one for kernels where tc cannot be attached. A fourth, `ferry_control`, is never
+ * attached: user space runs it to change the table of flows.
+ *
+ * The way of a frame:
+ * 1. `parse` takes the headers apart. A frame for a port outside the media range leaves here, after one comparison.
+ * 2. The flow is looked up by address and port. None: the sockets get the frame.
+ * 3. READ_RTP checks the RTP header as the core would (DMX-3).
+ * 4. `find_hop` gives the way to the receiver, which user space keeps current (docs/adr/0004).
+ * 5. `judge` decides and counts, under the flow's lock.
+ * 6. The headers are rewritten and the frame is sent, copied to user space, dropped, or punted: left to the sockets.
+ *
+ * Rules:
+ * - The program decides nothing that could be wrong. Whatever needs a decision is punted with nothing counted, and
+ *   user space judges it as if there were no program.
+ * - It counts exactly what StreamStats, TokenBucket and Latch would count. Tests send the same packets both ways and
+ *   compare the states.
+ * - Helpers of the kernel may not be called while the spin lock is held. So routes and budgets are looked up before,
+ *   and `judge` checks that the plan still names the same hop.
+ * - The verifier walks every path. Bounds that look superfluous, the masks and the noinline functions are for it. */
 #include "abi.h"
 
 #include <linux/bpf.h>
@@ -16,15 +38,17 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* Set before loading. Foreign traffic leaves after one comparison. */
+/* The range of media ports, in host order; set before loading. Frames to other ports leave after one comparison. */
 volatile __u16 port_first = 0;
 volatile __u16 port_last = 0;
-/* A tc filter outlives a daemon that was killed. Without a word from one for so long nothing is forwarded. */
+/* CLOCK_MONOTONIC in ns. The daemon moves it on every few seconds. A tc filter outlives a daemon that was killed;
+ * once this time has passed, the program forwards nothing any more. */
 volatile __u64 alive_until = 0;
-/* Tests bring their own time. */
+/* Tests set a time of their own, in ns. Constant in production, so the verifier removes the code. */
 const volatile __u8 has_test_clock = 0;
 volatile __u64 test_clock = 0;
 
+/* A flow. It is laid out like a `ferry_order` from `done` on, so that an order is installed without a copy. */
 struct ferry_flow {
   struct bpf_spin_lock lock;
   __u32 zero;
@@ -33,6 +57,7 @@ struct ferry_flow {
   struct ferry_more more;
 };
 
+/* Flows by the address and port that packets come to. Not preallocated: most calls of most hosts have none. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -41,6 +66,7 @@ struct {
   __type(value, struct ferry_flow);
 } flows SEC(".maps");
 
+/* Ways to receivers. User space writes them through mapped memory; the programs only read. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -49,6 +75,7 @@ struct {
   __type(value, struct ferry_hop_copies);
 } hops SEC(".maps");
 
+/* Packets by `enum ferry_punt`, for each CPU. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
   __uint(max_entries, FERRY_COUNTERS);
@@ -56,7 +83,8 @@ struct {
   __type(value, __u64);
 } counters SEC(".maps");
 
-/* As many as there are workers times FERRY_ORDERS; set before loading. */
+/* Orders of the workers, FERRY_ORDERS for each one, in memory that they share with this program. The number of
+ * entries is set before loading. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(map_flags, BPF_F_MMAPABLE);
@@ -65,7 +93,7 @@ struct {
   __type(value, struct ferry_order);
 } orders SEC(".maps");
 
-/* Samples for each worker. */
+/* One ring of samples for each worker. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
   __uint(max_entries, FERRY_WORKERS);
@@ -77,7 +105,7 @@ struct {
       });
 } rings SEC(".maps");
 
-/* LIM-3 of an interface. */
+/* Packets of unknown sources that went to the sockets in the present second, by interface (LIM-3). */
 struct budget {
   __u32 second;
   __u32 punts;
@@ -89,7 +117,7 @@ struct {
   __type(value, struct budget);
 } budgets SEC(".maps");
 
-/* What is too big for the stack. */
+/* Data that is too big for the stack of 512 octets. One for each CPU. */
 #define SILENCE_CHUNK 64
 #define SILENCE_CHUNKS 24
 struct scratch {
@@ -104,21 +132,22 @@ struct {
   __type(value, struct scratch);
 } scratches SEC(".maps");
 
-/* What to do with a frame. */
+/* The fate of a frame. */
 enum action {
-  ACTION_PASS, /* to the sockets, or from XDP to tc */
+  /* It goes to the sockets, or from XDP on to tc. */
+  ACTION_PASS,
   ACTION_DROP,
   ACTION_SEND,
 };
 
-/* Addresses, IPv4 ones mapped. */
+/* Two addresses, IPv4 ones mapped. */
 struct pair {
   __u8 local[16];
   __u8 remote[16];
 };
 
-/* Where a frame goes first. The hop is read before, and holds only if the judge finds it in the plan under its
- * lock. */
+/* The way of a frame to its first receiver, and what the judge found out about it. `ends`, `hop` and `is_ipv6` are
+ * filled in before the judge runs; they hold only if it finds the same hop in the plan under its lock. */
 struct route {
   struct pair ends;
   __u32 hop;
@@ -127,22 +156,29 @@ struct route {
   __u8 tos;
   __u8 is_ipv6;
   __u16 ring;
-  /* Of the plan that judged. */
+  /* The judge copies these from the plan that it judged by. */
   __u32 flags;
   __u32 sink_count;
+  /* The octet of silence for the packet's codec, and whether the first receiver hears it. */
   __u8 silence;
   __u8 silenced;
+  /* The change of the checksum that comes from the addresses. */
   __u16 address_change;
+  /* The packet was counted, so a sample of it may be taken. */
   __u8 counted;
+  /* The checksum covers the pseudo header alone. */
   __u8 partial;
+  /* When the packet came, CLOCK_MONOTONIC in ns. */
   __u64 time;
 };
 
-/* Octets of the datagram that its checks need. */
+/* The fields of an RTP header. Sizes in octets. */
 struct rtp_facts {
   __u32 ssrc;
   __u32 timestamp;
-  __u32 size; /* of the UDP payload */
+  /* Size of the UDP payload. */
+  __u32 size;
+  /* Size of the RTP header with CSRCs and extension; size of the padding. */
   __u32 header;
   __u32 padding;
   __u16 sequence;
@@ -166,7 +202,8 @@ static __always_inline void map_ipv4(__u8 *to, __be32 address) {
   words[3] = address;
 }
 
-/* TokenBucket::take */
+/* Mirrors TokenBucket::take. Tokens are in FERRY_TOKEN, so that a tick of 1,024 ns adds a whole number of them and
+ * nothing has to be divided. A bucket holds one second's worth. 0: the packet is over the limit. */
 static __always_inline int take_tokens(struct ferry_state *s, const struct ferry_plan *p, __u32 size, __u64 now) {
   const __s64 full_packets = (__s64)p->packets_per_second * FERRY_TOKEN;
   const __s64 full_bytes = (__s64)p->bytes_per_second * FERRY_TOKEN;
@@ -193,7 +230,14 @@ static __always_inline int take_tokens(struct ferry_state *s, const struct ferry
   return 1;
 }
 
-/* StreamStats::count, RFC 3550 appendix A */
+/* The constant kBeforeFirst of follow_sequence in relay/core/rtp/stream_stats.cpp. */
+#define FERRY_BEFORE_FIRST 16
+
+/* Mirrors StreamStats::count (RFC 3550 appendix A.3, A.8). `ahead`: distance of the sequence number to the highest
+ * one so far.
+ *
+ * `seen` is a window of the last 64 numbers. It tells a late packet from a repeated one, and lets a late packet
+ * correct the number of loss bursts: it may close one, shorten one, or split one in two. */
 static __always_inline void count(struct ferry_state *s, const struct rtp_facts *rtp, __s32 ahead,
                                   const struct ferry_kind *kind, __u64 now) {
   if (ahead > 0) {
@@ -219,25 +263,31 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
         if (!before && !after) ++s->loss_bursts;
       }
       if (behind < 64) s->seen |= 1ull << behind;
-      if (is_first) s->base_extended = extended;
+      if (is_first && s->base_extended - extended <= FERRY_BEFORE_FIRST) s->base_extended = extended;
     }
   }
+  /* Ticks of 1,024 ns: 32 bits hold 73 minutes. */
   if (s->packets != 0) {
     const __u32 gap = (now - s->last_packet) >> 10;
     if (gap > s->longest_gap) s->longest_gap = gap;
   }
   ++s->packets;
   s->bytes += rtp->size;
-  s->last_timestamp = rtp->timestamp;
-  s->last_payload_type = rtp->type;
-  s->last_payload_size = rtp->size - rtp->header - rtp->padding;
+  if (ahead >= 0) {
+    s->last_timestamp = rtp->timestamp;
+    s->last_payload_type = rtp->type;
+    s->last_payload_size = rtp->size - rtp->header - rtp->padding;
+  }
   s->last_packet = now;
   if (kind->clock == 0) return;
+  /* RFC 3550 section 6.4.1: arrival minus timestamp, both in clock units. The scale turns a division into a
+   * multiplication and a shift. */
   const __s32 transit = (__s32)(((now >> 6) * kind->scale) >> 32) - (__s32)rtp->timestamp;
   int restarts = s->clock_rate != kind->clock;
   if (!restarts) {
     __s32 difference = (__s32)((__u32)transit - (__u32)s->transit);
     if (difference < 0) difference = -difference;
+    /* A leap of more than a second, or another clock rate, is no jitter: measuring begins anew. */
     restarts = difference < 0 || difference > (__s32)kind->clock;
     if (!restarts) {
       const __s64 jitter = (__s64)s->jitter_q4 + difference - ((s->jitter_q4 + 8) >> 4);
@@ -254,20 +304,26 @@ static __always_inline void count(struct ferry_state *s, const struct rtp_facts 
   s->transit = transit;
 }
 
-/* A frame taken apart. Offsets count from its first octet. */
+/* A frame taken apart. Offsets count from its first octet; sizes are in octets. */
 struct frame {
-  struct ferry_key key; /* where it came to */
+  /* The address and port that it came to. */
+  struct ferry_key key;
   __u8 from[16];
   __be16 from_port_be;
   __be16 checksum;
-  __u32 l3_size; /* IP header and all behind it */
-  __u32 udp;     /* offset of the UDP header */
+  /* The IP header and everything behind it. */
+  __u32 l3_size;
+  /* Offset of the UDP header. */
+  __u32 udp;
   __u32 is_ipv6;
+  /* The length that the UDP header claims, with that header. */
   __u32 udp_size;
-  __u32 has_rtp_header; /* and these are its words, if so */
+  /* 1: the first three words of the RTP header are in `rtp`. */
+  __u32 has_rtp_header;
   __be32 rtp[3];
 };
 
+/* Folds a sum of 16-bit words into one word, as Internet checksums are (RFC 1071). */
 static __always_inline __u16 fold(__u64 sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffff) + (sum >> 16);
@@ -280,13 +336,14 @@ static __always_inline __u32 ip_size(const struct frame *f) {
   return f->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr);
 }
 
-/* A sender on this host may have written the sum of the pseudo header alone, for hardware that a veth is not.
- * A whole checksum looks the same once in 65,536 packets. */
+/* Whether the checksum covers the pseudo header alone. A sender on this host may leave the rest to the hardware, and
+ * a veth has none. A whole checksum looks the same once in 65,536 packets; such a packet just takes the slower path. */
 static __always_inline int is_partial(const struct ferry_plan *p, const struct frame *f) {
   return f->checksum == fold((__u64)p->pseudo_sum + bpf_htons(f->l3_size - ip_size(f)));
 }
 
-/* LIM-3: whether one more packet of an unknown source may go up. */
+/* Whether one more packet of an unknown source may go to the sockets (LIM-3): FERRY_PUNTS_PER_SECOND for each port,
+ * FERRY_INTERFACE_PUNTS for each interface. Only the last program to see the frame uses the budget up. */
 static __always_inline int may_punt(struct ferry_state *s, struct budget *budget, __u64 now, int is_last) {
   const __u32 second = now / 1000000000;
   const __u32 punts = s->punt_second == second ? s->punts : 0;
@@ -308,12 +365,12 @@ static __always_inline int is_from_peer(const struct ferry_plan *p, const struct
   return f->from_port_be == p->peer_port_be && same_address(f->from, p->peer);
 }
 
-/* Which program judges. What STAGE_XDP passes comes to tc, which judges again; the others are last, and count and
- * limit what goes to the sockets. */
+/* Which program judges. What STAGE_XDP passes on comes to tc, which judges it again. The other two are the last to
+ * see a frame: they alone count and limit what goes to the sockets, so that nothing counts twice. */
 enum stage { STAGE_XDP, STAGE_XDP_ALONE, STAGE_TC };
 
-/* Judges a datagram of a known port. `route` is completed if it is to be sent. `others` takes the receivers if
- * there are several. */
+/* Judges a datagram of a known port, and counts it if it is of the stream. `route` is completed if the frame is to
+ * be sent. `others` receives the further receivers, if there are several; null: there is one. */
 static __always_inline int judge(struct ferry_flow *flow, const struct frame *f, const struct rtp_facts *rtp,
                                  int is_rtp, struct route *route, __u32 ifindex, struct scratch *others,
                                  enum stage stage) {
@@ -323,6 +380,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   int action = ACTION_DROP;
   __u32 reason = FERRY_PUNT_NONE;
   struct budget *budget = 0;
+  /* Map lookups are not allowed under the lock. */
   if (!is_from_peer(&flow->plan, f)) {
     const __u32 slot = ifindex & (FERRY_INTERFACE_SLOTS - 1);
     budget = bpf_map_lookup_elem(&budgets, &slot);
@@ -333,15 +391,21 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   struct ferry_state *s = &flow->state;
   const __u32 flags = p->flags;
   const __u32 sink_count = p->sink_count;
+  /* How far the packet goes beyond the newest one of the peer: positive if it continues the stream (LAT-8c). */
   const __s32 continued = (__s16)(rtp->sequence - s->heard_sequence);
+  /* The expected type lies in the plan, so that usual packets touch no further line of the cache. */
   const struct ferry_kind *kind = &p->kind;
   __u8 index = 0;
   if (rtp->type != p->kind.type) {
     index = flow->more.kind_of[rtp->type & 127];
     kind = index != 0 || (flags & FERRY_ANY_TYPE) ? &flow->more.kinds[index & (FERRY_KINDS - 1)] : 0;
   }
+  /* Closed: user space is withdrawing the flow. Without a daemon: it has been dead for a minute. */
   if ((flags & FERRY_CLOSED) || now > alive_until || (!is_last && (flags & FERRY_TC_ONLY))) {
     action = ACTION_PASS;
+  /* Another source than the peer. User space must see it if it might become the peer: while the latch is open, if it
+   * continues the stream after the peer fell silent (LAT-8c), or if it may always take the stream back. All others
+   * are dropped and counted (LAT-6), and the last of them is remembered for `explain`. */
   } else if (!is_from_peer(p, f)) {
     const int may_continue = ((flags & FERRY_HANDOVER) || same_address(f->from, p->peer)) && rtp->ssrc == p->ssrc &&
                              continued >= 1 && continued <= 200 && now - s->heard_at >= 500000000ull;
@@ -365,10 +429,13 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   } else if (sink_count != 0 && route->hop != p->sink.hop) {
     reason = FERRY_PUNT_HOP; /* the plan changed in between */
   } else {
+    /* From here on the packet is the stream's, unless its number has jumped. */
     const __s32 ahead = (__s16)(rtp->sequence - (__u16)s->highest_extended);
-    if (ahead >= 3000 || ahead < -100) { /* SSR-4 */
+    /* A jump needs confirmation by a second packet (SSR-4): user space does that. */
+    if (ahead >= 3000 || ahead < -100) {
       reason = FERRY_PUNT_SEQUENCE;
     } else {
+      /* Heard even if the rate limit drops it: a handover must continue from here (LAT-8c). */
       if (continued > 0) s->heard_sequence = rtp->sequence;
       s->heard_at = now;
       if (!take_tokens(s, p, rtp->size, now)) {
@@ -379,6 +446,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
         route->counted = 1;
         route->ring = p->ring;
         route->flags = flags;
+        /* A sparse sample is the first of every FERRY_SPARSE_SHARE packets. */
         if ((flags & FERRY_SPARSE) && (s->packets & (FERRY_SPARSE_SHARE - 1)) != 0) route->flags &= ~FERRY_SAMPLED;
         if (sink_count != 0) {
           action = ACTION_SEND;
@@ -398,6 +466,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
   }
   bpf_spin_unlock(&flow->lock);
   route->sink_count = sink_count;
+  /* Counters of this kind are for each CPU, so they need no lock. */
   route->time = now;
   if (reason == FERRY_PUNT_NONE) return action;
   if (is_last) add_one(reason);
@@ -406,7 +475,8 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
 
 #define RTP_MIN 12
 
-/* 0: not ours, or not to be looked at further. */
+/* Takes a frame apart. 0: it is not ours, or of a form that only the sockets handle (IP options, fragments,
+ * extension headers). */
 static __always_inline int parse(void *data, void *data_end, struct frame *f) {
   struct ethhdr *eth = data;
   if ((void *)(eth + 1) > data_end) return 0;
@@ -417,6 +487,7 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
     udp = (void *)(ip + 1);
     const __u16 port = bpf_ntohs(udp->dest);
     if (port < port_first || port > port_last) return 0;
+    /* Fragments, all but "don't fragment": ports are only in the first one. */
     if (ip->frag_off & bpf_htons(0x3fff)) return 0;
     map_ipv4(f->key.address, ip->daddr);
     map_ipv4(f->from, ip->saddr);
@@ -453,13 +524,14 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
   return 1;
 }
 
-/* RFC 3550 section 5.1, app. A.1 (DMX-3): header, CSRCs, extension and padding inside the packet. `load` reads
- * octets at an offset of the frame. */
+/* RFC 3550 section 5.1 and appendix A.1 (DMX-3): header, CSRCs, extension and padding must lie inside the packet.
+ * `load` reads octets at an offset of the frame. A macro, because XDP and tc read with different helpers. `ok`
+ * becomes 1 if it is RTP; a second octet of 192 to 223 is RTCP (RFC 5761). */
 #define READ_RTP(ctx, load, f, facts, ok)                                                           \
   do {                                                                                              \
     ok = 0;                                                                                         \
     if (!(f)->has_rtp_header || (f)->udp_size < sizeof(struct udphdr) + RTP_MIN) break;             \
-    /* Less than the IP packet holds would be odd, more a lie. */                                   \
+    /* The UDP length must be what the IP packet has room for, no more and no less. */              \
     if ((f)->udp_size != (f)->l3_size - ((f)->udp - sizeof(struct ethhdr))) break;                  \
     const __u32 first = bpf_ntohl((f)->rtp[0]);                                                     \
     const __u8 second = first >> 16;                                                                \
@@ -487,7 +559,9 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
     ok = 1;                                                                                         \
   } while (0)
 
-/* Copies a counted datagram, or its start, for user space. */
+/* Copies a counted datagram, or its start, into the ring of its worker. `taken` becomes 1. A ring reservation must
+ * have a size that the verifier knows, hence two sizes. What does not fit is counted, so that a recording knows of
+ * the hole. */
 #define TAKE_SAMPLE(ctx, load, flow, f, route, taken)                                                  \
   do {                                                                                                 \
     const __u32 ring_index = (route)->ring;                                                            \
@@ -504,7 +578,7 @@ static __always_inline int parse(void *data, void *data_end, struct frame *f) {
     if (!taken) __sync_fetch_and_add(&(flow)->state.unsampled, 1);                                     \
   } while (0)
 
-/* User space empties its ring by the clock: no wake-up. */
+/* Fills a reserved sample. Without a wake-up: user space empties its ring by the clock. */
 #define FILL_SAMPLE(ctx, load, f, route, sample, room, taken)                                   \
   do {                                                                                          \
     if (!sample) break;                                                                         \
@@ -528,7 +602,8 @@ static __always_inline int is_mapped_ipv4(const __u8 *address) {
   return words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff);
 }
 
-/* The way to a receiver. The reason why there is none, or FERRY_PUNT_NONE with `hop` set. */
+/* Finds the way to a receiver. Returns why there is none, or FERRY_PUNT_NONE with `hop` set. Without memory
+ * barriers: a hop that changes at this moment is either the old one or the new one, since its copies take turns. */
 static __always_inline __u32 find_hop(__u32 id, const struct frame *f, const struct ferry_hop **hop) {
   const struct ferry_hop_copies *copies = bpf_map_lookup_elem(&hops, &id);
   if (!copies) return FERRY_PUNT_HOP;
@@ -544,6 +619,7 @@ static __always_inline void read_pair(struct pair *to, const struct ferry_hop *h
   __builtin_memcpy(to->remote, hop->remote, 16);
 }
 
+/* Sums 32-bit words for a checksum; `words` must be a constant. */
 static __always_inline __u64 sum_words(const void *from, __u32 words) {
   const __u32 *w = from;
   __u64 sum = 0;
@@ -557,7 +633,8 @@ static __always_inline void write_macs(struct ethhdr *eth, const struct ferry_ho
   __builtin_memcpy(eth->h_source, hop->source_mac, 6);
 }
 
-/* Writes the IP header for its new ends. TTL: the relay is an end of its own (LAT-1), not a router. */
+/* Writes the IP header for new ends. `is_new`: the frame was IPv6, so all fields are written. The TTL starts anew:
+ * the relay is an end of its own (LAT-1), not a router. */
 static __always_inline void write_ipv4(struct iphdr *ip, const struct pair *ends, __u8 tos,
                                        __u32 udp_size, int is_new) {
   if (is_new) {
@@ -585,14 +662,15 @@ static __always_inline void write_ipv6(struct ipv6hdr *ip, const struct pair *en
   __builtin_memcpy(&ip->daddr, ends->remote, 16);
 }
 
-/* Of a datagram whose checksum is whole, in its new frame. RFC 1624: HC' = ~(~HC + ~m + m'). */
+/* The checksum of a datagram whose checksum is whole, for its new addresses and ports (RFC 1624: HC' = ~(~HC + ~m +
+ * m')). Zero means "no checksum", so it is sent as 0xffff (RFC 768). */
 static __always_inline __u16 new_checksum(const struct frame *f, const struct route *route) {
   const __u16 check = (__u16)~fold((__u64)(__u16)~f->checksum + route->address_change + (__u16)~f->from_port_be +
                                    (__u16)~f->key.port_be + route->local_port_be + route->peer_port_be);
   return check == 0 ? 0xffff : check;
 }
 
-/* Writes the headers of a frame that has room for them. 0 if it has not. */
+/* Writes the headers of a frame that has room for them. 0: it has not. */
 static __always_inline int write_headers(void *data, void *data_end, const struct frame *f, const struct route *route,
                                          const struct ferry_hop *hop, __u16 check) {
   struct ethhdr *eth = data;
@@ -617,7 +695,7 @@ static __always_inline int write_headers(void *data, void *data_end, const struc
   return 1;
 }
 
-/* Rare, and big: not in the way of the others. */
+/* Not inlined: sampling is rare and its code is big, so it should not lie between the instructions of the others. */
 static __noinline int sample_xdp(struct xdp_md *ctx, struct ferry_flow *flow, const struct frame *f,
                                  const struct route *route) {
   int taken = 0;
@@ -631,6 +709,7 @@ static __noinline int sample_tc(struct __sk_buff *skb, struct ferry_flow *flow, 
   return taken;
 }
 
+/* The two XDP programs. What STAGE_XDP cannot finish it passes on uncounted, because tc judges the same frame again. */
 static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
   const int alone = stage == STAGE_XDP_ALONE;
   void *data = (void *)(long)ctx->data;
@@ -642,13 +721,14 @@ static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
   struct rtp_facts rtp = {};
   int is_rtp;
   READ_RTP(ctx, bpf_xdp_load_bytes, &f, &rtp, is_rtp);
-  if (!is_rtp && !alone) return XDP_PASS; /* tc limits them (LIM-3) */
+  /* tc counts and limits what is not RTP (LIM-3). */
+  if (!is_rtp && !alone) return XDP_PASS;
   const struct ferry_hop *hop = 0;
   struct route route = {};
   if (is_rtp && flow->plan.sink_count != 0) {
     route.hop = flow->plan.sink.hop;
     __u32 reason = find_hop(route.hop, &f, &hop);
-    /* tc reaches every interface. */
+    /* tc reaches every interface; XDP only this one, or another one whose driver takes redirected frames. */
     if (reason == FERRY_PUNT_NONE && hop->ifindex != ctx->ingress_ifindex && !hop->xdp) reason = FERRY_PUNT_HOP;
     if (reason != FERRY_PUNT_NONE) {
       if (alone) add_one(reason);
@@ -662,9 +742,11 @@ static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
   if (action == ACTION_DROP) return XDP_DROP;
   if (action != ACTION_SEND || !hop) return XDP_PASS;
 
-  /* RFC 768: none, which IPv4 allows */
+  /* A frame without a checksum stays without one, which IPv4 allows (RFC 768). A partial one is dropped as well:
+   * only the kernel could complete it. */
   const __u16 check = f.checksum != 0 && !route.partial ? new_checksum(&f, &route) : 0;
   const int grows = (int)sizeof(struct ipv6hdr) - (int)sizeof(struct iphdr);
+  /* An IPv6 header is 20 octets longer. The Ethernet header is written anew in front of it. */
   if (!f.is_ipv6 && route.is_ipv6 && bpf_xdp_adjust_head(ctx, -grows) != 0) return XDP_DROP;
   if (f.is_ipv6 && !route.is_ipv6 && bpf_xdp_adjust_head(ctx, grows) != 0) return XDP_DROP;
   if (!write_headers((void *)(long)ctx->data, (void *)(long)ctx->data_end, &f, &route, hop, check)) return XDP_DROP;
@@ -675,18 +757,20 @@ static __always_inline int forward_xdp(struct xdp_md *ctx, enum stage stage) {
 SEC("xdp")
 int ferry_xdp(struct xdp_md *ctx) { return forward_xdp(ctx, STAGE_XDP); }
 
-/* Where the kernel has no tc. */
+/* For hosts where no tc program can be attached. */
 SEC("xdp")
 int ferry_xdp_alone(struct xdp_md *ctx) { return forward_xdp(ctx, STAGE_XDP_ALONE); }
 
-/* The ends that a frame has at the moment. */
+/* The ends of a frame at the moment. With several receivers the same frame is rewritten once for each of them. */
 struct ends {
   struct pair addresses;
-  __u32 ports; /* as in the UDP header */
+  /* Both ports as they lie in the UDP header: source first. */
+  __u32 ports;
   __u32 is_ipv6;
 };
 
-/* Rewrites a frame from the ends that it has to others. 0 if the kernel would not let it. */
+/* Rewrites a frame from the ends that it has to others. 0: the kernel refused. Goes through the helpers of the
+ * kernel, which know about partial checksums and change the room for the IP header. */
 static __always_inline int rewrite(struct __sk_buff *skb, struct ends *from, const struct ends *to, __u8 tos,
                                    __u32 udp_size, int has_checksum, __s64 address_change,
                                    const struct ferry_hop *hop) {
@@ -694,7 +778,7 @@ static __always_inline int rewrite(struct __sk_buff *skb, struct ends *from, con
   if (changes && bpf_skb_change_proto(skb, to->is_ipv6 ? bpf_htons(ETH_P_IPV6) : bpf_htons(ETH_P_IP), 0) != 0) return 0;
   const __u32 udp = sizeof(struct ethhdr) + (to->is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
   if (has_checksum) {
-    /* The kernel knows whether the checksum is still partial. */
+    /* The kernel knows whether the checksum is still partial. Zero would mean "none", hence BPF_F_MARK_MANGLED_0. */
     const __u32 check_at = udp + __builtin_offsetof(struct udphdr, check);
     bpf_l4_csum_replace(skb, check_at, 0, address_change, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
     bpf_l4_csum_replace(skb, check_at, from->ports, to->ports, BPF_F_MARK_MANGLED_0 | 4);
@@ -719,8 +803,9 @@ static __always_inline int rewrite(struct __sk_buff *skb, struct ends *from, con
   return 1;
 }
 
-/* Overwrites `size` octets of a frame at `at` with `octet`; the checksum at `check_at` follows, unless that is 0.
- * Not static: the verifier then looks at it once. */
+/* Overwrites `size` octets of a frame at `at` with `octet`, in chunks that fit the scratch memory. The checksum at
+ * `check_at` follows, unless that is 0. -1: the kernel refused, or the payload is longer than all chunks. Not
+ * static, so that the verifier looks at it only once. */
 __noinline int silence(struct __sk_buff *skb, __u32 at, __u32 size, __u32 octet, __u32 check_at) {
   const __u32 zero = 0;
   struct scratch *s = bpf_map_lookup_elem(&scratches, &zero);
@@ -728,9 +813,10 @@ __noinline int silence(struct __sk_buff *skb, __u32 at, __u32 size, __u32 octet,
   const __u32 word = octet | octet << 8 | octet << 16 | octet << 24;
   for (int i = 0; i < SILENCE_CHUNKS; ++i) {
     __u32 now = size < SILENCE_CHUNK ? size : SILENCE_CHUNK;
-    asm volatile("" : "+r"(now)); /* the verifier must see both comparisons */
+    /* Keeps the compiler from merging the two comparisons below: the verifier must see both. */
+    asm volatile("" : "+r"(now));
     if (now < 1 || now > SILENCE_CHUNK) break;
-    /* Octets behind the end of an odd payload sum as zero. */
+    /* Octets behind the end of an odd payload must sum as zero. */
     __builtin_memset(s->before, 0, sizeof s->before);
     if (bpf_skb_load_bytes(skb, at, s->before, now) != 0) return -1;
     for (int n = 0; n < SILENCE_CHUNK / 4; ++n) s->after[n] = word;
@@ -747,11 +833,14 @@ __noinline int silence(struct __sk_buff *skb, __u32 at, __u32 size, __u32 octet,
   return size == 0 ? 0 : -1;
 }
 
+/* The tc program: everything that the judge allows, for every receiver. TC_ACT_UNSPEC leaves a frame to the next
+ * filter and then to the sockets. */
 SEC("tc")
 int ferry_tc(struct __sk_buff *skb) {
   void *data = (void *)(long)skb->data;
   void *data_end = (void *)(long)skb->data_end;
   const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr) + RTP_MIN;
+  /* The headers may lie in another page than the first one. */
   if (data + headers > data_end && skb->len > data_end - data) {
     if (bpf_skb_pull_data(skb, skb->len < headers ? skb->len : headers) != 0) return TC_ACT_UNSPEC;
     data = (void *)(long)skb->data;
@@ -773,6 +862,7 @@ int ferry_tc(struct __sk_buff *skb) {
     others = bpf_map_lookup_elem(&scratches, &zero);
     if (!others) return TC_ACT_UNSPEC;
   }
+  /* All receivers are checked before anything is counted: a punted packet must not count. */
   if (skb->vlan_present || skb->gso_size != 0) {
     reason = FERRY_PUNT_FORM;
   } else if (is_rtp && is_from_peer(&flow->plan, &f) && flow->plan.sink_count != 0) {
@@ -804,13 +894,15 @@ int ferry_tc(struct __sk_buff *skb) {
   if (action != ACTION_SEND || !hop) return TC_ACT_UNSPEC;
 
   if (!(route.flags & FERRY_TC_ONLY) && route.is_ipv6 == f.is_ipv6 && f.checksum != 0 && !route.partial) {
-    /* Nothing that only the kernel can do. A sum that the driver made of the whole frame follows. */
+    /* The fast way: nothing has to be done that only the kernel can do. A sum that the driver made of the whole
+     * frame (CHECKSUM_COMPLETE) has to follow the change. */
     bpf_csum_update(skb, (__u16)~route.address_change);
     if (!write_headers((void *)(long)skb->data, (void *)(long)skb->data_end, &f, &route, hop, new_checksum(&f, &route)))
       return TC_ACT_SHOT;
     add_one(FERRY_SENT_TC);
     return bpf_redirect(hop->ifindex, 0);
   }
+  /* The general way, through helpers: another address family, a partial checksum, several receivers. */
   struct ends now = {};
   __builtin_memcpy(now.addresses.local, f.from, 16);
   __builtin_memcpy(now.addresses.remote, f.key.address, 16);
@@ -826,8 +918,9 @@ int ferry_tc(struct __sk_buff *skb) {
     add_one(FERRY_SENT_TC);
     return bpf_redirect(hop->ifindex, 0);
   }
-  if (!others) return TC_ACT_SHOT; /* for the verifier */
-  /* Who hears silence comes behind those who do not. */
+  /* Never; the verifier does not know that. */
+  if (!others) return TC_ACT_SHOT;
+  /* Receivers that hear silence come behind the others: the payload is overwritten once, for all of them. */
   int is_silent = 0;
   __u16 last_change = 0;
   for (__u32 i = 0; i < FERRY_SINKS; ++i) {
@@ -840,7 +933,8 @@ int ferry_tc(struct __sk_buff *skb) {
       next.ports = route.local_port_be | ((__u32)route.peer_port_be << 16);
     } else {
       const struct ferry_sink *sink = &others->sinks[i - 1];
-      if (find_hop(sink->hop, &f, &hop) != FERRY_PUNT_NONE) continue; /* lost since the look before */
+      /* The hop went away since it was checked above. */
+      if (find_hop(sink->hop, &f, &hop) != FERRY_PUNT_NONE) continue;
       read_pair(&next.addresses, hop);
       next.ports = sink->local_port_be | ((__u32)sink->peer_port_be << 16);
       change_now = sink->address_change;
@@ -855,17 +949,20 @@ int ferry_tc(struct __sk_buff *skb) {
         return TC_ACT_SHOT;
       is_silent = 1;
     }
-    /* From the sink before: both changes are from the flow's own addresses. */
+    /* Both changes are counted from the flow's own addresses; the frame has those of the receiver before. */
     const __u16 change = fold((__u64)change_now + (__u16)~last_change);
     last_change = change_now;
     if (!rewrite(skb, &now, &next, tos, f.udp_size, f.checksum != 0, change, hop)) return TC_ACT_SHOT;
     add_one(FERRY_SENT_TC);
+    /* The last receiver gets the frame itself, the others get clones. */
     if (i + 1 >= route.sink_count) return bpf_redirect(hop->ifindex, 0);
     bpf_clone_redirect(skb, hop->ifindex, 0);
   }
   return TC_ACT_SHOT;
 }
 
+/* Carries out one order. FERRY_WITHDRAW closes the flow under its lock first: no CPU forwards after that, and the
+ * counters copied here are final (LAT-13). */
 static __noinline int carry_out(__u32 index) {
   struct ferry_order *order = bpf_map_lookup_elem(&orders, &index);
   if (!order) return 0;
@@ -873,7 +970,8 @@ static __noinline int carry_out(__u32 index) {
   __builtin_memcpy(&key, &order->key, sizeof key);
   const __u32 what = order->what;
   if (what == FERRY_INSTALL) {
-    /* From `done` on an order is laid out as a flow. */
+    /* An order is laid out from `done` on as a flow is from `lock` on, so it is the new entry. A lock must be zero,
+     * and `done` is. */
     order->done = 0;
     order->done = bpf_map_update_elem(&flows, &key, &order->done, BPF_NOEXIST) == 0;
     return 0;
@@ -890,12 +988,13 @@ static __noinline int carry_out(__u32 index) {
   }
   if (what == FERRY_WITHDRAW) flow->plan.flags |= FERRY_CLOSED;
   bpf_spin_unlock(&flow->lock);
-  /* The kernel may say no, if it cannot have the lock of the bucket now. */
+  /* The kernel may refuse if it cannot lock the hash bucket now; user space then removes the closed flow itself. */
   if (what == FERRY_WITHDRAW && bpf_map_delete_elem(&flows, &key) != 0) order->done = FERRY_LEFT;
   return 0;
 }
 
-/* Run by user space with a `ferry_run` behind an Ethernet header; never attached. */
+/* Carries out orders. User space runs it with a `ferry_run` behind an Ethernet header (BPF_PROG_TEST_RUN); it is
+ * never attached. One run for a batch costs one system call. */
 SEC("tc")
 int ferry_control(struct __sk_buff *skb) {
   struct ferry_run run;

@@ -1,3 +1,16 @@
+// The helper process. The daemon forks it early, while it still has rights; from then on the helper does two
+// things for the daemon, load and attach, and nothing else (CTL-17).
+//
+// Its life: fork → close all inherited descriptors but the socket → leave the terminal's session → give up
+// rights and system calls → serve requests until the daemon's end of the socket closes. Then it takes the
+// programs off their interfaces and exits.
+//
+// The socket is of type SOCK_SEQPACKET: one message is one request or one reply, in host structures, because
+// both ends are the same binary. Descriptors travel with the reply (SCM_RIGHTS).
+//
+// A fault in it can do little damage: it runs as nobody with three capabilities, opens files for reading
+// only, and may make no memory executable. The list of calls below is what libbpf needs. A call that is
+// missing there gets ENOSYS, and the daemon reports that the kernel refuses the programs.
 #include "relay/bpf/helper.hpp"
 
 #include "relay/base/capabilities.hpp"
@@ -30,6 +43,7 @@ namespace {
 
 enum class Command : std::uint32_t { kLoad, kAttach };
 
+// One message from the daemon.
 struct Request {
   Command command = Command::kLoad;
   std::uint16_t first_port = 0;
@@ -41,16 +55,18 @@ struct Request {
   std::array<char, IFNAMSIZ> interface {};
 };
 
+// One message from the helper; descriptors of a load come with it.
 struct Reply {
   bool good = false;
   OffloadMode mode = OffloadMode::kOff;
   std::uint32_t ifindex = 0;
-  /// An error, or a reason.
+  /// The error of a load, or the reason of an attachment. Ends with a zero; longer texts are cut.
   std::array<char, 240> text{};
 };
 
 constexpr std::size_t kMaxDescriptors = 128;
-constexpr time_t kPatienceSeconds = 30;  // the verifier of a slow host takes seconds
+// How long the daemon waits for a reply. The verifier of a slow host takes seconds.
+constexpr time_t kPatienceSeconds = 30;
 using ControlSpace = std::array<char, CMSG_SPACE(sizeof(int) * kMaxDescriptors)>;
 
 void set_text(Reply& reply, const std::string& text) {
@@ -95,7 +111,7 @@ bool receive_reply(int socket, Reply& reply, std::vector<int>& descriptors) {
   return size == static_cast<ssize_t>(sizeof reply);
 }
 
-/// The helper's life: until the daemon's end of the socket closes.
+/// Serves requests until the daemon's end of the socket closes, or something that is no request comes.
 void serve(int socket) {
   std::unique_ptr<Programs> programs;
   Request request;
@@ -106,6 +122,7 @@ void serve(int socket) {
     Reply reply;
     std::vector<int> descriptors;
     if (request.command == Command::kLoad) {
+      // The programs of an earlier load go first: two at a time would be attached twice.
       programs.reset();
       auto loaded = Programs::load(
           {UdpPort{request.first_port}, UdpPort{request.last_port}, request.workers, request.ring_octets});
@@ -132,21 +149,23 @@ void serve(int socket) {
 
 constexpr uid_t kNobody = 65534;
 
-/// What loading and attaching ask of the kernel, through libbpf.
+/// The system calls that loading and attaching need, through libbpf. A call with numbers is allowed only for
+/// those arguments.
 constexpr std::array kCalls = {
-    // Orders and answers.
+    // Requests and replies.
     AllowedCall{SCMP_SYS(recvfrom)}, AllowedCall{SCMP_SYS(recvmsg)}, AllowedCall{SCMP_SYS(sendmsg)},
     AllowedCall{SCMP_SYS(sendto)}, AllowedCall{SCMP_SYS(poll)}, AllowedCall{SCMP_SYS(ppoll)},
     AllowedCall{SCMP_SYS(close)}, AllowedCall{SCMP_SYS(exit_group)}, AllowedCall{SCMP_SYS(rt_sigreturn)},
     AllowedCall{SCMP_SYS(restart_syscall)},
-    // Programs, maps and links; what the kernel calls its own types.
+    // Programs, maps and links; and /sys/kernel/btf, which says how the kernel lays out its types. Files are
+    // only read.
     AllowedCall{SCMP_SYS(bpf)}, AllowedCall{SCMP_SYS(openat), 2, O_ACCMODE, O_RDONLY},
     AllowedCall{SCMP_SYS(read)}, AllowedCall{SCMP_SYS(pread64)}, AllowedCall{SCMP_SYS(lseek)},
     AllowedCall{SCMP_SYS(fstat)}, AllowedCall{SCMP_SYS(newfstatat)}, AllowedCall{SCMP_SYS(statx)},
     AllowedCall{SCMP_SYS(faccessat)}, AllowedCall{SCMP_SYS(faccessat2)}, AllowedCall{SCMP_SYS(access)},
     AllowedCall{SCMP_SYS(fcntl)}, AllowedCall{SCMP_SYS(dup3)}, AllowedCall{SCMP_SYS(uname)},
     AllowedCall{SCMP_SYS(prlimit64)}, AllowedCall{SCMP_SYS(getpid)},
-    // Interfaces: by ioctl what they are, by netlink their filters.
+    // Interfaces: what they are is asked by ioctl, their filters are set by netlink.
     AllowedCall{SCMP_SYS(socket), 0, kWholeInt, AF_INET},
     AllowedCall{SCMP_SYS(socket), 0, kWholeInt, AF_UNIX},
     AllowedCall{SCMP_SYS(socket), 0, kWholeInt, AF_NETLINK}, AllowedCall{SCMP_SYS(bind)},
@@ -154,16 +173,18 @@ constexpr std::array kCalls = {
     AllowedCall{SCMP_SYS(ioctl), 1, kWholeInt, SIOCGIFINDEX},
     AllowedCall{SCMP_SYS(ioctl), 1, kWholeInt, SIOCGIFHWADDR},
     AllowedCall{SCMP_SYS(ioctl), 1, kWholeInt, SIOCETHTOOL},
-    // Memory and time; no code is made.
+    // Memory and time. Nothing may become executable.
     AllowedCall{SCMP_SYS(brk)}, AllowedCall{SCMP_SYS(munmap)}, AllowedCall{SCMP_SYS(mremap)},
     AllowedCall{SCMP_SYS(madvise)}, AllowedCall{SCMP_SYS(mmap), 2, PROT_EXEC, 0},
     AllowedCall{SCMP_SYS(mprotect), 2, PROT_EXEC, 0}, AllowedCall{SCMP_SYS(futex)},
     AllowedCall{SCMP_SYS(getrandom)}, AllowedCall{SCMP_SYS(clock_gettime)},
     AllowedCall{SCMP_SYS(gettimeofday)}, AllowedCall{SCMP_SYS(clock_nanosleep)}};
 
-/// Nobody's rights, three capabilities, and the calls above.
+/// Becomes the user nobody and keeps three capabilities and the calls above. False: it could not, so it must
+/// not serve.
 bool give_up_the_rest() {
-  // A root without these rights, as in a container, has no more to give up.
+  // KEEPCAPS lets the capabilities survive the change of user. A root without the right to change users, as
+  // in some containers, has no more to give up.
   prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   if (geteuid() == 0 && setgroups(0, nullptr) == 0 && setresgid(kNobody, kNobody, kNobody) == 0 &&
       setresuid(kNobody, kNobody, kNobody) != 0)
@@ -172,12 +193,13 @@ bool give_up_the_rest() {
   return allow_only(kCalls).has_value();
 }
 
-/// The helper, from its first moment to its last.
+/// The helper's life, from its first moment to its last.
 [[noreturn]] void live(int socket) {
   prctl(PR_SET_NAME, "rtpferry-helper");
-  // Sockets of other processes are closed: open here, they would hide the daemon's end from those processes.
+  // Inherited sockets of the daemon are closed. A copy that stayed open here would keep their far ends from
+  // noticing when the daemon closes them.
   close_all_but(socket);
-  // The daemon says when to end, not the terminal.
+  // The daemon says when to end, not a signal of the terminal or of the service manager.
   setsid();
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
   const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -204,13 +226,14 @@ Result<std::unique_ptr<Helper>, std::string> Helper::start() {
     live(sockets[1]);
   }
   close(sockets[1]);
-  // A helper that is stopped must not stop the calls.
+  // A helper that hangs must not stop the calls.
   const timeval patience{kPatienceSeconds, 0};
   setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return std::unique_ptr<Helper>(new Helper(sockets[0], process));
 }
 
 bool Helper::is_gone() noexcept {
+  // Nothing is ever sent without a request, so "readable" means "closed".
   char octet = 0;
   const bool gone = recv(socket_, &octet, sizeof octet, MSG_PEEK | MSG_DONTWAIT) == 0;
   if (gone) waitpid(process_, nullptr, WNOHANG);
@@ -218,6 +241,7 @@ bool Helper::is_gone() noexcept {
 }
 
 Helper::~Helper() {
+  // Closing the socket ends the helper; waiting for it makes sure that the programs are off.
   close(socket_);
   while (waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
   }

@@ -1,4 +1,4 @@
-// Small things in the forms that libbpf and the kernel programs want.
+// Addresses, hops and memory in the forms that libbpf and the kernel programs want.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -16,7 +16,8 @@
 
 namespace ferry::bpf {
 
-/// An option structure of libbpf that knows its size, all else zero (its macros are C).
+/// An option structure of libbpf with its size filled in and everything else zero. (libbpf's macros for this
+/// are C.)
 template <class Options>
 Options sized() {
   Options options{};
@@ -24,7 +25,7 @@ Options sized() {
   return options;
 }
 
-/// 16 octets; an IPv4 address as ::ffff:a.b.c.d.
+/// Writes 16 octets, an IPv4 address as ::ffff:a.b.c.d. `read_address` is the way back.
 inline void write_address(std::uint8_t* to, const IpAddress& address) {
   const auto& octets = address.octets();
   if (address.is_v6()) {
@@ -45,17 +46,18 @@ inline IpAddress read_address(const std::uint8_t* from) {
   return IpAddress::v6(octets);
 }
 
-/// The kernel programs see the old hop or the new one, never half of each. One writer at a time.
+/// Replaces a hop. The kernel programs see the old one or the new one, never half of each. One writer at a
+/// time.
 inline void publish_hop(ferry_hop_copies& to, const ferry_hop& hop) {
   const std::uint32_t next = 1 - (to.current & 1);
   to.copies[next] = hop;
   std::atomic_ref(to.current).store(next, std::memory_order_release);
 }
 
-/// Memory of a map's entries, shared with the kernel.
+/// The memory of a map's entries, shared with the kernel for as long as the object lives.
 class MappedMap {
  public:
-  /// Throws std::system_error.
+  /// Maps `size` octets of the map with descriptor `map`, from its first entry on. Throws std::system_error.
   MappedMap(int map, std::size_t size) : size_(size) {
     memory_ = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
     if (memory_ != MAP_FAILED) return;
@@ -67,6 +69,7 @@ class MappedMap {
   }
   MappedMap(const MappedMap&) = delete;
   MappedMap& operator=(const MappedMap&) = delete;
+  /// The start of the memory.
   [[nodiscard]] void* get() const noexcept { return memory_; }
 
  private:

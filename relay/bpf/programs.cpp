@@ -1,3 +1,13 @@
+// Loads the programs and attaches them. Runs in the helper process, with its rights.
+//
+// What an interface gets (mode auto): tc always, because only tc can send by every interface and to several
+// receivers; XDP before it, native if the driver can, generic only if tc cannot be attached. The order
+// matters: tc is attached first, because the XDP program to choose depends on it (`ferry_xdp` leaves work to
+// tc, `ferry_xdp_alone` does not).
+//
+// How it goes away again: links (XDP, tcx) are descriptors of this process and end with it, however it dies.
+// A clsact filter, which kernels before 6.6 need, stays if the process is killed. Its fixed handle and
+// priority let the next daemon replace it, and `alive_until` makes it forward nothing in the meantime.
 #include "relay/bpf/programs.hpp"
 
 #include "ferry.skel.h"  // generated
@@ -24,13 +34,16 @@ namespace ferry::bpf {
 
 namespace {
 
+// Names our filter, so that a later process finds and replaces it.
 constexpr std::uint32_t kTcHandle = 0xfe44;
 constexpr std::uint32_t kTcPriority = 0xfe44;
-constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);  // BPF_TCX_INGRESS, Linux 6.6
+// BPF_TCX_INGRESS, from Linux 6.6 on; older headers do not have the name.
+constexpr auto kTcxIngress = static_cast<bpf_attach_type>(46);
 
-/// What kind of interface it is.
+/// The facts about an interface that decide which programs it can have.
 struct Kind {
-  std::string driver;  // empty if it has none
+  // Empty if it has none.
+  std::string driver;
   bool has_ethernet_frames = false;
 };
 Kind kind_of(const std::string& interface) {
@@ -79,6 +92,7 @@ void Programs::let_go(const Hold& hold) {
   auto hook = ingress_of(hold.ifindex);
   auto options = our_filter();
   bpf_tc_detach(&hook, &options);
+  // Removed only if it was made here: filters of others may hang on it.
   if (hold.made_hook) {
     hook.attach_point = static_cast<bpf_tc_attach_point>(BPF_TC_INGRESS | BPF_TC_EGRESS);
     bpf_tc_hook_destroy(&hook);
@@ -86,11 +100,13 @@ void Programs::let_go(const Hold& hold) {
 }
 
 Result<std::unique_ptr<Programs>, std::string> Programs::load(const ProgramSettings& settings) {
-  // What the kernel thinks of a program that it refuses is no line for an operator's log.
+  // libbpf prints hundreds of lines about a program that the kernel refuses; they do not belong into an
+  // operator's log.
   libbpf_set_print(nullptr);
   ferry_bpf* skeleton = ferry_bpf__open();
   if (skeleton == nullptr)
     return fail(fmt::format("the BPF object cannot be opened: {}", std::strerror(errno)));
+  // Constants and sizes are set between open and load; afterwards the kernel does not let them change.
   skeleton->bss->port_first = settings.first.value;
   skeleton->bss->port_last = settings.last.value;
   const unsigned workers = std::min<unsigned>(settings.workers, FERRY_WORKERS);
@@ -101,6 +117,7 @@ Result<std::unique_ptr<Programs>, std::string> Programs::load(const ProgramSetti
       return fail(std::string("no rights: it needs CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"));
     return fail(fmt::format("the kernel refuses the BPF programs: {}", std::strerror(-error)));
   }
+  // The rings are made here, because a map of maps is filled after loading.
   for (std::uint32_t worker = 0; worker < workers; ++worker) {
     const int ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ferry_ring", 0, 0, settings.ring_octets, nullptr);
     if (ring < 0) return fail(fmt::format("no memory for samples: {}", std::strerror(-ring)));
@@ -141,7 +158,7 @@ bool Programs::attach_xdp(Hold& hold, bool generic, bool is_alone, std::string& 
 bool Programs::attach_tc(Hold& hold, bool classic, std::string& how) {
   const int program = bpf_program__fd(skeleton_->progs.ferry_tc);
   if (!classic) {
-    // A link goes with its process, and comes before the filters of others.
+    // tcx: a link that ends with this process and comes before the filters of others.
     if (const int link = bpf_link_create(program, static_cast<int>(hold.ifindex), kTcxIngress, nullptr);
         link >= 0) {
       hold.links.push_back(link);
@@ -155,7 +172,7 @@ bool Programs::attach_tc(Hold& hold, bool classic, std::string& how) {
     how = fmt::format("no clsact: {}", std::strerror(-made));
     return false;
   }
-  // A filter that a killed process left is replaced.
+  // clsact: a filter that a killed process left is replaced.
   auto options = our_filter();
   options.prog_fd = program;
   options.flags = BPF_TC_F_REPLACE;
@@ -170,6 +187,7 @@ bool Programs::attach_tc(Hold& hold, bool classic, std::string& how) {
 }
 
 Attachment Programs::attach(const std::string& interface, OffloadMode wanted, bool is_named) {
+  // The interface came back under another index, or the daemon asks anew.
   if (const auto known = holds_.find(interface); known != holds_.end()) {
     let_go(known->second);
     holds_.erase(known);
@@ -189,10 +207,12 @@ Attachment Programs::attach(const std::string& interface, OffloadMode wanted, bo
   } else if (interface == "lo" && !is_named) {
     result.reason = "loopback, not named in offload";
   } else {
-    // XDP wants it beside: it takes what leaves by another interface, and several receivers.
+    // tc first, and also beside XDP: it takes what leaves by another interface, and streams with several
+    // receivers.
     const bool has_tc = attach_tc(hold, classic, how);
     if (has_tc) result.mode = classic ? OffloadMode::kClsact : OffloadMode::kTc;
-    // Whoever receives from XDP over a veth must do NAPI, and nothing tells whether it does.
+    // Over a veth, XDP loses what it sends unless the far end does NAPI, and nothing tells whether it does.
+    // So auto does not use it there; the operator may.
     const bool is_auto = wanted == OffloadMode::kAuto;
     const bool is_veth = is_auto && driver == "veth";
     std::string why = is_veth ? "veth loses what XDP sends to a peer without NAPI" : "";

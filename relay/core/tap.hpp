@@ -1,5 +1,5 @@
-// The core declares what wants to see packets; recorder, forwarder and streams implement it (design section
-// 6).
+// The interface through which others see the packets of a transport. The core declares it; recorder,
+// forwarding to other programs and traces implement it.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -9,39 +9,46 @@
 
 namespace ferry {
 
-/// One accepted packet as a tap sees it. Everything is borrowed for the call.
+/// One packet as a tap sees it. Everything in it is borrowed for the duration of the call.
 struct TapPacket {
+  /// The transport that received the packet, or that sends it.
   TransportId transport;
   MediaId media;
   bool is_rtcp = false;
-  /// Of the port that it came to, or leaves from.
+  /// The port of that transport that it came to or leaves from.
   Component port = Component::kRtp;
+  /// Source of a received packet. Unset for a packet that leaves.
   Endpoint from;
-  /// Set if it leaves this relay: whom it goes to, and `from` says nothing.
+  /// Receiver of a packet that leaves. Unset for a received packet.
   Endpoint to;
-  /// Its start only, if all taps of its transport asked for headers and the kernel forwarded it.
+  /// The packet. If the kernel forwarded it and all taps of the transport asked for headers only, this is
+  /// just its start.
   Bytes datagram;
-  /// Octets of the datagram as it came.
+  /// Size of the whole datagram in octets.
   std::size_t size = 0;
+  /// When the packet was received, or when it leaves.
   Instant received_at;
-  /// Number of the worker whose thread this is.
+  /// Number of the worker on whose thread the tap is called.
   unsigned worker = 0;
 };
 
-/// Sees every accepted packet of the sources it is attached to, on the worker's thread. Must not block or
-/// throw: implementations copy into a bounded queue of their own and count what does not fit.
+/// Sees every accepted packet of the transports that it is attached to. Called on the thread of the worker.
+/// It must not block or throw: an implementation copies into a bounded queue of its own and counts what does
+/// not fit.
 class PacketTap {
  public:
   virtual ~PacketTap() = default;
+  /// One accepted packet.
   virtual void on_packet(const TapPacket& packet) noexcept = 0;
-  /// Packets that were forwarded below the sockets and whose copies found no room on the way here.
+  /// The kernel forwarded so many packets of the transport whose copies found no room on the way here.
   virtual void on_lost(TransportId, std::uint32_t) noexcept {}
-  /// What became of a received packet: `reason` is kNone if somebody gets it. `datagram` is its start.
+  /// Tells what became of a received packet: `reason` is kNone if at least one receiver gets it. The datagram
+  /// is only its start.
   virtual void on_judged(const TapPacket&, DropReason) noexcept {}
-  /// It wants what is sent through its transports, as it was before it was encrypted, not what arrives there.
-  /// Such transports are not sent from below the sockets.
+  /// True if the tap wants the packets that its transports send, before encryption, instead of those that
+  /// they receive. The kernel then does not send for these transports.
   [[nodiscard]] virtual bool wants_egress() const noexcept { return false; }
-  /// The start of each packet is enough.
+  /// True if the start of each packet is enough for the tap.
   [[nodiscard]] virtual bool wants_headers_only() const noexcept { return false; }
 };
 

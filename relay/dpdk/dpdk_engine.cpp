@@ -1,3 +1,15 @@
+// Starts DPDK and its ports, and gives each worker its queues.
+//
+// Order at the start: take a stale XDP program off → start the environment (EAL) → count lcores → choose the
+// ports → configure their queues → make the pool of buffers, whose size depends on the queues → make the
+// rings → bring the ports up → open a TAP interface for each. All of this needs rights. `serve` comes later,
+// without them, and starts the threads: the one that watches routes, and the one between ports and kernel.
+//
+// Order at the end: KernelPath, then whoever has rings and buffers, then `Shared`: it stops the ports first,
+// because their queues hold buffers, empties the rings, and frees the pool last.
+//
+// Numbers: one receive and one transmit queue for each worker, if the device has so many. Worker 0 stands in
+// for the others: it hands their frames on, and sends what they put into the port's outbox.
 #include "relay/dpdk/dpdk_engine.hpp"
 
 #include "relay/dpdk/dpdk_io.hpp"
@@ -27,17 +39,20 @@ namespace ferry::dpdk {
 
 namespace {
 
+// Descriptors of a queue; buffers that a thread keeps to itself; frames in the rings between threads.
 constexpr std::uint16_t kDescriptors = 1024;
 constexpr unsigned kCache = 256;
 constexpr unsigned kInbox = 2048;
 constexpr unsigned kOutbox = 1024;
 constexpr unsigned kKernelQueue = 1024;
-// Held under probation, in two batches and in recorders' hands.
+// Packet buffers for each worker: under probation, in two batches, in the queues of recorders.
 constexpr std::size_t kBuffersOfWorker = 2048;
 
+// DPDK's text for an error, which its functions return with either sign.
 std::string of(int error) { return rte_strerror(error < 0 ? -error : error); }
 
-/// Sockets for the kernel's idea of who has a port, and what the workers want to know besides.
+/// Opens each port as a bound socket too. Thus the kernel knows who has the port, and what DPDK cannot send
+/// leaves by it (docs/adr/0007).
 class DpdkProvider final : public PortProvider {
  public:
   explicit DpdkProvider(Shared& shared) : shared_(shared) {}
@@ -57,17 +72,19 @@ class DpdkProvider final : public PortProvider {
   PortableProvider sockets_;
 };
 
-/// Names of DPDK's objects are unique in the process.
+/// A name for an object of DPDK. Names are unique in the process.
 std::string unique(std::string_view what) {
   static unsigned number = 0;
   return fmt::format("ferry_{}_{}", what, number++);
 }
 
+// A packet's slot lies between its mbuf and its octets, so that a packet never moves in memory.
 constexpr std::size_t kPrivate = RTE_ALIGN(sizeof(PacketSlot), RTE_MBUF_PRIV_ALIGN);
 constexpr std::size_t kObject = sizeof(rte_mbuf) + kPrivate + kMbufRoom;
 
-/// As `rte_pktmbuf_pool_create`, but for its pages: objects of that one keep off the ends of pages, and
-/// net_af_xdp, which shows the kernel the pool as one piece without gaps, would lose those at its end.
+/// Makes the pool of buffers. `rte_pktmbuf_pool_create` would do the same, but its pool leaves gaps at the
+/// ends of pages. net_af_xdp shows the pool to the kernel as one piece without gaps, and would lose buffers
+/// at its end.
 rte_mempool* make_pool(std::size_t buffers, int node) {
   const unsigned flags = rte_eal_iova_mode() == RTE_IOVA_VA ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0;
   rte_mempool* pool =
@@ -79,6 +96,7 @@ rte_mempool* make_pool(std::size_t buffers, int node) {
   sizes.mbuf_priv_size = static_cast<std::uint16_t>(kPrivate);
   rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
   rte_pktmbuf_pool_init(pool, &sizes);
+  // Without memory for all buffers there is no pool.
   if (rte_mempool_populate_default(pool) < 0) {
     rte_mempool_free(pool);
     return nullptr;
@@ -97,6 +115,7 @@ Ring make_ring(const std::string& name, unsigned size, unsigned flags) {
   return Ring(rte_ring_create(name.c_str(), size, SOCKET_ID_ANY, flags));
 }
 
+// Devices that DPDK has found and no other part of the process owns, with their names.
 std::vector<std::pair<std::uint16_t, std::string>> devices() {
   std::vector<std::pair<std::uint16_t, std::string>> found;
   const auto next = [](std::uint64_t from) {
@@ -110,6 +129,8 @@ std::vector<std::pair<std::uint16_t, std::string>> devices() {
   return found;
 }
 
+// The ports that the operator named, in that order; all that were found if none was named. The error is a
+// sentence.
 Result<std::vector<std::unique_ptr<EtherPort>>, std::string> choose_ports(
     const std::vector<DpdkSettings::Port>& wanted) {
   std::vector<std::unique_ptr<EtherPort>> chosen;
@@ -140,6 +161,7 @@ Result<std::vector<std::unique_ptr<EtherPort>>, std::string> choose_ports(
   return chosen;
 }
 
+// Asks what a device can do and sets its queues up accordingly.
 Result<void, std::string> configure(EtherPort& port, unsigned workers) {
   const auto failed = [&](std::string_view what, int error) {
     return fail(fmt::format("dpdk-port: {}: {}: {}", port.device, what, of(error)));
@@ -159,6 +181,7 @@ Result<void, std::string> configure(EtherPort& port, unsigned workers) {
   rte_eth_conf conf{};
   conf.rxmode.offloads = port.rx_offloads;
   conf.txmode.offloads = port.tx_offloads;
+  // RSS spreads the calls over the queues. Without it all frames come to worker 0, which hands them on.
   const std::uint64_t hashes = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP);
   if (port.rx_queues > 1 && hashes != 0) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -173,6 +196,7 @@ Result<void, std::string> configure(EtherPort& port, unsigned workers) {
   return {};
 }
 
+// Gives a device its queues and starts it.
 Result<void, std::string> bring_up(EtherPort& port, rte_mempool* pool) {
   const auto failed = [&](std::string_view what, int error) {
     return fail(fmt::format("dpdk-port: {}: {}: {}", port.device, what, of(error)));
@@ -191,7 +215,8 @@ Result<void, std::string> bring_up(EtherPort& port, rte_mempool* pool) {
     if (error != 0) return failed("transmit queue", error);
   }
   if (const int error = rte_eth_dev_start(port.id); error != 0) return failed("does not start", error);
-  rte_eth_allmulticast_enable(port.id);  // for neighbour discovery, where the device filters at all
+  // For neighbour discovery (RFC 4861), on devices that filter multicast at all.
+  rte_eth_allmulticast_enable(port.id);
   std::uint16_t mtu = 0;
   if (rte_eth_dev_get_mtu(port.id, &mtu) == 0) port.mtu = std::min<unsigned>(mtu, kMaxFrameDatagram);
   return {};
@@ -204,6 +229,7 @@ Offload EtherPort::offload() const noexcept {
   return (tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0 ? Offload::kIpAndUdp : Offload::kUdp;
 }
 
+// Devices first: they hold buffers and use the rings.
 Shared::~Shared() {
   hops.reset();
   for (const auto& port : ports) {
@@ -228,6 +254,7 @@ void Shared::to_kernel(rte_mbuf* frame, Counts& from) noexcept {
     rte_pktmbuf_free(frame);
     return;
   }
+  // One ring of the bell is enough until the kernel path has looked.
   if (kernel_is_rung.exchange(true, std::memory_order_seq_cst)) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto n = write(kernel_bell, &one, sizeof one);
@@ -236,6 +263,7 @@ void Shared::to_kernel(rte_mbuf* frame, Counts& from) noexcept {
 DpdkEngine::DpdkEngine(std::unique_ptr<Shared> shared)
     : shared_(std::move(shared)), provider_(std::make_unique<DpdkProvider>(*shared_)) {}
 
+// Its thread uses everything else.
 DpdkEngine::~DpdkEngine() {
   kernel_path_.reset();
   provider_.reset();
@@ -252,7 +280,7 @@ Result<std::unique_ptr<DpdkEngine>, std::string> DpdkEngine::start(
     shared->nodes.push_back(static_cast<int>(rte_lcore_to_socket_id(number)));
   };
   RTE_LCORE_FOREACH_WORKER(lcore) { add_lcore(lcore); }
-  // With a single lcore the worker shares it with control.
+  // If there is a single lcore, the worker shares it with control.
   if (shared->cpus.empty()) add_lcore(rte_get_main_lcore());
   shared->workers = settings.workers != 0 ? settings.workers : static_cast<unsigned>(shared->cpus.size());
   if (shared->workers > shared->cpus.size())
@@ -265,7 +293,7 @@ Result<std::unique_ptr<DpdkEngine>, std::string> DpdkEngine::start(
   std::size_t buffers = settings.buffers;
   for (auto& port : *ports) {
     if (auto done = configure(*port, shared->workers); !done) return fail(done.error());
-    // Some drivers fill rings of their own besides.
+    // Twice the descriptors: some drivers fill rings of their own besides.
     buffers +=
         settings.buffers != 0 ? 0 : 2 * std::size_t{kDescriptors} * (port->rx_queues + port->tx_queues);
   }
@@ -287,8 +315,10 @@ Result<std::unique_ptr<DpdkEngine>, std::string> DpdkEngine::start(
     if (!port->outbox) return fail("engine=dpdk: no memory for a ring: " + of(rte_errno));
     port->index = shared->ports.size();
     EtherPort& placed = *shared->ports.emplace_back(std::move(port));
+    // From now on frames may come from it.
     if (placed.id < shared->by_id.size()) shared->by_id[placed.id] = &placed;
     if (auto done = bring_up(placed, shared->pool); !done) return fail(done.error());
+    // Without a kernel path, tests name links by DPDK's numbers.
     placed.ifindex = placed.id + 1u;
     placed.vlans.set(settings.vlans);
     if (!settings.has_kernel_path) continue;
@@ -304,6 +334,7 @@ void DpdkEngine::serve() {
   const NextHops::Publish publish = [&shared](std::uint32_t id, const NextHops::Pair&, const NextHop* hop) {
     Way way;
     if (hop != nullptr) {
+      // A VLAN has no device of its own: the frame leaves by the link below it, with a tag.
       const unsigned link = hop->vlan != 0 ? hop->lower_ifindex : hop->ifindex;
       for (const auto& port : shared.ports) {
         if (port->ifindex == link) way.port = port->id;
@@ -315,6 +346,7 @@ void DpdkEngine::serve() {
     }
     shared.ways.write(id, way);
   };
+  // Tests bring ways of their own.
   if (shared.settings.make_hops)
     shared.hops = shared.settings.make_hops(Shared::kHops, publish);
   else
@@ -355,10 +387,12 @@ DpdkFigures DpdkEngine::figures() const {
       one.is_up = link.link_status == RTE_ETH_LINK_UP;
       if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN) one.speed_mbps = link.link_speed;
     }
+    // Bits of a mask, lowest first; DPDK names each one.
     for (std::uint64_t left = port->rx_offloads; left != 0; left &= left - 1)
       one.offloads.emplace_back(fmt::format("rx {}", rte_eth_dev_rx_offload_name(left & (~left + 1))));
     for (std::uint64_t left = port->tx_offloads; left != 0; left &= left - 1)
       one.offloads.emplace_back(fmt::format("tx {}", rte_eth_dev_tx_offload_name(left & (~left + 1))));
+    // Asked twice: first for the number. It may change in between; the device is left out then.
     const int count = rte_eth_xstats_get(port->id, nullptr, 0);
     if (count <= 0) continue;
     std::vector<rte_eth_xstat> values(static_cast<std::size_t>(count));

@@ -1,11 +1,11 @@
-// The engine for hosts that give the relay network ports of its own (DPDK). Needs no DPDK header.
+// The engine for hosts that give the relay network ports of its own (DPDK). This header needs no header of
+// DPDK.
 #pragma once
 
 #include "relay/base/address.hpp"
 #include "relay/base/result.hpp"
-#include "relay/io/packet_io.hpp"
-#include "relay/io/port_provider.hpp"
-#include "relay/netlink/next_hops.hpp"
+#include "relay/dpdk/settings.hpp"
+#include "relay/io/engine.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -16,100 +16,79 @@
 
 namespace ferry::dpdk {
 
-/// Longest datagram that buffers of this engine hold. Those that need more than one frame come by the kernel
-/// path, which has the same buffers.
-inline constexpr std::size_t kMaxFrameDatagram = 2048;
-static_assert(kMaxFrameDatagram <= kMaxDatagram);
-
-struct DpdkSettings {
-  /// Arguments of DPDK's environment (EAL), without a program's name.
-  std::vector<std::string> eal;
-  struct Port {
-    std::string device;            // as DPDK names it: 0000:01:00.0, net_af_packet0
-    std::string kernel_interface;  // empty: ferry0, ferry1, … in order
-  };
-  /// Empty: all that DPDK finds.
-  std::vector<Port> ports;
-  /// A worker without packets sleeps for short times, else it polls always.
-  bool sleeps = true;
-  /// 0: one for each lcore but the main one.
-  unsigned workers = 0;
-  /// Packet buffers of all workers together; 0: enough for what they may hold.
-  std::size_t buffers = 0;
-  /// Whose media ports are served.
-  std::vector<IpAddress> addresses;
-
-  // For tests.
-  /// Without it nothing goes to the kernel and interface number N of a hop is DPDK's port N - 1.
-  bool has_kernel_path = true;
-  /// What the kernel would have on each port then.
-  std::vector<std::uint16_t> vlans;
-  std::function<std::unique_ptr<HopSource>(std::uint32_t ids, NextHops::Publish publish)> make_hops;
-};
-
+/// A counter and its name.
 struct DpdkCount {
   std::string name;
   std::uint64_t value = 0;
 };
 
+/// Figures of one port, for the operator.
 struct DpdkPortFigures {
   std::string device;
   std::string driver;
   std::string kernel_interface;
   std::string mac;
-  int numa_node = -1;  // -1: the device does not say
-  /// No device of the host's bus: the driver is software.
+  /// -1: the device does not say.
+  int numa_node = -1;
+  /// True if the driver is software, without a device on a bus of the host.
   bool is_virtual = false;
+  /// Longest IP packet, in octets.
   unsigned mtu = 0;
   unsigned rx_queues = 0;
   unsigned tx_queues = 0;
   bool is_up = false;
-  unsigned speed_mbps = 0;  // 0: unknown
-  /// What the device computes or checks.
+  /// 0: unknown.
+  unsigned speed_mbps = 0;
+  /// Checksums that the device computes or checks, by DPDK's names.
   std::vector<std::string> offloads;
-  /// Of the device and its queues, as DPDK names them.
+  /// Counters of the device and its queues, by DPDK's names.
   std::vector<DpdkCount> counts;
 };
 
+/// Figures of the engine, for the operator.
 struct DpdkFigures {
   std::vector<DpdkPortFigures> ports;
-  /// Of the engine: what became of frames, all workers together.
+  /// Frames by what became of them, all workers together; the names are those of metrics.
   std::vector<DpdkCount> counts;
+  /// DPDK's version.
   std::string version;
-  std::string memory;  // "hugepages" or "no hugepages"
+  /// "hugepages" or "no hugepages".
+  std::string memory;
+  /// How devices see the memory: "physical" or "virtual" addresses.
   std::string iova;
+  /// Packet buffers of all workers.
   std::size_t buffers = 0;
-  /// Of the lcores that the workers run on; -1: not known.
+  /// NUMA nodes of the lcores that workers run on; -1: not known.
   std::vector<int> worker_nodes;
-  /// How a packet comes to the worker of its call.
+  /// How a packet gets to the worker of its call, in words.
   std::string distribution;
 };
 
 struct Shared;
 class KernelPath;
 
-/// One per process: DPDK allows no second. Made and used by the control thread, but for what `make_io`
-/// returns. What it made dies before it.
-class DpdkEngine {
+/// DPDK in this process: there can be only one. The control thread makes and uses it, except for what
+/// `make_io` returns. Everything that it made must be gone before it.
+class DpdkEngine final : public Engine {
  public:
-  /// Starts the environment and the ports; needs the rights that the devices and TAP interfaces need. `log`
-  /// gets DPDK's own lines. Fails with a sentence for the operator.
+  /// Starts the environment and the ports. Needs the rights that the devices and TAP interfaces need. `log`
+  /// gets DPDK's own lines, on any thread. The error is a sentence for the operator.
   static Result<std::unique_ptr<DpdkEngine>, std::string> start(const DpdkSettings& settings,
                                                                 std::function<void(std::string_view)> log);
-  ~DpdkEngine();
+  ~DpdkEngine() override;
   DpdkEngine(const DpdkEngine&) = delete;
   DpdkEngine& operator=(const DpdkEngine&) = delete;
 
-  /// Runs `task` once on each thread of the environment, for what belongs to a thread, as capabilities do.
-  void on_threads(const std::function<void()>& task);
-  /// Starts the threads of its own: routes are watched, and the kernel gets what is its own. Needs no rights.
-  /// Throws std::system_error.
-  void serve();
+  [[nodiscard]] bool owns_ports() const override { return true; }
+  /// The threads are those of DPDK's environment, lcores and interrupt thread; waits for all of them.
+  void on_threads(const std::function<void()>& task) override;
+  /// Starts the threads that watch routes and carry the kernel's frames.
+  void serve() override;
 
-  [[nodiscard]] unsigned workers() const noexcept;
-  [[nodiscard]] PortProvider& provider() noexcept;
-  /// For worker `number`, the first is 0. After `serve`.
-  [[nodiscard]] std::unique_ptr<PacketIo> make_io(unsigned number);
+  [[nodiscard]] unsigned workers() const noexcept override;
+  [[nodiscard]] PortProvider& provider() noexcept override;
+  [[nodiscard]] std::unique_ptr<PacketIo> make_io(unsigned number) override;
+  /// The figures of now. Asks the devices, so not for every packet.
   [[nodiscard]] DpdkFigures figures() const;
 
  private:

@@ -1,3 +1,6 @@
+// Starts DPDK's environment (EAL). It can be started once in a process and never stopped, it keeps pointers
+// to its arguments, prints to stdout when it dislikes one, and pins the calling thread. So much of this file
+// keeps those effects away from the rest of the daemon.
 #include "relay/dpdk/eal.hpp"
 
 #include <algorithm>
@@ -20,12 +23,14 @@ namespace ferry::dpdk {
 
 namespace {
 
-/// Lines of DPDK on their way to our log. Lives as long as the process, like the environment.
+/// Passes lines of DPDK's log on to ours. Lives as long as the process, as the environment does.
 struct LogStream {
   std::function<void(std::string_view)> log;
+  // A line that has not ended yet.
   std::string line;
   bool is_starting = true;
-  std::string first;  // line about an error at the start
+  // The first line about an error during the start: it tells the operator more than the error code does.
+  std::string first;
 
   static ssize_t write(void* self, const char* text, std::size_t size) {
     auto& stream = *static_cast<LogStream*>(self);
@@ -45,6 +50,7 @@ struct LogStream {
   }
 };
 
+// True if the operator gave one of `options`, alone or with a value.
 bool says(const std::vector<std::string>& arguments, std::initializer_list<std::string_view> options) {
   return std::ranges::any_of(arguments, [&](const std::string& argument) {
     return std::ranges::any_of(options, [&](std::string_view option) {
@@ -53,7 +59,7 @@ bool says(const std::vector<std::string>& arguments, std::initializer_list<std::
   });
 }
 
-/// What EAL makes of the CPUs that it runs on is no matter of the threads that are not its own.
+/// Gives the calling thread its CPUs back: the environment pins the thread that starts it.
 class KeepAffinity {
  public:
   KeepAffinity() { pthread_getaffinity_np(pthread_self(), sizeof set_, &set_); }
@@ -65,7 +71,7 @@ class KeepAffinity {
   cpu_set_t set_{};
 };
 
-/// Arguments that it does not like make the environment print all that it knows.
+/// Keeps stdout quiet. The environment prints its whole usage text when it dislikes an argument.
 class Silence {
  public:
   Silence() : output_(dup(STDOUT_FILENO)) {
@@ -88,8 +94,8 @@ class Silence {
   int output_;
 };
 
-/// Memory without hugepages is many small pages, and each packet touches several: the kernel may put them
-/// together.
+/// Without hugepages the memory is many small pages, and each packet touches several of them. The kernel may
+/// join them if it is asked to.
 void ask_for_large_pages() {
   rte_memseg_contig_walk(
       [](const rte_memseg_list*, const rte_memseg* segment, std::size_t length, void*) {
@@ -105,7 +111,7 @@ Result<void, std::string> start_eal(const std::vector<std::string>& arguments,
                                     std::function<void(std::string_view)> log) {
   static bool is_started = false;
   if (is_started) return {};
-  // They would print and end the process.
+  // These would print and end the process.
   if (says(arguments, {"-h", "--help", "-v", "--version"}))
     return fail(std::string("dpdk-eal: no help or version from here"));
   static LogStream stream;
@@ -116,10 +122,12 @@ Result<void, std::string> start_eal(const std::vector<std::string>& arguments,
     setvbuf(file, nullptr, _IOLBF, 256);
     rte_openlog_stream(file);
   }
-  static std::vector<std::string> words;  // EAL keeps pointers
+  // The environment keeps pointers to them.
+  static std::vector<std::string> words;
   words = {"rtpferryd"};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  // Nothing in /run that others might join; without hugepages that has another name.
+  // Unless the operator wants it, nothing lies in /run that another process could join. Without hugepages the
+  // option for that has another name.
   if (!says(arguments, {"--in-memory", "--no-shconf", "--file-prefix", "--huge-dir", "--proc-type"}))
     words.emplace_back(says(arguments, {"--no-huge"}) ? "--no-shconf" : "--in-memory");
   if (!says(arguments, {"--telemetry", "--no-telemetry"})) words.emplace_back("--no-telemetry");
@@ -140,12 +148,14 @@ Result<void, std::string> start_eal(const std::vector<std::string>& arguments,
   is_started = true;
   stream.is_starting = false;
   if (rte_eal_has_hugepages() == 0) ask_for_large_pages();
+  // It stops at the first word that it does not know.
   if (static_cast<std::size_t>(used) + 1 < words.size())
     return fail("dpdk-eal: '" + words[static_cast<std::size_t>(used) + 1] + "' is no argument of it");
   return {};
 }
 
 void on_eal_threads(const std::function<void()>& task) {
+  // The lcores idle until they are given something to do.
   unsigned lcore = 0;
   RTE_LCORE_FOREACH_WORKER(lcore) {
     rte_eal_remote_launch(
@@ -156,6 +166,7 @@ void on_eal_threads(const std::function<void()>& task) {
         const_cast<std::function<void()>*>(&task), lcore);
   }
   rte_eal_mp_wait_lcore();
+  // The interrupt thread only runs alarms: one is set for it at once.
   struct Call {
     const std::function<void()>& task;
     std::promise<void> done;

@@ -1,3 +1,8 @@
+// Reads and writes Ethernet frames with UDP (RFC 894, 2464, 791, 8200, 768). Every length is checked against
+// the octets that are there before anything behind it is read; a frame from the network is never trusted.
+//
+// Checksums (RFC 1071) are one's complement sums. They can be added up in any grouping and in the host's byte
+// order, so the sum here takes eight octets at a time.
 #include "relay/dpdk/frames.hpp"
 
 #include <algorithm>
@@ -20,8 +25,8 @@ constexpr std::uint8_t kProtocolUdp = 17;
 constexpr std::uint8_t kHops = 64;
 constexpr std::uint16_t kDontFragment = 0x4000;
 
-/// Sum of RFC 1071. Words are taken as the host has them in memory: the sum is the same but for its own byte
-/// order.
+/// A one's complement sum (RFC 1071). It takes words as they lie in the host's memory: the result is then in
+/// the host's order too, and is turned only at the end.
 class Sum {
  public:
   void add(Bytes octets) noexcept {
@@ -32,18 +37,20 @@ class Sum {
       std::memcpy(&word, at, 8);
       add_word(word);
     }
+    // The last octets, with zeros behind them, as RFC 1071 wants for an odd length.
     if (left == 0) return;
     std::uint64_t rest = 0;
     std::memcpy(&rest, at, left);
     add_word(rest);
   }
-  /// In network order.
+  /// Adds a value as the two octets that it has on the wire.
   void add_value(std::uint16_t value) noexcept {
     const std::array<std::byte, 2> octets = {static_cast<std::byte>(value >> 8),
                                              static_cast<std::byte>(value)};
     add(octets);
   }
-  /// Folded to 16 bits, as the two octets that stand in a packet.
+  /// The sum of 16 bits, as a number in host order. 0xffff over a whole header or datagram means that its
+  /// checksum is right.
   [[nodiscard]] std::uint16_t folded() const noexcept {
     std::uint64_t sum = (sum_ & 0xffffffff) + (sum_ >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
@@ -56,6 +63,7 @@ class Sum {
   }
 
  private:
+  // An overflow of 64 bits is carried around, as in any one's complement sum.
   void add_word(std::uint64_t word) noexcept {
     sum_ += word;
     sum_ += static_cast<std::uint64_t>(sum_ < word);
@@ -63,7 +71,7 @@ class Sum {
   std::uint64_t sum_ = 0;
 };
 
-/// Where the parts of an IP packet in a frame are.
+/// The parts of an IP packet in a frame. Offsets count from the start of the frame.
 struct IpFrame {
   bool is_v6 = false;
   std::uint16_t vlan = 0;
@@ -71,11 +79,13 @@ struct IpFrame {
   std::size_t data_at = 0;
   std::size_t data_size = 0;
   std::uint8_t protocol = 0;
+  // The source and the destination address, as the pseudo header begins with them.
   [[nodiscard]] Bytes addresses(Bytes frame) const noexcept {
     return is_v6 ? frame.subspan(ip_at + 8, 32) : frame.subspan(ip_at + 12, 8);
   }
 };
 
+// Finds the IP packet. kUdp here means "IP that can be read", of any protocol. kOther goes to the kernel.
 FrameKind parse_ip(Bytes frame, IpFrame& ip) noexcept {
   if (frame.size() < kEthernet) return FrameKind::kMalformed;
   std::uint16_t type = read_u16(frame, kEthernet - 2);
@@ -89,10 +99,13 @@ FrameKind parse_ip(Bytes frame, IpFrame& ip) noexcept {
   const Bytes packet = frame.subspan(ip.ip_at);
   if (type == kTypeIpv4) {
     if (packet.size() < kIpv4) return FrameKind::kMalformed;
-    if (read_u8(packet, 0) != 0x45) return FrameKind::kOther;           // options
-    if ((read_u16(packet, 6) & 0x3fff) != 0) return FrameKind::kOther;  // a fragment
+    // IP options.
+    if (read_u8(packet, 0) != 0x45) return FrameKind::kOther;
+    // A fragment: it carries the ports only if it is the first one.
+    if ((read_u16(packet, 6) & 0x3fff) != 0) return FrameKind::kOther;
     const std::size_t size = read_u16(packet, 2);
     if (size < kIpv4 || size > packet.size()) return FrameKind::kMalformed;
+    // An IPv4 header has a checksum of its own, which the device may not have looked at.
     Sum sum;
     sum.add(packet.first(kIpv4));
     if (sum.folded() != 0xffff) return FrameKind::kMalformed;
@@ -102,6 +115,7 @@ FrameKind parse_ip(Bytes frame, IpFrame& ip) noexcept {
     return FrameKind::kUdp;
   }
   if (type == kTypeIpv6) {
+    // Extension headers show as another protocol than UDP, and so go to the kernel.
     if (packet.size() < kIpv6) return FrameKind::kMalformed;
     if ((read_u8(packet, 0) >> 4) != 6) return FrameKind::kMalformed;
     const std::size_t size = read_u16(packet, 4);
@@ -138,7 +152,8 @@ Sum pseudo_header(Bytes addresses, std::uint8_t protocol, std::size_t size) noex
   return sum;
 }
 
-/// A sum of zero is written as its other form: zero means that there is none (RFC 768, RFC 8200).
+/// A UDP checksum of zero means that there is none; a sum that is zero is written as 0xffff (RFC 768, RFC
+/// 8200 section 8.1).
 std::uint16_t as_udp(std::uint16_t checksum) noexcept { return checksum == 0 ? 0xffff : checksum; }
 
 }  // namespace
@@ -149,6 +164,7 @@ FrameKind parse_frame(Bytes frame, UdpFrame& udp) noexcept {
   if (ip.protocol != kProtocolUdp) return FrameKind::kOther;
   if (ip.data_size < kUdp) return FrameKind::kMalformed;
   const Bytes datagram = frame.subspan(ip.data_at, ip.data_size);
+  // A UDP length below the IP length is allowed; what lies behind is padding.
   const std::size_t size = read_u16(datagram, 4);
   if (size < kUdp || size > datagram.size()) return FrameKind::kMalformed;
   const Bytes addresses = ip.addresses(frame);
@@ -166,11 +182,13 @@ UdpChecksum check_udp(Bytes frame, const UdpFrame& udp) noexcept {
   const std::size_t size = udp.payload_size + kUdp;
   const Bytes datagram = frame.subspan(udp.udp_at, size);
   const std::uint16_t checksum = read_u16(datagram, 6);
-  if (checksum == 0) return is_v6 ? UdpChecksum::kBad : UdpChecksum::kGood;  // RFC 8200 section 8.1
+  // IPv6 does not allow a datagram without a checksum (RFC 8200 section 8.1).
+  if (checksum == 0) return is_v6 ? UdpChecksum::kBad : UdpChecksum::kGood;
   const std::size_t addresses = is_v6 ? 32 : 8;
   Sum sum = pseudo_header(frame.subspan(udp.udp_at - addresses, addresses), kProtocolUdp, size);
   const std::uint16_t pseudo = sum.folded();
   sum.add(datagram);
+  // The kernel leaves the rest of the sum to hardware; veth and virtio show such frames.
   if (sum.folded() == 0xffff) return UdpChecksum::kGood;
   return checksum == pseudo ? UdpChecksum::kPartial : UdpChecksum::kBad;
 }
@@ -184,6 +202,8 @@ PartialChecksum find_partial_checksum(Bytes frame) noexcept {
   if (ip.data_size < (is_udp ? kUdp : kIpv4)) return {};
   const std::uint16_t checksum = read_u16(frame, ip.data_at + offset);
   const Sum sum = pseudo_header(ip.addresses(frame), ip.protocol, ip.data_size);
+  // A checksum that is already whole looks the same once in 65,536 frames. The kernel would then compute it
+  // again.
   if (checksum == 0 || checksum != sum.folded()) return {};
   return {static_cast<std::uint16_t>(ip.data_at), static_cast<std::uint16_t>(offset),
           static_cast<std::uint16_t>(ip.data_size)};
@@ -203,6 +223,7 @@ void write_headers(MutableBytes frame, const FrameAddresses& addresses, Offload 
     write_u16(frame, 14, addresses.vlan);
     at += kTag;
   }
+  // The type stands in the last two octets before the IP header, with a tag or without.
   write_u16(frame, at - 2, is_v6 ? kTypeIpv6 : kTypeIpv4);
   const MutableBytes ip = frame.subspan(at);
   const Bytes from = octets_of(addresses.from.address);
@@ -220,6 +241,7 @@ void write_headers(MutableBytes frame, const FrameAddresses& addresses, Offload 
     write_u8(ip, 0, 0x45);
     write_u8(ip, 1, addresses.tos);
     write_u16(ip, 2, static_cast<std::uint16_t>(ip.size()));
+    // No identification: the packet may not be fragmented (RFC 6864).
     write_u16(ip, 4, 0);
     write_u16(ip, 6, kDontFragment);
     write_u8(ip, 8, kHops);
@@ -235,6 +257,7 @@ void write_headers(MutableBytes frame, const FrameAddresses& addresses, Offload 
   write_u16(udp, 2, addresses.to.port.value);
   write_u16(udp, 4, static_cast<std::uint16_t>(udp.size()));
   write_u16(udp, 6, 0);
+  // Hardware adds the datagram to what it finds in the checksum: the sum of the pseudo header.
   Sum sum = pseudo_header(ip.subspan(udp_at - 2 * from.size(), 2 * from.size()), kProtocolUdp, udp.size());
   if (offload == Offload::kNone) {
     sum.add(udp);

@@ -1,4 +1,4 @@
-// Ways to receivers, written by the thread that watches routes and read by all workers.
+// The ways to receivers: written by the thread that watches routes, read by all workers without waiting.
 #pragma once
 
 #include "relay/dpdk/frames.hpp"
@@ -14,21 +14,29 @@ namespace ferry::dpdk {
 /// How a frame to a receiver leaves.
 struct Way {
   static constexpr std::uint16_t kNoPort = 0xffff;
-  std::uint16_t port = kNoPort;  // DPDK's number
+  /// DPDK's number of the port; kNoPort: there is no way now.
+  std::uint16_t port = kNoPort;
+  /// Tag to write; 0: none.
   std::uint16_t vlan = 0;
+  /// Longest IP packet, in octets.
   std::uint16_t mtu = 0;
   MacAddress source{};
   MacAddress destination{};
 };
 
-/// Ids are those of `NextHops`. One writer at a time; any number of readers, who never wait for it.
+/// Ways by number, the numbers being those of `NextHops`. One writer at a time, any number of readers. Each
+/// slot has a version that is odd while it is written; a reader that sees it change reports "no way" instead
+/// of waiting, and its packet goes by the socket.
 class HopTable {
  public:
+  /// Room for numbers up to `ids`. Throws std::bad_alloc.
   explicit HopTable(std::uint32_t ids)
       : slots_(static_cast<Slot*>(std::calloc(ids + std::size_t{1}, sizeof(Slot)))) {
-    if (!slots_) throw std::bad_alloc();  // pages untouched cost nothing
+    /// Pages that are never touched take no memory.
+    if (!slots_) throw std::bad_alloc();
   }
 
+  /// Sets a way; one without a port means that there is none now.
   void write(std::uint32_t id, const Way& way) noexcept {
     Slot& slot = slots_[id];
     const std::uint64_t version = std::atomic_ref(slot.version).load(std::memory_order_relaxed);
@@ -40,7 +48,7 @@ class HopTable {
     std::atomic_ref(slot.version).store(version + 2, std::memory_order_release);
   }
 
-  /// False: it is being written, or there is no way now.
+  /// The way of that number. False: there is none now, or it is being written at this moment.
   [[nodiscard]] bool read(std::uint32_t id, Way& way) const noexcept {
     Slot& slot = slots_[id];
     const std::uint64_t version = std::atomic_ref(slot.version).load(std::memory_order_acquire);
@@ -56,13 +64,16 @@ class HopTable {
   }
 
  private:
+  /// A way in three words, so that each word is written and read at once.
   struct Slot {
-    std::uint64_t version;  // odd: being written
+    /// Odd: being written. 0: never written.
+    std::uint64_t version;
     std::uint64_t words[3];
   };
   struct Free {
     void operator()(Slot* memory) const noexcept { std::free(memory); }
   };
+  /// A MAC address and a number in one word, so that a slot is three words.
   static std::uint64_t pack(const MacAddress& mac, std::uint16_t number) noexcept {
     std::uint64_t word = number;
     for (const std::uint8_t octet : mac) word = word << 8 | octet;

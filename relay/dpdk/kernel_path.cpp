@@ -1,3 +1,13 @@
+// The thread between DPDK's ports and the kernel. Each port has a TAP interface with its MAC address, to
+// which the operator gives addresses and routes as to any other. Frames that are not media go in there, and
+// what the kernel sends comes out and leaves by the port.
+//
+// To the kernel: workers put frames into one queue and ring a bell, at most once until this thread has
+// looked. From the kernel: frames go into the port's outbox, and worker 0 sends them, because a transmit
+// queue is for one thread.
+//
+// Trap: frames of senders on this host may carry a checksum that is only begun (veth, virtio). The kernel
+// drops those unless the header in front of the frame (IFF_VNET_HDR) says where the checksum belongs.
 #include "relay/dpdk/kernel_path.hpp"
 
 #include <algorithm>
@@ -23,11 +33,12 @@ namespace ferry::dpdk {
 
 namespace {
 
+// Frames taken at a time, and how often links are looked at.
 constexpr std::size_t kFramesAtOnce = 64;
 constexpr std::chrono::milliseconds kLinksEvery{1000};
 
-/// What stands before each frame of a TAP interface with IFF_VNET_HDR (virtio 1.2, section 5.1.6); the
-/// kernel's own header is no C++. Host byte order.
+/// The header before each frame of a TAP interface with IFF_VNET_HDR (virtio 1.2, section 5.1.6), in host
+/// order. The kernel's own header file does not compile as C++.
 struct VirtioHeader {
   static constexpr std::uint8_t kNeedsChecksum = 1;
   std::uint8_t flags = 0;
@@ -39,6 +50,7 @@ struct VirtioHeader {
 };
 static_assert(sizeof(VirtioHeader) == 10);
 
+// Closes a descriptor when it dies.
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -54,6 +66,7 @@ class Descriptor {
   int fd_;
 };
 
+// A request about an interface.
 ifreq named(const std::string& name) {
   ifreq request{};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
@@ -71,12 +84,13 @@ Result<void, std::string> open_tap(EtherPort& port) {
   Descriptor tap(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (tap.get() < 0) return failed("/dev/net/tun");
   ifreq request = named(port.interface);
-  // The extra header carries checksums that the sender left to hardware.
+  // IFF_VNET_HDR: the header in front of each frame carries checksums that the sender has left to hardware.
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
   if (ioctl(tap.get(), TUNSETIFF, &request) != 0)
     return failed("no TAP interface under this name (it may be another kind, or in use)");
   const Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   request = named(port.interface);
+  // The same address as the device, so that ARP answers of the kernel lead frames to it.
   request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
   std::ranges::copy(port.mac, reinterpret_cast<std::uint8_t*>(request.ifr_hwaddr.sa_data));
   if (ioctl(control.get(), SIOCSIFHWADDR, &request) != 0) return failed("MAC address");
@@ -93,6 +107,7 @@ Result<void, std::string> open_tap(EtherPort& port) {
 }
 
 KernelPath::KernelPath(Shared& shared) : shared_(shared), is_up_(shared.ports.size(), true) {
+  // Once before the thread starts, so that VLANs are known with the first frame.
   watch_links();
   thread_ = std::thread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "dpdk-kernel");
@@ -116,6 +131,7 @@ void KernelPath::run() {
       watch_links();
       links_at = now + kLinksEvery;
     }
+    // At least once in a second, for the links.
     poll(wait.data(), wait.size(), static_cast<int>(kLinksEvery.count()));
     if ((wait[0].revents & POLLIN) != 0) {
       std::uint64_t count = 0;
@@ -124,14 +140,14 @@ void KernelPath::run() {
     to_kernel();
     for (std::size_t i = 0; i < shared_.ports.size(); ++i) {
       if ((wait[i + 1].revents & POLLIN) != 0) from_kernel(*shared_.ports[i]);
-      // Somebody has taken the interface away: nothing will come, and poll would say so for ever.
+      // The interface was taken away. Nothing will come, and poll would report it for ever.
       if ((wait[i + 1].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) wait[i + 1].fd = -1;
     }
   }
 }
 
 void KernelPath::to_kernel() {
-  // Before the queue is looked into: what comes afterwards rings again.
+  // Cleared before the queue is looked at, so that whatever comes later rings again.
   shared_.kernel_is_rung.store(false, std::memory_order_seq_cst);
   void* frames[kFramesAtOnce];
   for (unsigned count = 0;
@@ -140,6 +156,7 @@ void KernelPath::to_kernel() {
       auto* frame = static_cast<rte_mbuf*>(frames[i]);
       const EtherPort* port = shared_.port_of(frame->port);
       const bool was_stripped = (frame->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
+      // The kernel wants the tag inside the frame and the frame in one piece.
       if (port == nullptr || (was_stripped && rte_vlan_insert(&frame) != 0) ||
           rte_pktmbuf_linearize(frame) != 0) {
         shared_.kernel_counts.add(Count::kDropKernelFull);
@@ -166,6 +183,7 @@ void KernelPath::to_kernel() {
 
 void KernelPath::from_kernel(EtherPort& port) {
   for (std::size_t i = 0; i < kFramesAtOnce; ++i) {
+    // Without a buffer the frame is read all the same, and lost: poll would otherwise report it for ever.
     rte_mbuf* frame = rte_pktmbuf_alloc(shared_.pool);
     VirtioHeader header;
     std::array<std::byte, kMbufRoom> lost;
@@ -195,6 +213,7 @@ void KernelPath::from_kernel(EtherPort& port) {
 }
 
 void KernelPath::watch_links() {
+  // Queried every second, since VLANs come and go without an event that is listened to here.
   for (std::size_t i = 0; i < shared_.ports.size(); ++i) {
     EtherPort& port = *shared_.ports[i];
     port.vlans.set(links_.vlans_on(port.ifindex));
@@ -202,6 +221,7 @@ void KernelPath::watch_links() {
     if (rte_eth_link_get_nowait(port.id, &link) != 0) continue;
     const bool is_up = link.link_status == RTE_ETH_LINK_UP;
     if (is_up == is_up_[i]) continue;
+    // The TAP interface is up or down with the cable, so that routing protocols notice.
     int carrier = is_up ? 1 : 0;
     if (ioctl(port.tap, TUNSETCARRIER, &carrier) == 0) is_up_[i] = is_up;
   }

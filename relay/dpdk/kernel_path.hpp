@@ -1,5 +1,5 @@
-// The way of everything that is not media: between DPDK's ports and the kernel, by a TAP interface each.
-// Internal: needs DPDK's headers.
+// Carries everything that is not media between DPDK's ports and the kernel, by one TAP interface for each
+// port. Internal: needs DPDK's headers.
 #pragma once
 
 #include "relay/base/result.hpp"
@@ -10,15 +10,15 @@
 
 namespace ferry::dpdk {
 
-/// Opens the TAP interface of `port` under its name, makes it where it is missing, and gives it the port's
-/// MAC address and MTU. Addresses and routes are the operator's. Fails with a sentence.
+/// Opens the TAP interface of `port` under its name, creates it if it is missing, and gives it the port's MAC
+/// address and MTU. Addresses and routes are left to the operator. The error is a sentence for the operator.
 Result<void, std::string> open_tap(EtherPort& port);
 
-/// A thread of its own, so that no worker waits for the kernel. Also tells the kernel when a link comes and
-/// goes, and learns which VLANs it has.
+/// The thread between the ports and the kernel, so that no worker waits for the kernel. It also tells the
+/// kernel when a link comes up or goes down, and learns which VLANs the kernel has on it.
 class KernelPath {
  public:
-  /// Throws std::system_error.
+  /// Starts the thread. `shared` outlives it. Throws std::system_error.
   explicit KernelPath(Shared& shared);
   ~KernelPath();
   KernelPath(const KernelPath&) = delete;
@@ -26,13 +26,16 @@ class KernelPath {
 
  private:
   void run();
-  /// Frames of the workers.
+  /// Writes the frames that workers have queued to the TAP interfaces.
   void to_kernel();
+  /// Puts frames of the kernel into the outbox of `port`.
   void from_kernel(EtherPort& port);
+  /// Passes links and VLANs on in both directions.
   void watch_links();
 
   Shared& shared_;
   RouteQuery links_;
+  /// For each link: the kernel was told that it is up.
   std::vector<bool> is_up_;
   std::atomic<bool> stop_{false};
   std::thread thread_;

@@ -1,4 +1,4 @@
-// Which worker has which local UDP port, asked for each frame.
+// Says which worker has which local UDP port. Asked for each received frame.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -17,16 +17,17 @@
 
 namespace ferry::dpdk {
 
-/// Whose a frame is.
+/// The owner of a port: a worker, and the cookie that it gave to the port.
 struct Claim {
   unsigned worker = 0;
   std::uint64_t cookie = 0;
 };
 
-/// The addresses are those of the configuration and never change. A worker claims and gives up its own ports;
-/// all workers look.
+/// The owners of all UDP ports of the configured addresses, which never change. A worker claims and gives up
+/// its own ports; all workers look. No locks: an element is one word.
 class PortClaims {
  public:
+  /// `addresses`: local addresses whose ports can be claimed. Throws std::bad_alloc.
   explicit PortClaims(std::vector<IpAddress> addresses) : addresses_(std::move(addresses)) {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
@@ -35,8 +36,10 @@ class PortClaims {
     marks_.reset(make<std::uint8_t>(descriptors_));
   }
 
+  /// Enters an owner; `give_up` removes it. A port of another address is ignored.
   void claim(const Endpoint& local, Claim claim) noexcept { set(local, pack(claim)); }
   void give_up(const Endpoint& local) noexcept { set(local, 0); }
+  /// The owner of a port; nothing if nobody has claimed it.
   [[nodiscard]] std::optional<Claim> find(const Endpoint& local) const noexcept {
     std::uint64_t* at = element(local);
     if (at == nullptr) return std::nullopt;
@@ -45,7 +48,7 @@ class PortClaims {
     return Claim{static_cast<unsigned>(value >> kCookieBits) - 1, value & kCookieMask};
   }
 
-  /// DSCP and ECN octet of what leaves a port. Control writes, workers read.
+  /// DSCP and ECN octet of what leaves a port. Control writes it, workers read it; 0 by default.
   void set_tos(PortHandle port, std::uint8_t tos) noexcept {
     const auto index = static_cast<std::size_t>(port.native);
     if (index < descriptors_) std::atomic_ref(marks_[index]).store(tos, std::memory_order_relaxed);
@@ -66,13 +69,14 @@ class PortClaims {
   struct Free {
     void operator()(void* memory) const noexcept { std::free(memory); }
   };
-  /// Pages untouched cost nothing.
+  /// Zeroed memory; pages that are never touched take none.
   template <class T>
   static T* make(std::size_t count) {
     void* memory = std::calloc(count + 1, sizeof(T));
     if (memory == nullptr) throw std::bad_alloc();
     return static_cast<T*>(memory);
   }
+  /// The element of a port; null if its address is not served.
   [[nodiscard]] std::uint64_t* element(const Endpoint& local) const noexcept {
     for (std::size_t i = 0; i < addresses_.size(); ++i) {
       if (addresses_[i] == local.address) return &claims_[i * kPorts + local.port.value];
@@ -85,7 +89,9 @@ class PortClaims {
 
   std::vector<IpAddress> addresses_;
   std::size_t descriptors_ = 0;
+  /// An element for each address and port: worker + 1 above the cookie; 0: nobody has the port.
   std::unique_ptr<std::uint64_t[], Free> claims_;
+  /// The DSCP and ECN octets, by the port's descriptor.
   std::unique_ptr<std::uint8_t[], Free> marks_;
 };
 

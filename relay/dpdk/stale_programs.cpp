@@ -14,6 +14,7 @@ namespace {
 /// libxdp's program for AF_XDP sockets.
 constexpr std::string_view kDefaultProgram = "xsk_def_prog";
 
+// The name tells: programs of others are never touched.
 bool is_default_program(__u32 id) {
   const int program = bpf_prog_get_fd_by_id(id);
   if (program < 0) return false;
@@ -26,6 +27,7 @@ bool is_default_program(__u32 id) {
 
 }  // namespace
 
+// Only devices that the operator has named to this process are looked at.
 void remove_stale_programs(const std::vector<std::string>& eal) {
   for (const std::string& argument : eal) {
     const auto device = argument.find("net_af_xdp");

@@ -1,4 +1,4 @@
-// XDP programs that a former process has left on a link.
+// Removes XDP programs that a former process has left on an interface.
 #pragma once
 
 #include <string>
@@ -6,10 +6,12 @@
 
 namespace ferry::dpdk {
 
-/// net_af_xdp has a program attached that goes only if the process that ends may still take it away; ours has
-/// given its rights up by then, and a killed one has no say. The next start finds it in its way. Takes it off
-/// the links that `eal` gives to net_af_xdp, if it is the driver's own (no other program is touched). Needs
-/// CAP_NET_ADMIN and CAP_BPF; without them it does nothing.
+/// Removes the driver's XDP program from the interfaces that `eal` gives to net_af_xdp.
+///
+/// That driver attaches a program and takes it away at its end, if it still may. Our process has given its
+/// rights up by then, and a killed one can do nothing, so the program stays and the next start fails. Only
+/// the driver's own program is removed, no other. Needs CAP_NET_ADMIN and CAP_BPF; without them this does
+/// nothing.
 void remove_stale_programs(const std::vector<std::string>& eal);
 
 }  // namespace ferry::dpdk

@@ -1,4 +1,4 @@
-// The interface of an engine: it moves datagrams for one worker (style section 8).
+// The interface of an engine: it moves datagrams between the network and one worker.
 #pragma once
 
 #include "relay/base/send_error.hpp"
@@ -9,41 +9,48 @@
 
 namespace ferry {
 
-/// What came back later about a datagram that had been sent.
+/// An error that came back later about a datagram that had been sent, mostly by ICMP.
 struct PortProblem {
-  std::uint64_t cookie = 0;  // of the port
+  /// The cookie of the port that the datagram had left from.
+  std::uint64_t cookie = 0;
+  /// The destination of the datagram.
   Endpoint to;
   SendError error = SendError::kOther;
-  /// Who said so; unset if it was this host.
+  /// The host that reported the error; unset if it was this one.
   IpAddress reporter;
 };
 
-/// One instance per worker; all calls but `wake` on the worker's thread.
+/// One engine serves one worker. `wake` may be called by any thread; everything else belongs to the worker's
+/// thread. Nothing throws and nothing but `wait` blocks.
 class PacketIo {
  public:
   virtual ~PacketIo() = default;
 
-  /// The worker's thread begins and ends with these.
+  /// Called on the worker's thread when it begins and when it ends.
   virtual void enter_thread() noexcept {}
   virtual void leave_thread() noexcept {}
 
-  /// Starts to deliver datagrams of `port`, marked with `cookie`. False if the engine cannot take another
-  /// port.
+  /// Starts to deliver datagrams of `port`, marked with `cookie`, which the engine does not look into. False
+  /// if it cannot take another port.
   virtual bool attach(PortHandle port, std::uint64_t cookie) noexcept = 0;
-  /// Stops to deliver. Datagrams that wait in the port stay there for the next worker that attaches it.
+  /// Stops to deliver datagrams of `port`, which stays open. Datagrams that wait in it stay there for the
+  /// next worker that attaches it.
   virtual void detach(PortHandle port) noexcept = 0;
-  /// Where a port is; not set if it is not open. Asks the kernel: not for every packet.
+  /// The local endpoint of a port; unset if it is not open. May ask the kernel, so not for every packet.
   [[nodiscard]] virtual Endpoint local_of(PortHandle port) const noexcept = 0;
 
-  /// Fills `batch` with up to its size; never blocks. Each handle says where it came from and to which port.
+  /// Fills `batch` from its start with datagrams that wait, and returns their number. Each one says where it
+  /// came from and to which port.
   virtual std::size_t receive(std::span<PacketBuffer> batch) noexcept = 0;
-  /// Takes ownership of all handles and tries to send them in order. `errors[i]` tells what was not sent.
+  /// Takes all handles, also those it cannot send, and sends them in order. `errors` is as long as `batch`;
+  /// `errors[i]` becomes kNone if datagram `i` left, else why it did not.
   virtual void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept = 0;
-  /// Hands over what came back about earlier datagrams since the last call, as far as it was kept.
+  /// Fills the span with errors that came back since the last call, and returns their number. An engine keeps
+  /// a limited number of them; the rest is lost.
   virtual std::size_t take_problems(std::span<PortProblem>) noexcept { return 0; }
-  /// An empty buffer for a copy; empty handle when the stock is used up.
+  /// An empty buffer, for a copy or a packet of our own. The handle is empty if the stock is used up.
   virtual PacketBuffer allocate() noexcept = 0;
-  /// Packet buffers in all, how many of them are free, and how many were ever in use (the others take no
+  /// Packet buffers in all, those that are free now, and those that were ever in use (the others take no
   /// memory).
   struct Stock {
     std::size_t total = 0;
@@ -52,10 +59,11 @@ class PacketIo {
   };
   [[nodiscard]] virtual Stock stock() const noexcept = 0;
 
-  /// Sleeps until there is something to receive, `deadline` passes, or `wake` is called from another thread.
+  /// Sleeps until something can be received, `deadline` passes, or another thread calls `wake`.
   virtual void wait(Instant deadline) noexcept = 0;
+  /// Ends the present `wait`, or the next one if there is none. Any thread.
   virtual void wake() noexcept = 0;
-  /// The engine's time: the monotonic clock, or a simulator's.
+  /// The engine's time: the monotonic clock, or the virtual time of a simulation.
   [[nodiscard]] virtual Instant now() const noexcept = 0;
 };
 

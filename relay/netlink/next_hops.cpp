@@ -1,3 +1,20 @@
+// Asks the kernel how a packet gets to a host, and keeps the answers current.
+//
+// A question (`RouteQuery::resolve`) takes three netlink requests: the route (which link, which gateway,
+// which MTU), the link (Ethernet and up, our MAC address, VLAN), and the neighbour (its MAC address). If the
+// neighbour is not known, nothing here asks for it by ARP. The answer is kLater: the caller sends one
+// datagram by a socket, the kernel resolves the neighbour for that, and the next question finds it.
+//
+// Keeping current (`NextHops::watch`): one thread listens to the kernel's events. An event about a neighbour
+// concerns only the hops by that neighbour; every other event (a route, a link, an address) concerns all of
+// them. A hop that is concerned is asked for again and published if it has changed. `publish` runs under the
+// mutex, so that two answers cannot overtake each other.
+//
+// Traps:
+// - On a busy link neighbour events come all the time, for neighbours that nobody here uses. They must cost
+//   little.
+// - When the event socket overflows (ENOBUFS), events are lost, and everything has to be asked for again.
+// - The kernel sends no event when an ICMP message changes the MTU of a path.
 #include "relay/netlink/next_hops.hpp"
 
 #include <algorithm>
@@ -24,6 +41,8 @@ namespace ferry {
 
 namespace {
 
+// States in which the neighbour's address may be used. NUD_STALE is one of them: it was right, and the kernel
+// checks it when it sends itself.
 constexpr std::uint16_t kUsableNeighbour =
     NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
 
@@ -48,6 +67,7 @@ std::optional<std::array<std::uint8_t, 6>> mac_from(const nlattr* attribute) {
   return mac;
 }
 
+// Calls `visit` with each netlink attribute in a range of memory.
 template <class Visit>
 void each_between(const void* begin, const void* end, Visit visit) {
   const auto* attribute = static_cast<const nlattr*>(begin);
@@ -63,7 +83,8 @@ void each_nested(const nlattr* attribute, Visit visit) {
   each_between(begin, begin + mnl_attr_get_payload_len(attribute), visit);
 }
 
-/// Number of the VLAN that a link is; 0 if it is something else. 802.1Q alone, no 802.1ad.
+/// Number of the VLAN that a link is; 0 if the link is something else. Only IEEE 802.1Q, not 802.1ad. The
+/// protocol may come before or after the number, so both are looked at.
 std::uint16_t vlan_in(const nlattr* link_info) {
   bool is_vlan = false;
   std::uint16_t number = 0;
@@ -86,6 +107,7 @@ void each_attribute(const nlmsghdr* header, std::size_t offset, Visit visit) {
   each_between(mnl_nlmsg_get_payload_offset(header, offset), mnl_nlmsg_get_payload_tail(header), visit);
 }
 
+// Room for a request; replies have a buffer of their own.
 using Message = std::array<char, 512>;
 
 }  // namespace
@@ -95,7 +117,7 @@ void CloseNetlink::operator()(mnl_socket* socket) const noexcept { mnl_socket_cl
 RouteQuery::RouteQuery() : socket_(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC)) {
   if (!socket_ || mnl_socket_bind(socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0)
     throw std::system_error(errno, std::generic_category(), "netlink");
-  // Questions are answered at once; a kernel that does not must not hold a worker up.
+  // The kernel answers at once. If it does not, the worker that asks must not wait longer than 200 ms.
   const timeval limit{0, 200'000};
   setsockopt(mnl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 }
@@ -105,6 +127,7 @@ bool RouteQuery::ask(void* message, int (*handle)(const void*, void*), void* dat
   header->nlmsg_seq = ++sequence_;
   header->nlmsg_flags = static_cast<std::uint16_t>(header->nlmsg_flags | NLM_F_REQUEST);
   if (mnl_socket_sendto(socket_.get(), header, header->nlmsg_len) < 0) return false;
+  // The size that libmnl recommends; a smaller buffer could cut replies of the kernel off.
   std::vector<char> buffer(static_cast<std::size_t>(MNL_SOCKET_BUFFER_SIZE));
   struct Context {
     int (*handle)(const void*, void*);
@@ -112,7 +135,8 @@ bool RouteQuery::ask(void* message, int (*handle)(const void*, void*), void* dat
   } context{handle, data};
   const bool is_dump = (header->nlmsg_flags & NLM_F_DUMP) != 0;
   int result = MNL_CB_OK;
-  do {  // a dump comes in several parts and ends with a message of its own
+  // A dump comes in several parts and ends with a message of its own.
+  do {
     const auto received = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
     if (received < 0) return false;
     result = mnl_cb_run(
@@ -139,6 +163,7 @@ std::optional<RouteQuery::Link> RouteQuery::link(unsigned ifindex) {
         const auto* message = static_cast<const nlmsghdr*>(answer);
         auto& link = *static_cast<Link*>(data);
         const auto* head = static_cast<const ifinfomsg*>(mnl_nlmsg_get_payload(message));
+        // Loopback is no way off this host, and only Ethernet frames are written here.
         link.usable = head->ifi_type == ARPHRD_ETHER && (head->ifi_flags & IFF_UP) != 0 &&
                       (head->ifi_flags & IFF_LOOPBACK) == 0;
         each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
@@ -154,7 +179,8 @@ std::optional<RouteQuery::Link> RouteQuery::link(unsigned ifindex) {
         return MNL_CB_OK;
       },
       &found);
-  if (found.vlan == 0) found.lower = 0;  // the other end of a veth
+  // For a veth, IFLA_LINK is the other end: no link below this one.
+  if (found.vlan == 0) found.lower = 0;
   return asked && found.usable ? std::optional(found) : std::nullopt;
 }
 
@@ -172,6 +198,7 @@ std::optional<std::array<std::uint8_t, 6>> RouteQuery::neighbour(unsigned ifinde
       [](const void* answer, void* data) {
         const auto* message = static_cast<const nlmsghdr*>(answer);
         const auto* head = static_cast<const ndmsg*>(mnl_nlmsg_get_payload(message));
+        // Asked for, but no answer yet; or it has failed.
         if ((head->ndm_state & kUsableNeighbour) == 0) return MNL_CB_OK;
         each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
           if (mnl_attr_get_type(attribute) == NDA_LLADDR)
@@ -218,9 +245,11 @@ HopAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, N
   header->nlmsg_type = RTM_GETROUTE;
   auto* question = static_cast<rtmsg*>(mnl_nlmsg_put_extra_header(header, sizeof(rtmsg)));
   question->rtm_family = family_of(remote);
+  // A route to this very host is asked for, as the kernel would look it up for a packet.
   question->rtm_dst_len = static_cast<std::uint8_t>(size_of(remote) * 8);
   question->rtm_src_len = question->rtm_dst_len;
   mnl_attr_put(header, RTA_DST, size_of(remote), remote.octets().data());
+  // The source matters: rules may route by it.
   mnl_attr_put(header, RTA_SRC, size_of(local), local.octets().data());
   struct Route {
     unsigned ifindex = 0;
@@ -234,6 +263,7 @@ HopAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, N
         const auto* message = static_cast<const nlmsghdr*>(answer);
         auto& found = *static_cast<Route*>(data);
         const auto* head = static_cast<const rtmsg*>(mnl_nlmsg_get_payload(message));
+        // Routes to this host itself, blackholes and multicast are no way for a frame.
         found.usable = head->rtm_type == RTN_UNICAST;
         each_attribute(message, sizeof *head, [&](const nlattr* attribute) {
           switch (mnl_attr_get_type(attribute)) {
@@ -243,10 +273,13 @@ HopAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, N
             case RTA_GATEWAY:
               found.gateway = address_from(attribute);
               break;
-            case RTA_VIA:    // an IPv4 route by an IPv6 neighbour
-            case RTA_ENCAP:  // a tunnel
+            // An IPv4 route by an IPv6 neighbour.
+            case RTA_VIA:
+            // A tunnel: the frame would need another header.
+            case RTA_ENCAP:
               found.usable = false;
               break;
+            // The MTU of the route; where it has none, that of the link counts.
             case RTA_METRICS: {
               each_nested(attribute, [&](const nlattr* metric) {
                 if (mnl_attr_get_type(metric) == RTAX_MTU) found.mtu = mnl_attr_get_u32(metric);
@@ -263,6 +296,7 @@ HopAnswer RouteQuery::resolve(const IpAddress& local, const IpAddress& remote, N
   if (!asked || !route.usable || route.ifindex == 0) return HopAnswer::kNone;
   const auto out = link(route.ifindex);
   if (!out) return HopAnswer::kNone;
+  // Without a gateway the receiver is on the link itself.
   const bool routed = route.gateway.family() != AddressFamily::kNone;
   hop.neighbour = routed ? route.gateway : remote;
   const auto mac = neighbour(route.ifindex, hop.neighbour);
@@ -305,8 +339,10 @@ NextHops::~NextHops() {
 
 HopAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
   const std::lock_guard lock(mutex_);
+  // The entry may be there with users: one pair is asked for once, however many flows go that way.
   const auto known = entries_.try_emplace(pair).first;
   Entry& entry = known->second;
+  // Also asked again if the way was lost: the caller has just sent by a socket.
   if (!entry.hop) {
     NextHop hop;
     const HopAnswer answer = query_.resolve(pair.first, pair.second, hop);
@@ -314,6 +350,7 @@ HopAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
       if (entry.users == 0) entries_.erase(known);
       return answer;
     }
+    // All ids are in use.
     if (entry.id == 0 && free_ids_.empty() && next_id_ > ids_) {
       entries_.erase(known);
       return HopAnswer::kNone;
@@ -334,6 +371,7 @@ HopAnswer NextHops::acquire(const Pair& pair, std::uint32_t& id) {
 void NextHops::release(const Pair& pair) {
   const std::lock_guard lock(mutex_);
   const auto known = entries_.find(pair);
+  // The last user is gone: the id may mean another pair soon.
   if (known == entries_.end() || --known->second.users > 0) return;
   publish_(known->second.id, pair, nullptr);
   free_ids_.push_back(known->second.id);
@@ -347,6 +385,7 @@ std::size_t NextHops::size() const {
 
 void NextHops::refresh(const std::function<bool(const Entry&)>& concerns) {
   for (Pair at;;) {
+    // The mutex is given up after each hop, so a worker waits for one question at most.
     const std::lock_guard lock(mutex_);
     auto next = entries_.upper_bound(at);
     while (next != entries_.end() && !concerns(next->second)) ++next;
@@ -355,6 +394,7 @@ void NextHops::refresh(const std::function<bool(const Entry&)>& concerns) {
     NextHop hop;
     const bool found = query_.resolve(at.first, at.second, hop) == HopAnswer::kFound;
     const auto now = found ? std::optional(hop) : std::nullopt;
+    // Most events change nothing.
     if (now == next->second.hop) continue;
     next->second.hop = now;
     publish_(next->second.id, at, found ? &hop : nullptr);
@@ -367,6 +407,7 @@ void NextHops::watch() {
   for (;;) {
     std::array<pollfd, 2> wait = {{{mnl_socket_get_fd(events), POLLIN, 0}, {stop_, POLLIN, 0}}};
     if (poll(wait.data(), wait.size(), -1) < 0 && errno != EINTR) break;
+    // The destructor has rung.
     if (wait[1].revents != 0) break;
     std::set<IpAddress> neighbours;
     bool everything = false;
@@ -375,6 +416,7 @@ void NextHops::watch() {
       int left = static_cast<int>(size);
       for (const auto* message = reinterpret_cast<const nlmsghdr*>(buffer.data());
            mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+        // Not about a neighbour: a route, a link or an address.
         if (message->nlmsg_type != RTM_NEWNEIGH && message->nlmsg_type != RTM_DELNEIGH) {
           everything = true;
           continue;
@@ -384,7 +426,9 @@ void NextHops::watch() {
         });
       }
     }
-    everything = everything || (size < 0 && errno == ENOBUFS);  // messages were lost
+    // Messages were lost.
+    everything = everything || (size < 0 && errno == ENOBUFS);
+    // A hop that has no way now is asked for at every event: what was missing may have come.
     refresh([&](const Entry& entry) {
       return everything || !entry.hop || neighbours.contains(entry.hop->neighbour);
     });

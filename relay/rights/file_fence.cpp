@@ -1,3 +1,9 @@
+// Landlock: a thread closes the file system for itself and for what it starts.
+//
+// A set of rules names the rights that it handles; all of these are refused everywhere except where a rule
+// allows them. Rights that it does not handle stay as they are, so the set handles everything that this
+// kernel knows. Later versions of Landlock know more rights, and naming one that the kernel does not know is
+// an error. That is why the version is asked first.
 #include "relay/rights/file_fence.hpp"
 
 #include <cerrno>
@@ -14,21 +20,23 @@ namespace ferry {
 
 namespace {
 
-constexpr std::uint64_t kTruncate = 1u << 14;  // of Landlock 3, which the headers of Debian 12 do not know
+// Truncating (LANDLOCK_ACCESS_FS_TRUNCATE), from version 3 on. The headers of Debian 12 do not have the name.
+constexpr std::uint64_t kTruncate = 1u << 14;
 
-// No program is run from anywhere.
+// No use includes LANDLOCK_ACCESS_FS_EXECUTE: no program is run from anywhere.
 constexpr std::uint64_t kReads = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t kSocketUse =
     LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
 constexpr std::uint64_t kWrites = kReads | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |
                                   LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
                                   LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER | kTruncate;
-/// What Landlock has known from the start: bits 0 to 12.
+/// The rights of version 1: bits 0 to 12.
 constexpr std::uint64_t kFirstRights = (1u << 13) - 1;
-/// What can be said of a file that is no folder.
+/// The rights that a rule for a single file may have; with others the kernel refuses the rule.
 constexpr std::uint64_t kFileRights =
     LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate;
 
+// Version of Landlock in this kernel; -1 if it has none.
 long version() noexcept {
   return syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
 }
@@ -63,8 +71,10 @@ FileFence::~FileFence() {
 bool FileFence::is_known_here() noexcept { return version() >= 1; }
 
 void FileFence::open(const std::string& path, Use use) {
+  // No Landlock here; `close` says so.
   if (rules_ < 0) return;
   const int place = ::open(path.c_str(), O_PATH | O_CLOEXEC);
+  // Not there: nothing can be opened there either.
   if (place < 0) return;
   struct stat info {};
   const bool is_folder = fstat(place, &info) == 0 && S_ISDIR(info.st_mode);

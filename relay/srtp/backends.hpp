@@ -1,4 +1,4 @@
-// The back ends by name.
+// Makes the SRTP back end that the configuration names.
 #pragma once
 
 #include "relay/core/srtp/srtp_cipher.hpp"
@@ -9,9 +9,10 @@
 
 namespace ferry {
 
-/// `openssl` (the packet path's own), `libsrtp2`, and `ipsec-mb` where it is part of the build.
+/// Names that `make_srtp_backend` knows in this build: `openssl` (the default), `libsrtp2`, and `ipsec-mb` if
+/// it was built in.
 std::span<const std::string_view> srtp_backend_names() noexcept;
-/// Null if nobody knows the name.
+/// A new back end; null if the name is not one of the above.
 std::shared_ptr<const SrtpBackend> make_srtp_backend(std::string_view name);
 
 }  // namespace ferry

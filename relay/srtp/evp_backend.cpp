@@ -1,5 +1,21 @@
-// The SHA-1 functions below EVP are the only ones whose state can be stored, and only EVP_CIPHER_CTX_iv tells
-// where a context has its memory; OpenSSL 3 marks them old.
+// SRTP by OpenSSL: the back end of the packet path. The packet forms are our own (RFC 3711, RFC 7714);
+// OpenSSL gives AES, GCM and SHA-1.
+//
+// What is done for speed, and why:
+// - Counter mode keeps one context per busy key, with its key schedule. GCM does not: a context of GCM is so
+//   large that thousands of them would cost more than setting the key for each packet. All keys of a suite
+//   share one context per thread (docs/adr/0005).
+// - HMAC-SHA1 begins with one block for the inner key and one for the outer key. Their chaining values are
+//   computed once and restored for each packet, which saves two blocks.
+// - With thousands of sessions nothing is in the cache, so the next packets' sessions and contexts are
+//   fetched ahead (docs/adr/0008).
+//
+// Trap: `open_rtp` and `open_rtcp` must leave a packet that is not authentic as it was, because a second key
+// may be tried on it. Counter mode checks the tag before it decrypts. GCM learns of the tag at the end, so it
+// decrypts into memory aside.
+//
+// OpenSSL 3 marks two things used here as old: the SHA-1 functions below EVP, the only ones whose state can
+// be stored, and EVP_CIPHER_CTX_iv, which alone tells where a context has its memory.
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include "relay/srtp/evp_backend.hpp"
@@ -24,9 +40,11 @@ namespace {
 
 constexpr std::size_t kAuthKey = 20;
 constexpr std::size_t kGcmTag = 16;
-constexpr std::size_t kLongest = 9216;  // longer than any datagram
+// Longer than any datagram.
+constexpr std::size_t kLongest = 9216;
 constexpr std::size_t kRtcpHeader = 8;
-constexpr std::uint32_t kEncrypted = 0x80000000;  // the E bit
+// The E bit of SRTCP: the packet is encrypted (RFC 3711 §3.4).
+constexpr std::uint32_t kEncrypted = 0x80000000;
 using Salt = std::array<std::uint8_t, 14>;
 using Iv = std::array<std::uint8_t, 16>;
 
@@ -39,7 +57,7 @@ struct FreeContext {
 };
 using Context = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
 
-/// Fetched once: looking an algorithm up takes longer than a packet.
+/// The algorithms, looked up once: that takes longer than a packet. Keys have 16, 24 or 32 octets.
 const EVP_CIPHER* ctr_of(std::size_t key_size) {
   static const std::array<const EVP_CIPHER*, 3> kCiphers = {
       EVP_CIPHER_fetch(nullptr, "AES-128-CTR", nullptr), EVP_CIPHER_fetch(nullptr, "AES-192-CTR", nullptr),
@@ -52,12 +70,14 @@ const EVP_CIPHER* gcm_of(std::size_t key_size) {
   return kCiphers[key_size == 16 ? 0 : 1];
 }
 
-/// RFC 3711 §4.3.1, RFC 6188 §3, RFC 7714 §11: `size` octets for `label`.
+/// Derives `size` octets for `label` (RFC 3711 §4.3.1, RFC 6188 §3, RFC 7714 §11) from a master key. At a key
+/// derivation rate of 0 the label alone changes the IV.
 template <std::size_t Size>
 SecretBytes<Size> derive(const SrtpMasterKey& master, unsigned label, std::size_t size) {
   std::array<std::byte, Size> out{};
   Iv iv{};
-  const Bytes salt = master.salt.get();  // shorter ones are padded on the right
+  // Salts of 12 octets are padded with zeros on the right (RFC 7714 §11).
+  const Bytes salt = master.salt.get();
   std::memcpy(iv.data(), salt.data(), salt.size());
   iv[7] = static_cast<std::uint8_t>(iv[7] ^ label);
   const Bytes key = master.key.get();
@@ -84,13 +104,14 @@ SrtpSessionKeys derive_session_keys(const SrtpMasterKey& master, unsigned first_
 
 namespace {
 
-/// XORs the low `size` octets of `value`, in network order.
+/// XORs the low `size` octets of `value` into the IV, in network order.
 void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept {
   for (std::size_t i = 0; i < size; ++i)
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
-/// Of this thread, for all keys of a suite (ADR 0005).
+/// The context of this thread for all keys of a suite, one for each direction (docs/adr/0005). The caller
+/// sets the key.
 EVP_CIPHER_CTX* shared(const SrtpSuiteRow& row, bool seals) {
   thread_local std::array<std::array<Context, 2>, kSrtpSuites.size()> contexts;
   Context& context = contexts[static_cast<std::size_t>(row.suite)][seals ? 1 : 0];
@@ -102,20 +123,21 @@ EVP_CIPHER_CTX* shared(const SrtpSuiteRow& row, bool seals) {
   return context.get();
 }
 
-/// Session keys ready for use.
+/// The session keys of one protocol (SRTP or SRTCP), made ready for packets.
 class SessionKeys {
  public:
-  /// `is_busy`: for many packets.
+  /// `is_busy`: many packets will use it, so counter mode keeps a context with the key.
   SessionKeys(const SrtpSuiteRow& row, const SrtpSessionKeys& keys, bool is_busy)
       : row_(row), key_(keys.key) {
     std::memcpy(salt_.data(), keys.salt.get().data(), keys.salt.size());
-    if (is_busy && !row_.is_aead) keep_context();  // ADR 0005
+    if (is_busy && !row_.is_aead) keep_context();
     if (row_.is_aead) return;
     const Bytes auth = keys.auth.get();
     std::array<unsigned char, SHA_CBLOCK> pad{};
     const auto behind_pad = [&](unsigned char octet) {
       pad.fill(octet);
       for (std::size_t i = 0; i < auth.size(); ++i) pad[i] ^= std::to_integer<unsigned char>(auth[i]);
+      // One block was hashed: the five words are all the state there is then.
       SHA_CTX state;
       SHA1_Init(&state);
       SHA1_Update(&state, pad.data(), pad.size());
@@ -133,8 +155,8 @@ class SessionKeys {
   SessionKeys(const SessionKeys&) = delete;
   SessionKeys& operator=(const SessionKeys&) = delete;
 
-  /// Begins to fetch the context. OpenSSL tells where its IV is; the key schedule lies around it (3.0), and
-  /// a wrong guess costs time only.
+  /// Starts to load the context into the cache. OpenSSL tells where its IV is. The key schedule lies around
+  /// that (as of 3.0); a wrong guess only costs time.
   void prefetch_context() const noexcept {
     constexpr std::size_t kOuter = 192;
     constexpr std::size_t kBefore = 192;
@@ -143,10 +165,11 @@ class SessionKeys {
     prefetch_octets(context_.get(), kOuter);
     prefetch_octets(iv_, kBehind, kBefore);
   }
-  /// Octets of this that a packet needs.
+  /// Octets at the start of this object that every packet needs.
   static constexpr std::size_t kTouched = 128;
 
-  /// RFC 3711 §4.1.1. Encrypts and decrypts. False if OpenSSL could not.
+  /// Counter mode (RFC 3711 §4.1.1): encrypts and decrypts alike. `index`: of the packet, 48 bits. False if
+  /// OpenSSL failed.
   [[nodiscard]] bool counter_mode(MutableBytes data, Ssrc ssrc, std::uint64_t index) noexcept {
     Iv iv{};
     std::ranges::copy(salt_, iv.begin());
@@ -159,7 +182,7 @@ class SessionKeys {
            EVP_EncryptUpdate(context, raw(data.data()), &written, raw(data.data()), length(data.size())) == 1;
   }
 
-  /// HMAC-SHA1 over the parts (RFC 2104).
+  /// HMAC-SHA1 (RFC 2104) over both parts.
   void tag(Bytes first, Bytes second, std::array<unsigned char, SHA_DIGEST_LENGTH>& out) const noexcept {
     SHA_CTX state;
     resume(state, inner_);
@@ -171,15 +194,17 @@ class SessionKeys {
     SHA1_Final(out.data(), &state);
   }
 
-  /// RFC 7714 §8.1, §9.1: `index` is ROC and sequence number, or the SRTCP index.
+  /// The IV of GCM (RFC 7714 §8.1, §9.1). `index`: roll-over counter and sequence number, or the SRTCP index.
   [[nodiscard]] Iv gcm_iv(Ssrc ssrc, std::uint64_t index) const noexcept {
-    Iv iv{};  // 12 octets of it
+    // Only 12 octets are used.
+    Iv iv{};
     std::copy_n(salt_.begin(), 12, iv.begin());
     put(iv, 2, ssrc.value, 4);
     put(iv, 6, index, 6);
     return iv;
   }
-  /// False if OpenSSL could not.
+  /// Encrypts `data` in place and writes the tag; `first` and `second` are authenticated only. False if
+  /// OpenSSL failed.
   [[nodiscard]] bool gcm_seal(Bytes first, Bytes second, MutableBytes data, const Iv& iv,
                               std::byte* tag) noexcept {
     EVP_CIPHER_CTX* context = shared(row_, true);
@@ -196,10 +221,11 @@ class SessionKeys {
            EVP_EncryptFinal_ex(context, raw(data.data()) + written, &last) == 1 &&
            EVP_CIPHER_CTX_get_params(context, result.data()) == 1;
   }
-  /// Into memory aside, as nothing may change if the tag is wrong.
+  /// Decrypts into memory aside, because nothing may change if the tag is wrong. That memory is the thread's,
+  /// so no packet needs an allocation (C-12).
   [[nodiscard]] bool gcm_open(Bytes first, Bytes second, MutableBytes data, const Iv& iv,
                               const std::byte* tag) noexcept {
-    thread_local std::array<unsigned char, kLongest> plain;  // no packet needs memory (C-12)
+    thread_local std::array<unsigned char, kLongest> plain;
     if (data.size() + kGcmTag > plain.size()) return false;
     EVP_CIPHER_CTX* context = shared(row_, false);
     std::array<std::byte, kGcmTag> wanted{};
@@ -219,7 +245,7 @@ class SessionKeys {
   }
 
  private:
-  /// Of SHA-1 after one block: all that its state is then.
+  /// Chaining value of SHA-1 after one block.
   using Chain = std::array<SHA_LONG, 5>;
   static void resume(SHA_CTX& state, const Chain& chain) noexcept {
     SHA1_Init(&state);
@@ -236,26 +262,34 @@ class SessionKeys {
     EVP_EncryptInit_ex2(context_.get(), ctr_of(row_.key), raw(key_.get().data()), none.data(), nullptr);
     iv_ = EVP_CIPHER_CTX_iv(context_.get());
   }
-  /// The IV as a parameter that goes with the key: of an argument OpenSSL 3.0 looks up how long it is (ADR
-  /// 0005). A size of -1 says all of it, as for EVP_CTRL_GCM_SET_IV_FIXED.
+  /// The IV as a parameter that goes with the key. If it were passed as an argument, OpenSSL 3.0 would look
+  /// its length up with each packet (docs/adr/0005). A size of -1 means "all of it", as for
+  /// EVP_CTRL_GCM_SET_IV_FIXED.
   static OSSL_PARAM whole_iv(const Iv& iv) noexcept {
-    auto* octets = const_cast<std::uint8_t*>(iv.data());  // only read
+    // OpenSSL only reads it.
+    auto* octets = const_cast<std::uint8_t*>(iv.data());
     return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, octets, SIZE_MAX);
   }
   static OSSL_PARAM tag_at(std::byte* tag) noexcept {
     return OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kGcmTag);
   }
 
-  // What each packet needs, in few cache lines.
+  // Every packet needs these members, so they lie together at the start.
   const SrtpSuiteRow& row_;
-  Context context_;           // of a busy protocol, with its key
-  const void* iv_ = nullptr;  // in memory of `context_`
+  // The context that keeps the key, if the protocol is busy in counter mode; else null.
+  Context context_;
+  // Address of the IV, in the memory of `context_`.
+  const void* iv_ = nullptr;
   Salt salt_{};
-  Chain inner_{};  // of the HMAC
+  // Chaining values behind the inner and the outer pad of HMAC.
+  Chain inner_{};
   Chain outer_{};
   SecretBytes<32> key_;
 };
 
+// Packet forms. SRTP (RFC 3711 §3.1): header, payload, [MKI], tag; the MKI follows the tag with GCM (RFC 7714
+// §8). SRTCP (§3.4): 8 octets, payload, index with E bit, [MKI], tag; with GCM the tag follows the payload
+// (RFC 7714 §9).
 class EvpCipher final : public SrtpCipher {
  public:
   EvpCipher(SrtpSuite suite, std::vector<std::byte> mki, const SrtpSessionKeys& rtp,
@@ -268,6 +302,7 @@ class EvpCipher final : public SrtpCipher {
 
   [[nodiscard]] std::size_t rtp_overhead() const noexcept override { return row_.rtp_tag + mki_.size(); }
 
+  // The step kSession loads this object, kContext what it points to.
   void prefetch(SrtpFetch step) const noexcept override {
     if (step == SrtpFetch::kSession)
       prefetch_octets(this, sizeof *this - sizeof rtp_ - sizeof rtcp_ + SessionKeys::kTouched);
@@ -286,6 +321,7 @@ class EvpCipher final : public SrtpCipher {
       std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(size + kGcmTag));
     } else {
       if (!rtp_.counter_mode(payload, ssrc, index)) return false;
+      // The tag covers the roll-over counter too, which is not sent (RFC 3711 §4.2).
       const auto tag = rtp_tag(space.first(size), index);
       std::ranges::copy(mki_, space.begin() + static_cast<std::ptrdiff_t>(size));
       std::memcpy(space.data() + size + mki_.size(), tag.data(), row_.rtp_tag);
@@ -301,6 +337,7 @@ class EvpCipher final : public SrtpCipher {
     const std::size_t plain = packet.size() - trailer;
     const std::size_t tag_at = plain + (row_.is_aead ? 0 : mki_.size());
     const std::size_t mki_at = plain + (row_.is_aead ? kGcmTag : 0);
+    // The MKI first: it costs nothing, and a packet of another key ends here.
     if (!std::ranges::equal(packet.subspan(mki_at, mki_.size()), mki_)) return false;
     const MutableBytes payload = packet.subspan(header, plain - header);
     if (row_.is_aead) {
@@ -308,6 +345,7 @@ class EvpCipher final : public SrtpCipher {
         return false;
     } else {
       const auto tag = rtp_tag(packet.first(plain), index);
+      // Compared in constant time: no answer may tell how much of a guess was right.
       if (CRYPTO_memcmp(tag.data(), packet.data() + tag_at, row_.rtp_tag) != 0) return false;
       if (!rtp_.counter_mode(payload, ssrc, index)) return false;
     }
@@ -321,6 +359,7 @@ class EvpCipher final : public SrtpCipher {
     const MutableBytes payload = space.subspan(kRtcpHeader, size - kRtcpHeader);
     std::size_t at = size;
     if (row_.is_aead) {
+      // GCM authenticates the word of the index as it is sent.
       std::array<std::byte, sizeof index> word{};
       write_u32(word, 0, index | kEncrypted);
       if (!rtcp_.gcm_seal(space.first(kRtcpHeader), word, payload, rtcp_.gcm_iv(ssrc, index),
@@ -356,6 +395,7 @@ class EvpCipher final : public SrtpCipher {
     const std::size_t word_at = index_at(packet);
     const std::uint32_t word = read_u32(packet, word_at);
     const std::uint32_t index = word & ~kEncrypted;
+    // A plain SRTCP packet is refused: its sender was not asked to leave it plain (SRT-12).
     if ((word & kEncrypted) == 0 || !std::ranges::equal(packet.subspan(word_at + 4, mki_.size()), mki_))
       return false;
     const MutableBytes payload = packet.subspan(kRtcpHeader, plain - kRtcpHeader);
@@ -384,7 +424,7 @@ class EvpCipher final : public SrtpCipher {
     return tag;
   }
   [[nodiscard]] std::size_t rtcp_trailer() const noexcept { return row_.rtcp_tag + 4 + mki_.size(); }
-  /// Of the word with the E bit and the index.
+  /// Offset of the word with the E bit and the index.
   [[nodiscard]] std::size_t index_at(Bytes packet) const noexcept {
     return packet.size() - mki_.size() - 4 - (row_.is_aead ? 0 : row_.rtcp_tag);
   }
@@ -399,6 +439,7 @@ class EvpCipher final : public SrtpCipher {
 
 std::unique_ptr<SrtpCipher> EvpBackend::make(const SrtpMasterKey& key) const {
   const SrtpSuiteRow& row = row_of(key.suite);
+  // A suite that is kept only to name it is not used.
   if (key.key.get().size() != row.key || key.salt.get().size() != row.salt || row.is_legacy) return nullptr;
   return std::make_unique<EvpCipher>(key.suite, key.mki, derive_session_keys(key, 0),
                                      derive_session_keys(key, 3));

@@ -1,3 +1,13 @@
+// SRTP by Intel's multi-buffer library. It works on several packets at once, because the CPU's vector units
+// then have something to do in parallel. The worker collects a batch and hands it over whole.
+//
+// Sealing: counter mode of all packets in one burst, then HMAC of all packets in one burst, then MKI and tag
+// behind each one. Opening goes the other way: HMAC first, and only packets whose tag was right are
+// decrypted. GCM packets are done one by one, since the library has no burst for them.
+//
+// Trap: HMAC covers the roll-over counter, which is not part of the packet. It is written where the tag lies
+// or will lie. When opening, those four octets are put back before the tag is compared, so that a packet that
+// is not authentic stays as it was.
 #include "relay/srtp/ipsec_mb_backend.hpp"
 
 #include "relay/srtp/openssl_rtcp.hpp"
@@ -14,9 +24,11 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kDigest = 20;  // SHA-1
+// Octets of a SHA-1 hash.
+constexpr std::size_t kDigest = 20;
 constexpr std::size_t kGcmTag = 16;
-constexpr std::size_t kLongest = 9216;  // longer than any datagram
+// Longer than any datagram.
+constexpr std::size_t kLongest = 9216;
 constexpr std::size_t kRollOver = 4;
 constexpr std::size_t kMaxBatch = 64;
 
@@ -25,7 +37,7 @@ std::uint8_t* raw(std::byte* octets) { return reinterpret_cast<std::uint8_t*>(oc
 struct FreeManager {
   void operator()(IMB_MGR* manager) const noexcept { free_mb_mgr(manager); }
 };
-/// Of this thread.
+/// The library's manager of this thread: it may not be shared.
 IMB_MGR* manager() {
   thread_local const std::unique_ptr<IMB_MGR, FreeManager> mine = [] {
     std::unique_ptr<IMB_MGR, FreeManager> made(alloc_mb_mgr(0));
@@ -35,12 +47,13 @@ IMB_MGR* manager() {
   return mine.get();
 }
 
-/// XORs the low `size` octets of `value`, in network order.
+/// XORs the low `size` octets of `value` into the IV, in network order.
 void put(std::array<std::uint8_t, 16>& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept {
   for (std::size_t i = 0; i < size; ++i)
     iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
+// The prepared key of one session; a single packet is a batch of one.
 class IpsecMbCipher final : public OpensslRtcpCipher {
  public:
   IpsecMbCipher(const SrtpMasterKey& key, const IpsecMbBackend& backend)
@@ -56,6 +69,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
         IMB_AES256_GCM_PRE(mb, octets, &gcm_);
       return;
     }
+    // Counter mode only encrypts, so the schedule for decryption is thrown away.
     alignas(16) std::array<std::uint8_t, 240> unused{};
     if (row().key == 16)
       IMB_AES_KEYEXP_128(mb, octets, expanded_.data(), unused.data());
@@ -66,6 +80,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
     OPENSSL_cleanse(unused.data(), unused.size());
     std::array<std::uint8_t, 64> pad{};
     const Bytes auth = keys.auth.get();
+    // HMAC begins with one block for each pad; what SHA-1 has after it is kept (RFC 2104).
     const auto start = [&](std::uint8_t octet, auto& state) {
       pad.fill(octet);
       for (std::size_t i = 0; i < auth.size(); ++i)
@@ -101,7 +116,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
     return one.done;
   }
 
-  /// RFC 3711 §4.1.1, RFC 7714 §8.1.
+  /// The IV of counter mode (RFC 3711 §4.1.1) or of GCM (RFC 7714 §8.1).
   [[nodiscard]] std::array<std::uint8_t, 16> iv(Ssrc ssrc, std::uint64_t index) const noexcept {
     std::array<std::uint8_t, 16> iv{};
     std::ranges::copy(salt_, iv.begin());
@@ -110,6 +125,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
     put(iv, at + 4, index, 6);
     return iv;
   }
+  // The header is authenticated, the payload encrypted in place, the tag written behind it.
   void encrypt_gcm(const SrtpWork& work, std::size_t payload) noexcept {
     gcm_context_data context;
     std::uint8_t* data = raw(work.space.data());
@@ -119,7 +135,8 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
         data + work.header + payload, kGcmTag);
   }
   bool decrypt_gcm(const SrtpWork& work, std::size_t payload, const std::byte* tag) noexcept {
-    // Nothing may change if the tag is wrong, and no packet needs memory (C-12).
+    // Into memory aside, since nothing may change if the tag is wrong. It is the thread's, so no packet needs
+    // an allocation (C-12).
     thread_local std::array<std::uint8_t, kLongest> plain;
     if (payload + kGcmTag > plain.size()) return false;
     gcm_context_data context;
@@ -133,6 +150,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
     std::memcpy(data + work.header, plain.data(), payload);
     return true;
   }
+  // The job's pointers must stay valid until the burst has run, hence a nonce of the caller's.
   void fill_cipher_job(IMB_JOB& job, const SrtpWork& work, std::size_t payload,
                        const std::array<std::uint8_t, 16>& nonce) const noexcept {
     job = {};
@@ -168,7 +186,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
   alignas(16) std::array<std::uint8_t, kDigest> outer_{};
 };
 
-/// Counter mode of all packets of one batch, in bursts of one key size.
+/// Counter mode for all packets of a batch. A burst is of one key size, so there is one for each.
 class CipherBurst {
  public:
   void clear() {
@@ -176,6 +194,7 @@ class CipherBurst {
     used_ = 0;
   }
   void add(const SrtpWork& work, std::size_t payload) {
+    // A packet may be without payload, for example a keep-alive.
     if (payload == 0) return;
     const auto& cipher = static_cast<const IpsecMbCipher&>(*work.cipher);
     auto& burst = bursts_[(cipher.row().key - 16) / 8];
@@ -196,16 +215,17 @@ class CipherBurst {
     std::array<IMB_JOB, kMaxBatch> jobs;
     std::size_t count = 0;
   };
-  std::array<Burst, 3> bursts_;  // keys of 16, 24, 32 octets
+  // For keys of 16, 24 and 32 octets.
+  std::array<Burst, 3> bursts_;
   std::array<std::array<std::uint8_t, 16>, kMaxBatch> nonces_;
   std::size_t used_ = 0;
 };
 
-/// HMAC-SHA1 of packets, each followed by its roll-over counter.
+/// HMAC-SHA1 of packets, each with its roll-over counter behind it.
 class HashBurst {
  public:
   void clear() { count_ = 0; }
-  /// The roll-over counter lies where the tag is, or will be.
+  /// Adds a packet of `size` octets and returns its place. Overwrites the four octets behind it.
   std::size_t add(const SrtpWork& work, std::size_t size) {
     write_u32(work.space, size, static_cast<std::uint32_t>(work.index >> 16));
     static_cast<const IpsecMbCipher&>(*work.cipher)
@@ -233,6 +253,7 @@ void seal_some(std::span<SrtpWork> batch) noexcept {
   std::array<std::size_t, kMaxBatch> places{};
   for (SrtpWork& work : batch) {
     auto& cipher = static_cast<IpsecMbCipher&>(*work.cipher);
+    // The roll-over counter needs room too, though the tag may be shorter.
     work.done =
         work.size + cipher.rtp_overhead() <= work.space.size() && work.size + kRollOver <= work.space.size();
     if (!work.done) continue;
@@ -277,6 +298,7 @@ void open_some(std::span<SrtpWork> batch) noexcept {
     if (!work.done) continue;
     const std::size_t plain = work.space.size() - trailer;
     const std::size_t mki_at = plain + (cipher.row().is_aead ? kGcmTag : 0);
+    // The MKI costs nothing to compare, and a packet of another key ends here.
     work.done = std::ranges::equal(work.space.subspan(mki_at, cipher.mki().size()), cipher.mki());
     if (!work.done) continue;
     if (cipher.row().is_aead) {
@@ -304,6 +326,7 @@ void open_some(std::span<SrtpWork> batch) noexcept {
   ciphers.run();
 }
 
+// A batch may be larger than what one burst takes.
 template <class Some>
 void in_parts(std::span<SrtpWork> batch, Some some) noexcept {
   for (; !batch.empty(); batch = batch.subspan(std::min(batch.size(), kMaxBatch)))

@@ -1,11 +1,12 @@
-// SRTP by Intel's multi-buffer library, several packets at a time.
+// SRTP by Intel's multi-buffer library, which works on several packets at a time.
 #pragma once
 
 #include "relay/core/srtp/srtp_cipher.hpp"
 
 namespace ferry {
 
-/// SRTCP, which comes alone, is OpenSSL's. Stateless; any thread (each has a manager of its own).
+/// Makes ciphers that use the library for SRTP. SRTCP packets come alone and are left to OpenSSL. Has no
+/// state; any thread, each with a manager of the library of its own.
 class IpsecMbBackend final : public SrtpBackend {
  public:
   [[nodiscard]] bool is_batching() const noexcept override { return true; }

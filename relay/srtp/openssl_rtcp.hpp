@@ -1,4 +1,4 @@
-// For back ends that leave SRTCP to OpenSSL.
+// The base of ciphers that leave SRTCP to OpenSSL.
 #pragma once
 
 #include "relay/srtp/evp_backend.hpp"
@@ -8,9 +8,11 @@
 
 namespace ferry {
 
-/// SRTCP packets are rare and come alone: no batch is worth it, and no library that numbers them itself.
+/// SRTCP by OpenSSL; the derived class does SRTP. SRTCP packets are rare and come alone, so no batch is worth
+/// collecting, and a library that numbers them itself is of no use.
 class OpensslRtcpCipher : public SrtpCipher {
  public:
+  /// `key` must have the sizes of its suite.
   explicit OpensslRtcpCipher(const SrtpMasterKey& key)
       : row_(row_of(key.suite)), mki_(key.mki), rtcp_(EvpBackend().make(key)) {}
 
@@ -26,7 +28,9 @@ class OpensslRtcpCipher : public SrtpCipher {
     return rtcp_->open_rtcp(packet, size, ssrc);
   }
 
+  /// The suite's sizes and properties.
   [[nodiscard]] const SrtpSuiteRow& row() const noexcept { return row_; }
+  /// The master key identifier that follows each packet; empty: there is none.
   [[nodiscard]] const std::vector<std::byte>& mki() const noexcept { return mki_; }
 
  private:

@@ -1,3 +1,11 @@
+// Fetching in steps. What a packet needs lies behind a chain of pointers: the table's slot, the transport,
+// its lists, the SRTP session, the key's context; then the same for the transport that it leaves by. Each
+// step can only be fetched once the one before it is in the cache. So each packet of a batch is at a step of
+// its own: the packet nine places ahead has its slot fetched, the next one its parts, and so on, until the
+// packet itself finds everything (ADR 0008).
+//
+// Reading an entry whose line has not arrived yet would wait for memory, hence the distance of one packet
+// between the steps. The numbers below are that distance.
 #include "relay/worker/fetch_ahead.hpp"
 
 #include "relay/base/prefetch.hpp"
@@ -8,7 +16,8 @@ namespace {
 
 using Fetch = Transport::Fetch;
 
-/// Where packets of `entry` usually go; null if nowhere.
+/// The first receiver of the transport's first source: with two parties, where every packet goes. Null if
+/// there is none.
 const Sink* first_sink(const TransportEntry& entry) noexcept {
   const auto& sources = entry.state.plan().sources;
   return sources.empty() || sources.front().sinks.empty() ? nullptr : &sources.front().sinks.front();

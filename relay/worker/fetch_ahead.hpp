@@ -1,4 +1,5 @@
-// With a thousand calls nothing that a packet needs is in the cache when its turn comes.
+// Loads the memory of the next packets into the cache. With a thousand calls nothing that a packet needs is
+// in the cache when its turn comes (ADR 0008).
 #pragma once
 
 #include "relay/io/packet_buffer.hpp"
@@ -8,9 +9,9 @@
 
 namespace ferry {
 
-/// Begins to fetch what the packets behind the first of `packets` will need: the transport each came to, the
-/// one it leaves by, their keys. Call it before each packet of a batch: a step finds what those before
-/// fetched.
+/// Starts to load what the packets behind the first of `packets` will need: the transport that each one came
+/// to, the transport it will leave by, and their keys. Call it before each packet of a batch, because each
+/// call goes one step further for every packet.
 void fetch_ahead(const TransportTable& table, std::span<const PacketBuffer> packets) noexcept;
 
 }  // namespace ferry

@@ -1,4 +1,4 @@
-// Whose turn it is to be marked: every transport of a worker once in two seconds, a few at a time.
+// Decides whose turn it is to be marked: every transport of a worker once in two seconds, a few at a time.
 #pragma once
 
 #include "relay/base/types.hpp"
@@ -9,8 +9,9 @@
 
 namespace ferry {
 
-/// Goes round the slots of a table in 40 steps of 50 ms, so that no batch of packets waits for all of them.
-/// Neighbours have their turn together: the transports of a call mostly are. Pure; the worker's.
+/// Goes round the slots of a table in 40 steps of 50 ms, so that no batch of packets waits for all
+/// transports. Eight slots beside each other share a step, because a call's transports mostly are neighbours
+/// and should be compared as of one moment. No clock, no threads; a worker owns one.
 class MarkRound {
  public:
   static constexpr std::size_t kSteps = 40;

@@ -1,3 +1,21 @@
+// When a stream goes into the kernel, what is told to the kernel, and when the stream comes back.
+//
+// States of a stream: offered → installed → (read, updated) → withdrawn. Whoever forwards it owns its
+// counters, its rate limit and its place in the sequence. `Transport::lend` hands these over at installation;
+// `absorb` takes the growth since the last reading back, as if user space had forwarded the packets itself.
+//
+// - `offer` is called for each packet that user space forwards. It is cheap, because streams that can never
+//   go into the kernel ask with every packet. `install_offered` installs everything offered during a turn of
+//   the worker with one call of the engine.
+// - `wanted` computes the flow from nothing but plan, latch and sinks. `follow` compares it with what is
+//   installed, so any change anywhere ends in the same place: keep, update or withdraw.
+// - `before_judgement` withdraws a flow when one of its packets reaches user space all the same. The kernel
+//   punts what needs a decision, and the decision needs the counters.
+// - `turn` reads the flows in rounds of about two seconds, a few at each call.
+//
+// Trap: transports know their receivers by the plan, but not their senders. `feeding_` answers that: it maps
+// a receiver's slot to each transport whose flow goes to it. `link` and `unlink` keep it and must be called
+// in pairs around every change of `receivers` or `distracted`.
 #include "relay/worker/offloader.hpp"
 
 #include "relay/base/memory.hpp"
@@ -9,11 +27,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kAskAgain = 20ms;         // user space has to forward it for now
-constexpr Duration kOfferAgain = 50ms;       // a packet needed user space
-constexpr Duration kOfferAfterRefusal = 5s;  // the kernel would not have it
+// After an offer that led to nothing: the neighbour is not known yet, or the latch is not settled.
+constexpr Duration kAskAgain = 20ms;
+// After a packet that needed user space: more of its kind may follow.
+constexpr Duration kOfferAgain = 50ms;
+// After a refusal of the engine, which will not change soon: the tables are full, the route has no usable
+// port.
+constexpr Duration kOfferAfterRefusal = 5s;
 
-/// What taps and the flight recorder need; else now and then one, to hear whether there is sound.
+/// How much of a flow's packets is copied to user space: as much as the most demanding tap or the flight
+/// recorder needs. Without them a sparse sample shows whether a G.711 stream carries sound or silence.
 Sampling sampling_for(const std::vector<PacketTap*>& taps, const SourcePlan& source, FlightMode flight) {
   const bool has_sound = std::ranges::any_of(
       source.payloads, [](const PayloadEntry& payload) { return payload.g711 != G711Law::kNone; });
@@ -34,12 +57,14 @@ Offloader::Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, Transpo
                      WorkerTotals& totals, const std::atomic<FlightMode>& flight_mode)
     : offload_(std::move(offload)), io_(io), table_(table), totals_(totals), flight_mode_(flight_mode) {}
 
-/// Cheap: asked again and again for streams that never go below.
+/// Whether the kernel could forward this stream as it is. Cheap, because it is asked for every packet of
+/// streams that never can: SRTP, ICE, changed payloads, taps on what leaves.
 bool Offloader::may_go_below(const TransportEntry& entry) const {
-  // What ICE selected may leave from another address than the first, and changes by packets.
+  // ICE may select another local address than the first and changes its pair by packets, which the kernel
+  // does not read. Several sources on one transport are told apart by more than the kernel looks at.
   if (entry.state.is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
     return false;
-  // Nothing may overtake what came before the answer (LAT-14).
+  // Nothing may overtake what came before the answer (LAT-14). RTP only: RTCP never goes into the kernel.
   if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = table_.find(sink.via);
@@ -56,17 +81,19 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   Offloaded wanted;
   if (source.sinks.empty()) wanted.refusals.push_back(DropReason::kNoSink);
   std::vector<OffloadSink> sinks;
-  // Who hears silence comes behind those who do not.
+  // Sinks that hear silence come behind those that do not: the kernel overwrites the payload once, in place.
   for (const bool silenced : {false, true}) {
     for (const Sink& sink : source.sinks) {
       if (sink.silenced != silenced) continue;
       const TransportEntry* out = table_.find(sink.via);
       Sink audible = sink;
-      audible.silenced = false;  // the flow has only payloads that can be silenced
+      // The flow's payload types have all been checked for it: each one can be silenced.
+      audible.silenced = false;
       if (const DropReason refusal = refuses(audible, nullptr); refusal != DropReason::kNone) {
         wanted.refusals.push_back(refusal);
         continue;
       }
+      // A prompt ends soon, so the stream stays with the kernel, which leaves this receiver out meanwhile.
       if (out->hears_prompt()) {
         wanted.refusals.push_back(DropReason::kPromptPlaying);
         wanted.distracted.push_back(sink.via);
@@ -74,6 +101,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
       }
       const OffloadSink next{io_.local_of(out->ports[0]), out->state.lasting_hop(), out->state.plan().tos,
                              silenced};
+      // No route, or an address that the latch has not learned yet: ask again later.
       if (!next.local.is_reachable() || !next.peer.is_set()) return std::nullopt;
       sinks.push_back(next);
       wanted.receivers.push_back({sink.via, sink.to});
@@ -86,7 +114,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   wanted.flow.sinks = std::move(sinks);
   wanted.flow.sampling = sampling_for(entry.taps, source, flight_mode_.load(std::memory_order_relaxed));
   wanted.flow.local = io_.local_of(entry.ports[0]);
-  // A port of every address is none that the kernel's tables could name.
+  // A socket bound to every address has no single address that the kernel's tables could be keyed by.
   if (!wanted.flow.local.is_reachable()) return std::nullopt;
   return wanted;
 }
@@ -94,7 +122,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
 void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept {
   if (entry.offloaded || now < entry.offer_after || !may_go_below(entry)) return;
   entry.offer_after = now + kAskAgain;
-  // Without memory user space goes on.
+  // If memory runs out, user space goes on forwarding.
   (void)had_memory([&] { offers_.push_back({entry.state.id(), ssrc}); });
 }
 
@@ -107,6 +135,7 @@ void Offloader::install_offered(Instant now) {
   std::vector<std::unique_ptr<Offloaded>> flows;
   std::vector<TransportEntry*> entries;
   for (const Offer& offer : offers_) {
+    // It may have been removed or installed since it was offered.
     TransportEntry* entry = table_.find(offer.id);
     if (entry == nullptr || entry->offloaded) continue;
     auto flow = wanted(*entry, offer.ssrc);
@@ -118,17 +147,20 @@ void Offloader::install_offered(Instant now) {
   std::vector<OffloadInstallation> batch;
   batch.reserve(flows.size());
   for (const auto& each : flows) batch.push_back({&each->flow, &each->seen, OffloadAnswer::kRefused});
-  flows_.reserve(flows_.size() + flows.size());  // once a flow is below it must be known here
+  // Reserved before the kernel is told: a flow that is installed must be in the list.
+  flows_.reserve(flows_.size() + flows.size());
   offload_->install(batch);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     TransportEntry& entry = *entries[i];
     if (batch[i].answer != OffloadAnswer::kTaken) {
+      // kLater: the neighbour may be known at the next offer. The pause that `offer` has set stands.
       if (batch[i].answer == OffloadAnswer::kRefused) entry.offer_after = now + kOfferAfterRefusal;
       continue;
     }
     flows[i]->place = flows_.size();
     entry.offloaded = std::move(flows[i]);
     flows_.push_back(entry.state.id());
+    // A flow that cannot be linked would not follow changes of its receivers, so it comes back at once.
     if (!had_memory([&] { link(entry); })) withdraw({entry.state.id()});
   }
   totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
@@ -139,10 +171,13 @@ void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, By
   if (!entry.offloaded) return;
   if (classify(datagram) != DatagramClass::kRtp) return;
   const Offloaded& known = *entry.offloaded;
+  // Any packet of the peer takes the stream back. A packet of another source does so only if the latch might
+  // move to it: otherwise anybody could force the stream into user space by sending to the port.
   const bool from_peer = from == known.flow.peer;
   if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(from, now)) return;
+  // Packets of refused payload types are dropped whoever forwards, so they change nothing.
   if (entry.state.refuses_type(from, datagram)) return;
-  // Without memory the next packet takes it back.
+  // If memory runs out, the flow stays; the next packet takes it back.
   if (had_memory([&] { withdraw({entry.state.id()}); })) entry.offer_after = now + kOfferAgain;
 }
 
@@ -152,17 +187,19 @@ void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
   const TransportPlan& plan = entry.state.plan();
   const bool same_stream = next.learning_epoch == plan.learning_epoch && next.sources.size() == 1 &&
                            next.sources.front().media == plan.sources.front().media;
-  // What is counted for the old peer must not count for the new one.
+  // The packets so far were sent by the old peer and must not count for the new one.
   if (!same_stream) withdraw({entry.state.id()});
 }
 
 void Offloader::reconsider(TransportEntry& entry) noexcept {
+  // The change may have removed what stood in the way of an installation.
   entry.offer_after = {};
   const bool is_done = had_memory([&] {
     for (const TransportId id : around(entry)) {
       if (TransportEntry* source = table_.find(id)) follow(*source);
     }
   });
+  // `turn` makes up for it. Until then a flow may go by the plan of before, so `turn` does this first.
   if (!is_done) is_behind_ = true;
 }
 
@@ -185,7 +222,7 @@ void Offloader::follow(TransportEntry& entry) {
   if (now->flow == known.flow && now->receivers == known.receivers && now->refusals == known.refusals &&
       now->distracted == known.distracted)
     return;
-  // Copies and counts of the time before belong to the receivers of then.
+  // Copies and counts up to now belong to the receivers that the flow had until now.
   collect();
   OffloadState before;
   if (offload_->update(now->flow, before) != OffloadAnswer::kTaken) {
@@ -204,6 +241,7 @@ void Offloader::follow(TransportEntry& entry) {
 std::vector<TransportId> Offloader::around(const TransportEntry& entry) const {
   std::vector<TransportId> ids;
   if (entry.offloaded) ids.push_back(entry.state.id());
+  // A flow is listed once for each of its sinks that goes to this party.
   const auto [first, last] = feeding_.equal_range(entry.state.id().slot);
   for (auto i = first; i != last; ++i) {
     if (std::ranges::find(ids, i->second) == ids.end()) ids.push_back(i->second);
@@ -218,6 +256,7 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
     if (entry != nullptr && entry->offloaded) batch.push_back({entry->offloaded->flow.local, false, {}});
   }
   if (batch.empty()) return;
+  // Complete when it returns (LAT-13): the kernel forwards nothing of these flows any more.
   offload_->remove(batch);
   collect();
   std::size_t n = 0;
@@ -226,6 +265,7 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
     if (entry == nullptr || !entry->offloaded) continue;
     const OffloadReading& reading = batch[n++];
     if (reading.found) absorb(*entry, reading.state);
+    // The last of the list takes the freed place, so that removal costs the same for any number of flows.
     unlink(*entry);
     const std::size_t place = entry->offloaded->place;
     flows_[place] = flows_.back();
@@ -240,7 +280,8 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
 void Offloader::link(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
   entry.state.activity()->is_below.store(true, std::memory_order_relaxed);
-  if (known.flow.sampling > Sampling::kSparse) ++dense_;  // first: what follows may need memory
+  // First, because the insertions below may fail for want of memory, and `unlink` undoes it in any case.
+  if (known.flow.sampling > Sampling::kSparse) ++dense_;
   for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
   for (const TransportId each : known.distracted) feeding_.emplace(each.slot, entry.state.id());
   if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
@@ -264,6 +305,7 @@ void Offloader::unlink(const TransportEntry& entry) {
 void Offloader::withdraw_all(TransportEntry& entry) { withdraw(around(entry)); }
 
 void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
+  // All numbers count from the installation, so the difference to what was seen last is new.
   Offloaded& known = *entry.offloaded;
   const SentBelow done = entry.state.absorb(state, known.seen);
   bump(totals_.packets, done.packets);
@@ -278,10 +320,11 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   count_drops(totals_, DropReason::kRateLimited, state.rate_limited - known.seen.rate_limited);
   bump(interface.ingress.errors,
        state.foreign - known.seen.foreign + state.rate_limited - known.seen.rate_limited);
+  // Each sink that the kernel leaves out refuses each packet, as it would in user space.
   if (done.packets != 0) {
     const auto packets = static_cast<std::uint32_t>(done.packets);
     for (const DropReason refusal : known.refusals) {
-      // That one is of those who hear the prompt.
+      // The party that hears the prompt counts this one, not the one that spoke.
       if (refusal != DropReason::kPromptPlaying) entry.state.count_arriving(refusal, packets);
       count_drops(totals_, refusal, done.packets);
       bump(interface.ingress.errors, done.packets);
@@ -291,6 +334,7 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
         out->state.count_leaving(DropReason::kPromptPlaying, packets, done.stream->last_packet);
     }
   }
+  // Copies that found no room in the ring: a recording has a hole there and should know.
   if (state.unsampled != known.seen.unsampled) {
     for (PacketTap* tap : entry.taps) tap->on_lost(entry.state.id(), state.unsampled - known.seen.unsampled);
   }
@@ -325,9 +369,11 @@ void Offloader::collect() {
     const auto known = sampled_.find(sample.local);
     TransportEntry* entry = known == sampled_.end() ? nullptr : table_.find(known->second);
     if (entry == nullptr) return;
+    // Whether there is sound is judged from any sample, also if no tap wanted it.
     entry->state.on_sample(sample.datagram, sample.received_at);
     const Offloaded* flow = entry->offloaded.get();
     const bool is_sparse = flow != nullptr && flow->flow.sampling == Sampling::kSparse;
+    // Reported as lost only if nobody gets the packet.
     const DropReason outcome = flow == nullptr || !flow->receivers.empty() || flow->refusals.empty()
                                    ? DropReason::kNone
                                    : flow->refusals.front();
@@ -371,10 +417,12 @@ void Offloader::turn(Instant now) {
   for (std::size_t i = 0; i < count; ++i) {
     next_read_ = (next_read_ + 1) % flows_.size();
     const TransportEntry& entry = *table_.find(flows_[next_read_]);
-    // With what its party is sent, so that both are of one moment. Of many flows it may have been read so as
-    // one of those already.
+    // Flows are read together with those that go to their party. A mark then sees both directions as of one
+    // moment. With many flows this one may have been read as such a neighbour already.
     const bool is_due = now - entry.state.marked_at() >= kMarkAgain;
     if (is_due) {
+      // If there are at most twenty flows, each turn reads one, due or not; this keeps the counters of a
+      // quiet relay fresh.
       for (const TransportId id : around(entry)) ask(id);
     } else if (count == 1) {
       ask(entry.state.id());
@@ -387,6 +435,8 @@ void Offloader::turn(Instant now) {
 void Offloader::mark(const std::vector<TransportId>& read, Instant now) {
   const auto mark_one = [&](TransportEntry& entry) {
     if (now - entry.state.marked_at() < kMarkAgain) return;
+    // A party is marked only if this turn has read all its flows; otherwise counts of different moments would
+    // be compared.
     const auto was_read = [&](TransportId id) {
       const TransportEntry* source = table_.find(id);
       return source == nullptr || !source->offloaded || source->offloaded->turn == turn_;

@@ -1,4 +1,5 @@
-// Which of a worker's streams are forwarded below the sockets, kept in step with plans and latches.
+// Decides which of a worker's streams the kernel forwards, and keeps that in step with plans, latches and
+// taps.
 #pragma once
 
 #include "relay/core/offload/flow_offload.hpp"
@@ -16,75 +17,91 @@
 
 namespace ferry {
 
-/// On the worker's thread. A stream is offered as soon as a packet of it was forwarded to a peer that is
-/// locked; a packet of it that reaches user space nevertheless takes it back, so that only one side counts at
-/// a time.
+/// The owner of all flows of one worker in the kernel.
+///
+/// A stream is offered as soon as one of its packets was forwarded to a locked peer. Any packet of it that
+/// reaches user space all the same takes it back, so that only one side counts at a time. Everything runs on
+/// the worker's thread. What fails for want of memory stays in user space, or is made up for a turn later.
 class Offloader {
  public:
+  /// `offload` talks to the kernel. `io`, `table`, `totals` and `flight_mode` are the worker's and outlive
+  /// it.
   Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table, WorkerTotals& totals,
             const std::atomic<FlightMode>& flight_mode);
 
-  /// Number of the worker, for taps.
+  /// The worker's number, for taps.
   void set_worker(unsigned number) noexcept { worker_ = number; }
-  /// A packet of the stream `ssrc` was just forwarded.
+  /// A packet of the stream `ssrc` was just forwarded by user space: notes it for installation, if it may go.
   void offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept;
-  /// Installs what was offered since the last call, all at once.
+  /// Installs everything that was offered since the last call, with one call of the engine.
   void install_offered(Instant now);
-  /// `datagram` came to the RTP port of `entry` and is about to be judged.
+  /// `datagram` came to the RTP port of `entry` and is about to be judged. Takes the stream back if the
+  /// packet is of it or might move the latch.
   void before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now) noexcept;
-  /// `next` is about to become the plan of `entry`.
+  /// `next` is about to replace the plan of `entry`. Counts what was sent by the old plan; withdraws the flow
+  /// if `next` is about another stream.
   void before_plan(TransportEntry& entry, const TransportPlan& next);
-  /// The plan, the taps or the learned peer of `entry` changed: flows from it and to it follow. Complete when
-  /// it returns.
+  /// The plan, the taps or the learned peer of `entry` changed. Updates or withdraws every flow from it and
+  /// to it; complete when it returns (LAT-13).
   void reconsider(TransportEntry& entry) noexcept;
-  /// Packets leave through `entry` that no worker sees.
+  /// True if the kernel sends packets to the party of `entry`.
   [[nodiscard]] bool feeds(const TransportEntry& entry) const {
     return feeding_.contains(entry.state.id().slot);
   }
-  /// `entry` leaves: no flow from it or to it is left.
+  /// `entry` is about to leave: withdraws every flow from it and to it.
   void withdraw_all(TransportEntry& entry);
-  /// Brings the counters of `entry` up to date.
+  /// Reads every flow from `entry` and to it, so that its counters are of this moment.
   void refresh(TransportEntry& entry);
-  /// Hands copies of packets that came to the taps.
+  /// Hands the copies of packets that the kernel has made to the taps and flight recorders.
   void collect();
-  /// Reads some of the flows, so that each is read about every two seconds, and collects. Marks transports
-  /// that send or receive them.
+  /// Reads some of the flows, so that each one is read about every two seconds, marks the transports whose
+  /// flows were read, and collects copies.
   void turn(Instant now);
-  /// Marks of `entry` are made by `turn`, right after its flows were read.
+  /// True if `turn` marks `entry`, right after it has read its flows. False if it has not for two rounds,
+  /// because a reading may fail: then the worker marks it.
   [[nodiscard]] bool marks(const TransportEntry& entry, Instant now) const {
-    // One that was not is left to whoever asks: a reading may fail.
     return (entry.offloaded || feeds(entry)) && now - entry.state.marked_at() < 2 * kMarkInterval;
   }
-  /// Reads all flows: what passed below while nobody ran.
+  /// Reads all flows at once, after a pause in which nobody ran.
   void read_all() noexcept;
-  /// When `turn` wants to be called again at the latest.
+  /// When `turn` wants to be called again at the latest; `otherwise` if there is nothing for it to do.
   [[nodiscard]] Instant next_turn(Instant otherwise) const noexcept {
     if (dense_ != 0) return std::min(otherwise, last_collection_ + kCollection);
     return flows_.empty() ? otherwise : std::min(otherwise, last_turn_ + kTurn);
   }
+  /// Streams that the kernel forwards now.
   [[nodiscard]] std::size_t flows() const noexcept { return flows_.size(); }
 
  private:
+  /// Time between two turns, between two collections while packets are copied one by one, and turns until
+  /// every flow was read.
   static constexpr Duration kTurn = std::chrono::milliseconds(100);
   static constexpr Duration kCollection = std::chrono::milliseconds(10);
   static constexpr std::size_t kTurnsPerRound = 20;
-  /// A transport that was marked less long ago has no turn yet.
+  /// A transport that was marked more recently than this is not due again.
   static constexpr Duration kMarkAgain = kMarkInterval - kTurn / 2;
 
+  /// Whether plan and sinks allow that the kernel forwards media of `entry`.
   [[nodiscard]] bool may_go_below(const TransportEntry& entry) const;
-  /// The flow of `entry`'s stream as it should be now, with its state; nothing if user space must forward it.
+  /// The flow of a stream of `entry` as it should be now, with its state. Nothing if user space must forward
+  /// it.
   [[nodiscard]] std::optional<Offloaded> wanted(const TransportEntry& entry, Ssrc ssrc) const;
+  /// Lets the flow of `entry` follow what has changed: keeps, updates or withdraws it.
   void follow(TransportEntry& entry);
-  /// Flows follow that could not for want of memory.
+  /// Lets all flows follow, after `reconsider` had no memory for some of them.
   void follow_all();
+  /// Reads flows and adds what is new to the transports' counters.
   void read(const std::vector<TransportId>& ids);
-  /// Marks those of `read`, and who receives from them, of whom this turn has read all flows.
+  /// Marks the transports of `read` and their receivers, if this turn has read all flows of theirs.
   void mark(const std::vector<TransportId>& read, Instant now);
+  /// Takes flows back into user space, with their final counters.
   void withdraw(const std::vector<TransportId>& ids);
+  /// Adds what a flow has counted since the last reading to the transports and totals.
   void absorb(TransportEntry& entry, const OffloadState& state);
+  /// Enters the flow of `entry` into the lists below; `unlink` takes it out.
   void link(const TransportEntry& entry);
   void unlink(const TransportEntry& entry);
-  /// `entry`, if its stream is below, and transports whose flows go to it.
+  /// `entry` itself, if the kernel forwards its stream, and the transports whose flows go to it.
   [[nodiscard]] std::vector<TransportId> around(const TransportEntry& entry) const;
 
   std::unique_ptr<FlowOffload> offload_;
@@ -92,18 +109,26 @@ class Offloader {
   TransportTable& table_;
   WorkerTotals& totals_;
   const std::atomic<FlightMode>& flight_mode_;
-  std::size_t dense_ = 0;  // flows whose packets are copied one by one
+  /// Flows of which every packet is copied, at least its start.
+  std::size_t dense_ = 0;
+  /// Transports whose streams the kernel forwards, in no order.
   std::vector<TransportId> flows_;
-  std::unordered_multimap<std::uint32_t, TransportId> feeding_;  // by the receiver's slot
-  std::unordered_map<Endpoint, TransportId> sampled_;            // by the local end
+  /// Which transports feed a receiver, by the receiver's slot. One entry for each receiver of a flow.
+  std::unordered_multimap<std::uint32_t, TransportId> feeding_;
+  /// Flows whose packets are copied, by their local endpoint.
+  std::unordered_map<Endpoint, TransportId> sampled_;
+  /// A stream to be installed at the next turn.
   struct Offer {
     TransportId id;
     Ssrc ssrc;
   };
   std::vector<Offer> offers_;
+  /// The place in `flows_` that the round of readings has reached.
   std::size_t next_read_ = 0;
+  /// Number of the present turn.
   std::uint64_t turn_ = 0;
-  bool is_behind_ = false;  // there was no memory to let flows follow
+  /// Some flow could not follow a change for want of memory.
+  bool is_behind_ = false;
   unsigned worker_ = 0;
   Instant last_turn_{};
   Instant last_collection_{};

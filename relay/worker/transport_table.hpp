@@ -1,4 +1,4 @@
-// A worker's transports and what it keeps for each of them.
+// The transports of a worker, and what the worker keeps for each of them.
 #pragma once
 
 #include "relay/base/prefetch.hpp"
@@ -15,28 +15,32 @@
 
 namespace ferry {
 
-/// A flow that the kernel forwards, and what was counted for it when it was read last.
+/// A stream that the kernel forwards, as it was installed, and what the kernel had counted at the last
+/// reading.
 struct Offloaded {
   OffloadFlow flow;
   OffloadState seen;
-  /// One for each sink that gets nothing: why.
+  /// For each sink that gets nothing: the reason.
   std::vector<DropReason> refusals;
+  /// A party that gets the stream: its transport and its media.
   struct Receiver {
     TransportId via;
     MediaId to;
     bool operator==(const Receiver&) const = default;
   };
-  /// In the order of the flow's sinks.
+  /// The receivers, in the order of the flow's sinks.
   std::vector<Receiver> receivers;
-  /// Those who would receive it, but hear a prompt instead.
+  /// Transports whose parties would get the stream but hear a prompt instead.
   std::vector<TransportId> distracted;
-  /// Index in the offloader's list.
+  /// Index in the offloader's list of flows.
   std::size_t place = 0;
-  /// The offloader's turn that read it last.
+  /// Number of the offloader's turn that read it last.
   std::uint64_t turn = 0;
 };
 
-/// A port's cookie: slot of the transport, which of its local addresses, which component.
+/// The engine returns a cookie with each datagram. It packs the slot of the transport, the number of its
+/// local address (0 to 7), and the component (0 = RTP, 1 = RTCP), so that a packet finds its transport
+/// without a search.
 constexpr std::uint64_t make_cookie(TransportId id, LocalPort port) {
   return (static_cast<std::uint64_t>(id.slot) << 4) | (static_cast<std::uint64_t>(port.local) << 1) |
          static_cast<std::uint64_t>(port.component);
@@ -45,89 +49,107 @@ constexpr std::size_t slot_of(std::uint64_t cookie) { return static_cast<std::si
 constexpr LocalPort port_of(std::uint64_t cookie) {
   return {static_cast<Component>(cookie & 1), static_cast<std::uint8_t>((cookie >> 1) & 7)};
 }
-/// Of one transport: what a cookie can tell apart.
+/// Most local addresses of one transport: a cookie has three bits for them.
 constexpr std::size_t kMaxLocals = 8;
 
-/// A transport with everything the worker keeps for it. Moves between workers whole (design seam 7).
+/// A transport with everything that the worker keeps for it. It moves between workers as a whole
+/// (docs/architecture.md, seam 7).
 struct TransportEntry {
+  /// The arguments are those of `Transport`; the ports are set afterwards.
   TransportEntry(TransportId id, std::shared_ptr<const TransportPlan> plan,
                  std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
       : state(id, std::move(plan), std::move(activity), now, barred) {}
   Transport state;
+  /// RTP and RTCP port at the first local address.
   std::array<PortHandle, 2> ports;
-  /// At its other local addresses (ICE): those from 1.
+  /// RTP and RTCP ports at the other local addresses, from number 1 on (ICE). Empty without ICE.
   std::vector<std::array<PortHandle, 2>> more_ports;
+  /// The port at a local address; a closed handle if there is none.
   [[nodiscard]] PortHandle port(LocalPort which) const noexcept {
     const auto component = static_cast<std::size_t>(which.component);
     if (which.local == 0) return ports[component];
     return which.local <= more_ports.size() ? more_ports[which.local - 1u][component] : PortHandle{};
   }
+  /// How many local addresses it has.
   [[nodiscard]] std::size_t locals() const noexcept { return 1 + more_ports.size(); }
+  /// The taps that see its packets. Borrowed; control detaches each before it dies.
   std::vector<PacketTap*> taps;
-  /// LAT-14, by component: what came before the answer, and while it is let out. Null: nothing.
+  /// For each component: packets kept from before the answer, or being let out since (LAT-14). Null: there
+  /// are none.
   std::array<std::unique_ptr<EarlyMedia>, 2> early;
-  /// When some of it is to go out; unset: none.
+  /// When the next kept packet is to be let out; unset: never.
   Instant early_due{};
-  /// A first packet under probation, and which of the worker's held packets it is.
+  /// A packet under probation, and its number among the worker's held packets.
   struct Held {
     PacketBuffer packet;
     std::uint64_t serial = 0;
   };
-  /// Made when the first one must wait.
+  /// Held packets, by the slots of `Transport`. Null until the first packet must be held.
   std::unique_ptr<std::array<Held, Transport::kHoldSlots>> held;
-  /// Its media is forwarded below the sockets; `Offloader`'s.
+  /// Set while the kernel forwards its media. The offloader's.
   std::unique_ptr<Offloaded> offloaded;
-  /// Before that its media is not offered to the kernel.
+  /// Its media is not offered to the kernel before this time.
   Instant offer_after{};
-  /// When its handshakes have their turn; unset: they wait for the peer.
+  /// Its next deadline in the worker's queue: handshakes, checks, key presses. Unset: it has none and waits
+  /// for the peer.
   Instant due{};
-  /// Datagrams of its handshakes that wait for their turn.
+  /// DTLS datagrams of it that wait for their turn at the worker.
   std::size_t waiting = 0;
-  /// Made for those whose party gets something else than what the other one sends.
+  /// Null if its party has never got anything but the packets of the other one.
   std::unique_ptr<OutputStage> output;
 
+  /// The output stage, made if there was none. Throws std::bad_alloc.
   OutputStage& made_output() {
     if (!output) output = std::make_unique<OutputStage>();
     return *output;
   }
+  /// A prompt is being played to its party, which hears nobody else meanwhile.
   [[nodiscard]] bool hears_prompt() const noexcept { return output && output->player; }
+  /// Its party has got packets of another packet time, so the relay makes its stream from then on.
   [[nodiscard]] bool is_repacketized() const noexcept { return output && output->repacketizer; }
 };
 
-/// By slot. Owned by one worker.
+/// Transports by slot. One worker owns it and is the only one to use it.
 class TransportTable {
  public:
+  /// The transport of this name; null if it is gone, also if another one has its slot now.
   [[nodiscard]] TransportEntry* find(TransportId id) const noexcept {
     TransportEntry* entry = at(id.slot);
     return entry != nullptr && entry->state.id() == id ? entry : nullptr;
   }
-  /// Whoever has the slot now; null if nobody has.
+  /// The transport that has the slot now; null if there is none.
   [[nodiscard]] TransportEntry* at(std::size_t slot) const noexcept {
     return slot < entries_.size() ? entries_[slot].get() : nullptr;
   }
-  /// Octets of an entry that every packet needs.
+  /// Octets at the start of an entry that every packet needs, for `prefetch`.
   static constexpr std::size_t kFetched = 256;
+  /// Starts to load an entry into the cache. The slot's own place in the table must be cached already.
   void prefetch(std::size_t slot) const noexcept { prefetch_octets(at(slot), kFetched); }
+  /// Puts an entry into a slot, in place of one that may be there, and gives it its name.
   void put(TransportId id, std::unique_ptr<TransportEntry> entry) {
     if (id.slot >= entries_.size()) entries_.resize(id.slot + 1);
     if (!entries_[id.slot]) ++size_;
     entry->state.set_id(id);
     entries_[id.slot] = std::move(entry);
   }
+  /// Takes an entry out; null if it is not there.
   std::unique_ptr<TransportEntry> take(TransportId id) {
     if (find(id) == nullptr) return nullptr;
     --size_;
     return std::move(entries_[id.slot]);
   }
+  /// Transports in the table.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  /// Places there are, taken or not.
+  /// Slots of the table, used or free.
   [[nodiscard]] std::size_t slots() const noexcept { return entries_.size(); }
+  /// Calls `visit(entry)` for each transport, in order of the slots.
   template <class Visit>
   void for_each(Visit visit) const {
     for (const auto& entry : entries_) {
       if (entry) visit(*entry);
     }
   }
+  /// Destroys all transports.
   void clear() noexcept { entries_.clear(); }
 
  private:

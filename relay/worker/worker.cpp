@@ -1,3 +1,20 @@
+// The loop of one worker, and the way of a packet through it. `run_once` is one turn:
+//
+// 1. Commands of control, so that the packets of this turn meet the plans of now.
+// 2. One batch of received packets, each carried to its end before the next one. `on_packet` finds the
+//    transport by the cookie of the port. `take_in` gives handshakes to ICE and DTLS and takes SRTP off in
+//    place. `judge` asks the transport for a verdict. `forward` walks the sinks; `queue_send` protects a
+//    packet and collects it.
+// 3. `flush` seals what a batching SRTP back end has left open and sends everything with one call.
+// 4. Send errors that ICMP has reported since, then everything that is due by time (worker_turns.cpp).
+//
+// Traps:
+// - `outgoing_meta_` points at transports. Whoever takes a transport out of the table calls `flush` before.
+// - A packet is decrypted in place. After that it cannot be kept for the answer any more (LAT-14).
+// - Counting follows the verdict: a transport counts what it refuses itself, the worker counts the rest with
+//   `drop_arriving` or `drop_leaving`. Each refusal is counted once, and each sink refuses for itself.
+// - With an offloader, a flow must be back in user space before a packet of it is judged. Otherwise kernel
+//   and user space would both count for the stream.
 #include "relay/worker/worker.hpp"
 
 #include "relay/base/ensure.hpp"
@@ -17,14 +34,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Octets of a packet that its verdict is told with.
+/// Octets of a packet that are copied aside, so that taps and the flight recorder can be told the verdict
+/// after the packet itself has left.
 constexpr std::size_t kWitnessed = 64;
-/// Longest datagram of a handshake or check: they are made for the path (RFC 9147 §4.4), and may have to
-/// wait.
+/// Longest accepted datagram of a handshake or connectivity check, in octets. DTLS keeps its records below
+/// the path MTU (RFC 9147 §4.4), so a longer one is not genuine; and it may have to be copied and wait.
 constexpr std::size_t kMaxHandshake = 2048;
-/// A worker that wakes up so much later than it meant to was stopped (C-13).
+/// A worker that wakes up this much later than it asked for was stopped: SIGSTOP, a paused virtual machine
+/// (C-13).
 constexpr Duration kPause = 1s;
-/// Longest time that what waited during a pause comes first.
+/// Longest time after a pause during which waiting packets are taken in before any timer runs.
 constexpr Duration kCatchUp = 1s;
 
 void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
@@ -52,7 +71,7 @@ Worker::Worker(std::unique_ptr<PacketIo> io, std::shared_ptr<const OwnMedia> own
 }
 
 Worker::~Worker() {
-  // Held packets go back to the engine before it dies.
+  // Packets that are held go back to the engine before the engine is destroyed.
   table_.clear();
   for (auto& packet : received_) packet.reset();
   for (auto& packet : outgoing_) packet.reset();
@@ -81,9 +100,11 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
     io_->wait(deadline);
     bump(totals_.wakeups);
     const Instant now = io_->now();
+    // A late wake-up alone is no pause: the deadline says when this thread meant to be back.
     if (now - std::max(deadline, awake) >= kPause) {
       after_pause(now - awake);
-      io_->wait(now);  // the signal that ended the pause may have ended the wait before it looked
+      // The signal that ended the pause may have ended the wait too, before it looked at the ports.
+      io_->wait(now);
     }
     awake = now;
     run_once();
@@ -95,7 +116,7 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
 Instant Worker::next_deadline() const noexcept {
   const Instant now = io_->now();
   if (!waiting_.empty() || is_catching_up()) return now;
-  // With transports it wakes up often enough to notice that nobody ran.
+  // A worker with transports wakes up often enough to notice a pause (C-13); an idle one sleeps for a second.
   Instant latest = now + (table_.size() == 0 ? Duration{1s} : Duration{250ms});
   if (!turns_.empty()) latest = std::min(latest, turns_.top().at);
   if (find_turns_at_ != Instant{}) latest = std::min(latest, find_turns_at_);
@@ -105,10 +126,11 @@ Instant Worker::next_deadline() const noexcept {
 
 void Worker::after_pause(Duration pause) noexcept {
   const Instant now = io_->now();
+  // No timer of a transport may take the pause for the silence of a peer.
   table_.for_each([&](TransportEntry& entry) { entry.state.skip(pause, now); });
   bump(totals_.pauses);
   catch_up_until_ = now + kCatchUp;
-  // What passed in the kernel meanwhile.
+  // Packets that the kernel forwarded meanwhile count as heard, before anybody looks for silence.
   if (offloader_) offloader_->read_all();
 }
 
@@ -121,12 +143,13 @@ void Worker::run_until_idle() noexcept {
 void Worker::run_commands() noexcept {
   std::uint64_t done = 0;
   for (WorkerCommand command; commands_.pop(command);) {
-    // Without memory what was asked for is not there; the calls that are go on (C-12).
+    // If memory runs out, the command has no effect and is counted; the other calls go on (C-12).
     if (!had_memory([&] { std::visit([this](auto& c) { execute(c); }, command); }))
       bump(totals_.without_memory);
     ++done;
   }
   if (done == 0) return;
+  // Control may be blocked in `wait_completed`; `release` makes what the commands wrote visible to it.
   completed_.fetch_add(done, std::memory_order_release);
   completed_.notify_all();
 }
@@ -136,6 +159,7 @@ std::size_t Worker::run_once() noexcept {
   const std::size_t count = io_->receive(received_);
   if (count > 0) {
     const Instant now = io_->now();
+    // A batching back end opens all packets before the first one is judged; `on_packet` then finds them open.
     if (batching_ != nullptr) open_batch(count, now);
     for (std::size_t i = 0; i < count; ++i) {
       if (batching_ == nullptr) fetch_ahead(table_, std::span(received_).first(count).subspan(i));
@@ -144,8 +168,10 @@ std::size_t Worker::run_once() noexcept {
     }
     flush();
   }
+  // Waiting packets are all taken in once a batch comes up empty. The time limit serves a port that never is.
   if (is_catching_up() && (count == 0 || io_->now() >= catch_up_until_)) catch_up_until_ = {};
   note_problems(io_->now());
+  // During catch-up no timer runs: what waits in the ports may be just what the timer would miss (C-13).
   if (!is_catching_up()) run_turns();
   const PacketIo::Stock stock = io_->stock();
   totals_.buffers.store(stock.total, std::memory_order_relaxed);
@@ -161,7 +187,7 @@ void Worker::run_turns() noexcept {
   if (!turns_.empty()) play(io_->now());
   mark_some(io_->now());
   if (!offloader_) return;
-  // Without memory user space forwards what was offered, and counts are read a little later.
+  // If memory runs out, user space forwards what was offered, and the flows are read a turn later.
   if (!had_memory([&] {
         offloader_->install_offered(io_->now());
         offloader_->turn(io_->now());
@@ -181,6 +207,7 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
     drop_leaving(out, DropReason::kNoMemory, now);
     return;
   }
+  // From now on the relay makes the stream of this party itself, so the kernel may not forward it any longer.
   if (is_new && offloader_) offloader_->reconsider(out);
   OutputStage& output = *out.output;
   bump(totals_.repacketizer_in);
@@ -222,6 +249,8 @@ void Worker::drop_for_prompt(TransportEntry& entry, TransportEntry& out, Instant
 
 void Worker::open_batch(std::size_t count, Instant now) noexcept {
   std::size_t works = 0;
+  // A packet is opened ahead only if that is certain to be its way: a known transport of this back end, a
+  // complete datagram, and an index that follows from what was received so far.
   for (std::size_t i = 0; i < count; ++i) {
     fetch_ahead(table_, std::span(received_).first(count).subspan(i));
     opened_[i] = {};
@@ -229,7 +258,7 @@ void Worker::open_batch(std::size_t count, Instant now) noexcept {
     const TransportEntry* entry = table_.at(slot_of(packet->cookie));
     if (entry == nullptr || packet->truncated || !is_batched(entry->state.plan())) continue;
     const auto component = port_of(packet->cookie).component;
-    // The packet may have to wait encrypted, as it came (LAT-14).
+    // A packet that has to wait for the answer waits encrypted, as it came (LAT-14).
     if (entry->early[static_cast<std::size_t>(component)]) continue;
     SrtpOpened opened;
     if (!entry->state.prepare_unprotect(component, packet->remote, packet.data(), now, work_[works], opened))
@@ -243,7 +272,8 @@ void Worker::open_batch(std::size_t count, Instant now) noexcept {
     if (work_[n].done)
       opened.size = work_[n].size;
     else
-      opened = {};  // another index or key, or a forgery: one by one
+      // The index or the key was guessed wrong, or the packet is forged: `take_in` opens it by itself.
+      opened = {};
   }
 }
 
@@ -251,7 +281,7 @@ void Worker::seal_batch() noexcept {
   if (work_count_ == 0) return;
   batching_->seal_rtp({work_.data(), work_count_});
   for (std::size_t n = 0; n < work_count_; ++n) {
-    // Cannot happen: there was room. If it did, nothing plain would leave.
+    // Cannot happen: `protect` has checked the room. If it did, zeros leave instead of plain media.
     if (!FERRY_ENSURE(work_[n].done)) std::ranges::fill(work_[n].space.first(work_[n].size), std::byte{0});
   }
   work_count_ = 0;
@@ -260,7 +290,7 @@ void Worker::seal_batch() noexcept {
 void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept {
   const auto slot = slot_of(packet->cookie);
   const auto component = port_of(packet->cookie).component;
-  // Cannot fail: a port is detached before its transport leaves the table.
+  // Cannot fail: `take` detaches the ports of a transport before it leaves the table.
   TransportEntry* found = table_.at(slot);
   if (!FERRY_ENSURE(found != nullptr)) return;
   TransportEntry& entry = *found;
@@ -269,6 +299,7 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
     return;
   }
   packet->srtp_key = 0;
+  // While early packets of this source go out, a newer one joins the end of the line (LAT-14).
   if (entry.early[static_cast<std::size_t>(component)] && waits_in_line(entry, component, packet, now))
     return;
   take_in(entry, std::move(packet), now, opened);
@@ -278,6 +309,7 @@ void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
                      const SrtpOpened* opened) noexcept {
   const auto component = port_of(packet->cookie).component;
   packet->srtp_key = 0;
+  // STUN and DTLS, told apart by the first octet (RFC 7983), are never inside SRTP and never reach a sink.
   if (entry.state.has_handshake(classify(packet.data()))) {
     if (packet.data().size() > kMaxHandshake) {
       drop_arriving(entry, DropReason::kTooLong);
@@ -291,6 +323,7 @@ void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
     SrtpOrigin origin;
     const DropReason reason =
         entry.state.unprotect(component, packet->remote, packet.data(), size, origin, now, *own_, opened);
+    // The key comes with the answer. Nothing was counted and the datagram is unchanged.
     if (reason == DropReason::kEarlyMedia) {
       keep_early(entry, component, packet, now);
       return;
@@ -308,6 +341,8 @@ void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
     packet->srtp_index = origin.index;
   }
   if (offloader_ && component == Component::kRtp) {
+    // The kernel gives up the stream before the transport judges the packet, so that one side counts at a
+    // time. If the packet makes the latch move, the flows to this party need the new destination at once.
     offloader_->before_judgement(entry, packet->remote, packet.data(), now);
     const Endpoint peer = entry.state.latch(Component::kRtp).learned();
     forwarded_ssrc_.reset();
@@ -327,12 +362,13 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_, arrival);
   switch (verdict.kind) {
     case Verdict::Kind::kForward: {
-      // The packet leaves with whoever gets it.
+      // The packet leaves with the last sink, so its start is copied for whoever witnesses the outcome.
       std::array<std::byte, kWitnessed> start;
       const Endpoint from = packet->remote;
       const std::size_t size = packet.data().size();
       const std::size_t kept = std::min(size, start.size());
       std::copy_n(packet.data().begin(), kept, start.begin());
+      // This source is heard now. What was kept of it before would come out too late.
       if (auto& early = entry.early[static_cast<std::size_t>(component)]; early && !early->is_releasing()) {
         early->forget(from);
         count_early(entry, component, early->take_dropped());
@@ -355,7 +391,8 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       hold(entry, verdict.slot, std::move(packet));
       return;
     case Verdict::Kind::kRelease: {
-      // Cannot loop: a release locks the source or admits the SSRC, so the second judgement is another one.
+      // A held packet is confirmed by this one, so it goes first. Cannot loop: a release locks the source or
+      // admits the SSRC, so the second judgement is another one.
       if (!FERRY_ENSURE(depth < 4)) return;
       if (entry.held && (*entry.held)[verdict.slot].packet) {
         judge(entry, component, std::move((*entry.held)[verdict.slot].packet), now, depth + 1);
@@ -393,7 +430,10 @@ void Worker::note_problems(Instant now) noexcept {
       bump(totals_.send_errors[static_cast<std::size_t>(each.error)]);
       const Component component = port_of(each.cookie).component;
       entry->state.on_send_failed(component, {each.error, each.to, each.reporter, 1, now, now}, false);
+      // Only these two say that nobody listens at the address; the others are faults on the way (LAT-12a).
       if (each.error != SendError::kPortUnreachable && each.error != SendError::kHostUnreachable) continue;
+      // An error only counts if something was sent there a moment ago. The transport does not see what the
+      // kernel sends, so the offloader is asked.
       const bool is_fed_below = offloader_ && component == Component::kRtp && offloader_->feeds(*entry);
       if (entry->state.on_unreachable(component, each.to, is_fed_below, now) && offloader_)
         offloader_->reconsider(*entry);
@@ -415,6 +455,8 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
     return;
   }
   if ((*entry.held)[slot].packet) give_up(entry, slot);
+  // The ring of all held packets: the place that comes up next belongs to the packet that has waited longest.
+  // It gives way if it is still there, which its serial tells.
   HeldAt& place = held_[next_held_ % kMaxHeld];
   if (TransportEntry* oldest = table_.find(place.id); oldest != nullptr && oldest->held) {
     const auto& waiting = (*oldest->held)[place.slot];
@@ -426,6 +468,8 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
 
 DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict,
                            PacketBuffer packet, Instant now) noexcept {
+  // A packet with several sinks may be taken by one and refused by another. The verdict that witnesses hear
+  // is "forwarded" if anybody takes it, else the reason of the last refusal.
   bool is_taken = false;
   DropReason last = DropReason::kNoSink;
   const auto refuse = [&](DropReason reason) {
@@ -441,6 +485,7 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
   InterfaceTotals::Direction& ingress = interface_of(entry).ingress;
   bump(ingress.packets);
   bump(ingress.bytes, packet.data().size());
+  // Taps that want what arrives see the packet before it is changed for any sink.
   const SourcePlan& source = entry.state.plan().sources[verdict.source];
   if (!entry.taps.empty()) {
     const TapPacket seen{.transport = entry.state.id(),
@@ -457,12 +502,14 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       if (!tap->wants_egress()) tap->on_packet(seen);
     }
   }
+  // Quality is that of the whole way, so the round trip to the far party is added to this party's report.
   if (verdict.is_rtcp && !source.sinks.empty()) {
     if (const TransportEntry* far = table_.find(source.sinks.front().via)) {
       if (const auto report = entry.state.complete_report(far->state.round_trip(), now))
         count_quality(interface_of(entry).quality, *report);
     }
   }
+  // From here on "component" says what the packet is, which under rtcp-mux is not the port that it came to.
   const Component component = verdict.is_rtcp ? Component::kRtcp : Component::kRtp;
   const PayloadEntry* payload = nullptr;
   if (!verdict.is_rtcp && (source.inspects_payload || source.has_events)) {
@@ -474,7 +521,10 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
                       classify(packet.data()) == DatagramClass::kRtp;
   if (is_rtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
   if (!verdict.is_negotiated) bump(totals_.other_type_packets);
+  // Kept, because the packet itself may have moved on when the next sink needs them.
   const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
+  // The order of these checks decides which reason a refused packet is counted for: first what signalling
+  // says of the sink, then whether its transport exists and has an address, then what the relay does there.
   std::size_t left = source.sinks.size();
   if (left == 0) refuse(DropReason::kNoSink);
   for (const Sink& sink : source.sinks) {
@@ -500,8 +550,10 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       last = DropReason::kPromptPlaying;
       continue;
     }
+    // Another packet time makes packets of our own; the incoming one is copied into them and ends here.
     if (is_rtp && (sink.ptime_ms != 0 || out->is_repacketized())) {
-      if (!verdict.is_negotiated) {  // we make the stream ourselves there (DMX-4)
+      // A payload of unknown kind cannot be joined or split (DMX-4).
+      if (!verdict.is_negotiated) {
         refuse_leaving(*out, DropReason::kUnknownPayloadType);
       } else if (out->state.relays_key_of(entry.state)) {
         refuse_leaving(*out, DropReason::kSharedKey);
@@ -512,7 +564,8 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       continue;
     }
     PacketBuffer outgoing;
-    if (left == 0) {                 // the last sink takes the packet itself
+    // The last sink takes the packet itself; the others get a copy.
+    if (left == 0) {
       outgoing = std::move(packet);  // NOLINT(bugprone-use-after-move)
     } else {
       outgoing = io_->allocate();
@@ -526,9 +579,14 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
       outgoing->srtp_key = srtp_origin.key;
       outgoing->srtp_index = srtp_origin.index;
     }
+    // Changes that this sink needs: silence instead of the payload, other header extensions (RFC 8285), or no
+    // RTCP feedback that its party's profile does not have (RFC 4585).
     const bool silences = sink.silenced && payload != nullptr && !payload->is_event && !verdict.is_rtcp;
     const bool rewrites = is_rtp && sink.extensions.changes(outgoing.data());
     const bool cuts = verdict.is_rtcp && !sink.takes_feedback && has_feedback(outgoing.data());
+    // Both parties share one SRTP key, so the packet must keep its index. Changed contents under an old index
+    // would be sealed with the same key stream as the original ones (RFC 3711 §9.1), so it is dropped
+    // instead.
     if ((silences || rewrites || cuts) && out->state.relays_key_of(entry.state)) {
       refuse_leaving(*out, DropReason::kSharedKey);
       continue;
@@ -536,10 +594,12 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
     if (silences) overwrite_payload(outgoing.data(), payload->silence);
     if (rewrites) outgoing->length = static_cast<std::uint32_t>(sink.extensions.apply(outgoing.data()));
     if (cuts) outgoing->length = static_cast<std::uint32_t>(cut_feedback(outgoing.data()));
+    // Nothing but feedback was in it.
     if (cuts && outgoing.data().empty()) {
       refuse(DropReason::kFeedbackNotAgreed);
       continue;
     }
+    // Last, because it needs the packet in its final form: the receiver may know the stream by another SSRC.
     const DropReason untranslated =
         out->state.translate_ssrcs(entry.state, source.media, verdict, outgoing.data());
     if (untranslated != DropReason::kNone) {
@@ -576,14 +636,15 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   }
   packet->remote = hop.to;
   packet->via = port;
-  // RTCP is rare: a path of its own would cost more than it saves.
+  // RTCP is rare: a connected socket of its own would cost more than it saves (ADR 0002).
   packet->to_locked_peer = hop.locked && hop.via == Component::kRtp;
   const std::size_t plain = packet.data().size();
-  // What RTCP says is read before it is encrypted; of RTP the header stays readable, and a copy may be
-  // refused.
+  // RTCP is counted by its contents, which must be read before they are encrypted. RTP is counted by its
+  // header, which stays readable, and only after `protect`, which may refuse a packet that was sent already.
   if (is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
   if (out.state.is_protected()) {
     std::size_t size = plain;
+    // A batching back end seals the packet in `flush`; its final size is known now.
     SrtpWork* later = !is_rtcp && is_batched(out.state.plan()) ? &work_[work_count_] : nullptr;
     const DropReason reason = out.state.protect(is_rtcp, packet.data_and_tailroom(), size, source,
                                                 {packet->srtp_index, packet->srtp_key}, later);
@@ -629,7 +690,7 @@ void Worker::pass_events(TransportEntry& entry, Instant now) noexcept {
 }
 
 void Worker::tell(WorkerEvent event) noexcept {
-  // A full ring loses the notice, not the counter behind it.
+  // If the ring is full, the notice is lost; the counter behind it is not.
   events_.push(std::move(event));
   if (bell_ != nullptr) bell_->ring();
 }

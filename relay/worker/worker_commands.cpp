@@ -1,4 +1,13 @@
-// What control asks of a worker, between two batches of packets.
+// The commands of control. They run on the worker's thread between two batches of packets, in the order they
+// were posted. A command for a transport that is gone does nothing.
+//
+// `take` and `place` are the two ends of a transport's stay at a worker; install, remove, extract and adopt
+// are made of them. `take` undoes everything that ties the transport to this worker, in this order: flows in
+// the kernel are withdrawn and their counts absorbed, queued packets are flushed (they point at the entry),
+// ports are detached, and held buffers go back to this engine.
+//
+// Every command that changes what the kernel was told ends with `reconsider`, which is complete when it
+// returns. Control relies on it: after the fence nothing is forwarded by the old plan (LAT-13).
 #include "relay/core/rtp/rtp.hpp"
 #include "relay/worker/worker.hpp"
 
@@ -9,10 +18,12 @@ namespace ferry {
 void Worker::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
   for (std::size_t local = 0; local < entry->locals(); ++local) serve(*entry, id, local);
   note_backend(entry->state.plan());
+  // A transport adopted from another worker may be in the middle of a prompt.
   if (entry->hears_prompt()) add_turn({entry->output->player->next, id, entry->output->player->number});
   TransportEntry& placed = *entry;
   table_.put(id, std::move(entry));
   totals_.transports.store(table_.size(), std::memory_order_relaxed);
+  // A restored or adopted transport may have deadlines from before; `drive` also sends the first flight.
   const bool has_turns =
       placed.state.plan().dtls || placed.state.plan().ice || placed.state.due(io_->now()).has_value();
   if (has_turns) drive(placed, io_->now());
@@ -24,6 +35,8 @@ void Worker::serve(TransportEntry& entry, TransportId id, std::size_t local) {
     const LocalPort which{component, static_cast<std::uint8_t>(local)};
     const PortHandle port = entry.port(which);
     if (!port.is_open() || io_->attach(port, make_cookie(id, which))) continue;
+    // The transport lives on without the port. Control learns of it by the event, the operator by the
+    // counter.
     bump(totals_.unserved_ports);
     if (component == Component::kRtp && local == 0)
       entry.state.activity()->is_unserved.store(true, std::memory_order_relaxed);
@@ -42,14 +55,15 @@ std::unique_ptr<TransportEntry> Worker::take(TransportId id) {
   TransportEntry* entry = table_.find(id);
   if (entry == nullptr) return nullptr;
   if (offloader_) offloader_->withdraw_all(*entry);
-  flush();  // nothing queued may point to it afterwards
+  flush();  // queued packets point at the entry
   for (std::size_t local = 0; local < entry->locals(); ++local) {
     for (const Component component : {Component::kRtp, Component::kRtcp}) {
       const PortHandle port = entry->port({component, static_cast<std::uint8_t>(local)});
       if (port.is_open()) io_->detach(port);
     }
   }
-  entry->held.reset();  // buffers belong to this worker's engine
+  // Its buffers belong to this worker's engine and may not travel with the transport.
+  entry->held.reset();
   drop_early(*entry);
   entry->state.leave_worker();
   entry->due = {};
@@ -71,9 +85,11 @@ void Worker::execute(InstallTransport& command) {
 void Worker::execute(UpdatePlan& command) {
   TransportEntry* entry = table_.find(command.id);
   if (entry == nullptr) return;
+  // The plan that the flows were installed by is still needed: to count for the old peer what it sent.
   if (offloader_) offloader_->before_plan(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), io_->now());
   note_backend(entry->state.plan());
+  // If this is the answer's plan, one source of what was kept is let out (LAT-14).
   if (entry->early[0] || entry->early[1]) choose_early(*entry, io_->now());
   if (entry->state.plan().dtls || entry->state.plan().ice) drive(*entry, io_->now());
   if (offloader_) offloader_->reconsider(*entry);
@@ -81,6 +97,7 @@ void Worker::execute(UpdatePlan& command) {
 
 void Worker::execute(RemoveTransport& command) {
   const auto entry = take(command.id);
+  // `take` has absorbed the counts of the kernel, so the snapshot and the figures below are final.
   if (entry) count_ended(*entry);
   if (entry && command.last != nullptr) *command.last = entry->state.snapshot(io_->now());
   if (entry && command.flight != nullptr) *command.flight = entry->state.take_flight();
@@ -105,6 +122,8 @@ TransportFigures Worker::figures_of(TransportEntry& entry) {
   TransportFigures figures = entry.state.figures();
   if (entry.output) {
     const OutputStage& output = *entry.output;
+    // Packets that became part of larger ones were not lost. Splitting makes more of them: the difference is
+    // 0 then.
     figures.played = output.played;
     figures.joined = output.repacketized_in - std::min(output.repacketized_in, output.repacketized_out);
   }
@@ -134,7 +153,7 @@ void Worker::execute(AttachTap& command) {
 void Worker::execute(DetachTap& command) {
   TransportEntry* entry = table_.find(command.id);
   if (entry == nullptr) return;
-  // It sees what was forwarded until now.
+  // The tap is shown everything that was forwarded until now.
   if (offloader_) offloader_->collect();
   std::erase(entry->taps, command.tap);
   if (offloader_) offloader_->reconsider(*entry);
@@ -147,6 +166,7 @@ void Worker::execute(SendProbe& command) {
   const auto hop = entry->state.next_hop(Component::kRtp, io_->now());
   PacketBuffer packet = hop.reason == DropReason::kNone ? io_->allocate() : PacketBuffer{};
   if (!packet) return;
+  // Any type that the party takes will do: the packet has no payload. It only opens a way through the NAT.
   const std::uint8_t type = source.payloads.empty() ? 0 : source.payloads.front().type.value;
   packet.set_data_size(kRtpFixedHeaderSize);
   const MutableBytes data = packet.data();
@@ -163,6 +183,8 @@ void Worker::execute(StartPrompt& command) {
   TransportEntry* entry = table_.find(command.id);
   if (entry == nullptr) return;
   OutputStage& output = entry->made_output();
+  // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
+  // (SSR-2).
   if (!output.own_stream)
     output.own_stream.emplace(
         OwnStream{OutputTimeline(command.ssrc, command.sequence, command.timestamp), {}});

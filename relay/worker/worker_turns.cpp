@@ -1,5 +1,17 @@
-// What a worker does without being asked by a packet: prompts that have something due, handshakes, marks of
-// the last seconds, and what came before the answer (worker_early.cpp).
+// The things that a worker does because of the time, not because of a packet: prompts, handshakes, marks of
+// the last seconds, and packets kept from before the answer (worker_early.cpp).
+//
+// All of it hangs on one priority queue, `turns_`. An entry is never taken out early; it is compared with its
+// owner when it comes up, and ignored if the owner no longer waits for it:
+// - Number 0: handshakes and open key presses. The time must equal `TransportEntry::due`.
+// - `kEarlyTurn`: packets from before the answer. The time must equal `TransportEntry::early_due`.
+// - Any other number: a prompt. It must be the number of the transport's present player.
+//
+// A push can fail for want of memory. The worker then looks through the whole table a little later and queues
+// every turn again (`find_turns`).
+//
+// Asymmetric cryptography costs as much as a hundred packets. So a turn takes `kHandshakesATurn` DTLS
+// datagrams and no more; others wait in `waiting_`, up to a limit for each transport.
 #include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/worker/worker.hpp"
@@ -13,7 +25,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Handshakes leave as packets of their own do, but for protection and statistics of media.
+/// Sends the datagrams of STUN and DTLS at once: they need neither SRTP nor the statistics of media.
 class FromEntry final : public PortOutput {
  public:
   FromEntry(PacketIo& io, const TransportEntry& entry) : io_(io), entry_(entry) {}
@@ -26,7 +38,7 @@ class FromEntry final : public PortOutput {
     packet->remote = to;
     packet->via = port;
     packet->to_locked_peer = false;
-    SendError error{};  // whoever waits for an answer asks again
+    SendError error{};  // no retry: both protocols send again when no answer comes
     io_.send({&packet, 1}, {&error, 1});
   }
 
@@ -42,11 +54,13 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
   FromEntry out(*io_, entry);
   DropReason reason = DropReason::kNone;
   try {
-    // Whoever may not speak costs next to nothing, and does not make the others wait.
+    // Sources that may not take part in a handshake (DTL-2) do not count here. Refusing them is cheap, and
+    // they must not use up this turn's handshakes.
     if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
       if (handshakes_ >= kHandshakesATurn) {
         if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
-          drop_arriving(entry, DropReason::kNoBuffer);  // the peer sends again
+          // A full queue drops the datagram; the peer sends it again.
+          drop_arriving(entry, DropReason::kNoBuffer);
           return;
         }
         waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
@@ -57,7 +71,8 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
     }
     reason = entry.state.on_handshake(at, from, datagram, {dtls_budget_, out, now, *own_});
   } catch (const std::bad_alloc&) {
-    drop_arriving(entry, DropReason::kNoBuffer);  // the peer sends again (C-12)
+    // The peer sends it again (C-12).
+    drop_arriving(entry, DropReason::kNoBuffer);
     return;
   }
   if (reason != DropReason::kNone) {
@@ -74,6 +89,7 @@ void Worker::run_handshakes(Instant now) noexcept {
   while (!waiting_.empty() && handshakes_ < kHandshakesATurn) {
     const Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
+    // The call ended while its datagram waited.
     TransportEntry* entry = table_.find(next.id);
     if (entry == nullptr) continue;
     if (entry->waiting > 0) --entry->waiting;
@@ -91,15 +107,15 @@ void Worker::drive(TransportEntry& entry, Instant now) noexcept {
     due = entry.state.due(now);
     pass_events(entry, now);
   } catch (const std::bad_alloc&) {
-    due = now + kAgain;  // there may be memory then (C-12)
+    due = now + kAgain;  // memory may be there again by then (C-12)
   }
   wait_for(entry, due, now);
 }
 
 void Worker::wait_for(TransportEntry& entry, std::optional<Instant> due, Instant now) noexcept {
   constexpr Duration kLeast = 1ms;
-  // One turn is waited for at a time; an earlier one comes before it. None is at once: `play` goes on until
-  // there is none left.
+  // Each transport has at most one queued deadline, and only an earlier one replaces it. It lies at least 1
+  // ms ahead, because `play` loops until nothing is due.
   if (due) due = std::max(*due, now + kLeast);
   if (!due || (entry.due != Instant{} && entry.due <= *due)) return;
   entry.due = *due;
@@ -114,7 +130,8 @@ void Worker::add_turn(const Turn& turn) noexcept {
 void Worker::find_turns(Instant now) noexcept {
   find_turns_at_ = {};
   table_.for_each([&](TransportEntry& entry) {
-    // Turns that are there already count for nothing from now on.
+    // Entries that are queued already are ignored from now on: their times and numbers match nothing any
+    // more.
     entry.due = entry.early_due = {};
     const TransportPlan& plan = entry.state.plan();
     const bool is_driven = plan.dtls || plan.ice;
@@ -133,6 +150,7 @@ void Worker::follow_presses(TransportEntry& entry, std::size_t source, const Pay
   for (const auto& press : {told.former, told.own}) {
     if (press) tell({entry.state.id(), TransportEvent::kDtmf, *press});
   }
+  // The end of a key press may get lost; a deadline ends it then.
   if (payload.is_event) wait_for(entry, entry.state.due(now), now);
 }
 
@@ -144,6 +162,7 @@ void Worker::tell_ended_presses(TransportEntry& entry, Instant now, bool all) no
 void Worker::end_prompt(TransportEntry& entry) noexcept {
   entry.output->player.reset();
   tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+  // The party hears the other one again, so the kernel may forward to it again.
   if (offloader_) offloader_->reconsider(entry);
 }
 
@@ -151,7 +170,8 @@ void Worker::mark_some(Instant now) noexcept {
   mark_round_.turn(table_.size() == 0 ? 0 : table_.slots(), now, [&](std::size_t slot) {
     TransportEntry* entry = table_.at(slot);
     if (entry == nullptr) return;
-    // What the kernel counts is read first: the offloader marks those whose streams it reads.
+    // A mark compares what was sent with what was received, so the counts of the kernel must be of this
+    // moment. The offloader reads them and marks such a transport itself.
     if (!offloader_ || !offloader_->marks(*entry, now)) entry->state.mark(now);
   });
 }
@@ -161,18 +181,22 @@ void Worker::play(Instant now) noexcept {
     const Turn turn = turns_.top();
     turns_.pop();
     TransportEntry* entry = table_.find(turn.id);
+    // The entry of `TransportEntry::due`, of which only the newest counts.
     if (turn.number == 0) {
-      if (entry == nullptr || entry->due != turn.at) continue;  // an earlier one took its place
+      // An earlier deadline has replaced this one.
+      if (entry == nullptr || entry->due != turn.at) continue;
       entry->due = {};
       drive(*entry, now);
       continue;
     }
     if (turn.number == kEarlyTurn) {
-      if (entry == nullptr || entry->early_due != turn.at) continue;  // it has another turn, or none
+      // It has another turn by now, or none.
+      if (entry == nullptr || entry->early_due != turn.at) continue;
       entry->early_due = {};
       let_out_early(*entry, now);
       continue;
     }
+    // The prompt was stopped or replaced, or the transport is gone.
     if (entry == nullptr || !entry->hears_prompt() || entry->output->player->number != turn.number) continue;
     play_next(*entry, now);
     if (entry->hears_prompt()) add_turn({entry->output->player->next, turn.id, turn.number});
@@ -181,13 +205,14 @@ void Worker::play(Instant now) noexcept {
 }
 
 void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
-  constexpr Duration kLatest = 200ms;  // behind: what was missed is not sent all at once
+  // If the player is later than this, it goes on from now instead of sending all that it missed.
+  constexpr Duration kLatest = 200ms;
   OutputStage& output = *entry.output;
   Player& player = *output.player;
   const Prompt& prompt = *player.prompt;
   player.next = now - player.next > kLatest ? now + prompt.packet_time : player.next + prompt.packet_time;
   const auto hop = entry.state.next_hop(Component::kRtp, now);
-  if (hop.reason != DropReason::kNone) return;  // it waits for the party's address
+  if (hop.reason != DropReason::kNone) return;  // the prompt waits until the party has an address
   PacketBuffer packet = io_->allocate();
   if (!packet) {
     drop_leaving(entry, DropReason::kNoBuffer, now);
@@ -195,6 +220,7 @@ void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
   }
   OwnStream& stream = *output.own_stream;
   std::uint32_t units = prompt.units;
+  // A second prompt on the same stream: its timestamp moves on by the silence since the first one.
   if (player.is_first && stream.last != Instant{}) {
     units = static_cast<std::uint32_t>(
         std::chrono::duration_cast<std::chrono::milliseconds>(now - stream.last).count() * kFrameClockPerMs);

@@ -124,6 +124,8 @@ def tables(relay):
         readable = words[0] == "top" or json.loads(as_json.stdout) is not None
         check(plain.returncode == 0 and (plain.stdout != "" or words[0] == "unknown-flags") and "\033" not in plain.stdout and readable,
               f"{' '.join(words)}: as a table without colours, and as JSON")
+    head = next(line for line in relay.ctl("top", "--once").stdout.splitlines() if line.startswith("CALL-ID"))
+    check(head.index("VERDICT") + 20 <= 80, f"top: 80 columns have the whole verdict, which has up to 20 characters: {head}")
     check(relay.ctl("list", "--sort=beauty").returncode == 1 and relay.ctl("show").returncode == 2 and relay.ctl("list", "--nonsense").returncode == 2 and
           relay.ctl("explain", "nobody").returncode == 1, "exit status: 1 refused, 2 wrong usage")
     doctor = json.loads(relay.ctl("--json", "doctor").stdout)
@@ -194,6 +196,8 @@ def refused_calls(relay):
     shown = relay.ctl("explain", "re\\x1bfused")
     check(shown.returncode == 0 and "offer from A was refused 2 times: Failed to parse SDP" in shown.stdout and "what to do: look at the SDP" in shown.stdout and "\x1b" not in shown.stdout,
           f"explain says why {shown.stdout}{shown.stderr}")
+    top = relay.ctl("top", "--once").stdout.splitlines()
+    check(re.fullmatch(r"refused requests: \d+ sdp \(0:0\d ago\)(, .*)?", top[-1]), f"top has a line of them, the newest first: {top[-1]}")
     told = json.loads(relay.ctl("--json", "explain", "re\\x1bfused").stdout)
     check(told["state"] == "refused" and told["severity"] == "fault" and [(r["reason"], r["count"], r["protocol"]) for r in told["refused"]] == [("sdp", 2, "NG")], f"and as JSON {told}")
     check(json.loads(get("/api/v1/explain/re%1Bfused")[1])["state"] == "refused" and counted("sdp") == before + 2, "over HTTP, and counted")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The classic rtpproxy protocol with media on real sockets: counters, prompts, recordings, copies, notifications, DTMF,
+"""The rtpproxy protocol with media on real sockets: counters, prompts, recordings, copies, notifications, DTMF,
 another packet time, sources that signalling did not name.
 
 Exit status: 0 passed, 1 failed.
@@ -96,7 +96,7 @@ class Suite:
         return int(to_a.split()[0]), int(to_b.split()[0])
 
     def counters(self):
-        """Ten packets from the caller; nine from the callee, of which one twice and two lost (section 4.6)."""
+        """Ten packets from the caller; nine from the callee, one twice and two lost (docs/reference/rtpproxy.md#query)."""
         d = self.daemon()
         a, b = Phone(ssrc=0x11), Phone(ssrc=0x22)
         for_a, for_b = self.session(d, "c1", a, b)
@@ -150,7 +150,7 @@ class Suite:
         d.close()
 
     def prompts(self):
-        """What a party hears of P, and what of the other one (section 4.4)."""
+        """What a party hears of P, and what of the other one (docs/reference/rtpproxy.md#play)."""
         folder = os.path.join(self.folder, "prompts")
         os.makedirs(folder)
         source = os.path.join(self.folder, "ring.wav")
@@ -241,7 +241,7 @@ class Suite:
         d.close()
 
     def recordings(self):
-        """R, C and N (section 4.5), and what is in the files (section 9)."""
+        """R, C and N (docs/reference/rtpproxy.md#record), and what is in the files (docs/reference/rtpproxy.md#recordings)."""
         names = lambda where: sorted(f for f in os.listdir(where) if not f.endswith(".json") and not f.startswith("."))
 
         def await_files(where, wanted, what):
@@ -444,7 +444,7 @@ class Suite:
         d.close()
 
     def packet_time(self):
-        """z40 and z60: 24 packets of 20 ms in, 10 out (section 7)."""
+        """z40 and z60: 24 packets of 20 ms in, 10 out (docs/reference/rtpproxy.md#signal)."""
         d = self.daemon()
         a, b = Phone(ssrc=0x11), Phone(ssrc=0x22)
         for_a, for_b = self.session(d, "z1", a, b, "z40", "z60")

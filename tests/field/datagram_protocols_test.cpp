@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 
 std::unique_ptr<World> make_world(bool kernel) {
   WorldOptions options;
-  options.session.timeout = options.session.silent_timeout = options.session.classic.timeout = 1h;
+  options.session.timeout = options.session.silent_timeout = options.session.rtpproxy.timeout = 1h;
   if (kernel) options.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
   return make_sim_world(options);
 }
@@ -292,16 +292,16 @@ TEST(FieldDatagramsRefused, DMX6_UdptlOnAStreamOfRtpHasANameOfItsOwn) {
 
 /// One step of a session: a command, `fax` (UDPTL of the owner), `rtp N` (one packet of type N), `marked N`
 /// (with the marker bit) or `wait`.
-struct ClassicCase {
+struct RtpproxyCase {
   const char* name;
   std::vector<std::string> steps;
   /// What the other party got of the last step.
   bool passes = false;
 };
 
-void PrintTo(const ClassicCase& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RtpproxyCase& row, std::ostream* out) { *out << row.name; }
 
-const ClassicCase kClassic[] = {
+const RtpproxyCase kRtpproxy[] = {
     {"FaxWhereNoCommandHasAList", {"U", "L", "fax"}, true},
     {"FaxBesideAudioWithoutLists", {"U", "L", "rtp 8", "fax"}, false},
     {"FaxBesideALongCallWithoutLists", {"U", "L", "rtp 8", "rtp 8", "rtp 8", "wait", "fax"}, false},
@@ -341,10 +341,10 @@ const ClassicCase kClassic[] = {
     {"DMX2_AMarked95", {"Uc8", "Lc8", "rtp 8", "marked 95"}, false},
 };
 
-class FieldClassicMedia : public testing::TestWithParam<ClassicCase> {};
+class FieldRtpproxyMedia : public testing::TestWithParam<RtpproxyCase> {};
 
 /// Carries the steps out; what B got of the last one.
-std::size_t play(World& world, const ClassicCase& row) {
+std::size_t play(World& world, const RtpproxyCase& row) {
   const Endpoint a{world.peer_address(1, 'A'), UdpPort{4000}};
   const Endpoint b{world.peer_address(1, 'B'), UdpPort{4000}};
   world.open(a);
@@ -372,28 +372,28 @@ std::size_t play(World& world, const ClassicCase& row) {
     } else {
       const Endpoint& media = step[0] == 'U' ? a : b;
       const UdpPort port = World::port_of(
-          world.rtpp(fmt::format("{} c {} {} A B", step, media.address.to_string(), media.port.value)));
+          world.rtpproxy(fmt::format("{} c {} {} A B", step, media.address.to_string(), media.port.value)));
       if (step[0] == 'L') to_a = port;
     }
   }
   return world.count(b) - before;
 }
 
-TEST_P(FieldClassicMedia, DMX6_DMX4_WhatNoCommandSaidDoesNotPass) {
+TEST_P(FieldRtpproxyMedia, DMX6_DMX4_WhatNoCommandSaidDoesNotPass) {
   for (const bool kernel : {false, true})
     EXPECT_EQ(play(*make_world(kernel), GetParam()), GetParam().passes ? 1u : 0u) << (kernel ? "kernel" : "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Relatives, FieldClassicMedia, testing::ValuesIn(kClassic),
+INSTANTIATE_TEST_SUITE_P(Relatives, FieldRtpproxyMedia, testing::ValuesIn(kRtpproxy),
                          [](const auto& test) { return std::string(test.param.name); });
 
-TEST(FieldClassicShapes, DMX6_NothingButUdptlPassesBesideRtp) {
+TEST(FieldRtpproxyShapes, DMX6_NothingButUdptlPassesBesideRtp) {
   const auto world = make_world(false);
   const Endpoint a{world->peer_address(1, 'A'), UdpPort{4000}};
   const Endpoint b{world->peer_address(1, 'B'), UdpPort{4000}};
   world->open(b);
-  world->rtpp(fmt::format("U c {} 4000 A B", a.address.to_string()));
-  const UdpPort to_a = World::port_of(world->rtpp(fmt::format("L c {} 4000 A B", b.address.to_string())));
+  world->rtpproxy(fmt::format("U c {} 4000 A B", a.address.to_string()));
+  const UdpPort to_a = World::port_of(world->rtpproxy(fmt::format("L c {} 4000 A B", b.address.to_string())));
   for (const Shape& shape : shapes()) {
     if (shape.name != "rtp") world->send(a, {world->relay_address(), to_a}, shape.packet);
   }
@@ -418,15 +418,15 @@ TEST(FieldDatagramsRestore, DMX6_WhatWasSaidSurvives) {
   }
 }
 
-TEST(FieldClassicRestore, DMX6_WhatWasSaidSurvives) {
+TEST(FieldRtpproxyRestore, DMX6_WhatWasSaidSurvives) {
   const auto world = make_world(false);
   const Endpoint a{world->peer_address(1, 'A'), UdpPort{4000}};
-  world->rtpp(fmt::format("Uc8 c {} 4000 A B", a.address.to_string()));
-  const UdpPort to_a = World::port_of(world->rtpp("Lc8 c 198.51.100.7 4000 A B"));
+  world->rtpproxy(fmt::format("Uc8 c {} 4000 A B", a.address.to_string()));
+  const UdpPort to_a = World::port_of(world->rtpproxy("Lc8 c 198.51.100.7 4000 A B"));
   const Endpoint b = Endpoint::parse("198.51.100.7:4000").value();
   world->open(b);
   const json record = world->manager().export_call("c A", world->clock());
-  ASSERT_EQ(world->rtpp("X"), "0");
+  ASSERT_EQ(world->rtpproxy("X"), "0");
   const auto restored = world->manager().restore_call(record, world->clock());
   ASSERT_TRUE(restored) << restored.error();
   world->manager().flush(world->clock());

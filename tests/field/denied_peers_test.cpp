@@ -192,7 +192,7 @@ TEST_F(DeniedPeers, LAT11a_TheRtpproxyProtocolAnswersE37AndE65) {
     renew();
     const Endpoint denied = endpoint(each);
     const auto say = [&](const std::string& command, const Endpoint& media) {
-      return world_->rtpp(
+      return world_->rtpproxy(
           fmt::format("{} k {} {} A B", command, media.address.to_string(), media.port.value));
     };
     EXPECT_EQ(say("U", denied), "E37") << each;
@@ -202,7 +202,7 @@ TEST_F(DeniedPeers, LAT11a_TheRtpproxyProtocolAnswersE37AndE65) {
     for_a_ = World::port_of(say("L", at('B')));
     speak(10);
     EXPECT_EQ(say("U", denied), "E37") << each;
-    EXPECT_EQ(world_->rtpp(fmt::format("C k udp:{} A B", each)), "E65") << each;
+    EXPECT_EQ(world_->rtpproxy(fmt::format("C k udp:{} A B", each)), "E65") << each;
     expect_undisturbed(each);
   }
 }

@@ -264,7 +264,7 @@ TEST(FieldDtmfEnds_Restart, AnOpenPressIsToldByTheRelayThatTakesTheCallOver) {
   const auto other = make_sim_world(options);
   const auto restored = other->manager().restore_call(record, other->clock());
   ASSERT_TRUE(restored) << restored.error();
-  EXPECT_EQ(other->manager().export_call("c", other->clock())["legs"], record["legs"]);
+  EXPECT_EQ(other->manager().export_call("c", other->clock())["sections"], record["sections"]);
   other->run(1s);
   other->manager().poll_events();
   EXPECT_EQ(told, std::vector<int>{3});

@@ -22,14 +22,14 @@ constexpr Duration kPtime = 20ms;
 /// A call from Alice that Bob answers late, and somebody who speaks at Bob's port before that.
 class Ringing {
  public:
-  explicit Ringing(bool classic = false, WorldOptions options = {}) : is_classic_(classic) {
+  explicit Ringing(bool rtpproxy = false, WorldOptions options = {}) : is_rtpproxy_(rtpproxy) {
     world_ = make_sim_world(options);
     world_->open(a_);
     world_->open(b_);
     // Turns of the worker are taken when the clock moves.
     for (Duration when = 0ms; when < 8s; when += 1ms) world_->at(when, [] {});
-    if (classic)
-      to_b_ = here(World::port_of(world_->rtpp("Uc8 c 192.0.2.10 4000 A")));
+    if (rtpproxy)
+      to_b_ = here(World::port_of(world_->rtpproxy("Uc8 c 192.0.2.10 4000 A")));
     else
       to_b_ = here(World::port_of(world_->ng(offer("c", "A", audio_sdp(a_)))));
   }
@@ -46,9 +46,9 @@ class Ringing {
   /// Bob's SDP comes, with his address or another one.
   void answers(Duration when, const Endpoint& sdp, std::optional<std::string> received_from = {}) {
     world_->at(when, [this, sdp, received_from] {
-      if (is_classic_) {
-        ASSERT_NE(World::port_of(
-                      world_->rtpp(fmt::format("Lc8 c {} {} A B", sdp.address.to_string(), sdp.port.value)))
+      if (is_rtpproxy_) {
+        ASSERT_NE(World::port_of(world_->rtpproxy(
+                                     fmt::format("Lc8 c {} {} A B", sdp.address.to_string(), sdp.port.value)))
                       .value,
                   0);
         return;
@@ -92,7 +92,7 @@ class Ringing {
   Endpoint to_b_;
 
  private:
-  bool is_classic_;
+  bool is_rtpproxy_;
   std::unique_ptr<World> world_;
 };
 
@@ -111,7 +111,7 @@ struct EarlyCase {
   int before = 10;  // packets before the answer
   int after = 40;   // and after it, without a pause
   int first_heard = 1;
-  bool classic = false;
+  bool rtpproxy = false;
   bool is_heard = true;
 };
 void PrintTo(const EarlyCase& row, std::ostream* out) { *out << row.name; }
@@ -130,12 +130,12 @@ const EarlyCase kEarly[] = {
     {.name = "OnlyTheNewest25", .before = 30, .first_heard = 6},
     {.name = "OnePacket", .before = 1},
     {.name = "NothingAfterTheAnswer", .before = 12, .after = 0},
-    {.name = "RtpproxyCommands", .classic = true},
-    {.name = "RtpproxyCommandsAndAnotherPort", .from = at("192.0.2.20:9000"), .classic = true},
+    {.name = "RtpproxyCommands", .rtpproxy = true},
+    {.name = "RtpproxyCommandsAndAnotherPort", .from = at("192.0.2.20:9000"), .rtpproxy = true},
     {.name = "RtpproxyCommandsAndAStranger",
      .from = at("203.0.113.66:5000"),
      .after = 5,
-     .classic = true,
+     .rtpproxy = true,
      .is_heard = false},
 };
 
@@ -143,7 +143,7 @@ class FieldEarlyMedia : public testing::TestWithParam<EarlyCase> {};
 
 TEST_P(FieldEarlyMedia, LAT14_ComesOutInOrderWhenTheAnswerNamesItsSource) {
   const EarlyCase& row = GetParam();
-  Ringing call(row.classic);
+  Ringing call(row.rtpproxy);
   const Endpoint from = row.from.is_set() ? row.from : call.b_;
   call.speaks(from, 100ms, row.before + row.after);
   const Duration answered = 100ms + row.before * kPtime - 5ms;
@@ -196,8 +196,8 @@ TEST(FieldEarlyMediaState, DMX5_KeepingChangesNothingElse) {
   call.speaks(call.b_, 60ms, 5);
   call->run(160ms);
   json after = call->manager().export_call("c", call->clock());
-  const auto legs = [](const json& record) { return record.at("legs").at(1).at("medias"); };
-  EXPECT_EQ(legs(before)[0]["payloads"], legs(after)[0]["payloads"]);
+  const auto medias = [](const json& record) { return record.at("sections").at("medias").at("components"); };
+  EXPECT_EQ(medias(before).at(1).at("payloads"), medias(after).at(1).at("payloads"));
   const json shown = call->manager().show("c", call->clock());
   const json& media = shown["legs"][1]["medias"][0];
   EXPECT_EQ(media["streams"][0]["latch_state"], "learning");

@@ -1,4 +1,4 @@
-// Header extensions (RFC 8285, webrtc EXT-1 to EXT-5): what SDP no longer has is not in packets, and numbers
+// Header extensions (RFC 8285, EXT-1 to EXT-5): what SDP no longer has is not in packets, and numbers
 // are those of the party that gets them.
 
 #include "relay/srtp/backends.hpp"

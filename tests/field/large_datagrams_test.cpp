@@ -20,9 +20,9 @@ Packet packet_of(char sender, std::uint32_t ssrc, std::uint16_t sequence, std::s
 }
 
 TEST(FieldLargeDatagrams, SizesUpToTheLimitPassWhole) {
-  for (const bool classic : {false, true}) {
+  for (const bool rtpproxy : {false, true}) {
     WorldOptions options;
-    options.classic = classic;
+    options.rtpproxy = rtpproxy;
     const auto world = make_sim_world(options);
     const Endpoint a{world->peer_address(1, 'A'), UdpPort{4000}};
     const Endpoint b{world->peer_address(1, 'B'), UdpPort{4000}};
@@ -30,9 +30,9 @@ TEST(FieldLargeDatagrams, SizesUpToTheLimitPassWhole) {
     world->open(b);
     UdpPort for_a;
     UdpPort for_b;
-    if (classic) {
-      for_b = World::port_of(world->rtpp("U call " + a.address.to_string() + " 4000 A B"));
-      for_a = World::port_of(world->rtpp("L call " + b.address.to_string() + " 4000 A B"));
+    if (rtpproxy) {
+      for_b = World::port_of(world->rtpproxy("U call " + a.address.to_string() + " 4000 A B"));
+      for_a = World::port_of(world->rtpproxy("L call " + b.address.to_string() + " 4000 A B"));
     } else {
       for_b = World::port_of(world->ng(offer("call", "A", audio_sdp(a))));
       for_a = World::port_of(world->ng(answer("call", "A", "B", audio_sdp(b))));
@@ -54,7 +54,7 @@ TEST(FieldLargeDatagrams, SizesUpToTheLimitPassWhole) {
       ++sequence;
       world->run(world->elapsed() + 1s);
     }
-    const std::string shown = world->manager().show(classic ? "call A" : "call", world->clock()).dump();
+    const std::string shown = world->manager().show(rtpproxy ? "call A" : "call", world->clock()).dump();
     EXPECT_NE(shown.find("\"too-long\":3"), std::string::npos) << shown;
   }
 }

@@ -1,4 +1,4 @@
-// What `latch` and `endpoint-learning` ask for by name (media-security LAT-3, LAT-4a, LAT-8): another port of
+// What `latch` and `endpoint-learning` ask for by name (LAT-3, LAT-4a, LAT-8): another port of
 // the party's address, a party that comes back to its port, strangers at a port that nobody was told.
 
 #include "tests/support/kernel_model.hpp"
@@ -19,12 +19,12 @@ struct Case {
   std::string name;
   json keys = json::object();  // of offer and answer
   SessionConfig session{};
-  bool classic = false;
+  bool rtpproxy = false;
 };
 
 SessionConfig with(LatchPolicy policy, LearningAlgorithm algorithm = LearningAlgorithm::kRules) {
   SessionConfig session;
-  session.latch = session.classic.latch = policy;
+  session.latch = session.rtpproxy.latch = policy;
   session.learning = algorithm;
   return session;
 }
@@ -35,11 +35,11 @@ class Call {
   Call(const Case& how, bool below) {
     WorldOptions options;
     options.session = how.session;
-    options.classic = how.classic;
+    options.rtpproxy = how.rtpproxy;
     if (below) options.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
     world_ = make_sim_world(options);
     for (const Endpoint& each : {a, other, b, x}) world_->open(each);
-    if (how.classic) {
+    if (how.rtpproxy) {
       for_b_ = say("U", a);
       for_a_ = say("L", b);
       return;
@@ -72,8 +72,8 @@ class Call {
 
  private:
   UdpPort say(const std::string& command, const Endpoint& media) {
-    return World::port_of(world_->rtpp(command + " call " + media.address.to_string() + " " +
-                                       std::to_string(media.port.value) + " A B"));
+    return World::port_of(world_->rtpproxy(command + " call " + media.address.to_string() + " " +
+                                           std::to_string(media.port.value) + " A B"));
   }
 
   std::unique_ptr<World> world_;

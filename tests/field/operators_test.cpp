@@ -118,30 +118,30 @@ TEST(FieldOperators, EveryNewCallThatIsRefusedCounts) {
 
 TEST(FieldOperators, EveryNewSessionOfRtpproxyThatIsRefusedCounts) {
   WorldOptions options;
-  options.classic = true;
+  options.rtpproxy = true;
   options.port_min = UdpPort{30000};
   options.port_max = UdpPort{30003};
   const auto world = make_sim_world(options);
-  world->rtpp("U one 198.18.1.1 4000 from");
-  world->rtpp("L one 198.18.1.2 4000 from to");
-  EXPECT_EQ(world->rtpp("U two 198.18.1.1 4000 from"), "E72");
+  world->rtpproxy("U one 198.18.1.1 4000 from");
+  world->rtpproxy("L one 198.18.1.2 4000 from to");
+  EXPECT_EQ(world->rtpproxy("U two 198.18.1.1 4000 from"), "E72");
   EXPECT_EQ(world->manager().totals().rejected, 1u) << "ports";
   world->manager().set_draining();
-  EXPECT_EQ(world->rtpp("U three 198.18.1.1 4000 from"), "E99");
+  EXPECT_EQ(world->rtpproxy("U three 198.18.1.1 4000 from"), "E99");
   EXPECT_EQ(world->manager().totals().rejected, 2u) << "drain";
 }
 
 TEST(FieldOperators, SessionsOfRtpproxyAreFoundByTheirPlainCallId) {
   WorldOptions options;
-  options.classic = true;
+  options.rtpproxy = true;
   const auto world = make_sim_world(options);
   cli::CliService service(world->manager(), world->service(), [&] { return world->clock(); });
   const auto ask = [&](const char* command) {
     return service.execute({{"command", command}, {"call_id", "abc"}}, "uid 0");
   };
-  world->rtpp("U abc 198.18.1.1 4000 from;1");
+  world->rtpproxy("U abc 198.18.1.1 4000 from;1");
   EXPECT_EQ(ask("show")["call_id"], "abc from;1");
-  world->rtpp("U abc 198.18.1.1 4002 from;2");
+  world->rtpproxy("U abc 198.18.1.1 4002 from;2");
   for (const char* command : {"show", "explain", "terminate"}) {
     EXPECT_EQ(ask(command)["error"],
               "2 sessions have this Call-ID, name one of them: 'abc from;1', 'abc from;2'")

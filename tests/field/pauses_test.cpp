@@ -26,7 +26,7 @@ std::uint64_t dropped(World& world, DropReason reason) {
 
 struct Place {
   const char* name;
-  bool classic = false;
+  bool rtpproxy = false;
   bool below = false;
 };
 constexpr Place kPlaces[] = {
@@ -37,7 +37,7 @@ class Talk {
  public:
   explicit Talk(const Place& place) {
     WorldOptions options;
-    options.classic = place.classic;
+    options.rtpproxy = place.rtpproxy;
     if (place.below)
       options.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
     world = make_sim_world(options);
@@ -48,9 +48,9 @@ class Talk {
     for_a = {world->relay_address(), signal('B', b)};
   }
   UdpPort signal(char who, const Endpoint& media) {
-    if (world->is_classic())
-      return World::port_of(world->rtpp(fmt::format("{} call {} {} A B", who == 'A' ? "U" : "L",
-                                                    media.address.to_string(), media.port.value)));
+    if (world->is_rtpproxy())
+      return World::port_of(world->rtpproxy(fmt::format("{} call {} {} A B", who == 'A' ? "U" : "L",
+                                                        media.address.to_string(), media.port.value)));
     return World::port_of(world->ng(who == 'A' ? offer("call", "A", audio_sdp(media))
                                                : answer("call", "A", "B", audio_sdp(media))));
   }

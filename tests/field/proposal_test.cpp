@@ -24,7 +24,7 @@ constexpr Duration kGap = 20ms;
 std::unique_ptr<World> make_world(bool kernel) {
   WorldOptions options;
   // Parties that are silent for 180 s do not end their calls here.
-  options.session.timeout = options.session.silent_timeout = options.session.classic.timeout = 1h;
+  options.session.timeout = options.session.silent_timeout = options.session.rtpproxy.timeout = 1h;
   if (kernel) options.offload = [](SimNetwork& network) { return std::make_unique<KernelModel>(network); };
   return make_sim_world(options);
 }
@@ -710,22 +710,22 @@ TEST_P(FieldProposal, LAT15_ANewKeyWaitsWithTheNewAddress) {
   EXPECT_EQ(world->count(next), 0u);
   call.pass(181s);
   both_hear("afterwards");
-  // The agreed source speaks, so that it has not moved there (LAT-8 b).
+  // The agreed source speaks, so that it has not moved there (LAT-8b).
   call.deliver_from(next, call.a(), call.next(call.a()));
   EXPECT_EQ(call.heard(call.b()).size(), 0u);
 }
 
 // The rtpproxy protocol
 
-class ClassicTalk {
+class RtpproxyTalk {
  public:
-  explicit ClassicTalk(World& world) : world_(world) {
+  explicit RtpproxyTalk(World& world) : world_(world) {
     for (const Endpoint& each : {a, b, next}) world_.open(each);
     to_b = World::port_of(say("U", a, "A B"));
     to_a = World::port_of(say("L", b, "A B"));
   }
   std::string say(const std::string& command, const Endpoint& media, const std::string& tags) {
-    return world_.rtpp(
+    return world_.rtpproxy(
         fmt::format("{} c {} {} {}", command, media.address.to_string(), media.port.value, tags));
   }
   void expect(const Endpoint& a_at, const std::string& when) {
@@ -761,7 +761,7 @@ class ClassicTalk {
 TEST_P(FieldProposal, LAT15_rtpproxy_AnUpdateWaitsForItsLookup) {
   for (const char* command : {"U", "Un"}) {
     const auto world = make_world(GetParam());
-    ClassicTalk call(*world);
+    RtpproxyTalk call(*world);
     call.expect(call.a, "before");
     const UdpPort offered = World::port_of(call.say(command, call.next, "A B"));
     EXPECT_EQ(offered == call.to_b, std::string(command) == "U");
@@ -781,7 +781,7 @@ TEST_P(FieldProposal, LAT15_rtpproxy_AnUpdateWaitsForItsLookup) {
 
 TEST_P(FieldProposal, LAT15_rtpproxy_TheOtherPartyUpdatesWithoutLookup) {
   const auto world = make_world(GetParam());
-  ClassicTalk call(*world);
+  RtpproxyTalk call(*world);
   call.expect(call.a, "before");
   const Endpoint b = call.b;
   EXPECT_EQ(World::port_of(call.say("U", call.next, "B A")), call.to_a);
@@ -795,14 +795,14 @@ TEST_P(FieldProposal, LAT15_rtpproxy_TheOtherPartyUpdatesWithoutLookup) {
 
 TEST_P(FieldProposal, LAT15_rtpproxy_AClientThatNeverLooksUpIsTakenAtItsWord) {
   const auto world = make_world(GetParam());
-  ClassicTalk other(*world);  // has an answer
+  RtpproxyTalk other(*world);  // has an answer
   const Endpoint a = Endpoint::parse("198.51.2.65:4000").value();
   const Endpoint b = Endpoint::parse("198.51.2.66:4000").value();
   const Endpoint next = Endpoint::parse("198.51.2.78:4000").value();
   for (const Endpoint& each : {a, b, next}) world->open(each);
   const auto say = [&](const Endpoint& media, const char* tags) {
     return World::port_of(
-        world->rtpp(fmt::format("U d {} {} {}", media.address.to_string(), media.port.value, tags)));
+        world->rtpproxy(fmt::format("U d {} {} {}", media.address.to_string(), media.port.value, tags)));
   };
   const Endpoint to_b{world->relay_address(), say(a, "A B")};
   const Endpoint to_a{world->relay_address(), say(b, "B A")};

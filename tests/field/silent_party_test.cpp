@@ -1,4 +1,4 @@
-// Parties that send nothing: media goes on to them (media-security LAT-12), and who abuses that is stopped.
+// Parties that send nothing: media goes on to them (LAT-12), and who abuses that is stopped.
 //
 // Each call has a party A that talks and a party B that does not. `Calls` sets them up over either protocol,
 // with the kernel's model below or without, and counts what reaches B.
@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 /// Where and how a test runs.
 struct Place {
   std::string name;
-  bool classic = false;
+  bool rtpproxy = false;
   bool below = false;
   std::size_t workers = 1;
 };
@@ -44,7 +44,7 @@ class Calls {
  public:
   explicit Calls(const Place& place, SessionConfig session = {}) {
     WorldOptions options;
-    options.classic = place.classic;
+    options.rtpproxy = place.rtpproxy;
     options.workers = place.workers;
     options.session = session;
     if (place.below)
@@ -73,9 +73,9 @@ class Calls {
   }
   /// Where the next party has to send to.
   UdpPort signal(const Call& call, char who, const Endpoint& media, const Kind& kind = {}) {
-    if (world_->is_classic())
-      return World::port_of(world_->rtpp(fmt::format("{} {} {} {} A B", who == 'A' ? "U" : "L", call.id,
-                                                     media.address.to_string(), media.port.value)));
+    if (world_->is_rtpproxy())
+      return World::port_of(world_->rtpproxy(fmt::format("{} {} {} {} A B", who == 'A' ? "U" : "L", call.id,
+                                                         media.address.to_string(), media.port.value)));
     json request = who == 'A' ? offer(call.id, "A", audio_sdp(media, kind.attributes))
                               : answer(call.id, "A", "B", audio_sdp(media, kind.attributes));
     if (!kind.keys.is_null()) request.update(kind.keys);
@@ -137,7 +137,7 @@ TEST(FieldSilentParty, LAT12_I09_EveryPacketArrivesForTheWholeCall) {
       calls.talk(call, 0s, 60s);
       calls.world().run(61s);
       EXPECT_EQ(calls.heard(call, 0s, 61s), 3000u) << place.name << ": " << kind.name;
-      if (place.classic) break;  // it says nothing of all that
+      if (place.rtpproxy) break;  // it says nothing of all that
     }
   }
 }
@@ -330,7 +330,7 @@ TEST(FieldSilentParty, LAT12_I08_AHostThatRefusesIsPausedAndProbed) {
     calls.talk(call, 0s, 20s);
     calls.world().at(10s, [&] { calls.world().open(call.b); });
     calls.world().run(20s);
-    const json shown = calls.world().manager().show(calls.world().is_classic() ? call.id + " A" : call.id,
+    const json shown = calls.world().manager().show(calls.world().is_rtpproxy() ? call.id + " A" : call.id,
                                                     calls.world().clock());
     const std::string text = shown.dump();
     EXPECT_NE(text.find("peer-unreachable"), std::string::npos) << place.name;

@@ -1,6 +1,6 @@
 // Subscriptions, connections and parties that the relay makes: what ends with them and what goes on, in which
-// order a subscriber is shown its sources, and what it is shown of them (NG sections 16, 18 and 19, RFC
-// 7866).
+// order a subscriber is shown its sources, and what it is shown of them (docs/reference/ng.md#subscriptions,
+// RFC 7866).
 
 #include "control/sdp/sdp.hpp"
 #include "tests/support/world.hpp"
@@ -453,13 +453,15 @@ TEST_F(FieldSubscriptions, UnblockWithAllLeavesNoMark) {
         renew();
         talk('A', 'B');
         const json fresh = world_->manager().export_call("c", world_->clock());
-        EXPECT_EQ(record["marks"], fresh["marks"]);
-        for (std::size_t leg = 0; leg < 2; ++leg) {
-          EXPECT_EQ(record["legs"][leg]["marks"], fresh["legs"][leg]["marks"]);
-          const json& now = record["legs"][leg]["medias"][0]["subscriptions"];
-          const json& then = fresh["legs"][leg]["medias"][0]["subscriptions"];
-          ASSERT_EQ(now.size(), then.size());
-          for (std::size_t i = 0; i < now.size(); ++i) EXPECT_EQ(now[i]["marks"], then[i]["marks"]);
+        for (const char* section : {"call", "legs", "subscriptions"}) {
+          const json& now = record.at("sections").at(section).at("components");
+          const json& then = fresh.at("sections").at(section).at("components");
+          ASSERT_EQ(now.size(), then.size()) << section;
+          for (std::size_t i = 0; i < now.size(); ++i) {
+            for (const char* mark :
+                 {"blocked", "silenced", "events_blocked", "drop_traffic", "debug", "egress", "rtcp_only"})
+              EXPECT_EQ(now[i].value(mark, false), then[i].value(mark, false)) << section << ' ' << mark;
+          }
         }
       }
     }
@@ -534,6 +536,61 @@ TEST_F(FieldSubscriptions, CreateTakesNobodyElsesParty) {
     EXPECT_EQ(reply["error-reason"], "failed to set up call/monologue");
   }
   expect_talk('A', 'B');
+}
+
+// --- Where a party is, and where it is shown us.
+
+TEST_F(FieldSubscriptions, DTL1_ASubscriberIsOfferedAnotherAssociationAtOtherPorts) {
+  talk('A', 'B');
+  const auto tls_id = [&](const char* interface) {
+    const std::string sdp = subscribe({{"from-tag", "A"},
+                                       {"transport-protocol", "UDP/TLS/RTP/SAVPF"},
+                                       {"SDES", json::array({"off"})},
+                                       {"interface", interface}},
+                                      false)["sdp"];
+    const auto at = sdp.find("a=tls-id:");
+    EXPECT_NE(at, std::string::npos) << sdp;
+    return sdp.substr(at, sdp.find("\r\n", at) - at);
+  };
+  const std::string first = tls_id("plain");
+  EXPECT_EQ(tls_id("plain"), first) << "the same ports";
+  const std::string second = tls_id("global");
+  EXPECT_NE(second, first) << "RFC 8842 section 3.2: other ports are another transport";
+  EXPECT_EQ(tls_id("global"), second);
+}
+
+TEST(FieldPublishers, AddressesOfSignallingCountAsInTwoPartyCalls) {
+  struct Row {
+    const char* what;
+    bool by_default;
+    json flags;
+    bool expect_source;
+  };
+  const Row rows[] = {
+      {"the SDP counts", false, json::array(), false},
+      {"option sip-source", true, json::array(), true},
+      {"option sip-source, but the address is trusted", true, json::array({"trust-address"}), false},
+      {"flag SIP-source-address", false, json::array({"SIP-source-address"}), true},
+  };
+  for (const Row& row : rows) {
+    WorldOptions options;
+    options.session.sip_source = row.by_default;
+    const auto world = make_sim_world(options);
+    const Endpoint named{world->peer_address(1, 'A'), UdpPort{4000}};
+    const IpAddress source = world->peer_address(1, 'B');
+    const json reply = world->ng({{"command", "publish"},
+                                  {"call-id", "c"},
+                                  {"from-tag", "A"},
+                                  {"flags", row.flags},
+                                  {"received-from", json::array({"IP4", source.to_string()})},
+                                  {"sdp", audio_sdp(named)}});
+    ASSERT_EQ(reply["result"], "ok") << row.what << reply;
+    const Call* call = world->manager().find("c");
+    ASSERT_NE(call, nullptr) << row.what;
+    const Endpoint& remote = call->legs.at(0)->medias.at(0)->via->remote_rtp;
+    EXPECT_EQ(remote.address, row.expect_source ? source : named.address) << row.what;
+    EXPECT_EQ(remote.port, named.port) << row.what;
+  }
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Words about keys, DTLS and ICE in an offer: they are in force in its answer too, and a later offer without
-// them goes on with what was negotiated (NG sections 9.3 to 9.5).
+// them goes on with what was negotiated (docs/reference/ng.md#encryption, docs/reference/ng.md#ice).
 
 #include "tests/support/secure_call.hpp"
 
@@ -349,7 +349,7 @@ struct PortRow {
 
 TEST_F(FieldWishes, WithIceOurPortStaysWhenThePeersMoves) {
   const std::vector<PortRow> rows = {
-      {"no ICE: NG 7.2", "", "", nullptr, {}, true},
+      {"no ICE: the port follows the m-line", "", "", nullptr, {}, true},
       {"the party that moves has ICE", kIce, "", {{"ICE", "remove"}}, {}, false},
       {"the far side has ICE", "", kIce, {{"ICE", "force"}}, {}, false},
       {"both have ICE", kIce, kIce, nullptr, {}, false},

@@ -1,7 +1,7 @@
 // PRC-3: payloads of recorded audio. Each decoder takes or refuses whatever a peer may send, and what it
 // makes of it is bounded; a stream puts any order of packets onto its time.
 #include "codecs/audio/amr.hpp"
-#include "codecs/audio/audio_decoder.hpp"
+#include "codecs/audio/decoder_table.hpp"
 #include "recorder/audio/audio_stream.hpp"
 #include "tests/fuzz/facts.hpp"
 

@@ -2,8 +2,8 @@
 // operator's socket, on a relay with a call in it.
 #include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
-#include "control/protocol/http/pages.hpp"
 #include "control/protocol/ng/text_command.hpp"
+#include "control/protocol/pages/pages.hpp"
 #include "tests/fuzz/facts.hpp"
 #include "tests/support/world.hpp"
 
@@ -32,7 +32,7 @@ struct Relay {
   Parameters parameters{Config{}, [](const Config&) {}};
   cli::CliService cli{world->manager(), world->service(), [this] { return world->clock(); }};
   metrics::Metrics metrics{world->manager(), world->service(), [this] { return world->clock(); }};
-  http::Pages pages{cli, metrics, world->manager()};
+  pages::Pages pages{cli, metrics, world->manager()};
 };
 
 }  // namespace

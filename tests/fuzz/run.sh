@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpp operator sessions frames dtls stun shapes)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpproxy operator sessions frames dtls stun shapes)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -23,8 +23,8 @@ printf '\0\1\2\252\273\0\1\1\314' >"$work/shapes/udptl"
 printf '\26\376\375\0\0\0\0\0\0\0\1\0\4\1\2\3\4' >"$work/shapes/dtls"
 printf '\100\13\0\0\0\0\0\1\0\2\0\3' >"$work/shapes/bfcp"
 for file in "$here"/../golden/rtpproxy/*.txt; do
-  sed -n 's/^> //p' "$file" >"$work/rtpp/$(basename "$file")"
-  sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpp/$(basename "$file")."
+  sed -n 's/^> //p' "$file" >"$work/rtpproxy/$(basename "$file")"
+  sed -n 's/^> //p' "$file" | split -l 3 - "$work/rtpproxy/$(basename "$file")."
 done
 python3 "$here/session_seeds.py" "$here/../golden" "$work/sessions"
 python3 - "$here/../golden" "$work" <<'PY'

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Replays transcripts of the classic rtpproxy protocol over each of its transports.
+"""Replays transcripts of the rtpproxy protocol over each of its transports.
 
 A transcript (rtpproxy/*.txt) has `start` with a command line of rtpproxy, `> ` commands and `< ` replies; `$name` in a
 reply stands for a media port: the same name is the same port, another name another port.
@@ -201,7 +201,7 @@ class Transcript:
 
 
 def framing(build, folder):
-    """What belongs to one transport alone (section 1)."""
+    """What belongs to one transport alone (docs/reference/rtpproxy.md#listen)."""
     problems = []
 
     def expect(what, wanted, got):

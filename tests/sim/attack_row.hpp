@@ -1,4 +1,4 @@
-// A row of the attack table (media-security section 13): a script of one call, and what to make of the
+// A row of the attack table (docs/rules.md): a script of one call, and what to make of the
 // outcome.
 #pragma once
 
@@ -51,7 +51,7 @@ class Row {
   }
   [[nodiscard]] const RowOutcome& outcome() const { return outcome_; }
   [[nodiscard]] virtual Duration length() const { return std::chrono::seconds(8); }
-  [[nodiscard]] std::string call() const { return world_.is_classic() ? call_ + " A" : call_; }
+  [[nodiscard]] std::string call() const { return world_.is_rtpproxy() ? call_ + " A" : call_; }
 
  protected:
   [[nodiscard]] Endpoint peer(char who, std::uint16_t port = 4000) const {
@@ -61,10 +61,10 @@ class Row {
   /// Offer and answer with A and B at `a` and `b` of their SDP.
   void set_up(const Endpoint& a, const Endpoint& b, const json& offer_keys = {},
               const json& answer_keys = {}) {
-    if (world_.is_classic()) {
+    if (world_.is_rtpproxy()) {
       const bool global = offer_keys.is_object() && offer_keys.contains("direction");
-      const std::string offered = classic(global ? "Ul{global}" : "U", a);
-      const std::string answered = classic("L", b);
+      const std::string offered = rtpproxy(global ? "Ul{global}" : "U", a);
+      const std::string answered = rtpproxy("L", b);
       to_b_ = World::port_of(offered);
       to_a_ = World::port_of(answered);
       if (to_a_.value != 0 && to_b_.value != 0) return;
@@ -88,9 +88,9 @@ class Row {
   }
   /// A re-offer and its answer; `a` and `b` as in `set_up`.
   void again(const Endpoint& a, const Endpoint& b, const json& offer_keys = {}) {
-    if (world_.is_classic()) {
-      classic("U", a);
-      classic("L", b);
+    if (world_.is_rtpproxy()) {
+      rtpproxy("U", a);
+      rtpproxy("L", b);
       return;
     }
     json o = offer(call_, "A", audio_sdp(a));
@@ -99,9 +99,9 @@ class Row {
     world_.ng(o);
     world_.ng(answer(call_, "A", "B", audio_sdp(b)));
   }
-  /// One command of the classic protocol about a media address.
-  std::string classic(const std::string& command, const Endpoint& media) {
-    return world_.rtpp(
+  /// One command of the rtpproxy protocol about a media address.
+  std::string rtpproxy(const std::string& command, const Endpoint& media) {
+    return world_.rtpproxy(
         fmt::format("{} {} {} {} A B", command, call_, media.address.to_string(), media.port.value));
   }
   /// Relay port that A (B) sends to.
@@ -179,10 +179,10 @@ class ScriptRow : public Row {
 /// Adds a row: its id, what happens, the script, the judgement (empty: the usual one) and its length.
 using AddRow = std::function<void(std::string id, std::string what, ScriptRow::Body script,
                                   ScriptRow::Body judge, Duration length)>;
-/// Rows about sections of other protocols than RTP (DMX-6). NG alone: the classic protocol names none.
+/// Rows about sections of other protocols than RTP (DMX-6). NG alone: the rtpproxy protocol names none.
 void add_shape_rows(const AddRow& add);
 /// Rows about SDP that names control ports of the relay (LAT-11a).
-void add_control_plane_rows(const AddRow& add, bool is_classic);
+void add_control_plane_rows(const AddRow& add, bool is_rtpproxy);
 /// Rows about offers that wait for their answer, and payload types that nobody offered (LAT-14, LAT-15,
 /// DMX-4).
 void add_offer_rows(const AddRow& add);

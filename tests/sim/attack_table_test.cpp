@@ -1,4 +1,4 @@
-// The attack rows of media-security.md section 13, as one table for each engine: leaked, injected, delivered.
+// The attack rows of docs/rules.md, as one table for each engine: leaked, injected, delivered.
 // Set-up of every row: caller A, callee B, stranger X, 50 packets/s for 7 s each, default settings unless
 // said.
 
@@ -129,6 +129,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         r.outcome_.injected = 0;  // what passed before A came is what the row allows
         r.outcome_.holds = late == 0 && r.outcome_.sent - r.outcome_.delivered <= r.outcome_.allowed_loss;
       });
+  // LAT-8a: what is signalled again and is the same opens no window.
   add("T-06", "identical re-offer every 1 s while X sprays", [](ScriptRow& r) {
     r.set_up(r.peer('A'), r.peer('B'));
     r.both(0s, 7s);
@@ -403,7 +404,7 @@ std::vector<std::unique_ptr<ScriptRow>> media_rows(World& world) {
         // Burst of one second and 250/s after it (LIM-1).
         r.outcome_.holds = r.outcome_.holds && passed <= 250 * 4;
       });
-  add_control_plane_rows(add, world.is_classic());
+  add_control_plane_rows(add, world.is_rtpproxy());
   add_shape_rows(add);
   add_offer_rows(add);
   add_copy_rows(add);
@@ -436,11 +437,11 @@ RowOutcome forced_reuse(const MakeWorld& make) {
   for (const char who : {'A', 'B', 'C', 'D'}) world->open(peer(who));
   // Ports that the second party and the first one send to.
   const auto set_up = [&](const std::string& call, char from, char to) {
-    if (world->is_classic()) {
+    if (world->is_rtpproxy()) {
       const auto port = [&](char command, char who) {
         return World::port_of(
-            world->rtpp(fmt::format("{} {} {} {} {} {}", command, call, peer(who).address.to_string(),
-                                    peer(who).port.value, from, to)));
+            world->rtpproxy(fmt::format("{} {} {} {} {} {}", command, call, peer(who).address.to_string(),
+                                        peer(who).port.value, from, to)));
       };
       const UdpPort to_second = port('U', from);
       return std::pair{to_second, port('L', to)};
@@ -459,8 +460,8 @@ RowOutcome forced_reuse(const MakeWorld& make) {
   }
   std::size_t before = 0;
   world->at(1s + 1ms, [&, b1 = b1, a1 = a1] {
-    if (world->is_classic())
-      world->rtpp("D one A B");
+    if (world->is_rtpproxy())
+      world->rtpproxy("D one A B");
     else
       world->ng({{"command", "delete"}, {"call-id", "one"}, {"from-tag", "A"}});
     before = world->count(peer('A'));
@@ -518,7 +519,7 @@ MakeWorld with_offload(std::string name, std::function<std::unique_ptr<FlowOfflo
   };
 }
 
-/// The classic protocol signals no media of its own kind and no `received-from`: the rows about sources and
+/// The rtpproxy protocol signals no media of its own kind and no `received-from`: the rows about sources and
 /// silent parties, and T-04 is judged as T-04b.
 bool is_for_classic(const ScriptRow& row) {
   const std::string& id = row.outcome().id;
@@ -534,7 +535,7 @@ void run_rows_of(const MakeWorld& make) {
   options.listener.on_event = [&](const Call&, const Leg&, TransportEvent) { ++told; };
   const auto world = make(options);
   auto rows = media_rows(*world);
-  if (world->is_classic()) std::erase_if(rows, [](const auto& row) { return !is_for_classic(*row); });
+  if (world->is_rtpproxy()) std::erase_if(rows, [](const auto& row) { return !is_for_classic(*row); });
   for (auto& row : rows) row->script();
   // A long row goes on after the others: their calls would end for want of media.
   for (const auto& [from, to] : {std::pair{0s, kUsualLength}, std::pair{kUsualLength, kLongLength}}) {
@@ -554,8 +555,8 @@ void run_rows_of(const MakeWorld& make) {
   std::vector<RowOutcome> outcomes;
   for (const auto& row : rows) outcomes.push_back(row->outcome());
   outcomes.push_back(forced_reuse(make));
-  if (world->name() == "sim" && !world->is_classic()) outcomes.push_back(many_ssrcs());
-  print_table(world->name() + (world->is_classic() ? ", classic protocol" : ""), outcomes);
+  if (world->name() == "sim" && !world->is_rtpproxy()) outcomes.push_back(many_ssrcs());
+  print_table(world->name() + (world->is_rtpproxy() ? ", rtpproxy protocol" : ""), outcomes);
   // LIM-4: each kind once a stream and 10 s, whatever the rows send; T-09 alone sends 200,000 packets. Some
   // rows make forty calls.
   EXPECT_LE(told, world->manager().totals().managed * 2 * 4);
@@ -570,9 +571,9 @@ void run_rows_of(const MakeWorld& make) {
 void run_rows(const MakeWorld& make) {
   run_rows_of(make);
   run_rows_of([&](const WorldOptions& options) {
-    WorldOptions classic = options;
-    classic.classic = true;
-    return make(classic);
+    WorldOptions rtpproxy = options;
+    rtpproxy.rtpproxy = true;
+    return make(rtpproxy);
   });
 }
 

@@ -33,7 +33,7 @@ Endpoint before(const Endpoint& at) {
   return {at.address, UdpPort{static_cast<std::uint16_t>(at.port.value - 1)}};
 }
 
-/// How an SDP of A names a control port; for the classic protocol, which address and port A signals.
+/// How an SDP of A names a control port; for the rtpproxy protocol, which address and port A signals.
 struct Way {
   const char* id;
   const char* what;
@@ -66,11 +66,11 @@ constexpr Way kWays[] = {
 /// A's re-offer, and a new call: how many of the two were refused by the rule.
 unsigned refused(ScriptRow& r, const Way& way, const Endpoint& control) {
   const std::string fresh = fmt::format("{}-{}", r.call_, control.to_string());
-  if (r.world_.is_classic()) {
+  if (r.world_.is_rtpproxy()) {
     const Endpoint named = way.signalled(control);
     const auto say = [&](const std::string& call) {
       const std::string reply =
-          r.world_.rtpp(fmt::format("U {} {} {} A B", call, named.address.to_string(), named.port.value));
+          r.world_.rtpproxy(fmt::format("U {} {} {} A B", call, named.address.to_string(), named.port.value));
       return reply == "E37" ? 1u : 0u;
     };
     return say(r.call_) + say(fresh);
@@ -87,9 +87,9 @@ unsigned refused(ScriptRow& r, const Way& way, const Endpoint& control) {
 
 }  // namespace
 
-void add_control_plane_rows(const AddRow& add, bool is_classic) {
+void add_control_plane_rows(const AddRow& add, bool is_rtpproxy) {
   for (const Way& way : kWays) {
-    if (is_classic && way.signalled == nullptr) continue;
+    if (is_rtpproxy && way.signalled == nullptr) continue;
     const auto replies = std::make_shared<unsigned>(0);
     add(
         way.id, way.what,

@@ -1,4 +1,4 @@
-// The control rows of media-security.md section 13 (C-01 … C-13) as one table.
+// The control rows of docs/rules.md (C-01 … C-13) as one table.
 
 #include "control/config/config.hpp"
 #include "control/log/log.hpp"

@@ -1,4 +1,4 @@
-// Attack rows about copies of protected packets (LAT-10, LAT-8 b): X has no key, but it sees A's packets, and
+// Attack rows about copies of protected packets (LAT-10, LAT-8b): X has no key, but it sees A's packets, and
 // its copies are there first. A is encrypted, B is plain; what B sends shows where the relay thinks that A
 // is.
 

@@ -1,5 +1,5 @@
 // DTLS-SRTP by offer and answer, with ends that have a handshake of their own and SRTP by libsrtp2
-// (media-security section 5; the rows D that need no ICE).
+// (rules DTL-1 to DTL-14; the rows D that need no ICE).
 
 #include "control/sdp/dtls.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
@@ -103,6 +103,8 @@ class Phone final {
   }
 
   DtlsPlan plan;
+  /// The channels give their places back when they end, so they must go first.
+  DtlsBudget budget;
   std::array<DtlsChannel, 2> channels;
   sdp::DtlsDescription shown;
   std::uint16_t relay = 0;
@@ -125,12 +127,11 @@ class Phone final {
     Phone& phone_;
     std::size_t component_;
   };
-  DtlsChannel::Turn turn(Out& out) { return {plan, budget_, out, world_.clock().now}; }
+  DtlsChannel::Turn turn(Out& out) { return {plan, budget, out, world_.clock().now}; }
 
   World& world_;
   Endpoint rtp_;
   OpenSslDtls backend_;
-  DtlsBudget budget_;
   std::size_t seen_ = 0;
   std::array<std::unique_ptr<SrtpEnd>, 2> ends_;
   std::array<std::optional<DtlsKeys>, 2> keyed_;
@@ -575,7 +576,9 @@ TEST_F(DtlsCalls, ExportAndRestoreGoOnUnderTheSameKeys) {
   EXPECT_EQ(b.shown.fingerprints, before);
   // A damaged record is refused.
   json bad = record;
-  bad["legs"][1]["medias"][0]["dtls"]["identity"] = "nonsense";
+  json& section = bad["sections"]["dtls"]["components"];
+  ASSERT_FALSE(section.empty());
+  for (json& component : section) component["identity"] = "nonsense";
   world_->manager().terminate("c", world_->clock());
   world_->manager().flush(world_->clock());
   EXPECT_FALSE(world_->manager().restore_call(bad, world_->clock()));

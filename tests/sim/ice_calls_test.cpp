@@ -1,173 +1,13 @@
 // ICE by offer and answer: phones with agents of their own, plain, with SDES and with DTLS-SRTP
-// (media-security section 6).
+// (rules ICE-1 to ICE-9).
 
-#include "control/sdp/dtls.hpp"
-#include "control/sdp/ice.hpp"
-#include "relay/core/dtls/dtls_channel.hpp"
-#include "relay/core/ice/ice_agent.hpp"
-#include "relay/dtls/openssl_dtls.hpp"
-#include "tests/support/secure_call.hpp"
-
-#include <set>
+#include "tests/support/ice_phone.hpp"
 
 namespace ferry::test {
 namespace {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
-
-/// A party with ICE at one or more addresses, RTCP on the RTP port. With DTLS it begins the handshake, unless
-/// `setup` leaves the choice to the relay.
-class IcePhone final {
- public:
-  IcePhone(World& world, const Endpoint& at, std::string name, bool with_dtls, std::string setup = "active")
-      : world_(world), name_(std::move(name)), with_dtls_(with_dtls), setup_(std::move(setup)) {
-    plan.own = {name_ + "Ufrag", name_ + "PasswordOfEnoughLetters"};
-    dtls_plan_.identity = OpenSslDtls().make_identity();
-    dtls_plan_.role = setup_ == "active" ? DtlsRole::kClient : DtlsRole::kServer;
-    dtls_plan_.association = 1;
-    is_also_at(at);
-  }
-  [[nodiscard]] const Endpoint& at() const { return ats_.front(); }
-  void is_also_at(const Endpoint& at) {
-    ats_.push_back(at);
-    plan.locals.push_back(at.address.family());
-    world_.open(at);
-  }
-  [[nodiscard]] std::string candidate() const {
-    std::string lines;
-    for (std::size_t i = 0; i < ats_.size(); ++i) {
-      const LocalPort port{Component::kRtp, static_cast<std::uint8_t>(i)};
-      lines += fmt::format("a=candidate:{} 1 UDP {} {} {} typ host\r\n", i + 1, host_priority(port),
-                           ats_[i].address.to_string(), ats_[i].port.value);
-    }
-    return lines;
-  }
-  [[nodiscard]] std::string sdp(const std::string& more = "", bool with_candidate = true) const {
-    std::string extra = fmt::format("a=rtcp-mux\r\na=mid:0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n",
-                                    plan.own.ufrag, plan.own.password);
-    if (with_candidate) extra += candidate();
-    if (with_dtls_) {
-      extra += "a=setup:" + setup_ + "\r\na=fingerprint:" +
-               sdp::write_fingerprint(dtls_plan_.identity->fingerprint(FingerprintHash::kSha256)) + "\r\n";
-    }
-    // Its c= and m= are not where it is: only candidates count.
-    std::string text = audio_sdp({*IpAddress::parse("192.0.2.250"), UdpPort{9}}, extra + more);
-    if (with_dtls_) text.replace(text.find("RTP/AVP"), 7, "UDP/TLS/RTP/SAVPF");
-    return text;
-  }
-  void hears(const json& reply) {
-    const auto text = reply.at("sdp").get<std::string>();
-    const auto parsed = sdp::parse(text);
-    ASSERT_TRUE(parsed && !parsed->media.empty());
-    const auto ice = sdp::read_ice(parsed->media.front());
-    ASSERT_TRUE(ice.is_there()) << text;
-    plan.peer = {ice.ufrag, ice.password};
-    plan.candidates.clear();
-    for (const auto& each : ice.candidates) {
-      if (each.component == 1) plan.candidates.push_back({Component::kRtp, each.at, each.priority});
-    }
-    dtls_plan_.peer = sdp::read_dtls(parsed->media.front()).fingerprints;
-  }
-  void restart() {
-    plan.own = {name_ + "Again", name_ + "AnotherPasswordOfEnoughLetters"};
-    plan.peer = {};
-    plan.candidates.clear();
-  }
-  void drive() {
-    Out out(*this);
-    agent.follow(plan, world_.clock().now);
-    agent.drive({out, world_.clock().now});
-    if (!with_dtls_ || !agent.selected(Component::kRtp)) return;
-    ToRelay dtls_out(*this);
-    channel.drive(relay(), {dtls_plan_, budget_, dtls_out, world_.clock().now, true});
-  }
-  void listen() {
-    const auto& all = world_.received();
-    for (; seen_ < all.size(); ++seen_) {
-      const Received each = all[seen_];
-      const auto own = std::ranges::find(ats_, each.at);
-      if (own == ats_.end() || each.packet.empty() || dead.contains(each.at)) continue;
-      const LocalPort at{Component::kRtp, static_cast<std::uint8_t>(own - ats_.begin())};
-      const std::uint8_t first = read_u8(each.packet, 0);
-      if (first <= 3) {
-        Out out(*this);
-        agent.take(at, each.from, each.packet, {out, world_.clock().now});
-        ++stun;
-      } else if (first < 64) {
-        ToRelay out(*this);
-        channel.take(each.from, each.packet, {dtls_plan_, budget_, out, world_.clock().now, true});
-      } else {
-        sources.push_back(each.from);
-        const Packet plain = keys_end() ? keys_end()->opened(each.packet) : each.packet;
-        if (!plain.empty()) heard.push_back(plain);
-      }
-    }
-  }
-  [[nodiscard]] Endpoint relay() const {
-    const auto& selected = agent.selected(Component::kRtp);
-    return selected ? selected->peer : Endpoint{};
-  }
-  /// From where it sends now.
-  [[nodiscard]] Endpoint source() const {
-    const auto& selected = agent.selected(Component::kRtp);
-    return ats_[selected ? selected->local : 0];
-  }
-  void send(const Packet& plain) { send_by(source(), relay(), plain); }
-  void send_by(const Endpoint& from, const Endpoint& to, const Packet& plain) {
-    if (!dead.contains(from)) world_.send(from, to, keys_end() ? keys_end()->sealed(plain) : plain);
-  }
-  /// Its SRTP by SDES or DTLS; null: plain.
-  SrtpEnd* keys_end() {
-    if (with_dtls_ && channel.keys() && !end_)
-      end_ = std::make_unique<SrtpEnd>(SrtpKeys{channel.keys()->send, channel.keys()->receive});
-    return end_.get();
-  }
-  void keyed(const SrtpKeys& keys) { end_ = std::make_unique<SrtpEnd>(keys); }
-
-  IcePlan plan;
-  IceAgent agent;
-  DtlsChannel channel;
-  std::vector<Packet> heard;
-  std::vector<Endpoint> sources;
-  /// Addresses of its own that nothing comes from and nothing gets to any more.
-  std::set<Endpoint> dead;
-  int stun = 0;
-
- private:
-  class Out final : public PortOutput {
-   public:
-    explicit Out(IcePhone& phone) : phone_(phone) {}
-    void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
-      const Endpoint& from = phone_.ats_[via.local];
-      if (!phone_.dead.contains(from)) phone_.world_.send(from, to, {datagram.begin(), datagram.end()});
-    }
-
-   private:
-    IcePhone& phone_;
-  };
-  class ToRelay final : public DatagramOutput {
-   public:
-    explicit ToRelay(IcePhone& phone) : phone_(phone) {}
-    void send(const Endpoint& to, Bytes datagram) noexcept override {
-      const Endpoint from = phone_.source();
-      if (!phone_.dead.contains(from)) phone_.world_.send(from, to, {datagram.begin(), datagram.end()});
-    }
-
-   private:
-    IcePhone& phone_;
-  };
-
-  World& world_;
-  std::vector<Endpoint> ats_;
-  std::string name_;
-  bool with_dtls_;
-  std::string setup_;
-  DtlsPlan dtls_plan_;
-  DtlsBudget budget_;
-  std::size_t seen_ = 0;
-  std::unique_ptr<SrtpEnd> end_;
-};
 
 class IceCalls : public ::testing::Test {
  protected:
@@ -700,6 +540,162 @@ TEST_F(IceAddresses, ARefusedOfferLeavesNoPort) {
   request["direction"] = {"global", "global"};  // has no IPv6
   EXPECT_EQ(world_->ng(request)["result"], "error");
   EXPECT_EQ(world_->open_ports(), before);
+}
+
+/// Commands with one party: a publisher with ICE, and subscribers.
+class IceCopies : public IceAddresses {
+ protected:
+  json publish(IcePhone& p, const json& more = json::object(), const std::string& lines = "") {
+    p.plan.controlling = true;  // whoever offers
+    json request = {{"command", "publish"}, {"call-id", "c"}, {"from-tag", "P"}, {"sdp", p.sdp(lines)}};
+    request.update(more);
+    return world_->ng(request);
+  }
+  json subscribe(const json& more = json::object()) {
+    json request = {{"command", "subscribe request"}, {"call-id", "c"}, {"from-tag", "P"}, {"to-tag", "S"}};
+    request.update(more);
+    return world_->ng(request);
+  }
+  json subscribed(const std::string& sdp) {
+    return world_->ng({{"command", "subscribe answer"}, {"call-id", "c"}, {"to-tag", "S"}, {"sdp", sdp}});
+  }
+  static bool has_ice(const json& reply) {
+    return reply.value("sdp", std::string()).find("a=ice-ufrag:") != std::string::npos;
+  }
+  void speak(IcePhone& p, std::initializer_list<IcePhone*> all) {
+    for (int i = 0; i < 20; ++i) {
+      p.send(rtp('P', 7, sequence_++));
+      pass(all, 20ms);
+    }
+  }
+  const json kWebRtc = {{"flags", {"WebRTC"}}};
+};
+
+TEST_F(IceCopies, APublisherConnectsAndASubscriberHearsIt) {
+  IcePhone p(*world_, at('P'), "page", true, "actpass");
+  const json answered = publish(p);
+  ASSERT_EQ(answered["result"], "ok") << answered;
+  p.hears(answered);
+  EXPECT_EQ(p.plan.candidates.size(), 2u) << "both addresses of the interface";
+  pass({&p}, 2s);
+  ASSERT_EQ(p.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(show(0)["ice"]["state"], "connected");
+  EXPECT_EQ(show(0)["ice"]["controlling"], false);
+  IcePhone s(*world_, at('S'), "sub", true);
+  const json offered = subscribe(kWebRtc);
+  ASSERT_EQ(offered["result"], "ok") << offered;
+  s.hears(offered);
+  ASSERT_EQ(subscribed(s.sdp())["result"], "ok");
+  pass({&p, &s}, 2s);
+  ASSERT_EQ(s.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(show(1)["ice"]["controlling"], true);
+  speak(p, {&p, &s});
+  EXPECT_EQ(s.heard.size(), 20u);
+  for (const Packet& each : s.heard) EXPECT_EQ(sender_of(each), 'P');
+  // Nothing is left open.
+  world_->ng({{"command", "delete"}, {"call-id", "c"}, {"delete delay", 0}});
+  world_->run(world_->elapsed() + 1s);
+  EXPECT_EQ(world_->open_ports(), 0u);
+}
+
+TEST_F(IceCopies, APageThatPublishesAgainRestartsIce) {
+  IcePhone p(*world_, at('P'), "page", true, "actpass");
+  const json first = publish(p);
+  p.hears(first);
+  pass({&p}, 2s);
+  const IceCredentials before = p.plan.peer;
+  const std::size_t ports = world_->open_ports();
+  p.hears(publish(p));
+  EXPECT_EQ(p.plan.peer, before) << "the same offer changes nothing";
+  IcePhone again(*world_, at('P', 5000), "again", true, "actpass");
+  again.hears(publish(again));
+  EXPECT_NE(again.plan.peer, before);
+  EXPECT_EQ(world_->open_ports(), ports);
+  pass({&again}, 2s);
+  ASSERT_EQ(again.channel.state(), DtlsChannel::State::kReady);
+  ASSERT_EQ(subscribe()["result"], "ok");
+  ASSERT_EQ(subscribed(audio_sdp(at('A')))["result"], "error") << "SRT-13";
+  const json plain = subscribe({{"transport-protocol", "RTP/AVP"}});
+  EXPECT_FALSE(has_ice(plain)) << "nobody asked for it";
+  ASSERT_EQ(subscribed(audio_sdp(at('A')))["result"], "ok");
+  const std::size_t heard = world_->count(at('A'), 'P');
+  speak(again, {&again});
+  EXPECT_EQ(world_->count(at('A'), 'P') - heard, 20u);
+}
+
+TEST_F(IceCopies, IceOfAPublisherIsRefusedByAFlagAlone) {
+  IcePhone p(*world_, at('P'), "page", true, "actpass");
+  EXPECT_FALSE(has_ice(publish(p, {{"flags", {"ICE-reject"}}})));
+  EXPECT_TRUE(show(0)["ice"].is_null());
+  EXPECT_TRUE(has_ice(publish(p, {{"from-tag", "Q"}, {"ICE", "remove"}}))) << "says what is offered";
+}
+
+TEST_F(IceCopies, ARefusedPublisherLeavesNoPort) {
+  const std::size_t before = world_->open_ports();
+  IcePhone p(*world_, at('P'), "page", true, "actpass");
+  const std::string second = "m=audio 4002 RTP/AVP 8\r\nc=IN IP6 2001:db8::77\r\n";
+  const json reply = publish(p, {{"interface", "global"}}, second);
+  EXPECT_EQ(reply["result"], "error") << "has no IPv6";
+  EXPECT_EQ(world_->open_ports(), before);
+}
+
+TEST_F(IceCopies, ASubscriberKeepsItsIceOrIsNotAskedAgain) {
+  IcePhone p(*world_, at('P'), "page", true, "actpass");
+  p.hears(publish(p));
+  const json force = {{"ICE", "force"}, {"rtcp-mux", {"require"}}, {"transport-protocol", "RTP/AVP"}};
+  const json again = {{"transport-protocol", "RTP/AVP"}};
+  IcePhone s(*world_, at('S'), "sub", false);
+  s.hears(subscribe(force));
+  EXPECT_TRUE(has_ice(subscribe(again))) << "not answered yet";
+  ASSERT_EQ(subscribed(s.sdp())["result"], "ok");
+  pass({&p, &s}, 2s);
+  EXPECT_EQ(show(1)["ice"]["state"], "connected");
+  const IceCredentials before = s.plan.peer;
+  const json repeated = subscribe(again);
+  ASSERT_TRUE(has_ice(repeated));
+  s.hears(repeated);
+  EXPECT_EQ(s.plan.peer, before);
+  ASSERT_EQ(subscribed(s.sdp())["result"], "ok");
+  speak(p, {&p, &s});
+  EXPECT_EQ(s.heard.size(), 20u);
+  // Now it takes none: it is latched as ever, and asked again by `reset` alone.
+  ASSERT_EQ(subscribed(audio_sdp(s.at(), "a=rtcp-mux\r\n"))["result"], "ok");
+  EXPECT_TRUE(show(1)["ice"].is_null());
+  EXPECT_FALSE(has_ice(subscribe(force)));
+  ASSERT_EQ(subscribed(audio_sdp(s.at(), "a=rtcp-mux\r\n"))["result"], "ok");
+  const std::size_t heard = s.heard.size();
+  speak(p, {&p, &s});
+  EXPECT_EQ(s.heard.size() - heard, 20u);
+  json reset = force;
+  reset["flags"] = {"reset"};
+  EXPECT_TRUE(has_ice(subscribe(reset)));
+}
+
+TEST_F(IceCopies, APartyThatCreateMadeHasIce) {
+  IcePhone b(*world_, at('B'), "bob", true);
+  json request = {{"command", "create"}, {"call-id", "c"}, {"from-tag", "B"}};
+  EXPECT_FALSE(has_ice(world_->ng(request)));
+  request.update(kWebRtc);
+  const json offered = world_->ng(request);
+  ASSERT_TRUE(has_ice(offered)) << offered;
+  b.hears(offered);
+  ASSERT_EQ(
+      world_->ng(
+          {{"command", "create answer"}, {"call-id", "c"}, {"from-tag", "B"}, {"sdp", b.sdp()}})["result"],
+      "ok");
+  pass({&b}, 2s);
+  EXPECT_EQ(b.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(show(0)["ice"]["controlling"], true);
+}
+
+TEST_F(IceCopies, LAT11a_ACandidateThatMayNotBeSentToIsLeftOutAndTold) {
+  IcePhone p(*world_, at('P'), "page", true, "actpass");
+  const json reply = publish(p, json::object(), "a=candidate:9 1 UDP 1 127.0.0.1 4000 typ host\r\n");
+  ASSERT_EQ(reply["result"], "ok") << reply;
+  p.hears(reply);
+  pass({&p}, 2s);
+  EXPECT_EQ(show(0)["ice"]["state"], "connected");
+  EXPECT_NE(world_->manager().show("c", world_->clock()).dump().find("127.0.0.1"), std::string::npos);
 }
 
 }  // namespace

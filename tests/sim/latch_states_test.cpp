@@ -291,7 +291,7 @@ class Key {
     if (is_locked) {
       add(s.peer);
       put(is_final);
-      // With keys the silence of the peer counts from its lock (LAT-8 b).
+      // With keys the silence of the peer counts from its lock (LAT-8b).
       if (!is_final || is_keyed_) add(s.locked_at, is_final ? Duration(500ms) : Duration(3s));
       put(s.last_packet == Instant{});
       add(s.last_packet, 500ms);

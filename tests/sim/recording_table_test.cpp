@@ -259,7 +259,7 @@ TEST_F(RecordingCommands, StartPauseStopByCommand) {
   EXPECT_EQ(ask("pause recording", "c")["result"], "ok");
   EXPECT_EQ(ask("query", "c")["recording"]["call recording"], 0);
   talk(call, 10, sequence);
-  // A repeated `yes` does not go on; the command does (NG section 9.8).
+  // A repeated `yes` does not go on; the command does (docs/reference/ng.md#recording).
   json again = offer("c", "A", audio_sdp(call.a));
   again["to-tag"] = "B";
   again["record call"] = "yes";

@@ -37,9 +37,9 @@ std::vector<One> forty_calls(ScriptRow& r) {
     r.world_.open(one.victim);
     UdpPort to_victim;
     UdpPort to_a;
-    if (r.world_.is_classic()) {
+    if (r.world_.is_rtpproxy()) {
       const auto say = [&](const char* command, const Endpoint& media) {
-        return World::port_of(r.world_.rtpp(
+        return World::port_of(r.world_.rtpproxy(
             fmt::format("{} {} {} {} A V", command, one.id, media.address.to_string(), media.port.value)));
       };
       to_victim = say("U", one.a);

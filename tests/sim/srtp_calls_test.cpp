@@ -491,7 +491,7 @@ TEST_P(Backends, SRT6_AnotherPortPairGoesOnWithTheCountersOfTheKeys) {
       const Packet report = sender_report(call.b().ssrc, ++reports);
       ASSERT_EQ(call.across(1, report, true), report) << "round " << round << " report " << n;
     }
-    // B is elsewhere, or back where it was: A gets another pair of ports (NG 7.2).
+    // B is elsewhere, or back where it was: A gets another pair of ports (docs/reference/ng.md#ports).
     call.b().rtp.port = UdpPort{static_cast<std::uint16_t>(round % 2 == 0 ? 4100 : home.port.value)};
     call.b().rtcp.port = UdpPort{static_cast<std::uint16_t>(call.b().rtp.port.value + 1)};
     world->open(call.b().rtp);

@@ -1,4 +1,4 @@
-// The attack table of media-security on encrypted calls: rows S-01 to S-12, every call recorded.
+// The attack table of docs/rules.md on encrypted calls: rows S-01 to S-12, every call recorded.
 
 #include "tests/support/recordings.hpp"
 #include "tests/support/secure_call.hpp"

@@ -193,6 +193,12 @@ CallStory& CallStory::refuses_stranger(Party who, DropReason reason, unsigned pe
   return *this;
 }
 
+CallStory& CallStory::refuses_copies(Party who, DropReason reason, unsigned per_second, When when) {
+  refuses_stranger(who, reason, per_second, when);
+  of(who).strangers.back().is_copy = true;
+  return *this;
+}
+
 CallStory& CallStory::drops_toward(Party who, DropReason reason, double percent, When when) {
   is_made_ = false;
   set(of(who).leaving.emplace_back(Refused{reason, {}}).share, percent / 100, when);
@@ -394,7 +400,12 @@ void CallStory::drop(Party who, DropSide side, DropReason reason, Share packets)
   MediaView& seen = call_.legs[who.leg].medias[who.media].seen;
   const std::uint32_t lately = rounded(packets[kLately]);
   seen.drops.add(reason, rounded(packets[kEarlier]) + lately);
-  seen.recent_drops.counts[static_cast<std::size_t>(side)].add(reason, lately);
+  seen.recent_drops.add(side, reason, lately);
+}
+
+void CallStory::trait(Party who, DropSide side, DropReason reason, DropTrait trait, double packets) {
+  RecentDrops& recent = call_.legs[who.leg].medias[who.media].seen.recent_drops;
+  recent.add(side, reason, rounded(packets), trait);
 }
 
 void CallStory::refuse(Party who, DropReason reason, Share packets, const Endpoint& from) {
@@ -403,6 +414,8 @@ void CallStory::refuse(Party who, DropReason reason, Share packets, const Endpoi
   const std::uint32_t times = rounded(packets[kEarlier]) + rounded(packets[kLately]);
   if (times == 0) return;
   drop(who, DropSide::kArriving, reason, packets);
+  if (from.address != call_.legs[who.leg].medias[who.media].signalled.address)
+    trait(who, DropSide::kArriving, reason, DropTrait::kForeign, packets[kLately]);
   if (!is_counted(reason)) seen.counters[0].errors_in += times;
   Refusal refusal;
   refusal.reason = reason;
@@ -456,12 +469,15 @@ CallStory::Spoken CallStory::speak(Party who) {
   for (std::size_t i = 0; i < refused.size(); ++i) {
     const DropReason reason = facts.refused[i].reason;
     refuse(who, reason, refused[i], is_of_elsewhere(reason) ? stranger() : own);
+    if (!is_of_elsewhere(reason) && !is_counted(reason) && !is_apart(reason) && spoken.accepted[kLately] != 0)
+      trait(who, DropSide::kArriving, DropReason::kNone, DropTrait::kInGap, refused[i][kLately]);
   }
   for (const Stranger& each : facts.strangers) {
     const double earlier = std::max(0.0, in_seconds(length_ - kRecentTime));
-    refuse(who, each.reason,
-           {each.per_second[kEarlier] * earlier, each.per_second[kLately] * in_seconds(recent_span())},
-           stranger());
+    const Share packets{each.per_second[kEarlier] * earlier,
+                        each.per_second[kLately] * in_seconds(recent_span())};
+    refuse(who, each.reason, packets, each.is_copy ? own : stranger());
+    if (each.is_copy) trait(who, DropSide::kArriving, each.reason, DropTrait::kCopy, packets[kLately]);
   }
   const std::uint32_t accepted = spoken.accepted[kEarlier] + spoken.accepted[kLately];
   if (accepted == 0) return spoken;
@@ -559,6 +575,10 @@ void CallStory::listen(Party who, const std::vector<std::vector<Spoken>>& spoken
         sent[era] -= dropped[era];
       }
       drop(who, DropSide::kLeaving, each.reason, dropped);
+      // Of packets that come twice the second one may not leave again.
+      const double copies = speaker.doubled[kLately] * accepted[kLately];
+      if (each.reason == DropReason::kReplayed)
+        trait(who, DropSide::kLeaving, each.reason, DropTrait::kCopy, std::min(dropped[kLately], copies));
     }
     for (const Failed& each : facts.failed) {
       Share failed;
@@ -597,6 +617,7 @@ void CallStory::listen(Party who, const std::vector<std::vector<Spoken>>& spoken
     out.recent.counts.bytes = lately * kSize;
     out.recent.counts.expected = taken.expected[kLately];
     seen.egress.push_back(out);
+    seen.recent_sent += lately;
     seen.counters[0].packets_out += out.counters.packets;
     seen.counters[0].bytes_out += out.counters.bytes;
     if (!facts.reported) continue;

@@ -10,7 +10,6 @@
 #pragma once
 
 #include "control/diagnose/explain.hpp"
-#include "control/diagnose/glance.hpp"
 
 #include <array>
 #include <cstddef>
@@ -78,6 +77,8 @@ class CallStory {
   CallStory& refuses(Party who, DropReason reason, double percent, When when = When::kAlways);
   /// What somebody else sends to the party's port.
   CallStory& refuses_stranger(Party who, DropReason reason, unsigned per_second, When when = When::kAlways);
+  /// Packets of the party that come again, long after they were taken.
+  CallStory& refuses_copies(Party who, DropReason reason, unsigned per_second, When when = When::kAlways);
 
   // What the relay does not pass on to a party.
   CallStory& drops_toward(Party who, DropReason reason, double percent, When when = When::kAlways);
@@ -132,6 +133,7 @@ class CallStory {
   struct Stranger {
     DropReason reason = DropReason::kNone;
     Share per_second{};
+    bool is_copy = false;
   };
   struct Facts {
     bool never_sends = false;
@@ -173,6 +175,7 @@ class CallStory {
   void listen(Party who, const std::vector<std::vector<Spoken>>& spoken);
   void refuse(Party who, DropReason reason, Share packets, const Endpoint& from);
   void drop(Party who, DropSide side, DropReason reason, Share packets);
+  void trait(Party who, DropSide side, DropReason reason, DropTrait trait, double packets);
   TransportSnapshot& port(Party who) { return ports_[who.leg][who.media]; }
 
   Duration length_ = std::chrono::seconds(60);

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ferry::test {
@@ -140,12 +141,16 @@ class FakeAssociation final : public DtlsAssociation {
   State on_time(DtlsOwner& owner) noexcept override {
     if (state_ != State::kHandshaking || now_ < due_) return state_;
     if (++tries_ >= 7) state_ = State::kFailed;
-    gap_ *= 2;
+    gap_ = std::exchange(is_hurried_, false) ? kFirstGap : gap_ * 2;
     due_ = now_ + gap_;
     if (state_ == State::kHandshaking) repeat(owner);
     return state_;
   }
-  void hurry() noexcept override { tries_ = 0; }
+  // As OpenSSL's timer: the one that runs goes on, and the next is the first again.
+  void hurry() noexcept override {
+    tries_ = 0;
+    is_hurried_ = true;
+  }
   void refuse(DtlsOwner& owner) noexcept override {
     owner.send(dtls_record(21, 1, Octets(20)));
     state_ = State::kFailed;
@@ -176,7 +181,8 @@ class FakeAssociation final : public DtlsAssociation {
  private:
   void say(std::vector<Octets> flight, DtlsOwner& owner) {
     flight_ = std::move(flight);
-    gap_ = std::chrono::milliseconds(50);
+    gap_ = kFirstGap;
+    is_hurried_ = false;
     due_ = now_ + gap_;
     tries_ = 0;
     repeat(owner);
@@ -287,6 +293,8 @@ class FakeAssociation final : public DtlsAssociation {
                        is_client ? proof_of(own_random_, peer_random_) : proof_of(peer_random_, own_random_));
   }
 
+  static constexpr Duration kFirstGap = std::chrono::milliseconds(50);
+
   const Instant& now_;
   DtlsRole role_;
   FakeRandom own_random_;
@@ -297,6 +305,7 @@ class FakeAssociation final : public DtlsAssociation {
   std::vector<Octets> flight_;
   Instant due_{};
   Duration gap_{};
+  bool is_hurried_ = false;
   unsigned tries_ = 0;
   std::uint16_t expected_ = 0;
   std::uint16_t hellos_ = 0;
@@ -307,5 +316,21 @@ inline std::unique_ptr<DtlsAssociation> FakeIdentity::make(DtlsRole role, bool) 
   return std::make_unique<FakeAssociation>(now_, role, random_of(name_ * 1000 + ++made_),
                                            fingerprint(FingerprintHash::kSha256));
 }
+
+/// Makes identities with names that follow each other. Set `now` whenever the time moves.
+class FakeDtls final : public DtlsBackend {
+ public:
+  [[nodiscard]] std::shared_ptr<const DtlsIdentity> make_identity() const override {
+    return std::make_shared<FakeIdentity>(now, ++names_);
+  }
+  [[nodiscard]] std::shared_ptr<const DtlsIdentity> identity_of(const std::string&) const override {
+    return nullptr;
+  }
+
+  Instant now{};
+
+ private:
+  mutable std::uint64_t names_ = 0;
+};
 
 }  // namespace ferry::test

@@ -158,7 +158,7 @@ const json& extras() {
 }
 
 /// `@C` call, `@H` host, `@P` port, `@F` and `@T` tags, `;1` as they are.
-constexpr const char* kClassic[] = {
+constexpr const char* kRtpproxy[] = {
     "U @C @H @P @F",
     "L @C @H @P @F @T",
     "U @C @H @P @F @T",
@@ -302,7 +302,7 @@ json make_request(Choices& choices) {
 }
 
 std::string make_classic_command(Choices& choices) {
-  std::string text = choices.of(kClassic);
+  std::string text = choices.of(kRtpproxy);
   text = filled(text, "@C", choices.of(kCallIds));
   text = filled(text, "@H", choices.of(kHosts));
   text = filled(text, "@P", port_of(choices.below(100)));

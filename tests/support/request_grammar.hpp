@@ -41,7 +41,7 @@ std::string make_sdp(Choices& choices);
 /// Octets of a request: command, call, two tags, its SDP if it has one, number of further keys, and each of
 /// them; a last one says whether something of it is spoiled. tests/fuzz/session_seeds.py writes the same.
 nlohmann::json make_request(Choices& choices);
-/// A command of the classic protocol.
+/// A command of the rtpproxy protocol.
 std::string make_classic_command(Choices& choices);
 
 }  // namespace ferry::test

@@ -78,7 +78,7 @@ void SessionScript::each_ports(Visit visit) {
   world_->manager().each_call([&](Call& call) {
     for (const auto& leg : call.legs) {
       for (const auto& media : leg->medias) {
-        for (PortSet& ports : media->ports) visit(call, *media, ports);
+        for (LocalPorts& ports : media->via->ports) visit(call, *media, ports);
       }
     }
   });
@@ -86,11 +86,11 @@ void SessionScript::each_ports(Visit visit) {
 
 std::string SessionScript::run(std::span<const std::uint8_t> octets, std::size_t most) {
   static constexpr std::array<Step, 16> kSteps = {
-      &SessionScript::ng_request,  &SessionScript::ng_request,      &SessionScript::ng_request,
-      &SessionScript::ng_request,  &SessionScript::ng_request,      &SessionScript::ng_request,
-      &SessionScript::ng_request,  &SessionScript::ng_request,      &SessionScript::packets,
-      &SessionScript::packets,     &SessionScript::classic_command, &SessionScript::classic_command,
-      &SessionScript::time_passes, &SessionScript::restore,         &SessionScript::move,
+      &SessionScript::ng_request,  &SessionScript::ng_request,       &SessionScript::ng_request,
+      &SessionScript::ng_request,  &SessionScript::ng_request,       &SessionScript::ng_request,
+      &SessionScript::ng_request,  &SessionScript::ng_request,       &SessionScript::packets,
+      &SessionScript::packets,     &SessionScript::rtpproxy_command, &SessionScript::rtpproxy_command,
+      &SessionScript::time_passes, &SessionScript::restore,          &SessionScript::move,
       &SessionScript::trouble};
   Choices choices(octets);
   while (!choices.is_over() && fault_.empty() && steps_ < most) {
@@ -117,18 +117,18 @@ void SessionScript::ng_request(Choices& choices) {
   if (reply.value("result", "") == "error") expect_unchanged(before);
 }
 
-void SessionScript::classic_command(Choices& choices) {
+void SessionScript::rtpproxy_command(Choices& choices) {
   const std::string command = make_classic_command(choices);
   log(command);
   const auto before = records();
-  const std::string reply = world_->rtpp(command);
+  const std::string reply = world_->rtpproxy(command);
   log_.back() += "  ->  " + reply;
   if (reply.find('\n') == std::string::npos && reply.starts_with('E')) expect_unchanged(before);
 }
 
 void SessionScript::packets(Choices& choices) {
   std::vector<Endpoint> open;
-  each_ports([&](const Call&, const Media&, const PortSet& ports) {
+  each_ports([&](const Call&, const Media&, const LocalPorts& ports) {
     if (!ports.closed) open.push_back({ports.local->address, ports.port});
   });
   if (open.empty()) return;
@@ -171,7 +171,7 @@ void SessionScript::restore(Choices& choices) {
   manager.flush(world_->clock());
   json again = json::parse(manager.export_call(id, world_->clock()).dump());
   // A key goes on behind what may have been sent after the export (SRT-9).
-  again["contexts"] = record["contexts"];
+  again["sections"]["contexts"] = record["sections"]["contexts"];
   if (again != record)
     fault("the export of what was restored is another: " + json::diff(record, again).dump());
 }
@@ -239,17 +239,17 @@ void SessionScript::check_ports() {
   std::size_t pairs = 0;
   std::size_t transports = 0;
   std::map<const PortPool*, std::size_t> used;
-  each_ports([&](const Call& call, Media& media, const PortSet& ports) {
+  each_ports([&](const Call& call, Media& media, const LocalPorts& ports) {
     if (ports.closed) return;
     ++transports;
     const auto count = [&](const LocalAddress& local, UdpPort port) {
       ++pairs;
       ++used[local.ports.get()];
-      if (local.ports->owner(port) != &media)
-        fault(fmt::format("port {} of {} does not know its media", port.value, call.id));
+      if (local.ports->owner(port) != media.via)
+        fault(fmt::format("port {} of {} does not know its transport", port.value, call.id));
     };
     count(*ports.local, ports.port);
-    for (const PortSet::More& more : ports.more) count(*more.local, more.port);
+    for (const LocalPorts::More& more : ports.more) count(*more.local, more.port);
   });
   for (const LogicalInterface& interface : world_->manager().interfaces().all()) {
     for (const LocalAddress& local : interface.addresses) {
@@ -279,11 +279,11 @@ void SessionScript::check_names() {
 }
 
 void SessionScript::check_plans() {
-  std::map<const PortSet*, std::shared_ptr<const TransportPlan>> told;
-  each_ports([&](const Call&, const Media&, const PortSet& ports) { told[&ports] = ports.plan; });
+  std::map<const LocalPorts*, std::shared_ptr<const TransportPlan>> told;
+  each_ports([&](const Call&, const Media&, const LocalPorts& ports) { told[&ports] = ports.plan; });
   world_->manager().each_call([&](Call& call) { world_->manager().sync_plans(call); });
   world_->manager().flush(world_->clock());
-  each_ports([&](const Call& call, const Media& media, const PortSet& ports) {
+  each_ports([&](const Call& call, const Media& media, const LocalPorts& ports) {
     if (told[&ports] != ports.plan)
       fault(fmt::format("a plan of {} is not what it should be: party {}, media {}", call.id, media.leg->tag,
                         media.index));

@@ -33,7 +33,7 @@ class SessionScript {
  private:
   using Step = void (SessionScript::*)(Choices&);
   void ng_request(Choices& choices);
-  void classic_command(Choices& choices);
+  void rtpproxy_command(Choices& choices);
   void packets(Choices& choices);
   void time_passes(Choices& choices);
   void move(Choices& choices);

@@ -69,7 +69,7 @@ json World::ng(const json& request) {
   return json::parse(reply);
 }
 
-std::string World::rtpp(const std::string& command) {
+std::string World::rtpproxy(const std::string& command) {
   std::string reply = rtpp_->handle_line(command, address("127.0.0.1"));
   manager_->flush(clock());
   reply.pop_back();
@@ -108,7 +108,8 @@ namespace {
 
 class SimWorld final : public World {
  public:
-  explicit SimWorld(const WorldOptions& options) : on_time_(options.on_time), name_(options.name) {
+  explicit SimWorld(const WorldOptions& options)
+      : link_(options.link), on_time_(options.on_time), name_(options.name) {
     interfaces_ = make_interfaces(options, "198.18.0.1", "198.18.0.2", false);
     std::vector<std::unique_ptr<Worker>> workers;
     for (std::size_t i = 0; i < options.workers; ++i) {
@@ -124,8 +125,15 @@ class SimWorld final : public World {
     make_rtpp(options);
     network_.set_outlet([this](const SimDatagram& datagram) {
       if (is_broken_) return false;
-      if (!peers_.contains(datagram.to)) return true;  // lost in the network
-      received_.push_back({datagram.to, datagram.from, datagram.payload, elapsed()});
+      if (!link_) {
+        reach_peer(datagram);
+        return true;
+      }
+      for (const Duration travel : link_->to_peer(datagram.to, elapsed()))
+        after(travel, [this, datagram] {
+          if (const auto at = link_->arrive(datagram.to, datagram.from))
+            reach_peer({datagram.from, *at, datagram.payload});
+        });
       return true;
     });
     start_ = network_.now();
@@ -152,7 +160,14 @@ class SimWorld final : public World {
   [[nodiscard]] Duration elapsed() const override { return network_.now() - start_; }
   void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
     peers_.insert(from);
-    network_.send_to_relay({from, to, packet});
+    if (link_) {
+      const Link::Passage passage = link_->to_relay(from, to, elapsed());
+      for (const Duration travel : passage.travels)
+        after(travel,
+              [this, datagram = SimDatagram{passage.from, to, packet}] { network_.send_to_relay(datagram); });
+    } else {
+      network_.send_to_relay({from, to, packet});
+    }
     settle();
   }
   void open(const Endpoint& peer) override {
@@ -190,6 +205,14 @@ class SimWorld final : public World {
   }
 
  private:
+  /// At once if `travel` is zero, as without a link.
+  void after(Duration travel, Action action) {
+    travel == Duration(0) ? action() : at(elapsed() + travel, std::move(action));
+  }
+  void reach_peer(const SimDatagram& datagram) {
+    if (!peers_.contains(datagram.to)) return;  // lost in the network
+    received_.push_back({datagram.to, datagram.from, datagram.payload, elapsed()});
+  }
   void advance_to(Instant time) {
     network_.advance_to(time);
     if (on_time_) on_time_(network_.now());
@@ -213,6 +236,7 @@ class SimWorld final : public World {
 
   SimNetwork network_;
   bool is_broken_ = false;
+  std::shared_ptr<Link> link_;
   std::function<void(Instant)> on_time_;
   std::string name_;
   Instant start_;
@@ -249,6 +273,7 @@ class LiveWorld final : public World {
       while (!schedule_.empty() && schedule_.top().when <= elapsed()) {
         const Scheduled due = schedule_.top();
         schedule_.pop();
+        wait_for_late(due.when);
         due.action();
       }
       if (!schedule_.empty()) next = std::min(next, schedule_.top().when);
@@ -258,7 +283,12 @@ class LiveWorld final : public World {
       }
       collect(std::min<Duration>(next - elapsed(), 50ms));
     }
-    collect(100ms);
+    // What is on its way, until nothing more comes.
+    const Duration last = elapsed() + 5s;
+    for (std::size_t before = ~std::size_t{0}; before != received_.size() && elapsed() < last;) {
+      before = received_.size();
+      collect(100ms);
+    }
   }
   [[nodiscard]] Duration elapsed() const override { return std::chrono::steady_clock::now() - start_; }
   void send(const Endpoint& from, const Endpoint& to, const Packet& packet) override {
@@ -280,6 +310,13 @@ class LiveWorld final : public World {
   [[nodiscard]] std::size_t longest_datagram() const override { return engine_->longest_datagram(); }
 
  private:
+  /// Sets the script's clock back if an action is later than `kLate` behind `when`: on a busy host the
+  /// actions then keep their distances, instead of coming in one burst that fills a socket or gives two of
+  /// them no time between.
+  void wait_for_late(Duration when) {
+    constexpr Duration kLate = 5ms;
+    start_ += std::max<Duration>(elapsed() - when - kLate, 0ms);
+  }
   void collect(Duration limit) {
     engine_->collect(limit, [this](Received got) {
       got.when = elapsed();

@@ -2,10 +2,11 @@
 // on sockets of the loopback range in real time. A script does not know which.
 #pragma once
 
+#include "control/manager/manager.hpp"
 #include "control/protocol/ng/service.hpp"
-#include "control/protocol/rtpp/service.hpp"
-#include "control/session/manager.hpp"
+#include "control/protocol/rtpproxy/service.hpp"
 #include "relay/io/sim/sim_network.hpp"
+#include "tests/support/link.hpp"
 #include "tests/support/packets.hpp"
 
 #include <functional>
@@ -40,8 +41,8 @@ struct WorldOptions {
   bool strict_payload_types = false;
   /// More `interface=` settings.
   std::vector<std::string> interfaces;
-  /// Scripts speak the classic protocol instead of NG where they can.
-  bool classic = false;
+  /// Scripts speak the rtpproxy protocol instead of NG where they can.
+  bool rtpproxy = false;
   /// Directories with prompts.
   std::vector<std::string> prompts;
   /// Simulation only: who is told what happens.
@@ -49,6 +50,8 @@ struct WorldOptions {
   /// Simulation only: records calls; told of the time first whenever it moves.
   CallRecorder* recorder = nullptr;
   std::function<void(Instant)> on_time;
+  /// Simulation only: what lies between peers and relay. Null: every datagram arrives at once.
+  std::shared_ptr<Link> link;
 };
 
 class World {
@@ -72,11 +75,11 @@ class World {
 
   /// One NG request; the reply as JSON. Flushes like a listener.
   nlohmann::json ng(const nlohmann::json& request);
-  /// One command of the classic protocol; the reply without its newline.
-  std::string rtpp(const std::string& command);
-  /// Commands of the classic protocol come faster than they are served (CTL-5).
+  /// One command of the rtpproxy protocol; the reply without its newline.
+  std::string rtpproxy(const std::string& command);
+  /// Commands of the rtpproxy protocol come faster than they are served (CTL-5).
   void set_rtpp_overloaded(bool overloaded) { rtpp_->set_overloaded(overloaded); }
-  [[nodiscard]] bool is_classic() const { return is_classic_; }
+  [[nodiscard]] bool is_rtpproxy() const { return is_rtpproxy_; }
   /// Port in its reply; 0 if it is an error.
   static UdpPort port_of(const std::string& reply);
   /// Port of the first m-line in the SDP of a reply.
@@ -117,9 +120,9 @@ class World {
 
  protected:
   void make_rtpp(const WorldOptions& options) {
-    is_classic_ = options.classic;
-    rtpp_ = std::make_unique<rtpp::Service>(
-        *manager_, *interfaces_, [this] { return clock(); }, rtpp::ServiceConfig{{}, {}, options.prompts},
+    is_rtpproxy_ = options.rtpproxy;
+    rtpp_ = std::make_unique<rtpproxy::Service>(
+        *manager_, *interfaces_, [this] { return clock(); }, rtpproxy::ServiceConfig{{}, {}, options.prompts},
         no_targets_);
   }
   struct Scheduled {
@@ -138,13 +141,13 @@ class World {
   std::unique_ptr<SessionManager> manager_;
   std::unique_ptr<ng::NgService> service_;
   /// Nobody is told.
-  struct NoTargets final : rtpp::NotifyTargets {
+  struct NoTargets final : rtpproxy::NotifyTargets {
     [[nodiscard]] bool any() const override { return false; }
     [[nodiscard]] std::string allowed(std::string_view, const IpAddress&) const override { return {}; }
   };
   NoTargets no_targets_;
-  std::unique_ptr<rtpp::Service> rtpp_;
-  bool is_classic_ = false;
+  std::unique_ptr<rtpproxy::Service> rtpp_;
+  bool is_rtpproxy_ = false;
 };
 
 /// The relay's engine of a live world, and the network on its other side.

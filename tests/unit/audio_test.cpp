@@ -1,7 +1,8 @@
 // Decoders against the encoders of other projects: a tone goes in, its frequency and level come out.
 
 #include "codecs/audio/amr.hpp"
-#include "codecs/audio/audio_decoder.hpp"
+#include "codecs/audio/decoder_table.hpp"
+#include "codecs/audio/plugin.hpp"
 
 #include <cmath>
 #include <filesystem>

@@ -1,13 +1,10 @@
-// Codecs of the NG protocol, configuration, access, and the rules that are seen from control.
+// Configuration, access, and the rules that are seen from control.
 
 #include "control/config/config.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/access.hpp"
 #include "control/protocol/cli/cli_server.hpp"
-#include "control/protocol/ng/bencode.hpp"
-#include "control/protocol/ng/json_codec.hpp"
 #include "control/protocol/ng/notifier.hpp"
-#include "control/protocol/ng/request_parser.hpp"
 #include "control/sdp/write.hpp"
 #include "tests/support/world.hpp"
 
@@ -24,71 +21,6 @@ using namespace std::chrono_literals;
 
 Endpoint peer(std::uint8_t last, std::uint16_t port = 4000) {
   return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}};
-}
-
-TEST(Bencode, RoundTripKeepsOrderAndTypes) {
-  const std::string text = "d1:bi-12e1:al3:xyzd1:ki0eee0:5:emptye";
-  const auto decoded = ng::decode_bencode(text);
-  ASSERT_TRUE(decoded);
-  EXPECT_EQ(decoded->size, text.size());
-  EXPECT_EQ(ng::encode_bencode(decoded->value), text);
-}
-
-TEST(Bencode, CTL4_BoundsHold) {
-  using ng::DecodeError;
-  EXPECT_EQ(ng::decode_bencode(std::string(17, 'l')).error(), DecodeError::kTooDeep);
-  EXPECT_TRUE(ng::decode_bencode(std::string(16, 'l') + std::string(16, 'e')));
-  std::string many = "l";
-  for (int i = 0; i < 5000; ++i) many += "i1e";
-  EXPECT_EQ(ng::decode_bencode(many + "e").error(), DecodeError::kTooManyElements);
-  EXPECT_EQ(ng::decode_bencode("i9223372036854775808e").error(), DecodeError::kMalformed);
-  EXPECT_EQ(ng::decode_bencode("9223372036854775808:").error(), DecodeError::kMalformed);
-  EXPECT_EQ(ng::decode_bencode("5:abc").error(), DecodeError::kIncomplete);
-  EXPECT_EQ(ng::decode_bencode("di1e1:xe").error(), DecodeError::kMalformed) << "keys are strings";
-}
-
-TEST(Bencode, CTL4_RepeatedKeyLastOneWinsAndIsCounted) {
-  const auto decoded = ng::decode_bencode("d1:ai1e1:ai2ee");
-  ASSERT_TRUE(decoded);
-  EXPECT_EQ(decoded->repeated_keys, 1u);
-  EXPECT_EQ(*decoded->value.dict()->find("a")->integer(), 2);
-}
-
-TEST(Json, CTL4_BoundsHold) {
-  EXPECT_EQ(ng::decode_json(std::string(17, '[')).error(), ng::DecodeError::kTooDeep);
-  EXPECT_EQ(ng::decode_json("{\"a\":1}x").error(), ng::DecodeError::kMalformed);
-  EXPECT_EQ(ng::decode_json("{\"a\":1,\"a\":true}")->repeated_keys, 1u);
-  EXPECT_EQ(ng::encode_json(ng::decode_json("{\"a\":[1,\"x\\n\",{}],\"b\":false}")->value),
-            "{\"a\":[1,\"x\\n\",{}],\"b\":0}");
-}
-
-TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
-  Dict dict;
-  dict.set("media_address", "192.0.2.9");
-  dict.set("Address Family", "ip6");
-  dict.set("delete delay", "20");
-  dict.set("replace", "origin, SDP version");
-  dict.set("flags", List{Value("Trust Address"), Value("rtcp-mux-require"), Value("strct-source")});
-  dict.set("received-from", List{});
-  dict.set("from-tag", 7);
-  dict.set("ICE", "remove");
-  dict.set("bundle", "offer");
-  dict.set("medya", "x");
-  const Request request = ng::parse_request(dict);
-  EXPECT_EQ(request.media_address->to_string(), "192.0.2.9");
-  EXPECT_EQ(request.address_family, AddressFamily::kIpv6);
-  EXPECT_EQ(request.delete_delay_s, 20);
-  EXPECT_TRUE(has(request.replaces, Replace::kOrigin) && has(request.replaces, Replace::kSdpVersion));
-  EXPECT_TRUE(request.has_flag(Flag::kTrustAddress));
-  EXPECT_EQ(request.ice.offer, IceWishes::Offer::kNever);
-  EXPECT_TRUE(has(request.rtcp_mux, RtcpMux::kRequire));
-  EXPECT_FALSE(request.received_from.has_value());
-  EXPECT_FALSE(request.from_tag.has_value()) << "an integer is no tag";
-  EXPECT_EQ(request.not_in_force, std::vector<std::string>{"bundle"});
-  EXPECT_EQ(request.unknown_keys, std::vector<std::string>{"medya"});
-  EXPECT_EQ(request.unknown_flags, std::vector<std::string>{"strct-source"});
-  EXPECT_EQ(ng::suggest("strct-source", true), "strict-source");
-  EXPECT_EQ(ng::suggest("medya", false), "media");
 }
 
 Result<Config, ConfigError> load(std::vector<std::string> words) {

@@ -1,4 +1,4 @@
-// DTLS-SRTP between two of our own ends, and against what others may send (media-security section 5).
+// DTLS-SRTP between two of our own ends, and against what others may send (rules DTL-1 to DTL-14).
 
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
@@ -642,7 +642,7 @@ TEST_F(DtlsWays, WhatTheFormerPageStillSaysDoesNotDisturbTheNewOne) {
   EXPECT_EQ(server_.channel.keys()->send, page.channel.keys()->receive);
 }
 
-/// A certificate that is not the signalled one: the peer is told (DTL-8, WDTLS-5).
+/// A certificate that is not the signalled one: the peer is told (DTL-8).
 class DtlsAlerts : public DtlsTest {
  protected:
   static constexpr std::uint8_t kAlert = 21, kFatal = 2, kBadCertificate = 42;

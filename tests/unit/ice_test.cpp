@@ -1,5 +1,5 @@
 // STUN and ICE between two of our own agents in virtual time, and against those who have no credentials
-// (media-security section 6, rows I).
+// (rules ICE-1 to ICE-9, rows I-01 to I-06).
 
 #include "relay/core/ice/ice_agent.hpp"
 

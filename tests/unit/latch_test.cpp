@@ -1,4 +1,4 @@
-// Rules LAT-2 … LAT-11 of media-security.md, one by one.
+// Rules LAT-2 … LAT-11 of docs/rules.md, one by one.
 
 #include "relay/core/latch/latch.hpp"
 
@@ -257,6 +257,7 @@ TEST_F(LatchTest, LAT4a_WithoutAKnownRemoteNothingIsLearned) {
   }
 }
 
+// LAT-8a.
 TEST_F(LatchTest, LAT8_LatePacketsOfTheFormerPeerAreBarredAfterSignalling) {
   begin();
   packet(kAliceOtherPort, 1, 0ms);
@@ -337,6 +338,37 @@ TEST_F(LatchTest, NgImmediate_StrictSourceRefusesOthersAfterTheFirst) {
   begin(LatchPolicy::kAny);
   EXPECT_EQ(packet(kMallory, 1, 0ms), Decision::kAccept);
   EXPECT_EQ(packet(kAlice, 1, 20ms), Decision::kReject);
+}
+
+// LAT-4a: only the algorithms of rtpengine bring its acceptance of other sources with them. No policy does.
+TEST_F(LatchTest, LAT7_StrictSourceDecidesUnderTheNgAlgorithmsAlone) {
+  using enum LearningAlgorithm;
+  const Endpoint neighbour{kAliceHost, UdpPort{4300}};
+  for (const LatchPolicy policy :
+       {LatchPolicy::kOff, LatchPolicy::kSignalled, LatchPolicy::kUncontested, LatchPolicy::kAny}) {
+    for (const LearningAlgorithm algorithm : {kRules, kImmediate, kDelayed, kHeuristic}) {
+      if (algorithm != kRules && policy != LatchPolicy::kAny) continue;  // no call has both
+      for (const bool strict : {false, true}) {
+        for (const bool handover : {false, true}) {
+          if (strict && handover) continue;  // they cancel each other
+          SCOPED_TRACE(testing::Message() << static_cast<int>(policy) << ' ' << static_cast<int>(algorithm)
+                                          << (strict ? " strict" : "") << (handover ? " handover" : ""));
+          config_.algorithm = algorithm;
+          config_.strict_source = strict;
+          config_.handover = handover;
+          begin(policy, kNat.address);
+          ASSERT_EQ(packet(kAlice, 1, 0ms), Decision::kAccept);
+          ASSERT_EQ(packet(kAlice, 2, 3100ms), Decision::kAccept) << "nothing is open any more";
+          const bool passes = algorithm != kRules && !strict;
+          for (const Endpoint& from : {kMallory, kNat, neighbour}) {
+            EXPECT_EQ(packet(from, 700, 3120ms, Ssrc{0xBAD}), passes ? Decision::kAccept : Decision::kReject);
+            EXPECT_EQ(last_.reason, passes ? DropReason::kNone : DropReason::kForeignSource);
+            EXPECT_EQ(latch_.learned(), passes && handover ? from : kAlice);
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST_F(LatchTest, SnapshotGoesOnWhereItStopped) {

@@ -1,7 +1,5 @@
-// The NG protocol beyond offer and answer: flag strings, templates, SDP edits, and what commands do to media.
+// The NG protocol beyond offer and answer: SDP edits, and what commands do to media.
 
-#include "control/protocol/ng/request_parser.hpp"
-#include "control/protocol/ng/rtpp_flags.hpp"
 #include "control/sdp/write.hpp"
 #include "relay/core/rtp/rtp.hpp"
 #include "tests/support/world.hpp"
@@ -17,105 +15,6 @@ namespace {
 
 using nlohmann::json;
 using namespace std::chrono_literals;
-
-ng::Templates no_templates;
-
-Request parse(std::initializer_list<std::pair<const char*, Value>> keys,
-              const ng::Templates& templates = no_templates) {
-  Dict dict;
-  for (const auto& [key, value] : keys) dict.set(key, value);
-  return ng::parse_request(dict, templates);
-}
-
-TEST(RtppFlags, WordsKeysListsAndDictionaries) {
-  const Request r = parse(
-      {{"rtpp-flags",
-        "replace-origin ICE=remove codec=[strip=[G729 opus/48000/2] offer=[PCMA]] to-tag=tt from-tag=ff "
-        "direction=a direction=b media-address=192.0.2.9 sdp-attr=[audio=[add=[x--1..2]]] strange=1 "
-        "oddword"}});
-  EXPECT_TRUE(has(r.replaces, Replace::kOrigin));
-  EXPECT_EQ(r.codecs.strip, (std::vector<std::string>{"G729", "opus/48000/2"}));
-  EXPECT_EQ(r.codecs.offer, (std::vector<std::string>{"PCMA"}));
-  EXPECT_EQ(r.to_tag, "tt");
-  EXPECT_TRUE(r.has_flag(Flag::kToTag)) << "to-tag= marks the tag as meant";
-  EXPECT_EQ(r.from_tag, "ff");
-  EXPECT_TRUE(r.has_flag(Flag::kDirectional)) << "from-tag= makes it directional";
-  EXPECT_EQ(r.media_address, IpAddress::parse("192.0.2.9"));
-  ASSERT_EQ(r.sdp_attr.size(), 1u);
-  EXPECT_EQ(r.sdp_attr[0].text, "x=1 2") << "escapes";
-  EXPECT_EQ(r.unknown_keys, (std::vector<std::string>{"strange"}));
-  EXPECT_EQ(r.unknown_flags, (std::vector<std::string>{"oddword"}));
-  EXPECT_TRUE(r.by_rtpp_flags);
-}
-
-TEST(RtppFlags, TransportWordsCombineBitByBitAfterAllOthers) {
-  const auto protocol = [](const char* words) { return parse({{"rtpp-flags", words}}).transport_protocol; };
-  EXPECT_EQ(protocol("SRTP AVPF"), "RTP/SAVPF");
-  EXPECT_EQ(protocol("RTP/SAVPF RTP"), "RTP/AVPF");
-  EXPECT_EQ(protocol("UDP/TLS/RTP/SAVPF AVP"), "UDP/TLS/RTP/SAVP");
-  EXPECT_EQ(protocol("RTP/AVP transport-protocol=RTP/SAVP"), "RTP/AVP");
-  EXPECT_EQ(protocol("replace-origin"), "");
-}
-
-TEST(RtppFlags, BranchWordsOfTheClientModuleAreNoBranch) {
-  for (const char* word : {"via-branch=1", "via-branch=auto", "via-branch=auto-next", "via-branch=extra"})
-    EXPECT_EQ(parse({{"via-branch", "z9hG4bKreal"}, {"rtpp-flags", word}}).via_branch, "z9hG4bKreal") << word;
-  EXPECT_EQ(parse({{"rtpp-flags", "via-branch=z9hG4bKmine"}}).via_branch, "z9hG4bKmine");
-}
-
-TEST(RtppFlags, NoTextIsTooBroken) {
-  std::mt19937 random(5);
-  const std::string letters = "ab=[] -.\t\"{}/";
-  for (int i = 0; i < 20'000; ++i) {
-    std::string text;
-    for (auto n = random() % 40; n > 0; --n) text += letters[random() % letters.size()];
-    parse({{"rtpp-flags", Value(text)}});
-  }
-  parse({{"rtpp-flags", Value(std::string(100'000, '['))}});
-  std::string deep;
-  for (int i = 0; i < 50'000; ++i) deep += "a=[";
-  parse({{"rtpp-flags", Value(deep)}});
-}
-
-TEST(Templates, DefaultThenCommandThenNamedThenTheRequest) {
-  const ng::Templates templates = {{"default", "media-address=192.0.2.1 replace-origin"},
-                                   {"offer", "media-address=192.0.2.2 address-family=IP6"},
-                                   {"special", "label=special"}};
-  const Request plain = parse({{"command", "offer"}}, templates);
-  EXPECT_EQ(plain.media_address, IpAddress::parse("192.0.2.2"));
-  EXPECT_EQ(plain.address_family, AddressFamily::kIpv6);
-  EXPECT_TRUE(has(plain.replaces, Replace::kOrigin));
-  EXPECT_FALSE(plain.by_rtpp_flags) << "that was not the client";
-  const Request own =
-      parse({{"command", "offer"}, {"media-address", "192.0.2.3"}, {"template", "special"}}, templates);
-  EXPECT_EQ(own.media_address, IpAddress::parse("192.0.2.3")) << "the request overrides";
-  EXPECT_EQ(own.label, "special");
-  EXPECT_FALSE(parse({{"command", "query"}}, templates).media_address) << "query reads its few keys alone";
-}
-
-TEST(Keys, NoKeyOrFlagOfAnyTypeFails) {
-  const std::vector<Value> values = {Value("x"),
-                                     Value(5),
-                                     Value(List{}),
-                                     Value(Dict{}),
-                                     Value(List{Value("a"), Value(7), Value(Dict{})}),
-                                     Value("a,b, c"),
-                                     Value(std::string(300, '-'))};
-  for (const ng::KeyRow& row : ng::key_rows()) {
-    for (const Value& value : values) {
-      Dict dict;
-      dict.set(std::string(row.name), value);
-      ng::parse_request(dict);
-    }
-  }
-  for (const ng::FlagRow& row : ng::flag_rows()) {
-    for (const char* rest : {"", "x", "-", "audio-", "audio-a>b"}) {
-      Dict dict;
-      dict.set("flags", Value(List{Value(std::string(row.name) + rest)}));
-      ng::parse_request(dict);
-    }
-  }
-}
 
 TEST(SdpProperty, UnknownLinesSurviveAndRewritingTwiceIsStable) {
   std::mt19937 random(11);
@@ -219,7 +118,7 @@ TEST_F(Talk, BlockMediaOfCallPartyAndFlow) {
   EXPECT_EQ(exchange(), Counts(0, 0)) << "without directional the tag means nothing";
 }
 
-// NG reference, section 15: names, types and units.
+// docs/reference/ng.md#statistics: names, types and units.
 TEST_F(Talk, StatisticsHoldWhatMonitoringToolsRead) {
   exchange();
   const Endpoint a_rtcp{a_.address, UdpPort{static_cast<std::uint16_t>(a_.port.value + 1)}};

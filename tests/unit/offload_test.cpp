@@ -1,5 +1,5 @@
-// Streams below the sockets (design seam 6): which are offered, when they come back, and that nobody can tell
-// the difference from what was counted.
+// Streams below the sockets (docs/architecture.md, seam 6): which are offered, when they come back, and that
+// nobody can tell the difference from what was counted.
 
 #include "relay/worker/worker.hpp"
 #include "tests/support/kernel_model.hpp"
@@ -377,6 +377,7 @@ TransportSnapshot without_first_sent(TransportSnapshot snapshot) {
     source.egress_recent.clear();
   }
   snapshot.recent_drops = {};
+  snapshot.recent_sent = 0;
   return snapshot;
 }
 

@@ -4,10 +4,10 @@
 #include "control/diagnose/explain.hpp"
 #include "control/protocol/cli/cli_service.hpp"
 #include "control/protocol/cli/command_table.hpp"
-#include "control/protocol/http/metrics.hpp"
-#include "control/protocol/http/pages.hpp"
 #include "control/protocol/ng/text_command.hpp"
-#include "control/session/trace.hpp"
+#include "control/protocol/pages/metrics.hpp"
+#include "control/protocol/pages/pages.hpp"
+#include "control/view/trace.hpp"
 #include "relay/base/ensure.hpp"
 #include "tests/support/kernel_model.hpp"
 #include "tests/support/world.hpp"
@@ -41,7 +41,7 @@ class Operated : public ::testing::Test {
                                              [this] { return world_->clock(); });
     metrics_ = std::make_unique<metrics::Metrics>(world_->manager(), world_->service(),
                                                   [this] { return world_->clock(); });
-    pages_ = std::make_unique<http::Pages>(*cli_, *metrics_, world_->manager());
+    pages_ = std::make_unique<pages::Pages>(*cli_, *metrics_, world_->manager());
     cli::DaemonAccess access;
     access.parameters = &parameters_;
     cli_->set_daemon(access);
@@ -87,7 +87,7 @@ class Operated : public ::testing::Test {
   std::unique_ptr<World> world_;
   std::unique_ptr<cli::CliService> cli_;
   std::unique_ptr<metrics::Metrics> metrics_;
-  std::unique_ptr<http::Pages> pages_;
+  std::unique_ptr<pages::Pages> pages_;
 };
 
 TEST_F(Operated, ACallInTheKernelIsExplainedLikeOthers) {
@@ -171,7 +171,7 @@ TEST_F(Operated, WhereChangesNothing) {
 TEST_F(Operated, TraceSeesVerdictsOnEveryPortAndGoesWithoutTrace) {
   call("c");
   {
-    Trace trace(world_->manager(), "c");
+    Trace trace(world_->manager().services(), "c");
     std::map<std::string, int> seen;
     const auto count = [&](const Trace::Seen& each) {
       ++seen[std::string(each.leg) + " " + std::string(to_string(each.packet.reason))];
@@ -351,7 +351,7 @@ TEST_F(Operated, EveryMetricMoves) {
     world_->send(rtcp_of(b_), rtcp_of(at(running_b)), from_b);
     world_->run(world_->elapsed() + 50ms);
   }
-  world_->rtpp("U classic 192.0.2.30 6000 tag");
+  world_->rtpproxy("U classic 192.0.2.30 6000 tag");
   world_->fail_ports(PortError::kNoDescriptors);
   world_->ng(offer("portless", "A", audio_sdp(a_)));
   world_->fail_ports({});

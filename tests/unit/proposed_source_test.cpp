@@ -188,6 +188,7 @@ TEST_F(ProposedSource, LAT15_ASnapshotHasIt) {
     // Of the time before it was restored it knows no last seconds.
     for (auto& source : each->sources) source.ingress_recent.clear();
     each->recent_drops = {};
+    each->recent_sent = 0;
   }
   EXPECT_EQ(again, snapshot);
   EXPECT_EQ(other.on_datagram(Component::kRtp, at(20, 4999), rtp('x', 2, 3), now_ + 20ms, own_).kind,

@@ -1,4 +1,4 @@
-// When ICMP errors pause a component, and what ends the pause (LAT-12 a).
+// When ICMP errors pause a component, and what ends the pause (LAT-12a).
 
 #include "relay/core/limit/reachability.hpp"
 

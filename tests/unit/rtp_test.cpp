@@ -250,6 +250,65 @@ TEST(StreamStats, CountsLossReorderingAndDuplicates) {
   EXPECT_EQ(stats.counters().reordered, 1u);
 }
 
+TEST(StreamStats, AnOldPacketDoesNotSayWhatTheSenderDoesNow) {
+  StreamStats stats;
+  Instant now{std::chrono::seconds(1)};
+  const auto takes = [&](std::uint16_t sequence, std::uint8_t type, std::size_t size) {
+    const std::vector<std::byte> payload(size);
+    RtpView view;
+    view.sequence = SeqNo{sequence};
+    view.timestamp = sequence * 160u;
+    view.payload_type = PayloadType{type};
+    view.payload = payload;
+    stats.count(view, 12 + size, 8000, now);
+  };
+  takes(100, 8, 160);
+  takes(101, 13, 1);
+  for (const std::uint16_t old : {std::uint16_t{100}, std::uint16_t{99}, std::uint16_t{20}}) {
+    takes(old, 8, 160);
+    EXPECT_EQ(stats.counters().last_payload_type, 13) << old;
+    EXPECT_EQ(stats.counters().last_payload_size, 1u) << old;
+    EXPECT_EQ(stats.counters().last_timestamp, 101 * 160u) << old;
+  }
+  takes(50000, 8, 160);
+  EXPECT_EQ(stats.counters().last_payload_type, 8) << "under a new key its numbers are anywhere";
+}
+
+TEST(StreamStats, BeginsWithItsFirstPacketAndThoseThatWereOnTheirWayWithIt) {
+  const auto lost_with = [](std::uint16_t late) {
+    StreamStats stats;
+    const Instant now{std::chrono::seconds(1)};
+    for (const std::uint16_t n : {std::uint16_t{500}, std::uint16_t{501}, late, std::uint16_t{502}}) {
+      RtpView view;
+      view.sequence = SeqNo{n};
+      stats.count(view, 172, 0, now);
+    }
+    return stats.counters().lost();
+  };
+  EXPECT_EQ(lost_with(499), 0u);
+  EXPECT_EQ(lost_with(490), 9u) << "nine between are still to come";
+  EXPECT_EQ(lost_with(410), 0u) << "a packet of an earlier time leaves no gap behind it";
+}
+
+TEST(StreamStats, IsACopyIfNumberAndTimeStampWereThere) {
+  StreamStats stats;
+  const Instant begin{std::chrono::seconds(1)};
+  for (std::uint16_t n = 1000; n < 1400; ++n) {
+    RtpView view;
+    view.sequence = SeqNo{n};
+    view.timestamp = 70'000u + n * 160u;
+    stats.count(view, 172, 8000, begin + std::chrono::milliseconds(20) * (n - 1000));
+  }
+  const Instant now = begin + std::chrono::seconds(8);
+  EXPECT_TRUE(stats.is_copy(SeqNo{1399}, 70'000u + 1399 * 160, now));
+  EXPECT_TRUE(stats.is_copy(SeqNo{1100}, 70'000u + 1100 * 160, now));
+  EXPECT_FALSE(stats.is_copy(SeqNo{1100}, 70'000u + 1400 * 160, now)) << "the sender began again";
+  EXPECT_FALSE(stats.is_copy(SeqNo{1100}, 70'000u - 20 * 8000, now)) << "from any other time stamp";
+  EXPECT_FALSE(stats.is_copy(SeqNo{1400}, 70'000u + 1399 * 160, now)) << "a number that is new";
+  EXPECT_FALSE(stats.is_copy(SeqNo{999}, 70'000u + 1100 * 160, now)) << "a number before the first";
+  EXPECT_TRUE(stats.is_copy(SeqNo{990}, 70'000u + 990 * 160, now)) << "it came before anything was counted";
+}
+
 TEST(StreamStats, ExtendsTheSequenceOverAWrap) {
   StreamStats stats;
   for (std::uint32_t n = 65530; n < 65536 + 5; ++n) {

@@ -456,8 +456,8 @@ TEST(SrtpVectors, S13_ThoseOfRfc7714) {
       "dbeef");
   const struct {
     SrtpSuite suite;
-    std::string_view rtp;   // section 16.1.1, 16.2.1
-    std::string_view rtcp;  // section 17.1, 17.2
+    std::string_view rtp;   // RFC 7714 §16.1.1, §16.2.1
+    std::string_view rtcp;  // RFC 7714 §17.1, §17.2
   } rows[] = {
       {SrtpSuite::kAeadAes128Gcm,
        "8040f17b8041f8d35501a0b2f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833"

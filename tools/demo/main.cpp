@@ -1,5 +1,10 @@
-// A demonstration call: two parties with real sockets talk through a running relay, from other ports than
-// their SDP says, and judge what they hear. Exit status 0 only if each heard the other's tone.
+// Places a demonstration call. Two parties with real sockets talk through a running relay, send from other
+// ports than their SDP says, and judge what they hear. The exit status is 0 only if each heard the other's
+// tone and the relay learned the port of each.
+//
+// The order: an offer and an answer over NG (`Relay`), a packet of each party every 20 ms while both listen,
+// then the relay's own view of the call over its control socket, a table of both, and the deletion of the
+// call.
 
 #include "codecs/tone/tone.hpp"
 #include "relay/core/rtp/rtp.hpp"
@@ -10,6 +15,7 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +33,10 @@ using ferry::Endpoint;
 using nlohmann::json;
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t kSamples = 160;  // 20 ms
+// 20 ms at 8 kHz.
+constexpr std::size_t kSamples = 160;
 
-/// One party: a socket, a tone to send and an ear for the other's.
+/// One party: it has a socket, sends a tone and listens for the tone of the other.
 class Party {
  public:
   Party(std::string name, const ferry::IpAddress& host, double sends, double listens, std::uint32_t ssrc)
@@ -41,7 +48,7 @@ class Party {
     ferry::SocketAddress bound;
     getsockname(socket_, bound.get(), bound.size_pointer());
     local_ = bound.endpoint();
-    // The SDP names another port: the relay has to learn where the media really comes from.
+    // The SDP names another port, so that the relay has to learn where the media comes from.
     signalled_ = {local_.address,
                   ferry::UdpPort{static_cast<std::uint16_t>(
                       local_.port.value > 60000 ? local_.port.value - 1000 : local_.port.value + 1000)}};
@@ -68,13 +75,14 @@ class Party {
     sendto(socket_, packet.data(), packet.size(), 0, to.get(), to.size());
     ++sent_;
   }
-  /// Takes what arrived; `other` knows when it was sent.
+  /// Takes what has arrived; `other` knows when it was sent.
   void listen(const Party& other) {
     std::vector<std::byte> buffer(2048);
     for (ssize_t n = 0; (n = recv(socket_, buffer.data(), buffer.size(), 0)) > 0;) {
       const auto now = SteadyClock::now();
       const auto rtp = ferry::parse_rtp({buffer.data(), static_cast<std::size_t>(n)});
       if (!rtp) continue;
+      if (!first_heard_) first_heard_ = rtp->sequence.value;
       meter_.feed(rtp->payload);
       stats_.count(*rtp, static_cast<std::size_t>(n), 8000, now);
       const auto sent = other.sent_at_.find(rtp->sequence.value);
@@ -87,6 +95,14 @@ class Party {
   [[nodiscard]] int descriptor() const { return socket_; }
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
   [[nodiscard]] std::uint64_t heard() const { return stats_.counters().packets; }
+  /// Packets that `other` sent before the first one that arrived: the relay had yet to learn where to send.
+  [[nodiscard]] std::uint64_t early(const Party& other) const { return first_heard_.value_or(other.sent_); }
+  /// Percent of the later ones that did not arrive; all of them if none did.
+  [[nodiscard]] double loss_percent(const Party& other) const {
+    if (!first_heard_) return 100;
+    const auto sent = static_cast<double>(other.sent_ - *first_heard_);
+    return 100.0 * (1.0 - static_cast<double>(heard()) / sent);
+  }
   [[nodiscard]] double tone_share() const { return meter_.share(); }
   [[nodiscard]] double jitter_ms() const {
     return static_cast<double>(stats_.counters().jitter().count()) / 1e6;
@@ -107,12 +123,14 @@ class Party {
   Endpoint local_;
   Endpoint signalled_;
   std::uint64_t sent_ = 0;
+  // Sequence number of the first packet, which is also the number of that packet in the stream.
+  std::optional<std::uint16_t> first_heard_;
   std::map<std::uint16_t, SteadyClock::time_point> sent_at_;
   std::vector<SteadyClock::duration> latency_;
   ferry::StreamStats stats_;
 };
 
-/// NG over UDP with JSON: five tries of a second, as a proxy does.
+/// Speaks NG over UDP in JSON. It tries five times for a second each, as a proxy does.
 class Relay {
  public:
   explicit Relay(const Endpoint& target) {
@@ -136,7 +154,8 @@ class Relay {
         n = recv(socket_, buffer.data(), buffer.size(), 0);
       }
       if (n <= 0) {
-        poll(nullptr, 0, 100);  // refused: the daemon is not there yet
+        // Refused: the daemon is not there yet.
+        poll(nullptr, 0, 100);
         continue;
       }
       const std::string_view reply(buffer.data(), static_cast<std::size_t>(n));
@@ -180,7 +199,7 @@ json show(const std::string& path, const std::string& call) {
 }
 
 int run(const Endpoint& target, const std::string& control, int seconds) {
-  // Addresses of their own, so that no port of theirs can be one of the relay's.
+  // The parties have addresses of their own, so that none of their ports can be one of the relay's.
   Party alice("alice", ferry::IpAddress::v4({127, 0, 0, 2}), 440, 700, 0xA11CE);
   Party bob("bob", ferry::IpAddress::v4({127, 0, 0, 3}), 700, 440, 0xB0B);
   Relay relay(target);
@@ -224,7 +243,7 @@ int run(const Endpoint& target, const std::string& control, int seconds) {
   for (std::size_t i = 0; i < 2; ++i) {
     Party& me = i == 0 ? alice : bob;
     const Party& other = i == 0 ? bob : alice;
-    const double loss = 100.0 * (1.0 - static_cast<double>(me.heard()) / static_cast<double>(other.sent()));
+    const double loss = me.loss_percent(other);
     const double mos =
         static_cast<double>(ferry::estimate_mos_times_10(
             0ms, std::chrono::nanoseconds(static_cast<long>(me.jitter_ms() * 1e6)), std::max(0.0, loss))) /
@@ -237,6 +256,12 @@ int run(const Endpoint& target, const std::string& control, int seconds) {
     fmt::print("{:<7} {:<22} {:<22} {:<22} {:>6} {:>6} {:>7.2f} {:>9.2f} {:>5.1f} {:>11.0f} {:>6}\n",
                me.name(), me.signalled().to_string(), learned, (i == 0 ? for_alice : for_bob).to_string(),
                me.sent(), me.heard(), loss, me.jitter_ms(), mos, me.latency_us(), tone ? "right" : "WRONG");
+  }
+  for (const auto& [me, other] : {std::pair(&alice, &bob), std::pair(&bob, &alice)}) {
+    if (me->heard() == 0 || me->early(*other) == 0) continue;
+    fmt::print(
+        "{} of {}'s packets came before the relay had learned where {} is; they are not counted as lost.\n",
+        me->early(*other), other->name(), me->name());
   }
   relay.ask({{"command", "delete"}, {"call-id", call}, {"from-tag", "alice"}, {"delete delay", 0}});
   fmt::print("\n{}\n", good ? "Both parties heard each other." : "The call did NOT work.");

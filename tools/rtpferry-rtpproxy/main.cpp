@@ -1,4 +1,4 @@
-// Starts rtpferryd by the command line of rtpproxy, so that unit files and scripts stay as they are.
+// Starts rtpferryd by the command line of rtpproxy, so that unit files and scripts stay unchanged.
 
 #include "tools/rtpferry-rtpproxy/translate.hpp"
 
@@ -39,8 +39,8 @@ int fail_with(const std::string& sentence) {
   return 1;
 }
 
-/// rtpproxy needs no folder of its own. An ordinary user who cannot have that of rtpferryctl's socket goes
-/// without.
+/// rtpproxy needs no folder of its own. If an ordinary user cannot write the folder of rtpferryctl's socket,
+/// the daemon gets no such socket.
 void leave_out_control_socket(std::vector<std::string>& words) {
   constexpr const char* kFolder = "/run/rtpferry";
   const bool is_named = std::ranges::any_of(
@@ -54,7 +54,7 @@ void leave_out_control_socket(std::vector<std::string>& words) {
              kFolder);
 }
 
-/// The daemon beside this program; else whatever the path finds.
+/// Returns the path of the daemon beside this program; else its name, for the search path.
 std::string daemon_path() {
   std::string self(4096, '\0');
   const ssize_t size = readlink("/proc/self/exe", self.data(), self.size());

@@ -1,3 +1,13 @@
+// Translates options of rtpproxy one by one, in their order.
+//
+// `translate_rtpproxy` cuts the command line into options. `Translation::take` and `take_long` turn each into
+// an option of rtpferryd, or keep its value if several options decide together. `finish` adds those and
+// rtpproxy's own defaults, which differ from the daemon's: ports 35000 to 65000, TOS 184, a socket in
+// /var/run, and SIGHUP that drains. Options behind `--` come last, so that they count most.
+//
+// An option that rtpproxy has and the relay cannot keep is an error that says why. Only options that change
+// nothing a client could notice are ignored.
+
 #include "tools/rtpferry-rtpproxy/translate.hpp"
 
 #include <algorithm>
@@ -47,7 +57,7 @@ Extension 20260308: both legs in one command
 Extension 20260309: a session that hears another one
 )";
 
-/// Letters with a value, and those without; what stands for the long options.
+/// Letters of options with a value, then those without one.
 constexpr string_view kWithValue = "l6AsmMtTWrSnLuwpdc";
 constexpr string_view kAlone = "fDFbiaPR2vVC";
 
@@ -58,9 +68,10 @@ string lower(string_view text) {
   return small;
 }
 
-/// Relative folders are those below the folder that the program is started in.
+/// Makes a path absolute: relative ones begin in the folder in which the program is started.
 string absolute(const string& path) { return std::filesystem::absolute(path).lexically_normal().string(); }
 
+/// Reads a decimal number, or a hexadecimal one after 0x.
 std::optional<long> number_of(string_view text, long least, long most) {
   int base = 10;
   if (text.starts_with("0x")) {
@@ -74,7 +85,7 @@ std::optional<long> number_of(string_view text, long least, long most) {
   return number;
 }
 
-/// One local address as `-l`, `-6` and `-A` together say.
+/// One local address, which `-l`, `-6` and `-A` describe together.
 struct Interface {
   string name;
   string address;
@@ -83,16 +94,19 @@ struct Interface {
 
 class Translation {
  public:
+  /// Takes one option by its letter. Options that decide together are kept for `finish`.
   Result<void, string> take(char letter, const string& value) {
     switch (letter) {
       case 'f':
         foreground_ = true;
         return {};
       case 'D':
-        // It stays in its directory, and so do prompts; other paths here are absolute.
+        // The program would stay in its folder, and look for prompts there. All other paths are made
+        // absolute.
         if (const string here = std::filesystem::current_path(); here != "/") add("rtpp-prompts", here);
         return {};
-      case 'F':  // there is -u, and control listeners have their allow-list
+      // It is not needed: there is -u, and control listeners have their allow-list.
+      case 'F':
         return {};
       case 'l':
       case '6':
@@ -175,7 +189,8 @@ class Translation {
       case 'V':
         start_.text = "rtpferry " FERRY_VERSION "\n";
         return {};
-      default:  // C
+      // C prints the kind of clock.
+      default:
         start_.text = "monotonic\n";
         return {};
     }
@@ -187,7 +202,7 @@ class Translation {
     } else if (name == "force_asymmetric") {
       add("rtpp-asymmetric", "yes");
     } else if (name == "no_resolve" || name == "no_redirect" || name == "overload_prot") {
-      // Names are never looked up, nothing is redirected, and overload is always answered.
+      // Nothing to do: names are never looked up, nothing is redirected, and overload is always answered.
     } else if (name == "nice") {
       const auto number = value ? number_of(*value, -20, 19) : std::nullopt;
       if (!number) return fail(string("--nice: needs a number from -20 to 19"));
@@ -204,6 +219,7 @@ class Translation {
     return {};
   }
 
+  /// Makes the command line of rtpferryd, once all options are known. `more` are the options behind `--`.
   Result<RtpproxyStart, string> finish(std::span<const string> more) {
     if (!start_.text.empty()) return std::move(start_);
     std::vector<string> head = {"--config-file=none", "--sighup=drain"};
@@ -217,7 +233,7 @@ class Translation {
     if (!tos_is_named_) head.emplace_back("--tos=184");
     head.push_back(fmt::format("--port-min={}", ports_[0]));
     head.push_back(fmt::format("--port-max={}", ports_[1]));
-    // Whoever may connect: the owner, and the group that -u names.
+    // The owner may connect, and the group that -u names.
     const unsigned mode = mode_ ? *mode_ : has_group_ ? 0775u : 0755u;
     head.push_back(fmt::format("--rtpp-socket-mode={:o}", mode));
     head.push_back(fmt::format("--log-level={}", level_ ? *level_ : foreground_ ? 6 : 4));
@@ -268,7 +284,7 @@ class Translation {
     }
     return {};
   }
-  /// `A`, `A/B`, `/B` or `LABEL@A[=ADVERTISED]`.
+  /// Takes `A`, `A/B`, `/B` or `LABEL@A[=ADVERTISED]`.
   Result<void, string> take_address(const string& value, bool is_v6) {
     if (const auto at = value.find('@'); at != string::npos) {
       const auto equals = value.find('=', at);
@@ -291,6 +307,7 @@ class Translation {
     if (slash != string::npos) interfaces_.push_back({string(kExternal), real(value.substr(slash + 1)), {}});
     return {};
   }
+  /// Turns addresses into interfaces `internal` and `external`, and bridges them if there are both.
   Result<void, string> add_interfaces(std::vector<string>& to) {
     const auto has = [&](string_view name) {
       return std::ranges::find(interfaces_, name, &Interface::name) != interfaces_.end();
@@ -299,7 +316,7 @@ class Translation {
       if (has(kExternal)) return fail(string("-l /ADDRESS: there is no internal address"));
       interfaces_.insert(interfaces_.begin(), {string(kInternal), "0.0.0.0", {}});
     }
-    // The first one is the usual one.
+    // The first interface is the default one.
     std::stable_partition(interfaces_.begin(), interfaces_.end(),
                           [](const Interface& each) { return each.name == kInternal; });
     const auto slash = advertised_.find('/');
@@ -337,6 +354,7 @@ class Translation {
 Result<RtpproxyStart, std::string> translate_rtpproxy(std::span<const std::string> arguments) {
   Translation translation;
   std::size_t i = 0;
+  // A value may follow its letter at once, or be the next word.
   const auto value_of = [&](string_view rest) -> std::optional<string> {
     if (!rest.empty()) return string(rest);
     if (i + 1 >= arguments.size()) return std::nullopt;

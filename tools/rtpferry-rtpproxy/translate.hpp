@@ -1,4 +1,4 @@
-// rtpproxy's command line in the daemon's words.
+// Translates rtpproxy's command line into that of rtpferryd.
 #pragma once
 
 #include "relay/base/result.hpp"
@@ -12,18 +12,20 @@ namespace ferry {
 
 /// What a command line of rtpproxy asks for.
 struct RtpproxyStart {
-  /// Of rtpferryd, without its name.
+  /// Arguments for rtpferryd, without the name of the program.
   std::vector<std::string> arguments;
-  /// To be printed, and nothing is started. Empty = start.
+  /// Text to print instead of starting anything; empty = start.
   std::string text;
+  /// Limit of descriptors to set; unset = as it is.
   std::optional<unsigned long> open_files;
-  /// SCHED_FIFO or SCHED_RR.
+  /// Real-time scheduler to use, SCHED_FIFO or SCHED_RR; unset = the usual one.
   std::optional<int> scheduler;
+  /// Nice value to set; 0 = unchanged.
   int nice = 0;
 };
 
-/// `arguments` without the program's name. What stands behind `--` goes to rtpferryd as it is. The error is a
-/// sentence.
+/// Translates `arguments`, which begin behind the program's name. Those behind `--` go to rtpferryd
+/// unchanged. The error is a sentence.
 Result<RtpproxyStart, std::string> translate_rtpproxy(std::span<const std::string> arguments);
 
 }  // namespace ferry

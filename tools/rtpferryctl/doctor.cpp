@@ -1,3 +1,9 @@
+// Runs one check after the other. Each check is a method of `Doctor`: it reads the daemon's facts or the
+// host's files and adds a line with `say`. A check that cannot tell (a file or a fact is missing) adds
+// nothing.
+//
+// The reply `facts` may come from an older daemon, so members that were added later are read with a default.
+
 #include "tools/rtpferryctl/doctor.hpp"
 
 #include "control/protocol/connections/close_reason.hpp"
@@ -76,7 +82,7 @@ std::optional<bool> Host::is_clock_synchronized() const {
 
 namespace {
 
-/// Stands for the client in what a row says to do.
+/// Placeholder for the client in the advice of a row.
 constexpr std::string_view kNetwork = "NETWORK";
 
 class Doctor {
@@ -111,7 +117,7 @@ class Doctor {
     checks_.push_back({std::move(name), health, std::move(finding),
                        health == Health::kOk ? std::string() : std::move(advice)});
   }
-  /// System interfaces with our addresses, each once, without loopback.
+  /// Names of the network interfaces with our addresses, each once, without loopback.
   [[nodiscard]] std::vector<std::string> links() const {
     std::vector<std::string> found;
     for (const json& range : facts_["ranges"]) {
@@ -122,11 +128,13 @@ class Doctor {
     }
     return found;
   }
+  /// True if the kernel forwards media on any interface.
   [[nodiscard]] bool forwards_below() const {
     return std::ranges::any_of(facts_["engines"]["offload"],
                                [](const json& each) { return each["mode"] != "off"; });
   }
 
+  /// Checks the forwarding in the kernel: without it, plain calls cost about seven times the CPU.
   void offload() {
     if (facts_["engines"].contains("dpdk")) {
       say("offload", Health::kOk, "not used: the engine dpdk takes the packets before the kernel sees them");
@@ -152,7 +160,7 @@ class Doctor {
     }
   }
 
-  /// The engine with ports of its own, and what it wants of the host.
+  /// Checks what the DPDK engine needs of the host.
   void dpdk() {
     if (!facts_["engines"].contains("dpdk")) return;
     const json& dpdk = facts_["engines"]["dpdk"];
@@ -207,6 +215,7 @@ class Doctor {
           is_mounted ? "bpffs is mounted" : "bpffs is not mounted; nothing of ours is pinned");
   }
 
+  /// Checks network cards: with fewer receive queues than workers, some cores get no packets from the card.
   void queues() {
     const auto workers = facts_["workers"].get<std::size_t>();
     for (const std::string& link : links()) {
@@ -225,6 +234,7 @@ class Doctor {
     }
   }
 
+  /// Checks the default of receive buffers, which hold a burst until a worker reads it.
   void socket_buffers() {
     constexpr std::int64_t kLeast = 212'992;
     const auto size = host_.number("/proc/sys/net/core/rmem_default");
@@ -234,6 +244,7 @@ class Doctor {
         fmt::format("sysctl -w net.core.rmem_default={}: bursts are lost before they are read", kLeast));
   }
 
+  /// Checks the descriptor limit against all media ports and connections.
   void descriptors() {
     const auto limit = facts_["descriptor_limit"].get<std::uint64_t>();
     const auto wanted = facts_["descriptors_wanted"].get<std::uint64_t>();
@@ -242,7 +253,7 @@ class Doctor {
         fmt::format("LimitNOFILE={} in the unit: {} calls fit now", wanted, limit / 6));
   }
 
-  /// Calls that were refused for want of ports; old ones are over.
+  /// Checks for calls that were refused because no port could be had; old refusals are no failure.
   void port_failures() {
     constexpr std::int64_t kRecent = 600;
     for (const json& each : facts_.value("port_failures", json::array())) {
@@ -412,10 +423,11 @@ class Doctor {
       say("http", Health::kWarn, "the token travels in the clear", "use listen-https");
   }
 
-  /// A client that a control listener turned away: which, where, when, how often, and what would let it in.
+  /// Describes a client that a control listener refused: which, where, when, how often, and what would let it
+  /// in.
   void refused_source(const json& each) {
     const auto source = each["source"].get<std::string>();
-    // Older daemons do not say where, why and when.
+    // Older daemons do not tell where, why and when.
     const auto listener = each.value("listener", "");
     const auto why = each.value("why", "");
     const auto* const found = std::ranges::find(kTurnedAwayRows, std::string_view(why), &TurnedAwayRow::name);
@@ -434,10 +446,11 @@ class Doctor {
         advice);
   }
 
-  /// What the control listeners had to turn away (CTL-12).
+  /// Checks which connections the control listeners closed (CTL-12).
   [[nodiscard]] std::uint64_t refused_from_media() const {
     static const json::json_pointer kPlace("/connections/refused/media-port");
-    return facts_.value(kPlace, std::uint64_t{0});  // an older daemon does not tell it
+    // An older daemon does not tell it.
+    return facts_.value(kPlace, std::uint64_t{0});
   }
 
   void connections() {
@@ -465,7 +478,7 @@ class Doctor {
           "latch=signalled; received-from from the proxy for clients behind NAT");
     if (facts_["core_dumps"].get<bool>())
       say("core dumps", Health::kWarn, "they contain the keys of encrypted calls", "core-dumps=no");
-    // Older daemons do not say.
+    // Older daemons do not tell.
     if (facts_.value("uid", 1) == 0)
       say("user", Health::kWarn, "the daemon runs as root",
           "give its folders to another user, and take user=root out of the configuration");
@@ -494,7 +507,7 @@ class Doctor {
         "recording-retention, recording-quota, or a larger disk");
   }
 
-  /// Hooks, notifications and uploads (CTL-15).
+  /// Checks hooks, notifications and uploads (CTL-15).
   void work_after_calls() {
     const json recorder = facts_.value("recorder", json());
     if (!recorder.is_object()) return;

@@ -1,3 +1,9 @@
+// `convert` makes audio of a capture, and `decrypt` reads an encrypted recording. Neither needs a daemon.
+//
+// A capture does not say what dynamic payload types mean. They come from the command line (--rtpmap, --fmtp),
+// or from the manifest beside a capture of our own, whose SDP knows them and the caller's address. The last
+// SDP counts most.
+
 #include "tools/rtpferryctl/files.hpp"
 
 #include "control/sdp/sdp.hpp"
@@ -32,7 +38,7 @@ int usage(std::string_view what) {
   return kExitUsage;
 }
 
-/// `96 opus/48000/2`, as behind `a=rtpmap:`.
+/// Reads a format such as `96 opus/48000/2`, as it stands behind `a=rtpmap:`.
 std::optional<RecordedFormat> read_rtpmap(std::string_view text) {
   unsigned type = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), type);
@@ -52,7 +58,7 @@ std::optional<RecordedFormat> read_rtpmap(std::string_view text) {
                         {}};
 }
 
-/// What the manifest beside one of our own captures knows: payload types, and who called.
+/// Adds what the manifest beside a capture of our own knows: payload types, and the caller's address.
 void add_manifest(const std::string& capture, ConvertOptions& options) {
   const auto dot = capture.rfind('.');
   std::ifstream file(capture.substr(0, dot) + ".json");
@@ -63,7 +69,7 @@ void add_manifest(const std::string& capture, ConvertOptions& options) {
     if (remote && stream.value("party", 0) == 1) options.left.push_back(*remote);
   }
   const json bodies = manifest.value("sdp", json::array());
-  // The last word counts.
+  // The last SDP is read first, so that it counts.
   for (auto each = bodies.rbegin(); each != bodies.rend(); ++each) {
     const std::string body = each->value("body", "");
     const auto session = sdp::parse(body);
@@ -78,7 +84,7 @@ void add_manifest(const std::string& capture, ConvertOptions& options) {
   }
 }
 
-/// What the sections of an SDP body expect at their addresses.
+/// Returns the formats that the sections of an SDP body expect at their addresses.
 std::vector<SignalledFormats> signalled_formats(std::string_view body) {
   std::vector<SignalledFormats> found;
   const std::string text(body);
@@ -97,6 +103,7 @@ std::vector<SignalledFormats> signalled_formats(std::string_view body) {
   return found;
 }
 
+/// Prints the streams that a capture contains, with their problems (`--list`).
 void print_streams(const Converted& converted) {
   fmt::print("{:<22} {:<22} {:>10} {:>8} {:>6} {:>5} {:>9} {:>9} {:>9} {:<7} {}\n", "FROM", "TO", "SSRC",
              "PACKETS", "LOST", "DUP", "JITTER MS", "BEGIN S", "END S", "CHANNEL", "CODECS");

@@ -1,4 +1,4 @@
-// Commands that work on files and need no daemon: convert, decrypt.
+// The commands `convert` and `decrypt`, which work on files and need no daemon.
 #pragma once
 
 #include <span>
@@ -6,11 +6,11 @@
 
 namespace ferry::ctl {
 
-/// `words` are those behind the command. Returns the exit status; prints its own errors.
+/// Run a command; `words` are those behind its name. Each prints its own errors and returns the exit status.
 int run_convert(std::span<const std::string> words);
 int run_decrypt(std::span<const std::string> words);
 
-/// Lines of the help.
+/// Lines about these commands in the help.
 inline constexpr const char* kFileHelp =
     "  convert FILE… -o OUT  capture (pcap, pcapng, rtpproxy's .rtp) to audio: .wav, .flac, .opus or .mp3;\n"
     "                        --mixed (one channel), --conceal (hide loss), --list (streams only),\n"

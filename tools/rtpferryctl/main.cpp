@@ -1,4 +1,12 @@
-// The operator's command line: asks the daemon over its control socket and prints tables or JSON.
+// The operator's command line. It turns words into a request, asks the daemon over its control socket, and
+// prints the reply as a table or as JSON.
+//
+// `run` takes the commands apart by where they are carried out: those on files first, then help, manual and
+// completion, then `doctor`, `top` and `trace` with functions of their own, and all others by `make_request`,
+// one question and `print_reply`. The table in command_table.hpp says which options and arguments a command
+// has.
+//
+// Exit status: 0 = done, 1 = the daemon refused or found a fault, 2 = wrong usage, 3 = no daemon answers.
 
 #include "control/log/printable_json.hpp"
 #include "control/protocol/cli/command_table.hpp"
@@ -39,11 +47,12 @@ int usage(std::string_view what) {
   return kExitUsage;
 }
 
-/// The command line taken apart.
+/// The command line, cut into its parts.
 struct Words {
   std::string command;
   std::vector<std::string> arguments;
-  std::map<std::string, std::string, std::less<>> options;  // without `--`; a switch is empty
+  // Names without `--`; the value of a switch is empty.
+  std::map<std::string, std::string, std::less<>> options;
   [[nodiscard]] bool has(std::string_view option) const { return options.contains(option); }
   [[nodiscard]] std::string option(std::string_view name, std::string_view otherwise = {}) const {
     const auto found = options.find(name);
@@ -68,7 +77,7 @@ Words take_apart(std::span<char* const> arguments) {
   return words;
 }
 
-/// Options that are not those of every command must stand in the row.
+/// Returns a sentence for an option that neither all commands have nor this one; else an empty text.
 std::string unknown_option(const Words& words, const cli::CommandRow& row) {
   static constexpr std::string_view kCommon[] = {"json", "socket", "help"};
   for (const auto& [name, value] : words.options) {
@@ -79,7 +88,7 @@ std::string unknown_option(const Words& words, const cli::CommandRow& row) {
   return {};
 }
 
-/// The request of a command; a sentence if the words do not fit.
+/// Makes the request of a command; returns a sentence if its arguments do not fit.
 std::optional<std::string> make_request(const Words& words, json& request) {
   const auto& arguments = words.arguments;
   request = {{"command", words.command}};
@@ -109,6 +118,7 @@ std::optional<std::string> make_request(const Words& words, json& request) {
     request["packets"] = words.has("packets");
     return takes({"call_id"}, 1);
   }
+  // The arguments are NAME=VALUE, and the daemon knows the names.
   if (command == "where") {
     if (arguments.size() < 3) return "where needs a CALL-ID, from=ADDRESS:PORT and to=PORT";
     request["call_id"] = arguments[0];
@@ -130,6 +140,7 @@ std::optional<std::string> make_request(const Words& words, json& request) {
   if (command == "log") {
     if (arguments.empty() || arguments[0] != "level" || arguments.size() > 3)
       return "log takes level [SUBSYSTEM|CALL-ID] [0-7]";
+    // A single digit at the end is a level; anything else names a subsystem or a call.
     const bool is_level = arguments.size() > 1 && arguments.back().size() == 1 &&
                           arguments.back()[0] >= '0' && arguments.back()[0] <= '7';
     if (is_level) request["level"] = arguments.back();
@@ -139,6 +150,8 @@ std::optional<std::string> make_request(const Words& words, json& request) {
   return takes({}, 0);
 }
 
+/// The daemon tells facts, and the checks run here: they also read files of the host that the daemon may not
+/// open.
 int run_doctor(ctl::Client& client, bool as_json) {
   const auto facts = client.ask({{"command", "facts"}});
   if (!facts) {
@@ -226,7 +239,7 @@ int run(std::span<char* const> arguments) {
     return kExitRefused;
   }
   if (!ctl::print_reply(words.command, *reply)) fmt::print("{}\n", to_ascii(*reply, 2));
-  // A fault in a call is for scripts to see.
+  // Scripts see a fault of a call in the exit status.
   return kExitOk;
 }
 

@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kExit =
     "0 done; 1 refused: no such call, a failed check of doctor; 2 wrong usage; 3 no daemon.";
 
-/// Dashes and backslashes as roff wants them.
+/// Escapes hyphens and backslashes for roff.
 std::string roff(std::string_view text) {
   std::string safe;
   for (const char c : text) {

@@ -1,13 +1,15 @@
-// What `rtpferryctl` says of itself: help, manual page and completion, of the table of commands.
+// Makes the help, the manual page and the completion of `rtpferryctl` from the table of commands.
 #pragma once
 
 #include <string>
 
 namespace ferry::ctl {
 
+/// The text of `--help`.
 [[nodiscard]] std::string help_text();
-/// roff, for man(1).
+/// The manual page, in roff for man(1).
 [[nodiscard]] std::string manual_page();
+/// A script for completion in bash.
 [[nodiscard]] std::string bash_completion();
 
 }  // namespace ferry::ctl

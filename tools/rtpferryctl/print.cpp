@@ -1,3 +1,6 @@
+// Prints one reply for each kind of command. `print_reply` at the end chooses the function. All texts are
+// safe for a terminal already, because the client asks for printable ones (CTL-14).
+
 #include "tools/rtpferryctl/print.hpp"
 
 #include <cstdint>
@@ -39,7 +42,7 @@ void print_list(const json& reply) {
   }
 }
 
-/// With ICE nobody is learned: the selected pair says where the peer is.
+/// The address of the peer: with ICE no source is learned, and the selected pair says it.
 void print_stream(const json& stream, bool has_ice) {
   if (has_ice)
     fmt::print("      {:<5} pair with {}\n", stream["component"].get<std::string>(),
@@ -73,7 +76,7 @@ void print_srtp(const json& srtp) {
   }
 }
 
-/// Of a stream that its worker knows the last seconds of.
+/// Figures of the last seconds, if the worker knows them.
 void print_recent(const json& stream) {
   if (!stream.contains("last_10s")) return;
   const json& recent = stream["last_10s"];
@@ -244,7 +247,7 @@ void print_stats(const json& reply) {
     fmt::print("control {:<24} {}\n", key, value.dump());
 }
 
-/// Red for what is wrong, green for what is right.
+/// Colours a text by its severity: red for a fault, yellow for a note, green for fine.
 std::string coloured(std::string_view text, std::string_view severity) {
   static const bool is_terminal = isatty(STDOUT_FILENO) == 1;
   if (!is_terminal) return std::string(text);
@@ -252,6 +255,7 @@ std::string coloured(std::string_view text, std::string_view severity) {
   return fmt::format("\033[{}m{}\033[0m", colour, text);
 }
 
+/// Prints the packets that the flight recorder kept.
 void print_flight(const json& flight) {
   fmt::print("\n{} #{} at {}: the last {} packets\n", flight["leg"].get<std::string>(),
              flight["media"].get<unsigned>(), flight["local"].get<std::string>(), flight["packets"].size());
@@ -266,7 +270,7 @@ void print_flight(const json& flight) {
   }
 }
 
-/// With the day: the complaint may be of yesterday.
+/// Writes a time with its day, because a complaint may be about yesterday.
 std::string time_text(std::int64_t unix_ms) {
   const auto seconds = static_cast<std::time_t>(unix_ms / 1000);
   std::tm parts{};
@@ -275,6 +279,7 @@ std::string time_text(std::int64_t unix_ms) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &parts)};
 }
 
+/// Prints a refused request with the advice of its reason.
 void print_refused(const json& each) {
   fmt::print("refused {}: {} ({})\n", time_text(each["last_at_ms"].get<std::int64_t>()),
              each["sentence"].get<std::string>(), each["reason"].get<std::string>());
@@ -287,6 +292,7 @@ void print_refused(const json& each) {
   fmt::print("             what to do: {}\n", each["advice"].get<std::string>());
 }
 
+/// Prints the reply to `explain`: the summary, each verdict with its evidence, refused requests, packets.
 void print_explanation(const json& reply) {
   fmt::print("call {}  {}  {}\n", reply["call_id"].get<std::string>(), reply["state"].get<std::string>(),
              coloured(reply.value("summary", ""), reply["severity"].get<std::string>()));

@@ -1,4 +1,4 @@
-// Replies of the daemon as tables for people.
+// Prints replies of the daemon as tables for people.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,8 @@
 
 namespace ferry::ctl {
 
-/// Prints the reply to `command`; colours only on a terminal. False if there is no table for it.
+/// Prints the reply to `command`, with colours only on a terminal. False if there is no table for the
+/// command; nothing is printed then.
 bool print_reply(std::string_view command, const nlohmann::json& reply);
 
 }  // namespace ferry::ctl

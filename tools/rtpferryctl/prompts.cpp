@@ -33,13 +33,13 @@ struct CloseFile {
   void operator()(SNDFILE* file) const { sf_close(file); }
 };
 
-/// One channel of all that are in the file.
+/// Mixes all channels of the file into one.
 struct Audio {
   std::uint32_t rate_hz = 0;
   std::vector<std::int16_t> samples;
 };
 
-/// The error is a sentence.
+/// Fails with a sentence.
 Result<Audio, std::string> read_audio(const std::string& path) {
   SF_INFO info{};
   const std::unique_ptr<SNDFILE, CloseFile> file(sf_open(path.c_str(), SFM_READ, &info));
@@ -47,7 +47,7 @@ Result<Audio, std::string> read_audio(const std::string& path) {
   if (info.samplerate <= 0 || info.channels <= 0 ||
       static_cast<std::size_t>(info.frames) > kLongestSeconds * static_cast<std::size_t>(info.samplerate))
     return fail(fmt::format("{} is longer than an hour", path));
-  // Above full scale is cut, not wrapped.
+  // Samples above full scale are clipped, so that they do not wrap.
   sf_command(file.get(), SFC_SET_CLIPPING, nullptr, SF_TRUE);
   Audio audio;
   audio.rate_hz = static_cast<std::uint32_t>(info.samplerate);

@@ -1,4 +1,12 @@
+// Shows the reply to `top` again and again.
+//
+// Each turn draws the picture, waits for a key at most one interval, and asks the daemon again. Rates come
+// from the difference of two replies, so a turn that a key ended does not renew them. Enter opens one call,
+// which is shown by `explain` and `show` until Escape closes it.
+
 #include "tools/rtpferryctl/screen.hpp"
+
+#include "control/diagnose/causes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -19,6 +27,16 @@ namespace {
 constexpr int kExitRefused = 1;
 constexpr int kExitNoDaemon = 3;
 constexpr int kHeadLines = 3;
+/// Widths of the first columns: a terminal of 80 characters must show the whole verdict.
+constexpr std::size_t kIdWidth = 34;
+constexpr std::size_t kAgeWidth = 8;
+constexpr std::size_t kRateWidth = 7;
+constexpr std::size_t kHearsWidth = 7;
+constexpr std::size_t kVerdictWidth = 20;
+static_assert(kIdWidth + 1 + kAgeWidth + 1 + kRateWidth + 1 + kHearsWidth + 1 + kVerdictWidth <= 80);
+static_assert(std::ranges::all_of(kCauseRows,
+                                  [](const CauseRow& row) { return row.name.size() <= kVerdictWidth; }),
+              "no verdict has a longer name");
 enum Colour : short { kPlain = 0, kBad = 1, kHead = 2, kGood = 3, kPoor = 4 };
 
 struct SortKey {
@@ -33,7 +51,7 @@ constexpr std::array<SortKey, 7> kSortKeys = {{{'s', "severity"},
                                                {'a', "age"},
                                                {'i', "idle"}}};
 
-/// Rates come from two looks.
+/// Rates, computed from two replies.
 class Rates {
  public:
   void take(const json& reply) {
@@ -66,7 +84,7 @@ class Rates {
   double seconds_ = 0;
 };
 
-/// The start of a UTF-8 text, at most so many octets and no half of a character.
+/// Cuts a UTF-8 text to at most so many octets, without half a character at the end.
 std::string whole_characters(const std::string& text, std::size_t octets) {
   while (octets > 0 && (static_cast<unsigned char>(text[octets]) & 0xc0) == 0x80) --octets;
   return text.substr(0, octets);
@@ -83,6 +101,12 @@ std::string age(double seconds) {
                    : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
+std::string first_columns(std::string_view id, std::string_view call_age, std::string_view rate,
+                          std::string_view hears, std::string_view verdict) {
+  return fmt::format("{:<{}} {:>{}} {:>{}} {:<{}} {:<{}}", id, kIdWidth, call_age, kAgeWidth, rate,
+                     kRateWidth, hears, kHearsWidth, verdict, kVerdictWidth);
+}
+
 std::vector<Line> head_lines(const json& reply, const Rates& rates, const std::string& sort) {
   const double total = rates.total();
   return {
@@ -95,12 +119,25 @@ std::vector<Line> head_lines(const json& reply, const Rates& rates, const std::s
            "into a call, q leaves",
            sort),
        kPlain},
-      {fmt::format("{:<36} {:>8} {:>7} {:<7} {:<20} {:>7} {:>7} {:>9} {:>8} {:>8} {}", "CALL-ID", "AGE",
-                   "PACK/S", "HEARS", "VERDICT", "LOSS %", "10 s %", "JITTER ms", "REFUSED", "LAST", "STATE"),
+      {fmt::format("{} {:>7} {:>7} {:>9} {:>8} {:>8} {}",
+                   first_columns("CALL-ID", "AGE", "PACK/S", "HEARS", "VERDICT"), "LOSS %", "10 s %",
+                   "JITTER ms", "REFUSED", "LAST", "STATE"),
        kHead}};
 }
 
-/// A call that is deleted is no longer anybody's trouble.
+/// Returns a line about the requests that were refused since the start, by reason, the newest first. Empty if
+/// there were none.
+std::string refused_line(const json& reply) {
+  std::string text;
+  if (!reply.contains("refused_requests")) return text;  // an older daemon
+  for (const json& each : reply["refused_requests"])
+    text += fmt::format("{}{} {} ({} ago)", text.empty() ? "refused requests: " : ", ",
+                        each["count"].get<std::uint64_t>(), each["reason"].get<std::string>(),
+                        age(each["age_s"].get<double>()));
+  return text;
+}
+
+/// A deleted call troubles nobody any more.
 Colour colour_of(const json& call) {
   const auto severity = call["severity"].get<std::string>();
   if (call["deleting"].get<bool>() || severity == "fine") return kPlain;
@@ -110,14 +147,15 @@ Colour colour_of(const json& call) {
 
 Line call_line(const json& call, const Rates& rates) {
   std::string id = call["call_id"].get<std::string>();
-  if (id.size() > 36) id = whole_characters(id, 33) + "...";
+  if (id.size() > kIdWidth) id = whole_characters(id, kIdWidth - 3) + "...";
   const std::string state = call["deleting"].get<bool>() ? "deleting"
                             : call["answered"].get<bool>()
                                 ? (call["kernel_streams"].get<std::size_t>() > 0 ? "kernel" : "answered")
                                 : "offered";
-  return {fmt::format("{:<36} {:>8} {:>7.0f} {:<7} {:<20} {:>7.2f} {:>7.1f} {:>9.1f} {:>8} {:>8} {}", id,
-                      age(call["age_s"].get<double>()), rates.of(call["call_id"]),
-                      call["hears"].get<std::string>(), call["verdict"].get<std::string>(),
+  return {fmt::format("{} {:>7.2f} {:>7.1f} {:>9.1f} {:>8} {:>8} {}",
+                      first_columns(id, age(call["age_s"].get<double>()),
+                                    fmt::format("{:.0f}", rates.of(call["call_id"])),
+                                    call["hears"].get<std::string>(), call["verdict"].get<std::string>()),
                       call["loss_percent"].get<double>(), call["loss_10s_percent"].get<double>(),
                       call["jitter_ms"].get<double>(), call["refused"].get<std::uint64_t>(),
                       call.contains("last_packet_age_s")
@@ -127,7 +165,7 @@ Line call_line(const json& call, const Rates& rates) {
           colour_of(call)};
 }
 
-/// What `explain` and `show` say of one call.
+/// Returns what `explain` and `show` say about one call.
 std::vector<Line> call_lines(Client& client, const std::string& call_id) {
   std::vector<Line> lines = {{call_id + "  (Esc goes back)", kHead}};
   const auto reply = client.ask({{"command", "explain"}, {"call_id", call_id}});
@@ -148,7 +186,7 @@ std::vector<Line> call_lines(Client& client, const std::string& call_id) {
   return lines;
 }
 
-/// The terminal is as it was when this ends.
+/// Takes over the terminal, and restores it at its end.
 class Terminal {
  public:
   Terminal() {
@@ -202,13 +240,16 @@ int run_top(Client& client, const TopOptions& options) {
   if (options.once) {
     for (const Line& line : head_lines(*reply, rates, sort)) fmt::print("{}\n", line.text);
     for (const json& call : (*reply)["calls"]) fmt::print("{}\n", call_line(call, rates).text);
+    if (const std::string refused = refused_line(*reply); !refused.empty()) fmt::print("{}\n", refused);
     return 0;
   }
   {
     const Terminal terminal;
+    // getch waits at most one interval for a key.
     timeout(static_cast<int>(options.interval_s * 1000));
     std::size_t chosen = 0;
-    std::string inside;  // the call that is looked into
+    // The call that is open; empty = the list is shown.
+    std::string inside;
     while (reply) {
       const auto& calls = (*reply)["calls"];
       erase();
@@ -216,10 +257,14 @@ int run_top(Client& client, const TopOptions& options) {
         int row = 0;
         for (const Line& line : head_lines(*reply, rates, sort)) Terminal::draw(row++, line, false);
         chosen = calls.empty() ? 0 : std::min(chosen, calls.size() - 1);
-        const auto room = static_cast<std::size_t>(std::max(1, LINES - kHeadLines));
+        const std::string refused = refused_line(*reply);
+        const int bottom = refused.empty() ? LINES : LINES - 1;
+        const auto room = static_cast<std::size_t>(std::max(1, bottom - kHeadLines));
+        // Scrolls so far that the chosen call is the last one on the screen.
         const std::size_t first = chosen >= room ? chosen - room + 1 : 0;
-        for (std::size_t i = first; i < calls.size() && row < LINES; ++i)
+        for (std::size_t i = first; i < calls.size() && row < bottom; ++i)
           Terminal::draw(row++, call_line(calls[i], rates), i == chosen);
+        if (!refused.empty()) Terminal::draw(std::max(row, bottom), {refused, kPoor}, false);
       } else {
         int row = 0;
         for (const Line& line : call_lines(client, inside)) Terminal::draw(row++, line, false);
@@ -237,6 +282,7 @@ int run_top(Client& client, const TopOptions& options) {
       if ((key == '\n' || key == KEY_ENTER || key == KEY_RIGHT) && !calls.empty())
         inside = calls[chosen]["call_id"];
       reply = look();
+      // No key was pressed, so one interval has passed since the last reply.
       if (reply && !reply->contains("error") && key == ERR) rates.take(*reply);
     }
   }

@@ -1,4 +1,4 @@
-// `rtpferryctl top`: calls on the whole screen, worst first.
+// `rtpferryctl top`: shows calls on the whole screen, the worst first.
 #pragma once
 
 #include "tools/rtpferryctl/client.hpp"
@@ -7,14 +7,16 @@
 
 namespace ferry::ctl {
 
+/// Options of the command line.
 struct TopOptions {
   std::string sort = "severity";
+  /// Seconds between two pictures.
   double interval_s = 1.0;
-  /// One picture as plain text, without a terminal.
+  /// Prints one picture as plain text and ends; needs no terminal.
   bool once = false;
 };
 
-/// Exit status of the program.
+/// Runs until the user quits, and returns the exit status.
 int run_top(Client& client, const TopOptions& options);
 
 }  // namespace ferry::ctl

@@ -25,6 +25,7 @@ namespace {
 constexpr int kExitRefused = 1;
 constexpr int kExitNoDaemon = 3;
 
+/// Turns pairs of hexadecimal digits into octets.
 std::vector<std::uint8_t> octets_of(const std::string& hex) {
   std::vector<std::uint8_t> octets;
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
@@ -32,7 +33,8 @@ std::vector<std::uint8_t> octets_of(const std::string& hex) {
   return octets;
 }
 
-/// Headers as they were on the wire, but for what is not known; the start of the datagram behind them.
+/// Makes an IP packet for the capture file: headers as on the wire, as far as they are known, and the start
+/// of the datagram.
 std::vector<std::uint8_t> as_ip_packet(const Endpoint& from, const Endpoint& to, std::size_t size,
                                        const std::vector<std::uint8_t>& start) {
   udphdr udp{};

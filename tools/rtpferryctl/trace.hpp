@@ -1,4 +1,4 @@
-// `rtpferryctl trace`: packets of a call with their verdicts, as text or into a capture file.
+// `rtpferryctl trace`: shows packets of a call with their verdicts, as text or in a capture file.
 #pragma once
 
 #include "tools/rtpferryctl/client.hpp"
@@ -8,16 +8,19 @@
 
 namespace ferry::ctl {
 
+/// Options of the command line.
 struct TraceOptions {
   std::string call_id;
+  /// Most packets, and the longest time.
   std::uint64_t count = 100;
   std::int64_t seconds = 30;
-  /// Empty = text.
+  /// Path of the capture file; empty = text on standard output.
   std::string pcap;
+  /// Print each packet as the daemon's line of JSON.
   bool as_json = false;
 };
 
-/// Exit status of the program.
+/// Runs until the trace has ended, and returns the exit status.
 int run_trace(Client& client, const TraceOptions& options);
 
 }  // namespace ferry::ctl

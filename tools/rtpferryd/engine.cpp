@@ -1,7 +1,7 @@
 #include "tools/rtpferryd/engine.hpp"
 
 #include "control/log/log.hpp"
-#include "relay/io/portable/portable_io.hpp"
+#include "relay/io/portable/portable_engine.hpp"
 #ifdef FERRY_HAS_DPDK
 #include "relay/dpdk/dpdk_engine.hpp"
 #endif
@@ -15,25 +15,6 @@ namespace ferry {
 
 namespace {
 
-class PortableEngine final : public Engine {
- public:
-  PortableEngine(unsigned workers, std::string reason) : workers_(workers), reason_(std::move(reason)) {}
-  [[nodiscard]] unsigned workers() const override { return workers_; }
-  [[nodiscard]] PortProvider& provider() override { return provider_; }
-  [[nodiscard]] std::unique_ptr<PacketIo> make_io(unsigned) override {
-    return std::make_unique<PortableIo>(connected_);
-  }
-  [[nodiscard]] nlohmann::json describe() const override {
-    return {{"engine", "portable"}, {"reason", reason_}};
-  }
-
- private:
-  unsigned workers_;
-  std::string reason_;
-  std::shared_ptr<ConnectedSockets> connected_ = std::make_shared<ConnectedSockets>();
-  PortableProvider provider_{connected_};
-};
-
 #ifdef FERRY_HAS_DPDK
 nlohmann::json counts_of(const std::vector<dpdk::DpdkCount>& counts) {
   nlohmann::json object = nlohmann::json::object();
@@ -41,53 +22,38 @@ nlohmann::json counts_of(const std::vector<dpdk::DpdkCount>& counts) {
   return object;
 }
 
-class OwnPortsEngine final : public Engine {
- public:
-  explicit OwnPortsEngine(std::unique_ptr<dpdk::DpdkEngine> engine) : engine_(std::move(engine)) {}
-  [[nodiscard]] unsigned workers() const override { return engine_->workers(); }
-  [[nodiscard]] PortProvider& provider() override { return engine_->provider(); }
-  [[nodiscard]] std::unique_ptr<PacketIo> make_io(unsigned number) override {
-    return engine_->make_io(number);
+nlohmann::json describe(const dpdk::DpdkEngine& engine) {
+  const dpdk::DpdkFigures figures = engine.figures();
+  nlohmann::json ports = nlohmann::json::array();
+  for (const dpdk::DpdkPortFigures& port : figures.ports) {
+    ports.push_back({{"device", port.device},
+                     {"driver", port.driver},
+                     {"interface", port.kernel_interface},
+                     {"mac", port.mac},
+                     {"numa_node", port.numa_node},
+                     {"virtual", port.is_virtual},
+                     {"mtu", port.mtu},
+                     {"rx_queues", port.rx_queues},
+                     {"tx_queues", port.tx_queues},
+                     {"up", port.is_up},
+                     {"speed_mbps", port.speed_mbps},
+                     {"offloads", port.offloads},
+                     {"counts", counts_of(port.counts)}});
   }
-  [[nodiscard]] bool owns_ports() const override { return true; }
-  void on_threads(const std::function<void()>& task) override { engine_->on_threads(task); }
-  void serve() override { engine_->serve(); }
-  [[nodiscard]] nlohmann::json describe() const override {
-    const dpdk::DpdkFigures figures = engine_->figures();
-    nlohmann::json ports = nlohmann::json::array();
-    for (const dpdk::DpdkPortFigures& port : figures.ports) {
-      ports.push_back({{"device", port.device},
-                       {"driver", port.driver},
-                       {"interface", port.kernel_interface},
-                       {"mac", port.mac},
-                       {"numa_node", port.numa_node},
-                       {"virtual", port.is_virtual},
-                       {"mtu", port.mtu},
-                       {"rx_queues", port.rx_queues},
-                       {"tx_queues", port.tx_queues},
-                       {"up", port.is_up},
-                       {"speed_mbps", port.speed_mbps},
-                       {"offloads", port.offloads},
-                       {"counts", counts_of(port.counts)}});
-    }
-    return {{"engine", "dpdk"},
-            {"reason", "asked for"},
-            {"dpdk",
-             {{"version", figures.version},
-              {"memory", figures.memory},
-              {"iova", figures.iova},
-              {"buffers", figures.buffers},
-              {"worker_nodes", figures.worker_nodes},
-              {"distribution", figures.distribution},
-              {"ports", std::move(ports)},
-              {"counts", counts_of(figures.counts)}}}};
-  }
+  return {{"engine", "dpdk"},
+          {"reason", "asked for"},
+          {"dpdk",
+           {{"version", figures.version},
+            {"memory", figures.memory},
+            {"iova", figures.iova},
+            {"buffers", figures.buffers},
+            {"worker_nodes", figures.worker_nodes},
+            {"distribution", figures.distribution},
+            {"ports", std::move(ports)},
+            {"counts", counts_of(figures.counts)}}}};
+}
 
- private:
-  std::unique_ptr<dpdk::DpdkEngine> engine_;
-};
-
-Result<std::unique_ptr<Engine>, std::string> make_dpdk(const Config& config, const InterfaceSet& interfaces) {
+Result<ChosenEngine, std::string> make_dpdk(const Config& config, const InterfaceSet& interfaces) {
   dpdk::DpdkSettings settings;
   settings.eal = config.dpdk.eal;
   for (const DpdkOptions::Port& port : config.dpdk.ports)
@@ -103,7 +69,8 @@ Result<std::unique_ptr<Engine>, std::string> make_dpdk(const Config& config, con
   }
   auto engine = dpdk::DpdkEngine::start(settings, [](std::string_view line) { log::info("{}", line); });
   if (!engine) return fail(engine.error());
-  return std::make_unique<OwnPortsEngine>(std::move(*engine));
+  const dpdk::DpdkEngine& started = **engine;
+  return ChosenEngine{std::move(*engine), [&started] { return describe(started); }};
 }
 #endif
 
@@ -118,8 +85,7 @@ std::string missing_engine(const Config& config) {
   return {};
 }
 
-Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config,
-                                                         const InterfaceSet& interfaces) {
+Result<ChosenEngine, std::string> make_engine(const Config& config, const InterfaceSet& interfaces) {
 #ifdef FERRY_HAS_DPDK
   if (config.engine == EngineKind::kDpdk) return make_dpdk(config, interfaces);
 #else
@@ -129,10 +95,12 @@ Result<std::unique_ptr<Engine>, std::string> make_engine(const Config& config,
     log::warn("dpdk-eal and dpdk-port have no effect: engine is not dpdk");
   const auto workers =
       config.threads != 0 ? config.threads : std::max(1u, std::thread::hardware_concurrency());
-  return std::make_unique<PortableEngine>(static_cast<unsigned>(workers),
-                                          config.engine == EngineKind::kAuto
-                                              ? "auto: works everywhere, and plain streams go below it"
-                                              : "asked for");
+  const std::string reason = config.engine == EngineKind::kAuto
+                                 ? "auto: works everywhere, and plain streams go below it"
+                                 : "asked for";
+  return ChosenEngine{std::make_unique<PortableEngine>(static_cast<unsigned>(workers)), [reason] {
+                        return nlohmann::json{{"engine", "portable"}, {"reason", reason}};
+                      }};
 }
 
 }  // namespace ferry

@@ -24,11 +24,16 @@ namespace ferry {
 
 namespace {
 
-constexpr unsigned kCallsBetween = 32;  // between two looks at the memory
+// Calls between two looks at the memory.
+constexpr unsigned kCallsBetween = 32;
 
-/// Freed memory that the allocator keeps counts as free.
-bool near(std::uint64_t used, std::uint64_t kept, std::uint64_t limit) {
-  return used > kept && used - kept > limit - limit / 20;
+/// True if `used` octets are within 5 % of `limit`. Freed memory that the allocator keeps counts as free. The
+/// allocator walks through all of it to tell its size, so it is asked only if the answer matters.
+bool is_near(std::uint64_t used, std::uint64_t limit) {
+  const std::uint64_t bound = limit - limit / 20;
+  if (used <= bound) return false;
+  const std::uint64_t kept = mallinfo2().fordblks;
+  return used > kept && used - kept > bound;
 }
 
 }  // namespace
@@ -49,18 +54,21 @@ PidFile::PidFile(const std::string& path) : path_(path) {
 }
 
 PidFile::~PidFile() {
-  const RaisedRights raised;  // it may lie in a folder of root
+  // The file may lie in a folder of root.
+  const RaisedRights raised;
   struct stat now {};
   if (path_.empty() || lstat(path_.c_str(), &now) != 0) return;
   if (S_ISREG(now.st_mode) && now.st_dev == ours_.st_dev && now.st_ino == ours_.st_ino) unlink(path_.c_str());
 }
 
 std::size_t wanted_descriptors(const InterfaceSet& interfaces, std::size_t max_clients) {
-  constexpr std::size_t kFiles = 1024;  // recordings, listeners, BPF
+  // For recordings, listeners and BPF.
+  constexpr std::size_t kFiles = 1024;
   std::size_t wanted = kFiles + max_clients;
   for (const auto& logical : interfaces.all()) {
     for (const auto& local : logical.addresses)
-      wanted += local.ports->total() * 3;  // and one connected socket a pair
+      // Two for each pair of ports, and one for a connected socket.
+      wanted += local.ports->total() * 3;
   }
   return wanted;
 }
@@ -116,7 +124,7 @@ MemoryWatch::MemoryWatch() {
 }
 
 bool MemoryWatch::is_short() {
-  // Looking costs some microseconds: not for every call.
+  // A look costs some microseconds, so it is not done for every call.
   if (asked_++ % kCallsBetween == 0) short_ = look();
   return short_;
 }
@@ -127,12 +135,11 @@ bool MemoryWatch::look() const {
   std::uint64_t resident = 0;
   if (!(file >> size >> resident)) return false;
   const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  const std::uint64_t kept = mallinfo2().fordblks;
   rlimit limit{};
   getrlimit(RLIMIT_AS, &limit);
-  if (limit.rlim_cur != RLIM_INFINITY && near(size * page, kept, limit.rlim_cur)) return true;
+  if (limit.rlim_cur != RLIM_INFINITY && is_near(size * page, limit.rlim_cur)) return true;
   std::uint64_t group = 0;
-  return std::ifstream(group_file_) >> group && near(resident * page, kept, group);
+  return std::ifstream(group_file_) >> group && is_near(resident * page, group);
 }
 
 std::optional<IpAddress> route_to(const IpAddress& peer) {
@@ -140,7 +147,7 @@ std::optional<IpAddress> route_to(const IpAddress& peer) {
   const int fd = socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::nullopt;
   SocketAddress own;
-  // Connecting a datagram socket sends nothing: it only looks the route up.
+  // Connecting a datagram socket sends nothing: the kernel only looks up the route.
   const bool found =
       connect(fd, to.get(), to.size()) == 0 && getsockname(fd, own.get(), own.size_pointer()) == 0;
   close(fd);

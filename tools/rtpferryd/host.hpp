@@ -1,8 +1,8 @@
-// What the daemon asks of its host.
+// Asks the host for what the daemon needs: pid file, descriptors, load, memory, routes and names.
 #pragma once
 
+#include "control/ports/interfaces.hpp"
 #include "control/protocol/ng/service.hpp"
-#include "control/session/interfaces.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -13,10 +13,10 @@
 
 namespace ferry {
 
-/// The pid file; removed at the end only if it is still the regular file that we made.
+/// The pid file. At the end it is removed only if it is still the regular file that this object made.
 class PidFile {
  public:
-  /// Throws std::runtime_error with a sentence. An empty path: none.
+  /// Writes the file. An empty path: there is none. Throws std::runtime_error with a sentence.
   explicit PidFile(const std::string& path);
   ~PidFile();
   PidFile(const PidFile&) = delete;
@@ -27,15 +27,18 @@ class PidFile {
   struct stat ours_ {};
 };
 
-/// For all media ports: each call needs four, and two more once its peers are locked.
+/// Number of descriptors for all media ports, all control connections and files. A pair of ports may need one
+/// more for a connected socket.
 std::size_t wanted_descriptors(const InterfaceSet& interfaces, std::size_t max_clients);
 
-/// As many descriptors as the kernel allows.
+/// Raises the limit of descriptors to that number, or as far as the kernel allows; then it logs a warning.
 void raise_descriptor_limit(const InterfaceSet& interfaces, std::size_t max_clients);
 
-/// Share of CPU time the host spent working since the last call, and the load average.
+/// Measures the share of CPU time that the host spent working since the last call, and the load average.
+/// Control thread only.
 class HostLoad {
  public:
+  /// Measures now. `bytes_per_second` is passed on in the result.
   LoadFigures read(std::uint64_t bytes_per_second);
 
  private:
@@ -43,11 +46,13 @@ class HostLoad {
   std::uint64_t idle_ = 0;
 };
 
-/// Whether this process comes near what it may use: its address space limit or its control group's.
+/// Watches whether this process comes near the memory that it may use: the limit of its address space or of
+/// its control group. Control thread only.
 class MemoryWatch {
  public:
   MemoryWatch();
-  /// For each new call: looks at some of them.
+  /// True if memory is short. Call it for each new call: it looks at every 32nd one, because a look costs
+  /// some microseconds.
   bool is_short();
 
  private:
@@ -58,13 +63,13 @@ class MemoryWatch {
   bool short_ = false;
 };
 
-/// The host's own address on the way to `peer`.
+/// The host's own address on the way to `peer`; nothing if there is no route. Sends nothing.
 std::optional<IpAddress> route_to(const IpAddress& peer);
 
-/// What this host is called: for HTTP clients (CTL-13).
+/// Names of this host, for HTTP clients (CTL-13).
 std::vector<std::string> host_names();
 
-/// Names of the system's interfaces that have `address`.
+/// Names of the system's network interfaces that have `address`.
 std::vector<std::string> system_interfaces_of(const IpAddress& address);
 
 }  // namespace ferry

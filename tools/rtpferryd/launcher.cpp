@@ -1,6 +1,15 @@
-// The two talk over a pair of sockets. The first message settles what may be started. Each further one is an
-// order with a socket of its own: the result comes back on it, and its end before that is the wish to stop. A
-// process for each order runs the program and waits, so that the launcher itself never waits for one.
+// Starts programs for the daemon in a process of its own.
+//
+// Daemon and launcher talk over a pair of sockets. The first message settles what may be started and as whom.
+// Each later one is an order with a socket of its own: the result comes back on it. If the daemon closes its
+// direction of that socket before, the program is to be stopped. For each order the launcher forks a process
+// that runs the program and waits for its end, so that the launcher itself never waits.
+//
+// The launcher trusts no message: it checks sizes, ends texts with a zero itself, and starts only the settled
+// program with a file below the settled folder.
+//
+// The trap: whatever is open in the launcher stays open there. With the daemon's end of another process's
+// socket, that process would not notice that the daemon has ended.
 
 #include "tools/rtpferryd/launcher.hpp"
 
@@ -43,7 +52,8 @@ struct Settlement {
   Text<64> user{};
   Text<kMaxPath> program{};
   Text<kMaxPath> folder{};
-  Text<kMaxPath> works_in{};  // what relative paths begin with
+  // Folder from which relative paths begin.
+  Text<kMaxPath> works_in{};
 };
 
 struct Order {
@@ -56,7 +66,7 @@ struct Outcome {
   int code = 0;
 };
 
-/// False if there is no room for it and the zero behind it.
+/// Stores a text with a zero behind it. False if there is no room for both.
 template <std::size_t kSize>
 bool put(Text<kSize>& into, std::string_view text) {
   if (text.size() >= kSize) return false;
@@ -64,14 +74,15 @@ bool put(Text<kSize>& into, std::string_view text) {
   return true;
 }
 
-/// The launcher believes nobody: the last octet is a zero whatever came.
+/// The launcher trusts no message: the last octet is a zero, whatever came.
 template <std::size_t kSize>
 std::string_view text_of(Text<kSize>& from) {
   from.back() = '\0';
   return from.data();
 }
 
-/// A whole message, with at most one descriptor. False at the end, or if it is of another size.
+/// Receives a whole message, with at most one descriptor. False at the end, or if the message has another
+/// size.
 template <class Message>
 bool receive(int socket, Message& message, FileDescriptor* with = nullptr) {
   iovec data{&message, sizeof message};
@@ -113,15 +124,16 @@ bool send_whole(int socket, const Message& message, int with = -1) {
   return sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof message);
 }
 
+/// True if `path` lies below `folder` and has no `..` in it.
 bool is_below(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() + 1 && path.starts_with(folder) && path[folder.size()] == '/' &&
          path.find("/../") == std::string_view::npos && !path.ends_with("/..");
 }
 
-/// Runs one program and says how it ended, in a process of its own.
+/// Runs one program and reports how it ended, in a process of its own.
 [[noreturn]] void carry_out(Order& order, std::string_view program, std::string_view folder,
                             const FileDescriptor& caller) {
-  // Its end is waited for; the launcher's own children are not.
+  // This process waits for its child; the launcher does not wait for its own.
   std::signal(SIGCHLD, SIG_DFL);
   Outcome outcome{End::kNotStarted, EPERM};
   if (const std::string_view argument = text_of(order.argument); is_below(argument, folder)) {
@@ -143,7 +155,7 @@ bool is_below(std::string_view path, std::string_view folder) {
   _exit(0);
 }
 
-/// True once this process is whom the programs are to be.
+/// Becomes the user as whom programs run. True if that worked.
 bool become(Settlement& settled) {
   const std::string_view user = text_of(settled.user);
   if (geteuid() == 0) {
@@ -157,13 +169,13 @@ bool become(Settlement& settled) {
   return true;
 }
 
-/// The launcher, from its first moment to its last.
+/// The launcher's whole life.
 [[noreturn]] void live(int socket) {
   prctl(PR_SET_NAME, "rtpferry-start");
-  // Sockets of other processes are closed: open here, they would hide the daemon's end from those processes.
+  // Closes the sockets of other processes: open here, they would hide the daemon's end from these processes.
   close_all_but(socket);
   setsid();
-  // The daemon says when to end, not the terminal.
+  // The daemon decides when the launcher ends, not the terminal.
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGCHLD}) std::signal(number, SIG_IGN);
   const int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int standard : {STDIN_FILENO, STDOUT_FILENO}) dup2(nowhere, standard);
@@ -181,10 +193,11 @@ bool become(Settlement& settled) {
   _exit(0);
 }
 
-/// Nothing else stays open in the new process: with the daemon's end of the helper's socket in it, the helper
-/// would not notice that the daemon let it go.
+/// Closes everything but `socket` in the new process. With the daemon's end of the helper's socket in it, the
+/// helper would not notice that the daemon closed that socket.
 void keep_open_only(int socket) {
   const auto kept = static_cast<unsigned>(socket);
+  // Standard input, output and error stay.
   if (kept > STDERR_FILENO + 1) close_range(STDERR_FILENO + 1, kept - 1, 0);
   close_range(kept + 1, ~0u, 0);
 }
@@ -243,7 +256,7 @@ ProgramResult Launcher::run(const ProgramOrder& order, const std::stop_token& st
     const FileDescriptor theirs(sockets[1]);
     if (!send_whole(socket_, asked, theirs.get())) return {End::kNotStarted, errno};
   }
-  // The wish to stop is told by our half of the socket; its outcome comes on the other.
+  // Closing our direction of the socket asks for the stop; the outcome still comes on the other.
   const std::stop_callback tell(stop, [&] { shutdown(mine.get(), SHUT_WR); });
   Outcome outcome;
   if (!receive(mine.get(), outcome)) return {End::kNotStarted, ESRCH};

@@ -1,4 +1,4 @@
-// The process that starts programs for the daemon, which cannot start any (CTL-17).
+// A process that starts programs for the daemon, which cannot start any itself (CTL-17).
 #pragma once
 
 #include "recorder/after/run_program.hpp"
@@ -12,32 +12,37 @@
 
 namespace ferry {
 
-/// What the launcher may start, and as whom. All of it comes from the configuration.
+/// What the launcher may start, and as which user. All of it comes from the configuration.
 struct LauncherSettings {
-  /// Run with one argument.
+  /// Path of the program, which is run with one argument.
   std::string program;
-  /// The argument is a file below it.
+  /// The argument must be a file below this folder.
   std::string folder;
-  std::string user;  // for its groups; empty = none but `gid`
+  /// Name of the user, for its groups; empty = no group but `gid`.
+  std::string user;
   uid_t uid = 0;
   gid_t gid = 0;
 };
 
-/// The daemon's end. The launcher has no capability and no filter of system calls, which programs would
-/// inherit; it was forked before anything secret was read, and its orders say nothing but the argument. It
-/// ends with the daemon, and what runs then is ended.
+/// The daemon's end of the launcher. The launcher has no capability and no filter of system calls, which its
+/// programs would inherit. It is forked before anything secret is read, and an order contains nothing but the
+/// argument. It ends with the daemon, and ends the programs that run then.
 class Launcher {
  public:
-  /// Forks. To be called before any thread starts, before rights are given up, and before secrets are read.
+  /// Forks the launcher. Call it before any thread starts, before rights are given up, and before secrets are
+  /// read. The error is a sentence.
   [[nodiscard]] static Result<std::unique_ptr<Launcher>, std::string> start();
   ~Launcher();
   Launcher(const Launcher&) = delete;
   Launcher& operator=(const Launcher&) = delete;
 
-  /// Once, before the first `run`: from then on the launcher is that user, without a capability.
+  /// Tells the launcher what it may start, and makes it that user, without a capability. Call it once, before
+  /// the first `run`. The error is a sentence.
   [[nodiscard]] Result<void, std::string> settle(const LauncherSettings& settings);
-  /// As RunProgram says. Of `order.words` only the last is taken, of the rest only the time-out.
+  /// Runs the program as RunProgram says, and waits for its end. Only the last of `order.words` and the
+  /// time-out are used. Safe on any thread.
   [[nodiscard]] ProgramResult run(const ProgramOrder& order, const std::stop_token& stop) const;
+  /// Process id of the launcher.
   [[nodiscard]] pid_t process() const noexcept { return process_; }
 
  private:
@@ -46,8 +51,8 @@ class Launcher {
   pid_t process_;
 };
 
-/// Standard input, output and error that are closed become /dev/null: otherwise a socket of ours gets such a
-/// number, and log lines with it. Before anything is opened.
+/// Opens /dev/null for standard input, output and error if they are closed. Otherwise a socket of the daemon
+/// could get such a number, and log lines would go to it. Call it before anything is opened.
 void fill_standard_streams() noexcept;
 
 }  // namespace ferry

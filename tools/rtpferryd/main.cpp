@@ -1,5 +1,11 @@
-// The program: forks the process that needs rights, reads the configuration, says what is wrong with it,
-// opens what only root can open, gives up its rights, serves.
+// The program rtpferryd. It goes through these steps, and their order is what keeps secrets and rights apart:
+//
+//   fork helper and launcher -> read and check the configuration -> background, log, limits, pid file
+//   -> engine -> give up rights -> check as the new user -> serve
+//
+// The helpers are forked first, before anything secret is in memory. What only root can open is opened before
+// rights are given up. Checks of files run again afterwards, because the new user may see less. Faults end
+// the program with a sentence each and status 1.
 
 #include "control/log/log.hpp"
 #include "recorder/settings_check.hpp"
@@ -29,7 +35,7 @@ std::string without_slashes_behind(std::string path) {
 
 using StartedHelper = Result<std::unique_ptr<bpf::Helper>, std::string>;
 
-/// The process that attaches BPF programs for us, if they are wanted. The error says why there is none.
+/// Returns the process that attaches BPF programs, if they are wanted; else the error says why there is none.
 StartedHelper if_wanted(const Config& config, StartedHelper helper) {
   const bool wanted = config.offload != OffloadMode::kOff ||
                       std::ranges::any_of(config.offload_of,
@@ -40,7 +46,8 @@ StartedHelper if_wanted(const Config& config, StartedHelper helper) {
   return helper;
 }
 
-/// Null where nothing is to be started. Throws std::runtime_error with a sentence if hooks could not be.
+/// Tells the launcher what to start; null if there are no hooks. Throws std::runtime_error with a sentence if
+/// hooks could not be started.
 std::unique_ptr<Launcher> settled(const Config& config, const NewUser& user,
                                   Result<std::unique_ptr<Launcher>, std::string> launcher) {
   const RecorderSettings& recorder = config.recorder;
@@ -49,7 +56,7 @@ std::unique_ptr<Launcher> settled(const Config& config, const NewUser& user,
   LauncherSettings settings{recorder.hook, without_slashes_behind(recorder.directory), user.name, user.uid,
                             user.gid};
   if (user.uid == 0) {
-    // Programs that are run for the daemon must not be root.
+    // Programs that run for the daemon must not be root.
     settings.user.clear();
     settings.uid = recorder.owner.value_or(kNobody);
     settings.gid = recorder.group.value_or(settings.uid);
@@ -58,8 +65,8 @@ std::unique_ptr<Launcher> settled(const Config& config, const NewUser& user,
   return std::move(*launcher);
 }
 
-/// Throws std::runtime_error with a sentence for each fault that only the user has whom the daemon has
-/// become: every recording would fail for a key that only root can read.
+/// Checks the recorder's files as the user that the daemon has become: otherwise every recording would fail
+/// for a key that only root can read. Throws std::runtime_error with a sentence for each fault.
 void check_as_new_user(const Config& config, const NewUser& user) {
   const auto faults = faults_of(config.recorder, false);
   if (faults.empty()) return;
@@ -68,7 +75,7 @@ void check_as_new_user(const Config& config, const NewUser& user) {
                   fmt::join(faults, "\n"), user.name.empty() ? "?" : user.name));
 }
 
-/// What was asked is on standard output: there is nothing else to do.
+/// Prints what was asked for, such as the help. True if there is nothing else to do.
 bool only_prints(const Config& config) {
   if (config.show_help) {
     fmt::print("{}", help_text());
@@ -84,7 +91,7 @@ bool only_prints(const Config& config) {
 
 int run(std::span<char* const> arguments) {
   fill_standard_streams();
-  // Before anything secret is in memory.
+  // Forked before anything secret is in memory.
   StartedHelper helper = bpf::Helper::start();
   auto launcher = Launcher::start();
   Config loaded;
@@ -102,7 +109,7 @@ int run(std::span<char* const> arguments) {
     return 1;
   }
   interfaces->set_route_lookup(route_to);
-  const auto classic = classic_listeners(*config, *interfaces);
+  const auto rtpproxy_sockets = rtpproxy_listeners(*config, *interfaces);
   if (config->check_only) {
     fmt::print("configuration is good\n");
     return 0;
@@ -124,12 +131,12 @@ int run(std::span<char* const> arguments) {
   const auto user = new_user(*config);
   if (!user) throw std::runtime_error(user.error());
   ProcessesBeside beside{std::move(helper), settled(*config, *user, std::move(launcher))};
-  give_up_rights(*config, *user, places_of(*config, *classic),
-                 [&](const std::function<void()>& task) { (*engine)->on_threads(task); });
+  give_up_rights(*config, *user, places_of(*config, *rtpproxy_sockets),
+                 [&](const std::function<void()>& task) { engine->engine->on_threads(task); });
   check_as_new_user(*config, *user);
   show_memory(config->core_dumps);
-  (*engine)->serve();
-  serve(*config, *interfaces, *classic, std::move(*engine), std::move(beside), arguments);
+  engine->engine->serve();
+  serve(*config, *interfaces, *rtpproxy_sockets, std::move(*engine), std::move(beside), arguments);
   return 0;
 }
 

@@ -17,14 +17,14 @@ namespace {
 namespace fs = std::filesystem;
 using Use = Place::Use;
 
-/// A folder that an earlier start made as root, like /run/rtpferry.
+/// True for a folder that an earlier start made as root, such as /run/rtpferry.
 bool is_left_by_root(const fs::path& folder) {
   struct stat info {};
   return folder.filename() == "rtpferry" && lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
          info.st_uid == 0;
 }
 
-/// A folder of root without anything in it, like a new volume of a container: made to be given away.
+/// True for an empty folder of root, such as a new volume of a container: it was made to be given away.
 bool is_roots_and_empty(const fs::path& folder) {
   struct stat info {};
   std::error_code error;
@@ -37,7 +37,7 @@ void give(const fs::path& folder, uid_t user, gid_t group) {
     throw std::runtime_error(fmt::format("chown {}: {}", folder.string(), std::strerror(errno)));
 }
 
-/// What an earlier start left as root below `folder`.
+/// Gives away what an earlier start left as root below `folder`.
 void give_all(const fs::path& folder, uid_t user, gid_t group) {
   give(folder, user, group);
   std::error_code error;
@@ -47,7 +47,7 @@ void give_all(const fs::path& folder, uid_t user, gid_t group) {
   }
 }
 
-/// Each folder on the way that had to be made belongs to the user.
+/// Makes a folder. Each folder on the way that has to be made belongs to the user.
 void make_and_give(const fs::path& folder, mode_t mode, uid_t user, gid_t group) {
   std::error_code error;
   if (folder.empty() || fs::exists(folder, error)) return;
@@ -63,14 +63,15 @@ std::string Place::folder() const {
   return parent.empty() ? "." : parent;
 }
 
-std::vector<Place> places_of(const Config& config, const std::vector<rtpp::ListenSpec>& classic) {
+std::vector<Place> places_of(const Config& config,
+                             const std::vector<rtpproxy::ListenSpec>& rtpproxy_sockets) {
   std::vector<Place> places;
   const auto add = [&](std::string_view option, const std::string& path, Use use) {
     if (!path.empty() && path != "none") places.push_back({std::string(option), path, use});
   };
   add("control-socket", config.control_socket, Use::kSocket);
   for (const std::string& path : config.listen_unix_ng) add("listen-unix-ng", path, Use::kSocket);
-  for (const rtpp::ListenSpec& spec : classic) add("listen-rtpp", spec.path, Use::kSocket);
+  for (const rtpproxy::ListenSpec& spec : rtpproxy_sockets) add("listen-rtpp", spec.path, Use::kSocket);
   add("pidfile", config.pid_file, Use::kPidFile);
   add("config-file", config.config_file, Use::kReadAgain);
   if (!config.listen_https.empty()) {
@@ -78,11 +79,11 @@ std::vector<Place> places_of(const Config& config, const std::vector<rtpp::Liste
     add("https-key", config.https_key, Use::kReadAgain);
     add("https-client-ca", config.https_client_ca, Use::kReadAgain);
   }
-  for (const std::string& target : config.rtpp_notify) {
+  for (const std::string& target : config.rtpproxy_notify) {
     if (constexpr std::string_view kUnix = "unix:"; target.starts_with(kUnix))
       add("rtpp-notify", target.substr(kUnix.size()), Use::kConnected);
   }
-  for (const std::string& folder : config.rtpp_prompts) add("rtpp-prompts", folder, Use::kPrompts);
+  for (const std::string& folder : config.rtpproxy_prompts) add("rtpp-prompts", folder, Use::kPrompts);
   if (config.recorder.directory.empty()) return places;
   add("codec-plugins", config.codec_plugins, Use::kPrompts);
   add("recording-dir", config.recorder.directory, Use::kRecordings);
@@ -90,7 +91,7 @@ std::vector<Place> places_of(const Config& config, const std::vector<rtpp::Liste
   for (Place& place : places) {
     if (place.use == Use::kRecordings) place.mode = config.recorder.directory_mode;
   }
-  // What an earlier configuration left there is told and set aside.
+  // Work that an earlier configuration left there is logged and set aside.
   std::error_code error;
   const fs::path state = config.recorder.state_directory;
   if (config.recorder.has_work() || fs::exists(state / "after-call", error))
@@ -103,7 +104,7 @@ std::vector<Place> places_of(const Config& config, const std::vector<rtpp::Liste
 void give_folders(const std::vector<Place>& places, uid_t user, gid_t group) {
   for (const Place& place : places) {
     if (place.is_read_only() || place.use == Use::kPidFile || place.use == Use::kConnected) continue;
-    // A slash at the end is no part of a name.
+    // A slash at the end does not belong to the name.
     const fs::path folder = (fs::path(place.folder()) / ".").lexically_normal().parent_path();
     make_and_give(folder, place.mode, user, group);
     if (geteuid() != 0) continue;

@@ -59,7 +59,8 @@ std::string silence_of(const Call& call) {
   for (const auto& leg : call.legs) {
     std::int64_t last = 0;
     for (const auto& media : leg->medias) {
-      for (const PortSet& ports : media->ports) last = std::max(last, ports.activity->last_rtp_ns.load());
+      for (const LocalPorts& ports : media->via->ports)
+        last = std::max(last, ports.activity->last_rtp_ns.load());
     }
     text += fmt::format(
         "{} from {}: {}", text.empty() ? "; media" : ",",

@@ -1,11 +1,16 @@
-// In this order: the fence is drawn while everything can be opened, folders are given away while root can,
-// the user changes, and with no capability in force each place is tried. What cannot be used there decides
-// which capabilities stay. A user that the operator named gets none for that: the start fails and says what
-// to do.
+// Gives up rights in an order that cannot be changed:
+// - the fence of files (Landlock) is prepared while everything can be opened;
+// - folders are given away while root can do that;
+// - the user changes, which drops all capabilities in force;
+// - each place is tried as the new user: what is out of its reach decides which capabilities stay;
+// - capabilities are reduced and the fence is closed, on every thread.
+//
+// If the operator named a user, no capability is kept for places out of its reach, except for sockets. The
+// start fails instead and says what to do, or goes on without what is not essential.
 
 #include "tools/rtpferryd/rights.hpp"
 
-#include "codecs/audio/audio_decoder.hpp"
+#include "codecs/audio/plugin.hpp"
 #include "control/log/log.hpp"
 #include "relay/base/capabilities.hpp"
 #include "relay/rights/file_fence.hpp"
@@ -65,6 +70,7 @@ constexpr std::array kCapabilityRows = {
   throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
+/// PR_SET_KEEPCAPS keeps the permitted capabilities over the change of user; none is in force afterwards.
 void become(const NewUser& user) {
   prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
   const bool has_groups =
@@ -80,6 +86,7 @@ unsigned first_port_of_everybody() {
   return port;
 }
 
+/// Needs that follow from options alone.
 Needs needs_of_options(const Config& config, const NewUser& user) {
   Needs needs;
   needs.is_root = user.uid == 0;
@@ -91,7 +98,7 @@ Needs needs_of_options(const Config& config, const NewUser& user) {
                                 &config.listen_https, &config.listen_cli})
     needs.has_low_port = needs.has_low_port || std::ranges::any_of(*listeners, is_low);
   for (const std::string& text : config.listen_rtpp) {
-    const auto spec = rtpp::parse_listen_spec(text);
+    const auto spec = rtpproxy::parse_listen_spec(text);
     needs.has_low_port = needs.has_low_port || (spec && is_low(spec->endpoint));
   }
   needs.has_low_media = config.port_min.value < everybodys;
@@ -101,6 +108,7 @@ Needs needs_of_options(const Config& config, const NewUser& user) {
   return needs;
 }
 
+/// Notes that a place of this use is out of reach.
 void note(Needs& needs, Use use) {
   needs.lacks_recordings |= use == Use::kRecordings || use == Use::kState;
   needs.lacks_sockets |= use == Use::kSocket || use == Use::kPidFile;
@@ -109,7 +117,7 @@ void note(Needs& needs, Use use) {
   needs.lacks_reload |= use == Use::kReadAgain;
 }
 
-/// What a place is for that the daemon can do without. Empty if it cannot.
+/// Returns what the daemon loses without a place; empty if it cannot do without it.
 std::string_view what_goes_on_without(const Place& place) {
   if (place.option == "config-file") return "SIGHUP will not read it";
   if (place.use == Use::kPidFile) return "it will not be removed at the end";
@@ -118,8 +126,8 @@ std::string_view what_goes_on_without(const Place& place) {
   return {};
 }
 
-/// Tries `places` as the new user, with no capability in force, and notes in `needs` what is out of its
-/// reach. For a user that the operator named, that is an error.
+/// Tries `places` as the new user with no capability in force, and notes in `needs` what is out of its reach.
+/// For a user that the operator named, that is an error.
 void try_places(const NewUser& user, const std::vector<Place>& places, Needs& needs) {
   for (const Place& place : places) {
     const std::string lack = what_is_lacking(place);
@@ -127,7 +135,7 @@ void try_places(const NewUser& user, const std::vector<Place>& places, Needs& ne
     const std::string who = user.name.empty() ? fmt::format("{}", user.uid) : user.name;
     const std::string ways =
         fmt::format("give it to user {} (chown, chmod), or start with user=NAME or user=root", who);
-    // Sockets in /run are usual, also for those who name a user.
+    // Sockets in /run are usual, even if the operator named a user.
     if (!user.is_named || place.use == Use::kSocket) {
       note(needs, place.use);
       log::warn("{}; a capability is kept for it: {}", lack, ways);
@@ -139,7 +147,8 @@ void try_places(const NewUser& user, const std::vector<Place>& places, Needs& ne
   }
 }
 
-/// What libraries read while the daemon runs: names, time zones, certificates, plugins, figures of the host.
+/// Opens what libraries read while the daemon runs: names, time zones, certificates, plugins, figures of the
+/// host.
 void open_system(FileFence& fence, const Config& config) {
   for (const char* folder :
        {"/etc", "/usr", "/lib", "/lib64", "/proc", "/sys", "/dev", "/run/systemd/resolve", "/run/resolvconf",
@@ -155,11 +164,12 @@ void open_system(FileFence& fence, const Config& config) {
     fence.open(folder_of_cores(pattern), FileFence::Use::kWrite);
   }
   if (config.engine != EngineKind::kDpdk) return;
-  // Memory and devices of DPDK, and what it removes at its end.
+  // Memory and devices of DPDK, and files that it removes at its end.
   for (const char* folder : {"/dev/hugepages", "/dev/vfio", "/run/dpdk", "/var/run/dpdk", "/tmp/dpdk"})
     fence.open(folder, FileFence::Use::kWrite);
 }
 
+/// Opens the places of the configuration, each for what the daemon does there.
 void open_places(FileFence& fence, const std::vector<Place>& places) {
   for (const Place& place : places) {
     switch (place.use) {
@@ -174,7 +184,8 @@ void open_places(FileFence& fence, const std::vector<Place>& places) {
       case Use::kConnected:
         break;
       default:
-        // Its folder: a file that is renewed is another file under its name. So is what a link leads to.
+        // Opens the folder: a renewed file is another file under the same name. The target of a link is
+        // opened in the same way.
         fence.open(place.folder(), FileFence::Use::kRead);
         std::error_code error;
         if (const auto real = std::filesystem::canonical(place.path, error); !error)
@@ -253,7 +264,7 @@ void give_up_rights(const Config& config, const NewUser& user, const std::vector
 }
 
 std::string folder_of_cores(std::string_view pattern) {
-  // A program or a socket takes it.
+  // A program or a socket takes the core file.
   if (pattern.empty() || pattern.starts_with('|') || pattern.starts_with('@')) return {};
   std::error_code error;
   const auto folder = std::filesystem::absolute(pattern, error).parent_path();

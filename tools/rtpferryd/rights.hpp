@@ -1,4 +1,4 @@
-// What the daemon may do once it has started: as little as possible (CTL-17).
+// Gives up all rights that the daemon does not need once it has started (CTL-17).
 #pragma once
 
 #include "control/config/config.hpp"
@@ -15,61 +15,73 @@
 
 namespace ferry {
 
-/// Whom the daemon becomes.
+/// The user that the daemon becomes.
 struct NewUser {
-  std::string name;  // empty: only ids are known
+  /// Empty: only the ids are known.
+  std::string name;
   uid_t uid = 0;
   gid_t gid = 0;
-  /// The operator named a user or a group.
+  /// True if the operator named a user or a group.
   bool is_named = false;
 };
 
-/// `user` and `group`. Without them root becomes `rtpferry`, or `nobody` where there is no such user; who is
-/// not root stays who it is. Fails with a sentence.
+/// Returns the user and group of the options. Without them root becomes `rtpferry`, or `nobody` if there is
+/// no such user; anybody else stays the same. Fails with a sentence.
 [[nodiscard]] Result<NewUser, std::string> new_user(const Config& config);
 
-/// Whether that is somebody else than who runs now.
+/// True if that is another user or group than the one that runs now.
 [[nodiscard]] bool is_somebody_else(const NewUser& user);
 
-/// What decides on capabilities.
+/// Facts that decide which capabilities are kept.
 struct CapabilityNeeds {
-  bool is_root = false;           // user=root
-  bool has_low_port = false;      // a control listener on a port that not everybody may bind
-  bool has_low_media = false;     // and media ports, which are bound for each call
-  bool gives_files_away = false;  // recording-owner, recording-group
-  // Nobody was named, and whom we become cannot …
-  bool lacks_recordings = false;  // make files in a folder of recordings
-  bool lacks_sockets = false;     // make or remove a socket, remove the pid file
-  bool lacks_peers = false;       // connect to the socket of a proxy
-  bool lacks_keys = false;        // read a key or a prompt
-  bool lacks_reload = false;      // read again what SIGHUP reads
+  /// The daemon stays root (`user=root`).
+  bool is_root = false;
+  /// A control listener has a port that not everybody may bind.
+  bool has_low_port = false;
+  /// Media ports, which are bound for each call, are such ports.
+  bool has_low_media = false;
+  /// Recordings belong to another user or group (`recording-owner`, `recording-group`).
+  bool gives_files_away = false;
+  // No user was named, and the user that the daemon becomes cannot do one of the following.
+  /// Make files in a folder of recordings.
+  bool lacks_recordings = false;
+  /// Make or remove a socket, or remove the pid file.
+  bool lacks_sockets = false;
+  /// Connect to the socket of a proxy.
+  bool lacks_peers = false;
+  /// Read a key or a prompt.
+  bool lacks_keys = false;
+  /// Read again what SIGHUP reads.
+  bool lacks_reload = false;
 };
 
 /// A capability that is kept if an option needs it.
 struct CapabilityRow {
   int capability;
   std::string_view name;
-  /// For people: docs/operations.md says it too.
+  /// When it is kept, for people; docs/operations.md says it, too.
   std::string_view when;
+  /// True if it is kept.
   bool (*is_kept)(const CapabilityNeeds&);
-  /// In force all the time; else only at the start, at the end and at SIGHUP.
+  /// True if it is in force all the time; else only at the start, at the end and at SIGHUP.
   bool (*is_in_force)(const CapabilityNeeds&);
 };
+/// All capabilities that may be kept.
 [[nodiscard]] std::span<const CapabilityRow> capability_rows();
 
-/// Makes and gives away folders, becomes `user`, keeps the capabilities of the rows that apply, can gain
-/// none, and opens no files any more but those of `places` and what libraries need. Threads have rights of
-/// their own: where there are others already, `on_other_threads` runs a task on each. Throws
+/// Makes and gives away folders, becomes `user`, and keeps only the capabilities of the rows that apply; it
+/// can gain none later. From then on only files of `places` and those that libraries need can be opened. Each
+/// thread has rights of its own: if there are other threads, `on_other_threads` runs a task on each. Throws
 /// std::runtime_error with a sentence.
 void give_up_rights(const Config& config, const NewUser& user, const std::vector<Place>& places,
                     const std::function<void(const std::function<void()>&)>& on_other_threads);
 
-/// Where the kernel puts core files by this pattern (core(5)). Empty where it hands them to somebody, and for
-/// the root of all files, which stays closed.
+/// Returns the folder in which the kernel puts core files by this pattern (core(5)). Empty if it hands them
+/// to a program, and for the root folder, which stays closed.
 [[nodiscard]] std::string folder_of_cores(std::string_view pattern);
 
-/// If not `in_core_dumps`, no core dump and no debugger of another user sees the keys of calls (SRT-15).
-/// After the last change of user, which leaves them hidden.
+/// Decides whether core dumps may contain the keys of calls (SRT-15). If not, no core dump and no debugger of
+/// another user sees them. Call it after the last change of user, which hides the memory in any case.
 void show_memory(bool in_core_dumps);
 
 }  // namespace ferry

@@ -1,12 +1,11 @@
-// Each check looks at one kind of choice and adds a sentence for each fault. A fault here is one that today's
-// configuration has for certain: what may get better while the daemon runs (a port in use, a link that is
-// down) is left to the start itself.
+// Each check looks at one kind of setting and adds a sentence for each fault. It reports only what cannot
+// work with the present configuration. A fault that may pass while the daemon runs, such as a port in use or
+// a link that is down, is left to the start itself.
 
 #include "tools/rtpferryd/start_checks.hpp"
 
 #include "control/protocol/access.hpp"
-#include "control/protocol/ng/http_server.hpp"
-#include "control/protocol/rtpp/notifier.hpp"
+#include "control/protocol/rtpproxy/notifier.hpp"
 #include "recorder/settings_check.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/engine.hpp"
@@ -23,7 +22,7 @@ namespace {
 
 using Wrongs = std::vector<std::string>;
 
-/// SDP must name an address that peers can send to, so not a wildcard.
+/// SDP must name an address that peers can send to, so a wildcard is a fault.
 void check_addresses(const Config& config, const InterfaceSet& interfaces, Wrongs& wrongs) {
   if (!config.listens_for_ng()) return;
   for (const LogicalInterface& logical : interfaces.all()) {
@@ -40,7 +39,7 @@ void check_user(const Config& config, Wrongs& wrongs) {
   if (const auto user = new_user(config); !user) wrongs.push_back(user.error());
 }
 
-/// The daemon will run as somebody else than who starts it.
+/// True if the daemon will run as another user than the one that starts it.
 bool user_changes(const Config& config) {
   const auto user = new_user(config);
   return user && is_somebody_else(*user);
@@ -83,12 +82,12 @@ void check_srtp_backend(const Config& config, Wrongs& wrongs) {
 
 }  // namespace
 
-Result<std::vector<rtpp::ListenSpec>, std::string> classic_listeners(const Config& config,
-                                                                     const InterfaceSet& interfaces) {
+Result<std::vector<rtpproxy::ListenSpec>, std::string> rtpproxy_listeners(const Config& config,
+                                                                          const InterfaceSet& interfaces) {
   const AccessList access(config.control_allow, config.allow_open_control);
-  std::vector<rtpp::ListenSpec> specs;
+  std::vector<rtpproxy::ListenSpec> specs;
   for (const std::string& text : config.listen_rtpp) {
-    auto spec = rtpp::parse_listen_spec(text);
+    auto spec = rtpproxy::parse_listen_spec(text);
     if (!spec) return fail("listen-rtpp: " + spec.error());
     if (spec->endpoint.is_set() && !access.may_listen_on(spec->endpoint.address))
       return fail(
@@ -97,12 +96,12 @@ Result<std::vector<rtpp::ListenSpec>, std::string> classic_listeners(const Confi
                       spec->endpoint.to_string()));
     specs.push_back(std::move(*spec));
   }
-  for (const std::string& name : {config.rtpp_internal, config.rtpp_external}) {
+  for (const std::string& name : {config.rtpproxy_internal, config.rtpproxy_external}) {
     if (!name.empty() && interfaces.find(name) == nullptr)
       return fail(fmt::format("rtpp-bridge: there is no interface '{}'", name));
   }
-  for (const std::string& target : config.rtpp_notify) {
-    if (!rtpp::is_notify_target(target))
+  for (const std::string& target : config.rtpproxy_notify) {
+    if (!rtpproxy::is_notify_target(target))
       return fail(
           fmt::format("rtpp-notify: '{}' is none of unix:PATH, tcp:ADDRESS:PORT, udp:ADDRESS:PORT", target));
   }
@@ -115,8 +114,8 @@ std::vector<std::string> what_cannot_work(const Config& config, const InterfaceS
   if (std::string missing = missing_engine(config); !missing.empty()) wrongs.push_back(std::move(missing));
   if (interfaces != nullptr) {
     check_addresses(config, *interfaces, wrongs);
-    if (const auto classic = classic_listeners(config, *interfaces); !classic)
-      wrongs.push_back(classic.error());
+    if (const auto rtpproxy_sockets = rtpproxy_listeners(config, *interfaces); !rtpproxy_sockets)
+      wrongs.push_back(rtpproxy_sockets.error());
   }
   check_user(config, wrongs);
   check_sockets(config, wrongs);

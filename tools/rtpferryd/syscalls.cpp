@@ -1,6 +1,9 @@
-// A table for each purpose. A call that is missing here fails with ENOSYS and stands in the kernel's audit
-// log (type=1326, with its number): add it with what makes it. Calls that start programs, reach other
-// processes or change what the process may do stay out, so that whoever takes a worker over has none of them.
+// Lists the allowed system calls, with a table for each purpose.
+//
+// A call that is missing here fails with ENOSYS and appears in the kernel's audit log (type=1326, with its
+// number). If new code needs one, add it to the table of its purpose. Calls that start programs, reach other
+// processes or change what the process may do stay out, so that an attacker who takes over a worker has none
+// of them. Some calls are allowed only with certain arguments.
 
 #include "tools/rtpferryd/syscalls.hpp"
 
@@ -27,15 +30,15 @@ constexpr AllowedCall if_int(int number, unsigned argument, std::uint64_t value)
 
 constexpr std::array kMemory = {
     call(SCMP_SYS(brk)), call(SCMP_SYS(munmap)), call(SCMP_SYS(mremap)), call(SCMP_SYS(madvise)),
-    // Code is mapped from files (libraries of the resolver, codecs) and never written.
+    // Code is mapped from files (libraries of the resolver, codecs) and is never writable.
     AllowedCall{SCMP_SYS(mmap), 2, PROT_WRITE | PROT_EXEC, 0},
     AllowedCall{SCMP_SYS(mmap), 2, PROT_WRITE | PROT_EXEC, PROT_WRITE},
     AllowedCall{SCMP_SYS(mmap), 2, PROT_WRITE | PROT_EXEC, PROT_EXEC},
     AllowedCall{SCMP_SYS(mprotect), 2, PROT_EXEC, 0}};
 
 constexpr std::array kThreads = {
-    // No process is forked: clone3 hides its flags in memory and is refused, so that the C library takes
-    // clone.
+    // No process may be forked. clone3 hides its flags in memory, so it is refused, and the C library falls
+    // back to clone.
     AllowedCall{SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD},
     call(SCMP_SYS(futex)),
     call(SCMP_SYS(set_robust_list)),
@@ -62,7 +65,7 @@ constexpr std::array kTime = {call(SCMP_SYS(clock_gettime)),   call(SCMP_SYS(clo
                               call(SCMP_SYS(clock_nanosleep)), call(SCMP_SYS(nanosleep)),
                               call(SCMP_SYS(gettimeofday)),    call(SCMP_SYS(time))};
 
-// Which files: see the fence of rights.cpp.
+// The fence in rights.cpp decides which files may be opened.
 constexpr std::array kFiles = {call(SCMP_SYS(openat)),
                                call(SCMP_SYS(openat2)),
                                call(SCMP_SYS(open)),
@@ -165,10 +168,10 @@ constexpr std::array kHost = {
     AllowedCall{SCMP_SYS(prlimit64), 2, ~std::uint64_t{0}, 0},  // limits are read only
     call(SCMP_SYS(getuid)), call(SCMP_SYS(geteuid)), call(SCMP_SYS(getgid)), call(SCMP_SYS(getegid)),
     call(SCMP_SYS(getppid)),
-    // Kept capabilities are in force at times; none can be gained.
+    // Kept capabilities are put in force at times; none can be gained.
     call(SCMP_SYS(capget)), call(SCMP_SYS(capset))};
 
-/// What workers do with the maps that the helper made; nothing is loaded or attached.
+/// Workers use the maps that the helper made; nothing can be loaded or attached.
 constexpr std::array kOffload = {
     if_int(SCMP_SYS(bpf), 0, BPF_MAP_LOOKUP_ELEM),   if_int(SCMP_SYS(bpf), 0, BPF_MAP_UPDATE_ELEM),
     if_int(SCMP_SYS(bpf), 0, BPF_MAP_DELETE_ELEM),   if_int(SCMP_SYS(bpf), 0, BPF_MAP_GET_NEXT_KEY),
@@ -182,7 +185,7 @@ constexpr std::array kDpdk = {
     call(SCMP_SYS(sched_getscheduler)), call(SCMP_SYS(membarrier)), call(SCMP_SYS(inotify_rm_watch)),
     if_int(SCMP_SYS(prctl), 0, PR_SET_TIMERSLACK),  // workers that sleep for microseconds
 
-    // Its drivers take their own XDP programs and maps away at the end.
+    // Its drivers remove their own XDP programs and maps at the end.
     if_int(SCMP_SYS(bpf), 0, BPF_MAP_LOOKUP_ELEM), if_int(SCMP_SYS(bpf), 0, BPF_MAP_UPDATE_ELEM),
     if_int(SCMP_SYS(bpf), 0, BPF_MAP_DELETE_ELEM), if_int(SCMP_SYS(bpf), 0, BPF_OBJ_GET_INFO_BY_FD),
     if_int(SCMP_SYS(bpf), 0, BPF_PROG_GET_FD_BY_ID), if_int(SCMP_SYS(bpf), 0, BPF_LINK_DETACH)};

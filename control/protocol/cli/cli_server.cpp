@@ -2,7 +2,7 @@
 
 #include "control/log/printable_json.hpp"
 #include "control/protocol/stream_listener.hpp"
-#include "control/session/trace.hpp"
+#include "control/view/trace.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -20,7 +20,8 @@ namespace {
 
 constexpr std::size_t kMaxLine = 64 * 1024;
 constexpr std::size_t kMaxTraces = 8;
-constexpr std::size_t kMaxUnread = Connection::kMaxUnread / 2;  // of a reader of a trace
+// A trace whose reader leaves more octets than these unread is ended, before the connection would be.
+constexpr std::size_t kMaxUnread = Connection::kMaxUnread / 2;
 constexpr timeval kTraceInterval{0, 50'000};
 
 json error(std::string text) { return {{"error", std::move(text)}}; }
@@ -67,7 +68,8 @@ class CliServer::Client final : public Session {
   std::uint64_t packets_left_ = 0;
   Instant until_{};
   Instant started_{};
-  bool is_printed_ = false;  // it wants texts for people
+  // The request wants texts that are safe for a terminal.
+  bool is_printed_ = false;
 };
 
 CliServer::CliServer(Connections& connections, const std::string& path, CliService& service,
@@ -101,7 +103,8 @@ Progress CliServer::Client::serve(evbuffer* input) {
 
 void CliServer::Client::start_trace(const json& request) {
   constexpr std::uint64_t kUsualPackets = 100;
-  constexpr std::int64_t kLongest = 3600;  // seconds
+  // In seconds.
+  constexpr std::int64_t kLongest = 3600;
   const auto text = [&](const char* key) { return request.value(key, json()); };
   const std::string asked = text("call_id").is_string() ? text("call_id").get<std::string>() : std::string();
   is_printed_ = text("printable") == true;
@@ -118,7 +121,7 @@ void CliServer::Client::start_trace(const json& request) {
   packets_left_ = text("count").is_number_unsigned() ? text("count").get<std::uint64_t>() : kUsualPackets;
   started_ = server_.service_.now().now;
   until_ = started_ + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 1, kLongest));
-  trace_ = std::make_unique<Trace>(server_.manager_, call_id);
+  trace_ = std::make_unique<Trace>(server_.manager_.services(), call_id);
   ++server_.traces_;
   timer_.reset(event_new(
       connection_.base(), -1, EV_PERSIST,

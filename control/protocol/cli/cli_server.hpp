@@ -1,4 +1,4 @@
-// The operator's socket: one JSON object a line in, one JSON object a line out (rtpferryctl).
+// The control socket of `rtpferryctl`: each line in is a JSON request, each line out a JSON reply.
 #pragma once
 
 #include "control/protocol/cli/cli_service.hpp"
@@ -11,11 +11,15 @@
 
 namespace ferry::cli {
 
-/// Unix stream socket with mode 0660. `trace` answers with a line for each packet. An operator always gets
-/// in, however many other clients there are.
+/// Serves the operator's commands on a Unix stream socket with mode 0660. Most commands have one line as
+/// reply; `trace` answers with a line for each packet. An operator always gets a connection, however many
+/// other clients there are (CTL-12). Control thread only.
 class CliServer {
  public:
+  /// Binds `path`, and replaces a dead socket file of an earlier run. All references must outlive the server.
+  /// Throws std::system_error if the socket cannot be had.
   CliServer(Connections& connections, const std::string& path, CliService& service, SessionManager& manager);
+  /// Closes the connections and removes the socket file.
   ~CliServer();
   CliServer(const CliServer&) = delete;
   CliServer& operator=(const CliServer&) = delete;
@@ -26,8 +30,10 @@ class CliServer {
   std::string path_;
   CliService& service_;
   SessionManager& manager_;
+  /// Connections that run a trace now; their number is bounded.
   std::size_t traces_ = 0;
-  Listener listener_;  // the clients end with it
+  /// Declared last: destroying it ends the clients, which use the members above.
+  Listener listener_;
 };
 
 }  // namespace ferry::cli

@@ -1,14 +1,24 @@
+// Executes the operator's commands by the table `kRows`.
+//
+// `execute` first turns printed Call-IDs of the request into real ones, then runs the command, then makes the
+// texts of the reply safe: printable for people, UTF-8 for machines (CTL-14). So commands handle real
+// Call-IDs only.
+//
+// `list` sorts twice. Verdicts of running calls are renewed in turns, so those of the first calls may be old;
+// these calls are looked at anew and sorted again before the reply is made.
+
 #include "control/protocol/cli/cli_service.hpp"
 
+#include "control/command/recordings.hpp"
 #include "control/log/log.hpp"
 #include "control/log/printable_json.hpp"
 #include "control/protocol/ng/json_codec.hpp"
-#include "control/session/recordings.hpp"
 #include "relay/base/ensure.hpp"
 #include "relay/base/printable.hpp"
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,7 +32,7 @@ using nlohmann::json;
 namespace {
 
 constexpr std::size_t kTopCalls = 200;
-/// So many calls of a list are looked at anew before it is answered.
+/// Calls of a list that are looked at anew before it is answered.
 constexpr std::size_t kFreshCalls = 256;
 
 json error(std::string text) { return {{"error", std::move(text)}}; }
@@ -35,7 +45,7 @@ bool flag_of(const json& request, const char* key) {
   const auto found = request.find(key);
   return found != request.end() && found->is_boolean() && found->get<bool>();
 }
-/// Numbers come as such, or as text from a command line.
+/// Reads a number; command lines send numbers as text.
 std::optional<std::int64_t> number_of(const json& request, const char* key) {
   const auto found = request.find(key);
   if (found == request.end()) return std::nullopt;
@@ -44,13 +54,14 @@ std::optional<std::int64_t> number_of(const json& request, const char* key) {
   return Value(std::string_view(found->get_ref<const std::string&>())).as_integer();
 }
 
-/// Calls in which somebody hears nothing, then bad ones, and so on; those that are alike by their loss.
+/// Sorts calls in which somebody hears nothing first, then those that are heard badly, and so on. Calls that
+/// are equally bad are sorted by loss.
 double worst_first(const CallSummary& call) {
   const HealthFinding& found = call.health->found();
   return 1000.0 * found.urgency() + std::min<double>(found.loss_percent, 100.0);
 }
 
-/// By which calls can be sorted, worst or largest first; `age` is oldest first.
+/// A key to sort calls by: the worst or largest first, and for `age` the oldest first.
 struct SortRow {
   std::string_view name;
   double (*key)(const CallSummary& call);
@@ -65,8 +76,10 @@ constexpr std::array<SortRow, 7> kSorts = {{
     {"idle", [](const CallSummary& c) { return c.last_packet_age_s.value_or(c.age_s); }},
 }};
 
+/// Any other state is "silent": nothing has come for some seconds.
 bool is_in_state(const CallSummary& summary, std::string_view state) {
-  constexpr double kSilent = 5.0;  // seconds
+  // In seconds.
+  constexpr double kSilent = 5.0;
   const Call& call = *summary.call;
   if (state == "deleting") return call.delete_at.has_value();
   if (state == "answered") return call.answered && !call.delete_at;
@@ -80,12 +93,12 @@ bool matches(const Call& call, const std::string& text) {
          });
 }
 
-/// What the last look at the call found.
+/// Adds what the last look at the call found.
 void add_health(json& j, const CallSummary& summary, const Clock& clock) {
   const HealthFinding& found = summary.health->found();
   j["severity"] = to_string(found.severity);
   j["verdict"] = to_string(found.cause);
-  j["hears"] = to_string(found.reception);
+  j["hears"] = to_string(found.hears);
   j["bad"] = summary.health->is_bad() && !summary.call->delete_at;
   j["loss_10s_percent"] = found.loss_percent;
   j["jitter_10s_ms"] = found.jitter_ms;
@@ -100,6 +113,7 @@ void add_health(json& j, const CallSummary& summary, const Clock& clock) {
                 {"direction", to_string(found.direction)}};
 }
 
+/// One call of a list.
 json summary_json(const CallSummary& summary, const Clock& clock) {
   const Call& call = *summary.call;
   json tags = json::array();
@@ -122,12 +136,29 @@ json summary_json(const CallSummary& summary, const Clock& clock) {
   return j;
 }
 
+/// Lists the requests that were refused since the start, by reason; the reason of the newest one comes first.
+json refused_by_reason(const RefusedRequests& refused, Instant now) {
+  std::vector<std::size_t> reasons;
+  const auto& totals = refused.totals();
+  for (std::size_t i = 0; i < totals.size(); ++i) {
+    if (totals[i].count != 0) reasons.push_back(i);
+  }
+  std::ranges::stable_sort(reasons, std::greater{}, [&](std::size_t i) { return totals[i].last_at; });
+  json list = json::array();
+  for (const std::size_t i : reasons)
+    list.push_back({{"reason", kRefusalRows[i].name},
+                    {"count", totals[i].count},
+                    {"age_s", std::chrono::duration<double>(now - totals[i].last_at).count()}});
+  return list;
+}
+
 }  // namespace
 
 struct CliService::Row {
   std::string_view name;
   json (CliService::*run)(const json& request);
 };
+/// `trace` is missing here: its reply has many lines, so the server carries it out.
 const CliService::Row CliService::kRows[] = {
     {"list", &CliService::list},
     {"top", &CliService::top},
@@ -203,6 +234,7 @@ json CliService::list(const json& request) {
     return (!state.empty() && !is_in_state(call, state)) || (!match.empty() && !matches(*call.call, match));
   });
   const bool reverse = flag_of(request, "reverse");
+  // Calls with equal keys stay in the order of their begin.
   const auto put_in_order = [&] {
     std::ranges::sort(calls, [&](const CallSummary& a, const CallSummary& b) {
       const double x = sort->key(a);
@@ -227,6 +259,7 @@ json CliService::list(const json& request) {
   return {{"calls", std::move(list)}, {"found", found}, {"total", manager_.size()}};
 }
 
+/// The reply has totals, not rates: the client computes these from two replies.
 json CliService::top(const json& request) {
   json asked = request;
   if (text_of(request, "sort").empty()) asked["sort"] = "severity";
@@ -245,8 +278,9 @@ json CliService::top(const json& request) {
   reply["packets"] = packets;
   reply["kernel_packets"] = kernel;
   reply["refused"] = errors;
-  const auto now = clock_().now.time_since_epoch();
-  reply["at_s"] = std::chrono::duration<double>(now).count();
+  const Instant now = clock_().now;
+  reply["refused_requests"] = refused_by_reason(manager_.refused_requests(), now);
+  reply["at_s"] = std::chrono::duration<double>(now.time_since_epoch()).count();
   reply["software"] = fmt::format("{} {}", manager_.config().software_name, FERRY_VERSION);
   return reply;
 }
@@ -271,6 +305,7 @@ json CliService::explain(const json& request) {
              : reply;
 }
 
+/// Makes a packet of the arguments, so that its way can be computed without sending it.
 json CliService::where(const json& request) {
   WherePacket packet;
   const auto from = Endpoint::parse(text_of(request, "from"));
@@ -311,7 +346,7 @@ json CliService::record(const json& request) {
   const std::string action = text_of(request, "action");
   Request order;
   order.call_id = text_of(request, "call_id");
-  Recordings recordings(manager_);
+  Recordings& recordings = manager_.recordings();
   if (manager_.find(*order.call_id) == nullptr) return no_call(request, "no such call");
   if (action == "start") {
     recordings.start(order);
@@ -323,6 +358,7 @@ json CliService::record(const json& request) {
     return error("record needs start, stop or pause");
   }
   manager_.flush(clock_());
+  // A start without a recording directory fails without an error of its own.
   const CallRecording* recording = manager_.find(*order.call_id)->recording();
   if (recording == nullptr && action == "start") return error("the daemon has no recording-dir");
   return {{"recording", recording == nullptr ? "off" : recording->is_paused() ? "paused" : "on"}};
@@ -366,7 +402,7 @@ json CliService::stats(const json&) {
     if (total.count != 0) j["refused_requests"][std::string(row.name)] = total.count;
   }
   j["kept_calls"] = {{"calls", kept.calls}, {"bytes", kept.bytes}};
-  // In use, not what the allocator keeps: comparable before and after calls.
+  // Memory in use, without what the allocator keeps, so that it can be compared before and after calls.
   j["memory"] = {{"heap_in_use", mallinfo2().uordblks + mallinfo2().hblkhd}};
   if (daemon_.recorder) j["recorder"] = daemon_.recorder();
   if (daemon_.rtpproxy) j["rtpproxy"] = daemon_.rtpproxy();
@@ -402,14 +438,14 @@ json CliService::ports(const json& request) {
   manager_.each_call([&](const Call& call) {
     for (const auto& leg : call.legs) {
       for (const auto& media : leg->medias) {
-        for (const PortSet& ports : media->ports) {
+        for (const LocalPorts& ports : media->via->ports) {
           if (ports.closed) continue;
           holders.push_back({{"address", ports.local->address.to_string()},
                              {"port", ports.port.value},
                              {"call_id", call.id},
                              {"leg", leg->tag},
                              {"media", media->index},
-                             {"active", &ports == std::as_const(*media).active_ports()}});
+                             {"active", &ports == std::as_const(*media).via->active_ports()}});
         }
       }
     }
@@ -460,6 +496,8 @@ json CliService::params(const json& request) {
   return {{"params", std::move(list)}};
 }
 
+/// `what` is a subsystem, a call or nothing, which means all subsystems. A call has two levels only: 7 logs
+/// all of it, any other level is that of the subsystem.
 json CliService::log_level(const json& request) {
   const std::string what = text_of(request, "what");
   const auto level = number_of(request, "level");

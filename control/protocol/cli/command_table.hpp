@@ -1,5 +1,5 @@
-// The operator's commands: one table for the daemon's socket, `rtpferryctl --help`, its completion and its
-// manual.
+// The table of the operator's commands. The daemon's socket, `rtpferryctl --help`, its completion and its
+// manual are made of it.
 #pragma once
 
 #include <algorithm>
@@ -8,15 +8,18 @@
 
 namespace ferry::cli {
 
-/// Where a command is carried out.
+/// Where a command is carried out: by the daemon, by `rtpferryctl` with replies of the daemon, or by
+/// `rtpferryctl` alone.
 enum class Place : unsigned char { kDaemon, kBoth, kLocal };
 
+/// One command. All texts are shown to people.
 struct CommandRow {
   std::string_view name;
+  /// Arguments as the help shows them; empty = none.
   std::string_view arguments;
   std::string_view help;
   Place place = Place::kDaemon;
-  /// Its first argument is a Call-ID.
+  /// True if the first argument is a Call-ID, so that completion offers the present calls.
   bool takes_call = false;
 };
 
@@ -47,6 +50,7 @@ inline constexpr std::array kCommandRows = std::to_array<CommandRow>({
 });
 // clang-format on
 
+/// The row with exactly this name; null if there is none.
 constexpr const CommandRow* find_command(std::string_view name) noexcept {
   const auto* const found = std::ranges::find(kCommandRows, name, &CommandRow::name);
   return found == kCommandRows.end() ? nullptr : found;

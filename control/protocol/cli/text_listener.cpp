@@ -26,7 +26,7 @@ class TextListener::Client final : public Session {
     connection_.write(listener_.answer(text));
     return Progress::kFinish;
   }
-  /// Who has said everything still wants to read the answer, and need not end the line.
+  /// A client that closed its direction still reads the reply, and need not end its line.
   void on_end_of_input(evbuffer* input) override {
     std::string rest(evbuffer_get_length(input), '\0');
     evbuffer_remove(input, rest.data(), rest.size());

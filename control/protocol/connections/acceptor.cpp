@@ -9,7 +9,8 @@ namespace ferry {
 
 namespace {
 
-/// What the kernel says when descriptors or memory ran out; the connection stays in its queue.
+/// True for errors by which the kernel says that descriptors or memory ran out. The connection stays in the
+/// kernel's queue.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
@@ -23,7 +24,8 @@ bool SpareDescriptor::give() {
 }
 
 void SpareDescriptor::take() {
-  if (!held_) held_.reset(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));  // needs no file
+  // A socket of this kind needs no file.
+  if (!held_) held_.reset(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
 Acceptor::Acceptor(event_base* base, FileDescriptor listening, SpareDescriptor* spare, OnAccept on_accept,
@@ -62,7 +64,7 @@ bool Acceptor::take_one() {
     return true;
   }
   const int error = errno;
-  // Any other error is that of one connection, which is gone.
+  // Any other error concerns one connection, which is gone.
   if (!is_shortage(error)) return error != EAGAIN && error != EWOULDBLOCK;
   event_del(readable_.get());
   event_add(resume_.get(), &kPause);

@@ -1,4 +1,4 @@
-// A listening socket: takes connections, and waits where descriptors ran out (CTL-12).
+// Accepts the connections of one listening socket, and pauses if the process has no descriptor left (CTL-12).
 #pragma once
 
 #include "control/protocol/event_loop.hpp"
@@ -10,43 +10,45 @@
 
 namespace ferry {
 
-/// A descriptor that is kept free for the operator: `rtpferryctl` has to get in when all others are used up.
+/// A descriptor that is kept in reserve for the operator: `rtpferryctl` must get a connection when all other
+/// descriptors are used up. Control thread only.
 class SpareDescriptor {
  public:
   SpareDescriptor() { take(); }
-  /// Frees it; false if it is in use already.
+  /// Frees the descriptor, so that one connection can be accepted. False if it was freed already.
   bool give();
-  /// Holds one again, if there is one to be had.
+  /// Reserves a descriptor again if it was given and one can be had; else does nothing.
   void take();
 
  private:
   FileDescriptor held_;
 };
 
-/// Control thread only. At most `kPerTurn` connections are taken before the loop goes on to other work.
+/// Accepts at most `kPerTurn` connections before the event loop serves other work. Control thread only.
 class Acceptor {
  public:
   static constexpr int kPerTurn = 16;
-  /// So long nothing is accepted when no descriptor (or no memory) was left.
+  /// How long the acceptor waits after a connection for which there was no descriptor or no memory.
   static constexpr timeval kPause{1, 0};
 
-  /// Owns a new connection, and is told its peer.
+  /// Receives a new connection, which it owns from then on, and the address of the peer.
   using OnAccept = std::function<void(FileDescriptor connection, const sockaddr* from, socklen_t size)>;
-  /// Called with the error each time that a pause begins.
+  /// Called with `errno` each time a pause begins.
   using OnShortage = std::function<void(int error)>;
 
-  /// `listening` is bound and listens. `spare` serves for this listener when descriptors ran out; null =
-  /// none.
+  /// `listening` is bound and in the state of listening. `spare` lets this listener accept a connection when
+  /// descriptors ran out; null = it has no reserve. Throws std::bad_alloc if an event cannot be made.
   Acceptor(event_base* base, FileDescriptor listening, SpareDescriptor* spare, OnAccept on_accept,
            OnShortage on_shortage);
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
+  /// Descriptor of the listening socket. The acceptor keeps it.
   [[nodiscard]] int descriptor() const { return listening_.get(); }
 
  private:
   void take_some();
-  /// One connection; false if there is none, or none can be taken now.
+  /// Accepts one connection. False if none waits, or if a pause has begun.
   bool take_one();
 
   FileDescriptor listening_;

@@ -1,5 +1,5 @@
-// Why a connection to a control listener was closed by us: one table for counters, metrics and documents
-// (CTL-12).
+// Reasons for which the relay closes a connection to a control listener. One table serves counters, metrics
+// and documents (CTL-12).
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 
 namespace ferry {
 
+/// Why the relay closed a connection. `kCloseReasonRows` explains each value.
 enum class CloseReason : std::uint8_t {
   kNotAllowed,
   kSourceFull,
@@ -22,12 +23,15 @@ enum class CloseReason : std::uint8_t {
   kCount
 };
 
+/// One reason with its texts for people.
 struct CloseReasonRow {
   CloseReason reason;
-  std::string_view name;  // label of the metric
+  /// Label of the metric; never changed once released.
+  std::string_view name;
+  /// What happened, and what the operator may do about it.
   std::string_view meaning;
   std::string_view advice;
-  /// Worth a line of `rtpferryctl doctor`.
+  /// True if `rtpferryctl doctor` reports connections that were closed for this reason.
   bool is_trouble = false;
 };
 
@@ -46,11 +50,12 @@ inline constexpr std::array kCloseReasonRows = std::to_array<CloseReasonRow>({
 // clang-format on
 static_assert(kCloseReasonRows.size() == static_cast<std::size_t>(CloseReason::kCount));
 
+/// The reason's `name`.
 constexpr std::string_view to_string(CloseReason reason) noexcept {
   return kCloseReasonRows[static_cast<std::size_t>(reason)].name;
 }
 
-/// Connections that we closed, by reason.
+/// Number of connections that the relay closed, by reason.
 using CloseCounts = std::array<std::uint64_t, static_cast<std::size_t>(CloseReason::kCount)>;
 
 }  // namespace ferry

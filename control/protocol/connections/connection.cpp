@@ -1,9 +1,17 @@
-// The life of a connection: start → (first octet of TLS → its turn → handshake) → requests → finish → end.
+// The life of a connection:
 //
-// Every callback of libevent comes in through one of on_hello, on_readable, on_written and on_event; nothing
-// is freed in them. `pump` is the only place that calls the session for requests. It stops for four reasons:
-// nothing whole is there; replies are unread (goes on in on_written); the turn is over (goes on in the next
-// turn of the loop); the source has used up its budget (goes on at the next look).
+//   start -> (first octet of TLS -> its turn -> handshake) -> requests -> finish -> end
+//
+// Every callback of libevent enters through on_hello, on_readable, on_written or on_event. None of them frees
+// the connection; the owner does that in a later turn of the loop. `pump` is the only place that calls the
+// session for requests. It stops for four reasons:
+// - no complete request is there;
+// - too many octets of replies are unread: on_written goes on;
+// - its turn is over: the next turn of the loop goes on;
+// - the source has used up its budget: the next `look` goes on.
+//
+// After the last reply the connection lingers: it closes its direction and reads on for a while, so that a
+// reset of the kernel cannot destroy the reply.
 #include "control/protocol/connections/connection.hpp"
 
 #include <event2/bufferevent_ssl.h>
@@ -33,7 +41,8 @@ int Connection::descriptor() const { return stream_ == nullptr ? socket_.get() :
 void Connection::start(std::unique_ptr<Session> session) {
   session_ = std::move(session);
   if (rules_.tls == nullptr) {
-    // libevent closes what it owns some time later: a descriptor has to be free at once where they ran out.
+    // The stream does not own the descriptor: libevent closes what it owns some time later, but a descriptor
+    // has to be free at once if they ran out.
     open(bufferevent_socket_new(base(), socket_.get(), 0));
     return;
   }
@@ -155,7 +164,7 @@ void Connection::on_event(short what) {
   ERR_clear_error();
   if (in_handshake_) return end(CloseReason::kHandshakeFailed);
   peer_is_done_ = true;
-  // TLS takes no more replies once the peer has closed its side.
+  // TLS takes no replies once the peer has closed its direction.
   const bool can_answer = (what & BEV_EVENT_EOF) != 0 && rules_.tls == nullptr && !linger_until_;
   if (!can_answer) return end(finish_reason_);
   if (is_finishing_) return end_when_taken();

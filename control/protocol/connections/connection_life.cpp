@@ -1,3 +1,7 @@
+// Keeps three deadlines: for a request or the TLS handshake (`request_since_`), for replies that the client
+// must take (`waiting_since_`), and for idleness (`quiet_since_`). While reading stands still, the time of a
+// request stands still, too.
+
 #include "control/protocol/connections/connection_life.hpp"
 
 #include <algorithm>
@@ -33,7 +37,7 @@ void ConnectionLife::on_input(bool is_unfinished, Instant now) {
 
 void ConnectionLife::on_output(std::uint64_t waiting, std::uint64_t taken, Instant now) {
   if (waiting != 0) {
-    // Its time begins anew whenever it has taken enough.
+    // The client's time begins anew whenever it has taken enough.
     if (waiting_since_ && taken - then_.taken < std::min(kLeastTaken, then_.waiting)) return;
     waiting_since_ = now;
     then_ = {waiting, taken};

@@ -19,7 +19,8 @@ std::size_t ConnectionTable::limit_of(Standing standing) const {
 std::optional<ConnectionTable::Id> ConnectionTable::oldest_of_heaviest() const {
   const auto is_lighter = [](const Source& a, const Source& b) {
     if (a.size() != b.size()) return a.size() < b.size();
-    // Of two that have as many, the one that holds a silent connection, then the older one.
+    // If two sources have equally many, the one with a silent connection is heavier, then the one with the
+    // older connection.
     if (a.silent.empty() != b.silent.empty()) return a.silent.empty();
     return a.oldest() > b.oldest();
   };

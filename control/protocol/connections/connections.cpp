@@ -1,5 +1,8 @@
-// Three timers drive what no socket does: `look_` asks every connection for its deadlines, `tidy_` frees the
-// ended ones and resumes those whose turn was over, `next_handshake_` paces TLS while clients wait for it.
+// Accepts, owns and frees the connections of all listeners.
+//
+// Three timers do the work that no socket triggers. `look_` lets every connection check its deadlines.
+// `tidy_` frees ended connections and resumes those whose turn was over. `next_handshake_` paces TLS
+// handshakes while clients wait for theirs.
 #include "control/protocol/connections/connections.hpp"
 
 #include "control/log/log.hpp"
@@ -17,7 +20,7 @@ constexpr timeval kLookEvery{0, 250'000};
 constexpr timeval kHandshakeEvery{0, 5'000};
 constexpr timeval kAtOnce{0, 0};
 constexpr std::uint32_t kMostHandshakes = 200;
-/// Log lines that clients cause: one of a kind in that time (LIM-4).
+/// Least time between two log lines of one kind that clients cause (LIM-4).
 constexpr std::chrono::seconds kBetweenLines{10};
 
 }  // namespace
@@ -73,11 +76,12 @@ Connection* Connections::find(Connection::Id id) {
   return found == open_.end() ? nullptr : found->second.connection.get();
 }
 
+/// The table admits every newcomer. It may name another connection that has to end for it.
 void Connections::accept(const Listener& listener, FileDescriptor socket, const sockaddr* from,
                          socklen_t size) {
   const IpAddress source = stream_source(from, static_cast<int>(size));
   const bool is_local = from->sa_family == AF_UNIX;
-  // Before TLS, and before a byte is read.
+  // The source is checked before TLS begins and before an octet is read.
   if (!is_local && !access_.admit(source, now_(), listener.rules().name)) {
     ++counts_.closed[static_cast<std::size_t>(CloseReason::kNotAllowed)];
     return;
@@ -100,6 +104,7 @@ void Connections::accept(const Listener& listener, FileDescriptor socket, const 
   started.start(listener.open(started));
 }
 
+/// Collects the connections first, because ending one takes it out of `open_`.
 void Connections::end_all_of(const Listener& listener) {
   std::vector<Connection*> its;
   for (const auto& [id, open] : open_) {
@@ -113,7 +118,8 @@ void Connections::on_shortage(const Listener& listener, int error) {
   ++counts_.pauses;
   const bool goes_on = shortage_at_ && now_() - *shortage_at_ < kBetweenLines;
   shortage_at_ = now_();
-  if (goes_on) return;  // said already
+  // The shortage has been logged.
+  if (goes_on) return;
   const log::Scope scope(log::Subsystem::kControl);
   log::error("{}: no connection can be taken ({}): raise the limit of descriptors (LimitNOFILE=, ulimit -n)",
              listener.rules().name, std::strerror(error));
@@ -135,6 +141,7 @@ void Connections::note_crowd(CloseReason why) {
             table_.limit(), table_.limit_of(Standing::kTrusted));
 }
 
+/// Only strangers have a budget of requests.
 bool Connections::on_request(const Connection& connection) {
   table_.on_request(connection.id());
   if (connection.standing() != Standing::kStranger) return true;
@@ -185,7 +192,8 @@ void Connections::look_at_all() {
   std::vector<Connection*> all;
   all.reserve(open_.size());
   for (const auto& [id, open] : open_) all.push_back(open.connection.get());
-  for (Connection* each : all) each->look(now);  // those that end are freed later
+  // Connections that end here are freed later.
+  for (Connection* each : all) each->look(now);
 }
 
 }  // namespace ferry

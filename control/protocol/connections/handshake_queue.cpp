@@ -26,7 +26,7 @@ void HandshakeQueue::remove(Id id) {
 
 std::optional<HandshakeQueue::Id> HandshakeQueue::next(Instant now) {
   if (turns_.empty() || now < next_at_) return std::nullopt;
-  // No more than the unused budget of 100 ms at once: a longer burst would hold up the commands behind it.
+  // At most the unused budget of 100 ms begins at once: a longer burst would delay the commands behind it.
   next_at_ = std::max(next_at_, now - std::chrono::milliseconds(100)) +
              Duration(std::chrono::seconds(1)) / per_second_;
   const Id id = turns_.front().ids.front();

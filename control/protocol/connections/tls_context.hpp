@@ -1,4 +1,4 @@
-// Certificate and key of the listeners that speak TLS.
+// Certificate and private key of the listeners that speak TLS.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,30 @@ struct ssl_ctx_st;
 
 namespace ferry {
 
-/// The files are PEM; the chain may hold the key.
+/// Holds OpenSSL's context for servers. TLS 1.2 is the lowest version. Control thread only.
 class TlsContext {
  public:
-  /// With `client_ca` clients must show a certificate of it. Throws std::runtime_error with OpenSSL's reason.
+  /// The arguments are paths of PEM files. An empty `key` means that `certificate` holds the key, too. If
+  /// `client_ca` is not empty, clients must show a certificate of that authority. Throws std::runtime_error
+  /// with the file and OpenSSL's reason.
   TlsContext(const std::string& certificate, const std::string& key, const std::string& client_ca = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
-  /// For connections to come; those that are open go on with what they have.
+  /// Exchanges certificate and key for connections to come; open ones keep what they have.
   void swap(TlsContext& other) noexcept {
     std::swap(context_, other.context_);
     std::swap(asks_for_certificate_, other.asks_for_certificate_);
   }
+  /// OpenSSL's context, owned by this object. Never null.
   [[nodiscard]] ssl_ctx_st* get() const { return context_; }
+  /// True if clients must show a certificate.
   [[nodiscard]] bool asks_for_certificate() const { return asks_for_certificate_; }
-  /// DNS names of the certificate: subjectAltName, or the common name where it has none (RFC 6125 §6.4.4).
+  /// DNS names of the certificate: those of subjectAltName, or the common name if it has no such extension
+  /// (RFC 6125 §6.4.4).
   [[nodiscard]] std::vector<std::string> names() const;
-  /// So many handshakes in a second take at most a fifth of the control thread. The kind of key decides.
+  /// Number of handshakes in a second that take about a fifth of the control thread at most. It depends on
+  /// the kind and size of the key.
   [[nodiscard]] std::uint32_t handshakes_per_second() const;
 
  private:

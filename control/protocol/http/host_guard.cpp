@@ -22,7 +22,7 @@ bool is_port(std::string_view text) {
   return text.size() <= 5 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// Letters, digits and what else stands in names (RFC 952, and the underscore).
+/// True if the text consists of characters of host names (RFC 952, and the underscore).
 bool is_name(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
@@ -30,12 +30,13 @@ bool is_name(std::string_view text) {
   });
 }
 
-/// And nothing else: an Upgrade would make a WebSocket of the connection.
+/// True for `GET /metrics` and nothing else: a request with Upgrade would turn the connection into a
+/// WebSocket.
 bool asks_for_metrics(const Request& request) {
   return request.method == "GET" && request.target == "/metrics" && !request.has_header("Upgrade");
 }
 
-/// Nobody can register such a name, so no page of a stranger has it.
+/// True for a name of a single label. Nobody can register such a name, so no page of a stranger has it.
 bool is_one_label(std::string_view text) {
   const auto host = host_of(text);
   return host && !host->starts_with('[') && host->find('.') == std::string_view::npos;
@@ -106,7 +107,8 @@ std::vector<std::string> names_of_host(std::string_view name, std::string_view h
     const auto end = std::min(hosts.find('\n'), hosts.size());
     const std::string_view line = hosts.substr(0, end);
     hosts.remove_prefix(std::min(end + 1, hosts.size()));
-    const auto words = words_of(line.substr(0, line.find('#')));  // an address and its names
+    // Each line has an address and its names.
+    const auto words = words_of(line.substr(0, line.find('#')));
     const auto is_ours = [&](std::string_view word) { return equal_ignoring_case(word, name); };
     if (std::ranges::any_of(words, is_ours)) names.insert(names.end(), words.begin() + 1, words.end());
   }

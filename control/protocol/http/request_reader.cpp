@@ -1,3 +1,12 @@
+// Reads one request after the other off a stream.
+//
+// A request is read in two steps: the header once its empty line has come, then the body once all its octets
+// have. The parsed header is kept while the body is on its way, so each octet is looked at once.
+//
+// The parser is strict where leniency would let somebody hide one request in another (RFC 9112 §11.2): a
+// blank before a colon, folded lines, two different lengths, and a length beside Transfer-Encoding are
+// errors.
+
 #include "control/protocol/http/request_reader.hpp"
 
 #include "control/sdp/sdp.hpp"
@@ -11,7 +20,7 @@ namespace {
 
 using sdp::equal_ignoring_case;
 
-/// RFC 9110 §5.6.2.
+/// True if the text is a token (RFC 9110 §5.6.2).
 bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::ranges::all_of(text, [&](char c) {
@@ -34,7 +43,7 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-/// The next line of `text`, without its end, which is taken off.
+/// Cuts the next line off `text` and returns it without its end.
 std::string_view take_line(std::string_view& text) {
   const auto end = std::min(text.find('\n'), text.size());
   std::string_view line = text.substr(0, end);
@@ -43,7 +52,7 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-/// Splits a target in absolute form.
+/// Splits a target in absolute form into authority and origin form.
 void split_target(Request& request) {
   const auto scheme = request.target.find("://");
   const std::string name = request.target.substr(0, std::min(scheme, request.target.size()));
@@ -55,7 +64,7 @@ void split_target(Request& request) {
   if (!request.target.starts_with('/')) request.target.insert(0, 1, '/');
 }
 
-/// Method, target and version (RFC 9112 §3).
+/// Reads method, target and version (RFC 9112 §3).
 std::optional<RequestError> read_first_line(std::string_view line, Request& request) {
   const auto blank = line.find(' ');
   const auto last = line.rfind(' ');
@@ -78,7 +87,8 @@ std::optional<RequestError> read_header_lines(std::string_view lines, Request& r
     if (line.empty()) return std::nullopt;
     const auto colon = line.find(':');
     const std::string_view name = line.substr(0, std::min(colon, line.size()));
-    // A blank before the colon, or at the beginning (a folded line), hides headers from others (RFC 9112 §5).
+    // A blank before the colon, or at the beginning of a line (a folded one), hides headers from other
+    // programs (RFC 9112 §5).
     if (colon == std::string_view::npos || !is_token(name)) return RequestError::kBadRequest;
     const std::string_view value = trim(line.substr(colon + 1));
     if (has_control(value, true)) return RequestError::kBadRequest;
@@ -88,10 +98,10 @@ std::optional<RequestError> read_header_lines(std::string_view lines, Request& r
   return std::nullopt;
 }
 
-/// The length of the body (RFC 9112 §6).
+/// Returns the length of the body (RFC 9112 §6).
 Result<std::size_t, RequestError> body_size(const Request& request) {
   if (request.has_header("Transfer-Encoding")) {
-    // Two ends of one body: somebody tries to hide a request in it.
+    // With both headers the body has two ends: somebody tries to hide a request in it.
     return fail(request.has_header("Content-Length") ? RequestError::kBadRequest
                                                      : RequestError::kLengthRequired);
   }
@@ -154,7 +164,7 @@ bool Request::stays_open() const {
 }
 
 std::optional<std::size_t> RequestReader::header_size(std::string_view text) {
-  // The empty line may have begun in the last piece.
+  // The empty line may have begun in the piece before.
   for (std::size_t from = searched_ > 2 ? searched_ - 2 : 0;;) {
     const auto end = text.find('\n', from);
     if (end == std::string_view::npos) break;

@@ -1,4 +1,4 @@
-// Requests of HTTP/1.1 as they stand in a stream (RFC 9112).
+// Reads the requests of HTTP/1.1 from a stream (RFC 9112).
 #pragma once
 
 #include "relay/base/result.hpp"
@@ -13,28 +13,32 @@
 
 namespace ferry::http {
 
-/// A word of a list of words divided by commas (RFC 9110 §5.6.1), without regard to case.
+/// True if `word` is a member of `list`, a list with commas between its members (RFC 9110 §5.6.1), in any
+/// case.
 bool has_word(std::string_view list, std::string_view word);
 
-/// One request, whole.
+/// One complete request. It owns its texts.
 struct Request {
   std::string method;
-  /// Origin form; of an absolute one, what follows the authority.
+  /// The target in origin form. If the request has an absolute one, this is the part behind the authority.
   std::string target;
-  /// Authority of a target in absolute form (RFC 9112 §3.2.2); it comes before Host.
+  /// Authority of a target in absolute form (RFC 9112 §3.2.2), which counts more than Host. Unset for other
+  /// targets.
   std::optional<std::string> authority;
+  /// 1 for HTTP/1.1, 0 for HTTP/1.0.
   int minor_version = 1;
+  /// Names and values of the header lines, in order.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
 
-  /// The first header of that name; empty if there is none.
+  /// Value of the first header line of that name, in any case; empty if there is none. Dies with the request.
   [[nodiscard]] std::string_view header(std::string_view name) const;
   [[nodiscard]] bool has_header(std::string_view name) const;
-  /// Another request may follow over this connection (RFC 9112 §9.3).
+  /// True if the connection stays open for another request (RFC 9112 §9.3).
   [[nodiscard]] bool stays_open() const;
 };
 
-/// Why a request cannot be taken; its number is the status of the reply, after which the connection ends.
+/// Why a request cannot be read. The number is the status of the reply, after which the connection ends.
 enum class RequestError : std::uint16_t {
   kBadRequest = 400,
   kLengthRequired = 411,
@@ -42,32 +46,38 @@ enum class RequestError : std::uint16_t {
   kHeaderTooLarge = 431,
   kVersionNotSupported = 505
 };
-/// The reason phrase.
+/// The reason phrase of the status.
 std::string_view to_string(RequestError error) noexcept;
 
-/// Takes requests off a stream. The header is looked at once, however small the pieces are that it comes in.
-/// Pure. Left out on purpose: chunked bodies (411: every client of ours sends the length), and lines that are
-/// folded.
+/// Takes requests off a stream. It looks at each octet of a header once, however small the pieces are in
+/// which it comes. Pure. Left out on purpose: chunked bodies, which are refused with 411 because every known
+/// client sends the length, and folded header lines.
 class RequestReader {
  public:
+  /// Bounds (CTL-4): octets of the request line and all header lines, number of header lines, octets of the
+  /// body.
   static constexpr std::size_t kMaxHeader = 16 * 1024;
   static constexpr std::size_t kMaxHeaders = 100;
-  static constexpr std::size_t kMaxBody = 256 * 1024;  // CTL-4
+  static constexpr std::size_t kMaxBody = 256 * 1024;
 
-  /// `text` is all that has come since the last request. Nothing if the request is not whole yet; `taken`
-  /// octets of `text` belong to it otherwise.
+  /// `text` is all that has come since the last request. Returns the request and sets `taken` to its size in
+  /// octets; returns nothing, and leaves `taken`, if the request is not complete yet.
   Result<std::optional<Request>, RequestError> read(std::string_view text, std::size_t& taken);
-  /// The client waits for leave to send the body (RFC 9110 §10.1.1). True once a request.
+  /// True, once a request, if the client waits for `100 Continue` before it sends the body (RFC 9110
+  /// §10.1.1).
   bool take_expectation();
 
  private:
-  /// Octets of the header with the empty line; nothing if that has not come.
+  /// Size of the header with the empty line behind it; nothing if that line has not come yet.
   std::optional<std::size_t> header_size(std::string_view text);
 
+  /// Octets that were searched for the end of the header.
   std::size_t searched_ = 0;
-  std::optional<Request> head_;  // parsed; its body is on its way
+  /// The parsed header of a request whose body has not come completely; unset before the header is complete.
+  std::optional<Request> head_;
   std::size_t head_size_ = 0;
   std::size_t body_size_ = 0;
+  /// The client waits for `100 Continue`, and nobody has asked yet.
   bool expects_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -19,7 +20,7 @@ std::optional<FrameShape> shape_of_frame(std::string_view octets) {
   if (octets.size() < header) return std::nullopt;
   std::uint64_t payload = size_octets == 0 ? short_size : 0;
   for (std::size_t i = 0; i < size_octets; ++i) payload = payload << 8 | octet(2 + i);
-  // A length of 2^63 and more is forbidden; it must not wrap round.
+  // RFC 6455 §5.2 forbids lengths from 2^63 on; the sum must not overflow.
   const std::uint64_t size = std::min<std::uint64_t>(payload, std::uint64_t{1} << 62) + header;
   return FrameShape{size, (octet(0) & 0x08) != 0, (octet(0) & 0x80) != 0};
 }
@@ -52,11 +53,13 @@ WebSocket::WebSocket(Connection& connection, OnMessage on_message)
   };
   callbacks.on_msg_recv_callback = [](wslay_event_context*, const wslay_event_on_msg_recv_arg* message,
                                       void* self) {
-    if (wslay_is_ctrl_frame(message->opcode) != 0) return;  // wslay answers pings and closes
+    // wslay answers pings and closes itself.
+    if (wslay_is_ctrl_frame(message->opcode) != 0) return;
     static_cast<WebSocket*>(self)->answer({reinterpret_cast<const char*>(message->msg), message->msg_length},
                                           message->opcode);
   };
-  wslay_event_context_server_init(&context_, &callbacks, this);
+  // The one fault that it knows is a lack of memory.
+  if (wslay_event_context_server_init(&context_, &callbacks, this) != 0) throw std::bad_alloc();
   wslay_event_config_set_max_recv_msg_length(context_, kMaxMessage);
   connection_.may_idle();
 }
@@ -71,12 +74,13 @@ void WebSocket::answer(std::string_view message, std::uint8_t opcode) {
 }
 
 Progress WebSocket::serve(evbuffer* input) {
-  std::array<char, 14> header{};  // the longest there is
+  // The longest header there is.
+  std::array<char, 14> header{};
   const ev_ssize_t got = evbuffer_copyout(input, header.data(), header.size());
   if (got <= 0) return in_message_ ? Progress::kUnfinished : Progress::kNothing;
   const auto shape = shape_of_frame({header.data(), static_cast<std::size_t>(got)});
   if (!shape) return Progress::kUnfinished;
-  // Of one that is too large wslay reads the header alone, and says so to the peer.
+  // wslay reads only the header of a frame that is too large, and tells the peer.
   const bool is_too_large = shape->size > kMaxMessage + header.size();
   const std::size_t wanted =
       is_too_large ? static_cast<std::size_t>(got) : static_cast<std::size_t>(shape->size);

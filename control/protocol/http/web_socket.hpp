@@ -1,4 +1,4 @@
-// WebSocket (RFC 6455) over a connection that HTTP has upgraded. The framing of messages is wslay's.
+// Speaks WebSocket (RFC 6455) over a connection that HTTP has upgraded. wslay does the framing.
 #pragma once
 
 #include "control/protocol/connections/connection.hpp"
@@ -12,26 +12,29 @@ struct wslay_event_context;
 
 namespace ferry::http {
 
-/// The header of a frame tells how long it is (RFC 6455 §5.2).
+/// Length and kind of a frame, as its header tells them (RFC 6455 §5.2).
 struct FrameShape {
-  std::uint64_t size = 0;  // with its header
+  /// Octets of the frame, its header included.
+  std::uint64_t size = 0;
   bool is_control = false;
   bool is_final = false;
 };
-/// Of the frame at the front of `octets`; nothing if its header is not whole.
+/// The shape of the frame at the front of `octets`; nothing if its header is not complete.
 std::optional<FrameShape> shape_of_frame(std::string_view octets);
 
-/// RFC 6455 §4.2.2: what proves that the key was read.
+/// The value of Sec-WebSocket-Accept for the client's `key` (RFC 6455 §4.2.2).
 std::string accept_value(std::string_view key);
 
-/// One frame is taken at a time, when it is whole: so one that comes slowly is a late request like any other,
-/// and no frame is taken while replies are unread. Control thread only.
+/// Session that answers the messages of one subprotocol. It takes one frame at a time, once it is complete.
+/// So a frame that comes slowly is late like any other request, and none is taken while replies are unread.
+/// Control thread only.
 class WebSocket final : public Session {
  public:
   static constexpr std::size_t kMaxMessage = 256 * 1024;  // CTL-4
 
-  /// The reply to one message; nothing if it deserves none.
+  /// Returns the reply to one message; nothing if it deserves none.
   using OnMessage = std::function<std::optional<std::string>(std::string_view message)>;
+  /// `connection` must outlive this object. It is no longer closed for idleness. Throws std::bad_alloc.
   WebSocket(Connection& connection, OnMessage on_message);
   ~WebSocket() override;
   WebSocket(const WebSocket&) = delete;
@@ -40,14 +43,18 @@ class WebSocket final : public Session {
   Progress serve(evbuffer* input) override;
 
  private:
+  /// Answers a message with one of the same kind (`opcode`: text or binary).
   void answer(std::string_view message, std::uint8_t opcode);
 
   Connection& connection_;
   OnMessage on_message_;
+  /// wslay's state. Owned.
   wslay_event_context* context_ = nullptr;
-  std::string frame_;            // that wslay reads now
-  std::size_t frame_taken_ = 0;  // of it
-  bool in_message_ = false;      // fragments have come, the last one has not
+  /// The frame that wslay reads now, and how much of it wslay has taken.
+  std::string frame_;
+  std::size_t frame_taken_ = 0;
+  /// Fragments of a message have come, but not its last one.
+  bool in_message_ = false;
 };
 
 }  // namespace ferry::http

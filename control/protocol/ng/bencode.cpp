@@ -1,3 +1,7 @@
+// Decodes without recursion: `open_` is the stack of lists and dictionaries that are not closed. A value is
+// finished when it is a number or a string, or when `e` closes a container. It then goes into the innermost
+// open container, or is the result.
+
 #include "control/protocol/ng/bencode.hpp"
 
 #include <charconv>
@@ -27,12 +31,23 @@ namespace {
 /// A list or dictionary that is being filled.
 struct Open {
   Value container;
-  std::optional<std::string> key;  // dictionaries: waits for its value
+  // For dictionaries: the key that waits for its value.
+  std::optional<std::string> key;
 };
+
+/// Members of a usual request, and elements of its lists.
+constexpr std::size_t kUsualMembers = 12;
+constexpr std::size_t kUsualElements = 2;
+/// Octets of a usual reply.
+constexpr std::size_t kUsualReply = 512;
+/// How deep lists and dictionaries stand in each other in a usual request.
+constexpr std::size_t kUsualDepth = 4;
 
 class Decoder {
  public:
-  Decoder(std::string_view text, const DecodeLimits& limits) : text_(text), limits_(limits) {}
+  Decoder(std::string_view text, const DecodeLimits& limits) : text_(text), limits_(limits) {
+    open_.reserve(kUsualDepth);
+  }
 
   Result<Decoded, DecodeError> run() {
     if (text_.size() > limits_.bytes) return fail(DecodeError::kTooLarge);
@@ -45,9 +60,16 @@ class Decoder {
         ++at_;
         if (open_.size() == limits_.depth) return fail(DecodeError::kTooDeep);
         if (!open_.empty() && open_.back().container.dict() != nullptr && !open_.back().key) {
-          return fail(DecodeError::kMalformed);  // keys are strings
+          // Keys are strings.
+          return fail(DecodeError::kMalformed);
         }
         open_.push_back({c == 'd' ? Value(Dict{}) : Value(List{}), std::nullopt});
+        // A container that grows member by member allocates over and over. Only the dictionary of the request
+        // gets much room, because a message may have thousands of containers.
+        if (List* list = open_.back().container.list())
+          list->reserve(kUsualElements);
+        else if (open_.size() == 1)
+          open_.back().container.dict()->reserve(kUsualMembers);
         continue;
       }
       if (c == 'e') {
@@ -92,7 +114,7 @@ class Decoder {
 
   Result<Value, DecodeError> read_integer() {
     const auto end = text_.find('e', at_);
-    // The longest 64-bit number has 20 characters; without an end in sight there is nothing to wait for.
+    // The longest 64-bit number has 20 characters. If no end is in sight by then, none will come.
     if (end == std::string_view::npos) {
       return fail(text_.size() - at_ > 21 ? DecodeError::kMalformed : DecodeError::kIncomplete);
     }
@@ -161,6 +183,7 @@ Result<Decoded, DecodeError> decode_bencode(std::string_view text, const DecodeL
 
 std::string encode_bencode(const Value& value) {
   std::string out;
+  out.reserve(kUsualReply);
   append(out, value);
   return out;
 }

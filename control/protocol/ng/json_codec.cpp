@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Builds Values while the library parses, so that the bounds hold before memory is spent.
+/// Builds Values while the library parses, so that the bounds hold before memory is used.
 class Builder : public nlohmann::json_sax<json> {
  public:
   explicit Builder(const DecodeLimits& limits) : limits_(limits) {}
@@ -65,7 +65,8 @@ class Builder : public nlohmann::json_sax<json> {
   }
   bool store(std::optional<Value> value) {
     if (++elements_ > limits_.elements) return refuse(DecodeError::kTooManyElements);
-    if (!value) return true;  // null: as if it were not there
+    // null counts as if it were not there.
+    if (!value) return true;
     if (open_.empty()) {
       root_ = std::move(*value);
     } else if (List* list = open_.back().container.list()) {
@@ -87,7 +88,7 @@ class Builder : public nlohmann::json_sax<json> {
 };
 
 void append_string(std::string& out, const std::string& text) {
-  // The library's writer escapes and repairs; it is used for strings alone, the rest is structure.
+  // The library's writer escapes and repairs texts. It is used for strings only; the rest is structure.
   out += json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 

@@ -24,7 +24,7 @@ class StreamServer::Client final : public Session {
     const Framing framing = framing_.look(text);
     if (framing == Framing::kIncomplete) return Progress::kUnfinished;
     if (framing == Framing::kTooLarge) return Progress::kMalformed;
-    // Where a broken document ends nobody knows: it is answered, and the stream is given up.
+    // Nobody can know where a broken document ends, so it is answered and the stream is closed.
     const bool is_whole = framing == Framing::kWhole;
     const std::string message(is_whole ? text.substr(0, framing_.size()) : text);
     evbuffer_drain(input, message.size());

@@ -1,3 +1,11 @@
+// Sends DTMF events as datagrams, and time-outs of calls as XML-RPC over HTTP.
+//
+// Nothing here waits. A datagram that cannot be sent is lost; at most 64 POSTs are under way, and each ends
+// after 5 s. Host names are not looked up, because control must not wait for DNS.
+//
+// A call may name receivers of its own. They count only if the access list trusts them (CTL-9): otherwise the
+// relay could be made to send to anybody.
+
 #include "control/protocol/ng/notifier.hpp"
 
 #include "control/log/log.hpp"
@@ -10,8 +18,10 @@ namespace ferry::ng {
 
 namespace {
 
-constexpr std::size_t kMaxPosts = 64;  // under way at a time
-constexpr int kPostTimeout = 5;        // seconds
+// Most POSTs that are under way at a time.
+constexpr std::size_t kMaxPosts = 64;
+// In seconds.
+constexpr int kPostTimeout = 5;
 
 std::string xml_escape(std::string_view text) {
   std::string out;
@@ -55,7 +65,7 @@ std::vector<std::string> time_out_bodies(const Call& call, XmlRpcFormat format) 
       for (const auto& leg : call.legs) {
         if (!leg->from_offer_answer || leg->tag.empty()) continue;
         const Leg* partner = call.partner_of(*leg);
-        // Each dialogue once, from the side that made the offer.
+        // Each dialogue is told once, from the side that made the offer.
         if (partner == nullptr || partner->tag.empty() || partner->number < leg->number) continue;
         bodies.push_back(xml_call("dlg.terminate_dlg", {call.id, leg->tag, partner->tag}));
       }
@@ -83,7 +93,7 @@ Dict dtmf_dict(const Call& call, const Leg& leg, const DtmfEvent& event, WallTim
   return dict;
 }
 
-/// One POST under way.
+/// One POST that is under way.
 struct Notifier::Post {
   Notifier* owner = nullptr;
   evhttp_connection* connection = nullptr;
@@ -132,7 +142,7 @@ Notifier::~Notifier() {
 void Notifier::send_udp(const Endpoint& to, const std::string& text) {
   const SocketAddress address(to);
   const int fd = to.address.is_v6() ? udp6_ : udp4_;
-  // Lost is lost: events are not worth waiting for.
+  // A lost event is not sent again: events are not worth waiting for.
   sendto(fd, text.data(), text.size(), MSG_NOSIGNAL, address.get(), address.size());
 }
 
@@ -179,7 +189,7 @@ void Notifier::post(const std::string& url, const std::string& body) {
         auto* finished = static_cast<Post*>(self);
         const int code = done == nullptr ? 0 : evhttp_request_get_response_code(done);
         if (code != 200) log::warn("time-out call-back: answer {}", code);
-        // The connection may not be freed inside its own callback.
+        // A connection must not be freed inside its own callback.
         event_base_once(
             finished->owner->base_, -1, EV_TIMEOUT,
             [](evutil_socket_t, short, void* p) {

@@ -1,10 +1,10 @@
-// What the relay tells its clients unasked (NG reference, sections 22 and 23): DTMF, and calls that timed
-// out.
+// Tells clients of NG about events: DTMF, and calls that timed out (docs/reference/ng.md#events).
 #pragma once
 
+#include "control/manager/manager.hpp"
 #include "control/protocol/access.hpp"
 #include "control/protocol/event_loop.hpp"
-#include "control/session/manager.hpp"
+#include "control/value/value.hpp"
 
 #include <functional>
 #include <list>
@@ -17,31 +17,40 @@
 
 namespace ferry::ng {
 
-/// Forms of the time-out call-back.
+/// Forms of the time-out call-back: for SEMS, with the Call-ID alone, for Kamailio's dialog module.
 enum class XmlRpcFormat : std::uint8_t { kSems, kCallId, kKamailio };
 
+/// Receivers of events, from the configuration.
 struct NotifierConfig {
+  /// Receives DTMF events of all calls over UDP; unset = none.
   std::optional<Endpoint> dtmf_destination;
-  std::string b2b_url;  // empty = no call-back; `%%` = the signalling client's address
+  /// URL of the time-out call-back; `%%` stands for the address of the signalling client. Empty = no
+  /// call-back.
+  std::string b2b_url;
   XmlRpcFormat format = XmlRpcFormat::kSems;
 };
 
-/// Sends and forgets: nothing here waits for a peer. Control thread only.
+/// Sends events and waits for no peer: an event that cannot be delivered is lost. Control thread only.
 class Notifier {
  public:
+  /// `base` and `access` must outlive the notifier.
   Notifier(event_base* base, NotifierConfig config, const AccessList& access);
   ~Notifier();
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
-  /// Also given every DTMF event as an NG message without cookie.
+  /// Sets who gets every DTMF event as an NG message without its cookie. An empty function: nobody.
   void set_ng_clients(std::function<void(const Dict&)> send) { ng_clients_ = std::move(send); }
+  /// Reports a DTMF event of a party.
   void on_dtmf(const Call& call, const Leg& leg, const DtmfEvent& event, WallTime now);
+  /// Reports that the call ended because its media stopped.
   void on_time_out(const Call& call);
 
  private:
   struct Post;
+  /// Sends one datagram; lost is lost.
   void send_udp(const Endpoint& to, const std::string& text);
+  /// Begins a POST. It is dropped, with a line in the log, if 64 are under way or the host is a name.
   void post(const std::string& url, const std::string& body);
 
   event_base* base_;
@@ -50,20 +59,21 @@ class Notifier {
   std::function<void(const Dict&)> ng_clients_;
   int udp4_ = -1;
   int udp6_ = -1;
+  /// Requests that are under way.
   std::list<std::unique_ptr<Post>> posts_;
 };
 
-/// Where DTMF events of a call go over UDP: the daemon's receiver or the call's, if `access` lets it be one
-/// (CTL-9).
+/// Returns where DTMF events of the call go over UDP: to the receiver that the call names, if `access` trusts
+/// it (CTL-9), else to that of the configuration. Unset if there is none.
 [[nodiscard]] std::optional<Endpoint> dtmf_receiver(const NotifierConfig& config, const Call& call,
                                                     const AccessList& access);
-/// The URL of the time-out call-back; empty if there is none to be made. An address that the call names
-/// instead of its client's must be one that `access` trusts (CTL-9).
+/// Returns the URL of the time-out call-back; empty if none is to be made. If the call names another address
+/// than its client's, `access` must trust it (CTL-9).
 [[nodiscard]] std::string time_out_url(const NotifierConfig& config, const Call& call,
                                        const AccessList& access);
-/// The XML-RPC bodies for a call, one per request to be made.
+/// Returns the XML-RPC bodies for a call, one for each request that is to be made.
 [[nodiscard]] std::vector<std::string> time_out_bodies(const Call& call, XmlRpcFormat format);
-/// The DTMF event as a dictionary (section 23).
+/// Returns a DTMF event as a dictionary (docs/reference/ng.md#events).
 [[nodiscard]] Dict dtmf_dict(const Call& call, const Leg& leg, const DtmfEvent& event, WallTime now);
 
 }  // namespace ferry::ng

@@ -1,5 +1,16 @@
+// Turns a dictionary into a request by two tables, `kKeys` and `kFlags`.
+//
+// Templates are applied first and the request's own keys afterwards, so the request counts more. Words of a
+// template are written like `rtpp-flags`, and both pass through `rtpp_flags`. There, words of the transport
+// are collected and count after all others.
+//
+// Nothing is an error here. Keys and flags that nobody knows are listed in the request, and `rtpferryctl
+// unknown-flags` shows them. Those that are known and not in force are listed as well, and `rtpferryctl show`
+// shows them.
+
 #include "control/protocol/ng/request_parser.hpp"
 
+#include "control/protocol/ng/request_lists.hpp"
 #include "control/protocol/ng/request_words.hpp"
 #include "control/protocol/ng/rtpp_flags.hpp"
 
@@ -20,8 +31,8 @@ void rtpp_flags(Request& request, std::string_view text);
 constexpr KeyRow kKeys[] = {
   {"command", [](Request& r, const Value& v) { set_string(r.command, v); }, C::kNow, "what to do"},
   {"call-id", [](Request& r, const Value& v) { set_string(r.call_id, v); }, C::kNow, "call key"},
-  {"from-tag", [](Request& r, const Value& v) { set_string(r.from_tag, v); }, C::kNow, "party key, NG section 6"},
-  {"to-tag", [](Request& r, const Value& v) { set_string(r.to_tag, v); }, C::kNow, "party key, NG section 6"},
+  {"from-tag", [](Request& r, const Value& v) { set_string(r.from_tag, v); }, C::kNow, "tag of the offerer, in offers and answers; elsewhere it selects the party"},
+  {"to-tag", [](Request& r, const Value& v) { set_string(r.to_tag, v); }, C::kNow, "tag of the other party; in an answer, of the answerer, who sends the SDP"},
   {"via-branch", [](Request& r, const Value& v) { set_string(r.via_branch, v); }, C::kNow, "branch key of a forked call"},
   {"label", [](Request& r, const Value& v) { set_string(r.label, v); }, C::kNow, "names the party"},
   {"from-label", [](Request& r, const Value& v) { set_string(r.label, v); }, C::kNow, "same as label"},
@@ -34,7 +45,8 @@ constexpr KeyRow kKeys[] = {
   {"replace", [](Request& r, const Value& v) { each_word(v, [&](auto w) { replace_word(r, w); }); }, C::kNow, "what of the SDP is replaced"},
   {"rtcp-mux", [](Request& r, const Value& v) { each_word(v, [&](auto w) { rtcp_mux_word(r, w); }); }, C::kNow, "offer, require, demux, accept, reject"},
   {"received-from", [](Request& r, const Value& v) {
-     // [family, address], a bare address, or an empty list from a proxy without a message at hand.
+     // The value is [family, address], a bare address, or an empty list from a proxy that had no message at
+     // hand.
      if (const auto* list = v.list()) {
        if (list->size() == 2 && (*list)[1].string() != nullptr) r.received_from = IpAddress::parse(*(*list)[1].string());
      } else if (const auto* text = v.string()) {
@@ -45,7 +57,7 @@ constexpr KeyRow kKeys[] = {
   {"address-family", [](Request& r, const Value& v) { if (const auto* t = v.string()) r.address_family = family_of(*t); }, C::kNow, "IP4 or IP6 for the receiver's side"},
   {"direction", [](Request& r, const Value& v) {
      const auto* list = v.list();
-     if (list == nullptr) return;  // a string is ignored (NG 9.2)
+     if (list == nullptr) return;  // a string is ignored (docs/reference/ng.md#addresses)
      r.sender_interface.clear();
      r.receiver_interface.clear();
      for (const Value& member : *list) if (const auto* t = member.string()) add_direction(r, *t);
@@ -79,10 +91,10 @@ constexpr KeyRow kKeys[] = {
   {"to-call-id", [](Request& r, const Value& v) { set_string(r.to_call_id, v); }, C::kNow, "connect: the other call"},
   {"source-tag", [](Request& r, const Value& v) { set_string(r.source_tag, v); }, C::kNow, "inject: whose audio"},
   {"source-call-id", [](Request& r, const Value& v) { set_string(r.source_call_id, v); }, C::kNow, "inject: call of that party"},
-  {"calls", [](Request& r, const Value& v) { r.calls = v; }, C::kNow, "mesh: calls to merge"},
-  {"tags", [](Request& r, const Value& v) { r.tags = v; }, C::kNow, "mesh: flows to make"},
-  {"media", [](Request& r, const Value& v) { r.medias = v; }, C::kNow, "transform: streams"},
-  {"medias", [](Request& r, const Value& v) { r.medias = v; }, C::kNow, "create: sections of the offer"},
+  {"calls", calls_list, C::kNow, "mesh: calls to merge"},
+  {"tags", flows_list, C::kNow, "mesh: flows to make"},
+  {"media", medias_list, C::kNow, "transform: streams"},
+  {"medias", medias_list, C::kNow, "create: sections of the offer"},
   {"instance", [](Request& r, const Value& v) { set_string(r.instance, v); }, C::kNow, "transform: who asks"},
   {"interface", [](Request& r, const Value& v) { set_string(r.interface, v); }, C::kNow, "interface of one-party commands"},
   {"peer", [](Request& r, const Value& v) { set_address(r.inbound_peer, v); }, C::kNow, "one-party commands: interface by route to this address"},
@@ -92,31 +104,31 @@ constexpr KeyRow kKeys[] = {
   {"sdp-attr", sdp_attr, C::kNow, "SDP text edits: add, remove, substitute per section"},
   {"sdp-media-remove", media_remove, C::kNow, "sections hidden from the far side"},
   {"extmap", extmap_dict, C::kNow, "header extensions: strip, mask"},
-  {"bundle", nullptr, C::kIce, "BUNDLE"},
+  {"bundle", nullptr, C::kIce, "several sections on one transport: accept, offer, require, strict, reject"},
   {"drop-traffic", drop_traffic_word, C::kNow, "start or stop dropping all RTP of the call"},
   {"media-echo", [](Request& r, const Value& v) { each_word(v, [&](auto w) { echo_word(r, w); }); }, C::kNow, "blackhole, forward, backwards, both"},
-  {"passthrough", nullptr, C::kSrtp, "relay unparsed"},
-  {"passthru", nullptr, C::kSrtp, "relay unparsed"},
-  {"repacketize", nullptr, C::kCodecs, "packet time"},
+  {"passthrough", nullptr, C::kSrtp, "relay datagrams without parsing them"},
+  {"passthru", nullptr, C::kSrtp, "relay datagrams without parsing them"},
+  {"repacketize", nullptr, C::kCodecs, "packet time of the media, ms"},
   {"codec", codec_dict, C::kNow, "codec operations"},
   {"codecs", codec_dict, C::kNow, "codec operations"},
   {"ptime", [](Request& r, const Value& v) { r.ptime = v.as_integer(true); }, C::kNow, "packet time toward the answerer, in the SDP"},
   {"ptime-reverse", [](Request& r, const Value& v) { r.ptime_reverse = v.as_integer(true); }, C::kNow, "packet time toward the offerer, in the SDP"},
   {"reverse-ptime", [](Request& r, const Value& v) { r.ptime_reverse = v.as_integer(true); }, C::kNow, "same as ptime-reverse"},
-  {"generate-rtcp", nullptr, C::kCodecs, "RTCP of our own"},
-  {"delay-buffer", nullptr, C::kCodecs, "delay of audio"},
-  {"audio-player", nullptr, C::kPlayback, "mixing player"},
-  {"player", nullptr, C::kPlayback, "mixing player"},
+  {"generate-rtcp", nullptr, C::kCodecs, "take RTCP in and send reports of our own"},
+  {"delay-buffer", nullptr, C::kCodecs, "delay audio by so many ms"},
+  {"audio-player", nullptr, C::kPlayback, "mix all that a party hears into one stream"},
+  {"player", nullptr, C::kPlayback, "mix all that a party hears into one stream"},
   {"dtls", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "off: in an offer not offered to the far side, in an answer not taken; passive, active: who begins where the offerer leaves the choice"},
   {"dtls-reverse", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "same as DTLS"},
   {"dtls-fingerprint", fingerprint_word, C::kNow, "hash of the fingerprint that is shown: SHA-1, SHA-224, SHA-256 (default), SHA-384, SHA-512"},
   {"ice", [](Request& r, const Value& v) { each_word(v, [&](auto w) { ice_word(r, w); }); }, C::kNow, "toward the far side: default (if the offer has it), force, remove, trickle; optional, force-relay and lite are not in force"},
-  {"ice-lite", nullptr, C::kIce, "ICE"},
+  {"ice-lite", nullptr, C::kIce, "lite mode: forward, backward, both, off"},
   {"sdes", [](Request& r, const Value& v) { each_word(v, [&](auto w) { sdes_word(r, w); }); }, C::kNow, "off, no-SUITE, only-SUITE, nonew, order:S1;S2, offerer_pref:S1;S2, pad, lifetime, static, prefer; leaving out encryption or authentication is refused (SRT-12)"},
   {"osrtp", [](Request& r, const Value& v) { each_word(v, [&](auto w) { osrtp_word(r, w); }); }, C::kNow, "encryption if the peer can (RFC 8643): offer, accept, and the forms with two sections, offer-legacy and accept-legacy"},
-  {"t.38", nullptr, C::kT38, "T.38 gateway"},
-  {"t38", nullptr, C::kT38, "T.38 gateway"},
-  {"t.38-version", nullptr, C::kT38, "T.38 gateway"},
+  {"t.38", nullptr, C::kT38, "conversion of fax: decode, force, stop"},
+  {"t38", nullptr, C::kT38, "conversion of fax: decode, force, stop"},
+  {"t.38-version", nullptr, C::kT38, "version of T.38 that is announced"},
   {"record-call", record_word, C::kNow, "yes, no or discard: record the call, end it, throw it away"},
   {"recording-file", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
   {"recording-destination", [](Request& r, const Value& v) { set_string(r.recording_file, v); }, C::kNow, "path of the recording, below recording-dir; its ending follows from what is in it"},
@@ -128,53 +140,53 @@ constexpr KeyRow kKeys[] = {
   {"recording-folder", [](Request& r, const Value& v) { set_string(r.recording_dir, v); }, C::kNow, "folder of the recording, below recording-dir"},
   {"recording-pattern", [](Request& r, const Value& v) { set_string(r.recording_pattern, v); }, C::kNow, "name pattern of the recording, as option recording-pattern"},
   {"output-pattern", [](Request& r, const Value& v) { set_string(r.recording_pattern, v); }, C::kNow, "name pattern of the recording, as option recording-pattern"},
-  {"recording-media-slot-offer", nullptr, C::kRecording, "recording"},
-  {"recording-media-slot-answer", nullptr, C::kRecording, "recording"},
-  {"recording-media-slots", nullptr, C::kRecording, "recording"},
+  {"recording-media-slot-offer", nullptr, C::kRecording, "channel of the offerer in mixed recordings"},
+  {"recording-media-slot-answer", nullptr, C::kRecording, "channel of the answerer in mixed recordings"},
+  {"recording-media-slots", nullptr, C::kRecording, "number of channels in mixed recordings"},
   {"pause", [](Request& r, const Value& v) { if (const auto* t = v.string()) r.pause = is_yes(*t); }, C::kNow, "stop recording: pause it instead"},
-  {"file", nullptr, C::kPlayback, "playback"},
-  {"blob", nullptr, C::kPlayback, "playback"},
-  {"blob64", nullptr, C::kPlayback, "playback"},
-  {"db-id", nullptr, C::kPlayback, "playback"},
-  {"repeat-times", nullptr, C::kPlayback, "playback"},
-  {"repeat-duration", nullptr, C::kPlayback, "playback"},
-  {"start-pos", nullptr, C::kPlayback, "playback"},
-  {"moh", nullptr, C::kPlayback, "music on hold"},
-  {"code", nullptr, C::kPlayback, "DTMF"},
-  {"digit", nullptr, C::kPlayback, "DTMF"},
-  {"duration", nullptr, C::kPlayback, "DTMF"},
-  {"volume", nullptr, C::kPlayback, "DTMF"},
-  {"dtmf-security", nullptr, C::kPlayback, "DTMF"},
-  {"dtmf-security-trigger", nullptr, C::kPlayback, "DTMF"},
-  {"dtmf-security-trigger-end", nullptr, C::kPlayback, "DTMF"},
-  {"dtmf-delay", nullptr, C::kPlayback, "DTMF"},
+  {"file", nullptr, C::kPlayback, "play media: path of a file"},
+  {"blob", nullptr, C::kPlayback, "play media: a file in the request"},
+  {"blob64", nullptr, C::kPlayback, "play media: the same in base64"},
+  {"db-id", nullptr, C::kPlayback, "play media: number of a file in a database"},
+  {"repeat-times", nullptr, C::kPlayback, "play media: how often"},
+  {"repeat-duration", nullptr, C::kPlayback, "play media: how long, ms"},
+  {"start-pos", nullptr, C::kPlayback, "play media: where it begins"},
+  {"moh", nullptr, C::kPlayback, "music on hold: file and mode"},
+  {"code", nullptr, C::kPlayback, "play DTMF: the key, 0-15 or a character"},
+  {"digit", nullptr, C::kPlayback, "same as code"},
+  {"duration", nullptr, C::kPlayback, "play DTMF: length, ms"},
+  {"volume", nullptr, C::kPlayback, "play DTMF: level, dB"},
+  {"dtmf-security", nullptr, C::kPlayback, "block DTMF: what others hear instead: drop, silence, tone, random, zero, DTMF, off"},
+  {"dtmf-security-trigger", nullptr, C::kPlayback, "block DTMF: what others hear once the trigger was pressed"},
+  {"dtmf-security-trigger-end", nullptr, C::kPlayback, "block DTMF: what others hear after that"},
+  {"dtmf-delay", nullptr, C::kPlayback, "delay of events, ms"},
   {"dtmf-log-dest", [](Request& r, const Value& v) { set_string(r.dtmf_log_destination, v); }, C::kNow, "address:port that receives DTMF events of the call; local or in `control-allow` (CTL-9)"},
   {"dtmf-log-destination", [](Request& r, const Value& v) { set_string(r.dtmf_log_destination, v); }, C::kNow, "same as dtmf-log-dest"},
   {"trigger", [](Request& r, const Value& v) { set_string(r.dtmf_trigger, v); }, C::kPlayback, "block DTMF: digits that switch it"},
-  {"trigger-end", nullptr, C::kPlayback, "DTMF"},
-  {"end-trigger", nullptr, C::kPlayback, "DTMF"},
-  {"trigger-end-time", nullptr, C::kPlayback, "DTMF"},
-  {"trigger-end-digits", nullptr, C::kPlayback, "DTMF"},
-  {"frequency", nullptr, C::kPlayback, "DTMF"},
-  {"frequencies", nullptr, C::kPlayback, "DTMF"},
+  {"trigger-end", nullptr, C::kPlayback, "block DTMF: digits that switch it back"},
+  {"end-trigger", nullptr, C::kPlayback, "same as trigger-end"},
+  {"trigger-end-time", nullptr, C::kPlayback, "block DTMF: switch it back after so many ms"},
+  {"trigger-end-digits", nullptr, C::kPlayback, "block DTMF: switch it back after so many digits"},
+  {"frequency", nullptr, C::kPlayback, "block DTMF: pitch of the tone, Hz"},
+  {"frequencies", nullptr, C::kPlayback, "block DTMF: pitches of the tones, Hz"},
 };
 
 constexpr FlagRow kFlags[] = {
   {"trust-address", set_flag<Flag::kTrustAddress>, false, C::kNow, "use the addresses of the SDP (default)"},
   {"sip-source-address", set_flag<Flag::kSipSourceAddress>, false, C::kNow, "use received-from instead"},
-  {"symmetric", [](Request&, std::string_view) {}, false, C::kNow, "default behaviour"},
+  {"symmetric", [](Request&, std::string_view) {}, false, C::kNow, "no effect: the relay does so anyway"},
   {"asymmetric", set_flag<Flag::kAsymmetric>, false, C::kNow, "send to the SDP address, whatever source is seen"},
-  {"unidirectional", set_flag<Flag::kUnidirectional>, false, C::kNow, "one-way stream, no limit for silent peers"},
-  {"strict-source", set_flag<Flag::kStrictSource>, false, C::kNow, "always in force; matters under latch=any only"},
+  {"unidirectional", set_flag<Flag::kUnidirectional>, false, C::kNow, "the party need not send: it counts as no silent peer (LAT-12)"},
+  {"strict-source", set_flag<Flag::kStrictSource>, false, C::kNow, "drop packets of other sources than the learned one; matters under endpoint-learning immediate, delayed and heuristic alone, for it is always so otherwise"},
   {"strict-payload-types", set_flag<Flag::kStrictPayloadTypes>, false, C::kNow, "drop packets of payload types that were not negotiated, from locked sources too"},
   {"passthrough-unknown", [](Request& r, std::string_view) { r.passthrough_unknown = true; }, false, C::kNow, "relay sections of protocols that nobody knows to be spoken over UDP; without it they get port 0"},
-  {"media-handover", set_flag<Flag::kMediaHandover>, false, C::kNow, "follow a changed source within the latch rules"},
-  {"port-latching", set_flag<Flag::kPortLatching>, false, C::kNow, "keep the local port"},
-  {"no-port-latching", set_flag<Flag::kNoPortLatching>, false, C::kNow, "never keep the local port"},
+  {"media-handover", set_flag<Flag::kMediaHandover>, false, C::kNow, "the party may move to another address that signalling knows (LAT-8)"},
+  {"port-latching", set_flag<Flag::kPortLatching>, false, C::kNow, "keep the local port whatever the SDP says"},
+  {"no-port-latching", set_flag<Flag::kNoPortLatching>, false, C::kNow, "another local port when the far side's SDP changes, with ICE and on hold, too"},
   {"to-tag", set_flag<Flag::kToTag>, false, C::kNow, "delete: honour to-tag"},
   {"fatal", set_flag<Flag::kFatal>, false, C::kNow, "delete: no such call is an error"},
   {"fast", set_flag<Flag::kFast>, false, C::kNow, "delete: reply without statistics"},
-  {"directional", set_flag<Flag::kDirectional>, false, C::kNow, "honour from-tag"},
+  {"directional", set_flag<Flag::kDirectional>, false, C::kNow, "from-tag selects the party; for connect and unsubscribe: one direction"},
   {"all", [](Request& r, std::string_view) { r.flags.set(static_cast<std::size_t>(Flag::kAll)); if (r.all == AllParties::kNone) r.all = AllParties::kAll; }, false, C::kNow, "whole call"},
   {"new-branch", set_flag<Flag::kNewBranch>, false, C::kNow, "answer with a new tag is a new party"},
   {"provisional", set_flag<Flag::kProvisional>, false, C::kNow, "answer is not final"},
@@ -184,7 +196,7 @@ constexpr FlagRow kFlags[] = {
   {"generate-mid", set_flag<Flag::kGenerateMid>, false, C::kNow, "add a=mid"},
   {"loop-protect", set_flag<Flag::kLoopProtect>, false, C::kNow, "mark SDP that passed us, return it untouched when it comes back"},
   {"fragment", set_flag<Flag::kFragment>, false, C::kNow, "the body is a trickle ICE fragment: its candidates are added, answered without `sdp`"},
-  {"reset", set_flag<Flag::kReset>, false, C::kNow, "forget what was learned about the peer's rtcp-mux"},
+  {"reset", set_flag<Flag::kReset>, false, C::kNow, "forget what the far side has used or declined: rtcp-mux, ICE, OSRTP, and earlier words about ICE, SDES and DTLS"},
   {"replace-", replace_word, true, C::kNow, "as replace"},
   {"rtcp-mux-", rtcp_mux_word, true, C::kNow, "as rtcp-mux"},
   {"endpoint-learning-", learning_word, true, C::kNow, "as endpoint-learning"},
@@ -193,8 +205,8 @@ constexpr FlagRow kFlags[] = {
   {"nat-wait", set_flag<Flag::kNatWait>, false, C::kNow, "send nothing to a peer before it has sent something"},
   {"pierce-nat", set_flag<Flag::kPierceNat>, false, C::kNow, "send empty RTP packets to the SDP address until something arrives, for 10 s"},
   {"strip-extmap", [](Request& r, std::string_view) { r.extmap_strip.emplace_back("all"); }, false, C::kNow, "no header extensions"},
-  {"no-passthrough", nullptr, false, C::kSrtp, "relay parsed again"},
-  {"passthrough", nullptr, false, C::kSrtp, "relay unparsed"},
+  {"no-passthrough", nullptr, false, C::kSrtp, "parse datagrams again"},
+  {"passthrough", nullptr, false, C::kSrtp, "relay datagrams without parsing them"},
   {"sdp-attr-", sdp_attr_flag, true, C::kNow, "as sdp-attr"},
   {"from-tags-", [](Request& r, std::string_view rest) { r.from_tags.push_back(unescape(rest)); }, true, C::kNow, "as from-tags"},
   {"siprec", set_flag<Flag::kSiprec>, false, C::kNow, "subscription: reply with tag-medias and media-labels"},
@@ -214,55 +226,57 @@ constexpr FlagRow kFlags[] = {
   {"webrtc", [](Request& r, std::string_view) { web_rtc(r); }, false, C::kNow, "a browser on the far side: UDP/TLS/RTP/SAVPF, ICE with trickle, rtcp-mux alone, mids, no SDES; without BUNDLE"},
   {"no-tls-id", [](Request& r, std::string_view) { r.dtls.no_tls_id = true; }, false, C::kNow, "no a=tls-id"},
   {"dtls-", dtls_word, true, C::kNow, "as DTLS"},
-  {"bundle-", nullptr, true, C::kIce, ""},
+  {"bundle-", nullptr, true, C::kIce, "as bundle"},
   {"sdes-", sdes_word, true, C::kNow, "as SDES"},
   {"osrtp-", osrtp_word, true, C::kNow, "as OSRTP"},
   {"pad-crypto", [](Request& r, std::string_view) { r.sdes.style.pad = true; }, false, C::kNow, "SDES: pad"},
   {"recrypt", set_flag<Flag::kRecrypt>, false, C::kNow, "SDES: both sides get keys of our own, even where the same suite would do"},
-  {"generate-rtcp", nullptr, false, C::kCodecs, ""},
-  {"always-transcode", nullptr, false, C::kCodecs, ""},
-  {"force-transcoding", nullptr, false, C::kCodecs, ""},
+  {"generate-rtcp", nullptr, false, C::kCodecs, "as generate-rtcp"},
+  {"always-transcode", nullptr, false, C::kCodecs, "accept all codecs of the offerer, and transcode"},
+  {"force-transcoding", nullptr, false, C::kCodecs, "transcode between equal codecs, too"},
   {"allow-transcoding", set_flag<Flag::kAllowTranscoding>, false, C::kNow, "subscribe answer: may leave codecs out"},
-  {"allow-asymmetric-codecs", nullptr, false, C::kCodecs, ""},
+  {"allow-asymmetric-codecs", nullptr, false, C::kCodecs, "accept other payload numbers than were negotiated"},
   {"allow-no-codec-media", set_flag<Flag::kAllowNoCodecMedia>, false, C::kNow, "port 0 instead of restoring codecs"},
   {"allow-empty-codec-media", set_flag<Flag::kAllowNoCodecMedia>, false, C::kNow, "same as allow-no-codec-media"},
   {"single-codec", set_flag<Flag::kSingleCodec>, false, C::kNow, "answer: only the first codec"},
-  {"reuse-codecs", nullptr, false, C::kCodecs, ""},
-  {"no-codec-renegotiation", nullptr, false, C::kCodecs, ""},
-  {"static-codecs", nullptr, false, C::kCodecs, ""},
+  {"reuse-codecs", nullptr, false, C::kCodecs, "stay with the codecs that were agreed before"},
+  {"no-codec-renegotiation", nullptr, false, C::kCodecs, "same as reuse-codecs"},
+  {"static-codecs", nullptr, false, C::kCodecs, "leave the far side its codecs"},
   {"asymmetric-codecs", [](Request&, std::string_view) {}, false, C::kNow, "obsolete"},
   {"symmetric-codecs", [](Request&, std::string_view) {}, false, C::kNow, "obsolete"},
   {"reorder-codecs", [](Request&, std::string_view) {}, false, C::kNow, "obsolete"},
   {"codec-", codec_flag, true, C::kNow, "as codec"},
   {"transcode-", [](Request& r, std::string_view rest) { r.codecs.transcode.push_back(unescape(rest)); r.not_in_force.emplace_back("codec-transcode"); }, true, C::kNow, "as codec transcode"},
-  {"no-jitter-buffer", nullptr, false, C::kCodecs, ""},
-  {"t38-", nullptr, true, C::kT38, ""},
-  {"t.38-", nullptr, true, C::kT38, ""},
+  {"no-jitter-buffer", nullptr, false, C::kCodecs, "no jitter buffer for the call"},
+  {"t38-", nullptr, true, C::kT38, "as t38"},
+  {"t.38-", nullptr, true, C::kT38, "as t38"},
   {"record-call", [](Request& r, std::string_view) { r.record = RecordCall::kYes; }, false, C::kNow, "record the call"},
   {"discard-recording", set_flag<Flag::kDiscardRecording>, false, C::kNow, "delete, stop recording: throw the recording away"},
   {"exclude-recording", set_flag<Flag::kExcludeRecording>, false, C::kNow, "offer, answer: both parties are left out of recordings"},
   {"skip-recording-db", [](Request&, std::string_view) {}, false, C::kNow, "there is no recording database"},
-  {"recording-announcement", nullptr, false, C::kRecording, ""},
+  {"recording-announcement", nullptr, false, C::kRecording, "tell the party that it is recorded"},
   {"recording-vsc", set_flag<Flag::kRecordingVsc>, false, C::kNow, "digits of the party control the recording (vsc-...)"},
   {"pause", set_flag<Flag::kPauseRecording>, false, C::kNow, "stop recording: pause it instead"},
-  {"inject-dtmf", nullptr, false, C::kPlayback, ""},
+  {"inject-dtmf", nullptr, false, C::kPlayback, "make play DTMF possible"},
   {"detect-dtmf", set_flag<Flag::kDetectDtmf>, false, C::kPlayback, "detector for in-band tones"},
   {"block-dtmf", set_flag<Flag::kBlockDtmf>, false, C::kNow, "event packets of the party are not forwarded"},
-  {"block-short", nullptr, false, C::kPlayback, ""},
-  {"block-short-packets", nullptr, false, C::kPlayback, ""},
-  {"block-egress", nullptr, false, C::kPlayback, ""},
-  {"audio-player", nullptr, false, C::kPlayback, ""},
-  {"player", nullptr, false, C::kPlayback, ""},
-  {"no-audio-player", nullptr, false, C::kPlayback, ""},
-  {"no-player", nullptr, false, C::kPlayback, ""},
-  {"early-media", nullptr, false, C::kPlayback, ""},
+  {"block-short", nullptr, false, C::kPlayback, "drop packets that are too short"},
+  {"block-short-packets", nullptr, false, C::kPlayback, "same as block-short"},
+  {"block-egress", nullptr, false, C::kPlayback, "play media: the party hears nobody else meanwhile"},
+  {"audio-player", nullptr, false, C::kPlayback, "as audio-player"},
+  {"player", nullptr, false, C::kPlayback, "same as audio-player"},
+  {"no-audio-player", nullptr, false, C::kPlayback, "no audio player"},
+  {"no-player", nullptr, false, C::kPlayback, "same as no-audio-player"},
+  {"early-media", nullptr, false, C::kPlayback, "begin with the audio player at the offer"},
 };
 // clang-format on
 
+/// Notes a key or flag whose feature this version lacks.
 void note_capability(Request& request, Capability capability, const std::string& name) {
   if (capability != C::kNow) request.not_in_force.push_back(name);
 }
 
+/// Applies one word of `flags`. For a family the row gets the rest behind the prefix, as it was written.
 void flag_word(Request& request, std::string_view word) {
   const std::string name = normalise(word);
   for (const FlagRow& row : kFlags) {
@@ -280,6 +294,7 @@ void apply_key(Request& request, std::string_view key, const Value& value) {
   const std::string name = normalise(key);
   const auto row = std::ranges::find(kKeys, name, &KeyRow::name);
   if (row == std::end(kKeys)) {
+    // Keys of recording codes are no rows, because their names come from the table of actions.
     if (const auto action = recording_action(name)) {
       set_string(request.recording_codes[static_cast<std::size_t>(*action)], value);
     } else {
@@ -291,13 +306,15 @@ void apply_key(Request& request, std::string_view key, const Value& value) {
   note_capability(request, row->capability, name);
 }
 
-/// NG section 12. Transport words count after all others.
+/// Applies one `rtpp-flags` string (docs/reference/ng.md#rtpp-flags). Words of the transport count after all
+/// others.
 void rtpp_flags(Request& request, std::string_view text) {
   request.by_rtpp_flags = true;
   const RtppFlags words = parse_rtpp_flags(text);
   for (const auto& [key, value] : words.keys) {
     const std::string name = normalise(key);
     const auto* single = value.string();
+    // In this string some keys mean more than in a dictionary (docs/reference/ng.md#rtpp-flags).
     if (name == "to-tag") {
       set_string(request.to_tag, value);
       set_flag<Flag::kToTag>(request, {});
@@ -381,7 +398,7 @@ Request parse_request(const Dict& dict, const Templates& templates) {
     const std::string* command = text_of("command");
     const std::string* named = text_of("template");
     const std::string wanted = command == nullptr ? std::string() : normalise(*command);
-    // These two read their few keys directly (NG section 2).
+    // `list` and `query` have no templates (docs/reference/ng.md#templates).
     if (wanted != "list" && wanted != "query") {
       for (const std::string_view name : {std::string_view("default"), std::string_view(wanted)}) {
         const auto found = templates.find(name);
@@ -396,7 +413,8 @@ Request parse_request(const Dict& dict, const Templates& templates) {
         }
       }
     }
-    request.by_rtpp_flags = false;  // that was not the client
+    // Only a string from the client itself sets this.
+    request.by_rtpp_flags = false;
   }
   for (const auto& [key, value] : dict) {
     apply_key(request, key, value);

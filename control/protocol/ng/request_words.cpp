@@ -1,3 +1,10 @@
+// Applies words of keys and flags to a request. request_parser.cpp has the tables of keys and flags; this
+// file knows what each word means.
+//
+// Three lists of the request keep what has no effect: `unknown_flags` for words that nobody knows,
+// `not_in_force` for those that this version does not carry out, and `option_fault` for an option that makes
+// the whole request fail. Most words accept the spelling variants that `normalise` makes equal.
+
 #include "control/protocol/ng/request_words.hpp"
 
 #include "control/protocol/ng/rtpp_flags.hpp"
@@ -21,7 +28,7 @@ namespace words {
 
 namespace {
 
-/// Names between semicolons.
+/// Splits names at semicolons.
 std::vector<std::string> names_of(std::string_view text) {
   std::vector<std::string> names;
   while (!text.empty()) {
@@ -32,7 +39,7 @@ std::vector<std::string> names_of(std::string_view text) {
   return names;
 }
 
-/// One operation of `codec` or of a `codec-` flag.
+/// The list of the operation of that name, of `codec` or a `codec-` flag; null if it is unknown.
 std::vector<std::string>* codec_operation(Request& request, std::string_view name) {
   struct Row {
     std::string_view name;
@@ -51,30 +58,31 @@ std::vector<std::string>* codec_operation(Request& request, std::string_view nam
   return row == kRows.end() ? nullptr : &(request.codecs.*(row->list));
 }
 
-/// Operations that take a codec engine: heard, but not done by SDP alone.
+/// Notes operations that need transcoding, which are parsed but not carried out.
 void note_codec_operation(Request& request, std::string_view name) {
   for (const std::string_view engine : {"transcode", "accept", "consume", "ignore", "set"}) {
     if (name == engine) request.not_in_force.push_back("codec-" + std::string(name));
   }
 }
 
-void refuse_option(Request& request, const char* text) {
-  if (request.option_error.empty()) request.option_error = text;
+/// Makes the whole request fail. The first reason counts.
+void refuse_option(Request& request, RequestFault fault) {
+  if (!request.option_fault) request.option_fault = fault;
 }
 
-/// `none` and `global` are the session level. False if the section is unknown.
+/// Finds the section of an edit; `none` and `global` mean the session level. False if it is unknown.
 bool attr_section(Request& request, std::string_view name, std::string& section) {
   section = normalise(name);
   if (section == "none" || section == "global") {
     section.clear();
   } else if (!sdp::is_known_media_type(section)) {
-    refuse_option(request, "unsupported sdp section");
+    refuse_option(request, RequestFault::kUnknownSectionType);
     return false;
   }
   return true;
 }
 
-/// `from>to`; a text without the sign changes nothing.
+/// Adds the substitution `from>to`. A text without the sign changes nothing.
 void add_substitution(Request& request, const std::string& section, std::string_view text) {
   const auto arrow = text.find('>');
   if (arrow == std::string_view::npos) return;
@@ -82,16 +90,17 @@ void add_substitution(Request& request, const std::string& section, std::string_
                               unescape(text.substr(arrow + 1))});
 }
 
+/// Reads one command of `sdp-attr` for one section. Members may be texts, and for `substitute` also pairs.
 void attr_command(Request& request, const std::string& section, std::string_view command,
                   const Value& value) {
   using Kind = sdp::AttributeEdit::Kind;
   if (command != "add" && command != "remove" && command != "substitute") {
-    refuse_option(request, "unknown manipulation command");
+    refuse_option(request, RequestFault::kUnknownManipulation);
     return;
   }
   const List* list = value.list();
   if (list == nullptr) {
-    // A text instead of a list is put in as a line of its own.
+    // A text in place of a list is added as a whole line.
     if (const auto* text = value.string(); text != nullptr && command == "add")
       request.sdp_attr.push_back({Kind::kAddLine, section, *text, {}});
     return;
@@ -209,7 +218,8 @@ void sdes_word(Request& request, std::string_view word) {
   const std::string name = normalise(word);
   Sdes& sdes = request.sdes;
   const auto behind = [&](std::string_view prefix) { return word.substr(prefix.size()); };
-  // Encryption and authentication are not left out (SRT-12), so there is nothing to ask for or against.
+  // The relay never leaves out encryption or authentication (SRT-12), so there is nothing to ask for or to
+  // forbid.
   static constexpr std::array<std::string_view, 3> kParameters = {"encrypted-srtp", "encrypted-srtcp",
                                                                   "authenticated-srtp"};
   const std::string_view positive = std::string_view(name).substr(name.starts_with("un") ? 2 : 0);
@@ -262,7 +272,7 @@ void ice_word(Request& request, std::string_view word) {
   } else if (name == "trickle") {
     request.ice.trickles = true;
   } else if (name == "ice2") {
-    // What everybody speaks now.
+    // This is what all peers use today.
   } else if (name == "optional" || name == "force-relay" || name.starts_with("lite") ||
              name.starts_with("no-lite")) {
     request.not_in_force.push_back("ice-" + name);
@@ -409,14 +419,14 @@ void codec_flag(Request& request, std::string_view rest) {
 void sdp_attr(Request& request, const Value& value) {
   const Dict* sections = value.dict();
   if (sections == nullptr) {
-    refuse_option(request, "wrong type used");
+    refuse_option(request, RequestFault::kWrongType);
     return;
   }
   for (const auto& [name, commands] : *sections) {
     std::string section;
     if (!attr_section(request, name, section)) return;
     if (commands.dict() == nullptr) {
-      refuse_option(request, "wrong content given");
+      refuse_option(request, RequestFault::kWrongContent);
       return;
     }
     for (const auto& [command, words] : *commands.dict())
@@ -437,14 +447,14 @@ void sdp_attr_flag(Request& request, std::string_view rest) {
 void media_remove(Request& request, const Value& value) {
   const List* list = value.list();
   if (list == nullptr) {
-    refuse_option(request, "wrong type used");
+    refuse_option(request, RequestFault::kWrongType);
     return;
   }
   for (const Value& member : *list) {
     const auto* text = member.string();
     const std::string type = text == nullptr ? std::string() : normalise(*text);
     if (type != "other" && !sdp::is_known_media_type(type)) {
-      refuse_option(request, "unsupported sdp section");
+      refuse_option(request, RequestFault::kUnknownSectionType);
       return;
     }
     request.media_remove.push_back(type);
@@ -467,7 +477,7 @@ void extmap_dict(Request& request, const Value& value) {
 void drop_traffic_word(Request& request, const Value& value) {
   each_word(value, [&](std::string_view word) {
     const std::string name = normalise(word);
-    // A request that says both starts (NG 9.6).
+    // A request that says both starts it (docs/reference/ng.md#learning).
     if (name == "start") request.drop_traffic = true;
     if (name == "stop" && !request.drop_traffic.value_or(false)) request.drop_traffic = false;
   });

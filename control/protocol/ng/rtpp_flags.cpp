@@ -1,3 +1,7 @@
+// Reads the flag string with a reader that never fails: each step takes what it can read and skips the rest.
+// People write these strings by hand in scripts of a proxy, so blanks, commas and stray brackets are
+// tolerated. Nesting is bounded, because a bracket calls the reader again.
+
 #include "control/protocol/ng/rtpp_flags.hpp"
 
 #include <algorithm>
@@ -14,7 +18,7 @@ class Reader {
   explicit Reader(std::string_view text) : rest_(text) {}
 
   void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(kBlanks), rest_.size())); }
-  /// Blanks, and the commas that some people write between members.
+  /// Skips blanks, and the commas that some people write between members.
   void skip_separators() {
     while (!rest_.empty() && (is_blank(rest_.front()) || rest_.front() == ',')) rest_.remove_prefix(1);
   }
@@ -24,14 +28,14 @@ class Reader {
     rest_.remove_prefix(1);
     return true;
   }
-  /// Up to a blank or one of `stops`.
+  /// Cuts off the text up to a blank or one of `stops`.
   std::string_view word(std::string_view stops) {
     const auto end = std::min(rest_.find_first_of(std::string(kBlanks).append(stops)), rest_.size());
     const std::string_view found = rest_.substr(0, end);
     rest_.remove_prefix(end);
     return found;
   }
-  /// A member of a list, without the commas around it.
+  /// Cuts off a member of a list, without the commas around it.
   std::string_view member() {
     std::string_view found = word("]");
     while (found.ends_with(',')) found.remove_suffix(1);
@@ -39,8 +43,8 @@ class Reader {
   }
   [[nodiscard]] bool next_is(char wanted) const { return rest_.starts_with(wanted); }
 
-  /// After a key: takes the `=`, and blanks around it. Blanks behind it belong to it if there are some before
-  /// it as well or a bracket follows; else the value is empty (`label= trust-address`).
+  /// Takes the `=` behind a key, with blanks around it. Blanks behind it belong to it only if there are some
+  /// before it as well, or if a bracket follows; else the value is empty (`label= trust-address`).
   bool take_equals() {
     const std::string_view before = rest_;
     skip_blanks();
@@ -55,7 +59,8 @@ class Reader {
     return true;
   }
 
-  /// After the opening bracket: a dictionary if the first member has the form `key=`, else a list.
+  /// Reads what follows an opening bracket: a dictionary if the first member has the form `key=`, else a
+  /// list.
   Value bracketed(unsigned depth) {
     List list;
     Dict dict;
@@ -118,14 +123,14 @@ RtppFlags parse_rtpp_flags(std::string_view text) {
     } else {
       value = Value(in.word(""));
     }
-    // `internal=`, stray brackets and `===` say nothing.
+    // A word without a name, stray brackets and `===` mean nothing.
     if (word.empty() || word.find_first_of("[]") != std::string_view::npos) continue;
     Value* known = result.keys.find(word);
     if (known == nullptr) {
       result.keys.set(std::string(word), std::move(value));
       continue;
     }
-    // A repeated key collects: `direction=a direction=b`.
+    // Values of a repeated key are collected in a list: `direction=a direction=b`.
     List list;
     if (const auto* before = known->list()) {
       list = *before;
@@ -164,6 +169,7 @@ bool TransportWords::take(std::string_view word) {
     Bit feedback;
     Bit dtls;
   };
+  // A word sets or clears a property, or keeps it: `SRTP AVPF` says two things that add up.
   static constexpr std::array<Row, 11> kRows = {{
       {"RTP/AVP", Bit::kClear, Bit::kClear, Bit::kClear},
       {"RTP/AVPF", Bit::kClear, Bit::kSet, Bit::kClear},
@@ -191,7 +197,7 @@ bool TransportWords::take(std::string_view word) {
 
 std::string TransportWords::protocol() const {
   if (!any_) return {};
-  // DTLS without encryption means nothing: it keys SRTP.
+  // DTLS keys SRTP, so it implies encryption.
   const bool secure = secure_ || dtls_;
   return std::string(dtls_ ? "UDP/TLS/" : "") + "RTP/" + (secure ? "SAVP" : "AVP") + (feedback_ ? "F" : "");
 }

@@ -1,4 +1,5 @@
-// The `rtpp-flags` string (NG reference, section 12): one text that holds keys, lists and flags.
+// Reads the `rtpp-flags` string: one text that holds keys, lists and flags (docs/reference/ng.md#rtpp-flags).
+// Pure; safe on any thread.
 #pragma once
 
 #include "control/value/value.hpp"
@@ -9,24 +10,26 @@
 
 namespace ferry::ng {
 
-/// The words of one string. Nothing is an error: what cannot be read is left out.
+/// The keys and flags of one string. Nothing is an error: text that cannot be read is left out.
 struct RtppFlags {
   Dict keys;
   std::vector<std::string> flags;
 };
 
-/// Reads `word key=value key=[a b] key=[k1=v k2=[x y]]`, nesting bounded.
+/// Reads `word key=value key=[a b] key=[k1=v k2=[x y]]`. Nesting is bounded.
 [[nodiscard]] RtppFlags parse_rtpp_flags(std::string_view text);
 
-/// `--` means `=`, `..` means a blank, inside codec specifications, SDP attributes and tags.
+/// Undoes the escapes in codec specifications, SDP attributes and tags: `--` means `=`, and `..` means a
+/// blank.
 [[nodiscard]] std::string unescape(std::string_view text);
 
-/// The bare transport words of such a string (`RTP/SAVP`, `SRTP`, `AVPF`, `DTLS` …), combined bit by bit.
+/// Collects the transport words of such a string (`RTP/SAVP`, `SRTP`, `AVPF`, `DTLS` …), each of which adds a
+/// property.
 class TransportWords {
  public:
-  /// False if the word is none of them.
+  /// Takes a word. False if it is no transport word.
   bool take(std::string_view word);
-  /// The protocol of all words taken, or empty if there was none.
+  /// The protocol with all properties taken; empty if there was no such word.
   [[nodiscard]] std::string protocol() const;
 
  private:

@@ -1,18 +1,32 @@
+// Executes NG messages:
+//
+//   message -> cookie -> cached reply? -> decode -> command -> parse -> dispatch -> count, log -> encode
+//
+// A retransmission gets the reply of before, so nothing is done twice (CTL-3). The key of that cache is the
+// client's address and the cookie, without the port (docs/reference/ng.md#cookies). If memory runs out, only
+// the request at hand fails.
+//
+// The trap: a reply must fit a datagram, and must be readable at any cost. `encode_bounded` takes parts out
+// and says so, before it gives up with an error.
+
 #include "control/protocol/ng/service.hpp"
 
+#include "control/command/conference.hpp"
+#include "control/command/media_control.hpp"
+#include "control/command/recordings.hpp"
+#include "control/command/subscriptions.hpp"
 #include "control/log/log.hpp"
 #include "control/protocol/command_log.hpp"
 #include "control/protocol/ng/bencode.hpp"
+#include "control/protocol/ng/fault_texts.hpp"
 #include "control/protocol/ng/json_codec.hpp"
+#include "control/protocol/ng/replies.hpp"
 #include "control/protocol/ng/text_command.hpp"
 #include "control/protocol/refusal_log.hpp"
-#include "control/session/conference.hpp"
-#include "control/session/media_control.hpp"
-#include "control/session/recordings.hpp"
-#include "control/session/subscriptions.hpp"
+#include "control/view/query.hpp"
 
 #include <algorithm>
-#include <cmath>
+#include <type_traits>
 
 #include <fmt/format.h>
 
@@ -20,7 +34,8 @@ namespace ferry::ng {
 
 namespace {
 
-constexpr std::size_t kMaxClients = 256;  // counted one by one; the rest together
+/// Clients that are counted one by one; all others are counted together.
+constexpr std::size_t kMaxClients = 256;
 constexpr std::size_t kMaxUnknownWords = 512;
 
 struct Context {
@@ -31,17 +46,76 @@ struct Context {
 };
 using Outcome = Result<Dict, RequestError>;
 
+/// Writes the reply to a command that was carried out.
+template <class Done>
+Outcome written(Result<Done, RequestError> done) {
+  if (!done) return fail(std::move(done.error()));
+  if constexpr (std::is_void_v<Done>)
+    return Dict{};
+  else
+    return reply_of(std::move(*done));
+}
+
+/// Makes a command object for one request and calls the member that carries the command out.
+template <class Class, auto kMember>
+Outcome run(Context& c) {
+  return written((Class(c.manager.services(), c.request, c.clock).*kMember)());
+}
+
+template <MediaMark kMark, bool kOn>
+Outcome mark(Context& c) {
+  return written(MediaControl(c.manager.services(), c.request, c.clock).mark(kMark, kOn));
+}
+
+template <auto kMember>
+Outcome record(Context& c) {
+  return written((c.manager.recordings().*kMember)(c.request));
+}
+
 Outcome ping(Context&) {
   Dict pong;
   pong.set("result", "pong");
   return pong;
 }
 
+/// Under overload only offers that begin a call are refused; offers within a call are served.
 Outcome offer(Context& c) {
   const bool is_new = c.request.call_id && c.manager.find(*c.request.call_id) == nullptr;
-  if (!c.service.overloaded() || !is_new) return c.manager.offer(c.request, c.clock);
+  if (!c.service.overloaded() || !is_new) return written(c.manager.offer(c.request, c.clock));
   c.manager.count_rejected();
-  return fail(limit_error(RefusalReason::kOverload, c.request.supports_load_limit));
+  return fail(RequestFault::kOverload);
+}
+
+/// Turns `fault` into `ok` with a warning, as clients know it: the command did nothing, and nobody is cut off
+/// for it.
+Outcome only_warns(Outcome done, RequestFault fault, std::string_view command) {
+  if (done || done.error().fault != fault) return done;
+  Dict reply;
+  reply.set("warning", text_of(done.error(), command));
+  return reply;
+}
+
+Outcome remove(Context& c) {
+  Dict reply;
+  SessionManager::Farewell show;
+  if (!c.request.has_flag(Flag::kFast)) {
+    show = [&](const Call& call, const CallSnapshots& snapshots) {
+      reply = QueryView(c.manager.services()).reply(call, snapshots, c.clock);
+    };
+  }
+  const auto removed = c.manager.remove(c.request, c.clock, show);
+  Outcome done = removed ? Outcome(std::move(reply)) : Outcome(fail(removed.error()));
+  if (c.request.has_flag(Flag::kFatal)) return done;
+  return only_warns(std::move(done), RequestFault::kNothingToDelete, "delete");
+}
+
+Outcome start_forwarding(Context& c) {
+  return only_warns(run<MediaControl, &MediaControl::start_forwarding>(c), RequestFault::kNoDestination,
+                    "start forwarding");
+}
+
+Outcome connect(Context& c) {
+  return only_warns(run<Conference, &Conference::connect>(c), RequestFault::kNobodyToConnect, "connect");
 }
 
 Outcome statistics(Context& c) {
@@ -51,13 +125,14 @@ Outcome statistics(Context& c) {
 }
 
 Outcome cli(Context& c) {
-  if (!c.request.body) return fail(error(RefusalReason::kMessage, "No 'body' in message"));
+  if (!c.request.body) return fail(RequestFault::kNoBody);
   Dict dict;
   dict.set("response", run_text_command(*c.request.body, c.manager, c.service, c.clock));
   return dict;
 }
 
-/// NG reference, section 4, in the order of section 15. Without `run` it is not supported by this version.
+/// One command (docs/reference/ng.md#commands). The rows are in the order of `statistics`. A null `run` means
+/// that this version does not support the command.
 struct CommandRow {
   std::string_view name;
   std::string_view short_name;
@@ -67,37 +142,37 @@ struct CommandRow {
 constexpr std::array<CommandRow, NgService::kCommands> kRows = {{
     {"ping", "ping", ping},
     {"offer", "offer", offer},
-    {"answer", "answer", [](Context& c) { return c.manager.answer(c.request, c.clock); }},
-    {"delete", "delete", [](Context& c) { return c.manager.remove(c.request, c.clock); }},
-    {"query", "query", [](Context& c) { return c.manager.query(c.request, c.clock); }},
-    {"list", "list", [](Context& c) { return c.manager.list(c.request); }},
-    {"start recording", "startrec", [](Context& c) { return Recordings(c.manager).start(c.request); }},
-    {"stop recording", "stoprec", [](Context& c) { return Recordings(c.manager).stop(c.request); }},
-    {"pause recording", "pauserec", [](Context& c) { return Recordings(c.manager).pause(c.request); }},
-    {"start forwarding", "startfwd", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).start_forwarding(); }},
-    {"stop forwarding", "stopfwd", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).stop_forwarding(); }},
-    {"block DTMF", "blkdtmf", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlockEvents, true); }},
-    {"unblock DTMF", "unblkdtmf", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlockEvents, false); }},
-    {"block media", "blkmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlock, true); }},
-    {"unblock media", "unblkmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kBlock, false); }},
+    {"answer", "answer", [](Context& c) { return written(c.manager.answer(c.request, c.clock)); }},
+    {"delete", "delete", remove},
+    {"query", "query", [](Context& c) { return QueryView(c.manager.services()).query(c.request, c.clock); }},
+    {"list", "list", [](Context& c) { return written(c.manager.list(c.request)); }},
+    {"start recording", "startrec", record<&Recordings::start>},
+    {"stop recording", "stoprec", record<&Recordings::stop>},
+    {"pause recording", "pauserec", record<&Recordings::pause>},
+    {"start forwarding", "startfwd", start_forwarding},
+    {"stop forwarding", "stopfwd", run<MediaControl, &MediaControl::stop_forwarding>},
+    {"block DTMF", "blkdtmf", mark<MediaMark::kBlockEvents, true>},
+    {"unblock DTMF", "unblkdtmf", mark<MediaMark::kBlockEvents, false>},
+    {"block media", "blkmedia", mark<MediaMark::kBlock, true>},
+    {"unblock media", "unblkmedia", mark<MediaMark::kBlock, false>},
     {"play media", "playmedia"},
     {"stop media", "stopmedia"},
     {"play DTMF", "playdtmf"},
     {"statistics", "stats", statistics},
-    {"silence media", "slnmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kSilence, true); }},
-    {"unsilence media", "unslnmedia", [](Context& c) { return MediaControl(c.manager, c.request, c.clock).mark(MediaMark::kSilence, false); }},
-    {"publish", "pub", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).publish(); }},
-    {"subscribe request", "subreq", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).subscribe_request(); }},
-    {"subscribe answer", "subans", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).subscribe_answer(); }},
-    {"unsubscribe", "unsub", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).unsubscribe(); }},
-    {"inject start", "injstart", [](Context& c) { return Conference(c.manager, c.request, c.clock).inject_start(); }},
-    {"inject stop", "injstop", [](Context& c) { return Conference(c.manager, c.request, c.clock).inject_stop(); }},
-    {"connect", "conn", [](Context& c) { return Conference(c.manager, c.request, c.clock).connect(); }},
+    {"silence media", "slnmedia", mark<MediaMark::kSilence, true>},
+    {"unsilence media", "unslnmedia", mark<MediaMark::kSilence, false>},
+    {"publish", "pub", run<Subscriptions, &Subscriptions::publish>},
+    {"subscribe request", "subreq", run<Subscriptions, &Subscriptions::subscribe_request>},
+    {"subscribe answer", "subans", run<Subscriptions, &Subscriptions::subscribe_answer>},
+    {"unsubscribe", "unsub", run<Subscriptions, &Subscriptions::unsubscribe>},
+    {"inject start", "injstart", run<Conference, &Conference::inject_start>},
+    {"inject stop", "injstop", run<Conference, &Conference::inject_stop>},
+    {"connect", "conn", connect},
     {"cli", "cli", cli},
-    {"transform", "trnsfm", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).transform(); }},
-    {"create", "create", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).create(); }},
-    {"create answer", "crtansw", [](Context& c) { return Subscriptions(c.manager, c.request, c.clock).create_answer(); }},
-    {"mesh", "mesh", [](Context& c) { return Conference(c.manager, c.request, c.clock).mesh(); }},
+    {"transform", "trnsfm", run<Subscriptions, &Subscriptions::transform>},
+    {"create", "create", run<Subscriptions, &Subscriptions::create>},
+    {"create answer", "crtansw", run<Subscriptions, &Subscriptions::create_answer>},
+    {"mesh", "mesh", run<Conference, &Conference::mesh>},
 }};
 // clang-format on
 
@@ -108,17 +183,17 @@ Dict error_reply(std::string_view reason) {
   return reply;
 }
 
-/// A reply of this size fits a datagram and OpenSIPS' buffer, octets.
+/// Octets of a reply that fit a datagram and OpenSIPS' buffer.
 constexpr std::size_t kMaxDatagramReply = 60'000;
-/// The octets that a datagram holds beside its cookie (RFC 768). The reply to a large offer may fill it: the
-/// offer came in one datagram, and its SDP goes back in one.
+/// Octets that a datagram holds beside its cookie (RFC 768). The reply to a large offer may use all of them:
+/// the offer came in one datagram, and its SDP goes back in one.
 constexpr std::size_t kLargestDatagram = 65'400;
 constexpr std::size_t kNoLimit = SIZE_MAX;
 
-/// Encodes a reply within `limit` octets: a client can use a part that says so, but not a reply that it
-/// cannot read. The medias of parties go first (`query`, `delete`), on streams too, where clients have
-/// buffers for a datagram; then calls from the end of a list that its client asked for. What is still too
-/// large is an error.
+/// Encodes a reply within `limit` octets. A client can use a part that is marked as such, but not a reply
+/// that it cannot read. First the medias of parties are taken out (`query`, `delete`), on streams too,
+/// because clients there have buffers for a datagram. Then calls are taken from the end of a list. A reply
+/// that is still too large becomes an error.
 std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std::size_t limit) {
   Value whole(std::move(reply));
   std::string text = encode(whole);
@@ -150,72 +225,8 @@ std::string encode_bounded(Dict reply, std::string (*encode)(const Value&), std:
       error_reply(fmt::format("Reply of {} octets is too large for a datagram: ask over TCP", text.size()))));
 }
 
-/// Commands that only ask. All others change something, and the log has a line for each.
+/// Commands that only ask. All others change something and get a line in the log.
 constexpr std::string_view kAskingCommands[] = {"ping", "query", "list", "statistics", "cli"};
-
-std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds); }
-
-/// Sums of all workers, of one local address or of all.
-struct Samples {
-  std::uint64_t count = 0;
-  double sum = 0;
-  double square_sum = 0;
-  [[nodiscard]] double mean() const { return count == 0 ? 0.0 : sum / static_cast<double>(count); }
-  [[nodiscard]] double deviation() const {
-    const double variance = count == 0 ? 0.0 : square_sum / static_cast<double>(count) - mean() * mean();
-    return std::sqrt(std::max(0.0, variance));
-  }
-  void add(const SampleTotals& totals) {
-    count += totals.samples.load();
-    sum += totals.sum.load();
-    square_sum += totals.square_sum.load();
-  }
-};
-
-struct InterfaceSums {
-  Samples mos, jitter, round_trip, round_trip_leg, loss, jitter_measured;
-  ComponentCounters counters;
-  std::uint64_t lost = 0;
-  std::uint64_t duplicates = 0;
-  std::uint64_t reordered = 0;
-  std::uint64_t resets = 0;
-
-  void add(const InterfaceTotals& totals) {
-    mos.add(totals.quality.mos);
-    jitter.add(totals.quality.jitter);
-    round_trip.add(totals.quality.round_trip);
-    round_trip_leg.add(totals.quality.round_trip_leg);
-    loss.add(totals.quality.loss);
-    jitter_measured.add(totals.quality.jitter_measured);
-    counters.packets_in += totals.ingress.packets.load();
-    counters.bytes_in += totals.ingress.bytes.load();
-    counters.errors_in += totals.ingress.errors.load();
-    counters.packets_out += totals.egress.packets.load();
-    counters.bytes_out += totals.egress.bytes.load();
-    counters.errors_out += totals.egress.errors.load();
-    lost += totals.lost.load();
-    duplicates += totals.duplicates.load();
-    reordered += totals.reordered.load();
-    resets += totals.resets.load();
-  }
-};
-
-/// The five values of a measurement (NG reference, section 15).
-void add_samples(Dict& dict, const std::string& name, const Samples& samples) {
-  dict.set(name + "_total", seconds_text(samples.sum));
-  dict.set(name + "2_total", seconds_text(samples.square_sum));
-  dict.set(name + "_samples_total", samples.count);
-  dict.set(name + "_average", seconds_text(samples.mean()));
-  dict.set(name + "_stddev", seconds_text(samples.deviation()));
-}
-
-void add_voip_metrics(Dict& dict, const InterfaceSums& sums) {
-  add_samples(dict, "jitter", sums.jitter);
-  add_samples(dict, "rtt_e2e", sums.round_trip);
-  add_samples(dict, "rtt_dsct", sums.round_trip_leg);
-  add_samples(dict, "packetloss", sums.loss);
-  add_samples(dict, "jitter_measured", sums.jitter_measured);
-}
 
 }  // namespace
 
@@ -234,6 +245,7 @@ std::string NgService::handle_document(std::string_view document, const IpAddres
   return answer_document(document, source, {"NG over HTTP", kNoLimit});
 }
 
+/// The reply is stored before it leaves, errors too, so a retransmission gets the same octets.
 std::optional<std::string> NgService::answer(std::string_view message, const IpAddress& source,
                                              const Way& way) {
   const auto blank = message.find(' ');
@@ -250,6 +262,8 @@ std::optional<std::string> NgService::answer(std::string_view message, const IpA
   return reply;
 }
 
+/// The first octet tells the encoding: `{` begins JSON, `d` a dictionary of bencode. Errors come back in the
+/// same encoding.
 std::string NgService::answer_document(std::string_view document, const IpAddress& source, const Way& way) {
   const auto refuse = [&](std::string_view reason) {
     return Value(refuse_message("message", reason, source, way));
@@ -264,6 +278,7 @@ std::string NgService::answer_document(std::string_view document, const IpAddres
   }
   if (document.front() != 'd') return encode_bencode(refuse("Invalid NG data format"));
   DecodeLimits limits;
+  // The end of a datagram closes what is still open (docs/reference/ng.md#encodings).
   limits.close_at_end = true;
   auto decoded = decode_bencode(document, limits);
   if (!decoded) return encode_bencode(refuse("Could not decode bencode dictionary"));
@@ -281,7 +296,7 @@ void NgService::count_word(const std::string& name, std::string_view suggestion)
 
 void NgService::count_unknown(const Request& request) {
   const auto count = [this](const std::string& word, bool flag) {
-    // Words come from outside: cut them, and stop at a bound.
+    // Words come from outside, so they are cut, and their number is bounded.
     count_word((flag ? "flag " : "key ") + word.substr(0, 64), suggest(word, flag));
   };
   for (const std::string& key : request.unknown_keys) count(key, false);
@@ -305,6 +320,7 @@ Dict NgService::execute(const Dict& document, const IpAddress& source, const Way
   if (name == nullptr || name->string() == nullptr)
     return refuse("message", "Dictionary contains no key \"command\"");
   std::string_view wanted = *name->string();
+  // `CLI` is accepted as well (docs/reference/ng.md#commands).
   if (wanted == "CLI") wanted = "cli";
   const auto row = std::ranges::find(kRows, wanted, &CommandRow::name);
   if (row == kRows.end()) return refuse(wanted.substr(0, 64), "Unrecognized command");
@@ -314,21 +330,26 @@ Dict NgService::execute(const Dict& document, const IpAddress& source, const Way
   const log::Scope scope(log::Subsystem::kControl,
                          request.call_id ? std::string_view(*request.call_id) : std::string_view());
   count_unknown(request);
-  const std::string warning = warning_of(request);
+  const std::optional<RequestError> unknown_interface = look_at_interfaces(request);
+  // The time of a command is measured with the real clock, also in tests that have one of their own.
   const Instant before = std::chrono::steady_clock::now();
   Dict reply;
   std::optional<RefusalReason> refusal;
+  const auto refuse_command = [&](const RequestError& error) {
+    refusal = error.refusal();
+    reply = refusal_reply(error, row->name, request.supports_load_limit);
+  };
   try {
-    if (!warning.empty() && manager_.config().direction_strict) {
-      reply = error_reply(warning);
-      refusal = RefusalReason::kInterface;
-    } else {
-      reply = dispatch(index, request, refusal);
-    }
+    if (unknown_interface && manager_.config().direction_strict)
+      refuse_command(*unknown_interface);
+    else if (auto done = dispatch(index, request))
+      reply = std::move(*done);
+    else
+      refuse_command(done.error());
   } catch (const std::bad_alloc&) {
-    reply = error_reply("Out of memory");
-    refusal = refusal_for(PortFailure::kNoMemory);
+    refuse_command(RequestFault::kOutOfMemory);
   }
+  // Clients beyond the bound are counted together under the unset address.
   const auto client = clients_.size() < kMaxClients || clients_.contains(source) ? source : IpAddress{};
   Client& counts = clients_[client];
   const Duration time = std::chrono::steady_clock::now() - before;
@@ -342,21 +363,21 @@ Dict NgService::execute(const Dict& document, const IpAddress& source, const Way
   if (is_refused) {
     ++counts.errors;
     ++errors_;
-  } else if (!warning.empty() && reply.find("warning") == nullptr) {
-    reply.set("warning", warning);
+  } else if (unknown_interface && reply.find("warning") == nullptr) {
+    reply.set("warning", text_of(*unknown_interface, row->name));
   }
   log_request(row->name, request, reply, refusal, {time, way.protocol});
   return reply;
 }
 
-std::string NgService::warning_of(const Request& request) {
-  std::string warning;
+std::optional<RequestError> NgService::look_at_interfaces(const Request& request) {
+  std::optional<RequestError> unknown;
   for (const std::string& interface : {request.sender_interface, request.receiver_interface}) {
     if (interface.empty() || manager_.interfaces().has(interface)) continue;
     count_word("interface " + interface.substr(0, 64), {});
-    if (warning.empty()) warning = fmt::format("There is no interface '{}'", interface.substr(0, 64));
+    if (!unknown) unknown = RequestError(RequestFault::kUnknownInterface, interface.substr(0, 64));
   }
-  return warning;
+  return unknown;
 }
 
 void NgService::log_request(std::string_view command, const Request& request, const Dict& reply,
@@ -374,7 +395,7 @@ void NgService::log_request(std::string_view command, const Request& request, co
   report.changes = std::ranges::find(kAskingCommands, command) == std::end(kAskingCommands);
   report.warning = text("warning");
   if (text("result") == "error") report.refusal = text("error-reason");
-  // What really happened.
+  // If there is a message, it is the real cause.
   if (!text("message").empty()) report.refusal = text("message");
   const std::string local =
       report.changes && report.refusal.empty() ? ports_in_sdp(text("sdp")) : std::string();
@@ -387,106 +408,22 @@ void NgService::log_request(std::string_view command, const Request& request, co
 
 std::string_view NgService::command_name(std::size_t index) { return kRows[index].name; }
 
-Dict NgService::dispatch(std::size_t index, const Request& request, std::optional<RefusalReason>& refusal) {
+Result<Dict, RequestError> NgService::dispatch(std::size_t index, const Request& request) {
   const CommandRow& row = kRows[index];
-  refusal = RefusalReason::kMessage;
-  if (!request.option_error.empty()) return error_reply(request.option_error);
-  refusal = RefusalReason::kUnsupported;
-  if (row.run == nullptr)
-    return error_reply(fmt::format("Command '{}' is not supported by this version", row.name));
+  if (request.option_fault) return fail(*request.option_fault);
+  if (row.run == nullptr) return fail(RequestError(RequestFault::kUnservedCommand, std::string(row.name)));
   const Clock clock = clock_();
   Context context{*this, manager_, request, clock};
   Outcome reply = row.run(context);
-  refusal.reset();
-  if (reply) {
-    if (reply->find("result") == nullptr) reply->set("result", "ok");
-    return std::move(*reply);
-  }
-  const RequestError& refused = reply.error();
-  refusal = refused.refusal;
-  if (refused.load_limit) {
-    Dict dict;
-    dict.set("result", "load limit");
-    dict.set("message", refused.text);
-    return dict;
-  }
-  Dict dict;
-  if (refused.with_empty_sdp) dict.set("sdp", "");
-  dict.set("result", "error");
-  dict.set("error-reason", refused.text);
-  if (!refused.cause.empty()) dict.set("message", refused.cause);
-  return dict;
+  if (reply && reply->find("result") == nullptr) reply->set("result", "ok");
+  return reply;
 }
 
 Dict NgService::statistics() const {
-  const SessionTotals& totals = manager_.totals();
-  const Instant now = clock_().now;
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t errors = 0;
-  std::uint64_t kernel_packets = 0;
-  std::uint64_t kernel_bytes = 0;
-  for (std::size_t i = 0; i < manager_.plane().workers(); ++i) {
-    const WorkerTotals& worker = manager_.plane().worker(i).totals();
-    kernel_packets += worker.offloaded_packets.load();
-    kernel_bytes += worker.offloaded_bytes.load();
-    packets += worker.packets.load();
-    bytes += worker.bytes.load();
-    errors += worker.errors.load();
-  }
-  const auto sessions = static_cast<std::int64_t>(manager_.size());
-  Dict current;
-  current.set("sessionsown", sessions);
-  current.set("sessionsforeign", 0);
-  current.set("sessionstotal", sessions);
-  current.set("transcodedmedia", 0);
-  current.set("mediacache", 0);
-  current.set("playercache", 0);
-  current.set("packetrate_user", rates_.packets - rates_.kernel_packets);
-  current.set("byterate_user", rates_.bytes - rates_.kernel_bytes);
-  current.set("errorrate_user", rates_.errors);
-  current.set("packetrate_kernel", rates_.kernel_packets);
-  current.set("byterate_kernel", rates_.kernel_bytes);
-  current.set("errorrate_kernel", 0);
-  current.set("packetrate", rates_.packets);
-  current.set("byterate", rates_.bytes);
-  current.set("errorrate", rates_.errors);
-  const KernelShare share = manager_.kernel_share();
-  current.set("media_userspace", static_cast<std::int64_t>(share.user));
-  current.set("media_kernel", static_cast<std::int64_t>(share.kernel));
-  current.set("media_mixed", static_cast<std::int64_t>(share.mixed));
+  return make_statistics({manager_, rates_, clock_().now - started_}, command_counts());
+}
 
-  const auto ended = [&](EndReason reason) { return totals.ended[static_cast<std::size_t>(reason)]; };
-  std::uint64_t all_ended = 0;
-  for (const auto count : totals.ended) all_ended += count;
-  const Samples durations{all_ended, totals.duration_sum_s, totals.duration_square_sum_s2};
-  Dict total;
-  total.set("uptime",
-            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - started_).count()));
-  total.set("managedsessions", totals.managed);
-  total.set("rejectedsessions", totals.rejected);
-  total.set("timeoutsessions", ended(EndReason::kTimeout));
-  total.set("silenttimeoutsessions", ended(EndReason::kSilentTimeout));
-  total.set("finaltimeoutsessions", ended(EndReason::kFinalTimeout));
-  total.set("offertimeoutsessions", ended(EndReason::kOfferTimeout));
-  total.set("regularterminatedsessions", ended(EndReason::kRegular));
-  total.set("forcedterminatedsessions", ended(EndReason::kForced));
-  total.set("relayedpackets_user", packets - kernel_packets);
-  total.set("relayedpacketerrors_user", errors);
-  total.set("relayedbytes_user", bytes - kernel_bytes);
-  total.set("relayedpackets_kernel", kernel_packets);
-  total.set("relayedpacketerrors_kernel", 0);
-  total.set("relayedbytes_kernel", kernel_bytes);
-  total.set("relayedpackets", packets);
-  total.set("relayedpacketerrors", errors);
-  total.set("relayedbytes", bytes);
-  total.set("zerowaystreams", totals.zero_way);
-  total.set("onewaystreams", totals.one_way);
-  total.set("avgcallduration", seconds_text(durations.mean()));
-  total.set("totalcallsduration", seconds_text(totals.duration_sum_s));
-  total.set("totalcallsduration2", seconds_text(totals.duration_square_sum_s2));
-  total.set("totalcallsduration_stddev", seconds_text(durations.deviation()));
-
+Dict NgService::command_counts() const {
   Dict control;
   List proxies;
   std::array<std::uint64_t, kCommands> sums{};
@@ -506,80 +443,7 @@ Dict NgService::statistics() const {
   control.set("proxies", std::move(proxies));
   for (std::size_t i = 0; i < kCommands; ++i)
     control.set(fmt::format("total{}count", kRows[i].short_name), sums[i]);
-
-  std::array<InterfaceSums, kMaxInterfaces> sums_of{};
-  InterfaceSums whole;
-  List pollers;
-  Dict buffer_pools;
-  for (std::size_t w = 0; w < manager_.plane().workers(); ++w) {
-    const WorkerTotals& worker = manager_.plane().worker(w).totals();
-    for (std::size_t i = 0; i < kMaxInterfaces; ++i) {
-      sums_of[i].add(worker.interfaces[i]);
-      whole.add(worker.interfaces[i]);
-    }
-    Dict poller;
-    poller.set("index", w);
-    poller.set("pid", worker.thread_id.load());
-    poller.set("wakeups", worker.wakeups.load());
-    poller.set("items", worker.transports.load());
-    pollers.emplace_back(std::move(poller));
-    Dict pool;
-    pool.set("buffers", worker.buffers.load());
-    pool.set("free", worker.buffers_free.load());
-    buffer_pools.set(fmt::format("worker {}", w), std::move(pool));
-  }
-  Dict mos;
-  add_samples(mos, "mos", whole.mos);
-  Dict voip;
-  add_voip_metrics(voip, whole);
-  voip.set("packets_lost", whole.lost);
-  voip.set("rtp_duplicates", whole.duplicates);
-  voip.set("rtp_skips", whole.lost);
-  voip.set("rtp_seq_resets", whole.resets);
-  voip.set("rtp_reordered", whole.reordered);
-
-  List interfaces;
-  for (const LogicalInterface& logical : manager_.interfaces().all()) {
-    for (const LocalAddress& local : logical.addresses) {
-      const PortPool& pool = *local.ports;
-      const auto used = static_cast<std::int64_t>(pool.used() * 2);
-      const auto all = static_cast<std::int64_t>(pool.total() * 2);
-      Dict ports;
-      ports.set("min", std::int64_t{pool.first().value});
-      ports.set("max", std::int64_t{pool.last().value});
-      ports.set("used", used);
-      ports.set("used_pct",
-                fmt::format("{:.2f}", 100.0 * static_cast<double>(used) / static_cast<double>(all)));
-      ports.set("free", all - used);
-      ports.set("totals", all);
-      Dict interface;
-      interface.set("name", logical.name);
-      interface.set("address", local.address.to_string());
-      interface.set("ports", std::move(ports));
-      const InterfaceSums& part = sums_of[std::min<std::size_t>(local.index, kMaxInterfaces - 1)];
-      interface.set("packets_lost", part.lost);
-      interface.set("duplicates", part.duplicates);
-      Dict quality;
-      add_samples(quality, "mos", part.mos);
-      add_voip_metrics(quality, part);
-      interface.set("voip_metrics", std::move(quality));
-      const ComponentCounters& c = part.counters;
-      interface.set("ingress", counters_dict(c.packets_in, c.bytes_in, c.errors_in));
-      interface.set("egress", counters_dict(c.packets_out, c.bytes_out, c.errors_out));
-      interfaces.emplace_back(std::move(interface));
-    }
-  }
-  Dict statistics;
-  statistics.set("currentstatistics", std::move(current));
-  statistics.set("totalstatistics", std::move(total));
-  statistics.set("mos", std::move(mos));
-  statistics.set("voip_metrics", std::move(voip));
-  statistics.set("controlstatistics", std::move(control));
-  statistics.set("interfaces", std::move(interfaces));
-  statistics.set("transcoders", List{});
-  statistics.set("poller_threads", std::move(pollers));
-  statistics.set("bufferpools", std::move(buffer_pools));
-  return statistics;
+  return control;
 }
 
 }  // namespace ferry::ng

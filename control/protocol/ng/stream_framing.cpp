@@ -1,3 +1,9 @@
+// Finds the end of a message octet by octet, without decoding it.
+//
+// For JSON it counts brackets outside of strings. For bencode it reads the lengths of strings and skips their
+// octets, so that brackets in them do not count. All state is kept between calls, and each octet is looked at
+// once.
+
 #include "control/protocol/ng/stream_framing.hpp"
 
 #include <algorithm>
@@ -5,7 +11,8 @@
 namespace ferry::ng {
 
 namespace {
-constexpr unsigned kMaxIntegerDigits = 20;  // with its sign
+/// The sign is counted, too.
+constexpr unsigned kMaxIntegerDigits = 20;
 constexpr unsigned kMaxLengthDigits = 7;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }

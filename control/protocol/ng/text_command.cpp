@@ -1,8 +1,12 @@
+// Executes text commands by the table `kRows`: the row whose words begin the line gets the rest of it.
+//
+// Words and texts are those of rtpengine, because scripts read them. Call-IDs are printed in safe form, and a
+// command accepts that form as well as the real one (CTL-14). Nothing here ends all calls at once (CTL-7).
+
 #include "control/protocol/ng/text_command.hpp"
 
 #include "control/log/log.hpp"
 #include "control/protocol/ng/json_codec.hpp"
-#include "control/protocol/ng/service.hpp"
 #include "relay/base/printable.hpp"
 
 #include <array>
@@ -18,16 +22,16 @@ namespace {
 
 struct Context {
   SessionManager& manager;
-  NgService& service;
+  const ServiceView& service;
   const Clock& clock;
 };
 
-/// Whether the call's open ports are of IPv4, of IPv6.
+/// True for IPv4 and for IPv6, if the call has open ports of that version.
 std::pair<bool, bool> families_of(const Call& call) {
   std::pair<bool, bool> found;
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
-      const PortSet* ports = media->active_ports();
+      const LocalPorts* ports = media->via->active_ports();
       if (ports == nullptr || ports->closed) continue;
       (ports->local->address.is_v6() ? found.second : found.first) = true;
     }
@@ -55,7 +59,7 @@ std::string num_sessions(const Context& context, std::string_view) {
       all, all, only_v4, only_v6, mixed);
 }
 
-/// What rtpengine calls a run-time parameter, and its option here.
+/// A run-time parameter: rtpengine's name for it, and the option here.
 struct ParameterRow {
   std::string_view word;
   std::string_view option;
@@ -72,12 +76,14 @@ constexpr std::array<ParameterRow, 8> kParameters = {{
     {"offertimeout", "offer-timeout", "OFFER_TIMEOUT"},
 }};
 
+/// Turns rtpengine's name of a parameter into that of the option.
 std::string_view option_of(std::string_view word) {
   if (word == "loglevel") return "log-level";
   for (const ParameterRow& row : kParameters) {
     if (row.word == word) return row.option;
   }
-  return word;  // our own names are known too
+  // The names of our own options are known, too.
+  return word;
 }
 
 std::string no_parameters() { return "This relay has no run-time parameters\n"; }
@@ -88,6 +94,7 @@ std::string get_parameter(const Context& context, std::string_view word) {
   const auto value = parameters->get(option_of(word));
   if (!value) return fmt::format("Unknown parameter '{}'\n", printable(word));
   for (const ParameterRow& row : kParameters) {
+    // Limits of 0 mean no limit here, and rtpengine prints a word for that.
     const bool is_unlimited = *value == "0" && word.starts_with("max");
     if (row.word == word) return fmt::format("{}: {}\n", row.label, is_unlimited ? "unlimited" : *value);
   }
@@ -132,7 +139,7 @@ std::string json_statistics(const Context& context, std::string_view) {
   return encode_json(Value(context.service.statistics())) + "\n";
 }
 
-/// The Call-ID that somebody means who copied it from our text (CTL-14), or wrote it as it is.
+/// The Call-ID that `written` means: in the form that our texts print (CTL-14), or as it is.
 std::string meant(const Context& context, std::string_view written) {
   std::string call_id = from_printable(written);
   return context.manager.find(call_id) != nullptr ? call_id : std::string(written);
@@ -155,17 +162,19 @@ std::string session(const Context& context, std::string_view written) {
     for (const auto& media : leg->medias) {
       text += fmt::format("------ Media #{} ({} over {})\n", media->index, printable(media->type),
                           printable(media->protocol));
-      const PortSet* ports = std::as_const(*media).active_ports();
+      const LocalPorts* ports = std::as_const(*media).via->active_ports();
       if (ports == nullptr || ports->closed) continue;
-      text += fmt::format("-------- Port {:>5} <> {} ({} packets, {} lost, {} refused)\n", ports->port.value,
-                          media->remote_known ? media->remote_rtp.to_string() : std::string("unknown"),
-                          ports->activity->rtp_packets.load(), ports->activity->rtp_lost.load(),
-                          ports->activity->refused.load());
+      text +=
+          fmt::format("-------- Port {:>5} <> {} ({} packets, {} lost, {} refused)\n", ports->port.value,
+                      media->via->remote_known ? media->via->remote_rtp.to_string() : std::string("unknown"),
+                      ports->activity->rtp_packets.load(), ports->activity->rtp_lost.load(),
+                      ports->activity->refused.load());
     }
   }
   return text;
 }
 
+/// All calls are our own here, so `own`, `foreign` and `all` list the same.
 std::string sessions(const Context& context, std::string_view rest) {
   if (rest == "own" || rest == "all" || rest == "foreign") rest = {};
   if (!rest.empty()) return session(context, rest);
@@ -221,7 +230,7 @@ std::string interfaces(const Context& context, std::string_view) {
 }
 
 std::string terminate(const Context& context, std::string_view rest) {
-  // CTL-7: nothing that ends everything comes by a control protocol.
+  // CTL-7: no command of a control protocol ends all calls.
   if (rest == "all" || rest == "own")
     return "Refused: terminate --all is for rtpferryctl on the local socket\n";
   const std::string call_id = meant(context, rest);
@@ -273,7 +282,7 @@ std::string help(const Context&, std::string_view) {
 
 }  // namespace
 
-std::string run_text_command(std::string_view line, SessionManager& manager, NgService& service,
+std::string run_text_command(std::string_view line, SessionManager& manager, const ServiceView& service,
                              const Clock& clock) {
   while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
   const Context context{manager, service, clock};

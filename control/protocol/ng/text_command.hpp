@@ -1,17 +1,17 @@
-// Lines of the text command interface of rtpengine, as `listen-cli` and the NG command `cli` carry them.
+// The text commands of rtpengine, as `listen-cli` and the NG command `cli` carry them.
 #pragma once
 
-#include "control/session/manager.hpp"
+#include "control/manager/manager.hpp"
+#include "control/protocol/ng/service_view.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace ferry::ng {
 
-class NgService;
-
 /// Executes one line (`list …`, `get …`, `set …`, `params …`, `call …`, `terminate CALL-ID`, `standby`,
-/// `help`) and gives its text. Unknown lines say so. Control thread only.
-std::string run_text_command(std::string_view line, SessionManager& manager, NgService& service,
+/// `help`) and returns its text. The text of an unknown line says so. Control thread only.
+std::string run_text_command(std::string_view line, SessionManager& manager, const ServiceView& service,
                              const Clock& clock);
 
 }  // namespace ferry::ng

@@ -5,6 +5,7 @@
 namespace ferry {
 
 bool is_signalled(const DtlsAssociation& association, const DtlsPlan& plan) {
+  // Only the strongest hash function counts, so that a weaker one beside it cannot be attacked (RFC 8122 §5).
   std::optional<FingerprintHash> strongest;
   for (const Fingerprint& each : plan.peer) {
     if (each.hash == FingerprintHash::kSha1 && !plan.allow_sha1) continue;

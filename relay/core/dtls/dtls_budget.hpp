@@ -1,4 +1,4 @@
-// How many handshakes a worker has in hand (DTL-12, DTL-14).
+// Limits how many handshakes a worker has in hand (DTL-12, DTL-14).
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -11,21 +11,24 @@
 
 namespace ferry {
 
-/// One worker's. Handshakes that are finished do not count.
+/// Counts the handshakes of one worker that are under way; finished ones do not count. Used by that worker
+/// only.
 class DtlsBudget {
  public:
+  /// Handshakes of all clients together.
   static constexpr std::size_t kMost = 4096;
+  /// Handshakes of one client.
   static constexpr std::size_t kMostOfOne = 32;
 
-  /// Whose handshakes are counted together: those of one address in one call, so that a carrier's NAT or a
-  /// session border controller is not one client (DTL-14).
+  /// Whose handshakes are counted together: those of one address in one call. So a carrier's NAT or a session
+  /// border controller does not count as one client (DTL-14).
   struct Client {
     std::uint64_t call = 0;
     IpAddress address;
     auto operator<=>(const Client&) const = default;
   };
 
-  /// A place in the budget, given back when it dies. The budget outlives it.
+  /// A place in the budget. The destructor gives it back, so the budget has to live longer.
   class Place {
    public:
     Place() = default;
@@ -41,9 +44,11 @@ class DtlsBudget {
     Place(const Place&) = delete;
     Place& operator=(const Place&) = delete;
     ~Place() { reset(); }
+    /// Gives the place back early.
     void reset() noexcept {
       if (budget_ != nullptr) std::exchange(budget_, nullptr)->give_back(client_);
     }
+    /// True if it holds a place.
     explicit operator bool() const noexcept { return budget_ != nullptr; }
 
    private:
@@ -51,7 +56,7 @@ class DtlsBudget {
     Client client_;
   };
 
-  /// Empty if there are too many, in all or of this client.
+  /// Takes a place. The result is empty if all or this client's are taken.
   [[nodiscard]] Place take(const Client& client) {
     if (total_ >= kMost) return {};
     std::size_t& of_one = by_client_[client];
@@ -60,6 +65,7 @@ class DtlsBudget {
     ++of_one;
     return {*this, client};
   }
+  /// Handshakes under way.
   [[nodiscard]] std::size_t pending() const noexcept { return total_; }
 
  private:

@@ -14,15 +14,21 @@
 
 namespace ferry {
 
-/// How far a handshake with one source has come at best. Later ones include those before.
+/// How far a handshake with one source has come at best. A later stage includes those before it.
 enum class DtlsStage : std::uint8_t {
   kNothing,
-  kHello,             // our ClientHello left, or a ClientHello came and was sent a cookie
-  kUnderWay,          // the cookie came back, or our ClientHello was answered
-  kWrongCertificate,  // it showed another certificate than the signalled one
-  kUnverified,        // complete, but no fingerprint was signalled yet
+  /// Our ClientHello left, or a ClientHello came and was sent a cookie.
+  kHello,
+  /// The cookie came back, or our ClientHello was answered.
+  kUnderWay,
+  /// The source showed another certificate than the signalled one.
+  kWrongCertificate,
+  /// Complete, but no fingerprint was signalled yet.
+  kUnverified,
+  /// Complete, and its keys are in force.
   kReady,
 };
+/// Spelling in replies of commands.
 constexpr std::string_view to_string(DtlsStage stage) noexcept {
   switch (stage) {
     case DtlsStage::kNothing:
@@ -41,35 +47,41 @@ constexpr std::string_view to_string(DtlsStage stage) noexcept {
   return "unknown";
 }
 
-/// Bounded. Owned by one component's channel.
+/// Bounded: the newest sources and alerts. Owned by one component's channel.
 struct DtlsEvidence {
+  /// Record of one source.
   struct Source {
-    Endpoint with;  // unset: the place is free
+    /// Unset: the place is free.
+    Endpoint with;
     DtlsStage stage = DtlsStage::kNothing;
     /// Handshakes that began with it, and those that ended because of what came from it.
     std::uint32_t begun = 0;
     std::uint32_t broken = 0;
-    /// ClientHellos: those that came from it, or those that were sent to it.
+    /// ClientHellos that came from it, or that were sent to it if we are the client.
     std::uint32_t hellos = 0;
-    /// Whatever came from it.
+    /// Datagrams of any kind that came from it.
     std::uint32_t datagrams = 0;
     Instant last{};
     bool operator==(const Source&) const = default;
   };
+  /// An alert in clear, which anybody may have written.
   struct Alert {
     DtlsAlert alert;
     Endpoint from;
-    std::uint32_t times = 0;  // 0: the place is free
+    /// How often it came; 0 = the place is free.
+    std::uint32_t times = 0;
     Instant last{};
     bool operator==(const Alert&) const = default;
   };
-  /// The first one is of the signalled address and port.
+  /// The first place belongs to the signalled address and port.
   std::array<Source, 6> sources;
   std::array<Alert, 4> alerts;
+  /// Our role at present.
   DtlsRole role = DtlsRole::kServer;
   bool operator==(const DtlsEvidence&) const = default;
 
-  /// What is kept of `with`; another source than the first gives way, the one that was there longest ago.
+  /// The record of `with`, made if necessary. The source that was there longest ago gives way, but never the
+  /// first one.
   Source& of(const Endpoint& with, bool is_signalled, Instant now) noexcept {
     Source* place = &sources.front();
     if (!is_signalled) {
@@ -85,6 +97,7 @@ struct DtlsEvidence {
     place->last = now;
     return *place;
   }
+  /// Counts an alert; the oldest one gives way.
   void note(DtlsAlert alert, const Endpoint& from, Instant now) noexcept {
     auto place = std::ranges::find_if(alerts, [&](const Alert& each) {
       return each.alert == alert && each.from == from && each.times > 0;
@@ -93,7 +106,7 @@ struct DtlsEvidence {
     const std::uint32_t times = place->alert == alert && place->from == from ? place->times : 0;
     *place = {alert, from, times + 1, now};
   }
-  /// With whom a handshake came furthest; null: with nobody.
+  /// The source with which a handshake came furthest; null if there was none.
   [[nodiscard]] const Source* furthest() const noexcept {
     const auto found = std::ranges::max_element(sources, {}, &Source::stage);
     return found->with.is_set() && found->stage != DtlsStage::kNothing ? &*found : nullptr;

@@ -7,15 +7,17 @@ namespace ferry {
 
 namespace {
 
-constexpr std::uint32_t kMostOctets = 17 * 1024;  // of a message: a certificate of 16 kB (DTL-12)
+// Largest message: a certificate of 16 kB (DTL-12) and its surroundings.
+constexpr std::uint32_t kMostOctets = 17 * 1024;
 
+// A message that may come, with the least and the largest number of octets in it.
 struct MessageRow {
   std::uint8_t type;
   std::uint32_t least;
   std::uint32_t most;
 };
-// A client hears: HelloRequest, ServerHello, HelloVerifyRequest, NewSessionTicket, Certificate,
-// ServerKeyExchange, CertificateRequest, ServerHelloDone, CertificateStatus.
+// Messages that a client hears, by type: HelloRequest, ServerHello, HelloVerifyRequest, NewSessionTicket,
+// Certificate, ServerKeyExchange, CertificateRequest, ServerHelloDone, CertificateStatus.
 constexpr std::array<MessageRow, 9> kOfServer = {{{0, 0, 0},
                                                   {2, 38, kMostOctets},
                                                   {3, 3, 258},
@@ -25,7 +27,7 @@ constexpr std::array<MessageRow, 9> kOfServer = {{{0, 0, 0},
                                                   {13, 3, kMostOctets},
                                                   {14, 0, 0},
                                                   {22, 4, kMostOctets}}};
-// A server hears: ClientHello, Certificate, CertificateVerify, ClientKeyExchange.
+// Messages that a server hears, by type: ClientHello, Certificate, CertificateVerify, ClientKeyExchange.
 constexpr std::array<MessageRow, 4> kOfClient = {
     {{1, 38, kMostOctets}, {11, 3, kMostOctets}, {15, 4, kMostOctets}, {16, 1, kMostOctets}}};
 
@@ -36,7 +38,7 @@ bool has_row(const std::array<MessageRow, Rows>& rows, const HandshakePiece& pie
   });
 }
 
-/// FNV-1a: it tells messages of a peer apart, and protects nothing.
+/// FNV-1a. It tells the messages of a peer apart and protects nothing.
 std::uint64_t digest_of(Bytes octets) noexcept {
   std::uint64_t digest = 0xcbf29ce484222325;
   for (const std::byte each : octets)
@@ -49,7 +51,7 @@ std::uint64_t digest_of(Bytes octets) noexcept {
 bool is_plausible(Bytes records, DtlsRole role) noexcept {
   PieceReader reader(records);
   while (const auto piece = reader.next()) {
-    // A piece without octets is a whole message that has none.
+    // Only a message without contents may have an empty piece.
     if (piece->octets.empty() && piece->length != 0) return false;
     if (!(role == DtlsRole::kClient ? has_row(kOfServer, *piece) : has_row(kOfClient, *piece))) return false;
   }
@@ -60,14 +62,17 @@ bool FlightWatch::note(Bytes records) noexcept {
   PieceReader reader(records);
   bool is_one = true;
   while (const auto piece = reader.next()) {
+    // A server's flight has no more messages than this.
     if (piece->sequence >= seen_.size()) continue;
     Seen& seen = seen_[piece->sequence];
     const auto size = static_cast<std::uint32_t>(piece->octets.size());
     const std::uint64_t digest = digest_of(piece->octets);
+    // The first message under a number is taken as it comes.
     if (!seen.is_set) {
       seen = {piece->type, piece->length, piece->offset, size, digest, true};
       continue;
     }
+    // Pieces may be cut differently when repeated; only equal pieces can be compared.
     const bool is_same_piece = seen.offset == piece->offset && seen.size == size;
     if (seen.type != piece->type || seen.length != piece->length || (is_same_piece && seen.digest != digest))
       is_one = false;

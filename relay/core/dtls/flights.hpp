@@ -1,6 +1,6 @@
-// What a peer's handshake messages look like, before anybody has shown who wrote them (DTL-13): a check of
-// their form, which keeps plain forgeries away from an association that they would end, and a watch for a
-// peer that sends two different messages under one number.
+// Checks of a peer's handshake messages before anybody has proved to have written them (DTL-13): a check of
+// their form, which keeps plain forgeries away from an association that they would end, and a watch for two
+// different messages under one number.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -12,25 +12,29 @@
 
 namespace ferry {
 
-/// The messages in clear of a datagram are such as a peer sends to `role`, by type and length (RFC 5246 §7.4,
-/// RFC 6347 §4.2). What is encrypted is not looked at.
+/// True if the messages in clear are such as a peer sends to `role`, by type and length (RFC 5246 §7.4, RFC
+/// 6347 §4.2). Encrypted ones are not looked at.
 [[nodiscard]] bool is_plausible(Bytes records, DtlsRole role) noexcept;
 
-/// Whether two messages with one number differ: a peer repeats its messages octet by octet (RFC 6347 §4.2.4),
-/// so that one of them is somebody else's. Plain values; one for each handshake of a client.
+/// Notices two different messages under one number. A peer repeats its messages octet by octet (RFC 6347
+/// §4.2.4), so one of the two is somebody else's. Plain values; one object for each handshake of a client.
 class FlightWatch {
  public:
-  /// False: a message of `records` is another one than came before under its number.
+  /// Takes note of the messages in `records`. False if one of them differs from the one that came before
+  /// under its number.
   bool note(Bytes records) noexcept;
 
  private:
-  static constexpr std::size_t kMessages = 8;  // a server has no more
+  /// A server has no more messages than this.
+  static constexpr std::size_t kMessages = 8;
+  /// The first piece that came of a message.
   struct Seen {
     std::uint8_t type = 0;
     std::uint32_t length = 0;
     std::uint32_t offset = 0;
     std::uint32_t size = 0;
-    std::uint64_t digest = 0;  // of the piece that came first
+    /// Digest of that piece.
+    std::uint64_t digest = 0;
     bool is_set = false;
   };
   std::array<Seen, kMessages> seen_{};

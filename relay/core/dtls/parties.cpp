@@ -5,9 +5,11 @@
 namespace ferry {
 
 bool DtlsStarts::take(Instant now) noexcept {
+  // The oldest of the four starts is free for reuse after 10 s.
   const auto oldest = std::ranges::min_element(starts_);
   const Instant newest = std::ranges::max(starts_);
   const bool is_free = *oldest == Instant{} || now - *oldest >= kTime;
+  // Somebody else may have spoiled the last handshake, so the party need not wait for 10 s (DTL-13).
   const bool is_next_try = !has_succeeded_ && now - newest >= kAgain;
   if (!is_free && !is_next_try) return false;
   *oldest = now;
@@ -27,6 +29,7 @@ DtlsParty* DtlsParties::find(const Path& from, bool is_one) noexcept {
 }
 
 DtlsParty& DtlsParties::make(const Path& from, bool is_one, Instant now) {
+  // A named source never has to make room, and never pushes out another.
   DtlsParty* party = find(from, is_one);
   if (party == nullptr) {
     const bool named = is_named(from, is_one);
@@ -40,6 +43,7 @@ DtlsParty& DtlsParties::make(const Path& from, bool is_one, Instant now) {
 }
 
 void DtlsParties::leave_room_for(std::size_t more) noexcept {
+  // The least worth goes first: not named, no handshake, not proven, silent for longest.
   const auto worth = [](const auto& each) {
     const bool is_proven = each->is_under_way() && !each->live.is_unproven() && !each->next.is_unproven();
     return std::tuple(each->is_named, each->is_under_way(), is_proven, each->heard);

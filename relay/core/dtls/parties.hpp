@@ -1,5 +1,5 @@
-// The sources that one component has handshakes with: a bounded set, so that nobody's half-open handshake
-// keeps another source out (DTL-4, DTL-13).
+// The sources that one component has handshakes with. The set is bounded, and a half-open handshake of one
+// source keeps no other source out (DTL-4, DTL-13).
 #pragma once
 
 #include "relay/core/dtls/handshake.hpp"
@@ -12,17 +12,17 @@
 
 namespace ferry {
 
-/// How often one source may begin (DTL-4): the first handshake and three more in 10 s. Where the last one
-/// came to nothing another may follow each second, because somebody else may have spoiled it (DTL-13).
+/// How often one source may begin a handshake (DTL-4): four times in 10 s. If the last one led to nothing,
+/// another may follow each second, because somebody else may have spoiled it (DTL-13).
 class DtlsStarts {
  public:
-  /// Whether one may begin now, which is then counted.
+  /// True if a handshake may begin now; it is then counted.
   bool take(Instant now) noexcept;
-  /// The last one came to keys.
+  /// The handshake counted last led to keys.
   void succeed() noexcept { has_succeeded_ = true; }
-  /// No handshake was counted in the last 10 s.
+  /// True if no handshake was counted in the last 10 s.
   [[nodiscard]] bool is_fresh(Instant now) const noexcept;
-  /// Time passed in which nobody listened (C-13).
+  /// Moves all times forward by a time in which this process did not run (C-13).
   void skip(Duration pause) noexcept {
     for (Instant& each : starts_) postpone(each, pause);
   }
@@ -32,53 +32,60 @@ class DtlsStarts {
  private:
   static constexpr std::size_t kMost = 4;
   static constexpr Duration kAgain = std::chrono::seconds(1);
+  /// When the last handshakes began, in no order.
   std::array<Instant, kMost> starts_{};
   bool has_succeeded_ = false;
 };
 
-/// One source. It has a handshake that is under way, or one that is complete and perhaps another beside it
-/// (DTL-11).
+/// One source and its handshakes: one that is under way, or one that is complete and perhaps another beside
+/// it (DTL-11).
 struct DtlsParty {
+  /// Path to the source and back.
   Path path;
-  /// Signalled, or locked: it keeps its place whatever the others do.
+  /// True if the source is signalled or locked; it then keeps its place whatever the others do.
   bool is_named = false;
+  /// The complete handshake, or the first one under way.
   DtlsHandshake live;
+  /// A handshake under way beside a complete one.
   DtlsHandshake next;
+  /// Pieces of its next ClientHello.
   HelloAssembly assembly;
   DtlsStarts starts;
+  /// When it was last heard.
   Instant heard{};
 
-  /// Whose records it takes; null if it has no handshake.
+  /// The handshake that takes its records; null if it has none.
   [[nodiscard]] DtlsHandshake* taker() noexcept { return next ? &next : live ? &live : nullptr; }
-  /// The handshake whose first message comes again; null if there is none.
+  /// The handshake that began with this message, which comes again; null if there is none.
   [[nodiscard]] DtlsHandshake* begun_with(const ClientHello& hello) noexcept {
     return next.began_with(hello) ? &next : live.began_with(hello) ? &live : nullptr;
   }
-  /// Where the next handshake goes.
+  /// Place for the next handshake.
   [[nodiscard]] DtlsHandshake& place() noexcept { return live.is_established() ? next : live; }
   [[nodiscard]] bool is_under_way() const noexcept { return live.is_under_way() || next.is_under_way(); }
 };
 
-/// Pure; allocates when a source gets a place. Owned by one channel. Pointers are good until `clear`, or
-/// until another source takes the place.
+/// All sources of one channel. Pure; it allocates when a source gets a place. Pointers stay valid until
+/// another source takes the place.
 class DtlsParties {
  public:
-  /// Beside those that are named (DTL-13).
+  /// Sources besides the named ones (DTL-13).
   static constexpr std::size_t kMostOthers = 4;
 
   /// The source that datagrams from `from` belong to; null if it has no place. `is_one`: all sources are one
-  /// party (ICE has authenticated them).
+  /// party, because ICE has authenticated them.
   [[nodiscard]] DtlsParty* find(const Path& from, bool is_one) noexcept;
-  /// As `find`, but it gets a place: that of another source which is not named, if all are taken. Sources
-  /// without a handshake give way first, then those that have not proved to be there, then those that have
-  /// been silent longest.
+  /// Finds a source like `find`, or makes a place for it. If all are taken, another source that is not named
+  /// gives way: first one without a handshake, then one that has not proved to be there, then the one that
+  /// has been silent longest.
   DtlsParty& make(const Path& from, bool is_one, Instant now);
-  /// Which sources are named from now on: those by `way` and from `signalled`.
+  /// Says which sources are named from now on: those by `way` and from `signalled`.
   void name(const Path& way, const Endpoint& signalled, bool is_one) noexcept;
 
-  /// Sources that have no handshake, and that have begun none for 10 s, leave.
+  /// Removes sources that have no handshake and were not heard for 10 s.
   void forget_idle(Instant now) noexcept;
 
+  /// Calls `visit` with each source.
   template <class Visit>
   void for_each(Visit visit) {
     for (const auto& party : parties_) visit(*party);
@@ -87,19 +94,22 @@ class DtlsParties {
   void for_each(Visit visit) const {
     for (const auto& party : parties_) visit(static_cast<const DtlsParty&>(*party));
   }
+  /// True if any source has a handshake under way.
   [[nodiscard]] bool any_under_way() const noexcept {
     return std::ranges::any_of(parties_, [](const auto& party) { return party->is_under_way(); });
   }
   [[nodiscard]] std::size_t size() const noexcept { return parties_.size(); }
 
  private:
-  /// Others than the named ones leave until there is room for `more`.
+  /// Removes sources that are not named until `more` fit.
   void leave_room_for(std::size_t more) noexcept;
+  /// True if the source that uses `path` is named.
   [[nodiscard]] bool is_named(const Path& path, bool is_one) const noexcept {
     return is_one || path == way_ || (signalled_.is_set() && path.peer == signalled_);
   }
 
   std::vector<std::unique_ptr<DtlsParty>> parties_;
+  /// The named sources, as `name` was told last.
   Path way_;
   Endpoint signalled_;
 };

@@ -1,7 +1,9 @@
-// How it works: a datagram is cut into records, a handshake record into pieces of messages; whatever is not
-// all there ends the reading. The first piece of a ClientHello is read as far as its cookie and no further:
-// what follows is the association's. The pieces of one are put together octet by octet, and what came first
-// stays, so that nobody changes what the cookie was checked for.
+// How it works: a datagram is cut into records, and a handshake record into pieces of messages. Reading stops
+// at whatever is not all there.
+//
+// The first piece of a ClientHello is read up to its cookie and no further; the rest is for the association.
+// Pieces of one ClientHello are put together octet by octet, and the octet that came first stays. So nobody
+// can change afterwards what the cookie was checked for.
 #include "relay/core/dtls/records.hpp"
 
 #include <algorithm>
@@ -11,7 +13,9 @@ namespace ferry {
 
 namespace {
 
+// Type, version, epoch, record number, length (RFC 6347 §4.1).
 constexpr std::size_t kRecordHeader = 13;
+// Type, length, message number, offset and length of the piece (RFC 6347 §4.2.2).
 constexpr std::size_t kMessageHeader = 12;
 constexpr std::size_t kRandom = 32;
 constexpr std::uint8_t kChangeCipherSpec = 20;
@@ -30,6 +34,7 @@ void write_u24(MutableBytes b, std::size_t at, std::uint32_t v) {
   write_u16(b, at + 1, static_cast<std::uint16_t>(v));
 }
 
+// A record and its body; both point into the datagram.
 struct Record {
   std::uint8_t type = 0;
   std::uint16_t epoch = 0;
@@ -37,7 +42,7 @@ struct Record {
   Bytes body;
 };
 
-/// The first record; nothing if it is not all there.
+/// The first record of a datagram; nothing if it is not all there.
 std::optional<Record> first_record(Bytes datagram) noexcept {
   if (datagram.size() < kRecordHeader || read_u8(datagram, 1) != 0xfe) return std::nullopt;
   const std::size_t length = read_u16(datagram, 11);
@@ -46,7 +51,7 @@ std::optional<Record> first_record(Bytes datagram) noexcept {
                 datagram.subspan(kRecordHeader, length)};
 }
 
-/// The piece of a handshake message that a record's `body` begins with; what follows it is in `rest`.
+/// The piece of a handshake message that `body` begins with. `rest` becomes what follows it.
 std::optional<HandshakePiece> first_piece(Bytes body, Bytes& rest) noexcept {
   if (body.size() < kMessageHeader) return std::nullopt;
   HandshakePiece piece;
@@ -63,7 +68,7 @@ std::optional<HandshakePiece> first_piece(Bytes body, Bytes& rest) noexcept {
   return piece;
 }
 
-/// Of a ClientHello, which the datagram begins with.
+/// The piece of a ClientHello that a datagram begins with; nothing if it does not.
 std::optional<HandshakePiece> hello_piece(Bytes datagram) noexcept {
   const auto record = first_record(datagram);
   if (!record || record->type != kHandshake || record->epoch != 0) return std::nullopt;
@@ -72,7 +77,8 @@ std::optional<HandshakePiece> hello_piece(Bytes datagram) noexcept {
   return piece && piece->type == kClientHello ? piece : std::nullopt;
 }
 
-/// Cuts a vector with a length of one octet off the front; false if it is not there.
+/// Cuts a vector whose length is one octet off the front of `rest`. False if it is not all there or longer
+/// than `most`.
 bool take_vector(Bytes& rest, std::size_t most, Bytes& out) noexcept {
   if (rest.empty()) return false;
   const std::size_t size = read_u8(rest, 0);
@@ -106,7 +112,7 @@ std::vector<std::byte> hello_verify_request(const ClientHello& hello, Bytes cook
   std::vector<std::byte> out(kRecordHeader + kMessageHeader + body);
   write_u8(out, 0, kHandshake);
   write_u16(out, 1, kDtls10);
-  // The record number of the ClientHello, so that nothing is remembered (RFC 6347 §4.2.1).
+  // It carries the record number of the ClientHello, so that nothing need be remembered (RFC 6347 §4.2.1).
   write_u16(out, 5, static_cast<std::uint16_t>(hello.record_sequence >> 32));
   write_u32(out, 7, static_cast<std::uint32_t>(hello.record_sequence));
   write_u16(out, 11, static_cast<std::uint16_t>(kMessageHeader + body));
@@ -126,6 +132,7 @@ std::vector<std::byte> sift_records(Bytes datagram) {
   for (auto record = first_record(datagram); record; record = first_record(datagram)) {
     const bool is_known = record->type == kChangeCipherSpec || record->type == kHandshake ||
                           record->type == kApplicationData || record->type == kAlert;
+    // Epoch 0 is not encrypted, so anybody could have written such an alert (DTL-11).
     const bool is_plain_alert = record->type == kAlert && record->epoch == 0;
     if (is_known && !is_plain_alert) kept.insert(kept.end(), record->whole.begin(), record->whole.end());
     datagram = datagram.subspan(record->whole.size());
@@ -138,7 +145,7 @@ std::string_view to_string(DtlsAlert alert) noexcept {
     std::uint8_t description;
     std::string_view name;
   };
-  // RFC 5246 §7.2, RFC 6066 §9, RFC 5746 §4.5, RFC 7301 §3.2.
+  // Names of RFC 5246 §7.2, RFC 6066 §9, RFC 5746 §4.5 and RFC 7301 §3.2.
   static constexpr std::array<Row, 30> kRows = {{
       {0, "close_notify"},
       {10, "unexpected_message"},
@@ -206,6 +213,7 @@ std::optional<HandshakePiece> PieceReader::next() noexcept {
     datagram_ = datagram_.subspan(record->whole.size());
     if (record->type == kHandshake && record->epoch == 0) body_ = record->body;
   }
+  // A piece that does not add up ends the reading of this datagram.
   const auto piece = first_piece(body_, body_);
   if (piece) return piece;
   is_good_ = false;
@@ -217,11 +225,13 @@ HelloAssembly::Progress HelloAssembly::begin(Bytes datagram) {
   const auto piece = hello_piece(datagram);
   if (!piece || piece->offset != 0 || piece->length > kMax || piece->octets.empty())
     return Progress::kRefused;
+  // Another message than the one begun: it has brought a right cookie too, so it takes the place.
   if (!is_open() || message_.size() != piece->length || sequence_ != piece->sequence) {
     message_.assign(piece->length, std::byte{0});
     present_.assign(piece->length, false);
     missing_ = piece->length;
     sequence_ = piece->sequence;
+    // The record's version and number go into the record that `take_record` makes.
     header_.assign(datagram.begin(), datagram.begin() + kRecordHeader);
   }
   return add(*piece);
@@ -236,6 +246,7 @@ HelloAssembly::Progress HelloAssembly::take(Bytes datagram) {
 HelloAssembly::Progress HelloAssembly::add(const HandshakePiece& piece) {
   for (std::size_t i = 0; i < piece.octets.size(); ++i) {
     const std::size_t at = piece.offset + i;
+    // The octet that came first stays.
     if (present_[at]) continue;
     present_[at] = true;
     message_[at] = piece.octets[i];
@@ -245,6 +256,7 @@ HelloAssembly::Progress HelloAssembly::add(const HandshakePiece& piece) {
 }
 
 std::vector<std::byte> HelloAssembly::take_record() {
+  // The pieces become one record with one whole message.
   std::vector<std::byte> record = std::move(header_);
   record.resize(kRecordHeader + kMessageHeader);
   write_u16(record, 11, static_cast<std::uint16_t>(kMessageHeader + message_.size()));

@@ -1,5 +1,5 @@
-// DTLS records and the first handshake message, as far as a relay must read them before it trusts anybody
-// (RFC 6347 §4.1-4.2).
+// DTLS records and the ClientHello, as far as a relay must read them before it trusts anybody (RFC 6347 §4.1,
+// §4.2).
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -12,95 +12,114 @@
 
 namespace ferry {
 
-/// Views into a datagram; all of it was checked to be there.
+/// The start of a ClientHello. Views into the datagram; all of it is there.
 struct ClientHello {
   std::uint16_t version = 0;
-  Bytes random;  // 32 octets
+  /// Random number of 32 octets.
+  Bytes random;
   Bytes session_id;
+  /// Empty if the client has none yet.
   Bytes cookie;
+  /// Number of the handshake message.
   std::uint16_t message_sequence = 0;
-  std::uint64_t record_sequence = 0;  // 48 bits
-  /// Of the message, and of the part in this record, which is its first.
+  /// Number of the record, 48 bits.
+  std::uint64_t record_sequence = 0;
+  /// Size of the whole message, and of its first part, which is in this record.
   std::uint32_t length = 0;
   std::uint32_t piece = 0;
 };
 
-/// The ClientHello that a datagram begins with: the record of its first piece, not encrypted. The cookie and
-/// what it covers lie in it, else there is none (DTL-13).
+/// Reads the ClientHello that a datagram begins with: an unencrypted record with its first piece. Nothing if
+/// the cookie, and what it covers, do not lie in that piece (DTL-13).
 [[nodiscard]] std::optional<ClientHello> parse_client_hello(Bytes datagram) noexcept;
 
-/// A HelloVerifyRequest for `hello`, in DTLS 1.0's version as it asks for nothing of 1.2. It is the first
-/// message of a server, whatever the number of `hello` is.
+/// Writes a HelloVerifyRequest in answer to `hello`. Its version is DTLS 1.0, because nothing of 1.2 is asked
+/// for. It is always the first message of a server, whatever the number of `hello` is.
 [[nodiscard]] std::vector<std::byte> hello_verify_request(const ClientHello& hello, Bytes cookie);
 
-/// The datagram begins with a piece of a ClientHello, whichever piece that is.
+/// True if the datagram begins with a piece of a ClientHello, whichever piece that is.
 [[nodiscard]] bool is_hello_piece(Bytes datagram) noexcept;
 
-/// The records of a datagram that an association may see: no alerts that anybody could have written (DTL-11),
-/// none of unknown types, none that is cut short.
+/// The records of a datagram that an association may see. Left out are alerts in clear, which anybody could
+/// have written (DTL-11), unknown types, and records that are cut short.
 [[nodiscard]] std::vector<std::byte> sift_records(Bytes datagram);
 
-/// What an alert says (RFC 5246 §7.2).
+/// Contents of an alert (RFC 5246 §7.2).
 struct DtlsAlert {
+  /// 1 = warning, 2 = fatal.
   std::uint8_t level = 0;
   std::uint8_t description = 0;
   bool operator==(const DtlsAlert&) const = default;
 };
 /// The RFC's name of the description; "unknown" if it has none.
 [[nodiscard]] std::string_view to_string(DtlsAlert alert) noexcept;
-/// The first alert of a datagram that is not encrypted: anybody could have written it.
+/// The first unencrypted alert of a datagram. Anybody could have written it.
 [[nodiscard]] std::optional<DtlsAlert> plain_alert(Bytes datagram) noexcept;
-/// A fatal unexpected_message in clear. It ends a handshake in the middle, so that the peer may begin anew.
-/// The number of its record is above those that a handshake reaches.
+/// Writes a fatal unexpected_message in clear. It ends the peer's handshake, so that the peer may begin anew.
+/// The number of its record is above those that a handshake reaches, so that it is not taken for a
+/// repetition.
 [[nodiscard]] std::vector<std::byte> fatal_alert();
 
-/// A message of a handshake, or a piece of one, that is not encrypted (RFC 6347 §4.2.2).
+/// An unencrypted handshake message, or a piece of one (RFC 6347 §4.2.2).
 struct HandshakePiece {
   std::uint8_t type = 0;
   std::uint16_t sequence = 0;
-  std::uint32_t length = 0;  // of the message
+  /// Size of the whole message.
+  std::uint32_t length = 0;
+  /// Offset of the piece in the message.
   std::uint32_t offset = 0;
+  /// The piece; borrowed from the datagram.
   Bytes octets;
 };
-/// Reads the pieces that a datagram has, one after the other. A record may have several (RFC 6347 §4.2.3).
+/// Reads the pieces of a datagram one after the other. A record may hold several (RFC 6347 §4.2.3).
 class PieceReader {
  public:
   explicit PieceReader(Bytes datagram) : datagram_(datagram) {}
-  /// Nothing: there is none left, or one does not add up.
+  /// The next piece. Nothing if none is left or one does not add up.
   std::optional<HandshakePiece> next() noexcept;
-  /// All that was read adds up.
+  /// True if everything that was read adds up.
   [[nodiscard]] bool is_good() const noexcept { return is_good_; }
 
  private:
+  /// Rest of the datagram that was not read yet.
   Bytes datagram_;
-  Bytes body_;  // of the present record
+  /// Rest of the present record that was not read yet.
+  Bytes body_;
   bool is_good_ = true;
 };
 
-/// Puts the pieces of one ClientHello together. It begins with the piece that brought the right cookie back:
+/// Puts the pieces of one ClientHello together. It begins with the piece that brought the right cookie back;
 /// before that nothing is kept (DTL-13).
 class HelloAssembly {
  public:
-  static constexpr std::size_t kMax = 8 * 1024;  // within DTL-12
+  /// Largest ClientHello; it keeps within the memory of DTL-12.
+  static constexpr std::size_t kMax = 8 * 1024;
+  /// Answer to a piece.
   enum class Progress : std::uint8_t { kRefused, kMore, kWhole };
 
-  /// Takes the first piece. One that came already changes nothing.
+  /// Takes the first piece. A repetition changes nothing.
   Progress begin(Bytes datagram);
-  /// Takes a further piece. Refused: none was begun, or it is of another message.
+  /// Takes a further piece. kRefused: no message was begun, or the piece belongs to another one.
   Progress take(Bytes datagram);
+  /// True if a message was begun.
   [[nodiscard]] bool is_open() const noexcept { return !header_.empty(); }
-  /// One record with the whole message; empties this.
+  /// One record with the whole message. The object is empty afterwards.
   [[nodiscard]] std::vector<std::byte> take_record();
   void clear() { *this = {}; }
 
  private:
+  /// Copies a piece into the message.
   Progress add(const HandshakePiece& piece);
 
   std::vector<std::byte> message_;
+  /// For each octet of `message_`: whether it came.
   std::vector<bool> present_;
+  /// Octets that have not come yet.
   std::size_t missing_ = 0;
+  /// Number of the message.
   std::uint16_t sequence_ = 0;
-  std::vector<std::byte> header_;  // of the record that came first
+  /// Header of the record that came first; empty if no message was begun.
+  std::vector<std::byte> header_;
 };
 
 }  // namespace ferry

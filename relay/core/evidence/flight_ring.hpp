@@ -17,35 +17,48 @@ namespace ferry {
 /// Whose packets go into the flight recorder.
 enum class FlightMode : std::uint8_t {
   kOff,
-  kUser,  // those that user space sees: everything refused, RTCP, the start of each stream, encrypted media
-  kAll,   // those that the kernel forwards too, by samples of their headers
+  /// Packets that user space sees: everything refused, RTCP, the start of each stream, encrypted media.
+  kUser,
+  /// In addition packets that the kernel forwards, by samples of their headers.
+  kAll,
 };
 
+/// Spelling in the configuration.
 constexpr std::string_view to_string(FlightMode mode) noexcept {
   return mode == FlightMode::kOff ? "off" : mode == FlightMode::kUser ? "user" : "all";
 }
 
-/// One packet. Of what is no RTP only time, size and verdict mean something.
+/// One packet. If it is no RTP, only time, size and verdict mean something.
 struct FlightEntry {
-  std::uint32_t at_us = 0;  // low bits of the monotonic clock, microseconds
+  /// Low 32 bits of the monotonic time in microseconds.
+  std::uint32_t at_us = 0;
   std::uint32_t timestamp = 0;
   std::uint16_t sequence = 0;
   std::uint16_t size = 0;
-  std::uint8_t second_octet = 0;  // marker and payload type, or RTCP packet type
+  /// Marker and payload type, or the RTCP packet type.
+  std::uint8_t second_octet = 0;
+  /// Reason for which it was dropped; kNone if it was accepted.
   DropReason reason = DropReason::kNone;
-  std::uint8_t source = 0;  // index into `sources`
+  /// Index of its source; see `FlightRing::source`.
+  std::uint8_t source = 0;
   bool on_rtcp_port : 1 = false;
-  bool is_below : 1 = false;  // forwarded by the kernel, seen as a sample
+  /// The kernel forwarded it, and this is a sample.
+  bool is_below : 1 = false;
 };
 static_assert(sizeof(FlightEntry) == 16);
 
-/// At most `kEntries`, which is ten seconds of a 20 ms stream. Grows to that in three steps, then stays.
+/// Holds at most `kEntries` packets, which is ten seconds of a stream with 20 ms packets. It grows to that in
+/// three steps and then stays. Owned by one transport; may throw std::bad_alloc while it grows.
 class FlightRing {
  public:
+  /// Number of packets kept.
   static constexpr std::size_t kEntries = 512;
+  /// Different sources kept; the last place is shared by all further ones.
   static constexpr std::size_t kSources = 8;
+  /// Packets older than this, counted from the newest one, are not shown.
   static constexpr Duration kWindow = std::chrono::seconds(10);
 
+  /// Adds a packet. `datagram` is its start, `size` that of the whole.
   void add(const Endpoint& from, bool on_rtcp_port, Bytes datagram, std::size_t size, DropReason reason,
            bool is_below, Instant now) {
     FlightEntry entry;
@@ -71,7 +84,7 @@ class FlightRing {
     next_ = (next_ + 1) % kEntries;
   }
 
-  /// Visits what came within `kWindow` before the newest packet, oldest first, with its time.
+  /// Calls `visit(entry, time)` with each packet of the last `kWindow` before the newest one, oldest first.
   template <class Visit>
   void for_each(Visit visit) const {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -81,6 +94,7 @@ class FlightRing {
       if (before <= kWindow) visit(entry, newest_ - before);
     }
   }
+  /// Source of an entry's packet.
   [[nodiscard]] const Endpoint& source(const FlightEntry& entry) const noexcept {
     return sources_[entry.source];
   }
@@ -91,13 +105,15 @@ class FlightRing {
   }
 
  private:
+  /// Low 32 bits of the time in microseconds.
   static std::uint32_t microseconds(Instant at) noexcept {
     return static_cast<std::uint32_t>(at.time_since_epoch().count() / 1000);
   }
+  /// Index of a source, in the last place if there are too many.
   std::uint8_t index_of(const Endpoint& from) noexcept {
     const auto known = std::ranges::find(sources_.begin(), sources_.begin() + source_count_, from);
     if (known != sources_.begin() + source_count_) return static_cast<std::uint8_t>(known - sources_.begin());
-    // The last place is for the newest of all others.
+    // All further sources share the last place, which names the newest of them.
     const int place = std::min<int>(source_count_, kSources - 1);
     sources_[static_cast<std::size_t>(place)] = from;
     source_count_ = place + 1;

@@ -1,12 +1,13 @@
 #include "relay/core/evidence/marks.hpp"
 
 #include "relay/base/memory.hpp"
-#include "relay/core/rtp/stream_stats.hpp"
+#include "relay/core/rtp/ssrc_counters.hpp"
 
 namespace ferry {
 
 namespace {
 
+// Cuts the counts to 32 bits: only differences are used, and those stay right when they wrap.
 StreamMark mark_of(const SsrcCounters& c) noexcept {
   StreamMark mark;
   mark.packets = static_cast<std::uint32_t>(c.packets);
@@ -20,8 +21,9 @@ StreamMark mark_of(const SsrcCounters& c) noexcept {
   return mark;
 }
 
-/// Of a count that may become less: a late packet fills a gap, and a stream that comes back from the kernel
-/// has the kernel's counts. A difference below zero would read as four billion packets that are missing.
+/// Growth of a count that may become smaller: a late packet fills a gap, and a stream that comes back from
+/// the kernel has the kernel's counts. Without the bound, a difference below zero would read as four billion
+/// packets.
 std::uint32_t growth(std::uint32_t now, std::uint32_t before) noexcept {
   const auto difference = static_cast<std::int32_t>(now - before);
   return static_cast<std::uint32_t>(std::max(difference, 0));
@@ -40,11 +42,54 @@ StreamMark difference(const StreamMark& now, const StreamMark& before) noexcept 
   return d;
 }
 
+// A longer burst than this makes no difference to anybody.
 std::uint16_t saturated(std::uint32_t burst) noexcept {
   return static_cast<std::uint16_t>(std::min<std::uint32_t>(burst, UINT16_MAX));
 }
 
 }  // namespace
+
+bool TransportMarks::add(Instant now, std::uint32_t sent, bool has_counted) noexcept {
+  if (!kept_ && !has_counted) {
+    newest_at_ = now;
+    return false;
+  }
+  if (!kept_) {
+    kept_ = make_unique_or_null<Kept>();
+    if (!kept_) {
+      since_ = newest_at_ = now;
+      sent_before_ = sent;
+      return false;
+    }
+    // Nothing was counted from `since_` until the mark before this one.
+    kept_->times = MarkTimes::quiet(since_, newest_at_);
+    kept_->sent.fill(sent_before_);
+  }
+  newest_at_ = now;
+  kept_->times.add(now);
+  kept_->sent[kept_->times.newest()] = sent;
+  return true;
+}
+
+bool TransportMarks::restart(Instant now, std::uint32_t sent, bool has_counted) noexcept {
+  since_ = newest_at_ = now;
+  sent_before_ = sent;
+  if (!has_counted) {
+    kept_ = nullptr;
+    return false;
+  }
+  if (!kept_) kept_ = make_unique_or_null<Kept>();
+  if (!kept_) return false;
+  kept_->times.restart(now);
+  kept_->sent.fill(sent);
+  return true;
+}
+
+void TransportMarks::skip(Duration pause) noexcept {
+  since_ += pause;
+  newest_at_ += pause;
+  if (kept_) kept_->times.skip(pause);
+}
 
 void StreamMarks::mark(const SsrcCounters& counters, std::uint32_t burst, const MarkTimes& times) noexcept {
   if (counters.packets == 0) return;
@@ -52,8 +97,9 @@ void StreamMarks::mark(const SsrcCounters& counters, std::uint32_t burst, const 
   if (!kept_) {
     kept_ = make_unique_or_null<Kept>();
     if (!kept_) return;
-    // At the marks before this one a stream that began since had counted nothing. Of another one, which came
-    // by an export or had no memory for marks, nothing is known before now.
+    // A stream that began since the mark before had counted nothing at the earlier marks, so zeros are right
+    // for them. For another one, which came by an export or had no memory for marks, nothing is known before
+    // now.
     const bool is_new = counters.first_packet >= times.former_at();
     kept_->since = is_new ? counters.first_packet : times.newest_at();
     if (!is_new) {
@@ -69,6 +115,8 @@ RecentStream StreamMarks::recent(const SsrcCounters& counters, std::uint32_t bur
                                  Instant now) const noexcept {
   RecentStream recent;
   if (counters.packets == 0) return recent;
+  // Without marks the stream began after the newest one, and everything counted is recent. An older stream
+  // without marks had no memory for them.
   StreamMark before;
   Instant since = counters.first_packet;
   std::uint32_t longest = burst;
@@ -76,7 +124,7 @@ RecentStream StreamMarks::recent(const SsrcCounters& counters, std::uint32_t bur
     before = kept_->marks[times.oldest()];
     since = kept_->since;
     for (std::size_t i = 0; i < kMarks; ++i) {
-      // The oldest mark tells of the time before it.
+      // The burst of the oldest mark belongs to the time before it.
       if (i != times.oldest()) longest = std::max<std::uint32_t>(longest, kept_->bursts[i]);
     }
   } else if (since < times.newest_at()) {
@@ -84,7 +132,7 @@ RecentStream StreamMarks::recent(const SsrcCounters& counters, std::uint32_t bur
   }
   recent.span = std::max(now - std::max(since, times.oldest_at()), Duration{0});
   recent.counts = difference(mark_of(counters), before);
-  // A run whose packets came late is none any more.
+  // Late packets may have filled the gap: a run cannot be longer than what is missing.
   recent.longest_burst = std::min(longest, recent.lost());
   if (counters.clock_rate_hz != 0 && recent.counts.packets != 0) {
     recent.jitter = Duration{static_cast<std::int64_t>(recent.counts.jitter_sum_q4) * 1'000'000'000 / 16 /

@@ -1,4 +1,4 @@
-// RTP and RTCP of one media (RFC 8445 §13), and the ways that their datagrams take.
+// RTP and RTCP as the two components of a media (RFC 8445 §13), and the path that their datagrams take.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -7,19 +7,23 @@
 
 namespace ferry {
 
+/// The RTP port or the RTCP port of a transport. With rtcp-mux everything goes through `kRtp`.
 enum class Component : std::uint8_t { kRtp, kRtcp };
 
-/// The way to a peer: from one of the transport's own addresses to one of the peer's.
+/// A path to a peer: one of the transport's own addresses and one of the peer's.
 struct Path {
   Path() = default;
+  /// A path from the own address number `from` to `to`.
   Path(std::uint8_t from, const Endpoint& to) : local(from), peer(to) {}
-  /// By the first of the own addresses.
+  /// A path from the first own address.
   Path(const Endpoint& to) : peer(to) {}  // NOLINT(google-explicit-constructor)
 
-  /// The number of the own address; 0 = the first one.
+  /// Number of the own address; 0 = the first one.
   std::uint8_t local = 0;
+  /// The peer's address and port.
   Endpoint peer;
 
+  /// True if the peer is known.
   [[nodiscard]] bool is_set() const noexcept { return peer.is_set(); }
   bool operator==(const Path&) const = default;
 };

@@ -7,10 +7,12 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kMostPadding = 8;      // of UDPTL, by senders that fill words up
-constexpr std::size_t kMostBfcpPadding = 4;  // the same of BFCP, whose lengths count words
+// Some senders fill UDPTL up to whole words; fewer octets than this may follow the packet.
+constexpr std::size_t kMostPadding = 8;
+// BFCP counts words of four octets, so fewer octets than this may follow.
+constexpr std::size_t kMostBfcpPadding = 4;
 
-/// Reads a datagram from its front; empty once something is missing.
+/// Reads a datagram from its front. Each function fails once there is too little left.
 class Reader {
  public:
   explicit Reader(Bytes rest) : rest_(rest) {}
@@ -32,8 +34,8 @@ class Reader {
   Bytes rest_;
 };
 
-/// A length of aligned PER (ITU-T X.691 §11.9): one octet, or two with the first bit set. Parts of 16,384
-/// octets and more do not fit a datagram of fax.
+/// A length in aligned PER (ITU-T X.691 §11.9): one octet, or two if the first bit is set. The form for
+/// 16,384 octets and more is refused, as no fax datagram is that long.
 std::optional<std::size_t> per_length(Reader& reader) noexcept {
   const auto first = reader.octet();
   if (!first || (*first & 0x80) == 0) return first;
@@ -42,7 +44,7 @@ std::optional<std::size_t> per_length(Reader& reader) noexcept {
   return static_cast<std::size_t>((*first & 0x3f) << 8 | *second);
 }
 
-/// A count, and as many parts with a length each.
+/// Skips a count, and as many parts that each begin with their length.
 bool skip_parts(Reader& reader) noexcept {
   const auto count = per_length(reader);
   if (!count) return false;
@@ -53,13 +55,14 @@ bool skip_parts(Reader& reader) noexcept {
   return true;
 }
 
-/// Octets of the record that `datagram` begins with, its header included; 0 = it begins with none.
+/// Size of the record that `datagram` begins with, header included; 0 if it begins with none. The record may
+/// reach past the end.
 std::size_t dtls_record(Bytes datagram) noexcept {
   constexpr std::size_t kHeader = 13;
   constexpr std::uint16_t kDtls10 = 0xfeff;
   constexpr std::uint16_t kDtls12 = 0xfefd;
   const std::uint8_t type = read_u8(datagram, 0);
-  if ((type & 0xf4) == 0x24) {  // DTLS 1.3: no connection id, a length
+  if ((type & 0xf4) == 0x24) {  // DTLS 1.3 (RFC 9147 §4): no connection id, length present
     const std::size_t number = (type & 0x08) != 0 ? 2 : 1;
     return datagram.size() < 3 + number ? 0 : 3 + number + read_u16(datagram, 1 + number);
   }
@@ -78,8 +81,9 @@ bool is_udptl(Bytes datagram) noexcept {
   if (!primary || !reader.skip(*primary)) return false;
   const auto recovery = reader.octet();
   if (!recovery) return false;
+  // The first bit of the error recovery field chooses between earlier packets and parity.
   if (const bool has_parity = (*recovery & 0x80) != 0; has_parity) {
-    // How many packets one parity covers: an integer of one octet.
+    // Parity begins with the number of packets that it covers: an integer of one octet.
     if (reader.octet() != std::uint8_t{1} || !reader.skip(1)) return false;
   }
   if (!skip_parts(reader)) return false;
@@ -107,7 +111,7 @@ bool is_bfcp(Bytes datagram) noexcept {
   const int version = first >> 5;
   const bool is_fragment = (first & 0x08) != 0;
   const std::uint8_t primitive = read_u8(datagram, 1);
-  // 2 over UDP; endpoints older than RFC 8855 say 1.
+  // BFCP over UDP is version 2; endpoints older than RFC 8855 say 1.
   if ((version != 1 && version != 2) || primitive < 1 || primitive > kLastPrimitive) return false;
   const std::size_t payload = std::size_t{4} * read_u16(datagram, 2);
   const auto is_filled = [&](std::size_t size) {
@@ -116,6 +120,7 @@ bool is_bfcp(Bytes datagram) noexcept {
   if (!is_fragment) return is_filled(kHeader + payload);
   if (datagram.size() < kHeader + kFragmentFields) return false;
   const std::size_t offset = std::size_t{4} * read_u16(datagram, kHeader);
+  // A fragment says where in the message it belongs and how long it is.
   const std::size_t length = std::size_t{4} * read_u16(datagram, kHeader + 2);
   return offset + length <= payload && is_filled(kHeader + kFragmentFields + length);
 }

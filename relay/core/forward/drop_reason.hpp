@@ -1,4 +1,4 @@
-// Why a packet was not delivered. Every drop is counted under exactly one of these names.
+// Reasons why a packet was not delivered. Every drop is counted under exactly one of these names.
 #pragma once
 
 #include <array>
@@ -8,6 +8,8 @@
 
 namespace ferry {
 
+/// One reason; `kDropReasonRows` explains each. `kNone` means "not dropped". Append new ones together with
+/// their row.
 enum class DropReason : std::uint8_t {
   kNone,
   kUnknownProtocol,
@@ -66,14 +68,17 @@ enum class DropReason : std::uint8_t {
   kCount,
 };
 
+/// Number of enumerators, `kNone` included.
 constexpr std::size_t kDropReasons = static_cast<std::size_t>(DropReason::kCount);
 
-/// A drop reason for people: one spelling for logs, metrics, `rtpferryctl` and documents.
+/// The texts of one reason. Logs, metrics, `rtpferryctl` and the documents all use them.
 struct DropReasonRow {
   DropReason reason;
+  /// Spelling everywhere.
   std::string_view name;
+  /// Cause, for people.
   std::string_view meaning;
-  /// For operators: what to do.
+  /// Advice for operators.
   std::string_view advice;
 };
 
@@ -136,6 +141,7 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
 }};
 // clang-format on
 
+/// Spelling of a reason everywhere.
 constexpr std::string_view to_string(DropReason reason) noexcept {
   return kDropReasonRows[static_cast<std::size_t>(reason)].name;
 }
@@ -149,22 +155,29 @@ static_assert(
     }(),
     "rows are in the order of the enum");
 
-/// Drops by reason. Owned by one worker; copied out for reading.
+/// Counts drops by reason. Owned by one worker; readers get a copy. The counts wrap at 2^32.
 class DropCounters {
  public:
+  /// Adds `times` drops.
   void add(DropReason reason, std::uint32_t times = 1) noexcept {
     counts_[static_cast<std::size_t>(reason)] += times;
   }
   [[nodiscard]] std::uint32_t operator[](DropReason reason) const noexcept {
     return counts_[static_cast<std::size_t>(reason)];
   }
+  /// Drops for all reasons together.
   [[nodiscard]] std::uint64_t total() const noexcept {
     std::uint64_t sum = 0;
     for (const auto count : counts_) sum += count;
     return sum;
   }
+  /// Sets a count, for restoring an export.
   void set(DropReason reason, std::uint32_t value) noexcept {
     counts_[static_cast<std::size_t>(reason)] = value;
+  }
+  DropCounters& operator+=(const DropCounters& other) noexcept {
+    for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+    return *this;
   }
   bool operator==(const DropCounters&) const = default;
 

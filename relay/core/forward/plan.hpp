@@ -1,6 +1,8 @@
-// What control decided about one transport. Immutable, swapped whole; state lives in `Transport`.
+// The decisions of control about one transport. Control makes a new plan for every change; a plan is
+// immutable and is swapped whole. All state lives in `Transport`.
 #pragma once
 
+#include "relay/base/enum_bits.hpp"
 #include "relay/core/dtls/dtls.hpp"
 #include "relay/core/forward/component.hpp"
 #include "relay/core/ice/ice_agent.hpp"
@@ -20,63 +22,73 @@
 
 namespace ferry {
 
-/// Names a transport in its worker: slot in the worker's table, and how often the slot was used before.
+/// Names a transport within its worker.
 struct TransportId {
+  /// Index in the worker's table.
   std::uint32_t slot = 0;
+  /// How often the slot was used before, so that an old name does not find a new transport.
   std::uint32_t generation = 0;
   auto operator<=>(const TransportId&) const = default;
 };
 
-/// Names one m-line of one leg in its call.
+/// Names one m-line of one leg within its call.
 struct MediaId {
   std::uint32_t value = 0;
   auto operator<=>(const MediaId&) const = default;
 };
 
-/// How a transport's datagrams are told apart (DMX-1 to DMX-6). All but RTP pass as whole datagrams, on
-/// the first port of the pair, if they have the form of their protocol (DMX-6).
+/// Which protocol a transport carries (DMX-1 to DMX-6). Every kind but kRtp passes whole datagrams through
+/// the first port of the pair, if they have the form of that protocol.
 enum class TransportKind : std::uint8_t {
+  /// RTP and RTCP, plain or SRTP.
   kRtp,
+  /// Fax over UDPTL (ITU-T T.38).
   kUdptl,
-  kOpaque,   // of any form: a command asked for it by name
-  kDtls,     // a protocol inside DTLS
-  kBfcp,     // RFC 8855
-  kOverTcp,  // the section runs over TCP: no datagram passes
+  /// Anything: a command asked for this protocol by name.
+  kOpaque,
+  /// A protocol inside DTLS, such as UDP/TLS/UDPTL.
+  kDtls,
+  /// Floor control (RFC 8855).
+  kBfcp,
+  /// The section runs over TCP, so no datagram passes.
+  kOverTcp,
 };
+/// For tables that are indexed by kind.
 inline constexpr TransportKind kLastTransportKind = TransportKind::kOverTcp;
+static_assert(kHasAtMost<TransportKind, static_cast<unsigned>(kLastTransportKind) + 1>,
+              "no kind is behind the last one");
 
-/// Whether UDPTL passes beside RTP.
+/// Says whether UDPTL passes beside RTP on one transport.
 enum class UdptlBesideRtp : std::uint8_t {
   kNo,
-  /// Signalling does not say what kind of media this is: until the first RTP stream shows it.
+  /// Signalling does not say which of the two it is: UDPTL passes until the first RTP stream shows up.
   kUntilRtp,
   kYes,
 };
 
-/// What happens to packets between a source and one sink. Only "pass" exists without keys and codecs.
-enum class Chain : std::uint8_t { kPass };
-
-/// One receiver of a source: the transport it is sent through and what may go there.
+/// One receiver of a source: the transport that sends to it, and what may go there.
 struct Sink {
+  /// The transport that sends.
   TransportId via;
-  /// The receiving media, for its statistics when several share the transport.
+  /// The receiving media. It chooses the statistics if several medias share the transport.
   MediaId to;
-  Chain chain = Chain::kPass;
-  /// False while the source may not send or the sink may not receive; RTCP passes all the same.
+  /// False while the source may not send or the sink may not receive (`a=sendonly` and the like). RTCP passes
+  /// all the same.
   bool media_allowed = true;
-  /// Blocked by a command or option; RTCP passes all the same.
+  /// True if a command or option blocks the media. RTCP passes all the same.
   bool blocked = false;
-  /// Payloads of codecs with a fixed silence are overwritten with it; audio of other codecs is dropped.
+  /// True if the receiver is to hear silence. Payloads of codecs with a fixed silence are overwritten with
+  /// it; audio of other codecs is dropped.
   bool silenced = false;
-  /// Event packets (RFC 4733) are not forwarded.
+  /// True if event packets (RFC 4733) are not forwarded.
   bool events_blocked = false;
-  /// RTCP of the receiver that goes back to its source; no media.
+  /// True if only RTCP goes there: the reports of a receiver on their way back to its source.
   bool rtcp_only = false;
-  /// RTCP feedback may go there: false if the receiver's profile has none (RTC-3, RFC 4585 §4.2).
+  /// True if RTCP feedback may go there; false if the receiver's profile has none (RTC-3, RFC 4585 §4.2).
   bool takes_feedback = true;
-  /// What becomes of header extension elements of RTP (RFC 8285); by default they stay as they are.
+  /// Treatment of RTP header extensions (RFC 8285). By default they stay as they are.
   HeaderExtensionMap extensions;
-  /// Packet time that the receiver is to get, ms; 0 = as it comes.
+  /// Packet time that the receiver is to get, in ms; 0 = as the packets come.
   std::uint16_t ptime_ms = 0;
   bool operator==(const Sink&) const = default;
 };
@@ -84,143 +96,163 @@ struct Sink {
 /// One payload type that the peer may send.
 struct PayloadEntry {
   PayloadType type;
+  /// Law of G.711, if the codec is that; its loudness is then measured.
   G711Law g711 = G711Law::kNone;
-  /// Octet that repeated is silence of this codec; 0 = it has none.
+  /// The octet that is silence in this codec when repeated; 0 if the codec has none.
   std::uint8_t silence = 0;
-  /// telephone-event (RFC 4733).
+  /// True for telephone-event (RFC 4733).
   bool is_event = false;
+  /// RTP clock in Hz; 0 = unknown, and then no jitter is measured.
   std::uint32_t clock_rate_hz = 0;
   bool operator==(const PayloadEntry&) const = default;
 };
 
-/// Why media may not go to this sink; kNone if it may. `payload` is the packet's, or null if it does not
-/// matter. `is_negotiated` false: no SDP has the packet's type, so that nobody knows what it is (DMX-4).
+/// Why media may not go to this sink; kNone if it may. `payload` is the packet's entry, or null if it has
+/// none or it does not matter. `is_negotiated` is false if no SDP has the packet's type, so that nobody knows
+/// what it is (DMX-4).
 inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is_negotiated = true) noexcept {
   if (sink.rtcp_only || !sink.media_allowed) return DropReason::kDirection;
   if (sink.blocked) return DropReason::kBlocked;
-  // It may be an event or audible, and we cannot put it into a stream that we make ourselves.
+  // Such a packet may be an event or audible, and its frames are unknown, so it cannot be blocked, silenced
+  // or repacketized.
   if (!is_negotiated && (sink.events_blocked || sink.silenced || sink.ptime_ms != 0))
     return DropReason::kUnknownPayloadType;
   if (payload != nullptr && payload->is_event)
     return sink.events_blocked ? DropReason::kEventBlocked : DropReason::kNone;
-  // What cannot be silenced must not be heard.
+  // A codec without a fixed silence cannot be silenced, so it is not sent at all.
   const bool can_silence = payload != nullptr && payload->silence != 0;
   return sink.silenced && !can_silence ? DropReason::kBlocked : DropReason::kNone;
 }
 
-/// One media source on a transport and everybody who listens to it.
+/// One media source on a transport, and everybody who listens to it.
 struct SourcePlan {
+  /// The media that the source belongs to.
   MediaId media;
-  /// SSR-1: live SSRCs at a time.
+  /// How many SSRCs may be live at a time (SSR-1): 8 for audio, 64 for video.
   std::uint8_t max_ssrcs = 8;
-  /// `payloads` only says what some types are: signalling never named them, and others pass as well.
+  /// True if other types pass like those in `payloads`, which then only explains some of them: signalling
+  /// never named the types.
   bool takes_any_type = false;
-  /// Negotiated payload types (DMX-4); empty = any.
-  std::vector<PayloadEntry> payloads;
-  /// DMX-4: a locked source's packets of types that are not in `payloads` pass, but for `refused_types`, if
-  /// their SSRC was admitted. Control clears it for `strict-payload-types` and where the script removed
+  /// True if types that are not in `payloads` pass from the locked source under an admitted SSRC, except for
+  /// `refused_types` (DMX-4). Control clears it for `strict-payload-types`, and if the SIP script removed
   /// codecs from the SDP that the party was shown.
   bool passes_other_types = false;
-  /// Types that never pass unless `payloads` has them: those that the script took out of the party's own SDP,
-  /// and those that are RTCP under rtcp-mux.
-  std::bitset<128> refused_types;
-  RateLimit rate;
-  /// A sink needs to know the payload type: events are blocked or media is silenced.
+  /// True if a sink has to know the payload type, because it blocks events or silences media.
   bool inspects_payload = false;
-  /// telephone-event was negotiated: DTMF is reported to control.
+  /// True if telephone-event was negotiated; DTMF is then reported to control.
   bool has_events = false;
+  /// The negotiated payload types (DMX-4). Empty = every type passes.
+  std::vector<PayloadEntry> payloads;
+  /// Types that never pass unless `payloads` has them: those that the SIP script removed from the party's own
+  /// SDP, and those that mean RTCP under rtcp-mux.
+  std::bitset<128> refused_types;
+  /// Limit of the media that the source may send (LIM-1). Default: none.
+  RateLimit rate;
+  /// Everybody who receives this source.
   std::vector<Sink> sinks;
 
-  /// The entry of an RTP packet's payload type; null if it was not negotiated. `rtp` is at least a header.
-  /// Packets of types that are not in `payloads` pass.
+  /// True if packets of types that are not in `payloads` pass like the others.
   [[nodiscard]] bool is_open() const noexcept { return payloads.empty() || takes_any_type; }
-  /// A packet of `type`, which is not in `payloads`, is as good as one that is.
+  /// True if a packet of `type`, which is not in `payloads`, passes like one that is.
   [[nodiscard]] bool is_open_to(PayloadType type) const noexcept {
     return is_open() && !refused_types.test(type.value & 127);
   }
+  /// The entry of an RTP packet's payload type; null if it was not negotiated. `rtp` holds at least a header.
   [[nodiscard]] const PayloadEntry* payload_of(Bytes rtp) const noexcept {
     const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
     const auto found = std::ranges::find(payloads, type, &PayloadEntry::type);
     return found == payloads.end() ? nullptr : &*found;
   }
-  /// Packets of `type`, which is not in `payloads`, may pass if their source and SSRC are known.
+  /// True if packets of `type`, which is not in `payloads`, may pass once their source and SSRC are known.
   [[nodiscard]] bool may_pass_other(PayloadType type) const noexcept {
     return passes_other_types && !refused_types.test(type.value & 127);
   }
   bool operator==(const SourcePlan&) const = default;
 };
 
-/// Keys of a protected transport. Without a usable one nothing passes (SRT-11).
+/// SRTP keys of a transport. Without a usable key nothing passes (SRT-11). Control fills it from `a=crypto`;
+/// with DTLS the transport makes its own from the agreed keys.
 struct SrtpPlan {
+  /// Makes the ciphers; never null if there are keys.
   std::shared_ptr<const SrtpBackend> backend;
-  /// What the peer may encrypt with.
+  /// Keys that the peer may encrypt with.
   std::vector<SrtpMasterKey> receive;
+  /// Key that we encrypt with; nothing if there is none.
   std::optional<SrtpMasterKey> send;
-  /// Who receives: a forked offer gives one key to several.
+  /// Party that receives under `send`: a forked offer gives one key to several.
   SrtpParty party;
-  /// `send` is the key of the party whose packets go to this peer: they leave as they came, or not at all.
+  /// True if `send` is the key of the party whose packets go to this peer. They then leave exactly as they
+  /// came, or not at all (SRT-9).
   bool send_is_relayed = false;
-  /// Packets in the replay lists (SRT-4).
+  /// Size of the replay lists in packets (SRT-4).
   std::uint16_t window = 128;
-  /// What these keys and earlier ones have received and sent: the worker's, and the same for all transports
-  /// of a media. Null: the transport has its own.
+  /// Counters and replay lists of these keys and earlier ones. Control passes the object on from plan to
+  /// plan, and all transports of a media share it; only their worker touches it. Null: the transport makes
+  /// its own.
   std::shared_ptr<SrtpContexts> contexts;
 };
 
-/// Where an offer that waits for its answer wants its party to be (LAT-15). Accepted beside the agreed
-/// source.
+/// Place of the party by an offer that waits for its answer (LAT-15). That source is accepted beside the
+/// agreed one.
 struct ProposedPeer {
   LatchConfig rtp;
   LatchConfig rtcp;
   bool operator==(const ProposedPeer&) const = default;
 };
 
+/// Everything that control decided about one transport.
 struct TransportPlan {
   TransportKind kind = TransportKind::kRtp;
-  /// The peer may send RTCP on the RTP port (DMX-2): it was offered or agreed.
+  /// True if the peer may send RTCP on the RTP port (DMX-2), because it was offered or agreed.
   bool rtcp_mux = false;
-  /// RTCP to the peer goes out of the RTP port: it was agreed.
+  /// True if RTCP to the peer leaves through the RTP port, because it was agreed.
   bool send_rtcp_muxed = false;
+  /// True if RTCP packets may begin with something else than a report (RFC 5506).
   bool reduced_size_rtcp = false;
-  /// Signalling does not say what kind of media this is, or an offer without answer would make UDPTL of it
-  /// (LAT-15).
+  /// UDPTL passes beside RTP if signalling does not say which of the two it is, or if an offer without answer
+  /// would turn the media into a fax (LAT-15).
   UdptlBesideRtp takes_udptl = UdptlBesideRtp::kNo;
-  /// An offer without answer would make RTP of this UDPTL (LAT-15): RTP of `payloads` passes beside it.
+  /// True if RTP passes beside UDPTL, because an offer without answer would turn the fax into RTP (LAT-15).
+  /// Only types of `payloads` pass.
   bool takes_rtp = false;
-  /// NG flag `asymmetric`: send to the signalled endpoint, whatever source was learned.
+  /// NG flag `asymmetric`: media goes to the signalled endpoint, whatever source was learned.
   bool send_to_signalled = false;
-  /// Until then media goes to a peer that has never sent anything valid (LAT-12 b). Control sets it for one
-  /// of too many such peers at one address; by default media never stops.
+  /// Until when media goes to a peer that has never sent anything valid (LAT-12b). The default is for ever;
+  /// control sets a time if too many such peers are at one address.
   Instant unheard_until = Instant::max();
-  /// What ICMP says about the signalled address (LAT-12 a), for all transports that send there. Null: errors
-  /// pause nothing, as where ICE asks for consent.
+  /// The ICMP errors about the signalled address (LAT-12a), shared by all transports that send there. Null:
+  /// errors pause nothing, for example because ICE asks for consent.
   std::shared_ptr<AddressErrors> address_errors;
-  /// LAT-14: the offerer waits for the answer of this peer, and until then what comes from a source that may
-  /// not be heard yet is kept for it. Unset: nobody waits. Control clears it when the answer came; ICE and
-  /// DTLS have rules of their own.
+  /// Until when packets are kept that come from a source which may not be heard yet, because the offerer
+  /// waits for this peer's answer (LAT-14). `Instant{}`: nothing is kept. Control clears it at the answer.
+  /// ICE and DTLS have rules of their own.
   Instant early_until{};
   /// NG flag `NAT-wait`: nothing is sent to the peer before something came from it.
   bool wait_for_peer = false;
-  /// MOS of RTCP reports without the delay.
+  /// True if the MOS of RTCP reports leaves out the delay.
   bool listening_quality = false;
-  /// DSCP and ECN octet of what leaves; the ports have it set already.
+  /// DSCP and ECN octet of outgoing packets, for the kernel programs; the sockets have it set already.
   std::uint8_t tos = 0;
-  /// Which local address the ports belong to, for totals.
+  /// Number of the local address that the ports belong to, for totals.
   std::uint8_t interface = 0;
-  LatchConfig rtp_latch;
-  LatchConfig rtcp_latch;
-  /// Null: no offer waits for its answer, or it leaves the party where it is. Two plans share it if it is the
-  /// same.
-  std::shared_ptr<const ProposedPeer> proposed;
-  /// Rises when signalling changed what must be learned (LAT-8a).
+  /// Rises when signalling changed what must be learned (LAT-8a): the transport then begins to learn anew.
   std::uint32_t learning_epoch = 0;
-  /// At least one; several share one transport under BUNDLE or one-port ICE.
+  /// Signalling for the RTP component.
+  LatchConfig rtp_latch;
+  /// Signalling for the RTCP component, if it has its own port.
+  LatchConfig rtcp_latch;
+  /// The peer of an offer that waits for its answer. Null: no offer waits, or it leaves the party where it
+  /// is. Plans share the object while it stays the same.
+  std::shared_ptr<const ProposedPeer> proposed;
+  /// The media sources; at least one. Several share one transport under BUNDLE or with ICE on one port.
   std::vector<SourcePlan> sources;
-  /// Null: plain RTP. Two plans are different if they do not share it, even if its keys are the same.
+  /// SRTP keys; null for plain RTP. Two plans count as different if they do not share the object, even if the
+  /// keys are equal.
   std::shared_ptr<const SrtpPlan> srtp;
-  /// Keys come by DTLS: those of `srtp` are then none. Null: they do not.
+  /// Set if a DTLS handshake agrees on the keys (RFC 5764); `srtp` is then set without keys. Null for SDES
+  /// and for plain RTP.
   std::shared_ptr<const DtlsPlan> dtls;
-  /// Null: there is no ICE.
+  /// Set if the transport uses ICE; null otherwise.
   std::shared_ptr<const IcePlan> ice;
 
   bool operator==(const TransportPlan&) const = default;

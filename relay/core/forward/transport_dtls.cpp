@@ -1,5 +1,9 @@
-// What a transport does with DTLS: whose datagrams its handshakes hear, where they speak to, and what becomes
-// of the keys that they agree on (RFC 5763, RFC 5764, DTL-1 to DTL-14).
+// DTLS of a transport: whose datagrams its handshakes hear, where they speak to, and what becomes of the keys
+// that they agree on (RFC 5763, RFC 5764; DTL-1 to DTL-14).
+//
+// Each component has a channel of its own, which does the handshakes (relay/core/dtls). This file connects
+// it: `on_dtls` lets only sources speak that ICE or the latch vouches for, `drive_dtls` begins and repeats,
+// and `follow_handshake` turns a finished handshake into SRTP keys and a locked peer.
 
 #include "relay/core/forward/transport.hpp"
 
@@ -7,7 +11,7 @@ namespace ferry {
 
 namespace {
 
-/// Sends through the ports of one component; without an own address named, through `via`.
+/// Sends through the ports of one component. `send` uses the local address of `via`.
 class ThroughPort final : public DatagramOutput {
  public:
   ThroughPort(PortOutput& out, LocalPort via) : out_(out), via_(via) {}
@@ -24,6 +28,8 @@ class ThroughPort final : public DatagramOutput {
 }  // namespace
 
 Path Transport::handshake_way(Component component) const noexcept {
+  // Without ICE a handshake goes where media goes. With ICE only the selected pair of the present session
+  // will do.
   if (!plan_->ice) return {local_[index(component)], latch_[index(component)].destination()};
   return ice_ && ice_->is_current(component) ? *ice_->selected(component) : Path{};
 }
@@ -41,10 +47,12 @@ DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram
     drop(component, reason);
     return reason;
   };
+  // With rtcp-mux there is only the handshake of the RTP component.
   const bool is_muxed_away = component == Component::kRtcp && plan_->send_rtcp_muxed;
   if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
   DtlsChannel& channel = made_dtls().channels[index(component)];
   if (!may_speak(at, from, turn.own)) {
+    // DTL-3: the peer's first flight may overtake ICE or the answer. It is held until its source may speak.
     if (channel.hold({at.local, from}, datagram, turn.now)) return DropReason::kNone;
     note(TransportEvent::kForeignSource);
     return refuse(DropReason::kSourceNotAllowed);
@@ -61,6 +69,7 @@ void Transport::drive_dtls(HandshakeTurn turn) {
     DtlsChannel& channel = made_dtls().channels[index(component)];
     ThroughPort out(turn.out, {component, local_[index(component)]});
     const DtlsTurn inner = dtls_turn(component, out, turn);
+    // The source of the held flight may have become good in the meantime.
     const Path held = channel.held_from(turn.now);
     if (held.is_set() && may_speak({component, held.local}, held.peer, turn.own)) channel.release(inner);
     channel.drive(handshake_way(component), inner);
@@ -70,6 +79,7 @@ void Transport::drive_dtls(HandshakeTurn turn) {
 
 void Transport::agree(Component component) {
   const auto& keys = dtls_->channels[index(component)].keys();
+  // Keys agreed by DTLS use the same back end and the same memory of indices as keys from signalling.
   auto agreed = std::make_shared<SrtpPlan>();
   if (plan_->srtp) {
     agreed->backend = plan_->srtp->backend;
@@ -77,6 +87,7 @@ void Transport::agree(Component component) {
     agreed->contexts = plan_->srtp->contexts;
     agreed->party = plan_->srtp->party;
   }
+  // Without keys the plan stays empty, and a protected transport without keys carries nothing (SRT-11).
   if (keys && agreed->backend) {
     agreed->receive.push_back(keys->receive);
     agreed->send = keys->send;
@@ -92,6 +103,7 @@ void Transport::follow_handshake(Component component, HandshakeTurn turn) {
     case DtlsChannel::News::kReady:
       agree(component);
       follow_keys(turn.now);
+      // The certificate proves who is at that address, so media may lock to it before any media came.
       lock_proven(component, channel.peer(), turn);
       hear();
       note(TransportEvent::kDtlsReady);

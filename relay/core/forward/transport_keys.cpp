@@ -1,5 +1,18 @@
-// What a transport does with keys, those that signalling brought and those that DTLS agreed on
-// (transport_dtls.cpp), and with ICE.
+// Keys and ICE of a transport.
+//
+// A received SRTP packet takes this way: `refusal_before_opening` drops it unless its source is the peer or
+// may become it, because a stranger must neither cost a checksum nor use up an index (SRT-2). `open` tries
+// the keys, newest first. Only then the latch follows the sender (`follow_authentic`, LAT-10), and
+// `on_datagram` judges the plain packet. A packet that leaves gets its SSRCs in transport_ssrcs.cpp and is
+// encrypted by `protect`.
+//
+// Keys change while packets are on their way. `follow_keys` compares the plan with the keys in use: the same
+// key keeps its counters and replay lists, a former one is good for 2 s more, a new one is tried first
+// (SRT-6). What a key has received and sent lives in `SrtpContexts`, which outlives the transport: a key that
+// comes back must not use an index twice (SRT-9).
+//
+// Keys agreed by DTLS take the same way (transport_dtls.cpp). The ICE part only asks the agent and pins the
+// latch to the selected pair.
 
 #include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
@@ -12,10 +25,11 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kKeyDrain = 2s;    // SRT-6
-constexpr std::size_t kKeptKeys = 8;  // that a packet may have come under
+constexpr Duration kKeyDrain = 2s;  // SRT-6: how long a former key is good
+// With more keys than this, former ones are dropped once their time is over.
+constexpr std::size_t kKeptKeys = 8;
 
-/// Of whoever sent an RTP or RTCP packet; 0 if it is too short to say.
+/// SSRC of the sender of an RTP or RTCP packet; 0 if the packet is too short.
 Ssrc ssrc_of(Bytes packet, bool is_rtcp) noexcept {
   const std::size_t at = is_rtcp ? 4 : 8;
   return Ssrc{packet.size() < at + 4 ? 0 : read_u32(packet, at)};
@@ -28,7 +42,7 @@ SrtpFetch session_step(Transport::Fetch step) noexcept {
 }  // namespace
 
 std::size_t Transport::slot_of(Component component) const noexcept {
-  // By DTLS each component has its own keys (RFC 5764 §3); those of SDES are for both.
+  // DTLS gives each component its own keys (RFC 5764 §3); SDES gives both the same.
   const bool has_own = plan_->dtls != nullptr && !plan_->send_rtcp_muxed;
   return has_own ? index(component) : 0;
 }
@@ -43,13 +57,15 @@ void Transport::follow_keys(Instant now) {
 }
 
 void Transport::follow_keys(std::size_t slot, Instant now) {
-  // Plain for a while is a plan without keys: what the earlier ones have seen is not forgotten.
+  // A plan without SRTP is one without keys: the transport may be plain for a while, and what earlier keys
+  // have seen is not forgotten.
   static const SrtpPlan kNoKeys;
   auto& protection = protection_[slot];
   const SrtpPlan* plan = keys_of(slot);
   if (plan == nullptr && !protection) return;
   if (plan == nullptr) plan = &kNoKeys;
   if (!protection) protection = std::make_unique<Protection>();
+  // Control's object outlives this transport; without one the transport makes its own.
   if (plan->contexts)
     protection->contexts = plan->contexts;
   else if (!protection->contexts)
@@ -62,7 +78,7 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
     if (oldest == incoming.rend()) break;
     incoming.erase(std::next(oldest).base());
   }
-  // SRT-6: the same key keeps its counters and replay lists, another one runs out.
+  // SRT-6: a key that is still in the plan stays as it is; another one runs out.
   for (auto& each : incoming) {
     if (std::ranges::find(plan->receive, each.under->key) != plan->receive.end())
       each.until = {};
@@ -72,16 +88,18 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
   for (const SrtpMasterKey& key : plan->receive) {
     if (std::ranges::any_of(incoming, [&](const auto& each) { return each.under->key == key; })) continue;
     if (auto under = protection->contexts->receiving(key, *plan->backend, plan->window)) {
-      // The newest is tried first.
+      // The newest key is tried first, as it is the likeliest.
       incoming.insert(incoming.begin(), {std::move(under), {}, ++protection->last_number});
     }
   }
   protection->newest = incoming.empty() ? nullptr : incoming.front().under.get();
+  // Comparing key and salt only: the peer may name the same key with another suite or MKI.
   protection->is_reflected =
       plan->send && std::ranges::any_of(incoming, [&](const auto& each) {
         return each.under->key.key == plan->send->key && each.under->key.salt == plan->send->salt;
       });
   if (plan->send) protection->names = protection->contexts->names(plan->party);
+  // Another key or another receiver gets another context, so that neither uses an index of the other.
   if (!plan->send)
     protection->sending = nullptr;
   else if (!protection->sending || protection->sending->key != *plan->send ||
@@ -98,14 +116,15 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
     return DropReason::kNone;
   const auto refuse = [&](DropReason reason) {
-    // The answer may bring the sender's key or address (LAT-14).
+    // The answer may bring this sender's key or address (LAT-14).
     const bool is_early = reason == DropReason::kNoKey || reason == DropReason::kNotAuthentic ||
                           reason == DropReason::kForeignSource;
-    // A packet of a batch is plain by now, and could not be opened again.
+    // A packet of a batch is decrypted already and could not be opened again.
     if (keeps_early(now) && is_early && opened == nullptr) return DropReason::kEarlyMedia;
     if (reason == DropReason::kForeignSource) note(TransportEvent::kForeignSource);
     if (reason == DropReason::kUnknownPayloadType) note(TransportEvent::kUnknownPayloadType);
-    if (reason == DropReason::kNotAuthentic) note(TransportEvent::kNotAuthentic);  // SRT-14: nothing else
+    // SRT-14: a forged packet is counted and reported, and does nothing else.
+    if (reason == DropReason::kNotAuthentic) note(TransportEvent::kNotAuthentic);
     drop(component, reason);
     return reason;
   };
@@ -114,16 +133,18 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
   if (refused != DropReason::kNone) return refuse(refused);
   Protection& protection = *protection_[slot_of(component)];
   const SrtpResult result = open(protection, datagram, size, origin, now, opened);
-  // RTCP never moves RTP (LAT-9).
+  // RTCP on the RTP port never moves RTP (LAT-9).
   const bool moves_nothing = component == Component::kRtp && kind == DatagramClass::kRtcp;
   switch (result) {
     case SrtpResult::kOk:
       if (moves_nothing || follow_authentic(component, from, hearing, now)) return DropReason::kNone;
       return refuse(DropReason::kForbiddenSource);
     case SrtpResult::kReplayed: {
+      // Somebody who copies the peer's packets faster than they arrive would otherwise keep the media for
+      // ever (LAT-10).
       const bool counts = hearing.claim == Latch::Claim::kBetter && !moves_nothing &&
                           latch_of(component, hearing).counts_replays_of(from);
-      // The tag of a packet that was opened in a batch was right.
+      // The tag of a packet from a batch was found to be right.
       if (counts && (opened != nullptr || is_authentic_replay(protection, datagram, origin, now)))
         (void)follow_authentic(component, from, hearing, now);
       return refuse(DropReason::kReplayed);
@@ -142,6 +163,7 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     case SrtpResult::kNoRoom:
       break;
   }
+  // Not authentic: if only the roll-over counter differs, the explanation should say so.
   if (kind == DatagramClass::kRtp) look_for_roll_over(protection, datagram, now);
   return refuse(DropReason::kNotAuthentic);
 }
@@ -149,26 +171,27 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
 DropReason Transport::refusal_before_opening(Component component, const Endpoint& from, Bytes datagram,
                                              Hearing hearing, Instant now, const OwnMedia& own) noexcept {
   const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
-  // Nobody but the peer, and whoever may become it, is worth a checksum, or may use up an index.
+  // Only the peer, and whoever may become it, is worth a checksum and may use up an index.
   if (hearing.claim == Latch::Claim::kNone) return DropReason::kForeignSource;
   const DropReason unlearnable = latch_of(component, hearing).refusal_of(heard_as(component, from), now, own);
   if (unlearnable != DropReason::kNone) return unlearnable;
-  // LAT-9.
+  // LAT-9: RTCP on its own port must come from RTP's address, unless it is the signalled RTCP endpoint.
   const Latch& rtp = latch_[index(Component::kRtp)];
   const bool is_beside = component != Component::kRtcp || hearing.is_proposed || plan_->ice ||
                          rtp.state() != Latch::State::kLocked || from.address == rtp.learned().address ||
                          latch_[index(component)].rank_of(from) == 4;
   if (!is_beside) return DropReason::kForeignSource;
-  // DMX-4: it must not lock, nor begin a stream under the key.
+  // DMX-4: a type that was not negotiated must not lock, nor begin a stream under the key.
   if (!is_rtcp && component == Component::kRtp && datagram.size() >= kRtpFixedHeaderSize &&
       refuses_type(from, datagram))
     return DropReason::kUnknownPayloadType;
   const Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr) return DropReason::kNoKey;
-  // Our own packet, sent back.
+  // Our own packet, sent back by the peer: with one key for both directions it would authenticate.
   if (protection->is_reflected && protection->sending &&
       protection->sending->context.knows(ssrc_of(datagram, is_rtcp)))
     return DropReason::kReplayed;
+  // LAT-8b: a silent peer may have moved, but only a packet above every index so far proves it.
   if (hearing.claim == Latch::Claim::kSilent && (is_rtcp || !is_newest(*protection, datagram)))
     return DropReason::kForeignSource;
   return DropReason::kNone;
@@ -180,7 +203,9 @@ SrtpResult Transport::open(Protection& protection, MutableBytes datagram, std::s
   SrtpResult result = SrtpResult::kNoKey;
   for (auto& each : protection.incoming) {
     if (each.until != Instant{} && now >= each.until) continue;
+    // There is a key, so the result is no longer "no key".
     if (result == SrtpResult::kNoKey) result = SrtpResult::kNotAuthentic;
+    // A packet from a batch was opened under one key; the others need not be tried.
     if (opened != nullptr && opened->origin.key != each.number) continue;
     SrtpReceiver& context = each.under->context;
     SrtpResult found{};
@@ -191,6 +216,7 @@ SrtpResult Transport::open(Protection& protection, MutableBytes datagram, std::s
       found = is_rtcp ? context.open_rtcp(datagram, size)
                       : context.open_rtp(datagram, size, former_index(protection, context, datagram));
     }
+    // A refusal such as "replayed" is remembered, but another key may still fit.
     if (found == SrtpResult::kNotAuthentic) continue;
     result = found;
     origin = {context.opened_index(), each.number};
@@ -202,6 +228,7 @@ SrtpResult Transport::open(Protection& protection, MutableBytes datagram, std::s
 bool Transport::is_authentic_replay(const Protection& protection, MutableBytes datagram, SrtpOrigin origin,
                                     Instant now) noexcept {
   const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+  // The number names the key that refused the packet; only that one can tell.
   return std::ranges::any_of(protection.incoming, [&](const auto& each) {
     if (each.number != origin.key || (each.until != Instant{} && now >= each.until)) return false;
     return is_rtcp ? each.under->context.is_authentic_rtcp(datagram)
@@ -215,6 +242,7 @@ bool Transport::is_newest(const Protection& protection, Bytes datagram) noexcept
   const SeqNo sequence{read_u16(datagram, 2)};
   return std::ranges::all_of(protection.incoming, [&](const auto& each) {
     const auto newest = each.under->context.newest_index(ssrc);
+    // A stream that a key does not know may have any index there.
     return !newest || estimate_index(*newest, sequence) > static_cast<std::int64_t>(*newest);
   });
 }
@@ -224,7 +252,7 @@ bool Transport::follow_authentic(Component component, const Endpoint& from, Hear
   if (!latch_of(component, hearing).lock_authenticated(heard_as(component, from), now)) return false;
   Latch& rtcp = latch_[index(Component::kRtcp)];
   const Latch& rtp = latch_[index(Component::kRtp)];
-  // Whoever was first on the RTCP port may have been somebody else.
+  // Somebody else may have been first on the RTCP port; it is learned anew if its address differs from RTP's.
   const bool is_apart = component == Component::kRtp && !hearing.is_proposed && !plan_->ice &&
                         rtcp.state() == Latch::State::kLocked && rtcp.rank() != 4 &&
                         rtcp.learned().address != rtp.learned().address;
@@ -237,8 +265,9 @@ std::optional<std::uint64_t> Transport::former_index(const Protection& protectio
                                                      Bytes datagram) const noexcept {
   const Ssrc ssrc = ssrc_of(datagram, false);
   if (context.newest_index(ssrc)) return std::nullopt;
+  // The stream may go on from another key of this media.
   if (const auto under_key = protection.contexts->newest_index(ssrc)) return under_key;
-  // A stream that was plain until now has the index of its highest sequence number.
+  // A stream that was plain until now continues with the index of its highest sequence number.
   for (const SourceState& source : states_) {
     for (const StreamStats& stream : source.ingress) {
       if (stream.counters().ssrc == ssrc && stream.counters().packets > 0)
@@ -249,7 +278,7 @@ std::optional<std::uint64_t> Transport::former_index(const Protection& protectio
 }
 
 void Transport::look_for_roll_over(Protection& protection, Bytes datagram, Instant now) {
-  constexpr Duration kInterval = 1s;  // a forger must not make us work
+  constexpr Duration kInterval = 1s;  // so that a forger cannot make us work
   if (protection.roll_over_tried != Instant{} && now - protection.roll_over_tried < kInterval) return;
   protection.roll_over_tried = now;
   for (const auto& each : protection.incoming) {
@@ -279,6 +308,7 @@ bool Transport::prepare_unprotect(Component component, const Endpoint& from, Mut
       classify(datagram) != DatagramClass::kRtp ||
       hearing_of(component, from, now).claim == Latch::Claim::kNone)
     return false;
+  // Only the likeliest key is tried in a batch; whatever fails there is opened one by one with all of them.
   for (const auto& each : protection->incoming) {
     if (each.until != Instant{} || !each.under->context.prepare_rtp(datagram, work)) continue;
     opened.origin = {work.index, each.number};
@@ -338,14 +368,17 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
   Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr || !protection->sending) return DropReason::kNoKey;
   SrtpSender& sender = protection->sending->context;
+  // With one key in both directions, an SSRC that the peer sends must not be sent by us (SRT-1).
   if (protection->is_reflected && std::ranges::any_of(protection->incoming, [&](const auto& each) {
         return each.under->key.key == protection->sending->key.key &&
                each.under->context.knows(ssrc_of(space.first(size), is_rtcp));
       }))
     return DropReason::kSharedKey;
-  std::optional<std::uint64_t> index;  // chosen by the sender
+  // Unset: the sender makes the index of the packet's sequence number.
+  std::optional<std::uint64_t> index;
   if (source != nullptr && relays_key_of(*source)) {
-    // Under the key of its sender a packet leaves with the index that it came with: bit for bit the same.
+    // Under the key of its source a packet leaves with the index that it came with, bit for bit the same
+    // (SRT-9).
     const auto& known = source->protection_[0]->incoming;
     const auto under = std::ranges::find(known, origin.key, &Protection::Incoming::number);
     if (under == known.end() || under->under->key != protection->sending->key) return DropReason::kSharedKey;
@@ -357,15 +390,21 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
                    : sender.seal_rtcp(space, size);
   } else if (later != nullptr) {
     result = sender.prepare_rtp(space, size, index, *later);
+    // The packet grows when it is sealed; its final size is known now.
     if (result == SrtpResult::kOk) size += later->cipher->rtp_overhead();
   } else {
     result = index ? sender.seal_rtp_as(space, size, *index) : sender.seal_rtp(space, size);
   }
+  // The key has to be exchanged in time: control is told before the limit stops the stream (SRT-7).
   if (sender.wears_out()) note(TransportEvent::kKeyWearsOut);
   switch (result) {
     case SrtpResult::kOk:
       return DropReason::kNone;
     case SrtpResult::kReplayed:
+      // A packet that is refused was not encrypted: its header is there.
+      if (!is_rtcp && sender.standing(Ssrc{read_u32(space, 8)}, SeqNo{read_u16(space, 2)},
+                                      read_u32(space, 4)) == SrtpSender::Standing::kCopy)
+        drops_.add_trait(DropSide::kLeaving, DropReason::kReplayed, DropTrait::kCopy);
       return DropReason::kReplayed;
     case SrtpResult::kForgotten:
       return DropReason::kSsrcForgotten;
@@ -383,6 +422,8 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
 }
 
 bool Transport::may_speak(LocalPort at, const Endpoint& from, const OwnMedia& own) const noexcept {
+  // With ICE whoever passed a check may speak. Without it the latch decides, and a port of our own may speak
+  // only on a known hairpin.
   if (plan_->ice) return ice_ && ice_->is_valid(at, from);
   const Latch& latch = latch_[index(at.component)];
   return latch.may_speak(from) && (!own.contains(from) || plan_->rtp_latch.hairpin);
@@ -402,7 +443,7 @@ DropReason Transport::on_stun(LocalPort at, const Endpoint& from, Bytes datagram
     drop(at.component, DropReason::kStunRefused);
     return DropReason::kStunRefused;
   }
-  // Whoever checks is there: the call is not over (NG section 22).
+  // A peer that sends checks is there, so the call does not time out.
   activity_->last_packet_ns.store(turn.now.time_since_epoch().count(), std::memory_order_relaxed);
   follow_ice(turn);
   return DropReason::kNone;
@@ -415,6 +456,7 @@ void Transport::follow_ice(HandshakeTurn turn) {
     if (selected) {
       local_[index(component)] = selected->local;
       latch.pin(selected->peer, turn.now);
+      // The peer is forgotten only after consent was lost.
     } else if (latch.state() == Latch::State::kLocked && ice_->state() == IceAgent::State::kExpired) {
       latch.unpin();
     }
@@ -436,6 +478,7 @@ void Transport::drive(HandshakeTurn turn) {
 }
 
 std::optional<Instant> Transport::due(Instant now) const noexcept {
+  // The earliest of: ICE checks, a DTMF press that ends by time, handshakes.
   std::optional<Instant> first = ice_ ? ice_->due(now) : std::nullopt;
   for (const SourceState& state : states_) {
     const auto due = state.presses ? state.presses->due() : std::nullopt;
@@ -474,6 +517,7 @@ void Transport::restore_keys(const TransportSnapshot& s, Instant now) {
   if (!s.dtls || !plan_->dtls) return;
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     const auto& [state, keys, association, evidence] = (*s.dtls)[index(component)];
+    // Only a finished handshake can go on elsewhere; others begin anew.
     if (!keys) continue;
     made_dtls().channels[index(component)].restore(*keys,
                                                    association != 0 ? association : plan_->dtls->association);

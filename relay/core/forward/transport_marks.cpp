@@ -1,6 +1,11 @@
-// The marks of a transport: every two seconds its worker has it keep what it has counted, so that a snapshot
-// tells the last 10 to 12 s apart from the call. A coarse word of how it is off goes to control with it.
+// Marks of the last seconds. Every two seconds the worker has a transport keep what it has counted, so that a
+// snapshot can tell the last 10 to 12 s apart from the whole call.
+//
+// With each mark the transport also writes its `standing`: a 32-bit word of coarse classes. Control compares
+// it with the word before, and only looks closer if it changed. Classes are coarse on purpose; fine ones
+// would change at every mark.
 
+#include "relay/base/enum_bits.hpp"
 #include "relay/core/forward/transport.hpp"
 
 #include <algorithm>
@@ -10,15 +15,17 @@ namespace ferry {
 
 namespace {
 
-/// Fewer packets than this tell no share.
+/// With fewer packets than this a share means nothing.
 constexpr std::uint32_t kEnough = 20;
-/// A run of missing packets that is a hole in the sound, at 20 ms a packet.
+/// So many packets lost in a row are a hole in the sound: 200 ms at 20 ms a packet.
 constexpr std::uint32_t kHole = 10;
+// More jitter than this makes speech rough.
 constexpr Duration kRoughJitter = std::chrono::milliseconds(50);
 
-/// Values of a few bits, one behind the other. Bit 0 is always set.
+/// Packs small values into a word. Bit 0 is always set, because 0 means "no mark yet".
 class Word {
  public:
+  // A value that does not fit becomes the largest one that does.
   void put(std::uint32_t value, unsigned bits) noexcept {
     value_ |= std::min(value, (1u << bits) - 1) << at_;
     at_ += bits;
@@ -30,20 +37,27 @@ class Word {
   unsigned at_ = 1;
 };
 
-/// How many of `limits` the share reaches.
+// `put` writes the highest number that fits instead of one that does not.
+static_assert(kHasAtMost<Latch::State, 4>, "a latch's state has 2 bits of the word");
+static_assert(kHasAtMost<IceAgent::State, 7>, "ICE has 3 bits of the word, and 0 says that there is none");
+static_assert(kHasAtMost<DtlsChannel::State, 7>,
+              "DTLS has 3 bits of the word, and 0 says that there is none");
+
+/// How many of `limits` the share reaches: 0 to 3.
 std::uint32_t class_of(double percent, std::array<double, 3> limits) noexcept {
   return static_cast<std::uint32_t>(
       std::ranges::count_if(limits, [&](double limit) { return percent >= limit; }));
 }
 
-/// 0 none, 1 below 2 %, 2 below 10 %, 3 more, of all packets that came this way.
+/// Class of the drops among all packets that came this way: 0 = none, 1 = below 2 %, 2 = below 10 %, 3 =
+/// more.
 std::uint32_t class_of_drops(std::uint32_t dropped, std::uint32_t passed) noexcept {
   if (dropped == 0) return 0;
   const double percent = 100.0 * dropped / (static_cast<double>(dropped) + passed);
   return 1 + class_of(percent, {2, 10, 101});
 }
 
-/// Marks that a silence has lasted for: 0 to 3; 3 as well if nothing ever came.
+/// How many marks a silence has lasted for: 0 to 3; also 3 if nothing ever came.
 std::uint32_t silent_marks(Instant last, Instant now) noexcept {
   if (last == Instant{}) return 3;
   return static_cast<std::uint32_t>(std::clamp<std::int64_t>((now - last) / kMarkInterval, 0, 3));
@@ -51,21 +65,34 @@ std::uint32_t silent_marks(Instant last, Instant now) noexcept {
 
 }  // namespace
 
-void Transport::mark_counts() noexcept {
-  for (SourceState& state : states_) {
-    for (StreamStats& stream : state.ingress) stream.mark(mark_times_);
-    for (SentStream& stream : state.egress) stream.mark(mark_times_);
+bool Transport::has_counted() const noexcept {
+  return counters_ != decltype(counters_){} || !drops_.empty() ||
+         std::ranges::any_of(states_, [](const SourceState& state) {
+           return !state.ingress.empty() || !state.egress.empty();
+         });
+}
+
+void Transport::mark_counts(bool has_mark) noexcept {
+  if (!has_mark) {
+    drops_.restart_marks();
+    return;
   }
-  drops_.mark(mark_times_);
+  const MarkTimes times = marks_.times();
+  for (SourceState& state : states_) {
+    for (StreamStats& stream : state.ingress) stream.mark(times);
+    for (SentStream& stream : state.egress) stream.mark(times);
+  }
+  drops_.mark(times);
 }
 
 void Transport::mark(Instant now) noexcept {
-  mark_times_.add(now);
-  mark_counts();
+  mark_counts(marks_.add(now, sent_rtp(), has_counted()));
   activity_->standing.store(standing(now), std::memory_order_relaxed);
 }
 
 std::uint32_t Transport::standing(Instant now) const noexcept {
+  const MarkTimes times = marks_.times();
+  // The worst stream of each direction stands for all: one bad stream is enough to look closer.
   std::uint32_t passed_in = 0;
   std::uint32_t passed_out = 0;
   double lost = 0;
@@ -75,29 +102,32 @@ std::uint32_t Transport::standing(Instant now) const noexcept {
   Instant sent{};
   for (const SourceState& state : states_) {
     for (const StreamStats& stream : state.ingress) {
-      const RecentStream recent = stream.recent(mark_times_, now);
+      const RecentStream recent = stream.recent(times, now);
       passed_in += recent.counts.packets;
       if (recent.counts.expected >= kEnough) lost = std::max(lost, recent.loss_percent());
       has_hole |= recent.longest_burst >= kHole;
       is_rough |= recent.jitter > kRoughJitter;
     }
     for (const SentStream& stream : state.egress) {
-      passed_out += stream.recent(mark_times_, now).counts.packets;
+      passed_out += stream.recent(times, now).counts.packets;
       sent = std::max(sent, stream.counters().last_packet);
       const ListenerReport* report = stream.newest_report();
+      // A report older than this says nothing about now.
       if (report != nullptr && now - report->at < kRecentTime + kMarkInterval)
         reported = std::max(reported, report->recent_loss_percent());
     }
   }
+  // Silence is measured on media, as RTCP goes on while nobody speaks.
   const Instant heard{Duration{activity_->last_rtp_ns.load(std::memory_order_relaxed)}};
   const bool is_paused = reachability_ && std::ranges::any_of(*reachability_, &Reachability::is_paused);
+  // The order and the widths are free, as only equality counts. They have to fit 32 bits.
   Word word;
   word.put(silent_marks(heard, now), 2);
   word.put(silent_marks(sent, now), 2);
   word.put(class_of(lost, {1, 5, 10}), 2);
   word.put(class_of(reported, {1, 5, 10}), 2);
-  word.put(class_of_drops(drops_.recent_of(DropSide::kArriving, mark_times_), passed_in), 2);
-  word.put(class_of_drops(drops_.recent_of(DropSide::kLeaving, mark_times_), passed_out), 2);
+  word.put(class_of_drops(drops_.recent_of(DropSide::kArriving, times), passed_in), 2);
+  word.put(class_of_drops(drops_.recent_of(DropSide::kLeaving, times), passed_out), 2);
   word.put(static_cast<std::uint32_t>(latch_[0].state()), 2);
   word.put(latch_[0].contested() || latch_[1].contested() ? 1 : 0, 1);
   word.put(is_paused ? 1 : 0, 1);

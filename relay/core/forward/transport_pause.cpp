@@ -1,10 +1,10 @@
-// What a transport does about a pause in which nobody ran: a stopped process, a paused virtual machine
+// Handles a pause in which this process did not run: it was stopped, or its virtual machine was paused
 // (C-13).
 //
-// The worker tells it how long the pause was. Every time that a silence is counted from moves by as much, so
-// a pause is nobody's silence. Datagrams that waited meanwhile are taken in as ever, but nobody wants to hear
-// sound of the past: a packet's time stamp says how much later than its stream it came, and what is older
-// than 200 ms is counted and dropped.
+// The worker says how long the pause was. Every time from which a silence is counted moves by as much, so
+// nobody is blamed for the pause. Datagrams that waited meanwhile are accepted, but nobody wants to hear old
+// sound. The RTP time stamp says how much later than its stream a packet came; one that is 200 ms late is
+// counted and dropped.
 
 #include "relay/core/forward/transport.hpp"
 
@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// The oldest sound that a listener is given.
 constexpr Duration kOldest = 200ms;
 
 template <class Streams>
@@ -27,12 +28,12 @@ auto stream_of(Streams& streams, Ssrc ssrc) noexcept {
 
 bool Transport::is_stale(const SourceState& state, const RtpView& rtp, const PayloadEntry* payload,
                          Instant now) noexcept {
-  // A key press is no sound: it is worth being heard late.
+  // A DTMF press is no sound: it is better late than never.
   if (payload != nullptr && payload->is_event) return false;
   const auto stream = stream_of(state.ingress, rtp.ssrc);
   if (stream == state.ingress.end()) return true;
   const auto late = stream->lateness(rtp, payload != nullptr ? payload->clock_rate_hz : 0, now);
-  // Whose age is unknown is as old as the pause.
+  // A packet of unknown age counts as old as the pause. A time stamp far ahead is as good as unknown.
   return !late || *late >= kOldest || *late <= -kOldest;
 }
 
@@ -43,9 +44,14 @@ Verdict Transport::drop_stale(Component component, SourceState& state, const Rtp
     if (!is_protected() && stream->check(rtp.sequence) != StreamStats::Check::kOk)
       return drop(component, DropReason::kSequenceJump);
     const std::uint64_t lost = stream->counters().lost();
+    const std::uint32_t duplicates = stream->counters().duplicates;
     stream->count(rtp, size, 0, now);
     publish(stream->counters(), 1, lost);
+    // Without a copy nobody misses anything.
+    if (stream->counters().duplicates != duplicates)
+      drops_.add_trait(DropSide::kArriving, DropReason::kStaleAfterPause, DropTrait::kCopy);
   }
+  // The sender is alive, although nobody hears this packet.
   last_packet_[index(component)] = now;
   hear();
   activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -53,9 +59,11 @@ Verdict Transport::drop_stale(Component component, SourceState& state, const Rtp
   return drop(component, DropReason::kStaleAfterPause);
 }
 
+// Only times from which a silence or a time-out is counted move. Packet statistics keep theirs: they say
+// when something really happened.
 void Transport::skip(Duration pause, Instant now) noexcept {
   awake_since_ = now;
-  mark_times_.skip(pause);
+  marks_.skip(pause);
   for (Latch& latch : latch_) latch.skip(pause);
   if (proposal_) {
     for (Latch& latch : proposal_->latch) latch.skip(pause);

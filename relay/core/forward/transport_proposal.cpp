@@ -1,7 +1,11 @@
-// An offer that waits for its answer (LAT-15), as a transport sees it. The agreed latch goes on deciding
-// where media is sent. A second latch learns the proposed source; what it accepts is forwarded as well. At
-// the answer it takes the first one's place, so that nothing has to be learned again; without an answer it
-// goes.
+// An offer that waits for its answer, as a transport sees it (LAT-15).
+//
+// The agreed latch goes on deciding where media is sent. A second latch learns the proposed source, and what
+// it accepts is forwarded as well. At the answer it takes the place of the first one (`settle`), so that
+// nothing has to be learned again. Without an answer it is discarded.
+//
+// The trap is one SSRC from both sources: forwarding both would tear the stream. `collides` lets the source
+// keep it that sends now, and gives it to the other one only after the former place fell silent (SSR-3).
 
 #include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
@@ -15,8 +19,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kMaxStreams = 8;  // SSR-1
-// The same SSRC from the party's other source: a stream that moved goes on a little ahead of where it was and
-// is silent at the former place; else the former place must be silent for longer.
+// A stream that really moved goes on a little ahead of where it was, while the former place falls silent.
+// Anything else must wait until the former place has been silent for longer.
 constexpr Duration kMovedAfter = 60ms;
 constexpr Duration kAbandonedAfter = 500ms;  // as LAT-8c
 constexpr int kMaxAhead = 200;               // as LAT-8c
@@ -25,9 +29,10 @@ constexpr int kMaxAhead = 200;               // as LAT-8c
 
 bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_proposed,
                          Instant now) noexcept {
-  if (is_protected()) return false;  // SRTP's replay list judges
+  if (is_protected()) return false;  // the replay list of SRTP decides
   auto& streams = proposal_->streams;
   const auto claim = std::ranges::find(streams, rtp.ssrc);
+  // The SSRC belongs to the source that sent this packet.
   if ((claim != streams.end()) == is_proposed) return false;
   const auto known = std::ranges::find_if(
       state.ingress, [&](const StreamStats& s) { return s.counters().ssrc == rtp.ssrc; });
@@ -38,6 +43,7 @@ bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_p
     const bool has_moved = ahead >= 1 && ahead <= kMaxAhead && silence >= kMovedAfter;
     if (!has_moved && silence < kAbandonedAfter) return true;
   }
+  // The SSRC changes hands.
   if (claim != streams.end()) {
     streams.erase(claim);
     return false;
@@ -50,7 +56,7 @@ bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_p
 bool Transport::is_rtp_beside_udptl(Component component, Bytes datagram) const noexcept {
   if (!plan_->takes_rtp) return false;
   if (component == Component::kRtcp) return true;
-  // UDPTL has no mark of its own: RTP is what has a type that was offered.
+  // UDPTL has no mark of its own, so only a payload type that was offered makes a datagram RTP.
   switch (classify(datagram)) {
     case DatagramClass::kRtp:
       return parse_rtp(datagram) && std::ranges::any_of(plan_->sources, [&](const SourcePlan& source) {
@@ -68,9 +74,10 @@ void Transport::follow_proposal(const TransportPlan* old, Instant now) {
     proposal_.reset();
     return;
   }
+  // An offer that is repeated unchanged keeps what was learned.
   if (proposal_ && old != nullptr && old->proposed && *old->proposed == *plan_->proposed) return;
   proposal_ = std::make_unique<Proposal>();
-  proposal_->streams.reserve(kMaxStreams);  // packets add to it
+  proposal_->streams.reserve(kMaxStreams);  // so that packets need no allocation to add to it
   proposal_->latch[0].restart(plan_->proposed->rtp, now);
   proposal_->latch[1].restart(plan_->proposed->rtcp, now);
 }

@@ -1,11 +1,14 @@
 // The SSRCs of packets on their way to a party that has keys of its own.
 //
-// Whoever encrypts owns the index: it only rises, and a receiver estimates it from sequence numbers (RFC 3711
-// §3.3.1). Plain senders step back or leap when a media server joins two sources, and so do senders that are
-// keyed anew. The packets of a source that goes on leave as they came. Once two packets in sequence have
-// confirmed that it began elsewhere (SSR-4), and its receiver could not follow, this receiver knows the
-// stream by another SSRC; all others get it unchanged. A single packet changes nothing, and a stream that a
-// single packet founded gives way to two in sequence.
+// SRTP numbers each packet with an index that must never be used twice, and a receiver estimates it from the
+// sequence number (RFC 3711 §3.3.1). So a stream toward such a party can only go forward. But plain senders
+// step back or leap, for example when a media server switches to another source, and so do senders that are
+// keyed anew.
+//
+// As long as the receiver can follow, packets leave under the source's SSRC. Once two packets in sequence
+// have confirmed that the source began elsewhere (SSR-4) and the receiver could not follow, this receiver
+// gets the stream under a new SSRC; all other receivers get it unchanged. A single packet changes nothing.
+// RTCP is translated in both directions to match.
 
 #include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
@@ -16,9 +19,9 @@ namespace ferry {
 
 namespace {
 
-constexpr unsigned kConfirmed = 2;  // packets in sequence (SSR-4)
-/// So many packets in sequence are not a burst of copies, even with time stamps that were sent before: they
-/// are a prompt that is played again with its old numbers.
+constexpr unsigned kConfirmed = 2;  // SSR-4: packets in sequence that confirm a new beginning
+/// A replayed recording also has packets in sequence. So many are no burst of copies any more, even with time
+/// stamps that were sent before: they are a prompt that is played again with its old numbers.
 constexpr unsigned kNoCopies = 15;
 
 }  // namespace
@@ -29,7 +32,7 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   if (verdict.is_rtcp) return translate_rtcp(source, media, packet);
   SsrcTranslation* known = names();
-  // A key that belongs to a sender has that sender's SSRCs only.
+  // A key that belongs to the source itself can only carry the source's own SSRCs.
   if (!is_protected() || known == nullptr || !protection_[0]->sending ||
       packet.size() < kRtpFixedHeaderSize || classify(packet) != DatagramClass::kRtp ||
       plan_->srtp->send_is_relayed)
@@ -40,25 +43,31 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
   Ssrc ours = known->use(media.value, theirs);
   const Standing standing = sender.standing(ours, sequence, read_u32(packet, 4));
   bool cannot_follow = false;
+  // The standing of the source's number among the indices that were sent to this receiver.
   switch (standing) {
     case Standing::kNew:
       break;
+    // The index is still free, so a new SSRC is needed only if the source has restarted: the single packet
+    // before may have been a stray, and below the highest index the stream would soon meet used ones.
     case Standing::kSecond:
     case Standing::kLate:
       cannot_follow = verdict.restarts;
       break;
+    // Its index was used already, so it could not be sent as it is.
     case Standing::kCopy:
     case Standing::kBehind: {
       const unsigned count = known->count_unsendable(media.value, theirs, sequence);
-      // A payload type that was not negotiated founds nothing (DMX-4).
+      // A payload type that was not negotiated founds nothing (DMX-4), so it confirms nothing either.
       const bool confirms = count >= (standing == Standing::kCopy ? kNoCopies : kConfirmed);
       cannot_follow = verdict.restarts || (confirms && verdict.is_negotiated);
       break;
     }
+    // The indices of this SSRC are lost (SRT-7a), so none may be chosen under it.
     case Standing::kForgotten:
       cannot_follow = true;
       break;
   }
+  // A packet that follows ends a row of packets that did not.
   if (standing != Standing::kBehind && standing != Standing::kCopy) known->follows(media.value, theirs);
   if (cannot_follow) {
     if (const auto fresh = sender.unused_ssrc()) {
@@ -76,9 +85,11 @@ DropReason Transport::translate_rtcp(const Transport& source, MediaId media, Mut
   const bool has_own = to_party != nullptr && !to_party->empty();
   const bool has_heard = of_source != nullptr && !of_source->empty();
   if (!has_own && !has_heard) return DropReason::kNone;
-  // Under the key of its sender a packet leaves as it came.
+  // Under the key of its sender a packet can only leave unchanged.
   const bool is_fixed = relays_key_of(source);
   DropReason result = DropReason::kNone;
+  // SSRCs of the sender's own streams become those that the receiver knows. SSRCs that the sender hears go
+  // back to what their source calls them.
   for_each_ssrc(packet, [&](MutableBytes place, SsrcRole role) {
     const Ssrc before{read_u32(place, 0)};
     Ssrc after = before;

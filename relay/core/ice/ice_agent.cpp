@@ -1,10 +1,20 @@
-// How the agent works: `follow` makes pairs of what signalling says. `drive` checks them, one each 50 ms,
-// best first, then those that the peer checked. A pair whose check was answered is valid and may be selected:
-// while we control by our own nomination, else when the peer nominates it; its newest nomination counts,
-// whatever the priorities say (WICE-6). The selected pair is asked for consent. Where we control and it stays
-// silent, the others are checked again, and one that answers takes its place. After a restart the pair of the
-// former session carries media, and its checks are answered, until one of the new session is selected
-// (ICE-7).
+// How the agent works.
+//
+//   candidates of the SDP ─┐
+//   checks of the peer ────┴─► pairs ─► check ─► valid ─► selected ─► consent ─► expired
+//                                         └───► failed
+//
+// `follow` makes pairs of what signalling says. `drive` checks one of them every 50 ms: first those that the
+// peer checked (triggered), then by priority. A pair whose check was answered is valid. The controlling side
+// picks one valid pair and repeats its check with USE-CANDIDATE; the controlled side selects the pair that
+// the peer nominated last, whatever the priorities say.
+//
+// The selected pair is asked for consent about every 5 s. If we control and it stays silent, the other pairs
+// are checked again and one that answers takes its place. After 30 s without an answer it is gone (ICE-9).
+//
+// The trap is a restart: new credentials begin a new session, but media must not stop. So the pair of the
+// former session stays selected, and checks under its credentials are answered, until a pair of the new
+// session is selected (ICE-7). `is_former_` marks that state.
 #include "relay/core/ice/ice_agent.hpp"
 
 #include "relay/base/random.hpp"
@@ -17,22 +27,29 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kFirstTimer = 100ms;  // of a check, doubling
+// Time until a check is sent again; it doubles with each try.
+constexpr Duration kFirstTimer = 100ms;
+// How often a check is sent before it counts as failed.
 constexpr unsigned kTries = 7;
-constexpr Duration kNominateAfter = 300ms;  // the first success: better pairs have had their chance
-constexpr Duration kConsentCheck = 5s;      // ICE-9, +- 20 %
-constexpr unsigned kSilentTries = 4;        // without an answer, 1.5 s: the path is gone, not a packet
+// Time from the first success to our nomination, so that better pairs get their chance.
+constexpr Duration kNominateAfter = 300ms;
+// ICE-9: time between two questions for consent, plus or minus 20 %.
+constexpr Duration kConsentCheck = 5s;
+// So many tries without an answer take 1.5 s: that is a path that is gone, not a lost packet.
+constexpr unsigned kSilentTries = 4;
 
 Instant earliest(const std::optional<Instant>& first, Instant other) {
   return first ? std::min(*first, other) : other;
 }
 
+// RFC 8445 §7.2.2: the name is "ours:theirs". Before their SDP came, only our part can be checked.
 bool is_for(std::string_view username, const IceCredentials& own, const IceCredentials& peer) {
   const std::size_t colon = own.ufrag.size();
   if (!username.starts_with(own.ufrag) || username.size() <= colon || username[colon] != ':') return false;
   return peer.ufrag.empty() || username.substr(colon + 1) == peer.ufrag;
 }
 
+// A random interval keeps many calls from asking at the same moment (RFC 7675 §5.1).
 Duration consent_interval() { return kConsentCheck * (80 + static_cast<int>(random_below(41))) / 100; }
 
 }  // namespace
@@ -69,9 +86,11 @@ IceAgent::Pair* IceAgent::add_reflexive(LocalPort at, const Endpoint& peer, std:
   const auto is_rival = [&](const Pair& pair) {
     return pair.is_reflexive && pair.at.component == at.component;
   };
+  // Only pairs of the same kind and component have to give way; signalled candidates never do.
   const auto rivals = static_cast<std::size_t>(std::ranges::count_if(pairs_, is_rival));
   if (rivals >= kMaxReflexive || pairs_.size() >= kMaxPairs) {
     auto idle = pairs_.end();
+    // The selected pair must stay; of the others, one that never answered goes before a valid one.
     for (auto pair = pairs_.begin(); pair != pairs_.end(); ++pair) {
       if (!is_rival(*pair) || &*pair == selected_pair(at.component)) continue;
       if (idle == pairs_.end() ||
@@ -87,6 +106,7 @@ IceAgent::Pair* IceAgent::add_reflexive(LocalPort at, const Endpoint& peer, std:
   return added;
 }
 
+// RFC 8445 §6.1.2.3: G is the priority of the controlling side's candidate, D that of the other one.
 std::uint64_t IceAgent::priority_of(const Pair& pair) const noexcept {
   const std::uint64_t own = host_priority(pair.at);
   const std::uint64_t peer = pair.priority;
@@ -109,7 +129,7 @@ bool IceAgent::is_valid(Component component, const Endpoint& from) const noexcep
 }
 
 void IceAgent::restart(const IceCredentials& own) {
-  // After several restarts in a row the selected pair still has the credentials from before the first one.
+  // After several restarts in a row the selected pair still belongs to the credentials before the first one.
   if (!is_former_[0] && !is_former_[1]) {
     former_own_ = own_;
     former_peer_ = peer_;
@@ -137,14 +157,17 @@ void IceAgent::follow_policy(const std::shared_ptr<const PeerPolicy>& peers) {
 void IceAgent::follow(const IcePlan& plan, Instant now) {
   if (peers_ != plan.peers) follow_policy(plan.peers);
   if (tie_breaker_ == 0) tie_breaker_ = random_u64();
+  // An answer may refuse a restart: then the former credentials come back, and so does its pair.
   const bool is_taken_back = (is_former_[0] || is_former_[1]) && plan.own == former_own_ &&
                              plan.peer == former_peer_ && (plan.own != own_ || plan.peer != peer_);
+  // New credentials of ours begin a new session. The role starts over as signalling says.
   if (own_ != plan.own) {
     restart(plan.own);
     controlling_ = plan.controlling || plan.peer_is_lite;
   }
   is_lite_ = plan.is_lite;
   has_rtcp_ = plan.has_rtcp;
+  // RFC 8445 §6.1.1: with a lite peer we always control; a lite agent never does.
   if (plan.peer_is_lite) controlling_ = true;
   if (is_lite_) controlling_ = false;
   if (!has_rtcp_) {
@@ -153,16 +176,17 @@ void IceAgent::follow(const IcePlan& plan, Instant now) {
     is_former_[1] = false;
   }
   if (peer_ != plan.peer && !plan.peer.ufrag.empty()) {
-    // It began anew by itself: what was checked under other credentials counts for nothing.
+    // The peer restarted by itself: what was checked under its former credentials counts for nothing.
     if (!peer_.ufrag.empty()) restart(own_);
     peer_ = plan.peer;
     started_ = now;
   }
-  // The restart was refused: what was there before goes on.
+  // The restart was refused, so the session before it goes on.
   if (is_taken_back) restore(selected_, {}, now);
   if (peer_.ufrag.empty()) return;
   for (const IceCandidate& candidate : plan.candidates) {
     if (!may_be_peer(candidate.at) || (candidate.component == Component::kRtcp && !has_rtcp_)) continue;
+    // Each candidate makes a pair with every own address of its family.
     for (std::size_t local = 0; local < plan.locals.size(); ++local) {
       if (plan.locals[local] != candidate.at.address.family()) continue;
       const LocalPort at{candidate.component, static_cast<std::uint8_t>(local)};
@@ -178,6 +202,7 @@ void IceAgent::follow(const IcePlan& plan, Instant now) {
 
 bool IceAgent::take(LocalPort at, const Endpoint& from, Bytes datagram, Turn turn) {
   const auto message = stun::parse(datagram);
+  // ICE-1: a message without a right FINGERPRINT is not for ICE.
   if (!message || message->has_unknown || !message->has_fingerprint) return false;
   if (at.component == Component::kRtcp && !has_rtcp_) return false;
   switch (message->kind) {
@@ -194,15 +219,17 @@ bool IceAgent::take(LocalPort at, const Endpoint& from, Bytes datagram, Turn tur
 
 bool IceAgent::on_request(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
                           Turn turn) {
-  // ICE-1: ours first; whose it is we may not know yet.
+  // ICE-1: our part of the name must be right; whose check it is may not be known yet.
   if (!is_for(message.username, own_, peer_)) return on_former_request(at, from, datagram, message, turn);
   if (!stun::is_authentic(datagram, message, own_.password) || !may_be_peer(from)) return false;
   last_heard_ = turn.now;
+  // The message is authentic, so it may change state from here on.
   const auto reply = [&](stun::Kind kind, const stun::Contents& contents) {
     turn.out.send(at, from, stun::write(kind, message.transaction, contents, own_.password));
   };
   if (!is_lite_) {
-    // ICE-8
+    // ICE-8 (RFC 8445 §7.3.1.1): if both sides claim the same role, the one with the larger tie-breaker
+    // controls.
     const auto& same = controlling_ ? message.controlling : message.controlled;
     if (same) {
       const bool we_stay = controlling_ == (tie_breaker_ >= *same);
@@ -219,19 +246,23 @@ bool IceAgent::on_request(LocalPort at, const Endpoint& from, Bytes datagram, co
   answer.mapped = from;
   reply(stun::Kind::kSuccess, answer);
 
+  // ICE-4: an address that no candidate named is a peer-reflexive one.
   Pair* pair = find(at, from);
   if (pair == nullptr) pair = add_reflexive(at, from, message.priority.value_or(0));
   if (pair == nullptr) return true;
   pair->heard = turn.now;
+  // A retransmission is the same nomination, not a newer one.
   if (message.use_candidate && !controlling_ && message.transaction != pair->nominated_by) {
     pair->nomination = ++nominations_;
     pair->nominated_by = message.transaction;
   }
   if (is_lite_) {
+    // A lite agent sends no checks, so it takes the peer's word for the pair.
     pair->is_valid = true;
     const auto& selected = selected_[index(at.component)];
     if (selected == Path(at.local, from)) consent_[index(at.component)] = turn.now;
   } else if (!pair->is_valid) {
+    // RFC 8445 §7.3.1.4: a pair that the peer checks is checked in return, before its turn.
     pair->has_failed = false;
     const std::pair<LocalPort, Endpoint> key{at, from};
     if (std::ranges::find(triggered_, key) == triggered_.end()) triggered_.push_back(key);
@@ -258,12 +289,13 @@ bool IceAgent::on_former_request(LocalPort at, const Endpoint& from, Bytes datag
 bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, const stun::Message& message,
                          Turn turn) {
   Pair* pair = find(at, from);
-  // ICE-2
+  // ICE-2: only the answer to a waiting check counts, from the address that the check went to.
   if (pair == nullptr || !pair->is_pending || pair->transaction != message.transaction) return false;
   if (!stun::is_authentic(datagram, message, peer_.password)) return false;
   last_heard_ = turn.now;
   pair->is_pending = false;
   if (message.kind == stun::Kind::kError) {
+    // The peer insists on its role, so we take the other one and check again.
     if (message.error == stun::kRoleConflict) {
       controlling_ = !controlling_;
       triggered_.emplace_back(at, from);
@@ -272,6 +304,7 @@ bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, con
     }
     return true;
   }
+  // The check succeeded. The answer also proves consent, if the pair is the selected one (ICE-9).
   const std::size_t component = index(at.component);
   pair->is_valid = true;
   pair->has_failed = false;
@@ -279,12 +312,14 @@ bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, con
   pair->next = turn.now + consent_interval();
   if (first_success_[component] == Instant{}) first_success_[component] = turn.now;
   if (selected_pair(at.component) == pair) consent_[component] = turn.now;
+  // The check carried our nomination, so the peer uses this pair from now on.
   if (pair->nominates && controlling_) select(*pair, turn.now);
   nominate(turn);
   return true;
 }
 
 void IceAgent::check(Pair& pair, bool nominates, Turn turn) {
+  // The transaction id has 96 random bits, so only somebody who saw the request can answer it.
   const std::array<std::uint64_t, 2> random = {random_u64(), random_u64()};
   std::ranges::copy(std::as_bytes(std::span(random)).first(pair.transaction.size()),
                     pair.transaction.begin());
@@ -296,13 +331,15 @@ void IceAgent::check(Pair& pair, bool nominates, Turn turn) {
 }
 
 void IceAgent::transmit(Pair& pair, Turn turn) {
+  // ICE-6 bounds what one SDP can make us send to an address that never answers.
   if (!pair.is_valid) ++checks_[index(pair.at.component)];
   pair.next = turn.now + kFirstTimer * (1u << pair.tries);
   ++pair.tries;
   const std::string username = peer_.ufrag + ":" + own_.ufrag;
   stun::Contents contents;
   contents.username = username;
-  // What a candidate that is learned from this check would have (RFC 8445 §7.1.1): peer reflexive.
+  // RFC 8445 §7.1.1: the priority that a candidate learned from this check would have, of the type
+  // peer-reflexive.
   contents.priority = (110u << 24) | (host_priority(pair.at) & 0xffffff);
   contents.use_candidate = pair.nominates && controlling_;
   (controlling_ ? contents.controlling : contents.controlled) = tie_breaker_;
@@ -311,6 +348,7 @@ void IceAgent::transmit(Pair& pair, Turn turn) {
 }
 
 bool IceAgent::may_check(Component component, Instant now) const noexcept {
+  // The limits of ICE-6: a number of checks, and a time without any success.
   return !is_lite_ && !peer_.ufrag.empty() && checks_[index(component)] < kMaxChecks &&
          (first_success_[index(component)] != Instant{} || now - started_ < kGiveUp);
 }
@@ -322,6 +360,7 @@ void IceAgent::send_again(Turn turn) {
       transmit(pair, turn);
       continue;
     }
+    // All tries are used up. A valid pair is asked again later; any other has failed.
     pair.is_pending = false;
     pair.next = turn.now + consent_interval();
     if (!pair.is_valid) pair.has_failed = true;
@@ -336,8 +375,10 @@ const IceAgent::Pair* IceAgent::next_pair(Instant now) const noexcept {
     if (pair.has_failed || pair.is_pending) continue;
     const Component component = pair.at.component;
     if (const Pair* selected = current[index(component)]) {
-      // The other pairs are checked only if the peer checks them, or if we have to replace the selected one.
+      // A component with a selected pair needs no further checks, except to find a replacement: we control,
+      // and the selected pair is silent.
       if (!controlling_ || !is_silent(*selected) || &pair == selected) continue;
+      // This one has answered since the silence began.
       if (pair.is_valid && pair.answered >= selected->begun) continue;
     } else if (pair.is_valid) {
       continue;
@@ -351,6 +392,7 @@ const IceAgent::Pair* IceAgent::next_pair(Instant now) const noexcept {
 void IceAgent::send_next(Turn turn) {
   if (turn.now < next_check_ || peer_.ufrag.empty() || is_lite_) return;
   Pair* next = nullptr;
+  // Pairs that the peer checked come first, because an answer is most likely there.
   while (next == nullptr && !triggered_.empty()) {
     next = find(triggered_.front().first, triggered_.front().second);
     triggered_.pop_front();
@@ -362,10 +404,18 @@ void IceAgent::send_next(Turn turn) {
     next = find(best->at, best->peer);
   }
   next_check_ = turn.now + kPace;
-  check(*next, false, turn);
+  // An answer to the check under way still counts (RFC 8445 §7.3.1.4), so the same check is sent again. With
+  // a new transaction at each check of the peer, two agents would never take an answer on a long way.
+  if (next->is_pending) {
+    next->tries = 0;
+    transmit(*next, turn);
+  } else {
+    check(*next, false, turn);
+  }
 }
 
 IceAgent::Pair* IceAgent::selected_pair(Component component) noexcept {
+  // A former pair belongs to other credentials and must not be taken for one of the present session.
   const auto& selected = selected_[index(component)];
   return is_current(component) ? find({component, selected->local}, selected->peer) : nullptr;
 }
@@ -381,6 +431,7 @@ void IceAgent::select(const Pair& pair, Instant now) {
 }
 
 bool IceAgent::is_silent(const Pair& pair) noexcept {
+  // The first tries prove nothing: several must have failed, with no answer since the check began.
   return pair.answered < pair.begun && pair.tries > kSilentTries;
 }
 
@@ -413,15 +464,17 @@ void IceAgent::nominate(Component component, Turn turn) {
   if (!controlling_) {
     const Pair* wanted = nominated(component);
     if (wanted == nullptr) return;
+    // ICE-7: the peer may change its mind, but not more often than this.
     const bool is_change = selected_[i] && selected_[i] != Path(wanted->at.local, wanted->peer);
     if (!is_change || turn.now - selected_at_[i] >= kLeastBetweenChanges) select(*wanted, turn.now);
     return;
   }
-  // We choose once, and again when the chosen one is gone or does not answer.
+  // We choose once, and again if the chosen pair is gone or silent.
   const Pair* current = selected_pair(component);
   if (current != nullptr && !is_silent(*current)) return;
   const Pair* best = candidate(component, current);
   if (best == nullptr || (best->is_pending && best->nominates)) return;
+  // A better pair may still answer, so we wait a little after the first success.
   const bool may_improve = std::ranges::any_of(pairs_, [&](const Pair& pair) {
     return pair.at.component == component && !pair.is_valid && !pair.has_failed &&
            priority_of(pair) > priority_of(*best);
@@ -435,6 +488,7 @@ void IceAgent::keep_consent(Turn turn) {
     auto& selected = selected_[index(component)];
     if (!selected) continue;
     if (turn.now - consent_[index(component)] >= kConsent) {
+      // The pair has to prove itself again before it can be selected once more.
       if (Pair* pair = selected_pair(component)) pair->is_valid = false;
       selected.reset();
       is_former_[index(component)] = false;
@@ -452,6 +506,7 @@ void IceAgent::follow_state(Turn turn) {
   if (connected)
     state_ = State::kConnected;
   else if (state_ == State::kExpired)
+    // Only a selected pair ends kExpired.
     return;
   else if (peer_.ufrag.empty())
     state_ = State::kWaiting;
@@ -480,21 +535,26 @@ void IceAgent::skip(Duration pause) noexcept {
   for (Instant* each : {&started_, &next_check_, &last_heard_}) later(*each);
 }
 
+// Every time that `drive` acts on appears here; a missing one would make it late.
 std::optional<Instant> IceAgent::due(Instant now) const noexcept {
   std::optional<Instant> first;
   for (const Pair& pair : pairs_) {
+    // A check that waits has to be repeated.
     if (pair.is_pending) first = earliest(first, pair.next);
   }
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     const std::size_t i = index(component);
+    // Consent runs out, and has to be asked for before.
     if (selected_[i]) first = earliest(first, consent_[i] + kConsent);
     const Pair* current = selected_pair(component);
     if (current != nullptr && !is_lite_ && !current->is_pending) first = earliest(first, current->next);
+    // The peer nominated another pair, but the last change was too recent.
     if (!controlling_) {
       const Pair* wanted = nominated(component);
       if (wanted != nullptr && selected_[i] && selected_[i] != Path(wanted->at.local, wanted->peer))
         first = earliest(first, std::max(selected_at_[i] + kLeastBetweenChanges, now));
     } else if (current == nullptr) {
+      // We control and have not chosen yet: better pairs get their chance before the best valid one.
       const Pair* best = candidate(component, nullptr);
       if (best != nullptr && !best->is_pending)
         first = earliest(first, std::max(first_success_[i] + kNominateAfter, now + kPace));
@@ -513,8 +573,10 @@ void IceAgent::restore(const std::array<std::optional<Selected>, 2>& selected,
   for (std::size_t i = 0; i < selected.size(); ++i) {
     if (selected_[i] && !may_be_peer(selected_[i]->peer)) selected_[i].reset();
     if (!selected_[i]) continue;
+    // Consent starts over, as nobody asked for it in the meantime.
     consent_[i] = selected_at_[i] = now;
     is_former_[i] = is_former[i];
+    // A former pair only carries media; it is no pair of the present session.
     if (is_former[i]) continue;
     first_success_[i] = now;
     const LocalPort at{static_cast<Component>(i), selected[i]->local};

@@ -10,11 +10,15 @@ namespace ferry::stun {
 
 namespace {
 
+// Message header: type, length, magic cookie, transaction.
 constexpr std::size_t kHeader = 20;
+// Length of a digest (HMAC-SHA1).
 constexpr std::size_t kDigest = 20;
 constexpr std::uint32_t kMagic = 0x2112a442;
+// RFC 8489 §14.7: FINGERPRINT is the CRC XORed with this.
 constexpr std::uint32_t kFingerprintXor = 0x5354554e;
 
+// Attributes that ICE uses (RFC 8489 §18.3, RFC 8445 §16.1).
 enum Attribute : std::uint16_t {
   kUsername = 0x0006,
   kMessageIntegrity = 0x0008,
@@ -27,6 +31,7 @@ enum Attribute : std::uint16_t {
   kIceControlling = 0x802a,
 };
 
+// Message type of a Binding message (RFC 8489 §5): method 1 with the two class bits.
 constexpr std::uint16_t type_of(Kind kind) {
   switch (kind) {
     case Kind::kRequest:
@@ -41,7 +46,7 @@ constexpr std::uint16_t type_of(Kind kind) {
   return 0;
 }
 
-/// CRC-32 of ITU V.42, bit by bit: messages are short and rare.
+/// CRC-32 of ITU V.42, bit by bit, as messages are short and rare.
 std::uint32_t crc32(Bytes octets) noexcept {
   std::uint32_t crc = 0xffffffff;
   for (const std::byte octet : octets) {
@@ -55,7 +60,8 @@ std::uint64_t read_u64(Bytes b, std::size_t at) {
   return (static_cast<std::uint64_t>(read_u32(b, at)) << 32) | read_u32(b, at + 4);
 }
 
-/// Of the message up to `end`, whose header says that MESSAGE-INTEGRITY is its last attribute.
+/// HMAC of the message up to `end`. RFC 8489 §14.5: the header it covers says that MESSAGE-INTEGRITY is the
+/// last attribute.
 std::array<unsigned char, kDigest> digest(Bytes message, std::size_t end, std::string_view password) {
   std::vector<std::byte> covered(message.begin(), message.begin() + static_cast<std::ptrdiff_t>(end));
   write_u16(covered, 2, static_cast<std::uint16_t>(end - kHeader + 4 + kDigest));
@@ -66,6 +72,7 @@ std::array<unsigned char, kDigest> digest(Bytes message, std::size_t end, std::s
   return out;
 }
 
+// Undoes the XOR with magic cookie and transaction (RFC 8489 §14.2). Unset for an unknown family.
 Endpoint read_xor_address(Bytes value, const TransactionId& transaction) noexcept {
   if (value.size() < 8) return {};
   Endpoint endpoint;
@@ -85,6 +92,7 @@ Endpoint read_xor_address(Bytes value, const TransactionId& transaction) noexcep
   return endpoint;
 }
 
+// Builds a message attribute by attribute; the length in the header always fits what is there.
 class Writer {
  public:
   Writer(Kind kind, const TransactionId& transaction) : out_(kHeader) {
@@ -92,7 +100,7 @@ class Writer {
     write_u32(out_, 4, kMagic);
     std::ranges::copy(transaction, out_.begin() + 8);
   }
-  /// Room for `size` octets of a value, padded.
+  /// Adds an attribute and returns the room for its value of `size` octets. It is padded to 32 bits.
   MutableBytes add(Attribute type, std::size_t size) {
     const std::size_t at = out_.size();
     out_.resize(at + 4 + (size + 3) / 4 * 4);
@@ -121,8 +129,10 @@ class Writer {
     for (std::size_t i = 0; i < size; ++i)
       space[4 + i] = static_cast<std::byte>(endpoint.address.octets()[i]) ^ mask[i];
   }
+  // Adds MESSAGE-INTEGRITY and FINGERPRINT, which must come last and in this order.
   void sign(std::string_view password) {
     const auto mac = digest(out_, out_.size(), password);
+    // The digest is made before `add` changes the length in the header.
     std::ranges::copy(std::as_bytes(std::span(mac)), add(kMessageIntegrity, kDigest).begin());
     const std::size_t end = out_.size();
     const MutableBytes space = add(kFingerprint, 4);
@@ -139,6 +149,7 @@ class Writer {
 std::optional<Message> parse(Bytes datagram) noexcept {
   if (datagram.size() < kHeader || read_u32(datagram, 4) != kMagic) return std::nullopt;
   const std::size_t length = read_u16(datagram, 2);
+  // RFC 8489 §5: the length counts what follows the header, in whole words.
   if (length % 4 != 0 || length != datagram.size() - kHeader) return std::nullopt;
   Message message;
   const std::uint16_t type = read_u16(datagram, 0);
@@ -158,8 +169,10 @@ std::optional<Message> parse(Bytes datagram) noexcept {
     const Bytes value = datagram.subspan(at + 4, size);
     const std::size_t next = at + 4 + (size + 3) / 4 * 4;
     if (attribute == kFingerprint) {
+      // FINGERPRINT must be the very last attribute (RFC 8489 §14.7).
       if (next != datagram.size() || size != 4) return std::nullopt;
       message.has_fingerprint = read_u32(value, 0) == (crc32(datagram.first(at)) ^ kFingerprintXor);
+      // Nothing behind MESSAGE-INTEGRITY is protected, so it is not read.
     } else if (message.integrity_at == 0) {
       switch (attribute) {
         case kUsername:
@@ -189,6 +202,7 @@ std::optional<Message> parse(Bytes datagram) noexcept {
           if (size == 8) message.controlling = read_u64(value, 0);
           break;
         default:
+          // RFC 8489 §14: types below 0x8000 must be understood.
           message.has_unknown |= attribute < 0x8000;
           break;
       }
@@ -201,6 +215,7 @@ std::optional<Message> parse(Bytes datagram) noexcept {
 bool is_authentic(Bytes datagram, const Message& message, std::string_view password) noexcept {
   if (message.integrity_at == 0) return false;
   const auto wanted = digest(datagram, message.integrity_at, password);
+  // Comparison in constant time, so that its duration tells nothing about the digest.
   return CRYPTO_memcmp(wanted.data(), datagram.data() + message.integrity_at + 4, wanted.size()) == 0;
 }
 

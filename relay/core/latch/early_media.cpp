@@ -1,3 +1,7 @@
+// Early media has two phases. While nobody has answered, `keep` stores the newest half second of up to four
+// sources. At the answer `release` picks one source; its packets go out with half the gaps that they arrived
+// with, so that the listener catches up with the live speech. Live packets that arrive meanwhile are kept
+// behind the others, until `has_caught_up`.
 #include "relay/core/latch/early_media.hpp"
 
 #include <algorithm>
@@ -8,8 +12,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A pause that the sender makes while packets of it wait counts as this at most; it is halved when they go
-/// out.
+/// The longest pause between two packets that is reproduced for packets that arrived after the answer. It is
+/// halved like every other gap.
 constexpr Duration kLongestGap = 200ms;
 
 }  // namespace
@@ -17,10 +21,12 @@ constexpr Duration kLongestGap = 200ms;
 EarlyMedia::Source* EarlyMedia::find_or_make(const Endpoint& from, Instant now, Kept& why_not) {
   const auto known = std::ranges::find_if(sources_, [&](const auto& source) { return source->from == from; });
   if (known != sources_.end()) return known->get();
-  if (is_releasing_) {  // one source is let out, and no other kept
+  if (is_releasing_) {  // one source is being released, and no other is kept
     why_not = Kept::kTooManySources;
     return nullptr;
   }
+  // A source gives way only if all its packets are too old to be released anyway. A stranger who sprays from
+  // many addresses cannot push out a callee who speaks.
   if (sources_.size() == kSources) {
     const auto oldest =
         std::ranges::min_element(sources_, {}, [](const auto& source) { return source->newest; });
@@ -30,6 +36,7 @@ EarlyMedia::Source* EarlyMedia::find_or_make(const Endpoint& from, Instant now, 
     }
     erase(static_cast<std::size_t>(oldest - sources_.begin()));
   }
+  // The place of a source counts as well, or many sources without packets could use up memory.
   if (budget_->used + sizeof(Source) > EarlyBudget::kMost) {
     why_not = Kept::kNoRoom;
     return nullptr;
@@ -45,18 +52,19 @@ EarlyMedia::Kept EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant 
   Source* source = find_or_make(from, now, result);
   if (source == nullptr) return result;
   source->newest = now;
-  // Packets that wait to go out are not too old: they were new enough when the answer came.
+  // While a source is released its packets do not grow too old: they were young enough when the answer came.
   const auto is_too_old = [&](const Slot& slot) { return !is_releasing_ && now - slot.arrived > kTime; };
   while (source->count > 0 && (source->count == kPackets || is_too_old(source->at(0)))) {
     source->pop();
     ++dropped_;
   }
   Slot& slot = source->at(source->count);
+  // The slot keeps its memory for later packets, so the budget counts capacity and not size.
   if (slot.octets.capacity() < datagram.size()) {
     if (budget_->used - slot.octets.capacity() + datagram.size() > EarlyBudget::kMost) return Kept::kNoRoom;
     const std::size_t before = slot.octets.capacity();
     slot.octets.clear();
-    slot.octets.reserve(datagram.size());  // may fail: the budget is as it was then
+    slot.octets.reserve(datagram.size());  // may throw; the budget is still right then
     budget_->used += slot.octets.capacity() - before;
   }
   slot.octets.assign(datagram.begin(), datagram.end());
@@ -100,8 +108,8 @@ std::size_t EarlyMedia::size() const noexcept {
 Instant EarlyMedia::due_of(Instant arrived) const noexcept {
   if (last_sent_ == Instant{}) return released_at_;
   const Duration gap = arrived - last_arrival_;
-  // Pauses between packets from before the answer are kept in proportion; later ones are cut to
-  // `kLongestGap`.
+  // A pause that the speaker made before the answer keeps its proportion. A later one is cut to
+  // `kLongestGap`, as it only delays the catching up.
   return last_sent_ + (arrived > released_at_ ? std::min(gap, kLongestGap) : gap) / 2;
 }
 

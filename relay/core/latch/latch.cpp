@@ -1,3 +1,19 @@
+// How a packet of a source is judged.
+//
+// The locked peer passes at once; this is the normal case. A packet of anybody else is checked in this order:
+// 1. Nobody may be learned at some places (LAT-11, LAT-11a).
+// 2. Before the peer was told the port, only the signalled endpoint is heard.
+// 3. If an NG algorithm was asked for, it decides alone (LAT-4a).
+// 4. A former peer may be barred for a while (PRT-2).
+// 5. A locked latch moves in a few ways only (LAT-6, LAT-8).
+//
+// A source that passed all of them may be learned. How fast depends on its rank, which says how well
+// signalling names it (LAT-2). Rank 4 locks with its first packet. Ranks 3 and 2 need two packets in
+// sequence, the first of which is held by the worker (`probe`). Rank 1 needs ten packets over at least a
+// second, and no rival (`watch_window`).
+//
+// The trap: no packet may set the state back to learning, or a stranger could open a stream by sending to it.
+// A locked peer changes only by signalling, by ICE, or in the ways of LAT-6 and LAT-8.
 #include "relay/core/latch/latch.hpp"
 
 #include "relay/base/memory.hpp"
@@ -11,12 +27,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kImproveTime = 3s;    // LAT-6
-constexpr Duration kWindowTime = 1s;     // LAT-3a
-constexpr unsigned kWindowPackets = 10;  // LAT-3a
-constexpr Duration kSilentTime = 500ms;  // LAT-8c
-constexpr int kMaxRebindAhead = 200;     // LAT-8c
-constexpr Duration kCommitTime = 3s;     // NG reference, section 21
+constexpr Duration kImproveTime = 3s;  // LAT-6: a better rank may replace the peer for this long
+constexpr Duration kWindowTime = 1s;   // LAT-3a: shortest time in which the only source of rank 1 is watched
+constexpr unsigned kWindowPackets = 10;  // LAT-3a: packets in sequence that it has to send
+constexpr Duration kSilentTime = 500ms;  // LAT-8b, LAT-8c: the peer counts as silent after this time
+constexpr int kMaxRebindAhead = 200;     // LAT-8c: a stream that moved continues within so many packets
+constexpr Duration kCommitTime = 3s;     // LAT-4a: the NG algorithms decide this long after signalling
 
 Latch::Judgement reject(DropReason reason) { return {Latch::Judgement::Decision::kReject, reason, 0}; }
 Latch::Judgement with_slot(Latch::Judgement::Decision decision, std::size_t slot) {
@@ -63,7 +79,8 @@ bool OwnMedia::contains(const Endpoint& endpoint) const noexcept {
   const std::span ranges(ranges_.data(), count_.load(std::memory_order_acquire));
   const IpAddress address = endpoint.address.unmapped();
   return std::ranges::any_of(ranges, [&](const Range& range) {
-    // A port of every address is at each loopback address too; the host's others are listed.
+    // A port of the unspecified address is open at every loopback address too. All other addresses of the
+    // host are listed one by one.
     const bool here = range.address == address || (range.address.is_unspecified() && address.is_loopback());
     return here && range.ports->contains(endpoint.port);
   });
@@ -85,6 +102,7 @@ void Latch::forget_denied() noexcept {
 DropReason Latch::never_learned(const Endpoint& from, const OwnMedia& own, bool any_port) const noexcept {
   const PeerDenial denial = judge_peer(config_.peers, from);
   if (is_refusal(denial)) return DropReason::kDeniedAddress;
+  // The other leg of a hairpin sends from our own port, which is right for that port only.
   const bool is_known_hairpin = config_.hairpin && from.address == config_.signalled.address &&
                                 (any_port || from.port == config_.signalled.port);
   const bool is_forbidden = denial != PeerDenial::kNone || (own.contains(from) && !is_known_hairpin);
@@ -114,6 +132,7 @@ std::uint8_t Latch::rank_of(const Endpoint& from) const noexcept {
   return from.address == config_.signalling_source ? 2 : 1;
 }
 
+// kUncontested gives rank 1 no right of its own here: `learn` treats that rank apart.
 bool Latch::allowed(std::uint8_t rank) const noexcept {
   switch (config_.policy) {
     case LatchPolicy::kOff:
@@ -129,13 +148,15 @@ bool Latch::allowed(std::uint8_t rank) const noexcept {
 
 bool Latch::uncontested_learning() const noexcept {
   if (config_.is_proposed) return false;
+  // With `signalled` policy and a void address nothing else could ever be learned, so LAT-4 allows LAT-3a.
   return config_.policy == LatchPolicy::kUncontested ||
          (config_.policy == LatchPolicy::kSignalled && config_.signalled_void);  // LAT-4
 }
 
 bool Latch::is_peer(const Endpoint& from) const noexcept {
   if (config_.algorithm != LearningAlgorithm::kRules)
-    return !committed_ || !config_.strict_source || from == peer_;
+    // An NG algorithm that is still learning, or is not strict, hears everybody.
+    return !is_final() || !config_.strict_source || from == peer_;
   if (state_ == State::kLocked) return from == peer_;
   return state_ == State::kLearning && rank_of(from) == 4 && may_be_party(from);
 }
@@ -165,7 +186,8 @@ bool Latch::may_move_to(const Endpoint& from, Instant now) const noexcept {
 }
 
 Endpoint Latch::home() const noexcept {
-  // A rebinding leaves the rank as it was; a lock of a worse rank is final (LAT-6).
+  // A rebinding leaves the rank as it was, so rank 4 away from the signalled endpoint means that it moved. A
+  // stream that locked with a worse rank stays where it is (LAT-6).
   const bool has_moved = state_ == State::kLocked && rank_ == 4 && peer_ != config_.signalled;
   const bool by_rules = !config_.by_ice && config_.algorithm == LearningAlgorithm::kRules;
   return has_moved && by_rules && !config_.signalled_void ? config_.signalled : Endpoint{};
@@ -174,6 +196,7 @@ Endpoint Latch::home() const noexcept {
 bool Latch::takes_back(const Endpoint& from) const noexcept { return from.is_set() && from == home(); }
 
 Instant Latch::open_until() const noexcept {
+  // Nothing is better than rank 4, so only a barred source keeps the question open.
   const Instant improvable = rank_ == 4 ? locked_at_ : locked_at_ + kImproveTime;
   return barred_.is_set() ? std::max(improvable, barred_until_) : improvable;
 }
@@ -203,7 +226,9 @@ void Latch::unpin() {
 Latch::Claim Latch::claim(const Endpoint& from, bool may_relearn, Instant now) const noexcept {
   if (state_ != State::kLocked || from == peer_) return Claim::kPeer;
   if (config_.by_ice) return Claim::kNone;
+  // The policy is not asked: the packet will have to authenticate, so its sender holds the key.
   if (rank_of(from) > rank_ && now - locked_at_ <= kImproveTime) return Claim::kBetter;
+  // The time since the lock counts as well: a peer that has just been learned is not silent.
   const bool is_silent = now - std::max(locked_at_, last_packet_) >= kSilentTime;
   return may_relearn && is_silent ? Claim::kSilent : Claim::kNone;
 }
@@ -233,13 +258,14 @@ void Latch::skip(Duration pause) noexcept {
 }
 
 Latch::Judgement Latch::accept(Ssrc ssrc, SeqNo sequence, Instant now) {
-  // A late packet does not move the mark that a rebinding must continue (LAT-8c).
+  // A late packet does not move back the mark that a rebinding must continue (LAT-8c).
   if (ssrc != last_ssrc_ || last_packet_ == Instant{} || is_newer(sequence, last_sequence_)) {
     last_ssrc_ = ssrc;
     last_sequence_ = sequence;
   }
   last_packet_ = now;
-  if (probation_ && now - locked_at_ > kImproveTime) probation_.reset();  // LAT-6: the lock is final
+  if (probation_ && now - locked_at_ > kImproveTime)
+    probation_.reset();  // LAT-6: no better source can come any more
   return {Judgement::Decision::kAccept, DropReason::kNone, 0};
 }
 
@@ -248,6 +274,7 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
   if (state_ == State::kLocked && from == peer_) return accept(ssrc, sequence, now);
   if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
   if (const DropReason reason = never_learned(from, own); reason != DropReason::kNone) return reject(reason);
+  // Before the peer was told this port, a packet from anywhere but its own signalled endpoint is a guess.
   if (!config_.is_told && rank_of(from) != 4) return reject(DropReason::kSourceNotAllowed);
   if (config_.algorithm != LearningAlgorithm::kRules) {
     const auto judgement = by_algorithm(from, now);
@@ -256,10 +283,12 @@ Latch::Judgement Latch::on_rtp(const Endpoint& from, Ssrc ssrc, SeqNo sequence, 
   }
   if (barred_.is_set() && from == barred_) {
     if (now < barred_until_) return reject(DropReason::kBarredSource);
+    // The time is over; its packets are judged like those of others from now on.
     barred_ = {};
   }
   if (state_ == State::kLocked) {
-    // LAT-8c: the NAT gave the same stream another port.
+    // LAT-8c: the NAT gave the same stream another port. It must go on where the peer stopped, and the peer
+    // must be silent; a copy of the peer's packets sent from elsewhere satisfies only one of the two.
     const int ahead = distance(sequence, last_sequence_);
     if (is_same_place(from) && ssrc == last_ssrc_ && ahead >= 1 && ahead <= kMaxRebindAhead &&
         now - last_packet_ >= kSilentTime) {
@@ -277,6 +306,7 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
                                        const IpAddress& rtp_peer) {
   if (state_ == State::kLocked && from == peer_) return accept(sender, SeqNo{}, now);
   if (state_ == State::kClosed) return reject(DropReason::kSourceNotAllowed);
+  // `any_port`: the other leg of a hairpin may send RTCP from another of our ports.
   if (const DropReason reason = never_learned(from, own, true); reason != DropReason::kNone)
     return reject(reason);
   if (!config_.is_told && rank_of(from) != 4) return reject(DropReason::kSourceNotAllowed);
@@ -285,8 +315,9 @@ Latch::Judgement Latch::on_unsequenced(const Endpoint& from, Ssrc sender, Instan
     if (judgement.decision == Judgement::Decision::kAccept) accept(sender, SeqNo{}, now);
     return judgement;
   }
+  // LAT-9: RTCP comes from the address that RTP locked to, except from the signalled RTCP endpoint itself.
   if (rtp_peer.family() != AddressFamily::kNone && from.address != rtp_peer && rank_of(from) != 4) {
-    return reject(DropReason::kForeignSource);  // LAT-9
+    return reject(DropReason::kForeignSource);
   }
   if (state_ == State::kLocked) {
     if (!improves(rank_of(from), now) && !takes_back(from)) return reject(DropReason::kForeignSource);
@@ -302,6 +333,7 @@ Latch::Judgement Latch::learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, b
     lock(from, rank, now);
     return {Judgement::Decision::kAccept, DropReason::kNone, 0};
   }
+  // Once a named source has sent something, LAT-3a is closed for strangers.
   if (rank >= 2) better_rank_seen_ = true;
   if (allowed(rank)) return probe(from, rank, ssrc, sequence, sequenced, now);
   if (rank == 1 && sequenced && uncontested_learning() && !better_rank_seen_) {
@@ -312,12 +344,15 @@ Latch::Judgement Latch::learn(const Endpoint& from, Ssrc ssrc, SeqNo sequence, b
 
 Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc, SeqNo sequence,
                               bool sequenced, Instant now) {
+  // The first packet of a candidate is held, not dropped: when its successor confirms the source, the worker
+  // judges both again and no speech is lost.
   if (!probation_) probation_ = make_unique_or_null<Probation>();
   if (!probation_) return reject(DropReason::kNoMemory);
   auto& candidates = probation_->candidates;
   auto slot = std::ranges::find_if(candidates, [&](const Candidate& c) { return c.used && c.from == from; });
   if (slot != candidates.end()) {
     const auto index = static_cast<std::size_t>(slot - candidates.begin());
+    // Datagrams without a number are confirmed by any second one of the same SSRC.
     if (slot->ssrc == ssrc && (!sequenced || distance(sequence, slot->sequence) == 1)) {
       slot->used = false;
       lock(from, rank, now);
@@ -327,12 +362,16 @@ Latch::Judgement Latch::probe(const Endpoint& from, std::uint8_t rank, Ssrc ssrc
     return with_slot(Judgement::Decision::kHold, index);
   }
   slot = std::ranges::find_if(candidates, [](const Candidate& c) { return !c.used; });
+  // If all slots are in use, the candidate that has been silent for longest gives way. Its held packet is
+  // lost.
   if (slot == candidates.end()) slot = std::ranges::min_element(candidates, {}, &Candidate::seen);
   *slot = {from, ssrc, sequence, now, true};
   return with_slot(Judgement::Decision::kHold, static_cast<std::size_t>(slot - candidates.begin()));
 }
 
 Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequence, Instant now) {
+  // Two strangers at once: nobody can tell which one is the party. Only signalling or a better source ends
+  // that.
   if (contested_) return reject(DropReason::kContested);
   if (!probation_) probation_ = make_unique_or_null<Probation>();
   if (!probation_) return reject(DropReason::kNoMemory);
@@ -345,6 +384,7 @@ Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequ
     contested_ = true;
     return reject(DropReason::kContested);
   }
+  // A gap or another SSRC starts the watch over, so that only an undisturbed stream passes it.
   if (window.ssrc != ssrc || distance(sequence, window.sequence) != 1) {
     window = {from, ssrc, sequence, 1, now};
     return reject(DropReason::kProbation);
@@ -357,18 +397,27 @@ Latch::Judgement Latch::watch_window(const Endpoint& from, Ssrc ssrc, SeqNo sequ
   return {Judgement::Decision::kAccept, DropReason::kNone, 0};
 }
 
+// Packets of the peer do not come to `by_algorithm`, so the newest of them tells whether one came late
+// enough.
+bool Latch::is_final() const noexcept {
+  return committed_ || (state_ == State::kLocked && last_packet_ - signalled_at_ > kCommitTime);
+}
+
 Latch::Judgement Latch::by_algorithm(const Endpoint& from, Instant now) {
   const Judgement accepted{Judgement::Decision::kAccept, DropReason::kNone, 0};
-  // Without a known remote nothing is learned: what comes is only passed on (NG reference, section 21).
+  // Without a signalled endpoint these algorithms learn nothing and only pass packets on.
   if (!config_.signalled.is_set())
     return config_.strict_source ? reject(DropReason::kSourceNotAllowed) : accepted;
-  if (committed_) {
+  // The decision stands. Without `strict-source` foreign packets still pass, and `media-handover` follows
+  // them.
+  if (is_final()) {
     if (from == peer_) return accepted;
     if (config_.strict_source && !config_.handover) return reject(DropReason::kForeignSource);
     if (config_.handover && !config_.strict_source) peer_ = from;
     return accepted;
   }
   state_ = State::kLocked;
+  // The first packet later than `kCommitTime` after signalling makes the present choice final.
   const bool late = now - signalled_at_ > kCommitTime;
   switch (config_.algorithm) {
     case LearningAlgorithm::kRules:
@@ -382,6 +431,8 @@ Latch::Judgement Latch::by_algorithm(const Endpoint& from, Instant now) {
       committed_ = late;
       break;
     case LearningAlgorithm::kHeuristic: {
+      // How well the source matches the signalled endpoint: 4 = address and port, 3 = address, 2 = port, 1 =
+      // neither. These are not the ranks of LAT-2.
       std::uint8_t match = 1;
       if (from.address == config_.signalled.address) {
         match = from.port == config_.signalled.port ? 4 : 3;

@@ -6,7 +6,7 @@ namespace ferry {
 
 namespace {
 
-/// The proposed latch has learned a peer by the same words.
+/// True if the proposed latch has learned its peer under the very words that `config` repeats.
 bool has_learned(const Latch& proposed, const LatchConfig& config) noexcept {
   const LatchConfig& offered = proposed.config();
   const bool is_same =
@@ -15,7 +15,7 @@ bool has_learned(const Latch& proposed, const LatchConfig& config) noexcept {
   return is_same && proposed.state() == Latch::State::kLocked;
 }
 
-/// `from` is the proposed source, or may become it.
+/// True if `from` is the proposed source, or may become it.
 bool may_be_proposed(const Latch& proposed, const Endpoint& from, Instant now) noexcept {
   if (from == proposed.learned()) return true;
   const bool may_begin = proposed.state() != Latch::State::kLocked && proposed.may_speak(from);
@@ -29,6 +29,8 @@ Hearing hearing_of(const Latch& agreed, const Latch* proposed, const Endpoint& f
   const Latch::Claim claim = agreed.claim(heard_as, may_relearn, now);
   if (from == agreed.learned() || proposed == nullptr || !may_be_proposed(*proposed, from, now))
     return {false, claim};
+  // The agreed latch has the first word if it is locked and names `from` better, or if both still learn and
+  // it ranks `from` at least as well.
   const bool is_agreed = agreed.state() == Latch::State::kLocked
                              ? claim == Latch::Claim::kBetter
                              : proposed->rank_of(from) <= agreed.rank_of(from);
@@ -38,11 +40,13 @@ Hearing hearing_of(const Latch& agreed, const Latch* proposed, const Endpoint& f
 
 bool settle(Latch& agreed, Latch* proposed, const LatchConfig& config, Instant now) {
   if (proposed != nullptr && has_learned(*proposed, config)) {
+    // What was learned during the offer goes on without a new race.
     agreed = std::move(*proposed);
     agreed.update(config);
     return false;
   }
-  // Late packets of the former peer must not win the new race (T-07).
+  // Late packets of the former peer must not win the new race (T-07). A peer that stays where it is is not
+  // barred.
   const Endpoint former = agreed.learned();
   agreed.restart(config, now, former == config.signalled ? Endpoint{} : former);
   return true;

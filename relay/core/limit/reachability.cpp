@@ -1,3 +1,11 @@
+// Pauses a component whose packets draw ICMP errors, and finds out when the peer is back.
+//
+// Three errors in a row about a peer that has been silent for 5 s begin a pause. While it lasts, one packet a
+// second goes out as a probe. If no error follows a probe within 0.5 s, it has arrived and the pause ends.
+// Anything valid from the peer ends it at once.
+//
+// The trap: a host limits how many ICMP errors it sends. With many components paused at one address, the
+// missing error of one probe proves nothing, so errors about all of them are looked at together.
 #include "relay/core/limit/reachability.hpp"
 
 #include <algorithm>
@@ -8,12 +16,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::uint8_t kErrorsInARow = 3;
-constexpr Duration kSilence = 5s;  // nothing valid came for so long
-constexpr Duration kRowGap = 5s;   // an error that comes later begins a row of its own
+constexpr std::uint8_t kErrorsInARow = 3;  // errors that begin a pause
+constexpr Duration kSilence = 5s;          // without a valid packet for this long the peer counts as silent
+constexpr Duration kRowGap = 5s;           // an error that comes later begins a new row
 constexpr Duration kProbeInterval = 1s;
-constexpr Duration kProbeWait = 500ms;    // without an error for so long a probe has arrived
-constexpr std::uint32_t kManyPaused = 4;  // with more of them, the errors of an address count for all
+constexpr Duration kProbeWait = 500ms;  // a probe without an error for this long has arrived
+// With more paused components at one address, its errors count for all of them.
+constexpr std::uint32_t kManyPaused = 4;
 
 }  // namespace
 
@@ -61,8 +70,8 @@ bool Reachability::may_send(Instant now) noexcept {
     Instant error = last_error_;
     Instant quiet_since = probed_at_;
     if (counted_ && counted_->paused.load(std::memory_order_relaxed) > kManyPaused) {
-      // A host limits its ICMP errors, whichever component probes. So an error about another component counts
-      // here too, and all must be missing for a whole round of probes.
+      // The host limits its ICMP errors, whichever component probes. So an error about another component
+      // counts here too, and all errors must be missing for a whole round of probes.
       error = std::max(error, Instant{Duration{counted_->last_error_ns.load(std::memory_order_relaxed)}});
       quiet_since -= kProbeInterval;
     }

@@ -6,9 +6,11 @@ namespace ferry {
 
 namespace {
 
+// Most packets in one compound; it bounds the work for one datagram.
 constexpr std::size_t kMaxPackets = 64;
 
-/// `body` starts after the SSRC of the chunk and ends with the packet; returns the octets used, 0 on overrun.
+/// Size of the SDES items in `body`, which starts behind the SSRC of a chunk and reaches to the end of the
+/// packet. Fails if an item or the end marker lies outside.
 Result<std::size_t, RtcpError> sdes_items_size(Bytes body) noexcept {
   std::size_t at = 0;
   while (at < body.size()) {
@@ -19,6 +21,7 @@ Result<std::size_t, RtcpError> sdes_items_size(Bytes body) noexcept {
   return fail(RtcpError::kItemPastChunk);
 }
 
+// SDES: each chunk is an SSRC and a list of items (RFC 3550 §6.5).
 Result<void, RtcpError> validate_sdes(Bytes packet, std::size_t chunks) noexcept {
   std::size_t at = 4;
   for (std::size_t i = 0; i < chunks; ++i) {
@@ -31,6 +34,7 @@ Result<void, RtcpError> validate_sdes(Bytes packet, std::size_t chunks) noexcept
   return {};
 }
 
+// BYE: a list of SSRCs, and perhaps a reason with its length (RFC 3550 §6.6).
 Result<void, RtcpError> validate_bye(Bytes packet, std::size_t count) noexcept {
   const std::size_t after = 4 + 4 * count;
   if (after > packet.size()) return fail(RtcpError::kBlocksPastEnd);
@@ -40,6 +44,7 @@ Result<void, RtcpError> validate_bye(Bytes packet, std::size_t count) noexcept {
   return {};
 }
 
+// XR: blocks that each say their length, and that fill the packet exactly (RFC 3611 §3).
 Result<void, RtcpError> validate_xr(Bytes packet) noexcept {
   std::size_t at = 8;
   if (packet.size() < at) return fail(RtcpError::kXrPastEnd);
@@ -51,10 +56,13 @@ Result<void, RtcpError> validate_xr(Bytes packet) noexcept {
   return {};
 }
 
+// Checks the inside of one packet, whose own length has been checked and whose padding is cut off. A type
+// that is not known passes: its inside is nobody's business here.
 Result<void, RtcpError> validate_one(Bytes packet) noexcept {
   const std::size_t count = read_u8(packet, 0) & 0x1f;
   switch (read_u8(packet, 1)) {
     case rtcp_type::kSr:
+      // A sender report has 20 octets of sender information in front of its blocks (RFC 3550 §6.4.1).
       if (packet.size() < 28 + 24 * count) return fail(RtcpError::kBlocksPastEnd);
       return {};
     case rtcp_type::kRr:
@@ -109,6 +117,7 @@ Result<void, RtcpError> validate_rtcp(Bytes compound, bool reduced_size) noexcep
   if (!reduced_size && first_type != rtcp_type::kSr && first_type != rtcp_type::kRr) {
     return fail(RtcpError::kFirstNotReport);
   }
+  // Each turn cuts one packet off the front. The lengths have to add up to the datagram.
   for (std::size_t packets = 1; !compound.empty(); ++packets) {
     if (packets > kMaxPackets) return fail(RtcpError::kTooManyPackets);
     if (compound.size() < 4) return fail(RtcpError::kLengthPastEnd);
@@ -143,6 +152,7 @@ std::size_t packet_size(Bytes packet) noexcept { return 4u + 4u * read_u16(packe
 }  // namespace
 
 bool has_feedback(Bytes compound) noexcept {
+  // Stops at the first packet that is no whole header; in a valid compound there is none.
   for (; compound.size() >= 4; compound = compound.subspan(packet_size(compound))) {
     if (is_feedback(compound)) return true;
   }
@@ -155,6 +165,7 @@ std::size_t cut_feedback(MutableBytes compound) noexcept {
   // A feedback packet has at least 12 octets, so the report fits where the first one stood.
   const bool needs_report = is_feedback(compound);
   const std::size_t start = needs_report ? kEmptyReport : 0;
+  // Room for the report stays free at the front, if one is needed.
   std::size_t kept = start;
   for (std::size_t at = 0; at < compound.size();) {
     const std::size_t size = packet_size(compound.subspan(at));
@@ -165,9 +176,11 @@ std::size_t cut_feedback(MutableBytes compound) noexcept {
     }
     at += size;
   }
+  // Nothing but feedback: a report alone would tell the receiver nothing.
   if (kept == start) return 0;
   if (needs_report) {
-    // The SSRC of the sender stands where the feedback had it.
+    // A receiver report without blocks. Octets 4 to 7 still hold the SSRC of the feedback's sender, which
+    // becomes that of the report.
     write_u8(compound, 0, 0x80);
     write_u8(compound, 1, rtcp_type::kRr);
     write_u16(compound, 2, 1);

@@ -1,5 +1,5 @@
-// RTCP compound packets: validation as a whole, then a walk over reports (RFC 3550 §6, app. A.2; RFC 3611;
-// RFC 4585).
+// RTCP compound packets (RFC 3550 §6 and app. A.2, RFC 3611, RFC 4585). A compound is validated as a whole
+// first; all other functions rely on that.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -11,6 +11,7 @@
 
 namespace ferry {
 
+/// The first rule that a compound packet breaks; `to_string` gives its words.
 enum class RtcpError : std::uint8_t {
   kTooShort,
   kBadVersion,
@@ -23,8 +24,10 @@ enum class RtcpError : std::uint8_t {
   kXrPastEnd,
   kTooManyPackets,
 };
+/// The error in words.
 std::string_view to_string(RtcpError error) noexcept;
 
+/// RTCP packet types (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2).
 namespace rtcp_type {
 constexpr std::uint8_t kSr = 200;
 constexpr std::uint8_t kRr = 201;
@@ -35,36 +38,47 @@ constexpr std::uint8_t kPayloadFeedback = 206;
 constexpr std::uint8_t kXr = 207;
 }  // namespace rtcp_type
 
-/// One report block (RFC 3550 §6.4.1).
+/// One report block of a sender or receiver report (RFC 3550 §6.4.1), in host order.
 struct ReportBlock {
+  /// The stream that the block reports on.
   Ssrc about;
-  std::uint8_t fraction_lost = 0;  // of 256
+  /// Share lost since the previous report, in 256ths.
+  std::uint8_t fraction_lost = 0;
+  /// Packets lost since the stream began. Duplicates can make it negative.
   std::int32_t cumulative_lost = 0;
+  /// Highest sequence number received; the upper 16 bits count the wrap-arounds.
   std::uint32_t highest_sequence = 0;
-  std::uint32_t jitter = 0;  // clock units of the reported stream
+  /// Interarrival jitter in clock units of the reported stream.
+  std::uint32_t jitter = 0;
+  /// Middle 32 bits of the NTP time of the last sender report received; 0 = none came.
   std::uint32_t last_sr = 0;
-  std::uint32_t delay_since_last_sr = 0;  // 1/65536 s
+  /// Time between receiving that sender report and sending this block, in 1/65,536 s.
+  std::uint32_t delay_since_last_sr = 0;
 };
 
-/// Checks the whole compound packet before any part of it is used (media-security RTC-1).
-/// `reduced_size` allows a first packet other than SR/RR (RFC 5506). No allocation; views are borrowed.
+/// Checks the whole compound packet, before any part of it is used (RTC-1).
+///
+/// `compound`      whole UDP payload, network order; borrowed.
+/// `reduced_size`  also accept a first packet that is no SR or RR (RFC 5506).
+/// Fails           with the first rule broken. No allocation; safe on any thread.
 [[nodiscard]] Result<void, RtcpError> validate_rtcp(Bytes compound, bool reduced_size) noexcept;
 
-/// SSRC of the sender of the first packet. Requires a validated compound.
+/// SSRC of the sender of the first packet. The compound must be valid.
 [[nodiscard]] Ssrc rtcp_sender(Bytes compound) noexcept;
 
-/// Removes the feedback packets (types 205 and 206, RFC 4585 §6.1) from a validated compound, in place; the
-/// other packets stay as they are and in order. Where feedback stood first, an empty receiver report of its
-/// sender takes its place, so that the rest is no reduced-size packet (RFC 5506 §3.4.2).
-/// Gives the size of what is left: that of the compound if there was no feedback, 0 if there was nothing
-/// else.
+/// Removes the feedback packets (types 205 and 206, RFC 4585 §6.1) from a valid compound, in place. The other
+/// packets stay as they are and in order. If feedback stood first, an empty receiver report of its sender
+/// takes its place, so that the rest does not become a reduced-size packet (RFC 5506 §3.4.2).
+///
+/// Returns the new size: that of `compound` if it held no feedback, 0 if it held nothing else.
 [[nodiscard]] std::size_t cut_feedback(MutableBytes compound) noexcept;
 
-/// Whether a validated compound has feedback packets.
+/// True if a valid compound contains feedback packets.
 [[nodiscard]] bool has_feedback(Bytes compound) noexcept;
 
-/// Calls `handler.on_sender_report(ssrc, ntp_middle)`, `handler.on_report(sender, ReportBlock)` and
-/// `handler.on_bye(ssrc)` in order. Requires a validated compound.
+/// Calls the handler for each part of a valid compound, in order:
+/// `on_sender_report(ssrc, ntp_middle)`, `on_report(sender, ReportBlock)` and `on_bye(ssrc)`.
+/// `ntp_middle` is the middle 32 bits of the NTP time stamp, as receivers echo it in `last_sr`.
 template <class Handler>
 void walk_rtcp(Bytes compound, Handler&& handler) {
   while (compound.size() >= 4) {
@@ -83,6 +97,7 @@ void walk_rtcp(Bytes compound, Handler&& handler) {
         ReportBlock block;
         block.about = Ssrc{read_u32(packet, at)};
         block.fraction_lost = read_u8(packet, at + 4);
+        // A signed number of 24 bits: shifting it up and down again extends its sign.
         const std::uint32_t lost = read_u32(packet, at + 4) & 0xffffff;
         block.cumulative_lost = static_cast<std::int32_t>(lost << 8) >> 8;
         block.highest_sequence = read_u32(packet, at + 8);

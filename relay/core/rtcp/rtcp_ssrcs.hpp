@@ -1,4 +1,5 @@
-// Where the SSRCs stand in RTCP (RFC 3550 §6, RFC 3611, RFC 4585, RFC 5104, RFC 8888, REMB).
+// Finds the SSRCs inside RTCP packets (RFC 3550 §6, RFC 3611, RFC 4585, RFC 5104, RFC 8888, REMB), so that a
+// relay that renamed a stream can rename it there too.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -11,31 +12,36 @@
 
 namespace ferry {
 
-/// What an SSRC in an RTCP packet means to the party that sends the packet.
+/// Whose stream an SSRC in an RTCP packet names, seen from the party that sends the packet.
 enum class SsrcRole : std::uint8_t {
-  kOwn,   // a stream that this party sends: reporter, SDES chunk, BYE, sender of feedback
-  kHeard  // a stream that this party receives: report block, media source, target of FIR, TMMBR and REMB
+  /// A stream that this party sends: reporter, SDES chunk, BYE, sender of feedback.
+  kOwn,
+  /// A stream that this party receives: report block, media source, target of FIR, TMMBR and REMB.
+  kHeard
 };
 
 namespace rtcp_ssrcs {
 
+/// Application-defined packets (RFC 3550 §6.7).
 constexpr std::uint8_t kApp = 204;
-// Formats of transport-layer feedback whose entries name SSRCs.
+// Formats of transport-layer feedback whose entries name SSRCs (RFC 5104 §4.2, RFC 8888 §3.1).
 constexpr std::uint8_t kTmmbr = 3;
 constexpr std::uint8_t kTmmbn = 4;
 constexpr std::uint8_t kCcfb = 11;
-// Formats of payload-specific feedback whose entries name SSRCs.
+// Formats of payload-specific feedback whose entries name SSRCs (RFC 5104 §4.3).
 constexpr std::uint8_t kFir = 4;
 constexpr std::uint8_t kTstr = 5;
 constexpr std::uint8_t kTstn = 6;
 constexpr std::uint8_t kVbcm = 7;
 constexpr std::uint8_t kApplication = 15;
+/// "REMB", the name in front of an application-layer feedback message of that kind.
 constexpr std::uint32_t kRemb = 0x52454d42;
-// Report blocks of XR without the SSRC of a source behind their header.
+// XR report blocks that have no source SSRC right behind their header (RFC 3611 §4.4, §4.5).
 constexpr std::uint8_t kReceiverTime = 4;
 constexpr std::uint8_t kDlrr = 5;
 
-/// SDES: each chunk begins with an SSRC and ends, padded to 32 bits, behind an item of type 0.
+/// Visits the SSRC at the start of each SDES chunk. A chunk ends with an item of type 0 and is padded to 32
+/// bits.
 template <class Visit>
 void walk_sdes(MutableBytes packet, std::size_t chunks, Visit& visit) {
   std::size_t at = 4;
@@ -48,12 +54,13 @@ void walk_sdes(MutableBytes packet, std::size_t chunks, Visit& visit) {
   }
 }
 
-/// Entries of `step` octets, each beginning with the SSRC of a stream that is heard.
+/// Visits the SSRC at the start of each entry, from `at` on. Each entry has `step` octets.
 template <class Visit>
 void walk_entries(MutableBytes packet, std::size_t at, std::size_t step, Visit& visit) {
   for (; at + 4 <= packet.size(); at += step) visit(packet.subspan(at, 4), SsrcRole::kHeard);
 }
 
+/// Visits the SSRCs of a feedback packet: sender, media source, and those in the entries of known formats.
 template <class Visit>
 void walk_feedback(MutableBytes packet, bool is_payload, Visit& visit) {
   if (packet.size() < 12) return;
@@ -69,13 +76,14 @@ void walk_feedback(MutableBytes packet, bool is_payload, Visit& visit) {
   }
   if (format == kTmmbr || format == kTmmbn) walk_entries(packet, 12, 8, visit);
   if (format != kCcfb || packet.size() < 16) return;
-  // RFC 8888 §3.1: the first stream stands where the media source does; a time stamp of 32 bits ends the
-  // list.
+  // RFC 8888 §3.1: the first stream stands where the media source does, so the walk begins with the second
+  // one. A time stamp of 32 bits ends the list.
   const auto next = [&](std::size_t at) { return at + 8 + ((read_u16(packet, at + 6) + 1u) / 2) * 4; };
   for (std::size_t at = next(8); at + 12 <= packet.size(); at = next(at))
     visit(packet.subspan(at, 4), SsrcRole::kHeard);
 }
 
+/// Visits the SSRCs of an extended report: its sender, and the source of each block that names one.
 template <class Visit>
 void walk_xr(MutableBytes packet, Visit& visit) {
   if (packet.size() < 8) return;
@@ -94,8 +102,9 @@ void walk_xr(MutableBytes packet, Visit& visit) {
 
 }  // namespace rtcp_ssrcs
 
-/// Calls `visit(octets, role)` with the four octets of each SSRC, in order; `visit` may overwrite them.
-/// Requires a validated compound. Formats that this table does not know keep the SSRCs inside their lists.
+/// Calls `visit(octets, role)` with the four octets of each SSRC, in network order and in the order of the
+/// packet. `visit` may overwrite them. The compound must be valid. SSRCs inside feedback formats that this
+/// header does not know are not visited.
 template <class Visit>
 void for_each_ssrc(MutableBytes compound, Visit visit) {
   using namespace rtcp_ssrcs;

@@ -9,18 +9,19 @@ namespace ferry {
 
 namespace {
 
-/// Profile word and length in words.
+/// Octets of the block's header: profile and length in words.
 constexpr std::size_t kBlockHeader = 4;
+// ID 15 is reserved in the one-byte form (RFC 8285 §4.2).
 constexpr unsigned kLargestOneByteId = 14;
 
-/// Where the elements of a packet lie; `elements` to `end` is the block without its header.
+/// Position of a packet's extension block: `elements` to `end`, without the block's header.
 struct Block {
   std::size_t elements = 0;
   std::size_t end = 0;
   bool is_one_byte = false;
 };
 
-/// Nothing if the packet has no extension block of RFC 8285.
+/// Finds the extension block. Nothing if the packet has none in a form of RFC 8285.
 std::optional<Block> find_block(Bytes rtp) noexcept {
   if (rtp.size() < kRtpFixedHeaderSize || (read_u8(rtp, 0) & 0x10) == 0) return std::nullopt;
   const std::size_t at = kRtpFixedHeaderSize + 4u * (read_u8(rtp, 0) & 0x0f);
@@ -33,21 +34,21 @@ std::optional<Block> find_block(Bytes rtp) noexcept {
   return Block{at + kBlockHeader, end, is_one_byte};
 }
 
-/// One element, header included.
+/// One element, its header included.
 struct Element {
   std::size_t at = 0;
   std::size_t size = 0;
   unsigned id = 0;
 };
 
-/// Reads the next element and moves `at` behind it. Nothing at the end, and where reading has to stop: `at`
-/// is then before the rest.
+/// Reads the next element and moves `at` behind it. Nothing at the end, and where reading has to stop; `at`
+/// then stands in front of what is left.
 std::optional<Element> next_element(Bytes rtp, const Block& block, std::size_t& at) noexcept {
-  while (at < block.end && read_u8(rtp, at) == 0) ++at;  // padding
+  while (at < block.end && read_u8(rtp, at) == 0) ++at;  // padding between elements
   if (at >= block.end) return std::nullopt;
   const std::uint8_t first = read_u8(rtp, at);
   const unsigned id = block.is_one_byte ? first >> 4 : first;
-  // RFC 8285 §4.2: 15, or 0 with a length, ends the processing.
+  // RFC 8285 §4.2: ID 15, or ID 0 with a length, ends the reading.
   if (block.is_one_byte && (id == 0 || id == 15)) return std::nullopt;
   if (!block.is_one_byte && at + 1 >= block.end) return std::nullopt;
   const std::size_t size = block.is_one_byte ? 2u + (first & 0x0fu) : 2u + read_u8(rtp, at + 1);
@@ -61,7 +62,7 @@ void write_id(MutableBytes rtp, std::size_t at, std::uint8_t id, bool is_one_byt
   write_u8(rtp, at, is_one_byte ? static_cast<std::uint8_t>(id << 4 | (read_u8(rtp, at) & 0x0f)) : id);
 }
 
-/// Cuts `[from, to)` out of a packet; gives its new size.
+/// Cuts the octets from `from` to `to` out of a packet and returns its new size.
 std::size_t cut(MutableBytes rtp, std::size_t from, std::size_t to) noexcept {
   std::ranges::copy(rtp.subspan(to), rtp.begin() + static_cast<std::ptrdiff_t>(from));
   return rtp.size() - (to - from);
@@ -83,19 +84,21 @@ bool HeaderExtensionMap::changes(Bytes rtp) const noexcept {
   while (const auto element = next_element(rtp, *block, at)) {
     if (id_for(element->id, block->is_one_byte) != element->id) return true;
   }
+  // Octets that cannot be read as elements are removed, so the packet changes.
   return at < block->end;
 }
 
 std::size_t HeaderExtensionMap::apply(MutableBytes rtp) const noexcept {
   const auto block = rewrites_ ? find_block(rtp) : std::nullopt;
   if (!block || !changes(rtp)) return rtp.size();
+  // If nothing is removed, the IDs are replaced in place and the size stays.
   bool removes = false;
   std::size_t at = block->elements;
   while (const auto element = next_element(rtp, *block, at)) {
     removes = removes || id_for(element->id, block->is_one_byte) == 0;
   }
   removes = removes || at < block->end;
-  // Elements that stay move to the left over those that go.
+  // Elements that stay are moved to the left over those that go.
   std::size_t kept = block->elements;
   at = block->elements;
   while (const auto element = next_element(rtp, *block, at)) {
@@ -111,10 +114,12 @@ std::size_t HeaderExtensionMap::apply(MutableBytes rtp) const noexcept {
     kept += element->size;
   }
   if (!removes) return rtp.size();
+  // Nothing is left: the block goes, and the X bit with it.
   if (kept == block->elements) {
     write_u8(rtp, 0, static_cast<std::uint8_t>(read_u8(rtp, 0) & ~0x10));
     return cut(rtp, block->elements - kBlockHeader, block->end);
   }
+  // The block is padded to whole words again (RFC 3550 §5.3.1).
   const std::size_t words = (kept - block->elements + 3) / 4;
   const std::size_t end = block->elements + 4 * words;
   std::ranges::fill(rtp.subspan(kept, end - kept), std::byte{0});

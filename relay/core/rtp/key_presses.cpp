@@ -8,11 +8,14 @@ namespace ferry {
 
 namespace {
 
-constexpr std::size_t kPayloadSize = 4;            // RFC 4733 §2.3
-constexpr std::uint32_t kLongestSegment = 0xffff;  // §2.5.1.3
-/// A segment as long as this is nearly full; what its last packets said may be lost.
+// Octets of an event's payload (RFC 4733 §2.3).
+constexpr std::size_t kPayloadSize = 4;
+// RFC 4733 §2.5.1.3: the duration field has 16 bits.
+constexpr std::uint32_t kLongestSegment = 0xffff;
+/// From this length on a segment counts as nearly full: the packets that would show it full may be lost.
 constexpr std::uint32_t kNearlyFull = 0xf000;
 
+// Events have a clock of 8,000 Hz unless SDP says otherwise.
 std::uint32_t rate_or_usual(std::uint32_t clock_rate_hz) { return clock_rate_hz != 0 ? clock_rate_hz : 8000; }
 
 }  // namespace
@@ -32,6 +35,8 @@ void KeyPresses::remember(const State::Begun& begun) noexcept {
 
 bool KeyPresses::goes_on(const RtpView& packet, std::uint8_t event) const noexcept {
   if (!state_.is_open || packet.marker || packet.ssrc != state_.ssrc || event != state_.event) return false;
+  // A new segment continues where the one before stops, by time stamp. That is exact if its last packet came;
+  // otherwise the segment was full or nearly so.
   const std::uint32_t ahead = packet.timestamp - state_.timestamp;
   if (ahead == 0 || ahead > kLongestSegment) return false;
   return ahead == state_.segment || ahead == kLongestSegment ||
@@ -47,11 +52,14 @@ KeyPresses::Told KeyPresses::on_event(const RtpView& packet, const Arrival& arri
   const State::Begun begun{packet.ssrc, packet.timestamp};
   const bool is_current =
       state_.is_open && packet.ssrc == state_.ssrc && packet.timestamp == state_.timestamp;
+  // The packet begins something: a late copy of a known press, another segment, or another press.
   if (!is_current) {
     if (is_known(begun)) return told;
     if (goes_on(packet, event)) {
+      // The time stamps say how long the segment before lasted, even if its last packets were lost.
       state_.before += packet.timestamp - state_.timestamp;
     } else {
+      // The press before is over, although its end was not heard.
       told.former = end();
       state_.is_open = true;
       state_.ssrc = packet.ssrc;
@@ -62,19 +70,21 @@ KeyPresses::Told KeyPresses::on_event(const RtpView& packet, const Arrival& arri
     state_.segment = 0;
     remember(begun);
   }
+  // Packets may come out of order; the longest duration counts.
   state_.segment = std::max<std::uint32_t>(state_.segment, duration);
   state_.volume = flags & 0x3f;
   state_.clock_rate_hz = arrival.clock_rate_hz;
   state_.source = arrival.source;
   state_.last_packet = arrival.at;
-  if ((flags & 0x80) != 0) told.own = end();
+  if ((flags & 0x80) != 0) told.own = end();  // the end bit; its two repetitions are late copies then
   return told;
 }
 
 std::optional<DtmfEvent> KeyPresses::on_audio(const RtpView& packet, std::uint32_t clock_rate_hz) noexcept {
   if (!state_.is_open || packet.ssrc != state_.ssrc || clock_rate_hz != state_.clock_rate_hz)
     return std::nullopt;
-  // Devices send audio beside events: only what lies well behind the event says that it is over.
+  // Devices send audio beside events. Only audio well behind the event (a fifth of a second) shows that the
+  // press is over.
   const auto behind = static_cast<std::int32_t>(packet.timestamp - (state_.timestamp + state_.segment));
   const std::uint32_t enough = rate_or_usual(clock_rate_hz) / 5;
   return behind > static_cast<std::int32_t>(enough) ? end() : std::nullopt;
@@ -93,6 +103,7 @@ std::optional<Instant> KeyPresses::due() const noexcept {
 std::optional<DtmfEvent> KeyPresses::end() noexcept {
   if (!state_.is_open) return std::nullopt;
   state_.is_open = false;
+  // All segments together; the field of 16 bits cannot hold a long press, the milliseconds can.
   const std::uint64_t duration = std::uint64_t{state_.before} + state_.segment;
   DtmfEvent told;
   told.event = state_.event;

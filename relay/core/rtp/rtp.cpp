@@ -22,14 +22,17 @@ Result<RtpView, RtpParseError> parse_rtp(Bytes datagram) noexcept {
   if (datagram.size() < kRtpFixedHeaderSize) return fail(RtpParseError::kTooShort);
   const std::uint8_t first = read_u8(datagram, 0);
   if ((first >> 6) != 2) return fail(RtpParseError::kBadVersion);
+  // RFC 3550 §5.1: up to 15 CSRCs of four octets follow the fixed header.
   std::size_t header = kRtpFixedHeaderSize + 4u * (first & 0x0f);
   if (header > datagram.size()) return fail(RtpParseError::kCsrcOverrun);
   if ((first & 0x10) != 0) {
+    // RFC 3550 §5.3.1: the extension's length counts words behind its own header of four octets.
     if (header + 4 > datagram.size()) return fail(RtpParseError::kExtensionOverrun);
     header += 4 + 4u * read_u16(datagram, header + 2);
     if (header > datagram.size()) return fail(RtpParseError::kExtensionOverrun);
   }
   std::size_t padding = 0;
+  // The last octet counts the padding, itself included.
   if ((first & 0x20) != 0) {
     padding = read_u8(datagram, datagram.size() - 1);
     if (padding == 0 || header + padding > datagram.size()) return fail(RtpParseError::kBadPadding);

@@ -10,19 +10,20 @@
 
 namespace ferry {
 
-/// A parsed RTP packet. The spans point into the datagram and die with it.
+/// A parsed RTP packet; integers are in host order. `payload` points into the datagram and dies with it.
 struct RtpView {
   Ssrc ssrc;
   SeqNo sequence;
   std::uint32_t timestamp = 0;
   PayloadType payload_type;
   bool marker = false;
-  /// Octets before the payload: fixed header, CSRCs, extension block.
+  /// Octets in front of the payload: fixed header, CSRCs and extension block.
   std::size_t header_size = 0;
-  /// Without padding.
+  /// The payload without padding.
   Bytes payload;
 };
 
+/// The first rule that a packet breaks (DMX-3, DMX-4); `to_string` gives its words.
 enum class RtpParseError : std::uint8_t {
   kTooShort,
   kBadVersion,
@@ -30,19 +31,21 @@ enum class RtpParseError : std::uint8_t {
   kExtensionOverrun,
   kBadPadding
 };
+/// The error in words.
 std::string_view to_string(RtpParseError error) noexcept;
 
 /// Parses the fixed header, CSRCs, extension block and padding of one RTP packet.
 ///
 /// `datagram`  whole UDP payload, network order; borrowed.
-/// Fails       with the first rule broken (media-security DMX-3, DMX-4).
+/// Fails       with the first rule broken (DMX-3, DMX-4). The payload type is not judged.
 /// Cost        no allocation, one pass. Safe on any thread.
 [[nodiscard]] Result<RtpView, RtpParseError> parse_rtp(Bytes datagram) noexcept;
 
-/// Writes a fixed header (no CSRC, no extension) of 12 octets. `out` holds at least 12.
+/// Writes a fixed header of 12 octets, without CSRCs and extension. `out` has room for them.
 void write_rtp_header(MutableBytes out, PayloadType type, bool marker, SeqNo sequence,
                       std::uint32_t timestamp, Ssrc ssrc) noexcept;
 
+/// Octets of an RTP header without CSRCs and extension.
 constexpr std::size_t kRtpFixedHeaderSize = 12;
 
 }  // namespace ferry

@@ -7,6 +7,7 @@
 namespace ferry {
 
 void SentStream::restart(SeqNo first) noexcept {
+  // A new run: what was expected before is kept apart, so that the leap is no loss.
   counters_.expected_before_reset += counters_.highest_extended - counters_.base_extended + 1;
   ++counters_.resets;
   counters_.base_extended = counters_.highest_extended = first.value;
@@ -21,9 +22,11 @@ void SentStream::count(SeqNo sequence, std::uint32_t timestamp, std::size_t size
     c.first_packet = now;
     seen_ = 1;
   } else if (sequence.value == awaited_) {
+    // Second packet of a jump: the sender did begin anew, one packet ago.
     restart(SeqNo{static_cast<std::uint16_t>(sequence.value - 1)});
     follow_sequence(c, seen_, new_burst_, sequence);
   } else if (is_sequence_jump(c.highest_extended, sequence)) {
+    // First packet of a jump: it is counted, but its number waits for confirmation.
     awaited_ = static_cast<std::uint16_t>(sequence.value + 1);
   } else {
     awaited_ = kNone;
@@ -31,11 +34,14 @@ void SentStream::count(SeqNo sequence, std::uint32_t timestamp, std::size_t size
   }
   ++c.packets;
   c.bytes += size;
-  c.last_timestamp = timestamp;
+  // A packet that leaves late does not take the time stamp back.
+  const bool is_newest = static_cast<std::uint16_t>(c.highest_extended) == sequence.value;
+  if (is_newest || awaited_ != kNone) c.last_timestamp = timestamp;
   c.last_packet = now;
 }
 
 void SentStream::count(const SentBelow& below) noexcept {
+  // The kernel reports sums. They are joined to what was sent before, as if each packet had passed here.
   SsrcCounters& c = counters_;
   const SeqNo first{static_cast<std::uint16_t>(below.before.value + 1)};
   const SeqNo newest{static_cast<std::uint16_t>(below.stream->highest_extended)};
@@ -43,22 +49,25 @@ void SentStream::count(const SentBelow& below) noexcept {
     c.base_extended = c.highest_extended = below.advanced ? first.value : newest.value;
     c.first_packet = below.stream->last_packet;
   } else if (below.advanced) {
+    // Packets that came between this stream's last one and the first of these.
     const int skipped = distance(below.before, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
     if (first.value == awaited_ || is_sequence_jump(c.highest_extended, first)) {
       restart(first.value == awaited_ ? below.before : first);
-    } else if (skipped > 0) {  // nobody was sent these (hold)
+    } else if (skipped > 0) {  // they came, but were not sent (hold): missing for this party
       c.highest_extended += static_cast<std::uint32_t>(skipped);
       ++c.loss_bursts;
       new_burst_ = std::max(new_burst_, static_cast<std::uint32_t>(skipped));
     }
     awaited_ = kNone;
   }
+  // Never back: a late packet does not lower the highest number.
   const int ahead = distance(newest, SeqNo{static_cast<std::uint16_t>(c.highest_extended)});
   if (below.advanced && ahead > 0) c.highest_extended += static_cast<std::uint32_t>(ahead);
   c.packets += below.packets;
   c.bytes += below.bytes;
   c.duplicates += static_cast<std::uint32_t>(below.duplicates);
   c.reordered += static_cast<std::uint32_t>(below.reordered);
+  // A late packet can take a burst away that was counted before the hand-over.
   const auto bursts = static_cast<std::int32_t>(c.loss_bursts) + below.loss_bursts;
   c.loss_bursts = static_cast<std::uint32_t>(std::max(bursts, 0));
   new_burst_ = std::max(new_burst_, below.longest_burst);
@@ -70,7 +79,7 @@ void SentStream::count(const SentBelow& below) noexcept {
 
 void SentStream::report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept {
   if (!reports_) reports_ = make_unique_or_null<ReportHistory>();
-  if (reports_) reports_->add(reporter, block, now);
+  if (reports_) reports_->add(reporter, block, now, static_cast<std::uint32_t>(counters_.lost()));
 }
 
 }  // namespace ferry

@@ -1,4 +1,4 @@
-// One stream as it leaves for a party: what RTP it was sent, and what it says about it.
+// One stream as it leaves for a party: which RTP packets the party was sent, and what it reports about them.
 #pragma once
 
 #include "relay/core/evidence/marks.hpp"
@@ -11,53 +11,56 @@
 
 namespace ferry {
 
-/// What was forwarded of a stream below the sockets between two readings.
+/// Packets of a stream that the kernel forwarded between two readings.
 struct SentBelow {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
-  /// Highest number ahead of them, and whether it rose.
+  /// Highest sequence number before these packets, and whether it rose with them.
   SeqNo before;
   bool advanced = false;
-  /// What the counts of the stream grew by; runs may have become less.
+  /// Growth of the stream's counts. Late packets can make it negative.
   std::int32_t duplicates = 0;
   std::int32_t reordered = 0;
   std::int32_t loss_bursts = 0;
-  /// Longest run of missing numbers among them.
+  /// Longest run of missing numbers among these packets.
   std::uint32_t longest_burst = 0;
-  /// Bit n: highest - n was received.
+  /// Bit n is set if the packet with number highest - n was received.
   std::uint64_t seen = 0;
-  /// The stream as it came, after them.
+  /// The received stream after these packets; borrowed for the call.
   const SsrcCounters* stream = nullptr;
 };
 
-/// Counts what leaves under one SSRC: loss here is what the party cannot have got, because it never left. A
-/// jump as SSR-4 has it begins a new run once two packets in sequence have confirmed it; it is no loss.
+/// Counts what leaves under one SSRC. Loss here is what the party cannot have received because it never left.
+/// A sequence jump (SSR-4) is no loss: it begins a new run once two packets in sequence have confirmed it.
 /// Owned by a worker.
 class SentStream {
  public:
   explicit SentStream(Ssrc ssrc) { counters_.ssrc = ssrc; }
-  /// As it was exported: nothing is known of its last seconds.
+  /// Goes on with exported counts. Nothing is known of the last seconds then.
   explicit SentStream(const SsrcCounters& counters) : counters_(counters) {}
 
-  /// Counts a packet of RTP that left; `size` is that of the datagram, unprotected.
+  /// Counts an RTP packet that left. `size` is that of the plain datagram.
   void count(SeqNo sequence, std::uint32_t timestamp, std::size_t size, Instant now) noexcept;
+  /// Counts what the kernel sent.
   void count(const SentBelow& below) noexcept;
-  /// The party reported on it.
+  /// Keeps a report of the party on this stream.
   void report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept;
 
+  /// Keeps the present counts as the newest mark of `times`.
   void mark(const MarkTimes& times) noexcept {
     marks_.mark(counters_, new_burst_, times);
     new_burst_ = 0;
   }
+  /// Growth of the counts since the oldest mark, until `now`.
   [[nodiscard]] RecentStream recent(const MarkTimes& times, Instant now) const noexcept {
     return marks_.recent(counters_, new_burst_, times, now);
   }
   [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
-  /// Null: it never did, or there was no memory for it.
+  /// The newest report; null if there was none, or no memory for it.
   [[nodiscard]] const ListenerReport* newest_report() const noexcept {
     return reports_ ? &reports_->newest() : nullptr;
   }
-  /// Time passed in which nobody ran (C-13).
+  /// Moves all times forward by a time in which this process did not run (C-13).
   void skip(Duration pause) noexcept {
     if (reports_) reports_->skip(pause);
   }
@@ -67,16 +70,18 @@ class SentStream {
   }
 
  private:
-  /// A new run begins with `first`.
+  /// Begins a new run with `first`, after a jump.
   void restart(SeqNo first) noexcept;
 
   SsrcCounters counters_;
+  /// Bit n is set if the packet with number highest - n was sent.
   std::uint64_t seen_ = 0;
-  /// The number that would confirm a jump.
+  /// The number that would confirm a jump; kNone if none is waited for.
   std::uint32_t awaited_ = kNone;
   /// Longest run of missing numbers since the last mark.
   std::uint32_t new_burst_ = 0;
   StreamMarks marks_;
+  /// Made by the first report; null before.
   std::unique_ptr<ReportHistory> reports_;
   static constexpr std::uint32_t kNone = 0x10000;
 };

@@ -1,10 +1,11 @@
-// What one SSRC did: loss, reordering, duplicates, jitter (RFC 3550 app. A), and what its owner reports by
-// RTCP.
+// Statistics of one received SSRC: loss, reordering, duplicates and jitter (RFC 3550 app. A), and what its
+// owner reports by RTCP.
 #pragma once
 
 #include "relay/base/types.hpp"
 #include "relay/core/evidence/marks.hpp"
 #include "relay/core/rtp/rtp.hpp"
+#include "relay/core/rtp/ssrc_counters.hpp"
 
 #include <array>
 #include <cstdint>
@@ -13,141 +14,83 @@
 
 namespace ferry {
 
-/// One quality sample. Units as in the NG query reply.
+/// One quality sample. The units are those of the NG query reply.
 struct QualitySample {
+  /// Mean opinion score (MOS) times 10.
   std::int64_t mos_times_10 = 0;
+  /// Round trip over both legs.
   std::int64_t round_trip_us = 0;
+  /// Round trip between this relay and the reporter.
   std::int64_t round_trip_leg_us = 0;
   std::int64_t jitter_ms = 0;
+  /// Loss since the report before, 0 to 100.
   std::int64_t loss_percent = 0;
-  /// Monotonic time of the report.
+  /// When the report came.
   Instant at{};
 
   bool operator==(const QualitySample&) const = default;
 };
 
-/// Samples of one SSRC: sums for the average, extremes, and a short progression.
+/// The quality samples of one SSRC: sums for the average, extremes by MOS, and a short progression.
 struct QualityHistory {
+  /// Samples kept in the progression.
   static constexpr std::size_t kProgression = 10;
+  /// Time between two of them.
   static constexpr Duration kInterval = std::chrono::seconds(10);
 
   std::int64_t samples = 0;
+  /// Sum of all samples, for averages.
   QualitySample sum;
+  /// The sample with the lowest MOS.
   QualitySample lowest;
+  /// The sample with the highest MOS.
   QualitySample highest;
+  /// The newest samples, at least `kInterval` apart; the oldest comes first.
   std::array<QualitySample, kProgression> progression{};
   std::uint8_t progression_size = 0;
 
+  /// Adds a sample to sums, extremes and, at most every 10 s, to the progression.
   void add(const QualitySample& sample) noexcept;
   bool operator==(const QualityHistory&) const = default;
 };
 
-/// MOS times 10 from delay, jitter and loss: the simplified E-model (ITU-T G.107 with default values).
-/// `one_way` is mouth to ear without jitter buffer, `jitter` as in RFC 3550, `loss_percent` 0..100.
+/// Estimates the MOS times 10 from delay, jitter and loss: the simplified E-model (ITU-T G.107 with default
+/// values). `one_way` is from mouth to ear without jitter buffer, `jitter` as in RFC 3550, `loss_percent` 0
+/// to 100.
 std::int64_t estimate_mos_times_10(Duration one_way, Duration jitter, double loss_percent) noexcept;
 
-/// What the E-model needs to know of one direction (ITU-T G.107 with its default values for all else).
+/// Inputs of the E-model for one direction (ITU-T G.107; everything else has its default value).
 struct QualityFigures {
-  /// Mouth to ear without the receiver's buffer.
+  /// Delay from mouth to ear without the receiver's jitter buffer.
   Duration one_way{0};
-  Duration jitter{0};  // RFC 3550
+  /// Interarrival jitter (RFC 3550).
+  Duration jitter{0};
+  /// Share of lost packets, 0 to 100.
   double loss_percent = 0;
+  /// Burstiness of losses, as `SsrcCounters::burst_ratio`; 1 = random.
   double burst_ratio = 1;
-  /// Of the codec, as ITU-T G.113 appendix I has them: G.711 with concealment.
+  /// Ie and Bpl of the codec (ITU-T G.113 appendix I). The default is G.711 with packet loss concealment.
   double equipment_impairment = 0;
   double loss_robustness = 25.1;
 };
-/// MOS, 1 to 4.5.
+/// Estimates the MOS, 1 to 4.5 (ITU-T G.107).
 double estimate_mos(const QualityFigures& figures) noexcept;
 
-/// Plain values; copied whole for export and query.
-struct SsrcCounters {
-  Ssrc ssrc;
-  std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;
-  /// Extended highest sequence number: cycles * 65536 + sequence, starting with cycle 0 at the first packet.
-  std::uint32_t base_extended = 0;
-  std::uint32_t highest_extended = 0;
-  std::uint32_t last_timestamp = 0;
-  std::uint32_t duplicates = 0;
-  std::uint32_t reordered = 0;
-  /// Times the sequence was restarted by the sender (SSR-4 confirmed).
-  std::uint32_t resets = 0;
-  /// Packets expected in segments before the last reset.
-  std::uint64_t expected_before_reset = 0;
-  std::uint32_t jitter_q4 = 0;  // RFC 3550 app. A.8: jitter in clock units, times 16
-  std::uint32_t clock_rate_hz = 0;
-  std::uint32_t jitter_max_q4 = 0;
-  std::uint32_t longest_gap_ticks = 0;  // of 1,024 ns, between two packets
-  std::uint64_t jitter_sum_q4 = 0;      // of its value at each packet but the first
-  /// Arrival minus timestamp of the last packet, in clock units, modulo 2^32.
-  std::int32_t transit = 0;
-  /// The same when the measurement of the sender's clock began, and when that was.
-  std::int32_t drift_transit = 0;
-  Instant drift_since{};
-  /// Runs of missing sequence numbers, and the longest when it appeared.
-  std::uint32_t loss_bursts = 0;
-  std::uint32_t longest_loss_burst = 0;
-  /// Packets whose loudness was looked at, and those below hearing. Of streams in the kernel one of many.
-  std::uint64_t g711_packets = 0;
-  std::uint64_t silent_packets = 0;
-  Instant last_audible{};
-  std::uint8_t last_payload_type = 0;
-  /// Octets of payload, without padding, of the newest packet. Set where a stream arrives; 0 = none yet.
-  std::uint16_t last_payload_size = 0;
-  bool idle_by_bye = false;
-  Instant first_packet{};
-  Instant last_packet{};
-  // What this SSRC's owner reported about what it receives (RTCP SR/RR).
-  std::int64_t reported_loss = 0;
-  bool has_report = false;
-
-  [[nodiscard]] std::uint64_t expected() const noexcept {
-    return packets == 0 ? 0 : expected_before_reset + (highest_extended - base_extended) + 1;
-  }
-  /// Never negative: duplicates are taken out first (RFC 3550 app. A.3 without its negative case).
-  [[nodiscard]] std::uint64_t lost() const noexcept {
-    const std::uint64_t unique = packets - duplicates;
-    return expected() > unique ? expected() - unique : 0;
-  }
-  [[nodiscard]] Duration jitter() const noexcept {
-    return clock_rate_hz == 0
-               ? Duration{0}
-               : Duration{static_cast<std::int64_t>(jitter_q4) * 1'000'000'000 / 16 / clock_rate_hz};
-  }
-  [[nodiscard]] Duration longest_gap() const noexcept {
-    return Duration{static_cast<std::int64_t>(longest_gap_ticks) << 10};
-  }
-  [[nodiscard]] double loss_percent() const noexcept {
-    const std::uint64_t all = expected();
-    return all == 0 ? 0.0 : 100.0 * static_cast<double>(lost()) / static_cast<double>(all);
-  }
-  /// How much longer losses last than single random ones would (ITU-T G.107 §3.5, BurstR). 1 = random.
-  [[nodiscard]] double burst_ratio() const noexcept;
-  /// The sender's clock against ours, parts per million; positive: the sender is slow. `error_ppm` is how far
-  /// off that may be, by the jitter of the stream; nothing can be said if there was no time to measure.
-  struct Drift {
-    double ppm = 0;
-    double error_ppm = 0;
-  };
-  [[nodiscard]] std::optional<Drift> drift() const noexcept;
-  bool operator==(const SsrcCounters&) const = default;
-};
-
-/// Clock units in 64 ns, times 2^32.
+/// Clock units in 64 ns, times 2^32. It replaces a division for each packet.
 constexpr std::uint64_t clock_scale(std::uint32_t clock_rate_hz) noexcept {
   return (std::uint64_t{clock_rate_hz} << 38) / 1'000'000'000;
 }
 
-/// The number is too far from the highest one to be of the same run (SSR-4).
+/// True if the number is too far from the highest one to belong to the same run (SSR-4).
 [[nodiscard]] constexpr bool is_sequence_jump(std::uint32_t highest_extended, SeqNo sequence) noexcept {
   const int ahead = distance(sequence, SeqNo{static_cast<std::uint16_t>(highest_extended)});
   return ahead >= 3000 || ahead < -100;
 }
 
-/// Takes the number of a packet, which is no jump, into the counts of its stream: what is missing, late or
-/// there twice. `seen`: bit n says that highest - n was received. `new_burst` becomes the longest run of
-/// missing numbers if this is one.
+/// Counts the number of a packet that is no jump: what is missing, late or duplicate.
+///
+/// `seen`       bit n is set if the packet with number highest - n was received; updated.
+/// `new_burst`  grows to the length of a run of missing numbers, if this packet shows one.
 void follow_sequence(SsrcCounters& counters, std::uint64_t& seen, std::uint32_t& new_burst,
                      SeqNo sequence) noexcept;
 
@@ -156,59 +99,67 @@ class StreamStats {
  public:
   enum class Check : std::uint8_t { kOk, kJump };
 
-  /// Everything that counting needs, between two packets of an undisturbed stream.
+  /// Everything that counting needs between two packets of an undisturbed stream. The kernel works on the
+  /// same values.
   struct State {
     SsrcCounters counters;
-    /// Bit n: highest - n was received.
+    /// Bit n is set if the packet with number highest - n was received.
     std::uint64_t seen = 0;
     /// Longest run of missing numbers that appeared since the last mark or reading.
     std::uint32_t new_burst = 0;
     bool operator==(const State&) const = default;
   };
-  /// The number is too far from the highest one to be of the same run, or it would confirm that the run of
-  /// the packet before, which was refused as a jump, is the one that counts (SSR-4). Nothing changes by
-  /// asking.
+  /// True if the number is too far from the highest one to belong to the same run, or if it would confirm
+  /// that the sender began a new run (SSR-4). Changes nothing.
   [[nodiscard]] bool is_jump(SeqNo sequence) const noexcept;
-  /// A jump waits for its confirmation or nothing was counted yet: such a stream has no `state`.
+  /// True if a jump waits for its confirmation or nothing was counted yet. Such a stream has no `state` and
+  /// cannot be lent.
   [[nodiscard]] bool is_disturbed() const noexcept { return !started_ || resync_ || bad_sequence_ != kNone; }
   [[nodiscard]] State state() const noexcept { return {counters_, seen_, new_burst_}; }
-  /// Goes on with what somebody else counted in the meantime. What RTCP said and how loud the packets were
-  /// counts only here, and stays; so do the marks.
+  /// Goes on with what the kernel counted. What RTCP said, how loud the packets were, and the marks are only
+  /// counted here; they stay.
   void set_state(const State& state) noexcept;
 
   StreamStats() = default;
+  /// Goes on with exported counts.
   explicit StreamStats(const SsrcCounters& counters) : counters_(counters), started_(counters.packets > 0) {}
 
-  /// SSR-4: a jump of 3000 or more ahead or over 100 behind is refused until two consecutive packets confirm
-  /// it.
+  /// Checks the number of a packet before it is counted. A jump of 3,000 or more ahead, or of more than 100
+  /// behind, is refused until two packets in sequence confirm it (SSR-4).
   [[nodiscard]] Check check(SeqNo sequence) noexcept;
-  /// Counts a packet that passed `check`. `clock_rate_hz` 0 = unknown, then no jitter.
+  /// True if a packet with this number and time stamp was there before: the number went by, and the time
+  /// stamp is one of the stream's past. A sender that counts anew has new time stamps with old numbers.
+  [[nodiscard]] bool is_copy(SeqNo sequence, std::uint32_t timestamp, Instant now) const noexcept;
+  /// Counts a packet that passed `check`. `clock_rate_hz` 0 = unknown; its jitter is then not measured.
   void count(const RtpView& rtp, std::size_t datagram_size, std::uint32_t clock_rate_hz,
              Instant now) noexcept;
+  /// Counts the loudness of a packet.
   void count_g711(bool silent, Instant now) noexcept;
-  /// How much later than the stream's packets usually do this one came, by its time stamp; nothing if the
-  /// stream has not told its clock.
+  /// How much later this packet came than the packets of the stream usually do, by its time stamp. Nothing if
+  /// the clock of the stream is unknown.
   [[nodiscard]] std::optional<Duration> lateness(const RtpView& rtp, std::uint32_t clock_rate_hz,
                                                  Instant now) const noexcept;
 
   [[nodiscard]] const SsrcCounters& counters() const noexcept { return counters_; }
   SsrcCounters& counters() noexcept { return counters_; }
 
-  /// Keeps the counts of now as the newest mark of `times`.
+  /// Keeps the present counts as the newest mark of `times`.
   void mark(const MarkTimes& times) noexcept {
     marks_.mark(counters_, new_burst_, times);
     new_burst_ = 0;
   }
-  /// What happened since the oldest mark.
+  /// Growth of the counts since the oldest mark, until `now`.
   [[nodiscard]] RecentStream recent(const MarkTimes& times, Instant now) const noexcept {
     return marks_.recent(counters_, new_burst_, times, now);
   }
   /// Octets of the marks on the heap.
   [[nodiscard]] std::size_t footprint() const noexcept { return marks_.footprint(); }
 
-  /// Null until the owner's RTCP gave a sample.
+  /// The quality samples; null until the owner's RTCP gave one.
   [[nodiscard]] const QualityHistory* quality() const noexcept { return quality_.get(); }
+  /// Adds a quality sample; may throw std::bad_alloc.
   void add_quality(const QualitySample& sample);
+  /// Takes over an exported quality history.
   void restore_quality(const QualityHistory& history) {
     quality_ = std::make_unique<QualityHistory>(history);
   }
@@ -217,10 +168,14 @@ class StreamStats {
   SsrcCounters counters_;
   std::unique_ptr<QualityHistory> quality_;
   StreamMarks marks_;
-  std::uint64_t seen_ = 0;  // as in State
+  /// Bitmap of received numbers, as in `State`.
+  std::uint64_t seen_ = 0;
   std::uint32_t new_burst_ = 0;
-  std::uint32_t bad_sequence_ = kNone;  // that would confirm a jump
+  /// The number that would confirm a jump; kNone if none is waited for.
+  std::uint32_t bad_sequence_ = kNone;
+  /// Something was counted.
   bool started_ = false;
+  /// The next packet to be counted begins a new run.
   bool resync_ = false;
   static constexpr std::uint32_t kNone = 0x10000;
 };

@@ -1,4 +1,4 @@
-// Which packets of a stream were there already (RFC 3711 §3.3.2).
+// Remembers which packets of a stream were there already (RFC 3711 §3.3.2).
 #pragma once
 
 #include <array>
@@ -8,19 +8,22 @@
 
 namespace ferry {
 
-/// A sliding window over indices. Pure.
+/// A window of bits that slides along the indices of one stream. Pure, of fixed size.
 class ReplayWindow {
  public:
   static constexpr std::size_t kMaxBits = 1024;
-  /// `bits`: a multiple of 64, at most `kMaxBits`.
+  /// `bits` is the number of indices that are told apart: a multiple of 64, at most `kMaxBits`.
   explicit ReplayWindow(std::size_t bits = 128) noexcept : bits_(bits) {}
 
+  /// kTooOld: so far below the highest index that nobody knows; treat it like kSeen.
   enum class Answer : std::uint8_t { kNew, kSeen, kTooOld };
+  /// Looks an index up; changes nothing.
   [[nodiscard]] Answer check(std::uint64_t index) const noexcept {
     if (!started_ || index > highest_) return Answer::kNew;
     if (highest_ - index >= bits_) return Answer::kTooOld;
     return has_gap_ || (words_[word(index)] >> (index % 64) & 1) != 0 ? Answer::kSeen : Answer::kNew;
   }
+  /// Marks an index as seen. Call it only for an authentic packet.
   void accept(std::uint64_t index) noexcept {
     if (std::exchange(has_gap_, false)) {
       forbid_until(index);
@@ -38,38 +41,45 @@ class ReplayWindow {
     }
     words_[word(index)] |= std::uint64_t{1} << (index % 64);
   }
-  /// Everything up to `index` counts as seen.
+  /// Marks everything up to `index` as seen.
   void forbid_until(std::uint64_t index) noexcept {
     if (started_ && index < highest_) return;
     highest_ = index;
     started_ = true;
     words_.fill(~std::uint64_t{0});
   }
-  /// Indices may have been accepted that this list does not know of. Nothing counts as new any more but what
-  /// is above its highest, and above the first that it accepts from now on.
+  /// Call it after restoring an earlier state: indices may have been accepted since, and this window does not
+  /// know them. From then on only an index above the highest one counts as new; the first that is accepted
+  /// becomes the new bottom.
   void expect_gap() noexcept { has_gap_ = true; }
 
+  /// One bit for each index, at place index modulo window size.
   using Words = std::array<std::uint64_t, kMaxBits / 64>;
-  /// As `words` and `highest` gave it, into a window of the same size.
+  /// Restores what `highest` and `words` returned, into a window of the same size.
   void restore(std::uint64_t highest, const Words& words) noexcept {
     highest_ = highest;
     words_ = words;
     started_ = true;
   }
   [[nodiscard]] const Words& words() const noexcept { return words_; }
+  /// Number of indices that are told apart.
   [[nodiscard]] std::size_t size() const noexcept { return bits_; }
 
+  /// True once an index was marked.
   [[nodiscard]] bool started() const noexcept { return started_; }
+  /// The highest index marked so far; meaningless before the first.
   [[nodiscard]] std::uint64_t highest() const noexcept { return highest_; }
   bool operator==(const ReplayWindow&) const = default;
 
  private:
+  /// Word of `words_` that holds an index.
   [[nodiscard]] std::size_t word(std::uint64_t index) const noexcept {
     return static_cast<std::size_t>(index % bits_ / 64);
   }
 
   std::size_t bits_;
   bool started_ = false;
+  /// `expect_gap` was called, and no index was accepted since.
   bool has_gap_ = false;
   std::uint64_t highest_ = 0;
   Words words_{};

@@ -1,4 +1,5 @@
-// The transforms of SRTP at an index that somebody else decided on: what a back end implements.
+// The cryptography of SRTP, which a back end implements. It is told the index of each packet and keeps no
+// state; indices and replay are the business of srtp_context.hpp.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -12,67 +13,75 @@
 
 namespace ferry {
 
-/// Memory that a packet will need, in the order in which it can be fetched.
+/// Steps of prefetching what a packet will need, in the order in which the addresses become known.
 enum class SrtpFetch : std::uint8_t { kSession, kContext };
 
-/// The session keys of one master key (RFC 3711 §4.3, key derivation rate 0), and the packet forms of its
-/// suite, MKI included. Keeps no state between packets. One thread at a time.
+/// The session keys of one master key (RFC 3711 §4.3, key derivation rate 0), and the packet form of its
+/// suite, MKI included. No state between packets. One thread at a time.
 class SrtpCipher {
  public:
   virtual ~SrtpCipher() = default;
 
-  /// Most octets that sealing adds to a packet.
+  /// Most octets that sealing adds to any packet.
   [[nodiscard]] virtual std::size_t overhead() const noexcept = 0;
 
-  /// Begins to fetch what the next packets need: with thousands of sessions it is not in the cache.
+  /// Begins to load what the next packet needs. With thousands of sessions it is not in the cache.
   virtual void prefetch(SrtpFetch /*step*/) const noexcept {}
 
-  /// What sealing adds to an RTP packet.
+  /// Octets that sealing adds to an RTP packet.
   [[nodiscard]] virtual std::size_t rtp_overhead() const noexcept = 0;
 
-  /// Encrypts behind the first `header` octets and appends the tag; `size` grows within `space`. False if
-  /// there is no room or the library failed: the packet must not be sent.
+  /// Encrypts what follows the first `header` octets, and appends MKI and tag. `size` grows, within `space`.
+  /// False if there is no room or the library failed; the packet must then not be sent.
   virtual bool seal_rtp(MutableBytes space, std::size_t& size, std::size_t header, Ssrc ssrc,
                         std::uint64_t index) noexcept = 0;
-  /// Checks the tag, then decrypts; `packet` is whole, `size` becomes that of the plain packet. False: it is
-  /// not authentic, and unchanged.
+  /// Checks the tag, then decrypts in place. `packet` is the whole packet; `size` becomes that of the plain
+  /// one. False if it is not authentic; the packet is then unchanged.
   virtual bool open_rtp(MutableBytes packet, std::size_t& size, std::size_t header, Ssrc ssrc,
                         std::uint64_t index) noexcept = 0;
-  /// The same for a compound RTCP packet. `index` has 31 bits and is written behind it, with the E bit.
+  /// Encrypts a compound RTCP packet. `index` has 31 bits; it is written behind the packet together with the
+  /// E bit.
   virtual bool seal_rtcp(MutableBytes space, std::size_t& size, Ssrc ssrc, std::uint32_t index) noexcept = 0;
-  /// The index that an SRTCP packet carries; false if it is too short to have one.
+  /// Reads the index that an SRTCP packet carries. False if the packet is too short to have one.
   virtual bool rtcp_index(Bytes packet, std::uint32_t& index) const noexcept = 0;
-  /// A packet without the E bit is refused: its sender was not to leave it plain (SRT-12).
+  /// Checks and decrypts an SRTCP packet. One without the E bit is refused, because nobody agreed to leave it
+  /// plain (SRT-12).
   virtual bool open_rtcp(MutableBytes packet, std::size_t& size, Ssrc ssrc) noexcept = 0;
 };
 
-/// One RTP packet of a batch: the arguments of `seal_rtp` or `open_rtp`, and what came of it.
+/// One RTP packet of a batch: the arguments of `seal_rtp` or `open_rtp`, and the result.
 struct SrtpWork {
+  /// The cipher to use; borrowed.
   SrtpCipher* cipher = nullptr;
-  MutableBytes space;  // opening: the packet
+  /// Sealing: the packet with room behind it. Opening: the packet.
+  MutableBytes space;
+  /// Argument and result of `seal_rtp` or `open_rtp`; so are the next three.
   std::size_t size = 0;
   std::size_t header = 0;
   Ssrc ssrc;
   std::uint64_t index = 0;
+  /// Result: true if the packet was sealed, or opened and found authentic.
   bool done = false;
 };
 
-/// Makes ciphers; one for the process. Any thread.
+/// Makes ciphers. One for the process; safe on any thread.
 class SrtpBackend {
  public:
   virtual ~SrtpBackend() = default;
-  /// Several packets at once are cheaper than one after the other: worth collecting them.
+  /// True if several packets at once are cheaper than one after the other, so that it pays to collect them.
   [[nodiscard]] virtual bool is_batching() const noexcept { return false; }
-  /// Of ciphers that this back end made.
+  /// Seals each packet of the batch. All ciphers must come from this back end.
   virtual void seal_rtp(std::span<SrtpWork> batch) const noexcept {
     for (SrtpWork& each : batch)
       each.done = each.cipher->seal_rtp(each.space, each.size, each.header, each.ssrc, each.index);
   }
+  /// Opens each packet of the batch. All ciphers must come from this back end.
   virtual void open_rtp(std::span<SrtpWork> batch) const noexcept {
     for (SrtpWork& each : batch)
       each.done = each.cipher->open_rtp(each.space, each.size, each.header, each.ssrc, each.index);
   }
-  /// Null if the key has not the sizes of its suite, or the suite is not to be used.
+  /// Makes the cipher of a key. Null if the sizes of the key do not fit its suite, or the suite must not be
+  /// used.
   [[nodiscard]] virtual std::unique_ptr<SrtpCipher> make(const SrtpMasterKey& key) const = 0;
 };
 

@@ -1,3 +1,19 @@
+// How indices work.
+//
+// An SRTP packet does not carry its index, only the lower 16 bits of it (the sequence number). Both sides
+// count the roll-overs. A receiver guesses the index from the highest one so far; if the tag does not fit, it
+// tries the neighbouring roll-over counters as well, because a long loss or a restart may have hidden a
+// roll-over (SRT-3). An SRTCP packet carries its index of 31 bits.
+//
+// Receiving: check the replay list, check the tag, and only then change anything (SRT-2). A guess that is
+// already in the replay list ends the search, as a copy must not get a second meaning.
+//
+// Sending: the sequence number of the source makes the index, so that the receiver can follow. An index is
+// marked as used before the packet is encrypted, and whatever was marked or may have been used is refused
+// (SRT-9). For AES-GCM a repeated index gives the key stream away.
+//
+// The trap: in a forked call several senders have the same key. `was_sent_to_others` asks the other senders,
+// and `begin_rtcp_behind` splits the SRTCP indices between them.
 #include "relay/core/srtp/srtp_context.hpp"
 
 #include "relay/base/random.hpp"
@@ -13,22 +29,24 @@ namespace {
 constexpr std::size_t kRtpHeader = 12;
 constexpr std::size_t kRtcpHeader = 8;
 
-/// The likeliest index of the next packet; a stream that is new begins at a roll-over counter of 0.
+/// The likeliest index of a packet. A stream that is new begins at a roll-over counter of 0.
 std::int64_t guess_index(const SrtpStream* stream, SeqNo sequence) noexcept {
   if (stream == nullptr || !stream->rtp.started()) return sequence.value;
   return estimate_index(stream->rtp.highest(), sequence);
 }
 
-/// The indices that a received packet may have, the likeliest first; negative ones are none. Of a known
-/// stream the neighbours are tried too (SRT-3), of a new one those of the stream under the key before.
+/// The indices that a received packet may have, the likeliest first; negative ones are none. For a known
+/// stream the neighbouring roll-overs are tried too (SRT-3); for a new one also those around its index under
+/// the key before.
 using Guesses = std::array<std::int64_t, 4>;
 Guesses guesses_of(const SrtpStream* stream, SeqNo sequence, std::optional<std::uint64_t> former) noexcept {
   const std::int64_t guess = guess_index(stream, sequence);
   if (stream != nullptr && stream->rtp.started()) return {guess, guess - 65536, guess + 65536, -1};
   if (!former) return {guess, -1, -1, -1};
+  // A phone that is keyed anew may go on counting, or begin at 0 again (RFC 3711 §3.3.1).
   const std::int64_t onward = estimate_index(*former, sequence);
   Guesses guesses = {guess, onward, onward - 65536, onward + 65536};
-  // No index is tried twice.
+  // No index is tried twice: a second try costs a checksum and cannot succeed.
   for (std::size_t i = 1; i < guesses.size(); ++i) {
     if (guesses[i] == guess) guesses[i] = -1;
   }
@@ -42,6 +60,7 @@ std::size_t srtp_header_size(Bytes packet) noexcept {
   const std::uint8_t first = read_u8(packet, 0);
   if (first >> 6 != 2) return 0;
   std::size_t size = kRtpHeader + std::size_t{4} * (first & 15);
+  // The extension block says its length in words, behind a header of four octets.
   if ((first & 0x10) != 0) {
     if (size + 4 > packet.size()) return 0;
     size += 4 + std::size_t{4} * read_u16(packet, size + 2);
@@ -61,17 +80,20 @@ SrtpResult SrtpReceiver::open_rtp(MutableBytes packet, std::size_t& size,
   const SeqNo sequence{read_u16(packet, 2)};
   std::optional<SrtpStream> past;
   const SrtpStream* known = streams_.look(ssrc, past);
+  // An SSRC whose indices are lost is refused, or a replay could pass (SRT-7a).
   if (known == nullptr && streams_.is_forgotten(ssrc)) return SrtpResult::kForgotten;
   const Guesses guesses = guesses_of(known, sequence, former);
   SrtpResult result = SrtpResult::kNotAuthentic;
+  // A failed try leaves the packet as it was, so the next index can be tried on it.
   for (std::size_t i = 0; i < guesses.size(); ++i) {
     if (guesses[i] < 0) continue;
     const auto index = static_cast<std::uint64_t>(guesses[i]);
     if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) {
-      // The likeliest index was there: no reason to look for another meaning of the packet.
+      // The likeliest index was there already, so the packet is a replay; other meanings of it are not tried.
       if (i == 0) return SrtpResult::kReplayed;
       continue;
     }
+    // Only this proves who sent the packet; everything before was a guess (SRT-2).
     if (!cipher_->open_rtp(packet, size, header, ssrc, index)) continue;
     SrtpStream* stream = streams_.use(ssrc);
     if (stream == nullptr) return SrtpResult::kNoMemory;
@@ -88,6 +110,7 @@ bool SrtpReceiver::is_authentic_rtp(MutableBytes packet) const noexcept {
   if (header == 0) return false;
   const Ssrc ssrc{read_u32(packet, 8)};
   std::optional<SrtpStream> past;
+  // Only the likeliest index is tried: it is the one that was refused.
   const std::int64_t index = guess_index(streams_.look(ssrc, past), SeqNo{read_u16(packet, 2)});
   std::size_t size = packet.size();
   return index >= 0 && cipher_->open_rtp(packet, size, header, ssrc, static_cast<std::uint64_t>(index));
@@ -101,8 +124,8 @@ bool SrtpReceiver::is_authentic_rtcp(MutableBytes packet) const noexcept {
 }
 
 std::optional<SrtpReceiver::RollOver> SrtpReceiver::find_roll_over(Bytes packet) const {
-  constexpr std::int64_t kFirst = 8;  // counters from 0, and so far from the expected one
-  constexpr std::int64_t kAround = 4;
+  constexpr std::int64_t kFirst = 8;      // counters from 0 on that are tried
+  constexpr std::int64_t kAround = 4;     // and so many on each side of the expected one
   constexpr std::size_t kLongest = 2048;  // no packet of sound is longer
   const std::size_t header = srtp_header_size(packet);
   if (header == 0 || packet.size() > kLongest) return std::nullopt;
@@ -113,9 +136,10 @@ std::optional<SrtpReceiver::RollOver> SrtpReceiver::find_roll_over(Bytes packet)
       std::max<std::int64_t>(0, guess_index(streams_.look(ssrc, past), sequence)) >> 16;
   std::array<std::byte, kLongest> copy;
   for (std::int64_t used = 0; used <= expected + kAround || used < kFirst; ++used) {
+    // Jumps over the counters between those near 0 and those near the expected one.
     if (used == kFirst && expected - kAround > used) used = expected - kAround;
     if (used == expected) continue;
-    std::ranges::copy(packet, copy.begin());  // opening writes
+    std::ranges::copy(packet, copy.begin());  // opening overwrites the packet
     std::size_t size = 0;
     const auto index = static_cast<std::uint64_t>(used << 16 | sequence.value);
     if (cipher_->open_rtp(MutableBytes(copy).first(packet.size()), size, header, ssrc, index))
@@ -143,6 +167,7 @@ SrtpResult SrtpReceiver::accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept {
   std::optional<SrtpStream> past;
   const SrtpStream* known = streams_.look(ssrc, past);
   if (known == nullptr && streams_.is_forgotten(ssrc)) return SrtpResult::kForgotten;
+  // The batch may have held the same packet twice; both were opened, and only one counts.
   if (known != nullptr && known->rtp.check(index) != ReplayWindow::Answer::kNew) return SrtpResult::kReplayed;
   SrtpStream* stream = streams_.use(ssrc);
   if (stream == nullptr) return SrtpResult::kNoMemory;
@@ -180,6 +205,7 @@ std::uint64_t SrtpReceiver::highest_index(Ssrc ssrc) const noexcept { return new
 SrtpResult SrtpSender::refusal(Ssrc ssrc, const SrtpStream* known, bool is_relayed) const noexcept {
   if (known == nullptr) return streams_.is_forgotten(ssrc) ? SrtpResult::kForgotten : SrtpResult::kOk;
   if (known->is_closed) return SrtpResult::kForgotten;
+  // An SSRC is numbered either by us or by its source, never by both.
   return known->is_relayed == is_relayed ? SrtpResult::kOk : SrtpResult::kReplayed;
 }
 
@@ -197,11 +223,13 @@ SrtpSender::Standing SrtpSender::standing(Ssrc ssrc, SeqNo sequence, std::uint32
   if (refused != SrtpResult::kOk)
     return refused == SrtpResult::kForgotten ? Standing::kForgotten : Standing::kBehind;
   const std::int64_t guess = guess_index(known, sequence);
+  // Before the first roll-over there is no index for such a number.
   if (guess < 0) return Standing::kBehind;
   const auto index = static_cast<std::uint64_t>(guess);
   if (was_sent_to_others(ssrc, index)) return Standing::kBehind;
   if (known == nullptr || !known->rtp.started()) return Standing::kNew;
   if (index > known->rtp.highest())
+    // With only one packet sent so far, its index is both the lowest and the highest.
     return known->first == known->rtp.highest() ? Standing::kSecond : Standing::kNew;
   switch (known->rtp.check(index)) {
     case ReplayWindow::Answer::kNew:
@@ -211,14 +239,16 @@ SrtpSender::Standing SrtpSender::standing(Ssrc ssrc, SeqNo sequence, std::uint32
     case ReplayWindow::Answer::kSeen:
       break;
   }
-  // The time stamps of a sender that steps back go on; a copy has the time stamp of its original.
+  // A sender that steps back goes on with its time stamps; a copy has the time stamp of its original.
   return static_cast<std::int32_t>(timestamp - known->timestamp) > 0 ? Standing::kBehind : Standing::kCopy;
 }
 
 std::optional<Ssrc> SrtpSender::unused_ssrc() const {
-  constexpr int kTries = 16;  // after a million SSRCs the set of those forgotten contains every other one
+  constexpr int kTries =
+      16;  // after a million SSRCs the set of forgotten ones contains every other value by mistake
   for (int i = 0; i < kTries; ++i) {
     const Ssrc ssrc{static_cast<std::uint32_t>(random_u64())};
+    // Neither this sender nor one with the same key may have used the SSRC.
     const bool is_used = knows(ssrc) || std::ranges::any_of(with_same_key_, [&](const auto& each) {
                            const auto other = each.lock();
                            return other && other->knows(ssrc);
@@ -235,6 +265,7 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
   const Ssrc ssrc{read_u32(space, 8)};
   std::optional<SrtpStream> past;
   const SrtpStream* known = streams_.look(ssrc, past);
+  // An index that is given is that of the source's own packet under the same key.
   const bool is_relayed = index.has_value();
   const SrtpResult refused = refusal(ssrc, known, is_relayed);
   if (refused != SrtpResult::kOk) return refused;
@@ -242,12 +273,15 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
     const std::int64_t guess = guess_index(known, SeqNo{read_u16(space, 2)});
     if (guess < 0) return SrtpResult::kReplayed;
     index = static_cast<std::uint64_t>(guess);
+    // Another party with the same key may have been sent this index.
     if (was_sent_to_others(ssrc, *index)) return SrtpResult::kReplayed;
   }
+  // An index that was used, or may have been, is never used again (SRT-9).
   if (known != nullptr && known->rtp.check(*index) != ReplayWindow::Answer::kNew)
     return SrtpResult::kReplayed;
   if (*index > kMaxRtpIndex) return SrtpResult::kKeyExhausted;
   if (size + cipher_->rtp_overhead() > space.size()) return SrtpResult::kNoRoom;
+  // The index is spent from here on, even if the encryption should fail.
   SrtpStream* stream = streams_.use(ssrc);
   if (stream == nullptr) return SrtpResult::kNoMemory;
   stream->is_relayed = is_relayed;
@@ -260,7 +294,7 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
 }
 
 SrtpResult SrtpSender::seal(const SrtpWork& work, std::size_t& size) noexcept {
-  // Room there is; whoever cannot encrypt must not send.
+  // There is room, so only the library can fail. A packet that was not encrypted must not be sent.
   return cipher_->seal_rtp(work.space, size, work.header, work.ssrc, work.index) ? SrtpResult::kOk
                                                                                  : SrtpResult::kNoRoom;
 }
@@ -282,8 +316,10 @@ SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept
   if (next_rtcp_ >= rtcp_end_) return SrtpResult::kKeyExhausted;
   const Ssrc ssrc{read_u32(space, 4)};
   std::optional<SrtpStream> past;
+  // The source numbers this SSRC, so our own count must not mix with it.
   if (const SrtpStream* known = streams_.look(ssrc, past); known != nullptr && known->is_relayed)
     return SrtpResult::kReplayed;
+  // The index counts up for each packet of the key, whatever its SSRC (SRT-5).
   if (!cipher_->seal_rtcp(space, size, ssrc, next_rtcp_)) return SrtpResult::kNoRoom;
   wears_out_ |= next_rtcp_ > kMaxRtcpIndex / 10 * 9;
   ++next_rtcp_;
@@ -300,6 +336,7 @@ SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::
   if (refused != SrtpResult::kOk) return refused;
   if (known != nullptr && known->rtcp.check(index) != ReplayWindow::Answer::kNew)
     return SrtpResult::kReplayed;
+  // The source numbered the packet; the index is marked only after it was really used.
   if (!cipher_->seal_rtcp(space, size, ssrc, index)) return SrtpResult::kNoRoom;
   SrtpStream* stream = streams_.use(ssrc);
   if (stream == nullptr) return SrtpResult::kNoMemory;
@@ -312,14 +349,17 @@ SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::
 bool SrtpSender::has_sent(Ssrc ssrc, std::uint64_t index) const noexcept {
   std::optional<SrtpStream> past;
   const SrtpStream* known = streams_.look(ssrc, past);
+  // An SSRC without a record may have used any index, if it is among the forgotten ones.
   if (known == nullptr) return streams_.is_forgotten(ssrc);
   return !known->is_relayed && known->rtp.started() && index >= known->first && index <= known->rtp.highest();
 }
 
 void SrtpSender::begin_rtcp_behind(SrtpSender& other) noexcept {
+  // The end of the share that an index lies in.
   const auto end_of_share = [](std::uint32_t index) {
     return std::min(index / kShare * kShare + kShare, kMaxRtcpIndex + 1);
   };
+  // The other sender keeps the share that it is in; this one begins behind it.
   other.rtcp_end_ = std::min(other.rtcp_end_, end_of_share(other.next_rtcp_));
   next_rtcp_ = std::max(next_rtcp_, other.rtcp_end_);
   rtcp_end_ = end_of_share(next_rtcp_);
@@ -329,6 +369,7 @@ void SrtpSender::restore(const State& state, StateAge age) {
   streams_.restore({state.streams, state.past}, age == StateAge::kEarlier);
   rtcp_end_ = std::min(state.rtcp_end, kMaxRtcpIndex + 1);
   next_rtcp_ = std::min(state.next_rtcp, rtcp_end_);
+  // Packets may have left after the state was taken; 2^16 is far more than can have left in between.
   if (age == StateAge::kEarlier) next_rtcp_ = std::min(next_rtcp_ + kSkip, rtcp_end_);
 }
 

@@ -1,4 +1,5 @@
-// SRTP and SRTCP of one key in one direction: indices, replay lists, limits (RFC 3711 §3.2-3.4).
+// SRTP and SRTCP of one key in one direction: which index a packet has, whether it was there before, and when
+// the key is used up (RFC 3711 §3.2 to §3.4).
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -14,20 +15,29 @@
 
 namespace ferry {
 
+/// Outcome of opening or sealing a packet.
 enum class SrtpResult : std::uint8_t {
   kOk,
-  kMalformed,     // too short for its headers, MKI and tag
-  kReplayed,      // was there, or is too old to tell (SRT-4)
-  kNotAuthentic,  // wrong key, changed on the way, or an index out of reach (SRT-3)
-  kForgotten,     // its SSRC was used under this key, and nobody knows with which indices (SRT-7a)
-  kKeyExhausted,  // SRT-7
-  kNoRoom,        // for the tag; or the library could not encrypt
-  kNoKey,         // there is none to try
-  kNoMemory,      // for what a new SSRC needs (C-12); nothing changed
+  /// Too short for its headers, MKI and tag.
+  kMalformed,
+  /// Was there before, or is too old to tell (SRT-4). Sending: the index was used.
+  kReplayed,
+  /// Wrong key, changed on the way, forged, or an index out of reach (SRT-3).
+  kNotAuthentic,
+  /// Its SSRC was used under this key, but nobody knows with which indices (SRT-7a).
+  kForgotten,
+  /// More packets than one key may protect (SRT-7).
+  kKeyExhausted,
+  /// No room for the tag, or the library could not encrypt.
+  kNoRoom,
+  /// There is no key to try.
+  kNoKey,
+  /// No memory for a new SSRC (C-12); nothing changed.
+  kNoMemory,
 };
 
-/// The index of a packet with sequence number `sequence` when the highest so far is `highest` (RFC 3711
-/// §3.3.1). Negative if it would lie before the first roll-over.
+/// Estimates the index of a packet from its sequence number, if `highest` is the highest index so far (RFC
+/// 3711 §3.3.1). The result is negative if it would lie before the first roll-over.
 constexpr std::int64_t estimate_index(std::uint64_t highest, SeqNo sequence) noexcept {
   const auto roll_over = static_cast<std::int64_t>(highest >> 16);
   const auto last = static_cast<std::int32_t>(highest & 0xffff);
@@ -40,84 +50,101 @@ constexpr std::int64_t estimate_index(std::uint64_t highest, SeqNo sequence) noe
   return guess * 65536 + sequence.value;
 }
 
-/// Octets before the encrypted part of an SRTP packet: fixed header, CSRCs, extension. 0 if they do not fit.
+/// Octets in front of the encrypted part of an SRTP packet: fixed header, CSRCs and extension. 0 if they do
+/// not fit.
 [[nodiscard]] std::size_t srtp_header_size(Bytes packet) noexcept;
 
-/// Which key of its transport a packet came under, and with which index.
+/// How a packet came: under which key of its transport, and with which index.
 struct SrtpOrigin {
   std::uint64_t index = 0;
-  std::uint32_t key = 0;  // 0: it came plain
+  /// `Incoming::number` of the key; 0 if the packet came plain.
+  std::uint32_t key = 0;
 };
 
-/// A packet that was opened in a batch, before anybody judged it.
+/// A packet that was decrypted in a batch, before anybody judged it.
 struct SrtpOpened {
   SrtpOrigin origin;
+  /// Size of the plain packet.
   std::size_t size = 0;
 };
 
-/// How much of what happened a state knows that is restored.
+/// How complete a state is that gets restored.
 enum class StateAge : std::uint8_t {
-  kLatest,   // everything
-  kEarlier,  // packets may have come and gone after it was taken
+  /// It knows everything.
+  kLatest,
+  /// Packets may have come and gone after it was taken.
+  kEarlier,
 };
 
-/// Octets of the first SSRC that a packet touches, usually.
+/// Octets of the first SSRC's state, for prefetching.
 inline constexpr std::size_t kFetched = 64;
 
-/// Receives. Nothing changes before a packet was authenticated (SRT-2); nothing a sender does without the key
-/// ends or resets it (SRT-14).
+/// Opens what one key protects. Nothing changes before a packet is authentic (SRT-2), and nothing that
+/// somebody sends without the key ends or resets it (SRT-14). One thread at a time.
 class SrtpReceiver {
  public:
+  /// Received indices, as plain values.
   struct State {
     std::vector<SrtpStream> streams;
     SsrcMemory::State past{};
     bool operator==(const State&) const = default;
   };
 
-  /// `window`: packets in the replay list, 128 for audio, 1024 for video (SRT-4).
+  /// `window` is the number of packets in the replay lists: 128 for audio, 1,024 for video (SRT-4).
   explicit SrtpReceiver(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
       : cipher_(std::move(cipher)), streams_(window) {}
 
-  /// Begins to fetch what its next packet needs.
+  /// Begins to load what its next packet needs.
   void prefetch(SrtpFetch step) const noexcept {
     if (step == SrtpFetch::kSession) prefetch_octets(streams_.live().data(), kFetched);
     cipher_->prefetch(step);
   }
 
-  /// Decrypts in place; `size` becomes that of the plain packet. `packet` is whole. `former`: the highest
-  /// index of this SSRC under the key before, if there was one. An SSRC that is new under this key begins at
-  /// a roll-over counter of 0, or goes on with the former one or a neighbour of it (RFC 3711 §3.3.1).
+  /// Decrypts in place.
+  ///
+  /// `packet`  the whole packet; it changes only if it is authentic.
+  /// `size`    becomes the size of the plain packet.
+  /// `former`  the highest index of this SSRC under an earlier key; nothing if there was none.
+  ///
+  /// An SSRC that is new under this key begins with a roll-over counter of 0, or goes on from `former` (RFC
+  /// 3711 §3.3.1).
   SrtpResult open_rtp(MutableBytes packet, std::size_t& size,
                       std::optional<std::uint64_t> former = std::nullopt) noexcept;
+  /// Decrypts an SRTCP packet in place. SRTCP packets carry their index.
   SrtpResult open_rtcp(MutableBytes packet, std::size_t& size) noexcept;
-  /// Whether a packet that is a replay has a right tag (LAT-10). Nothing is noted, but the octets of
-  /// `packet` are spoiled afterwards.
+  /// True if a packet that was refused as a replay has a right tag (LAT-10). Nothing is remembered, but the
+  /// octets of `packet` are spoiled afterwards.
   [[nodiscard]] bool is_authentic_rtp(MutableBytes packet) const noexcept;
+  /// True if an SRTCP packet that was refused as a replay has a right tag.
   [[nodiscard]] bool is_authentic_rtcp(MutableBytes packet) const noexcept;
-  /// For batches: what `open_rtp` would try first. False: there is nothing to try.
+  /// For batches: fills in what `open_rtp` would try first. False if there is nothing to try.
   bool prepare_rtp(MutableBytes packet, SrtpWork& work) const noexcept;
-  /// Commits what was opened so. The same packet may have been there twice in a batch.
+  /// Accepts a packet that was opened in a batch. It may be refused after all, because the batch may hold the
+  /// same packet twice.
   SrtpResult accept_rtp(Ssrc ssrc, std::uint64_t index) noexcept;
 
-  /// For a packet that did not authenticate: the roll-over counter that was expected, and another one at
-  /// which it does. Changes nothing; tries some counters, so not for every packet.
+  /// For explanations: the roll-over counter that was expected of a packet that did not authenticate, and
+  /// another one at which it does.
   struct RollOver {
     std::uint32_t expected = 0;
     std::uint32_t used = 0;
   };
+  /// Searches some counters around the expected one and near 0. Costly, so not for every packet; changes
+  /// nothing.
   [[nodiscard]] std::optional<RollOver> find_roll_over(Bytes packet) const;
-  /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was none.
+  /// Index of the newest packet of `ssrc`; its upper part is the roll-over counter. 0 if there was no packet.
   [[nodiscard]] std::uint64_t highest_index(Ssrc ssrc) const noexcept;
-  /// The same; nothing if there was no packet, or it is forgotten.
+  /// Index of the newest packet of `ssrc`; nothing if there was no packet or it is forgotten.
   [[nodiscard]] std::optional<std::uint64_t> newest_index(Ssrc ssrc) const noexcept;
+  /// True if `ssrc` was used under this key, even if its indices are forgotten.
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return streams_.knows(ssrc); }
-  /// The index of the packet that was opened last.
+  /// Index of the packet that was opened last.
   [[nodiscard]] std::uint64_t opened_index() const noexcept { return opened_index_; }
   [[nodiscard]] State state() const { return {streams_.live(), streams_.past()}; }
-  /// The same in less memory: each SSRC goes on behind its highest index.
+  /// The state in less memory: without replay lists, so each SSRC goes on behind its highest index.
   [[nodiscard]] State compact() const { return {{}, streams_.compact()}; }
-  /// Into one that has received nothing yet. After a state that is `kEarlier` each SSRC goes on behind the
-  /// first packet that comes, as what came before it may have been there already.
+  /// Loads a state into an object that has received nothing yet. With `kEarlier` each SSRC goes on behind the
+  /// first packet that comes, because packets below it may have been there already.
   void restore(const State& state, StateAge age);
 
  private:
@@ -126,20 +153,24 @@ class SrtpReceiver {
   std::uint64_t opened_index_ = 0;
 };
 
-/// Sends. No pair of SSRC and index is used twice for the life of the key (SRT-9).
+/// Seals what one key protects. No pair of SSRC and index is used twice in the life of the key (SRT-9). One
+/// thread at a time.
 class SrtpSender {
  public:
-  /// Of 2^48 and 2^31 packets (SRT-7).
+  /// Last index of RTP and of RTCP under one key: 2^48 and 2^31 packets (SRT-7).
   static constexpr std::uint64_t kMaxRtpIndex = (std::uint64_t{1} << 48) - 1;
   static constexpr std::uint32_t kMaxRtcpIndex = 0x7fffffff;
-  /// SRTCP indices that are left out after an earlier state (SRT-9).
+  /// SRTCP indices that are left out after an earlier state was restored (SRT-9).
   static constexpr std::uint32_t kSkip = 1 << 16;
-  /// SRTCP indices for each party that has the same key.
+  /// SRTCP indices that each party gets if several have the same key.
   static constexpr std::uint32_t kShare = 1 << 24;
+  /// Sent indices, as plain values.
   struct State {
     std::vector<SrtpStream> streams;
+    /// Index of the next SRTCP packet.
     std::uint32_t next_rtcp = 0;
-    std::uint32_t rtcp_end = kMaxRtcpIndex + 1;  // not reached
+    /// First SRTCP index that is not ours.
+    std::uint32_t rtcp_end = kMaxRtcpIndex + 1;
     SsrcMemory::State past{};
     bool operator==(const State&) const = default;
   };
@@ -148,70 +179,85 @@ class SrtpSender {
       : cipher_(std::move(cipher)), streams_(window) {}
 
   [[nodiscard]] std::size_t overhead() const noexcept { return cipher_->overhead(); }
-  /// Begins to fetch what its next packet needs.
+  /// Begins to load what its next packet needs.
   void prefetch(SrtpFetch step) const noexcept {
     if (step == SrtpFetch::kSession) prefetch_octets(streams_.live().data(), kFetched);
     cipher_->prefetch(step);
   }
-  /// Encrypts in place; `space` begins with the plain packet of `size` octets. kReplayed: this index was
-  /// used, or is too old to tell.
+  /// Encrypts in place; `space` begins with the plain packet of `size` octets. kReplayed: the index was used
+  /// before, or is too old to tell.
   SrtpResult seal_rtp(MutableBytes space, std::size_t& size) noexcept;
+  /// Encrypts an RTCP packet in place; the sender counts the indices.
   SrtpResult seal_rtcp(MutableBytes space, std::size_t& size) noexcept;
-  /// For batches: everything of `seal_rtp` (or with `index` of `seal_rtp_as`) but the sealing, which must
-  /// follow. `work.size` is that of the plain packet.
+  /// For batches: does everything of `seal_rtp`, or of `seal_rtp_as` if `index` is given, except the
+  /// encryption, which must follow. `work.size` is the size of the plain packet.
   SrtpResult prepare_rtp(MutableBytes space, std::size_t size, std::optional<std::uint64_t> index,
                          SrtpWork& work) noexcept;
-  /// For a key of another party, whose unchanged packet came with `index`: what leaves is what came. An SSRC
-  /// whose packets we numbered ourselves is kReplayed, and the other way round.
+  /// Encrypts an unchanged packet that came under the same key with `index`, so that exactly what came
+  /// leaves. An SSRC is either numbered by its source or by us; the other way is refused with kReplayed.
   SrtpResult seal_rtp_as(MutableBytes space, std::size_t& size, std::uint64_t index) noexcept;
+  /// Encrypts an unchanged SRTCP packet under the index that it came with.
   SrtpResult seal_rtcp_as(MutableBytes space, std::size_t& size, std::uint32_t index) noexcept;
+  /// True if `ssrc` was used under this key, even if its indices are forgotten.
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept { return streams_.knows(ssrc); }
-  /// How a packet that is to be numbered here stands to what was sent under its SSRC.
+  /// Standing of a packet that is to be sent, given what was sent under its SSRC.
   enum class Standing : std::uint8_t {
-    kNew,        // above everything that was sent
-    kSecond,     // the same, where a single packet was sent
-    kLate,       // below the highest, and not sent yet
-    kCopy,       // its index was sent, with a time stamp that is not newer than what was sent
-    kBehind,     // its index was sent or is too old to tell: receivers would refuse it
-    kForgotten,  // nobody knows which indices were sent
+    /// Its index is above everything that was sent.
+    kNew,
+    /// Its index is above everything, and only one packet was sent so far.
+    kSecond,
+    /// Its index is below the highest, and was not used.
+    kLate,
+    /// Its index was used, and its time stamp is not newer than what was sent: probably a copy.
+    kCopy,
+    /// Its index was used or is too old to tell; receivers would refuse it.
+    kBehind,
+    /// Nobody knows which indices were used.
+    kForgotten,
   };
-  /// Of an RTP packet with this header; changes nothing.
+  /// How an RTP packet with this header stands; changes nothing.
   [[nodiscard]] Standing standing(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp) const noexcept;
   /// A random SSRC that was never used under this key; nothing if none was found.
   [[nodiscard]] std::optional<Ssrc> unused_ssrc() const;
-  /// At nine tenths of what the key may protect (SRT-7).
+  /// True once nine tenths of what the key may protect are used (SRT-7).
   [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
 
-  /// `other` sends to another party under the same key: no index that it has used is used here (SRT-9).
+  /// Tells it about another sender that uses the same key for another party: no index that one has used is
+  /// used by the other (SRT-9).
   void keep_off(std::weak_ptr<const SrtpSender> other) { with_same_key_.push_back(std::move(other)); }
+  /// True if another sender uses the same key.
   [[nodiscard]] bool has_company() const noexcept { return !with_same_key_.empty(); }
   /// Another party takes the place of the receiver. The sender remembers what it sent, and sends nothing more
   /// under those SSRCs.
   void begin_anew() { streams_.close_all(); }
-  /// Before the first packet: SRTCP of each of the two has indices of its own from now on.
+  /// Gives SRTCP of this sender and of `other`, which has the same key, separate ranges of indices. Call it
+  /// before the first packet.
   void begin_rtcp_behind(SrtpSender& other) noexcept;
 
   [[nodiscard]] State state() const { return {streams_.live(), next_rtcp_, rtcp_end_, streams_.past()}; }
-  /// The same in less memory: each SSRC goes on behind its highest index.
+  /// The state in less memory: without replay lists, so each SSRC goes on behind its highest index.
   [[nodiscard]] State compact() const { return {{}, next_rtcp_, rtcp_end_, streams_.compact()}; }
-  /// Into one that has sent nothing yet. After a state that is `kEarlier` SRTCP goes on 2^16 indices later,
-  /// and RTP of each SSRC behind the first packet that comes (SRT-9): the index of RTP is its source's
-  /// sequence number, and receivers do not follow one that leaps
-  /// (docs/adr/0009-a-restored-stream-goes-on-behind-its-first-packet.md).
+  /// Loads a state into an object that has sent nothing yet. With `kEarlier` SRTCP goes on 2^16 indices
+  /// later. RTP cannot leap, because its index is the source's sequence number and receivers would not
+  /// follow; so each SSRC goes on behind the first packet that comes (SRT-9,
+  /// docs/adr/0009-a-restored-stream-goes-on-behind-its-first-packet.md).
   void restore(const State& state, StateAge age);
 
  private:
-  /// Why no packet of `ssrc` can be sent, or none that is numbered so; kOk if one can. `known`: what is known
-  /// of it, as `SrtpStreams::look` says.
+  /// Why no packet of `ssrc` may be sent, or none that is numbered this way; kOk if one may. `known` is what
+  /// `SrtpStreams::look` returned. `is_relayed`: the source numbered the packet.
   [[nodiscard]] SrtpResult refusal(Ssrc ssrc, const SrtpStream* known, bool is_relayed) const noexcept;
-  /// Another party with the same key was sent this index.
+  /// True if this index may have been sent to another party with the same key.
   [[nodiscard]] bool was_sent_to_others(Ssrc ssrc, std::uint64_t index) const noexcept;
+  /// Encrypts a packet that `prepare_rtp` accepted.
   SrtpResult seal(const SrtpWork& work, std::size_t& size) noexcept;
+  /// True if this index may have been used for `ssrc`.
   [[nodiscard]] bool has_sent(Ssrc ssrc, std::uint64_t index) const noexcept;
 
   std::unique_ptr<SrtpCipher> cipher_;
   SrtpStreams streams_;
-  std::vector<std::weak_ptr<const SrtpSender>> with_same_key_;  // usually none
+  /// Senders with the same key; usually none.
+  std::vector<std::weak_ptr<const SrtpSender>> with_same_key_;
   std::uint32_t next_rtcp_ = 0;
   std::uint32_t rtcp_end_ = kMaxRtcpIndex + 1;
   bool wears_out_ = false;

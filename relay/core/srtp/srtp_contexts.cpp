@@ -6,9 +6,11 @@ namespace ferry {
 
 namespace {
 
-/// Makes room for one more: of those that nobody needs the oldest goes. Null: none has to.
+/// Takes out the oldest context that nobody uses or needs, if there are too many of those. Null if none has
+/// to go.
 template <class Keyed, class Predicate>
 std::shared_ptr<Keyed> make_room(std::vector<std::shared_ptr<Keyed>>& all, Predicate is_needed) {
+  // `use_count() == 1`: no transport holds it.
   const auto is_idle = [&](const auto& each) { return each.use_count() == 1 && !is_needed(*each); };
   if (std::ranges::count_if(all, is_idle) < static_cast<std::ptrdiff_t>(SrtpContexts::kKept)) return nullptr;
   const auto oldest = std::ranges::find_if(all, is_idle);
@@ -17,16 +19,17 @@ std::shared_ptr<Keyed> make_room(std::vector<std::shared_ptr<Keyed>>& all, Predi
   return gone;
 }
 
-/// With too many of them the oldest is forgotten.
+/// Adds to what is remembered; if that is too much, the oldest is forgotten.
 template <class Past>
 void remember(std::vector<Past>& all, Past past) {
   if (all.size() >= SrtpContexts::kRemembered) all.erase(all.begin());
   all.push_back(std::move(past));
 }
 
-/// The context goes on with what is remembered of its key; nothing if nothing is.
+/// Lets a new context go on with what is remembered of its key. Nothing if nothing is remembered.
 template <class Past, class Keyed>
 std::optional<Past> recall(std::vector<Past>& all, Keyed& made) {
+  // Key, salt, suite and MKI are compared; only the very same key goes on.
   const auto known = std::ranges::find_if(all, [&](const Past& each) { return each.what.key == made.key; });
   if (known == all.end()) return std::nullopt;
   Past past = std::move(*known);
@@ -35,7 +38,7 @@ std::optional<Past> recall(std::vector<Past>& all, Keyed& made) {
   return past;
 }
 
-/// The one that `is_meant`, which is the newest then; null if there is none.
+/// The context that `is_meant`, moved to the end as the newest; null if there is none.
 template <class Keyed, class Predicate>
 std::shared_ptr<Keyed> renewed(std::vector<std::shared_ptr<Keyed>>& all, Predicate is_meant) {
   const auto found = std::ranges::find_if(all, is_meant);
@@ -44,7 +47,7 @@ std::shared_ptr<Keyed> renewed(std::vector<std::shared_ptr<Keyed>>& all, Predica
   return all.back();
 }
 
-/// Null: the back end cannot.
+/// Makes a context. Null if the back end cannot make the cipher.
 std::shared_ptr<SrtpReceiving> new_receiving(const SrtpMasterKey& key, const SrtpBackend& backend,
                                              std::size_t window) {
   auto cipher = backend.make(key);
@@ -65,6 +68,7 @@ std::shared_ptr<SrtpReceiving> SrtpContexts::receiving(const SrtpMasterKey& key,
   if (auto known = renewed(receiving_, [&](const auto& each) { return each->key == key; })) return known;
   auto made = new_receiving(key, backend, window);
   if (!made) return nullptr;
+  // The key may be one that gave way earlier: it must not accept what it had accepted.
   make_room_for_receiving();
   static_cast<void>(recall(past_received_, *made));
   return receiving_.emplace_back(std::move(made));
@@ -76,6 +80,7 @@ void SrtpContexts::make_room_for_receiving() {
 }
 
 void SrtpContexts::make_room_for_sending() {
+  // A sender whose key others use too stays: they have to ask it which indices it used.
   const auto gone = make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
   if (gone) remember(past_sent_, {{gone->key, gone->party, gone->context.compact()}, StateAge::kLatest});
 }
@@ -89,6 +94,7 @@ std::optional<std::uint64_t> SrtpContexts::newest_index(Ssrc ssrc) const noexcep
 
 void SrtpContexts::add(std::shared_ptr<SrtpSending> made) {
   for (const auto& other : sending_) {
+    // Senders with the same key must know of each other before either sends (SRT-9).
     if (other->key != made->key) continue;
     made->context.keep_off(std::shared_ptr<const SrtpSender>(other, &other->context));
     other->context.keep_off(std::shared_ptr<const SrtpSender>(made, &made->context));
@@ -99,8 +105,11 @@ void SrtpContexts::add(std::shared_ptr<SrtpSending> made) {
 std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, SrtpParty party,
                                                    const SrtpBackend& backend, std::size_t window) {
   const auto is_meant = [&](const auto& each) { return each->key == key && each->party == party; };
+  // The same party under the same key goes on with its own indices.
   if (auto known = renewed(sending_, is_meant)) return known;
   const auto parties = std::ranges::count_if(sending_, [&](const auto& each) { return each->key == key; });
+  // All shares of SRTCP indices are taken, so an idle sender is given to the new party. It goes on behind
+  // everything that it sent.
   if (static_cast<std::size_t>(parties) >= kMaxParties) {
     auto idle =
         renewed(sending_, [&](const auto& each) { return each->key == key && each.use_count() == 1; });
@@ -111,8 +120,9 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
   }
   auto made = new_sending(key, party, backend, window);
   if (!made) return nullptr;
-  make_room_for_sending();  // first: what goes may be of this key
+  make_room_for_sending();  // first, as what gives way may have this key
   const auto past = recall(past_sent_, *made);
+  // Remembered for another party: the indices count, the SSRCs must not go on.
   if (past && past->what.party != party) made->context.begin_anew();
   for (const auto& other : sending_) {
     if (other->key == key) made->context.begin_rtcp_behind(other->context);
@@ -124,6 +134,8 @@ std::shared_ptr<SrtpSending> SrtpContexts::sending(const SrtpMasterKey& key, Srt
 std::shared_ptr<SsrcTranslation> SrtpContexts::names(SrtpParty party) {
   const auto known = std::ranges::find_if(names_, [&](const auto& each) { return each.first == party; });
   if (known != names_.end()) return known->second;
+  // The translation of a party that no transport serves any more may go; without one the set grows beyond the
+  // limit.
   if (names_.size() >= kMaxParties) {
     const auto idle =
         std::ranges::find_if(names_, [](const auto& each) { return each.second.use_count() == 1; });
@@ -134,7 +146,7 @@ std::shared_ptr<SsrcTranslation> SrtpContexts::names(SrtpParty party) {
 
 SrtpContexts::State SrtpContexts::state() const {
   State state;
-  // Those that are remembered only come first: they have no replay lists.
+  // Contexts that are only remembered come first. They have no replay lists, by which `restore` knows them.
   for (const PastReceived& each : past_received_) state.received.push_back(each.what);
   for (const PastSent& each : past_sent_) state.sent.push_back(each.what);
   for (const auto& each : receiving_) state.received.push_back({each->key, each->context.state()});
@@ -147,6 +159,7 @@ SrtpContexts::State SrtpContexts::state() const {
 
 void SrtpContexts::restore(const State& state, StateAge age, const SrtpBackend& backend, std::size_t window) {
   for (const State::Received& each : state.received) {
+    // Without replay lists it was only remembered, or has received nothing.
     if (each.state.streams.empty()) {
       remember(past_received_, {each, age});
       continue;
@@ -157,6 +170,7 @@ void SrtpContexts::restore(const State& state, StateAge age, const SrtpBackend& 
     receiving_.push_back(std::move(made));
   }
   for (const State::Sent& each : state.sent) {
+    // With several parties under one key each needs a live sender, so that they can ask each other.
     const auto parties = std::ranges::count(state.sent, each.key, &State::Sent::key);
     if (each.state.streams.empty() && parties == 1) {
       remember(past_sent_, {each, age});

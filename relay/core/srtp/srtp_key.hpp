@@ -1,4 +1,4 @@
-// A master key as signalling gave it.
+// An SRTP master key as signalling or a DTLS handshake gave it.
 #pragma once
 
 #include "relay/base/secret_bytes.hpp"
@@ -9,12 +9,13 @@
 
 namespace ferry {
 
-/// One direction of one medium: never used for two (SRT-1). `key` and `salt` have the sizes of the suite.
+/// A master key for one direction of one media; it is never used for two (SRT-1). `key` and `salt` have the
+/// sizes of the suite.
 struct SrtpMasterKey {
   SrtpSuite suite = SrtpSuite::kAes128Cm80;
   SecretBytes<32> key;
   SecretBytes<14> salt;
-  /// Master key identifier that packets carry; empty = none (RFC 3711 §3.1).
+  /// Master key identifier that its packets carry (RFC 3711 §3.1); empty if there is none.
   std::vector<std::byte> mki;
 
   bool operator==(const SrtpMasterKey&) const = default;

@@ -9,6 +9,7 @@ namespace ferry {
 
 namespace {
 
+// Packets in the replay lists of RTCP.
 constexpr std::size_t kRtcpWindow = 128;
 
 template <class Streams>
@@ -41,8 +42,10 @@ SsrcRecord record_of(const SrtpStream& stream) noexcept {
 SrtpStream SrtpStreams::brought_back(const SsrcRecord& record) const noexcept {
   SrtpStream stream{record.ssrc,  ReplayWindow(window_), ReplayWindow(kRtcpWindow), record.is_relayed,
                     record.first, record.timestamp,      record.is_closed,          0};
+  // Its replay list is lost, so everything up to the highest index counts as used.
   if (record.has_rtp) stream.rtp.forbid_until(record.highest_rtp);
   if (record.has_rtcp) stream.rtcp.forbid_until(record.highest_rtcp);
+  // After an export packets may have come that no list here knows of.
   if (has_gap_) expect_gap(stream);
   return stream;
 }
@@ -74,10 +77,11 @@ SrtpStream* SrtpStreams::bring(Ssrc ssrc) noexcept {
     stream = &live_.back();
   } else {
     stream = std::to_address(std::ranges::min_element(live_, {}, &SrtpStream::used));
-    // What it used is remembered before it is gone.
+    // Its indices must be remembered before it is gone.
     if (!memory_.keep(record_of(*stream))) return nullptr;
     *stream = made;
   }
+  // It has replay lists again; two states of one SSRC could contradict each other.
   memory_.remove(ssrc);
   return stream;
 }
@@ -99,6 +103,7 @@ void SrtpStreams::restore(const State& state, bool has_gap) {
   has_gap_ = has_gap;
   live_ = state.live;
   memory_.restore(state.past);
+  // The state may hold more of them than this build keeps; the surplus becomes records.
   for (; live_.size() > kLive; live_.pop_back()) {
     if (!memory_.keep(record_of(live_.back()))) throw std::bad_alloc();
   }

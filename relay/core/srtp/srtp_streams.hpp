@@ -1,4 +1,5 @@
-// The SSRCs of one key in one direction: 64 with replay lists, and what is remembered of the others (SRT-7a).
+// The SSRCs of one key in one direction: up to 64 with replay lists, and what is remembered of earlier ones
+// (SRT-7a).
 #pragma once
 
 #include "relay/core/srtp/replay_window.hpp"
@@ -11,67 +12,76 @@
 
 namespace ferry {
 
-/// What one SSRC has received or sent under a key. Plain values.
+/// Indices that one SSRC has received or sent under a key. Plain values.
 struct SrtpStream {
   Ssrc ssrc;
+  /// Indices of RTP that were used.
   ReplayWindow rtp;
-  ReplayWindow rtcp;  // received indices, or sent ones of another party
-  /// Sending: its packets are those of another party, which chose their indices.
+  /// Receiving: indices of RTCP. Sending: those of relayed RTCP; the sender counts its own by itself.
+  ReplayWindow rtcp;
+  /// Sending: the packets are those of another party, which chose their indices.
   bool is_relayed = false;
-  /// Sending: the lowest index.
+  /// Sending: the lowest index that was sent.
   std::uint64_t first = 0;
   /// Sending: RTP time stamp of the packet with the highest index.
   std::uint32_t timestamp = 0;
-  /// Sending: whoever received it is gone, so nothing more is sent under this SSRC.
+  /// Sending: the receiver is gone, so nothing more may be sent under this SSRC.
   bool is_closed = false;
-  /// When it was used last, in packets of its key: the longest idle gives way.
+  /// When it was last used, counted in packets of its key. The lowest value gives way.
   std::uint64_t used = 0;
   bool operator==(const SrtpStream&) const = default;
 };
 
-/// Holds an SSRC for every packet that authenticates or leaves: the longest idle one gives way to a new one,
-/// and goes on behind its highest index when it comes back.
+/// Finds or makes the state of an SSRC. If there are too many, the one that has been idle longest gives way;
+/// when it comes back, it goes on behind its highest index. No SSRC is refused for good (SRT-7a).
 class SrtpStreams {
  public:
+  /// SSRCs with replay lists.
   static constexpr std::size_t kLive = 64;
+  /// Everything as plain values.
   struct State {
     std::vector<SrtpStream> live;
     SsrcMemory::State past{};
     bool operator==(const State&) const = default;
   };
 
-  /// `window`: packets in the replay lists of RTP.
+  /// `window` is the number of packets in the replay lists of RTP.
   explicit SrtpStreams(std::size_t window) : window_(window) {}
 
-  /// What is known of `ssrc`, null if nothing is. Changes nothing. `past` holds it if its lists gave way.
+  /// Finds the stream of `ssrc`; null if nothing is known. Changes nothing. If the SSRC is only remembered,
+  /// the result points to `past`, which is filled in.
   [[nodiscard]] const SrtpStream* look(Ssrc ssrc, std::optional<SrtpStream>& past) const noexcept;
-  /// Whether `ssrc` was used and its indices are forgotten. Ask it only of an SSRC that `look` does not know.
+  /// True if `ssrc` was used and its indices are forgotten. Only meaningful if `look` returned null.
   [[nodiscard]] bool is_forgotten(Ssrc ssrc) const noexcept { return memory_.is_forgotten(ssrc); }
-  /// Whether `ssrc` was used under this key, even if its indices are forgotten.
+  /// True if `ssrc` was used under this key, even if its indices are forgotten.
   [[nodiscard]] bool knows(Ssrc ssrc) const noexcept;
-  /// The stream of `ssrc`, made or brought back, for a packet that counts. One that is forgotten begins anew,
-  /// so ask before. Null: there is no memory for a new one, and nothing changed (C-12).
+  /// The stream of `ssrc` for a packet that counts, made or brought back if necessary. A forgotten SSRC would
+  /// begin anew, so check `is_forgotten` before. Null if there is no memory; nothing changed then (C-12).
   [[nodiscard]] SrtpStream* use(Ssrc ssrc) noexcept;
-  /// Everything that was sent stays known, and nothing more is to be sent under these SSRCs.
+  /// Closes all SSRCs: what was sent stays known, and nothing more may be sent under them.
   void close_all() noexcept;
 
+  /// SSRCs with replay lists.
   [[nodiscard]] const std::vector<SrtpStream>& live() const noexcept { return live_; }
+  /// SSRCs that are only remembered.
   [[nodiscard]] SsrcMemory::State past() const { return memory_.state(); }
-  /// The same with the live ones: what is needed to go on, without replay lists.
+  /// Both in one: what is needed to go on, without replay lists.
   [[nodiscard]] SsrcMemory::State compact() const;
-  /// Loads a state into a new object. `has_gap`: packets may have come and gone since the state was taken, so
-  /// each SSRC goes on behind the first one that is accepted from now on.
+  /// Loads a state into a new object. `has_gap`: packets may have come and gone since it was taken, so each
+  /// SSRC goes on behind the first one that is accepted from now on.
   void restore(const State& state, bool has_gap);
 
  private:
-  /// Makes room for it among the live ones, which do not have it. Null: there is no memory.
+  /// Puts an SSRC among those with replay lists, where it is not yet. Null if there is no memory.
   SrtpStream* bring(Ssrc ssrc) noexcept;
+  /// Turns a record into a stream that goes on behind its highest index.
   [[nodiscard]] SrtpStream brought_back(const SsrcRecord& record) const noexcept;
 
   std::size_t window_;
   std::vector<SrtpStream> live_;
   SsrcMemory memory_;
-  std::uint64_t clock_ = 0;  // packets
+  /// Packets that counted so far; it orders the streams by use.
+  std::uint64_t clock_ = 0;
   bool has_gap_ = false;
 };
 

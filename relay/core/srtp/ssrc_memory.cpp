@@ -1,3 +1,6 @@
+// Three structures over one array of nodes: a list by age, hash chains to find an SSRC, and a list of free
+// nodes. All are linked by 16-bit indices, so a record costs no allocation of its own. An SSRC that is too
+// old for a record goes into a Bloom filter, which answers only "was used".
 #include "relay/core/srtp/ssrc_memory.hpp"
 
 #include "relay/base/memory.hpp"
@@ -6,7 +9,7 @@ namespace ferry {
 
 namespace {
 
-/// Spreads 32 bits over 64 (the finisher of splitmix64).
+/// Spreads the 32 bits of an SSRC over 64 (the last step of splitmix64).
 constexpr std::uint64_t spread(Ssrc ssrc) noexcept {
   std::uint64_t x = ssrc.value + std::uint64_t{0x9e3779b97f4a7c15};
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -14,10 +17,11 @@ constexpr std::uint64_t spread(Ssrc ssrc) noexcept {
   return x ^ (x >> 31);
 }
 
+// Bits that each SSRC sets in the filter.
 constexpr std::size_t kHashes = 8;
 constexpr std::uint64_t kBits = SsrcSet::kWords * 64;
 
-/// Bit `n` of the eight of an SSRC, by double hashing.
+/// Bit number `n` of an SSRC in the filter, by double hashing. The step is odd, so that the bits differ.
 constexpr std::uint64_t bit_of(std::uint64_t hash, std::size_t n) noexcept {
   return ((hash >> 32) + n * ((hash & 0xffffffff) | 1)) % kBits;
 }
@@ -60,6 +64,7 @@ const SsrcRecord* SsrcMemory::find(Ssrc ssrc) const noexcept {
 
 void SsrcMemory::release(Place at) noexcept {
   Node& node = nodes_[at];
+  // Unlinks it from the list by age; an end of the list moves if there is no neighbour.
   (node.older == kNone ? oldest_ : nodes_[node.older].newer) = node.newer;
   (node.newer == kNone ? newest_ : nodes_[node.newer].older) = node.older;
   Place* link = &chains_[spread(node.record.ssrc) % kChains];
@@ -77,7 +82,9 @@ bool SsrcMemory::prepare_place() noexcept {
   if (chains_.empty() && !had_memory([&] { chains_.assign(kChains, kNone); })) return false;
   if (free_ != kNone) return true;
   if (nodes_.size() >= kRecords) {
+    // The filter gets its memory first, so that the SSRC is never lost in between.
     if (!forgotten_.prepare()) return false;
+    // The oldest record is lost, but that it was used stays known.
     forgotten_.add(nodes_[oldest_].record.ssrc);
     release(oldest_);
     return true;
@@ -92,6 +99,7 @@ bool SsrcMemory::keep(const SsrcRecord& record) noexcept {
     release(known);
   else if (!prepare_place())
     return false;
+  // A free node is taken, becomes the first of its chain and the newest of all.
   const Place at = free_;
   free_ = nodes_[at].next;
   Place& chain = chains_[spread(record.ssrc) % kChains];

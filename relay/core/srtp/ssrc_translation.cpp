@@ -9,6 +9,7 @@ namespace ferry {
 
 namespace {
 
+// The present name of a stream; the end of `names` if it has none.
 template <class Names>
 auto current(Names& names, std::uint32_t source, Ssrc theirs) noexcept {
   return std::ranges::find_if(names, [&](const auto& name) {
@@ -43,7 +44,8 @@ SsrcTranslation::Unconfirmed* SsrcTranslation::unconfirmed(std::uint32_t source,
 }
 
 SsrcTranslation::Unconfirmed* SsrcTranslation::place_for_one() noexcept {
-  // With more streams than places each would push out another before its second packet, for ever.
+  // If more streams wait than there are places, each would push out another before its second packet, for
+  // ever. So a row may only be pushed out after a while.
   constexpr std::uint64_t kPatience = 64;
   const auto longest_idle = std::ranges::min_element(
       unconfirmed_, {}, [](const Unconfirmed& each) { return each.count == 0 ? 0 : each.seen; });
@@ -56,12 +58,14 @@ unsigned SsrcTranslation::count_unsendable(std::uint32_t source, Ssrc theirs, Se
   Unconfirmed* known = unconfirmed(source, theirs);
   if (known == nullptr) {
     known = place_for_one();
+    // There is no place for a row, so this packet confirms nothing.
     if (known == nullptr) return 1;
     if (known->count == 0) ++waiting_;
     *known = Unconfirmed{};
     known->source = source;
     known->theirs = theirs;
   } else if (distance(sequence, known->sequence) != 1) {
+    // The packet does not follow the one before, so the row starts over.
     known->count = 0;
   }
   known->sequence = sequence;
@@ -71,6 +75,7 @@ unsigned SsrcTranslation::count_unsendable(std::uint32_t source, Ssrc theirs, Se
 }
 
 void SsrcTranslation::follows(std::uint32_t source, Ssrc theirs) noexcept {
+  // The usual case costs nothing: no row is waiting.
   if (waiting_ == 0) return;
   Unconfirmed* known = unconfirmed(source, theirs);
   if (known == nullptr) return;
@@ -80,9 +85,11 @@ void SsrcTranslation::follows(std::uint32_t source, Ssrc theirs) noexcept {
 
 bool SsrcTranslation::rename(std::uint32_t source, Ssrc theirs, Ssrc ours) noexcept {
   const Name fresh{source, theirs, ours, true, clock_ + 1};
+  // The memory comes first: after this nothing can fail.
   const bool is_full = names_.size() >= kNames;
   if (!is_full && !had_memory([&] { names_.reserve(names_.size() + 1); })) return false;
   follows(source, theirs);
+  // The former name stays for reports about it, until it is pushed out.
   if (const auto former = current(names_, source, theirs); former != names_.end()) former->is_current = false;
   if (is_full) names_.erase(std::ranges::min_element(names_, {}, &Name::used));
   names_.push_back(fresh);

@@ -1,4 +1,4 @@
-// Frames of the codecs whose payloads can be cut and joined without a decoder (RFC 3551 §4.5).
+// Frame sizes of the codecs whose payloads can be cut and joined without a decoder (RFC 3551 §4.5).
 #pragma once
 
 #include "relay/base/types.hpp"
@@ -8,21 +8,23 @@
 
 namespace ferry {
 
-/// The smallest piece of a payload that stands alone. Timestamps of all of them count 8,000 units a second,
-/// those of G.722 too (RFC 3551 §4.5.2).
+/// The smallest part of a payload that can stand alone. Time stamps of all these codecs count 8,000 units a
+/// second, even those of G.722 (RFC 3551 §4.5.2).
 struct FrameSize {
   std::uint16_t octets = 0;
   std::uint16_t ms = 0;
 
-  /// Whole frames for at least `wanted_ms`, at least one.
+  /// Number of whole frames that last at least `wanted_ms`; never 0.
   [[nodiscard]] constexpr unsigned frames_for(unsigned wanted_ms) const {
     return wanted_ms <= ms ? 1 : (wanted_ms + ms - 1) / ms;
   }
 };
 
+/// Time stamp units in a millisecond.
 constexpr std::uint32_t kFrameClockPerMs = 8;
 
-/// Of a static payload type; nothing if its frames are not all alike.
+/// The frame size of a static payload type. Nothing for codecs whose frames are not all alike, and for
+/// dynamic types.
 constexpr std::optional<FrameSize> frame_size(PayloadType type) noexcept {
   switch (type.value) {
     case 0:  // PCMU

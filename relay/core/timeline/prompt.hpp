@@ -9,16 +9,19 @@
 
 namespace ferry {
 
-/// A prompt in one encoding, shared by everybody it is played to. Immutable.
+/// A prompt in one encoding. Immutable, and shared by everybody who hears it.
 struct Prompt {
-  /// Whole packets' payloads, one behind the other.
+  /// Payloads of whole packets, one behind the other.
   std::vector<std::byte> payloads;
   PayloadType type;
+  /// Octets of one payload.
   std::size_t packet_octets = 0;
+  /// Time that one packet lasts.
   Duration packet_time{0};
-  /// Timestamp units a packet.
+  /// Time stamp units of one packet.
   std::uint32_t units = 0;
 
+  /// Number of repetitions that means "until it is stopped".
   static constexpr std::int64_t kForEver = -1;
 };
 

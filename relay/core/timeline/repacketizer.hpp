@@ -1,4 +1,4 @@
-// Another packet time for one receiver, on the output timeline (design seam 8).
+// Changes the packet time for one receiver, on its output timeline.
 #pragma once
 
 #include "relay/core/rtp/rtp.hpp"
@@ -12,23 +12,28 @@
 
 namespace ferry {
 
-/// Joins and cuts payloads of known frames (`frame_size`); others pass whole. SSRC and timestamps stay those
-/// of the sender, sequence numbers rise by one a packet. Owned by one worker; no allocation.
+/// Joins and cuts payloads of codecs with known frames (`frame_size`); other packets pass whole. SSRC and
+/// time stamps stay those of the sender, and sequence numbers rise by one a packet. Owned by one worker; no
+/// allocation.
 class Repacketizer {
  public:
+  /// A packet that is complete.
   struct Out {
     TimelinePosition position;
     PayloadType type;
-    Bytes payload;  // borrowed for the call
+    /// Borrowed for the call.
+    Bytes payload;
   };
 
-  /// Takes one packet and calls `emit` for each that is complete by it. `ptime_ms` 0: packets keep their
-  /// size and are renumbered only. False if the packet came too late for its place.
+  /// Takes one packet and calls `emit` for each packet that it completes. `ptime_ms` is the wanted packet
+  /// time; 0: packets keep their size and are only renumbered. False if the packet came after its place was
+  /// over.
   template <class Emit>
   bool take(const RtpView& rtp, unsigned ptime_ms, Emit emit) {
+    // Another stream begins: what is left of the one before goes out first.
     if (!timeline_ || ssrc_ != rtp.ssrc) {
       flush(emit);
-      // A stream begins as its sender began it.
+      // A stream begins with its sender's number and time stamp.
       timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
       ssrc_ = rtp.ssrc;
       last_timestamp_ = rtp.timestamp;
@@ -37,11 +42,13 @@ class Repacketizer {
     }
     last_sequence_ = rtp.sequence;
     const auto frame = frame_size(rtp.payload_type);
+    // A packet that cannot be cut goes out whole, behind what waited.
     if (ptime_ms == 0 || !frame || rtp.payload.empty() || rtp.payload.size() % frame->octets != 0) {
       flush(emit);
       send(rtp.timestamp, rtp.marker, rtp.payload_type, rtp.payload, emit);
       return true;
     }
+    // This packet cannot continue what waits, so that goes out as it is.
     if (ptime_ms != ptime_ms_ || rtp.marker || rtp.payload_type != type_ ||
         rtp.timestamp != timestamp_ + units(*frame, size_))
       flush(emit);
@@ -69,18 +76,21 @@ class Repacketizer {
   }
 
  private:
-  /// Octets of payload: with its headers such a packet still fits an Ethernet frame.
+  /// Largest payload that is made: with its headers it still fits an Ethernet frame.
   static constexpr std::size_t kLongest = 1400;
 
+  /// Time stamp units of `octets` of payload.
   static std::uint32_t units(const FrameSize& frame, std::size_t octets) {
     return static_cast<std::uint32_t>(octets / frame.octets) * frame.ms * kFrameClockPerMs;
   }
+  /// Sends what waits.
   template <class Emit>
   void flush(Emit& emit) {
     if (size_ == 0) return;
     send(timestamp_, marker_, type_, Bytes(waiting_).first(size_), emit);
     size_ = 0;
   }
+  /// Sends one packet at its place on the timeline.
   template <class Emit>
   void send(std::uint32_t timestamp, bool marker, PayloadType type, Bytes payload, Emit& emit) {
     emit(Out{timeline_->generate(timestamp - last_timestamp_, marker), type, payload});
@@ -90,9 +100,10 @@ class Repacketizer {
   std::optional<OutputTimeline> timeline_;
   Ssrc ssrc_;
   SeqNo last_sequence_;
-  std::uint32_t last_timestamp_ = 0;  // of the last packet sent
+  /// Time stamp of the last packet sent.
+  std::uint32_t last_timestamp_ = 0;
   unsigned ptime_ms_ = 0;
-  // What waits for more.
+  // The payload that waits for more, and its header fields.
   PayloadType type_;
   std::uint32_t timestamp_ = 0;
   bool marker_ = false;

@@ -1,3 +1,22 @@
+// The portable engine: one UDP socket for each port, one epoll for each worker.
+//
+// Receiving: `wait` asks epoll which sockets have something; `receive` takes one datagram from each of them.
+// epoll is level-triggered, so a socket with more datagrams is reported again by the next `wait`, and no port
+// can starve the others. What did not fit a batch stays in `ready_` for the next call.
+//
+// Sending: once a peer is locked, a second socket is connected to it beside the port, and media leaves by
+// `send` without an address. The kernel then looks the route up once instead of for every packet
+// (docs/adr/0002). The datagrams of that peer also arrive there, because the kernel prefers a connected
+// socket; so the engine receives from both under the same cookie. Everything else leaves by `sendto` from the
+// port itself.
+//
+// Traps:
+// - The kernel reuses descriptor numbers at once. A ready event may be for a descriptor that was detached
+//   after the wait; `Port::attached` decides, and the next `wait` sorts it out.
+// - Linux reports an ICMP error of an earlier datagram as the result of the next `send`. So a failed `send`
+//   is tried once more: only the second result is about this datagram.
+// - Nobody calls `attach` and `detach` but the worker whose port it is; a call moves to another worker by
+//   detach here and attach there, and datagrams wait in the socket in between.
 #include "relay/io/portable/portable_io.hpp"
 
 #include "relay/base/memory.hpp"
@@ -21,6 +40,7 @@ namespace ferry {
 
 namespace {
 
+// Sets the DSCP and ECN octet of what leaves a socket.
 void set_mark(int fd, AddressFamily family, std::uint8_t tos) noexcept {
   const int value = tos;
   if (family == AddressFamily::kIpv4) {
@@ -30,6 +50,7 @@ void set_mark(int fd, AddressFamily family, std::uint8_t tos) noexcept {
   }
 }
 
+// Reads the octet back from the port's socket, so that its connected twin gets the same one.
 std::uint8_t mark_of(int fd, AddressFamily family) noexcept {
   int tos = 0;
   socklen_t length = sizeof tos;
@@ -38,7 +59,8 @@ std::uint8_t mark_of(int fd, AddressFamily family) noexcept {
   return static_cast<std::uint8_t>(std::max(tos, 0));
 }
 
-/// What the network answers is kept for us, with whom it was about.
+/// Asks the kernel to keep ICMP errors with the destination they are about (IP_RECVERR, ip(7)). Otherwise it
+/// would only report that some datagram of the socket failed.
 void hear_errors(int fd, AddressFamily family) noexcept {
   const int on = 1;
   if (family == AddressFamily::kIpv4)
@@ -73,7 +95,8 @@ SendError send_error_of(int error) noexcept {
   }
 }
 
-/// By what came back as ICMP; `is_own` if this host said so itself: nobody answered for the next hop.
+/// Translates an ICMP error. `is_own`: this host reported it itself, because nobody answered for the next hop
+/// (ARP, neighbour discovery).
 SendError send_error_of(const sock_extended_err& error, bool is_own) noexcept {
   const bool v4 = error.ee_origin == SO_EE_ORIGIN_ICMP && error.ee_type == ICMP_DEST_UNREACH;
   const bool v6 = error.ee_origin == SO_EE_ORIGIN_ICMP6 && error.ee_type == ICMP6_DST_UNREACH;
@@ -85,7 +108,7 @@ SendError send_error_of(const sock_extended_err& error, bool is_own) noexcept {
   return is_own && on_link ? SendError::kNoNeighbour : SendError::kHostUnreachable;
 }
 
-/// Of `socket` or `bind`.
+/// Translates an error of `socket` or `bind`.
 PortError port_error(int error) {
   switch (error) {
     case EADDRINUSE:
@@ -115,6 +138,7 @@ Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, 
     close(fd);
     return fail(port_error(error));
   }
+  // Zero is the kernel's default, and a system call for each port is felt at set-up.
   if (tos != 0) set_tos(port, local.address.family(), tos);
   return port;
 }
@@ -132,6 +156,8 @@ void PortableProvider::set_tos(PortHandle port, AddressFamily family, std::uint8
 }
 
 ConnectedSockets::ConnectedSockets() {
+  // Indexed by descriptor, so as large as the process may have descriptors. Pages that are never touched take
+  // no memory.
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   size_ = static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 22));
@@ -144,15 +170,17 @@ int ConnectedSockets::open_beside(PortHandle port) const noexcept {
   if (getsockname(port.native, local.get(), local.size_pointer()) != 0) return -1;
   const int fd = socket(local.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return -1;
-  // The kernel lets a second socket on the port only if both say so. It is said just for this moment, so that
-  // no other process can join and a port in use is known as such.
+  // The kernel lets a second socket bind to the port only if both have SO_REUSEPORT set. Both set it just for
+  // this moment. Otherwise another process of this user could join the port, and `activate` could not see
+  // that a port is in use.
   const auto share = [](int socket, int value) {
     return setsockopt(socket, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value) == 0;
   };
   const bool bound = share(port.native, 1) && share(fd, 1) && bind(fd, local.get(), local.size()) == 0;
   share(port.native, 0);
   share(fd, 0);
-  // Descriptors are given out lowest first: above this mark they are for new calls.
+  // The kernel gives out the lowest free descriptor, so a high number means that few are left. The last
+  // quarter is for the ports of new calls; existing ones do without the faster path.
   if (!bound || fd >= size_ / 4 * 3) {
     ::close(fd);
     return -1;
@@ -173,6 +201,7 @@ int ConnectedSockets::connect_to(PortHandle port, const Endpoint& peer) noexcept
     ::close(fd);
     fd = -1;
   }
+  // Also after a failure: a socket that was connected to the former peer must not be used for this one.
   element(port).store(fd + 1, std::memory_order_relaxed);
   return fd;
 }
@@ -215,6 +244,7 @@ bool PortableIo::watch(int fd, std::uint64_t cookie) {
   event.events = EPOLLIN;
   event.data.fd = fd;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return false;
+  // The descriptor may have belonged to another port before: nothing of that entry may stay.
   ports_[index] = {cookie, true, false, false, {}};
   return true;
 }
@@ -228,7 +258,8 @@ void PortableIo::unwatch(int fd) noexcept {
 
 bool PortableIo::attach(PortHandle port, std::uint64_t cookie) noexcept {
   if (!watch(port.native, cookie)) return false;
-  // It was connected on another worker. If it cannot be heard here it must go.
+  // The port came from another worker, where it was connected. Datagrams of the peer arrive at that socket:
+  // if it cannot be heard here, it must go, so that they arrive at the port again.
   const int connected = connected_ ? connected_->of(port) : -1;
   if (connected >= 0 && !watch(connected, cookie)) connected_->close(port);
   return true;
@@ -248,15 +279,19 @@ int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept
   if (!connected_ || !packet.to_locked_peer) return -1;
   const auto index = static_cast<std::size_t>(port.native);
   if (index >= ports_.size() || !ports_[index].attached) return -1;
+  // Its connected socket could not be had once. That is not tried again for every packet.
   if (ports_[index].refused) return -1;
   if (ports_[index].peer == packet.remote) return connected_->of(port);
+  // The peer has moved, or this is the first packet to a locked peer.
   const int before = connected_->of(port);
   const int fd = connected_->connect_to(port, packet.remote);
+  // A new descriptor is one that epoll does not know yet.
   if (fd >= 0 && fd != before && !watch(fd, ports_[index].cookie)) {
     connected_->close(port);
     ports_[index].refused = true;
     return -1;
   }
+  // `connect_to` closed it; epoll forgets a closed descriptor by itself.
   if (fd < 0 && before >= 0) ports_[static_cast<std::size_t>(before)].attached = false;
   ports_[index].refused = fd < 0;
   ports_[index].peer = fd >= 0 ? packet.remote : Endpoint{};
@@ -269,14 +304,16 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
     const epoll_event& ready = ready_[ready_next_++];
     const int fd = ready.data.fd;
     if (fd == event_) continue;
-    // Detached between the wait and now: whatever waits belongs to the next owner of the port.
+    // Detached between the wait and now: what waits there belongs to the next owner of the port.
     if (!ports_[static_cast<std::size_t>(fd)].attached) continue;
     if ((ready.events & EPOLLERR) != 0) read_errors(fd);
     if ((ready.events & EPOLLIN) == 0) continue;
     PacketBuffer buffer = stock_.allocate();
+    // Not received, so not lost: the datagram stays in the socket until buffers are free again.
     if (!buffer) return filled;
     SocketAddress from;
     const MutableBytes space = buffer.space();
+    // MSG_TRUNC makes the kernel return the whole length, also if it is more than the buffer took.
     const ssize_t n = recvfrom(fd, space.data(), space.size(), MSG_TRUNC, from.get(), from.size_pointer());
     if (n < 0) continue;  // EAGAIN, or an ICMP error that the kernel reports once
     buffer->truncated = static_cast<std::size_t>(n) > space.size();
@@ -289,7 +326,8 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
 }
 
 void PortableIo::read_errors(int fd) noexcept {
-  constexpr int kAtOnce = 8;  // the rest is there at the next wait
+  // The rest is reported by the next wait.
+  constexpr int kAtOnce = 8;
   for (int i = 0; i < kAtOnce; ++i) {
     SocketAddress to;
     alignas(cmsghdr) std::array<char, 256> control{};
@@ -299,7 +337,8 @@ void PortableIo::read_errors(int fd) noexcept {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
     if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
-      // An error without a message would be reported again and again.
+      // There is an error without a message. Reading SO_ERROR clears it; otherwise epoll would report it for
+      // ever.
       int error = 0;
       socklen_t length = sizeof error;
       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
@@ -316,6 +355,8 @@ void PortableIo::read_errors(int fd) noexcept {
                   v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
       const IpAddress by = reporter.endpoint().address;
       SocketAddress local;
+      // For want of a neighbour the kernel makes the ICMP message up itself and signs it with its own
+      // address.
       const bool is_own = getsockname(fd, local.get(), local.size_pointer()) == 0 &&
                           (by == local.endpoint().address || by.is_unspecified() || by.is_loopback());
       const SendError what = send_error_of(error, is_own);
@@ -347,11 +388,11 @@ void PortableIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors
     const PacketBuffer buffer = std::move(batch[i]);
     const int connected = connected_to(buffer->via, *buffer.operator->());
     const SocketAddress to(buffer->remote);
-    // With the first packet: a system call for each port of each call would be felt at set-up.
+    // Asked for with the first packet, not in `activate`: the relay opens more ports than it sends from.
     hear_problems(buffer->via, buffer->remote.address.family());
     const Bytes data = buffer.data();
     ssize_t n = -1;
-    // A pending error of an earlier datagram is reported by the next call and says nothing about this one.
+    // A pending error of an earlier datagram ends the first attempt and says nothing about this one.
     for (int attempt = 0; attempt < 2 && n < 0; ++attempt) {
       n = connected >= 0
               ? ::send(connected, data.data(), data.size(), MSG_NOSIGNAL)
@@ -362,14 +403,15 @@ void PortableIo::send(std::span<PacketBuffer> batch, std::span<SendError> errors
 }
 
 void PortableIo::wait(Instant deadline) noexcept {
-  if (ready_next_ < ready_count_) return;  // leftovers of a full batch
+  if (ready_next_ < ready_count_) return;  // what a full batch has left over comes first
+  // Rounded up, so that the worker never wakes up a moment before its deadline and has to wait again.
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now()).count();
   const int n = epoll_wait(epoll_, ready_.data(), static_cast<int>(ready_.size()),
                            static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
   ready_count_ = n > 0 ? static_cast<std::size_t>(n) : 0;
   ready_next_ = 0;
-  // Here and not where packets are received: what is posted after the commands were run must end the next
-  // wait.
+  // The event is cleared here, before the worker runs its commands. If it were cleared later, a command
+  // posted in between would not end the next wait.
   for (std::size_t i = 0; i < ready_count_; ++i) {
     if (ready_[i].data.fd != event_) continue;
     std::uint64_t count = 0;

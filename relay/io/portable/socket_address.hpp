@@ -1,4 +1,4 @@
-// Endpoint <-> sockaddr.
+// Converts between Endpoint and the kernel's sockaddr.
 #pragma once
 
 #include "relay/base/address.hpp"
@@ -10,10 +10,12 @@
 
 namespace ferry {
 
-/// A socket address in the kernel's form.
+/// A socket address in the kernel's form: network byte order, IPv4 or IPv6. Built from an endpoint, or empty
+/// for the kernel to write into (`get`, `size_pointer`).
 class SocketAddress {
  public:
   SocketAddress() = default;
+  /// The endpoint must be set.
   explicit SocketAddress(const Endpoint& endpoint) {
     const auto& octets = endpoint.address.octets();
     if (endpoint.address.is_v6()) {
@@ -31,6 +33,7 @@ class SocketAddress {
     }
   }
 
+  /// The address as an endpoint; an IPv4-mapped IPv6 address becomes IPv4. Unset if it is of another family.
   [[nodiscard]] Endpoint endpoint() const {
     if (storage_.ss_family == AF_INET6) {
       const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage_);
@@ -49,7 +52,9 @@ class SocketAddress {
     return {IpAddress::v4(octets), UdpPort{ntohs(v4.sin_port)}};
   }
 
+  /// AF_INET or AF_INET6; AF_UNSPEC if nothing was written to it.
   [[nodiscard]] int family() const { return storage_.ss_family; }
+  /// The address as the kernel's calls take it; `size_pointer` is for calls that write one.
   [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage_); }
   [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
   [[nodiscard]] socklen_t size() const { return size_; }

@@ -1,3 +1,8 @@
+// The simulated network. It carries datagrams at once and in order; time is a number that the test moves. A
+// datagram of the relay to one of the relay's own ports arrives there, as it would through the host's stack.
+//
+// `ready_` holds the ports in which something waits, so that an engine need not look through all of them. It
+// may name ports of other engines; each one takes only what it has attached.
 #include "relay/io/sim/sim_network.hpp"
 
 #include <algorithm>
@@ -23,6 +28,7 @@ void SimNetwork::release(PortHandle port) {
 }
 
 bool SimNetwork::send_to_relay(const SimDatagram& datagram) {
+  // The kernel's programs see a datagram before any socket does, as on a real host.
   if (below_ && below_(datagram)) return true;
   const auto found = by_endpoint_.find(datagram.to);
   if (found == by_endpoint_.end()) return false;
@@ -35,6 +41,7 @@ bool SimNetwork::send_from_relay(const SimDatagram& datagram) {
   // A datagram to another port of the relay stays inside.
   if (send_to_relay(datagram)) return true;
   const auto port = by_endpoint_.find(datagram.from);
+  // A closed port sends nothing and so gets no error back.
   if (refusing_.contains(datagram.to) && port != by_endpoint_.end()) {
     problems_.push_back({port->second, datagram.to});
     return true;
@@ -44,6 +51,7 @@ bool SimNetwork::send_from_relay(const SimDatagram& datagram) {
 
 std::size_t SimIo::take_problems(std::span<PortProblem> into) noexcept {
   std::size_t count = 0;
+  // Only the engine that has the port attached learns of it; for the others the errors wait.
   std::erase_if(network_.problems_, [&](const SimNetwork::Problem& problem) {
     const auto port = attached_.find(problem.port);
     if (port == attached_.end() || count == into.size()) return false;
@@ -69,12 +77,14 @@ std::size_t SimIo::receive(std::span<PacketBuffer> batch) noexcept {
   for (auto next = network_.ready_.begin(); next != network_.ready_.end();) {
     const auto attached = attached_.find(*next);
     const auto port = network_.ports_.find(*next);
+    // Attached to another engine, or to none.
     if (attached == attached_.end()) {
       ++next;
       continue;
     }
     while (filled < batch.size() && !port->second.queue.empty()) {
       PacketBuffer buffer = pool_.allocate();
+      // No buffer: the datagram stays in the port, as it would in a socket.
       if (!buffer) return filled;
       const SimDatagram& datagram = port->second.queue.front();
       const MutableBytes space = buffer.space();

@@ -22,53 +22,64 @@ struct SimDatagram {
   std::vector<std::byte> payload;
 };
 
-/// Delivers datagrams between relay ports and test peers. Single-threaded; time moves only by `advance_to`.
+/// Carries datagrams between the ports of a relay and the peers of a test. For one thread. Time moves only by
+/// `advance_to`.
 class SimNetwork final : public PortProvider {
  public:
-  /// Called for every datagram the relay sends; the return value says whether the wire took it.
+  /// Called for each datagram that leaves the relay; returns whether the wire took it.
   using Outlet = std::function<bool(const SimDatagram&)>;
 
+  /// `start`: the first moment. It is not zero, because a zero Instant means "unset".
   explicit SimNetwork(Instant start = Instant{std::chrono::hours(1)}) : now_(start) {}
 
   Result<PortHandle, PortError> activate(const Endpoint& local, std::uint8_t tos) override;
   void release(PortHandle port) override;
   void set_tos(PortHandle, AddressFamily, std::uint8_t) override {}
 
+  /// The virtual time.
   [[nodiscard]] Instant now() const { return now_; }
+  /// Moves the time forward; never back.
   void advance_to(Instant time) { now_ = std::max(now_, time); }
+  /// Sets where datagrams go that leave the relay. Without an outlet they vanish, and the wire has taken
+  /// them.
   void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
 
-  /// Sees every datagram before the ports do; true = it took it (a model of forwarding below the sockets).
+  /// Called for each datagram before the ports see it; true: it was taken. A model of forwarding in the
+  /// kernel.
   using Below = std::function<bool(const SimDatagram&)>;
   void set_below(Below below) { below_ = std::move(below); }
 
-  /// Nobody listens at `peer` from now on: its host answers with ICMP port unreachable, until `accept`.
+  /// From now on, until `accept`, nobody listens at `peer`, and its host answers with ICMP port unreachable.
   void refuse(const Endpoint& peer) { refusing_.insert(peer); }
   void accept(const Endpoint& peer) { refusing_.erase(peer); }
 
-  /// The relay sends: to another port of it, or out. False if the wire did not take it.
+  /// Sends a datagram of the relay: to another of its ports, or out. False if the wire did not take it.
   bool send_from_relay(const SimDatagram& datagram);
-  /// A peer sends. False if no relay port is open there: a real host would answer with ICMP, ours stays
-  /// silent.
+  /// Sends a datagram of a peer. False if the relay has no open port there. A real host would answer that
+  /// with ICMP; this one stays silent.
   bool send_to_relay(const SimDatagram& datagram);
 
+  /// Ports that are open now.
   [[nodiscard]] std::size_t open_ports() const { return ports_.size(); }
-  /// Makes `activate` fail for these endpoints, or for all when descriptors "run out".
+  /// Makes `activate` fail for this endpoint: it is in use.
   void occupy(const Endpoint& endpoint) { occupied_.insert(endpoint); }
-  /// Engines then take no port more.
+  /// If true, engines take no further port.
   void set_refuses_ports(bool refuses) { refuses_ports_ = refuses; }
+  /// Makes `activate` fail once so many ports are open. No limit by default.
   void set_descriptor_limit(std::size_t limit) { descriptor_limit_ = limit; }
-  /// `activate` fails for this reason; unset: it works.
+  /// Makes `activate` fail with `error`; unset: it works again.
   void set_port_error(std::optional<PortError> error) { port_error_ = error; }
 
  private:
   friend class SimIo;
+  /// An open port, and the datagrams that wait in it.
   struct Port {
     Endpoint local;
     std::deque<SimDatagram> queue;
   };
   std::map<std::int32_t, Port> ports_;
-  std::set<std::int32_t> ready_;  // ports in which something waits
+  /// Ports in which something waits.
+  std::set<std::int32_t> ready_;
   std::unordered_map<Endpoint, std::int32_t> by_endpoint_;
   std::set<Endpoint> occupied_;
   std::size_t descriptor_limit_ = SIZE_MAX;
@@ -79,16 +90,18 @@ class SimNetwork final : public PortProvider {
   Outlet outlet_;
   Below below_;
   std::set<Endpoint> refusing_;
+  /// An ICMP error that the engine of the port has not taken yet.
   struct Problem {
     std::int32_t port;
     Endpoint to;
   };
-  std::deque<Problem> problems_;  // not yet taken by the engine of the port
+  std::deque<Problem> problems_;
 };
 
-/// The engine of one worker on a `SimNetwork`.
+/// The engine of one worker on a `SimNetwork`. `wait` returns at once: the test moves the time.
 class SimIo final : public PacketIo {
  public:
+  /// `network` outlives it. `buffers`: size of its stock.
   explicit SimIo(SimNetwork& network, std::size_t buffers = 1024) : network_(network), pool_(buffers) {}
 
   bool attach(PortHandle port, std::uint64_t cookie) noexcept override;
@@ -104,10 +117,12 @@ class SimIo final : public PacketIo {
   void wait(Instant) noexcept override {}
   void wake() noexcept override {}
   [[nodiscard]] Instant now() const noexcept override { return network_.now(); }
+  /// Buffers that are free now.
   [[nodiscard]] std::size_t free_buffers() const noexcept { return pool_.free_count(); }
 
  private:
   SimNetwork& network_;
+  /// Cookies of the attached ports.
   std::map<std::int32_t, std::uint64_t> attached_;
   PacketPool pool_;
 };

@@ -183,7 +183,7 @@ def picture_loss(ssrc, about):
 
 class Srtp:
     """AES_CM_128_HMAC_SHA1_80 (RFC 3711), both directions, written from the RFC. As a receiver it has a replay window of
-    128 and guesses the roll-over counter as section 3.3.1 says."""
+    128 and guesses the roll-over counter as RFC 3711 section 3.3.1 says."""
     SUITE = "AES_CM_128_HMAC_SHA1_80"
 
     def __init__(self, key=None):
@@ -364,7 +364,7 @@ class Ng:
         return Sdp(self.ask("answer", call, from_tag=to, to_tag=tag, sdp=sdp, **keys)["sdp"])
 
 
-class Classic:
+class Rtpproxy:
     """The rtpproxy protocol over UDP."""
     def __init__(self, to=CLASSIC):
         self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -6,7 +6,7 @@ import socket
 import struct
 
 from beside import live_call
-from kit import A, B, CONTROL, RELAY, RELAY_B, Classic, Ng, plain
+from kit import A, B, CONTROL, RELAY, RELAY_B, Rtpproxy, Ng, plain
 
 LISTENS = 2240  # NG over TCP: a port that nothing but this daemon makes special
 
@@ -23,14 +23,14 @@ def ways(address, port):
             "candidate": plain("0.0.0.0", 9, extra=candidate)}
 
 
-def signalling(w, ng, classic):
+def signalling(w, ng, rtpproxy):
     asked = 0
     for address, port in control_ports():
         for what, sdp in ways(address, port).items():
             asked += 1
             reply = ng.raw({"command": "offer", "call-id": f"n{asked}", "from-tag": "a", "sdp": sdp})
             w.check(reply["result"] == "error" and "LAT-11a" in reply["error-reason"], f"{what} at {address}:{port}: {reply}")
-        w.equal(f"U {address}:{port}", classic.ask(f"U c{asked} {address} {port} a"), "E37")
+        w.equal(f"U {address}:{port}", rtpproxy.ask(f"U c{asked} {address} {port} a"), "E37")
         reply = ng.raw({"command": "start forwarding", "call-id": "talk", "from-tag": "a", "output-destination": f"udp:{address}:{port}"})
         w.check(reply["result"] == "error" and "LAT-11a" in reply["error-reason"], f"forwarding to {address}:{port}: {reply}")
     w.note(f"{asked} SDPs refused")
@@ -62,11 +62,11 @@ def datagrams(w, relay, ng, media):
 def play(w):
     relay = w.relay("--interface=side/" + RELAY_B, "--listen-rtpp=udp:127.0.0.1:22222", f"--listen-tcp-ng=127.0.0.1:{LISTENS}",
                     f"--control-allow={RELAY}/32", f"--control-allow={A}/32")
-    ng, classic = Ng(CONTROL), Classic()
+    ng, rtpproxy = Ng(CONTROL), Rtpproxy()
     a, b = w.party(A), w.party(B)
     to_b = ng.offer("talk", a.sdp())[0].port
     to_a = ng.answer("talk", b.sdp())[0].port
     with live_call(w):
-        signalling(w, ng, classic)
+        signalling(w, ng, rtpproxy)
         datagrams(w, relay, ng, to_a)
         w.two_way(a, to_a, b, to_b, what="after all of it ")

@@ -5,7 +5,7 @@ import os
 import resource
 
 from beside import live_call
-from kit import A, CONTROL, RELAY_B, Classic, Ng, host, plain
+from kit import A, CONTROL, RELAY_B, Rtpproxy, Ng, host, plain
 
 DEVICE = "v0" if os.environ.get("FIELD_CASE_OFFLOAD") else "lo"
 LIMIT_TEXT = "Parallel session limit reached"
@@ -37,13 +37,13 @@ class Client:
         self.ng.raw({"command": "delete", "call-id": call, "from-tag": "a", "delete-delay": 0})
 
 
-def descriptors(w, relay, client, classic):
+def descriptors(w, relay, client, rtpproxy):
     pid, text = relay.process.pid, "No file descriptor is left for a port"
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     try:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, before[1]))
         client.refused("no descriptors", text)
-        w.equal("no descriptors: U", classic.ask(f"U none {A} 21000 a"), "E72")
+        w.equal("no descriptors: U", rtpproxy.ask(f"U none {A} 21000 a"), "E72")
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     client.taken("descriptors again")
@@ -76,9 +76,9 @@ def ports(w, relay, client):
 
 def play(w):
     relay = w.relay(f"--interface=side/{RELAY_B}", "--listen-rtpp=udp:127.0.0.1:22222")
-    client, classic = Client(w), Classic()
+    client, rtpproxy = Client(w), Rtpproxy()
     with live_call(w):
-        descriptors(w, relay, client, classic)
+        descriptors(w, relay, client, rtpproxy)
         address(w, relay, client)
         ports(w, relay, client)
     found = relay.ctl("doctor", text=True)

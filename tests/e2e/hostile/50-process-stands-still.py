@@ -7,7 +7,7 @@ import signal
 import time
 
 from beside import live_call
-from kit import A, B, Classic, Ng, Srtp, fields
+from kit import A, B, Rtpproxy, Ng, Srtp, fields
 
 TIMEOUT, STOPPED, OLD = 3, 6, 0.2
 PERIOD = 0.02
@@ -31,9 +31,9 @@ class Call:
         self.to = (to_a[0].port, to_b[0].port)
         return self
 
-    def agree_classic(self, classic):
-        first = classic.ask(f"U {self.name} {self.a.ip} {self.a.port} a")
-        second = classic.ask(f"L {self.name} {self.b.ip} {self.b.port} a b")
+    def agree_rtpproxy(self, rtpproxy):
+        first = rtpproxy.ask(f"U {self.name} {self.a.ip} {self.a.port} a")
+        second = rtpproxy.ask(f"L {self.name} {self.b.ip} {self.b.port} a b")
         self.to = (int(second.split()[0]), int(first.split()[0]))
         return self
 
@@ -68,10 +68,10 @@ def speak(w, calls, seconds):
 
 def play(w):
     relay = w.relay(f"--timeout={TIMEOUT}", "--listen-rtpp=udp:127.0.0.1:22222")
-    ng, classic = Ng(), Classic()
+    ng, rtpproxy = Ng(), Rtpproxy()
     calls = [Call(w, f"plain-{n}").agree(ng) for n in range(4)]
     calls += [Call(w, f"encrypted-{n}").agree(ng, is_encrypted=True) for n in range(2)]
-    calls += [Call(w, f"classic-{n}").agree_classic(classic) for n in range(2)]
+    calls += [Call(w, f"rtpproxy-{n}").agree_rtpproxy(rtpproxy) for n in range(2)]
     gone = Call(w, "gone").agree(ng)
     speak(w, [*calls, gone], 1)
     for call in calls:

@@ -24,12 +24,12 @@ def source_refused(t, name):
     return about("A", "fault source-refused", back_heard="fault unreachable source-refused")
 
 
-def moves(t, name, take):
-    a, _ = t.call(name)
+def moves(t, name, take, a=None, back_heard="harmless fine source-refused"):
+    a, _ = t.call(name, a)
     t.stage.at(2.0, lambda: take(a))
     del t.pairs[name]
-    # Where A was nobody refuses what is sent there: what reaches A at its new host nobody can know.
-    return about("A", "fault source-refused", back_heard="harmless fine source-refused")
+    # If nobody refuses what is sent to where A was, nobody can know what reaches A at its new host.
+    return about("A", "fault source-refused", back_heard=back_heard)
 
 
 @scene(FAULTS)
@@ -46,6 +46,14 @@ def moved_with_new_ssrc(t, name):
         a.kept, a.socket = a.socket, t.stranger(a)
         a.ssrc += 500_000
     return moves(t, name, take)
+
+
+@scene(FAULTS)
+def moved_and_closed_the_old_port(t, name):
+    def take(a):
+        old, a.socket = a.socket, t.stranger(a)
+        old.close()
+    return moves(t, name, take, t.alone("alice"), back_heard="fault unreachable")
 
 
 @scene(FAULTS)

@@ -23,7 +23,7 @@ def icmp_unreachable(t, name):
 
 @scene(FAULTS)
 def port_closes_later(t, name):
-    """B's phone dies: it sends nothing more, and its host refuses what comes. The relay pauses (LAT-12 a)."""
+    """B's phone dies: it sends nothing more, and its host refuses what comes. The relay pauses (LAT-12a)."""
     b = t.alone("bob")
     t.call(name, b=b)
 
@@ -102,7 +102,7 @@ def loss_behind_the_relay(t, name, missing, heard):
 
 @scene(FAULTS)
 def unverified(t, name):
-    """Six calls point at one host that never sends: more than `unheard-per-address` there, so the relay stops (LAT-12 b)."""
+    """Six calls point at one host that never sends: more than `unheard-per-address` there, so the relay stops (LAT-12b)."""
     host = t.host("bob")
     for i in range(6):
         call = name if i == 5 else f"{name}-{i}"

@@ -197,6 +197,17 @@ TEST(HealthFinding, WorstFirst) {
   EXPECT_EQ(kHeld.urgency(), finding(Severity::kNote, Reception::kAll, Cause::kOtherSourceToo).urgency());
 }
 
+TEST(CallHealth, OneOfSeveralWhoIsNotHeardAlarmsAfterFiveSeconds) {
+  HealthFinding one = finding(Severity::kFault, Reception::kSome, Cause::kBrokenUp);
+  one.is_one_unheard = true;
+  one.unheard_since = kStart + 97s;
+  Looks looks;
+  looks.goes_on = false;  // nothing of it is counted as missing
+  looks.look(0s, 99s, kWell);
+  looks.look(100s, 160s, one);
+  EXPECT_EQ(looks.became_bad, Times{102s});
+}
+
 /// Two parties of one call, and verdicts on them.
 class WorstOf : public ::testing::Test {
  protected:
@@ -288,6 +299,94 @@ TEST_F(WorstOf, SinceWhenNothingPasses) {
   call_.legs[1].medias[0].seen.ingress.clear();
   call_.last_signal = kStart + 40s;
   EXPECT_EQ(worst().unheard_since, kStart + 40s);
+}
+
+TEST_F(WorstOf, SinceWhenOneOfSeveralIsNotHeard) {
+  judge("B", MediaDirection::kTo, Cause::kBrokenUp);
+  EXPECT_FALSE(worst().is_unheard());
+  MediaVerdict& row = verdicts_.verdicts[0];
+  const std::pair<Duration, Instant> cases[] = {
+      {9s, kStart + 91s},  // the others are heard meanwhile
+      {95s, kStart + 10s},
+      {20ms, Instant{}},  // packets leave, but with nothing to be heard in them
+  };
+  call_.legs[1].medias[0].seen.egress[0].counters.last_packet = call_.now - 20ms;
+  for (const auto& [ago, since] : cases) {
+    row.one_heard_until = call_.now - ago;
+    EXPECT_TRUE(worst().is_unheard());
+    EXPECT_EQ(worst().reception, Reception::kSome);
+    EXPECT_EQ(worst().unheard_since, since);
+  }
+  row.one_heard_until = Instant{};
+  EXPECT_EQ(worst().unheard_since, kStart + 10s) << "never: since the last message of signalling";
+}
+
+TEST_F(WorstOf, ANoteSaysWhatThoseHearWhomItConcerns) {
+  // A and B have audio and video, and hear each other.
+  for (const std::size_t leg : {0u, 1u}) {
+    MediaEvidence video = call_.legs[leg].medias[0];
+    video.index = 4;
+    call_.legs[leg].medias.push_back(video);
+    for (const std::size_t media : {0u, 1u}) {
+      MediaEvidence::Source source;
+      source.leg = 1 - leg;
+      source.media = media;
+      call_.legs[leg].medias[media].sources = {source};
+    }
+  }
+  struct Case {
+    const char* what;
+    MediaDirection direction;
+    Cause cause;
+    Cause heard;  // of B's row for the other medium
+    Reception hears;
+  };
+  const Case cases[] = {
+      {"B gets no video", MediaDirection::kTo, Cause::kDeclined, Cause::kFine, Reception::kAll},
+      {"nor audio", MediaDirection::kTo, Cause::kDeclined, Cause::kHold, Reception::kNothing},
+      {"A sends no video", MediaDirection::kFrom, Cause::kHold, Cause::kFine, Reception::kAll},
+      {"and its audio has gaps", MediaDirection::kFrom, Cause::kHold, Cause::kLossy, Reception::kSome},
+      {"nor audio", MediaDirection::kFrom, Cause::kHold, Cause::kHold, Reception::kNothing},
+      {"a fault is a fault", MediaDirection::kTo, Cause::kStopped, Cause::kFine, Reception::kNothing},
+  };
+  for (const Case& each : cases) {
+    verdicts_.verdicts.clear();
+    judge(each.direction == MediaDirection::kTo ? "B" : "A", each.direction, each.cause);
+    verdicts_.verdicts[0].media = 4;
+    if (each.direction == MediaDirection::kFrom) {
+      judge("B", MediaDirection::kTo, Cause::kNothingToSend);
+      verdicts_.verdicts[1].media = 4;
+      verdicts_.verdicts[1].graded = Severity::kFine;  // so that the row of A is the worst
+    }
+    judge("B", MediaDirection::kTo, each.heard);
+    judge("A", MediaDirection::kTo, Cause::kFine);
+    EXPECT_EQ(worst().hears, each.hears) << each.what;
+  }
+}
+
+TEST_F(WorstOf, OnlyWhatTheListenerMissesIsMissing) {
+  judge("A", MediaDirection::kFrom, Cause::kFine);
+  const std::uint64_t before = worst().missing;
+  TransportSnapshot port;
+  port.latch[0].peer = *Endpoint::parse("192.0.2.10:4000");
+  MediaView& seen = call_.legs[0].medias[0].seen;
+  seen.active = &port;
+  for (const DropReason reason :
+       {DropReason::kForeignSource, DropReason::kSourceNotAllowed, DropReason::kMalformedRtcp,
+        DropReason::kStunUnexpected, DropReason::kBlocked, DropReason::kDirection})
+    seen.drops.set(reason, 1000);
+  EXPECT_EQ(worst().missing, before) << "strangers, RTCP, STUN, a command and hold";
+  seen.drops.set(DropReason::kNoBuffer, 7);
+  EXPECT_EQ(worst().missing, before + 7);
+  // What is malformed comes from another address than the party's.
+  seen.drops.set(DropReason::kMalformedRtp, 100);
+  Refusal refusal;
+  refusal.reason = DropReason::kMalformedRtp;
+  refusal.from = *Endpoint::parse("203.0.113.9:4000");
+  seen.refusals.push_back(refusal);
+  EXPECT_EQ(worst().missing, before + 7);
+  seen.refusals[0].from = *Endpoint::parse("192.0.2.10:4000");
+  EXPECT_EQ(worst().missing, before + 107) << "it is the party's own";
 }
 
 TEST_F(WorstOf, FiguresAreOfTheWorstStreamOrOfAFreshReport) {

@@ -1,5 +1,7 @@
 // From which figures on somebody hears badly.
-#include "control/diagnose/explain.hpp"
+#include "control/diagnose/hearing.hpp"
+
+#include "control/diagnose/mos.hpp"
 
 #include <set>
 #include <string_view>

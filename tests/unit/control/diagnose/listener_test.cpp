@@ -1,13 +1,15 @@
 // What a listener's row says beside cause and severity: whom he does not hear, since when, where it went
 // wrong; and where one figure more or less makes another verdict. All kinds of calls are in
 // verdict_table_test.cpp.
-#include "control/diagnose/glance.hpp"
+#include "control/diagnose/explain.hpp"
+#include "control/diagnose/health.hpp"
 #include "control/diagnose/listener_words.hpp"
 #include "tests/support/call_story.hpp"
 
 #include <algorithm>
 #include <ctime>
 #include <limits>
+#include <optional>
 #include <regex>
 #include <sstream>
 #include <string>
@@ -76,6 +78,14 @@ TEST(Listener, IsTheSentenceOfTheSummaryIfAnybodyHearsBadly) {
   CallStory twice;
   twice.doubles(A, 50);
   EXPECT_EQ(twice.explained().summary(), "everybody hears everybody") << "a note, and all is heard";
+  CallStory pausing;
+  pausing.pauses_with_comfort_noise(A, 8s);
+  EXPECT_EQ(pausing.from(A).cause, Cause::kSilenceSuppressed);
+  EXPECT_EQ(pausing.from(A).reception(), Reception::kAll) << "who pauses and says so is missed by nobody";
+  EXPECT_EQ(pausing.explained().summary(), "everybody hears everybody");
+  CallStory muted;
+  muted.is_mute_since(A, 30s);
+  EXPECT_EQ(muted.from(A).reception(), Reception::kNothing) << muted.rows();
   CallStory held;
   held.holds_both(20s);
   EXPECT_NE(held.explained().summary(), "everybody hears everybody") << "a note, and nothing is heard";
@@ -156,6 +166,20 @@ TEST(Listener, OfAConferenceIsToldWhoIsNotHeard) {
     EXPECT_TRUE(has(row, "1 of 2 parties are heard")) << story.rows();
   }
   EXPECT_EQ(story.to(A).severity(), Severity::kFine) << story.rows();
+}
+
+TEST(Listener, OfAConferenceMissesAPacketThatIsNotEncryptedOnce) {
+  CallStory story(3);
+  story.drops_toward(C, DropReason::kReplayed, 6);
+  ASSERT_TRUE(story.to(C).figures);
+  EXPECT_NEAR(story.to(C).figures->missing_percent(), 6, 0.1) << story.rows();
+}
+
+TEST(Listener, MissesNumbersThatStepBackOfASenderWhosePacketsCameLate) {
+  CallStory story;
+  story.reorders(A, 50).drops_toward(B, DropReason::kReplayed, 20);
+  EXPECT_EQ(story.to(B).cause, Cause::kSequenceJumps) << "late packets are no copies\n" << story.rows();
+  EXPECT_EQ(story.to(B).severity(), Severity::kFault) << story.rows();
 }
 
 TEST(Listener, HearsNothingOfAFlowThatACommandBlocks) {
@@ -244,6 +268,39 @@ TEST(Listener, OfAConferenceMayKnowItsSendersByOtherSsrcs) {
   EXPECT_EQ(missing.to(B).reception(), Reception::kSome);
 }
 
+TEST(Listener, OfAConferenceThatHearsOneSenderNoMoreSaysSinceWhen) {
+  // B hears one of two; of the other one nothing ever left, or nothing for eight seconds.
+  for (const std::optional<Duration> ago : {std::optional<Duration>{}, std::optional<Duration>{8s}}) {
+    CallStory story(3);
+    story.with_media(B, [&](MediaEvidence& media) {
+      if (!ago)
+        media.seen.egress.resize(1);
+      else
+        media.seen.egress.at(1).counters.last_packet = CallStory::now() - *ago;
+    });
+    const MediaVerdict& row = story.to(B);
+    ASSERT_EQ(row.severity(), Severity::kFault) << story.rows();
+    ASSERT_TRUE(row.one_heard_until) << story.rows();
+    EXPECT_EQ(*row.one_heard_until, ago ? CallStory::now() - *ago : Instant{});
+    EXPECT_FALSE(story.to(C).one_heard_until) << story.rows();
+    const HealthFinding found = worst_of(story.explained(), story.evidence());
+    EXPECT_TRUE(found.is_unheard()) << "for the alarm it is as if B heard nothing";
+    EXPECT_EQ(found.hears, Reception::kSome);
+    const Instant since = ago ? CallStory::now() - *ago : story.evidence().last_signal;
+    EXPECT_EQ(found.unheard_since, since);
+  }
+}
+
+TEST(Listener, IsToldHowMuchWasSentWhateverTheSsrc) {
+  CallStory story;
+  story.with_media(B, [](MediaEvidence& media) {
+    // The sender renewed its SSRC: of the earlier ones nothing is known any more.
+    media.seen.egress.at(0).recent.counts.packets = 30;
+  });
+  EXPECT_FALSE(has(story.to(B), "; 30 sent")) << story.rows();
+  EXPECT_TRUE(has(story.to(B), "sent in the last")) << story.rows();
+}
+
 /// Processor time of a look at a conference in which everybody hears everybody: the least of some looks.
 double glance_time(std::size_t parties) {
   CallStory story(parties);
@@ -280,6 +337,44 @@ TEST(Listener, IsBelievedWhatHeReportsWhileItIsNew) {
   }
 }
 
+TEST(Listener, IsNotToldToLoseBehindTheRelayWhatNeverLeftIt) {
+  // The report tells of a time of which the last seconds no longer do: then 60 packets did not come this far.
+  for (const bool is_known : {false, true}) {
+    CallStory story;
+    story.lasts(60s).reports_loss(B, 12).with_media(B, [=](MediaEvidence& media) {
+      ListenerReport& report = media.seen.reports.at(0);
+      report.lost_here = 75;
+      report.earlier.lost_here = is_known ? 15 : 75;
+    });
+    EXPECT_EQ(story.to(B).severity(), is_known ? Severity::kFine : Severity::kFault) << story.rows();
+  }
+}
+
+TEST(Listener, OfWhomNothingLeavesWhileTheSenderPausesHasNoFault) {
+  CallStory story;
+  story.pauses_with_comfort_noise(A, 3s).with_media(B, [](MediaEvidence& media) {
+    // The comfort noise itself came while the relay stood still, and was dropped.
+    media.seen.egress.at(0).counters.last_packet = CallStory::now() - 6s;
+  });
+  EXPECT_EQ(story.to(B).cause, Cause::kSilenceSuppressed) << story.rows();
+  EXPECT_EQ(story.to(B).severity(), Severity::kNote) << story.rows();
+}
+
+TEST(Listener, MissesOfANewStreamWhatHeReportsOfTheOneBefore) {
+  CallStory story;
+  story.reports_loss(B, 20).with_media(B, [](MediaEvidence& media) {
+    // The numbers stepped back two seconds ago: most of what leaves now has another SSRC.
+    MediaView::OutStream fresh = media.seen.egress.at(0);
+    fresh.counters.ssrc = Ssrc{0x77777777};
+    fresh.counters.first_packet = CallStory::now() - 500ms;
+    fresh.recent.counts.packets = fresh.recent.counts.expected = 480;
+    StreamMark& former = media.seen.egress.at(0).recent.counts;
+    former.packets = former.expected = 20;
+    media.seen.egress.push_back(fresh);
+  });
+  EXPECT_EQ(story.to(B).severity(), Severity::kFault) << story.rows();
+}
+
 TEST(Listener, IsNotJudgedByReportsThatReachBackToATimeThatIsOver) {
   for (const std::uint8_t newest : std::initializer_list<std::uint8_t>{0, 128}) {
     CallStory story;
@@ -292,6 +387,71 @@ TEST(Listener, IsNotJudgedByReportsThatReachBackToATimeThatIsOver) {
       media.seen.ingress.at(0).recent.counts.packets = media.seen.ingress.at(0).recent.counts.expected = 60;
     });
     EXPECT_EQ(story.to(B).severity(), newest == 0 ? Severity::kFine : Severity::kFault) << story.rows();
+  }
+}
+
+TEST(Listener, MissesWhatAReportTellsBesideWhatNeverLeftInItsOwnTime) {
+  // The newest report says that half of 200 packets are missing: of these 20 or 100 had not come this far.
+  for (const std::uint32_t never_left : {20u, 100u}) {
+    CallStory story;
+    story.reports_loss(B, 30).with_media(B, [=](MediaEvidence& media) {
+      media.seen.egress.at(0).recent.counts.packets = media.seen.egress.at(0).recent.counts.expected = 60;
+      ListenerReport& report = media.seen.reports.at(0);
+      report.fraction_lost = 128;
+      report.highest_before = report.highest_extended - 200;
+      report.lost_here_before = 500;
+      report.lost_here = 500 + never_left;
+    });
+    story.with_media(A, [](MediaEvidence& media) {
+      media.seen.ingress.at(0).recent.counts.packets = media.seen.ingress.at(0).recent.counts.expected = 60;
+    });
+    EXPECT_EQ(story.to(B).severity(), never_left == 20 ? Severity::kFault : Severity::kFine) << story.rows();
+  }
+}
+
+TEST(Listener, IsNotJudgedByAReportOfATimeBeforeASilence) {
+  for (const Duration age : std::initializer_list<Duration>{1s, 10s}) {
+    CallStory story;
+    story.reports_loss(B, 30).with_media(B, [=](MediaEvidence& media) {
+      media.seen.egress.at(0).recent.counts.packets = media.seen.egress.at(0).recent.counts.expected = 60;
+      media.seen.reports.at(0).fraction_lost = 128;
+      media.seen.reports.at(0).at = CallStory::now() - age;
+    });
+    story.with_media(A, [](MediaEvidence& media) {
+      media.seen.ingress.at(0).recent.counts.packets = media.seen.ingress.at(0).recent.counts.expected = 60;
+    });
+    EXPECT_EQ(story.to(B).severity(), age == 1s ? Severity::kFault : Severity::kFine) << story.rows();
+  }
+}
+
+TEST(Listener, MissesNothingIfTheComfortNoiseBeforeAPauseIsRefused) {
+  for (const std::uint8_t type : std::initializer_list<std::uint8_t>{0, 13}) {
+    CallStory story;
+    story.stops(A, 1s).with_media(A, [=](MediaEvidence& media) {
+      Refusal refusal;
+      refusal.reason = DropReason::kReplayed;
+      refusal.type = PayloadType{type};
+      refusal.first = refusal.last = CallStory::now() - 900ms;
+      refusal.times = 1;
+      media.seen.refusals.push_back(refusal);
+    });
+    EXPECT_EQ(story.to(B).severity() == Severity::kFault, type == 0) << story.rows();
+  }
+}
+
+TEST(Listener, MissesNothingIfAPauseEndedBetweenTheMarksOfBothSides) {
+  // 50 packets a second until a hold began and since it is over; the time of the sender reaches two seconds
+  // further back, to before the hold.
+  const auto take = [](RecentStream& recent, Duration span, unsigned packets) {
+    recent.span = span;
+    recent.counts.bytes = packets * (recent.counts.bytes / recent.counts.packets);
+    recent.counts.packets = recent.counts.expected = packets;
+  };
+  for (const unsigned sent : {200u, 100u}) {
+    CallStory story;
+    story.with_media(A, [&](MediaEvidence& media) { take(media.seen.ingress.at(0).recent, 12s, 300); });
+    story.with_media(B, [&, sent](MediaEvidence& media) { take(media.seen.egress.at(0).recent, 10s, sent); });
+    EXPECT_EQ(story.to(B).severity(), sent == 200 ? Severity::kFine : Severity::kFault) << story.rows();
   }
 }
 

@@ -41,6 +41,21 @@ void repeats_toward_b(CallStory& story, double percent) {
   story.drops_toward(B, DropReason::kReplayed, percent);
 }
 
+/// So many packets were refused lately, of forty in the call; the newest of them is comfort noise.
+void refuses_noise(CallStory& story, std::uint32_t lately) {
+  story.with_media(A, [lately](MediaEvidence& media) {
+    media.seen.recent_drops.add(DropSide::kArriving, DropReason::kReplayed, lately);
+    Refusal refusal;
+    refusal.reason = DropReason::kReplayed;
+    refusal.type = PayloadType{kComfortNoise};
+    refusal.from = media.signalled;
+    refusal.times = 40;
+    refusal.first = CallStory::now() - 30s;
+    refusal.last = CallStory::now() - 1s;
+    media.seen.refusals.push_back(refusal);
+  });
+}
+
 // clang-format off
 const std::vector<Telling> kTellings = {
   {"all is well", [](CallStory&) {}, Cause::kFine, kFine},
@@ -61,10 +76,13 @@ const std::vector<Telling> kTellings = {
   {"jitter of 30 ms is what buffers are for", [](CallStory& s) { s.jitters(A, 30ms); }, Cause::kFine, kFine},
   {"all packets twice", [](CallStory& s) { s.doubles(A, 100); }, Cause::kDuplicated, kNote},
   {"some packets twice", [](CallStory& s) { s.doubles(A, 5, When::kLately); }, Cause::kDuplicated, kNote},
-  {"encrypted packets twice", [](CallStory& s) { s.refuses_stranger(A, DropReason::kReplayed, 50).with([](CallEvidence& call) {
-       Refusal& refusal = call.legs[0].medias[0].seen.refusals.front();
-       refusal.from = call.legs[0].medias[0].signalled;
-       refusal.sequence = SeqNo{static_cast<std::uint16_t>(stream_of(call).highest_extended)}; }); }, Cause::kDuplicated, kNote},
+  {"encrypted packets twice", [](CallStory& s) { s.refuses_copies(A, DropReason::kReplayed, 50); }, Cause::kDuplicated, kNote},
+  {"old packets again", [](CallStory& s) { s.refuses_copies(A, DropReason::kSequenceJump, 50); }, Cause::kDuplicated, kNote},
+  {"old packets again, of a party that has just paused for 6 s", [](CallStory& s) { s.refuses_copies(A, DropReason::kReplayed, 20).with([](CallEvidence& call) {
+       recent_of(call).counts.packets = recent_of(call).counts.expected = 200; }); }, Cause::kDuplicated, kNote},
+  {"old packets go round while the party pauses", [](CallStory& s) { s.pauses_with_comfort_noise(A, 8s).refuses_copies(A, DropReason::kReplayed, 50).with([](CallEvidence& call) {
+       call.legs[0].medias[0].seen.refusals.front().last = CallStory::now(); }); }, Cause::kSilenceSuppressed, kNote},
+  {"old packets again, and 5 % lost", [](CallStory& s) { s.loses(A, 5).refuses_copies(A, DropReason::kReplayed, 50); }, Cause::kLossy, kNote},
 
   {"begins again under its old key", [](CallStory& s) { s.refuses(A, DropReason::kReplayed, 100, When::kLately); }, Cause::kReplayed, kFault},
   {"begins again, half refused", [](CallStory& s) { s.refuses(A, DropReason::kReplayed, 50, When::kLately); }, Cause::kReplayed, kFault},
@@ -72,7 +90,7 @@ const std::vector<Telling> kTellings = {
   {"two streams under one SSRC", [](CallStory& s) { s.refuses(A, DropReason::kSequenceJump, 50); }, Cause::kSequenceJumps, kFault},
   {"few jumps", [](CallStory& s) { s.refuses(A, DropReason::kSequenceJump, 4); }, Cause::kSequenceJumps, kNote},
   {"one jump as a sender starts again", [](CallStory& s) { s.with([](CallEvidence& call) {
-       call.legs[0].medias[0].seen.recent_drops.counts[0].add(DropReason::kSequenceJump);
+       call.legs[0].medias[0].seen.recent_drops.add(DropSide::kArriving, DropReason::kSequenceJump, 1);
        recent_of(call).counts.resets = 1; }); }, Cause::kFine, kFine},
   {"begins its numbers anew again and again", [](CallStory& s) { s.with([](CallEvidence& call) { recent_of(call).counts.resets = 9; }); },
    Cause::kSequenceJumps, kNote},
@@ -87,6 +105,16 @@ const std::vector<Telling> kTellings = {
   {"a codec that nobody negotiated", [](CallStory& s) { s.refuses(A, DropReason::kUnknownPayloadType, 100, When::kLately); }, Cause::kUnknownPayloadType, kFault},
   {"events that nobody negotiated", [](CallStory& s) { s.refuses(A, DropReason::kUnknownPayloadType, 1); }, Cause::kFine, kFine},
   {"another key, a few packets of a stranger", [](CallStory& s) { s.refuses_stranger(A, DropReason::kNotAuthentic, 20); }, Cause::kOtherSourceToo, kNote},
+  {"floods the relay with copies of its packets", [](CallStory& s) { s.with([](CallEvidence& call) {
+       call.legs[0].medias[0].seen.recent_drops.add(DropSide::kArriving, DropReason::kRateLimited, 2500); }); }, Cause::kDuplicated, kNote},
+  {"floods the relay, and a fifth does not fit", [](CallStory& s) { s.refuses(A, DropReason::kRateLimited, 20).with([](CallEvidence& call) {
+       call.legs[0].medias[0].seen.recent_drops.add(DropSide::kArriving, DropReason::kRateLimited, 2500); }); }, Cause::kRateLimited, kFault},
+  {"another key, and a flood of a stranger's after it", [](CallStory& s) { s.refuses(A, DropReason::kNotAuthentic, 20).refuses_stranger(A, DropReason::kNotAuthentic, 500); }, Cause::kNotAuthentic, kFault},
+  {"numbers out of place leave gaps: 9 % are missing, not 18", [](CallStory& s) { s.loses(A, 9).refuses(A, DropReason::kSequenceJump, 9.9).with([](CallEvidence& call) {
+       MediaView& seen = call.legs[0].medias[0].seen;
+       recent_of(call).counts.expected = 500;
+       recent_of(call).counts.packets = 455;
+       seen.recent_drops.add(DropSide::kArriving, DropReason::kNone, 45, DropTrait::kInGap); }); }, Cause::kSequenceJumps, kNote},
   {"a stranger beside", [](CallStory& s) { s.refuses_stranger(A, DropReason::kForeignSource, 50); }, Cause::kOtherSourceToo, kNote},
   {"a flood of strangers beside", [](CallStory& s) { s.refuses_stranger(A, DropReason::kForeignSource, 5000); }, Cause::kOtherSourceToo, kNote},
   {"moved, and is refused", [](CallStory& s) { s.stops(A, 8s).refuses_stranger(A, DropReason::kForeignSource, 50, When::kLately).with([](CallEvidence& call) {
@@ -97,6 +125,9 @@ const std::vector<Telling> kTellings = {
   {"halts for 2 s", [](CallStory& s) { s.stops(A, 2s); }, Cause::kInterrupted, kFault},
   {"stopped", [](CallStory& s) { s.stops(A, 8s); }, Cause::kStopped, kFault},
   {"stopped long ago", [](CallStory& s) { s.lasts(600s).stops(A, 300s); }, Cause::kStopped, kFault},
+  {"speaks for a second after a pause of 20 s, and halts for 3 s", [](CallStory& s) { s.stops(A, 3s).with([](CallEvidence& call) {
+       recent_of(call).counts.packets = recent_of(call).counts.expected = 40;
+       stream_of(call).longest_gap_ticks = static_cast<std::uint32_t>(Duration{20s}.count() >> 10); }); }, Cause::kInterrupted, kFault},
   {"hangs up 2 s before the delete", [](CallStory& s) { s.stops(A, 2s).with([](CallEvidence& call) { call.is_over = true; }); }, Cause::kFine, kFine},
   {"was gone 8 s before the delete", [](CallStory& s) { s.stops(A, 8s).with([](CallEvidence& call) { call.is_over = true; }); }, Cause::kStopped, kFault},
   {"goes on with RTCP alone", [](CallStory& s) { s.stops(A, 8s); sends_rtcp(s, 2s); }, Cause::kStopped, kFault},
@@ -105,16 +136,15 @@ const std::vector<Telling> kTellings = {
   {"comfort noise, half a minute ago", [](CallStory& s) { s.pauses_with_comfort_noise(A, 30s); }, Cause::kSilenceSuppressed, kNote},
   {"comfort noise, three minutes ago, with RTCP", [](CallStory& s) { s.lasts(600s).pauses_with_comfort_noise(A, 180s); sends_rtcp(s, 4s); }, Cause::kSilenceSuppressed, kNote},
   {"comfort noise, three minutes ago, and not a word since", [](CallStory& s) { s.lasts(600s).pauses_with_comfort_noise(A, 180s); }, Cause::kStopped, kFault},
+  {"comfort noise that is refused, long after other refusals", [](CallStory& s) { s.stops(A, 6s); refuses_noise(s, 2); }, Cause::kSilenceSuppressed, kNote},
+  {"comfort noise that is refused, behind speech that is refused, too", [](CallStory& s) { s.stops(A, 6s); refuses_noise(s, 100); }, Cause::kReplayed, kFault},
   {"G.729 B, a moment ago", [](CallStory& s) { ends_with_silence_frame(s, 1s, 18, 2); }, Cause::kFine, kFine},
   {"G.729 B, half a minute ago", [](CallStory& s) { ends_with_silence_frame(s, 30s, 18, 2); }, Cause::kSilenceSuppressed, kNote},
   {"G.729 B, minutes ago, with RTCP", [](CallStory& s) { s.lasts(600s); ends_with_silence_frame(s, 200s, 18, 2); sends_rtcp(s, 4s); }, Cause::kSilenceSuppressed, kNote},
   {"G.729 B, behind frames of speech", [](CallStory& s) { ends_with_silence_frame(s, 10s, 18, 22); }, Cause::kSilenceSuppressed, kNote},
   {"a fax after speech", [](CallStory& s) { s.stops(A, 20s).with_media(A, [](MediaEvidence& m) { m.is_rtp = false; m.type = "image"; m.seen.last_packet[0] = CallStory::now(); }); }, Cause::kFine, kFine},
-  {"begins again and again under its old key", [](CallStory& s) { s.stops(A, 4s).refuses_stranger(A, DropReason::kReplayed, 20, When::kLately).with([](CallEvidence& call) {
-       Refusal& refusal = call.legs[0].medias[0].seen.refusals.front();
-       refusal.from = call.legs[0].medias[0].signalled;
-       refusal.last = CallStory::now();
-       refusal.sequence = SeqNo{static_cast<std::uint16_t>(stream_of(call).highest_extended)}; }); }, Cause::kReplayed, kFault},
+  {"begins again and again under its old key", [](CallStory& s) { s.stops(A, 4s).refuses(A, DropReason::kReplayed, 40, When::kLately).with([](CallEvidence& call) {
+       call.legs[0].medias[0].seen.refusals.front().last = CallStory::now(); }); }, Cause::kReplayed, kFault},
   {"Opus pauses between two frames", [](CallStory& s) { ends_with_silence_frame(s, 400ms, 111, 1); }, Cause::kFine, kFine},
   {"Opus, 10 s ago", [](CallStory& s) { ends_with_silence_frame(s, 10s, 111, 3); }, Cause::kSilenceSuppressed, kNote},
   {"AMR, 10 s ago", [](CallStory& s) { ends_with_silence_frame(s, 10s, 97, 7); }, Cause::kSilenceSuppressed, kNote},
@@ -125,6 +155,10 @@ const std::vector<Telling> kTellings = {
   {"holds, plays music, and then nothing", [](CallStory& s) { s.was_signalled(30s).stops(A, 10s).with_media(A, [](MediaEvidence& m) { m.may_receive = false; }); }, Cause::kStopped, kFault},
   {"is held", [](CallStory& s) { s.holds(B, 20s); }, Cause::kHold, kNote},
   {"is blocked", [](CallStory& s) { s.is_blocked(A); }, Cause::kBlocked, kNote},
+  {"is blocked, and all it sends is refused as well", [](CallStory& s) { s.is_blocked(A).refuses(A, DropReason::kReplayed, 100, When::kLately); }, Cause::kReplayed, kNote},
+  {"is blocked, and a third does not authenticate", [](CallStory& s) { s.is_blocked(A).refuses(A, DropReason::kNotAuthentic, 33).with_media(A, [](MediaEvidence& m) { m.is_encrypted = m.is_keyed = true; }); }, Cause::kNotAuthentic, kNote},
+  {"is silenced, and sends a codec that nobody negotiated", [](CallStory& s) { s.is_silenced(A).refuses(A, DropReason::kUnknownPayloadType, 100, When::kLately); }, Cause::kUnknownPayloadType, kNote},
+  {"is silenced, and sends from elsewhere", [](CallStory& s) { s.is_silenced(A).refuses(A, DropReason::kForeignSource, 100, When::kLately); }, Cause::kSourceRefused, kNote},
   {"a re-INVITE adds video and fails", [](CallStory& s) { s.never_sends(A).with_media(A, [](MediaEvidence& m) { m.is_proposed = true; }); }, Cause::kWaiting, kNote},
   {"early media, then silence before the answer", [](CallStory& s) { s.is_unanswered().stops(A, 8s); }, Cause::kWaiting, kNote},
   {"early media before the answer", [](CallStory& s) { s.is_unanswered(); }, Cause::kFine, kFine},

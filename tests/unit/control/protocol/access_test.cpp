@@ -96,6 +96,43 @@ TEST(Access, LIM4_AProxyThatGoesOnIsNotPushedOutByASprayOfForgedSources) {
   EXPECT_EQ(found->count, 2000u);
 }
 
+/// One after the other, `sources` forged sources send `each` datagrams, all of it within a second.
+void flood(AccessList& access, unsigned sources, unsigned each, Instant now, std::string_view listener) {
+  for (unsigned n = 0; n < sources * each; ++n) {
+    const unsigned source = n / each;
+    access.admit(
+        IpAddress::v4({10, 0, static_cast<std::uint8_t>(source >> 8), static_cast<std::uint8_t>(source)}),
+        now + n * 1us, listener);
+  }
+}
+
+TEST(Access, LIM4_WhoHasTriedForSomeMinutesIsNotPushedOutByABurstOfManyForgedSources) {
+  for (const unsigned sources : {32u, 33u, 100u}) {
+    AccessList access({}, false);
+    const IpAddress proxy = IpAddress::v4({198, 51, 100, 9});
+    for (int minute = 0; minute < 3; ++minute) access.admit(proxy, Instant{1h} + minute * 1min, "NG");
+    flood(access, sources, 50, Instant{1h} + 3min, "NG");
+    const auto found = std::ranges::find(access.refusals(), proxy, &AccessList::Refusal::source);
+    ASSERT_NE(found, access.refusals().end()) << sources << " forged sources";
+    EXPECT_EQ(found->count, 3u);
+    EXPECT_EQ(access.refusals().size(), 32u);
+  }
+}
+
+TEST(Access, LIM4_AFloodAtOneListenerPushesOutNobodyOfAnotherOne) {
+  AccessList access({}, false);
+  const IpAddress client = IpAddress::v4({198, 51, 100, 9});
+  access.admit(client, Instant{1h}, "HTTP");
+  access.note_without_token(client, Instant{1h}, "HTTP");
+  flood(access, 1000, 20, Instant{1h}, "NG");
+  EXPECT_EQ(std::ranges::count(access.refusals(), client, &AccessList::Refusal::source), 2);
+  // Who comes in the midst of a flood at another listener finds a place, and keeps it.
+  const IpAddress late = IpAddress::v4({198, 51, 100, 10});
+  access.admit(late, Instant{1h} + 1s, "text commands");
+  flood(access, 1000, 20, Instant{1h} + 2s, "NG");
+  EXPECT_EQ(std::ranges::count(access.refusals(), late, &AccessList::Refusal::source), 1);
+}
+
 TEST(Access, LIM4_AClientHasALineInTheLogOnceAMinuteAndAllTogetherHaveTen) {
   AccessList access({}, false);
   const IpAddress proxy = IpAddress::v4({198, 51, 100, 9});

@@ -3,8 +3,8 @@
 
 #include "control/session/health_watch.hpp"
 
+#include "control/call/call.hpp"
 #include "control/protocol/cli/cli_service.hpp"
-#include "control/session/call.hpp"
 #include "tests/support/world.hpp"
 
 #include <algorithm>
@@ -278,7 +278,7 @@ TEST_F(HealthWatchTest, ACallThatIsRevivedIsJudgedAsItIsNow) {
   run_for(10s);
   world_->ng({{"command", "delete"}, {"call-id", "c"}, {"from-tag", "A"}, {"delete-delay", 50}});
   ASSERT_EQ(explained()["severity"], "fine") << explained();
-  // New signalling revives it (NG section 13); then B falls silent.
+  // New signalling revives it (docs/reference/ng.md#delete); then B falls silent.
   world_->ng(offer("c", "A", audio_sdp(call.a)));
   world_->ng(answer("c", "A", "B", audio_sdp(call.b)));
   talk_alone(call, 20s);
@@ -358,6 +358,25 @@ TEST_F(HealthWatchTest, TheListHasTheWorstFirst) {
   ASSERT_EQ(first.size(), 1u);
   EXPECT_EQ(first[0]["call_id"], "mute");
   EXPECT_EQ(list("age")[0]["call_id"], "fine") << "another order if it is asked for";
+}
+
+TEST_F(HealthWatchTest, TopTellsOfRefusedRequestsTheNewestReasonFirst) {
+  const auto refused = [&] { return cli_->execute({{"command", "top"}}, "test")["refused_requests"]; };
+  EXPECT_EQ(refused(), json::array());
+  world_->ng(offer("no-sdp", "A", "v=0\r\nthis is none"));
+  world_->ng(offer("no-sdp", "A", "v=0\r\nthis is none"));
+  run_for(3s);
+  const Endpoint b{world_->peer_address(1, 'b'), UdpPort{5000}};
+  world_->ng(answer("no-call", "A", "B", audio_sdp(b)));
+  run_for(2s);
+  const json list = refused();
+  ASSERT_EQ(list.size(), 2u) << list;
+  EXPECT_EQ(list[0]["reason"], "unknown-call");
+  EXPECT_EQ(list[0]["count"], 1);
+  EXPECT_NEAR(list[0]["age_s"].get<double>(), 2, 0.1);
+  EXPECT_EQ(list[1]["reason"], "sdp");
+  EXPECT_EQ(list[1]["count"], 2);
+  EXPECT_NEAR(list[1]["age_s"].get<double>(), 5, 0.1);
 }
 
 TEST_F(HealthWatchTest, AListLooksAnewAtItsFirstCalls) {
@@ -485,6 +504,39 @@ TEST(HealthWatchTurns, AreBoundedAndReachEveryCall) {
   }
   EXPECT_EQ(reached.size(), kMany);
   EXPECT_LE(turns, kMany / HealthWatch::kGlances + 100);
+}
+
+TEST_F(HealthWatchTest, LargeCallsDoNotComeTogetherInOneTurn) {
+  // Two parties with 32 m-lines each, as many as an SDP may have: two such calls are the 128 media of a turn.
+  constexpr unsigned kCalls = 6;
+  const auto sdp = [&](unsigned row, char who) {
+    std::string text = audio_sdp({world_->peer_address(row, who), UdpPort{4000}});
+    for (unsigned i = 1; i < 32; ++i) text += "m=audio " + std::to_string(4000 + 2 * i) + " RTP/AVP 8\r\n";
+    return text;
+  };
+  const auto name = [](unsigned n) { return "call-" + std::to_string(n); };
+  for (unsigned n = 0; n < kCalls; ++n) {
+    const json offered = world_->ng(offer(name(n), "A", sdp(n + 1, 'a')));
+    ASSERT_EQ(offered["result"], "ok") << offered;
+    ASSERT_EQ(world_->ng(answer(name(n), "A", "B", sdp(n + 1, 'b')))["result"], "ok");
+    ASSERT_EQ(world_->manager().find(name(n))->legs[1]->medias.size(), 32u);
+  }
+  run_for(20s);
+  // Nobody looked for so long that each turn finds all calls due.
+  Clock clock = world_->clock();
+  std::set<std::string> reached;
+  for (int turn = 0; turn < 3; ++turn) {
+    clock.now += HealthWatch::kRoutineTime + 1s;
+    ASSERT_TRUE(world_->manager().watch(clock));
+    std::size_t looks = 0;
+    for (unsigned n = 0; n < kCalls; ++n) {
+      if (watch().of(*world_->manager().find(name(n))).looked_at() != clock.now) continue;
+      reached.insert(name(n));
+      ++looks;
+    }
+    EXPECT_EQ(looks, 2u) << "turn " << turn;
+  }
+  EXPECT_EQ(reached.size(), kCalls) << "the next turn goes on where the last one ended";
 }
 
 }  // namespace

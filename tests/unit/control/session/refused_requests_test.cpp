@@ -128,7 +128,7 @@ TEST_F(Ring, CallIdsThatBeginAlikeAreNotTheSameCall) {
   EXPECT_TRUE(ring_.of_call(base + "c").empty());
 }
 
-TEST_F(Ring, ASessionOfTheClassicProtocolIsFoundByItsCallIdWithATagBehind) {
+TEST_F(Ring, ASessionOfTheRtpproxyProtocolIsFoundByItsCallIdWithATagBehind) {
   note("c", kNoPorts, "U (offer)", "t;1");
   note("c", kNoPorts, "L (answer)", "u");
   EXPECT_EQ(ring_.of_call("c").size(), 2u);
@@ -178,8 +178,8 @@ struct RefusedCase {
   /// Makes the relay as it has to be, before the request.
   void (*prepare)(World& world);
   json (*request)();
-  /// The same in the classic protocol; null = it has no such thing.
-  const char* classic = nullptr;
+  /// The same in the rtpproxy protocol; null = it has no such thing.
+  const char* rtpproxy = nullptr;
   /// Of the daemon.
   void (*configure)(SessionConfig& config) = nullptr;
 };
@@ -298,12 +298,12 @@ TEST_P(RefusedCall, IsExplainedAfterTheNgProtocolRefusedIt) {
       << "what really happened";
 }
 
-TEST_P(RefusedCall, IsExplainedAfterTheClassicProtocolRefusedIt) {
-  if (GetParam().classic == nullptr) return;
-  const std::string reply = world_->rtpp(GetParam().classic);
+TEST_P(RefusedCall, IsExplainedAfterTheRtpproxyProtocolRefusedIt) {
+  if (GetParam().rtpproxy == nullptr) return;
+  const std::string reply = world_->rtpproxy(GetParam().rtpproxy);
   ASSERT_TRUE(reply.starts_with("E") || reply == "0") << reply;
-  world_->rtpp(GetParam().classic);
-  expect_explained("rtpproxy", GetParam().classic[0] == 'L' ? "L (answer)" : "U (offer)");
+  world_->rtpproxy(GetParam().rtpproxy);
+  expect_explained("rtpproxy", GetParam().rtpproxy[0] == 'L' ? "L (answer)" : "U (offer)");
 }
 
 INSTANTIATE_TEST_SUITE_P(Each, RefusedCall, ::testing::ValuesIn(kRefusedCases),
@@ -321,11 +321,11 @@ TEST(RefusedLater, ARunningCallListsItsRefusedReinviteAndStaysItself) {
   EXPECT_FALSE(running["verdicts"].empty());
 }
 
-TEST(RefusedLater, ASessionOfTheClassicProtocolListsItsRefusedAnswer) {
+TEST(RefusedLater, ASessionOfTheRtpproxyProtocolListsItsRefusedAnswer) {
   const auto world = make_sim_world();
-  ASSERT_NE(World::port_of(world->rtpp("U c 192.0.2.1 4000 A")).value, 0);
+  ASSERT_NE(World::port_of(world->rtpproxy("U c 192.0.2.1 4000 A")).value, 0);
   world->fail_ports(PortError::kInUse);
-  ASSERT_EQ(world->rtpp("L c 192.0.2.2 4000 A B"), "E71");
+  ASSERT_EQ(world->rtpproxy("L c 192.0.2.2 4000 A B"), "E71");
   for (const char* id : {"c", "c A"}) {
     const json running = world->manager().explain(id, false, world->clock());
     EXPECT_EQ(running["state"], "running") << id;
@@ -336,7 +336,7 @@ TEST(RefusedLater, ASessionOfTheClassicProtocolListsItsRefusedAnswer) {
 
 TEST(RefusedLater, ADeletionOfWhatIsNotThereIsNoFault) {
   const auto world = make_sim_world();
-  EXPECT_EQ(world->rtpp("D c A"), "E50");
+  EXPECT_EQ(world->rtpproxy("D c A"), "E50");
   const json explained = world->manager().explain("c", false, world->clock());
   EXPECT_EQ(explained["severity"], "note");
   EXPECT_EQ(explained["refused"][0]["reason"], "unknown-call");

@@ -6,57 +6,21 @@
 
 #include "relay/srtp/backends.hpp"
 #include "relay/worker/worker.hpp"
+#include "tests/support/failing_memory.hpp"
 #include "tests/support/srtp_judge.hpp"
 
-#include <cstdlib>
 #include <functional>
-#include <new>
 #include <random>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-namespace {
-
-/// Allocations until one fails; negative: none does.
-long g_left = -1;
-/// How many fail from then on.
-long g_failures = 0;
-long g_failed = 0;
-
-void* allocate(std::size_t size) {
-  if (g_left >= 0 && g_left-- == 0) {
-    ++g_failed;
-    g_left = --g_failures > 0 ? 0 : -1;
-    throw std::bad_alloc();
-  }
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new[](std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  try {
-    return allocate(size);
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-
 namespace ferry {
 namespace {
 
 using namespace std::chrono_literals;
+using test::FailingMemory;
 using test::Packet;
 using test::random_key;
 using test::rtp;
@@ -236,18 +200,18 @@ class FailingCall {
 
   /// Plays the script. With `failures`, those many allocations fail from the `first` on. Whether any did.
   bool play(long first, long failures) {
-    const long before = g_failed;
+    const long before = FailingMemory::failed;
     for (const Step& step : script_) {
       io_->time += step.after;
       io_->next = {step.from, step.cookie, &step.packet};
       if (&step == &script_.front()) {
-        g_left = failures > 0 ? first : -1;
-        g_failures = failures;
+        FailingMemory::left = failures > 0 ? first : -1;
+        FailingMemory::failures = failures;
       }
       worker_->run_until_idle();
     }
-    g_left = -1;
-    return g_failed != before;
+    FailingMemory::left = -1;
+    return FailingMemory::failed != before;
   }
   /// There is memory again: the answer comes if it has not, and A goes on talking. Packets that B hears.
   std::size_t goes_on() {

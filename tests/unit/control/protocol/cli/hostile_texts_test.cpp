@@ -3,10 +3,10 @@
 
 #include "control/protocol/cli/cli_service.hpp"
 #include "control/protocol/cli/command_table.hpp"
-#include "control/protocol/http/metrics.hpp"
-#include "control/protocol/http/pages.hpp"
 #include "control/protocol/ng/bencode.hpp"
 #include "control/protocol/ng/text_command.hpp"
+#include "control/protocol/pages/metrics.hpp"
+#include "control/protocol/pages/pages.hpp"
 #include "relay/base/printable.hpp"
 #include "tests/support/world.hpp"
 
@@ -75,7 +75,7 @@ class HostileTexts : public ::testing::TestWithParam<Hostile> {
                                              [this] { return world_->clock(); });
     metrics_ = std::make_unique<metrics::Metrics>(world_->manager(), world_->service(),
                                                   [this] { return world_->clock(); });
-    pages_ = std::make_unique<http::Pages>(*cli_, *metrics_, world_->manager());
+    pages_ = std::make_unique<pages::Pages>(*cli_, *metrics_, world_->manager());
     cli::DaemonAccess access;
     access.engines = [this] { return json{{"engine", text_}}; };
     access.facts = [this] { return json{{"unknown_interfaces", {{{"name", text_}}}}}; };
@@ -121,7 +121,7 @@ class HostileTexts : public ::testing::TestWithParam<Hostile> {
   std::unique_ptr<World> world_ = make_sim_world();
   std::unique_ptr<cli::CliService> cli_;
   std::unique_ptr<metrics::Metrics> metrics_;
-  std::unique_ptr<http::Pages> pages_;
+  std::unique_ptr<pages::Pages> pages_;
 };
 
 TEST_P(HostileTexts, CTL14_EveryCommandGivesPeopleThePrintableForm) {

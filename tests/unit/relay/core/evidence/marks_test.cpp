@@ -353,6 +353,30 @@ TEST(DropLedger, TellsSideReasonAndWhen) {
   EXPECT_EQ(ledger.recent_of(DropSide::kLeaving, times), 0u);
 }
 
+TEST(DropLedger, ATraitIsNoDropOfItsOwn) {
+  MarkTimes times(kBegin);
+  DropLedger ledger;
+  ledger.add(DropSide::kArriving, DropReason::kReplayed, 5, {});
+  ledger.add_trait(DropSide::kArriving, DropReason::kReplayed, DropTrait::kCopy, 3);
+  ledger.add_trait(DropSide::kLeaving, DropReason::kReplayed, DropTrait::kCopy);
+  const RecentDrops recent = ledger.recent(times, kBegin + 1s);
+  EXPECT_EQ(recent.of(DropSide::kArriving, DropReason::kReplayed), 5u);
+  EXPECT_EQ(recent.of(DropSide::kArriving, DropReason::kReplayed, DropTrait::kCopy), 3u);
+  EXPECT_EQ(recent.of(DropSide::kArriving, DropReason::kReplayed, DropTrait::kForeign), 0u);
+  EXPECT_EQ(recent.of(DropSide::kLeaving, DropReason::kReplayed, DropTrait::kCopy), 1u);
+  EXPECT_EQ(ledger.counters()[DropReason::kReplayed], 5u);
+  EXPECT_EQ(ledger.of(DropReason::kReplayed), 5u);
+  EXPECT_EQ(ledger.recent_of(DropSide::kArriving, times), 5u);
+  EXPECT_TRUE(ledger.leaving().empty());
+  for (Instant now = kBegin; now < kBegin + 14s;) {
+    times.add(now += 2s);
+    ledger.mark(times);
+  }
+  EXPECT_EQ(
+      ledger.recent(times, kBegin + 15s).of(DropSide::kArriving, DropReason::kReplayed, DropTrait::kCopy), 0u)
+      << "long ago";
+}
+
 TEST(DropLedger, WhatWasRestoredIsNotRecent) {
   DropCounters before;
   before.add(DropReason::kBlocked, 40);
@@ -504,6 +528,56 @@ TEST(SentStream, BatchesCountAsPacketsDo) {
     ASSERT_EQ(batches.counters(), one_by_one.counters()) << i;
   }
   EXPECT_GT(batches.counters().lost(), 200u);
+}
+
+// A transport that counts nothing for a while keeps no marks, and must tell what one with marks tells.
+TEST(TransportMarks, TheTimesOfAQuietTransportAreThoseOfOneThatMarked) {
+  for (int before = 0; before <= 9; ++before) {
+    TransportMarks quiet(kBegin);
+    MarkTimes always(kBegin);
+    Instant now = kBegin;
+    for (int n = 0; n < before; ++n) {
+      now += kMarkInterval;
+      EXPECT_FALSE(quiet.add(now, 0, false));
+      always.add(now);
+      EXPECT_EQ(quiet.times().newest_at(), always.newest_at());
+      EXPECT_EQ(quiet.times().former_at(), always.former_at());
+      EXPECT_EQ(quiet.times().oldest_at(), always.oldest_at());
+    }
+    EXPECT_EQ(quiet.footprint(), 0u);
+    EXPECT_EQ(quiet.sent_since_oldest(7), 7u) << "all of it is new";
+    for (int n = 0; n < 9; ++n) {
+      now += kMarkInterval;
+      ASSERT_TRUE(quiet.add(now, 10 * static_cast<std::uint32_t>(n), true));
+      always.add(now);
+      EXPECT_EQ(quiet.newest_at(), now);
+      EXPECT_EQ(quiet.times().former_at(), always.former_at());
+      EXPECT_EQ(quiet.times().oldest_at(), always.oldest_at());
+    }
+    EXPECT_EQ(quiet.sent_since_oldest(100), 70u) << "30 had left at the oldest of six marks";
+    EXPECT_GT(quiet.footprint(), 0u);
+    quiet.skip(1min);
+    EXPECT_EQ(quiet.newest_at(), now + 1min);
+    EXPECT_EQ(quiet.times().oldest_at(), always.oldest_at() + 1min);
+  }
+}
+
+TEST(TransportMarks, CountsFromElsewhereAreNotRecent) {
+  TransportMarks marks(kBegin);
+  ASSERT_TRUE(marks.restart(kBegin + 1min, 500, true));
+  EXPECT_EQ(marks.sent_since_oldest(503), 3u);
+  EXPECT_EQ(marks.times().oldest_at(), kBegin + 1min);
+  EXPECT_FALSE(marks.restart(kBegin + 2min, 0, false));
+  EXPECT_EQ(marks.footprint(), 0u);
+  EXPECT_EQ(marks.times().oldest_at(), kBegin + 2min);
+}
+
+TEST(TransportMarks, DropsBeforeMarksThatHadNoMemoryAreNotRecent) {
+  DropLedger drops;
+  drops.add(DropSide::kArriving, DropReason::kForeignSource, 5, kBegin);
+  drops.restart_marks();
+  drops.add(DropSide::kArriving, DropReason::kForeignSource, 2, kBegin);
+  EXPECT_EQ(drops.recent_of(DropSide::kArriving, MarkTimes(kBegin)), 2u);
 }
 
 }  // namespace

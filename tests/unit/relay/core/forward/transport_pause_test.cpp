@@ -77,6 +77,19 @@ TEST(TransportPause, C13_OfSoundThatWaitedTheNewest200MillisecondsPass) {
   }
 }
 
+TEST(TransportPause, EXP1_CopiesOfWhatWaitedAreNoMissingSpeech) {
+  Pausing call(false);
+  call.talk(50);
+  std::vector<std::pair<Endpoint, Packet>> twice;
+  for (const auto& each : call.what_a_says(60)) twice.insert(twice.end(), 2, each);
+  call.heard_after(2s, twice);
+  const RecentDrops drops = call.read(0).recent_drops;
+  const std::uint32_t all = drops.of(DropSide::kArriving, DropReason::kStaleAfterPause);
+  EXPECT_EQ(all, call.stale());
+  EXPECT_GT(all, 60u);
+  EXPECT_EQ(2 * drops.of(DropSide::kArriving, DropReason::kStaleAfterPause, DropTrait::kCopy), all);
+}
+
 TEST(TransportPause, C13_SocketsThatOverflowedHoldOnlyOldSound) {
   Pausing call;
   call.talk(50);

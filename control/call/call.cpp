@@ -1,0 +1,109 @@
+#include "control/call/call.hpp"
+
+#include "control/sdp/sdp.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+const IpAddress& MediaTransport::received_from() const {
+  return agreed ? agreed->received_from : leg->received_from;
+}
+
+Call& MediaTransport::call() const { return *leg->call; }
+
+std::vector<Media*> MediaTransport::medias() const {
+  std::vector<Media*> found;
+  for (const auto& media : leg->medias) {
+    if (media->via == this) found.push_back(media.get());
+  }
+  return found;
+}
+
+bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
+
+void Media::note_left_out(std::vector<LeftOutPeer> peers) {
+  if (extras || !peers.empty()) made_extras().left_out = std::move(peers);
+}
+
+bool Media::is_encrypted() const {
+  if (in_force().kind != TransportKind::kRtp) return false;
+  return answered ? encrypted : sdp::parse_protocol(in_force().protocol).secure;
+}
+
+namespace {
+
+bool has_no_feedback(const Media& media) {
+  const sdp::Protocol known = sdp::parse_protocol(media.protocol);
+  return known.kind == sdp::ProtocolClass::kRtp && !known.feedback;
+}
+
+}  // namespace
+
+bool Media::takes_feedback() const { return answered ? !is_without_feedback : !has_no_feedback(*this); }
+
+void Media::settle_encryption() {
+  encrypted = (via->keys && via->keys->in) || via->is_keyed_by_dtls() || sdp::parse_protocol(protocol).secure;
+  is_without_feedback = has_no_feedback(*this);
+}
+
+MediaTransport& Leg::add_transport() {
+  MediaTransport& transport = transports.emplace_back();
+  transport.leg = this;
+  return transport;
+}
+
+Media& Leg::add_media() {
+  auto media = std::make_unique<Media>();
+  media->call = call;
+  media->leg = this;
+  media->via = &add_transport();
+  medias.push_back(std::move(media));
+  return *medias.back();
+}
+
+Leg* Call::leg_by_tag(std::string_view tag) const {
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->is_called(tag); });
+  return found == legs.end() ? nullptr : found->get();
+}
+
+Leg* Call::leg_by_label(std::string_view label) const {
+  if (label.empty()) return nullptr;
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->label() == label; });
+  return found == legs.end() ? nullptr : found->get();
+}
+
+Leg* Call::leg_by_branch(std::string_view branch) const {
+  if (branch.empty()) return nullptr;
+  const auto found = std::ranges::find_if(legs, [&](const auto& leg) { return leg->via_branch == branch; });
+  return found == legs.end() ? nullptr : found->get();
+}
+
+Leg* Call::partner_of(const Leg& leg) const {
+  for (const auto& media : leg.medias) {
+    for (const Subscription& subscription : media->subscriptions) {
+      if (subscription.kind == SubscriptionKind::kOfferAnswer) return subscription.source->leg;
+    }
+  }
+  const auto all = associated(leg);
+  return all.empty() ? nullptr : all.front();
+}
+
+bool Call::subscribes(const Leg& receiver, const Leg& sender) const {
+  return std::ranges::any_of(receiver.medias, [&](const auto& media) {
+    return std::ranges::any_of(media->subscriptions, [&](const Subscription& s) {
+      return s.kind == SubscriptionKind::kOfferAnswer && s.source->leg == &sender;
+    });
+  });
+}
+
+std::vector<Leg*> Call::associated(const Leg& leg) const {
+  std::vector<Leg*> found;
+  for (const auto& other : legs) {
+    if (other.get() != &leg && (subscribes(leg, *other) || subscribes(*other, leg)))
+      found.push_back(other.get());
+  }
+  return found;
+}
+
+}  // namespace ferry

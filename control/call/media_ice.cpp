@@ -1,0 +1,150 @@
+#include "control/call/media_ice.hpp"
+
+#include "relay/base/random.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace ferry {
+
+namespace {
+
+// ICE-3: letters and digits, which make 47 and 154 bits of chance.
+constexpr std::size_t kUfrag = 8;
+constexpr std::size_t kPassword = 26;
+// ICE-4
+constexpr std::size_t kMaxCandidates = 20;
+
+std::string random_letters(std::size_t count) {
+  static constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i)
+    text.push_back(kLetters[random_below(static_cast<std::uint32_t>(kLetters.size()))]);
+  return text;
+}
+
+/// Gives us new credentials, which restarts ICE (RFC 8445 §9).
+void renew(MediaIce& ice) {
+  ice.own = {random_letters(kUfrag), random_letters(kPassword)};
+  ice.plan.reset();
+}
+
+/// Takes over the party's description, which has credentials. True if it restarts ICE: the credentials differ
+/// from those before.
+bool follow(MediaIce& ice, sdp::IceDescription theirs) {
+  const bool restarts =
+      ice.theirs.is_there() && (ice.theirs.ufrag != theirs.ufrag || ice.theirs.password != theirs.password);
+  if (restarts) {
+    renew(ice);
+  } else if (ice.theirs.is_there()) {
+    // Without a restart the candidates that were trickled stay.
+    for (const auto& each : ice.theirs.candidates) {
+      const bool known = std::ranges::find(theirs.candidates, each) != theirs.candidates.end();
+      if (!known && theirs.candidates.size() < kMaxCandidates) theirs.candidates.push_back(each);
+    }
+  }
+  if (ice.theirs != theirs) ice.plan.reset();
+  ice.theirs = std::move(theirs);
+  return restarts;
+}
+
+void set_role(MediaIce& ice, bool controlling) {
+  if (ice.controlling != controlling) ice.plan.reset();
+  ice.controlling = controlling;
+}
+
+}  // namespace
+
+void offer_ice(MediaIce& ice, bool trickles) {
+  if (ice.own.ufrag.empty()) renew(ice);
+  ice.offered_to_peer = true;
+  ice.trickles = trickles || (ice.in_use && ice.trickles);
+}
+
+void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, bool is_refused) {
+  ice.offered_by_peer = theirs.is_there() && !is_refused;
+  if (!ice.offered_by_peer) return;
+  ice.was_declined = false;
+  if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, false);
+}
+
+void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs) {
+  if (!theirs.is_there()) {
+    forget_ice(ice);
+    ice.was_declined = true;
+    return;
+  }
+  // Credentials that change in an answer restart what was there before.
+  const IceCredentials shown = ice.own;
+  if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, true);
+  ice.own = shown;  // it was shown already
+  if (!ice.in_use) ice.plan.reset();
+  ice.in_use = true;
+}
+
+void answer_ice(MediaIce& ice) {
+  if (ice.own.ufrag.empty()) renew(ice);
+  if (!ice.in_use) {
+    ice.plan.reset();
+    ice.controlling = false;
+  }
+  ice.trickles = ice.theirs.trickles;
+  ice.in_use = true;
+}
+
+void forget_ice(MediaIce& ice) {
+  if (ice.in_use) ice = MediaIce{};
+  ice.in_use = false;
+  ice.plan.reset();
+}
+
+bool add_ice_candidates(MediaIce& ice, const sdp::IceDescription& fragment) {
+  if (ice.theirs.ufrag != fragment.ufrag || ice.theirs.password != fragment.password) return false;
+  for (const auto& each : fragment.candidates) {
+    const bool known = std::ranges::find(ice.theirs.candidates, each) != ice.theirs.candidates.end();
+    if (known || ice.theirs.candidates.size() >= kMaxCandidates) continue;
+    ice.theirs.candidates.push_back(each);
+    ice.plan.reset();
+  }
+  return true;
+}
+
+std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice& pairs, bool has_rtcp) {
+  if (!ice.in_use || !ice.controlling || pairs.state != IceAgent::State::kConnected) return {};
+  std::string text;
+  for (std::size_t i = 0; i < (has_rtcp ? 2u : 1u); ++i) {
+    const auto& selected = pairs.selected[i];
+    if (!selected) return {};
+    text += fmt::format("{}{} {} {}", text.empty() ? "" : " ", i + 1, selected->peer.address.to_string(),
+                        selected->peer.port.value);
+  }
+  return text;
+}
+
+std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
+                                        const std::vector<AddressFamily>& locals,
+                                        const std::shared_ptr<const PeerPolicy>& peers) {
+  const bool is_pending = !answered && ice.offered_to_peer;
+  if (!ice.in_use && !is_pending) return nullptr;
+  if (ice.plan && ice.plan->has_rtcp == has_rtcp && ice.plan->locals == locals && ice.plan->peers == peers)
+    return ice.plan;
+  auto plan = std::make_shared<IcePlan>();
+  plan->own = ice.own;
+  if (ice.in_use) {
+    plan->peer = {ice.theirs.ufrag, ice.theirs.password};
+    for (const sdp::IceCandidateLine& each : ice.theirs.candidates)
+      plan->candidates.push_back(
+          {each.component == 1 ? Component::kRtp : Component::kRtcp, each.at, each.priority});
+    plan->peer_is_lite = ice.theirs.is_lite;
+  }
+  plan->controlling = ice.in_use ? ice.controlling : true;  // toward who answers
+  plan->locals = locals;
+  plan->has_rtcp = has_rtcp;
+  plan->peers = peers;
+  ice.plan = plan;
+  return plan;
+}
+
+}  // namespace ferry

@@ -1,0 +1,68 @@
+// ICE of one transport: what was offered, what was taken, and the checks that follow (RFC 8839; rules ICE-1
+// to ICE-9). Control thread only.
+#pragma once
+
+#include "control/request/request.hpp"
+#include "control/sdp/ice.hpp"
+#include "relay/core/forward/transport.hpp"
+#include "relay/core/ice/ice_agent.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// ICE between this relay and one party, on one transport.
+struct MediaIce {
+  /// Our `ice-ufrag` and `ice-pwd`. Empty before the first SDP with ICE.
+  IceCredentials own;
+  /// The ICE lines of the party's last SDP, with the candidates of fragments since.
+  sdp::IceDescription theirs;
+  /// True if the party's last offer had ICE, and the request did not refuse it.
+  bool offered_by_peer = false;
+  /// True if the party was offered ICE.
+  bool offered_to_peer = false;
+  /// True if our SDP says that we trickle (RFC 8840). Our candidates are complete all the same.
+  bool trickles = false;
+  /// True if ICE was agreed by an answer. In force until the next one.
+  bool in_use = false;
+  /// True if we are the controlling agent, which nominates. It stays from offer to offer until ICE restarts
+  /// (RFC 8445 §6.1.1).
+  bool controlling = false;
+  /// True if the party answered an offer with ICE without it. Flag `reset`, or an offer of its own with ICE,
+  /// clears it.
+  bool was_declined = false;
+  /// Cache of the plan that was made from the members above. Reset when one of them changes; `ice_plan` makes
+  /// it again.
+  std::shared_ptr<const IcePlan> plan;
+};
+
+/// Readies `ice` for an offer to the party.
+void offer_ice(MediaIce& ice, bool trickles);
+/// Takes the lines of the party's offer, which may have none. Other credentials than before are a restart
+/// (RFC 8445 §9): ours change too. `is_refused`: the request does not let the relay take ICE.
+void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, bool is_refused);
+/// Takes the party's answer to our offer. An answer without ICE ends it.
+void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs);
+/// Agrees to the party's offer, in our answer to it.
+void answer_ice(MediaIce& ice);
+/// Ends ICE with the party.
+void forget_ice(MediaIce& ice);
+/// Adds candidates of a fragment (RFC 8840). False if the fragment has other credentials; nothing changes
+/// then.
+bool add_ice_candidates(MediaIce& ice, const sdp::IceDescription& fragment);
+
+/// Value of `a=remote-candidates` (RFC 8839 §5.2) for an offer to the party: the peer's addresses of the
+/// selected pairs. Empty unless we are the controlling agent and every component has its pair (RFC 8839
+/// §4.4.2). `has_rtcp`: RTCP has a component of its own.
+std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice& pairs, bool has_rtcp);
+
+/// The ICE that the worker is told; null if there is none now. `answered`: the offer has its answer.
+/// `has_rtcp`: RTCP has a component of its own. `locals`: IP versions of the ports, in their order. `peers`:
+/// where the party may be (LAT-11a).
+std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
+                                        const std::vector<AddressFamily>& locals,
+                                        const std::shared_ptr<const PeerPolicy>& peers);
+
+}  // namespace ferry

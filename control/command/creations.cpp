@@ -1,0 +1,192 @@
+// Parties that the relay makes itself: `create`, `create answer`, `transform` (docs/reference/ng.md#create).
+//
+// `create` makes an SDP out of types and codecs that the client names, opens ports for it, and offers it. A
+// second `create` for the same party offers again in its dialogue, so its sections keep their places.
+// `transform` has no SDP: streams come in at a port of the relay and leave it again toward the destination,
+// without codec work.
+//
+// Trap: names of types and codecs become text of an SDP. `is_known_media_type` and `named_section` let only
+// harmless names pass.
+
+#include "control/call/media_rules.hpp"
+#include "control/command/forwarding.hpp"
+#include "control/command/media_control.hpp"
+#include "control/command/subscriptions.hpp"
+#include "control/negotiate/directions.hpp"
+#include "control/negotiate/named_codecs.hpp"
+#include "control/session/call_register.hpp"
+#include "control/session/lifetime.hpp"
+#include "relay/base/random.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace ferry {
+
+Result<PartyMade, RequestError> Subscriptions::create() {
+  std::vector<WishedSection> wanted = request_.sections.members;
+  const auto is_served = [](const WishedSection& one) { return sdp::is_known_media_type(one.type); };
+  if (!std::ranges::all_of(wanted, is_served)) return fail(RequestFault::kUnservedMediaType);
+  if (request_.sections.fault) return fail(*request_.sections.fault);
+  if (wanted.empty()) wanted.push_back({"audio", request_.codecs.offer});
+  if (wanted.size() > 32) return fail(RequestFault::kTooManySections);
+
+  std::vector<Section> sections;
+  for (const WishedSection& one : wanted) {
+    const sdp::MediaSection& section = bare_.emplace_back(named_section(one.type, one.codecs, texts_));
+    Section& each = sections.emplace_back();
+    each.source = &section;
+    each.type = section.type;
+    const sdp::Protocol wished = sdp::parse_protocol(request_.transport_protocol);
+    each.protocol = wished.kind == sdp::ProtocolClass::kRtp ? wished.text : std::string_view("RTP/AVP");
+    each.codecs = section.codecs;
+    each.interface = choose_interface(nullptr);
+    each.family = request_.address_family != AddressFamily::kNone               ? request_.address_family
+                  : each.interface->address_of(AddressFamily::kIpv4) != nullptr ? AddressFamily::kIpv4
+                                                                                : AddressFamily::kIpv6;
+  }
+  bool is_new = false;
+  const auto found = call_or_new(is_new);
+  if (!found) return fail(found.error());
+  Call* call = *found;
+  const auto give_up = [&](RequestError why) -> Result<PartyMade, RequestError> {
+    if (is_new) services_.lifetime.forget(*call);
+    return fail(std::move(why));
+  };
+  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
+  Leg* leg = call->leg_by_tag(tag);
+  // `create` offers again to a party that it made before. A party of another command has a dialogue of its
+  // own.
+  const bool is_foreign = leg != nullptr && !(leg->extras && leg->extras->by_create);
+  if (is_foreign || (leg == nullptr && call->legs.size() >= kMaxLegs))
+    return give_up(is_foreign ? RequestFault::kTagTaken : RequestFault::kTooManyParties);
+  if (leg != nullptr) {
+    // Sections stay where they are; those that are not wanted any more get port 0 (RFC 3264 section 8).
+    sections.resize(std::max(sections.size(), leg->medias.size()));
+    for (std::size_t i = 0; i < leg->medias.size(); ++i) sections[i].media = leg->medias[i].get();
+  }
+  for (Section& section : sections)
+    section.has_ice = section.interface != nullptr && has_ice_offer(section.media);
+  if (const auto opened = open_all(*call, sections); !opened) {
+    close_all(*call, sections);
+    return give_up(because(RequestFault::kNoSectionOpened, opened.error()));
+  }
+  if (leg == nullptr) leg = &services_.calls.add_leg(*call, tag, clock_);
+  leg->from_offer_answer = false;
+  leg->made_extras().by_create = true;
+  leg->id_index = CallRegister::id_index(*call, call->id);
+  leg->delete_at.reset();
+  call->delete_at.reset();  // signalling of a party revives (docs/reference/ng.md#delete)
+  if (!request_.label.empty()) leg->made_extras().label = request_.label;
+  leg->section_order.clear();
+  std::vector<Media*> medias;
+  for (Section& section : sections) {
+    if (section.interface == nullptr) {
+      section.media->rejected = true;
+      medias.push_back(section.media);
+    } else {
+      medias.push_back(&place(*leg, section));
+      offer_transport(*medias.back());
+    }
+    leg->section_order.push_back(medias.back()->index);
+  }
+  sdp::Session own;
+  PartyMade party{call->id, tag, write(own, medias, sections, *leg, true, false), {}};
+  finish(*call, is_new);
+  return party;
+}
+
+Result<void, RequestError> Subscriptions::create_answer() {
+  if (!request_.sdp) return fail(RequestFault::kNoSdp);
+  if (!request_.call_id) return fail(RequestFault::kNoCallId);
+  if (!request_.from_tag) return fail(RequestFault::kNoFromTag);
+  Call* call = services_.calls.find(*request_.call_id);
+  if (call == nullptr) return fail(RequestFault::kUnknownCall);
+  Leg* leg = call->leg_by_tag(*request_.from_tag);
+  if (leg == nullptr) return fail(RequestFault::kUnknownFromTag);
+  if (leg->from_offer_answer) return fail(RequestFault::kPartyInDialogue);
+  const auto answer = sdp::parse(*request_.sdp);
+  if (!answer) return fail(RequestFault::kUnreadableSdp);
+  std::vector<std::vector<LeftOutPeer>> left_out;
+  for (std::size_t i = 0; i < answer->media.size(); ++i) {
+    const sdp::MediaSection& section = answer->media[i];
+    if (const auto served = check_section(section); !served) return fail(served.error());
+    if (i >= leg->medias.size()) continue;
+    auto checked = check_answer(*leg->medias[i], section);
+    if (!checked) return fail(checked.error());
+    left_out.push_back(std::move(*checked));
+  }
+  // An answer without sections says nothing new: a party repeats itself.
+  if (answer->media.empty()) return {};
+  for (std::size_t i = 0; i < leg->medias.size(); ++i) {
+    Media& media = *leg->medias[i];
+    if (i >= answer->media.size()) {
+      media.rejected = true;
+      continue;
+    }
+    const sdp::MediaSection& section = answer->media[i];
+    take_answer(media, section, std::move(left_out[i]));
+    take_direction(media, section.direction);
+  }
+  leg->last_sdp = *request_.sdp;
+  finish(*call, false);
+  return {};
+}
+
+Result<TransformMade, RequestError> Subscriptions::transform() {
+  if (!request_.instance.empty() && services_.loop_mark.ends_with(":" + request_.instance))
+    return fail(RequestFault::kTransformLoop);
+  const std::vector<WishedStream>& streams = request_.streams.members;
+  std::vector<Section> sections;
+  for (const WishedStream& stream : streams) {
+    Section& section = sections.emplace_back();
+    section.type = stream.type.empty() ? std::string_view("audio") : std::string_view(stream.type);
+    section.protocol = "RTP/AVP";
+    section.interface = choose_interface(nullptr);
+    section.family = stream.destination.address.family();
+    const LocalAddress* local = section.interface->address_of(section.family);
+    const auto admitted = Forwarding(services_).check(stream.destination, local);
+    if (!admitted) return fail(admitted.error());
+  }
+  if (request_.streams.fault) return fail(*request_.streams.fault);
+  bool is_new = false;
+  const auto found = call_or_new(is_new);
+  if (!found) return fail(found.error());
+  Call* call = *found;
+  const std::string tag = request_.from_tag.value_or(random_hex(kGeneratedId));
+  std::optional<RequestError> refused;
+  if (call->leg_by_tag(tag) != nullptr)
+    refused = RequestFault::kTagTaken;
+  else if (sections.size() > 32 || call->legs.size() >= kMaxLegs)
+    refused = RequestFault::kTooManyParties;
+  else if (const auto opened = open_all(*call, sections); !opened)
+    refused = because(RequestFault::kNoSectionOpened, opened.error());
+  if (refused) {
+    close_all(*call, sections);
+    if (is_new) services_.lifetime.forget(*call);
+    return fail(std::move(*refused));
+  }
+  Leg& leg = services_.calls.add_leg(*call, tag, clock_);
+  leg.from_offer_answer = false;
+  leg.id_index = CallRegister::id_index(*call, call->id);
+  TransformMade made{call->id, tag, {}};
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    Media& media = place(leg, sections[i]);
+    // Whoever sends here is heard, if nobody else does. Packets go to the destination, not back to their
+    // source.
+    media.via->rules.policy = LatchPolicy::kUncontested;
+    media.via->rules.asymmetric = true;
+    media.via->rules.unidirectional = true;
+    media.via->remote_rtp = media.via->remote_rtcp = streams[i].destination;
+    media.via->mux_used = true;
+    media.rate = {500, 0};
+    media.subscriptions.push_back({&media, SubscriptionKind::kPubSub});
+    const LocalPorts& ports = *media.via->active_ports();
+    media.via->remote_known = true;
+    made.streams.push_back({streams[i].id, {ports.local->advertised, ports.port}});
+  }
+  finish(*call, is_new);
+  return made;
+}
+
+}  // namespace ferry

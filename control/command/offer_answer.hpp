@@ -1,0 +1,239 @@
+// One offer or answer being carried out (RFC 3264). Internal to the commands. Control thread only.
+#pragma once
+
+#include "control/call/call.hpp"
+#include "control/call/totals.hpp"
+#include "control/negotiate/side.hpp"
+#include "control/sdp/write.hpp"
+#include "control/session/services.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// Carries out one message. `run` either changes the call and gives the SDP to send on, or changes nothing
+/// (CTL-6). Construct it for one message; it borrows everything.
+class OfferAnswer {
+ public:
+  OfferAnswer(const Services& services, Call& call, const Request& request, bool is_answer,
+              const Clock& clock);
+  /// The result of a message that was taken.
+  struct Taken {
+    /// The SDP for the other party.
+    std::string sdp;
+    /// The party that sent the message. Null if the message came back to us and changed nothing.
+    Leg* sender = nullptr;
+  };
+  /// Takes the message. To be called once.
+  Result<Taken, RequestError> run();
+
+ private:
+  /// One section of the message, and the two medias that it is about. Steps before the commit fill it in.
+  struct Match {
+    /// Never null; points into `session_`.
+    const sdp::MediaSection* section = nullptr;
+    /// The medias of both parties. Null = made by the commit, with the number below.
+    Media* sender = nullptr;
+    Media* receiver = nullptr;
+    /// `Media::index` of a media that is made; 0 = it is there already.
+    unsigned new_sender_index = 0;
+    unsigned new_receiver_index = 0;
+    /// Interface and IP version of each side.
+    const LogicalInterface* sender_interface = nullptr;
+    const LogicalInterface* receiver_interface = nullptr;
+    AddressFamily sender_family = AddressFamily::kIpv4;
+    AddressFamily receiver_family = AddressFamily::kIpv4;
+    /// Indices of the port sets: one that the media has, or a new one in `opened_`. Unset = none was needed.
+    std::optional<std::size_t> sender_ports;
+    std::optional<std::size_t> receiver_ports;
+    std::optional<std::size_t> new_sender_ports;
+    std::optional<std::size_t> new_receiver_ports;
+    /// True for a `message` section without RTP, which passes as it is.
+    bool untouched = false;
+    /// True if the receiver is not shown the section.
+    bool hidden = false;
+    /// True if the sender gave a new name to a section that the receiver had as rejected. The place in the
+    /// SDP is then used for another section.
+    bool is_reused = false;
+    /// The addresses of the section that are never sent to (LAT-11a).
+    std::vector<LeftOutPeer> left_out;
+    /// The values of `a=extmap` lines for the receiver.
+    std::vector<std::string> extmaps;
+  };
+  /// Texts that the `o=` line points to.
+  struct OriginText {
+    std::string address;
+    std::string version;
+  };
+
+  /// Finds the parties, or notes which must be made.
+  Result<void, RequestError> resolve_legs();
+  /// Parses the message, and the receiver's own last SDP.
+  Result<void, RequestError> read_sdp();
+  /// The party that made an earlier offer with the same SDP or address (key `alias-key`). Null if there is
+  /// none.
+  Leg* aliased_sender(const std::string& tag);
+  /// True if the body has our own loop mark.
+  [[nodiscard]] bool has_looped() const;
+  /// True if the receiver is not shown the section.
+  [[nodiscard]] bool is_hidden(const sdp::MediaSection& section) const;
+  /// True for a plain section beside an encrypted one for the same media (key `OSRTP`, word `accept-legacy`).
+  [[nodiscard]] bool is_doubled(const sdp::MediaSection& section) const;
+  /// Leaves only the section that the party chose, of two sections for one media of `leg`.
+  static void fold_doubled(sdp::Session& session, const Leg& leg);
+  /// Finds the medias of each section: by `a=mid`, by subscription, then by place.
+  void match_sections();
+  /// Chooses interface and IP version of both sides.
+  Result<void, RequestError> choose_interfaces();
+  /// True if the ICE of the section counts, so that its candidates say where its party is.
+  [[nodiscard]] bool takes_ice(const Match& match) const;
+  /// Refuses a section without an address that may be sent to (LAT-11a).
+  Result<void, RequestError> check_peers();
+  /// Refuses an answer that takes nothing of an encrypted offer (SRT-13).
+  [[nodiscard]] Result<void, RequestError> check_keys() const;
+  /// The keys, the DTLS or the extensions that the answering media was offered. A new branch was offered the
+  /// same as the other one. `part_of` reads the part of a media; null if it has none.
+  template <class Part>
+  [[nodiscard]] static const Part* offer_of(const Match& match, const Part* (*part_of)(const Media&));
+  static const MediaKeys* keys_of(const Media& media) { return media.via->keys.get(); }
+  static const MediaDtls* dtls_of(const Media& media) { return media.via->dtls.get(); }
+  static const MediaExtensions* extensions_of(const Media& media) { return media.extensions.get(); }
+  /// The interface that `wanted` names for one side; else the media's or the leg's own, else the default.
+  /// `chosen` remembers what a name meant in this message.
+  [[nodiscard]] const LogicalInterface* interface_for(const std::string& wanted, const Media* known,
+                                                      const Leg* leg, const LogicalInterface*& chosen) const;
+  /// Where the section says that its party is, or where its signalling came from.
+  [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
+  /// True if the receiver's port stays although the sender's address changed.
+  [[nodiscard]] bool keeps_port(const Match& match) const;
+  /// Chooses or opens the ports of one side of a section.
+  Result<void, RequestError> open_one(Match& match, bool receiver_side);
+  Result<void, RequestError> open_ports();
+  /// True if ICE will name the addresses of this side.
+  [[nodiscard]] bool names_candidates(const Match& match, bool receiver_side) const;
+  /// Opens ports at the other addresses of the side's interface, as far as there are any.
+  void open_more(const Match& match, bool receiver_side);
+  /// The words of the offer about ICE toward the receiver. Without words, what was negotiated with it.
+  [[nodiscard]] IceWishes::Offer wished_ice() const;
+  /// Value of `a=remote-candidates` for an offer to the party (RFC 8839 §5.2), by the pairs that its worker
+  /// has selected by now. Empty if there is none to show.
+  [[nodiscard]] std::string selected_candidates(const Media& media) const;
+  /// True if the receiver is offered ICE. `receiver` is its media for the section; null if it is made later.
+  [[nodiscard]] bool has_ice_offer(const sdp::MediaSection& section, const Media* receiver) const;
+  /// Remembers the words of an offer that later offers to the receiver go on with.
+  void keep_wishes();
+  /// Takes the header extensions of the section: notes the sender's and chooses those that the receiver is
+  /// shown.
+  void take_extensions(Match& match) const;
+
+  /// Adds a party that came under the Call-ID of the request.
+  Leg& add_leg(std::string tag, std::string branch);
+  /// Changes parties and call. From here on nothing may fail.
+  void commit_legs();
+  /// Changes the medias, section by section.
+  void commit_media();
+  /// Chooses how the source of the media is judged.
+  void choose_rules(Media& media) const;
+  /// Applies key `media echo`.
+  void choose_echo(Media& sender, Media& receiver) const;
+  /// Keeps the codecs that the message wants transcoded. An offer without any ends what an earlier one
+  /// wanted.
+  void note_unmade_codecs(Media& receiver) const;
+  /// Gives the media its ports: a set that it has, or one that was opened. At most eight sets stay.
+  void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
+                   const LogicalInterface& interface, AddressFamily family);
+  /// Takes what the section says of its party. `remote`: the address and port that it names.
+  void read_section(Media& media, const sdp::MediaSection& section, const Endpoint& remote);
+  /// True if the message is an answer, whatever the client calls it: the first SDP of a party that was made
+  /// an offer, or an offer against one that waits, in a call whose client says `offer` for both sides.
+  [[nodiscard]] bool is_truly_answer() const;
+  /// Brings back the lapsed offer that this answer belongs to (LAT-15): the offerer's part of it counts.
+  void revive_offer();
+  /// Decides rtcp-mux for both sides (RFC 5761).
+  void decide_mux(Media& sender, Media& receiver) const;
+  /// The offer that the answering media got, by itself or by the branch that it belongs to.
+  [[nodiscard]] Side::Offered offered_to(const Match& match) const;
+  /// Decides keys, DTLS and ICE of an offer for both sides.
+  void offer_transport(Media& sender, Media& receiver, const sdp::MediaSection& section);
+  /// Decides keys, DTLS and ICE of an answer for both sides.
+  void answer_transport(const Match& match);
+  /// Chooses the protocol of the m-line toward both sides.
+  void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
+  /// Makes `receiver` hear `sender`. `exclusive` ends what else it hears by offer/answer.
+  void subscribe(Media& receiver, Media& sender, bool exclusive);
+  /// Ends the offer/answer flows of `source` to everybody but `partner`.
+  void cut_off(Media& source, const Media& partner);
+  /// Marks the receiver's medias that the message left out as rejected.
+  void reject_left_out();
+  /// Tells the observers how the message was understood, if somebody wants to know (log level 7).
+  void tell_decisions() const;
+
+  /// The `o=` line for the receiver, which goes on with what it was shown.
+  [[nodiscard]] sdp::Origin choose_origin(const std::string& body_without_origin, OriginText& text) const;
+  /// The receiver's own section for one of its medias, from its last SDP. Null if there is none.
+  [[nodiscard]] const sdp::MediaSection* own_section(const Media& media) const;
+  /// What is written for one media of the receiver.
+  sdp::SectionEdit edit_section(Media& media);
+  /// The mid of the receiver's section (WEB-1). A party keeps the mid that it gave or was shown first,
+  /// whoever offers. Empty if its section has none.
+  [[nodiscard]] std::string_view mid_toward(Media& media, const Match& match);
+  /// Chooses `a=ptime`.
+  void choose_ptime(sdp::SectionEdit& edit, Media& media, Media& sender);
+  /// Adds one section, or two for a media that is offered plain and encrypted.
+  void add_sections(std::vector<sdp::SectionEdit>& sections, Media& media);
+  /// Writes the SDP for the receiver, and keeps the sender's.
+  std::string write_reply();
+
+  const Services& services_;
+  Call& call_;
+  const Request& request_;
+  bool is_answer_;
+  /// `is_truly_answer`, before the call changes.
+  bool is_settling_ = false;
+  Clock clock_;
+  SideInput input_;
+
+  /// Null until the commit makes them.
+  Leg* sender_ = nullptr;
+  Leg* receiver_ = nullptr;
+  /// Names of parties that are made; new names of known parties. Empty = none.
+  std::string new_sender_tag_;
+  std::string new_sender_branch_;
+  std::string new_receiver_branch_;
+  std::string learned_sender_tag_;
+  std::string learned_receiver_tag_;
+
+  /// The sender's SDP. The parsed sections point into it.
+  std::string text_;
+  sdp::Session session_;
+  /// The receiver's own SDP, parsed. Points into the receiver's last SDP.
+  sdp::Session receiver_own_;
+  std::vector<Match> matches_;
+  /// New port sets, with the media that gets them; null = it is made by the commit. Closed again if the
+  /// message fails.
+  std::vector<std::pair<Media*, LocalPorts>> opened_;
+  /// One further address for a port set that was there: the media, the index of the set, and the ports.
+  struct Added {
+    Media* media = nullptr;
+    std::size_t ports = 0;
+    LocalPorts::More more;
+  };
+  std::vector<Added> added_;
+  /// Texts that the edit points to. A deque, because they must not move.
+  std::deque<std::string> generated_texts_;
+};
+
+template <class Part>
+const Part* OfferAnswer::offer_of(const Match& match, const Part* (*part_of)(const Media&)) {
+  const Part* own = match.sender == nullptr ? nullptr : part_of(*match.sender);
+  if (own != nullptr || match.receiver == nullptr) return own;
+  for (const Subscription& subscription : match.receiver->subscriptions) {
+    if (subscription.kind != SubscriptionKind::kOfferAnswer) continue;
+    if (const Part* of_branch = part_of(*subscription.source)) return of_branch;
+  }
+  return nullptr;
+}
+
+}  // namespace ferry

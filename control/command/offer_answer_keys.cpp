@@ -1,0 +1,154 @@
+// What an offer or answer says about keys, DTLS and ICE. `Side` decides about each party; here the words of
+// the message, the kept wishes and the other side's offer become its input.
+
+#include "control/call/session_config.hpp"
+#include "control/command/offer_answer.hpp"
+#include "control/sdp/extmap.hpp"
+#include "control/sdp/write.hpp"
+#include "control/session/ports_desk.hpp"
+#include "control/session/snapshots.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+/// True if an answer came from `leg`, or went to it.
+bool has_negotiated(const Leg& leg) {
+  return std::ranges::any_of(leg.medias,
+                             [](const auto& media) { return media->answered && media->via->remote_known; });
+}
+
+bool uses_ice(const Leg& leg) {
+  return std::ranges::any_of(leg.medias, [](const auto& media) { return media->via->has_ice(); });
+}
+
+/// True if the media is encrypted on a plain profile by agreement (RFC 8643).
+bool is_opportunistic(const Media& media) {
+  return media.answered && media.encrypted && !sdp::parse_protocol(media.protocol).secure &&
+         media.via->keys && (media.via->keys->offered_by_peer || media.via->keys->offered_to_peer);
+}
+
+/// True if the party's own offer had DTLS and no SDES keys. Like browsers, it then does not know SDES.
+bool knows_dtls_only(const Media& media) {
+  return media.via->is_keyed_by_dtls() && media.via->dtls->offered_by_peer &&
+         (!media.via->keys || media.via->keys->theirs.empty());
+}
+
+bool names_suites(const sdp::SdesPolicy& policy) {
+  return !policy.only.empty() || !policy.without.empty() || !policy.order.empty() || policy.no_new;
+}
+
+}  // namespace
+
+IceWishes::Offer OfferAnswer::wished_ice() const {
+  if (request_.ice.offer != IceWishes::Offer::kAsOffered) return request_.ice.offer;
+  // Without words ICE stays as it was negotiated with the party (docs/reference/ng.md#ice).
+  if (receiver_ == nullptr || request_.has_flag(Flag::kReset)) return IceWishes::Offer::kAsOffered;
+  if (!has_negotiated(*receiver_)) return receiver_->kept().ice;
+  return uses_ice(*receiver_) ? IceWishes::Offer::kAlways : IceWishes::Offer::kNever;
+}
+
+bool OfferAnswer::has_ice_offer(const sdp::MediaSection& section, const Media* receiver) const {
+  return section.is_rtp() && offers_ice(receiver == nullptr ? nullptr : receiver->via, wished_ice(),
+                                        sdp::read_ice(section).is_there(), request_.has_flag(Flag::kReset));
+}
+
+void OfferAnswer::keep_wishes() {
+  if (is_answer_) return;
+  // Another profile begins another negotiation, for example a second try after a refusal.
+  const bool is_another = !request_.transport_protocol.empty() && !receiver_->medias.empty() &&
+                          receiver_->medias.front()->protocol != request_.transport_protocol;
+  KeptWishes kept = is_another || request_.has_flag(Flag::kReset) ? KeptWishes{} : receiver_->kept();
+  if (request_.ice.offer != IceWishes::Offer::kAsOffered) kept.ice = request_.ice.offer;
+  if (names_suites(request_.sdes.policy)) kept.sdes_off = false;
+  if (request_.sdes.policy.off) kept.sdes_off = true;
+  if (request_.dtls.passive) kept.dtls_off = false;
+  if (request_.dtls.off) kept.dtls_off = true;
+  if (kept != receiver_->kept()) receiver_->made_extras().kept = kept;
+}
+
+bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const {
+  if (!match.section->is_rtp()) return false;
+  if (!is_answer_)
+    return receiver_side ? has_ice_offer(*match.section, match.receiver)
+                         : sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused;
+  // The offer named them.
+  if (!receiver_side) return false;
+  return match.receiver != nullptr && match.receiver->via->ice && match.receiver->via->ice->offered_by_peer;
+}
+
+void OfferAnswer::open_more(const Match& match, bool receiver_side) {
+  const LogicalInterface& interface = receiver_side ? *match.receiver_interface : *match.sender_interface;
+  Media* media = receiver_side ? match.receiver : match.sender;
+  const auto& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
+  const auto& fresh = receiver_side ? match.new_receiver_ports : match.new_sender_ports;
+  const LocalPorts& set = fresh ? opened_[*fresh].second : media->via->ports[*chosen];
+  for (const LocalPorts::More& more : services_.ports.open_more(call_, interface, set, clock_.now)) {
+    if (fresh)
+      opened_[*fresh].second.more.push_back(more);
+    else
+      added_.push_back({media, *chosen, more});
+  }
+}
+
+Result<void, RequestError> OfferAnswer::check_keys() const {
+  if (!is_answer_) return {};
+  for (const Match& match : matches_) {
+    if (match.hidden || match.untouched) continue;
+    const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
+                         !(match.sender->via->keys && match.sender->via->keys->doubled);
+    if (auto ok = Side::check_answer(*match.section, offered, offered_to(match), input_); !ok) return ok;
+  }
+  return {};
+}
+
+Side::Offered OfferAnswer::offered_to(const Match& match) const {
+  return {offer_of(match, keys_of), offer_of(match, dtls_of),
+          match.sender == nullptr ? 0 : sender_->number_of(*request_.to_tag)};
+}
+
+void OfferAnswer::offer_transport(Media& sender, Media& receiver, const sdp::MediaSection& section) {
+  Side(*sender.via, input_).take_offer(section, sender.answered && sender.encrypted);
+  const MediaKeys* keys = sender.via->keys.get();
+  const bool from_opportunistic = keys != nullptr && keys->offered_by_peer;
+  Side::Offer offer;
+  offer.is_secure = sdp::parse_protocol(receiver.protocol).secure;
+  const bool goes_on = is_opportunistic(receiver) && !request_.has_flag(Flag::kReset);
+  offer.is_opportunistic = !offer.is_secure && (request_.osrtp.offer || goes_on ||
+                                                (from_opportunistic && request_.transport_protocol.empty()));
+  offer.is_doubled = request_.osrtp.offer_doubled;
+  if (keys != nullptr) offer.lines = keys->theirs;
+  offer.sdes = request_.sdes.policy;
+  offer.sdes.off = receiver_->kept().sdes_off || knows_dtls_only(receiver);
+  // A packet that the relay changes cannot leave under the key that it came with, so such lines are not
+  // handed on.
+  const bool has_extensions = !sdp::extmaps_of(session_, section).empty();
+  const bool changes_packets =
+      has_extensions || request_.echo || call_.silenced || sender.leg->silenced || receiver.leg->silenced;
+  offer.rules = {services_.config.srtp.legacy_suites, request_.has_flag(Flag::kRecrypt) || changes_packets};
+  offer.has_dtls = !receiver_->kept().dtls_off;
+  offer.has_ice = has_ice_offer(section, &receiver);
+  Side(*receiver.via, input_).offer_to(offer);
+}
+
+void OfferAnswer::answer_transport(const Match& match) {
+  MediaTransport& answerer = *match.sender->via;
+  const Side::KeyedBy keyed = Side(answerer, input_).take_answer(*match.section, offered_to(match));
+  Side(*match.receiver->via, input_)
+      .answer_to(sdp::parse_protocol(match.receiver->protocol).secure, keyed != Side::KeyedBy::kNothing,
+                 keyed == Side::KeyedBy::kSdes ? answerer.keys.get() : nullptr);
+}
+
+std::string OfferAnswer::selected_candidates(const Media& media) const {
+  const LocalPorts* ports = media.via->sending_ports();
+  const bool may_be =
+      media.via->has_ice() && media.via->ice->controlling && ports == media.via->active_ports();
+  if (!may_be || ports == nullptr) return {};
+  const TransportSnapshot snapshot = services_.snapshots.read_one(call_, *ports);
+  return snapshot.ice ? remote_candidates(*media.via->ice, *snapshot.ice, !media.via->mux_used)
+                      : std::string();
+}
+
+}  // namespace ferry

@@ -1,0 +1,149 @@
+// One-party signalling: `publish`, `subscribe`, `create`, `transform` (docs/reference/ng.md#subscriptions,
+// docs/reference/ng.md#create). Control thread only.
+#pragma once
+
+#include "control/call/call.hpp"
+#include "control/call/totals.hpp"
+#include "control/command/results.hpp"
+#include "control/negotiate/side.hpp"
+#include "control/sdp/write.hpp"
+#include "control/session/services.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace ferry {
+
+/// Carries out one command. It either changes the call or changes nothing. Construct it for one command; it
+/// borrows.
+class Subscriptions {
+ public:
+  Subscriptions(const Services& services, const Request& request, const Clock& clock);
+
+  /// Answers an offer of a party that only sends.
+  Result<PartyMade, RequestError> publish();
+  /// Offers a party what others send.
+  Result<SubscriptionMade, RequestError> subscribe_request();
+  /// Takes its answer.
+  Result<void, RequestError> subscribe_answer();
+  /// Ends what it hears.
+  Result<void, RequestError> unsubscribe();
+  /// Makes an offer of the relay's own to a party.
+  Result<PartyMade, RequestError> create();
+  /// Takes its answer.
+  Result<void, RequestError> create_answer();
+  /// Sends streams back out at another address. Only for streams that need no codec work.
+  Result<TransformMade, RequestError> transform();
+
+ private:
+  /// Hexadecimal digits of ids and tags that the relay chooses.
+  static constexpr std::size_t kGeneratedId = 64;
+
+  /// One section to be made: what it is, and which medias it listens to.
+  struct Section {
+    /// The party's media for it; null = it is made.
+    Media* media = nullptr;
+    std::string_view type;
+    std::string_view protocol;
+    /// The section that it copies. Null: there is nothing to copy, and it is printed with port 0.
+    const sdp::MediaSection* source = nullptr;
+    /// The SDP that `source` belongs to.
+    const sdp::Session* session = nullptr;
+    std::vector<sdp::Codec> codecs;
+    /// The medias it listens to. In a subscription empty = they are gone, so it is printed with port 0.
+    std::vector<Media*> sources;
+    /// The media whose SDP the section copies. There must be one.
+    [[nodiscard]] Media& first_source() const { return **sources.begin(); }
+    /// The direction that is printed.
+    sdp::Direction direction{true, true};
+    /// True if its place in the SDP showed another source before.
+    bool is_reused = false;
+    const LogicalInterface* interface = nullptr;
+    AddressFamily family = AddressFamily::kIpv4;
+    /// The port set of the media that serves already. Unset = `opened` is used.
+    std::optional<std::size_t> known;
+    std::optional<LocalPorts> opened;
+    /// True if its SDP names candidates of ICE, at all addresses of `interface`.
+    bool has_ice = false;
+    /// The ports of these candidates.
+    std::vector<LocalPorts::More> more;
+    /// The addresses in the party's SDP that are never sent to (LAT-11a).
+    std::vector<LeftOutPeer> left_out;
+  };
+
+  /// The call of the request, made if there is none. Fails only if memory is short.
+  Result<Call*, RequestError> call_or_new(bool& is_new);
+  /// The medias that a subscription copies.
+  Result<std::vector<Media*>, RequestError> select_sources(Call& call);
+  /// The interface that the request asks for, else `otherwise`, else the default.
+  [[nodiscard]] const LogicalInterface* choose_interface(const LogicalInterface* otherwise) const;
+  /// Reads into `section` what `media` said of itself, as a subscriber may see it. False if it has said
+  /// nothing.
+  [[nodiscard]] bool read_source(const Media& media, Section& section);
+  /// The sections that show `sources` to a subscriber: one for each, with flag `mix` one for each type.
+  /// `subscriber`: its party, whose sections keep their places; null = the command will make it. Fails if the
+  /// subscriber is a source itself, or if the SDP of a source cannot be read.
+  Result<std::vector<Section>, RequestError> sections_of(const std::vector<Media*>& sources,
+                                                         const Leg* subscriber);
+  /// Puts the sections of a subscription where `leg` has those of the same sources. A section whose sources
+  /// are gone stays behind without any (RFC 3264 §8).
+  [[nodiscard]] static std::vector<Section> in_order(std::vector<Section> wanted, const Leg& leg);
+  /// The label of a media of a subscription. A new source gets a new one.
+  [[nodiscard]] static const std::string& label_of(Media& media, const Section& section);
+  /// Lets `subscriber` hear `sources`, as the flags `egress` and `RTCP-mirror` say, and remembers them for
+  /// its next subscription.
+  void listen(Media& subscriber, const std::vector<Media*>& sources) const;
+  /// Opens the ports that the sections need. If it fails, the caller closes what was opened.
+  Result<void, RequestError> open_all(Call& call, std::vector<Section>& sections);
+  /// Closes what `open_all` opened.
+  void close_all(Call& call, std::vector<Section>& sections);
+  /// Makes or changes the media of a section. Nothing may fail from here on.
+  Media& place(Leg& leg, Section& section);
+  /// Which sources may be learned: as the request, the call or the daemon has it.
+  [[nodiscard]] LatchPolicy call_policy(const Leg& leg) const;
+  /// The request as `select_party` needs it.
+  [[nodiscard]] Request without_set_label() const;
+  /// The SDP for the party of `leg`: an answer if `is_answer`, else an offer. `own_origin`: the relay is its
+  /// author.
+  std::string write(const sdp::Session& session, const std::vector<Media*>& medias,
+                    const std::vector<Section>& sections, Leg& leg, bool own_origin, bool is_answer);
+  /// The `o=` line of the next SDP for `leg`: as in its first one, with a higher version if `body`, the text
+  /// without it, has changed (RFC 3264 §8). `wanted` is that of the first one.
+  [[nodiscard]] sdp::Origin keep_origin(Leg& leg, const sdp::Origin& wanted, const std::string& body);
+  /// Takes what a section says of its party.
+  void read_answer(Media& media, const sdp::MediaSection& section);
+  /// Where the section says that its party is, or where its signalling came from.
+  [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
+  /// The addresses of a section that are never sent to (LAT-11a); an error if no usable one is left. `local`:
+  /// where the party's port is or will be; null = there is none. `takes_ice`: its candidates count.
+  [[nodiscard]] Result<std::vector<LeftOutPeer>, RequestError> admit(const sdp::MediaSection& section,
+                                                                     const LocalAddress* local,
+                                                                     bool takes_ice) const;
+  /// True if an offer to the party of `media` has ICE. Null = the media is made later.
+  [[nodiscard]] bool has_ice_offer(const Media* media) const;
+  /// Judges one section of a party's answer. Returns the list of `admit`.
+  [[nodiscard]] Result<std::vector<LeftOutPeer>, RequestError> check_answer(
+      const Media& media, const sdp::MediaSection& answer) const;
+  /// Readies keys, DTLS, ICE and rtcp-mux of a media for the offer to its party.
+  void offer_transport(Media& media);
+  /// Agrees to one section of the party's answer.
+  void take_answer(Media& media, const sdp::MediaSection& answer, std::vector<LeftOutPeer> left_out);
+  /// Takes the party's offer and agrees to it.
+  void answer_transport(Media& media, const sdp::MediaSection& offer);
+  /// Syncs the plans, counts a new call, and has the call looked at in time.
+  void finish(Call& call, bool is_new);
+
+  const Services& services_;
+  const Request& request_;
+  Clock clock_;
+  SideInput input_;
+  /// Parsed SDP. Sections point into the texts that legs keep.
+  std::deque<sdp::Session> parsed_;
+  /// Sections without the lines that the reader may not see.
+  std::deque<sdp::MediaSection> bare_;
+  /// Texts that the edit points to. Deques, because nothing may move.
+  std::deque<std::string> texts_;
+};
+
+}  // namespace ferry

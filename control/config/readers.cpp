@@ -1,0 +1,26 @@
+#include "control/config/readers.hpp"
+
+#include <cstdint>
+
+namespace ferry {
+
+std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
+  std::int64_t seconds = 0;
+  if (auto wrong = read_number<std::int64_t>(text, seconds, 0, 31'536'000); !wrong.empty()) return wrong;
+  target = std::chrono::seconds(seconds);
+  return {};
+}
+
+/// An option without a value is on.
+std::string set_switch(bool& target, std::string_view text) {
+  if (text.empty() || text == "yes" || text == "true" || text == "on" || text == "1") {
+    target = true;
+  } else if (text == "no" || text == "false" || text == "off" || text == "0") {
+    target = false;
+  } else {
+    return fmt::format("'{}' is neither yes nor no", text);
+  }
+  return {};
+}
+
+}  // namespace ferry

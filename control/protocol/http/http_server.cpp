@@ -1,0 +1,221 @@
+// Serves HTTP requests and WebSockets.
+//
+// The session of a client is a RequestReader until a request asks for WebSocket, and a WebSocket from then
+// on. Each request passes `refusal` first, whatever its path and method: the number of Host lines, the token
+// (CTL-8), the name that it calls this host by, and the page that sends it (CTL-13). Only then does `answer`
+// choose between POST for the handler, WebSocket, and pages.
+#include "control/protocol/http/http_server.hpp"
+
+#include "control/log/log.hpp"
+#include "control/protocol/http/web_socket.hpp"
+#include "control/protocol/stream_listener.hpp"
+#include "control/sdp/sdp.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+
+namespace ferry::http {
+
+namespace {
+
+/// Writes a date for the header (RFC 9110 §5.6.7).
+std::string date_of(WallTime now) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(
+      std::chrono::time_point_cast<std::chrono::system_clock::duration>(now));
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  std::array<char, 64> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
+/// The subprotocol of a request for WebSocket that is among `known`; nothing if there is none.
+std::optional<std::string_view> wanted_protocol(const Request& request,
+                                                std::span<const std::string_view> known) {
+  if (request.method != "GET" || !has_word(request.header("Upgrade"), "websocket") ||
+      request.header("Sec-WebSocket-Key").empty() || request.header("Sec-WebSocket-Version") != "13")
+    return std::nullopt;
+  const std::string_view offered = request.header("Sec-WebSocket-Protocol");
+  const auto found =
+      std::ranges::find_if(known, [&](std::string_view each) { return has_word(offered, each); });
+  return found == known.end() ? std::nullopt : std::optional(*found);
+}
+
+/// True if the page that sends the request (Origin) belongs to the host that it asks, or if there is no page:
+/// browsers name the page, programs do not.
+bool is_own_page(const Request& request) {
+  std::string_view origin = request.header("Origin");
+  if (origin.empty()) return true;
+  if (const auto scheme = origin.find("://"); scheme != std::string_view::npos)
+    origin.remove_prefix(scheme + 3);
+  const auto from = host_of(origin);
+  const auto to = host_of(request.header("Host"));
+  return from && to && sdp::equal_ignoring_case(*from, *to);
+}
+
+/// Names of the host: those of the configuration, and those of the certificate.
+std::vector<std::string> all_names(const TlsContext* tls, std::vector<std::string> names) {
+  if (tls == nullptr) return names;
+  const auto certified = tls->names();
+  names.insert(names.end(), certified.begin(), certified.end());
+  return names;
+}
+
+Reply plain(int status, std::string_view reason, std::string body) {
+  return {status, reason, "text/plain", std::move(body), {}};
+}
+Reply not_found() { return plain(404, "Not Found", "not found\n"); }
+
+std::string text_of(const Reply& reply, bool with_body, bool stays_open, WallTime now) {
+  return fmt::format(
+      "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: {}\r\n{}\r\n{}",
+      reply.status, reply.reason, date_of(now), reply.type, reply.body.size(),
+      stays_open ? "keep-alive" : "close", reply.headers,
+      with_body ? std::string_view(reply.body) : std::string_view());
+}
+
+}  // namespace
+
+/// The session of one client: HTTP first, a WebSocket after an upgrade.
+class HttpServer::Client final : public Session {
+ public:
+  Client(HttpServer& server, Connection& connection) : server_(server), connection_(connection) {}
+
+  Progress serve(evbuffer* input) override {
+    if (web_socket_) return web_socket_->serve(input);
+    const std::size_t available = evbuffer_get_length(input);
+    if (available == 0) return Progress::kNothing;
+    const std::string_view text(reinterpret_cast<const char*>(evbuffer_pullup(input, -1)), available);
+    // Empty lines before a request are skipped (RFC 9112 §2.2).
+    if (const auto lines = std::min(text.find_first_not_of("\r\n"), available); lines != 0) {
+      evbuffer_drain(input, lines);
+      return Progress::kTook;
+    }
+    std::size_t taken = 0;
+    const auto request = reader_.read(text, taken);
+    if (!request) {
+      refuse(request.error());
+      return Progress::kMalformed;
+    }
+    if (!*request) {
+      if (reader_.take_expectation()) connection_.write("HTTP/1.1 100 Continue\r\n\r\n");
+      return Progress::kUnfinished;
+    }
+    evbuffer_drain(input, taken);
+    return answer(**request);
+  }
+
+ private:
+  Progress answer(const Request& request) {
+    const auto reply = server_.answer(request, connection_.source());
+    if (!reply) {
+      upgrade(request);
+      return Progress::kServed;
+    }
+    const bool stays_open = request.stays_open();
+    connection_.write(text_of(*reply, request.method != "HEAD", stays_open, server_.clock_()));
+    return stays_open ? Progress::kServed : Progress::kFinish;
+  }
+
+  void refuse(RequestError error) {
+    const std::string_view reason = to_string(error);
+    const Reply reply = plain(static_cast<int>(error), reason, fmt::format("{}\n", reason));
+    connection_.write(text_of(reply, true, false, server_.clock_()));
+  }
+
+  void upgrade(const Request& request) {
+    const std::string_view protocol = *server_.subprotocol_of(request);
+    connection_.write(
+        fmt::format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    "Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+                    accept_value(request.header("Sec-WebSocket-Key")), protocol));
+    web_socket_ = std::make_unique<WebSocket>(connection_, [this, protocol](std::string_view message) {
+      return server_.handler_.on_message(protocol, message, connection_.source());
+    });
+  }
+
+  HttpServer& server_;
+  Connection& connection_;
+  RequestReader reader_;
+  std::unique_ptr<WebSocket> web_socket_;
+};
+
+HttpServer::HttpServer(Connections& connections, const Endpoint& local, const TlsContext* tls,
+                       CommandHandler& handler, std::function<WallTime()> clock, HttpOptions options)
+    : handler_(handler),
+      clock_(std::move(clock)),
+      options_(std::move(options)),
+      asks_for_certificate_(tls != nullptr && tls->asks_for_certificate()),
+      hosts_(all_names(tls, options_.names)),
+      listener_(connections, listen_on_tcp(local),
+                {.name = fmt::format("{} on {}", tls == nullptr ? "HTTP" : "HTTPS", local.to_string()),
+                 .standing = {},
+                 .life = {.asks_at_once = true, .idle = options_.idle},
+                 .tls = tls},
+                [this](Connection& connection) { return std::make_unique<Client>(*this, connection); }) {}
+
+void HttpServer::renew(std::string token, const TlsContext* tls) {
+  options_.token = std::move(token);
+  hosts_ = HostGuard(all_names(tls, options_.names));
+}
+
+std::optional<std::string_view> HttpServer::subprotocol_of(const Request& request) const {
+  return wanted_protocol(request, handler_.subprotocols());
+}
+
+bool HttpServer::has_token(const Request& request) const {
+  if (options_.token.empty()) return false;
+  const std::string wanted = "Bearer " + options_.token;
+  const std::string_view given = request.header("Authorization");
+  return given.size() == wanted.size() && CRYPTO_memcmp(given.data(), wanted.data(), wanted.size()) == 0;
+}
+
+std::optional<Reply> HttpServer::refusal(const Request& request) const {
+  if (!has_good_host_count(request)) return plain(400, "Bad Request", "HTTP/1.1 has exactly one Host\n");
+  // A client with the token or a certificate is no page of a stranger, so it may call this host by any name.
+  const bool is_known_client = has_token(request) || asks_for_certificate_;
+  if (!options_.token.empty() && !has_token(request)) return plain(401, "Unauthorized", "refused\n");
+  if (!is_known_client) {
+    if (const auto name = hosts_.foreign_name(request))
+      return plain(
+          421, "Misdirected Request",
+          fmt::format("'{}' is no name of this host: the option http-names adds one, and a client that "
+                      "sends the token of http-token may use any\n",
+                      log::quote(*name)));
+  }
+  if (!is_own_page(request)) return plain(403, "Forbidden", "refused: the page is of another site\n");
+  return std::nullopt;
+}
+
+std::optional<Reply> HttpServer::answer(const Request& request, const IpAddress& source) {
+  if (auto refused = refusal(request)) {
+    if (refused->status == 401) listener_.note_without_token(source);
+    return refused;
+  }
+  const std::string_view path = std::string_view(request.target).substr(0, request.target.find('?'));
+  if (request.method == "OPTIONS") return Reply{};
+  if (request.method == "POST") {
+    auto reply = handler_.on_post(path, request, source);
+    return reply ? std::move(*reply) : not_found();
+  }
+  if (request.method != "GET" && request.method != "HEAD")
+    return Reply{405, "Method Not Allowed", "text/plain", "no such method\n",
+                 "Allow: GET, HEAD, POST, OPTIONS\r\n"};
+  if (subprotocol_of(request)) return std::nullopt;
+  return get(request, source);
+}
+
+Reply HttpServer::get(const Request& request, const IpAddress& source) const {
+  const std::string_view target = request.target;
+  if (target.substr(0, target.find('?')) == "/ping") return plain(200, "OK", "pong\n");
+  // Clients of other hosts read about calls only with a secret (CTL-8).
+  const bool may_read = !options_.token.empty() || asks_for_certificate_ || source.is_loopback();
+  auto page = pages_ && may_read ? pages_(target) : std::nullopt;
+  return page ? std::move(*page) : not_found();
+}
+
+}  // namespace ferry::http

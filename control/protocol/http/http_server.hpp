@@ -1,0 +1,79 @@
+// One listener for HTTP or HTTPS with WebSocket. What it serves comes from a `CommandHandler` and a
+// `PageSource`.
+#pragma once
+
+#include "control/protocol/connections/connections.hpp"
+#include "control/protocol/http/command_handler.hpp"
+#include "control/protocol/http/host_guard.hpp"
+#include "control/protocol/http/request_reader.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ferry::http {
+
+/// Returns the page for GET and HEAD by the request's path and query; nothing if there is no such page.
+using PageSource = std::function<std::optional<Reply>(std::string_view target)>;
+
+/// Settings of a listener, from the configuration.
+struct HttpOptions {
+  /// Time without a request after which a connection is closed; zero = never.
+  std::chrono::seconds idle{60};
+  /// Bearer token that clients must send (RFC 6750); empty = no token is needed.
+  std::string token;
+  /// Names that this host may be called by, beside addresses, `localhost` and the names of the certificate
+  /// (CTL-13).
+  std::vector<std::string> names;
+};
+
+/// Serves `GET /ping`, the pages, the commands that are posted, and WebSocket with the subprotocols of the
+/// handler. Control thread only.
+class HttpServer {
+ public:
+  /// Binds `local`. `tls` null = HTTP, else HTTPS. `connections`, `tls` and `handler` must outlive the
+  /// server. `clock` gives the date of replies. Throws std::system_error if the address cannot be bound.
+  HttpServer(Connections& connections, const Endpoint& local, const TlsContext* tls, CommandHandler& handler,
+             std::function<WallTime()> clock, HttpOptions options);
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  /// Sets the pages. They are shown to loopback, and to other clients only if a token or a client certificate
+  /// is asked for (CTL-8). Without this call there are none.
+  void set_pages(PageSource pages) { pages_ = std::move(pages); }
+  /// Takes a new token, and the names of a new certificate. `tls` may be null, as at the construction.
+  void renew(std::string token, const TlsContext* tls);
+  /// The port that was bound, for tests that bind port 0.
+  [[nodiscard]] std::uint16_t port() const { return listener_.port(); }
+
+ private:
+  class Client;
+  /// Returns the reply to a request; nothing if the connection is to become a WebSocket.
+  std::optional<Reply> answer(const Request& request, const IpAddress& source);
+  /// The subprotocol that a request for WebSocket gets; nothing if it is no such request, or names none that
+  /// the handler speaks.
+  [[nodiscard]] std::optional<std::string_view> subprotocol_of(const Request& request) const;
+  /// True if a token is asked for and the request has it. The comparison takes constant time.
+  [[nodiscard]] bool has_token(const Request& request) const;
+  /// The reply that refuses a request for its token (CTL-8), for the name that it calls this host by, or for
+  /// the page that sends it (CTL-13); nothing if all is well. A client with the token or a certificate may
+  /// use any name.
+  [[nodiscard]] std::optional<Reply> refusal(const Request& request) const;
+  /// The reply to GET and HEAD: `/ping`, a page, or 404.
+  Reply get(const Request& request, const IpAddress& source) const;
+
+  CommandHandler& handler_;
+  std::function<WallTime()> clock_;
+  HttpOptions options_;
+  bool asks_for_certificate_;
+  HostGuard hosts_;
+  PageSource pages_;
+  /// Declared last: destroying it ends the clients, which use the members above.
+  Listener listener_;
+};
+
+}  // namespace ferry::http

@@ -1,0 +1,72 @@
+// Makes the page `/metrics` from one table of families. prometheus-cpp writes the text.
+#pragma once
+
+#include "control/manager/manager.hpp"
+#include "control/protocol/ng/service.hpp"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace ferry::metrics {
+
+/// Type of a family, as Prometheus names it.
+enum class Kind : std::uint8_t { kCounter, kGauge, kHistogram };
+constexpr std::string_view to_string(Kind kind) noexcept {
+  return kind == Kind::kCounter ? "counter" : kind == Kind::kGauge ? "gauge" : "histogram";
+}
+
+/// One family for people. Documents are made of these rows.
+struct FamilyRow {
+  /// Name with its prefix.
+  std::string_view name;
+  Kind kind = Kind::kCounter;
+  /// Names of its labels, with commas between them.
+  std::string_view labels;
+  /// What it counts, and what an operator may do about it.
+  std::string_view meaning;
+  std::string_view advice;
+};
+/// All families, in the order of the page.
+std::span<const FamilyRow> families();
+
+/// Figures that the daemon adds to those of the manager. They are called at each scrape. Any may be empty.
+struct Sources {
+  std::function<nlohmann::json()> engines;
+  std::function<nlohmann::json()> recorder;
+  std::function<nlohmann::json()> rtpproxy;
+  std::function<nlohmann::json()> connections;
+  /// How the control listeners are guarded. Each member is one of loopback, allow-list, token,
+  /// client-certificate, open.
+  std::vector<std::string> exposure;
+};
+
+/// Collects the figures of the page. No label names a call, a number or an address (CTL-8). Control thread
+/// only.
+class Metrics {
+ public:
+  /// The references must outlive this object.
+  Metrics(SessionManager& manager, const ng::NgService& ng, std::function<Clock()> clock);
+  ~Metrics();
+  /// Sets the figures that the daemon adds; without it they are left out.
+  void set_sources(Sources sources);
+
+  /// Adds a call that is over to the histograms.
+  void observe(const CallReport& report);
+  /// Adds an NG command that was answered, and the time that it took.
+  void observe_request(std::string_view command, Duration time);
+  /// Returns the page in the exposition format of Prometheus, text 0.0.4.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ferry::metrics

@@ -1,0 +1,189 @@
+// A pair of ports lives in four steps: drawn from its pool and opened (`open_pair`), given to a worker with
+// the first plan (PlanSync), taken out of use (`close`, the worker is told to let go), and given back after
+// the next fence (`release`).
+//
+// Trap: a pair that is closed before the fence would let its worker read a socket that another call has.
+#include "control/session/ports_desk.hpp"
+
+#include "relay/base/random.hpp"
+#include "relay/core/ice/ice_agent.hpp"
+#include "relay/worker/transport_table.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace ferry {
+
+namespace {
+
+// How many pairs are tried that another process may hold.
+constexpr unsigned kPortTries = 64;
+
+}  // namespace
+
+PortFailure PortsDesk::note_failure(PortFailure failure, Instant now) {
+  const auto index = static_cast<std::size_t>(failure);
+  ++failures_.times[index];
+  failures_.last_at[index] = now;
+  return failures_.last = failure;
+}
+
+Result<PortsDesk::OpenedPair, PortFailure> PortsDesk::open_pair(const Call& call, const LocalAddress& local,
+                                                                Instant now) {
+  // Pairs of which another process holds a port, or the last pair if the host refuses it.
+  std::vector<UdpPort> foreign;
+  Result<OpenedPair, PortFailure> result = fail(PortFailure::kExhausted);
+  for (unsigned attempt = 0; attempt < kPortTries; ++attempt) {
+    const auto pair = local.ports->draw(now);
+    if (!pair) break;
+    auto rtp = provider_.activate({local.address, pair->rtp}, call.tos);
+    auto rtcp = rtp ? provider_.activate(
+                          {local.address, UdpPort{static_cast<std::uint16_t>(pair->rtp.value + 1)}}, call.tos)
+                    : rtp;
+    if (rtcp) {
+      result = OpenedPair{*pair, {*rtp, *rtcp}};
+      break;
+    }
+    if (rtp) provider_.release(*rtp);
+    foreign.push_back(pair->rtp);
+    if (rtcp.error() == PortError::kInUse) continue;
+    result = fail(failure_of(rtcp.error()));
+    break;
+  }
+  for (const UdpPort port : foreign) local.ports->give_back(port, {}, now);
+  if (!result) note_failure(result.error(), now);
+  return result;
+}
+
+Result<LocalPorts, PortFailure> PortsDesk::open(const Call& call, const LocalAddress& local, Instant now) {
+  const auto pair = open_pair(call, local, now);
+  if (!pair) return fail(pair.error());
+  LocalPorts ports;
+  ports.local = &local;
+  ports.port = pair->drawn.rtp;
+  ports.barred = pair->drawn.barred;
+  ports.handles = pair->handles;
+  ports.activity = std::make_shared<TransportActivity>();
+  ports.transport = plane_.allocate(call.worker);
+  return ports;
+}
+
+std::vector<LocalPorts::More> PortsDesk::open_more(const Call& call, const LogicalInterface& interface,
+                                                   const LocalPorts& ports, Instant now) {
+  std::vector<LocalPorts::More> opened;
+  for (const LocalAddress& local : interface.addresses) {
+    const bool has_it = &local == ports.local ||
+                        std::ranges::find(ports.more, &local, &LocalPorts::More::local) != ports.more.end();
+    if (has_it || 1 + ports.more.size() + opened.size() >= kMaxLocals) continue;
+    const auto pair = open_pair(call, local, now);
+    // A pair that cannot be opened is one candidate less.
+    if (pair) opened.push_back({&local, pair->drawn.rtp, pair->handles});
+  }
+  return opened;
+}
+
+void PortsDesk::close_more(const Call& call, const LocalPorts::More& more) {
+  closing_.emplace_back(more.handles, more.local->ports.get(), more.port, Endpoint{}, call.worker,
+                        std::nullopt);
+  more.local->ports->set_owner(more.port, nullptr);
+}
+
+const std::string& PortsDesk::foundation_of(const LocalAddress& local) {
+  std::string& foundation = foundations_[&local];
+  if (foundation.empty()) foundation = random_hex(16);
+  return foundation;
+}
+
+std::vector<std::string> PortsDesk::candidates_of(const LocalPorts& ports, bool has_rtcp,
+                                                  const std::optional<IpAddress>& advertised) {
+  std::vector<std::string> lines;
+  const auto add = [&](const LocalAddress& local, UdpPort rtp, LocalPort port, bool is_first) {
+    const auto component = static_cast<unsigned>(port.component);
+    lines.push_back(fmt::format(
+        "{} {} UDP {} {} {} typ host", foundation_of(local), component + 1, host_priority(port),
+        (is_first && advertised ? *advertised : local.advertised).to_string(), rtp.value + component));
+  };
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    if (component == Component::kRtcp && !has_rtcp) continue;
+    add(*ports.local, ports.port, {component, 0}, true);
+    for (std::size_t i = 0; i < ports.more.size(); ++i)
+      add(*ports.more[i].local, ports.more[i].port, {component, static_cast<std::uint8_t>(i + 1)}, false);
+  }
+  return lines;
+}
+
+void PortsDesk::close(Call& call, LocalPorts& ports, TransportFigures* figures) {
+  if (ports.closed) return;
+  events_.end_presses(call, ports);
+  ports.closed = true;
+  ports.peer.reset();
+  const bool installed = ports.plan != nullptr;
+  const Endpoint signalled = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
+  Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
+                                           call.worker, ports.transport);
+  if (installed) {
+    RemoveTransport removal{ports.transport, &closing.peer, figures};
+    observers_.tell(&CallObserver::on_closing, call, ports, removal);
+    plane_.post(call.worker, removal, true);
+  }
+  // The owners are cleared even without a plan: they are set before the first plan is made, which may fail.
+  ports.local->ports->set_owner(ports.port, nullptr);
+  plane_.set_owner(call.worker, ports.transport, nullptr);
+  for (const LocalPorts::More& more : ports.more) close_more(call, more);
+}
+
+void PortsDesk::mark(const LocalPorts& ports, std::uint8_t tos) {
+  if (ports.closed) return;
+  for (const PortHandle handle : ports.handles) provider_.set_tos(handle, ports.local->address.family(), tos);
+  for (const LocalPorts::More& more : ports.more) {
+    for (const PortHandle handle : more.handles) provider_.set_tos(handle, more.local->address.family(), tos);
+  }
+}
+
+void PortsDesk::mark_alone(LocalPorts& ports, std::uint8_t tos) {
+  ports.tos = tos;
+  mark(ports, tos);
+}
+
+void PortsDesk::set_tos(Call& call, std::uint8_t tos) {
+  if (call.tos == tos) return;
+  call.tos = tos;
+  for (const auto& leg : call.legs) {
+    for (MediaTransport& transport : leg->transports) {
+      for (const LocalPorts& ports : transport.ports) mark(ports, tos);
+    }
+  }
+}
+
+void PortsDesk::close_all(Call& call, MediaTransport& transport) {
+  for (LocalPorts& ports : transport.ports) close(call, ports);
+  transport.ports.clear();
+  transport.active = transport.sending = 0;
+}
+
+void PortsDesk::keep_only(Call& call, MediaTransport& transport, std::size_t kept) {
+  for (std::size_t i = 0; i < transport.ports.size(); ++i) {
+    if (i != kept) close(call, transport.ports[i]);
+  }
+  if (kept != 0) std::swap(transport.ports.front(), transport.ports[kept]);
+  transport.ports.erase(transport.ports.begin() + 1, transport.ports.end());
+  transport.active = transport.sending = 0;
+}
+
+void PortsDesk::release(Instant now) {
+  for (const Closing& closing : closing_) {
+    for (const PortHandle handle : closing.handles) provider_.release(handle);
+    closing.pool->give_back(closing.port, closing.peer, now);
+    if (closing.transport) plane_.free(closing.worker, *closing.transport);
+  }
+  closing_.clear();
+}
+
+PortsDesk::~PortsDesk() {
+  for (const Closing& closing : closing_) {
+    for (const PortHandle handle : closing.handles) provider_.release(handle);
+  }
+}
+
+}  // namespace ferry
