@@ -69,6 +69,7 @@ function(ferry_check_headers name)
     list(APPEND sources ${source})
   endforeach()
   add_library(${name} OBJECT EXCLUDE_FROM_ALL ${sources})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   target_compile_options(${name} PRIVATE -O0 -g0)
   target_link_libraries(${name} PRIVATE ferry_options fmt::fmt spdlog::spdlog nlohmann_json::nlohmann_json
                         PkgConfig::LIBEVENT PkgConfig::SPANDSP)

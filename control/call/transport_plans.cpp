@@ -26,8 +26,8 @@ namespace {
 
 // A third pass through the relay is refused (LIM-5).
 constexpr int kMaxHairpins = 2;
-constexpr unsigned kSsrcs = 8;          // SSR-1
-constexpr unsigned kSsrcsOfVideo = 64;  // SSR-1
+constexpr std::uint8_t kSsrcs = 8;          // SSR-1
+constexpr std::uint8_t kSsrcsOfVideo = 64;  // SSR-1
 
 /// True if the party has an SDP with our ports: an offer was sent to it, or an answer to its own. Parties of
 /// one-party commands got it with the reply.

@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include <sys/types.h>
+
 namespace ferry {
 
 /// Form of log lines: text for people, or one JSON object a line.
@@ -55,7 +57,7 @@ struct Config {
   // The rtpproxy protocol: control sockets, as the option `listen-rtpp` spells them.
   std::vector<std::string> listen_rtpp;
   /// Mode of its Unix sockets' files.
-  unsigned rtpproxy_socket_mode = 0660;
+  mode_t rtpproxy_socket_mode = 0660;
   /// `rtpp-timeout` was given. If not, its sessions have the time-out of other calls.
   bool rtpproxy_timeout_named = false;
   /// Logical interfaces that its modifiers `i` and `e` mean; empty = there is no bridging.

@@ -44,7 +44,7 @@ string read_port(DpdkOptions& options, string_view text) {
 }
 
 // clang-format off
-constexpr OptionRow kRows[] = {
+constexpr OptionRow kDpdkRows[] = {
   {"engine", 0, OptionKind::kValue, read_engine, "NAME", "who moves packets: auto (default, is portable), portable (a socket per port), dpdk (network ports of its own)"},
   {"dpdk-eal", 0, OptionKind::kList, [](Config& c, string_view v) { return read_words(c.dpdk.eal, v); }, "ARGS", "arguments of DPDK's environment, as in --lcores=0-2 --allow=0000:01:00.0", [](Config& c) { c.dpdk.eal.clear(); }},
   {"dpdk-port", 0, OptionKind::kList, [](Config& c, string_view v) { return read_port(c.dpdk, v); }, "DEVICE[=IF]", "a port of DPDK, and the TAP interface by which the kernel uses it (default: all, ferry0, ferry1, …)", [](Config& c) { c.dpdk.ports.clear(); }},
@@ -59,6 +59,6 @@ constexpr OptionRow kRows[] = {
 
 }  // namespace
 
-std::span<const OptionRow> dpdk_option_rows() { return kRows; }
+std::span<const OptionRow> dpdk_option_rows() { return kDpdkRows; }
 
 }  // namespace ferry

@@ -35,7 +35,7 @@ string add_ports(std::vector<PortSpan>& target, string_view text) {
 }
 
 // clang-format off
-constexpr OptionRow kRows[] = {
+constexpr OptionRow kPeerRows[] = {
   {"deny-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.denied, v); }, "NETWORK", "networks that no SDP may name for media, and that no media is taken from", [](Config& c) { c.session.peers.denied.clear(); }},
   {"allow-peer", 0, OptionKind::kList, [](Config& c, string_view v) { return add_network(c.session.peers.allowed, v); }, "NETWORK", "exceptions from deny-peer", [](Config& c) { c.session.peers.allowed.clear(); }},
   {"deny-peer-ports", 0, OptionKind::kList, [](Config& c, string_view v) { return add_ports(c.session.peers.ports, v); }, "PORT[-PORT]", "ports that no SDP may name at this host or in control-allow, beside those below 1024, 2223, 5060, 5061, 22222 and those of the control listeners", [](Config& c) { c.session.peers.ports.clear(); }},
@@ -44,6 +44,6 @@ constexpr OptionRow kRows[] = {
 
 }  // namespace
 
-std::span<const OptionRow> peer_option_rows() { return kRows; }
+std::span<const OptionRow> peer_option_rows() { return kPeerRows; }
 
 }  // namespace ferry

@@ -1,6 +1,8 @@
 #include "control/config/readers.hpp"
 
+#include <charconv>
 #include <cstdint>
+#include <system_error>
 
 namespace ferry {
 
@@ -8,6 +10,15 @@ std::string read_seconds(std::string_view text, std::chrono::seconds& target) {
   std::int64_t seconds = 0;
   if (auto wrong = read_number<std::int64_t>(text, seconds, 0, 31'536'000); !wrong.empty()) return wrong;
   target = std::chrono::seconds(seconds);
+  return {};
+}
+
+std::string read_mode(std::string_view text, mode_t& target) {
+  unsigned mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error != std::errc{} || end != text.data() + text.size() || mode > 0777)
+    return fmt::format("'{}' is no octal mode, as 0640", text);
+  target = mode;
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <sys/types.h>
 
 namespace ferry {
 
@@ -42,6 +43,9 @@ std::string read_word(std::string_view text, Value& target,
 
 /// Reads a switch: yes, true, on, 1 or an empty text, and no, false, off or 0.
 std::string set_switch(bool& target, std::string_view text);
+
+/// Reads the mode of a file or folder: up to three octal digits, as 0640.
+std::string read_mode(std::string_view text, mode_t& target);
 
 /// Reads a whole number of seconds, at most one year.
 std::string read_seconds(std::string_view text, std::chrono::seconds& target);

@@ -53,15 +53,6 @@ string read_span(string_view text, std::chrono::seconds& target) {
   return {};
 }
 
-string read_mode(string_view text, mode_t& target) {
-  unsigned mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  if (error != std::errc{} || end != text.data() + text.size() || mode > 0777)
-    return fmt::format("'{}' is no octal mode, as 0640", text);
-  target = static_cast<mode_t>(mode);
-  return {};
-}
-
 string read_owner(string_view text, std::optional<uid_t>& target) {
   const passwd* entry = getpwnam(string(text).c_str());
   uid_t number = 0;
@@ -135,7 +126,7 @@ string read_digits(Config& c, string_view text) {
 }
 
 // clang-format off
-constexpr OptionRow kRows[] = {
+constexpr OptionRow kRecordingRows[] = {
   {"recording-dir", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.directory); }, "DIR", "finished recordings; without it nothing is recorded"},
   {"recording-spool", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_path(v, c.recorder.spool); }, "DIR", "recordings that grow (default .spool in recording-dir)"},
   {"recording-method", 0, OptionKind::kList, add_method, "pcap|audio|all", "what is recorded (default pcap)", clear_methods},
@@ -184,7 +175,7 @@ constexpr OptionRow kRows[] = {
 
 }  // namespace
 
-std::span<const OptionRow> recording_option_rows() { return kRows; }
+std::span<const OptionRow> recording_option_rows() { return kRecordingRows; }
 
 std::string default_state_directory() {
   // systemd.exec(5): the paths are absolute, with colons between them if a unit has several.

@@ -29,15 +29,6 @@ string read_latch(Config& config, string_view text) {
   return {};
 }
 
-string read_mode(string_view text, unsigned& target) {
-  unsigned mode = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
-  if (error != std::errc{} || end != text.data() + text.size() || mode > 0777)
-    return fmt::format("'{}' is no octal mode", text);
-  target = mode;
-  return {};
-}
-
 string read_directory(Config& config, string_view text) {
   while (text.size() > 1 && text.ends_with('/')) text.remove_suffix(1);
   if (!text.starts_with('/') || text.size() < 2) return fmt::format("'{}' is no absolute path below /", text);
@@ -48,7 +39,7 @@ string read_directory(Config& config, string_view text) {
 void clear_listeners(Config& config) { config.listen_rtpp.clear(); }
 
 // clang-format off
-constexpr OptionRow kRows[] = {
+constexpr OptionRow kRtpproxyRows[] = {
   {"listen-rtpp", 0, OptionKind::kList, [](Config& c, string_view v) { c.listen_rtpp.emplace_back(v); return string(); }, "SPEC", "rtpproxy protocol: udp:, udp6:, tcp:, tcp6:ADDR[:PORT], unix:PATH (a command a connection), cunix:PATH (lines), stdio:, systemd:", clear_listeners},
   {"listen-udp", 'u', OptionKind::kList, [](Config& c, string_view v) { c.listen_rtpp.push_back((v.find(':') == string_view::npos ? "udp:127.0.0.1:" : v.starts_with('[') ? "udp6:" : "udp:") + string(v)); return string(); }, "ADDR:PORT", "the same over UDP; a port alone is on loopback", clear_listeners},
   {"rtpp-socket-mode", 0, OptionKind::kValue, [](Config& c, string_view v) { return read_mode(v, c.rtpproxy_socket_mode); }, "MODE", "mode of its Unix sockets, octal (default 660)"},
@@ -74,6 +65,6 @@ constexpr OptionRow kRows[] = {
 
 }  // namespace
 
-std::span<const OptionRow> rtpproxy_option_rows() { return kRows; }
+std::span<const OptionRow> rtpproxy_option_rows() { return kRtpproxyRows; }
 
 }  // namespace ferry

@@ -7,6 +7,7 @@
 #include "relay/base/types.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -119,6 +120,12 @@ inline constexpr unsigned kFailures = count_of(Threshold::kFailures);
 inline constexpr Duration kFailureTime = time_of(Threshold::kFailureTime);
 inline constexpr Duration kReportAge = time_of(Threshold::kReportAge);
 inline constexpr Duration kPauseTold = time_of(Threshold::kPauseTold);
+
+/// This many packets may have come and not left when the counts are read.
+inline constexpr double kPacketsUnderWay = 5;
+
+/// The duration in seconds, with fractions.
+inline double seconds_of(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 /// Payload type of comfort noise (RFC 3389).
 inline constexpr std::uint8_t kComfortNoise = 13;

@@ -19,6 +19,7 @@
 
 #include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/finding.hpp"
+#include "control/diagnose/hearing.hpp"
 #include "control/diagnose/judge.hpp"
 #include "control/diagnose/listener_words.hpp"
 #include "control/diagnose/mos.hpp"
@@ -48,8 +49,6 @@ bool keeps_from_sending(Cause cause) {
 bool leaves_all(const MediaVerdict& verdict) {
   return verdict.severity() == Severity::kFine || verdict.reception() == Reception::kAll;
 }
-
-double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 /// Judges what reaches one party.
 class ListenerJudge : Judge {
@@ -333,10 +332,10 @@ class ListenerJudge : Judge {
           verdict_.sentence = fmt::format("{}: {}", misses(percent), gap_words(verdict_.cause));
         else if (ear_.hole >= kHole)
           verdict_.sentence = fmt::format("{} hears {} with a hole of {:.0f} ms in the last {:.0f} s", name(),
-                                          sender, seconds(ear_.hole) * 1000, seconds(ear_.span));
+                                          sender, seconds_of(ear_.hole) * 1000, seconds_of(ear_.span));
         else if (ear_.jitter > kLossyJitter)
           verdict_.sentence = fmt::format("{} hears {} unevenly: jitter of {:.0f} ms", name(), sender,
-                                          seconds(ear_.jitter) * 1000);
+                                          seconds_of(ear_.jitter) * 1000);
         else
           verdict_.sentence = fmt::format("{} hears {}, but missed {:.1f} % of the whole call", name(),
                                           sender, ear_.missing_of_call);
@@ -367,7 +366,7 @@ class ListenerJudge : Judge {
   [[nodiscard]] std::string misses(double percent) const {
     const std::string when = ear_.span == Duration{0}
                                  ? std::string("over the call")
-                                 : fmt::format("in the last {:.0f} s", seconds(ear_.span));
+                                 : fmt::format("in the last {:.0f} s", seconds_of(ear_.span));
     return fmt::format("{} misses {:.1f} % of {} {}", name(), percent, from_.leg->name, when);
   }
 
@@ -456,8 +455,8 @@ class ListenerJudge : Judge {
     if (!with_words_ || ear_.span == Duration{0}) return;
     add("last {:.0f} s: {:.0f} packets were spoken to it, {:.1f} % missing, longest hole {:.0f} ms, jitter "
         "{:.1f} ms{}",
-        seconds(ear_.span), ear_.spoken, ear_.missing_percent(), seconds(ear_.hole) * 1000,
-        seconds(ear_.jitter) * 1000, ear_.mos ? fmt::format(", MOS {:.1f}", *ear_.mos) : std::string());
+        seconds_of(ear_.span), ear_.spoken, ear_.missing_percent(), seconds_of(ear_.hole) * 1000,
+        seconds_of(ear_.jitter) * 1000, ear_.mos ? fmt::format(", MOS {:.1f}", *ear_.mos) : std::string());
     add("whole call: {:.1f} % missing at the relay", ear_.missing_of_call);
     if (behind_percent_ > 0)
       add("behind the relay {:.1f} % are lost, as its own RTCP reports", behind_percent_);
@@ -469,7 +468,7 @@ class ListenerJudge : Judge {
     add("{} packets sent, {} failed{}", seen_.counters[0].packets_out, seen_.counters[0].errors_out,
         span == Duration{0}
             ? std::string()
-            : fmt::format("; {} sent in the last {:.0f} s", seen_.recent_sent, seconds(span)));
+            : fmt::format("; {} sent in the last {:.0f} s", seen_.recent_sent, seconds_of(span)));
     if (out_.reason == DropReason::kNone) return;
     add("dropped on the way out: {:.0f} packets, {}", out_.of_reason, to_string(out_.reason));
     if (seen_.active == nullptr) return;

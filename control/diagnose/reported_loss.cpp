@@ -17,8 +17,6 @@ constexpr Duration kToBeReported = 1s;
 /// Parties report each 5 s (RFC 3550 §6.2). What the newest report says of the time since the one before is
 /// of now for so long.
 constexpr Duration kReportOfNow = 6s;
-/// This many packets may have come and not left when the counts are read.
-constexpr double kUnderWay = 5;
 
 /// Percent that never left here of what the report tells of. `in_recent`: packets of the last seconds, of
 /// which the newest report alone tells a part at most.
@@ -57,9 +55,10 @@ double lost_behind_percent(const CallEvidence& call, const MediaEvidence& listen
     if (report == listener.seen.reports.end() || call.now - report->at >= kReportAge) continue;
     // If a stream was silent for a while, two reports may span more than the last seconds. Then only the
     // fraction that the newest report gives for the time since the one before counts.
-    const bool reaches_back = is_known && report->earlier.at != Instant{} &&
-                              report->highest_extended - report->earlier.highest_extended >
-                                  static_cast<std::uint32_t>(1.2 * out.recent.counts.expected + kUnderWay);
+    const bool reaches_back =
+        is_known && report->earlier.at != Instant{} &&
+        report->highest_extended - report->earlier.highest_extended >
+            static_cast<std::uint32_t>(1.2 * out.recent.counts.expected + kPacketsUnderWay);
     // Such a report is of these seconds if it is new.
     if (reaches_back && call.now - report->at >= kReportOfNow) continue;
     const double reported =

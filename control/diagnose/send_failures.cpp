@@ -1,5 +1,7 @@
 #include "control/diagnose/send_failures.hpp"
 
+#include "control/diagnose/hearing.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -9,8 +11,6 @@ namespace ferry {
 using namespace std::chrono_literals;
 
 namespace {
-
-double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 /// True for errors that arrive after the packet has left and was counted as sent.
 bool comes_later(SendError error) {
@@ -62,7 +62,7 @@ void SendFailures::tell_former(MediaVerdict& verdict) {
   verdict.received = Reception::kSome;
   if (!with_words_) return;
   verdict.sentence = fmt::format("{} could not be reached at {} until {:.0f} s ago: {}", name(),
-                                 where(failure), seconds(age(failure.last)), row_of(failure).meaning);
+                                 where(failure), seconds_of(age(failure.last)), row_of(failure).meaning);
 }
 
 void SendFailures::tell_failure(const SendFailure& failure, bool is_paused) {
@@ -99,7 +99,8 @@ void SendFailures::tell_failure(const SendFailure& failure, bool is_paused) {
     const double percent = 100.0 * failed / sent;
     grade_as(percent >= kBrokenUpPercent ? Severity::kFault : Severity::kNote,
              percent >= 100.0 - kLossyPercent ? Reception::kNothing : Reception::kSome);
-    add("{:.1f} % of what was sent in the last {:.0f} s failed", percent, seconds(seen_.recent_drops.span));
+    add("{:.1f} % of what was sent in the last {:.0f} s failed", percent,
+        seconds_of(seen_.recent_drops.span));
   }
   if (!with_words_) return;
   add("{}: {}, last at {}", to_string(failure.error),

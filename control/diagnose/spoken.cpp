@@ -7,6 +7,7 @@
 #include "control/diagnose/spoken.hpp"
 
 #include "control/diagnose/drop_causes.hpp"
+#include "control/diagnose/hearing.hpp"
 #include "control/diagnose/mos.hpp"
 
 #include <algorithm>
@@ -26,8 +27,6 @@ constexpr double kRunning = 10;
 constexpr std::uint8_t kG729 = 18;
 /// Fewer packets than this do not count: one or two are refused whenever a stream begins or changes its SSRC.
 constexpr double kFew = 3;
-
-double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
 
 bool is_rtcp_type(PayloadType type) { return type.value >= 64 && type.value < 96; }
 
@@ -63,10 +62,10 @@ double packet_rate(const MediaView::Stream& stream, Instant now) {
   const bool has_mean = c.packets >= kEnough && age >= 500ms;
   const double expected = static_cast<double>(c.expected());
   const double rate = stream.recent.span > quiet + 1s && stream.recent.counts.expected >= 2 * kRunning
-                          ? stream.recent.counts.expected / seconds(stream.recent.span - quiet)
-                          : (has_mean ? expected / seconds(age) : 0.0);
+                          ? stream.recent.counts.expected / seconds_of(stream.recent.span - quiet)
+                          : (has_mean ? expected / seconds_of(age) : 0.0);
   if (rate >= kRunning || !has_mean) return rate;
-  const double without_pause = expected / seconds(std::max<Duration>(age - c.longest_gap(), 1s));
+  const double without_pause = expected / seconds_of(std::max<Duration>(age - c.longest_gap(), 1s));
   return without_pause >= kRunning ? without_pause : rate;
 }
 
@@ -152,7 +151,7 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
   const Duration window = knows_recent ? newest->recent.span : kRecentTime;
   if (runs && !may_pause && quiet >= kStandstill) {
     s.halted = newest->counters.last_packet;
-    s.still = rate * seconds(std::min(quiet, window));
+    s.still = rate * seconds_of(std::min(quiet, window));
   }
 
   // Refused packets whose numbers are among the lost ones.

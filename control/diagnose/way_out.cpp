@@ -13,9 +13,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// This many packets may have come and not left when the counts are read.
-constexpr double kUnderWay = 5;
-
 /// True for reasons for which the relay drops packets while a call is set up, when it can send them to nobody
 /// yet.
 bool is_of_set_up(DropReason reason) {
@@ -23,13 +20,11 @@ bool is_of_set_up(DropReason reason) {
          reason == DropReason::kNoSink;
 }
 
-double seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
-
 /// Packets a second of the sender while it speaks, at least: its longest pause does not count.
 double usual_rate(const MediaEvidence& sender) {
   const SsrcCounters& c = sender.seen.newest_stream()->counters;
   return static_cast<double>(c.expected()) /
-         std::max(1.0, seconds(c.last_packet - c.first_packet - c.longest_gap()));
+         std::max(1.0, seconds_of(c.last_packet - c.first_packet - c.longest_gap()));
 }
 
 }  // namespace
@@ -132,10 +127,10 @@ double missing_without_reason(const WayOut& out, const CallEvidence& call, const
   // Both sides were not marked at one moment. Compared by rate, a stream that only began or ended in
   // between is not short, and neither is one that paused until the edge of the shorter time; the smallest
   // of the results counts.
-  const double by_rate = (in - dropped) - sent * (seconds(span) / seconds(sent_span));
-  const double at_edge = 1.25 * usual_rate(sender) * std::max(0.0, seconds(span - sent_span));
+  const double by_rate = (in - dropped) - sent * (seconds_of(span) / seconds_of(sent_span));
+  const double at_edge = 1.25 * usual_rate(sender) * std::max(0.0, seconds_of(span - sent_span));
   const double least = std::min({rest, by_rate, rest - at_edge});
-  return least < std::max(kUnderWay, spoken * kLossyPercent / 100.0) ? 0.0 : least;
+  return least < std::max(kPacketsUnderWay, spoken * kLossyPercent / 100.0) ? 0.0 : least;
 }
 
 }  // namespace ferry

@@ -97,10 +97,10 @@ std::optional<Direction> direction_of(std::string_view name) {
 
 /// The directions, in the order in which they count if a section has several
 /// (docs/reference/ng.md#direction).
-constexpr std::array<std::string_view, 4> kDirections = {"recvonly", "sendonly", "inactive", "sendrecv"};
+constexpr std::array<std::string_view, 4> kDirectionNames = {"recvonly", "sendonly", "inactive", "sendrecv"};
 
 std::optional<Direction> direction_among(const std::vector<Attribute>& attributes) {
-  for (const std::string_view name : kDirections) {
+  for (const std::string_view name : kDirectionNames) {
     if (std::ranges::find(attributes, name, &Attribute::name) != attributes.end()) return direction_of(name);
   }
   return std::nullopt;
@@ -321,7 +321,7 @@ std::string_view to_string(Direction direction) noexcept {
 }
 
 bool is_direction(std::string_view attribute) noexcept {
-  return std::ranges::find(kDirections, attribute) != kDirections.end();
+  return std::ranges::find(kDirectionNames, attribute) != kDirectionNames.end();
 }
 
 Protocol parse_protocol(std::string_view text) noexcept {

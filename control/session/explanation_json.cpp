@@ -6,8 +6,6 @@ namespace ferry {
 
 using nlohmann::json;
 
-double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
 std::int64_t unix_ms(WallTime time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }

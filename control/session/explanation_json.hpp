@@ -1,6 +1,7 @@
 // Explanations and flight recorders as JSON.
 #pragma once
 
+#include "control/diagnose/hearing.hpp"
 #include "control/diagnose/verdict.hpp"
 #include "relay/base/types.hpp"
 #include "relay/core/evidence/flight_ring.hpp"
@@ -17,8 +18,6 @@ namespace ferry {
 /// The packets that one flight recorder has, oldest first, with the party, media and port that it belongs to.
 [[nodiscard]] nlohmann::json flight_json(std::string_view leg, unsigned media, const Endpoint& local,
                                          const FlightRing& ring);
-/// The duration in seconds, with fractions.
-[[nodiscard]] double seconds_of(Duration duration);
 /// The time in milliseconds since 1970.
 [[nodiscard]] std::int64_t unix_ms(WallTime time);
 

@@ -19,10 +19,10 @@ namespace {
 struct FreeDigest {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
-struct FreeKey {
+struct FreeSigningKey {
   void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
 };
-struct CloseFile {
+struct CloseKeyFile {
   void operator()(FILE* file) const { fclose(file); }
 };
 
@@ -86,9 +86,10 @@ Result<FileDigest, int> digest_file(int fd, const std::string& id) {
 }
 
 Result<std::string, std::string> sign_text(const std::string& text, const std::string& key_file) {
-  const std::unique_ptr<FILE, CloseFile> file(fopen(key_file.c_str(), "re"));
+  const std::unique_ptr<FILE, CloseKeyFile> file(fopen(key_file.c_str(), "re"));
   if (!file) return fail(fmt::format("cannot read the signing key '{}': {}", key_file, strerror(errno)));
-  const std::unique_ptr<EVP_PKEY, FreeKey> key(PEM_read_PrivateKey(file.get(), nullptr, nullptr, nullptr));
+  const std::unique_ptr<EVP_PKEY, FreeSigningKey> key(
+      PEM_read_PrivateKey(file.get(), nullptr, nullptr, nullptr));
   if (!key) return fail(fmt::format("'{}' holds no private key in PEM form", key_file));
   const int kind = EVP_PKEY_get_base_id(key.get());
   // Ed25519 and Ed448 hash by themselves.

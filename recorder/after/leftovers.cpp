@@ -29,7 +29,7 @@ using nlohmann::json;
 namespace {
 
 constexpr std::string_view kPrefix = "run-";
-constexpr const char* kLock = "lock";
+constexpr const char* kFolderLock = "lock";
 constexpr std::string_view kPlacing = "placing";
 
 // Reads a manifest that says "placing". Throws what the JSON library throws.
@@ -101,7 +101,7 @@ ClaimedSpool claim_spool(std::shared_ptr<const Folder> spool, const FileRights& 
   claimed.folder = *folder;
   claimed.parent = std::move(spool);
   // The lock shows that this process is alive.
-  auto lock = claimed.folder->create(kLock);
+  auto lock = claimed.folder->create(kFolderLock);
   if (!lock || flock(lock->get(), LOCK_EX | LOCK_NB) != 0)
     throw std::runtime_error(fmt::format("cannot lock '{}': {}", claimed.folder->path(), strerror(errno)));
   claimed.lock = std::move(*lock);
@@ -109,7 +109,7 @@ ClaimedSpool claim_spool(std::shared_ptr<const Folder> spool, const FileRights& 
 }
 
 void release_spool(ClaimedSpool& claimed) {
-  claimed.folder->remove(kLock);
+  claimed.folder->remove(kFolderLock);
   claimed.parent->remove_folder(claimed.name);
 }
 
@@ -124,7 +124,7 @@ void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::str
   for (const std::string& name : folders) {
     const auto folder = Folder::open(spool->path_of(name), rights);
     if (!folder) continue;
-    auto opened = (*folder)->open_file(kLock);
+    auto opened = (*folder)->open_file(kFolderLock);
     if (!opened || flock(opened->get(), LOCK_EX | LOCK_NB) != 0) continue;  // its process is alive
     const auto lock = std::make_shared<const FileDescriptor>(std::move(*opened));
     bool is_empty = true;
@@ -144,7 +144,7 @@ void finish_leftovers(const std::shared_ptr<const Folder>& spool, const std::str
     }
     // Its recordings were taken out at an earlier start, so the folder can go.
     if (!is_empty) continue;
-    (*folder)->remove(kLock);
+    (*folder)->remove(kFolderLock);
     spool->remove_folder(name);
   }
 }

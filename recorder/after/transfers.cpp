@@ -29,7 +29,7 @@ struct FreeCurl {
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
-struct CloseFile {
+struct CloseSource {
   void operator()(FILE* file) const { fclose(file); }
 };
 using Curl = std::unique_ptr<CURL, FreeCurl>;
@@ -133,7 +133,7 @@ std::string Transfers::store(const Folder& folder, const std::string& name,
       fmt::format("{}/{}/{}", to.endpoint, escape_path(to.bucket), escape_path(to.prefix + name));
   const Curl handle = make_request(url, headers, kUploadSeconds, stop);
   // libcurl reads from a FILE of its own; hashing has moved the position.
-  const std::unique_ptr<FILE, CloseFile> stream(fdopen(dup(file->get()), "r"));
+  const std::unique_ptr<FILE, CloseSource> stream(fdopen(dup(file->get()), "r"));
   if (!stream) return fmt::format("cannot read {}: {}", printable(folder.path_of(name)), strerror(errno));
   rewind(stream.get());
   curl_easy_setopt(handle.get(), CURLOPT_UPLOAD, 1L);

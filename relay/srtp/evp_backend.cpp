@@ -21,6 +21,7 @@
 #include "relay/srtp/evp_backend.hpp"
 
 #include "relay/base/prefetch.hpp"
+#include "relay/srtp/octets.hpp"
 
 #include <algorithm>
 #include <array>
@@ -39,17 +40,12 @@ namespace ferry {
 namespace {
 
 constexpr std::size_t kAuthKey = 20;
-constexpr std::size_t kGcmTag = 16;
-// Longer than any datagram.
-constexpr std::size_t kLongest = 9216;
 constexpr std::size_t kRtcpHeader = 8;
 // The E bit of SRTCP: the packet is encrypted (RFC 3711 §3.4).
 constexpr std::uint32_t kEncrypted = 0x80000000;
 using Salt = std::array<std::uint8_t, 14>;
-using Iv = std::array<std::uint8_t, 16>;
+using Iv = SrtpIv;
 
-unsigned char* raw(std::byte* octets) { return reinterpret_cast<unsigned char*>(octets); }
-const unsigned char* raw(const std::byte* octets) { return reinterpret_cast<const unsigned char*>(octets); }
 int length(std::size_t size) { return static_cast<int>(size); }
 
 struct FreeContext {
@@ -103,12 +99,6 @@ SrtpSessionKeys derive_session_keys(const SrtpMasterKey& master, unsigned first_
 }
 
 namespace {
-
-/// XORs the low `size` octets of `value` into the IV, in network order.
-void put(Iv& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept {
-  for (std::size_t i = 0; i < size; ++i)
-    iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
-}
 
 /// The context of this thread for all keys of a suite, one for each direction (docs/adr/0005). The caller
 /// sets the key.
@@ -225,7 +215,7 @@ class SessionKeys {
   /// so no packet needs an allocation (C-12).
   [[nodiscard]] bool gcm_open(Bytes first, Bytes second, MutableBytes data, const Iv& iv,
                               const std::byte* tag) noexcept {
-    thread_local std::array<unsigned char, kLongest> plain;
+    thread_local std::array<unsigned char, kScratch> plain;
     if (data.size() + kGcmTag > plain.size()) return false;
     EVP_CIPHER_CTX* context = shared(row_, false);
     std::array<std::byte, kGcmTag> wanted{};

@@ -10,6 +10,7 @@
 // is not authentic stays as it was.
 #include "relay/srtp/ipsec_mb_backend.hpp"
 
+#include "relay/srtp/octets.hpp"
 #include "relay/srtp/openssl_rtcp.hpp"
 
 #include <algorithm>
@@ -26,13 +27,8 @@ namespace {
 
 // Octets of a SHA-1 hash.
 constexpr std::size_t kDigest = 20;
-constexpr std::size_t kGcmTag = 16;
-// Longer than any datagram.
-constexpr std::size_t kLongest = 9216;
 constexpr std::size_t kRollOver = 4;
 constexpr std::size_t kMaxBatch = 64;
-
-std::uint8_t* raw(std::byte* octets) { return reinterpret_cast<std::uint8_t*>(octets); }
 
 struct FreeManager {
   void operator()(IMB_MGR* manager) const noexcept { free_mb_mgr(manager); }
@@ -45,12 +41,6 @@ IMB_MGR* manager() {
     return made;
   }();
   return mine.get();
-}
-
-/// XORs the low `size` octets of `value` into the IV, in network order.
-void put(std::array<std::uint8_t, 16>& iv, std::size_t at, std::uint64_t value, std::size_t size) noexcept {
-  for (std::size_t i = 0; i < size; ++i)
-    iv[at + i] = static_cast<std::uint8_t>(iv[at + i] ^ (value >> (8 * (size - 1 - i))));
 }
 
 // The prepared key of one session; a single packet is a batch of one.
@@ -137,7 +127,7 @@ class IpsecMbCipher final : public OpensslRtcpCipher {
   bool decrypt_gcm(const SrtpWork& work, std::size_t payload, const std::byte* tag) noexcept {
     // Into memory aside, since nothing may change if the tag is wrong. It is the thread's, so no packet needs
     // an allocation (C-12).
-    thread_local std::array<std::uint8_t, kLongest> plain;
+    thread_local std::array<std::uint8_t, kScratch> plain;
     if (payload + kGcmTag > plain.size()) return false;
     gcm_context_data context;
     std::uint8_t* data = raw(work.space.data());

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::dtmf_ends_test {
 namespace {
 
 using nlohmann::json;
@@ -271,4 +271,4 @@ TEST(FieldDtmfEnds_Restart, AnOpenPressIsToldByTheRelayThatTakesTheCallOver) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::dtmf_ends_test

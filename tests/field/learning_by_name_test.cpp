@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::learning_by_name_test {
 namespace {
 
 using nlohmann::json;
@@ -184,4 +184,4 @@ TEST(FieldLearningByName, LAT4a_AStrangerAtAPortThatNobodyWasToldIsNotTheCaller)
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::learning_by_name_test

@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::proposal_test {
 namespace {
 
 using nlohmann::json;
@@ -819,4 +819,4 @@ TEST_P(FieldProposal, LAT15_rtpproxy_AClientThatNeverLooksUpIsTakenAtItsWord) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::proposal_test

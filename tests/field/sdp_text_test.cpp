@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::sdp_text_test {
 namespace {
 
 using nlohmann::json;
@@ -293,4 +293,4 @@ TEST(FieldSdpText_Flags, BlanksInRtppFlagsMeanNothing) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::sdp_text_test

@@ -14,7 +14,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::silent_party_test {
 namespace {
 
 using nlohmann::json;
@@ -391,4 +391,4 @@ TEST(FieldSilentParty, LAT12_ThePauseOfRtcpLeavesRtpAlone) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::silent_party_test

@@ -6,7 +6,7 @@
 
 #include <set>
 
-namespace ferry::test {
+namespace ferry::test::srtp_restarts_test {
 namespace {
 
 using nlohmann::json;
@@ -520,4 +520,4 @@ TEST(FieldSrtpRestarts, SRT9_APhoneThatJoinsARunningStreamBeginsAtZero) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::srtp_restarts_test

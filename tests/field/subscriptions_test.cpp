@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::subscriptions_test {
 namespace {
 
 using nlohmann::json;
@@ -594,4 +594,4 @@ TEST(FieldPublishers, AddressesOfSignallingCountAsInTwoPartyCalls) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::subscriptions_test

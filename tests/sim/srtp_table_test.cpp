@@ -5,7 +5,7 @@
 
 #include <set>
 
-namespace ferry::test {
+namespace ferry::test::srtp_table_test {
 namespace {
 
 using nlohmann::json;
@@ -390,4 +390,4 @@ TEST_P(AttackTable, SecureCallsLeakAndLoseNothing) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::srtp_table_test

@@ -31,9 +31,9 @@ constexpr std::array<Duration, 6> kPauses = {20ms, 600ms, 1s, 11s, 61s, 301s};
 
 /// Where packets come from: the parties of the grammar, a neighbour and a stranger.
 Endpoint sender(Choices& choices) {
-  static const std::array kHosts = {IpAddress::v4({198, 51, 100, 10}), IpAddress::v4({198, 51, 100, 20}),
-                                    IpAddress::v4({192, 168, 7, 7}), IpAddress::v4({203, 0, 113, 66})};
-  const IpAddress host = choices.of(kHosts);
+  static const std::array kSources = {IpAddress::v4({198, 51, 100, 10}), IpAddress::v4({198, 51, 100, 20}),
+                                      IpAddress::v4({192, 168, 7, 7}), IpAddress::v4({203, 0, 113, 66})};
+  const IpAddress host = choices.of(kSources);
   return {host, UdpPort{static_cast<std::uint16_t>(4000 + choices.below(200))}};
 }
 

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::early_media_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -149,4 +149,4 @@ TEST_F(EarlyMediaTest, LAT14_WhoIsHeardByNowIsForgotten) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::early_media_test

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::header_extensions_test {
 namespace {
 
 using test::bytes_of;
@@ -140,4 +140,4 @@ TEST(HeaderExtensions, OtherFormsBelongToTheirProfiles) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::header_extensions_test

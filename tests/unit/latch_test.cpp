@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::latch_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -395,4 +395,4 @@ TEST_F(LatchTest, SnapshotKnowsProbationAndWhoIsBarred) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::latch_test

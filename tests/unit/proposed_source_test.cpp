@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::proposed_source_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -196,4 +196,4 @@ TEST_F(ProposedSource, LAT15_ASnapshotHasIt) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::proposed_source_test

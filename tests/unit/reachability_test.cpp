@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::reachability_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -144,4 +144,4 @@ TEST(Reachability, LAT12_WhoEndsIsNotCounted) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::reachability_test

@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::ssrc_translation_test {
 namespace {
 
 constexpr std::uint32_t kOwn = 0xaaaa0001;
@@ -179,4 +179,4 @@ TEST(SsrcTranslation, SSR4_CountsWhatComesInSequence) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::ssrc_translation_test

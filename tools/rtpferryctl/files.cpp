@@ -10,6 +10,7 @@
 #include "recorder/convert/convert.hpp"
 #include "recorder/files/output.hpp"
 #include "relay/base/printable.hpp"
+#include "tools/rtpferryctl/exit_codes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,10 +29,6 @@ namespace ferry::ctl {
 namespace {
 
 using nlohmann::json;
-
-constexpr int kExitOk = 0;
-constexpr int kExitRefused = 1;
-constexpr int kExitUsage = 2;
 
 int usage(std::string_view what) {
   fmt::print(stderr, "rtpferryctl: {} (--help lists the commands)\n", what);

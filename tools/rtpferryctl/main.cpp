@@ -13,6 +13,7 @@
 #include "relay/base/closest_name.hpp"
 #include "tools/rtpferryctl/client.hpp"
 #include "tools/rtpferryctl/doctor.hpp"
+#include "tools/rtpferryctl/exit_codes.hpp"
 #include "tools/rtpferryctl/files.hpp"
 #include "tools/rtpferryctl/manual.hpp"
 #include "tools/rtpferryctl/print.hpp"
@@ -35,12 +36,8 @@
 namespace {
 
 using namespace ferry;
+using namespace ferry::ctl;
 using nlohmann::json;
-
-constexpr int kExitOk = 0;
-constexpr int kExitRefused = 1;
-constexpr int kExitUsage = 2;
-constexpr int kExitNoDaemon = 3;
 
 int usage(std::string_view what) {
   fmt::print(stderr, "rtpferryctl: {} (rtpferryctl --help lists commands and options)\n", what);

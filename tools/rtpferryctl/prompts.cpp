@@ -3,6 +3,7 @@
 #include "codecs/audio/audio_encoder.hpp"
 #include "recorder/audio/resampler.hpp"
 #include "relay/base/result.hpp"
+#include "tools/rtpferryctl/exit_codes.hpp"
 
 #include <array>
 #include <cerrno>
@@ -18,9 +19,6 @@ namespace ferry::ctl {
 
 namespace {
 
-constexpr int kExitOk = 0;
-constexpr int kExitRefused = 1;
-constexpr int kExitUsage = 2;
 constexpr std::size_t kLongestSeconds = 3600;
 constexpr std::array<std::uint8_t, 4> kTypes = {0, 3, 8, 9};
 

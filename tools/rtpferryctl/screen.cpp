@@ -7,6 +7,7 @@
 #include "tools/rtpferryctl/screen.hpp"
 
 #include "control/diagnose/causes.hpp"
+#include "tools/rtpferryctl/exit_codes.hpp"
 
 #include <algorithm>
 #include <array>
@@ -24,8 +25,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kExitRefused = 1;
-constexpr int kExitNoDaemon = 3;
 constexpr int kHeadLines = 3;
 /// Widths of the first columns: a terminal of 80 characters must show the whole verdict.
 constexpr std::size_t kIdWidth = 34;

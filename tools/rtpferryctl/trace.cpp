@@ -2,6 +2,7 @@
 
 #include "control/log/printable_json.hpp"
 #include "relay/base/address.hpp"
+#include "tools/rtpferryctl/exit_codes.hpp"
 
 #include <array>
 #include <cstring>
@@ -21,9 +22,6 @@ namespace ferry::ctl {
 using nlohmann::json;
 
 namespace {
-
-constexpr int kExitRefused = 1;
-constexpr int kExitNoDaemon = 3;
 
 /// Turns pairs of hexadecimal digits into octets.
 std::vector<std::uint8_t> octets_of(const std::string& hex) {

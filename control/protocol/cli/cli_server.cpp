@@ -24,7 +24,7 @@ constexpr std::size_t kMaxTraces = 8;
 constexpr std::size_t kMaxUnread = Connection::kMaxUnread / 2;
 constexpr timeval kTraceInterval{0, 50'000};
 
-json error(std::string text) { return {{"error", std::move(text)}}; }
+json refusal(std::string text) { return {{"error", std::move(text)}}; }
 
 std::string line_of(const json& reply) {
   return reply.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
@@ -92,7 +92,7 @@ Progress CliServer::Client::serve(evbuffer* input) {
   const json request = json::parse(line, nullptr, false);
   free(line);  // libevent's buffer is from malloc
   if (!request.is_object()) {
-    write(error("not a JSON object"));
+    write(refusal("not a JSON object"));
   } else if (request.value("command", json()) == "trace") {
     start_trace(request);
   } else {
@@ -110,11 +110,11 @@ void CliServer::Client::start_trace(const json& request) {
   is_printed_ = text("printable") == true;
   const std::string call_id = server_.service_.call_id_of(asked, is_printed_);
   if (server_.manager_.find(call_id) == nullptr) {
-    write(error("no such call"));
+    write(refusal("no such call"));
     return;
   }
   if (trace_ || server_.traces_ >= kMaxTraces) {
-    write(error("too many traces are running"));
+    write(refusal("too many traces are running"));
     return;
   }
   const auto seconds = text("seconds").is_number() ? text("seconds").get<std::int64_t>() : 30;

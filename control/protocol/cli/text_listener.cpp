@@ -10,7 +10,7 @@
 namespace ferry::cli {
 
 namespace {
-constexpr std::size_t kMaxLine = 4096;
+constexpr std::size_t kMaxTextLine = 4096;
 }  // namespace
 
 class TextListener::Client final : public Session {
@@ -20,7 +20,7 @@ class TextListener::Client final : public Session {
   Progress serve(evbuffer* input) override {
     char* line = evbuffer_readln(input, nullptr, EVBUFFER_EOL_CRLF);
     if (line == nullptr)
-      return evbuffer_get_length(input) > kMaxLine ? Progress::kMalformed : Progress::kUnfinished;
+      return evbuffer_get_length(input) > kMaxTextLine ? Progress::kMalformed : Progress::kUnfinished;
     const std::string text(line);
     free(line);  // libevent's buffer is from malloc
     connection_.write(listener_.answer(text));

@@ -1,6 +1,6 @@
 // Makes the reply to `statistics`.
 //
-// All counters are read once, into `Figures`. A single figure is a row of `kRows`, and its getter takes it
+// All counters are read once, into `Figures`. A single figure is a row of `kFigures`, and its getter takes it
 // from there. Figures that repeat for each interface or worker are written by the functions below the table.
 // Parts and names are those of rtpengine, because monitoring scripts read them.
 
@@ -102,7 +102,7 @@ struct Figures {
   InterfaceSums of_all;
 };
 
-struct Row {
+struct FigureOf {
   std::string_view part;
   std::string_view name;
   Value (*get)(const Figures& f);
@@ -110,7 +110,7 @@ struct Row {
 };
 
 // clang-format off
-constexpr std::array kRows = std::to_array<Row>({
+constexpr std::array kFigures = std::to_array<FigureOf>({
   {"currentstatistics", "sessionsown", [](const Figures& f) -> Value { return std::uint64_t{f.manager.size()}; }, "calls that exist"},
   {"currentstatistics", "sessionsforeign", [](const Figures&) -> Value { return 0; }, "always 0"},
   {"currentstatistics", "sessionstotal", [](const Figures& f) -> Value { return std::uint64_t{f.manager.size()}; }, "as `sessionsown`"},
@@ -163,7 +163,7 @@ constexpr std::array kRows = std::to_array<Row>({
 
 /// Adds the rows of one part behind what `dict` has, and returns it.
 Dict with_rows(Dict dict, std::string_view part, const Figures& figures) {
-  for (const Row& row : kRows) {
+  for (const FigureOf& row : kFigures) {
     if (row.part == part) dict.set(std::string(row.name), row.get(figures));
   }
   return dict;
@@ -264,7 +264,7 @@ std::string seconds_text(double seconds) { return fmt::format("{:.6f}", seconds)
 
 std::vector<FigureRow> figure_rows() {
   std::vector<FigureRow> rows;
-  for (const Row& row : kRows) rows.push_back({row.part, row.name, row.meaning});
+  for (const FigureOf& row : kFigures) rows.push_back({row.part, row.name, row.meaning});
   return rows;
 }
 

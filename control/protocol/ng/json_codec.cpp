@@ -92,7 +92,7 @@ void append_string(std::string& out, const std::string& text) {
   out += json(text).dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
-void append(std::string& out, const Value& value) {
+void append_json(std::string& out, const Value& value) {
   if (const auto* number = value.integer()) {
     out += std::to_string(*number);
   } else if (const auto* text = value.string()) {
@@ -102,7 +102,7 @@ void append(std::string& out, const Value& value) {
     bool first = true;
     for (const Value& member : *list) {
       if (!std::exchange(first, false)) out += ',';
-      append(out, member);
+      append_json(out, member);
     }
     out += ']';
   } else if (const auto* dict = value.dict()) {
@@ -112,7 +112,7 @@ void append(std::string& out, const Value& value) {
       if (!std::exchange(first, false)) out += ',';
       append_string(out, key);
       out += ':';
-      append(out, member);
+      append_json(out, member);
     }
     out += '}';
   }
@@ -131,7 +131,7 @@ Result<Decoded, DecodeError> decode_json(std::string_view text, const DecodeLimi
 
 std::string encode_json(const Value& value) {
   std::string out;
-  append(out, value);
+  append_json(out, value);
   return out;
 }
 

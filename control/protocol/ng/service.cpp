@@ -139,7 +139,7 @@ struct CommandRow {
   Outcome (*run)(Context&) = nullptr;
 };
 // clang-format off
-constexpr std::array<CommandRow, NgService::kCommands> kRows = {{
+constexpr std::array<CommandRow, NgService::kCommands> kCommandRows = {{
     {"ping", "ping", ping},
     {"offer", "offer", offer},
     {"answer", "answer", [](Context& c) { return written(c.manager.answer(c.request, c.clock)); }},
@@ -322,9 +322,9 @@ Dict NgService::execute(const Dict& document, const IpAddress& source, const Way
   std::string_view wanted = *name->string();
   // `CLI` is accepted as well (docs/reference/ng.md#commands).
   if (wanted == "CLI") wanted = "cli";
-  const auto row = std::ranges::find(kRows, wanted, &CommandRow::name);
-  if (row == kRows.end()) return refuse(wanted.substr(0, 64), "Unrecognized command");
-  const auto index = static_cast<std::size_t>(row - kRows.begin());
+  const auto row = std::ranges::find(kCommandRows, wanted, &CommandRow::name);
+  if (row == kCommandRows.end()) return refuse(wanted.substr(0, 64), "Unrecognized command");
+  const auto index = static_cast<std::size_t>(row - kCommandRows.begin());
   Request request = parse_request(document, templates_);
   request.client = source;
   const log::Scope scope(log::Subsystem::kControl,
@@ -406,10 +406,10 @@ void NgService::log_request(std::string_view command, const Request& request, co
     log_command(report);
 }
 
-std::string_view NgService::command_name(std::size_t index) { return kRows[index].name; }
+std::string_view NgService::command_name(std::size_t index) { return kCommandRows[index].name; }
 
 Result<Dict, RequestError> NgService::dispatch(std::size_t index, const Request& request) {
-  const CommandRow& row = kRows[index];
+  const CommandRow& row = kCommandRows[index];
   if (request.option_fault) return fail(*request.option_fault);
   if (row.run == nullptr) return fail(RequestError(RequestFault::kUnservedCommand, std::string(row.name)));
   const Clock clock = clock_();
@@ -432,8 +432,8 @@ Dict NgService::command_counts() const {
     proxy.set("proxy",
               address.family() == AddressFamily::kNone ? std::string("others") : address.to_string());
     for (std::size_t i = 0; i < kCommands; ++i) {
-      proxy.set(fmt::format("{}count", kRows[i].short_name), client.commands[i].count);
-      proxy.set(fmt::format("{}duration", kRows[i].short_name),
+      proxy.set(fmt::format("{}count", kCommandRows[i].short_name), client.commands[i].count);
+      proxy.set(fmt::format("{}duration", kCommandRows[i].short_name),
                 seconds_text(std::chrono::duration<double>(client.commands[i].time).count()));
       sums[i] += client.commands[i].count;
     }
@@ -442,7 +442,7 @@ Dict NgService::command_counts() const {
   }
   control.set("proxies", std::move(proxies));
   for (std::size_t i = 0; i < kCommands; ++i)
-    control.set(fmt::format("total{}count", kRows[i].short_name), sums[i]);
+    control.set(fmt::format("total{}count", kCommandRows[i].short_name), sums[i]);
   return control;
 }
 

@@ -20,7 +20,7 @@ namespace ferry::ng {
 
 namespace {
 
-struct Context {
+struct TextContext {
   SessionManager& manager;
   const ServiceView& service;
   const Clock& clock;
@@ -39,7 +39,7 @@ std::pair<bool, bool> families_of(const Call& call) {
   return found;
 }
 
-std::string num_sessions(const Context& context, std::string_view) {
+std::string num_sessions(const TextContext& context, std::string_view) {
   std::size_t only_v4 = 0;
   std::size_t only_v6 = 0;
   std::size_t mixed = 0;
@@ -88,7 +88,7 @@ std::string_view option_of(std::string_view word) {
 
 std::string no_parameters() { return "This relay has no run-time parameters\n"; }
 
-std::string get_parameter(const Context& context, std::string_view word) {
+std::string get_parameter(const TextContext& context, std::string_view word) {
   const ParameterAccess* parameters = context.service.parameters();
   if (parameters == nullptr) return no_parameters();
   const auto value = parameters->get(option_of(word));
@@ -101,7 +101,7 @@ std::string get_parameter(const Context& context, std::string_view word) {
   return fmt::format("{}: {}\n", printable(word), *value);
 }
 
-std::string set_parameter(const Context& context, std::string_view rest) {
+std::string set_parameter(const TextContext& context, std::string_view rest) {
   ParameterAccess* parameters = context.service.parameters();
   if (parameters == nullptr) return no_parameters();
   const auto blank = rest.find(' ');
@@ -116,7 +116,7 @@ std::string set_parameter(const Context& context, std::string_view rest) {
                      parameters->get(option_of(word)).value_or(""));
 }
 
-std::string parameters(const Context& context, std::string_view what) {
+std::string parameters(const TextContext& context, std::string_view what) {
   const ParameterAccess* access = context.service.parameters();
   if (access == nullptr) return no_parameters();
   std::string text;
@@ -135,12 +135,12 @@ std::string parameters(const Context& context, std::string_view what) {
   return text;
 }
 
-std::string json_statistics(const Context& context, std::string_view) {
+std::string json_statistics(const TextContext& context, std::string_view) {
   return encode_json(Value(context.service.statistics())) + "\n";
 }
 
 /// The Call-ID that `written` means: in the form that our texts print (CTL-14), or as it is.
-std::string meant(const Context& context, std::string_view written) {
+std::string meant(const TextContext& context, std::string_view written) {
   std::string call_id = from_printable(written);
   return context.manager.find(call_id) != nullptr ? call_id : std::string(written);
 }
@@ -149,7 +149,7 @@ std::string not_found(std::string_view written) {
   return fmt::format("Call Id not found ({})\n", printable(written));
 }
 
-std::string session(const Context& context, std::string_view written) {
+std::string session(const TextContext& context, std::string_view written) {
   const Call* call = context.manager.find(meant(context, written));
   if (call == nullptr) return not_found(written);
   std::string text =
@@ -175,7 +175,7 @@ std::string session(const Context& context, std::string_view written) {
 }
 
 /// All calls are our own here, so `own`, `foreign` and `all` list the same.
-std::string sessions(const Context& context, std::string_view rest) {
+std::string sessions(const TextContext& context, std::string_view rest) {
   if (rest == "own" || rest == "all" || rest == "foreign") rest = {};
   if (!rest.empty()) return session(context, rest);
   std::string text;
@@ -184,7 +184,7 @@ std::string sessions(const Context& context, std::string_view rest) {
   return text.empty() ? "No sessions on this media relay.\n" : text;
 }
 
-std::string totals(const Context& context, std::string_view) {
+std::string totals(const TextContext& context, std::string_view) {
   const SessionTotals& t = context.manager.totals();
   const auto ended = [&](EndReason reason) { return t.ended[static_cast<std::size_t>(reason)]; };
   const TrafficRates& now = context.service.rates();
@@ -210,13 +210,13 @@ std::string totals(const Context& context, std::string_view) {
   return text;
 }
 
-std::string max_sessions(const Context& context, std::string_view) {
+std::string max_sessions(const TextContext& context, std::string_view) {
   const std::size_t limit = context.manager.config().max_sessions;
   return limit == 0 ? "Maximum sessions configured: unlimited\n"
                     : fmt::format("Maximum sessions configured: {}\n", limit);
 }
 
-std::string interfaces(const Context& context, std::string_view) {
+std::string interfaces(const TextContext& context, std::string_view) {
   std::string text;
   for (const LogicalInterface& logical : context.manager.interfaces().all()) {
     for (const LocalAddress& local : logical.addresses) {
@@ -229,7 +229,7 @@ std::string interfaces(const Context& context, std::string_view) {
   return text;
 }
 
-std::string terminate(const Context& context, std::string_view rest) {
+std::string terminate(const TextContext& context, std::string_view rest) {
   // CTL-7: no command of a control protocol ends all calls.
   if (rest == "all" || rest == "own")
     return "Refused: terminate --all is for rtpferryctl on the local socket\n";
@@ -241,9 +241,9 @@ std::string terminate(const Context& context, std::string_view rest) {
 
 struct Row {
   std::string_view words;
-  std::string (*run)(const Context&, std::string_view rest);
+  std::string (*run)(const TextContext&, std::string_view rest);
 };
-std::string help(const Context&, std::string_view);
+std::string help(const TextContext&, std::string_view);
 
 constexpr auto kRows = std::to_array<Row>({
     {"list numsessions", num_sessions},
@@ -253,17 +253,17 @@ constexpr auto kRows = std::to_array<Row>({
     {"list jsonstats", json_statistics},
     {"list maxsessions", max_sessions},
     {"list maxopenfiles",
-     [](const Context&, std::string_view) {
+     [](const TextContext&, std::string_view) {
        return fmt::format("Maximum open files configured: {}\n", sysconf(_SC_OPEN_MAX));
      }},
-    {"list timeout", [](const Context& c, std::string_view) { return get_parameter(c, "timeout"); }},
+    {"list timeout", [](const TextContext& c, std::string_view) { return get_parameter(c, "timeout"); }},
     {"list silenttimeout",
-     [](const Context& c, std::string_view) { return get_parameter(c, "silenttimeout"); }},
+     [](const TextContext& c, std::string_view) { return get_parameter(c, "silenttimeout"); }},
     {"list finaltimeout",
-     [](const Context& c, std::string_view) { return get_parameter(c, "finaltimeout"); }},
+     [](const TextContext& c, std::string_view) { return get_parameter(c, "finaltimeout"); }},
     {"list offertimeout",
-     [](const Context& c, std::string_view) { return get_parameter(c, "offertimeout"); }},
-    {"list loglevels", [](const Context& c, std::string_view) { return get_parameter(c, "loglevel"); }},
+     [](const TextContext& c, std::string_view) { return get_parameter(c, "offertimeout"); }},
+    {"list loglevels", [](const TextContext& c, std::string_view) { return get_parameter(c, "loglevel"); }},
     {"get", get_parameter},
     {"set", set_parameter},
     {"params", parameters},
@@ -274,7 +274,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"help", help},
 });
 
-std::string help(const Context&, std::string_view) {
+std::string help(const TextContext&, std::string_view) {
   std::string text;
   for (const Row& row : kRows) text += fmt::format("{}\n", row.words);
   return text;
@@ -285,7 +285,7 @@ std::string help(const Context&, std::string_view) {
 std::string run_text_command(std::string_view line, SessionManager& manager, const ServiceView& service,
                              const Clock& clock) {
   while (line.ends_with('\n') || line.ends_with('\r') || line.ends_with(' ')) line.remove_suffix(1);
-  const Context context{manager, service, clock};
+  const TextContext context{manager, service, clock};
   for (const Row& row : kRows) {
     if (!line.starts_with(row.words)) continue;
     std::string_view rest = line.substr(row.words.size());

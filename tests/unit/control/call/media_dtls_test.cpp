@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::media_dtls_test {
 namespace {
 
 using Way = sdp::Setup;  // gtest has a Setup of its own
@@ -259,4 +259,4 @@ TEST(DtlsTaken, ByAnAnswerWithAFingerprintUnlessWordsSayOtherwise) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::media_dtls_test

@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::media_ice_test {
 namespace {
 
 Endpoint at(std::string_view text) { return Endpoint::parse(text).value(); }
@@ -197,4 +197,4 @@ TEST(IceRemoteCandidates, AreShownByTheControllingAgentWithAPairForEachComponent
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::media_ice_test

@@ -13,7 +13,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::media_keys_test {
 namespace {
 
 const std::string kKeyA = "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkw";
@@ -350,4 +350,4 @@ TEST(SrtpPlans, AreMadeAnewWhenTheAgreementChangesOnly) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::media_keys_test

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::media_rules_test {
 namespace {
 
 IpAddress ip(std::string_view text) { return IpAddress::parse(text).value(); }
@@ -198,4 +198,4 @@ TEST(CheckSection, NeedsAnAddressUnlessItIsRejected) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::media_rules_test

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::port_failure_test {
 namespace {
 
 struct Row {
@@ -37,4 +37,4 @@ TEST(PortFailureFaults, C12_TheWrongIpVersionIsSaidApart) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::port_failure_test

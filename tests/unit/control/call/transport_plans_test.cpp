@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::transport_plans_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -553,4 +553,4 @@ TEST(TransportPlansAgain, ThePolicyOfTheProtocolComesLast) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::transport_plans_test

@@ -2,7 +2,7 @@
 #include "control/command/subscriptions.hpp"
 #include "tests/support/small_relay.hpp"
 
-namespace ferry::test {
+namespace ferry::test::creations_test {
 namespace {
 
 const Command kCreate = command(&Subscriptions::create);
@@ -106,4 +106,4 @@ INSTANTIATE_TEST_SUITE_P(Reference, RefusedCreations, testing::ValuesIn(kRefused
                          [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::creations_test

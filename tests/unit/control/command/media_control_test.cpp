@@ -4,7 +4,7 @@
 
 #include "tests/support/small_relay.hpp"
 
-namespace ferry::test {
+namespace ferry::test::media_control_test {
 namespace {
 
 Command mark(MediaMark what, bool on) {
@@ -209,4 +209,4 @@ TEST(MediaControl, LAT11a_NothingIsForwardedToAPortOfTheRelay) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::media_control_test

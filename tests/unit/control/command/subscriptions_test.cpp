@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace ferry::test {
+namespace ferry::test::subscriptions_test {
 namespace {
 
 const Command kPublish = command(&Subscriptions::publish);
@@ -226,4 +226,4 @@ INSTANTIATE_TEST_SUITE_P(Reference, RefusedSubscriptions, testing::ValuesIn(kRef
                          [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::subscriptions_test

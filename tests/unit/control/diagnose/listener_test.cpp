@@ -17,7 +17,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::listener_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -465,4 +465,4 @@ TEST(Listener, ReportsNothingNewIfItWasMissingBefore) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::listener_test

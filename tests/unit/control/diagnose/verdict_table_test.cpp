@@ -18,7 +18,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::verdict_table_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -834,4 +834,4 @@ TEST(VerdictTable, EXP2_NobodyIsAccusedInACallThatIsAsItShouldBe) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::verdict_table_test

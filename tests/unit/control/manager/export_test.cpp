@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::export_test {
 namespace {
 
 using nlohmann::json;
@@ -88,4 +88,4 @@ TEST_F(ExportTest, CTL6_ARefusedMessageLeavesTheRecordAsItWas) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::export_test

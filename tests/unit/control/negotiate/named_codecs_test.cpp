@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::named_codecs_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -89,4 +89,4 @@ TEST(CodecNames, MayBeTextOfAnSdp) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::named_codecs_test

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::section_writer_test {
 namespace {
 
 using sdp::Direction;
@@ -191,4 +191,4 @@ TEST(SectionWriter, ShowsTransportAndPacketTimes) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::section_writer_test

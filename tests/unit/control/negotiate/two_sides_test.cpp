@@ -13,7 +13,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::two_sides_test {
 namespace {
 
 /// What a party says in one section.
@@ -423,4 +423,4 @@ TEST(OfferWishesAnswerAgain, AReOfferChangesNothingUntilItsAnswer) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::two_sides_test

@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-namespace ferry::sdp {
+namespace ferry::sdp::codec_list_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -258,4 +258,4 @@ TEST(CommonCodecs, NeverLoseTheAnswer) {
 }
 
 }  // namespace
-}  // namespace ferry::sdp
+}  // namespace ferry::sdp::codec_list_test

@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-namespace ferry::sdp {
+namespace ferry::sdp::dtls_test {
 namespace {
 
 using Way = ferry::sdp::Setup;  // gtest has a Setup of its own
@@ -137,4 +137,4 @@ TEST(ReadDtls, ASectionBringsABoundedNumberAndRfc8842TextIsAtMost255) {
 }
 
 }  // namespace
-}  // namespace ferry::sdp
+}  // namespace ferry::sdp::dtls_test

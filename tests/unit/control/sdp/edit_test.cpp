@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-namespace ferry::sdp {
+namespace ferry::sdp::edit_test {
 namespace {
 
 using Kind = AttributeEdit::Kind;
@@ -113,4 +113,4 @@ TEST(Edits, NoTextOfARequestMakesASection) {
 }
 
 }  // namespace
-}  // namespace ferry::sdp
+}  // namespace ferry::sdp::edit_test

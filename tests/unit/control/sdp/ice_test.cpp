@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-namespace ferry::sdp {
+namespace ferry::sdp::ice_test {
 namespace {
 
 const std::string kUfrag = "8hhY";
@@ -167,4 +167,4 @@ TEST(Candidates, AreReadWhateverTheyAre) {
 }
 
 }  // namespace
-}  // namespace ferry::sdp
+}  // namespace ferry::sdp::ice_test

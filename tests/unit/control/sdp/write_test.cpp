@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-namespace ferry::sdp {
+namespace ferry::sdp::write_test {
 namespace {
 
 const std::string kHead = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n";
@@ -366,4 +366,4 @@ TEST(Write, WhatWasWrittenIsReadAndWrittenAlike) {
 }
 
 }  // namespace
-}  // namespace ferry::sdp
+}  // namespace ferry::sdp::write_test

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::call_limits_test {
 namespace {
 
 struct Limited {
@@ -77,4 +77,4 @@ TEST(CallLimits, TheLimitFollowsTheConfiguration) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::call_limits_test

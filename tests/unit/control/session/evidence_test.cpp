@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::evidence_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -131,4 +131,4 @@ TEST_F(EvidenceTest, ADeletedPartyIsNotWaitedFor) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::evidence_test

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::taps_test {
 namespace {
 
 using nlohmann::json;
@@ -191,4 +191,4 @@ TEST_F(TapsTest, AfterAMergeATapHearsAllPartiesOfTheCall) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::taps_test

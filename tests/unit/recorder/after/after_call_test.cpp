@@ -324,7 +324,7 @@ TEST_F(AfterCallTest, CTL15_StoredFilesAreRemovedOnlyAfterTheHookAndTheNotificat
 // A process that is killed while it works, again and again: every hook and notification is done in the end,
 // or kept among the failures.
 TEST_F(AfterCallTest, CTL15_KilledInTheMiddleEverythingIsDoneByALaterStart) {
-  constexpr int kRecordings = 12;
+  constexpr int kMany = 12;
   settings_.hook = "/bin/hook";
   settings_.hook_limit = 3;
   run_hook_ = [this](const ProgramOrder& order, const std::stop_token& stop) {
@@ -338,7 +338,7 @@ TEST_F(AfterCallTest, CTL15_KilledInTheMiddleEverythingIsDoneByALaterStart) {
         stop);
   };
   std::vector<StoredRecording> recordings;
-  for (int i = 0; i < kRecordings; ++i)
+  for (int i = 0; i < kMany; ++i)
     recordings.push_back(recording(fmt::format("{}{}", i % 4 == 3 ? "bad" : "a", i)));
   const auto run_and_be_killed = [&](std::chrono::milliseconds after_time) {
     const pid_t child = fork();

@@ -14,7 +14,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::marks_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -385,4 +385,4 @@ TEST(WorkerMarks, ThePayloadSizeOfTheNewestPacketIsKnown) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::marks_test

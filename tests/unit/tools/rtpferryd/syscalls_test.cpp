@@ -27,7 +27,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-namespace ferry {
+namespace ferry::syscalls_test {
 namespace {
 
 constexpr int kKilled = 256 + SIGSYS;
@@ -167,4 +167,4 @@ TEST(DaemonCalls, CTL17_ItsOwnSignalsArrive) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::syscalls_test

@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::handshake_queue_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -70,4 +70,4 @@ TEST(HandshakeQueue, CTL12_TheCostliestKeyDecides) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::handshake_queue_test

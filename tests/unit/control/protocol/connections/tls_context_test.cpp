@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-namespace ferry::test {
+namespace ferry::test::tls_context_test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -47,4 +47,4 @@ TEST(TlsContext, WhatIsWrongIsSaid) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::tls_context_test

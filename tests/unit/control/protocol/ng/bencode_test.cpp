@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-namespace ferry::test {
+namespace ferry::test::bencode_test {
 namespace {
 
 using ng::decode_bencode;
@@ -152,4 +152,4 @@ TEST(BencodeProperty, WhateverIsAcceptedIsStable) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::bencode_test

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <rapidcheck.h>
 
-namespace ferry::test {
+namespace ferry::test::json_codec_test {
 namespace {
 
 using ng::decode_json;
@@ -104,4 +104,4 @@ TEST(JsonProperty, WhatIsWrittenIsJson) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::json_codec_test

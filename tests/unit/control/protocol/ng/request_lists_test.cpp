@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::request_lists_test {
 namespace {
 
 using F = RequestFault;
@@ -145,4 +145,4 @@ TEST(RequestLists, ALaterValueReplacesTheOneBefore) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::request_lists_test

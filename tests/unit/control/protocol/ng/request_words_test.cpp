@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::request_words_test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -250,4 +250,4 @@ TEST(RequestWords, BranchWords) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::request_words_test

@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::rtpp_flags_test {
 namespace {
 
 Request parse(std::initializer_list<std::pair<const char*, Value>> keys,
@@ -160,4 +160,4 @@ TEST(RtppFlags, NoTextIsTooBroken) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::rtpp_flags_test

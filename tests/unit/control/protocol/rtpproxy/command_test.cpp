@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::command_test {
 namespace {
 
 using rtpproxy::ErrorCode;
@@ -250,4 +250,4 @@ TEST(RtpproxyTexts, Numbers) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::command_test

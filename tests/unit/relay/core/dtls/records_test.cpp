@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::records_test {
 namespace {
 
 using Progress = HelloAssembly::Progress;
@@ -101,4 +101,4 @@ TEST(DtlsRecordsTest, DTL13_AlertsInClearAreNamed) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::records_test

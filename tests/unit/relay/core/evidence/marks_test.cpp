@@ -16,7 +16,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::marks_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -581,4 +581,4 @@ TEST(TransportMarks, DropsBeforeMarksThatHadNoMemoryAreNotRecent) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::marks_test

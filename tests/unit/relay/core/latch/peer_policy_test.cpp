@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::peer_policy_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -284,4 +284,4 @@ TEST(OwnMediaPorts, LIM5_AnAddressInIpv6FormIsStillOurs) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::peer_policy_test

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::proposed_latch_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -116,4 +116,4 @@ TEST_F(ProposedLatch, T07_WhatWasNotHeardIsLearnedAnewAndTheFormerPeerBarred) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::proposed_latch_test
