@@ -1,7 +1,7 @@
 #include "codecs/audio/audio_decoder.hpp"
 
-#include "relay/base/static_types.hpp"
 #include "relay/base/text.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 

@@ -16,7 +16,7 @@
 #include "control/diagnose/judge.hpp"
 #include "control/diagnose/mos.hpp"
 #include "control/diagnose/spoken.hpp"
-#include "relay/base/static_types.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 #include <chrono>

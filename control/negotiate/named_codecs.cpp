@@ -2,7 +2,7 @@
 
 #include "control/sdp/codec_list.hpp"
 #include "control/sdp/words.hpp"
-#include "relay/base/static_types.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 #include <array>

@@ -8,7 +8,7 @@
 #include "control/sdp/edit.hpp"
 #include "control/sdp/sdes.hpp"
 #include "relay/base/address.hpp"
-#include "relay/base/fingerprint.hpp"
+#include "relay/core/dtls/fingerprint.hpp"
 #include "relay/core/latch/latch.hpp"
 
 #include <array>

@@ -26,7 +26,7 @@
 #include "control/session/proposals.hpp"
 #include "control/session/taps.hpp"
 #include "relay/base/random.hpp"
-#include "relay/base/static_types.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 #include <bitset>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "control/sdp/sdp.hpp"
-#include "relay/base/fingerprint.hpp"
+#include "relay/core/dtls/fingerprint.hpp"
 
 #include <optional>
 #include <string>

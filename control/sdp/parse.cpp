@@ -14,7 +14,7 @@
 
 #include "control/sdp/sdp.hpp"
 #include "control/sdp/words.hpp"
-#include "relay/base/static_types.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 #include <array>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "relay/base/secret_bytes.hpp"
-#include "relay/base/srtp_suite.hpp"
+#include "relay/core/srtp/srtp_suite.hpp"
 
 #include <cstdint>
 #include <functional>

@@ -14,7 +14,7 @@
 #include "control/rtpproxy/sessions.hpp"
 #include "control/sdp/sdp.hpp"
 #include "control/session/snapshots.hpp"
-#include "relay/base/static_types.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 

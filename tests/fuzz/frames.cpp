@@ -1,6 +1,6 @@
 // PRC-3: frames from a wire. Nothing is read past the end, what is media lies in the frame, and a frame with
 // a good checksum is one that we would write ourselves.
-#include "relay/dpdk/frames.hpp"
+#include "relay/io/dpdk/frames.hpp"
 
 #include "tests/fuzz/facts.hpp"
 

@@ -1,9 +1,9 @@
 // A DPDK port made of two rings (net_ring), with a test as the network behind it.
 #pragma once
 
-#include "relay/dpdk/dpdk_engine.hpp"
-#include "relay/dpdk/eal.hpp"
-#include "relay/dpdk/frames.hpp"
+#include "relay/io/dpdk/dpdk_engine.hpp"
+#include "relay/io/dpdk/eal.hpp"
+#include "relay/io/dpdk/frames.hpp"
 #include "tests/support/world.hpp"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // Ethernet frames: what is media, what is the kernel's, what is nonsense, and what we write.
 
-#include "relay/dpdk/frames.hpp"
+#include "relay/io/dpdk/frames.hpp"
 
 #include <algorithm>
 #include <random>

@@ -3,7 +3,7 @@
 #include "control/log/log.hpp"
 #include "relay/io/portable/portable_engine.hpp"
 #ifdef FERRY_HAS_DPDK
-#include "relay/dpdk/dpdk_engine.hpp"
+#include "relay/io/dpdk/dpdk_engine.hpp"
 #endif
 
 #include <algorithm>

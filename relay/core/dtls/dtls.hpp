@@ -3,8 +3,8 @@
 #pragma once
 
 #include "relay/base/bytes.hpp"
-#include "relay/base/fingerprint.hpp"
 #include "relay/base/types.hpp"
+#include "relay/core/dtls/fingerprint.hpp"
 #include "relay/core/srtp/srtp_key.hpp"
 
 #include <array>

@@ -1,4 +1,4 @@
-#include "relay/dpdk/stale_programs.hpp"
+#include "relay/io/dpdk/stale_programs.hpp"
 
 #include <string_view>
 

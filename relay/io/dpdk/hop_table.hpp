@@ -1,7 +1,7 @@
 // The ways to receivers: written by the thread that watches routes, read by all workers without waiting.
 #pragma once
 
-#include "relay/dpdk/frames.hpp"
+#include "relay/io/dpdk/frames.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -1,10 +1,10 @@
 // The state that workers, kernel path and control share in this engine. Internal: needs DPDK's headers.
 #pragma once
 
-#include "relay/dpdk/frames.hpp"
-#include "relay/dpdk/hop_table.hpp"
-#include "relay/dpdk/port_claims.hpp"
-#include "relay/dpdk/settings.hpp"
+#include "relay/io/dpdk/frames.hpp"
+#include "relay/io/dpdk/hop_table.hpp"
+#include "relay/io/dpdk/port_claims.hpp"
+#include "relay/io/dpdk/settings.hpp"
 #include "relay/io/packet_buffer.hpp"
 
 #include <array>

@@ -3,7 +3,7 @@
 //
 // Checksums (RFC 1071) are one's complement sums. They can be added up in any grouping and in the host's byte
 // order, so the sum here takes eight octets at a time.
-#include "relay/dpdk/frames.hpp"
+#include "relay/io/dpdk/frames.hpp"
 
 #include <algorithm>
 #include <cstring>

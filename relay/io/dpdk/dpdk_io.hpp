@@ -1,7 +1,7 @@
 // One worker's receive and transmit queues. Internal: needs DPDK's headers.
 #pragma once
 
-#include "relay/dpdk/shared.hpp"
+#include "relay/io/dpdk/shared.hpp"
 #include "relay/io/packet_io.hpp"
 #include "relay/io/portable/portable_io.hpp"
 

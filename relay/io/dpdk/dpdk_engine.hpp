@@ -4,7 +4,7 @@
 
 #include "relay/base/address.hpp"
 #include "relay/base/result.hpp"
-#include "relay/dpdk/settings.hpp"
+#include "relay/io/dpdk/settings.hpp"
 #include "relay/io/engine.hpp"
 
 #include <cstdint>

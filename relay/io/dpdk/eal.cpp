@@ -1,7 +1,7 @@
 // Starts DPDK's environment (EAL). It can be started once in a process and never stopped, it keeps pointers
 // to its arguments, prints to stdout when it dislikes one, and pins the calling thread. So much of this file
 // keeps those effects away from the rest of the daemon.
-#include "relay/dpdk/eal.hpp"
+#include "relay/io/dpdk/eal.hpp"
 
 #include <algorithm>
 #include <cstdio>

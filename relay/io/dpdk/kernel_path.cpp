@@ -8,7 +8,7 @@
 //
 // Trap: frames of senders on this host may carry a checksum that is only begun (veth, virtio). The kernel
 // drops those unless the header in front of the frame (IFF_VNET_HDR) says where the checksum belongs.
-#include "relay/dpdk/kernel_path.hpp"
+#include "relay/io/dpdk/kernel_path.hpp"
 
 #include <algorithm>
 #include <cerrno>

@@ -10,13 +10,13 @@
 //
 // Numbers: one receive and one transmit queue for each worker, if the device has so many. Worker 0 stands in
 // for the others: it hands their frames on, and sends what they put into the port's outbox.
-#include "relay/dpdk/dpdk_engine.hpp"
+#include "relay/io/dpdk/dpdk_engine.hpp"
 
-#include "relay/dpdk/dpdk_io.hpp"
-#include "relay/dpdk/eal.hpp"
-#include "relay/dpdk/kernel_path.hpp"
-#include "relay/dpdk/shared.hpp"
-#include "relay/dpdk/stale_programs.hpp"
+#include "relay/io/dpdk/dpdk_io.hpp"
+#include "relay/io/dpdk/eal.hpp"
+#include "relay/io/dpdk/kernel_path.hpp"
+#include "relay/io/dpdk/shared.hpp"
+#include "relay/io/dpdk/stale_programs.hpp"
 
 #include <algorithm>
 #include <cerrno>

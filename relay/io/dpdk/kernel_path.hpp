@@ -3,7 +3,7 @@
 #pragma once
 
 #include "relay/base/result.hpp"
-#include "relay/dpdk/shared.hpp"
+#include "relay/io/dpdk/shared.hpp"
 
 #include <string>
 #include <thread>

@@ -19,7 +19,7 @@
 //   be felt.
 // - Buffers of other pools (net_ring) and frames in several pieces are copied by `adopt` first: a slot lies
 //   only in buffers of this pool.
-#include "relay/dpdk/dpdk_io.hpp"
+#include "relay/io/dpdk/dpdk_io.hpp"
 
 #include "relay/base/memory.hpp"
 
