@@ -90,13 +90,11 @@ json where(const Services& services, std::string_view call_id, const WherePacket
           return j;
         };
         // The worker decrypts a datagram before it judges it, and so does this copy.
+        ReceivedPacket arrived({component, 0}, packet.from, datagram, clock.now);
         if (transport->is_protected()) {
-          std::size_t size = 0;
-          SrtpOrigin origin;
-          const DropReason reason = transport->unprotect(component, packet.from, datagram, size, origin,
-                                                         clock.now, *services.interfaces.own_media());
+          const DropReason reason = transport->unprotect(arrived, *services.interfaces.own_media());
           if (reason != DropReason::kNone) return drop(reason);
-          datagram.resize(size);
+          datagram.resize(arrived.datagram.size());
         }
         const auto keep = [&] {
           j["verdict"] = "keep";
@@ -104,8 +102,7 @@ json where(const Services& services, std::string_view call_id, const WherePacket
           j["meaning"] = "kept unheard until the answer says whether its source is the party (LAT-14)";
           return j;
         };
-        const Verdict verdict = transport->on_datagram(component, packet.from, datagram, clock.now,
-                                                       *services.interfaces.own_media());
+        const Verdict verdict = transport->on_datagram(arrived, *services.interfaces.own_media());
         if (verdict.kind == Verdict::Kind::kDrop) return drop(verdict.reason);
         if (verdict.kind == Verdict::Kind::kKeep) return keep();
         if (verdict.kind == Verdict::Kind::kHold) {

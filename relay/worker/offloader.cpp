@@ -19,7 +19,6 @@
 #include "relay/worker/offloader.hpp"
 
 #include "relay/base/memory.hpp"
-#include "relay/core/classify.hpp"
 
 namespace ferry {
 
@@ -166,19 +165,18 @@ void Offloader::install_offered(Instant now) {
   totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
 
-void Offloader::before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram,
-                                 Instant now) noexcept {
+void Offloader::before_judgement(TransportEntry& entry, const ReceivedPacket& packet) noexcept {
   if (!entry.offloaded) return;
-  if (classify(datagram) != DatagramClass::kRtp) return;
+  if (!packet.has_rtp_header()) return;
   const Offloaded& known = *entry.offloaded;
   // Any packet of the peer takes the stream back. A packet of another source does so only if the latch might
   // move to it: otherwise anybody could force the stream into user space by sending to the port.
-  const bool from_peer = from == known.flow.peer;
-  if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(from, now)) return;
+  const bool from_peer = packet.from == known.flow.peer;
+  if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(packet.from, packet.at)) return;
   // Packets of refused payload types are dropped whoever forwards, so they change nothing.
-  if (entry.state.refuses_type(from, datagram)) return;
+  if (entry.state.refuses_type(packet)) return;
   // If memory runs out, the flow stays; the next packet takes it back.
-  if (had_memory([&] { withdraw({entry.state.id()}); })) entry.offer_after = now + kOfferAgain;
+  if (had_memory([&] { withdraw({entry.state.id()}); })) entry.offer_after = packet.at + kOfferAgain;
 }
 
 void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {

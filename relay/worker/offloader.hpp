@@ -35,9 +35,9 @@ class Offloader {
   void offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept;
   /// Installs everything that was offered since the last call, with one call of the engine.
   void install_offered(Instant now);
-  /// `datagram` came to the RTP port of `entry` and is about to be judged. Takes the stream back if the
+  /// `packet` came to the RTP port of `entry` and is about to be judged. Takes the stream back if the
   /// packet is of it or might move the latch.
-  void before_judgement(TransportEntry& entry, const Endpoint& from, Bytes datagram, Instant now) noexcept;
+  void before_judgement(TransportEntry& entry, const ReceivedPacket& packet) noexcept;
   /// `next` is about to replace the plan of `entry`. Counts what was sent by the old plan; withdraws the flow
   /// if `next` is about another stream.
   void before_plan(TransportEntry& entry, const TransportPlan& next);

@@ -19,7 +19,6 @@
 
 #include "relay/base/ensure.hpp"
 #include "relay/base/memory.hpp"
-#include "relay/core/classify.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/rtp.hpp"
 #include "relay/worker/fetch_ahead.hpp"
@@ -224,7 +223,7 @@ void Worker::repacketize(TransportEntry& entry, TransportEntry& out, const Sink&
     std::ranges::copy(next.payload, packet.data().begin() + kRtpFixedHeaderSize);
     bump(totals_.repacketizer_out);
     ++output.repacketized_out;
-    queue_send(out, hop, false, sink.to, std::move(packet), nullptr, now);
+    queue_send(out, hop, DatagramClass::kRtp, sink.to, std::move(packet), nullptr, now);
   });
   if (!in_time) drop_leaving(out, DropReason::kTooLate, now);
 }
@@ -261,8 +260,7 @@ void Worker::open_batch(std::size_t count, Instant now) noexcept {
     // A packet that has to wait for the answer waits encrypted, as it came (LAT-14).
     if (entry->early[static_cast<std::size_t>(component)]) continue;
     SrtpOpened opened;
-    if (!entry->state.prepare_unprotect(component, packet->remote, packet.data(), now, work_[works], opened))
-      continue;
+    if (!entry->state.prepare_unprotect(received(packet, now), work_[works], opened)) continue;
     work_of_[works++] = i;
     opened_[i] = opened;
   }
@@ -305,24 +303,29 @@ void Worker::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opene
   take_in(entry, std::move(packet), now, opened);
 }
 
+ReceivedPacket Worker::received(const PacketBuffer& packet, Instant now) const noexcept {
+  ReceivedPacket made(port_of(packet->cookie), packet->remote, packet.data(), now);
+  made.has_waited = is_catching_up();
+  made.origin = {packet->srtp_index, packet->srtp_key};
+  return made;
+}
+
 void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
                      const SrtpOpened* opened) noexcept {
-  const auto component = port_of(packet->cookie).component;
   packet->srtp_key = 0;
+  ReceivedPacket arrived = received(packet, now);
+  const Component component = arrived.component();
   // STUN and DTLS, told apart by the first octet (RFC 7983), are never inside SRTP and never reach a sink.
-  if (entry.state.has_handshake(classify(packet.data()))) {
-    if (packet.data().size() > kMaxHandshake) {
+  if (entry.state.has_handshake(arrived.kind)) {
+    if (arrived.datagram.size() > kMaxHandshake) {
       drop_arriving(entry, DropReason::kTooLong);
       return;
     }
-    on_handshake(entry, port_of(packet->cookie), packet->remote, packet.data(), now);
+    on_handshake(entry, arrived);
     return;
   }
   if (entry.state.is_protected()) {
-    std::size_t size = 0;
-    SrtpOrigin origin;
-    const DropReason reason =
-        entry.state.unprotect(component, packet->remote, packet.data(), size, origin, now, *own_, opened);
+    const DropReason reason = entry.state.unprotect(arrived, *own_, opened);
     // The key comes with the answer. Nothing was counted and the datagram is unchanged.
     if (reason == DropReason::kEarlyMedia) {
       keep_early(entry, component, packet, now);
@@ -331,56 +334,54 @@ void Worker::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
     if (reason != DropReason::kNone) {
       count_drops(totals_, reason);
       bump(interface_of(entry).ingress.errors);
-      entry.state.note_refusal(component, packet->remote, packet.data(), reason, now);
+      entry.state.note_refusal(arrived, reason);
       witness(entry, component, packet->remote, packet.data(), packet.data().size(), false, reason, now);
       pass_events(entry, now);
       return;
     }
-    packet->length = static_cast<std::uint32_t>(size);
-    packet->srtp_key = origin.key;
-    packet->srtp_index = origin.index;
+    packet->length = static_cast<std::uint32_t>(arrived.datagram.size());
+    packet->srtp_key = arrived.origin.key;
+    packet->srtp_index = arrived.origin.index;
   }
   if (offloader_ && component == Component::kRtp) {
     // The kernel gives up the stream before the transport judges the packet, so that one side counts at a
     // time. If the packet makes the latch move, the flows to this party need the new destination at once.
-    offloader_->before_judgement(entry, packet->remote, packet.data(), now);
+    offloader_->before_judgement(entry, arrived);
     const Endpoint peer = entry.state.latch(Component::kRtp).learned();
     forwarded_ssrc_.reset();
-    judge(entry, component, std::move(packet), now, 0);
+    judge(entry, arrived, std::move(packet), 0);
     if (peer != entry.state.latch(Component::kRtp).learned()) offloader_->reconsider(entry);
     if (forwarded_ssrc_) offloader_->offer(entry, *forwarded_ssrc_, now);
   } else {
-    judge(entry, component, std::move(packet), now, 0);
+    judge(entry, arrived, std::move(packet), 0);
   }
   pass_events(entry, now);
 }
 
-void Worker::judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
-                   int depth) noexcept {
-  const auto arrival = is_catching_up() ? Transport::Arrival::kWaited : Transport::Arrival::kNow;
-  const Verdict verdict =
-      entry.state.on_datagram(component, packet->remote, packet.data(), now, *own_, arrival);
+void Worker::judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet, int depth) noexcept {
+  const Component component = arrived.component();
+  const Instant now = arrived.at;
+  const Verdict verdict = entry.state.on_datagram(arrived, *own_);
   switch (verdict.kind) {
     case Verdict::Kind::kForward: {
       // The packet leaves with the last sink, so its start is copied for whoever witnesses the outcome.
       std::array<std::byte, kWitnessed> start;
-      const Endpoint from = packet->remote;
       const std::size_t size = packet.data().size();
       const std::size_t kept = std::min(size, start.size());
       std::copy_n(packet.data().begin(), kept, start.begin());
       // This source is heard now. What was kept of it before would come out too late.
       if (auto& early = entry.early[static_cast<std::size_t>(component)]; early && !early->is_releasing()) {
-        early->forget(from);
+        early->forget(arrived.from);
         count_early(entry, component, early->take_dropped());
       }
-      const DropReason outcome = forward(entry, component, verdict, std::move(packet), now);
-      witness(entry, component, from, Bytes(start).first(kept), size, verdict.is_rtcp, outcome, now);
+      const DropReason outcome = forward(entry, arrived, verdict, std::move(packet));
+      witness(entry, component, arrived.from, Bytes(start).first(kept), size, verdict.is_rtcp, outcome, now);
       return;
     }
     case Verdict::Kind::kDrop:
       count_drops(totals_, verdict.reason);
       bump(interface_of(entry).ingress.errors);
-      entry.state.note_refusal(component, packet->remote, packet.data(), verdict.reason, now);
+      entry.state.note_refusal(arrived, verdict.reason);
       witness(entry, component, packet->remote, packet.data(), packet.data().size(), verdict.is_rtcp,
               verdict.reason, now);
       return;
@@ -395,9 +396,11 @@ void Worker::judge(TransportEntry& entry, Component component, PacketBuffer pack
       // admits the SSRC, so the second judgement is another one.
       if (!FERRY_ENSURE(depth < 4)) return;
       if (entry.held && (*entry.held)[verdict.slot].packet) {
-        judge(entry, component, std::move((*entry.held)[verdict.slot].packet), now, depth + 1);
+        PacketBuffer held = std::move((*entry.held)[verdict.slot].packet);
+        ReceivedPacket before = received(held, now);
+        judge(entry, before, std::move(held), depth + 1);
       }
-      judge(entry, component, std::move(packet), now, depth + 1);
+      judge(entry, arrived, std::move(packet), depth + 1);
       return;
     }
   }
@@ -466,8 +469,9 @@ void Worker::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet)
   (*entry.held)[slot] = {std::move(packet), next_held_++};
 }
 
-DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict,
-                           PacketBuffer packet, Instant now) noexcept {
+DropReason Worker::forward(TransportEntry& entry, const ReceivedPacket& arrived, const Verdict& verdict,
+                           PacketBuffer packet) noexcept {
+  const Instant now = arrived.at;
   // A packet with several sinks may be taken by one and refused by another. The verdict that witnesses hear
   // is "forwarded" if anybody takes it, else the reason of the last refusal.
   bool is_taken = false;
@@ -491,8 +495,8 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
     const TapPacket seen{.transport = entry.state.id(),
                          .media = source.media,
                          .is_rtcp = verdict.is_rtcp,
-                         .port = arrived_at,
-                         .from = packet->remote,
+                         .port = arrived.component(),
+                         .from = arrived.from,
                          .to = {},
                          .datagram = packet.data(),
                          .size = packet.data().size(),
@@ -514,15 +518,16 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
   const PayloadEntry* payload = nullptr;
   if (!verdict.is_rtcp && (source.inspects_payload || source.has_events)) {
     payload = source.payload_of(packet.data());
-    if (payload != nullptr && source.has_events)
-      follow_presses(entry, verdict.source, *payload, packet->remote, packet.data(), now);
+    if (payload != nullptr && source.has_events) follow_presses(entry, verdict.source, *payload, arrived);
   }
-  const bool is_rtp = !verdict.is_rtcp && packet.data().size() >= kRtpFixedHeaderSize &&
-                      classify(packet.data()) == DatagramClass::kRtp;
+  const bool is_rtp = !verdict.is_rtcp && arrived.has_rtp_header();
+  const DatagramClass kind = verdict.is_rtcp ? DatagramClass::kRtcp
+                             : is_rtp        ? DatagramClass::kRtp
+                                             : DatagramClass::kUnknown;
   if (is_rtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
   if (!verdict.is_negotiated) bump(totals_.other_type_packets);
   // Kept, because the packet itself may have moved on when the next sink needs them.
-  const SrtpOrigin srtp_origin{packet->srtp_index, packet->srtp_key};
+  const SrtpOrigin srtp_origin = arrived.origin;
   // The order of these checks decides which reason a refused packet is counted for: first what signalling
   // says of the sink, then whether its transport exists and has an address, then what the relay does there.
   std::size_t left = source.sinks.size();
@@ -601,19 +606,20 @@ DropReason Worker::forward(TransportEntry& entry, Component arrived_at, const Ve
     }
     // Last, because it needs the packet in its final form: the receiver may know the stream by another SSRC.
     const DropReason untranslated =
-        out->state.translate_ssrcs(entry.state, source.media, verdict, outgoing.data());
+        out->state.translate_ssrcs(entry.state, source.media, verdict, kind, outgoing.data());
     if (untranslated != DropReason::kNone) {
       refuse_leaving(*out, untranslated);
       continue;
     }
-    queue_send(*out, hop, verdict.is_rtcp, sink.to, std::move(outgoing), &entry.state, now);
+    queue_send(*out, hop, kind, sink.to, std::move(outgoing), &entry.state, now);
     is_taken = true;
   }
   return is_taken ? DropReason::kNone : last;
 }
 
-void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
+void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, DatagramClass kind, MediaId to,
                         PacketBuffer packet, const Transport* source, Instant now) noexcept {
+  const bool is_rtcp = kind == DatagramClass::kRtcp;
   const PortHandle port = out.port({hop.via, hop.local});
   if (!port.is_open()) {
     drop_leaving(out, DropReason::kNoDestination, now);
@@ -641,7 +647,7 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
   const std::size_t plain = packet.data().size();
   // RTCP is counted by its contents, which must be read before they are encrypted. RTP is counted by its
   // header, which stays readable, and only after `protect`, which may refuse a packet that was sent already.
-  if (is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data(), to, now);
+  if (is_rtcp) out.state.on_sent(hop.via, kind, packet.data(), to, now);
   if (out.state.is_protected()) {
     std::size_t size = plain;
     // A batching back end seals the packet in `flush`; its final size is known now.
@@ -655,7 +661,7 @@ void Worker::queue_send(TransportEntry& out, const Transport::NextHop& hop, bool
     if (later != nullptr) ++work_count_;
     packet->length = static_cast<std::uint32_t>(size);
   }
-  if (!is_rtcp) out.state.on_sent(hop.via, is_rtcp, packet.data().first(plain), to, now);
+  if (!is_rtcp) out.state.on_sent(hop.via, kind, packet.data().first(plain), to, now);
   InterfaceTotals::Direction& egress = interface_of(out).egress;
   bump(egress.packets);
   bump(egress.bytes, packet.data().size());

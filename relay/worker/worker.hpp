@@ -273,8 +273,7 @@ class Worker {
   void execute(std::monostate&) {}
 
   /// Hands a datagram of STUN or DTLS to the transport. A DTLS datagram waits if this turn has had its share.
-  void on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& from, Bytes datagram,
-                    Instant now) noexcept;
+  void on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
   /// Hands over datagrams that waited, as many as this turn may still take.
   void run_handshakes(Instant now) noexcept;
   /// Lets the transport's handshakes, checks and key presses do what is due, and queues its next deadline.
@@ -284,7 +283,7 @@ class Worker {
   void wait_for(TransportEntry& entry, std::optional<Instant> due, Instant now) noexcept;
   /// Follows DTMF events (RFC 4733) in a packet of `entry` and reports the key presses that it ends.
   void follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
-                      const Endpoint& from, Bytes datagram, Instant now) noexcept;
+                      const ReceivedPacket& arrived) noexcept;
   /// Reports key presses that ended by time-out; with `all` also those that are still open.
   void tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept;
   /// Puts a transport into the table, attaches its ports and queues its deadlines.
@@ -311,14 +310,15 @@ class Worker {
   [[nodiscard]] bool is_batched(const TransportPlan& plan) const noexcept {
     return batching_ != nullptr && plan.srtp && plan.srtp->backend.get() == batching_;
   }
-  /// Asks the transport for a verdict on a datagram and carries it out. `depth` counts releases within
-  /// releases.
-  void judge(TransportEntry& entry, Component component, PacketBuffer packet, Instant now,
-             int depth) noexcept;
+  /// What is known of a packet that an engine received, taken in at `now`.
+  [[nodiscard]] ReceivedPacket received(const PacketBuffer& packet, Instant now) const noexcept;
+  /// Asks the transport for a verdict on a datagram and carries it out. `packet` holds the octets of
+  /// `arrived`. `depth` counts releases within releases.
+  void judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet, int depth) noexcept;
   /// Sends an accepted packet to every sink of its source that may have it. Returns kNone if at least one
   /// gets it, else why the last one does not.
-  DropReason forward(TransportEntry& entry, Component arrived_at, const Verdict& verdict, PacketBuffer packet,
-                     Instant now) noexcept;
+  DropReason forward(TransportEntry& entry, const ReceivedPacket& arrived, const Verdict& verdict,
+                     PacketBuffer packet) noexcept;
   /// Tells the flight recorder and the taps of `entry` what became of a received packet. `start` is its
   /// beginning, `size` its whole length in octets.
   void witness(TransportEntry& entry, Component component, const Endpoint& from, Bytes start,
@@ -388,8 +388,9 @@ class Worker {
   /// Once, at its end.
   void count_ended(const TransportEntry& entry) noexcept;
   /// Protects a packet and puts it into the outgoing batch, in which it leaves by `hop`. `to`: the receiving
-  /// media, for its statistics. `source`: whose packet it is; null if the relay made it.
-  void queue_send(TransportEntry& out, const Transport::NextHop& hop, bool is_rtcp, MediaId to,
+  /// media, for its statistics. `kind`: RTP, RTCP, or another protocol that passes whole. `source`: whose
+  /// packet it is; null if the relay made it.
+  void queue_send(TransportEntry& out, const Transport::NextHop& hop, DatagramClass kind, MediaId to,
                   PacketBuffer packet, const Transport* source, Instant now) noexcept;
   /// Sends the outgoing batch and counts what could not be sent.
   void flush() noexcept;

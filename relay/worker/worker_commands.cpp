@@ -175,7 +175,7 @@ void Worker::execute(SendProbe& command) {
   data[1] = static_cast<std::byte>(type);
   write_u16(data, 2, command.sequence.value);
   write_u32(data, 8, command.ssrc.value);
-  queue_send(*entry, hop, false, source.media, std::move(packet), nullptr, io_->now());
+  queue_send(*entry, hop, DatagramClass::kRtp, source.media, std::move(packet), nullptr, io_->now());
   flush();
 }
 

@@ -76,7 +76,7 @@ void Worker::line_up(TransportEntry& entry, Component component, const PacketBuf
 void Worker::refuse_early(TransportEntry& entry, Component component, const PacketBuffer& packet,
                           Instant now) noexcept {
   count_early(entry, component, 1);
-  entry.state.note_refusal(component, packet->remote, packet.data(), DropReason::kEarlyMedia, now);
+  entry.state.note_refusal(received(packet, now), DropReason::kEarlyMedia);
   witness(entry, component, packet->remote, packet.data(), packet.data().size(), false,
           DropReason::kEarlyMedia, now);
 }

@@ -13,7 +13,6 @@
 // Asymmetric cryptography costs as much as a hundred packets. So a turn takes `kHandshakesATurn` DTLS
 // datagrams and no more; others wait in `waiting_`, up to a limit for each transport.
 #include "relay/base/memory.hpp"
-#include "relay/core/classify.hpp"
 #include "relay/worker/worker.hpp"
 
 #include <algorithm>
@@ -49,27 +48,30 @@ class FromEntry final : public PortOutput {
 
 }  // namespace
 
-void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& from, Bytes datagram,
-                          Instant now) noexcept {
+void Worker::on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
+  const Instant now = arrived.at;
   FromEntry out(*io_, entry);
   DropReason reason = DropReason::kNone;
   try {
     // Sources that may not take part in a handshake (DTL-2) do not count here. Refusing them is cheap, and
     // they must not use up this turn's handshakes.
-    if (classify(datagram) == DatagramClass::kDtls && entry.state.may_speak(at, from, *own_)) {
+    if (arrived.kind == DatagramClass::kDtls && entry.state.may_speak(arrived.port, arrived.from, *own_)) {
       if (handshakes_ >= kHandshakesATurn) {
         if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
           // A full queue drops the datagram; the peer sends it again.
           drop_arriving(entry, DropReason::kNoBuffer);
           return;
         }
-        waiting_.push_back({entry.state.id(), at, from, {datagram.begin(), datagram.end()}});
+        waiting_.push_back({entry.state.id(),
+                            arrived.port,
+                            arrived.from,
+                            {arrived.datagram.begin(), arrived.datagram.end()}});
         ++entry.waiting;
         return;
       }
       ++handshakes_;
     }
-    reason = entry.state.on_handshake(at, from, datagram, {dtls_budget_, out, now, *own_});
+    reason = entry.state.on_handshake(arrived, {dtls_budget_, out, now, *own_});
   } catch (const std::bad_alloc&) {
     // The peer sends it again (C-12).
     drop_arriving(entry, DropReason::kNoBuffer);
@@ -78,22 +80,23 @@ void Worker::on_handshake(TransportEntry& entry, LocalPort at, const Endpoint& f
   if (reason != DropReason::kNone) {
     count_drops(totals_, reason);
     bump(interface_of(entry).ingress.errors);
-    entry.state.note_refusal(at.component, from, datagram, reason, now);
+    entry.state.note_refusal(arrived, reason);
   }
-  witness(entry, at.component, from, datagram, datagram.size(), false, reason, now);
+  witness(entry, arrived.component(), arrived.from, arrived.datagram, arrived.datagram.size(), false, reason,
+          now);
   if (reason == DropReason::kNone) drive(entry, now);
   pass_events(entry, now);
 }
 
 void Worker::run_handshakes(Instant now) noexcept {
   while (!waiting_.empty() && handshakes_ < kHandshakesATurn) {
-    const Waiting next = std::move(waiting_.front());
+    Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
     // The call ended while its datagram waited.
     TransportEntry* entry = table_.find(next.id);
     if (entry == nullptr) continue;
     if (entry->waiting > 0) --entry->waiting;
-    on_handshake(*entry, next.at, next.from, next.datagram, now);
+    on_handshake(*entry, ReceivedPacket(next.at, next.from, next.datagram, now));
   }
 }
 
@@ -145,8 +148,9 @@ void Worker::find_turns(Instant now) noexcept {
 }
 
 void Worker::follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
-                            const Endpoint& from, Bytes datagram, Instant now) noexcept {
-  const KeyPresses::Told told = entry.state.presses_of(source, payload, from, datagram, now);
+                            const ReceivedPacket& arrived) noexcept {
+  const Instant now = arrived.at;
+  const KeyPresses::Told told = entry.state.presses_of(source, payload, arrived);
   for (const auto& press : {told.former, told.own}) {
     if (press) tell({entry.state.id(), TransportEvent::kDtmf, *press});
   }
@@ -234,7 +238,8 @@ void Worker::play_next(TransportEntry& entry, Instant now) noexcept {
               packet.data().begin() + kRtpFixedHeaderSize);
   bump(totals_.played_packets);
   ++output.played;
-  queue_send(entry, hop, false, entry.state.plan().sources.front().media, std::move(packet), nullptr, now);
+  queue_send(entry, hop, DatagramClass::kRtp, entry.state.plan().sources.front().media, std::move(packet),
+             nullptr, now);
   player.position += prompt.packet_octets;
   if (player.position < prompt.payloads.size()) return;
   player.position = 0;

@@ -64,8 +64,10 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     const auto who = std::to_integer<std::uint8_t>(datagram[at]);
     const Endpoint from{IpAddress::v4({192, 0, 2, static_cast<std::uint8_t>(who & 3)}),
                         UdpPort{static_cast<std::uint16_t>(4000 + (who >> 2 & 3))}};
-    const auto verdict = transport.on_datagram((who & 0x80) != 0 ? Component::kRtcp : Component::kRtp, from,
-                                               datagram.subspan(at + 2, length), now, own);
+    const Bytes part = datagram.subspan(at + 2, length);
+    std::vector<std::byte> octets(part.begin(), part.end());
+    ReceivedPacket packet({(who & 0x80) != 0 ? Component::kRtcp : Component::kRtp, 0}, from, octets, now);
+    const auto verdict = transport.on_datagram(packet, own);
     fact(verdict.slot < Transport::kHoldSlots || verdict.kind != Verdict::Kind::kHold);
     if (verdict.kind == Verdict::Kind::kForward) {
       ++accepted;

@@ -62,7 +62,13 @@ class ProposedSource : public ::testing::Test {
   }
   Verdict packet(const Endpoint& from, std::uint32_t ssrc, std::uint16_t sequence, Duration after = 20ms) {
     now_ += after;
-    return transport_->on_datagram(Component::kRtp, from, rtp('x', ssrc, sequence), now_, own_);
+    return judged(*transport_, from, ssrc, sequence, now_);
+  }
+  Verdict judged(Transport& transport, const Endpoint& from, std::uint32_t ssrc, std::uint16_t sequence,
+                 Instant now) {
+    auto octets = rtp('x', ssrc, sequence);
+    ReceivedPacket packet({}, from, octets, now);
+    return transport.on_datagram(packet, own_);
   }
   /// The second of two in sequence: past every probation.
   Verdict second(const Endpoint& from, std::uint32_t ssrc, std::uint16_t sequence) {
@@ -191,8 +197,7 @@ TEST_F(ProposedSource, LAT15_ASnapshotHasIt) {
     each->recent_sent = 0;
   }
   EXPECT_EQ(again, snapshot);
-  EXPECT_EQ(other.on_datagram(Component::kRtp, at(20, 4999), rtp('x', 2, 3), now_ + 20ms, own_).kind,
-            Kind::kForward);
+  EXPECT_EQ(judged(other, at(20, 4999), 2, 3, now_ + 20ms).kind, Kind::kForward);
 }
 
 }  // namespace

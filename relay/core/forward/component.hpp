@@ -10,6 +10,14 @@ namespace ferry {
 /// The RTP port or the RTCP port of a transport. With rtcp-mux everything goes through `kRtp`.
 enum class Component : std::uint8_t { kRtp, kRtcp };
 
+/// One of a transport's own ports.
+struct LocalPort {
+  Component component = Component::kRtp;
+  /// Number of the own address.
+  std::uint8_t local = 0;
+  bool operator==(const LocalPort&) const = default;
+};
+
 /// A path to a peer: one of the transport's own addresses and one of the peer's.
 struct Path {
   Path() = default;

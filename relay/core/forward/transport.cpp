@@ -25,7 +25,6 @@
 
 #include "relay/core/forward/transport.hpp"
 
-#include "relay/core/classify.hpp"
 #include "relay/core/forward/datagram_shape.hpp"
 
 #include <algorithm>
@@ -155,21 +154,19 @@ Verdict Transport::drop(Component component, DropReason reason) noexcept {
   return {Verdict::Kind::kDrop, reason, 0, 0, false};
 }
 
-Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                               const OwnMedia& own, Arrival arrival) noexcept {
-  if (plan_->kind != TransportKind::kRtp && !is_rtp_beside_udptl(component, datagram))
-    return on_whole(component, from, datagram, now, own);
-  const DatagramClass kind = classify(datagram);
-  const bool is_rtp = kind == DatagramClass::kRtp || kind == DatagramClass::kRtcp;
+Verdict Transport::on_datagram(ReceivedPacket& packet, const OwnMedia& own) noexcept {
+  if (plan_->kind != TransportKind::kRtp && !is_rtp_beside_udptl(packet)) return on_whole(packet, own);
+  const Component component = packet.component();
+  const bool is_rtp = packet.kind == DatagramClass::kRtp || packet.kind == DatagramClass::kRtcp;
   // T.38 gateways change from RTP to UDPTL on the same port. UDPTL has no mark of its own, so whatever is
   // neither RTP nor STUN and has its form counts as UDPTL.
   const bool has_form_of_udptl =
-      !is_rtp && component == Component::kRtp && !is_stun(datagram) && is_udptl(datagram);
-  if (has_form_of_udptl && takes_udptl()) return on_whole(component, from, datagram, now, own);
+      !is_rtp && component == Component::kRtp && !is_stun(packet.datagram) && is_udptl(packet.datagram);
+  if (has_form_of_udptl && takes_udptl()) return on_whole(packet, own);
   // Some phones keep a NAT open with odd datagrams. They are dropped, but show that the peer is there.
-  if (!is_rtp) note_keep_alive(component, from, datagram, now);
+  if (!is_rtp) note_keep_alive(component, packet.from, packet.datagram, packet.at);
   if (has_form_of_udptl) return drop(component, DropReason::kUdptlUnexpected);
-  switch (kind) {
+  switch (packet.kind) {
     case DatagramClass::kStun:
       return drop(component, DropReason::kStunUnexpected);
     case DatagramClass::kDtls:
@@ -177,12 +174,12 @@ Verdict Transport::on_datagram(Component component, const Endpoint& from, Bytes 
     case DatagramClass::kUnknown:
       return drop(component, DropReason::kUnknownProtocol);
     case DatagramClass::kRtcp:
-      return on_rtcp(component, heard_as(component, from), datagram, now, own);
+      return on_rtcp(packet, heard_as(component, packet.from), own);
     case DatagramClass::kRtp:
       break;
   }
   if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
-  return on_rtp(component, heard_as(component, from), datagram, now, own, arrival);
+  return on_rtp(packet, heard_as(component, packet.from), own);
 }
 
 Verdict Transport::from_judgement(Component component, const Latch::Judgement& judgement,
@@ -246,11 +243,11 @@ bool Transport::is_established(const Endpoint& from, Ssrc ssrc) const noexcept {
                              [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
 }
 
-bool Transport::refuses_type(const Endpoint& from, Bytes rtp) const noexcept {
-  const PayloadType type{static_cast<std::uint8_t>(read_u8(rtp, 1) & 0x7f)};
-  const Ssrc ssrc{read_u32(rtp, 8)};
+bool Transport::refuses_type(const ReceivedPacket& packet) const noexcept {
+  const PayloadType type{static_cast<std::uint8_t>(read_u8(packet.datagram, 1) & 0x7f)};
+  const Ssrc ssrc{read_u32(packet.datagram, 8)};
   const PayloadEntry* payload = nullptr;
-  return !source_for(type, ssrc, payload) && !is_established(from, ssrc);
+  return !source_for(type, ssrc, payload) && !is_established(packet.from, ssrc);
 }
 
 void Transport::note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept {
@@ -261,10 +258,12 @@ void Transport::note_other_type(const Endpoint& from, const RtpView& rtp, Instan
   evidence->note_other(from, rtp.payload_type, rtp.ssrc, rtp.sequence, now);
 }
 
-Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                          const OwnMedia& own, Arrival arrival) noexcept {
-  const auto rtp = parse_rtp(datagram);
+Verdict Transport::on_rtp(ReceivedPacket& packet, const Endpoint& from, const OwnMedia& own) noexcept {
+  const Component component = packet.component();
+  const Instant now = packet.at;
+  const auto rtp = parse_rtp(packet.datagram);
   if (!rtp) return drop(component, DropReason::kMalformedRtp);
+  packet.rtp = *rtp;
   Latch& latch = latch_[index(component)];
   const PayloadEntry* payload = nullptr;
   // Which media source? A type that nobody negotiated belongs to none, unless it comes from the locked peer
@@ -283,7 +282,7 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
     // reason tells the operator which of the two is wrong.
     const bool foreign = latch.state() == Latch::State::kLocked && from != latch.learned();
     note(foreign ? TransportEvent::kForeignSource : TransportEvent::kUnknownPayloadType);
-    note_keep_alive(component, from, datagram, now);
+    note_keep_alive(component, from, packet.datagram, now);
     return drop(component, foreign ? DropReason::kForeignSource : DropReason::kUnknownPayloadType);
   }
   // Which source address? While an offer waits for its answer, one of two latches decides (LAT-15).
@@ -297,10 +296,9 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   SourceState& state = states_[*source];
   if (proposal_ && collides(state, *rtp, is_proposed, now))
     return drop(component, DropReason::kSsrcCollision);
-  const bool has_waited = arrival == Arrival::kWaited;
-  if (has_waited && is_stale(state, *rtp, payload, now))
-    return drop_stale(component, state, *rtp, datagram.size(), now);
-  if (!state.bucket.take(plan.rate, datagram.size(), now)) {
+  if (packet.has_waited && is_stale(state, *rtp, payload, now))
+    return drop_stale(component, state, *rtp, packet.datagram.size(), now);
+  if (!state.bucket.take(plan.rate, packet.datagram.size(), now)) {
     note(TransportEvent::kRateLimited);
     return drop(component, DropReason::kRateLimited);
   }
@@ -314,13 +312,15 @@ Verdict Transport::on_rtp(Component component, const Endpoint& from, Bytes datag
   const std::uint64_t lost = stats->counters().lost();
   const std::uint32_t resets = stats->counters().resets;
   // Nobody knows when a packet that waited came, so it says nothing about jitter.
-  stats->count(*rtp, datagram.size(), payload != nullptr && !has_waited ? payload->clock_rate_hz : 0, now);
+  stats->count(*rtp, packet.datagram.size(),
+               payload != nullptr && !packet.has_waited ? payload->clock_rate_hz : 0, now);
   if (payload != nullptr && payload->g711 != G711Law::kNone) {
     stats->count_g711(is_silent(payload->g711, rtp->payload), now);
   }
   publish(stats->counters(), 1, lost);
   activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  verdict = deliver(component, *source, datagram, false, now);
+  packet.payload = payload;
+  verdict = deliver(packet, *source, false);
   verdict.is_negotiated = is_negotiated;
   if (!is_negotiated) note_other_type(from, *rtp, now);
   verdict.restarts = stats->counters().resets != resets;
@@ -400,8 +400,10 @@ StreamStats* Transport::add_stream(SourceState& state, Ssrc ssrc) noexcept {
   return had_memory([&] { state.ingress.emplace_back(fresh); }) ? &state.ingress.back() : nullptr;
 }
 
-Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                           const OwnMedia& own) noexcept {
+Verdict Transport::on_rtcp(const ReceivedPacket& packet, const Endpoint& from, const OwnMedia& own) noexcept {
+  const Component component = packet.component();
+  const Bytes datagram = packet.datagram;
+  const Instant now = packet.at;
   if (component == Component::kRtp && !plan_->rtcp_mux) return drop(component, DropReason::kRtcpNotMuxed);
   if (!validate_rtcp(datagram, plan_->reduced_size_rtcp)) return drop(component, DropReason::kMalformedRtcp);
   Latch& rtp_latch = latch_[0];
@@ -447,7 +449,7 @@ Verdict Transport::on_rtcp(Component component, const Endpoint& from, Bytes data
     return drop(component, DropReason::kRtcpRateLimited);
   }
   read_reports(source, datagram, now);
-  return deliver(component, source, datagram, true, now);
+  return deliver(packet, source, true);
 }
 
 void Transport::note_gap(const SsrcCounters& stream, std::uint64_t lost_before) noexcept {
@@ -487,26 +489,25 @@ void Transport::record_flight(Component component, const Endpoint& from, Bytes s
   }
 }
 
-void Transport::note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason,
-                             Instant now) noexcept {
+void Transport::note_refusal(const ReceivedPacket& packet, DropReason reason) noexcept {
   Refusal refusal;
   refusal.reason = reason;
-  refusal.component = static_cast<std::uint8_t>(component);
-  refusal.from = from;
-  refusal.last = now;
-  if (start.size() >= kRtpFixedHeaderSize) {
-    refusal.type = PayloadType{static_cast<std::uint8_t>(read_u8(start, 1) & 0x7f)};
-    refusal.sequence = SeqNo{read_u16(start, 2)};
-    refusal.ssrc = Ssrc{read_u32(start, 8)};
+  refusal.component = static_cast<std::uint8_t>(packet.component());
+  refusal.from = packet.from;
+  refusal.last = packet.at;
+  if (packet.datagram.size() >= kRtpFixedHeaderSize) {
+    refusal.type = PayloadType{static_cast<std::uint8_t>(read_u8(packet.datagram, 1) & 0x7f)};
+    refusal.sequence = SeqNo{read_u16(packet.datagram, 2)};
+    refusal.ssrc = Ssrc{read_u32(packet.datagram, 8)};
   }
-  note_traits(refusal, start, now);
+  note_traits(refusal, packet);
   if (Evidence* evidence = made_evidence()) evidence->note(refusal);
 }
 
-void Transport::note_traits(const Refusal& refusal, Bytes start, Instant now) noexcept {
+void Transport::note_traits(const Refusal& refusal, const ReceivedPacket& packet) noexcept {
   const Endpoint& peer = latch_[0].learned();
-  const bool is_rtp = start.size() >= kRtpFixedHeaderSize && classify(start) == DatagramClass::kRtp;
-  const bool is_rtcp = classify(start) == DatagramClass::kRtcp || refusal.component != 0;
+  const bool is_rtp = packet.has_rtp_header();
+  const bool is_rtcp = packet.kind == DatagramClass::kRtcp || refusal.component != 0;
   if (is_rtcp || (peer.is_set() && refusal.from.address != peer.address)) {
     drops_.add_trait(DropSide::kArriving, refusal.reason, DropTrait::kForeign);
     return;
@@ -515,7 +516,7 @@ void Transport::note_traits(const Refusal& refusal, Bytes start, Instant now) no
   if (!is_rtp || refusal.reason == DropReason::kStaleAfterPause) return;
   const auto was_there = [&](const StreamStats& stream) {
     return stream.counters().ssrc == refusal.ssrc &&
-           stream.is_copy(refusal.sequence, read_u32(start, 4), now);
+           stream.is_copy(refusal.sequence, read_u32(packet.datagram, 4), packet.at);
   };
   const bool may_be_copy =
       refusal.reason == DropReason::kReplayed || refusal.reason == DropReason::kSequenceJump;
@@ -546,44 +547,46 @@ bool Transport::takes_udptl() const noexcept {
          (plan_->takes_udptl == UdptlBesideRtp::kUntilRtp && states_[0].ingress.empty());
 }
 
-Verdict Transport::on_whole(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                            const OwnMedia& own) noexcept {
-  const DropReason refusal = refuses_shape(plan_->kind, datagram);
+Verdict Transport::on_whole(const ReceivedPacket& packet, const OwnMedia& own) noexcept {
+  const Component component = packet.component();
+  const DropReason refusal = refuses_shape(plan_->kind, packet.datagram);
   if (refusal != DropReason::kNone) {
     // A section over TCP has no peer here that a datagram could stand for.
-    if (plan_->kind != TransportKind::kOverTcp) note_keep_alive(component, from, datagram, now);
+    if (plan_->kind != TransportKind::kOverTcp)
+      note_keep_alive(component, packet.from, packet.datagram, packet.at);
     return drop(component, refusal);
   }
   if (component == Component::kRtcp) return drop(component, DropReason::kNotRtcp);
   // Only UDPTL has a sequence number, which a stranger would have to continue. The others are judged by their
   // source alone.
   const bool is_numbered = plan_->kind == TransportKind::kUdptl || plan_->kind == TransportKind::kRtp;
-  const auto [judgement, is_proposed] = judge_source(Component::kRtp, from, [&](Latch& judge) {
-    return is_numbered ? judge.on_rtp(from, Ssrc{}, SeqNo{read_u16(datagram, 0)}, now, own)
-                       : judge.on_unsequenced(from, Ssrc{}, now, own, IpAddress{});
+  const auto [judgement, is_proposed] = judge_source(Component::kRtp, packet.from, [&](Latch& judge) {
+    return is_numbered
+               ? judge.on_rtp(packet.from, Ssrc{}, SeqNo{read_u16(packet.datagram, 0)}, packet.at, own)
+               : judge.on_unsequenced(packet.from, Ssrc{}, packet.at, own, IpAddress{});
   });
-  return pass_whole(judgement, is_proposed ? kProposedSlots : 0, datagram, now);
+  return pass_whole(judgement, is_proposed ? kProposedSlots : 0, packet);
 }
 
-Verdict Transport::pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
-                              Instant now) noexcept {
+Verdict Transport::pass_whole(const Latch::Judgement& judgement, std::size_t first_slot,
+                              const ReceivedPacket& packet) noexcept {
   if (judgement.decision != Decision::kAccept)
-    return from_judgement(Component::kRtp, judgement, first_slot, now);
-  if (!states_[0].bucket.take(plan_->sources[0].rate, datagram.size(), now)) {
+    return from_judgement(Component::kRtp, judgement, first_slot, packet.at);
+  if (!states_[0].bucket.take(plan_->sources[0].rate, packet.datagram.size(), packet.at)) {
     note(TransportEvent::kRateLimited);
     return drop(Component::kRtp, DropReason::kRateLimited);
   }
-  activity_->last_rtp_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  activity_->last_rtp_ns.store(packet.at.time_since_epoch().count(), std::memory_order_relaxed);
   ++not_rtp_;
-  return deliver(Component::kRtp, 0, datagram, false, now);
+  return deliver(packet, 0, false);
 }
 
-Verdict Transport::deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,
-                           Instant now) noexcept {
-  ComponentCounters& counters = counters_[index(component)];
+Verdict Transport::deliver(const ReceivedPacket& packet, std::size_t source, bool is_rtcp) noexcept {
+  const Instant now = packet.at;
+  ComponentCounters& counters = counters_[index(packet.component())];
   ++counters.packets_in;
-  counters.bytes_in += datagram.size();
-  last_packet_[index(component)] = now;
+  counters.bytes_in += packet.datagram.size();
+  last_packet_[index(packet.component())] = now;
   // Anything valid ends a pause by ICMP errors and proves that the peer is there.
   hear();
   activity_->last_packet_ns.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -717,20 +720,19 @@ void Transport::note_keep_alive(Component component, const Endpoint& from, Bytes
   hear();
 }
 
-KeyPresses::Told Transport::presses_of(std::size_t source, const PayloadEntry& payload, const Endpoint& from,
-                                       Bytes datagram, Instant now) noexcept {
+KeyPresses::Told Transport::presses_of(std::size_t source, const PayloadEntry& payload,
+                                       const ReceivedPacket& packet) noexcept {
   std::unique_ptr<KeyPresses>& presses = states_[source].presses;
   // Audio matters only while a press is open, because it may end it.
   if (!payload.is_event && (!presses || !presses->is_open())) return {};
-  const auto rtp = parse_rtp(datagram);
-  if (!rtp) return {};
+  if (!packet.rtp) return {};
   if (!presses) presses = make_unique_or_null<KeyPresses>();
   if (!presses) return {};  // without memory the press is not reported, but its packets pass
   KeyPresses::Told told;
   if (payload.is_event)
-    told = presses->on_event(*rtp, {payload.clock_rate_hz, from.address, now});
+    told = presses->on_event(*packet.rtp, {payload.clock_rate_hz, packet.from.address, packet.at});
   else
-    told.former = presses->on_audio(*rtp, payload.clock_rate_hz);
+    told.former = presses->on_audio(*packet.rtp, payload.clock_rate_hz);
   publish_presses();
   return told;
 }
@@ -752,14 +754,14 @@ void Transport::publish_presses() noexcept {
   activity_->has_open_press.store(is_open, std::memory_order_relaxed);
 }
 
-void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept {
+void Transport::on_sent(Component via, DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept {
   ComponentCounters& counters = counters_[index(via)];
   ++counters.packets_out;
   counters.bytes_out += datagram.size();
   last_sent_[index(via)] = now;
   if (plan_->kind != TransportKind::kRtp) return;
   // Sender reports are remembered, because their echoes give the round trip.
-  if (is_rtcp) {
+  if (kind == DatagramClass::kRtcp) {
     struct Handler {
       Transport& transport;
       Instant now;
@@ -774,7 +776,7 @@ void Transport::on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to,
   }
   const auto source = source_of(to);
   // UDPTL beside RTP has no SSRC to be counted under.
-  if (!source || datagram.size() < kRtpFixedHeaderSize || classify(datagram) != DatagramClass::kRtp) return;
+  if (!source || datagram.size() < kRtpFixedHeaderSize || kind != DatagramClass::kRtp) return;
   if (SentStream* stream = egress_of(*source, Ssrc{read_u32(datagram, 8)}))
     stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "relay/base/memory.hpp"
-#include "relay/core/classify.hpp"
 #include "relay/core/dtls/dtls_channel.hpp"
 #include "relay/core/evidence/drop_ledger.hpp"
 #include "relay/core/evidence/evidence.hpp"
@@ -13,6 +12,7 @@
 #include "relay/core/ice/ice_agent.hpp"
 #include "relay/core/latch/proposed_latch.hpp"
 #include "relay/core/offload/flow_offload.hpp"
+#include "relay/core/packet/received_packet.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/key_presses.hpp"
 #include "relay/core/rtp/sent_stream.hpp"
@@ -280,13 +280,10 @@ class Transport {
   [[nodiscard]] TransportId id() const noexcept { return id_; }
   void set_id(TransportId id) noexcept { id_ = id; }
 
-  /// kWaited: the datagram may have come long ago, because nobody received for a while (C-13).
-  enum class Arrival : std::uint8_t { kNow, kWaited };
-  /// Judges one datagram that was received on the port of `component`; a protected one has been opened by
-  /// `unprotect`. `own` are this relay's media ports. Changes state only if the source rule allows it
-  /// (DMX-5).
-  [[nodiscard]] Verdict on_datagram(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                                    const OwnMedia& own, Arrival arrival = Arrival::kNow) noexcept;
+  /// Judges one received datagram; a protected one has been opened by `unprotect`. `own` are this relay's
+  /// media ports. Changes state only if the source rule allows it (DMX-5). Sets `rtp` and `payload` of the
+  /// packet.
+  [[nodiscard]] Verdict on_datagram(ReceivedPacket& packet, const OwnMedia& own) noexcept;
   /// Moves all times forward by `pause`, during which this process did not run; `now` is its end. A pause is
   /// nobody's silence (C-13).
   void skip(Duration pause, Instant now) noexcept;
@@ -295,18 +292,17 @@ class Transport {
   [[nodiscard]] bool is_protected() const noexcept { return plan_->srtp != nullptr; }
   /// Decrypts a received datagram in place, before `on_datagram` judges it.
   ///
-  /// `size`    becomes the size of the plain packet. What is neither RTP nor RTCP stays as it is.
-  /// `origin`  becomes the key and index that the packet came with; see `protect`.
+  /// `packet`  its `datagram` becomes the plain packet, its `origin` the key and index that it came with; see
+  ///           `protect`. What is neither RTP nor RTCP stays as it is.
   /// `opened`  not null if the packet was opened in a batch already (`prepare_unprotect`).
   /// Returns   kNone, or why the packet is dropped. A drop is counted here, and nothing else changes (DMX-5,
   ///           SRT-2). kEarlyMedia: keep it, the answer may bring its key; nothing was counted (LAT-14).
-  [[nodiscard]] DropReason unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                     std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
+  [[nodiscard]] DropReason unprotect(ReceivedPacket& packet, const OwnMedia& own,
                                      const SrtpOpened* opened = nullptr) noexcept;
   /// For batches: true if the datagram is worth opening beforehand; `work` then says how. If it proves to be
   /// authentic, pass `opened` to `unprotect`, which makes all changes of state.
-  [[nodiscard]] bool prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                       Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept;
+  [[nodiscard]] bool prepare_unprotect(const ReceivedPacket& packet, SrtpWork& work,
+                                       SrtpOpened& opened) const noexcept;
   /// Encrypts a packet that is about to leave, in place.
   ///
   /// `space`   begins with the packet of `size` octets and has room for the tag behind it; `size` grows.
@@ -321,9 +317,9 @@ class Transport {
   /// Replaces the SSRCs of a packet of `source` by those that this transport's party knows. A party with a
   /// key of its own gets a new SSRC for a stream whose numbers it could not follow (RFC 3711 §3.3.1). RTCP
   /// also names streams that the party of `source` knows by other SSRCs; these are translated back. `media`
-  /// is the packet's media. Returns kNone, or why the packet must not leave.
+  /// is the packet's media, `kind` its protocol. Returns kNone, or why the packet must not leave.
   [[nodiscard]] DropReason translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
-                                           MutableBytes packet) noexcept;
+                                           DatagramClass kind, MutableBytes packet) noexcept;
   /// True if it has handshakes or checks that a datagram of `kind` may belong to.
   [[nodiscard]] bool has_handshake(DatagramClass kind) const noexcept {
     return kind == DatagramClass::kDtls ? plan_->dtls != nullptr
@@ -333,7 +329,7 @@ class Transport {
   [[nodiscard]] bool may_speak(LocalPort at, const Endpoint& from, const OwnMedia& own) const noexcept;
   /// Takes a received DTLS or STUN datagram. kNone if it was used or is held; otherwise why it was dropped,
   /// which is counted here.
-  DropReason on_handshake(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  DropReason on_handshake(const ReceivedPacket& packet, HandshakeTurn turn);
   /// Begins the handshakes and checks that the plan asks for, and goes on with those that are due.
   void drive(HandshakeTurn turn);
   /// When `drive` or `take_ended_press` has something to do; nothing if never.
@@ -360,7 +356,8 @@ class Transport {
   /// (LAT-12a).
   [[nodiscard]] NextHop next_hop(Component component, Instant now) noexcept;
   /// Counts a packet that left for the media `to` through the port of `via`; `datagram` is the plain packet.
-  void on_sent(Component via, bool is_rtcp, Bytes datagram, MediaId to, Instant now) noexcept;
+  /// `kind` is what it left as: RTP, RTCP, or another protocol that passed whole.
+  void on_sent(Component via, DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept;
 
   // Forwarding by the kernel (see relay/core/offload). Whoever forwards a stream owns its state.
   /// Describes the stream `ssrc` for the kernel, as far as this transport knows it, together with its state.
@@ -386,16 +383,15 @@ class Transport {
   /// Notes an ICMP error about a packet that had left for `to`. `is_fed_below`: the kernel sends there
   /// packets that this transport does not see. Returns true if the error pauses the component (LAT-12a).
   bool on_unreachable(Component via, const Endpoint& to, bool is_fed_below, Instant now) noexcept;
-  /// Keeps a refused datagram for explanations; `start` is its beginning.
-  void note_refusal(Component component, const Endpoint& from, Bytes start, DropReason reason,
-                    Instant now) noexcept;
+  /// Keeps a refused datagram for explanations.
+  void note_refusal(const ReceivedPacket& packet, DropReason reason) noexcept;
   /// Puts a received datagram and what became of it into the flight recorder. `start` is its beginning,
   /// `size` the whole; `is_below`: the kernel forwarded it.
   void record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
                      DropReason reason, bool is_below, Instant now) noexcept;
   /// True if an RTP packet has a payload type that was not negotiated, and its source or SSRC is not known
-  /// yet. Nothing may follow from such a packet (DMX-4). `rtp` is at least its header.
-  [[nodiscard]] bool refuses_type(const Endpoint& from, Bytes rtp) const noexcept;
+  /// yet. Nothing may follow from such a packet (DMX-4). The packet has a whole fixed header.
+  [[nodiscard]] bool refuses_type(const ReceivedPacket& packet) const noexcept;
   /// Measures the loudness of a packet that the kernel forwarded, by its start.
   void on_sample(Bytes start, Instant now) noexcept;
   /// The flight recorder; null if nothing was recorded.
@@ -440,9 +436,10 @@ class Transport {
 
   /// Index in `plan().sources` of a media; nothing if this transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
-  /// The DTMF presses that this packet ends, each reported once. `payload` is the entry of its payload type.
+  /// The DTMF presses that an accepted RTP packet ends, each reported once. `payload` is the entry of its
+  /// payload type.
   [[nodiscard]] KeyPresses::Told presses_of(std::size_t source, const PayloadEntry& payload,
-                                            const Endpoint& from, Bytes datagram, Instant now) noexcept;
+                                            const ReceivedPacket& packet) noexcept;
   /// A DTMF press that ended by time, without a packet that says so; call it until it returns nothing. With
   /// `all`, presses that are still open end too.
   [[nodiscard]] std::optional<DtmfEvent> take_ended_press(Instant now, bool all) noexcept;
@@ -552,8 +549,8 @@ class Transport {
     if (!evidence_) evidence_ = make_unique_or_null<Evidence>();
     return evidence_.get();
   }
-  /// Notes the traits of a packet that was refused; `start` as in `note_refusal`.
-  void note_traits(const Refusal& refusal, Bytes start, Instant now) noexcept;
+  /// Notes the traits of a packet that was refused.
+  void note_traits(const Refusal& refusal, const ReceivedPacket& packet) noexcept;
   /// Notes which of the numbers that are missing since `stream` had lost `lost_before` are those of packets
   /// that were refused. `stream` has just counted packets.
   void note_gap(const SsrcCounters& stream, std::uint64_t lost_before) noexcept;
@@ -588,26 +585,23 @@ class Transport {
   }
   /// Value of `TransportActivity::standing`; never 0.
   [[nodiscard]] std::uint32_t standing(Instant now) const noexcept;
-  /// Judges an RTP packet.
-  Verdict on_rtp(Component component, const Endpoint& from, Bytes datagram, Instant now, const OwnMedia& own,
-                 Arrival arrival) noexcept;
+  /// Judges an RTP packet. `from` is the source that the source rule takes it for; see `heard_as`.
+  Verdict on_rtp(ReceivedPacket& packet, const Endpoint& from, const OwnMedia& own) noexcept;
   /// True if a packet that has waited is older than a listener can use (C-13).
   [[nodiscard]] static bool is_stale(const SourceState& state, const RtpView& rtp,
                                      const PayloadEntry* payload, Instant now) noexcept;
   /// Drops such a packet, but counts it: it shows that its sender is there.
   Verdict drop_stale(Component component, SourceState& state, const RtpView& rtp, std::size_t size,
                      Instant now) noexcept;
-  /// Judges an RTCP packet.
-  Verdict on_rtcp(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                  const OwnMedia& own) noexcept;
+  /// Judges an RTCP packet; `from` as in `on_rtp`.
+  Verdict on_rtcp(const ReceivedPacket& packet, const Endpoint& from, const OwnMedia& own) noexcept;
   /// Judges a datagram of a protocol beside RTP (DMX-6).
-  Verdict on_whole(Component component, const Endpoint& from, Bytes datagram, Instant now,
-                   const OwnMedia& own) noexcept;
+  Verdict on_whole(const ReceivedPacket& packet, const OwnMedia& own) noexcept;
   /// True if UDPTL passes beside RTP at present.
   [[nodiscard]] bool takes_udptl() const noexcept;
   /// Goes on with a datagram that is not looked into any further.
-  Verdict pass_whole(const Latch::Judgement& judgement, std::size_t first_slot, Bytes datagram,
-                     Instant now) noexcept;
+  Verdict pass_whole(const Latch::Judgement& judgement, std::size_t first_slot,
+                     const ReceivedPacket& packet) noexcept;
   /// Turns a judgement of the latch into a verdict. `first_slot` is the latch's first place for held packets.
   Verdict from_judgement(Component component, const Latch::Judgement& judgement, std::size_t first_slot,
                          Instant now) noexcept;
@@ -635,12 +629,11 @@ class Transport {
   [[nodiscard]] bool collides(const SourceState& state, const RtpView& rtp, bool is_proposed,
                               Instant now) noexcept;
   /// True if the datagram is RTP or RTCP that passes beside UDPTL.
-  [[nodiscard]] bool is_rtp_beside_udptl(Component component, Bytes datagram) const noexcept;
+  [[nodiscard]] bool is_rtp_beside_udptl(const ReceivedPacket& packet) const noexcept;
   /// Begins, keeps or ends the proposal after the plan changed; `old` is null at first.
   void follow_proposal(const TransportPlan* old, Instant now);
   /// Counts an accepted datagram and returns the verdict to forward it.
-  Verdict deliver(Component component, std::size_t source, Bytes datagram, bool is_rtcp,
-                  Instant now) noexcept;
+  Verdict deliver(const ReceivedPacket& packet, std::size_t source, bool is_rtcp) noexcept;
   /// The statistics of an SSRC. Null if the packet cannot go on now; `verdict` then says why (SSR-1).
   StreamStats* admit(SourceState& state, const SourcePlan& source, const RtpView& rtp, Instant now,
                      Verdict& verdict) noexcept;
@@ -738,14 +731,14 @@ class Transport {
   /// the finding for explanations.
   void look_for_roll_over(Protection& protection, Bytes datagram, Instant now);
   /// Takes a DTLS datagram, as `on_handshake` does.
-  DropReason on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  DropReason on_dtls(const ReceivedPacket& packet, HandshakeTurn turn);
   /// Begins DTLS handshakes and goes on with those that are due.
   void drive_dtls(HandshakeTurn turn);
   /// Things that a handshake of `component` may use.
   [[nodiscard]] DtlsTurn dtls_turn(Component component, DatagramOutput& out,
                                    HandshakeTurn turn) const noexcept;
   /// Takes a STUN datagram, as `on_handshake` does.
-  DropReason on_stun(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn);
+  DropReason on_stun(const ReceivedPacket& packet, HandshakeTurn turn);
   /// Makes the pairs that ICE selected the source and destination of media (LAT-10).
   void follow_ice(HandshakeTurn turn);
   /// Makes SRTP keys of what the handshake of `component` agreed on.
@@ -768,16 +761,16 @@ class Transport {
   }
   /// Why a protected packet must not be opened, because its sender is not worth the checksum or it must not
   /// use up an index; kNone if it is to be opened.
-  [[nodiscard]] DropReason refusal_before_opening(Component component, const Endpoint& from, Bytes datagram,
-                                                  Hearing hearing, Instant now, const OwnMedia& own) noexcept;
-  /// Opens a datagram under the keys that are good now. `origin` becomes the key and index, even for a packet
-  /// that is refused as a replay.
-  SrtpResult open(Protection& protection, MutableBytes datagram, std::size_t& size, SrtpOrigin& origin,
-                  Instant now, const SrtpOpened* opened) noexcept;
+  [[nodiscard]] DropReason refusal_before_opening(const ReceivedPacket& packet, Hearing hearing,
+                                                  const OwnMedia& own) noexcept;
+  /// Opens a datagram under the keys that are good now. `size` becomes that of the plain packet, `origin` the
+  /// key and index, even for a packet that is refused as a replay.
+  SrtpResult open(Protection& protection, const ReceivedPacket& packet, std::size_t& size, SrtpOrigin& origin,
+                  const SrtpOpened* opened) noexcept;
   /// True if a packet that was refused as a replay under the key of `origin` has a right tag. The octets of
   /// the packet are spoiled afterwards.
-  [[nodiscard]] static bool is_authentic_replay(const Protection& protection, MutableBytes datagram,
-                                                SrtpOrigin origin, Instant now) noexcept;
+  [[nodiscard]] static bool is_authentic_replay(const Protection& protection, const ReceivedPacket& packet,
+                                                SrtpOrigin origin) noexcept;
   /// True if the RTP packet would be above every index of its SSRC (LAT-8b).
   [[nodiscard]] static bool is_newest(const Protection& protection, Bytes datagram) noexcept;
   /// Lets the latch follow an authentic packet (LAT-10); false if nobody may become the peer. RTCP on its own

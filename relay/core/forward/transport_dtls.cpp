@@ -41,8 +41,9 @@ DtlsTurn Transport::dtls_turn(Component component, DatagramOutput& out, Handshak
           turn.now,     plan_->ice != nullptr, is_named ? latch.signalled : Endpoint{}};
 }
 
-DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
-  const Component component = at.component;
+DropReason Transport::on_dtls(const ReceivedPacket& packet, HandshakeTurn turn) {
+  const Component component = packet.component();
+  const Path way{packet.port.local, packet.from};
   const auto refuse = [&](DropReason reason) {
     drop(component, reason);
     return reason;
@@ -51,14 +52,14 @@ DropReason Transport::on_dtls(LocalPort at, const Endpoint& from, Bytes datagram
   const bool is_muxed_away = component == Component::kRtcp && plan_->send_rtcp_muxed;
   if (!plan_->dtls || is_muxed_away) return refuse(DropReason::kDtlsUnexpected);
   DtlsChannel& channel = made_dtls().channels[index(component)];
-  if (!may_speak(at, from, turn.own)) {
+  if (!may_speak(packet.port, packet.from, turn.own)) {
     // DTL-3: the peer's first flight may overtake ICE or the answer. It is held until its source may speak.
-    if (channel.hold({at.local, from}, datagram, turn.now)) return DropReason::kNone;
+    if (channel.hold(way, packet.datagram, turn.now)) return DropReason::kNone;
     note(TransportEvent::kForeignSource);
     return refuse(DropReason::kSourceNotAllowed);
   }
-  ThroughPort out(turn.out, at);
-  const DropReason reason = channel.take({at.local, from}, datagram, dtls_turn(component, out, turn));
+  ThroughPort out(turn.out, packet.port);
+  const DropReason reason = channel.take(way, packet.datagram, dtls_turn(component, out, turn));
   follow_handshake(component, turn);
   return reason == DropReason::kNone ? reason : refuse(reason);
 }

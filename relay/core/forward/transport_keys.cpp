@@ -14,7 +14,6 @@
 // Keys agreed by DTLS take the same way (transport_dtls.cpp). The ICE part only asks the agent and pins the
 // latch to the selected pair.
 
-#include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
 
 #include <algorithm>
@@ -108,12 +107,13 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
         protection->contexts->sending(*plan->send, plan->party, *plan->backend, plan->window);
 }
 
-DropReason Transport::unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                std::size_t& size, SrtpOrigin& origin, Instant now, const OwnMedia& own,
+DropReason Transport::unprotect(ReceivedPacket& packet, const OwnMedia& own,
                                 const SrtpOpened* opened) noexcept {
-  size = datagram.size();
-  const DatagramClass kind = classify(datagram);
-  if (plan_->kind != TransportKind::kRtp || (kind != DatagramClass::kRtp && kind != DatagramClass::kRtcp))
+  const Component component = packet.component();
+  const Endpoint& from = packet.from;
+  const Instant now = packet.at;
+  const bool is_rtp = packet.kind == DatagramClass::kRtp;
+  if (plan_->kind != TransportKind::kRtp || (!is_rtp && packet.kind != DatagramClass::kRtcp))
     return DropReason::kNone;
   const auto refuse = [&](DropReason reason) {
     // The answer may bring this sender's key or address (LAT-14).
@@ -129,23 +129,28 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     return reason;
   };
   const Hearing hearing = hearing_of(component, from, now);
-  const DropReason refused = refusal_before_opening(component, from, datagram, hearing, now, own);
+  const DropReason refused = refusal_before_opening(packet, hearing, own);
   if (refused != DropReason::kNone) return refuse(refused);
   Protection& protection = *protection_[slot_of(component)];
-  const SrtpResult result = open(protection, datagram, size, origin, now, opened);
+  std::size_t size = packet.datagram.size();
+  SrtpOrigin origin;
+  const SrtpResult result = open(protection, packet, size, origin, opened);
   // RTCP on the RTP port never moves RTP (LAT-9).
-  const bool moves_nothing = component == Component::kRtp && kind == DatagramClass::kRtcp;
+  const bool moves_nothing = component == Component::kRtp && !is_rtp;
   switch (result) {
     case SrtpResult::kOk:
-      if (moves_nothing || follow_authentic(component, from, hearing, now)) return DropReason::kNone;
-      return refuse(DropReason::kForbiddenSource);
+      if (!moves_nothing && !follow_authentic(component, from, hearing, now))
+        return refuse(DropReason::kForbiddenSource);
+      packet.datagram = packet.datagram.first(size);
+      packet.origin = origin;
+      return DropReason::kNone;
     case SrtpResult::kReplayed: {
       // Somebody who copies the peer's packets faster than they arrive would otherwise keep the media for
       // ever (LAT-10).
       const bool counts = hearing.claim == Latch::Claim::kBetter && !moves_nothing &&
                           latch_of(component, hearing).counts_replays_of(from);
       // The tag of a packet from a batch was found to be right.
-      if (counts && (opened != nullptr || is_authentic_replay(protection, datagram, origin, now)))
+      if (counts && (opened != nullptr || is_authentic_replay(protection, packet, origin)))
         (void)follow_authentic(component, from, hearing, now);
       return refuse(DropReason::kReplayed);
     }
@@ -158,22 +163,25 @@ DropReason Transport::unprotect(Component component, const Endpoint& from, Mutab
     case SrtpResult::kNoKey:
       return refuse(DropReason::kNoKey);
     case SrtpResult::kMalformed:
-      return refuse(kind == DatagramClass::kRtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
+      return refuse(is_rtp ? DropReason::kMalformedRtp : DropReason::kMalformedRtcp);
     case SrtpResult::kNotAuthentic:
     case SrtpResult::kNoRoom:
       break;
   }
   // Not authentic: if only the roll-over counter differs, the explanation should say so.
-  if (kind == DatagramClass::kRtp) look_for_roll_over(protection, datagram, now);
+  if (is_rtp) look_for_roll_over(protection, packet.datagram, now);
   return refuse(DropReason::kNotAuthentic);
 }
 
-DropReason Transport::refusal_before_opening(Component component, const Endpoint& from, Bytes datagram,
-                                             Hearing hearing, Instant now, const OwnMedia& own) noexcept {
-  const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+DropReason Transport::refusal_before_opening(const ReceivedPacket& packet, Hearing hearing,
+                                             const OwnMedia& own) noexcept {
+  const Component component = packet.component();
+  const Endpoint& from = packet.from;
+  const bool is_rtcp = packet.kind == DatagramClass::kRtcp;
   // Only the peer, and whoever may become it, is worth a checksum and may use up an index.
   if (hearing.claim == Latch::Claim::kNone) return DropReason::kForeignSource;
-  const DropReason unlearnable = latch_of(component, hearing).refusal_of(heard_as(component, from), now, own);
+  const DropReason unlearnable =
+      latch_of(component, hearing).refusal_of(heard_as(component, from), packet.at, own);
   if (unlearnable != DropReason::kNone) return unlearnable;
   // LAT-9: RTCP on its own port must come from RTP's address, unless it is the signalled RTCP endpoint.
   const Latch& rtp = latch_[index(Component::kRtp)];
@@ -182,27 +190,27 @@ DropReason Transport::refusal_before_opening(Component component, const Endpoint
                          latch_[index(component)].rank_of(from) == 4;
   if (!is_beside) return DropReason::kForeignSource;
   // DMX-4: a type that was not negotiated must not lock, nor begin a stream under the key.
-  if (!is_rtcp && component == Component::kRtp && datagram.size() >= kRtpFixedHeaderSize &&
-      refuses_type(from, datagram))
+  if (component == Component::kRtp && packet.has_rtp_header() && refuses_type(packet))
     return DropReason::kUnknownPayloadType;
   const Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr) return DropReason::kNoKey;
   // Our own packet, sent back by the peer: with one key for both directions it would authenticate.
   if (protection->is_reflected && protection->sending &&
-      protection->sending->context.knows(ssrc_of(datagram, is_rtcp)))
+      protection->sending->context.knows(ssrc_of(packet.datagram, is_rtcp)))
     return DropReason::kReplayed;
   // LAT-8b: a silent peer may have moved, but only a packet above every index so far proves it.
-  if (hearing.claim == Latch::Claim::kSilent && (is_rtcp || !is_newest(*protection, datagram)))
+  if (hearing.claim == Latch::Claim::kSilent && (is_rtcp || !is_newest(*protection, packet.datagram)))
     return DropReason::kForeignSource;
   return DropReason::kNone;
 }
 
-SrtpResult Transport::open(Protection& protection, MutableBytes datagram, std::size_t& size,
-                           SrtpOrigin& origin, Instant now, const SrtpOpened* opened) noexcept {
-  const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+SrtpResult Transport::open(Protection& protection, const ReceivedPacket& packet, std::size_t& size,
+                           SrtpOrigin& origin, const SrtpOpened* opened) noexcept {
+  const MutableBytes datagram = packet.datagram;
+  const bool is_rtcp = packet.kind == DatagramClass::kRtcp;
   SrtpResult result = SrtpResult::kNoKey;
   for (auto& each : protection.incoming) {
-    if (each.until != Instant{} && now >= each.until) continue;
+    if (each.until != Instant{} && packet.at >= each.until) continue;
     // There is a key, so the result is no longer "no key".
     if (result == SrtpResult::kNoKey) result = SrtpResult::kNotAuthentic;
     // A packet from a batch was opened under one key; the others need not be tried.
@@ -225,14 +233,14 @@ SrtpResult Transport::open(Protection& protection, MutableBytes datagram, std::s
   return result;
 }
 
-bool Transport::is_authentic_replay(const Protection& protection, MutableBytes datagram, SrtpOrigin origin,
-                                    Instant now) noexcept {
-  const bool is_rtcp = classify(datagram) == DatagramClass::kRtcp;
+bool Transport::is_authentic_replay(const Protection& protection, const ReceivedPacket& packet,
+                                    SrtpOrigin origin) noexcept {
+  const bool is_rtcp = packet.kind == DatagramClass::kRtcp;
   // The number names the key that refused the packet; only that one can tell.
   return std::ranges::any_of(protection.incoming, [&](const auto& each) {
-    if (each.number != origin.key || (each.until != Instant{} && now >= each.until)) return false;
-    return is_rtcp ? each.under->context.is_authentic_rtcp(datagram)
-                   : each.under->context.is_authentic_rtp(datagram);
+    if (each.number != origin.key || (each.until != Instant{} && packet.at >= each.until)) return false;
+    return is_rtcp ? each.under->context.is_authentic_rtcp(packet.datagram)
+                   : each.under->context.is_authentic_rtp(packet.datagram);
   });
 }
 
@@ -301,16 +309,15 @@ const Endpoint& Transport::heard_as(Component component, const Endpoint& from) c
   return is_other && ice_->is_valid(component, from) ? latch.learned() : from;
 }
 
-bool Transport::prepare_unprotect(Component component, const Endpoint& from, MutableBytes datagram,
-                                  Instant now, SrtpWork& work, SrtpOpened& opened) const noexcept {
-  const Protection* protection = protection_[slot_of(component)].get();
-  if (protection == nullptr || plan_->kind != TransportKind::kRtp ||
-      classify(datagram) != DatagramClass::kRtp ||
-      hearing_of(component, from, now).claim == Latch::Claim::kNone)
+bool Transport::prepare_unprotect(const ReceivedPacket& packet, SrtpWork& work,
+                                  SrtpOpened& opened) const noexcept {
+  const Protection* protection = protection_[slot_of(packet.component())].get();
+  if (protection == nullptr || plan_->kind != TransportKind::kRtp || packet.kind != DatagramClass::kRtp ||
+      hearing_of(packet.component(), packet.from, packet.at).claim == Latch::Claim::kNone)
     return false;
   // Only the likeliest key is tried in a batch; whatever fails there is opened one by one with all of them.
   for (const auto& each : protection->incoming) {
-    if (each.until != Instant{} || !each.under->context.prepare_rtp(datagram, work)) continue;
+    if (each.until != Instant{} || !each.under->context.prepare_rtp(packet.datagram, work)) continue;
     opened.origin = {work.index, each.number};
     return true;
   }
@@ -429,18 +436,17 @@ bool Transport::may_speak(LocalPort at, const Endpoint& from, const OwnMedia& ow
   return latch.may_speak(from) && (!own.contains(from) || plan_->rtp_latch.hairpin);
 }
 
-DropReason Transport::on_handshake(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
-  return classify(datagram) == DatagramClass::kStun ? on_stun(at, from, datagram, turn)
-                                                    : on_dtls(at, from, datagram, turn);
+DropReason Transport::on_handshake(const ReceivedPacket& packet, HandshakeTurn turn) {
+  return packet.kind == DatagramClass::kStun ? on_stun(packet, turn) : on_dtls(packet, turn);
 }
 
-DropReason Transport::on_stun(LocalPort at, const Endpoint& from, Bytes datagram, HandshakeTurn turn) {
+DropReason Transport::on_stun(const ReceivedPacket& packet, HandshakeTurn turn) {
   if (!plan_->ice) {
-    drop(at.component, DropReason::kStunUnexpected);
+    drop(packet.component(), DropReason::kStunUnexpected);
     return DropReason::kStunUnexpected;
   }
-  if (!made_ice(turn.now).take(at, from, datagram, {turn.out, turn.now})) {
-    drop(at.component, DropReason::kStunRefused);
+  if (!made_ice(turn.now).take(packet.port, packet.from, packet.datagram, {turn.out, turn.now})) {
+    drop(packet.component(), DropReason::kStunRefused);
     return DropReason::kStunRefused;
   }
   // A peer that sends checks is there, so the call does not time out.

@@ -7,7 +7,6 @@
 // The trap is one SSRC from both sources: forwarding both would tear the stream. `collides` lets the source
 // keep it that sends now, and gives it to the other one only after the former place fell silent (SSR-3).
 
-#include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
 
 #include <algorithm>
@@ -53,17 +52,17 @@ bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_p
   return false;
 }
 
-bool Transport::is_rtp_beside_udptl(Component component, Bytes datagram) const noexcept {
+bool Transport::is_rtp_beside_udptl(const ReceivedPacket& packet) const noexcept {
   if (!plan_->takes_rtp) return false;
-  if (component == Component::kRtcp) return true;
+  if (packet.component() == Component::kRtcp) return true;
   // UDPTL has no mark of its own, so only a payload type that was offered makes a datagram RTP.
-  switch (classify(datagram)) {
+  switch (packet.kind) {
     case DatagramClass::kRtp:
-      return parse_rtp(datagram) && std::ranges::any_of(plan_->sources, [&](const SourcePlan& source) {
-               return source.payload_of(datagram) != nullptr;
+      return parse_rtp(packet.datagram) && std::ranges::any_of(plan_->sources, [&](const SourcePlan& source) {
+               return source.payload_of(packet.datagram) != nullptr;
              });
     case DatagramClass::kRtcp:
-      return plan_->rtcp_mux && validate_rtcp(datagram, plan_->reduced_size_rtcp);
+      return plan_->rtcp_mux && validate_rtcp(packet.datagram, plan_->reduced_size_rtcp);
     default:
       return false;
   }

@@ -10,7 +10,6 @@
 // gets the stream under a new SSRC; all other receivers get it unchanged. A single packet changes nothing.
 // RTCP is translated in both directions to match.
 
-#include "relay/core/classify.hpp"
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/rtcp/rtcp_ssrcs.hpp"
 #include "relay/core/rtp/rtp.hpp"
@@ -27,15 +26,14 @@ constexpr unsigned kNoCopies = 15;
 }  // namespace
 
 DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
-                                      MutableBytes packet) noexcept {
+                                      DatagramClass kind, MutableBytes packet) noexcept {
   using Standing = SrtpSender::Standing;
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   if (verdict.is_rtcp) return translate_rtcp(source, media, packet);
   SsrcTranslation* known = names();
   // A key that belongs to the source itself can only carry the source's own SSRCs.
   if (!is_protected() || known == nullptr || !protection_[0]->sending ||
-      packet.size() < kRtpFixedHeaderSize || classify(packet) != DatagramClass::kRtp ||
-      plan_->srtp->send_is_relayed)
+      packet.size() < kRtpFixedHeaderSize || kind != DatagramClass::kRtp || plan_->srtp->send_is_relayed)
     return DropReason::kNone;
   const SrtpSender& sender = protection_[0]->sending->context;
   const Ssrc theirs{read_u32(packet, 8)};

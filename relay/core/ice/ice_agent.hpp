@@ -58,14 +58,6 @@ struct IcePlan {
   std::shared_ptr<const PeerPolicy> peers;
 };
 
-/// One of a transport's own ports.
-struct LocalPort {
-  Component component = Component::kRtp;
-  /// Number of the own address.
-  std::uint8_t local = 0;
-  bool operator==(const LocalPort&) const = default;
-};
-
 /// Sends datagrams through the ports of a transport.
 class PortOutput {
  public:
