@@ -44,14 +44,14 @@ class PacketFile {
 
  protected:
   /// `head_size`: octets at the start without which the file cannot be read.
-  PacketFile(std::unique_ptr<Output> output, std::size_t head_size)
+  PacketFile(std::unique_ptr<OutputFile> output, std::size_t head_size)
       : output_(std::move(output)), head_size_(head_size) {}
   /// Adds octets of the file to what waits; `count` says that a packet is complete.
   void append(Bytes octets) { waiting_.insert(waiting_.end(), octets.begin(), octets.end()); }
   void count() { ++waiting_packets_; }
 
  private:
-  std::unique_ptr<Output> output_;
+  std::unique_ptr<OutputFile> output_;
   std::size_t head_size_;
   std::vector<std::byte> waiting_;
   std::uint64_t waiting_packets_ = 0;
@@ -63,7 +63,7 @@ class PacketFile {
 /// the host's byte order, then the datagram.
 class AdHocFile final : public PacketFile {
  public:
-  explicit AdHocFile(std::unique_ptr<Output> output) : PacketFile(std::move(output), 0) {}
+  explicit AdHocFile(std::unique_ptr<OutputFile> output) : PacketFile(std::move(output), 0) {}
   void write(const CapturedDatagram& datagram) override;
 };
 

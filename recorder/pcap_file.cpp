@@ -76,7 +76,7 @@ void write_udp(MutableBytes udp, const CapturedDatagram& datagram, Bytes address
 
 }  // namespace
 
-PcapFile::PcapFile(std::unique_ptr<Output> output, PcapFormat format)
+PcapFile::PcapFile(std::unique_ptr<OutputFile> output, PcapFormat format)
     : PacketFile(std::move(output), kFileHead), format_(format) {
   handle_ = pcap_open_dead(format == PcapFormat::kRaw ? DLT_RAW : DLT_EN10MB, 65535);
   cookie_io_functions_t calls{};

@@ -17,7 +17,7 @@ namespace ferry {
 class PcapFile final : public PacketFile {
  public:
   /// Throws std::bad_alloc.
-  PcapFile(std::unique_ptr<Output> output, PcapFormat format);
+  PcapFile(std::unique_ptr<OutputFile> output, PcapFormat format);
   ~PcapFile() override;
 
   void write(const CapturedDatagram& datagram) override;

@@ -83,7 +83,7 @@ void RecordingJob::note_trouble(std::string what) {
   if (trouble_.empty()) trouble_ = std::move(what);
 }
 
-std::unique_ptr<Output> RecordingJob::make_output(const std::string& spool_name) {
+std::unique_ptr<OutputFile> RecordingJob::make_output(const std::string& spool_name) {
   auto file = spool_->create(spool_name);
   if (!file) {
     note_trouble(fmt::format("cannot make {}: {}", spool_->path_of(spool_name), strerror(file.error())));

@@ -140,7 +140,7 @@ class RecordingJob {
   Stream& stream_of(const RecordedStream& about, const QueuedPacket& packet, Ssrc ssrc,
                     const Endpoint& remote);
   /// An output in the spool, encrypted if that is asked for. Null if it cannot be made: noted as trouble.
-  std::unique_ptr<Output> make_output(const std::string& spool_name);
+  std::unique_ptr<OutputFile> make_output(const std::string& spool_name);
   /// Puts samples of a party's streams onto the timeline of its file.
   [[nodiscard]] PlaceSamples placer(unsigned party);
   /// The samples with silence where they lie in a pause. Borrowed until the next call.

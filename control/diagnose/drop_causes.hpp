@@ -100,6 +100,7 @@ inline constexpr std::array<DropCauseRow, kDropReasons> kDropCauseRows = {{
   {DropReason::kSharedKey, DropOwner::kOwn, Cause::kFine, Cause::kSharedKey, true, false, kJudgedAsItLeaves},
   {DropReason::kPromptPlaying, DropOwner::kWanted, Cause::kPromptPlays, Cause::kPromptPlays, true, false, ""},
   {DropReason::kTooLate, DropOwner::kOwn, Cause::kTooLate, Cause::kTooLate, true, true, ""},
+  {DropReason::kOtherSpeaks, DropOwner::kWanted, Cause::kOtherSpeaks, Cause::kOtherSpeaks, true, false, ""},
   {DropReason::kStaleAfterPause, DropOwner::kOwn, Cause::kStoodStill, Cause::kStoodStill, true, false, ""},
   {DropReason::kEarlyMedia, DropOwner::kStranger, Cause::kSourceRefused, Cause::kFine, false, true, kJudgedAsItArrives},
   {DropReason::kNoBuffer, DropOwner::kOwn, Cause::kOverloaded, Cause::kOverloaded, false, false, ""},

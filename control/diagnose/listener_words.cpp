@@ -111,6 +111,8 @@ std::string why_unheard(const Unheard& unheard) {
       return fmt::format("nobody is to receive what {} sends", a);
     case Cause::kTooLate:
       return fmt::format("{}'s packets come too late to be repacketized", a);
+    case Cause::kOtherSpeaks:
+      return fmt::format("another party speaks instead of {}, and the stream has room for one", a);
     case Cause::kInterrupted:
       return fmt::format("{}'s {} stands still", a, what(media));
     case Cause::kNothingToSend:

@@ -482,6 +482,9 @@ class SenderJudge : Judge {
         case Cause::kPromptPlays:
           say(Cause::kPromptPlays, "a prompt is played instead of what {} sends: {}", name(), share(percent));
           break;
+        case Cause::kOtherSpeaks:
+          say(Cause::kOtherSpeaks, "another party speaks instead of {}: {}", name(), share(percent));
+          break;
         default:
           say(row.arriving, "nobody is to receive what {} sends: {}", name(), share(percent));
           break;

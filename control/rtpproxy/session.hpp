@@ -4,7 +4,7 @@
 
 #include "control/call/call.hpp"
 #include "control/call/session_config.hpp"
-#include "relay/core/timeline/prompt.hpp"
+#include "relay/core/output/prompt.hpp"
 
 #include <array>
 #include <cstdint>

@@ -8,7 +8,7 @@
 #include "control/session/call_register.hpp"
 #include "control/session/observer.hpp"
 #include "control/session/services.hpp"
-#include "relay/core/timeline/prompt.hpp"
+#include "relay/core/output/prompt.hpp"
 
 #include <array>
 #include <cstdint>

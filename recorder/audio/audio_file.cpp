@@ -1,4 +1,4 @@
-// Audio files by libsndfile, which writes through `Calls` into an `Output`: to the disk as it is, or
+// Audio files by libsndfile, which writes through `Calls` into an `OutputFile`: to the disk as it is, or
 // encrypted.
 //
 // A file must stay in step with the call even if the disk is full for a while. Frames that could not be
@@ -95,7 +95,7 @@ struct AudioFile::Calls {
   static sf_count_t tell(void* user) { return static_cast<sf_count_t>(self(user).position_); }
 };
 
-Result<std::unique_ptr<AudioFile>, std::string> AudioFile::open(std::unique_ptr<Output> output,
+Result<std::unique_ptr<AudioFile>, std::string> AudioFile::open(std::unique_ptr<OutputFile> output,
                                                                 AudioFileFormat format, std::uint32_t rate_hz,
                                                                 unsigned channels) {
   std::unique_ptr<AudioFile> file(new AudioFile(std::move(output), channels));

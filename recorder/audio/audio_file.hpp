@@ -24,7 +24,7 @@ namespace ferry {
 class AudioFile {
  public:
   /// Begins a file. The error is a sentence.
-  static Result<std::unique_ptr<AudioFile>, std::string> open(std::unique_ptr<Output> output,
+  static Result<std::unique_ptr<AudioFile>, std::string> open(std::unique_ptr<OutputFile> output,
                                                               AudioFileFormat format, std::uint32_t rate_hz,
                                                               unsigned channels);
   ~AudioFile();
@@ -47,12 +47,12 @@ class AudioFile {
   [[nodiscard]] std::uint64_t size() const { return output_->size(); }
 
  private:
-  AudioFile(std::unique_ptr<Output> output, unsigned channels)
+  AudioFile(std::unique_ptr<OutputFile> output, unsigned channels)
       : output_(std::move(output)), channels_(channels) {}
   bool put(std::span<const std::int16_t> samples);
   struct Calls;
 
-  std::unique_ptr<Output> output_;
+  std::unique_ptr<OutputFile> output_;
   unsigned channels_;
   /// The format's head says how long the file is (WAV).
   bool updates_header_ = false;

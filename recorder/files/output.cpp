@@ -55,7 +55,7 @@ std::size_t read_all(int fd, std::uint64_t at, MutableBytes into) {
 }
 
 /// A file on disk as it is. It remembers its size, so that a write that failed halfway can be undone.
-class PlainOutput final : public Output {
+class PlainOutput final : public OutputFile {
  public:
   explicit PlainOutput(FileDescriptor file) : file_(std::move(file)) {}
   [[nodiscard]] int write_at(std::uint64_t at, Bytes octets) override {
@@ -142,7 +142,7 @@ std::array<std::byte, 9> associated(std::uint64_t number, bool is_last) {
 }
 
 /// An encrypted file. Keeps the first chunk, where heads are, and the last one in memory.
-class SealedOutput final : public Output {
+class SealedOutput final : public OutputFile {
  public:
   SealedOutput(FileDescriptor file, const FileKey& key, std::uint64_t begin)
       : file_(std::move(file)), key_(key), begin_(begin), cipher_(EVP_CIPHER_CTX_new()) {}
@@ -241,7 +241,7 @@ class SealedOutput final : public Output {
 
 }  // namespace
 
-std::unique_ptr<Output> make_plain_output(FileDescriptor file) {
+std::unique_ptr<OutputFile> make_plain_output(FileDescriptor file) {
   return std::make_unique<PlainOutput>(std::move(file));
 }
 
@@ -250,7 +250,7 @@ std::string fault_of_public_key(const std::string& public_key_file) {
   return key ? std::string() : key.error();
 }
 
-Result<std::unique_ptr<Output>, std::string> make_sealed_output(FileDescriptor file,
+Result<std::unique_ptr<OutputFile>, std::string> make_sealed_output(FileDescriptor file,
                                                                 const std::string& public_key_file) {
   const auto key = read_key(public_key_file, false);
   if (!key) return fail(key.error());

@@ -13,9 +13,9 @@ namespace ferry {
 
 /// A file that can be written and read anywhere within itself. Belongs to one thread. Errors are errno
 /// values; 0: none.
-class Output {
+class OutputFile {
  public:
-  virtual ~Output() = default;
+  virtual ~OutputFile() = default;
   /// Writes all of `octets`, or the file's size stays as it was.
   [[nodiscard]] virtual int write_at(std::uint64_t at, Bytes octets) = 0;
   /// Reads up to as many octets as `into` holds; returns their number.
@@ -27,7 +27,7 @@ class Output {
 };
 
 /// Writes a file as it is.
-std::unique_ptr<Output> make_plain_output(FileDescriptor file);
+std::unique_ptr<OutputFile> make_plain_output(FileDescriptor file);
 
 /// Encrypts a file (REC-4), under a key of its own.
 ///
@@ -38,7 +38,7 @@ std::unique_ptr<Output> make_plain_output(FileDescriptor file);
 /// chunk that is written again gets a new nonce.
 ///
 /// The error is a sentence: the key cannot be used.
-Result<std::unique_ptr<Output>, std::string> make_sealed_output(FileDescriptor file,
+Result<std::unique_ptr<OutputFile>, std::string> make_sealed_output(FileDescriptor file,
                                                                 const std::string& public_key_file);
 
 /// Why `make_sealed_output` could not use that key; empty if it can. Reads the file.

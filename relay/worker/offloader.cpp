@@ -19,6 +19,7 @@
 #include "relay/worker/offloader.hpp"
 
 #include "relay/base/memory.hpp"
+#include "relay/core/output/changes.hpp"
 
 namespace ferry {
 
@@ -52,10 +53,6 @@ Sampling sampling_for(const std::vector<PacketTap*>& taps, const SourcePlan& sou
 
 }  // namespace
 
-Offloader::Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table,
-                     WorkerTotals& totals, const std::atomic<FlightMode>& flight_mode)
-    : offload_(std::move(offload)), io_(io), table_(table), totals_(totals), flight_mode_(flight_mode) {}
-
 /// Whether the kernel could forward this stream as it is. Cheap, because it is asked for every packet of
 /// streams that never can: SRTP, ICE, changed payloads, taps on what leaves.
 bool Offloader::may_go_below(const TransportEntry& entry) const {
@@ -66,11 +63,9 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
   // Nothing may overtake what came before the answer (LAT-14). RTP only: RTCP never goes into the kernel.
   if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
-    const TransportEntry* out = table_.find(sink.via);
+    const TransportEntry* out = context_.table.find(sink.via);
     return out != nullptr && !out->state.is_protected() && !out->state.plan().ice &&
-           !sink.extensions.rewrites() &&  // EXT-2: packets change
-           sink.ptime_ms == 0 && !out->is_repacketized() &&
-           std::ranges::none_of(out->taps, &PacketTap::wants_egress);
+           is_plain(sink, out->output.get()) && std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
 
@@ -84,7 +79,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   for (const bool silenced : {false, true}) {
     for (const Sink& sink : source.sinks) {
       if (sink.silenced != silenced) continue;
-      const TransportEntry* out = table_.find(sink.via);
+      const TransportEntry* out = context_.table.find(sink.via);
       Sink audible = sink;
       // The flow's payload types have all been checked for it: each one can be silenced.
       audible.silenced = false;
@@ -98,8 +93,8 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
         wanted.distracted.push_back(sink.via);
         continue;
       }
-      const OffloadSink next{io_.local_of(out->ports[0]), out->state.lasting_hop(), out->state.plan().tos,
-                             silenced};
+      const OffloadSink next{context_.io->local_of(out->ports[0]), out->state.lasting_hop(),
+                             out->state.plan().tos, silenced};
       // No route, or an address that the latch has not learned yet: ask again later.
       if (!next.local.is_reachable() || !next.peer.is_set()) return std::nullopt;
       sinks.push_back(next);
@@ -111,21 +106,23 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   wanted.flow = std::move(lent->first);
   wanted.seen = lent->second;
   wanted.flow.sinks = std::move(sinks);
-  wanted.flow.sampling = sampling_for(entry.taps, source, flight_mode_.load(std::memory_order_relaxed));
-  wanted.flow.local = io_.local_of(entry.ports[0]);
+  wanted.flow.sampling =
+      sampling_for(entry.taps, source, context_.flight_mode.load(std::memory_order_relaxed));
+  wanted.flow.local = context_.io->local_of(entry.ports[0]);
   // A socket bound to every address has no single address that the kernel's tables could be keyed by.
   if (!wanted.flow.local.is_reachable()) return std::nullopt;
   return wanted;
 }
 
 void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept {
-  if (entry.offloaded || now < entry.offer_after || !may_go_below(entry)) return;
+  if (!is_on() || entry.offloaded || now < entry.offer_after || !may_go_below(entry)) return;
   entry.offer_after = now + kAskAgain;
   // If memory runs out, user space goes on forwarding.
   (void)had_memory([&] { offers_.push_back({entry.state.id(), ssrc}); });
 }
 
 void Offloader::read_all() noexcept {
+  if (!is_on()) return;
   (void)had_memory([&] { read(flows_); });
 }
 
@@ -135,7 +132,7 @@ void Offloader::install_offered(Instant now) {
   std::vector<TransportEntry*> entries;
   for (const Offer& offer : offers_) {
     // It may have been removed or installed since it was offered.
-    TransportEntry* entry = table_.find(offer.id);
+    TransportEntry* entry = context_.table.find(offer.id);
     if (entry == nullptr || entry->offloaded) continue;
     auto flow = wanted(*entry, offer.ssrc);
     if (!flow) continue;
@@ -162,7 +159,7 @@ void Offloader::install_offered(Instant now) {
     // A flow that cannot be linked would not follow changes of its receivers, so it comes back at once.
     if (!had_memory([&] { link(entry); })) withdraw({entry.state.id()});
   }
-  totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
+  context_.totals.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
 
 void Offloader::before_judgement(TransportEntry& entry, const ReceivedPacket& packet) noexcept {
@@ -190,11 +187,12 @@ void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
 }
 
 void Offloader::reconsider(TransportEntry& entry) noexcept {
+  if (!is_on()) return;
   // The change may have removed what stood in the way of an installation.
   entry.offer_after = {};
   const bool is_done = had_memory([&] {
     for (const TransportId id : around(entry)) {
-      if (TransportEntry* source = table_.find(id)) follow(*source);
+      if (TransportEntry* source = context_.table.find(id)) follow(*source);
     }
   });
   // `turn` makes up for it. Until then a flow may go by the plan of before, so `turn` does this first.
@@ -204,7 +202,7 @@ void Offloader::reconsider(TransportEntry& entry) noexcept {
 void Offloader::follow_all() {
   const std::vector<TransportId> ids = flows_;
   for (const TransportId id : ids) {
-    TransportEntry* entry = table_.find(id);
+    TransportEntry* entry = context_.table.find(id);
     if (entry != nullptr && entry->offloaded) follow(*entry);
   }
   is_behind_ = false;
@@ -250,7 +248,7 @@ std::vector<TransportId> Offloader::around(const TransportEntry& entry) const {
 void Offloader::withdraw(const std::vector<TransportId>& ids) {
   std::vector<OffloadReading> batch;
   for (const TransportId id : ids) {
-    const TransportEntry* entry = table_.find(id);
+    const TransportEntry* entry = context_.table.find(id);
     if (entry != nullptr && entry->offloaded) batch.push_back({entry->offloaded->flow.local, false, {}});
   }
   if (batch.empty()) return;
@@ -259,7 +257,7 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
   collect();
   std::size_t n = 0;
   for (const TransportId id : ids) {
-    TransportEntry* entry = table_.find(id);
+    TransportEntry* entry = context_.table.find(id);
     if (entry == nullptr || !entry->offloaded) continue;
     const OffloadReading& reading = batch[n++];
     if (reading.found) absorb(*entry, reading.state);
@@ -267,12 +265,12 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
     unlink(*entry);
     const std::size_t place = entry->offloaded->place;
     flows_[place] = flows_.back();
-    if (TransportEntry* moved = table_.find(flows_[place]); moved != nullptr && moved->offloaded)
+    if (TransportEntry* moved = context_.table.find(flows_[place]); moved != nullptr && moved->offloaded)
       moved->offloaded->place = place;
     flows_.pop_back();
     entry->offloaded.reset();
   }
-  totals_.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
+  context_.totals.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
 
 void Offloader::link(const TransportEntry& entry) {
@@ -306,16 +304,16 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   // All numbers count from the installation, so the difference to what was seen last is new.
   Offloaded& known = *entry.offloaded;
   const SentBelow done = entry.state.absorb(state, known.seen);
-  bump(totals_.packets, done.packets);
-  bump(totals_.bytes, done.bytes);
-  bump(totals_.offloaded_packets, done.packets);
-  bump(totals_.offloaded_bytes, done.bytes);
-  InterfaceTotals& interface = interface_totals(totals_, entry.state.plan());
+  bump(context_.totals.packets, done.packets);
+  bump(context_.totals.bytes, done.bytes);
+  bump(context_.totals.offloaded_packets, done.packets);
+  bump(context_.totals.offloaded_bytes, done.bytes);
+  InterfaceTotals& interface = interface_totals(context_.totals, entry.state.plan());
   bump(interface.ingress.packets, done.packets);
   bump(interface.ingress.bytes, done.bytes);
-  bump(totals_.other_type_packets, state.other_types - known.seen.other_types);
-  count_drops(totals_, DropReason::kForeignSource, state.foreign - known.seen.foreign);
-  count_drops(totals_, DropReason::kRateLimited, state.rate_limited - known.seen.rate_limited);
+  bump(context_.totals.other_type_packets, state.other_types - known.seen.other_types);
+  count_drops(context_.totals, DropReason::kForeignSource, state.foreign - known.seen.foreign);
+  count_drops(context_.totals, DropReason::kRateLimited, state.rate_limited - known.seen.rate_limited);
   bump(interface.ingress.errors,
        state.foreign - known.seen.foreign + state.rate_limited - known.seen.rate_limited);
   // Each sink that the kernel leaves out refuses each packet, as it would in user space.
@@ -324,11 +322,11 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
     for (const DropReason refusal : known.refusals) {
       // The party that hears the prompt counts this one, not the one that spoke.
       if (refusal != DropReason::kPromptPlaying) entry.state.count_arriving(refusal, packets);
-      count_drops(totals_, refusal, done.packets);
+      count_drops(context_.totals, refusal, done.packets);
       bump(interface.ingress.errors, done.packets);
     }
     for (const TransportId each : known.distracted) {
-      if (TransportEntry* out = table_.find(each))
+      if (TransportEntry* out = context_.table.find(each))
         out->state.count_leaving(DropReason::kPromptPlaying, packets, done.stream->last_packet);
     }
   }
@@ -338,10 +336,10 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   }
   known.seen = state;
   for (const Offloaded::Receiver& each : known.receivers) {
-    TransportEntry* out = table_.find(each.via);
+    TransportEntry* out = context_.table.find(each.via);
     if (out == nullptr) continue;
     out->state.on_sent_below(done, each.to);
-    InterfaceTotals& left_by = interface_totals(totals_, out->state.plan());
+    InterfaceTotals& left_by = interface_totals(context_.totals, out->state.plan());
     bump(left_by.egress.packets, done.packets);
     bump(left_by.egress.bytes, done.bytes);
   }
@@ -350,10 +348,11 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
 void Offloader::read(const std::vector<TransportId>& ids) {
   std::vector<OffloadReading> readings;
   readings.reserve(ids.size());
-  for (const TransportId id : ids) readings.push_back({table_.find(id)->offloaded->flow.local, false, {}});
+  for (const TransportId id : ids)
+    readings.push_back({context_.table.find(id)->offloaded->flow.local, false, {}});
   offload_->read(readings);
   for (std::size_t i = 0; i < readings.size(); ++i) {
-    if (readings[i].found) absorb(*table_.find(ids[i]), readings[i].state);
+    if (readings[i].found) absorb(*context_.table.find(ids[i]), readings[i].state);
   }
 }
 
@@ -365,7 +364,7 @@ void Offloader::collect() {
   if (sampled_.empty()) return;
   offload_->collect([this](const OffloadSample& sample) {
     const auto known = sampled_.find(sample.local);
-    TransportEntry* entry = known == sampled_.end() ? nullptr : table_.find(known->second);
+    TransportEntry* entry = known == sampled_.end() ? nullptr : context_.table.find(known->second);
     if (entry == nullptr) return;
     // Whether there is sound is judged from any sample, also if no tap wanted it.
     entry->state.on_sample(sample.datagram, sample.received_at);
@@ -375,7 +374,7 @@ void Offloader::collect() {
     const DropReason outcome = flow == nullptr || !flow->receivers.empty() || flow->refusals.empty()
                                    ? DropReason::kNone
                                    : flow->refusals.front();
-    if (!is_sparse && flight_mode_.load(std::memory_order_relaxed) == FlightMode::kAll)
+    if (!is_sparse && context_.flight_mode.load(std::memory_order_relaxed) == FlightMode::kAll)
       entry->state.record_flight(Component::kRtp, sample.from, sample.datagram, sample.size, outcome, true,
                                  sample.received_at);
     const TapPacket seen{.transport = entry->state.id(),
@@ -385,7 +384,7 @@ void Offloader::collect() {
                          .datagram = sample.datagram,
                          .size = sample.size,
                          .received_at = sample.received_at,
-                         .worker = worker_};
+                         .worker = context_.number};
     for (PacketTap* tap : entry->taps) {
       if (!tap->wants_egress()) tap->on_packet(seen);
       tap->on_judged(seen, outcome);
@@ -407,14 +406,14 @@ void Offloader::turn(Instant now) {
   std::vector<TransportId> asked;
   asked.reserve(2 * count);
   const auto ask = [&](TransportId id) {
-    const TransportEntry* source = table_.find(id);
+    const TransportEntry* source = context_.table.find(id);
     if (source == nullptr || !source->offloaded || source->offloaded->turn == turn_) return;
     source->offloaded->turn = turn_;
     asked.push_back(id);
   };
   for (std::size_t i = 0; i < count; ++i) {
     next_read_ = (next_read_ + 1) % flows_.size();
-    const TransportEntry& entry = *table_.find(flows_[next_read_]);
+    const TransportEntry& entry = *context_.table.find(flows_[next_read_]);
     // Flows are read together with those that go to their party. A mark then sees both directions as of one
     // moment. With many flows this one may have been read as such a neighbour already.
     const bool is_due = now - entry.state.marked_at() >= kMarkAgain;
@@ -436,20 +435,20 @@ void Offloader::mark(const std::vector<TransportId>& read, Instant now) {
     // A party is marked only if this turn has read all its flows; otherwise counts of different moments would
     // be compared.
     const auto was_read = [&](TransportId id) {
-      const TransportEntry* source = table_.find(id);
+      const TransportEntry* source = context_.table.find(id);
       return source == nullptr || !source->offloaded || source->offloaded->turn == turn_;
     };
     if (std::ranges::all_of(around(entry), was_read)) entry.state.mark(now);
   };
   for (const TransportId id : read) {
-    TransportEntry* entry = table_.find(id);
+    TransportEntry* entry = context_.table.find(id);
     if (entry == nullptr || !entry->offloaded) continue;
     mark_one(*entry);
     for (const Offloaded::Receiver& each : entry->offloaded->receivers) {
-      if (TransportEntry* out = table_.find(each.via)) mark_one(*out);
+      if (TransportEntry* out = context_.table.find(each.via)) mark_one(*out);
     }
     for (const TransportId each : entry->offloaded->distracted) {
-      if (TransportEntry* out = table_.find(each)) mark_one(*out);
+      if (TransportEntry* out = context_.table.find(each)) mark_one(*out);
     }
   }
 }

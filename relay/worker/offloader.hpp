@@ -3,12 +3,9 @@
 #pragma once
 
 #include "relay/core/offload/flow_offload.hpp"
-#include "relay/io/packet_io.hpp"
-#include "relay/worker/transport_table.hpp"
-#include "relay/worker/worker_totals.hpp"
+#include "relay/worker/context.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -24,13 +21,12 @@ namespace ferry {
 /// the worker's thread. What fails for want of memory stays in user space, or is made up for a turn later.
 class Offloader {
  public:
-  /// `offload` talks to the kernel. `io`, `table`, `totals` and `flight_mode` are the worker's and outlive
-  /// it.
-  Offloader(std::unique_ptr<FlowOffload> offload, PacketIo& io, TransportTable& table, WorkerTotals& totals,
-            const std::atomic<FlightMode>& flight_mode);
+  /// `offload` talks to the kernel; null: nothing goes there, and all calls do nothing.
+  Offloader(WorkerContext& context, std::unique_ptr<FlowOffload> offload)
+      : context_(context), offload_(std::move(offload)) {}
 
-  /// The worker's number, for taps.
-  void set_worker(unsigned number) noexcept { worker_ = number; }
+  /// False if this worker forwards everything itself.
+  [[nodiscard]] bool is_on() const noexcept { return offload_ != nullptr; }
   /// A packet of the stream `ssrc` was just forwarded by user space: notes it for installation, if it may go.
   void offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept;
   /// Installs everything that was offered since the last call, with one call of the engine.
@@ -104,11 +100,9 @@ class Offloader {
   /// `entry` itself, if the kernel forwards its stream, and the transports whose flows go to it.
   [[nodiscard]] std::vector<TransportId> around(const TransportEntry& entry) const;
 
+  WorkerContext& context_;
+  /// Null: this worker forwards everything itself.
   std::unique_ptr<FlowOffload> offload_;
-  PacketIo& io_;
-  TransportTable& table_;
-  WorkerTotals& totals_;
-  const std::atomic<FlightMode>& flight_mode_;
   /// Flows of which every packet is copied, at least its start.
   std::size_t dense_ = 0;
   /// Transports whose streams the kernel forwards, in no order.
@@ -129,7 +123,6 @@ class Offloader {
   std::uint64_t turn_ = 0;
   /// Some flow could not follow a change for want of memory.
   bool is_behind_ = false;
-  unsigned worker_ = 0;
   Instant last_turn_{};
   Instant last_collection_{};
 };

@@ -4,9 +4,9 @@
 #include "relay/base/prefetch.hpp"
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/latch/early_media.hpp"
+#include "relay/core/output/output.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
-#include "relay/worker/player.hpp"
 
 #include <array>
 #include <cstdint>
@@ -52,6 +52,17 @@ constexpr LocalPort port_of(std::uint64_t cookie) {
 /// Most local addresses of one transport: a cookie has three bits for them.
 constexpr std::size_t kMaxLocals = 8;
 
+/// What a transport waits for without a packet.
+enum class DeadlineKind : std::uint8_t {
+  /// Its own: handshakes, connectivity checks, key presses that end by time.
+  kTransport,
+  /// Packets kept from before the answer (LAT-14).
+  kEarly,
+  /// What its output makes: prompts, DTMF.
+  kOutput,
+  kCount
+};
+
 /// A transport with everything that the worker keeps for it. It moves between workers as a whole
 /// (docs/architecture.md, seam 7).
 struct TransportEntry {
@@ -77,8 +88,6 @@ struct TransportEntry {
   /// For each component: packets kept from before the answer, or being let out since (LAT-14). Null: there
   /// are none.
   std::array<std::unique_ptr<EarlyMedia>, 2> early;
-  /// When the next kept packet is to be let out; unset: never.
-  Instant early_due{};
   /// A packet under probation, and its number among the worker's held packets.
   struct Held {
     PacketBuffer packet;
@@ -90,23 +99,21 @@ struct TransportEntry {
   std::unique_ptr<Offloaded> offloaded;
   /// Its media is not offered to the kernel before this time.
   Instant offer_after{};
-  /// Its next deadline in the worker's queue: handshakes, checks, key presses. Unset: it has none and waits
-  /// for the peer.
-  Instant due{};
+  /// Its next deadline of each kind in the worker's queue (`Deadlines`). Unset: it waits for none.
+  std::array<Instant, static_cast<std::size_t>(DeadlineKind::kCount)> due{};
+  [[nodiscard]] Instant& due_of(DeadlineKind kind) noexcept { return due[static_cast<std::size_t>(kind)]; }
   /// DTLS datagrams of it that wait for their turn at the worker.
   std::size_t waiting = 0;
-  /// Null if its party has never got anything but the packets of the other one.
-  std::unique_ptr<OutputStage> output;
+  /// What the relay makes for its party. Null: it has never made anything.
+  std::unique_ptr<Output> output;
 
-  /// The output stage, made if there was none. Throws std::bad_alloc.
-  OutputStage& made_output() {
-    if (!output) output = std::make_unique<OutputStage>();
+  /// The output, made if there was none. Throws std::bad_alloc.
+  Output& made_output() {
+    if (!output) output = std::make_unique<Output>();
     return *output;
   }
   /// A prompt is being played to its party, which hears nobody else meanwhile.
-  [[nodiscard]] bool hears_prompt() const noexcept { return output && output->player; }
-  /// Its party has got packets of another packet time, so the relay makes its stream from then on.
-  [[nodiscard]] bool is_repacketized() const noexcept { return output && output->repacketizer; }
+  [[nodiscard]] bool hears_prompt() const noexcept { return output && output->plays_prompt(); }
 };
 
 /// Transports by slot. One worker owns it and is the only one to use it.

@@ -61,6 +61,7 @@ bool is_counted(DropReason reason) {
     case DropReason::kEventBlocked:
     case DropReason::kNoSink:
     case DropReason::kPromptPlaying:
+    case DropReason::kOtherSpeaks:
       return true;
     default:
       return false;

@@ -7,7 +7,6 @@
 #include "relay/core/rtcp/rtcp.hpp"
 #include "relay/core/rtp/g711_level.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
-#include "relay/core/timeline/output_timeline.hpp"
 #include "tests/support/packets.hpp"
 
 #include <gtest/gtest.h>
@@ -450,24 +449,6 @@ TEST(TokenBucket, LIM1_OctetsAreLimitedToo) {
   EXPECT_TRUE(bucket.take(limit, 900, kStart));
   EXPECT_FALSE(bucket.take(limit, 200, kStart)) << "leaves the bucket as it was";
   EXPECT_TRUE(bucket.take(limit, 100, kStart));
-}
-
-TEST(OutputTimeline, SSR2_ChangeOfInputContinuesWithoutAJump) {
-  OutputTimeline timeline(Ssrc{77}, SeqNo{65535}, 4'294'967'200u);
-  const auto first = timeline.map(Ssrc{1}, SeqNo{10}, 1000, false, 0);
-  ASSERT_TRUE(first);
-  EXPECT_EQ(first->sequence, SeqNo{65535});
-  const auto second = timeline.map(Ssrc{1}, SeqNo{12}, 1320, false, 0);
-  EXPECT_EQ(second->sequence, SeqNo{1}) << "a gap of the input stays a gap, over the wrap";
-  EXPECT_EQ(second->timestamp - first->timestamp, 320u);
-  const auto prompt = timeline.generate(160, true);
-  EXPECT_EQ(prompt.sequence, SeqNo{2});
-  const auto other = timeline.map(Ssrc{2}, SeqNo{5000}, 99, false, 160);
-  EXPECT_EQ(other->sequence, SeqNo{3});
-  EXPECT_EQ(other->timestamp - prompt.timestamp, 160u);
-  EXPECT_TRUE(other->marker);
-  EXPECT_EQ(other->ssrc, Ssrc{77});
-  EXPECT_FALSE(timeline.map(Ssrc{2}, SeqNo{4999}, 0, false, 0)) << "late packets have no place";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "control/protocol/rtpproxy/prompts.hpp"
 
-#include "relay/core/timeline/frame_size.hpp"
+#include "relay/core/output/frame_size.hpp"
 
 #include <fcntl.h>
 #include <linux/openat2.h>

@@ -1,7 +1,7 @@
 // Reads the prompts of the rtpproxy protocol: files `NAME.PAYLOAD-TYPE` with encoded frames.
 #pragma once
 
-#include "relay/core/timeline/prompt.hpp"
+#include "relay/core/output/prompt.hpp"
 
 #include <map>
 #include <memory>

@@ -106,7 +106,7 @@ PacketTotals packet_totals(MediaPlane& plane) {
          {DropReason::kDirection, DropReason::kBlocked, DropReason::kEventBlocked,
           DropReason::kFeedbackNotAgreed, DropReason::kNoSink, DropReason::kNoDestination,
           DropReason::kPeerUnverified, DropReason::kPeerUnreachable, DropReason::kPromptPlaying,
-          DropReason::kTooLate, DropReason::kNoBuffer, DropReason::kSendFailed})
+          DropReason::kTooLate, DropReason::kOtherSpeaks, DropReason::kNoBuffer, DropReason::kSendFailed})
       accepted_drops += dropped(reason);
     const std::uint64_t errors = totals.errors.load();
     const std::uint64_t refused = errors - std::min(errors, accepted_drops);

@@ -1,9 +1,8 @@
-// Changes the packet time for one receiver, on its output timeline.
+// Changes the packet time of a stream (NG `ptime`, rtpproxy `z`).
 #pragma once
 
+#include "relay/core/output/frame_size.hpp"
 #include "relay/core/rtp/rtp.hpp"
-#include "relay/core/timeline/frame_size.hpp"
-#include "relay/core/timeline/output_timeline.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,31 +11,28 @@
 
 namespace ferry {
 
-/// Joins and cuts payloads of codecs with known frames (`frame_size`); other packets pass whole. SSRC and
-/// time stamps stay those of the sender, and sequence numbers rise by one a packet. Owned by one worker; no
-/// allocation.
+/// Joins and cuts payloads of codecs with known frames (`frame_size`); other packets pass whole. It gives
+/// packets no numbers: the timeline of the receiver does. Owned by one worker; no allocation.
 class Repacketizer {
  public:
-  /// A packet that is complete.
-  struct Out {
-    TimelinePosition position;
+  /// A packet that is complete. SSRC and time stamp are those of its sender.
+  struct Made {
+    Ssrc ssrc;
+    std::uint32_t timestamp = 0;
+    bool marker = false;
     PayloadType type;
     /// Borrowed for the call.
     Bytes payload;
   };
 
   /// Takes one packet and calls `emit` for each packet that it completes. `ptime_ms` is the wanted packet
-  /// time; 0: packets keep their size and are only renumbered. False if the packet came after its place was
-  /// over.
+  /// time; 0: packets keep their size. False if the packet came after its place was over.
   template <class Emit>
   bool take(const RtpView& rtp, unsigned ptime_ms, Emit emit) {
     // Another stream begins: what is left of the one before goes out first.
-    if (!timeline_ || ssrc_ != rtp.ssrc) {
+    if (!ssrc_ || *ssrc_ != rtp.ssrc) {
       flush(emit);
-      // A stream begins with its sender's number and time stamp.
-      timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
       ssrc_ = rtp.ssrc;
-      last_timestamp_ = rtp.timestamp;
     } else if (!is_newer(rtp.sequence, last_sequence_)) {
       return false;
     }
@@ -45,7 +41,7 @@ class Repacketizer {
     // A packet that cannot be cut goes out whole, behind what waited.
     if (ptime_ms == 0 || !frame || rtp.payload.empty() || rtp.payload.size() % frame->octets != 0) {
       flush(emit);
-      send(rtp.timestamp, rtp.marker, rtp.payload_type, rtp.payload, emit);
+      emit(Made{rtp.ssrc, rtp.timestamp, rtp.marker, rtp.payload_type, rtp.payload});
       return true;
     }
     // This packet cannot continue what waits, so that goes out as it is.
@@ -75,6 +71,14 @@ class Repacketizer {
     return true;
   }
 
+  /// Calls `emit` with what waits for more, if there is anything.
+  template <class Emit>
+  void flush(Emit& emit) {
+    if (size_ == 0) return;
+    emit(Made{*ssrc_, timestamp_, marker_, type_, Bytes(waiting_).first(size_)});
+    size_ = 0;
+  }
+
  private:
   /// Largest payload that is made: with its headers it still fits an Ethernet frame.
   static constexpr std::size_t kLongest = 1400;
@@ -83,25 +87,10 @@ class Repacketizer {
   static std::uint32_t units(const FrameSize& frame, std::size_t octets) {
     return static_cast<std::uint32_t>(octets / frame.octets) * frame.ms * kFrameClockPerMs;
   }
-  /// Sends what waits.
-  template <class Emit>
-  void flush(Emit& emit) {
-    if (size_ == 0) return;
-    send(timestamp_, marker_, type_, Bytes(waiting_).first(size_), emit);
-    size_ = 0;
-  }
-  /// Sends one packet at its place on the timeline.
-  template <class Emit>
-  void send(std::uint32_t timestamp, bool marker, PayloadType type, Bytes payload, Emit& emit) {
-    emit(Out{timeline_->generate(timestamp - last_timestamp_, marker), type, payload});
-    last_timestamp_ = timestamp;
-  }
 
-  std::optional<OutputTimeline> timeline_;
-  Ssrc ssrc_;
+  /// SSRC of the stream that was taken last; nothing if there was none.
+  std::optional<Ssrc> ssrc_;
   SeqNo last_sequence_;
-  /// Time stamp of the last packet sent.
-  std::uint32_t last_timestamp_ = 0;
   unsigned ptime_ms_ = 0;
   // The payload that waits for more, and its header fields.
   PayloadType type_;

@@ -1,0 +1,36 @@
+#include "relay/core/output/changes.hpp"
+
+#include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtp/rtp.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
+  const auto view = parse_rtp(rtp);
+  if (!view) return;
+  std::ranges::fill(rtp.subspan(view->header_size, view->payload.size()), static_cast<std::byte>(octet));
+}
+
+}  // namespace
+
+PacketChanges::PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry* payload, bool is_rtcp,
+                             bool is_rtp) noexcept
+    : sink_(sink),
+      silence_(payload != nullptr ? payload->silence : std::uint8_t{0}),
+      silences_(sink.silenced && payload != nullptr && !payload->is_event && !is_rtcp),
+      rewrites_(is_rtp && sink.extensions.changes(packet)),
+      cuts_(is_rtcp && !sink.takes_feedback && has_feedback(packet)) {}
+
+std::size_t PacketChanges::apply(MutableBytes packet) const noexcept {
+  std::size_t size = packet.size();
+  if (silences_) overwrite_payload(packet, silence_);
+  if (rewrites_) size = sink_.extensions.apply(packet);
+  if (cuts_) size = cut_feedback(packet);
+  return size;
+}
+
+}  // namespace ferry

@@ -1,0 +1,159 @@
+// What one receiver hears, where the relay makes it: prompts, DTMF, streams with another packet time.
+#pragma once
+
+#include "relay/core/forward/drop_reason.hpp"
+#include "relay/core/output/digit.hpp"
+#include "relay/core/output/prompt.hpp"
+#include "relay/core/output/repacketizer.hpp"
+#include "relay/core/output/stage.hpp"
+#include "relay/core/output/timeline.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace ferry {
+
+/// A packet that an output sends.
+struct OutputPacket {
+  /// What made it, for statistics.
+  enum class Maker : std::uint8_t { kMedia, kPrompt, kDigit, kStage };
+  TimelinePosition at;
+  PayloadType type;
+  Maker maker = Maker::kMedia;
+  /// Borrowed for the call.
+  Bytes payload;
+};
+
+/// Sends what an output makes, in order. Not called for packets that leave as they came.
+class OutputSender {
+ public:
+  /// False if the packet could not be sent; its place on the timeline stays empty.
+  virtual bool send(const OutputPacket& packet) noexcept = 0;
+
+ protected:
+  ~OutputSender() = default;
+};
+
+/// Makes what one receiver hears of its sources, on one timeline (SSR-2). The receiving transport owns it; it
+/// has none as long as all its packets leave as they came. Sans-IO; one worker uses it, without locks. Only
+/// the orders of control allocate, packets do not.
+///
+/// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes its audio, if there
+/// is one, else the repacketizer, else packets leave as they came. A prompt over packets that leave as they
+/// came is a stream of its own beside theirs. Everything else is one stream: it begins with the numbers of
+/// the sender whose packet is the first, and keeps its SSRC from the moment when the relay puts something of
+/// its own into it.
+class Output {
+ public:
+  /// A source that has sent nothing for so long gives way to another one.
+  static constexpr Duration kFloor = std::chrono::milliseconds(200);
+  /// Most DTMF events that wait.
+  static constexpr std::size_t kMostDigits = 32;
+
+  /// True if media leaves as it came: the buffer itself may go on, and the kernel may forward it.
+  [[nodiscard]] bool is_plain() const noexcept { return !prompt_ && !digit_ && !makes_media(); }
+  /// True if the relay makes the stream of this receiver from what its sources send.
+  [[nodiscard]] bool makes_media() const noexcept { return repacketizer_ || stage_; }
+  /// True while a prompt plays.
+  [[nodiscard]] bool plays_prompt() const noexcept { return prompt_ != nullptr; }
+  /// True while the receiver hears nobody but the relay.
+  [[nodiscard]] bool hears_nobody() const noexcept { return prompt_ || digit_; }
+
+  /// Gives the relay's own stream its first numbers, unless it has begun already.
+  void begin(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp);
+  /// From now on the relay makes the media of this receiver, whose stream has left as it came until now. The
+  /// arguments are those of its last packet and when that left. Call it before a digit or a stage over a
+  /// stream that is under way. Throws std::bad_alloc.
+  void take_over(Ssrc ssrc, SeqNo last_sequence, std::uint32_t last_timestamp, Instant last_at);
+  /// From now on media is remade with another packet time, or renumbered. Throws std::bad_alloc.
+  void make_media();
+  /// Begins a prompt in place of one that plays; true if one played. `begin` was called. Throws
+  /// std::bad_alloc.
+  bool start_prompt(std::shared_ptr<const Prompt> prompt, std::int64_t rounds, Instant now);
+  /// Ends the prompt; false if none played.
+  bool stop_prompt() noexcept { return std::exchange(prompt_, nullptr) != nullptr; }
+  /// Sends a DTMF event, behind those that wait. False if too many wait. `take_over` or `begin` was called.
+  /// Throws std::bad_alloc.
+  bool send_digit(const DigitOrder& order, Instant now);
+  /// Lets `stage` make the media; null: packets leave as the sources send them, renumbered. Throws
+  /// std::bad_alloc.
+  void set_stage(std::unique_ptr<OutputStage> stage);
+
+  /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`.
+  ///
+  /// `from`           tells the sources of this receiver apart.
+  /// `rtp`            the packet; borrowed for the call.
+  /// `ptime_ms`       packet time that the receiver is to get; 0 = as the packets come.
+  /// `clock_rate_hz`  of its payload type; 0 = unknown.
+  /// Returns          kNone, or why the receiver does not hear it.
+  [[nodiscard]] DropReason on_packet(std::uint64_t from, const RtpView& rtp, unsigned ptime_ms,
+                                     std::uint32_t clock_rate_hz, Instant now, OutputSender& sender) noexcept;
+  /// When `drive` has something to send; nothing = never.
+  [[nodiscard]] std::optional<Instant> due() const noexcept;
+  /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits. True if the
+  /// prompt has ended by it.
+  bool drive(Instant now, bool can_send, OutputSender& sender) noexcept;
+
+  /// Packets of prompts that were sent.
+  [[nodiscard]] std::uint64_t played() const noexcept { return played_; }
+  /// Packets of sources that were remade, and the packets that were made of them.
+  [[nodiscard]] std::uint64_t media_in() const noexcept { return media_in_; }
+  [[nodiscard]] std::uint64_t media_out() const noexcept { return media_out_; }
+
+ private:
+  /// A prompt that plays, and how far it is.
+  struct Player {
+    /// Never null.
+    std::shared_ptr<const Prompt> prompt;
+    /// Times still to be played, the present one included; or `Prompt::kForEver`.
+    std::int64_t rounds = 1;
+    /// The next octet of the prompt's payloads.
+    std::size_t position = 0;
+    /// When the next packet is to be sent.
+    Instant next{};
+    /// Nothing was sent yet: the first packet has the marker bit.
+    bool is_first = true;
+  };
+  /// Places on the timeline what a stage makes.
+  class FromStage;
+
+  /// Sends the packet of the prompt that is due. True if it was the last one.
+  bool play(Instant now, bool can_send, OutputSender& sender) noexcept;
+  /// Sends the packet of the DTMF event that is due.
+  void play_digit(Instant now, OutputSender& sender) noexcept;
+  /// Puts a packet of the repacketizer on the timeline and sends it.
+  void place(const Repacketizer::Made& made, Instant now, OutputSender& sender) noexcept;
+  /// Clock units since the last packet left; 0 if none did.
+  [[nodiscard]] std::uint32_t elapsed(Instant now, std::uint32_t clock_rate_hz) const noexcept;
+  /// Notes a packet of the relay's own at `now`: the stream keeps its SSRC from now on.
+  void note_own(OutputPacket::Maker maker, Instant now) noexcept;
+
+  std::optional<OutputTimeline> timeline_;
+  /// When the last packet left; of a DTMF event, its first one. Unset: none did.
+  Instant last_{};
+  /// What made the last packet.
+  OutputPacket::Maker last_maker_ = OutputPacket::Maker::kMedia;
+  /// True as long as nothing but packets of one source is on the timeline, which then has that sender's SSRC.
+  bool is_senders_ = false;
+  /// The source that is heard now, and when it sent last. Unset time: nobody was heard yet.
+  std::uint64_t speaker_ = 0;
+  Instant spoke_at_{};
+  /// Clock rate of the media that was placed last, in Hz.
+  std::uint32_t clock_rate_hz_ = 8000;
+  /// Null: no prompt plays.
+  std::unique_ptr<Player> prompt_;
+  /// Made with the first packet that needs it. It stays, so that sequence numbers go on.
+  std::unique_ptr<Repacketizer> repacketizer_;
+  /// Null: the repacketizer makes the media, if it is made at all.
+  std::unique_ptr<OutputStage> stage_;
+  /// The DTMF event that is sent now, and those that wait.
+  std::optional<DigitPlayer> digit_;
+  std::vector<DigitOrder> digits_;
+  std::uint64_t played_ = 0;
+  std::uint64_t media_in_ = 0;
+  std::uint64_t media_out_ = 0;
+};
+
+}  // namespace ferry

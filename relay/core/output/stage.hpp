@@ -1,0 +1,44 @@
+// The seam for stages that make a receiver's audio from what it is sent: transcoding, mixing, T.38.
+#pragma once
+
+#include "relay/base/types.hpp"
+#include "relay/core/rtp/rtp.hpp"
+
+#include <cstdint>
+#include <optional>
+
+namespace ferry {
+
+/// One packet that a stage or a prompt has made. It has no number yet: the output places it on its timeline.
+struct MadePacket {
+  PayloadType type;
+  bool marker = false;
+  /// Clock units since the packet before.
+  std::uint32_t units = 0;
+  /// Borrowed for the call.
+  Bytes payload;
+};
+
+/// Takes the packets that are made, in the order in which they are to leave. Called on the worker's thread.
+class MadePackets {
+ public:
+  virtual void take(const MadePacket& packet) noexcept = 0;
+
+ protected:
+  ~MadePackets() = default;
+};
+
+/// Makes audio for one receiver. Whatever it hears goes in; packets of the receiver's own codec come out,
+/// at once or when they are due. Its output owns it and calls it on the worker's thread.
+class OutputStage {
+ public:
+  virtual ~OutputStage() = default;
+  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call.
+  virtual void hear(std::uint32_t from, const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
+  /// When `drive` has something to make; nothing = only packets make it work.
+  [[nodiscard]] virtual std::optional<Instant> due() const noexcept = 0;
+  /// Makes what is due at `now`.
+  virtual void drive(Instant now, MadePackets& out) noexcept = 0;
+};
+
+}  // namespace ferry

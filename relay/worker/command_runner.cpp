@@ -1,0 +1,183 @@
+// The commands of control. They run on the worker's thread between two batches of packets, in the order they
+// were posted. A command for a transport that is gone does nothing.
+//
+// `take` and `place` are the two ends of a transport's stay at a worker; install, remove, extract and adopt
+// are made of them. `take` undoes everything that ties the transport to this worker, in this order: flows in
+// the kernel are withdrawn and their counts absorbed, queued packets are flushed (they point at the entry),
+// ports are detached, and held buffers go back to this engine.
+//
+// Every command that changes what the kernel was told ends with `reconsider`, which is complete when it
+// returns. Control relies on it: after the fence nothing is forwarded by the old plan (LAT-13).
+#include "relay/worker/command_runner.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+void CommandRunner::place(TransportId id, std::unique_ptr<TransportEntry> entry) {
+  for (std::size_t local = 0; local < entry->locals(); ++local) serve(*entry, id, local);
+  parts_.sends.note_backend(entry->state.plan());
+  TransportEntry& placed = *entry;
+  context_.table.put(id, std::move(entry));
+  context_.totals.transports.store(context_.table.size(), std::memory_order_relaxed);
+  // A transport adopted from another worker may be in the middle of a prompt.
+  parts_.own_packets.await(placed, context_.io->now());
+  // A restored or adopted transport may have deadlines from before; `drive` also sends the first flight.
+  const bool has_turns =
+      placed.state.plan().dtls || placed.state.plan().ice || placed.state.due(context_.io->now()).has_value();
+  if (has_turns) parts_.turns.drive(placed, context_.io->now());
+  context_.pass_events(placed, context_.io->now());
+}
+
+void CommandRunner::serve(TransportEntry& entry, TransportId id, std::size_t local) {
+  for (const auto component : {Component::kRtp, Component::kRtcp}) {
+    const LocalPort which{component, static_cast<std::uint8_t>(local)};
+    const PortHandle port = entry.port(which);
+    if (!port.is_open() || context_.io->attach(port, make_cookie(id, which))) continue;
+    // The transport lives on without the port. Control learns of it by the event, the operator by the
+    // counter.
+    bump(context_.totals.unserved_ports);
+    if (component == Component::kRtp && local == 0)
+      entry.state.activity()->is_unserved.store(true, std::memory_order_relaxed);
+    entry.state.note(TransportEvent::kPortNotServed);
+  }
+}
+
+void CommandRunner::execute(AddPorts& command) {
+  TransportEntry* entry = context_.table.find(command.id);
+  if (entry == nullptr || entry->locals() >= kMaxLocals) return;
+  entry->more_ports.push_back(command.ports);
+  serve(*entry, command.id, entry->locals() - 1);
+}
+
+std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
+  TransportEntry* entry = context_.table.find(id);
+  if (entry == nullptr) return nullptr;
+  parts_.offloader.withdraw_all(*entry);
+  parts_.sends.flush();  // queued packets point at the entry
+  for (std::size_t local = 0; local < entry->locals(); ++local) {
+    for (const Component component : {Component::kRtp, Component::kRtcp}) {
+      const PortHandle port = entry->port({component, static_cast<std::uint8_t>(local)});
+      if (port.is_open()) context_.io->detach(port);
+    }
+  }
+  // Its buffers belong to this worker's engine and may not travel with the transport.
+  entry->held.reset();
+  parts_.early.drop(*entry);
+  entry->state.leave_worker();
+  entry->due.fill({});
+  entry->waiting = 0;
+  auto taken = context_.table.take(id);
+  context_.totals.transports.store(context_.table.size(), std::memory_order_relaxed);
+  return taken;
+}
+
+void CommandRunner::execute(InstallTransport& command) {
+  auto entry = std::make_unique<TransportEntry>(
+      command.id, std::move(command.plan), std::move(command.activity), context_.io->now(), command.barred);
+  entry->ports = command.ports;
+  entry->more_ports = std::move(command.more_ports);
+  if (command.snapshot) entry->state.restore(*command.snapshot, context_.io->now());
+  place(command.id, std::move(entry));
+}
+
+void CommandRunner::execute(UpdatePlan& command) {
+  TransportEntry* entry = context_.table.find(command.id);
+  if (entry == nullptr) return;
+  // The plan that the flows were installed by is still needed: to count for the old peer what it sent.
+  parts_.offloader.before_plan(*entry, *command.plan);
+  entry->state.set_plan(std::move(command.plan), context_.io->now());
+  parts_.sends.note_backend(entry->state.plan());
+  // If this is the answer's plan, one source of what was kept is let out (LAT-14).
+  if (entry->early[0] || entry->early[1]) parts_.early.choose(*entry, context_.io->now());
+  if (entry->state.plan().dtls || entry->state.plan().ice) parts_.turns.drive(*entry, context_.io->now());
+  parts_.offloader.reconsider(*entry);
+}
+
+void CommandRunner::execute(RemoveTransport& command) {
+  const auto entry = take(command.id);
+  // `take` has absorbed the counts of the kernel, so the snapshot and the figures below are final.
+  if (entry) count_ended(*entry);
+  if (entry && command.last != nullptr) *command.last = entry->state.snapshot(context_.io->now());
+  if (entry && command.flight != nullptr) *command.flight = entry->state.take_flight();
+  if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
+  if (entry && entry->hears_prompt()) context_.tell({command.id, TransportEvent::kPromptEnded, {}});
+  if (!entry || command.last_peer == nullptr) return;
+  const Endpoint& learned = entry->state.latch(Component::kRtp).learned();
+  if (learned.is_set()) *command.last_peer = learned;
+}
+
+void CommandRunner::execute(ReadTransport& command) {
+  TransportEntry* entry = context_.table.find(command.id);
+  if (entry == nullptr) return;
+  parts_.offloader.refresh(*entry);
+  *command.into = entry->state.snapshot(context_.io->now());
+}
+
+void CommandRunner::execute(ReadContexts& command) { *command.into = command.contexts->state(); }
+
+TransportFigures CommandRunner::figures_of(TransportEntry& entry) {
+  parts_.offloader.refresh(entry);
+  TransportFigures figures = entry.state.figures();
+  add_output_figures(entry, figures);
+  return figures;
+}
+
+void CommandRunner::execute(ReadFigures& command) {
+  if (TransportEntry* entry = context_.table.find(command.id)) *command.into = figures_of(*entry);
+}
+
+void CommandRunner::execute(ReadFlight& command) {
+  const TransportEntry* entry = context_.table.find(command.id);
+  if (entry != nullptr && entry->state.flight() != nullptr) *command.into = *entry->state.flight();
+}
+
+void CommandRunner::execute(ExtractTransport& command) { *command.into = take(command.id); }
+
+void CommandRunner::execute(AdoptTransport& command) { place(command.id, std::move(command.entry)); }
+
+void CommandRunner::execute(AttachTap& command) {
+  TransportEntry* entry = context_.table.find(command.id);
+  if (entry == nullptr) return;
+  entry->taps.push_back(command.tap);
+  parts_.offloader.reconsider(*entry);
+}
+
+void CommandRunner::execute(DetachTap& command) {
+  TransportEntry* entry = context_.table.find(command.id);
+  if (entry == nullptr) return;
+  // The tap is shown everything that was forwarded until now.
+  parts_.offloader.collect();
+  std::erase(entry->taps, command.tap);
+  parts_.offloader.reconsider(*entry);
+}
+
+void CommandRunner::execute(SendProbe& command) {
+  if (TransportEntry* entry = context_.table.find(command.id)) parts_.own_packets.send_probe(*entry, command);
+}
+
+void CommandRunner::execute(StartPrompt& command) {
+  if (TransportEntry* entry = context_.table.find(command.id))
+    parts_.own_packets.start_prompt(*entry, command);
+}
+
+void CommandRunner::execute(StopPrompt& command) {
+  if (TransportEntry* entry = context_.table.find(command.id)) parts_.own_packets.stop_prompt(*entry);
+}
+
+void CommandRunner::execute(EndPresses& command) {
+  if (TransportEntry* entry = context_.table.find(command.id))
+    parts_.turns.tell_ended_presses(*entry, context_.io->now(), true);
+}
+
+void CommandRunner::count_ended(const TransportEntry& entry) noexcept {
+  InterfaceTotals& totals = context_.interface_of(entry);
+  entry.state.for_each_stream([&](const SsrcCounters& stream) {
+    bump(totals.lost, stream.lost());
+    bump(totals.duplicates, stream.duplicates);
+    bump(totals.reordered, stream.reordered);
+    bump(totals.resets, stream.resets);
+  });
+}
+
+}  // namespace ferry

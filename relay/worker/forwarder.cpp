@@ -1,0 +1,338 @@
+// `on_packet` finds the transport by the cookie of the port. `take_in` gives handshakes to ICE and DTLS and
+// takes SRTP off in place. `judge` asks the transport for a verdict. `forward` walks the sinks, and `send_to`
+// changes the packet for one of them and adds it to the batch that leaves.
+//
+// Traps:
+// - A packet is decrypted in place. After that it cannot be kept for the answer any more (LAT-14).
+// - Each refusal is counted once, and each sink refuses for itself.
+// - A flow must be back in user space before a packet of it is judged. Otherwise kernel and user space would
+//   both count for the stream.
+// - The last sink takes the buffer itself, so nothing may look at `arrived.datagram` behind it.
+#include "relay/worker/forwarder.hpp"
+
+#include "relay/base/ensure.hpp"
+#include "relay/base/memory.hpp"
+#include "relay/core/output/changes.hpp"
+#include "relay/worker/fetch_ahead.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+namespace {
+
+/// Octets of a packet that are copied aside, so that taps and the flight recorder can be told the verdict
+/// after the packet itself has left.
+constexpr std::size_t kWitnessed = 64;
+/// Longest accepted datagram of a handshake or connectivity check, in octets. DTLS keeps its records below
+/// the path MTU (RFC 9147 §4.4), so a longer one is not genuine; and it may have to be copied and wait.
+constexpr std::size_t kMaxHandshake = 2048;
+
+void count_quality(QualityTotals& totals, const Transport::Report& report) noexcept {
+  totals.mos.add(static_cast<double>(report.sample.mos_times_10) / 10.0);
+  totals.jitter.add(static_cast<double>(report.sample.jitter_ms));
+  totals.round_trip.add(static_cast<double>(report.sample.round_trip_us));
+  totals.round_trip_leg.add(static_cast<double>(report.sample.round_trip_leg_us));
+  totals.loss.add(static_cast<double>(report.sample.loss_percent));
+  totals.jitter_measured.add(static_cast<double>(report.jitter_measured.count()) / 1e6);
+}
+
+}  // namespace
+
+void Forwarder::take_batch(std::span<PacketBuffer> received, Instant now) noexcept {
+  const bool is_batching = parts_.sends.batching() != nullptr;
+  // A batching back end opens all packets before the first one is judged; `on_packet` then finds them open.
+  if (is_batching) open_ahead(received, now);
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    if (!is_batching) fetch_ahead(context_.table, received.subspan(i));
+    const bool is_opened = is_batching && opened_[i].origin.key != 0;
+    on_packet(std::move(received[i]), now, is_opened ? &opened_[i] : nullptr);
+  }
+  parts_.sends.flush();
+}
+
+void Forwarder::open_ahead(std::span<const PacketBuffer> received, Instant now) noexcept {
+  std::size_t works = 0;
+  // A packet is opened ahead only if that is certain to be its way: a known transport of this back end, a
+  // complete datagram, and an index that follows from what was received so far.
+  for (std::size_t i = 0; i < received.size(); ++i) {
+    fetch_ahead(context_.table, received.subspan(i));
+    opened_[i] = {};
+    const PacketBuffer& packet = received[i];
+    const TransportEntry* entry = context_.table.at(slot_of(packet->cookie));
+    if (entry == nullptr || packet->truncated || !parts_.sends.is_batched(entry->state.plan())) continue;
+    // A packet that has to wait for the answer waits encrypted, as it came (LAT-14).
+    if (entry->early[static_cast<std::size_t>(port_of(packet->cookie).component)]) continue;
+    SrtpOpened opened;
+    if (!entry->state.prepare_unprotect(context_.received(packet, now), work_[works], opened)) continue;
+    work_of_[works++] = i;
+    opened_[i] = opened;
+  }
+  parts_.sends.batching()->open_rtp({work_.data(), works});
+  for (std::size_t n = 0; n < works; ++n) {
+    SrtpOpened& opened = opened_[work_of_[n]];
+    if (work_[n].done)
+      opened.size = work_[n].size;
+    else
+      // The index or the key was guessed wrong, or the packet is forged: `take_in` opens it by itself.
+      opened = {};
+  }
+}
+
+void Forwarder::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept {
+  // Cannot fail: `take` detaches the ports of a transport before it leaves the table.
+  TransportEntry* found = context_.table.at(slot_of(packet->cookie));
+  if (!FERRY_ENSURE(found != nullptr)) return;
+  TransportEntry& entry = *found;
+  if (packet->truncated) {
+    context_.drop_arriving(entry, DropReason::kTooLong);
+    return;
+  }
+  packet->srtp_key = 0;
+  // While early packets of this source go out, a newer one joins the end of the line (LAT-14).
+  if (entry.early[static_cast<std::size_t>(port_of(packet->cookie).component)] &&
+      parts_.early.waits_in_line(entry, context_.received(packet, now)))
+    return;
+  take_in(entry, std::move(packet), now, opened);
+}
+
+void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
+                        const SrtpOpened* opened) noexcept {
+  packet->srtp_key = 0;
+  ReceivedPacket arrived = context_.received(packet, now);
+  const Component component = arrived.component();
+  // STUN and DTLS, told apart by the first octet (RFC 7983), are never inside SRTP and never reach a sink.
+  if (entry.state.has_handshake(arrived.kind)) {
+    if (arrived.datagram.size() > kMaxHandshake) {
+      context_.drop_arriving(entry, DropReason::kTooLong);
+      return;
+    }
+    parts_.turns.on_handshake(entry, arrived);
+    return;
+  }
+  if (entry.state.is_protected()) {
+    const DropReason reason = entry.state.unprotect(arrived, *context_.own, opened);
+    // The key comes with the answer. Nothing was counted and the datagram is unchanged.
+    if (reason == DropReason::kEarlyMedia) {
+      parts_.early.keep(entry, arrived);
+      return;
+    }
+    if (reason != DropReason::kNone) {
+      context_.count_refused(entry, arrived, false, reason);
+      context_.pass_events(entry, now);
+      return;
+    }
+    packet->length = static_cast<std::uint32_t>(arrived.datagram.size());
+    packet->srtp_key = arrived.origin.key;
+    packet->srtp_index = arrived.origin.index;
+  }
+  Offloader& offloader = parts_.offloader;
+  if (offloader.is_on() && component == Component::kRtp) {
+    // The kernel gives up the stream before the transport judges the packet, so that one side counts at a
+    // time. If the packet makes the latch move, the flows to this party need the new destination at once.
+    offloader.before_judgement(entry, arrived);
+    const Endpoint peer = entry.state.latch(Component::kRtp).learned();
+    forwarded_ssrc_.reset();
+    judge(entry, arrived, std::move(packet), 0);
+    if (peer != entry.state.latch(Component::kRtp).learned()) offloader.reconsider(entry);
+    if (forwarded_ssrc_) offloader.offer(entry, *forwarded_ssrc_, now);
+  } else {
+    judge(entry, arrived, std::move(packet), 0);
+  }
+  context_.pass_events(entry, now);
+}
+
+void Forwarder::judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet,
+                      int depth) noexcept {
+  const Verdict verdict = entry.state.on_datagram(arrived, *context_.own);
+  switch (verdict.kind) {
+    case Verdict::Kind::kForward: {
+      // The packet leaves with the last sink, so its start is copied for whoever witnesses the outcome.
+      std::array<std::byte, kWitnessed> start;
+      const std::size_t size = packet.data().size();
+      const std::size_t kept = std::min(size, start.size());
+      std::copy_n(packet.data().begin(), kept, start.begin());
+      // This source is heard now. What was kept of it before would come out too late.
+      if (entry.early[static_cast<std::size_t>(arrived.component())])
+        parts_.early.forget(entry, arrived.component(), arrived.from);
+      const DropReason outcome = forward(entry, arrived, verdict, std::move(packet));
+      context_.witness(entry, arrived, Bytes(start).first(kept), size, verdict.is_rtcp, outcome);
+      return;
+    }
+    case Verdict::Kind::kDrop:
+      context_.count_refused(entry, arrived, verdict.is_rtcp, verdict.reason);
+      return;
+    case Verdict::Kind::kKeep:
+      parts_.early.keep(entry, arrived);
+      return;
+    case Verdict::Kind::kHold:
+      hold(entry, verdict.slot, std::move(packet));
+      return;
+    case Verdict::Kind::kRelease: {
+      // A held packet is confirmed by this one, so it goes first. Cannot loop: a release locks the source or
+      // admits the SSRC, so the second judgement is another one.
+      if (!FERRY_ENSURE(depth < 4)) return;
+      if (entry.held && (*entry.held)[verdict.slot].packet) {
+        PacketBuffer held = std::move((*entry.held)[verdict.slot].packet);
+        ReceivedPacket before = context_.received(held, arrived.at);
+        judge(entry, before, std::move(held), depth + 1);
+      }
+      judge(entry, arrived, std::move(packet), depth + 1);
+      return;
+    }
+  }
+}
+
+void Forwarder::give_up(TransportEntry& entry, std::uint8_t slot) noexcept {
+  const bool ssrc = Transport::is_ssrc_slot(slot);
+  context_.drop_arriving(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
+  (*entry.held)[slot].packet.reset();
+}
+
+void Forwarder::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept {
+  if (!entry.held)
+    entry.held = make_unique_or_null<std::array<TransportEntry::Held, Transport::kHoldSlots>>();
+  if (!entry.held) {
+    context_.drop_arriving(entry, DropReason::kNoMemory);
+    return;
+  }
+  if ((*entry.held)[slot].packet) give_up(entry, slot);
+  // The ring of all held packets: the place that comes up next belongs to the packet that has waited longest.
+  // It gives way if it is still there, which its serial tells.
+  HeldAt& place = held_[next_held_ % kMaxHeld];
+  if (TransportEntry* oldest = context_.table.find(place.id); oldest != nullptr && oldest->held) {
+    const auto& waiting = (*oldest->held)[place.slot];
+    if (waiting.packet && waiting.serial == place.serial) give_up(*oldest, place.slot);
+  }
+  place = {entry.state.id(), slot, next_held_};
+  (*entry.held)[slot] = {std::move(packet), next_held_++};
+}
+
+void Forwarder::count_accepted(const Accepted& accepted, Bytes datagram) noexcept {
+  TransportEntry& entry = accepted.entry;
+  bump(context_.totals.packets);
+  bump(context_.totals.bytes, datagram.size());
+  InterfaceTotals::Direction& ingress = context_.interface_of(entry).ingress;
+  bump(ingress.packets);
+  bump(ingress.bytes, datagram.size());
+  if (!accepted.verdict.is_negotiated) bump(context_.totals.other_type_packets);
+  // Taps that want what arrives see the packet before it is changed for any sink.
+  if (!entry.taps.empty()) {
+    const TapPacket seen{.transport = entry.state.id(),
+                         .media = accepted.source.media,
+                         .is_rtcp = accepted.verdict.is_rtcp,
+                         .port = accepted.arrived.component(),
+                         .from = accepted.arrived.from,
+                         .to = {},
+                         .datagram = datagram,
+                         .size = datagram.size(),
+                         .received_at = accepted.arrived.at,
+                         .worker = context_.number};
+    for (PacketTap* tap : entry.taps) {
+      if (!tap->wants_egress()) tap->on_packet(seen);
+    }
+  }
+  // Quality is that of the whole way, so the round trip to the far party is added to this party's report.
+  if (!accepted.verdict.is_rtcp || accepted.source.sinks.empty()) return;
+  if (const TransportEntry* far = context_.table.find(accepted.source.sinks.front().via)) {
+    if (const auto report = entry.state.complete_report(far->state.round_trip(), accepted.arrived.at))
+      count_quality(context_.interface_of(entry).quality, *report);
+  }
+}
+
+DropReason Forwarder::forward(TransportEntry& entry, const ReceivedPacket& arrived, const Verdict& verdict,
+                              PacketBuffer packet) noexcept {
+  const SourcePlan& source = entry.state.plan().sources[verdict.source];
+  // Under rtcp-mux what a packet is does not follow from the port that it came to.
+  const DatagramClass kind = verdict.is_rtcp            ? DatagramClass::kRtcp
+                             : arrived.has_rtp_header() ? DatagramClass::kRtp
+                                                        : DatagramClass::kUnknown;
+  Accepted accepted{entry, arrived, verdict, source, nullptr, kind};
+  count_accepted(accepted, packet.data());
+  if (!verdict.is_rtcp && (source.inspects_payload || source.has_events)) {
+    accepted.payload = source.payload_of(packet.data());
+    if (accepted.payload != nullptr && source.has_events)
+      parts_.turns.follow_presses(entry, verdict.source, *accepted.payload, arrived);
+  }
+  if (kind == DatagramClass::kRtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
+  if (source.sinks.empty()) {
+    context_.drop_arriving(entry, DropReason::kNoSink);
+    return DropReason::kNoSink;
+  }
+  // A packet with several sinks may be taken by one and refused by another. The verdict that witnesses hear
+  // is "forwarded" if anybody takes it, else the reason of the last refusal.
+  bool is_taken = false;
+  DropReason last = DropReason::kNone;
+  std::size_t left = source.sinks.size();
+  for (const Sink& sink : source.sinks) {
+    const DropReason reason = send_to(sink, accepted, packet, --left == 0);
+    is_taken = is_taken || reason == DropReason::kNone;
+    if (reason != DropReason::kNone) last = reason;
+  }
+  return is_taken ? DropReason::kNone : last;
+}
+
+DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, PacketBuffer& packet,
+                              bool is_last) noexcept {
+  const ReceivedPacket& arrived = accepted.arrived;
+  const bool is_rtcp = accepted.verdict.is_rtcp;
+  const bool is_rtp = accepted.kind == DatagramClass::kRtp;
+  const auto refuse = [&](DropReason reason) {
+    context_.drop_arriving(accepted.entry, reason);
+    return reason;
+  };
+  // The order of these checks decides which reason a refused packet is counted for: first what signalling
+  // says of the sink, then whether its transport exists and has an address, then what the relay does there.
+  const DropReason refused =
+      is_rtcp ? DropReason::kNone : refuses(sink, accepted.payload, accepted.verdict.is_negotiated);
+  if (refused != DropReason::kNone) return refuse(refused);
+  TransportEntry* out = context_.table.find(sink.via);
+  if (out == nullptr) return refuse(DropReason::kNoSink);
+  const auto refuse_leaving = [&](DropReason reason) {
+    context_.drop_leaving(*out, reason, arrived.at);
+    return reason;
+  };
+  const auto hop = out->state.next_hop(is_rtcp ? Component::kRtcp : Component::kRtp, arrived.at);
+  if (hop.reason != DropReason::kNone) return refuse_leaving(hop.reason);
+  if (out->output && out->output->hears_nobody() && !is_rtcp) {
+    context_.drop_unheard(accepted.entry, *out, DropReason::kPromptPlaying, arrived.at);
+    return DropReason::kPromptPlaying;
+  }
+  // Another packet time makes packets of our own; the incoming one is copied into them and ends here.
+  if (is_rtp && arrived.rtp && (sink.ptime_ms != 0 || (out->output && out->output->makes_media()))) {
+    // A payload of unknown kind cannot be joined or split (DMX-4).
+    if (!accepted.verdict.is_negotiated) return refuse_leaving(DropReason::kUnknownPayloadType);
+    if (out->state.relays_key_of(accepted.entry.state)) return refuse_leaving(DropReason::kSharedKey);
+    return parts_.own_packets.remake(accepted.entry, accepted.verdict.source, *out, sink, hop, arrived);
+  }
+  PacketBuffer outgoing;
+  if (is_last) {
+    outgoing = std::move(packet);
+  } else {
+    outgoing = context_.io->allocate();
+    if (!outgoing) return refuse_leaving(DropReason::kNoBuffer);
+    const Bytes data = packet.data();
+    std::ranges::copy(data, outgoing.space().begin());
+    outgoing.set_data_size(data.size());
+    outgoing->srtp_key = arrived.origin.key;
+    outgoing->srtp_index = arrived.origin.index;
+  }
+  const PacketChanges changes(sink, outgoing.data(), accepted.payload, is_rtcp, is_rtp);
+  if (changes.any()) {
+    // Both parties share one SRTP key, so the packet must keep its index. Changed contents under an old index
+    // would be sealed with the same key stream as the original ones (RFC 3711 §9.1), so it is dropped
+    // instead.
+    if (out->state.relays_key_of(accepted.entry.state)) return refuse_leaving(DropReason::kSharedKey);
+    outgoing->length = static_cast<std::uint32_t>(changes.apply(outgoing.data()));
+    // Nothing but feedback was in it.
+    if (outgoing.data().empty()) return refuse(DropReason::kFeedbackNotAgreed);
+  }
+  // Last, because it needs the packet in its final form: the receiver may know the stream by another SSRC.
+  const DropReason untranslated = out->state.translate_ssrcs(
+      accepted.entry.state, accepted.source.media, accepted.verdict, accepted.kind, outgoing.data());
+  if (untranslated != DropReason::kNone) return refuse_leaving(untranslated);
+  parts_.sends.add(*out, hop, accepted.kind, sink.to, std::move(outgoing), &accepted.entry.state, arrived.at);
+  return DropReason::kNone;
+}
+
+}  // namespace ferry

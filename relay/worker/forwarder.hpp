@@ -1,0 +1,105 @@
+// The way of a received packet through one worker.
+#pragma once
+
+#include "relay/core/packet/received_packet.hpp"
+#include "relay/worker/context.hpp"
+#include "relay/worker/early_keeper.hpp"
+#include "relay/worker/offloader.hpp"
+#include "relay/worker/own_packets.hpp"
+#include "relay/worker/send_batch.hpp"
+#include "relay/worker/transport_turns.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace ferry {
+
+/// The parts of a worker that a packet meets on its way.
+struct ForwarderParts {
+  SendBatch& sends;
+  OwnPackets& own_packets;
+  TransportTurns& turns;
+  EarlyKeeper& early;
+  Offloader& offloader;
+};
+
+/// Takes received packets in, lets their transports judge them, and sends them to every sink. One worker owns
+/// it.
+class Forwarder final : public PacketIntake {
+ public:
+  /// Most packets that all calls of a worker together hold under probation. If there are more, the one held
+  /// longest is dropped, so that held packets never take the buffers that other calls need.
+  static constexpr std::size_t kMaxHeld = 512;
+  /// Most packets received with one call.
+  static constexpr std::size_t kMost = SendBatch::kMost;
+
+  Forwarder(WorkerContext& context, const ForwarderParts& parts) : context_(context), parts_(parts) {}
+
+  /// Carries a batch of received packets to its end, each one before the next. At most `kMost`.
+  void take_batch(std::span<PacketBuffer> received, Instant now) noexcept;
+  /// Takes in a packet that was kept before the answer.
+  void take_in(TransportEntry& entry, PacketBuffer packet, Instant now) noexcept override {
+    take_in(entry, std::move(packet), now, nullptr);
+  }
+
+ private:
+  /// The place of one held packet. The packet may have left its slot since; then its serial differs.
+  struct HeldAt {
+    TransportId id;
+    std::uint8_t slot = 0;
+    std::uint64_t serial = 0;
+  };
+  /// A packet that was accepted, on its way to the sinks. Borrowed.
+  struct Accepted {
+    TransportEntry& entry;
+    const ReceivedPacket& arrived;
+    const Verdict& verdict;
+    const SourcePlan& source;
+    /// Entry of its payload type, if a sink or the reporting of DTMF needs it; null otherwise.
+    const PayloadEntry* payload = nullptr;
+    /// What it is: RTP, RTCP, or kUnknown for another protocol that passes whole.
+    DatagramClass kind = DatagramClass::kUnknown;
+  };
+
+  /// Lets a batching SRTP back end open all packets of a batch that can be opened ahead.
+  void open_ahead(std::span<const PacketBuffer> received, Instant now) noexcept;
+  /// A datagram that the engine received. `opened`: what a batching back end has decrypted already, or null.
+  void on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
+  /// Takes in one datagram of `entry`: a handshake, or media that is decrypted and judged.
+  void take_in(TransportEntry& entry, PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
+  /// Asks the transport for a verdict on a datagram and carries it out. `packet` holds the octets of
+  /// `arrived`. `depth` counts releases within releases.
+  void judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet, int depth) noexcept;
+  /// Sends an accepted packet to every sink of its source that may have it. Returns kNone if at least one
+  /// gets it, else why the last one does not.
+  DropReason forward(TransportEntry& entry, const ReceivedPacket& arrived, const Verdict& verdict,
+                     PacketBuffer packet) noexcept;
+  /// Counts an accepted packet and shows it to the taps.
+  void count_accepted(const Accepted& accepted, Bytes datagram) noexcept;
+  /// Sends it to one sink. `packet` is taken if `is_last`, copied otherwise. Returns kNone, or why the sink
+  /// does not get it, which is counted.
+  DropReason send_to(const Sink& sink, const Accepted& accepted, PacketBuffer& packet, bool is_last) noexcept;
+  /// Holds a packet under probation in a slot of `entry`; the one that was there is given up.
+  void hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept;
+  /// Drops the packet held in `slot`, counted by what it waited for.
+  void give_up(TransportEntry& entry, std::uint8_t slot) noexcept;
+
+  WorkerContext& context_;
+  ForwarderParts parts_;
+  /// SSRC of the RTP packet that was judged last, if it was accepted; the offloader is offered its stream.
+  std::optional<Ssrc> forwarded_ssrc_;
+  /// A ring, indexed by serial modulo its size: where each held packet is.
+  std::array<HeldAt, kMaxHeld> held_{};
+  std::uint64_t next_held_ = 1;
+  /// The results of decrypting a batch ahead, by the same index. `origin.key` 0: the packet was not opened
+  /// ahead.
+  std::array<SrtpOpened, kMost> opened_{};
+  std::array<SrtpWork, kMost> work_{};
+  /// For each item of `work_`: its index in the batch.
+  std::array<std::size_t, kMost> work_of_{};
+};
+
+}  // namespace ferry

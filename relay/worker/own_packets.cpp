@@ -1,0 +1,134 @@
+#include "relay/worker/own_packets.hpp"
+
+#include "relay/base/ensure.hpp"
+#include "relay/base/memory.hpp"
+#include "relay/core/rtp/rtp.hpp"
+
+#include <algorithm>
+
+namespace ferry {
+
+/// Writes what an output makes into buffers of the engine and adds them to the batch.
+class OwnPackets::FromOutput final : public OutputSender {
+ public:
+  FromOutput(OwnPackets& all, TransportEntry& out, const Transport::NextHop& hop, MediaId to, Instant now)
+      : all_(all), out_(out), hop_(hop), to_(to), now_(now) {}
+
+  bool send(const OutputPacket& made) noexcept override {
+    PacketBuffer packet = all_.context_.io->allocate();
+    if (!packet) {
+      all_.context_.drop_leaving(out_, DropReason::kNoBuffer, now_);
+      return false;
+    }
+    packet.set_data_size(kRtpFixedHeaderSize + made.payload.size());
+    const TimelinePosition& at = made.at;
+    write_rtp_header(packet.data(), made.type, at.marker, at.sequence, at.timestamp, at.ssrc);
+    std::ranges::copy(made.payload, packet.data().begin() + kRtpFixedHeaderSize);
+    WorkerTotals& totals = all_.context_.totals;
+    bump(made.maker == OutputPacket::Maker::kPrompt ? totals.played_packets : totals.repacketizer_out);
+    all_.sends_.add(out_, hop_, DatagramClass::kRtp, to_, std::move(packet), nullptr, now_);
+    return true;
+  }
+
+ private:
+  OwnPackets& all_;
+  TransportEntry& out_;
+  const Transport::NextHop& hop_;
+  MediaId to_;
+  Instant now_;
+};
+
+void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
+  const Instant now = context_.io->now();
+  Output& output = entry.made_output();
+  // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
+  // (SSR-2).
+  output.begin(command.ssrc, command.sequence, command.timestamp);
+  if (output.start_prompt(std::move(command.prompt), command.rounds, now))
+    context_.tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+  await(entry, now);
+  offloader_.reconsider(entry);
+}
+
+void OwnPackets::stop_prompt(TransportEntry& entry) noexcept {
+  if (entry.output && entry.output->stop_prompt()) end_prompt(entry);
+}
+
+void OwnPackets::end_prompt(TransportEntry& entry) noexcept {
+  context_.tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+  offloader_.reconsider(entry);
+}
+
+void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noexcept {
+  if (entry.state.plan().sources.empty()) return;
+  const SourcePlan& source = entry.state.plan().sources.front();
+  const Instant now = context_.io->now();
+  const auto hop = entry.state.next_hop(Component::kRtp, now);
+  PacketBuffer packet = hop.reason == DropReason::kNone ? context_.io->allocate() : PacketBuffer{};
+  if (!packet) return;
+  // Any type that the party takes will do: the packet has no payload.
+  const PayloadType type = source.payloads.empty() ? PayloadType{0} : source.payloads.front().type;
+  packet.set_data_size(kRtpFixedHeaderSize);
+  write_rtp_header(packet.data(), type, false, command.sequence, 0, command.ssrc);
+  sends_.add(entry, hop, DatagramClass::kRtp, source.media, std::move(packet), nullptr, now);
+  sends_.flush();
+}
+
+DropReason OwnPackets::remake(TransportEntry& entry, std::uint8_t source, TransportEntry& out,
+                              const Sink& sink, const Transport::NextHop& hop,
+                              const ReceivedPacket& arrived) noexcept {
+  const Instant now = arrived.at;
+  // `Transport` has parsed every RTP packet that it accepts.
+  if (!FERRY_ENSURE(arrived.rtp.has_value())) return DropReason::kNone;
+  const bool is_new = !out.output || !out.output->makes_media();
+  if (is_new && !had_memory([&] { out.made_output().make_media(); })) {
+    context_.drop_leaving(out, DropReason::kNoMemory, now);
+    return DropReason::kNone;
+  }
+  // From now on the relay makes the stream of this party itself, so the kernel may not forward it any longer.
+  if (is_new) offloader_.reconsider(out);
+  const std::uint64_t from = std::uint64_t{entry.state.id().slot} << 8 | source;
+  FromOutput sender(*this, out, hop, sink.to, now);
+  const DropReason reason =
+      out.output->on_packet(from, *arrived.rtp, sink.ptime_ms,
+                            arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0, now, sender);
+  switch (reason) {
+    case DropReason::kNone:
+      break;
+    case DropReason::kTooLate:
+      bump(context_.totals.repacketizer_in);
+      context_.drop_leaving(out, reason, now);
+      return DropReason::kNone;
+    default:
+      context_.drop_unheard(entry, out, reason, now);
+      return reason;
+  }
+  bump(context_.totals.repacketizer_in);
+  await(out, now);
+  return reason;
+}
+
+void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
+  // Its prompt was stopped meanwhile.
+  if (!entry.output || !entry.output->due()) return;
+  const auto hop = entry.state.next_hop(Component::kRtp, now);
+  FromOutput sender(*this, entry, hop, entry.state.plan().sources.front().media, now);
+  if (entry.output->drive(now, hop.reason == DropReason::kNone, sender)) end_prompt(entry);
+  await(entry, now);
+}
+
+void OwnPackets::await(TransportEntry& entry, Instant now) noexcept {
+  const auto due = entry.output ? entry.output->due() : std::nullopt;
+  if (due) deadlines_.set(entry, DeadlineKind::kOutput, *due, now);
+}
+
+void add_output_figures(const TransportEntry& entry, TransportFigures& figures) noexcept {
+  if (!entry.output) return;
+  const Output& output = *entry.output;
+  figures.played = output.played();
+  // Packets that became part of larger ones were not lost. Splitting makes more of them: the difference is 0
+  // then.
+  figures.joined = output.media_in() - std::min(output.media_in(), output.media_out());
+}
+
+}  // namespace ferry

@@ -1,0 +1,51 @@
+// The packets that one worker makes itself: prompts, DTMF, streams with another packet time.
+#pragma once
+
+#include "relay/core/output/output.hpp"
+#include "relay/worker/commands.hpp"
+#include "relay/worker/context.hpp"
+#include "relay/worker/deadlines.hpp"
+#include "relay/worker/offloader.hpp"
+#include "relay/worker/send_batch.hpp"
+
+#include <cstdint>
+
+namespace ferry {
+
+/// Drives the outputs of a worker's transports and sends what they make. One worker owns it.
+class OwnPackets {
+ public:
+  OwnPackets(WorkerContext& context, Deadlines& deadlines, SendBatch& sends, Offloader& offloader)
+      : context_(context), deadlines_(deadlines), sends_(sends), offloader_(offloader) {}
+
+  /// Plays a prompt to the party of `entry`, in place of one that is being played. Throws std::bad_alloc.
+  void start_prompt(TransportEntry& entry, StartPrompt& command);
+  /// Stops the prompt, if one is being played.
+  void stop_prompt(TransportEntry& entry) noexcept;
+  /// Sends an RTP packet without payload, which opens a way through the party's NAT.
+  void send_probe(TransportEntry& entry, const SendProbe& command) noexcept;
+  /// Joins or splits the RTP packet `arrived` of `entry` for the party of `out`, which is to get
+  /// `sink.ptime_ms` a packet. `source` is the packet's source in the plan of `entry`. Returns why the party
+  /// does not hear the sender; kNone also if the packet alone was lost.
+  DropReason remake(TransportEntry& entry, std::uint8_t source, TransportEntry& out, const Sink& sink,
+                    const Transport::NextHop& hop, const ReceivedPacket& arrived) noexcept;
+  /// Sends what is due at `entry` and queues the next deadline.
+  void drive(TransportEntry& entry, Instant now) noexcept;
+  /// Queues the deadline of `entry`, if its output has one.
+  void await(TransportEntry& entry, Instant now) noexcept;
+
+ private:
+  class FromOutput;
+  /// Reports that a prompt has ended. The party hears the other one again, so the kernel may forward to it.
+  void end_prompt(TransportEntry& entry) noexcept;
+
+  WorkerContext& context_;
+  Deadlines& deadlines_;
+  SendBatch& sends_;
+  Offloader& offloader_;
+};
+
+/// Adds to the figures of a transport what its output has counted.
+void add_output_figures(const TransportEntry& entry, TransportFigures& figures) noexcept;
+
+}  // namespace ferry

@@ -1,0 +1,128 @@
+// Traps:
+// - Sources that may not take part in a handshake (DTL-2) are refused at once. That is cheap, and they must
+// not use
+//   up the handshakes of a turn.
+// - What finds no memory is tried again: the peer sends its datagram again, and a deadline is set anew
+// (C-12).
+#include "relay/worker/transport_turns.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace ferry {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Sends the datagrams of STUN and DTLS at once: they need neither SRTP nor the statistics of media.
+class FromEntry final : public PortOutput {
+ public:
+  FromEntry(PacketIo& io, const TransportEntry& entry) : io_(io), entry_(entry) {}
+  void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
+    const PortHandle port = entry_.port(via);
+    PacketBuffer packet = port.is_open() ? io_.allocate() : PacketBuffer{};
+    if (!packet || datagram.size() > packet.space().size()) return;
+    std::ranges::copy(datagram, packet.space().begin());
+    packet.set_data_size(datagram.size());
+    packet->remote = to;
+    packet->via = port;
+    packet->to_locked_peer = false;
+    SendError error{};  // no retry: both protocols send again when no answer comes
+    io_.send({&packet, 1}, {&error, 1});
+  }
+
+ private:
+  PacketIo& io_;
+  const TransportEntry& entry_;
+};
+
+}  // namespace
+
+void TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
+  FromEntry out(*context_.io, entry);
+  DropReason reason = DropReason::kNone;
+  try {
+    if (arrived.kind == DatagramClass::kDtls &&
+        entry.state.may_speak(arrived.port, arrived.from, *context_.own)) {
+      if (handshakes_ >= kHandshakesATurn) {
+        if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
+          // A full queue drops the datagram; the peer sends it again.
+          context_.drop_arriving(entry, DropReason::kNoBuffer);
+          return;
+        }
+        waiting_.push_back({entry.state.id(),
+                            arrived.port,
+                            arrived.from,
+                            {arrived.datagram.begin(), arrived.datagram.end()}});
+        ++entry.waiting;
+        return;
+      }
+      ++handshakes_;
+    }
+    reason = entry.state.on_handshake(arrived, {context_.dtls_budget, out, arrived.at, *context_.own});
+  } catch (const std::bad_alloc&) {
+    context_.drop_arriving(entry, DropReason::kNoBuffer);
+    return;
+  }
+  if (reason != DropReason::kNone) {
+    context_.count_refused(entry, arrived, false, reason);
+  } else {
+    context_.witness(entry, arrived, false, reason);
+    drive(entry, arrived.at);
+  }
+  context_.pass_events(entry, arrived.at);
+}
+
+void TransportTurns::begin_turn(Instant now) noexcept {
+  handshakes_ = 0;
+  while (!waiting_.empty() && handshakes_ < kHandshakesATurn) {
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    // The call ended while its datagram waited.
+    TransportEntry* entry = context_.table.find(next.id);
+    if (entry == nullptr) continue;
+    if (entry->waiting > 0) --entry->waiting;
+    on_handshake(*entry, ReceivedPacket(next.at, next.from, next.datagram, now));
+  }
+}
+
+void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
+  constexpr Duration kAgain = 100ms;
+  FromEntry out(*context_.io, entry);
+  std::optional<Instant> due;
+  try {
+    entry.state.drive({context_.dtls_budget, out, now, *context_.own});
+    tell_ended_presses(entry, now, false);
+    due = entry.state.due(now);
+    context_.pass_events(entry, now);
+  } catch (const std::bad_alloc&) {
+    due = now + kAgain;  // memory may be there again by then (C-12)
+  }
+  deadlines_.set_earlier(entry, DeadlineKind::kTransport, due, now);
+}
+
+void TransportTurns::await(TransportEntry& entry, Instant now) noexcept {
+  const TransportPlan& plan = entry.state.plan();
+  const bool is_driven = plan.dtls || plan.ice;
+  deadlines_.set_earlier(entry, DeadlineKind::kTransport,
+                         is_driven ? std::optional(now) : entry.state.due(now), now);
+}
+
+void TransportTurns::follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
+                                    const ReceivedPacket& arrived) noexcept {
+  const KeyPresses::Told told = entry.state.presses_of(source, payload, arrived);
+  for (const auto& press : {told.former, told.own}) {
+    if (press) context_.tell({entry.state.id(), TransportEvent::kDtmf, *press});
+  }
+  // The end of a key press may get lost; a deadline ends it then.
+  if (payload.is_event)
+    deadlines_.set_earlier(entry, DeadlineKind::kTransport, entry.state.due(arrived.at), arrived.at);
+}
+
+void TransportTurns::tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept {
+  while (const auto press = entry.state.take_ended_press(now, all))
+    context_.tell({entry.state.id(), TransportEvent::kDtmf, *press});
+}
+
+}  // namespace ferry

@@ -1,0 +1,59 @@
+// Handshakes, connectivity checks and key presses of a worker's transports: what is due by time.
+#pragma once
+
+#include "relay/worker/context.hpp"
+#include "relay/worker/deadlines.hpp"
+
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <vector>
+
+namespace ferry {
+
+/// Hands STUN and DTLS to the transports and lets them go on when they are due. One worker owns it.
+///
+/// Asymmetric cryptography costs as much as a hundred packets of media, so media goes first: a turn takes
+/// `kHandshakesATurn` DTLS datagrams and no more. Others wait, up to a limit for each transport.
+class TransportTurns {
+ public:
+  TransportTurns(WorkerContext& context, Deadlines& deadlines) : context_(context), deadlines_(deadlines) {}
+
+  /// Hands a datagram of STUN or DTLS to the transport. A DTLS datagram waits if this turn has had its share.
+  void on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
+  /// A turn begins: hands over datagrams that waited, as many as it may take.
+  void begin_turn(Instant now) noexcept;
+  /// True if datagrams wait for a turn.
+  [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
+  /// Lets the transport's handshakes, checks and key presses do what is due, and queues its next deadline.
+  void drive(TransportEntry& entry, Instant now) noexcept;
+  /// Queues the deadline of `entry`, if it has one.
+  void await(TransportEntry& entry, Instant now) noexcept;
+  /// Follows DTMF events (RFC 4733) in a packet of `entry` and reports the key presses that it ends.
+  void follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
+                      const ReceivedPacket& arrived) noexcept;
+  /// Reports key presses that ended by time-out; with `all` also those that are still open.
+  void tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept;
+
+ private:
+  static constexpr std::size_t kHandshakesATurn = 4;
+  /// Most DTLS datagrams that wait, of all transports together and of one, so that one cannot keep the others
+  /// out.
+  static constexpr std::size_t kMostWaiting = 4096;
+  static constexpr std::size_t kMostWaitingOfOne = 64;
+  /// A DTLS datagram that waits for a later turn: a copy, and where it came to and from.
+  struct Waiting {
+    TransportId id;
+    LocalPort at;
+    Endpoint from;
+    std::vector<std::byte> datagram;
+  };
+
+  WorkerContext& context_;
+  Deadlines& deadlines_;
+  std::deque<Waiting> waiting_;
+  /// DTLS datagrams that this turn has handled.
+  std::size_t handshakes_ = 0;
+};
+
+}  // namespace ferry

@@ -1,0 +1,357 @@
+// One receiver in virtual time: whatever its output is made of, it is one stream without a jump.
+#include "relay/core/output/output.hpp"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+namespace ferry::output_test {
+namespace {
+
+using namespace std::chrono_literals;
+using Maker = OutputPacket::Maker;
+
+constexpr Instant kBegin{10s};
+constexpr std::uint64_t kA = 1;
+constexpr std::uint64_t kB = 2;
+
+struct Heard {
+  Instant at;
+  TimelinePosition place;
+  Maker maker;
+  unsigned type;
+  std::size_t octets;
+};
+
+/// The receiver. It notes what it gets, and when.
+class Receiver final : public OutputSender {
+ public:
+  bool send(const OutputPacket& packet) noexcept override {
+    heard.push_back({now, packet.at, packet.maker, packet.type.value, packet.payload.size()});
+    return takes;
+  }
+  Instant now = kBegin;
+  bool takes = true;
+  std::vector<Heard> heard;
+};
+
+/// A party that sends 160 octets of PCMU each 20 ms.
+struct Party {
+  std::uint64_t key;
+  Ssrc ssrc;
+  SeqNo sequence{1000};
+  std::uint32_t timestamp = 50'000;
+};
+
+class OutputTest : public testing::Test {
+ protected:
+  /// Lets `time` pass in steps of 20 ms, in which each of `parties` sends a packet.
+  void pass(Duration time, std::initializer_list<Party*> parties = {}, unsigned ptime = 0) {
+    for (Duration gone{0}; gone < time; gone += 20ms) {
+      receiver.now += 20ms;
+      while (output.due() && *output.due() <= receiver.now) {
+        if (output.drive(receiver.now, has_address, receiver)) ++ended;
+        if (output.due() && *output.due() <= receiver.now && !has_address) break;
+      }
+      for (Party* party : parties) last = send(*party, ptime);
+    }
+  }
+  DropReason send(Party& party, unsigned ptime) {
+    const std::vector<std::byte> payload(160, std::byte{0x55});
+    RtpView rtp;
+    rtp.ssrc = party.ssrc;
+    rtp.sequence = party.sequence;
+    rtp.timestamp = party.timestamp;
+    rtp.payload_type = PayloadType{0};
+    rtp.payload = payload;
+    party.sequence = SeqNo{static_cast<std::uint16_t>(party.sequence.value + 1)};
+    party.timestamp += 160;
+    if (output.is_plain()) return DropReason::kNone;
+    return output.on_packet(party.key, rtp, ptime, 8000, receiver.now, receiver);
+  }
+  static std::shared_ptr<const Prompt> prompt_of(unsigned packets) {
+    Prompt prompt;
+    prompt.payloads.resize(packets * 160);
+    prompt.type = PayloadType{8};
+    prompt.packet_octets = 160;
+    prompt.packet_time = 20ms;
+    prompt.units = 160;
+    return std::make_shared<const Prompt>(prompt);
+  }
+  /// One SSRC, numbers that rise by one, and time stamps that go with the time. DTMF has one time stamp for
+  /// all packets of an event, so it is left out of the last rule.
+  void expect_one_stream(std::uint32_t most_units_off = 160) const {
+    for (std::size_t i = 1; i < receiver.heard.size(); ++i) {
+      const Heard& before = receiver.heard[i - 1];
+      const Heard& now = receiver.heard[i];
+      ASSERT_EQ(now.place.ssrc, before.place.ssrc) << "packet " << i;
+      ASSERT_EQ(now.place.sequence.value, static_cast<std::uint16_t>(before.place.sequence.value + 1));
+      ASSERT_LE(before.place.timestamp, now.place.timestamp) << "packet " << i;
+      if (now.maker == Maker::kDigit || before.maker == Maker::kDigit) continue;
+      const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.at - before.at).count();
+      EXPECT_NEAR(static_cast<double>(now.place.timestamp - before.place.timestamp),
+                  static_cast<double>(ms) * 8, most_units_off)
+          << "packet " << i;
+    }
+  }
+  [[nodiscard]] std::size_t heard_of(Maker maker) const {
+    return static_cast<std::size_t>(std::ranges::count(receiver.heard, maker, &Heard::maker));
+  }
+
+  Output output;
+  Receiver receiver;
+  Party a{kA, Ssrc{0xa}};
+  Party b{kB, Ssrc{0xb}};
+  DropReason last = DropReason::kNone;
+  bool has_address = true;
+  unsigned ended = 0;
+};
+
+TEST_F(OutputTest, IsPlainUntilItMakesSomething) {
+  EXPECT_TRUE(output.is_plain());
+  EXPECT_FALSE(output.due());
+  pass(100ms, {&a});
+  EXPECT_TRUE(receiver.heard.empty());
+  output.begin(Ssrc{7}, SeqNo{1}, 0);
+  output.start_prompt(prompt_of(3), 1, receiver.now);
+  EXPECT_FALSE(output.is_plain());
+  pass(100ms, {&a});
+  EXPECT_EQ(ended, 1u);
+  EXPECT_EQ(heard_of(Maker::kPrompt), 3u);
+  EXPECT_TRUE(output.is_plain()) << "packets leave as they came again";
+}
+
+TEST_F(OutputTest, ARepacketizedStreamBeginsWithTheNumbersOfItsSender) {
+  output.make_media();
+  pass(120ms, {&a}, 40);
+  ASSERT_EQ(receiver.heard.size(), 3u);
+  EXPECT_EQ(receiver.heard[0].place.ssrc, a.ssrc);
+  EXPECT_EQ(receiver.heard[0].place.sequence, SeqNo{1000});
+  EXPECT_EQ(receiver.heard[0].place.timestamp, 50'000u);
+  EXPECT_EQ(receiver.heard[0].octets, 320u);
+  expect_one_stream(320);
+  EXPECT_EQ(output.media_in(), 6u);
+  EXPECT_EQ(output.media_out(), 3u);
+}
+
+TEST_F(OutputTest, SSR2_APromptOverRepacketizedMediaKeepsOneSsrcAndOneTimeline) {
+  output.make_media();
+  pass(200ms, {&a}, 40);
+  output.begin(Ssrc{7}, SeqNo{1}, 0);
+  output.start_prompt(prompt_of(10), 1, receiver.now);
+  pass(100ms, {&a}, 40);
+  EXPECT_EQ(last, DropReason::kPromptPlaying);
+  pass(500ms, {&a}, 40);
+  EXPECT_EQ(ended, 1u);
+  EXPECT_EQ(heard_of(Maker::kPrompt), 10u);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, a.ssrc);
+  EXPECT_EQ(receiver.heard.back().maker, Maker::kMedia);
+  expect_one_stream(400);
+}
+
+TEST_F(OutputTest, SSR2_MediaThatIsRemadeBehindAPromptGoesOnWithThePromptsStream) {
+  output.begin(Ssrc{7}, SeqNo{1}, 0);
+  output.start_prompt(prompt_of(5), 1, receiver.now);
+  pass(200ms);
+  output.make_media();
+  pass(200ms, {&a}, 20);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7});
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, ASenderThatBeginsANewSsrcIsFollowedUntilTheRelayHasSpoken) {
+  output.make_media();
+  pass(100ms, {&a}, 20);
+  a.ssrc = Ssrc{0xaa};
+  a.timestamp = 7;
+  pass(20ms, {&a}, 20);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{0xaa}) << "the sender's own stream, so its own numbers";
+  EXPECT_EQ(receiver.heard.back().place.timestamp, 7u);
+  output.start_prompt(prompt_of(1), 1, receiver.now);
+  pass(40ms);
+  const auto first = receiver.heard.size() - 1;
+  a.ssrc = Ssrc{0xaaa};
+  pass(100ms, {&a}, 20);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{0xaa}) << "one stream from the prompt on";
+  receiver.heard.erase(receiver.heard.begin(), receiver.heard.begin() + static_cast<std::ptrdiff_t>(first));
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, SSR2_TwoSourcesTakeTurnsOnOneTimeline) {
+  output.make_media();
+  pass(200ms, {&a}, 20);
+  EXPECT_EQ(last, DropReason::kNone);
+  pass(200ms, {&a, &b}, 20);
+  EXPECT_EQ(last, DropReason::kOtherSpeaks) << "A has the floor";
+  const std::size_t of_a = receiver.heard.size();
+  EXPECT_EQ(of_a, 20u);
+  pass(400ms, {&b}, 20);
+  EXPECT_EQ(last, DropReason::kNone) << "A was silent for 200 ms";
+  EXPECT_TRUE(receiver.heard[of_a].place.marker);
+  EXPECT_EQ(receiver.heard.size(), of_a + 11);
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, SSR2_DtmfIsInsertedBetweenWithoutAJump) {
+  // The stream left as it came until now.
+  pass(100ms, {&a});
+  const std::uint32_t last_timestamp = a.timestamp - 160;
+  output.take_over(a.ssrc, SeqNo{static_cast<std::uint16_t>(a.sequence.value - 1)}, last_timestamp,
+                   receiver.now);
+  pass(40ms, {&a});
+  ASSERT_EQ(receiver.heard.size(), 2u);
+  EXPECT_EQ(receiver.heard[0].place.sequence.value, 1005);
+  EXPECT_EQ(receiver.heard[0].place.timestamp, last_timestamp + 160);
+  ASSERT_TRUE(output.send_digit({.event = 5, .length = 100ms, .type = PayloadType{101}}, receiver.now));
+  ASSERT_TRUE(output.send_digit({.event = 6, .length = 60ms, .type = PayloadType{101}}, receiver.now));
+  pass(60ms, {&a});
+  EXPECT_EQ(last, DropReason::kPromptPlaying);
+  pass(300ms, {&a});
+  EXPECT_EQ(last, DropReason::kNone);
+  EXPECT_EQ(heard_of(Maker::kDigit), 4u + 3u + 2u + 3u);
+  expect_one_stream();
+  // An event has one time stamp, and what follows it lies behind it by its whole length.
+  std::vector<std::uint32_t> begins;
+  for (const Heard& each : receiver.heard) {
+    if (each.maker == Maker::kDigit && each.place.marker) begins.push_back(each.place.timestamp);
+  }
+  ASSERT_EQ(begins.size(), 2u);
+  EXPECT_GE(begins[1] - begins[0], 800u);
+  const auto back = std::ranges::find_if(receiver.heard, [&](const Heard& each) {
+    return each.maker == Maker::kMedia && each.place.timestamp > begins[1];
+  });
+  ASSERT_NE(back, receiver.heard.end());
+  EXPECT_GE(back->place.timestamp - begins[1], 480u);
+  EXPECT_TRUE(back->place.marker);
+}
+
+TEST_F(OutputTest, TooManyDigitsAreRefused) {
+  output.begin(Ssrc{7}, SeqNo{1}, 0);
+  const DigitOrder order{.event = 1, .length = 40ms, .type = PayloadType{101}};
+  for (std::size_t i = 0; i <= Output::kMostDigits; ++i) EXPECT_TRUE(output.send_digit(order, receiver.now));
+  EXPECT_FALSE(output.send_digit(order, receiver.now));
+}
+
+TEST_F(OutputTest, AnotherPacketTimeIsSwitchedOnAndOffWithoutAJump) {
+  output.make_media();
+  pass(200ms, {&a}, 20);
+  pass(200ms, {&a}, 60);
+  pass(200ms, {&a}, 0);
+  pass(200ms, {&a}, 40);
+  pass(200ms, {&a}, 0);
+  expect_one_stream(480);
+}
+
+/// A transcoder that halves nothing and adds nothing: it says what it hears with a payload type of its own,
+/// and comfort noise each 100 ms.
+class Double final : public OutputStage {
+ public:
+  void hear(std::uint32_t, const RtpView& rtp, Instant now, MadePackets& out) noexcept override {
+    out.take({PayloadType{9}, false, 160, rtp.payload});
+    due_ = now + 100ms;
+  }
+  [[nodiscard]] std::optional<Instant> due() const noexcept override { return due_; }
+  void drive(Instant now, MadePackets& out) noexcept override {
+    static constexpr std::array<std::byte, 1> kNoise{};
+    out.take({PayloadType{13}, false, 800, kNoise});
+    due_ = now + 100ms;
+  }
+
+ private:
+  std::optional<Instant> due_;
+};
+
+TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
+  pass(100ms, {&a});
+  output.take_over(a.ssrc, SeqNo{static_cast<std::uint16_t>(a.sequence.value - 1)}, a.timestamp - 160,
+                   receiver.now);
+  pass(100ms, {&a});
+  output.set_stage(std::make_unique<Double>());
+  pass(100ms, {&a});
+  EXPECT_EQ(receiver.heard.back().type, 9u);
+  pass(300ms);
+  EXPECT_EQ(receiver.heard.back().type, 13u) << "a stage makes packets when they are due, too";
+  output.start_prompt(prompt_of(5), 1, receiver.now);
+  pass(120ms, {&a});
+  output.set_stage(nullptr);
+  pass(100ms, {&a});
+  EXPECT_EQ(receiver.heard.back().type, 0u);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, a.ssrc);
+  expect_one_stream(800);
+}
+
+TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
+  output.begin(Ssrc{7}, SeqNo{1}, 40);
+  output.start_prompt(prompt_of(4), 2, receiver.now);
+  has_address = false;
+  pass(200ms);
+  EXPECT_TRUE(receiver.heard.empty());
+  has_address = true;
+  pass(400ms);
+  EXPECT_EQ(receiver.heard.size(), 8u) << "two rounds of four";
+  EXPECT_EQ(receiver.heard[0].place.timestamp, 40u);
+  EXPECT_EQ(ended, 1u);
+  EXPECT_EQ(output.played(), 8u);
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, WhatCouldNotBeSentIsNotCounted) {
+  receiver.takes = false;
+  output.begin(Ssrc{7}, SeqNo{1}, 40);
+  output.start_prompt(prompt_of(4), 1, receiver.now);
+  pass(100ms);
+  output.make_media();
+  pass(100ms, {&a}, 20);
+  EXPECT_EQ(output.played(), 0u);
+  EXPECT_EQ(output.media_out(), 0u);
+  EXPECT_EQ(output.media_in(), 5u);
+}
+
+// Whatever is switched on and off, and whoever speaks: one SSRC, and numbers that rise by one.
+RC_GTEST_FIXTURE_PROP(OutputTest, SSR2_AnyOrderOfOrdersMakesOneStream, ()) {
+  output.begin(Ssrc{7}, SeqNo{65'500}, 4'294'960'000u);
+  output.make_media();
+  const auto orders = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 8));
+  unsigned ptime = 0;
+  for (const int order : orders) {
+    switch (order) {
+      case 0:
+        output.start_prompt(prompt_of(3), 2, receiver.now);
+        break;
+      case 1:
+        output.stop_prompt();
+        break;
+      case 2:
+        (void)output.send_digit({.event = 2, .length = 70ms, .type = PayloadType{101}}, receiver.now);
+        break;
+      case 3:
+        output.set_stage(std::make_unique<Double>());
+        break;
+      case 4:
+        output.set_stage(nullptr);
+        break;
+      case 5:
+        ptime = ptime == 0 ? 60 : 0;
+        break;
+      case 6:
+        a.ssrc = Ssrc{a.ssrc.value + 16};
+        break;
+      default:
+        std::swap(a, b);
+        break;
+    }
+    pass(60ms, {&a}, ptime);
+    if (order == 7) pass(240ms, {&a, &b}, ptime);
+  }
+  for (std::size_t i = 1; i < receiver.heard.size(); ++i) {
+    const TimelinePosition& before = receiver.heard[i - 1].place;
+    const TimelinePosition& now = receiver.heard[i].place;
+    RC_ASSERT(now.ssrc == Ssrc{7});
+    RC_ASSERT(now.sequence.value == static_cast<std::uint16_t>(before.sequence.value + 1));
+    RC_ASSERT(now.timestamp - before.timestamp < 8000u * 60);
+  }
+}
+
+}  // namespace
+}  // namespace ferry::output_test
