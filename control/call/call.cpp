@@ -23,7 +23,7 @@ std::vector<Media*> MediaTransport::medias() const {
 bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
 
 void Media::note_left_out(std::vector<LeftOutPeer> peers) {
-  if (extras || !peers.empty()) made_extras().left_out = std::move(peers);
+  if (extras || !peers.empty()) ensure_extras().left_out = std::move(peers);
 }
 
 bool Media::is_encrypted() const {

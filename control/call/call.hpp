@@ -61,7 +61,7 @@ struct LocalPorts {
   std::array<PortHandle, 2> handles;
   /// The remote endpoint of the far side when this set was made. The same remote gets the same ports again
   /// (docs/reference/ng.md#ports). Unset until it is known.
-  Endpoint made_for;
+  Endpoint far_endpoint;
   /// The worker notes here whether and when it heard the peer at these ports. Control reads it. Never null
   /// for open ports.
   std::shared_ptr<TransportActivity> activity;
@@ -78,6 +78,7 @@ struct LocalPorts {
   std::shared_ptr<const TransportSnapshot> restored;
   /// Ports at another address of the interface, which only ICE candidates name.
   struct More {
+    /// The address, the RTP port and the sockets, as in `LocalPorts`. The address is never null.
     const LocalAddress* local = nullptr;
     UdpPort port;
     std::array<PortHandle, 2> handles;
@@ -119,6 +120,7 @@ enum class SubscriptionKind : std::uint8_t { kOfferAnswer, kPubSub };
 struct Subscription {
   /// The sending media, of the same call. Never null.
   Media* source = nullptr;
+  /// Set when the subscription is made.
   SubscriptionKind kind = SubscriptionKind::kOfferAnswer;
   /// True while a command blocks, or silences, this flow alone. Blocks of a party or of the call come on top.
   bool blocked = false;
@@ -129,7 +131,7 @@ struct Subscription {
   bool rtcp_only = false;
 };
 
-/// Members of a media that few medias need. Made on demand by `Media::made_extras`.
+/// Members of a media that few medias need. Made on demand by `Media::ensure_extras`.
 struct MediaExtras {
   /// The `a=label` that the relay gave this section: a number, counted by `Call::next_label`. Empty = none.
   std::string label;
@@ -282,15 +284,15 @@ struct MediaTransport : TransportTerms {
   std::unique_ptr<MediaIce> ice;
 
   /// Give the member, and make it first if it is null.
-  MediaKeys& made_keys() {
+  MediaKeys& ensure_keys() {
     if (!keys) keys = std::make_unique<MediaKeys>();
     return *keys;
   }
-  MediaDtls& made_dtls() {
+  MediaDtls& ensure_dtls() {
     if (!dtls) dtls = std::make_unique<MediaDtls>();
     return *dtls;
   }
-  MediaIce& made_ice() {
+  MediaIce& ensure_ice() {
     if (!ice) ice = std::make_unique<MediaIce>();
     return *ice;
   }
@@ -383,7 +385,7 @@ struct Media : MediaTerms {
   /// not count as a peer that should speak (LAT-12b).
   [[nodiscard]] bool only_listens() const;
   /// Gives the extras, and makes them first if there are none.
-  MediaExtras& made_extras() {
+  MediaExtras& ensure_extras() {
     if (!extras) extras = std::make_unique<MediaExtras>();
     return *extras;
   }
@@ -398,7 +400,7 @@ struct Media : MediaTerms {
     return agreed ? *agreed : static_cast<const MediaTerms&>(*this);
   }
   /// Gives the header extensions, and makes them first if there are none.
-  MediaExtensions& made_extensions() {
+  MediaExtensions& ensure_extensions() {
     if (!extensions) extensions = std::make_unique<MediaExtensions>();
     return *extensions;
   }
@@ -454,7 +456,7 @@ struct LapsedOffer {
   std::vector<unsigned> section_order;
 };
 
-/// Members of a leg that few legs need. Made on demand by `Leg::made_extras`.
+/// Members of a leg that few legs need. Made on demand by `Leg::ensure_extras`.
 struct LegExtras {
   /// Keys `label` (or `set-label`) and `metadata` of the party's requests. Empty = none.
   std::string label;
@@ -518,7 +520,7 @@ struct Leg {
   std::optional<Instant> delete_at;
 
   /// Gives the extras, and makes them first if there are none.
-  LegExtras& made_extras() {
+  LegExtras& ensure_extras() {
     if (!extras) extras = std::make_unique<LegExtras>();
     return *extras;
   }
@@ -579,7 +581,7 @@ class CallPolicy {
   [[nodiscard]] virtual std::string_view shared_name() const = 0;
 };
 
-/// Members of a call that few calls need. Made on demand by `Call::made_extras`.
+/// Members of a call that few calls need. Made on demand by `Call::ensure_extras`.
 struct CallExtras {
   /// The ids of calls that were merged into this one.
   std::vector<std::string> other_ids;
@@ -662,7 +664,7 @@ struct Call {
   Instant scheduled_at{};
 
   /// Gives the extras, and makes them first if there are none.
-  CallExtras& made_extras() {
+  CallExtras& ensure_extras() {
     if (!extras) extras = std::make_unique<CallExtras>();
     return *extras;
   }

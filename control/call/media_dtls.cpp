@@ -23,10 +23,11 @@ void show(MediaDtls& dtls, const DtlsWishes& wishes, const std::shared_ptr<const
 
 /// True if the party asks for another handshake than the one that was made (RFC 8842 §4).
 bool is_another(const MediaDtls& dtls) {
-  if (dtls.made_for.fingerprints.empty()) return false;
-  const bool other_id = !dtls.made_for.tls_id.empty() && !dtls.theirs.tls_id.empty() &&
-                        dtls.made_for.tls_id != dtls.theirs.tls_id;
-  return other_id || dtls.made_for.fingerprints != dtls.theirs.fingerprints || dtls.made_as != dtls.role;
+  if (dtls.handshake_peer.fingerprints.empty()) return false;
+  const bool other_id = !dtls.handshake_peer.tls_id.empty() && !dtls.theirs.tls_id.empty() &&
+                        dtls.handshake_peer.tls_id != dtls.theirs.tls_id;
+  return other_id || dtls.handshake_peer.fingerprints != dtls.theirs.fingerprints ||
+         dtls.handshake_role != dtls.role;
 }
 
 /// A number that no association of this transport has had.
@@ -37,8 +38,8 @@ std::uint32_t next_association(const MediaDtls& dtls) {
 /// Puts the party's lines and our role in force, and begins another association if they ask for one.
 void agree(MediaDtls& dtls) {
   if (is_another(dtls)) dtls.association = next_association(dtls);
-  dtls.made_for = dtls.theirs;
-  dtls.made_as = dtls.role;
+  dtls.handshake_peer = dtls.theirs;
+  dtls.handshake_role = dtls.role;
   dtls.in_use = true;
   dtls.plan.reset();
 }
@@ -99,7 +100,7 @@ void answer_dtls(MediaDtls& dtls, const DtlsWishes& wishes, const DtlsConfig& co
                  const std::shared_ptr<const DtlsIdentity>& identity) {
   show(dtls, wishes, identity);
   const bool keeps = dtls.in_use && dtls.theirs.setup == sdp::Setup::kActpass &&
-                     dtls.made_for.fingerprints == dtls.theirs.fingerprints;
+                     dtls.handshake_peer.fingerprints == dtls.theirs.fingerprints;
   if (!keeps) {
     const bool waits =
         dtls.theirs.setup == sdp::Setup::kActive || dtls.theirs.setup == sdp::Setup::kNone ||
@@ -117,7 +118,7 @@ void forget_dtls(MediaDtls& dtls) {
   if (dtls.in_use) {
     // The next handshake is another association, whatever comes.
     dtls.association = next_association(dtls);
-    dtls.made_for = {};
+    dtls.handshake_peer = {};
     dtls.agreed = {};
   }
   dtls.in_use = false;
@@ -142,7 +143,7 @@ std::shared_ptr<const DtlsPlan> dtls_plan(MediaDtls& dtls, bool answered, std::u
   // If the address moved, the answer says which side begins; until then only the peer may.
   const bool is_moved = dtls.agreed.at.is_set() && dtls.agreed.at != dtls.shown_at;
   plan->role = dtls.in_use && !is_moved ? dtls.role : DtlsRole::kServer;
-  if (dtls.in_use) plan->peer = dtls.made_for.fingerprints;
+  if (dtls.in_use) plan->peer = dtls.handshake_peer.fingerprints;
   plan->association = dtls.association;
   plan->allow_sha1 = config.allow_sha1;
   plan->call = call;

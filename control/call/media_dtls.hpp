@@ -53,18 +53,19 @@ struct MediaDtls {
   bool in_use = false;
   /// Our role in the handshake.
   DtlsRole role = DtlsRole::kServer;
-  /// The party's lines and our role that the handshake was made for. Another certificate, `tls-id` or role
+  /// The party's lines and our role, as the handshake was told them. Another certificate, `tls-id` or role
   /// asks for another handshake (RFC 8842 §4). Without fingerprints there was none.
-  sdp::DtlsDescription made_for;
-  DtlsRole made_as = DtlsRole::kServer;
+  sdp::DtlsDescription handshake_peer;
+  DtlsRole handshake_role = DtlsRole::kServer;
   /// The number of the association, from 1. The worker begins another handshake when it changes.
   std::uint32_t association = 1;
   /// Our address that `tls_id` and `association` belong to. Unset = never shown (see `show_at`).
   Endpoint shown_at;
   /// The association that was agreed last. An offer that goes back to its address goes back to it.
   struct Agreed {
-    /// Unset = none was agreed.
+    /// Our address of that association. Unset = none was agreed.
     Endpoint at;
+    /// `association` and `tls_id` at that address.
     std::uint32_t association = 0;
     std::string tls_id;
   };

@@ -270,7 +270,7 @@ Result<void, RequestError> Conference::inject_stop() {
 
 bool Conference::merge(Call& call, Call& other) {
   if (!can_be_one({&call, &other})) return false;
-  auto& ids = call.made_extras().other_ids;
+  auto& ids = call.ensure_extras().other_ids;
   std::vector<std::string> more = {other.id};
   if (other.extras) more.insert(more.end(), other.extras->other_ids.begin(), other.extras->other_ids.end());
   if (other.worker != call.worker && !services_.plans.move(other, call.worker)) return false;

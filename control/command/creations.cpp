@@ -73,11 +73,11 @@ Result<PartyMade, RequestError> Subscriptions::create() {
   }
   if (leg == nullptr) leg = &services_.calls.add_leg(*call, tag, clock_);
   leg->from_offer_answer = false;
-  leg->made_extras().by_create = true;
+  leg->ensure_extras().by_create = true;
   leg->id_index = CallRegister::id_index(*call, call->id);
   leg->delete_at.reset();
   call->delete_at.reset();  // signalling of a party revives (docs/reference/ng.md#delete)
-  if (!request_.label.empty()) leg->made_extras().label = request_.label;
+  if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
   leg->section_order.clear();
   std::vector<Media*> medias;
   for (Section& section : sections) {

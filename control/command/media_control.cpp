@@ -29,7 +29,7 @@ Result<Leg*, RequestError> select_party(Call& call, const Request& request, bool
     leg = call.leg_by_tag(*request.from_tag);
     if (leg == nullptr) return fail(RequestFault::kUnknownFromTag);
   }
-  if (leg != nullptr && !request.set_label.empty()) leg->made_extras().label = request.set_label;
+  if (leg != nullptr && !request.set_label.empty()) leg->ensure_extras().label = request.set_label;
   return leg;
 }
 
@@ -129,7 +129,7 @@ Result<void, RequestError> MediaControl::mark(MediaMark what, bool on) {
   } else {
     // With a trigger, events pass until its digits switch the block on.
     leg.events_blocked = on && request_.dtmf_trigger.empty();
-    if (on || leg.extras) leg.made_extras().dtmf_trigger = on ? request_.dtmf_trigger : std::string();
+    if (on || leg.extras) leg.ensure_extras().dtmf_trigger = on ? request_.dtmf_trigger : std::string();
   }
   done(**call);
   return {};

@@ -414,14 +414,14 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
     const LocalPorts& active = media->via->ports[current];
     const bool same_local = active.local == local;
     const Endpoint remote = remote_of(*match.section);
-    if (same_local && (!receiver_side || keeps_port(match) || !active.made_for.is_set() ||
-                       same_but_for_zero_address(active.made_for, remote))) {
+    if (same_local && (!receiver_side || keeps_port(match) || !active.far_endpoint.is_set() ||
+                       same_but_for_zero_address(active.far_endpoint, remote))) {
       chosen = current;
       return {};
     }
     for (std::size_t i = 0; i < media->via->ports.size(); ++i) {
       const LocalPorts& ports = media->via->ports[i];
-      if (ports.local == local && (!receiver_side || same_but_for_zero_address(ports.made_for, remote))) {
+      if (ports.local == local && (!receiver_side || same_but_for_zero_address(ports.far_endpoint, remote))) {
         chosen = i;
         return {};
       }
@@ -459,7 +459,7 @@ void OfferAnswer::commit_legs() {
     const Leg* other = is_answer_ && receiver_ != nullptr ? call_.partner_of(*receiver_) : nullptr;
     const KeptWishes kept = other != nullptr ? other->kept() : KeptWishes{};
     sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
-    if (kept != KeptWishes{}) sender_->made_extras().kept = kept;
+    if (kept != KeptWishes{}) sender_->ensure_extras().kept = kept;
   }
   if (receiver_ == nullptr) receiver_ = &add_leg("", new_receiver_branch_);
   if (!is_settling_) {
@@ -475,14 +475,14 @@ void OfferAnswer::commit_legs() {
   }
   if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
   keep_wishes();
-  if (!request_.label.empty()) sender_->made_extras().label = request_.label;
-  if (!request_.set_label.empty()) sender_->made_extras().label = request_.set_label;
+  if (!request_.label.empty()) sender_->ensure_extras().label = request_.label;
+  if (!request_.set_label.empty()) sender_->ensure_extras().label = request_.set_label;
   // The flag counts even without medias: a client may only ask to forget.
   if (request_.has_flag(Flag::kReset)) {
     for (const auto& media : receiver_->medias)
       media->via->mux_used = media->via->mux_offered_to_peer = false;
   }
-  if (!request_.metadata.empty()) call_.metadata = sender_->made_extras().metadata = request_.metadata;
+  if (!request_.metadata.empty()) call_.metadata = sender_->ensure_extras().metadata = request_.metadata;
   if (request_.received_from) sender_->received_from = *request_.received_from;
   if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200)
     sender_->final_response = true;
@@ -505,9 +505,9 @@ void OfferAnswer::commit_legs() {
   if (request_.drop_traffic) call_.drop_traffic = *request_.drop_traffic;
   if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
   if (!request_.dtmf_log_destination.empty())
-    call_.made_extras().dtmf_log_destination = request_.dtmf_log_destination;
-  if (services_.config.remember_client) call_.made_extras().client = request_.client;
-  if (!request_.xmlrpc_callback.empty()) call_.made_extras().xmlrpc_callback = request_.xmlrpc_callback;
+    call_.ensure_extras().dtmf_log_destination = request_.dtmf_log_destination;
+  if (services_.config.remember_client) call_.ensure_extras().client = request_.client;
+  if (!request_.xmlrpc_callback.empty()) call_.ensure_extras().xmlrpc_callback = request_.xmlrpc_callback;
   for (const std::string& word : request_.not_in_force) {
     if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())
       call_.not_in_force.push_back(word);
@@ -538,7 +538,7 @@ void OfferAnswer::note_unmade_codecs(Media& receiver) const {
     if (word == "always-transcode" || word == "force-transcoding") wanted.push_back(word);
   }
   const bool ends_earlier = !is_answer_ && receiver.extras;
-  if (!wanted.empty() || ends_earlier) receiver.made_extras().unmade_codecs = std::move(wanted);
+  if (!wanted.empty() || ends_earlier) receiver.ensure_extras().unmade_codecs = std::move(wanted);
 }
 
 void OfferAnswer::choose_echo(Media& sender, Media& receiver) const {
@@ -683,7 +683,7 @@ void OfferAnswer::commit_media() {
       match.sender->protocol = section.protocol.text;
       match.sender->rejected = true;
       if (is_doubled(section) || match.sender->via->keys)
-        match.sender->via->made_keys().merged = is_doubled(section);
+        match.sender->via->ensure_keys().merged = is_doubled(section);
       continue;
     }
     if (match.receiver == nullptr) {
@@ -725,8 +725,8 @@ void OfferAnswer::commit_media() {
       if (media->via->dtls) show_dtls_at_ports(services_, call_, *media->via);
     }
     if (LocalPorts* ports = receiver.via->active_ports();
-        ports != nullptr && !sender.rejected && !ports->made_for.is_set()) {
-      ports->made_for = remote_of(section);
+        ports != nullptr && !sender.rejected && !ports->far_endpoint.is_set()) {
+      ports->far_endpoint = remote_of(section);
     }
     // The offerer goes on with its other branches until one of them answers.
     subscribe(receiver, sender, true);

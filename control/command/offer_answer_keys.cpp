@@ -66,7 +66,7 @@ void OfferAnswer::keep_wishes() {
   if (request_.sdes.policy.off) kept.sdes_off = true;
   if (request_.dtls.passive) kept.dtls_off = false;
   if (request_.dtls.off) kept.dtls_off = true;
-  if (kept != receiver_->kept()) receiver_->made_extras().kept = kept;
+  if (kept != receiver_->kept()) receiver_->ensure_extras().kept = kept;
 }
 
 bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const {

@@ -107,7 +107,7 @@ bool Recordings::begin(Call& call, const Request* request, std::string_view by) 
     order.directory = request->recording_dir;
     order.pattern = request->recording_pattern;
   }
-  call.made_extras().recording = services_.recorder->start(order);
+  call.ensure_extras().recording = services_.recorder->start(order);
   call.extras->recording_tap =
       services_.taps.attach(call, {.tap = &call.recording()->tap(),
                                    .hears = [](const MediaTransport& transport,
@@ -128,7 +128,7 @@ Result<void, RequestError> Recordings::start(const Request& request) {
   if (!request.metadata.empty()) {
     call.metadata = request.metadata;
     Leg* leg = request.from_tag ? call.leg_by_tag(*request.from_tag) : nullptr;
-    if (leg != nullptr) leg->made_extras().metadata = request.metadata;
+    if (leg != nullptr) leg->ensure_extras().metadata = request.metadata;
   }
   Request with_place = request;
   // For this command the two keys mean the same (docs/reference/ng.md#recording).
@@ -159,11 +159,11 @@ Result<void, RequestError> Recordings::pause(const Request& request) {
 void Recordings::read_message(Call& call, Leg& sender, const Request& request) {
   if (request.has_flag(Flag::kExcludeRecording)) {
     // An offer or answer is about both of its parties, so both are left out (docs/reference/ng.md#recording).
-    sender.made_extras().unrecorded = true;
-    for (Leg* partner : call.associated(sender)) partner->made_extras().unrecorded = true;
+    sender.ensure_extras().unrecorded = true;
+    for (Leg* partner : call.associated(sender)) partner->ensure_extras().unrecorded = true;
   }
   if (request.has_flag(Flag::kRecordingVsc)) {
-    LegExtras& extras = sender.made_extras();
+    LegExtras& extras = sender.ensure_extras();
     if (!extras.vsc) extras.vsc = std::make_unique<RecordingCodes>();
     for (std::size_t i = 0; i < kRecordingActions; ++i) {
       const std::string& wanted = request.recording_codes[i];
@@ -256,7 +256,7 @@ void Recordings::merge(Call& call, Call& other) {
     end(other, "the call became part of another");
     return;
   }
-  call.made_extras().recording = std::move(other.extras->recording);
+  call.ensure_extras().recording = std::move(other.extras->recording);
   call.extras->recording_tap = other.extras->recording_tap;
 }
 

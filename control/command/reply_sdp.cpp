@@ -189,7 +189,7 @@ void OfferAnswer::choose_ptime(sdp::SectionEdit& edit, Media& media, Media& send
   }
   if (usable(request_.ptime)) number(*request_.ptime);
   if (usable(request_.ptime_reverse)) {
-    sender.made_extras().ptime = *request_.ptime_reverse;
+    sender.ensure_extras().ptime = *request_.ptime_reverse;
   } else if (sender.extras) {
     sender.extras->ptime = 0;
   }
@@ -202,15 +202,15 @@ void OfferAnswer::take_extensions(Match& match) const {
   const MediaExtensions* offered = is_answer_ ? offer_of(match, extensions_of) : nullptr;
   if (offered == nullptr && !have_extensions(lines, {&sender, &receiver})) return;
   // A new branch goes on with the extensions that the offer had.
-  if (offered != nullptr && offered != sender.extensions.get()) sender.made_extensions() = *offered;
+  if (offered != nullptr && offered != sender.extensions.get()) sender.ensure_extensions() = *offered;
   ExtensionRules rules = extension_rules(request_);
   know_receiver(rules, receiver, receiver_own_);
   rules.has_feedback =
       sdp::parse_protocol(sender.protocol).feedback && sdp::parse_protocol(receiver.protocol).feedback;
-  MediaExtensions& theirs = sender.made_extensions();
+  MediaExtensions& theirs = sender.ensure_extensions();
   theirs.allows_mixed = sdp::allows_mixed_extensions(session_, *match.section);
   ExtensionSide from(theirs, rules);
-  ExtensionSide to(receiver.made_extensions(), rules);
+  ExtensionSide to(receiver.ensure_extensions(), rules);
   if (is_answer_) {
     from.take_answer(lines);
     match.extmaps = to.answer_to(theirs, lines);

@@ -112,7 +112,7 @@ Result<std::vector<Subscriptions::Section>, RequestError> Subscriptions::section
 }
 
 void Subscriptions::listen(Media& subscriber, const std::vector<Media*>& sources) const {
-  auto& copies = subscriber.made_extras().copies;
+  auto& copies = subscriber.ensure_extras().copies;
   copies.clear();
   for (Media* source : sources) {
     copies.push_back(source->id);
@@ -128,7 +128,7 @@ void Subscriptions::listen(Media& subscriber, const std::vector<Media*>& sources
 }
 
 const std::string& Subscriptions::label_of(Media& media, const Section& section) {
-  std::string& label = media.made_extras().label;
+  std::string& label = media.ensure_extras().label;
   if (label.empty() || section.is_reused) label = std::to_string(media.call->next_label++);
   return label;
 }

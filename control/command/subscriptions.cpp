@@ -333,7 +333,7 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
     const ExtensionRules rules = extension_rules(request_);
     const auto copied =
         shown_extensions(sections[i].first_source().extensions.get(), lines, rules, ExtensionTerms::kCopied);
-    for (std::string& line : ExtensionSide(medias[i]->made_extensions(), rules).offer_to(copied))
+    for (std::string& line : ExtensionSide(medias[i]->ensure_extensions(), rules).offer_to(copied))
       section.extmaps.push_back(text(std::move(line)));
   }
   // A text of the relay's own has our address in o=.
@@ -425,8 +425,8 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   leg->last_sdp = *request_.sdp;
   if (request_.passthrough_unknown) call->passthrough_unknown = *request_.passthrough_unknown;
   leg->section_order.clear();
-  if (!request_.label.empty()) leg->made_extras().label = request_.label;
-  if (!request_.metadata.empty()) leg->made_extras().metadata = request_.metadata;
+  if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
+  if (!request_.metadata.empty()) leg->ensure_extras().metadata = request_.metadata;
   const bool both = request_.has_flag(Flag::kBidirectional);
   const ExtensionRules rules = extension_rules(request_);
   std::vector<Media*> medias;
@@ -439,7 +439,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
     answer_transport(media, offered);
     // An answer without extensions accepts none, so the publisher's offer is settled at once.
     if (const auto lines = sdp::extmaps_of(offer, offered); have_extensions(lines, {&media}))
-      ExtensionSide(media.made_extensions(), rules).take_answer(lines);
+      ExtensionSide(media.ensure_extensions(), rules).take_answer(lines);
     take_direction(media, offered.direction, {true, both});
     medias.push_back(&media);
   }
@@ -516,7 +516,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
   leg->from_offer_answer = false;
   leg->id_index = CallRegister::id_index(*call, *request_.call_id);
   const std::string& label = !request_.set_label.empty() ? request_.set_label : request_.to_label;
-  if (!label.empty()) leg->made_extras().label = label;
+  if (!label.empty()) leg->ensure_extras().label = label;
   drop_pub_sub(*leg, nullptr);
   drop_way_back(*leg);
 
@@ -538,7 +538,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
     Media& media = place(*leg, section);
     section.direction = copied_direction(section.sources, request_);
     offer_transport(media);
-    if (siprec) media.made_extras().label = label_of(media, section);
+    if (siprec) media.ensure_extras().label = label_of(media, section);
     media.via->ice_controlling = true;
     take_direction(media, {both, !inactive});
     listen(media, section.sources);

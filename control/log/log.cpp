@@ -221,7 +221,7 @@ void configure(int level, bool to_stderr, std::string_view facility, bool json) 
 namespace {
 
 /// `also` names characters that are escaped beside those of `printable`.
-std::string made_safe(std::string_view text, std::string_view also, std::size_t longest) {
+std::string escaped(std::string_view text, std::string_view also, std::size_t longest) {
   std::string safe = printable(text.substr(0, longest), also);
   if (text.size() > longest) safe += "...";
   return safe;
@@ -229,8 +229,8 @@ std::string made_safe(std::string_view text, std::string_view also, std::size_t 
 
 }  // namespace
 
-std::string quote(std::string_view text) { return made_safe(text, " \"", 200); }
+std::string quote(std::string_view text) { return escaped(text, " \"", 200); }
 
-std::string quote_sentence(std::string_view text) { return made_safe(text, {}, 800); }
+std::string quote_sentence(std::string_view text) { return escaped(text, {}, 800); }
 
 }  // namespace ferry::log

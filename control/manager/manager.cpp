@@ -155,7 +155,7 @@ Result<MessageTaken, RequestError> SessionManager::signal(const Request& request
     if (is_new)
       lifetime_.forget(*call);
     else
-      call->made_extras().refused = RefusedMessage{
+      call->ensure_extras().refused = RefusedMessage{
           is_answer, reply.error().origin() == RequestFault::kNoFamily, in_words(reply.error()), clock.now};
     return fail(std::move(reply.error()));
   }
@@ -291,7 +291,7 @@ Result<void, RequestError> SessionManager::remove(const Request& request, const 
   if (!whole) withdraw_offers(*call, going);
   // A deleted call is judged now, because afterwards its parties fall silent. Without a delay its end judges
   // it.
-  if (whole && delay > 0s && !call->made_extras().at_deletion) {
+  if (whole && delay > 0s && !call->ensure_extras().at_deletion) {
     CallEvidence evidence = evidence_of(*call, snapshots, clock);
     evidence.is_over = true;
     call->extras->at_deletion = std::make_unique<Explanation>(ferry::explain(evidence));
@@ -364,7 +364,7 @@ void SessionManager::note_candidates(Media& media, const sdp::IceDescription& ic
   for (const sdp::IceCandidateLine& each : ice.candidates) named.candidates.push_back(each.at);
   const auto left_out = guard_.admit(named, *local);
   if (!left_out || left_out->empty()) return;
-  auto& noted = media.made_extras().left_out;
+  auto& noted = media.ensure_extras().left_out;
   for (const LeftOutPeer& each : *left_out) {
     if (noted.size() < kMaxNoted && std::ranges::find(noted, each) == noted.end()) noted.push_back(each);
   }

@@ -37,12 +37,12 @@ void Side::offer_to(const Offer& offer) {
   const bool is_keyed = offer.is_secure || offer.is_opportunistic;
   if (is_keyed || transport_.keys) offer_keys(offer);
   if (is_keyed && input_.identity && offer.has_dtls) {
-    offer_dtls(transport_.made_dtls(), input_.request.dtls, input_.identity);
+    offer_dtls(transport_.ensure_dtls(), input_.request.dtls, input_.identity);
   } else if (transport_.dtls) {
     transport_.dtls->offered_to_peer = false;
   }
   if (offer.has_ice) {
-    transport_.made_ice().was_declined = false;
+    transport_.ensure_ice().was_declined = false;
     offer_ice(*transport_.ice, input_.request.ice.trickles);
   } else if (transport_.ice) {
     transport_.ice->offered_to_peer = false;
@@ -50,7 +50,7 @@ void Side::offer_to(const Offer& offer) {
 }
 
 void Side::offer_keys(const Offer& offer) {
-  MediaKeys& keys = transport_.made_keys();
+  MediaKeys& keys = transport_.ensure_keys();
   keys.offered_to_peer = offer.is_opportunistic;
   // The sections of an earlier offer stay in later ones (RFC 3264 §8).
   keys.doubled = (offer.is_secure && offer.is_doubled) || (keys.doubled && keys.paired);
@@ -76,7 +76,7 @@ Side::KeyedBy Side::take_answer(const sdp::MediaSection& answer, const Offered& 
   if (takes_dtls(offered.dtls, answer, input_.request, input_.dtls)) {
     if (offered.dtls != transport_.dtls.get()) {
       // This branch answers an offer that another branch's transport has: it gets the same identity and id.
-      MediaDtls& own = transport_.made_dtls();
+      MediaDtls& own = transport_.ensure_dtls();
       own.identity = offered.dtls->identity;
       own.hash = offered.dtls->hash;
       own.tls_id = offered.dtls->tls_id;
@@ -88,7 +88,7 @@ Side::KeyedBy Side::take_answer(const sdp::MediaSection& answer, const Offered& 
   }
   if (transport_.dtls) forget_dtls(*transport_.dtls);
   if (!answer.protocol.secure && !transport_.keys) return KeyedBy::kNothing;
-  MediaKeys& keys = transport_.made_keys();
+  MediaKeys& keys = transport_.ensure_keys();
   // The keys of the offer are shared in the same way, with their counters: branches may use one key.
   if (offered.keys != nullptr && offered.keys != &keys) {
     keys.shown = offered.keys->shown;
@@ -105,7 +105,7 @@ void Side::take_offer(const sdp::MediaSection& offer, bool goes_on) {
   const bool is_opportunistic =
       !offer.protocol.secure && (!lines.empty() || !description.fingerprints.empty());
   if (offer.protocol.secure || is_opportunistic || transport_.keys) {
-    MediaKeys& keys = transport_.made_keys();
+    MediaKeys& keys = transport_.ensure_keys();
     keys.theirs = std::move(lines);
     keys.offered_by_peer = is_opportunistic;
     keys.accept = input_.request.osrtp.accept || goes_on;
@@ -114,10 +114,10 @@ void Side::take_offer(const sdp::MediaSection& offer, bool goes_on) {
     keys.asked.keeps_suite = keeps_suite;
   }
   if (transport_.dtls || !description.fingerprints.empty())
-    note_dtls_offer(transport_.made_dtls(), std::move(description), input_.request.dtls);
+    note_dtls_offer(transport_.ensure_dtls(), std::move(description), input_.request.dtls);
   auto ice = sdp::read_ice(offer);
   if (transport_.ice || ice.is_there())
-    note_ice_offer(transport_.made_ice(), std::move(ice), input_.request.ice.is_refused);
+    note_ice_offer(transport_.ensure_ice(), std::move(ice), input_.request.ice.is_refused);
 }
 
 void Side::answer_to(bool is_secure, bool accepts, MediaKeys* partner) {

@@ -63,8 +63,8 @@ struct Fields<MediaDtls> {
     a("is_passive", v.is_passive);
     a("in_use", v.in_use);
     a("role", v.role);
-    a("made_for", v.made_for);
-    a("made_as", v.made_as);
+    a("made_for", v.handshake_peer);
+    a("made_as", v.handshake_role);
     a("association", v.association);
     a("shown_at", v.shown_at);
     a("agreed", v.agreed);
@@ -81,7 +81,7 @@ struct DtlsSection {
     });
   }
   static void load(Call& call, const SavedComponent& saved) {
-    saved.read(transport_at(call, saved.at<TransportPlace>()).made_dtls());
+    saved.read(transport_at(call, saved.at<TransportPlace>()).ensure_dtls());
   }
 };
 

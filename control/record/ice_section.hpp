@@ -62,7 +62,7 @@ struct IceSection {
     });
   }
   static void load(Call& call, const SavedComponent& saved) {
-    saved.read(transport_at(call, saved.at<TransportPlace>()).made_ice());
+    saved.read(transport_at(call, saved.at<TransportPlace>()).ensure_ice());
   }
 };
 

@@ -178,7 +178,7 @@ struct ExtensionSection {
     });
   }
   static void load(Call& call, const SavedComponent& saved) {
-    saved.read(media_at(call, saved.at<MediaPlace>().media).made_extensions());
+    saved.read(media_at(call, saved.at<MediaPlace>().media).ensure_extensions());
   }
 };
 

@@ -14,7 +14,7 @@ void RtpproxySection::load(Call& call, const SavedComponent& saved) {
   const std::size_t size = saved.at<SessionPlace>().call_id_size;
   if (size >= call.id.size() || call.id[size] != ' ')
     throw std::invalid_argument("the call has the id of no session");
-  call.made_extras().policy = std::make_unique<RtpproxySession>();
+  call.ensure_extras().policy = std::make_unique<RtpproxySession>();
   RtpproxySession& session = *call.rtpproxy();
   session.call_id = std::string_view(call.id).substr(0, size);
   session.tag = std::string_view(call.id).substr(size + 1);
@@ -28,8 +28,8 @@ void PromptSection::save(const Call& call, ComponentsWriter& out) {
   const RtpproxySession* session = call.rtpproxy();
   if (session == nullptr) return;
   for (std::size_t i = 0; i < session->parties.size(); ++i) {
-    const auto& rare = session->parties[i].rare;
-    if (rare && rare->waiting) out.add(OrderPlace{i}, WaitingPrompt{*rare->waiting, rare->rounds});
+    const auto& extras = session->parties[i].extras;
+    if (extras && extras->waiting) out.add(OrderPlace{i}, WaitingPrompt{*extras->waiting, extras->rounds});
   }
 }
 
@@ -43,9 +43,9 @@ void PromptSection::load(Call& call, const SavedComponent& saved) {
       prompt.payloads.size() < prompt.packet_octets || waiting.rounds < Prompt::kForEver ||
       waiting.rounds > std::numeric_limits<std::int32_t>::max())
     throw std::invalid_argument("the prompt has no packets");
-  RtpproxyParty::Rare& rare = call.rtpproxy()->parties.at(saved.at<OrderPlace>().place).made_rare();
-  rare.rounds = waiting.rounds;
-  rare.waiting = std::make_shared<const Prompt>(std::move(waiting.prompt));
+  RtpproxyParty::Extras& extras = call.rtpproxy()->parties.at(saved.at<OrderPlace>().place).ensure_extras();
+  extras.rounds = waiting.rounds;
+  extras.waiting = std::make_shared<const Prompt>(std::move(waiting.prompt));
 }
 
 void RecordingSection::save(const Call& call, ComponentsWriter& out) {

@@ -7,7 +7,7 @@
 namespace ferry {
 
 template <>
-struct Fields<RtpproxyParty::Rare> {
+struct Fields<RtpproxyParty::Extras> {
   static constexpr bool kEmptyIsNone = true;
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
@@ -28,7 +28,7 @@ struct Fields<RtpproxyParty> {
     a("refreshed", v.refreshed);
     a("tos", v.tos);
     a("weak", v.is_weak);
-    a("rare", v.rare);
+    a("rare", v.extras);
   }
 };
 

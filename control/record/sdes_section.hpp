@@ -77,7 +77,7 @@ struct SdesSection {
     });
   }
   static void load(Call& call, const SavedComponent& saved) {
-    saved.read(transport_at(call, saved.at<TransportPlace>()).made_keys());
+    saved.read(transport_at(call, saved.at<TransportPlace>()).ensure_keys());
   }
 };
 

@@ -95,7 +95,7 @@ struct Fields<LocalPorts> {
   static void list(Archive& a, Value& v) {
     a("address", v.local);
     a("port", v.port);
-    a("made_for", v.made_for);
+    a("made_for", v.far_endpoint);
     a("barred", v.barred);
     a("more", v.more);
     a("epoch", v.epoch);

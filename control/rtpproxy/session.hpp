@@ -32,7 +32,7 @@ struct RtpproxyParty {
   /// True if the party holds a reference of its own on the session (modifier `w`).
   bool is_weak = false;
   /// Members that few parties need.
-  struct Rare {
+  struct Extras {
     /// A prompt that is played once the party has a port, and how often. Null = none waits.
     std::shared_ptr<const Prompt> waiting;
     std::int64_t rounds = 1;
@@ -42,11 +42,11 @@ struct RtpproxyParty {
     PayloadType dtmf_type;
     bool hides_dtmf = false;
   };
-  std::unique_ptr<Rare> rare;
-  /// Gives the rare members, and makes them first if there are none.
-  Rare& made_rare() {
-    if (!rare) rare = std::make_unique<Rare>();
-    return *rare;
+  std::unique_ptr<Extras> extras;
+  /// Gives the extras, and makes them first if there are none.
+  Extras& ensure_extras() {
+    if (!extras) extras = std::make_unique<Extras>();
+    return *extras;
   }
 };
 

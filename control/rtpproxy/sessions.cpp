@@ -176,7 +176,7 @@ std::vector<RtpproxyMatch> RtpproxySessions::find_all(const RtpproxyNames& names
 }
 
 RtpproxySession& RtpproxySessions::register_session(Call& call, std::size_t call_id_size) {
-  call.made_extras().policy = std::make_unique<RtpproxySession>();
+  call.ensure_extras().policy = std::make_unique<RtpproxySession>();
   RtpproxySession& session = *call.rtpproxy();
   session.call_id = std::string_view(call.id).substr(0, call_id_size);
   session.tag = std::string_view(call.id).substr(call_id_size + 1);
@@ -205,7 +205,7 @@ nlohmann::json RtpproxySessions::show(const Call& call, const Clock& clock) cons
     parties.push_back({{"on_hold", terms.is_on_hold},
                        {"weak", party.is_weak},
                        {"packet_time_ms", terms.ptime_ms},
-                       {"dtmf_caught", party.rare && !party.rare->dtmf_tag.empty()}});
+                       {"dtmf_caught", party.extras && !party.extras->dtmf_tag.empty()}});
   }
   shown["parties"] = std::move(parties);
   return shown;
@@ -369,8 +369,8 @@ Result<RtpproxyPort, RequestFault> RtpproxySessions::signal(const RtpproxySignal
   services_.plans.sync(call);
   if (session.fed_by != 0 && (has_new_port || signal.is_answer)) renew_feeds(call);
   if (party_waits(session, receiver)) {
-    RtpproxyParty::Rare& rare = *session.parties[receiver].rare;
-    post_prompt(call, receiver, std::exchange(rare.waiting, nullptr), rare.rounds);
+    RtpproxyParty::Extras& extras = *session.parties[receiver].extras;
+    post_prompt(call, receiver, std::exchange(extras.waiting, nullptr), extras.rounds);
   }
   services_.lifetime.schedule_next(call, clock.now);
   const LocalPorts& ports = *media.via->active_ports();
@@ -378,8 +378,8 @@ Result<RtpproxyPort, RequestFault> RtpproxySessions::signal(const RtpproxySignal
 }
 
 bool RtpproxySessions::party_waits(const RtpproxySession& session, std::size_t party) {
-  const auto& rare = session.parties[party].rare;
-  return rare && rare->waiting;
+  const auto& extras = session.parties[party].extras;
+  return extras && extras->waiting;
 }
 
 void RtpproxySessions::complete(Call& call) {
@@ -480,15 +480,15 @@ void RtpproxySessions::play(Call& call, std::size_t party, std::shared_ptr<const
                             std::int64_t rounds) {
   RtpproxySession& session = *call.rtpproxy();
   if (party_waits(session, party)) {
-    session.parties[party].rare->waiting.reset();
+    session.parties[party].extras->waiting.reset();
     ++totals_.prompts_ended;
   }
   const LocalPorts* ports = ports_of(call, party);
   if (prompt) ++totals_.prompts_started;
   if (ports == nullptr) {
     if (!prompt) return;
-    session.parties[party].made_rare().waiting = std::move(prompt);
-    session.parties[party].rare->rounds = rounds;
+    session.parties[party].ensure_extras().waiting = std::move(prompt);
+    session.parties[party].extras->rounds = rounds;
   } else if (prompt) {
     post_prompt(call, party, std::move(prompt), rounds);
   } else {
@@ -498,10 +498,10 @@ void RtpproxySessions::play(Call& call, std::size_t party, std::shared_ptr<const
 
 void RtpproxySessions::catch_dtmf(Call& call, std::size_t party, std::string tag, PayloadType type,
                                   bool hides) {
-  RtpproxyParty::Rare& rare = call.rtpproxy()->parties[party].made_rare();
-  rare.dtmf_tag = std::move(tag);
-  rare.dtmf_type = type;
-  rare.hides_dtmf = hides;
+  RtpproxyParty::Extras& extras = call.rtpproxy()->parties[party].ensure_extras();
+  extras.dtmf_tag = std::move(tag);
+  extras.dtmf_type = type;
+  extras.hides_dtmf = hides;
   services_.plans.sync(call);
 }
 
@@ -530,16 +530,16 @@ void RtpproxySession::refine_source(const Call& call, const Leg& leg, TransportP
   // Types 64 to 95 are RTCP whose marker bit is missing (RFC 5761 §4), and no command says that both share a
   // port.
   for (std::size_t type = 64; type < 96; ++type) source.refused_types.set(type);
-  const bool catches = party.rare && !party.rare->dtmf_tag.empty();
+  const bool catches = party.extras && !party.extras->dtmf_tag.empty();
   if (catches) {
-    std::erase_if(source.payloads, [&](const PayloadEntry& e) { return e.type == party.rare->dtmf_type; });
-    source.payloads.push_back({party.rare->dtmf_type, G711Law::kNone, 0, true, 8000});
+    std::erase_if(source.payloads, [&](const PayloadEntry& e) { return e.type == party.extras->dtmf_type; });
+    source.payloads.push_back({party.extras->dtmf_type, G711Law::kNone, 0, true, 8000});
   }
   const LocalPorts* far = ports_of(call, 1 - index);
   for (Sink& sink : source.sinks) {
     if (far == nullptr || sink.via != far->transport) continue;
     sink.ptime_ms = media.in_force().ptime_ms;
-    sink.events_blocked = sink.events_blocked || (catches && party.rare->hides_dtmf);
+    sink.events_blocked = sink.events_blocked || (catches && party.extras->hides_dtmf);
   }
 }
 
@@ -581,7 +581,7 @@ void RtpproxySessions::renew_feeds(Call& call) {
     const LocalPorts* ports = ports_of(call, listener);
     if (ports == nullptr) continue;
     media_of(source, party)
-        .made_extras()
+        .ensure_extras()
         .feeds.push_back({call.serial, ports->transport, media_of(call, listener).id});
   }
   services_.plans.sync(source);
@@ -648,7 +648,7 @@ bool RtpproxySessions::record(const RtpproxyMatch& match, const RtpproxyRecordin
     for (std::size_t i = 0; i < 2; ++i) {
       // The other direction is recorded only when it is asked for.
       if (i == match.from || call.recording() == nullptr)
-        call.legs[i]->made_extras().unrecorded = i != match.from;
+        call.legs[i]->ensure_extras().unrecorded = i != match.from;
     }
     return services_.recordings.record(call, order.asked_by);
   }
@@ -740,7 +740,7 @@ bool RtpproxySessions::stop_recording(const RtpproxyMatch& match, bool both, con
   follow_recordings(call);
   if (call.recording() != nullptr) {
     for (std::size_t i = 0; i < 2; ++i) {
-      LegExtras& leg = call.legs[i]->made_extras();
+      LegExtras& leg = call.legs[i]->ensure_extras();
       if (both || i == match.from) any |= !std::exchange(leg.unrecorded, true);
     }
     if (call.legs[0]->extras->unrecorded && call.legs[1]->extras->unrecorded)

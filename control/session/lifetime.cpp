@@ -59,7 +59,7 @@ void Lifetime::end_leg(Call& call, Leg& leg, bool keep_counts) {
   for (auto& media : leg.medias) {
     for (const LocalPorts& ports : media->via->ports) {
       if (!keep_counts || ports.closed || !ports.plan) continue;
-      auto& last = media->made_extras().last;
+      auto& last = media->ensure_extras().last;
       last.push_back(std::make_unique<TransportSnapshot>());
       plane_.post(call.worker, ReadTransport{ports.transport, last.back().get()}, true);
     }

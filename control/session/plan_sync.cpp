@@ -58,7 +58,7 @@ std::shared_ptr<const TransportPlan> PlanSync::settle_plan(PlannedTransport plan
 void PlanSync::prepare(Call& call) {
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
-      if (media->is_encrypted()) media->via->made_keys();
+      if (media->is_encrypted()) media->via->ensure_keys();
     }
     for (MediaTransport& transport : leg->transports) {
       for (LocalPorts& ports : transport.ports) {

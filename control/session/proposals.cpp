@@ -128,7 +128,7 @@ void Proposals::withdraw(const Proposal& proposal, const Needed& is_needed) {
   restore(*proposal.offerer, is_needed);
   restore(*proposal.answerer, is_needed);
   Leg& offerer = *proposal.offerer;
-  offerer.made_extras().lapsed =
+  offerer.ensure_extras().lapsed =
       std::make_unique<LapsedOffer>(LapsedOffer{std::exchange(offerer.last_sdp, proposal.former_sdp),
                                                 std::exchange(offerer.section_order, proposal.former_order)});
 }

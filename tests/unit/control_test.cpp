@@ -191,7 +191,7 @@ TEST(Notifier, CTL9_CallsNameOnlyTrustedReceivers) {
   Call call;
   EXPECT_EQ(ng::dtmf_receiver(config, call, access), config.dtmf_destination) << "the operator's choice";
   EXPECT_EQ(ng::time_out_url(config, call, access), "") << "no client, no address";
-  CallExtras& extras = call.made_extras();
+  CallExtras& extras = call.ensure_extras();
   extras.client = IpAddress::v4({198, 51, 100, 7});
   EXPECT_EQ(ng::time_out_url(config, call, access), "http://198.51.100.7:8080/RPC2") << "who asked";
   const struct {

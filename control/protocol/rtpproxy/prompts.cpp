@@ -61,13 +61,13 @@ std::shared_ptr<const Prompt> PromptStore::find(std::string_view name, PayloadTy
     fstat(file, &info);
     const std::int64_t changed = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
     const std::string key = directory + "/" + std::string(inside) + ending + " " + std::to_string(frames);
-    if ((kept_.size() >= kMaxKept && !kept_.contains(key)) || kept_octets_ > kMaxKeptOctets) {
-      kept_.clear();
-      kept_octets_ = 0;
+    if ((cached_.size() >= kMaxCached && !cached_.contains(key)) || cached_octets_ > kMaxCachedOctets) {
+      cached_.clear();
+      cached_octets_ = 0;
     }
-    Kept& kept = kept_[key];
-    if (!kept.prompt || kept.changed_ns != changed || kept.size != info.st_size ||
-        kept.inode != info.st_ino) {
+    CachedPrompt& cached = cached_[key];
+    if (!cached.prompt || cached.changed_ns != changed || cached.size != info.st_size ||
+        cached.inode != info.st_ino) {
       auto prompt = std::make_shared<Prompt>();
       const auto size = static_cast<std::uint64_t>(info.st_size);
       if (size <= kMaxOctets) prompt->payloads = read_whole(file, size);
@@ -77,13 +77,13 @@ std::shared_ptr<const Prompt> PromptStore::find(std::string_view name, PayloadTy
       prompt->units = frames * frame->ms * kFrameClockPerMs;
       // The rest that does not fill a packet is not played.
       prompt->payloads.resize(prompt->payloads.size() / prompt->packet_octets * prompt->packet_octets);
-      kept_octets_ += prompt->payloads.size();
-      if (kept.prompt) kept_octets_ -= kept.prompt->payloads.size();
-      kept = {changed, info.st_size, info.st_ino, std::move(prompt)};
+      cached_octets_ += prompt->payloads.size();
+      if (cached.prompt) cached_octets_ -= cached.prompt->payloads.size();
+      cached = {changed, info.st_size, info.st_ino, std::move(prompt)};
     }
     close(file);
-    if (!kept.prompt->payloads.empty()) return kept.prompt;
-    kept_.erase(key);
+    if (!cached.prompt->payloads.empty()) return cached.prompt;
+    cached_.erase(key);
   }
   return nullptr;
 }

@@ -28,19 +28,19 @@ class PromptStore {
 
  private:
   /// A prompt, and what its file looked like when it was read.
-  struct Kept {
+  struct CachedPrompt {
     std::int64_t changed_ns = 0;
     std::int64_t size = 0;
     std::uint64_t inode = 0;
     std::shared_ptr<const Prompt> prompt;
   };
   /// If more prompts or octets than these are kept, all are forgotten and read again when needed.
-  static constexpr std::size_t kMaxKept = 256;
-  static constexpr std::size_t kMaxKeptOctets = 256u << 20;
+  static constexpr std::size_t kMaxCached = 256;
+  static constexpr std::size_t kMaxCachedOctets = 256u << 20;
 
   std::vector<std::string> directories_;
-  std::map<std::string, Kept, std::less<>> kept_;
-  std::size_t kept_octets_ = 0;
+  std::map<std::string, CachedPrompt, std::less<>> cached_;
+  std::size_t cached_octets_ = 0;
 };
 
 }  // namespace ferry::rtpproxy

@@ -615,11 +615,11 @@ std::string dtmf_line(const Call& call, const Leg& leg, const DtmfEvent& event) 
   constexpr std::string_view kDigits = "0123456789*#ABCD ";  // the last is the hook flash
   const RtpproxySession* session = call.rtpproxy();
   if (session == nullptr || session->notify_target.empty() || event.event >= kDigits.size()) return {};
-  const std::size_t side = call.legs[0].get() == &leg ? 0 : 1;
-  const auto& rare = session->parties[side].rare;
-  if (!rare || rare->dtmf_tag.empty()) return {};
-  return fmt::format("{} {} {} {} {}\n", rare->dtmf_tag, kDigits[event.event], event.volume, event.duration,
-                     side);
+  const std::size_t party = call.legs[0].get() == &leg ? 0 : 1;
+  const auto& extras = session->parties[party].extras;
+  if (!extras || extras->dtmf_tag.empty()) return {};
+  return fmt::format("{} {} {} {} {}\n", extras->dtmf_tag, kDigits[event.event], event.volume, event.duration,
+                     party);
 }
 
 }  // namespace ferry::rtpproxy

@@ -32,7 +32,7 @@ struct ThreeLegs {
 TEST(Legs, AreFoundByTagAliasLabelAndBranch) {
   ThreeLegs it;
   it.leg(1).aliases = {"B2", "B3"};
-  it.leg(1).made_extras().label = "two";
+  it.leg(1).ensure_extras().label = "two";
   it.leg(2).via_branch = "z9hG4bK1";
   EXPECT_EQ(it.call.leg_by_tag("B"), &it.leg(1));
   EXPECT_EQ(it.call.leg_by_tag("B3"), &it.leg(1));
@@ -81,7 +81,7 @@ TEST(Transports, LAT15_WhatWasAgreedIsInForce) {
   EXPECT_EQ(transport.received_from(), it.leg(0).received_from);
   transport.agreed = std::make_unique<AgreedTransportTerms>();
   transport.agreed->received_from = *IpAddress::parse("203.0.113.1");
-  transport.made_ice();
+  transport.ensure_ice();
   EXPECT_FALSE(transport.in_force().remote_rtp.is_set());
   EXPECT_EQ(transport.received_from(), *IpAddress::parse("203.0.113.1"));
   EXPECT_EQ(transport.ice_in_force(), nullptr) << "it is proposed only";
@@ -141,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(Medias, Rfc8643_KeysOnAPlainProfileEncryptOnceTheyAreAgreed) {
   ThreeLegs it;
   Media& media = it.media(0);
-  MediaKeys& keys = media.via->made_keys();
+  MediaKeys& keys = media.via->ensure_keys();
   media.settle_encryption();
   media.answered = true;
   EXPECT_FALSE(media.is_encrypted()) << "offered only";
@@ -149,7 +149,7 @@ TEST(Medias, Rfc8643_KeysOnAPlainProfileEncryptOnceTheyAreAgreed) {
   media.settle_encryption();
   EXPECT_TRUE(media.is_encrypted());
   keys.in.reset();
-  media.via->made_dtls().in_use = true;
+  media.via->ensure_dtls().in_use = true;
   media.settle_encryption();
   EXPECT_TRUE(media.is_encrypted());
 }

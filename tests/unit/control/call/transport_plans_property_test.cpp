@@ -30,7 +30,7 @@ void disturb(TwoParties& world) {
     media.kind = *rc::gen::element(TransportKind::kRtp, TransportKind::kUdptl, TransportKind::kOverTcp);
     media.echo = *rc::gen::element(MediaEcho::kOff, MediaEcho::kForward, MediaEcho::kBlackhole);
     if (coin()) media.awaited_since = Instant{5s};
-    transport.made_keys();
+    transport.ensure_keys();
     transport.remote_known = coin();
     transport.remote_rtp = at(*rc::gen::element<std::string>(
         "198.51.100.1:6000", "10.0.0.7:6000", "127.0.0.1:9", "0.0.0.0:9", "[2001:db8::1]:6000"));
@@ -38,8 +38,8 @@ void disturb(TwoParties& world) {
     transport.mux_offered_to_peer = coin();
     transport.rules.asymmetric = coin();
     transport.rules.algorithm = *rc::gen::element(LearningAlgorithm::kRules, LearningAlgorithm::kDelayed);
-    if (coin()) transport.made_ice().in_use = coin();
-    if (coin()) transport.made_dtls().in_use = coin();
+    if (coin()) transport.ensure_ice().in_use = coin();
+    if (coin()) transport.ensure_dtls().in_use = coin();
     world.leg(party).blocked = coin();
     world.leg(party).silenced = coin();
     world.leg(party).from_offer_answer = coin();

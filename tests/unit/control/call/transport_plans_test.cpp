@@ -69,7 +69,7 @@ const std::vector<Row> kRows = {
     {"EncryptedWithoutKeysPassesNothingPlain",
      [](TwoParties& w) {
        w.media(0).encrypted = true;
-       w.transport(0).made_keys();
+       w.transport(0).ensure_keys();
      },
      [](auto& a, auto& b) {
        return a.plan->srtp && a.plan->srtp->receive.empty() && !a.plan->srtp->send && !b.plan->srtp;
@@ -176,7 +176,7 @@ const std::vector<Row> kRows = {
      }},
     {"LAT10_WithIceTheSelectedPairIsAll",
      [](TwoParties& w) {
-       w.transport(0).made_ice().in_use = true;
+       w.transport(0).ensure_ice().in_use = true;
        w.transport(0).ice->controlling = true;
        w.transport(0).rules.asymmetric = true;
        w.transport(0).rules.policy = LatchPolicy::kAny;
@@ -190,7 +190,7 @@ const std::vector<Row> kRows = {
     {"LAT10_IceOfAProposalWaits",
      [](TwoParties& w) {
        propose(w);
-       w.transport(0).made_ice().offered_by_peer = true;
+       w.transport(0).ensure_ice().offered_by_peer = true;
      },
      [](auto& a, auto&) { return !a.plan->ice && a.plan->rtp_latch.signalled == at("198.51.100.1:4000"); }},
     {"LAT14_ForEverUntilTheSdpComes",
@@ -203,15 +203,15 @@ const std::vector<Row> kRows = {
      [](TwoParties& w) {
        w.media(1).awaited_since = Instant{5s};
        w.media(1).answered = false;
-       w.transport(1).made_ice().offered_to_peer = true;
+       w.transport(1).ensure_ice().offered_to_peer = true;
      },
      [](auto&, auto& b) { return b.plan->ice && b.plan->early_until == Instant{}; }},
     {"LAT14_NotWithDtlsAlone",
      [](TwoParties& w) {
        w.media(1).awaited_since = Instant{5s};
        w.media(1).encrypted = true;
-       w.transport(1).made_keys();
-       w.transport(1).made_dtls();
+       w.transport(1).ensure_keys();
+       w.transport(1).ensure_dtls();
      },
      [](auto&, auto& b) { return b.plan->srtp && b.plan->early_until == Instant{}; }},
     {"LAT14_NotWithAlgorithmsThatTakeAnybody",
@@ -275,7 +275,7 @@ const std::vector<Row> kRows = {
     {"LAT15_NoFaxBesideEncryptedMedia",
      [](TwoParties& w) {
        w.media(1).encrypted = true;
-       w.transport(1).made_keys();
+       w.transport(1).ensure_keys();
        propose(w);
        w.media(0).kind = TransportKind::kUdptl;
      },
@@ -342,7 +342,7 @@ const std::vector<Row> kRows = {
      [](auto& a, auto& b) { return sink(a).rtcp_only && !sink(b).rtcp_only; }},
     {"FeedsOfOtherCallsGetACopy",
      [](TwoParties& w) {
-       w.media(0).made_extras().feeds.push_back({9, {40, 2}, MediaId{77}});
+       w.media(0).ensure_extras().feeds.push_back({9, {40, 2}, MediaId{77}});
        w.leg(0).silenced = true;
      },
      [](auto& a, auto& b) {
@@ -436,7 +436,7 @@ TEST(TransportPlansAgain, LAT8a_OnlyAChangeOfWhatIsLearnedRaisesTheEpoch) {
 TEST(TransportPlansAgain, TheSameCallGivesEqualPlans) {
   TwoParties world;
   world.media(0).encrypted = true;
-  world.transport(0).made_keys();
+  world.transport(0).ensure_keys();
   propose(world);
   world.transport(0).remote_rtp = at("198.51.100.1:6000");
   world.tell();
@@ -474,11 +474,11 @@ TEST(TransportPlansAgain, LAT8a_NgAlgorithmsBeginAnewWithEachSignal) {
 TEST(TransportPlansAgain, DTL11_PortsThatAreNotShownAnyMoreKeepTheirAssociation) {
   TwoParties world;
   world.media(0).encrypted = true;
-  world.transport(0).made_keys();
+  world.transport(0).ensure_keys();
   auto former = std::make_shared<TransportPlan>();
   former->dtls = std::make_shared<DtlsPlan>();
   world.ports(0).plan = former;
-  world.transport(0).made_dtls();
+  world.transport(0).ensure_dtls();
   EXPECT_EQ(world.plans()[0].plan->dtls, nullptr) << "ports that are shown follow the agreement";
   world.transport(0).active = 1;
   EXPECT_EQ(world.plans()[0].plan->dtls, former->dtls);
@@ -486,7 +486,7 @@ TEST(TransportPlansAgain, DTL11_PortsThatAreNotShownAnyMoreKeepTheirAssociation)
 
 TEST(TransportPlansAgain, ICE_PairsAreOfThePortsThatAreUsed) {
   TwoParties world;
-  world.transport(0).made_ice().in_use = true;
+  world.transport(0).ensure_ice().in_use = true;
   LocalAddress second = world.local;
   second.address = at("[2001:db8::1]:0").address;
   world.ports(0).more.push_back({&second, UdpPort{30100}, {}});
@@ -501,8 +501,8 @@ TEST(TransportPlansAgain, ICE_PairsAreOfThePortsThatAreUsed) {
 
 TEST(TransportPlansAgain, EXT2_SinksRenumberHeaderExtensions) {
   TwoParties world;
-  world.media(0).made_extensions().entries = {{"urn:a", 1, sdp::Direction{}, {}, false}};
-  world.media(1).made_extensions().entries = {{"urn:a", 7, sdp::Direction{}, {}, false}};
+  world.media(0).ensure_extensions().entries = {{"urn:a", 1, sdp::Direction{}, {}, false}};
+  world.media(1).ensure_extensions().entries = {{"urn:a", 7, sdp::Direction{}, {}, false}};
   EXPECT_EQ(sink(world.plans()[0]).extensions, HeaderExtensionMap({{1, 7}}));
   EXPECT_EQ(sink(world.plans()[1]).extensions, HeaderExtensionMap({{7, 1}}));
   world.media(0).kind = TransportKind::kUdptl;
@@ -546,7 +546,7 @@ struct Silencing : CallPolicy {
 
 TEST(TransportPlansAgain, ThePolicyOfTheProtocolComesLast) {
   TwoParties world;
-  world.call.made_extras().policy = std::make_unique<Silencing>();
+  world.call.ensure_extras().policy = std::make_unique<Silencing>();
   const auto plans = world.plans();
   EXPECT_TRUE(sink(plans[0]).silenced);
   EXPECT_TRUE(source(plans[0]).inspects_payload) << "what follows from the sinks is noted after it";

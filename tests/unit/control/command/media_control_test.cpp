@@ -36,7 +36,7 @@ void PrintTo(const SelectionRow& row, std::ostream* out) { *out << row.name; }
 
 class SelectionRows : public testing::TestWithParam<SelectionRow> {
  protected:
-  SelectionRows() { call_.legs[1]->made_extras().label = "callee"; }
+  SelectionRows() { call_.legs[1]->ensure_extras().label = "callee"; }
   SmallRelay relay_;
   Call& call_ = relay_.add_call();
 };

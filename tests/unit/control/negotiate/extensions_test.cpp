@@ -319,7 +319,7 @@ TEST(ExtensionRulesTest, WordsAndTheReceiversOwnSdp) {
   Media* audio = add();
   const Media* video = add();
   add();
-  audio->made_extensions();
+  audio->ensure_extensions();
   EXPECT_TRUE(have_extensions({}, {video, audio}));
   EXPECT_FALSE(have_extensions({}, {video}));
   const Words line = {"1 urn:a"};

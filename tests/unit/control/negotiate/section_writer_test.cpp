@@ -173,7 +173,7 @@ TEST(SectionWriter, OtherKindsKeepTheirOwnLine) {
 TEST(SectionWriter, ShowsTransportAndPacketTimes) {
   Party party;
   party.transport.mux_used = true;
-  party.transport.made_ice().in_use = true;
+  party.transport.ensure_ice().in_use = true;
   party.transport.ice->own = {"ufrag", "password-of-22-letters"};
   const SideInput input = party.input();
   const SectionWriter answer(party.media, input, true);

@@ -342,7 +342,7 @@ TEST(SideAgain, IceIsOfferedByWishCustomAndMemory) {
     EXPECT_TRUE(offers_ice(known, Wish::kAsOffered, true, false));
     EXPECT_FALSE(offers_ice(known, Wish::kAsOffered, false, false));
   }
-  transport.made_ice().was_declined = true;
+  transport.ensure_ice().was_declined = true;
   EXPECT_FALSE(offers_ice(&transport, Wish::kAlways, true, false));
   EXPECT_TRUE(offers_ice(&transport, Wish::kAlways, true, true));
 }

@@ -164,7 +164,7 @@ class RandomCall {
 
  private:
   void make_session() {
-    call.made_extras().policy = std::make_unique<RtpproxySession>();
+    call.ensure_extras().policy = std::make_unique<RtpproxySession>();
     RtpproxySession& session = *call.rtpproxy();
     session.call_id = std::string_view(call.id).substr(0, 2);
     session.tag = std::string_view(call.id).substr(3);
@@ -174,8 +174,8 @@ class RandomCall {
     prompt->payloads.assign(4, std::byte{0xd5});
     prompt->packet_octets = 2;
     prompt->packet_time = 20ms;
-    session.parties[1].made_rare().waiting = std::move(prompt);
-    session.parties[1].rare->rounds = Prompt::kForEver;
+    session.parties[1].ensure_extras().waiting = std::move(prompt);
+    session.parties[1].extras->rounds = Prompt::kForEver;
   }
   void make_leg(unsigned number) {
     Leg& leg = *call.legs.emplace_back(std::make_unique<Leg>());

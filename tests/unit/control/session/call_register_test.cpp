@@ -44,7 +44,7 @@ TEST(CallRegister, RestoredNumbersAreLeftFree) {
 TEST(CallRegister, AMergedIdLeadsToTheCallAndGoesWithIt) {
   CallRegister calls;
   Call& call = calls.create("one", kNow);
-  call.made_extras().other_ids.emplace_back("two");
+  call.ensure_extras().other_ids.emplace_back("two");
   calls.add_merged_id("two", call);
   EXPECT_EQ(calls.find("two"), &call);
   EXPECT_TRUE(calls.is_taken("two"));

@@ -120,7 +120,7 @@ TEST_F(EndingsTest, AVerdictOfTheDeletionStands) {
   Call& call = parts_.add_call();
   Explanation found;
   found.call_id = "as it was";
-  call.made_extras().at_deletion = std::make_unique<Explanation>(found);
+  call.ensure_extras().at_deletion = std::make_unique<Explanation>(found);
   end(call);
   ASSERT_EQ(reports_.all.size(), 1u);
   EXPECT_EQ(reports_.all[0].explanation.call_id, "as it was");

@@ -23,7 +23,7 @@ TEST_F(EvidenceTest, PartiesHaveNames) {
   Leg leg;
   leg.number = 4;
   EXPECT_EQ(name_of(leg), "party 4");
-  leg.made_extras().label = "caller";
+  leg.ensure_extras().label = "caller";
   EXPECT_EQ(name_of(leg), "caller");
   leg.tag = "tag";
   EXPECT_EQ(name_of(leg), "tag");
