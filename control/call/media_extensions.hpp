@@ -34,6 +34,7 @@ struct MediaExtensions {
     bool is_masked = false;
     bool operator==(const Entry&) const = default;
   };
+  /// In the order in which the URIs were first named. Empty by default.
   std::vector<Entry> entries;
   /// True once an answer came: `agreed` is in force. Before it, `offered` is.
   bool is_settled = false;

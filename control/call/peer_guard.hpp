@@ -23,7 +23,8 @@ struct NamedPeer {
   bool has_mux = false;
   /// True if the address cannot be meant for us (LAT-4): the source of packets decides then.
   bool is_void = false;
-  /// True if the party talks ICE, so that its candidates say where it is; with `trickles` more may come.
+  /// True if the party talks ICE, so that `candidates` say where it is; with `trickles` more may come.
+  /// Without ICE there are none.
   bool has_ice = false;
   bool trickles = false;
   std::vector<Endpoint> candidates;
@@ -33,6 +34,7 @@ struct NamedPeer {
 struct LeftOutPeer {
   /// What the address was named for.
   enum class Kind : std::uint8_t { kRtp, kRtcp, kCandidate };
+  /// By the line of the SDP that named the address.
   Kind kind = Kind::kRtp;
   /// The address.
   Endpoint at;

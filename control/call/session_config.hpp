@@ -76,11 +76,13 @@ struct SessionConfig {
   std::string software_name = "rtpferry";
   /// True if SDP with lines that are none is refused. By default they are skipped.
   bool reject_invalid_sdp = false;
+  /// Where `query` shows statistics by SSRC.
   SsrcReporting ssrc_reporting = SsrcReporting::kFull;
   /// True if quality is computed from RTP itself where no RTCP tells it.
   bool measure_rtp = false;
   /// True if MOS leaves the delay out.
   bool listening_quality = false;
+  /// How media is keyed.
   SrtpConfig srtp;
   DtlsConfig dtls;
   /// The digits that control recordings of parties with flag `recording-vsc` that named no others.
@@ -89,6 +91,7 @@ struct SessionConfig {
   bool remember_client = false;
   /// Where parties may not be (LAT-11a), without the addresses of the host.
   PeerRules peers;
+  /// What differs for sessions of the rtpproxy protocol.
   RtpproxyConfig rtpproxy;
 };
 

@@ -23,7 +23,9 @@ std::string_view to_string(EndReason reason) noexcept;
 
 /// When a call is over if nothing happens until then, and why.
 struct Due {
+  /// `Instant::max()` = never.
   Instant at;
+  /// What the report of the call will say.
   EndReason reason;
   /// True if a party or the call was deleted. A deleted party may end alone; the call then goes on.
   bool deleted = false;
@@ -31,6 +33,7 @@ struct Due {
 
 /// Both clocks at the arrival of one request. All its effects bear this time.
 struct Clock {
+  /// The monotonic clock, for distances; and the wall clock, for people and files.
   Instant now;
   WallTime wall;
 };
@@ -52,15 +55,16 @@ struct SessionTotals {
 
 /// Pairs of ports that could not be opened, by `PortFailure`: how often, and when last.
 struct PortFailures {
+  /// Zero, and `Instant{}`, for what never happened.
   std::array<std::uint64_t, kPortFailures> times{};
   std::array<Instant, kPortFailures> last_at{};
   /// The newest failure of all.
   PortFailure last = PortFailure::kExhausted;
 };
 
-/// Counts of sessions of the rtpproxy protocol.
-/// Sessions that began, ended, ended by time-out, and got both parties.
+/// Counts of sessions of the rtpproxy protocol, all 0 at the start. `RtpproxySessions` counts.
 struct RtpproxyTotals {
+  // Sessions that began, ended, ended by time-out, and got both parties.
   std::uint64_t created = 0;
   std::uint64_t destroyed = 0;
   std::uint64_t timed_out = 0;
@@ -70,6 +74,7 @@ struct RtpproxyTotals {
   std::uint64_t one_way_rtp = 0;
   std::uint64_t without_rtcp = 0;
   std::uint64_t one_way_rtcp = 0;
+  // Prompts that a command started, and those that ended, by themselves or by a command.
   std::uint64_t prompts_started = 0;
   std::uint64_t prompts_ended = 0;
   /// Sum of the durations, in s.

@@ -28,6 +28,7 @@ class Reach {
 
 /// The settings of the daemon that plans depend on, the same for all calls. Borrows.
 struct PlanInput {
+  /// How media is keyed, by `SessionConfig`.
   const SrtpConfig& srtp;
   const DtlsConfig& dtls;
   /// True if the MOS of reports leaves the delay out.
@@ -38,6 +39,7 @@ struct PlanInput {
 
 /// One open set of ports of a transport, and what the worker is to be told of it. Borrows from the call.
 struct PlannedTransport {
+  /// Never null.
   MediaTransport* transport = nullptr;
   LocalPorts* ports = nullptr;
   /// Complete except for `unheard_until` and `address_errors`, which the register of peers decides.
