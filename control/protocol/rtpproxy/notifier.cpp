@@ -138,16 +138,22 @@ void Notifier::connect(Connection& connection) {
       },
       &connection);
   bufferevent_enable(connection.stream, EV_READ | EV_WRITE);
+  const auto begin = [&](const sockaddr* address, std::size_t size) {
+    const int result =
+        bufferevent_socket_connect(connection.stream, const_cast<sockaddr*>(address), static_cast<int>(size));
+    // libevent reports no event if the host refuses at once, as it does for a path that is not there.
+    if (result != 0) on_event(connection, BEV_EVENT_ERROR);
+  };
   if (connection.target.starts_with("unix:")) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     connection.target.copy(address.sun_path, sizeof address.sun_path - 1, 5);
-    bufferevent_socket_connect(connection.stream, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    begin(reinterpret_cast<const sockaddr*>(&address), sizeof address);
     return;
   }
   const auto to = Endpoint::parse(std::string_view(connection.target).substr(4));
-  SocketAddress address(*to);
-  bufferevent_socket_connect(connection.stream, address.get(), static_cast<int>(address.size()));
+  const SocketAddress address(*to);
+  begin(address.get(), address.size());
 }
 
 void Notifier::on_event(Connection& connection, short what) {
