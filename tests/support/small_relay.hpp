@@ -49,12 +49,13 @@ class SmallRelay {
     UdpPort first{30000};
     UdpPort last{30399};
     SessionManager::Listener listener = {};
+    CallRecorder* recorder = nullptr;
   };
   SmallRelay() : SmallRelay(Options()) {}
   explicit SmallRelay(const Options& options)
       : interfaces(build(options)),
         plane(one_worker(network, interfaces), false),
-        manager(options.session, interfaces, plane, network, options.listener) {}
+        manager(options.session, interfaces, plane, network, options.listener, options.recorder) {}
 
   [[nodiscard]] Clock clock() const { return {network.now(), WallTime{network.now().time_since_epoch()}}; }
   void flush() { manager.flush(clock()); }

@@ -1,14 +1,9 @@
 // Configuration, access, and the rules that are seen from control.
 
-#include "control/config/config.hpp"
-#include "control/log/log.hpp"
 #include "control/protocol/access.hpp"
 #include "control/protocol/cli/cli_server.hpp"
-#include "control/protocol/ng/notifier.hpp"
 #include "control/sdp/write.hpp"
 #include "tests/support/world.hpp"
-
-#include <fstream>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -23,156 +18,6 @@ Endpoint peer(std::uint8_t last, std::uint16_t port = 4000) {
   return {IpAddress::v4({192, 0, 2, last}), UdpPort{port}};
 }
 
-Result<Config, ConfigError> load(std::vector<std::string> words) {
-  words.insert(words.begin(), {"rtpferryd", "--config-file=none"});
-  std::vector<char*> arguments;
-  for (auto& word : words) arguments.push_back(word.data());
-  return load_config(arguments);
-}
-
-TEST(Config, CTL1_DefaultsAreLoopbackAndAUnixSocket) {
-  const auto config = load({"-i", "192.0.2.1"});
-  ASSERT_TRUE(config);
-  ASSERT_EQ(config->listen_ng.size(), 1u);
-  EXPECT_EQ(config->listen_ng[0].to_string(), "127.0.0.1:2223");
-  EXPECT_TRUE(config->listen_tcp_ng.empty());
-  EXPECT_EQ(config->control_socket.front(), '/');
-}
-
-TEST(Config, CTL2_OpenListenerNeedsAnAllowListOrTheExplicitOption) {
-  EXPECT_FALSE(load({"-i", "192.0.2.1", "-n", "192.0.2.1:2223"}));
-  EXPECT_FALSE(load({"-i", "192.0.2.1", "--listen-tcp-ng=[2001:db8::1]:2223"}));
-  EXPECT_TRUE(load({"-i", "192.0.2.1", "-n", "192.0.2.1:2223", "--control-allow=192.0.2.0/24"}));
-  EXPECT_TRUE(load({"-i", "192.0.2.1", "-n", "192.0.2.1:2223", "--allow-open-control"}));
-}
-
-TEST(Config, ListsMayBeRepeatedOrDividedBySemicolons) {
-  const auto config = load({"--interface=a/192.0.2.1;b/192.0.2.2!203.0.113.2", "--interface=c=a"});
-  ASSERT_TRUE(config);
-  ASSERT_EQ(config->interfaces.size(), 3u);
-  EXPECT_EQ(config->interfaces[1].advertised, "203.0.113.2");
-  EXPECT_EQ(config->interfaces[2].alias_of, "a");
-}
-
-TEST(Config, ErrorsAreOneLineWithAHint) {
-  EXPECT_EQ(load({"--timout=3"}).error().text, "unknown option 'timout': did you mean 'timeout'?");
-  EXPECT_EQ(load({"-i", "x", "--timeout=soon"}).error().text,
-            "--timeout: 'soon' is no number from 0 to 31536000");
-  EXPECT_EQ(load({"--interface"}).error().text, "option 'interface' needs a value");
-  EXPECT_NE(load({"-i", "192.0.2.1", "-m", "5000", "-M", "4000"}).error().text.find("port-min"),
-            std::string::npos);
-  Config config;
-  EXPECT_EQ(apply_ini(config, "[rtpferry]\n# c\ntimeout = 5\nlatsh = any\n", "f.conf").error().text,
-            "f.conf:4: unknown option 'latsh': did you mean 'latch'?");
-}
-
-TEST(Config, EverythingThatIsWrongIsToldAtOnce) {
-  Config config;
-  const auto from_file = apply_ini(
-      config, "timout=1\n[rtpferri]\nport-min = 1\n[rtpferry]\ntimeout = soon\nlatch = some\n", "f.conf");
-  EXPECT_EQ(from_file.error().text,
-            "f.conf:1: unknown option 'timout': did you mean 'timeout'?\n"
-            "f.conf:2: unknown section '[rtpferri]': there are [rtpferry], [interface-NAME] and [templates]\n"
-            "f.conf:5: timeout: 'soon' is no number from 0 to 31536000\n"
-            "f.conf:6: latch: 'some' is none of off, signalled, uncontested, any");
-  const auto from_words = load({"--timeout=soon", "--nothing", "-Q", "-n", "192.0.2.1:2223", "--port-min"});
-  EXPECT_EQ(from_words.error().text,
-            "--timeout: 'soon' is no number from 0 to 31536000\n"
-            "unknown option 'nothing' (--help lists them)\n"
-            "unknown option '-Q' (--help lists them)\n"
-            "option 'port-min' needs a value\n"
-            "control listener 192.0.2.1:2223 is not on loopback: name who may use it with "
-            "control-allow=NETWORK (or accept anybody with allow-open-control)");
-}
-
-// The beginning of a name opened a listener that nobody asked for.
-TEST(Config, LongOptionsGoByTheirWholeName) {
-  for (const char* word : {"--listen-tcp=127.0.0.1:2223", "--listen-tc=127.0.0.1:2223", "--num=2",
-                           "--max-ses=5", "--check", "--l=7", "--interfac=192.0.2.1"}) {
-    const auto config = load({"-i", "192.0.2.1", word});
-    ASSERT_FALSE(config) << word;
-    EXPECT_NE(config.error().text.find("unknown option '"), std::string::npos) << config.error().text;
-  }
-  EXPECT_FALSE(load({"-i", "192.0.2.1", "--listen-tcp", "127.0.0.1:2223"}))
-      << "the value in a word of its own";
-  EXPECT_TRUE(load({"-i", "192.0.2.1", "--listen-tcp-ng", "127.0.0.1:2223"}));
-  EXPECT_TRUE(load({"--interface", "192.0.2.1", "--num-threads", "2", "--cdr", "--cdr=no"}));
-}
-
-TEST(Config, AVariableThatIsNotSetIsNoInterface) {
-  for (const char* value : {"", "pub/", "/192.0.2.1", "pub/192.0.2.1!", "old=", "=pub"}) {
-    const auto config = load({std::string("--interface=").append(value)});
-    ASSERT_FALSE(config) << value;
-    EXPECT_TRUE(config.error().text.starts_with("--interface: ")) << config.error().text;
-  }
-  EXPECT_EQ(load({}).error().text, "no interface: give at least one, e.g. --interface=192.0.2.1");
-}
-
-TEST(Config, InterfaceSectionsStandBesideTheList) {
-  Config config;
-  ASSERT_TRUE(apply_ini(config,
-                        "interface = int/10.0.0.5\n[interface-ext]\naddress = "
-                        "192.0.2.1\n[rtpferry]\ninterface=third/192.0.2.3\n",
-                        "f"));
-  ASSERT_EQ(config.interfaces.size(), 3u);
-  EXPECT_EQ(config.interfaces[0].name, "int") << "the first one is the default";
-  EXPECT_EQ(config.interfaces[1].name, "ext");
-  EXPECT_EQ(config.interfaces[2].name, "third");
-  InterfaceSpec empty;
-  empty.name = "b";
-  EXPECT_EQ(InterfaceSet::build({parse_interface_spec("a/192.0.2.250"), empty, parse_interface_spec("c=d")},
-                                UdpPort{30000}, UdpPort{30010})
-                .error(),
-            "interface 'a': 192.0.2.250 is not an address of this host\ninterface 'b': no address\n"
-            "interface alias 'c': there is no interface 'd'");
-}
-
-TEST(Config, TemplatesMayBeChosenAfterTheirSection) {
-  const std::string path = testing::TempDir() + "templates.conf";
-  const auto choose = [&](const std::string& name) {
-    std::vector<std::string> words = {"rtpferryd", "--config-file=" + path, "--templates=" + name};
-    std::vector<char*> arguments;
-    for (auto& word : words) arguments.push_back(word.data());
-    return load_config(arguments);
-  };
-  std::ofstream(path) << "interface=192.0.2.1\n[my-templates]\noffer = replace-origin\n";
-  ASSERT_TRUE(choose("my-templates"));
-  EXPECT_EQ(choose("my-templates")->templates.at("offer"), "replace-origin");
-  EXPECT_EQ(choose("your-templates").error().text,
-            "templates: there is no section '[your-templates]' in '" + path + "'");
-}
-
-TEST(Config, InterfaceSectionsHaveTheirOwnPorts) {
-  Config config;
-  ASSERT_TRUE(apply_ini(
-      config, "timeout=7\n[interface-ext]\naddress = 192.0.2.1!203.0.113.9\nport-min=1000\nport-max = 2000\n",
-      "f"));
-  EXPECT_EQ(config.session.timeout, 7s);
-  ASSERT_EQ(config.interfaces.size(), 1u);
-  EXPECT_EQ(config.interfaces[0].name, "ext");
-  EXPECT_EQ(config.interfaces[0].advertised, "203.0.113.9");
-  EXPECT_EQ(config.interfaces[0].port_max->value, 2000);
-}
-
-TEST(Interfaces, AliasesGroupsAndErrors) {
-  const auto specs = [](std::vector<std::string_view> texts) {
-    std::vector<InterfaceSpec> all;
-    for (const auto text : texts) all.push_back(parse_interface_spec(text));
-    return all;
-  };
-  const auto set = InterfaceSet::build(specs({"pub:1/192.0.2.1", "pub:2/192.0.2.2", "old=pub:1"}),
-                                       UdpPort{30000}, UdpPort{30010}, false);
-  ASSERT_TRUE(set);
-  EXPECT_EQ(set->find("old")->name, "pub:1");
-  EXPECT_NE(set->find("pub"), set->find("pub")) << "members of a group in turn";
-  EXPECT_EQ(set->find("nothing"), nullptr);
-  EXPECT_FALSE(InterfaceSet::build(specs({"192.0.2.1"}), UdpPort{30001}, UdpPort{30002}, false))
-      << "no even/odd pair";
-  EXPECT_FALSE(InterfaceSet::build(specs({"no-such-device0"}), UdpPort{30000}, UdpPort{30010}, false));
-  EXPECT_FALSE(InterfaceSet::build(specs({"203.0.113.250"}), UdpPort{30000}, UdpPort{30010}, true))
-      << "not local";
-}
-
 TEST(Access, CTL5_BudgetOfStrangersOnAnOpenListener) {
   AccessList open({}, true);
   unsigned admitted = 0;
@@ -180,33 +25,6 @@ TEST(Access, CTL5_BudgetOfStrangersOnAnOpenListener) {
     admitted += open.admit(IpAddress::v4({198, 51, 100, 1}), Instant{1h}) ? 1u : 0u;
   EXPECT_EQ(admitted, 2000u);
   EXPECT_TRUE(open.admit(IpAddress::v4({127, 0, 0, 1}), Instant{1h}));
-}
-
-// A client of the control socket must not make the relay speak to any host of its choice.
-TEST(Notifier, CTL9_CallsNameOnlyTrustedReceivers) {
-  const AccessList access({*Network::parse("192.0.2.0/24")}, true);
-  ng::NotifierConfig config;
-  config.dtmf_destination = Endpoint::parse("203.0.113.5:3000");
-  config.b2b_url = "http://%%:8080/RPC2";
-  Call call;
-  EXPECT_EQ(ng::dtmf_receiver(config, call, access), config.dtmf_destination) << "the operator's choice";
-  EXPECT_EQ(ng::time_out_url(config, call, access), "") << "no client, no address";
-  CallExtras& extras = call.ensure_extras();
-  extras.client = IpAddress::v4({198, 51, 100, 7});
-  EXPECT_EQ(ng::time_out_url(config, call, access), "http://198.51.100.7:8080/RPC2") << "who asked";
-  const struct {
-    const char* address;
-    bool trusted;
-  } rows[] = {{"192.0.2.9", true}, {"127.0.0.1", true}, {"10.0.0.1", false}, {"169.254.169.254", false}};
-  for (const auto& row : rows) {
-    extras.dtmf_log_destination = std::string(row.address) + ":4000";
-    extras.xmlrpc_callback = row.address;
-    const auto receiver = ng::dtmf_receiver(config, call, access);
-    EXPECT_EQ(receiver->to_string() == extras.dtmf_log_destination, row.trusted) << row.address;
-    EXPECT_EQ(ng::time_out_url(config, call, access).empty(), !row.trusted) << row.address;
-  }
-  extras.xmlrpc_callback = "metadata.example";
-  EXPECT_EQ(ng::time_out_url(config, call, access), "") << "names are not looked up";
 }
 
 TEST(Cli, CTL7_TerminateAllEndsEveryCallAndSaysSo) {
@@ -424,11 +242,6 @@ TEST_F(TwoParty, HoldStopsMediaOfWhoMayNotSend) {
   world_->send(a_, at(to_a_), rtp('A', 1, 1));
   EXPECT_EQ(world_->count(a_, 'B'), 1u);
   EXPECT_EQ(world_->count(b_, 'A'), 1u);
-}
-
-TEST(Log, PRC2_TextFromOutsideIsOneSafeLine) {
-  EXPECT_EQ(log::quote("a b\n\"\\%\x01"), "a\\x20b\\x0a\\x22\\x5c%\\x01");
-  EXPECT_LT(log::quote(std::string(100'000, 'x')).size(), 210u);
 }
 
 }  // namespace
