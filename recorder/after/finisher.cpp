@@ -11,7 +11,7 @@
 //    that it names.
 // 7. `post` the work, remove the manifest from the spool.
 //
-// `kept_` lists the recordings that are in their place, oldest first, for retention and quota. It is only
+// `stored_` lists the recordings that are in their place, oldest first, for retention and quota. It is only
 // filled if one of these is set. A recording is removed with its manifest last, so that what is half removed
 // is found and removed next time.
 #include "recorder/after/finisher.hpp"
@@ -138,7 +138,7 @@ void Finisher::begin_work_if_due() {
 void Finisher::work() {
   const bool has_bounds = settings_.retention.count() != 0 || settings_.quota_bytes != 0;
   // Asked of the disk once; from then on the list is kept in memory.
-  if (has_bounds) load_kept();
+  if (has_bounds) load_stored();
   auto next_check = std::chrono::steady_clock::now();
   while (true) {
     begin_work_if_due();
@@ -228,7 +228,7 @@ void Finisher::note_placing(FinishedRecording& finished) {
                              strerror(wrong)));
 }
 
-void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept& kept) {
+void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, StoredRecording& stored) {
   const std::string name = finished.base + file.ending;
   const std::string in_spool = finished.spool->path_of(file.spool_name);
   json& about = file.about;
@@ -245,7 +245,7 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
     if (!settings_.signing_key.empty())
       // A chain only proves something if the manifest is signed.
       about["chain"] = {{"segment", kChainSegment}, {"sha256", digest->chain}};
-    kept.bytes += digest->size;
+    stored.bytes += digest->size;
   } else {
     note_trouble(finished, fmt::format("cannot read {}: {}", in_spool, strerror(digest.error())));
   }
@@ -254,7 +254,7 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
     note_trouble(finished, fmt::format("cannot write {}: {}", in_spool, strerror(errno)));
   const int wrong = is_placed ? 0 : finished.spool->move_to(file.spool_name, *folder_, name);
   if (wrong == 0) {
-    kept.files.push_back(name);
+    stored.files.push_back(name);
     return;
   }
   note_trouble(finished, fmt::format("cannot move {} to {}: {}", in_spool, printable(folder_->path_of(name)),
@@ -263,7 +263,7 @@ void Finisher::place_file(FinishedRecording& finished, FinishedFile& file, Kept&
   about["spool"] = in_spool;
 }
 
-void Finisher::sign(FinishedRecording& finished, const std::string& text, Kept& kept) {
+void Finisher::sign(FinishedRecording& finished, const std::string& text, StoredRecording& stored) {
   if (settings_.signing_key.empty()) return;
   const std::string name = finished.base + ".json.sig";
   const auto signature = sign_text(text, settings_.signing_key);
@@ -272,7 +272,7 @@ void Finisher::sign(FinishedRecording& finished, const std::string& text, Kept& 
   } else if (const int wrong = folder_->replace(name, *signature)) {
     note_trouble(finished, fmt::format("cannot write the signature: {}", strerror(wrong)));
   } else {
-    kept.files.push_back(name);
+    stored.files.push_back(name);
   }
 }
 
@@ -310,10 +310,10 @@ void Finisher::finish(FinishedRecording& finished) {
     finished.base = free_base(finished);
     note_placing(finished);
   }
-  Kept kept;
+  StoredRecording stored;
   json files = json::array();
   for (FinishedFile& file : finished.files) {
-    place_file(finished, file, kept);
+    place_file(finished, file, stored);
     files.push_back(std::move(file.about));
   }
   json& manifest = finished.manifest;
@@ -321,10 +321,10 @@ void Finisher::finish(FinishedRecording& finished) {
   manifest.erase("base");
   manifest["files"] = std::move(files);
   const std::string text = dump(manifest);
-  sign(finished, text, kept);
-  kept.files.push_back(finished.base + ".json");
-  kept.bytes += text.size();
-  auto promised = after_.promise({manifest.value("call_id", ""), finished.id, kept.files});
+  sign(finished, text, stored);
+  stored.files.push_back(finished.base + ".json");
+  stored.bytes += text.size();
+  auto promised = after_.promise({manifest.value("call_id", ""), finished.id, stored.files});
   const bool is_placed = place_manifest(finished, text);
   const bool is_good = !(manifest.contains("losses") && manifest["losses"].contains("first_error"));
   {
@@ -337,13 +337,13 @@ void Finisher::finish(FinishedRecording& finished) {
   } else {
     after_.withdraw(promised);
   }
-  kept_bytes_ += kept.bytes;
-  kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
+  stored_bytes_ += stored.bytes;
+  stored_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(stored));
   // Nobody asks for it without bounds.
-  if (settings_.retention.count() == 0 && settings_.quota_bytes == 0) kept_.clear();
+  if (settings_.retention.count() == 0 && settings_.quota_bytes == 0) stored_.clear();
 }
 
-void Finisher::load_kept() {
+void Finisher::load_stored() {
   for (const std::string& name : folder_->files()) {
     if (!name.ends_with(".json")) continue;
     try {
@@ -358,37 +358,37 @@ void Finisher::load_one(const std::string& name) {
   std::ifstream file(folder_->path_of(name));
   const json manifest = json::parse(file, nullptr, false);
   if (!manifest.is_object() || !manifest.contains("files") || !manifest.contains("call_id")) return;
-  Kept kept;
+  StoredRecording stored;
   for (const json& each : manifest["files"]) {
-    kept.files.push_back(folder_of(name) + each.at("name").get<std::string>());
-    kept.bytes += each.value("size", std::uint64_t{0});
+    stored.files.push_back(folder_of(name) + each.at("name").get<std::string>());
+    stored.bytes += each.value("size", std::uint64_t{0});
   }
-  if (folder_->exists(name + ".sig")) kept.files.push_back(name + ".sig");
-  kept.files.push_back(name);
-  kept_bytes_ += kept.bytes;
-  kept_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(kept));
+  if (folder_->exists(name + ".sig")) stored.files.push_back(name + ".sig");
+  stored.files.push_back(name);
+  stored_bytes_ += stored.bytes;
+  stored_.emplace(unix_seconds(manifest.value("end", manifest.value("start", ""))), std::move(stored));
 }
 
-void Finisher::remove(std::multimap<std::int64_t, Kept>::iterator which, std::string_view why) {
+void Finisher::remove(std::multimap<std::int64_t, StoredRecording>::iterator which, std::string_view why) {
   // The manifest goes last: what is half removed is removed next time.
   for (const std::string& name : which->second.files) folder_->remove(name);
   log_(RecorderLogLevel::kInfo, fmt::format("removed recording {} ({} octets): {}",
                                             printable(which->second.files.back()), which->second.bytes, why));
-  kept_bytes_ -= std::min(kept_bytes_, which->second.bytes);
+  stored_bytes_ -= std::min(stored_bytes_, which->second.bytes);
   {
     const std::lock_guard guard(lock_);
     totals_.files_removed += which->second.files.size();
   }
-  kept_.erase(which);
+  stored_.erase(which);
 }
 
 void Finisher::remove_surplus() {
   const std::int64_t now = std::time(nullptr);
-  while (!kept_.empty() && settings_.retention.count() != 0 &&
-         kept_.begin()->first < now - settings_.retention.count())
-    remove(kept_.begin(), "older than recording-retention");
-  while (!kept_.empty() && settings_.quota_bytes != 0 && kept_bytes_ > settings_.quota_bytes)
-    remove(kept_.begin(), "recordings are larger than recording-quota");
+  while (!stored_.empty() && settings_.retention.count() != 0 &&
+         stored_.begin()->first < now - settings_.retention.count())
+    remove(stored_.begin(), "older than recording-retention");
+  while (!stored_.empty() && settings_.quota_bytes != 0 && stored_bytes_ > settings_.quota_bytes)
+    remove(stored_.begin(), "recordings are larger than recording-quota");
 }
 
 }  // namespace ferry

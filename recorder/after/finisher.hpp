@@ -41,7 +41,7 @@ class Finisher {
 
  private:
   /// A recording that is in its place, for retention and quota.
-  struct Kept {
+  struct StoredRecording {
     /// The manifest is the last one.
     std::vector<std::string> files;
     std::uint64_t bytes = 0;
@@ -60,20 +60,20 @@ class Finisher {
   /// Notes in the spool where the files are going.
   void note_placing(FinishedRecording& finished);
   /// Hashes a file and moves it to its place.
-  void place_file(FinishedRecording& finished, FinishedFile& file, Kept& kept);
+  void place_file(FinishedRecording& finished, FinishedFile& file, StoredRecording& stored);
   /// Writes the signature of the manifest, if there is a key.
-  void sign(FinishedRecording& finished, const std::string& text, Kept& kept);
+  void sign(FinishedRecording& finished, const std::string& text, StoredRecording& stored);
   /// Moves the manifest to its place. False: it could not.
   [[nodiscard]] bool place_manifest(FinishedRecording& finished, const std::string& text);
   /// The first name made of the base under which no file exists yet.
   [[nodiscard]] std::string free_base(const FinishedRecording& finished) const;
   /// Finds the recordings that are in their place already.
-  void load_kept();
+  void load_stored();
   /// Adds the recording of a manifest. Throws what the JSON library throws if it is no manifest.
   void load_one(const std::string& name);
   /// Removes what is too old or too much.
   void remove_surplus();
-  void remove(std::multimap<std::int64_t, Kept>::iterator which, std::string_view why);
+  void remove(std::multimap<std::int64_t, StoredRecording>::iterator which, std::string_view why);
 
   const RecorderSettings& settings_;
   std::shared_ptr<const Folder> folder_;
@@ -96,8 +96,8 @@ class Finisher {
   RecorderTotals totals_;
 
   /// Recordings in their place, by their end in seconds since 1970. Only the thread uses it.
-  std::multimap<std::int64_t, Kept> kept_;
-  std::uint64_t kept_bytes_ = 0;
+  std::multimap<std::int64_t, StoredRecording> stored_;
+  std::uint64_t stored_bytes_ = 0;
   std::thread thread_;
 };
 

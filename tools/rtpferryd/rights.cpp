@@ -194,13 +194,13 @@ void open_places(FileFence& fence, const std::vector<Place>& places) {
   }
 }
 
-struct Kept {
+struct KeptCapabilities {
   std::vector<int> all;
   std::vector<int> in_force;
 };
 
-Kept kept_for(const Needs& needs) {
-  Kept kept;
+KeptCapabilities kept_for(const Needs& needs) {
+  KeptCapabilities kept;
   for (const CapabilityRow& row : kCapabilityRows) {
     if (!row.is_kept(needs)) continue;
     kept.all.push_back(row.capability);
@@ -250,7 +250,7 @@ void give_up_rights(const Config& config, const NewUser& user, const std::vector
     become(user);
     if (user.uid != 0) try_places(user, places, needs);
   }
-  const Kept kept = kept_for(needs);
+  const KeptCapabilities kept = kept_for(needs);
   const bool has_fence = FileFence::is_known_here();
   const auto give_up = [&] {
     keep_only(kept.all, kept.in_force);

@@ -17,9 +17,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Classic : public testing::Test {
+class RtpproxyCalls : public testing::Test {
  protected:
-  explicit Classic(const WorldOptions& options = {}) : world_(make_sim_world(options)) {}
+  explicit RtpproxyCalls(const WorldOptions& options = {}) : world_(make_sim_world(options)) {}
   std::string ask(const std::string& command) { return world_->rtpproxy(command); }
   Endpoint peer(char who) { return {world_->peer_address(1, who), UdpPort{4000}}; }
   /// A call between A and B; ports that A and B send to.
@@ -35,7 +35,7 @@ class Classic : public testing::Test {
   std::unique_ptr<World> world_;
 };
 
-TEST_F(Classic, TagsOfTheReference) {
+TEST_F(RtpproxyCalls, TagsOfTheReference) {
   ask("U t 198.51.1.1 4000 from;1");
   ask("U t 198.51.1.1 4002 from;2");
   ask("L t 198.51.1.2 4000 from;1 to;1");
@@ -55,7 +55,7 @@ TEST_F(Classic, TagsOfTheReference) {
   EXPECT_EQ(world_->manager().size(), 0u);
 }
 
-TEST_F(Classic, TimeOutsOfBothKinds) {
+TEST_F(RtpproxyCalls, TimeOutsOfBothKinds) {
   SessionConfig config = world_->manager().config();
   config.rtpproxy.timeout = 20s;
   config.rtpproxy.setup_timeout = 7s;
@@ -83,7 +83,7 @@ TEST_F(Classic, TimeOutsOfBothKinds) {
   EXPECT_EQ(ask("G nsess_timeout"), "2");
 }
 
-TEST_F(Classic, CTL6_WhatIsRefusedChangesNothing) {
+TEST_F(RtpproxyCalls, CTL6_WhatIsRefusedChangesNothing) {
   call("c");
   const std::string port = ask("U c 198.51.1.1 4000 a b");
   const std::string before = ask("Gv nsess_created nsess_complete");
@@ -96,7 +96,7 @@ TEST_F(Classic, CTL6_WhatIsRefusedChangesNothing) {
   EXPECT_EQ(world_->manager().size(), 1u);
 }
 
-TEST_F(Classic, ExportAndRestoreTellTheSame) {
+TEST_F(RtpproxyCalls, ExportAndRestoreTellTheSame) {
   const auto [for_a, for_b] = call("c", "c0,8z40w", "a");
   ask("U c 198.51.1.65 4000 a b && S ttl=33 && S tos=32");
   for (std::uint16_t n = 0; n < 30; ++n) {
@@ -134,7 +134,7 @@ TEST_F(Classic, ExportAndRestoreTellTheSame) {
   EXPECT_EQ(world_->open_ports(), 0u);
 }
 
-TEST_F(Classic, RandomCommandsLeaveNothing) {
+TEST_F(RtpproxyCalls, RandomCommandsLeaveNothing) {
   for (unsigned seed = 0; seed < 40; ++seed) {
     std::mt19937 random(seed);
     const auto pick = [&](std::initializer_list<const char*> words) {
@@ -195,7 +195,7 @@ TEST_F(Classic, RandomCommandsLeaveNothing) {
   }
 }
 
-TEST_F(Classic, NgDoesNotTouchItsCalls) {
+TEST_F(RtpproxyCalls, NgDoesNotTouchItsCalls) {
   call("c");
   const auto reply = world_->ng(offer("c a", "x", audio_sdp(peer('A'))));
   EXPECT_EQ(reply.value("result", ""), "error") << reply;
@@ -207,9 +207,9 @@ TEST_F(Classic, NgDoesNotTouchItsCalls) {
 
 // ---- Prompts ----
 
-class RtpproxyPrompts : public Classic {
+class RtpproxyPrompts : public RtpproxyCalls {
  protected:
-  RtpproxyPrompts() : Classic(options()) {
+  RtpproxyPrompts() : RtpproxyCalls(options()) {
     std::filesystem::create_directories(folder());
     std::ofstream(folder() + "/ring.0") << std::string(800, '\x55');
   }
