@@ -1,6 +1,7 @@
 // What is known of a datagram before anybody has judged it.
 
 #include "relay/core/packet/received_packet.hpp"
+
 #include "tests/support/packets.hpp"
 
 #include <gtest/gtest.h>
