@@ -75,9 +75,9 @@ function(ferry_check_headers name)
                         PkgConfig::LIBEVENT PkgConfig::SPANDSP)
 endfunction()
 
-# Compiles DIR/STEM.bpf.c for BPF and makes STEM.skel.h of it in the binary folder: ferry_bpf_skeleton(a/x.bpf.c name DEPENDS y.h)
+# Compiles DIR/STEM.bpf.c for BPF and makes STEM.skel.h of it in the binary folder: ferry_bpf_skeleton(a/x.bpf.c name). The
+# compiler says which headers it read, so that none has to be listed.
 function(ferry_bpf_skeleton source name)
-  cmake_parse_arguments(arg "" "" "DEPENDS" ${ARGN})
   get_filename_component(stem ${source} NAME_WE)
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-multiarch OUTPUT_VARIABLE multiarch OUTPUT_STRIP_TRAILING_WHITESPACE
                   ERROR_QUIET)
@@ -89,8 +89,10 @@ function(ferry_bpf_skeleton source name)
   add_custom_command(
     OUTPUT ${skeleton}
     COMMAND ${BPF_CLANG} -O2 -g -Wall -Werror -fno-strict-aliasing -target bpf -mcpu=v3 -isystem /usr/include/${multiarch}
+            -I ${CMAKE_SOURCE_DIR} -MD -MT ${skeleton} -MF ${object}.d
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     COMMAND ${BPFTOOL} gen skeleton ${object} name ${name} > ${skeleton}
-    DEPENDS ${source} ${arg_DEPENDS}
+    DEPENDS ${source}
+    DEPFILE ${object}.d
     COMMENT "BPF programs of ${source}")
 endfunction()
