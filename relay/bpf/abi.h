@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause OR GPL-2.0 */
-/* What user space and the kernel programs share. Both compile this file, and bpf_offload.cpp asserts the sizes.
+/* What user space and the kernel programs share. Both compile this file, and both check the sizes.
  *
  * Numbers are in host order unless a name ends in `be` (network order). Times are CLOCK_MONOTONIC in nanoseconds,
  * sizes in octets. Members called `zero` pad a structure and must be zero: keys of a map are compared octet by
@@ -8,6 +8,26 @@
 
 #include <linux/types.h>
 
+/* The version of all that is shared. The programs carry it as `abi`, a constant at the start of the map .rodata, which
+ * the kernel keeps with each of them. It is there for programs that outlive their daemon, because they are pinned: the
+ * next daemon may adopt them and their maps only if this number is its own FERRY_ABI, and has to load its own programs
+ * otherwise.
+ *
+ * Raise it with each change after which an old program and a new daemon would misunderstand each other:
+ * - the layout or the meaning of a structure, an enumerator, a flag, a limit or a unit in this file;
+ * - a map or a variable of ferry.bpf.c: its name, type, key, value, or number of entries;
+ * - what an order does, and who may write what at which moment.
+ * A change of the programs that user space cannot notice leaves it alone. */
+#define FERRY_ABI 1
+
+/* C has the C++ word in <assert.h> only, which the programs have not. */
+#if !defined(__cplusplus) && !defined(static_assert)
+#define static_assert _Static_assert
+#endif
+/* Fails to compile where `structure` has not the size that this version has. */
+#define FERRY_SIZE(structure, octets) \
+  static_assert(sizeof(struct structure) == (octets), "another size of a structure is another FERRY_ABI")
+
 /* A local address and port: the key of a flow. IPv4 addresses are written as ::ffff:a.b.c.d, here and everywhere
  * below. */
 struct ferry_key {
@@ -15,6 +35,7 @@ struct ferry_key {
   __be16 port_be;
   __u16 zero;
 };
+FERRY_SIZE(ferry_key, 20);
 
 /* Bits of ferry_plan.flags. User space sets all but FERRY_CLOSED. */
 enum ferry_flow_flags {
@@ -41,6 +62,8 @@ enum ferry_flow_flags {
 #define FERRY_KINDS 8
 /* A value of kind_of: the type was not negotiated, but is taken and counted all the same (DMX-4). */
 #define FERRY_OTHER_TYPE 0x40
+static_assert((FERRY_KINDS & (FERRY_KINDS - 1)) == 0 && FERRY_KINDS <= FERRY_OTHER_TYPE,
+              "the number of a kind is the lowest bits of kind_of, and the marks are above them");
 /* Most receivers of a flow. */
 #define FERRY_SINKS 4
 /* Packets of unknown sources that go to the sockets in a second (LIM-3), for each port. */
@@ -73,6 +96,7 @@ struct ferry_kind {
   /* The clock rate in units of 64 ns, times 2^32: a multiplication and a shift give clock units. */
   __u64 scale;
 };
+FERRY_SIZE(ferry_kind, 16);
 
 /* Ways to receivers in the table; number 0 is none. */
 #define FERRY_HOPS 65536
@@ -91,6 +115,7 @@ struct ferry_sink {
   /* How the checksum changes from the flow's addresses to those of the hop (RFC 1624). */
   __u16 address_change;
 };
+FERRY_SIZE(ferry_sink, 12);
 
 /* The part of a flow's description that every packet needs: few lines of the cache. User space writes it, by orders
  * alone. */
@@ -119,6 +144,7 @@ struct ferry_plan {
   /* The kind of the type that is expected most; type 255: there is none. */
   struct ferry_kind kind;
 };
+FERRY_SIZE(ferry_plan, 80);
 
 /* The rest of a flow's description, which only some packets need. */
 struct ferry_more {
@@ -134,6 +160,7 @@ struct ferry_more {
   __u16 zero;
   __u32 zero_too;
 };
+FERRY_SIZE(ferry_more, 320);
 
 /* The counters of a flow. The side that forwards the flow owns them: they are installed with the flow, and read back
  * as they were at that moment. The members mean what those of SsrcCounters, StreamStats::State, TokenBucket::State
@@ -203,6 +230,7 @@ struct ferry_state {
   __u32 new_burst;
   __u32 zero4;
 };
+FERRY_SIZE(ferry_state, 200);
 
 /* How to get from one of our addresses to a receiver's. User space makes it and keeps it current (docs/adr/0004). */
 struct ferry_hop {
@@ -219,6 +247,7 @@ struct ferry_hop {
   /* 1: XDP may redirect frames to this interface. */
   __u32 xdp;
 };
+FERRY_SIZE(ferry_hop, 56);
 
 /* Two copies of a hop, so that nobody sees one half written. User space fills the other copy, then makes it the
  * current one. */
@@ -227,6 +256,7 @@ struct ferry_hop_copies {
   __u32 zero;
   struct ferry_hop copies[2];
 };
+FERRY_SIZE(ferry_hop_copies, 120);
 
 /* Index of the counters. First the reasons why a packet of a known port went to the sockets. */
 enum ferry_punt {
@@ -275,12 +305,16 @@ struct ferry_order {
   /* Input, as `plan`. */
   struct ferry_more more;
 };
+FERRY_SIZE(ferry_order, 632);
+static_assert(__builtin_offsetof(struct ferry_order, plan) - __builtin_offsetof(struct ferry_order, done) == 8,
+              "the kernel's lock of a flow has the place of `done`");
 
 /* The input of the control program, behind an Ethernet header: the numbers of the orders to carry out. */
 struct ferry_run {
   __u32 first;
   __u32 count;
 };
+FERRY_SIZE(ferry_run, 8);
 
 /* A copy of a counted packet, in the ring of its worker. `kept` octets from the start of the datagram follow. */
 struct ferry_sample {
@@ -296,3 +330,4 @@ struct ferry_sample {
   /* When it came. */
   __u64 time;
 };
+FERRY_SIZE(ferry_sample, 56);

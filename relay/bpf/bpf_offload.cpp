@@ -38,16 +38,6 @@ namespace ferry::bpf {
 
 namespace {
 
-static_assert(sizeof(ferry_key) == 20 && sizeof(ferry_sink) == 12 && sizeof(ferry_plan) == 80 &&
-                  sizeof(ferry_state) == 200 && sizeof(ferry_hop) == 56 && sizeof(ferry_order) == 632 &&
-                  sizeof(ferry_more) == 320 && sizeof(ferry_sample) == 56 &&
-                  offsetof(ferry_order, plan) - offsetof(ferry_order, done) == 8,
-              "the kernel programs lay these out alike");
-
-static_assert(
-    (FERRY_KINDS & (FERRY_KINDS - 1)) == 0 && FERRY_KINDS <= FERRY_OTHER_TYPE,
-    "the kernel programs take the number of a kind by its lowest bits, and the marks are above them");
-
 ferry_key key_of(const Endpoint& local) {
   ferry_key key{};
   write_address(key.address, local.address);

@@ -41,6 +41,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* The version of abi.h. A later daemon reads it to know whether it can adopt these programs. */
+const volatile __u32 abi = FERRY_ABI;
 /* The range of media ports, in host order; set before loading. Frames to other ports leave after one comparison. */
 volatile __u16 port_first = 0;
 volatile __u16 port_last = 0;

@@ -15,6 +15,9 @@ struct ferry_flow {
   struct ferry_state state;
   struct ferry_more more;
 };
+static_assert(sizeof(struct ferry_flow) == sizeof(struct ferry_order) - __builtin_offsetof(struct ferry_order, done) &&
+                  __builtin_offsetof(struct ferry_flow, plan) == 8,
+              "an order is installed as it is");
 
 /* Packets of unknown sources that went to the sockets in the present second, by interface (LIM-3). */
 struct budget {
