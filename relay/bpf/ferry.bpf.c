@@ -49,9 +49,6 @@ volatile __u16 port_last = 0;
 /* CLOCK_MONOTONIC in ns. The daemon moves it on every few seconds. A tc filter outlives a daemon that was killed;
  * once this time has passed, the program forwards nothing any more. */
 volatile __u64 alive_until = 0;
-/* Tests set a time of their own, in ns. Constant in production, so the verifier removes the code. */
-const volatile __u8 has_test_clock = 0;
-volatile __u64 test_clock = 0;
 
 /* Flows by the address and port that packets come to. Not preallocated: most calls of most hosts have none. */
 struct {

@@ -1,8 +1,8 @@
 // The kernel programs themselves in tests: frames made independently of them go through the kernel's test
-// run.
+// run. They are compiled with a clock of the test's (ferry_test.bpf.c).
 #pragma once
 
-#include "ferry.skel.h"
+#include "ferry_test.skel.h"  // generated
 #include "relay/bpf/abi.h"
 #include "relay/bpf/bpf_offload.hpp"
 #include "relay/io/sim/sim_network.hpp"
@@ -158,12 +158,11 @@ class LoadedPrograms {
   /// Null where the kernel or the rights are missing: `why`.
   static std::unique_ptr<LoadedPrograms> load(std::string& why) {
     libbpf_set_print(nullptr);
-    std::unique_ptr<LoadedPrograms> programs(new LoadedPrograms(ferry_bpf__open()));
-    ferry_bpf* skeleton = programs->skeleton_;
+    std::unique_ptr<LoadedPrograms> programs(new LoadedPrograms(ferry_test_bpf__open()));
+    ferry_test_bpf* skeleton = programs->skeleton_;
     skeleton->bss->port_first = 30000;
     skeleton->bss->port_last = 39999;
-    skeleton->rodata->has_test_clock = 1;
-    const int error = ferry_bpf__load(skeleton);
+    const int error = ferry_test_bpf__load(skeleton);
     if (error != 0) {
       why = std::string("the programs cannot be loaded here: ") + std::strerror(-error);
       return nullptr;
@@ -176,12 +175,12 @@ class LoadedPrograms {
   }
   ~LoadedPrograms() {
     if (ring_ >= 0) close(ring_);
-    ferry_bpf__destroy(skeleton_);
+    ferry_test_bpf__destroy(skeleton_);
   }
   LoadedPrograms(const LoadedPrograms&) = delete;
   LoadedPrograms& operator=(const LoadedPrograms&) = delete;
 
-  [[nodiscard]] ferry_bpf* skeleton() const { return skeleton_; }
+  [[nodiscard]] ferry_test_bpf* skeleton() const { return skeleton_; }
   [[nodiscard]] FakeHops& hops() const { return *hops_; }
   [[nodiscard]] bpf::KernelHandles handles() const {
     return {bpf_map__fd(skeleton_->maps.flows), bpf_program__fd(skeleton_->progs.ferry_control),
@@ -217,8 +216,8 @@ class LoadedPrograms {
   }
 
  private:
-  explicit LoadedPrograms(ferry_bpf* skeleton) : skeleton_(skeleton) {}
-  ferry_bpf* skeleton_;
+  explicit LoadedPrograms(ferry_test_bpf* skeleton) : skeleton_(skeleton) {}
+  ferry_test_bpf* skeleton_;
   std::unique_ptr<FakeHops> hops_;
   int ring_ = -1;
 };

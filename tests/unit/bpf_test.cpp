@@ -124,7 +124,7 @@ class BpfTest : public ::testing::TestWithParam<Program> {
   }
 
   std::unique_ptr<LoadedPrograms> programs_;
-  ferry_bpf* skeleton_ = nullptr;
+  ferry_test_bpf* skeleton_ = nullptr;
   FakeHops* hops_ = nullptr;
   std::unique_ptr<BpfOffload> offload_;
   Instant now_{std::chrono::hours(1)};

@@ -13,6 +13,12 @@
 
 #include <bpf/bpf_helpers.h>
 
+/* The time by which packets are judged: CLOCK_MONOTONIC in ns. The tests' programs (tests/support/ferry_test.bpf.c) are
+ * compiled with another clock. */
+#ifndef FERRY_NOW
+#define FERRY_NOW() bpf_ktime_get_ns()
+#endif
+
 /* Judges a datagram of a known port, and counts it if it is of the stream. `route` is completed if the frame is to
  * be sent. `others` receives the further receivers, if there are several; null: there is one. */
 static __always_inline int judge(struct ferry_flow *flow, const struct frame *f, const struct rtp_facts *rtp,
@@ -20,7 +26,7 @@ static __always_inline int judge(struct ferry_flow *flow, const struct frame *f,
                                  enum stage stage) {
   const int is_last = stage != STAGE_XDP;
   const int is_tc = stage == STAGE_TC;
-  const __u64 now = has_test_clock ? test_clock : bpf_ktime_get_ns();
+  const __u64 now = FERRY_NOW();
   int action = ACTION_DROP;
   __u32 reason = FERRY_PUNT_NONE;
   struct budget *budget = 0;
