@@ -17,6 +17,8 @@
 // the log and the manifest.
 #include "recorder/recording_job.hpp"
 
+#include "codecs/audio/audio_format.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -173,19 +175,21 @@ std::int64_t RecordingJob::frame_at(Instant time, std::uint32_t rate_hz) const {
 
 // A packet that began before a pause may reach into it, and concealment too: so pauses are cut out of the
 // samples, not only out of the packets (REC-3).
-std::span<const std::int16_t> RecordingJob::masked(std::int64_t position,
-                                                   std::span<const std::int16_t> samples) {
-  const std::int64_t end = position + static_cast<std::int64_t>(samples.size());
-  bool is_copied = false;
+AudioFrame RecordingJob::masked(const AudioFrame& frame) {
+  AudioFrame out = frame;
   // Samples are copied only if some of them lie in a pause.
+  bool is_copied = false;
   for (const auto& [from, to] : silences_) {
-    const std::int64_t first = std::max(position, frame_at(from, rate_hz_));
-    const std::int64_t last = to == Instant::max() ? end : std::min(end, frame_at(to, rate_hz_));
+    const std::int64_t first = std::max(frame.position, frame_at(from, rate_hz_));
+    const std::int64_t last =
+        to == Instant::max() ? frame.end() : std::min(frame.end(), frame_at(to, rate_hz_));
     if (first >= last) continue;
-    if (!std::exchange(is_copied, true)) masked_.assign(samples.begin(), samples.end());
-    std::fill(masked_.begin() + (first - position), masked_.begin() + (last - position), std::int16_t{0});
+    if (!std::exchange(is_copied, true)) masked_.assign(frame.samples.begin(), frame.samples.end());
+    std::fill(masked_.begin() + (first - frame.position), masked_.begin() + (last - frame.position),
+              std::int16_t{0});
+    out.samples = masked_;
   }
-  return is_copied ? std::span<const std::int16_t>(masked_) : samples;
+  return out;
 }
 
 const RecordedStream* RecordingJob::description_of(const QueuedPacket& packet) const {
@@ -369,9 +373,9 @@ RecordingJob::Audio* RecordingJob::audio_for(unsigned party) {
 }
 
 PlaceSamples RecordingJob::placer(unsigned party) {
-  return [this, party](std::int64_t position, std::span<const std::int16_t> samples) {
+  return [this, party](const AudioFrame& frame) {
     Audio* audio = audio_for(party);
-    return audio->timeline.add(channel_of(party), position, masked(position, samples));
+    return audio->timeline.add(channel_of(party), masked(frame));
   };
 }
 

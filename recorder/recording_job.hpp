@@ -1,9 +1,9 @@
 // One recording as its writer thread sees it: packets come in, files and a manifest go out.
 #pragma once
 
+#include "codecs/audio/sample_timeline.hpp"
 #include "recorder/audio/audio_file.hpp"
 #include "recorder/audio/audio_stream.hpp"
-#include "recorder/audio/sample_timeline.hpp"
 #include "recorder/finished.hpp"
 #include "recorder/packet_queue.hpp"
 #include "recorder/pcap_file.hpp"
@@ -143,9 +143,8 @@ class RecordingJob {
   std::unique_ptr<OutputFile> make_output(const std::string& spool_name);
   /// Puts samples of a party's streams onto the timeline of its file.
   [[nodiscard]] PlaceSamples placer(unsigned party);
-  /// The samples with silence where they lie in a pause. Borrowed until the next call.
-  [[nodiscard]] std::span<const std::int16_t> masked(std::int64_t position,
-                                                     std::span<const std::int16_t> samples);
+  /// The frame with silence where it lies in a pause. Borrowed until the next call.
+  [[nodiscard]] AudioFrame masked(const AudioFrame& frame);
   /// Number of the sample at a time, counted from the start of the recording.
   [[nodiscard]] std::int64_t frame_at(Instant time, std::uint32_t rate_hz) const;
   /// Writes the samples up to `until`.

@@ -4,6 +4,9 @@
 // library wants the storage form: one header octet, then the bits of one frame.
 #include "codecs/audio/amr.hpp"
 
+#include "codecs/audio/audio_format.hpp"
+
+#include <algorithm>
 #include <array>
 
 extern "C" {
@@ -15,8 +18,6 @@ namespace ferry {
 
 namespace {
 
-// 240 ms: more is not believed.
-constexpr std::size_t kMaxFrames = 12;
 // Frame type "nothing was sent".
 constexpr std::uint8_t kNoData = 15;
 
@@ -57,35 +58,45 @@ class AmrDecoder final : public AudioDecoder {
   AmrDecoder& operator=(const AmrDecoder&) = delete;
 
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return wideband_ ? 16000 : 8000; }
-  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
-    const auto frames = amr_frames(payload, wideband_, octet_align_);
-    if (!frames) return false;
-    for (const AmrFrame& frame : *frames) run(frame.storage.data(), !frame.good, out);
-    return true;
+  [[nodiscard]] std::size_t max_samples() const noexcept override {
+    return AmrFrames::kMost * frame_samples();
   }
-  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
+  [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) override {
+    const auto frames = amr_frames(payload, wideband_, octet_align_);
+    if (!frames) return std::nullopt;
+    for (std::size_t i = 0; i < frames->count; ++i)
+      run(frames->frames[i].storage.data(), !frames->frames[i].good, out.data() + i * frame_samples());
+    return frames->count * frame_samples();
+  }
+  void conceal(std::span<std::int16_t> out) override {
     // Frames of "nothing was sent", marked bad: the decoder goes on from what it heard last.
-    const std::size_t wanted = out.size() + frames;
     static constexpr std::uint8_t kNothing[] = {kNoData << 3 | 4};
-    while (out.size() < wanted) run(kNothing, true, out);
-    out.resize(wanted);
+    while (!out.empty()) {
+      std::array<std::int16_t, kMostSamples> made{};
+      run(kNothing, true, made.data());
+      const std::size_t wanted = std::min(out.size(), frame_samples());
+      std::copy_n(made.begin(), wanted, out.begin());
+      out = out.subspan(wanted);
+    }
   }
 
  private:
-  void run(const std::uint8_t* frame, bool is_bad, std::vector<std::int16_t>& out) {
-    const std::size_t before = out.size();
-    out.resize(before + (wideband_ ? 320 : 160));
+  /// Samples of a frame of 20 ms, and of one of AMR-WB.
+  [[nodiscard]] std::size_t frame_samples() const noexcept { return wideband_ ? kMostSamples : 160; }
+  static constexpr std::size_t kMostSamples = 320;
+  /// Writes `frame_samples()` samples.
+  void run(const std::uint8_t* frame, bool is_bad, std::int16_t* out) {
     if (wideband_)
-      D_IF_decode(state_, frame, out.data() + before, is_bad ? 1 : 0);
+      D_IF_decode(state_, frame, out, is_bad ? 1 : 0);
     else
-      Decoder_Interface_Decode(state_, frame, out.data() + before, is_bad ? 1 : 0);
+      Decoder_Interface_Decode(state_, frame, out, is_bad ? 1 : 0);
   }
   bool wideband_;
   bool octet_align_;
   void* state_;
 };
 
-Result<std::unique_ptr<AudioDecoder>, std::string> make(const AudioFormat& format, bool wideband) {
+DecoderResult make(const AudioFormat& format, bool wideband) {
   const auto is_on = [&](std::string_view name) {
     const std::string_view value = format_parameter(format.parameters, name);
     return !value.empty() && value != "0";
@@ -101,41 +112,37 @@ Result<std::unique_ptr<AudioDecoder>, std::string> make(const AudioFormat& forma
 
 }  // namespace
 
-std::optional<std::vector<AmrFrame>> amr_frames(Bytes payload, bool wideband, bool octet_align) {
+std::optional<AmrFrames> amr_frames(Bytes payload, bool wideband, bool octet_align) {
   const auto& sizes = wideband ? kWideBits : kNarrowBits;
   BitReader bits(payload);
   const std::size_t entry = octet_align ? 8 : 6;
   if (bits.left() < (octet_align ? 8u : 4u)) return std::nullopt;
   // The mode that the sender asks the other side for: of no interest here.
   bits.take(octet_align ? 8 : 4);
-  std::vector<AmrFrame> frames;
+  AmrFrames all;
   // The table of contents: the first bit of an entry says whether another one follows.
   for (bool more = true; more;) {
-    if (bits.left() < entry || frames.size() == kMaxFrames) return std::nullopt;
+    if (bits.left() < entry || all.count == AmrFrames::kMost) return std::nullopt;
     more = bits.take(1) != 0;
-    AmrFrame& frame = frames.emplace_back();
+    AmrFrame& frame = all.frames[all.count++];
     frame.type = static_cast<std::uint8_t>(bits.take(4));
     frame.good = bits.take(1) != 0;
     if (octet_align) bits.take(2);
     if (sizes[frame.type] < 0) return std::nullopt;
   }
-  for (AmrFrame& frame : frames) {
+  for (AmrFrame& frame : std::span(all.frames).first(all.count)) {
     auto size = static_cast<std::size_t>(sizes[frame.type]);
     if (bits.left() < size) return std::nullopt;
     // The header of the storage form: type and quality bit (RFC 4867 §5.3).
-    frame.storage.push_back(static_cast<std::uint8_t>(frame.type << 3 | (frame.good ? 4 : 0)));
-    for (; size >= 8; size -= 8) frame.storage.push_back(static_cast<std::uint8_t>(bits.take(8)));
-    if (size > 0) frame.storage.push_back(static_cast<std::uint8_t>(bits.take(size) << (8 - size)));
+    frame.storage[frame.size++] = static_cast<std::uint8_t>(frame.type << 3 | (frame.good ? 4 : 0));
+    for (; size >= 8; size -= 8) frame.storage[frame.size++] = static_cast<std::uint8_t>(bits.take(8));
+    if (size > 0) frame.storage[frame.size++] = static_cast<std::uint8_t>(bits.take(size) << (8 - size));
     if (octet_align) bits.align();
   }
-  return frames;
+  return all;
 }
 
-Result<std::unique_ptr<AudioDecoder>, std::string> make_amr_decoder(const AudioFormat& format) {
-  return make(format, false);
-}
-Result<std::unique_ptr<AudioDecoder>, std::string> make_amr_wb_decoder(const AudioFormat& format) {
-  return make(format, true);
-}
+DecoderResult make_amr_decoder(const AudioFormat& format) { return make(format, false); }
+DecoderResult make_amr_wb_decoder(const AudioFormat& format) { return make(format, true); }
 
 }  // namespace ferry

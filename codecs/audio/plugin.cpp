@@ -46,41 +46,41 @@ Result<const rtpferry_codec*, std::string> load(const std::string& name) {
 class PluginDecoder final : public AudioDecoder {
  public:
   PluginDecoder(const rtpferry_codec& codec, void* state)
-      : codec_(codec), state_(state), repetition_(codec.sample_rate_hz) {}
+      : codec_(codec), state_(state), made_up_(codec.max_samples), repetition_(codec.sample_rate_hz) {}
   ~PluginDecoder() override { codec_.close(state_); }
   PluginDecoder(const PluginDecoder&) = delete;
   PluginDecoder& operator=(const PluginDecoder&) = delete;
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return codec_.sample_rate_hz; }
-  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
-    const std::size_t before = out.size();
-    const bool good = run(payload.data(), payload.size(), out);
-    if (good) repetition_.heard(std::span(out).subspan(before));
-    return good;
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return codec_.max_samples; }
+  [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) override {
+    const auto made = run(payload.data(), payload.size(), out);
+    if (made) repetition_.heard(out.first(*made));
+    return made;
   }
-  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
+  void conceal(std::span<std::int16_t> out) override {
     // The plug-in's own concealment first; what it does not fill, repetition does.
-    const std::size_t wanted = out.size() + frames;
-    while (out.size() < wanted) {
-      const std::size_t before = out.size();
-      const std::size_t left = std::min<std::size_t>(wanted - before, codec_.max_samples);
-      if (!run(nullptr, left, out) || out.size() == before) break;
+    while (!out.empty()) {
+      // Into room of our own: no fault of a plug-in shall write behind that of the caller.
+      const auto made = run(nullptr, std::min<std::size_t>(out.size(), codec_.max_samples), made_up_);
+      if (!made || *made == 0) break;
+      const std::size_t used = std::min(*made, out.size());
+      std::copy_n(made_up_.begin(), used, out.begin());
+      out = out.subspan(used);
     }
-    if (out.size() < wanted) repetition_.fill(wanted - out.size(), out);
+    if (!out.empty()) repetition_.fill(out);
   }
 
  private:
-  // Appends what the plug-in makes; never more than it has said it would.
-  bool run(const std::byte* payload, std::size_t size, std::vector<std::int16_t>& out) {
-    const std::size_t before = out.size();
-    out.resize(before + codec_.max_samples);
-    const int made =
-        codec_.decode(state_, reinterpret_cast<const std::uint8_t*>(payload), size, out.data() + before);
-    out.resize(before +
-               static_cast<std::size_t>(std::clamp<int>(made, 0, static_cast<int>(codec_.max_samples))));
-    return made >= 0;
+  // Samples that the plug-in made; never more than it has said it would. `out` has room for those.
+  std::optional<std::size_t> run(const std::byte* payload, std::size_t size, std::span<std::int16_t> out) {
+    const int made = codec_.decode(state_, reinterpret_cast<const std::uint8_t*>(payload), size, out.data());
+    if (made < 0) return std::nullopt;
+    return std::min<std::size_t>(static_cast<std::size_t>(made), codec_.max_samples);
   }
   const rtpferry_codec& codec_;
   void* state_;
+  /// What the plug-in makes up for lost samples.
+  std::vector<std::int16_t> made_up_;
   Repetition repetition_;
 };
 
@@ -96,7 +96,7 @@ std::string codec_plugin_folder() {
   return g_folder;
 }
 
-Result<std::unique_ptr<AudioDecoder>, std::string> make_plugin_decoder(const AudioFormat& format) {
+DecoderResult make_plugin_decoder(const AudioFormat& format) {
   std::string name = format.encoding;
   // Names of packages and files are in lower case; encodings are compared without regard to it.
   std::ranges::transform(name, name.begin(),

@@ -1,14 +1,13 @@
 // Decoders from plug-ins (`codecs/plugins/codec_plugin.h`), which are loaded when a call needs one.
 #pragma once
 
-#include "codecs/audio/audio_decoder.hpp"
-#include "relay/base/result.hpp"
+#include "codecs/audio/codec_table.hpp"
 
 namespace ferry {
 
 /// The decoder of `rtpferry-codec-<encoding in lower case>.so`. The error is a sentence: it is not installed,
 /// of another version, or cannot decode the format. Any thread.
-Result<std::unique_ptr<AudioDecoder>, std::string> make_plugin_decoder(const AudioFormat& format);
+DecoderResult make_plugin_decoder(const AudioFormat& format);
 
 /// Sets the folder of codecs that are packages of their own (`rtpferry-codec-NAME.so`), because their
 /// licences do not allow to link them. Call it once, at the start. The default is the installed folder.

@@ -5,9 +5,19 @@
 
 namespace ferry {
 
+namespace {
+
+/// Samples that room is made for at once; a rate that needs more is not one of a phone.
+constexpr std::size_t kMostReserved = 8192;
+
+}  // namespace
+
 // Periods from 2.5 ms to 15 ms are looked for; after 60 ms all is silent.
 Repetition::Repetition(std::uint32_t rate_hz)
-    : shortest_(rate_hz / 400), longest_(rate_hz / 66), fade_(rate_hz * 60 / 1000) {}
+    : shortest_(rate_hz / 400), longest_(rate_hz / 66), fade_(rate_hz * 60 / 1000) {
+  // With room from the start, no packet of a usual rate costs an allocation.
+  history_.reserve(std::min(4 * longest_, kMostReserved));
+}
 
 void Repetition::heard(std::span<const std::int16_t> samples) {
   // A loss is over: the next one looks for its own period.
@@ -44,18 +54,19 @@ std::size_t Repetition::pitch() const {
   return best;
 }
 
-void Repetition::fill(std::size_t frames, std::vector<std::int16_t>& out) {
+void Repetition::fill(std::span<std::int16_t> out) {
   // Too little was heard to find a period: silence.
   if (period_ == 0 && history_.size() == 2 * longest_) period_ = pitch();
-  for (; frames > 0; --frames, ++made_) {
-    if (period_ == 0 || made_ >= fade_) {
-      out.push_back(0);
+  for (std::int16_t& sample : out) {
+    const std::size_t at = made_++;
+    if (period_ == 0 || at >= fade_) {
+      sample = 0;
       continue;
     }
     // The last period again and again, fading to silence.
-    const std::int16_t again = history_[history_.size() - period_ + made_ % period_];
-    out.push_back(static_cast<std::int16_t>(again * static_cast<std::int64_t>(fade_ - made_) /
-                                            static_cast<std::int64_t>(fade_)));
+    const std::int16_t again = history_[history_.size() - period_ + at % period_];
+    sample = static_cast<std::int16_t>(again * static_cast<std::int64_t>(fade_ - at) /
+                                       static_cast<std::int64_t>(fade_));
   }
 }
 

@@ -16,8 +16,8 @@ class Repetition {
   explicit Repetition(std::uint32_t rate_hz);
   /// Samples that came: the last of them are what is repeated.
   void heard(std::span<const std::int16_t> samples);
-  /// Appends `frames` samples in place of lost ones; those beyond 60 ms are silence.
-  void fill(std::size_t frames, std::vector<std::int16_t>& out);
+  /// Fills `out` in place of lost samples; those beyond 60 ms are silence.
+  void fill(std::span<std::int16_t> out);
 
  private:
   /// The pitch period, in samples.

@@ -3,6 +3,7 @@
 // `kMaxPacketMs` of sound is damaged or hostile.
 #include "codecs/audio/simple_decoders.hpp"
 
+#include "codecs/audio/audio_format.hpp"
 #include "codecs/audio/repetition.hpp"
 
 #include <algorithm>
@@ -19,6 +20,8 @@ namespace {
 
 /// Longest sound of one packet that is believed, ms.
 constexpr std::size_t kMaxPacketMs = 240;
+/// Longest payload that a datagram can have, octets.
+constexpr std::size_t kMaxPayload = 65'535;
 
 const std::uint8_t* octets(Bytes bytes) { return reinterpret_cast<const std::uint8_t*>(bytes.data()); }
 
@@ -27,19 +30,19 @@ class RepeatingDecoder : public AudioDecoder {
  public:
   explicit RepeatingDecoder(std::uint32_t rate_hz) : rate_hz_(rate_hz), repetition_(rate_hz) {}
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return rate_hz_; }
-  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) final {
-    const std::size_t before = out.size();
-    if (!decode_frames(payload, out)) {
-      out.resize(before);
-      return false;
-    }
-    repetition_.heard(std::span(out).subspan(before));
-    return true;
+  [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) final {
+    const auto made = decode_frames(payload, out);
+    if (made) repetition_.heard(out.first(*made));
+    return made;
   }
-  void conceal(std::size_t frames, std::vector<std::int16_t>& out) final { repetition_.fill(frames, out); }
+  void conceal(std::span<std::int16_t> out) final { repetition_.fill(out); }
 
  protected:
-  virtual bool decode_frames(Bytes payload, std::vector<std::int16_t>& out) = 0;
+  virtual std::optional<std::size_t> decode_frames(Bytes payload, std::span<std::int16_t> out) = 0;
+  /// What a library says it made; negative: it could not.
+  static std::optional<std::size_t> made_by_library(int made) {
+    return made < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(made));
+  }
 
  private:
   std::uint32_t rate_hz_;
@@ -52,6 +55,10 @@ enum class Law : std::uint8_t { kMu, kA };
 class G711Decoder final : public RepeatingDecoder {
  public:
   G711Decoder(Law law, std::uint32_t rate_hz) : RepeatingDecoder(rate_hz), table_(table(law)) {}
+  // One octet is one sample. The rate is what a peer says, so it alone is no bound.
+  [[nodiscard]] std::size_t max_samples() const noexcept override {
+    return std::min(sample_rate_hz() * kMaxPacketMs / 1000, kMaxPayload);
+  }
 
  private:
   using Table = std::array<std::int16_t, 256>;
@@ -65,11 +72,11 @@ class G711Decoder final : public RepeatingDecoder {
     static const Table a = fill([](std::uint8_t code) { return alaw_to_linear(code); });
     return law == Law::kMu ? mu : a;
   }
-  bool decode_frames(Bytes payload, std::vector<std::int16_t>& out) override {
-    // One octet is one sample.
-    if (payload.size() > sample_rate_hz() * kMaxPacketMs / 1000) return false;
-    for (const std::byte octet : payload) out.push_back(table_[std::to_integer<std::uint8_t>(octet)]);
-    return true;
+  std::optional<std::size_t> decode_frames(Bytes payload, std::span<std::int16_t> out) override {
+    if (payload.size() > max_samples()) return std::nullopt;
+    std::ranges::transform(payload, out.begin(),
+                           [this](std::byte octet) { return table_[std::to_integer<std::uint8_t>(octet)]; });
+    return payload.size();
   }
   const Table& table_;
 };
@@ -78,17 +85,14 @@ class G711Decoder final : public RepeatingDecoder {
 class G722Decoder final : public RepeatingDecoder {
  public:
   G722Decoder() : RepeatingDecoder(16000), state_(g722_decode_init(nullptr, 64000, 0)) {}
+  // Eight octets a millisecond, two samples each.
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return 16 * kMaxPacketMs; }
 
  private:
-  bool decode_frames(Bytes payload, std::vector<std::int16_t>& out) override {
-    // Eight octets a millisecond, two samples each.
-    if (payload.size() > 8 * kMaxPacketMs) return false;
-    const std::size_t before = out.size();
-    out.resize(before + payload.size() * 2);
-    const int made =
-        g722_decode(state_.get(), out.data() + before, octets(payload), static_cast<int>(payload.size()));
-    out.resize(before + static_cast<std::size_t>(std::max(made, 0)));
-    return made >= 0;
+  std::optional<std::size_t> decode_frames(Bytes payload, std::span<std::int16_t> out) override {
+    if (payload.size() * 2 > max_samples()) return std::nullopt;
+    return made_by_library(
+        g722_decode(state_.get(), out.data(), octets(payload), static_cast<int>(payload.size())));
   }
   struct Free {
     void operator()(g722_decode_state_t* state) const { g722_decode_free(state); }
@@ -103,16 +107,15 @@ class L16Decoder final : public AudioDecoder {
       : rate_hz_(format.clock_rate_hz), channels_(format.channels) {}
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return rate_hz_; }
   [[nodiscard]] unsigned channels() const noexcept override { return channels_; }
-  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return kMaxPayload / 2; }
+  [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) override {
     // Half a sample, or samples for some channels only, means that something was cut off.
-    if (payload.size() % (2u * channels_) != 0) return false;
-    for (std::size_t i = 0; i < payload.size(); i += 2)
-      out.push_back(static_cast<std::int16_t>(read_u16(payload, i)));
-    return true;
+    if (payload.size() % (2u * channels_) != 0 || payload.size() > kMaxPayload) return std::nullopt;
+    for (std::size_t i = 0; i < payload.size() / 2; ++i)
+      out[i] = static_cast<std::int16_t>(read_u16(payload, 2 * i));
+    return payload.size() / 2;
   }
-  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
-    out.resize(out.size() + frames * channels_);
-  }
+  void conceal(std::span<std::int16_t> out) override { std::ranges::fill(out, std::int16_t{0}); }
 
  private:
   std::uint32_t rate_hz_;
@@ -123,18 +126,19 @@ class L16Decoder final : public AudioDecoder {
 class GsmDecoder final : public RepeatingDecoder {
  public:
   GsmDecoder() : RepeatingDecoder(8000), state_(gsm0610_init(nullptr, GSM0610_PACKING_VOIP)) {}
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return 8 * kMaxPacketMs; }
 
  private:
   static constexpr std::size_t kFrame = 33;
   static constexpr std::size_t kSamples = 160;
-  bool decode_frames(Bytes payload, std::vector<std::int16_t>& out) override {
+  std::optional<std::size_t> decode_frames(Bytes payload, std::span<std::int16_t> out) override {
     // Some phones put several frames into a packet, but never a part of one.
     if (payload.empty() || payload.size() % kFrame != 0 || payload.size() / kFrame > kMaxPacketMs / 20)
-      return false;
-    const std::size_t before = out.size();
-    out.resize(before + payload.size() / kFrame * kSamples);
-    return gsm0610_decode(state_.get(), out.data() + before, octets(payload),
-                          static_cast<int>(payload.size())) >= 0;
+      return std::nullopt;
+    const int taken =
+        gsm0610_decode(state_.get(), out.data(), octets(payload), static_cast<int>(payload.size()));
+    if (taken < 0) return std::nullopt;
+    return payload.size() / kFrame * kSamples;
   }
   struct Free {
     void operator()(gsm0610_state_t* state) const { gsm0610_free(state); }
@@ -150,19 +154,15 @@ class G726Decoder final : public RepeatingDecoder {
         bits_(static_cast<std::size_t>(bits)),
         state_(g726_init(nullptr, bits * 8000, G726_ENCODING_LINEAR,
                          from_most_significant ? G726_PACKING_LEFT : G726_PACKING_RIGHT)) {}
+  // The library may give out a code that two packets share already now.
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return 8 * kMaxPacketMs + 8; }
 
  private:
-  bool decode_frames(Bytes payload, std::vector<std::int16_t>& out) override {
+  std::optional<std::size_t> decode_frames(Bytes payload, std::span<std::int16_t> out) override {
     // Samples are codes of 2 to 5 bits, packed without gaps.
-    const std::size_t samples = payload.size() * 8 / bits_;
-    if (samples > 8 * kMaxPacketMs) return false;
-    const std::size_t before = out.size();
-    // The library may give out a code that two packets share already now.
-    out.resize(before + samples + 8);
-    const int made =
-        g726_decode(state_.get(), out.data() + before, octets(payload), static_cast<int>(payload.size()));
-    out.resize(before + static_cast<std::size_t>(std::max(made, 0)));
-    return made >= 0;
+    if (payload.size() * 8 / bits_ > 8 * kMaxPacketMs) return std::nullopt;
+    return made_by_library(
+        g726_decode(state_.get(), out.data(), octets(payload), static_cast<int>(payload.size())));
   }
   struct Free {
     void operator()(g726_state_t* state) const { g726_free(state); }
@@ -178,33 +178,36 @@ class OpusFormatDecoder final : public AudioDecoder {
       : channels_(channels), state_(opus_decoder_create(kRate, static_cast<int>(channels), nullptr)) {}
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return kRate; }
   [[nodiscard]] unsigned channels() const noexcept override { return channels_; }
-  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
-    // A packet holds up to 120 ms (RFC 6716 section 3.2.5).
-    return !payload.empty() && run(octets(payload), payload.size(), kRate * 120 / 1000, out);
+  // A packet holds up to 120 ms (RFC 6716 §3.2.5).
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return kRate * 120 / 1000 * channels_; }
+  [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) override {
+    if (payload.empty()) return std::nullopt;
+    return run(octets(payload), payload.size(), out.first(max_samples()));
   }
-  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
-    // The codec hides losses in steps of 2.5 ms; what is too much is cut off.
+  void conceal(std::span<std::int16_t> out) override {
+    // The codec hides losses in steps of 2.5 ms, at most 20 ms at once; what is too much is cut off.
     constexpr std::size_t kStep = kRate / 400;
-    for (std::size_t left = frames; left > 0;) {
+    while (!out.empty()) {
+      const std::size_t left = out.size() / channels_;
       const std::size_t now = std::min<std::size_t>((left + kStep - 1) / kStep * kStep, kRate / 50);
-      const std::size_t before = out.size();
+      std::array<std::int16_t, kRate / 50 * 2> made{};
       // If the library cannot, silence keeps the time.
-      if (!run(nullptr, 0, now, out)) out.resize(before + now * channels_);
-      if (now > left) out.resize(before + left * channels_);
-      left -= std::min(left, now);
+      if (!run(nullptr, 0, std::span(made).first(now * channels_))) made.fill(0);
+      const std::size_t wanted = std::min(out.size(), now * channels_);
+      std::copy_n(made.begin(), wanted, out.begin());
+      out = out.subspan(wanted);
     }
   }
 
  private:
   static constexpr std::size_t kRate = 48000;
-  bool run(const std::uint8_t* data, std::size_t size, std::size_t room, std::vector<std::int16_t>& out) {
-    if (!state_) return false;
-    const std::size_t before = out.size();
-    out.resize(before + room * channels_);
-    const int made = opus_decode(state_.get(), data, static_cast<opus_int32>(size), out.data() + before,
-                                 static_cast<int>(room), 0);
-    out.resize(before + static_cast<std::size_t>(std::max(made, 0)) * channels_);
-    return made >= 0;
+  // Samples that the library made in `room`.
+  std::optional<std::size_t> run(const std::uint8_t* data, std::size_t size, std::span<std::int16_t> room) {
+    if (!state_) return std::nullopt;
+    const int made = opus_decode(state_.get(), data, static_cast<opus_int32>(size), room.data(),
+                                 static_cast<int>(room.size() / channels_), 0);
+    if (made < 0) return std::nullopt;
+    return static_cast<std::size_t>(made) * channels_;
   }
   struct Free {
     void operator()(OpusDecoder* state) const { opus_decoder_destroy(state); }
@@ -231,35 +234,35 @@ class SpeexFormatDecoder final : public AudioDecoder {
   SpeexFormatDecoder(const SpeexFormatDecoder&) = delete;
   SpeexFormatDecoder& operator=(const SpeexFormatDecoder&) = delete;
   [[nodiscard]] std::uint32_t sample_rate_hz() const noexcept override { return rate_hz_; }
-  [[nodiscard]] bool decode(Bytes payload, std::vector<std::int16_t>& out) override {
-    const std::size_t before = out.size();
+  [[nodiscard]] std::size_t max_samples() const noexcept override { return kMaxFrames * frame_; }
+  [[nodiscard]] std::optional<std::size_t> decode(Bytes payload, std::span<std::int16_t> out) override {
+    std::size_t made = 0;
     speex_bits_read_from(&bits_, reinterpret_cast<const char*>(payload.data()),
                          static_cast<int>(payload.size()));
     // The number of frames stands nowhere; the packet is read until it ends.
-    for (std::size_t frames = 0; frames < kMaxPacketMs / 20; ++frames) {
+    for (std::size_t frames = 0; frames < kMaxFrames; ++frames) {
       // Less than a mode number: padding.
       if (speex_bits_remaining(&bits_) < 5) break;
-      const std::size_t at = out.size();
-      out.resize(at + frame_);
-      const int status = speex_decode_int(state_.get(), &bits_, out.data() + at);
-      if (status == 0) continue;
-      out.resize(at);
+      const int status = speex_decode_int(state_.get(), &bits_, out.data() + made);
+      if (status == 0) {
+        made += frame_;
+        continue;
+      }
       // The terminator code.
       if (status == -1) break;
-      out.resize(before);
-      return false;
+      return std::nullopt;
     }
-    return out.size() != before;
+    return made == 0 ? std::nullopt : std::optional(made);
   }
-  void conceal(std::size_t frames, std::vector<std::int16_t>& out) override {
-    const std::size_t wanted = out.size() + frames;
-    while (out.size() < wanted) {
-      const std::size_t at = out.size();
-      out.resize(at + frame_);
+  void conceal(std::span<std::int16_t> out) override {
+    while (!out.empty()) {
+      std::array<std::int16_t, kMostSamples> made{};
       // Without data the decoder goes on from what it heard last.
-      speex_decode_int(state_.get(), nullptr, out.data() + at);
+      speex_decode_int(state_.get(), nullptr, made.data());
+      const std::size_t wanted = std::min(out.size(), frame_);
+      std::copy_n(made.begin(), wanted, out.begin());
+      out = out.subspan(wanted);
     }
-    out.resize(wanted);
   }
 
  private:
@@ -269,6 +272,9 @@ class SpeexFormatDecoder final : public AudioDecoder {
   std::uint32_t rate_hz_;
   std::unique_ptr<void, Free> state_;
   SpeexBits bits_{};
+  static constexpr std::size_t kMaxFrames = kMaxPacketMs / 20;
+  /// Samples of a frame of 20 ms: 160, 320 or 640.
+  static constexpr std::size_t kMostSamples = 640;
   std::size_t frame_ = 160;
 };
 

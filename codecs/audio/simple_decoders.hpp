@@ -2,13 +2,9 @@
 // 7587, RFC 5574).
 #pragma once
 
-#include "codecs/audio/audio_decoder.hpp"
-#include "relay/base/result.hpp"
+#include "codecs/audio/codec_table.hpp"
 
 namespace ferry {
-
-/// A decoder, or a sentence that says why there is none.
-using DecoderResult = Result<std::unique_ptr<AudioDecoder>, std::string>;
 
 // Each makes the decoder of one encoding. `format` must be of that encoding.
 DecoderResult make_pcmu_decoder(const AudioFormat& format);

@@ -1,7 +1,7 @@
 // One stream of audio: RTP packets in, samples on the time of the recording out.
 //
-// 1. `on_packet` unwraps sequence number and timestamp to 64 bits and keeps the packet in order in
-//    `pending_`. Nothing is decided yet: late packets may still come.
+// 1. `on_packet` gives the packet to `order_`, which puts packets in sequence. Nothing is decided yet: late
+//    packets may still come.
 // 2. `release` plays what has waited for kHold.
 // 3. `play` finds out what is missing, asks the `StreamClock` where the packet lies in time, and tells apart
 //    audio, comfort noise (CN) and DTMF events.
@@ -16,7 +16,8 @@
 // Trap: the lists in the report are bounded, because a hostile stream could make them as long as it likes.
 #include "recorder/audio/audio_stream.hpp"
 
-#include "codecs/audio/decoder_table.hpp"
+#include "codecs/audio/audio_format.hpp"
+#include "codecs/audio/codec_table.hpp"
 #include "relay/base/text.hpp"
 
 #include <algorithm>
@@ -30,8 +31,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Packets that wait in order; more of them are played early.
-constexpr std::size_t kMaxPending = 1024;
 /// Arrival times behind a packet that the clock looks at.
 constexpr std::size_t kMaxArrivals = 100;
 constexpr std::size_t kMaxGaps = 500;
@@ -39,8 +38,7 @@ constexpr std::size_t kMaxCodecs = 64;
 constexpr std::size_t kMaxProblems = 16;
 /// Most that a gap is filled with. What is longer was not lost but never sent.
 constexpr std::int64_t kMaxConcealMs = 500;
-/// Steps of the sequence number that are no loss but a new beginning, as SSR-4 has it.
-constexpr std::int64_t kRestart = 100;
+/// A longer step of the sequence number is no loss but a new beginning.
 constexpr std::int64_t kMaxLoss = 3000;
 
 bool is_named(const RecordedFormat& format, std::string_view name) {
@@ -69,16 +67,22 @@ constexpr std::array<std::array<int, 2>, 16> kEventTones = {{{941, 1336},
                                                              {852, 1633},
                                                              {941, 1633}}};
 
-// Averages the channels in place.
-void make_mono(std::vector<std::int16_t>& samples, unsigned channels) {
-  if (channels < 2) return;
+// Averages the channels in place; what is left is the first part of `samples`.
+std::span<const std::int16_t> make_mono(std::span<std::int16_t> samples, unsigned channels) {
+  if (channels < 2) return samples;
   const std::size_t frames = samples.size() / channels;
   for (std::size_t i = 0; i < frames; ++i) {
     int sum = 0;
     for (unsigned c = 0; c < channels; ++c) sum += samples[i * channels + c];
     samples[i] = static_cast<std::int16_t>(sum / static_cast<int>(channels));
   }
-  samples.resize(frames);
+  return samples.first(frames);
+}
+
+/// The first `size` samples of a room that only grows.
+std::span<std::int16_t> room_in(std::vector<std::int16_t>& room, std::size_t size) {
+  if (room.size() < size) room.resize(size);
+  return std::span(room).first(size);
 }
 
 }  // namespace
@@ -89,8 +93,7 @@ std::uint32_t AudioStream::sample_rate_of(const RecordedFormat& format) {
   return decoder ? (*decoder)->sample_rate_hz() : 0;
 }
 
-std::shared_ptr<const RecordedFormat> AudioStream::format_of(PayloadType type,
-                                                             const std::vector<RecordedFormat>& formats) {
+std::uint32_t AudioStream::format_of(PayloadType type, const std::vector<RecordedFormat>& formats) {
   RecordedFormat wanted;
   const auto found = std::ranges::find(formats, type, &RecordedFormat::type);
   if (found != formats.end()) {
@@ -98,14 +101,16 @@ std::shared_ptr<const RecordedFormat> AudioStream::format_of(PayloadType type,
   } else if (const auto fixed = static_audio_format(type)) {
     wanted = {type, fixed->encoding, fixed->clock_rate_hz, fixed->channels, {}};
   } else {
-    return nullptr;
+    return kNoFormat;
   }
-  // One object for each format: packets point to it for as long as they wait.
-  for (const auto& known : known_formats_) {
-    if (*known == wanted) return known;
-  }
-  known_formats_.push_back(std::make_shared<const RecordedFormat>(std::move(wanted)));
-  return known_formats_.back();
+  const auto known = std::ranges::find(known_formats_, wanted);
+  const auto number = static_cast<std::uint32_t>(known - known_formats_.begin());
+  if (known == known_formats_.end()) known_formats_.push_back(std::move(wanted));
+  return number;
+}
+
+const RecordedFormat* AudioStream::format(const OrderedPacket& packet) const {
+  return packet.tag == kNoFormat ? nullptr : &known_formats_[packet.tag];
 }
 
 // Whole seconds apart, so that the product does not overflow in long calls.
@@ -121,91 +126,43 @@ milliseconds AudioStream::since_start(Instant time) const {
 }
 
 void AudioStream::on_packet(const RtpView& rtp, Instant at, const std::vector<RecordedFormat>& formats) {
-  Pending packet;
-  // The nearest number to the highest one so far: unwrapped, they never jump back by 65,536.
-  if (has_unwrapped_) {
-    packet.sequence =
-        highest_sequence_ + distance(rtp.sequence, SeqNo{static_cast<std::uint16_t>(highest_sequence_)});
-    packet.timestamp =
-        highest_timestamp_ +
-        static_cast<std::int32_t>(rtp.timestamp - static_cast<std::uint32_t>(highest_timestamp_));
-  } else {
-    packet.sequence = rtp.sequence.value;
-    packet.timestamp = rtp.timestamp;
-    highest_sequence_ = packet.sequence - 1;
-    has_unwrapped_ = true;
-  }
-  if (packet.sequence > highest_sequence_) {
-    highest_sequence_ = packet.sequence;
-    highest_timestamp_ = packet.timestamp;
-  }
-  if (has_played_ && packet.sequence <= played_sequence_ && !restarts(packet)) {
-    // A duplicate, or too late to be put in order.
+  if (order_.add(rtp, at, format_of(rtp.payload_type, formats)) == Reorder::Outcome::kLate)
     ++report_.late_packets;
-    return;
-  }
-  // Mostly the last place: the loop looks from behind.
-  auto place = pending_.end();
-  while (place != pending_.begin() && std::prev(place)->sequence >= packet.sequence) --place;
-  if (place != pending_.end() && place->sequence == packet.sequence) return;
-  packet.at = at;
-  packet.payload_type = rtp.payload_type.value;
-  packet.format = format_of(rtp.payload_type, formats);
-  packet.payload.assign(rtp.payload.begin(), rtp.payload.end());
-  pending_.insert(place, std::move(packet));
-}
-
-bool AudioStream::restarts(Pending& packet) {
-  // A sender that begins again under its SSRC: two packets in a row that are far behind (SSR-4).
-  const std::int64_t behind = played_sequence_ - packet.sequence;
-  const bool confirmed = behind > kRestart && packet.sequence == restart_ + 1;
-  restart_ = behind > kRestart ? packet.sequence : INT64_MIN;
-  if (!confirmed) return false;
-  // Put behind everything that was played, so that order still follows from the number.
-  packet.sequence += (behind / 65536 + 1) * 65536;
-  if (packet.sequence <= highest_sequence_) packet.sequence += 65536;
-  highest_sequence_ = packet.sequence;
-  highest_timestamp_ = packet.timestamp;
-  restart_ = INT64_MIN;
-  return true;
 }
 
 void AudioStream::release(Instant now, const PlaceSamples& place) {
-  // Everything up to the last packet that has waited long enough is played; more if too many wait.
-  std::size_t count = pending_.size() > kMaxPending ? pending_.size() - kMaxPending : 0;
-  for (std::size_t i = count; i < pending_.size(); ++i) {
-    if (now == Instant::max() || now - pending_[i].at >= kHold) count = i + 1;
-  }
-  for (; count > 0; --count) {
-    play(pending_.front(), place);
-    played_sequence_ = pending_.front().sequence;
-    has_played_ = true;
-    pending_.pop_front();
+  for (std::size_t count = order_.due(now); count > 0; --count) {
+    play(place);
+    order_.take();
   }
   // Nothing follows for now, so what is still inside the resampler is heard.
-  if (pending_.empty()) end_spurt(place);
+  if (order_.waiting().empty()) end_spurt(place);
 }
 
 void AudioStream::end_spurt(const PlaceSamples& place) {
   if (!in_spurt_ || current_ == nullptr || !current_->resampler) return;
-  resampled_.clear();
-  current_->resampler->drain(resampled_);
-  emit(resampled_, place);
+  const std::span<std::int16_t> room = room_in(resampled_, current_->resampler->drain_room());
+  emit(room.first(current_->resampler->drain(room)), place);
   in_spurt_ = false;
+}
+
+std::span<const std::int16_t> AudioStream::resample(std::span<const std::int16_t> samples) {
+  const std::span<std::int16_t> room = room_in(resampled_, current_->resampler->room_for(samples.size()));
+  return room.first(current_->resampler->run(samples, room));
 }
 
 void AudioStream::emit(std::span<const std::int16_t> samples, const PlaceSamples& place) {
   if (samples.empty()) return;
-  report_.late_samples += place(placed_, samples);
+  report_.late_samples += place({file_rate_hz_, 1, placed_, samples});
   placed_ += static_cast<std::int64_t>(samples.size());
   has_placed_ = true;
   last_sample_ = samples.back();
 }
 
-AudioStream::Codec& AudioStream::codec_of(const Pending& packet) {
-  Codec& codec = codecs_[packet.payload_type];
-  if (codec.format == *packet.format) return codec;  // a new codec has no name yet
-  codec.format = *packet.format;
+AudioStream::Codec& AudioStream::codec_of(const RecordedFormat& format) {
+  Codec& codec = codecs_[format.type.value];
+  if (codec.format == format) return codec;  // a new codec has no name yet
+  codec.format = format;
   auto decoder = make_audio_decoder(audio_format(codec.format));
   codec.decoder = decoder ? std::move(*decoder) : nullptr;
   codec.resampler =
@@ -214,47 +171,52 @@ AudioStream::Codec& AudioStream::codec_of(const Pending& packet) {
   return codec;
 }
 
-void AudioStream::play(Pending& packet, const PlaceSamples& place) {
-  std::int64_t missing = has_played_ ? packet.sequence - played_sequence_ - 1 : 0;
+void AudioStream::note_arrivals(std::uint32_t clock_rate_hz) {
+  arrivals_.clear();
+  for (const OrderedPacket& each : order_.waiting()) {
+    if (arrivals_.size() == kMaxArrivals) break;
+    const RecordedFormat* described = format(each);
+    if (described == nullptr || described->clock_rate_hz != clock_rate_hz) break;
+    // Packets of one event share a timestamp, so they say nothing about the clock.
+    if (is_named(*described, "telephone-event") && !arrivals_.empty()) continue;
+    arrivals_.push_back({each.timestamp, each.at});
+  }
+}
+
+void AudioStream::play(const PlaceSamples& place) {
+  const OrderedPacket& packet = order_.waiting().front();
+  std::int64_t missing = order_.missing();
   // Packets that were missing in a pause are no loss.
-  if (missing > kMaxLoss || played_sequence_ == excused_) missing = 0;
-  if (!packet.format || packet.format->clock_rate_hz == 0) {
-    const std::string problem =
-        "payload type " + std::to_string(packet.payload_type) + " was never described";
+  if (missing > kMaxLoss || order_.taken() == excused_) missing = 0;
+  const RecordedFormat* described = format(packet);
+  const unsigned type = packet.payload_type.value;
+  if (described == nullptr || described->clock_rate_hz == 0) {
+    const std::string problem = "payload type " + std::to_string(type) + " was never described";
     if (std::ranges::find(report_.problems, problem) == report_.problems.end() &&
         report_.problems.size() < kMaxProblems)
       report_.problems.push_back(problem);
     return;
   }
   // Timestamps of another rate need another clock.
-  if (!clock_ || clock_->clock_rate_hz() != packet.format->clock_rate_hz) {
-    clock_ = std::make_unique<StreamClock>(packet.format->clock_rate_hz);
+  if (!clock_ || clock_->clock_rate_hz() != described->clock_rate_hz) {
+    clock_ = std::make_unique<StreamClock>(described->clock_rate_hz);
     end_spurt(place);
     in_spurt_ = false;
   }
-  std::vector<ClockedArrival> arrivals;
-  arrivals.reserve(std::min(pending_.size(), kMaxArrivals));
-  for (const Pending& each : pending_) {
-    if (arrivals.size() == kMaxArrivals) break;
-    const bool same_clock = each.format && each.format->clock_rate_hz == packet.format->clock_rate_hz;
-    if (!same_clock) break;
-    // Packets of one event share a timestamp, so they say nothing about the clock.
-    if (is_named(*each.format, "telephone-event") && !arrivals.empty()) continue;
-    arrivals.push_back({each.timestamp, each.at});
-  }
-  if (is_named(*packet.format, "telephone-event")) {
+  note_arrivals(described->clock_rate_hz);
+  if (is_named(*described, "telephone-event")) {
     // A new event is placed by its first packet; the following ones only make it longer.
     if (packet.timestamp != event_timestamp_) {
-      arrivals.resize(1);
+      arrivals_.resize(1);
       event_timestamp_ = packet.timestamp;
-      event_position_ = frame_at(clock_->time_of(arrivals, one_sample()));
+      event_position_ = frame_at(clock_->time_of(arrivals_, one_sample()));
       report_.anchors += clock_->has_jumped() ? 1 : 0;
       event_frames_ = 0;
     }
-    play_event(packet, place);
+    play_event({packet, *described}, place);
     return;
   }
-  const Instant time = clock_->time_of(arrivals, one_sample());
+  const Instant time = clock_->time_of(arrivals_, one_sample());
   report_.anchors += clock_->has_jumped() ? 1 : 0;
   if (missing > 0) {
     if (report_.gaps.size() < kMaxGaps)
@@ -262,31 +224,31 @@ void AudioStream::play(Pending& packet, const PlaceSamples& place) {
     else
       ++report_.gaps_left_out;
   }
-  if (is_named(*packet.format, "CN")) {  // comfort noise (RFC 3389) is silence here
+  if (is_named(*described, "CN")) {  // comfort noise (RFC 3389) is silence here
     end_spurt(place);
     in_spurt_ = false;
     return;
   }
-  if (packet.payload_type != current_type_) {
+  if (packet.payload_type.value != current_type_) {
     if (report_.codecs.size() < kMaxCodecs)
-      report_.codecs.push_back(
-          {since_start(time), packet.payload_type,
-           packet.format->encoding + "/" + std::to_string(packet.format->clock_rate_hz)});
+      report_.codecs.push_back({since_start(time), packet.payload_type.value,
+                                described->encoding + "/" + std::to_string(described->clock_rate_hz)});
     end_spurt(place);
     in_spurt_ = false;
-    current_type_ = packet.payload_type;
+    current_type_ = packet.payload_type.value;
   }
-  play_audio(packet, time, missing, place);
+  play_audio({packet, *described}, time, missing, place);
 }
 
-void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t lost,
+void AudioStream::play_audio(const Playing& playing, Instant time, std::int64_t lost,
                              const PlaceSamples& place) {
-  Codec& codec = codec_of(packet);
+  Codec& codec = codec_of(playing.format);
   if (&codec != current_) {
     in_spurt_ = false;
     current_ = &codec;
   }
   if (!codec.decoder) return;
+  const unsigned channels = codec.decoder->channels();
   const std::int64_t position = frame_at(time);
   // How far the timestamps have run ahead of the samples.
   std::int64_t off = in_spurt_ ? position - expected_ : 0;
@@ -297,12 +259,10 @@ void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t l
     const std::uint32_t rate = codec.decoder->sample_rate_hz();
     const std::int64_t wanted =
         std::min<std::int64_t>(off, std::int64_t{file_rate_hz_} * kMaxConcealMs / 1000);
-    samples_.clear();
-    codec.decoder->conceal(static_cast<std::size_t>(wanted * rate / file_rate_hz_), samples_);
-    make_mono(samples_, codec.decoder->channels());
-    resampled_.clear();
-    codec.resampler->run(samples_, resampled_);
-    emit(resampled_, place);
+    const std::span<std::int16_t> made_up =
+        room_in(samples_, static_cast<std::size_t>(wanted * rate / file_rate_hz_) * channels);
+    codec.decoder->conceal(made_up);
+    emit(resample(make_mono(made_up, channels)), place);
     expected_ += wanted;
     off -= wanted;
   }
@@ -310,17 +270,16 @@ void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t l
     end_spurt(place);
     in_spurt_ = false;
   }
-  samples_.clear();
-  if (!codec.decoder->decode(packet.payload, samples_)) {
+  const std::span<std::int16_t> room = room_in(samples_, codec.decoder->max_samples());
+  const auto decoded = codec.decoder->decode(playing.packet.payload, room);
+  if (!decoded) {
     ++report_.damaged_packets;
     return;
   }
-  make_mono(samples_, codec.decoder->channels());
+  const std::span<const std::int16_t> samples = make_mono(room.first(*decoded), channels);
   const std::int64_t frames =
-      static_cast<std::int64_t>(samples_.size()) * file_rate_hz_ / codec.decoder->sample_rate_hz();
-  resampled_.clear();
-  codec.resampler->run(samples_, resampled_);
-  std::span<const std::int16_t> ready = resampled_;
+      static_cast<std::int64_t>(samples.size()) * file_rate_hz_ / codec.decoder->sample_rate_hz();
+  std::span<const std::int16_t> ready = resample(samples);
   expected_ += frames;
   if (!in_spurt_) {
     expected_ = position + frames;
@@ -344,14 +303,14 @@ void AudioStream::play_audio(const Pending& packet, Instant time, std::int64_t l
 
 // One packet of a DTMF event. It only adds what its predecessors have not played yet, so packets of the same
 // event that were lost or came twice change nothing.
-void AudioStream::play_event(const Pending& packet, const PlaceSamples& place) {
-  if (packet.payload.size() < 4 || events_ == EventPolicy::kSilence) return;
-  const Bytes payload(packet.payload);
+void AudioStream::play_event(const Playing& playing, const PlaceSamples& place) {
+  const Bytes payload(playing.packet.payload);
+  if (payload.size() < 4 || events_ == EventPolicy::kSilence) return;
   const std::uint8_t event = read_u8(payload, 0);
   if (event >= kEventTones.size()) return;
   // Each packet says how long the event has lasted so far. At most ten seconds are believed.
   const std::int64_t duration = std::min<std::int64_t>(
-      std::int64_t{read_u16(payload, 2)} * file_rate_hz_ / packet.format->clock_rate_hz,
+      std::int64_t{read_u16(payload, 2)} * file_rate_hz_ / playing.format.clock_rate_hz,
       std::int64_t{file_rate_hz_} * 10);
   // The volume field is the level in dBm0 without its sign (RFC 4733 section 2.3.4).
   const double level = std::pow(10.0, -(read_u8(payload, 1) & 0x3f) / 20.0) * 16000.0;
@@ -364,7 +323,7 @@ void AudioStream::play_event(const Pending& packet, const PlaceSamples& place) {
     samples_.push_back(static_cast<std::int16_t>(value * level));
   }
   // Added to the audio, which some phones go on to send.
-  if (!samples_.empty()) report_.late_samples += place(begin, samples_);
+  if (!samples_.empty()) report_.late_samples += place({file_rate_hz_, 1, begin, samples_});
 }
 
 }  // namespace ferry

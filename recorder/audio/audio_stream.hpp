@@ -1,15 +1,16 @@
-// One SSRC of one party: puts its packets in order, decodes them and places the samples on the time of the
+// One SSRC of one party: has its packets put in order, decodes them and places the samples on the time of the
 // recording.
 #pragma once
 
-#include "codecs/audio/audio_decoder.hpp"
-#include "recorder/audio/resampler.hpp"
-#include "recorder/audio/stream_clock.hpp"
+#include "codecs/audio/reorder.hpp"
+#include "codecs/audio/resampler.hpp"
+#include "codecs/audio/stream_clock.hpp"
 #include "recorder/settings.hpp"
+#include "relay/core/audio/codec.hpp"
+#include "relay/core/audio/frame.hpp"
 #include "relay/core/recording.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -18,9 +19,9 @@
 
 namespace ferry {
 
-/// Takes decoded samples: mono, at the rate of the recording. `position` is a frame counted from the start of
-/// the recording; it is negative for what was sent before. Returns how many samples came too late.
-using PlaceSamples = std::function<std::size_t(std::int64_t position, std::span<const std::int16_t> samples)>;
+/// Takes decoded samples: mono, at the rate of the recording. Positions are counted from the start of the
+/// recording; they are negative for what was sent before. Returns how many samples came too late.
+using PlaceSamples = std::function<std::size_t(const AudioFrame& frame)>;
 
 /// Packets that are missing.
 struct AudioGap {
@@ -60,18 +61,24 @@ class AudioStream {
  public:
   /// How long a packet waits for others that belong before it.
   static constexpr Duration kHold = std::chrono::milliseconds(400);
+  /// Packets that wait in order; more of them are played early.
+  static constexpr std::size_t kMaxPending = 1024;
 
   /// `start`: time of frame 0. `file_rate_hz`: of the samples that come out. `loss`, `events`: what lost
   /// packets and DTMF sound like.
   AudioStream(Instant start, std::uint32_t file_rate_hz, LossPolicy loss, EventPolicy events)
-      : start_(start), file_rate_hz_(file_rate_hz), loss_(loss), events_(events) {}
+      : start_(start),
+        file_rate_hz_(file_rate_hz),
+        loss_(loss),
+        events_(events),
+        order_(kHold, kMaxPending) {}
 
   /// Takes a packet as it came; it is copied. `formats`: those of its media now.
   void on_packet(const RtpView& rtp, Instant at, const std::vector<RecordedFormat>& formats);
   /// Decodes packets that have waited long enough, and places their samples.
   void release(Instant now, const PlaceSamples& place);
   /// The packets that are missing from now on were not wanted: they are no loss.
-  void excuse_gap() { excused_ = highest_sequence_; }
+  void excuse_gap() { excused_ = order_.highest(); }
   /// Decodes everything that is left.
   void finish(const PlaceSamples& place) { release(Instant::max(), place); }
   /// Everything noticed so far. Borrowed.
@@ -80,18 +87,6 @@ class AudioStream {
   static std::uint32_t sample_rate_of(const RecordedFormat& format);
 
  private:
-  /// A packet that waits.
-  struct Pending {
-    /// Unwrapped: it never rolls over.
-    std::int64_t sequence = 0;
-    /// Unwrapped too.
-    std::int64_t timestamp = 0;
-    Instant at{};
-    std::uint8_t payload_type = 0;
-    /// Null: the payload type is unknown.
-    std::shared_ptr<const RecordedFormat> format;
-    std::vector<std::byte> payload;
-  };
   /// The decoder of a payload type.
   struct Codec {
     RecordedFormat format;
@@ -100,16 +95,27 @@ class AudioStream {
     /// Brings samples to the rate of the file.
     std::unique_ptr<Resampler> resampler;
   };
-  /// The format of a payload type: described, or static (RFC 3551). Null if it is neither.
-  [[nodiscard]] std::shared_ptr<const RecordedFormat> format_of(PayloadType type,
-                                                                const std::vector<RecordedFormat>& formats);
-  /// Plays the packet that is next.
-  void play(Pending& packet, const PlaceSamples& place);
-  void play_audio(const Pending& packet, Instant time, std::int64_t lost, const PlaceSamples& place);
-  void play_event(const Pending& packet, const PlaceSamples& place);
-  /// The packet begins the stream's sequence anew; its number is changed so that it follows.
-  [[nodiscard]] bool restarts(Pending& packet);
-  Codec& codec_of(const Pending& packet);
+  /// A packet that is played, with the format that it had when it came.
+  struct Playing {
+    const OrderedPacket& packet;
+    const RecordedFormat& format;
+  };
+  /// `OrderedPacket::tag` of packets whose payload type nobody described.
+  static constexpr std::uint32_t kNoFormat = UINT32_MAX;
+  /// The number in `known_formats_` of a payload type's format: described, or static (RFC 3551); else
+  /// `kNoFormat`.
+  [[nodiscard]] std::uint32_t format_of(PayloadType type, const std::vector<RecordedFormat>& formats);
+  /// Null for `kNoFormat`.
+  [[nodiscard]] const RecordedFormat* format(const OrderedPacket& packet) const;
+  /// Plays the first packet that waits.
+  void play(const PlaceSamples& place);
+  void play_audio(const Playing& playing, Instant time, std::int64_t lost, const PlaceSamples& place);
+  void play_event(const Playing& playing, const PlaceSamples& place);
+  /// Fills `arrivals_` with the packet that is played and those behind it that share its clock.
+  void note_arrivals(std::uint32_t clock_rate_hz);
+  /// Brings samples of the codec in use to the rate of the file. Borrowed until the next call.
+  [[nodiscard]] std::span<const std::int16_t> resample(std::span<const std::int16_t> samples);
+  Codec& codec_of(const RecordedFormat& format);
   /// Places what is still inside the resampler: silence follows.
   void end_spurt(const PlaceSamples& place);
   /// Places samples behind the last ones.
@@ -123,20 +129,13 @@ class AudioStream {
   LossPolicy loss_;
   EventPolicy events_;
 
-  /// Packets that wait, in order of their sequence numbers.
-  std::deque<Pending> pending_;
-  bool has_unwrapped_ = false;
-  std::int64_t highest_sequence_ = 0;
-  std::int64_t highest_timestamp_ = 0;
-  bool has_played_ = false;
-  /// Sequence number of the last packet that was played.
-  std::int64_t played_sequence_ = 0;
-  /// The packet that may have begun the sequence anew; INT64_MIN: none.
-  std::int64_t restart_ = INT64_MIN;
+  Reorder order_;
   /// Up to this number missing packets are excused.
   std::int64_t excused_ = INT64_MIN;
   std::unique_ptr<StreamClock> clock_;
-  std::vector<std::shared_ptr<const RecordedFormat>> known_formats_;
+  std::vector<ClockedArrival> arrivals_;
+  /// Every format that packets came in, each once.
+  std::vector<RecordedFormat> known_formats_;
 
   std::map<std::uint8_t, Codec> codecs_;
   std::uint8_t current_type_ = 0xff;
@@ -153,6 +152,7 @@ class AudioStream {
   std::int64_t event_timestamp_ = INT64_MIN;
   std::int64_t event_position_ = 0;
   std::int64_t event_frames_ = 0;
+  /// Room for samples of the decoder and of the resampler. It only grows.
   std::vector<std::int16_t> samples_;
   std::vector<std::int16_t> resampled_;
   AudioStreamReport report_;

@@ -128,7 +128,7 @@ class PcapReader final : public CaptureReader {
   std::uint64_t passed_over_ = 0;
 };
 
-struct CloseFile {
+struct CloseCapture {
   void operator()(FILE* file) const { fclose(file); }
 };
 
@@ -137,7 +137,7 @@ struct CloseFile {
 class AdHocReader final : public CaptureReader {
  public:
   static constexpr std::size_t kHeader = 30;
-  explicit AdHocReader(std::unique_ptr<FILE, CloseFile> file) : file_(std::move(file)) {}
+  explicit AdHocReader(std::unique_ptr<FILE, CloseCapture> file) : file_(std::move(file)) {}
 
   bool next(CapturedDatagram& datagram) override {
     std::array<std::byte, kHeader> header{};
@@ -172,7 +172,7 @@ class AdHocReader final : public CaptureReader {
   }
 
  private:
-  std::unique_ptr<FILE, CloseFile> file_;
+  std::unique_ptr<FILE, CloseCapture> file_;
   std::vector<std::byte> payload_;
 };
 
@@ -181,8 +181,8 @@ class AdHocReader final : public CaptureReader {
 namespace {
 
 /// Opens a file as it is. A gzip file is unpacked into a temporary file without a name.
-Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::string& path) {
-  std::unique_ptr<FILE, CloseFile> file(fopen(path.c_str(), "re"));
+Result<std::unique_ptr<FILE, CloseCapture>, std::string> open_unpacked(const std::string& path) {
+  std::unique_ptr<FILE, CloseCapture> file(fopen(path.c_str(), "re"));
   if (!file) return fail(fmt::format("cannot read '{}': {}", path, strerror(errno)));
   std::array<unsigned char, 2> start{};
   const bool is_packed = fread(start.data(), 1, start.size(), file.get()) == start.size() &&
@@ -190,7 +190,7 @@ Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::s
   rewind(file.get());
   if (!is_packed) return file;
   const std::unique_ptr<gzFile_s, decltype(&gzclose)> packed(gzopen(path.c_str(), "rbe"), gzclose);
-  std::unique_ptr<FILE, CloseFile> unpacked(tmpfile());
+  std::unique_ptr<FILE, CloseCapture> unpacked(tmpfile());
   if (!packed || !unpacked) return fail(fmt::format("cannot unpack '{}': {}", path, strerror(errno)));
   std::vector<char> block(1 << 16);
   while (true) {
@@ -210,7 +210,7 @@ Result<std::unique_ptr<FILE, CloseFile>, std::string> open_unpacked(const std::s
 Result<std::unique_ptr<CaptureReader>, std::string> CaptureReader::open(const std::string& path) {
   auto opened = open_unpacked(path);
   if (!opened) return fail(opened.error());
-  std::unique_ptr<FILE, CloseFile> file = std::move(*opened);
+  std::unique_ptr<FILE, CloseCapture> file = std::move(*opened);
   std::array<std::byte, AdHocReader::kHeader + 2> start{};
   const std::size_t got = fread(start.data(), 1, start.size(), file.get());
   rewind(file.get());

@@ -12,9 +12,10 @@
 // and the SDP may come late in the capture.
 #include "recorder/convert/convert.hpp"
 
+#include "codecs/audio/audio_format.hpp"
+#include "codecs/audio/sample_timeline.hpp"
 #include "recorder/audio/audio_file.hpp"
 #include "recorder/audio/audio_stream.hpp"
-#include "recorder/audio/sample_timeline.hpp"
 #include "recorder/convert/capture.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
@@ -317,9 +318,7 @@ class Conversion {
     }
     const auto placer = [&](const StreamKey& key) {
       const auto channel = channels == 1 ? 0u : static_cast<unsigned>(sketches_.at(key).found.channel);
-      return [&timeline, channel](std::int64_t position, std::span<const std::int16_t> samples) {
-        return timeline.add(channel, position, samples);
-      };
+      return [&timeline, channel](const AudioFrame& frame) { return timeline.add(channel, frame); };
     };
     std::vector<std::int16_t> samples;
     bool good = true;

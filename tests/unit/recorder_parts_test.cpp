@@ -1,7 +1,5 @@
-// Files, queue and clocks of the recorder.
+// Files and queue of the recorder.
 
-#include "recorder/audio/sample_timeline.hpp"
-#include "recorder/audio/stream_clock.hpp"
 #include "recorder/files/folder.hpp"
 #include "recorder/files/names.hpp"
 #include "recorder/files/output.hpp"
@@ -273,92 +271,6 @@ TEST(PacketQueue, TwoThreads) {
     ++i;
   }
   producer.join();
-}
-
-// --- clock of a stream
-
-/// Feeds a stream of 20 ms packets; `delay` is how late each comes. Returns where each was laid.
-std::vector<Duration> lay(StreamClock& clock, const std::vector<Duration>& sent,
-                          const std::vector<Duration>& delay, const std::vector<std::int64_t>& timestamps,
-                          std::size_t ahead = 20) {
-  std::vector<ClockedArrival> all;
-  for (std::size_t i = 0; i < sent.size(); ++i) all.push_back({timestamps[i], Instant{sent[i] + delay[i]}});
-  std::vector<Duration> laid;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const std::span<const ClockedArrival> waiting(all.data() + i, std::min(ahead, all.size() - i));
-    laid.push_back(clock.time_of(waiting, 125us).time_since_epoch());
-  }
-  return laid;
-}
-
-struct Schedule {
-  std::vector<Duration> sent;
-  std::vector<Duration> delay;
-  std::vector<std::int64_t> timestamps;
-  void add(Duration at, Duration late, std::int64_t timestamp) {
-    sent.push_back(at);
-    delay.push_back(late);
-    timestamps.push_back(timestamp);
-  }
-};
-
-TEST(StreamClock, JitterDoesNotMoveTheAudio) {
-  StreamClock clock(8000);
-  Schedule s;
-  std::mt19937 random(1);
-  for (int i = 0; i < 3000; ++i)
-    s.add(10s + 20ms * i, i % 10 == 3 ? 1ms : std::chrono::milliseconds(1 + static_cast<int>(random() % 60)),
-          160 * i);
-  const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
-  for (std::size_t i = 1; i < laid.size(); ++i) ASSERT_EQ(laid[i] - laid[i - 1], 20ms) << i;
-  EXPECT_EQ(laid[0], 10s + 1ms) << "by the packet that was delayed least";
-}
-
-TEST(StreamClock, AStallIsNoJump) {
-  StreamClock clock(8000);
-  Schedule s;
-  // The network holds everything back for a second, then delivers it at once.
-  for (int i = 0; i < 500; ++i) s.add(20ms * i, i >= 200 && i < 250 ? 20ms * (250 - i) : 0ms, 160 * i);
-  const auto laid = lay(clock, s.sent, s.delay, s.timestamps, 60);
-  for (std::size_t i = 0; i < laid.size(); ++i) ASSERT_EQ(laid[i], 20ms * static_cast<int>(i)) << i;
-}
-
-TEST(StreamClock, AStoppedClockOnHoldAndARandomOffset) {
-  StreamClock clock(8000);
-  Schedule s;
-  for (int i = 0; i < 100; ++i) s.add(20ms * i, 0ms, 160 * i);
-  for (int i = 0; i < 100; ++i) s.add(12s + 20ms * i, 0ms, 160 * (100 + i));  // ten seconds without a clock
-  for (int i = 0; i < 100; ++i) s.add(14s + 20ms * i, 0ms, 1'000'000 + 160 * i);  // ahead
-  for (int i = 0; i < 100; ++i) s.add(16s + 20ms * i, 0ms, 5000 + 160 * i);       // back
-  const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
-  for (std::size_t i = 0; i < laid.size(); ++i) ASSERT_EQ(laid[i], s.sent[i]) << i;
-}
-
-TEST(StreamClock, AFastClockIsFollowedInSmallSteps) {
-  for (const int ppm : {200, -200}) {
-    StreamClock clock(8000);
-    Schedule s;
-    for (int i = 0; i < 30'000; ++i) s.add(Duration(20ms) * i + Duration(20 * ppm) * i, 0ms, 160 * i);
-    const auto laid = lay(clock, s.sent, s.delay, s.timestamps);
-    for (std::size_t i = 1; i < laid.size(); ++i) {
-      ASSERT_LE(std::chrono::abs(laid[i] - laid[i - 1] - 20ms), 126us) << "a sample at a time";
-      ASSERT_LE(std::chrono::abs(laid[i] - s.sent[i]), 6ms) << i;
-    }
-  }
-}
-
-TEST(SampleTimeline, SumsAndSilence) {
-  SampleTimeline line(2);
-  const std::vector<std::int16_t> loud(4, 30000);
-  EXPECT_EQ(line.add(0, 2, loud), 0u);
-  EXPECT_EQ(line.add(0, 4, loud), 0u);
-  EXPECT_EQ(line.add(1, 0, std::vector<std::int16_t>{1}), 0u);
-  std::vector<std::int16_t> out;
-  line.take(10, out);
-  const std::vector<std::int16_t> wanted = {0,     1, 0,     0, 30000, 0, 30000, 0, 32767, 0,
-                                            32767, 0, 30000, 0, 30000, 0, 0,     0, 0,     0};
-  EXPECT_EQ(out, wanted);
-  EXPECT_EQ(line.add(0, 8, loud), 2u) << "two came too late";
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
 #include "tools/rtpferryctl/prompts.hpp"
 
-#include "codecs/audio/audio_encoder.hpp"
-#include "recorder/audio/resampler.hpp"
+#include "codecs/audio/audio_format.hpp"
+#include "codecs/audio/resampler.hpp"
+#include "codecs/audio/simple_encoders.hpp"
 #include "relay/base/result.hpp"
 #include "tools/rtpferryctl/exit_codes.hpp"
 
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include <fmt/format.h>
@@ -78,12 +80,13 @@ int run_makeprompt(std::span<const std::string> words) {
   const bool has_ending = dot != std::string::npos && words[0].find('/', dot) == std::string::npos;
   const std::string base = words.size() == 2 ? words[1] : has_ending ? words[0].substr(0, dot) : words[0];
   for (const std::uint8_t number : kTypes) {
-    const PayloadType type{number};
-    std::vector<std::int16_t> samples;
-    Resampler resampler(audio->rate_hz, encoder_rate_hz(type));
-    resampler.run(audio->samples, samples);
-    resampler.drain(samples);
-    const std::vector<std::byte> payload = encode_audio(type, samples);
+    const auto encoder = make_audio_encoder(*static_audio_format(PayloadType{number}));
+    if (!encoder) return refuse(encoder.error());
+    Resampler resampler(audio->rate_hz, (*encoder)->sample_rate_hz());
+    std::vector<std::int16_t> samples(resampler.room_for(audio->samples.size()) + resampler.drain_room());
+    const std::size_t made = resampler.run(audio->samples, samples);
+    samples.resize(made + resampler.drain(std::span(samples).subspan(made)));
+    const std::vector<std::byte> payload = encode_all(**encoder, samples);
     const std::string path = fmt::format("{}.{}", base, number);
     FILE* out = fopen(path.c_str(), "wb");
     const bool written = out != nullptr && fwrite(payload.data(), 1, payload.size(), out) == payload.size();

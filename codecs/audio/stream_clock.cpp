@@ -5,7 +5,7 @@
 // seconds: if it drifts by more than kTolerance, the sender's clock runs too fast or too slow, and the anchor
 // is moved by one small step for each packet. A jump of more than kJump that the packets behind confirm
 // anchors anew.
-#include "recorder/audio/stream_clock.hpp"
+#include "codecs/audio/stream_clock.hpp"
 
 #include <algorithm>
 

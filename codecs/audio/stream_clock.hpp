@@ -1,4 +1,4 @@
-// Says where on the time of a recording the RTP timestamps of one stream lie.
+// Says when the samples of one stream were spoken, by its RTP timestamps and the times its packets came.
 #pragma once
 
 #include "relay/base/types.hpp"

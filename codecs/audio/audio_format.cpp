@@ -1,4 +1,4 @@
-#include "codecs/audio/audio_decoder.hpp"
+#include "codecs/audio/audio_format.hpp"
 
 #include "relay/base/text.hpp"
 #include "relay/core/rtp/static_types.hpp"

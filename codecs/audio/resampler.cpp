@@ -1,5 +1,6 @@
-#include "recorder/audio/resampler.hpp"
+#include "codecs/audio/resampler.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include <speex/speex_resampler.h>
@@ -15,42 +16,47 @@ Resampler::Resampler(std::uint32_t from_hz, std::uint32_t to_hz) : from_hz_(from
   if (!state_) throw std::bad_alloc();
   // The filter's delay at the beginning is dropped, so that no delay is left in the output.
   speex_resampler_skip_zeros(state_.get());
+  silence_.resize(static_cast<std::size_t>(speex_resampler_get_input_latency(state_.get())) + 1);
 }
 
-void Resampler::run(std::span<const std::int16_t> in, std::vector<std::int16_t>& out) {
+// The filter holds back some samples and may give them out with the next ones; 64 are more than it does.
+std::size_t Resampler::room_for(std::size_t samples) const noexcept {
+  return state_ ? samples * to_hz_ / from_hz_ + 64 : samples;
+}
+
+std::size_t Resampler::drain_room() const noexcept { return state_ ? room_for(silence_.size()) : 0; }
+
+std::size_t Resampler::run(std::span<const std::int16_t> in, std::span<std::int16_t> out) {
   if (!state_) {
-    out.insert(out.end(), in.begin(), in.end());
-    return;
+    std::ranges::copy(in, out.begin());
+    return in.size();
   }
   in_ += in.size();
+  std::size_t all = 0;
   // The library may take less than it was given, or make less than there is room for.
   while (!in.empty()) {
-    const std::size_t before = out.size();
     auto taken = static_cast<spx_uint32_t>(in.size());
-    auto made = static_cast<spx_uint32_t>(in.size() * to_hz_ / from_hz_ + 64);
-    out.resize(before + made);
-    speex_resampler_process_int(state_.get(), 0, in.data(), &taken, out.data() + before, &made);
-    out.resize(before + made);
-    out_ += made;
+    auto made = static_cast<spx_uint32_t>(out.size() - all);
+    speex_resampler_process_int(state_.get(), 0, in.data(), &taken, out.data() + all, &made);
+    all += made;
     in = in.subspan(taken);
     if (taken == 0 && made == 0) break;
   }
+  out_ += all;
+  return all;
 }
 
-void Resampler::drain(std::vector<std::int16_t>& out) {
-  if (!state_ || in_ == 0) return;
+std::size_t Resampler::drain(std::span<std::int16_t> out) {
+  if (!state_ || in_ == 0) return 0;
   // The rates say how many samples must come out; those missing are still in the filter.
   const std::uint64_t wanted = in_ * to_hz_ / from_hz_;
   const std::uint64_t missing = wanted > out_ ? wanted - out_ : 0;
-  const std::size_t before = out.size();
-  const std::vector<std::int16_t> nothing(
-      static_cast<std::size_t>(speex_resampler_get_input_latency(state_.get())) + 1);
-  run(nothing, out);
-  if (out.size() - before > missing) out.resize(before + missing);
+  const std::size_t made = run(silence_, out);
   // The next samples begin anew, as if nothing had been before.
   speex_resampler_reset_mem(state_.get());
   speex_resampler_skip_zeros(state_.get());
   in_ = out_ = 0;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(made, missing));
 }
 
 }  // namespace ferry
