@@ -6,6 +6,7 @@
 #include "codecs/audio/simple_encoders.hpp"
 #include "relay/base/text.hpp"
 
+#include <string>
 #include <string_view>
 
 namespace ferry {
@@ -32,6 +33,11 @@ constexpr CodecRow kCodecs[] = {
     {"iLBC", make_plugin_decoder, nullptr},
 };
 
+/// Rates of timestamps that a codec may have. A peer writes the rate into its SDP, and what it says must not
+/// decide how large the filter of a resampler becomes.
+constexpr std::uint32_t kLowestRateHz = 4000;
+constexpr std::uint32_t kHighestRateHz = 192'000;
+
 const CodecRow* row_of(const AudioFormat& format) {
   for (const CodecRow& row : kCodecs) {
     if (equal_ignoring_case(row.encoding, format.encoding)) return &row;
@@ -43,7 +49,10 @@ const CodecRow* row_of(const AudioFormat& format) {
 
 DecoderResult make_audio_decoder(const AudioFormat& format) {
   const CodecRow* row = row_of(format);
-  return row == nullptr ? DecoderResult(fail("no decoder for " + format.encoding)) : row->decoder(format);
+  if (row == nullptr) return fail("no decoder for " + format.encoding);
+  if (format.clock_rate_hz < kLowestRateHz || format.clock_rate_hz > kHighestRateHz)
+    return fail(format.encoding + " at " + std::to_string(format.clock_rate_hz) + " Hz is not decoded");
+  return row->decoder(format);
 }
 
 EncoderResult make_audio_encoder(const AudioFormat& format) {

@@ -22,6 +22,19 @@ TEST(CodecTable, WhatIsMissingIsNamed) {
   EXPECT_EQ(make_audio_decoder({"", 8000, 1, ""}).error(), "no decoder for ");
 }
 
+// The rate is what a peer writes into its SDP; the filter of a resampler grows with it.
+TEST(CodecTable, RatesThatNobodyHasAreRefused) {
+  for (const std::uint32_t rate : {0u, 1u, 3999u, 192'001u, 100'000'007u, 4'294'967'295u}) {
+    EXPECT_EQ(make_audio_decoder({"PCMU", rate, 1, ""}).error(),
+              "PCMU at " + std::to_string(rate) + " Hz is not decoded");
+    EXPECT_FALSE(make_audio_decoder({"L16", rate, 1, ""})) << rate;
+  }
+  for (const std::uint32_t rate : {4000u, 8000u, 192'000u}) {
+    EXPECT_TRUE(make_audio_decoder({"PCMU", rate, 1, ""})) << rate;
+    EXPECT_TRUE(make_audio_decoder({"L16", rate, 2, ""})) << rate;
+  }
+}
+
 TEST(CodecTable, RatesOfSamplesAreNotAlwaysThoseOfTheTimestamps) {
   struct Row {
     AudioFormat format;

@@ -24,7 +24,8 @@ const std::vector<RecordedFormat>& formats() {
                                                   {PayloadType{kEvents}, "telephone-event", kRate, 1, ""},
                                                   {PayloadType{kComfortNoise}, "CN", kRate, 1, ""},
                                                   {PayloadType{97}, "L16", kRate, 2, ""},
-                                                  {PayloadType{98}, "G999", kRate, 1, ""}};
+                                                  {PayloadType{98}, "G999", kRate, 1, ""},
+                                                  {PayloadType{100}, "PCMU", 100'000'007, 1, ""}};
   return all;
 }
 
@@ -147,6 +148,15 @@ TEST_F(AudioStreamTest, AChangeOfCodecIsReportedAndWhatNobodyDecodesIsNamedOnce)
   std::vector<std::string> names;
   for (const CodecChange& each : stream_.report().codecs) names.push_back(each.name);
   EXPECT_EQ(names, (std::vector<std::string>{"L16/8000", "G999/8000", "L16/8000"}));
+}
+
+// A resampler of such a rate finds no memory for its filter, and a stream that throws stops all of its
+// recording.
+TEST_F(AudioStreamTest, ARateThatNobodyHasIsNamedAndThrowsNothing) {
+  send(0, 100);
+  send(1, 200, 0ms, 100);
+  EXPECT_NO_THROW(stream_.finish(place_));
+  EXPECT_EQ(stream_.report().problems, (std::vector<std::string>{"PCMU at 100000007 Hz is not decoded"}));
 }
 
 TEST_F(AudioStreamTest, DamagedPacketsAreCountedAndKeepTheTime) {
