@@ -92,6 +92,16 @@ std::optional<Duration> StreamStats::lateness(const RtpView& rtp, std::uint32_t 
   return Duration{static_cast<std::int64_t>(units) * 1'000'000'000 / clock_rate_hz};
 }
 
+namespace {
+
+/// So many numbers before the first one a packet may have been on its way with it. An older one is of a time
+/// that was not counted.
+constexpr std::uint32_t kBeforeFirst = 16;
+/// So long before the first one the oldest of them was sent, with packets of 100 ms.
+constexpr Duration kLedFirst = std::chrono::milliseconds(100) * kBeforeFirst;
+
+}  // namespace
+
 bool StreamStats::is_jump(SeqNo sequence) const noexcept {
   // After a step of 101 back, the confirming number is only 100 back; so it is compared by itself.
   return started_ &&
@@ -111,8 +121,8 @@ bool StreamStats::is_copy(SeqNo sequence, std::uint32_t timestamp, Instant now) 
     return older >= lasted.count() * rate / 1100 && older <= (behind / 10 + 60) * rate;
   }
   // A sender that starts again chooses any time stamp: half of them are older, but hardly one is of this
-  // call.
-  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - c.first_packet).count();
+  // call. The oldest packets of a call are of a time before the first one came (`kBeforeFirst`).
+  const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - c.first_packet + kLedFirst).count();
   return older >= 0 && older <= (age + 1) * rate;
 }
 
@@ -129,14 +139,6 @@ StreamStats::Check StreamStats::check(SeqNo sequence) noexcept {
   bad_sequence_ = static_cast<std::uint16_t>(sequence.value + 1);
   return Check::kJump;
 }
-
-namespace {
-
-/// So many numbers before the first one a packet may have been on its way with it. An older one is of a time
-/// that was not counted.
-constexpr std::uint32_t kBeforeFirst = 16;
-
-}  // namespace
 
 void follow_sequence(SsrcCounters& c, std::uint64_t& seen, std::uint32_t& new_burst,
                      SeqNo sequence) noexcept {
@@ -204,10 +206,12 @@ void StreamStats::count(const RtpView& rtp, std::size_t datagram_size, std::uint
   }
   ++c.packets;
   c.bytes += datagram_size;
-  // A late packet, or an old one that comes again, does not say what its sender does now. Under a new key the
-  // numbers of a stream may be anywhere.
+  // A late packet, or an old one that comes again, does not say what its sender does now: its time stamp is
+  // as old as its number. Under a new key, or if the sender began again, the numbers of a stream may be
+  // anywhere.
   const bool is_newest = rtp.sequence.value == static_cast<std::uint16_t>(c.highest_extended);
-  if (is_newest || is_sequence_jump(c.highest_extended, rtp.sequence)) {
+  if (is_newest || is_sequence_jump(c.highest_extended, rtp.sequence) ||
+      !is_copy(rtp.sequence, rtp.timestamp, now)) {
     c.last_timestamp = rtp.timestamp;
     c.last_payload_type = rtp.payload_type.value;
     c.last_payload_size = static_cast<std::uint16_t>(rtp.payload.size());

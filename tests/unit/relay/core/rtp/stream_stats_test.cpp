@@ -54,6 +54,24 @@ TEST(StreamStats, AnOldPacketDoesNotSayWhatTheSenderDoesNow) {
   EXPECT_EQ(stats.counters().last_payload_type, 8) << "under a new key its numbers are anywhere";
 }
 
+TEST(StreamStats, ASenderThatBeganAgainSaysWhatItDoesNow) {
+  for (const std::uint32_t timestamp : {101 * 160u + 8000, 3'000'000'000u}) {
+    StreamStats stats;
+    const Instant now{std::chrono::seconds(1)};
+    const auto takes = [&](std::uint16_t sequence, std::uint8_t type, std::uint32_t at) {
+      RtpView view;
+      view.sequence = SeqNo{sequence};
+      view.timestamp = at;
+      view.payload_type = PayloadType{type};
+      stats.count(view, 172, 8000, now);
+    };
+    takes(100, 8, 100 * 160);
+    takes(101, 8, 101 * 160);
+    takes(51, 13, timestamp);
+    EXPECT_EQ(stats.counters().last_payload_type, 13) << timestamp;
+  }
+}
+
 TEST(StreamStats, BeginsWithItsFirstPacketAndThoseThatWereOnTheirWayWithIt) {
   const auto lost_with = [](std::uint16_t late) {
     StreamStats stats;
@@ -87,6 +105,24 @@ TEST(StreamStats, IsACopyIfNumberAndTimeStampWereThere) {
   EXPECT_FALSE(stats.is_copy(SeqNo{1400}, 70'000u + 1399 * 160, now)) << "a number that is new";
   EXPECT_FALSE(stats.is_copy(SeqNo{999}, 70'000u + 1100 * 160, now)) << "a number before the first";
   EXPECT_TRUE(stats.is_copy(SeqNo{990}, 70'000u + 990 * 160, now)) << "it came before anything was counted";
+}
+
+TEST(StreamStats, ACopyOfAPacketThatLedTheFirstOneIsACopyAllTheTime) {
+  StreamStats stats;
+  const auto takes = [&](std::uint16_t n, Instant now) {
+    RtpView view;
+    view.sequence = SeqNo{n};
+    view.timestamp = n * 480u;
+    stats.count(view, 172, 8000, now);
+  };
+  const Instant begin{std::chrono::seconds(1)};
+  takes(1000, begin);
+  takes(984, begin);
+  for (std::uint16_t n = 1; n < 400; ++n) {
+    const Instant now = begin + std::chrono::milliseconds(60) * n;
+    takes(static_cast<std::uint16_t>(1000 + n), now);
+    EXPECT_TRUE(stats.is_copy(SeqNo{984}, 984 * 480, now)) << n;
+  }
 }
 
 TEST(StreamStats, ExtendsTheSequenceOverAWrap) {
