@@ -28,8 +28,6 @@ constexpr std::uint8_t kG729 = 18;
 /// Fewer packets than this do not count: one or two are refused whenever a stream begins or changes its SSRC.
 constexpr double kFew = 3;
 
-bool is_rtcp_type(PayloadType type) { return type.value >= 64 && type.value < 96; }
-
 }  // namespace
 
 bool is_speech(const MediaEvidence& media) {
@@ -84,7 +82,7 @@ Dropped dropped(const CallEvidence& call, const MediaEvidence& media, DropReason
     const Endpoint learned = seen.active == nullptr ? Endpoint{} : seen.active->latch[0].peer;
     const bool is_other =
         newest->from.is_set() && learned.is_set() && newest->from.address != learned.address;
-    const bool is_foreign = is_other || newest->component != 0 || is_rtcp_type(newest->type);
+    const bool is_foreign = is_other || newest->component != 0 || newest->is_rtcp();
     (is_foreign ? result.foreign : result.own) = newest->times;
   }
   return result;

@@ -29,6 +29,8 @@ struct Refusal {
   /// Time of the first and of the newest one.
   Instant first{};
   Instant last{};
+  /// True if it was RTCP (RFC 5761 §4).
+  [[nodiscard]] bool is_rtcp() const noexcept { return type.value >= 64 && type.value < 96; }
   bool operator==(const Refusal&) const = default;
 };
 
@@ -89,9 +91,11 @@ struct Evidence {
     other.last = std::max(other.last, now);
   }
 
-  /// Notes a refused packet. The reason that occurred longest ago gives way.
+  /// Notes a refused packet. The reason that occurred longest ago gives way. RTCP does not take the place of
+  /// RTP that was refused for the same reason: the last packet of a stream says whether its sender pauses.
   void note(const Refusal& refusal) noexcept {
     auto place = std::ranges::find(refusals, refusal.reason, &Refusal::reason);
+    if (place != refusals.end() && place->times != 0 && refusal.is_rtcp() && !place->is_rtcp()) return;
     if (place == refusals.end()) place = std::ranges::min_element(refusals, {}, &Refusal::last);
     /// Another source starts the count of its reason over.
     const bool known = place->reason == refusal.reason && place->from == refusal.from;
