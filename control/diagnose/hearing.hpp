@@ -70,7 +70,7 @@ inline constexpr std::array<ThresholdRow, kThresholds> kThresholdRows = {{
   {Threshold::kHole, "hole", 200, "ms", "if so much is missing in a row (about a syllable), or a stream stands still so long and did not say that it pauses: a note"},
   {Threshold::kJitter, "jitter", 50, "ms", "if the mean jitter of the last 10 s (RFC 3550) is higher: a note; the buffers of many phones throw packets away"},
   {Threshold::kEnough, "enough", 50, "packets", "so many packets at least have to be spoken in the last 10 s before a missing share of them is a fault"},
-  {Threshold::kFailures, "failures", 3, "errors", "so many errors of one kind at least have to come before a party counts as unreachable"},
+  {Threshold::kFailures, "failures", 3, "errors", "so many errors of one kind at least have to come before a party counts as unreachable, and so many refused packets in the last 10 s before they are all that a party sends"},
   {Threshold::kFailureTime, "failure-time", 3, "s", "ICMP errors that have come for a shorter time are a note, as a phone that hangs up causes them, too"},
   {Threshold::kReportAge, "report-age", 15, "s", "what a listener reported by RTCP longer ago says nothing about now"},
   {Threshold::kPauseTold, "pause-told", 60, "s", "so long after a pause of the relay verdicts tell of it, as operators ask some time later"},

@@ -199,7 +199,8 @@ class SenderJudge : Judge {
                             reason == DropReason::kBarredSource;
       if (is_early && (!call_.is_answered || age(call_.last_signal) < kPatience)) continue;
       const Refusal* refusal = recent(reason);
-      if (refusal == nullptr) continue;
+      // One or two packets are somebody else's, or were on their way when signalling changed.
+      if (refusal == nullptr || dropped(call_, media_, reason).packets() < kFailures) continue;
       const std::string whom =
           is_locked() ? fmt::format(", while {} is believed", learned().to_string()) : std::string();
       say(Cause::kSourceRefused, "{}'s {} comes from {} and is refused{}", name(), what(),
@@ -348,27 +349,23 @@ class SenderJudge : Judge {
   bool judge_refused_alone() {
     if (is_heard()) return false;
     const DropCauseRow* most = nullptr;
-    const Refusal* newest = nullptr;
+    double packets = 0;
     for (const DropCauseRow& row : kDropCauseRows) {
-      const bool is_of_party = row.owner == DropOwner::kOwn || row.arriving == Cause::kMalformed;
-      const Refusal* refusal = recent(row.reason);
-      if (!is_of_party || row.arriving == Cause::kFine || refusal == nullptr) continue;
-      if (row.owner == DropOwner::kOwn && dropped(call_, media_, row.reason).own == 0) continue;
-      if (newest != nullptr && refusal->times <= newest->times) continue;
+      const bool is_own = row.owner == DropOwner::kOwn;
+      const bool is_of_party = is_own || row.arriving == Cause::kMalformed;
+      if (!is_of_party || row.arriving == Cause::kFine || recent(row.reason) == nullptr) continue;
+      // RTCP is refused for the same reasons, and says nothing of the party's speech.
+      const Dropped of_reason = dropped(call_, media_, row.reason);
+      const double refused = is_own ? of_reason.own : of_reason.packets();
+      if (refused <= packets) continue;
       most = &row;
-      newest = refusal;
+      packets = refused;
     }
-    if (most == nullptr || newest->times < kFailures || is_comfort_noise(*newest)) return false;
+    // Comfort noise says that the party pauses. It comes once or twice, and no speech is lost with it.
+    if (packets < kFailures) return false;
     say(most->arriving, "{}: the relay refuses all its packets", tell_refused(most->reason));
-    describe(*newest);
+    describe(most->reason);
     return true;
-  }
-
-  /// True if a refusal is about comfort noise alone in the last seconds. It says that the party pauses, so no
-  /// speech is lost with it.
-  [[nodiscard]] bool is_comfort_noise(const Refusal& refusal) const {
-    return refusal.type.value == kComfortNoise && seen_.recent_drops.span != Duration{0} &&
-           dropped(call_, media_, refusal.reason).own < kFailures;
   }
 
   /// Returns what is wrong with packets that are refused for `reason`: the first half of a sentence.

@@ -56,6 +56,21 @@ void refuses_noise(CallStory& story, std::uint32_t lately) {
   });
 }
 
+/// After a hold that ended just now, so many packets came from elsewhere.
+void is_refused_behind_a_hold(CallStory& story, std::uint32_t times) {
+  story.stops(A, 14s).was_signalled(1s).with_media(A, [times](MediaEvidence& media) {
+    for (const std::optional<DropTrait> trait : {std::optional<DropTrait>{}, {DropTrait::kForeign}})
+      media.seen.recent_drops.add(DropSide::kArriving, DropReason::kForeignSource, times, trait);
+    Refusal refusal;
+    refusal.reason = DropReason::kForeignSource;
+    refusal.type = PayloadType{8};
+    refusal.from = *Endpoint::parse("203.0.113.200:4000");
+    refusal.times = times;
+    refusal.first = refusal.last = CallStory::now() - 20ms;
+    media.seen.refusals.push_back(refusal);
+  });
+}
+
 // clang-format off
 const std::vector<Telling> kTellings = {
   {"all is well", [](CallStory&) {}, Cause::kFine, kFine},
@@ -120,6 +135,9 @@ const std::vector<Telling> kTellings = {
   {"moved, and is refused", [](CallStory& s) { s.stops(A, 8s).refuses_stranger(A, DropReason::kForeignSource, 50, When::kLately).with([](CallEvidence& call) {
        call.legs[0].medias[0].seen.refusals.front().last = CallStory::now(); }); }, Cause::kSourceRefused, kFault},
 
+  {"two packets from elsewhere behind a hold", [](CallStory& s) { is_refused_behind_a_hold(s, 2); }, Cause::kWaiting, kNote},
+  {"three packets from elsewhere behind a hold", [](CallStory& s) { is_refused_behind_a_hold(s, 3); }, Cause::kSourceRefused, kFault},
+
   {"halts for 200 ms", [](CallStory& s) { s.stops(A, 200ms); }, Cause::kFine, kFine},
   {"halts for 400 ms", [](CallStory& s) { s.stops(A, 400ms); }, Cause::kInterrupted, kNote},
   {"halts for 2 s", [](CallStory& s) { s.stops(A, 2s); }, Cause::kInterrupted, kFault},
@@ -138,6 +156,10 @@ const std::vector<Telling> kTellings = {
   {"comfort noise, three minutes ago, and not a word since", [](CallStory& s) { s.lasts(600s).pauses_with_comfort_noise(A, 180s); }, Cause::kStopped, kFault},
   {"comfort noise that is refused, long after other refusals", [](CallStory& s) { s.stops(A, 6s); refuses_noise(s, 2); }, Cause::kSilenceSuppressed, kNote},
   {"comfort noise that is refused, behind speech that is refused, too", [](CallStory& s) { s.stops(A, 6s); refuses_noise(s, 100); }, Cause::kReplayed, kFault},
+  {"comfort noise that is refused behind a hold, and RTCP with it", [](CallStory& s) { s.stops(A, 14s).was_signalled(1s); refuses_noise(s, 3); s.with_media(A, [](MediaEvidence& m) {
+       m.seen.recent_drops.add(DropSide::kArriving, DropReason::kReplayed, 1, DropTrait::kForeign);
+       m.seen.refusals.front().times = 3;
+       m.seen.refusals.front().type = PayloadType{73}; }); }, Cause::kWaiting, kNote},
   {"G.729 B, a moment ago", [](CallStory& s) { ends_with_silence_frame(s, 1s, 18, 2); }, Cause::kFine, kFine},
   {"G.729 B, half a minute ago", [](CallStory& s) { ends_with_silence_frame(s, 30s, 18, 2); }, Cause::kSilenceSuppressed, kNote},
   {"G.729 B, minutes ago, with RTCP", [](CallStory& s) { s.lasts(600s); ends_with_silence_frame(s, 200s, 18, 2); sends_rtcp(s, 4s); }, Cause::kSilenceSuppressed, kNote},
