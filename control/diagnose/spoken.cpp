@@ -154,6 +154,7 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
 
   // Refused packets whose numbers are among the lost ones.
   double in_gaps = seen.recent_drops.of(DropSide::kArriving, DropReason::kNone, DropTrait::kInGap);
+  double in_no_gap = 0;
   double refused = 0;
   double counted = 0;
   for (const DropCauseRow& row : kDropCauseRows) {
@@ -173,6 +174,8 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
       if (!row.is_counted) in_gaps = std::max(0.0, in_gaps - own);
       continue;
     }
+    // The first packet of each new run was refused, and the run begins behind it.
+    if (row.reason == DropReason::kSequenceJump) in_no_gap = std::min(own, static_cast<double>(s.resets));
     (row.is_counted ? counted : refused) += own;
     s.refused += own;
     if (own <= s.of_reason) continue;
@@ -180,7 +183,7 @@ Spoken spoken_by(const CallEvidence& call, const MediaEvidence& media) {
     s.reason = row.reason;
   }
   // A stream may stand still because its packets are refused, so only the larger of the two counts.
-  const double beside = std::max(s.still, refused - std::min(in_gaps, s.lost));
+  const double beside = std::max(s.still, refused - std::min({in_gaps, s.lost, refused - in_no_gap}));
   s.ear.spoken = expected + beside;
   s.ear.missing = std::min(std::max(s.lost, counted) + beside, s.ear.spoken);
   if (rate > 0) s.ear.hole = Duration{static_cast<Duration::rep>(1e9 * burst / rate)};

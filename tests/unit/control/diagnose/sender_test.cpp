@@ -130,6 +130,13 @@ const std::vector<Telling> kTellings = {
        recent_of(call).counts.expected = 500;
        recent_of(call).counts.packets = 455;
        seen.recent_drops.add(DropSide::kArriving, DropReason::kNone, 45, DropTrait::kInGap); }); }, Cause::kSequenceJumps, kNote},
+  {"steps back five times, and four packets wait for their SSRC: 9 are missing", [](CallStory& s) { s.with([](CallEvidence& call) {
+       MediaView& seen = call.legs[0].medias[0].seen;
+       recent_of(call).counts.expected = 284;
+       recent_of(call).counts.packets = 280;
+       recent_of(call).counts.resets = 5;
+       seen.recent_drops.add(DropSide::kArriving, DropReason::kSequenceJump, 5);
+       seen.recent_drops.add(DropSide::kArriving, DropReason::kNone, 4, DropTrait::kInGap); }); }, Cause::kSequenceJumps, kNote},
   {"a stranger beside", [](CallStory& s) { s.refuses_stranger(A, DropReason::kForeignSource, 50); }, Cause::kOtherSourceToo, kNote},
   {"a flood of strangers beside", [](CallStory& s) { s.refuses_stranger(A, DropReason::kForeignSource, 5000); }, Cause::kOtherSourceToo, kNote},
   {"moved, and is refused", [](CallStory& s) { s.stops(A, 8s).refuses_stranger(A, DropReason::kForeignSource, 50, When::kLately).with([](CallEvidence& call) {
