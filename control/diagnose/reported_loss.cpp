@@ -61,8 +61,11 @@ double lost_behind_percent(const CallEvidence& call, const MediaEvidence& listen
             static_cast<std::uint32_t>(1.2 * out.recent.counts.expected + kPacketsUnderWay);
     // Such a report is of these seconds if it is new.
     if (reaches_back && call.now - report->at >= kReportOfNow) continue;
-    const double reported =
-        reaches_back ? 100.0 * report->fraction_lost / 256.0 : report->recent_loss_percent();
+    double reported = reaches_back ? 100.0 * report->fraction_lost / 256.0 : report->recent_loss_percent();
+    // It is of a part of them alone, as behind a pause, and no more is missing than both reports tell. A
+    // count that fell was begun anew.
+    const auto between = report->cumulative_lost - report->earlier.cumulative_lost;
+    if (reaches_back && between >= 0) reported = std::min(reported, 100.0 * between / packets);
     // What never left is missing in the report, too: in its time, which is earlier than the last seconds.
     const double in_its_time = reaches_back ? missing_since_former_percent(*report)
                                             : missing_here_percent(*report, out.recent.counts.expected);

@@ -390,6 +390,24 @@ TEST(Listener, IsNotJudgedByReportsThatReachBackToATimeThatIsOver) {
   }
 }
 
+TEST(Listener, MissesNoMoreThanTwoReportsTellOfAllTheirTime) {
+  // A count that is less than before was begun anew, and bounds nothing.
+  for (const std::int32_t between : {3, 30, -10}) {
+    CallStory story;
+    story.reports_loss(B, 30).with_media(B, [=](MediaEvidence& media) {
+      media.seen.egress.at(0).recent.counts.packets = media.seen.egress.at(0).recent.counts.expected = 60;
+      // Half of a few packets.
+      ListenerReport& report = media.seen.reports.at(0);
+      report.fraction_lost = 128;
+      report.cumulative_lost = report.earlier.cumulative_lost + between;
+    });
+    story.with_media(A, [](MediaEvidence& media) {
+      media.seen.ingress.at(0).recent.counts.packets = media.seen.ingress.at(0).recent.counts.expected = 60;
+    });
+    EXPECT_EQ(story.to(B).severity(), between == 3 ? Severity::kNote : Severity::kFault) << story.rows();
+  }
+}
+
 TEST(Listener, MissesWhatAReportTellsBesideWhatNeverLeftInItsOwnTime) {
   // The newest report says that half of 200 packets are missing: of these 20 or 100 had not come this far.
   for (const std::uint32_t never_left : {20u, 100u}) {
