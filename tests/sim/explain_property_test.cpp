@@ -106,6 +106,7 @@ struct Speaker {
   Duration pause_until{0};
   Duration speech_until{0};
   bool has_begun_again = false;  // with numbers, of SRTCP too, that were there already
+  Duration begun{0};             // when it did so last
   unsigned still_lost = 0;
   unsigned since_step = 0;
   Duration copied_at{-kReportSpan};
@@ -113,11 +114,14 @@ struct Speaker {
   std::uint32_t next_ssrc = 0x70000000;
   Packet old;
   std::vector<Word> words;
-  /// When the first of its words was spoken that reached anybody.
+  /// When the first of its words was spoken that reached anybody; the same since it began again.
   Duration first_heard{0};
+  Duration heard_again{0};
   /// Since when the newest packet that came to the relay, from wherever, is comfort noise; unset = it is
   /// another one.
   std::optional<Duration> paused_since;
+  /// Its comfort noise was lost, and nothing came since.
+  bool is_pause_unsaid = false;
 };
 
 struct Listener {
@@ -414,6 +418,8 @@ class Story {
     p.end = std::make_unique<SrtpEnd>(p.keys);
     p.sequence = static_cast<std::uint16_t>(p.sequence - back);
     speakers_[who].has_begun_again = true;
+    speakers_[who].begun = elapsed();
+    speakers_[who].heard_again = Duration{0};
     note("{} begins again under its key, {} numbers back", name_of(who), back);
   }
 
@@ -480,7 +486,10 @@ class Story {
     if (is_garbled && p.suite) packet.back() ^= std::byte{1};
     if (speaker.still_lost > 0) {
       --speaker.still_lost;
-      if (is_speech) speaker.words.back().is_untraced = true;
+      if (is_speech)
+        speaker.words.back().is_untraced = true;
+      else
+        speaker.is_pause_unsaid = !speaker.paused_since;
       return;
     }
     if (is_speech && chance(trouble.lost)) {
@@ -499,10 +508,15 @@ class Story {
       world_->break_wire(is_unsent);
       const std::uint64_t below = kernel_ == nullptr ? 0 : kernel_->forwarded();
       arrive(from, who, packet);
-      if (id != SIZE_MAX)
-        speakers_[who].paused_since.reset();
-      else if (id == SIZE_MAX)
-        speakers_[who].paused_since = elapsed();
+      speakers_[who].is_pause_unsaid = false;
+      std::optional<Duration>& paused = speakers_[who].paused_since;
+      // Until a party has been silent for some seconds, nobody takes a stranger's packets for what it says
+      // behind its comfort noise.
+      const bool may_be_its = from == party(who).rtp || (paused && elapsed() - *paused >= kStoppedAfter);
+      if (id == SIZE_MAX)
+        paused = elapsed();
+      else if (may_be_its)
+        paused.reset();
       world_->break_wire(false);
       // What the kernel forwards and the host does not send is lost behind the relay: nobody counts it.
       if (is_unsent && kernel_ != nullptr && kernel_->forwarded() != below) {
@@ -519,13 +533,21 @@ class Story {
           send);
     else
       send();
-    if (!speaker.old.empty() && chance(trouble.copied)) arrive(p.rtp, who, speaker.old);
+    if (!speaker.old.empty() && chance(trouble.copied) && is_told_as_copy(who))
+      arrive(p.rtp, who, speaker.old);
     if (speaker.old.empty() || below(50) == 0) speaker.old = packet;
     for (unsigned n = 0; n < trouble.strangers; ++n) {
       const Endpoint stranger{world_->peer_address(seed_ % 200, 'X'),
                               UdpPort{static_cast<std::uint16_t>(5000 + n)}};
       arrive(stranger, who, rtp('X', 0x44 + n, p.sequence));
     }
+  }
+
+  /// The relay remembers which of the last 64 numbers came, and refuses those that are more than 100 back. A
+  /// copy in between counts as late and fills the gap of a lost packet, so nobody there knows of the loss.
+  bool is_told_as_copy(std::size_t who) {
+    const int behind = distance(SeqNo{party(who).sequence}, SeqNo{read_u16(speakers_[who].old, 2)});
+    return behind < 64 || behind > 100;
   }
 
   void arrive(const Endpoint& from, std::size_t who, const Packet& packet) {
@@ -559,8 +581,9 @@ class Story {
       if (id < words.size()) {
         words[id].lost_behind[who] = is_lost && (!words[id].arrived[who] || words[id].lost_behind[who]);
         words[id].arrived[who] = true;
-        Duration& first = speakers_[sender == 'A' ? 0 : 1].first_heard;
-        if (first == Duration{0}) first = words[id].at;
+        Speaker& speaker = speakers_[sender == 'A' ? 0 : 1];
+        if (speaker.first_heard == Duration{0}) speaker.first_heard = words[id].at;
+        if (speaker.heard_again == Duration{0}) speaker.heard_again = words[id].at;
       }
     }
     if (is_lost) return;
@@ -630,8 +653,12 @@ class Story {
     const std::vector<Word>& words = speakers_[speaker].words;
     for (auto word = words.rbegin(); word != words.rend() && word->at >= since; ++word) {
       if (word->at > until) continue;
-      // Before anything of a party came, nobody can know that it spoke.
-      if (word->is_untraced && word->at < speakers_[speaker].first_heard) continue;
+      // Before anything of a party came, nobody can know that it spoke. If it began again, its numbers leave
+      // no gap either.
+      const Speaker& from = speakers_[speaker];
+      const bool is_unseen =
+          word->at < from.first_heard || (word->at >= from.begun && word->at < from.heard_again);
+      if (word->is_untraced && is_unseen) continue;
       // Behind comfort noise, a party that pauses and one of whose packets none comes through look alike
       // until the next one comes.
       const std::optional<Duration>& paused = speakers_[speaker].paused_since;
@@ -666,7 +693,10 @@ class Story {
     const Share here = all_shares(who, now - 10s, until, Count::kUntilHere);
     // Marks are two seconds apart, so the last 10 s of the relay are up to 12.7 s: where a silence begins in
     // between, the share of that time is another one.
-    const Share longer = all_shares(who, now - kLongestSpan, until, Count::kUntilHere);
+    Share longer = all_shares(who, now - kLongestSpan, until, Count::kUntilHere);
+    // Of a call that ends, what was spoken in its last moment is missing if it did not come, and counts if it
+    // did.
+    longer.spoken = all_shares(who, now - kLongestSpan, now, Count::kUntilHere).spoken;
     if (here.spoken >= kEnoughWords && here.missing >= 3 && here.percent() > 3.2 && longer.percent() > 2)
       return true;
     const Duration told = listeners_[who].reported;
@@ -704,6 +734,8 @@ class Story {
     const Duration longest = kLongestSpan + (now - stopped_until_ < kLongestSpan ? kLongestStop : 0s);
     for (std::size_t who = 0; who < kSide; ++who) {
       for (const std::size_t speaker : listeners_[who].hears) {
+        // Nobody can know of a pause that is not said.
+        if (speakers_[speaker].is_pause_unsaid) return false;
         // Of a party that was never heard all is missing, whenever it spoke last.
         if (!speakers_[speaker].words.empty() && speakers_[speaker].first_heard == Duration{0}) return false;
         const Duration since = before_silence(speaker, now - longest) - kSilence;
