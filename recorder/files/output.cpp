@@ -251,7 +251,7 @@ std::string fault_of_public_key(const std::string& public_key_file) {
 }
 
 Result<std::unique_ptr<OutputFile>, std::string> make_sealed_output(FileDescriptor file,
-                                                                const std::string& public_key_file) {
+                                                                    const std::string& public_key_file) {
   const auto key = read_key(public_key_file, false);
   if (!key) return fail(key.error());
   // Each file has a key of its own, wrapped with the operator's public key; only who has the private one can

@@ -39,7 +39,7 @@ std::unique_ptr<OutputFile> make_plain_output(FileDescriptor file);
 ///
 /// The error is a sentence: the key cannot be used.
 Result<std::unique_ptr<OutputFile>, std::string> make_sealed_output(FileDescriptor file,
-                                                                const std::string& public_key_file);
+                                                                    const std::string& public_key_file);
 
 /// Why `make_sealed_output` could not use that key; empty if it can. Reads the file.
 std::string fault_of_public_key(const std::string& public_key_file);
