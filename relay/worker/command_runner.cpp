@@ -39,7 +39,7 @@ void CommandRunner::serve(TransportEntry& entry, TransportId id, std::size_t loc
     bump(context_.totals.unserved_ports);
     if (component == Component::kRtp && local == 0)
       entry.state.activity()->is_unserved.store(true, std::memory_order_relaxed);
-    entry.state.note(TransportEvent::kPortNotServed);
+    entry.state.events().note(TransportEvent::kPortNotServed);
   }
 }
 
@@ -99,7 +99,7 @@ void CommandRunner::execute(RemoveTransport& command) {
   // `take` has absorbed the counts of the kernel, so the snapshot and the figures below are final.
   if (entry) count_ended(*entry);
   if (entry && command.last != nullptr) *command.last = entry->state.snapshot(context_.io->now());
-  if (entry && command.flight != nullptr) *command.flight = entry->state.take_flight();
+  if (entry && command.flight != nullptr) *command.flight = entry->state.account().take_flight();
   if (entry && command.figures != nullptr) *command.figures = figures_of(*entry);
   if (entry && entry->hears_prompt()) context_.tell({command.id, TransportEvent::kPromptEnded, {}});
   if (!entry || command.last_peer == nullptr) return;
@@ -129,7 +129,8 @@ void CommandRunner::execute(ReadFigures& command) {
 
 void CommandRunner::execute(ReadFlight& command) {
   const TransportEntry* entry = context_.table.find(command.id);
-  if (entry != nullptr && entry->state.flight() != nullptr) *command.into = *entry->state.flight();
+  if (entry != nullptr && entry->state.account().flight() != nullptr)
+    *command.into = *entry->state.account().flight();
 }
 
 void CommandRunner::execute(ExtractTransport& command) { *command.into = take(command.id); }
@@ -172,7 +173,7 @@ void CommandRunner::execute(EndPresses& command) {
 
 void CommandRunner::count_ended(const TransportEntry& entry) noexcept {
   InterfaceTotals& totals = context_.interface_of(entry);
-  entry.state.for_each_stream([&](const SsrcCounters& stream) {
+  entry.state.streams().for_each_stream([&](const SsrcCounters& stream) {
     bump(totals.lost, stream.lost());
     bump(totals.duplicates, stream.duplicates);
     bump(totals.reordered, stream.reordered);

@@ -3,20 +3,20 @@
 namespace ferry {
 
 void WorkerContext::drop_arriving(TransportEntry& entry, DropReason reason) noexcept {
-  entry.state.count_arriving(reason);
+  entry.state.account().count_arriving(reason);
   bump(interface_of(entry).ingress.errors);
   count_drops(totals, reason);
 }
 
 void WorkerContext::drop_leaving(TransportEntry& out, DropReason reason, Instant now) noexcept {
-  out.state.count_leaving(reason, 1, now);
+  out.state.account().count_leaving(reason, 1, now);
   bump(interface_of(out).ingress.errors);
   count_drops(totals, reason);
 }
 
 void WorkerContext::drop_unheard(TransportEntry& entry, TransportEntry& out, DropReason reason,
                                  Instant now) noexcept {
-  out.state.count_leaving(reason, 1, now);
+  out.state.account().count_leaving(reason, 1, now);
   bump(interface_of(entry).ingress.errors);
   count_drops(totals, reason);
 }
@@ -32,7 +32,8 @@ void WorkerContext::count_refused(TransportEntry& entry, const ReceivedPacket& a
 void WorkerContext::witness(TransportEntry& entry, const ReceivedPacket& arrived, Bytes start,
                             std::size_t size, bool is_rtcp, DropReason reason) noexcept {
   if (flight_mode.load(std::memory_order_relaxed) != FlightMode::kOff)
-    entry.state.record_flight(arrived.component(), arrived.from, start, size, reason, false, arrived.at);
+    entry.state.account().record_flight(arrived.component(), arrived.from, start, size, reason, false,
+                                        arrived.at);
   if (entry.taps.empty()) return;
   const TapPacket seen{.transport = entry.state.id(),
                        .media = entry.state.plan().sources.front().media,
@@ -48,7 +49,7 @@ void WorkerContext::witness(TransportEntry& entry, const ReceivedPacket& arrived
 }
 
 void WorkerContext::pass_events(TransportEntry& entry, Instant now) noexcept {
-  while (const auto event = entry.state.take_event(now)) tell({entry.state.id(), *event, {}});
+  while (const auto event = entry.state.events().take(now)) tell({entry.state.id(), *event, {}});
 }
 
 void WorkerContext::tell(WorkerEvent event) noexcept {

@@ -78,7 +78,7 @@ void EarlyKeeper::refuse(TransportEntry& entry, const ReceivedPacket& arrived) n
 
 void EarlyKeeper::count(TransportEntry& entry, Component component, std::uint32_t times) noexcept {
   if (times == 0) return;
-  entry.state.count_refused(component, DropReason::kEarlyMedia, times);
+  entry.state.account().count_refused(component, DropReason::kEarlyMedia, times);
   bump(context_.interface_of(entry).ingress.errors, times);
   count_drops(context_.totals, DropReason::kEarlyMedia, times);
 }

@@ -28,7 +28,7 @@ constexpr std::size_t kWitnessed = 64;
 /// the path MTU (RFC 9147 §4.4), so a longer one is not genuine; and it may have to be copied and wait.
 constexpr std::size_t kMaxHandshake = 2048;
 
-void count_quality(QualityTotals& totals, const Transport::Report& report) noexcept {
+void count_quality(QualityTotals& totals, const Streams::Report& report) noexcept {
   totals.mos.add(static_cast<double>(report.sample.mos_times_10) / 10.0);
   totals.jitter.add(static_cast<double>(report.sample.jitter_ms));
   totals.round_trip.add(static_cast<double>(report.sample.round_trip_us));
@@ -235,7 +235,8 @@ void Forwarder::count_accepted(const Accepted& accepted, Bytes datagram) noexcep
   // Quality is that of the whole way, so the round trip to the far party is added to this party's report.
   if (!accepted.verdict.is_rtcp || accepted.source.sinks.empty()) return;
   if (const TransportEntry* far = context_.table.find(accepted.source.sinks.front().via)) {
-    if (const auto report = entry.state.complete_report(far->state.round_trip(), accepted.arrived.at))
+    if (const auto report =
+            entry.state.streams().complete_report(far->state.streams().round_trip(), accepted.arrived.at))
       count_quality(context_.interface_of(entry).quality, *report);
   }
 }

@@ -321,13 +321,13 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
     const auto packets = static_cast<std::uint32_t>(done.packets);
     for (const DropReason refusal : known.refusals) {
       // The party that hears the prompt counts this one, not the one that spoke.
-      if (refusal != DropReason::kPromptPlaying) entry.state.count_arriving(refusal, packets);
+      if (refusal != DropReason::kPromptPlaying) entry.state.account().count_arriving(refusal, packets);
       count_drops(context_.totals, refusal, done.packets);
       bump(interface.ingress.errors, done.packets);
     }
     for (const TransportId each : known.distracted) {
       if (TransportEntry* out = context_.table.find(each))
-        out->state.count_leaving(DropReason::kPromptPlaying, packets, done.stream->last_packet);
+        out->state.account().count_leaving(DropReason::kPromptPlaying, packets, done.stream->last_packet);
     }
   }
   // Copies that found no room in the ring: a recording has a hole there and should know.
@@ -367,7 +367,7 @@ void Offloader::collect() {
     TransportEntry* entry = known == sampled_.end() ? nullptr : context_.table.find(known->second);
     if (entry == nullptr) return;
     // Whether there is sound is judged from any sample, also if no tap wanted it.
-    entry->state.on_sample(sample.datagram, sample.received_at);
+    entry->state.streams().on_sample(sample.datagram, sample.received_at);
     const Offloaded* flow = entry->offloaded.get();
     const bool is_sparse = flow != nullptr && flow->flow.sampling == Sampling::kSparse;
     // Reported as lost only if nobody gets the packet.
@@ -375,8 +375,8 @@ void Offloader::collect() {
                                    ? DropReason::kNone
                                    : flow->refusals.front();
     if (!is_sparse && context_.flight_mode.load(std::memory_order_relaxed) == FlightMode::kAll)
-      entry->state.record_flight(Component::kRtp, sample.from, sample.datagram, sample.size, outcome, true,
-                                 sample.received_at);
+      entry->state.account().record_flight(Component::kRtp, sample.from, sample.datagram, sample.size,
+                                           outcome, true, sample.received_at);
     const TapPacket seen{.transport = entry->state.id(),
                          .media = entry->state.plan().sources.front().media,
                          .from = sample.from,
@@ -416,7 +416,7 @@ void Offloader::turn(Instant now) {
     const TransportEntry& entry = *context_.table.find(flows_[next_read_]);
     // Flows are read together with those that go to their party. A mark then sees both directions as of one
     // moment. With many flows this one may have been read as such a neighbour already.
-    const bool is_due = now - entry.state.marked_at() >= kMarkAgain;
+    const bool is_due = now - entry.state.account().marked_at() >= kMarkAgain;
     if (is_due) {
       // If there are at most twenty flows, each turn reads one, due or not; this keeps the counters of a
       // quiet relay fresh.
@@ -431,7 +431,7 @@ void Offloader::turn(Instant now) {
 
 void Offloader::mark(const std::vector<TransportId>& read, Instant now) {
   const auto mark_one = [&](TransportEntry& entry) {
-    if (now - entry.state.marked_at() < kMarkAgain) return;
+    if (now - entry.state.account().marked_at() < kMarkAgain) return;
     // A party is marked only if this turn has read all its flows; otherwise counts of different moments would
     // be compared.
     const auto was_read = [&](TransportId id) {

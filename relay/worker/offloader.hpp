@@ -56,7 +56,7 @@ class Offloader {
   /// True if `turn` marks `entry`, right after it has read its flows. False if it has not for two rounds,
   /// because a reading may fail: then the worker marks it.
   [[nodiscard]] bool marks(const TransportEntry& entry, Instant now) const {
-    return (entry.offloaded || feeds(entry)) && now - entry.state.marked_at() < 2 * kMarkInterval;
+    return (entry.offloaded || feeds(entry)) && now - entry.state.account().marked_at() < 2 * kMarkInterval;
   }
   /// Reads all flows at once, after a pause in which nobody ran.
   void read_all() noexcept;

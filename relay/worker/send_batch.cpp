@@ -75,7 +75,8 @@ void SendBatch::flush() noexcept {
     if (errors[i] == SendError::kNone) continue;
     bump(context_.totals.send_errors[static_cast<std::size_t>(errors[i])]);
     const Instant now = context_.io->now();
-    leaving_[i].entry->state.on_send_failed(leaving_[i].via, {errors[i], to[i], {}, 1, now, now}, true);
+    leaving_[i].entry->state.account().on_send_failed(leaving_[i].via, {errors[i], to[i], {}, 1, now, now},
+                                                      true);
     context_.drop_leaving(*leaving_[i].entry, DropReason::kSendFailed, now);
     bump(context_.interface_of(*leaving_[i].entry).egress.errors);
   }

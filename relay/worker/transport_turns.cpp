@@ -111,7 +111,7 @@ void TransportTurns::await(TransportEntry& entry, Instant now) noexcept {
 
 void TransportTurns::follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
                                     const ReceivedPacket& arrived) noexcept {
-  const KeyPresses::Told told = entry.state.presses_of(source, payload, arrived);
+  const KeyPresses::Told told = entry.state.streams().presses_of(source, payload, arrived);
   for (const auto& press : {told.former, told.own}) {
     if (press) context_.tell({entry.state.id(), TransportEvent::kDtmf, *press});
   }
@@ -121,7 +121,7 @@ void TransportTurns::follow_presses(TransportEntry& entry, std::size_t source, c
 }
 
 void TransportTurns::tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept {
-  while (const auto press = entry.state.take_ended_press(now, all))
+  while (const auto press = entry.state.streams().take_ended_press(now, all))
     context_.tell({entry.state.id(), TransportEvent::kDtmf, *press});
 }
 

@@ -193,7 +193,8 @@ void Worker::note_problems(Instant now) noexcept {
       if (entry == nullptr) continue;
       bump(context_.totals.send_errors[static_cast<std::size_t>(each.error)]);
       const Component component = port_of(each.cookie).component;
-      entry->state.on_send_failed(component, {each.error, each.to, each.reporter, 1, now, now}, false);
+      entry->state.account().on_send_failed(component, {each.error, each.to, each.reporter, 1, now, now},
+                                            false);
       // Only these two say that nobody listens at the address; the others are faults on the way (LAT-12a).
       if (each.error != SendError::kPortUnreachable && each.error != SendError::kHostUnreachable) continue;
       // An error only counts if something was sent there a moment ago. The transport does not see what the

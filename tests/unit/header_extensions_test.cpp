@@ -5,6 +5,8 @@
 #include "relay/core/rtp/rtp.hpp"
 #include "tests/support/packets.hpp"
 
+#include <optional>
+
 #include <gtest/gtest.h>
 
 namespace ferry::header_extensions_test {
@@ -137,6 +139,25 @@ TEST(HeaderExtensions, EXT2_TwoByteForm) {
 TEST(HeaderExtensions, OtherFormsBelongToTheirProfiles) {
   const Packet onvif = with_block(0xabac, {1, 2, 3, 4, 5, 6, 7, 8});
   check({{"a profile's own block", Map(std::vector<Map::Entry>{}), onvif, onvif}});
+}
+
+TEST(HeaderExtensions, Rfc8285_AnElementIsFoundByItsId) {
+  const auto found = [](const Packet& packet, std::uint8_t id) -> std::optional<Packet> {
+    const auto element = find_extension(packet, id);
+    return element ? std::optional(Packet(element->begin(), element->end())) : std::nullopt;
+  };
+  const Packet one = with_block(kOneByte, {0x10, 7, 0, 0x31, 8, 9, 0, 0}, 2);
+  EXPECT_EQ(found(one, 1), bytes_of({7}));
+  EXPECT_EQ(found(one, 3), bytes_of({8, 9})) << "behind padding and CSRCs";
+  EXPECT_EQ(found(one, 2), std::nullopt);
+  const Packet two = with_block(kTwoByte, {1, 0, 20, 2, 5, 6, 0, 0});
+  EXPECT_EQ(found(two, 1), Packet{}) << "an element may be empty";
+  EXPECT_EQ(found(two, 20), bytes_of({5, 6}));
+  EXPECT_EQ(found(with_block(kOneByte, {0xf0, 1, 0x10, 7}), 1), std::nullopt) << "ID 15 ends the reading";
+  EXPECT_EQ(found(with_block(kOneByte, {0x17, 1, 2, 3}), 1), std::nullopt) << "an element past the end";
+  EXPECT_EQ(found(with_block(0xabac, {0x10, 7, 0, 0}), 1), std::nullopt) << "a profile's own block";
+  EXPECT_EQ(found(without_block(), 1), std::nullopt);
+  EXPECT_EQ(found(bytes_of({0x90, 8}), 1), std::nullopt) << "no whole header";
 }
 
 }  // namespace

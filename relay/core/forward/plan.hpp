@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace ferry {
@@ -128,6 +129,8 @@ inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is
 struct SourcePlan {
   /// The media that the source belongs to.
   MediaId media;
+  /// Identification tag of its section under BUNDLE (`a=mid`, RFC 9143 §15.2); empty without.
+  std::string mid;
   /// How many SSRCs may be live at a time (SSR-1): 8 for audio, 64 for video.
   std::uint8_t max_ssrcs = 8;
   /// True if other types pass like those in `payloads`, which then only explains some of them: signalling
@@ -244,6 +247,8 @@ struct TransportPlan {
   /// The peer of an offer that waits for its answer. Null: no offer waits, or it leaves the party where it
   /// is. Plans share the object while it stays the same.
   std::shared_ptr<const ProposedPeer> proposed;
+  /// ID of the RTP header extension in which the peer names the MID (RFC 9143 §15); 0 = none was agreed.
+  std::uint8_t mid_extension = 0;
   /// The media sources; at least one. Several share one transport under BUNDLE or with ICE on one port.
   std::vector<SourcePlan> sources;
   /// SRTP keys; null for plain RTP. Two plans count as different if they do not share the object, even if the

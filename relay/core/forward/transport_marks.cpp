@@ -65,33 +65,13 @@ std::uint32_t silent_marks(Instant last, Instant now) noexcept {
 
 }  // namespace
 
-bool Transport::has_counted() const noexcept {
-  return counters_ != decltype(counters_){} || !drops_.empty() ||
-         std::ranges::any_of(states_, [](const SourceState& state) {
-           return !state.ingress.empty() || !state.egress.empty();
-         });
-}
-
-void Transport::mark_counts(bool has_mark) noexcept {
-  if (!has_mark) {
-    drops_.restart_marks();
-    return;
-  }
-  const MarkTimes times = marks_.times();
-  for (SourceState& state : states_) {
-    for (StreamStats& stream : state.ingress) stream.mark(times);
-    for (SentStream& stream : state.egress) stream.mark(times);
-  }
-  drops_.mark(times);
-}
-
 void Transport::mark(Instant now) noexcept {
-  mark_counts(marks_.add(now, sent_rtp(), has_counted()));
+  if (account_.mark(now, streams_.has_streams())) streams_.mark(account_.mark_times());
   activity_->standing.store(standing(now), std::memory_order_relaxed);
 }
 
 std::uint32_t Transport::standing(Instant now) const noexcept {
-  const MarkTimes times = marks_.times();
+  const MarkTimes times = account_.mark_times();
   // The worst stream of each direction stands for all: one bad stream is enough to look closer.
   std::uint32_t passed_in = 0;
   std::uint32_t passed_out = 0;
@@ -100,40 +80,40 @@ std::uint32_t Transport::standing(Instant now) const noexcept {
   bool has_hole = false;
   bool is_rough = false;
   Instant sent{};
-  for (const SourceState& state : states_) {
-    for (const StreamStats& stream : state.ingress) {
-      const RecentStream recent = stream.recent(times, now);
-      passed_in += recent.counts.packets;
-      if (recent.counts.expected >= kEnough) lost = std::max(lost, recent.loss_percent());
-      has_hole |= recent.longest_burst >= kHole;
-      is_rough |= recent.jitter > kRoughJitter;
-    }
-    for (const SentStream& stream : state.egress) {
-      passed_out += stream.recent(times, now).counts.packets;
-      sent = std::max(sent, stream.counters().last_packet);
-      const ListenerReport* report = stream.newest_report();
-      // A report older than this says nothing about now.
-      if (report != nullptr && now - report->at < kRecentTime + kMarkInterval)
-        reported = std::max(reported, report->recent_loss_percent());
-    }
-  }
+  streams_.for_each_ingress([&](const StreamStats& stream) {
+    const RecentStream recent = stream.recent(times, now);
+    passed_in += recent.counts.packets;
+    if (recent.counts.expected >= kEnough) lost = std::max(lost, recent.loss_percent());
+    has_hole |= recent.longest_burst >= kHole;
+    is_rough |= recent.jitter > kRoughJitter;
+  });
+  streams_.for_each_egress([&](const SentStream& stream) {
+    passed_out += stream.recent(times, now).counts.packets;
+    sent = std::max(sent, stream.counters().last_packet);
+    const ListenerReport* report = stream.newest_report();
+    // A report older than this says nothing about now.
+    if (report != nullptr && now - report->at < kRecentTime + kMarkInterval)
+      reported = std::max(reported, report->recent_loss_percent());
+  });
   // Silence is measured on media, as RTCP goes on while nobody speaks.
   const Instant heard{Duration{activity_->last_rtp_ns.load(std::memory_order_relaxed)}};
-  const bool is_paused = reachability_ && std::ranges::any_of(*reachability_, &Reachability::is_paused);
+  const bool is_paused = presence_.is_paused(Component::kRtp) || presence_.is_paused(Component::kRtcp);
+  const auto ice = handshakes_.ice_state();
+  const auto dtls = handshakes_.dtls_state();
   // The order and the widths are free, as only equality counts. They have to fit 32 bits.
   Word word;
   word.put(silent_marks(heard, now), 2);
   word.put(silent_marks(sent, now), 2);
   word.put(class_of(lost, {1, 5, 10}), 2);
   word.put(class_of(reported, {1, 5, 10}), 2);
-  word.put(class_of_drops(drops_.recent_of(DropSide::kArriving, times), passed_in), 2);
-  word.put(class_of_drops(drops_.recent_of(DropSide::kLeaving, times), passed_out), 2);
+  word.put(class_of_drops(account_.recent_drops(DropSide::kArriving, times), passed_in), 2);
+  word.put(class_of_drops(account_.recent_drops(DropSide::kLeaving, times), passed_out), 2);
   word.put(static_cast<std::uint32_t>(latch_[0].state()), 2);
   word.put(latch_[0].contested() || latch_[1].contested() ? 1 : 0, 1);
   word.put(is_paused ? 1 : 0, 1);
-  word.put(verified_ ? 1 : 0, 1);
-  word.put(ice_ ? 1 + static_cast<std::uint32_t>(ice_->state()) : 0, 3);
-  word.put(dtls_ ? 1 + static_cast<std::uint32_t>(dtls_->channels[0].state()) : 0, 3);
+  word.put(presence_.is_heard() ? 1 : 0, 1);
+  word.put(ice ? 1 + static_cast<std::uint32_t>(*ice) : 0, 3);
+  word.put(dtls ? 1 + static_cast<std::uint32_t>(*dtls) : 0, 3);
   word.put(has_hole ? 1 : 0, 1);
   word.put(is_rough ? 1 : 0, 1);
   word.put(proposal_ ? 1 : 0, 1);

@@ -26,18 +26,15 @@ constexpr int kMaxAhead = 200;               // as LAT-8c
 
 }  // namespace
 
-bool Transport::collides(const SourceState& state, const RtpView& rtp, bool is_proposed,
-                         Instant now) noexcept {
+bool Transport::collides(std::size_t source, const RtpView& rtp, bool is_proposed, Instant now) noexcept {
   if (is_protected()) return false;  // the replay list of SRTP decides
   auto& streams = proposal_->streams;
   const auto claim = std::ranges::find(streams, rtp.ssrc);
   // The SSRC belongs to the source that sent this packet.
   if ((claim != streams.end()) == is_proposed) return false;
-  const auto known = std::ranges::find_if(
-      state.ingress, [&](const StreamStats& s) { return s.counters().ssrc == rtp.ssrc; });
-  if (known != state.ingress.end()) {
+  if (const StreamStats* known = streams_.find(source, rtp.ssrc)) {
     const SsrcCounters& stream = known->counters();
-    const Duration silence = silence_since(stream.last_packet, now);
+    const Duration silence = presence_.silence_since(stream.last_packet, now);
     const int ahead = distance(rtp.sequence, SeqNo{static_cast<std::uint16_t>(stream.highest_extended)});
     const bool has_moved = ahead >= 1 && ahead <= kMaxAhead && silence >= kMovedAfter;
     if (!has_moved && silence < kAbandonedAfter) return true;

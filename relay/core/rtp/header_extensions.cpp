@@ -127,4 +127,14 @@ std::size_t HeaderExtensionMap::apply(MutableBytes rtp) const noexcept {
   return cut(rtp, end, block->end);
 }
 
+std::optional<Bytes> find_extension(Bytes rtp, std::uint8_t id) noexcept {
+  const auto block = find_block(rtp);
+  if (!block) return std::nullopt;
+  const std::size_t header = block->is_one_byte ? 1 : 2;
+  for (std::size_t at = block->elements; const auto element = next_element(rtp, *block, at);) {
+    if (element->id == id) return rtp.subspan(element->at + header, element->size - header);
+  }
+  return std::nullopt;
+}
+
 }  // namespace ferry

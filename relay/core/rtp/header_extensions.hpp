@@ -4,6 +4,7 @@
 #include "relay/base/bytes.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace ferry {
@@ -51,5 +52,9 @@ class HeaderExtensionMap {
   std::vector<Entry> kept_;
   bool rewrites_ = false;
 };
+
+/// The contents of the first header extension element with this ID (RFC 8285), borrowed from `rtp`; nothing
+/// if there is none. `rtp` need not be valid, and may be encrypted as SRTP.
+[[nodiscard]] std::optional<Bytes> find_extension(Bytes rtp, std::uint8_t id) noexcept;
 
 }  // namespace ferry

@@ -10,9 +10,8 @@
 // gets the stream under a new SSRC; all other receivers get it unchanged. A single packet changes nothing.
 // RTCP is translated in both directions to match.
 
-#include "relay/core/forward/transport.hpp"
+#include "relay/core/forward/protection.hpp"
 #include "relay/core/rtcp/rtcp_ssrcs.hpp"
-#include "relay/core/rtp/rtp.hpp"
 
 namespace ferry {
 
@@ -25,17 +24,11 @@ constexpr unsigned kNoCopies = 15;
 
 }  // namespace
 
-DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
-                                      DatagramClass kind, MutableBytes packet) noexcept {
+DropReason Protection::translate_rtp(MediaId media, StreamNews news, MutableBytes packet) noexcept {
   using Standing = SrtpSender::Standing;
-  if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
-  if (verdict.is_rtcp) return translate_rtcp(source, media, packet);
-  SsrcTranslation* known = names();
-  // A key that belongs to the source itself can only carry the source's own SSRCs.
-  if (!is_protected() || known == nullptr || !protection_[0]->sending ||
-      packet.size() < kRtpFixedHeaderSize || kind != DatagramClass::kRtp || plan_->srtp->send_is_relayed)
-    return DropReason::kNone;
-  const SrtpSender& sender = protection_[0]->sending->context;
+  SsrcTranslation* known = names_.get();
+  if (known == nullptr || !sending_) return DropReason::kNone;
+  const SrtpSender& sender = sending_->context;
   const Ssrc theirs{read_u32(packet, 8)};
   const SeqNo sequence{read_u16(packet, 2)};
   Ssrc ours = known->use(media.value, theirs);
@@ -49,7 +42,7 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
     // before may have been a stray, and below the highest index the stream would soon meet used ones.
     case Standing::kSecond:
     case Standing::kLate:
-      cannot_follow = verdict.restarts;
+      cannot_follow = news.restarts;
       break;
     // Its index was used already, so it could not be sent as it is.
     case Standing::kCopy:
@@ -57,7 +50,7 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
       const unsigned count = known->count_unsendable(media.value, theirs, sequence);
       // A payload type that was not negotiated founds nothing (DMX-4), so it confirms nothing either.
       const bool confirms = count >= (standing == Standing::kCopy ? kNoCopies : kConfirmed);
-      cannot_follow = verdict.restarts || (confirms && verdict.is_negotiated);
+      cannot_follow = news.restarts || (confirms && news.is_negotiated);
       break;
     }
     // The indices of this SSRC are lost (SRT-7a), so none may be chosen under it.
@@ -77,21 +70,18 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
   return DropReason::kNone;
 }
 
-DropReason Transport::translate_rtcp(const Transport& source, MediaId media, MutableBytes packet) noexcept {
-  const SsrcTranslation* to_party = names();
-  const SsrcTranslation* of_source = source.names();
-  const bool has_own = to_party != nullptr && !to_party->empty();
+DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslation* of_source, MediaId media,
+                          bool is_fixed, MutableBytes packet) noexcept {
+  const bool has_own = to_receiver != nullptr && !to_receiver->empty();
   const bool has_heard = of_source != nullptr && !of_source->empty();
   if (!has_own && !has_heard) return DropReason::kNone;
-  // Under the key of its sender a packet can only leave unchanged.
-  const bool is_fixed = relays_key_of(source);
   DropReason result = DropReason::kNone;
   // SSRCs of the sender's own streams become those that the receiver knows. SSRCs that the sender hears go
   // back to what their source calls them.
   for_each_ssrc(packet, [&](MutableBytes place, SsrcRole role) {
     const Ssrc before{read_u32(place, 0)};
     Ssrc after = before;
-    if (role == SsrcRole::kOwn && has_own) after = to_party->to_receiver(media.value, before);
+    if (role == SsrcRole::kOwn && has_own) after = to_receiver->to_receiver(media.value, before);
     if (role == SsrcRole::kHeard && has_heard) after = of_source->to_source(before);
     if (after == before) return;
     if (is_fixed)

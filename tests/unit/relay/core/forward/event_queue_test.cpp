@@ -1,6 +1,6 @@
 // The events of one transport: which of them wait for the worker, and how often each is told (LIM-4).
 
-#include "relay/core/forward/transport.hpp"
+#include "relay/core/forward/event_queue.hpp"
 
 #include <set>
 
@@ -14,15 +14,15 @@ using namespace std::chrono_literals;
 constexpr Instant kStart{1h};
 constexpr auto kEvents = static_cast<std::size_t>(TransportEvent::kCount);
 
-class TransportEvents : public ::testing::Test {
+class EventQueueTest : public ::testing::Test {
  protected:
   void note_all() {
-    for (std::size_t i = 0; i < kEvents; ++i) transport_.note(static_cast<TransportEvent>(i));
+    for (std::size_t i = 0; i < kEvents; ++i) queue_.note(static_cast<TransportEvent>(i));
   }
   /// What the worker is told at `now`.
   std::multiset<TransportEvent> told(Instant now) {
     std::multiset<TransportEvent> all;
-    while (const auto event = transport_.take_event(now)) all.insert(*event);
+    while (const auto event = queue_.take(now)) all.insert(*event);
     return all;
   }
   static std::multiset<TransportEvent> every_kind() {
@@ -31,29 +31,28 @@ class TransportEvents : public ::testing::Test {
     return all;
   }
 
-  Transport transport_{TransportId{}, std::make_shared<const TransportPlan>(),
-                       std::make_shared<TransportActivity>(), kStart};
+  EventQueue queue_;
 };
 
-TEST_F(TransportEvents, EveryKindIsToldThoughAllOfThemWaitAtOnce) {
+TEST_F(EventQueueTest, EveryKindIsToldThoughAllOfThemWaitAtOnce) {
   note_all();
   EXPECT_EQ(told(kStart), every_kind());
   EXPECT_TRUE(told(kStart).empty());
 }
 
-TEST_F(TransportEvents, TakingOneEventLeavesEveryOtherWaiting) {
+TEST_F(EventQueueTest, TakingOneEventLeavesEveryOtherWaiting) {
   for (std::size_t first = 0; first < kEvents; ++first) {
     for (std::size_t second = first + 1; second < kEvents; ++second) {
       const Instant now = kStart + (first * kEvents + second) * 1min;
-      transport_.note(static_cast<TransportEvent>(second));
-      transport_.note(static_cast<TransportEvent>(first));
-      EXPECT_EQ(transport_.take_event(now), static_cast<TransportEvent>(first));
-      EXPECT_EQ(transport_.take_event(now), static_cast<TransportEvent>(second)) << "after " << first;
+      queue_.note(static_cast<TransportEvent>(second));
+      queue_.note(static_cast<TransportEvent>(first));
+      EXPECT_EQ(queue_.take(now), static_cast<TransportEvent>(first));
+      EXPECT_EQ(queue_.take(now), static_cast<TransportEvent>(second)) << "after " << first;
     }
   }
 }
 
-TEST_F(TransportEvents, LIM4_AKindIsToldOnceInTenSeconds) {
+TEST_F(EventQueueTest, LIM4_AKindIsToldOnceInTenSeconds) {
   note_all();
   (void)told(kStart);
   note_all();

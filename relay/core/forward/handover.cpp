@@ -1,5 +1,3 @@
-// Hands streams of a transport to the kernel and takes their counts back.
-//
 // `lend` describes a stream only if nothing but its packets decides about them: plain RTP of one source, a
 // locked latch, no offer that waits, no jump that waits for its confirmation. Whatever is doubtful stays in
 // user space. While a stream is lent, the kernel owns its counters, rate and sequence; `absorb` takes over a
@@ -8,29 +6,29 @@
 // The trap: drops and foreign packets are counted since the installation, the stream's counters absolutely.
 // So `absorb` needs the reading before, and it must not add the stream's counters but replace them.
 
-#include "relay/core/forward/transport.hpp"
+#include "relay/core/forward/handover.hpp"
 
 #include <algorithm>
 
 namespace ferry {
 
-std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) const {
-  if (plan_->kind != TransportKind::kRtp || is_protected() || plan_->sources.size() != 1 ||
-      !latch_[0].is_exclusive() || proposal_)
+std::optional<std::pair<OffloadFlow, OffloadState>> lend(const TransportPlan& plan, const Latch& latch,
+                                                         const Streams& streams, const Account& account,
+                                                         Ssrc ssrc) {
+  if (plan.kind != TransportKind::kRtp || plan.srtp || plan.sources.size() != 1 || plan.proposed ||
+      !latch.is_exclusive())
     return std::nullopt;
-  const auto& streams = states_[0].ingress;
-  const auto stream =
-      std::ranges::find_if(streams, [&](const StreamStats& s) { return s.counters().ssrc == ssrc; });
-  if (stream == streams.end() || stream->is_disturbed()) return std::nullopt;
-  const SourcePlan& source = plan_->sources[0];
+  const StreamStats* stream = streams.find(0, ssrc);
+  if (stream == nullptr || stream->is_disturbed()) return std::nullopt;
+  const SourcePlan& source = plan.sources[0];
   OffloadFlow flow;
-  flow.peer = latch_[0].learned();
+  flow.peer = latch.learned();
   flow.ssrc = ssrc;
   flow.rate = source.rate;
   // Early media of others has to be kept too, so the flow stays open until the answer.
-  flow.open_until = std::max(latch_[0].open_until(), plan_->early_until);
-  flow.home = latch_[0].home();
-  flow.handover = plan_->rtp_latch.handover;
+  flow.open_until = std::max(latch.open_until(), plan.early_until);
+  flow.home = latch.home();
+  flow.handover = plan.rtp_latch.handover;
   // Two kinds of packets stay in user space: events, to be reported or blocked, and codecs that cannot be
   // silenced.
   const bool events_matter = source.has_events || source.inspects_payload;
@@ -57,63 +55,62 @@ std::optional<std::pair<OffloadFlow, OffloadState>> Transport::lend(Ssrc ssrc) c
   const bool others_pass = std::ranges::all_of(source.sinks, [](const Sink& sink) {
     return refuses(sink, nullptr, false) != DropReason::kUnknownPayloadType;
   });
-  if (evidence_ && others_pass && source.passes_other_types && !source.is_open()) {
-    flow.other_types = evidence_->other_types & ~source.refused_types;
+  const Evidence* evidence = account.evidence();
+  if (evidence != nullptr && others_pass && source.passes_other_types && !source.is_open()) {
+    flow.other_types = evidence->other_types & ~source.refused_types;
     for (const PayloadEntry& payload : source.payloads) flow.other_types.reset(payload.type.value & 127);
   }
   OffloadState state;
   state.stream = stream->state();
   state.stream.new_burst = 0;  // the bursts before the hand-over are already counted here
-  state.bucket = states_[0].bucket.state();
-  state.heard_sequence = latch_[0].last_sequence();
-  state.heard_at = latch_[0].last_packet();
+  state.bucket = streams.bucket(0).state();
+  state.heard_sequence = latch.last_sequence();
+  state.heard_at = latch.last_packet();
   return std::pair{std::move(flow), state};
 }
 
-SentBelow Transport::absorb(const OffloadState& state, const OffloadState& seen) {
+SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& seen) {
   const auto count = [&](DropReason reason, std::uint32_t times) {
-    if (times != 0) count_refused(Component::kRtp, reason, times);
+    if (times != 0) into.account.count_refused(Component::kRtp, reason, times);
   };
   // Only what is new since the last reading is reported and kept.
-  if (state.foreign != seen.foreign) note(TransportEvent::kForeignSource);
+  if (state.foreign != seen.foreign) into.events.note(TransportEvent::kForeignSource);
   if (state.foreign != seen.foreign && state.foreign_from.is_set()) {
     Refusal refusal;
     refusal.reason = DropReason::kForeignSource;
     refusal.from = state.foreign_from;
     refusal.last = state.foreign_at;
     refusal.times = state.foreign - seen.foreign;
-    if (Evidence* evidence = made_evidence()) evidence->note(refusal);
+    if (Evidence* evidence = into.account.made_evidence()) evidence->note(refusal);
   }
   // These packets are among those of the stream; only the explanation counts them apart.
   if (state.other_types != seen.other_types) {
-    if (Evidence* evidence = made_evidence())
+    if (Evidence* evidence = into.account.made_evidence())
       evidence->add_others(state.other_types - seen.other_types, state.stream.counters.last_packet);
   }
   // The rate limit dropped packets of the peer, so the peer is named as their source.
   if (state.rate_limited != seen.rate_limited) {
-    note(TransportEvent::kRateLimited);
+    into.events.note(TransportEvent::kRateLimited);
     Refusal refusal;
     refusal.reason = DropReason::kRateLimited;
-    refusal.from = latch_[0].learned();
+    refusal.from = into.latch.learned();
     refusal.ssrc = state.stream.counters.ssrc;
     refusal.last = state.heard_at;
     refusal.times = state.rate_limited - seen.rate_limited;
-    if (Evidence* evidence = made_evidence()) evidence->note(refusal);
+    if (Evidence* evidence = into.account.made_evidence()) evidence->note(refusal);
   }
   count(DropReason::kForeignSource, state.foreign - seen.foreign);
   count(DropReason::kRateLimited, state.rate_limited - seen.rate_limited);
-  refused_numbers_ += state.rate_limited - seen.rate_limited;
+  into.account.expect_gap(state.rate_limited - seen.rate_limited);
   const SsrcCounters& now = state.stream.counters;
   // An older reading must not move the latch's mark back (LAT-8c).
-  if (state.heard_at >= latch_[0].last_packet())
-    latch_[0].note_passed(now.ssrc, state.heard_sequence, state.heard_at);
+  if (state.heard_at >= into.latch.last_packet())
+    into.latch.note_passed(now.ssrc, state.heard_sequence, state.heard_at);
   // The bucket and the stream are replaced, because the kernel went on from the values that were lent.
-  states_[0].bucket.set_state(state.bucket);
-  auto& streams = states_[0].ingress;
-  const auto stream =
-      std::ranges::find_if(streams, [&](const StreamStats& s) { return s.counters().ssrc == now.ssrc; });
+  into.streams.bucket(0).set_state(state.bucket);
+  StreamStats* stream = into.streams.find(0, now.ssrc);
   // The stream gave way to another SSRC in the meantime: its counts are lost with it.
-  if (stream == streams.end()) return {};
+  if (stream == nullptr) return {};
   const SsrcCounters before = stream->counters();
   stream->set_state(state.stream);
   // Late packets lower counts, so the growth has a sign.
@@ -134,24 +131,10 @@ SentBelow Transport::absorb(const OffloadState& state, const OffloadState& seen)
   done.stream = &stream->counters();
   if (done.packets == 0) return done;
   // From here it is as if the packets had passed user space, except for `last_user_ns`.
-  publish(now, done.packets, before.lost());
-  counters_[0].packets_in += done.packets;
-  counters_[0].bytes_in += done.bytes;
-  last_packet_[0] = now.last_packet;
-  hear();
-  const std::int64_t at = now.last_packet.time_since_epoch().count();
-  activity_->last_packet_ns.store(at, std::memory_order_relaxed);
-  activity_->last_rtp_ns.store(at, std::memory_order_relaxed);
-  activity_->last_kernel_ns.store(at, std::memory_order_relaxed);
+  into.account.publish(now, done.packets, before.lost());
+  into.account.count_in_below(done.packets, done.bytes, now.last_packet);
+  into.presence.hear();
   return done;
-}
-
-void Transport::on_sent_below(const SentBelow& what, MediaId to) {
-  const auto source = source_of(to);
-  if (what.packets == 0 || !source) return;
-  counters_[0].packets_out += what.packets;
-  counters_[0].bytes_out += what.bytes;
-  if (SentStream* stream = egress_of(*source, what.stream->ssrc)) stream->count(what);
 }
 
 }  // namespace ferry

@@ -1,0 +1,38 @@
+// Hands streams of a transport to the kernel, and takes their counts back.
+#pragma once
+
+#include "relay/core/forward/account.hpp"
+#include "relay/core/forward/event_queue.hpp"
+#include "relay/core/forward/plan.hpp"
+#include "relay/core/forward/presence.hpp"
+#include "relay/core/forward/streams.hpp"
+#include "relay/core/latch/latch.hpp"
+#include "relay/core/offload/flow_offload.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace ferry {
+
+/// Describes the stream `ssrc` for the kernel, as far as its transport knows it, together with its state.
+/// `local`, `sinks` and `sampling` of the flow are left to the caller. `latch` is that of the RTP component.
+/// Nothing if user space has to see the packets.
+[[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> lend(const TransportPlan& plan,
+                                                                       const Latch& latch,
+                                                                       const Streams& streams,
+                                                                       const Account& account, Ssrc ssrc);
+
+/// The parts of a transport that take over what the kernel counted. `latch` is that of the RTP component.
+struct Absorber {
+  Latch& latch;
+  Streams& streams;
+  Account& account;
+  Presence& presence;
+  EventQueue& events;
+};
+/// Takes over what the kernel counted. `state` is the present reading; `seen` is the reading before it, as
+/// drops are counted since the installation. Returns what happened to the stream since it was lent or
+/// absorbed last.
+SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& seen);
+
+}  // namespace ferry
