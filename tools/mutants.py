@@ -152,6 +152,14 @@ class Build:
             raise Bad(f"the build has no program {program}")
         return done.stdout.splitlines()
 
+    def sources(self, entry):
+        """The sources that one object is made of, by names from the top of the tree: a unity build compiles
+        several as one."""
+        names = [entry["file"]]
+        if "/Unity/" in entry["file"]:
+            names = re.findall(r'^#include "(.+?)"', open(entry["file"]).read(), re.M)
+        return [os.path.relpath(name, self.source) for name in names]
+
     def compile(self, entry, overlay, output):
         """One object. Headers and sources in `overlay` stand before those of the tree."""
         words, skip = [], 0
@@ -160,9 +168,15 @@ class Build:
                 skip = 0 if skip else 1
             elif word not in ("-MD", "-Werror"):
                 words.append(word)
-        source = os.path.relpath(entry["file"], self.source)
-        if os.path.exists(os.path.join(overlay, source)):
-            words = [os.path.join(overlay, source) if word == entry["file"] else word for word in words]
+        changed = {name: os.path.join(overlay, name) for name in self.sources(entry)
+                   if os.path.exists(os.path.join(overlay, name))}
+        if changed:
+            # The compiler would find another source of a unity build in the tree: all of them are named here.
+            merged = output + ".cpp"
+            with open(merged, "w") as out:
+                for name in self.sources(entry):
+                    out.write(f'#include "{changed.get(name, os.path.join(self.source, name))}"\n')
+            words = [merged if word == entry["file"] else word for word in words]
         at = next(i for i, word in enumerate(words) if word.startswith("-I"))
         words[at:at] = ["-I" + overlay]
         done = run(words + ["-o", output], cwd=entry["directory"])
@@ -182,7 +196,7 @@ class Build:
         made = set(re.findall(r" -o (\S+\.o) ", "\n".join(commands)))
         objects = {}
         for output in sorted(made & set(self.compiles)):
-            if os.path.relpath(self.compiles[output]["file"], self.source) in affected:
+            if affected.intersection(self.sources(self.compiles[output])):
                 objects[output] = os.path.join(folder, f"{len(objects)}.o")
                 self.compile(self.compiles[output], overlay, objects[output])
         if not objects:
