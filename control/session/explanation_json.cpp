@@ -42,7 +42,7 @@ json flight_json(const FlightRing& ring) {
       packet["sequence"] = entry.sequence;
       packet["timestamp"] = entry.timestamp;
     }
-    if (entry.is_below) packet["kernel"] = true;
+    if (entry.is_offloaded) packet["kernel"] = true;
     packets.push_back(std::move(packet));
   });
   return packets;

@@ -140,7 +140,7 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
                                 : unix_seconds(view.last_packet[component], clock);
   stream.set("last packet", last);
   const TransportActivity* activity = ports != nullptr && component == 0 ? ports->activity.get() : nullptr;
-  const std::int64_t kernel_ns = activity != nullptr ? activity->last_kernel_ns.load() : 0;
+  const std::int64_t kernel_ns = activity != nullptr ? activity->last_offloaded_ns.load() : 0;
   const std::int64_t user_ns = kernel_ns != 0 ? activity->last_user_ns.load() : 0;
   stream.set("last kernel packet", kernel_ns != 0 ? unix_seconds(Instant{Duration{kernel_ns}}, clock) : 0);
   stream.set("last user packet", user_ns != 0 ? unix_seconds(Instant{Duration{user_ns}}, clock) : last);
@@ -153,9 +153,9 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   if (ports != nullptr && !ports->closed) {
     if (locked) flags.emplace_back("confirmed");
     // Clients read the pair as "media flows, and user space forwards it".
-    const bool is_below = activity != nullptr && activity->is_below.load();
-    if (is_below || view.last_packet[component] > call.touched) flags.emplace_back("kernelized");
-    if (!is_below && view.last_packet[component] > call.touched) flags.emplace_back("no kernel support");
+    const bool is_offloaded = activity != nullptr && activity->is_offloaded.load();
+    if (is_offloaded || view.last_packet[component] > call.touched) flags.emplace_back("kernelized");
+    if (!is_offloaded && view.last_packet[component] > call.touched) flags.emplace_back("no kernel support");
   }
   if (media.via->rules.strict_source) flags.emplace_back("strict source address");
   if (media.via->rules.handover) flags.emplace_back("media handover");

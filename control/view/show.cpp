@@ -180,7 +180,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
                   {"advertised", ports->local->advertised.to_string()},
                   {"rtp_port", ports->port.value},
                   {"rtcp_port", media.via->mux_used ? ports->port.value : ports->port.value + 1}};
-    j["path"] = ports->activity->is_below.load(std::memory_order_relaxed) ? "kernel" : "user";
+    j["path"] = ports->activity->is_offloaded.load(std::memory_order_relaxed) ? "kernel" : "user";
   }
   json streams = json::array();
   for (std::size_t i = 0; i < 2; ++i) {
@@ -289,7 +289,7 @@ KernelShare CallLists::kernel_share() const {
       for (const auto& media : leg->medias) {
         for (const LocalPorts& ports : media->via->ports) {
           if (ports.activity->last_rtp_ns.load() == 0) continue;
-          ++(ports.activity->is_below.load() ? below : above);
+          ++(ports.activity->is_offloaded.load() ? below : above);
         }
       }
     }
@@ -322,7 +322,7 @@ std::vector<CallSummary> CallLists::summaries(const Clock& clock) const {
           summary.lost += missing;
           summary.refused += activity.refused.load();
           summary.jitter_ms = std::max(summary.jitter_ms, activity.jitter_us.load() / 1000.0);
-          summary.kernel_streams += activity.is_below.load() ? 1u : 0u;
+          summary.kernel_streams += activity.is_offloaded.load() ? 1u : 0u;
           const double sent = static_cast<double>(arrived) + missing;
           if (sent > 0) summary.loss_percent = std::max(summary.loss_percent, 100.0 * missing / sent);
         }

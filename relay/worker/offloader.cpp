@@ -1,8 +1,9 @@
 // When a stream goes into the kernel, what is told to the kernel, and when the stream comes back.
 //
 // States of a stream: offered → installed → (read, updated) → withdrawn. Whoever forwards it owns its
-// counters, its rate limit and its place in the sequence. `Transport::lend` hands these over at installation;
-// `absorb` takes the growth since the last reading back, as if user space had forwarded the packets itself.
+// counters, its rate limit and its place in the sequence. `Transport::hand_over` hands these over at
+// installation; `absorb` takes the growth since the last reading back, as if user space had forwarded the
+// packets itself.
 //
 // - `offer` is called for each packet that user space forwards. It is cheap, because streams that can never
 //   go into the kernel ask with every packet. `install_offered` installs everything offered during a turn of
@@ -15,7 +16,7 @@
 //
 // Trap: transports know their receivers by the plan, but not their senders. `feeding_` answers that: it maps
 // a receiver's slot to each transport whose flow goes to it. `link` and `unlink` keep it and must be called
-// in pairs around every change of `receivers` or `distracted`.
+// in pairs around every change of `receivers` or `hearing_prompt`.
 #include "relay/worker/offloader.hpp"
 
 #include "relay/base/memory.hpp"
@@ -55,7 +56,7 @@ Sampling sampling_for(const std::vector<PacketTap*>& taps, const SourcePlan& sou
 
 /// Whether the kernel could forward this stream as it is. Cheap, because it is asked for every packet of
 /// streams that never can: SRTP, ICE, changed payloads, taps on what leaves.
-bool Offloader::may_go_below(const TransportEntry& entry) const {
+bool Offloader::may_be_offloaded(const TransportEntry& entry) const {
   // ICE may select another local address than the first and changes its pair by packets, which the kernel
   // does not read. Several sources on one transport are told apart by more than the kernel looks at.
   if (entry.state.is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
@@ -70,7 +71,7 @@ bool Offloader::may_go_below(const TransportEntry& entry) const {
 }
 
 std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssrc) const {
-  if (!may_go_below(entry)) return std::nullopt;
+  if (!may_be_offloaded(entry)) return std::nullopt;
   const SourcePlan& source = entry.state.plan().sources.front();
   Offloaded wanted;
   if (source.sinks.empty()) wanted.refusals.push_back(DropReason::kNoSink);
@@ -90,7 +91,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
       // A prompt ends soon, so the stream stays with the kernel, which leaves this receiver out meanwhile.
       if (out->hears_prompt()) {
         wanted.refusals.push_back(DropReason::kPromptPlaying);
-        wanted.distracted.push_back(sink.via);
+        wanted.hearing_prompt.push_back(sink.via);
         continue;
       }
       const OffloadSink next{context_.io->local_of(out->ports[0]), out->state.lasting_hop(),
@@ -101,10 +102,10 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
       wanted.receivers.push_back({sink.via, sink.to});
     }
   }
-  auto lent = entry.state.lend(ssrc);
-  if (!lent) return std::nullopt;
-  wanted.flow = std::move(lent->first);
-  wanted.seen = lent->second;
+  auto handed = entry.state.hand_over(ssrc);
+  if (!handed) return std::nullopt;
+  wanted.flow = std::move(handed->first);
+  wanted.seen = handed->second;
   wanted.flow.sinks = std::move(sinks);
   wanted.flow.sampling =
       sampling_for(entry.taps, source, context_.flight_mode.load(std::memory_order_relaxed));
@@ -115,7 +116,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
 }
 
 void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept {
-  if (!is_on() || entry.offloaded || now < entry.offer_after || !may_go_below(entry)) return;
+  if (!is_on() || entry.offloaded || now < entry.offer_after || !may_be_offloaded(entry)) return;
   entry.offer_after = now + kAskAgain;
   // If memory runs out, user space goes on forwarding.
   (void)had_memory([&] { offers_.push_back({entry.state.id(), ssrc}); });
@@ -216,7 +217,7 @@ void Offloader::follow(TransportEntry& entry) {
     return;
   }
   if (now->flow == known.flow && now->receivers == known.receivers && now->refusals == known.refusals &&
-      now->distracted == known.distracted)
+      now->hearing_prompt == known.hearing_prompt)
     return;
   // Copies and counts up to now belong to the receivers that the flow had until now.
   collect();
@@ -230,7 +231,7 @@ void Offloader::follow(TransportEntry& entry) {
   known.flow = std::move(now->flow);
   known.receivers = std::move(now->receivers);
   known.refusals = std::move(now->refusals);
-  known.distracted = std::move(now->distracted);
+  known.hearing_prompt = std::move(now->hearing_prompt);
   link(entry);
 }
 
@@ -275,17 +276,17 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
 
 void Offloader::link(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
-  entry.state.activity()->is_below.store(true, std::memory_order_relaxed);
+  entry.state.activity()->is_offloaded.store(true, std::memory_order_relaxed);
   // First, because the insertions below may fail for want of memory, and `unlink` undoes it in any case.
   if (known.flow.sampling > Sampling::kSparse) ++dense_;
   for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
-  for (const TransportId each : known.distracted) feeding_.emplace(each.slot, entry.state.id());
+  for (const TransportId each : known.hearing_prompt) feeding_.emplace(each.slot, entry.state.id());
   if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
 }
 
 void Offloader::unlink(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
-  entry.state.activity()->is_below.store(false, std::memory_order_relaxed);
+  entry.state.activity()->is_offloaded.store(false, std::memory_order_relaxed);
   const auto forget = [&](TransportId receiver) {
     const auto [first, last] = feeding_.equal_range(receiver.slot);
     const auto own =
@@ -293,7 +294,7 @@ void Offloader::unlink(const TransportEntry& entry) {
     if (own != last) feeding_.erase(own);
   };
   for (const Offloaded::Receiver& each : known.receivers) forget(each.via);
-  for (const TransportId each : known.distracted) forget(each);
+  for (const TransportId each : known.hearing_prompt) forget(each);
   sampled_.erase(known.flow.local);
   if (known.flow.sampling > Sampling::kSparse) --dense_;
 }
@@ -303,7 +304,7 @@ void Offloader::withdraw_all(TransportEntry& entry) { withdraw(around(entry)); }
 void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   // All numbers count from the installation, so the difference to what was seen last is new.
   Offloaded& known = *entry.offloaded;
-  const SentBelow done = entry.state.absorb(state, known.seen);
+  const OffloadedTraffic done = entry.state.absorb(state, known.seen);
   bump(context_.totals.packets, done.packets);
   bump(context_.totals.bytes, done.bytes);
   bump(context_.totals.offloaded_packets, done.packets);
@@ -325,7 +326,7 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
       count_drops(context_.totals, refusal, done.packets);
       bump(interface.ingress.errors, done.packets);
     }
-    for (const TransportId each : known.distracted) {
+    for (const TransportId each : known.hearing_prompt) {
       if (TransportEntry* out = context_.table.find(each))
         out->state.account().count_leaving(DropReason::kPromptPlaying, packets, done.stream->last_packet);
     }
@@ -338,7 +339,7 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   for (const Offloaded::Receiver& each : known.receivers) {
     TransportEntry* out = context_.table.find(each.via);
     if (out == nullptr) continue;
-    out->state.on_sent_below(done, each.to);
+    out->state.on_sent_by_kernel(done, each.to);
     InterfaceTotals& left_by = interface_totals(context_.totals, out->state.plan());
     bump(left_by.egress.packets, done.packets);
     bump(left_by.egress.bytes, done.bytes);
@@ -447,7 +448,7 @@ void Offloader::mark(const std::vector<TransportId>& read, Instant now) {
     for (const Offloaded::Receiver& each : entry->offloaded->receivers) {
       if (TransportEntry* out = context_.table.find(each.via)) mark_one(*out);
     }
-    for (const TransportId each : entry->offloaded->distracted) {
+    for (const TransportId each : entry->offloaded->hearing_prompt) {
       if (TransportEntry* out = context_.table.find(each)) mark_one(*out);
     }
   }

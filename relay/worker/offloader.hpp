@@ -78,7 +78,7 @@ class Offloader {
   static constexpr Duration kMarkAgain = kMarkInterval - kTurn / 2;
 
   /// Whether plan and sinks allow that the kernel forwards media of `entry`.
-  [[nodiscard]] bool may_go_below(const TransportEntry& entry) const;
+  [[nodiscard]] bool may_be_offloaded(const TransportEntry& entry) const;
   /// The flow of a stream of `entry` as it should be now, with its state. Nothing if user space must forward
   /// it.
   [[nodiscard]] std::optional<Offloaded> wanted(const TransportEntry& entry, Ssrc ssrc) const;

@@ -31,7 +31,7 @@ struct Offloaded {
   /// The receivers, in the order of the flow's sinks.
   std::vector<Receiver> receivers;
   /// Transports whose parties would get the stream but hear a prompt instead.
-  std::vector<TransportId> distracted;
+  std::vector<TransportId> hearing_prompt;
   /// Index in the offloader's list of flows.
   std::size_t place = 0;
   /// Number of the offloader's turn that read it last.

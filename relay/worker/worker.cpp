@@ -199,8 +199,9 @@ void Worker::note_problems(Instant now) noexcept {
       if (each.error != SendError::kPortUnreachable && each.error != SendError::kHostUnreachable) continue;
       // An error only counts if something was sent there a moment ago. The transport does not see what the
       // kernel sends, so the offloader is asked.
-      const bool is_fed_below = component == Component::kRtp && offloader_.feeds(*entry);
-      if (entry->state.on_unreachable(component, each.to, is_fed_below, now)) offloader_.reconsider(*entry);
+      const bool is_fed_by_kernel = component == Component::kRtp && offloader_.feeds(*entry);
+      if (entry->state.on_unreachable(component, each.to, is_fed_by_kernel, now))
+        offloader_.reconsider(*entry);
     }
   }
 }

@@ -265,7 +265,7 @@ TEST(FieldEarlyMediaBelow, LAT14_TheKernelDoesNotOvertake) {
   call->run(6s);
   EXPECT_EQ(call.heard(), numbers(1, 200));
   EXPECT_GE(call.shortest_gap(), kPtime / 2);
-  EXPECT_GT(call->forwarded_below(), 100u) << "when the line is empty the kernel has it";
+  EXPECT_GT(call->forwarded_by_kernel(), 100u) << "when the line is empty the kernel has it";
 }
 
 /// What goes on between the first answer and the second one, and whether the new source is heard.

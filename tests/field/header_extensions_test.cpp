@@ -295,7 +295,7 @@ TEST(FieldHeaderExtensions, EXT2_OnlyStreamsThatNeedItStayOutOfTheKernel) {
     const char* what;
     Words offer;
     Words answer;
-    bool goes_below;
+    bool is_offloaded;
   };
   const Row rows[] = {
       {"no extensions", {}, {}, true},
@@ -313,7 +313,7 @@ TEST(FieldHeaderExtensions, EXT2_OnlyStreamsThatNeedItStayOutOfTheKernel) {
       call.settle('A', 'B');
       call.world().run(call.world().elapsed() + std::chrono::milliseconds(20));
     }
-    EXPECT_EQ(call.world().forwarded_below() > 0, row.goes_below) << row.what;
+    EXPECT_EQ(call.world().forwarded_by_kernel() > 0, row.is_offloaded) << row.what;
   }
 }
 

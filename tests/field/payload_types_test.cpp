@@ -258,7 +258,7 @@ TEST(FieldPayloadTypesBelow, DMX4_TheKernelFollowsTheSameRule) {
   EXPECT_EQ(call.bob_got(8), 160u);
   EXPECT_EQ(call.cause("A"), "other-type-passes");
   ASSERT_NE(kernel, nullptr);
-  EXPECT_GT(call->forwarded_below(), 350u) << "the first of a type goes up, the others stay below";
+  EXPECT_GT(call->forwarded_by_kernel(), 350u) << "the first of a type goes up, the others stay below";
   // A command sends them up again, and they are dropped there.
   ASSERT_EQ(call->ng({{"command", "block DTMF"}, {"call-id", "c"}})["result"], "ok");
   for (int i = 0; i < 5; ++i) {

@@ -260,7 +260,7 @@ TEST_P(FieldProposal, LAT15_ARefusedOfferChangesNothing) {
       }
     }
   }
-  EXPECT_EQ(world->forwarded_below() > 0, GetParam());
+  EXPECT_EQ(world->forwarded_by_kernel() > 0, GetParam());
 }
 
 TEST_P(FieldProposal, LAT15_TheAnswerPutsItIntoForceAtOnce) {

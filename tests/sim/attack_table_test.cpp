@@ -561,7 +561,7 @@ void run_rows_of(const MakeWorld& make) {
   // rows make forty calls.
   EXPECT_LE(told, world->manager().totals().managed * 2 * 4);
   if (world->name().starts_with("sim+")) {
-    EXPECT_GT(world->forwarded_below(), 8'000u) << "the rows were to be forwarded below";
+    EXPECT_GT(world->forwarded_by_kernel(), 8'000u) << "the rows were to be forwarded below";
   }
   for (const RowOutcome& outcome : outcomes)
     EXPECT_TRUE(outcome.holds) << outcome.id << ": " << outcome.what << " " << outcome.note;

@@ -207,11 +207,11 @@ class Story {
   }
 
   void set_up() {
-    const bool is_below = is_below_ = chance(0.35);
-    const Suite a = is_below || chance(0.6) ? Suite{} : Suite{chance(0.5) ? kCm80 : kGcm};
-    const Suite b = is_below || chance(0.6) ? Suite{} : Suite{chance(0.5) ? kCm80 : kGcm};
+    const bool is_offloaded = is_offloaded_ = chance(0.35);
+    const Suite a = is_offloaded || chance(0.6) ? Suite{} : Suite{chance(0.5) ? kCm80 : kGcm};
+    const Suite b = is_offloaded || chance(0.6) ? Suite{} : Suite{chance(0.5) ? kCm80 : kGcm};
     WorldOptions options;
-    if (is_below)
+    if (is_offloaded)
       options.offload = [this](SimNetwork& network) {
         auto kernel = std::make_unique<KernelModel>(network);
         kernel_ = kernel.get();
@@ -227,7 +227,7 @@ class Story {
     if (replies_[0]["result"] != "ok" || replies_[1]["result"] != "ok")
       fail("the call was not set up: " + replies_[1].dump());
     note("A {}, B {}{}{}", a ? row_of(*a).name : "plain", b ? row_of(*b).name : "plain",
-         is_below ? ", in the kernel" : "", is_muxed_ ? ", rtcp-mux" : "");
+         is_offloaded ? ", in the kernel" : "", is_muxed_ ? ", rtcp-mux" : "");
     listeners_[0].hears = {1};
     listeners_[1].hears = {0};
     if (chance(0.25)) subscribe();
@@ -850,7 +850,7 @@ class Story {
   std::array<bool, 2> refuses_{};
   bool is_held_ = false;
   bool is_muxed_ = false;
-  bool is_below_ = false;
+  bool is_offloaded_ = false;
   bool is_stopped_ = false;
   Duration stopped_until_{-kReportSpan};
   const KernelModel* kernel_ = nullptr;  // if the kernel forwards

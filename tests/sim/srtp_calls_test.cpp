@@ -177,11 +177,11 @@ TEST(SrtpCalls, SRT4_AStreamThatBecomesEncryptedLeavesTheKernel) {
     return arrived;
   };
   EXPECT_EQ(talk(), 40u);
-  const auto below_now = [&] {
+  const auto offloaded_now = [&] {
     world->ng({{"command", "query"}, {"call-id", call.id()}});  // reads the kernel's counters
-    return world->forwarded_below();
+    return world->forwarded_by_kernel();
   };
-  const auto below = below_now();
+  const auto below = offloaded_now();
   EXPECT_GT(below, 20u);
   call.a().suite = kCm80;
   call.a().own = call.fresh_line(kCm80);
@@ -189,12 +189,12 @@ TEST(SrtpCalls, SRT4_AStreamThatBecomesEncryptedLeavesTheKernel) {
   EXPECT_EQ(talk(), 40u);
   call.deliver(call.a(), rtp('A', call.a().ssrc, call.a().sequence));
   EXPECT_TRUE(call.heard(call.b()).empty()) << "plain, on an encrypted leg";
-  EXPECT_EQ(below_now(), below) << "nothing with keys goes below";
+  EXPECT_EQ(offloaded_now(), below) << "nothing with keys goes below";
   call.a().suite.reset();
   call.a().end.reset();
   call.set_up();
   EXPECT_EQ(talk(), 40u);
-  EXPECT_GT(below_now(), below) << "plain again";
+  EXPECT_GT(offloaded_now(), below) << "plain again";
 }
 
 TEST(SrtpCalls, MasterKeyIdentifiersAreCarriedWhereTheyAreSignalled) {

@@ -21,9 +21,9 @@ class KernelModel final : public FlowOffload {
   };
 
   explicit KernelModel(SimNetwork& network) : network_(network) {
-    network_.set_below([this](const SimDatagram& datagram) { return take(datagram); });
+    network_.set_kernel([this](const SimDatagram& datagram) { return take(datagram); });
   }
-  ~KernelModel() override { network_.set_below({}); }
+  ~KernelModel() override { network_.set_kernel({}); }
   KernelModel(const KernelModel&) = delete;
   KernelModel& operator=(const KernelModel&) = delete;
 

@@ -234,7 +234,7 @@ class SimKernel final : public FlowOffload {
     if (!programs) return nullptr;
     return std::unique_ptr<SimKernel>(new SimKernel(network, attached, programs));
   }
-  ~SimKernel() override { network_.set_below({}); }
+  ~SimKernel() override { network_.set_kernel({}); }
   SimKernel(const SimKernel&) = delete;
   SimKernel& operator=(const SimKernel&) = delete;
 
@@ -258,7 +258,7 @@ class SimKernel final : public FlowOffload {
         attached_(std::move(attached)),
         programs_(std::move(programs)),
         offload_(programs_->handles(), programs_->hops()) {
-    network_.set_below([this](const SimDatagram& datagram) { return take(datagram); });
+    network_.set_kernel([this](const SimDatagram& datagram) { return take(datagram); });
   }
   bool take(const SimDatagram& datagram) {
     programs_->set_time(network_.now());

@@ -197,7 +197,7 @@ class SimWorld final : public World {
     return address(interface == "plain" ? "198.18.0.1" : "198.18.0.2");
   }
   [[nodiscard]] std::string name() const override { return name_; }
-  [[nodiscard]] std::uint64_t forwarded_below() const override {
+  [[nodiscard]] std::uint64_t forwarded_by_kernel() const override {
     return plane_->worker(0).totals().offloaded_packets.load();
   }
   [[nodiscard]] IpAddress peer_address(unsigned row, char who) const override {

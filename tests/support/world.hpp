@@ -116,7 +116,7 @@ class World {
   virtual void go_on() {}
   [[nodiscard]] virtual std::size_t open_ports() const { return 0; }
   /// Packets that no worker saw.
-  [[nodiscard]] virtual std::uint64_t forwarded_below() const { return 0; }
+  [[nodiscard]] virtual std::uint64_t forwarded_by_kernel() const { return 0; }
 
  protected:
   void make_rtpp(const WorldOptions& options) {

@@ -93,7 +93,7 @@ class Operated : public ::testing::Test {
 TEST_F(Operated, ACallInTheKernelIsExplainedLikeOthers) {
   call("c");
   talk(1, 300);
-  EXPECT_GT(world_->forwarded_below(), 500u);
+  EXPECT_GT(world_->forwarded_by_kernel(), 500u);
   const json reply = ask({{"command", "explain"}, {"call_id", "c"}});
   EXPECT_EQ(reply["severity"], "fine") << reply.dump(1);
   EXPECT_EQ((*verdict(reply, "A", "from"))["cause"], "fine");

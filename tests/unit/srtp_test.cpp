@@ -503,14 +503,14 @@ TEST(SrtpKeys, SRT7_AKeyThatHasProtectedAllItMayStopsAndSaysSoBefore) {
   SrtpSender sender(EvpBackend().make(key));
   Packet report = rtcp_packet(random);
   ASSERT_EQ(seal(sender, report, true), SrtpResult::kOk);
-  EXPECT_FALSE(sender.wears_out());
+  EXPECT_FALSE(sender.is_nearly_used_up());
   SrtpSender::State state = sender.state();
   state.next_rtcp = SrtpSender::kMaxRtcpIndex / 10 * 9;
   SrtpSender worn(EvpBackend().make(key));
   worn.restore(state, StateAge::kEarlier);
   report = rtcp_packet(random);
   ASSERT_EQ(seal(worn, report, true), SrtpResult::kOk);
-  EXPECT_TRUE(worn.wears_out());
+  EXPECT_TRUE(worn.is_nearly_used_up());
   state.next_rtcp = SrtpSender::kMaxRtcpIndex - SrtpSender::kSkip;
   SrtpSender at_end(EvpBackend().make(key));
   at_end.restore(state, StateAge::kEarlier);
@@ -529,7 +529,7 @@ TEST(SrtpKeys, SRT7_AKeyThatHasProtectedAllItMayStopsAndSaysSoBefore) {
   old.restore({{last}, 0, SrtpSender::kMaxRtcpIndex + 1}, StateAge::kLatest);
   Packet packet = test::rtp('A', 9, 0xffff);
   EXPECT_EQ(seal(old, packet), SrtpResult::kOk);
-  EXPECT_TRUE(old.wears_out());
+  EXPECT_TRUE(old.is_nearly_used_up());
   packet = test::rtp('A', 9, 0);
   EXPECT_EQ(seal(old, packet), SrtpResult::kKeyExhausted);
 }

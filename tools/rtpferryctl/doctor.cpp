@@ -129,7 +129,7 @@ class Doctor {
     return found;
   }
   /// True if the kernel forwards media on any interface.
-  [[nodiscard]] bool forwards_below() const {
+  [[nodiscard]] bool kernel_forwards() const {
     return std::ranges::any_of(facts_["engines"]["offload"],
                                [](const json& each) { return each["mode"] != "off"; });
   }
@@ -208,7 +208,7 @@ class Doctor {
   void bpf_files() {
     const std::string mounts = host_.text("/proc/mounts");
     const bool is_mounted = mounts.find(" bpf ") != std::string::npos;
-    if (host_.line("/proc/sys/kernel/unprivileged_bpf_disabled").value_or("") == "1" && !forwards_below())
+    if (host_.line("/proc/sys/kernel/unprivileged_bpf_disabled").value_or("") == "1" && !kernel_forwards())
       say("bpf", Health::kWarn, "BPF is closed to programs without rights", "see offload");
     else
       say("bpf", Health::kOk,
@@ -351,7 +351,7 @@ class Doctor {
       say("firewall", Health::kOk, "no rules for what arrives");
       return;
     }
-    const bool is_passed_by = forwards_below();
+    const bool is_passed_by = kernel_forwards();
     say("firewall", Health::kWarn,
         is_passed_by ? "there are input rules, and streams in the kernel pass before them (XDP, tc)"
                      : "there are input rules",

@@ -57,7 +57,7 @@ struct Words {
   }
 };
 
-Words take_apart(std::span<char* const> arguments) {
+Words split_words(std::span<char* const> arguments) {
   Words words;
   for (const std::string_view word : arguments.subspan(1)) {
     if (word.starts_with("--")) {
@@ -181,7 +181,7 @@ int run(std::span<char* const> arguments) {
     if (command == "makeprompt" && !wants_help) return ctl::run_makeprompt(rest);
     if (command == "decrypt" && !wants_help) return ctl::run_decrypt(rest);
   }
-  const Words words = take_apart(arguments);
+  const Words words = split_words(arguments);
   if (words.has("help")) {
     fmt::print("{}", ctl::help_text());
     return kExitOk;

@@ -102,7 +102,7 @@ class Daemon {
         pages_(cli_, metrics_, manager_) {
     // Needed to open sockets. Threads that run already do not get these rights.
     const RaisedRights raised;
-    give_access(!rtpproxy_sockets.empty());
+    connect_operator(!rtpproxy_sockets.empty());
     follow_listeners();
     set_flight_mode(config.flight);
     for (const Endpoint& local : config.listen_ng) {
@@ -477,7 +477,7 @@ class Daemon {
   }
 
   /// Connects the operator's commands and metrics with what only the daemon knows.
-  void give_access(bool has_rtpproxy) {
+  void connect_operator(bool has_rtpproxy) {
     cli::DaemonAccess access;
     metrics::Sources sources;
     access.engines = sources.engines = [this] { return engines(); };

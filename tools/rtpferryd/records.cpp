@@ -31,7 +31,7 @@ std::string_view describe(TransportEvent event) {
       return "a port of it cannot be served (fs.epoll.max_user_watches?): no media will be heard there";
     case TransportEvent::kNotAuthentic:
       return "encrypted packets that do not authenticate are refused: another key, or forged";
-    case TransportEvent::kKeyWearsOut:
+    case TransportEvent::kKeyNearlyUsedUp:
       return "its key has protected nine tenths of what one key may: it needs a new one";
     case TransportEvent::kDtlsReady:
       return "its DTLS handshake is complete";

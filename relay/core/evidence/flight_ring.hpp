@@ -43,7 +43,7 @@ struct FlightEntry {
   std::uint8_t source = 0;
   bool on_rtcp_port : 1 = false;
   /// The kernel forwarded it, and this is a sample.
-  bool is_below : 1 = false;
+  bool is_offloaded : 1 = false;
 };
 static_assert(sizeof(FlightEntry) == 16);
 
@@ -60,7 +60,7 @@ class FlightRing {
 
   /// Adds a packet. `datagram` is its start, `size` that of the whole.
   void add(const Endpoint& from, bool on_rtcp_port, Bytes datagram, std::size_t size, DropReason reason,
-           bool is_below, Instant now) {
+           bool is_offloaded, Instant now) {
     FlightEntry entry;
     entry.at_us = microseconds(now);
     if (datagram.size() >= 8) {
@@ -72,7 +72,7 @@ class FlightRing {
     entry.reason = reason;
     entry.source = index_of(from);
     entry.on_rtcp_port = on_rtcp_port;
-    entry.is_below = is_below;
+    entry.is_offloaded = is_offloaded;
     newest_ = now;
     if (entries_.size() < kEntries) {
       if (entries_.size() == entries_.capacity())

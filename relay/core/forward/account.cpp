@@ -31,16 +31,16 @@ void Account::count_out(Component via, std::size_t octets) noexcept {
   counters.bytes_out += octets;
 }
 
-void Account::count_in_below(std::uint64_t packets, std::uint64_t octets, Instant last) noexcept {
+void Account::count_offloaded_in(std::uint64_t packets, std::uint64_t octets, Instant last) noexcept {
   counters_[0].packets_in += packets;
   counters_[0].bytes_in += octets;
   last_packet_[0] = last;
   publish_time(activity_->last_packet_ns, last);
   publish_time(activity_->last_rtp_ns, last);
-  publish_time(activity_->last_kernel_ns, last);
+  publish_time(activity_->last_offloaded_ns, last);
 }
 
-void Account::count_out_below(std::uint64_t packets, std::uint64_t octets) noexcept {
+void Account::count_offloaded_out(std::uint64_t packets, std::uint64_t octets) noexcept {
   counters_[0].packets_out += packets;
   counters_[0].bytes_out += octets;
 }
@@ -115,10 +115,10 @@ void Account::note_refusal(const ReceivedPacket& packet, DropReason reason, Refu
 }
 
 void Account::record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
-                            DropReason reason, bool is_below, Instant now) noexcept {
+                            DropReason reason, bool is_offloaded, Instant now) noexcept {
   try {
     if (!flight_) flight_ = std::make_unique<FlightRing>();
-    flight_->add(from, component == Component::kRtcp, start, size, reason, is_below, now);
+    flight_->add(from, component == Component::kRtcp, start, size, reason, is_offloaded, now);
   } catch (const std::bad_alloc&) {
     return;  // without memory nothing is recorded, and the call goes on (C-12)
   }

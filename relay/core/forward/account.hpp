@@ -33,9 +33,9 @@ class Account {
   /// Counts a packet that left through the port of `via`.
   void count_out(Component via, std::size_t octets) noexcept;
   /// Counts a stream's packets that the kernel has forwarded to us; the newest came at `last`.
-  void count_in_below(std::uint64_t packets, std::uint64_t octets, Instant last) noexcept;
+  void count_offloaded_in(std::uint64_t packets, std::uint64_t octets, Instant last) noexcept;
   /// Counts packets that the kernel has sent.
-  void count_out_below(std::uint64_t packets, std::uint64_t octets) noexcept;
+  void count_offloaded_out(std::uint64_t packets, std::uint64_t octets) noexcept;
   /// Counts an accepted datagram of another protocol than RTP; call `count_in` too.
   void count_whole(Instant now) noexcept;
   /// Notes that RTP came at `now`.
@@ -117,9 +117,9 @@ class Account {
 
   // The flight recorder.
   /// Puts a received datagram and what became of it into the flight recorder. `start` is its beginning,
-  /// `size` the whole; `is_below`: the kernel forwarded it.
+  /// `size` the whole; `is_offloaded`: the kernel forwarded it.
   void record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,
-                     DropReason reason, bool is_below, Instant now) noexcept;
+                     DropReason reason, bool is_offloaded, Instant now) noexcept;
   /// The flight recorder; null if nothing was recorded.
   [[nodiscard]] const FlightRing* flight() const noexcept { return flight_.get(); }
   /// Takes the flight recorder away; null if nothing was recorded.

@@ -20,7 +20,7 @@ enum class TransportEvent : std::uint8_t {
   kLocked,
   kPortNotServed,
   kNotAuthentic,
-  kKeyWearsOut,
+  kKeyNearlyUsedUp,
   kDtmf,
   kPromptEnded,
   kDtlsReady,

@@ -1,7 +1,7 @@
-// `lend` describes a stream only if nothing but its packets decides about them: plain RTP of one source, a
-// locked latch, no offer that waits, no jump that waits for its confirmation. Whatever is doubtful stays in
-// user space. While a stream is lent, the kernel owns its counters, rate and sequence; `absorb` takes over a
-// reading as if the packets had passed here.
+// `hand_over` describes a stream only if nothing but its packets decides about them: plain RTP of one source,
+// a locked latch, no offer that waits, no jump that waits for its confirmation. Whatever is doubtful stays in
+// user space. While the kernel forwards a stream, it owns its counters, rate and sequence; `absorb` takes
+// over a reading as if the packets had passed here.
 //
 // The trap: drops and foreign packets are counted since the installation, the stream's counters absolutely.
 // So `absorb` needs the reading before, and it must not add the stream's counters but replace them.
@@ -12,9 +12,9 @@
 
 namespace ferry {
 
-std::optional<std::pair<OffloadFlow, OffloadState>> lend(const TransportPlan& plan, const Latch& latch,
-                                                         const Streams& streams, const Account& account,
-                                                         Ssrc ssrc) {
+std::optional<std::pair<OffloadFlow, OffloadState>> hand_over(const TransportPlan& plan, const Latch& latch,
+                                                              const Streams& streams, const Account& account,
+                                                              Ssrc ssrc) {
   if (plan.kind != TransportKind::kRtp || plan.srtp || plan.sources.size() != 1 || plan.proposed ||
       !latch.is_exclusive())
     return std::nullopt;
@@ -69,7 +69,7 @@ std::optional<std::pair<OffloadFlow, OffloadState>> lend(const TransportPlan& pl
   return std::pair{std::move(flow), state};
 }
 
-SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& seen) {
+OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadState& seen) {
   const auto count = [&](DropReason reason, std::uint32_t times) {
     if (times != 0) into.account.count_refused(Component::kRtp, reason, times);
   };
@@ -106,7 +106,7 @@ SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& s
   // An older reading must not move the latch's mark back (LAT-8c).
   if (state.heard_at >= into.latch.last_packet())
     into.latch.note_passed(now.ssrc, state.heard_sequence, state.heard_at);
-  // The bucket and the stream are replaced, because the kernel went on from the values that were lent.
+  // The bucket and the stream are replaced, because the kernel went on from the values that it was handed.
   into.streams.bucket(0).set_state(state.bucket);
   StreamStats* stream = into.streams.find(0, now.ssrc);
   // The stream gave way to another SSRC in the meantime: its counts are lost with it.
@@ -118,7 +118,7 @@ SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& s
     return static_cast<std::int32_t>(after - of_before);
   };
   // The receivers' statistics need to know by how much each count grew.
-  SentBelow done;
+  OffloadedTraffic done;
   done.packets = now.packets - before.packets;
   done.bytes = now.bytes - before.bytes;
   done.before = SeqNo{static_cast<std::uint16_t>(before.highest_extended)};
@@ -132,7 +132,7 @@ SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& s
   if (done.packets == 0) return done;
   // From here it is as if the packets had passed user space, except for `last_user_ns`.
   into.account.publish(now, done.packets, before.lost());
-  into.account.count_in_below(done.packets, done.bytes, now.last_packet);
+  into.account.count_offloaded_in(done.packets, done.bytes, now.last_packet);
   into.presence.hear();
   return done;
 }

@@ -17,10 +17,8 @@ namespace ferry {
 /// Describes the stream `ssrc` for the kernel, as far as its transport knows it, together with its state.
 /// `local`, `sinks` and `sampling` of the flow are left to the caller. `latch` is that of the RTP component.
 /// Nothing if user space has to see the packets.
-[[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> lend(const TransportPlan& plan,
-                                                                       const Latch& latch,
-                                                                       const Streams& streams,
-                                                                       const Account& account, Ssrc ssrc);
+[[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> hand_over(
+    const TransportPlan& plan, const Latch& latch, const Streams& streams, const Account& account, Ssrc ssrc);
 
 /// The parts of a transport that take over what the kernel counted. `latch` is that of the RTP component.
 struct Absorber {
@@ -31,8 +29,8 @@ struct Absorber {
   EventQueue& events;
 };
 /// Takes over what the kernel counted. `state` is the present reading; `seen` is the reading before it, as
-/// drops are counted since the installation. Returns what happened to the stream since it was lent or
+/// drops are counted since the installation. Returns what happened to the stream since it was handed over or
 /// absorbed last.
-SentBelow absorb(Absorber into, const OffloadState& state, const OffloadState& seen);
+OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadState& seen);
 
 }  // namespace ferry

@@ -13,10 +13,10 @@ constexpr Duration kRecentlySent = std::chrono::seconds(1);
 
 bool Presence::on_unreachable(Component via, const std::shared_ptr<AddressErrors>& errors,
                               const IpAddress& to_address, const std::array<Instant, 2>& last_packet,
-                              bool is_fed_below, Instant now) noexcept {
+                              bool is_fed_by_kernel, Instant now) noexcept {
   // Anybody can forge an ICMP message about packets that nobody sent.
-  const bool was_sent =
-      is_fed_below || (last_sent_[index(via)] != Instant{} && now - last_sent_[index(via)] <= kRecentlySent);
+  const bool was_sent = is_fed_by_kernel || (last_sent_[index(via)] != Instant{} &&
+                                             now - last_sent_[index(via)] <= kRecentlySent);
   if (!was_sent) return false;
   if (!reachability_) reachability_ = make_unique_or_null<std::array<Reachability, 2>>();
   if (!reachability_) return false;

@@ -43,12 +43,12 @@ class Presence {
   /// Notes that a packet left through the port of `via`.
   void on_sent(Component via, Instant now) noexcept { last_sent_[index(via)] = now; }
   /// Notes an ICMP error about a packet of `via`. `errors` is the plan's object and `to_address` the address
-  /// that the packet went to. `last_packet` is when accepted packets came, by component. `is_fed_below`: the
-  /// kernel sends there packets that this transport does not see. Returns true if the error pauses the
+  /// that the packet went to. `last_packet` is when accepted packets came, by component. `is_fed_by_kernel`:
+  /// the kernel sends there packets that this transport does not see. Returns true if the error pauses the
   /// component (LAT-12a).
   bool on_unreachable(Component via, const std::shared_ptr<AddressErrors>& errors,
                       const IpAddress& to_address, const std::array<Instant, 2>& last_packet,
-                      bool is_fed_below, Instant now) noexcept;
+                      bool is_fed_by_kernel, Instant now) noexcept;
   /// True if a packet may leave now. During a pause, asking uses up the probe of this second.
   [[nodiscard]] bool may_send(Component via, Instant now) noexcept {
     return !reachability_ || (*reachability_)[index(via)].may_send(now);

@@ -132,7 +132,7 @@ Protection::Sealed Protection::seal(bool is_rtcp, MutableBytes space, std::size_
     result = index ? sender.seal_rtp_as(space, size, *index) : sender.seal_rtp(space, size);
   }
   Sealed sealed;
-  sealed.wears_out = sender.wears_out();
+  sealed.is_nearly_used_up = sender.is_nearly_used_up();
   switch (result) {
     case SrtpResult::kOk:
       return sealed;

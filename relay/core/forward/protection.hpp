@@ -83,7 +83,7 @@ class Protection {
   struct Sealed {
     DropReason reason = DropReason::kNone;
     /// The key has to be exchanged in time (SRT-7).
-    bool wears_out = false;
+    bool is_nearly_used_up = false;
     /// A packet that was refused is one that had left before.
     bool is_copy = false;
   };

@@ -245,7 +245,7 @@ void Streams::on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant no
     stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
 }
 
-void Streams::on_sent_below(const SentBelow& what, std::size_t source) {
+void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source) {
   if (SentStream* stream = egress_of(source, what.stream->ssrc)) stream->count(what);
 }
 

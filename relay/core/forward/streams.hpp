@@ -143,7 +143,7 @@ class Streams {
   /// remembered, because the reports that answer them give the round trip.
   void on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept;
   /// Counts what the kernel sent to the source.
-  void on_sent_below(const SentBelow& what, std::size_t source);
+  void on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source);
 
   // RTCP reports (streams_rtcp.cpp).
   /// Reads the reports of an accepted RTCP packet.

@@ -434,11 +434,12 @@ Endpoint Transport::lasting_hop() const noexcept {
                                                                     : destination(Component::kRtp);
 }
 
-bool Transport::on_unreachable(Component via, const Endpoint& to, bool is_fed_below, Instant now) noexcept {
+bool Transport::on_unreachable(Component via, const Endpoint& to, bool is_fed_by_kernel,
+                               Instant now) noexcept {
   // Anybody can forge an ICMP message about a former address.
   return plan_->address_errors && to == destination(via) &&
          presence_.on_unreachable(via, plan_->address_errors, to.address, account_.last_packet(),
-                                  is_fed_below, now);
+                                  is_fed_by_kernel, now);
 }
 
 void Transport::note_keep_alive(Component component, const Endpoint& from, Bytes datagram,
@@ -455,11 +456,11 @@ void Transport::on_sent(Component via, DatagramClass kind, Bytes datagram, Media
   if (plan_->kind == TransportKind::kRtp) streams_.on_sent(kind, datagram, to, now);
 }
 
-void Transport::on_sent_below(const SentBelow& what, MediaId to) {
+void Transport::on_sent_by_kernel(const OffloadedTraffic& what, MediaId to) {
   const auto source = streams_.source_of(to);
   if (what.packets == 0 || !source) return;
-  account_.count_out_below(what.packets, what.bytes);
-  streams_.on_sent_below(what, *source);
+  account_.count_offloaded_out(what.packets, what.bytes);
+  streams_.on_sent_by_kernel(what, *source);
 }
 
 }  // namespace ferry

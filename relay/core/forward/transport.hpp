@@ -135,24 +135,24 @@ class Transport {
   /// Describes the stream `ssrc` for the kernel, as far as this transport knows it, together with its state.
   /// `local`, `sinks` and `sampling` of the flow are left to the caller. Nothing if user space has to see the
   /// packets.
-  [[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> lend(Ssrc ssrc) const {
-    return ferry::lend(*plan_, latch_[0], streams_, account_, ssrc);
+  [[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> hand_over(Ssrc ssrc) const {
+    return ferry::hand_over(*plan_, latch_[0], streams_, account_, ssrc);
   }
   /// Takes over what the kernel counted. `state` is the present reading; `seen` is the reading before it, as
-  /// drops are counted since the installation. Returns what happened to the stream since it was lent or
-  /// absorbed last.
-  SentBelow absorb(const OffloadState& state, const OffloadState& seen) {
+  /// drops are counted since the installation. Returns what happened to the stream since it was handed over
+  /// or absorbed last.
+  OffloadedTraffic absorb(const OffloadState& state, const OffloadState& seen) {
     return ferry::absorb({latch_[0], streams_, account_, presence_, events_}, state, seen);
   }
   /// Counts what the kernel sent to the media `to`, as `on_sent` does for packets.
-  void on_sent_below(const SentBelow& what, MediaId to);
+  void on_sent_by_kernel(const OffloadedTraffic& what, MediaId to);
   /// The address that media goes to until the plan or the latch changes; unset if every packet has to be
   /// decided.
   [[nodiscard]] Endpoint lasting_hop() const noexcept;
 
-  /// Notes an ICMP error about a packet that had left for `to`. `is_fed_below`: the kernel sends there
+  /// Notes an ICMP error about a packet that had left for `to`. `is_fed_by_kernel`: the kernel sends there
   /// packets that this transport does not see. Returns true if the error pauses the component (LAT-12a).
-  bool on_unreachable(Component via, const Endpoint& to, bool is_fed_below, Instant now) noexcept;
+  bool on_unreachable(Component via, const Endpoint& to, bool is_fed_by_kernel, Instant now) noexcept;
   /// Keeps a refused datagram for explanations.
   void note_refusal(const ReceivedPacket& packet, DropReason reason) noexcept;
   /// True if an RTP packet has a payload type that was not negotiated, and its source or SSRC is not known

@@ -16,9 +16,9 @@ struct TransportActivity {
   /// Newest accepted packet that user space saw.
   std::atomic<std::int64_t> last_user_ns{0};
   /// Newest packet that the kernel forwarded.
-  std::atomic<std::int64_t> last_kernel_ns{0};
+  std::atomic<std::int64_t> last_offloaded_ns{0};
   /// The kernel forwards its media at present.
-  std::atomic<bool> is_below{false};
+  std::atomic<bool> is_offloaded{false};
   /// The engine refused to serve its RTP port.
   std::atomic<bool> is_unserved{false};
   /// The present peer has sent something valid (LAT-12).

@@ -229,7 +229,7 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
   }
   const Protection::Sealed sealed = protection->seal(is_rtcp, space, size, index, later);
   // The key has to be exchanged in time: control is told before the limit stops the stream (SRT-7).
-  if (sealed.wears_out) events_.note(TransportEvent::kKeyWearsOut);
+  if (sealed.is_nearly_used_up) events_.note(TransportEvent::kKeyNearlyUsedUp);
   if (sealed.is_copy) account_.add_trait(DropSide::kLeaving, DropReason::kReplayed, DropTrait::kCopy);
   return sealed.reason;
 }

@@ -40,7 +40,7 @@ void SentStream::count(SeqNo sequence, std::uint32_t timestamp, std::size_t size
   c.last_packet = now;
 }
 
-void SentStream::count(const SentBelow& below) noexcept {
+void SentStream::count(const OffloadedTraffic& below) noexcept {
   // The kernel reports sums. They are joined to what was sent before, as if each packet had passed here.
   SsrcCounters& c = counters_;
   const SeqNo first{static_cast<std::uint16_t>(below.before.value + 1)};

@@ -12,7 +12,7 @@
 namespace ferry {
 
 /// Packets of a stream that the kernel forwarded between two readings.
-struct SentBelow {
+struct OffloadedTraffic {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
   /// Highest sequence number before these packets, and whether it rose with them.
@@ -42,7 +42,7 @@ class SentStream {
   /// Counts an RTP packet that left. `size` is that of the plain datagram.
   void count(SeqNo sequence, std::uint32_t timestamp, std::size_t size, Instant now) noexcept;
   /// Counts what the kernel sent.
-  void count(const SentBelow& below) noexcept;
+  void count(const OffloadedTraffic& below) noexcept;
   /// Keeps a report of the party on this stream.
   void report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept;
 

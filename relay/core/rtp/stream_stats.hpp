@@ -113,7 +113,7 @@ class StreamStats {
   /// that the sender began a new run (SSR-4). Changes nothing.
   [[nodiscard]] bool is_jump(SeqNo sequence) const noexcept;
   /// True if a jump waits for its confirmation or nothing was counted yet. Such a stream has no `state` and
-  /// cannot be lent.
+  /// cannot be handed over.
   [[nodiscard]] bool is_disturbed() const noexcept { return !started_ || resync_ || bad_sequence_ != kNone; }
   [[nodiscard]] State state() const noexcept { return {counters_, seen_, new_burst_}; }
   /// Goes on with what the kernel counted. What RTCP said, how loud the packets were, and the marks are only

@@ -288,7 +288,7 @@ SrtpResult SrtpSender::prepare_rtp(MutableBytes space, std::size_t size, std::op
   stream->first = stream->rtp.started() ? std::min(stream->first, *index) : *index;
   if (!stream->rtp.started() || *index > stream->rtp.highest()) stream->timestamp = read_u32(space, 4);
   stream->rtp.accept(*index);
-  wears_out_ |= *index > kMaxRtpIndex / 10 * 9;
+  is_nearly_used_up_ |= *index > kMaxRtpIndex / 10 * 9;
   work = {cipher_.get(), space, size, header, ssrc, *index, false};
   return SrtpResult::kOk;
 }
@@ -321,7 +321,7 @@ SrtpResult SrtpSender::seal_rtcp(MutableBytes space, std::size_t& size) noexcept
     return SrtpResult::kReplayed;
   // The index counts up for each packet of the key, whatever its SSRC (SRT-5).
   if (!cipher_->seal_rtcp(space, size, ssrc, next_rtcp_)) return SrtpResult::kNoRoom;
-  wears_out_ |= next_rtcp_ > kMaxRtcpIndex / 10 * 9;
+  is_nearly_used_up_ |= next_rtcp_ > kMaxRtcpIndex / 10 * 9;
   ++next_rtcp_;
   return SrtpResult::kOk;
 }
@@ -342,7 +342,7 @@ SrtpResult SrtpSender::seal_rtcp_as(MutableBytes space, std::size_t& size, std::
   if (stream == nullptr) return SrtpResult::kNoMemory;
   stream->is_relayed = true;
   stream->rtcp.accept(index);
-  wears_out_ |= index > kMaxRtcpIndex / 10 * 9;
+  is_nearly_used_up_ |= index > kMaxRtcpIndex / 10 * 9;
   return SrtpResult::kOk;
 }
 

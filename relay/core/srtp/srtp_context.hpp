@@ -220,13 +220,13 @@ class SrtpSender {
   /// A random SSRC that was never used under this key; nothing if none was found.
   [[nodiscard]] std::optional<Ssrc> unused_ssrc() const;
   /// True once nine tenths of what the key may protect are used (SRT-7).
-  [[nodiscard]] bool wears_out() const noexcept { return wears_out_; }
+  [[nodiscard]] bool is_nearly_used_up() const noexcept { return is_nearly_used_up_; }
 
   /// Tells it about another sender that uses the same key for another party: no index that one has used is
   /// used by the other (SRT-9).
-  void keep_off(std::weak_ptr<const SrtpSender> other) { with_same_key_.push_back(std::move(other)); }
+  void share_key_with(std::weak_ptr<const SrtpSender> other) { with_same_key_.push_back(std::move(other)); }
   /// True if another sender uses the same key.
-  [[nodiscard]] bool has_company() const noexcept { return !with_same_key_.empty(); }
+  [[nodiscard]] bool shares_key() const noexcept { return !with_same_key_.empty(); }
   /// Another party takes the place of the receiver. The sender remembers what it sent, and sends nothing more
   /// under those SSRCs.
   void begin_anew() { streams_.close_all(); }
@@ -260,7 +260,7 @@ class SrtpSender {
   std::vector<std::weak_ptr<const SrtpSender>> with_same_key_;
   std::uint32_t next_rtcp_ = 0;
   std::uint32_t rtcp_end_ = kMaxRtcpIndex + 1;
-  bool wears_out_ = false;
+  bool is_nearly_used_up_ = false;
 };
 
 }  // namespace ferry

@@ -81,7 +81,7 @@ void SrtpContexts::make_room_for_receiving() {
 
 void SrtpContexts::make_room_for_sending() {
   // A sender whose key others use too stays: they have to ask it which indices it used.
-  const auto gone = make_room(sending_, [](const SrtpSending& each) { return each.context.has_company(); });
+  const auto gone = make_room(sending_, [](const SrtpSending& each) { return each.context.shares_key(); });
   if (gone) remember(past_sent_, {{gone->key, gone->party, gone->context.compact()}, StateAge::kLatest});
 }
 
@@ -96,8 +96,8 @@ void SrtpContexts::add(std::shared_ptr<SrtpSending> made) {
   for (const auto& other : sending_) {
     // Senders with the same key must know of each other before either sends (SRT-9).
     if (other->key != made->key) continue;
-    made->context.keep_off(std::shared_ptr<const SrtpSender>(other, &other->context));
-    other->context.keep_off(std::shared_ptr<const SrtpSender>(made, &made->context));
+    made->context.share_key_with(std::shared_ptr<const SrtpSender>(other, &other->context));
+    other->context.share_key_with(std::shared_ptr<const SrtpSender>(made, &made->context));
   }
   sending_.push_back(std::move(made));
 }

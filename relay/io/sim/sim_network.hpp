@@ -47,7 +47,7 @@ class SimNetwork final : public PortProvider {
   /// Called for each datagram before the ports see it; true: it was taken. A model of forwarding in the
   /// kernel.
   using Below = std::function<bool(const SimDatagram&)>;
-  void set_below(Below below) { below_ = std::move(below); }
+  void set_kernel(Below below) { below_ = std::move(below); }
 
   /// From now on, until `accept`, nobody listens at `peer`, and its host answers with ICMP port unreachable.
   void refuse(const Endpoint& peer) { refusing_.insert(peer); }

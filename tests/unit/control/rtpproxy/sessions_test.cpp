@@ -272,7 +272,7 @@ TEST_F(RtpproxyPrompts, TheSameWithTheStreamsBelowTheSockets) {
   world_ = make_sim_world(below);
   other_party_during_prompt();
   // All but what led to the lock, the 20 that nobody heard included.
-  EXPECT_GE(world_->forwarded_below(), 90u);
+  EXPECT_GE(world_->forwarded_by_kernel(), 90u);
 }
 
 void RtpproxyPrompts::other_party_during_prompt() {

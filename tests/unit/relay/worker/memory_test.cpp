@@ -93,7 +93,7 @@ struct Kind {
   std::string name;
   bool a_has_keys = false;
   bool b_has_keys = false;
-  bool goes_below = false;
+  bool is_offloaded = false;
   /// Others than the party send too, some of them better placed; or the party is not where it said.
   bool is_contested = false;
   /// An offer waits for its answer.
@@ -107,7 +107,7 @@ struct Kind {
 
 const std::vector<Kind> kKinds = {
     {.name = "plain"},
-    {.name = "plain, below", .goes_below = true},
+    {.name = "plain, below", .is_offloaded = true},
     {.name = "plain, from another port, with strangers", .is_contested = true},
     {.name = "with a proposal", .is_contested = true, .is_proposed = true},
     {.name = "before the answer", .is_contested = true, .is_early = true},
@@ -144,7 +144,7 @@ class FailingCall {
     io_ = io.get();
     worker_ = std::make_unique<Worker>(std::move(io),
                                        std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{}),
-                                       kind.goes_below ? std::make_unique<WillingOffload>() : nullptr);
+                                       kind.is_offloaded ? std::make_unique<WillingOffload>() : nullptr);
     worker_->set_flight_mode(FlightMode::kAll);
     for (std::uint32_t side = 0; side < 2; ++side) {
       InstallTransport command;

@@ -76,7 +76,7 @@ TEST_F(FlightRingTest, KeepsHeaderSizeAndVerdict) {
     EXPECT_EQ(entry.sequence, 0) << "no header was there";
     EXPECT_EQ(entry.reason, DropReason::kMalformedRtp);
     EXPECT_TRUE(entry.on_rtcp_port);
-    EXPECT_TRUE(entry.is_below);
+    EXPECT_TRUE(entry.is_offloaded);
   });
   EXPECT_FALSE(ring_.empty());
 }

@@ -512,7 +512,7 @@ TEST(SentStream, BatchesCountAsPacketsDo) {
     if (in_batch < 97) continue;
     in_batch = 0;
     const SsrcCounters& after = above.counters();
-    SentBelow below;
+    OffloadedTraffic below;
     below.packets = after.packets - before.packets;
     below.bytes = after.bytes - before.bytes;
     below.before = SeqNo{static_cast<std::uint16_t>(before.highest_extended)};

@@ -65,8 +65,8 @@ TEST_F(AccountTest, ControlReadsWhatIsCounted) {
   EXPECT_EQ(activity_.last_packet_ns.load(), kStart.time_since_epoch().count());
   EXPECT_EQ(activity_.last_user_ns.load(), kStart.time_since_epoch().count());
   EXPECT_EQ(activity_.last_rtp_ns.load(), kStart.time_since_epoch().count());
-  account_.count_in_below(10, 1720, kStart + 1s);
-  EXPECT_EQ(activity_.last_kernel_ns.load(), (kStart + 1s).time_since_epoch().count());
+  account_.count_offloaded_in(10, 1720, kStart + 1s);
+  EXPECT_EQ(activity_.last_offloaded_ns.load(), (kStart + 1s).time_since_epoch().count());
   EXPECT_EQ(activity_.last_user_ns.load(), kStart.time_since_epoch().count())
       << "user space saw none of them";
   EXPECT_EQ(account_.counters()[0].packets_in, 11u);

@@ -36,10 +36,10 @@ class HandoverTest : public ::testing::Test {
       admission.stream->count(*rtp, octets.size(), 8000, kStart);
     }
   }
-  [[nodiscard]] bool is_lent(const TransportPlan& plan, Ssrc ssrc = kSsrc) const {
-    return lend(plan, latch_, streams_, account_, ssrc).has_value();
+  [[nodiscard]] bool is_handed_over(const TransportPlan& plan, Ssrc ssrc = kSsrc) const {
+    return hand_over(plan, latch_, streams_, account_, ssrc).has_value();
   }
-  SentBelow absorbed(const OffloadState& state, const OffloadState& seen) {
+  OffloadedTraffic absorbed(const OffloadState& state, const OffloadState& seen) {
     return absorb({latch_, streams_, account_, presence_, events_}, state, seen);
   }
 
@@ -54,26 +54,26 @@ class HandoverTest : public ::testing::Test {
 };
 
 TEST_F(HandoverTest, OnlyAStreamThatItsPacketsAloneDecideAboutIsLent) {
-  EXPECT_TRUE(is_lent(plan_));
-  EXPECT_FALSE(is_lent(plan_, Ssrc{8})) << "an SSRC that was not admitted";
+  EXPECT_TRUE(is_handed_over(plan_));
+  EXPECT_FALSE(is_handed_over(plan_, Ssrc{8})) << "an SSRC that was not admitted";
   TransportPlan plan = plan_;
   plan.kind = TransportKind::kUdptl;
-  EXPECT_FALSE(is_lent(plan)) << "another protocol";
+  EXPECT_FALSE(is_handed_over(plan)) << "another protocol";
   plan = plan_;
   plan.srtp = std::make_shared<const SrtpPlan>();
-  EXPECT_FALSE(is_lent(plan)) << "SRTP";
+  EXPECT_FALSE(is_handed_over(plan)) << "SRTP";
   plan = plan_;
   plan.proposed = std::make_shared<const ProposedPeer>();
-  EXPECT_FALSE(is_lent(plan)) << "an offer that waits";
+  EXPECT_FALSE(is_handed_over(plan)) << "an offer that waits";
   plan = plan_;
   plan.sources.emplace_back();
-  EXPECT_FALSE(is_lent(plan)) << "two sources";
+  EXPECT_FALSE(is_handed_over(plan)) << "two sources";
   latch_.restart(plan_.rtp_latch, kStart);
-  EXPECT_FALSE(is_lent(plan_)) << "nobody is locked";
+  EXPECT_FALSE(is_handed_over(plan_)) << "nobody is locked";
 }
 
 TEST_F(HandoverTest, WhatTheKernelCountsComesBackOnce) {
-  const auto lent = lend(plan_, latch_, streams_, account_, kSsrc);
+  const auto lent = hand_over(plan_, latch_, streams_, account_, kSsrc);
   ASSERT_TRUE(lent);
   EXPECT_EQ(lent->first.peer, kPeer);
   const OffloadState before = lent->second;
@@ -84,7 +84,7 @@ TEST_F(HandoverTest, WhatTheKernelCountsComesBackOnce) {
   now.stream.counters.last_packet = kStart + 200ms;
   now.foreign = 3;
   now.rate_limited = 2;
-  const SentBelow done = absorbed(now, before);
+  const OffloadedTraffic done = absorbed(now, before);
   EXPECT_EQ(done.packets, 10u);
   EXPECT_EQ(done.bytes, 1720u);
   EXPECT_TRUE(done.advanced);
@@ -99,7 +99,7 @@ TEST_F(HandoverTest, WhatTheKernelCountsComesBackOnce) {
 }
 
 TEST_F(HandoverTest, OfAStreamThatGaveWayOnlyTheDropsComeBack) {
-  const auto lent = lend(plan_, latch_, streams_, account_, kSsrc);
+  const auto lent = hand_over(plan_, latch_, streams_, account_, kSsrc);
   ASSERT_TRUE(lent);
   OffloadState now = lent->second;
   now.stream.counters.ssrc = Ssrc{99};

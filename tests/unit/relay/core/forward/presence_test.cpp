@@ -15,8 +15,8 @@ const IpAddress kAddress = IpAddress::v4({192, 0, 2, 1});
 class PresenceTest : public ::testing::Test {
  protected:
   /// An error about a packet to the peer; true if it pauses the component.
-  bool error(Instant now, bool is_fed_below = false) {
-    return presence_.on_unreachable(Component::kRtp, errors_, kAddress, {}, is_fed_below, now);
+  bool error(Instant now, bool is_fed_by_kernel = false) {
+    return presence_.on_unreachable(Component::kRtp, errors_, kAddress, {}, is_fed_by_kernel, now);
   }
 
   TransportActivity activity_;

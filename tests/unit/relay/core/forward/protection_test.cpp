@@ -181,7 +181,7 @@ TEST_F(ProtectionTest, SRT9_NoIndexIsSentTwice) {
   const auto again = send(1);
   EXPECT_EQ(again.reason, DropReason::kReplayed);
   EXPECT_TRUE(again.is_copy);
-  EXPECT_FALSE(again.wears_out);
+  EXPECT_FALSE(again.is_nearly_used_up);
 }
 
 TEST_F(ProtectionTest, SRT9_OnlyPacketsThatCameUnderTheSameKeyLeaveAsTheyCame) {

@@ -55,8 +55,8 @@ TEST_F(SentStreamTest, ALatePacketDoesNotTakeTheTimestampBack) {
 }
 
 /// Sums of the kernel for packets `first` to `last` of a stream that lost nothing.
-SentBelow below(const SsrcCounters& stream, std::uint16_t before, std::uint64_t packets) {
-  SentBelow sums;
+OffloadedTraffic below(const SsrcCounters& stream, std::uint16_t before, std::uint64_t packets) {
+  OffloadedTraffic sums;
   sums.packets = packets;
   sums.bytes = packets * 172;
   sums.before = SeqNo{before};
