@@ -129,8 +129,9 @@ inline DropReason refuses(const Sink& sink, const PayloadEntry* payload, bool is
 struct SourcePlan {
   /// The media that the source belongs to.
   MediaId media;
-  /// Identification tag of its section under BUNDLE (`a=mid`, RFC 9143 §15.2); empty without.
-  std::string mid;
+  /// Identification tag of its section under BUNDLE (`a=mid`, RFC 9143 §15.2); null without. Plans share the
+  /// object while it stays the same.
+  std::shared_ptr<const std::string> mid;
   /// How many SSRCs may be live at a time (SSR-1): 8 for audio, 64 for video.
   std::uint8_t max_ssrcs = 8;
   /// True if other types pass like those in `payloads`, which then only explains some of them: signalling

@@ -85,7 +85,7 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
 Streams::ByMid Streams::source_by_mid(Ssrc ssrc, Bytes rtp) const noexcept {
   if (const auto mid = find_extension(rtp, plan_->mid_extension)) {
     const auto named = std::ranges::find_if(plan_->sources, [&](const SourcePlan& source) {
-      return !source.mid.empty() && std::ranges::equal(std::as_bytes(std::span(source.mid)), *mid);
+      return source.mid && std::ranges::equal(std::as_bytes(std::span(*source.mid)), *mid);
     });
     if (named == plan_->sources.end()) return {true, std::nullopt};
     return {false, static_cast<std::size_t>(named - plan_->sources.begin())};

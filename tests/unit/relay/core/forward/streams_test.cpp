@@ -43,7 +43,7 @@ class StreamsTest : public ::testing::Test {
   void add(std::uint32_t media, std::string mid, std::uint8_t type) {
     SourcePlan& source = plan_.sources.emplace_back();
     source.media = MediaId{media};
-    source.mid = std::move(mid);
+    source.mid = std::make_shared<const std::string>(std::move(mid));
     source.payloads = {{PayloadType{type}, G711Law::kNone, 0, false, 8000}};
   }
   Streams& streams() {
