@@ -28,16 +28,15 @@ std::vector<std::byte> datagram_of(const WherePacket& packet) {
 }
 
 /// A copy of a transport with its state. Nobody else uses it.
-std::unique_ptr<Transport> copy_of(const LocalPorts& ports, const TransportSnapshot& snapshot,
+std::unique_ptr<Transport> copy_of(const TransportPlan& original, const TransportSnapshot& snapshot,
                                    std::shared_ptr<SrtpContexts> contexts, Instant now) {
-  auto plan = std::make_shared<TransportPlan>(*ports.plan);
+  auto plan = std::make_shared<TransportPlan>(original);
   if (plan->srtp) {
     auto keys = std::make_shared<SrtpPlan>(*plan->srtp);
     keys->contexts = std::move(contexts);
     plan->srtp = std::move(keys);
   }
-  auto copy = std::make_unique<Transport>(ports.transport, std::move(plan),
-                                          std::make_shared<TransportActivity>(), now);
+  auto copy = std::make_unique<Transport>(std::move(plan), std::make_shared<TransportActivity>(), now);
   copy->restore(snapshot, now);
   return copy;
 }
@@ -82,7 +81,7 @@ json where(const Services& services, std::string_view call_id, const WherePacket
         const auto component = is_rtcp_port ? Component::kRtcp : Component::kRtp;
         auto datagram = datagram_of(packet);
         const auto transport =
-            copy_of(ports, *snapshot, copy_of_contexts(services.plane, *call, *ports.plan), clock.now);
+            copy_of(*ports.plan, *snapshot, copy_of_contexts(services.plane, *call, *ports.plan), clock.now);
         const auto drop = [&](DropReason reason) {
           j["verdict"] = "drop";
           j["reason"] = to_string(reason);
@@ -91,7 +90,7 @@ json where(const Services& services, std::string_view call_id, const WherePacket
         };
         // The worker decrypts a datagram before it judges it, and so does this copy.
         ReceivedPacket arrived({component, 0}, packet.from, datagram, clock.now);
-        if (transport->is_protected()) {
+        if (transport->plan().is_protected()) {
           const DropReason reason = transport->unprotect(arrived, *services.interfaces.own_media());
           if (reason != DropReason::kNone) return drop(reason);
           datagram.resize(arrived.datagram.size());
@@ -130,7 +129,7 @@ json where(const Services& services, std::string_view call_id, const WherePacket
                 const TransportSnapshot* state = snapshot_of(*receiver, out);
                 if (refused == DropReason::kNone && state != nullptr) {
                   const auto hop =
-                      copy_of(out, *state, nullptr, clock.now)
+                      copy_of(*out.plan, *state, nullptr, clock.now)
                           ->next_hop(verdict.is_rtcp ? Component::kRtcp : Component::kRtp, clock.now);
                   refused = hop.reason;
                   if (hop.to.is_set()) s["to"] = hop.to.to_string();

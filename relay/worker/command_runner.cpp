@@ -23,8 +23,8 @@ void CommandRunner::place(TransportId id, std::unique_ptr<TransportEntry> entry)
   // A transport adopted from another worker may be in the middle of a prompt.
   parts_.own_packets.await(placed, context_.io->now());
   // A restored or adopted transport may have deadlines from before; `drive` also sends the first flight.
-  const bool has_turns =
-      placed.state.plan().dtls || placed.state.plan().ice || placed.state.due(context_.io->now()).has_value();
+  const bool has_turns = placed.state.plan().dtls || placed.state.plan().ice ||
+                         TransportTurns::next_due(placed, context_.io->now()).has_value();
   if (has_turns) parts_.turns.drive(placed, context_.io->now());
   context_.pass_events(placed, context_.io->now());
 }
@@ -38,8 +38,8 @@ void CommandRunner::serve(TransportEntry& entry, TransportId id, std::size_t loc
     // counter.
     bump(context_.totals.unserved_ports);
     if (component == Component::kRtp && local == 0)
-      entry.state.activity()->is_unserved.store(true, std::memory_order_relaxed);
-    entry.state.events().note(TransportEvent::kPortNotServed);
+      entry.state.account().activity().is_unserved.store(true, std::memory_order_relaxed);
+    entry.state.parts().events.note(TransportEvent::kPortNotServed);
   }
 }
 
@@ -64,7 +64,7 @@ std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
   // Its buffers belong to this worker's engine and may not travel with the transport.
   entry->held.reset();
   parts_.early.drop(*entry);
-  entry->state.leave_worker();
+  entry->state.parts().handshakes.leave_worker();
   entry->due.fill({});
   entry->waiting = 0;
   auto taken = context_.table.take(id);
@@ -118,7 +118,10 @@ void CommandRunner::execute(ReadContexts& command) { *command.into = command.con
 
 TransportFigures CommandRunner::figures_of(TransportEntry& entry) {
   parts_.offloader.refresh(entry);
-  TransportFigures figures = entry.state.figures();
+  TransportFigures figures;
+  figures.counters = entry.state.account().counters();
+  figures.not_rtp = entry.state.account().not_rtp();
+  entry.state.streams().add_to(figures);
   add_output_figures(entry, figures);
   return figures;
 }
@@ -171,7 +174,7 @@ void CommandRunner::execute(EndPresses& command) {
     parts_.turns.tell_ended_presses(*entry, context_.io->now(), true);
 }
 
-void CommandRunner::count_ended(const TransportEntry& entry) noexcept {
+void CommandRunner::count_ended(TransportEntry& entry) noexcept {
   InterfaceTotals& totals = context_.interface_of(entry);
   entry.state.streams().for_each_stream([&](const SsrcCounters& stream) {
     bump(totals.lost, stream.lost());

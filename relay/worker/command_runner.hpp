@@ -51,7 +51,7 @@ class CommandRunner {
   [[nodiscard]] TransportFigures figures_of(TransportEntry& entry);
   /// Adds what the streams of a transport lost, repeated and reordered to the totals of its local address.
   /// Once, at its end.
-  void count_ended(const TransportEntry& entry) noexcept;
+  void count_ended(TransportEntry& entry) noexcept;
 
   WorkerContext& context_;
   ForwarderParts parts_;

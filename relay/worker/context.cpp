@@ -35,7 +35,7 @@ void WorkerContext::witness(TransportEntry& entry, const ReceivedPacket& arrived
     entry.state.account().record_flight(arrived.component(), arrived.from, start, size, reason, false,
                                         arrived.at);
   if (entry.taps.empty()) return;
-  const TapPacket seen{.transport = entry.state.id(),
+  const TapPacket seen{.transport = entry.id,
                        .media = entry.state.plan().sources.front().media,
                        .is_rtcp = is_rtcp,
                        .port = arrived.component(),
@@ -49,7 +49,7 @@ void WorkerContext::witness(TransportEntry& entry, const ReceivedPacket& arrived
 }
 
 void WorkerContext::pass_events(TransportEntry& entry, Instant now) noexcept {
-  while (const auto event = entry.state.events().take(now)) tell({entry.state.id(), *event, {}});
+  while (const auto event = entry.state.parts().events.take(now)) tell({entry.id, *event, {}});
 }
 
 void WorkerContext::tell(WorkerEvent event) noexcept {

@@ -34,7 +34,7 @@ class Deadlines {
     // nothing.
     if (entry.due_of(kind) == at) return;
     entry.due_of(kind) = at;
-    add({at, entry.state.id(), kind}, now);
+    add({at, entry.id, kind}, now);
   }
   /// The same, unless an earlier one of that kind is queued. It lies at least 1 ms ahead, because the worker
   /// serves deadlines until none is due. Nothing: there is no deadline.

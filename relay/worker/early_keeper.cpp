@@ -29,7 +29,7 @@ bool EarlyKeeper::store(TransportEntry& entry, const ReceivedPacket& arrived) no
       auto made = std::make_unique<EarlyMedia>(budget_);
       // Listed first: if the list cannot grow, the transport keeps nothing, and every one that does is
       // listed.
-      if (std::ranges::find(order_, entry.state.id()) == order_.end()) order_.push_back(entry.state.id());
+      if (std::ranges::find(order_, entry.id) == order_.end()) order_.push_back(entry.id);
       early = std::move(made);
     }
     // Each round takes the memory of one other transport, so this ends when the packet fits or none is left.
@@ -37,7 +37,7 @@ bool EarlyKeeper::store(TransportEntry& entry, const ReceivedPacket& arrived) no
       const EarlyMedia::Kept kept = early->keep(arrived.from, arrived.datagram, arrived.at);
       count(entry, arrived.component(), early->take_dropped());
       if (kept != EarlyMedia::Kept::kNoRoom) return kept == EarlyMedia::Kept::kKept;
-      if (!make_room(entry.state.id())) return false;
+      if (!make_room(entry.id)) return false;
     }
   } catch (const std::bad_alloc&) {
     return false;  // if memory runs out, nothing is kept and the calls go on (C-12)
@@ -99,7 +99,7 @@ void EarlyKeeper::end(TransportEntry& entry, Component component) noexcept {
   // The transport leaves the list and the queue of turns when neither component keeps anything.
   if (entry.early[0] || entry.early[1]) return;
   entry.due_of(DeadlineKind::kEarly) = {};
-  std::erase(order_, entry.state.id());
+  std::erase(order_, entry.id);
 }
 
 bool EarlyKeeper::waits_in_line(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
@@ -160,7 +160,7 @@ void EarlyKeeper::let_out(TransportEntry& entry, PacketIntake& intake, Instant n
       std::ranges::copy(next, packet.space().begin());
       packet.set_data_size(next.size());
       packet->remote = early->released();
-      packet->cookie = make_cookie(entry.state.id(), {component, 0});
+      packet->cookie = make_cookie(entry.id, {component, 0});
       packet->truncated = false;
       intake.take_in(entry, std::move(packet), now);
     }

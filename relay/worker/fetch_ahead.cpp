@@ -36,18 +36,18 @@ void fetch_ahead(const TransportTable& table, std::span<const PacketBuffer> pack
     return sink != nullptr ? table.at(sink->via.slot) : nullptr;
   };
   if (packets.size() > 9) table.prefetch(slot_at(9));
-  if (const auto* entry = arriving(8)) entry->state.prefetch_arriving(Fetch::kParts);
-  if (const auto* entry = arriving(7)) entry->state.prefetch_arriving(Fetch::kLists);
+  if (const auto* entry = arriving(8)) entry->state.prefetch(Fetch::kArrivingParts);
+  if (const auto* entry = arriving(7)) entry->state.prefetch(Fetch::kArrivingLists);
   if (const auto* entry = arriving(6)) {
-    entry->state.prefetch_arriving(Fetch::kSession);
+    entry->state.prefetch(Fetch::kArrivingSession);
     if (const Sink* sink = first_sink(*entry)) __builtin_prefetch(sink);
   }
   if (const auto* entry = leaving(5)) prefetch_octets(entry, TransportTable::kFetched);
-  if (const auto* entry = leaving(4)) entry->state.prefetch_leaving(Fetch::kParts);
-  if (const auto* entry = leaving(3)) entry->state.prefetch_leaving(Fetch::kLists);
-  if (const auto* entry = arriving(3)) entry->state.prefetch_arriving(Fetch::kContext);
-  if (const auto* entry = leaving(2)) entry->state.prefetch_leaving(Fetch::kSession);
-  if (const auto* entry = leaving(1)) entry->state.prefetch_leaving(Fetch::kContext);
+  if (const auto* entry = leaving(4)) entry->state.prefetch(Fetch::kLeavingParts);
+  if (const auto* entry = leaving(3)) entry->state.prefetch(Fetch::kLeavingLists);
+  if (const auto* entry = arriving(3)) entry->state.prefetch(Fetch::kArrivingContext);
+  if (const auto* entry = leaving(2)) entry->state.prefetch(Fetch::kLeavingSession);
+  if (const auto* entry = leaving(1)) entry->state.prefetch(Fetch::kLeavingContext);
 }
 
 }  // namespace ferry

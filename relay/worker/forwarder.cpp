@@ -102,7 +102,7 @@ void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
   ReceivedPacket arrived = context_.received(packet, now);
   const Component component = arrived.component();
   // STUN and DTLS, told apart by the first octet (RFC 7983), are never inside SRTP and never reach a sink.
-  if (entry.state.has_handshake(arrived.kind)) {
+  if (entry.state.plan().has_handshake(arrived.kind)) {
     if (arrived.datagram.size() > kMaxHandshake) {
       context_.drop_arriving(entry, DropReason::kTooLong);
       return;
@@ -110,7 +110,7 @@ void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
     parts_.turns.on_handshake(entry, arrived);
     return;
   }
-  if (entry.state.is_protected()) {
+  if (entry.state.plan().is_protected()) {
     const DropReason reason = entry.state.unprotect(arrived, *context_.own, opened);
     // The key comes with the answer. Nothing was counted and the datagram is unchanged.
     if (reason == DropReason::kEarlyMedia) {
@@ -184,7 +184,8 @@ void Forwarder::judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuff
 }
 
 void Forwarder::give_up(TransportEntry& entry, std::uint8_t slot) noexcept {
-  const bool ssrc = Transport::is_ssrc_slot(slot);
+  // By its place, the packet waits for its SSRC to be confirmed, or for its source.
+  const bool ssrc = slot >= Transport::kSsrcSlots && slot < Transport::kProposedSlots;
   context_.drop_arriving(entry, ssrc ? DropReason::kSsrcNotAdmitted : DropReason::kProbation);
   (*entry.held)[slot].packet.reset();
 }
@@ -204,7 +205,7 @@ void Forwarder::hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer pack
     const auto& waiting = (*oldest->held)[place.slot];
     if (waiting.packet && waiting.serial == place.serial) give_up(*oldest, place.slot);
   }
-  place = {entry.state.id(), slot, next_held_};
+  place = {entry.id, slot, next_held_};
   (*entry.held)[slot] = {std::move(packet), next_held_++};
 }
 
@@ -218,7 +219,7 @@ void Forwarder::count_accepted(const Accepted& accepted, Bytes datagram) noexcep
   if (!accepted.verdict.is_negotiated) bump(context_.totals.other_type_packets);
   // Taps that want what arrives see the packet before it is changed for any sink.
   if (!entry.taps.empty()) {
-    const TapPacket seen{.transport = entry.state.id(),
+    const TapPacket seen{.transport = entry.id,
                          .media = accepted.source.media,
                          .is_rtcp = accepted.verdict.is_rtcp,
                          .port = accepted.arrived.component(),
@@ -234,7 +235,7 @@ void Forwarder::count_accepted(const Accepted& accepted, Bytes datagram) noexcep
   }
   // Quality is that of the whole way, so the round trip to the far party is added to this party's report.
   if (!accepted.verdict.is_rtcp || accepted.source.sinks.empty()) return;
-  if (const TransportEntry* far = context_.table.find(accepted.source.sinks.front().via)) {
+  if (TransportEntry* far = context_.table.find(accepted.source.sinks.front().via)) {
     if (const auto report =
             entry.state.streams().complete_report(far->state.streams().round_trip(), accepted.arrived.at))
       count_quality(context_.interface_of(entry).quality, *report);

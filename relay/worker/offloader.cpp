@@ -1,7 +1,7 @@
 // When a stream goes into the kernel, what is told to the kernel, and when the stream comes back.
 //
 // States of a stream: offered → installed → (read, updated) → withdrawn. Whoever forwards it owns its
-// counters, its rate limit and its place in the sequence. `Transport::hand_over` hands these over at
+// counters, its rate limit and its place in the sequence. `hand_over` hands these over at
 // installation; `absorb` takes the growth since the last reading back, as if user space had forwarded the
 // packets itself.
 //
@@ -20,6 +20,7 @@
 #include "relay/worker/offloader.hpp"
 
 #include "relay/base/memory.hpp"
+#include "relay/core/forward/handover.hpp"
 #include "relay/core/output/changes.hpp"
 
 namespace ferry {
@@ -59,18 +60,18 @@ Sampling sampling_for(const std::vector<PacketTap*>& taps, const SourcePlan& sou
 bool Offloader::may_be_offloaded(const TransportEntry& entry) const {
   // ICE may select another local address than the first and changes its pair by packets, which the kernel
   // does not read. Several sources on one transport are told apart by more than the kernel looks at.
-  if (entry.state.is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
+  if (entry.state.plan().is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
     return false;
   // Nothing may overtake what came before the answer (LAT-14). RTP only: RTCP never goes into the kernel.
   if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
     const TransportEntry* out = context_.table.find(sink.via);
-    return out != nullptr && !out->state.is_protected() && !out->state.plan().ice &&
+    return out != nullptr && !out->state.plan().is_protected() && !out->state.plan().ice &&
            is_plain(sink, out->output.get()) && std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
 
-std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssrc) const {
+std::optional<Offloaded> Offloader::wanted(TransportEntry& entry, Ssrc ssrc) const {
   if (!may_be_offloaded(entry)) return std::nullopt;
   const SourcePlan& source = entry.state.plan().sources.front();
   Offloaded wanted;
@@ -80,7 +81,7 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
   for (const bool silenced : {false, true}) {
     for (const Sink& sink : source.sinks) {
       if (sink.silenced != silenced) continue;
-      const TransportEntry* out = context_.table.find(sink.via);
+      TransportEntry* out = context_.table.find(sink.via);
       Sink audible = sink;
       // The flow's payload types have all been checked for it: each one can be silenced.
       audible.silenced = false;
@@ -94,15 +95,18 @@ std::optional<Offloaded> Offloader::wanted(const TransportEntry& entry, Ssrc ssr
         wanted.hearing_prompt.push_back(sink.via);
         continue;
       }
-      const OffloadSink next{context_.io->local_of(out->ports[0]), out->state.lasting_hop(),
-                             out->state.plan().tos, silenced};
+      const Transport::Parts receiver = out->state.parts();
+      const OffloadSink next{context_.io->local_of(out->ports[0]),
+                             lasting_hop(receiver.plan, receiver.latch[0], receiver.presence),
+                             receiver.plan.tos, silenced};
       // No route, or an address that the latch has not learned yet: ask again later.
       if (!next.local.is_reachable() || !next.peer.is_set()) return std::nullopt;
       sinks.push_back(next);
       wanted.receivers.push_back({sink.via, sink.to});
     }
   }
-  auto handed = entry.state.hand_over(ssrc);
+  const Transport::Parts parts = entry.state.parts();
+  auto handed = hand_over(parts.plan, parts.latch[0], parts.streams, parts.account, ssrc);
   if (!handed) return std::nullopt;
   wanted.flow = std::move(handed->first);
   wanted.seen = handed->second;
@@ -119,7 +123,7 @@ void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept {
   if (!is_on() || entry.offloaded || now < entry.offer_after || !may_be_offloaded(entry)) return;
   entry.offer_after = now + kAskAgain;
   // If memory runs out, user space goes on forwarding.
-  (void)had_memory([&] { offers_.push_back({entry.state.id(), ssrc}); });
+  (void)had_memory([&] { offers_.push_back({entry.id, ssrc}); });
 }
 
 void Offloader::read_all() noexcept {
@@ -156,9 +160,9 @@ void Offloader::install_offered(Instant now) {
     }
     flows[i]->place = flows_.size();
     entry.offloaded = std::move(flows[i]);
-    flows_.push_back(entry.state.id());
+    flows_.push_back(entry.id);
     // A flow that cannot be linked would not follow changes of its receivers, so it comes back at once.
-    if (!had_memory([&] { link(entry); })) withdraw({entry.state.id()});
+    if (!had_memory([&] { link(entry); })) withdraw({entry.id});
   }
   context_.totals.offloaded_flows.store(flows_.size(), std::memory_order_relaxed);
 }
@@ -172,9 +176,9 @@ void Offloader::before_judgement(TransportEntry& entry, const ReceivedPacket& pa
   const bool from_peer = packet.from == known.flow.peer;
   if (!from_peer && !entry.state.latch(Component::kRtp).may_move_to(packet.from, packet.at)) return;
   // Packets of refused payload types are dropped whoever forwards, so they change nothing.
-  if (entry.state.refuses_type(packet)) return;
+  if (entry.state.streams().refuses_type(packet, entry.state.latch(Component::kRtp))) return;
   // If memory runs out, the flow stays; the next packet takes it back.
-  if (had_memory([&] { withdraw({entry.state.id()}); })) entry.offer_after = packet.at + kOfferAgain;
+  if (had_memory([&] { withdraw({entry.id}); })) entry.offer_after = packet.at + kOfferAgain;
 }
 
 void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
@@ -184,7 +188,7 @@ void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {
   const bool same_stream = next.learning_epoch == plan.learning_epoch && next.sources.size() == 1 &&
                            next.sources.front().media == plan.sources.front().media;
   // The packets so far were sent by the old peer and must not count for the new one.
-  if (!same_stream) withdraw({entry.state.id()});
+  if (!same_stream) withdraw({entry.id});
 }
 
 void Offloader::reconsider(TransportEntry& entry) noexcept {
@@ -213,7 +217,7 @@ void Offloader::follow(TransportEntry& entry) {
   auto now = wanted(entry, entry.offloaded->flow.ssrc);
   Offloaded& known = *entry.offloaded;
   if (!now) {
-    withdraw({entry.state.id()});
+    withdraw({entry.id});
     return;
   }
   if (now->flow == known.flow && now->receivers == known.receivers && now->refusals == known.refusals &&
@@ -223,7 +227,7 @@ void Offloader::follow(TransportEntry& entry) {
   collect();
   OffloadState before;
   if (offload_->update(now->flow, before) != OffloadAnswer::kTaken) {
-    withdraw({entry.state.id()});
+    withdraw({entry.id});
     return;
   }
   absorb(entry, before);
@@ -237,9 +241,9 @@ void Offloader::follow(TransportEntry& entry) {
 
 std::vector<TransportId> Offloader::around(const TransportEntry& entry) const {
   std::vector<TransportId> ids;
-  if (entry.offloaded) ids.push_back(entry.state.id());
+  if (entry.offloaded) ids.push_back(entry.id);
   // A flow is listed once for each of its sinks that goes to this party.
-  const auto [first, last] = feeding_.equal_range(entry.state.id().slot);
+  const auto [first, last] = feeding_.equal_range(entry.id.slot);
   for (auto i = first; i != last; ++i) {
     if (std::ranges::find(ids, i->second) == ids.end()) ids.push_back(i->second);
   }
@@ -276,21 +280,20 @@ void Offloader::withdraw(const std::vector<TransportId>& ids) {
 
 void Offloader::link(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
-  entry.state.activity()->is_offloaded.store(true, std::memory_order_relaxed);
+  entry.state.account().activity().is_offloaded.store(true, std::memory_order_relaxed);
   // First, because the insertions below may fail for want of memory, and `unlink` undoes it in any case.
   if (known.flow.sampling > Sampling::kSparse) ++dense_;
-  for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.state.id());
-  for (const TransportId each : known.hearing_prompt) feeding_.emplace(each.slot, entry.state.id());
-  if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.state.id();
+  for (const Offloaded::Receiver& each : known.receivers) feeding_.emplace(each.via.slot, entry.id);
+  for (const TransportId each : known.hearing_prompt) feeding_.emplace(each.slot, entry.id);
+  if (known.flow.sampling != Sampling::kNone) sampled_[known.flow.local] = entry.id;
 }
 
 void Offloader::unlink(const TransportEntry& entry) {
   const Offloaded& known = *entry.offloaded;
-  entry.state.activity()->is_offloaded.store(false, std::memory_order_relaxed);
+  entry.state.account().activity().is_offloaded.store(false, std::memory_order_relaxed);
   const auto forget = [&](TransportId receiver) {
     const auto [first, last] = feeding_.equal_range(receiver.slot);
-    const auto own =
-        std::find_if(first, last, [&](const auto& one) { return one.second == entry.state.id(); });
+    const auto own = std::find_if(first, last, [&](const auto& one) { return one.second == entry.id; });
     if (own != last) feeding_.erase(own);
   };
   for (const Offloaded::Receiver& each : known.receivers) forget(each.via);
@@ -304,7 +307,9 @@ void Offloader::withdraw_all(TransportEntry& entry) { withdraw(around(entry)); }
 void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   // All numbers count from the installation, so the difference to what was seen last is new.
   Offloaded& known = *entry.offloaded;
-  const OffloadedTraffic done = entry.state.absorb(state, known.seen);
+  const Transport::Parts parts = entry.state.parts();
+  const OffloadedTraffic done = ferry::absorb(
+      {parts.latch[0], parts.streams, parts.account, parts.presence, parts.events}, state, known.seen);
   bump(context_.totals.packets, done.packets);
   bump(context_.totals.bytes, done.bytes);
   bump(context_.totals.offloaded_packets, done.packets);
@@ -333,13 +338,13 @@ void Offloader::absorb(TransportEntry& entry, const OffloadState& state) {
   }
   // Copies that found no room in the ring: a recording has a hole there and should know.
   if (state.unsampled != known.seen.unsampled) {
-    for (PacketTap* tap : entry.taps) tap->on_lost(entry.state.id(), state.unsampled - known.seen.unsampled);
+    for (PacketTap* tap : entry.taps) tap->on_lost(entry.id, state.unsampled - known.seen.unsampled);
   }
   known.seen = state;
   for (const Offloaded::Receiver& each : known.receivers) {
     TransportEntry* out = context_.table.find(each.via);
     if (out == nullptr) continue;
-    out->state.on_sent_by_kernel(done, each.to);
+    on_sent_by_kernel(out->state.streams(), out->state.account(), done, each.to);
     InterfaceTotals& left_by = interface_totals(context_.totals, out->state.plan());
     bump(left_by.egress.packets, done.packets);
     bump(left_by.egress.bytes, done.bytes);
@@ -378,7 +383,7 @@ void Offloader::collect() {
     if (!is_sparse && context_.flight_mode.load(std::memory_order_relaxed) == FlightMode::kAll)
       entry->state.account().record_flight(Component::kRtp, sample.from, sample.datagram, sample.size,
                                            outcome, true, sample.received_at);
-    const TapPacket seen{.transport = entry->state.id(),
+    const TapPacket seen{.transport = entry->id,
                          .media = entry->state.plan().sources.front().media,
                          .from = sample.from,
                          .to = {},
@@ -423,7 +428,7 @@ void Offloader::turn(Instant now) {
       // quiet relay fresh.
       for (const TransportId id : around(entry)) ask(id);
     } else if (count == 1) {
-      ask(entry.state.id());
+      ask(entry.id);
     }
   }
   read(asked);

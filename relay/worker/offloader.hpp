@@ -41,9 +41,7 @@ class Offloader {
   /// to it; complete when it returns (LAT-13).
   void reconsider(TransportEntry& entry) noexcept;
   /// True if the kernel sends packets to the party of `entry`.
-  [[nodiscard]] bool feeds(const TransportEntry& entry) const {
-    return feeding_.contains(entry.state.id().slot);
-  }
+  [[nodiscard]] bool feeds(const TransportEntry& entry) const { return feeding_.contains(entry.id.slot); }
   /// `entry` is about to leave: withdraws every flow from it and to it.
   void withdraw_all(TransportEntry& entry);
   /// Reads every flow from `entry` and to it, so that its counters are of this moment.
@@ -81,7 +79,7 @@ class Offloader {
   [[nodiscard]] bool may_be_offloaded(const TransportEntry& entry) const;
   /// The flow of a stream of `entry` as it should be now, with its state. Nothing if user space must forward
   /// it.
-  [[nodiscard]] std::optional<Offloaded> wanted(const TransportEntry& entry, Ssrc ssrc) const;
+  [[nodiscard]] std::optional<Offloaded> wanted(TransportEntry& entry, Ssrc ssrc) const;
   /// Lets the flow of `entry` follow what has changed: keeps, updates or withdraws it.
   void follow(TransportEntry& entry);
   /// Lets all flows follow, after `reconsider` had no memory for some of them.

@@ -45,7 +45,7 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   // (SSR-2).
   output.begin(command.ssrc, command.sequence, command.timestamp);
   if (output.start_prompt(std::move(command.prompt), command.rounds, now))
-    context_.tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+    context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
   await(entry, now);
   offloader_.reconsider(entry);
 }
@@ -55,7 +55,7 @@ void OwnPackets::stop_prompt(TransportEntry& entry) noexcept {
 }
 
 void OwnPackets::end_prompt(TransportEntry& entry) noexcept {
-  context_.tell({entry.state.id(), TransportEvent::kPromptEnded, {}});
+  context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
   offloader_.reconsider(entry);
 }
 
@@ -87,7 +87,7 @@ DropReason OwnPackets::remake(TransportEntry& entry, std::uint8_t source, Transp
   }
   // From now on the relay makes the stream of this party itself, so the kernel may not forward it any longer.
   if (is_new) offloader_.reconsider(out);
-  const std::uint64_t from = std::uint64_t{entry.state.id().slot} << 8 | source;
+  const std::uint64_t from = std::uint64_t{entry.id.slot} << 8 | source;
   FromOutput sender(*this, out, hop, sink.to, now);
   const DropReason reason =
       out.output->on_packet(from, *arrived.rtp, sink.ptime_ms,

@@ -20,7 +20,7 @@ void SendBatch::add(TransportEntry& out, const Transport::NextHop& hop, Datagram
     return;
   }
   if (!out.taps.empty()) {
-    const TapPacket seen{.transport = out.state.id(),
+    const TapPacket seen{.transport = out.id,
                          .media = to,
                          .is_rtcp = is_rtcp,
                          .port = hop.via,
@@ -42,7 +42,7 @@ void SendBatch::add(TransportEntry& out, const Transport::NextHop& hop, Datagram
   // RTCP is counted by its contents, which must be read before they are encrypted. RTP is counted by its
   // header, which stays readable, and only after `protect`, which may refuse a packet that was sent already.
   if (is_rtcp) out.state.on_sent(hop.via, kind, packet.data(), to, now);
-  if (out.state.is_protected()) {
+  if (out.state.plan().is_protected()) {
     std::size_t size = plain;
     // A batching back end seals the packet in `flush`; its final size is known now.
     SrtpWork* later = !is_rtcp && is_batched(out.state.plan()) ? &work_[work_count_] : nullptr;

@@ -4,6 +4,7 @@
 #include "relay/base/prefetch.hpp"
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/latch/early_media.hpp"
+#include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/output/output.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
@@ -66,10 +67,12 @@ enum class DeadlineKind : std::uint8_t {
 /// A transport with everything that the worker keeps for it. It moves between workers as a whole
 /// (docs/architecture.md, seam 7).
 struct TransportEntry {
-  /// The arguments are those of `Transport`; the ports are set afterwards.
-  TransportEntry(TransportId id, std::shared_ptr<const TransportPlan> plan,
+  /// The other arguments are those of `Transport`; the ports are set afterwards.
+  TransportEntry(TransportId name, std::shared_ptr<const TransportPlan> plan,
                  std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
-      : state(id, std::move(plan), std::move(activity), now, barred) {}
+      : id(name), state(std::move(plan), std::move(activity), now, barred) {}
+  /// Its name at the worker that has it.
+  TransportId id;
   Transport state;
   /// RTP and RTCP port at the first local address.
   std::array<PortHandle, 2> ports;
@@ -122,7 +125,7 @@ class TransportTable {
   /// The transport of this name; null if it is gone, also if another one has its slot now.
   [[nodiscard]] TransportEntry* find(TransportId id) const noexcept {
     TransportEntry* entry = at(id.slot);
-    return entry != nullptr && entry->state.id() == id ? entry : nullptr;
+    return entry != nullptr && entry->id == id ? entry : nullptr;
   }
   /// The transport that has the slot now; null if there is none.
   [[nodiscard]] TransportEntry* at(std::size_t slot) const noexcept {
@@ -136,7 +139,7 @@ class TransportTable {
   void put(TransportId id, std::unique_ptr<TransportEntry> entry) {
     if (id.slot >= entries_.size()) entries_.resize(id.slot + 1);
     if (!entries_[id.slot]) ++size_;
-    entry->state.set_id(id);
+    entry->id = id;
     entries_[id.slot] = std::move(entry);
   }
   /// Takes an entry out; null if it is not there.

@@ -37,24 +37,28 @@ class FromEntry final : public PortOutput {
   const TransportEntry& entry_;
 };
 
+/// True if the source of a DTLS datagram may take part in a handshake (DTL-2).
+bool may_speak(TransportEntry& entry, const ReceivedPacket& arrived, const OwnMedia& own) noexcept {
+  const Transport::Parts parts = entry.state.parts();
+  return parts.handshakes.may_speak(parts.plan, entry.state.latch(arrived.component()), arrived.port,
+                                    arrived.from, own);
+}
+
 }  // namespace
 
 void TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
   FromEntry out(*context_.io, entry);
   DropReason reason = DropReason::kNone;
   try {
-    if (arrived.kind == DatagramClass::kDtls &&
-        entry.state.may_speak(arrived.port, arrived.from, *context_.own)) {
+    if (arrived.kind == DatagramClass::kDtls && may_speak(entry, arrived, *context_.own)) {
       if (handshakes_ >= kHandshakesATurn) {
         if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
           // A full queue drops the datagram; the peer sends it again.
           context_.drop_arriving(entry, DropReason::kNoBuffer);
           return;
         }
-        waiting_.push_back({entry.state.id(),
-                            arrived.port,
-                            arrived.from,
-                            {arrived.datagram.begin(), arrived.datagram.end()}});
+        waiting_.push_back(
+            {entry.id, arrived.port, arrived.from, {arrived.datagram.begin(), arrived.datagram.end()}});
         ++entry.waiting;
         return;
       }
@@ -94,7 +98,7 @@ void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
   try {
     entry.state.drive({context_.dtls_budget, out, now, *context_.own});
     tell_ended_presses(entry, now, false);
-    due = entry.state.due(now);
+    due = next_due(entry, now);
     context_.pass_events(entry, now);
   } catch (const std::bad_alloc&) {
     due = now + kAgain;  // memory may be there again by then (C-12)
@@ -102,27 +106,33 @@ void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
   deadlines_.set_earlier(entry, DeadlineKind::kTransport, due, now);
 }
 
+std::optional<Instant> TransportTurns::next_due(TransportEntry& entry, Instant now) noexcept {
+  const auto first = entry.state.parts().handshakes.due(now);
+  const auto second = entry.state.streams().due();
+  return first && second ? std::min(*first, *second) : first ? first : second;
+}
+
 void TransportTurns::await(TransportEntry& entry, Instant now) noexcept {
   const TransportPlan& plan = entry.state.plan();
   const bool is_driven = plan.dtls || plan.ice;
   deadlines_.set_earlier(entry, DeadlineKind::kTransport,
-                         is_driven ? std::optional(now) : entry.state.due(now), now);
+                         is_driven ? std::optional(now) : next_due(entry, now), now);
 }
 
 void TransportTurns::follow_presses(TransportEntry& entry, std::size_t source, const PayloadEntry& payload,
                                     const ReceivedPacket& arrived) noexcept {
   const KeyPresses::Told told = entry.state.streams().presses_of(source, payload, arrived);
   for (const auto& press : {told.former, told.own}) {
-    if (press) context_.tell({entry.state.id(), TransportEvent::kDtmf, *press});
+    if (press) context_.tell({entry.id, TransportEvent::kDtmf, *press});
   }
   // The end of a key press may get lost; a deadline ends it then.
   if (payload.is_event)
-    deadlines_.set_earlier(entry, DeadlineKind::kTransport, entry.state.due(arrived.at), arrived.at);
+    deadlines_.set_earlier(entry, DeadlineKind::kTransport, next_due(entry, arrived.at), arrived.at);
 }
 
 void TransportTurns::tell_ended_presses(TransportEntry& entry, Instant now, bool all) noexcept {
   while (const auto press = entry.state.streams().take_ended_press(now, all))
-    context_.tell({entry.state.id(), TransportEvent::kDtmf, *press});
+    context_.tell({entry.id, TransportEvent::kDtmf, *press});
 }
 
 }  // namespace ferry

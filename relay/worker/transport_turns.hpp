@@ -27,6 +27,9 @@ class TransportTurns {
   [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
   /// Lets the transport's handshakes, checks and key presses do what is due, and queues its next deadline.
   void drive(TransportEntry& entry, Instant now) noexcept;
+  /// When `drive` has something to do for the transport: handshakes, checks, or a key press that ends by
+  /// time. Nothing if never.
+  [[nodiscard]] static std::optional<Instant> next_due(TransportEntry& entry, Instant now) noexcept;
   /// Queues the deadline of `entry`, if it has one.
   void await(TransportEntry& entry, Instant now) noexcept;
   /// Follows DTMF events (RFC 4733) in a packet of `entry` and reports the key presses that it ends.

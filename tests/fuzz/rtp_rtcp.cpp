@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   plan->rtp_latch.signalled = {IpAddress::v4({192, 0, 2, 1}), UdpPort{4000}};
   plan->rtp_latch.policy = LatchPolicy::kUncontested;
   plan->sources.emplace_back().rate = {250, 20'000};
-  Transport transport({}, plan, std::make_shared<TransportActivity>(), Instant{std::chrono::hours(1)});
+  Transport transport(plan, std::make_shared<TransportActivity>(), Instant{std::chrono::hours(1)});
   const OwnMedia own({});
   Instant now{std::chrono::hours(1)};
   std::size_t accepted = 0;

@@ -27,6 +27,9 @@ class Account {
   /// `activity` is what control reads; it lives as long as the account.
   Account(TransportActivity& activity, Instant now) noexcept : activity_(&activity), marks_(now) {}
 
+  /// What control reads while the call goes on.
+  [[nodiscard]] TransportActivity& activity() const noexcept { return *activity_; }
+
   // Packets that came and left.
   /// Counts an accepted datagram of `octets`.
   void count_in(Component component, std::size_t octets, Instant now) noexcept;

@@ -8,6 +8,8 @@
 
 #include "relay/core/forward/handover.hpp"
 
+#include "relay/core/forward/destination.hpp"
+
 #include <algorithm>
 
 namespace ferry {
@@ -135,6 +137,22 @@ OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadS
   into.account.count_offloaded_in(done.packets, done.bytes, now.last_packet);
   into.presence.hear();
   return done;
+}
+
+void on_sent_by_kernel(Streams& streams, Account& account, const OffloadedTraffic& what, MediaId to) {
+  const auto source = streams.source_of(to);
+  if (what.packets == 0 || !source) return;
+  account.count_offloaded_out(what.packets, what.bytes);
+  streams.on_sent_by_kernel(what, *source);
+}
+
+Endpoint lasting_hop(const TransportPlan& plan, const Latch& latch, const Presence& presence) noexcept {
+  // A time limit or a pause has to be checked for each packet, which the kernel does not do.
+  const bool is_unheard_limited =
+      !presence.is_heard() && (plan.wait_for_peer || plan.unheard_until != Instant::max());
+  return is_unheard_limited || presence.is_paused(Component::kRtp)
+             ? Endpoint{}
+             : destination_of(plan, latch, Component::kRtp);
 }
 
 }  // namespace ferry

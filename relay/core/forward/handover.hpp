@@ -33,4 +33,11 @@ struct Absorber {
 /// absorbed last.
 OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadState& seen);
 
+/// Counts what the kernel sent to the media `to`, as `Transport::on_sent` does for packets.
+void on_sent_by_kernel(Streams& streams, Account& account, const OffloadedTraffic& what, MediaId to);
+/// The address that media goes to until the plan or the latch changes; unset if every packet has to be
+/// decided. `latch` is that of the RTP component.
+[[nodiscard]] Endpoint lasting_hop(const TransportPlan& plan, const Latch& latch,
+                                   const Presence& presence) noexcept;
+
 }  // namespace ferry

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "relay/base/enum_bits.hpp"
+#include "relay/core/classify.hpp"
 #include "relay/core/dtls/dtls.hpp"
 #include "relay/core/forward/component.hpp"
 #include "relay/core/ice/ice_agent.hpp"
@@ -261,6 +262,12 @@ struct TransportPlan {
   /// Set if the transport uses ICE; null otherwise.
   std::shared_ptr<const IcePlan> ice;
 
+  /// True if its packets are SRTP and SRTCP.
+  [[nodiscard]] bool is_protected() const noexcept { return srtp != nullptr; }
+  /// True if it has handshakes or checks that a datagram of this class may belong to.
+  [[nodiscard]] bool has_handshake(DatagramClass of) const noexcept {
+    return of == DatagramClass::kDtls ? dtls != nullptr : of == DatagramClass::kStun && ice != nullptr;
+  }
   bool operator==(const TransportPlan&) const = default;
 };
 

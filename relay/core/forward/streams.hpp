@@ -7,6 +7,7 @@
 #include "relay/core/forward/transport_activity.hpp"
 #include "relay/core/forward/transport_figures.hpp"
 #include "relay/core/forward/transport_snapshot.hpp"
+#include "relay/core/latch/latch.hpp"
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
@@ -63,6 +64,20 @@ class Streams {
   /// True if there is one source only, and it has admitted the SSRC.
   [[nodiscard]] bool is_admitted_to_only_source(Ssrc ssrc) const noexcept {
     return states_.size() == 1 && find(0, ssrc) != nullptr;
+  }
+  /// True if the SSRC was admitted and `from` is the locked peer. `latch` is that of the RTP component. Never
+  /// true under BUNDLE, where the payload type says whose packet it is.
+  [[nodiscard]] bool is_established(const Latch& latch, const Endpoint& from, Ssrc ssrc) const noexcept {
+    return latch.state() == Latch::State::kLocked && from == latch.learned() &&
+           is_admitted_to_only_source(ssrc);
+  }
+  /// True if an RTP packet has a payload type that was not negotiated, and its source or SSRC is not known
+  /// yet. Nothing may follow from such a packet (DMX-4). The packet has a whole fixed header; `latch` is that
+  /// of the RTP component.
+  [[nodiscard]] bool refuses_type(const ReceivedPacket& packet, const Latch& latch) const noexcept {
+    const PayloadType type{static_cast<std::uint8_t>(read_u8(packet.datagram, 1) & 0x7f)};
+    const Ssrc ssrc{read_u32(packet.datagram, 8)};
+    return !source_for(type, ssrc, packet.datagram) && !is_established(latch, packet.from, ssrc);
   }
   /// Index of a media in the plan's sources; nothing if the transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;

@@ -19,7 +19,7 @@
 //   transport_proposal.cpp  an offer that waits for its answer
 //   transport_pause.cpp     pauses of the process
 //   transport_marks.cpp     figures of the last seconds
-//   transport_snapshot.cpp  export and restore
+//   transport_export.cpp    export and restore
 
 #include "relay/core/forward/transport.hpp"
 
@@ -68,10 +68,9 @@ bool is_stun(Bytes datagram) noexcept { return datagram.size() >= 20 && read_u32
 
 }  // namespace
 
-Transport::Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
-                     std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred)
-    : id_(id),
-      plan_(std::move(plan)),
+Transport::Transport(std::shared_ptr<const TransportPlan> plan, std::shared_ptr<TransportActivity> activity,
+                     Instant now, const Endpoint& barred)
+    : plan_(std::move(plan)),
       activity_(std::move(activity)),
       streams_(*plan_, *activity_),
       account_(*activity_, now),
@@ -169,19 +168,6 @@ Verdict Transport::from_judgement(Component component, const Latch::Judgement& j
   return drop(component, judgement.reason);
 }
 
-bool Transport::is_established(const Endpoint& from, Ssrc ssrc) const noexcept {
-  // With one source the payload type need not say whose packet it is; under BUNDLE it has to.
-  const Latch& latch = latch_[0];
-  return latch.state() == Latch::State::kLocked && from == latch.learned() &&
-         streams_.is_admitted_to_only_source(ssrc);
-}
-
-bool Transport::refuses_type(const ReceivedPacket& packet) const noexcept {
-  const PayloadType type{static_cast<std::uint8_t>(read_u8(packet.datagram, 1) & 0x7f)};
-  const Ssrc ssrc{read_u32(packet.datagram, 8)};
-  return !streams_.source_for(type, ssrc, packet.datagram) && !is_established(packet.from, ssrc);
-}
-
 void Transport::note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept {
   Evidence* evidence = account_.made_evidence();
   if (evidence == nullptr) return;
@@ -202,10 +188,10 @@ Verdict Transport::on_rtp(ReceivedPacket& packet, const Endpoint& from, const Ow
   // under an admitted SSRC (DMX-4).
   auto source = streams_.source_for(rtp->payload_type, rtp->ssrc, packet.datagram);
   const bool is_negotiated = source.has_value();
-  if (!is_negotiated && is_established(from, rtp->ssrc) &&
+  if (!is_negotiated && streams_.is_established(latch_[0], from, rtp->ssrc) &&
       plan_->sources[0].may_pass_other(rtp->payload_type)) {
     // Such a packet passes but founds nothing, so it must not confirm a sequence jump either.
-    if (!is_protected() && !streams_.continues(0, rtp->ssrc, rtp->sequence))
+    if (!plan_->is_protected() && !streams_.continues(0, rtp->ssrc, rtp->sequence))
       return drop(component, DropReason::kSequenceJump);
     source.emplace();
   }
@@ -241,7 +227,7 @@ Verdict Transport::on_rtp(ReceivedPacket& packet, const Endpoint& from, const Ow
     stats = admission.stream;
   }
   // The index of a protected packet has been checked by SRTP, which allows no jump.
-  if (!is_protected() && stats->check(rtp->sequence) != StreamStats::Check::kOk)
+  if (!plan_->is_protected() && stats->check(rtp->sequence) != StreamStats::Check::kOk)
     return drop(component, DropReason::kSequenceJump);
   // A confirmed restart shows as one more reset after `count`; receivers with keys need to know (SSR-4).
   const std::uint64_t lost = stats->counters().lost();
@@ -333,7 +319,7 @@ Account::RefusedAs Transport::refused_as(const ReceivedPacket& packet, DropReaso
 
 bool Transport::takes_udptl() const noexcept {
   // UDPTL has no protection of its own, so a protected transport does not take it (SRT-11).
-  if (is_protected()) return false;
+  if (plan_->is_protected()) return false;
   return plan_->takes_udptl == UdptlBesideRtp::kYes ||
          (plan_->takes_udptl == UdptlBesideRtp::kUntilRtp && !streams_.has_arrivals(0));
 }
@@ -394,20 +380,6 @@ void Transport::drive(HandshakeTurn turn) {
   if (handshakes_.take_new_keys()) follow_keys(turn.now);
 }
 
-std::optional<Instant> Transport::due(Instant now) const noexcept {
-  // The earlier one of handshakes and DTMF presses that end by time.
-  const auto first = handshakes_.due(now);
-  const auto second = streams_.due();
-  return first && second ? std::min(*first, *second) : first ? first : second;
-}
-
-Endpoint Transport::destination(Component via) const noexcept {
-  // Order: `asymmetric` insists on the signalled endpoint; otherwise the learned peer comes before it.
-  const LatchConfig& config = via == Component::kRtp ? plan_->rtp_latch : plan_->rtcp_latch;
-  if (plan_->send_to_signalled && config.has_destination()) return config.signalled;
-  return latch_[index(via)].destination();
-}
-
 Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {
   const Component via = component == Component::kRtcp && plan_->send_rtcp_muxed ? Component::kRtp : component;
   const Endpoint to = destination(via);
@@ -424,14 +396,6 @@ Transport::NextHop Transport::next_hop(Component component, Instant now) noexcep
   const Latch& latch = latch_[index(via)];
   return {to, via, DropReason::kNone, handshakes_.local(via),
           latch.state() == Latch::State::kLocked && to == latch.learned()};
-}
-
-Endpoint Transport::lasting_hop() const noexcept {
-  // A time limit or a pause has to be checked for each packet, which the kernel does not do.
-  const bool is_unheard_limited =
-      !presence_.is_heard() && (plan_->wait_for_peer || plan_->unheard_until != Instant::max());
-  return is_unheard_limited || presence_.is_paused(Component::kRtp) ? Endpoint{}
-                                                                    : destination(Component::kRtp);
 }
 
 bool Transport::on_unreachable(Component via, const Endpoint& to, bool is_fed_by_kernel,
@@ -454,13 +418,6 @@ void Transport::on_sent(Component via, DatagramClass kind, Bytes datagram, Media
   account_.count_out(via, datagram.size());
   presence_.on_sent(via, now);
   if (plan_->kind == TransportKind::kRtp) streams_.on_sent(kind, datagram, to, now);
-}
-
-void Transport::on_sent_by_kernel(const OffloadedTraffic& what, MediaId to) {
-  const auto source = streams_.source_of(to);
-  if (what.packets == 0 || !source) return;
-  account_.count_offloaded_out(what.packets, what.bytes);
-  streams_.on_sent_by_kernel(what, *source);
 }
 
 }  // namespace ferry

@@ -2,19 +2,17 @@
 #pragma once
 
 #include "relay/core/forward/account.hpp"
+#include "relay/core/forward/destination.hpp"
 #include "relay/core/forward/event_queue.hpp"
-#include "relay/core/forward/handover.hpp"
 #include "relay/core/forward/handshakes.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/forward/presence.hpp"
 #include "relay/core/forward/protection.hpp"
 #include "relay/core/forward/streams.hpp"
 #include "relay/core/forward/transport_activity.hpp"
-#include "relay/core/forward/transport_figures.hpp"
 #include "relay/core/forward/transport_snapshot.hpp"
 #include "relay/core/forward/verdict.hpp"
 #include "relay/core/latch/proposed_latch.hpp"
-#include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/packet/received_packet.hpp"
 
 #include <array>
@@ -34,21 +32,15 @@ class Transport {
   static constexpr std::size_t kSsrcSlots = Latch::kHoldSlots * 2;
   static constexpr std::size_t kProposedSlots = kSsrcSlots + Streams::kPendingSsrcs;
   static constexpr std::size_t kHoldSlots = kProposedSlots + Latch::kHoldSlots * 2;
-  /// True if a packet held in `slot` waits for its SSRC to be confirmed, not for its source.
-  static constexpr bool is_ssrc_slot(std::size_t slot) noexcept {
-    return slot >= kSsrcSlots && slot < kProposedSlots;
-  }
 
   /// `plan` has at least one source. `activity` is shared with control. Packets from `barred`, if set, are
   /// refused for the rest time of PRT-2: it is the peer of an earlier call on these ports.
-  Transport(TransportId id, std::shared_ptr<const TransportPlan> plan,
-            std::shared_ptr<TransportActivity> activity, Instant now, const Endpoint& barred = {});
+  Transport(std::shared_ptr<const TransportPlan> plan, std::shared_ptr<TransportActivity> activity,
+            Instant now, const Endpoint& barred = {});
 
   /// Swaps the plan. Learning begins anew only if the plan's epoch rose. Counters stay.
   void set_plan(std::shared_ptr<const TransportPlan> plan, Instant now);
   [[nodiscard]] const TransportPlan& plan() const noexcept { return *plan_; }
-  [[nodiscard]] TransportId id() const noexcept { return id_; }
-  void set_id(TransportId id) noexcept { id_ = id; }
 
   /// Judges one received datagram; a protected one has been opened by `unprotect`. `own` are this relay's
   /// media ports. Changes state only if the source rule allows it (DMX-5). Sets `rtp` and `payload` of the
@@ -58,8 +50,6 @@ class Transport {
   /// nobody's silence (C-13).
   void skip(Duration pause, Instant now) noexcept;
 
-  /// True if its packets are SRTP and SRTCP.
-  [[nodiscard]] bool is_protected() const noexcept { return plan_->srtp != nullptr; }
   /// Decrypts a received datagram in place, before `on_datagram` judges it.
   ///
   /// `packet`  its `datagram` becomes the plain packet, its `origin` the key and index that it came with; see
@@ -90,24 +80,11 @@ class Transport {
   /// is the packet's media, `kind` its protocol. Returns kNone, or why the packet must not leave.
   [[nodiscard]] DropReason translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
                                            DatagramClass kind, MutableBytes packet) noexcept;
-  /// True if it has handshakes or checks that a datagram of `kind` may belong to.
-  [[nodiscard]] bool has_handshake(DatagramClass kind) const noexcept {
-    return kind == DatagramClass::kDtls ? plan_->dtls != nullptr
-                                        : kind == DatagramClass::kStun && plan_->ice != nullptr;
-  }
-  /// True if a source may take part in a handshake (DTL-2).
-  [[nodiscard]] bool may_speak(LocalPort at, const Endpoint& from, const OwnMedia& own) const noexcept {
-    return handshakes_.may_speak(*plan_, latch_[index(at.component)], at, from, own);
-  }
   /// Takes a received DTLS or STUN datagram. kNone if it was used or is held; otherwise why it was dropped,
   /// which is counted here.
   DropReason on_handshake(const ReceivedPacket& packet, HandshakeTurn turn);
   /// Begins the handshakes and checks that the plan asks for, and goes on with those that are due.
   void drive(HandshakeTurn turn);
-  /// When `drive` or `take_ended_press` has something to do; nothing if never.
-  [[nodiscard]] std::optional<Instant> due(Instant now) const noexcept;
-  /// Call it before the transport moves to another worker: it gives back what belongs to this one.
-  void leave_worker() noexcept { handshakes_.leave_worker(); }
   /// True if it sends under the very key that `source` receives with, so that changed packets of it cannot go
   /// out.
   [[nodiscard]] bool relays_key_of(const Transport& source) const noexcept;
@@ -131,60 +108,55 @@ class Transport {
   /// `kind` is what it left as: RTP, RTCP, or another protocol that passed whole.
   void on_sent(Component via, DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept;
 
-  // Forwarding by the kernel (see relay/core/offload). Whoever forwards a stream owns its state.
-  /// Describes the stream `ssrc` for the kernel, as far as this transport knows it, together with its state.
-  /// `local`, `sinks` and `sampling` of the flow are left to the caller. Nothing if user space has to see the
-  /// packets.
-  [[nodiscard]] std::optional<std::pair<OffloadFlow, OffloadState>> hand_over(Ssrc ssrc) const {
-    return ferry::hand_over(*plan_, latch_[0], streams_, account_, ssrc);
-  }
-  /// Takes over what the kernel counted. `state` is the present reading; `seen` is the reading before it, as
-  /// drops are counted since the installation. Returns what happened to the stream since it was handed over
-  /// or absorbed last.
-  OffloadedTraffic absorb(const OffloadState& state, const OffloadState& seen) {
-    return ferry::absorb({latch_[0], streams_, account_, presence_, events_}, state, seen);
-  }
-  /// Counts what the kernel sent to the media `to`, as `on_sent` does for packets.
-  void on_sent_by_kernel(const OffloadedTraffic& what, MediaId to);
-  /// The address that media goes to until the plan or the latch changes; unset if every packet has to be
-  /// decided.
-  [[nodiscard]] Endpoint lasting_hop() const noexcept;
-
   /// Notes an ICMP error about a packet that had left for `to`. `is_fed_by_kernel`: the kernel sends there
   /// packets that this transport does not see. Returns true if the error pauses the component (LAT-12a).
   bool on_unreachable(Component via, const Endpoint& to, bool is_fed_by_kernel, Instant now) noexcept;
   /// Keeps a refused datagram for explanations.
   void note_refusal(const ReceivedPacket& packet, DropReason reason) noexcept;
-  /// True if an RTP packet has a payload type that was not negotiated, and its source or SSRC is not known
-  /// yet. Nothing may follow from such a packet (DMX-4). The packet has a whole fixed header.
-  [[nodiscard]] bool refuses_type(const ReceivedPacket& packet) const noexcept;
 
   /// Makes a mark, so that `snapshot` can tell the last 10 to 12 s apart from the call, and updates
   /// `TransportActivity::standing`. The worker calls it every `kMarkInterval`, whether or not packets come.
   void mark(Instant now) noexcept;
 
-  /// Steps of prefetching what a packet needs, in the order in which the addresses become known. The
-  /// transport object itself is fetched first.
-  enum class Fetch : std::uint8_t { kParts, kLists, kSession, kContext };
-  /// Begins to load what receiving needs in this step.
-  void prefetch_arriving(Fetch step) const noexcept;
-  /// Begins to load what sending needs in this step.
-  void prefetch_leaving(Fetch step) const noexcept;
+  /// Steps of prefetching what receiving and sending need, in the order in which the addresses become known.
+  /// The transport object itself is fetched first.
+  enum class Fetch : std::uint8_t {
+    kArrivingParts,
+    kArrivingLists,
+    kArrivingSession,
+    kArrivingContext,
+    kLeavingParts,
+    kLeavingLists,
+    kLeavingSession,
+    kLeavingContext,
+  };
+  /// Begins to load what is needed in this step.
+  void prefetch(Fetch step) const noexcept;
 
-  [[nodiscard]] const std::shared_ptr<TransportActivity>& activity() const noexcept { return activity_; }
+  /// What it consists of, for functions that need several parts at once: those of handshakes.hpp and
+  /// handover.hpp. Valid until the next plan.
+  struct Parts {
+    const TransportPlan& plan;
+    /// By component.
+    std::array<Latch, 2>& latch;
+    Streams& streams;
+    Account& account;
+    Handshakes& handshakes;
+    Presence& presence;
+    /// Its events for control.
+    EventQueue& events;
+  };
+  [[nodiscard]] Parts parts() noexcept {
+    return {*plan_, latch_, streams_, account_, handshakes_, presence_, events_};
+  }
   [[nodiscard]] const Latch& latch(Component component) const noexcept { return latch_[index(component)]; }
   /// The streams of both directions.
   [[nodiscard]] Streams& streams() noexcept { return streams_; }
-  [[nodiscard]] const Streams& streams() const noexcept { return streams_; }
   /// What it has counted, and keeps for explanations.
   [[nodiscard]] Account& account() noexcept { return account_; }
   [[nodiscard]] const Account& account() const noexcept { return account_; }
-  /// Its events for control.
-  [[nodiscard]] EventQueue& events() noexcept { return events_; }
   /// All that it knows. `now` ends the figures of the last seconds.
   [[nodiscard]] TransportSnapshot snapshot(Instant now) const;
-  /// The statistics alone, at less cost.
-  [[nodiscard]] TransportFigures figures() const;
   /// Goes on where a snapshot was taken. What the keys have received and sent is not restored from it:
   /// `SrtpPlan::contexts` has that.
   void restore(const TransportSnapshot& snapshot, Instant now);
@@ -198,7 +170,9 @@ class Transport {
   /// Marks the peer as heard if a refused datagram is one of its keep-alives (RFC 6263 §4).
   void note_keep_alive(Component component, const Endpoint& from, Bytes datagram, Instant now) noexcept;
   /// The address that packets go to through the port of `via`; unset if there is none.
-  [[nodiscard]] Endpoint destination(Component via) const noexcept;
+  [[nodiscard]] Endpoint destination(Component via) const noexcept {
+    return destination_of(*plan_, latch_[index(via)], via);
+  }
   /// Value of `TransportActivity::standing`; never 0.
   [[nodiscard]] std::uint32_t standing(Instant now) const noexcept;
   /// Judges an RTP packet. `from` is the source that the source rule takes it for; see `heard_as`.
@@ -248,9 +222,6 @@ class Transport {
   Verdict deliver(const ReceivedPacket& packet, std::size_t source, bool is_rtcp) noexcept;
   /// The verdict on a packet whose SSRC is not admitted.
   Verdict from_admission(const Streams::Admission& admission) noexcept;
-  /// True if the SSRC was admitted and the source is the locked peer. Never true under BUNDLE, where the
-  /// payload type says whose packet it is.
-  [[nodiscard]] bool is_established(const Endpoint& from, Ssrc ssrc) const noexcept;
   /// Keeps a packet whose payload type was not negotiated for explanations. The first one of each type is
   /// reported to control.
   void note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept;
@@ -288,7 +259,6 @@ class Transport {
     return handshakes_.heard_as(component, latch_[index(component)], from);
   }
 
-  TransportId id_;
   std::shared_ptr<const TransportPlan> plan_;
   std::array<Latch, 2> latch_;
   /// Null: no offer waits, or it leaves the party where it is.

@@ -13,7 +13,7 @@ namespace ferry {
 Verdict Transport::drop_stale(const ReceivedPacket& packet, std::size_t source) noexcept {
   const RtpView& rtp = *packet.rtp;
   if (StreamStats* stream = streams_.find(source, rtp.ssrc)) {
-    if (!is_protected() && stream->check(rtp.sequence) != StreamStats::Check::kOk)
+    if (!plan_->is_protected() && stream->check(rtp.sequence) != StreamStats::Check::kOk)
       return drop(packet.component(), DropReason::kSequenceJump);
     const std::uint64_t lost = stream->counters().lost();
     const std::uint32_t duplicates = stream->counters().duplicates;

@@ -27,7 +27,7 @@ constexpr int kMaxAhead = 200;               // as LAT-8c
 }  // namespace
 
 bool Transport::collides(std::size_t source, const RtpView& rtp, bool is_proposed, Instant now) noexcept {
-  if (is_protected()) return false;  // the replay list of SRTP decides
+  if (plan_->is_protected()) return false;  // the replay list of SRTP decides
   auto& streams = proposal_->streams;
   const auto claim = std::ranges::find(streams, rtp.ssrc);
   // The SSRC belongs to the source that sent this packet.

@@ -15,7 +15,9 @@ namespace ferry {
 namespace {
 
 SrtpFetch session_step(Transport::Fetch step) noexcept {
-  return step == Transport::Fetch::kSession ? SrtpFetch::kSession : SrtpFetch::kContext;
+  const bool is_session =
+      step == Transport::Fetch::kArrivingSession || step == Transport::Fetch::kLeavingSession;
+  return is_session ? SrtpFetch::kSession : SrtpFetch::kContext;
 }
 
 }  // namespace
@@ -135,7 +137,7 @@ DropReason Transport::refusal_before_opening(const ReceivedPacket& packet, Heari
                          latch_[index(component)].rank_of(from) == 4;
   if (!is_beside) return DropReason::kForeignSource;
   // DMX-4: a type that was not negotiated must not lock, nor begin a stream under the key.
-  if (component == Component::kRtp && packet.has_rtp_header() && refuses_type(packet))
+  if (component == Component::kRtp && packet.has_rtp_header() && streams_.refuses_type(packet, rtp))
     return DropReason::kUnknownPayloadType;
   const Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr) return DropReason::kNoKey;
@@ -174,36 +176,32 @@ bool Transport::prepare_unprotect(const ReceivedPacket& packet, SrtpWork& work,
   return protection->prepare(packet, work, opened);
 }
 
-void Transport::prefetch_arriving(Fetch step) const noexcept {
+void Transport::prefetch(Fetch step) const noexcept {
+  const Protection* protection = protection_[0].get();
   switch (step) {
-    case Fetch::kParts:
+    case Fetch::kArrivingParts:
       prefetch_octets(plan_.get(), sizeof(TransportPlan));
-      if (protection_[0]) __builtin_prefetch(protection_[0].get());
+      if (protection != nullptr) __builtin_prefetch(protection);
       return;
-    case Fetch::kLists:
+    case Fetch::kArrivingLists:
       __builtin_prefetch(plan_->sources.data());
       __builtin_prefetch(account_.flight(), 1);
-      if (protection_[0]) protection_[0]->prefetch_incoming_lists();
+      if (protection != nullptr) protection->prefetch_incoming_lists();
       return;
-    case Fetch::kSession:
-    case Fetch::kContext:
-      if (protection_[0]) protection_[0]->prefetch_incoming(session_step(step));
+    case Fetch::kArrivingSession:
+    case Fetch::kArrivingContext:
+      if (protection != nullptr) protection->prefetch_incoming(session_step(step));
       return;
-  }
-}
-
-void Transport::prefetch_leaving(Fetch step) const noexcept {
-  switch (step) {
-    case Fetch::kParts:
+    case Fetch::kLeavingParts:
       prefetch_octets(plan_.get(), sizeof(TransportPlan));
-      if (protection_[0]) prefetch_octets(protection_[0].get(), sizeof(Protection));
+      if (protection != nullptr) prefetch_octets(protection, sizeof(Protection));
       return;
-    case Fetch::kLists:
-      if (protection_[0]) protection_[0]->prefetch_sending_lists();
+    case Fetch::kLeavingLists:
+      if (protection != nullptr) protection->prefetch_sending_lists();
       return;
-    case Fetch::kSession:
-    case Fetch::kContext:
-      if (protection_[0]) protection_[0]->prefetch_sending(session_step(step));
+    case Fetch::kLeavingSession:
+    case Fetch::kLeavingContext:
+      if (protection != nullptr) protection->prefetch_sending(session_step(step));
       return;
   }
 }
@@ -243,7 +241,7 @@ DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, co
   if (verdict.is_rtcp)
     return translate_rtcp(names(*this), names(source), media, relays_key_of(source), packet);
   // A key that belongs to the source itself can only carry the source's own SSRCs.
-  if (!is_protected() || !protection_[0] || packet.size() < kRtpFixedHeaderSize ||
+  if (!plan_->is_protected() || !protection_[0] || packet.size() < kRtpFixedHeaderSize ||
       kind != DatagramClass::kRtp || plan_->srtp->send_is_relayed)
     return DropReason::kNone;
   return protection_[0]->translate_rtp(media, {verdict.restarts, verdict.is_negotiated}, packet);

@@ -202,7 +202,7 @@ TEST(MarkedRestored, ATransportThatWasRestoredHasSentNothingInItsLastSeconds) {
   call.talk(20s);
   const TransportSnapshot snapshot = call.read(1);
   ASSERT_GT(snapshot.recent_sent, 400u);
-  Transport other(TransportId{}, std::make_shared<const TransportPlan>(MarkedCall::plan(1)),
+  Transport other(std::make_shared<const TransportPlan>(MarkedCall::plan(1)),
                   std::make_shared<TransportActivity>(), Instant{2h});
   other.restore(snapshot, Instant{2h});
   EXPECT_EQ(other.snapshot(Instant{2h}).counters, snapshot.counters);

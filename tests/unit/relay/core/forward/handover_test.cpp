@@ -110,5 +110,30 @@ TEST_F(HandoverTest, OfAStreamThatGaveWayOnlyTheDropsComeBack) {
   EXPECT_EQ(account_.drops()[DropReason::kForeignSource], 1u);
 }
 
+TEST_F(HandoverTest, WhatTheKernelSentCountsForTheReceivingMedia) {
+  OffloadedTraffic sent;
+  sent.packets = 10;
+  sent.bytes = 1720;
+  SsrcCounters stream;
+  stream.ssrc = kSsrc;
+  sent.stream = &stream;
+  on_sent_by_kernel(streams_, account_, sent, MediaId{2});
+  EXPECT_EQ(account_.counters()[0].packets_out, 0u) << "a media that the transport does not carry";
+  on_sent_by_kernel(streams_, account_, sent, MediaId{1});
+  EXPECT_EQ(account_.counters()[0].packets_out, 10u);
+  EXPECT_EQ(account_.counters()[0].bytes_out, 1720u);
+}
+
+TEST_F(HandoverTest, LAT12_TheKernelSendsOnlyWhereNoPacketHasToBeDecided) {
+  EXPECT_EQ(lasting_hop(plan_, latch_, presence_), kPeer);
+  plan_.wait_for_peer = true;
+  EXPECT_FALSE(lasting_hop(plan_, latch_, presence_).is_set()) << "it waits for a packet of the peer";
+  plan_.wait_for_peer = false;
+  plan_.unheard_until = kStart + 5s;
+  EXPECT_FALSE(lasting_hop(plan_, latch_, presence_).is_set()) << "the time of an unheard peer is limited";
+  presence_.hear();
+  EXPECT_EQ(lasting_hop(plan_, latch_, presence_), kPeer) << "the peer was heard";
+}
+
 }  // namespace
 }  // namespace ferry::handover_test

@@ -34,8 +34,7 @@ class ProposedSource : public ::testing::Test {
   std::shared_ptr<const TransportPlan> shared() { return std::make_shared<const TransportPlan>(plan_); }
   void begin() {
     plan_.proposed.reset();
-    transport_ =
-        std::make_unique<Transport>(TransportId{}, shared(), std::make_shared<TransportActivity>(), now_);
+    transport_ = std::make_unique<Transport>(shared(), std::make_shared<TransportActivity>(), now_);
   }
   void propose(const Endpoint& to) {
     ProposedPeer proposed;
@@ -187,7 +186,7 @@ TEST_F(ProposedSource, LAT15_ASnapshotHasIt) {
   EXPECT_EQ(second(at(20, 4999), 2, 1).kind, Kind::kForward);
   TransportSnapshot snapshot = transport_->snapshot(now_);
   ASSERT_TRUE(snapshot.proposal);
-  Transport other(TransportId{}, shared(), std::make_shared<TransportActivity>(), now_);
+  Transport other(shared(), std::make_shared<TransportActivity>(), now_);
   other.restore(snapshot, now_);
   TransportSnapshot again = other.snapshot(now_);
   for (TransportSnapshot* each : {&snapshot, &again}) {

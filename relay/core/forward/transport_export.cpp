@@ -33,14 +33,6 @@ void Transport::restore_handshakes(const TransportSnapshot& s, Instant now) {
   if (handshakes_.take_new_keys()) follow_keys(now);
 }
 
-TransportFigures Transport::figures() const {
-  TransportFigures f;
-  f.counters = account_.counters();
-  f.not_rtp = account_.not_rtp();
-  streams_.add_to(f);
-  return f;
-}
-
 void Transport::restore(const TransportSnapshot& s, Instant now) {
   // New ports of a party whose keys go on: nothing else of the old transport is true for them.
   if (s.only_keys) {
