@@ -44,9 +44,13 @@ void Forwarder::take_batch(std::span<PacketBuffer> received, Instant now) noexce
   // A batching back end opens all packets before the first one is judged; `on_packet` then finds them open.
   if (is_batching) open_ahead(received, now);
   for (std::size_t i = 0; i < received.size(); ++i) {
-    if (!is_batching) fetch_ahead(context_.table, received.subspan(i));
-    const bool is_opened = is_batching && opened_[i].origin.key != 0;
-    on_packet(std::move(received[i]), now, is_opened ? &opened_[i] : nullptr);
+    if (is_batching) {
+      on_packet(std::move(received[i]), *arrived_[i], opened_[i].origin.key != 0 ? &opened_[i] : nullptr);
+    } else {
+      fetch_ahead(context_.table, received.subspan(i));
+      ReceivedPacket arrived = taken_in(received[i], now);
+      on_packet(std::move(received[i]), arrived, nullptr);
+    }
   }
   parts_.sends.flush();
 }
@@ -59,12 +63,13 @@ void Forwarder::open_ahead(std::span<const PacketBuffer> received, Instant now) 
     fetch_ahead(context_.table, received.subspan(i));
     opened_[i] = {};
     const PacketBuffer& packet = received[i];
+    const ReceivedPacket& arrived = arrived_[i].emplace(taken_in(packet, now));
     const TransportEntry* entry = context_.table.at(slot_of(packet->cookie));
     if (entry == nullptr || packet->truncated || !parts_.sends.is_batched(entry->state.plan())) continue;
     // A packet that has to wait for the answer waits encrypted, as it came (LAT-14).
-    if (entry->early[static_cast<std::size_t>(port_of(packet->cookie).component)]) continue;
+    if (entry->early[static_cast<std::size_t>(arrived.component())]) continue;
     SrtpOpened opened;
-    if (!entry->state.prepare_unprotect(context_.received(packet, now), work_[works], opened)) continue;
+    if (!entry->state.prepare_unprotect(arrived, work_[works], opened)) continue;
     work_of_[works++] = i;
     opened_[i] = opened;
   }
@@ -79,7 +84,12 @@ void Forwarder::open_ahead(std::span<const PacketBuffer> received, Instant now) 
   }
 }
 
-void Forwarder::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept {
+ReceivedPacket Forwarder::taken_in(const PacketBuffer& packet, Instant now) const noexcept {
+  packet->srtp_key = 0;
+  return context_.received(packet, now);
+}
+
+void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept {
   // Cannot fail: `take` detaches the ports of a transport before it leaves the table.
   TransportEntry* found = context_.table.at(slot_of(packet->cookie));
   if (!FERRY_ENSURE(found != nullptr)) return;
@@ -88,18 +98,15 @@ void Forwarder::on_packet(PacketBuffer packet, Instant now, const SrtpOpened* op
     context_.drop_arriving(entry, DropReason::kTooLong);
     return;
   }
-  packet->srtp_key = 0;
   // While early packets of this source go out, a newer one joins the end of the line (LAT-14).
-  if (entry.early[static_cast<std::size_t>(port_of(packet->cookie).component)] &&
-      parts_.early.waits_in_line(entry, context_.received(packet, now)))
+  if (entry.early[static_cast<std::size_t>(arrived.component())] &&
+      parts_.early.waits_in_line(entry, arrived))
     return;
-  take_in(entry, std::move(packet), now, opened);
+  take_in(entry, std::move(packet), arrived, opened);
 }
 
-void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
+void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
                         const SrtpOpened* opened) noexcept {
-  packet->srtp_key = 0;
-  ReceivedPacket arrived = context_.received(packet, now);
   const Component component = arrived.component();
   // STUN and DTLS, told apart by the first octet (RFC 7983), are never inside SRTP and never reach a sink.
   if (entry.state.plan().has_handshake(arrived.kind)) {
@@ -119,7 +126,7 @@ void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
     }
     if (reason != DropReason::kNone) {
       context_.count_refused(entry, arrived, false, reason);
-      context_.pass_events(entry, now);
+      context_.pass_events(entry, arrived.at);
       return;
     }
     packet->length = static_cast<std::uint32_t>(arrived.datagram.size());
@@ -135,11 +142,11 @@ void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, Instant now,
     forwarded_ssrc_.reset();
     judge(entry, arrived, std::move(packet), 0);
     if (peer != entry.state.latch(Component::kRtp).learned()) offloader.reconsider(entry);
-    if (forwarded_ssrc_) offloader.offer(entry, *forwarded_ssrc_, now);
+    if (forwarded_ssrc_) offloader.offer(entry, *forwarded_ssrc_, arrived.at);
   } else {
     judge(entry, arrived, std::move(packet), 0);
   }
-  context_.pass_events(entry, now);
+  context_.pass_events(entry, arrived.at);
 }
 
 void Forwarder::judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet,

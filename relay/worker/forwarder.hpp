@@ -42,7 +42,8 @@ class Forwarder final : public PacketIntake {
   void take_batch(std::span<PacketBuffer> received, Instant now) noexcept;
   /// Takes in a packet that was kept before the answer.
   void take_in(TransportEntry& entry, PacketBuffer packet, Instant now) noexcept override {
-    take_in(entry, std::move(packet), now, nullptr);
+    ReceivedPacket arrived = taken_in(packet, now);
+    take_in(entry, std::move(packet), arrived, nullptr);
   }
 
  private:
@@ -66,10 +67,14 @@ class Forwarder final : public PacketIntake {
 
   /// Lets a batching SRTP back end open all packets of a batch that can be opened ahead.
   void open_ahead(std::span<const PacketBuffer> received, Instant now) noexcept;
-  /// A datagram that the engine received. `opened`: what a batching back end has decrypted already, or null.
-  void on_packet(PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
+  /// What is known of a packet that begins its way now.
+  [[nodiscard]] ReceivedPacket taken_in(const PacketBuffer& packet, Instant now) const noexcept;
+  /// A datagram that the engine received. `packet` holds the octets of `arrived`. `opened`: what a batching
+  /// back end has decrypted already, or null.
+  void on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept;
   /// Takes in one datagram of `entry`: a handshake, or media that is decrypted and judged.
-  void take_in(TransportEntry& entry, PacketBuffer packet, Instant now, const SrtpOpened* opened) noexcept;
+  void take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
+               const SrtpOpened* opened) noexcept;
   /// Asks the transport for a verdict on a datagram and carries it out. `packet` holds the octets of
   /// `arrived`. `depth` counts releases within releases.
   void judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet, int depth) noexcept;
@@ -94,6 +99,8 @@ class Forwarder final : public PacketIntake {
   /// A ring, indexed by serial modulo its size: where each held packet is.
   std::array<HeldAt, kMaxHeld> held_{};
   std::uint64_t next_held_ = 1;
+  /// The packets of a batch that is opened ahead, by their index in it.
+  std::array<std::optional<ReceivedPacket>, kMost> arrived_{};
   /// The results of decrypting a batch ahead, by the same index. `origin.key` 0: the packet was not opened
   /// ahead.
   std::array<SrtpOpened, kMost> opened_{};
