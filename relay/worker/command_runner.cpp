@@ -67,6 +67,7 @@ std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
   entry->state.parts().handshakes.leave_worker();
   entry->due.fill({});
   entry->waiting = 0;
+  context_.ports.remove(id);
   auto taken = context_.table.take(id);
   context_.totals.transports.store(context_.table.size(), std::memory_order_relaxed);
   return taken;

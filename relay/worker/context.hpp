@@ -8,6 +8,7 @@
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/io/packet_io.hpp"
 #include "relay/worker/commands.hpp"
+#include "relay/worker/port_table.hpp"
 #include "relay/worker/transport_table.hpp"
 #include "relay/worker/worker_totals.hpp"
 
@@ -38,6 +39,8 @@ struct WorkerContext {
   /// Before the table: the budget outlives the handshakes in it.
   DtlsBudget dtls_budget;
   TransportTable table;
+  /// Which transport a datagram is for.
+  PortTable ports{table};
   /// Until when packets come before timers after a pause; unset: there was no pause.
   Instant catch_up_until{};
 

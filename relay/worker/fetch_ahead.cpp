@@ -9,6 +9,7 @@
 #include "relay/worker/fetch_ahead.hpp"
 
 #include "relay/base/prefetch.hpp"
+#include "relay/worker/port_table.hpp"
 
 namespace ferry {
 
@@ -26,6 +27,8 @@ const Sink* first_sink(const TransportEntry& entry) noexcept {
 }  // namespace
 
 void fetch_ahead(const TransportTable& table, std::span<const PacketBuffer> packets) noexcept {
+  // Only packets of own ports: which transport a packet of a shared port is for may still change within the
+  // batch, and `slot_of` its cookie is a slot that the table does not have.
   const auto slot_at = [&](std::size_t ahead) { return slot_of(packets[ahead]->cookie); };
   const auto arriving = [&](std::size_t ahead) -> const TransportEntry* {
     return ahead < packets.size() ? table.at(slot_at(ahead)) : nullptr;

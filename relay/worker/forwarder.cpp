@@ -1,6 +1,6 @@
-// `on_packet` finds the transport by the cookie of the port. `take_in` gives handshakes to ICE and DTLS and
-// takes SRTP off in place. `judge` asks the transport for a verdict. `forward` walks the sinks, and `send_to`
-// changes the packet for one of them and adds it to the batch that leaves.
+// `on_packet` finds the transport (`PortTable`). `take_in` gives handshakes to ICE and DTLS and takes SRTP
+// off in place. `judge` asks the transport for a verdict. `forward` walks the sinks, and `send_to` changes
+// the packet for one of them and adds it to the batch that leaves.
 //
 // Traps:
 // - A packet is decrypted in place. After that it cannot be kept for the answer any more (LAT-14).
@@ -58,7 +58,8 @@ void Forwarder::take_batch(std::span<PacketBuffer> received, Instant now) noexce
 void Forwarder::open_ahead(std::span<const PacketBuffer> received, Instant now) noexcept {
   std::size_t works = 0;
   // A packet is opened ahead only if that is certain to be its way: a known transport of this back end, a
-  // complete datagram, and an index that follows from what was received so far.
+  // complete datagram, and an index that follows from what was received so far. At a shared port nothing is
+  // certain: a packet earlier in the batch may bind the endpoint. No transport has the slot of such a cookie.
   for (std::size_t i = 0; i < received.size(); ++i) {
     fetch_ahead(context_.table, received.subspan(i));
     opened_[i] = {};
@@ -90,9 +91,11 @@ ReceivedPacket Forwarder::taken_in(const PacketBuffer& packet, Instant now) cons
 }
 
 void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept {
-  // Cannot fail: `take` detaches the ports of a transport before it leaves the table.
-  TransportEntry* found = context_.table.at(slot_of(packet->cookie));
-  if (!FERRY_ENSURE(found != nullptr)) return;
+  TransportEntry* found = context_.ports.find(packet->cookie, arrived.from, arrived.datagram);
+  if (found == nullptr) [[unlikely]] {
+    drop_stranger(packet->cookie, arrived.kind);
+    return;
+  }
   TransportEntry& entry = *found;
   if (packet->truncated) {
     context_.drop_arriving(entry, DropReason::kTooLong);
@@ -103,6 +106,13 @@ void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const Sr
       parts_.early.waits_in_line(entry, arrived))
     return;
   take_in(entry, std::move(packet), arrived, opened);
+}
+
+void Forwarder::drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept {
+  // An own port cannot be without a transport: `take` detaches its ports before it leaves the table.
+  if (!FERRY_ENSURE(is_shared(cookie))) return;
+  count_drops(context_.totals,
+              kind == DatagramClass::kStun ? DropReason::kStunRefused : DropReason::kForeignSource);
 }
 
 void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,

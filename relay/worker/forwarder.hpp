@@ -72,6 +72,9 @@ class Forwarder final : public PacketIntake {
   /// A datagram that the engine received. `packet` holds the octets of `arrived`. `opened`: what a batching
   /// back end has decrypted already, or null.
   void on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept;
+  /// Counts a datagram at a shared port that is for none of its transports. Only the totals have it, because
+  /// there is no transport to count it for.
+  void drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept;
   /// Takes in one datagram of `entry`: a handshake, or media that is decrypted and judged.
   void take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
                const SrtpOpened* opened) noexcept;

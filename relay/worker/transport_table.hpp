@@ -39,18 +39,7 @@ struct Offloaded {
   std::uint64_t turn = 0;
 };
 
-/// The engine returns a cookie with each datagram. It packs the slot of the transport, the number of its
-/// local address (0 to 7), and the component (0 = RTP, 1 = RTCP), so that a packet finds its transport
-/// without a search.
-constexpr std::uint64_t make_cookie(TransportId id, LocalPort port) {
-  return (static_cast<std::uint64_t>(id.slot) << 4) | (static_cast<std::uint64_t>(port.local) << 1) |
-         static_cast<std::uint64_t>(port.component);
-}
-constexpr std::size_t slot_of(std::uint64_t cookie) { return static_cast<std::size_t>(cookie >> 4); }
-constexpr LocalPort port_of(std::uint64_t cookie) {
-  return {static_cast<Component>(cookie & 1), static_cast<std::uint8_t>((cookie >> 1) & 7)};
-}
-/// Most local addresses of one transport: a cookie has three bits for them.
+/// Most local addresses of one transport: the cookie of a port (`PortTable`) has three bits for them.
 constexpr std::size_t kMaxLocals = 8;
 
 /// What a transport waits for without a packet.

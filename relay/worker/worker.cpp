@@ -189,7 +189,7 @@ void Worker::note_problems(Instant now) noexcept {
   std::array<PortProblem, 16> problems;
   for (std::size_t count = 0; (count = context_.io->take_problems(problems)) > 0;) {
     for (const PortProblem& each : std::span(problems).first(count)) {
-      TransportEntry* entry = context_.table.at(slot_of(each.cookie));
+      TransportEntry* entry = context_.ports.find_bound(each.cookie, each.to);
       if (entry == nullptr) continue;
       bump(context_.totals.send_errors[static_cast<std::size_t>(each.error)]);
       const Component component = port_of(each.cookie).component;

@@ -296,6 +296,44 @@ class FailingCall {
 
 class Memory : public ::testing::TestWithParam<Kind> {};
 
+TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
+  TransportTable transports;
+  PortTable ports(transports);
+  const TransportId id{3, 1};
+  transports.put(
+      id, std::make_unique<TransportEntry>(id, std::make_shared<const TransportPlan>(),
+                                           std::make_shared<TransportActivity>(), Instant{1h}, Endpoint{}));
+  const SharedPortId port = ports.add_shared();
+  const std::uint64_t cookie = make_cookie(port, {});
+  // Longer than what a std::string holds without memory of its own.
+  const std::string ufrag = "a-ufrag-of-more-than-fifteen-letters";
+  ASSERT_TRUE(ports.set_ufrag(port, id, ufrag));
+  ASSERT_TRUE(ports.bind(port, id, host(10)));
+  stun::Contents contents;
+  const std::string username = ufrag + ":peer";
+  contents.username = username;
+  const auto request = stun::write(stun::Kind::kRequest, {}, contents, "password");
+  const Packet media = rtp('A', 1, 0);
+  FailingMemory::left = 0;
+  FailingMemory::failures = 3;
+  const long before = FailingMemory::failed;
+  const TransportEntry* bound = ports.find(cookie, host(10), media);
+  const TransportEntry* named = ports.find(cookie, host(11), request);
+  const TransportEntry* stranger = ports.find(cookie, host(11), media);
+  const long failed = FailingMemory::failed - before;
+  // Binding needs memory; without it the endpoint stays a stranger (C-12).
+  FailingMemory::failures = 1;
+  const bool has_bound = ports.bind(port, id, host(11));
+  FailingMemory::left = -1;
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(bound, transports.find(id));
+  EXPECT_EQ(named, transports.find(id));
+  EXPECT_EQ(stranger, nullptr);
+  EXPECT_FALSE(has_bound);
+  EXPECT_EQ(ports.bindings(port), 1u);
+  EXPECT_TRUE(ports.bind(port, id, host(11))) << "there is memory again";
+}
+
 TEST_P(Memory, C12_APacketIsLostAndTheCallGoesOnWhicheverAllocationFails) {
   const Kind& kind = GetParam();
   if (std::ranges::find(srtp_backend_names(), kind.backend) == srtp_backend_names().end())

@@ -1,0 +1,340 @@
+// Which transport a datagram is for: at an own port by its cookie, at a shared port by the remote endpoint or
+// by the ufrag of a STUN request. Naming a ufrag binds nobody; only the caller does, after a check.
+
+#include "relay/worker/port_table.hpp"
+
+#include "relay/core/ice/stun.hpp"
+#include "relay/io/sim/sim_network.hpp"
+#include "relay/worker/forwarder.hpp"
+#include "tests/support/packets.hpp"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace ferry::port_table_test {
+namespace {
+
+using namespace std::chrono_literals;
+using Octets = std::vector<std::byte>;
+
+constexpr TransportId kAlice{3, 1};
+constexpr TransportId kBob{7, 0};
+
+Endpoint host(std::uint8_t n, std::uint16_t port = 4000) {
+  return {IpAddress::v4({192, 0, 2, n}), UdpPort{port}};
+}
+
+Octets stun_message(stun::Kind kind, const std::string& username) {
+  stun::Contents contents;
+  contents.username = username;
+  return stun::write(kind, {}, contents, "a password that nobody asks for here");
+}
+Octets request(const std::string& username) { return stun_message(stun::Kind::kRequest, username); }
+Octets media() {
+  const auto packet = test::rtp('A', 1, 1);
+  return {packet.begin(), packet.end()};
+}
+
+std::unique_ptr<TransportEntry> entry(TransportId id) {
+  return std::make_unique<TransportEntry>(id, std::make_shared<const TransportPlan>(),
+                                          std::make_shared<TransportActivity>(), Instant{1h}, Endpoint{});
+}
+
+/// Two transports that may share one port.
+class PortTableTest : public ::testing::Test {
+ protected:
+  PortTableTest() {
+    transports_.put(kAlice, entry(kAlice));
+    transports_.put(kBob, entry(kBob));
+    EXPECT_TRUE(ports_.set_ufrag(port_, kAlice, "alice"));
+    EXPECT_TRUE(ports_.set_ufrag(port_, kBob, "bob"));
+  }
+  /// The transport that a datagram at the shared port is for.
+  TransportEntry* found(const Endpoint& from, const Octets& datagram) {
+    return ports_.find(cookie_, from, datagram);
+  }
+  TransportEntry* alice() { return transports_.find(kAlice); }
+  TransportEntry* bob() { return transports_.find(kBob); }
+
+  TransportTable transports_;
+  PortTable ports_{transports_};
+  SharedPortId port_ = ports_.add_shared();
+  std::uint64_t cookie_ = make_cookie(port_, {Component::kRtp, 1});
+};
+
+TEST(Cookie, SaysWhichPortItIs) {
+  for (const std::uint32_t number : {0u, 1u, 70'000u, UINT32_MAX}) {
+    for (const auto component : {Component::kRtp, Component::kRtcp}) {
+      for (std::uint8_t local = 0; local < kMaxLocals; ++local) {
+        const LocalPort port{component, local};
+        const std::uint64_t own = make_cookie(TransportId{number, 5}, port);
+        EXPECT_FALSE(is_shared(own));
+        EXPECT_EQ(slot_of(own), number);
+        EXPECT_EQ(port_of(own), port);
+        const std::uint64_t common = make_cookie(SharedPortId{number}, port);
+        EXPECT_TRUE(is_shared(common));
+        EXPECT_EQ(port_of(common), port);
+        EXPECT_EQ(common >> 48, 0u) << "the DPDK engine keeps 48 bits";
+        EXPECT_GT(slot_of(common), std::size_t{UINT32_MAX}) << "no transport has this slot";
+      }
+    }
+  }
+}
+
+TEST_F(PortTableTest, AnOwnPortNamesItsTransportWhoeverSends) {
+  const std::uint64_t own = make_cookie(kAlice, {Component::kRtcp, 2});
+  EXPECT_EQ(ports_.find(own, host(10), media()), alice());
+  EXPECT_EQ(ports_.find(own, host(99), request("bob:x")), alice()) << "what it says does not matter";
+  EXPECT_EQ(ports_.find(own, {}, {}), alice());
+  EXPECT_EQ(ports_.find_bound(own, host(99)), alice());
+  EXPECT_EQ(ports_.find(make_cookie(TransportId{4, 0}, {}), host(10), media()), nullptr);
+}
+
+TEST_F(PortTableTest, TwoTransportsAreToldApartByUfragThenByAddress) {
+  EXPECT_EQ(found(host(10), request("alice:a")), alice());
+  EXPECT_EQ(found(host(20), request("bob:b")), bob());
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  ASSERT_TRUE(ports_.bind(port_, kBob, host(20)));
+  EXPECT_EQ(found(host(10), media()), alice());
+  EXPECT_EQ(found(host(20), media()), bob());
+  EXPECT_EQ(found(host(10, 4001), media()), nullptr) << "another port is another endpoint";
+  EXPECT_EQ(ports_.find_bound(cookie_, host(10)), alice());
+  EXPECT_EQ(ports_.find_bound(cookie_, host(10, 4001)), nullptr);
+}
+
+TEST_F(PortTableTest, ABoundEndpointIsStrongerThanAUfrag) {
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  EXPECT_EQ(found(host(10), request("bob:b")), alice());
+  EXPECT_EQ(found(host(10), stun_message(stun::Kind::kSuccess, "")), alice()) << "answers too";
+}
+
+TEST_F(PortTableTest, ACheckAloneBindsNobody) {
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(found(host(66), request("alice:a")), alice());
+  EXPECT_EQ(found(host(66), media()), nullptr);
+  EXPECT_EQ(ports_.find_bound(cookie_, host(66)), nullptr);
+  EXPECT_EQ(ports_.bindings(port_), 0u);
+}
+
+TEST_F(PortTableTest, AStrangerFindsNobody) {
+  const Octets good = request("alice:a");
+  ASSERT_EQ(found(host(66), good), alice());
+  EXPECT_EQ(found(host(66), request("carol:c")), nullptr);
+  EXPECT_EQ(found(host(66), request("alice")), nullptr) << "no colon";
+  EXPECT_EQ(found(host(66), request("alic:e")), nullptr) << "a beginning of it is not enough";
+  EXPECT_EQ(found(host(66), request("alicea:b")), nullptr);
+  EXPECT_EQ(found(host(66), request("a:alice")), nullptr) << "the ufrag of the other side";
+  EXPECT_EQ(found(host(66), request(":alice")), nullptr);
+  EXPECT_EQ(found(host(66), request("")), nullptr);
+  for (const auto kind : {stun::Kind::kIndication, stun::Kind::kSuccess, stun::Kind::kError})
+    EXPECT_EQ(found(host(66), stun_message(kind, "alice:a")), nullptr) << "only a request";
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_EQ(found(host(66), {good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}), nullptr)
+        << size;
+  EXPECT_EQ(found(host(66), request("alice:" + std::string(PortTable::kMaxRequest, 'a'))), nullptr);
+  EXPECT_EQ(found(host(66), media()), nullptr);
+  EXPECT_EQ(ports_.find(make_cookie(SharedPortId{port_.value + 1}, {}), host(66), good), nullptr);
+}
+
+TEST_F(PortTableTest, ARestartKeepsTheFormerUfragUntilItIsTakenAway) {
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice2"));
+  EXPECT_EQ(found(host(11), request("alice:a")), alice());
+  EXPECT_EQ(found(host(11), request("alice2:a")), alice());
+  EXPECT_EQ(found(host(10), media()), alice()) << "media goes on by the old pair";
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice2"));
+  EXPECT_EQ(found(host(11), request("alice:a")), alice()) << "the same ufrag again is no restart";
+  ports_.drop_former_ufrag(port_, kAlice);
+  EXPECT_EQ(found(host(11), request("alice:a")), nullptr);
+  EXPECT_EQ(found(host(11), request("alice2:a")), alice());
+  EXPECT_EQ(found(host(10), media()), alice());
+  // Two restarts in a row: the one before the last goes.
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice3"));
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice4"));
+  EXPECT_EQ(found(host(11), request("alice2:a")), nullptr);
+  EXPECT_EQ(found(host(11), request("alice3:a")), alice());
+  EXPECT_EQ(found(host(11), request("alice4:a")), alice());
+  // Back to the former one: it is the current one then, and stays.
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice3"));
+  ports_.drop_former_ufrag(port_, kAlice);
+  EXPECT_EQ(found(host(11), request("alice3:a")), alice());
+  EXPECT_EQ(found(host(11), request("alice4:a")), nullptr);
+}
+
+TEST_F(PortTableTest, AUfragHasOneOwner) {
+  EXPECT_FALSE(ports_.set_ufrag(port_, kBob, "alice"));
+  EXPECT_EQ(found(host(11), request("alice:a")), alice());
+  EXPECT_EQ(found(host(11), request("bob:a")), bob()) << "a refused one changes nothing";
+  EXPECT_FALSE(ports_.set_ufrag(port_, kBob, ""));
+  EXPECT_FALSE(ports_.set_ufrag(port_, kBob, "a:b"));
+  EXPECT_FALSE(ports_.set_ufrag(SharedPortId{9}, kBob, "new"));
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice2"));
+  EXPECT_FALSE(ports_.set_ufrag(port_, kBob, "alice")) << "still its former one";
+  ports_.drop_former_ufrag(port_, kAlice);
+  EXPECT_TRUE(ports_.set_ufrag(port_, kBob, "alice"));
+}
+
+TEST_F(PortTableTest, ATransportThatLeavesTakesItsUfragsAndBindingsWithIt) {
+  ASSERT_TRUE(ports_.set_ufrag(port_, kAlice, "alice2"));
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(11)));
+  ASSERT_TRUE(ports_.bind(port_, kBob, host(20)));
+  ports_.remove({kAlice.slot, kAlice.generation + 1});
+  EXPECT_EQ(found(host(10), media()), alice()) << "another transport of that slot was meant";
+  ports_.remove(kAlice);
+  EXPECT_EQ(found(host(10), media()), nullptr);
+  EXPECT_EQ(found(host(12), request("alice:a")), nullptr);
+  EXPECT_EQ(found(host(12), request("alice2:a")), nullptr);
+  EXPECT_FALSE(ports_.bind(port_, kAlice, host(10)));
+  EXPECT_EQ(ports_.bindings(port_), 1u);
+  EXPECT_EQ(found(host(20), media()), bob());
+  // What it had is free for others, also for the next transport of its slot.
+  const TransportId next{kAlice.slot, kAlice.generation + 1};
+  transports_.put(next, entry(next));
+  EXPECT_TRUE(ports_.set_ufrag(port_, next, "alice"));
+  EXPECT_TRUE(ports_.bind(port_, next, host(10)));
+  EXPECT_EQ(found(host(10), media()), transports_.find(next));
+  EXPECT_TRUE(ports_.bind(port_, kBob, host(11)));
+}
+
+TEST_F(PortTableTest, AnOldNameDoesNotFindANewTransport) {
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  const TransportId next{kAlice.slot, kAlice.generation + 1};
+  transports_.put(next, entry(next));
+  EXPECT_EQ(found(host(10), media()), nullptr);
+  EXPECT_EQ(found(host(11), request("alice:a")), nullptr);
+  EXPECT_FALSE(ports_.set_ufrag(port_, next, "next")) << "the former transport has not left";
+}
+
+TEST_F(PortTableTest, AnEndpointStaysWithTheTransportThatBoundItFirst) {
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  EXPECT_FALSE(ports_.bind(port_, kBob, host(10))) << "its party may have forged the address";
+  EXPECT_EQ(found(host(10), media()), alice());
+  EXPECT_TRUE(ports_.bind(port_, kAlice, host(10))) << "again is no change";
+  EXPECT_EQ(ports_.bindings(port_), 1u);
+  ports_.unbind(port_, kBob, host(10));
+  EXPECT_EQ(found(host(10), media()), alice()) << "not his";
+  ports_.unbind(port_, kAlice, host(10));
+  EXPECT_EQ(found(host(10), media()), nullptr);
+  EXPECT_TRUE(ports_.bind(port_, kBob, host(10)));
+  EXPECT_EQ(found(host(10), media()), bob());
+}
+
+TEST_F(PortTableTest, OnlyATransportOfThePortBinds) {
+  EXPECT_FALSE(ports_.bind(port_, {1, 0}, host(10)));
+  EXPECT_FALSE(ports_.bind(SharedPortId{9}, kAlice, host(10)));
+  EXPECT_FALSE(ports_.bind(port_, kAlice, {}));
+  EXPECT_FALSE(ports_.bind(port_, {kAlice.slot, kAlice.generation + 1}, host(10)));
+  EXPECT_EQ(ports_.bindings(port_), 0u);
+}
+
+TEST_F(PortTableTest, TheBindingUsedLongestAgoGivesWay) {
+  constexpr std::uint16_t kMost = PortTable::kMaxBindings;
+  for (std::uint16_t n = 0; n < kMost; ++n) ASSERT_TRUE(ports_.bind(port_, kAlice, host(10, n)));
+  ASSERT_TRUE(ports_.bind(port_, kBob, host(20))) << "each transport has its own";
+  // The first two are used again, one by a packet, one by a check; looking it up is no use.
+  EXPECT_EQ(found(host(10, 0), media()), alice());
+  EXPECT_TRUE(ports_.bind(port_, kAlice, host(10, 1)));
+  EXPECT_EQ(ports_.find_bound(cookie_, host(10, 2)), alice());
+  EXPECT_TRUE(ports_.bind(port_, kAlice, host(11)));
+  EXPECT_EQ(ports_.bindings(port_), kMost + 1u);
+  for (std::uint16_t n = 0; n < kMost; ++n)
+    EXPECT_EQ(ports_.find_bound(cookie_, host(10, n)), n == 2 ? nullptr : alice()) << n;
+  EXPECT_EQ(found(host(11), media()), alice());
+  EXPECT_EQ(found(host(20), media()), bob());
+  // However many it binds, nothing is left behind.
+  for (std::uint16_t n = 0; n < 1000; ++n) ASSERT_TRUE(ports_.bind(port_, kAlice, host(12, n)));
+  EXPECT_EQ(ports_.bindings(port_), kMost + 1u);
+  EXPECT_EQ(found(host(12, 999), media()), alice());
+  ports_.remove(kAlice);
+  EXPECT_EQ(ports_.bindings(port_), 1u);
+}
+
+TEST_F(PortTableTest, AFullPortTakesNothingAwayFromOthers) {
+  const SharedPortId small = ports_.add_shared(3);
+  const std::uint64_t cookie = make_cookie(small, {});
+  ASSERT_TRUE(ports_.set_ufrag(small, kAlice, "alice"));
+  ASSERT_TRUE(ports_.set_ufrag(small, kBob, "bob"));
+  for (std::uint16_t n = 0; n < 3; ++n) ASSERT_TRUE(ports_.bind(small, kAlice, host(10, n)));
+  EXPECT_FALSE(ports_.bind(small, kBob, host(20)));
+  EXPECT_TRUE(ports_.bind(small, kAlice, host(11))) << "its own oldest one gives way";
+  EXPECT_EQ(ports_.bindings(small), 3u);
+  EXPECT_EQ(ports_.find_bound(cookie, host(10, 0)), nullptr);
+  EXPECT_EQ(ports_.find_bound(cookie, host(11)), alice());
+  EXPECT_EQ(ports_.bindings(port_), 0u) << "ports are apart";
+  ports_.unbind(small, kAlice, host(11));
+  EXPECT_TRUE(ports_.bind(small, kBob, host(20)));
+}
+
+TEST_F(PortTableTest, PortsAreApartAndATransportLeavesAllOfThem) {
+  const SharedPortId other = ports_.add_shared();
+  EXPECT_NE(other, port_);
+  const std::uint64_t there = make_cookie(other, {});
+  ASSERT_TRUE(ports_.set_ufrag(other, kBob, "alice")) << "a ufrag need only be one of a kind at its port";
+  ASSERT_TRUE(ports_.bind(port_, kAlice, host(10)));
+  ASSERT_TRUE(ports_.bind(other, kBob, host(10)));
+  EXPECT_EQ(found(host(10), media()), alice());
+  EXPECT_EQ(ports_.find(there, host(10), media()), bob());
+  EXPECT_EQ(ports_.find(there, host(11), request("alice:a")), bob());
+  ports_.remove(kBob);
+  EXPECT_EQ(ports_.find(there, host(10), media()), nullptr);
+  EXPECT_EQ(found(host(11), request("bob:b")), nullptr);
+  ports_.remove_shared(port_);
+  EXPECT_EQ(found(host(10), media()), nullptr);
+  EXPECT_EQ(ports_.bindings(port_), 0u);
+  EXPECT_EQ(ports_.add_shared(), port_) << "its number is free again";
+  EXPECT_EQ(found(host(10), media()), nullptr) << "and knows nobody";
+}
+
+/// The packet path of a worker, with its table of ports in the test's hands.
+class SharedPortPath : public ::testing::Test {
+ protected:
+  void arrives(std::uint64_t cookie, const Endpoint& from, const Octets& datagram) {
+    std::array<PacketBuffer, 1> batch{context_.io->allocate()};
+    std::ranges::copy(datagram, batch[0].space().begin());
+    batch[0].set_data_size(datagram.size());
+    batch[0]->cookie = cookie;
+    batch[0]->remote = from;
+    forwarder_.take_batch(batch, context_.io->now());
+  }
+  std::uint64_t dropped(DropReason reason) const {
+    return context_.totals.drops[static_cast<std::size_t>(reason)].load();
+  }
+
+  SimNetwork network_;
+  WorkerContext context_{std::make_unique<SimIo>(network_),
+                         std::make_shared<const OwnMedia>(std::vector<OwnMedia::Range>{})};
+  Deadlines deadlines_{context_.table};
+  SendBatch sends_{context_};
+  Offloader offloader_{context_, nullptr};
+  OwnPackets own_packets_{context_, deadlines_, sends_, offloader_};
+  TransportTurns turns_{context_, deadlines_};
+  EarlyKeeper early_{context_, deadlines_};
+  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_}};
+};
+
+TEST_F(SharedPortPath, AStrangerIsCountedInTheTotalsAlone) {
+  context_.table.put(kAlice, entry(kAlice));
+  const SharedPortId port = context_.ports.add_shared();
+  const std::uint64_t cookie = make_cookie(port, {});
+  ASSERT_TRUE(context_.ports.set_ufrag(port, kAlice, "alice"));
+  arrives(cookie, host(66), media());
+  EXPECT_EQ(dropped(DropReason::kForeignSource), 1u);
+  arrives(cookie, host(66), request("bob:b"));
+  EXPECT_EQ(dropped(DropReason::kStunRefused), 1u);
+  EXPECT_EQ(context_.totals.errors.load(), 2u);
+  EXPECT_EQ(context_.totals.packets.load(), 0u);
+  EXPECT_EQ(context_.totals.interfaces[0].ingress.errors.load(), 0u);
+  // With the right ufrag it is the transport's to judge: one without ICE has no use for STUN.
+  arrives(cookie, host(66), request("alice:a"));
+  EXPECT_EQ(dropped(DropReason::kStunUnexpected), 1u);
+  EXPECT_EQ(context_.totals.interfaces[0].ingress.errors.load(), 1u);
+  EXPECT_EQ(context_.ports.bindings(port), 0u);
+}
+
+}  // namespace
+}  // namespace ferry::port_table_test
