@@ -144,6 +144,8 @@ void CommandRunner::execute(AdoptTransport& command) { place(command.id, std::mo
 void CommandRunner::execute(AttachTap& command) {
   TransportEntry* entry = context_.table.find(command.id);
   if (entry == nullptr) return;
+  // Copies that wait are of packets that came before the tap.
+  parts_.offloader.collect();
   entry->taps.push_back(command.tap);
   parts_.offloader.reconsider(*entry);
 }
