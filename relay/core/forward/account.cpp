@@ -34,8 +34,9 @@ void Account::count_out(Component via, std::size_t octets) noexcept {
 void Account::count_offloaded_in(std::uint64_t packets, std::uint64_t octets, Instant last) noexcept {
   counters_[0].packets_in += packets;
   counters_[0].bytes_in += octets;
-  last_packet_[0] = last;
-  publish_time(activity_->last_packet_ns, last);
+  // RTCP on the same port may have come since.
+  last_packet_[0] = std::max(last_packet_[0], last);
+  publish_time(activity_->last_packet_ns, std::max(last_packet_[0], last_packet_[1]));
   publish_time(activity_->last_rtp_ns, last);
   publish_time(activity_->last_offloaded_ns, last);
 }

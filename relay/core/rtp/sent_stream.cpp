@@ -45,6 +45,8 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
   SsrcCounters& c = counters_;
   const SeqNo first{static_cast<std::uint16_t>(below.before.value + 1)};
   const SeqNo newest{static_cast<std::uint16_t>(below.stream->highest_extended)};
+  // If only late packets left, the newest time stamp is of a packet that came and was not sent (hold).
+  if (c.packets == 0 || below.advanced) c.last_timestamp = below.stream->last_timestamp;
   if (c.packets == 0) {
     c.base_extended = c.highest_extended = below.advanced ? first.value : newest.value;
     c.first_packet = below.stream->last_packet;
@@ -73,8 +75,7 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
   new_burst_ = std::max(new_burst_, below.longest_burst);
   c.longest_loss_burst = std::max(c.longest_loss_burst, new_burst_);
   seen_ = below.seen;
-  c.last_timestamp = below.stream->last_timestamp;
-  c.last_packet = below.stream->last_packet;
+  c.last_packet = std::max(c.last_packet, below.stream->last_packet);
 }
 
 void SentStream::report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept {
