@@ -58,6 +58,7 @@ soak: build       ## random calls over and over, leaks counted; all cases of the
 	@FERRY_LATCH_DEPTH=8 $(BUILD)/bin/latch_states_test
 	@FERRY_SEQUENCES=2000 $(BUILD)/bin/session_sequences_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/latch_property_test
+	@FERRY_SEEDS=10000 $(BUILD)/bin/offload_property_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/ice_dtls_property_test
 	@FERRY_CALLS=20000 $(BUILD)/bin/explain_property_test
 
