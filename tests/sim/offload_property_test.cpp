@@ -10,8 +10,8 @@
 // and once without, and the two are compared reading by reading. `figures_of` puts all of a reading into
 // JSON, so that a failure shows what differs, and nothing else.
 //
-// The two may differ by design in what `reconciled` takes out, and in nothing else. FERRY_SEED and
-// FERRY_SEEDS choose the seeds (default 200 from 1).
+// The two may differ in what `reconciled` takes out, and in nothing else. FERRY_SEED and FERRY_SEEDS choose
+// the seeds (default 200 from 1).
 
 #include "control/call/call.hpp"
 #include "control/session/services.hpp"
@@ -188,7 +188,8 @@ json json_of(const WorkerTotals& totals) {
   return j;
 }
 
-/// What may differ by design, taken out of a reading:
+/// What may differ, taken out of a reading. All but one follow from what the kernel can know. The exception
+/// is open: around a hold with jumps, the newest number and time stamp of a stream that leaves differ, too.
 /// - The loudness of a stream that the kernel forwards is judged from a sample of its packets.
 /// - Of a stream that leaves, the kernel tells only how its numbers grew as they came. So the number of the
 ///   first packet sent, what was late, missing or there twice around a hold, where a run begins after a jump,

@@ -32,7 +32,7 @@ class DropLedger {
     line->times += times;
     if (now == Instant{}) return;
     if (line->first == Instant{}) line->first = now;
-    line->last = now;
+    line->last = std::max(line->last, now);  // a reading of the kernel may be of an older packet
   }
   /// Notes that `times` of the drops that `add` counted have `trait`.
   void add_trait(DropSide side, DropReason reason, DropTrait trait, std::uint32_t times = 1) noexcept {
