@@ -34,9 +34,9 @@ bool EarlyKeeper::store(TransportEntry& entry, const ReceivedPacket& arrived) no
     }
     // Each round takes the memory of one other transport, so this ends when the packet fits or none is left.
     while (true) {
-      const EarlyMedia::Kept kept = early->keep(arrived.from, arrived.datagram, arrived.at);
+      const EarlyMedia::KeepResult kept = early->keep(arrived.from, arrived.datagram, arrived.at);
       count(entry, arrived.component(), early->take_dropped());
-      if (kept != EarlyMedia::Kept::kNoRoom) return kept == EarlyMedia::Kept::kKept;
+      if (kept != EarlyMedia::KeepResult::kNoRoom) return kept == EarlyMedia::KeepResult::kKept;
       if (!make_room(entry.id)) return false;
     }
   } catch (const std::bad_alloc&) {

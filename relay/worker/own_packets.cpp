@@ -40,7 +40,7 @@ class OwnPackets::FromOutput final : public OutputSender {
 
 void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   const Instant now = context_.io->now();
-  Output& output = entry.made_output();
+  Output& output = entry.ensure_output();
   // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
   // (SSR-2).
   output.begin(command.ssrc, command.sequence, command.timestamp);
@@ -81,7 +81,7 @@ DropReason OwnPackets::remake(TransportEntry& entry, std::uint8_t source, Transp
   // `Transport` has parsed every RTP packet that it accepts.
   if (!FERRY_ENSURE(arrived.rtp.has_value())) return DropReason::kNone;
   const bool is_new = !out.output || !out.output->makes_media();
-  if (is_new && !had_memory([&] { out.made_output().make_media(); })) {
+  if (is_new && !had_memory([&] { out.ensure_output().make_media(); })) {
     context_.drop_leaving(out, DropReason::kNoMemory, now);
     return DropReason::kNone;
   }

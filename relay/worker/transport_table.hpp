@@ -100,7 +100,7 @@ struct TransportEntry {
   std::unique_ptr<Output> output;
 
   /// The output, made if there was none. Throws std::bad_alloc.
-  Output& made_output() {
+  Output& ensure_output() {
     if (!output) output = std::make_unique<Output>();
     return *output;
   }

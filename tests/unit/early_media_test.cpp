@@ -8,7 +8,7 @@ namespace ferry::early_media_test {
 namespace {
 
 using namespace std::chrono_literals;
-using Kept = EarlyMedia::Kept;
+using KeepResult = EarlyMedia::KeepResult;
 
 Endpoint at(std::uint8_t host, std::uint16_t port = 5000) {
   return {IpAddress::v4({192, 0, 2, host}), UdpPort{port}};
@@ -16,7 +16,7 @@ Endpoint at(std::uint8_t host, std::uint16_t port = 5000) {
 
 class EarlyMediaTest : public testing::Test {
  protected:
-  Kept keep(const Endpoint& from, int number, Duration when, std::size_t size = 172) {
+  KeepResult keep(const Endpoint& from, int number, Duration when, std::size_t size = 172) {
     std::vector<std::byte> packet(size, static_cast<std::byte>(number));
     return early_.keep(from, packet, start_ + when);
   }
@@ -41,7 +41,7 @@ class EarlyMediaTest : public testing::Test {
 };
 
 TEST_F(EarlyMediaTest, LAT14_ComesOutInOrderAtTwiceRealTime) {
-  for (int i = 0; i < 10; ++i) EXPECT_EQ(keep(at(1), i, i * 20ms), Kept::kKept);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(keep(at(1), i, i * 20ms), KeepResult::kKept);
   release(at(1), 200ms);
   EXPECT_EQ(early_.take_dropped(), 0u);
   const auto out = let_out();
@@ -51,9 +51,9 @@ TEST_F(EarlyMediaTest, LAT14_ComesOutInOrderAtTwiceRealTime) {
 }
 
 TEST_F(EarlyMediaTest, LAT14_TheNewest25AndHalfASecondStay) {
-  for (int i = 0; i < 60; ++i) EXPECT_EQ(keep(at(1), i, i * 10ms), Kept::kKept);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(keep(at(1), i, i * 10ms), KeepResult::kKept);
   EXPECT_EQ(early_.size(), 25u);
-  for (int i = 0; i < 20; ++i) EXPECT_EQ(keep(at(2), i, 600ms + i * 100ms), Kept::kKept);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(keep(at(2), i, 600ms + i * 100ms), KeepResult::kKept);
   EXPECT_EQ(early_.size(), 25u + 6u) << "500 ms, both ends";
   EXPECT_EQ(early_.take_dropped(), 35u + 14u);
   release(at(2), 3s);
@@ -62,10 +62,10 @@ TEST_F(EarlyMediaTest, LAT14_TheNewest25AndHalfASecondStay) {
 }
 
 TEST_F(EarlyMediaTest, LAT14_FourSourcesAndASilentOneGivesWay) {
-  for (std::uint8_t who = 1; who <= 4; ++who) EXPECT_EQ(keep(at(who), who, who * 1ms), Kept::kKept);
-  EXPECT_EQ(keep(at(5), 5, 100ms), Kept::kTooManySources);
-  EXPECT_EQ(keep(at(1), 1, 400ms), Kept::kKept);
-  EXPECT_EQ(keep(at(5), 5, 502ms), Kept::kKept) << "the second one has been silent for half a second";
+  for (std::uint8_t who = 1; who <= 4; ++who) EXPECT_EQ(keep(at(who), who, who * 1ms), KeepResult::kKept);
+  EXPECT_EQ(keep(at(5), 5, 100ms), KeepResult::kTooManySources);
+  EXPECT_EQ(keep(at(1), 1, 400ms), KeepResult::kKept);
+  EXPECT_EQ(keep(at(5), 5, 502ms), KeepResult::kKept) << "the second one has been silent for half a second";
   EXPECT_EQ(early_.take_dropped(), 1u);
   release(at(2), 600ms);
   EXPECT_FALSE(early_.is_releasing());
@@ -103,7 +103,7 @@ TEST_F(EarlyMediaTest, LAT14_WhatArrivesMeanwhileGoesBehindUntilTheLineIsEmpty) 
       EXPECT_GE(now - last, 10ms);
       last = now;
     } else {
-      EXPECT_EQ(keep(at(1), next++, now), Kept::kKept);
+      EXPECT_EQ(keep(at(1), next++, now), KeepResult::kKept);
     }
   }
   EXPECT_EQ(early_.take_dropped(), 0u);
@@ -124,16 +124,16 @@ TEST_F(EarlyMediaTest, LAT14_APauseOfTheSpeakerIsNotMadeLongerForLivePackets) {
 TEST_F(EarlyMediaTest, LAT14_TheBudgetBoundsAllOfAWorker) {
   std::vector<std::unique_ptr<EarlyMedia>> all;
   const std::vector<std::byte> packet(9000);
-  Kept last = Kept::kKept;
-  for (int i = 0; last == Kept::kKept && i < 10'000; ++i) {
+  KeepResult last = KeepResult::kKept;
+  for (int i = 0; last == KeepResult::kKept && i < 10'000; ++i) {
     if (i % 25 == 0) all.push_back(std::make_unique<EarlyMedia>(budget_));
     last = all.back()->keep(at(1), packet, start_ + i * 1ms);
   }
-  EXPECT_EQ(last, Kept::kNoRoom);
+  EXPECT_EQ(last, KeepResult::kNoRoom);
   EXPECT_LE(budget_.used, EarlyBudget::kMost);
   EXPECT_GT(budget_.used, EarlyBudget::kMost - 20'000);
   // Room that a source has stays its own.
-  EXPECT_EQ(all.front()->keep(at(1), packet, start_ + 100ms), Kept::kKept);
+  EXPECT_EQ(all.front()->keep(at(1), packet, start_ + 100ms), KeepResult::kKept);
   all.clear();
   EXPECT_EQ(budget_.used, 0u);
 }

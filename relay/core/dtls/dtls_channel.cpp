@@ -66,7 +66,7 @@ std::string_view to_string(DtlsChannel::State state) noexcept {
   return "unknown";
 }
 
-DtlsEvidence& DtlsChannel::made_evidence(Turn turn) {
+DtlsEvidence& DtlsChannel::ensure_evidence(Turn turn) {
   if (!evidence_) evidence_ = std::make_unique<DtlsEvidence>();
   evidence_->role = turn.plan.role;
   return *evidence_;
@@ -74,7 +74,7 @@ DtlsEvidence& DtlsChannel::made_evidence(Turn turn) {
 
 DtlsEvidence::Source& DtlsChannel::noted(const Endpoint& with, Turn turn) {
   const bool is_signalled = turn.is_proven || (turn.signalled.is_set() && with == turn.signalled);
-  return made_evidence(turn).of(with, is_signalled, turn.now);
+  return ensure_evidence(turn).of(with, is_signalled, turn.now);
 }
 
 bool DtlsChannel::hold(const Path& from, Bytes datagram, Instant now) {
@@ -101,7 +101,7 @@ DropReason DtlsChannel::take(const Path& from, Bytes datagram, Turn turn) {
   // The named sources are known now, so a new one cannot take the place of the party.
   const auto alert = plain_alert(datagram);
   // An alert in clear changes nothing, but explains why a handshake did not get on.
-  if (alert && !keys_) made_evidence(turn).note(*alert, from.peer, turn.now);
+  if (alert && !keys_) ensure_evidence(turn).note(*alert, from.peer, turn.now);
   const std::vector<std::byte> records = sift_records(datagram);
   if (records.empty()) return alert ? DropReason::kDtlsAlert : DropReason::kMalformedDtls;
   ++noted(from.peer, turn).datagrams;

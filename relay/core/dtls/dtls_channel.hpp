@@ -134,7 +134,7 @@ class DtlsChannel {
   /// Ends a handshake that failed.
   void fail(DtlsParty& party, DtlsHandshake& handshake, DtlsHandshake::Outcome outcome, Turn turn);
   /// The evidence, made if necessary.
-  DtlsEvidence& made_evidence(Turn turn);
+  DtlsEvidence& ensure_evidence(Turn turn);
   /// The evidence about one source.
   DtlsEvidence::Source& noted(const Endpoint& with, Turn turn);
 

@@ -50,24 +50,24 @@ std::uint16_t saturated(std::uint32_t burst) noexcept {
 }  // namespace
 
 bool TransportMarks::add(Instant now, std::uint32_t sent, bool has_counted) noexcept {
-  if (!kept_ && !has_counted) {
+  if (!ring_ && !has_counted) {
     newest_at_ = now;
     return false;
   }
-  if (!kept_) {
-    kept_ = make_unique_or_null<Kept>();
-    if (!kept_) {
+  if (!ring_) {
+    ring_ = make_unique_or_null<MarkRing>();
+    if (!ring_) {
       since_ = newest_at_ = now;
       sent_before_ = sent;
       return false;
     }
     // Nothing was counted from `since_` until the mark before this one.
-    kept_->times = MarkTimes::quiet(since_, newest_at_);
-    kept_->sent.fill(sent_before_);
+    ring_->times = MarkTimes::quiet(since_, newest_at_);
+    ring_->sent.fill(sent_before_);
   }
   newest_at_ = now;
-  kept_->times.add(now);
-  kept_->sent[kept_->times.newest()] = sent;
+  ring_->times.add(now);
+  ring_->sent[ring_->times.newest()] = sent;
   return true;
 }
 
@@ -75,40 +75,40 @@ bool TransportMarks::restart(Instant now, std::uint32_t sent, bool has_counted) 
   since_ = newest_at_ = now;
   sent_before_ = sent;
   if (!has_counted) {
-    kept_ = nullptr;
+    ring_ = nullptr;
     return false;
   }
-  if (!kept_) kept_ = make_unique_or_null<Kept>();
-  if (!kept_) return false;
-  kept_->times.restart(now);
-  kept_->sent.fill(sent);
+  if (!ring_) ring_ = make_unique_or_null<MarkRing>();
+  if (!ring_) return false;
+  ring_->times.restart(now);
+  ring_->sent.fill(sent);
   return true;
 }
 
 void TransportMarks::skip(Duration pause) noexcept {
   since_ += pause;
   newest_at_ += pause;
-  if (kept_) kept_->times.skip(pause);
+  if (ring_) ring_->times.skip(pause);
 }
 
 void StreamMarks::mark(const SsrcCounters& counters, std::uint32_t burst, const MarkTimes& times) noexcept {
   if (counters.packets == 0) return;
   const StreamMark now = mark_of(counters);
-  if (!kept_) {
-    kept_ = make_unique_or_null<Kept>();
-    if (!kept_) return;
+  if (!ring_) {
+    ring_ = make_unique_or_null<MarkRing>();
+    if (!ring_) return;
     // A stream that began since the mark before had counted nothing at the earlier marks, so zeros are right
     // for them. For another one, which came by an export or had no memory for marks, nothing is known before
     // now.
     const bool is_new = counters.first_packet >= times.former_at();
-    kept_->since = is_new ? counters.first_packet : times.newest_at();
+    ring_->since = is_new ? counters.first_packet : times.newest_at();
     if (!is_new) {
-      kept_->marks.fill(now);
+      ring_->marks.fill(now);
       return;
     }
   }
-  kept_->marks[times.newest()] = now;
-  kept_->bursts[times.newest()] = saturated(burst);
+  ring_->marks[times.newest()] = now;
+  ring_->bursts[times.newest()] = saturated(burst);
 }
 
 RecentStream StreamMarks::recent(const SsrcCounters& counters, std::uint32_t burst, const MarkTimes& times,
@@ -120,12 +120,12 @@ RecentStream StreamMarks::recent(const SsrcCounters& counters, std::uint32_t bur
   StreamMark before;
   Instant since = counters.first_packet;
   std::uint32_t longest = burst;
-  if (kept_) {
-    before = kept_->marks[times.oldest()];
-    since = kept_->since;
+  if (ring_) {
+    before = ring_->marks[times.oldest()];
+    since = ring_->since;
     for (std::size_t i = 0; i < kMarks; ++i) {
       // The burst of the oldest mark belongs to the time before it.
-      if (i != times.oldest()) longest = std::max<std::uint32_t>(longest, kept_->bursts[i]);
+      if (i != times.oldest()) longest = std::max<std::uint32_t>(longest, ring_->bursts[i]);
     }
   } else if (since < times.newest_at()) {
     return recent;

@@ -76,21 +76,21 @@ class TransportMarks {
   [[nodiscard]] bool restart(Instant now, std::uint32_t sent, bool has_counted) noexcept;
   /// The times of the marks.
   [[nodiscard]] MarkTimes times() const noexcept {
-    return kept_ ? kept_->times : MarkTimes::quiet(since_, newest_at_);
+    return ring_ ? ring_->times : MarkTimes::quiet(since_, newest_at_);
   }
   /// When the newest mark was made; before the first one, since when something is known.
   [[nodiscard]] Instant newest_at() const noexcept { return newest_at_; }
   /// Packets that have left since the oldest mark, of `sent` in all. They wrap at 2^32.
   [[nodiscard]] std::uint32_t sent_since_oldest(std::uint32_t sent) const noexcept {
-    return sent - (kept_ ? kept_->sent[kept_->times.oldest()] : sent_before_);
+    return sent - (ring_ ? ring_->sent[ring_->times.oldest()] : sent_before_);
   }
   /// Moves all times forward by a time in which this process did not run (C-13).
   void skip(Duration pause) noexcept;
   /// Octets on the heap.
-  [[nodiscard]] std::size_t footprint() const noexcept { return kept_ ? sizeof(Kept) : 0; }
+  [[nodiscard]] std::size_t footprint() const noexcept { return ring_ ? sizeof(MarkRing) : 0; }
 
  private:
-  struct Kept {
+  struct MarkRing {
     MarkTimes times{Instant{}};
     /// Packets that had left at each mark.
     std::array<std::uint32_t, kMarks> sent{};
@@ -100,7 +100,7 @@ class TransportMarks {
   /// Packets that had left at `since_`.
   std::uint32_t sent_before_ = 0;
   /// Null while nothing was counted.
-  std::unique_ptr<Kept> kept_;
+  std::unique_ptr<MarkRing> ring_;
 };
 
 /// The marks of one stream. It allocates once, at the first mark. Without memory nothing is known of the last
@@ -114,10 +114,10 @@ class StreamMarks {
   [[nodiscard]] RecentStream recent(const SsrcCounters& counters, std::uint32_t burst, const MarkTimes& times,
                                     Instant now) const noexcept;
   /// Octets on the heap.
-  [[nodiscard]] std::size_t footprint() const noexcept { return kept_ ? sizeof(Kept) : 0; }
+  [[nodiscard]] std::size_t footprint() const noexcept { return ring_ ? sizeof(MarkRing) : 0; }
 
  private:
-  struct Kept {
+  struct MarkRing {
     std::array<StreamMark, kMarks> marks{};
     /// Longest run of missing numbers between the mark before and this one.
     std::array<std::uint16_t, kMarks> bursts{};
@@ -126,7 +126,7 @@ class StreamMarks {
     Instant since{};
   };
   /// Null before the first mark.
-  std::unique_ptr<Kept> kept_;
+  std::unique_ptr<MarkRing> ring_;
 };
 
 }  // namespace ferry

@@ -112,7 +112,7 @@ void Account::note_refusal(const ReceivedPacket& packet, DropReason reason, Refu
     case RefusedAs::kOther:
       break;
   }
-  if (Evidence* evidence = made_evidence()) evidence->note(refusal);
+  if (Evidence* evidence = ensure_evidence()) evidence->note(refusal);
 }
 
 void Account::record_flight(Component component, const Endpoint& from, Bytes start, std::size_t size,

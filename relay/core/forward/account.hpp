@@ -80,7 +80,7 @@ class Account {
   /// only then it counts as an error.
   void on_send_failed(Component via, const SendFailure& failure, bool never_left) noexcept {
     if (never_left) ++counters_[index(via)].errors_out;
-    if (Evidence* evidence = made_evidence()) evidence->note(failure);
+    if (Evidence* evidence = ensure_evidence()) evidence->note(failure);
   }
   /// Drops of both directions.
   [[nodiscard]] DropCounters drops() const noexcept { return drops_.counters(); }
@@ -111,7 +111,7 @@ class Account {
   /// Keeps a refused datagram.
   void note_refusal(const ReceivedPacket& packet, DropReason reason, RefusedAs as) noexcept;
   /// The evidence; null if there is no memory for it.
-  Evidence* made_evidence() noexcept {
+  Evidence* ensure_evidence() noexcept {
     if (!evidence_) evidence_ = make_unique_or_null<Evidence>();
     return evidence_.get();
   }

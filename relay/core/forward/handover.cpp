@@ -83,11 +83,11 @@ OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadS
     refusal.from = state.foreign_from;
     refusal.last = state.foreign_at;
     refusal.times = state.foreign - seen.foreign;
-    if (Evidence* evidence = into.account.made_evidence()) evidence->note(refusal);
+    if (Evidence* evidence = into.account.ensure_evidence()) evidence->note(refusal);
   }
   // These packets are among those of the stream; only the explanation counts them apart.
   if (state.other_types != seen.other_types) {
-    if (Evidence* evidence = into.account.made_evidence())
+    if (Evidence* evidence = into.account.ensure_evidence())
       evidence->add_others(state.other_types - seen.other_types, state.stream.counters.last_packet);
   }
   // The rate limit dropped packets of the peer, so the peer is named as their source.
@@ -99,7 +99,7 @@ OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadS
     refusal.ssrc = state.stream.counters.ssrc;
     refusal.last = state.heard_at;
     refusal.times = state.rate_limited - seen.rate_limited;
-    if (Evidence* evidence = into.account.made_evidence()) evidence->note(refusal);
+    if (Evidence* evidence = into.account.ensure_evidence()) evidence->note(refusal);
   }
   count(DropReason::kForeignSource, state.foreign - seen.foreign);
   count(DropReason::kRateLimited, state.rate_limited - seen.rate_limited);

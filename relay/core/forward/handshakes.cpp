@@ -71,7 +71,7 @@ DropReason Handshakes::take_dtls(const ReceivedPacket& packet, Side side, Handsh
   // With rtcp-mux there is only the handshake of the RTP component.
   const bool is_muxed_away = component == Component::kRtcp && side.plan.send_rtcp_muxed;
   if (!side.plan.dtls || is_muxed_away) return DropReason::kDtlsUnexpected;
-  DtlsChannel& channel = made_dtls().channels[index(component)];
+  DtlsChannel& channel = ensure_dtls().channels[index(component)];
   if (!may_speak(side.plan, side.latch[index(component)], packet.port, packet.from, turn.own)) {
     // DTL-3: the peer's first flight may overtake ICE or the answer. It is held until its source may speak.
     if (channel.hold(way, packet.datagram, turn.now)) return DropReason::kNone;
@@ -87,7 +87,7 @@ DropReason Handshakes::take_dtls(const ReceivedPacket& packet, Side side, Handsh
 void Handshakes::drive_dtls(Side side, HandshakeTurn turn) {
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     if (component == Component::kRtcp && side.plan.send_rtcp_muxed) continue;
-    DtlsChannel& channel = made_dtls().channels[index(component)];
+    DtlsChannel& channel = ensure_dtls().channels[index(component)];
     ThroughPort out(turn.out, {component, local_[index(component)]});
     const DtlsTurn inner = dtls_turn(component, out, side, turn);
     // The source of the held flight may have become good in the meantime.
@@ -184,7 +184,7 @@ DropReason Handshakes::take(const ReceivedPacket& packet, Side side, HandshakeTu
 
 DropReason Handshakes::take_stun(const ReceivedPacket& packet, Side side, HandshakeTurn turn) {
   if (!side.plan.ice) return DropReason::kStunUnexpected;
-  IceAgent& ice = made_ice(side.plan, turn.now);
+  IceAgent& ice = ensure_ice(side.plan, turn.now);
   if (!ice.take(packet.port, packet.from, packet.datagram, {turn.out, turn.now}))
     return DropReason::kStunRefused;
   // A peer that sends checks is there, so the call does not time out.
@@ -209,7 +209,7 @@ void Handshakes::follow_ice(Side side, HandshakeTurn turn) {
 
 void Handshakes::drive(Side side, HandshakeTurn turn) {
   if (side.plan.ice) {
-    const IceAgent::State before = made_ice(side.plan, turn.now).state();
+    const IceAgent::State before = ensure_ice(side.plan, turn.now).state();
     ice_->drive({turn.out, turn.now});
     follow_ice(side, turn);
     if (ice_->state() != before) {
@@ -233,7 +233,7 @@ std::optional<Instant> Handshakes::due(Instant now) const noexcept {
 
 void Handshakes::restore(const TransportPlan& plan, const TransportSnapshot& s, Instant now) {
   if (s.ice && plan.ice) {
-    made_ice(plan, now).restore(s.ice->selected, s.ice->is_former, now);
+    ensure_ice(plan, now).restore(s.ice->selected, s.ice->is_former, now);
     for (std::size_t i = 0; i < local_.size(); ++i) {
       if (s.ice->selected[i]) local_[i] = s.ice->selected[i]->local;
     }
@@ -243,8 +243,8 @@ void Handshakes::restore(const TransportPlan& plan, const TransportSnapshot& s, 
     const auto& [state, keys, association, evidence] = (*s.dtls)[index(component)];
     // Only a finished handshake can go on elsewhere; others begin anew.
     if (!keys) continue;
-    made_dtls().channels[index(component)].restore(*keys,
-                                                   association != 0 ? association : plan.dtls->association);
+    ensure_dtls().channels[index(component)].restore(*keys,
+                                                     association != 0 ? association : plan.dtls->association);
     agree(plan, component);
   }
 }

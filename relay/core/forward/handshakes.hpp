@@ -101,12 +101,12 @@ class Handshakes {
   };
   static constexpr std::size_t index(Component component) { return static_cast<std::size_t>(component); }
   /// The handshakes, made if necessary.
-  Dtls& made_dtls() {
+  Dtls& ensure_dtls() {
     if (!dtls_) dtls_ = std::make_unique<Dtls>();
     return *dtls_;
   }
   /// The ICE agent, made on first use.
-  IceAgent& made_ice(const TransportPlan& plan, Instant now) {
+  IceAgent& ensure_ice(const TransportPlan& plan, Instant now) {
     if (!ice_) {
       ice_ = std::make_unique<IceAgent>();
       ice_->follow(*plan.ice, now);

@@ -230,7 +230,7 @@ void Streams::on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant no
       Streams& streams;
       Instant now;
       void on_sender_report(Ssrc ssrc, std::uint32_t ntp_middle) {
-        if (RtcpState* state = streams.made_rtcp_state()) state->remember({ssrc, ntp_middle, now});
+        if (RtcpState* state = streams.ensure_rtcp_state()) state->remember({ssrc, ntp_middle, now});
       }
       void on_report(Ssrc, const ReportBlock&) {}
       void on_bye(Ssrc) {}

@@ -285,7 +285,7 @@ class Streams {
   };
 
   /// The RTCP state; null if there is no memory for it.
-  RtcpState* made_rtcp_state() noexcept {
+  RtcpState* ensure_rtcp_state() noexcept {
     if (!rtcp_) rtcp_ = make_unique_or_null<RtcpState>();
     return rtcp_.get();
   }

@@ -23,7 +23,7 @@ void Streams::read_reports(std::size_t source, Bytes compound, Instant now) noex
           egress, [&](const SentStream& sent) { return sent.counters().ssrc == block.about; });
       if (stream == egress.end()) return;
       stream->report(reporter, block, now);
-      RtcpState* state = streams.made_rtcp_state();
+      RtcpState* state = streams.ensure_rtcp_state();
       if (state == nullptr) return;
       for (const SentReport& sent : state->sent) {
         if (block.last_sr == 0 || sent.ssrc != block.about || sent.ntp_middle != block.last_sr) continue;

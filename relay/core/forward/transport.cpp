@@ -169,7 +169,7 @@ Verdict Transport::from_judgement(Component component, const Latch::Judgement& j
 }
 
 void Transport::note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept {
-  Evidence* evidence = account_.made_evidence();
+  Evidence* evidence = account_.ensure_evidence();
   if (evidence == nullptr) return;
   // Control hears of the first packet of each type only.
   if (!evidence->other_types.test(rtp.payload_type.value & 127))

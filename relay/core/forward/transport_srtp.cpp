@@ -116,7 +116,7 @@ DropReason Transport::unprotect(ReceivedPacket& packet, const OwnMedia& own,
   }
   // Not authentic: if only the roll-over counter differs, the explanation should say so.
   const auto other = is_rtp ? protection.find_roll_over(packet.datagram, now) : std::nullopt;
-  if (Evidence* evidence = other ? account_.made_evidence() : nullptr) evidence->roll_over = *other;
+  if (Evidence* evidence = other ? account_.ensure_evidence() : nullptr) evidence->roll_over = *other;
   return refuse(DropReason::kNotAuthentic);
 }
 

@@ -18,11 +18,11 @@ constexpr Duration kLongestGap = 200ms;
 
 }  // namespace
 
-EarlyMedia::Source* EarlyMedia::find_or_make(const Endpoint& from, Instant now, Kept& why_not) {
+EarlyMedia::Source* EarlyMedia::find_or_make(const Endpoint& from, Instant now, KeepResult& why_not) {
   const auto known = std::ranges::find_if(sources_, [&](const auto& source) { return source->from == from; });
   if (known != sources_.end()) return known->get();
   if (is_releasing_) {  // one source is being released, and no other is kept
-    why_not = Kept::kTooManySources;
+    why_not = KeepResult::kTooManySources;
     return nullptr;
   }
   // A source gives way only if all its packets are too old to be released anyway. A stranger who sprays from
@@ -31,14 +31,14 @@ EarlyMedia::Source* EarlyMedia::find_or_make(const Endpoint& from, Instant now, 
     const auto oldest =
         std::ranges::min_element(sources_, {}, [](const auto& source) { return source->newest; });
     if (now - (*oldest)->newest < kTime) {
-      why_not = Kept::kTooManySources;
+      why_not = KeepResult::kTooManySources;
       return nullptr;
     }
     erase(static_cast<std::size_t>(oldest - sources_.begin()));
   }
   // The place of a source counts as well, or many sources without packets could use up memory.
   if (budget_->used + sizeof(Source) > EarlyBudget::kMost) {
-    why_not = Kept::kNoRoom;
+    why_not = KeepResult::kNoRoom;
     return nullptr;
   }
   sources_.push_back(std::make_unique<Source>());
@@ -47,8 +47,8 @@ EarlyMedia::Source* EarlyMedia::find_or_make(const Endpoint& from, Instant now, 
   return sources_.back().get();
 }
 
-EarlyMedia::Kept EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant now) {
-  Kept result = Kept::kKept;
+EarlyMedia::KeepResult EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant now) {
+  KeepResult result = KeepResult::kKept;
   Source* source = find_or_make(from, now, result);
   if (source == nullptr) return result;
   source->newest = now;
@@ -61,7 +61,8 @@ EarlyMedia::Kept EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant 
   Slot& slot = source->at(source->count);
   // The slot keeps its memory for later packets, so the budget counts capacity and not size.
   if (slot.octets.capacity() < datagram.size()) {
-    if (budget_->used - slot.octets.capacity() + datagram.size() > EarlyBudget::kMost) return Kept::kNoRoom;
+    if (budget_->used - slot.octets.capacity() + datagram.size() > EarlyBudget::kMost)
+      return KeepResult::kNoRoom;
     const std::size_t before = slot.octets.capacity();
     slot.octets.clear();
     slot.octets.reserve(datagram.size());  // may throw; the budget is still right then
@@ -70,7 +71,7 @@ EarlyMedia::Kept EarlyMedia::keep(const Endpoint& from, Bytes datagram, Instant 
   slot.octets.assign(datagram.begin(), datagram.end());
   slot.arrived = now;
   ++source->count;
-  return Kept::kKept;
+  return KeepResult::kKept;
 }
 
 void EarlyMedia::let_out(Source* source, Instant now) noexcept {

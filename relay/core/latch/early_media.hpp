@@ -46,7 +46,7 @@ class EarlyMedia {
   EarlyMedia& operator=(const EarlyMedia&) = delete;
 
   /// Answer of `keep`.
-  enum class Kept : std::uint8_t {
+  enum class KeepResult : std::uint8_t {
     kKept,
     kTooManySources,  ///< four others sent within the last half second, or another one is being released
     kNoRoom,          ///< the budget is used up
@@ -54,7 +54,7 @@ class EarlyMedia {
   /// Copies a datagram. Older packets of its source give way to it. With four sources already, one that has
   /// been silent for `kTime` gives way too. Whatever gives way counts as dropped. May throw std::bad_alloc;
   /// the budget is right even then.
-  [[nodiscard]] Kept keep(const Endpoint& from, Bytes datagram, Instant now);
+  [[nodiscard]] KeepResult keep(const Endpoint& from, Bytes datagram, Instant now);
 
   /// Begins to release packets, because the answer came. `rank_of(from)` says how well a source fits the
   /// answer; 0 means that it is not the party. The source with the best rank goes out, the most recent one of
@@ -128,7 +128,7 @@ class EarlyMedia {
   };
 
   /// Finds the source or makes a place for it. Null if there is none; `why_not` then says why.
-  Source* find_or_make(const Endpoint& from, Instant now, Kept& why_not);
+  Source* find_or_make(const Endpoint& from, Instant now, KeepResult& why_not);
   /// Keeps only `source` and begins to release it; null drops all.
   void let_out(Source* source, Instant now) noexcept;
   /// Drops a source with its packets, and gives their memory back to the budget.
