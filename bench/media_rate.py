@@ -155,6 +155,10 @@ def eal(driver):
     return [f"--lcores=0@{CPU['generator']},1@{CPU['relay']}", "--no-huge", "-m", "256", "--no-pci", "--log-level=lib.eal:warning", f"--vdev=net_{driver}0,iface=c0{RINGS[driver]}"]
 
 
+# Behind the name of a relay: that of the other build.
+BEFORE = " before"
+
+
 def driver_of(kind):
     return next((d for d in ("af_packet", "af_xdp") if d in kind), None)
 
@@ -289,6 +293,7 @@ def unusable(*programs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
+    parser.add_argument("--before", help="directory of another rtpferryd, such as that of the commit before; it takes part in the same rounds")
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json")
@@ -301,27 +306,35 @@ def main():
     if shutil.which("rtpengine"):
         kinds += ["rtpengine", "rtpengine SRTP"]
     kinds = arguments.only or kinds
+    builds = {kind: arguments.build for kind in kinds}
+    if arguments.before:
+        kinds = [name for kind in kinds for name in ([kind, kind + BEFORE] if kind.startswith("rtpferryd") else [kind])]
+        builds |= {kind: arguments.before for kind in kinds if kind.endswith(BEFORE)}
     rounds = {kind: [] for kind in kinds}
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
             for kind in kinds:
-                rounds[kind].append(measure(kind, os.path.abspath(arguments.build), arguments.calls, directory))
+                rounds[kind].append(measure(kind, os.path.abspath(builds[kind]), arguments.calls, directory))
     medians = {kind: {key: statistics.median(r[key] for r in results) for key in results[0]} for kind, results in rounds.items()}
     ceiling = max(m["ceiling"] for m in medians.values())
     base = medians.get("rtpengine")
     print(f"{arguments.calls} calls, {arguments.rounds} rounds, 172 octets, one core for the relay; the generator sends at most {ceiling:,.0f}/s")
     # What comes back encrypted does not say when it was sent.
     latency = lambda kind, m, key: f"{'-':>9}" if "SRTP" in kind else f"{m[key]:>9.1f}"
-    print(f"{'':23}{'loss-free/s':>13}{'ratio':>7}{'us CPU/packet':>15}{'ratio':>7}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'kB/call':>9}")
+    print(f"{'':30}{'loss-free/s':>13}{'ratio':>7}{'us CPU/packet':>15}{'ratio':>7}{'p50 us':>9}{'p99 us':>9}{'p99.9':>9}{'kB/call':>9}")
     for kind, m in medians.items():
         of = lambda key, down=False: f"{(base[key] / m[key] if down else m[key] / base[key]):.1f}" if base and m[key] and base[key] else "-"
-        print(f"{kind:23}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}"
+        print(f"{kind:30}{m['loss_free']:>13,.0f}{of('loss_free'):>7}{m['us_per_packet']:>15.2f}{of('us_per_packet', True):>7}"
               + "".join(latency(kind, m, f"{which}_us at 50000") for which in ("p50", "p99", "p999"))
               + f"{m.get('kb_per_call', 0):>9.1f}{'  generator-bound' if m['loss_free'] > ceiling * 2 / 3 else ''}")
-    print(f"\n{'us at packets/s':23}" + "".join(f"{f'{rate:,}: p50':>15}{'p99':>9}{'p99.9':>9}{'lost':>8}" for rate in RATES))
+    print(f"\n{'us at packets/s':30}" + "".join(f"{f'{rate:,}: p50':>15}{'p99':>9}{'p99.9':>9}{'lost':>8}" for rate in RATES))
     for kind, m in medians.items():
-        print(f"{kind:23}" + "".join(" " * 6 + "".join(latency(kind, m, f"{which}_us at {rate}") for which in ("p50", "p99", "p999"))
+        print(f"{kind:30}" + "".join(" " * 6 + "".join(latency(kind, m, f"{which}_us at {rate}") for which in ("p50", "p99", "p999"))
                                      + f"{m[f'lost at {rate}']:>8.2%}" for rate in RATES))
+    for kind, m in medians.items():
+        if then := medians.get(kind + BEFORE):
+            print(f"{kind}, beside the build before: {m['us_per_packet'] / then['us_per_packet']:.3f} of the CPU a packet, "
+                  f"{m['loss_free'] / then['loss_free']:.3f} of the loss-free rate")
     for name in ("rtpferryd sockets", "rtpengine"):
         if name in medians and name + " SRTP" in medians:
             plain, secure = (medians[name + which]["loss_free"] / 100 for which in ("", " SRTP"))
