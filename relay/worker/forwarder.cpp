@@ -321,8 +321,11 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
   if (is_rtp && arrived.rtp && (sink.ptime_ms != 0 || (out->output && out->output->makes_media()))) {
     // A payload of unknown kind cannot be joined or split (DMX-4).
     if (!accepted.verdict.is_negotiated) return refuse_leaving(DropReason::kUnknownPayloadType);
+    // Silence is written over packets that leave as they came, and here none does.
+    const bool is_event = accepted.payload != nullptr && accepted.payload->is_event;
+    if (sink.silenced && !is_event) return refuse(DropReason::kBlocked);
     if (out->state.relays_key_of(accepted.entry.state)) return refuse_leaving(DropReason::kSharedKey);
-    return parts_.own_packets.remake(accepted.entry, accepted.verdict.source, *out, sink, hop, arrived);
+    return parts_.own_packets.remake(accepted.entry, accepted.verdict, *out, sink, hop, arrived);
   }
   PacketBuffer outgoing;
   if (is_last) {

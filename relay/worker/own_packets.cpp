@@ -43,7 +43,8 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   Output& output = entry.ensure_output();
   // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
   // (SSR-2).
-  output.begin(command.ssrc, command.sequence, command.timestamp);
+  const auto& keys = entry.state.plan().srtp;
+  output.begin(command.ssrc, command.sequence, command.timestamp, keys && keys->send_is_relayed);
   if (output.start_prompt(std::move(command.prompt), command.rounds, now))
     context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
   await(entry, now);
@@ -74,7 +75,7 @@ void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noe
   sends_.flush();
 }
 
-DropReason OwnPackets::remake(TransportEntry& entry, std::uint8_t source, TransportEntry& out,
+DropReason OwnPackets::remake(TransportEntry& entry, const Verdict& verdict, TransportEntry& out,
                               const Sink& sink, const Transport::NextHop& hop,
                               const ReceivedPacket& arrived) noexcept {
   const Instant now = arrived.at;
@@ -87,11 +88,12 @@ DropReason OwnPackets::remake(TransportEntry& entry, std::uint8_t source, Transp
   }
   // From now on the relay makes the stream of this party itself, so the kernel may not forward it any longer.
   if (is_new) offloader_.reconsider(out);
-  const std::uint64_t from = std::uint64_t{entry.id.slot} << 8 | source;
+  // The media stays the same where a call moves to another worker, and its transport does not.
+  const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
   FromOutput sender(*this, out, hop, sink.to, now);
-  const DropReason reason =
-      out.output->on_packet(from, *arrived.rtp, sink.ptime_ms,
-                            arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0, now, sender);
+  const DropReason reason = out.output->on_packet(
+      from, *arrived.rtp, sink.ptime_ms, arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
+      verdict.restarts, now, sender);
   switch (reason) {
     case DropReason::kNone:
       break;
@@ -114,7 +116,9 @@ void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   const auto hop = entry.state.next_hop(Component::kRtp, now);
   FromOutput sender(*this, entry, hop, entry.state.plan().sources.front().media, now);
   if (entry.output->drive(now, hop.reason == DropReason::kNone, sender)) end_prompt(entry);
-  await(entry, now);
+  // At least a moment ahead, because the worker serves deadlines until none is due.
+  if (const auto due = entry.output->due())
+    deadlines_.set(entry, DeadlineKind::kOutput, std::max(*due, now + std::chrono::milliseconds(1)), now);
 }
 
 void OwnPackets::await(TransportEntry& entry, Instant now) noexcept {

@@ -25,9 +25,9 @@ class OwnPackets {
   /// Sends an RTP packet without payload, which opens a way through the party's NAT.
   void send_probe(TransportEntry& entry, const SendProbe& command) noexcept;
   /// Joins or splits the RTP packet `arrived` of `entry` for the party of `out`, which is to get
-  /// `sink.ptime_ms` a packet. `source` is the packet's source in the plan of `entry`. Returns why the party
+  /// `sink.ptime_ms` a packet. `verdict` is that of its judgement. Returns why the party
   /// does not hear the sender; kNone also if the packet alone was lost.
-  DropReason remake(TransportEntry& entry, std::uint8_t source, TransportEntry& out, const Sink& sink,
+  DropReason remake(TransportEntry& entry, const Verdict& verdict, TransportEntry& out, const Sink& sink,
                     const Transport::NextHop& hop, const ReceivedPacket& arrived) noexcept;
   /// Sends what is due at `entry` and queues the next deadline.
   void drive(TransportEntry& entry, Instant now) noexcept;

@@ -42,15 +42,18 @@ class Output::FromStage final : public MadePackets {
   OutputSender& sender_;
 };
 
-void Output::begin(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp) {
-  if (!timeline_) timeline_.emplace(ssrc, sequence, timestamp);
+void Output::begin(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp, bool needs_own_ssrc) {
+  if (timeline_ && !(needs_own_ssrc && has_senders_ssrc_)) return;
+  timeline_.emplace(ssrc, sequence, timestamp);
+  has_senders_ssrc_ = is_senders_ = false;
+  last_ = {};
 }
 
 void Output::take_over(Ssrc ssrc, SeqNo last_sequence, std::uint32_t last_timestamp, Instant last_at) {
   make_media();
   if (timeline_) return;
   timeline_ = OutputTimeline::behind(ssrc, last_sequence, last_timestamp);
-  is_senders_ = true;
+  has_senders_ssrc_ = is_senders_ = true;
   last_ = last_at;
 }
 
@@ -95,33 +98,45 @@ void Output::note_own(Maker maker, Instant now) noexcept {
 }
 
 DropReason Output::on_packet(std::uint64_t from, const RtpView& rtp, unsigned ptime_ms,
-                             std::uint32_t clock_rate_hz, Instant now, OutputSender& sender) noexcept {
+                             std::uint32_t clock_rate_hz, bool restarts, Instant now,
+                             OutputSender& sender) noexcept {
   if (hears_nobody()) return DropReason::kPromptPlaying;
   const bool is_first = spoke_at_ == Instant{};
   if (stage_) {
-    if (!timeline_) timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
+    if (!timeline_) {
+      timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
+      has_senders_ssrc_ = true;
+    }
     ++media_in_;
     FromStage out(*this, now, sender);
-    stage_->hear(static_cast<std::uint32_t>(from), rtp, now, out);
+    stage_->hear(from, rtp, now, out);
     return DropReason::kNone;
   }
   // One timeline has room for one source at a time.
-  if (!is_first && from != speaker_) {
-    if (now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
-    is_senders_ = false;
-  }
-  speaker_ = from;
-  spoke_at_ = now;
+  const bool is_another = !is_first && from != speaker_;
+  if (is_another && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
+  if (is_another) is_senders_ = false;
   ++media_in_;
   if (clock_rate_hz != 0) clock_rate_hz_ = clock_rate_hz;
   const auto emit = [&](const Repacketizer::Made& made) { place(made, now, sender); };
-  // The stream of a sender that has nothing of the relay's own in it begins anew with its sender.
   if (!timeline_ || (is_senders_ && timeline_->ssrc() != rtp.ssrc)) {
+    // The stream of a sender that has nothing of the relay's own in it begins anew with its sender.
     repacketizer_->flush(emit);
     timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
-    is_senders_ = true;
+    has_senders_ssrc_ = is_senders_ = true;
+  } else if (is_another || restarts || repacketizer_->ssrc() != rtp.ssrc) {
+    // The numbers of this packet have nothing to do with those of the one before.
+    repacketizer_->restart();
+    timeline_->change_input();
+  } else if (last_maker_ != Maker::kMedia) {
+    // What waits is from before the prompt.
+    repacketizer_->discard();
   }
-  return repacketizer_->take(rtp, ptime_ms, emit) ? DropReason::kNone : DropReason::kTooLate;
+  last_maker_ = Maker::kMedia;
+  if (!repacketizer_->take(rtp, ptime_ms, emit)) return DropReason::kTooLate;
+  speaker_ = from;
+  spoke_at_ = now;
+  return DropReason::kNone;
 }
 
 void Output::place(const Repacketizer::Made& made, Instant now, OutputSender& sender) noexcept {
@@ -141,7 +156,7 @@ std::optional<Instant> Output::due() const noexcept {
 
 bool Output::drive(Instant now, bool can_send, OutputSender& sender) noexcept {
   bool has_ended = false;
-  while (digit_ && digit_->due() <= now) play_digit(now, sender);
+  while (digit_ && digit_->due() <= now) play_digit(now, can_send, sender);
   while (!digit_ && prompt_ && prompt_->next <= now && !has_ended) has_ended = play(now, can_send, sender);
   if (stage_ && !hears_nobody() && stage_->due() && *stage_->due() <= now) {
     FromStage out(*this, now, sender);
@@ -169,14 +184,14 @@ bool Output::play(Instant now, bool can_send, OutputSender& sender) noexcept {
   return true;
 }
 
-void Output::play_digit(Instant now, OutputSender& sender) noexcept {
+void Output::play_digit(Instant now, bool can_send, OutputSender& sender) noexcept {
   DigitPlayer& digit = *digit_;
   const bool is_first = digit.is_first();
   const TimelinePosition at =
       timeline_->generate(is_first ? elapsed(digit.begin(), clock_rate_hz_) : 0, is_first);
   if (is_first) note_own(Maker::kDigit, digit.begin());
   const auto payload = digit.next();
-  sender.send({at, digit.type(), Maker::kDigit, payload});
+  if (can_send) sender.send({at, digit.type(), Maker::kDigit, payload});
   if (!digit.is_over()) return;
   digit_.reset();
   if (digits_.empty()) return;

@@ -61,8 +61,10 @@ class Output {
   /// True while the receiver hears nobody but the relay.
   [[nodiscard]] bool hears_nobody() const noexcept { return prompt_ || digit_; }
 
-  /// Gives the relay's own stream its first numbers, unless it has begun already.
-  void begin(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp);
+  /// Gives the relay's own stream its first numbers, unless it has begun already. `needs_own_ssrc`: the
+  /// receiver has the key of a sender, so that the relay may not send under that sender's SSRC (RFC 3711
+  /// §9.1); a stream that has it ends, and another one begins.
+  void begin(Ssrc ssrc, SeqNo sequence, std::uint32_t timestamp, bool needs_own_ssrc = false);
   /// From now on the relay makes the media of this receiver, whose stream has left as it came until now. The
   /// arguments are those of its last packet and when that left. Call it before a digit or a stage over a
   /// stream that is under way. Throws std::bad_alloc.
@@ -87,13 +89,15 @@ class Output {
   /// `rtp`            the packet; borrowed for the call.
   /// `ptime_ms`       packet time that the receiver is to get; 0 = as the packets come.
   /// `clock_rate_hz`  of its payload type; 0 = unknown.
+  /// `restarts`       its sender began its sequence anew with it (SSR-4).
   /// Returns          kNone, or why the receiver does not hear it.
   [[nodiscard]] DropReason on_packet(std::uint64_t from, const RtpView& rtp, unsigned ptime_ms,
-                                     std::uint32_t clock_rate_hz, Instant now, OutputSender& sender) noexcept;
+                                     std::uint32_t clock_rate_hz, bool restarts, Instant now,
+                                     OutputSender& sender) noexcept;
   /// When `drive` has something to send; nothing = never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
-  /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits. True if the
-  /// prompt has ended by it.
+  /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits, and DTMF is not
+  /// heard. True if the prompt has ended by it.
   bool drive(Instant now, bool can_send, OutputSender& sender) noexcept;
 
   /// Packets of prompts that were sent.
@@ -122,7 +126,7 @@ class Output {
   /// Sends the packet of the prompt that is due. True if it was the last one.
   bool play(Instant now, bool can_send, OutputSender& sender) noexcept;
   /// Sends the packet of the DTMF event that is due.
-  void play_digit(Instant now, OutputSender& sender) noexcept;
+  void play_digit(Instant now, bool can_send, OutputSender& sender) noexcept;
   /// Puts a packet of the repacketizer on the timeline and sends it.
   void place(const Repacketizer::Made& made, Instant now, OutputSender& sender) noexcept;
   /// Clock units since the last packet left; 0 if none did.
@@ -137,6 +141,8 @@ class Output {
   OutputPacket::Maker last_maker_ = OutputPacket::Maker::kMedia;
   /// True as long as nothing but packets of one source is on the timeline, which then has that sender's SSRC.
   bool is_senders_ = false;
+  /// True if the timeline has the SSRC of a sender, whoever is on it since.
+  bool has_senders_ssrc_ = false;
   /// The source that is heard now, and when it sent last. Unset time: nobody was heard yet.
   std::uint64_t speaker_ = 0;
   Instant spoke_at_{};

@@ -71,6 +71,16 @@ class Repacketizer {
     return true;
   }
 
+  /// Drops what waits for more: it would come too late, or into a stream that another source goes on with.
+  void discard() noexcept { size_ = 0; }
+  /// The next packet begins a stream, whatever its number. What waits is dropped.
+  void restart() noexcept {
+    discard();
+    ssrc_.reset();
+  }
+  /// SSRC of the stream that was taken last; nothing if there was none.
+  [[nodiscard]] std::optional<Ssrc> ssrc() const noexcept { return ssrc_; }
+
   /// Calls `emit` with what waits for more, if there is anything.
   template <class Emit>
   void flush(Emit& emit) {

@@ -34,7 +34,7 @@ class OutputStage {
  public:
   virtual ~OutputStage() = default;
   /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call.
-  virtual void hear(std::uint32_t from, const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
+  virtual void hear(std::uint64_t from, const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
   /// When `drive` has something to make; nothing = only packets make it work.
   [[nodiscard]] virtual std::optional<Instant> due() const noexcept = 0;
   /// Makes what is due at `now`.

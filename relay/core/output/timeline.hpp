@@ -51,6 +51,9 @@ class OutputTimeline {
     return out;
   }
 
+  /// The next packet of any input counts as that of another one: its time stamps began anew.
+  void change_input() noexcept { input_.reset(); }
+
   /// The place of a packet that the relay makes itself, `units` after the previous one; the first packet of a
   /// timeline has its first time stamp. The next packet of any input counts as that of another one.
   TimelinePosition generate(std::uint32_t units, bool marker) {

@@ -1,6 +1,7 @@
 // One receiver in virtual time: whatever its output is made of, it is one stream without a jump.
 #include "relay/core/output/output.hpp"
 
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -68,7 +69,8 @@ class OutputTest : public testing::Test {
     party.sequence = SeqNo{static_cast<std::uint16_t>(party.sequence.value + 1)};
     party.timestamp += 160;
     if (output.is_plain()) return DropReason::kNone;
-    return output.on_packet(party.key, rtp, ptime, 8000, receiver.now, receiver);
+    return output.on_packet(party.key, rtp, ptime, 8000, std::exchange(restarts, false), receiver.now,
+                            receiver);
   }
   static std::shared_ptr<const Prompt> prompt_of(unsigned packets) {
     Prompt prompt;
@@ -105,6 +107,8 @@ class OutputTest : public testing::Test {
   Party b{kB, Ssrc{0xb}};
   DropReason last = DropReason::kNone;
   bool has_address = true;
+  /// The next packet is one with which its sender began anew.
+  bool restarts = false;
   unsigned ended = 0;
 };
 
@@ -148,6 +152,75 @@ TEST_F(OutputTest, SSR2_APromptOverRepacketizedMediaKeepsOneSsrcAndOneTimeline) 
   EXPECT_EQ(receiver.heard.back().place.ssrc, a.ssrc);
   EXPECT_EQ(receiver.heard.back().maker, Maker::kMedia);
   expect_one_stream(400);
+}
+
+TEST_F(OutputTest, SSR2_WhatWaitedBeforeAPromptIsNotHeardBehindIt) {
+  output.make_media();
+  pass(220ms, {&a}, 40);  // half a packet waits
+  const std::size_t before = receiver.heard.size();
+  output.start_prompt(prompt_of(500), 1, receiver.now);
+  pass(10s, {&a}, 40);
+  pass(400ms, {&a}, 40);
+  ASSERT_GT(receiver.heard.size(), before + 500);
+  for (std::size_t i = before; i < receiver.heard.size(); ++i) {
+    if (receiver.heard[i].maker != Maker::kMedia) continue;
+    EXPECT_EQ(receiver.heard[i].octets, 320u) << "a half of before";
+  }
+  expect_one_stream(400);
+}
+
+TEST_F(OutputTest, SSR4_ASenderThatBeginsAnewIsHeardAtOnce) {
+  output.make_media();
+  pass(200ms, {&a}, 20);
+  a.sequence = SeqNo{static_cast<std::uint16_t>(a.sequence.value - 200)};
+  a.timestamp = 9;
+  restarts = true;
+  pass(200ms, {&a}, 20);
+  EXPECT_EQ(last, DropReason::kNone);
+  EXPECT_EQ(receiver.heard.size(), 20u);
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, SSR2_ASpeakerWithTheSsrcOfAnotherOneIsHeard) {
+  output.make_media();
+  pass(200ms, {&a}, 40);
+  b.ssrc = a.ssrc;
+  b.sequence = SeqNo{7};
+  pass(240ms);
+  pass(200ms, {&b}, 40);
+  EXPECT_EQ(last, DropReason::kNone);
+  EXPECT_EQ(receiver.heard.size(), 10u);
+  expect_one_stream(320);
+}
+
+TEST_F(OutputTest, SSR2_ARestOfTheLastSpeakerDoesNotHideTheSilenceBehindIt) {
+  output.make_media();
+  pass(220ms, {&a}, 40);  // half a packet waits
+  pass(480ms);
+  pass(200ms, {&b}, 40);
+  expect_one_stream(320);
+}
+
+TEST_F(OutputTest, SRT9_APromptUnderASharedKeyDoesNotUseTheSsrcOfTheSender) {
+  output.make_media();
+  pass(100ms, {&a}, 20);
+  output.begin(Ssrc{7}, SeqNo{1}, 0, true);
+  output.start_prompt(prompt_of(2), 1, receiver.now);
+  pass(100ms);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7});
+  output.begin(Ssrc{8}, SeqNo{1}, 0, true);
+  output.start_prompt(prompt_of(2), 1, receiver.now);
+  pass(100ms);
+  EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7}) << "its own stream goes on";
+}
+
+TEST_F(OutputTest, LAT12_DtmfIsNotSentWhereNothingMayBeSent) {
+  output.begin(Ssrc{7}, SeqNo{1}, 0);
+  (void)output.send_digit({.event = 5, .length = 60ms, .type = PayloadType{101}}, receiver.now);
+  has_address = false;
+  pass(200ms);
+  EXPECT_TRUE(receiver.heard.empty());
+  EXPECT_TRUE(output.is_plain()) << "the event is over all the same";
 }
 
 TEST_F(OutputTest, SSR2_MediaThatIsRemadeBehindAPromptGoesOnWithThePromptsStream) {
@@ -247,7 +320,7 @@ TEST_F(OutputTest, AnotherPacketTimeIsSwitchedOnAndOffWithoutAJump) {
 /// and comfort noise each 100 ms.
 class Double final : public OutputStage {
  public:
-  void hear(std::uint32_t, const RtpView& rtp, Instant now, MadePackets& out) noexcept override {
+  void hear(std::uint64_t, const RtpView& rtp, Instant now, MadePackets& out) noexcept override {
     out.take({PayloadType{9}, false, 160, rtp.payload});
     due_ = now + 100ms;
   }
