@@ -1,6 +1,6 @@
 // SRTP by libsrtp2. The library keeps an index and a replay list for each SSRC by itself, but here the
-// context above decides on both (`SrtpContext`). So this file tells the library before each packet what it
-// will find anyway: `follow` computes the index that the library is going to guess, and sets its roll-over
+// context above decides on both (`srtp_context.hpp`). So this file tells the library before each packet what
+// it will find anyway: `follow` computes the index that the library is going to guess, and sets its roll-over
 // counter if that would be another one than decided. Replay lists are as long as allowed, and a packet that
 // the library calls a repetition is tried again with a stream that has just been made.
 //

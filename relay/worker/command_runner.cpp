@@ -2,9 +2,9 @@
 // were posted. A command for a transport that is gone does nothing.
 //
 // `take` and `place` are the two ends of a transport's stay at a worker; install, remove, extract and adopt
-// are made of them. `take` undoes everything that ties the transport to this worker, in this order: flows in
-// the kernel are withdrawn and their counts absorbed, queued packets are flushed (they point at the entry),
-// ports are detached, and held buffers go back to this engine.
+// are made of them. `take` undoes everything that ties the transport to this worker. It withdraws the flows
+// in the kernel and absorbs their counts, flushes queued packets (they point at the entry), detaches the
+// ports, and gives held buffers back to this engine, in this order.
 //
 // Every command that changes what the kernel was told ends with `reconsider`, which is complete when it
 // returns. Control relies on it: after the fence nothing is forwarded by the old plan (LAT-13).

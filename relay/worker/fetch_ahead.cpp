@@ -1,8 +1,8 @@
 // Fetching in steps. What a packet needs lies behind a chain of pointers: the table's slot, the transport,
 // its lists, the SRTP session, the key's context; then the same for the transport that it leaves by. Each
 // step can only be fetched once the one before it is in the cache. So each packet of a batch is at a step of
-// its own: the packet nine places ahead has its slot fetched, the next one its parts, and so on, until the
-// packet itself finds everything (ADR 0008).
+// its own. The packet nine places ahead has its slot fetched, the next one its parts, and so on. The packet
+// itself finds everything (ADR 0008).
 //
 // Reading an entry whose line has not arrived yet would wait for memory, hence the distance of one packet
 // between the steps. The numbers below are that distance.
@@ -27,8 +27,8 @@ const Sink* first_sink(const TransportEntry& entry) noexcept {
 }  // namespace
 
 void fetch_ahead(const TransportTable& table, std::span<const PacketBuffer> packets) noexcept {
-  // Only packets of own ports: which transport a packet of a shared port is for may still change within the
-  // batch, and `slot_of` its cookie is a slot that the table does not have.
+  // Only packets of own ports are fetched. Which transport a packet of a shared port is for may still change
+  // within the batch. `slot_of` its cookie is a slot that the table does not have.
   const auto slot_at = [&](std::size_t ahead) { return slot_of(packets[ahead]->cookie); };
   const auto arriving = [&](std::size_t ahead) -> const TransportEntry* {
     return ahead < packets.size() ? table.at(slot_at(ahead)) : nullptr;

@@ -57,9 +57,10 @@ void Forwarder::take_batch(std::span<PacketBuffer> received, Instant now) noexce
 
 void Forwarder::open_ahead(std::span<const PacketBuffer> received, Instant now) noexcept {
   std::size_t works = 0;
-  // A packet is opened ahead only if that is certain to be its way: a known transport of this back end, a
-  // complete datagram, and an index that follows from what was received so far. At a shared port nothing is
-  // certain: a packet earlier in the batch may bind the endpoint. No transport has the slot of such a cookie.
+  // A packet is opened ahead only if that is certain to be its way. It takes a known transport of this back
+  // end, a complete datagram, and an index that follows from what was received so far. At a shared port
+  // nothing is certain: a packet earlier in the batch may bind the endpoint. No transport has the slot of
+  // such a cookie.
   for (std::size_t i = 0; i < received.size(); ++i) {
     fetch_ahead(context_.table, received.subspan(i));
     opened_[i] = {};
@@ -300,8 +301,9 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
     context_.drop_arriving(accepted.entry, reason);
     return reason;
   };
-  // The order of these checks decides which reason a refused packet is counted for: first what signalling
-  // says of the sink, then whether its transport exists and has an address, then what the relay does there.
+  // The order of these checks decides which reason a refused packet is counted for. First comes what
+  // signalling says of the sink, then whether its transport exists and has an address, then what the relay
+  // does there.
   const DropReason refused =
       is_rtcp ? DropReason::kNone : refuses(sink, accepted.payload, accepted.verdict.is_negotiated);
   if (refused != DropReason::kNone) return refuse(refused);

@@ -1,5 +1,5 @@
-// Finds the transport of a received datagram: by its port, or, where several transports share one port, by
-// the address that it came from and by the ICE user name fragment (ufrag) that it names.
+// Finds the transport of a received datagram by its port. Where several transports share one port, the
+// address that the datagram came from and the ICE user name fragment (ufrag) that it names decide.
 #pragma once
 
 #include "relay/base/address.hpp"

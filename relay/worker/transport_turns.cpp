@@ -1,9 +1,8 @@
 // Traps:
 // - Sources that may not take part in a handshake (DTL-2) are refused at once. That is cheap, and they must
-// not use
-//   up the handshakes of a turn.
+//   not use up the handshakes of a turn.
 // - What finds no memory is tried again: the peer sends its datagram again, and a deadline is set anew
-// (C-12).
+//   (C-12).
 #include "relay/worker/transport_turns.hpp"
 
 #include <algorithm>

@@ -12,8 +12,8 @@ namespace ferry {
 /// that every packet has, as earlier packets or as parity. Up to seven octets of zero may follow.
 [[nodiscard]] bool is_udptl(Bytes datagram) noexcept;
 
-/// True if the datagram consists of whole DTLS records (RFC 6347 §4.1): versions 1.0 and 1.2, and those
-/// records of DTLS 1.3 that state their length and have no connection id (RFC 9147 §4).
+/// True if the datagram consists of whole DTLS records (RFC 6347 §4.1) of the versions 1.0 and 1.2. Records
+/// of DTLS 1.3 count if they state their length and have no connection id (RFC 9147 §4).
 [[nodiscard]] bool is_dtls(Bytes datagram) noexcept;
 
 /// True for a BFCP message or a fragment of one (RFC 8855 §5.1): a known version, a known primitive, and

@@ -28,9 +28,9 @@ struct Absorber {
   Presence& presence;
   EventQueue& events;
 };
-/// Takes over what the kernel counted. `state` is the present reading; `seen` is the reading before it, as
-/// drops are counted since the installation. Returns what happened to the stream since it was handed over or
-/// absorbed last.
+/// Takes over what the kernel counted. `state` is the present reading. `seen` is the reading before it: the
+/// kernel counts drops since the installation, and only their growth is added. Returns what happened to the
+/// stream since it was handed over or absorbed last.
 OffloadedTraffic absorb(Absorber into, const OffloadState& state, const OffloadState& seen);
 
 /// Counts what the kernel sent to the media `to`, as `Transport::on_sent` does for packets.

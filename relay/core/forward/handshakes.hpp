@@ -28,8 +28,8 @@ struct HandshakeTurn {
   const OwnMedia& own;
 };
 
-/// Connects the ICE agent and the DTLS channels of one transport with its latches: whose datagrams they hear,
-/// where they speak to, and who becomes the peer by what they find out (RFC 8445; RFC 5763, RFC 5764).
+/// Connects the ICE agent and the DTLS channels of one transport with its latches. It decides whose datagrams
+/// they hear, where they send to, and who becomes the peer by their results (RFC 8445, RFC 5763, RFC 5764).
 ///
 /// It makes SRTP keys of a finished handshake, and the transport takes them over (`take_new_keys`). Nothing
 /// is allocated before the first datagram or deadline of a plan that asks for it. Sans-IO; the transport's

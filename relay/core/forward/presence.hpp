@@ -12,8 +12,8 @@
 
 namespace ferry {
 
-/// What a transport knows of its peer's being there: something valid was heard of it, ICMP errors say that it
-/// is gone (LAT-12, LAT-12a). Sans-IO; the transport's worker owns it.
+/// Knows whether the peer of a transport is there: whether something valid came from it (LAT-12), and whether
+/// ICMP errors say that it is gone (LAT-12a). Sans-IO; the transport's worker owns it.
 class Presence {
  public:
   /// `activity` is what control reads; it lives as long as this object.

@@ -23,8 +23,8 @@ namespace ferry {
 /// Sans-IO; the transport's worker owns it.
 class Protection {
  public:
-  /// Brings the keys in line with a plan: a key that is still in it stays as it is, another one is good for 2
-  /// s more, a new one is tried first (SRT-6).
+  /// Brings the keys in line with a plan (SRT-6). A key that is still in it stays as it is. One that is not
+  /// is good for two seconds more. A new one is tried first.
   void follow(const SrtpPlan& plan, Instant now);
 
   // Packets that arrive.
@@ -33,9 +33,9 @@ class Protection {
   /// `size`         becomes that of the plain packet.
   /// `origin`       becomes the key and index, even for a packet that is refused as a replay.
   /// `opened`       not null if the packet was opened in a batch already (`prepare`).
-  /// `plain_index`  is asked how far an SSRC was while it was plain, if no key knows it; nothing if it was
-  /// not.
-  ///                A phone may go on counting when it is keyed anew (RFC 3711 §3.3.1).
+  /// `plain_index`  is asked how far an SSRC was while it was plain, if no key knows it; it returns nothing
+  ///                if the SSRC never was plain. A phone may go on counting when it is keyed anew
+  ///                (RFC 3711 §3.3.1).
   template <class PlainIndex>
   SrtpResult open(const ReceivedPacket& packet, std::size_t& size, SrtpOrigin& origin,
                   const SrtpOpened* opened, PlainIndex plain_index) noexcept {

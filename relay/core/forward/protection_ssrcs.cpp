@@ -6,8 +6,8 @@
 // keyed anew.
 //
 // As long as the receiver can follow, packets leave under the source's SSRC. Once two packets in sequence
-// have confirmed that the source began elsewhere (SSR-4) and the receiver could not follow, this receiver
-// gets the stream under a new SSRC; all other receivers get it unchanged. A single packet changes nothing.
+// have confirmed that the source began elsewhere (SSR-4), a receiver that could not follow gets the
+// stream under a new SSRC. All other receivers get it unchanged. A single packet changes nothing.
 // RTCP is translated in both directions to match.
 
 #include "relay/core/forward/protection.hpp"
@@ -38,8 +38,8 @@ DropReason Protection::translate_rtp(MediaId media, StreamNews news, MutableByte
   switch (standing) {
     case Standing::kNew:
       break;
-    // The index is still free, so a new SSRC is needed only if the source has restarted: the single packet
-    // before may have been a stray, and below the highest index the stream would soon meet used ones.
+    // The index is still free, so a new SSRC is needed only if the source has restarted. The single packet
+    // before may have been a stray. Below the highest index a restarted stream would soon meet used ones.
     case Standing::kSecond:
     case Standing::kLate:
       cannot_follow = news.restarts;

@@ -23,8 +23,8 @@
 
 namespace ferry {
 
-/// The state of each media source of one transport: the SSRCs that arrive and leave, their statistics, the
-/// admission of new ones (SSR-1), limits, DTMF presses, and what RTCP reports say.
+/// The state of each media source of one transport: the SSRCs that arrive and leave, and their statistics. It
+/// also has the admission of new SSRCs (SSR-1), limits, DTMF presses, and what RTCP reports say.
 ///
 /// It knows no addresses. Whoever calls it has made sure that a packet comes from the peer; only then it may
 /// change state (DMX-5). Sans-IO; the transport's worker owns it.
@@ -50,8 +50,9 @@ class Streams {
     /// The entry of its payload type; null if it has none.
     const PayloadEntry* payload = nullptr;
   };
-  /// Finds the source of an RTP packet in the order of RFC 9143 §9.2: by the MID in it or the MID that its
-  /// SSRC was named by, then by its SSRC, then by its payload type. Nothing if no source takes the packet.
+  /// Finds the source of an RTP packet in the order of RFC 9143 §9.2: by MID, then by SSRC, then by payload
+  /// type. A packet without MID has the one that named its SSRC before. Nothing if no source takes the
+  /// packet.
   /// `rtp` has at least a whole fixed header; SRTP will do, because header extensions are not encrypted.
   [[nodiscard]] std::optional<Belongs> source_for(PayloadType type, Ssrc ssrc, Bytes rtp) const noexcept;
   /// Remembers the MID in an RTP packet from the peer, if there is one, for packets of its SSRC without MID.
@@ -154,8 +155,8 @@ class Streams {
   }
 
   // Streams that leave.
-  /// Counts a packet that left for the media `to`: an RTP packet, or an RTCP packet whose sender reports are
-  /// remembered, because the reports that answer them give the round trip.
+  /// Counts an RTP or RTCP packet that left for the media `to`. Sender reports in it are remembered, because
+  /// the reports that answer them give the round trip.
   void on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept;
   /// Counts what the kernel sent to the source.
   void on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source);

@@ -13,8 +13,8 @@
 // Protected datagrams pass `unprotect` first. STUN and DTLS of a transport with ICE or DTLS never come here:
 // the worker hands them to `on_handshake`.
 //
-// What is known of streams, keys, handshakes, drops and the peer's being there belongs to the parts; their
-// headers say how. The rest of this class is in these files:
+// The parts know streams, keys, handshakes and drops, and whether the peer is there; their headers say how.
+// The rest of this class is in these files:
 //   transport_srtp.cpp      what happens to a protected packet before and after
 //   transport_proposal.cpp  an offer that waits for its answer
 //   transport_pause.cpp     pauses of the process

@@ -246,8 +246,8 @@ class Transport {
   [[nodiscard]] Latch& latch_of(Component component, Hearing hearing) noexcept {
     return hearing.is_proposed ? proposal_->latch[index(component)] : latch_[index(component)];
   }
-  /// Why a protected packet must not be opened, because its sender is not worth the checksum or it must not
-  /// use up an index; kNone if it is to be opened.
+  /// Why a protected packet must not be opened; kNone if it is to be opened. Its sender may not be worth the
+  /// checksum, or the packet must not use up an index.
   [[nodiscard]] DropReason refusal_before_opening(const ReceivedPacket& packet, Hearing hearing,
                                                   const OwnMedia& own) noexcept;
   /// Lets the latch follow an authentic packet (LAT-10); false if nobody may become the peer. RTCP on its own

@@ -16,8 +16,8 @@ namespace ferry {
   return sink.ptime_ms == 0 && !sink.extensions.rewrites() && (output == nullptr || !output->makes_media());
 }
 
-/// The changes that one packet needs on its way to one sink: silence instead of the payload, other header
-/// extensions (RFC 8285), or no RTCP feedback that the receiver's profile does not have (RFC 4585).
+/// The changes that one packet needs on its way to one sink. They put silence in place of the payload,
+/// replace header extensions (RFC 8285), or cut RTCP feedback that the receiver's profile lacks (RFC 4585).
 class PacketChanges {
  public:
   /// `packet` is a whole valid plain packet; `payload` is its entry, or null if it has none or it does not

@@ -24,8 +24,8 @@ struct DigitOrder {
   std::uint32_t clock_rate_hz = 8000;
 };
 
-/// The packets of one DTMF event. All have the time stamp of its begin; the duration grows from packet to
-/// packet, and the last packet is sent three times with the E bit (RFC 4733 §2.5.1.2, §2.5.1.4). Pure.
+/// The packets of one DTMF event. All have the time stamp of its beginning. The duration grows from packet
+/// to packet. The last packet is sent three times with the E bit (RFC 4733 §2.5.1.2, §2.5.1.4). Pure.
 class DigitPlayer {
  public:
   /// Time between two packets of the event.

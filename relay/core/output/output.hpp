@@ -42,8 +42,8 @@ class OutputSender {
 ///
 /// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes its audio, if there
 /// is one, else the repacketizer, else packets leave as they came. A prompt over packets that leave as they
-/// came is a stream of its own beside theirs. Everything else is one stream: it begins with the numbers of
-/// the sender whose packet is the first, and keeps its SSRC from the moment when the relay puts something of
+/// came is a stream of its own beside theirs. Everything else is one stream. It begins with the numbers of
+/// the sender whose packet is the first. It keeps its SSRC from the moment when the relay puts something of
 /// its own into it.
 class Output {
  public:

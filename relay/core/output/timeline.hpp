@@ -15,9 +15,10 @@ struct TimelinePosition {
   bool marker = false;
 };
 
-/// Gives packets of changing inputs (a party, another party, a prompt, DTMF) places in one stream: one SSRC,
-/// sequence numbers that rise by one a packet, and time stamps that never go back. The start values come from
-/// outside; if the relay originates the stream, they are random (SSR-5). Pure; owned by a worker.
+/// Gives packets of changing inputs (a party, another party, a prompt, DTMF) places in one stream. The stream
+/// has one SSRC, sequence numbers that rise by one a packet, and time stamps that never go back. The start
+/// values come from outside; if the relay originates the stream, they are random (SSR-5). Pure; owned by a
+/// worker.
 class OutputTimeline {
  public:
   /// `first_sequence` and `first_timestamp` are those of the first packet.
