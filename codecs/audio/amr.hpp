@@ -1,7 +1,7 @@
 // AMR and AMR-WB: takes their RTP payloads apart (RFC 4867) and decodes the frames with opencore-amr.
 #pragma once
 
-#include "codecs/audio/codec_table.hpp"
+#include "codecs/audio/codec_results.hpp"
 
 #include <array>
 #include <span>

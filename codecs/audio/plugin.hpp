@@ -1,7 +1,7 @@
 // Decoders from plug-ins (`codecs/plugins/codec_plugin.h`), which are loaded when a call needs one.
 #pragma once
 
-#include "codecs/audio/codec_table.hpp"
+#include "codecs/audio/codec_results.hpp"
 
 namespace ferry {
 

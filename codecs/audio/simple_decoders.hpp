@@ -2,7 +2,7 @@
 // 7587, RFC 5574).
 #pragma once
 
-#include "codecs/audio/codec_table.hpp"
+#include "codecs/audio/codec_results.hpp"
 
 namespace ferry {
 

@@ -1,7 +1,7 @@
 // Encoders of the codecs that every phone has (RFC 3551 §4.5).
 #pragma once
 
-#include "codecs/audio/codec_table.hpp"
+#include "codecs/audio/codec_results.hpp"
 
 #include <cstddef>
 #include <span>
