@@ -4,6 +4,8 @@
 
 #include "tests/support/tones.hpp"
 
+#include <algorithm>
+
 #include <rapidcheck.h>
 
 namespace ferry {
