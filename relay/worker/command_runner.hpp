@@ -18,7 +18,7 @@ class CommandRunner {
   CommandRunner(WorkerContext& context, const ForwarderParts& parts) : context_(context), parts_(parts) {}
 
   void run(WorkerCommand& command) {
-    std::visit([this](auto& each) { execute(each); }, command);
+    std::visit([this](auto& each) { this->execute(each); }, command);
   }
 
  private:

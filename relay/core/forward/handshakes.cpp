@@ -154,20 +154,22 @@ void Handshakes::skip(Duration pause) noexcept {
 
 void Handshakes::save(const TransportPlan& plan, TransportSnapshot& snapshot) const {
   if (plan.dtls && dtls_) {
-    TransportSnapshot::Dtls& s = snapshot.dtls.emplace();
+    TransportSnapshot::Dtls s;
     for (std::size_t i = 0; i < s.size(); ++i) {
       const DtlsChannel& channel = dtls_->channels[i];
       s[i] = {channel.state(), channel.keys(), channel.keyed_for(), {}};
       if (channel.evidence() != nullptr) s[i].evidence = *channel.evidence();
     }
+    snapshot.dtls = std::move(s);
   }
   if (!ice_) return;
-  TransportSnapshot::Ice& ice = snapshot.ice.emplace();
+  TransportSnapshot::Ice ice;
   ice.state = ice_->state();
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     ice.selected[index(component)] = ice_->selected(component);
     ice.is_former[index(component)] = ice_->selected(component) && !ice_->is_current(component);
   }
+  snapshot.ice = ice;
 }
 
 bool Handshakes::may_speak(const TransportPlan& plan, const Latch& latch, LocalPort at, const Endpoint& from,
