@@ -505,7 +505,10 @@ def s3_server(lab):
         return None, "npm is not installed"
     home = os.path.join(lab, "npm")
     os.makedirs(home)
-    got = subprocess.run([npm, "install", "--prefix", home, "--no-audit", "--no-fund", "--silent", "s3rver@3.7.1"], capture_output=True, text=True, timeout=120)
+    try:
+        got = subprocess.run([npm, "install", "--prefix", home, "--no-audit", "--no-fund", "--silent", "s3rver@3.7.1"], capture_output=True, text=True, timeout=120)
+    except subprocess.TimeoutExpired:
+        return None, "npm does not reach its registry"
     if got.returncode != 0:
         return None, "s3rver cannot be installed from npm"
     server = subprocess.Popen([os.path.join(home, "node_modules/.bin/s3rver"), "-d", os.path.join(lab, "s3"), "-a", "127.0.0.1", "-p", "4568", "--configure-bucket", "calls"],
