@@ -83,6 +83,13 @@ class Notifying : public Listening {
 
   std::string path_ = testing::TempDir() + "notify-" + std::to_string(getpid()) + ".sock";
   FileDescriptor socket_;
+  /// libevent frees a stream with deferred callbacks in its next turn, so that turn comes behind the
+  /// notifier's end.
+  struct LastTurn {
+    event_base* base;
+    ~LastTurn() { event_base_loop(base, EVLOOP_NONBLOCK); }
+  };
+  LastTurn last_turn_{base_.get()};
   Notifier notifier_{base_.get(), {"unix:" + path_}};
 };
 
