@@ -13,8 +13,8 @@ std::optional<AudioFormat> static_audio_format(PayloadType type) {
   return AudioFormat{std::string(known->name), known->clock_rate_hz, known->channels, {}};
 }
 
-// Names are compared without regard to case; spaces around a parameter are ignored (RFC 8866 leaves the form
-// of a=fmtp to each format, but all use semicolons).
+// Compares names without regard to case and ignores spaces around a parameter. RFC 8866 leaves the form of
+// a=fmtp to each format, but all formats use semicolons.
 std::string_view format_parameter(std::string_view parameters, std::string_view name) noexcept {
   while (!parameters.empty()) {
     const auto end = std::min(parameters.find(';'), parameters.size());

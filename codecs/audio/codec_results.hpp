@@ -1,4 +1,4 @@
-// What comes of asking for a codec.
+// A codec, or the reason why there is none: the results of the functions that make codecs.
 #pragma once
 
 #include "relay/base/result.hpp"

@@ -79,7 +79,7 @@ class PluginDecoder final : public AudioDecoder {
   }
   const rtpferry_codec& codec_;
   void* state_;
-  /// What the plug-in makes up for lost samples.
+  /// Room for the samples with which the plug-in conceals a loss.
   std::vector<std::int16_t> made_up_;
   Repetition repetition_;
 };

@@ -5,8 +5,8 @@
 
 namespace ferry {
 
-/// The decoder of `rtpferry-codec-<encoding in lower case>.so`. The error is a sentence: it is not installed,
-/// of another version, or cannot decode the format. Any thread.
+/// Makes the decoder of `rtpferry-codec-<encoding in lower case>.so`. The error is a sentence: the plug-in is
+/// not installed, has another version, or cannot decode the format. Any thread.
 DecoderResult make_plugin_decoder(const AudioFormat& format);
 
 /// Sets the folder of codecs that are packages of their own (`rtpferry-codec-NAME.so`), because their

@@ -21,7 +21,7 @@ struct OrderedPacket {
   /// When it came.
   Instant at{};
   PayloadType payload_type;
-  /// What the caller gave with it, for example a number of the format it had when it came.
+  /// A number of the caller, returned with the packet: the recorder puts the number of the format here.
   std::uint32_t tag = 0;
   std::vector<std::byte> payload;
 };
@@ -36,7 +36,7 @@ struct OrderedPacket {
 /// a steady stream costs no allocation.
 class Reorder {
  public:
-  /// What became of a packet that came.
+  /// Says what `Reorder` did with a packet.
   enum class Outcome : std::uint8_t {
     kWaits,
     /// The same packet waits already.
