@@ -1,6 +1,7 @@
 #include "tools/rtpferryctl/prompts.hpp"
 
 #include "codecs/audio/audio_format.hpp"
+#include "codecs/audio/codec_table.hpp"
 #include "codecs/audio/resampler.hpp"
 #include "codecs/audio/simple_encoders.hpp"
 #include "relay/base/result.hpp"
