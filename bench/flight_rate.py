@@ -41,7 +41,7 @@ def main():
         for _ in range(arguments.rounds):
             for (engine, mode, name), results in rounds.items():
                 options = [f"--flight-recorder={mode}"]
-                results.append(measure(engine, options, os.path.abspath(builds[name]), arguments.calls, directory))
+                results.append(measure(engine, options, os.path.abspath(builds[name]), arguments.calls, directory, os.path.abspath(arguments.build)))
     print(f"{arguments.calls} calls in real time, {arguments.rounds} rounds of {SECONDS} s, 172 octets, one core for the relay")
     print(f"{'engine':10}{'flight':>8}{'build':>8}{'us CPU/packet':>15}{'calls/core':>12}{'of off':>8}{'lost':>8}"
           f"{'process kB/call':>17}{'p99 us':>9}{'CPU of before':>15}")

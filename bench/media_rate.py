@@ -235,14 +235,15 @@ class Relay:
             self.process.wait(20)
 
 
-def measure(kind, build, calls, directory):
+def measure(kind, build, calls, directory, tools=None):
+    """`tools` is the directory of the generator; by default that of the relay."""
     with Network(driver_of(kind)) as network, open(os.path.join(directory, "relay.log"), "a") as log:
         relay = Relay(kind, build, log, calls)
         flows = []
         for i, (to_a, to_b) in enumerate(relay.ports):
             flows += [[PEERS, 10000 + 4 * i, RELAY, to_a, network.macs["g0"], network.macs["c0"], relay.crypto[i]],
                       [PEERS, 10002 + 4 * i, RELAY, to_b, network.macs["g0"], network.macs["c0"], ""]]
-        generator = Lines(inside(GEN, "taskset", "-c", CPU["generator"], os.path.join(build, "mediagen"), "gen", "g0"))
+        generator = Lines(inside(GEN, "taskset", "-c", CPU["generator"], os.path.join(tools or build, "mediagen"), "gen", "g0"))
         try:
             generator.ask({"flows": flows})
             napi = network.pin()
@@ -314,7 +315,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
             for kind in kinds:
-                rounds[kind].append(measure(kind, os.path.abspath(builds[kind]), arguments.calls, directory))
+                rounds[kind].append(measure(kind, os.path.abspath(builds[kind]), arguments.calls, directory, os.path.abspath(arguments.build)))
     medians = {kind: {key: statistics.median(r[key] for r in results) for key in results[0]} for kind, results in rounds.items()}
     ceiling = max(m["ceiling"] for m in medians.values())
     base = medians.get("rtpengine")

@@ -30,7 +30,8 @@ def recording_options(method, directory):
     return [] if method == "-" else [f"--recording-dir={folder}", "--record-all", f"--recording-method={method}"]
 
 
-def measure(engine, options, build, calls, directory):
+def measure(engine, options, build, calls, directory, tools=None):
+    """`tools` is the directory of the generator; by default that of the relay."""
     m.sdp = sdp
     with m.Network() as network, open(os.path.join(directory, "relay.log"), "a") as log:
         relay = m.Relay(f"rtpferryd {engine}", build, log, calls, options=options, media="m=audio ")
@@ -38,7 +39,7 @@ def measure(engine, options, build, calls, directory):
         for i, (to_a, to_b) in enumerate(relay.ports):
             flows += [[m.PEERS, 10000 + 4 * i, m.RELAY, to_a, network.macs["g0"], network.macs["c0"], ""],
                       [m.PEERS, 10002 + 4 * i, m.RELAY, to_b, network.macs["g0"], network.macs["c0"], ""]]
-        generator = m.Lines(m.inside(m.GEN, "taskset", "-c", m.CPU["generator"], os.path.join(build, "mediagen"), "gen", "g0"))
+        generator = m.Lines(m.inside(m.GEN, "taskset", "-c", m.CPU["generator"], os.path.join(tools or build, "mediagen"), "gen", "g0"))
         try:
             generator.ask({"flows": flows})
             napi = network.pin()

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/base/memory.hpp"
+#include "relay/base/prefetch.hpp"
 #include "relay/core/evidence/drop_ledger.hpp"
 #include "relay/core/evidence/evidence.hpp"
 #include "relay/core/evidence/flight_ring.hpp"
@@ -125,6 +126,11 @@ class Account {
                      DropReason reason, bool is_offloaded, Instant now) noexcept;
   /// The flight recorder; null if nothing was recorded.
   [[nodiscard]] const FlightRing* flight() const noexcept { return flight_.get(); }
+  /// Begins to load the flight recorder, if there is one, and then the place of its next packet.
+  void prefetch_flight() const noexcept { prefetch_octets(flight_.get(), FlightRing::kFetched); }
+  void prefetch_flight_entry() const noexcept {
+    if (flight_) flight_->prefetch_next();
+  }
   /// Takes the flight recorder away; null if nothing was recorded.
   [[nodiscard]] std::unique_ptr<FlightRing> take_flight() noexcept { return std::move(flight_); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "relay/base/memory.hpp"
+#include "relay/base/prefetch.hpp"
 #include "relay/core/evidence/marks.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/forward/transport_activity.hpp"
@@ -218,6 +219,18 @@ class Streams {
   void add_to(TransportFigures& figures) const noexcept;
   /// Moves times from which a silence is counted forward by a time in which this process did not run (C-13).
   void skip(Duration pause) noexcept;
+
+  // Steps of prefetching, each of which needs the one before it in the cache.
+  /// Begins to load the state of the first source.
+  void prefetch_states() const noexcept { prefetch_octets(states_.data(), sizeof(SourceState)); }
+  /// Begins to load the first stream that arrives.
+  void prefetch_arriving() const noexcept {
+    if (!states_.empty()) prefetch_octets(states_.front().ingress.data(), sizeof(SsrcCounters));
+  }
+  /// Begins to load the first stream that leaves.
+  void prefetch_leaving() const noexcept {
+    if (!states_.empty()) prefetch_octets(states_.front().egress.data(), sizeof(SsrcCounters));
+  }
 
   /// Writes its part of a snapshot. `marked` are the marks of the last seconds.
   void save(TransportSnapshot& snapshot, const MarkTimes& marked, Instant now) const;

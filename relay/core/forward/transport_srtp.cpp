@@ -181,11 +181,15 @@ void Transport::prefetch(Fetch step) const noexcept {
   switch (step) {
     case Fetch::kArrivingParts:
       prefetch_octets(plan_.get(), sizeof(TransportPlan));
+      prefetch_octets(activity_.get(), sizeof(TransportActivity));
+      streams_.prefetch_states();
+      account_.prefetch_flight();
       if (protection != nullptr) __builtin_prefetch(protection);
       return;
     case Fetch::kArrivingLists:
       __builtin_prefetch(plan_->sources.data());
-      __builtin_prefetch(account_.flight(), 1);
+      streams_.prefetch_arriving();
+      account_.prefetch_flight_entry();
       if (protection != nullptr) protection->prefetch_incoming_lists();
       return;
     case Fetch::kArrivingSession:
@@ -194,9 +198,11 @@ void Transport::prefetch(Fetch step) const noexcept {
       return;
     case Fetch::kLeavingParts:
       prefetch_octets(plan_.get(), sizeof(TransportPlan));
+      streams_.prefetch_states();
       if (protection != nullptr) prefetch_octets(protection, sizeof(Protection));
       return;
     case Fetch::kLeavingLists:
+      streams_.prefetch_leaving();
       if (protection != nullptr) protection->prefetch_sending_lists();
       return;
     case Fetch::kLeavingSession:
