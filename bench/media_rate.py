@@ -333,9 +333,12 @@ def main():
         print(f"{kind:30}" + "".join(" " * 6 + "".join(latency(kind, m, f"{which}_us at {rate}") for which in ("p50", "p99", "p999"))
                                      + f"{m[f'lost at {rate}']:>8.2%}" for rate in RATES))
     for kind, m in medians.items():
-        if then := medians.get(kind + BEFORE):
-            print(f"{kind}, beside the build before: {m['us_per_packet'] / then['us_per_packet']:.3f} of the CPU a packet, "
-                  f"{m['loss_free'] / then['loss_free']:.3f} of the loss-free rate")
+        if kind + BEFORE in medians:
+            # Rounds of both builds follow each other closely, so that a busy host slows both of a pair.
+            of_before = {key: statistics.median(now[key] / then[key] for now, then in zip(rounds[kind], rounds[kind + BEFORE]))
+                         for key in ("us_per_packet", "loss_free")}
+            print(f"{kind}, beside the build before: {of_before['us_per_packet']:.3f} of the CPU a packet, "
+                  f"{of_before['loss_free']:.3f} of the loss-free rate")
     for name in ("rtpferryd sockets", "rtpengine"):
         if name in medians and name + " SRTP" in medians:
             plain, secure = (medians[name + which]["loss_free"] / 100 for which in ("", " SRTP"))

@@ -60,8 +60,10 @@ def measure(engine, options, build, calls, directory, tools=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
+    parser.add_argument("--before", help="directory of another rtpferryd, such as that of the commit before; it takes part in the same rounds")
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engine", choices=("sockets", "tc"), help="this one alone")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         print("needs root: it makes network namespaces")
@@ -69,19 +71,25 @@ def main():
     if len(os.sched_getaffinity(0)) < 2:
         print("needs two cores: one for the generator")
         return 1
-    kinds = [(engine, method) for engine in ("sockets", "tc") for method in ("-", "pcap", "audio", "all")]
-    rounds = {kind: [] for kind in kinds}
+    kinds = [(engine, method) for engine in ("sockets", "tc") if arguments.engine in (None, engine) for method in ("-", "pcap", "audio", "all")]
+    builds = {"": arguments.build} | ({"before": arguments.before} if arguments.before else {})
+    rounds = {(*kind, build): [] for kind in kinds for build in builds}
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(arguments.rounds):
-            for kind in kinds:
-                rounds[kind].append(measure(kind[0], recording_options(kind[1], directory), os.path.abspath(arguments.build), arguments.calls, directory))
+            for kind in rounds:
+                rounds[kind].append(measure(kind[0], recording_options(kind[1], directory), os.path.abspath(builds[kind[2]]), arguments.calls, directory,
+                                            os.path.abspath(arguments.build)))
     print(f"{arguments.calls} calls in real time, {arguments.rounds} rounds of {SECONDS} s, 172 octets, one core for relay and recorder")
-    print(f"{'engine':10}{'recorded':>10}{'us CPU/packet':>15}{'calls/core':>12}{'of unrecorded':>15}{'lost':>8}{'not recorded':>14}{'p99 us':>9}")
+    print(f"{'engine':10}{'recorded':>10}{'build':>8}{'us CPU/packet':>15}{'calls/core':>12}{'of unrecorded':>15}{'lost':>8}{'not recorded':>14}{'p99 us':>9}")
     for kind, results in rounds.items():
         median = {key: statistics.median(r[key] for r in results) for key in results[0]}
-        base = statistics.median(r["us"] for r in rounds[(kind[0], "-")])
-        print(f"{kind[0]:10}{kind[1]:>10}{median['us']:>15.2f}{1e6 / median['us'] / PER_CALL:>12,.0f}{base / median['us']:>15.2f}"
+        base = statistics.median(r["us"] for r in rounds[(kind[0], "-", kind[2])])
+        print(f"{kind[0]:10}{kind[1]:>10}{kind[2]:>8}{median['us']:>15.2f}{1e6 / median['us'] / PER_CALL:>12,.0f}{base / median['us']:>15.2f}"
               f"{median['lost']:>8.2%}{median['unrecorded']:>14,.0f}{median['p99_us']:>9.0f}")
+    for kind in kinds if arguments.before else []:
+        # Rounds of both builds follow each other closely, so that a busy host slows both of a pair.
+        ratio = statistics.median(now["us"] / then["us"] for now, then in zip(rounds[(*kind, "")], rounds[(*kind, "before")]))
+        print(f"{kind[0]}, {kind[1]}: {ratio:.3f} of the CPU a packet of the build before")
     return 0
 
 
