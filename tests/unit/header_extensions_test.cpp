@@ -6,6 +6,9 @@
 #include "tests/support/packets.hpp"
 
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include <gtest/gtest.h>
 
@@ -158,6 +161,91 @@ TEST(HeaderExtensions, Rfc8285_AnElementIsFoundByItsId) {
   EXPECT_EQ(found(with_block(0xabac, {0x10, 7, 0, 0}), 1), std::nullopt) << "a profile's own block";
   EXPECT_EQ(found(without_block(), 1), std::nullopt);
   EXPECT_EQ(found(bytes_of({0x90, 8}), 1), std::nullopt) << "no whole header";
+}
+
+/// `packet` with the element `id`; nothing if it does not fit into `room` octets more.
+std::optional<Packet> written(Packet packet, std::uint8_t id, std::string_view value,
+                              std::size_t room = 300) {
+  const Packet before = packet;
+  const std::size_t size = packet.size();
+  packet.resize(size + room, std::byte{0xee});
+  const auto now = write_extension(packet, size, id, std::as_bytes(std::span(value)));
+  EXPECT_TRUE(now || Packet(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size)) == before)
+      << "what does not fit changes nothing";
+  if (!now) return std::nullopt;
+  packet.resize(*now);
+  return packet;
+}
+
+TEST(HeaderExtensions, Rfc8285_AnElementIsWrittenIntoAnyPacket) {
+  struct Written {
+    const char* what;
+    std::uint8_t id;
+    std::string_view value;
+    Packet before;
+    std::optional<Packet> after;
+  };
+  const std::string long_value(17, 'x');
+  Packet long_block = with_block(kTwoByte, {4, 17});
+  write_u16(long_block, 14, 5);
+  long_block.insert(long_block.begin() + 18, 17, std::byte{'x'});
+  long_block.insert(long_block.begin() + 35, 1, std::byte{0});
+  const Written rows[] = {
+      {"no block", 4, "a", without_block(), with_block(kOneByte, {0x40, 'a', 0, 0})},
+      {"no block, behind CSRCs", 4, "a", without_block(3), with_block(kOneByte, {0x40, 'a', 0, 0}, 3)},
+      {"no block, a whole word", 4, "abc", without_block(), with_block(kOneByte, {0x42, 'a', 'b', 'c'})},
+      {"no block, an ID of the two-byte form", 15, "a", without_block(),
+       with_block(kTwoByte, {15, 1, 'a', 0})},
+      {"no block, a value of the two-byte form", 4, long_value, without_block(), long_block},
+      {"no block, an empty value", 4, "", without_block(), with_block(kTwoByte, {4, 0, 0, 0})},
+      {"behind another element", 4, "a", with_block(kOneByte, {0x10, 7, 0, 0}),
+       with_block(kOneByte, {0x10, 7, 0x40, 'a'})},
+      {"behind one that fills its block", 4, "ab", with_block(kOneByte, {0x12, 7, 8, 9}),
+       with_block(kOneByte, {0x12, 7, 8, 9, 0x41, 'a', 'b', 0})},
+      {"the same size in place of an older one", 4, "b", with_block(kOneByte, {0x40, 'a', 0x10, 7}),
+       with_block(kOneByte, {0x10, 7, 0x40, 'b'})},
+      {"a longer one in place of an older one", 4, "bcd", with_block(kOneByte, {0x40, 'a', 0x10, 7}),
+       with_block(kOneByte, {0x10, 7, 0x42, 'b', 'c', 'd', 0, 0})},
+      {"a shorter one in place of an older one", 4, "b",
+       with_block(kOneByte, {0x44, 'a', 'b', 'c', 'd', 'e', 0, 0}), with_block(kOneByte, {0x40, 'b', 0, 0})},
+      {"two older ones", 4, "b", with_block(kOneByte, {0x40, 'a', 0x40, 'c', 0x10, 7, 0, 0}),
+       with_block(kOneByte, {0x10, 7, 0x40, 'b'})},
+      {"padding between elements goes", 4, "a", with_block(kOneByte, {0x10, 7, 0, 0x20, 8, 0, 0, 0}),
+       with_block(kOneByte, {0x10, 7, 0x20, 8, 0x40, 'a', 0, 0})},
+      {"what cannot be read goes", 4, "a", with_block(kOneByte, {0x10, 7, 0xf0, 9}),
+       with_block(kOneByte, {0x10, 7, 0x40, 'a'})},
+      {"an empty block", 4, "a", with_block(kOneByte, {}), with_block(kOneByte, {0x40, 'a', 0, 0})},
+      {"the two-byte form", 4, "a", with_block(kTwoByte, {1, 0, 0, 0}),
+       with_block(kTwoByte, {1, 0, 4, 1, 'a', 0, 0, 0})},
+      {"the two-byte form with bits of the application", 4, "a", with_block(0x100a, {1, 0, 0, 0}),
+       with_block(0x100a, {1, 0, 4, 1, 'a', 0, 0, 0})},
+      {"RTP padding moves along", 4, "a", with_block(kOneByte, {0x12, 7, 8, 9}, 0, 4),
+       with_block(kOneByte, {0x12, 7, 8, 9, 0x40, 'a', 0, 0}, 0, 4)},
+      {"an ID that the one-byte form has no room for", 15, "a", with_block(kOneByte, {0x10, 7, 0, 0}), {}},
+      {"a value that the one-byte form has no room for",
+       4,
+       long_value,
+       with_block(kOneByte, {0x10, 7, 0, 0}),
+       {}},
+      {"a profile's own block", 4, "a", with_block(0xabac, {1, 2, 3, 4}), {}},
+      {"CSRCs past the end", 4, "a", bytes_of({0x8f, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7}), {}},
+      {"no whole header", 4, "a", bytes_of({0x80, 8, 0, 1}), {}},
+      {"no such ID", 0, "a", without_block(), {}},
+  };
+  for (const Written& row : rows) {
+    SCOPED_TRACE(row.what);
+    EXPECT_EQ(written(row.before, row.id, row.value), row.after);
+    if (!row.after) continue;
+    const auto view = parse_rtp(*row.after);
+    ASSERT_TRUE(view);
+    EXPECT_TRUE(std::ranges::equal(view->payload, parse_rtp(row.before)->payload));
+    EXPECT_TRUE(std::ranges::equal(*find_extension(*row.after, row.id), std::as_bytes(std::span(row.value))));
+    // One octet less than it needs.
+    if (row.after->size() > row.before.size()) {
+      EXPECT_TRUE(written(row.before, row.id, row.value, row.after->size() - row.before.size()));
+      EXPECT_FALSE(written(row.before, row.id, row.value, row.after->size() - row.before.size() - 1));
+    }
+  }
 }
 
 }  // namespace

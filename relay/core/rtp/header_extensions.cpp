@@ -3,6 +3,7 @@
 #include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 namespace ferry {
@@ -13,6 +14,9 @@ namespace {
 constexpr std::size_t kBlockHeader = 4;
 // ID 15 is reserved in the one-byte form (RFC 8285 §4.2).
 constexpr unsigned kLargestOneByteId = 14;
+// Most octets of data in an element of the one-byte and of the two-byte form.
+constexpr std::size_t kLongestOneByteElement = 16;
+constexpr std::size_t kLongestElement = 255;
 
 /// Position of a packet's extension block: `elements` to `end`, without the block's header.
 struct Block {
@@ -125,6 +129,58 @@ std::size_t HeaderExtensionMap::apply(MutableBytes rtp) const noexcept {
   std::ranges::fill(rtp.subspan(kept, end - kept), std::byte{0});
   write_u16(rtp, block->elements - 2, static_cast<std::uint16_t>(words));
   return cut(rtp, end, block->end);
+}
+
+std::optional<std::size_t> write_extension(MutableBytes room, std::size_t size, std::uint8_t id,
+                                           Bytes value) noexcept {
+  if (size > room.size() || size < kRtpFixedHeaderSize || id == 0 || value.size() > kLongestElement)
+    return std::nullopt;
+  const MutableBytes rtp = room.first(size);
+  const bool has_block = (read_u8(rtp, 0) & 0x10) != 0;
+  const auto block = has_block ? find_block(rtp) : std::nullopt;
+  const std::size_t begin = kRtpFixedHeaderSize + 4u * (read_u8(rtp, 0) & 0x0f);
+  if ((has_block && !block) || begin > size) return std::nullopt;
+  const bool fits_one_byte =
+      id <= kLargestOneByteId && !value.empty() && value.size() <= kLongestOneByteElement;
+  const bool is_one_byte = block ? block->is_one_byte : fits_one_byte;
+  if (is_one_byte && !fits_one_byte) return std::nullopt;
+  // First only the sizes, because a packet that it does not fit into stays as it is.
+  const std::size_t header = is_one_byte ? 1 : 2;
+  std::size_t kept = 0;
+  const auto for_each = [&](auto visit) {
+    if (!block) return;
+    for (std::size_t at = block->elements; const auto element = next_element(rtp, *block, at);) {
+      if (element->id != id) visit(*element);
+    }
+  };
+  for_each([&](const Element& element) { kept += element.size; });
+  const std::size_t words = (kept + header + value.size() + 3) / 4;
+  const std::size_t elements = begin + kBlockHeader;
+  const std::size_t end = elements + 4 * words;
+  const std::size_t old_end = block ? block->end : begin;
+  if (words > 0xffff || size - old_end + end > room.size()) return std::nullopt;
+  // Elements that stay close ranks to the left; then what follows the block moves to its new place.
+  std::size_t at = elements;
+  for_each([&](const Element& element) {
+    std::memmove(&rtp[at], &rtp[element.at], element.size);
+    at += element.size;
+  });
+  if (size > old_end && end != old_end) std::memmove(&room[end], &room[old_end], size - old_end);
+  write_u8(room, 0, static_cast<std::uint8_t>(read_u8(room, 0) | 0x10));
+  if (!block) write_u16(room, begin, is_one_byte ? 0xbede : 0x1000);
+  write_u16(room, begin + 2, static_cast<std::uint16_t>(words));
+  const auto length = static_cast<std::uint8_t>(value.size());
+  if (is_one_byte) {
+    write_u8(room, at, static_cast<std::uint8_t>(id << 4 | (length - 1)));
+  } else {
+    write_u8(room, at, id);
+    write_u8(room, at + 1, length);
+  }
+  at += header;
+  std::ranges::copy(value, room.begin() + static_cast<std::ptrdiff_t>(at));
+  at += value.size();
+  std::ranges::fill(room.subspan(at, end - at), std::byte{0});
+  return size - old_end + end;
 }
 
 std::optional<Bytes> find_extension(Bytes rtp, std::uint8_t id) noexcept {

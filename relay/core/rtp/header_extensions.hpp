@@ -57,4 +57,16 @@ class HeaderExtensionMap {
 /// if there is none. `rtp` need not be valid, and may be encrypted as SRTP.
 [[nodiscard]] std::optional<Bytes> find_extension(Bytes rtp, std::uint8_t id) noexcept;
 
+/// Writes a header extension element into a packet before encryption, in place (RFC 8285 §4.2, §4.3).
+///
+/// An element with this ID is replaced, and another one is added behind those that are there. A packet
+/// without a block gets one, in the one-byte form if the element fits that.
+///
+/// `room`    begins with the whole valid packet of `size` octets; the packet may grow to its end.
+/// `id`      1 to 255.
+/// Returns   the new size. Nothing if the element does not fit into the room or the form of the packet's
+///           block, or if the block belongs to an RTP profile. The packet has not changed then.
+[[nodiscard]] std::optional<std::size_t> write_extension(MutableBytes room, std::size_t size, std::uint8_t id,
+                                                         Bytes value) noexcept;
+
 }  // namespace ferry
