@@ -352,6 +352,7 @@ class Planner {
     const bool is_strict = call_.strict_payload_types.value_or(input_.strict_payload_types || is_strict_here);
     source.passes_other_types = !is_strict && !terms.has_fewer_codecs;
     source.refused_types = terms.removed_types;
+    source.takes_pli = terms.is_video && media.takes_feedback();
     // With rtcp-mux types 64 to 95 are RTCP packets whose marker bit is missing (RFC 5761 §4).
     for (std::size_t type = 64; plan_->rtcp_mux && type < 96; ++type) source.refused_types.set(type);
     if (!terms.rejected) add_sinks(media, source);

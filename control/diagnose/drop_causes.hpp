@@ -87,6 +87,7 @@ inline constexpr std::array<DropCauseRow, kDropReasons> kDropCauseRows = {{
   {DropReason::kBlocked, DropOwner::kWanted, Cause::kBlocked, Cause::kBlocked, true, false, ""},
   {DropReason::kEventBlocked, DropOwner::kWanted, Cause::kBlocked, Cause::kBlocked, true, false, ""},
   {DropReason::kFeedbackNotAgreed, DropOwner::kBeside, Cause::kOnlyRtcp, Cause::kOnlyRtcp, true, false, ""},
+  {DropReason::kRtcpUnassigned, DropOwner::kBeside, Cause::kOnlyRtcp, Cause::kFine, true, false, kJudgedAsItArrives},
   {DropReason::kNoSink, DropOwner::kWanted, Cause::kNobodyListens, Cause::kNobodyListens, true, false, ""},
   {DropReason::kNoDestination, DropOwner::kOwn, Cause::kFine, Cause::kVoidAddress, true, false, kJudgedAsItLeaves},
   {DropReason::kPeerUnverified, DropOwner::kOwn, Cause::kFine, Cause::kUnverified, true, false, kJudgedAsItLeaves},

@@ -171,6 +171,15 @@ struct Fields<TransportSnapshot::Source> {
 };
 
 template <>
+struct Fields<TransportSnapshot::Named> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("ssrc", v.ssrc);
+    a("media", v.media);
+  }
+};
+
+template <>
 struct Fields<TransportSnapshot::Proposal> {
   template <class Archive, class Value>
   static void list(Archive& a, Value& v) {
@@ -207,6 +216,7 @@ struct Fields<TransportSnapshot> {
     a("last", v.last_packet);
     a("drops", v.drops);
     a("sources", v.sources);
+    a("named", v.named);
     a("handshakes", v.dtls);
     a("pairs", v.ice);
     a("proposal", v.proposal);

@@ -87,12 +87,16 @@ void CommandRunner::execute(UpdatePlan& command) {
   if (entry == nullptr) return;
   // The plan that the flows were installed by is still needed: to count for the old peer what it sent.
   parts_.offloader.before_plan(*entry, *command.plan);
+  const bool was_alone = entry->state.plan().sources.size() == 1;
+  const SectionMask newly_seen = parts_.key_frames.newly_seen(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), context_.io->now());
   parts_.sends.note_backend(entry->state.plan());
+  parts_.own_packets.follow_plan(*entry, was_alone);
   // If this is the answer's plan, one source of what was kept is let out (LAT-14).
   if (entry->early[0] || entry->early[1]) parts_.early.choose(*entry, context_.io->now());
   if (entry->state.plan().dtls || entry->state.plan().ice) parts_.turns.drive(*entry, context_.io->now());
   parts_.offloader.reconsider(*entry);
+  parts_.key_frames.ask(*entry, newly_seen, context_.io->now());
 }
 
 void CommandRunner::execute(RemoveTransport& command) {
@@ -169,12 +173,18 @@ void CommandRunner::execute(StartPrompt& command) {
 }
 
 void CommandRunner::execute(StopPrompt& command) {
-  if (TransportEntry* entry = context_.table.find(command.id)) parts_.own_packets.stop_prompt(*entry);
+  if (TransportEntry* entry = context_.table.find(command.id))
+    parts_.own_packets.stop_prompt(*entry, command);
 }
 
 void CommandRunner::execute(EndPresses& command) {
   if (TransportEntry* entry = context_.table.find(command.id))
     parts_.turns.tell_ended_presses(*entry, context_.io->now(), true);
+}
+
+void CommandRunner::execute(AskForKeyFrame& command) {
+  if (TransportEntry* entry = context_.table.find(command.id))
+    parts_.key_frames.ask(*entry, command.media, context_.io->now());
 }
 
 void CommandRunner::count_ended(TransportEntry& entry) noexcept {

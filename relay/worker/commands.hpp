@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -127,20 +128,30 @@ struct StartPrompt {
   Ssrc ssrc;
   SeqNo sequence;
   std::uint32_t timestamp = 0;
+  /// The media of the party that hears it; nothing: the first one.
+  std::optional<MediaId> media{};
 };
 /// Stops the prompt of a transport, if one is being played.
 struct StopPrompt {
   TransportId id;
+  /// As of `StartPrompt`.
+  std::optional<MediaId> media{};
 };
 /// Reports DTMF keys that are still pressed as ended now, because the transport is about to be removed.
 struct EndPresses {
   TransportId id;
 };
+/// Asks the party of a transport for a key frame of its media, if that is video with feedback (FB-7). The
+/// worker does the same by itself when a plan or a handshake brings a new receiver.
+struct AskForKeyFrame {
+  TransportId id;
+  MediaId media;
+};
 /// Any command; `std::monostate` is none and does nothing.
 using WorkerCommand =
     std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport, ReadTransport,
                  ReadContexts, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport, AttachTap,
-                 DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses>;
+                 DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses, AskForKeyFrame>;
 
 /// A notice of a worker to control. Events can get lost if control does not read them; counters never do.
 struct WorkerEvent {

@@ -274,6 +274,8 @@ DropReason Forwarder::forward(TransportEntry& entry, const ReceivedPacket& arriv
     if (accepted.payload != nullptr && source.has_events)
       parts_.turns.follow_presses(entry, verdict.source, *accepted.payload, arrived);
   }
+  if (verdict.is_rtcp && entry.state.plan().sources.size() > 1)
+    return forward_group_rtcp(accepted, packet.data());
   if (kind == DatagramClass::kRtp) forwarded_ssrc_ = Ssrc{read_u32(packet.data(), 8)};
   if (source.sinks.empty()) {
     context_.drop_arriving(entry, DropReason::kNoSink);
@@ -315,12 +317,14 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
   };
   const auto hop = out->state.next_hop(is_rtcp ? Component::kRtcp : Component::kRtp, arrived.at);
   if (hop.reason != DropReason::kNone) return refuse_leaving(hop.reason);
-  if (out->output && out->output->hears_nobody() && !is_rtcp) {
+  // Most transports have no output at all.
+  const Output* output = out->outputs.empty() ? nullptr : out->output_for(sink.to);
+  if (output != nullptr && output->hears_nobody() && !is_rtcp) {
     context_.drop_unheard(accepted.entry, *out, DropReason::kPromptPlaying, arrived.at);
     return DropReason::kPromptPlaying;
   }
   // Another packet time makes packets of our own; the incoming one is copied into them and ends here.
-  if (is_rtp && arrived.rtp && (sink.ptime_ms != 0 || (out->output && out->output->makes_media()))) {
+  if (is_rtp && arrived.rtp && (sink.ptime_ms != 0 || (output != nullptr && output->makes_media()))) {
     // A payload of unknown kind cannot be joined or split (DMX-4).
     if (!accepted.verdict.is_negotiated) return refuse_leaving(DropReason::kUnknownPayloadType);
     // Silence is written over packets that leave as they came, and here none does.
@@ -353,10 +357,23 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
   }
   // Last, because it needs the packet in its final form: the receiver may know the stream by another SSRC.
   const DropReason untranslated = out->state.translate_ssrcs(
-      accepted.entry.state, accepted.source.media, accepted.verdict, accepted.kind, outgoing.data());
+      accepted.entry.state, accepted.source.media, sink.to, accepted.verdict, accepted.kind, outgoing.data());
   if (untranslated != DropReason::kNone) return refuse_leaving(untranslated);
+  if (is_rtp && sink.mid_extension != 0) tell_mid(sink, accepted, *out, outgoing);
   parts_.sends.add(*out, hop, accepted.kind, sink.to, std::move(outgoing), &accepted.entry.state, arrived.at);
   return DropReason::kNone;
+}
+
+void Forwarder::tell_mid(const Sink& sink, const Accepted& accepted, TransportEntry& out,
+                         const PacketBuffer& packet) const noexcept {
+  // A packet under its sender's own key must not change; the receiver then has to do without its MID.
+  if (!writes_mid(sink, out.state.streams(), Ssrc{read_u32(packet.data(), 8)}) ||
+      out.state.relays_key_of(accepted.entry.state))
+    return;
+  // The octets behind a datagram are for the tag of SRTP.
+  const MutableBytes all = packet.data_and_tailroom();
+  packet->length = static_cast<std::uint32_t>(
+      write_mid(sink.mid_extension, *sink.mid, all.first(all.size() - kTailroom), packet.data().size()));
 }
 
 }  // namespace ferry

@@ -4,6 +4,7 @@
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/worker/context.hpp"
 #include "relay/worker/early_keeper.hpp"
+#include "relay/worker/key_frames.hpp"
 #include "relay/worker/offloader.hpp"
 #include "relay/worker/own_packets.hpp"
 #include "relay/worker/send_batch.hpp"
@@ -24,6 +25,7 @@ struct ForwarderParts {
   TransportTurns& turns;
   EarlyKeeper& early;
   Offloader& offloader;
+  KeyFrames& key_frames;
 };
 
 /// Takes received packets in, lets their transports judge them, and sends them to every sink. One worker owns
@@ -47,6 +49,8 @@ class Forwarder final : public PacketIntake {
   }
 
  private:
+  /// Most receivers of one group that are told apart, so that each gets a compound once.
+  static constexpr std::size_t kMostGroupReceivers = 32;
   /// The place of one held packet. The packet may have left its slot since; then its serial differs.
   struct HeldAt {
     TransportId id;
@@ -90,6 +94,21 @@ class Forwarder final : public PacketIntake {
   /// Sends it to one sink. `packet` is taken if `is_last`, copied otherwise. Returns kNone, or why the sink
   /// does not get it, which is counted.
   DropReason send_to(const Sink& sink, const Accepted& accepted, PacketBuffer& packet, bool is_last) noexcept;
+  /// A transport that gets RTCP of a group.
+  struct GroupReceiver {
+    /// One of the sinks by which it hears the group. Never null once it is in use.
+    const Sink* sink = nullptr;
+    RtcpAudience audience;
+  };
+  /// Sends an accepted RTCP compound of a group to everybody who hears its medias: to each transport once,
+  /// and only what is about its own medias. Returns as `forward` does.
+  DropReason forward_group_rtcp(const Accepted& accepted, Bytes compound) noexcept;
+  /// Sends to one of them. Returns kNone, or why it gets nothing, which is counted.
+  DropReason send_group_rtcp(GroupReceiver& receiver, const Accepted& accepted, Bytes compound) noexcept;
+  /// Writes the MID of the sink into an RTP packet that is about to leave by `out`, if the receiver still has
+  /// to be told.
+  void tell_mid(const Sink& sink, const Accepted& accepted, TransportEntry& out,
+                const PacketBuffer& packet) const noexcept;
   /// Holds a packet under probation in a slot of `entry`; the one that was there is given up.
   void hold(TransportEntry& entry, std::uint8_t slot, PacketBuffer packet) noexcept;
   /// Drops the packet held in `slot`, counted by what it waited for.

@@ -57,7 +57,7 @@ Sampling sampling_for(const std::vector<PacketTap*>& taps, const SourcePlan& sou
 
 /// Whether the kernel could forward this stream as it is. Cheap, because it is asked for every packet of
 /// streams that never can: SRTP, ICE, changed payloads, taps on what leaves.
-bool Offloader::may_be_offloaded(const TransportEntry& entry) const {
+bool Offloader::may_be_offloaded(const TransportEntry& entry, Ssrc ssrc) const {
   // ICE may select another local address than the first and changes its pair by packets, which the kernel
   // does not read. Several sources on one transport are told apart by more than the kernel looks at.
   if (entry.state.plan().is_protected() || entry.state.plan().ice || entry.state.plan().sources.size() != 1)
@@ -65,14 +65,16 @@ bool Offloader::may_be_offloaded(const TransportEntry& entry) const {
   // Nothing may overtake what came before the answer (LAT-14). RTP only: RTCP never goes into the kernel.
   if (entry.early[0] && entry.early[0]->is_releasing()) return false;
   return std::ranges::all_of(entry.state.plan().sources.front().sinks, [&](const Sink& sink) {
-    const TransportEntry* out = context_.table.find(sink.via);
+    TransportEntry* out = context_.table.find(sink.via);
     return out != nullptr && !out->state.plan().is_protected() && !out->state.plan().ice &&
-           is_plain(sink, out->output.get()) && std::ranges::none_of(out->taps, &PacketTap::wants_egress);
+           is_plain(sink, out->output_for(sink.to), out->state.streams(), ssrc) &&
+           !out->state.renames(entry.state.plan().sources.front().media, ssrc) &&
+           std::ranges::none_of(out->taps, &PacketTap::wants_egress);
   });
 }
 
 std::optional<Offloaded> Offloader::wanted(TransportEntry& entry, Ssrc ssrc) const {
-  if (!may_be_offloaded(entry)) return std::nullopt;
+  if (!may_be_offloaded(entry, ssrc)) return std::nullopt;
   const SourcePlan& source = entry.state.plan().sources.front();
   Offloaded wanted;
   if (source.sinks.empty()) wanted.refusals.push_back(DropReason::kNoSink);
@@ -90,7 +92,7 @@ std::optional<Offloaded> Offloader::wanted(TransportEntry& entry, Ssrc ssrc) con
         continue;
       }
       // A prompt ends soon, so the stream stays with the kernel, which leaves this receiver out meanwhile.
-      if (out->hears_prompt()) {
+      if (out->hears_prompt(sink.to)) {
         wanted.refusals.push_back(DropReason::kPromptPlaying);
         wanted.hearing_prompt.push_back(sink.via);
         continue;
@@ -120,7 +122,7 @@ std::optional<Offloaded> Offloader::wanted(TransportEntry& entry, Ssrc ssrc) con
 }
 
 void Offloader::offer(TransportEntry& entry, Ssrc ssrc, Instant now) noexcept {
-  if (!is_on() || entry.offloaded || now < entry.offer_after || !may_be_offloaded(entry)) return;
+  if (!is_on() || entry.offloaded || now < entry.offer_after || !may_be_offloaded(entry, ssrc)) return;
   entry.offer_after = now + kAskAgain;
   // If memory runs out, user space goes on forwarding.
   (void)had_memory([&] { offers_.push_back({entry.id, ssrc}); });

@@ -75,8 +75,8 @@ class Offloader {
   /// A transport that was marked more recently than this is not due again.
   static constexpr Duration kMarkAgain = kMarkInterval - kTurn / 2;
 
-  /// Whether plan and sinks allow that the kernel forwards media of `entry`.
-  [[nodiscard]] bool may_be_offloaded(const TransportEntry& entry) const;
+  /// Whether plan and sinks allow that the kernel forwards the stream `ssrc` of `entry`.
+  [[nodiscard]] bool may_be_offloaded(const TransportEntry& entry, Ssrc ssrc) const;
   /// The flow of a stream of `entry` as it should be now, with its state. Nothing if user space must forward
   /// it.
   [[nodiscard]] std::optional<Offloaded> wanted(TransportEntry& entry, Ssrc ssrc) const;

@@ -2,6 +2,7 @@
 
 #include "relay/base/ensure.hpp"
 #include "relay/base/memory.hpp"
+#include "relay/core/output/changes.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
@@ -24,6 +25,7 @@ class OwnPackets::FromOutput final : public OutputSender {
     const TimelinePosition& at = made.at;
     write_rtp_header(packet.data(), made.type, at.marker, at.sequence, at.timestamp, at.ssrc);
     std::ranges::copy(made.payload, packet.data().begin() + kRtpFixedHeaderSize);
+    tell_mid(packet, at.ssrc);
     WorkerTotals& totals = all_.context_.totals;
     bump(made.maker == OutputPacket::Maker::kPrompt ? totals.played_packets : totals.repacketizer_out);
     all_.sends_.add(out_, hop_, DatagramClass::kRtp, to_, std::move(packet), nullptr, now_);
@@ -31,6 +33,18 @@ class OwnPackets::FromOutput final : public OutputSender {
   }
 
  private:
+  /// Writes the MID of the media into a packet, if the receiver still has to be told.
+  void tell_mid(const PacketBuffer& packet, Ssrc ssrc) const noexcept {
+    const TransportPlan& plan = out_.state.plan();
+    if (plan.mid_extension == 0) return;
+    const auto source = out_.state.streams().source_of(to_);
+    const std::string* mid = source ? plan.sources[*source].mid.get() : nullptr;
+    if (mid == nullptr || out_.state.streams().is_reported(to_, ssrc)) return;
+    const MutableBytes all = packet.data_and_tailroom();
+    packet->length = static_cast<std::uint32_t>(
+        write_mid(plan.mid_extension, *mid, all.first(all.size() - kTailroom), packet.data().size()));
+  }
+
   OwnPackets& all_;
   TransportEntry& out_;
   const Transport::NextHop& hop_;
@@ -38,9 +52,19 @@ class OwnPackets::FromOutput final : public OutputSender {
   Instant now_;
 };
 
+std::optional<MediaId> OwnPackets::media_of(const TransportEntry& entry,
+                                            std::optional<MediaId> wanted) noexcept {
+  const std::vector<SourcePlan>& sources = entry.state.plan().sources;
+  if (sources.empty()) return std::nullopt;
+  if (!wanted) return sources.front().media;
+  return std::ranges::find(sources, *wanted, &SourcePlan::media) == sources.end() ? std::nullopt : wanted;
+}
+
 void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   const Instant now = context_.io->now();
-  Output& output = entry.ensure_output();
+  const std::optional<MediaId> media = media_of(entry, command.media);
+  if (!media) return;
+  Output& output = entry.ensure_output(*media);
   // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
   // (SSR-2).
   const auto& keys = entry.state.plan().srtp;
@@ -51,8 +75,25 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   offloader_.reconsider(entry);
 }
 
-void OwnPackets::stop_prompt(TransportEntry& entry) noexcept {
-  if (entry.output && entry.output->stop_prompt()) end_prompt(entry);
+void OwnPackets::stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept {
+  const std::optional<MediaId> media = media_of(entry, command.media);
+  Output* output = media ? entry.output_for(*media) : nullptr;
+  if (output != nullptr && output->stop_prompt()) end_prompt(entry);
+}
+
+void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
+  if (entry.outputs.empty()) return;
+  const std::vector<SourcePlan>& sources = entry.state.plan().sources;
+  const auto is_gone = [&](const TransportEntry::MediaOutput& each) {
+    return std::ranges::find(sources, each.media, &SourcePlan::media) == sources.end();
+  };
+  // A media that takes the place of the only one goes on with its stream.
+  if (was_alone && sources.size() == 1 && entry.output_for(sources.front().media) == nullptr)
+    entry.outputs.front().media = sources.front().media;
+  const bool ends_prompt = std::ranges::any_of(
+      entry.outputs, [&](const auto& each) { return is_gone(each) && each.output.plays_prompt(); });
+  entry.outputs.remove_if(is_gone);
+  if (ends_prompt) end_prompt(entry);
 }
 
 void OwnPackets::end_prompt(TransportEntry& entry) noexcept {
@@ -81,8 +122,9 @@ DropReason OwnPackets::remake(TransportEntry& entry, const Verdict& verdict, Tra
   const Instant now = arrived.at;
   // `Transport` has parsed every RTP packet that it accepts.
   if (!FERRY_ENSURE(arrived.rtp.has_value())) return DropReason::kNone;
-  const bool is_new = !out.output || !out.output->makes_media();
-  if (is_new && !had_memory([&] { out.ensure_output().make_media(); })) {
+  const Output* known = out.output_for(sink.to);
+  const bool is_new = known == nullptr || !known->makes_media();
+  if (is_new && !had_memory([&] { out.ensure_output(sink.to).make_media(); })) {
     context_.drop_leaving(out, DropReason::kNoMemory, now);
     return DropReason::kNone;
   }
@@ -91,7 +133,7 @@ DropReason OwnPackets::remake(TransportEntry& entry, const Verdict& verdict, Tra
   // The media stays the same where a call moves to another worker, and its transport does not.
   const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
   FromOutput sender(*this, out, hop, sink.to, now);
-  const DropReason reason = out.output->on_packet(
+  const DropReason reason = out.output_for(sink.to)->on_packet(
       from, *arrived.rtp, sink.ptime_ms, arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
       verdict.restarts, now, sender);
   switch (reason) {
@@ -112,27 +154,40 @@ DropReason OwnPackets::remake(TransportEntry& entry, const Verdict& verdict, Tra
 
 void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   // Its prompt was stopped meanwhile.
-  if (!entry.output || !entry.output->due()) return;
+  if (!next_due(entry)) return;
   const auto hop = entry.state.next_hop(Component::kRtp, now);
-  FromOutput sender(*this, entry, hop, entry.state.plan().sources.front().media, now);
-  if (entry.output->drive(now, hop.reason == DropReason::kNone, sender)) end_prompt(entry);
+  bool has_ended = false;
+  for (auto& [media, output] : entry.outputs) {
+    FromOutput sender(*this, entry, hop, media, now);
+    if (output.due() && output.drive(now, hop.reason == DropReason::kNone, sender)) has_ended = true;
+  }
+  if (has_ended) end_prompt(entry);
   // At least a moment ahead, because the worker serves deadlines until none is due.
-  if (const auto due = entry.output->due())
+  if (const auto due = next_due(entry))
     deadlines_.set(entry, DeadlineKind::kOutput, std::max(*due, now + std::chrono::milliseconds(1)), now);
 }
 
 void OwnPackets::await(TransportEntry& entry, Instant now) noexcept {
-  const auto due = entry.output ? entry.output->due() : std::nullopt;
-  if (due) deadlines_.set(entry, DeadlineKind::kOutput, *due, now);
+  if (const auto due = next_due(entry)) deadlines_.set(entry, DeadlineKind::kOutput, *due, now);
+}
+
+std::optional<Instant> OwnPackets::next_due(const TransportEntry& entry) noexcept {
+  std::optional<Instant> first;
+  for (const TransportEntry::MediaOutput& each : entry.outputs) {
+    const auto due = each.output.due();
+    if (due && (!first || *due < *first)) first = due;
+  }
+  return first;
 }
 
 void add_output_figures(const TransportEntry& entry, TransportFigures& figures) noexcept {
-  if (!entry.output) return;
-  const Output& output = *entry.output;
-  figures.played = output.played();
-  // Packets that became part of larger ones were not lost. Splitting makes more of them: the difference is 0
-  // then.
-  figures.joined = output.media_in() - std::min(output.media_in(), output.media_out());
+  figures.played = figures.joined = 0;
+  for (const TransportEntry::MediaOutput& each : entry.outputs) {
+    figures.played += each.output.played();
+    // Packets that became part of larger ones were not lost. Splitting makes more of them: the difference is
+    // 0 then.
+    figures.joined += each.output.media_in() - std::min(each.output.media_in(), each.output.media_out());
+  }
 }
 
 }  // namespace ferry

@@ -9,6 +9,7 @@
 #include "relay/worker/send_batch.hpp"
 
 #include <cstdint>
+#include <optional>
 
 namespace ferry {
 
@@ -20,8 +21,11 @@ class OwnPackets {
 
   /// Plays a prompt to the party of `entry`, in place of one that is being played. Throws std::bad_alloc.
   void start_prompt(TransportEntry& entry, StartPrompt& command);
-  /// Stops the prompt, if one is being played.
-  void stop_prompt(TransportEntry& entry) noexcept;
+  /// Stops the prompt of a media, if one is being played.
+  void stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept;
+  /// The plan of `entry` has changed: ends what was made for medias that it does not have any more.
+  /// `was_alone`: the plan before had one media.
+  void follow_plan(TransportEntry& entry, bool was_alone) noexcept;
   /// Sends an RTP packet without payload, which opens a way through the party's NAT.
   void send_probe(TransportEntry& entry, const SendProbe& command) noexcept;
   /// Joins or splits the RTP packet `arrived` of `entry` for the party of `out`, which is to get
@@ -36,6 +40,11 @@ class OwnPackets {
 
  private:
   class FromOutput;
+  /// The media that a command is about; nothing if the transport does not carry it.
+  [[nodiscard]] static std::optional<MediaId> media_of(const TransportEntry& entry,
+                                                       std::optional<MediaId> wanted) noexcept;
+  /// When the first of its outputs has something to send; nothing = never.
+  [[nodiscard]] static std::optional<Instant> next_due(const TransportEntry& entry) noexcept;
   /// Reports that a prompt has ended. The party hears the other one again, so the kernel may forward to it.
   void end_prompt(TransportEntry& entry) noexcept;
 

@@ -9,8 +9,10 @@
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <forward_list>
 #include <memory>
 #include <vector>
 
@@ -96,16 +98,34 @@ struct TransportEntry {
   [[nodiscard]] Instant& due_of(DeadlineKind kind) noexcept { return due[static_cast<std::size_t>(kind)]; }
   /// DTLS datagrams of it that wait for their turn at the worker.
   std::size_t waiting = 0;
-  /// What the relay makes for its party. Null: it has never made anything.
-  std::unique_ptr<Output> output;
+  /// What the relay makes for one media of its party.
+  struct MediaOutput {
+    MediaId media;
+    Output output;
+  };
+  /// One for each media for which the relay has ever made anything. A list of its own memory, because most
+  /// transports have none.
+  std::forward_list<MediaOutput> outputs;
 
-  /// The output, made if there was none. Throws std::bad_alloc.
-  Output& ensure_output() {
-    if (!output) output = std::make_unique<Output>();
-    return *output;
+  /// The output of a media; null if the relay has never made anything for it.
+  [[nodiscard]] Output* output_for(MediaId media) noexcept {
+    const auto found = std::ranges::find(outputs, media, &MediaOutput::media);
+    return found == outputs.end() ? nullptr : &found->output;
   }
-  /// A prompt is being played to its party, which hears nobody else meanwhile.
-  [[nodiscard]] bool hears_prompt() const noexcept { return output && output->plays_prompt(); }
+  /// The same, made if there was none. Throws std::bad_alloc.
+  Output& ensure_output(MediaId media) {
+    if (Output* known = output_for(media)) return *known;
+    return outputs.emplace_front(MediaOutput{media, {}}).output;
+  }
+  /// A prompt is being played for this media of its party, which hears nobody else there meanwhile.
+  [[nodiscard]] bool hears_prompt(MediaId media) const noexcept {
+    return std::ranges::any_of(
+        outputs, [&](const MediaOutput& each) { return each.media == media && each.output.plays_prompt(); });
+  }
+  /// The same for any of its medias.
+  [[nodiscard]] bool hears_prompt() const noexcept {
+    return std::ranges::any_of(outputs, [](const MediaOutput& each) { return each.output.plays_prompt(); });
+  }
 };
 
 /// Transports by slot. One worker owns it and is the only one to use it.

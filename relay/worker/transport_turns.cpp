@@ -103,6 +103,9 @@ void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
     due = now + kAgain;  // memory may be there again by then (C-12)
   }
   deadlines_.set_earlier(entry, DeadlineKind::kTransport, due, now);
+  // Whoever sees video now needs a key frame of it (FB-7).
+  if (entry.state.take_reached()) key_frames_.follow_receiver(entry, now);
+  key_frames_.drive(entry, now);
 }
 
 std::optional<Instant> TransportTurns::next_due(TransportEntry& entry, Instant now) noexcept {

@@ -3,6 +3,7 @@
 
 #include "relay/worker/context.hpp"
 #include "relay/worker/deadlines.hpp"
+#include "relay/worker/key_frames.hpp"
 
 #include <cstddef>
 #include <deque>
@@ -17,7 +18,8 @@ namespace ferry {
 /// `kHandshakesATurn` DTLS datagrams and no more. Others wait, up to a limit for each transport.
 class TransportTurns {
  public:
-  TransportTurns(WorkerContext& context, Deadlines& deadlines) : context_(context), deadlines_(deadlines) {}
+  TransportTurns(WorkerContext& context, Deadlines& deadlines, KeyFrames& key_frames)
+      : context_(context), deadlines_(deadlines), key_frames_(key_frames) {}
 
   /// Hands a datagram of STUN or DTLS to the transport. A DTLS datagram waits if this turn has had its share.
   void on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
@@ -25,7 +27,8 @@ class TransportTurns {
   void begin_turn(Instant now) noexcept;
   /// True if datagrams wait for a turn.
   [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
-  /// Lets the transport's handshakes, checks and key presses do what is due, and queues its next deadline.
+  /// Lets the transport's handshakes, checks, key presses and requests for key frames do what is due, and
+  /// queues its next deadline.
   void drive(TransportEntry& entry, Instant now) noexcept;
   /// When `drive` has something to do for the transport: handshakes, checks, or a key press that ends by
   /// time. Nothing if never.
@@ -54,6 +57,7 @@ class TransportTurns {
 
   WorkerContext& context_;
   Deadlines& deadlines_;
+  KeyFrames& key_frames_;
   std::deque<Waiting> waiting_;
   /// DTLS datagrams that this turn has handled.
   std::size_t handshakes_ = 0;

@@ -108,10 +108,11 @@ class Worker {
   SendBatch sends_{context_};
   Offloader offloader_;
   OwnPackets own_packets_{context_, deadlines_, sends_, offloader_};
-  TransportTurns turns_{context_, deadlines_};
+  KeyFrames key_frames_{context_, deadlines_, sends_};
+  TransportTurns turns_{context_, deadlines_, key_frames_};
   EarlyKeeper early_{context_, deadlines_};
-  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_}};
-  CommandRunner runner_{context_, {sends_, own_packets_, turns_, early_, offloader_}};
+  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_}};
+  CommandRunner runner_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_}};
   MarkRound mark_round_;
   std::array<PacketBuffer, Forwarder::kMost> received_;
 };

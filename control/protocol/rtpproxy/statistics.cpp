@@ -104,9 +104,10 @@ PacketTotals packet_totals(MediaPlane& plane) {
     std::uint64_t accepted_drops = 0;
     for (const DropReason reason :
          {DropReason::kDirection, DropReason::kBlocked, DropReason::kEventBlocked,
-          DropReason::kFeedbackNotAgreed, DropReason::kNoSink, DropReason::kNoDestination,
-          DropReason::kPeerUnverified, DropReason::kPeerUnreachable, DropReason::kPromptPlaying,
-          DropReason::kTooLate, DropReason::kOtherSpeaks, DropReason::kNoBuffer, DropReason::kSendFailed})
+          DropReason::kFeedbackNotAgreed, DropReason::kRtcpUnassigned, DropReason::kNoSink,
+          DropReason::kNoDestination, DropReason::kPeerUnverified, DropReason::kPeerUnreachable,
+          DropReason::kPromptPlaying, DropReason::kTooLate, DropReason::kOtherSpeaks, DropReason::kNoBuffer,
+          DropReason::kSendFailed})
       accepted_drops += dropped(reason);
     const std::uint64_t errors = totals.errors.load();
     const std::uint64_t refused = errors - std::min(errors, accepted_drops);

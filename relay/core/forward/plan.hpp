@@ -90,8 +90,14 @@ struct Sink {
   bool takes_feedback = true;
   /// Treatment of RTP header extensions (RFC 8285). By default they stay as they are.
   HeaderExtensionMap extensions;
+  /// ID of the header extension in which the receiver reads the MID of its section (RFC 9143 §15); 0 = none
+  /// is written.
+  std::uint8_t mid_extension = 0;
   /// Packet time that the receiver is to get, in ms; 0 = as the packets come.
   std::uint16_t ptime_ms = 0;
+  /// MID of the receiver's section; null = none is written. RTP carries it until the receiver has reported
+  /// about its SSRC (BND-22). Plans share the object while it stays the same.
+  std::shared_ptr<const std::string> mid;
   bool operator==(const Sink&) const = default;
 };
 
@@ -142,6 +148,8 @@ struct SourcePlan {
   /// `refused_types` (DMX-4). Control clears it for `strict-payload-types`, and if the SIP script removed
   /// codecs from the SDP that the party was shown.
   bool passes_other_types = false;
+  /// True if the source is video whose party has agreed to feedback: it can be asked for a key frame (FB-7).
+  bool takes_pli = false;
   /// True if a sink has to know the payload type, because it blocks events or silences media.
   bool inspects_payload = false;
   /// True if telephone-event was negotiated; DTMF is then reported to control.

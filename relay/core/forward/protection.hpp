@@ -1,6 +1,7 @@
 // The SRTP keys of a transport: which are in use, and what was received and sent under them.
 #pragma once
 
+#include "relay/base/random.hpp"
 #include "relay/core/forward/drop_reason.hpp"
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/forward/transport_snapshot.hpp"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace ferry {
@@ -117,6 +119,16 @@ class Protection {
   [[nodiscard]] DropReason translate_rtp(MediaId media, StreamNews news, MutableBytes packet) noexcept;
   /// The SSRCs by which the receiving party knows streams; null until there is a key to send with.
   [[nodiscard]] SsrcTranslation* names() const noexcept { return names_.get(); }
+  /// The same for a party without keys, made if there are none. Throws std::bad_alloc.
+  SsrcTranslation& ensure_names() {
+    if (!names_) names_ = std::make_shared<SsrcTranslation>();
+    return *names_;
+  }
+  /// An SSRC that nothing was sent under yet; nothing if none was found.
+  [[nodiscard]] std::optional<Ssrc> unused_ssrc() const {
+    return sending_ ? sending_->context.unused_ssrc()
+                    : std::optional(Ssrc{static_cast<std::uint32_t>(random_u64())});
+  }
 
   /// Moves all times forward by a time in which this process did not run (C-13).
   void skip(Duration pause) noexcept;
@@ -172,10 +184,12 @@ class Protection {
   bool is_reflected_ = false;
 };
 
-/// Replaces the SSRCs in an RTCP packet of `media`. Those of the sender's own streams become the ones that
-/// the receiver knows by `to_receiver`; streams that the sender hears get back the SSRCs that their source
-/// knows, by `of_source`. Either may be null. `is_fixed`: the packet can only leave unchanged.
+/// Replaces the SSRCs in an RTCP packet of a party that sends the medias of `sources`. Those of its own
+/// streams become the ones that the receiver knows by `to_receiver`; streams that the party hears get back
+/// the SSRCs that their source knows, by `of_source`. Either may be null. `is_fixed`: the packet can only
+/// leave unchanged.
 [[nodiscard]] DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslation* of_source,
-                                        MediaId media, bool is_fixed, MutableBytes packet) noexcept;
+                                        std::span<const SourcePlan> sources, bool is_fixed,
+                                        MutableBytes packet) noexcept;
 
 }  // namespace ferry

@@ -70,8 +70,8 @@ DropReason Protection::translate_rtp(MediaId media, StreamNews news, MutableByte
   return DropReason::kNone;
 }
 
-DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslation* of_source, MediaId media,
-                          bool is_fixed, MutableBytes packet) noexcept {
+DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslation* of_source,
+                          std::span<const SourcePlan> sources, bool is_fixed, MutableBytes packet) noexcept {
   const bool has_own = to_receiver != nullptr && !to_receiver->empty();
   const bool has_heard = of_source != nullptr && !of_source->empty();
   if (!has_own && !has_heard) return DropReason::kNone;
@@ -81,7 +81,9 @@ DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslat
   for_each_ssrc(packet, [&](MutableBytes place, SsrcRole role) {
     const Ssrc before{read_u32(place, 0)};
     Ssrc after = before;
-    if (role == SsrcRole::kOwn && has_own) after = to_receiver->to_receiver(media.value, before);
+    // The stream is of one media of its sender, and only that one has another name for it.
+    for (std::size_t i = 0; role == SsrcRole::kOwn && has_own && after == before && i < sources.size(); ++i)
+      after = to_receiver->to_receiver(sources[i].media.value, before);
     if (role == SsrcRole::kHeard && has_heard) after = of_source->to_source(before);
     if (after == before) return;
     if (is_fixed)

@@ -2,8 +2,8 @@
 //
 // A packet finds its source in the order of RFC 9143 §9.2. A MID names the media directly, and the SSRC that
 // came with it stays with that media until another MID says otherwise. Without MIDs the SSRC decides, if it
-// was admitted to a source before. A new SSRC goes by its payload type. With one source the payload type only
-// says whether the packet may pass at all.
+// was admitted to a source before. A new SSRC goes by its payload type, if only one source has that. With one
+// source the payload type only says whether the packet may pass at all.
 //
 // A source admits its first SSRC at once. A later one must show two packets in sequence (SSR-1), so that a
 // stray or forged packet founds no stream. `admit` decides and changes nothing outside this class; the
@@ -70,16 +70,20 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
     }
   }
   std::optional<Belongs> by_type;
+  bool is_in_several = false;
   for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
     const SourcePlan& source = plan_->sources[i];
     const PayloadEntry* entry = payload_in(source, type);
-    if (entry == nullptr && !source.is_open_to(type)) continue;
-    // A known SSRC stays with its media; for a new one the payload type decides.
-    const bool known = plan_->sources.size() > 1 && find(i, ssrc) != nullptr;
-    if (known || !by_type) by_type = Belongs{i, entry};
-    if (known) break;
+    const bool takes = entry != nullptr || source.is_open_to(type);
+    // A known SSRC stays with its media, or its packet is nobody's; for a new one the payload type decides.
+    if (plan_->sources.size() > 1 && find(i, ssrc) != nullptr)
+      return takes ? std::optional(Belongs{i, entry}) : std::nullopt;
+    if (!takes) continue;
+    is_in_several = is_in_several || by_type.has_value();
+    if (!by_type) by_type = Belongs{i, entry};
   }
-  return by_type;
+  // A type that several medias have says nothing (RFC 9143 §9.2).
+  return is_in_several ? std::nullopt : by_type;
 }
 
 Streams::ByMid Streams::source_by_mid(Ssrc ssrc, Bytes rtp) const noexcept {
@@ -107,14 +111,6 @@ void Streams::remember_mid(std::size_t source, Ssrc ssrc, Bytes rtp) noexcept {
   if (!named_) return;
   if (named_->size() == kMostNamed) named_->erase(named_->begin());
   (void)had_memory([&] { named_->push_back({ssrc, media}); });
-}
-
-std::size_t Streams::source_of_rtcp(Ssrc ssrc) const noexcept {
-  std::size_t source = 0;
-  for (std::size_t i = 1; i < states_.size(); ++i) {
-    if (find(i, ssrc) != nullptr) source = i;
-  }
-  return source;
 }
 
 std::optional<std::size_t> Streams::source_of(MediaId media) const noexcept {
@@ -245,6 +241,19 @@ void Streams::on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant no
     stream->count(SeqNo{read_u16(datagram, 2)}, read_u32(datagram, 4), datagram.size(), now);
 }
 
+bool Streams::is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept {
+  const auto source = source_of(to);
+  const SectionMask hearing = sources_hearing(ssrc);
+  return source && hearing != 0 && (hearing & section_bit(*source)) == 0;
+}
+
+bool Streams::is_reported(MediaId to, Ssrc ssrc) const noexcept {
+  const auto source = source_of(to);
+  return source && std::ranges::any_of(states_[*source].egress, [&](const SentStream& stream) {
+           return stream.counters().ssrc == ssrc && stream.counters().has_report;
+         });
+}
+
 void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source) {
   if (SentStream* stream = egress_of(source, what.stream->ssrc)) stream->count(what);
 }
@@ -296,6 +305,8 @@ std::optional<Instant> Streams::due() const noexcept {
     const auto due = state.presses ? state.presses->due() : std::nullopt;
     if (due && (!first || *due < *first)) first = due;
   }
+  const auto key_frame = key_frame_due();
+  if (key_frame && (!first || *key_frame < *first)) first = key_frame;
   return first;
 }
 
@@ -357,6 +368,7 @@ void Streams::save(TransportSnapshot& snapshot, const MarkTimes& marked, Instant
     }
     if (states_[i].presses) source.presses = states_[i].presses->state();
   }
+  if (named_) snapshot.named = *named_;
 }
 
 void Streams::restore(const TransportSnapshot& snapshot) {
@@ -376,6 +388,11 @@ void Streams::restore(const TransportSnapshot& snapshot) {
       if (i < source.quality.size() && source.quality[i].present)
         stream.restore_quality(source.quality[i].history);
     }
+  }
+  named_.reset();
+  if (!snapshot.named.empty()) {
+    named_ = std::make_unique<std::vector<NamedSsrc>>(snapshot.named);
+    if (named_->size() > kMostNamed) named_->resize(kMostNamed);
   }
   publish_presses();
 }

@@ -12,6 +12,7 @@
 #include "relay/core/offload/flow_offload.hpp"
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtcp/rtcp_sections.hpp"
 #include "relay/core/rtp/key_presses.hpp"
 #include "relay/core/rtp/sent_stream.hpp"
 #include "relay/core/rtp/stream_stats.hpp"
@@ -23,6 +24,19 @@
 #include <vector>
 
 namespace ferry {
+
+class Streams;
+
+/// What RTCP of a group is taken apart by: the streams of its transport. Borrowed.
+class GroupStreams final : public SectionDirectory {
+ public:
+  explicit GroupStreams(const Streams& streams) noexcept : streams_(streams) {}
+  [[nodiscard]] SectionMask sent_in(Ssrc ssrc) const noexcept override;
+  [[nodiscard]] SectionMask heard_in(Ssrc ssrc) const noexcept override;
+
+ private:
+  const Streams& streams_;
+};
 
 /// The state of each media source of one transport: the SSRCs that arrive and leave, and their statistics. It
 /// also has the admission of new SSRCs (SSR-1), limits, DTMF presses, and what RTCP reports say.
@@ -61,8 +75,12 @@ class Streams {
   void note_mid(std::size_t source, Ssrc ssrc, Bytes rtp) noexcept {
     if (plan_->mid_extension != 0) remember_mid(source, ssrc, rtp);
   }
-  /// The source that takes RTCP of the sender `ssrc`. An SSRC that sends no RTP counts for the first source.
-  [[nodiscard]] std::size_t source_of_rtcp(Ssrc ssrc) const noexcept;
+  /// The source that a valid RTCP compound counts for: that of its sender, else the first one that it speaks
+  /// of, else the first of all.
+  [[nodiscard]] std::size_t source_of_rtcp(Bytes compound) const noexcept;
+  /// The sources in which the peer sends the stream, or is sent it, for RTCP of a group (FB-1).
+  [[nodiscard]] SectionMask sources_sending(Ssrc ssrc) const noexcept;
+  [[nodiscard]] SectionMask sources_hearing(Ssrc ssrc) const noexcept;
   /// True if there is one source only, and it has admitted the SSRC.
   [[nodiscard]] bool is_admitted_to_only_source(Ssrc ssrc) const noexcept {
     return states_.size() == 1 && find(0, ssrc) != nullptr;
@@ -79,7 +97,13 @@ class Streams {
   [[nodiscard]] bool refuses_type(const ReceivedPacket& packet, const Latch& latch) const noexcept {
     const PayloadType type{static_cast<std::uint8_t>(read_u8(packet.datagram, 1) & 0x7f)};
     const Ssrc ssrc{read_u32(packet.datagram, 8)};
-    return !source_for(type, ssrc, packet.datagram) && !is_established(latch, packet.from, ssrc);
+    return !source_for(type, ssrc, packet.datagram) &&
+           (!is_established(latch, packet.from, ssrc) || has_unknown_mid(packet.datagram));
+  }
+  /// True if an RTP packet has a MID that names no media: it is nobody's, whoever sends it (RFC 9143 §9.2).
+  /// `rtp` as in `source_for`.
+  [[nodiscard]] bool has_unknown_mid(Bytes rtp) const noexcept {
+    return plan_->mid_extension != 0 && source_by_mid(Ssrc{}, rtp).is_unknown;
   }
   /// Index of a media in the plan's sources; nothing if the transport does not carry it.
   [[nodiscard]] std::optional<std::size_t> source_of(MediaId media) const noexcept;
@@ -159,6 +183,11 @@ class Streams {
   /// Counts an RTP or RTCP packet that left for the media `to`. Sender reports in it are remembered, because
   /// the reports that answer them give the round trip.
   void on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept;
+  /// True if `ssrc` leaves for another media than `to`, and not for that one: it would be two streams.
+  [[nodiscard]] bool is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept;
+  /// True if the party has reported about the stream `ssrc` that leaves for its media `to`. It then knows
+  /// which media the stream is of.
+  [[nodiscard]] bool is_reported(MediaId to, Ssrc ssrc) const noexcept;
   /// Counts what the kernel sent to the source.
   void on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source);
 
@@ -177,6 +206,21 @@ class Streams {
   /// leg. Nothing if the packet had no usable report or a round trip is unknown.
   std::optional<Report> complete_report(Duration far_round_trip, Instant now);
 
+  // Key frames (FB-7).
+  /// Shortest time between two requests of one source (RTC-2).
+  static constexpr Duration kKeyFrameInterval = std::chrono::milliseconds(500);
+  /// Notes that a key frame of the source is wanted. Without memory it is not (C-12).
+  void want_key_frame(std::size_t source) noexcept;
+  /// A source that is to be asked now, and counts as asked from then on; nothing if none is.
+  [[nodiscard]] std::optional<std::size_t> take_due_key_frame(Instant now) noexcept;
+  /// When `take_due_key_frame` has something to do; nothing if never.
+  [[nodiscard]] std::optional<Instant> key_frame_due() const noexcept;
+  /// The stream of the source that a receiver sees: of those that send now the one with most packets, as
+  /// retransmissions have a stream of their own. Nothing if none has begun.
+  [[nodiscard]] std::optional<Ssrc> seen_stream(std::size_t source) const noexcept;
+  /// An SSRC under which the peer hears somebody in the source's media, or anywhere, or else a random one.
+  [[nodiscard]] Ssrc reporter_for(std::size_t source) const noexcept;
+
   // DTMF presses.
   /// The presses that an accepted RTP packet ends, each reported once. `payload` is the entry of its payload
   /// type.
@@ -185,7 +229,7 @@ class Streams {
   /// A press that ended by time, without a packet that says so; call it until it returns nothing. With `all`,
   /// presses that are still open end too.
   [[nodiscard]] std::optional<DtmfEvent> take_ended_press(Instant now, bool all) noexcept;
-  /// When `take_ended_press` has something to do; nothing if never.
+  /// When `take_ended_press` or `take_due_key_frame` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
 
   // Figures.
@@ -277,6 +321,13 @@ class Streams {
     std::uint32_t ntp_middle = 0;
     Instant at{};
   };
+  /// Requests for key frames of one media.
+  struct KeyFrameWish {
+    MediaId media;
+    /// When it was last asked for; `Instant{}`: never.
+    Instant asked{};
+    bool is_wanted = false;
+  };
   /// State of RTCP, made by the first RTCP packet.
   struct RtcpState {
     /// The last sender reports that were sent to the peer. The receiver reports that answer them give the
@@ -286,17 +337,15 @@ class Streams {
     /// Round trip to the peer; zero if unknown.
     Duration round_trip{0};
     std::optional<PendingReport> pending;
+    /// One for each media of which a key frame was ever wanted.
+    std::vector<KeyFrameWish> key_frames;
     /// Keeps a sender report; the oldest gives way.
     void remember(const SentReport& report) noexcept {
       sent[next_sent] = report;
       next_sent = static_cast<std::uint8_t>((next_sent + 1) % sent.size());
     }
   };
-  /// An SSRC that a MID has assigned to a media.
-  struct NamedSsrc {
-    Ssrc ssrc;
-    MediaId media;
-  };
+  using NamedSsrc = TransportSnapshot::Named;
 
   /// The RTCP state; null if there is no memory for it.
   RtcpState* ensure_rtcp_state() noexcept {

@@ -1,9 +1,51 @@
 // What RTCP reports say of streams: BYE, losses that a party reports, the round trip, and the quality that
 // follows from it (RFC 3550 §6.4).
 
+#include "relay/base/random.hpp"
 #include "relay/core/forward/streams.hpp"
 
+#include <algorithm>
+#include <bit>
+
 namespace ferry {
+
+namespace {
+
+/// A stream that is silent for so long beside another one of its media is not the one that is seen.
+constexpr Duration kSilence = std::chrono::seconds(1);
+
+}  // namespace
+
+SectionMask GroupStreams::sent_in(Ssrc ssrc) const noexcept { return streams_.sources_sending(ssrc); }
+SectionMask GroupStreams::heard_in(Ssrc ssrc) const noexcept { return streams_.sources_hearing(ssrc); }
+
+SectionMask Streams::sources_sending(Ssrc ssrc) const noexcept {
+  // A MID may have named the stream before its SSRC was admitted.
+  const NamedSsrc* known = named(ssrc);
+  const auto by_mid = known != nullptr ? source_of(known->media) : std::nullopt;
+  SectionMask sources = by_mid ? section_bit(*by_mid) : 0;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    if (find(i, ssrc) != nullptr) sources |= section_bit(i);
+  }
+  return sources;
+}
+
+SectionMask Streams::sources_hearing(Ssrc ssrc) const noexcept {
+  SectionMask sources = 0;
+  for (std::size_t i = 0; i < states_.size(); ++i) {
+    const bool leaves = std::ranges::any_of(
+        states_[i].egress, [&](const SentStream& stream) { return stream.counters().ssrc == ssrc; });
+    if (leaves) sources |= section_bit(i);
+  }
+  return sources;
+}
+
+std::size_t Streams::source_of_rtcp(Bytes compound) const noexcept {
+  if (states_.size() == 1) return 0;
+  SectionMask about = sources_sending(rtcp_sender(compound));
+  if (about == 0) about = rtcp_topics(compound, GroupStreams(*this));
+  return about == 0 ? 0 : static_cast<std::size_t>(std::countr_zero(about));
+}
 
 void Streams::read_reports(std::size_t source, Bytes compound, Instant now) noexcept {
   struct Handler {
@@ -12,16 +54,22 @@ void Streams::read_reports(std::size_t source, Bytes compound, Instant now) noex
     Instant now;
     void on_sender_report(Ssrc, std::uint32_t) {}
     void on_bye(Ssrc ssrc) {  // RTC-4: the SSRC counts as idle, and nothing else happens
-      for (auto& stream : streams.states_[source].ingress) {
-        if (stream.counters().ssrc == ssrc) stream.counters().idle_by_bye = true;
+      for (SourceState& state : streams.states_) {
+        for (StreamStats& stream : state.ingress) {
+          if (stream.counters().ssrc == ssrc) stream.counters().idle_by_bye = true;
+        }
       }
     }
     void on_report(Ssrc reporter, const ReportBlock& block) {
       // A report about a stream that never went there is no measurement, and may be forged.
-      auto& egress = streams.states_[source].egress;
-      const auto stream = std::ranges::find_if(
-          egress, [&](const SentStream& sent) { return sent.counters().ssrc == block.about; });
-      if (stream == egress.end()) return;
+      // A reporter speaks of streams of any media of its group.
+      SentStream* stream = nullptr;
+      for (SourceState& state : streams.states_) {
+        const auto found = std::ranges::find_if(
+            state.egress, [&](const SentStream& sent) { return sent.counters().ssrc == block.about; });
+        if (found != state.egress.end()) stream = &*found;
+      }
+      if (stream == nullptr) return;
       stream->report(reporter, block, now);
       RtcpState* state = streams.ensure_rtcp_state();
       if (state == nullptr) return;
@@ -65,6 +113,61 @@ std::optional<Streams::Report> Streams::complete_report(Duration far_round_trip,
   sample.at = now;
   if (!had_memory([&] { reporter->add_quality(sample); })) return std::nullopt;
   return Report{sample, counters.jitter()};
+}
+
+void Streams::want_key_frame(std::size_t source) noexcept {
+  RtcpState* state = ensure_rtcp_state();
+  if (state == nullptr) return;
+  const MediaId media = plan_->sources[source].media;
+  const auto known = std::ranges::find(state->key_frames, media, &KeyFrameWish::media);
+  if (known != state->key_frames.end())
+    known->is_wanted = true;
+  else
+    (void)had_memory([&] { state->key_frames.push_back({media, Instant{}, true}); });
+}
+
+std::optional<std::size_t> Streams::take_due_key_frame(Instant now) noexcept {
+  if (!rtcp_) return std::nullopt;
+  for (KeyFrameWish& wish : rtcp_->key_frames) {
+    const bool is_due = wish.asked == Instant{} || now - wish.asked >= kKeyFrameInterval;
+    if (!wish.is_wanted || !is_due) continue;
+    wish.is_wanted = false;
+    wish.asked = now;
+    // The media may have left the plan since.
+    if (const auto source = source_of(wish.media)) return source;
+  }
+  return std::nullopt;
+}
+
+std::optional<Instant> Streams::key_frame_due() const noexcept {
+  std::optional<Instant> first;
+  if (!rtcp_) return first;
+  for (const KeyFrameWish& wish : rtcp_->key_frames) {
+    const Instant due = wish.asked == Instant{} ? wish.asked : wish.asked + kKeyFrameInterval;
+    if (wish.is_wanted && (!first || due < *first)) first = due;
+  }
+  return first;
+}
+
+std::optional<Ssrc> Streams::seen_stream(std::size_t source) const noexcept {
+  Instant newest{};
+  for (const StreamStats& stream : states_[source].ingress)
+    newest = std::max(newest, stream.counters().last_packet);
+  const SsrcCounters* seen = nullptr;
+  for (const StreamStats& stream : states_[source].ingress) {
+    const SsrcCounters& each = stream.counters();
+    const bool sends = each.packets != 0 && newest - each.last_packet < kSilence;
+    if (sends && (seen == nullptr || each.packets > seen->packets)) seen = &each;
+  }
+  return seen == nullptr ? std::nullopt : std::optional(seen->ssrc);
+}
+
+Ssrc Streams::reporter_for(std::size_t source) const noexcept {
+  if (!states_[source].egress.empty()) return states_[source].egress.back().counters().ssrc;
+  for (const SourceState& state : states_) {
+    if (!state.egress.empty()) return state.egress.back().counters().ssrc;
+  }
+  return Ssrc{static_cast<std::uint32_t>(random_u64())};
 }
 
 }  // namespace ferry

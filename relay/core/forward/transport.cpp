@@ -189,7 +189,7 @@ Verdict Transport::on_rtp(ReceivedPacket& packet, const Endpoint& from, const Ow
   auto source = streams_.source_for(rtp->payload_type, rtp->ssrc, packet.datagram);
   const bool is_negotiated = source.has_value();
   if (!is_negotiated && streams_.is_established(latch_[0], from, rtp->ssrc) &&
-      plan_->sources[0].may_pass_other(rtp->payload_type)) {
+      plan_->sources[0].may_pass_other(rtp->payload_type) && !streams_.has_unknown_mid(packet.datagram)) {
     // Such a packet passes but founds nothing, so it must not confirm a sequence jump either.
     if (!plan_->is_protected() && !streams_.continues(0, rtp->ssrc, rtp->sequence))
       return drop(component, DropReason::kSequenceJump);
@@ -292,9 +292,12 @@ Verdict Transport::on_rtcp(const ReceivedPacket& packet, const Endpoint& from, c
       return from_judgement(component, judgement, (is_proposed ? kProposedSlots : 0) + Latch::kHoldSlots,
                             now);
   }
-  const std::size_t source = streams_.source_of_rtcp(rtcp_sender(datagram));
-  if (!streams_.take_rtcp_rate(source, datagram.size(), now))
-    return drop(component, DropReason::kRtcpRateLimited);
+  const std::size_t source = streams_.source_of_rtcp(datagram);
+  bool is_within = streams_.take_rtcp_rate(source, datagram.size(), now);
+  // A group has the sum of what its medias may send, because one of them may speak for all (FB-9).
+  for (std::size_t i = 0; !is_within && i < plan_->sources.size(); ++i)
+    is_within = i != source && streams_.take_rtcp_rate(i, datagram.size(), now);
+  if (!is_within) return drop(component, DropReason::kRtcpRateLimited);
   streams_.read_reports(source, datagram, now);
   return deliver(packet, source, true);
 }
@@ -369,15 +372,23 @@ Verdict Transport::deliver(const ReceivedPacket& packet, std::size_t source, boo
 }
 
 DropReason Transport::on_handshake(const ReceivedPacket& packet, HandshakeTurn turn) {
+  const Endpoint before = latch_[0].learned();
   const DropReason reason = handshakes_.take(packet, side(), turn);
-  if (handshakes_.take_new_keys()) follow_keys(turn.now);
+  follow_handshakes(before, turn.now);
   if (reason != DropReason::kNone) drop(packet.component(), reason);
   return reason;
 }
 
 void Transport::drive(HandshakeTurn turn) {
+  const Endpoint before = latch_[0].learned();
   handshakes_.drive(side(), turn);
-  if (handshakes_.take_new_keys()) follow_keys(turn.now);
+  follow_handshakes(before, turn.now);
+}
+
+void Transport::follow_handshakes(const Endpoint& before, Instant now) {
+  const bool has_new_keys = handshakes_.take_new_keys();
+  if (has_new_keys) follow_keys(now);
+  is_reached_ = is_reached_ || has_new_keys || latch_[0].learned() != before;
 }
 
 Transport::NextHop Transport::next_hop(Component component, Instant now) noexcept {

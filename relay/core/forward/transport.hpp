@@ -18,6 +18,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace ferry {
@@ -76,15 +77,33 @@ class Transport {
                                    SrtpWork* later = nullptr) noexcept;
   /// Replaces the SSRCs of a packet of `source` by those that this transport's party knows. A party with a
   /// key of its own gets a new SSRC for a stream whose numbers it could not follow (RFC 3711 §3.3.1). RTCP
-  /// also names streams that the party of `source` knows by other SSRCs; these are translated back. `media`
-  /// is the packet's media, `kind` its protocol. Returns kNone, or why the packet must not leave.
-  [[nodiscard]] DropReason translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
-                                           DatagramClass kind, MutableBytes packet) noexcept;
+  /// also names streams that the party of `source` knows by other SSRCs; these are translated back. In a
+  /// group a stream gets a new one if another media has its SSRC already (BND-22).
+  ///
+  /// `media`   the packet's media, and `to` the receiving one.
+  /// `kind`    the packet's protocol.
+  /// Returns   kNone, or why the packet must not leave.
+  [[nodiscard]] DropReason translate_ssrcs(const Transport& source, MediaId media, MediaId to,
+                                           const Verdict& verdict, DatagramClass kind,
+                                           MutableBytes packet) noexcept;
+  /// True if this transport's party knows the stream `ssrc` of `media` by another SSRC.
+  [[nodiscard]] bool renames(MediaId media, Ssrc ssrc) const noexcept {
+    const SsrcTranslation* names = protection_[0] ? protection_[0]->names() : nullptr;
+    return names != nullptr && names->to_receiver(media.value, ssrc) != ssrc;
+  }
   /// Takes a received DTLS or STUN datagram. kNone if it was used or is held; otherwise why it was dropped,
   /// which is counted here.
   DropReason on_handshake(const ReceivedPacket& packet, HandshakeTurn turn);
   /// Begins the handshakes and checks that the plan asks for, and goes on with those that are due.
   void drive(HandshakeTurn turn);
+  /// True if media may leave for its peer as far as keys and address go.
+  [[nodiscard]] bool can_send() const noexcept {
+    return destination(Component::kRtp).is_set() &&
+           (!plan_->is_protected() || (protection_[0] && protection_[0]->can_send()));
+  }
+  /// True once after ICE has selected another pair or a handshake has agreed on keys: the peer may be reached
+  /// from now on.
+  [[nodiscard]] bool take_reached() noexcept { return std::exchange(is_reached_, false); }
   /// True if it sends under the very key that `source` receives with, so that changed packets of it cannot go
   /// out.
   [[nodiscard]] bool relays_key_of(const Transport& source) const noexcept;
@@ -226,6 +245,14 @@ class Transport {
   /// reported to control.
   void note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept;
 
+  /// Tells two streams apart that two medias of a group would be sent under one SSRC: the later one gets
+  /// another. `media` sends the packet to the media `to` of this transport. Returns kNone, or why the packet
+  /// must not leave.
+  [[nodiscard]] DropReason part_streams(MediaId media, MediaId to, MutableBytes packet) noexcept;
+
+  /// Takes over what handshakes and checks have found; `before` is the peer's address before them.
+  void follow_handshakes(const Endpoint& before, Instant now);
+
   /// Index in `protection_` of the keys for a component's packets.
   [[nodiscard]] std::size_t slot_of(Component component) const noexcept;
   /// The keys of that index; null if there are none.
@@ -271,6 +298,8 @@ class Transport {
   Handshakes handshakes_;
   Presence presence_;
   EventQueue events_;
+  /// See `take_reached`.
+  bool is_reached_ = false;
 };
 
 }  // namespace ferry

@@ -49,6 +49,12 @@ struct TransportSnapshot {
     std::vector<ListenerReport> reports;
     bool operator==(const Source&) const = default;
   };
+  /// An SSRC that a MID has assigned to a media (RFC 9143 §9.2).
+  struct Named {
+    Ssrc ssrc;
+    MediaId media;
+    bool operator==(const Named&) const = default;
+  };
   /// State of the keys in force: what was received and sent under them. The keys themselves are not included.
   struct Srtp {
     /// One state for each receiving key, in the order of the plan.
@@ -66,6 +72,9 @@ struct TransportSnapshot {
   std::array<Instant, 2> last_packet{};
   DropCounters drops;
   std::vector<Source> sources;
+  /// SSRCs that a MID has assigned; the one that was named longest ago comes first. A party writes MIDs only
+  /// at the beginning of a stream (BND-20).
+  std::vector<Named> named;
   /// Set for a protected transport. Keys that DTLS agreed on for RTCP on its own port are not included.
   std::optional<Srtp> srtp;
   /// The DTLS state of one component.

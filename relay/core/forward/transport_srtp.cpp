@@ -238,19 +238,42 @@ DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& siz
   return sealed.reason;
 }
 
-DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, const Verdict& verdict,
-                                      DatagramClass kind, MutableBytes packet) noexcept {
+DropReason Transport::translate_ssrcs(const Transport& source, MediaId media, MediaId to,
+                                      const Verdict& verdict, DatagramClass kind,
+                                      MutableBytes packet) noexcept {
   if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
   const auto names = [](const Transport& of) {
     return of.protection_[0] ? of.protection_[0]->names() : nullptr;
   };
   if (verdict.is_rtcp)
-    return translate_rtcp(names(*this), names(source), media, relays_key_of(source), packet);
+    return translate_rtcp(names(*this), names(source), source.plan_->sources, relays_key_of(source), packet);
+  if (packet.size() < kRtpFixedHeaderSize || kind != DatagramClass::kRtp) return DropReason::kNone;
   // A key that belongs to the source itself can only carry the source's own SSRCs.
-  if (!plan_->is_protected() || !protection_[0] || packet.size() < kRtpFixedHeaderSize ||
-      kind != DatagramClass::kRtp || plan_->srtp->send_is_relayed)
-    return DropReason::kNone;
+  if (plan_->is_protected() && (!protection_[0] || plan_->srtp->send_is_relayed)) return DropReason::kNone;
+  if (plan_->sources.size() > 1) {
+    if (const DropReason reason = part_streams(media, to, packet); reason != DropReason::kNone) return reason;
+  }
+  if (!plan_->is_protected()) return DropReason::kNone;
   return protection_[0]->translate_rtp(media, {verdict.restarts, verdict.is_negotiated}, packet);
+}
+
+DropReason Transport::part_streams(MediaId media, MediaId to, MutableBytes packet) noexcept {
+  const Ssrc theirs{read_u32(packet, 8)};
+  Protection* protection = protection_[0].get();
+  const SsrcTranslation* known = protection != nullptr ? protection->names() : nullptr;
+  Ssrc ours = known != nullptr ? known->to_receiver(media.value, theirs) : theirs;
+  if (streams_.is_taken_elsewhere(to, ours)) {
+    // Without keys there is nothing yet that could keep the names.
+    const bool is_done = had_memory([&] {
+      if (!protection_[0]) protection_[0] = std::make_unique<Protection>();
+      const auto fresh = protection_[0]->unused_ssrc();
+      if (fresh && protection_[0]->ensure_names().rename(media.value, theirs, *fresh)) ours = *fresh;
+    });
+    if (!is_done) return DropReason::kNoMemory;
+  }
+  // Under keys the packet is translated with what is known of its indices.
+  if (!plan_->is_protected() && ours != theirs) write_u32(packet, 8, ours.value);
+  return DropReason::kNone;
 }
 
 std::optional<TransportSnapshot::Srtp> Transport::srtp_snapshot() const {

@@ -1,9 +1,11 @@
 #include "relay/core/output/changes.hpp"
 
 #include "relay/core/rtcp/rtcp.hpp"
+#include "relay/core/rtp/header_extensions.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
 #include <algorithm>
+#include <span>
 
 namespace ferry {
 
@@ -16,6 +18,10 @@ void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
 }
 
 }  // namespace
+
+std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room, std::size_t size) noexcept {
+  return write_extension(room, size, id, std::as_bytes(std::span(mid))).value_or(size);
+}
 
 PacketChanges::PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry* payload, bool is_rtcp,
                              bool is_rtp) noexcept

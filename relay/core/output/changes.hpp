@@ -3,17 +3,33 @@
 
 #include "relay/base/bytes.hpp"
 #include "relay/core/forward/plan.hpp"
+#include "relay/core/forward/streams.hpp"
 #include "relay/core/output/output.hpp"
 
 #include <cstddef>
 
 namespace ferry {
 
-/// True if media for this sink leaves as it came, but for payloads that are overwritten with a fixed silence,
-/// which the kernel can do, too. `output` is that of the receiver; null: it makes nothing. A prompt does not
-/// count: it ends soon, and the receiver is left out meanwhile.
-[[nodiscard]] inline bool is_plain(const Sink& sink, const Output* output) noexcept {
-  return sink.ptime_ms == 0 && !sink.extensions.rewrites() && (output == nullptr || !output->makes_media());
+/// True if RTP of the stream `ssrc` has to tell this sink its MID: the receiver has not reported about the
+/// stream yet (BND-22). `receiver` has the streams that leave for it.
+[[nodiscard]] inline bool writes_mid(const Sink& sink, const Streams& receiver, Ssrc ssrc) noexcept {
+  return sink.mid_extension != 0 && sink.mid && !receiver.is_reported(sink.to, ssrc);
+}
+/// Writes a MID into an RTP packet of `size` octets at the start of `room`, as the header extension `id`.
+/// Returns the new size; the packet stays as it is if there is no room.
+[[nodiscard]] std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room,
+                                    std::size_t size) noexcept;
+
+/// True if media of the stream `ssrc` for this sink leaves as it came, but for payloads that are overwritten
+/// with a fixed silence, which the kernel can do, too.
+///
+/// `output`    that of the receiver; null: it makes nothing. A prompt does not count: it ends soon, and the
+///             receiver is left out meanwhile.
+/// `receiver`  has the streams that leave for the receiver.
+[[nodiscard]] inline bool is_plain(const Sink& sink, const Output* output, const Streams& receiver,
+                                   Ssrc ssrc) noexcept {
+  return sink.ptime_ms == 0 && !sink.extensions.rewrites() && (output == nullptr || !output->makes_media()) &&
+         !writes_mid(sink, receiver, ssrc);
 }
 
 /// The changes that one packet needs on its way to one sink. They put silence in place of the payload,

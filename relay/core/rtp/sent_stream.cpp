@@ -79,6 +79,7 @@ void SentStream::count(const OffloadedTraffic& below) noexcept {
 }
 
 void SentStream::report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept {
+  counters_.has_report = true;
   if (!reports_) reports_ = make_unique_or_null<ReportHistory>();
   if (reports_) reports_->add(reporter, block, now, static_cast<std::uint32_t>(counters_.lost()));
 }

@@ -650,9 +650,9 @@ std::vector<Row> healthy() {
           [reason, rate](CallStory& story) { story.refuses_stranger(A, reason, rate); },
           "other-source-too~|fine", "fine|other-source-too~"));
   }
-  for (const DropReason reason :
-       {DropReason::kRtcpNotMuxed, DropReason::kFeedbackNotAgreed, DropReason::kRtcpRateLimited,
-        DropReason::kMalformedRtcp, DropReason::kStunRefused, DropReason::kNotRtcp})
+  for (const DropReason reason : {DropReason::kRtcpNotMuxed, DropReason::kFeedbackNotAgreed,
+                                  DropReason::kRtcpUnassigned, DropReason::kRtcpRateLimited,
+                                  DropReason::kMalformedRtcp, DropReason::kStunRefused, DropReason::kNotRtcp})
     rows.push_back(fine(fmt::format("no media, and refused: {}", to_string(reason)),
                         [reason](CallStory& story) { story.refuses_stranger(A, reason, 5); }));
   rows.push_back(fine("one ICMP message", [](CallStory& story) {

@@ -312,9 +312,10 @@ class SharedPortPath : public ::testing::Test {
   SendBatch sends_{context_};
   Offloader offloader_{context_, nullptr};
   OwnPackets own_packets_{context_, deadlines_, sends_, offloader_};
-  TransportTurns turns_{context_, deadlines_};
+  KeyFrames key_frames_{context_, deadlines_, sends_};
+  TransportTurns turns_{context_, deadlines_, key_frames_};
   EarlyKeeper early_{context_, deadlines_};
-  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_}};
+  Forwarder forwarder_{context_, {sends_, own_packets_, turns_, early_, offloader_, key_frames_}};
 };
 
 TEST_F(SharedPortPath, AStrangerIsCountedInTheTotalsAlone) {

@@ -89,7 +89,8 @@ TEST_F(StreamsTest, Rfc9143_TheMidGoesBeforeSsrcAndPayloadType) {
   };
   for (const Row& row : {Row{"a new SSRC goes by its type", rtp('x', 9, 1, kVideo), 2},
                          Row{"a known SSRC goes to its media", rtp('x', 7, 1, 100), 1},
-                         Row{"a type of both goes to the first", rtp('x', 9, 1, 100), 1},
+                         Row{"a type of both says nothing", rtp('x', 9, 1, 100), 0},
+                         Row{"a known SSRC with the type of another", rtp('x', 7, 1, kVideo), 0},
                          Row{"a MID names the media of a new SSRC", with_mid("v", 9, 100), 2},
                          Row{"and that of a known SSRC", with_mid("v", 7, 100), 2},
                          Row{"a MID that names no media", with_mid("w", 7, 100), 0},
@@ -99,9 +100,9 @@ TEST_F(StreamsTest, Rfc9143_TheMidGoesBeforeSsrcAndPayloadType) {
 
 TEST_F(StreamsTest, Rfc9143_AnSsrcStaysWithTheMidThatItCameWith) {
   for (SourcePlan& source : plan_.sources) source.payloads.push_back({PayloadType{100}});
-  EXPECT_EQ(media_of(rtp('x', 9, 1, 100)), 1u);
+  EXPECT_EQ(media_of(rtp('x', 9, 1, 100)), 0u);
   EXPECT_EQ(media_of(with_mid("v", 9, 100)), 2u);
-  EXPECT_EQ(media_of(rtp('x', 9, 2, 100)), 1u) << "a packet that nobody accepted teaches nothing";
+  EXPECT_EQ(media_of(rtp('x', 9, 2, 100)), 0u) << "a packet that nobody accepted teaches nothing";
   EXPECT_EQ(media_of_accepted(with_mid("v", 9, 100)), 2u);
   EXPECT_EQ(media_of(rtp('x', 9, 3, 100)), 2u);
   EXPECT_EQ(media_of_accepted(with_mid("a", 9, 100)), 1u) << "another MID moves it";
@@ -119,11 +120,34 @@ TEST_F(StreamsTest, Rfc9143_ANamedSsrcFollowsItsMediaIntoTheNextPlan) {
   EXPECT_EQ(media_of(rtp('x', 9, 2, 100)), 1u);
 }
 
+TEST_F(StreamsTest, BND20_NamedSsrcsGoOnWhereASnapshotWasTaken) {
+  for (SourcePlan& source : plan_.sources) source.payloads.push_back({PayloadType{100}});
+  EXPECT_EQ(media_of_accepted(with_mid("v", 9, 100)), 2u);
+  TransportSnapshot snapshot;
+  streams().save(snapshot, MarkTimes(now_), now_);
+  EXPECT_EQ(snapshot.named, (std::vector<TransportSnapshot::Named>{{Ssrc{9}, MediaId{2}}}));
+  streams_.emplace(plan_, activity_);
+  EXPECT_EQ(media_of(rtp('x', 9, 2, 100)), 0u);
+  streams().restore(snapshot);
+  EXPECT_EQ(media_of(rtp('x', 9, 2, 100)), 2u);
+}
+
+TEST_F(StreamsTest, BND21_RetransmissionsFollowTheirSection) {
+  constexpr std::uint8_t kRtx = 97;
+  plan_.sources[1].payloads.push_back({PayloadType{kRtx}});
+  EXPECT_EQ(media_of_accepted(rtp('x', 30, 1, kVideo)), 2u);
+  EXPECT_EQ(media_of_accepted(rtp('x', 31, 1, kRtx)), 2u) << "by their type, under an SSRC of their own";
+  plan_.sources[0].payloads.push_back({PayloadType{kRtx}});
+  EXPECT_EQ(media_of(rtp('x', 32, 1, kRtx)), 0u) << "a type of both";
+  EXPECT_EQ(media_of_accepted(with_mid("v", 32, kRtx)), 2u);
+  EXPECT_EQ(media_of(rtp('x', 32, 2, kRtx)), 2u) << "by the MID that it came with";
+}
+
 TEST_F(StreamsTest, Rfc9143_ManySsrcsWithAMidTakeNoMoreThanTheirShareOfMemory) {
   for (SourcePlan& source : plan_.sources) source.payloads.push_back({PayloadType{100}});
   for (std::uint32_t ssrc = 1; ssrc <= Streams::kMostNamed + 1; ++ssrc)
     EXPECT_EQ(media_of_accepted(with_mid("v", ssrc, 100)), 2u);
-  EXPECT_EQ(media_of(rtp('x', 1, 2, 100)), 1u) << "the oldest was forgotten";
+  EXPECT_EQ(media_of(rtp('x', 1, 2, 100)), 0u) << "the oldest was forgotten";
   EXPECT_EQ(media_of(rtp('x', 2, 2, 100)), 2u);
 }
 
