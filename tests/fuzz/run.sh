@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpproxy operator sessions frames dtls stun shapes)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpproxy operator sessions frames dtls stun shapes groups)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -55,6 +55,8 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             n += 1
             packets = list(golden.rtp_packets(step["send"]))
             open(f"{sys.argv[2]}/rtp_rtcp/{n}", "wb").write(b"".join(b"\1" + bytes([min(len(p), 255)]) + p[:255] for p in packets))
+            named = [p[:1].replace(b"\x80", b"\x90") + b"\x60" + p[2:12] + b"\xbe\xde\0\1\x400\0\0" + p[12:200] for p in packets]
+            open(f"{sys.argv[2]}/groups/{n}", "wb").write(b"".join(bytes([1 + k % 4, len(p)]) + p for k, p in enumerate(named)))
             open(f"{sys.argv[2]}/rtp_rtcp/{n}x", "wb").write(packets[0])
             open(f"{sys.argv[2]}/audio/{n}x", "wb").write(bytes([n % 256]) + packets[0][12:] + b"\x50\1\0\2\1\x14" * 3)
             open(f"{sys.argv[2]}/srtp/{n}x", "wb").write(bytes([n % 256]) + packets[0])
@@ -63,6 +65,10 @@ for name in sorted(os.listdir(os.path.join(sys.argv[1], "ng"))):
             total = sum(struct.unpack("!10H", ip))
             ip = ip[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + ip[12:]
             open(f"{sys.argv[2]}/frames/{n}x", "wb").write(b"\2" * 12 + (b"\x81\0\0\7" if n % 2 else b"") + b"\x08\0" + ip + udp)
+for n, body in enumerate((b"\x81\xc9\0\7" + b"\0\0\0\1" + b"\0\0\0\7" + bytes(20), b"\x81\xce\0\2\0\0\0\1\0\0\0\7",
+                          b"\x84\xce\0\4\0\0\0\1\0\0\0\0\0\0\0\7\1\0\0\0", b"\x81\xca\0\2\0\0\0\7\1\1n\0")):
+    sent = b"\x80\x60\0\1\0\0\0\0\0\0\0\7" + bytes(8)
+    open(f"{sys.argv[2]}/groups/rtcp{n}", "wb").write(b"\0" + bytes([len(sent)]) + sent + b"\1" + bytes([len(sent)]) + sent + b"\1" + bytes([len(body)]) + body)
 u24 = lambda n: struct.pack("!I", n)[1:]
 def message(kind, body, sequence, at, size):
     piece = body[at:at + size]
