@@ -93,14 +93,24 @@ struct Evidence {
 
   /// Notes a refused packet. The reason that occurred longest ago gives way. RTCP does not take the place of
   /// RTP that was refused for the same reason: the last packet of a stream says whether its sender pauses.
+  ///
+  /// A packet may be older than the one that is kept, because a reading of the kernel tells of drops late. It
+  /// is counted if it is of the same source, and changes nothing else.
   void note(const Refusal& refusal) noexcept {
     auto place = std::ranges::find(refusals, refusal.reason, &Refusal::reason);
+    const bool ousts_rtcp = place != refusals.end() && place->is_rtcp() && !refusal.is_rtcp();
     if (place != refusals.end() && place->times != 0 && refusal.is_rtcp() && !place->is_rtcp()) return;
     if (place == refusals.end()) place = std::ranges::min_element(refusals, {}, &Refusal::last);
-    /// Another source starts the count of its reason over.
     const bool known = place->reason == refusal.reason && place->from == refusal.from;
+    if (refusal.last < place->last && !ousts_rtcp) {
+      if (!known) return;
+      place->times += std::max(refusal.times, 1u);
+      place->first = std::min(place->first, refusal.last);
+      return;
+    }
+    /// Another source starts the count of its reason over.
     const std::uint32_t times = known ? place->times : 0;
-    const Instant first = known ? place->first : refusal.last;
+    const Instant first = known ? std::min(place->first, refusal.last) : refusal.last;
     *place = refusal;
     place->times = times + std::max(refusal.times, 1u);
     place->first = first;
