@@ -170,8 +170,10 @@ def conformance(relay, control, kernel):
         seen["re-offer"] = both(call)
     check(not kernel or (engines(relay)["flows"], engines(relay)["packets_user"]) == (flows, before), "re-offers that change nothing leave the streams in the kernel")
     # Somebody on the way of the packets writes under Alice's address: from another port, under another address from her
-    # port, and from her port with SSRCs that are not hers.
+    # port, and from her port with SSRCs that are not hers. She spoke just now: after half a second of silence another port
+    # of her host may go on with her stream (LAT-8c), and what asked the relay above may have taken that long.
     raw = socket_in("alice")
+    call.talk(1)
     for n in range(20):
         packet = lambda ssrc: rtp(ssrc, alice.sequence + n, text=b"forged")
         forge(raw, (ALICE, alice.port ^ 1), alice.relay, packet(21))
