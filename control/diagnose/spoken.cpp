@@ -82,7 +82,7 @@ Dropped dropped(const CallEvidence& call, const MediaEvidence& media, DropReason
     const Endpoint learned = seen.active == nullptr ? Endpoint{} : seen.active->latch[0].peer;
     const bool is_other =
         newest->from.is_set() && learned.is_set() && newest->from.address != learned.address;
-    const bool is_foreign = is_other || newest->component != 0 || newest->is_rtcp();
+    const bool is_foreign = is_other || newest->component != 0 || newest->is_rtcp;
     (is_foreign ? result.foreign : result.own) = newest->times;
   }
   return result;

@@ -21,6 +21,8 @@ struct Refusal {
   std::uint8_t component = 0;
   /// Type, SSRC and sequence number mean something only if the packet looked like RTP.
   PayloadType type;
+  /// True if it was RTCP (RFC 5761 §4). `type` does not tell, because RTP may have a type of 64 to 95.
+  bool is_rtcp = false;
   Endpoint from;
   Ssrc ssrc;
   SeqNo sequence;
@@ -29,8 +31,6 @@ struct Refusal {
   /// Time of the first and of the newest one.
   Instant first{};
   Instant last{};
-  /// True if it was RTCP (RFC 5761 §4).
-  [[nodiscard]] bool is_rtcp() const noexcept { return type.value >= 64 && type.value < 96; }
   bool operator==(const Refusal&) const = default;
 };
 
@@ -98,8 +98,8 @@ struct Evidence {
   /// is counted if it is of the same source, and changes nothing else.
   void note(const Refusal& refusal) noexcept {
     auto place = std::ranges::find(refusals, refusal.reason, &Refusal::reason);
-    const bool ousts_rtcp = place != refusals.end() && place->is_rtcp() && !refusal.is_rtcp();
-    if (place != refusals.end() && place->times != 0 && refusal.is_rtcp() && !place->is_rtcp()) return;
+    const bool ousts_rtcp = place != refusals.end() && place->is_rtcp && !refusal.is_rtcp;
+    if (place != refusals.end() && place->times != 0 && refusal.is_rtcp && !place->is_rtcp) return;
     if (place == refusals.end()) place = std::ranges::min_element(refusals, {}, &Refusal::last);
     const bool known = place->reason == refusal.reason && place->from == refusal.from;
     if (refusal.last < place->last && !ousts_rtcp) {

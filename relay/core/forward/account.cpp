@@ -1,5 +1,7 @@
 #include "relay/core/forward/account.hpp"
 
+#include "relay/core/classify.hpp"
+
 #include <algorithm>
 #include <new>
 
@@ -92,6 +94,7 @@ void Account::note_refusal(const ReceivedPacket& packet, DropReason reason, Refu
   Refusal refusal;
   refusal.reason = reason;
   refusal.component = static_cast<std::uint8_t>(packet.component());
+  refusal.is_rtcp = packet.kind == DatagramClass::kRtcp;
   refusal.from = packet.from;
   refusal.last = packet.at;
   if (packet.datagram.size() >= kRtpFixedHeaderSize) {

@@ -151,7 +151,7 @@ TEST(Dropped, WithoutLastSecondsTheNewestRefusalTells) {
       {"from its other port", [](Refusal& r) { r.from.port = UdpPort{9}; }, 7, 0},
       {"from another host", [](Refusal& r) { r.from = *Endpoint::parse("192.0.2.9:4000"); }, 0, 7},
       {"at the RTCP port", [](Refusal& r) { r.component = 1; }, 0, 7},
-      {"RTCP at the RTP port", [](Refusal& r) { r.type = PayloadType{72}; }, 0, 7},
+      {"RTCP at the RTP port", [](Refusal& r) { r.is_rtcp = true; }, 0, 7},
       {"long ago", [](Refusal& r) { r.last = kNow - 5s; }, 0, 0},
   };
   for (const auto& row : rows) {

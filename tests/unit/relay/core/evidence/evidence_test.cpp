@@ -11,8 +11,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Refusal replayed(std::uint8_t type, Instant at) {
+Refusal replayed(std::uint8_t type, Instant at, bool is_rtcp = false) {
   Refusal refusal;
+  refusal.is_rtcp = is_rtcp;
   refusal.reason = DropReason::kReplayed;
   refusal.type = PayloadType{type};
   refusal.from = *Endpoint::parse("192.0.2.1:4000");
@@ -25,10 +26,10 @@ TEST(Evidence, RtcpDoesNotTakeThePlaceOfRtpThatWasRefusedBefore) {
   constexpr std::uint8_t kReceiverReport = 201 & 127;
   const Instant begin{1h};
   Evidence evidence;
-  evidence.note(replayed(kReceiverReport, begin));
+  evidence.note(replayed(kReceiverReport, begin, true));
   EXPECT_EQ(evidence.find(DropReason::kReplayed)->type.value, kReceiverReport);
   evidence.note(replayed(kNoise, begin + 1s));
-  evidence.note(replayed(kReceiverReport, begin + 2s));
+  evidence.note(replayed(kReceiverReport, begin + 2s, true));
   EXPECT_EQ(evidence.find(DropReason::kReplayed)->type.value, kNoise);
   EXPECT_EQ(evidence.find(DropReason::kReplayed)->last, begin + 1s);
   evidence.note(replayed(8, begin + 3s));
@@ -81,10 +82,18 @@ TEST(Evidence, APacketThatIsToldLateDoesNotTakeThePlaceOfANewerOne) {
   }
 }
 
+TEST(Evidence, RtpOfATypeThatRtcpUsesTakesThePlaceOfOlderRtp) {
+  const Instant begin{1h};
+  Evidence evidence;
+  evidence.note(replayed(8, begin));
+  evidence.note(replayed(77, begin + 1s));
+  EXPECT_EQ(evidence.find(DropReason::kReplayed)->type.value, 77);
+}
+
 TEST(Evidence, RtpThatIsToldLateTakesThePlaceOfRtcp) {
   const Instant begin{1h};
   Evidence evidence;
-  evidence.note(replayed(201 & 127, begin + 2s));
+  evidence.note(replayed(201 & 127, begin + 2s, true));
   evidence.note(replayed(8, begin + 1s));
   EXPECT_EQ(evidence.find(DropReason::kReplayed)->type.value, 8);
   EXPECT_EQ(evidence.find(DropReason::kReplayed)->last, begin + 1s);
