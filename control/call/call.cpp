@@ -20,6 +20,12 @@ std::vector<Media*> MediaTransport::medias() const {
   return found;
 }
 
+bool MediaTransport::is_shared() const {
+  std::size_t count = 0;
+  each_media([&](const Media&) { ++count; });
+  return count > 1;
+}
+
 bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
 
 void Media::note_left_out(std::vector<LeftOutPeer> peers) {

@@ -253,7 +253,8 @@ struct AgreedTransportTerms : TransportTerms {
 };
 
 /// One ICE, DTLS and SRTP association with one party, and the local ports that it lives on (RFC 9143 "BUNDLE
-/// transport"). Its leg owns it and its medias point to it; so far each media has a transport of its own.
+/// transport"). Its leg owns it and its medias point to it. Under BUNDLE several medias share one; else each
+/// has its own.
 ///
 /// The terms that it inherits are the newest ones, which SDP and replies speak of. Whatever concerns packets
 /// must ask `in_force()` instead.
@@ -262,6 +263,9 @@ struct MediaTransport : TransportTerms {
   // memory.
   /// Flag `pierce-NAT`: empty packets are sent to the party until something arrives from it.
   bool pierce = false;
+  /// True if an answer made its medias a BUNDLE group of the party. All later SDP for the party names the
+  /// group again (BND-7).
+  bool is_bundle = false;
   /// The ICE role that `query` shows, even without ICE. True for the answering side.
   bool ice_controlling = false;
   /// The party. Never null.
@@ -337,6 +341,8 @@ struct MediaTransport : TransportTerms {
   /// Visits them in that order.
   template <class Visit>
   void each_media(Visit visit) const;
+  /// True if it carries more than one media.
+  [[nodiscard]] bool is_shared() const;
 };
 
 /// One m-line of one leg. The terms that it inherits are the newest ones, which SDP and replies speak of;
@@ -449,6 +455,23 @@ struct KeptWishes {
   bool operator==(const KeptWishes&) const = default;
 };
 
+/// BUNDLE with one party (RFC 9143): what its words and ours were. Which medias share a transport, their
+/// `via` says.
+struct LegBundle {
+  /// Whether the party is offered a group: not, for sections that have ports of their own beside it, or for
+  /// sections on one port (words `offer` and `require`). Counts for later offers, too.
+  enum class Wish : std::uint8_t { kNone, kOffer, kRequire };
+  Wish wish = Wish::kNone;
+  /// Words `accept` and `reject` about the party's own offers. Unset = as the daemon has it.
+  std::optional<bool> is_accepted;
+  /// True if the groups of the party's last own offer are taken.
+  bool offered_by_peer = false;
+  /// True if the last offer to the party had a group.
+  bool offered_to_peer = false;
+  /// The names that its sections had before they got others. They are not given to other sections (WEB-1).
+  std::vector<std::string> former_mids;
+};
+
 /// An offer of the party that ended without its answer. A late answer belongs to it.
 struct LapsedOffer {
   /// The SDP of the offer, and the order of its m-lines.
@@ -473,6 +496,8 @@ struct LegExtras {
   bool by_create = false;
   /// The offer that ended without an answer. Null = its last offer was answered, or still waits.
   std::unique_ptr<LapsedOffer> lapsed;
+  /// Null until somebody spoke of BUNDLE with the party.
+  std::unique_ptr<LegBundle> bundle;
 };
 
 /// One party of the call, known by its tag.
@@ -528,6 +553,17 @@ struct Leg {
   MediaTransport& add_transport();
   /// Adds a media behind the others, with a transport of its own. The caller sets `id` and `index`.
   Media& add_media();
+  /// What was said of BUNDLE with the party. Null if nothing was.
+  [[nodiscard]] const LegBundle* bundle() const { return extras ? extras->bundle.get() : nullptr; }
+  LegBundle& ensure_bundle() {
+    auto& bundle = ensure_extras().bundle;
+    if (!bundle) bundle = std::make_unique<LegBundle>();
+    return *bundle;
+  }
+  /// True if the party knows a group of its sections.
+  [[nodiscard]] bool has_bundle() const {
+    return std::ranges::any_of(transports, [](const MediaTransport& each) { return each.is_bundle; });
+  }
   /// The members of the extras, or their defaults without extras.
   [[nodiscard]] std::string_view label() const {
     return extras ? std::string_view(extras->label) : std::string_view();

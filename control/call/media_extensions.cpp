@@ -8,8 +8,6 @@ namespace {
 
 using Entry = MediaExtensions::Entry;
 
-constexpr std::string_view kMid = "urn:ietf:params:rtp-hdrext:sdes:mid";
-
 }  // namespace
 
 Entry* MediaExtensions::find(std::string_view uri) {
@@ -33,7 +31,7 @@ HeaderExtensionMap extension_map(const MediaExtensions* source, const MediaExten
     const auto sends = source->in_force(entry);
     const auto receives = other == nullptr ? std::nullopt : sink->in_force(*other);
     const bool passes = sends && sends->send && receives && receives->receive && entry.id != 0 &&
-                        other->id != 0 && (entry.uri != kMid || same_mid);
+                        other->id != 0 && (entry.uri != kMidExtension || same_mid);
     if (passes) kept.push_back({entry.id, other->id});
     is_same = is_same && passes && entry.id == other->id;
   }

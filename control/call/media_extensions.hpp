@@ -15,6 +15,9 @@
 
 namespace ferry {
 
+/// The URI of the extension that names the section of a packet (RFC 9143 §15).
+inline constexpr std::string_view kMidExtension = "urn:ietf:params:rtp-hdrext:sdes:mid";
+
 /// The header extensions between this relay and one party, for one section. Made with the first description
 /// that has an `a=extmap`.
 struct MediaExtensions {

@@ -19,6 +19,7 @@
 #include "control/sdp/sdp.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ferry {
 
@@ -135,6 +136,7 @@ class Planner {
     plan_->tos = ports_.tos.value_or(call_.tos);
     note_destination();
     choose_keys();
+    if (transport_.is_shared()) plan_->mid_extension = mid_number([](sdp::Direction d) { return d.send; });
     transport_.each_media([&](const Media& media) { plan_->sources.push_back(source_of(media)); });
     if (const CallPolicy* policy = call_.policy()) policy->refine(call_, transport_, *plan_);
     for (SourcePlan& source : plan_->sources) {
@@ -339,11 +341,60 @@ class Planner {
         goes_on ? ports_.plan->dtls : dtls_plan(*transport_.dtls, is_answered(), call_.serial, input_.dtls);
   }
 
+  /// The number of the MID extension toward the party of `transport`, if `allows` the direction that was
+  /// settled; 0 = there is none. It is the same in all sections of a group (RFC 9143 §12).
+  template <class Allows>
+  [[nodiscard]] static std::uint8_t mid_number_of(const MediaTransport& transport, Allows allows) {
+    std::uint8_t number = 0;
+    transport.each_media([&](const Media& media) {
+      const auto* mid = media.extensions ? std::as_const(*media.extensions).find(kMidExtension) : nullptr;
+      if (mid == nullptr || number != 0) return;
+      const auto direction = media.extensions->in_force(*mid);
+      if (direction && allows(*direction)) number = mid->id;
+    });
+    return number;
+  }
+  template <class Allows>
+  [[nodiscard]] std::uint8_t mid_number(Allows allows) const {
+    return mid_number_of(transport_, allows);
+  }
+
+  /// `text` as a plan has it: `known` if that is the same text, so that equal plans share the object.
+  [[nodiscard]] static std::shared_ptr<const std::string> shared_text(
+      const std::string& text, const std::shared_ptr<const std::string>& known) {
+    if (known && *known == text) return known;
+    return std::make_shared<const std::string>(text);
+  }
+
+  /// The source of this media in the plan that the worker was told last. Null if there is none.
+  [[nodiscard]] const SourcePlan* former_source(const Media& media) const {
+    if (!ports_.plan) return nullptr;
+    const auto found = std::ranges::find(ports_.plan->sources, media.id, &SourcePlan::media);
+    return found == ports_.plan->sources.end() ? nullptr : &*found;
+  }
+
+  /// Lets the relay name the receiver's section in packets to it (BND-22). Only a transport with several
+  /// medias needs that.
+  void name_section(Sink& sink, const Media& receiver, const SourcePlan* former) const {
+    if (!receiver.via->is_shared() || receiver.in_force().mid.empty()) return;
+    sink.mid_extension = mid_number_of(*receiver.via, [](sdp::Direction d) { return d.receive; });
+    if (sink.mid_extension == 0) return;
+    std::shared_ptr<const std::string> known;
+    for (std::size_t i = 0; former != nullptr && i < former->sinks.size() && !known; ++i) {
+      if (former->sinks[i].to == receiver.id) known = former->sinks[i].mid;
+    }
+    sink.mid = shared_text(receiver.in_force().mid, known);
+  }
+
   /// The source of one media: what it may send, and who hears it.
   [[nodiscard]] SourcePlan source_of(const Media& media) const {
     const MediaTerms& terms = media.in_force();
     SourcePlan source;
     source.media = media.id;
+    if (plan_->mid_extension != 0 && !terms.mid.empty()) {
+      const SourcePlan* former = former_source(media);
+      source.mid = shared_text(terms.mid, former != nullptr ? former->mid : nullptr);
+    }
     source.max_ssrcs = terms.is_video ? kSsrcsOfVideo : kSsrcs;
     // While an offer waits, the newest payload types include the agreed ones.
     source.payloads = media.payloads;
@@ -414,8 +465,12 @@ class Planner {
     sink.rtcp_only = subscription.rtcp_only;
     sink.takes_feedback = receiver.takes_feedback();
     if (media.in_force().kind == TransportKind::kRtp) {
-      const bool same_mid = media.in_force().mid == receiver.in_force().mid;
+      // Under BUNDLE the element names the sections of one party and means nothing to another (EXT-4).
+      const bool names_ours = transport_.is_shared() || transport_.is_bundle || receiver.via->is_shared() ||
+                              receiver.via->is_bundle;
+      const bool same_mid = !names_ours && media.in_force().mid == receiver.in_force().mid;
       sink.extensions = extension_map(media.extensions.get(), receiver.extensions.get(), same_mid);
+      name_section(sink, receiver, former_source(media));
     }
     return sink;
   }

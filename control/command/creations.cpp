@@ -13,6 +13,7 @@
 #include "control/command/media_control.hpp"
 #include "control/command/subscriptions.hpp"
 #include "control/negotiate/directions.hpp"
+#include "control/negotiate/extensions.hpp"
 #include "control/negotiate/named_codecs.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/lifetime.hpp"
@@ -67,6 +68,7 @@ Result<PartyMade, RequestError> Subscriptions::create() {
   }
   for (Section& section : sections)
     section.has_ice = section.interface != nullptr && has_ice_offer(section.media);
+  group_offer(sections, leg);
   if (const auto opened = open_all(*call, sections); !opened) {
     close_all(*call, sections);
     return give_up(because(RequestFault::kNoSectionOpened, opened.error()));
@@ -79,16 +81,16 @@ Result<PartyMade, RequestError> Subscriptions::create() {
   call->delete_at.reset();  // signalling of a party revives (docs/reference/ng.md#delete)
   if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
   leg->section_order.clear();
+  keep_bundle(*leg, sections);
   std::vector<Media*> medias;
   for (Section& section : sections) {
-    if (section.interface == nullptr) {
-      section.media->rejected = true;
-      medias.push_back(section.media);
-    } else {
-      medias.push_back(&place(*leg, section));
-      offer_transport(*medias.back());
-    }
-    leg->section_order.push_back(medias.back()->index);
+    if (section.interface == nullptr) section.media->rejected = true;
+    medias.push_back(section.interface == nullptr ? section.media : &place(*leg, section));
+  }
+  join_carriers(medias, sections);
+  for (std::size_t i = 0; i < medias.size(); ++i) {
+    if (sections[i].interface != nullptr) offer_transport(*medias[i], sections[i]);
+    leg->section_order.push_back(medias[i]->index);
   }
   sdp::Session own;
   PartyMade party{call->id, tag, write(own, medias, sections, *leg, true, false), {}};
@@ -105,8 +107,9 @@ Result<void, RequestError> Subscriptions::create_answer() {
   Leg* leg = call->leg_by_tag(*request_.from_tag);
   if (leg == nullptr) return fail(RequestFault::kUnknownFromTag);
   if (leg->from_offer_answer) return fail(RequestFault::kPartyInDialogue);
-  const auto answer = sdp::parse(*request_.sdp);
+  auto answer = sdp::parse(*request_.sdp);
   if (!answer) return fail(RequestFault::kUnreadableSdp);
+  const auto groups = read_answered_groups(*answer, *leg);
   std::vector<std::vector<LeftOutPeer>> left_out;
   for (std::size_t i = 0; i < answer->media.size(); ++i) {
     const sdp::MediaSection& section = answer->media[i];
@@ -118,15 +121,28 @@ Result<void, RequestError> Subscriptions::create_answer() {
   }
   // An answer without sections says nothing new: a party repeats itself.
   if (answer->media.empty()) return {};
+  std::vector<Media*> answered;
   for (std::size_t i = 0; i < leg->medias.size(); ++i) {
-    Media& media = *leg->medias[i];
-    if (i >= answer->media.size()) {
-      media.rejected = true;
-      continue;
+    if (i < answer->media.size())
+      answered.push_back(leg->medias[i].get());
+    else
+      leg->medias[i]->rejected = true;
+  }
+  const std::vector<bool> carries = join_answer(*answer, groups, answered);
+  for (const bool is_carrier : {true, false}) {
+    for (std::size_t i = 0; i < answered.size(); ++i) {
+      if (carries[i] != is_carrier) continue;
+      const sdp::MediaSection& section = answer->media[i];
+      take_answer(*answered[i], section, std::move(left_out[i]), is_carrier);
+      take_direction(*answered[i], section.direction);
     }
-    const sdp::MediaSection& section = answer->media[i];
-    take_answer(media, section, std::move(left_out[i]));
-    take_direction(media, section.direction);
+  }
+  if (const ExtensionRules rules = extension_rules(request_); leg->has_bundle()) {
+    for (std::size_t i = 0; i < answered.size(); ++i) {
+      if (answered[i]->extensions)
+        ExtensionSide(*answered[i]->extensions, rules)
+            .take_answer(sdp::extmaps_of(*answer, answer->media[i]));
+    }
   }
   leg->last_sdp = *request_.sdp;
   finish(*call, false);

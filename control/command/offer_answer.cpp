@@ -1,8 +1,11 @@
 // Carries out one offer or answer (docs/reference/ng.md#offer-answer), in this order:
 //
-// 1. find the parties (`resolve_legs`), parse the SDP, find the medias of each section (`match_sections`);
+// 1. find the parties (`resolve_legs`), parse the SDP, find the medias of each section (`match_sections`) and
+//    the transports of these (`choose_transports`);
 // 2. choose interfaces, judge addresses (LAT-11a) and keys (SRT-13), open ports;
-// 3. commit: legs, then medias; each section decides rtcp-mux, keys, DTLS, ICE, extensions, ports and flows;
+// 3. commit (offer_answer_commit.cpp): legs, then medias; rtcp-mux, keys, DTLS, ICE and ports are decided
+// once
+//    for each transport, by the section that carries it; extensions and flows by each section;
 // 4. write the SDP for the receiver, and tell the worker.
 //
 // Everything that can fail happens in 1 and 2, so a refused message leaves the call as it was (CTL-6); only
@@ -39,9 +42,6 @@ namespace ferry {
 
 namespace {
 
-// The most port sets that a media keeps.
-constexpr std::size_t kMaxPortSets = 8;
-
 AddressFamily family_of(const sdp::MediaSection& section) {
   return section.connection ? section.connection->family() : AddressFamily::kIpv4;
 }
@@ -67,12 +67,13 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
   if (has_looped()) return Taken{text_, nullptr};
   match_sections();
+  choose_transports();
   if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestFault::kNothingToRelay);
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = check_peers(); !ok) return fail(ok.error());
   if (auto ok = check_keys(); !ok) return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
-    for (auto& [media, ports] : opened_) services_.ports.close(call_, ports);
+    for (LocalPorts& ports : opened_) services_.ports.close(call_, ports);
     for (const Added& each : added_) services_.ports.close_more(call_, each.more);
     return fail(ok.error());
   }
@@ -225,6 +226,7 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
     fold_doubled(receiver_own_, *receiver_);
   }
   if (sender_ != nullptr) fold_doubled(session_, *sender_);
+  read_groups();
   return {};
 }
 
@@ -398,7 +400,7 @@ Result<void, RequestError> OfferAnswer::check_peers() {
 }
 
 Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_side) {
-  Media* media = receiver_side ? match.receiver : match.sender;
+  const MediaTransport* transport = match.transport(receiver_side).via;
   const LogicalInterface* interface = receiver_side ? match.receiver_interface : match.sender_interface;
   const AddressFamily family = receiver_side ? match.receiver_family : match.sender_family;
   std::optional<std::size_t>& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
@@ -406,12 +408,12 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
   if (local == nullptr)
     return fail(fault_for(services_.ports.note_failure(PortFailure::kNoFamily, clock_.now)));
 
-  // A known media keeps its ports, or goes back to a set that was made for the same remote. The sender's side
-  // depends on the local address alone.
-  if (media != nullptr && !media->via->ports.empty()) {
+  // A known transport keeps its ports, or goes back to a set that was made for the same remote. The sender's
+  // side depends on the local address alone.
+  if (transport != nullptr && !transport->ports.empty()) {
     // An offer ends what an earlier one proposed, so the agreed ports count.
-    const std::size_t current = is_settling_ ? media->via->active : media->via->ports_in_force();
-    const LocalPorts& active = media->via->ports[current];
+    const std::size_t current = is_settling_ ? transport->active : transport->ports_in_force();
+    const LocalPorts& active = transport->ports[current];
     const bool same_local = active.local == local;
     const Endpoint remote = remote_of(*match.section);
     if (same_local && (!receiver_side || keeps_port(match) || !active.far_endpoint.is_set() ||
@@ -419,8 +421,8 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
       chosen = current;
       return {};
     }
-    for (std::size_t i = 0; i < media->via->ports.size(); ++i) {
-      const LocalPorts& ports = media->via->ports[i];
+    for (std::size_t i = 0; i < transport->ports.size(); ++i) {
+      const LocalPorts& ports = transport->ports[i];
       if (ports.local == local && (!receiver_side || same_but_for_zero_address(ports.far_endpoint, remote))) {
         chosen = i;
         return {};
@@ -430,7 +432,7 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
   auto opened = services_.ports.open(call_, *local, clock_.now);
   if (!opened) return fail(fault_for(opened.error()));
   (receiver_side ? match.new_receiver_ports : match.new_sender_ports) = opened_.size();
-  opened_.emplace_back(media, std::move(*opened));
+  opened_.push_back(std::move(*opened));
   return {};
 }
 
@@ -438,332 +440,12 @@ Result<void, RequestError> OfferAnswer::open_ports() {
   for (Match& match : matches_) {
     if (match.section->port == 0 || match.untouched || match.hidden) continue;
     for (const bool receiver_side : {true, false}) {
+      if (!carries(match, receiver_side)) continue;
       if (auto ok = open_one(match, receiver_side); !ok) return ok;
       if (names_candidates(match, receiver_side)) open_more(match, receiver_side);
     }
   }
   return {};
-}
-
-Leg& OfferAnswer::add_leg(std::string tag, std::string branch) {
-  Leg& leg = services_.calls.add_leg(call_, std::move(tag), clock_);
-  leg.via_branch = std::move(branch);
-  leg.id_index = CallRegister::id_index(call_, *request_.call_id);
-  return leg;
-}
-
-void OfferAnswer::commit_legs() {
-  if (sender_ == nullptr) {
-    // A new branch was offered the same as the other branches of the offer, so it goes on with the same
-    // wishes.
-    const Leg* other = is_answer_ && receiver_ != nullptr ? call_.partner_of(*receiver_) : nullptr;
-    const KeptWishes kept = other != nullptr ? other->kept() : KeptWishes{};
-    sender_ = &add_leg(new_sender_tag_, new_sender_branch_);
-    if (kept != KeptWishes{}) sender_->ensure_extras().kept = kept;
-  }
-  if (receiver_ == nullptr) receiver_ = &add_leg("", new_receiver_branch_);
-  if (!is_settling_) {
-    const auto is_needed = [&](const Media& media) {
-      return std::ranges::any_of(matches_,
-                                 [&](const Match& m) { return m.sender == &media || m.receiver == &media; });
-    };
-    Proposals(services_, call_).begin(*sender_, *receiver_, is_needed, clock_.now);
-  }
-  if (!learned_sender_tag_.empty()) {
-    if (!sender_->tag.empty()) sender_->aliases.push_back(sender_->tag);
-    sender_->tag = learned_sender_tag_;
-  }
-  if (!learned_receiver_tag_.empty()) receiver_->tag = learned_receiver_tag_;
-  keep_wishes();
-  if (!request_.label.empty()) sender_->ensure_extras().label = request_.label;
-  if (!request_.set_label.empty()) sender_->ensure_extras().label = request_.set_label;
-  // The flag counts even without medias: a client may only ask to forget.
-  if (request_.has_flag(Flag::kReset)) {
-    for (const auto& media : receiver_->medias)
-      media->via->mux_used = media->via->mux_offered_to_peer = false;
-  }
-  if (!request_.metadata.empty()) call_.metadata = sender_->ensure_extras().metadata = request_.metadata;
-  if (request_.received_from) sender_->received_from = *request_.received_from;
-  if (is_answer_ && request_.sip_message == SipMessage::kReply && request_.sip_code >= 200)
-    sender_->final_response = true;
-  // New signalling revives parties that were about to be deleted (docs/reference/ng.md#delete).
-  sender_->delete_at.reset();
-  receiver_->delete_at.reset();
-  call_.delete_at.reset();
-  if (call_.extras) call_.extras->at_deletion.reset();
-  if (is_answer_) call_.answered = true;
-  ++call_.signals;
-  if (request_.latch) call_.latch = request_.latch;
-  if (request_.learning) call_.learning = request_.learning;
-  if (request_.has_flag(Flag::kStrictPayloadTypes)) call_.strict_payload_types = true;
-  if (request_.passthrough_unknown) call_.passthrough_unknown = *request_.passthrough_unknown;
-  if (request_.strict_payload_types) call_.strict_payload_types = request_.strict_payload_types;
-  call_.last_signal = call_.touched = clock_.now;
-  call_.last_signal_unix =
-      std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();
-  if (request_.has_flag(Flag::kDebug)) call_.debug = true;
-  if (request_.drop_traffic) call_.drop_traffic = *request_.drop_traffic;
-  if (request_.has_flag(Flag::kBlockDtmf)) sender_->events_blocked = true;
-  if (!request_.dtmf_log_destination.empty())
-    call_.ensure_extras().dtmf_log_destination = request_.dtmf_log_destination;
-  if (services_.config.remember_client) call_.ensure_extras().client = request_.client;
-  if (!request_.xmlrpc_callback.empty()) call_.ensure_extras().xmlrpc_callback = request_.xmlrpc_callback;
-  for (const std::string& word : request_.not_in_force) {
-    if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())
-      call_.not_in_force.push_back(word);
-  }
-}
-
-void OfferAnswer::choose_rules(Media& media) const {
-  SourceRules& rules = media.via->rules;
-  rules.algorithm = call_.learning.value_or(services_.config.learning);
-  rules.policy = call_.latch.value_or(services_.config.latch);
-  if (rules.algorithm != LearningAlgorithm::kRules) rules.policy = LatchPolicy::kAny;
-  // Both flags together cancel each other (docs/reference/ng.md#learning).
-  const bool strict = request_.has_flag(Flag::kStrictSource);
-  const bool handover = request_.has_flag(Flag::kMediaHandover);
-  rules.strict_source = strict && !handover;
-  rules.handover = handover && !strict;
-  if (request_.has_flag(Flag::kAsymmetric)) rules.asymmetric = true;
-  if (request_.has_flag(Flag::kUnidirectional)) rules.unidirectional = true;
-  if (request_.has_flag(Flag::kNatWait)) media.via->wait_for_peer = true;
-  if (request_.has_flag(Flag::kPierceNat)) media.via->pierce = true;
-}
-
-void OfferAnswer::note_unmade_codecs(Media& receiver) const {
-  std::vector<std::string> wanted;
-  for (const auto* list : {&request_.codecs.transcode, &request_.codecs.accept, &request_.codecs.consume})
-    wanted.insert(wanted.end(), list->begin(), list->end());
-  for (const std::string& word : request_.not_in_force) {
-    if (word == "always-transcode" || word == "force-transcoding") wanted.push_back(word);
-  }
-  const bool ends_earlier = !is_answer_ && receiver.extras;
-  if (!wanted.empty() || ends_earlier) receiver.ensure_extras().unmade_codecs = std::move(wanted);
-}
-
-void OfferAnswer::choose_echo(Media& sender, Media& receiver) const {
-  if (!request_.echo) return;
-  const MediaEcho echo = *request_.echo;
-  if (echo == MediaEcho::kOff || echo == MediaEcho::kBlackhole) {
-    sender.echo = receiver.echo = echo;
-    return;
-  }
-  // Packets that do not come back are discarded.
-  const auto side = [](bool on) { return on ? MediaEcho::kForward : MediaEcho::kBlackhole; };
-  receiver.echo = side(echo == MediaEcho::kForward || echo == MediaEcho::kBoth);
-  sender.echo = side(echo == MediaEcho::kBackwards || echo == MediaEcho::kBoth);
-}
-
-void OfferAnswer::place_ports(Media& media, std::optional<std::size_t> known,
-                              std::optional<std::size_t> opened, const LogicalInterface& interface,
-                              AddressFamily family) {
-  media.via->interface = &interface;
-  media.via->family = family;
-  if (opened) {
-    media.via->ports.push_back(std::move(opened_[*opened].second));
-    media.via->show_ports(media.via->ports.size() - 1);
-    if (media.via->ports.size() == 1) media.via->sending = 0;
-    if (media.via->ports.size() > kMaxPortSets) {
-      // The oldest set is not in use: those in use are the newest and the one before it. Index 0 stays if it
-      // sends.
-      const std::size_t oldest = media.via->sending == 0 ? 1 : 0;
-      services_.ports.close(call_, media.via->ports[oldest]);
-      media.via->ports.erase(media.via->ports.begin() + static_cast<std::ptrdiff_t>(oldest));
-      --media.via->active;
-      if (media.via->sending > oldest) --media.via->sending;
-    }
-  } else if (known) {
-    media.via->show_ports(*known);
-  }
-}
-
-void OfferAnswer::revive_offer() {
-  LapsedOffer* lapsed = receiver_->lapsed_offer();
-  if (lapsed == nullptr) return;
-  // The parsed sections still point into the text, because moving a string keeps its buffer.
-  receiver_->last_sdp = std::move(lapsed->sdp);
-  receiver_->section_order = std::move(lapsed->section_order);
-  for (const Match& match : matches_) {
-    const sdp::MediaSection* own = match.receiver == nullptr ? nullptr : own_section(*match.receiver);
-    if (own == nullptr) continue;
-    const IpAddress address = own->connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4));
-    read_section(*match.receiver, *own, {address, UdpPort{own->port}});
-  }
-}
-
-void OfferAnswer::read_section(Media& media, const sdp::MediaSection& section, const Endpoint& remote) {
-  media.type = section.type;
-  // An m-line with port 0 rejects the section and may lack its mid; the name stays.
-  if (!section.mid.empty() || section.port != 0) media.mid = section.mid;
-  media.rejected = section.port == 0;
-  media.kind = transport_kind(section);
-  take_direction(media, section.direction);
-  media.is_video = section.type == "video";
-  media.via->reduced_size_rtcp = section.rtcp_reduced_size;
-  if (media.rejected) return;
-
-  if (!Side(*media.via, input_).take_address(section, remote))
-    take_direction(media, section.direction, kOnHold);
-}
-
-void OfferAnswer::decide_mux(Media& sender, Media& receiver) const {
-  Side from(*sender.via, input_);
-  Side to(*receiver.via, input_);
-  if (!is_answer_) {
-    from.take_mux_offer();
-    to.offer_mux(sender.via->mux_offered_by_peer);
-    return;
-  }
-  from.take_mux_answer();
-  to.answer_mux(sender.via->mux_offered_to_peer ? std::optional(sender.via->mux_used) : std::nullopt);
-}
-
-void OfferAnswer::choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const {
-  const std::string former = std::exchange(sender.protocol, std::string(section.protocol.text));
-  const sdp::Protocol wanted = sdp::parse_protocol(request_.transport_protocol);
-  if (is_answer_) {
-    const bool accept = request_.transport_protocol == "accept";
-    if (receiver.protocol.empty() || accept || !section.is_rtp()) receiver.protocol = section.protocol.text;
-    return;
-  }
-  if (section.is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) {
-    receiver.protocol = wanted.text;
-  } else if (receiver.protocol.empty() || former != sender.protocol) {
-    receiver.protocol = section.protocol.text;
-  }
-}
-
-void OfferAnswer::subscribe(Media& receiver, Media& sender, bool exclusive) {
-  if (exclusive) {
-    std::erase_if(receiver.subscriptions, [&](const Subscription& s) {
-      return s.kind == SubscriptionKind::kOfferAnswer && s.source != &sender;
-    });
-  }
-  // Flows of `mesh` and `connect` do not count, because they end on their own.
-  const bool known = std::ranges::any_of(receiver.subscriptions, [&](const Subscription& s) {
-    return s.source == &sender && s.kind == SubscriptionKind::kOfferAnswer;
-  });
-  // The newest flow stands first, because it is the partner that this leg talks to.
-  if (!known)
-    receiver.subscriptions.insert(receiver.subscriptions.begin(),
-                                  Subscription{&sender, SubscriptionKind::kOfferAnswer});
-}
-
-void OfferAnswer::cut_off(Media& source, const Media& partner) {
-  for (const auto& leg : call_.legs) {
-    for (const auto& media : leg->medias) {
-      if (media.get() == &partner) continue;
-      std::erase_if(media->subscriptions, [&](const Subscription& s) {
-        return s.kind == SubscriptionKind::kOfferAnswer && s.source == &source;
-      });
-    }
-  }
-}
-
-void OfferAnswer::commit_media() {
-  for (const Added& each : added_) each.media->via->ports[each.ports].more.push_back(each.more);
-  if (is_answer_) revive_offer();
-  sender_->section_order.clear();
-  for (Match& match : matches_) {
-    const sdp::MediaSection& section = *match.section;
-    const auto add_media = [&](Leg& leg, unsigned index) {
-      const bool is_proposed = !is_settling_ && Proposals::has_agreed(leg);
-      Media& added = services_.calls.add_media(leg, index, section.type);
-      added.is_proposed = is_proposed;
-      return &added;
-    };
-    if (match.sender == nullptr) match.sender = add_media(*sender_, match.new_sender_index);
-    match.sender->hidden = match.hidden;
-    if (match.hidden) {
-      sender_->section_order.push_back(match.sender->index);
-      read_section(*match.sender, section, remote_of(section));
-      match.sender->via->remote_known = false;
-      match.sender->via->interface = match.sender_interface;
-      match.sender->via->family = match.sender_family;
-      match.sender->protocol = section.protocol.text;
-      match.sender->rejected = true;
-      if (is_doubled(section) || match.sender->via->keys)
-        match.sender->via->ensure_keys().merged = is_doubled(section);
-      continue;
-    }
-    if (match.receiver == nullptr) {
-      match.receiver = add_media(*receiver_, match.new_receiver_index);
-      match.receiver->via->ice_controlling = !is_answer_;
-    }
-    Media& sender = *match.sender;
-    Media& receiver = *match.receiver;
-    sender_->section_order.push_back(sender.index);
-    // The place of a rejected section is used again for another one.
-    const bool is_renamed = !section.mid.empty() && !sender.mid.empty() && section.mid != sender.mid;
-    match.is_reused = is_renamed && receiver.rejected && section.port != 0;
-    read_section(sender, section, remote_of(section));
-    sender.note_left_out(std::move(match.left_out));
-    receiver.type = section.type;
-    receiver.is_video = sender.is_video;
-    receiver.kind = sender.kind;
-    receiver.rejected = sender.rejected;
-    sender.untouched = receiver.untouched = match.untouched;
-    choose_rules(sender);
-    choose_rules(receiver);
-    choose_echo(sender, receiver);
-    note_unmade_codecs(receiver);
-    choose_protocol(sender, receiver, section);
-    decide_mux(sender, receiver);
-    if (sender.kind == TransportKind::kRtp && !sender.rejected && !match.untouched) {
-      if (is_answer_) {
-        answer_transport(match);
-      } else {
-        offer_transport(sender, receiver, section);
-      }
-      take_extensions(match);
-    }
-    place_ports(sender, match.sender_ports, match.new_sender_ports, *match.sender_interface,
-                match.sender_family);
-    place_ports(receiver, match.receiver_ports, match.new_receiver_ports, *match.receiver_interface,
-                match.receiver_family);
-    for (Media* media : {&sender, &receiver}) {
-      if (media->via->dtls) show_dtls_at_ports(services_, call_, *media->via);
-    }
-    if (LocalPorts* ports = receiver.via->active_ports();
-        ports != nullptr && !sender.rejected && !ports->far_endpoint.is_set()) {
-      ports->far_endpoint = remote_of(section);
-    }
-    // The offerer goes on with its other branches until one of them answers.
-    subscribe(receiver, sender, true);
-    subscribe(sender, receiver, is_answer_);
-    cut_off(receiver, sender);
-    if (is_answer_) cut_off(sender, receiver);
-    sender.awaited_since = {};
-    receiver.awaited_since = is_answer_ ? Instant{} : clock_.now;
-    if (is_answer_) {
-      sender.answered = receiver.answered = true;
-      sender.settle_encryption();
-      receiver.settle_encryption();
-    }
-    if (is_settling_) {
-      sender.is_exchanged = receiver.is_exchanged = true;
-      sender.via->sending = sender.via->active;
-      receiver.via->sending = receiver.via->active;
-    } else if (!receiver.via->remote_known) {
-      receiver.via->sending = receiver.via->active;
-    }
-  }
-  reject_left_out();
-  if (is_settling_) Proposals(services_, call_).settle(*receiver_, *sender_);
-}
-
-void OfferAnswer::reject_left_out() {
-  for (const auto& media : receiver_->medias) {
-    const bool matched =
-        std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media.get(); });
-    const bool ours = std::ranges::any_of(media->subscriptions,
-                                          [&](const Subscription& s) { return s.source->leg == sender_; });
-    if (matched || !ours) continue;
-    media->rejected = true;
-    for (const Subscription& subscription : media->subscriptions) {
-      if (subscription.source->leg == sender_) subscription.source->rejected = true;
-    }
-  }
 }
 
 }  // namespace ferry

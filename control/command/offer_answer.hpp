@@ -30,6 +30,16 @@ class OfferAnswer {
   Result<Taken, RequestError> run();
 
  private:
+  /// The transport of one side of a section.
+  struct Carried {
+    /// Index in `matches_` of the section that decides about the transport: the section itself, or under
+    /// BUNDLE another one.
+    std::size_t carrier = 0;
+    /// The transport. Null = the commit makes it.
+    MediaTransport* via = nullptr;
+  };
+  /// Sections of the message that form a BUNDLE group, by index. The first one is the tagged section.
+  using Group = std::vector<std::size_t>;
   /// One section of the message, and the two medias that it is about. Steps before the commit fill it in.
   struct Match {
     /// Never null; points into `session_`.
@@ -59,6 +69,23 @@ class OfferAnswer {
     bool is_reused = false;
     /// The addresses of the section that are never sent to (LAT-11a).
     std::vector<LeftOutPeer> left_out;
+    /// What carries the media of each side.
+    Carried sender_on;
+    Carried receiver_on;
+    /// What an answer keys the sender's transport by.
+    Side::KeyedBy keyed = Side::KeyedBy::kNothing;
+    /// True if another section of the receiver's offer than now said where its transport is.
+    bool is_reread = false;
+    [[nodiscard]] const Carried& transport(bool receiver_side) const {
+      return receiver_side ? receiver_on : sender_on;
+    }
+    [[nodiscard]] Carried& transport(bool receiver_side) { return receiver_side ? receiver_on : sender_on; }
+    [[nodiscard]] Media*& media(bool receiver_side) { return receiver_side ? receiver : sender; }
+    [[nodiscard]] const Media* media(bool receiver_side) const { return receiver_side ? receiver : sender; }
+    /// True if keys, DTLS, ICE and header extensions are negotiated. Its media has been read.
+    [[nodiscard]] bool has_keys() const {
+      return sender->kind == TransportKind::kRtp && !sender->rejected && !untouched;
+    }
     /// The values of `a=extmap` lines for the receiver.
     std::vector<std::string> extmaps;
   };
@@ -85,6 +112,45 @@ class OfferAnswer {
   static void fold_doubled(sdp::Session& session, const Leg& leg);
   /// Finds the medias of each section: by `a=mid`, by subscription, then by place.
   void match_sections();
+  // BUNDLE (offer_answer_bundle.cpp).
+  /// True if the groups of the sender's SDP are taken.
+  [[nodiscard]] bool takes_groups() const;
+  /// Reads the sender's groups, and lets each of their sections read as if it stood alone.
+  void read_groups();
+  /// How the receiver is offered a group; the strictest word counts.
+  [[nodiscard]] LegBundle::Wish bundle_wish() const;
+  /// True if the sections of the group that the receiver is offered are on one port.
+  [[nodiscard]] bool shares_toward_receiver() const;
+  /// The groups that an offer has for the receiver.
+  [[nodiscard]] std::vector<Group> groups_to_offer() const;
+  /// The groups of the receiver's own offer, as far as the answer takes their sections.
+  [[nodiscard]] std::vector<Group> groups_to_answer();
+  /// True if the media may get another transport with this message: nothing goes on at the one that it has.
+  [[nodiscard]] bool may_move(const Media& media) const;
+  /// Decides which section carries the transport of each side of each section.
+  void choose_transports();
+  void share(bool receiver_side, const std::vector<Group>& groups);
+  /// The same for a section outside the groups whose media has a transport with others.
+  void leave_shared(std::size_t at, bool receiver_side, const std::vector<bool>& is_grouped);
+  /// True if the section is in a group of that side.
+  [[nodiscard]] bool is_grouped(const Match& match, bool receiver_side) const;
+  /// True if the section decides about the transport of its media on that side.
+  [[nodiscard]] bool carries(const Match& match, bool receiver_side) const {
+    return match.transport(receiver_side).carrier == static_cast<std::size_t>(&match - matches_.data());
+  }
+  /// Remembers the words about BUNDLE, and what this message offers.
+  void keep_bundle();
+  /// Makes the medias of one side, and puts all of them on their transports.
+  void place_medias(bool receiver_side);
+  /// Takes the transport from another section of the receiver's offer (BND-3).
+  void reread_offer(const Match& match);
+  /// Notes which transports the parties know as groups.
+  void settle_bundle();
+  /// Notes a name that a section has no more.
+  static void note_former_mid(const Media& media, std::string_view mid);
+  /// The values of `a=group:BUNDLE` for the receiver.
+  [[nodiscard]] std::vector<std::string> groups_shown(const std::vector<std::string>& mids) const;
+
   /// Chooses interface and IP version of both sides.
   Result<void, RequestError> choose_interfaces();
   /// True if the ICE of the section counts, so that its candidates say where its party is.
@@ -122,6 +188,8 @@ class OfferAnswer {
   [[nodiscard]] std::string selected_candidates(const Media& media) const;
   /// True if the receiver is offered ICE. `receiver` is its media for the section; null if it is made later.
   [[nodiscard]] bool has_ice_offer(const sdp::MediaSection& section, const Media* receiver) const;
+  /// True if the offer asks for another profile than the receiver was offered before.
+  [[nodiscard]] bool is_another_negotiation() const;
   /// Remembers the words of an offer that later offers to the receiver go on with.
   void keep_wishes();
   /// Takes the header extensions of the section: notes the sender's and chooses those that the receiver is
@@ -144,21 +212,31 @@ class OfferAnswer {
   /// Gives the media its ports: a set that it has, or one that was opened. At most eight sets stay.
   void place_ports(Media& media, std::optional<std::size_t> known, std::optional<std::size_t> opened,
                    const LogicalInterface& interface, AddressFamily family);
-  /// Takes what the section says of its party. `remote`: the address and port that it names.
-  void read_section(Media& media, const sdp::MediaSection& section, const Endpoint& remote);
+  /// Takes what the section says of its party's media. `remote`: the address and port that it names.
+  static void read_terms(Media& media, const sdp::MediaSection& section, const Endpoint& remote);
+  /// The same of the transport.
+  void read_transport(MediaTransport& transport, const sdp::MediaSection& section,
+                      const Endpoint& remote) const;
   /// True if the message is an answer, whatever the client calls it: the first SDP of a party that was made
   /// an offer, or an offer against one that waits, in a call whose client says `offer` for both sides.
   [[nodiscard]] bool is_truly_answer() const;
   /// Brings back the lapsed offer that this answer belongs to (LAT-15): the offerer's part of it counts.
   void revive_offer();
-  /// Decides rtcp-mux for both sides (RFC 5761).
-  void decide_mux(Media& sender, Media& receiver) const;
   /// The offer that the answering media got, by itself or by the branch that it belongs to.
   [[nodiscard]] Side::Offered offered_to(const Match& match) const;
-  /// Decides keys, DTLS and ICE of an offer for both sides.
-  void offer_transport(Media& sender, Media& receiver, const sdp::MediaSection& section);
-  /// Decides keys, DTLS and ICE of an answer for both sides.
-  void answer_transport(const Match& match);
+  /// Notes a section that the receiver is not shown.
+  void hide(Match& match);
+  // The steps of `commit_media` for each section, in this order. Those about transports are for sections that
+  // carry one.
+  void commit_terms(Match& match);
+  void commit_sender_transport(Match& match);
+  void commit_receiver_transport(Match& match);
+  void commit_ports(Match& match);
+  void commit_flows(Match& match);
+  /// Decides keys, DTLS and ICE of an offer for the receiver.
+  void offer_receiver(const Match& match);
+  /// Decides keys, DTLS and ICE of the answer for the receiver.
+  void answer_receiver(const Match& match);
   /// Chooses the protocol of the m-line toward both sides.
   void choose_protocol(Media& sender, Media& receiver, const sdp::MediaSection& section) const;
   /// Makes `receiver` hear `sender`. `exclusive` ends what else it hears by offer/answer.
@@ -172,6 +250,8 @@ class OfferAnswer {
 
   /// The `o=` line for the receiver, which goes on with what it was shown.
   [[nodiscard]] sdp::Origin choose_origin(const std::string& body_without_origin, OriginText& text) const;
+  /// Index of the receiver's own section for one of its medias, in its last SDP. Nothing if there is none.
+  [[nodiscard]] std::optional<std::size_t> own_place(const Media& media) const;
   /// The receiver's own section for one of its medias, from its last SDP. Null if there is none.
   [[nodiscard]] const sdp::MediaSection* own_section(const Media& media) const;
   /// What is written for one media of the receiver.
@@ -211,12 +291,14 @@ class OfferAnswer {
   /// The receiver's own SDP, parsed. Points into the receiver's last SDP.
   sdp::Session receiver_own_;
   std::vector<Match> matches_;
-  /// New port sets, with the media that gets them; null = it is made by the commit. Closed again if the
-  /// message fails.
-  std::vector<std::pair<Media*, LocalPorts>> opened_;
-  /// One further address for a port set that was there: the media, the index of the set, and the ports.
+  /// The groups of the sender's SDP that are taken, and those of the receiver.
+  std::vector<Group> sender_groups_;
+  std::vector<Group> receiver_groups_;
+  /// New port sets. Closed again if the message fails.
+  std::vector<LocalPorts> opened_;
+  /// One further address for a port set that was there: the transport, the index of the set, and the ports.
   struct Added {
-    Media* media = nullptr;
+    MediaTransport* transport = nullptr;
     std::size_t ports = 0;
     LocalPorts::More more;
   };

@@ -55,12 +55,16 @@ bool OfferAnswer::has_ice_offer(const sdp::MediaSection& section, const Media* r
                                         sdp::read_ice(section).is_there(), request_.has_flag(Flag::kReset));
 }
 
+bool OfferAnswer::is_another_negotiation() const {
+  return receiver_ != nullptr && !request_.transport_protocol.empty() && !receiver_->medias.empty() &&
+         receiver_->medias.front()->protocol != request_.transport_protocol;
+}
+
 void OfferAnswer::keep_wishes() {
   if (is_answer_) return;
   // Another profile begins another negotiation, for example a second try after a refusal.
-  const bool is_another = !request_.transport_protocol.empty() && !receiver_->medias.empty() &&
-                          receiver_->medias.front()->protocol != request_.transport_protocol;
-  KeptWishes kept = is_another || request_.has_flag(Flag::kReset) ? KeptWishes{} : receiver_->kept();
+  KeptWishes kept =
+      is_another_negotiation() || request_.has_flag(Flag::kReset) ? KeptWishes{} : receiver_->kept();
   if (request_.ice.offer != IceWishes::Offer::kAsOffered) kept.ice = request_.ice.offer;
   if (names_suites(request_.sdes.policy)) kept.sdes_off = false;
   if (request_.sdes.policy.off) kept.sdes_off = true;
@@ -81,22 +85,22 @@ bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const
 
 void OfferAnswer::open_more(const Match& match, bool receiver_side) {
   const LogicalInterface& interface = receiver_side ? *match.receiver_interface : *match.sender_interface;
-  Media* media = receiver_side ? match.receiver : match.sender;
+  MediaTransport* transport = match.transport(receiver_side).via;
   const auto& chosen = receiver_side ? match.receiver_ports : match.sender_ports;
   const auto& fresh = receiver_side ? match.new_receiver_ports : match.new_sender_ports;
-  const LocalPorts& set = fresh ? opened_[*fresh].second : media->via->ports[*chosen];
+  const LocalPorts& set = fresh ? opened_[*fresh] : transport->ports[*chosen];
   for (const LocalPorts::More& more : services_.ports.open_more(call_, interface, set, clock_.now)) {
     if (fresh)
-      opened_[*fresh].second.more.push_back(more);
+      opened_[*fresh].more.push_back(more);
     else
-      added_.push_back({media, *chosen, more});
+      added_.push_back({transport, *chosen, more});
   }
 }
 
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
-    if (match.hidden || match.untouched) continue;
+    if (match.hidden || match.untouched || !carries(match, false)) continue;
     const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
                          !(match.sender->via->keys && match.sender->via->keys->doubled);
     if (auto ok = Side::check_answer(*match.section, offered, offered_to(match), input_); !ok) return ok;
@@ -109,8 +113,10 @@ Side::Offered OfferAnswer::offered_to(const Match& match) const {
           match.sender == nullptr ? 0 : sender_->number_of(*request_.to_tag)};
 }
 
-void OfferAnswer::offer_transport(Media& sender, Media& receiver, const sdp::MediaSection& section) {
-  Side(*sender.via, input_).take_offer(section, sender.answered && sender.encrypted);
+void OfferAnswer::offer_receiver(const Match& match) {
+  const Media& sender = *match.sender;
+  Media& receiver = *match.receiver;
+  const sdp::MediaSection& section = *match.section;
   const MediaKeys* keys = sender.via->keys.get();
   const bool from_opportunistic = keys != nullptr && keys->offered_by_peer;
   Side::Offer offer;
@@ -123,22 +129,25 @@ void OfferAnswer::offer_transport(Media& sender, Media& receiver, const sdp::Med
   offer.sdes = request_.sdes.policy;
   offer.sdes.off = receiver_->kept().sdes_off || knows_dtls_only(receiver);
   // A packet that the relay changes cannot leave under the key that it came with, so such lines are not
-  // handed on.
+  // handed on. Neither are those of a transport that only one of the sides shares: two associations would
+  // have one key (SRT-1).
   const bool has_extensions = !sdp::extmaps_of(session_, section).empty();
-  const bool changes_packets =
-      has_extensions || request_.echo || call_.silenced || sender.leg->silenced || receiver.leg->silenced;
+  const bool is_grouped_here = is_grouped(match, false) || is_grouped(match, true);
+  const bool changes_packets = has_extensions || is_grouped_here || request_.echo || call_.silenced ||
+                               sender.leg->silenced || receiver.leg->silenced;
   offer.rules = {services_.config.srtp.legacy_suites, request_.has_flag(Flag::kRecrypt) || changes_packets};
   offer.has_dtls = !receiver_->kept().dtls_off;
   offer.has_ice = has_ice_offer(section, &receiver);
   Side(*receiver.via, input_).offer_to(offer);
 }
 
-void OfferAnswer::answer_transport(const Match& match) {
-  MediaTransport& answerer = *match.sender->via;
-  const Side::KeyedBy keyed = Side(answerer, input_).take_answer(*match.section, offered_to(match));
+void OfferAnswer::answer_receiver(const Match& match) {
+  const Side::KeyedBy keyed = matches_[match.sender_on.carrier].keyed;
+  const bool may_pass_key =
+      keyed == Side::KeyedBy::kSdes && !match.sender->via->is_shared() && !match.receiver->via->is_shared();
   Side(*match.receiver->via, input_)
       .answer_to(sdp::parse_protocol(match.receiver->protocol).secure, keyed != Side::KeyedBy::kNothing,
-                 keyed == Side::KeyedBy::kSdes ? answerer.keys.get() : nullptr);
+                 may_pass_key ? match.sender->via->keys.get() : nullptr);
 }
 
 std::string OfferAnswer::selected_candidates(const Media& media) const {

@@ -71,13 +71,21 @@ sdp::Origin OfferAnswer::choose_origin(const std::string& body_without_origin, O
   return origin;
 }
 
-const sdp::MediaSection* OfferAnswer::own_section(const Media& media) const {
-  // The sections of a leg's own SDP stand in the order in which its medias were matched.
-  const auto& order = receiver_->section_order;
+std::optional<std::size_t> OfferAnswer::own_place(const Media& media) const {
+  // The sections of a leg's own SDP stand in the order in which its medias were matched. A lapsed offer has
+  // the order until it is revived.
+  const LapsedOffer* lapsed = is_answer_ ? receiver_->lapsed_offer() : nullptr;
+  const bool is_lapsed = lapsed != nullptr && !lapsed->section_order.empty();
+  const auto& order = is_lapsed ? lapsed->section_order : receiver_->section_order;
   const auto place = std::ranges::find(order, media.index);
-  if (place == order.end()) return nullptr;
+  if (place == order.end()) return std::nullopt;
   const auto index = static_cast<std::size_t>(place - order.begin());
-  return index < receiver_own_.media.size() ? &receiver_own_.media[index] : nullptr;
+  return index < receiver_own_.media.size() ? std::optional(index) : std::nullopt;
+}
+
+const sdp::MediaSection* OfferAnswer::own_section(const Media& media) const {
+  const auto place = own_place(media);
+  return place ? &receiver_own_.media[*place] : nullptr;
 }
 
 std::string_view OfferAnswer::mid_toward(Media& media, const Match& match) {
@@ -90,13 +98,18 @@ std::string_view OfferAnswer::mid_toward(Media& media, const Match& match) {
   const auto is_taken = [&](std::string_view mid) {
     const bool by_party = std::ranges::any_of(
         receiver_->medias, [&](const auto& other) { return other.get() != &media && other->mid == mid; });
-    return by_party || std::ranges::any_of(matches_, [&](const Match& other) {
+    const LegBundle* bundle = receiver_->bundle();
+    const bool was_used =
+        bundle != nullptr && std::ranges::find(bundle->former_mids, mid) != bundle->former_mids.end();
+    return by_party || was_used || std::ranges::any_of(matches_, [&](const Match& other) {
              return other.receiver != &media && other.section->mid == mid;
            });
   };
   std::string mid(match.section->mid);
-  if (mid.empty() && !request_.has_flag(Flag::kGenerateMid)) return {};
+  const bool is_wanted = request_.has_flag(Flag::kGenerateMid) || is_grouped(match, true);
+  if (mid.empty() && !is_wanted) return {};
   for (unsigned number = media.index; mid.empty() || is_taken(mid); ++number) mid = std::to_string(number);
+  note_former_mid(media, mid);
   media.mid = std::move(mid);
   return media.mid;
 }
@@ -155,6 +168,12 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     if (edit.ptime.empty() && offered != nullptr) edit.ptime = offered->ptime;
     choose_ptime(edit, media, *match->sender);
   }
+  if (!is_answer_ && is_grouped(*match, true)) {
+    edit.allows_mixed_extensions = true;
+    // An agreed group needs no such lines: all of its sections have the common port (RFC 9143 §7.4).
+    edit.bundle_only = !media.via->is_bundle && shares_toward_receiver() && !carries(*match, true);
+    if (edit.bundle_only && has(request_.bundle, Bundle::kStrict)) edit.port = 0;
+  }
   return edit;
 }
 
@@ -200,11 +219,15 @@ void OfferAnswer::take_extensions(Match& match) const {
   Media& receiver = *match.receiver;
   const auto lines = sdp::extmaps_of(session_, *match.section);
   const MediaExtensions* offered = is_answer_ ? offer_of(match, extensions_of) : nullptr;
-  if (offered == nullptr && !have_extensions(lines, {&sender, &receiver})) return;
+  const bool is_bundled = is_grouped(match, true);
+  if (offered == nullptr && !is_bundled && !have_extensions(lines, {&sender, &receiver})) return;
   // A new branch goes on with the extensions that the offer had.
   if (offered != nullptr && offered != sender.extensions.get()) sender.ensure_extensions() = *offered;
   ExtensionRules rules = extension_rules(request_);
   know_receiver(rules, receiver, receiver_own_);
+  rules.is_group = rules.is_group || is_bundled;
+  rules.has_own_mid = is_bundled;
+  rules.hides_mid = is_bundled || is_grouped(match, false);
   rules.has_feedback =
       sdp::parse_protocol(sender.protocol).feedback && sdp::parse_protocol(receiver.protocol).feedback;
   MediaExtensions& theirs = sender.ensure_extensions();
@@ -216,7 +239,8 @@ void OfferAnswer::take_extensions(Match& match) const {
     match.extmaps = to.answer_to(theirs, lines);
   } else {
     from.take_offer(lines);
-    match.extmaps = to.offer_to(shown_extensions(&theirs, lines, rules, ExtensionTerms::kHandedOn));
+    auto shown = shown_extensions(&theirs, lines, rules, ExtensionTerms::kHandedOn);
+    match.extmaps = to.offer_to(rules.hides_mid ? without_mid(std::move(shown)) : std::move(shown));
   }
 }
 
@@ -237,13 +261,19 @@ std::string OfferAnswer::write_reply() {
   for (const auto& media : receiver_->medias) {
     if (std::ranges::find(order, media.get()) == order.end()) order.push_back(media.get());
   }
+  std::vector<std::string> mids(matches_.size());
   for (Media* media : order) {
     const bool matched =
         media->hidden || std::ranges::any_of(matches_, [&](const Match& m) { return m.receiver == media; });
     const bool ours = std::ranges::any_of(media->subscriptions,
                                           [&](const Subscription& s) { return s.source->leg == sender_; });
-    if (matched || ours) add_sections(edit.sections, *media);
+    if (!matched && !ours) continue;
+    add_sections(edit.sections, *media);
+    const auto match = std::ranges::find(matches_, media, &Match::receiver);
+    if (match != matches_.end() && edit.sections.back().is_alive())
+      mids[static_cast<std::size_t>(match - matches_.begin())] = edit.sections.back().mid;
   }
+  edit.bundle_groups = groups_shown(mids);
   // The version of o= depends on the rest of the text, so the text is written with zeros first.
   OriginText origin_text;
   edit.origin = session_.origin;

@@ -100,6 +100,27 @@ void drop_way_back(const Leg& subscriber) {
   }
 }
 
+/// The mids of the sections that share each transport, for `a=group:BUNDLE`. A section without carrier begins
+/// a group, unless the party has all in one.
+template <class Sections>
+std::vector<std::string> groups_of(const sdp::SessionEdit& edit, const Sections& sections) {
+  std::vector<std::string> groups;
+  std::vector<std::size_t> leads;
+  for (std::size_t i = 0; i < edit.sections.size(); ++i) {
+    if (!sections[i].is_grouped || !edit.sections[i].is_alive()) continue;
+    const std::size_t lead = sections[i].group;
+    const auto found = std::ranges::find(leads, lead);
+    const auto at = static_cast<std::size_t>(found - leads.begin());
+    if (found == leads.end()) {
+      leads.push_back(lead);
+      groups.emplace_back(edit.sections[i].mid);
+    } else {
+      groups[at].append(" ").append(edit.sections[i].mid);
+    }
+  }
+  return groups;
+}
+
 }  // namespace
 
 Subscriptions::Subscriptions(const Services& services, const Request& request, const Clock& clock)
@@ -142,8 +163,8 @@ const LogicalInterface* Subscriptions::choose_interface(const LogicalInterface* 
 
 Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Section>& sections) {
   for (Section& section : sections) {
-    // It is written with port 0.
-    if (section.interface == nullptr) continue;
+    // It is written with port 0, or has the transport of another section.
+    if (section.interface == nullptr || section.carrier) continue;
     const LocalAddress* local = section.interface->address_of(section.family);
     const auto open_more = [&](const LocalPorts& ports) {
       if (section.has_ice)
@@ -183,11 +204,13 @@ Media& Subscriptions::place(Leg& leg, Section& section) {
   Media& media = *section.media;
   media.type = section.type;
   media.protocol = section.protocol;
-  media.via->interface = section.interface;
-  media.via->family = section.family;
   media.is_video = section.type == "video";
   media.rejected = false;
-  media.via->rules.policy = call_policy(leg);
+  if (!section.carrier) {
+    media.via->interface = section.interface;
+    media.via->family = section.family;
+    media.via->rules.policy = call_policy(leg);
+  }
   if (section.source != nullptr) {
     media.kind = transport_kind(*section.source);
     note_shown(media, *section.source, section.codecs, FormerTypes::kEnd);
@@ -224,12 +247,12 @@ Result<std::vector<LeftOutPeer>, RequestError> Subscriptions::admit(const sdp::M
   return std::move(*left_out);
 }
 
-void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section) {
-  media.mid = section.mid;
+void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section, bool carries) {
+  if (!section.mid.empty() || section.port != 0) media.mid = section.mid;
   media.rejected = section.port == 0;
-  media.via->reduced_size_rtcp = section.rtcp_reduced_size;
+  if (carries) media.via->reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected || !section.connection) return;
-  Side(*media.via, input_).take_address(section, remote_of(section));
+  if (carries) Side(*media.via, input_).take_address(section, remote_of(section));
   media.answered = true;
   if (request_.received_from) media.leg->received_from = *request_.received_from;
 }
@@ -244,9 +267,12 @@ bool Subscriptions::has_ice_offer(const Media* media) const {
                     forgets);
 }
 
-void Subscriptions::offer_transport(Media& media) {
+void Subscriptions::offer_transport(Media& media, const Section& section) {
+  if (section.carrier) return;
   Side side(*media.via, input_);
   side.offer_mux(false);
+  if (section.is_grouped)
+    side.bundle_mux(media.via->is_bundle || bundle_wish(media.leg) == LegBundle::Wish::kRequire);
   if (media.kind != TransportKind::kRtp) return;
   Side::Offer offer;
   offer.is_secure = sdp::parse_protocol(media.protocol).secure;
@@ -276,23 +302,28 @@ Result<std::vector<LeftOutPeer>, RequestError> Subscriptions::check_answer(
 }
 
 void Subscriptions::take_answer(Media& media, const sdp::MediaSection& answer,
-                                std::vector<LeftOutPeer> left_out) {
-  read_answer(media, answer);
+                                std::vector<LeftOutPeer> left_out, bool carries) {
+  read_answer(media, answer, carries);
   media.note_left_out(std::move(left_out));
   Side side(*media.via, input_);
-  side.take_mux_answer();
-  // Whatever was offered, the party must not go on in the other way.
-  media.via->mux_offered_to_peer = media.via->mux_used;
+  if (carries) {
+    side.take_mux_answer();
+    if (media.via->is_bundle) side.bundle_mux(true);
+    // Whatever was offered, the party must not go on in the other way.
+    media.via->mux_offered_to_peer = media.via->mux_used;
+  }
   if (answer.port == 0 || media.kind != TransportKind::kRtp) return;
   media.protocol = answer.protocol.text;
-  side.take_answer(answer, side.own_offer());
+  if (carries) side.take_answer(answer, side.own_offer());
   media.settle_encryption();
 }
 
-void Subscriptions::answer_transport(Media& media, const sdp::MediaSection& offer) {
+void Subscriptions::answer_transport(Media& media, const sdp::MediaSection& offer, bool is_grouped) {
   Side side(*media.via, input_);
   side.take_mux_offer();
   side.answer_mux(std::nullopt);
+  if (is_grouped) side.bundle_mux(true);
+  if (offer.port != 0) media.via->is_bundle = is_grouped;
   if (offer.port == 0 || media.kind != TransportKind::kRtp) return;
   side.take_offer(offer, false);
   side.answer_to(offer.protocol.secure, true, nullptr);
@@ -316,6 +347,10 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
     sdp::SectionEdit& section = edit.sections.emplace_back(writer.begin(sections[i].source));
     if (section.mid.empty() && request_.has_flag(Flag::kGenerateMid))
       section.mid = text(std::to_string(media.index));
+    if (sections[i].is_grouped) {
+      name_section(*medias[i]);
+      section.mid = media.mid;
+    }
     if (media.extras) section.label = media.extras->label;
     const LocalPorts* ports = media.via->active_ports();
     if (media.rejected || ports == nullptr) continue;
@@ -327,15 +362,9 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
     if (writer.shows_ice())
       candidates.own = services_.ports.candidates_of(*ports, !media.via->mux_used, request_.media_address);
     writer.show_transport(section, std::move(candidates));
-    if (sections[i].sources.empty()) continue;
-    const auto lines = sdp::extmaps_of(session, *section.source);
-    if (lines.empty()) continue;
-    const ExtensionRules rules = extension_rules(request_);
-    const auto copied =
-        shown_extensions(sections[i].first_source().extensions.get(), lines, rules, ExtensionTerms::kCopied);
-    for (std::string& line : ExtensionSide(medias[i]->ensure_extensions(), rules).offer_to(copied))
-      section.extmaps.push_back(text(std::move(line)));
+    write_extensions(section, *medias[i], sections[i], session, is_answer);
   }
+  edit.bundle_groups = groups_of(edit, sections);
   // A text of the relay's own has our address in o=.
   if (own_origin || has(request_.replaces, Replace::kOrigin)) {
     const IpAddress& address = edit.sections.front().connection;
@@ -366,8 +395,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   limits.keeps_unknown_protocols = request_.passthrough_unknown.value_or(false);
   auto parsed = sdp::parse(*request_.sdp, limits);
   if (!parsed) return fail(RequestFault::kUnreadableSdp);
-  parsed_.push_back(std::move(*parsed));
-  const sdp::Session& offer = parsed_.back();
+  sdp::Session& offer = parsed_.emplace_back(std::move(*parsed));
   for (const sdp::MediaSection& section : offer.media) {
     if (const auto served = check_section(section); !served) return fail(served.error());
   }
@@ -384,6 +412,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   if (leg != nullptr && leg->from_offer_answer) return give_up(RequestFault::kTagTaken);
   if (leg == nullptr && call->legs.size() >= kMaxLegs) return give_up(RequestFault::kTooManyParties);
 
+  const auto groups = read_groups(offer, leg);
   // The answer does not repeat the publisher's own attributes.
   std::vector<Section> sections;
   bool usable = false;
@@ -412,6 +441,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
     section.left_out = std::move(*left_out);
   }
   if (!usable) return give_up(RequestFault::kNothingToPublish);
+  take_groups(groups, sections);
   if (const auto opened = open_all(*call, sections); !opened) {
     close_all(*call, sections);
     return give_up(because(RequestFault::kNoSectionOpened, opened.error()));
@@ -430,18 +460,28 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   const bool both = request_.has_flag(Flag::kBidirectional);
   const ExtensionRules rules = extension_rules(request_);
   std::vector<Media*> medias;
+  for (Section& section : sections) medias.push_back(&place(*leg, section));
+  join_carriers(medias, sections);
   for (std::size_t i = 0; i < sections.size(); ++i) {
+    leg->section_order.push_back(medias[i]->index);
+    read_answer(*medias[i], offer.media[i], !sections[i].carrier);
+    medias[i]->note_left_out(std::move(sections[i].left_out));
+    if (!sections[i].carrier) answer_transport(*medias[i], offer.media[i], sections[i].is_grouped);
+  }
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    Media& media = *medias[i];
     const sdp::MediaSection& offered = offer.media[i];
-    Media& media = place(*leg, sections[i]);
-    leg->section_order.push_back(media.index);
-    read_answer(media, offered);
-    media.note_left_out(std::move(sections[i].left_out));
-    answer_transport(media, offered);
-    // An answer without extensions accepts none, so the publisher's offer is settled at once.
-    if (const auto lines = sdp::extmaps_of(offer, offered); have_extensions(lines, {&media}))
-      ExtensionSide(media.ensure_extensions(), rules).take_answer(lines);
+    if (sections[i].carrier && media.kind == TransportKind::kRtp) media.settle_encryption();
+    // An answer without extensions accepts none, so the publisher's offer is settled at once. That of MID is
+    // taken by the group.
+    if (const auto lines = sdp::extmaps_of(offer, offered); have_extensions(lines, {&media})) {
+      ExtensionSide side(media.ensure_extensions(), rules);
+      if (sections[i].is_grouped)
+        side.take_offer(lines);
+      else
+        side.take_answer(lines);
+    }
     take_direction(media, offered.direction, {true, both});
-    medias.push_back(&media);
   }
   call->last_signal = clock_.now;
   call->last_signal_unix =
@@ -508,6 +548,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
   std::vector<Section> sections = std::move(*wanted);
   for (Section& section : sections)
     section.has_ice = section.source != nullptr && section.source->is_rtp() && has_ice_offer(section.media);
+  group_offer(sections, leg);
   if (auto ok = open_all(*call, sections); !ok) {
     close_all(*call, sections);
     return fail(ok.error());
@@ -528,16 +569,18 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
   SubscriptionMade made;
   made.tag = tag;
   made.tells_medias = siprec;
+  keep_bundle(*leg, sections);
   for (Section& section : sections) {
-    if (section.sources.empty()) {
-      section.media->rejected = true;
-      medias.push_back(section.media);
-      continue;
-    }
+    if (section.sources.empty()) section.media->rejected = true;
+    medias.push_back(section.sources.empty() ? section.media : &place(*leg, section));
+  }
+  join_carriers(medias, sections);
+  for (Section& section : sections) {
+    if (section.sources.empty()) continue;
     if (session == nullptr) session = section.session;
-    Media& media = place(*leg, section);
+    Media& media = *section.media;
     section.direction = copied_direction(section.sources, request_);
-    offer_transport(media);
+    offer_transport(media, section);
     if (siprec) media.ensure_extras().label = label_of(media, section);
     media.via->ice_controlling = true;
     take_direction(media, {both, !inactive});
@@ -550,7 +593,6 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
                            .type = first.type,
                            .direction = {terms.may_send, terms.may_receive},
                            .label = siprec ? media.extras->label : std::string()});
-    medias.push_back(&media);
   }
   // The SDP has name and origin of the first source. Its other session lines are about its own session.
   sdp::Session shown;
@@ -572,8 +614,9 @@ Result<void, RequestError> Subscriptions::subscribe_answer() {
   if (leg == nullptr || leg->from_offer_answer) return fail(RequestFault::kUnknownToTag);
   sdp::Limits limits;
   limits.keeps_unknown_protocols = call->passthrough_unknown;
-  const auto answer = sdp::parse(*request_.sdp, limits);
+  auto answer = sdp::parse(*request_.sdp, limits);
   if (!answer) return fail(RequestFault::kUnreadableSdp);
+  const auto groups = read_answered_groups(*answer, *leg);
   const auto failed = [] { return fail(RequestFault::kAnswerDoesNotFit); };
 
   struct Matched {
@@ -602,8 +645,16 @@ Result<void, RequestError> Subscriptions::subscribe_answer() {
     matched.push_back({media, &section, std::move(*left_out)});
   }
   const ExtensionRules rules = extension_rules(request_);
+  std::vector<Media*> answered;
+  for (const Matched& each : matched) answered.push_back(each.media);
+  const std::vector<bool> carries = join_answer(*answer, groups, answered);
+  for (const bool is_carrier : {true, false}) {
+    for (std::size_t i = 0; i < matched.size(); ++i) {
+      if (carries[i] == is_carrier)
+        take_answer(*matched[i].media, *matched[i].section, std::move(matched[i].left_out), is_carrier);
+    }
+  }
   for (auto& [media, section, left_out] : matched) {
-    take_answer(*media, *section, std::move(left_out));
     // An answer has nothing that the offer lacked (WEB-9), so without an offer its lines mean nothing.
     if (media->extensions)
       ExtensionSide(*media->extensions, rules).take_answer(sdp::extmaps_of(*answer, *section));

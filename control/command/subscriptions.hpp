@@ -57,6 +57,12 @@ class Subscriptions {
     [[nodiscard]] Media& first_source() const { return **sources.begin(); }
     /// The direction that is printed.
     sdp::Direction direction{true, true};
+    /// Index of the section that decides about its transport; unset = it does so itself. Under BUNDLE another
+    /// one may.
+    std::optional<std::size_t> carrier;
+    /// True if it is in a BUNDLE group, and which of its SDP: sections with the same number are one.
+    bool is_grouped = false;
+    std::size_t group = 0;
     /// True if its place in the SDP showed another source before.
     bool is_reused = false;
     const LogicalInterface* interface = nullptr;
@@ -104,6 +110,32 @@ class Subscriptions {
   [[nodiscard]] LatchPolicy call_policy(const Leg& leg) const;
   /// The request as `select_party` needs it.
   [[nodiscard]] Request without_set_label() const;
+  // BUNDLE (subscription_bundle.cpp).
+  /// Reads the groups of the publisher's offer, if they are taken, and lets their sections read as if each
+  /// stood alone. Returns the sections of each group.
+  std::vector<std::vector<std::size_t>> read_groups(sdp::Session& offer, const Leg* leg) const;
+  static void take_groups(const std::vector<std::vector<std::size_t>>& groups,
+                          std::vector<Section>& sections);
+  /// The same for the party's answer to a group of ours.
+  static std::vector<std::vector<std::size_t>> read_answered_groups(sdp::Session& answer, const Leg& leg);
+  /// How the party is offered a group.
+  [[nodiscard]] LegBundle::Wish bundle_wish(const Leg* leg) const;
+  /// Makes the sections that live a group, if the party of `leg` (null = it is made later) is to have one.
+  void group_offer(std::vector<Section>& sections, const Leg* leg) const;
+  /// Remembers what the party is offered.
+  void keep_bundle(Leg& leg, const std::vector<Section>& sections) const;
+  /// Lets each section without transport of its own use that of its carrier.
+  void join_carriers(const std::vector<Media*>& medias, const std::vector<Section>& sections) const;
+  /// The same for the party's answer: `medias`, in the order of its sections, use one transport for each of
+  /// `groups`. Returns for each section whether it decides about its transport.
+  std::vector<bool> join_answer(const sdp::Session& answer,
+                                const std::vector<std::vector<std::size_t>>& groups,
+                                const std::vector<Media*>& medias) const;
+  /// Gives the section of a group a name that its party has not seen (WEB-1), if it has none.
+  static void name_section(Media& media);
+  /// Writes the header extensions of a section. `session` has the lines that it copies.
+  void write_extensions(sdp::SectionEdit& edit, Media& media, const Section& section,
+                        const sdp::Session& session, bool is_answer);
   /// The SDP for the party of `leg`: an answer if `is_answer`, else an offer. `own_origin`: the relay is its
   /// author.
   std::string write(const sdp::Session& session, const std::vector<Media*>& medias,
@@ -111,8 +143,8 @@ class Subscriptions {
   /// The `o=` line of the next SDP for `leg`: as in its first one, with a higher version if `body`, the text
   /// without it, has changed (RFC 3264 §8). `wanted` is that of the first one.
   [[nodiscard]] sdp::Origin keep_origin(Leg& leg, const sdp::Origin& wanted, const std::string& body);
-  /// Takes what a section says of its party.
-  void read_answer(Media& media, const sdp::MediaSection& section);
+  /// Takes what a section says of its party. `carries`: it says where the transport is, too.
+  void read_answer(Media& media, const sdp::MediaSection& section, bool carries);
   /// Where the section says that its party is, or where its signalling came from.
   [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
   /// The addresses of a section that are never sent to (LAT-11a); an error if no usable one is left. `local`:
@@ -126,11 +158,12 @@ class Subscriptions {
   [[nodiscard]] Result<std::vector<LeftOutPeer>, RequestError> check_answer(
       const Media& media, const sdp::MediaSection& answer) const;
   /// Readies keys, DTLS, ICE and rtcp-mux of a media for the offer to its party.
-  void offer_transport(Media& media);
+  void offer_transport(Media& media, const Section& section);
   /// Agrees to one section of the party's answer.
-  void take_answer(Media& media, const sdp::MediaSection& answer, std::vector<LeftOutPeer> left_out);
-  /// Takes the party's offer and agrees to it.
-  void answer_transport(Media& media, const sdp::MediaSection& offer);
+  void take_answer(Media& media, const sdp::MediaSection& answer, std::vector<LeftOutPeer> left_out,
+                   bool carries);
+  /// Takes the party's offer and agrees to it. `is_grouped`: its section is in a BUNDLE group.
+  void answer_transport(Media& media, const sdp::MediaSection& offer, bool is_grouped);
   /// Syncs the plans, counts a new call, and has the call looked at in time.
   void finish(Call& call, bool is_new);
 

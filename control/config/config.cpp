@@ -173,6 +173,11 @@ constexpr OptionRow kOptions[] = {
   {"strict-payload-types", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.strict_payload_types, v); }, "", "drop packets of payload types that were not negotiated even from locked sources (default no: they pass and are noted)"},
   {"direction-strict", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.direction_strict, v); }, "", "refuse requests whose direction names an interface that does not exist (default no: they get the default interface and a warning)"},
   {"unheard-per-address", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::size_t>(v, c.session.unheard_per_address, 0, 1'000'000); }, "N", "how many never-heard parties of one address get media for longer than 10 s (default 20, 0 = no limit); each party of the address that was heard in the last minute allows four more"},
+  {"bundle", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
+     if (v != "accept" && v != "ignore") return fmt::format("'{}' is neither accept nor ignore", v);
+     c.session.accepts_bundle = v == "accept";
+     return std::string();
+   }, "WHETHER", "BUNDLE groups of an offerer: accept (default) or ignore; the request's key `bundle` says otherwise"},
   {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
   {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);

@@ -131,6 +131,11 @@ void know_receiver(ExtensionRules& rules, const Media& receiver, const sdp::Sess
   }
 }
 
+std::vector<sdp::Extmap> without_mid(std::vector<sdp::Extmap> lines) {
+  std::erase_if(lines, [](const sdp::Extmap& map) { return map.uri == kMidExtension; });
+  return lines;
+}
+
 bool have_extensions(std::span<const sdp::Extmap> lines, std::initializer_list<const Media*> medias) {
   return !lines.empty() ||
          std::ranges::any_of(medias, [](const Media* media) { return media->extensions != nullptr; });
@@ -177,6 +182,10 @@ std::vector<std::string> ExtensionSide::offer_to(std::span<const sdp::Extmap> li
   for (const sdp::Extmap& map : lines) {
     if (std::string line = show(own_, map, rules_); !line.empty()) shown.push_back(std::move(line));
   }
+  if (rules_.has_own_mid && !is_named(rules_.strip, kMidExtension)) {
+    const sdp::Extmap mid{.id = 0, .direction = {}, .uri = kMidExtension, .attributes = {}};
+    if (std::string line = show(own_, mid, rules_); !line.empty()) shown.push_back(std::move(line));
+  }
   return shown;
 }
 
@@ -204,7 +213,7 @@ std::vector<std::string> ExtensionSide::answer_to(const MediaExtensions& answere
   };
   for (const sdp::Extmap& map : answer) {
     const Entry* answered = answerer.find(map.uri);
-    if (answered == nullptr || !answered->agreed) continue;
+    if (answered == nullptr || !answered->agreed || (rules_.hides_mid && map.uri == kMidExtension)) continue;
     if (map.uri == kTransportCc && !rules_.has_feedback) continue;
     Entry* offered = own_.find(map.uri);
     // WEB-9: an answer has nothing that the offer lacked.
@@ -213,7 +222,8 @@ std::vector<std::string> ExtensionSide::answer_to(const MediaExtensions& answere
     accept(*offered, reversed(*answered->agreed), map.attributes);
   }
   for (Entry& entry : own_.entries) {
-    if (entry.is_masked && entry.offered) accept(entry, *entry.offered, {});
+    const bool is_own_mid = rules_.has_own_mid && entry.uri == kMidExtension;
+    if ((entry.is_masked || is_own_mid) && entry.offered) accept(entry, *entry.offered, {});
   }
   return lines;
 }

@@ -153,9 +153,14 @@ bool Side::may_answer_dtls(const Sdes& wishes) const {
   return !(wishes.is_preferred && !transport_.keys->theirs.empty()) && is_usable(dtls->theirs, input_.dtls);
 }
 
+bool Side::names_place(const sdp::MediaSection& section, const Endpoint& remote) {
+  // Candidates may come later.
+  return !remote.address.is_unspecified() || sdp::read_ice(section).is_there();
+}
+
 bool Side::take_address(const sdp::MediaSection& section, const Endpoint& remote) {
   const bool has_address = !remote.address.is_unspecified();
-  const bool is_known = has_address || sdp::read_ice(section).is_there();  // candidates may come later
+  const bool is_known = names_place(section, remote);
   if (is_known) transport_.remote_known = true;
   if (has_address) {
     transport_.remote_rtp = remote;
@@ -192,6 +197,11 @@ void Side::answer_mux(std::optional<bool> of_other) {
   }
   // Whatever the party was answered, it must not go on the other way, though it offered mux.
   transport_.mux_offered_to_peer = transport_.mux_used;
+}
+
+void Side::bundle_mux(bool is_agreed) {
+  transport_.mux_offered_to_peer = true;
+  if (is_agreed) transport_.mux_used = true;
 }
 
 bool Side::shows_ice(bool is_answer) const {

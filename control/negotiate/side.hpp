@@ -97,6 +97,8 @@ class Side {
   /// Notes where the section says that its party is; `remote` is its address and RTP port. False if the party
   /// names no address and has no ICE to find it. What was known stays then.
   bool take_address(const sdp::MediaSection& section, const Endpoint& remote);
+  /// What `take_address` returns for the section. Changes nothing.
+  [[nodiscard]] static bool names_place(const sdp::MediaSection& section, const Endpoint& remote);
 
   // rtcp-mux (RFC 5761), for sections of every kind.
   /// Decides whether the party is offered rtcp-mux. `is_usual`: it is, even if no word of the request asks.
@@ -105,6 +107,9 @@ class Side {
   void take_mux_offer();
   /// Agrees to rtcp-mux if the party's answer takes the offer.
   void take_mux_answer();
+  /// Takes rtcp-mux as offered, because it is mandatory in a BUNDLE group (BND-10). `is_agreed`: the group is
+  /// agreed on, or the party can take nothing else, so that mux is used.
+  void bundle_mux(bool is_agreed);
   /// Decides the answer to the party's own offer. `of_other`: what the party on the other side made of it;
   /// nothing if that party was not asked.
   void answer_mux(std::optional<bool> of_other);

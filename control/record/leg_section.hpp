@@ -37,6 +37,21 @@ struct Fields<RecordingCodes> {
 };
 
 template <>
+inline constexpr unsigned kEnumerators<LegBundle::Wish> = 3;
+
+template <>
+struct Fields<LegBundle> {
+  template <class Archive, class Value>
+  static void list(Archive& a, Value& v) {
+    a("wish", v.wish);
+    a("accepted", v.is_accepted);
+    a("by_peer", v.offered_by_peer);
+    a("to_peer", v.offered_to_peer);
+    a("former_mids", v.former_mids);
+  }
+};
+
+template <>
 struct Fields<LegExtras> {
   static constexpr bool kEmptyIsNone = true;
   template <class Archive, class Value>
@@ -49,6 +64,7 @@ struct Fields<LegExtras> {
     a("kept", v.kept);
     a("by_create", v.by_create);
     a("lapsed", v.lapsed);
+    a("bundle", v.bundle);
   }
 };
 
@@ -78,7 +94,7 @@ struct Fields<Leg> {
 
 struct LegSection {
   static constexpr std::string_view kName = "legs";
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static void save(const Call& call, ComponentsWriter& out) {
     for (const auto& leg : call.legs) out.add(LegPlace{leg->number}, *leg);
   }

@@ -59,6 +59,7 @@ struct Fields<MediaTransport> {
     a("active", v.active);
     a("sending", v.sending);
     a("pierce", v.pierce);
+    a("bundle", v.is_bundle);
     a("controlling", v.ice_controlling);
     a.skip(v.leg);                           // says where the transport belongs
     a.skip(v.ports, v.keys, v.dtls, v.ice);  // sections of their own
@@ -67,7 +68,7 @@ struct Fields<MediaTransport> {
 
 struct TransportSection {
   static constexpr std::string_view kName = "transports";
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static void save(const Call& call, ComponentsWriter& out) {
     each_transport(call, [&](const TransportPlace& place, const MediaTransport& transport) {
       out.add(place, transport);

@@ -99,6 +99,11 @@ using Replaces = std::bitset<static_cast<std::size_t>(Replace::kCount)>;
 enum class RtcpMux : std::uint8_t { kOffer, kRequire, kDemux, kAccept, kReject, kCount };
 using RtcpMuxes = std::bitset<static_cast<std::size_t>(RtcpMux::kCount)>;
 
+/// Words of `bundle` (RFC 9143, docs/reference/ng.md#bundle). The first two are about the sender of the SDP,
+/// the others about its receiver.
+enum class Bundle : std::uint8_t { kAccept, kReject, kOffer, kRequire, kStrict, kCount };
+using Bundles = std::bitset<static_cast<std::size_t>(Bundle::kCount)>;
+
 /// True if a set has the word.
 template <class Set, class Word>
 [[nodiscard]] bool has(const Set& set, Word word) {
@@ -260,6 +265,7 @@ struct Request {
   Flags flags;
   Replaces replaces;
   RtcpMuxes rtcp_mux;
+  Bundles bundle;
   /// The source of the SIP message, for the source rules.
   std::optional<IpAddress> received_from;
   /// The address that the SDP shows instead of the relay's own.

@@ -177,7 +177,7 @@ void write_untouched(Writer& out, const MediaSection& media, const IpAddress& co
 }
 
 void write_section(Writer& out, const SectionEdit& section) {
-  if (section.source == nullptr || section.port == 0 || section.source->is_data_channel()) {
+  if (section.source == nullptr || !section.is_alive() || section.source->is_data_channel()) {
     write_rejected(out, section);
     return;
   }
@@ -201,8 +201,10 @@ void write_section(Writer& out, const SectionEdit& section) {
   for (const auto bandwidth : ordered_bandwidth(media.bandwidth)) out.line('b', bandwidth);
   if (!section.mid.empty()) out.attribute("mid:", section.mid);
   if (!section.label.empty()) out.attribute("label:", section.label);
+  if (section.bundle_only) out.attribute("bundle-only");
   if (rtp) write_codecs(out, section);
-  if (rtp && media.find("extmap-allow-mixed") != nullptr) out.attribute("extmap-allow-mixed");
+  if (rtp && (section.allows_mixed_extensions || media.find("extmap-allow-mixed") != nullptr))
+    out.attribute("extmap-allow-mixed");
   for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {
     if (is_direction(attribute.name)) {
@@ -246,7 +248,7 @@ void write_section(Writer& out, const SectionEdit& section) {
 /// True if every RTP section that is shown has feedback.
 bool has_feedback(const SessionEdit& edit) {
   return std::ranges::all_of(edit.sections, [](const SectionEdit& section) {
-    return section.port == 0 || section.protocol.kind != ProtocolClass::kRtp || section.protocol.feedback;
+    return !section.is_alive() || section.protocol.kind != ProtocolClass::kRtp || section.protocol.feedback;
   });
 }
 
@@ -257,7 +259,7 @@ std::string translated_group(std::string_view value, const SessionEdit& edit) {
   std::string mids;
   for (std::string_view mid = next_word(value); !mid.empty(); mid = next_word(value)) {
     const auto shown = std::ranges::find_if(edit.sections, [&](const SectionEdit& section) {
-      return section.source != nullptr && section.source->mid == mid && section.port != 0;
+      return section.source != nullptr && section.source->mid == mid && section.is_alive();
     });
     if (shown != edit.sections.end() && !shown->mid.empty()) mids.append(" ").append(shown->mid);
   }
@@ -300,6 +302,7 @@ std::string write(const Session& source, const SessionEdit& edit) {
   const std::string_view start = next_word(timing);
   const std::string_view stop = trim(timing);
   out.line('t', start, " ", stop.empty() ? std::string_view("0") : stop);
+  for (const std::string& mids : edit.bundle_groups) out.attribute("group:BUNDLE ", mids);
   for (const Attribute& attribute : source.attributes) {
     if (contains(kConsumedInSession, attribute.name) ||
         (attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE"))) {

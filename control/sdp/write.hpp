@@ -21,8 +21,11 @@ struct SectionEdit {
   std::string protocol_text;
   std::vector<std::string> formats;
 
-  /// 0 = rejected: only m=, c=, mid and label are written.
+  /// 0 = rejected: only m=, c=, mid and label are written, unless `bundle_only` is set.
   std::uint16_t port = 0;
+  /// True if the section lives in its BUNDLE group alone: a=bundle-only is written (RFC 9143 §6).
+  bool bundle_only = false;
+  [[nodiscard]] bool is_alive() const { return port != 0 || bundle_only; }
   /// Rejected without a c= line: its media is in the section beside it.
   bool merged = false;
   /// Not relayed at all (type `message`): address, port and attributes of the sender are copied.
@@ -35,6 +38,8 @@ struct SectionEdit {
   std::string_view label;
   /// For RTP: values of the a=extmap lines that stay.
   std::vector<std::string_view> extmaps;
+  /// For RTP: write a=extmap-allow-mixed even if the source has no such line.
+  bool allows_mixed_extensions = false;
   /// For RTP: the formats that are left, in order.
   std::vector<Codec> codecs;
   /// For RTP: write `direction`, once. Other sections have the sender's own line, if there is one.
@@ -73,6 +78,8 @@ struct SectionEdit {
 struct SessionEdit {
   Origin origin;
   std::string_view name;
+  /// The BUNDLE groups: names of their sections, with blanks between them.
+  std::vector<std::string> bundle_groups;
   /// Text behind "a=" of further lines.
   std::vector<std::string> extra_attributes;
   std::vector<SectionEdit> sections;

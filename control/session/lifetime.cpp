@@ -63,8 +63,9 @@ void Lifetime::end_leg(Call& call, Leg& leg, bool keep_counts) {
       last.push_back(std::make_unique<TransportSnapshot>());
       plane_.post(call.worker, ReadTransport{ports.transport, last.back().get()}, true);
     }
-    close_media(call, *media);
   }
+  // Medias may share a transport, so it closes once all of them have asked for its counts.
+  for (auto& media : leg.medias) close_media(call, *media);
   // The worker writes into memory that may die next.
   if (keep_counts) plane_.fence();
 }

@@ -186,10 +186,9 @@ void PlanSync::pierce(Instant now) {
     Call& call = *found;
     bool waiting = false;
     for (const auto& leg : call.legs) {
-      for (const auto& media : leg->medias) {
-        LocalPorts* ports = media->via->active_ports();
-        if (ports == nullptr || ports->closed || !ports->plan || !media->via->pierce ||
-            !media->via->remote_known)
+      for (MediaTransport& transport : leg->transports) {
+        LocalPorts* ports = transport.active_ports();
+        if (ports == nullptr || ports->closed || !ports->plan || !transport.pierce || !transport.remote_known)
           continue;
         if (ports->activity->last_packet_ns.load(std::memory_order_relaxed) != 0) continue;
         waiting = true;

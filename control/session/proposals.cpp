@@ -161,7 +161,7 @@ void Proposals::remove_last_media(Leg& leg) {
     for (const auto& each : other->medias)
       std::erase_if(each->subscriptions, [&](const Subscription& s) { return s.source == &media; });
   }
-  services_.ports.close_all(call_, *media.via);
+  if (!media.via->is_shared()) services_.ports.close_all(call_, *media.via);
   leg.medias.pop_back();
   std::erase_if(leg.transports, [](const MediaTransport& transport) { return transport.medias().empty(); });
 }

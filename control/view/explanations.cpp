@@ -48,10 +48,10 @@ json Explanations::of_call(std::string_view call_id, bool packets, const Clock& 
   std::deque<Reading> readings;
   const FenceAtEnd fence(services_.plane);
   for (const auto& leg : call->legs) {
-    for (const auto& media : leg->medias) {
-      for (const LocalPorts& ports : media->via->ports) {
+    for (const MediaTransport& transport : leg->transports) {
+      for (const LocalPorts& ports : transport.ports) {
         if (ports.closed || !ports.plan) continue;
-        readings.push_back({media.get(), {ports.local->address, ports.port}, {}});
+        readings.push_back({transport.medias().front(), {ports.local->address, ports.port}, {}});
         services_.plane.post(call->worker, ReadFlight{ports.transport, &readings.back().ring}, true);
       }
     }

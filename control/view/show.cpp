@@ -312,8 +312,8 @@ std::vector<CallSummary> CallLists::summaries(const Clock& clock) const {
     std::int64_t last_ns = 0;
     for (const auto& leg : call.legs) {
       summary.medias += leg->medias.size();
-      for (const auto& media : leg->medias) {
-        for (const LocalPorts& ports : media->via->ports) {
+      for (const MediaTransport& transport : leg->transports) {
+        for (const LocalPorts& ports : transport.ports) {
           const TransportActivity& activity = *ports.activity;
           last_ns = std::max(last_ns, activity.last_packet_ns.load());
           const auto arrived = activity.rtp_packets.load();

@@ -114,11 +114,16 @@ json where(const Services& services, std::string_view call_id, const WherePacket
         // Each sink may refuse the packet, or its transport may have nowhere to send it.
         json sinks = json::array();
         const SourcePlan& source = ports.plan->sources[verdict.source];
+        // A transport may carry several medias; the packet says which of them it belongs to.
+        for (const auto& carried : leg->medias) {
+          if (carried->id == source.media) j["media"] = carried->index;
+        }
         for (const Sink& sink : source.sinks) {
           const PayloadEntry* payload = verdict.is_rtcp ? nullptr : source.payload_of(datagram);
           json s;
           for (const auto& other : call->legs) {
             for (const auto& receiver : other->medias) {
+              if (receiver->id != sink.to) continue;
               for (const LocalPorts& out : receiver->via->ports) {
                 if (out.closed || out.transport != sink.via) continue;
                 s["leg"] = other->tag;

@@ -437,15 +437,15 @@ json CliService::ports(const json& request) {
   json holders = json::array();
   manager_.each_call([&](const Call& call) {
     for (const auto& leg : call.legs) {
-      for (const auto& media : leg->medias) {
-        for (const LocalPorts& ports : media->via->ports) {
+      for (const MediaTransport& transport : leg->transports) {
+        for (const LocalPorts& ports : transport.ports) {
           if (ports.closed) continue;
           holders.push_back({{"address", ports.local->address.to_string()},
                              {"port", ports.port.value},
                              {"call_id", call.id},
                              {"leg", leg->tag},
-                             {"media", media->index},
-                             {"active", &ports == std::as_const(*media).via->active_ports()}});
+                             {"media", transport.medias().front()->index},
+                             {"active", &ports == transport.active_ports()}});
         }
       }
     }

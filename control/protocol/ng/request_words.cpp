@@ -168,6 +168,18 @@ void rtcp_mux_word(Request& request, std::string_view word) {
   request.rtcp_mux.set(static_cast<std::size_t>(found - kWords.begin()));
 }
 
+void bundle_word(Request& request, std::string_view word) {
+  static constexpr std::array<std::string_view, 5> kWords = {"accept", "reject", "offer", "require",
+                                                             "strict"};
+  const std::string name = normalise(word);
+  const auto found = std::ranges::find(kWords, name);
+  if (found == kWords.end()) {
+    request.unknown_flags.push_back("bundle-" + name);
+    return;
+  }
+  request.bundle.set(static_cast<std::size_t>(found - kWords.begin()));
+}
+
 void learning_word(Request& request, std::string_view word) {
   const std::string name = normalise(word);
   if (name == "off") {
@@ -288,6 +300,8 @@ void web_rtc(Request& request) {
   request.sdes.policy.off = true;
   for (const RtcpMux word : {RtcpMux::kOffer, RtcpMux::kRequire})
     request.rtcp_mux.set(static_cast<std::size_t>(word));
+  for (const Bundle word : {Bundle::kOffer, Bundle::kRequire})
+    request.bundle.set(static_cast<std::size_t>(word));
   for (const Flag flag : {Flag::kNoRtcpAttribute, Flag::kGenerateMid})
     request.flags.set(static_cast<std::size_t>(flag));
 }

@@ -51,9 +51,11 @@ void set_flag(Request& request, std::string_view) {
 /// Stores a string. An integer where a string is wanted counts as missing (docs/reference/ng.md#encodings).
 void set_string(std::optional<std::string>& target, const Value& value);
 void set_string(std::string& target, const Value& value);
-/// One word of the key after which the function is named: `replace`, `rtcp-mux`, `endpoint-learning`.
+/// One word of the key after which the function is named: `replace`, `rtcp-mux`, `endpoint-learning`,
+/// `bundle`.
 void replace_word(Request& request, std::string_view word);
 void rtcp_mux_word(Request& request, std::string_view word);
+void bundle_word(Request& request, std::string_view word);
 void learning_word(Request& request, std::string_view word);
 /// True if the word means yes.
 bool is_yes(std::string_view word);
@@ -63,7 +65,7 @@ void record_word(Request& request, const Value& value);
 void sdes_word(Request& request, std::string_view word);
 void dtls_word(Request& request, std::string_view word);
 void ice_word(Request& request, std::string_view word);
-/// Sets all that a browser on the other side needs (docs/reference/ng.md#ice). BUNDLE is not among it so far.
+/// Sets all that a browser on the other side needs (docs/reference/ng.md#ice).
 void web_rtc(Request& request);
 void fingerprint_word(Request& request, const Value& value);
 void osrtp_word(Request& request, std::string_view word);

@@ -41,7 +41,8 @@ TEST(RequestParser, SpellingsOfKeysAndFlagsAreOne) {
   EXPECT_TRUE(has(request.rtcp_mux, RtcpMux::kRequire));
   EXPECT_FALSE(request.received_from.has_value());
   EXPECT_FALSE(request.from_tag.has_value()) << "an integer is no tag";
-  EXPECT_EQ(request.not_in_force, Words{"bundle"});
+  EXPECT_TRUE(has(request.bundle, Bundle::kOffer));
+  EXPECT_EQ(request.not_in_force, Words{});
   EXPECT_EQ(request.unknown_keys, Words{"medya"});
   EXPECT_EQ(request.unknown_flags, Words{"strct-source"});
 }

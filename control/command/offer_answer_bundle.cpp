@@ -1,0 +1,299 @@
+// BUNDLE in an offer or answer (RFC 9143; rules BND-1 to BND-12): which sections of the message are a group
+// toward each party, and which section decides about the transport that they share.
+//
+// - The sender's groups are read with its SDP. From then on each of their sections reads as if it stood
+// alone,
+//   with the transport of the group.
+// - The receiver of an offer has a group if a word asks for it, or if it agreed on one before. The receiver
+//   of an answer has those of its own offer, without the sections that the other side refuses.
+// - `share` puts the sections of a group on one transport. A media whose terms are in force moves only with
+// an
+//   answer, because an offer may fail (LAT-15).
+//
+// Trap: sections of a group that the receiver is offered with `offer` have ports of their own until the
+// answer takes the group. They are grouped (`is_grouped`) and carry their transports all the same
+// (`carries`).
+
+#include "control/call/session_config.hpp"
+#include "control/command/offer_answer.hpp"
+#include "control/command/shared_transport.hpp"
+#include "control/negotiate/bundle.hpp"
+#include "control/session/call_register.hpp"
+#include "control/session/proposals.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace ferry {
+
+namespace {
+
+/// The most former names of sections that are remembered for a party.
+constexpr std::size_t kMostFormerMids = 64;
+
+/// The sections of each group.
+std::vector<std::vector<std::size_t>> sections_of(const std::vector<BundleGroup>& groups) {
+  std::vector<std::vector<std::size_t>> sections;
+  for (const BundleGroup& group : groups) sections.push_back(group.sections);
+  return sections;
+}
+
+}  // namespace
+
+bool OfferAnswer::takes_groups() const {
+  if (is_answer_) {
+    // A new branch answers the offer that the other branches got.
+    const Leg* offered = sender_ != nullptr ? sender_ : call_.partner_of(*receiver_);
+    return offered != nullptr && offered->bundle() != nullptr && offered->bundle()->offered_to_peer;
+  }
+  // A group that was agreed on cannot be dissolved by words.
+  if (sender_ != nullptr && sender_->has_bundle()) return true;
+  if (has(request_.bundle, Bundle::kAccept)) return true;
+  if (has(request_.bundle, Bundle::kReject)) return false;
+  const LegBundle* known = sender_ != nullptr ? sender_->bundle() : nullptr;
+  const bool is_usual = services_.config.accepts_bundle;
+  return known != nullptr ? known->is_accepted.value_or(is_usual) : is_usual;
+}
+
+void OfferAnswer::read_groups() {
+  if (!takes_groups()) return;
+  const auto groups = bundle_groups(session_, [&](std::size_t at) { return is_hidden(session_.media[at]); });
+  share_transport(session_, groups);
+  sender_groups_ = sections_of(groups);
+}
+
+LegBundle::Wish OfferAnswer::bundle_wish() const {
+  using Wish = LegBundle::Wish;
+  if (has(request_.bundle, Bundle::kRequire) || has(request_.bundle, Bundle::kStrict)) return Wish::kRequire;
+  const LegBundle* known = receiver_ != nullptr ? receiver_->bundle() : nullptr;
+  const Wish kept = known != nullptr && !is_another_negotiation() ? known->wish : Wish::kNone;
+  return has(request_.bundle, Bundle::kOffer) && kept == Wish::kNone ? Wish::kOffer : kept;
+}
+
+bool OfferAnswer::shares_toward_receiver() const {
+  return bundle_wish() == LegBundle::Wish::kRequire || (receiver_ != nullptr && receiver_->has_bundle());
+}
+
+std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
+  const bool is_agreed = receiver_ != nullptr && receiver_->has_bundle();
+  if (!is_agreed && bundle_wish() == LegBundle::Wish::kNone) return {};
+  Group all;
+  for (std::size_t i = 0; i < matches_.size(); ++i) {
+    const Match& match = matches_[i];
+    const bool is_member = match.section->is_rtp() && match.section->port != 0 && !match.hidden;
+    // A section that lives outside the agreed group stays there.
+    const bool stays_out = is_agreed && match.receiver != nullptr && !match.receiver->via->is_bundle &&
+                           !may_move(*match.receiver);
+    if (is_member && !stays_out) all.push_back(i);
+  }
+  // In the order in which the receiver is shown them.
+  std::ranges::stable_sort(all, {}, [&](std::size_t at) {
+    const Match& match = matches_[at];
+    return match.receiver != nullptr ? match.receiver->index : match.new_receiver_index;
+  });
+  // Several agreed groups stay apart; whatever is new joins the first.
+  std::vector<std::pair<const MediaTransport*, Group>> groups;
+  for (const std::size_t at : all) {
+    const Media* media = matches_[at].receiver;
+    const MediaTransport* via = media != nullptr && media->via->is_bundle ? media->via : nullptr;
+    auto found = std::ranges::find_if(groups, [&](const auto& group) {
+      return via == nullptr || group.first == nullptr || group.first == via;
+    });
+    if (found == groups.end()) found = groups.insert(groups.end(), {via, {}});
+    if (found->first == nullptr) found->first = via;
+    found->second.push_back(at);
+  }
+  std::vector<Group> sections;
+  for (auto& [via, group] : groups) sections.push_back(std::move(group));
+  return sections;
+}
+
+std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
+  const LegBundle* known = receiver_->bundle();
+  if (known == nullptr || !known->offered_by_peer) return {};
+  const auto match_of = [&](std::size_t own) {
+    return std::ranges::find_if(matches_, [&](const Match& match) {
+      return match.receiver != nullptr && own_place(*match.receiver) == own;
+    });
+  };
+  const auto is_refused = [&](std::size_t own) {
+    const auto match = match_of(own);
+    return match == matches_.end() || match->section->port == 0 || !match->section->is_rtp();
+  };
+  const auto taken = bundle_groups(receiver_own_, is_refused);
+  const auto offered = bundle_groups(receiver_own_);
+  share_transport(receiver_own_, taken);
+  std::vector<Group> groups;
+  for (const BundleGroup& group : taken) {
+    Group& sections = groups.emplace_back();
+    for (const std::size_t own : group.sections)
+      sections.push_back(static_cast<std::size_t>(match_of(own) - matches_.begin()));
+    const bool is_as_offered = std::ranges::any_of(offered, [&](const BundleGroup& before) {
+      return before.sections.front() == group.sections.front();
+    });
+    if (!is_as_offered) matches_[sections.front()].is_reread = true;
+  }
+  return groups;
+}
+
+bool OfferAnswer::may_move(const Media& media) const {
+  return is_settling_ || !media.is_exchanged || media.in_force().rejected;
+}
+
+void OfferAnswer::choose_transports() {
+  for (std::size_t i = 0; i < matches_.size(); ++i) {
+    for (const bool receiver_side : {false, true}) {
+      const Media* media = matches_[i].media(receiver_side);
+      matches_[i].transport(receiver_side) = {i, media != nullptr ? media->via : nullptr};
+    }
+  }
+  receiver_groups_ = is_answer_ ? groups_to_answer() : groups_to_offer();
+  share(false, sender_groups_);
+  share(true, is_answer_ || shares_toward_receiver() ? receiver_groups_ : std::vector<Group>{});
+}
+
+void OfferAnswer::share(bool receiver_side, const std::vector<Group>& groups) {
+  std::vector<bool> is_grouped(matches_.size(), false);
+  for (const Group& group : groups) {
+    // The transport that the party knows as that of the group stays, whichever section is tagged now (BND-7).
+    MediaTransport* target = matches_[group.front()].transport(receiver_side).via;
+    for (const std::size_t at : group) {
+      MediaTransport* via = matches_[at].transport(receiver_side).via;
+      if (via == nullptr || (!via->is_bundle && !via->is_shared())) continue;
+      target = via;
+      break;
+    }
+    std::optional<std::size_t> carrier;
+    for (const std::size_t at : group) {
+      const Media* media = matches_[at].media(receiver_side);
+      if (media != nullptr && media->via != target && !may_move(*media)) continue;
+      if (!carrier) carrier = at;
+      matches_[at].transport(receiver_side) = {*carrier, target};
+      is_grouped[at] = true;
+    }
+  }
+  for (std::size_t i = 0; i < matches_.size(); ++i) {
+    if (!is_grouped[i]) leave_shared(i, receiver_side, is_grouped);
+  }
+}
+
+void OfferAnswer::leave_shared(std::size_t at, bool receiver_side, const std::vector<bool>& is_grouped) {
+  Match& match = matches_[at];
+  const Media* media = match.media(receiver_side);
+  if (media == nullptr || !media->via->is_shared()) return;
+  const auto carrier = std::ranges::find_if(matches_, [&](const Match& other) {
+    const auto place = static_cast<std::size_t>(&other - matches_.data());
+    const bool is_alive = other.section->port != 0 && !other.hidden;
+    return place != at && is_alive && (is_grouped[place] || place < at) &&
+           other.transport(receiver_side).via == media->via;
+  });
+  if (carrier == matches_.end()) return;
+  const auto stay = [&] {
+    match.transport(receiver_side).carrier = static_cast<std::size_t>(carrier - matches_.begin());
+  };
+  if (match.section->port == 0 || match.hidden) return stay();
+  // The receiver is told of a port of its own. A sender cannot be: its offer gets one with the answer, and
+  // its answer was to a group of ours, which it did not take.
+  const bool is_told = receiver_side || !is_answer_;
+  if (is_told && may_move(*media)) {
+    match.transport(receiver_side) = {at, nullptr};
+    match.is_reread = match.is_reread || (is_answer_ && receiver_side);
+    return;
+  }
+  stay();
+  if (is_told || remote_of(*match.section) == remote_of(*carrier->section)) return;
+  // A party without BUNDLE rejects all but the first section of such an offer. One that does not cannot be
+  // served at two places from one port.
+  session_.media[at].port = 0;
+}
+
+bool OfferAnswer::is_grouped(const Match& match, bool receiver_side) const {
+  const auto at = static_cast<std::size_t>(&match - matches_.data());
+  return std::ranges::any_of(receiver_side ? receiver_groups_ : sender_groups_,
+                             [&](const Group& group) { return std::ranges::find(group, at) != group.end(); });
+}
+
+void OfferAnswer::keep_bundle() {
+  if (is_answer_) return;
+  if (!sender_groups_.empty() || sender_->bundle() != nullptr)
+    sender_->ensure_bundle().offered_by_peer = !sender_groups_.empty();
+  if (has(request_.bundle, Bundle::kAccept) || has(request_.bundle, Bundle::kReject))
+    sender_->ensure_bundle().is_accepted = has(request_.bundle, Bundle::kAccept);
+  if (receiver_groups_.empty() && receiver_->bundle() == nullptr) return;
+  // The word `strict` counts for one offer.
+  const bool is_strict_alone = has(request_.bundle, Bundle::kStrict) &&
+                               !has(request_.bundle, Bundle::kOffer) &&
+                               !has(request_.bundle, Bundle::kRequire);
+  if (!is_strict_alone) receiver_->ensure_bundle().wish = bundle_wish();
+  receiver_->ensure_bundle().offered_to_peer = !receiver_groups_.empty();
+}
+
+void OfferAnswer::place_medias(bool receiver_side) {
+  Leg& leg = receiver_side ? *receiver_ : *sender_;
+  const bool is_proposed = !is_settling_ && Proposals::has_agreed(leg);
+  for (Match& match : matches_) {
+    Media*& media = match.media(receiver_side);
+    if (media != nullptr || (receiver_side && match.hidden)) continue;
+    const unsigned index = receiver_side ? match.new_receiver_index : match.new_sender_index;
+    media = &services_.calls.add_media(leg, index, match.section->type);
+    media->is_proposed = is_proposed;
+    if (receiver_side) media->via->ice_controlling = !is_answer_;
+  }
+  for (Match& match : matches_) {
+    const Media* media = match.media(receiver_side);
+    if (media == nullptr || !carries(match, receiver_side)) continue;
+    MediaTransport*& via = match.transport(receiver_side).via;
+    // A media that leaves a shared transport gets one of its own.
+    if (via == nullptr) via = media->via->is_shared() ? &leg.add_transport() : media->via;
+    carry_by(services_, *match.media(receiver_side), *via);
+  }
+  for (Match& match : matches_) {
+    if (match.media(receiver_side) == nullptr || carries(match, receiver_side)) continue;
+    const std::size_t carrier = match.transport(receiver_side).carrier;
+    MediaTransport* via = matches_[carrier].transport(receiver_side).via;
+    match.transport(receiver_side).via = via;
+    carry_by(services_, *match.media(receiver_side), *via);
+  }
+}
+
+void OfferAnswer::reread_offer(const Match& match) {
+  const sdp::MediaSection* own = own_section(*match.receiver);
+  if (own == nullptr) return;
+  MediaTransport& transport = *match.receiver->via;
+  const IpAddress address = own->connection.value_or(IpAddress::unspecified(AddressFamily::kIpv4));
+  read_transport(transport, *own, {address, UdpPort{own->port}});
+  Side(transport, input_).take_offer(*own, match.receiver->answered && match.receiver->encrypted);
+}
+
+void OfferAnswer::settle_bundle() {
+  for (const Match& match : matches_) {
+    if (match.hidden || match.section->port == 0) continue;
+    for (const bool receiver_side : {false, true}) {
+      MediaTransport& via = *match.media(receiver_side)->via;
+      via.is_bundle = is_grouped(match, receiver_side) || (via.is_bundle && via.is_shared());
+    }
+  }
+}
+
+void OfferAnswer::note_former_mid(const Media& media, std::string_view mid) {
+  if (media.mid.empty() || media.mid == mid) return;
+  auto& former = media.leg->ensure_bundle().former_mids;
+  if (std::ranges::find(former, media.mid) != former.end()) return;
+  if (former.size() == kMostFormerMids) former.erase(former.begin());
+  former.push_back(media.mid);
+}
+
+std::vector<std::string> OfferAnswer::groups_shown(const std::vector<std::string>& mids) const {
+  std::vector<std::string> groups;
+  for (const Group& group : receiver_groups_) {
+    std::string names;
+    for (const std::size_t at : group) {
+      if (!mids[at].empty()) names.append(names.empty() ? "" : " ").append(mids[at]);
+    }
+    if (!names.empty()) groups.push_back(std::move(names));
+  }
+  return groups;
+}
+
+}  // namespace ferry
