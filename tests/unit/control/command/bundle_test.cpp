@@ -121,11 +121,25 @@ class Bundle : public ::testing::Test {
   }
   Call& call() { return *world_->manager().find("c"); }
   std::unique_ptr<test::World> world_ = test::make_sim_world();
+  /// True if the call goes on as a restored one after each message.
+  bool restores_ = false;
 
  private:
   Shown checked(const json& reply) {
     EXPECT_EQ(reply.value("result", ""), "ok") << reply.dump();
+    if (restores_) restore();
     return Shown(reply);
+  }
+  void restore() {
+    SessionManager& manager = world_->manager();
+    const json before = json::parse(manager.export_call("c", world_->clock()).dump());
+    manager.terminate("c", world_->clock());
+    manager.flush(world_->clock());
+    const auto restored = manager.restore_call(before, world_->clock());
+    ASSERT_TRUE(restored) << restored.error();
+    manager.flush(world_->clock());
+    EXPECT_EQ(json::diff(before, json::parse(manager.export_call("c", world_->clock()).dump())),
+              json::array());
   }
   bool is_known_ = false;
 };
@@ -166,6 +180,203 @@ TEST_F(Bundle, BND3_TheFirstSectionIsRefused) {
   const auto& candidates = via.ice->theirs.candidates;
   EXPECT_TRUE(std::ranges::any_of(candidates, [](const auto& each) { return each.at.port.value == 40002; }));
   EXPECT_TRUE(via.is_keyed_by_dtls());
+}
+
+const std::vector<Line> kAudioAndVideo = {{}, {"video", 5010}};
+const json kApart = {
+    {"transport-protocol", "UDP/TLS/RTP/SAVPF"}, {"ICE", "force"}, {"bundle", {"offer"}}, {"SDES", {"off"}}};
+
+std::string answer_of(const std::vector<Part>& parts, const std::string& group) {
+  return browser(parts, group, "active");
+}
+
+TEST_F(Bundle, BND7_AStoryOfAPhoneAndABrowserWithAnExportAfterEachStep) {
+  restores_ = true;
+  const Shown first = offer('A', 'B', phone(kAudioAndVideo), kToBrowser);
+  EXPECT_EQ(first.groups, (Words{"BUNDLE 1 2"})) << first.text;
+  EXPECT_EQ(first.ports[0], first.ports[1]);
+  EXPECT_EQ(first.only, (std::vector<bool>{false, true}));
+  EXPECT_EQ(first.muxes, (std::vector<bool>{true, true}));
+  EXPECT_FALSE(first.mid_numbers[0].empty());
+  EXPECT_EQ(first.mid_numbers[0], first.mid_numbers[1]);
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{2}));
+
+  const Shown answered = answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "video"}}, "1 2"));
+  EXPECT_TRUE(answered.groups.empty()) << answered.text;
+  EXPECT_NE(answered.ports[0], answered.ports[1]);
+  EXPECT_EQ(answered.only, (std::vector<bool>{false, false}));
+  EXPECT_EQ(answered.mids, (Words{"", ""}));
+  EXPECT_EQ(answered.mid_numbers, (Words{"", ""}));
+
+  // A refresh changes nothing, without a word about BUNDLE.
+  const Shown refreshed = offer('A', 'B', phone(kAudioAndVideo));
+  EXPECT_EQ(refreshed.groups, (Words{"BUNDLE 1 2"})) << refreshed.text;
+  EXPECT_EQ(refreshed.ports, first.ports);
+  EXPECT_EQ(refreshed.ufrags, first.ufrags);
+  EXPECT_EQ(refreshed.mids, first.mids);
+  EXPECT_EQ(refreshed.mid_numbers, first.mid_numbers);
+  EXPECT_EQ(refreshed.only, (std::vector<bool>{false, false}));
+  answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "video"}}, "1 2"));
+
+  // A section is added; it joins.
+  const Shown added = offer('A', 'B', phone({{}, {"video", 5010}, {"video", 5020}}));
+  EXPECT_EQ(added.groups, (Words{"BUNDLE 1 2 3"})) << added.text;
+  EXPECT_EQ(added.ports, (std::vector<std::uint16_t>(3, first.ports[0])));
+  EXPECT_EQ(added.mid_numbers, (Words(3, first.mid_numbers[0])));
+  answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "video"}, {"3", "video"}}, "1 2 3"));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{3}));
+
+  // The browser stops the video in the middle.
+  const Shown stopped =
+      offer('B', 'A', browser({{"1", "audio", 40000}, {"2", "video", 0}, {"3", "video"}}, "1 3"));
+  EXPECT_EQ(stopped.ports[1], 0);
+  const Shown stopped_answer = answer('B', 'A', phone({{}, {"video", 0}, {"video", 5020}}));
+  EXPECT_EQ(stopped_answer.groups, (Words{"BUNDLE 1 3"})) << stopped_answer.text;
+  EXPECT_EQ(stopped_answer.ports, (std::vector<std::uint16_t>{first.ports[0], 0, first.ports[0]}));
+  EXPECT_EQ(stopped_answer.mids[1], "2");
+  EXPECT_EQ(stopped_answer.ufrags[0], first.ufrags[0]);
+
+  // Its place is used again, under another name.
+  offer('B', 'A', browser({{"1", "audio", 40000}, {"4", "video"}, {"3", "video"}}, "1 4 3"));
+  const Shown again = answer('B', 'A', phone({{}, {"video", 5010}, {"video", 5020}}));
+  EXPECT_EQ(again.groups, (Words{"BUNDLE 1 4 3"})) << again.text;
+  EXPECT_EQ(again.mids, (Words{"1", "4", "3"}));
+  EXPECT_EQ(again.ports, (std::vector<std::uint16_t>(3, first.ports[0])));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{3}));
+
+  // The tagged section goes away; the transport stays (BND-7).
+  offer('B', 'A', browser({{"1", "audio", 0}, {"4", "video", 40000}, {"3", "video"}}, "4 3"));
+  const Shown without_first = answer('B', 'A', phone({{"audio", 0}, {"video", 5010}, {"video", 5020}}));
+  EXPECT_EQ(without_first.groups, (Words{"BUNDLE 4 3"})) << without_first.text;
+  EXPECT_EQ(without_first.ports, (std::vector<std::uint16_t>{0, first.ports[0], first.ports[0]}));
+  EXPECT_EQ(without_first.ufrags[1], first.ufrags[0]);
+}
+
+TEST_F(Bundle, BND2_SectionsMoveOntoOneTransportWithTheAnswer) {
+  const Shown to_b = offer('A', 'B', phone(kAudioAndVideo), kApart);
+  EXPECT_EQ(to_b.groups, (Words{"BUNDLE 1 2"})) << to_b.text;
+  EXPECT_NE(to_b.ports[0], to_b.ports[1]);
+  EXPECT_EQ(to_b.only, (std::vector<bool>{false, false}));
+  EXPECT_EQ(to_b.muxes, (std::vector<bool>{true, true}));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{1, 1}));
+  EXPECT_EQ(world_->open_ports(), 8u);
+  answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "video"}}, "1 2"));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{2}));
+  EXPECT_EQ(world_->open_ports(), 6u);
+  EXPECT_TRUE(call().legs[1]->has_bundle());
+  const Shown refreshed = offer('A', 'B', phone(kAudioAndVideo));
+  EXPECT_EQ(refreshed.ports, (std::vector<std::uint16_t>(2, to_b.ports[0]))) << refreshed.text;
+}
+
+TEST_F(Bundle, BND2_AnAnswerWithoutGroupLeavesThemApart) {
+  offer('A', 'B', phone(kAudioAndVideo), kApart);
+  answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "video", 40010}}, ""));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{1, 1}));
+  EXPECT_FALSE(call().legs[1]->has_bundle());
+  EXPECT_EQ(world_->open_ports(), 8u);
+}
+
+TEST_F(Bundle, BND2_WithoutGroupTheOthersOfOnePortAreRejected) {
+  offer('A', 'B', phone(kAudioAndVideo), kToBrowser);
+  const Shown to_a = answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "video", 40010}}, ""));
+  EXPECT_NE(to_a.ports[0], 0) << to_a.text;
+  EXPECT_EQ(to_a.ports[1], 0);
+}
+
+TEST_F(Bundle, StrictHasPortZeroAndIsForgotten) {
+  const Shown to_b = offer('A', 'B', phone(kAudioAndVideo), {{"flags", {"BUNDLE-strict"}}});
+  EXPECT_EQ(to_b.groups, (Words{"BUNDLE 1 2"})) << to_b.text;
+  EXPECT_NE(to_b.ports[0], 0);
+  EXPECT_EQ(to_b.ports[1], 0);
+  EXPECT_EQ(to_b.only, (std::vector<bool>{false, true}));
+  const Shown again = offer('A', 'B', phone(kAudioAndVideo));
+  EXPECT_TRUE(again.groups.empty()) << again.text;
+  EXPECT_NE(again.ports[0], again.ports[1]);
+  EXPECT_NE(again.ports[1], 0);
+}
+
+TEST_F(Bundle, BND9_RefusedByAWordOrByTheDaemon) {
+  const std::string sdp = browser({{"0", "audio", 40000}, {"1", "video", 40002}}, "0 1");
+  for (const bool by_word : {true, false}) {
+    test::WorldOptions options;
+    options.session.accepts_bundle = by_word;
+    world_ = test::make_sim_world(options);
+    json request = test::offer("c", "A", sdp);
+    request.update(kToPhone);
+    if (by_word) request["bundle"] = {"reject"};
+    world_->ng(request);
+    EXPECT_EQ(transports(0), (std::vector<std::size_t>{1, 1})) << by_word;
+    const Shown to_a(world_->ng(test::answer("c", "A", "B", phone(kAudioAndVideo))));
+    EXPECT_TRUE(to_a.groups.empty()) << to_a.text;
+    EXPECT_NE(to_a.ports[0], to_a.ports[1]);
+  }
+  // A word of the request says otherwise.
+  json request = test::offer("d", "A", sdp);
+  request["bundle"] = {"accept"};
+  world_->ng(request);
+  EXPECT_EQ(world_->manager().find("d")->legs[0]->transports.size(), 1u);
+}
+
+TEST_F(Bundle, BND5_SectionsWithPortZeroLive) {
+  const Part second{"1", "video", 0, {"bundle-only"}};
+  const Shown to_b = offer('A', 'B', browser({{"0", "audio", 40000}, second}, "0 1"), kToPhone);
+  EXPECT_NE(to_b.ports[1], 0) << to_b.text;
+  EXPECT_EQ(to_b.only, (std::vector<bool>{false, false}));
+  const Shown to_a = answer('A', 'B', phone(kAudioAndVideo));
+  EXPECT_EQ(to_a.groups, (Words{"BUNDLE 0 1"})) << to_a.text;
+  EXPECT_EQ(to_a.ports[1], to_a.ports[0]);
+}
+
+TEST_F(Bundle, BothPartiesBundle) {
+  const std::string mid = std::string("extmap:4 ") + kMidUri;
+  offer('A', 'B', browser({{"0", "audio", 40000, {mid}}, {"1", "video", 9, {mid}}}, "0 1"), kToBrowser);
+  EXPECT_EQ(transports(0), (std::vector<std::size_t>{2}));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{2}));
+  const Shown to_a =
+      answer('A', 'B', answer_of({{"0", "audio", 40000, {mid}}, {"1", "video", 9, {mid}}}, "0 1"));
+  EXPECT_EQ(to_a.groups, (Words{"BUNDLE 0 1"})) << to_a.text;
+  EXPECT_EQ(to_a.mid_numbers, (Words{"4", "4"}));
+  EXPECT_EQ(world_->open_ports(), 4u);
+  // The worker is told who is who, and the MID of one party is not handed to the other (EXT-4).
+  const auto& plan = call().legs[0]->transports.front().active_ports()->plan;
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->mid_extension, 4);
+  ASSERT_EQ(plan->sources.size(), 2u);
+  EXPECT_EQ(*plan->sources[1].mid, "1");
+  ASSERT_EQ(plan->sources[1].sinks.size(), 1u);
+  const Sink& sink = plan->sources[1].sinks[0];
+  EXPECT_NE(sink.mid_extension, 0);
+  ASSERT_TRUE(sink.mid);
+  EXPECT_EQ(*sink.mid, "1");
+  EXPECT_FALSE(sink.extensions == HeaderExtensionMap());
+}
+
+TEST_F(Bundle, OnePartyCommandsShareTransports) {
+  const Shown published(world_->ng({{"command", "publish"},
+                                    {"call-id", "c"},
+                                    {"from-tag", "P"},
+                                    {"sdp", browser({{"0", "audio", 40000}, {"1", "video"}}, "0 1")}}));
+  EXPECT_EQ(published.groups, (Words{"BUNDLE 0 1"})) << published.text;
+  EXPECT_EQ(published.ports[0], published.ports[1]);
+  EXPECT_EQ(published.ufrags[0], published.ufrags[1]);
+  EXPECT_EQ(transports(0), (std::vector<std::size_t>{2}));
+  const Shown shown(world_->ng({{"command", "subscribe request"},
+                                {"call-id", "c"},
+                                {"from-tag", "P"},
+                                {"to-tag", "S"},
+                                {"flags", {"WebRTC"}}}));
+  EXPECT_EQ(shown.groups, (Words{"BUNDLE 1 2"})) << shown.text;
+  EXPECT_EQ(shown.ports[0], shown.ports[1]);
+  EXPECT_EQ(shown.only, (std::vector<bool>{false, true}));
+  EXPECT_FALSE(shown.mid_numbers[0].empty());
+  const json taken = world_->ng({{"command", "subscribe answer"},
+                                 {"call-id", "c"},
+                                 {"to-tag", "S"},
+                                 {"sdp", answer_of({{"1", "audio", 41000}, {"2", "video"}}, "1 2")}});
+  EXPECT_EQ(taken["result"], "ok") << taken.dump();
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{2}));
+  EXPECT_TRUE(call().legs[1]->has_bundle());
+  EXPECT_EQ(world_->open_ports(), 4u);
 }
 
 }  // namespace

@@ -146,8 +146,17 @@ const Row kRows[] = {
        return r.transport_protocol == "UDP/TLS/RTP/SAVPF" && r.ice.offer == IceWishes::Offer::kAlways &&
               r.ice.trickles && r.sdes.policy.off && has(r.rtcp_mux, RtcpMux::kOffer) &&
               has(r.rtcp_mux, RtcpMux::kRequire) && r.has_flag(Flag::kNoRtcpAttribute) &&
-              r.has_flag(Flag::kGenerateMid);
+              r.has_flag(Flag::kGenerateMid) && has(r.bundle, Bundle::kOffer) &&
+              has(r.bundle, Bundle::kRequire) && !has(r.bundle, Bundle::kStrict);
      }},
+    {"Bundle", "bundle", "accept, strict",
+     [](R r) {
+       return has(r.bundle, Bundle::kAccept) && has(r.bundle, Bundle::kStrict) && r.bundle.count() == 2;
+     }},
+    {"FlagBundle", "flags", "BUNDLE-require", [](R r) { return has(r.bundle, Bundle::kRequire); }},
+    {"FlagBundleReject", "flags", "bundle reject", [](R r) { return has(r.bundle, Bundle::kReject); }},
+    {"BundleOfAnUnknownWord", "bundle", "maybe",
+     [](R r) { return r.unknown_flags == Words{"bundle-maybe"}; }},
 };
 INSTANTIATE_TEST_SUITE_P(Reference, WordRows, testing::ValuesIn(kRows),
                          [](const auto& each) { return std::string(each.param.name); });
