@@ -44,6 +44,7 @@ std::vector<std::vector<std::size_t>> sections_of(const std::vector<BundleGroup>
 bool OfferAnswer::takes_groups() const {
   if (is_answer_) {
     // A new branch answers the offer that the other branches got.
+    if (receiver_ == nullptr) return false;
     const Leg* offered = sender_ != nullptr ? sender_ : call_.partner_of(*receiver_);
     return offered != nullptr && offered->bundle() != nullptr && offered->bundle()->offered_to_peer;
   }
@@ -110,7 +111,7 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
 }
 
 std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
-  const LegBundle* known = receiver_->bundle();
+  const LegBundle* known = receiver_ != nullptr ? receiver_->bundle() : nullptr;
   if (known == nullptr || !known->offered_by_peer) return {};
   const auto match_of = [&](std::size_t own) {
     return std::ranges::find_if(matches_, [&](const Match& match) {
@@ -148,8 +149,8 @@ void OfferAnswer::choose_transports() {
       matches_[i].transport(receiver_side) = {i, media != nullptr ? media->via : nullptr};
     }
   }
-  receiver_groups_ = is_answer_ ? groups_to_answer() : groups_to_offer();
   share(false, sender_groups_);
+  receiver_groups_ = is_answer_ ? groups_to_answer() : groups_to_offer();
   share(true, is_answer_ || shares_toward_receiver() ? receiver_groups_ : std::vector<Group>{});
 }
 

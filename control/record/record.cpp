@@ -91,9 +91,9 @@ void check_call(const Call& call) {
     if (transport.medias().empty()) throw std::invalid_argument("a transport carries nothing");
   });
   each_media(call, [](const Media& media) {
-    // A media that the waiting offer added has no agreed terms, but it may join a transport that has.
-    const bool is_new = media.agreed == nullptr && media.via->is_shared();
-    if (!is_new && (media.agreed != nullptr) != (media.via->agreed != nullptr))
+    // A media that the waiting offer added, or that was rejected, may have joined a transport of others.
+    const bool may_differ = media.agreed ? media.agreed->rejected : media.via->is_shared();
+    if (!may_differ && (media.agreed != nullptr) != (media.via->agreed != nullptr))
       throw std::invalid_argument("a media and its transport disagree on an offer");
   });
   const auto has_media = [&](std::size_t leg) {
