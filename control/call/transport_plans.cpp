@@ -373,8 +373,8 @@ class Planner {
     return found == ports_.plan->sources.end() ? nullptr : &*found;
   }
 
-  /// Lets the relay name the receiver's section in packets to it (BND-22). Only a transport with several
-  /// medias needs that.
+  /// Lets the relay name the receiver's section in packets to it (RFC 9143 §15). Only a transport with
+  /// several medias needs that.
   void name_section(Sink& sink, const Media& receiver, const SourcePlan* former) const {
     if (!receiver.via->is_shared() || receiver.in_force().mid.empty()) return;
     sink.mid_extension = mid_number_of(*receiver.via, [](sdp::Direction d) { return d.receive; });
@@ -391,13 +391,13 @@ class Planner {
     const MediaTerms& terms = media.in_force();
     SourcePlan source;
     source.media = media.id;
+    source.max_ssrcs = terms.is_video ? kSsrcsOfVideo : kSsrcs;
+    // While an offer waits, the newest payload types include the agreed ones.
+    source.payloads = media.payloads;
     if (plan_->mid_extension != 0 && !terms.mid.empty()) {
       const SourcePlan* former = former_source(media);
       source.mid = shared_text(terms.mid, former != nullptr ? former->mid : nullptr);
     }
-    source.max_ssrcs = terms.is_video ? kSsrcsOfVideo : kSsrcs;
-    // While an offer waits, the newest payload types include the agreed ones.
-    source.payloads = media.payloads;
     source.rate = media.agreed ? higher(terms.rate, media.rate) : media.rate;
     const bool is_strict_here = transport_.interface != nullptr && transport_.interface->strict_payload_types;
     const bool is_strict = call_.strict_payload_types.value_or(input_.strict_payload_types || is_strict_here);

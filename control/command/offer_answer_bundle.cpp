@@ -1,4 +1,4 @@
-// BUNDLE in an offer or answer (RFC 9143; rules BND-1 to BND-12): which sections of the message are a group
+// BUNDLE in an offer or answer (RFC 9143): which sections of the message are a group
 // toward each party, and which section decides about the transport that they share.
 //
 // - The sender's groups are read with its SDP. From then on each of their sections reads as if it stood

@@ -1,4 +1,4 @@
-// BUNDLE in offers and answers (RFC 9143; rules BND-1 to BND-10, WEB-1, WEB-4, EXT-1, EXT-4): which sections
+// BUNDLE in offers and answers (RFC 9143; rules BND-10, WEB-1, WEB-4, EXT-1, EXT-4): which sections
 // share a port and a transport toward each party, over first offers, answers and re-offers.
 
 #include "control/record/record.hpp"
@@ -337,7 +337,7 @@ TEST_F(Bundle, BothPartiesBundle) {
   EXPECT_EQ(to_a.groups, (Words{"BUNDLE 0 1"})) << to_a.text;
   EXPECT_EQ(to_a.mid_numbers, (Words{"4", "4"}));
   EXPECT_EQ(world_->open_ports(), 4u);
-  // The worker is told who is who, and the MID of one party is not handed to the other (EXT-4).
+  // ICE-10: the worker is told who is who, and the MID of one party is not handed to the other (EXT-4).
   const auto& plan = call().legs[0]->transports.front().active_ports()->plan;
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->mid_extension, 4);
