@@ -389,6 +389,37 @@ std::string Subscriptions::write(const sdp::Session& session, const std::vector<
   return body();
 }
 
+std::vector<Media*> Subscriptions::place_offer(Leg& leg, std::vector<Section>& sections,
+                                               const sdp::Session& offer) {
+  const bool both = request_.has_flag(Flag::kBidirectional);
+  const ExtensionRules rules = extension_rules(request_);
+  std::vector<Media*> medias;
+  for (Section& section : sections) medias.push_back(&place(leg, section));
+  join_carriers(medias, sections);
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    leg.section_order.push_back(medias[i]->index);
+    read_answer(*medias[i], offer.media[i], !sections[i].carrier);
+    medias[i]->note_left_out(std::move(sections[i].left_out));
+    if (!sections[i].carrier) answer_transport(*medias[i], offer.media[i], sections[i].is_grouped);
+  }
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    Media& media = *medias[i];
+    const sdp::MediaSection& offered = offer.media[i];
+    if (sections[i].carrier && media.kind == TransportKind::kRtp) media.settle_encryption();
+    // An answer without extensions accepts none, so the publisher's offer is settled at once. That of MID is
+    // taken by the group.
+    if (const auto lines = sdp::extmaps_of(offer, offered); have_extensions(lines, {&media})) {
+      ExtensionSide side(media.ensure_extensions(), rules);
+      if (sections[i].is_grouped)
+        side.take_offer(lines);
+      else
+        side.take_answer(lines);
+    }
+    take_direction(media, offered.direction, {true, both});
+  }
+  return medias;
+}
+
 Result<PartyMade, RequestError> Subscriptions::publish() {
   if (!request_.sdp) return fail(RequestFault::kNoSdp);
   sdp::Limits limits;
@@ -457,32 +488,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   leg->section_order.clear();
   if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
   if (!request_.metadata.empty()) leg->ensure_extras().metadata = request_.metadata;
-  const bool both = request_.has_flag(Flag::kBidirectional);
-  const ExtensionRules rules = extension_rules(request_);
-  std::vector<Media*> medias;
-  for (Section& section : sections) medias.push_back(&place(*leg, section));
-  join_carriers(medias, sections);
-  for (std::size_t i = 0; i < sections.size(); ++i) {
-    leg->section_order.push_back(medias[i]->index);
-    read_answer(*medias[i], offer.media[i], !sections[i].carrier);
-    medias[i]->note_left_out(std::move(sections[i].left_out));
-    if (!sections[i].carrier) answer_transport(*medias[i], offer.media[i], sections[i].is_grouped);
-  }
-  for (std::size_t i = 0; i < sections.size(); ++i) {
-    Media& media = *medias[i];
-    const sdp::MediaSection& offered = offer.media[i];
-    if (sections[i].carrier && media.kind == TransportKind::kRtp) media.settle_encryption();
-    // An answer without extensions accepts none, so the publisher's offer is settled at once. That of MID is
-    // taken by the group.
-    if (const auto lines = sdp::extmaps_of(offer, offered); have_extensions(lines, {&media})) {
-      ExtensionSide side(media.ensure_extensions(), rules);
-      if (sections[i].is_grouped)
-        side.take_offer(lines);
-      else
-        side.take_answer(lines);
-    }
-    take_direction(media, offered.direction, {true, both});
-  }
+  const std::vector<Media*> medias = place_offer(*leg, sections, offer);
   call->last_signal = clock_.now;
   call->last_signal_unix =
       std::chrono::duration_cast<std::chrono::seconds>(clock_.wall.time_since_epoch()).count();

@@ -106,6 +106,8 @@ class Subscriptions {
   void close_all(Call& call, std::vector<Section>& sections);
   /// Makes or changes the media of a section. Nothing may fail from here on.
   Media& place(Leg& leg, Section& section);
+  /// Makes or changes the medias of a publisher, and agrees to its offer. Nothing may fail from here on.
+  std::vector<Media*> place_offer(Leg& leg, std::vector<Section>& sections, const sdp::Session& offer);
   /// Which sources may be learned: as the request, the call or the daemon has it.
   [[nodiscard]] LatchPolicy call_policy(const Leg& leg) const;
   /// The request as `select_party` needs it.

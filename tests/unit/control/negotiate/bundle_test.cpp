@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::bundle_groups_test {
 namespace {
 
 using Sections = std::vector<std::size_t>;
@@ -120,5 +120,8 @@ TEST(ShareTransport, ARefusedSectionOfTheGroupMayHaveTheCandidates) {
   EXPECT_EQ(session.media[0].port, 0);
 }
 
+#undef AUDIO
+#undef VIDEO
+
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::bundle_groups_test
