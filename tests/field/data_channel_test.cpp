@@ -41,8 +41,9 @@ void expect_refused(const std::string& sdp, const std::string& protocol) {
   for (const char* secret : {"BROWSER", "51743", "203.0.113.11", "sctp-port"})
     EXPECT_EQ(sdp.find(secret), std::string::npos) << secret << "\n" << sdp;
   // A group has the audio alone (SCT-1, BND-12).
-  if (const auto group = sdp.find("a=group:"); group != std::string::npos)
+  if (const auto group = sdp.find("a=group:"); group != std::string::npos) {
     EXPECT_EQ(sdp.substr(group, sdp.find("\r\n", group) - group), "a=group:BUNDLE 0") << sdp;
+  }
 }
 
 class FieldDataChannel : public ::testing::TestWithParam<const char*> {};
