@@ -1,7 +1,7 @@
 // `hand_over` describes a stream only if nothing but its packets decides about them: plain RTP of one source,
-// a locked latch, no offer that waits, no jump that waits for its confirmation. Whatever is doubtful stays in
-// user space. While the kernel forwards a stream, it owns its counters, rate and sequence; `absorb` takes
-// over a reading as if the packets had passed here.
+// a locked latch, no offer that waits, no jump that waits for its confirmation, no key press that audio could
+// end. Whatever is doubtful stays in user space. While the kernel forwards a stream, it owns its counters,
+// rate and sequence; `absorb` takes over a reading as if the packets had passed here.
 //
 // The trap: drops and foreign packets are counted since the installation, the stream's counters absolutely.
 // So `absorb` needs the reading before, and it must not add the stream's counters but replace them.
@@ -18,7 +18,7 @@ std::optional<std::pair<OffloadFlow, OffloadState>> hand_over(const TransportPla
                                                               const Streams& streams, const Account& account,
                                                               Ssrc ssrc) {
   if (plan.kind != TransportKind::kRtp || plan.srtp || plan.sources.size() != 1 || plan.proposed ||
-      !latch.is_exclusive())
+      !latch.is_exclusive() || streams.has_open_press())
     return std::nullopt;
   const StreamStats* stream = streams.find(0, ssrc);
   if (stream == nullptr || stream->is_disturbed()) return std::nullopt;

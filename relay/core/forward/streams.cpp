@@ -311,9 +311,7 @@ std::optional<Instant> Streams::due() const noexcept {
 }
 
 void Streams::publish_presses() noexcept {
-  const bool is_open = std::ranges::any_of(
-      states_, [](const SourceState& state) { return state.presses && state.presses->is_open(); });
-  activity_->has_open_press.store(is_open, std::memory_order_relaxed);
+  activity_->has_open_press.store(has_open_press(), std::memory_order_relaxed);
 }
 
 void Streams::mark(const MarkTimes& times) noexcept {

@@ -188,6 +188,13 @@ class Streams {
   /// True if the party has reported about the stream `ssrc` that leaves for its media `to`. It then knows
   /// which media the stream is of.
   [[nodiscard]] bool is_reported(MediaId to, Ssrc ssrc) const noexcept;
+  /// True if a stream of this SSRC is known to have left.
+  [[nodiscard]] bool has_sent(Ssrc ssrc) const noexcept {
+    return std::ranges::any_of(states_, [&](const SourceState& state) {
+      return std::ranges::any_of(state.egress,
+                                 [&](const SentStream& stream) { return stream.counters().ssrc == ssrc; });
+    });
+  }
   /// Counts what the kernel sent to the source.
   void on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source);
 
@@ -229,6 +236,11 @@ class Streams {
   /// A press that ended by time, without a packet that says so; call it until it returns nothing. With `all`,
   /// presses that are still open end too.
   [[nodiscard]] std::optional<DtmfEvent> take_ended_press(Instant now, bool all) noexcept;
+  /// True while a press has begun and has not ended.
+  [[nodiscard]] bool has_open_press() const noexcept {
+    return std::ranges::any_of(
+        states_, [](const SourceState& state) { return state.presses && state.presses->is_open(); });
+  }
   /// When `take_ended_press` or `take_due_key_frame` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
 

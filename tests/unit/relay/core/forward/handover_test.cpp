@@ -72,6 +72,20 @@ TEST_F(HandoverTest, OnlyAStreamThatItsPacketsAloneDecideAboutIsLent) {
   EXPECT_FALSE(is_handed_over(plan_)) << "nobody is locked";
 }
 
+TEST_F(HandoverTest, AudioThatMayEndAKeyPressStaysInUserSpace) {
+  const PayloadEntry event{PayloadType{101}, G711Law::kNone, 0, true, 8000};
+  const auto passes = [&](std::uint16_t sequence, const PayloadEntry& payload) {
+    auto octets = test::rtp('\5', kSsrc.value, sequence, payload.type.value, 160);
+    ReceivedPacket packet({}, kPeer, octets, kStart);
+    packet.rtp = *parse_rtp(octets);
+    return streams_.presses_of(0, payload, packet);
+  };
+  EXPECT_FALSE(passes(4, event).own);
+  EXPECT_FALSE(is_handed_over(plan_)) << "the press is open";
+  EXPECT_TRUE(passes(200, plan_.sources[0].payloads[0]).former);
+  EXPECT_TRUE(is_handed_over(plan_)) << "audio has ended it";
+}
+
 TEST_F(HandoverTest, WhatTheKernelCountsComesBackOnce) {
   const auto lent = hand_over(plan_, latch_, streams_, account_, kSsrc);
   ASSERT_TRUE(lent);
