@@ -169,7 +169,10 @@ class TransportTable {
     }
   }
   /// Destroys all transports.
-  void clear() noexcept { entries_.clear(); }
+  void clear() noexcept {
+    entries_.clear();
+    size_ = 0;
+  }
 
  private:
   std::vector<std::unique_ptr<TransportEntry>> entries_;
