@@ -100,5 +100,22 @@ TEST(DtlsRecordsTest, DTL13_AlertsInClearAreNamed) {
   EXPECT_EQ(plain_alert(behind), (DtlsAlert{2, 80}));
 }
 
+TEST(DtlsRecordsTest, CutAndSpoiledRecordsAreLeftOut) {
+  const std::vector<std::byte> good = {std::byte{22}, std::byte{0xfe}, std::byte{0xfd}, std::byte{0},
+                                       std::byte{0},  std::byte{0},    std::byte{0},    std::byte{0},
+                                       std::byte{0},  std::byte{0},    std::byte{1},    std::byte{0},
+                                       std::byte{1},  std::byte{7}};
+  EXPECT_EQ(sift_records(good), good);
+  EXPECT_TRUE(sift_records(Bytes(good).first(13)).empty());
+  EXPECT_TRUE(sift_records({}).empty());
+  auto two = good;
+  two.insert(two.end(), good.begin(), good.end() - 1);
+  EXPECT_EQ(sift_records(two), good);
+  auto heartbeat = good;
+  heartbeat[0] = std::byte{24};
+  EXPECT_TRUE(sift_records(heartbeat).empty());
+  EXPECT_FALSE(parse_client_hello(good));
+}
+
 }  // namespace
 }  // namespace ferry::test::records_test

@@ -2,6 +2,8 @@
 
 #include "relay/core/evidence/report_history.hpp"
 
+#include <string>
+
 #include <gtest/gtest.h>
 
 namespace ferry::report_history_test {
@@ -9,11 +11,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-ReportBlock block_of(std::int32_t lost, std::uint32_t highest) {
+constexpr Instant kBegin{1h};
+
+ReportBlock block_of(std::int32_t lost, std::uint32_t highest, std::uint8_t fraction = 0) {
   ReportBlock block;
   block.about = Ssrc{9};
   block.cumulative_lost = lost;
   block.highest_sequence = highest;
+  block.fraction_lost = fraction;
   return block;
 }
 
@@ -42,10 +47,11 @@ TEST(ReportHistory, AnotherReporterOrAStepBackBeginsAnew) {
     history.add(Ssrc{1}, block_of(5, 1000), Instant{1h});
     history.add(Ssrc{1}, block_of(6, 1500), Instant{1h + 10s});
     ASSERT_NE(history.newest().earlier.at, Instant{});
-    history.add(other ? Ssrc{2} : Ssrc{1}, block_of(0, other ? 2000 : 1499), Instant{1h + 20s});
+    history.add(other ? Ssrc{2} : Ssrc{1}, block_of(0, other ? 2000 : 1499, 64), Instant{1h + 20s});
     EXPECT_EQ(history.newest().earlier.at, Instant{}) << other;
     EXPECT_EQ(history.newest().highest_before, 0u) << other;
     EXPECT_EQ(history.newest().cumulative_lost, 0) << other;
+    EXPECT_EQ(history.newest().recent_loss_percent(), 25.0) << "what the only report says";
   }
 }
 
@@ -66,6 +72,30 @@ TEST(ReportHistory, C13_APauseOfTheProcessMovesAllTimes) {
   EXPECT_EQ(history.newest().earlier.at, Instant{1h + 60s});
   history.add(Ssrc{1}, block_of(7, 2000), Instant{1h + 70s});
   EXPECT_EQ(history.newest().earlier.at, Instant{1h + 60s}) << "ten seconds, not seventy";
+}
+
+TEST(ReportHistory, EarlierIsTheNewestOfTenSecondsAgoOrTheOldest) {
+  struct Row {
+    Duration every;
+    int reports;
+    Duration earlier;  // before the newest
+  };
+  for (const Row& row : {Row{5s, 1, 0s}, Row{5s, 2, 5s}, Row{5s, 3, 10s}, Row{5s, 9, 10s}, Row{4s, 9, 12s},
+                         Row{1s, 4, 3s}, Row{1s, 40, 10s}, Row{100ms, 400, 10s}, Row{30s, 4, 30s}}) {
+    ReportHistory history;
+    Instant now = kBegin;
+    for (int i = 0; i < row.reports; ++i)
+      history.add(Ssrc{9}, block_of(i, static_cast<std::uint32_t>(100 * i)), now += row.every);
+    const std::string what = std::to_string(row.every / 1ms) + " ms, " + std::to_string(row.reports);
+    if (row.reports == 1) {
+      EXPECT_EQ(history.newest().earlier.at, Instant{}) << what;
+      continue;
+    }
+    EXPECT_GE(now - history.newest().earlier.at, row.earlier) << what;
+    EXPECT_LE(now - history.newest().earlier.at, row.earlier + kMarkInterval) << what;
+    EXPECT_EQ(history.newest().at, now);
+    EXPECT_NEAR(history.newest().recent_loss_percent(), 1, 0.01) << what;
+  }
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ TEST(RtcpSsrcs, EachKindOfPacketNamesItsOwn) {
   };
   const Row rows[] = {
       {"SR", words_of(1, 200, {1, kX, kX, kX, kX, kX, 2, kX, kX, kX, kX, kX}), "o1 h2"},
+      {"SR without blocks", words_of(0, 200, {1, kX, kX, kX, kX, kX}), "o1"},
       {"RR with two blocks", words_of(2, 201, {1, 2, kX, kX, kX, kX, kX, 3, kX, kX, kX, kX, kX}), "o1 h2 h3"},
       {"RR whose count promises more than there is", words_of(31, 201, {1, 2, kX, kX, kX, kX, kX}), "o1 h2"},
       {"BYE of three", words_of(3, 203, {1, 2, 3}), "o1 o2 o3"},
@@ -58,6 +59,7 @@ TEST(RtcpSsrcs, EachKindOfPacketNamesItsOwn) {
        words_of(2, 202, {1, 0x0102'6162, 0, 2, 0x0102'6364, 0}), "o1 o2"},
       {"SDES whose items end within the word", words_of(2, 202, {1, 0x0101'6100, 2, 0x0101'6200}), "o1 o2"},
       {"NACK", words_of(1, 205, {1, 2, kX}), "o1 h2"},
+      {"transport-cc", words_of(15, 205, {1, 2, 0x0007'0001, 0x0000'0000, 0x2001'0000}), "o1 h2"},
       {"PLI", words_of(1, 206, {1, 2}), "o1 h2"},
       {"FIR of two", words_of(4, 206, {1, 0, 2, kX, 3, kX}), "o1 h0 h2 h3"},
       {"TMMBR", words_of(3, 205, {1, 0, 2, kX}), "o1 h0 h2"},
@@ -69,6 +71,7 @@ TEST(RtcpSsrcs, EachKindOfPacketNamesItsOwn) {
       {"XR: DLRR of two", words_of(0, 207, {1, 0x0500'0006, 2, kX, kX, 3, kX, kX}), "o1 h2 h3"},
       {"XR: loss RLE, then statistics", words_of(0, 207, {1, 0x0100'0002, 2, kX, 0x0600'0001, 3}),
        "o1 h2 h3"},
+      {"XR: VoIP metrics", words_of(0, 207, {1, 0x0700'0008, 2, kX, kX, kX, kX, kX, kX, kX}), "o1 h2"},
       {"RFC 8888 of two streams, one report each",
        words_of(11, 205, {1, 2, 0x0000'0001, kX, 3, 0x0000'0001, kX, kX}), "o1 h2 h3"},
       {"an unknown type", words_of(1, 210, {1, 2}), ""},

@@ -2,12 +2,19 @@
 
 #include "relay/core/rtp/sent_stream.hpp"
 
+#include "relay/core/rtp/stream_stats.hpp"
+#include "tests/support/packets.hpp"
+
+#include <vector>
+
 #include <gtest/gtest.h>
 
 namespace ferry::sent_stream_test {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr Instant kBegin{1h};
 
 class SentStreamTest : public testing::Test {
  protected:
@@ -122,6 +129,102 @@ TEST_F(SentStreamTest, ReportsOfThePartyAreKept) {
   EXPECT_EQ(sent_.newest_report()->cumulative_lost, 3);
   sent_.skip(5s);
   EXPECT_EQ(sent_.newest_report()->at, now_ + 5s);
+}
+
+TEST(SentStream, CountsLossDuplicatesAndReorderingOfWhatLeft) {
+  SentStream sent(Ssrc{1});
+  Instant now = kBegin;
+  for (const unsigned number : {65533u, 65534u, 65534u, 0u, 65535u, 3u}) {
+    sent.count(SeqNo{static_cast<std::uint16_t>(number)}, 0, 172, now += 20ms);
+  }
+  EXPECT_EQ(sent.counters().packets, 6u);
+  EXPECT_EQ(sent.counters().expected(), 7u);
+  EXPECT_EQ(sent.counters().duplicates, 1u);
+  EXPECT_EQ(sent.counters().reordered, 1u);
+  EXPECT_EQ(sent.counters().lost(), 2u);
+  EXPECT_EQ(sent.counters().first_packet, kBegin + 20ms);
+  const MarkTimes times(kBegin);
+  EXPECT_EQ(sent.recent(times, now).lost(), 2u);
+  EXPECT_EQ(sent.recent(times, now).longest_burst, 2u);
+}
+
+TEST(SentStream, SSR4_AJumpIsAResetAndNoLoss) {
+  struct Row {
+    int step;
+    bool is_reset;
+  };
+  for (const Row& row : {Row{3000, true}, Row{2999, false}, Row{-101, true}, Row{-102, true},
+                         Row{-100, false}, Row{-5000, true}, Row{30'000, true}, Row{-32'768, true}}) {
+    SentStream sent(Ssrc{1});
+    std::uint16_t number = 6000;
+    for (int i = 0; i < 200; ++i) sent.count(SeqNo{number++}, 0, 172, kBegin);
+    number = static_cast<std::uint16_t>(number - 1 + row.step);
+    for (int i = 0; i < 50; ++i) sent.count(SeqNo{number++}, 0, 172, kBegin);
+    EXPECT_EQ(sent.counters().resets, row.is_reset ? 1u : 0u) << row.step;
+    EXPECT_EQ(sent.counters().lost(), row.step == 2999 ? 2998u : 0u) << row.step;
+    if (row.is_reset) {
+      EXPECT_EQ(sent.counters().expected(), 250u) << row.step;
+    }
+  }
+}
+
+TEST(SentStream, OnePacketThatIsVeryLateBeginsNoRun) {
+  SentStream sent(Ssrc{1});
+  for (std::uint16_t n = 1000; n < 1500; ++n) {
+    sent.count(SeqNo{n}, 0, 172, kBegin);
+    if (n == 1400) sent.count(SeqNo{1200}, 0, 172, kBegin);
+  }
+  EXPECT_EQ(sent.counters().resets, 0u);
+  EXPECT_EQ(sent.counters().lost(), 0u);
+  EXPECT_EQ(sent.counters().expected(), 500u);
+}
+
+/// What the kernel forwards in batches is counted as what user space forwards one by one.
+TEST(SentStream, BatchesCountAsPacketsDo) {
+  StreamStats above;
+  SentStream one_by_one(Ssrc{1});
+  SentStream batches(Ssrc{1});
+  SsrcCounters before;
+  Instant now = kBegin;
+  int in_batch = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::vector<int> numbers = {i};
+    if (i % 11 == 3) numbers.clear();   // lost
+    if (i % 50 == 7) numbers = {i, i};  // twice
+    if (i % 40 == 9) numbers = {};      // comes late
+    if (i % 40 == 10) numbers = {i, i - 1};
+    for (const int each : numbers) {
+      const auto number = static_cast<std::uint16_t>(each);
+      const test::Packet packet = test::rtp('A', 1, number);
+      ASSERT_EQ(above.check(SeqNo{number}), StreamStats::Check::kOk);
+      above.count(*parse_rtp(packet), packet.size(), 8000, now += 20ms);
+      one_by_one.count(SeqNo{number}, parse_rtp(packet)->timestamp, packet.size(), now);
+      if (i == 0) {
+        batches.count(SeqNo{number}, parse_rtp(packet)->timestamp, packet.size(), now);
+        before = above.counters();
+      } else {
+        ++in_batch;
+      }
+    }
+    if (in_batch < 97) continue;
+    in_batch = 0;
+    const SsrcCounters& after = above.counters();
+    OffloadedTraffic below;
+    below.packets = after.packets - before.packets;
+    below.bytes = after.bytes - before.bytes;
+    below.before = SeqNo{static_cast<std::uint16_t>(before.highest_extended)};
+    below.advanced = true;
+    below.duplicates = static_cast<std::int32_t>(after.duplicates - before.duplicates);
+    below.reordered = static_cast<std::int32_t>(after.reordered - before.reordered);
+    below.loss_bursts = static_cast<std::int32_t>(after.loss_bursts - before.loss_bursts);
+    below.longest_burst = above.state().new_burst;
+    below.seen = above.state().seen;
+    below.stream = &after;
+    batches.count(below);
+    before = after;
+    ASSERT_EQ(batches.counters(), one_by_one.counters()) << i;
+  }
+  EXPECT_GT(batches.counters().lost(), 200u);
 }
 
 }  // namespace

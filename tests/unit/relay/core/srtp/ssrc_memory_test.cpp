@@ -2,7 +2,11 @@
 
 #include "relay/core/srtp/ssrc_memory.hpp"
 
+#include <algorithm>
 #include <map>
+#include <random>
+#include <set>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -67,6 +71,43 @@ TEST(SsrcMemory, SRT7_CloseAllClosesEveryRecord) {
   memory.remove(Ssrc{2});
   memory.close_all();
   for (std::uint32_t i : {0u, 1u, 3u, 4u}) EXPECT_TRUE(memory.find(Ssrc{i})->is_closed) << i;
+}
+
+TEST(SsrcMemory, KeepsTheNewestAndTheirOrder) {
+  SsrcMemory memory;
+  std::mt19937 random(7);
+  std::set<std::uint32_t> all;
+  while (all.size() < 3 * SsrcMemory::kRecords) all.insert(static_cast<std::uint32_t>(random()));
+  std::vector<std::uint32_t> order(all.begin(), all.end());
+  std::ranges::shuffle(order, random);
+  for (const std::uint32_t ssrc : order) {
+    EXPECT_TRUE(memory.keep({.ssrc = Ssrc{ssrc}, .highest_rtp = ssrc}));
+    // Some come back.
+    if (ssrc % 3 != 0) continue;
+    memory.remove(Ssrc{ssrc});
+    EXPECT_TRUE(memory.keep({.ssrc = Ssrc{ssrc}, .highest_rtp = ssrc + std::uint64_t{1}}));
+  }
+  const auto first_kept = order.size() - SsrcMemory::kRecords;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const SsrcRecord* record = memory.find(Ssrc{order[i]});
+    ASSERT_EQ(record != nullptr, i >= first_kept) << i;
+    if (record == nullptr) {
+      EXPECT_TRUE(memory.is_forgotten(Ssrc{order[i]}));
+    } else {
+      EXPECT_EQ(record->highest_rtp, order[i] + std::uint64_t{order[i] % 3 == 0});
+    }
+  }
+  std::size_t mistaken = 0;
+  for (std::uint32_t n = 0; n < 100'000; ++n) {
+    const auto ssrc = static_cast<std::uint32_t>(random());
+    mistaken += !all.contains(ssrc) && memory.is_forgotten(Ssrc{ssrc}) ? 1 : 0;
+  }
+  EXPECT_LE(mistaken, 2u);
+  SsrcMemory restored;
+  restored.restore(memory.state());
+  EXPECT_EQ(restored.state(), memory.state());
+  std::size_t at = first_kept;
+  restored.for_each([&](const SsrcRecord& record) { EXPECT_EQ(record.ssrc.value, order[at++]); });
 }
 
 // Against a map, with few SSRCs so that chains and free places are used again.

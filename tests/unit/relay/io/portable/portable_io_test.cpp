@@ -1,6 +1,7 @@
 // The portable engine on real sockets: what a connected second socket may not change.
 
 #include "relay/io/portable/portable_io.hpp"
+
 #include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>

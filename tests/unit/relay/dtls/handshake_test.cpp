@@ -295,20 +295,6 @@ TEST_F(DtlsTest, DTL4_RestartsAreFewAndNothingEnds) {
   EXPECT_LE(server_.budget.pending(), 1u);
 }
 
-TEST_F(DtlsTest, DTL12_TheBudgetOfAnAddressIsBounded) {
-  DtlsBudget budget;
-  std::vector<DtlsBudget::Place> places;
-  for (std::size_t i = 0; i < DtlsBudget::kMostOfOne; ++i) {
-    places.push_back(budget.take({1, kAlice.address}));
-    EXPECT_TRUE(static_cast<bool>(places.back()));
-  }
-  EXPECT_FALSE(static_cast<bool>(budget.take({1, kAlice.address})));
-  EXPECT_TRUE(static_cast<bool>(budget.take({1, kRelay.address})));
-  places.pop_back();
-  EXPECT_TRUE(static_cast<bool>(budget.take({1, kAlice.address})));
-  EXPECT_EQ(budget.pending(), DtlsBudget::kMostOfOne - 1);
-}
-
 /// D-06. The timer of the back end runs in real time: short waits, a bounded number of them.
 TEST_F(DtlsTest, D06_CompletesThroughLoss) {
   server_.knows(client_);
@@ -747,23 +733,6 @@ TEST_F(DtlsAlerts, DTL11_ALiveAssociationIsNotTouchedByAWrongOneBesideIt) {
   start();
   exchange();
   expect_ready();
-}
-
-TEST(DtlsRecords, CutAndSpoiledRecordsAreLeftOut) {
-  const std::vector<std::byte> good = {std::byte{22}, std::byte{0xfe}, std::byte{0xfd}, std::byte{0},
-                                       std::byte{0},  std::byte{0},    std::byte{0},    std::byte{0},
-                                       std::byte{0},  std::byte{0},    std::byte{1},    std::byte{0},
-                                       std::byte{1},  std::byte{7}};
-  EXPECT_EQ(sift_records(good), good);
-  EXPECT_TRUE(sift_records(Bytes(good).first(13)).empty());
-  EXPECT_TRUE(sift_records({}).empty());
-  auto two = good;
-  two.insert(two.end(), good.begin(), good.end() - 1);
-  EXPECT_EQ(sift_records(two), good);
-  auto heartbeat = good;
-  heartbeat[0] = std::byte{24};
-  EXPECT_TRUE(sift_records(heartbeat).empty());
-  EXPECT_FALSE(parse_client_hello(good));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// STUN and ICE between two of our own agents in virtual time, and against those who have no credentials
+// ICE between two of our own agents in virtual time, and against those who have no credentials
 // (rules ICE-1 to ICE-9, rows I-01 to I-06).
 
 #include "relay/core/ice/ice_agent.hpp"
@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::ice_agent_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -720,63 +720,5 @@ TEST_F(IceTest, ARestoredAgentGoesOnAndAsksForConsent) {
   EXPECT_EQ(wire_.front().to, kAlice4);
 }
 
-/// RFC 5769 §2.1 and §2.2: a request and its answer, with their password.
-TEST(Stun, TheVectorsOfRfc5769) {
-  const std::string_view password = "VOkJxbRl1RmTxUk/WvJxBt";
-  const auto bytes = [](std::string_view hex) {
-    std::vector<std::byte> out;
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-      out.push_back(static_cast<std::byte>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
-    return out;
-  };
-  const auto request = bytes(
-      "000100582112a442b7e7a701bc34d686fa87dfae80220010"
-      "5354554e207465737420636c69656e74002400046e0001ff80290008932ff9b151263b36"
-      "000600096576746a3a68367659202020000800149aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a280280004e57a3bcf");
-  const auto parsed = stun::parse(request);
-  ASSERT_TRUE(parsed);
-  EXPECT_EQ(parsed->kind, stun::Kind::kRequest);
-  EXPECT_EQ(parsed->username, "evtj:h6vY");
-  EXPECT_EQ(parsed->priority, 0x6e0001ffu);
-  EXPECT_EQ(parsed->controlled, 0x932ff9b151263b36u);
-  EXPECT_TRUE(parsed->has_fingerprint);
-  EXPECT_TRUE(stun::is_authentic(request, *parsed, password));
-  EXPECT_FALSE(stun::is_authentic(request, *parsed, "another"));
-  const auto answer = bytes(
-      "0101003c2112a442b7e7a701bc34d686fa87dfae8022000b7465737420766563746f7220"
-      "002000080001a147e112a643000800142b91f599fd9e90c38c7489f92af9ba53f06be7d780280004c07d4c96");
-  const auto success = stun::parse(answer);
-  ASSERT_TRUE(success);
-  EXPECT_EQ(success->kind, stun::Kind::kSuccess);
-  EXPECT_EQ(success->mapped, endpoint("192.0.2.1:32853"));
-  EXPECT_TRUE(success->has_fingerprint);
-  EXPECT_TRUE(stun::is_authentic(answer, *success, password));
-}
-
-TEST(Stun, WhatIsWrittenIsRead) {
-  for (const Endpoint& at : {kAlice4, kAlice6}) {
-    stun::Contents contents;
-    contents.mapped = at;
-    contents.error = 487;
-    contents.controlling = 0x0123456789abcdefu;
-    contents.use_candidate = true;
-    const auto octets = stun::write(stun::Kind::kError, {std::byte{1}, std::byte{2}}, contents, "secret");
-    const auto parsed = stun::parse(octets);
-    ASSERT_TRUE(parsed);
-    EXPECT_EQ(parsed->mapped, at);
-    EXPECT_EQ(parsed->error, 487);
-    EXPECT_EQ(parsed->controlling, contents.controlling);
-    EXPECT_TRUE(parsed->use_candidate);
-    EXPECT_TRUE(stun::is_authentic(octets, *parsed, "secret"));
-    for (std::size_t cut = 0; cut < octets.size(); ++cut) EXPECT_FALSE(stun::parse(Bytes(octets).first(cut)));
-    for (std::size_t at_octet = 0; at_octet < octets.size(); ++at_octet) {
-      auto spoiled = octets;
-      spoiled[at_octet] ^= std::byte{0x40};
-      const auto other = stun::parse(spoiled);
-      EXPECT_FALSE(other && other->has_fingerprint && stun::is_authentic(spoiled, *other, "secret"));
-    }
-  }
-}
-
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::ice_agent_test

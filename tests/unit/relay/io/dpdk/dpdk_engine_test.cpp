@@ -1,6 +1,7 @@
 // The engine of DPDK on a port made of rings: which frame becomes a packet of whom, and what leaves.
 
 #include "relay/io/dpdk/dpdk_engine.hpp"
+
 #include "relay/worker/worker.hpp"
 #include "tests/support/dpdk_ring.hpp"
 
