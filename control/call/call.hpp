@@ -253,8 +253,8 @@ struct AgreedTransportTerms : TransportTerms {
 };
 
 /// One ICE, DTLS and SRTP association with one party, and the local ports that it lives on (RFC 9143 "BUNDLE
-/// transport"). Its leg owns it and its medias point to it. Under BUNDLE several medias share one; else each
-/// has its own.
+/// transport"). Its leg owns it and its medias point to it. Under BUNDLE several medias share a transport;
+/// otherwise each has its own.
 ///
 /// The terms that it inherits are the newest ones, which SDP and replies speak of. Whatever concerns packets
 /// must ask `in_force()` instead.
@@ -263,8 +263,8 @@ struct MediaTransport : TransportTerms {
   // memory.
   /// Flag `pierce-NAT`: empty packets are sent to the party until something arrives from it.
   bool pierce = false;
-  /// True if an answer made its medias a BUNDLE group of the party. All later SDP for the party names the
-  /// group again (BND-7).
+  /// True if the party has agreed that the medias of the transport are a BUNDLE group. An answer sets it, of
+  /// either side. All later SDP for the party names the group again (BND-7).
   bool is_bundle = false;
   /// The ICE role that `query` shows, even without ICE. True for the answering side.
   bool ice_controlling = false;
@@ -455,20 +455,23 @@ struct KeptWishes {
   bool operator==(const KeptWishes&) const = default;
 };
 
-/// BUNDLE with one party (RFC 9143): what its words and ours were. Which medias share a transport, their
-/// `via` says.
+/// What was said of BUNDLE with one party (RFC 9143). `Media::via` says which medias share a transport.
 struct LegBundle {
-  /// Whether the party is offered a group: not, for sections that have ports of their own beside it, or for
-  /// sections on one port (words `offer` and `require`). Counts for later offers, too.
+  /// How the relay offers the party a BUNDLE group. kNone: not at all. kOffer: each section has ports of its
+  /// own until an answer takes the group (word `offer`). kRequire: all sections are on one port (word
+  /// `require`).
   enum class Wish : std::uint8_t { kNone, kOffer, kRequire };
+  /// Set by the words of an offer, and kept for later offers.
   Wish wish = Wish::kNone;
-  /// Words `accept` and `reject` about the party's own offers. Unset = as the daemon has it.
+  /// True if the relay takes the BUNDLE groups of the party's own offers (word `accept`), false if not (word
+  /// `reject`). Unset = option `bundle` decides.
   std::optional<bool> is_accepted;
-  /// True if the groups of the party's last own offer are taken.
+  /// True if the party's last own offer had BUNDLE groups, and the relay took them.
   bool offered_by_peer = false;
-  /// True if the last offer to the party had a group.
+  /// True if the relay's last offer to the party had a BUNDLE group.
   bool offered_to_peer = false;
-  /// The names that its sections had before they got others. They are not given to other sections (WEB-1).
+  /// MIDs that the party's sections had before they got others, the oldest first; at most 64. No other
+  /// section of the party gets one of them (WEB-1).
   std::vector<std::string> former_mids;
 };
 
@@ -496,7 +499,7 @@ struct LegExtras {
   bool by_create = false;
   /// The offer that ended without an answer. Null = its last offer was answered, or still waits.
   std::unique_ptr<LapsedOffer> lapsed;
-  /// Null until somebody spoke of BUNDLE with the party.
+  /// What was said of BUNDLE with the party. Null = nothing.
   std::unique_ptr<LegBundle> bundle;
 };
 
@@ -555,12 +558,13 @@ struct Leg {
   Media& add_media();
   /// What was said of BUNDLE with the party. Null if nothing was.
   [[nodiscard]] const LegBundle* bundle() const { return extras ? extras->bundle.get() : nullptr; }
+  /// The same, made if there is none.
   LegBundle& ensure_bundle() {
     auto& bundle = ensure_extras().bundle;
     if (!bundle) bundle = std::make_unique<LegBundle>();
     return *bundle;
   }
-  /// True if the party knows a group of its sections.
+  /// True if the party has agreed on a BUNDLE group.
   [[nodiscard]] bool has_bundle() const {
     return std::ranges::any_of(transports, [](const MediaTransport& each) { return each.is_bundle; });
   }

@@ -15,7 +15,7 @@
 
 namespace ferry {
 
-/// The URI of the extension that names the section of a packet (RFC 9143 §15).
+/// The URI of the header extension in which a packet names its section by MID (RFC 9143 §15).
 inline constexpr std::string_view kMidExtension = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// The header extensions between this relay and one party, for one section. Made with the first description

@@ -70,7 +70,7 @@ struct SessionConfig {
   std::size_t unheard_per_address = 20;
   /// True if the source of SIP messages replaces the addresses of SDP (option `sip-source`).
   bool sip_source = false;
-  /// True if the BUNDLE groups of offers are taken, unless a word of the request says otherwise (option
+  /// True if the relay takes the BUNDLE groups of offers, unless a word of the request says otherwise (option
   /// `bundle`).
   bool accepts_bundle = true;
   /// DSCP octet of packets.

@@ -341,8 +341,8 @@ class Planner {
         goes_on ? ports_.plan->dtls : dtls_plan(*transport_.dtls, is_answered(), call_.serial, input_.dtls);
   }
 
-  /// The number of the MID extension toward the party of `transport`, if `allows` the direction that was
-  /// settled; 0 = there is none. It is the same in all sections of a group (RFC 9143 §12).
+  /// The ID by which the party of `transport` knows the MID extension, if `allows` accepts the agreed
+  /// direction; 0 = there is none. All sections of a BUNDLE group have the same ID (RFC 9143 §12).
   template <class Allows>
   [[nodiscard]] static std::uint8_t mid_number_of(const MediaTransport& transport, Allows allows) {
     std::uint8_t number = 0;
@@ -354,12 +354,13 @@ class Planner {
     });
     return number;
   }
+  /// The same for the transport that is planned.
   template <class Allows>
   [[nodiscard]] std::uint8_t mid_number(Allows allows) const {
     return mid_number_of(transport_, allows);
   }
 
-  /// `text` as a plan has it: `known` if that is the same text, so that equal plans share the object.
+  /// Returns `known` if it has this text, else a new object. Equal plans then share the object.
   [[nodiscard]] static std::shared_ptr<const std::string> shared_text(
       const std::string& text, const std::shared_ptr<const std::string>& known) {
     if (known && *known == text) return known;
@@ -373,8 +374,8 @@ class Planner {
     return found == ports_.plan->sources.end() ? nullptr : &*found;
   }
 
-  /// Lets the relay name the receiver's section in packets to it (RFC 9143 §15). Only a transport with
-  /// several medias needs that.
+  /// Lets the worker write the MID of the receiver's section into packets (BND-22). Only a transport with
+  /// several medias needs that. `former`: the source in the plan before; null if there is none.
   void name_section(Sink& sink, const Media& receiver, const SourcePlan* former) const {
     if (!receiver.via->is_shared() || receiver.in_force().mid.empty()) return;
     sink.mid_extension = mid_number_of(*receiver.via, [](sdp::Direction d) { return d.receive; });
@@ -465,7 +466,7 @@ class Planner {
     sink.rtcp_only = subscription.rtcp_only;
     sink.takes_feedback = receiver.takes_feedback();
     if (media.in_force().kind == TransportKind::kRtp) {
-      // Under BUNDLE the element names the sections of one party and means nothing to another (EXT-4).
+      // Under BUNDLE a MID element names the sections of one party and means nothing to another (EXT-4).
       const bool names_ours = transport_.is_shared() || transport_.is_bundle || receiver.via->is_shared() ||
                               receiver.via->is_bundle;
       const bool same_mid = !names_ours && media.in_force().mid == receiver.in_force().mid;

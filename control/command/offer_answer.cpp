@@ -1,11 +1,10 @@
 // Carries out one offer or answer (docs/reference/ng.md#offer-answer), in this order:
 //
 // 1. find the parties (`resolve_legs`), parse the SDP, find the medias of each section (`match_sections`) and
-//    the transports of these (`choose_transports`);
+//    the transport of each media (`choose_transports`);
 // 2. choose interfaces, judge addresses (LAT-11a) and keys (SRT-13), open ports;
-// 3. commit (offer_answer_commit.cpp): legs, then medias; rtcp-mux, keys, DTLS, ICE and ports are decided
-// once
-//    for each transport, by the section that carries it; extensions and flows by each section;
+// 3. commit (offer_answer_commit.cpp): legs, then medias. The section that carries a transport decides about
+//    its rtcp-mux, keys, DTLS, ICE and ports, and each section about its extensions and flows;
 // 4. write the SDP for the receiver, and tell the worker.
 //
 // Everything that can fail happens in 1 and 2, so a refused message leaves the call as it was (CTL-6); only

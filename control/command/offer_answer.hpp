@@ -30,10 +30,10 @@ class OfferAnswer {
   Result<Taken, RequestError> run();
 
  private:
-  /// The transport of one side of a section.
+  /// The transport of one side of a section. `choose_transports` sets it.
   struct Carried {
-    /// Index in `matches_` of the section that decides about the transport: the section itself, or under
-    /// BUNDLE another one.
+    /// Index in `matches_` of the section that carries the transport, which means that it decides about it:
+    /// the section itself, or under BUNDLE another one of its group.
     std::size_t carrier = 0;
     /// The transport. Null = the commit makes it.
     MediaTransport* via = nullptr;
@@ -69,12 +69,14 @@ class OfferAnswer {
     bool is_reused = false;
     /// The addresses of the section that are never sent to (LAT-11a).
     std::vector<LeftOutPeer> left_out;
-    /// What carries the media of each side.
+    /// The transport of the media of each side.
     Carried sender_on;
     Carried receiver_on;
-    /// What an answer keys the sender's transport by.
+    /// How the answer keys the sender's transport. The commit sets it for the section that carries the
+    /// transport.
     Side::KeyedBy keyed = Side::KeyedBy::kNothing;
-    /// True if another section of the receiver's offer than now said where its transport is.
+    /// True if the transport of the receiver has to be read from another section of its offer than before:
+    /// the section that carried it was refused (BND-3), or this one gets a transport of its own.
     bool is_reread = false;
     [[nodiscard]] const Carried& transport(bool receiver_side) const {
       return receiver_side ? receiver_on : sender_on;
@@ -113,42 +115,49 @@ class OfferAnswer {
   /// Finds the medias of each section: by `a=mid`, by subscription, then by place.
   void match_sections();
   // BUNDLE (offer_answer_bundle.cpp).
-  /// True if the groups of the sender's SDP are taken.
+  /// True if the relay takes the BUNDLE groups of the sender's SDP.
   [[nodiscard]] bool takes_groups() const;
-  /// Reads the sender's groups, and lets each of their sections read as if it stood alone.
+  /// Reads the groups of the sender's SDP, if they are taken, and lets each of their sections read as if it
+  /// stood alone.
   void read_groups();
-  /// How the receiver is offered a group; the strictest word counts.
+  /// How the receiver is offered a group, by the words of this message and of earlier ones. The strictest
+  /// word counts.
   [[nodiscard]] LegBundle::Wish bundle_wish() const;
-  /// True if the sections of the group that the receiver is offered are on one port.
+  /// True if an offer puts the sections of a group on one port without waiting for the receiver's answer.
   [[nodiscard]] bool shares_toward_receiver() const;
-  /// The groups that an offer has for the receiver.
+  /// The groups that the receiver is offered. Empty = none.
   [[nodiscard]] std::vector<Group> groups_to_offer() const;
-  /// The groups of the receiver's own offer, as far as the answer takes their sections.
+  /// The groups of the receiver's own offer, without the sections that the answer refuses. Empty if the relay
+  /// did not take them.
   [[nodiscard]] std::vector<Group> groups_to_answer();
-  /// True if the media may get another transport with this message: nothing goes on at the one that it has.
+  /// True if the media may get another transport with this message. A media whose terms are in force may not:
+  /// an offer can fail, and its packets must go on (LAT-15).
   [[nodiscard]] bool may_move(const Media& media) const;
   /// Decides which section carries the transport of each side of each section.
   void choose_transports();
+  /// Puts the sections of each group on one transport of that side, and chooses the section that carries it.
   void share(bool receiver_side, const std::vector<Group>& groups);
-  /// The same for a section outside the groups whose media has a transport with others.
+  /// Decides about a section outside the groups whose media shares a transport: it gets a transport of its
+  /// own, or stays with the section that carries the shared one.
   void leave_shared(std::size_t at, bool receiver_side, const std::vector<bool>& is_grouped);
-  /// True if the section is in a group of that side.
+  /// True if the section is in a BUNDLE group of that side.
   [[nodiscard]] bool is_grouped(const Match& match, bool receiver_side) const;
   /// True if the section decides about the transport of its media on that side.
   [[nodiscard]] bool carries(const Match& match, bool receiver_side) const {
     return match.transport(receiver_side).carrier == static_cast<std::size_t>(&match - matches_.data());
   }
-  /// Remembers the words about BUNDLE, and what this message offers.
+  /// Remembers the words of an offer about BUNDLE, and whether either side has a group in it.
   void keep_bundle();
   /// Makes the medias of one side, and puts all of them on their transports.
   void place_medias(bool receiver_side);
-  /// Takes the transport from another section of the receiver's offer (BND-3).
+  /// Reads the receiver's transport from the section of its own offer that carries it now (BND-3).
   void reread_offer(const Match& match);
-  /// Notes which transports the parties know as groups.
+  /// Notes for each transport whether the answer made its medias a BUNDLE group.
   void settle_bundle();
-  /// Notes a name that a section has no more.
+  /// Remembers the MID of a media that is about to get the MID `mid` instead (WEB-1).
   static void note_former_mid(const Media& media, std::string_view mid);
-  /// The values of `a=group:BUNDLE` for the receiver.
+  /// The values of `a=group:BUNDLE` for the receiver. `mids`: the MID of each section of the message; empty =
+  /// the section is rejected or has none.
   [[nodiscard]] std::vector<std::string> groups_shown(const std::vector<std::string>& mids) const;
 
   /// Chooses interface and IP version of both sides.
@@ -291,7 +300,7 @@ class OfferAnswer {
   /// The receiver's own SDP, parsed. Points into the receiver's last SDP.
   sdp::Session receiver_own_;
   std::vector<Match> matches_;
-  /// The groups of the sender's SDP that are taken, and those of the receiver.
+  /// The BUNDLE groups of each side. Empty = the side has none, or the relay did not take them.
   std::vector<Group> sender_groups_;
   std::vector<Group> receiver_groups_;
   /// New port sets. Closed again if the message fails.

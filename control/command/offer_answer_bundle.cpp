@@ -1,18 +1,17 @@
-// BUNDLE in an offer or answer (RFC 9143): which sections of the message are a group
-// toward each party, and which section decides about the transport that they share.
+// BUNDLE in an offer or answer (RFC 9143): which sections of the message are a BUNDLE group of each party,
+// and which section carries the transport that they share. To carry it means to decide about it.
 //
-// - The sender's groups are read with its SDP. From then on each of their sections reads as if it stood
-// alone,
-//   with the transport of the group.
-// - The receiver of an offer has a group if a word asks for it, or if it agreed on one before. The receiver
-//   of an answer has those of its own offer, without the sections that the other side refuses.
-// - `share` puts the sections of a group on one transport. A media whose terms are in force moves only with
-// an
-//   answer, because an offer may fail (LAT-15).
+// 1. `read_groups` reads the sender's groups with its SDP. From then on each bundled section reads as if it
+//    stood alone, with the transport of its group.
+// 2. `choose_transports` finds the receiver's groups. An offer has a group for the receiver if a word asks
+//    for it, or if the receiver agreed on one before. An answer has the groups of the receiver's own offer,
+//    without the sections that the other side refuses.
+// 3. `share` puts the sections of each group on one transport. A media whose terms are in force moves only
+//    with an answer, because an offer may fail (LAT-15).
+// 4. The commit moves the medias (`place_medias`). An answer then notes what was agreed (`settle_bundle`).
 //
-// Trap: sections of a group that the receiver is offered with `offer` have ports of their own until the
-// answer takes the group. They are grouped (`is_grouped`) and carry their transports all the same
-// (`carries`).
+// Trap: the word `offer` gives each section of the group ports of its own until the answer takes the group.
+// Such a section is in a group (`is_grouped`) and carries its own transport all the same (`carries`).
 
 #include "control/call/session_config.hpp"
 #include "control/command/offer_answer.hpp"
@@ -32,7 +31,7 @@ namespace {
 /// The most former names of sections that are remembered for a party.
 constexpr std::size_t kMostFormerMids = 64;
 
-/// The sections of each group.
+/// The bundled sections of each group.
 std::vector<std::vector<std::size_t>> sections_of(const std::vector<BundleGroup>& groups) {
   std::vector<std::vector<std::size_t>> sections;
   for (const BundleGroup& group : groups) sections.push_back(group.sections);
@@ -88,7 +87,7 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
                            !may_move(*match.receiver);
     if (is_member && !stays_out) all.push_back(i);
   }
-  // In the order in which the receiver is shown them.
+  // A group has its sections in the order in which the receiver is shown them.
   std::ranges::stable_sort(all, {}, [&](std::size_t at) {
     const Match& match = matches_[at];
     return match.receiver != nullptr ? match.receiver->index : match.new_receiver_index;
@@ -194,8 +193,8 @@ void OfferAnswer::leave_shared(std::size_t at, bool receiver_side, const std::ve
     match.transport(receiver_side).carrier = static_cast<std::size_t>(carrier - matches_.begin());
   };
   if (match.section->port == 0 || match.hidden) return stay();
-  // The receiver is told of a port of its own. A sender cannot be: its offer gets one with the answer, and
-  // its answer was to a group of ours, which it did not take.
+  // The receiver learns a new port from this message, and the sender of an offer from the answer to it. The
+  // sender of an answer learns nothing more: it was offered one port and did not take the group.
   const bool is_told = receiver_side || !is_answer_;
   if (is_told && may_move(*media)) {
     match.transport(receiver_side) = {at, nullptr};
@@ -204,8 +203,8 @@ void OfferAnswer::leave_shared(std::size_t at, bool receiver_side, const std::ve
   }
   stay();
   if (is_told || remote_of(*match.section) == remote_of(*carrier->section)) return;
-  // A party without BUNDLE rejects all but the first section of such an offer. One that does not cannot be
-  // served at two places from one port.
+  // A party without BUNDLE has to reject all but the first section of such an offer. If it does not, the
+  // relay cannot serve its two places from one port, and rejects the section itself.
   session_.media[at].port = 0;
 }
 

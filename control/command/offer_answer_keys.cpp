@@ -128,9 +128,9 @@ void OfferAnswer::offer_receiver(const Match& match) {
   if (keys != nullptr) offer.lines = keys->theirs;
   offer.sdes = request_.sdes.policy;
   offer.sdes.off = receiver_->kept().sdes_off || knows_dtls_only(receiver);
-  // A packet that the relay changes cannot leave under the key that it came with, so such lines are not
-  // handed on. Neither are those of a transport that only one of the sides shares: two associations would
-  // have one key (SRT-1).
+  // A packet that the relay changes cannot leave under the key that it came with, so the relay does not hand
+  // on the lines of such a call. It does not hand on those of a BUNDLE group either: one transport may face
+  // several, and two associations would have one key (SRT-1).
   const bool has_extensions = !sdp::extmaps_of(session_, section).empty();
   const bool is_grouped_here = is_grouped(match, false) || is_grouped(match, true);
   const bool changes_packets = has_extensions || is_grouped_here || request_.echo || call_.silenced ||

@@ -72,8 +72,8 @@ sdp::Origin OfferAnswer::choose_origin(const std::string& body_without_origin, O
 }
 
 std::optional<std::size_t> OfferAnswer::own_place(const Media& media) const {
-  // The sections of a leg's own SDP stand in the order in which its medias were matched. A lapsed offer has
-  // the order until it is revived.
+  // The sections of a leg's own SDP stand in the order in which its medias were matched. If the offer has
+  // lapsed, the order is kept with it until it is revived.
   const LapsedOffer* lapsed = is_answer_ ? receiver_->lapsed_offer() : nullptr;
   const bool is_lapsed = lapsed != nullptr && !lapsed->section_order.empty();
   const auto& order = is_lapsed ? lapsed->section_order : receiver_->section_order;
@@ -170,7 +170,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   }
   if (!is_answer_ && is_grouped(*match, true)) {
     edit.allows_mixed_extensions = true;
-    // An agreed group needs no such lines: all of its sections have the common port (RFC 9143 §7.4).
+    // An agreed group needs no `a=bundle-only`: all of its sections have the common port (RFC 9143 §7.4).
     edit.bundle_only = !media.via->is_bundle && shares_toward_receiver() && !carries(*match, true);
     if (edit.bundle_only && has(request_.bundle, Bundle::kStrict)) edit.port = 0;
   }

@@ -1,4 +1,4 @@
-// Medias move onto a transport that others have, as BUNDLE asks for (RFC 9143).
+// Moves medias between the transports of a party, as BUNDLE asks for (RFC 9143). Control thread only.
 #pragma once
 
 #include "control/call/call.hpp"
@@ -6,8 +6,8 @@
 
 namespace ferry {
 
-/// Lets `transport`, which belongs to the same party, carry `media`. The transport that the media leaves is
-/// closed and ends if nothing is left on it.
+/// Puts `media` on `transport`, which belongs to the same party. If the transport that the media leaves
+/// carries nothing any more, its ports close and it is removed.
 void carry_by(const Services& services, Media& media, MediaTransport& transport);
 
 }  // namespace ferry

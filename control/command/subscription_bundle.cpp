@@ -1,6 +1,8 @@
-// BUNDLE of one-party commands (RFC 9143): a publisher's groups are taken like those of an offerer, and a
-// subscriber, or the party of `create`, is offered a group if a word asks for it. The decisions are those of
-// offer_answer_bundle.cpp; one party alone has nobody to wait for, so medias move at once.
+// BUNDLE in one-party commands (RFC 9143). `publish` takes the groups of the publisher's offer. `subscribe
+// request` and `create` offer their party a group if a word asks for it, and the party's answer settles that.
+//
+// The decisions are those of offer_answer_bundle.cpp. One party alone has nobody to wait for, so medias move
+// at once.
 
 #include "control/call/session_config.hpp"
 #include "control/command/shared_transport.hpp"
@@ -16,6 +18,8 @@ namespace ferry {
 
 namespace {
 
+/// Reads the groups of `session`, and lets each of their sections read as if it stood alone. Returns the
+/// sections of each group.
 std::vector<std::vector<std::size_t>> read_shared(sdp::Session& session) {
   const auto groups = bundle_groups(session);
   share_transport(session, groups);
@@ -66,7 +70,7 @@ void Subscriptions::group_offer(std::vector<Section>& sections, const Leg* leg) 
   const auto is_member = [](const Section& section) {
     return section.interface != nullptr && section.source != nullptr && section.source->is_rtp();
   };
-  // The transport that the party knows as that of the group goes on.
+  // The transport that the party knows as that of the group stays.
   for (std::size_t i = 0; i < sections.size() && is_agreed && !carrier; ++i) {
     if (is_member(sections[i]) && sections[i].media != nullptr && sections[i].media->via->is_bundle)
       carrier = i;
@@ -107,7 +111,7 @@ std::vector<bool> Subscriptions::join_answer(const sdp::Session& answer,
   std::vector<bool> is_grouped(medias.size(), false);
   for (const auto& group : groups) {
     if (group.front() >= medias.size()) continue;
-    // The transport that the party knows as that of the group goes on, whichever section is tagged now.
+    // The transport that the party knows as that of the group stays, whichever section is tagged now (BND-7).
     MediaTransport* via = medias[group.front()]->via;
     for (const std::size_t at : group) {
       if (at < medias.size() && medias[at]->via->is_bundle) via = medias[at]->via;
@@ -120,7 +124,8 @@ std::vector<bool> Subscriptions::join_answer(const sdp::Session& answer,
       carries[at] = at == group.front();
     }
   }
-  // A section outside the groups that has no transport of its own has none that the party can mean.
+  // A section outside the groups that shares a transport says nothing about it. If the answer has no group at
+  // all, the first media on that transport does.
   for (std::size_t i = 0; i < medias.size(); ++i) {
     if (!is_grouped[i] && medias[i]->via->is_shared())
       carries[i] =
@@ -161,7 +166,7 @@ void Subscriptions::write_extensions(sdp::SectionEdit& edit, Media& media, const
       rules.others.push_back(other->extensions.get());
   }
   if (is_answer) {
-    // The relay takes no extension of a publisher but the one that names its sections.
+    // The relay takes only one extension of a publisher: MID, which names its sections.
     if (section.is_grouped && media.extensions)
       keep(ExtensionSide(*media.extensions, rules).answer_to(MediaExtensions{}, {}));
     return;

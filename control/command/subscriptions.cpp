@@ -100,8 +100,8 @@ void drop_way_back(const Leg& subscriber) {
   }
 }
 
-/// The mids of the sections that share each transport, for `a=group:BUNDLE`. A section without carrier begins
-/// a group, unless the party has all in one.
+/// The values of `a=group:BUNDLE` lines: the MIDs of the living sections of each group. `sections` are those
+/// of `edit`, in the same order.
 template <class Sections>
 std::vector<std::string> groups_of(const sdp::SessionEdit& edit, const Sections& sections) {
   std::vector<std::string> groups;
@@ -163,7 +163,7 @@ const LogicalInterface* Subscriptions::choose_interface(const LogicalInterface* 
 
 Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Section>& sections) {
   for (Section& section : sections) {
-    // It is written with port 0, or has the transport of another section.
+    // Such a section is written with port 0, or has the transport of another section.
     if (section.interface == nullptr || section.carrier) continue;
     const LocalAddress* local = section.interface->address_of(section.family);
     const auto open_more = [&](const LocalPorts& ports) {
@@ -406,8 +406,8 @@ std::vector<Media*> Subscriptions::place_offer(Leg& leg, std::vector<Section>& s
     Media& media = *medias[i];
     const sdp::MediaSection& offered = offer.media[i];
     if (sections[i].carrier && media.kind == TransportKind::kRtp) media.settle_encryption();
-    // An answer without extensions accepts none, so the publisher's offer is settled at once. That of MID is
-    // taken by the group.
+    // An answer without extensions accepts none, so the publisher's offer is settled at once. In a BUNDLE
+    // group the answer accepts MID.
     if (const auto lines = sdp::extmaps_of(offer, offered); have_extensions(lines, {&media})) {
       ExtensionSide side(media.ensure_extensions(), rules);
       if (sections[i].is_grouped)

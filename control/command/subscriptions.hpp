@@ -57,11 +57,12 @@ class Subscriptions {
     [[nodiscard]] Media& first_source() const { return **sources.begin(); }
     /// The direction that is printed.
     sdp::Direction direction{true, true};
-    /// Index of the section that decides about its transport; unset = it does so itself. Under BUNDLE another
-    /// one may.
+    /// Index of the section that carries its transport, which means that it decides about it; unset = the
+    /// section itself. Set under BUNDLE for all sections of a group but one.
     std::optional<std::size_t> carrier;
-    /// True if it is in a BUNDLE group, and which of its SDP: sections with the same number are one.
+    /// True if the section is in a BUNDLE group.
     bool is_grouped = false;
+    /// Number of its group in the SDP, from 0; means nothing without a group.
     std::size_t group = 0;
     /// True if its place in the SDP showed another source before.
     bool is_reused = false;
@@ -113,27 +114,29 @@ class Subscriptions {
   /// The request as `select_party` needs it.
   [[nodiscard]] Request without_set_label() const;
   // BUNDLE (subscription_bundle.cpp).
-  /// Reads the groups of the publisher's offer, if they are taken, and lets their sections read as if each
-  /// stood alone. Returns the sections of each group.
+  /// Reads the BUNDLE groups of the publisher's offer, if they are taken, and lets each of their sections
+  /// read as if it stood alone. Returns the sections of each group. `leg`: the publisher; null = it is new.
   std::vector<std::vector<std::size_t>> read_groups(sdp::Session& offer, const Leg* leg) const;
+  /// Notes for each section its group, and which section carries its transport.
   static void take_groups(const std::vector<std::vector<std::size_t>>& groups,
                           std::vector<Section>& sections);
-  /// The same for the party's answer to a group of ours.
+  /// The same for the answer of a party that was offered a group.
   static std::vector<std::vector<std::size_t>> read_answered_groups(sdp::Session& answer, const Leg& leg);
-  /// How the party is offered a group.
+  /// How the party is offered a group. `leg` null = the party is made later.
   [[nodiscard]] LegBundle::Wish bundle_wish(const Leg* leg) const;
-  /// Makes the sections that live a group, if the party of `leg` (null = it is made later) is to have one.
+  /// Makes the living sections a group, if the party is to be offered one. `leg` null = the party is made
+  /// later.
   void group_offer(std::vector<Section>& sections, const Leg* leg) const;
-  /// Remembers what the party is offered.
+  /// Remembers whether the party is offered a group, and the words that asked for it.
   void keep_bundle(Leg& leg, const std::vector<Section>& sections) const;
-  /// Lets each section without transport of its own use that of its carrier.
+  /// Puts the media of each section that has a carrier on the transport of the carrier.
   void join_carriers(const std::vector<Media*>& medias, const std::vector<Section>& sections) const;
-  /// The same for the party's answer: `medias`, in the order of its sections, use one transport for each of
-  /// `groups`. Returns for each section whether it decides about its transport.
+  /// Puts the medias of each group that the party's answer took on one transport. `medias` are in the order
+  /// of the answer's sections. Returns for each section whether it carries its transport.
   std::vector<bool> join_answer(const sdp::Session& answer,
                                 const std::vector<std::vector<std::size_t>>& groups,
                                 const std::vector<Media*>& medias) const;
-  /// Gives the section of a group a name that its party has not seen (WEB-1), if it has none.
+  /// Gives a section without MID one that its party has not seen yet (WEB-1).
   static void name_section(Media& media);
   /// Writes the header extensions of a section. `session` has the lines that it copies.
   void write_extensions(sdp::SectionEdit& edit, Media& media, const Section& section,
@@ -145,7 +148,8 @@ class Subscriptions {
   /// The `o=` line of the next SDP for `leg`: as in its first one, with a higher version if `body`, the text
   /// without it, has changed (RFC 3264 §8). `wanted` is that of the first one.
   [[nodiscard]] sdp::Origin keep_origin(Leg& leg, const sdp::Origin& wanted, const std::string& body);
-  /// Takes what a section says of its party. `carries`: it says where the transport is, too.
+  /// Takes what a section says of its party. `carries`: the section carries its transport, so it also says
+  /// where that is.
   void read_answer(Media& media, const sdp::MediaSection& section, bool carries);
   /// Where the section says that its party is, or where its signalling came from.
   [[nodiscard]] Endpoint remote_of(const sdp::MediaSection& section) const;
@@ -161,7 +165,7 @@ class Subscriptions {
       const Media& media, const sdp::MediaSection& answer) const;
   /// Readies keys, DTLS, ICE and rtcp-mux of a media for the offer to its party.
   void offer_transport(Media& media, const Section& section);
-  /// Agrees to one section of the party's answer.
+  /// Agrees to one section of the party's answer. `carries`: the section carries its transport.
   void take_answer(Media& media, const sdp::MediaSection& answer, std::vector<LeftOutPeer> left_out,
                    bool carries);
   /// Takes the party's offer and agrees to it. `is_grouped`: its section is in a BUNDLE group.

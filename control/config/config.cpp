@@ -177,7 +177,7 @@ constexpr OptionRow kOptions[] = {
      if (v != "accept" && v != "ignore") return fmt::format("'{}' is neither accept nor ignore", v);
      c.session.accepts_bundle = v == "accept";
      return std::string();
-   }, "WHETHER", "BUNDLE groups of an offerer: accept (default) or ignore; the request's key `bundle` says otherwise"},
+   }, "WHETHER", "what becomes of the BUNDLE groups of an offer: accept (default) takes them, ignore gives each section ports of its own; the words accept and reject of the key bundle overrule it"},
   {"sip-source", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.session.sip_source, v); }, "", "use received-from instead of SDP addresses"},
   {"software-name", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
      if (v.empty() || v.find_first_of(" \r\n:") != std::string_view::npos) return fmt::format("'{}' cannot stand in SDP", v);

@@ -16,12 +16,14 @@ bool lives(const sdp::MediaSection& section) {
   return section.is_rtp() && (section.port != 0 || section.find("bundle-only") != nullptr);
 }
 
+/// Index of the section with this MID; the number of sections if there is none.
 std::size_t section_named(const sdp::Session& session, std::string_view mid) {
   return static_cast<std::size_t>(std::ranges::find(session.media, mid, &sdp::MediaSection::mid) -
                                   session.media.begin());
 }
 
-/// Sorts the sections that one line names. `is_taken` has those of earlier groups, and gets these.
+/// Sorts the sections that one group line names. `is_taken` marks the sections of earlier groups, which are
+/// left out, and gets these.
 BundleGroup read_group(const sdp::Session& session, std::string_view mids, std::vector<bool>& is_taken,
                        const std::function<bool(std::size_t)>& is_refused) {
   BundleGroup group;
@@ -32,7 +34,7 @@ BundleGroup read_group(const sdp::Session& session, std::string_view mids, std::
     const bool is_member = lives(session.media[at]) && !(is_refused && is_refused(at));
     (is_member ? group.sections : group.others).push_back(at);
   }
-  // Without a port nothing says where the transport is.
+  // If no section has a port, nothing says where the transport is, and the group does not count.
   const auto carrier =
       std::ranges::find_if(group.sections, [&](std::size_t at) { return session.media[at].port != 0; });
   if (carrier == group.sections.end()) {

@@ -10,13 +10,14 @@
 
 namespace ferry {
 
-/// One group. Sections are named by their index in the SDP.
+/// One BUNDLE group. Sections are given by their index in the SDP.
 struct BundleGroup {
-  /// The living sections of RTP, in the order of the group's tags but for the first: it carries the transport
-  /// (BND-3). There is at least one.
+  /// The bundled sections: RTP sections that are not rejected; at least one. The first is the tagged section,
+  /// which carries the transport (BND-1): the first one that has a port. The others stand in the order of the
+  /// group's line.
   std::vector<std::size_t> sections;
-  /// The other sections that the group names: rejected ones, and those that cannot share the transport, such
-  /// as data channels (SCT-1).
+  /// The other sections that the line names: rejected ones, and those that cannot share a transport, such as
+  /// data channels (SCT-1).
   std::vector<std::size_t> others;
   bool operator==(const BundleGroup&) const = default;
 };
@@ -27,10 +28,12 @@ struct BundleGroup {
 [[nodiscard]] std::vector<BundleGroup> bundle_groups(const sdp::Session& session,
                                                      const std::function<bool(std::size_t)>& is_refused = {});
 
-/// Copies the transport of the first section of each group to the group's other sections (BND-1): port,
-/// address, ICE, fingerprint, setup and rtcp-mux. Afterwards each reads as if it stood alone, and sections
-/// that had port 0 for `bundle-only` have a port (BND-5). If the first section has no candidates, those of
-/// another one that the group names count, because there is one transport only.
+/// Copies the transport of each group's tagged section to the other bundled sections (BND-1): port, address,
+/// ICE, fingerprint, setup and rtcp-mux. Afterwards each section reads as if it stood alone, and a
+/// bundle-only section with port 0 has a port (BND-5).
+///
+/// If the tagged section has no candidates, those of another section that the line names count, because there
+/// is one transport only. Reduced-size RTCP counts for the group if one of its sections has it.
 void share_transport(sdp::Session& session, const std::vector<BundleGroup>& groups);
 
 }  // namespace ferry

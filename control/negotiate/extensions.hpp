@@ -31,18 +31,18 @@ struct ExtensionRules {
   std::vector<const MediaExtensions*> others;
   /// True if the receiver's sections are a BUNDLE group: a URI has one number in all of them (RFC 9143 §12).
   bool is_group = false;
-  /// True if the MID element names our sections toward the receiver, because it is offered or has a BUNDLE
-  /// group (RFC 9143 §15). The relay then negotiates it alone.
+  /// True if the relay negotiates MID with the receiver by itself, because the receiver is offered or has a
+  /// BUNDLE group (RFC 9143 §15). The sender's lines then do not matter.
   bool has_own_mid = false;
-  /// True if the sender's lines say nothing about MID to the receiver, because the sender's sections are a
-  /// group or the receiver's are (EXT-4).
+  /// True if the sender's lines about MID are not handed on to the receiver, because one of the two has a
+  /// BUNDLE group (EXT-4).
   bool hides_mid = false;
 };
 
 /// The rules of a request toward a party that has said nothing yet (key `extmap`, words `strip` and
 /// `mask`).
 [[nodiscard]] ExtensionRules extension_rules(const Request& request);
-/// The lines without that of MID.
+/// `lines` without that of MID.
 [[nodiscard]] std::vector<sdp::Extmap> without_mid(std::vector<sdp::Extmap> lines);
 /// Adds to `rules` what is known of a receiver. `own` is the last SDP of its party; without sections it has
 /// given none.

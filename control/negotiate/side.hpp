@@ -97,7 +97,7 @@ class Side {
   /// Notes where the section says that its party is; `remote` is its address and RTP port. False if the party
   /// names no address and has no ICE to find it. What was known stays then.
   bool take_address(const sdp::MediaSection& section, const Endpoint& remote);
-  /// What `take_address` returns for the section. Changes nothing.
+  /// True if the section says where its party is, or has ICE to find it. `remote` as in `take_address`.
   [[nodiscard]] static bool names_place(const sdp::MediaSection& section, const Endpoint& remote);
 
   // rtcp-mux (RFC 5761), for sections of every kind.
@@ -107,8 +107,8 @@ class Side {
   void take_mux_offer();
   /// Agrees to rtcp-mux if the party's answer takes the offer.
   void take_mux_answer();
-  /// Takes rtcp-mux as offered, because it is mandatory in a BUNDLE group (BND-10). `is_agreed`: the group is
-  /// agreed on, or the party can take nothing else, so that mux is used.
+  /// Notes that the party is offered rtcp-mux, which is mandatory in a BUNDLE group (BND-10). `is_agreed`:
+  /// the relay uses rtcp-mux at once, because the party has agreed on the group or can take nothing else.
   void bundle_mux(bool is_agreed);
   /// Decides the answer to the party's own offer. `of_other`: what the party on the other side made of it;
   /// nothing if that party was not asked.

@@ -91,7 +91,8 @@ void check_call(const Call& call) {
     if (transport.medias().empty()) throw std::invalid_argument("a transport carries nothing");
   });
   each_media(call, [](const Media& media) {
-    // A media that the waiting offer added, or that was rejected, may have joined a transport of others.
+    // They may differ for a media that the waiting offer added, or that was rejected: it may have joined the
+    // transport of other medias.
     const bool may_differ = media.agreed ? media.agreed->rejected : media.via->is_shared();
     if (!may_differ && (media.agreed != nullptr) != (media.via->agreed != nullptr))
       throw std::invalid_argument("a media and its transport disagree on an offer");

@@ -23,8 +23,10 @@ struct SectionEdit {
 
   /// 0 = rejected: only m=, c=, mid and label are written, unless `bundle_only` is set.
   std::uint16_t port = 0;
-  /// True if the section lives in its BUNDLE group alone: a=bundle-only is written (RFC 9143 §6).
+  /// True if the receiver may accept the section only inside its BUNDLE group: a=bundle-only is written (RFC
+  /// 9143 §6).
   bool bundle_only = false;
+  /// True if the section is not rejected.
   [[nodiscard]] bool is_alive() const { return port != 0 || bundle_only; }
   /// Rejected without a c= line: its media is in the section beside it.
   bool merged = false;
@@ -38,7 +40,7 @@ struct SectionEdit {
   std::string_view label;
   /// For RTP: values of the a=extmap lines that stay.
   std::vector<std::string_view> extmaps;
-  /// For RTP: write a=extmap-allow-mixed even if the source has no such line.
+  /// For RTP: a=extmap-allow-mixed is written even if the source has no such line.
   bool allows_mixed_extensions = false;
   /// For RTP: the formats that are left, in order.
   std::vector<Codec> codecs;
@@ -78,7 +80,7 @@ struct SectionEdit {
 struct SessionEdit {
   Origin origin;
   std::string_view name;
-  /// The BUNDLE groups: names of their sections, with blanks between them.
+  /// Values of `a=group:BUNDLE` lines: the MIDs of each group, with blanks between them. Empty = no group.
   std::vector<std::string> bundle_groups;
   /// Text behind "a=" of further lines.
   std::vector<std::string> extra_attributes;

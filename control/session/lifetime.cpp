@@ -64,7 +64,7 @@ void Lifetime::end_leg(Call& call, Leg& leg, bool keep_counts) {
       plane_.post(call.worker, ReadTransport{ports.transport, last.back().get()}, true);
     }
   }
-  // Medias may share a transport, so it closes once all of them have asked for its counts.
+  // Medias may share a transport, so none closes before all medias have asked for their counts.
   for (auto& media : leg.medias) close_media(call, *media);
   // The worker writes into memory that may die next.
   if (keep_counts) plane_.fence();

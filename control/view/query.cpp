@@ -433,7 +433,7 @@ Dict QueryView::reply(const Call& call, const std::vector<const Leg*>& legs, con
         add_ssrc_stats(stats, stream, services_.config.measure_rtp, clock);
         ssrcs.set(std::to_string(stream.counters.ssrc.value), std::move(stats));
       }
-      // Medias on one transport have its counters together.
+      // Counters belong to the transport, so a shared one counts with its first media alone.
       if (media->via->medias().front() == media.get()) add_counters(totals, view);
       medias.emplace_back(media_dict(call, *media, view, services_.config, clock));
     }
