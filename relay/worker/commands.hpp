@@ -128,21 +128,21 @@ struct StartPrompt {
   Ssrc ssrc;
   SeqNo sequence;
   std::uint32_t timestamp = 0;
-  /// The media of the party that hears it; nothing: the first one.
+  /// The media of the party that hears the prompt; nothing = the first one of the plan.
   std::optional<MediaId> media{};
 };
 /// Stops the prompt of a transport, if one is being played.
 struct StopPrompt {
   TransportId id;
-  /// As of `StartPrompt`.
+  /// The media of the party that hears the prompt; nothing = the first one of the plan.
   std::optional<MediaId> media{};
 };
 /// Reports DTMF keys that are still pressed as ended now, because the transport is about to be removed.
 struct EndPresses {
   TransportId id;
 };
-/// Asks the party of a transport for a key frame of its media, if that is video with feedback (FB-7). The
-/// worker does the same by itself when a plan or a handshake brings a new receiver.
+/// Asks the party of a transport for a key frame of one of its medias, if that is video with feedback (FB-7).
+/// The worker asks by itself when a plan or a handshake brings a new receiver.
 struct AskForKeyFrame {
   TransportId id;
   MediaId media;

@@ -366,11 +366,11 @@ DropReason Forwarder::send_to(const Sink& sink, const Accepted& accepted, Packet
 
 void Forwarder::tell_mid(const Sink& sink, const Accepted& accepted, TransportEntry& out,
                          const PacketBuffer& packet) const noexcept {
-  // A packet under its sender's own key must not change; the receiver then has to do without its MID.
+  // A packet under its sender's own key must not change, so the receiver has to do without the MID.
   if (!writes_mid(sink, out.state.streams(), Ssrc{read_u32(packet.data(), 8)}) ||
       out.state.relays_key_of(accepted.entry.state))
     return;
-  // The octets behind a datagram are for the tag of SRTP.
+  // The last `kTailroom` octets stay free for the tag of SRTP.
   const MutableBytes all = packet.data_and_tailroom();
   packet->length = static_cast<std::uint32_t>(
       write_mid(sink.mid_extension, *sink.mid, all.first(all.size() - kTailroom), packet.data().size()));

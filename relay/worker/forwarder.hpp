@@ -49,7 +49,7 @@ class Forwarder final : public PacketIntake {
   }
 
  private:
-  /// Most receivers of one group that are told apart, so that each gets a compound once.
+  /// Most receivers of one BUNDLE group that get each compound once. Further ones get it once for each media.
   static constexpr std::size_t kMostGroupReceivers = 32;
   /// The place of one held packet. The packet may have left its slot since; then its serial differs.
   struct HeldAt {
@@ -94,19 +94,21 @@ class Forwarder final : public PacketIntake {
   /// Sends it to one sink. `packet` is taken if `is_last`, copied otherwise. Returns kNone, or why the sink
   /// does not get it, which is counted.
   DropReason send_to(const Sink& sink, const Accepted& accepted, PacketBuffer& packet, bool is_last) noexcept;
-  /// A transport that gets RTCP of a group.
+  /// A transport that gets RTCP of a BUNDLE group.
   struct GroupReceiver {
-    /// One of the sinks by which it hears the group. Never null once it is in use.
+    /// One of the sinks by which the receiver hears the group. Null only in a place that is not in use.
     const Sink* sink = nullptr;
+    /// What the receiver gets.
     RtcpAudience audience;
   };
-  /// Sends an accepted RTCP compound of a group to everybody who hears its medias: to each transport once,
-  /// and only what is about its own medias. Returns as `forward` does.
+  /// Sends an accepted RTCP compound of a BUNDLE group to everybody who hears its medias. Each transport gets
+  /// it once, and only what is about its own medias. Returns as `forward` does.
   DropReason forward_group_rtcp(const Accepted& accepted, Bytes compound) noexcept;
-  /// Sends to one of them. Returns kNone, or why it gets nothing, which is counted.
+  /// Sends one receiver its part of the compound. Returns kNone, or why the receiver gets nothing, which is
+  /// counted.
   DropReason send_group_rtcp(GroupReceiver& receiver, const Accepted& accepted, Bytes compound) noexcept;
-  /// Writes the MID of the sink into an RTP packet that is about to leave by `out`, if the receiver still has
-  /// to be told.
+  /// Writes the MID of the sink into an RTP packet that is about to leave by `out`, if the receiver has not
+  /// reported about the stream yet (BND-22).
   void tell_mid(const Sink& sink, const Accepted& accepted, TransportEntry& out,
                 const PacketBuffer& packet) const noexcept;
   /// Holds a packet under probation in a slot of `entry`; the one that was there is given up.

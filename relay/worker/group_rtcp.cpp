@@ -1,5 +1,5 @@
-// RTCP of a group of medias on one transport (FB-1, FB-2). A compound may speak of several medias, whose
-// receivers differ. Each receiver gets what is about its own medias, once, however many of them it has.
+// Forwards RTCP of a BUNDLE group (FB-1, FB-2). A compound may speak of several medias whose receivers
+// differ. Each receiver gets what is about its own medias, and gets it once, however many medias it has.
 
 #include "relay/worker/forwarder.hpp"
 
@@ -26,8 +26,8 @@ DropReason Forwarder::forward_group_rtcp(const Accepted& accepted, Bytes compoun
   DropReason last = DropReason::kNone;
   const auto send = [&](GroupReceiver& receiver) {
     RtcpAudience& audience = receiver.audience;
-    // What belongs to no media goes to who has all of them, and along with a packet of which one receiver
-    // gets everything else.
+    // What belongs to no media goes to a receiver that has all medias. It also goes to a receiver that gets
+    // everything else of this compound.
     audience.takes_rest = audience.sections == all || (topics != 0 && (topics & ~audience.sections) == 0);
     if (!audience.takes_rest && (topics & audience.sections) == 0) return;
     const DropReason reason = send_group_rtcp(receiver, accepted, compound);
@@ -49,7 +49,7 @@ DropReason Forwarder::forward_group_rtcp(const Accepted& accepted, Bytes compoun
       } else if (count < receivers.size()) {
         receivers[count++] = {&sink, one};
       } else {
-        // One too many to be remembered gets the packet once for each of its medias.
+        // A receiver beyond the limit is not remembered, so it gets a compound for each of its medias.
         GroupReceiver further{&sink, one};
         send(further);
       }
@@ -81,7 +81,7 @@ DropReason Forwarder::send_group_rtcp(GroupReceiver& receiver, const Accepted& a
   receiver.audience.reduced_size = out->state.plan().reduced_size_rtcp;
   const GroupStreams streams(accepted.entry.state.streams());
   const std::size_t size = write_rtcp_for(receiver.audience, compound, streams, outgoing.space());
-  // All that was for this receiver is feedback that it does not take.
+  // Everything that was for this receiver is feedback that it does not take.
   if (size == 0) return refuse(DropReason::kFeedbackNotAgreed);
   outgoing.set_data_size(size);
   outgoing->srtp_key = accepted.arrived.origin.key;

@@ -1,8 +1,9 @@
-// What is asked for lies in the streams of the sender's transport, so it moves along with the transport. The
-// deadline is that of the transport itself (`DeadlineKind::kTransport`).
+// `Streams` of the sender's transport keeps which sources are to be asked, so that the wishes move along with
+// the transport. They have no deadline of their own: that of the transport serves
+// (`DeadlineKind::kTransport`).
 //
 // Trap: under a key that belongs to another party (`send_is_relayed`) the relay may not send packets of its
-// own, because both would number them (SRT-9). Such a source is not asked.
+// own, because both would number them (SRT-9). The relay does not ask such a source.
 #include "relay/worker/key_frames.hpp"
 
 #include "relay/core/rtcp/rtcp.hpp"
@@ -59,8 +60,8 @@ void KeyFrames::ask(TransportEntry& entry, MediaId media, Instant now) noexcept 
 
 void KeyFrames::follow_receiver(TransportEntry& receiver, Instant now) noexcept {
   if (!receiver.state.can_send()) return;
-  // Transports know their receivers, not their senders. But whoever is seen gets the reports of who sees it,
-  // so it is among the sinks of the receiver's own medias.
+  // A transport knows its receivers, not its senders. But a sender gets the RTCP of everybody who sees it, so
+  // it is among the sinks of the receiver's own medias.
   for (const SourcePlan& own : receiver.state.plan().sources) {
     for (const Sink& back : own.sinks) {
       TransportEntry* sender = context_.table.find(back.via);
@@ -91,7 +92,7 @@ void KeyFrames::drive(TransportEntry& entry, Instant now) noexcept {
 void KeyFrames::send(TransportEntry& entry, std::size_t source, Instant now) noexcept {
   const TransportPlan& plan = entry.state.plan();
   const auto about = entry.state.streams().seen_stream(source);
-  // A stream that has not begun begins with a key frame.
+  // A stream that has not begun yet will begin with a key frame.
   if (!about || !entry.state.can_send() || (plan.srtp && plan.srtp->send_is_relayed)) return;
   const auto hop = entry.state.next_hop(Component::kRtcp, now);
   PacketBuffer packet = hop.reason == DropReason::kNone ? context_.io->allocate() : PacketBuffer{};

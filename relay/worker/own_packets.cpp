@@ -87,7 +87,7 @@ void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
   const auto is_gone = [&](const TransportEntry::MediaOutput& each) {
     return std::ranges::find(sources, each.media, &SourcePlan::media) == sources.end();
   };
-  // A media that takes the place of the only one goes on with its stream.
+  // A media that takes the place of the only one goes on with the stream of that one.
   if (was_alone && sources.size() == 1 && entry.output_for(sources.front().media) == nullptr)
     entry.outputs.front().media = sources.front().media;
   const bool ends_prompt = std::ranges::any_of(

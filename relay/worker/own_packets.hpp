@@ -23,7 +23,7 @@ class OwnPackets {
   void start_prompt(TransportEntry& entry, StartPrompt& command);
   /// Stops the prompt of a media, if one is being played.
   void stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept;
-  /// The plan of `entry` has changed: ends what was made for medias that it does not have any more.
+  /// Follows a new plan of `entry`: ends the outputs of medias that the plan does not have any more.
   /// `was_alone`: the plan before had one media.
   void follow_plan(TransportEntry& entry, bool was_alone) noexcept;
   /// Sends an RTP packet without payload, which opens a way through the party's NAT.
@@ -40,10 +40,11 @@ class OwnPackets {
 
  private:
   class FromOutput;
-  /// The media that a command is about; nothing if the transport does not carry it.
+  /// The media that a command is about: `wanted`, or the first one if that is nothing. Nothing if the
+  /// transport does not carry it.
   [[nodiscard]] static std::optional<MediaId> media_of(const TransportEntry& entry,
                                                        std::optional<MediaId> wanted) noexcept;
-  /// When the first of its outputs has something to send; nothing = never.
+  /// When the first output of `entry` has something to send; nothing = never.
   [[nodiscard]] static std::optional<Instant> next_due(const TransportEntry& entry) noexcept;
   /// Reports that a prompt has ended. The party hears the other one again, so the kernel may forward to it.
   void end_prompt(TransportEntry& entry) noexcept;

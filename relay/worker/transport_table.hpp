@@ -98,13 +98,13 @@ struct TransportEntry {
   [[nodiscard]] Instant& due_of(DeadlineKind kind) noexcept { return due[static_cast<std::size_t>(kind)]; }
   /// DTLS datagrams of it that wait for their turn at the worker.
   std::size_t waiting = 0;
-  /// What the relay makes for one media of its party.
+  /// What the relay makes for one media of the transport's party.
   struct MediaOutput {
     MediaId media;
     Output output;
   };
-  /// One for each media for which the relay has ever made anything. A list of its own memory, because most
-  /// transports have none.
+  /// One for each media for which the relay has ever made anything. Most transports have none, and an empty
+  /// list takes one pointer.
   std::forward_list<MediaOutput> outputs;
 
   /// The output of a media; null if the relay has never made anything for it.
@@ -117,12 +117,12 @@ struct TransportEntry {
     if (Output* known = output_for(media)) return *known;
     return outputs.emplace_front(MediaOutput{media, {}}).output;
   }
-  /// A prompt is being played for this media of its party, which hears nobody else there meanwhile.
+  /// True while a prompt is played to this media of the party, which hears nobody else there meanwhile.
   [[nodiscard]] bool hears_prompt(MediaId media) const noexcept {
     return std::ranges::any_of(
         outputs, [&](const MediaOutput& each) { return each.media == media && each.output.plays_prompt(); });
   }
-  /// The same for any of its medias.
+  /// True while a prompt is played to any media of the party.
   [[nodiscard]] bool hears_prompt() const noexcept {
     return std::ranges::any_of(outputs, [](const MediaOutput& each) { return each.output.plays_prompt(); });
   }

@@ -103,7 +103,7 @@ void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
     due = now + kAgain;  // memory may be there again by then (C-12)
   }
   deadlines_.set_earlier(entry, DeadlineKind::kTransport, due, now);
-  // Whoever sees video now needs a key frame of it (FB-7).
+  // A party that can be reached from now on needs key frames of the video that it sees (FB-7).
   if (entry.state.take_reached()) key_frames_.follow_receiver(entry, now);
   key_frames_.drive(entry, now);
 }

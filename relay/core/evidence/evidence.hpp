@@ -21,7 +21,8 @@ struct Refusal {
   std::uint8_t component = 0;
   /// Type, SSRC and sequence number mean something only if the packet looked like RTP.
   PayloadType type;
-  /// True if it was RTCP (RFC 5761 §4). `type` does not tell, because RTP may have a type of 64 to 95.
+  /// True if the packet was RTCP (RFC 5761 §4). `type` does not say so, because RTP may have a type of 64 to
+  /// 95.
   bool is_rtcp = false;
   Endpoint from;
   Ssrc ssrc;
@@ -94,8 +95,8 @@ struct Evidence {
   /// Notes a refused packet. The reason that occurred longest ago gives way. RTCP does not take the place of
   /// RTP that was refused for the same reason: the last packet of a stream says whether its sender pauses.
   ///
-  /// A packet may be older than the one that is kept, because a reading of the kernel tells of drops late. It
-  /// is counted if it is of the same source, and changes nothing else.
+  /// A packet may be older than the kept one, because the relay reads the drops of the kernel late. It counts
+  /// if it is from the same source, and changes nothing else.
   void note(const Refusal& refusal) noexcept {
     auto place = std::ranges::find(refusals, refusal.reason, &Refusal::reason);
     const bool ousts_rtcp = place != refusals.end() && place->is_rtcp && !refusal.is_rtcp;

@@ -90,13 +90,14 @@ struct Sink {
   bool takes_feedback = true;
   /// Treatment of RTP header extensions (RFC 8285). By default they stay as they are.
   HeaderExtensionMap extensions;
-  /// ID of the header extension in which the receiver reads the MID of its section (RFC 9143 §15); 0 = none
-  /// is written.
+  /// ID of the header extension in which the receiver reads the MID of its section (RFC 9143 §15). Control
+  /// sets it if the receiver agreed to the extension and several medias share its transport. 0 = the relay
+  /// writes no MID.
   std::uint8_t mid_extension = 0;
   /// Packet time that the receiver is to get, in ms; 0 = as the packets come.
   std::uint16_t ptime_ms = 0;
-  /// MID of the receiver's section; null = none is written. RTP carries it until the receiver has reported
-  /// about its SSRC (BND-22). Plans share the object while it stays the same.
+  /// MID of the receiver's section; null = the relay writes none. RTP of a stream carries it until the
+  /// receiver has reported about the stream (BND-22). Plans share the object while it stays the same.
   std::shared_ptr<const std::string> mid;
   bool operator==(const Sink&) const = default;
 };
@@ -259,7 +260,7 @@ struct TransportPlan {
   std::shared_ptr<const ProposedPeer> proposed;
   /// ID of the RTP header extension in which the peer names the MID (RFC 9143 §15); 0 = none was agreed.
   std::uint8_t mid_extension = 0;
-  /// The media sources; at least one. Several share one transport under BUNDLE or with ICE on one port.
+  /// The media sources; at least one. Under BUNDLE several share the transport.
   std::vector<SourcePlan> sources;
   /// SRTP keys; null for plain RTP. Two plans count as different if they do not share the object, even if the
   /// keys are equal.

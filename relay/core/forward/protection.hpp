@@ -117,14 +117,16 @@ class Protection {
   /// a stream whose numbers it could not follow (RFC 3711 §3.3.1). Returns kNone, or why the packet must not
   /// leave.
   [[nodiscard]] DropReason translate_rtp(MediaId media, StreamNews news, MutableBytes packet) noexcept;
-  /// The SSRCs by which the receiving party knows streams; null until there is a key to send with.
+  /// The SSRCs by which the receiving party knows streams. Null until there is a key to send with, or until
+  /// `ensure_names` makes them.
   [[nodiscard]] SsrcTranslation* names() const noexcept { return names_.get(); }
-  /// The same for a party without keys, made if there are none. Throws std::bad_alloc.
+  /// The same, made if there are none; a party without keys needs them, too (BND-22). Throws std::bad_alloc.
   SsrcTranslation& ensure_names() {
     if (!names_) names_ = std::make_shared<SsrcTranslation>();
     return *names_;
   }
-  /// An SSRC that nothing was sent under yet; nothing if none was found.
+  /// An SSRC that nothing was sent under yet; nothing if none was found. Without a key to send with it is a
+  /// random one.
   [[nodiscard]] std::optional<Ssrc> unused_ssrc() const {
     return sending_ ? sending_->context.unused_ssrc()
                     : std::optional(Ssrc{static_cast<std::uint32_t>(random_u64())});
@@ -184,10 +186,10 @@ class Protection {
   bool is_reflected_ = false;
 };
 
-/// Replaces the SSRCs in an RTCP packet of a party that sends the medias of `sources`. Those of its own
-/// streams become the ones that the receiver knows by `to_receiver`; streams that the party hears get back
-/// the SSRCs that their source knows, by `of_source`. Either may be null. `is_fixed`: the packet can only
-/// leave unchanged.
+/// Replaces the SSRCs in an RTCP packet of a party that sends the medias of `sources`. SSRCs of the party's
+/// own streams become those that the receiver knows (`to_receiver`). SSRCs of streams that the party hears
+/// become those that their source knows (`of_source`). Null: there is nothing to replace. `is_fixed`: the
+/// packet can only leave unchanged.
 [[nodiscard]] DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslation* of_source,
                                         std::span<const SourcePlan> sources, bool is_fixed,
                                         MutableBytes packet) noexcept;

@@ -81,7 +81,7 @@ DropReason translate_rtcp(const SsrcTranslation* to_receiver, const SsrcTranslat
   for_each_ssrc(packet, [&](MutableBytes place, SsrcRole role) {
     const Ssrc before{read_u32(place, 0)};
     Ssrc after = before;
-    // The stream is of one media of its sender, and only that one has another name for it.
+    // The stream belongs to one media of its sender, and only under that media it may have another SSRC.
     for (std::size_t i = 0; role == SsrcRole::kOwn && has_own && after == before && i < sources.size(); ++i)
       after = to_receiver->to_receiver(sources[i].media.value, before);
     if (role == SsrcRole::kHeard && has_heard) after = of_source->to_source(before);

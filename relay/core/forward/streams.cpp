@@ -82,7 +82,7 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
     is_in_several = is_in_several || by_type.has_value();
     if (!by_type) by_type = Belongs{i, entry};
   }
-  // A type that several medias have says nothing (RFC 9143 §9.2).
+  // A payload type that several medias have does not name one of them (RFC 9143 §9.2).
   return is_in_several ? std::nullopt : by_type;
 }
 

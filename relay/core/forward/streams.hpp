@@ -27,7 +27,8 @@ namespace ferry {
 
 class Streams;
 
-/// What RTCP of a group is taken apart by: the streams of its transport. Borrowed.
+/// Tells the RTCP of a BUNDLE group which medias an SSRC belongs to, by the streams of the transport. Borrows
+/// the streams.
 class GroupStreams final : public SectionDirectory {
  public:
   explicit GroupStreams(const Streams& streams) noexcept : streams_(streams) {}
@@ -75,18 +76,19 @@ class Streams {
   void note_mid(std::size_t source, Ssrc ssrc, Bytes rtp) noexcept {
     if (plan_->mid_extension != 0) remember_mid(source, ssrc, rtp);
   }
-  /// The source that a valid RTCP compound counts for: that of its sender, else the first one that it speaks
-  /// of, else the first of all.
+  /// Index of the source that a valid RTCP compound counts for: that of its sender, else the first one that
+  /// it speaks of, else 0.
   [[nodiscard]] std::size_t source_of_rtcp(Bytes compound) const noexcept;
-  /// The sources in which the peer sends the stream, or is sent it, for RTCP of a group (FB-1).
+  /// The sources in which the peer sends the stream (FB-1); 0 if in none.
   [[nodiscard]] SectionMask sources_sending(Ssrc ssrc) const noexcept;
+  /// The sources in which the peer is sent the stream (FB-1); 0 if in none.
   [[nodiscard]] SectionMask sources_hearing(Ssrc ssrc) const noexcept;
   /// True if there is one source only, and it has admitted the SSRC.
   [[nodiscard]] bool is_admitted_to_only_source(Ssrc ssrc) const noexcept {
     return states_.size() == 1 && find(0, ssrc) != nullptr;
   }
   /// True if the SSRC was admitted and `from` is the locked peer. `latch` is that of the RTP component. Never
-  /// true under BUNDLE, where the payload type says whose packet it is.
+  /// true if several medias share the transport: MID, SSRC or payload type must then say whose packet it is.
   [[nodiscard]] bool is_established(const Latch& latch, const Endpoint& from, Ssrc ssrc) const noexcept {
     return latch.state() == Latch::State::kLocked && from == latch.learned() &&
            is_admitted_to_only_source(ssrc);
@@ -183,10 +185,11 @@ class Streams {
   /// Counts an RTP or RTCP packet that left for the media `to`. Sender reports in it are remembered, because
   /// the reports that answer them give the round trip.
   void on_sent(DatagramClass kind, Bytes datagram, MediaId to, Instant now) noexcept;
-  /// True if `ssrc` leaves for another media than `to`, and not for that one: it would be two streams.
+  /// True if packets of `ssrc` leave for another media than `to`, and none for `to`. If they left for `to` as
+  /// well, the party would take two streams for one (BND-22).
   [[nodiscard]] bool is_taken_elsewhere(MediaId to, Ssrc ssrc) const noexcept;
-  /// True if the party has reported about the stream `ssrc` that leaves for its media `to`. It then knows
-  /// which media the stream is of.
+  /// True if the party has reported about the stream `ssrc` that leaves for its media `to`. The party then
+  /// knows which media the stream belongs to.
   [[nodiscard]] bool is_reported(MediaId to, Ssrc ssrc) const noexcept;
   /// True if a stream of this SSRC is known to have left.
   [[nodiscard]] bool has_sent(Ssrc ssrc) const noexcept {
@@ -214,18 +217,20 @@ class Streams {
   std::optional<Report> complete_report(Duration far_round_trip, Instant now);
 
   // Key frames (FB-7).
-  /// Shortest time between two requests of one source (RTC-2).
+  /// Shortest time between two requests to one source (FB-7).
   static constexpr Duration kKeyFrameInterval = std::chrono::milliseconds(500);
-  /// Notes that a key frame of the source is wanted. Without memory it is not (C-12).
+  /// Notes that a receiver wants a key frame of the source. If memory runs out, the wish is lost (C-12).
   void want_key_frame(std::size_t source) noexcept;
-  /// A source that is to be asked now, and counts as asked from then on; nothing if none is.
+  /// Index of a source that is due to be asked for a key frame; from now on it counts as asked. Nothing if
+  /// none is due.
   [[nodiscard]] std::optional<std::size_t> take_due_key_frame(Instant now) noexcept;
   /// When `take_due_key_frame` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> key_frame_due() const noexcept;
-  /// The stream of the source that a receiver sees: of those that send now the one with most packets, as
-  /// retransmissions have a stream of their own. Nothing if none has begun.
+  /// The stream of the source that receivers see. It is the one with most packets among those that send now,
+  /// because retransmissions have a stream of their own (BND-21). Nothing if no stream has begun.
   [[nodiscard]] std::optional<Ssrc> seen_stream(std::size_t source) const noexcept;
-  /// An SSRC under which the peer hears somebody in the source's media, or anywhere, or else a random one.
+  /// The SSRC by which the relay reports to the peer about the source: one that the peer hears in the
+  /// source's media, else one that it hears in any media, else a random one.
   [[nodiscard]] Ssrc reporter_for(std::size_t source) const noexcept;
 
   // DTMF presses.
@@ -336,8 +341,9 @@ class Streams {
   /// Requests for key frames of one media.
   struct KeyFrameWish {
     MediaId media;
-    /// When it was last asked for; `Instant{}`: never.
+    /// When the party was last asked; `Instant{}` = never.
     Instant asked{};
+    /// True if a request is to be sent as soon as the interval allows it.
     bool is_wanted = false;
   };
   /// State of RTCP, made by the first RTCP packet.

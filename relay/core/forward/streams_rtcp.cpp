@@ -1,5 +1,6 @@
 // What RTCP reports say of streams: BYE, losses that a party reports, the round trip, and the quality that
-// follows from it (RFC 3550 §6.4).
+// follows from it (RFC 3550 §6.4). Also which medias of a BUNDLE group RTCP speaks of (FB-1), and when a
+// source is asked for a key frame (FB-7).
 
 #include "relay/base/random.hpp"
 #include "relay/core/forward/streams.hpp"
@@ -11,7 +12,7 @@ namespace ferry {
 
 namespace {
 
-/// A stream that is silent for so long beside another one of its media is not the one that is seen.
+/// Receivers do not see a stream that has been silent for so long while another stream of its source sent.
 constexpr Duration kSilence = std::chrono::seconds(1);
 
 }  // namespace
@@ -61,8 +62,8 @@ void Streams::read_reports(std::size_t source, Bytes compound, Instant now) noex
       }
     }
     void on_report(Ssrc reporter, const ReportBlock& block) {
-      // A report about a stream that never went there is no measurement, and may be forged.
-      // A reporter speaks of streams of any media of its group.
+      // A report about a stream that never went there is no measurement, and may be forged. The stream may be
+      // of any media of the transport.
       SentStream* stream = nullptr;
       for (SourceState& state : streams.states_) {
         const auto found = std::ranges::find_if(

@@ -294,7 +294,7 @@ Verdict Transport::on_rtcp(const ReceivedPacket& packet, const Endpoint& from, c
   }
   const std::size_t source = streams_.source_of_rtcp(datagram);
   bool is_within = streams_.take_rtcp_rate(source, datagram.size(), now);
-  // A group has the sum of what its medias may send, because one of them may speak for all (FB-9).
+  // A BUNDLE group has the sum of what its medias may send, because one of them may speak for all (FB-9).
   for (std::size_t i = 0; !is_within && i < plan_->sources.size(); ++i)
     is_within = i != source && streams_.take_rtcp_rate(i, datagram.size(), now);
   if (!is_within) return drop(component, DropReason::kRtcpRateLimited);

@@ -77,10 +77,11 @@ class Transport {
                                    SrtpWork* later = nullptr) noexcept;
   /// Replaces the SSRCs of a packet of `source` by those that this transport's party knows. A party with a
   /// key of its own gets a new SSRC for a stream whose numbers it could not follow (RFC 3711 §3.3.1). RTCP
-  /// also names streams that the party of `source` knows by other SSRCs; these are translated back. In a
-  /// group a stream gets a new one if another media has its SSRC already (BND-22).
+  /// also names streams that the party of `source` knows by other SSRCs; these are translated back. Under
+  /// BUNDLE a stream gets a new SSRC if the party already gets another stream of that SSRC (BND-22).
   ///
-  /// `media`   the packet's media, and `to` the receiving one.
+  /// `media`   the packet's media.
+  /// `to`      the media of this transport that receives the packet.
   /// `kind`    the packet's protocol.
   /// Returns   kNone, or why the packet must not leave.
   [[nodiscard]] DropReason translate_ssrcs(const Transport& source, MediaId media, MediaId to,
@@ -96,13 +97,13 @@ class Transport {
   DropReason on_handshake(const ReceivedPacket& packet, HandshakeTurn turn);
   /// Begins the handshakes and checks that the plan asks for, and goes on with those that are due.
   void drive(HandshakeTurn turn);
-  /// True if media may leave for its peer as far as keys and address go.
+  /// True if the relay knows the peer's address and, on a protected transport, has keys to send with.
   [[nodiscard]] bool can_send() const noexcept {
     return destination(Component::kRtp).is_set() &&
            (!plan_->is_protected() || (protection_[0] && protection_[0]->can_send()));
   }
-  /// True once after ICE has selected another pair or a handshake has agreed on keys: the peer may be reached
-  /// from now on.
+  /// True once after ICE has selected another pair or a handshake has agreed on keys, because the peer may be
+  /// reached from now on. Then false until that happens again.
   [[nodiscard]] bool take_reached() noexcept { return std::exchange(is_reached_, false); }
   /// True if it sends under the very key that `source` receives with, so that changed packets of it cannot go
   /// out.
@@ -245,12 +246,13 @@ class Transport {
   /// reported to control.
   void note_other_type(const Endpoint& from, const RtpView& rtp, Instant now) noexcept;
 
-  /// Tells two streams apart that two medias of a group would be sent under one SSRC: the later one gets
-  /// another. `media` sends the packet to the media `to` of this transport. Returns kNone, or why the packet
-  /// must not leave.
+  /// Gives a stream another SSRC if the party already gets one of this SSRC in another media (BND-22).
+  /// `media` sends the packet to the media `to` of this transport. Returns kNone, or why the packet must not
+  /// leave.
   [[nodiscard]] DropReason part_streams(MediaId media, MediaId to, MutableBytes packet) noexcept;
 
-  /// Takes over what handshakes and checks have found; `before` is the peer's address before them.
+  /// Takes over new keys, and notes whether the peer may be reached now. `before` is the peer's address
+  /// before the handshakes and checks.
   void follow_handshakes(const Endpoint& before, Instant now);
 
   /// Index in `protection_` of the keys for a component's packets.

@@ -72,8 +72,8 @@ struct TransportSnapshot {
   std::array<Instant, 2> last_packet{};
   DropCounters drops;
   std::vector<Source> sources;
-  /// SSRCs that a MID has assigned; the one that was named longest ago comes first. A party writes MIDs only
-  /// at the beginning of a stream (BND-20).
+  /// SSRCs that a MID has assigned; the one that was assigned longest ago comes first. They have to be kept,
+  /// because a party writes MIDs only at the beginning of a stream (BND-20).
   std::vector<Named> named;
   /// Set for a protected transport. Keys that DTLS agreed on for RTCP on its own port are not included.
   std::optional<Srtp> srtp;

@@ -263,7 +263,7 @@ DropReason Transport::part_streams(MediaId media, MediaId to, MutableBytes packe
   const SsrcTranslation* known = protection != nullptr ? protection->names() : nullptr;
   Ssrc ours = known != nullptr ? known->to_receiver(media.value, theirs) : theirs;
   if (streams_.is_taken_elsewhere(to, ours)) {
-    // Without keys there is nothing yet that could keep the names.
+    // The names are kept in `Protection`, which a transport without keys does not have yet.
     const bool is_done = had_memory([&] {
       if (!protection_[0]) protection_[0] = std::make_unique<Protection>();
       const auto fresh = protection_[0]->unused_ssrc();
@@ -271,7 +271,7 @@ DropReason Transport::part_streams(MediaId media, MediaId to, MutableBytes packe
     });
     if (!is_done) return DropReason::kNoMemory;
   }
-  // Under keys the packet is translated with what is known of its indices.
+  // On a protected transport `translate_rtp` writes the SSRC, because it also looks at the packet's index.
   if (!plan_->is_protected() && ours != theirs) write_u32(packet, 8, ours.value);
   return DropReason::kNone;
 }

@@ -10,8 +10,8 @@
 
 namespace ferry {
 
-/// True if RTP of the stream `ssrc` has to tell this sink its MID: the receiver has not reported about the
-/// stream yet (BND-22). `receiver` has the streams that leave for it.
+/// True if RTP of the stream `ssrc` has to carry the MID of this sink, because the receiver has not reported
+/// about the stream yet (BND-22). `receiver` has the streams that leave for the receiver.
 [[nodiscard]] inline bool writes_mid(const Sink& sink, const Streams& receiver, Ssrc ssrc) noexcept {
   return sink.mid_extension != 0 && sink.mid && !receiver.is_reported(sink.to, ssrc);
 }

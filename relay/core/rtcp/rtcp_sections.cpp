@@ -1,9 +1,10 @@
-// One walk serves both questions: `admits` collects the medias of each part, and says whether the receiver
-// gets it. A packet of which everything is wanted is copied as it is, its padding included. Otherwise it is
-// written anew from its wanted parts, without padding.
+// `Splitter` walks through a compound once, and that answers both questions: which medias it speaks of, and
+// what one receiver gets of it. `admits` notes the medias of each part, and says whether the receiver gets
+// the part. If the receiver gets all parts of a packet, the packet is copied as it is, its padding included.
+// Otherwise the packet is written anew from the parts that the receiver gets, without padding.
 //
-// A receiver report has no content of its own. It is written with its wanted blocks, or when something is to
-// follow it.
+// A receiver report without blocks says no more than that its sender is there. It goes to the receivers of
+// the medias that its sender sends. One is also put in front if the compound would begin without a report.
 #include "relay/core/rtcp/rtcp_sections.hpp"
 
 #include "relay/core/rtcp/rtcp.hpp"
@@ -68,14 +69,14 @@ class Splitter {
       case rtcp_type::kPayloadFeedback:
         return take_feedback(packet, content);
       default:
-        // Application-defined packets and types that nobody knows: the SSRC in front says whose they are. It
-        // may be that of a stream that is heard, so who reports is the sender of the compound.
+        // Application-defined packets and unknown types belong to the SSRC in front. That may be a stream
+        // that the party hears, so the sender of the compound counts as the reporter.
         if (admits(content.size() < kEmptyReport ? 0 : of_either(Ssrc{read_u32(content, 4)})))
           copy(packet, sender_);
     }
   }
 
-  /// Notes the medias of a part, and says whether the receiver gets it.
+  /// Notes the medias that a part is about (0 = none), and says whether the receiver gets the part.
   bool admits(SectionMask about, bool is_feedback = false) noexcept {
     topics_ |= about;
     const SectionMask wanted = is_feedback ? audience_.feedback : audience_.sections;
@@ -91,7 +92,8 @@ class Splitter {
     return directory_.sent_in(ssrc) | directory_.heard_in(ssrc);
   }
 
-  /// Room for a packet of `size` octets; empty if there is none. `sender` sends it.
+  /// Room for a packet of `size` octets; empty if there is none. If the compound may not begin with this
+  /// packet, an empty receiver report of `sender` goes in front.
   MutableBytes append(std::size_t size, Ssrc sender, bool is_a_report = false) noexcept {
     const std::size_t front = size_ == 0 && needs_report_ && !is_a_report ? kEmptyReport : 0;
     if (!has_room_ || into_.size() - size_ < front + size) {
@@ -165,7 +167,8 @@ class Splitter {
     });
     if (kept == 0) return;
     if (kept == all) return copy(packet);
-    // Asked before anything is written: what was written first may decide.
+    // `is_kept` may look at what the compound begins with, so the room that was taken just now must not
+    // count.
     const std::size_t before = size_;
     const MutableBytes made = append(size, sender);
     if (made.empty()) return;
@@ -196,7 +199,7 @@ class Splitter {
         visit(content.subspan(begin, at - begin));
       }
     };
-    // The names of who reports go along with the report.
+    // The names of a reporter go along with its report (FB-2).
     write_parts(packet, kHeader, true, parts, [&](Bytes chunk) {
       const bool is_reporter =
           size_ >= kEmptyReport && is_report(into_) && read_u32(into_, 4) == read_u32(chunk, 0);
@@ -241,7 +244,7 @@ class Splitter {
       } else if (type != kReceiverTime && block.size() >= 8) {
         about = heard_in(block, 4);
       }
-      // A time of the receiver is for whoever hears the reporter.
+      // A receiver reference time goes to everybody who hears the reporter.
       return admits(about != 0 ? about : senders);
     });
   }
@@ -249,7 +252,7 @@ class Splitter {
   void take_feedback(Bytes packet, Bytes content) noexcept {
     const bool is_payload = read_u8(packet, 1) == rtcp_type::kPayloadFeedback;
     const std::uint8_t format = read_u8(packet, 0) & 0x1f;
-    // Requests whose entries each name a stream, and whose media source says nothing.
+    // These requests name a stream in each entry. Their field "media source" means nothing.
     const bool has_entries = is_payload ? format == kFir || format == kTstr : format == kTmmbr;
     if (has_entries && content.size() >= 20) {
       const auto parts = [&](auto visit) {
@@ -268,7 +271,7 @@ class Splitter {
     const auto add = [&](std::size_t at, std::size_t step) {
       for (; at + 4 <= packet.size(); at += step) about |= of_either(Ssrc{read_u32(packet, at)});
     };
-    // A notification answers who asked, about a stream of its sender.
+    // A notification answers the party that asked, about a stream of its own sender.
     const bool is_notice = is_payload ? format == kTstn : format == kTmmbn;
     if (is_notice) add(12, 8);
     if (is_payload && format == kVbcm) add(12, packet.size());
@@ -285,9 +288,9 @@ class Splitter {
   RtcpAudience audience_;
   const SectionDirectory& directory_;
   MutableBytes into_;
-  /// Sender of the first packet.
+  /// Sender of the compound's first packet.
   Ssrc sender_;
-  /// True if what is written has to begin with a report.
+  /// True if the written compound has to begin with a report (FB-6).
   bool needs_report_;
   bool has_room_ = true;
   std::size_t size_ = 0;

@@ -1,5 +1,5 @@
-// Takes RTCP compounds of a group of medias on one transport apart by what their packets speak of (RFC 9143
-// §9.2, FB-1, FB-2).
+// Splits RTCP compounds of a BUNDLE group by the medias that their packets speak of (RFC 9143 §9.2, FB-1,
+// FB-2). Pure; any thread.
 #pragma once
 
 #include "relay/base/bytes.hpp"
@@ -11,8 +11,8 @@
 
 namespace ferry {
 
-/// A set of the medias of a group, by their place in its plan: bit n is the n-th one. Those from the 64th on
-/// share the last bit.
+/// A set of the medias of a BUNDLE group: bit n is `sources[n]` of its plan. Sources from number 63 on share
+/// bit 63.
 using SectionMask = std::uint64_t;
 constexpr SectionMask section_bit(std::size_t place) noexcept {
   return SectionMask{1} << std::min<std::size_t>(place, 63);
@@ -30,14 +30,15 @@ class SectionDirectory {
   ~SectionDirectory() = default;
 };
 
-/// One receiver of a group's RTCP.
+/// What one receiver gets of a group's RTCP.
 struct RtcpAudience {
-  /// The medias whose RTCP the receiver gets, and those whose feedback it gets (RFC 4585 §4.2).
+  /// The medias whose RTCP the receiver gets, but for feedback.
   SectionMask sections = 0;
+  /// The medias whose feedback the receiver gets (RFC 4585 §4.2).
   SectionMask feedback = 0;
-  /// True if it also gets what belongs to no media.
+  /// True if the receiver also gets what belongs to no media.
   bool takes_rest = false;
-  /// True if its packets may begin with something else than a report (RFC 5506).
+  /// True if the receiver's compounds may begin without a report (RFC 5506).
   bool reduced_size = false;
 };
 
@@ -46,10 +47,11 @@ struct RtcpAudience {
 
 /// Writes those parts of a valid compound that are for one receiver, in their order.
 ///
-/// A sender report goes to the media of its sender, a report block to that of its stream. Chunks of names and
-/// of a BYE, blocks of extended reports and entries of feedback are told apart in the same way. If not all
-/// blocks of a sender report's media are wanted, or only blocks, they get a receiver report of its sender. An
-/// empty receiver report goes in front if something else would be first and may not be.
+/// A sender report goes to the media of its sender, a report block to the media of the stream that it names.
+/// Chunks of names and of a BYE, blocks of extended reports and entries of feedback are treated one by one in
+/// the same way. If the receiver gets blocks of a sender report, but not the report, the blocks leave in a
+/// receiver report of the same sender. If the result may not begin with its first packet (`reduced_size`), an
+/// empty receiver report goes in front.
 ///
 /// `into`    does not overlap the compound.
 /// Returns   the size of what was written; 0 if nothing is for this receiver, or if there is no room.

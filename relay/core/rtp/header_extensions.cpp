@@ -144,7 +144,7 @@ std::optional<std::size_t> write_extension(MutableBytes room, std::size_t size, 
       id <= kLargestOneByteId && !value.empty() && value.size() <= kLongestOneByteElement;
   const bool is_one_byte = block ? block->is_one_byte : fits_one_byte;
   if (is_one_byte && !fits_one_byte) return std::nullopt;
-  // First only the sizes, because a packet that it does not fit into stays as it is.
+  // The sizes come first, because a packet without room for the element stays as it is.
   const std::size_t header = is_one_byte ? 1 : 2;
   std::size_t kept = 0;
   const auto for_each = [&](auto visit) {
@@ -159,7 +159,8 @@ std::optional<std::size_t> write_extension(MutableBytes room, std::size_t size, 
   const std::size_t end = elements + 4 * words;
   const std::size_t old_end = block ? block->end : begin;
   if (words > 0xffff || size - old_end + end > room.size()) return std::nullopt;
-  // Elements that stay close ranks to the left; then what follows the block moves to its new place.
+  // The elements that stay move together to the front of the block. Then what follows the block moves to its
+  // new place.
   std::size_t at = elements;
   for_each([&](const Element& element) {
     std::memmove(&rtp[at], &rtp[element.at], element.size);

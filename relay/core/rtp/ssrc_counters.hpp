@@ -62,7 +62,8 @@ struct SsrcCounters {
   Instant last_packet{};
   /// Packets lost, as this SSRC's owner last reported about the stream that it receives (RTCP SR or RR).
   std::int64_t reported_loss = 0;
-  /// True if there was a report; for a stream that leaves, if its receiver has reported about it.
+  /// True if there was a report: for a stream that arrives, one by its owner; for a stream that leaves, one
+  /// by its receiver.
   bool has_report = false;
 
   /// Packets that should have come, by their numbers.
