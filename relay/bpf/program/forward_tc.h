@@ -24,7 +24,7 @@
 #include <linux/pkt_cls.h>
 #include <linux/udp.h>
 
-/* Moves the headers into the first page of the packet, where `parse` reads them. 0: the kernel refused. */
+/* Moves the headers into the first page of the packet, where `parse` reads them. Returns 0 if the kernel refused. */
 static __always_inline int pull_headers(struct __sk_buff *skb) {
   const __u32 headers = sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct udphdr) + RTP_MIN;
   void *data = (void *)(long)skb->data;
@@ -66,13 +66,13 @@ static __always_inline __u32 find_first(const struct ferry_flow *flow, const str
   return FERRY_PUNT_NONE;
 }
 
-/* Whether nothing has to be done that only the kernel can do: another address family, a partial checksum, several
- * receivers. */
+/* True if the frame needs nothing that only helpers of the kernel can do: another address family, a partial checksum,
+ * several receivers. */
 static __always_inline int is_plain(const struct frame *f, const struct route *route) {
   return !(route->flags & FERRY_TC_ONLY) && route->is_ipv6 == f->is_ipv6 && f->checksum != 0 && !route->partial;
 }
 
-/* Sends a plain frame to its receiver, the fast way. */
+/* Sends a plain frame to its receiver: rewrites the headers in place, without helpers that resize the packet. */
 static __always_inline int send_plain(struct __sk_buff *skb, const struct frame *f, const struct route *route,
                                       const struct ferry_hop *hop) {
   /* A sum that the driver made of the whole frame (CHECKSUM_COMPLETE) has to follow the change. */
@@ -83,7 +83,7 @@ static __always_inline int send_plain(struct __sk_buff *skb, const struct frame 
   return bpf_redirect(hop->ifindex, 0);
 }
 
-/* Takes the ends that a frame has come with. */
+/* Sets `now` to the ends (addresses, ports, address family) that a frame has come with. */
 static __always_inline void take_ends(struct ends *now, const struct frame *f) {
   __builtin_memcpy(now->addresses.local, f->from, 16);
   __builtin_memcpy(now->addresses.remote, f->key.address, 16);
@@ -91,14 +91,14 @@ static __always_inline void take_ends(struct ends *now, const struct frame *f) {
   now->is_ipv6 = f->is_ipv6;
 }
 
-/* Takes the ends of the first receiver. */
+/* Sets `next` to the ends of the first receiver. */
 static __always_inline void take_first(struct ends *next, const struct route *route) {
   next->addresses = route->ends;
   next->ports = route->local_port_be | ((__u32)route->peer_port_be << 16);
   next->is_ipv6 = route->is_ipv6;
 }
 
-/* Takes the ends of a receiver behind the first one. */
+/* Sets `next` to the ends of a receiver behind the first one. */
 static __always_inline void take_other(struct ends *next, const struct ferry_sink *sink, const struct ferry_hop *hop) {
   read_pair(&next->addresses, hop);
   next->ports = sink->local_port_be | ((__u32)sink->peer_port_be << 16);
@@ -118,7 +118,7 @@ static __always_inline int send_rewritten(struct __sk_buff *skb, const struct fr
   return bpf_redirect(hop->ifindex, 0);
 }
 
-/* Overwrites the payload of a frame with silence. 0: the kernel refused. */
+/* Overwrites the payload of a frame with silence. Returns 0 if the kernel refused. */
 static __always_inline int silence_payload(struct __sk_buff *skb, int is_ipv6, const struct frame *f,
                                            const struct rtp_facts *rtp, __u8 octet) {
   const __u32 udp = sizeof(struct ethhdr) + (is_ipv6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
@@ -127,7 +127,7 @@ static __always_inline int silence_payload(struct __sk_buff *skb, int is_ipv6, c
                  check_at) == 0;
 }
 
-/* Sends a frame to each of its receivers: rewritten once for each of them, `others` being those behind the first.
+/* Sends a frame to each of its receivers, and rewrites it for each. `others` has the receivers behind the first one.
  * Receivers that hear silence come last, so the payload is overwritten once, for all of them. */
 static __always_inline int send_to_each(struct __sk_buff *skb, const struct frame *f, const struct rtp_facts *rtp,
                                         const struct route *route, const struct scratch *others,
