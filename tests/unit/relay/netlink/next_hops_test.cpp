@@ -19,6 +19,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 #include <sched.h>
+#include <unistd.h>
 
 namespace ferry::next_hops_test {
 namespace {
@@ -36,6 +37,9 @@ bool ip(const std::string& arguments) {
   return std::system(("ip " + arguments + " 2>/dev/null").c_str()) == 0;
 }
 
+/// What a child ends with if this host cannot play its case.
+constexpr int kCannot = 77;
+
 /// Root of a network namespace of its own. False if this host does not let us.
 bool enter_namespace() {
   const uid_t user = geteuid();
@@ -49,7 +53,8 @@ bool enter_namespace() {
 template <class Task>
 void play(const Task& task) {
   const int result = result_of_child([&] {
-    if (!enter_namespace() || !ip("link add a0 address 02:00:00:00:00:01 type veth peer name b0")) return 77;
+    if (!enter_namespace() || !ip("link add a0 address 02:00:00:00:00:01 type veth peer name b0"))
+      return kCannot;
     for (const char* each : {"link set lo up", "addr add 192.0.2.1/24 dev a0", "addr add 192.0.2.2/24 dev a0",
                              "addr add 2001:db8::1/64 dev a0 nodad", "link set b0 up", "link set a0 up",
                              "neigh add 192.0.2.10 lladdr 02:00:00:00:00:10 dev a0 nud permanent",
@@ -60,7 +65,7 @@ void play(const Task& task) {
     task();
     return testing::Test::HasFailure() ? 1 : 0;
   });
-  if (result == 77) GTEST_SKIP() << "cannot make a network namespace with a link";
+  if (result == kCannot) GTEST_SKIP() << "cannot make a network namespace with such links";
   EXPECT_EQ(result, 0);
 }
 
@@ -129,7 +134,7 @@ TEST(RouteQuery, AVlanIsNamedWithTheLinkBelowIt) {
     RouteQuery query;
     const unsigned below = if_nametoindex("a0");
     EXPECT_TRUE(query.vlans_on(below).empty());
-    if (!ip("link add link a0 name a0.7 type vlan id 7")) return;  // a kernel without VLANs
+    if (!ip("link add link a0 name a0.7 type vlan id 7")) _exit(kCannot);  // a kernel without VLANs
     for (const char* each :
          {"link add link a0 name a0.9 type vlan id 9",
           "link add link a0 name a0.5 type vlan protocol 802.1ad id 5",
