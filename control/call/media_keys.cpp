@@ -219,7 +219,8 @@ void forget_agreement(MediaKeys& keys) {
 
 std::shared_ptr<const SrtpPlan> srtp_plan(MediaKeys& keys, const SrtpConfig& config, MediaId media,
                                           bool is_video) {
-  if (keys.plan) return keys.plan;
+  // Video may join a transport, or leave it, while the keys stay (SRT-4).
+  if (keys.plan && keys.plan->window == replay_window(is_video)) return keys.plan;
   auto plan = std::make_shared<SrtpPlan>();
   plan->backend = config.backend;
   plan->window = replay_window(is_video);

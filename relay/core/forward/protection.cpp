@@ -65,6 +65,11 @@ void Protection::follow(const SrtpPlan& plan, Instant now) {
     sending_ = contexts_->sending(*plan.send, plan.party, *plan.backend, plan.window);
 }
 
+void Protection::widen(std::size_t window) noexcept {
+  for (const Incoming& each : incoming_) each.under->context.widen(window);
+  if (sending_) sending_->context.widen(window);
+}
+
 bool Protection::prepare(const ReceivedPacket& packet, SrtpWork& work, SrtpOpened& opened) const noexcept {
   // Only the likeliest key is tried in a batch; whatever fails there is opened one by one with all of them.
   for (const Incoming& each : incoming_) {

@@ -28,6 +28,9 @@ class Protection {
   /// Brings the keys in line with a plan (SRT-6). A key that is still in it stays as it is. One that is not
   /// is good for two seconds more. A new one is tried first.
   void follow(const SrtpPlan& plan, Instant now);
+  /// Makes the replay lists of all keys `window` packets long, if they are shorter (SRT-4). Video may join a
+  /// transport whose keys stay.
+  void widen(std::size_t window) noexcept;
 
   // Packets that arrive.
   /// Opens a datagram under the keys that are good now.

@@ -65,6 +65,21 @@ class ReplayWindow {
   /// Number of indices that are told apart.
   [[nodiscard]] std::size_t size() const noexcept { return bits_; }
 
+  /// Tells `bits` indices apart from now on. Nothing happens if the window is that large already. Indices
+  /// that were too old stay refused.
+  void widen(std::size_t bits) noexcept {
+    if (bits <= bits_) return;
+    ReplayWindow wide(bits);
+    if (started_) wide.forbid_until(highest_);
+    for (std::size_t back = 0; started_ && back < bits_ && back <= highest_; ++back) {
+      const std::uint64_t index = highest_ - back;
+      if ((words_[word(index)] >> (index % 64) & 1) == 0)
+        wide.words_[wide.word(index)] &= ~(std::uint64_t{1} << (index % 64));
+    }
+    wide.has_gap_ = has_gap_;
+    *this = wide;
+  }
+
   /// True once an index was marked.
   [[nodiscard]] bool started() const noexcept { return started_; }
   /// The highest index marked so far; meaningless before the first.

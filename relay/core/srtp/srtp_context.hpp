@@ -93,6 +93,8 @@ class SrtpReceiver {
   /// `window` is the number of packets in the replay lists: 128 for audio, 1,024 for video (SRT-4).
   explicit SrtpReceiver(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
       : cipher_(std::move(cipher)), streams_(window) {}
+  /// Makes the replay lists `window` packets long, if they are shorter.
+  void widen(std::size_t window) noexcept { streams_.widen(window); }
 
   /// Begins to load what its next packet needs.
   void prefetch(SrtpFetch step) const noexcept {
@@ -177,6 +179,8 @@ class SrtpSender {
 
   explicit SrtpSender(std::unique_ptr<SrtpCipher> cipher, std::size_t window = 128)
       : cipher_(std::move(cipher)), streams_(window) {}
+  /// Makes the replay lists `window` packets long, if they are shorter.
+  void widen(std::size_t window) noexcept { streams_.widen(window); }
 
   [[nodiscard]] std::size_t overhead() const noexcept { return cipher_->overhead(); }
   /// Begins to load what its next packet needs.

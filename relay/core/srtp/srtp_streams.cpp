@@ -50,6 +50,11 @@ SrtpStream SrtpStreams::brought_back(const SsrcRecord& record) const noexcept {
   return stream;
 }
 
+void SrtpStreams::widen(std::size_t window) noexcept {
+  window_ = std::max(window_, window);
+  for (SrtpStream& each : live_) each.rtp.widen(window);
+}
+
 const SrtpStream* SrtpStreams::look(Ssrc ssrc, std::optional<SrtpStream>& past) const noexcept {
   if (const SrtpStream* known = find_in(live_, ssrc)) return known;
   const SsrcRecord* record = memory_.find(ssrc);

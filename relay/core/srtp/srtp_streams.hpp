@@ -47,6 +47,8 @@ class SrtpStreams {
 
   /// `window` is the number of packets in the replay lists of RTP.
   explicit SrtpStreams(std::size_t window) : window_(window) {}
+  /// Makes the replay lists of RTP `window` packets long, if they are shorter.
+  void widen(std::size_t window) noexcept;
 
   /// Finds the stream of `ssrc`; null if nothing is known. Changes nothing. If the SSRC is only remembered,
   /// the result points to `past`, which is filled in.

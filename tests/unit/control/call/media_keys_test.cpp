@@ -330,6 +330,16 @@ TEST(SrtpPlans, SRT4_VideoHasALongerReplayList) {
   EXPECT_EQ(srtp_plan(keys, {}, MediaId{5}, true)->window, 1024);
 }
 
+TEST(SrtpPlans, SRT4_AreMadeAnewWhenVideoJoinsUnderTheSameKeys) {
+  MediaKeys keys;
+  const auto of_audio = srtp_plan(keys, {}, MediaId{5}, false);
+  EXPECT_EQ(of_audio->window, 128);
+  const auto of_both = srtp_plan(keys, {}, MediaId{5}, true);
+  EXPECT_EQ(of_both->window, 1024);
+  EXPECT_EQ(of_both->contexts, of_audio->contexts) << "the counters go on";
+  EXPECT_EQ(srtp_plan(keys, {}, MediaId{5}, true), of_both) << "shared until something changes";
+}
+
 TEST(SrtpPlans, AreMadeAnewWhenTheAgreementChangesOnly) {
   MediaKeys keys;
   offer_keys(keys, {}, {}, {});

@@ -93,5 +93,31 @@ TEST(ReplayWindow, SRT4_AnswersAsASetDoes) {
   });
 }
 
+// What a longer window knows, the shorter one knew, and whatever that did not know counts as seen.
+TEST(ReplayWindow, SRT4_ALongerWindowForgetsNothing) {
+  for (const std::uint64_t highest : {0u, 63u, 64u, 127u, 128u, 5'000u}) {
+    ReplayWindow window(128);
+    for (std::uint64_t back = std::min<std::uint64_t>(highest, 200); back > 0; back -= 1) {
+      if ((highest - back) % 3 != 0) window.accept(highest - back);
+    }
+    window.accept(highest);
+    const ReplayWindow before = window;
+    window.widen(64);
+    EXPECT_EQ(window, before) << "it never gets shorter";
+    window.widen(1024);
+    EXPECT_EQ(window.size(), 1024u);
+    for (std::uint64_t back = 0; back <= std::min<std::uint64_t>(highest, 1100); ++back) {
+      const bool was_new = before.check(highest - back) == Answer::kNew;
+      EXPECT_EQ(window.check(highest - back) == Answer::kNew, was_new) << highest << " - " << back;
+    }
+    window.accept(highest + 500);
+    EXPECT_EQ(window.check(highest + 1), Answer::kNew) << "packets that are late by hundreds pass now";
+    EXPECT_EQ(window.check(highest), Answer::kSeen);
+  }
+  ReplayWindow unused(128);
+  unused.widen(1024);
+  EXPECT_EQ(unused, ReplayWindow(1024));
+}
+
 }  // namespace
 }  // namespace ferry::replay_window_test
