@@ -372,8 +372,9 @@ void Forwarder::tell_mid(const Sink& sink, const Accepted& accepted, TransportEn
     return;
   // The last `kTailroom` octets stay free for the tag of SRTP.
   const MutableBytes all = packet.data_and_tailroom();
-  packet->length = static_cast<std::uint32_t>(
-      write_mid(sink.mid_extension, *sink.mid, all.first(all.size() - kTailroom), packet.data().size()));
+  packet->length =
+      static_cast<std::uint32_t>(write_mid(sink.mid_extension, *sink.mid, all.first(all.size() - kTailroom),
+                                           packet.data().size(), out.state.plan().srtp.get()));
 }
 
 }  // namespace ferry

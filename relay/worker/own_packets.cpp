@@ -41,8 +41,8 @@ class OwnPackets::FromOutput final : public OutputSender {
     const std::string* mid = source ? plan.sources[*source].mid.get() : nullptr;
     if (mid == nullptr || out_.state.streams().is_reported(to_, ssrc)) return;
     const MutableBytes all = packet.data_and_tailroom();
-    packet->length = static_cast<std::uint32_t>(
-        write_mid(plan.mid_extension, *mid, all.first(all.size() - kTailroom), packet.data().size()));
+    packet->length = static_cast<std::uint32_t>(write_mid(
+        plan.mid_extension, *mid, all.first(all.size() - kTailroom), packet.data().size(), plan.srtp.get()));
   }
 
   OwnPackets& all_;

@@ -11,6 +11,9 @@ namespace ferry {
 
 namespace {
 
+// What SRTP adds to a packet at most, without MKI (RFC 7714 §5.2).
+constexpr std::size_t kLongestTag = 16;
+
 void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
   const auto view = parse_rtp(rtp);
   if (!view) return;
@@ -19,8 +22,12 @@ void overwrite_payload(MutableBytes rtp, std::uint8_t octet) noexcept {
 
 }  // namespace
 
-std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room, std::size_t size) noexcept {
-  return write_extension(room, size, id, std::as_bytes(std::span(mid))).value_or(size);
+std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room, std::size_t size,
+                      const SrtpPlan* keys) noexcept {
+  const std::size_t tag = keys == nullptr ? 0 : kLongestTag + (keys->send ? keys->send->mki.size() : 0);
+  const std::size_t most = std::min(room.size(), kLongestWithMid - std::min(tag, kLongestWithMid));
+  if (size >= most) return size;
+  return write_extension(room.first(most), size, id, std::as_bytes(std::span(mid))).value_or(size);
 }
 
 PacketChanges::PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry* payload, bool is_rtcp,

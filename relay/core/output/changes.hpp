@@ -15,10 +15,14 @@ namespace ferry {
 [[nodiscard]] inline bool writes_mid(const Sink& sink, const Streams& receiver, Ssrc ssrc) noexcept {
   return sink.mid_extension != 0 && sink.mid && !receiver.is_reported(sink.to, ssrc);
 }
+/// The longest datagram that a MID is written into: the UDP payload of a full Ethernet frame. A larger one
+/// would be fragmented, or lost.
+constexpr std::size_t kLongestWithMid = 1472;
 /// Writes a MID into an RTP packet of `size` octets at the start of `room`, as the header extension `id`.
-/// Returns the new size; the packet stays as it is if there is no room.
+/// Returns the new size; the packet stays as it is if there is no room, or if the datagram would become
+/// longer than `kLongestWithMid`. `keys` protect the packet afterwards; null: it stays plain.
 [[nodiscard]] std::size_t write_mid(std::uint8_t id, const std::string& mid, MutableBytes room,
-                                    std::size_t size) noexcept;
+                                    std::size_t size, const SrtpPlan* keys) noexcept;
 
 /// True if media of the stream `ssrc` for this sink leaves as it came, but for payloads that are overwritten
 /// with a fixed silence, which the kernel can do, too.
