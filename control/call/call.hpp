@@ -174,6 +174,8 @@ struct MediaTerms {
   TransportKind kind = TransportKind::kRtp;
   /// True for sections of type `video`. They may have more SSRCs and a higher rate.
   bool is_video = false;
+  /// True if its SDP takes PLI (`a=rtcp-fb` with `nack pli`, RFC 4585 §4.2): it can be asked for a key frame.
+  bool takes_pli = false;
   /// True if the section was rejected with port 0 (RFC 3264 §6), or left out of a message.
   bool rejected = false;
   /// Whether the party may send and receive, by the direction of its own SDP (RFC 3264 §6.1). True by

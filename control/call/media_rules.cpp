@@ -79,6 +79,19 @@ TransportKind transport_kind(const sdp::MediaSection& section) {
   return TransportKind::kOpaque;
 }
 
+bool takes_pli(const sdp::MediaSection& section) {
+  const bool for_all = std::ranges::any_of(section.attributes, [](const sdp::Attribute& attribute) {
+    std::string_view rest = attribute.value;
+    return attribute.name == "rtcp-fb" && sdp::next_word(rest) == "*" && sdp::next_word(rest) == "nack" &&
+           sdp::next_word(rest) == "pli";
+  });
+  return for_all || std::ranges::any_of(section.codecs, [](const sdp::Codec& codec) {
+           return std::ranges::any_of(codec.feedback, [](std::string_view feedback) {
+             return sdp::next_word(feedback) == "nack" && sdp::next_word(feedback) == "pli";
+           });
+         });
+}
+
 bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
   return advertised.is_global() && (signalled.is_private() || signalled.is_shared() ||
                                     signalled.is_link_local() || signalled.is_unspecified());

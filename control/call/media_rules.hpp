@@ -24,6 +24,9 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
 /// How datagrams of the section are told apart (DMX-6).
 TransportKind transport_kind(const sdp::MediaSection& section);
 
+/// True if the section takes PLI for one of its payload types (RFC 4585 §4.2).
+[[nodiscard]] bool takes_pli(const sdp::MediaSection& section);
+
 /// True if the signalled address cannot be reached from the address that we advertise to the party: ours is
 /// global, and the party's is private, shared, link-local or unspecified (LAT-4).
 [[nodiscard]] bool is_void(const IpAddress& advertised, const IpAddress& signalled);

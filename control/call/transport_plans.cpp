@@ -29,6 +29,8 @@ namespace {
 constexpr int kMaxHairpins = 2;
 constexpr std::uint8_t kSsrcs = 8;          // SSR-1
 constexpr std::uint8_t kSsrcsOfVideo = 64;  // SSR-1
+// The longest MID that goes into header extensions (BND-22). Browsers have one or two characters.
+constexpr std::size_t kLongestMid = 32;
 
 /// True if the party has an SDP with our ports: an offer was sent to it, or an answer to its own. Parties of
 /// one-party commands got it with the reply.
@@ -115,6 +117,20 @@ const Media& first_media(const MediaTransport& transport) {
   return **found;
 }
 
+/// The media that says what a transport carries: one of RTP that is not rejected, or one of RTP, or the
+/// first. Protection is for RTP alone, so a fax that is left beside it must not speak for both (SRT-11).
+const Media& speaking_media(const MediaTransport& transport) {
+  const auto rank = [](const Media& media) {
+    const bool is_rtp = media.in_force().kind == TransportKind::kRtp;
+    return (is_rtp ? 2 : 0) + (is_rtp && !media.in_force().rejected ? 1 : 0);
+  };
+  const Media* best = nullptr;
+  transport.each_media([&](const Media& media) {
+    if (best == nullptr || rank(media) > rank(*best)) best = &media;
+  });
+  return *best;
+}
+
 /// Makes the plan of one set of ports.
 class Planner {
  public:
@@ -125,6 +141,7 @@ class Planner {
         terms_(transport.in_force()),
         ports_(ports),
         first_(first_media(transport)),
+        speaker_(speaking_media(transport)),
         input_(input),
         reach_(reach) {}
 
@@ -138,6 +155,7 @@ class Planner {
     choose_keys();
     if (transport_.is_shared()) plan_->mid_extension = mid_number([](sdp::Direction d) { return d.send; });
     transport_.each_media([&](const Media& media) { plan_->sources.push_back(source_of(media)); });
+    close_sources();
     if (const CallPolicy* policy = call_.policy()) policy->refine(call_, transport_, *plan_);
     for (SourcePlan& source : plan_->sources) {
       source.has_events = std::ranges::any_of(source.payloads, &PayloadEntry::is_event);
@@ -161,12 +179,12 @@ class Planner {
   /// Says which datagrams pass. An offer may turn RTP into T.38 or back (LAT-15): both kinds pass until its
   /// answer, but only if nothing is encrypted.
   void choose_datagrams() {
-    const TransportKind kind = first_.in_force().kind;
+    const TransportKind kind = speaker_.in_force().kind;
     plan_->kind = kind;
-    if (kind != first_.kind && is_plain(call_)) {
-      if (kind == TransportKind::kRtp && first_.kind == TransportKind::kUdptl)
+    if (kind != speaker_.kind && is_plain(call_)) {
+      if (kind == TransportKind::kRtp && speaker_.kind == TransportKind::kUdptl)
         plan_->takes_udptl = UdptlBesideRtp::kYes;
-      plan_->takes_rtp = kind == TransportKind::kUdptl && first_.kind == TransportKind::kRtp;
+      plan_->takes_rtp = kind == TransportKind::kUdptl && speaker_.kind == TransportKind::kRtp;
     }
     plan_->rtcp_mux = terms_.mux_used || terms_.mux_offered_to_peer || transport_.mux_offered_to_peer;
     plan_->send_rtcp_muxed = terms_.mux_used;
@@ -214,7 +232,7 @@ class Planner {
 
   /// Decides where the party may be: by ICE, or by latches for RTP and RTCP, and by an offer that waits.
   void choose_latches() {
-    LatchConfig latch = latch_under(terms_, first_.in_force().kind, transport_.received_from());
+    LatchConfig latch = latch_under(terms_, speaker_.in_force().kind, transport_.received_from());
     latch.is_told = any(is_told);
     if (MediaIce* ice = transport_.ice_in_force()) {
       std::vector<AddressFamily> locals = {ports_.local->address.family()};
@@ -268,7 +286,7 @@ class Planner {
     if (!transport_.agreed || !transport_.remote_known || is_rejected || (ice != nullptr && ice->in_use))
       return nullptr;
     ProposedPeer proposed;
-    proposed.rtp = latch_under(transport_, first_.kind, transport_.leg->received_from);
+    proposed.rtp = latch_under(transport_, speaker_.kind, transport_.leg->received_from);
     const bool stays =
         proposed.rtp.signalled == agreed.signalled && proposed.rtp.signalled_void == agreed.signalled_void &&
         (!agreed.signalled_void || proposed.rtp.signalling_source == agreed.signalling_source) &&
@@ -332,7 +350,7 @@ class Planner {
   /// Puts in the keys. Encrypted media gets a plan in any case: one without keys passes nothing (SRT-11).
   void choose_keys() {
     if (!any([](const Media& m) { return m.is_encrypted(); })) return;
-    plan_->srtp = srtp_plan(*transport_.keys, input_.srtp, first_.id, is_video());
+    plan_->srtp = srtp_plan(transport_.ensure_keys(), input_.srtp, first_.id, is_video());
     if (!transport_.dtls) return;
     // Ports that the party is not shown any more keep their association, because the offer may be refused and
     // the association has to go on (RFC 3264 §8.3.1).
@@ -343,16 +361,20 @@ class Planner {
 
   /// The ID by which the party of `transport` knows the MID extension, if `allows` accepts the agreed
   /// direction; 0 = there is none. All sections of a BUNDLE group have the same ID (RFC 9143 §12).
+  /// With a MID that is too long nobody uses it, because a part of the packets would name no section.
   template <class Allows>
   [[nodiscard]] static std::uint8_t mid_number_of(const MediaTransport& transport, Allows allows) {
     std::uint8_t number = 0;
+    bool is_too_long = false;
     transport.each_media([&](const Media& media) {
+      const MediaTerms& terms = media.in_force();
+      is_too_long = is_too_long || (!terms.rejected && terms.mid.size() > kLongestMid);
       const auto* mid = media.extensions ? std::as_const(*media.extensions).find(kMidExtension) : nullptr;
       if (mid == nullptr || number != 0) return;
       const auto direction = media.extensions->in_force(*mid);
       if (direction && allows(*direction)) number = mid->id;
     });
-    return number;
+    return is_too_long ? std::uint8_t{0} : number;
   }
   /// The same for the transport that is planned.
   template <class Allows>
@@ -404,11 +426,32 @@ class Planner {
     const bool is_strict = call_.strict_payload_types.value_or(input_.strict_payload_types || is_strict_here);
     source.passes_other_types = !is_strict && !terms.has_fewer_codecs;
     source.refused_types = terms.removed_types;
-    source.takes_pli = terms.is_video && media.takes_feedback();
+    source.takes_pli = terms.is_video && terms.takes_pli && media.takes_feedback();
     // With rtcp-mux types 64 to 95 are RTCP packets whose marker bit is missing (RFC 5761 §4).
     for (std::size_t type = 64; plan_->rtcp_mux && type < 96; ++type) source.refused_types.set(type);
     if (!terms.rejected) add_sinks(media, source);
     return source;
+  }
+
+  /// Closes those sources of a group that nothing may come from, so that they claim no packets (RFC 9143
+  /// §9.2): sections that are rejected or no RTP, and those without payload types beside others that have
+  /// some.
+  void close_sources() {
+    if (plan_->sources.size() < 2) return;
+    std::size_t at = 0;
+    transport_.each_media([&](const Media& media) {
+      const bool is_over = media.rejected && media.in_force().rejected;
+      const bool is_rtp = media.kind == TransportKind::kRtp || media.in_force().kind == TransportKind::kRtp;
+      plan_->sources[at++].is_closed = is_over || !is_rtp;
+    });
+    const bool has_types = std::ranges::any_of(
+        plan_->sources, [](const SourcePlan& each) { return !each.is_closed && !each.payloads.empty(); });
+    for (SourcePlan& each : plan_->sources) {
+      each.is_closed = each.is_closed || (has_types && each.payloads.empty());
+      if (!each.is_closed) continue;
+      each.payloads.clear();
+      each.takes_pli = false;
+    }
   }
 
   /// Adds everybody who hears `media`: the party itself in echo mode, the subscribers in its call, and
@@ -480,8 +523,10 @@ class Planner {
   MediaTransport& transport_;
   const TransportTerms& terms_;
   LocalPorts& ports_;
-  /// The first media. It decides what all medias of a transport have in common; several are always all RTP.
+  /// The first media. Its number stands for the transport.
   const Media& first_;
+  /// The media that says what all medias of the transport have in common.
+  const Media& speaker_;
   const PlanInput& input_;
   const Reach& reach_;
   PlannedTransport planned_{&transport_, &ports_, std::make_shared<TransportPlan>(), 0, std::nullopt};

@@ -51,8 +51,8 @@ struct PlannedTransport {
 };
 
 /// The plan of each open set of ports, in the order of legs, transports and sets. Reads `LocalPorts::plan` as
-/// what the worker was told before. Transports of encrypted media must have `keys`. Plans of keys, DTLS and
-/// ICE are cached in the call's members and shared.
+/// what the worker was told before. Transports of encrypted media get `keys` if they have none. Plans of
+/// keys, DTLS and ICE are cached in the call's members and shared.
 [[nodiscard]] std::vector<PlannedTransport> plans_of(const Call& call, const PlanInput& input,
                                                      const Reach& reach);
 /// The same for one set of ports.

@@ -192,6 +192,7 @@ void OfferAnswer::read_terms(Media& media, const sdp::MediaSection& section, con
   media.rejected = section.port == 0;
   media.kind = transport_kind(section);
   media.is_video = section.type == "video";
+  media.takes_pli = takes_pli(section);
   const bool is_on_hold = !media.rejected && !Side::names_place(section, remote);
   take_direction(media, section.direction, is_on_hold ? kOnHold : sdp::Direction{});
 }

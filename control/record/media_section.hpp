@@ -42,6 +42,7 @@ struct Fields<MediaTerms> {
     a("protocol", v.protocol);
     a("kind", v.kind);
     a("video", v.is_video);
+    a("pli", v.takes_pli);
     a("awaited_since", v.awaited_since);
     a("rejected", v.rejected);
     a("may_send", v.may_send);

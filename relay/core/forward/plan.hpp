@@ -151,11 +151,14 @@ struct SourcePlan {
   bool passes_other_types = false;
   /// True if the source is video whose party has agreed to feedback: it can be asked for a key frame (FB-7).
   bool takes_pli = false;
+  /// True for a section of a BUNDLE group that nothing may come from: it is rejected, or has no payload types
+  /// yet while others have. No packet is its.
+  bool is_closed = false;
   /// True if a sink has to know the payload type, because it blocks events or silences media.
   bool inspects_payload = false;
   /// True if telephone-event was negotiated; DTMF is then reported to control.
   bool has_events = false;
-  /// The negotiated payload types (DMX-4). Empty = every type passes.
+  /// The negotiated payload types (DMX-4). Empty = every type passes, unless `is_closed`.
   std::vector<PayloadEntry> payloads;
   /// Types that never pass unless `payloads` has them: those that the SIP script removed from the party's own
   /// SDP, and those that mean RTCP under rtcp-mux.
@@ -166,7 +169,7 @@ struct SourcePlan {
   std::vector<Sink> sinks;
 
   /// True if packets of types that are not in `payloads` pass like the others.
-  [[nodiscard]] bool is_open() const noexcept { return payloads.empty() || takes_any_type; }
+  [[nodiscard]] bool is_open() const noexcept { return !is_closed && (payloads.empty() || takes_any_type); }
   /// True if a packet of `type`, which is not in `payloads`, passes like one that is.
   [[nodiscard]] bool is_open_to(PayloadType type) const noexcept {
     return is_open() && !refused_types.test(type.value & 127);

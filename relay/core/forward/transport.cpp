@@ -112,6 +112,9 @@ Verdict Transport::drop(Component component, DropReason reason) noexcept {
 }
 
 Verdict Transport::on_datagram(ReceivedPacket& packet, const OwnMedia& own) noexcept {
+  // What is no RTP is not authenticated, so a protected transport takes nothing of it (SRT-11).
+  if (plan_->kind != TransportKind::kRtp && plan_->is_protected())
+    return drop(packet.component(), DropReason::kNoKey);
   if (plan_->kind != TransportKind::kRtp && !is_rtp_beside_udptl(packet)) return on_whole(packet, own);
   const Component component = packet.component();
   const bool is_rtp = packet.kind == DatagramClass::kRtp || packet.kind == DatagramClass::kRtcp;

@@ -47,6 +47,8 @@ void Transport::follow_keys(std::size_t slot, Instant now) {
   if (plan == nullptr) plan = &kNoKeys;
   if (!protection) protection = std::make_unique<Protection>();
   protection->follow(*plan, now);
+  // Keys by DTLS stay those of their handshake, whose plan may know of no video yet.
+  if (plan_->srtp) protection->widen(plan_->srtp->window);
 }
 
 DropReason Transport::unprotect(ReceivedPacket& packet, const OwnMedia& own,
@@ -219,7 +221,9 @@ bool Transport::relays_key_of(const Transport& source) const noexcept {
 
 DropReason Transport::protect(bool is_rtcp, MutableBytes space, std::size_t& size, const Transport* source,
                               SrtpOrigin origin, SrtpWork* later) noexcept {
-  if (plan_->kind != TransportKind::kRtp) return DropReason::kNone;
+  // What is no RTP has no protection of its own, so a protected transport sends nothing of it (SRT-11).
+  if (plan_->kind != TransportKind::kRtp)
+    return plan_->is_protected() ? DropReason::kNoKey : DropReason::kNone;
   const Component component = is_rtcp && !plan_->send_rtcp_muxed ? Component::kRtcp : Component::kRtp;
   Protection* protection = protection_[slot_of(component)].get();
   if (protection == nullptr || !protection->can_send()) return DropReason::kNoKey;

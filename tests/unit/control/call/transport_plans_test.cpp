@@ -402,6 +402,45 @@ const std::vector<Row> kRows = {
        w.transport(1).remote_rtp = at("192.0.2.1:30102");
      },
      [](auto&, auto& b) { return b.plan->rtp_latch.loops; }},
+    {"SRT11_AFaxBesideEncryptedRtpDoesNotSpeakForBoth",
+     [](TwoParties& w) {
+       Media& other = w.carry(w.leg(0), w.transport(0), 3);
+       other.encrypted = true;
+       w.media(0).kind = TransportKind::kUdptl;
+     },
+     [](auto& a, auto&) {
+       return a.plan->kind == TransportKind::kRtp && a.plan->srtp && source(a).is_closed &&
+              !a.plan->sources[1].is_closed;
+     }},
+    {"BND20_ARejectedMediaOfAGroupClaimsNoPackets",
+     [](TwoParties& w) {
+       Media& other = w.carry(w.leg(0), w.transport(0), 3);
+       other.payloads = {{PayloadType{96}}};
+       w.media(0).payloads = {{PayloadType{8}}};
+       other.rejected = true;
+     },
+     [](auto& a, auto&) {
+       const SourcePlan& other = a.plan->sources[1];
+       return !source(a).is_closed && other.is_closed && other.payloads.empty() &&
+              !other.is_open_to(PayloadType{8});
+     }},
+    {"BND20_AMediaOfAGroupWithoutTypesClaimsNoPackets",
+     [](TwoParties& w) {
+       w.carry(w.leg(0), w.transport(0), 3);
+       w.media(0).payloads = {{PayloadType{8}}};
+     },
+     [](auto& a, auto&) { return !source(a).is_closed && a.plan->sources[1].is_closed; }},
+    {"FB7_OnlyVideoThatTakesPliIsAskedForKeyFrames",
+     [](TwoParties& w) {
+       for (const std::size_t party : {0u, 1u}) {
+         w.media(party).is_video = true;
+         w.media(party).protocol = "RTP/AVPF";
+       }
+       w.media(1).takes_pli = true;
+     },
+     [](auto& a, auto& b) { return !source(a).takes_pli && source(b).takes_pli; }},
+    {"BND20_AloneARejectedMediaStaysOpen", [](TwoParties& w) { w.media(0).rejected = true; },
+     [](auto& a, auto&) { return !source(a).is_closed && source(a).is_open_to(PayloadType{8}); }},
 };
 
 class TransportPlans : public ::testing::TestWithParam<Row> {};

@@ -241,6 +241,26 @@ TEST(SrtpWorker, S08_OneKeyOnBothLegsIsCheckedAllTheSame) {
   EXPECT_EQ(call.sent.size(), 1u) << "SRT-10";
 }
 
+TEST(SrtpWorker, SRT11_AProtectedTransportOfAnotherKindCarriesNothing) {
+  for (const TransportKind kind : {TransportKind::kUdptl, TransportKind::kOpaque, TransportKind::kBfcp}) {
+    std::mt19937 random(13);
+    SrtpCall call(cm80(random), std::nullopt);
+    ASSERT_FALSE(call.across(0, rtp('A', 1, 1)).empty());
+    ASSERT_FALSE(call.across(1, rtp('B', 2, 1)).empty());
+    TransportPlan plan = call.plan(0);
+    plan.kind = kind;
+    plan.takes_rtp = true;
+    call.update(0, plan);
+    call.sent.clear();
+    call.arrives(host(21), 1, rtp('B', 2, 2));
+    EXPECT_TRUE(call.sent.empty()) << "nothing leaves in the clear";
+    call.arrives(host(10), 0, rtp('A', 1, 2));
+    call.arrives(host(10), 0, Packet{std::byte{0}, std::byte{1}, std::byte{1}, std::byte{0}, std::byte{0}});
+    EXPECT_TRUE(call.sent.empty()) << "nothing is taken that nobody can authenticate";
+    EXPECT_GE(call.read(0).drops[DropReason::kNoKey], 2u);
+  }
+}
+
 TEST(SrtpWorker, S12_NoIndexLeavesTwiceUnderOneKey) {
   std::mt19937 random(12);
   SrtpCall call(std::nullopt, cm80(random));

@@ -151,6 +151,16 @@ TEST_F(StreamsTest, Rfc9143_ManySsrcsWithAMidTakeNoMoreThanTheirShareOfMemory) {
   EXPECT_EQ(media_of(rtp('x', 2, 2, 100)), 2u);
 }
 
+TEST_F(StreamsTest, Rfc9143_AClosedSourceTakesNoPacketsFromTheOthers) {
+  SourcePlan& closed = plan_.sources[0];
+  closed.is_closed = true;
+  closed.payloads.clear();
+  EXPECT_EQ(media_of(rtp('x', 9, 1, kVideo)), 2u) << "without a MID";
+  EXPECT_EQ(media_of(with_mid("v", 9, kVideo)), 2u);
+  EXPECT_EQ(media_of(with_mid("a", 9, kVideo)), 0u) << "its own MID names nobody";
+  EXPECT_EQ(media_of(rtp('x', 9, 1, kAudio)), 0u) << "a type that nobody has";
+}
+
 TEST_F(StreamsTest, WithoutTheExtensionNoMidIsRead) {
   plan_.mid_extension = 0;
   EXPECT_EQ(media_of_accepted(with_mid("v", 9, kAudio)), 1u);
