@@ -78,6 +78,10 @@ class OfferAnswer {
     /// True if the transport of the receiver has to be read from another section of its offer than before:
     /// the section that carried it was refused (BND-3), or this one gets a transport of its own.
     bool is_reread = false;
+    /// The group in which the receiver's section stays although the far side rejects it, because the
+    /// transport that it is tagged for is in use (BND-6): an index in `receiver_groups_`. Unset = it does
+    /// not.
+    std::optional<std::size_t> kept_in;
     [[nodiscard]] const Carried& transport(bool receiver_side) const {
       return receiver_side ? receiver_on : sender_on;
     }
@@ -125,6 +129,8 @@ class OfferAnswer {
   [[nodiscard]] LegBundle::Wish bundle_wish() const;
   /// True if an offer puts the sections of a group on one port without waiting for the receiver's answer.
   [[nodiscard]] bool shares_toward_receiver() const;
+  /// The protocol of the m-line that an offer has for the receiver.
+  [[nodiscard]] std::string_view protocol_to_offer(const Match& match) const;
   /// The groups that the receiver is offered. Empty = none.
   [[nodiscard]] std::vector<Group> groups_to_offer() const;
   /// The groups of the receiver's own offer, without the sections that the answer refuses. Empty if the relay
@@ -137,6 +143,9 @@ class OfferAnswer {
   void choose_transports();
   /// Puts the sections of each group on one transport of that side, and chooses the section that carries it.
   void share(bool receiver_side, const std::vector<Group>& groups);
+  /// True if the section cannot be on one transport with that of `carrier`: it is no RTP, or has another
+  /// profile.
+  [[nodiscard]] bool must_leave(const Match& match, const Match* carrier, bool receiver_side) const;
   /// Decides about a section outside the groups whose media shares a transport: it gets a transport of its
   /// own, or stays with the section that carries the shared one.
   void leave_shared(std::size_t at, bool receiver_side, const std::vector<bool>& is_grouped);
@@ -265,6 +274,9 @@ class OfferAnswer {
   [[nodiscard]] const sdp::MediaSection* own_section(const Media& media) const;
   /// What is written for one media of the receiver.
   sdp::SectionEdit edit_section(Media& media);
+  /// The same for a section that stays in its group although nothing is sent there (BND-6). `own`: the
+  /// section of the receiver's offer.
+  sdp::SectionEdit inactive_section(const Media& media, const sdp::MediaSection& own);
   /// The mid of the receiver's section (WEB-1). A party keeps the mid that it gave or was shown first,
   /// whoever offers. Empty if its section has none.
   [[nodiscard]] std::string_view mid_toward(Media& media, const Match& match);
@@ -312,6 +324,8 @@ class OfferAnswer {
     LocalPorts::More more;
   };
   std::vector<Added> added_;
+  /// Sections that the edit points to. A deque, because they must not move.
+  std::deque<sdp::MediaSection> bare_;
   /// Texts that the edit points to. A deque, because they must not move.
   std::deque<std::string> generated_texts_;
 };

@@ -28,8 +28,10 @@ namespace ferry {
 
 namespace {
 
-/// The most former names of sections that are remembered for a party.
+/// The most former names of sections that are remembered for a party, and the longest of them in octets. The
+/// relay's own names are numbers, and a party that likes longer ones has to keep them apart itself.
 constexpr std::size_t kMostFormerMids = 64;
+constexpr std::size_t kLongestFormerMid = 32;
 
 /// The bundled sections of each group.
 std::vector<std::vector<std::size_t>> sections_of(const std::vector<BundleGroup>& groups) {
@@ -75,6 +77,14 @@ bool OfferAnswer::shares_toward_receiver() const {
   return bundle_wish() == LegBundle::Wish::kRequire || (receiver_ != nullptr && receiver_->has_bundle());
 }
 
+std::string_view OfferAnswer::protocol_to_offer(const Match& match) const {
+  const sdp::Protocol wanted = sdp::parse_protocol(request_.transport_protocol);
+  if (match.section->is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) return wanted.text;
+  const bool goes_on = match.receiver != nullptr && !match.receiver->protocol.empty() &&
+                       match.sender != nullptr && match.sender->protocol == match.section->protocol.text;
+  return goes_on ? std::string_view(match.receiver->protocol) : match.section->protocol.text;
+}
+
 std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
   const bool is_agreed = receiver_ != nullptr && receiver_->has_bundle();
   if (!is_agreed && bundle_wish() == LegBundle::Wish::kNone) return {};
@@ -105,7 +115,12 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
     found->second.push_back(at);
   }
   std::vector<Group> sections;
-  for (auto& [via, group] : groups) sections.push_back(std::move(group));
+  for (auto& [via, group] : groups) {
+    // One transport has one profile (BND-10).
+    const std::string_view profile = protocol_to_offer(matches_[group.front()]);
+    std::erase_if(group, [&](std::size_t at) { return protocol_to_offer(matches_[at]) != profile; });
+    sections.push_back(std::move(group));
+  }
   return sections;
 }
 
@@ -121,18 +136,37 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
     const auto match = match_of(own);
     return match == matches_.end() || match->section->port == 0 || !match->section->is_rtp();
   };
-  const auto taken = bundle_groups(receiver_own_, is_refused);
+  const auto is_in_use = [&](std::size_t own) {
+    const auto match = match_of(own);
+    return match != matches_.end() && match->receiver->via->is_bundle;
+  };
   const auto offered = bundle_groups(receiver_own_);
+  std::vector<std::size_t> known;
+  for (const BundleGroup& group : offered) {
+    // A transport in use stays, whoever was tagged for it (BND-6). One that no section names which is taken,
+    // but that of a tagged section alone, is all that there is (BND-3).
+    const bool is_named = std::ranges::any_of(group.sections, [&](std::size_t own) {
+      return receiver_own_.media[own].port != 0 && !is_refused(own);
+    });
+    if (is_named && std::ranges::none_of(group.sections, is_in_use)) continue;
+    share_transport(receiver_own_, {group});
+    known.insert(known.end(), group.sections.begin(), group.sections.end());
+  }
+  const auto taken = bundle_groups(receiver_own_, is_refused);
   share_transport(receiver_own_, taken);
   std::vector<Group> groups;
   for (const BundleGroup& group : taken) {
     Group& sections = groups.emplace_back();
     for (const std::size_t own : group.sections)
       sections.push_back(static_cast<std::size_t>(match_of(own) - matches_.begin()));
-    const bool is_as_offered = std::ranges::any_of(offered, [&](const BundleGroup& before) {
-      return before.sections.front() == group.sections.front();
+    const auto before = std::ranges::find_if(offered, [&](const BundleGroup& each) {
+      return std::ranges::find(each.sections, group.sections.front()) != each.sections.end();
     });
-    if (!is_as_offered) matches_[sections.front()].is_reread = true;
+    if (before == offered.end() || before->sections.front() == group.sections.front()) continue;
+    const auto tagged = match_of(before->sections.front());
+    matches_[sections.front()].is_reread = std::ranges::find(known, group.sections.front()) == known.end();
+    const bool stays = std::ranges::any_of(before->sections, is_in_use);
+    if (stays && tagged != matches_.end() && tagged->section->port == 0) tagged->kept_in = groups.size() - 1;
   }
   return groups;
 }
@@ -151,6 +185,11 @@ void OfferAnswer::choose_transports() {
   share(false, sender_groups_);
   receiver_groups_ = is_answer_ ? groups_to_answer() : groups_to_offer();
   share(true, is_answer_ || shares_toward_receiver() ? receiver_groups_ : std::vector<Group>{});
+  for (std::size_t i = 0; i < matches_.size(); ++i) {
+    if (!matches_[i].kept_in) continue;
+    Group& group = receiver_groups_[*matches_[i].kept_in];
+    group.insert(group.begin(), i);
+  }
 }
 
 void OfferAnswer::share(bool receiver_side, const std::vector<Group>& groups) {
@@ -178,6 +217,13 @@ void OfferAnswer::share(bool receiver_side, const std::vector<Group>& groups) {
   }
 }
 
+bool OfferAnswer::must_leave(const Match& match, const Match* carrier, bool receiver_side) const {
+  if (!match.section->is_rtp()) return true;
+  if (carrier == nullptr) return false;
+  if (!receiver_side) return match.section->protocol.text != carrier->section->protocol.text;
+  return !is_answer_ && protocol_to_offer(match) != protocol_to_offer(*carrier);
+}
+
 void OfferAnswer::leave_shared(std::size_t at, bool receiver_side, const std::vector<bool>& is_grouped) {
   Match& match = matches_[at];
   const Media* media = match.media(receiver_side);
@@ -188,6 +234,16 @@ void OfferAnswer::leave_shared(std::size_t at, bool receiver_side, const std::ve
     return place != at && is_alive && (is_grouped[place] || place < at) &&
            other.transport(receiver_side).via == media->via;
   });
+  const bool is_alive = match.section->port != 0 && !match.hidden;
+  if (is_alive && must_leave(match, carrier == matches_.end() ? nullptr : &*carrier, receiver_side)) {
+    // Keys and demultiplexing are those of RTP with one profile, so the section leaves at once, although its
+    // offer may fail. An answerer has no other port to be told of.
+    if (receiver_side || !is_answer_) {
+      match.transport(receiver_side) = {at, nullptr};
+      return;
+    }
+    session_.media[at].port = 0;
+  }
   if (carrier == matches_.end()) return;
   const auto stay = [&] {
     match.transport(receiver_side).carrier = static_cast<std::size_t>(carrier - matches_.begin());
@@ -245,7 +301,11 @@ void OfferAnswer::place_medias(bool receiver_side) {
     if (media == nullptr || !carries(match, receiver_side)) continue;
     MediaTransport*& via = match.transport(receiver_side).via;
     // A media that leaves a shared transport gets one of its own.
-    if (via == nullptr) via = media->via->is_shared() ? &leg.add_transport() : media->via;
+    if (via == nullptr && media->via->is_shared()) {
+      via = &leg.add_transport();
+      via->ice_controlling = media->via->ice_controlling;
+    }
+    if (via == nullptr) via = media->via;
     carry_by(services_, *match.media(receiver_side), *via);
   }
   for (Match& match : matches_) {
@@ -277,7 +337,7 @@ void OfferAnswer::settle_bundle() {
 }
 
 void OfferAnswer::note_former_mid(const Media& media, std::string_view mid) {
-  if (media.mid.empty() || media.mid == mid) return;
+  if (media.mid.empty() || media.mid == mid || media.mid.size() > kLongestFormerMid) return;
   auto& former = media.leg->ensure_bundle().former_mids;
   if (std::ranges::find(former, media.mid) != former.end()) return;
   if (former.size() == kMostFormerMids) former.erase(former.begin());

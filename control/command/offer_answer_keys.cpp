@@ -100,10 +100,23 @@ void OfferAnswer::open_more(const Match& match, bool receiver_side) {
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
-    if (match.hidden || match.untouched || !carries(match, false)) continue;
+    if (match.hidden || match.untouched || match.section->port == 0) continue;
     const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
                          !(match.sender->via->keys && match.sender->via->keys->doubled);
-    if (auto ok = Side::check_answer(*match.section, offered, offered_to(match), input_); !ok) return ok;
+    if (carries(match, false)) {
+      if (auto ok = Side::check_answer(*match.section, offered, offered_to(match), input_); !ok) return ok;
+      continue;
+    }
+    // Each section of a group has to take what it was offered. The keys stand in the section that carries the
+    // transport, and the profile in each.
+    const std::string_view profile = match.section->protocol.text;
+    if (offered && !match.section->protocol.secure && match.section->is_rtp() &&
+        services_.config.srtp.policy == SrtpPolicy::kRequire)
+      return fail(RequestError(RequestFault::kPlainAnswer, std::string(profile)));
+    sdp::MediaSection judged = *matches_[match.sender_on.carrier].section;
+    judged.protocol = match.section->protocol;
+    judged.port = match.section->port;
+    if (auto ok = Side::check_answer(judged, offered, offered_to(match), input_); !ok) return ok;
   }
   return {};
 }

@@ -114,6 +114,25 @@ std::string_view OfferAnswer::mid_toward(Media& media, const Match& match) {
   return media.mid;
 }
 
+sdp::SectionEdit OfferAnswer::inactive_section(const Media& media, const sdp::MediaSection& own) {
+  const SectionWriter writer(media, input_, is_answer_);
+  // The answer takes the codecs, and does not repeat what the party said of itself.
+  sdp::MediaSection& bare = bare_.emplace_back(own);
+  bare.attributes.clear();
+  bare.bandwidth.clear();
+  bare.information.clear();
+  sdp::SectionEdit edit = writer.begin(&bare);
+  writer.open(edit, false);
+  edit.codecs = bare.codecs;
+  writer.show_direction(edit, DirectionPolicy::kDecided, {false, false});
+  Side::Candidates candidates;
+  if (writer.shows_ice())
+    candidates.own = services_.ports.candidates_of(*media.via->active_ports(), !media.via->mux_used,
+                                                   request_.media_address);
+  writer.show_transport(edit, std::move(candidates));
+  return edit;
+}
+
 sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   const auto match = std::ranges::find_if(matches_, [&](const Match& m) { return m.receiver == &media; });
   const sdp::MediaSection* own = own_section(media);
@@ -135,6 +154,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
     return edit;
   }
   const LocalPorts* ports = media.via->active_ports();
+  if (match->kept_in && own != nullptr && ports != nullptr) return inactive_section(media, *own);
   if (section.port == 0 || ports == nullptr) return edit;
 
   writer.open(edit, is_on_hold(section));

@@ -67,14 +67,18 @@ void Subscriptions::group_offer(std::vector<Section>& sections, const Leg* leg) 
   if (!is_agreed && wish == LegBundle::Wish::kNone) return;
   const bool shares = is_agreed || wish == LegBundle::Wish::kRequire;
   std::optional<std::size_t> carrier;
-  const auto is_member = [](const Section& section) {
-    return section.interface != nullptr && section.source != nullptr && section.source->is_rtp();
+  // One transport has one profile (BND-10), that of the first section which is not apart.
+  std::string_view profile;
+  const auto is_member = [&](const Section& section) {
+    return section.interface != nullptr && section.source != nullptr && section.source->is_rtp() &&
+           (profile.empty() || section.protocol == profile);
   };
   // The transport that the party knows as that of the group stays.
   for (std::size_t i = 0; i < sections.size() && is_agreed && !carrier; ++i) {
     if (is_member(sections[i]) && sections[i].media != nullptr && sections[i].media->via->is_bundle)
       carrier = i;
   }
+  if (carrier) profile = sections[*carrier].protocol;
   for (std::size_t i = 0; i < sections.size(); ++i) {
     Section& section = sections[i];
     if (!is_member(section)) continue;
@@ -83,9 +87,26 @@ void Subscriptions::group_offer(std::vector<Section>& sections, const Leg* leg) 
         media != nullptr && media->answered && !media->rejected && !(is_agreed && media->via->is_bundle);
     if (is_agreed && is_apart) continue;
     section.is_grouped = true;
+    profile = section.protocol;
     if (!shares || is_apart) continue;
     if (!carrier) carrier = i;
     if (*carrier != i) section.carrier = carrier;
+  }
+}
+
+void Subscriptions::part_transports(std::vector<Section>& sections) {
+  std::vector<const MediaTransport*> claimed;
+  // A group keeps the transport that its first section has; the others get their own.
+  for (const bool of_groups : {true, false}) {
+    for (Section& section : sections) {
+      const bool decides = section.is_grouped == of_groups && !section.carrier;
+      if (!decides || section.media == nullptr || section.interface == nullptr) continue;
+      const MediaTransport* via = section.media->via;
+      if (!via->is_shared()) continue;
+      const bool is_rtp = section.source != nullptr && section.source->is_rtp();
+      section.leaves = !is_rtp || std::ranges::find(claimed, via) != claimed.end();
+      if (!section.leaves) claimed.push_back(via);
+    }
   }
 }
 
@@ -109,16 +130,20 @@ std::vector<bool> Subscriptions::join_answer(const sdp::Session& answer,
                                              const std::vector<Media*>& medias) const {
   std::vector<bool> carries(medias.size(), true);
   std::vector<bool> is_grouped(medias.size(), false);
-  for (const auto& group : groups) {
-    if (group.front() >= medias.size()) continue;
+  for (const auto& named : groups) {
+    auto group = named;
+    // Only RTP shares a transport.
+    std::erase_if(group, [&](std::size_t at) {
+      return at >= medias.size() || medias[at]->kind != TransportKind::kRtp;
+    });
+    if (group.empty()) continue;
     // The transport that the party knows as that of the group stays, whichever section is tagged now (BND-7).
     MediaTransport* via = medias[group.front()]->via;
     for (const std::size_t at : group) {
-      if (at < medias.size() && medias[at]->via->is_bundle) via = medias[at]->via;
+      if (medias[at]->via->is_bundle) via = medias[at]->via;
     }
     via->is_bundle = true;
     for (const std::size_t at : group) {
-      if (at >= medias.size()) continue;
       carry_by(services_, *medias[at], *via);
       is_grouped[at] = true;
       carries[at] = at == group.front();

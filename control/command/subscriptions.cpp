@@ -17,6 +17,7 @@
 #include "control/call/session_config.hpp"
 #include "control/command/media_control.hpp"
 #include "control/command/recordings.hpp"
+#include "control/command/shared_transport.hpp"
 #include "control/command/shown_ports.hpp"
 #include "control/negotiate/codecs.hpp"
 #include "control/negotiate/directions.hpp"
@@ -170,7 +171,7 @@ Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Secti
       if (section.has_ice)
         section.more = services_.ports.open_more(call, *section.interface, ports, clock_.now);
     };
-    if (section.media != nullptr) {
+    if (section.media != nullptr && !section.leaves) {
       const auto& ports = section.media->via->ports;
       const auto known =
           std::ranges::find_if(ports, [&](const LocalPorts& p) { return !p.closed && p.local == local; });
@@ -206,6 +207,7 @@ Media& Subscriptions::place(Leg& leg, Section& section) {
   media.protocol = section.protocol;
   media.is_video = section.type == "video";
   media.rejected = false;
+  if (section.leaves) carry_by(services_, media, leg.add_transport());
   if (!section.carrier) {
     media.via->interface = section.interface;
     media.via->family = section.family;
@@ -250,6 +252,7 @@ Result<std::vector<LeftOutPeer>, RequestError> Subscriptions::admit(const sdp::M
 void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section, bool carries) {
   if (!section.mid.empty() || section.port != 0) media.mid = section.mid;
   media.rejected = section.port == 0;
+  media.takes_pli = takes_pli(section);
   if (carries) media.via->reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected || !section.connection) return;
   if (carries) Side(*media.via, input_).take_address(section, remote_of(section));
@@ -473,6 +476,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   }
   if (!usable) return give_up(RequestFault::kNothingToPublish);
   take_groups(groups, sections);
+  part_transports(sections);
   if (const auto opened = open_all(*call, sections); !opened) {
     close_all(*call, sections);
     return give_up(because(RequestFault::kNoSectionOpened, opened.error()));
@@ -555,6 +559,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
   for (Section& section : sections)
     section.has_ice = section.source != nullptr && section.source->is_rtp() && has_ice_offer(section.media);
   group_offer(sections, leg);
+  part_transports(sections);
   if (auto ok = open_all(*call, sections); !ok) {
     close_all(*call, sections);
     return fail(ok.error());

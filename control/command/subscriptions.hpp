@@ -60,6 +60,8 @@ class Subscriptions {
     /// Index of the section that carries its transport, which means that it decides about it; unset = the
     /// section itself. Set under BUNDLE for all sections of a group but one.
     std::optional<std::size_t> carrier;
+    /// True if its media leaves a transport that others go on with, and gets one of its own.
+    bool leaves = false;
     /// True if the section is in a BUNDLE group.
     bool is_grouped = false;
     /// Number of its group in the SDP, from 0; means nothing without a group.
@@ -127,6 +129,8 @@ class Subscriptions {
   /// Makes the living sections a group, if the party is to be offered one. `leg` null = the party is made
   /// later.
   void group_offer(std::vector<Section>& sections, const Leg* leg) const;
+  /// Lets sections that are not together any more leave each other's transport.
+  static void part_transports(std::vector<Section>& sections);
   /// Remembers whether the party is offered a group, and the words that asked for it.
   void keep_bundle(Leg& leg, const std::vector<Section>& sections) const;
   /// Puts the media of each section that has a carrier on the transport of the carrier.

@@ -41,6 +41,13 @@ BundleGroup read_group(const sdp::Session& session, std::string_view mids, std::
     group.sections.clear();
   } else {
     std::rotate(group.sections.begin(), carrier, carrier + 1);
+    // One transport has one profile, so sections with another one stay out (BND-10).
+    const std::string_view profile = session.media[group.sections.front()].protocol.text;
+    const auto differing = std::ranges::stable_partition(group.sections, [&](std::size_t at) {
+      return equal_ignoring_case(session.media[at].protocol.text, profile);
+    });
+    group.others.insert(group.others.end(), differing.begin(), differing.end());
+    group.sections.erase(differing.begin(), differing.end());
   }
   return group;
 }

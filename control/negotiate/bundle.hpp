@@ -12,12 +12,12 @@ namespace ferry {
 
 /// One BUNDLE group. Sections are given by their index in the SDP.
 struct BundleGroup {
-  /// The bundled sections: RTP sections that are not rejected; at least one. The first is the tagged section,
-  /// which carries the transport (BND-1): the first one that has a port. The others stand in the order of the
-  /// group's line.
+  /// The bundled sections: RTP sections that are not rejected, all with the profile of the first (BND-10); at
+  /// least one. The first is the tagged section, which carries the transport (BND-1): the first one that has
+  /// a port. The others stand in the order of the group's line.
   std::vector<std::size_t> sections;
   /// The other sections that the line names: rejected ones, and those that cannot share a transport, such as
-  /// data channels (SCT-1).
+  /// data channels (SCT-1) and sections with another profile.
   std::vector<std::size_t> others;
   bool operator==(const BundleGroup&) const = default;
 };

@@ -351,6 +351,153 @@ TEST_F(Bundle, BothPartiesBundle) {
   EXPECT_FALSE(sink.extensions == HeaderExtensionMap());
 }
 
+TEST_F(Bundle, BND3_TheRefusedSectionAloneNamesTheTransport) {
+  const Part second{"1", "video", 0, {"bundle-only"}};
+  offer('A', 'B', browser({{"0", "audio", 40000}, second}, "0 1"), kToPhone);
+  const Shown to_a = answer('A', 'B', phone({{"audio", 0}, {"video", 5010}}));
+  EXPECT_EQ(to_a.groups, (Words{"BUNDLE 1"})) << to_a.text;
+  EXPECT_EQ(to_a.ports[0], 0);
+  const MediaTransport& via = *call().legs[0]->medias[1]->via;
+  EXPECT_EQ(to_a.ports[1], via.active_ports()->port.value);
+  EXPECT_TRUE(via.is_bundle);
+  EXPECT_TRUE(via.is_keyed_by_dtls());
+  ASSERT_TRUE(via.has_ice());
+  ASSERT_EQ(via.ice->theirs.candidates.size(), 1u);
+  EXPECT_EQ(via.ice->theirs.candidates[0].at.port.value, 40000);
+  // Types of the refused section do not count.
+  const auto& plan = via.active_ports()->plan;
+  ASSERT_TRUE(plan);
+  ASSERT_EQ(plan->sources.size(), 2u);
+  EXPECT_TRUE(plan->sources[0].is_closed);
+  EXPECT_FALSE(plan->sources[1].is_closed);
+}
+
+/// A browser and a phone that have agreed on audio and video; the browser made the offer.
+const std::string kBrowserOffer = browser({{"0", "audio", 40000}, {"1", "video"}}, "0 1");
+
+TEST_F(Bundle, BND6_ATaggedSectionOfATransportInUseIsNotRefusedAlone) {
+  offer('A', 'B', kBrowserOffer, kToPhone);
+  const Shown first = answer('A', 'B', phone(kAudioAndVideo));
+  offer('A', 'B', kBrowserOffer);
+  const Shown again = answer('A', 'B', phone({{"audio", 0}, {"video", 5010}}));
+  EXPECT_EQ(again.groups, (Words{"BUNDLE 0 1"})) << again.text;
+  EXPECT_EQ(again.ports, first.ports);
+  EXPECT_EQ(again.ufrags, first.ufrags);
+  EXPECT_EQ(again.fingerprints, first.fingerprints);
+  const std::string audio = again.text.substr(0, again.text.find("m=video"));
+  EXPECT_NE(audio.find("a=inactive"), std::string::npos) << audio;
+  EXPECT_EQ(transports(0), (std::vector<std::size_t>{2}));
+  const auto& plan = call().legs[0]->transports.front().active_ports()->plan;
+  EXPECT_TRUE(plan->sources[0].is_closed);
+  // If all are refused, all are.
+  offer('A', 'B', kBrowserOffer);
+  const Shown none = answer('A', 'B', phone({{"audio", 0}, {"video", 0}}));
+  EXPECT_EQ(none.ports, (std::vector<std::uint16_t>{0, 0})) << none.text;
+  EXPECT_TRUE(none.groups.empty());
+  // And they come back.
+  offer('A', 'B', kBrowserOffer);
+  const Shown back = answer('A', 'B', phone(kAudioAndVideo));
+  EXPECT_EQ(back.ports, first.ports) << back.text;
+}
+
+TEST_F(Bundle, BND6_AnotherSectionMayBeRefused) {
+  offer('A', 'B', kBrowserOffer, kToPhone);
+  answer('A', 'B', phone(kAudioAndVideo));
+  offer('A', 'B', kBrowserOffer);
+  const Shown again = answer('A', 'B', phone({{}, {"video", 0}}));
+  EXPECT_EQ(again.groups, (Words{"BUNDLE 0"})) << again.text;
+  EXPECT_EQ(again.ports[1], 0);
+}
+
+TEST_F(Bundle, BND12_ASectionThatBecomesAFaxGetsAPortOfItsOwn) {
+  offer('A', 'B', phone({{}, {}}), kToBrowser);
+  const Shown first = answer('A', 'B', answer_of({{"1", "audio", 40000}, {"2", "audio"}}, "1 2"));
+  EXPECT_EQ(transports(1), (std::vector<std::size_t>{2}));
+  const std::string fax = "m=image 5100 udptl t38\r\n";
+  const Shown to_b = offer('A', 'B', phone({{}}) + fax);
+  const Media& audio = *call().legs[1]->medias[0];
+  const Media& image = *call().legs[1]->medias[1];
+  EXPECT_EQ(to_b.groups, (Words{"BUNDLE 1"})) << to_b.text;
+  EXPECT_NE(to_b.ports[1], 0);
+  EXPECT_NE(to_b.ports[0], to_b.ports[1]);
+  EXPECT_NE(audio.via, image.via);
+  const auto& plan = audio.via->active_ports()->plan;
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->kind, TransportKind::kRtp);
+  EXPECT_TRUE(plan->is_protected());
+  ASSERT_TRUE(image.via->active_ports()->plan);
+  EXPECT_EQ(image.via->ports.size(), 1u);
+}
+
+TEST_F(Bundle, BND12_ASectionOfTheOffererThatBecomesAFaxLeaves) {
+  offer('A', 'B', browser({{"0", "audio", 40000}, {"1", "audio"}}, "0 1"), kToPhone);
+  answer('A', 'B', phone({{}, {"audio", 5010}}));
+  const std::string fax = "m=image 40100 udptl t38\r\nc=IN IP4 198.51.100.10\r\na=mid:1\r\n";
+  offer('A', 'B', browser({{"0", "audio", 40000}}, "0") + fax);
+  const Leg& leg = *call().legs[0];
+  EXPECT_NE(leg.medias[0]->via, leg.medias[1]->via);
+  EXPECT_TRUE(leg.medias[0]->via->active_ports()->plan->is_protected());
+}
+
+TEST_F(Bundle, SRT13_EachSectionOfAGroupTakesWhatItWasOffered) {
+  const auto sdes = [](const char* audio, const char* video) {
+    const std::string key =
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 "
+        "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+    const auto section = [&](const char* type, const char* profile, const char* codec, const char* mid) {
+      const bool is_secure = std::string(profile).find("SAVP") != std::string::npos;
+      return fmt::format("m={} 5000 {} {}\r\na=mid:{}\r\na=rtcp-mux\r\n", type, profile, codec, mid) +
+             (is_secure ? key : std::string());
+    };
+    return "v=0\r\no=- 1 1 IN IP4 198.51.100.20\r\ns=-\r\nc=IN IP4 198.51.100.20\r\nt=0 0\r\n"
+           "a=group:BUNDLE 1 2\r\n" +
+           section("audio", audio, "8", "1") + section("audio", video, "8", "2");
+  };
+  for (const bool is_plain : {false, true}) {
+    world_ = test::make_sim_world();
+    json request = test::offer("c", "A", phone({{}, {}}));
+    request.update({{"transport-protocol", "RTP/SAVP"}, {"bundle", {"require"}}, {"DTLS", "off"}});
+    ASSERT_EQ(world_->ng(request).value("result", ""), "ok");
+    const json reply =
+        world_->ng(test::answer("c", "A", "B", sdes("RTP/SAVP", is_plain ? "RTP/AVP" : "RTP/SAVP")));
+    EXPECT_EQ(reply.value("result", ""), is_plain ? "error" : "ok") << reply.dump();
+  }
+}
+
+TEST_F(Bundle, BND10_SectionsWithOtherProfilesStayOut) {
+  const std::string mixed =
+      "v=0\r\no=- 1 1 IN IP4 198.51.100.20\r\ns=-\r\nc=IN IP4 198.51.100.20\r\nt=0 0\r\n"
+      "m=audio 5000 RTP/AVP 8\r\nm=video 5010 RTP/AVPF 96\r\na=rtpmap:96 VP8/90000\r\n"
+      "m=audio 5020 RTP/AVP 8\r\n";
+  const Shown to_b = offer('A', 'B', mixed, {{"bundle", {"require"}}});
+  EXPECT_EQ(to_b.groups, (Words{"BUNDLE 1 3"})) << to_b.text;
+  EXPECT_EQ(to_b.ports[0], to_b.ports[2]);
+  EXPECT_NE(to_b.ports[0], to_b.ports[1]);
+}
+
+TEST_F(Bundle, APublisherMayDissolveItsGroup) {
+  const auto publish = [&](const std::string& group) {
+    return Shown(world_->ng({{"command", "publish"},
+                             {"call-id", "c"},
+                             {"from-tag", "P"},
+                             {"sdp", browser({{"0", "audio", 40000}, {"1", "video", 40010}}, group)}}));
+  };
+  const Shown together = publish("0 1");
+  EXPECT_EQ(together.ports[0], together.ports[1]);
+  const Shown apart = publish("");
+  EXPECT_TRUE(apart.groups.empty()) << apart.text;
+  EXPECT_EQ(apart.ports[0], together.ports[0]);
+  EXPECT_NE(apart.ports[0], apart.ports[1]);
+  EXPECT_EQ(transports(0), (std::vector<std::size_t>{1, 1}));
+  const auto& second = *call().legs[0]->medias[1]->via;
+  ASSERT_TRUE(second.has_ice());
+  EXPECT_EQ(second.ice->theirs.candidates[0].at.port.value, 40010);
+  EXPECT_TRUE(second.is_keyed_by_dtls());
+  const Shown again = publish("0 1");
+  EXPECT_EQ(again.ports, together.ports) << again.text;
+  EXPECT_EQ(transports(0), (std::vector<std::size_t>{2}));
+}
+
 TEST_F(Bundle, OnePartyCommandsShareTransports) {
   const Shown published(world_->ng({{"command", "publish"},
                                     {"call-id", "c"},

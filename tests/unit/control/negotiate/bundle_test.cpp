@@ -52,6 +52,15 @@ const Row kRows[] = {
      "a=group:BUNDLE 2 0\r\n",
      AUDIO VIDEO "m=application 4004 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:2\r\n",
      {{0}}},
+    {"OtherProfile",
+     "a=group:BUNDLE 0 1 2\r\n",
+     AUDIO "m=video 9 RTP/SAVP 96\r\na=mid:1\r\n"
+           "m=video 9 RTP/AVP 96\r\na=mid:2\r\n",
+     {{0, 2}}},
+    {"TheProfileIsThatOfTheCarrier",
+     "a=group:BUNDLE 1 0\r\n",
+     AUDIO "m=video 9 RTP/SAVP 96\r\na=mid:1\r\n",
+     {{1}}},
     {"NotRtp", "a=group:BUNDLE 0 2\r\n", AUDIO VIDEO "m=image 4004 udptl t38\r\na=mid:2\r\n", {{0}}},
 };
 
