@@ -141,7 +141,7 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
     return match != matches_.end() && match->receiver->via->is_bundle;
   };
   const auto offered = bundle_groups(receiver_own_);
-  std::vector<std::size_t> known;
+  std::vector<std::size_t> at_tagged;
   for (const BundleGroup& group : offered) {
     // A transport in use stays, whoever was tagged for it (BND-6). One that no section names which is taken,
     // but that of a tagged section alone, is all that there is (BND-3).
@@ -150,7 +150,7 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
     });
     if (is_named && std::ranges::none_of(group.sections, is_in_use)) continue;
     share_transport(receiver_own_, {group});
-    known.insert(known.end(), group.sections.begin(), group.sections.end());
+    at_tagged.insert(at_tagged.end(), group.sections.begin(), group.sections.end());
   }
   const auto taken = bundle_groups(receiver_own_, is_refused);
   share_transport(receiver_own_, taken);
@@ -164,7 +164,8 @@ std::vector<OfferAnswer::Group> OfferAnswer::groups_to_answer() {
     });
     if (before == offered.end() || before->sections.front() == group.sections.front()) continue;
     const auto tagged = match_of(before->sections.front());
-    matches_[sections.front()].is_reread = std::ranges::find(known, group.sections.front()) == known.end();
+    matches_[sections.front()].is_reread =
+        std::ranges::find(at_tagged, group.sections.front()) == at_tagged.end();
     const bool stays = std::ranges::any_of(before->sections, is_in_use);
     if (stays && tagged != matches_.end() && tagged->section->port == 0) tagged->kept_in = groups.size() - 1;
   }
