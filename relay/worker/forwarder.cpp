@@ -145,6 +145,7 @@ void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPack
     packet->srtp_index = arrived.origin.index;
   }
   Offloader& offloader = parts_.offloader;
+  if (arrived.kind == DatagramClass::kRtcp) offloader.before_reports(entry, arrived.datagram);
   if (offloader.is_on() && component == Component::kRtp) {
     // The kernel gives up the stream before the transport judges the packet, so that one side counts at a
     // time. If the packet makes the latch move, the flows to this party need the new destination at once.

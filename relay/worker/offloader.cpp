@@ -12,6 +12,7 @@
 //   installed, so any change anywhere ends in the same place: keep, update or withdraw.
 // - `before_judgement` withdraws a flow when one of its packets reaches user space all the same. The kernel
 //   punts what needs a decision, and the decision needs the counters.
+// - `before_reports` reads the flows to a party that reports on a stream of which user space knows nothing.
 // - `turn` reads the flows in rounds of about two seconds, a few at each call.
 //
 // Trap: transports know their receivers by the plan, but not their senders. `feeding_` answers that: it maps
@@ -22,6 +23,9 @@
 #include "relay/base/memory.hpp"
 #include "relay/core/forward/handover.hpp"
 #include "relay/core/output/changes.hpp"
+#include "relay/core/rtcp/rtcp.hpp"
+
+#include <algorithm>
 
 namespace ferry {
 
@@ -181,6 +185,33 @@ void Offloader::before_judgement(TransportEntry& entry, const ReceivedPacket& pa
   if (entry.state.streams().refuses_type(packet, entry.state.latch(Component::kRtp))) return;
   // If memory runs out, the flow stays; the next packet takes it back.
   if (had_memory([&] { withdraw({entry.id}); })) entry.offer_after = packet.at + kOfferAgain;
+}
+
+void Offloader::before_reports(TransportEntry& entry, Bytes compound) noexcept {
+  struct Handler {
+    const Offloader& offloader;
+    TransportEntry& entry;
+    bool is_behind = false;
+    void on_sender_report(Ssrc, std::uint32_t) {}
+    void on_bye(Ssrc) {}
+    void on_report(Ssrc, const ReportBlock& block) {
+      is_behind =
+          is_behind || (!entry.state.streams().has_sent(block.about) && offloader.feeds(entry, block.about));
+    }
+  };
+  if (!feeds(entry) || !validate_rtcp(compound, entry.state.plan().reduced_size_rtcp)) return;
+  Handler handler{*this, entry};
+  walk_rtcp(compound, handler);
+  // Once it is read, the stream is known. Until then a reading needs its SSRC, which no stranger knows.
+  if (handler.is_behind) (void)had_memory([&] { refresh(entry); });
+}
+
+bool Offloader::feeds(const TransportEntry& entry, Ssrc ssrc) const noexcept {
+  const auto [first, last] = feeding_.equal_range(entry.id.slot);
+  return std::any_of(first, last, [&](const auto& one) {
+    const TransportEntry* source = context_.table.find(one.second);
+    return source != nullptr && source->offloaded && source->offloaded->flow.ssrc == ssrc;
+  });
 }
 
 void Offloader::before_plan(TransportEntry& entry, const TransportPlan& next) {

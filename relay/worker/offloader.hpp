@@ -34,6 +34,10 @@ class Offloader {
   /// `packet` came to the RTP port of `entry` and is about to be judged. Takes the stream back if the
   /// packet is of it or might move the latch.
   void before_judgement(TransportEntry& entry, const ReceivedPacket& packet) noexcept;
+  /// The RTCP datagram `compound` came to a port of `entry` and is about to be judged. Reads the flows to
+  /// this party if it reports on a stream that only the kernel has sent so far: a report on a stream that
+  /// never left would be ignored.
+  void before_reports(TransportEntry& entry, Bytes compound) noexcept;
   /// `next` is about to replace the plan of `entry`. Counts what was sent by the old plan; withdraws the flow
   /// if `next` is about another stream.
   void before_plan(TransportEntry& entry, const TransportPlan& next);
@@ -95,6 +99,8 @@ class Offloader {
   /// Enters the flow of `entry` into the lists below; `unlink` takes it out.
   void link(const TransportEntry& entry);
   void unlink(const TransportEntry& entry);
+  /// True if a flow with the stream `ssrc` goes to the party of `entry`.
+  [[nodiscard]] bool feeds(const TransportEntry& entry, Ssrc ssrc) const noexcept;
   /// `entry` itself, if the kernel forwards its stream, and the transports whose flows go to it.
   [[nodiscard]] std::vector<TransportId> around(const TransportEntry& entry) const;
 

@@ -227,6 +227,35 @@ TEST(OffloadTest, Seam6_HoldIsCountedBelowAsAbove) {
   EXPECT_EQ(relay.sent_to(host(21)), before + 1);
 }
 
+TEST(OffloadTest, Seam6_AReportOnAStreamThatOnlyTheKernelHasSentIsKept) {
+  struct {
+    const char* name;
+    bool has_rtp;
+    std::uint32_t about;
+    std::size_t kept;
+  } const rows[] = {
+      {"the kernel has sent a packet of it", true, 1, 1},
+      {"none was sent", false, 1, 0},
+      {"another stream", true, 9, 0},
+  };
+  for (const Below below : {Below::kNothing, Below::kModel}) {
+    for (const auto& row : rows) {
+      Relay relay(below);
+      auto held = Relay::plan(10, 1, 1, 2);
+      held.sources[0].sinks[0].media_allowed = false;
+      relay.install(0, 30000, held);
+      relay.install(1, 30010, Relay::plan(21, 2, 0, 1));
+      relay.talk();
+      relay.update(0, Relay::plan(10, 1, 1, 2));
+      if (row.has_rtp) relay.arrives(host(10), 30000, rtp('A', 1, 5));
+      relay.arrives({host(21).address, UdpPort{4001}}, 30011, test::sender_report(2, 1, row.about));
+      const TransportSnapshot seen = relay.read(1);
+      ASSERT_EQ(seen.counters[1].packets_in, 1u) << row.name;
+      EXPECT_EQ(seen.sources[0].reports.size(), row.kept) << row.name << (relay.kernel ? ", below" : "");
+    }
+  }
+}
+
 TEST(OffloadTest, LAT8_ANewPeerEndsTheFlowFromItAndToIt) {
   Relay relay(Below::kModel);
   relay.install_both();
