@@ -81,8 +81,10 @@ TEST(TransportEntry, KnowsItsPortsByAddressAndComponent) {
   EXPECT_EQ(one->port({Component::kRtp, 2}), PortHandle{30});
   EXPECT_FALSE(one->port({Component::kRtp, 3}).is_open());
   EXPECT_FALSE(one->hears_prompt());
-  Output& output = one->ensure_output();
-  EXPECT_EQ(&one->ensure_output(), &output) << "made once";
+  Output& output = one->ensure_output(MediaId{1});
+  EXPECT_EQ(&one->ensure_output(MediaId{1}), &output) << "made once";
+  EXPECT_EQ(one->output_for(MediaId{1}), &output);
+  EXPECT_EQ(one->output_for(MediaId{2}), nullptr) << "each media has its own";
   EXPECT_FALSE(one->hears_prompt());
 }
 

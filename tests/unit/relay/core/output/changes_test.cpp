@@ -5,6 +5,8 @@
 #include "tests/support/packets.hpp"
 
 #include <algorithm>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -108,20 +110,39 @@ TEST(PacketChanges, ExtensionsAreThoseOfTheReceiver) {
   EXPECT_EQ(packet.back(), std::byte{7}) << "the payload";
 }
 
-TEST(IsPlain, ASinkIsPlainWithoutPacketTimeExtensionsAndOutput) {
+/// A receiver of one media that no stream has left for.
+struct Receiver {
+  TransportPlan plan = [] {
+    TransportPlan made;
+    made.sources.resize(1);
+    return made;
+  }();
+  TransportActivity activity;
+  Streams streams{plan, activity};
+  [[nodiscard]] bool hears_plain(const Sink& sink, const Output* output = nullptr) const {
+    return is_plain(sink, output, streams, Ssrc{1});
+  }
+};
+
+TEST(IsPlain, ASinkIsPlainWithoutPacketTimeExtensionsMidAndOutput) {
+  const Receiver receiver;
   const Sink plain;
-  EXPECT_TRUE(is_plain(plain, nullptr));
+  EXPECT_TRUE(receiver.hears_plain(plain));
   Sink silenced;
   silenced.silenced = true;
-  EXPECT_TRUE(is_plain(silenced, nullptr)) << "the kernel can do that, too";
+  EXPECT_TRUE(receiver.hears_plain(silenced)) << "the kernel can do that, too";
   Sink timed;
   timed.ptime_ms = 30;
-  EXPECT_FALSE(is_plain(timed, nullptr));
+  EXPECT_FALSE(receiver.hears_plain(timed));
   Sink renamed;
   renamed.extensions = HeaderExtensionMap(std::vector<HeaderExtensionMap::Entry>{});
-  EXPECT_FALSE(is_plain(renamed, nullptr));
+  EXPECT_FALSE(receiver.hears_plain(renamed));
+  Sink named;
+  named.mid_extension = 4;
+  named.mid = std::make_shared<const std::string>("1");
+  EXPECT_FALSE(receiver.hears_plain(named)) << "BND-22: nobody has reported about the stream";
   const Output nothing;
-  EXPECT_TRUE(is_plain(plain, &nothing));
+  EXPECT_TRUE(receiver.hears_plain(plain, &nothing));
 }
 
 }  // namespace
