@@ -131,6 +131,9 @@ class OfferAnswer {
   [[nodiscard]] bool shares_toward_receiver() const;
   /// The protocol of the m-line that an offer has for the receiver.
   [[nodiscard]] std::string_view protocol_to_offer(const Match& match) const;
+  /// The protocol of a section that is new to the receiver, if no word of the offer chooses one: that of the
+  /// receiver's group, so that the section can join it (BND-7, BND-10), else that of the offer.
+  [[nodiscard]] std::string_view protocol_of_new(const sdp::MediaSection& section) const;
   /// The groups that the receiver is offered. Empty = none.
   [[nodiscard]] std::vector<Group> groups_to_offer() const;
   /// The groups of the receiver's own offer, without the sections that the answer refuses. Empty if the relay

@@ -82,7 +82,17 @@ std::string_view OfferAnswer::protocol_to_offer(const Match& match) const {
   if (match.section->is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) return wanted.text;
   const bool goes_on = match.receiver != nullptr && !match.receiver->protocol.empty() &&
                        match.sender != nullptr && match.sender->protocol == match.section->protocol.text;
-  return goes_on ? std::string_view(match.receiver->protocol) : match.section->protocol.text;
+  if (goes_on) return match.receiver->protocol;
+  const bool is_new = match.receiver == nullptr || match.receiver->protocol.empty();
+  return is_new ? protocol_of_new(*match.section) : match.section->protocol.text;
+}
+
+std::string_view OfferAnswer::protocol_of_new(const sdp::MediaSection& section) const {
+  if (!section.is_rtp() || receiver_ == nullptr) return section.protocol.text;
+  for (const auto& media : receiver_->medias) {
+    if (media->via->is_bundle && !media->protocol.empty()) return media->protocol;
+  }
+  return section.protocol.text;
 }
 
 std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {

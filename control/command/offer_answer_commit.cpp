@@ -213,7 +213,9 @@ void OfferAnswer::choose_protocol(Media& sender, Media& receiver, const sdp::Med
   }
   if (section.is_rtp() && wanted.kind == sdp::ProtocolClass::kRtp) {
     receiver.protocol = wanted.text;
-  } else if (receiver.protocol.empty() || former != sender.protocol) {
+  } else if (receiver.protocol.empty()) {
+    receiver.protocol = protocol_of_new(section);
+  } else if (former != sender.protocol) {
     receiver.protocol = section.protocol.text;
   }
 }
