@@ -43,10 +43,9 @@ BundleGroup read_group(const sdp::Session& session, std::string_view mids, std::
     std::rotate(group.sections.begin(), carrier, carrier + 1);
     // One transport has one profile, so sections with another one stay out (BND-10).
     const std::string_view profile = session.media[group.sections.front()].protocol.text;
-    const auto differing =
-        std::stable_partition(group.sections.begin(), group.sections.end(), [&](std::size_t at) {
-          return equal_ignoring_case(session.media[at].protocol.text, profile);
-        });
+    const auto differing = std::stable_partition(
+        group.sections.begin(), group.sections.end(),
+        [&](std::size_t at) { return equal_ignoring_case(session.media[at].protocol.text, profile); });
     group.others.insert(group.others.end(), differing, group.sections.end());
     group.sections.erase(differing, group.sections.end());
   }
