@@ -166,6 +166,7 @@ const std::vector<Telling> kTellings = {
   {"comfort noise that is refused behind a hold, and RTCP with it", [](CallStory& s) { s.stops(A, 14s).was_signalled(1s); refuses_noise(s, 3); s.with_media(A, [](MediaEvidence& m) {
        m.seen.recent_drops.add(DropSide::kArriving, DropReason::kReplayed, 1, DropTrait::kForeign);
        m.seen.refusals.front().times = 3;
+       m.seen.refusals.front().type = PayloadType{73};
        m.seen.refusals.front().is_rtcp = true; }); }, Cause::kWaiting, kNote},
   {"G.729 B, a moment ago", [](CallStory& s) { ends_with_silence_frame(s, 1s, 18, 2); }, Cause::kFine, kFine},
   {"G.729 B, half a minute ago", [](CallStory& s) { ends_with_silence_frame(s, 30s, 18, 2); }, Cause::kSilenceSuppressed, kNote},
