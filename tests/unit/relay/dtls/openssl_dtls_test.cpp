@@ -182,18 +182,18 @@ TEST_F(OpenSslDtlsTest, WhatDoesNotBelongToItChangesNothing) {
        [](const Octets& each) { return Octets(each.begin(), each.begin() + 13 + (read_u16(each, 11) / 2)); }},
       {"the start of a header", [](const Octets& each) { return Octets(each.begin(), each.begin() + 7); }},
   };
-  for (const auto& [what, make] : kinds) {
+  for (const auto& kind : kinds) {
     client_ = Side(backend_, DtlsRole::kClient);
     server_ = Side(backend_, DtlsRole::kServer);
     handshake([&](std::vector<Octets>& flight) {
       std::vector<Octets> with_noise;
       for (const Octets& each : flight) {
-        with_noise.push_back(make(each));
+        with_noise.push_back(kind.second(each));
         with_noise.push_back(each);
       }
       flight = with_noise;
     });
-    SCOPED_TRACE(what);
+    SCOPED_TRACE(kind.first);
     expect_keys();
     const auto before = server_.association->keys();
     EXPECT_EQ(server_.take(Octets(200, std::byte{23})), State::kEstablished);
