@@ -382,6 +382,11 @@ class Planner {
     return mid_number_of(transport_, allows);
   }
 
+  /// True if MID is about the sections of this transport alone: several share it, or a group has it.
+  [[nodiscard]] static bool names_sections(const MediaTransport& transport) {
+    return transport.is_bundle || transport.is_shared();
+  }
+
   /// Returns `known` if it has this text, else a new object. Equal plans then share the object.
   [[nodiscard]] static std::shared_ptr<const std::string> shared_text(
       const std::string& text, const std::shared_ptr<const std::string>& known) {
@@ -396,10 +401,10 @@ class Planner {
     return found == ports_.plan->sources.end() ? nullptr : &*found;
   }
 
-  /// Lets the worker write the MID of the receiver's section into packets (BND-22). Only a transport with
-  /// several medias needs that. `former`: the source in the plan before; null if there is none.
+  /// Lets the relay name the receiver's section in packets to it (RFC 9143 §15), where MID was agreed on. A
+  /// group of one section needs that, too: with MID Chromium assigns no packet by its payload type alone.
   void name_section(Sink& sink, const Media& receiver, const SourcePlan* former) const {
-    if (!receiver.via->is_shared() || receiver.in_force().mid.empty()) return;
+    if (!names_sections(*receiver.via) || receiver.in_force().mid.empty()) return;
     sink.mid_extension = mid_number_of(*receiver.via, [](sdp::Direction d) { return d.receive; });
     if (sink.mid_extension == 0) return;
     std::shared_ptr<const std::string> known;
@@ -509,9 +514,8 @@ class Planner {
     sink.rtcp_only = subscription.rtcp_only;
     sink.takes_feedback = receiver.takes_feedback();
     if (media.in_force().kind == TransportKind::kRtp) {
-      // Under BUNDLE a MID element names the sections of one party and means nothing to another (EXT-4).
-      const bool names_ours = transport_.is_shared() || transport_.is_bundle || receiver.via->is_shared() ||
-                              receiver.via->is_bundle;
+      // Under BUNDLE the element names the sections of one party and means nothing to another (EXT-4).
+      const bool names_ours = names_sections(transport_) || names_sections(*receiver.via);
       const bool same_mid = !names_ours && media.in_force().mid == receiver.in_force().mid;
       sink.extensions = extension_map(media.extensions.get(), receiver.extensions.get(), same_mid);
       name_section(sink, receiver, former_source(media));

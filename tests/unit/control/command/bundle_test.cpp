@@ -327,6 +327,23 @@ TEST_F(Bundle, BND5_SectionsWithPortZeroLive) {
   EXPECT_EQ(to_a.ports[1], to_a.ports[0]);
 }
 
+// With MID agreed on, Chromium assigns no packet by its payload type alone: a group of one needs it, too.
+TEST_F(Bundle, ICE10_AGroupOfOneSectionIsNamedInPackets) {
+  const std::string mid = std::string("extmap:4 ") + kMidUri;
+  offer('A', 'B', browser({{"0", "audio", 40000, {mid}}}, "0"), kToPhone);
+  const Shown to_a = answer('A', 'B', phone({{}}));
+  EXPECT_EQ(to_a.groups, (Words{"BUNDLE 0"})) << to_a.text;
+  EXPECT_EQ(to_a.mid_numbers, (Words{"4"}));
+  const auto& plan = call().legs[1]->transports.front().active_ports()->plan;
+  ASSERT_TRUE(plan);
+  ASSERT_EQ(plan->sources.size(), 1u);
+  ASSERT_EQ(plan->sources[0].sinks.size(), 1u);
+  const Sink& sink = plan->sources[0].sinks[0];
+  EXPECT_EQ(sink.mid_extension, 4);
+  ASSERT_TRUE(sink.mid);
+  EXPECT_EQ(*sink.mid, "0");
+}
+
 TEST_F(Bundle, BothPartiesBundle) {
   const std::string mid = std::string("extmap:4 ") + kMidUri;
   offer('A', 'B', browser({{"0", "audio", 40000, {mid}}, {"1", "video", 9, {mid}}}, "0 1"), kToBrowser);
