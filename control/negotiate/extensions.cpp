@@ -75,6 +75,16 @@ std::uint8_t free_id(const MediaExtensions& party, std::string_view uri, unsigne
   return 0;
 }
 
+/// True if another section of the party's group has agreed to this number for another URI (RFC 9143 §12).
+/// Clients that offer such a number (aiortc) read the elements of one section as those of another.
+bool means_another(const Entry& offered, const ExtensionRules& rules) {
+  return rules.is_group && std::ranges::any_of(rules.others, [&](const MediaExtensions* other) {
+           return std::ranges::any_of(other->entries, [&](const Entry& entry) {
+             return entry.agreed && entry.id == offered.id && entry.uri != offered.uri;
+           });
+         });
+}
+
 /// Puts an extension into the offer to `receiver`, with the offerer's direction. Returns the line to show;
 /// empty if there is no number for it.
 std::string show(MediaExtensions& receiver, const sdp::Extmap& map, const ExtensionRules& rules) {
@@ -207,7 +217,7 @@ std::vector<std::string> ExtensionSide::answer_to(const MediaExtensions& answere
   std::vector<std::string> lines;
   const auto accept = [&](Entry& offered, Direction direction, std::string_view attributes) {
     if (offered.id == 0) offered.id = free_id(own_, offered.uri, 0, rules_);
-    if (offered.id == 0) return;
+    if (offered.id == 0 || means_another(offered, rules_)) return;
     offered.agreed = common(*offered.offered, direction);
     lines.push_back(sdp::write_extmap(offered.id, reversed(*offered.agreed), offered.uri, attributes));
   };

@@ -182,6 +182,21 @@ TEST(ExtensionSide, EXT3_NumbersThatWeChoose) {
   EXPECT_EQ(member.offer_back({"1 urn:b", "2 urn:t"}), (Words{"2 urn:b", "3 urn:t"}));
 }
 
+// aiortc offers it so. It would read the elements of its audio as those of its video (RFC 9143 §12).
+TEST(ExtensionSide, EXT1_ANumberHasOneMeaningInAGroup) {
+  for (const bool is_group : {true, false}) {
+    Pair audio;
+    Pair video;
+    video.rules.others = {&audio.a};
+    video.rules.is_group = is_group;
+    audio.offer({"1 urn:m", "2 urn:level"});
+    video.offer({"1 urn:m", "2 urn:time"});
+    EXPECT_EQ(audio.answer({"1 urn:m", "2 urn:level"}), (Words{"1 urn:m", "2 urn:level"}));
+    EXPECT_EQ(video.answer({"1 urn:m", "2 urn:time"}),
+              is_group ? Words{"1 urn:m"} : (Words{"1 urn:m", "2 urn:time"}));
+  }
+}
+
 TEST(ExtensionSide, FB4_TransportCcIsAgreedWithFeedbackOnly) {
   const Words lines = {"1 urn:a", "3 " + std::string(kTransportCc)};
   for (const bool has_feedback : {true, false}) {
