@@ -188,9 +188,7 @@ class Planner {
     }
     plan_->rtcp_mux = terms_.mux_used || terms_.mux_offered_to_peer || transport_.mux_offered_to_peer;
     plan_->send_rtcp_muxed = terms_.mux_used;
-    // WebRTC endpoints all know reduced size (RFC 8834 §4.6), and some (aiortc) use it without a word.
-    const bool is_webrtc = transport_.is_keyed_by_dtls() && first_.takes_feedback();
-    plan_->reduced_size_rtcp = terms_.reduced_size_rtcp || transport_.reduced_size_rtcp || is_webrtc;
+    plan_->reduced_size_rtcp = terms_.reduced_size_rtcp || transport_.reduced_size_rtcp;
     plan_->send_to_signalled = terms_.rules.asymmetric;
     plan_->wait_for_peer = terms_.wait_for_peer;
     plan_->listening_quality = input_.listening_quality;

@@ -174,13 +174,6 @@ const std::vector<Row> kRows = {
               a.plan->reduced_size_rtcp && !b.plan->send_to_signalled && !b.plan->wait_for_peer &&
               !b.plan->reduced_size_rtcp && !b.plan->rtp_latch.strict_source;
      }},
-    // aiortc asks for key frames by a PLI alone, and negotiates nothing.
-    {"RTC1_DtlsWithFeedbackTakesReducedSize",
-     [](TwoParties& w) {
-       w.transport(0).ensure_dtls().in_use = w.transport(1).ensure_dtls().in_use = true;
-       w.media(1).is_without_feedback = true;
-     },
-     [](auto& a, auto& b) { return a.plan->reduced_size_rtcp && !b.plan->reduced_size_rtcp; }},
     {"LAT10_WithIceTheSelectedPairIsAll",
      [](TwoParties& w) {
        w.transport(0).ensure_ice().in_use = true;
