@@ -94,6 +94,9 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
     // When it was used last, in packets of `Direction::clock`.
     std::uint64_t used = 0;
     bool started = false;
+    // The library was told a roll-over counter and takes that one, whatever it would guess, until a good
+    // packet leaps forward. So it has to be told for each packet.
+    bool has_wish = false;
   };
   // A session of the library for one direction.
   struct Direction {
@@ -104,6 +107,8 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
     std::uint64_t clock = 0;
   };
   static constexpr std::size_t kStreams = 64;
+  // Half of the sequence numbers: further on the library takes a packet for the first one behind a leap.
+  static constexpr std::uint64_t kLeap = 1u << 15;
 
   /// Removes a stream. If the SSRC comes again it begins anew, which is harmless: its index is always told.
   static void remove(Direction& direction, Ssrc ssrc) noexcept {
@@ -123,23 +128,28 @@ class LibsrtpCipher final : public OpensslRtcpCipher {
     const SeqNo sequence{static_cast<std::uint16_t>(index)};
     const std::int64_t guess =
         known->started ? estimate_index(known->highest, sequence) : static_cast<std::int64_t>(sequence.value);
-    if (guess == static_cast<std::int64_t>(index)) return true;
+    if (guess == static_cast<std::int64_t>(index) && !known->has_wish) return true;
+    known->has_wish = true;
     return srtp_set_stream_roc(direction.session, ssrc.value, static_cast<std::uint32_t>(index >> 16)) ==
            srtp_err_status_ok;
   }
-  // Takes back what `follow` has set, after a packet that was not authentic.
+  // Takes back what `follow` has set, after a packet that was not authentic. For a stream that goes on this
+  // is another wish, which the next packet must replace: it may be behind a wrap.
   void forget_wish(Direction& direction, Ssrc ssrc) {
     const auto known = std::ranges::find(direction.streams, ssrc, &Known::ssrc);
     if (known == direction.streams.end()) return;
-    if (known->started)
+    if (known->started) {
+      known->has_wish = true;
       srtp_set_stream_roc(direction.session, ssrc.value, static_cast<std::uint32_t>(known->highest >> 16));
-    else
+    } else {
       // A sender without the key must leave nothing behind (DMX-5).
       remove(direction, ssrc);
+    }
   }
   // The packet was good: the library has moved on to its index.
   static void note(Direction& direction, Ssrc ssrc, std::uint64_t index) {
     Known& known = *std::ranges::find(direction.streams, ssrc, &Known::ssrc);
+    if (index > known.highest + kLeap) known.has_wish = false;
     known.highest = std::max(known.highest, index);
     known.started = true;
   }
