@@ -19,6 +19,7 @@
 #include "tests/support/seeds.hpp"
 #include "tests/support/world.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -196,6 +197,7 @@ json json_of(const WorkerTotals& totals) {
 ///   and the time stamp are not what user space sees. Packets, octets and the newest time are.
 /// - The kernel counts what a prompt displaces and packets of types that were not negotiated, and keeps no
 ///   times of them: the first one is told as of a reading, the last one as the newest packet of the stream.
+/// - Streams that leave are listed in the order in which user space heard of them, which is that of readings.
 json reconciled(json figures) {
   for (json& transport : figures["transports"]) {
     transport.erase("other_type_last");
@@ -208,6 +210,12 @@ json reconciled(json figures) {
       for (json& stream : source["arrive"]) {
         for (const char* name : {"g711_packets", "silent_packets", "last_audible"}) stream.erase(name);
       }
+      const auto sort_by = [](json& list, const char* key) {
+        std::sort(list.begin(), list.end(),
+                  [&](const json& a, const json& b) { return a.at(key) < b.at(key); });
+      };
+      if (source.contains("leave")) sort_by(source["leave"], "ssrc");
+      if (source.contains("reports")) sort_by(source["reports"], "about");
       for (json& stream : source["leave"]) {
         for (const char* name : {"base_extended", "expected", "lost", "expected_before_reset", "first_packet",
                                  "duplicates", "reordered", "resets", "loss_bursts", "longest_loss_burst",
@@ -468,6 +476,9 @@ class Play {
       ++fake.sequence;
       send(from, party, packet_of(fake, 8, 160));
     }
+    // Nobody else is heard at the same instant. Of two packets of one instant nobody knows which was the newer
+    // stranger, because the kernel tells of its own later.
+    world_->run(world_->elapsed() + 1us);
   }
 
   // What may happen at a tick.
