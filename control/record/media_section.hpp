@@ -116,7 +116,7 @@ struct Fields<NewMediaPlace> {
 
 struct MediaSection {
   static constexpr std::string_view kName = "medias";
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static void save(const Call& call, ComponentsWriter& out) {
     each_media(call, [&](const Media& media) {
       const auto& all = media.leg->transports;
