@@ -1,6 +1,7 @@
 // ICE by offer and answer: phones with agents of their own, plain, with SDES and with DTLS-SRTP
 // (rules ICE-1 to ICE-9).
 
+#include "relay/core/rtp/header_extensions.hpp"
 #include "tests/support/ice_phone.hpp"
 
 namespace ferry::test {
@@ -352,14 +353,15 @@ class IceReloads : public IceCalls {
     EXPECT_EQ(talk(old_), std::pair(std::size_t{20}, std::size_t{20}));
     page_.plan.controlling = true;
   }
-  void reload() {
-    json offered = offer("c", "B", page_.sdp());
+  void reload() { reload(page_, page_.sdp()); }
+  void reload(IcePhone& page, const std::string& sdp) {
+    json offered = offer("c", "B", sdp);
     offered.update(
         {{"to-tag", "A"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}, {"transport-protocol", "RTP/AVP"}});
     ASSERT_EQ(world_->ng(offered)["result"], "ok");
     const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
     ASSERT_EQ(reply["result"], "ok");
-    page_.hears(reply);
+    page.hears(reply);
   }
   /// Datagrams of a handshake that reached `peer`.
   [[nodiscard]] std::ptrdiff_t handshakes_at(const Endpoint& peer) const {
@@ -395,14 +397,40 @@ TEST_F(IceReloads, TwiceInARow) {
   pass({&page_}, 500ms);
   IcePhone third(*world_, at('B', 6000), "third", true, "actpass");
   third.plan.controlling = true;
-  json offered = offer("c", "B", third.sdp());
-  offered.update({{"to-tag", "A"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}});
-  offered["transport-protocol"] = "RTP/AVP";
-  ASSERT_EQ(world_->ng(offered)["result"], "ok");
-  const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
-  third.hears(reply);
+  reload(third, third.sdp());
   pass({&third}, 500ms);
   EXPECT_EQ(talk(third), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_F(IceReloads, BND22_ANewPageIsToldTheNamesOfStreamsAgain) {
+  constexpr std::uint8_t kMidId = 4;
+  const auto grouped = [](const IcePhone& page) {
+    std::string sdp = page.sdp("a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n");
+    return sdp.insert(sdp.find("m="), "a=group:BUNDLE 0\r\n");
+  };
+  const auto names = [&](const IcePhone& page) {
+    return std::ranges::count_if(page.heard,
+                                 [](const Packet& each) { return find_extension(each, kMidId).has_value(); });
+  };
+  reload(page_, grouped(page_));
+  pass({&page_}, 500ms);
+  EXPECT_EQ(talk(page_), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(names(page_), 20);
+  Packet report(32);
+  write_u8(report, 0, 0x81);
+  write_u8(report, 1, 201);
+  write_u16(report, 2, 7);
+  write_u32(report, 4, 2);
+  write_u32(report, 8, 1);
+  world_->send(page_.source(), page_.relay(), page_.keys_end()->sealed(report, true));
+  EXPECT_EQ(talk(page_), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(names(page_), 20) << "the page knows the stream by its report";
+  IcePhone third(*world_, at('B', 6000), "third", true, "actpass");
+  third.plan.controlling = true;
+  reload(third, grouped(third));
+  pass({&third}, 500ms);
+  EXPECT_EQ(talk(third), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(names(third), 20) << "it has reported about nothing";
 }
 
 TEST_F(IceReloads, ARelayThatTakesOverInBetweenMakesTheHandshake) {

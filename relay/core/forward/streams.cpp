@@ -42,6 +42,12 @@ void Streams::set_plan(const TransportPlan& plan) {
     const auto same = std::ranges::find(old.sources, plan.sources[i].media, &SourcePlan::media);
     if (same == old.sources.end()) continue;
     states[i] = std::move(states_[static_cast<std::size_t>(same - old.sources.begin())]);
+    // Under another name the party does not know the streams of the section.
+    const auto* was = same->mid.get();
+    const auto* is = plan.sources[i].mid.get();
+    if (was != is && (was == nullptr || is == nullptr || *was != *is)) {
+      for (SentStream& stream : states[i].egress) stream.forget_reports();
+    }
     // A stream that gets its first limit, for example after a fax, begins with a full bucket.
     const RateLimit& limit = plan.sources[i].rate;
     const bool begins = (same->rate.bytes_per_second == 0 && limit.bytes_per_second != 0) ||
@@ -252,6 +258,12 @@ bool Streams::is_reported(MediaId to, Ssrc ssrc) const noexcept {
   return source && std::ranges::any_of(states_[*source].egress, [&](const SentStream& stream) {
            return stream.counters().ssrc == ssrc && stream.counters().has_report;
          });
+}
+
+void Streams::forget_reports() noexcept {
+  for (SourceState& state : states_) {
+    for (SentStream& stream : state.egress) stream.forget_reports();
+  }
 }
 
 void Streams::on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source) {

@@ -191,6 +191,9 @@ class Streams {
   /// True if the party has reported about the stream `ssrc` that leaves for its media `to`. The party then
   /// knows which media the stream belongs to.
   [[nodiscard]] bool is_reported(MediaId to, Ssrc ssrc) const noexcept;
+  /// Takes the party for one that has not reported about any stream: another client has taken its place, for
+  /// example a reloaded page.
+  void forget_reports() noexcept;
   /// True if a stream of this SSRC is known to have left.
   [[nodiscard]] bool has_sent(Ssrc ssrc) const noexcept {
     return std::ranges::any_of(states_, [&](const SourceState& state) {

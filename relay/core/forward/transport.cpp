@@ -390,7 +390,11 @@ void Transport::drive(HandshakeTurn turn) {
 
 void Transport::follow_handshakes(const Endpoint& before, Instant now) {
   const bool has_new_keys = handshakes_.take_new_keys();
-  if (has_new_keys) follow_keys(now);
+  if (has_new_keys) {
+    follow_keys(now);
+    // A client that does a handshake knows of no stream yet.
+    streams_.forget_reports();
+  }
   is_reached_ = is_reached_ || has_new_keys || latch_[0].learned() != before;
 }
 

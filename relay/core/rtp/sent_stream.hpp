@@ -43,6 +43,9 @@ class SentStream {
   void count(SeqNo sequence, std::uint32_t timestamp, std::size_t size, Instant now) noexcept;
   /// Counts what the kernel sent.
   void count(const OffloadedTraffic& below) noexcept;
+  /// Takes the party for one that has not reported yet: it is another one now, or it calls the media of this
+  /// stream another name.
+  void forget_reports() noexcept { counters_.has_report = false; }
   /// Keeps a report of the party on this stream.
   void report(Ssrc reporter, const ReportBlock& block, Instant now) noexcept;
 

@@ -78,6 +78,32 @@ TEST(GroupMids, BND22_TheMidIsWrittenUntilItsStreamIsReported) {
   }
 }
 
+TEST(GroupMids, BND22_AReportCountsForTheNameThatItWasAbout) {
+  GroupCall call;
+  write_mids(call);
+  call.begin();
+  call.says(0, rtp('x', 1, 0, GroupCall::kAudio));
+  std::uint16_t n = 0;
+  const auto both_say = [&] {
+    call.says(1, rtp('A', 0xa, n, GroupCall::kAudio));
+    call.says(2, rtp('V', 0xb, n++, GroupCall::kVideo));
+    return mids_heard(call);
+  };
+  EXPECT_EQ(both_say(), "a v");
+  call.says(0, report(1, 0xa), true);
+  call.says(0, report(1, 0xb), true);
+  EXPECT_EQ(both_say(), "- -");
+  // Video is stopped and added again, as another section.
+  const auto name = std::make_shared<const std::string>("w");
+  call.plans[0].sources[1].mid = call.plans[2].sources[0].sinks[0].mid = name;
+  call.update(2);
+  call.update(0);
+  EXPECT_EQ(both_say(), "- w");
+  call.update(0);
+  call.says(0, report(1, 0xb), true);
+  EXPECT_EQ(both_say(), "- -");
+}
+
 TEST(GroupMids, BND22_AReportAboutAnotherStreamEndsNothing) {
   GroupCall call;
   write_mids(call);
