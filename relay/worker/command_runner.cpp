@@ -182,11 +182,6 @@ void CommandRunner::execute(EndPresses& command) {
     parts_.turns.tell_ended_presses(*entry, context_.io->now(), true);
 }
 
-void CommandRunner::execute(AskForKeyFrame& command) {
-  if (TransportEntry* entry = context_.table.find(command.id))
-    parts_.key_frames.ask(*entry, command.media, context_.io->now());
-}
-
 void CommandRunner::count_ended(TransportEntry& entry) noexcept {
   InterfaceTotals& totals = context_.interface_of(entry);
   entry.state.streams().for_each_stream([&](const SsrcCounters& stream) {

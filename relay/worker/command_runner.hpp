@@ -38,7 +38,6 @@ class CommandRunner {
   void execute(StartPrompt& command);
   void execute(StopPrompt& command);
   void execute(EndPresses& command);
-  void execute(AskForKeyFrame& command);
   void execute(std::monostate&) {}
 
   /// Puts a transport into the table, attaches its ports and queues its deadlines.

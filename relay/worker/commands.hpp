@@ -141,17 +141,11 @@ struct StopPrompt {
 struct EndPresses {
   TransportId id;
 };
-/// Asks the party of a transport for a key frame of one of its medias, if that is video with feedback (FB-7).
-/// The worker asks by itself when a plan or a handshake brings a new receiver.
-struct AskForKeyFrame {
-  TransportId id;
-  MediaId media;
-};
 /// Any command; `std::monostate` is none and does nothing.
 using WorkerCommand =
     std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport, ReadTransport,
                  ReadContexts, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport, AttachTap,
-                 DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses, AskForKeyFrame>;
+                 DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses>;
 
 /// A notice of a worker to control. Events can get lost if control does not read them; counters never do.
 struct WorkerEvent {

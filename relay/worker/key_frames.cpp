@@ -53,11 +53,6 @@ void KeyFrames::ask(TransportEntry& entry, SectionMask sources, Instant now) noe
   drive(entry, now);
 }
 
-void KeyFrames::ask(TransportEntry& entry, MediaId media, Instant now) noexcept {
-  const auto source = entry.state.streams().source_of(media);
-  if (source && entry.state.plan().sources[*source].takes_pli) ask(entry, section_bit(*source), now);
-}
-
 void KeyFrames::follow_receiver(TransportEntry& receiver, Instant now) noexcept {
   if (!receiver.state.can_send()) return;
   // A transport knows its receivers, not its senders. But a sender gets the RTCP of everybody who sees it, so

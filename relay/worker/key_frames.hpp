@@ -16,13 +16,10 @@ class KeyFrames {
   KeyFrames(WorkerContext& context, Deadlines& deadlines, SendBatch& sends)
       : context_(context), deadlines_(deadlines), sends_(sends) {}
 
-  /// Asks for a key frame of a media of `entry`, now or as soon as the interval allows it. Does nothing if
-  /// the media is not video with feedback.
-  void ask(TransportEntry& entry, MediaId media, Instant now) noexcept;
   /// The sources of video that gain a receiver with `next`, the plan that `entry` is about to get. A receiver
   /// whose handshakes are under way does not count; `follow_receiver` serves it later.
   [[nodiscard]] SectionMask newly_seen(const TransportEntry& entry, const TransportPlan& next) const noexcept;
-  /// Asks for key frames of these sources of `entry`.
+  /// Asks for key frames of these sources of `entry`, now or as soon as the interval allows it.
   void ask(TransportEntry& entry, SectionMask sources, Instant now) noexcept;
   /// Asks the senders of all video that the party of `receiver` sees, because it can be reached from now on.
   void follow_receiver(TransportEntry& receiver, Instant now) noexcept;
