@@ -659,6 +659,30 @@ TEST_P(SrtpTest, TheIndexIsTheCallersAlone) {
   }
 }
 
+// A forged packet makes the caller guess an index, and nothing of that guess stays behind.
+TEST_P(SrtpTest, SRT2_AForgeryBeforeEachPacketDoesNotStopTheStreamAtAWrap) {
+  for (const std::uint64_t wrap : {0x1'0000u, 0x2'0000u, 0x3'0000u}) {
+    for (const std::uint64_t forged_ahead : {0u, 1u, 40u, 200u}) {
+      SCOPED_TRACE(testing::Message() << "wrap " << wrap << ", forged ahead " << forged_ahead);
+      const SrtpMasterKey key = random_key(random_, suite());
+      const auto seals = cipher(key);
+      const auto opens = cipher(key);
+      for (std::uint64_t index = wrap - 60; index < wrap + 60; ++index) {
+        if (index % 3 != 0) {
+          const std::uint64_t guess = index + forged_ahead;
+          Packet forged = test::rtp('A', kSsrc, static_cast<std::uint16_t>(guess), 8, 20);
+          forged.resize(forged.size() + opens->rtp_overhead());
+          ASSERT_FALSE(open_bare(*opens, forged, guess, Ssrc{kSsrc})) << index;
+        }
+        const Packet plain = test::rtp('A', kSsrc, static_cast<std::uint16_t>(index), 8, 20);
+        Packet back = seal_bare(*seals, plain, index, Ssrc{kSsrc}).octets;
+        ASSERT_TRUE(open_bare(*opens, back, index, Ssrc{kSsrc})) << index;
+        ASSERT_EQ(back, plain) << index;
+      }
+    }
+  }
+}
+
 TEST_P(SrtpTest, KeysOfAnotherSizeMakeNoCipher) {
   const SrtpSuiteRow& row = row_of(suite());
   for (const int key_error : {-1, 0, 1}) {
