@@ -77,8 +77,8 @@ template <class Visit>
 void SessionScript::each_ports(Visit visit) {
   world_->manager().each_call([&](Call& call) {
     for (const auto& leg : call.legs) {
-      for (const auto& media : leg->medias) {
-        for (LocalPorts& ports : media->via->ports) visit(call, *media, ports);
+      for (MediaTransport& transport : leg->transports) {
+        for (LocalPorts& ports : transport.ports) visit(call, transport, ports);
       }
     }
   });
@@ -128,7 +128,7 @@ void SessionScript::rtpproxy_command(Choices& choices) {
 
 void SessionScript::packets(Choices& choices) {
   std::vector<Endpoint> open;
-  each_ports([&](const Call&, const Media&, const LocalPorts& ports) {
+  each_ports([&](const Call&, const MediaTransport&, const LocalPorts& ports) {
     if (!ports.closed) open.push_back({ports.local->address, ports.port});
   });
   if (open.empty()) return;
@@ -239,13 +239,13 @@ void SessionScript::check_ports() {
   std::size_t pairs = 0;
   std::size_t transports = 0;
   std::map<const PortPool*, std::size_t> used;
-  each_ports([&](const Call& call, Media& media, const LocalPorts& ports) {
+  each_ports([&](const Call& call, const MediaTransport& transport, const LocalPorts& ports) {
     if (ports.closed) return;
     ++transports;
     const auto count = [&](const LocalAddress& local, UdpPort port) {
       ++pairs;
       ++used[local.ports.get()];
-      if (local.ports->owner(port) != media.via)
+      if (local.ports->owner(port) != &transport)
         fault(fmt::format("port {} of {} does not know its transport", port.value, call.id));
     };
     count(*ports.local, ports.port);
@@ -280,13 +280,13 @@ void SessionScript::check_names() {
 
 void SessionScript::check_plans() {
   std::map<const LocalPorts*, std::shared_ptr<const TransportPlan>> told;
-  each_ports([&](const Call&, const Media&, const LocalPorts& ports) { told[&ports] = ports.plan; });
+  each_ports([&](const Call&, const MediaTransport&, const LocalPorts& ports) { told[&ports] = ports.plan; });
   world_->manager().each_call([&](Call& call) { world_->manager().sync_plans(call); });
   world_->manager().flush(world_->clock());
-  each_ports([&](const Call& call, const Media& media, const LocalPorts& ports) {
+  each_ports([&](const Call& call, const MediaTransport& transport, const LocalPorts& ports) {
     if (told[&ports] != ports.plan)
-      fault(fmt::format("a plan of {} is not what it should be: party {}, media {}", call.id, media.leg->tag,
-                        media.index));
+      fault(fmt::format("a plan of {} is not what it should be: party {}, port {}", call.id,
+                        transport.leg->tag, ports.port.value));
   });
 }
 
