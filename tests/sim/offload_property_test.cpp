@@ -476,9 +476,9 @@ class Play {
       ++fake.sequence;
       send(from, party, packet_of(fake, 8, 160));
     }
-    // Nobody else is heard at the same instant. Of two packets of one instant nobody knows which was the
-    // newer stranger, because the kernel tells of its own later.
-    world_->run(world_->elapsed() + 1us);
+    // Nobody else is heard in this tick. Of two packets of one instant nobody knows which was the newer
+    // stranger, because the kernel tells of its own later.
+    world_->run(world_->elapsed() + kTick);
   }
 
   // What may happen at a tick.
