@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <gtest/gtest.h>
@@ -33,6 +34,17 @@ std::shared_ptr<const Prompt> prompt() {
   made->units = 160;
   made->payloads.resize(1000, std::byte{'P'});
   return made;
+}
+
+/// The party of `slot` hears a prompt without an end on its media `media`; nothing = on its first one.
+void start_prompt(GroupCall& call, std::uint32_t slot, std::optional<MediaId> media = {}, Ssrc ssrc = {}) {
+  StartPrompt start;
+  start.id = {slot, 0};
+  start.prompt = prompt();
+  start.rounds = Prompt::kForEver;
+  start.media = media;
+  start.ssrc = ssrc;
+  call.run(std::move(start));
 }
 
 TEST(GroupMedia, BND20_AMidOfTheFirstPacketsHoldsForTheStream) {
@@ -112,13 +124,7 @@ TEST(GroupMedia, APromptTowardAudioLeavesVideoAlone) {
   }
   call.begin();
   call.says(0, rtp('x', 1, 1, GroupCall::kAudio));
-  StartPrompt start;
-  start.id = {0, 0};
-  start.prompt = prompt();
-  start.rounds = Prompt::kForEver;
-  start.ssrc = Ssrc{99};
-  start.media = GroupCall::kAudioMedia;
-  call.run(std::move(start));
+  start_prompt(call, 0, GroupCall::kAudioMedia, Ssrc{99});
   std::uint16_t n = 0;
   std::string senders;
   for (int i = 0; i < 5; ++i) {
@@ -153,12 +159,7 @@ TEST(GroupMedia, APromptEndsWithItsMedia) {
   GroupCall call;
   call.begin();
   call.says(0, rtp('x', 1, 1, GroupCall::kAudio));
-  StartPrompt start;
-  start.id = {0, 0};
-  start.prompt = prompt();
-  start.rounds = Prompt::kForEver;
-  start.media = GroupCall::kVideoMedia;
-  call.run(std::move(start));
+  start_prompt(call, 0, GroupCall::kVideoMedia);
   call.pass(20ms);
   EXPECT_FALSE(call.heard(0).empty());
   call.plans[0].sources.pop_back();
@@ -172,11 +173,7 @@ TEST(GroupMedia, AMediaThatTakesThePlaceOfTheOnlyOneKeepsItsPrompt) {
   GroupCall call;
   call.begin();
   call.says(1, rtp('x', 1, 1, GroupCall::kAudio));
-  StartPrompt start;
-  start.id = {1, 0};
-  start.prompt = prompt();
-  start.rounds = Prompt::kForEver;
-  call.run(std::move(start));
+  start_prompt(call, 1);
   call.plans[1].sources[0].media = MediaId{99};
   call.update(1);
   call.sent.clear();
