@@ -457,7 +457,8 @@ struct KeptWishes {
   bool operator==(const KeptWishes&) const = default;
 };
 
-/// What was said of BUNDLE with one party (RFC 9143). `Media::via` says which medias share a transport.
+/// The BUNDLE groups that the relay and one party have offered each other (RFC 9143), and the words of the
+/// client about them. `Media::via` says which medias share a transport.
 struct LegBundle {
   /// How the relay offers the party a BUNDLE group. kNone: not at all. kOffer: each section has ports of its
   /// own until an answer takes the group (word `offer`). kRequire: all sections are on one port (word
@@ -501,7 +502,8 @@ struct LegExtras {
   bool by_create = false;
   /// The offer that ended without an answer. Null = its last offer was answered, or still waits.
   std::unique_ptr<LapsedOffer> lapsed;
-  /// What was said of BUNDLE with the party. Null = nothing.
+  /// The BUNDLE groups that were offered to the party or by it. Null if there was none, nor a word of the
+  /// client about them.
   std::unique_ptr<LegBundle> bundle;
 };
 
@@ -558,7 +560,8 @@ struct Leg {
   MediaTransport& add_transport();
   /// Adds a media behind the others, with a transport of its own. The caller sets `id` and `index`.
   Media& add_media();
-  /// What was said of BUNDLE with the party. Null if nothing was.
+  /// The BUNDLE groups that were offered to the party or by it, as in `LegExtras::bundle`. Null if there is
+  /// nothing to remember.
   [[nodiscard]] const LegBundle* bundle() const { return extras ? extras->bundle.get() : nullptr; }
   /// The same, made if there is none.
   LegBundle& ensure_bundle() {

@@ -50,9 +50,9 @@ struct PlannedTransport {
   std::optional<PeerRegister::Entry> sends_to;
 };
 
-/// The plan of each open set of ports, in the order of legs, transports and sets. Reads `LocalPorts::plan` as
-/// what the worker was told before. Transports of encrypted media get `keys` if they have none. Plans of
-/// keys, DTLS and ICE are cached in the call's members and shared.
+/// Makes the plan of each open set of ports, in the order of legs, transports and sets. The worker has the
+/// plan in `LocalPorts::plan` so far, and the new plan goes on from it. Transports of encrypted media get
+/// `keys` if they have none. Plans of keys, DTLS and ICE are cached in the call's members and shared.
 [[nodiscard]] std::vector<PlannedTransport> plans_of(const Call& call, const PlanInput& input,
                                                      const Reach& reach);
 /// The same for one set of ports.

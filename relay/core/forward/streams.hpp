@@ -224,8 +224,8 @@ class Streams {
   static constexpr Duration kKeyFrameInterval = std::chrono::milliseconds(500);
   /// Notes that a receiver wants a key frame of the source. If memory runs out, the wish is lost (C-12).
   void want_key_frame(std::size_t source) noexcept;
-  /// Index of a source that is due to be asked for a key frame; from now on it counts as asked. Nothing if
-  /// none is due.
+  /// Takes one of the sources that must be asked for a key frame now, and notes it as asked. Returns its
+  /// index, or nothing if no source has to be asked now.
   [[nodiscard]] std::optional<std::size_t> take_due_key_frame(Instant now) noexcept;
   /// When `take_due_key_frame` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> key_frame_due() const noexcept;
