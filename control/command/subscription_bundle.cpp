@@ -125,7 +125,7 @@ void Subscriptions::join_carriers(const std::vector<Media*>& medias,
   }
 }
 
-std::vector<bool> Subscriptions::join_answer(const sdp::Session& answer,
+std::vector<bool> Subscriptions::join_answer(sdp::Session& answer,
                                              const std::vector<std::vector<std::size_t>>& groups,
                                              const std::vector<Media*>& medias) const {
   std::vector<bool> carries(medias.size(), true);
@@ -149,14 +149,28 @@ std::vector<bool> Subscriptions::join_answer(const sdp::Session& answer,
       carries[at] = at == group.front();
     }
   }
-  // A section outside the groups that shares a transport says nothing about it. If the answer has no group at
-  // all, the first media on that transport does.
+  // Of the sections on one transport that of a group decides about it. Without a group the first living one
+  // does.
+  const auto decider_of = [&](const MediaTransport* via) {
+    std::optional<std::size_t> first;
+    for (std::size_t i = 0; i < medias.size(); ++i) {
+      if (medias[i]->via != via) continue;
+      if (is_grouped[i] && carries[i]) return std::optional(i);
+      if (!first && !is_grouped[i] && answer.media[i].port != 0) first = i;
+    }
+    return first;
+  };
   for (std::size_t i = 0; i < medias.size(); ++i) {
-    if (!is_grouped[i] && medias[i]->via->is_shared())
-      carries[i] =
-          groups.empty() && answer.media[i].port != 0 && medias[i]->via->medias().front() == medias[i];
-    if (!is_grouped[i] && !medias[i]->via->is_shared() && answer.media[i].port != 0)
-      medias[i]->via->is_bundle = false;
+    sdp::MediaSection& section = answer.media[i];
+    if (is_grouped[i]) continue;
+    if (!medias[i]->via->is_shared()) {
+      if (section.port != 0) medias[i]->via->is_bundle = false;
+      continue;
+    }
+    const auto decider = decider_of(medias[i]->via);
+    carries[i] = decider == i;
+    // The relay cannot serve two places of the party from one port, and the party is told nothing more.
+    if (decider && !carries[i] && remote_of(section) != remote_of(answer.media[*decider])) section.port = 0;
   }
   return carries;
 }

@@ -135,10 +135,11 @@ class Subscriptions {
   void keep_bundle(Leg& leg, const std::vector<Section>& sections) const;
   /// Puts the media of each section that has a carrier on the transport of the carrier.
   void join_carriers(const std::vector<Media*>& medias, const std::vector<Section>& sections) const;
-  /// Puts the medias of each group that the party's answer took on one transport. `medias` are in the order
-  /// of the answer's sections. Returns for each section whether it carries its transport.
-  std::vector<bool> join_answer(const sdp::Session& answer,
-                                const std::vector<std::vector<std::size_t>>& groups,
+  /// Puts the medias of each group that the party's answer took on one transport, and rejects in `answer` the
+  /// sections outside a group that cannot share the transport that they were offered. `medias` are in the
+  /// order of the answer's sections. The result has one value for each section: true if the section decides
+  /// about its transport.
+  std::vector<bool> join_answer(sdp::Session& answer, const std::vector<std::vector<std::size_t>>& groups,
                                 const std::vector<Media*>& medias) const;
   /// Gives a section without MID one that its party has not seen yet (WEB-1).
   static void name_section(Media& media);

@@ -518,6 +518,55 @@ TEST_F(Bundle, APublisherMayDissolveItsGroup) {
   EXPECT_EQ(transports(0), (std::vector<std::size_t>{2}));
 }
 
+// A subscriber and a party of `create` that were offered one port and answer without a group.
+TEST_F(Bundle, BND2_WithoutGroupTheOthersOfOnePortAreRejectedInOnePartyCommandsToo) {
+  struct Row {
+    const char* why;
+    int audio, video;
+    bool audio_lives, video_lives;
+    int remote;
+  };
+  const Row rows[] = {
+      {"two places cannot be served from one port", 41000, 41010, true, false, 41000},
+      {"one place can", 41000, 41000, true, true, 41000},
+      {"the first one that lives decides", 0, 41010, false, true, 41010},
+      {"nobody lives", 0, 0, false, false, 0},
+  };
+  for (const bool creates : {false, true}) {
+    for (const Row& row : rows) {
+      SCOPED_TRACE(row.why);
+      world_ = test::make_sim_world();
+      json request = {{"command", "publish"},
+                      {"call-id", "c"},
+                      {"from-tag", "P"},
+                      {"sdp", browser({{"0", "audio", 40000}, {"1", "video"}}, "0 1")}};
+      world_->ng(request);
+      const json made = {{"command", "create"},
+                         {"call-id", "c"},
+                         {"from-tag", "S"},
+                         {"flags", {"WebRTC"}},
+                         {"medias", {{{"type", "audio"}}, {{"type", "video"}}}}};
+      const json subscribed = {{"command", "subscribe request"},
+                               {"call-id", "c"},
+                               {"from-tag", "P"},
+                               {"to-tag", "S"},
+                               {"flags", {"WebRTC"}}};
+      const Shown shown(world_->ng(creates ? made : subscribed));
+      ASSERT_EQ(shown.groups.size(), 1u) << shown.text;
+      const std::string sdp = answer_of({{"1", "audio", row.audio}, {"2", "video", row.video}}, "");
+      json taken = {
+          {"command", creates ? "create answer" : "subscribe answer"}, {"call-id", "c"}, {"sdp", sdp}};
+      taken[creates ? "from-tag" : "to-tag"] = "S";
+      const json reply = world_->ng(taken);
+      ASSERT_EQ(reply["result"], "ok") << reply.dump();
+      const auto& medias = call().legs[1]->medias;
+      EXPECT_EQ(medias[0]->rejected, !row.audio_lives);
+      EXPECT_EQ(medias[1]->rejected, !row.video_lives);
+      if (row.remote != 0) EXPECT_EQ(medias[0]->via->remote_rtp.port.value, row.remote);
+    }
+  }
+}
+
 TEST_F(Bundle, OnePartyCommandsShareTransports) {
   const Shown published(world_->ng({{"command", "publish"},
                                     {"call-id", "c"},
