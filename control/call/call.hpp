@@ -176,6 +176,10 @@ struct MediaTerms {
   bool is_video = false;
   /// True if its SDP takes PLI (`a=rtcp-fb` with `nack pli`, RFC 4585 §4.2): it can be asked for a key frame.
   bool takes_pli = false;
+  /// True if its SDP takes full intra requests (`a=rtcp-fb` with `ccm fir`, RFC 5104 §7.1).
+  bool takes_fir = false;
+  /// True if its SDP has `a=rtcp-fb` lines.
+  bool names_feedback = false;
   /// True if the section was rejected with port 0 (RFC 3264 §6), or left out of a message.
   bool rejected = false;
   /// Whether the party may send and receive, by the direction of its own SDP (RFC 3264 §6.1). True by
@@ -198,6 +202,8 @@ struct MediaTerms {
   std::bitset<128> earlier;
   /// The types of this leg's own last SDP that the SIP script took out before the other side saw it (DMX-4).
   std::bitset<128> removed_types;
+  /// The SSRCs that this leg's own last SDP names (`a=ssrc`), 64 at most. Empty by default.
+  std::vector<Ssrc> ssrcs;
   /// The rate that the source may have (LIM-1); 0 = no limit.
   RateLimit rate;
   /// True if the script took types out of the last SDP that this leg was shown (DMX-4).
@@ -471,6 +477,9 @@ struct LegBundle {
   std::optional<bool> is_accepted;
   /// True if the party's last own offer had BUNDLE groups, and the relay took them.
   bool offered_by_peer = false;
+  /// True if the party's last own offer had a BUNDLE group with one place for all its sections, and the relay
+  /// did not take it. `explain` tells it (BND-9).
+  bool refused_to_peer = false;
   /// True if the relay's last offer to the party had a BUNDLE group.
   bool offered_to_peer = false;
   /// MIDs that the party's sections had before they got others, the oldest first; at most 64. No other

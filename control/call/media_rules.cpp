@@ -4,6 +4,8 @@
 #include "control/sdp/words.hpp"
 
 #include <algorithm>
+#include <string>
+#include <string_view>
 
 namespace ferry {
 
@@ -13,6 +15,19 @@ namespace {
 constexpr std::uint32_t kAudioPackets = 250;
 // Packets per second (LIM-1).
 constexpr std::uint32_t kVideoPackets = 5000;
+
+/// True if the section takes this feedback for one of its payload types (RFC 4585 §4.2).
+bool takes_feedback(const sdp::MediaSection& section, std::string_view kind, std::string_view what) {
+  return std::ranges::any_of(section.attributes, [&](const sdp::Attribute& attribute) {
+    std::string_view rest = attribute.value;
+    if (attribute.name != "rtcp-fb") return false;
+    const std::string_view type = sdp::next_word(rest);
+    const bool is_known = type == "*" || std::ranges::any_of(section.codecs, [&](const sdp::Codec& codec) {
+                            return std::to_string(codec.payload_type) == type;
+                          });
+    return is_known && sdp::next_word(rest) == kind && sdp::next_word(rest) == what;
+  });
+}
 
 }  // namespace
 
@@ -79,18 +94,29 @@ TransportKind transport_kind(const sdp::MediaSection& section) {
   return TransportKind::kOpaque;
 }
 
-bool takes_pli(const sdp::MediaSection& section) {
-  const bool for_all = std::ranges::any_of(section.attributes, [](const sdp::Attribute& attribute) {
+std::vector<Ssrc> ssrcs_of(const sdp::MediaSection& section) {
+  constexpr std::size_t kMost = 64;  // SSR-1: more never live at a time
+  std::vector<Ssrc> ssrcs;
+  for (const sdp::Attribute& attribute : section.attributes) {
+    const bool is_group = attribute.name == "ssrc-group";
+    if (attribute.name != "ssrc" && !is_group) continue;
     std::string_view rest = attribute.value;
-    return attribute.name == "rtcp-fb" && sdp::next_word(rest) == "*" && sdp::next_word(rest) == "nack" &&
-           sdp::next_word(rest) == "pli";
-  });
-  return for_all || std::ranges::any_of(section.codecs, [](const sdp::Codec& codec) {
-           return std::ranges::any_of(codec.feedback, [](std::string_view feedback) {
-             return sdp::next_word(feedback) == "nack" && sdp::next_word(feedback) == "pli";
-           });
-         });
+    if (is_group) sdp::next_word(rest);  // semantics
+    // Only the first word of `a=ssrc` is an SSRC, and all words of a group are.
+    for (std::string_view word = sdp::next_word(rest); !word.empty(); word = sdp::next_word(rest)) {
+      Ssrc ssrc;
+      const bool is_new = sdp::read_number(word, ssrc.value) && std::ranges::find(ssrcs, ssrc) == ssrcs.end();
+      if (is_new && ssrcs.size() < kMost) ssrcs.push_back(ssrc);
+      if (!is_group) break;
+    }
+  }
+  return ssrcs;
 }
+
+bool names_feedback(const sdp::MediaSection& section) { return section.find("rtcp-fb") != nullptr; }
+
+bool takes_pli(const sdp::MediaSection& section) { return takes_feedback(section, "nack", "pli"); }
+bool takes_fir(const sdp::MediaSection& section) { return takes_feedback(section, "ccm", "fir"); }
 
 bool is_void(const IpAddress& advertised, const IpAddress& signalled) {
   return advertised.is_global() && (signalled.is_private() || signalled.is_shared() ||

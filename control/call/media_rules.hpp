@@ -24,8 +24,16 @@ std::vector<PayloadEntry> payload_entries(const std::vector<sdp::Codec>& codecs)
 /// How datagrams of the section are told apart (DMX-6).
 TransportKind transport_kind(const sdp::MediaSection& section);
 
+/// The SSRCs that the section names in `a=ssrc` and `a=ssrc-group` (RFC 5576 §4), 64 at most.
+[[nodiscard]] std::vector<Ssrc> ssrcs_of(const sdp::MediaSection& section);
+
+/// True if the section has `a=rtcp-fb` lines (RFC 4585 §4.2).
+[[nodiscard]] bool names_feedback(const sdp::MediaSection& section);
+
 /// True if the section takes PLI for one of its payload types (RFC 4585 §4.2).
 [[nodiscard]] bool takes_pli(const sdp::MediaSection& section);
+/// The same for full intra requests (FIR, RFC 5104 §7.1).
+[[nodiscard]] bool takes_fir(const sdp::MediaSection& section);
 
 /// True if the signalled address cannot be reached from the address that we advertise to the party: ours is
 /// global, and the party's is private, shared, link-local or unspecified (LAT-4).

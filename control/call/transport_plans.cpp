@@ -426,6 +426,7 @@ class Planner {
       const SourcePlan* former = former_source(media);
       source.mid = shared_text(terms.mid, former != nullptr ? former->mid : nullptr);
     }
+    if (transport_.is_shared()) source.ssrcs = terms.ssrcs;
     source.rate = media.agreed ? higher(terms.rate, media.rate) : media.rate;
     const bool is_strict_here = transport_.interface != nullptr && transport_.interface->strict_payload_types;
     const bool is_strict = call_.strict_payload_types.value_or(input_.strict_payload_types || is_strict_here);
@@ -502,6 +503,13 @@ class Planner {
     return nullptr;
   }
 
+  /// What a party may get of full intra requests. One whose SDP names no feedback at all gets them, because
+  /// many such clients understand them.
+  [[nodiscard]] static FullIntra full_intra_for(const MediaTerms& terms) {
+    if (terms.takes_fir || !terms.names_feedback) return FullIntra::kPass;
+    return terms.takes_pli ? FullIntra::kAsPictureLoss : FullIntra::kCut;
+  }
+
   /// What `receiver` may get of `media`: the blocks of call and party in `common`, and those of this flow.
   [[nodiscard]] Sink sink_toward(const Media& receiver, const Media& media, const Subscription& subscription,
                                  const Sink& common) const {
@@ -513,6 +521,7 @@ class Planner {
     sink.silenced = sink.silenced || subscription.silenced;
     sink.rtcp_only = subscription.rtcp_only;
     sink.takes_feedback = receiver.takes_feedback();
+    sink.full_intra = full_intra_for(receiver.in_force());
     if (media.in_force().kind == TransportKind::kRtp) {
       // Under BUNDLE the element names the sections of one party and means nothing to another (EXT-4).
       const bool names_ours = names_sections(transport_) || names_sections(*receiver.via);

@@ -283,8 +283,11 @@ bool OfferAnswer::is_grouped(const Match& match, bool receiver_side) const {
 
 void OfferAnswer::keep_bundle() {
   if (is_answer_) return;
-  if (!sender_groups_.empty() || sender_->bundle() != nullptr)
+  const bool is_lost = sender_groups_.empty() && may_need_group(session_);
+  if (!sender_groups_.empty() || is_lost || sender_->bundle() != nullptr) {
     sender_->ensure_bundle().offered_by_peer = !sender_groups_.empty();
+    sender_->ensure_bundle().refused_to_peer = is_lost;
+  }
   if (has(request_.bundle, Bundle::kAccept) || has(request_.bundle, Bundle::kReject))
     sender_->ensure_bundle().is_accepted = has(request_.bundle, Bundle::kAccept);
   if (receiver_groups_.empty() && receiver_->bundle() == nullptr) return;

@@ -193,6 +193,9 @@ void OfferAnswer::read_terms(Media& media, const sdp::MediaSection& section, con
   media.kind = transport_kind(section);
   media.is_video = section.type == "video";
   media.takes_pli = takes_pli(section);
+  media.takes_fir = takes_fir(section);
+  media.names_feedback = names_feedback(section);
+  media.ssrcs = ssrcs_of(section);
   const bool is_on_hold = !media.rejected && !Side::names_place(section, remote);
   take_direction(media, section.direction, is_on_hold ? kOnHold : sdp::Direction{});
 }

@@ -19,6 +19,7 @@
 #include "control/command/recordings.hpp"
 #include "control/command/shared_transport.hpp"
 #include "control/command/shown_ports.hpp"
+#include "control/negotiate/bundle.hpp"
 #include "control/negotiate/codecs.hpp"
 #include "control/negotiate/directions.hpp"
 #include "control/negotiate/extensions.hpp"
@@ -253,6 +254,9 @@ void Subscriptions::read_answer(Media& media, const sdp::MediaSection& section, 
   if (!section.mid.empty() || section.port != 0) media.mid = section.mid;
   media.rejected = section.port == 0;
   media.takes_pli = takes_pli(section);
+  media.takes_fir = takes_fir(section);
+  media.names_feedback = names_feedback(section);
+  media.ssrcs = ssrcs_of(section);
   if (carries) media.via->reduced_size_rtcp = section.rtcp_reduced_size;
   if (media.rejected || !section.connection) return;
   if (carries) Side(*media.via, input_).take_address(section, remote_of(section));
@@ -492,6 +496,8 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   leg->section_order.clear();
   if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
   if (!request_.metadata.empty()) leg->ensure_extras().metadata = request_.metadata;
+  const bool has_lost_group = groups.empty() && may_need_group(offer);
+  if (has_lost_group || leg->bundle() != nullptr) leg->ensure_bundle().refused_to_peer = has_lost_group;
   const std::vector<Media*> medias = place_offer(*leg, sections, offer);
   call->last_signal = clock_.now;
   call->last_signal_unix =

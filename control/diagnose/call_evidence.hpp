@@ -55,6 +55,8 @@ struct MediaEvidence {
   bool has_ice = false;
   /// Its ICE credentials are shorter than RFC 8839 §5.4 allows.
   bool has_short_ice_credentials = false;
+  /// Its offer put the section into a BUNDLE group that has one place alone, and the answer had no group.
+  bool has_lost_group = false;
   /// A command or flag blocks what it sends.
   bool is_blocked = false;
   /// Codecs that the proxy's script wanted transcoded, for the party or from what the party sends

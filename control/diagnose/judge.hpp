@@ -173,6 +173,13 @@ class Judge {
         refusal.times == 1 ? "once" : fmt::format("{} times", refusal.times),
         refusal.from.is_set() ? " from " + refusal.from.to_string() : "", ago(refusal.last));
   }
+  /// Adds what may be the reason of a fault to the evidence: the party may need a BUNDLE group (BND-9).
+  void describe_lost_group() {
+    if (!media_.has_lost_group || verdict_.severity() != Severity::kFault) return;
+    add("its offer had a BUNDLE group, which the relay did not take (bundle=reject, or the option bundle): a "
+        "client "
+        "with max-bundle cannot use an answer without a group");
+  }
   /// Judges what signalling alone explains. True if a verdict was found.
   bool judge_signalling() {
     if (!media_.unrelayed.empty()) {

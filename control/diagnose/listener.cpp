@@ -59,6 +59,7 @@ class ListenerJudge : Judge {
   MediaVerdict verdict() {
     begin(MediaDirection::kTo);
     judge_to();
+    describe_lost_group();
     return std::move(verdict_);
   }
 

@@ -64,6 +64,7 @@ class SenderJudge : Judge {
     if (was_heard() && media_.is_rtp) verdict_.figures = spoken_.ear;
     note_quality();
     if (media_.has_short_ice_credentials) add("{}", kShortIceCredentials);
+    describe_lost_group();
     return std::move(verdict_);
   }
 

@@ -5,6 +5,8 @@
 #include "control/sdp/words.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace ferry {
@@ -15,6 +17,8 @@ namespace {
 bool lives(const sdp::MediaSection& section) {
   return section.is_rtp() && (section.port != 0 || section.find("bundle-only") != nullptr);
 }
+
+bool is_crypto(const sdp::Attribute& attribute) { return attribute.name == "crypto"; }
 
 /// Index of the section with this MID; the number of sections if there is none.
 std::size_t section_named(const sdp::Session& session, std::string_view mid) {
@@ -67,6 +71,17 @@ std::vector<BundleGroup> bundle_groups(const sdp::Session& session,
   return groups;
 }
 
+bool may_need_group(const sdp::Session& session) {
+  constexpr std::uint16_t kDiscard = 9;
+  return std::ranges::any_of(bundle_groups(session), [&](const BundleGroup& group) {
+    const std::uint16_t common = session.media[group.sections.front()].port;
+    return std::ranges::all_of(group.sections, [&](std::size_t at) {
+      const std::uint16_t port = session.media[at].port;
+      return port == common || port == 0 || port == kDiscard;
+    });
+  });
+}
+
 void share_transport(sdp::Session& session, const std::vector<BundleGroup>& groups) {
   for (const BundleGroup& group : groups) {
     sdp::MediaSection& carrier = session.media[group.sections.front()];
@@ -87,6 +102,8 @@ void share_transport(sdp::Session& session, const std::vector<BundleGroup>& grou
       member.rtcp_mux = carrier.rtcp_mux;
       member.rtcp_reduced_size = carrier.rtcp_reduced_size;
       member.has_crypto = carrier.has_crypto;
+      std::erase_if(member.attributes, is_crypto);
+      std::ranges::copy_if(carrier.attributes, std::back_inserter(member.attributes), is_crypto);
       member.fingerprints = carrier.fingerprints;
       member.setup = carrier.setup;
       member.tls_id = carrier.tls_id;

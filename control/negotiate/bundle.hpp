@@ -28,6 +28,10 @@ struct BundleGroup {
 [[nodiscard]] std::vector<BundleGroup> bundle_groups(const sdp::Session& session,
                                                      const std::function<bool(std::size_t)>& is_refused = {});
 
+/// True if a group of `session` has one place for all its sections, so that its party may be unable to use an
+/// answer without the group (BND-9): the sections behind the first have its port, none, or port 9.
+[[nodiscard]] bool may_need_group(const sdp::Session& session);
+
 /// Copies the transport of each group's tagged section to the other bundled sections (BND-1): port, address,
 /// ICE, fingerprint, setup and rtcp-mux. Afterwards each section reads as if it stood alone, and a
 /// bundle-only section with port 0 has a port (BND-5).

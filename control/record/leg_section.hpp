@@ -46,6 +46,7 @@ struct Fields<LegBundle> {
     a("wish", v.wish);
     a("accepted", v.is_accepted);
     a("by_peer", v.offered_by_peer);
+    a("refused_to_peer", v.refused_to_peer);
     a("to_peer", v.offered_to_peer);
     a("former_mids", v.former_mids);
   }
@@ -94,7 +95,7 @@ struct Fields<Leg> {
 
 struct LegSection {
   static constexpr std::string_view kName = "legs";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   static void save(const Call& call, ComponentsWriter& out) {
     for (const auto& leg : call.legs) out.add(LegPlace{leg->number}, *leg);
   }

@@ -43,6 +43,8 @@ struct Fields<MediaTerms> {
     a("kind", v.kind);
     a("video", v.is_video);
     a("pli", v.takes_pli);
+    a("fir", v.takes_fir);
+    a("names_feedback", v.names_feedback);
     a("awaited_since", v.awaited_since);
     a("rejected", v.rejected);
     a("may_send", v.may_send);
@@ -51,6 +53,7 @@ struct Fields<MediaTerms> {
     a("shown", v.shown);
     a("earlier", v.earlier);
     a("removed_types", v.removed_types);
+    a("ssrcs", v.ssrcs);
     a("fewer_codecs", v.has_fewer_codecs);
     a("rate", v.rate);
     a("hidden", v.hidden);
@@ -116,7 +119,7 @@ struct Fields<NewMediaPlace> {
 
 struct MediaSection {
   static constexpr std::string_view kName = "medias";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   static void save(const Call& call, ComponentsWriter& out) {
     each_media(call, [&](const Media& media) {
       const auto& all = media.leg->transports;

@@ -217,6 +217,7 @@ struct Fields<TransportSnapshot> {
     a("drops", v.drops);
     a("sources", v.sources);
     a("named", v.named);
+    a("given", v.given);
     a("handshakes", v.dtls);
     a("pairs", v.ice);
     a("proposal", v.proposal);
@@ -232,7 +233,7 @@ struct Fields<TransportSnapshot> {
 /// Behind the section of the ports.
 struct StateSection {
   static constexpr std::string_view kName = "states";
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   static void save(const Call& call, ComponentsWriter& out);
   static void load(Call& call, const SavedComponent& saved);
 };

@@ -51,6 +51,8 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.has_ice = ice != nullptr && ice->in_use;
   e.has_short_ice_credentials = e.has_ice && ice->theirs.is_too_short();
   if (media.via->is_keyed_by_dtls()) e.handshake_begins = media.via->dtls->role == DtlsRole::kClient;
+  const LegBundle* bundle = media.leg->bundle();
+  e.has_lost_group = bundle != nullptr && bundle->refused_to_peer;
   e.is_blocked =
       call.blocked || call.silenced || call.drop_traffic || media.leg->blocked || media.leg->silenced;
   e.is_rtp = terms.kind == TransportKind::kRtp;

@@ -80,7 +80,8 @@ DropReason Forwarder::send_group_rtcp(GroupReceiver& receiver, const Accepted& a
   if (!outgoing) return refuse_leaving(DropReason::kNoBuffer);
   receiver.audience.reduced_size = out->state.plan().reduced_size_rtcp;
   const GroupStreams streams(accepted.entry.state.streams());
-  const std::size_t size = write_rtcp_for(receiver.audience, compound, streams, outgoing.space());
+  std::size_t size = write_rtcp_for(receiver.audience, compound, streams, outgoing.space());
+  size = replace_full_intra(receiver.sink->full_intra, outgoing.space().first(size));
   // Everything that was for this receiver is feedback that it does not take.
   if (size == 0) return refuse(DropReason::kFeedbackNotAgreed);
   outgoing.set_data_size(size);

@@ -60,6 +60,10 @@ inline constexpr TransportKind kLastTransportKind = TransportKind::kOverTcp;
 static_assert(kHasAtMost<TransportKind, static_cast<unsigned>(kLastTransportKind) + 1>,
               "no kind is behind the last one");
 
+/// What the relay does with full intra requests (FIR, RFC 5104 §4.3.1) to a party, by what its SDP agreed to:
+/// they pass, picture loss indications take their place, or they are cut out (RTC-3).
+enum class FullIntra : std::uint8_t { kPass, kAsPictureLoss, kCut };
+
 /// Says whether UDPTL passes beside RTP on one transport.
 enum class UdptlBesideRtp : std::uint8_t {
   kNo,
@@ -88,6 +92,8 @@ struct Sink {
   bool rtcp_only = false;
   /// True if RTCP feedback may go there; false if the receiver's profile has none (RTC-3, RFC 4585 §4.2).
   bool takes_feedback = true;
+  /// What becomes of full intra requests to the receiver: by default they pass.
+  FullIntra full_intra = FullIntra::kPass;
   /// Treatment of RTP header extensions (RFC 8285). By default they stay as they are.
   HeaderExtensionMap extensions;
   /// ID of the header extension in which the receiver reads the MID of its section (RFC 9143 §15). Control
@@ -163,6 +169,8 @@ struct SourcePlan {
   /// Types that never pass unless `payloads` has them: those that the SIP script removed from the party's own
   /// SDP, and those that mean RTCP under rtcp-mux.
   std::bitset<128> refused_types;
+  /// The SSRCs that the party's SDP gives to the section, under BUNDLE (RFC 9143 §9.2). Empty by default.
+  std::vector<Ssrc> ssrcs;
   /// Limit of the media that the source may send (LIM-1). Default: none.
   RateLimit rate;
   /// Everybody who receives this source.

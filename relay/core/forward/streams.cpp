@@ -75,6 +75,8 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
       return Belongs{*by_mid.source, entry};
     }
   }
+  const std::optional<std::size_t> signalled = source_by_sdp(ssrc);
+  std::optional<Belongs> by_ssrc;
   std::optional<Belongs> by_type;
   bool is_in_several = false;
   for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
@@ -85,11 +87,25 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
     if (plan_->sources.size() > 1 && find(i, ssrc) != nullptr)
       return takes ? std::optional(Belongs{i, entry}) : std::nullopt;
     if (!takes) continue;
+    if (signalled == i) by_ssrc = Belongs{i, entry};
     is_in_several = is_in_several || by_type.has_value();
     if (!by_type) by_type = Belongs{i, entry};
   }
+  if (signalled) return by_ssrc;
   // A payload type that several medias have does not name one of them (RFC 9143 §9.2).
   return is_in_several ? std::nullopt : by_type;
+}
+
+std::optional<std::size_t> Streams::source_by_sdp(Ssrc ssrc) const noexcept {
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
+    const auto& named = plan_->sources[i].ssrcs;
+    if (std::ranges::find(named, ssrc) == named.end()) continue;
+    // An SSRC of two sections names neither.
+    if (found) return std::nullopt;
+    found = i;
+  }
+  return found;
 }
 
 Streams::ByMid Streams::source_by_mid(Ssrc ssrc, Bytes rtp) const noexcept {

@@ -67,8 +67,8 @@ class Streams {
     const PayloadEntry* payload = nullptr;
   };
   /// Finds the source of an RTP packet in the order of RFC 9143 §9.2: by MID, then by SSRC, then by payload
-  /// type. A packet without MID has the one that named its SSRC before. Nothing if no source takes the
-  /// packet.
+  /// type. A packet without MID has the one that named its SSRC before; without one, its SSRC belongs where
+  /// it was admitted, or else where the party's SDP has it. Nothing if no source takes the packet.
   /// `rtp` has at least a whole fixed header; SRTP will do, because header extensions are not encrypted.
   [[nodiscard]] std::optional<Belongs> source_for(PayloadType type, Ssrc ssrc, Bytes rtp) const noexcept;
   /// Remembers the MID in an RTP packet from the peer, if there is one, for packets of its SSRC without MID.
@@ -381,6 +381,8 @@ class Streams {
     const auto known = std::ranges::find(*named_, ssrc, &NamedSsrc::ssrc);
     return known == named_->end() ? nullptr : &*known;
   }
+  /// The source to which the party's SDP gives the SSRC; nothing if it gives it to none, or to several.
+  [[nodiscard]] std::optional<std::size_t> source_by_sdp(Ssrc ssrc) const noexcept;
   /// What a MID says of a packet: nothing, the media that it names, or that it names none.
   struct ByMid {
     bool is_unknown = false;

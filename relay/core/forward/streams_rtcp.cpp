@@ -28,7 +28,10 @@ SectionMask Streams::sources_sending(Ssrc ssrc) const noexcept {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     if (find(i, ssrc) != nullptr) sources |= section_bit(i);
   }
-  return sources;
+  if (sources != 0) return sources;
+  // A report may come before the first packet of its stream.
+  const auto signalled = source_by_sdp(ssrc);
+  return signalled ? section_bit(*signalled) : 0;
 }
 
 SectionMask Streams::sources_hearing(Ssrc ssrc) const noexcept {

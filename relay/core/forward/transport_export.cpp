@@ -20,6 +20,8 @@ TransportSnapshot Transport::snapshot(Instant now) const {
   account_.save(s, now);
   presence_.save(s);
   streams_.save(s, account_.mark_times(), now);
+  const SsrcTranslation* given = protection_[0] ? protection_[0]->names() : nullptr;
+  if (given != nullptr && !plan_->is_protected()) s.given = given->state();
   // What keys, handshakes, a waiting offer and ICE have reached.
   s.srtp = srtp_snapshot();
   if (proposal_)
@@ -50,6 +52,10 @@ void Transport::restore(const TransportSnapshot& s, Instant now) {
   account_.restore(s);
   presence_.restore(s, now);
   streams_.restore(s);
+  if (!s.given.empty() && !plan_->is_protected()) {
+    if (!protection_[0]) protection_[0] = std::make_unique<Protection>();
+    protection_[0]->ensure_names().restore(s.given);
+  }
   // Counts from elsewhere do not belong to the last seconds here, so all marks begin at the restored counts.
   if (account_.restart_marks(now, streams_.has_streams())) streams_.mark(account_.mark_times());
   restore_handshakes(s, now);

@@ -75,6 +75,9 @@ struct TransportSnapshot {
   /// SSRCs that a MID has assigned; the one that was assigned longest ago comes first. They have to be kept,
   /// because a party writes MIDs only at the beginning of a stream (BND-20).
   std::vector<Named> named;
+  /// SSRCs that the party of an unprotected transport was given for streams (BND-22). Those of a protected
+  /// one are kept with its keys, because all its ports share them.
+  SsrcTranslation::State given;
   /// Set for a protected transport. Keys that DTLS agreed on for RTCP on its own port are not included.
   std::optional<Srtp> srtp;
   /// The DTLS state of one component.

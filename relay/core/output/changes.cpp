@@ -36,14 +36,22 @@ PacketChanges::PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry*
       silence_(payload != nullptr ? payload->silence : std::uint8_t{0}),
       silences_(sink.silenced && payload != nullptr && !payload->is_event && !is_rtcp),
       rewrites_(is_rtp && sink.extensions.changes(packet)),
-      cuts_(is_rtcp && !sink.takes_feedback && has_feedback(packet)) {}
+      cuts_(is_rtcp && !sink.takes_feedback && has_feedback(packet)),
+      replaces_(is_rtcp && !cuts_ && sink.full_intra != FullIntra::kPass && has_full_intra(packet)) {}
 
 std::size_t PacketChanges::apply(MutableBytes packet) const noexcept {
   std::size_t size = packet.size();
   if (silences_) overwrite_payload(packet, silence_);
   if (rewrites_) size = sink_.extensions.apply(packet);
   if (cuts_) size = cut_feedback(packet);
+  if (replaces_) size = replace_full_intra(sink_.full_intra, packet);
   return size;
+}
+
+std::size_t replace_full_intra(FullIntra policy, MutableBytes compound) noexcept {
+  if (policy == FullIntra::kPass || !has_full_intra(compound)) return compound.size();
+  return replace_full_intra(compound, policy == FullIntra::kAsPictureLoss ? InsteadOfFullIntra::kPictureLoss
+                                                                          : InsteadOfFullIntra::kNothing);
 }
 
 }  // namespace ferry

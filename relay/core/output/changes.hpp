@@ -37,7 +37,7 @@ constexpr std::size_t kLongestWithMid = 1472;
 }
 
 /// The changes that one packet needs on its way to one sink. They put silence in place of the payload,
-/// replace header extensions (RFC 8285), or cut RTCP feedback that the receiver's profile lacks (RFC 4585).
+/// replace header extensions (RFC 8285), or cut RTCP feedback that the receiver did not agree to (RFC 4585).
 class PacketChanges {
  public:
   /// `packet` is a whole valid plain packet; `payload` is its entry, or null if it has none or it does not
@@ -45,7 +45,7 @@ class PacketChanges {
   PacketChanges(const Sink& sink, Bytes packet, const PayloadEntry* payload, bool is_rtcp,
                 bool is_rtp) noexcept;
 
-  [[nodiscard]] bool any() const noexcept { return silences_ || rewrites_ || cuts_; }
+  [[nodiscard]] bool any() const noexcept { return silences_ || rewrites_ || cuts_ || replaces_; }
   /// Makes the changes in place and returns the new size, which is never larger; 0 if nothing is left.
   [[nodiscard]] std::size_t apply(MutableBytes packet) const noexcept;
 
@@ -55,6 +55,11 @@ class PacketChanges {
   bool silences_ = false;
   bool rewrites_ = false;
   bool cuts_ = false;
+  bool replaces_ = false;
 };
+
+/// Replaces the full intra requests of a valid compound as the plan of its receiver says. Returns the new
+/// size; 0 if nothing is left.
+[[nodiscard]] std::size_t replace_full_intra(FullIntra policy, MutableBytes compound) noexcept;
 
 }  // namespace ferry

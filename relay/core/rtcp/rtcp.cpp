@@ -188,6 +188,61 @@ std::size_t cut_feedback(MutableBytes compound) noexcept {
   return kept;
 }
 
+namespace {
+
+bool is_full_intra(Bytes packet) noexcept {
+  constexpr std::uint8_t kFormat = 4;
+  return read_u8(packet, 1) == rtcp_type::kPayloadFeedback && (read_u8(packet, 0) & 0x1f) == kFormat;
+}
+
+/// Writes picture loss indications over the request `from`, beginning at `to`, which is not behind it.
+/// Returns their size.
+std::size_t write_picture_losses(MutableBytes to, Bytes from) noexcept {
+  constexpr std::size_t kHeader = 12;
+  constexpr std::size_t kEntry = 8;
+  constexpr std::size_t kPictureLoss = 12;
+  const bool is_padded = (read_u8(from, 0) & 0x20) != 0;
+  const std::size_t padding = is_padded ? read_u8(from, from.size() - 1) : 0;
+  if (from.size() < kHeader + padding) return 0;
+  // Three of them are as long as the request with its three entries.
+  const std::size_t entries = std::min<std::size_t>((from.size() - padding - kHeader) / kEntry, 3);
+  const std::uint32_t sender = read_u32(from, 4);
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::uint32_t about = read_u32(from, kHeader + i * kEntry);
+    const MutableBytes one = to.subspan(i * kPictureLoss, kPictureLoss);
+    write_u8(one, 0, 0x81);
+    write_u8(one, 1, rtcp_type::kPayloadFeedback);
+    write_u16(one, 2, kPictureLoss / 4 - 1);
+    write_u32(one, 4, sender);
+    write_u32(one, 8, about);
+  }
+  return entries * kPictureLoss;
+}
+
+}  // namespace
+
+bool has_full_intra(Bytes compound) noexcept {
+  for (; compound.size() >= 12; compound = compound.subspan(packet_size(compound))) {
+    if (is_full_intra(compound)) return true;
+  }
+  return false;
+}
+
+std::size_t replace_full_intra(MutableBytes compound, InsteadOfFullIntra instead) noexcept {
+  std::size_t kept = 0;
+  for (std::size_t at = 0; at < compound.size();) {
+    const Bytes packet = compound.subspan(at, packet_size(compound.subspan(at)));
+    at += packet.size();
+    if (!is_full_intra(packet)) {
+      std::ranges::copy(packet, compound.begin() + static_cast<std::ptrdiff_t>(kept));
+      kept += packet.size();
+    } else if (instead == InsteadOfFullIntra::kPictureLoss) {
+      kept += write_picture_losses(compound.subspan(kept), packet);
+    }
+  }
+  return kept;
+}
+
 Ssrc rtcp_sender(Bytes compound) noexcept { return Ssrc{read_u32(compound, 4)}; }
 
 }  // namespace ferry

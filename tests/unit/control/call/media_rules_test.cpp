@@ -116,6 +116,42 @@ INSTANTIATE_TEST_SUITE_P(
                       VoidRow{"10.0.0.1", "192.168.1.1", false}, VoidRow{"100.64.0.1", "10.0.0.1", false},
                       VoidRow{"127.0.0.1", "10.0.0.1", false}));
 
+TEST(FeedbackOfASection, IsThatOfItsTypes) {
+  struct FeedbackRow {
+    const char* lines;
+    bool names, pli, fir;
+  };
+  for (const FeedbackRow& row :
+       {FeedbackRow{"", false, false, false}, FeedbackRow{"a=rtcp-fb:96 nack pli\r\n", true, true, false},
+        FeedbackRow{"a=rtcp-fb:96 ccm fir\r\n", true, false, true},
+        FeedbackRow{"a=rtcp-fb:* nack pli\r\na=rtcp-fb:* ccm fir\r\n", true, true, true},
+        FeedbackRow{"a=rtcp-fb:97 nack pli\r\n", true, false, false},
+        FeedbackRow{"a=rtcp-fb:96 nack\r\na=rtcp-fb:96 ccm tmmbr\r\n", true, false, false}}) {
+    const Section section(std::string("m=video 4000 RTP/AVPF 96\r\na=rtpmap:96 VP8/90000\r\n") + row.lines);
+    EXPECT_EQ(names_feedback(section.media()), row.names) << row.lines;
+    EXPECT_EQ(takes_pli(section.media()), row.pli) << row.lines;
+    EXPECT_EQ(takes_fir(section.media()), row.fir) << row.lines;
+  }
+}
+
+TEST(SsrcsOfASection, AreThoseOfItsLines) {
+  const auto values = [](const std::string& lines) {
+    std::vector<std::uint32_t> all;
+    const Section section("m=video 4000 RTP/AVP 96\r\n" + lines);
+    for (const Ssrc each : ssrcs_of(section.media())) all.push_back(each.value);
+    return all;
+  };
+  using Values = std::vector<std::uint32_t>;
+  EXPECT_EQ(values(""), Values{});
+  EXPECT_EQ(values("a=ssrc:7 cname:c\r\na=ssrc:7 msid:s t\r\na=ssrc:4294967295\r\n"),
+            (Values{7, 4294967295}));
+  EXPECT_EQ(values("a=ssrc-group:FID 7 8\r\na=ssrc:8 cname:c\r\n"), (Values{7, 8}));
+  EXPECT_EQ(values("a=ssrc:x cname:c\r\na=ssrc:4294967296 c\r\na=ssrc:\r\na=ssrc-group:FID\r\n"), Values{});
+  std::string many;
+  for (int n = 0; n < 100; ++n) many += "a=ssrc:" + std::to_string(n) + " cname:c\r\n";
+  EXPECT_EQ(values(many).size(), 64u) << "SSR-1";
+}
+
 struct RtcpRow {
   const char* name;
   std::string lines;
@@ -139,6 +175,8 @@ INSTANTIATE_TEST_SUITE_P(
                       RtcpRow{"APort", kAudio + "a=rtcp:9\r\n", "198.51.100.7:4000", "198.51.100.7:9"},
                       RtcpRow{"AnAddress", kAudio + "a=rtcp:9 IN IP4 198.51.100.8\r\n", "198.51.100.7:4000",
                               "198.51.100.8:9"},
+                      RtcpRow{"WEB10_NoAddress", kAudio + "a=rtcp:9 IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\n",
+                              "198.51.100.7:4000", "198.51.100.7:4001"},
                       RtcpRow{"OfAnotherFamily", kAudio + "a=rtcp:9 IN IP6 2001:db8::1\r\n",
                               "198.51.100.7:4000", "198.51.100.7:9"},
                       RtcpRow{"WhereSignallingCameFrom", kAudio + "a=rtcp:9 IN IP4 198.51.100.8\r\n",

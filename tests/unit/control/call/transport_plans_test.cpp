@@ -439,6 +439,32 @@ const std::vector<Row> kRows = {
        w.media(1).takes_pli = true;
      },
      [](auto& a, auto& b) { return !source(a).takes_pli && source(b).takes_pli; }},
+    {"RTC3_AFullIntraRequestPassesToWhoTakesItOrNamesNoFeedback",
+     [](TwoParties& w) {
+       w.media(0).names_feedback = w.media(0).takes_fir = true;
+       w.media(1).names_feedback = false;
+     },
+     [](auto& a, auto& b) {
+       return source(a).sinks[0].full_intra == FullIntra::kPass &&
+              source(b).sinks[0].full_intra == FullIntra::kPass;
+     }},
+    {"RTC3_AFullIntraRequestBecomesPictureLossOrIsCut",
+     [](TwoParties& w) {
+       w.media(0).names_feedback = w.media(1).names_feedback = true;
+       w.media(1).takes_pli = true;
+     },
+     [](auto& a, auto& b) {
+       return source(a).sinks[0].full_intra == FullIntra::kAsPictureLoss &&
+              source(b).sinks[0].full_intra == FullIntra::kCut;
+     }},
+    {"ICE10_SsrcsOfTheSdpCountInAGroup",
+     [](TwoParties& w) {
+       w.carry(w.leg(0), w.transport(0), 3);
+       w.media(0).ssrcs = w.media(1).ssrcs = {Ssrc{7}};
+     },
+     [](auto& a, auto& b) {
+       return source(a).ssrcs == std::vector<Ssrc>{Ssrc{7}} && source(b).ssrcs.empty();
+     }},
     {"BND20_AloneARejectedMediaStaysOpen", [](TwoParties& w) { w.media(0).rejected = true; },
      [](auto& a, auto&) { return !source(a).is_closed && source(a).is_open_to(PayloadType{8}); }},
 };

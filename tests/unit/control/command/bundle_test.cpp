@@ -124,6 +124,9 @@ class Bundle : public ::testing::Test {
   /// True if the call goes on as a restored one after each message.
   bool restores_ = false;
 
+  /// True once B has a tag that requests name.
+  bool is_known_ = false;
+
  private:
   Shown checked(const json& reply) {
     EXPECT_EQ(reply.value("result", ""), "ok") << reply.dump();
@@ -141,7 +144,6 @@ class Bundle : public ::testing::Test {
     EXPECT_EQ(json::diff(before, json::parse(manager.export_call("c", world_->clock()).dump())),
               json::array());
   }
-  bool is_known_ = false;
 };
 
 const json kToPhone = {{"transport-protocol", "RTP/AVP"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}};
@@ -593,6 +595,45 @@ TEST_F(Bundle, OnePartyCommandsShareTransports) {
   EXPECT_EQ(transports(1), (std::vector<std::size_t>{2}));
   EXPECT_TRUE(call().legs[1]->has_bundle());
   EXPECT_EQ(world_->open_ports(), 4u);
+}
+
+TEST_F(Bundle, BND9_ALostGroupIsRememberedForExplain) {
+  const std::string sdp = browser({{"0", "audio", 40000}, {"1", "video"}}, "0 1");
+  for (const bool is_taken : {true, false, true}) {
+    offer('A', 'B', sdp, {{"bundle", {is_taken ? "accept" : "reject"}}});
+    EXPECT_EQ(call().legs[0]->bundle()->refused_to_peer, !is_taken);
+    is_known_ = true;
+  }
+}
+
+TEST_F(Bundle, BND1_ASubscriberMayHaveItsKeysInTheFirstSectionAlone) {
+  const auto keyed = [](const std::string& in_audio, const std::string& in_video) {
+    return "v=0\r\no=- 1 1 IN IP4 198.51.100.30\r\ns=-\r\nc=IN IP4 198.51.100.30\r\nt=0 0\r\n"
+           "a=group:BUNDLE 1 2\r\n"
+           "m=audio 41000 RTP/SAVP 8\r\na=mid:1\r\na=rtcp-mux\r\n" +
+           in_audio + "m=video 41000 RTP/SAVP 96\r\na=rtpmap:96 VP8/90000\r\na=mid:2\r\na=rtcp-mux\r\n" +
+           in_video;
+  };
+  world_->ng({{"command", "publish"}, {"call-id", "c"}, {"from-tag", "P"}, {"sdp", phone(kAudioAndVideo)}});
+  const Shown shown(world_->ng({{"command", "subscribe request"},
+                                {"call-id", "c"},
+                                {"from-tag", "P"},
+                                {"to-tag", "S"},
+                                {"transport-protocol", "RTP/SAVP"},
+                                {"SDES", {"only-AES_CM_128_HMAC_SHA1_80"}},
+                                {"DTLS", "off"},
+                                {"bundle", {"require"}}}));
+  ASSERT_EQ(shown.groups.size(), 1u) << shown.text;
+  const std::string line =
+      "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n";
+  const auto answered = [&](const std::string& sdp) {
+    return world_->ng({{"command", "subscribe answer"}, {"call-id", "c"}, {"to-tag", "S"}, {"sdp", sdp}});
+  };
+  EXPECT_EQ(answered(keyed("", line))["result"], "error") << "those of another section mean nothing";
+  const json taken = answered(keyed(line, ""));
+  ASSERT_EQ(taken["result"], "ok") << taken.dump();
+  for (const auto& media : call().legs[1]->medias) EXPECT_TRUE(media->is_encrypted());
+  EXPECT_TRUE(call().legs[1]->medias[1]->via->keys->out);
 }
 
 }  // namespace

@@ -273,6 +273,18 @@ TEST(Senders, AGlanceSeesTheSame) {
   }
 }
 
+TEST(Senders, BND9_AGroupWithoutAnswerIsToldWhereSomebodyDoesNotHear) {
+  for (const bool has_lost_group : {true, false}) {
+    for (const bool sends : {true, false}) {
+      CallStory story;
+      story.with_media(A, [&](MediaEvidence& media) { media.has_lost_group = has_lost_group; });
+      if (!sends) story.never_sends(A);
+      const bool is_told = story.rows().find("BUNDLE") != std::string::npos;
+      EXPECT_EQ(is_told, has_lost_group && !sends) << story.rows();
+    }
+  }
+}
+
 TEST(Senders, FiguresOfTheLastSecondsStandBesideThoseOfTheCall) {
   CallStory story;
   story.lasts(600s).loses(A, 15, When::kLately);

@@ -93,6 +93,41 @@ sdp::Session shared(const std::string& text) {
   return *session;
 }
 
+TEST(MayNeedGroup, BND9_GroupsWithOnePlaceAlone) {
+  struct Case {
+    const char* media;
+    bool may_need;
+  };
+  const Case cases[] = {
+      {AUDIO, true},  // a client with max-bundle, or one with a single section
+      {AUDIO VIDEO, true},
+      {AUDIO "m=video 0 RTP/AVP 96\r\na=mid:1\r\na=bundle-only\r\n", true},
+      {AUDIO "m=video 4000 RTP/AVP 96\r\na=mid:1\r\n", true},
+      {AUDIO "m=video 4002 RTP/AVP 96\r\na=mid:1\r\n", false},
+      {"m=image 4004 udptl t38\r\na=mid:0\r\n", false},
+  };
+  for (const Case& each : cases) {
+    const std::string with = body({"", "a=group:BUNDLE 0 1\r\n", each.media, {}});
+    EXPECT_EQ(may_need_group(*sdp::parse(with)), each.may_need) << each.media;
+    const std::string without = body({"", "", each.media, {}});
+    EXPECT_FALSE(may_need_group(*sdp::parse(without))) << each.media;
+  }
+}
+
+TEST(ShareTransport, BND1_KeysOfTheFirstCountForAll) {
+  const std::string text =
+      "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=group:BUNDLE 0 1 2\r\n"
+      "m=audio 4000 RTP/SAVP 8\r\na=mid:0\r\na=crypto:1 of the first\r\n"
+      "m=video 4000 RTP/SAVP 96\r\na=mid:1\r\n"
+      "m=video 4000 RTP/SAVP 97\r\na=mid:2\r\na=crypto:1 of its own\r\na=X-odd\r\n";
+  const sdp::Session session = shared(text);
+  for (const sdp::MediaSection& section : session.media) {
+    ASSERT_NE(section.find("crypto"), nullptr) << section.mid;
+    EXPECT_EQ(section.find("crypto")->value, "1 of the first") << section.mid;
+  }
+  EXPECT_NE(session.media[2].find("X-odd"), nullptr);
+}
+
 TEST(ShareTransport, BND1_MembersReadLikeTheFirst) {
   const std::string text =
       "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"

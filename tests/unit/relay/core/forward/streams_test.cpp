@@ -109,6 +109,27 @@ TEST_F(StreamsTest, Rfc9143_AnSsrcStaysWithTheMidThatItCameWith) {
   EXPECT_EQ(media_of(rtp('x', 9, 4, 100)), 1u);
 }
 
+TEST_F(StreamsTest, Rfc9143_AnSsrcOfTheSdpGoesBeforeThePayloadType) {
+  for (SourcePlan& source : plan_.sources) source.payloads.push_back({PayloadType{100}});
+  plan_.sources[0].ssrcs = {Ssrc{7}, Ssrc{9}};
+  plan_.sources[1].ssrcs = {Ssrc{8}, Ssrc{9}, Ssrc{10}};
+  EXPECT_EQ(admit(0, 10, 1).kind, Kind::kAdmitted);
+  struct Row {
+    const char* what;
+    Packet packet;
+    std::uint32_t media;
+  };
+  for (const Row& row : {Row{"a type of both, and an SSRC of the audio", rtp('x', 7, 1, 100), 1},
+                         Row{"a type of both, and an SSRC of the video", rtp('x', 8, 1, 100), 2},
+                         Row{"a type that its section does not have", rtp('x', 8, 1, kAudio), 0},
+                         Row{"an SSRC of two sections says nothing", rtp('x', 9, 1, 100), 0},
+                         Row{"so its type does", rtp('x', 9, 1, kVideo), 2},
+                         Row{"an SSRC that was admitted stays", rtp('x', 10, 1, 100), 1},
+                         Row{"a MID goes before it", with_mid("a", 8, 100), 1}})
+    EXPECT_EQ(media_of(row.packet), row.media) << row.what;
+  EXPECT_EQ(streams().sources_sending(Ssrc{8}), SectionMask{2}) << "a report before the first packet";
+}
+
 TEST_F(StreamsTest, Rfc9143_ANamedSsrcFollowsItsMediaIntoTheNextPlan) {
   for (SourcePlan& source : plan_.sources) source.payloads.push_back({PayloadType{100}});
   EXPECT_EQ(media_of_accepted(with_mid("v", 9, 100)), 2u);

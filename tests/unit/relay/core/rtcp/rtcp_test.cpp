@@ -172,5 +172,50 @@ TEST(Rtcp, RTC3_FeedbackIsCutOutAndTheRestStays) {
   }
 }
 
+TEST(Rtcp, RTC3_AFullIntraRequestIsReplacedOrCutOut) {
+  const Packet report = test::receiver_report(7);
+  const Packet names = bytes_of({0x81, 202, 0, 2, 0, 0, 0, 7, 1, 1, 'a', 0});
+  const auto request = [](std::initializer_list<std::uint8_t> about, bool is_padded = false) {
+    const std::size_t words = 2 + 2 * about.size() + (is_padded ? 2 : 0);
+    Packet packet =
+        bytes_of({is_padded ? 0xa4 : 0x84, 206, 0, static_cast<int>(words), 0, 0, 0, 7, 0, 0, 0, 0});
+    for (const std::uint8_t ssrc : about) packet = joined({packet, bytes_of({0, 0, 0, ssrc, 5, 0, 0, 0})});
+    return is_padded ? joined({packet, bytes_of({0, 0, 0, 0, 0, 0, 0, 8})}) : packet;
+  };
+  const auto loss = [](std::uint8_t about) {
+    return bytes_of({0x81, 206, 0, 2, 0, 0, 0, 7, 0, 0, 0, about});
+  };
+  struct Row {
+    const char* what;
+    Packet before;
+    Packet with_loss;
+    Packet without;
+  };
+  const Row rows[] = {
+      {"no request", joined({report, loss(9)}), joined({report, loss(9)}), joined({report, loss(9)})},
+      {"behind a report", joined({report, request({9})}), joined({report, loss(9)}), report},
+      {"alone", request({9}), loss(9), {}},
+      {"in the middle", joined({report, request({9}), names}), joined({report, loss(9), names}),
+       joined({report, names})},
+      {"about three", joined({report, request({8, 9, 10})}), joined({report, loss(8), loss(9), loss(10)}),
+       report},
+      {"about five", joined({request({8, 9, 10, 11, 12}), names}),
+       joined({loss(8), loss(9), loss(10), names}), names},
+      {"with padding", joined({report, request({9}, true)}), joined({report, loss(9)}), report},
+      {"about nobody", joined({report, request({})}), report, report},
+  };
+  for (const Row& row : rows) {
+    ASSERT_TRUE(validate_rtcp(row.before, true)) << row.what;
+    EXPECT_EQ(has_full_intra(row.before), row.before != row.without) << row.what;
+    for (const bool with_loss : {true, false}) {
+      Packet packet = row.before;
+      packet.resize(replace_full_intra(
+          packet, with_loss ? InsteadOfFullIntra::kPictureLoss : InsteadOfFullIntra::kNothing));
+      EXPECT_EQ(packet, with_loss ? row.with_loss : row.without) << row.what;
+      if (!packet.empty()) EXPECT_TRUE(validate_rtcp(packet, true)) << row.what;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ferry::rtcp_test
