@@ -248,8 +248,10 @@ void OfferAnswer::take_extensions(Match& match) const {
   rules.is_group = rules.is_group || is_bundled;
   rules.has_own_mid = is_bundled;
   rules.hides_mid = is_bundled || is_grouped(match, false);
-  rules.has_feedback =
-      sdp::parse_protocol(sender.protocol).feedback && sdp::parse_protocol(receiver.protocol).feedback;
+  const bool sender_has_feedback = sdp::parse_protocol(sender.protocol).feedback;
+  const bool receiver_has_feedback = sdp::parse_protocol(receiver.protocol).feedback;
+  rules.has_feedback = sender_has_feedback && receiver_has_feedback;
+  rules.is_receiver_plain = sender_has_feedback && !receiver_has_feedback;
   MediaExtensions& theirs = sender.ensure_extensions();
   theirs.allows_mixed = sdp::allows_mixed_extensions(session_, *match.section);
   ExtensionSide from(theirs, rules);

@@ -25,12 +25,21 @@ constexpr std::string_view kEncrypted = "urn:ietf:params:rtp-hdrext:encrypt";
 constexpr std::string_view kTransportCc =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
+/// Extensions that begin so name streams of a description (RFC 7941, RFC 8852), or are those of browsers.
+constexpr std::string_view kNamesOfStreams = "urn:ietf:params:rtp-hdrext:sdes:";
+constexpr std::string_view kOfBrowsers = "http://www.webrtc.org/experiments/";
+
 constexpr unsigned kLargestOneByteId = 14;
 constexpr unsigned kReservedId = 15;
 
 /// True if a request named the extension, or all of them.
 bool is_named(std::span<const std::string> words, std::string_view uri) {
   return std::ranges::any_of(words, [&](const std::string& word) { return word == uri || word == "all"; });
+}
+
+/// True if only browsers, and parties with RTCP feedback, have a use for the extension (FB-5).
+bool is_of_browsers(std::string_view uri) {
+  return uri == kTransportCc || uri.starts_with(kNamesOfStreams) || uri.starts_with(kOfBrowsers);
 }
 
 /// The direction as the other end sees it.
@@ -157,6 +166,7 @@ std::vector<sdp::Extmap> shown_extensions(const MediaExtensions* sender, std::sp
   for (const sdp::Extmap& map : lines) {
     const Entry* known = sender == nullptr ? nullptr : sender->find(map.uri);
     if (known == nullptr || is_named(rules.strip, map.uri) || is_named(rules.mask, map.uri)) continue;
+    if (rules.is_receiver_plain && is_of_browsers(map.uri)) continue;
     if (terms == ExtensionTerms::kHandedOn) {
       if (known->offered) shown.push_back(map);
       continue;

@@ -24,6 +24,9 @@ struct ExtensionRules {
   std::span<const std::string> mask;
   /// True if RTCP feedback goes both ways, so that transport-cc is of use (FB-4). Only answers look at it.
   bool has_feedback = true;
+  /// True if the sender's profile has RTCP feedback and the receiver's has none: a plain phone is not shown
+  /// what only browsers use (FB-5). Only offers look at it, because an answer has nothing else.
+  bool is_receiver_plain = false;
   /// True if the receiver gave a description before. `allows_mixed` then says whether it takes numbers above
   /// 14.
   bool knows_receiver = false;

@@ -4,10 +4,12 @@
 // itself, or leaves out on purpose: an address, a key or a candidate of the sender would lead media past the
 // relay. Sections that are not RTP keep more of their attributes, because only the parties understand them.
 //
-// RTCP feedback is written only where the receiver's profile has it (RTC-3).
+// RTCP feedback is written only where the receiver's profile has it (RTC-3). Without it the receiver is no
+// browser, and gets no lines that only browsers understand (FB-5).
 
 #include "control/sdp/write.hpp"
 
+#include "control/sdp/extmap.hpp"
 #include "control/sdp/words.hpp"
 
 #include <algorithm>
@@ -51,11 +53,11 @@ constexpr std::array<std::string_view, 28> kConsumed = {
 };
 
 /// The same for attributes of the session, with those that are defined for sections only.
-constexpr std::array<std::string_view, 21> kConsumedInSession = {
-    "sendrecv",  "sendonly",  "recvonly",          "inactive",          "fingerprint",  "setup",
-    "tls-id",    "ice-ufrag", "ice-pwd",           "ice-options",       "ice-lite",     "ptime",
-    "candidate", "crypto",    "remote-candidates", "end-of-candidates", "ice-mismatch", "extmap",
-    "rtcp",      "rtcp-mux",  "rtcp-fb",
+constexpr std::array<std::string_view, 22> kConsumedInSession = {
+    "sendrecv",  "sendonly",  "recvonly",          "inactive",           "fingerprint",  "setup",
+    "tls-id",    "ice-ufrag", "ice-pwd",           "ice-options",        "ice-lite",     "ptime",
+    "candidate", "crypto",    "remote-candidates", "end-of-candidates",  "ice-mismatch", "extmap",
+    "rtcp",      "rtcp-mux",  "rtcp-fb",           "extmap-allow-mixed",
 };
 
 /// The same for sections that are not RTP: only attributes that would lead the parties past the relay.
@@ -67,6 +69,10 @@ constexpr std::array<std::string_view, 10> kConsumedBesideRtp = {
 /// Attributes of RTCP feedback (RFC 4585 §4, RFC 5506 §5, RFC 3611 §5), which are not written if the profile
 /// has none (RTC-3).
 constexpr std::array<std::string_view, 3> kOfFeedback = {"rtcp-fb", "rtcp-rsize", "rtcp-xr"};
+
+/// Attributes of browsers that name streams and layers: RFC 5576, RFC 8830, RFC 8851, RFC 8853 (FB-5).
+constexpr std::array<std::string_view, 6> kOfStreams = {"ssrc", "ssrc-group",    "msid",
+                                                        "rid",  "msid-semantic", "simulcast"};
 
 bool contains(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
@@ -117,6 +123,13 @@ std::vector<std::string_view> ordered_bandwidth(const std::vector<std::string_vi
 /// works from end to end only, so the sender's profile must have it, too (FB-4). Both sections are RTP.
 bool shows_feedback(std::string_view value, const SectionEdit& section) {
   return section.protocol.feedback && (section.source->protocol.feedback || !value.ends_with("transport-cc"));
+}
+
+/// True if the receiver's profile lacks the feedback that the sender's has: it is a plain phone, and the
+/// sender may be a browser (FB-5).
+bool is_plainer(const SectionEdit& section) {
+  return section.source != nullptr && section.source->is_rtp() && section.source->protocol.feedback &&
+         !section.protocol.feedback;
 }
 
 void write_codecs(Writer& out, const SectionEdit& section) {
@@ -176,7 +189,7 @@ void write_untouched(Writer& out, const MediaSection& media, const IpAddress& co
   for (const Attribute& attribute : media.attributes) out.attribute(attribute.text);
 }
 
-void write_section(Writer& out, const SectionEdit& section) {
+void write_section(Writer& out, const Session& session, const SectionEdit& section) {
   if (section.source == nullptr || !section.is_alive() || section.source->is_data_channel()) {
     write_rejected(out, section);
     return;
@@ -203,8 +216,8 @@ void write_section(Writer& out, const SectionEdit& section) {
   if (!section.label.empty()) out.attribute("label:", section.label);
   if (section.bundle_only) out.attribute("bundle-only");
   if (rtp) write_codecs(out, section);
-  if (rtp && (section.allows_mixed_extensions || media.find("extmap-allow-mixed") != nullptr))
-    out.attribute("extmap-allow-mixed");
+  const bool allows_mixed = allows_mixed_extensions(session, media) && !is_plainer(section);
+  if (rtp && (section.allows_mixed_extensions || allows_mixed)) out.attribute("extmap-allow-mixed");
   for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {
     if (is_direction(attribute.name)) {
@@ -217,6 +230,7 @@ void write_section(Writer& out, const SectionEdit& section) {
       continue;
     }
     if (rtp && contains(kOfFeedback, attribute.name) && !shows_feedback(attribute.value, section)) continue;
+    if (is_plainer(section) && contains(kOfStreams, attribute.name)) continue;
     out.attribute(attribute.text);
   }
   if (rtp && section.print_direction) out.attribute(to_string(section.direction));
@@ -309,6 +323,7 @@ std::string write(const Session& source, const SessionEdit& edit) {
       continue;
     }
     if (contains(kOfFeedback, attribute.name) && !has_feedback(edit)) continue;
+    if (contains(kOfStreams, attribute.name) && std::ranges::any_of(edit.sections, is_plainer)) continue;
     if (attribute.name == "group") {
       if (const std::string group = translated_group(attribute.value, edit); !group.empty())
         out.attribute("group:", group);
@@ -317,7 +332,7 @@ std::string write(const Session& source, const SessionEdit& edit) {
     out.attribute(attribute.text);
   }
   for (const auto& extra : edit.extra_attributes) out.attribute(extra);
-  for (const SectionEdit& section : edit.sections) write_section(out, section);
+  for (const SectionEdit& section : edit.sections) write_section(out, source, section);
   return out.take();
 }
 

@@ -220,9 +220,10 @@ TEST(FieldSdpText_Lines, NoRtpmapIsMadeUpForADynamicType) {
   EXPECT_EQ(lines_of(back, "^a=rtpmap"), std::vector<std::string>{"a=rtpmap:8 PCMA/8000"});
 }
 
-TEST(FieldSdpText_Lines, RFC8285_ExtmapAllowMixedOfTheSessionStays) {
+TEST(FieldSdpText_Lines, RFC8285_ExtmapAllowMixedOfTheSessionIsSaidInItsSections) {
   const std::string out = passed_on(clean("sendrecv", "203.0.113.11", "a=extmap-allow-mixed\r\n"));
-  EXPECT_LT(out.find("a=extmap-allow-mixed\r\n"), out.find("m=audio")) << out;
+  EXPECT_EQ(lines_of(out, "^a=extmap-allow-mixed$").size(), 1u) << out;
+  EXPECT_GT(out.find("a=extmap-allow-mixed\r\n"), out.find("m=audio")) << out;
   EXPECT_EQ(lines_of(passed_on(clean("sendrecv", "203.0.113.11", "", "a=extmap-allow-mixed \r\n")),
                      "^a=extmap-allow-mixed$")
                 .size(),

@@ -312,6 +312,20 @@ TEST(ExtensionSide, ANewOfferOfOursTakesTheMaskFromWhatThePartyOffered) {
   EXPECT_TRUE(party.find("urn:a")->offered);
 }
 
+TEST(ExtensionSide, FB5_APlainPhoneIsNotOfferedWhatOnlyBrowsersUse) {
+  const Words lines = {"1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+                       "2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+                       "3 " + std::string(kTransportCc),
+                       "4 urn:ietf:params:rtp-hdrext:sdes:mid",
+                       "5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+                       "6 urn:3gpp:video-orientation"};
+  for (const bool is_plain : {true, false}) {
+    Pair call;
+    call.rules.is_receiver_plain = is_plain;
+    EXPECT_EQ(call.offer(lines), is_plain ? (Words{lines[0], lines[5]}) : lines);
+  }
+}
+
 /// The party's own SDP, its other sections, and the words of a request become rules.
 TEST(ExtensionRulesTest, WordsAndTheReceiversOwnSdp) {
   Request request;

@@ -272,6 +272,22 @@ TEST(Write, FB4_TransportCcNeedsFeedbackOnBothSides) {
   }
 }
 
+TEST(Write, FB5_OnlyAPartyWithFeedbackIsShownTheStreamsOfOne) {
+  const std::string kStreams =
+      "a=msid:s t\r\na=ssrc:7 cname:c\r\na=ssrc-group:FID 7 8\r\na=rid:h send\r\na=simulcast:send h\r\n";
+  const std::string kMixed = "a=extmap-allow-mixed\r\n";
+  for (const bool sender_has : {true, false}) {
+    for (const bool receiver_has : {true, false}) {
+      std::string body = kHead + (sender_has ? kAvpf : kAvp) + kStreams + kMixed;
+      Written out(body.insert(body.find("m="), "a=msid-semantic: WMS s\r\n"));
+      out.section().protocol = parse_protocol(receiver_has ? "RTP/AVPF" : "RTP/AVP");
+      const bool is_stripped = sender_has && !receiver_has;
+      EXPECT_EQ(out.lines(), kPcma + (is_stripped ? "" : kMixed + kStreams) + kSendrecv);
+      EXPECT_EQ(out.of_session(), is_stripped ? "" : "a=msid-semantic: WMS s\r\n");
+    }
+  }
+}
+
 TEST(Write, TheFormatsAreThoseThatAreLeft) {
   Written out(kHead + "m=audio 4000 RTP/AVP 0 8 101\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:0 x\r\n");
   std::erase_if(out.section().codecs, [](const Codec& codec) { return codec.payload_type == 0; });
