@@ -178,6 +178,9 @@ struct MediaTerms {
   bool takes_pli = false;
   /// True if its SDP takes full intra requests (`a=rtcp-fb` with `ccm fir`, RFC 5104 §7.1).
   bool takes_fir = false;
+  /// True if the parties do ICE and agree on keys with each other, and the relay only adds a candidate: what
+  /// comes to its port passes unread (`kOpaque`).
+  bool passes_through = false;
   /// True if its SDP has `a=rtcp-fb` lines.
   bool names_feedback = false;
   /// True if the section was rejected with port 0 (RFC 3264 §6), or left out of a message.
@@ -460,6 +463,8 @@ struct KeptWishes {
   /// The party is offered no SDES, or no DTLS. False by default.
   bool sdes_off = false;
   bool dtls_off = false;
+  /// The relay is a lite agent toward the party (key `ICE-lite`).
+  bool ice_lite = false;
   bool operator==(const KeptWishes&) const = default;
 };
 
@@ -590,6 +595,10 @@ struct Leg {
     return extras ? std::string_view(extras->metadata) : std::string_view();
   }
   [[nodiscard]] KeptWishes kept() const { return extras ? extras->kept : KeptWishes{}; }
+  /// Remembers whether the relay is a lite ICE agent toward the party. Unset = as before.
+  void keep_ice_lite(std::optional<bool> is_lite) {
+    if (is_lite && *is_lite != kept().ice_lite) ensure_extras().kept.ice_lite = *is_lite;
+  }
   [[nodiscard]] LapsedOffer* lapsed_offer() const { return extras ? extras->lapsed.get() : nullptr; }
   [[nodiscard]] std::string_view dtmf_trigger() const {
     return extras ? std::string_view(extras->dtmf_trigger) : std::string_view();

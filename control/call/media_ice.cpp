@@ -57,17 +57,20 @@ void set_role(MediaIce& ice, bool controlling) {
 
 }  // namespace
 
-void offer_ice(MediaIce& ice, bool trickles) {
-  if (ice.own.ufrag.empty()) renew(ice);
+void offer_ice(MediaIce& ice, const IceTerms& terms) {
+  const bool is_lite = terms.is_lite && !ice.theirs.is_lite;
+  if (ice.own.ufrag.empty() || is_lite != ice.is_lite) renew(ice);
+  ice.is_lite = is_lite;
   ice.offered_to_peer = true;
-  ice.trickles = trickles || (ice.in_use && ice.trickles);
+  ice.trickles = terms.trickles || (ice.in_use && ice.trickles);
 }
 
-void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, bool is_refused) {
-  ice.offered_by_peer = theirs.is_there() && !is_refused;
+void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, const IceTerms& terms) {
+  ice.offered_by_peer = theirs.is_there() && !terms.is_refused;
   if (!ice.offered_by_peer) return;
   ice.was_declined = false;
-  if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, false);
+  if (!ice.in_use) ice.is_lite = terms.is_lite && !theirs.is_lite;
+  if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, ice.theirs.is_lite);
 }
 
 void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs) {
@@ -78,7 +81,11 @@ void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs) {
   }
   // Credentials that change in an answer restart what was there before.
   const IceCredentials shown = ice.own;
+  // RFC 8445 §6.1.1: of two lite agents the offerer controls. They would never check a pair, so the relay is
+  // a full agent then.
+  ice.is_lite = ice.is_lite && !theirs.is_lite;
   if (follow(ice, std::move(theirs)) || !ice.in_use) set_role(ice, true);
+  if (ice.is_lite) set_role(ice, false);
   ice.own = shown;  // it was shown already
   if (!ice.in_use) ice.plan.reset();
   ice.in_use = true;
@@ -88,7 +95,7 @@ void answer_ice(MediaIce& ice) {
   if (ice.own.ufrag.empty()) renew(ice);
   if (!ice.in_use) {
     ice.plan.reset();
-    ice.controlling = false;
+    ice.controlling = ice.theirs.is_lite;
   }
   ice.trickles = ice.theirs.trickles;
   ice.in_use = true;
@@ -139,7 +146,8 @@ std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_r
           {each.component == 1 ? Component::kRtp : Component::kRtcp, each.at, each.priority});
     plan->peer_is_lite = ice.theirs.is_lite;
   }
-  plan->controlling = ice.in_use ? ice.controlling : true;  // toward who answers
+  plan->is_lite = ice.is_lite;
+  plan->controlling = ice.in_use ? ice.controlling : !ice.is_lite;  // toward who answers
   plan->locals = locals;
   plan->has_rtcp = has_rtcp;
   plan->peers = peers;

@@ -30,6 +30,9 @@ struct MediaIce {
   /// True if we are the controlling agent, which nominates. It stays from offer to offer until ICE restarts
   /// (RFC 8445 §6.1.1).
   bool controlling = false;
+  /// True if we are a lite agent toward the party (RFC 8445 §2.5): we answer its checks and send none. Never
+  /// toward a party that is one itself. It changes only together with our credentials, which restarts ICE.
+  bool is_lite = false;
   /// True if the party answered an offer with ICE without it. Flag `reset`, or an offer of its own with ICE,
   /// clears it.
   bool was_declined = false;
@@ -38,11 +41,22 @@ struct MediaIce {
   std::shared_ptr<const IcePlan> plan;
 };
 
-/// Readies `ice` for an offer to the party.
-void offer_ice(MediaIce& ice, bool trickles);
+/// What a message wants of ICE with the party.
+struct IceTerms {
+  /// Our SDP says that we trickle. Answers say what the party says.
+  bool trickles = false;
+  /// We are to be a lite agent. It counts only if the party is none.
+  bool is_lite = false;
+  /// The request does not let the relay take the party's ICE.
+  bool is_refused = false;
+};
+
+/// Readies `ice` for an offer to the party. Another kind of agent than before restarts ICE (RFC 8839
+/// §4.4.1.1.1).
+void offer_ice(MediaIce& ice, const IceTerms& terms);
 /// Takes the lines of the party's offer, which may have none. Other credentials than before are a restart
-/// (RFC 8445 §9): ours change too. `is_refused`: the request does not let the relay take ICE.
-void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, bool is_refused);
+/// (RFC 8445 §9): ours change too. The kind of our agent stays while ICE is in use.
+void note_ice_offer(MediaIce& ice, sdp::IceDescription theirs, const IceTerms& terms);
 /// Takes the party's answer to our offer. An answer without ICE ends it.
 void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs);
 /// Agrees to the party's offer, in our answer to it.

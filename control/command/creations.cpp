@@ -80,6 +80,7 @@ Result<PartyMade, RequestError> Subscriptions::create() {
   leg->delete_at.reset();
   call->delete_at.reset();  // signalling of a party revives (docs/reference/ng.md#delete)
   if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
+  leg->keep_ice_lite(request_.ice.is_lite_to_receiver);
   leg->section_order.clear();
   keep_bundle(*leg, sections);
   std::vector<Media*> medias;

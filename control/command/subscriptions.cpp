@@ -496,6 +496,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
   leg->section_order.clear();
   if (!request_.label.empty()) leg->ensure_extras().label = request_.label;
   if (!request_.metadata.empty()) leg->ensure_extras().metadata = request_.metadata;
+  leg->keep_ice_lite(request_.ice.is_lite_to_sender);
   const bool has_lost_group = groups.empty() && may_need_group(offer);
   if (has_lost_group || leg->bundle() != nullptr) leg->ensure_bundle().refused_to_peer = has_lost_group;
   const std::vector<Media*> medias = place_offer(*leg, sections, offer);
@@ -575,6 +576,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
   leg->id_index = CallRegister::id_index(*call, *request_.call_id);
   const std::string& label = !request_.set_label.empty() ? request_.set_label : request_.to_label;
   if (!label.empty()) leg->ensure_extras().label = label;
+  leg->keep_ice_lite(request_.ice.is_lite_to_receiver);
   drop_pub_sub(*leg, nullptr);
   drop_way_back(*leg);
 

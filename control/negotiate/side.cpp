@@ -26,8 +26,10 @@ bool offers_ice(const MediaTransport* transport, IceWishes::Offer wish, bool is_
     case IceWishes::Offer::kNever:
       return false;
     case IceWishes::Offer::kAlways:
+    case IceWishes::Offer::kBeside:
       return true;
     case IceWishes::Offer::kAsOffered:
+    case IceWishes::Offer::kRelayed:
       break;
   }
   return is_usual;
@@ -43,7 +45,8 @@ void Side::offer_to(const Offer& offer) {
   }
   if (offer.has_ice) {
     transport_.ensure_ice().was_declined = false;
-    offer_ice(*transport_.ice, input_.request.ice.trickles);
+    offer_ice(*transport_.ice,
+              {.trickles = input_.request.ice.trickles, .is_lite = transport_.leg->kept().ice_lite});
   } else if (transport_.ice) {
     transport_.ice->offered_to_peer = false;
   }
@@ -117,7 +120,16 @@ void Side::take_offer(const sdp::MediaSection& offer, bool goes_on) {
     note_dtls_offer(transport_.ensure_dtls(), std::move(description), input_.request.dtls);
   auto ice = sdp::read_ice(offer);
   if (transport_.ice || ice.is_there())
-    note_ice_offer(transport_.ensure_ice(), std::move(ice), input_.request.ice.is_refused);
+    note_ice_offer(transport_.ensure_ice(), std::move(ice),
+                   {.is_lite = is_lite_agent(), .is_refused = input_.request.ice.is_refused});
+}
+
+bool Side::is_lite_agent() const {
+  // `a=ice-lite` stands for all sections of an SDP, so a section that joins ICE in use follows it.
+  for (const auto& each : transport_.leg->transports) {
+    if (each.has_ice()) return each.ice->is_lite;
+  }
+  return transport_.leg->kept().ice_lite;
 }
 
 void Side::answer_to(bool is_secure, bool accepts, MediaKeys* partner) {
@@ -227,8 +239,13 @@ void Side::print(sdp::SectionEdit& edit, bool is_answer, Candidates candidates) 
   if (transport_.dtls) edit.dtls = dtls_lines(*transport_.dtls, is_answer);
   if (!shows_ice(is_answer)) return;
   const MediaIce& ice = *transport_.ice;
-  edit.ice = {ice.own.ufrag, ice.own.password, std::move(candidates.own), ice.trickles,
-              std::move(candidates.remote)};
+  edit.ice = {.ufrag = ice.own.ufrag,
+              .password = ice.own.password,
+              .candidates = std::move(candidates.own),
+              .trickles = ice.trickles,
+              .says_ice2 = input_.request.ice.says_ice2 && !is_answer,
+              .is_lite = ice.is_lite,
+              .remote_candidates = std::move(candidates.remote)};
 }
 
 }  // namespace ferry

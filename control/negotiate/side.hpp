@@ -131,6 +131,8 @@ class Side {
   void offer_keys(const Offer& offer);
   void answer_keys(bool is_secure, bool accepts, MediaKeys* partner);
   [[nodiscard]] bool may_answer_dtls(const Sdes& wishes) const;
+  /// True if an answer to the party says that we are a lite ICE agent.
+  [[nodiscard]] bool is_lite_agent() const;
   [[nodiscard]] bool wants(RtcpMux word) const { return has(input_.request.rtcp_mux, word); }
 
   MediaTransport& transport_;

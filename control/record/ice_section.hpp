@@ -48,6 +48,7 @@ struct Fields<MediaIce> {
     a("trickles", v.trickles);
     a("in_use", v.in_use);
     a("controlling", v.controlling);
+    a("is_lite", v.is_lite);
     a("was_declined", v.was_declined);
     a.skip(v.plan);  // follows from the rest
   }
@@ -55,7 +56,7 @@ struct Fields<MediaIce> {
 
 struct IceSection {
   static constexpr std::string_view kName = "ice";
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static void save(const Call& call, ComponentsWriter& out) {
     each_transport(call, [&](const TransportPlace& place, const MediaTransport& transport) {
       if (transport.ice) out.add(place, *transport.ice);

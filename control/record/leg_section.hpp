@@ -6,7 +6,7 @@
 namespace ferry {
 
 template <>
-inline constexpr unsigned kEnumerators<IceWishes::Offer> = 3;
+inline constexpr unsigned kEnumerators<IceWishes::Offer> = 5;
 
 template <>
 struct Fields<KeptWishes> {
@@ -15,6 +15,7 @@ struct Fields<KeptWishes> {
     a("ice", v.ice);
     a("sdes_off", v.sdes_off);
     a("dtls_off", v.dtls_off);
+    a("ice_lite", v.ice_lite);
   }
 };
 

@@ -161,11 +161,20 @@ struct Osrtp {
 
 /// Wishes about ICE: key `ICE` and its flags (docs/reference/ng.md#ice).
 struct IceWishes {
-  /// Whether the receiver is offered ICE: if the offer has it, never, or always.
-  enum class Offer : std::uint8_t { kAsOffered, kNever, kAlways };
+  /// Whether the receiver is offered ICE: if the offer has it, never, or always. kBeside and kRelayed leave
+  /// the ICE, the keys and the addresses of the parties as they are and add a candidate of the relay, which
+  /// then passes on what comes there unread: below all others (word `optional`), or as the only relayed one
+  /// (word `force-relay`). An offer without ICE gets that of the relay with kBeside, and none with kRelayed.
+  enum class Offer : std::uint8_t { kAsOffered, kNever, kAlways, kBeside, kRelayed };
   Offer offer = Offer::kAsOffered;
   /// True if our offer says that we trickle (RFC 8840).
   bool trickles = false;
+  /// True if our offer says that our ICE is that of RFC 8445 (option `ice2`).
+  bool says_ice2 = false;
+  /// Whether the relay is a lite agent (RFC 8445 §2.5) toward the receiver, and toward the sender. Unset = as
+  /// earlier offers said; without one it is a full agent.
+  std::optional<bool> is_lite_to_receiver;
+  std::optional<bool> is_lite_to_sender;
   /// True if the offerer's ICE is not taken.
   bool is_refused = false;
 };

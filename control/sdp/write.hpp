@@ -32,6 +32,11 @@ struct SectionEdit {
   bool merged = false;
   /// Not relayed at all (type `message`): address, port and attributes of the sender are copied.
   bool untouched = false;
+  /// With `untouched`: the parties do ICE and agree on keys with each other. Their lines about that are
+  /// copied from the session level, too, and the candidates of `ice` are added.
+  bool passes_through = false;
+  /// With `passes_through`: the party's relayed candidates are left out.
+  bool leaves_out_relayed = false;
   /// Address of the c= line.
   IpAddress connection;
   Protocol protocol;
@@ -67,6 +72,10 @@ struct SectionEdit {
     std::string password;
     std::vector<std::string> candidates;
     bool trickles = false;
+    /// a=ice-options has the word `ice2` (RFC 8445 §10).
+    bool says_ice2 = false;
+    /// We are a lite agent: a=ice-lite is written at session level (RFC 8839 §5.3).
+    bool is_lite = false;
     /// Value of a=remote-candidates; empty = no line.
     std::string remote_candidates;
   };
@@ -82,6 +91,8 @@ struct SessionEdit {
   std::string_view name;
   /// Values of `a=group:BUNDLE` lines: the MIDs of each group, with blanks between them. Empty = no group.
   std::vector<std::string> bundle_groups;
+  /// The groups are the source's own instead, as it wrote them.
+  bool keeps_groups = false;
   /// Text behind "a=" of further lines.
   std::vector<std::string> extra_attributes;
   std::vector<SectionEdit> sections;

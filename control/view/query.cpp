@@ -252,15 +252,16 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
     flags.emplace_back("DTLS-SRTP");
     flags.emplace_back(media.via->dtls->role == DtlsRole::kClient ? "DTLS role active" : "DTLS role passive");
   }
-  if (media.via->has_ice()) {
-    flags.emplace_back("ICE");
-    if (media.via->ice->theirs.trickles) flags.emplace_back("trickle ICE");
-    if (media.via->ice->theirs.is_lite) flags.emplace_back("ICE-lite peer");
-  }
+  const MediaIce* ice = media.via->has_ice() ? media.via->ice.get() : nullptr;
+  if (ice != nullptr) flags.emplace_back("ICE");
+  if (ice != nullptr && ice->theirs.trickles) flags.emplace_back("trickle ICE");
+  const bool controls = media.via->ice_controlling && (ice == nullptr || !ice->is_lite);
+  if (controls || (ice != nullptr && ice->theirs.is_lite)) flags.emplace_back("ICE controlling");
+  if (ice != nullptr && ice->theirs.is_lite) flags.emplace_back("ICE-lite peer");
+  if (ice != nullptr && ice->is_lite) flags.emplace_back("ICE-lite self");
   if (media.via->rules.unidirectional) flags.emplace_back("unidirectional");
   if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
-  if (media.via->ice_controlling) flags.emplace_back("ICE controlling");
   dict.set("flags", std::move(flags));
   const bool inline_stats =
       config.ssrc_reporting == SsrcReporting::kFull || config.ssrc_reporting == SsrcReporting::kInline;

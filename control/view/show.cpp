@@ -228,12 +228,14 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
                                {"reason", to_string(each.denial)}});
   }
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
+  if (media.passes_through) j["passes_through"] = true;
   if (media.via->is_keyed_by_dtls()) j["dtls"] = dtls_json(view, clock);
   if (media.via->has_ice()) {
     const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;
     j["ice"] = {{"state", to_string(ice != nullptr ? ice->state : IceAgent::State::kWaiting)},
                 {"controlling", media.via->ice->controlling},
                 {"peer_candidates", media.via->ice->theirs.candidates.size()}};
+    if (media.via->ice->is_lite) j["ice"]["lite"] = true;
     if (media.via->ice->theirs.is_too_short()) j["ice"]["short_credentials"] = true;
     if (ice != nullptr && ice->selected[0]) j["ice"]["selected"] = ice->selected[0]->peer.to_string();
   }

@@ -267,6 +267,221 @@ TEST_F(IceCalls, ICE3_ICE7_ARestartKeepsMediaAndHasNewCredentials) {
   EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
 }
 
+/// The parties do ICE and DTLS with each other, and the relay is one candidate among theirs.
+class IceOfTheParties : public IceCalls, public ::testing::WithParamInterface<const char*> {
+ protected:
+  /// The SDP of a phone that says in `c=` and in the m-line where it is.
+  static std::string true_sdp(const IcePhone& phone) {
+    std::string text =
+        phone.sdp("a=candidate:9 1 UDP 100 192.0.2.77 5000 typ relay raddr 192.0.2.78 rport 9\r\n");
+    const std::string address = phone.at().address.to_string();
+    for (auto at = text.find("192.0.2.250"); at != std::string::npos; at = text.find("192.0.2.250"))
+      text.replace(at, 11, address);
+    const auto port = text.find("m=audio 9 ");
+    return text.replace(port, 10, fmt::format("m=audio {} ", phone.at().port.value));
+  }
+  [[nodiscard]] static bool adds_relayed() { return std::string(GetParam()) == "force-relay"; }
+  /// Lines of `text` that begin with `start`.
+  static std::vector<std::string> lines(const std::string& text, const std::string& start) {
+    std::vector<std::string> found;
+    for (auto at = text.find(start); at != std::string::npos; at = text.find(start, at + 1))
+      found.push_back(text.substr(at, text.find("\r\n", at) - at));
+    return found;
+  }
+  /// What must be true of the SDP that the other side of `of` is shown.
+  void expect_passed(const json& reply, const IcePhone& of) {
+    ASSERT_EQ(reply["result"], "ok") << reply;
+    const std::string shown = reply["sdp"];
+    const std::string said = true_sdp(of);
+    for (const char* start :
+         {"m=", "c=", "a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup", "a=rtcp-mux"})
+      EXPECT_EQ(lines(shown, start), lines(said, start)) << shown;
+    EXPECT_EQ(lines(shown, "a=candidate:9 ").empty(), adds_relayed()) << shown;
+    const auto candidates = lines(shown, "a=candidate:");
+    ASSERT_EQ(candidates.size(), adds_relayed() ? 2u : 3u);
+    const std::string& ours = candidates.back();
+    EXPECT_NE(ours.find(world_->relay_address().to_string()), std::string::npos) << ours;
+    EXPECT_NE(ours.find(adds_relayed() ? " typ relay raddr " : " 255 "), std::string::npos) << ours;
+  }
+};
+
+TEST_P(IceOfTheParties, PassesThroughTheRelayUnread) {
+  IcePhone a(*world_, at('C'), "alice", true, "passive");
+  IcePhone b(*world_, at('B'), "bob", true);
+  a.plan.controlling = true;
+  json request = offer("c", "A", true_sdp(a));
+  request["ICE"] = GetParam();
+  const json offered = world_->ng(request);
+  expect_passed(offered, a);
+  b.hears(offered);
+  const json answered = world_->ng(answer("c", "A", "B", true_sdp(b)));
+  expect_passed(answered, b);
+  a.hears(answered);
+  pass({&a, &b}, 3s);
+  ASSERT_EQ(a.channel.state(), DtlsChannel::State::kReady);
+  ASSERT_EQ(b.channel.state(), DtlsChannel::State::kReady);
+  EXPECT_EQ(a.relay().address, world_->relay_address());
+  for (std::uint16_t n = 0; n < 20; ++n) {
+    a.send(rtp('A', 1, n));
+    b.send(rtp('B', 2, n));
+    pass({&a, &b}, 20ms);
+  }
+  EXPECT_EQ(a.heard.size(), 20u);
+  EXPECT_EQ(b.heard.size(), 20u);
+  EXPECT_EQ(show(0)["passes_through"], true);
+  EXPECT_TRUE(show(0)["ice"].is_null());
+  // A stranger is not heard (LAT-7).
+  const std::size_t before = world_->count(b.at());
+  for (int n = 0; n < 50; ++n) world_->send(at('X'), a.relay(), rtp('X', 1, static_cast<std::uint16_t>(n)));
+  world_->run(world_->elapsed() + 100ms);
+  EXPECT_EQ(world_->count(b.at()), before);
+  // Later offers go on so, without a word, until one says otherwise.
+  json again = offer("c", "A", true_sdp(a));
+  again["to-tag"] = "B";
+  expect_passed(world_->ng(again), a);
+  again["ICE"] = "force";
+  const json own = world_->ng(again);
+  ASSERT_EQ(own["result"], "ok");
+  EXPECT_TRUE(lines(own["sdp"], "a=ice-ufrag:" + a.plan.own.ufrag).empty()) << own["sdp"];
+}
+
+TEST_P(IceOfTheParties, AnOfferWithoutIceIsRelayedAsEver) {
+  IcePhone b(*world_, at('B'), "bob", false);
+  json request = offer("c", "A", audio_sdp(at('A')));
+  request.update({{"ICE", GetParam()}, {"rtcp-mux", {"require"}}});
+  const json offered = world_->ng(request);
+  ASSERT_EQ(offered["result"], "ok");
+  EXPECT_NE(World::port_of(offered).value, 4000) << "it goes through the relay";
+  const bool has_ice = !lines(offered["sdp"], "a=ice-ufrag:").empty();
+  EXPECT_EQ(has_ice, !adds_relayed());
+  if (!has_ice) return;
+  b.hears(offered);
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Words, IceOfTheParties, ::testing::Values("optional", "force-relay"),
+                         [](const auto& word) {
+                           return std::string(word.param) == "optional" ? "Optional" : "ForceRelay";
+                         });
+
+/// True if the SDP of a reply says at session level that the relay is a lite agent.
+bool says_lite(const json& reply) {
+  const std::string text = reply["sdp"];
+  const auto at = text.find("\r\na=ice-lite\r\n");
+  return at != std::string::npos && at < text.find("\r\nm=");
+}
+
+/// B with each kind of keys, and the words that make the relay a lite agent toward it.
+class IceLiteCalls : public IceCalls, public ::testing::WithParamInterface<bool> {
+ protected:
+  [[nodiscard]] bool has_dtls() const { return GetParam(); }
+  [[nodiscard]] json to_b(const char* lite) const {
+    json words = has_dtls() ? json{{"flags", {"WebRTC"}}} : kForce;
+    words["ICE-lite"] = lite;
+    return words;
+  }
+  /// Requests of the relay that reached `peer`.
+  [[nodiscard]] std::ptrdiff_t checks_at(const Endpoint& peer) const {
+    return std::ranges::count_if(world_->received(), [&](const Received& each) {
+      const auto message = each.at == peer ? stun::parse(each.packet) : std::nullopt;
+      return message && message->kind == stun::Kind::kRequest;
+    });
+  }
+};
+
+TEST_P(IceLiteCalls, ICE8_TheRelayOnlyAnswersWhomItOffersLite) {
+  IcePhone b(*world_, at('B'), "bob", has_dtls());
+  b.plan.peer_is_lite = true;
+  ASSERT_TRUE(says_lite(offer_to(b, to_b("forward"))));
+  answer_of(b.sdp());
+  EXPECT_EQ(show(1)["ice"]["controlling"], false);
+  // Without a check of B nothing is sent to it.
+  world_->run(world_->elapsed() + 2s);
+  EXPECT_EQ(world_->count(b.at()), 0u);
+  pass({&b}, 1s);
+  EXPECT_EQ(show(1)["ice"]["state"], "connected");
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  // It stays lite toward B without further words, and nobody restarts.
+  const IceCredentials before = b.plan.peer;
+  ASSERT_TRUE(says_lite(offer_to(b, {{"to-tag", "B"}})));
+  answer_of(b.sdp());
+  EXPECT_EQ(b.plan.peer, before);
+  pass({&b}, 60s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(checks_at(b.at()), 0);
+  const json query = world_->ng({{"command", "query"}, {"call-id", "c"}});
+  const auto flags = query["tags"]["B"]["medias"][0]["flags"].get<std::vector<std::string>>();
+  EXPECT_NE(std::ranges::find(flags, "ICE-lite self"), flags.end());
+  EXPECT_EQ(std::ranges::find(flags, "ICE controlling"), flags.end());
+}
+
+TEST_P(IceLiteCalls, ICE8_TheRelayOnlyAnswersAnOffererToWhomItIsLite) {
+  IcePhone b(*world_, at('B'), "bob", has_dtls());
+  b.plan.controlling = b.plan.peer_is_lite = true;
+  json request = offer("c", "B", b.sdp());
+  request.update(
+      {{"ICE", {"remove", "lite-backward"}}, {"rtcp-mux", {"demux"}}, {"transport-protocol", "RTP/AVP"}});
+  const json offered = world_->ng(request);
+  ASSERT_EQ(offered["result"], "ok");
+  EXPECT_FALSE(says_lite(offered)) << "this side has no ICE";
+  a_relay_ = {world_->relay_address(), World::port_of(offered)};
+  const json reply = world_->ng(answer("c", "B", "A", audio_sdp(at('A'))));
+  ASSERT_TRUE(says_lite(reply)) << reply;
+  b.hears(reply);
+  pass({&b}, 1s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  EXPECT_EQ(checks_at(b.at()), 0);
+}
+
+TEST_P(IceLiteCalls, ICE9_ALiteRelayStopsWithoutRequests) {
+  IcePhone b(*world_, at('B'), "bob", has_dtls());
+  b.plan.peer_is_lite = true;
+  offer_to(b, to_b("both"));
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  ASSERT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  world_->run(world_->elapsed() + 31s);
+  EXPECT_EQ(show(1)["ice"]["state"], "consent expired");
+  const std::size_t before = world_->count(b.at(), 'A');
+  for (int i = 0; i < 20; ++i) world_->send(at('A'), a_relay_, rtp('A', 1, sequence_++));
+  world_->run(world_->elapsed() + 100ms);
+  EXPECT_EQ(world_->count(b.at(), 'A'), before);
+}
+
+TEST_P(IceLiteCalls, TheKindOfAgentChangesWithARestart) {
+  IcePhone b(*world_, at('B'), "bob", has_dtls());
+  offer_to(b, to_b("off"));
+  answer_of(b.sdp());
+  pass({&b}, 2s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+  const IceCredentials before = b.plan.peer;
+  json again = to_b("forward");
+  again["to-tag"] = "B";
+  b.restart();
+  b.plan.peer_is_lite = true;
+  ASSERT_TRUE(says_lite(offer_to(b, again)));
+  EXPECT_NE(b.plan.peer, before) << "RFC 8839 section 4.4.1.1.1";
+  answer_of(b.sdp());
+  pass({&b}, 1s);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+TEST_P(IceLiteCalls, ALitePartyIsCheckedByTheRelay) {
+  IcePhone b(*world_, at('B'), "bob", has_dtls());
+  b.plan.is_lite = true;
+  ASSERT_TRUE(says_lite(offer_to(b, to_b("forward"))));
+  std::string sdp = b.sdp();
+  answer_of(sdp.insert(sdp.find("m="), "a=ice-lite\r\n"));
+  pass({&b}, 2s);
+  EXPECT_EQ(show(1)["ice"]["controlling"], true);
+  EXPECT_EQ(talk(b), std::pair(std::size_t{20}, std::size_t{20}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Keys, IceLiteCalls, ::testing::Bool(),
+                         [](const auto& keys) { return keys.param ? "Dtls" : "Plain"; });
+
 TEST_F(IceCalls, RFC8839_442_AnOfferAfterIceCompletedNamesTheSelectedPair) {
   const auto remote = [](const json& reply) {
     const std::string text = reply["sdp"];

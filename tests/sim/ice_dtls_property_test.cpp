@@ -49,6 +49,7 @@ struct Setting {
   std::string setup = "active";  // as B's SDP says
   bool has_second = false;       // B has an IPv6 address too
   bool first_is_dead = false;    // and its IPv4 address reaches nobody
+  bool relay_is_lite = false;    // so B controls, and checks alone
   Trouble trouble;
 };
 
@@ -73,6 +74,7 @@ Setting draw(std::uint64_t seed, Fault fault) {
   // With the right password the relay would find the phone at its own address and might nominate it.
   if (fault == Fault::kRelayPassword && !s.nat) s.b_offers = true;
   if (fault == Fault::kRelayPassword && s.has_second) s.b_offers = true;
+  s.relay_is_lite = random.chance(0.3);
   s.trouble.loss = one_of(random, {0.0, 0.02, 0.1, 0.2});
   // Bursts on top of heavy loss leave too few answers for the number of checks that ICE-6 allows.
   if (s.trouble.loss <= 0.1) s.trouble.burst_begin = one_of(random, {0.0, 0.02, 0.05});
@@ -90,11 +92,12 @@ Setting draw(std::uint64_t seed, Fault fault) {
 std::string told(const Setting& s) {
   const auto ms = [](Duration time) { return time / 1ms; };
   return fmt::format(
-      "{}; {}; {}{}{}; loss {}, bursts {}/{}, delay {} ms, jitter {} ms, held {} for {} ms, doubled {}",
+      "{}; {}{}; {}{}{}; loss {}, bursts {}/{}, delay {} ms, jitter {} ms, held {} for {} ms, doubled {}",
       s.nat ? to_string(*s.nat) : "no NAT", s.b_offers ? "B offers" : "the relay offers",
-      s.has_dtls ? "DTLS, B " + s.setup : "no DTLS", s.has_second ? "; IPv6 too" : "",
-      s.first_is_dead ? "; IPv4 is dead" : "", s.trouble.loss, s.trouble.burst_begin, s.trouble.burst_end,
-      ms(s.trouble.delay), ms(s.trouble.jitter), s.trouble.held, ms(s.trouble.held_for), s.trouble.doubled);
+      s.relay_is_lite ? "; the relay is lite" : "", s.has_dtls ? "DTLS, B " + s.setup : "no DTLS",
+      s.has_second ? "; IPv6 too" : "", s.first_is_dead ? "; IPv4 is dead" : "", s.trouble.loss,
+      s.trouble.burst_begin, s.trouble.burst_end, ms(s.trouble.delay), ms(s.trouble.jitter), s.trouble.held,
+      ms(s.trouble.held_for), s.trouble.doubled);
 }
 
 /// One call of a setting.
@@ -185,10 +188,12 @@ class Play {
   }
   void set_up() {
     const json to_plain = {{"ICE", "remove"}, {"rtcp-mux", {"demux"}}, {"transport-protocol", "RTP/AVP"}};
+    b_->plan.peer_is_lite = setting_.relay_is_lite;
     if (setting_.b_offers) {
       b_->plan.controlling = true;
       json request = offer("c", "B", b_sdp());
       request.update(to_plain);
+      if (setting_.relay_is_lite) request["ICE-lite"] = "backward";
       const json offered = world_->ng(request);
       ASSERT_EQ(offered["result"], "ok") << offered;
       a_relay_ = {world_->relay_address(), World::port_of(offered)};
@@ -201,6 +206,7 @@ class Play {
         request["flags"] = {"WebRTC"};
       else
         request.update({{"ICE", "force"}, {"rtcp-mux", {"require"}}});
+      if (setting_.relay_is_lite) request["ICE-lite"] = "forward";
       const json offered = world_->ng(request);
       ASSERT_EQ(offered["result"], "ok") << offered;
       b_->hears(offered);
@@ -277,7 +283,7 @@ TEST(IceDtlsProperty, ICE4_ICE6_DTL2_TheyCompleteWheneverThereIsAPath) {
 TEST(IceDtlsProperty, ICE9_ANatRebindingIsFollowed) {
   for_each_seed(50, [&](std::uint64_t seed) {
     Setting setting = draw(seed, Fault::kNone);
-    setting.b_offers = setting.has_second = setting.first_is_dead = false;
+    setting.b_offers = setting.has_second = setting.first_is_dead = setting.relay_is_lite = false;
     setting.setup = seed % 2 == 0 ? "active" : "passive";
     if (!setting.nat) setting.nat = NatKind::kSymmetric;
     SCOPED_TRACE(told(setting));

@@ -122,8 +122,8 @@ constexpr KeyRow kKeys[] = {
   {"dtls", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "off: in an offer not offered to the far side, in an answer not taken; passive, active: who begins where the offerer leaves the choice"},
   {"dtls-reverse", [](Request& r, const Value& v) { each_word(v, [&](auto w) { dtls_word(r, w); }); }, C::kNow, "same as DTLS"},
   {"dtls-fingerprint", fingerprint_word, C::kNow, "hash of the fingerprint that is shown: SHA-1, SHA-224, SHA-256 (default), SHA-384, SHA-512"},
-  {"ice", [](Request& r, const Value& v) { each_word(v, [&](auto w) { ice_word(r, w); }); }, C::kNow, "toward the far side: default (if the offer has it), force, remove, trickle; optional, force-relay and lite are not in force"},
-  {"ice-lite", nullptr, C::kIce, "lite mode: forward, backward, both, off"},
+  {"ice", [](Request& r, const Value& v) { each_word(v, [&](auto w) { ice_word(r, w); }); }, C::kNow, "toward the far side: default (if the offer has it), force, remove, trickle, ice2; optional, force-relay: the ICE and the keys of the parties stay, and the relay adds a candidate; lite, lite-backward, lite-both, no-lite: as ICE-lite"},
+  {"ice-lite", [](Request& r, const Value& v) { each_word(v, [&](auto w) { ice_lite_word(r, w); }); }, C::kNow, "the relay is a lite agent, which only answers checks: forward (toward the receiver of the offer), backward (toward its sender), both, off"},
   {"sdes", [](Request& r, const Value& v) { each_word(v, [&](auto w) { sdes_word(r, w); }); }, C::kNow, "off, no-SUITE, only-SUITE, nonew, order:S1;S2, offerer_pref:S1;S2, pad, lifetime, static, prefer; leaving out encryption or authentication is refused (SRT-12)"},
   {"osrtp", [](Request& r, const Value& v) { each_word(v, [&](auto w) { osrtp_word(r, w); }); }, C::kNow, "encryption if the peer can (RFC 8643): offer, accept, and the forms with two sections, offer-legacy and accept-legacy"},
   {"t.38", nullptr, C::kT38, "conversion of fax: decode, force, stop"},
@@ -367,8 +367,6 @@ std::string_view to_string(Capability capability) noexcept {
       return "signalling";
     case C::kSrtp:
       return "SRTP";
-    case C::kIce:
-      return "ICE/DTLS";
     case C::kCodecs:
       return "codecs";
     case C::kT38:

@@ -18,7 +18,6 @@ enum class Capability : std::uint8_t {
   kNow,
   kSignalling,
   kSrtp,
-  kIce,
   kCodecs,
   kT38,
   kRecording,

@@ -284,12 +284,35 @@ void ice_word(Request& request, std::string_view word) {
   } else if (name == "trickle") {
     request.ice.trickles = true;
   } else if (name == "ice2") {
-    // This is what all peers use today.
-  } else if (name == "optional" || name == "force-relay" || name.starts_with("lite") ||
-             name.starts_with("no-lite")) {
-    request.not_in_force.push_back("ice-" + name);
+    request.ice.says_ice2 = true;
+  } else if (name == "optional") {
+    request.ice.offer = IceWishes::Offer::kBeside;
+  } else if (name == "force-relay") {
+    request.ice.offer = IceWishes::Offer::kRelayed;
+  } else if (name == "lite") {
+    ice_lite_word(request, "forward");
+  } else if (name == "no-lite") {
+    ice_lite_word(request, "off");
+  } else if (name.starts_with("lite-")) {
+    ice_lite_word(request, name.substr(5));
   } else {
     request.unknown_flags.push_back("ice-" + name);
+  }
+}
+
+void ice_lite_word(Request& request, std::string_view word) {
+  const std::string name = normalise(word);
+  IceWishes& ice = request.ice;
+  if (name == "forward" || name == "fwd" || name == "offer") {
+    ice.is_lite_to_receiver = true;
+  } else if (name == "backward" || name == "bkw" || name == "answer") {
+    ice.is_lite_to_sender = true;
+  } else if (name == "both") {
+    ice.is_lite_to_receiver = ice.is_lite_to_sender = true;
+  } else if (name == "off" || name == "no" || name == "none" || name == "disable" || name == "disabled") {
+    ice.is_lite_to_receiver = ice.is_lite_to_sender = false;
+  } else {
+    request.unknown_flags.push_back("ice-lite-" + name);
   }
 }
 

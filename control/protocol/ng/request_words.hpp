@@ -65,6 +65,7 @@ void record_word(Request& request, const Value& value);
 void sdes_word(Request& request, std::string_view word);
 void dtls_word(Request& request, std::string_view word);
 void ice_word(Request& request, std::string_view word);
+void ice_lite_word(Request& request, std::string_view word);
 /// Sets all that a browser on the other side needs (docs/reference/ng.md#ice).
 void web_rtc(Request& request);
 void fingerprint_word(Request& request, const Value& value);

@@ -166,6 +166,7 @@ void IceAgent::follow(const IcePlan& plan, Instant now) {
     controlling_ = plan.controlling || plan.peer_is_lite;
   }
   is_lite_ = plan.is_lite;
+  peer_is_lite_ = plan.peer_is_lite;
   has_rtcp_ = plan.has_rtcp;
   // RFC 8445 §6.1.1: with a lite peer we always control; a lite agent never does.
   if (plan.peer_is_lite) controlling_ = true;
@@ -295,9 +296,10 @@ bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, con
   last_heard_ = turn.now;
   pair->is_pending = false;
   if (message.kind == stun::Kind::kError) {
-    // The peer insists on its role, so we take the other one and check again.
+    // The peer insists on its role, so we take the other one than the check said, and check again (RFC 8445
+    // §7.2.5.1). Several checks may be refused for the same reason. Lite agents have one role only.
     if (message.error == stun::kRoleConflict) {
-      controlling_ = !controlling_;
+      if (!peer_is_lite_) controlling_ = !pair->claims_control;
       triggered_.emplace_back(at, from);
     } else if (!pair->is_valid) {
       pair->has_failed = true;
@@ -341,6 +343,7 @@ void IceAgent::transmit(Pair& pair, Turn turn) {
   // RFC 8445 §7.1.1: the priority that a candidate learned from this check would have, of the type
   // peer-reflexive.
   contents.priority = (110u << 24) | (host_priority(pair.at) & 0xffffff);
+  pair.claims_control = controlling_;
   contents.use_candidate = pair.nominates && controlling_;
   (controlling_ ? contents.controlling : contents.controlled) = tie_breaker_;
   turn.out.send(pair.at, pair.peer,

@@ -153,6 +153,8 @@ class IceAgent {
     bool is_pending = false;
     /// That check carries USE-CANDIDATE.
     bool nominates = false;
+    /// That check said that we control.
+    bool claims_control = false;
     /// The address was learned from a check of the peer, not signalled.
     bool is_reflexive = false;
     /// Order of the peer's nominations: the newest one has the highest number; 0 = the peer never nominated
@@ -244,6 +246,7 @@ class IceAgent {
   IceCredentials former_own_;
   IceCredentials former_peer_;
   bool is_lite_ = false;
+  bool peer_is_lite_ = false;
   bool has_rtcp_ = false;
   bool controlling_ = false;
   /// Decides role conflicts (ICE-8); random.

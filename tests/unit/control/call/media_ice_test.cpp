@@ -29,8 +29,8 @@ std::shared_ptr<const IcePlan> plan(MediaIce& ice, bool answered = true) {
 TEST(IceCredentialsOfOurs, ICE3_AreLettersAndDigitsAndNewForEachSection) {
   MediaIce one;
   MediaIce two;
-  offer_ice(one, false);
-  offer_ice(two, false);
+  offer_ice(one, {});
+  offer_ice(two, {});
   EXPECT_EQ(one.own.ufrag.size(), 8u);
   EXPECT_EQ(one.own.password.size(), 26u);
   for (const std::string& text : {one.own.ufrag, one.own.password})
@@ -38,40 +38,96 @@ TEST(IceCredentialsOfOurs, ICE3_AreLettersAndDigitsAndNewForEachSection) {
   EXPECT_NE(one.own.ufrag, two.own.ufrag);
   EXPECT_NE(one.own.password, two.own.password);
   const IceCredentials before = one.own;
-  offer_ice(one, false);
+  offer_ice(one, {});
   EXPECT_EQ(one.own, before) << "another offer is no restart";
 }
 
 TEST(IceRoles, WeControlTowardTheAnswererAndAreControlledByTheOfferer) {
   MediaIce answerer;
-  offer_ice(answerer, false);
+  offer_ice(answerer, {});
   EXPECT_TRUE(plan(answerer, false)->controlling);
   take_ice_answer(answerer, says());
   EXPECT_TRUE(answerer.controlling);
   MediaIce offerer;
-  note_ice_offer(offerer, says(), false);
+  note_ice_offer(offerer, says(), {});
   answer_ice(offerer);
   EXPECT_FALSE(offerer.controlling);
   // RFC 8445 §6.1.1: roles stay until ICE restarts, whoever offers.
-  note_ice_offer(answerer, says(), false);
+  note_ice_offer(answerer, says(), {});
   answer_ice(answerer);
   EXPECT_TRUE(answerer.controlling);
-  offer_ice(offerer, false);
+  offer_ice(offerer, {});
   take_ice_answer(offerer, says());
   EXPECT_FALSE(offerer.controlling);
-  note_ice_offer(answerer, says("efgh"), false);
+  note_ice_offer(answerer, says("efgh"), {});
   EXPECT_FALSE(answerer.controlling) << "a restart";
+}
+
+sdp::IceDescription says_lite(std::string ufrag = "abcd") {
+  sdp::IceDescription ice = says(std::move(ufrag));
+  ice.is_lite = true;
+  return ice;
+}
+
+TEST(IceLite, ICE8_IsControlledByWhomeverItOffersTo) {
+  MediaIce ice;
+  offer_ice(ice, {.is_lite = true});
+  EXPECT_TRUE(plan(ice, false)->is_lite);
+  EXPECT_FALSE(plan(ice, false)->controlling);
+  take_ice_answer(ice, says());
+  EXPECT_TRUE(plan(ice)->is_lite);
+  EXPECT_FALSE(ice.controlling);
+  MediaIce answering;
+  note_ice_offer(answering, says(), {.is_lite = true});
+  answer_ice(answering);
+  EXPECT_TRUE(plan(answering)->is_lite);
+  EXPECT_FALSE(plan(answering)->controlling);
+}
+
+TEST(IceLite, NeverMeetsALitePartyAsLite) {
+  MediaIce ice;
+  offer_ice(ice, {.is_lite = true});
+  const IceCredentials shown = ice.own;
+  take_ice_answer(ice, says_lite());
+  EXPECT_FALSE(ice.is_lite);
+  EXPECT_TRUE(ice.controlling) << "somebody has to check";
+  offer_ice(ice, {.is_lite = true});
+  EXPECT_FALSE(ice.is_lite);
+  EXPECT_EQ(ice.own, shown) << "no restart";
+  MediaIce answering;
+  note_ice_offer(answering, says_lite(), {.is_lite = true});
+  answer_ice(answering);
+  EXPECT_FALSE(answering.is_lite);
+  EXPECT_TRUE(answering.controlling);
+}
+
+TEST(IceLite, ICE3_AnotherKindOfAgentRestartsInAnOfferAndStaysInAnAnswer) {
+  MediaIce ice;
+  offer_ice(ice, {});
+  take_ice_answer(ice, says());
+  const IceCredentials before = ice.own;
+  note_ice_offer(ice, says("efgh"), {.is_lite = true});
+  answer_ice(ice);
+  EXPECT_FALSE(ice.is_lite) << "an answer changes nothing about it";
+  for (const bool is_lite : {true, false}) {
+    const IceCredentials own = ice.own;
+    offer_ice(ice, {.is_lite = is_lite});
+    EXPECT_NE(ice.own, own);
+    take_ice_answer(ice, says(is_lite ? "ijkl" : "mnop"));
+    EXPECT_EQ(ice.is_lite, is_lite);
+    EXPECT_EQ(ice.controlling, !is_lite);
+  }
 }
 
 TEST(IceRestarts, Rfc8445OtherCredentials_AreAnsweredWithNewOnesAndTheirCandidatesAlone) {
   MediaIce ice;
-  note_ice_offer(ice, says(), false);
+  note_ice_offer(ice, says(), {});
   answer_ice(ice);
   const IceCredentials before = ice.own;
-  note_ice_offer(ice, says("abcd", {"192.0.2.9:4002"}), false);
+  note_ice_offer(ice, says("abcd", {"192.0.2.9:4002"}), {});
   EXPECT_EQ(ice.own, before);
   EXPECT_EQ(ice.theirs.candidates.size(), 2u) << "what came before stays";
-  note_ice_offer(ice, says("efgh", {"192.0.2.9:5000"}), false);
+  note_ice_offer(ice, says("efgh", {"192.0.2.9:5000"}), {});
   EXPECT_NE(ice.own, before);
   ASSERT_EQ(ice.theirs.candidates.size(), 1u);
   EXPECT_EQ(ice.theirs.candidates[0].at.port.value, 5000);
@@ -79,7 +135,7 @@ TEST(IceRestarts, Rfc8445OtherCredentials_AreAnsweredWithNewOnesAndTheirCandidat
 
 TEST(IceRestarts, AnAnswerThatRestartsKeepsWhatItWasShown) {
   MediaIce ice;
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   take_ice_answer(ice, says());
   const IceCredentials shown = ice.own;
   take_ice_answer(ice, says("efgh"));
@@ -90,51 +146,51 @@ TEST(IceRestarts, AnAnswerThatRestartsKeepsWhatItWasShown) {
 
 TEST(IceDeclined, IsForgottenAndRememberedAsDeclined) {
   MediaIce ice;
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   take_ice_answer(ice, {});
   EXPECT_FALSE(ice.in_use);
   EXPECT_TRUE(ice.was_declined);
   EXPECT_EQ(plan(ice), nullptr);
-  note_ice_offer(ice, {}, false);
+  note_ice_offer(ice, {}, {});
   EXPECT_TRUE(ice.was_declined);
-  note_ice_offer(ice, says(), false);
+  note_ice_offer(ice, says(), {});
   EXPECT_FALSE(ice.was_declined) << "it offers ICE itself";
-  note_ice_offer(ice, says(), true);
+  note_ice_offer(ice, says(), {.is_refused = true});
   EXPECT_FALSE(ice.offered_by_peer) << "flag ICE-reject";
 }
 
 TEST(IceForgotten, BeginsAnew) {
   MediaIce ice;
-  note_ice_offer(ice, says(), false);
+  note_ice_offer(ice, says(), {});
   answer_ice(ice);
   const IceCredentials before = ice.own;
   forget_ice(ice);
   EXPECT_FALSE(ice.in_use || ice.theirs.is_there());
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   EXPECT_NE(ice.own, before);
 }
 
 TEST(IceTrickle, IsSaidIfItIsAskedForOrOfferedToUs) {
   MediaIce ice;
-  offer_ice(ice, true);
+  offer_ice(ice, {.trickles = true});
   EXPECT_TRUE(ice.trickles);
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   EXPECT_FALSE(ice.trickles);
-  offer_ice(ice, true);
+  offer_ice(ice, {.trickles = true});
   take_ice_answer(ice, says());
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   EXPECT_TRUE(ice.trickles) << "it is in use";
   MediaIce answered;
   sdp::IceDescription theirs = says();
   theirs.trickles = true;
-  note_ice_offer(answered, theirs, false);
+  note_ice_offer(answered, theirs, {});
   answer_ice(answered);
   EXPECT_TRUE(answered.trickles);
 }
 
 TEST(IceFragments, BringCandidatesOfTheSameCredentialsOnce) {
   MediaIce ice;
-  note_ice_offer(ice, says(), false);
+  note_ice_offer(ice, says(), {});
   answer_ice(ice);
   const auto before = plan(ice);
   EXPECT_TRUE(add_ice_candidates(ice, says()));
@@ -152,7 +208,7 @@ TEST(IceFragments, BringCandidatesOfTheSameCredentialsOnce) {
 TEST(IcePlans, HaveWhatBothSidesSaid) {
   MediaIce ice;
   EXPECT_EQ(plan(ice), nullptr);
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   const auto pending = plan(ice, false);
   ASSERT_NE(pending, nullptr) << "checks may overtake the answer";
   EXPECT_TRUE(pending->candidates.empty());
@@ -177,7 +233,7 @@ TEST(IcePlans, HaveWhatBothSidesSaid) {
 // RFC 8839 §4.4.2 and §5.2.
 TEST(IceRemoteCandidates, AreShownByTheControllingAgentWithAPairForEachComponent) {
   MediaIce ice;
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   take_ice_answer(ice, says());
   TransportSnapshot::Ice pairs;
   pairs.state = IceAgent::State::kConnected;

@@ -32,6 +32,7 @@ class OneParty {
     ports.local = &local_;
     ports.port = UdpPort{30000};
     transport.ports.push_back(std::move(ports));
+    transport.leg = &leg;
     dtls_.backend = std::make_shared<PaperBackend>();
   }
   [[nodiscard]] SideInput input() const { return {request, srtp_, dtls_, dtls_.backend->make_identity()}; }
@@ -103,6 +104,7 @@ class OneParty {
     return text.empty() ? "plain" : text;
   }
 
+  Leg leg;
   MediaTransport transport;
   Request request;
 
@@ -332,6 +334,29 @@ TEST(SideAgain, AWayToThePartyIsAnAddressOrIce) {
   EXPECT_FALSE(party.transport.remote_rtp.is_set());
 }
 
+TEST(SideAgain, ICE8_ALiteAgentSaysSoToWhomItIsLite) {
+  for (const bool is_lite : {true, false}) {
+    OneParty offered;
+    offered.leg.keep_ice_lite(is_lite);
+    EXPECT_EQ(offered.offer({.has_ice = true}).ice.is_lite, is_lite);
+    OneParty answered;
+    answered.leg.keep_ice_lite(is_lite);
+    EXPECT_EQ(answered.answer("RTP/AVP", kIce).ice.is_lite, is_lite);
+    // A party of which another section has ICE in use already sees one kind of agent.
+    OneParty joined;
+    joined.leg.add_transport().ensure_ice().in_use = true;
+    joined.leg.keep_ice_lite(is_lite);
+    EXPECT_FALSE(joined.answer("RTP/AVP", kIce).ice.is_lite);
+  }
+}
+
+TEST(SideAgain, Ice2IsSaidInOffers) {
+  OneParty party;
+  party.request.ice.says_ice2 = true;
+  EXPECT_TRUE(party.offer({.has_ice = true}).ice.says_ice2);
+  EXPECT_FALSE(party.answer("RTP/AVP", kIce).ice.says_ice2);
+}
+
 TEST(SideAgain, IceIsOfferedByWishCustomAndMemory) {
   using Wish = IceWishes::Offer;
   MediaTransport transport;
@@ -341,6 +366,9 @@ TEST(SideAgain, IceIsOfferedByWishCustomAndMemory) {
     EXPECT_FALSE(offers_ice(known, Wish::kNever, true, false));
     EXPECT_TRUE(offers_ice(known, Wish::kAsOffered, true, false));
     EXPECT_FALSE(offers_ice(known, Wish::kAsOffered, false, false));
+    // Without ICE of the offerer, that of the parties is the relay's, or none.
+    EXPECT_TRUE(offers_ice(known, Wish::kBeside, false, false));
+    EXPECT_FALSE(offers_ice(known, Wish::kRelayed, false, false));
   }
   transport.ensure_ice().was_declined = true;
   EXPECT_FALSE(offers_ice(&transport, Wish::kAlways, true, false));

@@ -298,6 +298,30 @@ TEST(Write, TheFormatsAreThoseThatAreLeft) {
   EXPECT_NE(none.whole().find("m=audio 30000 RTP/AVP 0\r\n"), std::string::npos) << "an m-line has a format";
 }
 
+TEST(Write, AnyLiteAgentIsSaidOnceForAllSections) {
+  Written out(kHead + kAvp + kAvp);
+  EXPECT_EQ(out.of_session(), "");
+  for (SectionEdit& section : out.edit.sections) section.ice.is_lite = true;
+  EXPECT_EQ(out.of_session(), "a=ice-lite\r\n");
+  for (SectionEdit& section : out.edit.sections) section.port = 0;
+  EXPECT_EQ(out.of_session(), "") << "no section has ICE";
+}
+
+TEST(Write, OptionsOfIceStandInOneLine) {
+  struct Row {
+    bool trickles, says_ice2;
+    const char* line;
+  };
+  for (const Row& row :
+       {Row{false, false, ""}, Row{true, false, "a=ice-options:trickle\r\n"},
+        Row{false, true, "a=ice-options:ice2\r\n"}, Row{true, true, "a=ice-options:trickle ice2\r\n"}}) {
+    Written out(kHead + kAvp);
+    out.section().ice = {.ufrag = "u", .password = "p", .trickles = row.trickles, .says_ice2 = row.says_ice2};
+    const std::string end = row.trickles ? "a=end-of-candidates\r\n" : "";
+    EXPECT_EQ(out.lines(), kPcma + kSendrecv + "a=ice-ufrag:u\r\na=ice-pwd:p\r\n" + row.line + end);
+  }
+}
+
 TEST(Write, WordsOfTheRequestDecideAboutDirectionAndRtcp) {
   Written out(kHead + kAvp + "a=sendonly\r\n");
   out.section().print_direction = false;

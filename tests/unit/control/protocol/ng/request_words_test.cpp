@@ -5,6 +5,7 @@
 #include "control/protocol/ng/request_parser.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,10 @@ Request parse(const char* key, Value value) {
   Dict dict;
   dict.set(key, std::move(value));
   return ng::parse_request(dict);
+}
+
+bool lite(const Request& r, std::optional<bool> to_receiver, std::optional<bool> to_sender) {
+  return r.ice.is_lite_to_receiver == to_receiver && r.ice.is_lite_to_sender == to_sender;
 }
 
 /// A key and its value, and what the request must be then.
@@ -99,9 +104,24 @@ const Row kRows[] = {
      [](R r) { return r.dtls.hash == FingerprintHash::kSha512; }},
     {"IceForceAndTrickle", "ICE", "force,trickle",
      [](R r) { return r.ice.offer == IceWishes::Offer::kAlways && r.ice.trickles; }},
+    {"Ice2", "ICE", "ice2", [](R r) { return r.ice.says_ice2; }},
     {"IceRemove", "ICE", "remove", [](R r) { return r.ice.offer == IceWishes::Offer::kNever; }},
-    {"IceLiteIsNotInForce", "ICE", "lite-forward",
-     [](R r) { return r.not_in_force == Words{"ice-lite-forward"}; }},
+    {"IceOptional", "ICE", "optional", [](R r) { return r.ice.offer == IceWishes::Offer::kBeside; }},
+    {"IceForceRelay", "ICE", "force_relay", [](R r) { return r.ice.offer == IceWishes::Offer::kRelayed; }},
+    {"IceLite", "ICE", "lite", [](R r) { return lite(r, true, {}); }},
+    {"IceLiteFwd", "ICE", "lite-fwd", [](R r) { return lite(r, true, {}); }},
+    {"IceLiteForward", "ICE", "force,lite_forward", [](R r) { return lite(r, true, {}); }},
+    {"IceLiteOffer", "ICE", "lite-offer", [](R r) { return lite(r, true, {}); }},
+    {"IceLiteBackward", "ICE", "lite backward", [](R r) { return lite(r, {}, true); }},
+    {"IceLiteBkw", "ICE", "lite-bkw", [](R r) { return lite(r, {}, true); }},
+    {"IceLiteAnswer", "ICE", "lite-answer", [](R r) { return lite(r, {}, true); }},
+    {"IceLiteBoth", "ICE", "lite-both", [](R r) { return lite(r, true, true); }},
+    {"IceNoLite", "ICE", "no-lite", [](R r) { return lite(r, false, false); }},
+    {"IceLiteOff", "ICE", "lite-off", [](R r) { return lite(r, false, false); }},
+    {"KeyIceLiteForward", "ICE-lite", "forward", [](R r) { return lite(r, true, {}); }},
+    {"KeyIceLiteBackward", "ICE-lite", "backward", [](R r) { return lite(r, {}, true); }},
+    {"KeyIceLiteBoth", "ICE-lite", "both", [](R r) { return lite(r, true, true); }},
+    {"KeyIceLiteOff", "ice_lite", "off", [](R r) { return lite(r, false, false); }},
     {"OsrtpOffer", "OSRTP", "offer-RFC",
      [](R r) { return r.osrtp.offer && !r.osrtp.offer_doubled && !r.osrtp.accept; }},
     {"OsrtpOfferLegacy", "OSRTP", "offer-legacy",
@@ -176,6 +196,8 @@ TEST(RequestWords, AWordThatNobodyKnowsIsListedUnderItsKey) {
       {"DTLS", "fancy", "dtls-fancy"},
       {"DTLS-fingerprint", "MD5", "dtls-fingerprint=md5"},
       {"ICE", "Fancy", "ice-fancy"},
+      {"ICE", "lite-sideways", "ice-lite-sideways"},
+      {"ICE-lite", "sideways", "ice-lite-sideways"},
       {"OSRTP", "fancy", "osrtp-fancy"},
       {"all", "some", "all=some"},
       {"alias-key", "name", "alias-key=name"},

@@ -189,6 +189,31 @@ TEST_F(IceChecksTest, ICE8_WhoIsToldThatTheRoleIsTakenTakesTheOther) {
   }
 }
 
+TEST_F(IceChecksTest, ICE8_SeveralRefusedChecksOfOneRoleChangeItOnce) {
+  plan_.candidates.push_back({Component::kRtp, kSecond, kPriority - 1});
+  for (const bool controlling : {true, false}) {
+    agent_ = {};
+    sent_.clear();
+    plan_.controlling = controlling;
+    follow();
+    drive();
+    now_ += IceAgent::kPace;
+    drive();
+    ASSERT_EQ(sent_.size(), 2u);
+    ASSERT_TRUE(take(kPeer, answer_to(sent_[0], stun::kRoleConflict)));
+    ASSERT_TRUE(take(kSecond, answer_to(sent_[1], stun::kRoleConflict)));
+    EXPECT_EQ(agent_.is_controlling(), !controlling);
+  }
+}
+
+TEST_F(IceChecksTest, ICE8_ALitePeerIsControlledWhateverItSays) {
+  plan_.peer_is_lite = true;
+  follow();
+  drive();
+  ASSERT_TRUE(take(kPeer, answer_to(newest(), stun::kRoleConflict)));
+  EXPECT_TRUE(agent_.is_controlling());
+}
+
 TEST_F(IceChecksTest, ICE8_TheLargerTieBreakerControls) {
   for (const bool controlling : {true, false}) {
     for (const bool peer_is_larger : {true, false}) {
