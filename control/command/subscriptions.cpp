@@ -428,7 +428,7 @@ std::vector<Media*> Subscriptions::place_offer(Leg& leg, std::vector<Section>& s
 }
 
 Result<PartyMade, RequestError> Subscriptions::publish() {
-  if (!request_.sdp) return fail(RequestFault::kNoSdp);
+  if (!request_.sdp || request_.sdp->empty()) return fail(RequestFault::kNoSdp);
   sdp::Limits limits;
   limits.keeps_unknown_protocols = request_.passthrough_unknown.value_or(false);
   auto parsed = sdp::parse(*request_.sdp, limits);

@@ -260,6 +260,8 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
   if (ice != nullptr && ice->theirs.is_lite) flags.emplace_back("ICE-lite peer");
   if (ice != nullptr && ice->is_lite) flags.emplace_back("ICE-lite self");
   if (media.via->rules.unidirectional) flags.emplace_back("unidirectional");
+  if (media.names_feedback && sdp::parse_protocol(media.protocol).feedback)
+    flags.emplace_back("RTCP feedback");
   if (media.echo == MediaEcho::kForward) flags.emplace_back("echo");
   if (media.echo == MediaEcho::kBlackhole) flags.emplace_back("blackhole");
   dict.set("flags", std::move(flags));

@@ -191,7 +191,7 @@ TEST(FieldSdpText_Hold, AnAddedDirectionTakesThePlaceOfTheSections) {
   EXPECT_EQ(lines_of(passed_on(clean(), keys), kDirections), std::vector<std::string>{"a=sendonly"});
 }
 
-TEST(FieldSdpText_Hold, TheZeroAddressIsHoldInReOffersAndAnswersAndNotWithIce) {
+TEST(FieldSdpText_Hold, WEB10_TheZeroAddressIsHoldInReOffersAndAnswersAndNotWithIce) {
   const auto world = make_sim_world();
   world->ng(offer("c", "a", clean()));
   world->ng(answer("c", "a", "b", clean()));

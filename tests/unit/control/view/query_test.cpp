@@ -166,6 +166,19 @@ TEST_F(QueryTest, FlagsOfAMedia) {
       {"mux", [](Media& m) { m.via->mux_used = true; }, and_also({"rtcp-mux"})},
       {"echo", [](Media& m) { m.echo = MediaEcho::kForward; }, and_also({"echo"})},
       {"blackhole", [](Media& m) { m.echo = MediaEcho::kBlackhole; }, and_also({"blackhole"})},
+      {"ICE", [](Media& m) { m.via->ensure_ice().in_use = true; }, and_also({"ICE"})},
+      {"a lite peer", [](Media& m) { m.via->ensure_ice().in_use = m.via->ice->theirs.is_lite = true; },
+       and_also({"ICE", "ICE controlling", "ICE-lite peer"})},
+      {"a lite relay",
+       [](Media& m) { m.via->ice_controlling = m.via->ensure_ice().in_use = m.via->ice->is_lite = true; },
+       and_also({"ICE", "ICE-lite self"})},
+      {"feedback that the profile lacks", [](Media& m) { m.names_feedback = true; }, usual},
+      {"feedback",
+       [](Media& m) {
+         m.names_feedback = true;
+         m.protocol = "RTP/AVPF";
+       },
+       and_also({"RTCP feedback"})},
       {"hold by it", [](Media& m) { m.may_receive = false; }, {"initialized", "recv"}},
       {"it only listens", [](Media& m) { m.may_send = false; }, {"initialized", "send"}},
       {"rejected", [](Media& m) { m.rejected = true; }, {"initialized"}},
