@@ -79,10 +79,10 @@ bool OfferAnswer::adds_relayed() const {
 
 std::vector<std::string> OfferAnswer::added_candidates(const Media& media,
                                                        const sdp::MediaSection& section) const {
-  using Added = PortsDesk::AddedCandidate;
+  using Candidate = PortsDesk::AddedCandidate;
   const LocalPorts* ports = media.via->active_ports();
   if (ports == nullptr || !sdp::read_ice(section).is_there()) return {};
-  return {services_.ports.added_candidate(*ports, adds_relayed() ? Added::kRelay : Added::kHost,
+  return {services_.ports.added_candidate(*ports, adds_relayed() ? Candidate::kRelay : Candidate::kHost,
                                           request_.media_address)};
 }
 

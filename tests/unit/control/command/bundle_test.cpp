@@ -124,9 +124,6 @@ class Bundle : public ::testing::Test {
   /// True if the call goes on as a restored one after each message.
   bool restores_ = false;
 
-  /// True once B has a tag that requests name.
-  bool is_known_ = false;
-
  private:
   Shown checked(const json& reply) {
     EXPECT_EQ(reply.value("result", ""), "ok") << reply.dump();
@@ -144,6 +141,7 @@ class Bundle : public ::testing::Test {
     EXPECT_EQ(json::diff(before, json::parse(manager.export_call("c", world_->clock()).dump())),
               json::array());
   }
+  bool is_known_ = false;
 };
 
 const json kToPhone = {{"transport-protocol", "RTP/AVP"}, {"ICE", "remove"}, {"rtcp-mux", {"demux"}}};
@@ -564,7 +562,9 @@ TEST_F(Bundle, BND2_WithoutGroupTheOthersOfOnePortAreRejectedInOnePartyCommandsT
       const auto& medias = call().legs[1]->medias;
       EXPECT_EQ(medias[0]->rejected, !row.audio_lives);
       EXPECT_EQ(medias[1]->rejected, !row.video_lives);
-      if (row.remote != 0) EXPECT_EQ(medias[0]->via->remote_rtp.port.value, row.remote);
+      if (row.remote != 0) {
+        EXPECT_EQ(medias[0]->via->remote_rtp.port.value, row.remote);
+      }
     }
   }
 }
@@ -602,7 +602,6 @@ TEST_F(Bundle, BND9_ALostGroupIsRememberedForExplain) {
   for (const bool is_taken : {true, false, true}) {
     offer('A', 'B', sdp, {{"bundle", {is_taken ? "accept" : "reject"}}});
     EXPECT_EQ(call().legs[0]->bundle()->refused_to_peer, !is_taken);
-    is_known_ = true;
   }
 }
 

@@ -174,11 +174,14 @@ TEST(GroupRtcp, BND22_OfTwoStreamsWithOneSsrcTheLaterIsRenamed) {
     // Another process goes on with the name; that of a protected transport travels with its keys.
     const TransportSnapshot snapshot = call.read(0);
     ASSERT_EQ(snapshot.given.size(), is_protected ? 0u : 1u);
-    Transport restored(std::make_shared<const TransportPlan>(call.plans[0]),
-                       std::make_shared<TransportActivity>(), call.now());
-    restored.restore(snapshot, call.now());
-    EXPECT_EQ(restored.snapshot(call.now()).given, snapshot.given);
-    EXPECT_EQ(restored.renames(MediaId{12}, Ssrc{kSame}), !is_protected);
+    if (!is_protected) {
+      Transport restored(std::make_shared<const TransportPlan>(call.plans[0]),
+                         std::make_shared<TransportActivity>(), call.now());
+      restored.restore(snapshot, call.now());
+      EXPECT_EQ(restored.snapshot(call.now()).given, snapshot.given);
+      EXPECT_TRUE(restored.renames(MediaId{12}, Ssrc{kSame}));
+      EXPECT_FALSE(restored.renames(MediaId{11}, Ssrc{kSame}));
+    }
     // The kernel could not rename it.
     for (std::uint16_t n = 12; n < 30; ++n) {
       call.pass(20ms);

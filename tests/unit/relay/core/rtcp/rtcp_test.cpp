@@ -212,7 +212,9 @@ TEST(Rtcp, RTC3_AFullIntraRequestIsReplacedOrCutOut) {
       packet.resize(replace_full_intra(
           packet, with_loss ? InsteadOfFullIntra::kPictureLoss : InsteadOfFullIntra::kNothing));
       EXPECT_EQ(packet, with_loss ? row.with_loss : row.without) << row.what;
-      if (!packet.empty()) EXPECT_TRUE(validate_rtcp(packet, true)) << row.what;
+      if (!packet.empty()) {
+        EXPECT_TRUE(validate_rtcp(packet, true)) << row.what;
+      }
     }
   }
 }
