@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""A WebRTC party without a browser, by aiortc, for tests/e2e/publish.py.
+"""A WebRTC party without a browser, by aiortc, for tests/e2e/publish.py and webrtc.py.
 
 Reads one JSON command a line from standard input and answers each by a line:
-  {"do": "offer", "hertz": 700}              -> {"sdp": ...}   it will send this tone
-  {"do": "answer", "sdp": ...}               -> {"sdp": ...}   the SDP is an offer to it
-  {"do": "take", "sdp": ...}                 -> {}             the SDP is the answer to its offer
-  {"do": "connected", "seconds": 10}         -> {"state": ...} as soon as it is connected, or when the time is over
-  {"do": "hears", "hertz": 700, "seconds": 5} -> {"after": ...} seconds until it hears the tone; null if it does not
+  {"do": "make", "hertz": 700, "colour": "red"}     -> {}           a new connection, which will send this; null: nothing of the kind
+  {"do": "add", "hertz": null, "colour": "red"}     -> {}           the connection will send this, too
+  {"do": "offer"}                                   -> {"sdp": ...}
+  {"do": "answer", "sdp": ...}                      -> {"sdp": ...}  the SDP is an offer to it
+  {"do": "take", "sdp": ...}                        -> {}           the SDP is the answer to its offer
+  {"do": "turn", "kind": "audio", "direction": ...} -> {}           says another direction from its next SDP on
+  {"do": "connected", "seconds": 10}                -> {"state": ...} as soon as it is connected, or when the time is over
+  {"do": "hears", "hertz": 700, "seconds": 5}       -> {"after": ...} seconds until it hears the tone; null if it does not
+  {"do": "sees", "colour": "red", "frames": 3, "seconds": 5} -> {"after": ...} seconds until so many more pictures came and the
+                                                       last one has the colour; null if that did not happen
+  {"do": "seen"}                                    -> {"frames": ..., "colour": ...} of all pictures so far
 """
 
 import asyncio
@@ -20,6 +26,7 @@ import time
 import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
+from web_phone import colour_of
 
 RATE = 8000
 FRAME = RATE // 50
@@ -45,6 +52,31 @@ class Tone(MediaStreamTrack):
         return frame
 
 
+class Pictures(MediaStreamTrack):
+    """Small pictures of one colour, 15 a second, with a bar that moves below."""
+
+    kind = "video"
+    SIZE = (160, 120)
+    RGB = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+    def __init__(self, colour):
+        super().__init__()
+        self.pixel, self.count, self.start = bytes(self.RGB[colour]), 0, time.monotonic()
+
+    async def recv(self):
+        await asyncio.sleep(max(0, self.start + self.count / 15 - time.monotonic()))
+        width, height = self.SIZE
+        bar = self.count * 4 % width
+        row = bytearray(self.pixel * width)
+        row[3 * bar:3 * bar + 12] = bytes(12)
+        frame = av.VideoFrame(width, height, "rgb24")
+        frame.planes[0].update(self.pixel * width * (height - 20) + bytes(row[:3 * width]) * 20)
+        frame = frame.reformat(format="yuv420p")
+        frame.pts, frame.time_base = self.count * 6000, fractions.Fraction(1, 90000)
+        self.count += 1
+        return frame
+
+
 def has_tone(samples, rate, hertz):
     """Whether most of what is heard is this tone (Goertzel)."""
     power = sum(x * x for x in samples)
@@ -58,12 +90,39 @@ def has_tone(samples, rate, hertz):
 
 class Party:
     def __init__(self):
+        self.connection = None
+
+    async def make(self, hertz=None, colour=None):
+        if self.connection:
+            await self.connection.close()
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.connection.on("track", self.on_track)
-        self.heard, self.rate, self.listener = [], RATE, None
+        self.heard, self.rate, self.listeners, self.frames, self.colour = [], RATE, [], 0, None
+        return await self.add(hertz, colour)
+
+    async def add(self, hertz=None, colour=None):
+        if hertz:
+            self.connection.addTrack(Tone(hertz))
+        if colour:
+            self.connection.addTrack(Pictures(colour))
+        return {}
+
+    async def turn(self, kind, direction):
+        for each in self.connection.getTransceivers():
+            if each.kind == kind:
+                each.direction = direction
+        return {}
 
     def on_track(self, track):
-        self.listener = asyncio.ensure_future(self.listen(track))
+        self.listeners.append(asyncio.ensure_future(self.listen(track) if track.kind == "audio" else self.look(track)))
+
+    async def look(self, track):
+        try:
+            while True:
+                self.colour = colour_of(await track.recv())
+                self.frames += 1
+        except MediaStreamError:
+            pass
 
     async def listen(self, track):
         try:
@@ -77,8 +136,7 @@ class Party:
         except MediaStreamError:
             pass
 
-    async def offer(self, hertz):
-        self.connection.addTrack(Tone(hertz))
+    async def offer(self):
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return {"sdp": self.connection.localDescription.sdp}
 
@@ -99,11 +157,24 @@ class Party:
 
     async def hears(self, hertz, seconds):
         start = time.monotonic()
+        self.heard.clear()
         while time.monotonic() < start + seconds:
             if len(self.heard) >= self.rate // 10 and has_tone(self.heard[-self.rate // 10:], self.rate, hertz):
                 return {"after": time.monotonic() - start}
             await asyncio.sleep(0.05)
         return {"after": None}
+
+
+    async def sees(self, colour, frames, seconds):
+        start, before = time.monotonic(), self.frames
+        while time.monotonic() < start + seconds:
+            if self.frames >= before + frames and self.colour == colour:
+                return {"after": time.monotonic() - start}
+            await asyncio.sleep(0.05)
+        return {"after": None}
+
+    async def seen(self):
+        return {"frames": self.frames, "colour": self.colour}
 
 
 async def main():
@@ -117,7 +188,8 @@ async def main():
         except Exception as why:  # pylint: disable=broad-except
             answer = {"error": repr(why)}
         print(json.dumps(answer), flush=True)
-    await party.connection.close()
+    if party.connection:
+        await party.connection.close()
 
 
 asyncio.run(main())

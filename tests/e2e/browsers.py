@@ -8,227 +8,20 @@ says to the relay what a proxy would. Judged by tones, decoded frames and octets
 """
 
 import argparse
-import json
-import math
 import os
-import queue
-import shutil
-import struct
-import subprocess
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from lab import ALICE, BOB, BOB6, RELAY4, RELAY6, Lab, Relay, Skip, inside, need, ns, run  # noqa: E402
-from parties import Ng, socket_in  # noqa: E402
+from lab import BOB, BOB6, RELAY4, RELAY6, Lab, Relay, Skip, inside, need, ns, run  # noqa: E402
+from parties import Ng  # noqa: E402
 from verdict import check, exit_status  # noqa: E402
+from web_parties import WEB, Browser, Call, Page, driver, media_port  # noqa: E402
+from web_phone import Phone  # noqa: E402
 
 PAGE_HZ, PHONE_HZ, OTHER_HZ = 700, 1200, 1800
 TO_PHONE = {"transport-protocol": "RTP/AVP", "ICE": "remove", "rtcp-mux": ["demux"]}
-TO_PAGE = {"flags": ["WebRTC"]}
-
-
-def alaw(sample):
-    """One sample of 16 bits as A-law (ITU-T G.711)."""
-    sign, magnitude = (0x80, sample) if sample >= 0 else (0, -sample - 1)
-    magnitude >>= 4
-    exponent = max(0, magnitude.bit_length() - 5)
-    mantissa = magnitude >> max(1, exponent) if exponent else magnitude >> 1
-    return (sign | ((exponent << 4 | mantissa & 15) if exponent else mantissa & 15 | (16 if mantissa > 15 else 0))) ^ 0x55
-
-
-def linear(octet):
-    octet ^= 0x55
-    exponent, mantissa = octet >> 4 & 7, octet & 15
-    magnitude = (mantissa << 4) + 8 if exponent == 0 else ((mantissa << 4) + 264) << exponent - 1
-    return magnitude if octet & 0x80 else -magnitude
-
-
-LINEAR = [linear(octet) for octet in range(256)]
-
-
-def tone(hertz):
-    """A second of it in A-law."""
-    return bytes(alaw(int(8000 * math.sin(2 * math.pi * hertz * n / 8000))) for n in range(8000))
-
-
-def has_tone(audio, hertz):
-    """Whether most of what is heard in A-law octets is this tone (Goertzel)."""
-    samples = [LINEAR[octet] for octet in audio]
-    power = sum(x * x for x in samples)
-    if not samples or power / len(samples) < 100 ** 2:
-        return False
-    c, a, b = 2 * math.cos(2 * math.pi * hertz / 8000), 0.0, 0.0
-    for x in samples:
-        a, b = x + c * a - b, a
-    return (a * a + b * b - c * a * b) * 2 / len(samples) > 0.5 * power
-
-
-class Phone:
-    """A plain phone: sends a tone every 20 ms from a thread of its own, and keeps the last fifth of a second that it heard."""
-
-    def __init__(self, port, hertz, ssrc, types="8 0"):
-        self.port, self.ssrc, self.types, self.version = port, ssrc, types, 0
-        self.socket = socket_in(ns("alice"), ALICE, port)
-        self.audio, self.to, self.on = tone(hertz), None, True
-        self.received, self.heard, self.changed = 0, bytearray(), threading.Condition()
-        self.ends = threading.Event()
-        self.threads = [threading.Thread(target=each, daemon=True) for each in (self.speak, self.listen)]
-        self.socket.setblocking(True)
-        self.socket.settimeout(0.1)
-        for each in self.threads:
-            each.start()
-
-    def sdp(self, direction="sendrecv", extra=""):
-        self.version += 1
-        return (f"v=0\r\no=- {self.ssrc} {self.version} IN IP4 {ALICE}\r\ns=-\r\nc=IN IP4 {ALICE}\r\nt=0 0\r\n"
-                f"m=audio {self.port} RTP/AVP {self.types}\r\na={direction}\r\n{extra}")
-
-    def speak(self):
-        sequence, start = 0, time.monotonic()
-        while not self.ends.wait(max(0, start + sequence * 0.02 - time.monotonic())):
-            sequence += 1
-            at = sequence * 160 % 8000
-            if self.on and self.to:
-                packet = struct.pack("!BBHII", 0x80, 8, sequence & 0xffff, sequence * 160 & 0xffffffff, self.ssrc) + self.audio[at:at + 160]
-                try:
-                    self.socket.sendto(packet, self.to)
-                except OSError:
-                    pass
-
-    def listen(self):
-        while not self.ends.is_set():
-            try:
-                packet = self.socket.recv(2000)
-            except OSError:
-                continue
-            if len(packet) > 12 and packet[1] & 0x7f == 8:
-                # Behind header extensions, if there are any (RFC 3550 section 5.3.1).
-                begin = 12 + (4 + 4 * struct.unpack("!H", packet[14:16])[0] if packet[0] & 0x10 else 0)
-                with self.changed:
-                    self.received += 1
-                    self.heard += packet[begin:]
-                    del self.heard[:-1600]
-                    self.changed.notify()
-
-    def hears(self, hertz, seconds=3):
-        """Seconds until the tone is heard; None if it is not in time."""
-        start = time.monotonic()
-        with self.changed:
-            self.heard.clear()
-            if self.changed.wait_for(lambda: len(self.heard) >= 800 and has_tone(self.heard[-800:], hertz), seconds):
-                return time.monotonic() - start
-        return None
-
-    def close(self):
-        self.ends.set()
-        for each in self.threads:
-            each.join(1)
-        self.socket.close()
-
-
-class Browser:
-    """Chromium by driver.mjs, in bob's namespace."""
-
-    def __init__(self, lab, folder):
-        chromium = shutil.which("chromium")
-        self.log = open(lab.path("browser.log"), "w+")
-        environment = {**os.environ, "HOME": lab.directory}
-        self.process = subprocess.Popen(inside("bob", "node", os.path.join(folder, "driver.mjs"), chromium), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=folder, env=environment)
-        lab.processes.append(self.process)
-        self.answers, self.number = queue.Queue(), 0
-        threading.Thread(target=self.read, daemon=True).start()
-        self.version = self.next(20)["ready"]
-
-    def read(self):
-        for line in self.process.stdout:
-            self.answers.put(json.loads(line))
-        self.answers.put({"error": "the browser is gone"})
-
-    def next(self, seconds):
-        try:
-            return self.answers.get(timeout=seconds)
-        except queue.Empty:
-            raise RuntimeError(f"the browser does not answer within {seconds} s") from None
-
-    def begin(self, page, what, seconds=20, **more):
-        """Says a command without waiting; the function that is returned waits for the answer."""
-        self.number += 1
-        number = self.number
-        self.process.stdin.write(json.dumps({"id": number, "page": page, "do": what, **more}) + "\n")
-        self.process.stdin.flush()
-
-        def wait():
-            while True:
-                answer = self.next(seconds)
-                if answer.get("id", number) == number:
-                    if "error" in answer:
-                        raise RuntimeError(f"page {page}, {more.get('name', what)}: {answer['error']}")
-                    return answer["result"]
-                self.answers.put(answer)
-        return wait
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait(10)
-
-
-class Page:
-    def __init__(self, browser, name, permitted=True):
-        self.browser, self.name = browser, name
-        browser.begin(name, "open", permitted=permitted)()
-
-    def begin(self, name, **more):
-        return self.browser.begin(self.name, "call", name=name, **{"with": more})
-
-    def call(self, name, **more):
-        return self.begin(name, **more)()
-
-    def hears(self, hertz, seconds=3):
-        """Seconds until the tone is heard; None if it is not in time."""
-        found = self.call("hears", hertz=hertz, time=seconds * 1000)
-        return None if found is None else found / 1000
-
-    def reload(self):
-        self.browser.begin(self.name, "reload")()
-
-    def close(self):
-        self.browser.begin(self.name, "close")()
-
-
-def media_port(sdp, kind="audio"):
-    return int(sdp.split(f"m={kind} ")[1].split()[0])
-
-
-class Call:
-    """A call between two parties by their tags, as a proxy tells it to the relay."""
-
-    count = 0
-
-    def __init__(self, ng):
-        Call.count += 1
-        self.ng, self.id, self.established = ng, f"browser-{Call.count}", set()
-
-    def ask(self, command, sender, receiver, sdp, **keys):
-        tags = {"from-tag": sender}
-        if command == "answer":
-            tags = {"from-tag": receiver, "to-tag": sender}
-        elif receiver in self.established:
-            tags["to-tag"] = receiver
-        reply = self.ng.ask(command, self.id, sdp=sdp, **tags, **keys)
-        if reply["result"] != "ok":
-            raise RuntimeError(f"{command} of {sender}: {reply}")
-        self.established |= {sender}
-        return reply["sdp"]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.ng.ask("delete", self.id, **{"delete delay": 0})
 
 
 class PhoneCall(Call):
@@ -250,7 +43,7 @@ class PhoneCall(Call):
     def phone_offers(self, phone=None, direction="sendrecv", extra=""):
         """A re-offer of the phone, or of another one in its place; the page's answer."""
         self.phone = phone or self.phone
-        self.shown = self.ask("offer", "F", "P", self.phone.sdp(direction, extra), **TO_PAGE)
+        self.shown = self.ask("offer", "F", "P", self.phone.sdp(direction, extra), **WEB)
         text = self.page.call("accept", sdp=self.shown)
         self.phone.to = (RELAY4, media_port(self.ask("answer", "P", "F", text, **TO_PHONE)))
         return text
@@ -349,9 +142,9 @@ def pictures(ng, browser, relay):
         sender.call("make", video=True)
         receiver.call("make")
         with Call(ng) as call:
-            offered = call.ask("offer", "S", "R", sender.call("offer"), **TO_PAGE)
+            offered = call.ask("offer", "S", "R", sender.call("offer"), **WEB)
             answer = receiver.call("accept", sdp=offered)
-            sender.call("answer", sdp=call.ask("answer", "R", "S", answer, **TO_PAGE))
+            sender.call("answer", sdp=call.ask("answer", "R", "S", answer, **WEB))
             seen = receiver.call("pictures", rate=600_000, time=12_000)
             out = max((each.get("availableOutgoingBitrate", 0) for each in sender.call("stats", kind="candidate-pair")), default=0)
             check(seen["rate"] >= 600_000 and seen.get("frames", 0) >= 5,
@@ -404,27 +197,6 @@ def extension_numbers(ng, browser, relay):
 
 
 SCENARIOS = (phone_moves, dying_pair, wrong_fingerprint, pictures, data_channel, extension_numbers)
-
-
-def driver(build):
-    """A folder with the driver and what it needs, made once by `npm ci` from the lock file."""
-    folder, source = os.path.join(build, "browser"), os.path.join(HERE, "browser")
-    os.makedirs(folder, exist_ok=True)
-    lock = os.path.join(folder, "package-lock.json")
-    same = os.path.exists(lock) and open(lock).read() == open(os.path.join(source, "package-lock.json")).read()
-    for name in os.listdir(source):
-        if not (same and name == "package-lock.json"):
-            shutil.copy(os.path.join(source, name), folder)
-    if not same or not os.path.isdir(os.path.join(folder, "node_modules", "playwright-core")):
-        try:
-            made = run("npm", "ci", "--no-audit", "--no-fund", check=False, cwd=folder, timeout=60)
-            why = made.stderr.strip()[-200:] if made.returncode else None
-        except subprocess.TimeoutExpired:
-            why = "no answer within 60 s"
-        if why:
-            os.unlink(lock)
-            raise Skip(f"npm cannot install playwright-core: {why}")
-    return folder
 
 
 def main():

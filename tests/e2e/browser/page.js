@@ -1,7 +1,8 @@
 // What a page of the test can do: one peer connection, a tone or moving pictures of its own, and ears.
 window.ferry = (() => {
   const KHZ = 48000, PATIENCE = 20;  // ms between two looks
-  let pc, context, analyser;
+  const COLOURS = { red: 'rgb(200 40 40)', green: 'rgb(40 200 40)', blue: 'rgb(40 40 200)' };
+  let pc, context, analyser, sent;
 
   const later = time => new Promise(done => setTimeout(done, time));
 
@@ -23,9 +24,9 @@ window.ferry = (() => {
     return out.stream;
   }
 
-  // Noise in coarse squares: an encoder takes whatever rate it gets for it.
-  function pictures() {
-    const [width, height] = [480, 360], [small, canvas] = [document.createElement('canvas'), document.createElement('canvas')];
+  // Noise in coarse squares: an encoder takes whatever rate it gets for it. With a colour the noise is a strip at the lower edge.
+  function pictures(colour) {
+    const [width, height] = colour ? [320, 240] : [480, 360], [small, canvas] = [document.createElement('canvas'), document.createElement('canvas')];
     [small.width, small.height, canvas.width, canvas.height] = [width / 8, height / 8, width, height];
     const [source, pen] = [small.getContext('2d'), canvas.getContext('2d')], image = source.createImageData(small.width, small.height);
     const words = new Uint32Array(image.data.buffer);
@@ -37,6 +38,10 @@ window.ferry = (() => {
       }
       source.putImageData(image, 0, 0);
       pen.drawImage(small, 0, 0, width, height);
+      if (colour) {
+        pen.fillStyle = COLOURS[colour];
+        pen.fillRect(0, 0, width, height * 0.9);
+      }
     }, 66);
     return canvas.captureStream(15);
   }
@@ -60,9 +65,36 @@ window.ferry = (() => {
     return bins[best] > -60 ? best * KHZ / analyser.fftSize : 0;
   }
 
-  async function described() {
+  // With `trickles` before the first candidate is known.
+  async function described(trickles) {
+    if (!trickles) return gathered();
+    return pc.localDescription.sdp.replace(/^a=candidate:.*\r\n/gm, '');
+  }
+
+  async function gathered() {
     await until(() => pc.iceGatheringState === 'complete', 3000);
     return pc.localDescription.sdp;
+  }
+
+  // The colour in the middle of the picture that is shown now; null if none of the three is clear.
+  function colourOf(video) {
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [8, 8];
+    const pen = canvas.getContext('2d');
+    pen.drawImage(video, 0, 0, 8, 8);
+    const pixel = [...pen.getImageData(3, 4, 1, 1).data].slice(0, 3), best = pixel.indexOf(Math.max(...pixel));
+    return pixel.every((value, at) => at === best || pixel[best] > value + 40) ? Object.keys(COLOURS)[best] : null;
+  }
+
+  async function decoded() {
+    return (await stats('inbound-rtp')).filter(each => each.kind === 'video').reduce((sum, each) => sum + (each.framesDecoded ?? 0), 0);
+  }
+
+  const shows = () => [...document.querySelectorAll('video')].map(colourOf);
+
+  function send({ hertz, colour, video }) {
+    if (hertz) tone(hertz).getTracks().forEach(track => pc.addTrack(track, sent));
+    if (video || colour) pictures(colour).getTracks().forEach(track => pc.addTrack(track, sent));
   }
 
   async function stats(kind) {
@@ -72,29 +104,43 @@ window.ferry = (() => {
   }
 
   return {
-    // `hertz`: of the tone; `video`: pictures too or alone; `data`: a data channel. Nothing is sent of what is left out.
-    async make({ hertz, video, data, policy }) {
+    // `hertz`: of the tone; `video`: pictures too or alone; `colour`: pictures of this colour; `data`: a data channel; `devices`:
+    // microphone and camera. Nothing is sent of what is left out.
+    async make({ hertz, colour, video, data, devices, policy }) {
       if (pc) pc.close();
+      document.querySelectorAll('video').forEach(each => each.remove());
       context ??= new AudioContext({ sampleRate: KHZ });
       analyser = undefined;
       pc = new RTCPeerConnection({ bundlePolicy: policy ?? 'balanced' });
       pc.ontrack = ({ track }) => {
         if (track.kind === 'audio') hear(track);
-        else Object.assign(document.body.appendChild(document.createElement('video')), { srcObject: new MediaStream([track]), muted: true }).play();
+        else Object.assign(document.body.appendChild(document.createElement('video')), { srcObject: new MediaStream([track]), muted: true }).play().catch(() => {});
       };
-      if (hertz) tone(hertz).getTracks().forEach(track => pc.addTrack(track));
-      if (video) pictures().getTracks().forEach(track => pc.addTrack(track));
+      sent = new MediaStream();
+      send({ hertz, colour, video });
+      if (devices) {
+        const own = await navigator.mediaDevices.getUserMedia({ video: true, audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
+        own.getTracks().forEach(track => pc.addTrack(track, own));
+      }
       if (data) pc.createDataChannel('d');
     },
-    async offer() {
+    // From the next offer on it sends this, too.
+    add: send,
+    // Ends the transceivers of a kind.
+    stop: ({ kind }) => pc.getTransceivers().filter(each => !each.stopped && each.receiver.track.kind === kind).forEach(each => each.stop()),
+    // From the next offer on the transceivers have this direction.
+    turn: ({ direction }) => pc.getTransceivers().filter(each => !each.stopped).forEach(each => { each.direction = direction; }),
+    restart: () => pc.restartIce(),
+    async offer({ trickles } = {}) {
       await pc.setLocalDescription(await pc.createOffer());
-      return described();
+      return described(trickles);
     },
-    async accept({ sdp }) {
+    async accept({ sdp, trickles }) {
       await pc.setRemoteDescription({ type: 'offer', sdp });
       await pc.setLocalDescription(await pc.createAnswer());
-      return described();
+      return described(trickles);
     },
+    gathered,
     shown: () => pc.localDescription.sdp,
     answer: ({ sdp }) => pc.setRemoteDescription({ type: 'answer', sdp }),
     // Milliseconds until a tone near `hertz` (0: silence) is heard; null if it is not within `time`.
@@ -103,6 +149,13 @@ window.ferry = (() => {
       const found = await until(() => (hertz ? Math.abs(loudest() - hertz) < 60 : loudest() === 0) && { at: performance.now() - start }, time);
       return found && Math.round(found.at);
     },
+    // Milliseconds until so many more frames were decoded and a picture has the colour; null if that did not happen within `time`.
+    async sees({ colour, frames, time }) {
+      const start = performance.now(), before = await decoded();
+      const found = await until(async () => (await decoded()) >= before + frames && shows().includes(colour) && { at: performance.now() - start }, time);
+      return found && Math.round(found.at);
+    },
+    seen: async () => ({ frames: await decoded(), colours: shows(), state: pc.connectionState, ice: pc.iceConnectionState }),
     // The longest time without the tone until it was heard for a whole second again; null if that did not happen within `time`.
     async gap({ hertz, time }) {
       const start = performance.now();
