@@ -45,7 +45,6 @@ SectionMask KeyFrames::newly_seen(const TransportEntry& entry, const TransportPl
 }
 
 void KeyFrames::ask(TransportEntry& entry, SectionMask sources, Instant now) noexcept {
-  if (sources == 0) return;
   const std::size_t count = entry.state.plan().sources.size();
   for (std::size_t i = 0; i < count; ++i) {
     if ((sources & section_bit(i)) != 0) entry.state.streams().want_key_frame(i);
@@ -74,6 +73,9 @@ void KeyFrames::follow_receiver(TransportEntry& receiver, Instant now) noexcept 
 }
 
 void KeyFrames::drive(TransportEntry& entry, Instant now) noexcept {
+  // A browser's video may arrive on a valid pair before one is selected. What makes the party reachable (a
+  // handshake, a plan with a key) comes here.
+  if (!entry.state.can_send()) return;
   bool has_sent = false;
   while (const auto source = entry.state.streams().take_due_key_frame(now)) {
     send(entry, *source, now);
@@ -88,7 +90,7 @@ void KeyFrames::send(TransportEntry& entry, std::size_t source, Instant now) noe
   const TransportPlan& plan = entry.state.plan();
   const auto about = entry.state.streams().seen_stream(source);
   // A stream that has not begun yet will begin with a key frame.
-  if (!about || !entry.state.can_send() || (plan.srtp && plan.srtp->send_is_relayed)) return;
+  if (!about || (plan.srtp && plan.srtp->send_is_relayed)) return;
   const auto hop = entry.state.next_hop(Component::kRtcp, now);
   PacketBuffer packet = hop.reason == DropReason::kNone ? context_.io->allocate() : PacketBuffer{};
   if (!packet) return;

@@ -109,9 +109,15 @@ void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
 }
 
 std::optional<Instant> TransportTurns::next_due(TransportEntry& entry, Instant now) noexcept {
-  const auto first = entry.state.parts().handshakes.due(now);
-  const auto second = entry.state.streams().due();
-  return first && second ? std::min(*first, *second) : first ? first : second;
+  std::optional<Instant> first;
+  const auto note = [&](std::optional<Instant> due) {
+    if (due && (!first || *due < *first)) first = due;
+  };
+  note(entry.state.parts().handshakes.due(now));
+  note(entry.state.streams().due());
+  // Without a deadline `KeyFrames::drive` waits for the party.
+  if (entry.state.can_send()) note(entry.state.streams().key_frame_due());
+  return first;
 }
 
 void TransportTurns::await(TransportEntry& entry, Instant now) noexcept {

@@ -333,8 +333,6 @@ std::optional<Instant> Streams::due() const noexcept {
     const auto due = state.presses ? state.presses->due() : std::nullopt;
     if (due && (!first || *due < *first)) first = due;
   }
-  const auto key_frame = key_frame_due();
-  if (key_frame && (!first || *key_frame < *first)) first = key_frame;
   return first;
 }
 

@@ -249,7 +249,7 @@ class Streams {
     return std::ranges::any_of(
         states_, [](const SourceState& state) { return state.presses && state.presses->is_open(); });
   }
-  /// When `take_ended_press` or `take_due_key_frame` has something to do; nothing if never.
+  /// When `take_ended_press` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
 
   // Figures.

@@ -290,6 +290,23 @@ TEST(GroupMedia, FB7_TheStreamThatIsSeenIsAsked) {
   EXPECT_EQ(asked(*call, 0), Ssrcs{9}) << "the newer one has taken over";
 }
 
+TEST(GroupMedia, FB7_ASenderThatCannotBeReachedYetIsAskedWhenItCan) {
+  const auto call = video_call(false, true);
+  const auto keys = call->plans[0].srtp;
+  auto awaiting = std::make_shared<SrtpPlan>(*keys);
+  awaiting->send.reset();
+  call->plans[0].srtp = awaiting;
+  call->plans[0].sources[1].sinks[0].media_allowed = true;
+  call->update(0);
+  call->pass(2s);
+  EXPECT_EQ(asked(*call, 0), Ssrcs{});
+  call->plans[0].srtp = keys;
+  call->update(0);
+  EXPECT_EQ(asked(*call, 0), Ssrcs{7});
+  call->pass(2s);
+  EXPECT_EQ(asked(*call, 0), Ssrcs{}) << "once";
+}
+
 TEST(GroupMedia, FB7_UnderAKeyOfAnotherNobodyIsAsked) {
   const auto call = video_call(false, true);
   auto keys = std::make_shared<SrtpPlan>(*call->plans[0].srtp);
