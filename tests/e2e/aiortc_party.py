@@ -136,14 +136,20 @@ class Party:
         except MediaStreamError:
             pass
 
+    def described(self):
+        """What it says. aiortc sends feedback alone and says nothing of reduced size, though RFC 8834 section 4.6 wants it negotiated; a relay
+        that checks RTCP drops such packets (RTC-1). So its SDP gets the line that tells what it does."""
+        session, *sections = self.connection.localDescription.sdp.split("\r\nm=")
+        return {"sdp": "\r\nm=".join([session, *(each.replace("\r\na=rtcp-mux\r\n", "\r\na=rtcp-mux\r\na=rtcp-rsize\r\n") for each in sections)])}
+
     async def offer(self):
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        return {"sdp": self.connection.localDescription.sdp}
+        return self.described()
 
     async def answer(self, sdp):
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         await self.connection.setLocalDescription(await self.connection.createAnswer())
-        return {"sdp": self.connection.localDescription.sdp}
+        return self.described()
 
     async def take(self, sdp):
         await self.connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
@@ -164,12 +170,19 @@ class Party:
             await asyncio.sleep(0.05)
         return {"after": None}
 
-
     async def sees(self, colour, frames, seconds):
-        start, before = time.monotonic(), self.frames
+        """aiortc has no use for packets that come before its receivers begin, and never asks for a key frame because it can decode nothing.
+        Who sees nothing for a second does here, as browsers do."""
+        start, before, asked = time.monotonic(), self.frames, 0
         while time.monotonic() < start + seconds:
             if self.frames >= before + frames and self.colour == colour:
                 return {"after": time.monotonic() - start}
+            if self.frames == before and time.monotonic() > start + 1 + asked:
+                asked += 1
+                for each in self.connection.getReceivers():
+                    if each.track and each.track.kind == "video":
+                        for source in each.getSynchronizationSources():
+                            await each._send_rtcp_pli(source.source)    # pylint: disable=protected-access
             await asyncio.sleep(0.05)
         return {"after": None}
 

@@ -5,12 +5,15 @@ a proxy does. Chromium and aiortc are in the lab's bob, which has IPv4 and IPv6.
 """
 
 import json
+import math
 import os
 import queue
 import shutil
+import struct
 import subprocess
 import sys
 import threading
+import wave
 
 from lab import Skip, inside, run
 
@@ -37,14 +40,26 @@ def with_attribute(text, name):
     return [line[len(name) + 3:] for line in text.split("\r\n") if line.startswith(f"a={name}:")]
 
 
+def tone_wave(path, hertz):
+    """A second of a tone that can be played round and round, for Chromium's microphone."""
+    with wave.open(path, "wb") as f:
+        f.setnchannels(1)
+        f.setsampwidth(2)
+        f.setframerate(48000)
+        f.writeframes(struct.pack("<48000h", *(int(16000 * math.sin(2 * math.pi * hertz * n / 48000)) for n in range(48000))))
+    return path
+
+
 class Browser:
-    """Chromium by browser/driver.mjs, in bob's namespace."""
+    """Chromium by browser/driver.mjs, in bob's namespace. Its microphone hears a tone, its camera is green."""
+
+    MICROPHONE_HZ = 500
 
     def __init__(self, lab, folder):
-        chromium = shutil.which("chromium")
+        chromium, microphone = shutil.which("chromium"), tone_wave(lab.path("microphone.wav"), self.MICROPHONE_HZ)
         self.log = open(lab.path("browser.log"), "w+", encoding="utf-8")
         environment = {**os.environ, "HOME": lab.directory}
-        self.process = subprocess.Popen(inside("bob", "node", os.path.join(folder, "driver.mjs"), chromium), stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(inside("bob", "node", os.path.join(folder, "driver.mjs"), chromium, microphone), stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=folder, env=environment)
         lab.processes.append(self.process)
         self.answers, self.number = queue.Queue(), 0
@@ -62,7 +77,7 @@ class Browser:
         except queue.Empty:
             raise RuntimeError(f"the browser does not answer within {seconds} s") from None
 
-    def begin(self, page, what, seconds=20, **more):
+    def begin(self, page, what, seconds=30, **more):
         """Says a command without waiting; the function that is returned waits for the answer."""
         self.number += 1
         number = self.number
@@ -89,10 +104,10 @@ class Page:
 
     wants, reply_wants = WEB, {}
 
-    def __init__(self, browser, name, permitted=True):
+    def __init__(self, browser, name, permitted=True, sip=False):
         self.browser, self.name = browser, name
         self.hertz, self.colour, self.trickles = None, None, False
-        browser.begin(name, "open", permitted=permitted)()
+        browser.begin(name, "open", seconds=60, permitted=permitted, sip=sip)()
 
     def begin(self, name, **more):
         return self.browser.begin(self.name, "call", name=name, **{"with": more})
@@ -266,13 +281,13 @@ def driver(build):
     for name in os.listdir(source):
         if not (same and name == "package-lock.json"):
             shutil.copy(os.path.join(source, name), folder)
-    if not same or not os.path.isdir(os.path.join(folder, "node_modules", "playwright-core")):
+    if not same or not os.path.isdir(os.path.join(folder, "node_modules", "jssip")):
         try:
-            made = run("npm", "ci", "--no-audit", "--no-fund", check=False, cwd=folder, timeout=60)
+            made = run("npm", "ci", "--no-audit", "--no-fund", check=False, cwd=folder, timeout=120)
             why = made.stderr.strip()[-200:] if made.returncode else None
         except subprocess.TimeoutExpired:
-            why = "no answer within 60 s"
+            why = "no answer within 120 s"
         if why:
             os.unlink(lock)
-            raise Skip(f"npm cannot install playwright-core: {why}")
+            raise Skip(f"npm cannot install what drives Chromium: {why}")
     return folder

@@ -2,7 +2,7 @@
 window.ferry = (() => {
   const KHZ = 48000, PATIENCE = 20;  // ms between two looks
   const COLOURS = { red: 'rgb(200 40 40)', green: 'rgb(40 200 40)', blue: 'rgb(40 40 200)' };
-  let pc, context, analyser, sent;
+  let pc, context, analyser, sent, agent, session;
 
   const later = time => new Promise(done => setTimeout(done, time));
 
@@ -55,6 +55,11 @@ window.ferry = (() => {
     context.createMediaStreamSource(stream).connect(analyser);
   }
 
+  function attend({ track }) {
+    if (track.kind === 'audio') hear(track);
+    else Object.assign(document.body.appendChild(document.createElement('video')), { srcObject: new MediaStream([track]), muted: true }).play().catch(() => {});
+  }
+
   // The loudest frequency that is heard now, in Hz; 0 for silence.
   function loudest() {
     if (!analyser) return 0;
@@ -103,7 +108,46 @@ window.ferry = (() => {
     return all;
   }
 
+  // What JsSIP needs for a call: its own peer connection is heard and seen like ours.
+  function terms({ hertz, colour }) {
+    context ??= new AudioContext({ sampleRate: KHZ });
+    document.querySelectorAll('video').forEach(each => each.remove());
+    analyser = undefined;
+    const tracks = [...tone(hertz).getTracks(), ...(colour ? pictures(colour).getTracks() : [])];
+    return { mediaStream: new MediaStream(tracks), pcConfig: { bundlePolicy: 'max-bundle', iceServers: [] } };
+  }
+
+  function adopt({ peerconnection }) {
+    pc = peerconnection;
+    pc.addEventListener('track', attend);
+  }
+
   return {
+    // Signs in at the proxy by SIP over WebSocket. Whoever calls the page gets this tone and picture.
+    async register({ user, proxy, hertz, colour }) {
+      agent = new JsSIP.UA({ sockets: [new JsSIP.WebSocketInterface(`ws://${proxy}:8080`)], uri: `sip:${user}@${proxy}`, session_timers: false });
+      agent.on('newRTCSession', call => {
+        session = call.session;
+        if (call.originator === 'remote') {
+          session.on('peerconnection', adopt);
+          session.answer(terms({ hertz, colour }));
+        }
+      });
+      agent.start();
+      return until(() => agent.isRegistered(), 5000);
+    },
+    // Calls somebody; the status of the call: "confirmed" or why it failed.
+    async dial({ to, hertz, colour }) {
+      let state;
+      agent.call(to, { ...terms({ hertz, colour }), eventHandlers: { peerconnection: adopt, confirmed: () => { state = 'confirmed'; }, failed: why => { state = why.cause; } } });
+      return until(() => state, 20000);
+    },
+    // Holds the call, or takes it back; true once the other side has agreed.
+    hold: ({ on }) => new Promise(done => (on ? session.hold({}, () => done(true)) : session.unhold({}, () => done(true)))),
+    hangUp: () => session.terminate(),
+    // Whether the other side comes to hold the call, or comes to have taken it back.
+    isHeld: ({ on, time }) => until(() => session && session.isOnHold().remote === on, time),
+    inCall: ({ time }) => until(() => session?.isEstablished(), time),
     // `hertz`: of the tone; `video`: pictures too or alone; `colour`: pictures of this colour; `data`: a data channel; `devices`:
     // microphone and camera. Nothing is sent of what is left out.
     async make({ hertz, colour, video, data, devices, policy }) {
@@ -112,10 +156,7 @@ window.ferry = (() => {
       context ??= new AudioContext({ sampleRate: KHZ });
       analyser = undefined;
       pc = new RTCPeerConnection({ bundlePolicy: policy ?? 'balanced' });
-      pc.ontrack = ({ track }) => {
-        if (track.kind === 'audio') hear(track);
-        else Object.assign(document.body.appendChild(document.createElement('video')), { srcObject: new MediaStream([track]), muted: true }).play().catch(() => {});
-      };
+      pc.ontrack = attend;
       sent = new MediaStream();
       send({ hertz, colour, video });
       if (devices) {
