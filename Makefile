@@ -49,11 +49,12 @@ fuzz:             ## every parser, and sequences of requests on one relay, SECON
 	@tools/setup.sh build fuzz
 	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 
-soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; deeper states of the latch; many random sequences of requests; many calls over bad links
+soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; all rows of the WebRTC table; deeper states of the latch; many random sequences of requests; many calls over bad links
 	@tools/setup.sh build test
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin --kernel
 	@python3 tests/e2e/hostile.py --build $(BUILD)/bin
+	@python3 tests/e2e/webrtc.py --build $(BUILD)/bin --all || [ $$? = 77 ]
 	@python3 tests/e2e/leaks.py --build $(BUILD)/bin
 	@FERRY_LATCH_DEPTH=8 $(BUILD)/bin/latch_states_test
 	@FERRY_SEQUENCES=2000 $(BUILD)/bin/session_sequences_test

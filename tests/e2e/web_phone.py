@@ -17,6 +17,8 @@ from parties import socket_in
 from web_parties import COLOURS, sections_of, with_attribute
 
 AUDIO_TYPE, VIDEO_TYPE = 8, 96
+# Directions and what is answered to them (RFC 3264 section 6.1).
+ANSWERS = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
 def alaw(sample):
@@ -98,10 +100,13 @@ class Eyes:
             self.decoder, self.broken = self.av.CodecContext.create("vp8", "r"), False
         if self.decoder is None or self.broken:
             return False
-        for frame in self.decoder.decode(self.av.Packet(self.buffer)):
-            self.frames += 1
-            self.colour = colour_of(frame)
-        return True
+        try:
+            for frame in self.decoder.decode(self.av.Packet(self.buffer)):
+                self.frames += 1
+                self.colour = colour_of(frame)
+        except self.av.error.FFmpegError:
+            self.broken = True
+        return not self.broken
 
 
 def colour_of(frame):
@@ -256,7 +261,8 @@ class Section:
         self.kind, self.port, self.ssrc, self.keys = kind, port, ssrc, KEYS[keys]()
         self.rtp, self.rtcp = (socket_in(ns("alice"), ALICE, port + n) for n in (0, 1))
         self.to = self.rtcp_to = self.source = None
-        self.type, self.sequence, self.may_send = AUDIO_TYPE if kind == "audio" else VIDEO_TYPE, 0, True
+        self.type, self.sequence = AUDIO_TYPE if kind == "audio" else VIDEO_TYPE, 0
+        self.may_send, self.answers = True, "sendrecv"
 
     def reads(self, session, text, port):
         """Takes where to send from a section of the relay's SDP."""
@@ -264,7 +270,8 @@ class Section:
         self.to = (address, port)
         said = with_attribute(text, "rtcp")
         self.rtcp_to = self.to if self.keys.has_mux else (address, int(said[0].split()[0]) if said else port + 1)
-        self.may_send = not any(f"a={word}\r\n" in text + "\r\n" for word in ("sendonly", "inactive"))
+        direction = next((word for word in ANSWERS if f"a={word}\r\n" in text + "\r\n"), "sendrecv")
+        self.may_send, self.answers = direction in ("sendrecv", "recvonly"), ANSWERS[direction]
 
     def send(self, payload, timestamp, marker=False):
         self.sequence += 1
@@ -331,7 +338,7 @@ class Phone:
         self.sections.append(video)
 
     def sdp(self, direction="sendrecv", extra="", lines=None):
-        """`lines`: of each section what its keys say; an offer's, if none are given."""
+        """`lines`: the last ones of each section; those of an offer, if none are given."""
         self.version += 1
         text = f"v=0\r\no=- {self.ssrc} {self.version} IN IP4 {ALICE}\r\ns=-\r\nc=IN IP4 {ALICE}\r\nt=0 0\r\n"
         for number, each in enumerate(self.order):
@@ -342,13 +349,13 @@ class Phone:
             text += f"m={each.kind} {each.port} {profile} {self.types if each.kind == 'audio' else each.type}\r\n"
             if each.kind == "video":
                 text += f"a=rtpmap:{each.type} VP8/90000\r\na=rtcp-fb:{each.type} nack pli\r\n"
-            text += f"a={direction}\r\n" + (lines[number] if lines else each.keys.offered())
+            text += lines[number] if lines else f"a={direction}\r\n" + each.keys.offered()
         return text + extra
 
     def offer(self):
         return self.sdp()
 
-    def answer(self, sdp, direction="sendrecv"):
+    def answer(self, sdp):
         session, free, lines = sdp.split("\r\nm=")[0], list(self.sections), []
         self.order = []
         for kind, port, text in sections_of(sdp):
@@ -363,9 +370,9 @@ class Phone:
             if kind == "video":
                 mine.type = vp8
             mine.reads(session, text, port)
-            lines.append(mine.keys.answered(text))
+            lines.append(f"a={mine.answers}\r\n" + mine.keys.answered(text))
             self.order.append(mine)
-        return self.sdp(direction, lines=lines)
+        return self.sdp(lines=lines)
 
     def take(self, sdp):
         session = sdp.split("\r\nm=")[0]

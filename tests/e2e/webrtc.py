@@ -2,10 +2,10 @@
 """WebRTC through the relay by two implementations, Chromium and aiortc: a table of calls, and stories of calls that change.
 
 The table is {Chromium, aiortc} × {offers, answers} × {plain RTP, SDES, DTLS, Chromium, aiortc on the far side} × {audio, audio and
-video in a bundle} × {candidates in the SDP, trickle} × {max-bundle, balanced}. By default rows are played until each pair of values
-was there, and all stories; with --all, every row. Chromium and aiortc are in the lab's bob, phones in alice; the script carries the SDP as a proxy
-does. Both ends judge: tones by their spectrum, pictures by the colour of decoded frames. Exit status: 0 passed, 1 failed, 77 this
-machine cannot (needs root, Chromium, node, npm and python3-aiortc).
+video in a bundle} × {candidates in the SDP, trickle} × {max-bundle, balanced} × {full, and lite or one port if the relay has them}.
+By default rows are played until each pair of values was there, and all stories; with --all, every row. Chromium and aiortc are in the
+lab's bob, phones in alice; the script carries the SDP as a proxy does. Both ends judge: tones by their spectrum, pictures by the
+colour of decoded frames. Exit status: 0 passed, 1 failed, 77 this machine cannot (needs root, Chromium, node, npm and python3-aiortc).
 """
 
 import argparse
@@ -16,21 +16,23 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from lab import RELAY4, RELAY6, Lab, Relay, Skip, need, ns  # noqa: E402
+import opensips as opensips_module  # noqa: E402
+from lab import RELAY4, RELAY6, Lab, Relay, Skip, need, ns, run  # noqa: E402
 from parties import Ng  # noqa: E402
 from verdict import FAILED, check, exit_status  # noqa: E402
-from web_parties import Aiortc, Browser, Call, Page, driver, interpreter, sections_of, with_attribute  # noqa: E402
+from web_parties import WEB, Aiortc, Browser, Call, Page, driver, interpreter, sections_of, with_attribute  # noqa: E402
 from web_phone import KEYS, Phone  # noqa: E402
 
-COLUMNS = ("near", "role", "far", "media", "candidates", "policy")
 WEB_ENDS = ("Chromium", "aiortc")
+ICE_PORT = 35000
+LITE = {"ICE-lite": "both"}    # what the proxy says then in each offer
 
 
-def table():
+def table(relays):
     """All rows that mean something."""
     for row in itertools.product(WEB_ENDS, ("offers", "answers"), (*KEYS, *WEB_ENDS), ("audio", "audio+video"), ("in SDP", "trickle"),
-                                 ("max-bundle", "balanced")):
-        near, role, far, _, candidates, policy = row
+                                 ("max-bundle", "balanced"), relays):
+        near, role, far, _, candidates, policy, _ = row
         if near == "aiortc" and (far == "Chromium" or candidates == "trickle" or policy == "balanced"):
             continue    # its rows with Chromium are Chromium's; it bundles always, and gathers first
         if near == far and role == "answers":
@@ -53,9 +55,37 @@ class Theatre:
     """The relay and who can take part. Parties are made once and get a new connection for each call."""
 
     def __init__(self, lab, build, folder, python):
-        self.lab, self.folder, self.python = lab, folder, python
-        self.relay = Relay(lab, build, "--delete-delay=0", "--num-threads=1")
+        self.lab, self.build, self.folder, self.python = lab, build, folder, python
         self.ng, self.browser, self.made, self.phones = Ng(ns("core")), None, {}, 0
+        self.relay = self.mode = None
+        self.be("full")
+
+    def be(self, mode):
+        """The relay is now one of `modes`."""
+        options = [f"--ice-port={ICE_PORT}"] if mode == "one port" else []
+        if self.relay is None or (mode == "one port") != (self.mode == "one port"):
+            self.end_relay()
+            self.relay = Relay(self.lab, self.build, "--delete-delay=0", "--num-threads=1", *options)
+        self.mode = mode
+
+    def end_relay(self):
+        if self.relay:
+            check(self.relay.used_pairs() == 0, "no port is left in use")
+            self.relay.process.terminate()
+            self.relay.process.wait(10)
+
+    def modes(self):
+        """What this relay can be: "full", and "lite" and "one port" if it has them."""
+        found = ["full"]
+        phone = self.phone()
+        offered = self.ng.ask("offer", "lite", sdp=phone.offer(), **{"from-tag": "A", **WEB, **LITE})
+        self.ng.ask("delete", "lite", **{"delete delay": 0})
+        phone.close()
+        if "a=ice-lite" in offered["sdp"]:
+            found.append("lite")
+        checked = run(os.path.join(self.build, "rtpferryd"), "--config-file=none", "--interface=127.0.0.1", f"--ice-port={ICE_PORT}", "--check-config",
+                      check=False)
+        return found + (["one port"] if checked.returncode == 0 else [])
 
     def web(self, kind, number):
         """One of the two parties of a kind."""
@@ -76,6 +106,7 @@ class Theatre:
             party.close()
         if self.browser:
             self.browser.close()
+        self.end_relay()
 
 
 class Dialogue(Call):
@@ -84,17 +115,26 @@ class Dialogue(Call):
     def __init__(self, theatre, *ends):
         super().__init__(theatre.ng)
         self.relay, self.ends, self.said = theatre.relay, dict(zip("AB", ends)), []
+        self.more = LITE if theatre.mode == "lite" else {}
 
-    def exchange(self, offerer="A", direction=None):
-        """An offer and its answer. `direction`: what a phone answers."""
+    def wants(self, end):
+        """What the proxy says in an offer that goes to this end."""
+        return {**end.wants, **self.more}
+
+    def reply_wants(self, end):
+        """What it says in an answer that goes to this end."""
+        return end.reply_wants
+
+    def exchange(self, offerer="A"):
+        """An offer and its answer."""
         answerer = "B" if offerer == "A" else "A"
         one, other = self.ends[offerer], self.ends[answerer]
         self.said = [("offer", one.offer())]
-        self.said.append(("offer as shown", self.ask("offer", offerer, answerer, self.said[-1][1], **other.wants)))
+        self.said.append(("offer as shown", self.ask("offer", offerer, answerer, self.said[-1][1], **self.wants(other))))
         if one.trickles:
             self.fragment(offerer, one.fragment())
-        self.said.append(("answer", other.answer(self.said[-1][1], **({"direction": direction} if direction else {}))))
-        self.said.append(("answer as shown", self.ask("answer", answerer, offerer, self.said[-1][1], **one.reply_wants)))
+        self.said.append(("answer", other.answer(self.said[-1][1])))
+        self.said.append(("answer as shown", self.ask("answer", answerer, offerer, self.said[-1][1], **self.reply_wants(one))))
         if other.trickles:
             self.fragment(answerer, other.fragment())
         one.take(self.said[-1][1])
@@ -119,7 +159,7 @@ class Dialogue(Call):
         for leg in self.relay.ctl("show", self.id).get("legs", []):
             for media in leg["medias"]:
                 received = [(each.get("ssrc"), each.get("packets")) for each in media.get("received", [])]
-                print(f"--- {leg.get('tag')} {media.get('kind') or media.get('media')}: received {received}, dropped {media.get('drops')}, ICE {media.get('ice')}, SRTP {media.get('srtp')}")
+                print(f"--- {leg.get('tag')}: received {received}, dropped {media.get('drops')}, ICE {media.get('ice')}, SRTP {media.get('srtp')}")
         for name, end in self.ends.items():
             if not isinstance(end, Phone) or end.eyes:
                 print(f"--- {name}: {end.seen()}")
@@ -132,7 +172,8 @@ def colours_of(a, b):
 
 
 def play(theatre, row):
-    near, role, far, media, candidates, policy = row
+    near, role, far, media, candidates, policy, mode = row
+    theatre.be(mode)
     video, trickles = media == "audio+video", candidates == "trickle"
     one = theatre.web(near, 1).make(hertz=700, colour="red" if video else None, policy=policy, trickles=trickles)
     if far in KEYS:
@@ -143,6 +184,9 @@ def play(theatre, row):
         with Dialogue(theatre, *((one, other) if role == "offers" else (other, one))) as call:
             call.exchange()
             call.judge(" ".join(row), colours_of(*call.ends.values()) if video else None)
+            to_near = call.said[3 if role == "offers" else 1][1]
+            if mode != "full":
+                check("a=ice-lite" in to_near if mode == "lite" else sections_of(to_near)[0][1] == ICE_PORT, f"{' '.join(row)}: the relay is {mode}")
             if near == "Chromium":
                 pair = one.call("pair")
                 check(pair.get("remote") in (RELAY4, RELAY6), f"{' '.join(row)}: media by the relay's {pair.get('remote')}")
@@ -168,7 +212,8 @@ def hold(theatre):
         page.call("turn", direction="inactive")
         call.exchange()
         offered = call.said[1][1]
-        check(offered.count("a=inactive") == 2 and page.hears(0) is not None and phone.hears(page.hertz, 1) is None, "the page holds: nobody hears or sees the other")
+        is_silent = page.hears(0) is not None and phone.hears(page.hertz, 1) is None
+        check(offered.count("a=inactive") == 2 and is_silent, "the page holds: nobody hears the other")
         page.call("turn", direction="sendrecv")
         call.exchange()
         call.judge("the page takes the call back", ("red", "red"), limit=1.0)
@@ -262,10 +307,11 @@ def reload_of_one_of_two(theatre):
 
 
 def refused_section(theatre):
-    """The phone refuses one section of the bundle, then the section that carries the transport (BND-3)."""
+    """The phone refuses one section of the bundle, then the section that carries the transport (BND-3). With max-bundle Chromium takes no
+    answer in which another section than its first one carries the transport ("Failed to setup RTCP mux"): it has prepared none for it."""
     page = theatre.web("Chromium", 1)
     for kind in ("video", "audio"):
-        page.make(hertz=700, colour="red", policy="max-bundle")
+        page.make(hertz=700, colour="red", policy="max-bundle" if kind == "video" else "balanced")
         phone = theatre.phone(video=True)
         phone.refuses = kind
         with Dialogue(theatre, page, phone) as call:
@@ -280,14 +326,13 @@ def refused_section(theatre):
 
 
 def devices(theatre):
-    """Microphone and camera instead of what the page draws. Chromium's fake camera is green."""
+    """Microphone and camera instead of what the page plays and draws."""
     page = theatre.web("Chromium", 1).make(devices=True, policy="max-bundle")
-    page.colour = "green"
+    page.hertz, page.colour = Browser.MICROPHONE_HZ, "green"
     phone = theatre.phone(video=True)
     with Dialogue(theatre, page, phone) as call:
         call.exchange()
-        call.judge("a page with microphone and camera", ("green", "green"), sounds=False)
-        check(page.hears(phone.hertz) is not None and phone.received > 50, f"a page with a microphone: {phone.received} packets of audio")
+        call.judge("a page with microphone and camera", ("green", "green"))
     phone.close()
 
 
@@ -307,22 +352,66 @@ def aiortc_changes(theatre):
     phone.close()
 
 
-STORIES = (hold, phone_adds_video, page_adds_video, stopped_and_added_again, ice_restart, reload, reload_of_one_of_two, refused_section, devices, aiortc_changes)
+class OpenSipsDialogue(Dialogue):
+    """A call as OpenSIPS tells it to the relay. The delete at its end has no tag."""
+
+    def __init__(self, theatre, *ends):
+        super().__init__(theatre, *ends)
+        self.ng = opensips_module.Module(ns("core"))
+
+    def wants(self, end):
+        return self.ng.wants(end)
+
+    def reply_wants(self, end):
+        return self.ng.back
+
+    def ask(self, command, sender, receiver, sdp, **keys):
+        return super().ask(command, sender, receiver, sdp, source=self.ends[sender], **keys)
+
+    def __exit__(self, *_):
+        deleted = self.ng.ask("delete", self.id)
+        check(deleted["result"] == "ok" and not self.relay.ctl("list")["calls"], "OpenSIPS: a delete without tags ends the call")
+        self.ng.socket.close()
+
+
+def opensips(theatre):
+    """What OpenSIPS's module sends for the lines of docs/webrtc.md: a page and a phone call each other, and two pages."""
+    page, phone = theatre.web("Chromium", 1), theatre.phone()
+    for what, ends in (("a page calls a phone", (page, phone)), ("a phone calls a page", (phone, page))):
+        page.make(hertz=700, policy="max-bundle")
+        with OpenSipsDialogue(theatre, *ends) as call:
+            call.exchange()
+            call.judge(f"OpenSIPS: {what}")
+            call.exchange("B")
+            call.judge(f"OpenSIPS: {what}, who is called offers again")
+    phone.close()
+    page.make(hertz=700, colour="red", policy="max-bundle")
+    with OpenSipsDialogue(theatre, page, theatre.web("Chromium", 2).make(hertz=1200, colour="blue", policy="max-bundle")) as call:
+        call.exchange()
+        call.judge("OpenSIPS: a page calls a page", ("blue", "red"))
+
+
+STORIES = (hold, phone_adds_video, page_adds_video, stopped_and_added_again, ice_restart, reload, reload_of_one_of_two, refused_section, devices,
+           aiortc_changes, opensips)
+
+
+def wanted_rows(rows, arguments):
+    if arguments.row:
+        return [row for row in rows if any(set(words.split(",")) <= set(row) for words in arguments.row)]
+    if arguments.all:
+        return rows
+    return [] if arguments.story else pairwise(rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True, help="folder with rtpferryd and rtpferryctl")
     parser.add_argument("--all", action="store_true", help="every row of the table")
+    parser.add_argument("--limit", type=float, default=float("inf"), help="seconds; what has not begun by then has failed")
     parser.add_argument("--row", action="append", help="rows that have all of these values, with commas between them")
     parser.add_argument("--story", action="append", choices=[each.__name__ for each in STORIES], help="this story; all by default")
     arguments = parser.parse_args()
     build = os.path.abspath(arguments.build)
-    rows = list(table())
-    if arguments.row:
-        rows = [row for row in rows if any(set(words.split(",")) <= set(row) for words in arguments.row)]
-    elif not arguments.all:
-        rows = [] if arguments.story else pairwise(rows)
     stories = [each for each in STORIES if each.__name__ in arguments.story] if arguments.story else [] if arguments.row else STORIES
     try:
         need("chromium", "node", "npm", "ip", "pgrep")
@@ -331,17 +420,23 @@ def main():
             os.execv(python, [python, *sys.argv])    # the phones need libsrtp and ffmpeg, which are aiortc's
         folder = driver(os.path.dirname(build))
         with Lab() as lab:
-            theatre = Theatre(lab, build, folder, python)
-            for name, scene in [(" ".join(row), lambda row=row: play(theatre, row)) for row in rows] + [(each.__name__, lambda each=each: each(theatre)) for each in stories]:
+            theatre, end = Theatre(lab, build, folder, python), time.monotonic() + arguments.limit
+            rows = list(table(theatre.modes()))
+            chosen = wanted_rows(rows, arguments)
+            scenes = [(" ".join(row), lambda row=row: play(theatre, row)) for row in sorted(chosen, key=lambda row: row[-1])]
+            scenes += [(each.__name__, lambda each=each: (theatre.be("full"), each(theatre))) for each in stories]
+            for name, scene in scenes:
                 start = time.monotonic()
+                if start > end:
+                    check(False, f"{name}: not begun within {arguments.limit:.0f} s")
+                    continue
                 try:
                     scene()
                 except (RuntimeError, LookupError, StopIteration) as problem:
                     check(False, f"{name}: {problem!r}")
                 print(f"        {name}: {time.monotonic() - start:.1f} s", flush=True)
             theatre.close()
-            check(theatre.relay.used_pairs() == 0, "no port is left in use")
-            print(f"{len(rows)} of {len(list(table()))} rows, {len(stories)} stories", flush=True)
+            print(f"{len(chosen)} of {len(rows)} rows, {len(stories)} stories", flush=True)
             if FAILED:
                 print("--- relay.log\n" + lab.log("relay.log")[-3000:])
     except Skip as why:
