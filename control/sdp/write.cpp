@@ -247,7 +247,9 @@ void write_section(Writer& out, const Session& session, const SectionEdit& secti
   if (!section.label.empty()) out.attribute("label:", section.label);
   if (section.bundle_only) out.attribute("bundle-only");
   if (rtp) write_codecs(out, section);
-  const bool allows_mixed = allows_mixed_extensions(session, media) && !is_plainer(section);
+  // What the sender said for all sections is about those that have extensions.
+  const bool is_about_it = !section.extmaps.empty() || media.find("extmap-allow-mixed") != nullptr;
+  const bool allows_mixed = is_about_it && allows_mixed_extensions(session, media) && !is_plainer(section);
   if (rtp && (section.allows_mixed_extensions || allows_mixed)) out.attribute("extmap-allow-mixed");
   for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {

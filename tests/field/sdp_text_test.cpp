@@ -221,9 +221,12 @@ TEST(FieldSdpText_Lines, NoRtpmapIsMadeUpForADynamicType) {
 }
 
 TEST(FieldSdpText_Lines, RFC8285_ExtmapAllowMixedOfTheSessionIsSaidInItsSections) {
-  const std::string out = passed_on(clean("sendrecv", "203.0.113.11", "a=extmap-allow-mixed\r\n"));
+  const char* const level = "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n";
+  const std::string out = passed_on(clean("sendrecv", "203.0.113.11", "a=extmap-allow-mixed\r\n", level));
   EXPECT_EQ(lines_of(out, "^a=extmap-allow-mixed$").size(), 1u) << out;
   EXPECT_GT(out.find("a=extmap-allow-mixed\r\n"), out.find("m=audio")) << out;
+  const std::string without = passed_on(clean("sendrecv", "203.0.113.11", "a=extmap-allow-mixed\r\n"));
+  EXPECT_TRUE(lines_of(without, "^a=extmap-allow-mixed$").empty()) << without;
   EXPECT_EQ(lines_of(passed_on(clean("sendrecv", "203.0.113.11", "", "a=extmap-allow-mixed \r\n")),
                      "^a=extmap-allow-mixed$")
                 .size(),
