@@ -4,6 +4,16 @@
 
 namespace ferry {
 
+namespace {
+
+/// Octets of a string on the heap: short ones lie in the object itself.
+std::size_t heap_of(const std::string& text) noexcept {
+  static const std::size_t in_object = std::string().capacity();
+  return text.capacity() > in_object ? text.capacity() + 1 : 0;
+}
+
+}  // namespace
+
 const MediaVerdict* Explanation::main() const noexcept {
   // If two verdicts are equally bad, the listener's comes first: it says who does not hear whom.
   const auto order = [](const MediaVerdict& verdict) {
@@ -28,6 +38,17 @@ bool Explanation::is_all_heard() const noexcept {
 std::string Explanation::summary() const {
   if (verdicts.empty()) return {};
   return is_all_heard() ? std::string("everybody hears everybody") : main()->sentence;
+}
+
+std::size_t Explanation::footprint() const noexcept {
+  std::size_t octets = heap_of(call_id) + verdicts.capacity() * sizeof(MediaVerdict);
+  for (const MediaVerdict& verdict : verdicts) {
+    octets += heap_of(verdict.leg) + heap_of(verdict.type) + heap_of(verdict.sentence);
+    if (verdict.origin) octets += heap_of(verdict.origin->leg);
+    octets += verdict.evidence.capacity() * sizeof(std::string);
+    for (const std::string& line : verdict.evidence) octets += heap_of(line);
+  }
+  return octets;
 }
 
 }  // namespace ferry

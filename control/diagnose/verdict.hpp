@@ -4,6 +4,7 @@
 #include "control/diagnose/causes.hpp"
 #include "control/diagnose/hearing.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -69,6 +70,8 @@ struct Explanation {
   /// One sentence for people: that of `main`, or that everybody hears everybody. Empty if there is no
   /// verdict.
   [[nodiscard]] std::string summary() const;
+  /// Octets on the heap.
+  [[nodiscard]] std::size_t footprint() const noexcept;
 };
 
 }  // namespace ferry

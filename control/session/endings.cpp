@@ -7,14 +7,11 @@
 #include "control/diagnose/explain.hpp"
 #include "control/diagnose/mos.hpp"
 #include "control/session/evidence.hpp"
-#include "control/session/explanation_json.hpp"
 
 #include <algorithm>
 #include <chrono>
 
 namespace ferry {
-
-using nlohmann::json;
 
 namespace {
 
@@ -117,20 +114,19 @@ void Endings::on_settled() {
       }
     }
     observers_.tell(&CallObserver::on_report, report);
-    if (ended_badly) keep(std::move(ending), report);
+    if (ended_badly) keep(std::move(ending));
   }
 }
 
-void Endings::keep(std::unique_ptr<CallEnding> ending, const CallReport& report) {
+void Endings::keep(std::unique_ptr<CallEnding> ending) {
   auto kept = std::make_unique<KeptCall>();
-  kept->call_id = report.call_id;
-  json explanation = to_json(report.explanation);
-  explanation["state"] = "ended";
-  explanation["ended"] = to_string(report.reason);
-  explanation["ended_at_ms"] = unix_ms(report.ended);
-  explanation["age_s"] = seconds_of(report.duration);
-  kept->explanation = explanation.dump(-1, ' ', false, json::error_handler_t::replace);
-  kept->bytes = sizeof *kept + kept->explanation.capacity();
+  CallReport& report = ending->report;
+  kept->call_id = std::move(report.call_id);
+  kept->explanation = std::move(report.explanation);
+  kept->ended = report.ended;
+  kept->reason = report.reason;
+  kept->duration = report.duration;
+  kept->bytes = sizeof *kept + kept->explanation.footprint();
   for (CallEnding::Flight& flight : ending->flights) {
     if (!flight.ring) continue;
     kept->bytes += sizeof(KeptCall::Flight) + flight.ring->footprint();

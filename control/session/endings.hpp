@@ -12,8 +12,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 namespace ferry {
 
 /// A call that is ending. The workers fill in what they knew of it; then a report is made.
@@ -56,8 +54,12 @@ struct CallEnding {
 struct KeptCall {
   /// The Call-ID; of a session of the rtpproxy protocol with a blank and its tag behind.
   std::string call_id;
-  /// JSON as text, because a tree would take several times as much memory.
-  std::string explanation;
+  /// What was wrong, when it ended and why, and how long it lasted. Plain values: most kept calls are never
+  /// asked for, so whoever asks makes JSON of them.
+  Explanation explanation;
+  WallTime ended{};
+  EndReason reason = EndReason::kRegular;
+  Duration duration{0};
   /// Octets that it takes, flight recorders included.
   std::size_t bytes = 0;
   /// The flight recorder of one port, with the party and media as the explanation names them.
@@ -98,7 +100,8 @@ class Endings final : public CallObserver {
  private:
   /// Adds the call to the totals.
   void count(const Call& call, EndReason reason, const Clock& clock);
-  void keep(std::unique_ptr<CallEnding> ending, const CallReport& report);
+  /// Keeps a call whose report was told.
+  void keep(std::unique_ptr<CallEnding> ending);
 
   SessionTotals& totals_;
   const CallObservers& observers_;

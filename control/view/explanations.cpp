@@ -25,7 +25,11 @@ json Explanations::of_call(std::string_view call_id, bool packets, const Clock& 
   if (call == nullptr) {
     const KeptCall* kept = endings_.kept(call_id);
     if (kept == nullptr) return nullptr;
-    json j = json::parse(kept->explanation);
+    json j = to_json(kept->explanation);
+    j["state"] = "ended";
+    j["ended"] = to_string(kept->reason);
+    j["ended_at_ms"] = unix_ms(kept->ended);
+    j["age_s"] = seconds_of(kept->duration);
     if (!packets) return j;
     for (const KeptCall::Flight& flight : kept->flights)
       j["flight"].push_back(flight_json(flight.leg, flight.media, flight.local, *flight.ring));

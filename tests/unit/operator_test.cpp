@@ -139,6 +139,10 @@ TEST_F(Operated, BadCallsAreKeptWithinBounds) {
   EXPECT_TRUE(ask({{"command", "explain"}, {"call_id", "bad-0"}}).contains("error")) << "the oldest gave way";
   const json last = ask({{"command", "explain"}, {"call_id", "bad-299"}});
   EXPECT_EQ(last["state"], "ended");
+  EXPECT_EQ(last["ended"], "regular");
+  EXPECT_GT(last["ended_at_ms"], 0);
+  EXPECT_GE(last["age_s"], 6.0);
+  EXPECT_LT(last["age_s"], 7.0);
   EXPECT_EQ((*verdict(last, "B", "from"))["cause"], "never-sent");
 }
 

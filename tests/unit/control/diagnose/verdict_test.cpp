@@ -83,6 +83,26 @@ TEST(Explanation, WithoutVerdictsSaysNothing) {
   EXPECT_EQ(call.summary(), "");
 }
 
+TEST(Explanation, ItsFootprintGrowsByWhatStandsOnTheHeap) {
+  Explanation call;
+  EXPECT_EQ(call.footprint(), 0u);
+  call.call_id = std::string(100, 'c');
+  std::size_t before = call.footprint();
+  EXPECT_GE(before, 100u);
+  call.verdicts.resize(2);
+  EXPECT_GE(call.footprint(), before + 2 * sizeof(MediaVerdict));
+  MediaVerdict& verdict = call.verdicts.front();
+  for (std::string* text : {&verdict.leg, &verdict.type, &verdict.sentence, &verdict.origin.emplace().leg,
+                            &verdict.evidence.emplace_back()}) {
+    before = call.footprint();
+    *text = "short";
+    EXPECT_EQ(call.footprint(), before) << "a short text lies in the object";
+    *text = std::string(200, 't');
+    EXPECT_GE(call.footprint(), before + 200);
+    EXPECT_LT(call.footprint(), before + 300);
+  }
+}
+
 TEST(MediaVerdict, GradesAndReceptionAreThoseOfTheCauseUnlessAJudgeSaysOtherwise) {
   MediaVerdict verdict;
   for (const CauseRow& row : kCauseRows) {

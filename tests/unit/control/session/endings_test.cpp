@@ -5,7 +5,6 @@
 #include "tests/support/session_parts.hpp"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace ferry::test {
 namespace {
@@ -108,12 +107,13 @@ TEST_F(EndingsTest, ATimedOutCallIsKeptWithItsVerdict) {
   EXPECT_EQ(endings_.kept("good"), nullptr);
   const KeptCall* kept = endings_.kept("bad");
   ASSERT_NE(kept, nullptr);
-  const auto explanation = nlohmann::json::parse(kept->explanation);
-  EXPECT_EQ(explanation["state"], "ended");
-  EXPECT_EQ(explanation["ended"], to_string(EndReason::kTimeout));
-  EXPECT_EQ(explanation["age_s"], 60.0);
+  EXPECT_EQ(kept->explanation.worst(), Severity::kFault);
+  EXPECT_FALSE(kept->explanation.summary().empty()) << "the words are made, too";
+  EXPECT_EQ(kept->reason, EndReason::kTimeout);
+  EXPECT_EQ(kept->ended, parts_.clock().wall);
+  EXPECT_EQ(kept->duration, Duration(60s));
   EXPECT_EQ(endings_.kept_size().calls, 1u);
-  EXPECT_GT(endings_.kept_size().bytes, kept->explanation.size());
+  EXPECT_GT(endings_.kept_size().bytes, kept->explanation.footprint());
 }
 
 TEST_F(EndingsTest, AVerdictOfTheDeletionStands) {
