@@ -7,6 +7,7 @@
 #include "control/session/snapshots.hpp"
 
 #include <deque>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,7 +48,7 @@ struct CallEnding {
   bool has_verdict = false;
   /// The workers write into these two, so that their elements must not move.
   CallSnapshots snapshots;
-  std::deque<Flight> flights;
+  std::list<Flight> flights;
 };
 
 /// A call that ended badly, kept for `explain`.

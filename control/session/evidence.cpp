@@ -105,9 +105,14 @@ CallEvidence evidence_of(const Call& call, const CallSnapshots& snapshots, const
   evidence.is_answered = call.answered || call.policy() != nullptr;
   if (call.extras) evidence.refused = call.extras->refused;
   std::vector<std::pair<const Media*, MediaEvidence::Source>> places;
+  std::size_t medias = 0;
+  for (const auto& leg : call.legs) medias += leg->medias.size();
+  places.reserve(medias);
+  evidence.legs.reserve(call.legs.size());
   for (const auto& leg : call.legs) {
     LegEvidence& party = evidence.legs.emplace_back();
     party.name = name_of(*leg);
+    party.medias.reserve(leg->medias.size());
     for (const auto& media : leg->medias) {
       if (media->untouched || media->hidden) continue;
       places.push_back({media.get(), {evidence.legs.size() - 1, party.medias.size()}});

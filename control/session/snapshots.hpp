@@ -6,7 +6,7 @@
 #include "control/session/media_plane.hpp"
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <vector>
 
 namespace ferry {
@@ -47,8 +47,9 @@ struct CallSnapshots {
     Endpoint local;
     TransportSnapshot snapshot;
   };
-  /// A deque, because the worker writes into elements, which must not move.
-  std::deque<Entry> entries;
+  /// A list, because the worker writes into elements, which must not move. Entries are large, and an empty
+  /// list takes no memory.
+  std::list<Entry> entries;
 
   /// Adds what closed ports of `media` had counted.
   void add_last_of(const Media& media) {

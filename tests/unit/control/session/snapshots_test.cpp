@@ -4,6 +4,9 @@
 #include "tests/support/packets.hpp"
 #include "tests/support/session_parts.hpp"
 
+#include <cstddef>
+#include <iterator>
+
 #include <gtest/gtest.h>
 
 namespace ferry::test {
@@ -30,7 +33,7 @@ TEST_F(SnapshotsTest, EachOpenTransportIsRead) {
   ASSERT_EQ(all.entries.size(), 2u);
   for (const std::size_t leg : {0u, 1u}) {
     const Media& media = SessionParts::media(call_, leg);
-    const auto& entry = all.entries[leg];
+    const auto& entry = *std::next(all.entries.begin(), static_cast<std::ptrdiff_t>(leg));
     EXPECT_TRUE(entry.carries(media.id));
     EXPECT_FALSE(entry.carries(SessionParts::media(call_, 1 - leg).id));
     EXPECT_TRUE(entry.active);
@@ -46,8 +49,8 @@ TEST_F(SnapshotsTest, PortsOfTheProposedAddressAreNotTheActiveOnes) {
   parts_.plans.sync(call_);
   const CallSnapshots all = parts_.snapshots.read(call_);
   ASSERT_EQ(all.entries.size(), 3u);
-  EXPECT_TRUE(all.entries[0].active);
-  EXPECT_FALSE(all.entries[1].active);
+  EXPECT_TRUE(all.entries.front().active);
+  EXPECT_FALSE(std::next(all.entries.begin())->active);
 }
 
 TEST_F(SnapshotsTest, WhatClosedPortsCountedIsAdded) {
