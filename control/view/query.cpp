@@ -27,6 +27,15 @@ namespace {
 
 using nlohmann::json;
 
+// Most members that the dictionaries of a usual reply have, and most flags. One that grows member by member
+// would allocate five times.
+constexpr std::size_t kCallMembers = 12;
+constexpr std::size_t kPartyMembers = 8;
+constexpr std::size_t kMediaMembers = 8;
+constexpr std::size_t kStreamMembers = 13;
+constexpr std::size_t kSsrcMembers = 9;
+constexpr std::size_t kFlags = 4;
+
 std::int64_t unix_seconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
@@ -39,6 +48,7 @@ std::int64_t unix_seconds(Instant then, const Clock& clock) {
 Dict endpoint_dict(const Endpoint& endpoint) {
   Dict dict;
   if (!endpoint.is_set() || endpoint.port.value == 0) return dict;
+  dict.reserve(3);
   dict.set("family", endpoint.address.is_v6() ? "IPv6" : "IPv4");
   dict.set("address", endpoint.address.to_string());
   dict.set("port", std::int64_t{endpoint.port.value});
@@ -48,6 +58,7 @@ Dict endpoint_dict(const Endpoint& endpoint) {
 /// The figures of one sample; those of a sum are divided by its number of samples.
 Dict sample_dict(const QualitySample& sample, std::int64_t divisor) {
   Dict dict;
+  dict.reserve(6);
   dict.set("MOS", sample.mos_times_10 / divisor);
   dict.set("round-trip time", sample.round_trip_us / divisor);
   dict.set("round-trip time leg", sample.round_trip_leg_us / divisor);
@@ -90,6 +101,7 @@ void add_ssrc_stats(Dict& dict, const SsrcCounters& counters, const QualityHisto
 
 std::vector<const Leg*> QueryView::legs_for(const Call& call, const Request& request) {
   std::vector<const Leg*> legs;
+  legs.reserve(call.legs.size());
   const auto& tag = request.to_tag && !request.to_tag->empty() ? request.to_tag : request.from_tag;
   if (!tag || tag->empty()) {
     for (const auto& leg : call.legs) legs.push_back(leg.get());
@@ -113,6 +125,7 @@ namespace {
 Dict stream_dict(const Call& call, const Media& media, const MediaView& view, std::size_t component,
                  const Clock& clock) {
   Dict stream;
+  stream.reserve(kStreamMembers);
   const LocalPorts* ports = media.via->active_ports();
   if (ports != nullptr && !ports->closed) {
     stream.set("local port", std::int64_t{ports->port.value} + static_cast<std::int64_t>(component));
@@ -146,6 +159,7 @@ Dict stream_dict(const Call& call, const Media& media, const MediaView& view, st
   stream.set("last user packet", user_ns != 0 ? unix_seconds(Instant{Duration{user_ns}}, clock) : last);
   if (!view.ingress.empty()) stream.set("SSRC", view.ingress.front().counters.ssrc.value);
   List flags;
+  flags.reserve(kFlags);
   if (!media.hidden) flags.emplace_back(component == 0 ? "RTP" : "RTCP");
   if (component == 0 && media.via->mux_used) flags.emplace_back("RTCP");
   if (component == 1 && media.via->mux_used) flags.emplace_back("fallback RTCP");
@@ -190,8 +204,10 @@ void add_ssrc_stats(Dict& dict, const MediaView::Stream& stream, bool measure, c
 
 List ssrc_list(const MediaView& view, bool with_stats, bool measure, const Clock& clock) {
   List list;
+  list.reserve(view.ingress.size());
   for (const MediaView::Stream& stream : view.ingress) {
     Dict dict;
+    dict.reserve(kSsrcMembers);
     dict.set("SSRC", stream.counters.ssrc.value);
     if (with_stats) add_ssrc_stats(dict, stream, measure, clock);
     list.emplace_back(std::move(dict));
@@ -224,15 +240,18 @@ std::string codec_name(const Media& media, const MediaView& view) {
 Dict media_dict(const Call& call, const Media& media, const MediaView& view, const SessionConfig& config,
                 const Clock& clock) {
   Dict dict;
+  dict.reserve(kMediaMembers);
   dict.set("index", std::int64_t{media.index});
   dict.set("type", media.type);
   if (!media.protocol.empty()) dict.set("protocol", media.protocol);
   if (const auto codec = codec_name(media, view); !codec.empty()) dict.set("codec", codec);
   List streams;
+  streams.reserve(2);
   streams.emplace_back(stream_dict(call, media, view, 0, clock));
   streams.emplace_back(stream_dict(call, media, view, 1, clock));
   dict.set("streams", std::move(streams));
   List flags;
+  flags.reserve(kFlags);
   if (media.via->remote_known) flags.emplace_back("initialized");
   if (media.via->rules.asymmetric) flags.emplace_back("asymmetric");
   // Seen from the relay: "send" is toward this party, "recv" is from it.
@@ -269,6 +288,7 @@ Dict media_dict(const Call& call, const Media& media, const MediaView& view, con
       config.ssrc_reporting == SsrcReporting::kFull || config.ssrc_reporting == SsrcReporting::kInline;
   dict.set("ingress SSRCs", ssrc_list(view, inline_stats, config.measure_rtp, clock));
   List egress;
+  egress.reserve(view.egress.size());
   for (const MediaView::OutStream& stream : view.egress) {
     Dict out;
     out.set("SSRC", stream.counters.ssrc.value);
@@ -286,11 +306,14 @@ std::string leg_name(const Leg& leg) {
 /// `{tag, type}` of each other leg, each leg once.
 List relations(const std::vector<std::pair<const Leg*, SubscriptionKind>>& legs) {
   List list;
+  list.reserve(legs.size());
   std::vector<const Leg*> seen;
+  seen.reserve(legs.size());
   for (const auto& [leg, kind] : legs) {
     if (std::ranges::find(seen, leg) != seen.end()) continue;
     seen.push_back(leg);
     Dict dict;
+    dict.reserve(2);
     dict.set("tag", leg->tag);
     dict.set("type", kind == SubscriptionKind::kOfferAnswer ? "offer/answer" : "pub/sub");
     list.emplace_back(std::move(dict));
@@ -302,6 +325,7 @@ List relations(const std::vector<std::pair<const Leg*, SubscriptionKind>>& legs)
 
 Dict counters_dict(std::uint64_t packets, std::uint64_t bytes, std::uint64_t errors) {
   Dict dict;
+  dict.reserve(3);
   dict.set("packets", packets);
   dict.set("bytes", bytes);
   dict.set("errors", errors);
@@ -364,6 +388,7 @@ List codes_of(const Leg& leg) {
 /// One party without its medias.
 Dict party_dict(const Leg& leg, const LegRelations& of) {
   Dict party;
+  party.reserve(kPartyMembers);
   party.set("tag", leg.tag);
   if (!leg.via_branch.empty()) party.set("via-branch", leg.via_branch);
   if (!leg.aliases.empty()) party.set("tag-aliases", List(leg.aliases.begin(), leg.aliases.end()));
@@ -388,6 +413,7 @@ Dict recording_of(const Leg& leg, const LegRelations& of) {
 /// The facts about the whole call, before its parties.
 Dict call_dict(const Call& call) {
   Dict reply;
+  reply.reserve(kCallMembers);
   const auto created_us =
       std::chrono::duration_cast<std::chrono::microseconds>(call.created.time_since_epoch()).count();
   reply.set("created", created_us / 1'000'000);
@@ -424,11 +450,13 @@ Dict QueryView::reply(const Call& call, const std::vector<const Leg*>& legs, con
   }
   Dict ssrcs;
   Dict tags;
+  tags.reserve(legs.size());
   std::array<ComponentCounters, 2> totals;
   for (const Leg* leg : legs) {
     const LegRelations of = relations_of(call, *leg);
     Dict party = party_dict(*leg, of);
     List medias;
+    medias.reserve(leg->medias.size());
     for (const auto& media : leg->medias) {
       const MediaView view = snapshots.view_of(media->id);
       for (const MediaView::Stream& stream : view.ingress) {
@@ -450,6 +478,7 @@ Dict QueryView::reply(const Call& call, const std::vector<const Leg*>& legs, con
     reply.set("SSRC", std::move(ssrcs));
   reply.set("tags", std::move(tags));
   Dict total;
+  total.reserve(2);
   total.set("RTP", counters_dict(totals[0].packets_in, totals[0].bytes_in, totals[0].errors_in));
   total.set("RTCP", counters_dict(totals[1].packets_in, totals[1].bytes_in, totals[1].errors_in));
   reply.set("totals", std::move(total));
