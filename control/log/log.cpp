@@ -173,16 +173,18 @@ std::optional<Subsystem> parse_subsystem(std::string_view name) noexcept {
 
 Scope::Scope(Subsystem subsystem, std::string_view call_id, bool is_debugged)
     : subsystem_(g_context.subsystem),
-      call_id_(std::move(g_context.call_id)),
+      is_other_call_(g_context.call_id != call_id),
       is_debugged_(g_context.is_debugged) {
   g_context.subsystem = subsystem;
-  g_context.call_id = call_id;
   g_context.is_debugged = is_debugged;
+  if (!is_other_call_) return;
+  call_id_ = std::move(g_context.call_id);
+  g_context.call_id = call_id;
 }
 
 Scope::~Scope() {
   g_context.subsystem = subsystem_;
-  g_context.call_id = std::move(call_id_);
+  if (is_other_call_) g_context.call_id = std::move(call_id_);
   g_context.is_debugged = is_debugged_;
 }
 

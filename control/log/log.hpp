@@ -43,8 +43,10 @@ class Scope {
   Scope& operator=(const Scope&) = delete;
 
  private:
-  /// The values of the enclosing scope.
+  /// The values of the enclosing scope. `call_id_` is empty if that one is about the same call: scopes of one
+  /// call stand in each other for each command, and a copy of the Call-ID each time costs an allocation.
   Subsystem subsystem_;
+  bool is_other_call_;
   std::string call_id_;
   bool is_debugged_;
 };

@@ -23,6 +23,11 @@ std::string_view take_word(std::string_view& text) {
   return word;
 }
 
+spdlog::level::level_enum level_of(const CommandReport& report) {
+  if (!report.refusal.empty() || !report.warning.empty()) return spdlog::level::warn;
+  return report.changes ? spdlog::level::info : spdlog::level::debug;
+}
+
 }  // namespace
 
 std::string ports_in_sdp(std::string_view sdp) {
@@ -79,13 +84,14 @@ std::string describe(const CommandReport& report) {
   return text;
 }
 
+bool is_logged(const CommandReport& report) {
+  const log::Scope scope(log::Subsystem::kControl, report.call_id);
+  return log::is_wanted(level_of(report));
+}
+
 void log_command(const CommandReport& report) {
   const log::Scope scope(log::Subsystem::kControl, report.call_id);
-  const bool is_odd = !report.refusal.empty() || !report.warning.empty();
-  const auto level = is_odd           ? spdlog::level::warn
-                     : report.changes ? spdlog::level::info
-                                      : spdlog::level::debug;
-  if (log::is_wanted(level)) spdlog::log(level, "{}", describe(report));
+  if (const auto level = level_of(report); log::is_wanted(level)) spdlog::log(level, "{}", describe(report));
 }
 
 }  // namespace ferry

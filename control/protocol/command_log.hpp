@@ -43,6 +43,8 @@ struct CommandReport {
 /// Returns the text of the line, without time, level and Call-ID.
 [[nodiscard]] std::string describe(const CommandReport& report);
 
+/// True if the line would be written. Ask before a text for it is made that costs something.
+[[nodiscard]] bool is_logged(const CommandReport& report);
 /// Writes the line: at info for a change, at debug for a question, as a warning if the command was refused or
 /// has a `warning`.
 void log_command(const CommandReport& report);

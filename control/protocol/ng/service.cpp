@@ -397,8 +397,8 @@ void NgService::log_request(std::string_view command, const Request& request, co
   if (text("result") == "error") report.refusal = text("error-reason");
   // If there is a message, it is the real cause.
   if (!text("message").empty()) report.refusal = text("message");
-  const std::string local =
-      report.changes && report.refusal.empty() ? ports_in_sdp(text("sdp")) : std::string();
+  const bool has_ports = report.changes && report.refusal.empty() && is_logged(report);
+  const std::string local = has_ports ? ports_in_sdp(text("sdp")) : std::string();
   report.local = local;
   if (refusal)
     note_refusal(manager_, report, *refusal, command == "delete", clock_());

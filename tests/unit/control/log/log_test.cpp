@@ -91,6 +91,29 @@ TEST_F(LogTest, ACallThatIsDebuggedIsLoggedWhateverTheLevel) {
   EXPECT_NE(written.find("[quiet] the scope before"), std::string::npos) << written;
 }
 
+TEST_F(LogTest, ScopesOfOneCallStandInEachOther) {
+  log::configure(3, true, "", false);
+  const auto call_of_line = [] {
+    const std::string written = lines([] { log::error("here"); });
+    const auto begin = written.find('[');
+    return begin == std::string::npos ? std::string() : written.substr(begin, written.find(']') - begin + 1);
+  };
+  const std::string id(100, 'c');
+  const log::Scope outer(Subsystem::kControl, id);
+  {
+    const log::Scope same(Subsystem::kCalls, id);
+    EXPECT_EQ(call_of_line(), "[" + id + "]");
+    {
+      const log::Scope other(Subsystem::kCalls, "other");
+      EXPECT_EQ(call_of_line(), "[other]");
+      const log::Scope none(Subsystem::kCore);
+      EXPECT_EQ(call_of_line(), "");
+    }
+    EXPECT_EQ(call_of_line(), "[" + id + "]");
+  }
+  EXPECT_EQ(call_of_line(), "[" + id + "]");
+}
+
 TEST_F(LogTest, ALineOfJsonIsAnObjectWhateverIsInIt) {
   log::configure(6, true, "", true);
   const std::string odd = "a\"b\\\n\x1b\xff";

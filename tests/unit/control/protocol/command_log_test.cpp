@@ -1,5 +1,7 @@
 #include "control/protocol/command_log.hpp"
 
+#include "control/log/log.hpp"
+
 #include <algorithm>
 
 #include <gtest/gtest.h>
@@ -46,6 +48,30 @@ TEST(CommandLog, CTL14_WordsOfSdpAndOfReasonsAreMadeSafe) {
   EXPECT_TRUE(std::ranges::all_of(line, [](char c) { return c >= 0x20 && c < 0x7f; })) << line;
   EXPECT_NE(line.find("no 'a\\x0ab'"), std::string::npos) << line;
   EXPECT_NE(line.find("a\\x1b[2Ju 192.0.2.1:9"), std::string::npos) << line;
+}
+
+TEST(CommandLog, ALineIsMadeOnlyIfItsLevelIsWritten) {
+  const int before = log::level_of(log::Subsystem::kControl);
+  const struct {
+    int level;
+    bool question, change, warning, refusal;
+  } rows[] = {{7, true, true, true, true},
+              {6, false, true, true, true},
+              {4, false, false, true, true},
+              {3, false, false, false, false}};
+  for (const auto& row : rows) {
+    log::set_level(log::Subsystem::kControl, row.level);
+    CommandReport report{.command = "offer"};
+    EXPECT_EQ(is_logged(report), row.change) << row.level;
+    report.changes = false;
+    EXPECT_EQ(is_logged(report), row.question) << row.level;
+    report.warning = "odd";
+    EXPECT_EQ(is_logged(report), row.warning) << row.level;
+    report.warning = {};
+    report.refusal = "no";
+    EXPECT_EQ(is_logged(report), row.refusal) << row.level;
+  }
+  log::set_level(log::Subsystem::kControl, before);
 }
 
 TEST(CommandLog, PortsAreThoseThatTheSdpShows) {
