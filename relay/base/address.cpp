@@ -77,7 +77,16 @@ IpAddress IpAddress::unmapped() const noexcept {
 std::string IpAddress::to_string() const {
   char buffer[INET6_ADDRSTRLEN] = "";
   if (family_ == AddressFamily::kNone) return "";
-  inet_ntop(is_v4() ? AF_INET : AF_INET6, octets_.data(), buffer, sizeof buffer);
+  if (is_v4()) {
+    // `inet_ntop` goes through `sprintf`, and replies have many addresses.
+    char* at = buffer;
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i > 0) *at++ = '.';
+      at = std::to_chars(at, buffer + sizeof buffer, static_cast<unsigned>(octets_[i])).ptr;
+    }
+    return {buffer, at};
+  }
+  inet_ntop(AF_INET6, octets_.data(), buffer, sizeof buffer);
   return buffer;
 }
 

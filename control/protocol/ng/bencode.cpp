@@ -4,7 +4,9 @@
 
 #include "control/protocol/ng/bencode.hpp"
 
+#include <array>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -148,8 +150,15 @@ class Decoder {
   std::vector<Open> open_;
 };
 
+void append_number(std::string& out, std::int64_t number) {
+  // The longest 64-bit number has 20 characters.
+  std::array<char, 24> digits;
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+  out.append(digits.data(), end);
+}
+
 void append_string(std::string& out, std::string_view text) {
-  out += std::to_string(text.size());
+  append_number(out, static_cast<std::int64_t>(text.size()));
   out += ':';
   out += text;
 }
@@ -157,7 +166,7 @@ void append_string(std::string& out, std::string_view text) {
 void append(std::string& out, const Value& value) {
   if (const auto* number = value.integer()) {
     out += 'i';
-    out += std::to_string(*number);
+    append_number(out, *number);
     out += 'e';
   } else if (const auto* text = value.string()) {
     append_string(out, *text);
