@@ -32,7 +32,7 @@ struct TransportActivity {
   /// Jitter of the stream heard last, in microseconds.
   std::atomic<std::uint32_t> jitter_us{0};
   /// How well the transport works, as coarse classes packed into one number (`Transport::standing`). Another
-  /// value than before means that the verdict about it may have changed. 0 = not marked yet.
+  /// value than before means that the verdict about it may have changed. 0 = nothing happened so far.
   std::atomic<std::uint32_t> standing{0};
 };
 

@@ -66,7 +66,11 @@ std::uint32_t silent_marks(Instant last, Instant now) noexcept {
 }  // namespace
 
 void Transport::mark(Instant now) noexcept {
-  if (account_.mark(now, streams_.has_streams())) streams_.mark(account_.mark_times());
+  const bool has_mark = account_.mark(now, streams_.has_streams());
+  if (has_mark) streams_.mark(account_.mark_times());
+  // Most calls wait some seconds for their first packet, and there is nothing to look closer at meanwhile.
+  const bool is_new = !has_mark && activity_->standing.load(std::memory_order_relaxed) == 0;
+  if (is_new && !plan_->ice && !plan_->dtls) return;
   activity_->standing.store(standing(now), std::memory_order_relaxed);
 }
 
