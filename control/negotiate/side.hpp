@@ -55,10 +55,10 @@ class Side {
     /// True if a plain section stands beside the encrypted one (key `OSRTP`, word `offer-legacy`).
     bool is_doubled = false;
     /// The SDES lines of the party on the other side, which come first. Empty if there is none.
-    std::vector<sdp::CryptoLine> lines;
+    std::vector<sdp::CryptoLine> lines{};
     /// Which suites the offer lists, and how.
-    sdp::SdesPolicy sdes;
-    sdp::SdesOfferRules rules;
+    sdp::SdesPolicy sdes{};
+    sdp::SdesOfferRules rules{};
     /// True if the offer has DTLS beside SDES. It counts only if the section is keyed at all.
     bool has_dtls = true;
     /// True if the offer has ICE.

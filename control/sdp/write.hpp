@@ -68,16 +68,16 @@ struct SectionEdit {
   Dtls dtls;
   /// For RTP: values of a=ice-ufrag, a=ice-pwd and a=candidate; none is written if `ufrag` is empty.
   struct Ice {
-    std::string ufrag;
-    std::string password;
-    std::vector<std::string> candidates;
+    std::string ufrag{};
+    std::string password{};
+    std::vector<std::string> candidates{};
     bool trickles = false;
     /// a=ice-options has the word `ice2` (RFC 8445 §10).
     bool says_ice2 = false;
     /// We are a lite agent: a=ice-lite is written at session level (RFC 8839 §5.3).
     bool is_lite = false;
     /// Value of a=remote-candidates; empty = no line.
-    std::string remote_candidates;
+    std::string remote_candidates{};
   };
   Ice ice;
   /// Empty = no line.

@@ -75,7 +75,11 @@ TEST(Write, LinesStandInTheirOrder) {
   section.rtcp_mux = true;
   section.crypto = {"1 SUITE inline:ours"};
   section.dtls = {"actpass", "sha-256 00", "id"};
-  section.ice = {"uf", "pw", {"c1", "c2"}, true, "1 198.51.100.1 9"};
+  section.ice = {.ufrag = "uf",
+                 .password = "pw",
+                 .candidates = {"c1", "c2"},
+                 .trickles = true,
+                 .remote_candidates = "1 198.51.100.1 9"};
   EXPECT_EQ(out.whole(),
             "v=0\r\no=me 7 8 IN IP4 192.0.2.1\r\ns=talk\r\ni=about\r\nb=CT:99\r\nt=1 2\r\na=X-session\r\n"
             "a=rtpferry:mark\r\nm=audio 30000 RTP/AVPF 96 0\r\ni=voice\r\nc=IN IP4 "
