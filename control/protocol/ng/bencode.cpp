@@ -40,8 +40,6 @@ struct Open {
 /// Members of a usual request, and elements of its lists.
 constexpr std::size_t kUsualMembers = 12;
 constexpr std::size_t kUsualElements = 2;
-/// Octets of a usual reply.
-constexpr std::size_t kUsualReply = 512;
 /// How deep lists and dictionaries stand in each other in a usual request.
 constexpr std::size_t kUsualDepth = 4;
 
@@ -163,6 +161,30 @@ void append_string(std::string& out, std::string_view text) {
   out += text;
 }
 
+/// Octets of a number in digits.
+std::size_t digits_of(std::int64_t number) {
+  std::size_t digits = number < 0 ? 2 : 1;
+  while ((number /= 10) != 0) ++digits;
+  return digits;
+}
+
+std::size_t size_of_string(std::string_view text) {
+  return digits_of(static_cast<std::int64_t>(text.size())) + 1 + text.size();
+}
+
+/// Octets that `append` writes.
+std::size_t size_of(const Value& value) {
+  if (const auto* number = value.integer()) return digits_of(*number) + 2;
+  if (const auto* text = value.string()) return size_of_string(*text);
+  std::size_t size = 2;
+  if (const auto* list = value.list()) {
+    for (const Value& member : *list) size += size_of(member);
+  } else if (const auto* dict = value.dict()) {
+    for (const auto& [key, member] : *dict) size += size_of_string(key) + size_of(member);
+  }
+  return size;
+}
+
 void append(std::string& out, const Value& value) {
   if (const auto* number = value.integer()) {
     out += 'i';
@@ -192,7 +214,7 @@ Result<Decoded, DecodeError> decode_bencode(std::string_view text, const DecodeL
 
 std::string encode_bencode(const Value& value) {
   std::string out;
-  out.reserve(kUsualReply);
+  out.reserve(size_of(value));
   append(out, value);
   return out;
 }
