@@ -77,7 +77,7 @@ class Browser:
         except queue.Empty:
             raise RuntimeError(f"the browser does not answer within {seconds} s") from None
 
-    def begin(self, page, what, seconds=30, **more):
+    def begin(self, page, what, seconds=60, **more):
         """Says a command without waiting; the function that is returned waits for the answer."""
         self.number += 1
         number = self.number
@@ -194,7 +194,7 @@ class Aiortc:
     def ask(self, what, **more):
         self.process.stdin.write(json.dumps({"do": what, **more}) + "\n")
         self.process.stdin.flush()
-        return self.next(20)
+        return self.next(60)
 
     def make(self, hertz=None, colour=None, **_):
         """A new peer connection that will send the tone and pictures of the colour."""
