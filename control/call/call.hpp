@@ -178,9 +178,6 @@ struct MediaTerms {
   bool takes_pli = false;
   /// True if its SDP takes full intra requests (`a=rtcp-fb` with `ccm fir`, RFC 5104 §7.1).
   bool takes_fir = false;
-  /// True if the parties do ICE and agree on keys with each other, and the relay only adds a candidate: what
-  /// comes to its port passes unread (`kOpaque`).
-  bool passes_through = false;
   /// True if its SDP has `a=rtcp-fb` lines.
   bool names_feedback = false;
   /// True if the section was rejected with port 0 (RFC 3264 §6), or left out of a message.

@@ -344,7 +344,6 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
     receiver_side = services_.interfaces.toward(*request_.outbound_peer);
   for (Match& match : matches_) {
     match.untouched = match.section->type == "message" && !match.section->is_rtp();
-    match.passes_through = passes_through(match);
     match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_, sender_side);
     match.receiver_interface =
         interface_for(request_.receiver_interface, match.receiver, receiver_, receiver_side);
@@ -377,7 +376,6 @@ bool OfferAnswer::keeps_port(const Match& match) const {
 }
 
 bool OfferAnswer::takes_ice(const Match& match) const {
-  if (match.passes_through) return true;
   if (!is_answer_) return !request_.ice.is_refused;
   return match.sender != nullptr && match.sender->via->ice && match.sender->via->ice->offered_to_peer;
 }

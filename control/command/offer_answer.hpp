@@ -62,8 +62,6 @@ class OfferAnswer {
     std::optional<std::size_t> new_receiver_ports;
     /// True for a `message` section without RTP, which passes as it is.
     bool untouched = false;
-    /// The parties do ICE with each other, and the relay only adds a candidate (`IceWishes::Offer::kBeside`).
-    bool passes_through = false;
     /// True if the receiver is not shown the section.
     bool hidden = false;
     /// True if the sender gave a new name to a section that the receiver had as rejected. The place in the
@@ -209,16 +207,6 @@ class OfferAnswer {
   /// Value of `a=remote-candidates` for an offer to the party (RFC 8839 §5.2), by the pairs that its worker
   /// has selected by now. Empty if there is none to show.
   [[nodiscard]] std::string selected_candidates(const Media& media) const;
-  /// True if the ICE and the keys of the section are between the parties. Their kind does not change in the
-  /// middle of a call, except for a party that says `force` or `remove`.
-  [[nodiscard]] bool passes_through(const Match& match) const;
-  /// True if the message has such sections.
-  [[nodiscard]] bool is_between_parties() const;
-  /// True if the candidates that the relay adds are relayed ones (word `force-relay`).
-  [[nodiscard]] bool adds_relayed() const;
-  /// The values of `a=candidate` lines that the relay adds to such a section.
-  [[nodiscard]] std::vector<std::string> added_candidates(const Media& media,
-                                                          const sdp::MediaSection& section) const;
   /// True if the receiver is offered ICE. `receiver` is its media for the section; null if it is made later.
   [[nodiscard]] bool has_ice_offer(const sdp::MediaSection& section, const Media* receiver) const;
   /// True if the offer asks for another profile than the receiver was offered before.

@@ -43,7 +43,6 @@ std::vector<std::vector<std::size_t>> sections_of(const std::vector<BundleGroup>
 }  // namespace
 
 bool OfferAnswer::takes_groups() const {
-  if (is_between_parties()) return false;
   if (is_answer_) {
     // A new branch answers the offer that the other branches got.
     if (receiver_ == nullptr) return false;
@@ -97,7 +96,6 @@ std::string_view OfferAnswer::protocol_of_new(const sdp::MediaSection& section) 
 }
 
 std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
-  if (is_between_parties()) return {};
   const bool is_agreed = receiver_ != nullptr && receiver_->has_bundle();
   if (!is_agreed && bundle_wish() == LegBundle::Wish::kNone) return {};
   Group all;

@@ -275,8 +275,6 @@ void OfferAnswer::commit_terms(Match& match) {
   sender.note_left_out(std::move(match.left_out));
   receiver.type = section.type;
   receiver.is_video = sender.is_video;
-  sender.passes_through = receiver.passes_through = match.passes_through;
-  if (match.passes_through) sender.kind = TransportKind::kOpaque;
   receiver.kind = sender.kind;
   receiver.rejected = sender.rejected;
   sender.untouched = receiver.untouched = match.untouched;

@@ -46,44 +46,8 @@ IceWishes::Offer OfferAnswer::wished_ice() const {
   if (request_.ice.offer != IceWishes::Offer::kAsOffered) return request_.ice.offer;
   // Without words ICE stays as it was negotiated with the party (docs/reference/ng.md#ice).
   if (receiver_ == nullptr || request_.has_flag(Flag::kReset)) return IceWishes::Offer::kAsOffered;
-  const IceWishes::Offer kept = receiver_->kept().ice;
-  const bool is_between_parties = kept == IceWishes::Offer::kBeside || kept == IceWishes::Offer::kRelayed;
-  if (is_between_parties || !has_negotiated(*receiver_)) return kept;
+  if (!has_negotiated(*receiver_)) return receiver_->kept().ice;
   return uses_ice(*receiver_) ? IceWishes::Offer::kAlways : IceWishes::Offer::kNever;
-}
-
-bool OfferAnswer::is_between_parties() const {
-  const auto passes = [](const auto& media) { return media->passes_through; };
-  if (is_answer_) return sender_ != nullptr && std::ranges::any_of(sender_->medias, passes);
-  const IceWishes::Offer wish = wished_ice();
-  if (wish != IceWishes::Offer::kBeside && wish != IceWishes::Offer::kRelayed) return false;
-  // A party that has agreed on ICE with the relay stays with it.
-  for (const Leg* leg : {sender_, receiver_}) {
-    if (leg != nullptr && has_negotiated(*leg) && std::ranges::none_of(leg->medias, passes)) return false;
-  }
-  return std::ranges::any_of(session_.media,
-                             [](const auto& section) { return sdp::read_ice(section).is_there(); });
-}
-
-bool OfferAnswer::passes_through(const Match& match) const {
-  const sdp::MediaSection& section = *match.section;
-  if (!section.is_rtp() || section.port == 0 || !is_between_parties()) return false;
-  if (is_answer_) return match.sender != nullptr && match.sender->passes_through;
-  return sdp::read_ice(section).is_there();
-}
-
-bool OfferAnswer::adds_relayed() const {
-  const Leg& asked = is_answer_ ? *sender_ : *receiver_;
-  return asked.kept().ice == IceWishes::Offer::kRelayed;
-}
-
-std::vector<std::string> OfferAnswer::added_candidates(const Media& media,
-                                                       const sdp::MediaSection& section) const {
-  using Candidate = PortsDesk::AddedCandidate;
-  const LocalPorts* ports = media.via->active_ports();
-  if (ports == nullptr || !sdp::read_ice(section).is_there()) return {};
-  return {services_.ports.added_candidate(*ports, adds_relayed() ? Candidate::kRelay : Candidate::kHost,
-                                          request_.media_address)};
 }
 
 bool OfferAnswer::has_ice_offer(const sdp::MediaSection& section, const Media* receiver) const {
@@ -113,7 +77,7 @@ void OfferAnswer::keep_wishes() {
 }
 
 bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const {
-  if (!match.section->is_rtp() || match.passes_through) return false;
+  if (!match.section->is_rtp()) return false;
   if (!is_answer_)
     return receiver_side ? has_ice_offer(*match.section, match.receiver)
                          : sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused;
@@ -139,7 +103,7 @@ void OfferAnswer::open_more(const Match& match, bool receiver_side) {
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
-    if (match.hidden || match.untouched || match.passes_through || match.section->port == 0) continue;
+    if (match.hidden || match.untouched || match.section->port == 0) continue;
     const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
                          !(match.sender->via->keys && match.sender->via->keys->doubled);
     if (carries(match, false)) {

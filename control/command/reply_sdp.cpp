@@ -12,7 +12,6 @@
 // Trap: writing also notes what the receiver may send (`payloads`, `shown`, `rate`), so it must run exactly
 // once for each message.
 
-#include "control/call/media_rules.hpp"
 #include "control/command/offer_answer.hpp"
 #include "control/negotiate/codecs.hpp"
 #include "control/negotiate/directions.hpp"
@@ -148,16 +147,10 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   sdp::SectionEdit edit = writer.begin(&section);
   edit.mid = mid_toward(media, *match);
   edit.label = section.label;
-  if (match->untouched || match->passes_through) {
+  if (match->untouched) {
     edit.untouched = true;
     edit.port = section.port;
     edit.connection = section.connection.value_or(edit.connection);
-    if (match->passes_through) {
-      edit.passes_through = true;
-      edit.leaves_out_relayed = adds_relayed();
-      edit.ice.candidates = added_candidates(media, section);
-      media.rate = rate_limit(section, section.codecs);
-    }
     return edit;
   }
   const LocalPorts* ports = media.via->active_ports();
@@ -303,7 +296,6 @@ std::string OfferAnswer::write_reply() {
       mids[static_cast<std::size_t>(match - matches_.begin())] = edit.sections.back().mid;
   }
   edit.bundle_groups = groups_shown(mids);
-  edit.keeps_groups = is_between_parties();
   // The version of o= depends on the rest of the text, so the text is written with zeros first.
   OriginText origin_text;
   edit.origin = session_.origin;

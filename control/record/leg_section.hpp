@@ -6,7 +6,7 @@
 namespace ferry {
 
 template <>
-inline constexpr unsigned kEnumerators<IceWishes::Offer> = 5;
+inline constexpr unsigned kEnumerators<IceWishes::Offer> = 3;
 
 template <>
 struct Fields<KeptWishes> {

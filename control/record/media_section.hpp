@@ -45,7 +45,6 @@ struct Fields<MediaTerms> {
     a("pli", v.takes_pli);
     a("fir", v.takes_fir);
     a("names_feedback", v.names_feedback);
-    a("passes_through", v.passes_through);
     a("awaited_since", v.awaited_since);
     a("rejected", v.rejected);
     a("may_send", v.may_send);

@@ -178,46 +178,15 @@ void write_rejected(Writer& out, const SectionEdit& section) {
   if (!section.label.empty()) out.attribute("label:", section.label);
 }
 
-/// Writes what the parties' ICE and keys need and the sender said for all sections at session level.
-void write_inherited(Writer& out, const MediaSection& media) {
-  const auto write = [&](std::string_view name, std::string_view value) {
-    if (!value.empty() && media.find(name) == nullptr) out.attribute(name, ":", value);
-  };
-  write("ice-ufrag", media.ice_ufrag);
-  write("ice-pwd", media.ice_password);
-  write("ice-options", media.ice_options);
-  write("setup", media.setup);
-  write("tls-id", media.tls_id);
-  if (media.find("fingerprint") != nullptr) return;
-  for (const std::string_view fingerprint : media.fingerprints) out.attribute("fingerprint:", fingerprint);
-}
-
-/// True for the value of an a=candidate line of type `relay` (RFC 8839 §5.1).
-bool is_relayed(std::string_view value) {
-  while (!value.empty()) {
-    if (next_word(value) == "typ") return next_word(value) == "relay";
-  }
-  return false;
-}
-
-/// The parties speak to each other without the relay here, or with it as one of their candidates.
-void write_untouched(Writer& out, const SectionEdit& section) {
-  const MediaSection& media = *section.source;
-  const IpAddress& connection = section.connection;
+/// The parties speak to each other without the relay here.
+void write_untouched(Writer& out, const MediaSection& media, const IpAddress& connection) {
   std::string formats;
   for (const auto format : media.formats) formats.append(" ").append(format);
   out.line('m', media.type, " ", std::uint32_t{media.port}, " ", media.protocol.text, formats);
   for (const auto information : media.information) out.line('i', information);
   out.line('c', "IN ", address_type(connection), " ", connection.to_string());
   for (const auto bandwidth : ordered_bandwidth(media.bandwidth)) out.line('b', bandwidth);
-  for (const Attribute& attribute : media.attributes) {
-    const bool is_left_out =
-        section.leaves_out_relayed && attribute.name == "candidate" && is_relayed(attribute.value);
-    if (!is_left_out) out.attribute(attribute.text);
-  }
-  if (!section.passes_through) return;
-  write_inherited(out, media);
-  for (const std::string& candidate : section.ice.candidates) out.attribute("candidate:", candidate);
+  for (const Attribute& attribute : media.attributes) out.attribute(attribute.text);
 }
 
 void write_section(Writer& out, const Session& session, const SectionEdit& section) {
@@ -227,7 +196,7 @@ void write_section(Writer& out, const Session& session, const SectionEdit& secti
   }
   const MediaSection& media = *section.source;
   if (section.untouched) {
-    write_untouched(out, section);
+    write_untouched(out, media, section.connection);
     return;
   }
   const bool rtp = media.is_rtp();
@@ -354,13 +323,10 @@ std::string write(const Session& source, const SessionEdit& edit) {
   out.line('t', start, " ", stop.empty() ? std::string_view("0") : stop);
   for (const std::string& mids : edit.bundle_groups) out.attribute("group:BUNDLE ", mids);
   for (const Attribute& attribute : source.attributes) {
-    const bool is_bundle =
-        attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE");
-    if (is_bundle && edit.keeps_groups) {
-      out.attribute(attribute.text);
+    if (contains(kConsumedInSession, attribute.name) ||
+        (attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE"))) {
       continue;
     }
-    if (contains(kConsumedInSession, attribute.name) || is_bundle) continue;
     if (contains(kOfFeedback, attribute.name) && !has_feedback(edit)) continue;
     if (contains(kOfStreams, attribute.name) && std::ranges::any_of(edit.sections, is_plainer)) continue;
     if (attribute.name == "group") {
@@ -371,8 +337,7 @@ std::string write(const Session& source, const SessionEdit& edit) {
     out.attribute(attribute.text);
   }
   const auto has_lite_agent = [](const SectionEdit& section) {
-    const bool is_of_party = section.passes_through && section.source->ice_lite;
-    return section.is_alive() && (section.ice.is_lite || is_of_party);
+    return section.is_alive() && section.ice.is_lite;
   };
   if (std::ranges::any_of(edit.sections, has_lite_agent)) out.attribute("ice-lite");
   for (const auto& extra : edit.extra_attributes) out.attribute(extra);

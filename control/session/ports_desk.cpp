@@ -113,19 +113,6 @@ std::vector<std::string> PortsDesk::candidates_of(const LocalPorts& ports, bool 
   return lines;
 }
 
-std::string PortsDesk::added_candidate(const LocalPorts& ports, AddedCandidate type,
-                                       const std::optional<IpAddress>& advertised) {
-  // RFC 8445 §5.1.2.2: 0 is the lowest preference of a type. Parties use 126 for host candidates, and 100 or
-  // more for others but relayed ones.
-  const bool is_relay = type == AddedCandidate::kRelay;
-  const std::uint32_t priority = is_relay ? 0x00ffffff : 0x000000ff;
-  const std::string address = advertised.value_or(ports.local->advertised).to_string();
-  std::string line = fmt::format("{} 1 UDP {} {} {} typ {}", foundation_of(*ports.local), priority, address,
-                                 ports.port.value, is_relay ? "relay" : "host");
-  if (is_relay) line += fmt::format(" raddr {} rport {}", address, ports.port.value);
-  return line;
-}
-
 void PortsDesk::close(Call& call, LocalPorts& ports, TransportFigures* figures) {
   if (ports.closed) return;
   events_.end_presses(call, ports);

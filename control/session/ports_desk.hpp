@@ -64,12 +64,6 @@ class PortsDesk {
   /// its own. `advertised` replaces the first address; nothing = it is not replaced.
   std::vector<std::string> candidates_of(const LocalPorts& ports, bool has_rtcp,
                                          const std::optional<IpAddress>& advertised);
-  /// How a candidate is called that the relay adds to those of a party.
-  enum class AddedCandidate : std::uint8_t { kHost, kRelay };
-  /// The value of an `a=candidate` line for the RTP port, which stands below the party's own candidates.
-  /// `advertised` as in `candidates_of`.
-  std::string added_candidate(const LocalPorts& ports, AddedCandidate type,
-                              const std::optional<IpAddress>& advertised);
   /// Marks all packets of the call with this DSCP octet from now on.
   void set_tos(Call& call, std::uint8_t tos);
   /// Marks the packets that leave by these ports, whatever the octet of the call.

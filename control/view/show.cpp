@@ -228,7 +228,6 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
                                {"reason", to_string(each.denial)}});
   }
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
-  if (media.passes_through) j["passes_through"] = true;
   if (media.via->is_keyed_by_dtls()) j["dtls"] = dtls_json(view, clock);
   if (media.via->has_ice()) {
     const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;

@@ -259,22 +259,6 @@ TEST_F(ManyAddresses, WithMuxTheyAreOfRtpAloneAndTheFirstMayBeShownElsewhere) {
   EXPECT_EQ(Candidate(lines[1]).address, "203.0.113.2") << "of the first one alone";
 }
 
-TEST_F(ManyAddresses, ACandidateBesideThoseOfAPartyStandsBelowThem) {
-  using Added = PortsDesk::AddedCandidate;
-  const std::string host = parts_.desk.added_candidate(ports_, Added::kHost, {});
-  const Candidate beside(host);
-  EXPECT_EQ(beside.component, 1u);
-  EXPECT_EQ(beside.address, "198.18.0.1");
-  EXPECT_EQ(beside.port, ports_.port.value);
-  EXPECT_LT(beside.priority, 100u << 24) << "RFC 8445 §5.1.2.2";
-  EXPECT_TRUE(host.ends_with(" typ host")) << host;
-  const std::string relay =
-      parts_.desk.added_candidate(ports_, Added::kRelay, IpAddress::parse("192.0.2.200"));
-  EXPECT_LT(Candidate(relay).priority, 1u << 24);
-  EXPECT_TRUE(relay.ends_with(fmt::format(" typ relay raddr 192.0.2.200 rport {}", ports_.port.value)))
-      << relay;
-}
-
 TEST(PortsDesk, TheOctetOfACallGoesToAllItsOpenPortsWhenItChanges) {
   SessionParts parts;
   Call& call = parts.add_call();
