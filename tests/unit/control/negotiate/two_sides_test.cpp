@@ -34,7 +34,11 @@ struct Section {
 /// A and B with the relay between them.
 class TwoSides {
  public:
-  TwoSides() { dtls_.backend = std::make_shared<PaperBackend>(); }
+  TwoSides() {
+    dtls_.backend = std::make_shared<PaperBackend>();
+    a.leg = &a_leg_;
+    b.leg = &b_leg_;
+  }
 
   /// A offers; B is offered the profile `toward_b`.
   void offer(const Says& says, const std::string& toward_b, const Request& request) {
@@ -95,6 +99,8 @@ class TwoSides {
   MediaTransport b;
 
  private:
+  Leg a_leg_;
+  Leg b_leg_;
   static Endpoint at(const Section& section) {
     return {*section.media().connection, UdpPort{section.media().port}};
   }

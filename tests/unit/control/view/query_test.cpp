@@ -167,10 +167,17 @@ TEST_F(QueryTest, FlagsOfAMedia) {
       {"echo", [](Media& m) { m.echo = MediaEcho::kForward; }, and_also({"echo"})},
       {"blackhole", [](Media& m) { m.echo = MediaEcho::kBlackhole; }, and_also({"blackhole"})},
       {"ICE", [](Media& m) { m.via->ensure_ice().in_use = true; }, and_also({"ICE"})},
-      {"a lite peer", [](Media& m) { m.via->ensure_ice().in_use = m.via->ice->theirs.is_lite = true; },
+      {"a lite peer",
+       [](Media& m) {
+         m.via->ensure_ice().in_use = true;
+         m.via->ice->theirs.is_lite = true;
+       },
        and_also({"ICE", "ICE controlling", "ICE-lite peer"})},
       {"a lite relay",
-       [](Media& m) { m.via->ice_controlling = m.via->ensure_ice().in_use = m.via->ice->is_lite = true; },
+       [](Media& m) {
+         m.via->ensure_ice().in_use = true;
+         m.via->ice_controlling = m.via->ice->is_lite = true;
+       },
        and_also({"ICE", "ICE-lite self"})},
       {"feedback that the profile lacks", [](Media& m) { m.names_feedback = true; }, usual},
       {"feedback",
