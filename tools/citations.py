@@ -43,7 +43,7 @@ OF_A_BODY = re.compile(r" (?:of (?:the|an) (?:SDP|offer|answer)|names)\b")
 # What looks like a rule of some other text: a chapter that docs/rules.md does not have.
 FOREIGN_RULE = re.compile(r"(?<![\w%/.-])(?!(?:SHA|UTF|GPL|FNV|CRC)-)[A-Z]{3,8}-\d{1,2}[a-z]?(?![\w-]*\w)")
 OUTSIDE = re.compile(r"\b(?:media-security\b|design(?: section| seam|\.md\b)|style(?: section| guide|\.md\b)|"
-                     r"sip-proxy-clients\b|codecs\.md\b|webrtc\.md\b|voice-streams\b|migration\.md\b|"
+                     r"sip-proxy-clients\b|codecs\.md\b|voice-streams\b|migration\.md\b|"
                      r"rtpproxy-protocol\b|ng-protocol\b|redesign\b|security-rules\b|NG reference\b(?!\])|"
                      r"NG (?:sections? \d|\d+\.\d)|rtpproxy reference\b(?!\])|its reference, section)")
 

@@ -274,7 +274,7 @@ def ice_restart(theatre):
             page.call("restart")
             shown = call.exchange()
             after = with_attribute(shown, "ice-ufrag")[0]
-            check(after != before, f"ICE restart: the relay answers the {number} with credentials of its own (WICE-7)")
+            check(after != before, f"ICE restart: the relay answers the {number} with credentials of its own")
             before = after
             call.judge(f"ICE restart, {number}", ("red", "red"), limit=1.0)
             check(page.call("pair").get("dtlsState") == "connected", f"ICE restart, {number}: DTLS goes on")
