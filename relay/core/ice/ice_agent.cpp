@@ -430,7 +430,8 @@ void IceAgent::select(const Pair& pair, Instant now) {
   if (selected_[component] == wanted) return;
   selected_[component] = wanted;
   selected_at_[component] = now;
-  consent_[component] = now;
+  // A lite agent heard the last consent with the last check of the pair (ICE-9).
+  consent_[component] = is_lite_ ? pair.heard : now;
 }
 
 bool IceAgent::is_silent(const Pair& pair) noexcept {
@@ -438,10 +439,12 @@ bool IceAgent::is_silent(const Pair& pair) noexcept {
   return pair.answered < pair.begun && pair.tries > kSilentTries;
 }
 
-const IceAgent::Pair* IceAgent::nominated(Component component) const noexcept {
+const IceAgent::Pair* IceAgent::nominated(Component component, Instant now) const noexcept {
   const Pair* newest = nullptr;
   for (const Pair& pair : pairs_) {
     if (pair.at.component != component || !pair.is_valid || pair.nomination == 0) continue;
+    // A lite agent has only the peer's checks to know that it consents, on each pair (ICE-9).
+    if (is_lite_ && now - pair.heard >= kConsent) continue;
     if (newest == nullptr || pair.nomination > newest->nomination) newest = &pair;
   }
   return newest;
@@ -465,7 +468,7 @@ void IceAgent::nominate(Turn turn) {
 void IceAgent::nominate(Component component, Turn turn) {
   const std::size_t i = index(component);
   if (!controlling_) {
-    const Pair* wanted = nominated(component);
+    const Pair* wanted = nominated(component, turn.now);
     if (wanted == nullptr) return;
     // ICE-7: the peer may change its mind, but not more often than this.
     const bool is_change = selected_[i] && selected_[i] != Path(wanted->at.local, wanted->peer);
@@ -553,7 +556,7 @@ std::optional<Instant> IceAgent::due(Instant now) const noexcept {
     if (current != nullptr && !is_lite_ && !current->is_pending) first = earliest(first, current->next);
     // The peer nominated another pair, but the last change was too recent.
     if (!controlling_) {
-      const Pair* wanted = nominated(component);
+      const Pair* wanted = nominated(component, now);
       if (wanted != nullptr && selected_[i] && selected_[i] != Path(wanted->at.local, wanted->peer))
         first = earliest(first, std::max(selected_at_[i] + kLeastBetweenChanges, now));
     } else if (current == nullptr) {
@@ -588,7 +591,7 @@ void IceAgent::restore(const std::array<std::optional<Selected>, 2>& selected,
     if (pair != nullptr) {
       pair->is_valid = true;
       pair->nomination = ++nominations_;
-      pair->next = pair->answered = now;
+      pair->next = pair->answered = pair->heard = now;
     }
   }
 }

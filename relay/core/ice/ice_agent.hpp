@@ -215,8 +215,8 @@ class IceAgent {
   /// Selects or nominates a pair for one component.
   void nominate(Component component, Turn turn);
   /// The valid pair that the peer nominated last; null if there is none. The newest nomination counts,
-  /// whatever the priorities say.
-  [[nodiscard]] const Pair* nominated(Component component) const noexcept;
+  /// whatever the priorities say. For a lite agent a pair without a check for 30 s is none.
+  [[nodiscard]] const Pair* nominated(Component component, Instant now) const noexcept;
   /// The pair that we would nominate: the valid one with the best priority. `silent` is a selected pair that
   /// does not answer; then only a pair that answered since is taken. Null if there is none.
   [[nodiscard]] const Pair* candidate(Component component, const Pair* silent) const noexcept;

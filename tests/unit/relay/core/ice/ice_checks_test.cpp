@@ -340,6 +340,32 @@ TEST_F(IceChecksTest, ALiteAgentSendsNoCheckAndTakesThePeersWord) {
   EXPECT_EQ(agent_.selected(Component::kRtp)->peer, kPeer);
 }
 
+TEST_F(IceChecksTest, ICE9_ALiteAgentDoesNotFallBackToASilentPair) {
+  // `b1_silent` says whether the pair of before is heard no more when the selected one falls silent.
+  for (const bool b1_silent : {true, false}) {
+    agent_ = {};
+    plan_.is_lite = true;
+    follow();
+    stun::Contents nominates;
+    nominates.use_candidate = true;
+    ASSERT_TRUE(take(kPeer, check_of_peer(nominates, 1)));
+    run_until(now_ + 1s);
+    ASSERT_TRUE(take(kSecond, check_of_peer(nominates, 2)));
+    ASSERT_EQ(agent_.selected(Component::kRtp)->peer, kSecond);
+    run_until(now_ + 20s);
+    if (!b1_silent) {
+      ASSERT_TRUE(take(kPeer, check_of_peer({}, 3)));
+    }
+    run_until(now_ + 11s);
+    ASSERT_TRUE(take(kStranger, check_of_peer({}, 4)));
+    drive();
+    ASSERT_EQ(agent_.selected(Component::kRtp).has_value(), !b1_silent);
+    if (!b1_silent) {
+      EXPECT_EQ(agent_.selected(Component::kRtp)->peer, kPeer);
+    }
+  }
+}
+
 TEST(IcePriority, OfHostCandidatesIsThatOfTheRfc) {
   // RFC 8445 §5.1.2.1: type 126, then the local preference, then 256 minus the component's number.
   EXPECT_EQ(host_priority({Component::kRtp, 0}), 2'130'706'431u);
