@@ -75,8 +75,6 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
       return Belongs{*by_mid.source, entry};
     }
   }
-  const std::optional<std::size_t> signalled = source_by_sdp(ssrc);
-  std::optional<Belongs> by_ssrc;
   std::optional<Belongs> by_type;
   bool is_in_several = false;
   for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
@@ -87,11 +85,17 @@ std::optional<Streams::Belongs> Streams::source_for(PayloadType type, Ssrc ssrc,
     if (plan_->sources.size() > 1 && find(i, ssrc) != nullptr)
       return takes ? std::optional(Belongs{i, entry}) : std::nullopt;
     if (!takes) continue;
-    if (signalled == i) by_ssrc = Belongs{i, entry};
     is_in_several = is_in_several || by_type.has_value();
     if (!by_type) by_type = Belongs{i, entry};
   }
-  if (signalled) return by_ssrc;
+  // The SDP is asked last, because its list is long: most packets have an SSRC that is known by now.
+  const auto signalled = plan_->sources.size() > 1 ? source_by_sdp(ssrc) : std::nullopt;
+  if (signalled) {
+    const SourcePlan& source = plan_->sources[*signalled];
+    const PayloadEntry* entry = payload_in(source, type);
+    return entry != nullptr || source.is_open_to(type) ? std::optional(Belongs{*signalled, entry})
+                                                       : std::nullopt;
+  }
   // A payload type that several medias have does not name one of them (RFC 9143 §9.2).
   return is_in_several ? std::nullopt : by_type;
 }
