@@ -419,6 +419,7 @@ class Planner {
     const MediaTerms& terms = media.in_force();
     SourcePlan source;
     source.media = media.id;
+    source.is_video = terms.is_video;
     source.max_ssrcs = terms.is_video ? kSsrcsOfVideo : kSsrcs;
     // While an offer waits, the newest payload types include the agreed ones.
     source.payloads = media.payloads;

@@ -100,6 +100,9 @@ class Forwarder final : public PacketIntake {
     const Sink* sink = nullptr;
     /// What the receiver gets.
     RtcpAudience audience;
+    /// What becomes of full intra requests, which are about video, by the sinks of video. Unset = the
+    /// receiver hears no video of the group, so its sink says it.
+    std::optional<FullIntra> full_intra;
   };
   /// Sends an accepted RTCP compound of a BUNDLE group to everybody who hears its medias. Each transport gets
   /// it once, and only what is about its own medias. Returns as `forward` does.

@@ -5,6 +5,7 @@
 #include "relay/worker/forwarder.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace ferry {
 
@@ -41,17 +42,20 @@ DropReason Forwarder::forward_group_rtcp(const Accepted& accepted, Bytes compoun
     for (const Sink& sink : plan.sources[i].sinks) {
       const SectionMask bit = section_bit(i);
       const RtcpAudience one{bit, sink.takes_feedback ? bit : 0};
+      const auto full_intra = plan.sources[i].is_video ? std::optional(sink.full_intra) : std::nullopt;
       const auto end = receivers.begin() + static_cast<std::ptrdiff_t>(count);
       const auto known =
           std::find_if(receivers.begin(), end, [&](const auto& each) { return each.sink->via == sink.via; });
       if (known != end) {
         known->audience.sections |= one.sections;
         known->audience.feedback |= one.feedback;
+        // What one of its videos takes is not kept from it.
+        if (full_intra) known->full_intra = std::min(known->full_intra.value_or(*full_intra), *full_intra);
       } else if (count < receivers.size()) {
-        receivers[count++] = {&sink, one};
+        receivers[count++] = {&sink, one, full_intra};
       } else {
         // A receiver beyond the limit is not remembered, so it gets a compound for each of its medias.
-        GroupReceiver further{&sink, one};
+        GroupReceiver further{&sink, one, full_intra};
         send(further);
       }
     }
@@ -82,7 +86,8 @@ DropReason Forwarder::send_group_rtcp(GroupReceiver& receiver, const Accepted& a
   receiver.audience.reduced_size = out->state.plan().reduced_size_rtcp;
   const GroupStreams streams(accepted.entry.state.streams());
   std::size_t size = write_rtcp_for(receiver.audience, compound, streams, outgoing.space());
-  size = replace_full_intra(receiver.sink->full_intra, outgoing.space().first(size));
+  const FullIntra full_intra = receiver.full_intra.value_or(receiver.sink->full_intra);
+  size = replace_full_intra(full_intra, outgoing.space().first(size));
   // Everything that was for this receiver is feedback that it does not take.
   if (size == 0) return refuse(DropReason::kFeedbackNotAgreed);
   outgoing.set_data_size(size);

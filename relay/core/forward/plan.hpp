@@ -146,6 +146,8 @@ struct SourcePlan {
   /// Identification tag of its section under BUNDLE (`a=mid`, RFC 9143 §15.2); null without. Plans share the
   /// object while it stays the same.
   std::shared_ptr<const std::string> mid;
+  /// True if the section is video.
+  bool is_video = false;
   /// How many SSRCs may be live at a time (SSR-1): 8 for audio, 64 for video.
   std::uint8_t max_ssrcs = 8;
   /// True if other types pass like those in `payloads`, which then only explains some of them: signalling

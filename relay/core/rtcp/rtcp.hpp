@@ -77,7 +77,8 @@ struct ReportBlock {
 enum class InsteadOfFullIntra : std::uint8_t { kPictureLoss, kNothing };
 /// Removes the full intra requests (FIR, RFC 5104 §4.3.1) from a valid compound, in place. With kPictureLoss
 /// a picture loss indication (PLI, RFC 4585 §6.3.1) about the same stream stands there instead; of one
-/// request only the first three streams count. Returns the new size; 0 if it held nothing else.
+/// request only the first three streams count, because more indications are longer than the request, and the
+/// others must ask again. Returns the new size; 0 if it held nothing else.
 [[nodiscard]] std::size_t replace_full_intra(MutableBytes compound, InsteadOfFullIntra instead) noexcept;
 /// True if a valid compound contains full intra requests.
 [[nodiscard]] bool has_full_intra(Bytes compound) noexcept;

@@ -52,7 +52,10 @@ const std::vector<Row> kRows = {
        return source(a).sinks.size() == 1 && sink(a).via == TransportId{1, 1} && source(b).sinks.empty();
      }},
     {"VideoMayHaveManySources", [](TwoParties& w) { w.media(0).is_video = true; },
-     [](auto& a, auto& b) { return source(a).max_ssrcs == 64 && source(b).max_ssrcs == 8; }},
+     [](auto& a, auto& b) {
+       return source(a).max_ssrcs == 64 && source(b).max_ssrcs == 8 && source(a).is_video &&
+              !source(b).is_video;
+     }},
     {"MuxRefusesTypesThatAreRtcp", [](TwoParties& w) { w.transport(0).mux_used = true; },
      [](auto& a, auto& b) {
        return a.plan->rtcp_mux && a.plan->send_rtcp_muxed && source(a).refused_types.test(72) &&

@@ -4,6 +4,8 @@
 #include "relay/core/rtcp/rtcp.hpp"
 #include "tests/support/group_call.hpp"
 
+#include <array>
+
 #include <gtest/gtest.h>
 
 namespace ferry::group_rtcp_test {
@@ -39,6 +41,16 @@ Packet picture_loss(std::uint32_t sender, std::uint32_t source) {
   write_u16(packet, 2, 2);
   write_u32(packet, 4, sender);
   write_u32(packet, 8, source);
+  return packet;
+}
+/// RFC 5104 §4.3.1: its header names no source, and its one entry the stream.
+Packet full_intra_request(std::uint32_t sender, std::uint32_t source) {
+  Packet packet(20);
+  write_u8(packet, 0, 0x84);
+  write_u8(packet, 1, 206);
+  write_u16(packet, 2, 4);
+  write_u32(packet, 4, sender);
+  write_u32(packet, 12, source);
   return packet;
 }
 using Packets = std::vector<Packet>;
@@ -117,6 +129,36 @@ TEST(GroupRtcp, RTC3_FeedbackReachesTheMediaWhoseReceiverTakesIt) {
   call.says(0, picture_loss(1, kAudioHeard), true);
   EXPECT_TRUE(call.heard(1, true).empty());
   EXPECT_EQ(call.read(0).drops[DropReason::kFeedbackNotAgreed], 1u);
+}
+
+TEST(GroupRtcp, RTC3_TheSinkOfVideoSaysWhatBecomesOfFullIntraRequests) {
+  const Packet request = full_intra_request(1, kVideoHeard);
+  constexpr std::array kAll = {FullIntra::kPass, FullIntra::kAsPictureLoss, FullIntra::kCut};
+  for (const FullIntra audio : kAll) {
+    for (const FullIntra video : kAll) {
+      GroupCall call(Far::kTogether);
+      call.plans[0].sources[0].sinks[0].full_intra = audio;
+      call.plans[0].sources[1].sinks[0].full_intra = video;
+      talk(call, Far::kTogether);
+      call.says(0, request, true);
+      Packets expected;
+      if (video == FullIntra::kPass) expected = {request};
+      if (video == FullIntra::kAsPictureLoss) expected = {picture_loss(1, kVideoHeard)};
+      EXPECT_EQ(call.heard(1, true), expected);
+    }
+  }
+}
+
+TEST(GroupRtcp, RTC3_WhatOneOfTwoVideosTakesIsNotKeptFromTheirReceiver) {
+  const Packet request = full_intra_request(1, kVideoHeard);
+  for (const std::size_t taker : {0u, 1u}) {
+    GroupCall call(Far::kTogether);
+    call.plans[0].sources[0].is_video = true;
+    call.plans[0].sources[1 - taker].sinks[0].full_intra = FullIntra::kCut;
+    talk(call, Far::kTogether);
+    call.says(0, request, true);
+    EXPECT_EQ(call.heard(1, true), Packets{request});
+  }
 }
 
 TEST(GroupRtcp, FB6_AReportGoesInFrontForWhoHasNotAgreedToReducedSize) {
