@@ -2,7 +2,7 @@
 """WebRTC through the relay by two implementations, Chromium and aiortc: a table of calls, and stories of calls that change.
 
 The table is {Chromium, aiortc} × {offers, answers} × {plain RTP, SDES, DTLS, Chromium, aiortc on the far side} × {audio, audio and
-video in a bundle} × {candidates in the SDP, trickle} × {max-bundle, balanced} × {full, and lite or one port if the relay has them}.
+video in a bundle} × {candidates in the SDP, trickle} × {max-bundle, balanced} × {full and lite relay}.
 By default rows are played until each pair of values was there, and all stories; with --all, every row. Chromium and aiortc are in the
 lab's bob, phones in alice; the script carries the SDP as a proxy does. Both ends judge: tones by their spectrum, pictures by the
 colour of decoded frames. Exit status: 0 passed, 1 failed, 77 this machine cannot (needs root, Chromium, node, npm and python3-aiortc).
@@ -17,21 +17,21 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import opensips as opensips_module  # noqa: E402
-from lab import RELAY4, RELAY6, Lab, Relay, Skip, need, ns, run  # noqa: E402
+from lab import RELAY4, RELAY6, Lab, Relay, Skip, need, ns  # noqa: E402
 from parties import Ng  # noqa: E402
 from verdict import FAILED, check, exit_status  # noqa: E402
-from web_parties import WEB, Aiortc, Browser, Call, Page, driver, interpreter, sections_of, with_attribute  # noqa: E402
+from web_parties import Aiortc, Browser, Call, Page, driver, interpreter, sections_of, with_attribute  # noqa: E402
 from web_phone import KEYS, Phone  # noqa: E402
 
 WEB_ENDS = ("Chromium", "aiortc")
-ICE_PORT = 35000
+MODES = ("full", "lite")
 LITE = {"ICE-lite": "both"}    # what the proxy says then in each offer
 
 
-def table(relays):
+def table():
     """All rows that mean something."""
     for row in itertools.product(WEB_ENDS, ("offers", "answers"), (*KEYS, *WEB_ENDS), ("audio", "audio+video"), ("in SDP", "trickle"),
-                                 ("max-bundle", "balanced"), relays):
+                                 ("max-bundle", "balanced"), MODES):
         near, role, far, _, candidates, policy, _ = row
         if near == "aiortc" and (far == "Chromium" or candidates == "trickle" or policy == "balanced"):
             continue    # its rows with Chromium are Chromium's; it bundles always, and gathers first
@@ -55,37 +55,19 @@ class Theatre:
     """The relay and who can take part. Parties are made once and get a new connection for each call."""
 
     def __init__(self, lab, build, folder, python):
-        self.lab, self.build, self.folder, self.python = lab, build, folder, python
+        self.lab, self.folder, self.python = lab, folder, python
         self.ng, self.browser, self.made, self.phones = Ng(ns("core")), None, {}, 0
-        self.relay = self.mode = None
-        self.be("full")
+        self.relay = Relay(lab, build, "--delete-delay=0", "--num-threads=1")
+        self.mode = "full"
 
     def be(self, mode):
-        """The relay is now one of `modes`."""
-        options = [f"--ice-port={ICE_PORT}"] if mode == "one port" else []
-        if self.relay is None or (mode == "one port") != (self.mode == "one port"):
-            self.end_relay()
-            self.relay = Relay(self.lab, self.build, "--delete-delay=0", "--num-threads=1", *options)
+        """In calls from now on the relay is one of `MODES`."""
         self.mode = mode
 
     def end_relay(self):
-        if self.relay:
-            check(self.relay.used_pairs() == 0, "no port is left in use")
-            self.relay.process.terminate()
-            self.relay.process.wait(10)
-
-    def modes(self):
-        """What this relay can be: "full", and "lite" and "one port" if it has them."""
-        found = ["full"]
-        phone = self.phone()
-        offered = self.ng.ask("offer", "lite", sdp=phone.offer(), **{"from-tag": "A", **WEB, **LITE})
-        self.ng.ask("delete", "lite", **{"delete delay": 0})
-        phone.close()
-        if "a=ice-lite" in offered["sdp"]:
-            found.append("lite")
-        checked = run(os.path.join(self.build, "rtpferryd"), "--config-file=none", "--interface=127.0.0.1", f"--ice-port={ICE_PORT}", "--check-config",
-                      check=False)
-        return found + (["one port"] if checked.returncode == 0 else [])
+        check(self.relay.used_pairs() == 0, "no port is left in use")
+        self.relay.process.terminate()
+        self.relay.process.wait(10)
 
     def web(self, kind, number):
         """One of the two parties of a kind."""
@@ -185,8 +167,7 @@ def play(theatre, row):
             call.exchange()
             call.judge(" ".join(row), colours_of(*call.ends.values()) if video else None)
             to_near = call.said[3 if role == "offers" else 1][1]
-            if mode != "full":
-                check("a=ice-lite" in to_near if mode == "lite" else sections_of(to_near)[0][1] == ICE_PORT, f"{' '.join(row)}: the relay is {mode}")
+            check(("a=ice-lite" in to_near) == (mode == "lite"), f"{' '.join(row)}: the relay is {mode}")
             if near == "Chromium":
                 pair = one.call("pair")
                 check(pair.get("remote") in (RELAY4, RELAY6), f"{' '.join(row)}: media by the relay's {pair.get('remote')}")
@@ -252,7 +233,7 @@ def page_adds_video(theatre):
 
 
 def stopped_and_added_again(theatre):
-    """The place of a stopped section is used again, under another mid (2.2 of what browsers do)."""
+    """The place of a stopped section is used again, under another mid."""
     page, phone, call = bundled_call(theatre, "video is stopped")
     with call:
         page.call("stop", kind="video")
@@ -421,9 +402,9 @@ def main():
         folder = driver(os.path.dirname(build))
         with Lab() as lab:
             theatre, end = Theatre(lab, build, folder, python), time.monotonic() + arguments.limit
-            rows = list(table(theatre.modes()))
+            rows = list(table())
             chosen = wanted_rows(rows, arguments)
-            scenes = [(" ".join(row), lambda row=row: play(theatre, row)) for row in sorted(chosen, key=lambda row: row[-1])]
+            scenes = [(" ".join(row), lambda row=row: play(theatre, row)) for row in chosen]
             scenes += [(each.__name__, lambda each=each: (theatre.be("full"), each(theatre))) for each in stories]
             for name, scene in scenes:
                 start = time.monotonic()
