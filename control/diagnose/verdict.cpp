@@ -6,10 +6,15 @@ namespace ferry {
 
 namespace {
 
+/// What a block of `octets` takes of the heap: glibc's malloc adds a word and rounds up to 16.
+constexpr std::size_t block_of(std::size_t octets) noexcept {
+  return octets == 0 ? 0 : (octets + sizeof(std::size_t) + 15) / 16 * 16;
+}
+
 /// Octets of a string on the heap: short ones lie in the object itself.
 std::size_t heap_of(const std::string& text) noexcept {
   static const std::size_t in_object = std::string().capacity();
-  return text.capacity() > in_object ? text.capacity() + 1 : 0;
+  return text.capacity() > in_object ? block_of(text.capacity() + 1) : 0;
 }
 
 }  // namespace
@@ -41,11 +46,11 @@ std::string Explanation::summary() const {
 }
 
 std::size_t Explanation::footprint() const noexcept {
-  std::size_t octets = heap_of(call_id) + verdicts.capacity() * sizeof(MediaVerdict);
+  std::size_t octets = heap_of(call_id) + block_of(verdicts.capacity() * sizeof(MediaVerdict));
   for (const MediaVerdict& verdict : verdicts) {
     octets += heap_of(verdict.leg) + heap_of(verdict.type) + heap_of(verdict.sentence);
     if (verdict.origin) octets += heap_of(verdict.origin->leg);
-    octets += verdict.evidence.capacity() * sizeof(std::string);
+    octets += block_of(verdict.evidence.capacity() * sizeof(std::string));
     for (const std::string& line : verdict.evidence) octets += heap_of(line);
   }
   return octets;
