@@ -92,7 +92,8 @@ TEST(Explanation, ItsFootprintGrowsByWhatStandsOnTheHeap) {
   call.verdicts.resize(2);
   EXPECT_GE(call.footprint(), before + 2 * sizeof(MediaVerdict));
   MediaVerdict& verdict = call.verdicts.front();
-  for (std::string* text : {&verdict.leg, &verdict.type, &verdict.sentence, &verdict.origin.emplace().leg,
+  verdict.origin = MediaVerdict::Origin{};
+  for (std::string* text : {&verdict.leg, &verdict.type, &verdict.sentence, &verdict.origin->leg,
                             &verdict.evidence.emplace_back()}) {
     before = call.footprint();
     *text = "short";
