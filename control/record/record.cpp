@@ -41,13 +41,19 @@ const SectionRow* find_section(std::string_view name) {
   return found == kSections.end() ? nullptr : &*found;
 }
 
+/// The version of a section. Throws what the JSON library throws if it is missing or no whole number; the
+/// library itself would convert 1e130, which C++ leaves undefined.
+std::int64_t version_of(const json& section) {
+  return section.at("version").get_ref<const json::number_integer_t&>();
+}
+
 /// A sentence about the first section that this relay does not know, or only in an older version.
 Result<void, std::string> check_sections(const json& sections) {
   for (const auto& [name, section] : sections.items()) {
     const SectionRow* row = find_section(name);
     if (row == nullptr)
       return fail(fmt::format("the record has a section \"{}\" that this relay lacks", name));
-    const int version = section.at("version").get<int>();
+    const std::int64_t version = version_of(section);
     if (version < 1 || version > row->version) {
       return fail(fmt::format("section \"{}\" has version {}; this relay reads up to {}", name, version,
                               row->version));
@@ -68,8 +74,7 @@ void load_section(Call& call, const SectionRow& row, const json& sections, Recor
       throw std::invalid_argument(std::string(row.name) + ": the section is missing");
     return;
   }
-  const auto present =
-      section->at("version").get<int>() < row.version ? FieldsPresent::kSome : FieldsPresent::kAll;
+  const auto present = version_of(*section) < row.version ? FieldsPresent::kSome : FieldsPresent::kAll;
   for (const json& component : section->at("components")) {
     try {
       row.load(call, SavedComponent(component, context, present));

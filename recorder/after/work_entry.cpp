@@ -36,11 +36,17 @@ std::string fault_of(const WorkEntry& entry) {
   return {};
 }
 
+/// The whole number under `key`. Throws what the JSON library throws if it is missing or no whole number; the
+/// library itself would convert 1e130, which C++ leaves undefined.
+std::int64_t whole(const json& document, const char* key) {
+  return document.at(key).get_ref<const json::number_integer_t&>();
+}
+
 /// Reads an entry out of a JSON document. Throws what the JSON library throws if a value is missing or of
 /// another type.
 Result<WorkEntry, std::string> read(const json& document) {
-  if (document.at("version").get<int>() != kVersion)
-    return fail(fmt::format("it is of version {}", document["version"].get<int>()));
+  if (const std::int64_t version = whole(document, "version"); version != kVersion)
+    return fail(fmt::format("it is of version {}", version));
   const auto kind = document.at("kind").get<std::string>();
   const auto known = std::ranges::find(kWorkKindNames, kind);
   if (known == kWorkKindNames.end()) return fail(std::string("it is of an unknown kind"));
@@ -49,9 +55,9 @@ Result<WorkEntry, std::string> read(const json& document) {
                   .recording = document.at("recording").get<std::string>(),
                   .directory = document.at("directory").get<std::string>(),
                   .files = document.at("files").get<std::vector<std::string>>(),
-                  .posted_ms = document.at("posted_ms").get<std::int64_t>(),
-                  .stored = document.at("stored").get<std::size_t>(),
-                  .tries = document.at("tries").get<unsigned>()};
+                  .posted_ms = whole(document, "posted_ms"),
+                  .stored = static_cast<std::size_t>(whole(document, "stored")),
+                  .tries = static_cast<unsigned>(whole(document, "tries"))};
   entry.error = document.value("error", "");
   if (std::string fault = fault_of(entry); !fault.empty()) return fail(std::move(fault));
   return entry;

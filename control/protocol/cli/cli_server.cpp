@@ -117,7 +117,7 @@ void CliServer::Client::start_trace(const json& request) {
     write(refusal("too many traces are running"));
     return;
   }
-  const auto seconds = text("seconds").is_number() ? text("seconds").get<std::int64_t>() : 30;
+  const auto seconds = text("seconds").is_number_integer() ? text("seconds").get<std::int64_t>() : 30;
   packets_left_ = text("count").is_number_unsigned() ? text("count").get<std::uint64_t>() : kUsualPackets;
   started_ = server_.service_.now().now;
   until_ = started_ + std::chrono::seconds(std::clamp<std::int64_t>(seconds, 1, kLongest));

@@ -409,6 +409,11 @@ TEST_F(RecordVersions, DamageIsNamed) {
   damaged = record();
   damaged["sections"]["call"]["components"][0]["tos"] = 256;
   EXPECT_EQ(refusal(damaged), "damaged record: call: tos: the number is out of its range");
+  for (const json& version : {json(1e130), json(0.5), json("1")}) {
+    damaged = record();
+    damaged["sections"]["transports"]["version"] = version;
+    EXPECT_NE(refusal(damaged), "") << version;
+  }
 }
 
 // --- Revisions.
