@@ -453,14 +453,14 @@ struct RecordingCodes {
 };
 
 /// Words of an offer that later offers to the same party go on with (docs/reference/ng.md#ice). An offer to
-/// the party sets them; an offer with other words changes them.
+/// the party sets them; an offer with other words changes them. Offers of the party set `ice_lite`, too.
 struct KeptWishes {
   /// `ICE=force` or `ICE=remove`. It counts until the party has answered; then the ICE that it uses counts.
   IceWishes::Offer ice = IceWishes::Offer::kAsOffered;
   /// The party is offered no SDES, or no DTLS. False by default.
   bool sdes_off = false;
   bool dtls_off = false;
-  /// The relay is a lite agent toward the party (key `ICE-lite`).
+  /// True if the relay is a lite ICE agent toward the party (key `ICE-lite`).
   bool ice_lite = false;
   bool operator==(const KeptWishes&) const = default;
 };

@@ -31,7 +31,7 @@ struct MediaIce {
   /// (RFC 8445 §6.1.1).
   bool controlling = false;
   /// True if we are a lite agent toward the party (RFC 8445 §2.5): we answer its checks and send none. Never
-  /// toward a party that is one itself. It changes only together with our credentials, which restarts ICE.
+  /// toward a party that is one itself. An offer that changes it shows other credentials, which restarts ICE.
   bool is_lite = false;
   /// True if the party answered an offer with ICE without it. Flag `reset`, or an offer of its own with ICE,
   /// clears it.
@@ -41,13 +41,13 @@ struct MediaIce {
   std::shared_ptr<const IcePlan> plan;
 };
 
-/// What a message wants of ICE with the party.
+/// What the client's request asks for about ICE with one party.
 struct IceTerms {
-  /// Our SDP says that we trickle. Answers say what the party says.
+  /// True if the relay's offer says that it trickles (RFC 8840). The relay's answers say what the party says.
   bool trickles = false;
-  /// We are to be a lite agent. It counts only if the party is none.
+  /// True if the relay is to be a lite agent. A party that is lite itself gets a full agent all the same.
   bool is_lite = false;
-  /// The request does not let the relay take the party's ICE.
+  /// True if the relay must not take the party's ICE.
   bool is_refused = false;
 };
 

@@ -504,8 +504,8 @@ class Planner {
     return nullptr;
   }
 
-  /// What a party may get of full intra requests. One whose SDP names no feedback at all gets them, because
-  /// many such clients understand them.
+  /// Says what the relay does with full intra requests (FIR) on their way to the party with these terms. A
+  /// party whose SDP has no `a=rtcp-fb` line gets them, because many such clients understand them.
   [[nodiscard]] static FullIntra full_intra_for(const MediaTerms& terms) {
     if (terms.takes_fir || !terms.names_feedback) return FullIntra::kPass;
     return terms.takes_pli ? FullIntra::kAsPictureLoss : FullIntra::kCut;

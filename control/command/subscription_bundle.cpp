@@ -149,8 +149,8 @@ std::vector<bool> Subscriptions::join_answer(sdp::Session& answer,
       carries[at] = at == group.front();
     }
   }
-  // Of the sections on one transport that of a group decides about it. Without a group the first living one
-  // does.
+  // One section decides where the relay sends on a transport: the tagged section of the group that the party
+  // took. If the party took no group, the first section that it did not reject decides.
   const auto decider_of = [&](const MediaTransport* via) {
     std::optional<std::size_t> first;
     for (std::size_t i = 0; i < medias.size(); ++i) {

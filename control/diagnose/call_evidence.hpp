@@ -55,7 +55,8 @@ struct MediaEvidence {
   bool has_ice = false;
   /// Its ICE credentials are shorter than RFC 8839 §5.4 allows.
   bool has_short_ice_credentials = false;
-  /// Its offer put the section into a BUNDLE group that has one place alone, and the answer had no group.
+  /// The party's last offer had a BUNDLE group with one place for all sections, and the relay did not take
+  /// it.
   bool has_lost_group = false;
   /// A command or flag blocks what it sends.
   bool is_blocked = false;

@@ -177,8 +177,7 @@ class Judge {
   void describe_lost_group() {
     if (!media_.has_lost_group || verdict_.severity() != Severity::kFault) return;
     add("its offer had a BUNDLE group, which the relay did not take (bundle=reject, or the option bundle): a "
-        "client "
-        "with max-bundle cannot use an answer without a group");
+        "client with max-bundle cannot use an answer without a group");
   }
   /// Judges what signalling alone explains. True if a verdict was found.
   bool judge_signalling() {

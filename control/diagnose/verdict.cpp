@@ -6,7 +6,8 @@ namespace ferry {
 
 namespace {
 
-/// What a block of `octets` takes of the heap: glibc's malloc adds a word and rounds up to 16.
+/// Octets that malloc of glibc uses for a block of this size: it adds 8 octets of its own and rounds up to a
+/// multiple of 16. No octets take no block.
 constexpr std::size_t block_of(std::size_t octets) noexcept {
   return octets == 0 ? 0 : (octets + sizeof(std::size_t) + 15) / 16 * 16;
 }

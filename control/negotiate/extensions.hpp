@@ -25,7 +25,8 @@ struct ExtensionRules {
   /// True if RTCP feedback goes both ways, so that transport-cc is of use (FB-4). Only answers look at it.
   bool has_feedback = true;
   /// True if the sender's profile has RTCP feedback and the receiver's has none: a plain phone is not shown
-  /// what only browsers use (FB-5). Only offers look at it, because an answer has nothing else.
+  /// what only browsers use (FB-5). The relay reads it when it writes an offer. An answer repeats extensions
+  /// of the phone's own offer, so there is nothing to leave out.
   bool is_receiver_plain = false;
   /// True if the receiver gave a description before. `allows_mixed` then says whether it takes numbers above
   /// 14.

@@ -216,7 +216,8 @@ void write_section(Writer& out, const Session& session, const SectionEdit& secti
   if (!section.label.empty()) out.attribute("label:", section.label);
   if (section.bundle_only) out.attribute("bundle-only");
   if (rtp) write_codecs(out, section);
-  // What the sender said for all sections is about those that have extensions.
+  // The sender may say `a=extmap-allow-mixed` once for the whole session (RFC 8285 §6). The relay writes it
+  // into each section that has extensions.
   const bool is_about_it = !section.extmaps.empty() || media.find("extmap-allow-mixed") != nullptr;
   const bool allows_mixed = is_about_it && allows_mixed_extensions(session, media) && !is_plainer(section);
   if (rtp && (section.allows_mixed_extensions || allows_mixed)) out.attribute("extmap-allow-mixed");

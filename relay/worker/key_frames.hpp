@@ -10,8 +10,7 @@ namespace ferry {
 /// Without a key frame a new receiver of video sees nothing until the sender makes one by itself. The relay
 /// asks with a PLI (RFC 4585 §6.3.1), at most once in `Streams::kKeyFrameInterval` for each source; a wish
 /// that comes sooner, or while the sender cannot be reached yet, waits. It asks only sources whose party has
-/// agreed to feedback
-/// (`SourcePlan::takes_pli`). One worker owns it.
+/// agreed to feedback (`SourcePlan::takes_pli`). One worker owns it.
 class KeyFrames {
  public:
   KeyFrames(WorkerContext& context, Deadlines& deadlines, SendBatch& sends)
