@@ -37,6 +37,11 @@ struct Options {
   bool rtpproxy = false;
 };
 
+// The ports of the parties. None of them is one of the relay's own for commands (2777 in the benchmarks),
+// where no party may be (LAT-11a).
+unsigned caller_port(unsigned call) { return 4000 + call % 9000 * 2; }
+unsigned callee_port(unsigned call) { return 22000 + call % 9000 * 2; }
+
 std::string sdp(const std::string& user, const std::string& address, unsigned port) {
   return fmt::format(
       "v=0\r\no={} 1001 1 IN IP4 {}\r\ns=-\r\nc=IN IP4 {}\r\nt=0 0\r\nm=audio {} RTP/AVP 8 0 101\r\n"
@@ -55,10 +60,10 @@ std::string make_request(const Options& options, Kind kind, unsigned call, const
   dict.set("received-from", List{Value("IP4"), Value(options.media)});
   dict.set("from-tag", fmt::format("from{}", call));
   if (kind != Kind::kDelete) dict.set("replace", List{Value("origin"), Value("session-connection")});
-  if (kind == Kind::kOffer) dict.set("sdp", sdp("alice", options.media, 2000 + call % 10000 * 2));
+  if (kind == Kind::kOffer) dict.set("sdp", sdp("alice", options.media, caller_port(call)));
   if (kind == Kind::kAnswer) {
     dict.set("to-tag", fmt::format("to{}", call));
-    dict.set("sdp", sdp("bob", options.media, 22000 + call % 10000 * 2));
+    dict.set("sdp", sdp("bob", options.media, callee_port(call)));
   }
   dict.set("command", kind == Kind::kOffer ? "offer" : kind == Kind::kAnswer ? "answer" : "delete");
   return cookie + " " + ferry::ng::encode_bencode(Value(std::move(dict)));
@@ -69,11 +74,11 @@ std::string make_command(const Options& options, Kind kind, unsigned call, const
   const std::string names = fmt::format("{:08x}-bench-{}@192.0.2.1", call * 2654435761u, call);
   switch (kind) {
     case Kind::kOffer:
-      return fmt::format("{} Uc8,0,101 {} {} {} from{};1", cookie, names, options.media,
-                         2000 + call % 10000 * 2, call);
+      return fmt::format("{} Uc8,0,101 {} {} {} from{};1", cookie, names, options.media, caller_port(call),
+                         call);
     case Kind::kAnswer:
       return fmt::format("{} Lc8,0,101 {} {} {} from{};1 to{};1", cookie, names, options.media,
-                         22000 + call % 10000 * 2, call, call);
+                         callee_port(call), call, call);
     case Kind::kDelete:
       break;
   }
