@@ -113,22 +113,52 @@ Result<MessageTaken, RequestError> SessionManager::fragment(const Request& reque
   if (!fragment) return fail(RequestFault::kUnreadableSdp);
   Call* call = find(*request.call_id);
   Leg* leg = call == nullptr ? nullptr : call->leg_by_tag(*request.from_tag);
-  // The party's SDP will have candidates of its own.
+  // Its credentials are those of an SDP that has not come yet, or they are old.
+  if (leg == nullptr || !add_fragment(*leg, *fragment))
+    early_fragments_.hold(*request.call_id, *request.from_tag, *request.sdp, clock.now);
   if (leg == nullptr) return MessageTaken();
-  for (std::size_t i = 0; i < fragment->sections.size(); ++i) {
-    const sdp::IceFragment::Section& section = fragment->sections[i];
-    for (const auto& media : leg->medias) {
-      const bool is_it = section.mid.empty() ? media->index == i + 1 : media->mid == section.mid;
-      if (is_it) note_candidates(*media, section.ice);
-      if (is_it && media->via->ice) add_ice_candidates(*media->via->ice, section.ice);
-      // While an offer waits, the agreed ICE gets the candidates too (LAT-15).
-      if (is_it && media->via->agreed && media->via->agreed->ice)
-        add_ice_candidates(*media->via->agreed->ice, section.ice);
-    }
-  }
   call->touched = clock.now;
   plans_.sync(*call);
   return MessageTaken();
+}
+
+bool SessionManager::add_fragment(Leg& leg, const sdp::IceFragment& fragment) {
+  const auto add = [&](Media& media, const sdp::IceDescription& ice) {
+    bool is_taken = media.via->ice && add_ice_candidates(*media.via->ice, ice);
+    // While an offer waits, the agreed ICE gets the candidates too (LAT-15).
+    if (media.via->agreed && media.via->agreed->ice)
+      is_taken = add_ice_candidates(*media.via->agreed->ice, ice) || is_taken;
+    if (is_taken) note_candidates(media, ice);
+    return is_taken;
+  };
+  bool is_taken = false;
+  for (std::size_t i = 0; i < fragment.sections.size(); ++i) {
+    const sdp::IceFragment::Section& section = fragment.sections[i];
+    for (const auto& media : leg.medias) {
+      const bool is_it = section.mid.empty() ? media->index == i + 1 : media->mid == section.mid;
+      if (is_it) is_taken = add(*media, section.ice) || is_taken;
+    }
+  }
+  if (fragment.session.candidates.empty()) return is_taken;
+  // The sections of a group have one transport, so any of them will do.
+  for (const auto& media : leg.medias) {
+    if (add(*media, fragment.session)) return true;
+  }
+  return is_taken;
+}
+
+void SessionManager::add_early_fragments(const Request& request, bool is_answer, const Clock& clock) {
+  if (early_fragments_.size() == 0) return;
+  const std::string& tag = is_answer ? *request.to_tag : *request.from_tag;
+  const auto texts = early_fragments_.take(*request.call_id, tag, clock.now);
+  Call* call = texts.empty() ? nullptr : find(*request.call_id);
+  Leg* leg = call == nullptr ? nullptr : call->leg_by_tag(tag);
+  if (leg == nullptr) return;
+  bool is_taken = false;
+  for (const std::string& text : texts) {
+    if (const auto fragment = sdp::parse_fragment(text)) is_taken = add_fragment(*leg, *fragment) || is_taken;
+  }
+  if (is_taken) plans_.sync(*call);
 }
 
 Result<MessageTaken, RequestError> SessionManager::answer(const Request& request, const Clock& clock) {
@@ -168,6 +198,7 @@ Result<MessageTaken, RequestError> SessionManager::signal(const Request& request
     call->scheduled_at = Instant::max();
   }
   if (call = find(*request.call_id); call != nullptr) lifetime_.schedule_next(*call, clock.now);
+  add_early_fragments(request, is_answer, clock);
   MessageTaken taken{std::move(reply->sdp), {}};
   if (reply->sender != nullptr)
     taken.packet_files =

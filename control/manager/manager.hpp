@@ -15,6 +15,7 @@
 #include "control/session/call_limits.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/dtls_identities.hpp"
+#include "control/session/early_fragments.hpp"
 #include "control/session/endings.hpp"
 #include "control/session/health_watch.hpp"
 #include "control/session/lifetime.hpp"
@@ -227,6 +228,11 @@ class SessionManager {
                                    const Clock& clock);
   /// Takes a trickle ICE fragment (RFC 8840) of a party.
   Result<MessageTaken, RequestError> fragment(const Request& request, const Clock& clock);
+  /// Adds the candidates of a fragment to the sections that it names and whose credentials it has. False if
+  /// there is none.
+  bool add_fragment(Leg& leg, const sdp::IceFragment& fragment);
+  /// Adds what came before this offer or answer, and belongs to its SDP.
+  void add_early_fragments(const Request& request, bool is_answer, const Clock& clock);
   /// Takes an offer or an answer; makes the call if it is new.
   Result<MessageTaken, RequestError> signal(const Request& request, bool is_answer, const Clock& clock);
   /// Ends the unanswered offers that these parties made or got.
@@ -244,6 +250,7 @@ class SessionManager {
   PeerRegister peers_;
   SessionTotals totals_;
   RefusedRequests refused_;
+  EarlyFragments early_fragments_;
   HealthWatch watch_;
   CallObservers observers_;
   CallRegister calls_;

@@ -60,9 +60,9 @@ std::optional<IceFragment> parse_fragment(std::string_view text) {
   IceFragment fragment;
   std::string_view ufrag;
   std::string_view password;
-  const auto section = [&]() -> IceFragment::Section& {
-    if (fragment.sections.empty()) fragment.sections.emplace_back();
-    return fragment.sections.back();
+  // Lines belong to the session until a section has begun.
+  const auto ice = [&]() -> IceDescription& {
+    return fragment.sections.empty() ? fragment.session : fragment.sections.back().ice;
   };
   bool any = false;
   bool in_media = false;
@@ -83,11 +83,12 @@ std::optional<IceFragment> parse_fragment(std::string_view text) {
     } else if (rest.starts_with("ice-pwd:")) {
       password = trim(rest.substr(8));
     } else if (rest.starts_with("mid:")) {
-      section().mid = trim(rest.substr(4));
+      if (fragment.sections.empty()) fragment.sections.emplace_back();
+      fragment.sections.back().mid = trim(rest.substr(4));
     } else if (rest.starts_with("candidate:")) {
-      add_candidate(section().ice, rest.substr(10));
+      add_candidate(ice(), rest.substr(10));
     }
-    if (!fragment.sections.empty()) set_credentials(section().ice, ufrag, password);
+    set_credentials(ice(), ufrag, password);
   }
   if (!any) return std::nullopt;
   return fragment;

@@ -46,13 +46,15 @@ struct IceDescription {
 /// and for text that cannot be read.
 [[nodiscard]] std::optional<IceCandidateLine> parse_candidate(std::string_view value);
 
-/// The lines of a trickle fragment (RFC 8840 §9): candidates of the section with this `mid`, or with this
-/// index from 0 if it has no mid.
+/// The lines of a trickle fragment (RFC 8840 §9).
 struct IceFragment {
+  /// Candidates of the section with this `mid`, or with this index from 0 if it has no mid.
   struct Section {
     std::string mid;
     IceDescription ice;
   };
+  /// What stands before the first section. Candidates there are those of a BUNDLE group.
+  IceDescription session;
   std::vector<Section> sections;
 };
 /// Parses a trickle fragment; nothing if a line is no line of SDP.

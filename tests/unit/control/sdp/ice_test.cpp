@@ -140,6 +140,24 @@ TEST(Fragments, WithoutAnMLineThereIsOneSection) {
   EXPECT_EQ(fragment->sections[0].ice.ufrag, kUfrag);
 }
 
+// A BUNDLE group has one transport, whose candidates need no section.
+TEST(Fragments, CandidatesBeforeTheSectionsAreThoseOfTheSession) {
+  const std::string candidate = "a=candidate:1 1 UDP 5 192.0.2.3 9 typ host\r\n";
+  const auto alone = parse_fragment(kCredentials + candidate);
+  ASSERT_TRUE(alone);
+  EXPECT_TRUE(alone->sections.empty());
+  EXPECT_EQ(alone->session.candidates.size(), 1u);
+  EXPECT_EQ(alone->session.ufrag, kUfrag);
+  EXPECT_EQ(alone->session.password, kPassword);
+  const auto both = parse_fragment("a=group:BUNDLE 1 0\r\n" + kCredentials + candidate +
+                                   "m=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + candidate + candidate);
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->session.candidates.size(), 1u);
+  ASSERT_EQ(both->sections.size(), 1u);
+  EXPECT_EQ(both->sections[0].mid, "0");
+  EXPECT_EQ(both->sections[0].ice.candidates.size(), 2u);
+}
+
 TEST(Fragments, WhatIsNoneIsNone) {
   for (const char* none : {"", "\r\n\r\n", "hello", "a", "a:b", "A=ice-ufrag:x", "a=mid:1\r\nhello\r\n"})
     EXPECT_FALSE(parse_fragment(none)) << none;
