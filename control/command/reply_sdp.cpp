@@ -248,10 +248,10 @@ void OfferAnswer::take_extensions(Match& match) const {
   rules.is_group = rules.is_group || is_bundled;
   rules.has_own_mid = is_bundled;
   rules.hides_mid = is_bundled || is_grouped(match, false);
-  const bool sender_has_feedback = sdp::parse_protocol(sender.protocol).feedback;
-  const bool receiver_has_feedback = sdp::parse_protocol(receiver.protocol).feedback;
-  rules.has_feedback = sender_has_feedback && receiver_has_feedback;
-  rules.is_receiver_plain = sender_has_feedback && !receiver_has_feedback;
+  const sdp::Protocol sent = sdp::parse_protocol(sender.protocol);
+  const sdp::Protocol shown_as = sdp::parse_protocol(receiver.protocol);
+  rules.has_feedback = sent.feedback && shown_as.feedback;
+  rules.is_receiver_plain = sdp::is_plainer(shown_as, sent);
   MediaExtensions& theirs = sender.ensure_extensions();
   theirs.allows_mixed = sdp::allows_mixed_extensions(session_, *match.section);
   ExtensionSide from(theirs, rules);

@@ -218,8 +218,7 @@ void Subscriptions::write_extensions(sdp::SectionEdit& edit, Media& media, const
       section.sources.empty() ? std::vector<sdp::Extmap>{} : sdp::extmaps_of(session, *section.source);
   if (lines.empty() && !section.is_grouped) return;
   if (!section.sources.empty()) {
-    rules.is_receiver_plain =
-        section.source->protocol.feedback && !sdp::parse_protocol(media.protocol).feedback;
+    rules.is_receiver_plain = sdp::is_plainer(sdp::parse_protocol(media.protocol), section.source->protocol);
     copied = shown_extensions(section.first_source().extensions.get(), lines, rules, ExtensionTerms::kCopied);
   }
   if (section.is_grouped || section.first_source().via->is_bundle) copied = without_mid(std::move(copied));

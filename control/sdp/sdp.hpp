@@ -98,6 +98,11 @@ struct Protocol {
   /// The form that is written; for an unknown protocol the text of the SDP.
   std::string_view text;
 };
+/// True if a receiver with this protocol is a plain phone beside a sender that may be a browser: it has no
+/// feedback, and the sender has. Lines for browsers are not shown to it (FB-5).
+[[nodiscard]] constexpr bool is_plainer(const Protocol& receiver, const Protocol& sender) noexcept {
+  return sender.feedback && !receiver.feedback;
+}
 /// Looks up a protocol in any case (docs/reference/ng.md#transport-protocol).
 Protocol parse_protocol(std::string_view text) noexcept;
 /// Tells what carries a protocol, in any case. `TCP` and all names that begin with `TCP/` run over TCP (RFC

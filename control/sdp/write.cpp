@@ -125,11 +125,10 @@ bool shows_feedback(std::string_view value, const SectionEdit& section) {
   return section.protocol.feedback && (section.source->protocol.feedback || !value.ends_with("transport-cc"));
 }
 
-/// True if the receiver's profile lacks the feedback that the sender's has: it is a plain phone, and the
-/// sender may be a browser (FB-5).
-bool is_plainer(const SectionEdit& section) {
-  return section.source != nullptr && section.source->is_rtp() && section.source->protocol.feedback &&
-         !section.protocol.feedback;
+/// True if the receiver gets no lines for browsers in this section (FB-5).
+bool is_for_plain_phone(const SectionEdit& section) {
+  return section.source != nullptr && section.source->is_rtp() &&
+         is_plainer(section.protocol, section.source->protocol);
 }
 
 void write_codecs(Writer& out, const SectionEdit& section) {
@@ -216,11 +215,13 @@ void write_section(Writer& out, const Session& session, const SectionEdit& secti
   if (!section.label.empty()) out.attribute("label:", section.label);
   if (section.bundle_only) out.attribute("bundle-only");
   if (rtp) write_codecs(out, section);
+  const bool is_plain = is_for_plain_phone(section);
   // The sender may say `a=extmap-allow-mixed` once for the whole session (RFC 8285 §6). The relay writes it
   // into each section that has extensions.
   const bool is_about_it = !section.extmaps.empty() || media.find("extmap-allow-mixed") != nullptr;
-  const bool allows_mixed = is_about_it && allows_mixed_extensions(session, media) && !is_plainer(section);
-  if (rtp && (section.allows_mixed_extensions || allows_mixed)) out.attribute("extmap-allow-mixed");
+  const bool is_shown =
+      section.allows_mixed_extensions || (is_about_it && allows_mixed_extensions(session, media));
+  if (rtp && is_shown && !is_plain) out.attribute("extmap-allow-mixed");
   for (const std::string_view extmap : section.extmaps) out.attribute("extmap:", extmap);
   for (const Attribute& attribute : media.attributes) {
     if (is_direction(attribute.name)) {
@@ -233,7 +234,7 @@ void write_section(Writer& out, const Session& session, const SectionEdit& secti
       continue;
     }
     if (rtp && contains(kOfFeedback, attribute.name) && !shows_feedback(attribute.value, section)) continue;
-    if (is_plainer(section) && contains(kOfStreams, attribute.name)) continue;
+    if (is_plain && contains(kOfStreams, attribute.name)) continue;
     out.attribute(attribute.text);
   }
   if (rtp && section.print_direction) out.attribute(to_string(section.direction));
@@ -329,7 +330,8 @@ std::string write(const Session& source, const SessionEdit& edit) {
       continue;
     }
     if (contains(kOfFeedback, attribute.name) && !has_feedback(edit)) continue;
-    if (contains(kOfStreams, attribute.name) && std::ranges::any_of(edit.sections, is_plainer)) continue;
+    if (contains(kOfStreams, attribute.name) && std::ranges::any_of(edit.sections, is_for_plain_phone))
+      continue;
     if (attribute.name == "group") {
       if (const std::string group = translated_group(attribute.value, edit); !group.empty())
         out.attribute("group:", group);

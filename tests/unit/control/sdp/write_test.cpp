@@ -288,6 +288,11 @@ TEST(Write, FB5_OnlyAPartyWithFeedbackIsShownTheStreamsOfOne) {
       const bool is_stripped = sender_has && !receiver_has;
       EXPECT_EQ(out.lines(), kPcma + (is_stripped ? "" : kMixed + kStreams) + kSendrecv);
       EXPECT_EQ(out.of_session(), is_stripped ? "" : "a=msid-semantic: WMS s\r\n");
+      // The sections of a group say it even if the sender does not.
+      Written of_group(kHead + (sender_has ? kAvpf : kAvp));
+      of_group.section().protocol = out.section().protocol;
+      of_group.section().allows_mixed_extensions = true;
+      EXPECT_EQ(of_group.lines(), kPcma + (is_stripped ? "" : kMixed) + kSendrecv);
     }
   }
 }
