@@ -18,6 +18,7 @@ constexpr PortFailure failure_of(PortError error) noexcept {
       return PortFailure::kNoDescriptors;
     case PortError::kNoMemory:
       return PortFailure::kNoMemory;
+    case PortError::kNotShared:
     case PortError::kOther:
       break;
   }

@@ -36,6 +36,9 @@ class PacketIo {
   /// Stops to deliver datagrams of `port`, which stays open. Datagrams that wait in it stay there for the
   /// next worker that attaches it.
   virtual void detach(PortHandle port) noexcept = 0;
+  /// Says that many peers send to an attached port, so that one peer does not have to wait for the others:
+  /// the engine takes as many of its datagrams at once as fit, and connects it to nobody.
+  virtual void expect_many(PortHandle) noexcept {}
   /// The local endpoint of a port; unset if it is not open. May ask the kernel, so not for every packet.
   [[nodiscard]] virtual Endpoint local_of(PortHandle port) const noexcept = 0;
 

@@ -2,7 +2,8 @@
 //
 // Receiving: `wait` asks epoll which sockets have something; `receive` takes one datagram from each of them.
 // epoll is level-triggered, so a socket with more datagrams is reported again by the next `wait`, and no port
-// can starve the others. What did not fit a batch stays in `ready_` for the next call.
+// can starve the others. A port that many peers share is read until the batch is full: each of them is as
+// important as the peer of a port of its own. What did not fit a batch stays in `ready_` for the next call.
 //
 // Sending: once a peer is locked, a second socket is connected to it beside the port, and media leaves by
 // `send` without an address. The kernel then looks the route up once instead of for every packet
@@ -143,6 +144,39 @@ Result<PortHandle, PortError> PortableProvider::activate(const Endpoint& local, 
   return port;
 }
 
+Result<std::vector<PortHandle>, PortError> PortableProvider::activate_shared(const Endpoint& local,
+                                                                             std::uint8_t tos,
+                                                                             std::size_t workers) {
+  std::vector<PortHandle> ports;
+  const SocketAddress address(local);
+  // The sum of all calls arrives here, so the buffer is as large as the host allows (net.core.rmem_max).
+  constexpr int kBuffer = 8 << 20;
+  const int on = 1;
+  for (std::size_t i = 0; i < workers; ++i) {
+    // The first one is bound alone, so that a port of another process is found to be in use.
+    const auto port = i == 0 ? activate(local, tos) : [&]() -> Result<PortHandle, PortError> {
+      const int fd = socket(address.family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+      if (fd < 0) return fail(port_error(errno));
+      setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+      if (bind(fd, address.get(), address.size()) != 0) {
+        const int error = errno;
+        close(fd);
+        return fail(port_error(error));
+      }
+      if (tos != 0) set_mark(fd, local.address.family(), tos);
+      return PortHandle{fd};
+    }();
+    if (!port) {
+      for (const PortHandle each : ports) close(each.native);
+      return fail(port.error());
+    }
+    if (i == 0 && workers > 1) setsockopt(port->native, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    setsockopt(port->native, SOL_SOCKET, SO_RCVBUF, &kBuffer, sizeof kBuffer);
+    ports.push_back(*port);
+  }
+  return ports;
+}
+
 void PortableProvider::release(PortHandle port) {
   if (connected_) connected_->close(port);
   close(port.native);
@@ -245,7 +279,9 @@ bool PortableIo::watch(int fd, std::uint64_t cookie) {
   event.data.fd = fd;
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) return false;
   // The descriptor may have belonged to another port before: nothing of that entry may stay.
-  ports_[index] = {cookie, true, false, false, {}};
+  ports_[index] = Port{};
+  ports_[index].cookie = cookie;
+  ports_[index].attached = true;
   return true;
 }
 
@@ -270,6 +306,11 @@ void PortableIo::detach(PortHandle port) noexcept {
   if (const int connected = connected_ ? connected_->of(port) : -1; connected >= 0) unwatch(connected);
 }
 
+void PortableIo::expect_many(PortHandle port) noexcept {
+  const auto index = static_cast<std::size_t>(port.native);
+  if (index < ports_.size()) ports_[index].has_many = true;
+}
+
 Endpoint PortableIo::local_of(PortHandle port) const noexcept {
   SocketAddress local;
   return getsockname(port.native, local.get(), local.size_pointer()) == 0 ? local.endpoint() : Endpoint{};
@@ -280,7 +321,7 @@ int PortableIo::connected_to(PortHandle port, const PacketSlot& packet) noexcept
   const auto index = static_cast<std::size_t>(port.native);
   if (index >= ports_.size() || !ports_[index].attached) return -1;
   // Its connected socket could not be had once. That is not tried again for every packet.
-  if (ports_[index].refused) return -1;
+  if (ports_[index].refused || ports_[index].has_many) return -1;
   if (ports_[index].peer == packet.remote) return connected_->of(port);
   // The peer has moved, or this is the first packet to a locked peer.
   const int before = connected_->of(port);
@@ -308,21 +349,33 @@ std::size_t PortableIo::receive(std::span<PacketBuffer> batch) noexcept {
     if (!ports_[static_cast<std::size_t>(fd)].attached) continue;
     if ((ready.events & EPOLLERR) != 0) read_errors(fd);
     if ((ready.events & EPOLLIN) == 0) continue;
-    PacketBuffer buffer = stock_.allocate();
-    // Not received, so not lost: the datagram stays in the socket until buffers are free again.
-    if (!buffer) return filled;
-    SocketAddress from;
-    const MutableBytes space = buffer.space();
-    // MSG_TRUNC makes the kernel return the whole length, also if it is more than the buffer took.
-    const ssize_t n = recvfrom(fd, space.data(), space.size(), MSG_TRUNC, from.get(), from.size_pointer());
-    if (n < 0) continue;  // EAGAIN, or an ICMP error that the kernel reports once
-    buffer->truncated = static_cast<std::size_t>(n) > space.size();
-    buffer.set_data_size(std::min(static_cast<std::size_t>(n), space.size()));
-    buffer->remote = from.endpoint();
-    buffer->cookie = ports_[static_cast<std::size_t>(fd)].cookie;
-    batch[filled++] = std::move(buffer);
+    const bool has_many = ports_[static_cast<std::size_t>(fd)].has_many;
+    do {
+      bool is_dry = false;
+      PacketBuffer buffer = receive_one(fd, is_dry);
+      if (is_dry) return filled;
+      if (!buffer) break;
+      batch[filled++] = std::move(buffer);
+    } while (has_many && filled < batch.size());
   }
   return filled;
+}
+
+PacketBuffer PortableIo::receive_one(int fd, bool& is_dry) noexcept {
+  PacketBuffer buffer = stock_.allocate();
+  // Not received, so not lost: the datagram stays in the socket until buffers are free again.
+  is_dry = !buffer;
+  if (is_dry) return {};
+  SocketAddress from;
+  const MutableBytes space = buffer.space();
+  // MSG_TRUNC makes the kernel return the whole length, also if it is more than the buffer took.
+  const ssize_t n = recvfrom(fd, space.data(), space.size(), MSG_TRUNC, from.get(), from.size_pointer());
+  if (n < 0) return {};  // EAGAIN, or an ICMP error that the kernel reports once
+  buffer->truncated = static_cast<std::size_t>(n) > space.size();
+  buffer.set_data_size(std::min(static_cast<std::size_t>(n), space.size()));
+  buffer->remote = from.endpoint();
+  buffer->cookie = ports_[static_cast<std::size_t>(fd)].cookie;
+  return buffer;
 }
 
 void PortableIo::read_errors(int fd) noexcept {

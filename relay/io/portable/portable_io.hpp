@@ -58,6 +58,8 @@ class PortableProvider final : public PortProvider {
   explicit PortableProvider(std::shared_ptr<ConnectedSockets> connected = nullptr)
       : connected_(std::move(connected)) {}
   Result<PortHandle, PortError> activate(const Endpoint& local, std::uint8_t tos) override;
+  Result<std::vector<PortHandle>, PortError> activate_shared(const Endpoint& local, std::uint8_t tos,
+                                                             std::size_t workers) override;
   void release(PortHandle port) override;
   void set_tos(PortHandle port, AddressFamily family, std::uint8_t tos) override;
 
@@ -79,6 +81,7 @@ class PortableIo final : public PacketIo {
 
   bool attach(PortHandle port, std::uint64_t cookie) noexcept override;
   void detach(PortHandle port) noexcept override;
+  void expect_many(PortHandle port) noexcept override;
   [[nodiscard]] Endpoint local_of(PortHandle port) const noexcept override;
   std::size_t receive(std::span<PacketBuffer> batch) noexcept override;
   void send(std::span<PacketBuffer> batch, std::span<SendError> errors) noexcept override;
@@ -103,6 +106,8 @@ class PortableIo final : public PacketIo {
     bool attached = false;
     /// A connected socket could not be had; it is not tried again while the port is attached.
     bool refused = false;
+    /// Many peers send to it (`expect_many`).
+    bool has_many = false;
     /// The kernel keeps ICMP errors of this socket for us.
     bool hears_errors = false;
     /// On the port's own socket: whom its connected one is connected to; unset: there is none.
@@ -114,6 +119,9 @@ class PortableIo final : public PacketIo {
   void unwatch(int fd) noexcept;
   /// Takes ICMP errors about datagrams of `fd` out of its error queue (ip(7), IP_RECVERR) into `problems_`.
   void read_errors(int fd) noexcept;
+  /// Receives one datagram of a descriptor. The handle is empty if there is none, or no buffer; `is_dry`
+  /// becomes true for want of a buffer.
+  PacketBuffer receive_one(int fd, bool& is_dry) noexcept;
   /// The connected socket for `packet`, opened or connected anew if needed; -1: it must leave by `sendto`.
   int connected_to(PortHandle port, const PacketSlot& packet) noexcept;
 

@@ -19,10 +19,28 @@ Result<PortHandle, PortError> SimNetwork::activate(const Endpoint& local, std::u
   return PortHandle{handle};
 }
 
+Result<std::vector<PortHandle>, PortError> SimNetwork::activate_shared(const Endpoint& local,
+                                                                       std::uint8_t tos,
+                                                                       std::size_t workers) {
+  const auto first = activate(local, tos);
+  if (!first) return fail(first.error());
+  std::vector<PortHandle> handles{*first};
+  shared_[local] = workers;
+  while (handles.size() < workers) {
+    handles.push_back({next_handle_++});
+    ports_.emplace(handles.back().native, Port{local, {}});
+  }
+  return handles;
+}
+
 void SimNetwork::release(PortHandle port) {
   const auto found = ports_.find(port.native);
   if (found == ports_.end()) return;
-  by_endpoint_.erase(found->second.local);
+  if (const auto first = by_endpoint_.find(found->second.local);
+      first != by_endpoint_.end() && first->second == port.native) {
+    shared_.erase(found->second.local);
+    by_endpoint_.erase(first);
+  }
   ready_.erase(port.native);
   ports_.erase(found);
 }
@@ -32,8 +50,11 @@ bool SimNetwork::send_to_relay(const SimDatagram& datagram) {
   if (below_ && below_(datagram)) return true;
   const auto found = by_endpoint_.find(datagram.to);
   if (found == by_endpoint_.end()) return false;
-  ports_.at(found->second).queue.push_back(datagram);
-  ready_.insert(found->second);
+  std::int32_t handle = found->second;
+  if (const auto shared = shared_.find(datagram.to); shared != shared_.end())
+    handle += static_cast<std::int32_t>(datagram.from.port.value % shared->second);
+  ports_.at(handle).queue.push_back(datagram);
+  ready_.insert(handle);
   return true;
 }
 

@@ -33,6 +33,9 @@ class SimNetwork final : public PortProvider {
   explicit SimNetwork(Instant start = Instant{std::chrono::hours(1)}) : now_(start) {}
 
   Result<PortHandle, PortError> activate(const Endpoint& local, std::uint8_t tos) override;
+  /// The handle of a datagram is its source port modulo `workers`, so that a test can choose.
+  Result<std::vector<PortHandle>, PortError> activate_shared(const Endpoint& local, std::uint8_t tos,
+                                                             std::size_t workers) override;
   void release(PortHandle port) override;
   void set_tos(PortHandle, AddressFamily, std::uint8_t) override {}
 
@@ -80,7 +83,10 @@ class SimNetwork final : public PortProvider {
   std::map<std::int32_t, Port> ports_;
   /// Ports in which something waits.
   std::set<std::int32_t> ready_;
+  /// The first handle of each open endpoint.
   std::unordered_map<Endpoint, std::int32_t> by_endpoint_;
+  /// How many handles a shared endpoint has, one after the other.
+  std::unordered_map<Endpoint, std::size_t> shared_;
   std::set<Endpoint> occupied_;
   std::size_t descriptor_limit_ = SIZE_MAX;
   std::optional<PortError> port_error_;

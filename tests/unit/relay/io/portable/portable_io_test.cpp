@@ -5,7 +5,10 @@
 #include "relay/io/portable/socket_address.hpp"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -301,6 +304,84 @@ TEST_P(PortableTest, TheConnectedSocketCarriesTheMark) {
   EXPECT_EQ(mark(), 40);
   io.detach(port_);
   provider_.release(port_);
+}
+
+/// The datagrams that `io` has, as a string of first octets.
+std::string taken_by(PortableIo& io) {
+  std::string words;
+  std::array<PacketBuffer, 8> batch;
+  for (;;) {
+    io.wait(io.now());
+    const std::size_t count = io.receive(batch);
+    if (count == 0) return words;
+    for (std::size_t i = 0; i < count; ++i) words += static_cast<char>(batch[i].data()[0]);
+  }
+}
+
+TEST_P(PortableTest, WorkersServeAPortTogether) {
+  const Endpoint shared{local_.address, UdpPort{static_cast<std::uint16_t>(local_.port.value ^ 1)}};
+  const auto handles = provider_.activate_shared(shared, 184, 3);
+  ASSERT_TRUE(handles);
+  ASSERT_EQ(handles->size(), 3u);
+  // Another daemon, which does the same, finds it in use.
+  const auto again = provider_.activate_shared(shared, 0, 3);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), PortError::kInUse);
+  std::vector<std::unique_ptr<PortableIo>> ios;
+  for (const PortHandle handle : *handles) {
+    ios.push_back(std::make_unique<PortableIo>(connected_));
+    ASSERT_TRUE(ios.back()->attach(handle, 7));
+    ios.back()->expect_many(handle);
+    EXPECT_EQ(ios.back()->local_of(handle), shared);
+  }
+  std::set<std::size_t> receivers;
+  for (int n = 0; n < 24; ++n) {
+    Peer peer(address_ + ":0");
+    for (const char word : {'a', 'b', 'c'}) peer.send(shared, word);
+    std::size_t receiver = 0;
+    std::string words;
+    for (std::size_t i = 0; i < ios.size(); ++i) {
+      const std::string some = taken_by(*ios[i]);
+      if (!some.empty()) receiver = i;
+      words += some;
+      EXPECT_TRUE(some.empty() || some == "abc") << "one peer, one worker: " << some;
+    }
+    EXPECT_EQ(words, "abc");
+    receivers.insert(receiver);
+    // Any worker may answer, and a locked peer does not get a socket of its own.
+    for (std::size_t i = 0; i < ios.size(); ++i) send(*ios[i], (*handles)[i], peer.endpoint(), 'x', true);
+    EXPECT_EQ(peer.received(), "xxx");
+    for (const PortHandle handle : *handles) EXPECT_EQ(connected_->of(handle), -1);
+  }
+  EXPECT_GT(receivers.size(), 1u) << "24 peers at one of three workers";
+  for (std::size_t i = 0; i < ios.size(); ++i) ios[i]->detach((*handles)[i]);
+  for (const PortHandle handle : *handles) provider_.release(handle);
+}
+
+TEST_P(PortableTest, ManyDatagramsOfASharedPortAreTakenAtOnce) {
+  const Endpoint shared{local_.address, UdpPort{static_cast<std::uint16_t>(local_.port.value ^ 1)}};
+  const auto handles = provider_.activate_shared(shared, 0, 1);
+  ASSERT_TRUE(handles);
+  PortableIo io(connected_);
+  ASSERT_TRUE(io.attach(handles->front(), 7));
+  ASSERT_TRUE(io.attach(port_, 8));
+  io.expect_many(handles->front());
+  Peer peer(address_ + ":0");
+  for (int n = 0; n < 20; ++n) peer.send(shared, 'a');
+  peer.send(local_, 'b');
+  std::array<PacketBuffer, 16> batch;
+  std::string words;
+  for (int turn = 0; turn < 2; ++turn) {
+    io.wait(io.now());
+    const std::size_t count = io.receive(batch);
+    for (std::size_t i = 0; i < count; ++i) words += static_cast<char>(batch[i].data()[0]);
+    for (PacketBuffer& each : batch) each.reset();
+  }
+  EXPECT_EQ(std::ranges::count(words, 'b'), 1) << "the other port has its turn: " << words;
+  EXPECT_GE(std::ranges::count(words, 'a'), 16) << words;
+  io.detach(handles->front());
+  io.detach(port_);
+  provider_.release(handles->front());
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, PortableTest, testing::Values("127.0.0.1", "[::1]"),
