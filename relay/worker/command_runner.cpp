@@ -19,6 +19,7 @@ void CommandRunner::place(TransportId id, std::unique_ptr<TransportEntry> entry)
   parts_.sends.note_backend(entry->state.plan());
   TransportEntry& placed = *entry;
   context_.table.put(id, std::move(entry));
+  share(placed);
   context_.totals.transports.store(context_.table.size(), std::memory_order_relaxed);
   // A transport adopted from another worker may be in the middle of a prompt.
   parts_.own_packets.await(placed, context_.io->now());
@@ -33,7 +34,8 @@ void CommandRunner::serve(TransportEntry& entry, TransportId id, std::size_t loc
   for (const auto component : {Component::kRtp, Component::kRtcp}) {
     const LocalPort which{component, static_cast<std::uint8_t>(local)};
     const PortHandle port = entry.port(which);
-    if (!port.is_open() || context_.io->attach(port, make_cookie(id, which))) continue;
+    if (!port.is_open() || context_.ports.shared_by(port)) continue;
+    if (context_.io->attach(port, make_cookie(id, which))) continue;
     // The transport lives on without the port. Control learns of it by the event, the operator by the
     // counter.
     bump(context_.totals.unserved_ports);
@@ -43,11 +45,38 @@ void CommandRunner::serve(TransportEntry& entry, TransportId id, std::size_t loc
   }
 }
 
+void CommandRunner::share(TransportEntry& entry) {
+  if (context_.ports.join(entry)) return;
+  // Another transport has the ufrag, which control never gives twice. Nothing reaches this one.
+  bump(context_.totals.unserved_ports);
+  entry.state.parts().events.note(TransportEvent::kPortNotServed);
+}
+
+void CommandRunner::execute(AddSharedPort& command) {
+  if (command.exchange && !context_.exchange) {
+    context_.exchange = std::make_unique<ExchangeEnd>(
+        std::move(command.exchange), static_cast<WorkerNumber>(context_.number), *context_.io);
+    context_.ports.set_news(context_.exchange.get());
+  }
+  const SharedPortId port = context_.ports.add_shared(command.handle);
+  *command.is_served = context_.io->attach(command.handle, make_cookie(port));
+  if (*command.is_served) context_.io->expect_many(command.handle);
+}
+
+void CommandRunner::execute(RemoveSharedPort& command) {
+  const auto port = context_.ports.shared_by(command.handle);
+  if (!port) return;
+  parts_.sends.flush();
+  context_.io->detach(command.handle);
+  context_.ports.remove_shared(*port);
+}
+
 void CommandRunner::execute(AddPorts& command) {
   TransportEntry* entry = context_.table.find(command.id);
   if (entry == nullptr || entry->locals() >= kMaxLocals) return;
   entry->more_ports.push_back(command.ports);
   serve(*entry, command.id, entry->locals() - 1);
+  share(*entry);
 }
 
 std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
@@ -58,7 +87,7 @@ std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
   for (std::size_t local = 0; local < entry->locals(); ++local) {
     for (const Component component : {Component::kRtp, Component::kRtcp}) {
       const PortHandle port = entry->port({component, static_cast<std::uint8_t>(local)});
-      if (port.is_open()) context_.io->detach(port);
+      if (port.is_open() && !context_.ports.shared_by(port)) context_.io->detach(port);
     }
   }
   // Its buffers belong to this worker's engine and may not travel with the transport.
@@ -90,6 +119,7 @@ void CommandRunner::execute(UpdatePlan& command) {
   const bool was_alone = entry->state.plan().sources.size() == 1;
   const SectionMask newly_seen = parts_.key_frames.newly_seen(*entry, *command.plan);
   entry->state.set_plan(std::move(command.plan), context_.io->now());
+  if (entry->shares_port) share(*entry);
   parts_.sends.note_backend(entry->state.plan());
   parts_.own_packets.follow_plan(*entry, was_alone);
   // If this is the answer's plan, one source of what was kept is let out (LAT-14).

@@ -23,6 +23,8 @@ class CommandRunner {
 
  private:
   void execute(InstallTransport& command);
+  void execute(AddSharedPort& command);
+  void execute(RemoveSharedPort& command);
   void execute(UpdatePlan& command);
   void execute(AddPorts& command);
   void execute(RemoveTransport& command);
@@ -45,6 +47,8 @@ class CommandRunner {
   /// Attaches the ports at one local address of `entry` to the engine. A port that the engine refuses is
   /// counted and reported.
   void serve(TransportEntry& entry, TransportId id, std::size_t local);
+  /// Makes `entry` one of the transports of its shared ports, or takes it out, as its plan says.
+  void share(TransportEntry& entry);
   /// Takes a transport out of the table and unties it from this worker. Null if it is not there.
   std::unique_ptr<TransportEntry> take(TransportId id);
   /// Statistics of `entry`, with what the kernel counted up to now.

@@ -16,6 +16,8 @@
 
 namespace ferry {
 
+class Exchange;
+
 // The commands that control posts to a worker. They take effect in the order they were posted, between two
 // batches of packets; a command for a transport that is gone does nothing. Pointers to results are borrowed:
 // they must stay valid until the worker has passed the fence of the command (`completed`).
@@ -38,6 +40,20 @@ struct InstallTransport {
   /// Last user of a port pair that had no time to rest: its late packets are refused (PRT-2). Unset: nobody
   /// is barred.
   Endpoint barred;
+};
+/// Adds a port that transports share. Every worker gets the same shared ports in the same order, each with a
+/// socket of its own.
+struct AddSharedPort {
+  /// The socket of this worker.
+  PortHandle handle;
+  /// By which the workers pass on what is for others. Null if there is one worker.
+  std::shared_ptr<Exchange> exchange;
+  /// Becomes true if the port is served. Never null.
+  bool* is_served = nullptr;
+};
+/// Stops to serve a shared port. No transport uses it any more.
+struct RemoveSharedPort {
+  PortHandle handle;
 };
 /// Replaces the plan of a transport; its state stays. Complete at the fence: nothing is sent by the old plan
 /// any more.
@@ -143,9 +159,9 @@ struct EndPresses {
 };
 /// Any command; `std::monostate` is none and does nothing.
 using WorkerCommand =
-    std::variant<std::monostate, InstallTransport, UpdatePlan, AddPorts, RemoveTransport, ReadTransport,
-                 ReadContexts, ReadFigures, ReadFlight, ExtractTransport, AdoptTransport, AttachTap,
-                 DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses>;
+    std::variant<std::monostate, InstallTransport, AddSharedPort, RemoveSharedPort, UpdatePlan, AddPorts,
+                 RemoveTransport, ReadTransport, ReadContexts, ReadFigures, ReadFlight, ExtractTransport,
+                 AdoptTransport, AttachTap, DetachTap, SendProbe, StartPrompt, StopPrompt, EndPresses>;
 
 /// A notice of a worker to control. Events can get lost if control does not read them; counters never do.
 struct WorkerEvent {

@@ -8,6 +8,7 @@
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/io/packet_io.hpp"
 #include "relay/worker/commands.hpp"
+#include "relay/worker/exchange.hpp"
 #include "relay/worker/port_table.hpp"
 #include "relay/worker/transport_table.hpp"
 #include "relay/worker/worker_totals.hpp"
@@ -41,6 +42,9 @@ struct WorkerContext {
   TransportTable table;
   /// Which transport a datagram is for.
   PortTable ports{table};
+  /// By which datagrams at shared ports get to the worker that has their transport. Null with one worker, and
+  /// without shared ports.
+  std::unique_ptr<ExchangeEnd> exchange;
   /// Until when packets come before timers after a pause; unset: there was no pause.
   Instant catch_up_until{};
 

@@ -92,12 +92,22 @@ ReceivedPacket Forwarder::taken_in(const PacketBuffer& packet, Instant now) cons
 }
 
 void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept {
-  TransportEntry* found = context_.ports.find(packet->cookie, arrived.from, arrived.datagram);
-  if (found == nullptr) [[unlikely]] {
-    drop_stranger(packet->cookie, arrived.kind);
+  const std::uint64_t cookie = packet->cookie;
+  const PortTable::Found found = context_.ports.find(cookie, arrived.from, arrived.datagram, arrived.at);
+  if (found.entry == nullptr) [[unlikely]] {
+    if (!found.worker || !pass_on(*found.worker, packet, found.is_bound)) drop_stranger(cookie, arrived.kind);
     return;
   }
-  TransportEntry& entry = *found;
+  TransportEntry& entry = *found.entry;
+  if (is_shared(cookie)) {
+    // Now that its transport is known, the packet is one of an own port for all that follows.
+    arrived.port = found.port;
+    packet->cookie = make_cookie(entry.id, found.port);
+    if (arrived.kind == DatagramClass::kStun && !packet->truncated) {
+      take_check(entry, cookie, std::move(packet), arrived);
+      return;
+    }
+  }
   if (packet->truncated) {
     context_.drop_arriving(entry, DropReason::kTooLong);
     return;
@@ -109,6 +119,26 @@ void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const Sr
   take_in(entry, std::move(packet), arrived, opened);
 }
 
+bool Forwarder::pass_on(WorkerNumber to, const PacketBuffer& packet, bool is_known) noexcept {
+  if (!context_.exchange || !context_.exchange->reaches(to)) return false;
+  if (packet->truncated || packet.data().size() > Exchange::kLongest) {
+    count_drops(context_.totals, DropReason::kTooLong);
+  } else if (!context_.exchange->pass_on(to, shared_port_of(packet->cookie), packet->remote, is_known,
+                                         packet.data())) {
+    count_drops(context_.totals, DropReason::kNoBuffer);
+  }
+  return true;
+}
+
+void Forwarder::take_check(TransportEntry& entry, std::uint64_t cookie, PacketBuffer packet,
+                           ReceivedPacket& arrived) noexcept {
+  const TransportId id = entry.id;
+  const Endpoint from = arrived.from;
+  // Only what the agent has found authentic may bind an endpoint (ONE-2).
+  if (take_in(entry, std::move(packet), arrived, nullptr) == Taken::kCheck)
+    context_.ports.bind(cookie, id, from, arrived.at);
+}
+
 void Forwarder::drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept {
   // An own port cannot be without a transport: `take` detaches its ports before it leaves the table.
   if (!FERRY_ENSURE(is_shared(cookie))) return;
@@ -116,29 +146,30 @@ void Forwarder::drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept
               kind == DatagramClass::kStun ? DropReason::kStunRefused : DropReason::kForeignSource);
 }
 
-void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
-                        const SrtpOpened* opened) noexcept {
+Forwarder::Taken Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
+                                    const SrtpOpened* opened) noexcept {
   const Component component = arrived.component();
   // STUN and DTLS, told apart by the first octet (RFC 7983), are never inside SRTP and never reach a sink.
   if (entry.state.plan().has_handshake(arrived.kind)) {
     if (arrived.datagram.size() > kMaxHandshake) {
       context_.drop_arriving(entry, DropReason::kTooLong);
-      return;
+      return Taken::kElse;
     }
-    parts_.turns.on_handshake(entry, arrived);
-    return;
+    const DropReason reason = parts_.turns.on_handshake(entry, arrived);
+    const bool is_check = arrived.kind == DatagramClass::kStun && reason == DropReason::kNone;
+    return is_check ? Taken::kCheck : Taken::kElse;
   }
   if (entry.state.plan().is_protected()) {
     const DropReason reason = entry.state.unprotect(arrived, *context_.own, opened);
     // The key comes with the answer. Nothing was counted and the datagram is unchanged.
     if (reason == DropReason::kEarlyMedia) {
       parts_.early.keep(entry, arrived);
-      return;
+      return Taken::kElse;
     }
     if (reason != DropReason::kNone) {
       context_.count_refused(entry, arrived, false, reason);
       context_.pass_events(entry, arrived.at);
-      return;
+      return Taken::kElse;
     }
     packet->length = static_cast<std::uint32_t>(arrived.datagram.size());
     packet->srtp_key = arrived.origin.key;
@@ -159,6 +190,7 @@ void Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPack
     judge(entry, arrived, std::move(packet), 0);
   }
   context_.pass_events(entry, arrived.at);
+  return Taken::kElse;
 }
 
 void Forwarder::judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet,

@@ -79,9 +79,18 @@ class Forwarder final : public PacketIntake {
   /// Counts a datagram at a shared port that is for none of its transports. Only the totals have it, because
   /// there is no transport to count it for.
   void drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept;
+  /// Passes a datagram at a shared port on to the worker that has its transport. `is_known`: its source is
+  /// bound there. False if there is no such other worker; otherwise it was passed on, or dropped and counted.
+  bool pass_on(WorkerNumber to, const PacketBuffer& packet, bool is_known) noexcept;
+  /// Takes in a STUN message at the shared port with this cookie, and binds its source to `entry` if the
+  /// message is authentic.
+  void take_check(TransportEntry& entry, std::uint64_t cookie, PacketBuffer packet,
+                  ReceivedPacket& arrived) noexcept;
+  /// What a datagram turned out to be: an authentic connectivity check or an answer to one, or anything else.
+  enum class Taken : std::uint8_t { kCheck, kElse };
   /// Takes in one datagram of `entry`: a handshake, or media that is decrypted and judged.
-  void take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
-               const SrtpOpened* opened) noexcept;
+  Taken take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,
+                const SrtpOpened* opened) noexcept;
   /// Asks the transport for a verdict on a datagram and carries it out. `packet` holds the octets of
   /// `arrived`. `depth` counts releases within releases.
   void judge(TransportEntry& entry, ReceivedPacket& arrived, PacketBuffer packet, int depth) noexcept;

@@ -1,8 +1,12 @@
+// A shared port keeps two maps, ufrag to holder and endpoint to holder. A holder is a transport of this
+// worker or the number of another worker. Ufrags are entered by signalling, endpoints by authentic checks.
+//
+// Trap: between workers news may overtake each other or get lost. So news of another worker only takes away
+// what that worker has, and an endpoint that it has wrongly is put right by the next datagram from there.
 #include "relay/worker/port_table.hpp"
 
 #include "relay/base/memory.hpp"
 #include "relay/core/classify.hpp"
-#include "relay/core/ice/stun.hpp"
 
 #include <algorithm>
 #include <span>
@@ -11,89 +15,162 @@
 namespace ferry {
 
 static_assert(make_cookie(TransportId{UINT32_MAX, 0}, {Component::kRtcp, kMaxLocals - 1}) < kSharedCookie);
-static_assert(make_cookie(SharedPortId{UINT32_MAX}, {Component::kRtcp, kMaxLocals - 1}) < kSharedCookie * 2);
+static_assert(make_cookie(SharedPortId{UINT32_MAX}, UINT8_MAX - 1, true) < kSharedCookie * 2);
 
-namespace {
-
-/// The ufrag of the side that a request is for; empty if the datagram is no request or names nobody.
-std::string_view requested_ufrag(Bytes datagram) noexcept {
-  if (classify(datagram) != DatagramClass::kStun || datagram.size() > PortTable::kMaxRequest) return {};
-  const auto message = stun::parse(datagram);
-  if (!message || message->kind != stun::Kind::kRequest) return {};
-  const std::size_t colon = message->username.find(':');
-  return colon == std::string_view::npos ? std::string_view{} : message->username.substr(0, colon);
+PortTable::Sharer* PortTable::SharedPort::sharer(TransportId transport) noexcept {
+  const auto at = sharers.find(transport.slot);
+  return at != sharers.end() && at->second.id == transport ? &at->second : nullptr;
 }
 
-}  // namespace
-
-PortTable::Sharer* PortTable::SharedPort::sharer(TransportId id) noexcept {
-  const auto at = sharers.find(id.slot);
-  return at != sharers.end() && at->second.id == id ? &at->second : nullptr;
+PortTable::Check& PortTable::SharedPort::place_of(const stun::TransactionId& transaction) noexcept {
+  // Random octets; the first one may be the mark of a worker.
+  const auto place = static_cast<std::size_t>(transaction[1]) | static_cast<std::size_t>(transaction[2]) << 8;
+  return checks[place % kChecks];
 }
 
-void PortTable::SharedPort::forget_ufrag(std::string& ufrag) noexcept {
-  if (const auto at = by_ufrag.find(ufrag); at != by_ufrag.end()) by_ufrag.erase(at);
+void PortTable::tell_endpoint(const SharedPort& port, const Endpoint& remote, const Binding& binding,
+                              bool is_here) noexcept {
+  if (news_ != nullptr && binding.receiver) news_->tell_endpoint(*binding.receiver, port.id, remote, is_here);
+}
+
+void PortTable::forget_ufrag(SharedPort& port, std::string& ufrag) noexcept {
+  if (ufrag.empty()) return;
+  // Another worker may have it by now: then its transport has moved there.
+  if (const auto at = port.by_ufrag.find(ufrag); at != port.by_ufrag.end() && !at->second.worker) {
+    port.by_ufrag.erase(at);
+    if (news_ != nullptr) news_->tell_ufrag(port.id, ufrag, false);
+  }
   ufrag.clear();
 }
 
-void PortTable::SharedPort::leave(TransportId id) noexcept {
-  Sharer* leaving = sharer(id);
-  if (leaving == nullptr) return;
-  forget_ufrag(leaving->ufrag);
-  forget_ufrag(leaving->former_ufrag);
-  for (const Endpoint& remote : std::span(leaving->remotes).first(leaving->bound)) bindings.erase(remote);
-  sharers.erase(id.slot);
+void PortTable::forget_remote(SharedPort& port, TransportId id, const Endpoint& remote) noexcept {
+  Sharer* sharer = port.sharer(id);
+  if (sharer == nullptr) return;
+  const auto bound = std::span(sharer->remotes).first(sharer->bound);
+  const auto found = std::ranges::find(bound, remote);
+  if (found == bound.end()) return;
+  *found = bound.back();
+  --sharer->bound;
 }
 
-PortTable::Bindings::node_type PortTable::SharedPort::take_oldest(Sharer& sharer) noexcept {
+void PortTable::leave(SharedPort& port, TransportId id) noexcept {
+  Sharer* leaving = port.sharer(id);
+  if (leaving == nullptr) return;
+  forget_ufrag(port, leaving->ufrag);
+  forget_ufrag(port, leaving->former_ufrag);
+  for (const Endpoint& remote : std::span(leaving->remotes).first(leaving->bound)) {
+    const auto at = port.bindings.find(remote);
+    if (at == port.bindings.end()) continue;
+    tell_endpoint(port, remote, at->second, false);
+    port.bindings.erase(at);
+  }
+  port.sharers.erase(id.slot);
+}
+
+PortTable::Bindings::node_type PortTable::take_oldest(SharedPort& port, Sharer& sharer) noexcept {
   const auto bound = std::span(sharer.remotes).first(sharer.bound);
-  const auto used = [&](const Endpoint& remote) { return bindings.find(remote)->second.used; };
+  const auto used = [&](const Endpoint& remote) { return port.bindings.find(remote)->second.used; };
   const auto oldest = std::ranges::min_element(bound, {}, used);
-  auto taken = bindings.extract(*oldest);
+  auto taken = port.bindings.extract(*oldest);
+  tell_endpoint(port, taken.key(), taken.mapped(), false);
   *oldest = bound.back();
   --sharer.bound;
   return taken;
 }
 
-TransportEntry* PortTable::find_sharing(std::uint64_t cookie, const Endpoint& from, Bytes datagram) noexcept {
-  SharedPort* port = shared_of(cookie);
-  if (port == nullptr) return nullptr;
-  if (const auto at = port->bindings.find(from); at != port->bindings.end()) {
-    at->second.used = ++uses_;
-    return transports_.find(at->second.id);
+PortTable::Found PortTable::reach(SharedPort& port, const Holder& holder, bool is_bound,
+                                  bool was_passed_on) const noexcept {
+  // What another worker has passed on is not passed on again, so that nothing goes round.
+  if (holder.worker) {
+    Found other;
+    if (!was_passed_on) other.worker = holder.worker;
+    other.is_bound = is_bound;
+    return other;
   }
-  const std::string_view ufrag = requested_ufrag(datagram);
-  if (ufrag.empty()) return nullptr;
-  const auto at = port->by_ufrag.find(ufrag);
-  return at != port->by_ufrag.end() ? transports_.find(at->second) : nullptr;
+  const Sharer* sharer = port.sharer(holder.id);
+  if (sharer == nullptr) return {};
+  return {transports_.find(holder.id), {Component::kRtp, sharer->local}, {}, is_bound};
+}
+
+std::optional<PortTable::Holder> PortTable::named_by(SharedPort& port, Bytes datagram) noexcept {
+  if (classify(datagram) != DatagramClass::kStun || datagram.size() > kMaxRequest) return {};
+  const auto message = stun::parse(datagram);
+  if (!message) return {};
+  if (message->kind == stun::Kind::kSuccess || message->kind == stun::Kind::kError) {
+    const Check& check = port.place_of(message->transaction);
+    const bool is_it = check.is_set && check.transaction == message->transaction;
+    return is_it ? std::optional(Holder{check.id, {}}) : std::nullopt;
+  }
+  const std::size_t colon = message->username.find(':');
+  if (message->kind != stun::Kind::kRequest || colon == std::string_view::npos) return {};
+  const auto at = port.by_ufrag.find(message->username.substr(0, colon));
+  return at != port.by_ufrag.end() ? std::optional(at->second) : std::nullopt;
+}
+
+PortTable::Found PortTable::find_sharing(std::uint64_t cookie, const Endpoint& from, Bytes datagram,
+                                         Instant now) noexcept {
+  SharedPort* port = shared(shared_port_of(cookie).value);
+  if (port == nullptr) return {};
+  const auto at = port->bindings.find(from);
+  Binding* binding = at != port->bindings.end() ? &at->second : nullptr;
+  const auto passed_on = passed_on_by(cookie);
+  // The other worker believes that the endpoint is bound here, and it is not any more.
+  if (passed_on && (cookie & kKnownThere) != 0 && (binding == nullptr || binding->holder.worker) &&
+      news_ != nullptr)
+    news_->tell_endpoint(*passed_on, port->id, from, false);
+  const auto named = named_by(*port, datagram);
+  if (named && (binding == nullptr || *named != binding->holder)) {
+    // It names another session than its source is known for. While that one is in use, it is not let in.
+    if (binding != nullptr && now - binding->heard < kInUse) return {};
+    return reach(*port, *named, false, passed_on.has_value());
+  }
+  if (binding == nullptr) {
+    // An answer carries no ufrag, but the mark of the worker that has asked.
+    if (news_ == nullptr || passed_on) return {};
+    const auto message = classify(datagram) == DatagramClass::kStun ? stun::parse(datagram) : std::nullopt;
+    if (!message || (message->kind != stun::Kind::kSuccess && message->kind != stun::Kind::kError)) return {};
+    return {nullptr, {}, static_cast<WorkerNumber>(message->transaction[0]), false};
+  }
+  binding->used = ++uses_;
+  binding->heard = now;
+  return reach(*port, binding->holder, true, passed_on.has_value());
 }
 
 TransportEntry* PortTable::find_bound(std::uint64_t cookie, const Endpoint& remote) const noexcept {
   if (!is_shared(cookie)) return transports_.at(slot_of(cookie));
-  const SharedPort* port = shared_of(cookie);
+  const SharedPort* port = shared(shared_port_of(cookie).value);
   if (port == nullptr) return nullptr;
   const auto at = port->bindings.find(remote);
-  return at != port->bindings.end() ? transports_.find(at->second.id) : nullptr;
+  return at != port->bindings.end() && !at->second.holder.worker ? transports_.find(at->second.holder.id)
+                                                                 : nullptr;
 }
 
-SharedPortId PortTable::add_shared(std::size_t most) {
-  auto port = std::make_unique<SharedPort>(most);
+SharedPortId PortTable::add_shared(PortHandle handle, std::size_t most) {
   auto free = std::ranges::find_if(shared_, [](const auto& each) { return each == nullptr; });
+  const SharedPortId id{static_cast<std::uint32_t>(free - shared_.begin())};
+  auto port = std::make_unique<SharedPort>(id, handle, most);
   if (free == shared_.end()) free = shared_.emplace(free);
   *free = std::move(port);
-  return {static_cast<std::uint32_t>(free - shared_.begin())};
+  return id;
 }
 
 void PortTable::remove_shared(SharedPortId port) noexcept {
   if (port.value < shared_.size()) shared_[port.value].reset();
 }
 
-bool PortTable::set_ufrag(SharedPortId port, TransportId id, std::string_view ufrag) {
+std::optional<SharedPortId> PortTable::shared_by(PortHandle handle) const noexcept {
+  for (const auto& port : shared_) {
+    if (port && port->handle == handle && handle.is_open()) return port->id;
+  }
+  return std::nullopt;
+}
+
+bool PortTable::set_ufrag(SharedPortId port, TransportId id, std::string_view ufrag, std::uint8_t local) {
   SharedPort* at = shared(port.value);
   if (at == nullptr || ufrag.empty() || ufrag.find(':') != std::string_view::npos) return false;
   const auto known = at->by_ufrag.find(ufrag);
-  if (known != at->by_ufrag.end()) {
-    Sharer* owner = known->second == id ? at->sharer(id) : nullptr;
+  if (known != at->by_ufrag.end() && !known->second.worker) {
+    Sharer* owner = known->second.id == id ? at->sharer(id) : nullptr;
     if (owner == nullptr) return false;
     // One of its own two: the current one changes nothing, the former one becomes the current one again.
     if (owner->ufrag != ufrag) std::swap(owner->ufrag, owner->former_ufrag);
@@ -104,62 +181,163 @@ bool PortTable::set_ufrag(SharedPortId port, TransportId id, std::string_view uf
   Sharer& sharer = entered.first->second;
   if (entered.second) sharer.id = id;
   if (sharer.id != id) return false;  // the transport that had the slot has not left yet
-  at->by_ufrag.emplace(text, id);
-  at->forget_ufrag(sharer.former_ufrag);
+  sharer.local = local;
+  // A transport that has moved here brings a ufrag that the former worker had.
+  if (known != at->by_ufrag.end()) {
+    --at->ufrags_of_others;
+    known->second = {id, {}};
+  } else {
+    at->by_ufrag.emplace(text, Holder{id, {}});
+  }
+  forget_ufrag(*at, sharer.former_ufrag);
   sharer.former_ufrag = std::exchange(sharer.ufrag, std::move(text));
+  if (news_ != nullptr) news_->tell_ufrag(port, sharer.ufrag, true);
   return true;
 }
 
 void PortTable::drop_former_ufrag(SharedPortId port, TransportId id) noexcept {
   SharedPort* at = shared(port.value);
-  if (Sharer* sharer = at != nullptr ? at->sharer(id) : nullptr) at->forget_ufrag(sharer->former_ufrag);
+  if (Sharer* sharer = at != nullptr ? at->sharer(id) : nullptr) forget_ufrag(*at, sharer->former_ufrag);
 }
 
-bool PortTable::bind(SharedPortId port, TransportId id, const Endpoint& remote) noexcept {
-  SharedPort* at = shared(port.value);
+bool PortTable::join(TransportEntry& entry) {
+  bool joined = true;
+  entry.shares_port = false;
+  for (std::size_t local = 0; local < entry.locals(); ++local) {
+    const LocalPort which{Component::kRtp, static_cast<std::uint8_t>(local)};
+    const auto port = shared_by(entry.port(which));
+    if (!port) continue;
+    entry.shares_port = true;
+    const auto& ice = entry.state.plan().ice;
+    if (!ice)
+      leave(*shared(port->value), entry.id);
+    else
+      joined = set_ufrag(*port, entry.id, ice->own.ufrag, which.local) && joined;
+  }
+  return joined;
+}
+
+void PortTable::follow(TransportEntry& entry) noexcept {
+  const Handshakes& handshakes = entry.state.parts().handshakes;
+  const bool is_lost = handshakes.ice_state() == IceAgent::State::kExpired;
+  const bool is_settled = handshakes.has_current_pair();
+  if (!is_lost && !is_settled) return;
+  for (const auto& port : shared_) {
+    Sharer* sharer = port ? port->sharer(entry.id) : nullptr;
+    if (sharer == nullptr) continue;
+    if (is_settled) forget_ufrag(*port, sharer->former_ufrag);
+    for (std::size_t left = sharer->bound; is_lost && left > 0; --left)
+      unbind(port->id, entry.id, Endpoint(sharer->remotes[0]));
+  }
+}
+
+bool PortTable::bind(std::uint64_t cookie, TransportId id, const Endpoint& remote, Instant now) noexcept {
+  SharedPort* at = shared(shared_port_of(cookie).value);
   Sharer* sharer = at != nullptr ? at->sharer(id) : nullptr;
   if (sharer == nullptr || !remote.is_set()) return false;
-  if (const auto known = at->bindings.find(remote); known != at->bindings.end()) {
-    if (known->second.id != id) return false;
-    known->second.used = ++uses_;
+  const auto passed_on = passed_on_by(cookie);
+  const Binding made{{id, {}}, ++uses_, now, passed_on};
+  // Told even if nothing changes here: the receiving worker does not know the endpoint, or has lost it.
+  const bool is_news = passed_on && (cookie & kKnownThere) == 0;
+  const auto known = at->bindings.find(remote);
+  if (known != at->bindings.end() && known->second.holder == made.holder) {
+    const bool is_elsewhere = known->second.receiver != passed_on;
+    if (is_elsewhere) tell_endpoint(*at, remote, known->second, false);
+    known->second = made;
+    if (is_news || is_elsewhere) tell_endpoint(*at, remote, made, true);
     return true;
   }
-  const bool is_full = at->bindings.size() >= at->max_bindings;
+  if (known != at->bindings.end() && now - known->second.heard < kInUse) return false;
+  const bool is_full = known == at->bindings.end() && at->bindings.size() >= at->max_bindings;
   if (is_full && sharer->bound == 0) return false;
-  if (is_full || sharer->bound == sharer->remotes.size()) {
+  if (known != at->bindings.end()) {
+    // It moves: the party uses the endpoint for another session now.
+    if (sharer->bound == sharer->remotes.size()) take_oldest(*at, *sharer);
+    if (!known->second.holder.worker) forget_remote(*at, known->second.holder.id, remote);
+    known->second = made;
+  } else if (is_full || sharer->bound == sharer->remotes.size()) {
     // The new binding takes over the memory of the one that gives way.
-    auto node = at->take_oldest(*sharer);
+    auto node = take_oldest(*at, *sharer);
     node.key() = remote;
-    node.mapped().used = ++uses_;
+    node.mapped() = made;
     at->bindings.insert(std::move(node));
-  } else if (!had_memory([&] { at->bindings.emplace(remote, Binding{id, ++uses_}); })) {
+  } else if (!had_memory([&] { at->bindings.emplace(remote, made); })) {
     return false;
   }
   sharer->remotes[sharer->bound++] = remote;
+  if (passed_on) tell_endpoint(*at, remote, made, true);
   return true;
 }
 
 void PortTable::unbind(SharedPortId port, TransportId id, const Endpoint& remote) noexcept {
   SharedPort* at = shared(port.value);
-  Sharer* sharer = at != nullptr ? at->sharer(id) : nullptr;
-  if (sharer == nullptr) return;
-  const auto bound = std::span(sharer->remotes).first(sharer->bound);
-  const auto found = std::ranges::find(bound, remote);
-  if (found == bound.end()) return;
-  at->bindings.erase(remote);
-  *found = bound.back();
-  --sharer->bound;
+  if (at == nullptr) return;
+  const auto known = at->bindings.find(remote);
+  if (known == at->bindings.end() || known->second.holder != Holder{id, {}}) return;
+  forget_remote(*at, id, remote);
+  tell_endpoint(*at, remote, known->second, false);
+  at->bindings.erase(known);
+}
+
+void PortTable::note_check(SharedPortId port, TransportId id,
+                           const stun::TransactionId& transaction) noexcept {
+  if (SharedPort* at = shared(port.value)) at->place_of(transaction) = {transaction, id, true};
 }
 
 void PortTable::remove(TransportId id) noexcept {
   for (const auto& port : shared_) {
-    if (port) port->leave(id);
+    if (port) leave(*port, id);
+  }
+}
+
+void PortTable::set_ufrag_of_other(SharedPortId port, std::string_view ufrag, WorkerNumber worker,
+                                   bool is_there) {
+  SharedPort* at = shared(port.value);
+  if (at == nullptr) return;
+  const auto known = at->by_ufrag.find(ufrag);
+  if (!is_there) {
+    if (known == at->by_ufrag.end() || known->second.worker != worker) return;
+    at->by_ufrag.erase(known);
+    --at->ufrags_of_others;
+    return;
+  }
+  if (known != at->by_ufrag.end()) {
+    // One of this worker's transports has it: news from before that transport came here.
+    if (known->second.worker) known->second.worker = worker;
+    return;
+  }
+  if (at->ufrags_of_others >= kMaxUfragsOfOthers) return;
+  at->by_ufrag.emplace(std::string(ufrag), Holder{{}, worker});
+  ++at->ufrags_of_others;
+}
+
+void PortTable::set_endpoint_of_other(SharedPortId port, const Endpoint& remote, WorkerNumber worker,
+                                      bool is_there, Instant now) noexcept {
+  SharedPort* at = shared(port.value);
+  if (at == nullptr) return;
+  const auto known = at->bindings.find(remote);
+  const Binding made{{{}, worker}, ++uses_, now, {}};
+  if (!is_there) {
+    if (known != at->bindings.end() && known->second.holder == made.holder) at->bindings.erase(known);
+    return;
+  }
+  if (known != at->bindings.end()) {
+    if (!known->second.holder.worker) forget_remote(*at, known->second.holder.id, remote);
+    known->second = made;
+  } else if (at->bindings.size() < at->max_bindings) {
+    // Without memory the endpoint stays a stranger, and the next check tells of it again (C-12).
+    static_cast<void>(had_memory([&] { at->bindings.emplace(remote, made); }));
   }
 }
 
 std::size_t PortTable::bindings(SharedPortId port) const noexcept {
   const SharedPort* at = shared(port.value);
   return at != nullptr ? at->bindings.size() : 0;
+}
+
+std::size_t PortTable::sharers(SharedPortId port) const noexcept {
+  const SharedPort* at = shared(port.value);
+  return at != nullptr ? at->sharers.size() : 0;
 }
 
 }  // namespace ferry

@@ -75,6 +75,8 @@ struct TransportEntry {
     if (which.local == 0) return ports[component];
     return which.local <= more_ports.size() ? more_ports[which.local - 1u][component] : PortHandle{};
   }
+  /// True if one of its ports is shared with other transports (`PortTable`).
+  bool shares_port = false;
   /// How many local addresses it has.
   [[nodiscard]] std::size_t locals() const noexcept { return 1 + more_ports.size(); }
   /// The taps that see its packets. Borrowed; control detaches each before it dies.

@@ -5,6 +5,8 @@
 //   (C-12).
 #include "relay/worker/transport_turns.hpp"
 
+#include "relay/core/ice/stun.hpp"
+
 #include <algorithm>
 #include <new>
 
@@ -17,22 +19,35 @@ namespace {
 /// Sends the datagrams of STUN and DTLS at once: they need neither SRTP nor the statistics of media.
 class FromEntry final : public PortOutput {
  public:
-  FromEntry(PacketIo& io, const TransportEntry& entry) : io_(io), entry_(entry) {}
+  FromEntry(WorkerContext& context, const TransportEntry& entry) : context_(context), entry_(entry) {}
   void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
     const PortHandle port = entry_.port(via);
-    PacketBuffer packet = port.is_open() ? io_.allocate() : PacketBuffer{};
+    PacketBuffer packet = port.is_open() ? context_.io->allocate() : PacketBuffer{};
     if (!packet || datagram.size() > packet.space().size()) return;
+    if (entry_.shares_port) note_check(port, datagram);
     std::ranges::copy(datagram, packet.space().begin());
     packet.set_data_size(datagram.size());
     packet->remote = to;
     packet->via = port;
     packet->to_locked_peer = false;
     SendError error{};  // no retry: both protocols send again when no answer comes
-    io_.send({&packet, 1}, {&error, 1});
+    context_.io->send({&packet, 1}, {&error, 1});
+  }
+  [[nodiscard]] std::optional<std::uint8_t> transaction_mark() const noexcept override {
+    if (!entry_.shares_port || context_.exchange == nullptr) return std::nullopt;
+    return static_cast<std::uint8_t>(context_.number);
   }
 
  private:
-  PacketIo& io_;
+  /// An answer to a check names nobody, so a shared port has to know the checks.
+  void note_check(PortHandle port, Bytes datagram) noexcept {
+    const auto shared = context_.ports.shared_by(port);
+    const auto message = shared ? stun::parse(datagram) : std::nullopt;
+    if (message && message->kind == stun::Kind::kRequest)
+      context_.ports.note_check(*shared, entry_.id, message->transaction);
+  }
+
+  WorkerContext& context_;
   const TransportEntry& entry_;
 };
 
@@ -45,8 +60,8 @@ bool may_speak(TransportEntry& entry, const ReceivedPacket& arrived, const OwnMe
 
 }  // namespace
 
-void TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
-  FromEntry out(*context_.io, entry);
+DropReason TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
+  FromEntry out(context_, entry);
   DropReason reason = DropReason::kNone;
   try {
     if (arrived.kind == DatagramClass::kDtls && may_speak(entry, arrived, *context_.own)) {
@@ -54,19 +69,19 @@ void TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& a
         if (waiting_.size() >= kMostWaiting || entry.waiting >= kMostWaitingOfOne) {
           // A full queue drops the datagram; the peer sends it again.
           context_.drop_arriving(entry, DropReason::kNoBuffer);
-          return;
+          return DropReason::kNoBuffer;
         }
         waiting_.push_back(
             {entry.id, arrived.port, arrived.from, {arrived.datagram.begin(), arrived.datagram.end()}});
         ++entry.waiting;
-        return;
+        return DropReason::kNone;
       }
       ++handshakes_;
     }
     reason = entry.state.on_handshake(arrived, {context_.dtls_budget, out, arrived.at, *context_.own});
   } catch (const std::bad_alloc&) {
     context_.drop_arriving(entry, DropReason::kNoBuffer);
-    return;
+    return DropReason::kNoBuffer;
   }
   if (reason != DropReason::kNone) {
     context_.count_refused(entry, arrived, false, reason);
@@ -75,6 +90,7 @@ void TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& a
     drive(entry, arrived.at);
   }
   context_.pass_events(entry, arrived.at);
+  return reason;
 }
 
 void TransportTurns::begin_turn(Instant now) noexcept {
@@ -86,17 +102,18 @@ void TransportTurns::begin_turn(Instant now) noexcept {
     TransportEntry* entry = context_.table.find(next.id);
     if (entry == nullptr) continue;
     if (entry->waiting > 0) --entry->waiting;
-    on_handshake(*entry, ReceivedPacket(next.at, next.from, next.datagram, now));
+    static_cast<void>(on_handshake(*entry, ReceivedPacket(next.at, next.from, next.datagram, now)));
   }
 }
 
 void TransportTurns::drive(TransportEntry& entry, Instant now) noexcept {
   constexpr Duration kAgain = 100ms;
-  FromEntry out(*context_.io, entry);
+  FromEntry out(context_, entry);
   std::optional<Instant> due;
   try {
     entry.state.drive({context_.dtls_budget, out, now, *context_.own});
     tell_ended_presses(entry, now, false);
+    if (entry.shares_port) context_.ports.follow(entry);
     due = next_due(entry, now);
     context_.pass_events(entry, now);
   } catch (const std::bad_alloc&) {

@@ -22,7 +22,8 @@ class TransportTurns {
       : context_(context), deadlines_(deadlines), key_frames_(key_frames) {}
 
   /// Hands a datagram of STUN or DTLS to the transport. A DTLS datagram waits if this turn has had its share.
-  void on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
+  /// kNone if it was taken or waits; otherwise why it was dropped, which is counted.
+  DropReason on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
   /// A turn begins: hands over datagrams that waited, as many as it may take.
   void begin_turn(Instant now) noexcept;
   /// True if datagrams wait for a turn.

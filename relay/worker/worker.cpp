@@ -16,6 +16,8 @@
 
 #include <algorithm>
 #include <span>
+#include <string_view>
+#include <utility>
 
 #include <unistd.h>
 
@@ -83,6 +85,9 @@ void Worker::run(const std::atomic<bool>& stop) noexcept {
 Instant Worker::next_deadline() const noexcept {
   const Instant now = context_.io->now();
   if (turns_.has_waiting() || context_.is_catching_up()) return now;
+  if (context_.exchange && context_.exchange->has_news()) return now;
+  // The other worker empties its lane without telling.
+  if (context_.exchange && context_.exchange->has_waiting()) return now + 1ms;
   // A worker with transports wakes up often enough to notice a pause (C-13); an idle one sleeps for a second.
   const Instant latest = now + (context_.table.size() == 0 ? Duration{1s} : Duration{250ms});
   return offloader_.next_turn(mark_round_.due(deadlines_.earliest(latest)));
@@ -119,6 +124,7 @@ void Worker::run_commands() noexcept {
 
 std::size_t Worker::run_once() noexcept {
   run_commands();
+  const std::size_t passed_on = context_.exchange ? exchange() : 0;
   const std::size_t count = context_.io->receive(received_);
   if (count > 0) forwarder_.take_batch(std::span(received_).first(count), context_.io->now());
   // Waiting packets are all taken in once a batch comes up empty. The time limit serves a port that never is.
@@ -131,7 +137,49 @@ std::size_t Worker::run_once() noexcept {
   context_.totals.buffers.store(stock.total, std::memory_order_relaxed);
   context_.totals.buffers_free.store(stock.free, std::memory_order_relaxed);
   context_.totals.buffers_touched.store(stock.touched, std::memory_order_relaxed);
-  return count;
+  return count + passed_on;
+}
+
+std::size_t Worker::exchange() noexcept {
+  const Instant now = context_.io->now();
+  std::size_t filled = 0;
+  const auto take_batch = [&] {
+    forwarder_.take_batch(std::span(received_).first(std::exchange(filled, 0)), now);
+  };
+  const std::size_t taken = context_.exchange->drain([&](WorkerNumber from, const Exchange::Item& item) {
+    switch (item.kind) {
+      case Exchange::Kind::kDatagram: {
+        PacketBuffer packet = context_.io->allocate();
+        if (!packet || item.octets.size() > packet.space().size()) {
+          count_drops(context_.totals, DropReason::kNoBuffer);
+          return;
+        }
+        std::ranges::copy(item.octets, packet.space().begin());
+        packet.set_data_size(item.octets.size());
+        packet->remote = item.remote;
+        packet->cookie = make_cookie(item.port, from, item.is_known);
+        received_[filled++] = std::move(packet);
+        if (filled == received_.size()) take_batch();
+        return;
+      }
+      case Exchange::Kind::kUfrag:
+      case Exchange::Kind::kUfragGone: {
+        const std::string_view ufrag(reinterpret_cast<const char*>(item.octets.data()), item.octets.size());
+        if (!had_memory([&] {
+              context_.ports.set_ufrag_of_other(item.port, ufrag, from, item.kind == Exchange::Kind::kUfrag);
+            }))
+          bump(context_.totals.without_memory);
+        return;
+      }
+      case Exchange::Kind::kEndpoint:
+      case Exchange::Kind::kEndpointGone:
+        context_.ports.set_endpoint_of_other(item.port, item.remote, from,
+                                             item.kind == Exchange::Kind::kEndpoint, now);
+        return;
+    }
+  });
+  if (filled > 0) take_batch();
+  return taken + context_.exchange->tell_waiting();
 }
 
 void Worker::run_turns() noexcept {

@@ -90,6 +90,8 @@ class Worker {
   /// The latest time until which `run` may sleep.
   [[nodiscard]] Instant next_deadline() const noexcept;
   void run_commands() noexcept;
+  /// Takes in what other workers have passed on, and tells them what had to wait. Returns how much it was.
+  std::size_t exchange() noexcept;
   /// Does what is due by time, and tells the offloader of what the last batch offered.
   void run_turns() noexcept;
   /// Serves every deadline that has come.

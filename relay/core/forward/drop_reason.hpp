@@ -106,7 +106,7 @@ inline constexpr std::array<DropReasonRow, kDropReasons> kDropReasonRows = {{
   {DropReason::kRtcpNotMuxed, "rtcp-not-muxed", "RTCP on the RTP port without rtcp-mux (DMX-2)", "usually harmless"},
   {DropReason::kNotRtcp, "not-rtcp", "something else than RTCP on the RTCP port, or anything on that port of a section that has no RTCP", "look at the sender"},
   {DropReason::kUnknownPayloadType, "unknown-payload-type", "payload type that was not negotiated (DMX-4)", "codec mismatch after a re-INVITE: rtpferryctl explain"},
-  {DropReason::kForeignSource, "foreign-source", "source other than the locked peer (LAT-7)", "an attack, or a peer that moved without signalling"},
+  {DropReason::kForeignSource, "foreign-source", "source other than the locked peer (LAT-7); at a shared port: of no party", "an attack, or a peer that moved without signalling"},
   {DropReason::kSourceNotAllowed, "source-not-allowed", "source that the latch policy does not accept (LAT-3)", "received-from is missing, or media comes from another host: latch=uncontested for that call"},
   {DropReason::kForbiddenSource, "forbidden-source", "source that is never learned (LAT-11)", "nothing"},
   {DropReason::kDeniedAddress, "denied-address", "source or receiver's address where no party may be: a port for control, loopback or link-local from elsewhere, deny-peer (LAT-11a)", "an attack, unless it is a party: an interface on loopback for parties of this host, allow-peer for networks"},

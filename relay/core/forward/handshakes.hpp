@@ -81,6 +81,8 @@ class Handshakes {
   [[nodiscard]] std::optional<IceAgent::State> ice_state() const noexcept {
     return ice_ ? std::optional(ice_->state()) : std::nullopt;
   }
+  /// True if the RTP component has a pair that was selected under the present credentials.
+  [[nodiscard]] bool has_current_pair() const noexcept { return ice_ && ice_->is_current(Component::kRtp); }
   /// State of the RTP component's handshake; nothing before it began.
   [[nodiscard]] std::optional<DtlsChannel::State> dtls_state() const noexcept {
     return dtls_ ? std::optional(dtls_->channels[0].state()) : std::nullopt;

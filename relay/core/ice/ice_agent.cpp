@@ -321,10 +321,11 @@ bool IceAgent::on_answer(LocalPort at, const Endpoint& from, Bytes datagram, con
 }
 
 void IceAgent::check(Pair& pair, bool nominates, Turn turn) {
-  // The transaction id has 96 random bits, so only somebody who saw the request can answer it.
+  // The transaction id has at least 88 random bits, so only somebody who saw the request can answer it.
   const std::array<std::uint64_t, 2> random = {random_u64(), random_u64()};
   std::ranges::copy(std::as_bytes(std::span(random)).first(pair.transaction.size()),
                     pair.transaction.begin());
+  if (const auto mark = turn.out.transaction_mark()) pair.transaction[0] = std::byte{*mark};
   pair.is_pending = true;
   pair.nominates = nominates;
   pair.tries = 0;

@@ -64,6 +64,9 @@ class PortOutput {
   virtual ~PortOutput() = default;
   /// Sends one datagram; `datagram` is borrowed for the call.
   virtual void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept = 0;
+  /// First octet of the transactions of our checks, by which their answers are told apart at a shared port
+  /// (ONE-1). Nothing: it is random like the others.
+  [[nodiscard]] virtual std::optional<std::uint8_t> transaction_mark() const noexcept { return {}; }
 };
 
 /// Priority of our host candidate (RFC 8445 §5.1.2.1). The component's number there begins with 1, and an

@@ -304,11 +304,12 @@ TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
       id, std::make_unique<TransportEntry>(id, std::make_shared<const TransportPlan>(),
                                            std::make_shared<TransportActivity>(), Instant{1h}, Endpoint{}));
   const SharedPortId port = ports.add_shared();
-  const std::uint64_t cookie = make_cookie(port, {});
+  const std::uint64_t cookie = make_cookie(port);
+  const Instant now{1h};
   // Longer than what a std::string holds without memory of its own.
   const std::string ufrag = "a-ufrag-of-more-than-fifteen-letters";
   ASSERT_TRUE(ports.set_ufrag(port, id, ufrag));
-  ASSERT_TRUE(ports.bind(port, id, host(10)));
+  ASSERT_TRUE(ports.bind(cookie, id, host(10), now));
   stun::Contents contents;
   const std::string username = ufrag + ":peer";
   contents.username = username;
@@ -317,13 +318,13 @@ TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
   FailingMemory::left = 0;
   FailingMemory::failures = 3;
   const long before = FailingMemory::failed;
-  const TransportEntry* bound = ports.find(cookie, host(10), media);
-  const TransportEntry* named = ports.find(cookie, host(11), request);
-  const TransportEntry* stranger = ports.find(cookie, host(11), media);
+  const TransportEntry* bound = ports.find(cookie, host(10), media, now).entry;
+  const TransportEntry* named = ports.find(cookie, host(11), request, now).entry;
+  const TransportEntry* stranger = ports.find(cookie, host(11), media, now).entry;
   const long failed = FailingMemory::failed - before;
   // Binding needs memory; without it the endpoint stays a stranger (C-12).
   FailingMemory::failures = 1;
-  const bool has_bound = ports.bind(port, id, host(11));
+  const bool has_bound = ports.bind(cookie, id, host(11), now);
   FailingMemory::left = -1;
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(bound, transports.find(id));
@@ -331,7 +332,7 @@ TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
   EXPECT_EQ(stranger, nullptr);
   EXPECT_FALSE(has_bound);
   EXPECT_EQ(ports.bindings(port), 1u);
-  EXPECT_TRUE(ports.bind(port, id, host(11))) << "there is memory again";
+  EXPECT_TRUE(ports.bind(cookie, id, host(11), now)) << "there is memory again";
 }
 
 TEST_P(Memory, C12_APacketIsLostAndTheCallGoesOnWhicheverAllocationFails) {
