@@ -55,9 +55,13 @@ struct LocalPorts {
   TransportId transport;
   /// The address that the ports are bound to; null until ports were drawn.
   const LocalAddress* local = nullptr;
-  /// The RTP port, in host order. RTCP has the next one.
+  /// The RTP port, in host order. RTCP has the next one, unless the port is shared.
   UdpPort port;
-  /// The open sockets of RTP and RTCP, in this order. The worker gets them with the first plan.
+  /// True if it is the port of the address that all ICE legs share (`ice-port`). There is no RTCP port then:
+  /// RTCP is multiplexed with RTP.
+  bool is_shared = false;
+  /// The open sockets of RTP and RTCP, in this order. The worker gets them with the first plan. A shared port
+  /// has one socket for each worker; this is that of the call's worker.
   std::array<PortHandle, 2> handles;
   /// The remote endpoint of the far side when this set was made. The same remote gets the same ports again
   /// (docs/reference/ng.md#ports). Unset until it is known.
@@ -81,6 +85,7 @@ struct LocalPorts {
     /// The address, the RTP port and the sockets, as in `LocalPorts`. The address is never null.
     const LocalAddress* local = nullptr;
     UdpPort port;
+    bool is_shared = false;
     std::array<PortHandle, 2> handles;
   };
   /// All such ports. The worker knows the first `told` of them.

@@ -10,15 +10,29 @@ namespace ferry {
 
 namespace {
 
-// ICE-3: letters and digits, which make 47 and 154 bits of chance.
-constexpr std::size_t kUfrag = 8;
+// ICE-3: letters and digits. The password has 154 bits of chance; the ufrag has 35, behind a part that is
+// never twice the same in this process before 14 million others were given (ONE-1).
+constexpr std::size_t kUniquePart = 4;
+constexpr std::size_t kUfragChance = 6;
 constexpr std::size_t kPassword = 26;
 // ICE-4
 constexpr std::size_t kMaxCandidates = 20;
 
+constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// A text that this process gives once in 62^4 times. The steps hide how many were given.
+std::string unique_letters() {
+  // Without a common divisor with 62^4, so that every number comes before the first one comes again.
+  constexpr std::uint32_t kStep = 8'675'309;
+  constexpr std::uint32_t kAll = 62 * 62 * 62 * 62;
+  static std::uint32_t next = random_below(kAll);
+  next = (next + kStep) % kAll;
+  std::string text;
+  for (std::uint32_t rest = next; text.size() < kUniquePart; rest /= 62) text.push_back(kLetters[rest % 62]);
+  return text;
+}
+
 std::string random_letters(std::size_t count) {
-  static constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   std::string text;
   for (std::size_t i = 0; i < count; ++i)
     text.push_back(kLetters[random_below(static_cast<std::uint32_t>(kLetters.size()))]);
@@ -27,7 +41,7 @@ std::string random_letters(std::size_t count) {
 
 /// Gives us new credentials, which restarts ICE (RFC 8445 §9).
 void renew(MediaIce& ice) {
-  ice.own = {random_letters(kUfrag), random_letters(kPassword)};
+  ice.own = {unique_letters() + random_letters(kUfragChance), random_letters(kPassword)};
   ice.plan.reset();
 }
 

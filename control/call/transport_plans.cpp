@@ -239,7 +239,7 @@ class Planner {
       for (const LocalPorts::More& more : ports_.more) locals.push_back(more.local->address.family());
       // ICE pairs use only the ports that the party was shown last.
       if (&ports_ == transport_.used_ports())
-        plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used, locals, peers());
+        plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used && !ports_.is_shared, locals, peers());
     }
     if (plan_->ice) {
       // LAT-10: the selected pair is the only source and destination.

@@ -158,11 +158,17 @@ Leg* OfferAnswer::aliased_sender(const std::string& tag) {
   const auto offered = sdp::parse(*request_.sdp);
   if (!offered || offered->media.empty()) return nullptr;
   const sdp::MediaSection& first = offered->media.front();
+  // A party behind a port that others share is known by its ufrag (ONE-6).
+  const std::string ufrag = sdp::read_ice(first).ufrag;
+  const auto has_ufrag = [&](const MediaTransport& via) {
+    return ufrag == (via.ice ? via.ice->theirs.ufrag : std::string());
+  };
   for (const auto& leg : call_.legs) {
     const bool same = request_.alias_key == AliasKey::kSdp
                           ? !leg->last_sdp.empty() && leg->last_sdp == *request_.sdp
                           : !leg->medias.empty() && leg->medias.front()->via->remote_known &&
-                                leg->medias.front()->via->remote_rtp == remote_of(first);
+                                leg->medias.front()->via->remote_rtp == remote_of(first) &&
+                                has_ufrag(*leg->medias.front()->via);
     if (!same) continue;
     learned_sender_tag_ = tag;
     return leg.get();
@@ -407,28 +413,34 @@ Result<void, RequestError> OfferAnswer::open_one(Match& match, bool receiver_sid
   if (local == nullptr)
     return fail(fault_for(services_.ports.note_failure(PortFailure::kNoFamily, clock_.now)));
 
+  const bool shares = may_share(match, receiver_side);
   // A known transport keeps its ports, or goes back to a set that was made for the same remote. The sender's
   // side depends on the local address alone.
   if (transport != nullptr && !transport->ports.empty()) {
     // An offer ends what an earlier one proposed, so the agreed ports count.
     const std::size_t current = is_settling_ ? transport->active : transport->ports_in_force();
     const LocalPorts& active = transport->ports[current];
-    const bool same_local = active.local == local;
+    const bool same_local = active.local == local && (!active.is_shared || shares);
     const Endpoint remote = remote_of(*match.section);
-    if (same_local && (!receiver_side || keeps_port(match) || !active.far_endpoint.is_set() ||
-                       same_but_for_zero_address(active.far_endpoint, remote))) {
+    if (same_local &&
+        (!receiver_side || active.is_shared || keeps_port(match) || !active.far_endpoint.is_set() ||
+         same_but_for_zero_address(active.far_endpoint, remote))) {
       chosen = current;
       return {};
     }
     for (std::size_t i = 0; i < transport->ports.size(); ++i) {
       const LocalPorts& ports = transport->ports[i];
-      if (ports.local == local && (!receiver_side || same_but_for_zero_address(ports.far_endpoint, remote))) {
+      if (ports.is_shared && !shares) continue;
+      if (ports.local == local &&
+          (!receiver_side || ports.is_shared || same_but_for_zero_address(ports.far_endpoint, remote))) {
         chosen = i;
         return {};
       }
     }
   }
-  auto opened = services_.ports.open(call_, *local, clock_.now);
+  auto shared = shares ? services_.ports.share(call_, *local) : std::nullopt;
+  auto opened = shared ? Result<LocalPorts, PortFailure>(std::move(*shared))
+                       : services_.ports.open(call_, *local, clock_.now);
   if (!opened) return fail(fault_for(opened.error()));
   (receiver_side ? match.new_receiver_ports : match.new_sender_ports) = opened_.size();
   opened_.push_back(std::move(*opened));

@@ -200,6 +200,9 @@ class OfferAnswer {
   Result<void, RequestError> open_ports();
   /// True if ICE will name the addresses of this side.
   [[nodiscard]] bool names_candidates(const Match& match, bool receiver_side) const;
+  /// True if the side may live on the port that all ICE legs of its address share: ICE and rtcp-mux are
+  /// certain, and the party is not behind that very port (ONE-3).
+  [[nodiscard]] bool may_share(const Match& match, bool receiver_side) const;
   /// Opens ports at the other addresses of the side's interface, as far as there are any.
   void open_more(const Match& match, bool receiver_side);
   /// The words of the offer about ICE toward the receiver. Without words, what was negotiated with it.

@@ -86,6 +86,47 @@ bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const
   return match.receiver != nullptr && match.receiver->via->ice && match.receiver->via->ice->offered_by_peer;
 }
 
+bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
+  const sdp::MediaSection& section = *match.section;
+  if (!section.is_rtp()) return false;
+  // Under BUNDLE it is the transport of the group, and the section is the one that carries it.
+  const MediaTransport* transport = match.transport(receiver_side).via;
+  const auto wants = [&](RtcpMux word) { return has(request_.rtcp_mux, word); };
+  const auto is_behind_us = [&](const std::vector<sdp::IceCandidateLine>& candidates) {
+    return std::ranges::any_of(
+        candidates, [&](const auto& each) { return services_.interfaces.is_shared(each.at); });
+  };
+  if (is_answer_) {
+    // Who answers was shown its port by the offer.
+    if (!receiver_side) return true;
+    const bool refuses_mux =
+        (wants(RtcpMux::kReject) || (transport != nullptr && transport->mux_reject)) &&
+        !(wants(RtcpMux::kAccept) || (transport != nullptr && transport->mux_accept));
+    if (refuses_mux) return false;
+    // A transport that another section carries from now on is read from that section's offer (BND-3).
+    const sdp::MediaSection* own = match.is_reread ? own_section(*match.receiver) : nullptr;
+    if (own != nullptr) {
+      const sdp::IceDescription ice = sdp::read_ice(*own);
+      return ice.is_there() && own->rtcp_mux && !is_behind_us(ice.candidates);
+    }
+    return transport != nullptr && transport->ice && transport->ice->offered_by_peer &&
+           transport->mux_offered_by_peer && !is_behind_us(transport->ice->theirs.candidates);
+  }
+  if (!receiver_side) {
+    const sdp::IceDescription ice = sdp::read_ice(section);
+    return ice.is_there() && !request_.ice.is_refused && section.rtcp_mux && !wants(RtcpMux::kReject) &&
+           !is_behind_us(ice.candidates);
+  }
+  const bool is_offered = offers_ice(transport, wished_ice(), sdp::read_ice(section).is_there(),
+                                     request_.has_flag(Flag::kReset));
+  if (!is_offered || wants(RtcpMux::kDemux)) return false;
+  // Our offer names this port alone, so the party must be one that has ICE and rtcp-mux: it has them already,
+  // or the request says that it is a browser.
+  if (transport != nullptr && transport->has_ice() && transport->mux_used) return true;
+  return request_.ice.offer == IceWishes::Offer::kAlways && request_.sdes.policy.off &&
+         (section.rtcp_mux || wants(RtcpMux::kOffer) || wants(RtcpMux::kRequire));
+}
+
 void OfferAnswer::open_more(const Match& match, bool receiver_side) {
   const LogicalInterface& interface = receiver_side ? *match.receiver_interface : *match.sender_interface;
   MediaTransport* transport = match.transport(receiver_side).via;

@@ -118,6 +118,7 @@ constexpr OptionRow kOptions[] = {
   {"listen-cli", 'c', OptionKind::kList, [](Config& c, std::string_view v) { return add_endpoint(c.listen_cli, v); }, "ADDR:PORT", "text commands over TCP, for scripts made for rtpengine", [](Config& c) { c.listen_cli.clear(); }},
   {"port-min", 'm', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_min.value, 1, 65535); }, "PORT", "lowest media port (default 30000)"},
   {"port-max", 'M', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.port_max.value, 1, 65535); }, "PORT", "highest media port (default 40000)"},
+  {"ice-port", 0, OptionKind::kValue, [](Config& c, std::string_view v) { return read_number<std::uint16_t>(v, c.ice_port.value, 0, 65535); }, "PORT", "one UDP port at each address for all legs with ICE and rtcp-mux, outside the range of media ports (default 0: each leg has ports of its own)"},
   {"log-level", 'L', OptionKind::kValue, [](Config& c, std::string_view v) { return read_number(v, c.log_level, 0, 7); }, "0-7", "most detailed messages to log, syslog numbers (default 6)"},
   {"log-stderr", 'E', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.log_stderr, v); }, "", "log to stderr (default; 'no' when log-facility is used)"},
   {"log-facility", 0, OptionKind::kValue, [](Config& c, std::string_view v) {
@@ -281,12 +282,16 @@ std::string apply_interface_key(InterfaceSpec& spec, std::string_view key, std::
     UdpPort port;
     if (auto wrong = read_number<std::uint16_t>(value, port.value, 1, 65535); !wrong.empty()) return wrong;
     (key == "port-min" ? spec.port_min : spec.port_max) = port;
+  } else if (key == "ice-port") {
+    UdpPort port;
+    if (auto wrong = read_number<std::uint16_t>(value, port.value, 0, 65535); !wrong.empty()) return wrong;
+    spec.ice_port = port;
   } else if (key == "strict-payload-types") {
     return set_switch(spec.strict_payload_types, value);
   } else {
     return fmt::format(
         "unknown key '{}': an interface section has address, advertised, port-min, port-max, "
-        "strict-payload-types",
+        "ice-port, strict-payload-types",
         key);
   }
   return {};

@@ -77,6 +77,8 @@ struct Config {
   /// Range of media ports, both ends included.
   UdpPort port_min{30000};
   UdpPort port_max{40000};
+  /// The port that all ICE legs share at each address; 0 = every leg has ports of its own.
+  UdpPort ice_port{};
   /// Settings of calls.
   SessionConfig session;
   /// Pre-set words of requests, by the name of the template. `read_config` takes them from the section that

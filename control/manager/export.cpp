@@ -75,7 +75,15 @@ Result<void, std::string> SessionManager::reopen(Call& call, MediaTransport& tra
                                                  std::vector<LocalPorts> saved, Instant now) {
   for (LocalPorts& each : saved) {
     const std::uint8_t tos = each.tos.value_or(call.tos);
-    const auto first = reopen({each.local, each.port, {}}, tos, now);
+    const auto open_one = [&](const LocalPorts::More& which) -> Result<LocalPorts::More, std::string> {
+      if (!which.is_shared) return reopen(which, tos, now);
+      // It is open, unless the configuration has changed.
+      LocalPorts::More shared = which;
+      shared.handles = {plane_.shared({which.local->address, which.port}, call.worker), PortHandle{}};
+      if (!shared.handles[0].is_open()) return fail(fmt::format("port {} is not shared", which.port.value));
+      return shared;
+    };
+    const auto first = open_one({each.local, each.port, each.is_shared, {}});
     if (!first) return fail(first.error());
     each.handles = first->handles;
     each.activity = std::make_shared<TransportActivity>();
@@ -83,7 +91,7 @@ Result<void, std::string> SessionManager::reopen(Call& call, MediaTransport& tra
     const auto more = std::exchange(each.more, {});
     LocalPorts& ports = transport.ports.emplace_back(std::move(each));
     for (const LocalPorts::More& other : more) {
-      const auto opened = reopen(other, tos, now);
+      const auto opened = open_one(other);
       if (!opened) return fail(opened.error());
       ports.more.push_back(*opened);
     }

@@ -77,6 +77,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
   for (CallObserver* each : std::initializer_list<CallObserver*>{&watch_observer_, &endings_, &listener_,
                                                                  &taps_, &rtpproxy_, &recordings_})
     observers_.add(*each);
+  desk_.open_shared(interfaces_);
 }
 
 SessionManager::~SessionManager() {

@@ -203,7 +203,9 @@ void Side::answer_mux(std::optional<bool> of_other) {
   if (!transport_.mux_offered_by_peer || (reject && !accept)) {
     transport_.mux_used = false;
   } else {
-    transport_.mux_used = accept || of_other.value_or(true);
+    // A port that ICE legs share has no RTCP port beside it, and the party has offered to do without.
+    const LocalPorts* ports = transport_.active_ports();
+    transport_.mux_used = accept || (ports != nullptr && ports->is_shared) || of_other.value_or(true);
   }
   // Whatever the party was answered, it must not go on the other way, though it offered mux.
   transport_.mux_offered_to_peer = transport_.mux_used;
@@ -219,10 +221,12 @@ bool Side::shows_ice(bool is_answer) const {
 }
 
 void Side::print(sdp::SectionEdit& edit, bool is_answer, Candidates candidates) const {
-  const std::uint16_t port = transport_.active_ports()->port.value;
+  const LocalPorts& ports = *transport_.active_ports();
+  const std::uint16_t port = ports.port.value;
   const bool has_mux = is_answer ? transport_.mux_used : transport_.mux_offered_to_peer;
   if (!input_.request.has_flag(Flag::kNoRtcpAttribute)) {
-    edit.rtcp_port = static_cast<std::uint16_t>(transport_.mux_used && has_mux ? port : port + 1);
+    const bool is_one_port = (transport_.mux_used && has_mux) || ports.is_shared;
+    edit.rtcp_port = static_cast<std::uint16_t>(is_one_port ? port : port + 1);
     edit.rtcp_full_form = input_.request.has_flag(Flag::kFullRtcpAttribute);
   }
   edit.rtcp_mux = has_mux;

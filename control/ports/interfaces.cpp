@@ -148,10 +148,12 @@ bool is_local(const IpAddress& address) {
 }  // namespace
 
 Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<InterfaceSpec>& specs,
-                                                      UdpPort port_min, UdpPort port_max, bool check_local) {
+                                                      UdpPort port_min, UdpPort port_max, bool check_local,
+                                                      UdpPort ice_port) {
   InterfaceSet set;
   // One pool per address: two names of one address share its ports.
   std::map<IpAddress, std::shared_ptr<PortPool>> pools;
+  std::map<IpAddress, UdpPort> ice_ports;
   std::uint8_t index = 0;
   // All settings are checked before the result, so that the operator sees every mistake at once.
   std::vector<std::string> wrongs;
@@ -206,7 +208,18 @@ Result<InterfaceSet, std::string> InterfaceSet::build(const std::vector<Interfac
       }
       auto& pool = pools[address];
       if (!pool) pool = std::make_shared<PortPool>(first, last);
-      logical->addresses.push_back({address, advertised.value_or(address), pool, index});
+      const UdpPort shared = spec.ice_port.value_or(ice_port);
+      if (shared.value != 0 && shared >= pool->first() && shared <= pool->last()) {
+        wrong(fmt::format("ice-port {} lies in the port range {}-{}", shared.value, pool->first().value,
+                          pool->last().value));
+        continue;
+      }
+      if (const auto other = ice_ports.emplace(address, shared).first; other->second != shared) {
+        wrong(
+            fmt::format("{} has ice-port {} and {}", address.to_string(), other->second.value, shared.value));
+        continue;
+      }
+      logical->addresses.push_back({address, advertised.value_or(address), pool, index, shared});
       if (index < UINT8_MAX) ++index;
     }
   }
@@ -261,6 +274,17 @@ const LogicalInterface* InterfaceSet::toward(const IpAddress& peer) const {
   return nullptr;
 }
 
+bool InterfaceSet::is_shared(const Endpoint& endpoint) const {
+  return std::ranges::any_of(interfaces_, [&](const LogicalInterface& logical) {
+    return std::ranges::any_of(logical.addresses, [&](const LocalAddress& local) {
+      const bool here =
+          local.address == endpoint.address || local.advertised == endpoint.address ||
+          (local.address.is_unspecified() && local.address.family() == endpoint.address.family());
+      return here && local.ice_port.value != 0 && local.ice_port == endpoint.port;
+    });
+  });
+}
+
 void InterfaceSet::collect_own_media() {
   std::vector<OwnMedia::Range> ranges;
   for (const LogicalInterface& logical : interfaces_) {
@@ -296,7 +320,7 @@ const LocalAddress* InterfaceSet::local_address(const IpAddress& address) {
   for (const LogicalInterface& logical : interfaces_) index += logical.addresses.size();
   return &asked_for_.emplace_back(
       LocalAddress{address, address, std::move(ports),
-                   static_cast<std::uint8_t>(std::min<std::size_t>(UINT8_MAX, index))});
+                   static_cast<std::uint8_t>(std::min<std::size_t>(UINT8_MAX, index)), UdpPort{}});
 }
 
 std::vector<IpAddress> InterfaceSet::host_addresses() const {

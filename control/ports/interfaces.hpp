@@ -105,6 +105,8 @@ struct LocalAddress {
   std::shared_ptr<PortPool> ports;
   /// Its number among all addresses of all interfaces, for totals. 255 = that one or a later one.
   std::uint8_t index = 0;
+  /// The one port of all ICE legs (ONE-1), shared with other names of the same address. 0 = there is none.
+  UdpPort ice_port{};
 };
 
 /// One interface of the configuration, with its addresses.
@@ -130,6 +132,8 @@ struct InterfaceSpec {
   /// The first and last port; unset = those of the daemon.
   std::optional<UdpPort> port_min;
   std::optional<UdpPort> port_max;
+  /// The port that all ICE legs share; 0 = none, unset = that of the daemon.
+  std::optional<UdpPort> ice_port;
   /// Key `strict-payload-types` of its section.
   bool strict_payload_types = false;
 };
@@ -141,9 +145,11 @@ InterfaceSpec parse_interface_spec(std::string_view text);
 class InterfaceSet {
  public:
   /// Makes the set. Checks that every range has a pair, and with `check_local` that every address is one of
-  /// this host. The error has a sentence for the operator about each wrong setting.
+  /// this host. `ice_port`: the port that ICE legs share at each address whose setting names none; 0 = none.
+  /// The error has a sentence for the operator about each wrong setting.
   static Result<InterfaceSet, std::string> build(const std::vector<InterfaceSpec>& specs, UdpPort port_min,
-                                                 UdpPort port_max, bool check_local = true);
+                                                 UdpPort port_max, bool check_local = true,
+                                                 UdpPort ice_port = {});
 
   /// The interface of this name or alias. For a group, `name` is the part of its members' names before the
   /// colon, and each call gives the next member in turn. Null if there is none.
@@ -176,6 +182,8 @@ class InterfaceSet {
   /// Every known address of this host: those for media, as bound and as advertised, and with `check_local`
   /// all that the system has at this moment.
   [[nodiscard]] std::vector<IpAddress> host_addresses() const;
+  /// True if `endpoint` is a port of ours that ICE legs share, as bound or as advertised.
+  [[nodiscard]] bool is_shared(const Endpoint& endpoint) const;
   /// The transport that has `endpoint` as a port, as bound or as advertised. Null if it is none of ours.
   [[nodiscard]] MediaTransport* owner_of(const Endpoint& endpoint) const;
 

@@ -86,6 +86,7 @@ struct Fields<LocalPorts::More> {
   static void list(Archive& a, Value& v) {
     a("address", v.local);
     a("port", v.port);
+    a("shared", v.is_shared);
     a.skip(v.handles);  // opened anew
   }
 };
@@ -96,6 +97,7 @@ struct Fields<LocalPorts> {
   static void list(Archive& a, Value& v) {
     a("address", v.local);
     a("port", v.port);
+    a("shared", v.is_shared);
     a("made_for", v.far_endpoint);
     a("barred", v.barred);
     a("more", v.more);

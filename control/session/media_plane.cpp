@@ -4,6 +4,8 @@
 #include "control/session/media_plane.hpp"
 
 #include <algorithm>
+#include <deque>
+#include <functional>
 #include <stdexcept>
 #include <system_error>
 
@@ -56,6 +58,29 @@ MediaPlane::~MediaPlane() { end_threads(stop_, workers_); }
 std::size_t MediaPlane::least_loaded() const {
   const auto found = std::ranges::min_element(workers_, {}, [](const auto& slot) { return slot->live; });
   return static_cast<std::size_t>(found - workers_.begin());
+}
+
+bool MediaPlane::share(const Endpoint& local, const std::vector<PortHandle>& handles) {
+  if (workers() > 1 && !exchange_) exchange_ = std::make_shared<Exchange>(workers());
+  // Not a vector of bool, whose elements have no address.
+  std::deque<bool> served(workers(), false);
+  for (std::size_t i = 0; i < workers(); ++i) post(i, AddSharedPort{handles[i], exchange_, &served[i]}, true);
+  fence();
+  shared_[local] = handles;
+  return std::ranges::all_of(served, std::identity{});
+}
+
+void MediaPlane::unshare() {
+  for (const auto& [local, handles] : shared_) {
+    for (std::size_t i = 0; i < workers(); ++i) post(i, RemoveSharedPort{handles[i]}, true);
+  }
+  fence();
+  shared_.clear();
+}
+
+PortHandle MediaPlane::shared(const Endpoint& local, std::size_t worker) const {
+  const auto found = shared_.find(local);
+  return found != shared_.end() ? found->second[worker] : PortHandle{};
 }
 
 TransportId MediaPlane::allocate(std::size_t worker) {

@@ -3,10 +3,12 @@
 #pragma once
 
 #include "relay/base/bell.hpp"
+#include "relay/worker/exchange.hpp"
 #include "relay/worker/worker.hpp"
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -30,6 +32,14 @@ class MediaPlane {
   [[nodiscard]] Worker& worker(std::size_t index) { return *workers_[index]->worker; }
   /// The index of the worker with the fewest transports.
   [[nodiscard]] std::size_t least_loaded() const;
+
+  /// Lets all workers serve the port `local` together, each by its handle. False if one of them cannot. Call
+  /// it before the first call.
+  bool share(const Endpoint& local, const std::vector<PortHandle>& handles);
+  /// Ends all shared ports. No call uses them any more; afterwards their handles may be released.
+  void unshare();
+  /// The socket that a worker has of a shared port; a closed handle if the port is not shared.
+  [[nodiscard]] PortHandle shared(const Endpoint& local, std::size_t worker) const;
 
   /// A name for a new transport at the worker.
   TransportId allocate(std::size_t worker);
@@ -71,6 +81,10 @@ class MediaPlane {
   };
   Bell bell_;
   std::vector<std::unique_ptr<Slot>> workers_;
+  /// The handles of each shared port, by worker.
+  std::map<Endpoint, std::vector<PortHandle>> shared_;
+  /// Null before the first shared port, and with one worker.
+  std::shared_ptr<Exchange> exchange_;
   std::atomic<bool> stop_{false};
   bool threads_;
 };

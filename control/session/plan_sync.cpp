@@ -63,10 +63,22 @@ void PlanSync::prepare(Call& call) {
     for (MediaTransport& transport : leg->transports) {
       for (LocalPorts& ports : transport.ports) {
         if (ports.closed || ports.plan != nullptr) continue;
-        ports.local->ports->set_owner(ports.port, &transport);
+        if (!ports.is_shared) ports.local->ports->set_owner(ports.port, &transport);
         plane_.set_owner(call.worker, ports.transport, &transport);
       }
     }
+  }
+}
+
+void PlanSync::take_shared_sockets(LocalPorts& ports, TransportEntry& entry, std::size_t worker) const {
+  const auto socket_of = [&](const LocalAddress& local) {
+    return std::array{plane_.shared({local.address, local.ice_port}, worker), PortHandle{}};
+  };
+  if (ports.is_shared) entry.ports = ports.handles = socket_of(*ports.local);
+  for (std::size_t i = 0; i < ports.more.size(); ++i) {
+    if (!ports.more[i].is_shared) continue;
+    ports.more[i].handles = socket_of(*ports.more[i].local);
+    if (i < entry.more_ports.size()) entry.more_ports[i] = ports.more[i].handles;
   }
 }
 
@@ -100,7 +112,7 @@ void PlanSync::tell_worker(Call& call, PlannedTransport planned) {
   std::vector<std::array<PortHandle, 2>> more;
   for (; ports.told < ports.more.size(); ++ports.told) {
     const LocalPorts::More& each = ports.more[ports.told];
-    each.local->ports->set_owner(each.port, transport);
+    if (!each.is_shared) each.local->ports->set_owner(each.port, transport);
     more.push_back(each.handles);
     if (!is_new) plane_.post(call.worker, AddPorts{ports.transport, each.handles}, true);
   }
@@ -156,6 +168,7 @@ bool PlanSync::move(Call& call, std::size_t worker) {
   call.worker = worker;
   for (Moving& each : moving) {
     if (!each.entry) continue;
+    take_shared_sockets(*each.ports, *each.entry, worker);
     // The plan names transports of the old worker. The new plan is complete before packets flow.
     plane_.set_owner(worker, each.ports->transport, each.transport);
     each.ports->plan = settle_plan(

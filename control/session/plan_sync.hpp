@@ -54,6 +54,8 @@ class PlanSync {
     Instant until;
   };
   [[nodiscard]] PlanInput plan_input() const;
+  /// Gives ports that are shared the sockets of another worker, in the model and in the entry that moves.
+  void take_shared_sockets(LocalPorts& ports, TransportEntry& entry, std::size_t worker) const;
   /// Makes what plans need: `keys` of encrypted media, and an owner for each port that has none.
   void prepare(Call& call);
   /// Tells the register of peers where the ports send to, and completes the plan with its decision (LAT-12b).

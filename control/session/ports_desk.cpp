@@ -2,6 +2,9 @@
 // the first plan (PlanSync), taken out of use (`close`, the worker is told to let go), and given back after
 // the next fence (`release`).
 //
+// The port that ICE legs share at an address is opened once, before the first call, with a socket for each
+// worker. A transport there takes part in it under its ufrag, and takes nothing from the pool.
+//
 // Trap: a pair that is closed before the fence would let its worker read a socket that another call has.
 #include "control/session/ports_desk.hpp"
 
@@ -10,6 +13,9 @@
 #include "relay/worker/transport_table.hpp"
 
 #include <algorithm>
+#include <set>
+#include <stdexcept>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -20,7 +26,56 @@ namespace {
 // How many pairs are tried that another process may hold.
 constexpr unsigned kPortTries = 64;
 
+std::string_view text_of(PortError error) {
+  switch (error) {
+    case PortError::kInUse:
+      return "it is in use by another process, or another daemon";
+    case PortError::kNoAddress:
+      return "the address is not of this host";
+    case PortError::kNoDescriptors:
+      return "there are no descriptors left (LimitNOFILE of the unit, ulimit -n)";
+    case PortError::kNoMemory:
+      return "there is no memory left";
+    case PortError::kNotShared:
+      return "this engine has no shared ports; leave ice-port out, or use the portable engine";
+    case PortError::kOther:
+      break;
+  }
+  return "the host refuses it (ports below 1024 need CAP_NET_BIND_SERVICE)";
+}
+
 }  // namespace
+
+void PortsDesk::open_shared(const InterfaceSet& interfaces) {
+  std::set<Endpoint> known;
+  for (const LogicalInterface& logical : interfaces.all()) {
+    for (const LocalAddress& local : logical.addresses) {
+      const Endpoint at{local.address, local.ice_port};
+      if (local.ice_port.value == 0 || !known.insert(at).second) continue;
+      const auto wrong = [&](std::string_view why) {
+        return std::runtime_error(fmt::format("interface '{}': ice-port {} at {}: {}", logical.name,
+                                              at.port.value, at.address.to_string(), why));
+      };
+      const auto handles = provider_.activate_shared(at, 0, plane_.workers());
+      if (!handles) throw wrong(text_of(handles.error()));
+      shared_.insert(shared_.end(), handles->begin(), handles->end());
+      if (!plane_.share(at, *handles)) throw wrong("a media worker cannot serve it");
+    }
+  }
+}
+
+std::optional<LocalPorts> PortsDesk::share(const Call& call, const LocalAddress& local) {
+  const PortHandle handle = plane_.shared({local.address, local.ice_port}, call.worker);
+  if (!handle.is_open()) return std::nullopt;
+  LocalPorts ports;
+  ports.local = &local;
+  ports.port = local.ice_port;
+  ports.is_shared = true;
+  ports.handles = {handle, PortHandle{}};
+  ports.activity = std::make_shared<TransportActivity>();
+  ports.transport = plane_.allocate(call.worker);
+  return ports;
+}
 
 PortFailure PortsDesk::note_failure(PortFailure failure, Instant now) {
   const auto index = static_cast<std::size_t>(failure);
@@ -76,14 +131,20 @@ std::vector<LocalPorts::More> PortsDesk::open_more(const Call& call, const Logic
     const bool has_it = &local == ports.local ||
                         std::ranges::find(ports.more, &local, &LocalPorts::More::local) != ports.more.end();
     if (has_it || 1 + ports.more.size() + opened.size() >= kMaxLocals) continue;
+    if (ports.is_shared) {
+      const PortHandle handle = plane_.shared({local.address, local.ice_port}, call.worker);
+      if (handle.is_open()) opened.push_back({&local, local.ice_port, true, {handle, PortHandle{}}});
+      continue;
+    }
     const auto pair = open_pair(call, local, now);
     // A pair that cannot be opened is one candidate less.
-    if (pair) opened.push_back({&local, pair->drawn.rtp, pair->handles});
+    if (pair) opened.push_back({&local, pair->drawn.rtp, false, pair->handles});
   }
   return opened;
 }
 
 void PortsDesk::close_more(const Call& call, const LocalPorts::More& more) {
+  if (more.is_shared) return;
   closing_.emplace_back(more.handles, more.local->ports.get(), more.port, Endpoint{}, call.worker,
                         std::nullopt);
   more.local->ports->set_owner(more.port, nullptr);
@@ -105,7 +166,7 @@ std::vector<std::string> PortsDesk::candidates_of(const LocalPorts& ports, bool 
         (is_first && advertised ? *advertised : local.advertised).to_string(), rtp.value + component));
   };
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
-    if (component == Component::kRtcp && !has_rtcp) continue;
+    if (component == Component::kRtcp && (!has_rtcp || ports.is_shared)) continue;
     add(*ports.local, ports.port, {component, 0}, true);
     for (std::size_t i = 0; i < ports.more.size(); ++i)
       add(*ports.more[i].local, ports.more[i].port, {component, static_cast<std::uint8_t>(i + 1)}, false);
@@ -120,21 +181,23 @@ void PortsDesk::close(Call& call, LocalPorts& ports, TransportFigures* figures) 
   ports.peer.reset();
   const bool installed = ports.plan != nullptr;
   const Endpoint signalled = installed ? ports.plan->rtp_latch.signalled : Endpoint{};
-  Closing& closing = closing_.emplace_back(ports.handles, ports.local->ports.get(), ports.port, signalled,
-                                           call.worker, ports.transport);
+  Closing& closing = closing_.emplace_back(ports.is_shared ? std::array<PortHandle, 2>{} : ports.handles,
+                                           ports.is_shared ? nullptr : ports.local->ports.get(), ports.port,
+                                           signalled, call.worker, ports.transport);
   if (installed) {
     RemoveTransport removal{ports.transport, &closing.peer, figures};
     observers_.tell(&CallObserver::on_closing, call, ports, removal);
     plane_.post(call.worker, removal, true);
   }
   // The owners are cleared even without a plan: they are set before the first plan is made, which may fail.
-  ports.local->ports->set_owner(ports.port, nullptr);
+  if (!ports.is_shared) ports.local->ports->set_owner(ports.port, nullptr);
   plane_.set_owner(call.worker, ports.transport, nullptr);
   for (const LocalPorts::More& more : ports.more) close_more(call, more);
 }
 
 void PortsDesk::mark(const LocalPorts& ports, std::uint8_t tos) {
-  if (ports.closed) return;
+  // The octet of a shared port is nobody's to change.
+  if (ports.closed || ports.is_shared) return;
   for (const PortHandle handle : ports.handles) provider_.set_tos(handle, ports.local->address.family(), tos);
   for (const LocalPorts::More& more : ports.more) {
     for (const PortHandle handle : more.handles) provider_.set_tos(handle, more.local->address.family(), tos);
@@ -173,17 +236,24 @@ void PortsDesk::keep_only(Call& call, MediaTransport& transport, std::size_t kep
 
 void PortsDesk::release(Instant now) {
   for (const Closing& closing : closing_) {
-    for (const PortHandle handle : closing.handles) provider_.release(handle);
-    closing.pool->give_back(closing.port, closing.peer, now);
+    release(closing);
+    if (closing.pool != nullptr) closing.pool->give_back(closing.port, closing.peer, now);
     if (closing.transport) plane_.free(closing.worker, *closing.transport);
   }
   closing_.clear();
 }
 
-PortsDesk::~PortsDesk() {
-  for (const Closing& closing : closing_) {
-    for (const PortHandle handle : closing.handles) provider_.release(handle);
+void PortsDesk::release(const Closing& closing) {
+  for (const PortHandle handle : closing.handles) {
+    if (handle.is_open()) provider_.release(handle);
   }
+}
+
+PortsDesk::~PortsDesk() {
+  std::ranges::for_each(closing_, [this](const Closing& each) { release(each); });
+  if (shared_.empty()) return;
+  plane_.unshare();
+  for (const PortHandle handle : shared_) provider_.release(handle);
 }
 
 }  // namespace ferry

@@ -35,6 +35,12 @@ class PortsDesk {
   /// Opens a pair of ports at `local`, with a name for its transport at the call's worker. The error has been
   /// counted.
   Result<LocalPorts, PortFailure> open(const Call& call, const LocalAddress& local, Instant now);
+  /// Opens the shared port of every address that has one. Throws std::runtime_error with a sentence for the
+  /// operator if one cannot be opened. Call it before the first call.
+  void open_shared(const InterfaceSet& interfaces);
+  /// The shared port at `local`, with a name for its transport at the call's worker. Nothing if the address
+  /// has none.
+  std::optional<LocalPorts> share(const Call& call, const LocalAddress& local);
   /// A pair of ports, open and without a transport.
   struct OpenedPair {
     PortPool::Pair drawn;
@@ -42,7 +48,7 @@ class PortsDesk {
   };
   Result<OpenedPair, PortFailure> open_pair(const Call& call, const LocalAddress& local, Instant now);
   /// Opens a pair at each further address of `interface` that `ports` does not have, for candidates of ICE.
-  /// It returns as many pairs as could be opened.
+  /// It returns as many pairs as could be opened. If `ports` are shared, so are the further ones.
   std::vector<LocalPorts::More> open_more(const Call& call, const LogicalInterface& interface,
                                           const LocalPorts& ports, Instant now);
   /// Counts a pair that could not be opened, and returns `failure`.
@@ -78,6 +84,7 @@ class PortsDesk {
     Closing(std::array<PortHandle, 2> h, PortPool* p, UdpPort first, const Endpoint& last, std::size_t w,
             std::optional<TransportId> t)
         : handles(h), pool(p), port(first), peer(last), worker(w), transport(t) {}
+    /// Closed, like the pool is null, for a shared port, which stays open.
     std::array<PortHandle, 2> handles;
     PortPool* pool;
     UdpPort port;
@@ -87,6 +94,8 @@ class PortsDesk {
     /// Unset for further pairs of a transport, whose name the first pair gives back.
     std::optional<TransportId> transport;
   };
+  /// Closes the sockets of a pair.
+  void release(const Closing& closing);
   /// Sets the octet of the open sockets.
   void mark(const LocalPorts& ports, std::uint8_t tos);
   /// The foundation that names a local address in candidates (RFC 8445 §5.1.1.3). Random, and the same for
@@ -97,6 +106,8 @@ class PortsDesk {
   PortProvider& provider_;
   WorkerEvents& events_;
   const CallObservers& observers_;
+  /// The sockets of all shared ports.
+  std::vector<PortHandle> shared_;
   std::map<const LocalAddress*, std::string> foundations_;
   /// A deque, because workers write into its elements.
   std::deque<Closing> closing_;

@@ -176,10 +176,11 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
                           : "any (endpoint-learning)";
   j["unsafe"] = media.via->rules.policy == LatchPolicy::kAny;
   if (const LocalPorts* ports = media.via->active_ports(); ports != nullptr && media.via->has_open_ports()) {
-    j["local"] = {{"address", ports->local->address.to_string()},
-                  {"advertised", ports->local->advertised.to_string()},
-                  {"rtp_port", ports->port.value},
-                  {"rtcp_port", media.via->mux_used ? ports->port.value : ports->port.value + 1}};
+    j["local"] = {
+        {"address", ports->local->address.to_string()},
+        {"advertised", ports->local->advertised.to_string()},
+        {"rtp_port", ports->port.value},
+        {"rtcp_port", media.via->mux_used || ports->is_shared ? ports->port.value : ports->port.value + 1}};
     j["path"] = ports->activity->is_offloaded.load(std::memory_order_relaxed) ? "kernel" : "user";
   }
   json streams = json::array();

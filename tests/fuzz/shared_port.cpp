@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 constexpr std::uint8_t kTransports = 4;
 constexpr std::size_t kMost = 6;
 
-TransportId id_of(std::uint8_t n) { return {n % kTransports, 0}; }
+TransportId id_of(std::uint8_t n) { return {n % std::uint32_t{kTransports}, 0}; }
 Endpoint remote_of(std::uint8_t n) {
   return {IpAddress::v4({192, 0, 2, static_cast<std::uint8_t>(n % 12)}), UdpPort{4000}};
 }

@@ -37,6 +37,10 @@ class WatchedPorts final : public PortProvider {
     if (opened) marks.emplace_back(opened->native, tos);
     return opened;
   }
+  Result<std::vector<PortHandle>, PortError> activate_shared(const Endpoint& local, std::uint8_t tos,
+                                                             std::size_t workers) override {
+    return network_.activate_shared(local, tos, workers);
+  }
   void release(PortHandle port) override {
     if (on_release) on_release();
     network_.release(port);
@@ -63,6 +67,8 @@ struct SessionParts {
     UdpPort first{30000};
     UdpPort last{30039};
     std::vector<std::string> interfaces = {"plain/198.18.0.1"};
+    /// The port of all ICE legs; 0 = none.
+    UdpPort ice_port{};
   };
   SessionParts() : SessionParts(Options()) {}
   explicit SessionParts(const Options& options)
@@ -165,7 +171,7 @@ struct SessionParts {
   static InterfaceSet build(const Options& options) {
     std::vector<InterfaceSpec> specs;
     for (const std::string& each : options.interfaces) specs.push_back(parse_interface_spec(each));
-    return InterfaceSet::build(specs, options.first, options.last, false).value();
+    return InterfaceSet::build(specs, options.first, options.last, false, options.ice_port).value();
   }
   static std::vector<std::unique_ptr<Worker>> make_workers(SimNetwork& network,
                                                            const InterfaceSet& interfaces,

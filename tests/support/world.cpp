@@ -46,7 +46,7 @@ std::unique_ptr<InterfaceSet> make_interfaces(const WorldOptions& options, std::
     const std::string network(plain.substr(0, plain.rfind('.')));
     specs.push_back(parse_interface_spec(fmt::format("ring:{}/{}.{}", member, network, member)));
   }
-  auto built = InterfaceSet::build(specs, options.port_min, options.port_max, check_local);
+  auto built = InterfaceSet::build(specs, options.port_min, options.port_max, check_local, options.ice_port);
   if (!built) throw std::runtime_error(built.error());
   return std::make_unique<InterfaceSet>(std::move(*built));
 }

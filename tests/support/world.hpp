@@ -34,6 +34,8 @@ struct WorldOptions {
   SessionConfig session;
   UdpPort port_min{30000};
   UdpPort port_max{39999};
+  /// The port of all ICE legs at each address; 0 = none.
+  UdpPort ice_port{};
   /// Simulation only: what locked plain streams of the first worker go to, and the engine's name with it.
   std::function<std::unique_ptr<FlowOffload>(SimNetwork&)> offload;
   std::string name = "sim";

@@ -174,6 +174,11 @@ void print_ports(const json& reply) {
                fmt::format("{}-{}", p["first"].get<int>(), p["last"].get<int>()), p["pairs"].get<int>(),
                p["used"].get<int>(), p["resting"].get<int>(), p["forced_reuses"].get<int>());
   }
+  for (const json& p : reply["ports"]) {
+    if (const int port = p.value("ice_port", 0); port != 0)
+      fmt::print("{} {}: legs with ICE share port {}\n", p["interface"].get<std::string>(),
+                 p["address"].get<std::string>(), port);
+  }
   if (!reply.contains("holders")) return;
   fmt::print("\n{:<28} {:>6} {:<40} {:<24} {}\n", "ADDRESS", "PORT", "CALL-ID", "LEG", "MEDIA");
   for (const json& h : reply["holders"]) {

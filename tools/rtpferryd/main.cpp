@@ -100,7 +100,8 @@ int run(std::span<char* const> arguments) {
   if (only_prints(*config)) return 0;
   Result<InterfaceSet, std::string> interfaces = fail(std::string());
   if (!config->interfaces.empty())
-    interfaces = InterfaceSet::build(config->interfaces, config->port_min, config->port_max);
+    interfaces =
+        InterfaceSet::build(config->interfaces, config->port_min, config->port_max, true, config->ice_port);
   if (!interfaces && !interfaces.error().empty()) wrongs.push_back(interfaces.error());
   for (std::string& wrong : what_cannot_work(*config, interfaces ? &*interfaces : nullptr))
     wrongs.push_back(std::move(wrong));

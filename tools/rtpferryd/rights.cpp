@@ -101,7 +101,8 @@ Needs needs_of_options(const Config& config, const NewUser& user) {
     const auto spec = rtpproxy::parse_listen_spec(text);
     needs.has_low_port = needs.has_low_port || (spec && is_low(spec->endpoint));
   }
-  needs.has_low_media = config.port_min.value < everybodys;
+  needs.has_low_media = config.port_min.value < everybodys ||
+                        (config.ice_port.value != 0 && config.ice_port.value < everybodys);
   const RecorderSettings& recorder = config.recorder;
   needs.gives_files_away = !recorder.directory.empty() && (recorder.owner.value_or(user.uid) != user.uid ||
                                                            recorder.group.value_or(user.gid) != user.gid);

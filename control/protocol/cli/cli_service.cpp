@@ -429,7 +429,8 @@ json CliService::ports(const json& request) {
                       {"pairs", pool.total()},
                       {"used", pool.used()},
                       {"resting", pool.resting()},
-                      {"forced_reuses", pool.forced_reuses()}});
+                      {"forced_reuses", pool.forced_reuses()},
+                      {"ice_port", local.ice_port.value}});
     }
   }
   json reply = {{"ports", std::move(list)}};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ TEST(IceCredentialsOfOurs, ICE3_AreLettersAndDigitsAndNewForEachSection) {
   MediaIce two;
   offer_ice(one, {});
   offer_ice(two, {});
-  EXPECT_EQ(one.own.ufrag.size(), 8u);
+  EXPECT_EQ(one.own.ufrag.size(), 10u);
   EXPECT_EQ(one.own.password.size(), 26u);
   for (const std::string& text : {one.own.ufrag, one.own.password})
     EXPECT_TRUE(std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) != 0; })) << text;
@@ -40,6 +41,18 @@ TEST(IceCredentialsOfOurs, ICE3_AreLettersAndDigitsAndNewForEachSection) {
   const IceCredentials before = one.own;
   offer_ice(one, {});
   EXPECT_EQ(one.own, before) << "another offer is no restart";
+}
+
+TEST(IceCredentialsOfOurs, ONE1_NoUfragComesTwice) {
+  std::set<std::string> all;
+  std::set<std::string> parts;
+  for (int n = 0; n < 20'000; ++n) {
+    MediaIce ice;
+    offer_ice(ice, {});
+    EXPECT_TRUE(all.insert(ice.own.ufrag).second);
+    // Not by chance: the first letters alone tell them apart.
+    EXPECT_TRUE(parts.insert(ice.own.ufrag.substr(0, 4)).second);
+  }
 }
 
 TEST(IceRoles, WeControlTowardTheAnswererAndAreControlledByTheOfferer) {

@@ -557,7 +557,7 @@ TEST(TransportPlansAgain, ICE_PairsAreOfThePortsThatAreUsed) {
   world.transport(0).ensure_ice().in_use = true;
   LocalAddress second = world.local;
   second.address = at("[2001:db8::1]:0").address;
-  world.ports(0).more.push_back({&second, UdpPort{30100}, {}});
+  world.ports(0).more.push_back({&second, UdpPort{30100}, false, {}});
   const auto plan = world.plans()[0].plan;
   ASSERT_NE(plan->ice, nullptr);
   EXPECT_EQ(plan->ice->locals, (std::vector{AddressFamily::kIpv4, AddressFamily::kIpv6}));

@@ -138,13 +138,17 @@ TEST(Config, TemplatesMayBeChosenAfterTheirSection) {
 TEST(Config, InterfaceSectionsHaveTheirOwnPorts) {
   Config config;
   ASSERT_TRUE(apply_ini(
-      config, "timeout=7\n[interface-ext]\naddress = 192.0.2.1!203.0.113.9\nport-min=1000\nport-max = 2000\n",
+      config,
+      "timeout=7\n[interface-ext]\naddress = 192.0.2.1!203.0.113.9\nport-min=1000\nport-max = 2000\n"
+      "ice-port = 443\n",
       "f"));
   EXPECT_EQ(config.session.timeout, 7s);
   ASSERT_EQ(config.interfaces.size(), 1u);
   EXPECT_EQ(config.interfaces[0].name, "ext");
   EXPECT_EQ(config.interfaces[0].advertised, "203.0.113.9");
   EXPECT_EQ(config.interfaces[0].port_max->value, 2000);
+  EXPECT_EQ(config.interfaces[0].ice_port->value, 443);
+  EXPECT_FALSE(apply_ini(config, "[interface-two]\nice-port = 70000\n", "f"));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "control/ports/interfaces.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string>
 #include <vector>
@@ -221,6 +222,40 @@ TEST(InterfaceSets, NameWhatIsWrongWithEach) {
   narrow.port_min = UdpPort{40001};
   narrow.port_max = UdpPort{40001};
   EXPECT_NE(fault({narrow}).find("40001-40001"), std::string::npos) << "its own range counts";
+}
+
+TEST(InterfaceSets, ThePortOfIceLegsIsThatOfTheDaemonUnlessASectionNamesOne) {
+  auto all = specs({"a/192.0.2.1!203.0.113.1", "b/192.0.2.2", "c/192.0.2.3"});
+  all[1].ice_port = UdpPort{443};
+  all[2].ice_port = UdpPort{0};
+  const auto set = InterfaceSet::build(all, UdpPort{30000}, UdpPort{30009}, false, UdpPort{3478});
+  ASSERT_TRUE(set) << set.error();
+  EXPECT_EQ(set->all()[0].addresses[0].ice_port, UdpPort{3478});
+  EXPECT_EQ(set->all()[1].addresses[0].ice_port, UdpPort{443});
+  EXPECT_EQ(set->all()[2].addresses[0].ice_port, UdpPort{0});
+  EXPECT_TRUE(set->is_shared({ip("192.0.2.1"), UdpPort{3478}}));
+  EXPECT_TRUE(set->is_shared({ip("203.0.113.1"), UdpPort{3478}})) << "as advertised";
+  EXPECT_TRUE(set->is_shared({ip("192.0.2.2"), UdpPort{443}}));
+  EXPECT_FALSE(set->is_shared({ip("192.0.2.2"), UdpPort{3478}}));
+  EXPECT_FALSE(set->is_shared({ip("192.0.2.3"), UdpPort{0}}));
+  EXPECT_FALSE(set->is_shared({ip("192.0.2.9"), UdpPort{3478}}));
+}
+
+TEST(InterfaceSets, ThePortOfIceLegsIsNoneOfThePairsAndOneForAnAddress) {
+  const auto fault_of = [](std::vector<InterfaceSpec> all, std::uint16_t port) {
+    const auto set = InterfaceSet::build(all, UdpPort{30000}, UdpPort{30008}, false, UdpPort{port});
+    return set ? "" : set.error();
+  };
+  for (const std::uint16_t inside : std::array<std::uint16_t, 3>{30000, 30005, 30008})
+    EXPECT_NE(fault_of(specs({"a/192.0.2.1"}), inside).find("lies in the port range 30000-30008"),
+              std::string::npos)
+        << inside;
+  for (const std::uint16_t outside : std::array<std::uint16_t, 5>{0, 1, 29999, 30009, 65535})
+    EXPECT_EQ(fault_of(specs({"a/192.0.2.1"}), outside), "") << outside;
+  auto two = specs({"a/192.0.2.1", "b/192.0.2.1"});
+  EXPECT_EQ(fault_of(two, 3478), "") << "two names of one address";
+  two[1].ice_port = UdpPort{3479};
+  EXPECT_EQ(fault_of(two, 3478), "interface 'b': 192.0.2.1 has ice-port 3478 and 3479");
 }
 
 TEST(InterfaceSets, AddressesOfOneNameAreOneInterface) {

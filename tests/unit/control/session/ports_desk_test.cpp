@@ -4,8 +4,11 @@
 #include "tests/support/packets.hpp"
 #include "tests/support/session_parts.hpp"
 
+#include <optional>
 #include <set>
 #include <sstream>
+#include <stdexcept>
+#include <string>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -27,6 +30,46 @@ TEST(PortsDesk, APairIsAnEvenPortAndTheNextOne) {
   ASSERT_EQ(parts.provider.marks.size(), 2u);
   for (const auto& [handle, tos] : parts.provider.marks) EXPECT_EQ(tos, 184);
   EXPECT_FALSE(ports->barred.is_set()) << "nobody had it before";
+}
+
+TEST(PortsDesk, TheSharedPortIsOpenedOnceAndOutlivesItsCalls) {
+  SessionParts parts({.workers = 2, .interfaces = {"a/192.0.2.1", "b/192.0.2.1"}, .ice_port = UdpPort{3478}});
+  EXPECT_EQ(parts.network.open_ports(), 0u);
+  Call& call = parts.lifetime.create("call", parts.clock());
+  EXPECT_FALSE(parts.desk.share(call, parts.local())) << "not open yet";
+  parts.desk.open_shared(parts.interfaces);
+  EXPECT_EQ(parts.network.open_ports(), 2u) << "a socket for each worker";
+  auto ports = parts.desk.share(call, parts.local());
+  ASSERT_TRUE(ports);
+  EXPECT_TRUE(ports->is_shared);
+  EXPECT_EQ(ports->port, UdpPort{3478});
+  EXPECT_EQ(ports->handles[0], parts.plane.shared({parts.local().address, UdpPort{3478}}, call.worker));
+  EXPECT_FALSE(ports->handles[1].is_open());
+  const auto candidates = parts.desk.candidates_of(*ports, true, std::nullopt);
+  ASSERT_EQ(candidates.size(), 1u) << "there is no RTCP component";
+  EXPECT_NE(candidates[0].find(" 3478 typ host"), std::string::npos);
+  const std::size_t used = parts.local().ports->used();
+  const std::size_t closed = parts.provider.released;
+  parts.desk.close(call, *ports);
+  parts.plane.fence();
+  parts.desk.release(parts.now());
+  EXPECT_EQ(parts.network.open_ports(), 2u);
+  EXPECT_EQ(parts.provider.released, closed);
+  EXPECT_EQ(parts.local().ports->used(), used);
+  EXPECT_TRUE(parts.desk.share(call, parts.local(1))) << "another name of the address";
+}
+
+TEST(PortsDesk, ASharedPortThatCannotBeOpenedIsToldToTheOperator) {
+  SessionParts parts({.ice_port = UdpPort{3478}});
+  parts.network.occupy({parts.local().address, UdpPort{3478}});
+  try {
+    parts.desk.open_shared(parts.interfaces);
+    FAIL() << "it is in use";
+  } catch (const std::runtime_error& error) {
+    const std::string text = error.what();
+    EXPECT_NE(text.find("ice-port 3478"), std::string::npos) << text;
+    EXPECT_NE(text.find("in use"), std::string::npos) << text;
+  }
 }
 
 TEST(PortsDesk, APairOfWhichAnotherProgramHasOnePortIsLeftOut) {
