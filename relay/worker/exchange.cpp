@@ -19,8 +19,9 @@ Exchange::Exchange(std::size_t workers) : ends_(workers), lanes_(workers * worke
 bool Exchange::push(WorkerNumber from, WorkerNumber to, const Item& item) noexcept {
   Lane& lane = lane_of(from, to);
   const std::size_t head = lane.head.load(std::memory_order_relaxed);
-  if (head - lane.tail.load(std::memory_order_acquire) == kPlaces || item.octets.size() > kLongest)
-    return false;
+  const bool is_stranger = item.kind == Kind::kDatagram && !item.is_known;
+  const std::size_t most = is_stranger ? kPlacesOfStrangers : kPlaces;
+  if (head - lane.tail.load(std::memory_order_acquire) >= most || item.octets.size() > kLongest) return false;
   Place& place = *new (&lane.places[head % kPlaces]) Place;
   place.kind = item.kind;
   place.is_known = item.is_known;
@@ -71,11 +72,14 @@ void ExchangeEnd::tell_ufrag(SharedPortId port, std::string_view ufrag, bool is_
 }
 
 void ExchangeEnd::tell_endpoint(WorkerNumber receiver, SharedPortId port, const Endpoint& remote,
-                                bool is_here) noexcept {
+                                std::optional<BindingProof> proof) noexcept {
   if (!reaches(receiver)) return;
-  exchange_->push(
-      worker_, receiver,
-      {is_here ? Exchange::Kind::kEndpoint : Exchange::Kind::kEndpointGone, port, remote, false, {}});
+  exchange_->push(worker_, receiver,
+                  {proof ? Exchange::Kind::kEndpoint : Exchange::Kind::kEndpointGone,
+                   port,
+                   remote,
+                   proof == BindingProof::kAnswer,
+                   {}});
 }
 
 std::size_t ExchangeEnd::tell_waiting() noexcept {

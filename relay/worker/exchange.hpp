@@ -31,6 +31,9 @@ class Exchange {
   static constexpr std::size_t kLongest = 2048;
   /// Items that wait in one lane at most.
   static constexpr std::size_t kPlaces = 128;
+  /// A datagram of an endpoint that is bound to nobody enters only a lane with fewer items than this. So a
+  /// flood of checks and answers, which anybody can write, does not displace media and news (LIM-3).
+  static constexpr std::size_t kPlacesOfStrangers = 32;
 
   enum class Kind : std::uint8_t { kDatagram, kUfrag, kUfragGone, kEndpoint, kEndpointGone };
   /// Something on its way. Borrows `octets`.
@@ -40,7 +43,8 @@ class Exchange {
     SharedPortId port;
     /// Datagram: its source. News of an endpoint: the endpoint.
     Endpoint remote;
-    /// Datagram: the sender of the item has its source as an endpoint of the receiver.
+    /// Datagram: the sender of the item has its source as an endpoint of the receiver. News of an endpoint:
+    /// an answer came from there.
     bool is_known = false;
     /// The datagram, or the ufrag.
     Bytes octets;
@@ -54,8 +58,8 @@ class Exchange {
   [[nodiscard]] std::size_t workers() const noexcept { return ends_.size(); }
   /// Says what wakes a worker; null = it is ending. On its own thread.
   void set_io(WorkerNumber worker, PacketIo* io) noexcept { ends_[worker].io.store(io); }
-  /// Puts an item into the lane from one worker to another, and wakes that one. False if the lane is full or
-  /// the item too long.
+  /// Puts an item into the lane from one worker to another, and wakes that one. False if the lane is full,
+  /// for a stranger's datagram (`is_known` false) also if it is a quarter full, or if the item is too long.
   bool push(WorkerNumber from, WorkerNumber to, const Item& item) noexcept;
   /// True if something may wait for the worker.
   [[nodiscard]] bool has_news(WorkerNumber worker) const noexcept { return ends_[worker].has_news.load(); }
@@ -132,7 +136,7 @@ class ExchangeEnd final : public SharedPortNews {
   }
   void tell_ufrag(SharedPortId port, std::string_view ufrag, bool is_here) noexcept override;
   void tell_endpoint(WorkerNumber receiver, SharedPortId port, const Endpoint& remote,
-                     bool is_here) noexcept override;
+                     std::optional<BindingProof> proof) noexcept override;
   /// Tells what had to wait. Returns how much it told.
   std::size_t tell_waiting() noexcept;
   [[nodiscard]] bool has_waiting() const noexcept {

@@ -94,8 +94,10 @@ ReceivedPacket Forwarder::taken_in(const PacketBuffer& packet, Instant now) cons
 void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept {
   const std::uint64_t cookie = packet->cookie;
   const PortTable::Found found = context_.ports.find(cookie, arrived.from, arrived.datagram, arrived.at);
+  if (found.worker && pass_on(*found.worker, packet, found.is_bound)) [[unlikely]]
+    return;
   if (found.entry == nullptr) [[unlikely]] {
-    if (!found.worker || !pass_on(*found.worker, packet, found.is_bound)) drop_stranger(cookie, arrived.kind);
+    drop_stranger(cookie, arrived.kind);
     return;
   }
   TransportEntry& entry = *found.entry;
@@ -134,9 +136,12 @@ void Forwarder::take_check(TransportEntry& entry, std::uint64_t cookie, PacketBu
                            ReceivedPacket& arrived) noexcept {
   const TransportId id = entry.id;
   const Endpoint from = arrived.from;
+  // The classes of answers have the bit C1 (RFC 8489 §5).
+  const bool is_answer = (read_u8(arrived.datagram, 0) & 1) != 0;
   // Only what the agent has found authentic may bind an endpoint (ONE-2).
   if (take_in(entry, std::move(packet), arrived, nullptr) == Taken::kCheck)
-    context_.ports.bind(cookie, id, from, arrived.at);
+    context_.ports.bind(cookie, id, from, is_answer ? BindingProof::kAnswer : BindingProof::kCheck,
+                        arrived.at);
 }
 
 void Forwarder::drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept {

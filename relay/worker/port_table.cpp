@@ -30,7 +30,9 @@ PortTable::Check& PortTable::SharedPort::place_of(const stun::TransactionId& tra
 
 void PortTable::tell_endpoint(const SharedPort& port, const Endpoint& remote, const Binding& binding,
                               bool is_here) noexcept {
-  if (news_ != nullptr && binding.receiver) news_->tell_endpoint(*binding.receiver, port.id, remote, is_here);
+  if (news_ == nullptr || !binding.receiver) return;
+  news_->tell_endpoint(*binding.receiver, port.id, remote,
+                       is_here ? std::optional(binding.proof) : std::nullopt);
 }
 
 void PortTable::forget_ufrag(SharedPort& port, std::string& ufrag) noexcept {
@@ -92,6 +94,18 @@ PortTable::Found PortTable::reach(SharedPort& port, const Holder& holder, bool i
   return {transports_.find(holder.id), {Component::kRtp, sharer->local}, {}, is_bound};
 }
 
+namespace {
+
+/// The worker whose check an answer answers: an answer carries no ufrag, but the mark of the worker that has
+/// asked. Nothing for anything else.
+std::optional<WorkerNumber> asker_of(Bytes datagram) noexcept {
+  const auto message = classify(datagram) == DatagramClass::kStun ? stun::parse(datagram) : std::nullopt;
+  if (!message || (message->kind != stun::Kind::kSuccess && message->kind != stun::Kind::kError)) return {};
+  return static_cast<WorkerNumber>(message->transaction[0]);
+}
+
+}  // namespace
+
 std::optional<PortTable::Holder> PortTable::named_by(SharedPort& port, Bytes datagram) noexcept {
   if (classify(datagram) != DatagramClass::kStun || datagram.size() > kMaxRequest) return {};
   const auto message = stun::parse(datagram);
@@ -117,22 +131,25 @@ PortTable::Found PortTable::find_sharing(std::uint64_t cookie, const Endpoint& f
   // The other worker believes that the endpoint is bound here, and it is not any more.
   if (passed_on && (cookie & kKnownThere) != 0 && (binding == nullptr || binding->holder.worker) &&
       news_ != nullptr)
-    news_->tell_endpoint(*passed_on, port->id, from, false);
+    news_->tell_endpoint(*passed_on, port->id, from, std::nullopt);
   const auto named = named_by(*port, datagram);
   if (named && (binding == nullptr || *named != binding->holder)) {
     // It names another session than its source is known for. While that one is in use, it is not let in.
-    if (binding != nullptr && now - binding->heard < kInUse) return {};
+    if (binding != nullptr && binding->is_in_use(now)) return {};
     return reach(*port, *named, false, passed_on.has_value());
   }
-  if (binding == nullptr) {
-    // An answer carries no ufrag, but the mark of the worker that has asked.
-    if (news_ == nullptr || passed_on) return {};
-    const auto message = classify(datagram) == DatagramClass::kStun ? stun::parse(datagram) : std::nullopt;
-    if (!message || (message->kind != stun::Kind::kSuccess && message->kind != stun::Kind::kError)) return {};
-    return {nullptr, {}, static_cast<WorkerNumber>(message->transaction[0]), false};
+  const auto asker = named ? std::nullopt : asker_of(datagram);
+  if (asker && news_ != nullptr && !passed_on && (binding == nullptr || !binding->is_in_use(now))) {
+    // Whoever has the endpoint by a check alone must not keep back the answer that would prove more.
+    Found answered = binding != nullptr ? reach(*port, binding->holder, true, false) : Found{};
+    answered.is_bound = answered.worker == asker;
+    answered.worker = asker;
+    return answered;
   }
+  if (binding == nullptr) return {};
   binding->used = ++uses_;
-  binding->heard = now;
+  // An answer to somebody else's check is no life of its holder.
+  if (!asker || binding->holder.worker == asker) binding->heard = now;
   return reach(*port, binding->holder, true, passed_on.has_value());
 }
 
@@ -231,23 +248,26 @@ void PortTable::follow(TransportEntry& entry) noexcept {
   }
 }
 
-bool PortTable::bind(std::uint64_t cookie, TransportId id, const Endpoint& remote, Instant now) noexcept {
+bool PortTable::bind(std::uint64_t cookie, TransportId id, const Endpoint& remote, BindingProof proof,
+                     Instant now) noexcept {
   SharedPort* at = shared(shared_port_of(cookie).value);
   Sharer* sharer = at != nullptr ? at->sharer(id) : nullptr;
   if (sharer == nullptr || !remote.is_set()) return false;
   const auto passed_on = passed_on_by(cookie);
-  const Binding made{{id, {}}, ++uses_, now, passed_on};
+  Binding made{{id, {}}, ++uses_, now, proof, passed_on};
   // Told even if nothing changes here: the receiving worker does not know the endpoint, or has lost it.
   const bool is_news = passed_on && (cookie & kKnownThere) == 0;
   const auto known = at->bindings.find(remote);
   if (known != at->bindings.end() && known->second.holder == made.holder) {
     const bool is_elsewhere = known->second.receiver != passed_on;
     if (is_elsewhere) tell_endpoint(*at, remote, known->second, false);
+    const bool is_stronger = proof > known->second.proof;
+    made.proof = std::max(proof, known->second.proof);
     known->second = made;
-    if (is_news || is_elsewhere) tell_endpoint(*at, remote, made, true);
+    if (is_news || is_elsewhere || is_stronger) tell_endpoint(*at, remote, made, true);
     return true;
   }
-  if (known != at->bindings.end() && now - known->second.heard < kInUse) return false;
+  if (known != at->bindings.end() && !known->second.gives_way_to(proof, now)) return false;
   const bool is_full = known == at->bindings.end() && at->bindings.size() >= at->max_bindings;
   if (is_full && sharer->bound == 0) return false;
   if (known != at->bindings.end()) {
@@ -312,16 +332,18 @@ void PortTable::set_ufrag_of_other(SharedPortId port, std::string_view ufrag, Wo
 }
 
 void PortTable::set_endpoint_of_other(SharedPortId port, const Endpoint& remote, WorkerNumber worker,
-                                      bool is_there, Instant now) noexcept {
+                                      std::optional<BindingProof> proof, Instant now) noexcept {
   SharedPort* at = shared(port.value);
   if (at == nullptr) return;
   const auto known = at->bindings.find(remote);
-  const Binding made{{{}, worker}, ++uses_, now, {}};
-  if (!is_there) {
-    if (known != at->bindings.end() && known->second.holder == made.holder) at->bindings.erase(known);
+  if (!proof) {
+    if (known != at->bindings.end() && known->second.holder.worker == worker) at->bindings.erase(known);
     return;
   }
+  const Binding made{{{}, worker}, ++uses_, now, *proof, {}};
   if (known != at->bindings.end()) {
+    const bool is_its_own = known->second.holder.worker == worker;
+    if (!is_its_own && !known->second.gives_way_to(*proof, now)) return;
     if (!known->second.holder.worker) forget_remote(*at, known->second.holder.id, remote);
     known->second = made;
   } else if (at->bindings.size() < at->max_bindings) {

@@ -27,6 +27,8 @@ namespace ferry {
 
 /// Number of a worker within the process.
 using WorkerNumber = std::uint8_t;
+/// Most workers that can serve shared ports. A cookie has eight bits for a worker's number plus one.
+constexpr std::size_t kMostSharingWorkers = 255;
 
 /// Names a shared port. All workers have the same numbers.
 struct SharedPortId {
@@ -80,6 +82,9 @@ constexpr LocalPort port_of(std::uint64_t cookie) {
   return {static_cast<Component>(cookie & 1), static_cast<std::uint8_t>((cookie >> 1) & 7)};
 }
 
+/// Why an endpoint is bound: an authentic check came from there, or an authentic answer to a check of ours.
+enum class BindingProof : std::uint8_t { kCheck, kAnswer };
+
 /// Tells other workers what changed at the shared ports of this one. Nothing throws; what does not get
 /// through is told again when it is missed.
 class SharedPortNews {
@@ -88,9 +93,10 @@ class SharedPortNews {
   /// A transport of this worker has the ufrag from now on, or (`is_here` false) none has it any more. For all
   /// workers.
   virtual void tell_ufrag(SharedPortId port, std::string_view ufrag, bool is_here) noexcept = 0;
-  /// Datagrams from `remote` are for this worker, or not any more. For the one worker that receives them.
+  /// Datagrams from `remote` are for this worker by that proof, or without one not any more. For the one
+  /// worker that receives them.
   virtual void tell_endpoint(WorkerNumber receiver, SharedPortId port, const Endpoint& remote,
-                             bool is_here) noexcept = 0;
+                             std::optional<BindingProof> proof) noexcept = 0;
 };
 
 /// The ports of a worker, and whose datagrams arrive there.
@@ -102,10 +108,12 @@ class SharedPortNews {
 /// endpoint is bound to. What is left is a stranger's.
 ///
 /// `find` never makes a binding, because anybody can write a ufrag into a request and forge an address. The
-/// caller binds an endpoint after the transport has authenticated a check from there. An endpoint moves to
-/// another transport only when nothing came from there for the former one for a while: two sessions with the
-/// same remote endpoint cannot be told apart, and a party of one call must not draw another call's media away
-/// by a check with a forged address.
+/// caller binds an endpoint after the transport has authenticated a check from there, or an answer to one. A
+/// check proves only that its sender has the password; a party of one call can send it with the address of
+/// another call's party. An answer also proves that its sender was reached at the endpoint, as it repeats a
+/// random transaction. So a binding by a check gives way to whoever proves more or comes later, and a binding
+/// by an answer moves only to another answer, and only when nothing came from the endpoint for a while: two
+/// sessions with the same remote endpoint cannot be told apart.
 ///
 /// With several workers each has a socket of the shared port, and the kernel always gives the datagrams of
 /// one remote endpoint to the same worker, which need not be the one that has the transport. So the table
@@ -124,8 +132,9 @@ class PortTable {
   static constexpr std::size_t kMaxUfragsOfOthers = 262144;
   /// Longest STUN request that `find` reads for a stranger, in octets. A connectivity check is much shorter.
   static constexpr std::size_t kMaxRequest = 1280;
-  /// For so long after its last datagram an endpoint stays with its transport, whatever others ask for.
-  static constexpr Duration kInUse = std::chrono::seconds(1);
+  /// For so long after its last datagram an endpoint that was reached stays with its transport, whatever
+  /// others prove. A silent party is heard within that time, as it answers our checks for consent (RFC 7675).
+  static constexpr Duration kInUse = std::chrono::seconds(6);
 
   /// Where a datagram belongs.
   struct Found {
@@ -133,7 +142,8 @@ class PortTable {
     TransportEntry* entry = nullptr;
     /// Which of the transport's ports it came to.
     LocalPort port;
-    /// The worker that has the transport, if it is another one.
+    /// The worker that has the transport, if it is another one. For an answer it is the worker that has
+    /// asked, which may be this one; then `entry` counts.
     std::optional<WorkerNumber> worker;
     /// True if its source is bound to the transport.
     bool is_bound = false;
@@ -177,13 +187,14 @@ class PortTable {
   void follow(TransportEntry& entry) noexcept;
 
   /// Binds a remote endpoint to a transport. Call it only after an authentic check from there, or an answer
-  /// to one. `cookie`: that of the check, which says by which worker it came. False if the endpoint is not
-  /// bound to the transport afterwards:
+  /// to one (`proof`). `cookie`: that of the datagram, which says by which worker it came. False if the
+  /// endpoint is not bound to the transport afterwards:
   /// - The transport has no ufrag at this port.
-  /// - Another transport has the endpoint bound and in use (`kInUse`).
+  /// - Another transport was reached at the endpoint, and it is in use (`kInUse`) or `proof` is only a check.
   /// - The port has its most bindings, and none of them is this transport's and could give way.
   /// - There is no memory (C-12).
-  bool bind(std::uint64_t cookie, TransportId id, const Endpoint& remote, Instant now) noexcept;
+  bool bind(std::uint64_t cookie, TransportId id, const Endpoint& remote, BindingProof proof,
+            Instant now) noexcept;
   /// Ends a binding of the transport: its consent has expired (RFC 7675). Without effect if there is no such
   /// binding.
   void unbind(SharedPortId port, TransportId id, const Endpoint& remote) noexcept;
@@ -193,11 +204,12 @@ class PortTable {
   /// Takes a transport that leaves the worker out of all shared ports, with its ufrags and bindings.
   void remove(TransportId id) noexcept;
 
-  /// Takes news of another worker in. A ufrag or an endpoint that a transport of this worker has had until
-  /// now belongs to the other worker from now on.
+  /// Takes news of another worker in. A ufrag that a transport of this worker has had until now belongs to
+  /// the other worker from now on.
   void set_ufrag_of_other(SharedPortId port, std::string_view ufrag, WorkerNumber worker, bool is_there);
-  void set_endpoint_of_other(SharedPortId port, const Endpoint& remote, WorkerNumber worker, bool is_there,
-                             Instant now) noexcept;
+  /// The same for an endpoint, as far as `bind` would move it. No proof: the other worker has it no more.
+  void set_endpoint_of_other(SharedPortId port, const Endpoint& remote, WorkerNumber worker,
+                             std::optional<BindingProof> proof, Instant now) noexcept;
 
   /// Endpoints that are bound at a port now, those of other workers with them.
   [[nodiscard]] std::size_t bindings(SharedPortId port) const noexcept;
@@ -215,10 +227,20 @@ class PortTable {
     Holder holder;
     /// The value of `uses_` when it was used last.
     std::uint64_t used = 0;
-    /// When its holder was last sent something from there.
+    /// When something last came from there for its holder.
     Instant heard{};
+    /// The strongest proof of its holder.
+    BindingProof proof = BindingProof::kCheck;
     /// The worker that receives its datagrams; unset: this one.
     std::optional<WorkerNumber> receiver;
+    /// True if its holder keeps it at `now`, whatever others prove.
+    [[nodiscard]] bool is_in_use(Instant now) const noexcept {
+      return proof == BindingProof::kAnswer && now - heard < kInUse;
+    }
+    /// True if it may move to another holder, who has that proof.
+    [[nodiscard]] bool gives_way_to(BindingProof other, Instant now) const noexcept {
+      return proof == BindingProof::kCheck || (other == BindingProof::kAnswer && !is_in_use(now));
+    }
   };
   /// A transport at a shared port.
   struct Sharer {

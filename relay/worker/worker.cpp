@@ -173,8 +173,12 @@ std::size_t Worker::exchange() noexcept {
       }
       case Exchange::Kind::kEndpoint:
       case Exchange::Kind::kEndpointGone:
-        context_.ports.set_endpoint_of_other(item.port, item.remote, from,
-                                             item.kind == Exchange::Kind::kEndpoint, now);
+        context_.ports.set_endpoint_of_other(
+            item.port, item.remote, from,
+            item.kind == Exchange::Kind::kEndpointGone
+                ? std::nullopt
+                : std::optional(item.is_known ? BindingProof::kAnswer : BindingProof::kCheck),
+            now);
         return;
     }
   });

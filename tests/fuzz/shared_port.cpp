@@ -34,7 +34,8 @@ std::vector<std::byte> request(std::uint8_t n) {
 class Silent final : public SharedPortNews {
  public:
   void tell_ufrag(SharedPortId, std::string_view ufrag, bool) noexcept override { fact(!ufrag.empty()); }
-  void tell_endpoint(WorkerNumber, SharedPortId, const Endpoint& remote, bool) noexcept override {
+  void tell_endpoint(WorkerNumber, SharedPortId, const Endpoint& remote,
+                     std::optional<BindingProof>) noexcept override {
     fact(remote.is_set());
   }
 };
@@ -75,7 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
       case 2:
       case 3:
       case 4:
-        if (table.bind(cookie, id_of(more), remote, now)) {
+        if (table.bind(cookie, id_of(more), remote, what == 4 ? BindingProof::kAnswer : BindingProof::kCheck,
+                       now)) {
           bound[name(remote)] = id_of(more);
           fact(table.find_bound(make_cookie(port), remote) == transports.find(id_of(more)));
         }
@@ -94,7 +96,11 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
         table.set_ufrag_of_other(port, ufrag_of(arg), more % 4, (arg & 64) != 0);
         break;
       case 9:
-        table.set_endpoint_of_other(port, remote, more % 4, (arg & 64) != 0, now);
+        table.set_endpoint_of_other(port, remote, more % 4,
+                                    (arg & 64) == 0   ? std::nullopt
+                                    : (arg & 32) != 0 ? std::optional(BindingProof::kAnswer)
+                                                      : std::optional(BindingProof::kCheck),
+                                    now);
         break;
       case 10:
         static_cast<void>(table.find(cookie, remote, request(more), now));
@@ -105,7 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
         const auto found = table.find(cookie, remote, input.subspan(i), now);
         fact(table.bindings(port) == before);
         if (found.entry != nullptr && found.is_bound) fact(bound[name(remote)] == found.entry->id);
-        if (found.entry != nullptr) fact(!found.worker);
+        if (found.entry != nullptr && classify(input.subspan(i)) != DatagramClass::kStun) fact(!found.worker);
         break;
       }
     }

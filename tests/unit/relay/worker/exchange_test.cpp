@@ -43,8 +43,8 @@ class ExchangeTest : public ::testing::Test {
     });
     return all;
   }
-  bool pass(std::size_t from, WorkerNumber to, const std::string& text) {
-    return ends_[from]->pass_on(to, SharedPortId{1}, {}, false, std::as_bytes(std::span(text)));
+  bool pass(std::size_t from, WorkerNumber to, const std::string& text, bool is_known = true) {
+    return ends_[from]->pass_on(to, SharedPortId{1}, {}, is_known, std::as_bytes(std::span(text)));
   }
 
   std::shared_ptr<Exchange> exchange_ = std::make_shared<Exchange>(3);
@@ -94,6 +94,19 @@ TEST_F(ExchangeTest, AFullLaneRefusesAndGoesOnOnceItIsEmptied) {
   }
 }
 
+// A flood of strangers leaves room for media and for news.
+TEST_F(ExchangeTest, LIM3_StrangersDoNotDisplaceWhoIsKnown) {
+  for (std::size_t n = 0; n < Exchange::kPlacesOfStrangers; ++n) ASSERT_TRUE(pass(0, 1, "x", false));
+  EXPECT_FALSE(pass(0, 1, "x", false));
+  for (std::size_t n = Exchange::kPlacesOfStrangers; n + 1 < Exchange::kPlaces; ++n)
+    ASSERT_TRUE(pass(0, 1, "m")) << n;
+  ends_[0]->tell_ufrag(SharedPortId{1}, "news", true);
+  EXPECT_FALSE(ends_[0]->has_waiting());
+  EXPECT_FALSE(pass(0, 1, "m"));
+  EXPECT_EQ(drain(1).back(), "0:+news");
+  EXPECT_TRUE(pass(0, 1, "x", false)) << "there is room again";
+}
+
 TEST_F(ExchangeTest, ADatagramMayBeAsLongAsAPlace) {
   EXPECT_TRUE(pass(0, 1, std::string(Exchange::kLongest, 'a')));
   EXPECT_FALSE(pass(0, 1, std::string(Exchange::kLongest + 1, 'a')));
@@ -123,15 +136,16 @@ TEST_F(ExchangeTest, NewsOfUfragsWaitForRoomAndKeepTheirOrder) {
 
 TEST_F(ExchangeTest, NewsOfAnEndpointGoToTheOneThatReceivesIt) {
   const Endpoint at{IpAddress::v4({192, 0, 2, 1}), UdpPort{4000}};
-  ends_[2]->tell_endpoint(0, SharedPortId{1}, at, true);
-  ends_[2]->tell_endpoint(0, SharedPortId{1}, at, false);
-  ends_[2]->tell_endpoint(2, SharedPortId{1}, at, true);
-  ends_[2]->tell_endpoint(9, SharedPortId{1}, at, true);
+  ends_[2]->tell_endpoint(0, SharedPortId{1}, at, BindingProof::kAnswer);
+  ends_[2]->tell_endpoint(0, SharedPortId{1}, at, std::nullopt);
+  ends_[2]->tell_endpoint(2, SharedPortId{1}, at, BindingProof::kAnswer);
+  ends_[2]->tell_endpoint(9, SharedPortId{1}, at, BindingProof::kCheck);
   std::vector<Exchange::Kind> kinds;
   ends_[0]->drain([&](WorkerNumber from, const Exchange::Item& item) {
     EXPECT_EQ(from, 2);
     EXPECT_EQ(item.remote, at);
     EXPECT_EQ(item.port, SharedPortId{1});
+    EXPECT_EQ(item.is_known, kinds.empty()) << "the first one is by an answer";
     kinds.push_back(item.kind);
   });
   EXPECT_EQ(kinds, (std::vector{Exchange::Kind::kEndpoint, Exchange::Kind::kEndpointGone}));

@@ -309,7 +309,7 @@ TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
   // Longer than what a std::string holds without memory of its own.
   const std::string ufrag = "a-ufrag-of-more-than-fifteen-letters";
   ASSERT_TRUE(ports.set_ufrag(port, id, ufrag));
-  ASSERT_TRUE(ports.bind(cookie, id, host(10), now));
+  ASSERT_TRUE(ports.bind(cookie, id, host(10), BindingProof::kCheck, now));
   stun::Contents contents;
   const std::string username = ufrag + ":peer";
   contents.username = username;
@@ -324,7 +324,7 @@ TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
   const long failed = FailingMemory::failed - before;
   // Binding needs memory; without it the endpoint stays a stranger (C-12).
   FailingMemory::failures = 1;
-  const bool has_bound = ports.bind(cookie, id, host(11), now);
+  const bool has_bound = ports.bind(cookie, id, host(11), BindingProof::kCheck, now);
   FailingMemory::left = -1;
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(bound, transports.find(id));
@@ -332,7 +332,7 @@ TEST(PortTableMemory, FindingAPacketAtASharedPortTakesNone) {
   EXPECT_EQ(stranger, nullptr);
   EXPECT_FALSE(has_bound);
   EXPECT_EQ(ports.bindings(port), 1u);
-  EXPECT_TRUE(ports.bind(cookie, id, host(11), now)) << "there is memory again";
+  EXPECT_TRUE(ports.bind(cookie, id, host(11), BindingProof::kCheck, now)) << "there is memory again";
 }
 
 TEST_P(Memory, C12_APacketIsLostAndTheCallGoesOnWhicheverAllocationFails) {

@@ -48,6 +48,24 @@ std::unique_ptr<TransportEntry> entry(TransportId id) {
                                           std::make_shared<TransportActivity>(), Instant{1h}, Endpoint{});
 }
 
+constexpr BindingProof kAnswer = BindingProof::kAnswer;
+
+/// Writes down what a table tells the other workers.
+class Told final : public SharedPortNews {
+ public:
+  void tell_ufrag(SharedPortId, std::string_view ufrag, bool is_here) noexcept override {
+    said.push_back((is_here ? "+" : "-") + std::string(ufrag));
+  }
+  void tell_endpoint(WorkerNumber receiver, SharedPortId, const Endpoint& remote,
+                     std::optional<BindingProof> proof) noexcept override {
+    const char* sign = !proof ? "-" : *proof == BindingProof::kAnswer ? "+" : "?";
+    said.push_back(sign + std::to_string(remote.port.value) + "@" + std::to_string(receiver));
+  }
+  std::vector<std::string> take() { return std::exchange(said, {}); }
+  std::vector<std::string> said;
+};
+using Said = std::vector<std::string>;
+
 /// Two transports that may share one port.
 class PortTableTest : public ::testing::Test {
  protected:
@@ -64,8 +82,9 @@ class PortTableTest : public ::testing::Test {
   TransportEntry* found_at(std::uint64_t cookie, const Endpoint& from, const Octets& datagram) {
     return ports_.find(cookie, from, datagram, now_).entry;
   }
-  bool bind(SharedPortId port, TransportId id, const Endpoint& remote) {
-    return ports_.bind(make_cookie(port), id, remote, now_);
+  bool bind(SharedPortId port, TransportId id, const Endpoint& remote,
+            BindingProof proof = BindingProof::kAnswer) {
+    return ports_.bind(make_cookie(port), id, remote, proof, now_);
   }
   TransportEntry* alice() { return transports_.find(kAlice); }
   TransportEntry* bob() { return transports_.find(kBob); }
@@ -265,6 +284,88 @@ TEST_F(PortTableTest, AQuietEndpointMovesAndLeavesNothingBehind) {
   EXPECT_EQ(ports_.bindings(port_), 1u);
 }
 
+// ONE-3: a check can be sent with a forged address; an answer cannot.
+TEST_F(PortTableTest, ONE3_ACheckTakesNothingFromWhoWasReached) {
+  struct Row {
+    BindingProof alice;
+    BindingProof bob;
+    bool is_quiet;
+    bool moves;
+  };
+  const BindingProof kCheck = BindingProof::kCheck;
+  const Row rows[] = {{kCheck, kCheck, false, true},    {kCheck, kCheck, true, true},
+                      {kCheck, kAnswer, false, true},   {kCheck, kAnswer, true, true},
+                      {kAnswer, kCheck, false, false},  {kAnswer, kCheck, true, false},
+                      {kAnswer, kAnswer, false, false}, {kAnswer, kAnswer, true, true}};
+  std::uint8_t place = 30;
+  for (const Row& row : rows) {
+    SCOPED_TRACE(&row - rows);
+    // Once for two transports of this worker, once for another worker against one of this.
+    for (const bool is_elsewhere : {false, true}) {
+      const Endpoint at = host(++place);
+      ASSERT_TRUE(bind(port_, kAlice, at, row.alice));
+      now_ += row.is_quiet ? PortTable::kInUse : Duration{0};
+      if (is_elsewhere)
+        ports_.set_endpoint_of_other(port_, at, 2, row.bob, now_);
+      else
+        EXPECT_EQ(bind(port_, kBob, at, row.bob), row.moves);
+      const auto now_has = ports_.find(cookie_, at, media(), now_);
+      EXPECT_EQ(now_has.worker, is_elsewhere && row.moves ? std::optional<WorkerNumber>(2) : std::nullopt);
+      EXPECT_EQ(now_has.entry, !row.moves ? alice() : is_elsewhere ? nullptr : bob());
+      ports_.unbind(port_, kAlice, at);
+      ports_.unbind(port_, kBob, at);
+      ports_.set_endpoint_of_other(port_, at, 2, std::nullopt, now_);
+    }
+  }
+  EXPECT_EQ(ports_.bindings(port_), 0u);
+}
+
+TEST_F(PortTableTest, ONE3_WhoWasNotReachedDoesNotKeepOthersOut) {
+  // Bob's party has sent a check with the address of Alice's before she came.
+  ASSERT_TRUE(bind(port_, kBob, host(10), BindingProof::kCheck));
+  EXPECT_EQ(found(host(10), request("alice:a")), alice());
+  ASSERT_TRUE(bind(port_, kAlice, host(10), BindingProof::kCheck));
+  ASSERT_TRUE(bind(port_, kAlice, host(10), kAnswer));
+  EXPECT_EQ(found(host(10), request("bob:b")), nullptr);
+  EXPECT_FALSE(bind(port_, kBob, host(10), BindingProof::kCheck));
+  // Another check of hers does not weaken what the answer has proved.
+  ASSERT_TRUE(bind(port_, kAlice, host(10), BindingProof::kCheck));
+  now_ += PortTable::kInUse;
+  EXPECT_FALSE(bind(port_, kBob, host(10), BindingProof::kCheck));
+  EXPECT_EQ(found(host(10), media()), alice());
+}
+
+TEST_F(PortTableTest, ONE3_AnAnswerPassesAnEndpointThatSomebodyHasByACheck) {
+  Told told;
+  ports_.set_news(&told);
+  const auto answer = stun::write(stun::Kind::kSuccess, {std::byte{5}}, {}, "password");
+  ASSERT_TRUE(bind(port_, kBob, host(10), BindingProof::kCheck));
+  const auto passed = ports_.find(cookie_, host(10), answer, now_);
+  EXPECT_EQ(passed.worker, 5) << "which has asked";
+  EXPECT_EQ(passed.entry, bob()) << "if that is this worker";
+  EXPECT_FALSE(passed.is_bound);
+  ASSERT_TRUE(bind(port_, kBob, host(10), kAnswer));
+  EXPECT_EQ(ports_.find(cookie_, host(10), answer, now_).worker, std::nullopt) << "he was reached there";
+}
+
+TEST_F(PortTableTest, ONE3_AnswersToOthersDoNotKeepAnEndpoint) {
+  Told told;
+  ports_.set_news(&told);
+  ASSERT_TRUE(bind(port_, kAlice, host(10)));
+  const auto answer = stun::write(stun::Kind::kSuccess, {std::byte{5}}, {}, "password");
+  for (int n = 0; n < 10; ++n) {
+    now_ += PortTable::kInUse / 10;
+    static_cast<void>(ports_.find(cookie_, host(10), answer, now_));
+  }
+  EXPECT_TRUE(bind(port_, kBob, host(10)));
+  // Those to the worker that has it do.
+  ports_.set_endpoint_of_other(port_, host(11), 5, kAnswer, now_);
+  now_ += PortTable::kInUse - 1ms;
+  EXPECT_EQ(ports_.find(cookie_, host(11), answer, now_).worker, 5);
+  now_ += 1ms;
+  EXPECT_FALSE(bind(port_, kBob, host(11)));
+}
+
 TEST_F(PortTableTest, AnAnswerFindsWhoAsked) {
   const stun::TransactionId asked{std::byte{1}, std::byte{2}, std::byte{3}};
   stun::TransactionId other = asked;
@@ -284,22 +385,6 @@ TEST_F(PortTableTest, AnAnswerFindsWhoAsked) {
   EXPECT_EQ(found(host(10), answer(stun::Kind::kSuccess, other)), nullptr);
 }
 
-/// Writes down what a table tells the other workers.
-class Told final : public SharedPortNews {
- public:
-  void tell_ufrag(SharedPortId, std::string_view ufrag, bool is_here) noexcept override {
-    said.push_back((is_here ? "+" : "-") + std::string(ufrag));
-  }
-  void tell_endpoint(WorkerNumber receiver, SharedPortId, const Endpoint& remote,
-                     bool is_here) noexcept override {
-    said.push_back((is_here ? "+" : "-") + std::to_string(remote.port.value) + "@" +
-                   std::to_string(receiver));
-  }
-  std::vector<std::string> take() { return std::exchange(said, {}); }
-  std::vector<std::string> said;
-};
-using Said = std::vector<std::string>;
-
 TEST_F(PortTableTest, OtherWorkersAreToldOfUfragsAndOfEndpointsThatTheyReceive) {
   Told told;
   ports_.set_news(&told);
@@ -309,19 +394,25 @@ TEST_F(PortTableTest, OtherWorkersAreToldOfUfragsAndOfEndpointsThatTheyReceive) 
   EXPECT_EQ(told.take(), Said{}) << "it arrives here";
   const std::uint64_t passed_on = make_cookie(port_, 3, false);
   const std::uint64_t known = make_cookie(port_, 3, true);
-  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 2), now_));
+  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 2), kAnswer, now_));
   EXPECT_EQ(told.take(), Said{"+2@3"});
-  ASSERT_TRUE(ports_.bind(known, kAlice, host(10, 2), now_));
+  ASSERT_TRUE(ports_.bind(known, kAlice, host(10, 2), kAnswer, now_));
   EXPECT_EQ(told.take(), Said{}) << "worker 3 knows it";
-  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 2), now_));
+  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 2), kAnswer, now_));
   EXPECT_EQ(told.take(), Said{"+2@3"}) << "it has lost the news";
-  ASSERT_TRUE(ports_.bind(make_cookie(port_, 4, false), kAlice, host(10, 2), now_));
+  ASSERT_TRUE(ports_.bind(make_cookie(port_, 4, false), kAlice, host(10, 2), kAnswer, now_));
   EXPECT_EQ(told.take(), (Said{"-2@3", "+2@4"})) << "it arrives elsewhere now";
   ports_.unbind(port_, kAlice, host(10, 2));
   EXPECT_EQ(told.take(), Said{"-2@4"});
+  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 4), BindingProof::kCheck, now_));
+  ASSERT_TRUE(ports_.bind(known, kAlice, host(10, 4), BindingProof::kCheck, now_));
+  ASSERT_TRUE(ports_.bind(known, kAlice, host(10, 4), kAnswer, now_));
+  EXPECT_EQ(told.take(), (Said{"?4@3", "+4@3"})) << "told again when more is proved";
+  ports_.unbind(port_, kAlice, host(10, 4));
+  EXPECT_EQ(told.take(), Said{"-4@3"});
   EXPECT_EQ(found_at(known, host(10, 2), media()), nullptr);
   EXPECT_EQ(told.take(), Said{"-2@3"}) << "worker 3 is wrong about it";
-  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 3), now_));
+  ASSERT_TRUE(ports_.bind(passed_on, kAlice, host(10, 3), kAnswer, now_));
   told.take();
   ports_.remove(kAlice);
   EXPECT_EQ(told.take(), (Said{"-alice2", "-alice", "-3@3"}));
@@ -339,18 +430,18 @@ TEST_F(PortTableTest, WhatIsOfAnotherWorkerIsPassedOnOnce) {
   EXPECT_EQ(worker(cookie_, request("carol:c")), 2);
   EXPECT_EQ(worker(passed_on, request("carol:c")), std::nullopt) << "nothing goes round";
   EXPECT_EQ(worker(cookie_, media()), std::nullopt);
-  ports_.set_endpoint_of_other(port_, host(10), 2, true, now_);
+  ports_.set_endpoint_of_other(port_, host(10), 2, kAnswer, now_);
   EXPECT_EQ(worker(cookie_, media()), 2);
   EXPECT_TRUE(ports_.find(cookie_, host(10), media(), now_).is_bound);
   EXPECT_EQ(ports_.find_bound(cookie_, host(10)), nullptr);
   EXPECT_EQ(found(host(10), request("bob:b")), nullptr) << "in use by carol";
   // Only the worker that has it takes it away.
   ports_.set_ufrag_of_other(port_, "carol", 3, false);
-  ports_.set_endpoint_of_other(port_, host(10), 3, false, now_);
+  ports_.set_endpoint_of_other(port_, host(10), 3, std::nullopt, now_);
   EXPECT_EQ(worker(cookie_, request("carol:c")), 2);
   EXPECT_EQ(worker(cookie_, media()), 2);
   ports_.set_ufrag_of_other(port_, "carol", 2, false);
-  ports_.set_endpoint_of_other(port_, host(10), 2, false, now_);
+  ports_.set_endpoint_of_other(port_, host(10), 2, std::nullopt, now_);
   EXPECT_EQ(worker(cookie_, request("carol:c")), std::nullopt);
   EXPECT_EQ(worker(cookie_, media()), std::nullopt);
   EXPECT_EQ(ports_.bindings(port_), 0u);
@@ -366,9 +457,10 @@ TEST_F(PortTableTest, ATransportThatMovesToAnotherWorkerIsFoundThere) {
   ASSERT_TRUE(ports_.set_ufrag(port_, kBob, "carol"));
   ports_.set_ufrag_of_other(port_, "carol", 2, false);
   EXPECT_EQ(found(host(10), request("carol:c")), bob());
-  // There it goes; an endpoint of it is the other worker's from then on.
+  // There it goes; a quiet endpoint of it is the other worker's from then on.
   ASSERT_TRUE(bind(port_, kBob, host(10)));
-  ports_.set_endpoint_of_other(port_, host(10), 4, true, now_);
+  now_ += PortTable::kInUse;
+  ports_.set_endpoint_of_other(port_, host(10), 4, kAnswer, now_);
   ports_.remove(kBob);
   EXPECT_EQ(ports_.find(cookie_, host(10), media(), now_).worker, 4);
   ports_.set_ufrag_of_other(port_, "carol", 4, true);
