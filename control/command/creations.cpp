@@ -69,6 +69,7 @@ Result<PartyMade, RequestError> Subscriptions::create() {
   for (Section& section : sections)
     section.has_ice = section.interface != nullptr && has_ice_offer(section.media);
   group_offer(sections, leg);
+  for (Section& section : sections) section.shares = may_share_toward(section, leg);
   if (const auto opened = open_all(*call, sections); !opened) {
     close_all(*call, sections);
     return give_up(because(RequestFault::kNoSectionOpened, opened.error()));

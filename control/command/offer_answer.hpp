@@ -203,6 +203,8 @@ class OfferAnswer {
   /// True if the side may live on the port that all ICE legs of its address share: ICE and rtcp-mux are
   /// certain, and the party is not behind that very port (ONE-3).
   [[nodiscard]] bool may_share(const Match& match, bool receiver_side) const;
+  /// True if the port chosen for the receiver is a shared one, which has no RTCP port beside it.
+  [[nodiscard]] bool has_one_port(const Match& match) const;
   /// Opens ports at the other addresses of the side's interface, as far as there are any.
   void open_more(const Match& match, bool receiver_side);
   /// The words of the offer about ICE toward the receiver. Without words, what was negotiated with it.

@@ -299,6 +299,11 @@ void OfferAnswer::commit_sender_transport(Match& match) {
   }
 }
 
+bool OfferAnswer::has_one_port(const Match& match) const {
+  if (match.new_receiver_ports) return opened_[*match.new_receiver_ports].is_shared;
+  return match.receiver_ports && match.receiver->via->ports[*match.receiver_ports].is_shared;
+}
+
 void OfferAnswer::commit_receiver_transport(Match& match) {
   Media& sender = *match.sender;
   Media& receiver = *match.receiver;
@@ -306,7 +311,8 @@ void OfferAnswer::commit_receiver_transport(Match& match) {
   Side side(*receiver.via, input_);
   if (is_answer_) {
     if (match.is_reread) reread_offer(match);
-    side.answer_mux(sender.via->mux_offered_to_peer ? std::optional(sender.via->mux_used) : std::nullopt);
+    side.answer_mux(sender.via->mux_offered_to_peer ? std::optional(sender.via->mux_used) : std::nullopt,
+                    has_one_port(match));
     if (is_grouped(match, true)) side.bundle_mux(true);
     if (match.has_keys()) answer_receiver(match);
   } else {

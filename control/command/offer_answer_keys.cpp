@@ -3,6 +3,7 @@
 
 #include "control/call/session_config.hpp"
 #include "control/command/offer_answer.hpp"
+#include "control/command/shared_port.hpp"
 #include "control/sdp/extmap.hpp"
 #include "control/sdp/write.hpp"
 #include "control/session/ports_desk.hpp"
@@ -88,20 +89,21 @@ bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const
 
 bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
   const sdp::MediaSection& section = *match.section;
-  if (!section.is_rtp()) return false;
+  if (!section.is_rtp() || match.passes_through) return false;
+  // Who answers was shown its port by the offer.
+  if (is_answer_ && !receiver_side) return true;
+  const Leg* leg = receiver_side ? receiver_ : sender_;
+  const auto& lite = receiver_side ? request_.ice.is_lite_to_receiver : request_.ice.is_lite_to_sender;
+  if (is_lite_toward(leg, lite)) return false;
   // Under BUNDLE it is the transport of the group, and the section is the one that carries it.
   const MediaTransport* transport = match.transport(receiver_side).via;
   const auto wants = [&](RtcpMux word) { return has(request_.rtcp_mux, word); };
   const auto is_behind_us = [&](const std::vector<sdp::IceCandidateLine>& candidates) {
-    return std::ranges::any_of(
-        candidates, [&](const auto& each) { return services_.interfaces.is_shared(each.at); });
+    return is_behind_shared_port(candidates, services_.interfaces);
   };
   if (is_answer_) {
-    // Who answers was shown its port by the offer.
-    if (!receiver_side) return true;
-    const bool refuses_mux =
-        (wants(RtcpMux::kReject) || (transport != nullptr && transport->mux_reject)) &&
-        !(wants(RtcpMux::kAccept) || (transport != nullptr && transport->mux_accept));
+    const bool refuses_mux = (wants(RtcpMux::kReject) || (transport != nullptr && transport->mux_reject)) &&
+                             !(wants(RtcpMux::kAccept) || (transport != nullptr && transport->mux_accept));
     if (refuses_mux) return false;
     // A transport that another section carries from now on is read from that section's offer (BND-3).
     const sdp::MediaSection* own = match.is_reread ? own_section(*match.receiver) : nullptr;
@@ -117,14 +119,15 @@ bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
     return ice.is_there() && !request_.ice.is_refused && section.rtcp_mux && !wants(RtcpMux::kReject) &&
            !is_behind_us(ice.candidates);
   }
-  const bool is_offered = offers_ice(transport, wished_ice(), sdp::read_ice(section).is_there(),
-                                     request_.has_flag(Flag::kReset));
+  const bool is_offered =
+      offers_ice(transport, wished_ice(), sdp::read_ice(section).is_there(), request_.has_flag(Flag::kReset));
   if (!is_offered || wants(RtcpMux::kDemux)) return false;
-  // Our offer names this port alone, so the party must be one that has ICE and rtcp-mux: it has them already,
-  // or the request says that it is a browser.
-  if (transport != nullptr && transport->has_ice() && transport->mux_used) return true;
-  return request_.ice.offer == IceWishes::Offer::kAlways && request_.sdes.policy.off &&
-         (section.rtcp_mux || wants(RtcpMux::kOffer) || wants(RtcpMux::kRequire));
+  if (receiver_ != nullptr && is_behind_shared_port(*receiver_, services_.interfaces)) return false;
+  const bool keeps_words = receiver_ != nullptr && !is_another_negotiation();
+  const bool sdes_off = request_.sdes.policy.off || (keeps_words && receiver_->kept().sdes_off);
+  const bool has_mux = section.rtcp_mux || wants(RtcpMux::kOffer) || wants(RtcpMux::kRequire) ||
+                       is_grouped(match, true) || (transport != nullptr && transport->mux_offered_to_peer);
+  return CertainIce{receiver_, wished_ice(), sdes_off, has_mux}.is_certain();
 }
 
 void OfferAnswer::open_more(const Match& match, bool receiver_side) {

@@ -17,6 +17,7 @@
 #include "control/call/session_config.hpp"
 #include "control/command/media_control.hpp"
 #include "control/command/recordings.hpp"
+#include "control/command/shared_port.hpp"
 #include "control/command/shared_transport.hpp"
 #include "control/command/shown_ports.hpp"
 #include "control/negotiate/bundle.hpp"
@@ -174,8 +175,9 @@ Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Secti
     };
     if (section.media != nullptr && !section.leaves) {
       const auto& ports = section.media->via->ports;
-      const auto known =
-          std::ranges::find_if(ports, [&](const LocalPorts& p) { return !p.closed && p.local == local; });
+      const auto known = std::ranges::find_if(ports, [&](const LocalPorts& p) {
+        return !p.closed && p.local == local && (!p.is_shared || section.shares);
+      });
       if (known != ports.end()) {
         section.known = static_cast<std::size_t>(known - ports.begin());
         open_more(*known);
@@ -184,9 +186,12 @@ Result<void, RequestError> Subscriptions::open_all(Call& call, std::vector<Secti
     }
     if (local == nullptr)
       return fail(fault_for(services_.ports.note_failure(PortFailure::kNoFamily, clock_.now)));
-    auto opened = services_.ports.open(call, *local, clock_.now);
-    if (!opened) return fail(fault_for(opened.error()));
-    section.opened = std::move(*opened);
+    if (section.shares) section.opened = services_.ports.share(call, *local);
+    if (!section.opened) {
+      auto opened = services_.ports.open(call, *local, clock_.now);
+      if (!opened) return fail(fault_for(opened.error()));
+      section.opened = std::move(*opened);
+    }
     open_more(*section.opened);
   }
   return {};
@@ -274,6 +279,25 @@ bool Subscriptions::has_ice_offer(const Media* media) const {
                     forgets);
 }
 
+bool Subscriptions::may_share(const sdp::MediaSection& offered, const Leg* leg) const {
+  return offered.rtcp_mux && !is_lite_toward(leg, request_.ice.is_lite_to_sender) &&
+         !has(request_.rtcp_mux, RtcpMux::kReject) &&
+         !is_behind_shared_port(sdp::read_ice(offered).candidates, services_.interfaces);
+}
+
+bool Subscriptions::may_share_toward(const Section& section, const Leg* leg) const {
+  if (!section.has_ice || has(request_.rtcp_mux, RtcpMux::kDemux)) return false;
+  if (is_lite_toward(leg, request_.ice.is_lite_to_receiver)) return false;
+  if (leg != nullptr && is_behind_shared_port(*leg, services_.interfaces)) return false;
+  const MediaTransport* via = section.media != nullptr ? section.media->via : nullptr;
+  // A party that was shown the port and has not answered is shown it again.
+  const LocalPorts* shown = via != nullptr ? via->active_ports() : nullptr;
+  if (shown != nullptr && shown->is_shared && via->ice && via->ice->offered_to_peer) return true;
+  const bool has_mux = section.is_grouped || has(request_.rtcp_mux, RtcpMux::kOffer) ||
+                       has(request_.rtcp_mux, RtcpMux::kRequire);
+  return CertainIce{leg, request_.ice.offer, request_.sdes.policy.off, has_mux}.is_certain();
+}
+
 void Subscriptions::offer_transport(Media& media, const Section& section) {
   if (section.carrier) return;
   Side side(*media.via, input_);
@@ -328,7 +352,8 @@ void Subscriptions::take_answer(Media& media, const sdp::MediaSection& answer,
 void Subscriptions::answer_transport(Media& media, const sdp::MediaSection& offer, bool is_grouped) {
   Side side(*media.via, input_);
   side.take_mux_offer();
-  side.answer_mux(std::nullopt);
+  const LocalPorts* ports = media.via->active_ports();
+  side.answer_mux(std::nullopt, ports != nullptr && ports->is_shared);
   if (is_grouped) side.bundle_mux(true);
   if (offer.port != 0) media.via->is_bundle = is_grouped;
   if (offer.port == 0 || media.kind != TransportKind::kRtp) return;
@@ -474,6 +499,7 @@ Result<PartyMade, RequestError> Subscriptions::publish() {
     usable = usable || offered.port != 0;
     section.has_ice = offered.port != 0 && offered.is_rtp() && !request_.ice.is_refused &&
                       sdp::read_ice(offered).is_there();
+    section.shares = section.has_ice && may_share(offered, leg);
     auto left_out = admit(offered, section.interface->address_of(section.family), !request_.ice.is_refused);
     if (!left_out) return give_up(left_out.error());
     section.left_out = std::move(*left_out);
@@ -567,6 +593,7 @@ Result<SubscriptionMade, RequestError> Subscriptions::subscribe_request() {
     section.has_ice = section.source != nullptr && section.source->is_rtp() && has_ice_offer(section.media);
   group_offer(sections, leg);
   part_transports(sections);
+  for (Section& section : sections) section.shares = may_share_toward(section, leg);
   if (auto ok = open_all(*call, sections); !ok) {
     close_all(*call, sections);
     return fail(ok.error());

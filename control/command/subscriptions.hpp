@@ -75,6 +75,8 @@ class Subscriptions {
     std::optional<LocalPorts> opened;
     /// True if its SDP names candidates of ICE, at all addresses of `interface`.
     bool has_ice = false;
+    /// True if its transport may live on the port that all ICE legs of an address share (ONE-3).
+    bool shares = false;
     /// The ports of these candidates.
     std::vector<LocalPorts::More> more;
     /// The addresses in the party's SDP that are never sent to (LAT-11a).
@@ -165,6 +167,12 @@ class Subscriptions {
                                                                      bool takes_ice) const;
   /// True if an offer to the party of `media` has ICE. Null = the media is made later.
   [[nodiscard]] bool has_ice_offer(const Media* media) const;
+  /// True if the section that a publisher offers may live on the port that all ICE legs of an address share:
+  /// its party has ICE and rtcp-mux, and is not behind that very port (ONE-3). `leg`: the publisher; null =
+  /// it is new.
+  [[nodiscard]] bool may_share(const sdp::MediaSection& offered, const Leg* leg) const;
+  /// The same for a section of an offer to the party of `leg`; null = the party is made later.
+  [[nodiscard]] bool may_share_toward(const Section& section, const Leg* leg) const;
   /// Judges one section of a party's answer. Returns the list of `admit`.
   [[nodiscard]] Result<std::vector<LeftOutPeer>, RequestError> check_answer(
       const Media& media, const sdp::MediaSection& answer) const;

@@ -197,15 +197,14 @@ void Side::take_mux_answer() {
   transport_.mux_used = transport_.mux_offered_by_peer && transport_.mux_offered_to_peer;
 }
 
-void Side::answer_mux(std::optional<bool> of_other) {
+void Side::answer_mux(std::optional<bool> of_other, bool has_one_port) {
   const bool accept = wants(RtcpMux::kAccept) || transport_.mux_accept;
   const bool reject = wants(RtcpMux::kReject) || transport_.mux_reject;
   if (!transport_.mux_offered_by_peer || (reject && !accept)) {
     transport_.mux_used = false;
   } else {
-    // A port that ICE legs share has no RTCP port beside it, and the party has offered to do without.
-    const LocalPorts* ports = transport_.active_ports();
-    transport_.mux_used = accept || (ports != nullptr && ports->is_shared) || of_other.value_or(true);
+    // The party has offered to do without an RTCP port.
+    transport_.mux_used = accept || has_one_port || of_other.value_or(true);
   }
   // Whatever the party was answered, it must not go on the other way, though it offered mux.
   transport_.mux_offered_to_peer = transport_.mux_used;

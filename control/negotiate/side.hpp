@@ -111,8 +111,8 @@ class Side {
   /// the relay uses rtcp-mux at once, because the party has agreed on the group or can take nothing else.
   void bundle_mux(bool is_agreed);
   /// Decides the answer to the party's own offer. `of_other`: what the party on the other side made of it;
-  /// nothing if that party was not asked.
-  void answer_mux(std::optional<bool> of_other);
+  /// nothing if that party was not asked. `has_one_port`: our port has no RTCP port beside it (`ice-port`).
+  void answer_mux(std::optional<bool> of_other, bool has_one_port);
 
   /// True if an SDP for the party has ICE lines.
   [[nodiscard]] bool shows_ice(bool is_answer) const;

@@ -67,7 +67,7 @@ class OneParty {
     const sdp::MediaSection& section = says(profile, lines);
     side.take_address(section, {*section.connection, UdpPort{section.port}});
     side.take_mux_offer();
-    side.answer_mux(std::nullopt);
+    side.answer_mux(std::nullopt, false);
     side.take_offer(section, false);
     side.answer_to(section.protocol.secure, true, nullptr);
     return shown(true);
@@ -355,6 +355,19 @@ TEST(SideAgain, Ice2IsSaidInOffers) {
   party.request.ice.says_ice2 = true;
   EXPECT_TRUE(party.offer({.has_ice = true}).ice.says_ice2);
   EXPECT_FALSE(party.answer("RTP/AVP", kIce).ice.says_ice2);
+}
+
+TEST(SideAgain, APortWithoutAnRtcpPortTakesTheMuxThatTheOtherSideDeclined) {
+  for (const bool has_one_port : {false, true}) {
+    for (const bool is_refused : {false, true}) {
+      OneParty party;
+      if (is_refused) want(party.request, RtcpMux::kReject);
+      party.transport.mux_offered_by_peer = true;
+      const SideInput in = party.input();
+      Side(party.transport, in).answer_mux(false, has_one_port);
+      EXPECT_EQ(party.transport.mux_used, has_one_port && !is_refused);
+    }
+  }
 }
 
 TEST(SideAgain, IceIsOfferedByWishCustomAndMemory) {

@@ -75,7 +75,7 @@ class TwoSides {
     from.take_mux_answer();
     const Side::KeyedBy keyed = from.take_answer(section.media(), from.own_offer());
     Side to(a, in);
-    to.answer_mux(b.mux_offered_to_peer ? std::optional(b.mux_used) : std::nullopt);
+    to.answer_mux(b.mux_offered_to_peer ? std::optional(b.mux_used) : std::nullopt, false);
     to.answer_to(sdp::parse_protocol(a_profile_).secure, keyed != Side::KeyedBy::kNothing,
                  keyed == Side::KeyedBy::kSdes ? b.keys.get() : nullptr);
     return true;
