@@ -18,6 +18,8 @@ constexpr std::size_t kPassword = 26;
 // ICE-4
 constexpr std::size_t kMaxCandidates = 20;
 
+const std::vector<sdp::IceCandidateLine> kNoLines;
+
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A text that this process gives once in 62^4 times. The steps hide how many were given.
@@ -146,20 +148,25 @@ std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice&
 
 std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
                                         const std::vector<AddressFamily>& locals,
-                                        const std::shared_ptr<const PeerPolicy>& peers) {
+                                        const std::shared_ptr<const PeerPolicy>& peers,
+                                        const std::function<bool(const Endpoint&)>& is_left_out) {
   const bool is_pending = !answered && ice.offered_to_peer;
   if (!ice.in_use && !is_pending) return nullptr;
-  if (ice.plan && ice.plan->has_rtcp == has_rtcp && ice.plan->locals == locals && ice.plan->peers == peers)
+  std::vector<IceCandidate> candidates;
+  for (const sdp::IceCandidateLine& each : ice.in_use ? ice.theirs.candidates : kNoLines) {
+    if (is_left_out && is_left_out(each.at)) continue;
+    candidates.push_back({each.component == 1 ? Component::kRtp : Component::kRtcp, each.at, each.priority});
+  }
+  if (ice.plan && ice.plan->has_rtcp == has_rtcp && ice.plan->locals == locals && ice.plan->peers == peers &&
+      ice.plan->candidates == candidates)
     return ice.plan;
   auto plan = std::make_shared<IcePlan>();
   plan->own = ice.own;
   if (ice.in_use) {
     plan->peer = {ice.theirs.ufrag, ice.theirs.password};
-    for (const sdp::IceCandidateLine& each : ice.theirs.candidates)
-      plan->candidates.push_back(
-          {each.component == 1 ? Component::kRtp : Component::kRtcp, each.at, each.priority});
     plan->peer_is_lite = ice.theirs.is_lite;
   }
+  plan->candidates = std::move(candidates);
   plan->is_lite = ice.is_lite;
   plan->controlling = ice.in_use ? ice.controlling : !ice.is_lite;  // toward who answers
   plan->locals = locals;

@@ -7,6 +7,7 @@
 #include "relay/core/forward/transport.hpp"
 #include "relay/core/ice/ice_agent.hpp"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -74,9 +75,10 @@ std::string remote_candidates(const MediaIce& ice, const TransportSnapshot::Ice&
 
 /// The ICE that the worker is told; null if there is none now. `answered`: the offer has its answer.
 /// `has_rtcp`: RTCP has a component of its own. `locals`: IP versions of the ports, in their order. `peers`:
-/// where the party may be (LAT-11a).
+/// where the party may be (LAT-11a). `is_left_out`: true for candidates that are not checked; null = all are.
 std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_rtcp,
                                         const std::vector<AddressFamily>& locals,
-                                        const std::shared_ptr<const PeerPolicy>& peers);
+                                        const std::shared_ptr<const PeerPolicy>& peers,
+                                        const std::function<bool(const Endpoint&)>& is_left_out = {});
 
 }  // namespace ferry

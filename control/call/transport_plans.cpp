@@ -226,6 +226,9 @@ class Planner {
       latch.loops = !latch.hairpin;
       // LAT-11: such an endpoint is never sent to and never learned.
       if (latch.loops) latch.signalled_void = true;
+    } else if (reach_.is_shared(terms.remote_rtp)) {
+      // Only ICE says who is behind such a port.
+      latch.loops = latch.signalled_void = true;
     }
     return latch;
   }
@@ -237,9 +240,14 @@ class Planner {
     if (MediaIce* ice = transport_.ice_in_force()) {
       std::vector<AddressFamily> locals = {ports_.local->address.family()};
       for (const LocalPorts::More& more : ports_.more) locals.push_back(more.local->address.family());
+      // Both ends of a pair at one shared port would be one endpoint (ONE-3).
+      const auto is_left_out = [&](const Endpoint& candidate) {
+        return ports_.is_shared && reach_.is_shared(candidate);
+      };
       // ICE pairs use only the ports that the party was shown last.
       if (&ports_ == transport_.used_ports())
-        plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used && !ports_.is_shared, locals, peers());
+        plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used && !ports_.is_shared, locals, peers(),
+                              is_left_out);
     }
     if (plan_->ice) {
       // LAT-10: the selected pair is the only source and destination.

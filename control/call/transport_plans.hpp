@@ -22,6 +22,8 @@ class Reach {
   /// The transport that has `endpoint` as an RTP port, as bound or as advertised. Null if the relay has no
   /// such port.
   [[nodiscard]] virtual const MediaTransport* owner_of(const Endpoint& endpoint) const = 0;
+  /// True if `endpoint` is a port of ours that ICE legs share, as bound or as advertised.
+  [[nodiscard]] virtual bool is_shared(const Endpoint& endpoint) const = 0;
   /// Where parties may be whose packets go through ports in `scope` (LAT-11a). Never null.
   [[nodiscard]] virtual const std::shared_ptr<const PeerPolicy>& policy_of(PeerScope scope) const = 0;
 };

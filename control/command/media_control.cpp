@@ -145,7 +145,8 @@ Result<void, RequestError> MediaControl::start_forwarding() {
   if (text.starts_with("udp:")) text.remove_prefix(4);
   const auto destination = Endpoint::parse(text);
   if (!destination) return fail(RequestFault::kUnreadableDestination);
-  if (services_.interfaces.owner_of(*destination) != nullptr) return fail(RequestFault::kOwnDestination);
+  if (services_.interfaces.owner_of(*destination) != nullptr || services_.interfaces.is_shared(*destination))
+    return fail(RequestFault::kOwnDestination);
 
   // A leg of our own listens to each media. It sends on consecutive pairs of ports from the given one on.
   std::vector<Media*> sources;

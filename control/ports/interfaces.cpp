@@ -287,15 +287,22 @@ bool InterfaceSet::is_shared(const Endpoint& endpoint) const {
 
 void InterfaceSet::collect_own_media() {
   std::vector<OwnMedia::Range> ranges;
+  const auto add = [&](const LocalAddress& local, const std::shared_ptr<const OpenPorts>& ports) {
+    ranges.push_back({local.address, ports});
+    if (local.advertised != local.address) ranges.push_back({local.advertised, ports});
+    if (!local.address.is_unspecified()) return;
+    for (const IpAddress& address : system_addresses({})) {
+      if (address.family() == local.address.family()) ranges.push_back({address, ports});
+    }
+  };
   for (const LogicalInterface& logical : interfaces_) {
     for (const LocalAddress& local : logical.addresses) {
-      ranges.push_back({local.address, local.ports->open_ports()});
-      if (local.advertised != local.address) ranges.push_back({local.advertised, local.ports->open_ports()});
-      if (!local.address.is_unspecified()) continue;
-      for (const IpAddress& address : system_addresses({})) {
-        if (address.family() == local.address.family())
-          ranges.push_back({address, local.ports->open_ports()});
-      }
+      add(local, local.ports->open_ports());
+      if (local.ice_port.value == 0) continue;
+      // The daemon does not start without it, so it is open for as long as there are parties.
+      auto shared = std::make_shared<OpenPorts>(local.ice_port, local.ice_port);
+      shared->set(local.ice_port, true);
+      add(local, shared);
     }
   }
   own_ = std::make_shared<OwnMedia>(std::move(ranges));

@@ -755,7 +755,7 @@ bool RtpproxySessions::stop_recording(const RtpproxyMatch& match, bool both, con
 std::optional<RtpproxyPort> RtpproxySessions::copy(const RtpproxyMatch& match, const Endpoint& to,
                                                    const Clock& clock) {
   Call& call = *match.call;
-  if (services_.interfaces.owner_of(to) != nullptr) return std::nullopt;
+  if (services_.interfaces.owner_of(to) != nullptr || services_.interfaces.is_shared(to)) return std::nullopt;
   auto made = Forwarding(services_).start(call, {&media_of(call, match.from)}, to, clock);
   if (!made) return std::nullopt;
   services_.plans.sync(call);

@@ -16,13 +16,16 @@ namespace ferry {
 
 using namespace std::chrono_literals;
 
-/// What plans ask of the relay: who has a port, and where parties may be.
+/// What plans ask of the relay: who has a port, which ports are shared, and where parties may be.
 class PlanSync::Surroundings final : public Reach {
  public:
   Surroundings(const InterfaceSet& interfaces, const PeerGuard& guard)
       : interfaces_(interfaces), guard_(guard) {}
   [[nodiscard]] const MediaTransport* owner_of(const Endpoint& endpoint) const override {
     return interfaces_.owner_of(endpoint);
+  }
+  [[nodiscard]] bool is_shared(const Endpoint& endpoint) const override {
+    return interfaces_.is_shared(endpoint);
   }
   [[nodiscard]] const std::shared_ptr<const PeerPolicy>& policy_of(PeerScope scope) const override {
     return guard_.policy_of(scope);

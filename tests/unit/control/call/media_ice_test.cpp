@@ -243,6 +243,20 @@ TEST(IcePlans, HaveWhatBothSidesSaid) {
   EXPECT_EQ(both->locals.size(), 2u);
 }
 
+TEST(IcePlanOfATransport, ONE3_HasNoCandidateThatIsLeftOut) {
+  MediaIce ice;
+  offer_ice(ice, false);
+  take_ice_answer(ice, says("abcd", {"192.0.2.9:4000", "198.18.0.1:3478"}));
+  const auto whole = plan(ice);
+  EXPECT_EQ(whole->candidates.size(), 2u);
+  const auto is_ours = [](const Endpoint& candidate) { return candidate.port.value == 3478; };
+  const auto without = ice_plan(ice, true, true, kV4, nullptr, is_ours);
+  ASSERT_EQ(without->candidates.size(), 1u);
+  EXPECT_EQ(without->candidates[0].at, at("192.0.2.9:4000"));
+  EXPECT_EQ(ice_plan(ice, true, true, kV4, nullptr, is_ours), without) << "shared until something changes";
+  EXPECT_EQ(plan(ice)->candidates.size(), 2u);
+}
+
 // RFC 8839 §4.4.2 and §5.2.
 TEST(IceRemoteCandidates, AreShownByTheControllingAgentWithAPairForEachComponent) {
   MediaIce ice;

@@ -375,6 +375,28 @@ const std::vector<Row> kRows = {
        w.media(1).may_receive = false;
      },
      [](auto& a, auto& b) { return !a.sends_to->is_limited && !b.sends_to->is_limited; }},
+    {"ONE5_APlainPartyIsNeverBehindASharedPort",
+     [](TwoParties& w) {
+       w.shared = at("192.0.2.1:3478");
+       w.transport(0).remote_rtp = w.shared;
+     },
+     [](auto& a, auto& b) {
+       return a.plan->rtp_latch.loops && a.plan->rtp_latch.signalled_void && !b.plan->rtp_latch.loops;
+     }},
+    {"ONE3_OneSharedPortIsNotBothEndsOfAPair",
+     [](TwoParties& w) {
+       w.shared = at("192.0.2.1:3478");
+       for (const std::size_t party : {0u, 1u}) {
+         MediaIce& ice = w.transport(party).ensure_ice();
+         ice.in_use = true;
+         ice.theirs.candidates = {{1, 5, w.shared}, {1, 4, at("198.51.100.9:4000")}};
+       }
+       w.ports(0).is_shared = true;
+     },
+     [](auto& a, auto& b) {
+       return a.plan->ice->candidates.size() == 1 && !a.plan->ice->has_rtcp &&
+              b.plan->ice->candidates.size() == 2;
+     }},
     {"LIM5_HairpinToAPortThatMeansUs",
      [](TwoParties& w) {
        // B's SDP names a port of ours on another call, whose party means B's port and whose other side is a

@@ -69,6 +69,7 @@ struct TwoParties : Reach {
     const auto found = owners.find(endpoint.to_string());
     return found == owners.end() ? nullptr : found->second;
   }
+  [[nodiscard]] bool is_shared(const Endpoint& endpoint) const override { return endpoint == shared; }
   [[nodiscard]] const std::shared_ptr<const PeerPolicy>& policy_of(PeerScope) const override {
     return policy;
   }
@@ -103,6 +104,8 @@ struct TwoParties : Reach {
   std::shared_ptr<const PeerPolicy> policy =
       std::make_shared<const PeerPolicy>(std::make_shared<const PeerTables>(PeerRules{}), PeerScope{});
   std::map<std::string, const MediaTransport*> owners;
+  /// The port of all ICE legs; unset = there is none.
+  Endpoint shared;
 
  private:
   std::unique_ptr<TwoParties> other_;

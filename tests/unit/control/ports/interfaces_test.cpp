@@ -233,6 +233,9 @@ TEST(InterfaceSets, ThePortOfIceLegsIsThatOfTheDaemonUnlessASectionNamesOne) {
   EXPECT_EQ(set->all()[0].addresses[0].ice_port, UdpPort{3478});
   EXPECT_EQ(set->all()[1].addresses[0].ice_port, UdpPort{443});
   EXPECT_EQ(set->all()[2].addresses[0].ice_port, UdpPort{0});
+  EXPECT_TRUE(set->own_media()->contains({ip("192.0.2.1"), UdpPort{3478}})) << "LAT-11a, LIM-5";
+  EXPECT_TRUE(set->own_media()->contains({ip("203.0.113.1"), UdpPort{3478}}));
+  EXPECT_FALSE(set->own_media()->contains({ip("192.0.2.2"), UdpPort{3478}}));
   EXPECT_TRUE(set->is_shared({ip("192.0.2.1"), UdpPort{3478}}));
   EXPECT_TRUE(set->is_shared({ip("203.0.113.1"), UdpPort{3478}})) << "as advertised";
   EXPECT_TRUE(set->is_shared({ip("192.0.2.2"), UdpPort{443}}));

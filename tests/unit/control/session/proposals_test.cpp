@@ -21,6 +21,7 @@ struct Agreed {
     struct Around final : Reach {
       explicit Around(SessionParts& p) : parts(p) {}
       [[nodiscard]] const MediaTransport* owner_of(const Endpoint&) const override { return nullptr; }
+      [[nodiscard]] bool is_shared(const Endpoint&) const override { return false; }
       [[nodiscard]] const std::shared_ptr<const PeerPolicy>& policy_of(PeerScope scope) const override {
         return parts.guard.policy_of(scope);
       }
