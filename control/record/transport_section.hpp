@@ -116,7 +116,7 @@ struct PortsSection {
   static constexpr std::string_view kName = "ports";
   /// Local addresses of one transport beside its first; a worker tells apart eight.
   static constexpr std::size_t kMostMore = 7;
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   static void save(const Call& call, ComponentsWriter& out) {
     each_transport(call, [&](const TransportPlace& place, const MediaTransport& transport) {
       for (std::size_t i = 0; i < transport.ports.size(); ++i)
