@@ -53,6 +53,19 @@ std::shared_ptr<SrtpContexts> copy_of_contexts(MediaPlane& plane, const Call& ca
   return copy;
 }
 
+/// The component that the packet would come to at `ports`; nothing if it is for other ports.
+std::optional<Component> component_at(const LocalPorts& ports, const TransportSnapshot& snapshot,
+                                      const WherePacket& packet) {
+  if (!ports.is_shared) {
+    if (packet.to == ports.port) return Component::kRtp;
+    return packet.to.value == ports.port.value + 1 ? std::optional(Component::kRtcp) : std::nullopt;
+  }
+  // At a shared port the remote endpoint says whose it is (ONE-1).
+  const bool is_bound =
+      snapshot.ice && snapshot.ice->selected[0] && snapshot.ice->selected[0]->peer == packet.from;
+  return packet.to == ports.port && is_bound ? std::optional(Component::kRtp) : std::nullopt;
+}
+
 }  // namespace
 
 json where(const Services& services, std::string_view call_id, const WherePacket& packet,
@@ -70,15 +83,14 @@ json where(const Services& services, std::string_view call_id, const WherePacket
   for (const auto& leg : call->legs) {
     for (const auto& media : leg->medias) {
       for (const LocalPorts& ports : media->via->ports) {
-        const bool is_rtcp_port = packet.to.value == ports.port.value + 1;
         const TransportSnapshot* snapshot = snapshot_of(*media, ports);
-        if (ports.closed || !ports.plan || snapshot == nullptr || (packet.to != ports.port && !is_rtcp_port))
-          continue;
+        if (ports.closed || !ports.plan || snapshot == nullptr) continue;
+        const auto component = component_at(ports, *snapshot, packet);
+        if (!component) continue;
         json j = {{"arrives_at", Endpoint{ports.local->address, packet.to}.to_string()},
                   {"leg", leg->tag},
                   {"media", media->index},
-                  {"latch", to_string(snapshot->latch[is_rtcp_port ? 1 : 0].state)}};
-        const auto component = is_rtcp_port ? Component::kRtcp : Component::kRtp;
+                  {"latch", to_string(snapshot->latch[static_cast<std::size_t>(*component)].state)}};
         auto datagram = datagram_of(packet);
         const auto transport =
             copy_of(*ports.plan, *snapshot, copy_of_contexts(services.plane, *call, *ports.plan), clock.now);
@@ -89,7 +101,7 @@ json where(const Services& services, std::string_view call_id, const WherePacket
           return j;
         };
         // The worker decrypts a datagram before it judges it, and so does this copy.
-        ReceivedPacket arrived({component, 0}, packet.from, datagram, clock.now);
+        ReceivedPacket arrived({*component, 0}, packet.from, datagram, clock.now);
         if (transport->plan().is_protected()) {
           const DropReason reason = transport->unprotect(arrived, *services.interfaces.own_media());
           if (reason != DropReason::kNone) return drop(reason);
@@ -152,7 +164,9 @@ json where(const Services& services, std::string_view call_id, const WherePacket
       }
     }
   }
-  return {{"verdict", "drop"}, {"reason", "no-such-port"}, {"meaning", "the call has no such port"}};
+  return {{"verdict", "drop"},
+          {"reason", "no-such-port"},
+          {"meaning", "the call has no such port, or no party of it sends from there to a shared one"}};
 }
 
 }  // namespace ferry
