@@ -101,6 +101,49 @@ TEST_F(DoctorTest, AHealthyHostHasNoComplaint) {
   for (const auto& [name, health] : examine()) EXPECT_EQ(health, ctl::Health::kOk) << name;
 }
 
+TEST_F(DoctorTest, ThePortOfAllIceLegs) {
+  file("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999");
+  struct Row {
+    int port;
+    const char* reserved;
+    const char* most;
+    ctl::Health of_port;
+    ctl::Health of_buffer;
+  };
+  using ctl::Health;
+  const Row rows[] = {{3478, "", "212992", Health::kOk, Health::kWarn},
+                      {40000, "", "8388608", Health::kWarn, Health::kOk},
+                      {40000, "39999-40001", "16777216", Health::kOk, Health::kOk}};
+  for (const Row& row : rows) {
+    SCOPED_TRACE(row.port);
+    facts_["ranges"][0]["ice_port"] = row.port;
+    file("/proc/sys/net/ipv4/ip_local_reserved_ports", row.reserved);
+    file("/proc/sys/net/core/rmem_max", row.most);
+    auto found = examine();
+    EXPECT_EQ(found.at("ice-port"), Health::kOk);
+    EXPECT_EQ(found["ice-port " + std::to_string(row.port)], row.of_port);
+    EXPECT_EQ(found.at("ice-port buffer"), row.of_buffer);
+  }
+}
+
+TEST_F(DoctorTest, TheContainerHasToPublishThePort) {
+  facts_["ranges"][0]["ice_port"] = 3478;
+  const auto told = [&] {
+    for (const ctl::Check& check : ctl::examine(facts_, ctl::Host(root_))) {
+      if (check.name == "ice-port") return check.finding;
+    }
+    return std::string();
+  };
+  EXPECT_EQ(told(), "3478 is open, for all parties with ICE and rtcp-mux");
+  file("/.dockerenv", "");
+  EXPECT_EQ(
+      told(),
+      "3478 is open, for all parties with ICE and rtcp-mux. The container has to publish it as UDP, under "
+      "the same number");
+  facts_["ranges"][0]["ice_port"] = 0;
+  EXPECT_EQ(told(), "") << "there is none";
+}
+
 /// An engine with a port of its own, as `engines` shows it.
 json dpdk_engine() {
   const json port = {{"device", "0000:01:00.0"}, {"driver", "net_ice"},  {"virtual", false},

@@ -98,6 +98,7 @@ class Doctor {
     descriptors();
     watches();
     port_range();
+    ice_ports();
     ports_left();
     port_failures();
     conntrack();
@@ -296,6 +297,42 @@ class Doctor {
                                     first, last),
           fmt::format("sysctl -w net.ipv4.ip_local_reserved_ports={}-{}", low, high));
     }
+  }
+  /// Checks the ports that all ICE legs share. The daemon does not start without one that it was told to
+  /// open.
+  void ice_ports() {
+    // The sum of all such calls arrives at one socket, so it asks for a larger buffer than others.
+    constexpr std::int64_t kWanted = 8 << 20;
+    std::vector<std::int64_t> ports;
+    for (const json& range : facts_["ranges"]) {
+      // Older daemons do not tell.
+      const auto port = range.value("ice_port", std::int64_t{0});
+      if (port != 0 && std::ranges::find(ports, port) == ports.end()) ports.push_back(port);
+    }
+    if (ports.empty()) return;
+    const std::string all = fmt::format("{}", fmt::join(ports, ", "));
+    const bool is_in_container = host_.exists("/.dockerenv") || host_.exists("/run/.containerenv");
+    say("ice-port", Health::kOk,
+        fmt::format(
+            "{} is open, for all parties with ICE and rtcp-mux{}", all,
+            is_in_container ? ". The container has to publish it as UDP, under the same number" : ""));
+    const auto local = host_.line("/proc/sys/net/ipv4/ip_local_port_range");
+    long first = 0;
+    long last = 0;
+    const bool has_range = local && std::sscanf(local->c_str(), "%ld %ld", &first, &last) == 2;
+    for (const std::int64_t port : ports) {
+      if (!has_range || port < first || port > last || reserves(port, port)) continue;
+      say(fmt::format("ice-port {}", port), Health::kWarn,
+          fmt::format("another program may take it while the daemon is down: the host's own range is {}-{}",
+                      first, last),
+          fmt::format("sysctl -w net.ipv4.ip_local_reserved_ports={}, or a port outside that range", port));
+    }
+    const auto most = host_.number("/proc/sys/net/core/rmem_max");
+    if (most)
+      say("ice-port buffer", *most < kWanted ? Health::kWarn : Health::kOk,
+          fmt::format("net.core.rmem_max is {}", *most),
+          fmt::format("sysctl -w net.core.rmem_max={}: all calls at that port share one buffer per worker",
+                      kWanted));
   }
   [[nodiscard]] bool reserves(long low, long high) const {
     std::stringstream list(host_.line("/proc/sys/net/ipv4/ip_local_reserved_ports").value_or(""));

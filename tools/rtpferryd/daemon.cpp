@@ -515,6 +515,7 @@ class Daemon {
                           {"last", local.ports->last().value},
                           {"used", local.ports->used()},
                           {"pairs", local.ports->total()},
+                          {"ice_port", local.ice_port.value},
                           {"links", system_interfaces_of(local.address)}});
       }
     }

@@ -8,9 +8,11 @@
 #include "control/protocol/rtpproxy/notifier.hpp"
 #include "recorder/settings_check.hpp"
 #include "relay/srtp/backends.hpp"
+#include "relay/worker/port_table.hpp"
 #include "tools/rtpferryd/engine.hpp"
 #include "tools/rtpferryd/rights.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -74,6 +76,21 @@ void check_offload(const Config& config, Wrongs& wrongs) {
   }
 }
 
+/// Checks the port that all ICE legs of an address share.
+void check_ice_port(const Config& config, const InterfaceSet& interfaces, Wrongs& wrongs) {
+  const bool is_wanted = std::ranges::any_of(interfaces.all(), [](const LogicalInterface& logical) {
+    return std::ranges::any_of(logical.addresses,
+                               [](const LocalAddress& local) { return local.ice_port.value != 0; });
+  });
+  if (!is_wanted) return;
+  if (config.engine == EngineKind::kDpdk)
+    wrongs.emplace_back(
+        "ice-port: engine=dpdk has no port that workers share; leave ice-port out, or use engine=portable");
+  if (config.threads > kMostSharingWorkers)
+    wrongs.push_back(fmt::format("ice-port: at most {} workers can share a port, num-threads={} is more",
+                                 kMostSharingWorkers, config.threads));
+}
+
 void check_srtp_backend(const Config& config, Wrongs& wrongs) {
   if (make_srtp_backend(config.srtp_backend) != nullptr) return;
   wrongs.push_back(fmt::format("srtp-backend: '{}' is not part of this build, which has {}",
@@ -114,6 +131,7 @@ std::vector<std::string> what_cannot_work(const Config& config, const InterfaceS
   if (std::string missing = missing_engine(config); !missing.empty()) wrongs.push_back(std::move(missing));
   if (interfaces != nullptr) {
     check_addresses(config, *interfaces, wrongs);
+    check_ice_port(config, *interfaces, wrongs);
     if (const auto rtpproxy_sockets = rtpproxy_listeners(config, *interfaces); !rtpproxy_sockets)
       wrongs.push_back(rtpproxy_sockets.error());
   }
