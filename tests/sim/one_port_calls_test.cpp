@@ -1,13 +1,17 @@
 // One port for all ICE legs, by offer and answer: who lives there, who does not, and that calls work (ONE-1
 // to ONE-6). The port is served by one or more workers, in turn.
 
+#include "control/view/where.hpp"
 #include "tests/support/ice_phone.hpp"
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace ferry::one_port_calls_test {
 namespace {
@@ -133,6 +137,41 @@ TEST_P(OnePort, TwoBrowsersOfOneCallHearEachOther) {
   EXPECT_EQ(sender_of(bob.heard.back()), 'A');
 }
 
+TEST_P(OnePort, WhereFindsTheLegByTheRemoteEndpoint) {
+  IcePhone alice(*world_, at('A', 5000), "alice", true);
+  IcePhone bob(*world_, at('B', 5001), "bob", true);
+  json request = offer("c", "A", alice.sdp());
+  request.update(kWebRtc);
+  bob.hears(ok(request));
+  alice.hears(ok(answer("c", "A", "B", bob.sdp())));
+  pass({&alice, &bob}, 2s);
+  const auto leg_of = [&](const Endpoint& from) {
+    WherePacket packet;
+    packet.from = from;
+    packet.to = kIcePort;
+    packet.type = PayloadType{8};
+    return world_->manager().where("c", packet, world_->clock()).value("leg", "");
+  };
+  EXPECT_EQ(leg_of(alice.at()), "A");
+  EXPECT_EQ(leg_of(bob.at()), "B");
+  EXPECT_EQ(leg_of(at('X', 5001)), "");
+}
+
+TEST_P(OnePort, ONE3_ACandidateThatIsTrickledDoesNotMakeThePortBothEnds) {
+  IcePhone browser(*world_, at('B', 5001), "bob", true);
+  calls_phone("c", browser);
+  const std::string fragment = "a=ice-ufrag:" + browser.plan.own.ufrag +
+                               "\r\na=ice-pwd:" + browser.plan.own.password +
+                               "\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n" + "a=candidate:9 1 udp 2130706431 " +
+                               world_->relay_address().to_string() + " 29000 typ host\r\n";
+  json trickled = offer("c", "B", fragment);
+  trickled["flags"] = {"fragment"};
+  ok(trickled);
+  ASSERT_EQ(world_->manager().find("c")->legs[0]->transports.front().ice->theirs.candidates.size(), 2u);
+  pass({&browser}, 5s);
+  EXPECT_EQ(talk(browser), Both(20, 20));
+}
+
 TEST_P(OnePort, ONE3_WhoMightHaveNoIceOrNoMuxHasPortsOfItsOwn) {
   // ICE for whoever it is: a peer without it could not be told apart.
   json force = offer("f", "A", audio_sdp(at('A')));
@@ -148,6 +187,15 @@ TEST_P(OnePort, ONE3_WhoMightHaveNoIceOrNoMuxHasPortsOfItsOwn) {
   reject.update({{"rtcp-mux", {"reject"}}});
   ok(reject);
   EXPECT_NE(World::port_of(ok(answer("r", "B", "A", audio_sdp(at('A'))))), kIcePort);
+  // A lite agent never asks for an answer, which would prove where the party was reached.
+  json lite = offer_of("l", browser.sdp());
+  lite["ICE-lite"] = "backward";
+  ok(lite);
+  EXPECT_NE(World::port_of(ok(answer("l", "B", "A", audio_sdp(at('A'))))), kIcePort);
+  // The ICE of the parties is not ours.
+  json beside = offer("o", "B", browser.sdp());
+  beside["ICE"] = "optional";
+  EXPECT_EQ(ok(beside)["sdp"].get<std::string>().find(" 29000 "), std::string::npos);
   // No ICE at all.
   ok(offer("p", "B", audio_sdp(at('B'))));
   EXPECT_NE(World::port_of(ok(answer("p", "B", "A", audio_sdp(at('A'))))), kIcePort);
@@ -240,6 +288,47 @@ TEST_P(OnePort, ONE5_I01_ForgedChecksAndStrangersChangeNothing) {
   }
   EXPECT_EQ(talk(browser), Both(20, 20));
   for (const Received& each : world_->received()) EXPECT_NE(each.at.address, at('X').address) << "I-02";
+}
+
+// The same on sockets of the loopback range, where the kernel chooses the worker by its hash.
+TEST(OnePortOnSockets, ONE4_BrowsersHearEachOtherThroughThreeWorkers) {
+  WorldOptions options = one_port(3);
+  // Two runs of this test on one host need two ports.
+  options.ice_port = UdpPort{static_cast<std::uint16_t>(20'000 + getpid() % 9'000)};
+  const auto world = make_live_world(options);
+  std::vector<std::unique_ptr<IcePhone>> all;
+  for (std::uint16_t n = 0; n < 6; ++n)
+    all.push_back(std::make_unique<IcePhone>(
+        *world, Endpoint{world->peer_address(1, 'A'), UdpPort{static_cast<std::uint16_t>(41'000 + n)}},
+        "P" + std::to_string(n), true));
+  for (std::size_t n = 0; n < all.size(); n += 2) {
+    json request = offer("c" + std::to_string(n), "A", all[n]->sdp());
+    request.update(kWebRtc);
+    const json offered = world->ng(request);
+    ASSERT_EQ(World::port_of(offered), options.ice_port) << offered;
+    all[n + 1]->hears(offered);
+    all[n]->hears(world->ng(answer("c" + std::to_string(n), "A", "B", all[n + 1]->sdp())));
+  }
+  const auto step = [&] {
+    for (const auto& each : all) each->drive();
+    world->run(world->elapsed() + 20ms);
+    for (const auto& each : all) each->listen();
+  };
+  const auto has_keys = [](const auto& each) { return each->keys_end() != nullptr; };
+  // As many steps as a busy host needs; far fewer are usual.
+  for (int n = 0; n < 200 && !std::ranges::all_of(all, has_keys); ++n) step();
+  ASSERT_TRUE(std::ranges::all_of(all, has_keys));
+  for (int n = 0; n < 10; ++n) step();  // the relay's end of the last handshake
+  for (std::uint16_t sequence = 1; sequence <= 10; ++sequence) {
+    for (std::size_t n = 0; n < all.size(); ++n)
+      all[n]->send(rtp(static_cast<char>('a' + n), static_cast<std::uint32_t>(n + 1), sequence));
+    step();
+  }
+  for (int n = 0; n < 5; ++n) step();
+  for (std::size_t n = 0; n < all.size(); ++n) {
+    EXPECT_EQ(all[n]->heard.size(), 10u) << n;
+    for (const Packet& each : all[n]->heard) EXPECT_EQ(sender_of(each), static_cast<char>('a' + (n ^ 1)));
+  }
 }
 
 }  // namespace

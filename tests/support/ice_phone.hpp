@@ -65,18 +65,20 @@ class IcePhone final {
     if (with_dtls_) text.replace(text.find("RTP/AVP"), 7, "UDP/TLS/RTP/SAVPF");
     return text;
   }
-  void hears(const nlohmann::json& reply) {
+  /// `section`: the one with the lines of the transport, from 0.
+  void hears(const nlohmann::json& reply, std::size_t section = 0) {
     const auto text = reply.at("sdp").get<std::string>();
     const auto parsed = sdp::parse(text);
-    ASSERT_TRUE(parsed && !parsed->media.empty());
-    const auto ice = sdp::read_ice(parsed->media.front());
+    ASSERT_TRUE(parsed && parsed->media.size() > section) << text;
+    const sdp::MediaSection& shown = parsed->media[section];
+    const auto ice = sdp::read_ice(shown);
     ASSERT_TRUE(ice.is_there()) << text;
     plan.peer = {ice.ufrag, ice.password};
     plan.candidates.clear();
     for (const auto& each : ice.candidates) {
       if (each.component == 1) plan.candidates.push_back({Component::kRtp, each.at, each.priority});
     }
-    dtls_plan_.peer = sdp::read_dtls(parsed->media.front()).fingerprints;
+    dtls_plan_.peer = sdp::read_dtls(shown).fingerprints;
   }
   void restart() {
     plan.own = {name_ + "Again", name_ + "AnotherPasswordOfEnoughLetters"};
@@ -95,26 +97,30 @@ class IcePhone final {
   }
   void listen() {
     const auto& all = world_.received();
-    for (; seen_ < all.size(); ++seen_) {
-      const Received each = all[seen_];
-      const auto own = std::ranges::find(ats_, each.at);
-      if (own == ats_.end() || each.packet.empty() || dead.contains(each.at)) continue;
-      const LocalPort at{Component::kRtp, static_cast<std::uint8_t>(own - ats_.begin())};
-      const std::uint8_t first = read_u8(each.packet, 0);
-      if (first <= 3) {
-        Out out(*this);
-        agent.take(at, each.from, each.packet, {out, world_.clock().now});
-        ++stun;
-      } else if (first < 64) {
-        ToRelay out(*this);
-        channel.take({at.local, each.from}, each.packet, {dtls_plan_, budget, out, world_.clock().now, true});
-      } else {
-        sources.push_back(each.from);
-        const Packet plain = keys_end() ? keys_end()->opened(each.packet) : each.packet;
-        if (!plain.empty()) heard.push_back(plain);
-      }
+    for (; seen_ < all.size(); ++seen_) take(Received(all[seen_]));
+  }
+  /// Takes one datagram in, if it came to an address of its own. For tests that share the datagrams out
+  /// themselves.
+  void take(const Received& each) {
+    const auto own = std::ranges::find(ats_, each.at);
+    if (own == ats_.end() || each.packet.empty() || dead.contains(each.at)) return;
+    const LocalPort at{Component::kRtp, static_cast<std::uint8_t>(own - ats_.begin())};
+    const std::uint8_t first = read_u8(each.packet, 0);
+    if (first <= 3) {
+      Out out(*this);
+      agent.take(at, each.from, each.packet, {out, world_.clock().now});
+      ++stun;
+    } else if (first < 64) {
+      ToRelay out(*this);
+      channel.take({at.local, each.from}, each.packet, {dtls_plan_, budget, out, world_.clock().now, true});
+    } else {
+      sources.push_back(each.from);
+      const Packet plain = keys_end() ? keys_end()->opened(each.packet) : each.packet;
+      if (!plain.empty()) heard.push_back(plain);
     }
   }
+  /// Begins to listen now: what came to its addresses before was for somebody else, who had them.
+  void begin() { seen_ = world_.received().size(); }
   [[nodiscard]] Endpoint relay() const {
     const auto& selected = agent.selected(Component::kRtp);
     return selected ? selected->peer : Endpoint{};
