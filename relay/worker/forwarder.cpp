@@ -97,7 +97,7 @@ void Forwarder::on_packet(PacketBuffer packet, ReceivedPacket& arrived, const Sr
   if (found.worker && pass_on(*found.worker, packet, found.is_bound)) [[unlikely]]
     return;
   if (found.entry == nullptr) [[unlikely]] {
-    drop_stranger(cookie, arrived.kind);
+    take_stranger(std::move(packet), arrived);
     return;
   }
   TransportEntry& entry = *found.entry;
@@ -139,16 +139,46 @@ void Forwarder::take_check(TransportEntry& entry, std::uint64_t cookie, PacketBu
   // The classes of answers have the bit C1 (RFC 8489 §5).
   const bool is_answer = (read_u8(arrived.datagram, 0) & 1) != 0;
   // Only what the agent has found authentic may bind an endpoint (ONE-2).
-  if (take_in(entry, std::move(packet), arrived, nullptr) == Taken::kCheck)
-    context_.ports.bind(cookie, id, from, is_answer ? BindingProof::kAnswer : BindingProof::kCheck,
-                        arrived.at);
+  if (take_in(entry, std::move(packet), arrived, nullptr) != Taken::kCheck) return;
+  context_.ports.bind(cookie, id, from, is_answer ? BindingProof::kAnswer : BindingProof::kCheck, arrived.at);
+  release_hellos(shared_port_of(cookie), from, arrived.at);
 }
 
-void Forwarder::drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept {
+void Forwarder::take_stranger(PacketBuffer packet, const ReceivedPacket& arrived) noexcept {
   // An own port cannot be without a transport: `take` detaches its ports before it leaves the table.
-  if (!FERRY_ENSURE(is_shared(cookie))) return;
+  if (!FERRY_ENSURE(is_shared(packet->cookie))) return;
+  // DTL-3: a first flight may overtake the check that says whose it is. Another worker that passes something
+  // on has held it already.
+  const bool may_wait =
+      arrived.kind == DatagramClass::kDtls && !packet->truncated && !passed_on_by(packet->cookie);
+  if (may_wait && hellos_.hold(packet, arrived.at)) {
+    count_dropped_hellos();
+    return;
+  }
   count_drops(context_.totals,
-              kind == DatagramClass::kStun ? DropReason::kStunRefused : DropReason::kForeignSource);
+              arrived.kind == DatagramClass::kStun ? DropReason::kStunRefused : DropReason::kForeignSource);
+}
+
+void Forwarder::release_hellos(SharedPortId port, const Endpoint& remote, Instant now) noexcept {
+  if (hellos_.size() == 0 || !context_.ports.is_bound(port, remote)) return;
+  // Whatever becomes of them, each is taken once.
+  for (std::size_t n = 0; n < EarlyHellos::kPlaces; ++n) {
+    PacketBuffer packet = hellos_.take(port, remote, now);
+    if (!packet) break;
+    ReceivedPacket arrived = taken_in(packet, now);
+    on_packet(std::move(packet), arrived, nullptr);
+  }
+  count_dropped_hellos();
+}
+
+void Forwarder::forget_old_hellos(Instant now) noexcept {
+  hellos_.forget_old(now);
+  count_dropped_hellos();
+}
+
+void Forwarder::count_dropped_hellos() noexcept {
+  const std::size_t dropped = hellos_.take_dropped();
+  if (dropped > 0) count_drops(context_.totals, DropReason::kForeignSource, dropped);
 }
 
 Forwarder::Taken Forwarder::take_in(TransportEntry& entry, PacketBuffer packet, ReceivedPacket& arrived,

@@ -3,6 +3,7 @@
 
 #include "relay/core/packet/received_packet.hpp"
 #include "relay/worker/context.hpp"
+#include "relay/worker/early_hellos.hpp"
 #include "relay/worker/early_keeper.hpp"
 #include "relay/worker/key_frames.hpp"
 #include "relay/worker/offloader.hpp"
@@ -47,6 +48,11 @@ class Forwarder final : public PacketIntake {
     ReceivedPacket arrived = taken_in(packet, now);
     take_in(entry, std::move(packet), arrived, nullptr);
   }
+  /// Takes in the first flight of DTLS that came from `remote` to a shared port before it was bound there
+  /// (DTL-3). Nothing happens if it is not bound.
+  void release_hellos(SharedPortId port, const Endpoint& remote, Instant now) noexcept;
+  /// Drops first flights that have waited too long for that.
+  void forget_old_hellos(Instant now) noexcept;
 
  private:
   /// Most receivers of one BUNDLE group that get each compound once. Further ones get it once for each media.
@@ -76,9 +82,11 @@ class Forwarder final : public PacketIntake {
   /// A datagram that the engine received. `packet` holds the octets of `arrived`. `opened`: what a batching
   /// back end has decrypted already, or null.
   void on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept;
-  /// Counts a datagram at a shared port that is for none of its transports. Only the totals have it, because
-  /// there is no transport to count it for.
-  void drop_stranger(std::uint64_t cookie, DatagramClass kind) noexcept;
+  /// Takes a datagram at a shared port that is for none of its transports. A first flight of DTLS is held;
+  /// anything else is dropped and counted, in the totals alone, because there is no transport to count it for.
+  void take_stranger(PacketBuffer packet, const ReceivedPacket& arrived) noexcept;
+  /// Counts what `hellos_` has dropped.
+  void count_dropped_hellos() noexcept;
   /// Passes a datagram at a shared port on to the worker that has its transport. `is_known`: its source is
   /// bound there. False if there is no such other worker; otherwise it was passed on, or dropped and counted.
   bool pass_on(WorkerNumber to, const PacketBuffer& packet, bool is_known) noexcept;
@@ -135,6 +143,8 @@ class Forwarder final : public PacketIntake {
   /// A ring, indexed by serial modulo its size: where each held packet is.
   std::array<HeldAt, kMaxHeld> held_{};
   std::uint64_t next_held_ = 1;
+  /// First flights at shared ports from endpoints that are bound to nobody yet.
+  EarlyHellos hellos_;
   /// The packets of a batch that is opened ahead, by their index in it.
   std::array<std::optional<ReceivedPacket>, kMost> arrived_{};
   /// The results of decrypting a batch ahead, by the same index. `origin.key` 0: the packet was not opened

@@ -148,8 +148,10 @@ PortTable::Found PortTable::find_sharing(std::uint64_t cookie, const Endpoint& f
   }
   if (binding == nullptr) return {};
   binding->used = ++uses_;
-  // An answer to somebody else's check is no life of its holder.
-  if (!asker || binding->holder.worker == asker) binding->heard = now;
+  // An answer to somebody else's check is no life of its holder. Nor is DTLS: a page that comes back begins a
+  // handshake, maybe before its answer has come, and would keep itself out.
+  const bool is_elses = asker && binding->holder.worker != asker;
+  if (!is_elses && classify(datagram) != DatagramClass::kDtls) binding->heard = now;
   return reach(*port, binding->holder, true, passed_on.has_value());
 }
 
@@ -350,6 +352,11 @@ void PortTable::set_endpoint_of_other(SharedPortId port, const Endpoint& remote,
     // Without memory the endpoint stays a stranger, and the next check tells of it again (C-12).
     static_cast<void>(had_memory([&] { at->bindings.emplace(remote, made); }));
   }
+}
+
+bool PortTable::is_bound(SharedPortId port, const Endpoint& remote) const noexcept {
+  const SharedPort* at = shared(port.value);
+  return at != nullptr && at->bindings.contains(remote);
 }
 
 std::size_t PortTable::bindings(SharedPortId port) const noexcept {

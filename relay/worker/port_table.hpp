@@ -132,8 +132,9 @@ class PortTable {
   static constexpr std::size_t kMaxUfragsOfOthers = 262144;
   /// Longest STUN request that `find` reads for a stranger, in octets. A connectivity check is much shorter.
   static constexpr std::size_t kMaxRequest = 1280;
-  /// For so long after its last datagram an endpoint that was reached stays with its transport, whatever
-  /// others prove. A silent party is heard within that time, as it answers our checks for consent (RFC 7675).
+  /// For so long after its last datagram, DTLS aside, an endpoint that was reached stays with its transport,
+  /// whatever others prove. A silent party is heard within that time, as it answers our checks for consent
+  /// (RFC 7675).
   static constexpr Duration kInUse = std::chrono::seconds(6);
 
   /// Where a datagram belongs.
@@ -169,7 +170,8 @@ class PortTable {
   SharedPortId add_shared(PortHandle handle = {}, std::size_t most = kMaxPortBindings);
   /// Removes a shared port with its ufrags and bindings. Detach it from the engine first.
   void remove_shared(SharedPortId port) noexcept;
-  /// The shared port that has this socket; nothing if it is the own port of a transport.
+  /// The shared port that has this socket; nothing if it is the own port of a transport. It looks at every
+  /// shared port: there is one for each local address with `ice-port`, so few.
   [[nodiscard]] std::optional<SharedPortId> shared_by(PortHandle handle) const noexcept;
 
   /// Gives a transport its ufrag at a shared port, which makes it one of the port's transports. `local`: the
@@ -211,6 +213,8 @@ class PortTable {
   void set_endpoint_of_other(SharedPortId port, const Endpoint& remote, WorkerNumber worker,
                              std::optional<BindingProof> proof, Instant now) noexcept;
 
+  /// True if the endpoint is bound at a port, to whomever.
+  [[nodiscard]] bool is_bound(SharedPortId port, const Endpoint& remote) const noexcept;
   /// Endpoints that are bound at a port now, those of other workers with them.
   [[nodiscard]] std::size_t bindings(SharedPortId port) const noexcept;
   /// Transports of this worker at a port.
@@ -227,7 +231,7 @@ class PortTable {
     Holder holder;
     /// The value of `uses_` when it was used last.
     std::uint64_t used = 0;
-    /// When something last came from there for its holder.
+    /// When something last came from there for its holder, other than DTLS.
     Instant heard{};
     /// The strongest proof of its holder.
     BindingProof proof = BindingProof::kCheck;

@@ -179,6 +179,8 @@ std::size_t Worker::exchange() noexcept {
                 ? std::nullopt
                 : std::optional(item.is_known ? BindingProof::kAnswer : BindingProof::kCheck),
             now);
+        // What came from there before this worker knew whose it is (DTL-3).
+        forwarder_.release_hellos(item.port, item.remote, now);
         return;
     }
   });
@@ -190,6 +192,7 @@ void Worker::run_turns() noexcept {
   turns_.begin_turn(context_.io->now());
   serve_deadlines(context_.io->now());
   mark_some(context_.io->now());
+  forwarder_.forget_old_hellos(context_.io->now());
   if (!offloader_.is_on()) return;
   // If memory runs out, user space forwards what was offered, and the flows are read a turn later.
   if (!had_memory([&] {

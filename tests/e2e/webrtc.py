@@ -2,29 +2,32 @@
 """WebRTC through the relay by two implementations, Chromium and aiortc: a table of calls, and stories of calls that change.
 
 The table is {Chromium, aiortc} × {offers, answers} × {plain RTP, SDES, DTLS, Chromium, aiortc on the far side} × {audio, audio and
-video in a bundle} × {candidates in the SDP, trickle} × {max-bundle, balanced} × {full and lite relay}.
-By default rows are played until each pair of values was there, and all stories; with --all, every row. Chromium and aiortc are in the
-lab's bob, phones in alice; the script carries the SDP as a proxy does. Both ends judge: tones by their spectrum, pictures by the
+video in a bundle} × {candidates in the SDP, trickle} × {max-bundle, balanced} × {full relay, lite relay, one port for ICE}.
+By default rows are played until each pair of values was there, and all stories, some at the one port, too; with --all, every row.
+Chromium and aiortc are in the lab's bob, phones in alice; the script carries the SDP as a proxy does. At the one port the relay has two
+workers. Both ends judge: tones by their spectrum, pictures by the
 colour of decoded frames. Exit status: 0 passed, 1 failed, 77 this machine cannot (needs root, Chromium, node, npm and python3-aiortc).
 """
 
 import argparse
 import itertools
 import os
+import re
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import opensips as opensips_module  # noqa: E402
-from lab import RELAY4, RELAY6, Lab, Relay, Skip, need, ns  # noqa: E402
+from lab import BOB, HOME, RELAY4, RELAY6, Lab, Relay, Skip, inside, need, ns, run, wait_for  # noqa: E402
 from parties import Ng  # noqa: E402
 from verdict import FAILED, check, exit_status  # noqa: E402
 from web_parties import Aiortc, Browser, Call, Page, driver, interpreter, sections_of, with_attribute  # noqa: E402
 from web_phone import KEYS, Phone  # noqa: E402
 
 WEB_ENDS = ("Chromium", "aiortc")
-MODES = ("full", "lite")
+MODES = ("full", "lite", "one port")
+ICE_PORT = 35000
 LITE = {"ICE-lite": "both"}    # what the proxy says then in each offer
 
 
@@ -55,16 +58,21 @@ class Theatre:
     """The relay and who can take part. Parties are made once and get a new connection for each call."""
 
     def __init__(self, lab, build, folder, python):
-        self.lab, self.folder, self.python = lab, folder, python
+        self.lab, self.build, self.folder, self.python = lab, build, folder, python
         self.ng, self.browser, self.made, self.phones = Ng(ns("core")), None, {}, 0
-        self.relay = Relay(lab, build, "--delete-delay=0", "--num-threads=1")
-        self.mode = "full"
+        self.relay = self.mode = None
 
     def be(self, mode):
         """In calls from now on the relay is one of `MODES`."""
+        if self.relay is None or (mode == "one port") != (self.mode == "one port"):
+            self.end_relay()
+            options = ["--num-threads=2", f"--ice-port={ICE_PORT}"] if mode == "one port" else ["--num-threads=1"]
+            self.relay = Relay(self.lab, self.build, "--delete-delay=0", *options)
         self.mode = mode
 
     def end_relay(self):
+        if self.relay is None:
+            return
         check(self.relay.used_pairs() == 0, "no port is left in use")
         self.relay.process.terminate()
         self.relay.process.wait(10)
@@ -96,7 +104,7 @@ class Dialogue(Call):
 
     def __init__(self, theatre, *ends):
         super().__init__(theatre.ng)
-        self.relay, self.ends, self.said = theatre.relay, dict(zip("AB", ends)), []
+        self.relay, self.mode, self.ends, self.said = theatre.relay, theatre.mode, dict(zip("AB", ends)), []
         self.more = LITE if theatre.mode == "lite" else {}
 
     def wants(self, end):
@@ -120,7 +128,16 @@ class Dialogue(Call):
         if other.trickles:
             self.fragment(answerer, other.fragment())
         one.take(self.said[-1][1])
+        for end, (what, text) in ((other, self.said[1]), (one, self.said[3])):
+            self.inspect(end, what, text)
         return self.said[-1][1]
+
+    def inspect(self, end, what, text):
+        """At the one port everything that has ICE is there, and nothing else."""
+        ports = {port for _, port, _ in sections_of(text) if port}
+        is_there, belongs = ICE_PORT in ports, self.mode == "one port" and not isinstance(end, Phone)
+        if is_there != belongs or (belongs and ports != {ICE_PORT}):
+            check(False, f"{self.id}: {what} has the ports {ports}, but the relay is {self.mode}")
 
     def judge(self, what, pictures=None, limit=5.0, sounds=True):
         """Sound both ways within so many seconds; pictures both ways too, if both ends have them. `pictures`: the colours that A and B see."""
@@ -167,7 +184,8 @@ def play(theatre, row):
             call.exchange()
             call.judge(" ".join(row), colours_of(*call.ends.values()) if video else None)
             to_near = call.said[3 if role == "offers" else 1][1]
-            check(("a=ice-lite" in to_near) == (mode == "lite"), f"{' '.join(row)}: the relay is {mode}")
+            is_at_one_port = sections_of(to_near)[0][1] == ICE_PORT
+            check((("a=ice-lite" in to_near), is_at_one_port) == (mode == "lite", mode == "one port"), f"{' '.join(row)}: the relay is {mode}")
             if near == "Chromium":
                 pair = one.call("pair")
                 check(pair.get("remote") in (RELAY4, RELAY6), f"{' '.join(row)}: media by the relay's {pair.get('remote')}")
@@ -372,8 +390,84 @@ def opensips(theatre):
         call.judge("OpenSIPS: a page calls a page", ("blue", "red"))
 
 
+class Container(Relay):
+    """The relay of docs/webrtc.md behind the lab's nat, which publishes its one port as a host does for a container: what comes from outside to
+    that port is handed in, nothing else is, and the container's own packets leave under the host's address. Alice is inside, bob outside."""
+
+    HOST, PORT = "192.0.3.99", 3478
+
+    def __init__(self, theatre):
+        self.lab, self.build, lab = theatre.lab, theatre.build, theatre.lab
+        with open(os.path.join(HERE, "..", "..", "docs", "webrtc.md"), encoding="utf-8") as f:
+            text = re.findall(r"```\n(\[rtpferry\]\n.*?)```", f.read(), re.S)[0]
+        assert f"/{HOME}!203.0.113.5\n" in text and f"ice-port = {self.PORT}\n" in text, text
+        with open(lab.path("container.conf"), "w", encoding="utf-8") as f:
+            f.write(text.replace("203.0.113.5", self.HOST))
+        outside = BOB.rsplit(".", 1)[0] + ".0/24"
+        run(*inside("nat", "nft", "-f", "-"), input=f"""table ip published {{
+            chain in {{ type nat hook prerouting priority -100; iifname wan ip saddr {outside} udp dport {self.PORT} dnat to {HOME}; }}
+            chain out {{ type nat hook postrouting priority 100; oifname wan ip daddr {outside} masquerade; }}
+            chain through {{ type filter hook forward priority 0; ip saddr {outside} ct state new ct status & dnat != dnat drop; }}
+        }}""")
+        run(*inside("core", "sysctl", "-qw", "net.ipv4.ip_forward=1"))
+        run(*inside("core", "ip", "route", "replace", "10.0.0.0/24", "via", self.HOST))
+        self.socket = lab.path("container.sock")
+        self.process = lab.start("home", os.path.join(self.build, "rtpferryd"), f"--config-file={lab.path('container.conf')}", "--delete-delay=0",
+                                 "--num-threads=2", f"--control-socket={self.socket}", log="container.log")
+        wait_for(lambda: "is ready" in lab.log("container.log"), 10, "the relay in the container")
+
+    def end(self):
+        check(self.used_pairs() == 0, "container: no port is left in use")
+        self.process.terminate()
+        self.process.wait(10)
+        run(*inside("nat", "nft", "delete", "table", "ip", "published"))
+        run(*inside("core", "ip", "route", "del", "10.0.0.0/24"))
+        run(*inside("core", "sysctl", "-qw", "net.ipv4.ip_forward=0"))
+
+
+class ContainerDialogue(Dialogue):
+    """A call through the relay in the container. The proxy says on which side of it each end is."""
+
+    def __init__(self, theatre, relay, *ends):
+        super().__init__(theatre, *ends)
+        self.relay, self.ng = relay, Ng(ns("home"))
+
+    def wants(self, end):
+        side = lambda each: "in" if isinstance(each, Phone) else "out"
+        offerer = next(each for each in self.ends.values() if each is not end)
+        return {**super().wants(end), "direction": [side(offerer), side(end)]}
+
+    def inspect(self, end, what, text):
+        shown = {tuple(line.split()[4:6]) for _, port, section in sections_of(text) for line in with_attribute(section, "candidate")}
+        ports = {port for _, port, _ in sections_of(text) if port}
+        if isinstance(end, Phone):
+            check(not shown and Container.PORT not in ports and f"c=IN IP4 {HOME}" in text, f"container: {what} is by the address inside, {ports}")
+        else:
+            check(shown == {(Container.HOST, str(Container.PORT))} and ports == {Container.PORT}, f"container: {what} names the host's {shown}")
+
+
+def container(theatre):
+    """The configuration of docs/webrtc.md for a container: a page calls a phone, a phone a page, and a page a page."""
+    theatre.be("full")
+    relay = Container(theatre)
+    page, phone = theatre.web("Chromium", 1), theatre.phone(video=True)
+    other = theatre.web("Chromium", 2)
+    for what, ends in (("a page calls a phone", (page, phone)), ("a phone calls a page", (phone, page)), ("a page calls a page", (page, other))):
+        page.make(hertz=700, colour="red", policy="max-bundle")
+        other.make(hertz=1800, colour="blue", policy="max-bundle")
+        with ContainerDialogue(theatre, relay, *ends) as call:
+            call.exchange()
+            call.judge(f"container: {what}", colours_of(*ends))
+            pair = page.call("pair")
+            check((pair.get("remote"), pair.get("dtlsState")) == (Container.HOST, "connected"), f"container: {what}: by the host's {pair.get('remote')}")
+    phone.close()
+    relay.end()
+
+
 STORIES = (hold, phone_adds_video, page_adds_video, stopped_and_added_again, ice_restart, reload, reload_of_one_of_two, refused_section, devices,
-           aiortc_changes, opensips)
+           aiortc_changes, opensips, container)
+# They are told at the one port as well.
+AT_ONE_PORT = (hold, phone_adds_video, page_adds_video, stopped_and_added_again, ice_restart, reload, reload_of_one_of_two, refused_section)
 
 
 def wanted_rows(rows, arguments):
@@ -404,7 +498,9 @@ def main():
             theatre, end = Theatre(lab, build, folder, python), time.monotonic() + arguments.limit
             rows = list(table())
             chosen = wanted_rows(rows, arguments)
-            scenes = [(" ".join(row), lambda row=row: play(theatre, row)) for row in chosen]
+            scenes = [(" ".join(row), lambda row=row: play(theatre, row)) for row in sorted(chosen, key=lambda row: row[-1] == "one port")]
+            # The relay begins again only once: first those at the one port, then those at ports of their own.
+            scenes += [(f"{each.__name__} at one port", lambda each=each: (theatre.be("one port"), each(theatre))) for each in stories if each in AT_ONE_PORT]
             scenes += [(each.__name__, lambda each=each: (theatre.be("full"), each(theatre))) for each in stories]
             for name, scene in scenes:
                 start = time.monotonic()

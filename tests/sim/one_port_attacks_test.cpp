@@ -1,6 +1,7 @@
 // Attacks on the one port for ICE (docs/rules.md, rows I-10 to I-13), with one or more workers in turn. Each
 // row has two calls that talk meanwhile and must not notice.
 
+#include "tests/support/fake_dtls.hpp"
 #include "tests/support/ice_phone.hpp"
 
 #include <array>
@@ -100,7 +101,9 @@ class Attack : public ::testing::TestWithParam<std::size_t> {
     contents.mapped = {IpAddress::v4({192, 0, 2, 1}), UdpPort{1}};
     return stun::write(stun::Kind::kSuccess, transaction, contents, "any password");
   }
-  static Packet client_hello() { return bytes_of({22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4}); }
+  /// Something that looks like a ClientHello, and a ClientHello.
+  static Packet half_a_hello() { return bytes_of({22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4}); }
+  static Packet client_hello() { return dtls_message(kClientHello, 0, hello_body(FakeRandom{})); }
   /// Opens places of strangers, so that whatever is sent there is seen.
   std::vector<Endpoint> strangers(std::size_t count) {
     std::vector<Endpoint> all;
@@ -133,7 +136,9 @@ TEST_P(Attack, I10_StrangersThatGuessTheFiveTuple) {
     sources.insert(sources.end(), {alice.at(), bob.at()});
     for (const Endpoint& from : sources) {
       world_->send(from, one_port(), rtp('X', 1, static_cast<std::uint16_t>(sequence_ + 1)));
-      world_->send(from, one_port(), client_hello());
+      world_->send(from, one_port(), half_a_hello());
+      // From the parties' places it would be a forged message of an association, which row D-03 is about.
+      if (from.address == places[0].address) world_->send(from, one_port(), client_hello());
       world_->send(from, one_port(), check(username_of(alice), "a wrong password", n));
       world_->send(from, one_port(), check(username_of(bob), "a wrong password", n));
       for (std::uint8_t mark = 0; mark < 4; ++mark) world_->send(from, one_port(), answer_to_nobody(mark, n));
@@ -158,10 +163,12 @@ TEST_P(Attack, I11_AFloodOfUnknownUfragsIsDroppedAndCounted) {
     for (std::size_t i = 0; i < 200; ++i) {
       const Endpoint& from = places[random() % places.size()];
       const auto number = static_cast<std::uint32_t>(n * 200 + i);
-      if (i % 2 == 0)
+      if (i % 3 == 0)
         world_->send(from, one_port(), check("Nobody" + std::to_string(random()) + ":x", "any", number));
-      else
+      else if (i % 3 == 1)
         world_->send(from, one_port(), answer_to_nobody(static_cast<std::uint8_t>(i), number));
+      else
+        world_->send(from, one_port(), client_hello());
     }
   });
   EXPECT_EQ(talked.arrived, 100u);

@@ -157,6 +157,23 @@ TEST_P(OnePort, WhereFindsTheLegByTheRemoteEndpoint) {
   EXPECT_EQ(leg_of(at('X', 5001)), "");
 }
 
+TEST_P(OnePort, DTL3_AHelloThatOvertakesTheCheckIsHeld) {
+  // From ports whose datagrams come to the call's worker and to others.
+  for (std::uint16_t n = 0; n < 3; ++n) {
+    SCOPED_TRACE(n);
+    IcePhone browser(*world_, at('B', static_cast<std::uint16_t>(5001 + n)), "bob" + std::to_string(n), true);
+    calls_phone("c" + std::to_string(n), browser);
+    browser.begin_handshake();
+    world_->run(world_->elapsed() + 20ms);
+    EXPECT_EQ(browser.stun, 0) << "no check has come yet";
+    // It would repeat the hello after a second.
+    pass({&browser}, 600ms);
+    EXPECT_NE(browser.keys_end(), nullptr);
+    EXPECT_EQ(talk(browser), Both(20, 20));
+    ok({{"command", "delete"}, {"call-id", "c" + std::to_string(n)}, {"delete-delay", 0}});
+  }
+}
+
 TEST_P(OnePort, ONE3_ACandidateThatIsTrickledDoesNotMakeThePortBothEnds) {
   IcePhone browser(*world_, at('B', 5001), "bob", true);
   calls_phone("c", browser);
@@ -192,7 +209,7 @@ TEST_P(OnePort, ONE3_WhoMightHaveNoIceOrNoMuxHasPortsOfItsOwn) {
   lite["ICE-lite"] = "backward";
   ok(lite);
   EXPECT_NE(World::port_of(ok(answer("l", "B", "A", audio_sdp(at('A'))))), kIcePort);
-  // The ICE of the parties is not ours.
+  // A word that leaves ICE to the parties makes nothing certain, in force or not.
   json beside = offer("o", "B", browser.sdp());
   beside["ICE"] = "optional";
   EXPECT_EQ(ok(beside)["sdp"].get<std::string>().find(" 29000 "), std::string::npos);

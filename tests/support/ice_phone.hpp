@@ -95,6 +95,11 @@ class IcePhone final {
     const Path way = agent.selected(Component::kRtp).value_or(Path{});
     channel.drive(way, {dtls_plan_, budget, dtls_out, world_.clock().now, true});
   }
+  /// Begins its handshake at once, whatever its agent has found.
+  void begin_handshake() {
+    ToRelay out(*this);
+    channel.drive({0, plan.candidates.front().at}, {dtls_plan_, budget, out, world_.clock().now, true});
+  }
   void listen() {
     const auto& all = world_.received();
     for (; seen_ < all.size(); ++seen_) take(Received(all[seen_]));

@@ -101,8 +101,12 @@ Needs needs_of_options(const Config& config, const NewUser& user) {
     const auto spec = rtpproxy::parse_listen_spec(text);
     needs.has_low_port = needs.has_low_port || (spec && is_low(spec->endpoint));
   }
-  needs.has_low_media = config.port_min.value < everybodys ||
-                        (config.ice_port.value != 0 && config.ice_port.value < everybodys);
+  const auto is_low_port = [&](UdpPort port) { return port.value != 0 && port.value < everybodys; };
+  needs.has_low_media = is_low_port(config.port_min) || is_low_port(config.ice_port) ||
+                        std::ranges::any_of(config.interfaces, [&](const InterfaceSpec& each) {
+                          return is_low_port(each.port_min.value_or(UdpPort{})) ||
+                                 is_low_port(each.ice_port.value_or(UdpPort{}));
+                        });
   const RecorderSettings& recorder = config.recorder;
   needs.gives_files_away = !recorder.directory.empty() && (recorder.owner.value_or(user.uid) != user.uid ||
                                                            recorder.group.value_or(user.gid) != user.gid);

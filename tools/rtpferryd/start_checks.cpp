@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <thread>
 
 #include <fmt/format.h>
 #include <net/if.h>
@@ -86,9 +87,10 @@ void check_ice_port(const Config& config, const InterfaceSet& interfaces, Wrongs
   if (config.engine == EngineKind::kDpdk)
     wrongs.emplace_back(
         "ice-port: engine=dpdk has no port that workers share; leave ice-port out, or use engine=portable");
-  if (config.threads > kMostSharingWorkers)
+  const std::size_t workers = config.threads != 0 ? config.threads : std::thread::hardware_concurrency();
+  if (workers > kMostSharingWorkers)
     wrongs.push_back(fmt::format("ice-port: at most {} workers can share a port, num-threads={} is more",
-                                 kMostSharingWorkers, config.threads));
+                                 kMostSharingWorkers, workers));
 }
 
 void check_srtp_backend(const Config& config, Wrongs& wrongs) {

@@ -366,6 +366,18 @@ TEST_F(PortTableTest, ONE3_AnswersToOthersDoNotKeepAnEndpoint) {
   EXPECT_FALSE(bind(port_, kBob, host(11)));
 }
 
+// A page that comes back may begin its handshake before its answer has come.
+TEST_F(PortTableTest, ONE3_AHandshakeDoesNotKeepAnEndpoint) {
+  ASSERT_TRUE(bind(port_, kAlice, host(10)));
+  for (int n = 0; n < 10; ++n) {
+    now_ += PortTable::kInUse / 10;
+    EXPECT_EQ(found(host(10), Octets(20, std::byte{22})), alice());
+  }
+  EXPECT_EQ(found(host(10), request("bob:b")), bob());
+  EXPECT_TRUE(bind(port_, kBob, host(10)));
+  EXPECT_EQ(found(host(10), Octets(20, std::byte{22})), bob());
+}
+
 TEST_F(PortTableTest, AnAnswerFindsWhoAsked) {
   const stun::TransactionId asked{std::byte{1}, std::byte{2}, std::byte{3}};
   stun::TransactionId other = asked;
