@@ -1,4 +1,5 @@
-// DTLS at a shared port that overtakes the check of its sender: it is held until its endpoint is bound (DTL-3).
+// DTLS at a shared port that overtakes the check of its sender: it is held until its endpoint is bound
+// (DTL-3).
 #pragma once
 
 #include "relay/base/address.hpp"

@@ -83,7 +83,8 @@ class Forwarder final : public PacketIntake {
   /// back end has decrypted already, or null.
   void on_packet(PacketBuffer packet, ReceivedPacket& arrived, const SrtpOpened* opened) noexcept;
   /// Takes a datagram at a shared port that is for none of its transports. A first flight of DTLS is held;
-  /// anything else is dropped and counted, in the totals alone, because there is no transport to count it for.
+  /// anything else is dropped and counted, in the totals alone, because there is no transport to count it
+  /// for.
   void take_stranger(PacketBuffer packet, const ReceivedPacket& arrived) noexcept;
   /// Counts what `hellos_` has dropped.
   void count_dropped_hellos() noexcept;

@@ -1,7 +1,8 @@
-// First flights at a shared port from endpoints that are bound to nobody: what is held, for how long, and what
-// gives way (DTL-3).
+// First flights at a shared port from endpoints that are bound to nobody: what is held, for how long, and
+// what gives way (DTL-3).
 
 #include "relay/worker/early_hellos.hpp"
+
 #include "tests/support/fake_dtls.hpp"
 
 #include <algorithm>
