@@ -89,7 +89,7 @@ bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const
 
 bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
   const sdp::MediaSection& section = *match.section;
-  if (!section.is_rtp() || match.passes_through) return false;
+  if (!section.is_rtp()) return false;
   // Who answers was shown its port by the offer.
   if (is_answer_ && !receiver_side) return true;
   const Leg* leg = receiver_side ? receiver_ : sender_;
