@@ -245,7 +245,7 @@ TEST(IcePlans, HaveWhatBothSidesSaid) {
 
 TEST(IcePlanOfATransport, ONE3_HasNoCandidateThatIsLeftOut) {
   MediaIce ice;
-  offer_ice(ice, false);
+  offer_ice(ice, {});
   take_ice_answer(ice, says("abcd", {"192.0.2.9:4000", "198.18.0.1:3478"}));
   const auto whole = plan(ice);
   EXPECT_EQ(whole->candidates.size(), 2u);
