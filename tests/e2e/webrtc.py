@@ -415,6 +415,8 @@ class Container(Relay):
         self.process = lab.start("home", os.path.join(self.build, "rtpferryd"), f"--config-file={lab.path('container.conf')}", "--delete-delay=0",
                                  "--num-threads=2", f"--control-socket={self.socket}", log="container.log")
         wait_for(lambda: "is ready" in lab.log("container.log"), 10, "the relay in the container")
+        # One for all calls: the relay answers the same cookie with the same reply.
+        self.ng = Ng(ns("home"))
 
     def end(self):
         check(self.used_pairs() == 0, "container: no port is left in use")
@@ -430,7 +432,7 @@ class ContainerDialogue(Dialogue):
 
     def __init__(self, theatre, relay, *ends):
         super().__init__(theatre, *ends)
-        self.relay, self.ng = relay, Ng(ns("home"))
+        self.relay, self.ng = relay, relay.ng
 
     def wants(self, end):
         side = lambda each: "in" if isinstance(each, Phone) else "out"
