@@ -26,6 +26,18 @@ bool MediaTransport::is_shared() const {
   return count > 1;
 }
 
+bool is_end_to_end(const Call& call) {
+  bool any = false;
+  for (const auto& leg : call.legs) {
+    for (const auto& media : leg->medias) {
+      if (!leg->from_offer_answer || media->untouched || media->hidden) continue;
+      if (media->passing == Passing::kNo && !media->rejected) return false;
+      any = any || media->passing != Passing::kNo;
+    }
+  }
+  return any;
+}
+
 bool Media::only_listens() const { return !leg->from_offer_answer && !may_send; }
 
 void Media::note_left_out(std::vector<LeftOutPeer> peers) {

@@ -166,6 +166,11 @@ struct MediaExtras {
   std::vector<std::string> unmade_codecs;
 };
 
+/// Whether the parties of a section do ICE and agree on keys with each other, and the relay only adds
+/// candidates of its own (WICE-11): no; below all of theirs (`ICE=optional`); or as relayed ones, instead of
+/// theirs (`ICE=force-relay`).
+enum class Passing : std::uint8_t { kNo, kBeside, kRelayed };
+
 /// The terms of one media: what offers and answers say about it. While an offer waits for its answer, a media
 /// has two of them: the proposed ones, and those that were agreed before and stay in force (LAT-15).
 struct MediaTerms {
@@ -183,6 +188,8 @@ struct MediaTerms {
   bool takes_pli = false;
   /// True if its SDP takes full intra requests (`a=rtcp-fb` with `ccm fir`, RFC 5104 §7.1).
   bool takes_fir = false;
+  /// Whether the parties do ICE and agree on keys with each other. `kind` is then kEndToEnd.
+  Passing passing = Passing::kNo;
   /// True if its SDP has `a=rtcp-fb` lines.
   bool names_feedback = false;
   /// True if the section was rejected with port 0 (RFC 3264 §6), or left out of a message.
@@ -757,5 +764,9 @@ void MediaTransport::each_media(Visit visit) const {
     if (media->via == this) visit(*media);
   }
 }
+
+/// True if all media of the call's parties passes from end to end, so that the relay can neither read nor make
+/// any of it.
+[[nodiscard]] bool is_end_to_end(const Call& call);
 
 }  // namespace ferry

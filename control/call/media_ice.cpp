@@ -123,6 +123,17 @@ void forget_ice(MediaIce& ice) {
   ice.plan.reset();
 }
 
+void overhear_ice(MediaIce& ice, sdp::IceDescription theirs) {
+  // No agent of ours is in it, whatever was agreed before.
+  forget_ice(ice);
+  ice.offered_by_peer = ice.offered_to_peer = false;
+  if (theirs.is_there()) {
+    follow(ice, std::move(theirs));
+  } else {
+    ice.theirs = {};
+  }
+}
+
 bool add_ice_candidates(MediaIce& ice, const sdp::IceDescription& fragment) {
   if (ice.theirs.ufrag != fragment.ufrag || ice.theirs.password != fragment.password) return false;
   for (const auto& each : fragment.candidates) {
@@ -174,6 +185,32 @@ std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_r
   plan->peers = peers;
   ice.plan = plan;
   return plan;
+}
+
+std::shared_ptr<const OverheardPlan> overheard_plan(MediaIce& party, const MediaIce* other,
+                                                    const std::array<Endpoint, 2>& named,
+                                                    const std::vector<AddressFamily>& locals,
+                                                    const std::shared_ptr<const PeerPolicy>& peers) {
+  OverheardPlan plan;
+  plan.party = {party.theirs.ufrag, party.theirs.password};
+  if (other != nullptr) plan.other = {other->theirs.ufrag, other->theirs.password};
+  for (const sdp::IceCandidateLine& each : party.theirs.candidates)
+    plan.candidates.push_back(
+        {each.component == 1 ? Component::kRtp : Component::kRtcp, each.at, each.priority});
+  std::stable_sort(plan.candidates.begin(), plan.candidates.end(),
+                   [](const IceCandidate& a, const IceCandidate& b) { return a.priority > b.priority; });
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    const Endpoint& at = named[static_cast<std::size_t>(component)];
+    const bool is_known = std::ranges::any_of(plan.candidates, [&](const IceCandidate& each) {
+      return each.component == component && each.at == at;
+    });
+    if (at.is_set() && !is_known) plan.candidates.push_back({component, at, 0});
+  }
+  plan.locals = locals;
+  plan.peers = peers;
+  if (!party.overheard || *party.overheard != plan)
+    party.overheard = std::make_shared<const OverheardPlan>(std::move(plan));
+  return party.overheard;
 }
 
 }  // namespace ferry

@@ -161,8 +161,8 @@ NamedPeer named_peer(const sdp::MediaSection& section, const Endpoint& rtp, bool
   if (transport_kind(section) == TransportKind::kOverTcp) return {};
   NamedPeer named = named_peer(rtp, advertised);
   named.rtcp = {};
-  if (!section.is_rtp()) return named;
-  if (rtp.is_reachable()) named.rtcp = rtcp_of(section, rtp);
+  if (!section.is_rtp() && !section.is_data_channel()) return named;
+  if (section.is_rtp() && rtp.is_reachable()) named.rtcp = rtcp_of(section, rtp);
   named.has_mux = section.rtcp_mux || named.rtcp == rtp;
   const sdp::IceDescription ice = sdp::read_ice(section);
   named.has_ice = takes_ice && ice.is_there();

@@ -147,7 +147,10 @@ class Planner {
 
   PlannedTransport make() {
     choose_datagrams();
-    choose_latches();
+    if (plan_->kind == TransportKind::kEndToEnd)
+      overhear();
+    else
+      choose_latches();
     choose_epoch();
     plan_->interface = ports_.local->index;
     plan_->tos = ports_.tos.value_or(call_.tos);
@@ -238,15 +241,13 @@ class Planner {
     LatchConfig latch = latch_under(terms_, speaker_.in_force().kind, transport_.received_from());
     latch.is_told = any(is_told);
     if (MediaIce* ice = transport_.ice_in_force()) {
-      std::vector<AddressFamily> locals = {ports_.local->address.family()};
-      for (const LocalPorts::More& more : ports_.more) locals.push_back(more.local->address.family());
       // Both ends of a pair at one shared port would be one endpoint (ONE-3).
       const auto is_left_out = [&](const Endpoint& candidate) {
         return ports_.is_shared && reach_.is_shared(candidate);
       };
       // ICE pairs use only the ports that the party was shown last.
       if (&ports_ == transport_.used_ports())
-        plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used && !ports_.is_shared, locals, peers(),
+        plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used && !ports_.is_shared, locals(), peers(),
                               is_left_out);
     }
     if (plan_->ice) {
@@ -263,6 +264,82 @@ class Planner {
     plan_->proposed = proposed_peer(latch, rtcp.signalled);
     plan_->rtp_latch = std::move(latch);
     plan_->rtcp_latch = std::move(rtcp);
+  }
+
+  /// IP versions of the addresses of these ports, by number.
+  [[nodiscard]] std::vector<AddressFamily> locals() const {
+    std::vector<AddressFamily> families = {ports_.local->address.family()};
+    for (const LocalPorts::More& more : ports_.more) families.push_back(more.local->address.family());
+    return families;
+  }
+
+  /// Tells the worker of the ICE that the parties do with each other. Only that says where the party is, and
+  /// datagrams keep the component that they came by.
+  void overhear() {
+    plan_->takes_udptl = UdptlBesideRtp::kNo;
+    plan_->takes_rtp = false;
+    plan_->rtcp_mux = true;
+    plan_->send_rtcp_muxed = false;
+    plan_->send_to_signalled = false;
+    plan_->wait_for_peer = false;
+    plan_->is_blocked = is_blocked(first_);
+    const LatchConfig named = latch_under(terms_, TransportKind::kEndToEnd, {});
+    const LatchConfig named_rtcp = with_rtcp_at(named, terms_.remote_known ? terms_.remote_rtcp : Endpoint{});
+    // RFC 8840 §4.1.1: the port of a party that has no candidate yet.
+    constexpr UdpPort kDiscard{9};
+    const auto place = [&](const LatchConfig& latch) {
+      return latch.has_destination() && named.signalled.port != kDiscard ? latch.signalled : Endpoint{};
+    };
+    const MediaIce* other = nullptr;
+    if (const Media* partner = partner_of(first_)) other = partner->via->ice_in_force();
+    static const auto kNobody = std::make_shared<const OverheardPlan>();
+    // The party is shown one set of ports, so nobody speaks for it at another.
+    MediaIce* party = transport_.ice_in_force();
+    plan_->overheard =
+        party == nullptr || &ports_ != transport_.used_ports()
+            ? kNobody
+            : overheard_plan(*party, other, {place(named), place(named_rtcp)}, locals(), peers());
+    // LAT-10: the address that was overheard is the only source and destination.
+    LatchConfig latch;
+    latch.peers = peers();
+    latch.policy = LatchPolicy::kOff;
+    latch.by_ice = true;
+    plan_->rtcp_latch = latch;
+    plan_->rtp_latch = std::move(latch);
+  }
+
+  /// The media of the far side that the party talks to. Null if there is none.
+  [[nodiscard]] static const Media* partner_of(const Media& media) {
+    const auto found = std::ranges::find(media.subscriptions, SubscriptionKind::kOfferAnswer, &Subscription::kind);
+    return found == media.subscriptions.end() ? nullptr : found->source;
+  }
+
+  /// True if a command or option stops or silences what the media sends, for everybody or for its partner.
+  [[nodiscard]] bool is_blocked(const Media& media) const {
+    const bool is_stopped = call_.blocked || call_.drop_traffic || media.leg->blocked;
+    const bool is_silent = call_.silenced || media.leg->silenced;
+    const Media* partner = partner_of(media);
+    const Subscription* flow = partner == nullptr ? nullptr : heard_by(*partner, media);
+    return is_stopped || is_silent || (flow != nullptr && (flow->blocked || flow->silenced));
+  }
+
+  /// What the worker does for a media that passes from end to end: it goes to the partner alone, unchanged.
+  /// Whoever else listens would hear nothing but what only the parties can read.
+  [[nodiscard]] SourcePlan passing_source(const Media& media) const {
+    SourcePlan source;
+    source.media = media.id;
+    source.is_video = media.in_force().is_video;
+    source.rate = media.agreed ? higher(media.in_force().rate, media.rate) : media.rate;
+    const Media* partner = partner_of(media);
+    const Subscription* flow = partner == nullptr ? nullptr : heard_by(*partner, media);
+    const bool passes = flow != nullptr && flow->kind == SubscriptionKind::kOfferAnswer &&
+                        partner->in_force().kind == TransportKind::kEndToEnd && !media.in_force().rejected;
+    if (!passes) return source;
+    Sink sink;
+    sink.via = partner->via->sending_ports()->transport;
+    sink.to = partner->id;
+    source.sinks.push_back(sink);
+    return source;
   }
 
   [[nodiscard]] bool is_answered() const {
@@ -337,8 +414,8 @@ class Planner {
   void note_destination() {
     const LatchConfig& latch = plan_->rtp_latch;
     const IpAddress address = latch.signalled_void ? latch.signalling_source : latch.signalled.address;
-    // ICE asks for consent (ICE-9), and nothing is sent for a section over TCP.
-    const bool is_unlimited = plan_->ice || plan_->kind == TransportKind::kOverTcp;
+    // ICE asks for consent (ICE-9), also where it is overheard. Nothing is sent for a section over TCP.
+    const bool is_unlimited = plan_->ice || plan_->overheard || plan_->kind == TransportKind::kOverTcp;
     if (is_unlimited || latch.loops || address.family() == AddressFamily::kNone || address.is_unspecified())
       return;
     const bool may_speak = any([](const Media& m) { return !m.only_listens(); });
@@ -424,6 +501,7 @@ class Planner {
 
   /// The source of one media: what it may send, and who hears it.
   [[nodiscard]] SourcePlan source_of(const Media& media) const {
+    if (plan_->kind == TransportKind::kEndToEnd) return passing_source(media);
     const MediaTerms& terms = media.in_force();
     SourcePlan source;
     source.media = media.id;

@@ -93,6 +93,8 @@ void MediaControl::clear_flows(Call& call, const Leg* from, MediaMark what) {
 Result<void, RequestError> MediaControl::mark(MediaMark what, bool on) {
   const auto call = find_call();
   if (!call) return fail(call.error());
+  // Events of RFC 4733 are encrypted like all media, so nobody here can tell them from it.
+  if (what == MediaMark::kBlockEvents && on && is_end_to_end(**call)) return fail(RequestFault::kEndToEnd);
   // Clients always send the tags of the transaction. They count for `silence`; for other marks only if asked.
   const bool needs_directional = what != MediaMark::kSilence;
   const auto party = select(**call, needs_directional);
@@ -158,6 +160,8 @@ Result<void, RequestError> MediaControl::start_forwarding() {
     }
   }
   if (sources.empty()) return fail(RequestFault::kNoMedias);
+  std::erase_if(sources, [](const Media* media) { return media->passing != Passing::kNo; });
+  if (sources.empty()) return fail(RequestFault::kEndToEnd);
   const auto made = Forwarding(services_).start(**call, sources, *destination, clock_);
   if (!made) return fail(made.error());
   done(**call);

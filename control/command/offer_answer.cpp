@@ -218,7 +218,10 @@ Result<void, RequestError> OfferAnswer::read_sdp() {
     if (!parsed) return fail(RequestFault::kUnreadableSdp);
   }
   session_ = std::move(*parsed);
-  if (!is_answer_ && std::ranges::all_of(session_.media, &sdp::MediaSection::is_data_channel))
+  keep_data_channels();
+  if (!is_answer_ && std::ranges::all_of(session_.media, [](const sdp::MediaSection& section) {
+        return section.is_data_channel() && section.port == 0;
+      }))
     return fail(RequestFault::kDataChannelsOnly);  // SCT-3
   for (const sdp::MediaSection& section : session_.media) {
     if (const auto served = check_section(section); !served) return fail(served.error());
@@ -350,6 +353,7 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
     receiver_side = services_.interfaces.toward(*request_.outbound_peer);
   for (Match& match : matches_) {
     match.untouched = match.section->type == "message" && !match.section->is_rtp();
+    match.passing = passing_of(match);
     match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_, sender_side);
     match.receiver_interface =
         interface_for(request_.receiver_interface, match.receiver, receiver_, receiver_side);
@@ -373,6 +377,7 @@ Endpoint OfferAnswer::remote_of(const sdp::MediaSection& section) const {
 
 bool OfferAnswer::keeps_port(const Match& match) const {
   // Candidates, not the m-line, say where a party with ICE is, so neither side's port moves with the m-line.
+  if (match.passing != Passing::kNo) return true;
   const bool has_ice = (match.receiver != nullptr && match.receiver->via->has_ice()) ||
                        (match.sender != nullptr && match.sender->via->has_ice() &&
                         sdp::read_ice(*match.section).is_there() && !request_.ice.is_refused);
@@ -382,6 +387,7 @@ bool OfferAnswer::keeps_port(const Match& match) const {
 }
 
 bool OfferAnswer::takes_ice(const Match& match) const {
+  if (match.passing != Passing::kNo) return true;
   if (!is_answer_) return !request_.ice.is_refused;
   return match.sender != nullptr && match.sender->via->ice && match.sender->via->ice->offered_to_peer;
 }

@@ -62,6 +62,8 @@ class OfferAnswer {
     std::optional<std::size_t> new_receiver_ports;
     /// True for a `message` section without RTP, which passes as it is.
     bool untouched = false;
+    /// Whether the parties do ICE and agree on keys with each other, in this section.
+    Passing passing = Passing::kNo;
     /// True if the receiver is not shown the section.
     bool hidden = false;
     /// True if the sender gave a new name to a section that the receiver had as rejected. The place in the
@@ -212,6 +214,25 @@ class OfferAnswer {
   /// Value of `a=remote-candidates` for an offer to the party (RFC 8839 §5.2), by the pairs that its worker
   /// has selected by now. Empty if there is none to show.
   [[nodiscard]] std::string selected_candidates(const Media& media) const;
+  // Sections that pass from end to end (offer_answer_passing.cpp).
+  /// Whether the message has sections that pass from end to end, and in which way. It does not change in the
+  /// middle of a call, except by an offer with `force` or `remove`.
+  [[nodiscard]] Passing wished_passing() const;
+  /// Whether this section does.
+  [[nodiscard]] Passing passing_of(const Match& match) const;
+  /// Gives data channels that pass the port back that they have in the SDP.
+  void keep_data_channels();
+  /// The ICE of a section that passes, as the other side is shown it: none if the answer is to have none (word
+  /// `remove`).
+  [[nodiscard]] sdp::IceDescription passing_ice(const sdp::MediaSection& section) const;
+  /// Notes who the sender of a section that passes says it is.
+  void commit_passing(const Match& match);
+  /// Notes words of the message that sections which pass cannot obey.
+  void note_passing_words();
+  /// Writes a section that passes.
+  void show_passing(sdp::SectionEdit& edit, Media& media, const Match& match);
+  /// True if an answer came from the party, or went to it.
+  [[nodiscard]] static bool has_negotiated(const Leg& leg);
   /// True if the receiver is offered ICE. `receiver` is its media for the section; null if it is made later.
   [[nodiscard]] bool has_ice_offer(const sdp::MediaSection& section, const Media* receiver) const;
   /// True if the offer asks for another profile than the receiver was offered before.

@@ -43,6 +43,7 @@ std::vector<std::vector<std::size_t>> sections_of(const std::vector<BundleGroup>
 }  // namespace
 
 bool OfferAnswer::takes_groups() const {
+  if (wished_passing() != Passing::kNo) return false;
   if (is_answer_) {
     // A new branch answers the offer that the other branches got.
     if (receiver_ == nullptr) return false;
@@ -96,6 +97,7 @@ std::string_view OfferAnswer::protocol_of_new(const sdp::MediaSection& section) 
 }
 
 std::vector<OfferAnswer::Group> OfferAnswer::groups_to_offer() const {
+  if (wished_passing() != Passing::kNo) return {};
   const bool is_agreed = receiver_ != nullptr && receiver_->has_bundle();
   if (!is_agreed && bundle_wish() == LegBundle::Wish::kNone) return {};
   Group all;

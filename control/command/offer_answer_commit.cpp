@@ -101,6 +101,7 @@ void OfferAnswer::commit_legs() {
     if (std::ranges::find(call_.not_in_force, word) == call_.not_in_force.end())
       call_.not_in_force.push_back(word);
   }
+  note_passing_words();
 }
 
 void OfferAnswer::choose_rules(Media& media) const {
@@ -275,6 +276,8 @@ void OfferAnswer::commit_terms(Match& match) {
   sender.note_left_out(std::move(match.left_out));
   receiver.type = section.type;
   receiver.is_video = sender.is_video;
+  sender.passing = receiver.passing = match.passing;
+  if (match.passing != Passing::kNo) sender.kind = TransportKind::kEndToEnd;
   receiver.kind = sender.kind;
   receiver.rejected = sender.rejected;
   sender.untouched = receiver.untouched = match.untouched;
@@ -297,6 +300,7 @@ void OfferAnswer::commit_sender_transport(Match& match) {
     side.take_mux_offer();
     if (match.has_keys()) side.take_offer(section, sender.answered && sender.encrypted);
   }
+  if (match.passing != Passing::kNo) commit_passing(match);
 }
 
 bool OfferAnswer::has_one_port(const Match& match) const {

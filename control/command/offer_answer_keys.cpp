@@ -15,12 +15,6 @@ namespace ferry {
 
 namespace {
 
-/// True if an answer came from `leg`, or went to it.
-bool has_negotiated(const Leg& leg) {
-  return std::ranges::any_of(leg.medias,
-                             [](const auto& media) { return media->answered && media->via->remote_known; });
-}
-
 bool uses_ice(const Leg& leg) {
   return std::ranges::any_of(leg.medias, [](const auto& media) { return media->via->has_ice(); });
 }
@@ -78,6 +72,8 @@ void OfferAnswer::keep_wishes() {
 }
 
 bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const {
+  if (match.passing != Passing::kNo)
+    return (!is_answer_ || receiver_side) && sdp::read_ice(*match.section).is_there();
   if (!match.section->is_rtp()) return false;
   if (!is_answer_)
     return receiver_side ? has_ice_offer(*match.section, match.receiver)
@@ -89,7 +85,8 @@ bool OfferAnswer::names_candidates(const Match& match, bool receiver_side) const
 
 bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
   const sdp::MediaSection& section = *match.section;
-  if (!section.is_rtp()) return false;
+  // The parties' ICE with each other tells nobody apart at a shared port: their ufrags are not ours.
+  if (!section.is_rtp() || match.passing != Passing::kNo) return false;
   // Who answers was shown its port by the offer.
   if (is_answer_ && !receiver_side) return true;
   const Leg* leg = receiver_side ? receiver_ : sender_;
@@ -147,7 +144,7 @@ void OfferAnswer::open_more(const Match& match, bool receiver_side) {
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
-    if (match.hidden || match.untouched || match.section->port == 0) continue;
+    if (match.hidden || match.untouched || match.passing != Passing::kNo || match.section->port == 0) continue;
     const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
                          !(match.sender->via->keys && match.sender->via->keys->doubled);
     if (carries(match, false)) {

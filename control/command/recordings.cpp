@@ -95,6 +95,8 @@ Result<Call*, RequestError> Recordings::find_call(const Request& request) {
 
 bool Recordings::begin(Call& call, const Request* request, std::string_view by) {
   if (call.recording() != nullptr) return true;
+  // Nobody could play what was recorded.
+  if (is_end_to_end(call)) return false;
   if (services_.recorder == nullptr) {
     services_.observers.tell(&CallObserver::on_unrecorded, call);
     return false;
@@ -125,6 +127,7 @@ Result<void, RequestError> Recordings::start(const Request& request) {
   const auto found = find_call(request);
   if (!found) return fail(found.error());
   Call& call = **found;
+  if (is_end_to_end(call)) return fail(RequestFault::kEndToEnd);
   if (!request.metadata.empty()) {
     call.metadata = request.metadata;
     Leg* leg = request.from_tag ? call.leg_by_tag(*request.from_tag) : nullptr;

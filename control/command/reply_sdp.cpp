@@ -147,10 +147,11 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   sdp::SectionEdit edit = writer.begin(&section);
   edit.mid = mid_toward(media, *match);
   edit.label = section.label;
-  if (match->untouched) {
+  if (match->untouched || match->passing != Passing::kNo) {
     edit.untouched = true;
     edit.port = section.port;
     edit.connection = section.connection.value_or(edit.connection);
+    if (match->passing != Passing::kNo) show_passing(edit, media, *match);
     return edit;
   }
   const LocalPorts* ports = media.via->active_ports();
@@ -296,6 +297,7 @@ std::string OfferAnswer::write_reply() {
       mids[static_cast<std::size_t>(match - matches_.begin())] = edit.sections.back().mid;
   }
   edit.bundle_groups = groups_shown(mids);
+  edit.keeps_groups = wished_passing() != Passing::kNo;
   // The version of o= depends on the rest of the text, so the text is written with zeros first.
   OriginText origin_text;
   edit.origin = session_.origin;

@@ -560,6 +560,9 @@ Result<std::vector<Media*>, RequestError> Subscriptions::select_sources(Call& ca
     }
   }
   if (medias.empty()) return fail(RequestFault::kNoMedias);
+  // A subscriber could not read them.
+  std::erase_if(medias, [](const Media* media) { return media->passing != Passing::kNo; });
+  if (medias.empty()) return fail(RequestFault::kEndToEnd);
   return medias;
 }
 

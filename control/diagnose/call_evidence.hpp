@@ -67,6 +67,8 @@ struct MediaEvidence {
   bool is_served = true;
   /// Its protocol is RTP.
   bool is_rtp = true;
+  /// The parties do ICE and agree on keys with each other: media may go past the relay.
+  bool is_end_to_end = false;
   /// Why the relay passes nothing of its protocol (DMX-6); empty = it does.
   std::string unrelayed;
   /// RTCP comes to the RTP port (RFC 5761).

@@ -34,6 +34,7 @@ enum class Cause : std::uint8_t {
   kPromptPlays,
   kOtherSpeaks,
   kNobodyListens,
+  kEndToEnd,
   // From here on all causes are faults, unless a judge grades them otherwise.
   kVoidAddress,
   kDeniedAddress,
@@ -113,6 +114,7 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kPromptPlays, "prompt-plays", Severity::kNote, Reception::kAll, "the listener hears a prompt instead", "nothing: it ends by itself or by a command"},
   {Cause::kOtherSpeaks, "other-speaks", Severity::kNote, Reception::kSome, "the relay remakes the stream of the listener, which has room for one party at a time, and another one speaks", "leave the packet time of that listener as it is: all parties reach it then"},
   {Cause::kNobodyListens, "nobody-listens", Severity::kNote, Reception::kNothing, "nobody in the call is to receive what the party sends", "nothing before the answer; else find the party that declined this medium or was unsubscribed from it"},
+  {Cause::kEndToEnd, "end-to-end", Severity::kNote, Reception::kAll, "the parties do ICE and encrypt with each other (ICE=optional, ICE=force-relay): the relay cannot read their media, and media may go past it", "nothing; whether they hear each other only they can tell"},
   {Cause::kVoidAddress, "void-address", Severity::kFault, Reception::kNothing, "the SDP has an address that nobody can send to from here, and nothing arrived that would tell another", "the client is behind NAT and sends nothing: its firewall, or it waits for media itself; give the relay received-from"},
   {Cause::kDeniedAddress, "denied-address", Severity::kFault, Reception::kNothing, "the SDP has an address where no party may be, so that nothing is sent there (LAT-11a)", "an attack, unless the party is there: an interface on loopback for parties of this host, allow-peer for networks, another port than those of control and signalling"},
   {Cause::kSourceRefused, "source-refused", Severity::kFault, Reception::kNothing, "media comes from an address that neither SDP nor signalling named", "if it is the party: received-from from the proxy, latch=uncontested for the call, media-handover if it moves"},

@@ -179,10 +179,32 @@ class Judge {
     add("its offer had a BUNDLE group, which the relay did not take (bundle=reject, or the option bundle): a "
         "client with max-bundle cannot use an answer without a group");
   }
+  /// Judges media that the parties encrypt from end to end. The relay sees no more than where it goes.
+  void judge_end_to_end() {
+    if (verdict_.direction == MediaDirection::kFrom && media_.is_blocked) {
+      say(Cause::kBlocked, "a command or flag blocks or silences what {} sends through the relay", name());
+    } else {
+      say(Cause::kEndToEnd, "the {} of {} is encrypted from end to end, and may go past the relay", what(), name());
+    }
+    const Endpoint selected = learned();
+    if (selected.is_set())
+      add("{} answers at {}: media may pass through the relay", name(), selected.to_string());
+    else
+      add("{} has not answered ICE checks through the relay: media goes past it, or nowhere", name());
+    for (const DropReason reason :
+         {DropReason::kStunRefused, DropReason::kForeignSource, DropReason::kSourceNotAllowed,
+          DropReason::kUnknownProtocol, DropReason::kRateLimited}) {
+      if (const Refusal* refusal = seen_.refusal(reason)) describe(*refusal);
+    }
+  }
   /// Judges what signalling alone explains. True if a verdict was found.
   bool judge_signalling() {
     if (!media_.unrelayed.empty()) {
       say(Cause::kNotRelayed, "this {} of {} is not relayed: {}", what(), name(), media_.unrelayed);
+      return true;
+    }
+    if (media_.is_end_to_end) {
+      judge_end_to_end();
       return true;
     }
     if (media_.is_rejected) {

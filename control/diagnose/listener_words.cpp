@@ -43,6 +43,8 @@ std::string why_unheard(const Unheard& unheard) {
       return fmt::format("{} declined this {}", a, what(media));
     case Cause::kNotRelayed:
       return fmt::format("this {} is not relayed", what(media));
+    case Cause::kEndToEnd:
+      return fmt::format("this {} is encrypted from end to end", what(media));
     case Cause::kSilenceSuppressed:
       return fmt::format("{} is silent or muted", a);
     case Cause::kVoidAddress:

@@ -26,8 +26,10 @@ bool offers_ice(const MediaTransport* transport, IceWishes::Offer wish, bool is_
     case IceWishes::Offer::kNever:
       return false;
     case IceWishes::Offer::kAlways:
+    case IceWishes::Offer::kBeside:
       return true;
     case IceWishes::Offer::kAsOffered:
+    case IceWishes::Offer::kRelayed:
       break;
   }
   return is_usual;

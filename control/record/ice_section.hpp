@@ -51,6 +51,7 @@ struct Fields<MediaIce> {
     a("is_lite", v.is_lite);
     a("was_declined", v.was_declined);
     a.skip(v.plan);  // follows from the rest
+    a.skip(v.overheard);
   }
 };
 

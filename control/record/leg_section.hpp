@@ -6,7 +6,7 @@
 namespace ferry {
 
 template <>
-inline constexpr unsigned kEnumerators<IceWishes::Offer> = 3;
+inline constexpr unsigned kEnumerators<IceWishes::Offer> = 5;
 
 template <>
 struct Fields<KeptWishes> {
@@ -96,7 +96,7 @@ struct Fields<Leg> {
 
 struct LegSection {
   static constexpr std::string_view kName = "legs";
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   static void save(const Call& call, ComponentsWriter& out) {
     for (const auto& leg : call.legs) out.add(LegPlace{leg->number}, *leg);
   }

@@ -11,6 +11,8 @@ template <>
 inline constexpr unsigned kEnumerators<G711Law> = 3;
 template <>
 inline constexpr unsigned kEnumerators<MediaEcho> = 5;
+template <>
+inline constexpr unsigned kEnumerators<Passing> = 3;
 
 template <>
 struct Fields<PayloadEntry> {
@@ -45,6 +47,7 @@ struct Fields<MediaTerms> {
     a("pli", v.takes_pli);
     a("fir", v.takes_fir);
     a("names_feedback", v.names_feedback);
+    a("passing", v.passing);
     a("awaited_since", v.awaited_since);
     a("rejected", v.rejected);
     a("may_send", v.may_send);
@@ -119,7 +122,7 @@ struct Fields<NewMediaPlace> {
 
 struct MediaSection {
   static constexpr std::string_view kName = "medias";
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
   static void save(const Call& call, ComponentsWriter& out) {
     each_media(call, [&](const Media& media) {
       const auto& all = media.leg->transports;

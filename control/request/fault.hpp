@@ -47,6 +47,8 @@ enum class RequestFault : std::uint8_t {
   kNothingToRelay,
   kNothingToPublish,
   kDataChannelsOnly,
+  /// The parties agree on keys with each other, so the relay can neither read nor make their media.
+  kEndToEnd,
 
   // Addresses where no party may be (LAT-11a).
   kDeniedSection,      // number: of the section; denial
@@ -166,6 +168,7 @@ inline constexpr std::array<FaultRow, kRequestFaults> kFaultRows = {{
   {RequestFault::kNothingToRelay, RefusalReason::kSdp, "Error rewriting SDP"},
   {RequestFault::kNothingToPublish, RefusalReason::kSdp},
   {RequestFault::kDataChannelsOnly, RefusalReason::kUnsupported, "Data channels are not relayed, and the offer has nothing else"},
+  {RequestFault::kEndToEnd, RefusalReason::kUnsupported, "The parties encrypt their media from end to end (ICE=optional or force-relay)"},
 
   {RequestFault::kDeniedSection, RefusalReason::kDeniedAddress, "Section {number} of the SDP names {denial}"},
   {RequestFault::kDeniedSdp, RefusalReason::kDeniedAddress},

@@ -161,8 +161,11 @@ struct Osrtp {
 
 /// Wishes about ICE: key `ICE` and its flags (docs/reference/ng.md#ice).
 struct IceWishes {
-  /// Whether the receiver is offered ICE: if the offer has it, never, or always.
-  enum class Offer : std::uint8_t { kAsOffered, kNever, kAlways };
+  /// Whether the receiver is offered ICE: if the offer has it, never, or always. kBeside and kRelayed leave
+  /// the ICE, the keys and the addresses of the parties as they are and add candidates of the relay, which
+  /// then passes on what comes there unread: below all others (word `optional`), or as the only relayed ones
+  /// (word `force-relay`). An offer without ICE gets that of the relay with kBeside, and none with kRelayed.
+  enum class Offer : std::uint8_t { kAsOffered, kNever, kAlways, kBeside, kRelayed };
   Offer offer = Offer::kAsOffered;
   /// True if our offer says that we trickle (RFC 8840).
   bool trickles = false;

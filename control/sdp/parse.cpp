@@ -226,6 +226,7 @@ void interpret(MediaSection& media, const Session& session, const Limits& limits
   // DMX-6: a section whose protocol cannot be relayed is read as rejected.
   const bool is_unknown = carriage_of(media.protocol.text) == Carriage::kUnknown && media.type != "message" &&
                           !limits.keeps_unknown_protocols;
+  if (media.is_data_channel()) media.said_port = media.port;
   if (is_unknown || media.is_data_channel()) media.port = 0;
 }
 

@@ -177,25 +177,65 @@ void write_rejected(Writer& out, const SectionEdit& section) {
   if (!section.label.empty()) out.attribute("label:", section.label);
 }
 
-/// The parties speak to each other without the relay here.
-void write_untouched(Writer& out, const MediaSection& media, const IpAddress& connection) {
+/// True for the attributes of ICE (RFC 8839 §5).
+bool is_of_ice(std::string_view name) {
+  return name.starts_with("ice-") || name == "candidate" || name == "remote-candidates" ||
+         name == "end-of-candidates";
+}
+
+/// Writes what the sender said for all sections at session level, where the section says nothing else. The
+/// session of the receiver has none of it.
+void write_inherited(Writer& out, const Session& session, const SectionEdit& section) {
+  const MediaSection& media = *section.source;
+  for (const Attribute& attribute : session.attributes) {
+    if (!contains(kConsumedInSession, attribute.name) || attribute.name == "ice-lite") continue;
+    const bool is_said = is_direction(attribute.name)
+                             ? std::ranges::any_of(media.attributes,
+                                                   [](const Attribute& own) { return is_direction(own.name); })
+                             : media.find(attribute.name) != nullptr;
+    if (!is_said && !(section.leaves_out_ice && is_of_ice(attribute.name))) out.attribute(attribute.text);
+  }
+}
+
+/// True for the value of an a=candidate line of type `relay` (RFC 8839 §5.1).
+bool is_relayed(std::string_view value) {
+  while (!value.empty()) {
+    if (next_word(value) == "typ") return next_word(value) == "relay";
+  }
+  return false;
+}
+
+/// The parties speak to each other without the relay here, or with it as one of their candidates.
+void write_untouched(Writer& out, const Session& session, const SectionEdit& section) {
+  const MediaSection& media = *section.source;
+  const IpAddress& connection = section.connection;
   std::string formats;
   for (const auto format : media.formats) formats.append(" ").append(format);
   out.line('m', media.type, " ", std::uint32_t{media.port}, " ", media.protocol.text, formats);
   for (const auto information : media.information) out.line('i', information);
   out.line('c', "IN ", address_type(connection), " ", connection.to_string());
   for (const auto bandwidth : ordered_bandwidth(media.bandwidth)) out.line('b', bandwidth);
-  for (const Attribute& attribute : media.attributes) out.attribute(attribute.text);
+  for (const Attribute& attribute : media.attributes) {
+    const bool is_left_out =
+        (section.leaves_out_relayed && attribute.name == "candidate" && is_relayed(attribute.value)) ||
+        (section.leaves_out_ice && is_of_ice(attribute.name));
+    if (!is_left_out) out.attribute(attribute.text);
+  }
+  if (!section.passes_through) return;
+  write_inherited(out, session, section);
+  for (const std::string& candidate : section.ice.candidates) out.attribute("candidate:", candidate);
 }
 
 void write_section(Writer& out, const Session& session, const SectionEdit& section) {
-  if (section.source == nullptr || !section.is_alive() || section.source->is_data_channel()) {
+  const bool is_refused_channel =
+      section.source != nullptr && section.source->is_data_channel() && !section.passes_through;
+  if (section.source == nullptr || !section.is_alive() || is_refused_channel) {
     write_rejected(out, section);
     return;
   }
   const MediaSection& media = *section.source;
   if (section.untouched) {
-    write_untouched(out, media, section.connection);
+    write_untouched(out, session, section);
     return;
   }
   const bool rtp = media.is_rtp();
@@ -325,10 +365,13 @@ std::string write(const Session& source, const SessionEdit& edit) {
   out.line('t', start, " ", stop.empty() ? std::string_view("0") : stop);
   for (const std::string& mids : edit.bundle_groups) out.attribute("group:BUNDLE ", mids);
   for (const Attribute& attribute : source.attributes) {
-    if (contains(kConsumedInSession, attribute.name) ||
-        (attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE"))) {
+    const bool is_bundle =
+        attribute.name == "group" && equal_ignoring_case(attribute.value.substr(0, 6), "BUNDLE");
+    if (is_bundle && edit.keeps_groups) {
+      out.attribute(attribute.text);
       continue;
     }
+    if (contains(kConsumedInSession, attribute.name) || is_bundle) continue;
     if (contains(kOfFeedback, attribute.name) && !has_feedback(edit)) continue;
     if (contains(kOfStreams, attribute.name) && std::ranges::any_of(edit.sections, is_for_plain_phone))
       continue;
@@ -340,7 +383,9 @@ std::string write(const Session& source, const SessionEdit& edit) {
     out.attribute(attribute.text);
   }
   const auto has_lite_agent = [](const SectionEdit& section) {
-    return section.is_alive() && section.ice.is_lite;
+    const bool is_of_party =
+        section.passes_through && section.source->ice_lite && !section.leaves_out_ice;
+    return section.is_alive() && (section.ice.is_lite || is_of_party);
   };
   if (std::ranges::any_of(edit.sections, has_lite_agent)) out.attribute("ice-lite");
   for (const auto& extra : edit.extra_attributes) out.attribute(extra);

@@ -32,6 +32,12 @@ struct SectionEdit {
   bool merged = false;
   /// Not relayed at all (type `message`): address, port and attributes of the sender are copied.
   bool untouched = false;
+  /// With `untouched`: the parties do ICE and agree on keys with each other. Their lines about that are
+  /// copied from the session level, too, and the candidates of `ice` are added.
+  bool passes_through = false;
+  /// With `passes_through`: the party's relayed candidates are left out, or all that it says of ICE.
+  bool leaves_out_relayed = false;
+  bool leaves_out_ice = false;
   /// Address of the c= line.
   IpAddress connection;
   Protocol protocol;
@@ -86,6 +92,8 @@ struct SessionEdit {
   std::string_view name;
   /// Values of `a=group:BUNDLE` lines: the MIDs of each group, with blanks between them. Empty = no group.
   std::vector<std::string> bundle_groups;
+  /// The groups are the source's own instead, as it wrote them.
+  bool keeps_groups = false;
   /// Text behind "a=" of further lines.
   std::vector<std::string> extra_attributes;
   std::vector<SectionEdit> sections;

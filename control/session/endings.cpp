@@ -29,7 +29,10 @@ void Endings::count(const Call& call, EndReason reason, const Clock& clock) {
   totals_.duration_square_sum_s2 += seconds * seconds;
   for (const auto& leg : call.legs) {
     for (const auto& media : leg->medias) {
-      const bool is_relayed = !media->untouched && !media->rejected && media->kind != TransportKind::kOverTcp;
+      // What passes from end to end may have gone past the relay.
+      const bool is_relayed = !media->untouched && !media->rejected &&
+                              media->kind != TransportKind::kOverTcp &&
+                              media->kind != TransportKind::kEndToEnd;
       if (!is_relayed || media->subscriptions.empty()) continue;
       const auto heard = [](const Media& m) {
         return std::ranges::any_of(m.via->ports,

@@ -56,6 +56,7 @@ MediaEvidence signalling_of(const Call& call, const Media& media) {
   e.is_blocked =
       call.blocked || call.silenced || call.drop_traffic || media.leg->blocked || media.leg->silenced;
   e.is_rtp = terms.kind == TransportKind::kRtp;
+  e.is_end_to_end = terms.passing != Passing::kNo && media.answered;
   e.is_muxed = transport.mux_used;
   e.shown = terms.shown;
   e.earlier = terms.earlier;

@@ -90,6 +90,7 @@ Due Lifetime::due(const Call& call) const {
 /// it is deleted; if it has only listeners, its last change counts.
 Due Lifetime::media_due(const Call& call) const {
   Due due{call.last_signal, EndReason::kTimeout};
+  bool is_kept = false;
   bool has_stream = false;
   bool has_listener = false;
   for (const auto& leg : call.legs) {
@@ -104,7 +105,13 @@ Due Lifetime::media_due(const Call& call) const {
         last =
             std::max(last, Instant{Duration{ports.activity->last_packet_ns.load(std::memory_order_relaxed)}});
       }
-      if (media->untouched) continue;
+      // Media from end to end may take a way that does not lead through here, also later in the call. Nobody
+      // can tell that from silence, so once it is answered only `delete` and the longest duration end it.
+      const bool may_bypass = media->answered && media->in_force().passing != Passing::kNo;
+      if (media->untouched || may_bypass) {
+        is_kept = is_kept || may_bypass;
+        continue;
+      }
       has_stream = true;
       Due end{pauses_.after(last, config_.timeout), EndReason::kTimeout};
       if (!media->via->remote_known) {
@@ -115,8 +122,8 @@ Due Lifetime::media_due(const Call& call) const {
       if (end.at > due.at) due = end;
     }
   }
-  if (!has_stream && !has_listener) due = {Instant::max(), EndReason::kTimeout};
-  if (!has_stream && has_listener) due = {pauses_.after(call.touched, config_.timeout), EndReason::kTimeout};
+  if (is_kept || (!has_stream && !has_listener)) due = {Instant::max(), EndReason::kTimeout};
+  if (!is_kept && !has_stream && has_listener) due = {pauses_.after(call.touched, config_.timeout), EndReason::kTimeout};
   return due;
 }
 

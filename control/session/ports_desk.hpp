@@ -70,6 +70,17 @@ class PortsDesk {
   /// its own. `advertised` replaces the first address; nothing = it is not replaced.
   std::vector<std::string> candidates_of(const LocalPorts& ports, bool has_rtcp,
                                          const std::optional<IpAddress>& advertised);
+  /// Candidates that the relay adds to those of a party.
+  struct Beside {
+    /// They are called relayed ones.
+    bool is_relayed = false;
+    bool has_rtcp = false;
+    /// The lowest priority of the party's own candidates. Those of the relay are below it.
+    std::uint32_t below = 0x7fffffff;
+  };
+  /// The values of `a=candidate` lines for these ports, as in `candidates_of`, below those of a party.
+  std::vector<std::string> candidates_beside(const LocalPorts& ports, const Beside& beside,
+                                             const std::optional<IpAddress>& advertised);
   /// Marks all packets of the call with this DSCP octet from now on.
   void set_tos(Call& call, std::uint8_t tos);
   /// Marks the packets that leave by these ports, whatever the octet of the call.

@@ -165,6 +165,17 @@ json dtls_json(const MediaView& view, const Clock& clock) {
   return j;
 }
 
+/// A media whose parties do ICE and agree on keys with each other: what was overheard.
+json end_to_end_json(const Media& media, const MediaView& view) {
+  json j = {{"word", media.passing == Passing::kRelayed ? "force-relay" : "optional"},
+            {"may_bypass", true},
+            {"peer_candidates", media.via->ice ? media.via->ice->theirs.candidates.size() : 0}};
+  const bool is_here = view.active != nullptr && view.active->ice && view.active->ice->selected[0];
+  j["through_here"] = is_here;
+  if (is_here) j["selected"] = view.active->ice->selected[0]->peer.to_string();
+  return j;
+}
+
 /// One media: what signalling says, what the latches learned, what was dropped, and its streams.
 json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   json j = {{"index", media.index},
@@ -229,6 +240,7 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
                                {"reason", to_string(each.denial)}});
   }
   if (media.is_encrypted()) j["srtp"] = srtp_json(media, view);
+  if (media.passing != Passing::kNo) j["end_to_end"] = end_to_end_json(media, view);
   if (media.via->is_keyed_by_dtls()) j["dtls"] = dtls_json(view, clock);
   if (media.via->has_ice()) {
     const auto* ice = view.active != nullptr && view.active->ice ? &*view.active->ice : nullptr;

@@ -61,6 +61,7 @@ bool may_speak(TransportEntry& entry, const ReceivedPacket& arrived, const OwnMe
 }  // namespace
 
 DropReason TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
+  if (entry.state.plan().overheard) return overhear(entry, arrived);
   FromEntry out(context_, entry);
   DropReason reason = DropReason::kNone;
   try {
@@ -91,6 +92,52 @@ DropReason TransportTurns::on_handshake(TransportEntry& entry, const ReceivedPac
   }
   context_.pass_events(entry, arrived.at);
   return reason;
+}
+
+DropReason TransportTurns::overhear(TransportEntry& entry, const ReceivedPacket& arrived) noexcept {
+  FromEntry out(context_, entry);
+  OverheardIce::Heard heard;
+  DropReason reason = DropReason::kNone;
+  try {
+    heard = entry.state.overhear(arrived, {context_.dtls_budget, out, arrived.at, *context_.own});
+    if (heard.kind == OverheardIce::Heard::Kind::kRefused) {
+      context_.count_refused(entry, arrived, false, DropReason::kStunRefused);
+      context_.pass_events(entry, arrived.at);
+      return DropReason::kStunRefused;
+    }
+    if (heard.kind != OverheardIce::Heard::Kind::kTaken) reason = pass_on(entry, arrived, heard);
+  } catch (const std::bad_alloc&) {
+    reason = DropReason::kNoBuffer;
+    context_.drop_arriving(entry, reason);
+  }
+  context_.witness(entry, arrived, false, reason);
+  deadlines_.set_earlier(entry, DeadlineKind::kTransport, next_due(entry, arrived.at), arrived.at);
+  context_.pass_events(entry, arrived.at);
+  return reason;
+}
+
+DropReason TransportTurns::pass_on(TransportEntry& entry, const ReceivedPacket& arrived,
+                                   const OverheardIce::Heard& heard) {
+  const std::vector<Sink>& sinks = entry.state.plan().sources.front().sinks;
+  TransportEntry* far = sinks.empty() ? nullptr : context_.table.find(sinks.front().via);
+  if (far == nullptr || !far->state.plan().overheard) {
+    context_.drop_arriving(entry, DropReason::kNoSink);
+    return DropReason::kNoSink;
+  }
+  FromEntry out(context_, *far);
+  const Component component = arrived.component();
+  std::optional<Path> to = heard.to;
+  if (heard.kind == OverheardIce::Heard::Kind::kRequest) {
+    to = far->state.pass_check(component, heard, {arrived.port.local, arrived.from},
+                               {context_.dtls_budget, out, arrived.at, *context_.own});
+  }
+  if (!to || !to->is_set()) {
+    context_.drop_leaving(*far, DropReason::kNoDestination, arrived.at);
+    return DropReason::kNoDestination;
+  }
+  out.send({component, to->local}, to->peer, arrived.datagram);
+  far->state.on_sent(component, DatagramClass::kStun, arrived.datagram, sinks.front().to, arrived.at);
+  return DropReason::kNone;
 }
 
 void TransportTurns::begin_turn(Instant now) noexcept {

@@ -24,6 +24,9 @@ class TransportTurns {
   /// Hands a datagram of STUN or DTLS to the transport. A DTLS datagram waits if this turn has had its share.
   /// kNone if it was taken or waits; otherwise why it was dropped, which is counted.
   DropReason on_handshake(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
+  /// Judges STUN of a party that does ICE with the other party, and passes it on if it is authentic.
+  /// Returns what `on_handshake` does.
+  DropReason overhear(TransportEntry& entry, const ReceivedPacket& arrived) noexcept;
   /// A turn begins: hands over datagrams that waited, as many as it may take.
   void begin_turn(Instant now) noexcept;
   /// True if datagrams wait for a turn.
@@ -55,6 +58,10 @@ class TransportTurns {
     Endpoint from;
     std::vector<std::byte> datagram;
   };
+
+  /// Sends a check or an answer that was overheard to the other party. kNone, or why that does not get it,
+  /// which is counted.
+  DropReason pass_on(TransportEntry& entry, const ReceivedPacket& arrived, const OverheardIce::Heard& heard);
 
   WorkerContext& context_;
   Deadlines& deadlines_;

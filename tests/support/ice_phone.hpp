@@ -102,7 +102,10 @@ class IcePhone final {
   }
   void listen() {
     const auto& all = world_.received();
-    for (; seen_ < all.size(); ++seen_) take(Received(all[seen_]));
+    std::vector<Received> arrived;
+    arrived.swap(direct_);
+    for (; seen_ < all.size(); ++seen_) arrived.push_back(all[seen_]);
+    for (const Received& each : arrived) take(each);
   }
   /// Takes one datagram in, if it came to an address of its own. For tests that share the datagrams out
   /// themselves.
@@ -137,7 +140,7 @@ class IcePhone final {
   }
   void send(const Packet& plain) { send_by(source(), relay(), plain); }
   void send_by(const Endpoint& from, const Endpoint& to, const Packet& plain) {
-    if (!dead.contains(from)) world_.send(from, to, keys_end() ? keys_end()->sealed(plain) : plain);
+    leave(from, to, keys_end() ? keys_end()->sealed(plain) : plain);
   }
   /// Its SRTP by SDES or DTLS; null: plain.
   SrtpEnd* keys_end() {
@@ -156,6 +159,8 @@ class IcePhone final {
   std::vector<Endpoint> sources;
   /// Addresses of its own that nothing comes from and nothing gets to any more.
   std::set<Endpoint> dead;
+  /// Phones that it reaches without the relay.
+  std::vector<IcePhone*> reaches;
   int stun = 0;
 
  private:
@@ -163,8 +168,7 @@ class IcePhone final {
    public:
     explicit Out(IcePhone& phone) : phone_(phone) {}
     void send(LocalPort via, const Endpoint& to, Bytes datagram) noexcept override {
-      const Endpoint& from = phone_.ats_[via.local];
-      if (!phone_.dead.contains(from)) phone_.world_.send(from, to, {datagram.begin(), datagram.end()});
+      phone_.leave(phone_.ats_[via.local], to, datagram);
     }
 
    private:
@@ -173,18 +177,26 @@ class IcePhone final {
   class ToRelay final : public DatagramOutput {
    public:
     explicit ToRelay(IcePhone& phone) : phone_(phone) {}
-    void send(const Endpoint& to, Bytes datagram) noexcept override { leave(phone_.source(), to, datagram); }
+    void send(const Endpoint& to, Bytes datagram) noexcept override {
+      phone_.leave(phone_.source(), to, datagram);
+    }
     void send_by(const Path& path, Bytes datagram) noexcept override {
-      leave(phone_.ats_[path.local], path.peer, datagram);
+      phone_.leave(phone_.ats_[path.local], path.peer, datagram);
     }
 
    private:
-    void leave(const Endpoint& from, const Endpoint& to, Bytes datagram) {
-      if (!phone_.dead.contains(from)) phone_.world_.send(from, to, {datagram.begin(), datagram.end()});
-    }
-
     IcePhone& phone_;
   };
+  /// A datagram leaves for another phone that can be reached without the relay, or into the world.
+  void leave(const Endpoint& from, const Endpoint& to, Bytes datagram) {
+    if (dead.contains(from)) return;
+    for (IcePhone* other : reaches) {
+      if (std::ranges::find(other->ats_, to) == other->ats_.end()) continue;
+      other->direct_.push_back({to, from, {datagram.begin(), datagram.end()}, world_.elapsed()});
+      return;
+    }
+    world_.send(from, to, {datagram.begin(), datagram.end()});
+  }
 
   World& world_;
   std::vector<Endpoint> ats_;
@@ -193,6 +205,8 @@ class IcePhone final {
   std::string setup_;
   DtlsPlan dtls_plan_;
   std::size_t seen_ = 0;
+  /// What came without the relay and waits for `listen`.
+  std::vector<Received> direct_;
   std::unique_ptr<SrtpEnd> end_;
 };
 

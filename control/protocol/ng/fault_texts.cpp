@@ -36,6 +36,7 @@ constexpr std::array<FaultText, kRequestFaults> kTexts = {{
   {RequestFault::kNothingToRelay, "Error rewriting SDP"},
   {RequestFault::kNothingToPublish, "Failed to create SDP"},
   {RequestFault::kDataChannelsOnly, "Data channels are not relayed, and the offer has nothing else"},
+  {RequestFault::kEndToEnd, "The parties encrypt their media from end to end (ICE=optional or force-relay)"},
 
   {RequestFault::kDeniedSection, "Section {number} of the SDP names {denial}"},
   {RequestFault::kDeniedSdp, "The SDP names {denial}"},

@@ -285,8 +285,10 @@ void ice_word(Request& request, std::string_view word) {
     request.ice.trickles = true;
   } else if (name == "ice2") {
     request.ice.says_ice2 = true;
-  } else if (name == "optional" || name == "force-relay") {
-    request.not_in_force.push_back("ice-" + name);
+  } else if (name == "optional") {
+    request.ice.offer = IceWishes::Offer::kBeside;
+  } else if (name == "force-relay") {
+    request.ice.offer = IceWishes::Offer::kRelayed;
   } else if (name == "lite") {
     ice_lite_word(request, "forward");
   } else if (name == "no-lite") {

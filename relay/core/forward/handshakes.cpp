@@ -38,9 +38,13 @@ void lock_proven(Latch& latch, const Endpoint& from, HandshakeTurn turn) noexcep
 
 void Handshakes::set_plan(const TransportPlan& old, const TransportPlan& plan, Instant now) {
   if (!plan.dtls) dtls_.reset();
+  if (!plan.overheard)
+    overheard_.reset();
+  else if (overheard_)
+    overheard_->follow(plan.overheard, now);
   if (!plan.ice) {
     ice_.reset();
-    local_ = {};
+    if (!plan.overheard) local_ = {};
   } else if (ice_ && plan.ice != old.ice) {
     ice_->follow(*plan.ice, now);
   }
@@ -150,6 +154,7 @@ void Handshakes::skip(Duration pause) noexcept {
     for (DtlsChannel& channel : dtls_->channels) channel.skip(pause);
   }
   if (ice_) ice_->skip(pause);
+  if (overheard_) overheard_->skip(pause);
 }
 
 void Handshakes::save(const TransportPlan& plan, TransportSnapshot& snapshot) const {
@@ -161,6 +166,13 @@ void Handshakes::save(const TransportPlan& plan, TransportSnapshot& snapshot) co
       if (channel.evidence() != nullptr) s[i].evidence = *channel.evidence();
     }
     snapshot.dtls = std::move(s);
+  }
+  if (overheard_) {
+    TransportSnapshot::Ice ice;
+    for (const Component component : {Component::kRtp, Component::kRtcp})
+      ice.selected[index(component)] = overheard_->selected(component);
+    if (ice.selected[0]) ice.state = IceAgent::State::kConnected;
+    snapshot.ice = ice;
   }
   if (!ice_) return;
   TransportSnapshot::Ice ice;
@@ -195,6 +207,37 @@ DropReason Handshakes::take_stun(const ReceivedPacket& packet, Side side, Handsh
   return DropReason::kNone;
 }
 
+OverheardIce::Heard Handshakes::overhear(const ReceivedPacket& packet, Side side, HandshakeTurn turn) {
+  OverheardIce& overheard = ensure_overheard(side.plan, turn.now);
+  const OverheardIce::Heard heard =
+      overheard.take(packet.port, packet.from, packet.datagram, {turn.out, turn.now, turn.own});
+  if (heard.kind == OverheardIce::Heard::Kind::kRefused) return heard;
+  side.account.note_check(turn.now);
+  side.presence.hear();
+  follow_overheard(side, turn.now);
+  return heard;
+}
+
+std::optional<Path> Handshakes::pass_check(const TransportPlan& plan, Component component,
+                                           const OverheardIce::Heard& check, const Path& back,
+                                           HandshakeTurn turn) {
+  return ensure_overheard(plan, turn.now).pass(component, check, back, {turn.out, turn.now, turn.own});
+}
+
+void Handshakes::follow_overheard(Side side, Instant now) {
+  if (!side.plan.overheard) return;
+  for (const Component component : {Component::kRtp, Component::kRtcp}) {
+    Latch& latch = side.latch[index(component)];
+    const Path selected = overheard_ ? overheard_->selected(component).value_or(Path{}) : Path{};
+    if (selected.is_set()) {
+      local_[index(component)] = selected.local;
+      latch.pin(selected.peer, now);
+    } else if (latch.state() == Latch::State::kLocked) {
+      latch.unpin();
+    }
+  }
+}
+
 void Handshakes::follow_ice(Side side, HandshakeTurn turn) {
   for (const Component component : {Component::kRtp, Component::kRtcp}) {
     Latch& latch = side.latch[index(component)];
@@ -220,11 +263,16 @@ void Handshakes::drive(Side side, HandshakeTurn turn) {
       if (ice_->state() == IceAgent::State::kExpired) side.events.note(TransportEvent::kIceExpired);
     }
   }
+  if (side.plan.overheard && overheard_) {
+    overheard_->drive({turn.out, turn.now, turn.own});
+    follow_overheard(side, turn.now);
+  }
   if (side.plan.dtls) drive_dtls(side, turn);
 }
 
 std::optional<Instant> Handshakes::due(Instant now) const noexcept {
   std::optional<Instant> first = ice_ ? ice_->due(now) : std::nullopt;
+  if (overheard_) first = overheard_->due();
   if (!dtls_) return first;
   for (const DtlsChannel& channel : dtls_->channels) {
     const auto due = channel.due(now);
@@ -236,6 +284,12 @@ std::optional<Instant> Handshakes::due(Instant now) const noexcept {
 void Handshakes::restore(const TransportPlan& plan, const TransportSnapshot& s, Instant now) {
   if (s.ice && plan.ice) {
     ensure_ice(plan, now).restore(s.ice->selected, s.ice->is_former, now);
+    for (std::size_t i = 0; i < local_.size(); ++i) {
+      if (s.ice->selected[i]) local_[i] = s.ice->selected[i]->local;
+    }
+  }
+  if (s.ice && plan.overheard) {
+    ensure_overheard(plan, now).restore(s.ice->selected, now);
     for (std::size_t i = 0; i < local_.size(); ++i) {
       if (s.ice->selected[i]) local_[i] = s.ice->selected[i]->local;
     }

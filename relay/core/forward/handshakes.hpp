@@ -8,6 +8,7 @@
 #include "relay/core/forward/presence.hpp"
 #include "relay/core/forward/transport_snapshot.hpp"
 #include "relay/core/ice/ice_agent.hpp"
+#include "relay/core/ice/overheard_ice.hpp"
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/packet/received_packet.hpp"
 
@@ -55,6 +56,14 @@ class Handshakes {
   /// Takes a received DTLS or STUN datagram. kNone if it was used or is held; otherwise why it has to be
   /// dropped, which is not counted yet.
   DropReason take(const ReceivedPacket& packet, Side side, HandshakeTurn turn);
+  /// Judges STUN of a party that does ICE with the other party of its call. The plan has `overheard`.
+  [[nodiscard]] OverheardIce::Heard overhear(const ReceivedPacket& packet, Side side, HandshakeTurn turn);
+  /// Says where a check of the other party goes, as `OverheardIce::pass` does. The plan has `overheard`.
+  [[nodiscard]] std::optional<Path> pass_check(const TransportPlan& plan, Component component,
+                                               const OverheardIce::Heard& check, const Path& back,
+                                               HandshakeTurn turn);
+  /// Makes the addresses that were overheard the source and destination of media (LAT-10).
+  void follow_overheard(Side side, Instant now);
   /// Begins the handshakes and checks that the plan asks for, and goes on with those that are due.
   void drive(Side side, HandshakeTurn turn);
   /// When `drive` has something to do; nothing if never.
@@ -115,6 +124,14 @@ class Handshakes {
     }
     return *ice_;
   }
+  /// What is overheard, made on first use.
+  OverheardIce& ensure_overheard(const TransportPlan& plan, Instant now) {
+    if (!overheard_) {
+      overheard_ = std::make_unique<OverheardIce>();
+      overheard_->follow(plan.overheard, now);
+    }
+    return *overheard_;
+  }
   /// Takes a DTLS datagram, as `take` does.
   DropReason take_dtls(const ReceivedPacket& packet, Side side, HandshakeTurn turn);
   /// Takes a STUN datagram, as `take` does.
@@ -138,6 +155,8 @@ class Handshakes {
   std::unique_ptr<Dtls> dtls_;
   /// Made on first use; null without ICE.
   std::unique_ptr<IceAgent> ice_;
+  /// Made on first use; null unless the parties do ICE with each other.
+  std::unique_ptr<OverheardIce> overheard_;
   /// Number of the local address that each component's packets leave from.
   std::array<std::uint8_t, 2> local_{};
   bool has_new_keys_ = false;

@@ -7,6 +7,7 @@
 #include "relay/core/dtls/dtls.hpp"
 #include "relay/core/forward/component.hpp"
 #include "relay/core/ice/ice_agent.hpp"
+#include "relay/core/ice/overheard_ice.hpp"
 #include "relay/core/latch/latch.hpp"
 #include "relay/core/limit/reachability.hpp"
 #include "relay/core/limit/token_bucket.hpp"
@@ -54,9 +55,12 @@ enum class TransportKind : std::uint8_t {
   kBfcp,
   /// The section runs over TCP, so no datagram passes.
   kOverTcp,
+  /// STUN, DTLS, RTP and RTCP of parties that do ICE and agree on keys with each other (WICE-11). Both ports
+  /// of the pair pass them, unread, between the addresses that `OverheardIce` has learned.
+  kEndToEnd,
 };
 /// For tables that are indexed by kind.
-inline constexpr TransportKind kLastTransportKind = TransportKind::kOverTcp;
+inline constexpr TransportKind kLastTransportKind = TransportKind::kEndToEnd;
 static_assert(kHasAtMost<TransportKind, static_cast<unsigned>(kLastTransportKind) + 1>,
               "no kind is behind the last one");
 
@@ -242,6 +246,8 @@ struct TransportPlan {
   /// True if RTP passes beside UDPTL, because an offer without answer would turn the fax into RTP (LAT-15).
   /// Only types of `payloads` pass.
   bool takes_rtp = false;
+  /// True if a command or option blocks the RTP of the peer. Only for kEndToEnd: elsewhere the sinks say it.
+  bool is_blocked = false;
   /// NG flag `asymmetric`: media goes to the signalled endpoint, whatever source was learned.
   bool send_to_signalled = false;
   /// Until when media goes to a peer that has never sent anything valid (LAT-12b). The default is for ever;
@@ -283,12 +289,15 @@ struct TransportPlan {
   std::shared_ptr<const DtlsPlan> dtls;
   /// Set if the transport uses ICE; null otherwise.
   std::shared_ptr<const IcePlan> ice;
+  /// Set for kEndToEnd and null otherwise: the ICE of the parties with each other.
+  std::shared_ptr<const OverheardPlan> overheard;
 
   /// True if its packets are SRTP and SRTCP.
   [[nodiscard]] bool is_protected() const noexcept { return srtp != nullptr; }
   /// True if it has handshakes or checks that a datagram of this class may belong to.
   [[nodiscard]] bool has_handshake(DatagramClass of) const noexcept {
-    return of == DatagramClass::kDtls ? dtls != nullptr : of == DatagramClass::kStun && ice != nullptr;
+    return of == DatagramClass::kDtls ? dtls != nullptr
+                                      : of == DatagramClass::kStun && (ice != nullptr || overheard != nullptr);
   }
   bool operator==(const TransportPlan&) const = default;
 };

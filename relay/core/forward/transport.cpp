@@ -3,6 +3,7 @@
 //   classify ─► RTP ──► media source ─► latch ─► rate ─► SSRC ─► sequence ─► count, deliver
 //       ├────► RTCP ─► form ─► latch ─► rate ─► read reports ─► count, deliver
 //       ├────► UDPTL, BFCP, DTLS or anything, if the plan says so ─► form ─► latch ─► rate ─► deliver
+//       ├────► DTLS, RTP or RTCP from end to end ─► form ─► latch ─► rate ─► deliver
 //       └────► else drop
 //
 // Nothing changes before the latch has judged the source, or a stranger's packet could move the state
@@ -52,9 +53,42 @@ DropReason refuses_shape(TransportKind kind, Bytes datagram) noexcept {
     case TransportKind::kOverTcp:
       return DropReason::kOverTcp;
     case TransportKind::kOpaque:
+    case TransportKind::kEndToEnd:
       break;
   }
   return DropReason::kNone;
+}
+
+/// Why a datagram between parties that have keys of their own does not have the form of its protocol; kNone if
+/// it has (DMX-1 to DMX-3). Only what SRTP and DTLS leave in clear is looked at.
+DropReason refuses_end_to_end(const ReceivedPacket& packet, bool is_muxed) noexcept {
+  constexpr std::size_t kDtlsHeader = 13;
+  constexpr std::size_t kRtcpHeader = 8;
+  const Bytes datagram = packet.datagram;
+  const bool is_rtcp_port = packet.component() == Component::kRtcp;
+  switch (packet.kind) {
+    case DatagramClass::kStun:
+      return DropReason::kStunUnexpected;
+    case DatagramClass::kUnknown:
+      return DropReason::kUnknownProtocol;
+    case DatagramClass::kDtls:
+      return datagram.size() < kDtlsHeader ? DropReason::kMalformedDtls : DropReason::kNone;
+    case DatagramClass::kRtcp:
+      if (!is_rtcp_port && !is_muxed) return DropReason::kRtcpNotMuxed;
+      return datagram.size() < kRtcpHeader ? DropReason::kMalformedRtcp : DropReason::kNone;
+    case DatagramClass::kRtp:
+      break;
+  }
+  if (is_rtcp_port) return DropReason::kNotRtcp;
+  if (datagram.size() < kRtpFixedHeaderSize) return DropReason::kMalformedRtp;
+  // RFC 3550 §5.1: the contributing sources and the extension block lie inside the packet.
+  const std::uint8_t first = read_u8(datagram, 0);
+  std::size_t header = kRtpFixedHeaderSize + std::size_t{4} * (first & 0x0f);
+  if ((first & 0x10) != 0) {
+    if (datagram.size() < header + 4) return DropReason::kMalformedRtp;
+    header += 4 + std::size_t{4} * read_u16(datagram, header + 2);
+  }
+  return datagram.size() < header ? DropReason::kMalformedRtp : DropReason::kNone;
 }
 
 /// True if the answer may still name a source that was refused for this reason (LAT-14).
@@ -103,6 +137,7 @@ void Transport::set_plan(std::shared_ptr<const TransportPlan> plan, Instant now)
   if (!plan_->address_errors) presence_.end_pauses();
   streams_.set_plan(*plan_);
   handshakes_.set_plan(*old, *plan_, now);
+  handshakes_.follow_overheard(side(), now);
   if (plan_->srtp != old->srtp || plan_->dtls != old->dtls) follow_keys(now);
 }
 
@@ -331,6 +366,7 @@ bool Transport::takes_udptl() const noexcept {
 }
 
 Verdict Transport::on_whole(const ReceivedPacket& packet, const OwnMedia& own) noexcept {
+  if (plan_->kind == TransportKind::kEndToEnd) return on_end_to_end(packet, own);
   const Component component = packet.component();
   const DropReason refusal = refuses_shape(plan_->kind, packet.datagram);
   if (refusal != DropReason::kNone) {
@@ -349,6 +385,24 @@ Verdict Transport::on_whole(const ReceivedPacket& packet, const OwnMedia& own) n
                : judge.on_unsequenced(packet.from, Ssrc{}, packet.at, own, IpAddress{});
   });
   return pass_whole(judgement, is_proposed ? kProposedSlots : 0, packet);
+}
+
+Verdict Transport::on_end_to_end(const ReceivedPacket& packet, const OwnMedia& own) noexcept {
+  const Component component = packet.component();
+  const DropReason refusal = refuses_end_to_end(packet, plan_->rtcp_mux);
+  if (refusal != DropReason::kNone) return drop(component, refusal);
+  // Only the address that was overheard is the peer; the latch learns nobody by itself.
+  const Latch::Judgement judgement =
+      latch_[index(component)].on_unsequenced(packet.from, Ssrc{}, packet.at, own, IpAddress{});
+  if (judgement.decision != Decision::kAccept) return from_judgement(component, judgement, 0, packet.at);
+  // A handshake and reports go on while media is blocked, or nobody could unblock it.
+  if (plan_->is_blocked && packet.kind == DatagramClass::kRtp) return drop(component, DropReason::kBlocked);
+  if (!streams_.take_rate(0, packet.datagram.size(), packet.at)) {
+    events_.note(TransportEvent::kRateLimited);
+    return drop(component, DropReason::kRateLimited);
+  }
+  account_.count_whole(packet.at);
+  return deliver(packet, 0, component == Component::kRtcp);
 }
 
 Verdict Transport::pass_whole(const Latch::Judgement& judgement, std::size_t first_slot,
@@ -380,6 +434,12 @@ DropReason Transport::on_handshake(const ReceivedPacket& packet, HandshakeTurn t
   follow_handshakes(before, turn.now);
   if (reason != DropReason::kNone) drop(packet.component(), reason);
   return reason;
+}
+
+OverheardIce::Heard Transport::overhear(const ReceivedPacket& packet, HandshakeTurn turn) {
+  const OverheardIce::Heard heard = handshakes_.overhear(packet, side(), turn);
+  if (heard.kind == OverheardIce::Heard::Kind::kRefused) drop(packet.component(), DropReason::kStunRefused);
+  return heard;
 }
 
 void Transport::drive(HandshakeTurn turn) {

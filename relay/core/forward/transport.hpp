@@ -95,6 +95,15 @@ class Transport {
   /// Takes a received DTLS or STUN datagram. kNone if it was used or is held; otherwise why it was dropped,
   /// which is counted here.
   DropReason on_handshake(const ReceivedPacket& packet, HandshakeTurn turn);
+  /// Judges STUN of a party that does ICE with the other party; the plan has `overheard`. A refusal is
+  /// counted here.
+  [[nodiscard]] OverheardIce::Heard overhear(const ReceivedPacket& packet, HandshakeTurn turn);
+  /// Where a check that `overhear` of the other transport has judged goes; nothing if nowhere. `back` is where
+  /// the answer has to go there. The plan has `overheard`.
+  [[nodiscard]] std::optional<Path> pass_check(Component component, const OverheardIce::Heard& check,
+                                               const Path& back, HandshakeTurn turn) {
+    return handshakes_.pass_check(*plan_, component, check, back, turn);
+  }
   /// Begins the handshakes and checks that the plan asks for, and goes on with those that are due.
   void drive(HandshakeTurn turn);
   /// True if the relay knows the peer's address and, on a protected transport, has keys to send with.
@@ -206,6 +215,8 @@ class Transport {
   Verdict on_whole(const ReceivedPacket& packet, const OwnMedia& own) noexcept;
   /// True if UDPTL passes beside RTP at present.
   [[nodiscard]] bool takes_udptl() const noexcept;
+  /// Judges a datagram of parties that do ICE and agree on keys with each other.
+  Verdict on_end_to_end(const ReceivedPacket& packet, const OwnMedia& own) noexcept;
   /// Goes on with a datagram that is not looked into any further.
   Verdict pass_whole(const Latch::Judgement& judgement, std::size_t first_slot,
                      const ReceivedPacket& packet) noexcept;

@@ -379,6 +379,9 @@ TEST(SideAgain, IceIsOfferedByWishCustomAndMemory) {
     EXPECT_FALSE(offers_ice(known, Wish::kNever, true, false));
     EXPECT_TRUE(offers_ice(known, Wish::kAsOffered, true, false));
     EXPECT_FALSE(offers_ice(known, Wish::kAsOffered, false, false));
+    // Without ICE of the offerer, that of the parties is the relay's, or none.
+    EXPECT_TRUE(offers_ice(known, Wish::kBeside, false, false));
+    EXPECT_FALSE(offers_ice(known, Wish::kRelayed, false, false));
   }
   transport.ensure_ice().was_declined = true;
   EXPECT_FALSE(offers_ice(&transport, Wish::kAlways, true, false));

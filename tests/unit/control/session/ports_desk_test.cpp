@@ -257,7 +257,6 @@ struct Candidate {
     words >> foundation >> component >> transport >> priority >> address >> port >> typ >> type;
     EXPECT_EQ(typ, "typ");
     EXPECT_EQ(transport, "UDP");
-    EXPECT_EQ(type, "host");
   }
   std::string foundation;
   unsigned component = 0;
@@ -280,6 +279,7 @@ TEST_F(ManyAddresses, CandidatesOfEachAddressAndComponent) {
     const std::size_t place = i % 3;
     const UdpPort port = place == 0 ? ports_.port : ports_.more[place - 1].port;
     EXPECT_EQ(candidate.component, i / 3 + 1);
+    EXPECT_EQ(candidate.type, "host");
     EXPECT_EQ(candidate.address, shown[place]) << "as it is advertised";
     EXPECT_EQ(candidate.port, port.value + i / 3);
     EXPECT_EQ(candidate.foundation, Candidate(lines[place]).foundation)
@@ -300,6 +300,32 @@ TEST_F(ManyAddresses, WithMuxTheyAreOfRtpAloneAndTheFirstMayBeShownElsewhere) {
   ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(Candidate(lines[0]).address, "192.0.2.200") << "media-address";
   EXPECT_EQ(Candidate(lines[1]).address, "203.0.113.2") << "of the first one alone";
+}
+
+TEST_F(ManyAddresses, ACandidateBesideThoseOfAPartyStandsBelowThem) {
+  using Beside = PortsDesk::Beside;
+  for (const bool is_relayed : {false, true}) {
+    for (const std::uint32_t below : {0x7fffffffu, 2130706431u, 200u, 3u, 1u, 0u}) {
+      const Beside beside{is_relayed, true, below};
+      std::set<std::uint32_t> priorities;
+      const auto lines = parts_.desk.candidates_beside(ports_, beside, {});
+      ASSERT_EQ(lines.size() % 2, 0u) << "both components";
+      for (const std::string& line : lines) {
+        const Candidate each(line);
+        priorities.insert(each.priority);
+        EXPECT_GE(each.priority, 1u) << line;
+        EXPECT_LT(each.priority, 1u << 24) << "RFC 8445 §5.1.2.2: " << line;
+        if (below > 20) EXPECT_LT(each.priority, below) << line;
+        EXPECT_EQ(line.find(" typ relay raddr ") != std::string::npos, is_relayed) << line;
+      }
+      if (below > 20) EXPECT_EQ(priorities.size(), lines.size()) << "each has its own";
+    }
+  }
+  const auto lines =
+      parts_.desk.candidates_beside(ports_, {.is_relayed = true}, IpAddress::parse("192.0.2.200"));
+  EXPECT_TRUE(lines[0].ends_with(fmt::format(" typ relay raddr 192.0.2.200 rport {}", ports_.port.value)))
+      << lines[0];
+  EXPECT_EQ(Candidate(lines[0]).component, 1u);
 }
 
 TEST(PortsDesk, TheOctetOfACallGoesToAllItsOpenPortsWhenItChanges) {

@@ -106,11 +106,8 @@ const Row kRows[] = {
      [](R r) { return r.ice.offer == IceWishes::Offer::kAlways && r.ice.trickles; }},
     {"Ice2", "ICE", "ice2", [](R r) { return r.ice.says_ice2; }},
     {"IceRemove", "ICE", "remove", [](R r) { return r.ice.offer == IceWishes::Offer::kNever; }},
-    {"IceOptional", "ICE", "optional",
-     [](R r) {
-       return r.ice.offer == IceWishes::Offer::kAsOffered && r.not_in_force == Words{"ice-optional"};
-     }},
-    {"IceForceRelay", "ICE", "force_relay", [](R r) { return r.not_in_force == Words{"ice-force-relay"}; }},
+    {"IceOptional", "ICE", "optional", [](R r) { return r.ice.offer == IceWishes::Offer::kBeside; }},
+    {"IceForceRelay", "ICE", "force_relay", [](R r) { return r.ice.offer == IceWishes::Offer::kRelayed; }},
     {"IceLite", "ICE", "lite", [](R r) { return lite(r, true, {}); }},
     {"IceLiteFwd", "ICE", "lite-fwd", [](R r) { return lite(r, true, {}); }},
     {"IceLiteForward", "ICE", "force,lite_forward", [](R r) { return lite(r, true, {}); }},
