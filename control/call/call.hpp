@@ -167,7 +167,7 @@ struct MediaExtras {
 };
 
 /// Whether the parties of a section do ICE and agree on keys with each other, and the relay only adds
-/// candidates of its own (WICE-11): no; below all of theirs (`ICE=optional`); or as relayed ones, instead of
+/// candidates of its own (ICE-11): no; below all of theirs (`ICE=optional`); or as relayed ones, instead of
 /// theirs (`ICE=force-relay`).
 enum class Passing : std::uint8_t { kNo, kBeside, kRelayed };
 
@@ -765,8 +765,8 @@ void MediaTransport::each_media(Visit visit) const {
   }
 }
 
-/// True if all media of the call's parties passes from end to end, so that the relay can neither read nor make
-/// any of it.
+/// True if all media of the call's parties passes from end to end, so that the relay can neither read nor
+/// make any of it.
 [[nodiscard]] bool is_end_to_end(const Call& call);
 
 }  // namespace ferry

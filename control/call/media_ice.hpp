@@ -68,8 +68,8 @@ void take_ice_answer(MediaIce& ice, sdp::IceDescription theirs);
 void answer_ice(MediaIce& ice);
 /// Ends ICE with the party.
 void forget_ice(MediaIce& ice);
-/// Takes the lines of the party's offer or answer to another party, with which it does ICE itself: the relay is
-/// no agent. The lines may be empty.
+/// Takes the lines of the party's offer or answer to another party, with which it does ICE itself: the relay
+/// is no agent. The lines may be empty.
 void overhear_ice(MediaIce& ice, sdp::IceDescription theirs);
 /// Adds candidates of a fragment (RFC 8840). False if the fragment has other credentials; nothing changes
 /// then.
@@ -88,9 +88,9 @@ std::shared_ptr<const IcePlan> ice_plan(MediaIce& ice, bool answered, bool has_r
                                         const std::shared_ptr<const PeerPolicy>& peers,
                                         const std::function<bool(const Endpoint&)>& is_left_out = {});
 
-/// What the worker is told of the ICE of two parties with each other, for the transport of `party`. `other` is
-/// what is known of the far side; null = nothing yet. `named`: where the party's `c=` and m-line say that it
-/// is, by component; unset = nowhere that may be sent to. `locals` and `peers` as above.
+/// What the worker is told of the ICE of two parties with each other, for the transport of `party`. `other`
+/// is what is known of the far side; null = nothing yet. `named`: where the party's `c=` and m-line say that
+/// it is, by component; unset = nowhere that may be sent to. `locals` and `peers` as above.
 std::shared_ptr<const OverheardPlan> overheard_plan(MediaIce& party, const MediaIce* other,
                                                     const std::array<Endpoint, 2>& named,
                                                     const std::vector<AddressFamily>& locals,

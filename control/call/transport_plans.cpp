@@ -310,7 +310,8 @@ class Planner {
 
   /// The media of the far side that the party talks to. Null if there is none.
   [[nodiscard]] static const Media* partner_of(const Media& media) {
-    const auto found = std::ranges::find(media.subscriptions, SubscriptionKind::kOfferAnswer, &Subscription::kind);
+    const auto found =
+        std::ranges::find(media.subscriptions, SubscriptionKind::kOfferAnswer, &Subscription::kind);
     return found == media.subscriptions.end() ? nullptr : found->source;
   }
 

@@ -222,8 +222,8 @@ class OfferAnswer {
   [[nodiscard]] Passing passing_of(const Match& match) const;
   /// Gives data channels that pass the port back that they have in the SDP.
   void keep_data_channels();
-  /// The ICE of a section that passes, as the other side is shown it: none if the answer is to have none (word
-  /// `remove`).
+  /// The ICE of a section that passes, as the other side is shown it: none if the answer is to have none
+  /// (word `remove`).
   [[nodiscard]] sdp::IceDescription passing_ice(const sdp::MediaSection& section) const;
   /// Notes who the sender of a section that passes says it is.
   void commit_passing(const Match& match);

@@ -144,7 +144,8 @@ void OfferAnswer::open_more(const Match& match, bool receiver_side) {
 Result<void, RequestError> OfferAnswer::check_keys() const {
   if (!is_answer_) return {};
   for (const Match& match : matches_) {
-    if (match.hidden || match.untouched || match.passing != Passing::kNo || match.section->port == 0) continue;
+    if (match.hidden || match.untouched || match.passing != Passing::kNo || match.section->port == 0)
+      continue;
     const bool offered = match.sender != nullptr && sdp::parse_protocol(match.sender->protocol).secure &&
                          !(match.sender->via->keys && match.sender->via->keys->doubled);
     if (carries(match, false)) {

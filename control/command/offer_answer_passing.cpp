@@ -1,11 +1,12 @@
-// Sections whose parties do ICE and agree on keys with each other (`ICE=optional`, `ICE=force-relay`, WICE-11).
+// Sections whose parties do ICE and agree on keys with each other (`ICE=optional`, `ICE=force-relay`,
+// ICE-11).
 //
 // Addresses, credentials, keys, groups and attributes of the parties go through. The relay adds candidates of
 // its own ports to the SDP of each, so that the other one may send there. The worker passes on what comes, by
 // the credentials that are noted here (relay/core/ice/overheard_ice.hpp).
 //
-// Trap: a section of a BUNDLE group whose port is 0 passes as well (`a=bundle-only`), and lives on the port of
-// another section. The relay has no ports for it.
+// Trap: a section of a BUNDLE group whose port is 0 passes as well (`a=bundle-only`), and lives on the port
+// of another section. The relay has no ports for it.
 
 #include "control/call/media_ice.hpp"
 #include "control/call/media_rules.hpp"

@@ -184,7 +184,8 @@ class Judge {
     if (verdict_.direction == MediaDirection::kFrom && media_.is_blocked) {
       say(Cause::kBlocked, "a command or flag blocks or silences what {} sends through the relay", name());
     } else {
-      say(Cause::kEndToEnd, "the {} of {} is encrypted from end to end, and may go past the relay", what(), name());
+      say(Cause::kEndToEnd, "the {} of {} is encrypted from end to end, and may go past the relay", what(),
+          name());
     }
     const Endpoint selected = learned();
     if (selected.is_set())

@@ -96,7 +96,7 @@ struct Fields<Leg> {
 
 struct LegSection {
   static constexpr std::string_view kName = "legs";
-  static constexpr int kVersion = 4;
+  static constexpr int kVersion = 3;
   static void save(const Call& call, ComponentsWriter& out) {
     for (const auto& leg : call.legs) out.add(LegPlace{leg->number}, *leg);
   }

@@ -189,10 +189,11 @@ void write_inherited(Writer& out, const Session& session, const SectionEdit& sec
   const MediaSection& media = *section.source;
   for (const Attribute& attribute : session.attributes) {
     if (!contains(kConsumedInSession, attribute.name) || attribute.name == "ice-lite") continue;
-    const bool is_said = is_direction(attribute.name)
-                             ? std::ranges::any_of(media.attributes,
-                                                   [](const Attribute& own) { return is_direction(own.name); })
-                             : media.find(attribute.name) != nullptr;
+    const bool is_said =
+        is_direction(attribute.name)
+            ? std::ranges::any_of(media.attributes,
+                                  [](const Attribute& own) { return is_direction(own.name); })
+            : media.find(attribute.name) != nullptr;
     if (!is_said && !(section.leaves_out_ice && is_of_ice(attribute.name))) out.attribute(attribute.text);
   }
 }
@@ -383,8 +384,7 @@ std::string write(const Session& source, const SessionEdit& edit) {
     out.attribute(attribute.text);
   }
   const auto has_lite_agent = [](const SectionEdit& section) {
-    const bool is_of_party =
-        section.passes_through && section.source->ice_lite && !section.leaves_out_ice;
+    const bool is_of_party = section.passes_through && section.source->ice_lite && !section.leaves_out_ice;
     return section.is_alive() && (section.ice.is_lite || is_of_party);
   };
   if (std::ranges::any_of(edit.sections, has_lite_agent)) out.attribute("ice-lite");

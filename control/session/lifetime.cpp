@@ -123,7 +123,8 @@ Due Lifetime::media_due(const Call& call) const {
     }
   }
   if (is_kept || (!has_stream && !has_listener)) due = {Instant::max(), EndReason::kTimeout};
-  if (!is_kept && !has_stream && has_listener) due = {pauses_.after(call.touched, config_.timeout), EndReason::kTimeout};
+  if (!is_kept && !has_stream && has_listener)
+    due = {pauses_.after(call.touched, config_.timeout), EndReason::kTimeout};
   return due;
 }
 

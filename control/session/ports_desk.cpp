@@ -176,14 +176,15 @@ std::vector<std::string> PortsDesk::candidates_of(const LocalPorts& ports, bool 
 
 std::vector<std::string> PortsDesk::candidates_beside(const LocalPorts& ports, const Beside& beside,
                                                       const std::optional<IpAddress>& advertised) {
-  // RFC 8445 §5.1.2: type preference 0, which is that of relayed candidates, and for those beside a party's own
-  // also the lowest local preferences. A priority is at least 1 and has 31 bits.
+  // RFC 8445 §5.1.2: type preference 0, which is that of relayed candidates, and for those beside a party's
+  // own also the lowest local preferences. A priority is at least 1 and has 31 bits.
   constexpr std::uint32_t kPreferences = 16;
   const std::uint32_t highest = beside.is_relayed ? 0xffff : kPreferences - 1;
   std::vector<std::string> lines;
   const auto add = [&](const LocalAddress& local, UdpPort rtp, LocalPort port, bool is_first) {
     const auto component = static_cast<std::uint32_t>(port.component);
-    const std::uint32_t usual = ((highest - std::min<std::uint32_t>(port.local, highest)) << 8) | (255 - component);
+    const std::uint32_t usual =
+        ((highest - std::min<std::uint32_t>(port.local, highest)) << 8) | (255 - component);
     const std::uint32_t place = port.local * 2u + component + 1;
     const std::uint32_t priority = std::min(usual, beside.below > place ? beside.below - place : 1u);
     const std::string address = (is_first && advertised ? *advertised : local.advertised).to_string();

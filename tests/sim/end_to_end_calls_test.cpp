@@ -98,13 +98,13 @@ class EndToEnd : public ::testing::Test {
     contents.priority = 1u;
     contents.use_candidate = nominates;
     contents.controlling = 1u;
-    const auto octets = stun::write(stun::Kind::kRequest, {static_cast<std::byte>(number)}, contents, to.password);
+    const auto octets =
+        stun::write(stun::Kind::kRequest, {static_cast<std::byte>(number)}, contents, to.password);
     return {octets.begin(), octets.end()};
   }
   /// The port of the relay that a party's media goes to.
   Endpoint port_for(std::size_t leg) {
-    return {world_->relay_address(),
-            UdpPort{show(leg)["local"]["rtp_port"].get<std::uint16_t>()}};
+    return {world_->relay_address(), UdpPort{show(leg)["local"]["rtp_port"].get<std::uint16_t>()}};
   }
 
   std::unique_ptr<World> world_;
@@ -368,7 +368,8 @@ TEST_F(EndToEnd, ICE11_AHeldPartyStillHearsAndABlockStopsMediaAlone) {
     EXPECT_EQ(talk(), (std::pair<std::size_t, std::size_t>{20, 0})) << what;
     EXPECT_GE(drops(0, "blocked"), 20);
     pass(35s);  // consent goes on
-    ASSERT_EQ(command(what == std::string("block media") ? "unblock media" : "unsilence media")["result"], "ok");
+    ASSERT_EQ(command(what == std::string("block media") ? "unblock media" : "unsilence media")["result"],
+              "ok");
     EXPECT_EQ(talk(), kAll) << what;
   }
 }
@@ -386,8 +387,9 @@ TEST_F(EndToEnd, ICE11_MediaPastTheRelayIsNoFaultAndEndsNoCall) {
   EXPECT_EQ(show(0)["streams"][0]["in"]["packets"], 0);
   const json explained = world_->manager().explain("c", false, world_->clock());
   EXPECT_EQ(explained.dump().find("\"fault\""), std::string::npos) << explained;
-  ASSERT_EQ(world_->ng({{"command", "delete"}, {"call-id", "c"}, {"from-tag", "A"}, {"delete-delay", 0}})["result"],
-            "ok");
+  ASSERT_EQ(
+      world_->ng({{"command", "delete"}, {"call-id", "c"}, {"from-tag", "A"}, {"delete-delay", 0}})["result"],
+      "ok");
 }
 
 TEST_F(EndToEnd, ICE11_ARestartKeepsMediaAndEndsTheOldCredentials) {
@@ -459,8 +461,7 @@ TEST_F(EndToEnd, ICE11_AnAnswerWithoutIceClosesTheWayThroughTheRelay) {
     const json offered = offer_of(a_, "optional", true_sdp(a_));
     ASSERT_EQ(offered["result"], "ok");
     const std::string plain = audio_sdp(at('B'));
-    const json answered =
-        is_stripped ? answer_of(b_, true_sdp(b_), "remove") : answer_of(b_, plain);
+    const json answered = is_stripped ? answer_of(b_, true_sdp(b_), "remove") : answer_of(b_, plain);
     ASSERT_EQ(answered["result"], "ok") << answered;
     const std::string shown = answered["sdp"];
     EXPECT_TRUE(lines_with(shown, "a=candidate:").empty()) << shown;
@@ -480,12 +481,12 @@ TEST_F(EndToEnd, ICE11_AnAnswerWithoutIceClosesTheWayThroughTheRelay) {
 
 TEST_F(EndToEnd, ICE11_DataChannelsAndBundledSectionsPass) {
   const auto more = [](const IcePhone& phone, int port) {
-    return fmt::format("m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:96 VP8/90000\r\n"
-                       "a=mid:1\r\na=bundle-only\r\na=ice-ufrag:{0}\r\na=ice-pwd:{1}\r\na=rtcp-mux\r\n"
-                       "m=application {2} UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 {3}\r\na=mid:2\r\n"
-                       "a=sctp-port:5000\r\na=ice-ufrag:{0}\r\na=ice-pwd:{1}\r\n",
-                       phone.plan.own.ufrag, phone.plan.own.password, port,
-                       phone.at().address.to_string());
+    return fmt::format(
+        "m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:96 VP8/90000\r\n"
+        "a=mid:1\r\na=bundle-only\r\na=ice-ufrag:{0}\r\na=ice-pwd:{1}\r\na=rtcp-mux\r\n"
+        "m=application {2} UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 {3}\r\na=mid:2\r\n"
+        "a=sctp-port:5000\r\na=ice-ufrag:{0}\r\na=ice-pwd:{1}\r\n",
+        phone.plan.own.ufrag, phone.plan.own.password, port, phone.at().address.to_string());
   };
   const auto grouped = [](std::string text) {
     return text.insert(text.find("m=audio"), "a=group:BUNDLE 0 1 2\r\n");
@@ -511,11 +512,12 @@ TEST_F(EndToEnd, ICE11_DataChannelsAndBundledSectionsPass) {
 
 TEST_F(EndToEnd, ICE11_AnOfferOfADataChannelAloneIsTaken) {
   const auto channel = [](const IcePhone& phone) {
-    return fmt::format("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 {}\r\nt=0 0\r\n"
-                       "m=application {} UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\na=sctp-port:5000\r\n"
-                       "a=setup:actpass\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n{}",
-                       phone.at().address.to_string(), phone.at().port.value, phone.plan.own.ufrag,
-                       phone.plan.own.password, phone.candidate());
+    return fmt::format(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 {}\r\nt=0 0\r\n"
+        "m=application {} UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\na=sctp-port:5000\r\n"
+        "a=setup:actpass\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n{}",
+        phone.at().address.to_string(), phone.at().port.value, phone.plan.own.ufrag, phone.plan.own.password,
+        phone.candidate());
   };
   EXPECT_EQ(offer_of(a_, nullptr, channel(a_))["result"], "error") << "SCT-3";
   const json offered = offer_of(a_, "optional", channel(a_));
@@ -535,7 +537,8 @@ TEST_F(EndToEnd, ICE11_AnOfferOfADataChannelAloneIsTaken) {
 
 TEST_F(EndToEnd, ICE11_WhatTheRelayWouldHaveToReadIsRefused) {
   json request = offer("c", "A", true_sdp(a_));
-  request.update({{"ICE", "optional"}, {"transport-protocol", "RTP/AVP"}, {"record-call", "yes"}, {"ptime", 20}});
+  request.update(
+      {{"ICE", "optional"}, {"transport-protocol", "RTP/AVP"}, {"record-call", "yes"}, {"ptime", 20}});
   ASSERT_EQ(world_->ng(request)["result"], "ok");
   ASSERT_EQ(answer_of(b_, true_sdp(b_))["result"], "ok");
   const json shown = world_->manager().show("c", world_->clock());

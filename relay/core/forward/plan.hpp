@@ -55,7 +55,7 @@ enum class TransportKind : std::uint8_t {
   kBfcp,
   /// The section runs over TCP, so no datagram passes.
   kOverTcp,
-  /// STUN, DTLS, RTP and RTCP of parties that do ICE and agree on keys with each other (WICE-11). Both ports
+  /// STUN, DTLS, RTP and RTCP of parties that do ICE and agree on keys with each other (ICE-11). Both ports
   /// of the pair pass them, unread, between the addresses that `OverheardIce` has learned.
   kEndToEnd,
 };
@@ -296,8 +296,9 @@ struct TransportPlan {
   [[nodiscard]] bool is_protected() const noexcept { return srtp != nullptr; }
   /// True if it has handshakes or checks that a datagram of this class may belong to.
   [[nodiscard]] bool has_handshake(DatagramClass of) const noexcept {
-    return of == DatagramClass::kDtls ? dtls != nullptr
-                                      : of == DatagramClass::kStun && (ice != nullptr || overheard != nullptr);
+    return of == DatagramClass::kDtls
+               ? dtls != nullptr
+               : of == DatagramClass::kStun && (ice != nullptr || overheard != nullptr);
   }
   bool operator==(const TransportPlan&) const = default;
 };

@@ -59,8 +59,8 @@ DropReason refuses_shape(TransportKind kind, Bytes datagram) noexcept {
   return DropReason::kNone;
 }
 
-/// Why a datagram between parties that have keys of their own does not have the form of its protocol; kNone if
-/// it has (DMX-1 to DMX-3). Only what SRTP and DTLS leave in clear is looked at.
+/// Why a datagram between parties that have keys of their own does not have the form of its protocol; kNone
+/// if it has (DMX-1 to DMX-3). Only what SRTP and DTLS leave in clear is looked at.
 DropReason refuses_end_to_end(const ReceivedPacket& packet, bool is_muxed) noexcept {
   constexpr std::size_t kDtlsHeader = 13;
   constexpr std::size_t kRtcpHeader = 8;

@@ -98,8 +98,8 @@ class Transport {
   /// Judges STUN of a party that does ICE with the other party; the plan has `overheard`. A refusal is
   /// counted here.
   [[nodiscard]] OverheardIce::Heard overhear(const ReceivedPacket& packet, HandshakeTurn turn);
-  /// Where a check that `overhear` of the other transport has judged goes; nothing if nowhere. `back` is where
-  /// the answer has to go there. The plan has `overheard`.
+  /// Where a check that `overhear` of the other transport has judged goes; nothing if nowhere. `back` is
+  /// where the answer has to go there. The plan has `overheard`.
   [[nodiscard]] std::optional<Path> pass_check(Component component, const OverheardIce::Heard& check,
                                                const Path& back, HandshakeTurn turn) {
     return handshakes_.pass_check(*plan_, component, check, back, turn);

@@ -130,8 +130,7 @@ OverheardIce::Heard OverheardIce::on_request(LocalPort at, const Endpoint& from,
     return {};
   const bool is_under_new =
       to_ufrag == plan_->other.ufrag && stun::is_authentic(datagram, message, plan_->other.password);
-  if (!is_under_new &&
-      !(names_former_other && stun::is_authentic(datagram, message, former_other_.password)))
+  if (!is_under_new && !(names_former_other && stun::is_authentic(datagram, message, former_other_.password)))
     return {};
   if (is_under_new) former_other_ = {};
   const bool is_former = from_ufrag != plan_->party.ufrag;
@@ -146,8 +145,7 @@ bool OverheardIce::is_of_party(Bytes datagram, const stun::Message& message, boo
   is_former = false;
   if (stun::is_authentic(datagram, message, plan_->party.password)) return true;
   is_former = true;
-  return !former_party_.password.empty() &&
-         stun::is_authentic(datagram, message, former_party_.password);
+  return !former_party_.password.empty() && stun::is_authentic(datagram, message, former_party_.password);
 }
 
 OverheardIce::Heard OverheardIce::on_answer(LocalPort at, const Endpoint& from, Bytes datagram,
@@ -189,8 +187,8 @@ void OverheardIce::note(Component component, Peer& peer, bool is_former, bool no
 }
 
 OverheardIce::Peer* OverheardIce::find(Side& side, const Path& path) noexcept {
-  const auto found = std::ranges::find_if(
-      side.peers, [&](const Peer& peer) { return peer.is_used && peer.path == path; });
+  const auto found =
+      std::ranges::find_if(side.peers, [&](const Peer& peer) { return peer.is_used && peer.path == path; });
   return found == side.peers.end() ? nullptr : &*found;
 }
 

@@ -307,7 +307,7 @@ TEST_F(ManyAddresses, ACandidateBesideThoseOfAPartyStandsBelowThem) {
   for (const bool is_relayed : {false, true}) {
     for (const std::uint32_t below : {0x7fffffffu, 2130706431u, 200u, 3u, 1u, 0u}) {
       const Beside beside{is_relayed, true, below};
-      std::set<std::uint32_t> priorities;
+      std::set<std::uint64_t> priorities;
       const auto lines = parts_.desk.candidates_beside(ports_, beside, {});
       ASSERT_EQ(lines.size() % 2, 0u) << "both components";
       for (const std::string& line : lines) {
@@ -315,10 +315,14 @@ TEST_F(ManyAddresses, ACandidateBesideThoseOfAPartyStandsBelowThem) {
         priorities.insert(each.priority);
         EXPECT_GE(each.priority, 1u) << line;
         EXPECT_LT(each.priority, 1u << 24) << "RFC 8445 §5.1.2.2: " << line;
-        if (below > 20) EXPECT_LT(each.priority, below) << line;
+        if (below > 20) {
+          EXPECT_LT(each.priority, below) << line;
+        }
         EXPECT_EQ(line.find(" typ relay raddr ") != std::string::npos, is_relayed) << line;
       }
-      if (below > 20) EXPECT_EQ(priorities.size(), lines.size()) << "each has its own";
+      if (below > 20) {
+        EXPECT_EQ(priorities.size(), lines.size()) << "each has its own";
+      }
     }
   }
   const auto lines =

@@ -1,5 +1,5 @@
-// Two parties that do ICE with each other, seen from the transport of one of them: what counts, what it teaches,
-// and what strangers get out of it (rule ICE-11, rows I-10 to I-15).
+// Two parties that do ICE with each other, seen from the transport of one of them: what counts, what it
+// teaches, and what strangers get out of it (rule ICE-11, rows I-10 to I-15).
 
 #include "relay/core/ice/overheard_ice.hpp"
 
@@ -60,7 +60,8 @@ Octets check(int number, const IceCredentials& to, const IceCredentials& by, boo
   return stun::write(stun::Kind::kRequest, transaction(number), contents, to.password);
 }
 
-Octets answer(const stun::TransactionId& id, const IceCredentials& by, stun::Kind kind = stun::Kind::kSuccess) {
+Octets answer(const stun::TransactionId& id, const IceCredentials& by,
+              stun::Kind kind = stun::Kind::kSuccess) {
   stun::Contents contents;
   contents.mapped = kOurs;
   if (kind == stun::Kind::kError) contents.error = stun::kRoleConflict;
@@ -159,12 +160,27 @@ INSTANTIATE_TEST_SUITE_P(
     Table, Refused,
     ::testing::Values(
         RefusedRow{"NoIntegrity", without_integrity},
-        RefusedRow{"WrongPassword", [] { return check(1, {kB.ufrag, "guessed-password-0123456"}, kA); }},
-        RefusedRow{"PasswordOfTheSender", [] { return check(1, {kB.ufrag, kA.password}, kA); }},
+        RefusedRow{"WrongPassword",
+                   [] {
+                     return check(1, {kB.ufrag, "guessed-password-0123456"}, kA);
+                   }},
+        RefusedRow{"PasswordOfTheSender",
+                   [] {
+                     return check(1, {kB.ufrag, kA.password}, kA);
+                   }},
         RefusedRow{"TheOtherDirection", [] { return check(1, kA, kB); }},
-        RefusedRow{"UnknownSender", [] { return check(1, kB, {"eve", ""}); }},
-        RefusedRow{"NoSender", [] { return check(1, kB, {"", ""}); }},
-        RefusedRow{"UnknownReceiver", [] { return check(1, {"eve", kB.password}, kA); }},
+        RefusedRow{"UnknownSender",
+                   [] {
+                     return check(1, kB, {"eve", ""});
+                   }},
+        RefusedRow{"NoSender",
+                   [] {
+                     return check(1, kB, {"", ""});
+                   }},
+        RefusedRow{"UnknownReceiver",
+                   [] {
+                     return check(1, {"eve", kB.password}, kA);
+                   }},
         RefusedRow{"AnswerToNothing", [] { return answer(transaction(1), kA); }},
         RefusedRow{"ErrorToNothing", [] { return answer(transaction(1), kA, stun::Kind::kError); }},
         RefusedRow{"Indication",
