@@ -209,10 +209,15 @@ TEST_P(OnePort, ONE3_WhoMightHaveNoIceOrNoMuxHasPortsOfItsOwn) {
   lite["ICE-lite"] = "backward";
   ok(lite);
   EXPECT_NE(World::port_of(ok(answer("l", "B", "A", audio_sdp(at('A'))))), kIcePort);
-  // A word that leaves ICE to the parties makes nothing certain, in force or not.
-  json beside = offer("o", "B", browser.sdp());
-  beside["ICE"] = "optional";
-  EXPECT_EQ(ok(beside)["sdp"].get<std::string>().find(" 29000 "), std::string::npos);
+  // Parties that do ICE with each other have ufrags of their own, which tell nobody apart here.
+  IcePhone other(*world_, at('C', 5002), "carol", true);
+  for (const std::string word : {"optional", "force-relay"}) {
+    json beside = offer("o" + word, "B", browser.sdp());
+    beside["ICE"] = word;
+    const json replies = {ok(beside), ok(answer("o" + word, "B", "C", other.sdp()))};
+    EXPECT_NE(replies.dump().find("a=candidate"), std::string::npos) << replies;
+    EXPECT_EQ(replies.dump().find(" 29000 "), std::string::npos) << replies;
+  }
   // No ICE at all.
   ok(offer("p", "B", audio_sdp(at('B'))));
   EXPECT_NE(World::port_of(ok(answer("p", "B", "A", audio_sdp(at('A'))))), kIcePort);
