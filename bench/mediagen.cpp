@@ -9,6 +9,7 @@
 //   bare  {"flows": [["LOCAL", PORT, "OUT-LOCAL", PORT, "OUT-PEER", PORT], …]}, then waits for the end of its
 //   input
 
+#include "bench/frame.hpp"
 #include "control/sdp/sdes.hpp"
 #include "media.skel.h"  // generated
 #include "relay/core/srtp/srtp_context.hpp"
@@ -28,12 +29,8 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/if_ether.h>
 #include <linux/if_link.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
-#include <netinet/ip.h>
-#include <netinet/udp.h>
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -49,9 +46,7 @@ constexpr std::size_t kTag = 10;
 constexpr std::size_t kBatch = 32;
 
 struct Frame {
-  ethhdr eth;
-  iphdr ip;
-  udphdr udp;
+  bench::FrameHeaders headers;
   std::array<std::uint8_t, kPayload + kTag + 4> rtp;
 } __attribute__((packed));
 /// Of a frame whose RTP packet has this size.
@@ -59,35 +54,9 @@ constexpr std::size_t frame_size(std::size_t rtp) { return sizeof(Frame) - sizeo
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-void read_mac(const std::string& text, unsigned char* to) {
-  if (std::sscanf(text.c_str(), "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", to, to + 1, to + 2, to + 3, to + 4,
-                  to + 5) != 6)
-    throw std::runtime_error("no MAC address: " + text);
-}
-
 Frame make_frame(const json& flow, std::uint32_t ssrc, std::size_t size) {
   Frame frame{};
-  read_mac(flow[4], frame.eth.h_source);
-  read_mac(flow[5], frame.eth.h_dest);
-  frame.eth.h_proto = htons(ETH_P_IP);
-  frame.ip.version = 4;
-  frame.ip.ihl = 5;
-  frame.ip.tot_len = htons(static_cast<std::uint16_t>(sizeof(iphdr) + sizeof(udphdr) + size));
-  frame.ip.frag_off = htons(0x4000);
-  frame.ip.ttl = 64;
-  frame.ip.protocol = IPPROTO_UDP;
-  inet_pton(AF_INET, flow[0].get<std::string>().c_str(), &frame.ip.saddr);
-  inet_pton(AF_INET, flow[2].get<std::string>().c_str(), &frame.ip.daddr);
-  std::uint32_t sum = 0;
-  std::array<std::uint16_t, 10> words;
-  std::memcpy(words.data(), &frame.ip, sizeof words);
-  for (const auto word : words) sum += word;
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  frame.ip.check = static_cast<std::uint16_t>(~sum);
-  frame.udp.source = htons(flow[1].get<std::uint16_t>());
-  frame.udp.dest = htons(flow[3].get<std::uint16_t>());
-  frame.udp.len = htons(static_cast<std::uint16_t>(sizeof(udphdr) + size));
+  frame.headers = bench::make_headers({flow[0], flow[1], flow[2], flow[3], flow[4], flow[5]}, size);
   frame.rtp[0] = 0x80;
   frame.rtp[1] = 96;
   const std::uint32_t ssrc_be = htonl(ssrc);
@@ -154,14 +123,7 @@ class Generator {
       frames_.push_back(make_frame(flows[i], 1000 + static_cast<std::uint32_t>(i), size));
     }
     sealed_.resize(kBatch);
-    socket_ = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    sockaddr_ll to{};
-    to.sll_family = AF_PACKET;
-    to.sll_ifindex = static_cast<int>(if_nametoindex(interface.c_str()));
-    const int one = 1;
-    setsockopt(socket_, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof one);
-    if (socket_ < 0 || bind(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
-      throw std::runtime_error("no packet socket");
+    socket_ = bench::open_frame_socket(interface);
   }
   ~Generator() { close(socket_); }
   Generator(const Generator&) = delete;
