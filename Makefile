@@ -41,6 +41,7 @@ bench: build      ## set-up rate, forwarding rate, CPU, latency and memory besid
 	@$(BUILD)/bin/srtp_cost
 	@$(BUILD)/bin/isolation_cost
 	@python3 bench/media_rate.py --build $(BUILD)/bin --json $(BUILD)/media_rate.json
+	@python3 bench/webrtc_rate.py --build $(BUILD)/bin --json $(BUILD)/webrtc_rate.json
 	@python3 bench/dpdk_rate.py --build $(BUILD)/bin
 	@python3 bench/recording_rate.py --build $(BUILD)/bin
 	@python3 bench/flight_rate.py --build $(BUILD)/bin
