@@ -86,7 +86,7 @@ class Load:
         options, to_browser = KINDS[plain(kind)]
         self.kind, self.generator = kind, None
         ng = f"127.0.0.1:{2223 + place}"
-        command = ["--config-file=none", f"--interface={network.relay(place)}", f"--listen-ng={ng}", "--log-level=4", "--num-threads=1",
+        command = ["--config-file=none", f"--interface={network.relay(place)}", f"--listen-ng={ng}", "--log-level=3", "--num-threads=1",
                    "--port-min=20000", "--port-max=60000", "--delete-delay=0", "--timeout=3600"]
         if kind == "rtpengine":
             command = ["rtpengine", *command, "--foreground", "--log-stderr", "--table=-1"]
@@ -99,17 +99,25 @@ class Load:
                  "ng_namespace": f"/run/netns/{m.CORE}", "to_phone": PHONE, "to_browser": to_browser, "from": "both", "counts": counts}
         try:
             self.generator = m.Lines(m.inside(m.GEN, "taskset", "-c", m.CPU["generator"], os.path.join(tools, "webrtcgen")))
-            self.generator.ask(order)
+            self.order(order)
         except BaseException:
             self.stop()
             raise
 
-    def ask(self, what, **more):
+    def order(self, order):
+        """Hands an order to the generator and returns its answer; RuntimeError if there is none, or no good one."""
         try:
-            return self.generator.ask({"do": what, **more})
-        except RuntimeError as e:
+            told = self.generator.ask(order)
+            problem = told.get("error")
+        except (RuntimeError, BrokenPipeError, ValueError) as e:
+            problem = str(e)
+        if problem:
             ended = self.process.poll()
-            raise RuntimeError(f"{self.kind}: {what}: {e}" + ("" if ended is None else f", and so did the relay ({ended})")) from None
+            raise RuntimeError(f"{self.kind}, {order.get('do', 'start')}: {problem}" + ("" if ended is None else f" (the relay ended with {ended})"))
+        return told
+
+    def ask(self, what, **more):
+        return self.order({"do": what, **more})
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -133,6 +141,8 @@ def set_up(load, calls, window, cpu=None):
     used = (cpu() - before) / 1e6 if cpu else 0
     if told["handshakes"] == 0:
         raise RuntimeError(f"{load.kind}: no handshake was counted")
+    if told["relay_ends"] != (1 if "one port" in load.kind else told["handshakes"]):
+        raise RuntimeError(f"{load.kind}: {told['handshakes']} handshakes at {told['relay_ends']} ports")
     return {"legs_per_s": calls / told["seconds"], "handshakes_per_s": told["handshakes"] / told["seconds"],
             "handshakes_per_leg": told["handshakes"] / calls, "cpu_ms_per_leg": used / calls, "cpu_ms_per_handshake": used / told["handshakes"],
             "busy": used / 1000 / told["seconds"], "p50_ms": told["p50_ms"], "p99_ms": told["p99_ms"]}, max(told["suites"], key=told["suites"].get)
@@ -140,9 +150,10 @@ def set_up(load, calls, window, cpu=None):
 
 def step(load, legs, seconds):
     told = load.ask("media", legs=legs, seconds=seconds)
-    if told["sent"] == 0 or 0 in told["heard"]:
-        raise RuntimeError(f"{load.kind}: of {told['sent']} packets arrived (audio to browsers, to phones, video to browsers, to phones): {told['heard']}")
-    told["lost"] = max(0, 1 - told["received"] / told["sent"])
+    if told["sent"] == 0:
+        raise RuntimeError(f"{load.kind}: nothing was sent")
+    # Of one kind nothing: that is no small loss.
+    told["lost"] = 1 if 0 in told["heard"] else max(0, 1 - told["received"] / told["sent"])
     told["is_offered"] = told["sent"] >= 0.97 * told["wanted"]
     return told
 
@@ -182,6 +193,8 @@ def measure(kind, builds, arguments, directory):
             step(load, legs, min(1, arguments.seconds))  # what grows once
             before = cpu()
             steady = step(load, legs, 2 * arguments.seconds)
+            if steady["lost"] == 1:
+                raise RuntimeError(f"{kind}: of {steady['sent']} packets arrived as audio at browsers and phones, as video at both: {steady['heard']}")
             result["us_per_packet"] = (cpu() - before) / 1000 / steady["received"]
             result["steady_lost"] = steady["lost"]
             result["legs_by_cpu"] = 1e6 / result["us_per_packet"] / PER_LEG
@@ -207,10 +220,7 @@ def memory(kinds, builds, arguments, directory):
                 set_up(load, arguments.calls, arguments.window)
                 figures[kind] = {"kb_at_once": (m.rss_kb(load.process.pid) - load.rss) / arguments.calls,
                                  "descriptors": (load.descriptors() - load.files) / arguments.calls}
-            end = time.monotonic() + arguments.rest
-            while time.monotonic() < end:  # all of them answer checks meanwhile
-                for load in loads.values():
-                    load.ask("rest", seconds=0.2)
+            time.sleep(arguments.rest)
             for kind, load in loads.items():
                 rested = m.rss_kb(load.process.pid)
                 figures[kind]["kb_at_rest"] = (rested - load.rss) / arguments.calls
@@ -294,6 +304,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1, help="time of a step with media")
     parser.add_argument("--rest", type=float, default=32, help="seconds before the memory at rest is read; 0: memory is not measured")
+    parser.add_argument("--limit", type=float, default=180, help="no round begins that would make the run longer than so many seconds")
     parser.add_argument("--json")
     parser.add_argument("--only", action="append", metavar="KIND", help=f"one of: {', '.join(KINDS)}")
     arguments = parser.parse_args()
@@ -306,20 +317,34 @@ def main():
     largest = int(open("/proc/sys/net/core/rmem_max").read())
     if largest < ONE_PORT_BUFFER and any("one port" in kind for kind in kinds):
         print(f"net.core.rmem_max is {largest}: the one port gets less than the {ONE_PORT_BUFFER} octets of buffer that docs/operations.md names")
-    rounds, notes = {kind: [] for kind in kinds}, {}
+    rounds, notes, figures, problem = {kind: [] for kind in kinds}, {}, {}, None
     with tempfile.TemporaryDirectory() as directory:
         try:
+            start, longest = time.monotonic(), 0
             for at in range(arguments.rounds):
+                began = time.monotonic()
+                if at > 0 and began - start + longest + arguments.rest > arguments.limit:
+                    print(f"{at} of {arguments.rounds} rounds: another would take longer than {arguments.limit:g} s in all (--limit)")
+                    arguments.rounds = at
+                    break
                 for kind in kinds[::-1 if at % 2 else 1]:
                     result, notes[kind] = measure(kind, builds, arguments, directory)
                     rounds[kind].append(result)
-            figures = memory(kinds, builds, arguments, directory) if arguments.rest else {}
-        except RuntimeError:
+                longest = max(longest, time.monotonic() - began)
+            if arguments.rest:
+                figures = memory(kinds, builds, arguments, directory)
+        except RuntimeError as e:
+            problem = e
             with open(os.path.join(directory, "relay.log"), errors="replace") as log:
                 print("".join(log.readlines()[-20:]), file=sys.stderr)
-            raise
+    # What was measured before something went wrong is told as well.
+    rounds = {kind: results for kind, results in rounds.items() if results}
     medians = {kind: {key: statistics.median(r[key] for r in results) for key in results[0]} | figures.get(kind, {}) for kind, results in rounds.items()}
-    print_tables(kinds, medians, notes, rounds, arguments)
+    if medians:
+        print_tables(list(medians), medians, notes, rounds, arguments)
+    if problem:
+        print(f"FAILED: {problem}", file=sys.stderr)
+        return 1
     if arguments.json:
         with open(arguments.json, "w") as f:
             json.dump({"calls": arguments.calls, "medians": medians, "notes": notes, "rounds": rounds}, f, indent=1)
