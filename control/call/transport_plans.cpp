@@ -250,8 +250,9 @@ class Planner {
         plan_->ice = ice_plan(*ice, is_answered(), !terms_.mux_used && !ports_.is_shared, locals(), peers(),
                               is_left_out);
     }
-    if (plan_->ice) {
-      // LAT-10: the selected pair is the only source and destination.
+    if (plan_->ice || ports_.is_shared) {
+      // LAT-10: the selected pair is the only source and destination. At a shared port that holds for a party
+      // without ICE, too: nobody said that it wants what comes from there (ONE-3).
       latch = LatchConfig{};
       latch.peers = peers();
       latch.policy = LatchPolicy::kOff;
@@ -260,7 +261,7 @@ class Planner {
     }
     plan_->early_until = early_until();
     LatchConfig rtcp = latch;
-    if (!plan_->ice) rtcp = with_rtcp_at(latch, terms_.remote_known ? terms_.remote_rtcp : Endpoint{});
+    if (!latch.by_ice) rtcp = with_rtcp_at(latch, terms_.remote_known ? terms_.remote_rtcp : Endpoint{});
     plan_->proposed = proposed_peer(latch, rtcp.signalled);
     plan_->rtp_latch = std::move(latch);
     plan_->rtcp_latch = std::move(rtcp);

@@ -87,8 +87,13 @@ bool OfferAnswer::may_share(const Match& match, bool receiver_side) const {
   const sdp::MediaSection& section = *match.section;
   // The parties' ICE with each other tells nobody apart at a shared port: their ufrags are not ours.
   if (!section.is_rtp() || match.passing != Passing::kNo) return false;
-  // Who answers was shown its port by the offer.
-  if (is_answer_ && !receiver_side) return true;
+  if (is_answer_ && !receiver_side) {
+    // Who answers was shown its port by the offer, unless it is a new branch.
+    const MediaTransport* own = match.transport(false).via;
+    if (const LocalPorts* shown = own == nullptr ? nullptr : own->active_ports()) return shown->is_shared;
+    const sdp::IceDescription ice = sdp::read_ice(section);
+    return ice.is_there() && section.rtcp_mux && !is_behind_shared_port(ice.candidates, services_.interfaces);
+  }
   const Leg* leg = receiver_side ? receiver_ : sender_;
   const auto& lite = receiver_side ? request_.ice.is_lite_to_receiver : request_.ice.is_lite_to_sender;
   if (is_lite_toward(leg, lite)) return false;

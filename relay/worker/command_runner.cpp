@@ -10,7 +10,10 @@
 // returns. Control relies on it: after the fence nothing is forwarded by the old plan (LAT-13).
 #include "relay/worker/command_runner.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <algorithm>
+#include <utility>
 
 namespace ferry {
 
@@ -20,6 +23,7 @@ void CommandRunner::place(TransportId id, std::unique_ptr<TransportEntry> entry)
   TransportEntry& placed = *entry;
   context_.table.put(id, std::move(entry));
   share(placed);
+  context_.ports.bind_moved(placed, static_cast<WorkerNumber>(context_.number), context_.io->now());
   context_.totals.transports.store(context_.table.size(), std::memory_order_relaxed);
   // A transport adopted from another worker may be in the middle of a prompt.
   parts_.own_packets.await(placed, context_.io->now());
@@ -46,8 +50,10 @@ void CommandRunner::serve(TransportEntry& entry, TransportId id, std::size_t loc
 }
 
 void CommandRunner::share(TransportEntry& entry) {
-  if (context_.ports.join(entry)) return;
-  // Another transport has the ufrag, which control never gives twice. Nothing reaches this one.
+  bool has_joined = false;
+  if (had_memory([&] { has_joined = context_.ports.join(entry); }) && has_joined) return;
+  // There is no memory (C-12), or another transport has the ufrag, which control never gives twice. Nothing
+  // reaches this one.
   bump(context_.totals.unserved_ports);
   entry.state.parts().events.note(TransportEvent::kPortNotServed);
 }
@@ -171,7 +177,12 @@ void CommandRunner::execute(ReadFlight& command) {
     *command.into = *entry->state.account().flight();
 }
 
-void CommandRunner::execute(ExtractTransport& command) { *command.into = take(command.id); }
+void CommandRunner::execute(ExtractTransport& command) {
+  auto moved = context_.ports.bindings_of(command.id, static_cast<WorkerNumber>(context_.number));
+  auto entry = take(command.id);
+  if (entry) entry->moved = std::move(moved);
+  *command.into = std::move(entry);
+}
 
 void CommandRunner::execute(AdoptTransport& command) { place(command.id, std::move(command.entry)); }
 

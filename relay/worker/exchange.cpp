@@ -67,19 +67,32 @@ void ExchangeEnd::tell_ufrag(SharedPortId port, std::string_view ufrag, bool is_
     if (waiting_[to].empty() && push_ufrag(static_cast<WorkerNumber>(to), port, ufrag, is_here)) continue;
     // Without memory the other worker does not learn of it: what it receives for this ufrag is a stranger's
     // until ICE restarts (C-12).
-    static_cast<void>(had_memory([&] { waiting_[to].push_back({port, std::string(ufrag), is_here}); }));
+    static_cast<void>(had_memory([&] { waiting_[to].push_back({port, std::string(ufrag), {}, is_here}); }));
   }
 }
 
 void ExchangeEnd::tell_endpoint(WorkerNumber receiver, SharedPortId port, const Endpoint& remote,
                                 std::optional<BindingProof> proof) noexcept {
   if (!reaches(receiver)) return;
+  auto& waiting = waiting_[receiver];
+  if (!proof) {
+    if (waiting.empty() && push_endpoint_gone(receiver, port, remote)) return;
+    // Without memory the other worker keeps the endpoint until somebody else proves that it has it (C-12).
+    static_cast<void>(had_memory([&] { waiting.push_back({port, {}, remote, false}); }));
+    return;
+  }
+  // It must not overtake that the same endpoint was gone before.
+  if (!waiting.empty()) return;
   exchange_->push(worker_, receiver,
-                  {proof ? Exchange::Kind::kEndpoint : Exchange::Kind::kEndpointGone,
+                  {*proof == BindingProof::kMove ? Exchange::Kind::kEndpointMoved : Exchange::Kind::kEndpoint,
                    port,
                    remote,
-                   proof == BindingProof::kAnswer,
+                   *proof == BindingProof::kAnswer,
                    {}});
+}
+
+bool ExchangeEnd::push_endpoint_gone(WorkerNumber to, SharedPortId port, const Endpoint& remote) noexcept {
+  return exchange_->push(worker_, to, {Exchange::Kind::kEndpointGone, port, remote, false, {}});
 }
 
 std::size_t ExchangeEnd::tell_waiting() noexcept {
@@ -88,7 +101,10 @@ std::size_t ExchangeEnd::tell_waiting() noexcept {
     auto& queue = waiting_[to];
     for (; !queue.empty(); queue.pop_front(), ++told) {
       const Waiting& next = queue.front();
-      if (!push_ufrag(static_cast<WorkerNumber>(to), next.port, next.ufrag, next.is_here)) break;
+      const auto receiver = static_cast<WorkerNumber>(to);
+      const bool is_told = next.ufrag.empty() ? push_endpoint_gone(receiver, next.port, next.remote)
+                                              : push_ufrag(receiver, next.port, next.ufrag, next.is_here);
+      if (!is_told) break;
     }
   }
   return told;

@@ -35,7 +35,7 @@ class Exchange {
   /// flood of checks and answers, which anybody can write, does not displace media and news (LIM-3).
   static constexpr std::size_t kPlacesOfStrangers = 32;
 
-  enum class Kind : std::uint8_t { kDatagram, kUfrag, kUfragGone, kEndpoint, kEndpointGone };
+  enum class Kind : std::uint8_t { kDatagram, kUfrag, kUfragGone, kEndpoint, kEndpointMoved, kEndpointGone };
   /// Something on its way. Borrows `octets`.
   struct Item {
     Kind kind = Kind::kDatagram;
@@ -116,8 +116,9 @@ class Exchange {
   std::vector<Lane> lanes_;
 };
 
-/// One worker's end of the exchange. News about ufrags must not get lost, so they wait here while a lane is
-/// full; news about endpoints are told again when they are missed. The worker owns it.
+/// One worker's end of the exchange. News about ufrags, and of endpoints that are gone, must not get lost, so
+/// they wait here while a lane is full. That an endpoint is here is told again when it is missed. The worker
+/// owns it.
 class ExchangeEnd final : public SharedPortNews {
  public:
   /// `io` wakes the worker, and outlives this.
@@ -149,13 +150,15 @@ class ExchangeEnd final : public SharedPortNews {
   }
 
  private:
-  /// News of a ufrag that waits for room.
+  /// News that wait for room: of a ufrag, or (without one) of an endpoint that is gone.
   struct Waiting {
     SharedPortId port;
     std::string ufrag;
+    Endpoint remote;
     bool is_here = false;
   };
   bool push_ufrag(WorkerNumber to, SharedPortId port, std::string_view ufrag, bool is_here) noexcept;
+  bool push_endpoint_gone(WorkerNumber to, SharedPortId port, const Endpoint& remote) noexcept;
 
   std::shared_ptr<Exchange> exchange_;
   WorkerNumber worker_;

@@ -22,6 +22,11 @@ PortTable::Sharer* PortTable::SharedPort::sharer(TransportId transport) noexcept
   return at != sharers.end() && at->second.id == transport ? &at->second : nullptr;
 }
 
+const PortTable::Sharer* PortTable::SharedPort::sharer(TransportId transport) const noexcept {
+  const auto at = sharers.find(transport.slot);
+  return at != sharers.end() && at->second.id == transport ? &at->second : nullptr;
+}
+
 PortTable::Check& PortTable::SharedPort::place_of(const stun::TransactionId& transaction) noexcept {
   // Random octets; the first one may be the mark of a worker.
   const auto place = static_cast<std::size_t>(transaction[1]) | static_cast<std::size_t>(transaction[2]) << 8;
@@ -256,15 +261,16 @@ bool PortTable::bind(std::uint64_t cookie, TransportId id, const Endpoint& remot
   Sharer* sharer = at != nullptr ? at->sharer(id) : nullptr;
   if (sharer == nullptr || !remote.is_set()) return false;
   const auto passed_on = passed_on_by(cookie);
-  Binding made{{id, {}}, ++uses_, now, proof, passed_on};
+  // From now on it is as good as the answer that proved it.
+  Binding made{{id, {}}, ++uses_, now, std::min(proof, BindingProof::kAnswer), passed_on};
   // Told even if nothing changes here: the receiving worker does not know the endpoint, or has lost it.
   const bool is_news = passed_on && (cookie & kKnownThere) == 0;
   const auto known = at->bindings.find(remote);
   if (known != at->bindings.end() && known->second.holder == made.holder) {
     const bool is_elsewhere = known->second.receiver != passed_on;
     if (is_elsewhere) tell_endpoint(*at, remote, known->second, false);
-    const bool is_stronger = proof > known->second.proof;
-    made.proof = std::max(proof, known->second.proof);
+    const bool is_stronger = made.proof > known->second.proof;
+    made.proof = std::max(made.proof, known->second.proof);
     known->second = made;
     if (is_news || is_elsewhere || is_stronger) tell_endpoint(*at, remote, made, true);
     return true;
@@ -287,8 +293,35 @@ bool PortTable::bind(std::uint64_t cookie, TransportId id, const Endpoint& remot
     return false;
   }
   sharer->remotes[sharer->bound++] = remote;
-  if (passed_on) tell_endpoint(*at, remote, made, true);
+  if (passed_on && proof == BindingProof::kMove && news_ != nullptr)
+    news_->tell_endpoint(*passed_on, at->id, remote, proof);
+  else if (passed_on)
+    tell_endpoint(*at, remote, made, true);
   return true;
+}
+
+std::vector<MovedBinding> PortTable::bindings_of(TransportId id, WorkerNumber here) const {
+  std::vector<MovedBinding> bound;
+  for (const auto& port : shared_) {
+    const Sharer* sharer = port ? port->sharer(id) : nullptr;
+    if (sharer == nullptr) continue;
+    for (const Endpoint& remote : std::span(sharer->remotes).first(sharer->bound)) {
+      const auto at = port->bindings.find(remote);
+      if (at == port->bindings.end()) continue;
+      bound.push_back({port->id, remote, at->second.proof, at->second.receiver.value_or(here)});
+    }
+  }
+  return bound;
+}
+
+void PortTable::bind_moved(TransportEntry& entry, WorkerNumber here, Instant now) noexcept {
+  for (const MovedBinding& each : entry.moved) {
+    const std::uint64_t cookie =
+        each.receiver == here ? make_cookie(each.port) : make_cookie(each.port, each.receiver, false);
+    const auto proof = each.proof == BindingProof::kCheck ? BindingProof::kCheck : BindingProof::kMove;
+    static_cast<void>(bind(cookie, entry.id, each.remote, proof, now));
+  }
+  entry.moved.clear();
 }
 
 void PortTable::unbind(SharedPortId port, TransportId id, const Endpoint& remote) noexcept {
@@ -342,7 +375,7 @@ void PortTable::set_endpoint_of_other(SharedPortId port, const Endpoint& remote,
     if (known != at->bindings.end() && known->second.holder.worker == worker) at->bindings.erase(known);
     return;
   }
-  const Binding made{{{}, worker}, ++uses_, now, *proof, {}};
+  const Binding made{{{}, worker}, ++uses_, now, std::min(*proof, BindingProof::kAnswer), {}};
   if (known != at->bindings.end()) {
     const bool is_its_own = known->second.holder.worker == worker;
     if (!is_its_own && !known->second.gives_way_to(*proof, now)) return;

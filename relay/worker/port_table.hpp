@@ -9,6 +9,7 @@
 #include "relay/core/forward/plan.hpp"
 #include "relay/core/ice/stun.hpp"
 #include "relay/io/packet_buffer.hpp"
+#include "relay/worker/shared_binding.hpp"
 #include "relay/worker/transport_table.hpp"
 
 #include <array>
@@ -24,17 +25,6 @@
 #include <vector>
 
 namespace ferry {
-
-/// Number of a worker within the process.
-using WorkerNumber = std::uint8_t;
-/// Most workers that can serve shared ports. A cookie has eight bits for a worker's number plus one.
-constexpr std::size_t kMostSharingWorkers = 255;
-
-/// Names a shared port. All workers have the same numbers.
-struct SharedPortId {
-  std::uint32_t value = 0;
-  bool operator==(const SharedPortId&) const = default;
-};
 
 // The engine returns a cookie with each datagram, so that a packet finds its transport without a search:
 //
@@ -81,9 +71,6 @@ constexpr SharedPortId shared_port_of(std::uint64_t cookie) {
 constexpr LocalPort port_of(std::uint64_t cookie) {
   return {static_cast<Component>(cookie & 1), static_cast<std::uint8_t>((cookie >> 1) & 7)};
 }
-
-/// Why an endpoint is bound: an authentic check came from there, or an authentic answer to a check of ours.
-enum class BindingProof : std::uint8_t { kCheck, kAnswer };
 
 /// Tells other workers what changed at the shared ports of this one. Nothing throws; what does not get
 /// through is told again when it is missed.
@@ -200,6 +187,11 @@ class PortTable {
   /// Ends a binding of the transport: its consent has expired (RFC 7675). Without effect if there is no such
   /// binding.
   void unbind(SharedPortId port, TransportId id, const Endpoint& remote) noexcept;
+  /// The bindings of a transport that is about to leave this worker, which is `here`, for another one. Throws
+  /// std::bad_alloc.
+  [[nodiscard]] std::vector<MovedBinding> bindings_of(TransportId id, WorkerNumber here) const;
+  /// Binds what a transport has brought from another worker to `here`, after `join`.
+  void bind_moved(TransportEntry& entry, WorkerNumber here, Instant now) noexcept;
   /// Notes that the transport sends a check, so that its answer is found. Only the latest checks are kept.
   void note_check(SharedPortId port, TransportId id, const stun::TransactionId& transaction) noexcept;
 
@@ -241,9 +233,12 @@ class PortTable {
     [[nodiscard]] bool is_in_use(Instant now) const noexcept {
       return proof == BindingProof::kAnswer && now - heard < kInUse;
     }
-    /// True if it may move to another holder, who has that proof.
+    /// True if it may move to another holder, who has that proof. A transport that moves takes it along from
+    /// the worker that had it.
     [[nodiscard]] bool gives_way_to(BindingProof other, Instant now) const noexcept {
-      return proof == BindingProof::kCheck || (other == BindingProof::kAnswer && !is_in_use(now));
+      if (proof == BindingProof::kCheck) return true;
+      return other == BindingProof::kMove ? holder.worker.has_value() || !is_in_use(now)
+                                          : other == BindingProof::kAnswer && !is_in_use(now);
     }
   };
   /// A transport at a shared port.
@@ -289,6 +284,7 @@ class PortTable {
 
     /// Null if the transport has no ufrag here.
     Sharer* sharer(TransportId id) noexcept;
+    [[nodiscard]] const Sharer* sharer(TransportId id) const noexcept;
     Check& place_of(const stun::TransactionId& transaction) noexcept;
   };
 

@@ -8,6 +8,7 @@
 #include "relay/core/output/output.hpp"
 #include "relay/core/tap.hpp"
 #include "relay/io/packet_buffer.hpp"
+#include "relay/worker/shared_binding.hpp"
 
 #include <algorithm>
 #include <array>
@@ -77,6 +78,8 @@ struct TransportEntry {
   }
   /// True if one of its ports is shared with other transports (`PortTable`).
   bool shares_port = false;
+  /// Its endpoints at shared ports, on the way from one worker to another. Empty at a worker.
+  std::vector<MovedBinding> moved;
   /// How many local addresses it has.
   [[nodiscard]] std::size_t locals() const noexcept { return 1 + more_ports.size(); }
   /// The taps that see its packets. Borrowed; control detaches each before it dies.

@@ -140,6 +140,17 @@ std::size_t Worker::run_once() noexcept {
   return count + passed_on;
 }
 
+namespace {
+
+/// The proof in news of an endpoint; nothing if the other worker has it no more.
+std::optional<BindingProof> proof_of(const Exchange::Item& item) noexcept {
+  if (item.kind == Exchange::Kind::kEndpointGone) return std::nullopt;
+  if (item.kind == Exchange::Kind::kEndpointMoved) return BindingProof::kMove;
+  return item.is_known ? BindingProof::kAnswer : BindingProof::kCheck;
+}
+
+}  // namespace
+
 std::size_t Worker::exchange() noexcept {
   const Instant now = context_.io->now();
   std::size_t filled = 0;
@@ -172,13 +183,9 @@ std::size_t Worker::exchange() noexcept {
         return;
       }
       case Exchange::Kind::kEndpoint:
+      case Exchange::Kind::kEndpointMoved:
       case Exchange::Kind::kEndpointGone:
-        context_.ports.set_endpoint_of_other(
-            item.port, item.remote, from,
-            item.kind == Exchange::Kind::kEndpointGone
-                ? std::nullopt
-                : std::optional(item.is_known ? BindingProof::kAnswer : BindingProof::kCheck),
-            now);
+        context_.ports.set_endpoint_of_other(item.port, item.remote, from, proof_of(item), now);
         // What came from there before this worker knew whose it is (DTL-3).
         forwarder_.release_hellos(item.port, item.remote, now);
         return;

@@ -145,6 +145,7 @@ void Handshakes::follow_handshake(Component component, Side side, HandshakeTurn 
 }
 
 void Handshakes::leave_worker() noexcept {
+  if (ice_) ice_->leave_worker();
   if (!dtls_) return;
   for (DtlsChannel& channel : dtls_->channels) channel.leave_budget();
 }

@@ -529,6 +529,14 @@ void IceAgent::drive(Turn turn) {
   follow_state(turn);
 }
 
+void IceAgent::leave_worker() noexcept {
+  for (Pair& pair : pairs_) {
+    if (!pair.is_pending) continue;
+    pair.is_pending = false;
+    pair.next = {};
+  }
+}
+
 void IceAgent::skip(Duration pause) noexcept {
   const auto later = [pause](Instant& each) {
     if (each != Instant{}) each += pause;

@@ -113,6 +113,9 @@ class IceAgent {
   void drive(Turn turn);
   /// When `drive` has something to do; nothing if never.
   [[nodiscard]] std::optional<Instant> due(Instant now) const noexcept;
+  /// Leaves a worker: checks under way are sent anew at the next one, as new ones. At a shared port the
+  /// answer to a check goes to the worker that its transaction names (ONE-1).
+  void leave_worker() noexcept;
   /// Moves all times forward by a time in which this process did not run: that was no silence of the peer
   /// (C-13).
   void skip(Duration pause) noexcept;
