@@ -354,6 +354,9 @@ Result<void, RequestError> OfferAnswer::choose_interfaces() {
   for (Match& match : matches_) {
     match.untouched = match.section->type == "message" && !match.section->is_rtp();
     match.passing = passing_of(match);
+    // SCT-1: any other data channel is refused, whatever port it says.
+    const bool is_refused = match.section->is_data_channel() && match.passing == Passing::kNo;
+    if (is_refused) session_.media[static_cast<std::size_t>(&match - matches_.data())].port = 0;
     match.sender_interface = interface_for(request_.sender_interface, match.sender, sender_, sender_side);
     match.receiver_interface =
         interface_for(request_.receiver_interface, match.receiver, receiver_, receiver_side);

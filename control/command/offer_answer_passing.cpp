@@ -30,8 +30,8 @@ bool is_bundle_only(const sdp::MediaSection& section) {
 
 /// True if the parties can speak of such a section without the relay.
 bool may_pass(const sdp::MediaSection& section) {
-  const bool is_there = section.is_rtp() || section.is_data_channel();
-  return is_there && (section.port != 0 || section.said_port != 0 || is_bundle_only(section));
+  if (section.is_data_channel()) return section.said_port != 0 || is_bundle_only(section);
+  return section.is_rtp() && (section.port != 0 || is_bundle_only(section));
 }
 
 Passing passing_in(const Leg* leg) {
@@ -46,20 +46,27 @@ Passing passing_by(IceWishes::Offer wish) {
   return wish == IceWishes::Offer::kRelayed ? Passing::kRelayed : Passing::kNo;
 }
 
-/// What all sections of a message may send together: a BUNDLE group has one port.
-RateLimit rate_of_all(const sdp::Session& session) {
+/// What a section may send (LIM-1).
+RateLimit rate_of(const sdp::MediaSection& section) {
   constexpr std::uint32_t kDataChannelPackets = 5000;
+  return section.is_data_channel() ? RateLimit{kDataChannelPackets, 0} : rate_limit(section, section.codecs);
+}
+
+/// What all sections of a message may send together. The sections of a BUNDLE group have one port; four
+/// sections of video are the most that it is meant for.
+RateLimit rate_of_group(const sdp::Session& session) {
+  constexpr std::uint32_t kMostPackets = 20'000;
   RateLimit sum;
   bool is_limited = true;
   for (const sdp::MediaSection& section : session.media) {
     if (!may_pass(section)) continue;
-    RateLimit limit = rate_limit(section, section.codecs);
-    if (section.is_data_channel()) limit = {kDataChannelPackets, 0};
+    const RateLimit limit = rate_of(section);
     sum.packets_per_second += limit.packets_per_second;
     sum.bytes_per_second += limit.bytes_per_second;
     is_limited = is_limited && limit.bytes_per_second != 0;
   }
   if (!is_limited) sum.bytes_per_second = 0;
+  sum.packets_per_second = std::min(sum.packets_per_second, kMostPackets);
   return sum;
 }
 
@@ -100,7 +107,8 @@ Passing OfferAnswer::passing_of(const Match& match) const {
 void OfferAnswer::keep_data_channels() {
   if (wished_passing() == Passing::kNo) return;
   for (sdp::MediaSection& section : session_.media) {
-    if (section.is_data_channel()) section.port = section.said_port;
+    const bool may_be_there = is_answer_ || sdp::read_ice(section).is_there();
+    if (section.is_data_channel() && may_be_there) section.port = section.said_port;
   }
 }
 
@@ -133,7 +141,9 @@ void OfferAnswer::show_passing(sdp::SectionEdit& edit, Media& media, const Match
   edit.passes_through = true;
   edit.bundle_only = is_bundle_only(section);
   edit.leaves_out_relayed = match.passing == Passing::kRelayed;
-  media.rate = rate_of_all(session_);
+  const bool may_be_grouped = std::ranges::any_of(
+      session_.attributes, [](const sdp::Attribute& each) { return each.name == "group"; });
+  media.rate = may_be_grouped ? rate_of_group(session_) : rate_of(section);
   const sdp::IceDescription ice = passing_ice(section);
   edit.leaves_out_ice = !ice.is_there();
   const LocalPorts* ports = media.via->active_ports();

@@ -226,7 +226,6 @@ void interpret(MediaSection& media, const Session& session, const Limits& limits
   // DMX-6: a section whose protocol cannot be relayed is read as rejected.
   const bool is_unknown = carriage_of(media.protocol.text) == Carriage::kUnknown && media.type != "message" &&
                           !limits.keeps_unknown_protocols;
-  if (media.is_data_channel()) media.said_port = media.port;
   if (is_unknown || media.is_data_channel()) media.port = 0;
 }
 
@@ -244,6 +243,7 @@ bool parse_media(std::string_view value, MediaSection& media, const Limits& limi
     port = port.substr(0, slash);
   }
   if (media.type.empty() || media.protocol.text.empty() || !read_number(port, media.port)) return false;
+  media.said_port = media.port;
   media.formats.reserve(kUsualFormats);
   for (std::string_view format = next_word(value); !format.empty(); format = next_word(value)) {
     if (media.formats.size() == limits.formats) {

@@ -113,8 +113,8 @@ Carriage carriage_of(std::string_view protocol) noexcept;
 struct MediaSection {
   std::string_view type;
   std::uint16_t port = 0;
-  /// The port of a data channel section, which `port` has as 0: such sections are not relayed (SCT-1). 0 for
-  /// others.
+  /// The port as the m-line has it. `port` is 0 if the section cannot be relayed, like a data channel
+  /// (SCT-1).
   std::uint16_t said_port = 0;
   /// Number of ports behind the slash of the m= line.
   unsigned port_count = 1;

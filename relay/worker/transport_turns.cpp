@@ -51,6 +51,12 @@ class FromEntry final : public PortOutput {
   const TransportEntry& entry_;
 };
 
+/// A transport's name as one number, and back.
+std::uint64_t number_of(TransportId id) noexcept { return (std::uint64_t{id.slot} << 32) | id.generation; }
+TransportId transport_of(std::uint64_t number) noexcept {
+  return {static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number)};
+}
+
 /// True if the source of a DTLS datagram may take part in a handshake (DTL-2).
 bool may_speak(TransportEntry& entry, const ReceivedPacket& arrived, const OwnMedia& own) noexcept {
   const Transport::Parts parts = entry.state.parts();
@@ -117,9 +123,17 @@ DropReason TransportTurns::overhear(TransportEntry& entry, const ReceivedPacket&
 }
 
 DropReason TransportTurns::pass_on(TransportEntry& entry, const ReceivedPacket& arrived,
-                                   const OverheardIce::Heard& heard) {
+                                   OverheardIce::Heard heard) {
+  const bool is_answer = heard.kind == OverheardIce::Heard::Kind::kAnswer;
   const std::vector<Sink>& sinks = entry.state.plan().sources.front().sinks;
-  TransportEntry* far = sinks.empty() ? nullptr : context_.table.find(sinks.front().via);
+  // A check goes to the partner. Its answer goes back to the transport that the check came to, even if the
+  // party has another partner by now.
+  TransportEntry* far = nullptr;
+  if (is_answer) {
+    far = context_.table.find(transport_of(heard.asker));
+  } else if (!sinks.empty()) {
+    far = context_.table.find(sinks.front().via);
+  }
   if (far == nullptr || !far->state.plan().overheard) {
     context_.drop_arriving(entry, DropReason::kNoSink);
     return DropReason::kNoSink;
@@ -127,7 +141,8 @@ DropReason TransportTurns::pass_on(TransportEntry& entry, const ReceivedPacket& 
   FromEntry out(context_, *far);
   const Component component = arrived.component();
   std::optional<Path> to = heard.to;
-  if (heard.kind == OverheardIce::Heard::Kind::kRequest) {
+  if (!is_answer) {
+    heard.asker = number_of(entry.id);
     to = far->state.pass_check(component, heard, {arrived.port.local, arrived.from},
                                {context_.dtls_budget, out, arrived.at, *context_.own});
   }
@@ -136,7 +151,8 @@ DropReason TransportTurns::pass_on(TransportEntry& entry, const ReceivedPacket& 
     return DropReason::kNoDestination;
   }
   out.send({component, to->local}, to->peer, arrived.datagram);
-  far->state.on_sent(component, DatagramClass::kStun, arrived.datagram, sinks.front().to, arrived.at);
+  const MediaId media = far->state.plan().sources.front().media;
+  far->state.on_sent(component, DatagramClass::kStun, arrived.datagram, media, arrived.at);
   return DropReason::kNone;
 }
 

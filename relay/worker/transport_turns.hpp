@@ -61,7 +61,7 @@ class TransportTurns {
 
   /// Sends a check or an answer that was overheard to the other party. kNone, or why that does not get it,
   /// which is counted.
-  DropReason pass_on(TransportEntry& entry, const ReceivedPacket& arrived, const OverheardIce::Heard& heard);
+  DropReason pass_on(TransportEntry& entry, const ReceivedPacket& arrived, OverheardIce::Heard heard);
 
   WorkerContext& context_;
   Deadlines& deadlines_;

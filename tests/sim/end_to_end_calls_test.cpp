@@ -1,5 +1,5 @@
 // Calls whose parties do ICE and DTLS with each other, and the relay is one candidate among theirs
-// (`ICE=optional`, `ICE=force-relay`; rule ICE-11, rows I-10 to I-15).
+// (`ICE=optional`, `ICE=force-relay`; rule ICE-11, rows I-14 to I-19).
 
 #include "tests/support/ice_phone.hpp"
 
@@ -199,7 +199,7 @@ TEST_P(EndToEndWords, AnOfferWithoutIceIsRelayedAsEver) {
 TEST_P(EndToEndWords, ICE11_AReadyPartyThatLeftIsNotSentTo) {
   connect(GetParam());
   ASSERT_EQ(talk(), kAll);
-  // I-12: B is gone; A goes on for 40 s.
+  // I-16: B is gone; A goes on for 40 s.
   b_.dead.insert(b_.at());
   const std::size_t before = world_->count(b_.at());
   std::size_t media = 0;
@@ -212,7 +212,7 @@ TEST_P(EndToEndWords, ICE11_AReadyPartyThatLeftIsNotSentTo) {
     media += each.at == b_.at() && !each.packet.empty() && read_u8(each.packet, 0) >= 128 ? 1 : 0;
   }
   EXPECT_GT(media, 1'000u);
-  EXPECT_LE(media, 1'550u + 20u) << "I-12: at most 30 s";
+  EXPECT_LE(media, 1'550u + 20u) << "I-16: at most 30 s";
   EXPECT_EQ(show(1)["end_to_end"]["through_here"], false);
 }
 
@@ -221,7 +221,7 @@ INSTANTIATE_TEST_SUITE_P(Words, EndToEndWords, ::testing::Values("optional", "fo
                            return std::string(word.param) == "optional" ? "Optional" : "ForceRelay";
                          });
 
-TEST_F(EndToEnd, ICE11_I10_I15_AStrangerIsNotHeardAndHearsNothing) {
+TEST_F(EndToEnd, ICE11_I14_I19_AStrangerIsNotHeardAndHearsNothing) {
   connect();
   ASSERT_EQ(talk(), kAll);
   world_->open(at('X'));
@@ -251,7 +251,7 @@ TEST_F(EndToEnd, ICE11_I10_I15_AStrangerIsNotHeardAndHearsNothing) {
   EXPECT_EQ(talk(), kAll);
 }
 
-TEST_F(EndToEnd, ICE11_I11_WhoeverRepeatsAPartysMessagesFromElsewhereMovesNothing) {
+TEST_F(EndToEnd, ICE11_I15_WhoeverRepeatsAPartysMessagesFromElsewhereMovesNothing) {
   world_->open(at('X'));
   set_up();
   // X reads all that comes to the relay and to the parties from the first message on, and repeats it at once.
@@ -290,7 +290,7 @@ TEST_F(EndToEnd, ICE11_I11_WhoeverRepeatsAPartysMessagesFromElsewhereMovesNothin
   }
 }
 
-TEST_F(EndToEnd, ICE11_I13_TwoAttackersCannotMakeTheRelaySendToAThird) {
+TEST_F(EndToEnd, ICE11_I17_TwoAttackersCannotMakeTheRelaySendToAThird) {
   // Both SDPs are the attackers'; B's says that it is at a victim, who never answers.
   const Endpoint victim = at('V');
   world_->open(victim);
@@ -316,7 +316,7 @@ TEST_F(EndToEnd, ICE11_I13_TwoAttackersCannotMakeTheRelaySendToAThird) {
   EXPECT_LE(checks, OverheardIce::kMaxSought);
 }
 
-TEST_F(EndToEnd, ICE11_I13_AttackersCannotSendToControlOrInCircles) {
+TEST_F(EndToEnd, ICE11_I17_AttackersCannotSendToControlOrInCircles) {
   const std::string first = offer_of(a_, "optional", true_sdp(a_))["sdp"];
   // B says that it is at a port of another call, and at ports where nobody may be.
   json other = offer("d", "C", audio_sdp(at('D')));
@@ -372,6 +372,17 @@ TEST_F(EndToEnd, ICE11_AHeldPartyStillHearsAndABlockStopsMediaAlone) {
               "ok");
     EXPECT_EQ(talk(), kAll) << what;
   }
+}
+
+TEST_F(EndToEnd, ICE11_LIM1_APartyThatFloodsIsLimited) {
+  connect();
+  const std::size_t before = world_->count(b_.at());
+  for (std::uint16_t n = 0; n < 5'000; ++n) {
+    world_->send(a_.at(), port_for(0), rtp('A', 1, n));
+    if (n % 100 == 0) pass(20ms);
+  }
+  EXPECT_LE(world_->count(b_.at()) - before, 600u) << "250 in a second, and as many at once";
+  EXPECT_GT(drops(0, "rate-limited"), 4'000);
 }
 
 TEST_F(EndToEnd, ICE11_MediaPastTheRelayIsNoFaultAndEndsNoCall) {
@@ -508,6 +519,21 @@ TEST_F(EndToEnd, ICE11_DataChannelsAndBundledSectionsPass) {
   a_.hears(answered);
   pass(3s);
   EXPECT_EQ(talk(), kAll) << "all is on the port of the first section";
+}
+
+TEST_F(EndToEnd, ICE11_SCT1_ADataChannelWithoutIceIsRefusedAllTheSame) {
+  const std::string channel =
+      "m=application 4002 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:9\r\na=sctp-port:5000\r\n";
+  const json offered = offer_of(a_, "optional", true_sdp(a_) + channel);
+  ASSERT_EQ(offered["result"], "ok") << offered;
+  EXPECT_EQ(lines_with(offered["sdp"], "m=application 0 ").size(), 1u) << offered["sdp"];
+  // The answer takes it nevertheless.
+  const json answered = answer_of(b_, true_sdp(b_) + channel);
+  ASSERT_EQ(answered["result"], "ok") << answered;
+  EXPECT_EQ(lines_with(answered["sdp"], "m=application 0 ").size(), 1u) << answered["sdp"];
+  const json medias = world_->manager().show("c", world_->clock())["legs"][0]["medias"];
+  ASSERT_EQ(medias.size(), 2u);
+  EXPECT_TRUE(medias[1]["local"].is_null()) << medias[1];
 }
 
 TEST_F(EndToEnd, ICE11_AnOfferOfADataChannelAloneIsTaken) {

@@ -218,6 +218,14 @@ TEST_P(OnePort, ONE3_WhoMightHaveNoIceOrNoMuxHasPortsOfItsOwn) {
     EXPECT_NE(replies.dump().find("a=candidate"), std::string::npos) << replies;
     EXPECT_EQ(replies.dump().find(" 29000 "), std::string::npos) << replies;
   }
+  // A branch that answers a browser's offer without ICE.
+  ok(offer("n", "A", audio_sdp(at('A'))));
+  ok(answer("n", "A", "B", audio_sdp(at('B'))));
+  json branch = answer("n", "A", "B2", audio_sdp(at('C')));
+  branch["flags"] = {"new-branch"};
+  ok(branch);
+  const json legs = world_->manager().show("n", world_->clock())["legs"];
+  EXPECT_EQ(legs.dump().find(":29000"), std::string::npos) << legs;
   // No ICE at all.
   ok(offer("p", "B", audio_sdp(at('B'))));
   EXPECT_NE(World::port_of(ok(answer("p", "B", "A", audio_sdp(at('A'))))), kIcePort);
@@ -287,9 +295,43 @@ TEST_P(OnePort, ONE4_ACallMovesToAnotherWorkerAndBack) {
   pass({&browser}, 2s);
   for (const std::size_t worker : {1u, 0u, 1u}) {
     world_->manager().move_call("c", worker);
+    EXPECT_EQ(talk(browser), Both(20, 20)) << worker << ": at once";
     pass({&browser}, 7s);
     EXPECT_EQ(talk(browser), Both(20, 20)) << worker;
   }
+}
+
+TEST_P(OnePort, ONE4_ACallMovesWhileItsFirstChecksAreUnderWay) {
+  if (GetParam() == 1) return;
+  for (int n = 0; n < 6; ++n) {
+    IcePhone browser(*world_, at('B', static_cast<std::uint16_t>(5001 + n)), "bob" + std::to_string(n), true);
+    calls_phone("c", browser);
+    pass({&browser}, n * 20ms);
+    world_->manager().move_call("c", n % 2 == 0 ? 1 : 0);
+    pass({&browser}, 3s);
+    EXPECT_EQ(talk(browser), Both(20, 20)) << n;
+    ok({{"command", "delete"}, {"call-id", "c"}, {"delete-delay", 0}});
+  }
+}
+
+TEST_P(OnePort, ONE3_AnAnswerWithoutIceIsSentNothingFromThePort) {
+  // The callee names the place of somebody else, whose agent would take what comes from that very port.
+  world_->open(at('V'));
+  json request = offer("c", "A", audio_sdp(at('A')));
+  request.update(kWebRtc);
+  ok(request);
+  std::string plain = audio_sdp(at('V'));
+  plain.replace(plain.find("RTP/AVP"), 7, "UDP/TLS/RTP/SAVPF");
+  plain += "a=rtcp-mux\r\na=setup:active\r\na=fingerprint:sha-256 01";
+  for (int i = 1; i < 32; ++i) plain += ":23";
+  const json answered = world_->ng(answer("c", "A", "B", plain + "\r\n"));
+  const Endpoint relay{world_->relay_address(),
+                       answered["result"] == "ok" ? World::port_of(answered) : UdpPort{1}};
+  for (int i = 0; i < 100; ++i) {
+    world_->send(at('A'), relay, rtp('A', 1, static_cast<std::uint16_t>(i)));
+    world_->run(world_->elapsed() + 20ms);
+  }
+  EXPECT_EQ(world_->count(at('V')), 0u) << answered;
 }
 
 TEST_P(OnePort, ONE5_I01_ForgedChecksAndStrangersChangeNothing) {

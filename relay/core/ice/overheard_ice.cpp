@@ -84,7 +84,7 @@ void OverheardIce::follow(std::shared_ptr<const OverheardPlan> plan, Instant now
     keep_former(former_other_, before->other, plan_->other);
     ++session_;
     for (Side& side : sides_) {
-      side.sought = 0;
+      side.sought = side.unproven = 0;
       for (Peer& peer : side.peers) {
         peer.is_former = plan_->party != before->party;
         peer.is_asked = false;
@@ -106,8 +106,10 @@ bool OverheardIce::may_be_peer(const Endpoint& at, const OwnMedia& own) const no
 
 OverheardIce::Heard OverheardIce::take(LocalPort at, const Endpoint& from, Bytes datagram, Turn turn) {
   if (!plan_->is_complete() || !may_be_peer(from, turn.own)) return {};
+  if (datagram.size() > kLongest) return {};
   const auto message = stun::parse(datagram);
-  if (!message) return {};
+  // RFC 8445 §7.1 asks for FINGERPRINT.
+  if (!message || !message->has_fingerprint) return {};
   switch (message->kind) {
     case stun::Kind::kRequest:
       return on_request(at, from, datagram, *message, turn);
@@ -170,7 +172,7 @@ OverheardIce::Heard OverheardIce::on_answer(LocalPort at, const Endpoint& from, 
   --passed->unanswered;
   const bool nominates = passed->nominates && message.kind == stun::Kind::kSuccess;
   note(at.component, peer_at(side, path), is_former, nominates, turn);
-  return {Heard::Kind::kAnswer, message.transaction, false, passed->back};
+  return {Heard::Kind::kAnswer, message.transaction, false, passed->back, passed->asker};
 }
 
 void OverheardIce::note(Component component, Peer& peer, bool is_former, bool nominates, Turn turn) {
@@ -183,7 +185,8 @@ void OverheardIce::note(Component component, Peer& peer, bool is_former, bool no
   const bool is_fresh = is_proven(peer, turn.now) && turn.now - peer.proven < kAskAgain &&
                         peer.wanted == peer.nomination && (is_former || peer.session == session_);
   if (is_fresh || (peer.is_asked && turn.now - peer.asked < kAskSoon)) return;
-  if (is_selected || side.questions.take(kSeeking, 0, turn.now)) ask(component, peer, turn);
+  TokenBucket& bucket = peer.is_named ? side.named_questions : side.questions;
+  if (is_selected || bucket.take(kSeeking, 0, turn.now)) ask(component, peer, turn);
 }
 
 OverheardIce::Peer* OverheardIce::find(Side& side, const Path& path) noexcept {
@@ -196,7 +199,7 @@ OverheardIce::Peer& OverheardIce::peer_at(Side& side, const Path& path) noexcept
   if (Peer* known = find(side, path)) return *known;
   const auto worth = [&](const Peer& peer) {
     return std::tuple(peer.is_used, peer.is_used && side.selected == peer.path, peer.proven != Instant{},
-                      peer.heard);
+                      peer.is_named, peer.heard);
   };
   Peer* least = side.peers.data();
   for (Peer& peer : side.peers) {
@@ -205,6 +208,8 @@ OverheardIce::Peer& OverheardIce::peer_at(Side& side, const Path& path) noexcept
   *least = {};
   least->path = path;
   least->is_used = true;
+  least->is_named = std::ranges::any_of(
+      plan_->candidates, [&](const IceCandidate& each) { return each.at.address == path.peer.address; });
   return *least;
 }
 
@@ -277,8 +282,12 @@ Path OverheardIce::next_place(Component component, Side& side, Turn turn) {
     const std::size_t place = side.cursor++ % places;
     if (place < kMaxPeers) {
       const Peer& peer = side.peers[place];
-      if (peer.is_used && turn.now - peer.heard < kConsent) return peer.path;
-      continue;
+      if (!peer.is_used || turn.now - peer.heard >= kConsent) continue;
+      if (peer.proven != Instant{}) return peer.path;
+      // An authentic check may have been sent under a forged address: nobody there may want to hear of it.
+      if (side.unproven >= kMaxSought) continue;
+      ++side.unproven;
+      return peer.path;
     }
     const IceCandidate& candidate = plan_->candidates[place - kMaxPeers];
     if (candidate.component != component || side.sought >= kMaxSought) continue;
@@ -302,8 +311,8 @@ std::optional<Path> OverheardIce::pass(Component component, const Heard& request
   if (!to.is_set()) return std::nullopt;
   Passed* place = side.passed.data();
   for (Passed& each : side.passed) {
-    const bool is_same =
-        each.transaction == request.transaction && each.to == to && each.back == back && each.unanswered != 0;
+    const bool is_same = each.transaction == request.transaction && each.to == to && each.back == back &&
+                         each.asker == request.asker && each.unanswered != 0;
     if (is_same) {
       ++each.unanswered;
       each.at = turn.now;
@@ -312,7 +321,7 @@ std::optional<Path> OverheardIce::pass(Component component, const Heard& request
     const auto worth = [](const Passed& passed) { return std::pair(passed.unanswered != 0, passed.at); };
     if (worth(each) < worth(*place)) place = &each;
   }
-  *place = {request.transaction, to, back, request.nominates, 1, turn.now};
+  *place = {request.transaction, to, back, request.nominates, request.asker, 1, turn.now};
   return to;
 }
 
@@ -354,7 +363,8 @@ void OverheardIce::skip(Duration pause) noexcept {
 
 void OverheardIce::restore(const std::array<std::optional<Path>, 2>& selected, Instant now) {
   for (std::size_t i = 0; i < selected.size(); ++i) {
-    if (!selected[i]) continue;
+    // The rules for places of parties may have changed since.
+    if (!selected[i] || judge_peer(plan_->peers, selected[i]->peer) != PeerDenial::kNone) continue;
     Peer& peer = peer_at(sides_[i], *selected[i]);
     peer.heard = peer.proven = peer.next = now;
     peer.session = session_;

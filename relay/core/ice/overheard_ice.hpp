@@ -59,8 +59,11 @@ class OverheardIce {
   static constexpr std::size_t kMaxPeers = 8;
   /// Checks toward the party that wait for their answer, of each component.
   static constexpr std::size_t kMaxPassed = 32;
-  /// Checks to addresses that only the SDP names, until one of the party's own arrives (as ICE-6).
+  /// Checks of one session to addresses that only the SDP names, and as many to those that spoke and have
+  /// never answered a question (as ICE-6).
   static constexpr unsigned kMaxSought = 400;
+  /// Longest message that passes, in octets. Checks and answers of ICE agents have a third of that.
+  static constexpr std::size_t kLongest = 600;
   /// Without an answer to a question for this long, consent is lost (RFC 7675 §5.1).
   static constexpr Duration kConsent = std::chrono::seconds(30);
   /// Time between two questions to the selected address, if it answers; on average.
@@ -89,6 +92,9 @@ class OverheardIce {
     /// The check has USE-CANDIDATE.
     bool nominates = false;
     Path to;
+    /// The transport that a check came to, by a number that whoever calls `pass` chooses. An answer has that
+    /// of its check: it goes back there, whoever the party talks to by now.
+    std::uint64_t asker = 0;
   };
 
   /// Takes over what signalling says. Call it before anything else, and whenever it changes. After other
@@ -119,6 +125,8 @@ class OverheardIce {
   struct Peer {
     Path path;
     bool is_used = false;
+    /// The SDP names its IP address. Strangers who repeat messages from elsewhere must not crowd it out.
+    bool is_named = false;
     /// The party said in its last check that it controls.
     bool controls = false;
     /// It spoke last under the credentials before the restart.
@@ -149,6 +157,7 @@ class OverheardIce {
     Path to;
     Path back;
     bool nominates = false;
+    std::uint64_t asker = 0;
     /// Datagrams of it that passed and are not answered; 0 = the place is free.
     std::uint16_t unanswered = 0;
     Instant at{};
@@ -160,11 +169,15 @@ class OverheardIce {
     std::optional<Path> selected;
     /// Where `pass` goes on to seek the party.
     std::size_t cursor = 0;
+    /// Checks of this session to addresses that only the SDP names, and to those that spoke and never
+    /// answered.
     unsigned sought = 0;
-    /// Of all checks that pass; of those that pass to an address that is not selected; and of questions to
-    /// such addresses.
+    unsigned unproven = 0;
+    /// Of all checks that pass, and of those that pass to an address that is not selected.
     TokenBucket passing;
     TokenBucket seeking;
+    /// Of questions to addresses that are not selected: those that the SDP names, and others.
+    TokenBucket named_questions;
     TokenBucket questions;
   };
   static std::size_t index(Component component) { return static_cast<std::size_t>(component); }
@@ -183,8 +196,8 @@ class OverheardIce {
   /// The peer at an address; null if there is none.
   static Peer* find(Side& side, const Path& path) noexcept;
   /// The peer at an address, made if there is none. The one that was heard longest ago gives way: first of
-  /// those that never answered, and the selected one never.
-  static Peer& peer_at(Side& side, const Path& path) noexcept;
+  /// those that never answered and that the SDP does not name, and the selected one never.
+  Peer& peer_at(Side& side, const Path& path) noexcept;
   /// Sends a question: a check in the name of the other party.
   void ask(Component component, Peer& peer, Turn turn);
   /// The address answered a question.

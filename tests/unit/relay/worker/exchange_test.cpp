@@ -152,6 +152,35 @@ TEST_F(ExchangeTest, NewsOfAnEndpointGoToTheOneThatReceivesIt) {
   EXPECT_FALSE(ends_[1]->has_news());
 }
 
+// Otherwise the other worker would keep the endpoint of a finished call for ever.
+TEST_F(ExchangeTest, NewsThatAnEndpointIsGoneWaitForRoomAndAreNotOvertaken) {
+  const auto at = [](std::size_t n) {
+    return Endpoint{IpAddress::v4({192, 0, 2, 1}), UdpPort{static_cast<std::uint16_t>(4000 + n)}};
+  };
+  constexpr std::size_t kCalls = 400;
+  for (std::size_t n = 0; n < kCalls; ++n) {
+    ends_[0]->tell_ufrag(SharedPortId{1}, "u" + std::to_string(n), false);
+    ends_[0]->tell_endpoint(1, SharedPortId{1}, at(n), std::nullopt);
+  }
+  ends_[0]->tell_endpoint(1, SharedPortId{1}, at(kCalls - 1), BindingProof::kAnswer);
+  std::vector<Endpoint> gone;
+  std::size_t here = 0;
+  for (int round = 0; round < 20; ++round) {
+    ends_[1]->drain([&](WorkerNumber, const Exchange::Item& item) {
+      if (item.kind == Exchange::Kind::kEndpointGone) gone.push_back(item.remote);
+      here += item.kind == Exchange::Kind::kEndpoint ? 1 : 0;
+    });
+    ends_[0]->tell_waiting();
+  }
+  ASSERT_EQ(gone.size(), kCalls);
+  for (std::size_t n = 0; n < kCalls; ++n) EXPECT_EQ(gone[n], at(n));
+  EXPECT_EQ(here, 0u) << "it is told again by the next check, not before what waits";
+  ends_[0]->tell_endpoint(1, SharedPortId{1}, at(1), BindingProof::kMove);
+  ends_[1]->drain([&](WorkerNumber, const Exchange::Item& item) {
+    EXPECT_EQ(item.kind, Exchange::Kind::kEndpointMoved);
+  });
+}
+
 TEST_F(ExchangeTest, AWorkerThatHasEndedIsNotWoken) {
   ends_[1].reset();
   EXPECT_TRUE(pass(0, 1, "a"));

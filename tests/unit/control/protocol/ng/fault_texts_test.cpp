@@ -123,6 +123,8 @@ constexpr Refusal kDocumented[] = {
     {"transform", F::kTransformLoop, "Transform loop detected"},
     {"transform", F::kNoDestinationFamily, "Failed to set up transform"},
     {"transform", F::kTransformChangesCodec, "Failed to set up transform"},
+    {"start recording", F::kEndToEnd,
+     "The parties encrypt their media from end to end (ICE=optional or force-relay)"},
     {"list", F::kNegativeLimit, "invalid limit, must be >= 0"},
     {"offer", F::kWrongType, "wrong type used"},
     {"offer", F::kWrongContent, "wrong content given"},

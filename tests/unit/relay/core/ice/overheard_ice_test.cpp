@@ -1,5 +1,5 @@
 // Two parties that do ICE with each other, seen from the transport of one of them: what counts, what it
-// teaches, and what strangers get out of it (rule ICE-11, rows I-10 to I-15).
+// teaches, and what strangers get out of it (rule ICE-11, rows I-14 to I-19).
 
 #include "relay/core/ice/overheard_ice.hpp"
 
@@ -106,7 +106,7 @@ class Overheard : public ::testing::Test, protected PortOutput {
   }
   /// Where a check of Bob goes; unset if nowhere.
   Endpoint pass(int number, bool nominates = false) {
-    OverheardIce::Heard heard{Kind::kRequest, transaction(number), nominates, {}};
+    OverheardIce::Heard heard{Kind::kRequest, transaction(number), nominates, {}, 0};
     return ice_.pass(Component::kRtp, heard, kBack, turn()).value_or(Path{}).peer;
   }
   /// Time goes on, and what is due is done.
@@ -135,7 +135,7 @@ struct RefusedRow {
 
 class Refused : public Overheard, public ::testing::WithParamInterface<RefusedRow> {};
 
-TEST_P(Refused, ICE11_I10_ItChangesNothing) {
+TEST_P(Refused, ICE11_I14_ItChangesNothing) {
   EXPECT_EQ(take(GetParam().from, GetParam().octets()).kind, Kind::kRefused);
   EXPECT_TRUE(sent_.empty());
   EXPECT_FALSE(selected().is_set());
@@ -247,7 +247,7 @@ TEST_F(Overheard, ICE11_AQuestionNeverChangesTheRoleOfTheParty) {
   EXPECT_EQ(selected(), kAlice);
 }
 
-TEST_F(Overheard, ICE11_I11_ARepeatedCheckFromElsewhereMovesNothing) {
+TEST_F(Overheard, ICE11_I15_ARepeatedCheckFromElsewhereMovesNothing) {
   const Octets recorded = check(7, kB, kA, true);
   ASSERT_EQ(take(kAlice, recorded).kind, Kind::kRequest);
   answers(kAlice);
@@ -267,7 +267,7 @@ TEST_F(Overheard, ICE11_I11_ARepeatedCheckFromElsewhereMovesNothing) {
   EXPECT_EQ(answers(kStranger), Kind::kRefused);
 }
 
-TEST_F(Overheard, ICE11_I11_AnAnswerToACheckThatPassedProvesNothing) {
+TEST_F(Overheard, ICE11_I15_AnAnswerToACheckThatPassedProvesNothing) {
   // X has recorded a check of Bob and Alice's answer to it on another path, and repeats both.
   take(kStranger, check(7, kB, kA));
   std::optional<Path> to;
@@ -350,7 +350,7 @@ TEST_F(Overheard, ICE11_APartyThatMovedIsFollowedWhenItsOldAddressIsSilent) {
   EXPECT_EQ(selected(), kAliceToo);
 }
 
-TEST_F(Overheard, ICE11_I12_ConsentEndsAfterThirtySecondsWithoutAnAnswer) {
+TEST_F(Overheard, ICE11_I16_ConsentEndsAfterThirtySecondsWithoutAnAnswer) {
   prove(kAlice);
   const Instant proven = now_;
   sent_.clear();
@@ -385,7 +385,7 @@ TEST_F(Overheard, ICE11_C13_APauseIsNoSilence) {
   EXPECT_EQ(selected(), kAlice);
 }
 
-TEST_F(Overheard, ICE11_I13_BeforeThePartyIsKnownChecksGoWhereTheSdpSaysAndNoOftener) {
+TEST_F(Overheard, ICE11_I17_BeforeThePartyIsKnownChecksGoWhereTheSdpSaysAndNoOftener) {
   ports_->set(UdpPort{30010}, true);
   plan_.candidates = {{Component::kRtp, kAlice, 100},
                       {Component::kRtcp, kAliceToo, 100},
@@ -413,7 +413,49 @@ TEST_F(Overheard, ICE11_I13_BeforeThePartyIsKnownChecksGoWhereTheSdpSaysAndNoOft
   EXPECT_LE(found, 20 * 11);
 }
 
-TEST_F(Overheard, ICE11_I13_SeekingKeepsToOneIpVersionThatThePortsHave) {
+TEST_F(Overheard, ICE11_I17_AnAddressThatNeverAnswersGetsNoMoreThanASdpNames) {
+  plan_.candidates.clear();
+  follow();
+  // A party that sends checks under the address of a victim, again and again.
+  int found = 0;
+  for (int n = 0; n < 20'000; ++n) {
+    if (n % 200 == 0) take(kStranger, check(n, kB, kA));
+    found += pass(n).is_set() ? 1 : 0;
+    now_ += 50ms;
+  }
+  EXPECT_EQ(found, static_cast<int>(OverheardIce::kMaxSought));
+  // The party itself answers, and is found.
+  prove(kAlice);
+  EXPECT_EQ(pass(30'000), kAlice);
+}
+
+TEST_F(Overheard, ICE11_OnlyMessagesOfAnAgentsSizeAndFormPass) {
+  const std::string username = kB.ufrag + ":" + kA.ufrag;
+  stun::Contents contents;
+  contents.username = username;
+  contents.priority = 1u;
+  contents.controlling = 7u;
+  Octets whole = stun::write(stun::Kind::kRequest, transaction(1), contents, kB.password);
+  EXPECT_EQ(take(kAlice, whole).kind, Kind::kRequest);
+  Octets bare = whole;
+  bare.resize(bare.size() - 8);  // FINGERPRINT is the last attribute
+  bare[3] = static_cast<std::byte>(static_cast<unsigned>(bare[3]) - 8);
+  EXPECT_EQ(take(kAlice, bare).kind, Kind::kRefused) << "RFC 8445 §7.1";
+  const Octets large(OverheardIce::kLongest + 1, std::byte{0});
+  EXPECT_EQ(take(kAlice, large).kind, Kind::kRefused);
+}
+
+TEST_F(Overheard, AnAnswerNamesTheTransportThatAsked) {
+  prove(kAlice);
+  OverheardIce::Heard heard{Kind::kRequest, transaction(5), false, {}, 77};
+  ASSERT_EQ(ice_.pass(Component::kRtp, heard, kBack, turn()).value_or(Path{}).peer, kAlice);
+  const auto answered = take(kAlice, answer(transaction(5), kA));
+  ASSERT_EQ(answered.kind, Kind::kAnswer);
+  EXPECT_EQ(answered.asker, 77u);
+  EXPECT_EQ(answered.to, kBack);
+}
+
+TEST_F(Overheard, ICE11_I17_SeekingKeepsToOneIpVersionThatThePortsHave) {
   plan_.candidates = {{Component::kRtp, kAlice6, 90}};
   plan_.locals = {AddressFamily::kIpv4};
   follow();
@@ -424,7 +466,7 @@ TEST_F(Overheard, ICE11_I13_SeekingKeepsToOneIpVersionThatThePortsHave) {
   EXPECT_EQ(ice_.pass(Component::kRtp, heard, kBack, turn()), Path(1, kAlice6));
 }
 
-TEST_F(Overheard, ICE11_I14_NobodyGetsMoreQuestionsThanItSentChecks) {
+TEST_F(Overheard, ICE11_I18_NobodyGetsMoreQuestionsThanItSentChecks) {
   // X repeats recorded checks under the addresses of victims.
   const Octets recorded = check(7, kB, kA, true);
   int sent_by_x = 0;
@@ -447,12 +489,28 @@ TEST_F(Overheard, ICE11_I14_NobodyGetsMoreQuestionsThanItSentChecks) {
   EXPECT_EQ(selected(), kAlice);
 }
 
-TEST_F(Overheard, ICE11_I14_ACrowdOfAddressesDoesNotPushThePartyOut) {
+TEST_F(Overheard, ICE11_I18_ACrowdOfAddressesDoesNotPushThePartyOut) {
   prove(kAlice);
   const Octets recorded = check(7, kB, kA);
   for (std::uint16_t n = 0; n < 200; ++n) take({kStranger.address, UdpPort{n}}, recorded);
   EXPECT_EQ(selected(), kAlice);
   EXPECT_EQ(pass(1), kAlice);
+}
+
+TEST_F(Overheard, ICE11_I18_ACrowdDoesNotKeepAPartyOutThatTheSdpNames) {
+  const Octets recorded = check(7, kB, kA);
+  const auto crowd = [&](std::uint16_t first) {
+    for (std::uint16_t n = 0; n < 200; ++n)
+      take({kStranger.address, UdpPort{static_cast<std::uint16_t>(first + n)}}, recorded);
+  };
+  crowd(1000);
+  // Behind her NAT Alice has another port than the SDP says.
+  ASSERT_EQ(take(kAliceToo, check(8, kB, kA)).kind, Kind::kRequest);
+  ASSERT_EQ(sent_.back().to, kAliceToo) << "she is asked";
+  const stun::TransactionId asked = question().transaction;
+  crowd(2000);
+  EXPECT_EQ(take(kAliceToo, answer(asked, kA)).kind, Kind::kTaken);
+  EXPECT_EQ(selected(), kAliceToo);
 }
 
 TEST_F(Overheard, ICE11_AfterARestartBothSessionsCountUntilTheNewOneSpeaks) {
@@ -537,6 +595,16 @@ TEST_F(Overheard, ICE11_ASelectedPlaceIsRestored) {
   now_ += 31s;
   other.drive(turn());
   EXPECT_FALSE(other.selected(Component::kRtp));
+}
+
+TEST_F(Overheard, LAT11a_ARestoredPlaceHasToBeAllowedNow) {
+  plan_.peers = std::make_shared<const PeerPolicy>(PeerPolicy{});
+  OverheardIce other;
+  const Endpoint nobody = endpoint("0.0.0.0:4000");
+  other.follow(std::make_shared<const OverheardPlan>(plan_), now_);
+  other.restore({Path(0, nobody), Path(0, kAliceToo)}, now_);
+  EXPECT_FALSE(other.selected(Component::kRtp));
+  EXPECT_EQ(other.selected(Component::kRtcp), Path(0, kAliceToo));
 }
 
 }  // namespace
