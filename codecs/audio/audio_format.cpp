@@ -4,6 +4,7 @@
 #include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace ferry {
 
@@ -28,6 +29,14 @@ std::string_view format_parameter(std::string_view parameters, std::string_view 
       return equals == one.size() ? std::string_view("1") : one.substr(equals + 1);
   }
   return {};
+}
+
+std::optional<std::uint32_t> format_number(std::string_view parameters, std::string_view name) noexcept {
+  const std::string_view value = format_parameter(parameters, name);
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || end != value.data() + value.size()) return std::nullopt;
+  return number;
 }
 
 }  // namespace ferry

@@ -17,4 +17,8 @@ namespace ferry {
 /// if it is not there. Borrowed from `parameters`.
 [[nodiscard]] std::string_view format_parameter(std::string_view parameters, std::string_view name) noexcept;
 
+/// The value of a parameter that is a decimal number. Nothing if it is not there or is something else.
+[[nodiscard]] std::optional<std::uint32_t> format_number(std::string_view parameters,
+                                                         std::string_view name) noexcept;
+
 }  // namespace ferry

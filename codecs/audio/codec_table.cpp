@@ -1,9 +1,13 @@
 #include "codecs/audio/codec_table.hpp"
 
 #include "codecs/audio/amr.hpp"
+#include "codecs/audio/comfort_noise.hpp"
+#include "codecs/audio/ilbc.hpp"
+#include "codecs/audio/opus.hpp"
 #include "codecs/audio/plugin.hpp"
 #include "codecs/audio/simple_decoders.hpp"
 #include "codecs/audio/simple_encoders.hpp"
+#include "codecs/audio/speex.hpp"
 #include "relay/base/text.hpp"
 
 #include <string>
@@ -13,25 +17,51 @@ namespace ferry {
 
 namespace {
 
+/// Makes a decoder or an encoder that takes no wishes.
+template <DecoderResult (*kMake)(const AudioFormat&)>
+DecoderResult plain_decoder(const AudioFormat& format, const CodecSettings&) {
+  return kMake(format);
+}
+template <EncoderResult (*kMake)(const AudioFormat&)>
+EncoderResult plain_encoder(const AudioFormat& format, const CodecSettings&) {
+  return kMake(format);
+}
+
 // One row for each encoding of `a=rtpmap`. A new codec is a new row.
 struct CodecRow {
   std::string_view encoding;
-  DecoderResult (*decoder)(const AudioFormat&);
-  /// Null: nothing encodes it.
-  EncoderResult (*encoder)(const AudioFormat&);
+  DecoderResult (*decoder)(const AudioFormat&, const CodecSettings&);
+  EncoderResult (*encoder)(const AudioFormat&, const CodecSettings&);
+  /// Clock rate and channels of the usual rtpmap, and what else there is to know: for `list_codecs`.
+  std::uint32_t clock_rate_hz;
+  unsigned channels;
+  std::string_view remark;
 };
+// clang-format off
 constexpr CodecRow kCodecs[] = {
-    {"PCMU", make_pcmu_decoder, make_pcmu_encoder}, {"PCMA", make_pcma_decoder, make_pcma_encoder},
-    {"G722", make_g722_decoder, make_g722_encoder}, {"L16", make_l16_decoder, nullptr},
-    {"GSM", make_gsm_decoder, make_gsm_encoder},    {"G726-16", make_g726_decoder, nullptr},
-    {"G726-24", make_g726_decoder, nullptr},        {"G726-32", make_g726_decoder, nullptr},
-    {"G726-40", make_g726_decoder, nullptr},        {"AAL2-G726-16", make_g726_decoder, nullptr},
-    {"AAL2-G726-24", make_g726_decoder, nullptr},   {"AAL2-G726-32", make_g726_decoder, nullptr},
-    {"AAL2-G726-40", make_g726_decoder, nullptr},   {"opus", make_opus_decoder, nullptr},
-    {"speex", make_speex_decoder, nullptr},         {"AMR", make_amr_decoder, nullptr},
-    {"AMR-WB", make_amr_wb_decoder, nullptr},       {"G729", make_plugin_decoder, nullptr},
-    {"iLBC", make_plugin_decoder, nullptr},
+    {"PCMU", plain_decoder<make_pcmu_decoder>, plain_encoder<make_pcmu_encoder>, 8000, 1, "any clock"},
+    {"PCMA", plain_decoder<make_pcma_decoder>, plain_encoder<make_pcma_encoder>, 8000, 1, "any clock"},
+    {"G722", plain_decoder<make_g722_decoder>, plain_encoder<make_g722_encoder>, 8000, 1, "samples of 16 kHz"},
+    {"G726-16", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"G726-24", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"G726-32", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"G726-40", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"AAL2-G726-16", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"AAL2-G726-24", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"AAL2-G726-32", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"AAL2-G726-40", plain_decoder<make_g726_decoder>, plain_encoder<make_g726_encoder>, 8000, 1, ""},
+    {"GSM", plain_decoder<make_gsm_decoder>, plain_encoder<make_gsm_encoder>, 8000, 1, ""},
+    {"L16", plain_decoder<make_l16_decoder>, plain_encoder<make_l16_encoder>, 44'100, 1, "any clock, 1 or 2 channels"},
+    {"opus", make_opus_decoder, make_opus_encoder, 48'000, 2, "mono or stereo, FEC, DTX"},
+    {"speex", plain_decoder<make_speex_decoder>, make_speex_encoder, 8000, 1, "also 16000 and 32000"},
+    {"iLBC", plain_decoder<make_ilbc_decoder>, make_ilbc_encoder, 8000, 1, "frames of 20 or 30 ms"},
+    {"AMR", plain_decoder<make_amr_decoder>, make_amr_encoder, 8000, 1, "both layouts, DTX"},
+    {"AMR-WB", plain_decoder<make_amr_wb_decoder>, make_amr_wb_encoder, 16'000, 1, "both layouts, DTX"},
+    {"G729", plain_decoder<make_plugin_decoder>, make_plugin_encoder, 8000, 1, "plug-in"},
+    {"EVS", plain_decoder<make_plugin_decoder>, make_plugin_encoder, 16'000, 1, "plug-in"},
+    {"CN", plain_decoder<make_cn_decoder>, plain_encoder<make_cn_encoder>, 8000, 1, "comfort noise"},
 };
+// clang-format on
 
 /// Rates of timestamps that a codec may have. A peer writes the rate into its SDP, and what it says must not
 /// decide how large the filter of a resampler becomes.
@@ -45,20 +75,37 @@ const CodecRow* row_of(const AudioFormat& format) {
   return nullptr;
 }
 
+bool is_known_rate(std::uint32_t hertz) { return hertz >= kLowestRateHz && hertz <= kHighestRateHz; }
+
 }  // namespace
 
-DecoderResult make_audio_decoder(const AudioFormat& format) {
+DecoderResult make_audio_decoder(const AudioFormat& format, const CodecSettings& settings) {
   const CodecRow* row = row_of(format);
   if (row == nullptr) return fail("no decoder for " + format.encoding);
-  if (format.clock_rate_hz < kLowestRateHz || format.clock_rate_hz > kHighestRateHz)
+  if (!is_known_rate(format.clock_rate_hz))
     return fail(format.encoding + " at " + std::to_string(format.clock_rate_hz) + " Hz is not decoded");
-  return row->decoder(format);
+  return row->decoder(format, settings);
 }
 
-EncoderResult make_audio_encoder(const AudioFormat& format) {
+EncoderResult make_audio_encoder(const AudioFormat& format, const CodecSettings& settings) {
   const CodecRow* row = row_of(format);
-  if (row == nullptr || row->encoder == nullptr) return fail("no encoder for " + format.encoding);
-  return row->encoder(format);
+  if (row == nullptr) return fail("no encoder for " + format.encoding);
+  if (!is_known_rate(format.clock_rate_hz))
+    return fail(format.encoding + " at " + std::to_string(format.clock_rate_hz) + " Hz is not encoded");
+  return row->encoder(format, settings);
+}
+
+std::vector<CodecAbility> list_codecs() {
+  std::vector<CodecAbility> all;
+  for (const CodecRow& row : kCodecs) {
+    // Asked, not claimed: a library or a plug-in may be missing.
+    const AudioFormat format{std::string(row.encoding), row.clock_rate_hz, row.channels, {}};
+    const auto decoder = make_audio_decoder(format);
+    const auto encoder = make_audio_encoder(format);
+    all.push_back(
+        {format, std::string(row.remark), decoder ? "" : decoder.error(), encoder ? "" : encoder.error()});
+  }
+  return all;
 }
 
 }  // namespace ferry

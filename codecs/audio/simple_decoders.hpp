@@ -1,5 +1,4 @@
-// Decoders of codecs whose payload is nothing but samples or frames, one after another (RFC 3551 §4.5, RFC
-// 7587, RFC 5574).
+// Decoders of codecs whose payload is nothing but samples or frames, one after another (RFC 3551 §4.5).
 #pragma once
 
 #include "codecs/audio/codec_results.hpp"
@@ -15,7 +14,5 @@ DecoderResult make_gsm_decoder(const AudioFormat& format);
 /// G.726 at the rate in its name. RFC 3551 packs codes from the least significant bit, the `AAL2-` names from
 /// the most significant one.
 DecoderResult make_g726_decoder(const AudioFormat& format);
-DecoderResult make_opus_decoder(const AudioFormat& format);
-DecoderResult make_speex_decoder(const AudioFormat& format);
 
 }  // namespace ferry

@@ -73,7 +73,14 @@ static int ilbc_decode(void* state, const uint8_t* payload, size_t size, int16_t
 }
 
 const struct rtpferry_codec* rtpferry_codec_entry(void) {
-  static const struct rtpferry_codec codec = {RTPFERRY_CODEC_ABI, 8000,       kMaxSamples,
-                                              ilbc_open,          ilbc_close, ilbc_decode};
+  /* FFmpeg has no encoder. */
+  static const struct rtpferry_codec codec = {
+      .abi = RTPFERRY_CODEC_ABI,
+      .sample_rate_hz = 8000,
+      .max_samples = kMaxSamples,
+      .open = ilbc_open,
+      .close = ilbc_close,
+      .decode = ilbc_decode,
+  };
   return &codec;
 }

@@ -28,6 +28,22 @@ struct AudioFormat {
   bool operator==(const AudioFormat&) const = default;
 };
 
+/// What the relay itself wants of a codec, beside what `AudioFormat` says. The defaults ask for nothing.
+struct CodecSettings {
+  /// Highest rate of samples that the other side can use, Hz; 0: no bound. Opus opens at the lowest of its
+  /// rates that is not below this, which costs less and saves a resampler.
+  std::uint32_t sample_rate_hz = 0;
+  /// Channels of the samples, 1 or 2; 0: as the format says for a decoder, one for an encoder. Only Opus has
+  /// a choice.
+  unsigned channels = 0;
+  /// Highest bitrate of an encoder, bit/s; 0: its own.
+  std::uint32_t bitrate_bps = 0;
+  /// How hard an encoder works, 0 to 10; negative: its own. Opus and Speex know it.
+  int complexity = -1;
+  /// True: an encoder sends nothing in silence, if the format allows it.
+  bool dtx = false;
+};
+
 /// Decodes one stream. Payloads come in order; state lasts from one to the next.
 class AudioDecoder {
  public:
@@ -44,22 +60,76 @@ class AudioDecoder {
   /// Fills `out` (whole samples of all channels) in place of lost samples: what the codec makes up, or a
   /// repetition that fades (ITU-T G.711 Appendix I).
   virtual void conceal(std::span<std::int16_t> out) = 0;
+  /// Fills `out` in place of samples that were lost right before those of `next`, a payload that has come
+  /// already. Codecs that repeat themselves find some of the samples there (Opus, RFC 6716 §2.1.7); others
+  /// conceal. `next` is decoded afterwards, as usual.
+  virtual void recover(Bytes next, std::span<std::int16_t> out) {
+    (void)next;
+    conceal(out);
+  }
+  /// The mode in which the sender of the payloads wants to hear us, as its last whole payload said (CMR, RFC
+  /// 4867 §4.3.1); 15: it has no preference. Nothing: no payload has said anything. Belongs to the encoder of
+  /// the same peer: see `pass_requests`.
+  [[nodiscard]] virtual std::optional<std::uint8_t> requested_mode() const noexcept { return std::nullopt; }
 };
 
-/// Encodes one stream of one channel. State lasts from one call to the next.
+/// What became of the samples of one packet.
+struct Encoded {
+  /// Octets of the payload; 0: nothing is sent for these samples, because the stream pauses.
+  std::size_t octets = 0;
+  /// So many of the first samples are not in the payload, because a pause ended behind them: the packet's
+  /// timestamp is theirs later.
+  std::size_t skipped = 0;
+  /// The payload only describes silence, or there is none. The first packet with another payload gets the
+  /// marker (RFC 3551 §4.1).
+  bool is_silence = false;
+};
+
+/// What is heard of the far side while a stream is encoded for it. A member without a value changes nothing.
+struct EncoderFeedback {
+  /// The mode that it asks for (`AudioDecoder::requested_mode`). One that was not negotiated is ignored.
+  std::optional<std::uint8_t> mode;
+  /// Highest bitrate from now on, bit/s; 0: the encoder's own again.
+  std::optional<std::uint32_t> bitrate_bps;
+  /// Share of our packets that it lost, percent: what receiver reports say.
+  std::optional<std::uint8_t> loss_percent;
+};
+
+/// Encodes one stream. State lasts from one call to the next. Each call makes the payload of one packet.
+/// Numbers of samples count all channels.
 class AudioEncoder {
  public:
   virtual ~AudioEncoder() = default;
   /// Rate of the samples that it takes, which may differ from that of the timestamps.
   [[nodiscard]] virtual std::uint32_t sample_rate_hz() const noexcept = 0;
+  /// Channels in the samples; 1 unless two were asked for.
+  [[nodiscard]] virtual unsigned channels() const noexcept { return 1; }
   /// Samples of the smallest part that can be encoded: 1 for G.711, 2 for G.722, 160 for GSM.
   [[nodiscard]] virtual std::size_t frame_samples() const noexcept = 0;
-  /// Octets that so many samples become; those behind the last whole frame count for nothing.
+  /// True if one payload may have exactly so many samples. Codecs of samples take any number of frames;
+  /// others know a longest packet, and Opus only some lengths (RFC 6716 §2.1.4).
+  [[nodiscard]] virtual bool takes(std::size_t samples) const noexcept {
+    return samples > 0 && samples % frame_samples() == 0;
+  }
+  /// Most octets that so many samples become, and exactly so many where all frames have one size; samples
+  /// behind the last whole frame count for nothing.
   [[nodiscard]] virtual std::size_t octets_for(std::size_t samples) const noexcept = 0;
-  /// Encodes the whole frames of `samples` and leaves the rest out. `out` has room for
-  /// `octets_for(samples.size())`. Returns how many octets were written.
-  virtual std::size_t encode(std::span<const std::int16_t> samples, MutableBytes out) = 0;
+  /// Encodes the whole frames of `samples` and leaves the rest out; what `takes` is never left out. `out` has
+  /// room for `octets_for(samples.size())`.
+  virtual Encoded encode(std::span<const std::int16_t> samples, MutableBytes out) = 0;
+  /// Does what the far side asks for, as far as the codec and its format can.
+  virtual void on_feedback(const EncoderFeedback& feedback) { (void)feedback; }
+  /// Asks the peer, in all payloads from now on, to send in this mode (CMR); 15: no preference, which is the
+  /// default.
+  virtual void request_mode(std::uint8_t mode) { (void)mode; }
+  /// The samples that follow do not follow on those before: something else was sent in between.
+  virtual void restart() {}
 };
+
+/// Hands what a peer asks for in its payloads to the encoder of what it hears.
+inline void pass_requests(const AudioDecoder& from, AudioEncoder& to) {
+  if (const auto mode = from.requested_mode()) to.on_feedback({mode, {}, {}});
+}
 
 /// Changes the sample rate of one signal of one channel. Sample n of the output lies where sample n * from /
 /// to of the input lay: no delay is left in it.

@@ -2,6 +2,7 @@
 
 #include "codecs/audio/amr.hpp"
 
+#include "tests/support/speech.hpp"
 #include "tests/support/tones.hpp"
 
 #include <algorithm>
@@ -71,48 +72,6 @@ TEST(AudioDecoder, AmrWb_BothPayloadFormats) {
   }
 }
 
-TEST(AudioDecoder, Amr_DamagedPayloadsAreRefused) {
-  const auto refuses = [](std::vector<std::uint8_t> payload, bool align) {
-    return !amr_frames(bytes(payload.data(), payload.size()), false, align);
-  };
-  EXPECT_TRUE(refuses({}, true));
-  EXPECT_TRUE(refuses({0xf0}, true));
-  EXPECT_TRUE(refuses({0xf0, 0x3c}, true)) << "a frame without its bits";
-  EXPECT_TRUE(refuses({0xf0, 0xfc}, true)) << "another entry was promised";
-  EXPECT_TRUE(refuses({0xf0, 0x4c, 0, 0, 0, 0, 0, 0, 0}, true)) << "a type that is not assigned";
-  EXPECT_FALSE(refuses({0xf0, 0x7c}, true)) << "no data";
-}
-
-TEST(AmrFrames, EachFrameKeepsItsTypeItsBitsAndItsQuality) {
-  // Two entries: a frame of 4.75 kbit/s (95 bits) that is good, and "no data" that is marked bad.
-  std::vector<std::uint8_t> payload = {0xf0, 0x84, 0x78};
-  for (std::uint8_t i = 1; i <= 12; ++i) payload.push_back(i);
-  const auto frames = amr_frames(bytes(payload.data(), payload.size()), false, true);
-  ASSERT_TRUE(frames);
-  ASSERT_EQ(frames->count, 2u);
-  const AmrFrame& speech = frames->frames[0];
-  EXPECT_EQ(speech.type, 0);
-  EXPECT_TRUE(speech.good);
-  ASSERT_EQ(speech.size, 13) << "a header and 95 bits";
-  EXPECT_EQ(speech.storage[0], 0x04) << "type 0, good (RFC 4867 section 5.3)";
-  EXPECT_EQ(speech.storage[1], 1);
-  EXPECT_EQ(speech.storage[12], 12) << "the last bit is padding and 0 here";
-  const AmrFrame& nothing = frames->frames[1];
-  EXPECT_EQ(nothing.type, 15);
-  EXPECT_FALSE(nothing.good);
-  EXPECT_EQ(nothing.size, 1);
-}
-
-TEST(AmrFrames, TwelveFramesAreBelievedAndThirteenAreNot) {
-  for (const std::size_t count : {12u, 13u}) {
-    std::vector<std::uint8_t> payload = {0xf0};
-    for (std::size_t i = 1; i < count; ++i) payload.push_back(0xfc);
-    payload.push_back(0x7c);
-    const auto frames = amr_frames(bytes(payload.data(), payload.size()), false, true);
-    EXPECT_EQ(frames.has_value(), count == 12) << count;
-  }
-}
-
 TEST(AudioDecoder, Amr_ConcealsToTheVerySample) {
   for (const char* encoding : {"AMR", "AMR-WB"}) {
     const auto decoder = make_audio_decoder({encoding, 8000, 1, ""});
@@ -129,6 +88,155 @@ TEST(AudioDecoder, Amr_LayoutsThatAreNotUnderstoodAreNamed) {
             "AMR with crc is not decoded");
   EXPECT_EQ(make_audio_decoder({"AMR-WB", 16'000, 2, ""}).error(), "AMR-WB with 2 channels is not decoded");
   EXPECT_TRUE(make_audio_decoder({"AMR", 8000, 1, "crc=0"}));
+}
+
+/// Encodes so many frames of speech, one each payload, and returns their types (15: none was sent).
+std::vector<int> types_of(AudioEncoder& encoder, AmrLayout layout, std::size_t frames,
+                          std::span<const std::int16_t> samples = {}) {
+  std::vector<int> types;
+  const std::size_t frame = encoder.frame_samples();
+  const auto spoken = test::speech(encoder.sample_rate_hz(), 1);
+  if (samples.empty()) samples = std::span(spoken).subspan(spoken.size() / 10);
+  for (std::size_t i = 0; i < frames; ++i) {
+    std::vector<std::byte> payload(encoder.octets_for(frame));
+    const Encoded encoded =
+        encoder.encode(samples.subspan(i * frame % (samples.size() - frame), frame), payload);
+    payload.resize(encoded.octets);
+    if (payload.empty()) {
+      EXPECT_TRUE(encoded.is_silence);
+      types.push_back(kAmrNothing);
+      continue;
+    }
+    const auto found = amr_frames(payload, layout);
+    EXPECT_TRUE(found);
+    if (!found) return types;
+    EXPECT_EQ(found->count, 1u);
+    EXPECT_EQ(encoded.is_silence,
+              found->frames[0].type > 8 || (!layout.wideband && found->frames[0].type == 8));
+    types.push_back(found->frames[0].type);
+  }
+  return types;
+}
+
+std::vector<int> types_of(const AudioFormat& format, std::uint32_t bitrate_bps = 0) {
+  CodecSettings settings;
+  settings.bitrate_bps = bitrate_bps;
+  const auto encoder = make_audio_encoder(format, settings);
+  EXPECT_TRUE(encoder) << encoder.error();
+  return types_of(**encoder, {format.clock_rate_hz == 16'000, false}, 2);
+}
+
+using Types = std::vector<int>;
+
+TEST(AmrEncoder, SendsTheBestModeThatWasNegotiated) {
+  EXPECT_EQ(types_of({"AMR", 8000, 1, ""}), (Types{7, 7}));
+  EXPECT_EQ(types_of({"AMR", 8000, 1, "mode-set=0,2,5"}), (Types{5, 5}));
+  EXPECT_EQ(types_of({"AMR", 8000, 1, "mode-set=0, 2, 4; mode-change-period=2"}), (Types{4, 4}));
+  EXPECT_EQ(types_of({"AMR", 8000, 1, "mode-set=7"}), (Types{7, 7}));
+  EXPECT_EQ(types_of({"AMR", 8000, 1, "mode-set=3,99,x"}), (Types{3, 3})) << "what is no mode is left out";
+  EXPECT_EQ(types_of({"AMR-WB", 16'000, 1, ""}), (Types{2, 2})) << "12.65 kbit/s";
+  EXPECT_EQ(types_of({"AMR-WB", 16'000, 1, "mode-set=0,1,8"}), (Types{1, 1}));
+  EXPECT_EQ(types_of({"AMR-WB", 16'000, 1, "mode-set=8"}), (Types{8, 8})) << "there is no other";
+}
+
+TEST(AmrEncoder, KeepsToTheBitrate) {
+  EXPECT_EQ(types_of({"AMR", 8000, 1, ""}, 6700), (Types{3, 3}));
+  EXPECT_EQ(types_of({"AMR", 8000, 1, ""}, 6699), (Types{2, 2}));
+  EXPECT_EQ(types_of({"AMR", 8000, 1, ""}, 1000), (Types{0, 0}));
+  EXPECT_EQ(types_of({"AMR-WB", 16'000, 1, ""}, 64'000), (Types{8, 8}));
+}
+
+TEST(AmrEncoder, AModeSetWithoutAModeIsNamed) {
+  EXPECT_EQ(make_audio_encoder({"AMR", 8000, 1, "mode-set=8"}).error(),
+            "AMR with mode-set=8 has no mode that could be encoded");
+  EXPECT_TRUE(make_audio_encoder({"AMR-WB", 16'000, 1, "mode-set=8"}));
+  EXPECT_EQ(make_audio_encoder({"AMR", 8000, 1, "robust-sorting=1"}).error(),
+            "AMR with robust-sorting is not encoded");
+  EXPECT_EQ(make_audio_encoder({"AMR", 8000, 2, ""}).error(), "AMR with 2 channels is not encoded");
+}
+
+// RFC 4867 section 4.3.1: what the decoder hears of a peer reaches the encoder for that peer.
+TEST(AmrEncoder, FollowsWhatThePeerAsksFor) {
+  for (const bool align : {false, true}) {
+    const AudioFormat format{"AMR", 8000, 1, align ? "octet-align=1;mode-set=0,2,5,7" : "mode-set=0,2,5,7"};
+    const auto peer = make_audio_encoder(format);
+    const auto decoder = make_audio_decoder(format);
+    const auto encoder = make_audio_encoder(format);
+    ASSERT_TRUE(peer && decoder && encoder);
+    EXPECT_FALSE((*decoder)->requested_mode()) << "nothing was said";
+    const auto ask = [&](std::uint8_t mode) {
+      (*peer)->request_mode(mode);
+      std::vector<std::byte> payload((*peer)->octets_for(160));
+      payload.resize((*peer)->encode(test::tone(8000, 160), payload).octets);
+      EXPECT_TRUE(test::decoded(**decoder, payload));
+      pass_requests(**decoder, **encoder);
+      return types_of(**encoder, {false, align}, 1);
+    };
+    EXPECT_EQ(ask(15), Types{7}) << "no preference";
+    EXPECT_EQ(ask(2), Types{2});
+    EXPECT_EQ(types_of(**encoder, {false, align}, 3), (Types{2, 2, 2})) << "until another request comes";
+    EXPECT_EQ(ask(4), Types{2}) << "not in the mode-set";
+    EXPECT_EQ(ask(0), Types{0});
+    EXPECT_EQ(ask(9), Types{0}) << "no mode, so nothing was asked for";
+    EXPECT_EQ(ask(15), Types{7}) << "no preference any more";
+  }
+}
+
+TEST(AmrDecoder, ARequestInADamagedPayloadIsNoRequest) {
+  const auto decoder = make_audio_decoder({"AMR", 8000, 1, "octet-align=1"});
+  const std::vector<std::uint8_t> cut = {0x20, 0x3c, 1, 2, 3};
+  EXPECT_FALSE(test::decoded(**decoder, bytes(cut.data(), cut.size())));
+  EXPECT_FALSE((*decoder)->requested_mode());
+  const std::vector<std::uint8_t> future = {0xa0, 0x7c};
+  EXPECT_TRUE(test::decoded(**decoder, bytes(future.data(), future.size())));
+  EXPECT_FALSE((*decoder)->requested_mode()) << "10 is for future use";
+}
+
+TEST(AmrEncoder, ChangesTheModeOnlyAsFarAndAsOftenAsWasNegotiated) {
+  const auto by_one = make_audio_encoder({"AMR", 8000, 1, "mode-set=0,2,5,7;mode-change-neighbor=1"});
+  (*by_one)->on_feedback({0, {}, {}});
+  EXPECT_EQ(types_of(**by_one, {}, 4), (Types{5, 2, 0, 0}));
+  (*by_one)->on_feedback({5, {}, {}});
+  EXPECT_EQ(types_of(**by_one, {}, 3), (Types{2, 5, 5}));
+  const auto by_two = make_audio_encoder({"AMR", 8000, 1, "mode-change-period=2"});
+  EXPECT_EQ(types_of(**by_two, {}, 1), Types{7});
+  (*by_two)->on_feedback({0, {}, {}});
+  EXPECT_EQ(types_of(**by_two, {}, 2), (Types{7, 0})) << "at every second frame alone";
+  (*by_two)->on_feedback({3, {}, {}});
+  EXPECT_EQ(types_of(**by_two, {}, 2), (Types{0, 3}));
+}
+
+TEST(AmrEncoder, TheBitrateBoundsWhatThePeerAsksFor) {
+  CodecSettings settings;
+  settings.bitrate_bps = 7950;
+  const auto encoder = make_audio_encoder({"AMR", 8000, 1, ""}, settings);
+  EXPECT_EQ(types_of(**encoder, {}, 1), Types{5});
+  (*encoder)->on_feedback({7, {}, {}});
+  EXPECT_EQ(types_of(**encoder, {}, 1), Types{5});
+  (*encoder)->on_feedback({{}, 5000, {}});
+  EXPECT_EQ(types_of(**encoder, {}, 1), Types{0});
+  (*encoder)->on_feedback({{}, 0, {}});
+  EXPECT_EQ(types_of(**encoder, {}, 1), Types{5}) << "no other bound than the first one";
+}
+
+TEST(AmrEncoder, PausesInSilenceIfItMay) {
+  for (const bool wide : {false, true}) {
+    for (const bool dtx : {false, true}) {
+      CodecSettings settings;
+      settings.dtx = dtx;
+      const AudioFormat format{wide ? "AMR-WB" : "AMR", wide ? 16'000u : 8000u, 1, ""};
+      const auto encoder = make_audio_encoder(format, settings);
+      const auto silence = test::low_noise((*encoder)->sample_rate_hz() * 2, 3);
+      const Types types = types_of(**encoder, {wide, false}, 90, silence);
+      const auto nothing = std::ranges::count(types, int{kAmrNothing});
+      const auto descriptors = std::ranges::count(types, wide ? 9 : 8);
+      EXPECT_EQ(nothing > 40, dtx) << format.encoding << nothing;
+      EXPECT_EQ(descriptors > 4, dtx) << format.encoding << descriptors;
+      // And it goes on when somebody speaks.
+      const Types speech = types_of(**encoder, {wide, false}, 10);
+      EXPECT_LE(speech.back(), 8) << format.encoding;
+    }
+  }
 }
 
 }  // namespace
