@@ -5,12 +5,13 @@
 #include "recorder/audio/audio_stream.hpp"
 #include "tests/fuzz/facts.hpp"
 
+#include <algorithm>
 #include <array>
 
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   using namespace ferry;
   if (size < 4) return 0;
-  static const std::array<AudioFormat, 12> formats = {{{"PCMU", 8000, 1, ""},
+  static const std::array<AudioFormat, 15> formats = {{{"PCMU", 8000, 1, ""},
                                                        {"PCMA", 8000, 1, ""},
                                                        {"G722", 8000, 1, ""},
                                                        {"L16", 16000, 2, ""},
@@ -21,15 +22,31 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
                                                        {"speex", 16000, 1, ""},
                                                        {"AMR", 8000, 1, "octet-align=1"},
                                                        {"AMR", 8000, 1, ""},
-                                                       {"AMR-WB", 16000, 1, ""}}};
+                                                       {"AMR-WB", 16000, 1, ""},
+                                                       {"CN", 8000, 1, ""},
+                                                       {"iLBC", 8000, 1, "mode=20"},
+                                                       {"iLBC", 8000, 1, ""}}};
   const AudioFormat& format = formats[data[0] % formats.size()];
   const Bytes rest(reinterpret_cast<const std::byte*>(data + 1), size - 1);
   const bool is_amr = format.encoding.starts_with("AMR");
   if (is_amr) {
-    const auto frames = amr_frames(rest, format.clock_rate_hz == 16000, !format.parameters.empty());
+    const AmrLayout layout{format.clock_rate_hz == 16000, !format.parameters.empty()};
+    const auto frames = amr_frames(rest, layout);
     fact(!frames || (frames->count > 0 && frames->count <= AmrFrames::kMost));
+    if (frames) {
+      // What was read is written again, and read again as the same.
+      std::vector<std::byte> payload(amr_most_octets(frames->count, layout.wideband));
+      payload.resize(write_amr_payload(std::span(frames->frames).first(frames->count), frames->request,
+                                       layout, payload));
+      const auto again = amr_frames(payload, layout);
+      fact(again && again->count == frames->count && again->request == frames->request);
+      for (std::size_t i = 0; again && i < again->count; ++i)
+        fact(again->frames[i].storage == frames->frames[i].storage);
+    }
   }
   const auto decoder = make_audio_decoder(format);
+  // iLBC is not in every build.
+  if (!decoder && format.encoding == "iLBC") return 0;
   fact(decoder.has_value());
   // The libraries behind AMR trust the bits of a frame; only its shape is ours to check.
   if (!is_amr) {
@@ -39,6 +56,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
     const auto made = (*decoder)->decode(rest, samples);
     fact(!made || *made <= samples.size());
     fact(!made || *made % (*decoder)->channels() == 0);
+    // The same octets as the packet behind a loss.
+    (*decoder)->recover(rest, std::span(samples).first(std::min<std::size_t>(samples.size(), 1000)));
   }
 
   // The same octets as packets: a length, then sequence and timestamp, then the payload.

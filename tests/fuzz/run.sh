@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio rtpproxy operator sessions frames dtls stun shapes groups shared_port)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -19,6 +19,8 @@ done
 printf '\1GET /ping HTTP/1.1\r\nHost: [::1]:2225\r\n\r\n' >"$work/streams/get"
 printf '\7POST http://relay.example/ng HTTP/1.1\r\nHost: relay.example.\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nc de' >"$work/streams/post"
 printf '\3GET / HTTP/1.0\nTransfer-Encoding: chunked\n\n' >"$work/streams/chunked"
+printf '\207\2\200\3\5abcde' >"$work/payloads/red"
+printf '\62\33\204\204\176' >"$work/payloads/noise"
 printf '\0\1\2\252\273\0\1\1\314' >"$work/shapes/udptl"
 printf '\26\376\375\0\0\0\0\0\0\0\1\0\4\1\2\3\4' >"$work/shapes/dtls"
 printf '\100\13\0\0\0\0\0\1\0\2\0\3' >"$work/shapes/bfcp"
