@@ -247,6 +247,7 @@ constexpr OptionRow kOptions[] = {
   {"check-config", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.check_only, v); }, "", "check the configuration and exit"},
   {"help", 'h', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_help, v); }, "", "this text"},
   {"manual", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_manual, v); }, "", "this program's manual page (man -l -)"},
+  {"codecs", 0, OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_codecs, v); }, "", "the codecs that can be decoded and encoded here"},
   {"version", 'v', OptionKind::kSwitch, [](Config& c, std::string_view v) { return set_switch(c.show_version, v); }, "", "version"},
 };
 // clang-format on
@@ -518,7 +519,7 @@ std::vector<std::string> read_config(std::span<char* const> arguments, Config& c
   // The file has no say in which file is read.
   config.config_file = file;
   read_arguments(config, arguments, false, wrongs);
-  if (config.show_help || config.show_version || config.show_manual) return {};
+  if (config.show_help || config.show_version || config.show_manual || config.show_codecs) return {};
   if (config.port_min.value >= config.port_max.value)
     wrongs.push_back(
         fmt::format("port-min {} must be below port-max {}", config.port_min.value, config.port_max.value));

@@ -155,11 +155,12 @@ struct Config {
   std::string group;
   /// Path of the pid file; empty = none.
   std::string pid_file;
-  /// The program does this and exits: checks the configuration, prints help, version or manual.
+  /// The program does this and exits: checks the configuration, prints help, version, manual or codecs.
   bool check_only = false;
   bool show_help = false;
   bool show_version = false;
   bool show_manual = false;
+  bool show_codecs = false;
   /// Sentences to log at the start, such as for options that are accepted and do nothing here.
   std::vector<std::string> notices;
 

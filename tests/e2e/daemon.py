@@ -83,6 +83,10 @@ def options_and_files(program):
         return subprocess.run([program, "--config-file=none", *words], capture_output=True, text=True, timeout=10)
     help_text = run("--help").stdout
     check("--interface" in help_text and "--latch" in help_text, "--help lists the options")
+    codecs = {line.split()[0]: line.split()[1:3] for line in run("--codecs").stdout.splitlines()}
+    check(codecs.get("opus/48000/2") == codecs.get("AMR-WB/16000") == ["yes", "yes"] and "G729/8000" in codecs,
+          "--codecs says what is decoded and encoded")
+    check("is not installed" in run("--codecs", "--codec-plugins=/nowhere").stdout, "--codecs names a plug-in that is missing")
     result = run("--interfase=127.0.0.1")
     check(result.returncode == 1 and "did you mean 'interface'" in result.stderr and result.stderr.count("\n") == 1,
           "an unknown option is one line with a suggestion, exit 1")

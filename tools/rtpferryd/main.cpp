@@ -7,8 +7,11 @@
 // rights are given up. Checks of files run again afterwards, because the new user may see less. Faults end
 // the program with a sentence each and status 1.
 
+#include "codecs/audio/codec_table.hpp"
+#include "codecs/audio/plugin.hpp"
 #include "control/log/log.hpp"
 #include "recorder/settings_check.hpp"
+#include "tools/rtpferryd/codec_list.hpp"
 #include "tools/rtpferryd/daemon.hpp"
 #include "tools/rtpferryd/host.hpp"
 #include "tools/rtpferryd/rights.hpp"
@@ -81,6 +84,9 @@ bool only_prints(const Config& config) {
     fmt::print("{}", help_text());
   } else if (config.show_manual) {
     fmt::print("{}", manual_page());
+  } else if (config.show_codecs) {
+    if (!config.codec_plugins.empty()) set_codec_plugin_folder(config.codec_plugins);
+    fmt::print("{}", codec_table_text(list_codecs()));
   } else if (config.show_version) {
     fmt::print("rtpferryd {}\n", FERRY_VERSION);
   } else {
