@@ -22,7 +22,7 @@ tidy=(clang-tidy)
 [ "$(dpkg --print-architecture)" != amd64 ] || build+=(libipsec-mb-dev)
 
 # iLBC: one archive and one header of libtgowt-dev, unpacked below build/ instead of installed, for the package wants X11,
-# FFmpeg and more (docs/adr/0013-ilbc-from-an-archive.md). A build without them does not encode iLBC.
+# FFmpeg and more (docs/adr/0014-ilbc-from-an-archive.md). A build without them does not encode iLBC.
 unpack_ilbc() {
   case " $* " in *" build "*) ;; *) return 0 ;; esac
   local header=usr/include/tg_owt/modules/audio_coding/codecs/ilbc/ilbc.h
