@@ -598,13 +598,14 @@ TEST_F(Overheard, ICE11_ASelectedPlaceIsRestored) {
 }
 
 TEST_F(Overheard, LAT11a_ARestoredPlaceHasToBeAllowedNow) {
-  plan_.peers = std::make_shared<const PeerPolicy>(PeerPolicy{});
+  PeerRules rules;
+  rules.denied = {*Network::parse("192.0.2.10/32")};
+  plan_.peers = std::make_shared<const PeerPolicy>(std::make_shared<const PeerTables>(rules), PeerScope{});
   OverheardIce other;
-  const Endpoint nobody = endpoint("0.0.0.0:4000");
   other.follow(std::make_shared<const OverheardPlan>(plan_), now_);
-  other.restore({Path(0, nobody), Path(0, kAliceToo)}, now_);
+  other.restore({Path(0, kAlice), Path(1, kAlice6)}, now_);
   EXPECT_FALSE(other.selected(Component::kRtp));
-  EXPECT_EQ(other.selected(Component::kRtcp), Path(0, kAliceToo));
+  EXPECT_EQ(other.selected(Component::kRtcp), Path(1, kAlice6));
 }
 
 }  // namespace
