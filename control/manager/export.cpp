@@ -80,7 +80,9 @@ Result<void, std::string> SessionManager::reopen(Call& call, MediaTransport& tra
       // It is open, unless the configuration has changed.
       LocalPorts::More shared = which;
       shared.handles = {plane_.shared({which.local->address, which.port}, call.worker), PortHandle{}};
-      if (!shared.handles[0].is_open()) return fail(fmt::format("port {} is not shared", which.port.value));
+      if (!shared.handles[0].is_open())
+        return fail(fmt::format("port {} was the ice-port of that relay, and is not the one of this relay",
+                                which.port.value));
       return shared;
     };
     const auto first = open_one({each.local, each.port, each.is_shared, {}});

@@ -29,7 +29,7 @@ constexpr unsigned kPortTries = 64;
 std::string_view text_of(PortError error) {
   switch (error) {
     case PortError::kInUse:
-      return "it is in use by another process, or another daemon";
+      return "another process has it, maybe another rtpferryd: find it with ss -ulpn";
     case PortError::kNoAddress:
       return "the address is not of this host";
     case PortError::kNoDescriptors:

@@ -168,10 +168,9 @@ json dtls_json(const MediaView& view, const Clock& clock) {
 /// A media whose parties do ICE and agree on keys with each other: what was overheard.
 json end_to_end_json(const Media& media, const MediaView& view) {
   json j = {{"word", media.passing == Passing::kRelayed ? "force-relay" : "optional"},
-            {"may_bypass", true},
             {"peer_candidates", media.via->ice ? media.via->ice->theirs.candidates.size() : 0}};
   const bool is_here = view.active != nullptr && view.active->ice && view.active->ice->selected[0];
-  j["through_here"] = is_here;
+  j["through_relay"] = is_here;
   if (is_here) j["selected"] = view.active->ice->selected[0]->peer.to_string();
   return j;
 }

@@ -159,7 +159,7 @@ TEST_P(EndToEndWords, ICE11_MediaPassesUnread) {
   EXPECT_EQ(a_.relay().address, world_->relay_address());
   EXPECT_EQ(talk(), kAll);
   EXPECT_EQ(show(0)["end_to_end"]["word"], GetParam());
-  EXPECT_EQ(show(0)["end_to_end"]["through_here"], true);
+  EXPECT_EQ(show(0)["end_to_end"]["through_relay"], true);
   EXPECT_EQ(show(0)["end_to_end"]["selected"], a_.at().to_string());
   EXPECT_TRUE(show(0)["ice"].is_null());
   EXPECT_TRUE(show(0)["srtp"].is_null());
@@ -213,7 +213,7 @@ TEST_P(EndToEndWords, ICE11_AReadyPartyThatLeftIsNotSentTo) {
   }
   EXPECT_GT(media, 1'000u);
   EXPECT_LE(media, 1'550u + 20u) << "I-16: at most 30 s";
-  EXPECT_EQ(show(1)["end_to_end"]["through_here"], false);
+  EXPECT_EQ(show(1)["end_to_end"]["through_relay"], false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Words, EndToEndWords, ::testing::Values("optional", "force-relay"),

@@ -89,8 +89,9 @@ void check_ice_port(const Config& config, const InterfaceSet& interfaces, Wrongs
         "ice-port: engine=dpdk has no port that workers share; leave ice-port out, or use engine=portable");
   const std::size_t workers = config.threads != 0 ? config.threads : std::thread::hardware_concurrency();
   if (workers > kMostSharingWorkers)
-    wrongs.push_back(fmt::format("ice-port: at most {} workers can share a port, num-threads={} is more",
-                                 kMostSharingWorkers, workers));
+    wrongs.push_back(
+        fmt::format("ice-port: at most {} workers can share a port, and there are {}; set num-threads",
+                    kMostSharingWorkers, workers));
 }
 
 void check_srtp_backend(const Config& config, Wrongs& wrongs) {
