@@ -68,7 +68,7 @@ TEST(PortsDesk, ASharedPortThatCannotBeOpenedIsToldToTheOperator) {
   } catch (const std::runtime_error& error) {
     const std::string text = error.what();
     EXPECT_NE(text.find("ice-port 3478"), std::string::npos) << text;
-    EXPECT_NE(text.find("in use"), std::string::npos) << text;
+    EXPECT_NE(text.find("another process has it"), std::string::npos) << text;
   }
 }
 
