@@ -89,6 +89,8 @@ void print_recent(const json& stream) {
 void print_media(const json& media) {
   fmt::print("    media {} {} {}{}\n", media["index"].get<int>(), media["type"].get<std::string>(),
              media["protocol"].get<std::string>(), media["rejected"].get<bool>() ? " (rejected)" : "");
+  // Nobody is latched then.
+  const bool is_by_ice = media.contains("ice") || media.contains("end_to_end");
   if (media.contains("local")) {
     const json& local = media["local"];
     const std::string policy = fmt::format(", latch policy {}{}", media["latch_policy"].get<std::string>(),
@@ -96,8 +98,7 @@ void print_media(const json& media) {
     fmt::print("      local {} ports {}/{}, advertised as {}, forwarded in {}{}\n",
                local["address"].get<std::string>(), local["rtp_port"].get<int>(),
                local["rtcp_port"].get<int>(), local["advertised"].get<std::string>(),
-               media["path"] == "kernel" ? "the kernel" : "user space",
-               media.contains("ice") ? std::string() : policy);
+               media["path"] == "kernel" ? "the kernel" : "user space", is_by_ice ? std::string() : policy);
   }
   if (media.contains("ice")) {
     const json& ice = media["ice"];
@@ -105,8 +106,15 @@ void print_media(const json& media) {
                ice["controlling"].get<bool>() ? "we control" : "the peer controls",
                ice["peer_candidates"].dump());
   }
+  if (media.contains("end_to_end")) {
+    const json& way = media["end_to_end"];
+    fmt::print("      from end to end ({}): {}, media may go past the relay\n",
+               way["word"].get<std::string>(),
+               way["through_here"].get<bool>() ? "the party answers through the relay"
+                                               : "the party does not answer through the relay");
+  }
   if (media.contains("dtls")) fmt::print("      DTLS: {}\n", media["dtls"]["state"].get<std::string>());
-  for (const json& stream : media["streams"]) print_stream(stream, media.contains("ice"));
+  for (const json& stream : media["streams"]) print_stream(stream, is_by_ice);
   for (const json& stream : media["received"]) {
     fmt::print(
         "      SSRC {:08x}: {} packets, lost {} ({:.1f} %) in {} bursts, reordered {}, duplicates {}, jitter "

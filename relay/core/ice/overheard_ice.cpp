@@ -56,6 +56,12 @@ void keep_former(IceCredentials& former, const IceCredentials& before, const Ice
   if (former == now) former = {};
 }
 
+/// True if the SDP names this IP address. A NAT often gives the party another port than it says.
+bool is_named_by(const OverheardPlan& plan, const IpAddress& address) noexcept {
+  return std::ranges::any_of(plan.candidates,
+                             [&](const IceCandidate& each) { return each.at.address == address; });
+}
+
 stun::TransactionId random_transaction() {
   stun::TransactionId transaction;
   const std::array<std::uint64_t, 2> random = {random_u64(), random_u64()};
@@ -78,6 +84,9 @@ void OverheardIce::follow(std::shared_ptr<const OverheardPlan> plan, Instant now
     former_party_ = former_other_ = {};
     sides_ = {};
     return;
+  }
+  for (Side& side : sides_) {
+    for (Peer& peer : side.peers) peer.is_named = peer.is_used && is_named_by(*plan_, peer.path.peer.address);
   }
   if (plan_->party != before->party || plan_->other != before->other) {
     keep_former(former_party_, before->party, plan_->party);
@@ -208,8 +217,7 @@ OverheardIce::Peer& OverheardIce::peer_at(Side& side, const Path& path) noexcept
   *least = {};
   least->path = path;
   least->is_used = true;
-  least->is_named = std::ranges::any_of(
-      plan_->candidates, [&](const IceCandidate& each) { return each.at.address == path.peer.address; });
+  least->is_named = is_named_by(*plan_, path.peer.address);
   return *least;
 }
 

@@ -88,7 +88,9 @@ class Overheard : public ::testing::Test, protected PortOutput {
     return ice_.take(at, from, octets, turn());
   }
   /// The newest question that was sent.
-  [[nodiscard]] stun::Message question() const { return *stun::parse(sent_.back().octets); }
+  [[nodiscard]] stun::Message question() const {
+    return sent_.empty() ? stun::Message{} : stun::parse(sent_.back().octets).value_or(stun::Message{});
+  }
   /// Whoever is at `from` answers the newest question.
   Kind answers(const Endpoint& from, const IceCredentials& by = kA, stun::Kind kind = stun::Kind::kSuccess) {
     return take(from, answer(question().transaction, by, kind)).kind;
@@ -260,7 +262,7 @@ TEST_F(Overheard, ICE11_I15_ARepeatedCheckFromElsewhereMovesNothing) {
     pass_time(200ms);
     EXPECT_EQ(selected(), kAlice);
     EXPECT_EQ(pass(n), kAlice) << "the checks of Bob still go to Alice";
-    if (sent_.back().to == kAlice) answers(kAlice);
+    if (!sent_.empty() && sent_.back().to == kAlice) answers(kAlice);
   }
   // Alice cannot be answered for from another address, either.
   pass_time(6s);
@@ -333,7 +335,7 @@ TEST_F(Overheard, ICE11_OfAControlledPartyTheAddressThatTookTheNominationCounts)
       EXPECT_EQ(take(kAliceToo, answer(transaction(70 + n), kA)).kind, Kind::kAnswer);
     }
     take(kAliceToo, check(200 + n, kB, kA, false, false));
-    if (sent_.back().to == kAliceToo) answers(kAliceToo);
+    if (!sent_.empty() && sent_.back().to == kAliceToo) answers(kAliceToo);
   }
   EXPECT_EQ(to, kAliceToo);
   EXPECT_EQ(selected(), kAliceToo);
@@ -506,6 +508,7 @@ TEST_F(Overheard, ICE11_I18_ACrowdDoesNotKeepAPartyOutThatTheSdpNames) {
   crowd(1000);
   // Behind her NAT Alice has another port than the SDP says.
   ASSERT_EQ(take(kAliceToo, check(8, kB, kA)).kind, Kind::kRequest);
+  ASSERT_FALSE(sent_.empty());
   ASSERT_EQ(sent_.back().to, kAliceToo) << "she is asked";
   const stun::TransactionId asked = question().transaction;
   crowd(2000);
@@ -565,6 +568,7 @@ TEST_F(Overheard, ICE11_ALitePartyIsKnownByItsAnswersAlone) {
 
 TEST_F(Overheard, ICE11_ComponentsAreApart) {
   ASSERT_EQ(take(kAlice, check(1, kB, kA), {Component::kRtcp, 0}).kind, Kind::kRequest);
+  ASSERT_FALSE(sent_.empty());
   EXPECT_EQ(sent_.back().via.component, Component::kRtcp);
   EXPECT_EQ(answers(kAlice), Kind::kRefused) << "the question left by the other port";
   EXPECT_EQ(take(kAlice, answer(question().transaction, kA), {Component::kRtcp, 0}).kind, Kind::kTaken);
