@@ -124,7 +124,7 @@ class Play {
   [[nodiscard]] json media(std::size_t leg) const {
     return world_->manager().show("c", world_->clock())["legs"][leg]["medias"][0];
   }
-  [[nodiscard]] bool through_here(std::size_t leg) const { return media(leg)["end_to_end"]["through_here"]; }
+  [[nodiscard]] bool through_here(std::size_t leg) const { return media(leg)["end_to_end"]["through_relay"]; }
   /// X repeats the STUN that has reached the parties since, toward both ports.
   void repeat() {
     const auto& all = world_->received();

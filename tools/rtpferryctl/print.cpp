@@ -110,7 +110,7 @@ void print_media(const json& media) {
     const json& way = media["end_to_end"];
     fmt::print("      from end to end ({}): {}, media may go past the relay\n",
                way["word"].get<std::string>(),
-               way["through_here"].get<bool>() ? "the party answers through the relay"
+               way["through_relay"].get<bool>() ? "the party answers through the relay"
                                                : "the party does not answer through the relay");
   }
   if (media.contains("dtls")) fmt::print("      DTLS: {}\n", media["dtls"]["state"].get<std::string>());
