@@ -85,6 +85,7 @@ struct LocalPorts {
     /// The address, the RTP port and the sockets, as in `LocalPorts`. The address is never null.
     const LocalAddress* local = nullptr;
     UdpPort port;
+    /// As in `LocalPorts`. False by default.
     bool is_shared = false;
     std::array<PortHandle, 2> handles;
   };

@@ -218,14 +218,14 @@ class OfferAnswer {
   /// Whether the message has sections that pass from end to end, and in which way. It does not change in the
   /// middle of a call, except by an offer with `force` or `remove`.
   [[nodiscard]] Passing wished_passing() const;
-  /// Whether this section does.
+  /// Whether this section passes from end to end, and in which way.
   [[nodiscard]] Passing passing_of(const Match& match) const;
-  /// Gives data channels that pass the port back that they have in the SDP.
+  /// Puts the port of the SDP back into data channels that pass.
   void keep_data_channels();
   /// The ICE of a section that passes, as the other side is shown it: none if the answer is to have none
   /// (word `remove`).
   [[nodiscard]] sdp::IceDescription passing_ice(const sdp::MediaSection& section) const;
-  /// Notes who the sender of a section that passes says it is.
+  /// Notes the ICE credentials and candidates of the sender of a section that passes.
   void commit_passing(const Match& match);
   /// Notes words of the message that sections which pass cannot obey.
   void note_passing_words();

@@ -29,6 +29,7 @@ struct CertainIce {
   const Leg* leg = nullptr;
   /// The words of this offer and of earlier ones.
   IceWishes::Offer ice = IceWishes::Offer::kAsOffered;
+  /// True if this offer or an earlier one said `SDES-off`.
   bool sdes_off = false;
   /// True if rtcp-mux is offered.
   bool has_mux = false;

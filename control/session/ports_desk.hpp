@@ -74,6 +74,7 @@ class PortsDesk {
   struct Beside {
     /// They are called relayed ones.
     bool is_relayed = false;
+    /// True if RTCP has a component, and so candidates, of its own.
     bool has_rtcp = false;
     /// The lowest priority of the party's own candidates. Those of the relay are below it.
     std::uint32_t below = 0x7fffffff;
@@ -95,7 +96,7 @@ class PortsDesk {
     Closing(std::array<PortHandle, 2> h, PortPool* p, UdpPort first, const Endpoint& last, std::size_t w,
             std::optional<TransportId> t)
         : handles(h), pool(p), port(first), peer(last), worker(w), transport(t) {}
-    /// Closed, like the pool is null, for a shared port, which stays open.
+    /// Closed handles for a shared port, which stays open; `pool` is null then.
     std::array<PortHandle, 2> handles;
     PortPool* pool;
     UdpPort port;

@@ -24,9 +24,10 @@ class OwnMedia;
 /// Signalling about the ICE of two parties, as the transport of one of them needs it. Control fills it; it is
 /// an immutable part of a plan. Two plans count as different if they do not share the object.
 struct OverheardPlan {
-  /// The party of this transport. Its answers are keyed with this password.
+  /// The party of this transport. Checks that go to it, and answers that it sends, are keyed with its
+  /// password.
   IceCredentials party;
-  /// The other party. The checks of this one are keyed with that password (RFC 8445 §7.2.2).
+  /// The far side. Checks that `party` sends are keyed with the password of the far side (RFC 8445 §7.2.2).
   IceCredentials other;
   /// Where the party may be by its SDP, the best first: its candidates, then its default address.
   std::vector<IceCandidate> candidates;
