@@ -62,6 +62,7 @@ soak: build       ## random calls over and over, leaks counted; all cases of the
 	@FERRY_SEEDS=10000 $(BUILD)/bin/latch_property_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/offload_property_test
 	@FERRY_SEEDS=10000 $(BUILD)/bin/ice_dtls_property_test
+	@FERRY_SEEDS=10000 $(BUILD)/bin/end_to_end_property_test
 	@FERRY_CALLS=20000 $(BUILD)/bin/explain_property_test
 	@FERRY_PARTIES=10000 $(BUILD)/bin/one_port_crowd_test
 
