@@ -303,6 +303,12 @@ TEST_F(SharedPortTest, ONE2_ONE5_AForgedCheckChangesNothing) {
   EXPECT_EQ(dropped(DropReason::kStunRefused), before + 6);
   EXPECT_EQ(dropped(DropReason::kForeignSource), 2u);
   EXPECT_EQ(passed(alice, bob), 10u);
+  // From so many places that her own would have to give way, if they were bound.
+  for (std::uint16_t n = 0; n < 4 * PortTable::kMaxBindings; ++n)
+    network_.send_to_relay({host(67, static_cast<std::uint16_t>(7000 + n)), kPort,
+                            forged("Relay0:AlicePage", "a wrong password")});
+  settle();
+  EXPECT_EQ(passed(alice, bob), 10u);
   // The same from the address of a party.
   network_.send_to_relay({bob.at(), kPort, forged("Relay0:AlicePage", "a wrong password")});
   settle();
