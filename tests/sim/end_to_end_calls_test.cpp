@@ -230,7 +230,7 @@ TEST_F(EndToEnd, ICE11_I14_I19_AStrangerIsNotHeardAndHearsNothing) {
   const Packet dtls = bytes_of({22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 'X', 'X'});
   const Packet data = bytes_of({'X', 'X', 'X', 'X', 'X', 'X', 'X', 'X', 'X', 'X', 'X', 'X', 'X'});
   for (std::uint16_t n = 0; n < 100; ++n) {
-    for (const std::size_t leg : {0, 1}) {
+    for (const std::size_t leg : {0u, 1u}) {
       world_->send(at('X'), port_for(leg), rtp('X', 1, n));
       world_->send(at('X'), port_for(leg), dtls);
       world_->send(at('X'), port_for(leg), data);
@@ -243,7 +243,7 @@ TEST_F(EndToEnd, ICE11_I14_I19_AStrangerIsNotHeardAndHearsNothing) {
   EXPECT_EQ(world_->count(at('X')), 0u);
   EXPECT_EQ(world_->count(a_.at(), 'X'), at_a);
   EXPECT_EQ(world_->count(b_.at(), 'X'), at_b);
-  for (const std::size_t leg : {0, 1}) {
+  for (const std::size_t leg : {0u, 1u}) {
     EXPECT_EQ(drops(leg, "stun-refused"), 100) << leg;
     EXPECT_EQ(drops(leg, "foreign-source"), 200) << leg;
     EXPECT_EQ(drops(leg, "unknown-protocol"), 100) << leg;

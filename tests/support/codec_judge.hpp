@@ -197,7 +197,8 @@ inline std::optional<std::vector<std::int16_t>> heard_by_sndfile(const Payloads&
   unsigned count = 0;
   unsigned out = 0;
   unsigned out_bits = 0;
-  for (const unsigned char octet : joined(payloads)) {
+  for (const char letter : joined(payloads)) {
+    const auto octet = static_cast<unsigned char>(letter);
     held = from_most_significant ? held << 8 | octet : held | static_cast<unsigned>(octet) << count;
     for (count += 8; count >= bits; count -= bits) {
       const unsigned mask = (1u << bits) - 1;
