@@ -131,7 +131,7 @@ class Play {
     for (; seen_ < all.size(); ++seen_) {
       const Received each = all[seen_];
       if (each.at == stranger() || each.packet.empty() || read_u8(each.packet, 0) > 3) continue;
-      for (const std::size_t leg : {0, 1}) {
+      for (const std::size_t leg : {0u, 1u}) {
         const auto port = media(leg)["local"]["rtp_port"].get<std::uint16_t>();
         world_->send(stranger(), {world_->relay_address(), UdpPort{port}}, each.packet);
       }
