@@ -368,7 +368,7 @@ TEST_F(RecordingCommands, DigitsControlTheRecording) {
       for (int i = 0; i < 3; ++i) {
         Packet packet(kRtpFixedHeaderSize + 4);
         write_rtp_header(packet, PayloadType{101}, i == 0, SeqNo{sequence},
-                         1000u * digit + sequence / 3 * 1000u, Ssrc{9});
+                         1000u * static_cast<unsigned>(digit) + sequence / 3 * 1000u, Ssrc{9});
         ++sequence;
         packet[kRtpFixedHeaderSize] = std::byte{event};
         packet[kRtpFixedHeaderSize + 1] = std::byte{0x8a};
