@@ -169,7 +169,9 @@ TEST(EndToEndProperty, ICE11_WhoeverRepeatsTheirStunHearsNothing) {
     const bool is_connected = play.connect(5s);
     play.calm();
     const auto heard = play.talk();
-    if (is_connected) EXPECT_EQ(heard, std::pair(kWords, kWords));
+    if (is_connected) {
+      EXPECT_EQ(heard, std::pair(kWords, kWords));
+    }
     EXPECT_EQ(play.stolen(), 0u);
   });
 }

@@ -111,7 +111,7 @@ void print_media(const json& media) {
     fmt::print("      from end to end ({}): {}, media may go past the relay\n",
                way["word"].get<std::string>(),
                way["through_relay"].get<bool>() ? "the party answers through the relay"
-                                               : "the party does not answer through the relay");
+                                                : "the party does not answer through the relay");
   }
   if (media.contains("dtls")) fmt::print("      DTLS: {}\n", media["dtls"]["state"].get<std::string>());
   for (const json& stream : media["streams"]) print_stream(stream, is_by_ice);
