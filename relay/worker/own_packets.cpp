@@ -134,8 +134,13 @@ DropReason OwnPackets::remake(TransportEntry& entry, const Verdict& verdict, Tra
   const std::uint64_t from = entry.state.plan().sources[verdict.source].media.value;
   FromOutput sender(*this, out, hop, sink.to, now);
   const DropReason reason = out.output_for(sink.to)->on_packet(
-      from, *arrived.rtp, sink.ptime_ms, arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
-      verdict.restarts, now, sender);
+      {.from = from,
+       .rtp = *arrived.rtp,
+       .conversion = sink.conversion,
+       .ptime_ms = sink.ptime_ms,
+       .clock_rate_hz = arrived.payload != nullptr ? arrived.payload->clock_rate_hz : 0,
+       .restarts = verdict.restarts},
+      now, sender);
   switch (reason) {
     case DropReason::kNone:
       break;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "relay/base/enum_bits.hpp"
+#include "relay/core/audio/conversion.hpp"
 #include "relay/core/classify.hpp"
 #include "relay/core/dtls/dtls.hpp"
 #include "relay/core/forward/component.hpp"
@@ -109,6 +110,13 @@ struct Sink {
   /// MID of the receiver's section; null = the relay writes none. RTP of a stream carries it until the
   /// receiver has reported about the stream (BND-22). Plans share the object while it stays the same.
   std::shared_ptr<const std::string> mid;
+  /// How audio is made into what the receiver can decode; null: it passes as it came. Control sets it if the
+  /// source may send a codec that the receiver did not name. Plans share the object while it stays the same.
+  std::shared_ptr<const AudioConversion> conversion;
+  /// The receiver's numbers of payload types that it knows by others; null: numbers stay. Control sets it if
+  /// both parties have a codec, each under a number of its own (RFC 3264 §6.1). Without meaning where there is
+  /// a conversion. Plans share the object while it stays the same.
+  std::shared_ptr<const TypeRenumbering> renumbering;
   bool operator==(const Sink&) const = default;
 };
 

@@ -97,9 +97,8 @@ void Output::note_own(Maker maker, Instant now) noexcept {
   is_senders_ = false;
 }
 
-DropReason Output::on_packet(std::uint64_t from, const RtpView& rtp, unsigned ptime_ms,
-                             std::uint32_t clock_rate_hz, bool restarts, Instant now,
-                             OutputSender& sender) noexcept {
+DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+  const RtpView& rtp = packet.rtp;
   if (hears_nobody()) return DropReason::kPromptPlaying;
   const bool is_first = spoke_at_ == Instant{};
   if (stage_) {
@@ -109,22 +108,22 @@ DropReason Output::on_packet(std::uint64_t from, const RtpView& rtp, unsigned pt
     }
     ++media_in_;
     FromStage out(*this, now, sender);
-    stage_->hear(from, rtp, now, out);
+    stage_->hear(packet.from, packet.conversion, rtp, now, out);
     return DropReason::kNone;
   }
   // One timeline has room for one source at a time.
-  const bool is_another = !is_first && from != speaker_;
+  const bool is_another = !is_first && packet.from != speaker_;
   if (is_another && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
   if (is_another) is_senders_ = false;
   ++media_in_;
-  if (clock_rate_hz != 0) clock_rate_hz_ = clock_rate_hz;
+  if (packet.clock_rate_hz != 0) clock_rate_hz_ = packet.clock_rate_hz;
   const auto emit = [&](const Repacketizer::Made& made) { place(made, now, sender); };
   if (!timeline_ || (is_senders_ && timeline_->ssrc() != rtp.ssrc)) {
     // The stream of a sender that has nothing of the relay's own in it begins anew with its sender.
     repacketizer_->flush(emit);
     timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
     has_senders_ssrc_ = is_senders_ = true;
-  } else if (is_another || restarts || repacketizer_->ssrc() != rtp.ssrc) {
+  } else if (is_another || packet.restarts || repacketizer_->ssrc() != rtp.ssrc) {
     // The numbers of this packet have nothing to do with those of the one before.
     repacketizer_->restart();
     timeline_->change_input();
@@ -133,8 +132,8 @@ DropReason Output::on_packet(std::uint64_t from, const RtpView& rtp, unsigned pt
     repacketizer_->discard();
   }
   last_maker_ = Maker::kMedia;
-  if (!repacketizer_->take(rtp, ptime_ms, emit)) return DropReason::kTooLate;
-  speaker_ = from;
+  if (!repacketizer_->take(rtp, packet.ptime_ms, emit)) return DropReason::kTooLate;
+  speaker_ = packet.from;
   spoke_at_ = now;
   return DropReason::kNone;
 }

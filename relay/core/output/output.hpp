@@ -26,6 +26,22 @@ struct OutputPacket {
   Bytes payload;
 };
 
+/// A packet that a source of this receiver has sent.
+struct SourcePacket {
+  /// Tells the sources of the receiver apart.
+  std::uint64_t from = 0;
+  /// Borrowed for the call, as the next one.
+  const RtpView& rtp;
+  /// How the receiver's stage makes its audio; null: it has none.
+  const std::shared_ptr<const AudioConversion>& conversion;
+  /// Packet time that the receiver is to get, in ms; 0 = as the packets come.
+  unsigned ptime_ms = 0;
+  /// Clock of its payload type in Hz; 0 = unknown.
+  std::uint32_t clock_rate_hz = 0;
+  /// Its sender began its sequence anew with it (SSR-4).
+  bool restarts = false;
+};
+
 /// Sends what an output makes, in order. Not called for packets that leave as they came.
 class OutputSender {
  public:
@@ -83,17 +99,9 @@ class Output {
   /// std::bad_alloc.
   void set_stage(std::unique_ptr<OutputStage> stage);
 
-  /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`.
-  ///
-  /// `from`           tells the sources of this receiver apart.
-  /// `rtp`            the packet; borrowed for the call.
-  /// `ptime_ms`       packet time that the receiver is to get; 0 = as the packets come.
-  /// `clock_rate_hz`  of its payload type; 0 = unknown.
-  /// `restarts`       its sender began its sequence anew with it (SSR-4).
-  /// Returns          kNone, or why the receiver does not hear it.
-  [[nodiscard]] DropReason on_packet(std::uint64_t from, const RtpView& rtp, unsigned ptime_ms,
-                                     std::uint32_t clock_rate_hz, bool restarts, Instant now,
-                                     OutputSender& sender) noexcept;
+  /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`. Returns kNone, or why
+  /// the receiver does not hear it.
+  [[nodiscard]] DropReason on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept;
   /// When `drive` has something to send; nothing = never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
   /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits, and DTMF is not

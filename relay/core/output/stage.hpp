@@ -2,9 +2,11 @@
 #pragma once
 
 #include "relay/base/types.hpp"
+#include "relay/core/audio/conversion.hpp"
 #include "relay/core/rtp/rtp.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 namespace ferry {
@@ -13,10 +15,13 @@ namespace ferry {
 struct MadePacket {
   PayloadType type;
   bool marker = false;
-  /// Clock units since the packet before.
+  /// Clock units between its timestamp and that of the packet before; 0: both have one timestamp, as the
+  /// packets of one event have.
   std::uint32_t units = 0;
   /// Borrowed for the call.
   Bytes payload;
+  /// Clock of its timestamps in Hz.
+  std::uint32_t clock_rate_hz = 8000;
 };
 
 /// Takes the packets that are made, in the order in which they are to leave. Called on the worker's thread.
@@ -33,8 +38,11 @@ class MadePackets {
 class OutputStage {
  public:
   virtual ~OutputStage() = default;
-  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call.
-  virtual void hear(std::uint64_t from, const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
+  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call. `conversion`
+  /// says what it becomes. The source has another one after signalling, and its next packet brings it: what the
+  /// receiver hears goes on without a gap, in the new codec.
+  virtual void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
+                    const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
   /// When `drive` has something to make; nothing = only packets make it work.
   [[nodiscard]] virtual std::optional<Instant> due() const noexcept = 0;
   /// Makes what is due at `now`.

@@ -69,8 +69,13 @@ class OutputTest : public testing::Test {
     party.sequence = SeqNo{static_cast<std::uint16_t>(party.sequence.value + 1)};
     party.timestamp += 160;
     if (output.is_plain()) return DropReason::kNone;
-    return output.on_packet(party.key, rtp, ptime, 8000, std::exchange(restarts, false), receiver.now,
-                            receiver);
+    return output.on_packet({.from = party.key,
+                             .rtp = rtp,
+                             .conversion = nullptr,
+                             .ptime_ms = ptime,
+                             .clock_rate_hz = 8000,
+                             .restarts = std::exchange(restarts, false)},
+                            receiver.now, receiver);
   }
   static std::shared_ptr<const Prompt> prompt_of(unsigned packets) {
     Prompt prompt;
@@ -320,7 +325,8 @@ TEST_F(OutputTest, AnotherPacketTimeIsSwitchedOnAndOffWithoutAJump) {
 /// and comfort noise each 100 ms.
 class Double final : public OutputStage {
  public:
-  void hear(std::uint64_t, const RtpView& rtp, Instant now, MadePackets& out) noexcept override {
+  void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>&, const RtpView& rtp, Instant now,
+            MadePackets& out) noexcept override {
     out.take({PayloadType{9}, false, 160, rtp.payload});
     due_ = now + 100ms;
   }
