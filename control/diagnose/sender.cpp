@@ -299,7 +299,7 @@ class SenderJudge : Judge {
       if (is_refused) type = refusal->type.value;
       type = static_cast<std::uint8_t>(type & 127);
       const bool is_foreign = is_refused || (stream != nullptr && is_heard() && !receiver.shown.test(type) &&
-                                             type != kComfortNoise);
+                                             type != kComfortNoiseType);
       if (!has_none && !is_foreign) return;
       found = true;
       std::string list;

@@ -39,14 +39,14 @@ bool says_pause(const SsrcCounters& stream) {
   // G.729 annex B may put its silence frame of two octets behind frames of speech, which have ten.
   const bool is_behind_speech = (stream.last_payload_type & 127) == kG729 && size % 10 == 2;
   const bool is_frame = (size != 0 && size <= kDescriptor) || is_behind_speech;
-  return stream.idle_by_bye || (stream.last_payload_type & 127) == kComfortNoise || is_frame;
+  return stream.idle_by_bye || (stream.last_payload_type & 127) == kComfortNoiseType || is_frame;
 }
 
 bool says_pause_in_refused(const MediaView& seen, Instant last_packet) {
   return std::ranges::any_of(kDropCauseRows, [&](const DropCauseRow& row) {
     const Refusal* newest = seen.refusal(row.reason);
     return newest != nullptr && newest->component == 0 && newest->last > last_packet &&
-           newest->type.value == kComfortNoise;
+           newest->type.value == kComfortNoiseType;
   });
 }
 

@@ -12,12 +12,12 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Instant kStart{1h};
-constexpr auto kEvents = static_cast<std::size_t>(TransportEvent::kCount);
+constexpr auto kKindsOfEvents = static_cast<std::size_t>(TransportEvent::kCount);
 
 class EventQueueTest : public ::testing::Test {
  protected:
   void note_all() {
-    for (std::size_t i = 0; i < kEvents; ++i) queue_.note(static_cast<TransportEvent>(i));
+    for (std::size_t i = 0; i < kKindsOfEvents; ++i) queue_.note(static_cast<TransportEvent>(i));
   }
   /// What the worker is told at `now`.
   std::multiset<TransportEvent> told(Instant now) {
@@ -27,7 +27,7 @@ class EventQueueTest : public ::testing::Test {
   }
   static std::multiset<TransportEvent> every_kind() {
     std::multiset<TransportEvent> all;
-    for (std::size_t i = 0; i < kEvents; ++i) all.insert(static_cast<TransportEvent>(i));
+    for (std::size_t i = 0; i < kKindsOfEvents; ++i) all.insert(static_cast<TransportEvent>(i));
     return all;
   }
 
@@ -41,9 +41,9 @@ TEST_F(EventQueueTest, EveryKindIsToldThoughAllOfThemWaitAtOnce) {
 }
 
 TEST_F(EventQueueTest, TakingOneEventLeavesEveryOtherWaiting) {
-  for (std::size_t first = 0; first < kEvents; ++first) {
-    for (std::size_t second = first + 1; second < kEvents; ++second) {
-      const Instant now = kStart + (first * kEvents + second) * 1min;
+  for (std::size_t first = 0; first < kKindsOfEvents; ++first) {
+    for (std::size_t second = first + 1; second < kKindsOfEvents; ++second) {
+      const Instant now = kStart + (first * kKindsOfEvents + second) * 1min;
       queue_.note(static_cast<TransportEvent>(second));
       queue_.note(static_cast<TransportEvent>(first));
       EXPECT_EQ(queue_.take(now), static_cast<TransportEvent>(first));
