@@ -127,9 +127,6 @@ inline constexpr double kPacketsUnderWay = 5;
 /// The duration in seconds, with fractions.
 inline double seconds_of(Duration time) { return std::chrono::duration<double>(time).count(); }
 
-/// Payload type of comfort noise (RFC 3389).
-inline constexpr std::uint8_t kComfortNoiseType = 13;
-
 /// How much of what was spoken arrived, and how evenly. The figures of a listener say what the listener got;
 /// those of a sender say what came from it to the relay.
 struct EarFigures {

@@ -9,6 +9,7 @@
 #include "control/diagnose/drop_causes.hpp"
 #include "control/diagnose/hearing.hpp"
 #include "control/diagnose/mos.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 #include <chrono>

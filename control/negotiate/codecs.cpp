@@ -1,6 +1,7 @@
 #include "control/negotiate/codecs.hpp"
 
 #include "control/call/media_rules.hpp"
+#include "relay/core/rtp/static_types.hpp"
 
 #include <algorithm>
 #include <array>
@@ -11,9 +12,6 @@
 namespace ferry {
 
 namespace {
-
-/// The payload type of comfort noise (RFC 3389 §4).
-constexpr std::uint8_t kComfortNoiseType = 13;
 
 /// True for codecs that a publisher may be told to send: those that the relay will be able to decode.
 bool is_supported(const sdp::Codec& codec) {

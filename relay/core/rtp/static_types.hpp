@@ -19,6 +19,9 @@ struct StaticType {
   bool is_audio;
 };
 
+/// Comfort noise of a codec with a clock of 8000 Hz (RFC 3389 §4).
+inline constexpr std::uint8_t kComfortNoiseType = 13;
+
 inline constexpr std::array<StaticType, 25> kStaticTypes = {{
     {0, "PCMU", 8000, 1, true},    {3, "GSM", 8000, 1, true},     {4, "G723", 8000, 1, true},
     {5, "DVI4", 8000, 1, true},    {6, "DVI4", 16000, 1, true},   {7, "LPC", 8000, 1, true},
