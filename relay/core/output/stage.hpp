@@ -38,9 +38,9 @@ class MadePackets {
 class OutputStage {
  public:
   virtual ~OutputStage() = default;
-  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call. `conversion`
-  /// says what it becomes. The source has another one after signalling, and its next packet brings it: what the
-  /// receiver hears goes on without a gap, in the new codec.
+  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call.
+  /// `conversion` says what it becomes. The source has another one after signalling, and its next packet
+  /// brings it: what the receiver hears goes on without a gap, in the new codec.
   virtual void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
                     const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
   /// When `drive` has something to make; nothing = only packets make it work.
