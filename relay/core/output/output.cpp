@@ -31,7 +31,7 @@ class Output::FromStage final : public MadePackets {
     if (!output_.timeline_) return;
     const bool goes_on = output_.last_maker_ == Maker::kStage && output_.last_ != Instant{};
     const std::uint32_t units = goes_on ? packet.units : output_.elapsed(now_, output_.clock_rate_hz_);
-    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on);
+    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on, packet.lost);
     output_.note_own(Maker::kStage, now_);
     if (sender_.send({at, packet.type, Maker::kStage, packet.payload})) ++output_.media_out_;
   }

@@ -22,6 +22,9 @@ struct MadePacket {
   Bytes payload;
   /// Clock of its timestamps in Hz.
   std::uint32_t clock_rate_hz = 8000;
+  /// Packets of the source that were lost right before it and that nothing was made for: their sequence
+  /// numbers stay free, so that the receiver sees the loss.
+  std::uint16_t lost = 0;
 };
 
 /// Takes the packets that are made, in the order in which they are to leave. Called on the worker's thread.
@@ -38,9 +41,9 @@ class MadePackets {
 class OutputStage {
  public:
   virtual ~OutputStage() = default;
-  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call. `conversion`
-  /// says what it becomes. The source has another one after signalling, and its next packet brings it: what the
-  /// receiver hears goes on without a gap, in the new codec.
+  /// Takes one RTP packet of the source `from`, as it arrived; the view is borrowed for the call.
+  /// `conversion` says what it becomes. The source has another one after signalling, and its next packet
+  /// brings it: what the receiver hears goes on without a gap, in the new codec.
   virtual void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
                     const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
   /// When `drive` has something to make; nothing = only packets make it work.
