@@ -32,6 +32,7 @@ struct FinishedPacket {
   StageOwner owner;
   std::uint32_t units = 0;
   std::uint32_t clock_rate_hz = 8000;
+  std::uint16_t lost = 0;
   PayloadType type;
   bool marker = false;
 };

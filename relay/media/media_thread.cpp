@@ -69,7 +69,7 @@ void MediaThread::follow(const MediaOrder& order) noexcept {
 }
 
 void MediaThread::take(unsigned worker, const StageOwner& owner, const MadePacket& packet) noexcept {
-  FinishedPacket head{owner, packet.units, packet.clock_rate_hz, packet.type, packet.marker};
+  FinishedPacket head{owner, packet.units, packet.clock_rate_hz, packet.lost, packet.type, packet.marker};
   if (packet.payload.size() > Lanes::kLongest || !lanes_[worker]->made.push(std::move(head), packet.payload))
     losses_[worker].without_room.fetch_add(1, std::memory_order_relaxed);
   made_for_[worker] = true;

@@ -103,7 +103,7 @@ std::size_t RemoteStages::collect(MadeElsewhere& out) noexcept {
   for (const auto& thread : threads_) {
     auto& lane = thread->lanes_of(worker_).made;
     count += lane.drain(lane.end(), [&](FinishedPacket& head, Bytes payload) {
-      out.take(head.owner, {head.type, head.marker, head.units, payload, head.clock_rate_hz});
+      out.take(head.owner, {head.type, head.marker, head.units, payload, head.clock_rate_hz, head.lost});
     });
     MediaThread::Losses& losses = thread->losses_of(worker_);
     if (const auto lost = losses.without_room.exchange(0, std::memory_order_relaxed); lost > 0)

@@ -25,6 +25,9 @@ struct MadePacket {
   Bytes payload;
   /// Clock of its timestamps in Hz.
   std::uint32_t clock_rate_hz = 8000;
+  /// Packets of the source that were lost right before it and that nothing was made for: their sequence
+  /// numbers stay free, so that the receiver sees the loss.
+  std::uint16_t lost = 0;
 };
 
 /// Takes the packets that are made, in the order in which they are to leave. Called on the worker's thread.
