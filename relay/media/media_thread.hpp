@@ -31,14 +31,19 @@ struct MediaClient {
 /// of that worker is under way; all else to any thread. The lanes have one worker at their other end.
 class MediaThread final : private HostOutlet {
  public:
-  /// `now` is the clock of the workers.
-  MediaThread(MakeStage make, std::size_t workers, std::function<Instant()> now)
-      : host_(std::move(make), *this), clients_(workers), now_(std::move(now)), losses_(workers) {
+  /// `number` is its place among the threads; `now` is the clock of the workers.
+  MediaThread(std::size_t number, MakeStage make, std::size_t workers, std::function<Instant()> now)
+      : number_(number),
+        host_(std::move(make), *this),
+        clients_(workers),
+        now_(std::move(now)),
+        losses_(workers) {
     for (std::size_t i = 0; i < workers; ++i) lanes_.push_back(std::make_unique<Lanes>());
     made_for_.resize(workers);
     ends_.resize(workers);
   }
 
+  [[nodiscard]] std::size_t number() const noexcept { return number_; }
   [[nodiscard]] Lanes& lanes_of(unsigned worker) noexcept { return *lanes_[worker]; }
   void set_client(unsigned worker, MediaClient* client) noexcept { clients_[worker].store(client); }
   /// Gives an order, and wakes the thread.
@@ -85,6 +90,7 @@ class MediaThread final : private HostOutlet {
   /// Adds `busy` to the present second, which ends at `now` or later.
   void measure(Duration busy, Instant now) noexcept;
 
+  std::size_t number_;
   OrderList orders_;
   Bell bell_;
   StageHost host_;

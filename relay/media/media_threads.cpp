@@ -17,7 +17,7 @@ MediaThreads::MediaThreads(std::size_t threads, std::size_t workers, MakeStage m
                            std::function<Instant()> now)
     : make_(std::move(make)) {
   for (std::size_t i = 0; i < threads; ++i)
-    threads_.push_back(std::make_unique<MediaThread>(make_, workers, now));
+    threads_.push_back(std::make_unique<MediaThread>(i, make_, workers, now));
 }
 
 MediaThreads::~MediaThreads() {

@@ -68,13 +68,17 @@ bool RemoteStage::send(std::uint64_t from, std::shared_ptr<const AudioConversion
   HeardPacket packet{owner_.serial, from,         std::move(conversion), now,       rtp.ssrc,
                      rtp.timestamp, rtp.sequence, rtp.payload_type,      rtp.marker};
   if (!thread_->lanes_of(home_.worker()).heard.push(std::move(packet), rtp.payload)) return false;
-  thread_->ring();
+  home_.note_given(*thread_);
   return true;
 }
 
 RemoteStages::RemoteStages(std::span<const std::unique_ptr<MediaThread>> threads, unsigned worker,
                            MakeStage make, std::function<void()> wake, const std::atomic<bool>& are_running)
-    : threads_(threads), worker_(worker), make_(std::move(make)), are_running_(are_running) {
+    : threads_(threads),
+      worker_(worker),
+      make_(std::move(make)),
+      are_running_(are_running),
+      given_(threads.size()) {
   client_.wake = std::move(wake);
   for (const auto& thread : threads_) thread->set_client(worker_, &client_);
 }
@@ -92,6 +96,14 @@ RemoteStages::~RemoteStages() {
     } else {
       thread->turn();
     }
+  }
+}
+
+void RemoteStages::flush() noexcept {
+  for (std::size_t i = 0; i < given_.size(); ++i) {
+    if (!given_[i]) continue;
+    given_[i] = false;
+    threads_[i]->ring();
   }
 }
 

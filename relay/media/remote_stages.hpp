@@ -83,6 +83,7 @@ class RemoteStages final : public StageMaker {
   }
   [[nodiscard]] bool has_made() const noexcept override { return client_.has_made.load(); }
   std::size_t collect(MadeElsewhere& out) noexcept override;
+  void flush() noexcept override;
 
   // For its stages.
   [[nodiscard]] unsigned worker() const noexcept { return worker_; }
@@ -95,6 +96,8 @@ class RemoteStages final : public StageMaker {
   void end(MediaThread& thread, const StageOwner& owner, std::unique_ptr<MediaOrder> order) noexcept;
   /// Counts a packet that found no room in the lane.
   void count_lost() noexcept { ++lost_; }
+  /// Notes that something was put into the lane to `thread`.
+  void note_given(const MediaThread& thread) noexcept { given_[thread.number()] = true; }
 
  private:
   /// The thread of a receiver's stages, and how many it has there.
@@ -111,6 +114,8 @@ class RemoteStages final : public StageMaker {
   MediaClient client_;
   std::map<TransportId, Seat> seats_;
   std::size_t lost_ = 0;
+  /// By thread: it is to be woken.
+  std::vector<bool> given_;
 };
 
 }  // namespace ferry

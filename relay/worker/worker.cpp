@@ -135,6 +135,7 @@ std::size_t Worker::run_once() noexcept {
   note_problems(context_.io->now());
   // During catch-up no timer runs: what waits in the ports may be just what the timer would miss (C-13).
   if (!context_.is_catching_up()) run_turns();
+  if (context_.stages) context_.stages->flush();
   const PacketIo::Stock stock = context_.io->stock();
   context_.totals.buffers.store(stock.total, std::memory_order_relaxed);
   context_.totals.buffers_free.store(stock.free, std::memory_order_relaxed);

@@ -89,6 +89,9 @@ class StageMaker {
   virtual ~StageMaker() = default;
   /// Makes a stage; null: no further one can be had now. Throws std::bad_alloc.
   [[nodiscard]] virtual std::unique_ptr<OutputStage> make(const StageOwner& owner) = 0;
+  /// Wakes who is to hear what stages were given since the last call. The worker calls it at the end of each
+  /// turn.
+  virtual void flush() noexcept {}
   /// True if `collect` has something to give. What comes later wakes the worker.
   [[nodiscard]] virtual bool has_made() const noexcept { return false; }
   /// Gives what stages have made that run elsewhere. Returns the number of packets.

@@ -73,6 +73,7 @@ void work(MediaThreads& threads, unsigned number, std::atomic<std::size_t>& miss
       rtp.payload = payload;
       while (stage->refusal() != DropReason::kNone) maker->collect(count);
       stage->hear(1, conversion, rtp, steady(), count);
+      maker->flush();
     }
     // Half of them end while their packets are under way.
     while (n % 2 == 0 && count.came + count.lost < before + kPackets) {
@@ -129,6 +130,7 @@ TEST(MediaThreads, AThreadCountsTinyNumbersAsZero) {
   const auto stage = maker->make({1, {}, {}, {}});
   Count count;
   stage->hear(1, heavy(), {}, steady(), count);
+  maker->flush();
   result.wait(1);
   EXPECT_EQ(result.load(), 0.0F);
 }
