@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-namespace ferry {
+namespace ferry::record_ring_test {
 namespace {
 
 struct Numbered {
@@ -115,4 +115,4 @@ TEST(RecordRing, TwoThreadsPassAllRecords) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::record_ring_test

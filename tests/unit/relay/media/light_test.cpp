@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::light_test {
 namespace {
 
 AudioInput speech(std::string encoding, std::uint32_t rate = 8000, unsigned channels = 1) {
@@ -44,4 +44,4 @@ TEST(IsLight, OnlyG711ToG711WithoutAToneDetectorIsLight) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::light_test

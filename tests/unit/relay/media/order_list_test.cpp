@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry {
+namespace ferry::order_list_test {
 namespace {
 
 std::unique_ptr<MediaOrder> order(unsigned worker, std::uint64_t serial) {
@@ -66,4 +66,4 @@ TEST(OrderList, SeveralThreadsLoseNothing) {
 }
 
 }  // namespace
-}  // namespace ferry
+}  // namespace ferry::order_list_test
