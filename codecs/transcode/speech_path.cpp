@@ -20,9 +20,11 @@
 #include "codecs/transcode/speech_path.hpp"
 
 #include "codecs/transcode/sample_time.hpp"
+#include "codecs/transcode/stretch.hpp"
 #include "relay/base/text.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 namespace ferry {
@@ -101,8 +103,13 @@ void SpeechPath::choose_delay() noexcept {
   // The packet behind a lost one must be there before the lost one is due.
   if (source_.can_recover())
     target_ = std::max(target_, time_of(static_cast<std::int64_t>(length_), rate_hz_));
-  target_ = std::min(target_, most);
   patience_ = std::min(patience_, packet / 2);
+  if (source_.loses() && delays.noted() >= kKnown) {
+    // What is made up then leaves as regularly as the rest.
+    target_ += patience_;
+    patience_ = Duration{0};
+  }
+  target_ = std::min(target_, most);
   if (most == Duration{0}) patience_ = milliseconds(1);
   figures_.delay = target_;
 }
@@ -127,6 +134,8 @@ void SpeechPath::place(Instant now, Instant least, std::size_t length) {
   grid_ = due - time_of(next_, rate_hz_);
   made_up_ = 0;
   slack_ = slack_before_ = Duration::max();
+  edit_ = 0;
+  extra_ = Duration{0};
   is_playing_ = true;
 }
 
@@ -220,23 +229,57 @@ void SpeechPath::steer(Instant at, Instant least, std::size_t length) noexcept {
     slack_ = Duration::max();
   }
   const Duration slack = std::min(slack_, slack_before_);
-  if (depth < target_ - milliseconds(1)) {
-    grid_ += std::min<Duration>(target_ - depth, milliseconds(1));
-  } else if (depth > target_ + milliseconds(1) && slack > milliseconds(1) && slack != Duration::max()) {
-    const Duration step = std::min<Duration>(depth - target_, std::chrono::microseconds(500));
+  const Duration target = target_ + extra_;
+  if (depth < target - milliseconds(1)) {
+    grid_ += std::min<Duration>(target - depth, milliseconds(1));
+  } else if (depth > target + milliseconds(1) && slack > milliseconds(1) && slack != Duration::max()) {
+    const Duration step = std::min<Duration>(depth - target, std::chrono::microseconds(500));
     grid_ -= step;
     slack_ -= slack_ == Duration::max() ? Duration{0} : step;
     slack_before_ -= slack_before_ == Duration::max() ? Duration{0} : step;
   }
 }
 
+void SpeechPath::plan_edit(Duration depth) noexcept {
+  const Duration off = grid_ - line_;
+  const Duration packet = time_of(static_cast<std::int64_t>(packet_), rate_hz_);
+  if (edit_ != 0 || std::chrono::abs(off) < packet * 3 / 5) return;
+  // What was added last has not brought the grid back yet: the delay shows it.
+  if (off > Duration{0} && depth > target_ + milliseconds(3)) return;
+  // Whole steps: a part of one would be held until the next packet of the source, and gain nothing.
+  const auto step = static_cast<std::int64_t>(std::gcd(packet_, length_));
+  edit_ = off > Duration{0} ? step : -step;
+  extra_ = off > Duration{0} ? Duration{0} : time_of(step, rate_hz_);
+}
+
+void SpeechPath::keep_line(std::span<const std::int16_t>& samples, Instant least) {
+  const Duration depth = leave(end()) - least - time_of(hold(end(), length_), rate_hz_);
+  plan_edit(depth);
+  if (edit_ == 0) return;
+  const Duration packet = time_of(static_cast<std::int64_t>(packet_), rate_hz_);
+  if (edit_ < 0 && depth < target_ + extra_ - milliseconds(1))
+    return;  // `steer` has not made room for it yet
+  // What cannot be done well is done badly before the line is lost.
+  const bool any_will_do = source_.is_quiet() || std::chrono::abs(grid_ - line_) > packet;
+  stretched_.assign(samples.begin(), samples.end());
+  const std::ptrdiff_t added = stretch(stretched_, rate_hz_, edit_, any_will_do);
+  if (added == 0) return;
+  samples = stretched_;
+  map_position_ += added;
+  edit_ -= added;
+  // What is left is less than a period: so little does not matter.
+  if (std::abs(edit_) < rate_hz_ / 400) edit_ = 0;
+  extra_ = Duration{0};
+}
+
 void SpeechPath::take_speech() {
   const Instant at = source_.front()->at;
   const Instant least = source_.front_least();
-  const std::span<const std::int16_t> samples = source_.decode();
+  std::span<const std::int16_t> samples = source_.decode();
   if (samples.empty()) return;
   length_ = samples.size();
   steer(at, least, length_);
+  keep_line(samples, least);
   append(samples);
   made_up_ = 0;
   if (!source_.is_pausing()) speech_end_ = end();

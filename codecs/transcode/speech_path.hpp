@@ -79,6 +79,11 @@ class SpeechPath {
   void leave_out_excess();
   /// Moves the grid toward the delay that is wanted.
   void steer(Instant at, Instant least, std::size_t length) noexcept;
+  /// Makes the samples that come next longer or shorter, if the grid has left the line of the clock on the
+  /// wall: silence at once, speech when it is far off. Decides whether something is to be added or left out.
+  /// `depth`: the delay now.
+  void plan_edit(Duration depth) noexcept;
+  void keep_line(std::span<const std::int16_t>& samples, Instant least);
   void append(std::span<const std::int16_t> samples);
   void send(MadePackets& out);
 
@@ -98,6 +103,8 @@ class SpeechPath {
   /// Position of the next packet, and its samples so far.
   std::int64_t next_ = 0;
   std::vector<std::int16_t> samples_;
+  /// Samples that are made longer or shorter.
+  std::vector<std::int16_t> stretched_;
   /// The position behind the last sample that is no noise of a pause.
   std::int64_t speech_end_ = 0;
   /// Where a timestamp lies; clock 0: none yet.
@@ -114,6 +121,10 @@ class SpeechPath {
   Duration slack_ = Duration::max();
   Duration slack_before_ = Duration::max();
   unsigned slack_count_ = 0;
+  /// Samples that are to be added, or left out if negative, so that the grid comes back to the line; and the
+  /// delay that is needed until that begins.
+  std::int64_t edit_ = 0;
+  Duration extra_{0};
   std::optional<Instant> due_;
 };
 

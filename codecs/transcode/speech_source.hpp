@@ -68,6 +68,8 @@ class SpeechSource {
   [[nodiscard]] bool is_pausing() const noexcept { return last_ != nullptr && last_->decoder->is_pausing(); }
   /// True if something was decoded already, so that there is something to go on from.
   [[nodiscard]] bool has_heard() const noexcept { return last_ != nullptr; }
+  /// Packets were lost lately.
+  [[nodiscard]] bool loses() const noexcept { return loss_ > 0.005F; }
   /// Lost packets may be found in the packet behind them, and some were lost: it pays to wait for that.
   [[nodiscard]] bool can_recover() const noexcept;
   [[nodiscard]] const DelayMeter& delays() const noexcept { return delays_; }
