@@ -36,6 +36,10 @@ class OwnPackets::FromOutput final : public OutputSender {
       all_.context_.drop_leaving(out_, DropReason::kNoBuffer, now_);
       return false;
     }
+    if (kRtpFixedHeaderSize + made.payload.size() > packet.space().size()) {
+      all_.context_.drop_leaving(out_, DropReason::kTooLong, now_);
+      return false;
+    }
     packet.set_data_size(kRtpFixedHeaderSize + made.payload.size());
     const TimelinePosition& at = made.at;
     const bool is_renumbered = numbers_ != nullptr && made.maker == OutputPacket::Maker::kMedia;

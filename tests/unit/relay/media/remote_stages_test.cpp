@@ -181,7 +181,7 @@ TEST_F(RemoteStagesTest, AFullLaneIsRefusedByNameAndNothingElseHappens) {
 
 TEST_F(RemoteStagesTest, APacketThatNoLaneCanCarryIsLostByName) {
   auto stage = make(7);
-  hear(*stage, heavy, 1, 2000);
+  hear(*stage, heavy, 1, Lanes::kLongest + 1);
   maker->collect(desk);
   EXPECT_EQ(desk.lost[DropReason::kMediaOverload], 1u);
   hear(*stage, heavy);
