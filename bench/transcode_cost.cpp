@@ -3,7 +3,10 @@
 // bare codec library and a packet that only passes. The network is in memory, so that no system call but that
 // of waking a thread is in the figures. Rounds are interleaved; medians are printed.
 //
-// transcode_cost [CALLS [ROUNDS]]
+// transcode_cost [CALLS [ROUNDS]]   a table
+// transcode_cost json CALLS ROUNDS  for bench/transcode_rate.py: payloads of each codec, and the cost of the
+// bare
+//                                   libraries in both directions, as one line of JSON
 
 #include "codecs/audio/codec_table.hpp"
 #include "codecs/audio/resampler.hpp"
@@ -22,6 +25,9 @@
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace {
 
@@ -190,9 +196,38 @@ double relayed(Way way, const Codec& from, const Codec& to,
   return spent * 1e9 / static_cast<double>(counted * calls);
 }
 
+/// Writes what bench/transcode_rate.py needs.
+void write_json(std::size_t calls, int rounds) {
+  const Codec& pcmu = kCodecs[0];
+  nlohmann::json all = nlohmann::json::object();
+  for (const Codec& codec : kCodecs) {
+    std::vector<std::string> payloads;
+    for (const auto& payload : payloads_of(codec, pcmu)) {
+      std::string hex;
+      for (const std::byte octet : payload) hex += fmt::format("{:02x}", static_cast<unsigned>(octet));
+      payloads.push_back(std::move(hex));
+    }
+    std::vector<double> there;
+    std::vector<double> back;
+    for (int round = 0; round < rounds; ++round) {
+      there.push_back(bare(pcmu, codec, payloads_of(pcmu, codec), calls));
+      back.push_back(bare(codec, pcmu, payloads_of(codec, pcmu), calls));
+    }
+    all[codec.name] = {{"type", codec.type},
+                       {"units", codec.units},
+                       {"payloads", payloads},
+                       {"bare_us", (median(there) + median(back)) / 1000}};
+  }
+  std::printf("%s\n", all.dump().c_str());
+}
+
 }  // namespace
 
 int main(int count, char** words) {
+  if (count == 4 && std::string(words[1]) == "json") {
+    write_json(static_cast<std::size_t>(std::atoi(words[2])), std::atoi(words[3]));
+    return 0;
+  }
   const auto calls = static_cast<std::uint32_t>(count > 1 ? std::atoi(words[1]) : 50);
   const int rounds = count > 2 ? std::atoi(words[2]) : 7;
   const Codec& pcmu = kCodecs[0];
