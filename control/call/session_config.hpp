@@ -55,6 +55,8 @@ struct SessionConfig {
   /// CPU use of the host in per cent, and its load average.
   double max_cpu_percent = 0;
   double max_load = 0;
+  /// Load of the least busy media thread in per cent, above which no further stream is converted.
+  double max_transcoding_percent = 85;
   /// Media in octets per second.
   std::uint64_t max_bandwidth_bytes = 0;
   /// Which sources may be learned, and how (option `latch`).

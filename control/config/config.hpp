@@ -119,6 +119,8 @@ struct Config {
   bool dtmf_log_ng_tcp = false;
   /// Media workers; 0 = one per core, or per lcore of DPDK.
   std::size_t threads = 0;
+  /// Threads that convert audio; 0 = the workers do it. Unset: one per core.
+  std::optional<std::size_t> media_threads;
   /// DSCP octet of control replies; 0 = unchanged.
   std::uint8_t control_tos = 0;
   /// Networks that may use control listeners beside loopback (CTL-2).

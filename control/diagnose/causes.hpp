@@ -75,6 +75,7 @@ enum class Cause : std::uint8_t {
   kOverloaded,
   kTooLate,
   kSharedKey,
+  kMediaOverload,
   kCount,
 };
 
@@ -154,6 +155,7 @@ inline constexpr std::array<CauseRow, kCauses> kCauseRows = {{
   {Cause::kOverloaded, "overloaded", Severity::kFault, Reception::kSome, "the relay had no packet buffer or no memory left for packets", "rtpferryctl doctor says what the host lacks; put fewer calls on this host"},
   {Cause::kTooLate, "too-late", Severity::kFault, Reception::kSome, "packets came too late: the relay repacketizes the stream, and it had gone past them", "look at the network between that party and the relay"},
   {Cause::kSharedKey, "shared-key", Severity::kFault, Reception::kSome, "the receiver uses the sender's own key, so the relay drops packets that it would have to change (SRT-9)", "the flag recrypt gives each side a key of its own"},
+  {Cause::kMediaOverload, "media-overload", Severity::kFault, Reception::kSome, "the media threads have too little time to convert the audio of all calls, and drop packets of it", "more media-threads, a lower max-transcoding-load, or another host for a part of the calls"},
 }};
 // clang-format on
 

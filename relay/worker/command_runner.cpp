@@ -89,6 +89,7 @@ std::unique_ptr<TransportEntry> CommandRunner::take(TransportId id) {
   TransportEntry* entry = context_.table.find(id);
   if (entry == nullptr) return nullptr;
   parts_.offloader.withdraw_all(*entry);
+  parts_.own_packets.end_stages(*entry);
   parts_.sends.flush();  // queued packets point at the entry
   for (std::size_t local = 0; local < entry->locals(); ++local) {
     for (const Component component : {Component::kRtp, Component::kRtcp}) {

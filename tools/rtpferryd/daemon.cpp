@@ -15,6 +15,7 @@
 #include "tools/rtpferryd/daemon.hpp"
 
 #include "codecs/audio/plugin.hpp"
+#include "codecs/transcode/transcoder.hpp"
 #include "control/config/config.hpp"
 #include "control/config/parameters.hpp"
 #include "control/log/log.hpp"
@@ -31,6 +32,7 @@
 #include "recorder/recorder.hpp"
 #include "relay/base/capabilities.hpp"
 #include "relay/dtls/openssl_dtls.hpp"
+#include "relay/media/media_threads.hpp"
 #include "relay/rights/syscall_filter.hpp"
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/call_news.hpp"
@@ -43,6 +45,7 @@
 #include <optional>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -82,6 +85,10 @@ class Daemon {
                               [] { return system_clocks().now; })),
         bpf_(offload_.engine.get()),
         recorder_(make_recorder()),
+        media_(
+            config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
+            engine_->workers(), [](const StageOwner&) { return make_transcoder(); },
+            [] { return system_clocks().now; }),
         plane_(make_workers(), true),
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), news_.listener(),
                  recorder_.get()),
@@ -227,16 +234,18 @@ class Daemon {
   }
 
   /// Makes as many workers as the engine has. Each has its own part of the engine and of the kernel's
-  /// forwarding.
-  std::vector<std::unique_ptr<Worker>> make_workers() const {
+  /// forwarding, and its own way to the media threads, which begin here.
+  std::vector<std::unique_ptr<Worker>> make_workers() {
+    media_.start();
     std::vector<std::unique_ptr<Worker>> workers;
     for (unsigned i = 0; i < engine_->workers(); ++i) {
       workers.push_back(std::make_unique<Worker>(engine_->make_io(i), interfaces_.own_media(),
                                                  bpf_ ? bpf_->make_offload() : nullptr));
+      workers.back()->set_stages(media_.maker_for(i, [worker = workers.back().get()] { worker->wake(); }));
     }
     const nlohmann::json engine = describe_engine_();
-    log::info("{} workers, engine {} ({})", workers.size(), engine["engine"].get<std::string>(),
-              engine["reason"].get<std::string>());
+    log::info("{} workers, engine {} ({}), {} media threads", workers.size(),
+              engine["engine"].get<std::string>(), engine["reason"].get<std::string>(), media_.size());
     return workers;
   }
 
@@ -284,6 +293,9 @@ class Daemon {
       packets += totals.offloaded_packets.load();
       user_packets += totals.packets.load() - totals.offloaded_packets.load();
     }
+    nlohmann::json media = nlohmann::json::array();
+    for (std::size_t i = 0; i < media_.size(); ++i)
+      media.push_back({{"load", media_.thread(i).load()}, {"streams", media_.thread(i).stages()}});
     nlohmann::json all = describe_engine_();
     if (!bpf_) all["offload_reason"] = offload_.why_not;
     if (bpf_) all["helper"] = {{"pid", bpf_->helper_process()}, {"running", !bpf_->is_off()}};
@@ -293,7 +305,8 @@ class Daemon {
                 {"packets_kernel", packets},
                 {"packets_user", user_packets},
                 {"sent_by", std::move(sent)},
-                {"punted", std::move(punts)}});
+                {"punted", std::move(punts)},
+                {"media_threads", std::move(media)}});
     return all;
   }
 
@@ -378,7 +391,8 @@ class Daemon {
     last_ = sum;
     ng_.set_rates(rates);
     rtpp_.set_packet_rate(static_cast<double>(rates.packets + rates.errors));
-    const LoadFigures load = host_.read(rates.bytes);
+    LoadFigures load = host_.read(rates.bytes);
+    load.transcoding_percent = media_.least_load();
     manager_.set_load(load);
     rtpp_.set_load(load.cpu_percent / 100);
     end_if_drained();
@@ -457,6 +471,7 @@ class Daemon {
     session.max_cpu_percent = config.session.max_cpu_percent;
     session.max_load = config.session.max_load;
     session.max_bandwidth_bytes = config.session.max_bandwidth_bytes;
+    session.max_transcoding_percent = config.session.max_transcoding_percent;
     session.timeout = config.session.timeout;
     session.silent_timeout = config.session.silent_timeout;
     session.offer_timeout = config.session.offer_timeout;
@@ -547,6 +562,7 @@ class Daemon {
             {"recording_dir", config_.recorder.directory},
             {"recorder", recorder_ ? figures_of(*recorder_) : nlohmann::json()},
             {"core_dumps", config_.core_dumps},
+            {"max_transcoding_load", manager_.config().max_transcoding_percent},
             {"confined", is_confined_},
             {"uid", geteuid()},
             {"wall_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -571,6 +587,8 @@ class Daemon {
   // Must outlive the workers, which feed it; null if nothing is recorded.
   std::unique_ptr<Recorder> recorder_;
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
+  // Must outlive the workers, which give it what is to be converted.
+  MediaThreads media_;
   MediaPlane plane_;
   SessionManager manager_;
   ng::NgService ng_;

@@ -30,8 +30,9 @@ class Output::FromStage final : public MadePackets {
   void take(const MadePacket& packet) noexcept override {
     if (!output_.timeline_) return;
     const bool goes_on = output_.last_maker_ == Maker::kStage && output_.last_ != Instant{};
-    const std::uint32_t units = goes_on ? packet.units : output_.elapsed(now_, output_.clock_rate_hz_);
-    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on);
+    const std::uint32_t units = goes_on ? packet.units : output_.elapsed(now_, packet.clock_rate_hz);
+    output_.clock_rate_hz_ = packet.clock_rate_hz;
+    const TimelinePosition at = output_.timeline_->generate(units, packet.marker || !goes_on, packet.lost);
     output_.note_own(Maker::kStage, now_);
     if (sender_.send({at, packet.type, Maker::kStage, packet.payload})) ++output_.media_out_;
   }
@@ -79,10 +80,11 @@ bool Output::send_digit(const DigitOrder& order, Instant now) {
   return true;
 }
 
-void Output::set_stage(std::unique_ptr<OutputStage> stage) {
+void Output::set_stage(std::unique_ptr<OutputStage> stage, std::uint64_t serial) {
   // Without the stage the media goes on on the same timeline.
   make_media();
   stage_ = std::move(stage);
+  stage_serial_ = serial;
 }
 
 std::uint32_t Output::elapsed(Instant now, std::uint32_t clock_rate_hz) const noexcept {
@@ -100,17 +102,8 @@ void Output::note_own(Maker maker, Instant now) noexcept {
 DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
   const RtpView& rtp = packet.rtp;
   if (hears_nobody()) return DropReason::kPromptPlaying;
+  if (packet.conversion) return through_stage(packet, now, sender);
   const bool is_first = spoke_at_ == Instant{};
-  if (stage_) {
-    if (!timeline_) {
-      timeline_.emplace(rtp.ssrc, rtp.sequence, rtp.timestamp);
-      has_senders_ssrc_ = true;
-    }
-    ++media_in_;
-    FromStage out(*this, now, sender);
-    stage_->hear(packet.from, packet.conversion, rtp, now, out);
-    return DropReason::kNone;
-  }
   // One timeline has room for one source at a time.
   const bool is_another = !is_first && packet.from != speaker_;
   if (is_another && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
@@ -135,6 +128,32 @@ DropReason Output::on_packet(const SourcePacket& packet, Instant now, OutputSend
   if (!repacketizer_->take(rtp, packet.ptime_ms, emit)) return DropReason::kTooLate;
   speaker_ = packet.from;
   spoke_at_ = now;
+  is_staged_ = false;
+  return DropReason::kNone;
+}
+
+DropReason Output::through_stage(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept {
+  if (!stage_) return DropReason::kNotConverted;
+  // The stage chooses among its sources. One that passes beside them keeps the floor while it speaks.
+  const bool another_passes = spoke_at_ != Instant{} && !is_staged_ && packet.from != speaker_;
+  if (another_passes && now - spoke_at_ < kFloor) return DropReason::kOtherSpeaks;
+  if (const DropReason refusal = stage_->refusal(); refusal != DropReason::kNone) return refusal;
+  if (!timeline_) {
+    timeline_.emplace(packet.rtp.ssrc, packet.rtp.sequence, packet.rtp.timestamp);
+    has_senders_ssrc_ = true;
+  }
+  ++media_in_;
+  speaker_ = packet.from;
+  spoke_at_ = now;
+  is_staged_ = true;
+  FromStage out(*this, now, sender);
+  stage_->hear(packet.from, packet.conversion, packet.rtp, now, out);
+  return DropReason::kNone;
+}
+
+DropReason Output::place_made(const MadePacket& packet, Instant now, OutputSender& sender) noexcept {
+  if (hears_nobody()) return DropReason::kPromptPlaying;
+  FromStage(*this, now, sender).take(packet);
   return DropReason::kNone;
 }
 

@@ -56,11 +56,12 @@ class OutputSender {
 /// has none as long as all its packets leave as they came. Sans-IO; one worker uses it, without locks. Only
 /// the orders of control allocate, packets do not.
 ///
-/// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes its audio, if there
-/// is one, else the repacketizer, else packets leave as they came. A prompt over packets that leave as they
-/// came is a stream of its own beside theirs. Everything else is one stream. It begins with the numbers of
-/// the sender whose packet is the first. It keeps its SSRC from the moment when the relay puts something of
-/// its own into it.
+/// While a prompt or DTMF plays, the receiver hears nobody else. Otherwise a stage makes the audio of sources
+/// with a conversion, and the repacketizer that of the others; without either, packets leave as they came. A
+/// source without a conversion and those of the stage take turns: one of them has the floor. A prompt over
+/// packets that leave as they came is a stream of its own beside theirs. Everything else is one stream. It
+/// begins with the numbers of the sender whose packet is the first. It keeps its SSRC from the moment when
+/// the relay puts something of its own into it.
 class Output {
  public:
   /// A source that has sent nothing for so long gives way to another one.
@@ -95,13 +96,29 @@ class Output {
   /// Sends a DTMF event, behind those that wait. False if too many wait. `take_over` or `begin` was called.
   /// Throws std::bad_alloc.
   bool send_digit(const DigitOrder& order, Instant now);
-  /// Lets `stage` make the media; null: packets leave as the sources send them, renumbered. Throws
-  /// std::bad_alloc.
-  void set_stage(std::unique_ptr<OutputStage> stage);
+  /// Lets `stage` make the media of sources with a conversion, in place of one that did. `serial` is that of
+  /// its owner. Null: there is no such source any more, and packets leave as their sources send them,
+  /// renumbered. Throws std::bad_alloc.
+  void set_stage(std::unique_ptr<OutputStage> stage, std::uint64_t serial = 0);
+  /// Takes the stage away, as `set_stage` with null does.
+  void end_stage() noexcept { stage_.reset(); }
+  /// True if it has a stage.
+  [[nodiscard]] bool has_stage() const noexcept { return stage_ != nullptr; }
+  /// True if it has the stage with this serial.
+  [[nodiscard]] bool has_stage(std::uint64_t serial) const noexcept {
+    return stage_ != nullptr && stage_serial_ == serial;
+  }
+  /// True if the stage has heard `from` last.
+  [[nodiscard]] bool is_heard_by_stage(std::uint64_t from) const noexcept {
+    return stage_ != nullptr && is_staged_ && speaker_ == from;
+  }
 
   /// Takes an RTP packet of a source. Call it only if `makes_media` or `hears_nobody`. Returns kNone, or why
   /// the receiver does not hear it.
   [[nodiscard]] DropReason on_packet(const SourcePacket& packet, Instant now, OutputSender& sender) noexcept;
+  /// Sends a packet that the stage has made somewhere else. Returns kNone, or why the receiver does not hear
+  /// it.
+  [[nodiscard]] DropReason place_made(const MadePacket& packet, Instant now, OutputSender& sender) noexcept;
   /// When `drive` has something to send; nothing = never.
   [[nodiscard]] std::optional<Instant> due() const noexcept;
   /// Sends what is due. `can_send`: the receiver has an address; without it a prompt waits, and DTMF is not
@@ -135,6 +152,9 @@ class Output {
   bool play(Instant now, bool can_send, OutputSender& sender) noexcept;
   /// Sends the packet of the DTMF event that is due.
   void play_digit(Instant now, bool can_send, OutputSender& sender) noexcept;
+  /// Lets the stage hear a packet of a source with a conversion. Returns as `on_packet` does.
+  [[nodiscard]] DropReason through_stage(const SourcePacket& packet, Instant now,
+                                         OutputSender& sender) noexcept;
   /// Puts a packet of the repacketizer on the timeline and sends it.
   void place(const Repacketizer::Made& made, Instant now, OutputSender& sender) noexcept;
   /// Clock units since the last packet left; 0 if none did.
@@ -154,14 +174,18 @@ class Output {
   /// The source that is heard now, and when it sent last. Unset time: nobody was heard yet.
   std::uint64_t speaker_ = 0;
   Instant spoke_at_{};
+  /// True if the stage hears that source.
+  bool is_staged_ = false;
   /// Clock rate of the media that was placed last, in Hz.
   std::uint32_t clock_rate_hz_ = 8000;
   /// Null: no prompt plays.
   std::unique_ptr<Player> prompt_;
   /// Made with the first packet that needs it. It stays, so that sequence numbers go on.
   std::unique_ptr<Repacketizer> repacketizer_;
-  /// Null: the repacketizer makes the media, if it is made at all.
+  /// Null: no source has a conversion.
   std::unique_ptr<OutputStage> stage_;
+  /// Serial of the stage; of no meaning without one.
+  std::uint64_t stage_serial_ = 0;
   /// The DTMF event that is sent now, and those that wait.
   std::optional<DigitPlayer> digit_;
   std::vector<DigitOrder> digits_;

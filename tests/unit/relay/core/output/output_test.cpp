@@ -43,7 +43,10 @@ struct Party {
   Ssrc ssrc;
   SeqNo sequence{1000};
   std::uint32_t timestamp = 50'000;
+  /// A stage hears it, if there is one.
+  bool is_converted = true;
 };
+const std::shared_ptr<const AudioConversion> kConversion = std::make_shared<const AudioConversion>();
 
 class OutputTest : public testing::Test {
  protected:
@@ -71,7 +74,7 @@ class OutputTest : public testing::Test {
     if (output.is_plain()) return DropReason::kNone;
     return output.on_packet({.from = party.key,
                              .rtp = rtp,
-                             .conversion = nullptr,
+                             .conversion = output.has_stage() && party.is_converted ? kConversion : nullptr,
                              .ptime_ms = ptime,
                              .clock_rate_hz = 8000,
                              .restarts = std::exchange(restarts, false)},
@@ -336,6 +339,8 @@ class Double final : public OutputStage {
     out.take({PayloadType{13}, false, 800, kNoise});
     due_ = now + 100ms;
   }
+  [[nodiscard]] DropReason refusal() const noexcept override { return refuses; }
+  DropReason refuses = DropReason::kNone;
 
  private:
   std::optional<Instant> due_;
@@ -358,6 +363,79 @@ TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
   EXPECT_EQ(receiver.heard.back().type, 0u);
   EXPECT_EQ(receiver.heard.back().place.ssrc, a.ssrc);
   expect_one_stream(800);
+}
+
+TEST_F(OutputTest, AConversionWithoutAStageIsRefused) {
+  output.set_stage(std::make_unique<Double>(), 5);
+  EXPECT_TRUE(output.has_stage(5));
+  EXPECT_FALSE(output.has_stage(6));
+  output.end_stage();
+  EXPECT_FALSE(output.has_stage(5));
+  RtpView rtp;
+  EXPECT_EQ(output.on_packet({.from = kA, .rtp = rtp, .conversion = kConversion}, receiver.now, receiver),
+            DropReason::kNotConverted);
+}
+
+TEST_F(OutputTest, WhatAStageRefusesIsNotCounted) {
+  auto stage = std::make_unique<Double>();
+  stage->refuses = DropReason::kMediaOverload;
+  output.set_stage(std::move(stage));
+  pass(40ms, {&a});
+  EXPECT_EQ(last, DropReason::kMediaOverload);
+  EXPECT_EQ(output.media_in(), 0u);
+  EXPECT_FALSE(output.is_heard_by_stage(kA));
+}
+
+TEST_F(OutputTest, SSR2_ASourceWithoutAConversionTakesTurnsWithThoseOfTheStage) {
+  b.is_converted = false;
+  output.set_stage(std::make_unique<Double>());
+  pass(100ms, {&a});
+  EXPECT_TRUE(output.is_heard_by_stage(kA));
+  EXPECT_EQ(send(b, 0), DropReason::kOtherSpeaks) << "A has the floor";
+  pass(240ms);
+  pass(100ms, {&b});
+  EXPECT_EQ(last, DropReason::kNone);
+  EXPECT_FALSE(output.is_heard_by_stage(kA));
+  EXPECT_EQ(receiver.heard.back().type, 0u);
+  EXPECT_EQ(send(a, 0), DropReason::kOtherSpeaks) << "B has it";
+  pass(240ms);
+  pass(60ms, {&a});
+  EXPECT_EQ(receiver.heard.back().type, 9u);
+  expect_one_stream(2000);
+}
+
+TEST_F(OutputTest, SSR2_TheClockOfWhatAStageMakesCountsThePauseBefore) {
+  /// Opus: a clock of 48 kHz.
+  class Fast final : public OutputStage {
+   public:
+    void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>&, const RtpView& rtp, Instant,
+              MadePackets& out) noexcept override {
+      out.take({PayloadType{111}, false, 960, rtp.payload, 48'000});
+    }
+    [[nodiscard]] std::optional<Instant> due() const noexcept override { return std::nullopt; }
+    void drive(Instant, MadePackets&) noexcept override {}
+  };
+  output.take_over(a.ssrc, SeqNo{7}, 1000, receiver.now);
+  output.set_stage(std::make_unique<Fast>());
+  pass(40ms, {&a});
+  ASSERT_EQ(receiver.heard.size(), 2u);
+  EXPECT_EQ(receiver.heard[0].place.sequence, SeqNo{8});
+  EXPECT_EQ(receiver.heard[0].place.timestamp, 1000u + 960u);
+  EXPECT_TRUE(receiver.heard[0].place.marker) << "another codec begins";
+  EXPECT_EQ(receiver.heard[1].place.timestamp, 1000u + 1920u);
+  EXPECT_FALSE(receiver.heard[1].place.marker);
+}
+
+TEST_F(OutputTest, WhatAStageMadeElsewhereIsPlacedUnlessAPromptPlays) {
+  output.set_stage(std::make_unique<Double>());
+  pass(20ms, {&a});
+  static constexpr std::array<std::byte, 3> kPayload{};
+  const MadePacket made{PayloadType{9}, false, 160, kPayload};
+  EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kNone);
+  EXPECT_EQ(receiver.heard.back().octets, 3u);
+  EXPECT_EQ(receiver.heard.back().maker, Maker::kStage);
+  output.start_prompt(prompt_of(3), 1, receiver.now);
+  EXPECT_EQ(output.place_made(made, receiver.now, receiver), DropReason::kPromptPlaying);
 }
 
 TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
