@@ -1,6 +1,7 @@
 #include "control/negotiate/codecs.hpp"
 
 #include "control/call/media_rules.hpp"
+#include "control/sdp/words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -82,6 +83,14 @@ std::bitset<128> types_of(const std::vector<sdp::Codec>& codecs) {
   return types;
 }
 
+void note_said(MediaTerms& media, const sdp::MediaSection& section) {
+  const bool is_audio = section.type == "audio" && section.is_rtp();
+  media.said_codecs = is_audio ? CodecList(numbered_formats(section.codecs)) : CodecList{};
+  std::uint16_t ptime = 0;
+  const bool has_time = sdp::read_number(section.ptime, ptime) && ptime >= 1 && ptime <= 1000;
+  media.said_ptime_ms = is_audio && has_time ? ptime : std::uint16_t{0};
+}
+
 void note_shown(Media& media, const sdp::MediaSection& section, const std::vector<sdp::Codec>& codecs,
                 FormerTypes former) {
   auto allowed = payload_entries(codecs);
@@ -95,12 +104,20 @@ void note_shown(Media& media, const sdp::MediaSection& section, const std::vecto
   }
   media.payloads = std::move(allowed);
   media.shown = shown;
+  const bool is_audio = section.type == "audio" && section.is_rtp();
+  media.shown_codecs = is_audio ? CodecList(numbered_formats(codecs)) : CodecList{};
   media.rate = rate_limit(section, codecs);
 }
 
 void settle_codecs(Media& media) {
   std::erase_if(media.payloads,
                 [&](const PayloadEntry& entry) { return !media.shown.test(entry.type.value); });
+  const auto agreed = agreed_codecs(media.said_codecs.formats(), media.shown_codecs.formats());
+  for (const AgreedCodec& each : agreed) {
+    const bool is_known =
+        std::ranges::find(media.payloads, each.receives_as, &PayloadEntry::type) != media.payloads.end();
+    if (!is_known) media.payloads.push_back(payload_entry({each.receives_as, each.format}));
+  }
 }
 
 bool takes_codecs(const Media& media, const sdp::MediaSection& answer, bool may_drop_codecs) {

@@ -42,6 +42,8 @@ struct CodecSettings {
   int complexity = -1;
   /// True: an encoder sends nothing in silence, if the format allows it.
   bool dtx = false;
+
+  bool operator==(const CodecSettings&) const = default;
 };
 
 /// Decodes one stream. Payloads come in order; state lasts from one to the next.
