@@ -38,8 +38,12 @@ std::vector<sdp::Codec> sent_codecs(const std::vector<sdp::Codec>& said, const M
   if (terms.shown.none()) return said;
   std::vector<sdp::Codec> sent;
   sent.reserve(said.size());
-  std::ranges::copy_if(said, std::back_inserter(sent),
-                       [&](const sdp::Codec& codec) { return terms.shown.test(codec.payload_type); });
+  const auto agreed = agreed_codecs(numbered_formats(said), terms.shown_codecs.formats());
+  std::ranges::copy_if(said, std::back_inserter(sent), [&](const sdp::Codec& codec) {
+    const PayloadType type{codec.payload_type};
+    return terms.shown.test(codec.payload_type & 127u) ||
+           std::ranges::find(agreed, type, &AgreedCodec::receives_as) != agreed.end();
+  });
   return sent;
 }
 
@@ -122,9 +126,12 @@ void settle_codecs(Media& media) {
 
 bool takes_codecs(const Media& media, const sdp::MediaSection& answer, bool may_drop_codecs) {
   std::size_t kept = 0;
+  const auto agreed = agreed_codecs(numbered_formats(answer.codecs), media.shown_codecs.formats());
   for (const PayloadEntry& offered : media.payloads) {
-    const bool is_taken = std::ranges::any_of(
+    const bool has_number = std::ranges::any_of(
         answer.codecs, [&](const sdp::Codec& c) { return c.payload_type == offered.type.value; });
+    const bool is_taken =
+        has_number || std::ranges::find(agreed, offered.type, &AgreedCodec::sends_as) != agreed.end();
     if (is_taken)
       ++kept;
     else if (!offered.is_event && offered.type.value != kComfortNoiseType && !may_drop_codecs)
