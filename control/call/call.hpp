@@ -6,6 +6,7 @@
 // Fields are set by signalling unless their comment says otherwise.
 #pragma once
 
+#include "control/call/media_codecs.hpp"
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_extensions.hpp"
 #include "control/call/media_ice.hpp"
@@ -215,6 +216,15 @@ struct MediaTerms {
   std::bitset<128> earlier;
   /// The types of this leg's own last SDP that the SIP script took out before the other side saw it (DMX-4).
   std::bitset<128> removed_types;
+  // Audio of RTP alone has the next four; for others they stay empty.
+  /// The codecs of this leg's own last SDP: what it can receive. Empty = it has said nothing.
+  CodecList said_codecs;
+  /// The codecs of the last SDP that it was shown: what it may send. Empty = nothing was shown.
+  CodecList shown_codecs;
+  /// The words of the client about its codecs. Null = there are none. Terms share the object.
+  std::shared_ptr<const CodecWishes> codec_wishes;
+  /// The packet time of this leg's own last SDP (`a=ptime`), ms; 0 = it names none.
+  std::uint16_t said_ptime_ms = 0;
   /// The SSRCs that this leg's own last SDP names (`a=ssrc`), 64 at most. Empty by default.
   std::vector<Ssrc> ssrcs;
   /// The rate that the source may have (LIM-1); 0 = no limit.

@@ -2,6 +2,7 @@
 // configuration fill them at start; some can be changed while the daemon runs.
 #pragma once
 
+#include "control/call/codec_catalogue.hpp"
 #include "control/call/media_dtls.hpp"
 #include "control/call/media_keys.hpp"
 #include "control/request/request.hpp"
@@ -87,6 +88,8 @@ struct SessionConfig {
   bool measure_rtp = false;
   /// True if MOS leaves the delay out.
   bool listening_quality = false;
+  /// The codecs that can be converted. By default there are none.
+  CodecCatalogue codecs;
   /// How media is keyed.
   SrtpConfig srtp;
   DtlsConfig dtls;

@@ -64,7 +64,7 @@ OfferAnswer::OfferAnswer(const Services& services, Call& call, const Request& re
 Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (auto ok = resolve_legs(); !ok) return fail(ok.error());
   if (auto ok = read_sdp(); !ok) return fail(ok.error());
-  if (has_looped()) return Taken{text_, nullptr};
+  if (has_looped()) return Taken{text_, nullptr, {}};
   match_sections();
   choose_transports();
   if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestFault::kNothingToRelay);
@@ -91,7 +91,7 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   services_.plans.sync(call_);
   if (request_.has_flag(Flag::kPierceNat)) services_.plans.start_piercing(call_, clock_.now);
   tell_decisions();
-  return Taken{std::move(text), sender_};
+  return Taken{std::move(text), sender_, std::move(warnings_)};
 }
 
 Result<void, RequestError> OfferAnswer::resolve_legs() {

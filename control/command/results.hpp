@@ -17,6 +17,8 @@ struct MessageTaken {
   std::optional<std::string> sdp;
   /// Paths of the files that packets of the call are recorded to. Empty = there are none.
   std::vector<std::string> packet_files;
+  /// Words of the client that could not be obeyed, a sentence each. Empty = all were.
+  std::vector<std::string> warnings{};
 };
 
 /// `publish` or `create`: the command made a party, or went on in the dialogue of one that it had made
@@ -54,6 +56,8 @@ struct SubscriptionMade {
   std::vector<SubscribedMedia> medias;
   /// True if the client wants to be told of each media (flag `siprec`).
   bool tells_medias = false;
+  /// As in `MessageTaken`.
+  std::vector<std::string> warnings{};
 };
 
 /// `transform`: a port of the relay whose packets go on to a destination.

@@ -200,7 +200,7 @@ Result<MessageTaken, RequestError> SessionManager::signal(const Request& request
   }
   if (call = find(*request.call_id); call != nullptr) lifetime_.schedule_next(*call, clock.now);
   add_early_fragments(request, is_answer, clock);
-  MessageTaken taken{std::move(reply->sdp), {}};
+  MessageTaken taken{std::move(reply->sdp), {}, std::move(reply->warnings)};
   if (reply->sender != nullptr)
     taken.packet_files =
         recordings_.note_message(*call, *reply->sender, is_answer ? "answer" : "offer", *request.sdp);

@@ -56,6 +56,10 @@ enum class Flag : std::uint8_t {
   // Header extensions and codecs.
   kAllowNoCodecMedia,
   kSingleCodec,
+  kReuseCodecs,
+  kStaticCodecs,
+  kForceTranscoding,
+  kAllowAsymmetricCodecs,
   // Subscriptions and flows.
   kSiprec,
   kMix,

@@ -4,6 +4,7 @@
 #include "control/view/show.hpp"
 
 #include "control/call/media_keys.hpp"
+#include "control/call/treated_flows.hpp"
 #include "control/diagnose/mos.hpp"
 #include "control/session/call_register.hpp"
 #include "control/session/snapshots.hpp"
@@ -283,6 +284,10 @@ json CallLists::show(std::string_view call_id, const Clock& clock) const {
     legs.push_back(std::move(l));
   }
   j["legs"] = std::move(legs);
+  json changed = json::array();
+  for (const TreatedFlow& flow : treated_flows(*call))
+    changed.push_back({{"from", flow.from->leg->tag}, {"to", flow.to->leg->tag}, {"audio", in_words(flow)}});
+  if (!changed.empty()) j["changed"] = std::move(changed);
   // Offers that wait: what is agreed stays in force until they are answered (LAT-15).
   json offers = json::array();
   for (const Proposal& each : call->proposals) {

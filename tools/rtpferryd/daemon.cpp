@@ -37,6 +37,7 @@
 #include "relay/srtp/backends.hpp"
 #include "tools/rtpferryd/call_news.hpp"
 #include "tools/rtpferryd/host.hpp"
+#include "tools/rtpferryd/known_codecs.hpp"
 #include "tools/rtpferryd/offload.hpp"
 #include "tools/rtpferryd/self_report.hpp"
 #include "tools/rtpferryd/syscalls.hpp"
@@ -61,11 +62,13 @@ Clock system_clocks() {
           std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now())};
 }
 
-/// Settings of calls, with the cryptography that this build and the configuration choose.
+/// Settings of calls, with the cryptography and the codecs that this build and the configuration choose.
 SessionConfig with_keys(const Config& config) {
   SessionConfig session = config.session;
   session.dtls.backend = std::make_shared<OpenSslDtls>();
   session.srtp.backend = make_srtp_backend(config.srtp_backend);
+  if (!config.codec_plugins.empty()) set_codec_plugin_folder(config.codec_plugins);
+  session.codecs = known_codecs();
   return session;
 }
 
@@ -251,7 +254,6 @@ class Daemon {
 
   /// Null if nothing is recorded.
   std::unique_ptr<Recorder> make_recorder() const {
-    if (!config_.codec_plugins.empty()) set_codec_plugin_folder(config_.codec_plugins);
     if (config_.recorder.directory.empty()) return nullptr;
     const auto say = [](RecorderLogLevel level, const std::string& line) {
       const log::Scope scope(log::Subsystem::kRecorder);

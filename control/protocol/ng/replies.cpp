@@ -47,12 +47,20 @@ Dict by_label(const SubscribedMedia& media) {
   return one;
 }
 
+/// Adds the warnings, if there are any.
+void add_warnings(Dict& reply, const std::vector<std::string>& warnings) {
+  std::string text;
+  for (const std::string& each : warnings) text += (text.empty() ? "" : "; ") + each;
+  if (!text.empty()) reply.set("warning", std::move(text));
+}
+
 }  // namespace
 
 Dict reply_of(MessageTaken taken) {
   Dict reply;
   if (taken.sdp) reply.set("sdp", std::move(*taken.sdp));
   add_recordings(reply, std::move(taken.packet_files));
+  add_warnings(reply, taken.warnings);
   return reply;
 }
 
@@ -83,6 +91,7 @@ Dict reply_of(SubscriptionMade made) {
   if (from_tags.size() == 1) reply.set("from-tag", from_tags.front());
   reply.set("from-tags", std::move(from_tags));
   reply.set("to-tag", std::move(made.tag));
+  add_warnings(reply, made.warnings);
   return reply;
 }
 
