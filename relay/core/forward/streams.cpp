@@ -280,6 +280,13 @@ bool Streams::is_reported(MediaId to, Ssrc ssrc) const noexcept {
          });
 }
 
+const SentStream* Streams::newest_sent(MediaId to) const noexcept {
+  const auto source = source_of(to);
+  if (!source || states_[*source].egress.empty()) return nullptr;
+  return &*std::ranges::max_element(states_[*source].egress, {},
+                                    [](const SentStream& stream) { return stream.counters().last_packet; });
+}
+
 void Streams::forget_reports() noexcept {
   for (SourceState& state : states_) {
     for (SentStream& stream : state.egress) stream.forget_reports();

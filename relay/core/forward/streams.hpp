@@ -201,6 +201,8 @@ class Streams {
                                  [&](const SentStream& stream) { return stream.counters().ssrc == ssrc; });
     });
   }
+  /// The stream that left for the media `to` last; null if none did. Borrowed until the next packet.
+  [[nodiscard]] const SentStream* newest_sent(MediaId to) const noexcept;
   /// Counts what the kernel sent to the source.
   void on_sent_by_kernel(const OffloadedTraffic& what, std::size_t source);
 

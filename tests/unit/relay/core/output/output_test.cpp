@@ -77,14 +77,13 @@ class OutputTest : public testing::Test {
                              .restarts = std::exchange(restarts, false)},
                             receiver.now, receiver);
   }
-  static std::shared_ptr<const Prompt> prompt_of(unsigned packets) {
-    Prompt prompt;
-    prompt.payloads.resize(packets * 160);
-    prompt.type = PayloadType{8};
-    prompt.packet_octets = 160;
-    prompt.packet_time = 20ms;
-    prompt.units = 160;
-    return std::make_shared<const Prompt>(prompt);
+  /// A prompt of PCMA in packets of 20 ms, and how often it is played.
+  static PromptOrder prompt_of(unsigned packets, std::int64_t rounds = 1) {
+    PromptOrder order;
+    order.prompt = whole_prompt({}, std::vector<std::byte>(std::size_t{packets} * 160), 160);
+    order.type = PayloadType{8};
+    order.rounds = rounds;
+    return order;
   }
   /// One SSRC, numbers that rise by one, and time stamps that go with the time. DTMF has one time stamp for
   /// all packets of an event, so it is left out of the last rule.
@@ -123,7 +122,7 @@ TEST_F(OutputTest, IsPlainUntilItMakesSomething) {
   pass(100ms, {&a});
   EXPECT_TRUE(receiver.heard.empty());
   output.begin(Ssrc{7}, SeqNo{1}, 0);
-  output.start_prompt(prompt_of(3), 1, receiver.now);
+  output.start_prompt(prompt_of(3), receiver.now);
   EXPECT_FALSE(output.is_plain());
   pass(100ms, {&a});
   EXPECT_EQ(ended, 1u);
@@ -148,7 +147,7 @@ TEST_F(OutputTest, SSR2_APromptOverRepacketizedMediaKeepsOneSsrcAndOneTimeline) 
   output.make_media();
   pass(200ms, {&a}, 40);
   output.begin(Ssrc{7}, SeqNo{1}, 0);
-  output.start_prompt(prompt_of(10), 1, receiver.now);
+  output.start_prompt(prompt_of(10), receiver.now);
   pass(100ms, {&a}, 40);
   EXPECT_EQ(last, DropReason::kPromptPlaying);
   pass(500ms, {&a}, 40);
@@ -163,7 +162,7 @@ TEST_F(OutputTest, SSR2_WhatWaitedBeforeAPromptIsNotHeardBehindIt) {
   output.make_media();
   pass(220ms, {&a}, 40);  // half a packet waits
   const std::size_t before = receiver.heard.size();
-  output.start_prompt(prompt_of(500), 1, receiver.now);
+  output.start_prompt(prompt_of(500), receiver.now);
   pass(10s, {&a}, 40);
   pass(400ms, {&a}, 40);
   ASSERT_GT(receiver.heard.size(), before + 500);
@@ -210,11 +209,11 @@ TEST_F(OutputTest, SRT9_APromptUnderASharedKeyDoesNotUseTheSsrcOfTheSender) {
   output.make_media();
   pass(100ms, {&a}, 20);
   output.begin(Ssrc{7}, SeqNo{1}, 0, true);
-  output.start_prompt(prompt_of(2), 1, receiver.now);
+  output.start_prompt(prompt_of(2), receiver.now);
   pass(100ms);
   EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7});
   output.begin(Ssrc{8}, SeqNo{1}, 0, true);
-  output.start_prompt(prompt_of(2), 1, receiver.now);
+  output.start_prompt(prompt_of(2), receiver.now);
   pass(100ms);
   EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{7}) << "its own stream goes on";
 }
@@ -230,7 +229,7 @@ TEST_F(OutputTest, LAT12_DtmfIsNotSentWhereNothingMayBeSent) {
 
 TEST_F(OutputTest, SSR2_MediaThatIsRemadeBehindAPromptGoesOnWithThePromptsStream) {
   output.begin(Ssrc{7}, SeqNo{1}, 0);
-  output.start_prompt(prompt_of(5), 1, receiver.now);
+  output.start_prompt(prompt_of(5), receiver.now);
   pass(200ms);
   output.make_media();
   pass(200ms, {&a}, 20);
@@ -246,7 +245,7 @@ TEST_F(OutputTest, ASenderThatBeginsANewSsrcIsFollowedUntilTheRelayHasSpoken) {
   pass(20ms, {&a}, 20);
   EXPECT_EQ(receiver.heard.back().place.ssrc, Ssrc{0xaa}) << "the sender's own stream, so its own numbers";
   EXPECT_EQ(receiver.heard.back().place.timestamp, 7u);
-  output.start_prompt(prompt_of(1), 1, receiver.now);
+  output.start_prompt(prompt_of(1), receiver.now);
   pass(40ms);
   const auto first = receiver.heard.size() - 1;
   a.ssrc = Ssrc{0xaaa};
@@ -351,7 +350,7 @@ TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
   EXPECT_EQ(receiver.heard.back().type, 9u);
   pass(300ms);
   EXPECT_EQ(receiver.heard.back().type, 13u) << "a stage makes packets when they are due, too";
-  output.start_prompt(prompt_of(5), 1, receiver.now);
+  output.start_prompt(prompt_of(5), receiver.now);
   pass(120ms, {&a});
   output.set_stage(nullptr);
   pass(100ms, {&a});
@@ -362,7 +361,7 @@ TEST_F(OutputTest, SSR2_AStageIsSwitchedOnAndOffInMidCallWithoutAJump) {
 
 TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
   output.begin(Ssrc{7}, SeqNo{1}, 40);
-  output.start_prompt(prompt_of(4), 2, receiver.now);
+  output.start_prompt(prompt_of(4, 2), receiver.now);
   has_address = false;
   pass(200ms);
   EXPECT_TRUE(receiver.heard.empty());
@@ -378,7 +377,7 @@ TEST_F(OutputTest, APromptWaitsForAnAddressAndMakesUpForNothing) {
 TEST_F(OutputTest, WhatCouldNotBeSentIsNotCounted) {
   receiver.takes = false;
   output.begin(Ssrc{7}, SeqNo{1}, 40);
-  output.start_prompt(prompt_of(4), 1, receiver.now);
+  output.start_prompt(prompt_of(4), receiver.now);
   pass(100ms);
   output.make_media();
   pass(100ms, {&a}, 20);
@@ -396,7 +395,7 @@ RC_GTEST_FIXTURE_PROP(OutputTest, SSR2_AnyOrderOfOrdersMakesOneStream, ()) {
   for (const int order : orders) {
     switch (order) {
       case 0:
-        output.start_prompt(prompt_of(3), 2, receiver.now);
+        output.start_prompt(prompt_of(3, 2), receiver.now);
         break;
       case 1:
         output.stop_prompt();
