@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -62,14 +63,18 @@ class PromptLibrary::Content final : public Sound {
       : identity_(std::move(identity)), octets_(std::move(octets)), rate_hz_(header.rate_hz()) {
     if (header.samples()) length_ = std::chrono::nanoseconds(*header.samples() * 1'000'000'000 / rate_hz_);
   }
-  Content(std::string identity, Cadence cadence)
-      : identity_(std::move(identity)), cadence_(std::move(cadence)), rate_hz_(kToneRate) {
+  /// `is_endless`: turns follow each other without end. Else it is one turn.
+  Content(std::string identity, Cadence cadence, bool is_endless)
+      : identity_(std::move(identity)),
+        cadence_(std::move(cadence)),
+        is_endless_(is_endless),
+        rate_hz_(kToneRate) {
     if (cadence_->turn() > Duration{0}) length_ = cadence_->turn();
   }
 
   [[nodiscard]] std::uint32_t rate_hz() const noexcept override { return rate_hz_; }
   [[nodiscard]] std::optional<Duration> length() const noexcept override { return length_; }
-  [[nodiscard]] bool is_endless() const noexcept override { return cadence_.has_value(); }
+  [[nodiscard]] bool is_endless() const noexcept override { return is_endless_; }
 
   [[nodiscard]] const std::string& identity() const noexcept { return identity_; }
   /// Its samples from the beginning; null if it cannot be read any more.
@@ -78,6 +83,7 @@ class PromptLibrary::Content final : public Sound {
     // A turn of a tone without a cadence is a second, in which all its frequencies come round.
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(cadence_->turn()).count();
     const std::uint64_t turn = ms == 0 ? kMsInSecond : static_cast<std::uint64_t>(ms);
+    if (!is_endless_) return std::make_unique<CadenceSamples>(*cadence_, turn * kToneRate / kMsInSecond);
     const std::uint64_t whole = std::lcm(turn, std::uint64_t{std::max(packet_ms, 1U)});
     return std::make_unique<CadenceSamples>(*cadence_, whole * kToneRate / kMsInSecond);
   }
@@ -91,6 +97,7 @@ class PromptLibrary::Content final : public Sound {
   std::string identity_;
   std::shared_ptr<const FileOctets> octets_;
   std::optional<Cadence> cadence_;
+  bool is_endless_ = false;
   std::uint32_t rate_hz_;
   std::optional<Duration> length_;
 };
@@ -153,7 +160,17 @@ Result<std::shared_ptr<const Sound>, SoundFault> PromptLibrary::open(const Sound
     case SoundName::Kind::kTone: {
       auto cadence = config_.tones.find(name.text);
       if (!cadence) return fail(SoundFault::kNoTone);
-      return std::make_shared<const Content>("tone " + name.text, std::move(*cadence));
+      return std::make_shared<const Content>("tone " + name.text, std::move(*cadence), true);
+    }
+    case SoundName::Kind::kDigit: {
+      unsigned event = 0;
+      double level = 0;
+      std::int64_t ms = 0;
+      std::istringstream words(name.text);
+      if (!(words >> event >> level >> ms) || ms < 1) return fail(SoundFault::kNoTone);
+      return std::make_shared<const Content>(
+          "digit " + name.text,
+          dtmf_cadence(static_cast<std::uint8_t>(event), level, std::chrono::milliseconds(ms)), false);
     }
   }
   return fail(SoundFault::kNoFile);

@@ -25,6 +25,8 @@ struct SoundName {
     kNumber,
     /// A tone, as `codecs/tone` names or writes it.
     kTone,
+    /// A DTMF digit: its event, the level in dBm0 and the length in ms, with blanks between them.
+    kDigit,
   };
   Kind kind = Kind::kFile;
   std::string text;
@@ -66,9 +68,10 @@ class Sound {
   virtual ~Sound() = default;
   /// Samples a second: `start-pos` and `last-frame-pos` count them.
   [[nodiscard]] virtual std::uint32_t rate_hz() const noexcept = 0;
-  /// How long it lasts; nothing if that is unknown, or if it has no end.
+  /// How long it lasts; of a tone, one turn of its cadence. Nothing if that is unknown, or if a tone has no
+  /// turns.
   [[nodiscard]] virtual std::optional<Duration> length() const noexcept = 0;
-  /// True for tones: a round is one turn of the cadence, and one hears it until it is stopped.
+  /// True for tones, which one hears until they are stopped. Their prompts have as many turns as fit packets.
   [[nodiscard]] virtual bool is_endless() const noexcept = 0;
 };
 

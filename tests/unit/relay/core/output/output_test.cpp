@@ -386,6 +386,54 @@ TEST_F(OutputTest, WhatCouldNotBeSentIsNotCounted) {
   EXPECT_EQ(output.media_in(), 5u);
 }
 
+TEST_F(OutputTest, SSR2_PromptCallPromptIsOneStreamWithAMarkerAtEachChange) {
+  output.begin(Ssrc{7}, SeqNo{1}, 1000);
+  output.make_media();
+  output.start_prompt(prompt_of(10), receiver.now);
+  pass(220ms);
+  pass(200ms, {&a});
+  output.start_prompt(prompt_of(5), receiver.now);
+  pass(400ms, {&a});
+  expect_one_stream();
+  Maker before = Maker::kStage;
+  for (const Heard& each : receiver.heard) {
+    EXPECT_EQ(each.place.marker, each.maker != before);
+    before = each.maker;
+  }
+  EXPECT_EQ(output.played(), 15u);
+}
+
+TEST_F(OutputTest, DigitsKeepTheirPauseInWhichThePartyIsHeard) {
+  output.take_over(a.ssrc, SeqNo{999}, a.timestamp - 160, receiver.now - 20ms);
+  const DigitOrder digit{.event = 5, .length = 100ms, .type = PayloadType{101}, .pause = 200ms};
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  pass(500ms, {&a});
+  std::vector<Instant> begins;
+  for (const Heard& each : receiver.heard) {
+    if (each.maker == Maker::kDigit && each.place.marker) begins.push_back(each.at);
+  }
+  ASSERT_EQ(begins.size(), 2u);
+  EXPECT_EQ(begins[1] - begins[0], 300ms);
+  EXPECT_GT(heard_of(Maker::kMedia), 8u);
+  expect_one_stream();
+}
+
+TEST_F(OutputTest, ADigitCanBeSound) {
+  output.take_over(a.ssrc, SeqNo{999}, a.timestamp - 160, receiver.now - 20ms);
+  DigitOrder digit{.event = 5, .type = PayloadType{8}};
+  digit.tone = prompt_of(6).prompt;
+  digit.pause = 60ms;
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  EXPECT_TRUE(output.send_digit(digit, receiver.now));
+  EXPECT_TRUE(output.hears_nobody());
+  pass(600ms, {&a});
+  EXPECT_EQ(heard_of(Maker::kDigit), 12u);
+  EXPECT_EQ(output.played(), 0u) << "no prompt";
+  EXPECT_FALSE(output.hears_nobody());
+  expect_one_stream();
+}
+
 // Whatever is switched on and off, and whoever speaks: one SSRC, and numbers that rise by one.
 RC_GTEST_FIXTURE_PROP(OutputTest, SSR2_AnyOrderOfOrdersMakesOneStream, ()) {
   output.begin(Ssrc{7}, SeqNo{65'500}, 4'294'960'000u);
