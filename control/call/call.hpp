@@ -13,6 +13,7 @@
 #include "control/call/media_keys.hpp"
 #include "control/call/peer_guard.hpp"
 #include "control/call/peer_register.hpp"
+#include "control/call/playback.hpp"
 #include "control/call/totals.hpp"
 #include "control/diagnose/call_evidence.hpp"
 #include "control/diagnose/verdict.hpp"
@@ -539,6 +540,8 @@ struct LegExtras {
   /// The BUNDLE groups that were offered to the party or by it. Null if there was none, nor a word of the
   /// client about them.
   std::unique_ptr<LegBundle> bundle;
+  /// Playback, music on hold, injected DTMF. Null if there was never any.
+  std::unique_ptr<LegSounds> sounds;
 };
 
 /// One party of the call, known by its tag.
@@ -602,6 +605,18 @@ struct Leg {
     auto& bundle = ensure_extras().bundle;
     if (!bundle) bundle = std::make_unique<LegBundle>();
     return *bundle;
+  }
+  /// Playback and music on hold, as in `LegExtras::sounds`. Null if there was never any.
+  [[nodiscard]] LegSounds* sounds() const { return extras ? extras->sounds.get() : nullptr; }
+  /// The same, made if there is none.
+  LegSounds& ensure_sounds() {
+    auto& sounds = ensure_extras().sounds;
+    if (!sounds) sounds = std::make_unique<LegSounds>();
+    return *sounds;
+  }
+  /// The sound that was to be played to the party last. Null if there was never one.
+  [[nodiscard]] Playback* playback() const {
+    return sounds() != nullptr ? sounds()->playback.get() : nullptr;
   }
   /// True if the party has agreed on a BUNDLE group.
   [[nodiscard]] bool has_bundle() const {

@@ -3,6 +3,7 @@
 
 #include "control/call/call.hpp"
 #include "control/call/totals.hpp"
+#include "control/command/hold_music.hpp"
 #include "control/negotiate/codec_offer.hpp"
 #include "control/negotiate/side.hpp"
 #include "control/sdp/write.hpp"
@@ -339,6 +340,7 @@ class OfferAnswer {
   bool is_settling_ = false;
   Clock clock_;
   SideInput input_;
+  HoldMusic hold_music_;
 
   /// Null until the commit makes them.
   Leg* sender_ = nullptr;

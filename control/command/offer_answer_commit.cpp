@@ -104,6 +104,9 @@ void OfferAnswer::commit_legs() {
       call_.not_in_force.push_back(word);
   }
   note_passing_words();
+  hold_music_.note(*sender_);
+  if (request_.has_flag(Flag::kInjectDtmf))
+    sender_->ensure_sounds().may_inject_digits = receiver_->ensure_sounds().may_inject_digits = true;
 }
 
 void OfferAnswer::choose_rules(Media& media) const {

@@ -172,6 +172,7 @@ sdp::SectionEdit OfferAnswer::edit_section(Media& media) {
   if (is_answer_) settle_codecs(*match->sender);
 
   writer.show_direction(edit, DirectionPolicy::kHandedOn);
+  hold_music_.show(edit);
   if (section.is_rtp()) {
     Side::Candidates candidates;
     if (writer.shows_ice()) {

@@ -5,6 +5,7 @@
 #include "control/sdp/sdp.hpp"
 #include "relay/base/address.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,6 +74,18 @@ struct TransformMade {
   std::string call_id;
   std::string tag;
   std::vector<TransformedStream> streams;
+};
+
+/// `play media`: the sound has begun, or begins once the party has an address.
+struct PlaybackStarted {
+  /// How long it is, in ms. Unset = it has no end, or nobody knows.
+  std::optional<std::int64_t> duration_ms;
+};
+
+/// `stop media`.
+struct PlaybackStopped {
+  /// The sample of the sound at which the packet begins that was sent last; 0 = nothing was being played.
+  std::int64_t position = 0;
 };
 
 }  // namespace ferry

@@ -47,7 +47,8 @@ bool has_source(const Call& call) {
 }  // namespace
 
 SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& interfaces, MediaPlane& plane,
-                               PortProvider& ports, Listener listener, CallRecorder* recorder)
+                               PortProvider& ports, Listener listener, CallRecorder* recorder,
+                               SoundLibrary* sounds)
     : config_(config),
       interfaces_(interfaces),
       plane_(plane),
@@ -65,7 +66,7 @@ SessionManager::SessionManager(const SessionConfig& config, const InterfaceSet& 
       taps_(plane),
       services_{config_,   interfaces,  plane,  calls_,      desk_,      plans_,
                 lifetime_, limits_,     guard_, identities_, snapshots_, observers_,
-                totals_,   recordings_, taps_,  recorder,    loop_mark_},
+                totals_,   recordings_, taps_,  recorder,    sounds,     loop_mark_},
       recordings_(services_),
       rtpproxy_(services_),
       lists_(services_, rtpproxy_, watch_),

@@ -4,6 +4,7 @@
 
 #include "control/request/fault.hpp"
 #include "control/request/wish_list.hpp"
+#include "control/request/wishes_about_sound.hpp"
 #include "control/sdp/codec_list.hpp"
 #include "control/sdp/edit.hpp"
 #include "control/sdp/sdes.hpp"
@@ -72,6 +73,8 @@ enum class Flag : std::uint8_t {
   // DTMF, keys, NAT, log.
   kBlockDtmf,
   kDetectDtmf,
+  kInjectDtmf,
+  kBlockEgress,
   kRecrypt,
   kNatWait,
   kPierceNat,
@@ -273,6 +276,13 @@ struct Request {
   RecordingDigits recording_codes;
   /// `stop recording`: it pauses instead.
   bool pause = false;
+
+  /// `play media`.
+  PlayWish play;
+  /// `play DTMF`.
+  DigitWish digit;
+  /// Key `moh`. Unset = the message has none.
+  std::optional<HoldMusicWish> hold_music;
 
   /// All words of the lists.
   Flags flags;

@@ -67,8 +67,14 @@ class OwnPackets::FromOutput final : public OutputSender {
 
   [[nodiscard]] std::atomic<std::uint64_t>& counter_of(OutputPacket::Maker maker) const noexcept {
     WorkerTotals& totals = all_.context_.totals;
-    if (maker == OutputPacket::Maker::kPrompt) return totals.played_packets;
-    return maker == OutputPacket::Maker::kStage ? totals.converted_out : totals.repacketizer_out;
+    switch (maker) {
+      case OutputPacket::Maker::kMedia:
+        return totals.repacketizer_out;
+      case OutputPacket::Maker::kStage:
+        return totals.converted_out;
+      default:
+        return totals.played_packets;
+    }
   }
 
   OwnPackets& all_;
@@ -87,17 +93,54 @@ std::optional<MediaId> OwnPackets::media_of(const TransportEntry& entry,
   return std::ranges::find(sources, *wanted, &SourcePlan::media) == sources.end() ? std::nullopt : wanted;
 }
 
+bool OwnPackets::take_over_stream(TransportEntry& entry, MediaId media, Output& output) {
+  // What the kernel has sent by itself counts too, and it sends no more.
+  offloader_.withdraw_all(entry);
+  const auto last = entry.state.streams().last_sent(media);
+  if (last) output.take_over(last->ssrc, last->sequence, last->timestamp, last->at);
+  return last.has_value();
+}
+
+void OwnPackets::join_stream(TransportEntry& entry, MediaId media, Output& output,
+                             const FirstNumbers& numbers) {
+  if (!output.makes_media() && take_over_stream(entry, media, output)) return;
+  output.begin(numbers.ssrc, numbers.sequence, numbers.timestamp);
+  output.make_media();
+}
+
 void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
   const Instant now = context_.io->now();
   const std::optional<MediaId> media = media_of(entry, command.media);
   if (!media) return;
   Output& output = entry.ensure_output(*media);
+  const auto& keys = entry.state.plan().srtp;
+  // Nothing may be sent under the SSRC of a party whose key the receiver has (RFC 3711 §9.1).
+  const bool has_others_key = keys && keys->send_is_relayed;
   // The stream outlives its prompts: the next one goes on with the same SSRC and the next sequence number
   // (SSR-2).
+  if (command.is_one_stream && !has_others_key)
+    join_stream(entry, *media, output, command.numbers);
+  else
+    output.begin(command.numbers.ssrc, command.numbers.sequence, command.numbers.timestamp, has_others_key);
+  const bool tells_end = output.tells_prompt_end();
+  if (output.start_prompt(std::move(command.order), now) && tells_end) tell_prompt_end(entry);
+  await(entry, now);
+  offloader_.reconsider(entry);
+}
+
+void OwnPackets::send_digit(TransportEntry& entry, SendDigit& command) {
+  const Instant now = context_.io->now();
+  const std::optional<MediaId> media = media_of(entry, command.media);
+  if (!media) return;
   const auto& keys = entry.state.plan().srtp;
-  output.begin(command.ssrc, command.sequence, command.timestamp, keys && keys->send_is_relayed);
-  if (output.start_prompt(std::move(command.prompt), command.rounds, now))
-    context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
+  if (keys && keys->send_is_relayed) {
+    context_.drop_leaving(entry, DropReason::kSharedKey, now);
+    return;
+  }
+  Output& output = entry.ensure_output(*media);
+  join_stream(entry, *media, output, command.numbers);
+  if (!output.send_digit(std::move(command.digit), now))
+    context_.drop_leaving(entry, DropReason::kTooLate, now);
   await(entry, now);
   offloader_.reconsider(entry);
 }
@@ -105,7 +148,12 @@ void OwnPackets::start_prompt(TransportEntry& entry, StartPrompt& command) {
 void OwnPackets::stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept {
   const std::optional<MediaId> media = media_of(entry, command.media);
   Output* output = media ? entry.output_for(*media) : nullptr;
-  if (output != nullptr && output->stop_prompt()) end_prompt(entry);
+  if (output == nullptr) return;
+  const bool tells_end = output->tells_prompt_end();
+  if (!output->stop_prompt()) return;
+  if (tells_end) tell_prompt_end(entry);
+  // The party hears the other one again, so the kernel may forward to it.
+  offloader_.reconsider(entry);
 }
 
 void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
@@ -122,13 +170,15 @@ void OwnPackets::follow_plan(TransportEntry& entry, bool was_alone) noexcept {
   for (TransportEntry::MediaOutput& each : entry.outputs) {
     if (is_gone(each)) end_stage(each.output);
   }
+  const bool tells_end = std::ranges::any_of(
+      entry.outputs, [&](const auto& each) { return is_gone(each) && each.output.tells_prompt_end(); });
   entry.outputs.remove_if(is_gone);
-  if (ends_prompt) end_prompt(entry);
+  if (tells_end) tell_prompt_end(entry);
+  if (ends_prompt) offloader_.reconsider(entry);
 }
 
-void OwnPackets::end_prompt(TransportEntry& entry) noexcept {
+void OwnPackets::tell_prompt_end(const TransportEntry& entry) noexcept {
   context_.tell({entry.id, TransportEvent::kPromptEnded, {}});
-  offloader_.reconsider(entry);
 }
 
 void OwnPackets::send_probe(TransportEntry& entry, const SendProbe& command) noexcept {
@@ -220,9 +270,7 @@ DropReason OwnPackets::begin_stage(const Remade& what, Output& output) {
   if (!stage) return DropReason::kMediaOverload;
   // The stage goes on with the stream that left as it came until now, so that the receiver sees one stream.
   const auto& keys = what.out.state.plan().srtp;
-  const auto last = what.out.state.streams().last_sent(what.sink.to);
-  if (last && !(keys && keys->send_is_relayed))
-    output.take_over(last->ssrc, last->sequence, last->timestamp, last->at);
+  if (!keys || !keys->send_is_relayed) take_over_stream(what.out, what.sink.to, output);
   output.set_stage(std::move(stage), serial);
   bump(context_.totals.stages);
   return DropReason::kNone;
@@ -264,9 +312,12 @@ void OwnPackets::drive(TransportEntry& entry, Instant now) noexcept {
   bool has_ended = false;
   for (auto& [media, output] : entry.outputs) {
     FromOutput sender(*this, entry, hop, media, now, nullptr);
-    if (output.due() && output.drive(now, hop.reason == DropReason::kNone, sender)) has_ended = true;
+    const bool tells_end = output.tells_prompt_end();
+    if (!output.due() || !output.drive(now, hop.reason == DropReason::kNone, sender)) continue;
+    has_ended = true;
+    if (tells_end) tell_prompt_end(entry);
   }
-  if (has_ended) end_prompt(entry);
+  if (has_ended) offloader_.reconsider(entry);
   // At least a moment ahead, because the worker serves deadlines until none is due.
   if (const auto due = next_due(entry))
     deadlines_.set(entry, DeadlineKind::kOutput, std::max(*due, now + std::chrono::milliseconds(1)), now);

@@ -23,6 +23,9 @@ class OwnPackets final : private MadeElsewhere {
   void start_prompt(TransportEntry& entry, StartPrompt& command);
   /// Stops the prompt of a media, if one is being played.
   void stop_prompt(TransportEntry& entry, const StopPrompt& command) noexcept;
+  /// Sends a DTMF digit to the party of `entry`. One that finds too many waiting is dropped and counted.
+  /// Throws std::bad_alloc.
+  void send_digit(TransportEntry& entry, SendDigit& command);
   /// Follows a new plan of `entry`: ends the outputs of medias that the plan does not have any more.
   /// `was_alone`: the plan before had one media.
   void follow_plan(TransportEntry& entry, bool was_alone) noexcept;
@@ -75,10 +78,16 @@ class OwnPackets final : private MadeElsewhere {
   /// transport does not carry it.
   [[nodiscard]] static std::optional<MediaId> media_of(const TransportEntry& entry,
                                                        std::optional<MediaId> wanted) noexcept;
+  /// Lets the output go on behind what has left for this media until now. False if nothing has. Throws
+  /// std::bad_alloc.
+  bool take_over_stream(TransportEntry& entry, MediaId media, Output& output);
+  /// Makes the output of a media go on with the stream that has left for it until now, or begin one with
+  /// `numbers`. What its sources send then goes on in the same stream. Throws std::bad_alloc.
+  void join_stream(TransportEntry& entry, MediaId media, Output& output, const FirstNumbers& numbers);
   /// When the first output of `entry` has something to send; nothing = never.
   [[nodiscard]] static std::optional<Instant> next_due(const TransportEntry& entry) noexcept;
-  /// Reports that a prompt has ended. The party hears the other one again, so the kernel may forward to it.
-  void end_prompt(TransportEntry& entry) noexcept;
+  /// Reports that a prompt without `PromptOrder::progress` has ended.
+  void tell_prompt_end(const TransportEntry& entry) noexcept;
 
   WorkerContext& context_;
   /// The time of `collect_made`.

@@ -15,6 +15,7 @@
 #include "tools/rtpferryd/daemon.hpp"
 
 #include "codecs/audio/plugin.hpp"
+#include "codecs/prompts/prompt_library.hpp"
 #include "codecs/transcode/transcoder.hpp"
 #include "control/config/config.hpp"
 #include "control/config/parameters.hpp"
@@ -72,6 +73,20 @@ SessionConfig with_keys(const Config& config) {
   return session;
 }
 
+/// What is played to parties. The checks of the start have seen that the tones can be read.
+PromptLibraryConfig sound_settings(const Config& config) {
+  PromptLibraryConfig settings;
+  settings.folders = config.media_files;
+  settings.numbers = config.media_numbers;
+  settings.cache_octets = std::size_t{config.media_cache_mib} << 20;
+  settings.tones = ToneTable(config.tone_country);
+  for (const auto& [name, cadence] : config.tones) {
+    if (const auto defined = settings.tones.define(name, cadence); !defined)
+      throw std::runtime_error(fmt::format("tone={}: {}", name, defined.error()));
+  }
+  return settings;
+}
+
 /// All parts that live while the daemon serves.
 class Daemon {
  public:
@@ -92,9 +107,10 @@ class Daemon {
             config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
             engine_->workers(), [](const StageOwner&) { return make_transcoder(); },
             [] { return system_clocks().now; }),
+        sounds_(sound_settings(config)),
         plane_(make_workers(), true),
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), news_.listener(),
-                 recorder_.get()),
+                 recorder_.get(), &sounds_),
         ng_(manager_, system_clocks, config.templates),
         access_(config.control_allow, config.allow_open_control, interfaces.own_media()),
         connections_(
@@ -588,6 +604,8 @@ class Daemon {
   bpf::BpfEngine* bpf_;
   // Must outlive the workers, which feed it; null if nothing is recorded.
   std::unique_ptr<Recorder> recorder_;
+  // Must outlive the manager.
+  PromptLibrary sounds_;
   CallNews news_{{notifier_, rtpproxy_notifier_, metrics_, memory_}, config_.cdr, system_clocks};
   // Must outlive the workers, which give it what is to be converted.
   MediaThreads media_;

@@ -112,6 +112,18 @@ Dict reply_of(TransformMade made) {
   return reply;
 }
 
+Dict reply_of(PlaybackStarted started) {
+  Dict reply;
+  if (started.duration_ms) reply.set("duration", *started.duration_ms);
+  return reply;
+}
+
+Dict reply_of(PlaybackStopped stopped) {
+  Dict reply;
+  reply.set("last-frame-pos", stopped.position);
+  return reply;
+}
+
 Dict reply_of(std::vector<std::string> call_ids) {
   Dict reply;
   reply.set("calls", list_of(std::move(call_ids)));

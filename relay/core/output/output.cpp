@@ -9,19 +9,13 @@
 // measured from there (`last_`), not from the event's last packet.
 #include "relay/core/output/output.hpp"
 
+#include "relay/base/memory.hpp"
+
 #include <utility>
 
 namespace ferry {
 
 using Maker = OutputPacket::Maker;
-
-namespace {
-
-/// A prompt that is later than this goes on from now instead of sending all that it missed.
-constexpr Duration kLatest = std::chrono::milliseconds(200);
-constexpr std::uint32_t kFrameClock = 1000 * kFrameClockPerMs;
-
-}  // namespace
 
 class Output::FromStage final : public MadePackets {
  public:
@@ -62,22 +56,30 @@ void Output::make_media() {
   if (!repacketizer_) repacketizer_ = std::make_unique<Repacketizer>();
 }
 
-bool Output::start_prompt(std::shared_ptr<const Prompt> prompt, std::int64_t rounds, Instant now) {
-  auto player = std::make_unique<Player>();
-  player->prompt = std::move(prompt);
-  player->rounds = rounds;
-  player->next = now;
-  return std::exchange(prompt_, std::move(player)) != nullptr;
+bool Output::start_prompt(PromptOrder order, Instant now) {
+  return std::exchange(prompt_, std::make_unique<PromptPlayer>(std::move(order), now)) != nullptr;
 }
 
-bool Output::send_digit(const DigitOrder& order, Instant now) {
-  if (!digit_) {
-    digit_.emplace(order, now);
+bool Output::send_digit(DigitOrder order, Instant now) {
+  if (!sends_digit() && digits_.empty() && digits_from_ <= now) {
+    begin_digit(std::move(order), now);
     return true;
   }
   if (digits_.size() >= kMostDigits) return false;
-  digits_.push_back(order);
+  digits_.push_back(std::move(order));
   return true;
+}
+
+void Output::begin_digit(DigitOrder order, Instant now) noexcept {
+  pause_ = order.pause;
+  if (order.tone == nullptr) {
+    digit_.emplace(order, now);
+    return;
+  }
+  PromptOrder sound;
+  sound.prompt = std::move(order.tone);
+  sound.type = order.type;
+  tone_ = make_unique_or_null<PromptPlayer>(std::move(sound), now);
 }
 
 void Output::set_stage(std::unique_ptr<OutputStage> stage, std::uint64_t serial) {
@@ -166,16 +168,26 @@ void Output::place(const Repacketizer::Made& made, Instant now, OutputSender& se
 }
 
 std::optional<Instant> Output::due() const noexcept {
-  // A prompt waits while a DTMF event is sent, and a stage while either of them is heard.
+  // A prompt waits while a digit is sent, and a stage while either of them is heard.
   if (digit_) return digit_->due();
-  if (prompt_) return prompt_->next;
-  return stage_ ? stage_->due() : std::nullopt;
+  if (tone_) return tone_->due();
+  std::optional<Instant> first;
+  if (prompt_)
+    first = prompt_->due();
+  else if (stage_)
+    first = stage_->due();
+  if (!digits_.empty() && (!first || digits_from_ < *first)) first = digits_from_;
+  return first;
 }
 
 bool Output::drive(Instant now, bool can_send, OutputSender& sender) noexcept {
   bool has_ended = false;
-  while (digit_ && digit_->due() <= now) play_digit(now, can_send, sender);
-  while (!digit_ && prompt_ && prompt_->next <= now && !has_ended) has_ended = play(now, can_send, sender);
+  drive_digits(now, can_send, sender);
+  while (!sends_digit() && prompt_ && prompt_->due() <= now) {
+    if (!play(*prompt_, Maker::kPrompt, now, can_send, sender)) continue;
+    prompt_.reset();
+    has_ended = true;
+  }
   if (stage_ && !hears_nobody() && stage_->due() && *stage_->due() <= now) {
     FromStage out(*this, now, sender);
     stage_->drive(now, out);
@@ -183,26 +195,37 @@ bool Output::drive(Instant now, bool can_send, OutputSender& sender) noexcept {
   return has_ended;
 }
 
-bool Output::play(Instant now, bool can_send, OutputSender& sender) noexcept {
-  Player& player = *prompt_;
-  const Prompt& prompt = *player.prompt;
-  player.next = now - player.next > kLatest ? now + prompt.packet_time : player.next + prompt.packet_time;
-  if (!can_send) return false;
-  const TimelinePosition at =
-      timeline_->generate(player.is_first ? elapsed(now, kFrameClock) : prompt.units, player.is_first);
-  note_own(Maker::kPrompt, now);
-  player.is_first = false;
-  const Bytes payload = Bytes(prompt.payloads).subspan(player.position, prompt.packet_octets);
-  if (sender.send({at, prompt.type, Maker::kPrompt, payload})) ++played_;
-  player.position += prompt.packet_octets;
-  if (player.position < prompt.payloads.size()) return false;
-  player.position = 0;
-  if (player.rounds == Prompt::kForEver || --player.rounds > 0) return false;
-  prompt_.reset();
-  return true;
+void Output::drive_digits(Instant now, bool can_send, OutputSender& sender) noexcept {
+  while (true) {
+    if (sends_digit()) {
+      if ((digit_ ? digit_->due() : tone_->due()) > now) return;
+      if (digit_)
+        play_event(can_send, sender);
+      else if (play(*tone_, Maker::kDigit, now, can_send, sender))
+        tone_.reset();
+      if (!sends_digit()) digits_from_ = now + pause_;
+    } else if (!digits_.empty() && digits_from_ <= now) {
+      begin_digit(std::move(digits_.front()), now);
+      digits_.erase(digits_.begin());
+    } else {
+      return;
+    }
+  }
 }
 
-void Output::play_digit(Instant now, bool can_send, OutputSender& sender) noexcept {
+bool Output::play(PromptPlayer& player, Maker maker, Instant now, bool can_send,
+                  OutputSender& sender) noexcept {
+  const auto packet = player.take(now, can_send);
+  if (!packet) return player.is_over();
+  const bool begins = packet->begins || last_maker_ != maker;
+  const std::uint32_t units = begins ? elapsed(now, player.timing().clock_rate_hz) : packet->units;
+  const TimelinePosition at = timeline_->generate(units, begins || packet->ends_pause);
+  note_own(maker, now);
+  if (sender.send({at, player.order().type, maker, packet->payload}) && maker == Maker::kPrompt) ++played_;
+  return false;
+}
+
+void Output::play_event(bool can_send, OutputSender& sender) noexcept {
   DigitPlayer& digit = *digit_;
   const bool is_first = digit.is_first();
   const TimelinePosition at =
@@ -210,11 +233,7 @@ void Output::play_digit(Instant now, bool can_send, OutputSender& sender) noexce
   if (is_first) note_own(Maker::kDigit, digit.begin());
   const auto payload = digit.next();
   if (can_send) sender.send({at, digit.type(), Maker::kDigit, payload});
-  if (!digit.is_over()) return;
-  digit_.reset();
-  if (digits_.empty()) return;
-  digit_.emplace(digits_.front(), now);
-  digits_.erase(digits_.begin());
+  if (digit.is_over()) digit_.reset();
 }
 
 }  // namespace ferry
