@@ -39,7 +39,8 @@ class Answer {
     CodecAnswer made;
     if (other != nullptr) {
       made.codecs = converted(*other);
-      made.changes_packets = true;
+      const auto same = std::ranges::find(matches_, other, &Match::offered);
+      made.changes_packets = same == matches_.end() || same->answered->payload_type != other->payload_type;
     } else if (keeps_numbers || matches_.empty() || !has_speech()) {
       made.codecs = sdp::common_codecs(input_.answered, input_.offered);
     } else {
@@ -49,6 +50,7 @@ class Answer {
             made.changes_packets || each.offered->payload_type != each.answered->payload_type;
       }
     }
+    made.changes_packets = made.changes_packets || (wishes_.is_forced && can_convert_answer());
     take_away(made, keeps_numbers);
     if (input_.request.has_flag(Flag::kReuseCodecs)) put_agreed_first(made.codecs, input_.offerer);
     return made;

@@ -184,7 +184,7 @@ INSTANTIATE_TEST_SUITE_P(
             {"0"},
             {"8"},
             "8,101>0 PCMU 20",
-            "8,101,0>8 PCMA 20 e101 tones"},
+            "8,101,0>8 PCMA 20 e101"},
         Row{"WhatCannotBeConvertedPasses", {"8"}, {}, {"8"}, {"4"}, {"4"}, "-", "-"},
         Row{"StripAndOffer",
             {kOpus, "8", "0", kEvents},
