@@ -23,6 +23,12 @@ std::uint16_t usable_ptime(const std::optional<std::int64_t>& value) {
   return value && *value > 0 && *value <= 1000 ? static_cast<std::uint16_t>(*value) : std::uint16_t{0};
 }
 
+/// The packet time toward the receiver of a message: `repacketize`, and in an offer `ptime`.
+std::uint16_t ptime_toward_receiver(const Request& request, bool is_answer) {
+  const std::uint16_t shown = is_answer ? std::uint16_t{0} : usable_ptime(request.ptime);
+  return shown != 0 ? shown : usable_ptime(request.repacketize);
+}
+
 /// Puts `wishes` into force for a media. Those that say nothing need no object.
 void keep(Media& media, CodecWishes wishes) {
   if (media.codec_wishes && *media.codec_wishes == wishes) return;
@@ -52,7 +58,8 @@ void OfferAnswer::offer_audio(Match& match) {
   match.codecs = std::move(offer.codecs);
   match.removed_types = offer.removed;
   match.changes_packets = request_.codecs.may_convert() || request_.has_flag(Flag::kForceTranscoding) ||
-                          request_.has_flag(Flag::kStaticCodecs) || usable_ptime(request_.ptime) != 0 ||
+                          request_.has_flag(Flag::kStaticCodecs) ||
+                          ptime_toward_receiver(request_, false) != 0 ||
                           usable_ptime(request_.ptime_reverse) != 0;
   keep_codec_words(match, offer);
 }
@@ -62,7 +69,7 @@ void OfferAnswer::keep_codec_words(Match& match, CodecOffer& offer) {
   CodecWishes of_receiver;
   of_receiver.is_forced = offer.of_sender.is_forced;
   of_receiver.is_asymmetric = offer.of_sender.is_asymmetric;
-  of_receiver.ptime_ms = usable_ptime(request_.ptime);
+  of_receiver.ptime_ms = ptime_toward_receiver(request_, false);
   of_receiver.codecs = std::move(offer.toward_receiver);
   keep(*match.sender, std::move(offer.of_sender));
   keep(*match.receiver, std::move(of_receiver));
@@ -82,13 +89,15 @@ void OfferAnswer::answer_audio(Match& match, const sdp::MediaSection& own) {
   CodecAnswer answer = answer_codecs(input);
   match.codecs = std::move(answer.codecs);
   match.removed_types = answer.removed;
-  const bool has_ptime = (sender.codec_wishes && sender.codec_wishes->ptime_ms != 0) ||
+  const std::uint16_t ptime_ms = ptime_toward_receiver(request_, true);
+  const bool has_ptime = ptime_ms != 0 || (sender.codec_wishes && sender.codec_wishes->ptime_ms != 0) ||
                          (receiver.codec_wishes && receiver.codec_wishes->ptime_ms != 0);
   match.changes_packets = answer.changes_packets || has_ptime;
   for (Media* media : {&sender, &receiver}) {
     CodecWishes wishes = media->codec_wishes ? *media->codec_wishes : CodecWishes{};
     wishes.is_forced = wishes.is_forced || request_.has_flag(Flag::kForceTranscoding);
     wishes.is_asymmetric = wishes.is_asymmetric || request_.has_flag(Flag::kAllowAsymmetricCodecs);
+    if (media == &receiver && ptime_ms != 0) wishes.ptime_ms = ptime_ms;
     keep(*media, std::move(wishes));
   }
 }

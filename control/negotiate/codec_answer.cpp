@@ -39,7 +39,8 @@ class Answer {
     CodecAnswer made;
     if (other != nullptr) {
       made.codecs = converted(*other);
-      made.changes_packets = true;
+      const auto same = std::ranges::find(matches_, other, &Match::offered);
+      made.changes_packets = same == matches_.end() || same->answered->payload_type != other->payload_type;
     } else if (keeps_numbers || matches_.empty() || !has_speech()) {
       made.codecs = sdp::common_codecs(input_.answered, input_.offered);
     } else {
@@ -49,6 +50,7 @@ class Answer {
             made.changes_packets || each.offered->payload_type != each.answered->payload_type;
       }
     }
+    made.changes_packets = made.changes_packets || (wishes_.is_forced && can_convert_answer());
     take_away(made, keeps_numbers);
     if (input_.request.has_flag(Flag::kReuseCodecs)) put_agreed_first(made.codecs, input_.offerer);
     return made;
@@ -73,22 +75,35 @@ class Answer {
     const std::vector<NumberedFormat> shown = input_.answerer.shown_codecs.formats();
     const std::vector<NumberedFormat> offered = numbered_formats(input_.offered);
     for (const sdp::Codec& codec : input_.answered) {
-      NumberedFormat wanted = numbered_format(codec);
-      // The answerer speaks of what it was shown: a number that it was shown means that codec.
-      const auto said = std::ranges::find(shown, wanted.type, &NumberedFormat::type);
-      if (said != shown.end() && is_shown_as(*said, codec)) wanted = *said;
-      const NumberedFormat* found = find_codec(offered, wanted);
-      if (found == nullptr) continue;
-      const sdp::Codec& of_offer = input_.offered[static_cast<std::size_t>(found - offered.data())];
-      if (is_event(codec) && !sdp::same_codec(of_offer, codec)) continue;
-      const auto same = std::ranges::find(matches_, &of_offer, &Match::offered);
+      const sdp::Codec* found = offered_codec(codec, shown, offered);
+      if (found == nullptr || (is_event(codec) && !sdp::same_codec(*found, codec))) continue;
+      const auto same = std::ranges::find(matches_, found, &Match::offered);
+      const bool is_exact =
+          std::ranges::find(shown, PayloadType{codec.payload_type}, &NumberedFormat::type) != shown.end();
       if (same == matches_.end())
-        matches_.push_back({&codec, &of_offer});
-      else if (codec.payload_type == wanted.type.value && said != shown.end())
+        matches_.push_back({&codec, found});
+      else if (is_exact)
         same->answered = &codec;
     }
   }
-  /// True if an answered line can be the codec that the answerer was shown under this number.
+  /// The codec of the offer that an answered line means: the one that the answerer was shown under its
+  /// number, else one with its number, else one that is the same. Null if there is none.
+  [[nodiscard]] const sdp::Codec* offered_codec(const sdp::Codec& codec,
+                                                const std::vector<NumberedFormat>& shown,
+                                                const std::vector<NumberedFormat>& offered) const {
+    const NumberedFormat wanted = numbered_format(codec);
+    const auto said = std::ranges::find(shown, wanted.type, &NumberedFormat::type);
+    const bool is_shown = said != shown.end() && is_shown_as(*said, codec);
+    const NumberedFormat* found = is_shown ? find_codec(offered, *said) : nullptr;
+    if (found == nullptr) {
+      const auto same = std::ranges::find(input_.offered, codec.payload_type, &sdp::Codec::payload_type);
+      if (same != input_.offered.end() && sdp::same_codec(*same, codec)) return &*same;
+      found = find_codec(offered, wanted);
+    }
+    return found == nullptr ? nullptr : &input_.offered[static_cast<std::size_t>(found - offered.data())];
+  }
+  /// True if an answered line can be the codec that the answerer was shown under this number. Parameters do
+  /// not count: many phones leave them out.
   static bool is_shown_as(const NumberedFormat& shown, const sdp::Codec& answered) {
     return equal_ignoring_case(shown.format.encoding, answered.name) &&
            shown.format.clock_rate_hz == answered.clock_rate_hz && shown.format.channels == answered.channels;

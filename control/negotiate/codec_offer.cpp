@@ -259,11 +259,13 @@ class Maker {
     for (const CodecSpecification& each : wanted_others_) add_wanted(each, speech, others, added);
     for (const std::uint32_t rate : touched_) add_for_rate(rate, speech, others, added);
     const bool has_added = has_appended_ || !added.empty();
-    std::erase_if(others, [&](const Line& line) { return is_orphan(line, speech, others); });
-    if (!has_added && others.size() + speech.size() == lines_.size()) return;
+    added.insert(added.end(), others.begin(), others.end());
+    std::vector<Line> kept;
+    std::ranges::copy_if(added, std::back_inserter(kept),
+                         [&](const Line& line) { return !is_orphan(line, speech, added); });
+    if (!has_added && kept.size() + speech.size() == lines_.size()) return;
     lines_ = std::move(speech);
-    std::ranges::move(added, std::back_inserter(lines_));
-    std::ranges::move(others, std::back_inserter(lines_));
+    std::ranges::move(kept, std::back_inserter(lines_));
   }
   [[nodiscard]] static bool has_rate(const std::vector<Line>& lines, std::uint32_t rate) {
     return std::ranges::any_of(lines, [&](const Line& line) { return line.codec.clock_rate_hz == rate; });

@@ -320,9 +320,11 @@ struct Request {
   /// receiver.
   std::vector<std::string> extmap_strip;
   std::vector<std::string> extmap_mask;
-  /// Packet times in ms that are shown toward the answerer and toward the offerer.
+  /// Packet times in ms toward the answerer and toward the offerer, in the SDP and in packets.
   std::optional<std::int64_t> ptime;
   std::optional<std::int64_t> ptime_reverse;
+  /// Packet time in ms of what the sender of the message sends, toward the receiver (key `repacketize`).
+  std::optional<std::int64_t> repacketize;
   /// Starts or stops dropping all media of the call.
   std::optional<bool> drop_traffic;
   /// What happens to packets instead of relaying.

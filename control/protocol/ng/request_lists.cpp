@@ -104,6 +104,13 @@ std::optional<WishedCodec> read_codec(const Value& pair, std::string_view side) 
   return codec;
 }
 
+/// True if both sides of a pair are there and equal: such payloads go on as they are.
+bool has_equal_sides(const Value& pair) {
+  const Value* input = pair.dict() == nullptr ? nullptr : pair.dict()->find("input");
+  const Value* output = pair.dict() == nullptr ? nullptr : pair.dict()->find("output");
+  return input != nullptr && output != nullptr && *input == *output;
+}
+
 Fault read_stream(const Value& value, std::vector<WishedStream>& streams) {
   const Dict* dict = value.dict();
   if (dict == nullptr) return RequestFault::kWrongContent;
@@ -120,8 +127,10 @@ Fault read_stream(const Value& value, std::vector<WishedStream>& streams) {
   for (const Value& pair : list_of(*dict, "codec")) {
     const auto input = read_codec(pair, "input");
     const auto output = read_codec(pair, "output");
-    if (!input || !output) return RequestFault::kTransformChangesCodec;
-    stream.codecs.push_back({*input, *output});
+    if (input && output)
+      stream.codecs.push_back({*input, *output});
+    else if (!has_equal_sides(pair))
+      return RequestFault::kTransformChangesCodec;
   }
   streams.push_back(std::move(stream));
   return std::nullopt;

@@ -110,7 +110,7 @@ constexpr KeyRow kKeys[] = {
   {"media-echo", [](Request& r, const Value& v) { each_word(v, [&](auto w) { echo_word(r, w); }); }, C::kNow, "blackhole, forward, backwards, both"},
   {"passthrough", nullptr, C::kSrtp, "relay datagrams without parsing them"},
   {"passthru", nullptr, C::kSrtp, "relay datagrams without parsing them"},
-  {"repacketize", nullptr, C::kCodecs, "packet time of the media, ms"},
+  {"repacketize", [](Request& r, const Value& v) { r.repacketize = v.as_integer(true); }, C::kNow, "packet time of what the sender of the message sends, ms"},
   {"codec", codec_dict, C::kNow, "codec operations"},
   {"codecs", codec_dict, C::kNow, "codec operations"},
   {"ptime", [](Request& r, const Value& v) { r.ptime = v.as_integer(true); }, C::kNow, "packet time toward the answerer, ms"},
