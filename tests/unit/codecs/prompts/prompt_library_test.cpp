@@ -1,4 +1,4 @@
-// Sounds that are found, encoded and kept: files (CTL-10), contents, tones, digits.
+// Sounds that are found, encoded and kept: files (CTL-10, C-07), contents, tones, digits.
 #include "codecs/prompts/prompt_library.hpp"
 
 #include "codecs/audio/codec_table.hpp"
@@ -99,7 +99,7 @@ TEST_F(PromptLibraryTest, FilesOfManyKindsSoundInManyCodecs) {
   }
 }
 
-TEST_F(PromptLibraryTest, CTL10_OnlyRegularFilesBelowTheFolders) {
+TEST_F(PromptLibraryTest, C07_OnlyRegularFilesBelowTheFolders) {
   write(root_ / "outside" / "x.wav", 100ms);
   write(inside_ / "in.wav", 100ms);
   fs::create_symlink(root_ / "outside" / "x.wav", inside_ / "link.wav");
