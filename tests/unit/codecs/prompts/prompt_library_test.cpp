@@ -25,8 +25,6 @@ const AudioFormat kPcma{"PCMA", 8000, 1, ""};
 class PromptLibraryTest : public testing::Test {
  protected:
   PromptLibraryTest() {
-    char name[] = "/tmp/ferry-sounds-XXXXXX";
-    root_ = mkdtemp(name);
     fs::create_directories(inside_);
     fs::create_directories(root_ / "outside");
   }
@@ -66,7 +64,12 @@ class PromptLibraryTest : public testing::Test {
     return all;
   }
 
-  fs::path root_;
+  static fs::path new_folder() {
+    char name[] = "/tmp/ferry-sounds-XXXXXX";
+    return mkdtemp(name);
+  }
+
+  fs::path root_ = new_folder();
   fs::path inside_{root_ / "inside"};
 };
 

@@ -319,6 +319,24 @@ TEST(StopMedia, AfterASoundThatCouldNotBePlayedAnswersZero) {
             0);
 }
 
+TEST(PlayMedia, ShowTellsWhatAPartyHears) {
+  ListeningRelay all;
+  all.relay.add_call();
+  const auto leg = [&](std::size_t which) {
+    return all.relay.manager.show("call", all.relay.clock())["legs"][which];
+  };
+  EXPECT_FALSE(leg(0).contains("hears"));
+  ASSERT_TRUE(all.relay.ask(&PlaybackControl::play_media, play(Kind::kTone, "busy/cn")));
+  all.pass(500ms);
+  const auto hears = leg(0)["hears"];
+  EXPECT_EQ(hears["sound"], "tone busy/cn");
+  EXPECT_NEAR(hears["position_ms"].get<double>(), 480, 20);
+  EXPECT_EQ(hears["on_hold"], false);
+  EXPECT_FALSE(leg(1).contains("hears"));
+  ASSERT_TRUE(all.relay.ask(&PlaybackControl::stop_media, SmallRelay::request("call", "A")));
+  EXPECT_FALSE(leg(0).contains("hears"));
+}
+
 TEST(PlayMedia, WithoutSoundsEverythingIsRefused) {
   SmallRelay relay;
   relay.add_call();
