@@ -51,7 +51,9 @@ class ToneTable {
  public:
   /// The tones of many countries (`tone_names` lists them); a name without a country means the one of
   /// `country`.
-  explicit ToneTable(std::string country = "us") : country_(std::move(country)) {}
+  explicit ToneTable(std::string country) : country_(std::move(country)) {}
+  /// Those of the USA.
+  ToneTable() = default;
   /// Gives `name` (`WORD/COUNTRY` or `WORD`) another cadence than it had. Fails with a sentence.
   [[nodiscard]] Result<void, std::string> define(std::string_view name, std::string_view cadence);
   /// The cadence of a name, or a cadence as it is written, which begins with a digit. Nothing if it is
@@ -59,7 +61,7 @@ class ToneTable {
   [[nodiscard]] std::optional<Cadence> find(std::string_view name) const;
 
  private:
-  std::string country_;
+  std::string country_ = "us";
   /// Cadences as text, by name. They come before the built-in ones.
   std::map<std::string, std::string, std::less<>> own_;
 };

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "control/request/wishes_about_sound.hpp"
-#include "relay/core/forward/plan.hpp"
 #include "relay/core/output/prompt.hpp"
 
 #include <cstdint>
@@ -18,8 +17,6 @@ struct Playback {
   std::string what;
   /// How far the worker is. Null = it could not be started.
   std::shared_ptr<PromptProgress> progress;
-  /// The media of the party that hears it.
-  MediaId media;
   /// Samples a second of the sound, and how long one packet lasts.
   std::uint32_t rate_hz = 8000;
   Duration packet_time{0};

@@ -77,9 +77,8 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (std::ranges::all_of(matches_, &Match::hidden)) return fail(RequestFault::kNothingToRelay);
   if (auto ok = choose_interfaces(); !ok) return fail(ok.error());
   if (auto ok = check_peers(); !ok) return fail(ok.error());
+  if (auto ok = find_music(); !ok) return fail(ok.error());
   if (auto ok = check_keys(); !ok) return fail(ok.error());
-  if (auto ok = hold_music_.prepare(sender_, session_, !is_answer_ || wants_to_hear(*receiver_)); !ok)
-    return fail(ok.error());
   if (auto ok = open_ports(); !ok) {
     for (LocalPorts& ports : opened_) services_.ports.close(call_, ports);
     for (const Added& each : added_) services_.ports.close_more(call_, each.more);
@@ -102,6 +101,10 @@ Result<OfferAnswer::Taken, RequestError> OfferAnswer::run() {
   if (request_.has_flag(Flag::kPierceNat)) services_.plans.start_piercing(call_, clock_.now);
   tell_decisions();
   return Taken{std::move(text), sender_, std::move(warnings_)};
+}
+
+Result<void, RequestError> OfferAnswer::find_music() {
+  return hold_music_.prepare(sender_, session_, !is_answer_ || wants_to_hear(*receiver_));
 }
 
 Result<void, RequestError> OfferAnswer::resolve_legs() {

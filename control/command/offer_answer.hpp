@@ -191,6 +191,8 @@ class OfferAnswer {
   [[nodiscard]] bool takes_ice(const Match& match) const;
   /// Refuses a section without an address that may be sent to (LAT-11a).
   Result<void, RequestError> check_peers();
+  /// Finds the music for the other party if the message puts it on hold.
+  Result<void, RequestError> find_music();
   /// Refuses an answer that takes nothing of an encrypted offer (SRT-13).
   [[nodiscard]] Result<void, RequestError> check_keys() const;
   /// The keys, the DTLS or the extensions that the answering media was offered. A new branch was offered the

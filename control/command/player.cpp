@@ -70,7 +70,6 @@ bool Player::start(Leg& leg, const Found& found, const Order& order) const {
     auto playback = std::make_unique<Playback>();
     playback->what = words_of(found.name);
     playback->progress = std::make_shared<PromptProgress>();
-    playback->media = media->id;
     playback->rate_hz = found.sound->rate_hz();
     playback->packet_time = packet_time;
     playback->holder = order.holder;
@@ -100,7 +99,7 @@ void Player::stop(Leg& leg) const {
   Playback* playback = leg.playback();
   if (playback == nullptr || !playback->is_running()) return;
   for (const auto& media : leg.medias) {
-    if (media->id != playback->media) continue;
+    if (media->type != "audio") continue;
     // The party may have other ports now than at its begin.
     for (const LocalPorts& ports : media->via->ports) {
       if (!ports.closed && ports.plan)

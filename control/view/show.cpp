@@ -254,6 +254,16 @@ json media_json(const Media& media, const MediaView& view, const Clock& clock) {
   return j;
 }
 
+/// What is played to a party, and how far it is.
+json playback_json(const Playback& playback) {
+  json j = {{"sound", playback.what},
+            {"position_ms", playback.position() * 1000 / playback.rate_hz},
+            {"on_hold", playback.holder != 0}};
+  if (playback.length)
+    j["length_ms"] = std::chrono::duration_cast<std::chrono::milliseconds>(*playback.length).count();
+  return j;
+}
+
 }  // namespace
 
 json CallLists::show(std::string_view call_id, const Clock& clock) const {
@@ -276,6 +286,8 @@ json CallLists::show(std::string_view call_id, const Clock& clock) const {
               {"via_branch", leg->via_branch},
               {"label", leg->label()}};
     l["received_from"] = leg->received_from.to_string();
+    if (const Playback* playback = leg->playback(); playback != nullptr && playback->is_running())
+      l["hears"] = playback_json(*playback);
     json medias = json::array();
     for (const auto& media : leg->medias) {
       medias.push_back(media_json(*media, snapshots.view_of(media->id), clock));

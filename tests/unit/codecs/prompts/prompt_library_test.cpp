@@ -1,4 +1,4 @@
-// Sounds that are found, encoded and kept: files (CTL-10), contents, tones, digits.
+// Sounds that are found, encoded and kept: files (CTL-10, C-07), contents, tones, digits.
 #include "codecs/prompts/prompt_library.hpp"
 
 #include "codecs/audio/codec_table.hpp"
@@ -25,8 +25,6 @@ const AudioFormat kPcma{"PCMA", 8000, 1, ""};
 class PromptLibraryTest : public testing::Test {
  protected:
   PromptLibraryTest() {
-    char name[] = "/tmp/ferry-sounds-XXXXXX";
-    root_ = mkdtemp(name);
     fs::create_directories(inside_);
     fs::create_directories(root_ / "outside");
   }
@@ -66,7 +64,12 @@ class PromptLibraryTest : public testing::Test {
     return all;
   }
 
-  fs::path root_;
+  static fs::path new_folder() {
+    char name[] = "/tmp/ferry-sounds-XXXXXX";
+    return mkdtemp(name);
+  }
+
+  fs::path root_ = new_folder();
   fs::path inside_{root_ / "inside"};
 };
 
@@ -99,7 +102,7 @@ TEST_F(PromptLibraryTest, FilesOfManyKindsSoundInManyCodecs) {
   }
 }
 
-TEST_F(PromptLibraryTest, CTL10_OnlyRegularFilesBelowTheFolders) {
+TEST_F(PromptLibraryTest, C07_OnlyRegularFilesBelowTheFolders) {
   write(root_ / "outside" / "x.wav", 100ms);
   write(inside_ / "in.wav", 100ms);
   fs::create_symlink(root_ / "outside" / "x.wav", inside_ / "link.wav");
