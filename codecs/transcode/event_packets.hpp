@@ -10,9 +10,9 @@
 
 namespace ferry {
 
-/// Makes the packets of presses, one press at a time: all with the timestamp of its beginning, durations that rise, and
-/// three packets for its end, 20 ms apart (RFC 4733 §2.5.1.4). A press that is too long for the field becomes
-/// several segments (§2.5.1.3). For one thread.
+/// Makes the packets of presses, one press at a time: all with the timestamp of its beginning, durations that
+/// rise, and three packets for its end, 20 ms apart (RFC 4733 §2.5.1.4). A press that is too long for the
+/// field becomes several segments (§2.5.1.3). For one thread.
 class EventPackets {
  public:
   /// Time between two packets.

@@ -10,9 +10,9 @@
 
 namespace ferry {
 
-/// Follows the presses of a source packet by packet, in whatever order and however many of them come. A press is
-/// known by its SSRC and timestamp; each begins once and ends once. (`KeyPresses` of the core reports presses
-/// that are over.)
+/// Follows the presses of a source packet by packet, in whatever order and however many of them come. A press
+/// is known by its SSRC and timestamp; each begins once and ends once. (`KeyPresses` of the core reports
+/// presses that are over.)
 class EventSource {
  public:
   /// A press is over if nothing more of it came for so long.

@@ -127,8 +127,8 @@ void SpeechPath::stop() noexcept {
 
 void SpeechPath::place(Instant now, Instant least, std::size_t length) {
   const std::size_t step = std::gcd(packet_, length);
-  const Instant due =
-      std::max(now, least + target_) + time_of(static_cast<std::int64_t>(packet_ - step + look_ahead()), rate_hz_);
+  const Instant due = std::max(now, least + target_) +
+                      time_of(static_cast<std::int64_t>(packet_ - step + look_ahead()), rate_hz_);
   if (!has_begun_) line_ = due - time_of(next_, rate_hz_);
   has_begun_ = true;
   // Whole milliseconds, so that positions fit every clock.
@@ -389,7 +389,8 @@ void SpeechPath::begin_tone(std::uint8_t event, std::uint8_t volume, Instant now
   made_up_ = samples_in(kConceal);
   tone_.emplace(Tone{DigitTone(event, volume, rate_hz_), 0, 0, false, 0});
   // Less than 40 ms do not separate two digits (ITU-T Q.24).
-  tone_->pause = std::clamp<std::int64_t>(tone_end_ + samples_in(milliseconds(40)) - end(), 0, samples_in(milliseconds(40)));
+  tone_->pause = std::clamp<std::int64_t>(tone_end_ + samples_in(milliseconds(40)) - end(), 0,
+                                          samples_in(milliseconds(40)));
 }
 
 void SpeechPath::go_on_tone(Duration length, bool ends) noexcept {

@@ -53,7 +53,9 @@ class SpeechPath {
     DigitDetector::Change change;
     std::int64_t position = 0;
   };
-  [[nodiscard]] std::optional<ToneNews> take_tone_news() noexcept { return std::exchange(tone_news_, std::nullopt); }
+  [[nodiscard]] std::optional<ToneNews> take_tone_news() noexcept {
+    return std::exchange(tone_news_, std::nullopt);
+  }
   [[nodiscard]] bool has_tone_news() const noexcept { return tone_news_.has_value(); }
 
   [[nodiscard]] const SpeechSource& source() const noexcept { return source_; }
@@ -65,7 +67,8 @@ class SpeechPath {
 
   /// What hears the tones in the speech of the source.
   struct Listener {
-    explicit Listener(std::uint32_t rate) : rate_hz(rate), resampler(rate, 8000, Resampler::Filter::kPrompt) {}
+    explicit Listener(std::uint32_t rate)
+        : rate_hz(rate), resampler(rate, 8000, Resampler::Filter::kPrompt) {}
     std::uint32_t rate_hz;
     Resampler resampler;
     std::vector<std::int16_t> samples;

@@ -17,7 +17,8 @@ class Transcoder::Outlet final : public MadePackets {
  public:
   Outlet(Transcoder& owner, Instant now, MadePackets& out) : owner_(owner), now_(now), out_(out) {}
   void take(const MadePacket& packet) noexcept override {
-    owner_.sent_at_ = now_;
+    // The packets of a press have the timestamp of its beginning: time is measured from there.
+    if (packet.units != 0 || owner_.sent_at_ == Instant{}) owner_.sent_at_ = now_;
     out_.take(packet);
   }
 

@@ -80,7 +80,7 @@ class Transcoder final : public OutputStage {
   std::uint64_t speaker_ = 0;
   /// When it sent last. Unset: nobody was heard yet.
   Instant spoke_at_{};
-  /// When the last packet left. Unset: none did.
+  /// When the last packet left that did not have the timestamp of the one before. Unset: none did.
   Instant sent_at_{};
 };
 

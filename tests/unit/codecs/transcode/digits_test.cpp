@@ -59,8 +59,8 @@ class Presser {
   void press(std::uint8_t event, unsigned packets) {
     const std::uint32_t start = timestamp_;
     for (unsigned i = 1; i <= packets; ++i) {
-      advance();
       packet_of(event, start, i * 160, i == packets);
+      advance();
     }
     packet_of(event, start, packets * 160, true);
     packet_of(event, start, packets * 160, true);
@@ -83,7 +83,8 @@ class Presser {
   }
   void send(Sent packet) {
     packet.sequence = sequence_++;
-    for (const Duration travel : link_.carry(now_)) world_.arrive(TranscodeWorld::kStart + now_ + travel, packet);
+    for (const Duration travel : link_.carry(now_))
+      world_.arrive(TranscodeWorld::kStart + now_ + travel, packet);
   }
   TranscodeWorld& world_;
   test::LinkPath link_;
@@ -178,7 +179,8 @@ TEST(Digits, DurationsAreScaledToTheReceiversClock) {
   EXPECT_EQ(presses[0].ends, 3u);
   EXPECT_EQ(presses[0].position, 5 * 960);
   // The speech behind it begins where the key was released.
-  const auto after = std::ranges::find_if(world.heard, [&](const Heard& each) { return each.position > presses[0].position; });
+  const auto after = std::ranges::find_if(
+      world.heard, [&](const Heard& each) { return each.position > presses[0].position; });
   ASSERT_NE(after, world.heard.end());
   EXPECT_EQ(after->position, 11 * 960);
   EXPECT_FALSE(after->marker);
