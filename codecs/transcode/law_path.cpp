@@ -109,7 +109,7 @@ MadePacket LawPath::placed(const OrderedPacket& packet, bool is_event, Instant n
   }
   const std::int64_t step = packet.timestamp - last_timestamp_;
   const Duration off = time_of(step, kClock) - (now - last_at_);
-  if (missing > kMostMissing || std::chrono::abs(off) > kClockWasSet) {
+  if (missing > kMostMissing || step < 0 || std::chrono::abs(off) > kClockWasSet) {
     // The sender's clock was set: time goes on as it does on the wall.
     made.units = std::max(static_cast<std::uint32_t>(units_in(now - last_at_, kClock)), last_length_);
     made.marker = true;

@@ -68,8 +68,9 @@ void PacketEncoder::send(PayloadType type, std::int64_t position, bool marker, s
   packet.units = units_to(position);
   packet.payload = Bytes(payload_).first(octets);
   packet.clock_rate_hz = clock_hz_;
-  last_position_ = position;
+  // First: whoever takes it may send something that belongs before it.
   out.take(packet);
+  last_position_ = position;
 }
 
 bool PacketEncoder::encode_noise(std::span<const std::int16_t> samples, std::int64_t position,

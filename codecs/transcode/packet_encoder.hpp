@@ -35,6 +35,8 @@ class PacketEncoder {
   [[nodiscard]] std::optional<std::int64_t> last_position() const noexcept { return last_position_; }
   /// The next packet begins sound after a time without: it gets the marker (RFC 3551 §4.1).
   void mark() noexcept { marks_ = true; }
+  /// It goes on behind something else that was sent.
+  void unmark() noexcept { marks_ = false; }
   /// A packet that is no speech of this encoder has left at this position.
   void note_other(std::int64_t position) noexcept { last_position_ = position; }
 

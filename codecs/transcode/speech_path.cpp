@@ -65,6 +65,9 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
   }
   // The former one lives until the source has let go of it.
   const auto former = std::exchange(conversion_, conversion);
+  is_muted_ = false;
+  tone_.reset();
+  tone_news_.reset();
   if (!former || !encoder_.is_ready() || !is_for_same_receiver(*former, *conversion)) {
     stop();
     has_begun_ = false;
@@ -74,6 +77,7 @@ bool SpeechPath::configure(const std::shared_ptr<const AudioConversion>& convers
     packet_ = encoder_.packet_samples();
   }
   source_.configure(conversion->inputs, rate_hz_);
+  if (!conversion->detects_tones) listener_.reset();
   choose_delay();
   return true;
 }
@@ -89,7 +93,7 @@ std::int64_t SpeechPath::samples_in(Duration time) const noexcept { return units
 std::int64_t SpeechPath::hold(std::int64_t position, std::size_t length) const noexcept {
   const std::size_t step = std::gcd(packet_, length);
   const auto phase = static_cast<std::size_t>(position - next_) % step;
-  return static_cast<std::int64_t>(packet_ - step + phase);
+  return static_cast<std::int64_t>(packet_ - step + phase + look_ahead());
 }
 
 void SpeechPath::choose_delay() noexcept {
@@ -123,13 +127,15 @@ void SpeechPath::stop() noexcept {
 
 void SpeechPath::place(Instant now, Instant least, std::size_t length) {
   const std::size_t step = std::gcd(packet_, length);
-  const Instant due =
-      std::max(now, least + target_) + time_of(static_cast<std::int64_t>(packet_ - step), rate_hz_);
+  const Instant due = std::max(now, least + target_) +
+                      time_of(static_cast<std::int64_t>(packet_ - step + look_ahead()), rate_hz_);
   if (!has_begun_) line_ = due - time_of(next_, rate_hz_);
   has_begun_ = true;
   // Whole milliseconds, so that positions fit every clock.
   const std::int64_t fine = std::max<std::int64_t>(rate_hz_ / 1000, 1);
-  next_ = std::max(next_, (samples_in(due - line_) + fine / 2) / fine * fine);
+  const std::int64_t wanted = (samples_in(due - line_) + fine / 2) / fine * fine;
+  if (wanted > next_ + static_cast<std::int64_t>(packet_)) encoder_.mark();
+  next_ = std::max(next_, wanted);
   speech_end_ = next_;
   grid_ = due - time_of(next_, rate_hz_);
   made_up_ = 0;
@@ -158,6 +164,7 @@ bool SpeechPath::start(Instant now) {
     map_timestamp_ = timestamp;
     map_clock_hz_ = clock_hz;
     append(samples);
+    listen();
     if (!source_.is_pausing()) speech_end_ = end();
     return true;
   }
@@ -278,6 +285,7 @@ void SpeechPath::take_speech() {
   std::span<const std::int16_t> samples = source_.decode();
   if (samples.empty()) return;
   length_ = samples.size();
+  listen();
   steer(at, least, length_);
   keep_line(samples, least);
   append(samples);
@@ -310,8 +318,120 @@ bool SpeechPath::take_front(bool gives_up) {
   return true;
 }
 
+std::int64_t SpeechPath::interrupt(Instant now) {
+  if (!has_begun_) {
+    has_begun_ = true;
+    line_ = grid_ = now - time_of(next_, rate_hz_);
+  }
+  const Instant start = is_playing_ ? grid_ : line_;
+  const std::int64_t fine = std::max<std::int64_t>(rate_hz_ / 1000, 1);
+  next_ = std::max(next_, samples_in(now - start) / fine * fine);
+  samples_.clear();
+  // Those who detect tones go on to hear what waits.
+  if (!listener_) source_.clear();
+  tone_.reset();
+  is_playing_ = false;
+  is_muted_ = true;
+  return next_;
+}
+
+void SpeechPath::resume(std::int64_t position) noexcept {
+  is_muted_ = false;
+  next_ = std::max(next_, position);
+  encoder_.unmark();
+}
+
+void SpeechPath::run_muted() {
+  due_.reset();
+  while (source_.front() != nullptr && !tone_news_) {
+    if (!listener_) {
+      source_.clear();
+      return;
+    }
+    // What is missing is not waited for long: a packet or two that overtook it.
+    if (source_.missing() > 0 && source_.waiting() < 3) return;
+    (void)source_.decode();
+    listen();
+  }
+}
+
+std::size_t SpeechPath::look_ahead() const noexcept {
+  if (!conversion_ || !conversion_->detects_tones) return 0;
+  return std::size_t{rate_hz_} * 60 / 1000;
+}
+
+void SpeechPath::listen() {
+  if (!conversion_->detects_tones || source_.decoded().empty()) return;
+  if (!listener_ || listener_->rate_hz != source_.decoded_rate_hz())
+    listener_ = std::make_unique<Listener>(source_.decoded_rate_hz());
+  Listener& listener = *listener_;
+  const std::span<const std::int16_t> heard = source_.decoded();
+  if (listener.samples.size() < listener.resampler.room_for(heard.size()))
+    listener.samples.resize(listener.resampler.room_for(heard.size()));
+  std::span<const std::int16_t> narrow =
+      std::span(listener.samples).first(listener.resampler.run(heard, listener.samples));
+  while (!narrow.empty()) {
+    const std::size_t count = std::min<std::size_t>(narrow.size(), 160);
+    if (const auto change = listener.detector.hear(narrow.first(count)))
+      tone_news_ = ToneNews{*change, std::max(next_, end() - samples_in(DigitDetector::kLatency))};
+    narrow = narrow.subspan(count);
+  }
+}
+
+void SpeechPath::begin_tone(std::uint8_t event, std::uint8_t volume, Instant now) {
+  source_.clear();
+  if (!is_playing_) {
+    (void)interrupt(now);
+    is_muted_ = false;
+    place(now, now, packet_);
+  }
+  // What follows is no speech that could be gone on from.
+  made_up_ = samples_in(kConceal);
+  tone_.emplace(Tone{DigitTone(event, volume, rate_hz_), 0, 0, false, 0});
+  // Less than 40 ms do not separate two digits (ITU-T Q.24).
+  tone_->pause = std::clamp<std::int64_t>(tone_end_ + samples_in(milliseconds(40)) - end(), 0,
+                                          samples_in(milliseconds(40)));
+}
+
+void SpeechPath::go_on_tone(Duration length, bool ends) noexcept {
+  if (!tone_) return;
+  tone_->known = std::max(tone_->known, samples_in(length));
+  // Shorter ones are not heard as digits.
+  if (ends) tone_->known = std::max(tone_->known, samples_in(milliseconds(50)));
+  tone_->ends = tone_->ends || ends;
+}
+
+bool SpeechPath::fill_tone(bool gives_up) {
+  Tone& tone = *tone_;
+  source_.clear();
+  auto wanted = static_cast<std::int64_t>(packet_ + look_ahead() - samples_.size());
+  if (tone.pause > 0) {
+    const std::int64_t count = std::min(wanted, tone.pause);
+    append(source_.noise(static_cast<std::size_t>(count)));
+    tone.pause -= count;
+  } else {
+    const std::int64_t left = tone.known - tone.made;
+    // It goes on until its end is known.
+    if (!tone.ends && left < wanted && !gives_up) return false;
+    if (tone.ends) wanted = std::clamp<std::int64_t>(left, 0, wanted);
+    const bool is_last = tone.ends && tone.made + wanted >= tone.known;
+    const std::size_t before = samples_.size();
+    samples_.resize(before + static_cast<std::size_t>(wanted));
+    tone.sound.fill(std::span(samples_).subspan(before), is_last);
+    tone.made += wanted;
+    tone_end_ = end();
+    if (is_last) tone_.reset();
+  }
+  speech_end_ = end();
+  return true;
+}
+
 bool SpeechPath::fill(bool gives_up) {
-  while (samples_.size() < packet_) {
+  while (samples_.size() < packet_ + look_ahead()) {
+    if (tone_) {
+      if (!fill_tone(gives_up)) return false;
+      continue;
+    }
     if (source_.front() != nullptr) {
       if (!take_front(gives_up)) return false;
     } else {
@@ -348,23 +468,26 @@ void SpeechPath::run(Instant now, MadePackets& out) {
   choose_delay();
   for (;;) {
     leave_out_excess();
+    if (is_muted_) return run_muted();
     if (!is_playing_ && !start(now)) return;
     const Instant at = leave(next_);
     if (now - at > kStall) {
       stop();
       continue;
     }
-    const bool is_there = samples_.size() >= packet_ || source_.front() != nullptr;
+    const bool is_there = samples_.size() >= packet_ + look_ahead() || source_.front() != nullptr;
     if (at > now + kEarly) {
-      due_ = is_there ? at : at + patience_;
+      due_ = is_there || tone_ ? at : at + patience_;
       return;
     }
-    if (fill(now >= at + patience_)) {
+    const Duration patience = tone_ ? std::max<Duration>(patience_, milliseconds(10)) : patience_;
+    if (fill(now >= at + patience)) {
       send(out);
     } else if (is_playing_) {
-      due_ = at + patience_;
+      due_ = at + patience;
       return;
     }
+    if (tone_news_) return;
   }
 }
 

@@ -1,12 +1,15 @@
 // The way of speech from a source to the packets of a receiver: order, time, decoding, encoding, pacing.
 #pragma once
 
+#include "codecs/tone/digit_detector.hpp"
+#include "codecs/tone/digit_tone.hpp"
 #include "codecs/transcode/packet_encoder.hpp"
 #include "codecs/transcode/speech_source.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace ferry {
@@ -35,12 +38,51 @@ class SpeechPath {
   /// When `run` has something to do, if no packet comes before.
   [[nodiscard]] std::optional<Instant> due() const noexcept { return due_; }
 
+  /// Something else leaves from now on, and speech is left out. Returns the position at which that begins.
+  [[nodiscard]] std::int64_t interrupt(Instant now);
+  /// What interrupted it ends at a position: speech goes on behind that.
+  void resume(std::int64_t position) noexcept;
+
+  /// A tone takes the place of speech. `event` is a digit (RFC 4733), `volume` its level below 0 dBm0.
+  void begin_tone(std::uint8_t event, std::uint8_t volume, Instant now);
+  /// It has lasted so long; `ends`: and no longer.
+  void go_on_tone(Duration length, bool ends) noexcept;
+
+  /// A digit was found in the source's speech, or has ended. `position`: where it begins. Nothing: no news.
+  struct ToneNews {
+    DigitDetector::Change change;
+    std::int64_t position = 0;
+  };
+  [[nodiscard]] std::optional<ToneNews> take_tone_news() noexcept {
+    return std::exchange(tone_news_, std::nullopt);
+  }
+  [[nodiscard]] bool has_tone_news() const noexcept { return tone_news_.has_value(); }
+
   [[nodiscard]] const SpeechSource& source() const noexcept { return source_; }
   [[nodiscard]] PacketEncoder& encoder() noexcept { return encoder_; }
 
  private:
   /// A packet leaves so much before its time, rather than to wake up again for it.
   static constexpr Duration kEarly = std::chrono::milliseconds(1);
+
+  /// What hears the tones in the speech of the source.
+  struct Listener {
+    explicit Listener(std::uint32_t rate)
+        : rate_hz(rate), resampler(rate, 8000, Resampler::Filter::kPrompt) {}
+    std::uint32_t rate_hz;
+    Resampler resampler;
+    std::vector<std::int16_t> samples;
+    DigitDetector detector;
+  };
+
+  /// Lets the listener hear what was decoded last.
+  void listen();
+  /// Speech while something else leaves: only the listener hears it.
+  void run_muted();
+  /// Puts samples of the tone behind what is there. False if it waits to hear whether the tone goes on.
+  bool fill_tone(bool gives_up);
+  /// Samples that are held back so that a tone is found before it leaves.
+  [[nodiscard]] std::size_t look_ahead() const noexcept;
 
   /// When the packet that begins at a position leaves.
   [[nodiscard]] Instant leave(std::int64_t position) const noexcept;
@@ -97,6 +139,8 @@ class SpeechPath {
 
   bool is_playing_ = false;
   bool has_begun_ = false;
+  /// Speech is left out.
+  bool is_muted_ = false;
   /// When position 0 leaves: by the first packet of all, and now.
   Instant line_{};
   Instant grid_{};
@@ -126,6 +170,24 @@ class SpeechPath {
   std::int64_t edit_ = 0;
   Duration extra_{0};
   std::optional<Instant> due_;
+
+  /// A tone that takes the place of speech.
+  struct Tone {
+    DigitTone sound;
+    /// Samples that it is known to last, and samples made so far.
+    std::int64_t known = 0;
+    std::int64_t made = 0;
+    bool ends = false;
+    /// Silence before it, samples: what separates it from the tone before.
+    std::int64_t pause = 0;
+  };
+  std::optional<Tone> tone_;
+  /// Position behind the last tone.
+  std::int64_t tone_end_ = INT64_MIN / 2;
+
+  /// Null: tones in the source's speech stay what they are.
+  std::unique_ptr<Listener> listener_;
+  std::optional<ToneNews> tone_news_;
 };
 
 }  // namespace ferry

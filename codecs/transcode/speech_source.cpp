@@ -252,6 +252,10 @@ void SpeechSource::discard() {
   if (!decode().empty()) return;
 }
 
+void SpeechSource::clear() {
+  while (!order_.waiting().empty()) order_.take();
+}
+
 std::span<const std::int16_t> SpeechSource::conceal(std::size_t samples, bool is_before_front) {
   if (last_ == nullptr) return noise(samples);
   AudioDecoder& decoder = *last_->decoder;

@@ -58,6 +58,8 @@ class SpeechSource {
   [[nodiscard]] std::span<const std::int16_t> decode();
   /// Takes the first packet and leaves it out. A decoder hears it, so that it can go on.
   void discard();
+  /// Takes all packets that wait and leaves them out: their time is taken by something else.
+  void clear();
   /// Makes up so many samples behind the last ones, from what was heard last. `is_before_front`: they lie
   /// right before those of the first packet, which may hold a copy of them. Borrowed as those of `decode`.
   [[nodiscard]] std::span<const std::int16_t> conceal(std::size_t samples, bool is_before_front);

@@ -1,6 +1,8 @@
 // Makes what one receiver hears of what its sources send in other codecs.
 #pragma once
 
+#include "codecs/transcode/event_packets.hpp"
+#include "codecs/transcode/event_source.hpp"
 #include "codecs/transcode/figures.hpp"
 #include "codecs/transcode/law_path.hpp"
 #include "codecs/transcode/speech_path.hpp"
@@ -42,6 +44,7 @@ class Transcoder final : public OutputStage {
  private:
   /// Passes packets on and remembers when the last one left.
   class Outlet;
+  class BehindEvents;
   /// True if this source may be heard now. A mixer would stand here.
   [[nodiscard]] bool has_floor(std::uint64_t from, Instant now) noexcept;
   /// Takes on what signalling has changed.
@@ -49,6 +52,14 @@ class Transcoder final : public OutputStage {
   /// Lets another path make the packets from now on.
   void change_path(bool by_law, Instant now);
   void hear_packet(const RtpView& rtp, Instant now, MadePackets& out);
+  /// Lets the receiver hear what became of a press of the source: as an event or as a tone.
+  void tell(const EventSource::News& news, Instant now, MadePackets& out);
+  void begin_press(std::uint8_t event, std::uint8_t volume, std::int64_t position);
+  void end_press(Duration length, Instant now, MadePackets& out);
+  /// Tones in the source's speech become events.
+  void follow_tones(Instant now, MadePackets& out);
+  /// Everything of `speech_` that is due.
+  void run_speech(Instant now, MadePackets& out);
   /// Clock units that have passed since the last packet left, in a clock; at least its length.
   [[nodiscard]] std::uint32_t elapsed(Instant now, std::uint32_t clock_hz) const noexcept;
 
@@ -57,12 +68,19 @@ class Transcoder final : public OutputStage {
   std::shared_ptr<const AudioConversion> conversion_;
   LawPath law_;
   SpeechPath speech_;
+  EventSource presses_;
+  EventPackets events_;
+  /// Position of the press that is sent; when its tone was found in the speech, if it was: then it is
+  /// measured by the clock on the wall.
+  std::int64_t press_position_ = 0;
+  Instant found_at_{};
+  Instant next_update_{};
   /// True: `law_` makes the packets; else `speech_` does.
   bool by_law_ = false;
   std::uint64_t speaker_ = 0;
   /// When it sent last. Unset: nobody was heard yet.
   Instant spoke_at_{};
-  /// When the last packet left. Unset: none did.
+  /// When the last packet left that did not have the timestamp of the one before. Unset: none did.
   Instant sent_at_{};
 };
 
