@@ -61,7 +61,7 @@ struct T38Gateway::Modems {
 
 T38Gateway::T38Gateway(const T38Settings& settings)
     : writer_(settings.protection),
-      most_datagram_(std::min(settings.most_datagram, kMostOctets)),
+      most_datagram_(datagram_room(settings.max_datagram)),
       waiting_(std::make_unique<std::array<Waiting, kMostWaiting>>()),
       modems_(std::make_unique<Modems>(this)) {
   modems_->set(settings);

@@ -3,6 +3,7 @@
 
 #include "codecs/fax/udptl.hpp"
 #include "relay/base/bytes.hpp"
+#include "relay/core/audio/fax.hpp"
 
 #include <array>
 #include <cstddef>
@@ -11,23 +12,6 @@
 #include <span>
 
 namespace ferry {
-
-/// What both parties of a T.38 session have agreed to, as far as the relay obeys it.
-struct T38Settings {
-  /// T38FaxVersion, 0 to 3. Control sets it from the answer.
-  int version = 0;
-  /// How datagrams toward the T.38 side protect their packets (its T38FaxUdpEC).
-  UdptlProtection protection;
-  /// Longest datagram that the T.38 side takes, octets; see `datagram_room`.
-  std::size_t most_datagram = 1400;
-  /// False: pages travel without error correction, whatever the machines want.
-  bool ecm = true;
-  /// The modems that the machines may agree on; false hides one from both.
-  bool v17 = true;
-  bool v27ter = true;
-  bool v29 = true;
-  bool operator==(const T38Settings&) const = default;
-};
 
 /// How many octets a datagram to a party may have whose SDP says `T38FaxMaxDatagram:said`; 0 = it says
 /// nothing. Old devices mean the IFP packet alone (72 is common), so that a limit without room for three

@@ -3,6 +3,7 @@
 
 #include "relay/base/bytes.hpp"
 #include "relay/base/types.hpp"
+#include "relay/core/audio/fax.hpp"
 #include "relay/core/udptl/udptl.hpp"
 
 #include <array>
@@ -117,17 +118,6 @@ class UdptlReader {
   std::array<IfpPacket, IfpMemory::kSize> packets_;
   std::size_t count_ = 0;
   Figures figures_;
-};
-
-/// How the datagrams of a stream protect its IFP packets (T38FaxUdpEC).
-struct UdptlProtection {
-  UdptlView::Recovery recovery = UdptlView::Recovery::kEarlier;
-  /// With redundancy: how many earlier packets each datagram repeats.
-  std::size_t earlier = 3;
-  /// With parity: groups, and packets in each. So many packets in a row may be lost as there are groups.
-  std::size_t groups = 3;
-  std::size_t span = 3;
-  bool operator==(const UdptlProtection&) const = default;
 };
 
 /// Makes the datagrams of one stream. Pure. Allocates when it is made. For one thread.

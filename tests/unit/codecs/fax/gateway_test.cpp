@@ -6,6 +6,7 @@
 #include "codecs/audio/g711.hpp"
 #include "tests/support/fax.hpp"
 
+#include <algorithm>
 #include <array>
 #include <ostream>
 #include <vector>
@@ -90,9 +91,9 @@ class FaxCall {
   LossyLink back_;
 };
 
-class Gateway : public testing::TestWithParam<FaxRow> {};
+class FaxGateway : public testing::TestWithParam<FaxRow> {};
 
-TEST_P(Gateway, PagesArriveAsTheyWereSent) {
+TEST_P(FaxGateway, PagesArriveAsTheyWereSent) {
   const FaxRow& row = GetParam();
   const FaxFolder folder;
   const std::string sent = folder.path + "/sent.tif";
@@ -117,6 +118,33 @@ TEST_P(Gateway, PagesArriveAsTheyWereSent) {
   RecordProperty("seconds", static_cast<int>(call.steps / 50));
 }
 
+TEST(T38Gateway, ALimitThatFitsNoProtectionOnlySaysThatADeviceIsOld) {
+  struct Row {
+    std::uint32_t said;
+    std::size_t room;
+  };
+  const std::vector<Row> rows = {{0, 1400},  {72, 1400}, {90, 1400},  {259, 1400},
+                                 {260, 260}, {400, 400}, {9999, 1400}};
+  for (const Row& row : rows) EXPECT_EQ(datagram_room(row.said), row.room) << row.said;
+}
+
+TEST(T38Gateway, DatagramsWaitUntilTheyAreTaken) {
+  T38Gateway gateway{T38Settings{}};
+  std::array<std::int16_t, T38Gateway::kStep> sound{};
+  std::size_t datagrams = 0;
+  for (int i = 0; i < 100; ++i) {
+    gateway.hear(sound);
+    gateway.speak(sound);
+    EXPECT_TRUE(std::ranges::all_of(sound, [](std::int16_t sample) { return sample == 0; })) << "silence";
+  }
+  for (Bytes next = gateway.next_datagram(); !next.empty(); next = gateway.next_datagram(), ++datagrams)
+    EXPECT_TRUE(parse_udptl(next));
+  EXPECT_GT(datagrams, 0u) << "no signal, three times";
+  EXPECT_EQ(gateway.take({}), UdptlReader::Outcome::kMalformed);
+  EXPECT_TRUE(gateway.next_datagram().empty());
+  EXPECT_EQ(gateway.progress().pages, 0);
+}
+
 T38Settings without(bool T38Settings::*first, bool T38Settings::*second = nullptr) {
   T38Settings settings;
   settings.*first = false;
@@ -126,7 +154,7 @@ T38Settings without(bool T38Settings::*first, bool T38Settings::*second = nullpt
 constexpr UdptlProtection kFec{.recovery = kParity};
 
 INSTANTIATE_TEST_SUITE_P(
-    Fax, Gateway,
+    Calls, FaxGateway,
     testing::Values(
         FaxRow{.what = "T.38 sends"}, FaxRow{.what = "sound sends", .t38_sends = false},
         FaxRow{.what = "machines without ECM", .ecm = false}, FaxRow{.what = "version 3", .version = 3},
