@@ -50,7 +50,7 @@ fuzz:             ## every parser, and sequences of requests on one relay, SECON
 	@tools/setup.sh build fuzz
 	@cmake --preset fuzz $(CONFIG) > /dev/null && cmake --build build/fuzz -j $(JOBS) --target fuzz_targets && tests/fuzz/run.sh build/fuzz/bin $(or $(SECONDS),30)
 
-soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; all rows of the WebRTC table; deeper states of the latch; many random sequences of requests; many calls over bad links; 10,000 parties on one port
+soak: build       ## random calls over and over, leaks counted; all cases of the field, on sockets and in the kernel; all attacks of the hostile suite; all rows of the WebRTC table; deeper states of the latch; many random sequences of requests; many calls over bad links; 10,000 parties on one port; faxes of ten pages
 	@tools/setup.sh build test
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin
 	@python3 tests/e2e/field/run.py --build $(BUILD)/bin --kernel
@@ -65,6 +65,7 @@ soak: build       ## random calls over and over, leaks counted; all cases of the
 	@FERRY_SEEDS=10000 $(BUILD)/bin/end_to_end_property_test
 	@FERRY_CALLS=20000 $(BUILD)/bin/explain_property_test
 	@FERRY_PARTIES=10000 $(BUILD)/bin/one_port_crowd_test
+	@FERRY_PAGES=10 $(BUILD)/bin/fax_test
 
 format:           ## clang-format in place
 	@tools/format.sh fix

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port udptl)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
@@ -22,6 +22,7 @@ printf '\3GET / HTTP/1.0\nTransfer-Encoding: chunked\n\n' >"$work/streams/chunke
 printf '\207\2\200\3\5abcde' >"$work/payloads/red"
 printf '\62\33\204\204\176' >"$work/payloads/noise"
 printf '\0\1\2\252\273\0\1\1\314' >"$work/shapes/udptl"
+printf '\0\11\0\0\1\6\0\0\0\0\0\0\12\0\2\1\36\200\1\3\1\1\6' >"$work/udptl/stream"
 printf '\26\376\375\0\0\0\0\0\0\0\1\0\4\1\2\3\4' >"$work/shapes/dtls"
 printf '\100\13\0\0\0\0\0\1\0\2\0\3' >"$work/shapes/bfcp"
 for file in "$here"/../golden/rtpproxy/*.txt; do

@@ -1,59 +1,13 @@
 #include "relay/core/forward/datagram_shape.hpp"
 
-#include <algorithm>
-#include <optional>
+#include "relay/core/udptl/udptl.hpp"
 
 namespace ferry {
 
 namespace {
 
-// Some senders fill UDPTL up to whole words; fewer octets than this may follow the packet.
-constexpr std::size_t kMostPadding = 8;
 // BFCP counts words of four octets, so fewer octets than this may follow.
 constexpr std::size_t kMostBfcpPadding = 4;
-
-/// Reads a datagram from its front. Each function fails once there is too little left.
-class Reader {
- public:
-  explicit Reader(Bytes rest) : rest_(rest) {}
-
-  std::optional<std::uint8_t> octet() noexcept {
-    if (rest_.empty()) return std::nullopt;
-    const std::uint8_t value = read_u8(rest_, 0);
-    rest_ = rest_.subspan(1);
-    return value;
-  }
-  bool skip(std::size_t octets) noexcept {
-    if (octets > rest_.size()) return false;
-    rest_ = rest_.subspan(octets);
-    return true;
-  }
-  [[nodiscard]] Bytes rest() const noexcept { return rest_; }
-
- private:
-  Bytes rest_;
-};
-
-/// A length in aligned PER (ITU-T X.691 §11.9): one octet, or two if the first bit is set. The form for
-/// 16,384 octets and more is refused, as no fax datagram is that long.
-std::optional<std::size_t> per_length(Reader& reader) noexcept {
-  const auto first = reader.octet();
-  if (!first || (*first & 0x80) == 0) return first;
-  const auto second = reader.octet();
-  if (!second || (*first & 0x40) != 0) return std::nullopt;
-  return static_cast<std::size_t>((*first & 0x3f) << 8 | *second);
-}
-
-/// Skips a count, and as many parts that each begin with their length.
-bool skip_parts(Reader& reader) noexcept {
-  const auto count = per_length(reader);
-  if (!count) return false;
-  for (std::size_t i = 0; i < *count; ++i) {
-    const auto length = per_length(reader);
-    if (!length || !reader.skip(*length)) return false;
-  }
-  return true;
-}
 
 /// Size of the record that `datagram` begins with, header included; 0 if it begins with none. The record may
 /// reach past the end.
@@ -74,23 +28,7 @@ std::size_t dtls_record(Bytes datagram) noexcept {
 
 }  // namespace
 
-bool is_udptl(Bytes datagram) noexcept {
-  Reader reader(datagram);
-  if (!reader.skip(2)) return false;
-  const auto primary = per_length(reader);
-  if (!primary || !reader.skip(*primary)) return false;
-  const auto recovery = reader.octet();
-  if (!recovery) return false;
-  // The first bit of the error recovery field chooses between earlier packets and parity.
-  if (const bool has_parity = (*recovery & 0x80) != 0; has_parity) {
-    // Parity begins with the number of packets that it covers: an integer of one octet.
-    if (reader.octet() != std::uint8_t{1} || !reader.skip(1)) return false;
-  }
-  if (!skip_parts(reader)) return false;
-  const Bytes padding = reader.rest();
-  return padding.size() < kMostPadding &&
-         std::ranges::all_of(padding, [](std::byte octet) { return octet == std::byte{0}; });
-}
+bool is_udptl(Bytes datagram) noexcept { return parse_udptl(datagram).has_value(); }
 
 bool is_dtls(Bytes datagram) noexcept {
   if (datagram.empty()) return false;

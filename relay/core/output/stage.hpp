@@ -34,6 +34,10 @@ struct MadePacket {
 class MadePackets {
  public:
   virtual void take(const MadePacket& packet) noexcept = 0;
+  /// Takes a whole datagram for a receiver whose section is no RTP (UDPTL, ITU-T T.38 §9.1). It leaves as it
+  /// is, outside the timeline. Borrowed for the call. By default nobody takes it: only outputs of such
+  /// receivers do.
+  virtual void take_datagram(Bytes datagram) noexcept { (void)datagram; }
 
  protected:
   ~MadePackets() = default;
@@ -51,6 +55,11 @@ class OutputStage {
   /// brings it: what the receiver hears goes on without a gap, in the new codec.
   virtual void hear(std::uint64_t from, const std::shared_ptr<const AudioConversion>& conversion,
                     const RtpView& rtp, Instant now, MadePackets& out) noexcept = 0;
+  /// Takes one datagram of the source `from`, whose section is no RTP (UDPTL); borrowed for the call. By
+  /// default it is not heard: only stages of fax make something of it.
+  virtual void hear_datagram(std::uint64_t from, Bytes datagram, Instant now, MadePackets& out) noexcept {
+    (void)from, (void)datagram, (void)now, (void)out;
+  }
   /// When `drive` has something to make; nothing = only packets make it work.
   [[nodiscard]] virtual std::optional<Instant> due() const noexcept = 0;
   /// Makes what is due at `now`.
