@@ -103,11 +103,11 @@ class Daemon {
                               [] { return system_clocks().now; })),
         bpf_(offload_.engine.get()),
         recorder_(make_recorder()),
+        sounds_(sound_settings(config)),
         media_(
             config.media_threads.value_or(std::max(1U, std::thread::hardware_concurrency())),
             engine_->workers(), [](const StageOwner&) { return make_transcoder(); },
             [] { return system_clocks().now; }),
-        sounds_(sound_settings(config)),
         plane_(make_workers(), true),
         manager_(with_keys(config), interfaces_, plane_, engine_->provider(), news_.listener(),
                  recorder_.get(), &sounds_),
