@@ -22,17 +22,17 @@ class EchoStage final : public OutputStage {
 
   void hear(std::uint64_t, const std::shared_ptr<const AudioConversion>& conversion, const RtpView& rtp,
             Instant now, MadePackets& out) noexcept override {
-    Waiting next{now + delay_, conversion->type, {rtp.payload.begin(), rtp.payload.end()}};
     if (delay_ == Duration{0})
-      say(next, out);
+      say(conversion->type, rtp.payload, out);
     else
-      waiting_.push_back(std::move(next));
+      waiting_.push_back({now + delay_, conversion->type, {rtp.payload.begin(), rtp.payload.end()}});
   }
   [[nodiscard]] std::optional<Instant> due() const noexcept override {
     return waiting_.empty() ? std::nullopt : std::optional(waiting_.front().at);
   }
   void drive(Instant now, MadePackets& out) noexcept override {
-    for (; !waiting_.empty() && waiting_.front().at <= now; waiting_.pop_front()) say(waiting_.front(), out);
+    for (; !waiting_.empty() && waiting_.front().at <= now; waiting_.pop_front())
+      say(waiting_.front().type, waiting_.front().payload, out);
   }
 
  private:
@@ -41,8 +41,8 @@ class EchoStage final : public OutputStage {
     PayloadType type;
     std::vector<std::byte> payload;
   };
-  static void say(const Waiting& what, MadePackets& out) {
-    out.take({what.type, false, 160, what.payload, 8000});
+  static void say(PayloadType type, Bytes payload, MadePackets& out) {
+    out.take({type, false, 160, payload, 8000});
   }
 
   Duration delay_;
