@@ -40,9 +40,28 @@ std::vector<sdp::Codec> codecs_of(const Media& media) {
   return section == nullptr ? std::vector<sdp::Codec>() : section->codecs;
 }
 
+/// The formats of audio whose party was shown codecs: those first that it has named itself.
+std::vector<RecordedFormat> formats_shown(const Media& media) {
+  const auto said = media.said_codecs.formats();
+  auto all = media.shown_codecs.formats();
+  std::stable_partition(all.begin(), all.end(),
+                        [&](const NumberedFormat& shown) { return find_codec(said, shown) != nullptr; });
+  for (const NumberedFormat& own : said) {
+    if (std::ranges::find(all, own.type, &NumberedFormat::type) == all.end()) all.push_back(own);
+  }
+  std::vector<RecordedFormat> formats;
+  for (const auto& [type, format] : all) {
+    if (format.encoding.empty()) continue;
+    formats.push_back({type, format.encoding, format.clock_rate_hz, format.channels, format.parameters});
+  }
+  return formats;
+}
+
 /// What the payload types of a party's packets mean: those that it was shown, and its own if it uses others.
-/// Formats that it named itself come first.
+/// Formats that it named itself come first. Of parties whose lists are not kept the SDP of the far side says
+/// what they were shown.
 std::vector<RecordedFormat> formats_of(const Media& media) {
+  if (!media.shown_codecs.empty()) return formats_shown(media);
   const auto own = codecs_of(media);
   std::vector<sdp::Codec> all;
   if (!media.subscriptions.empty()) all = codecs_of(*media.subscriptions.front().source);

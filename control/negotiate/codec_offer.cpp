@@ -340,13 +340,20 @@ class Maker {
     for (const Line& line : lines_) {
       if (!line.is_added) numbers.reserve(line.codec.payload_type);
     }
+    // The number of each of the sender's codecs, and what it became.
     std::vector<std::pair<std::uint8_t, std::uint8_t>> changed;
-    std::vector<Line> kept;
-    // The sender's codecs first, so that no added one takes a number of theirs.
+    // The sender's codecs first, so that no added one takes a number of theirs. A number that stands twice is
+    // the same one twice.
     for (Line& line : lines_) {
       if (line.is_added) continue;
+      const auto earlier =
+          std::ranges::find(changed, line.codec.payload_type, &std::pair<std::uint8_t, std::uint8_t>::first);
+      if (earlier != changed.end()) {
+        line.codec.payload_type = earlier->second;
+        continue;
+      }
       const std::uint8_t number = numbers.of(numbered_format(line.codec));
-      if (number != line.codec.payload_type) changed.emplace_back(line.codec.payload_type, number);
+      changed.emplace_back(line.codec.payload_type, number);
       line.codec.payload_type = number;
     }
     for (Line& line : lines_) {
@@ -361,7 +368,8 @@ class Maker {
       note_wish(line);
       made_.codecs.push_back(line.codec);
     }
-    if (!changed.empty()) rename_redundant(changed);
+    if (std::ranges::any_of(changed, [](const auto& each) { return each.first != each.second; }))
+      rename_redundant(changed);
   }
   void note_wish(const Line& line) {
     if (!line.wish) return;

@@ -11,15 +11,15 @@ def hold(t, name):
 
 
 def speak_their_own(t, name, transcode):
-    """A speaks PCMA and B PCMU: the script asked for what this relay does not do."""
+    """A speaks PCMA and B G.723: the script asked to transcode what no build can convert."""
     a, b = t.party("alice"), t.party("bob")
-    t.call(name, a, b, offer=a.sdp(types="8"), answer=b.sdp(types="0"), **transcode)
-    b.type = 0
+    t.call(name, a, b, offer=a.sdp(types="8"), answer=b.sdp(types="4"), **transcode)
+    b.type = 4
     said = "fault not-transcoded"
     return rows(A_from=said, A_to=said, B_from=said, B_to=said)
 
 
-@scene(FAULTS, ("key", {"codec": {"transcode": ["PCMU"]}}), ("flag", {"flags": ["transcode-PCMU"]}),
-       ("masked", {"codec": {"mask": ["PCMA"], "transcode": ["PCMU"]}}))
+@scene(FAULTS, ("key", {"codec": {"transcode": ["EVS"]}}), ("flag", {"flags": ["transcode-EVS"]}),
+       ("masked", {"codec": {"mask": ["PCMA"], "transcode": ["EVS"]}}))
 def not_transcoded(t, name, transcode):
     return speak_their_own(t, name, transcode)

@@ -158,6 +158,20 @@ class RandomFields {
     fill(*value);
   }
   template <class T>
+  requires HasFields<T>
+  void fill(std::shared_ptr<const T>& value) {
+    value.reset();
+    if (coin()) return;
+    T made;
+    fill(made);
+    value = std::make_shared<const T>(std::move(made));
+  }
+  void fill(CodecList& list) {
+    std::vector<NumberedFormat> formats;
+    fill(formats);
+    list = CodecList(formats);
+  }
+  template <class T>
   void fill(std::vector<T>& values) {
     values.clear();
     for (std::size_t i = below(3); i > 0; --i) fill(values.emplace_back());

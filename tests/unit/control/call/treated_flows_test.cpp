@@ -1,0 +1,117 @@
+// What plans say of audio that is changed on its way, and how it is told.
+#include "control/call/treated_flows.hpp"
+
+#include "tests/unit/control/call/two_parties.hpp"
+
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace ferry::test::treated_flows_test {
+namespace {
+
+using Formats = std::vector<NumberedFormat>;
+
+const NumberedFormat kPcma{PayloadType{8}, {"PCMA", 8000, 1, {}}};
+const NumberedFormat kPcmu{PayloadType{0}, {"PCMU", 8000, 1, {}}};
+const NumberedFormat kEvents{PayloadType{101}, {"telephone-event", 8000, 1, {}}};
+NumberedFormat opus(std::uint8_t type) { return {PayloadType{type}, {"opus", 48000, 2, {}}}; }
+
+struct TreatedFlows : ::testing::Test {
+  TreatedFlows() {
+    call.codecs = CodecCatalogue({{kPcma.format, 8000, true, true},
+                                  {kPcmu.format, 8000, true, true},
+                                  {opus(96).format, 48000, true, true}});
+  }
+  /// A offers `a`, B answers `b`, and each is shown its own codecs of the other's kind.
+  void agree(const Formats& a, const Formats& shown_to_b, const Formats& b, const Formats& shown_to_a) {
+    call.media(0).said_codecs = CodecList(a);
+    call.media(0).shown_codecs = CodecList(shown_to_a);
+    call.media(1).said_codecs = CodecList(b);
+    call.media(1).shown_codecs = CodecList(shown_to_b);
+  }
+  const Sink& sink(std::size_t from) {
+    plans = call.plans();
+    return plans[from].plan->sources[0].sinks[0];
+  }
+  std::vector<std::string> told() {
+    call.tell();
+    std::vector<std::string> words;
+    for (const TreatedFlow& flow : treated_flows(call.call))
+      words.push_back(flow.from->leg->tag + " to " + flow.to->leg->tag + ": " + in_words(flow));
+    return words;
+  }
+
+  TwoParties call;
+  std::vector<PlannedTransport> plans;
+};
+
+TEST_F(TreatedFlows, ACallThatNeedsNothingHasNone) {
+  agree({kPcma, kEvents}, {kPcma, kEvents}, {kPcma, kEvents}, {kPcma, kEvents});
+  EXPECT_EQ(sink(0).conversion, nullptr);
+  EXPECT_EQ(sink(0).renumbering, nullptr);
+  EXPECT_EQ(sink(0).ptime_ms, 0);
+  EXPECT_EQ(told(), std::vector<std::string>{});
+}
+
+TEST_F(TreatedFlows, AConversionGoesIntoBothSinks) {
+  agree({kPcma, kEvents}, {opus(96)}, {opus(96)}, {kPcma, kEvents});
+  ASSERT_NE(sink(0).conversion, nullptr);
+  EXPECT_EQ(sink(0).conversion->type, PayloadType{96});
+  EXPECT_EQ(sink(0).conversion->settings.sample_rate_hz, 8000u) << "nobody hears more of PCMA";
+  ASSERT_NE(sink(1).conversion, nullptr);
+  EXPECT_EQ(sink(1).conversion->events, (OtherType{PayloadType{101}, 8000}));
+  EXPECT_EQ(told(), (std::vector<std::string>{"A to B: PCMA/8000 becomes opus/48000/2 (96), 20 ms",
+                                              "B to A: opus/48000/2 becomes PCMA/8000 (8), 20 ms; its tones "
+                                              "become events"}));
+}
+
+TEST_F(TreatedFlows, NumbersAreTranslated) {
+  agree({opus(96)}, {opus(96)}, {opus(107)}, {opus(96)});
+  ASSERT_NE(sink(0).renumbering, nullptr);
+  EXPECT_EQ(sink(0).renumbering->to[96], 107);
+  EXPECT_EQ(sink(1).renumbering->to[107], 96) << "B sends under its own number";
+  EXPECT_EQ(told(), (std::vector<std::string>{"A to B: payload type 96 becomes 107",
+                                              "B to A: payload type 107 becomes 96"}));
+}
+
+TEST_F(TreatedFlows, EqualOnesAreTheObjectsOfTheFormerPlan) {
+  agree({kPcma}, {opus(96)}, {opus(96)}, {kPcma});
+  call.tell();
+  const auto former = call.ports(0).plan->sources[0].sinks[0].conversion;
+  EXPECT_EQ(sink(0).conversion, former);
+  agree({kPcmu}, {opus(96)}, {opus(96)}, {kPcmu});
+  EXPECT_NE(sink(0).conversion, former);
+}
+
+TEST_F(TreatedFlows, SRT9_NothingChangesUnderTheKeyThatItCameWith) {
+  agree({kPcma}, {opus(96)}, {opus(96)}, {kPcma});
+  call.media(1).encrypted = true;
+  call.transport(1).ensure_keys().out_is_relayed = true;
+  EXPECT_EQ(sink(0).conversion, nullptr);
+  EXPECT_NE(sink(1).conversion, nullptr) << "the other way has a key of ours";
+}
+
+TEST_F(TreatedFlows, APacketTimeOfTheClient) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  CodecWishes wishes;
+  wishes.ptime_ms = 40;
+  call.media(1).codec_wishes = std::make_shared<const CodecWishes>(wishes);
+  EXPECT_EQ(sink(0).ptime_ms, 40);
+  EXPECT_EQ(sink(1).ptime_ms, 0);
+  EXPECT_EQ(told(), std::vector<std::string>{"A to B: packets of 40 ms"});
+  call.media(1).said_ptime_ms = 30;
+  EXPECT_EQ(sink(0).ptime_ms, 30) << "B's own SDP counts";
+}
+
+TEST_F(TreatedFlows, LAT15_FollowTheTermsInForce) {
+  agree({kPcma}, {kPcma}, {kPcma}, {kPcma});
+  call.media(0).agreed = std::make_unique<MediaTerms>(call.media(0));
+  call.media(1).agreed = std::make_unique<MediaTerms>(call.media(1));
+  agree({opus(96)}, {opus(96)}, {kPcma}, {kPcma});
+  EXPECT_EQ(sink(0).conversion, nullptr) << "the offer waits for its answer";
+}
+
+}  // namespace
+}  // namespace ferry::test::treated_flows_test
