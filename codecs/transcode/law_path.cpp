@@ -70,9 +70,6 @@ void LawPath::hear(const RtpView& rtp, const AudioInput& input, Instant now, Mad
   if (ssrc_ != rtp.ssrc) {
     ssrc_ = rtp.ssrc;
     order_ = Reorder(Duration{0}, kMostWaiting);
-    // The first packet of another stream goes on where the stream before has come to.
-    if (!is_new_)
-      units_behind_ = std::max(static_cast<std::uint32_t>(units_in(now - last_at_, kClock)), last_length_);
     is_new_ = true;
   }
   const auto tag = static_cast<std::uint32_t>(&input - conversion_->inputs.data());
@@ -103,7 +100,7 @@ MadePacket LawPath::placed(const OrderedPacket& packet, bool is_event, Instant n
   made.clock_rate_hz = kClock;
   const std::int64_t missing = order_.missing();
   if (is_new_) {
-    made.units = units_behind_;
+    made.units = line_.units_to(now, kClock);
     made.marker = true;
     return made;
   }
@@ -111,7 +108,7 @@ MadePacket LawPath::placed(const OrderedPacket& packet, bool is_event, Instant n
   const Duration off = time_of(step, kClock) - (now - last_at_);
   if (missing > kMostMissing || step < 0 || std::chrono::abs(off) > kClockWasSet) {
     // The sender's clock was set: time goes on as it does on the wall.
-    made.units = std::max(static_cast<std::uint32_t>(units_in(now - last_at_, kClock)), last_length_);
+    made.units = line_.units_to(now, kClock);
     made.marker = true;
     return made;
   }

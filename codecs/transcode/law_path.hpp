@@ -4,6 +4,7 @@
 #include "codecs/audio/g711.hpp"
 #include "codecs/audio/reorder.hpp"
 #include "codecs/transcode/figures.hpp"
+#include "codecs/transcode/line_clock.hpp"
 #include "relay/core/audio/conversion.hpp"
 #include "relay/core/output/stage.hpp"
 
@@ -23,7 +24,9 @@ namespace ferry {
 /// waits for them a moment. Lost packets stay lost, and their numbers free. Sans-IO; for one thread.
 class LawPath {
  public:
-  explicit LawPath(TranscodeFigures& figures) : figures_(figures), order_(Duration{0}, kMostWaiting) {}
+  /// `line`: where the receiver's timeline has come to; whoever takes the packets notes them there.
+  LawPath(TranscodeFigures& figures, const LineClock& line)
+      : figures_(figures), line_(line), order_(Duration{0}, kMostWaiting) {}
 
   /// Takes on a conversion that `translates_only`; not null.
   void configure(std::shared_ptr<const AudioConversion> conversion) noexcept;
@@ -31,13 +34,11 @@ class LawPath {
   void restart();
   /// True if it can make the receiver's packet of this one. The receiver may want another length.
   [[nodiscard]] bool takes(const RtpView& rtp, const AudioInput& input) const noexcept;
-  /// Takes a packet that it `takes`. `units_behind`: clock units since the last packet left, whoever made it.
+  /// Takes a packet that it `takes`.
   void hear(const RtpView& rtp, const AudioInput& input, Instant now, MadePackets& out);
   /// Sends what has waited long enough.
   void run(Instant now, MadePackets& out);
   [[nodiscard]] std::optional<Instant> due() const noexcept { return due_; }
-  /// Clock units of a first packet behind those of somebody else.
-  void go_on_after(std::uint32_t units) noexcept { units_behind_ = units; }
 
  private:
   static constexpr std::size_t kMostWaiting = 64;
@@ -46,6 +47,7 @@ class LawPath {
   [[nodiscard]] MadePacket placed(const OrderedPacket& packet, bool is_event, Instant now) const noexcept;
 
   TranscodeFigures& figures_;
+  const LineClock& line_;
   /// Null before `configure`.
   std::shared_ptr<const AudioConversion> conversion_;
   Law to_ = Law::kMu;
@@ -53,7 +55,6 @@ class LawPath {
   std::optional<Ssrc> ssrc_;
   /// True: no packet of this stream has left yet.
   bool is_new_ = true;
-  std::uint32_t units_behind_ = 0;
   std::int64_t last_timestamp_ = 0;
   Instant last_at_{};
   /// Clock units that the last packet lasts.

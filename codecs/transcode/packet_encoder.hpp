@@ -21,11 +21,10 @@ class PacketEncoder {
  public:
   /// Takes on another receiver's codec. False if there is no encoder of it. Throws std::bad_alloc.
   bool configure(const AudioConversion& conversion, std::uint32_t highest_input_hz);
-  /// The last packet lies so far back, because others have left since: the next one is that far behind it.
-  void go_on_after(std::uint32_t units) noexcept {
-    last_position_.reset();
-    units_behind_ = units;
-  }
+  /// Others have sent packets since the last one: `go_on_after` says how far behind those the next one is.
+  void forget_last() noexcept { last_position_.reset(); }
+  /// Clock units of the next packet behind the last one, if that was somebody else's.
+  void go_on_after(std::uint32_t units) noexcept { units_behind_ = units; }
 
   /// Rate of the samples, Hz; those of one packet; the clock of the timestamps, Hz.
   [[nodiscard]] std::uint32_t rate_hz() const noexcept { return encoder_->sample_rate_hz(); }

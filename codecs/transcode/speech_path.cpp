@@ -318,7 +318,12 @@ bool SpeechPath::take_front(bool gives_up) {
   return true;
 }
 
+void SpeechPath::note_time(Instant now) noexcept {
+  if (!encoder_.last_position()) encoder_.go_on_after(line_clock_.units_to(now, encoder_.clock_hz()));
+}
+
 std::int64_t SpeechPath::interrupt(Instant now) {
+  note_time(now);
   if (!has_begun_) {
     has_begun_ = true;
     line_ = grid_ = now - time_of(next_, rate_hz_);
@@ -465,6 +470,7 @@ void SpeechPath::send(MadePackets& out) {
 void SpeechPath::run(Instant now, MadePackets& out) {
   due_.reset();
   if (!encoder_.is_ready()) return;
+  note_time(now);
   choose_delay();
   for (;;) {
     leave_out_excess();

@@ -3,6 +3,7 @@
 
 #include "codecs/tone/digit_detector.hpp"
 #include "codecs/tone/digit_tone.hpp"
+#include "codecs/transcode/line_clock.hpp"
 #include "codecs/transcode/packet_encoder.hpp"
 #include "codecs/transcode/speech_source.hpp"
 
@@ -18,13 +19,15 @@ namespace ferry {
 /// once; the more the network jitters, the longer packets wait. Sans-IO; for one thread.
 class SpeechPath {
  public:
-  explicit SpeechPath(TranscodeFigures& figures) : figures_(figures), source_(figures) {}
+  /// `line`: where the receiver's timeline has come to; whoever takes the packets notes them there.
+  SpeechPath(TranscodeFigures& figures, const LineClock& line)
+      : figures_(figures), line_clock_(line), source_(figures) {}
 
   /// Takes on what the source sends and the receiver gets; not null. False if there is no encoder. Throws
   /// std::bad_alloc.
   bool configure(const std::shared_ptr<const AudioConversion>& conversion);
-  /// Packets of somebody else have left since the last one: the next one is so many clock units behind it.
-  void go_on_after(std::uint32_t units) noexcept { encoder_.go_on_after(units); }
+  /// Packets of somebody else have left since the last one: the next one goes on behind them.
+  void go_on_behind() noexcept { encoder_.forget_last(); }
   /// Another source begins.
   void change_source() noexcept;
   [[nodiscard]] bool is_ready() const noexcept { return encoder_.is_ready(); }
@@ -84,6 +87,8 @@ class SpeechPath {
   /// Samples that are held back so that a tone is found before it leaves.
   [[nodiscard]] std::size_t look_ahead() const noexcept;
 
+  /// Says when it is, for a packet that goes on behind somebody else's.
+  void note_time(Instant now) noexcept;
   /// When the packet that begins at a position leaves.
   [[nodiscard]] Instant leave(std::int64_t position) const noexcept;
   /// The position behind the last sample.
@@ -130,6 +135,7 @@ class SpeechPath {
   void send(MadePackets& out);
 
   TranscodeFigures& figures_;
+  const LineClock& line_clock_;
   /// Null before `configure`.
   std::shared_ptr<const AudioConversion> conversion_;
   SpeechSource source_;

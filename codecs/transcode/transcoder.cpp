@@ -17,8 +17,10 @@ class Transcoder::Outlet final : public MadePackets {
  public:
   Outlet(Transcoder& owner, Instant now, MadePackets& out) : owner_(owner), now_(now), out_(out) {}
   void take(const MadePacket& packet) noexcept override {
-    // The packets of a press have the timestamp of its beginning: time is measured from there.
-    if (packet.units != 0 || owner_.sent_at_ == Instant{}) owner_.sent_at_ = now_;
+    owner_.line_.note(packet, now_);
+    // Events are as long as their key is down, and noise as long as nobody speaks.
+    if (packet.type == owner_.conversion_->type)
+      owner_.line_.note_length(std::chrono::milliseconds(owner_.conversion_->ptime_ms));
     out_.take(packet);
   }
 
@@ -42,7 +44,7 @@ class Transcoder::BehindEvents final : public MadePackets {
   MadePackets& out_;
 };
 
-Transcoder::Transcoder() : law_(figures_), speech_(figures_) {}
+Transcoder::Transcoder() : law_(figures_, line_), speech_(figures_, line_) {}
 
 bool Transcoder::has_floor(std::uint64_t from, Instant now) noexcept {
   const bool is_first = spoke_at_ == Instant{};
@@ -55,25 +57,19 @@ bool Transcoder::has_floor(std::uint64_t from, Instant now) noexcept {
   return true;
 }
 
-std::uint32_t Transcoder::elapsed(Instant now, std::uint32_t clock_hz) const noexcept {
-  if (sent_at_ == Instant{}) return 0;
-  const Duration least = std::chrono::milliseconds(conversion_ ? conversion_->ptime_ms : 20);
-  return static_cast<std::uint32_t>(units_in(std::max<Duration>(now - sent_at_, least), clock_hz));
-}
-
-void Transcoder::change_path(bool by_law, Instant now) {
+void Transcoder::change_path(bool by_law) {
   by_law_ = by_law;
   if (by_law) {
     law_.configure(conversion_);
     law_.restart();
-    law_.go_on_after(elapsed(now, conversion_->format.clock_rate_hz));
     return;
   }
   speech_.change_source();
-  if (speech_.configure(conversion_)) speech_.go_on_after(elapsed(now, conversion_->format.clock_rate_hz));
+  speech_.configure(conversion_);
+  speech_.go_on_behind();
 }
 
-void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversion, Instant now) {
+void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversion) {
   if (conversion == conversion_) return;
   const auto former = std::exchange(conversion_, conversion);
   // Equal ones may be two objects.
@@ -85,7 +81,7 @@ void Transcoder::take_on(const std::shared_ptr<const AudioConversion>& conversio
   presses_ = {};
   events_ = {};
   found_at_ = {};
-  change_path(translates_only(*conversion), now);
+  change_path(translates_only(*conversion));
 }
 
 void Transcoder::hear_packet(const RtpView& rtp, Instant now, MadePackets& out) {
@@ -94,7 +90,7 @@ void Transcoder::hear_packet(const RtpView& rtp, Instant now, MadePackets& out) 
     ++figures_.unknown_type;
     return;
   }
-  if (by_law_ && !law_.takes(rtp, *input)) change_path(false, now);
+  if (by_law_ && !law_.takes(rtp, *input)) change_path(false);
   if (by_law_) {
     law_.hear(rtp, *input, now, out);
     return;
@@ -198,7 +194,7 @@ void Transcoder::hear(std::uint64_t from, const std::shared_ptr<const AudioConve
       ++figures_.other_speaks;
       return;
     }
-    take_on(conversion, now);
+    take_on(conversion);
     Outlet outlet(*this, now, out);
     hear_packet(rtp, now, outlet);
   } catch (const std::bad_alloc&) {

@@ -5,6 +5,7 @@
 #include "codecs/transcode/event_source.hpp"
 #include "codecs/transcode/figures.hpp"
 #include "codecs/transcode/law_path.hpp"
+#include "codecs/transcode/line_clock.hpp"
 #include "codecs/transcode/speech_path.hpp"
 #include "relay/core/output/stage.hpp"
 
@@ -48,9 +49,9 @@ class Transcoder final : public OutputStage {
   /// True if this source may be heard now. A mixer would stand here.
   [[nodiscard]] bool has_floor(std::uint64_t from, Instant now) noexcept;
   /// Takes on what signalling has changed.
-  void take_on(const std::shared_ptr<const AudioConversion>& conversion, Instant now);
+  void take_on(const std::shared_ptr<const AudioConversion>& conversion);
   /// Lets another path make the packets from now on.
-  void change_path(bool by_law, Instant now);
+  void change_path(bool by_law);
   void hear_packet(const RtpView& rtp, Instant now, MadePackets& out);
   /// Lets the receiver hear what became of a press of the source: as an event or as a tone.
   void tell(const EventSource::News& news, Instant now, MadePackets& out);
@@ -60,10 +61,9 @@ class Transcoder final : public OutputStage {
   void follow_tones(Instant now, MadePackets& out);
   /// Everything of `speech_` that is due.
   void run_speech(Instant now, MadePackets& out);
-  /// Clock units that have passed since the last packet left, in a clock; at least its length.
-  [[nodiscard]] std::uint32_t elapsed(Instant now, std::uint32_t clock_hz) const noexcept;
 
   TranscodeFigures figures_;
+  LineClock line_;
   /// Null before the first packet.
   std::shared_ptr<const AudioConversion> conversion_;
   LawPath law_;
@@ -80,8 +80,6 @@ class Transcoder final : public OutputStage {
   std::uint64_t speaker_ = 0;
   /// When it sent last. Unset: nobody was heard yet.
   Instant spoke_at_{};
-  /// When the last packet left that did not have the timestamp of the one before. Unset: none did.
-  Instant sent_at_{};
 };
 
 /// A stage for one receiver. Throws std::bad_alloc.

@@ -18,6 +18,7 @@
 
 #include "codecs/audio/audio_format.hpp"
 #include "codecs/audio/codec_table.hpp"
+#include "codecs/tone/digit_tone.hpp"
 #include "relay/base/text.hpp"
 
 #include <algorithm>
@@ -48,24 +49,6 @@ bool is_named(const RecordedFormat& format, std::string_view name) {
 AudioFormat audio_format(const RecordedFormat& format) {
   return {format.encoding, format.clock_rate_hz, format.channels, format.parameters};
 }
-
-/// The two tones of each DTMF event, Hz (RFC 4733 section 3.2, ITU-T Q.23).
-constexpr std::array<std::array<int, 2>, 16> kEventTones = {{{941, 1336},
-                                                             {697, 1209},
-                                                             {697, 1336},
-                                                             {697, 1477},
-                                                             {770, 1209},
-                                                             {770, 1336},
-                                                             {770, 1477},
-                                                             {852, 1209},
-                                                             {852, 1336},
-                                                             {852, 1477},
-                                                             {941, 1209},
-                                                             {941, 1477},
-                                                             {697, 1633},
-                                                             {770, 1633},
-                                                             {852, 1633},
-                                                             {941, 1633}}};
 
 // Averages the channels in place; what is left is the first part of `samples`.
 std::span<const std::int16_t> make_mono(std::span<std::int16_t> samples, unsigned channels) {
@@ -307,7 +290,7 @@ void AudioStream::play_event(const Playing& playing, const PlaceSamples& place) 
   const Bytes payload(playing.packet.payload);
   if (payload.size() < 4 || events_ == EventPolicy::kSilence) return;
   const std::uint8_t event = read_u8(payload, 0);
-  if (event >= kEventTones.size()) return;
+  if (event >= kDigits) return;
   // Each packet says how long the event has lasted so far. At most ten seconds are believed.
   const std::int64_t duration = std::min<std::int64_t>(
       std::int64_t{read_u16(payload, 2)} * file_rate_hz_ / playing.format.clock_rate_hz,
@@ -318,7 +301,7 @@ void AudioStream::play_event(const Playing& playing, const PlaceSamples& place) 
   const std::int64_t begin = event_position_ + event_frames_;
   for (; event_frames_ < duration; ++event_frames_) {
     double value = 0;
-    for (const int hertz : kEventTones[event])
+    for (const int hertz : kDigitHertz[event])
       value += std::sin(2 * std::numbers::pi * hertz * static_cast<double>(event_frames_) / file_rate_hz_);
     samples_.push_back(static_cast<std::int16_t>(value * level));
   }

@@ -6,7 +6,7 @@ seconds=$2
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port udptl)
+targets=(bencode json_envelope streams sdp rtp_rtcp srtp audio payloads rtpproxy operator sessions frames dtls stun shapes groups shared_port transcoder udptl)
 mkdir "${targets[@]/#/$work/}"
 n=0
 for line in "list numsessions" "list sessions c" "list jsonstats" "set timeout 30" "get timeout" "params diff" "call info c" "terminate c" \
