@@ -12,7 +12,7 @@
 
 #include <gtest/gtest.h>
 
-namespace ferry::test {
+namespace ferry::test::stages_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -195,4 +195,4 @@ TEST(FaxStages, SoundLeavesAtASteadyPaceWhateverComes) {
 }
 
 }  // namespace
-}  // namespace ferry::test
+}  // namespace ferry::test::stages_test
